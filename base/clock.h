@@ -1,0 +1,23 @@
+/**
+ * Wall and monotonic time, behind a struct so that tests decide them.
+ */
+#ifndef BELFRY_BASE_CLOCK_H
+#define BELFRY_BASE_CLOCK_H
+
+#include "base/defs.h"
+
+struct clock {
+	int64_t (*wall_ms)(void *self); /**< milliseconds since 1970 */
+	int64_t (*mono_ms)(void *self); /**< milliseconds of a clock that never jumps */
+	void *self;
+};
+
+/** The machine's clocks. */
+struct clock clock_os(void);
+
+int64_t clock_wall_ms(const struct clock *clock);
+int64_t clock_mono_ms(const struct clock *clock);
+/** Monotonic microseconds, for measuring. */
+int64_t clock_mono_us(void);
+
+#endif

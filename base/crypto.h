@@ -1,0 +1,50 @@
+/**
+ * Cryptography behind one face (OpenSSL, libargon2 inside). All functions may be called from any thread.
+ */
+#ifndef BELFRY_BASE_CRYPTO_H
+#define BELFRY_BASE_CRYPTO_H
+
+#include "base/arena.h"
+#include "base/str.h"
+
+enum {
+	SHA256_BYTES = 32,
+	ED25519_SEED_BYTES = 32,
+	ED25519_PUBLIC_BYTES = 32,
+	ED25519_SIGNATURE_BYTES = 64,
+	HMAC_SHA1_BYTES = 20,
+};
+
+void crypto_sha256(struct str data, unsigned char out[SHA256_BYTES]);
+void crypto_hmac_sha256(struct str key, struct str data, unsigned char out[SHA256_BYTES]);
+void crypto_hmac_sha1(struct str key, struct str data, unsigned char out[HMAC_SHA1_BYTES]);
+
+/** Same bytes, in time that depends on the lengths only. */
+bool crypto_equals(struct str a, struct str b);
+
+/** Overwrites secrets in a way that the compiler keeps. */
+void crypto_wipe(void *bytes, size_t size_bytes);
+
+/** A signing key kept ready for use; immutable, any thread. */
+struct ed25519_key;
+
+/** From the 32-byte seed (RFC 8032 private key); NULL when OpenSSL refuses. */
+struct ed25519_key *ed25519_key_create(const unsigned char seed[ED25519_SEED_BYTES]);
+void ed25519_key_destroy(struct ed25519_key *key);
+void ed25519_public(const struct ed25519_key *key, unsigned char out[ED25519_PUBLIC_BYTES]);
+void ed25519_sign(const struct ed25519_key *key, struct str message,
+	unsigned char out[ED25519_SIGNATURE_BYTES]);
+/** `public_key` and `signature` are raw bytes; wrong lengths give false. */
+MUST_CHECK bool ed25519_verify(struct str public_key, struct str message, struct str signature);
+
+/**
+ * Argon2id hash in PHC text form ("$argon2id$v=19$m=…"). Slow on purpose (tens of milliseconds).
+ * @param memory_kib, iterations  cost
+ * @return in the arena
+ */
+struct str password_hash(struct arena *arena, struct str password, uint32_t memory_kib,
+	uint32_t iterations);
+/** Checks a password against a PHC text; false for unknown formats too. */
+MUST_CHECK bool password_verify(struct arena *arena, struct str phc, struct str password);
+
+#endif

@@ -1,0 +1,51 @@
+/**
+ * What every call carries: the arena, the deadline, and where a failure is described.
+ */
+#ifndef BELFRY_BASE_CTX_H
+#define BELFRY_BASE_CTX_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/str.h"
+
+/**
+ * What went wrong, for whom. Filled where the failure is discovered, read where it is turned into a
+ * reply or given up.
+ */
+struct fault {
+	enum err err;        /**< kind; ERR_OK when nothing failed */
+	int http_status;     /**< 0: the kind's default */
+	const char *errcode; /**< static, e.g. "M_FORBIDDEN"; NULL: M_UNKNOWN */
+	struct str text;     /**< for the client; in the arena or static */
+	struct str cause;    /**< for the log only; may be empty */
+	struct str extra;    /**< further JSON members for the error body, without braces; may be empty */
+	int64_t retry_after_ms; /**< 0: none */
+};
+
+struct ctx {
+	struct arena *arena;  /**< everything this request makes */
+	int64_t deadline_ms;  /**< monotonic clock; 0: none */
+	uint64_t request_id;  /**< in every log line of this request */
+	struct fault fault;
+};
+
+/** A context around an arena, without deadline. */
+void ctx_init(struct ctx *ctx, struct arena *arena);
+
+/**
+ * Describes a failure and returns its kind: `return fail(ctx, ERR_DENIED, M_FORBIDDEN, "…")`.
+ *
+ * @param errcode  static string of the specification (matrix/errcode.h), or NULL for M_UNKNOWN
+ * @param format   text for the client, printf-like; one sentence that says what to do if possible
+ */
+enum err fail(struct ctx *ctx, enum err err, const char *errcode, const char *format, ...)
+	PRINTF_LIKE(4, 5);
+
+/** The same with an HTTP status that differs from the kind's. */
+enum err fail_status(struct ctx *ctx, enum err err, int http_status, const char *errcode,
+	const char *format, ...) PRINTF_LIKE(5, 6);
+
+/** A failure whose details are for the log, not for the client (database, disk). */
+enum err fail_cause(struct ctx *ctx, enum err err, const char *format, ...) PRINTF_LIKE(3, 4);
+
+#endif

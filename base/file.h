@@ -1,0 +1,31 @@
+/**
+ * Files: whole reads, atomic replacement, secrets with mode 0600.
+ */
+#ifndef BELFRY_BASE_FILE_H
+#define BELFRY_BASE_FILE_H
+
+#include "base/ctx.h"
+
+/**
+ * Reads a whole file of at most `ceiling_bytes` into the arena (NUL-terminated beyond its length).
+ * Errors: MISSING if there is none; LIMIT if larger; STORE otherwise (the cause names path and reason).
+ */
+MUST_CHECK enum err file_read(struct ctx *ctx, const char *path, size_t ceiling_bytes, struct str *out);
+
+/**
+ * Writes a file so that after a crash either the old or the new contents stand there: temporary file,
+ * fsync, rename, fsync of the folder.
+ * @param mode  e.g. 0600 for secrets
+ */
+MUST_CHECK enum err file_write_atomic(struct ctx *ctx, const char *path, struct str contents,
+	unsigned mode);
+
+/** Makes a folder and its parents; an existing one is fine. */
+MUST_CHECK enum err file_make_folder(struct ctx *ctx, const char *path, unsigned mode);
+
+bool file_exists(const char *path);
+
+/** strerror in the arena, thread-safe. */
+const char *file_error_text(struct arena *arena, int error_number);
+
+#endif

@@ -1,0 +1,108 @@
+/**
+ * The one parser of JSON, and the tree that it makes.
+ *
+ * The tree lies in an arena and views the source text. Nothing is lost: numbers that are not
+ * integers keep their text, strings may contain NUL, every value knows the span of the source it was
+ * read from (so that it can be copied into an answer without being written anew). The parser does
+ * not recurse, refuses duplicate keys, invalid UTF-8 and lone surrogates, and has limits for depth,
+ * size and number of values.
+ */
+#ifndef BELFRY_BASE_JSON_H
+#define BELFRY_BASE_JSON_H
+
+#include "base/arena.h"
+#include "base/str.h"
+
+enum json_type {
+	JSON_NULL,
+	JSON_BOOL,
+	JSON_INT,    /**< written without fraction and exponent, fits int64 */
+	JSON_NUMBER, /**< any other number; its text is in `text` */
+	JSON_STRING,
+	JSON_ARRAY,
+	JSON_OBJECT,
+};
+
+struct json_member;
+
+struct json {
+	enum json_type type;
+	bool boolean;       /**< JSON_BOOL */
+	int64_t integer;    /**< JSON_INT */
+	struct str text;    /**< JSON_STRING: decoded; JSON_NUMBER: as written */
+	size_t count;       /**< elements of an array, members of an object */
+	struct json *items; /**< JSON_ARRAY: `count` values in order */
+	struct json_member *members; /**< JSON_OBJECT: `count` members in source order */
+	struct str raw;     /**< the source text of this value; empty when built by hand */
+};
+
+struct json_member {
+	struct str key;
+	struct json value;
+};
+
+enum json_error {
+	JSON_OK,
+	JSON_ERROR_SYNTAX,    /**< not JSON, or not UTF-8 */
+	JSON_ERROR_DUPLICATE, /**< a key stands twice in one object */
+	JSON_ERROR_LIMIT,     /**< too deep or too many values */
+};
+
+struct json_limits {
+	size_t max_depth;  /**< nesting of arrays and objects; 0: 100 */
+	size_t max_values; /**< all values together; 0: 1,000,000 */
+};
+
+/**
+ * Parses one JSON text (white space around it allowed).
+ *
+ * @param arena   holds the tree; strings without escapes and `raw` view `text`, which must live as long
+ * @param limits  NULL: the defaults
+ * @param out     written on JSON_OK only
+ * @param out_at  may be NULL; byte offset of the error
+ * Spec: RFC 8259; appendices, "Canonical JSON"
+ */
+MUST_CHECK enum json_error json_parse(struct arena *arena, struct str text,
+	const struct json_limits *limits, struct json *out, size_t *out_at);
+
+/** "not valid JSON", …; static. */
+const char *json_error_text(enum json_error error);
+
+/** Member of an object, case-sensitive; NULL when absent or when `object` is NULL or no object. */
+const struct json *json_get(const struct json *object, struct str key);
+/** json_get with a literal: json_at(content, "body"). */
+#define json_at(object, literal) json_get((object), STR(literal))
+
+/** Whether the value exists and has the type (NULL is none). */
+bool json_is(const struct json *value, enum json_type type);
+
+/** String member, or the empty view with p == NULL when absent or no string. */
+struct str json_get_str(const struct json *object, struct str key);
+/** Integer member within [min, max]. @return false when absent, no integer, or outside */
+MUST_CHECK bool json_get_int(const struct json *object, struct str key, int64_t min, int64_t max,
+	int64_t *out);
+/** Boolean member, or `otherwise` when absent or no boolean. */
+bool json_get_bool(const struct json *object, struct str key, bool otherwise);
+
+/** Equal values: members in any order, 1 and 1.0 differ. */
+bool json_equals(const struct json *a, const struct json *b);
+
+/** Building by hand: values that view what is given. */
+struct json json_string(struct str text);
+struct json json_integer(int64_t value);
+struct json json_boolean(bool value);
+/** An object that can take `room` members. */
+struct json json_object(struct arena *arena, size_t room);
+/**
+ * A copy of the object with `key` set (replaced or added at the end); `raw` of the result is empty.
+ * The object's own members are shared.
+ */
+struct json json_with(struct arena *arena, const struct json *object, struct str key,
+	struct json value);
+/** A copy of the object without `key`; `raw` of the result is empty when something was removed. */
+struct json json_without(struct arena *arena, const struct json *object, struct str key);
+
+/** Deep copy whose strings, numbers and raw texts are all in `arena`. */
+struct json json_dup(struct arena *arena, const struct json *value);
+
+#endif
