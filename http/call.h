@@ -1,0 +1,153 @@
+/**
+ * One request being handled: what a handler sees of it, and how it answers.
+ *
+ * A handler is straight-line code on a worker: parse into typed values → one domain call → reply.
+ *
+ *     static enum err get_whoami(struct call *call)
+ *     {
+ *     	const struct principal *me = call_principal(call);
+ *     	struct json_out *out = reply_json(call, 200);
+ *     	json_out_object(out);
+ *     	json_out_key_str(out, "user_id", me->user_id);
+ *     	json_out_end(out);
+ *     	return ERR_OK;
+ *     }
+ *
+ * A handler that returns another value than ERR_OK has described the failure with fail(); the HTTP
+ * layer turns call->ctx.fault into status and errcode body, and logs it once if its kind asks for it.
+ */
+#ifndef BELFRY_HTTP_CALL_H
+#define BELFRY_HTTP_CALL_H
+
+#include "base/ctx.h"
+#include "base/json.h"
+#include "base/json_out.h"
+
+struct route;
+struct park;
+
+/** Private part; see call.c. */
+struct call_state;
+
+struct call {
+	struct ctx ctx;            /**< arena (reset after the reply), deadline, request id, fault */
+	const struct route *route; /**< the row that matched */
+	void *service;             /**< what the route table was registered with (the homeserver) */
+	struct call_state *state;
+};
+
+/* --- request ---------------------------------------------------------------------------------- */
+
+/** Decoded path parameter by its name in the template, e.g. "roomId"; the name must exist (invariant). */
+struct str call_path(const struct call *call, const char *name);
+
+/** First query parameter of that name, decoded; p == NULL when absent. */
+struct str call_query(const struct call *call, const char *name);
+
+/** All query parameters of that name in order, in the arena. */
+struct str *call_query_all(struct call *call, const char *name, size_t *out_n);
+
+/**
+ * Integer query parameter.
+ * @return `otherwise` in *out when absent. Errors: INPUT M_INVALID_PARAM when no integer in [min, max]
+ */
+MUST_CHECK enum err call_query_int(struct call *call, const char *name, int64_t min, int64_t max,
+	int64_t otherwise, int64_t *out);
+
+/** Boolean query parameter ("true" or "false"). Errors: INPUT M_INVALID_PARAM. */
+MUST_CHECK enum err call_query_bool(struct call *call, const char *name, bool otherwise, bool *out);
+
+/** Request header, case-insensitive; p == NULL when absent. */
+struct str call_header(const struct call *call, const char *name);
+
+/** Method ("PUT"), and the path and query as received, undecoded (federation signs them). */
+struct str call_method(const struct call *call);
+struct str call_raw_target(const struct call *call);
+
+/** Address of the client as text (from X-Forwarded-For where the listener trusts its proxy). */
+struct str call_client_address(const struct call *call);
+
+/** The body's bytes; empty when there is none. */
+struct str call_body(const struct call *call);
+
+/**
+ * The body as a JSON object, parsed once. An empty body counts as {} (clients send that).
+ * Errors: INPUT M_NOT_JSON (not JSON, not UTF-8); INPUT M_BAD_JSON (no object, duplicate keys, too deep)
+ * @param out  borrowed from the call
+ */
+MUST_CHECK enum err call_json(struct call *call, const struct json **out);
+
+/** Who asks: set by the authentication port; NULL on routes without authentication. */
+void *call_principal(const struct call *call);
+void call_set_principal(struct call *call, void *principal);
+
+/* --- typed body fields; all errors INPUT M_BAD_JSON (wrong type) or M_MISSING_PARAM (absent) ------------ */
+
+/** Required string. */
+MUST_CHECK enum err body_str(struct call *call, const struct json *object, const char *key,
+	struct str *out);
+/** Optional string: p == NULL when absent (or null). */
+MUST_CHECK enum err body_opt_str(struct call *call, const struct json *object, const char *key,
+	struct str *out);
+/** Optional boolean. */
+MUST_CHECK enum err body_opt_bool(struct call *call, const struct json *object, const char *key,
+	bool otherwise, bool *out);
+/** Optional integer in [min, max]. */
+MUST_CHECK enum err body_opt_int(struct call *call, const struct json *object, const char *key,
+	int64_t min, int64_t max, int64_t otherwise, int64_t *out);
+/** Optional object / array: NULL when absent (or null). */
+MUST_CHECK enum err body_opt_object(struct call *call, const struct json *object, const char *key,
+	const struct json **out);
+MUST_CHECK enum err body_opt_array(struct call *call, const struct json *object, const char *key,
+	const struct json **out);
+
+/* --- reply -------------------------------------------------------------------------------------- */
+
+/** A JSON writer for the body of an answer with this status. Called once per call. */
+struct json_out *reply_json(struct call *call, int status);
+
+/** The usual empty answer: 200 {}. */
+enum err reply_empty(struct call *call);
+
+/** A body that is ready; `body` is copied. */
+enum err reply_bytes(struct call *call, int status, const char *content_type, struct str body);
+
+/** Adds a response header (both copied). */
+void reply_header(struct call *call, const char *name, struct str value);
+
+/* --- lanes and parking -------------------------------------------------------------------------------- */
+
+/**
+ * In a handler of the inline lane: what is needed is not in memory; run me again on the route's next
+ * lane (local). The handler returns ERR_OK right after. No effect but false elsewhere.
+ * @return true when the call was deferred
+ */
+bool call_defer(struct call *call);
+
+/** Whether the handler runs on an I/O thread (may not block, lock long or query). */
+bool call_is_inline(const struct call *call);
+
+/**
+ * Leaves the request waiting without a thread. The handler returns ERR_OK right after; when somebody
+ * calls park_wake(), or at the deadline, the handler runs again as a fresh call on its lane (new arena, same
+ * request, call_is_resumed() true).
+ *
+ * @param deadline_mono_ms  monotonic milliseconds; then it is woken in any case
+ * @return a reference for the waker; give it back with park_unref()
+ */
+struct park *call_park(struct call *call, int64_t deadline_mono_ms);
+
+/** Wakes a parked request; any thread, any number of times, also before the handler has returned. */
+void park_wake(struct park *park);
+void park_ref(struct park *park);
+void park_unref(struct park *park);
+
+bool call_is_resumed(const struct call *call);
+/** True when the server is stopping: answer at once instead of parking. */
+bool call_is_stopping(const struct call *call);
+
+/** A value that survives parking (parsed filter, deadline); destroyed with the request. */
+void *call_kept(const struct call *call);
+void call_keep(struct call *call, void *value, void (*destroy)(void *value));
+
+#endif

@@ -1,0 +1,24 @@
+/**
+ * What the HTTP layer asks of the layers above. Filled once in app/wire.c before threads start.
+ */
+#ifndef BELFRY_HTTP_PORTS_H
+#define BELFRY_HTTP_PORTS_H
+
+#include "http/route.h"
+
+struct http_ports {
+	void *self;
+
+	/**
+	 * Who asks? Called for every route whose auth is not AUTH_NONE (for AUTH_OPTIONAL only when a token is given),
+	 * first from the I/O thread with `may_block` false, then, if it answered *out_miss = true, on the worker.
+	 * Sets call_set_principal(). Errors: DENIED with 401 M_MISSING_TOKEN or M_UNKNOWN_TOKEN (soft_logout in extra),
+	 * DENIED M_FORBIDDEN (no administrator, guest), M_USER_LOCKED, …
+	 */
+	enum err (*authenticate)(void *self, struct call *call, bool may_block, bool *out_miss);
+
+	/** Key of the caller for its rate bucket: user id, else address; "" = exempt. Borrowed from the call. */
+	struct str (*rate_key)(void *self, struct call *call);
+};
+
+#endif

@@ -1,0 +1,59 @@
+/**
+ * A route: one row per endpoint, from which router entry, authentication, lane, limits, metrics label
+ * and documentation are derived.
+ */
+#ifndef BELFRY_HTTP_ROUTE_H
+#define BELFRY_HTTP_ROUTE_H
+
+#include "http/call.h"
+
+enum route_auth {
+	AUTH_NONE,       /**< anybody */
+	AUTH_OPTIONAL,   /**< a token is looked at when given; a wrong one is refused */
+	AUTH_USER,       /**< a valid access token of a user (appservice masquerading included) */
+	AUTH_GUEST,      /**< the same, guests allowed */
+	AUTH_APPSERVICE, /**< an application service's own token */
+	AUTH_ADMIN,      /**< a user who is server administrator */
+	AUTH_SERVER,     /**< a signed request of another homeserver */
+};
+
+enum route_lane {
+	LANE_INLINE, /**< on the I/O thread, from memory alone; may call_defer() to LANE_LOCAL */
+	LANE_LOCAL,  /**< database only */
+	LANE_SLOW,   /**< processor-bound for tens of milliseconds (password hashes), few workers */
+	LANE_REMOTE, /**< may wait for another server */
+};
+
+/** Token-bucket classes; capacity and refill come from the configuration. */
+enum route_rate {
+	RATE_NONE,
+	RATE_READ,     /**< cheap reads and syncs */
+	RATE_WRITE,    /**< changes of own data */
+	RATE_MESSAGE,  /**< sending events */
+	RATE_JOIN,     /**< joins, creation of rooms, invites */
+	RATE_LOGIN,    /**< by address (and account): log-in attempts, password checks */
+	RATE_REGISTER, /**< by address */
+	RATE_CLASS_COUNT,
+};
+
+typedef enum err route_handler(struct call *call);
+
+struct route {
+	const char *id;     /**< operationId of the specification; label in metrics */
+	const char *method; /**< "GET" … */
+	const char *path;   /**< "/_matrix/client/v3/rooms/{roomId}/send/{eventType}/{txnId}"; the version part may be
+	                         "{v:r0|v3}" style alternatives: "/_matrix/client/(r0|v3)/…" stands for each */
+	enum route_auth auth;
+	enum route_lane lane;
+	enum route_rate rate;
+	size_t body_ceiling_bytes; /**< 0: the default for JSON (configured, 256 KiB); no body on GET */
+	route_handler *handler;
+};
+
+struct route_table {
+	const struct route *rows;
+	size_t count;
+	void *service; /**< handed to handlers as call->service */
+};
+
+#endif

@@ -1,0 +1,64 @@
+/**
+ * A PDU: parsed once, typed fields, raw text kept. Immutable. Lies in the arena that was given.
+ * Spec: server-server API, "PDUs"; rooms/v*, "Event format"
+ */
+#ifndef BELFRY_MATRIX_EVENT_H
+#define BELFRY_MATRIX_EVENT_H
+
+#include "base/arena.h"
+#include "base/json.h"
+#include "matrix/id.h"
+#include "matrix/room_version.h"
+#include "matrix/verdict.h"
+
+enum {
+	EVENT_MAX_BYTES = 65536,      /**< of the canonical JSON, signatures included */
+	EVENT_MAX_PREV_EVENTS = 20,
+	EVENT_MAX_AUTH_EVENTS = 10,
+};
+
+struct event {
+	const struct room_version *version;
+	struct event_id event_id;   /**< as sent (versions 1, 2) or computed */
+	struct room_id room_id;     /**< of a version 12 create event: computed */
+	struct user_id sender;
+	struct str type;
+	bool is_state;
+	struct str state_key;       /**< valid when is_state */
+	int64_t origin_server_ts;   /**< milliseconds */
+	int64_t depth;
+	const struct event_id *prev_events;
+	size_t prev_count;
+	const struct event_id *auth_events;
+	size_t auth_count;
+	struct str redacts;         /**< event id from top level or content, as the version says; p == NULL: none */
+	const struct json *content; /**< object */
+	const struct json *json;    /**< the whole PDU, object */
+	struct str raw;             /**< the PDU as canonical JSON text, without `unsigned` and (versions ≥ 3) without event_id */
+};
+
+/**
+ * Builds the view from a parsed PDU, and checks shape and sizes ("event_limits"): required keys and their types,
+ * id grammars, counts, byte limits, strict canonical JSON where the version has it. Computes the event id (and
+ * the room id of a version 12 create event). Checks neither hash nor signatures.
+ *
+ * @param json  object; `event_id` and `unsigned` in it are ignored from version 3 on (unsigned always)
+ * @param out   in the arena; views json
+ */
+MUST_CHECK struct verdict event_parse(struct arena *arena, const struct room_version *version,
+	const struct json *json, struct event **out);
+
+/**
+ * Parses text that this server stored (trusted): no checks of shape.
+ * @param event_id, room_id  as stored beside it (so that nothing is hashed)
+ */
+struct event *event_load(struct arena *arena, const struct room_version *version, struct str raw,
+	struct event_id event_id, struct room_id room_id);
+
+/** Whether it is a state event of that type and state key. */
+bool event_is(const struct event *event, struct str type, struct str state_key);
+
+/** `membership` of an m.room.member event's content; empty when absent. */
+struct str event_membership(const struct event *event);
+
+#endif

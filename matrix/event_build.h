@@ -1,0 +1,44 @@
+/**
+ * A new event of this server: from what a user wants to the signed PDU.
+ */
+#ifndef BELFRY_MATRIX_EVENT_BUILD_H
+#define BELFRY_MATRIX_EVENT_BUILD_H
+
+#include "base/crypto.h"
+#include "matrix/event.h"
+
+/** What the user wants, and where it is put. */
+struct event_intent {
+	const struct room_version *version;
+	struct room_id room_id;      /**< s.p == NULL for the create event of version 12 */
+	struct user_id sender;
+	struct str type;
+	bool is_state;
+	struct str state_key;
+	const struct json *content;  /**< object */
+	struct str redacts;          /**< p == NULL: none */
+	int64_t origin_server_ts;
+	int64_t depth;
+	const struct event_id *prev_events;
+	size_t prev_count;
+	const struct event_id *auth_events;
+	size_t auth_count;
+	struct str explicit_event_id; /**< versions 1 and 2: "$opaque:server"; else empty */
+};
+
+/** Who signs. */
+struct event_signer {
+	struct server_name server;
+	struct str key_id; /**< "ed25519:abc" */
+	const struct ed25519_key *key;
+};
+
+/**
+ * Assembles, hashes, signs and parses. In versions 1 and 2 the [id, hashes] pairs carry {} as hashes
+ * (accepted everywhere).
+ * @return not allowed when the result breaks a limit (too large, floats in a strict version)
+ */
+MUST_CHECK struct verdict event_build(struct arena *arena, const struct event_intent *intent,
+	const struct event_signer *signer, struct event **out);
+
+#endif

@@ -1,0 +1,36 @@
+/**
+ * m.room.power_levels (and creators), read with each version's leniency.
+ * Spec: client-server API, "m.room.power_levels"; rooms/v*, power level rules
+ */
+#ifndef BELFRY_MATRIX_POWER_H
+#define BELFRY_MATRIX_POWER_H
+
+#include "matrix/state_map.h"
+
+/** What creators of version 12 have: more than any number. */
+#define POWER_INFINITE INT64_MAX
+
+enum power_action {
+	POWER_BAN, /**< default 50 */
+	POWER_KICK, /**< default 50 */
+	POWER_REDACT, /**< default 50 */
+	POWER_INVITE, /**< default 0 */
+};
+
+/** The user's level, creators and the room without a power-levels event included. */
+int64_t power_of_user(const struct room_version *version, const struct state_view *state,
+	struct user_id user);
+/** Level needed for an action. */
+int64_t power_for_action(const struct room_version *version, const struct state_view *state,
+	enum power_action action);
+/** Level needed to send an event of that type. */
+int64_t power_for_event(const struct room_version *version, const struct state_view *state,
+	struct str type, bool is_state);
+/** `notifications[key]`, default 50 (push rules). */
+int64_t power_for_notification(const struct room_version *version, const struct state_view *state,
+	struct str key);
+/** Whether the user is a creator (version 12: sender of create, additional_creators; before: creator). */
+bool power_is_creator(const struct room_version *version, const struct state_view *state,
+	struct user_id user);
+
+#endif

@@ -1,0 +1,78 @@
+/**
+ * Group commit. Whoever has something to write that a client can be told about hands a `struct write`
+ * to the writer and waits; the writer takes all that are waiting and commits them in one transaction.
+ *
+ * Every write statement takes arrays (`unnest`): the rows that all waiting writes have for one statement become
+ * one execution. Statements run in the order of their names in storage/sql/write.sql. A statement marked `all` there
+ * fails the write whose row did not take effect (optimistic checks).
+ *
+ * Order: positions come from the single row `stream_head`, updated (and so locked) first in the transaction, hence they
+ * become visible in order, across processes too. After the commit, on the writer's thread and in order: each
+ * write's `committed` callback (which brings the caches up to date), then the published position moves, then
+ * waiters are woken, then the callers go on.
+ */
+#ifndef BELFRY_STORAGE_WRITER_H
+#define BELFRY_STORAGE_WRITER_H
+
+#include "storage/db.h"
+
+struct writer;
+struct write;
+
+/** A new, empty write in the arena of ctx. Not shared between threads until submitted. */
+struct write *write_new(struct ctx *ctx);
+
+/** How many stream positions this write needs (default 0); db_position(0 … count-1) refer to them. */
+void write_set_positions(struct write *write, size_t count);
+
+/**
+ * Adds one row for a statement of storage/sql/write.sql; `args` are scalars, copied into the arena.
+ * Their texts must live until the write is done.
+ */
+void write_add(struct write *write, enum stmt_id stmt, struct db_args args);
+
+/**
+ * Called on the writer's thread after the commit, in order of positions, before anybody can see the
+ * new position. May take ranked locks for moments; never blocks, queries or submits.
+ */
+void write_on_commit(struct write *write, void (*committed)(void *data, int64_t first_position),
+	void *data);
+
+/**
+ * Called instead when the write failed (on the writer's thread, before the waiter goes on).
+ * @param outcome_unknown  the connection broke at the commit: it may or may not have happened
+ */
+void write_on_failure(struct write *write, void (*failed)(void *data, bool outcome_unknown), void *data);
+
+/** Queues without waiting. The order of submission is the order of positions. Arena of `write` must live until done. */
+void writer_submit(struct writer *writer, struct write *write);
+
+/**
+ * Waits until the submitted write is done.
+ * Errors: CONFLICT (a check failed, unique violation: reload and try again); STORE; SHUTDOWN; LIMIT (queue full)
+ * @param out_first_position  may be NULL
+ */
+MUST_CHECK enum err writer_wait(struct ctx *ctx, struct write *write, int64_t *out_first_position);
+
+/** Submit and wait. */
+MUST_CHECK enum err writer_commit(struct ctx *ctx, struct writer *writer, struct write *write,
+	int64_t *out_first_position);
+
+struct writer_config {
+	struct str url;
+	size_t queue_limit;    /**< writes waiting at the most */
+	size_t group_limit;    /**< writes in one transaction at the most */
+	/** Called on the writer's thread once per group after the position moved. */
+	void (*published)(void *self, int64_t position);
+	void *self;
+};
+
+/** Starts the writer's thread. */
+struct writer *writer_create(const struct writer_config *config);
+/** Finishes what is queued, then stops. */
+void writer_destroy(struct writer *writer);
+
+/** The newest position whose effects are in the caches; readers may show everything up to it. */
+int64_t writer_position(const struct writer *writer);
+
+#endif
