@@ -1,0 +1,164 @@
+/*
+ * OpenSSL 3 and libargon2 behind one face. Algorithms are fetched once per process, and a signing
+ * key keeps its EVP_PKEY, so that a call costs the mathematics and little else. Everything here can
+ * fail only when the library itself is broken, which ends the process; wrong input gives false.
+ */
+#include "base/crypto.h"
+
+#include <string.h>
+#include <sys/random.h>
+
+#include <argon2.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <pthread.h>
+
+#include "base/mem.h"
+
+enum { SALT_BYTES = 16, PASSWORD_HASH_BYTES = 32, PASSWORD_LANES = 1 };
+
+static EVP_MD *md_sha256;
+static EVP_MD *md_sha1;
+static pthread_once_t fetch_once = PTHREAD_ONCE_INIT;
+
+static void fetch_algorithms(void)
+{
+	md_sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+	md_sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
+	invariant(md_sha256 != NULL);
+	invariant(md_sha1 != NULL);
+}
+
+static const void *data_or_empty(struct str s)
+{
+	return s.p != NULL ? s.p : "";
+}
+
+void crypto_sha256(struct str data, unsigned char out[SHA256_BYTES])
+{
+	(void)pthread_once(&fetch_once, fetch_algorithms);
+	int done = EVP_Digest(data_or_empty(data), data.n, out, NULL, md_sha256, NULL);
+	invariant(done == 1);
+}
+
+static void hmac(const EVP_MD *md, struct str key, struct str data, unsigned char *out)
+{
+	invariant(key.n <= INT32_MAX);
+	unsigned int length = 0;
+	const unsigned char *done =
+		HMAC(md, data_or_empty(key), (int)key.n, data_or_empty(data), data.n, out, &length);
+	invariant(done != NULL);
+}
+
+void crypto_hmac_sha256(struct str key, struct str data, unsigned char out[SHA256_BYTES])
+{
+	(void)pthread_once(&fetch_once, fetch_algorithms);
+	hmac(md_sha256, key, data, out);
+}
+
+void crypto_hmac_sha1(struct str key, struct str data, unsigned char out[HMAC_SHA1_BYTES])
+{
+	(void)pthread_once(&fetch_once, fetch_algorithms);
+	hmac(md_sha1, key, data, out);
+}
+
+bool crypto_equals(struct str a, struct str b)
+{
+	return a.n == b.n && (a.n == 0 || CRYPTO_memcmp(a.p, b.p, a.n) == 0);
+}
+
+void crypto_wipe(void *bytes, size_t size_bytes)
+{
+	if (size_bytes > 0) {
+		explicit_bzero(bytes, size_bytes);
+	}
+}
+
+struct ed25519_key {
+	EVP_PKEY *pkey;
+	unsigned char public_key[ED25519_PUBLIC_BYTES];
+};
+
+struct ed25519_key *ed25519_key_create(const unsigned char seed[ED25519_SEED_BYTES])
+{
+	EVP_PKEY *pkey = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, seed, ED25519_SEED_BYTES);
+	if (pkey == NULL) {
+		return NULL;
+	}
+	struct ed25519_key *key = mem_alloc(sizeof(*key));
+	key->pkey = pkey;
+	size_t length = sizeof(key->public_key);
+	int done = EVP_PKEY_get_raw_public_key(pkey, key->public_key, &length);
+	invariant(done == 1 && length == sizeof(key->public_key));
+	return key;
+}
+
+void ed25519_key_destroy(struct ed25519_key *key)
+{
+	if (key != NULL) {
+		EVP_PKEY_free(key->pkey);
+		mem_free(key);
+	}
+}
+
+void ed25519_public(const struct ed25519_key *key, unsigned char out[ED25519_PUBLIC_BYTES])
+{
+	memcpy(out, key->public_key, ED25519_PUBLIC_BYTES);
+}
+
+void ed25519_sign(const struct ed25519_key *key, struct str message,
+	unsigned char out[ED25519_SIGNATURE_BYTES])
+{
+	EVP_MD_CTX *md_ctx = EVP_MD_CTX_new();
+	invariant(md_ctx != NULL);
+	size_t length = ED25519_SIGNATURE_BYTES;
+	int ready = EVP_DigestSignInit(md_ctx, NULL, NULL, NULL, key->pkey);
+	invariant(ready == 1);
+	int done = EVP_DigestSign(md_ctx, out, &length, data_or_empty(message), message.n);
+	invariant(done == 1 && length == ED25519_SIGNATURE_BYTES);
+	EVP_MD_CTX_free(md_ctx);
+}
+
+bool ed25519_verify(struct str public_key, struct str message, struct str signature)
+{
+	if (public_key.n != ED25519_PUBLIC_BYTES || signature.n != ED25519_SIGNATURE_BYTES) {
+		return false;
+	}
+	EVP_PKEY *pkey = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL,
+		(const unsigned char *)public_key.p, public_key.n);
+	if (pkey == NULL) {
+		return false;
+	}
+	EVP_MD_CTX *md_ctx = EVP_MD_CTX_new();
+	invariant(md_ctx != NULL);
+	bool valid = EVP_DigestVerifyInit(md_ctx, NULL, NULL, NULL, pkey) == 1 &&
+		EVP_DigestVerify(md_ctx, (const unsigned char *)signature.p, signature.n,
+			data_or_empty(message), message.n) == 1;
+	EVP_MD_CTX_free(md_ctx);
+	EVP_PKEY_free(pkey);
+	return valid;
+}
+
+struct str password_hash(struct arena *arena, struct str password, uint32_t memory_kib,
+	uint32_t iterations)
+{
+	unsigned char salt[SALT_BYTES];
+	ssize_t got = getrandom(salt, sizeof(salt), 0);
+	invariant(got == (ssize_t)sizeof(salt));
+	size_t room = argon2_encodedlen(iterations, memory_kib, PASSWORD_LANES, SALT_BYTES,
+		PASSWORD_HASH_BYTES, Argon2_id);
+	char *phc = arena_alloc(arena, room);
+	int result = argon2id_hash_encoded(iterations, memory_kib, PASSWORD_LANES,
+		data_or_empty(password), password.n, salt, sizeof(salt), PASSWORD_HASH_BYTES, phc, room);
+	invariant(result == ARGON2_OK);
+	return str_of(phc);
+}
+
+bool password_verify(struct arena *arena, struct str phc, struct str password)
+{
+	if (!str_starts_with(phc, STR("$argon2id$")) || str_find_byte(phc, '\0') != SIZE_MAX) {
+		return false;
+	}
+	return argon2id_verify(str_cstr(arena, phc), data_or_empty(password), password.n) == ARGON2_OK;
+}
