@@ -1,0 +1,202 @@
+"""The tools' own tests: what they must find, they find; what is right, they let pass."""
+
+import importlib.machinery
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+TOOLS = os.path.join(ROOT, "tools")
+sys.path.insert(0, TOOLS)
+
+import source_tree  # noqa: E402
+
+
+def load(name):
+    loader = importlib.machinery.SourceFileLoader(name.replace("-", "_"), os.path.join(TOOLS, name))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+    loader.exec_module(module)
+    return module
+
+
+class Folder(unittest.TestCase):
+    """Each test in a folder of its own."""
+
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+
+    def write(self, name, text):
+        path = os.path.join(self.folder.name, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return path
+
+
+class Embed(Folder):
+    def setUp(self):
+        super().setUp()
+        self.embed = load("embed")
+
+    def statements(self, text):
+        return self.embed.load_statements([self.write("a.sql", text)])
+
+    def refused(self, text, words):
+        with self.assertRaisesRegex(self.embed.EmbedError, words):
+            self.statements(text)
+
+    def test_statement__block__name_doc_and_parameters(self):
+        first, second = self.statements(
+            "-- Header of the file.\n\n-- name: room_insert hot\n-- One row; rooms_pkey.\n"
+            "INSERT INTO rooms (id, name)\nVALUES ($2, $1);\n\n-- name: room_all\n-- Few rows.\nSELECT 1\n")
+        self.assertEqual((first["name"], first["hot"], first["params"]), ("room_insert", True, 2))
+        self.assertEqual(first["doc"], ["One row; rooms_pkey."])
+        self.assertEqual(first["sql"], "INSERT INTO rooms (id, name)\nVALUES ($2, $1)")
+        self.assertEqual((second["hot"], second["params"], second["sql"]), (False, 0, "SELECT 1"))
+
+    def test_statement__dollars_and_semicolons_in_text__not_counted(self):
+        (one,) = self.statements("-- name: a\nSELECT '$9;' || \"$8\", $1 -- $7;\n FROM t /* $6; */\n")
+        self.assertEqual(one["params"], 1)
+
+    def test_statement__duplicate_name__refused(self):
+        self.refused("-- name: a\nSELECT 1;\n-- name: a\nSELECT 2;\n", "defined already")
+
+    def test_statement__gap_in_parameters__refused(self):
+        self.refused("-- name: a\nSELECT $1, $3;\n", r"uses \$3 but not \$2")
+
+    def test_statement__two_in_one__refused(self):
+        self.refused("-- name: a\nSELECT 1; SELECT 2;\n", "more than one")
+
+    def test_statement__empty__refused(self):
+        self.refused("-- name: a\n-- nothing\n", "empty")
+
+    def test_statement__bad_name__refused(self):
+        self.refused("-- name: Room-Insert\nSELECT 1;\n", "bad statement name")
+
+    def test_migrations__gap__refused(self):
+        paths = [self.write("0001_a.sql", ""), self.write("0003_b.sql", "")]
+        with self.assertRaisesRegex(self.embed.EmbedError, "expected number 0002"):
+            self.embed.load_migrations(paths)
+
+    def test_migrations__any_text__compiles_to_the_same_bytes(self):
+        text = 'SELECT \'"\\ ??/ é\t%\';\n' + "-- x\n" * 2000
+        header = os.path.join(self.folder.name, "gen", "embedded_migrations.h")
+        source = os.path.join(self.folder.name, "gen", "embedded_migrations.c")
+        program = os.path.join(self.folder.name, "program")
+        main = self.write("main.c", '#include <stdio.h>\n#include "gen/embedded_migrations.h"\nint main(void)'
+                          "{ return fwrite(embedded_migrations[0].text, 1, embedded_migrations[0].size_bytes,"
+                          " stdout) == 0; }\n")
+        os.mkdir(os.path.dirname(header))
+        subprocess.run([os.path.join(TOOLS, "embed"), "migrations", header, source,
+                        self.write("0001_a.sql", text)], check=True)
+        subprocess.run(["cc", "-I", self.folder.name, "-o", program, main, source], check=True)
+        self.assertEqual(subprocess.run([program], check=True, stdout=subprocess.PIPE).stdout,
+                         text.encode("utf-8"))
+
+
+class Checks(Folder):
+    """The check programs, on a small tree of their own."""
+
+    def setUp(self):
+        super().setUp()
+        self.write("docs/conventions.md", source_tree.read("docs/conventions.md"))
+        for name in ("source_tree.py", "check-layers", "check-names", "check-sizes"):
+            path = self.write("tools/" + name, source_tree.read("tools/" + name))
+            os.chmod(path, 0o755)
+        for name in ("base/str.h", "matrix/event.h", "storage/db.h", "homeserver/room/rooms.h",
+                     "homeserver/room/room_cache.h", "homeserver/sync/sync.h"):
+            self.write(name, "")
+
+    def run_tool(self, name):
+        run = subprocess.run([os.path.join(self.folder.name, "tools", name)], stdout=subprocess.PIPE,
+                             text=True, check=False)
+        return run.returncode, run.stdout
+
+    def finds(self, tool, words):
+        status, out = self.run_tool(tool)
+        self.assertEqual(status, 1, out)
+        self.assertIn(words, out)
+
+    def passes(self, tool):
+        status, out = self.run_tool(tool)
+        self.assertEqual(status, 0, out)
+
+    def test_layers__all_as_in_the_table__passes(self):
+        self.write("storage/db.c", '#include <libpq-fe.h>\n#include "matrix/event.h"\n#include "gen/stmt_ids.h"\n')
+        self.write("homeserver/sync/sync.c", '#include "homeserver/room/rooms.h"\n')
+        self.write("tests/unit/base/a_test.c", '#include <cmocka.h>\n#include "storage/db.h"\n')
+        self.passes("check-layers")
+
+    def test_layers__upwards__found(self):
+        self.write("base/str.c", '#include "matrix/event.h"\n')
+        self.finds("check-layers", "base/ may not include matrix/")
+
+    def test_layers__appservices_to_federation__found(self):
+        self.write("federation/inbox.h", "")
+        self.write("appservices/as_txn.c", '#include "federation/inbox.h"\n')
+        self.finds("check-layers", "appservices/ may not include federation/")
+
+    def test_layers__library_elsewhere__found(self):
+        self.write("homeserver/sync/sync.c", "#include <libpq-fe.h>\n")
+        self.finds("check-layers", "libpq-fe.h belongs into storage/")
+
+    def test_layers__inner_header_of_another_domain__found(self):
+        self.write("homeserver/sync/sync.c", '#include "homeserver/room/room_cache.h"\n')
+        self.finds("check-layers", "only its main header")
+
+    def test_layers__circle_of_domains__found(self):
+        self.write("homeserver/sync/sync.c", '#include "homeserver/room/rooms.h"\n')
+        self.write("homeserver/room/rooms.c", '#include "homeserver/sync/sync.h"\n')
+        self.finds("check-layers", "room → sync → room")
+
+    def test_layers__include_in_a_comment__passes(self):
+        self.write("base/str.c", '/* #include "matrix/event.h" */\n')
+        self.passes("check-layers")
+
+    def test_layers__sibling_path__found(self):
+        self.write("base/str.c", '#include "str.h"\n')
+        self.finds("check-layers", "no path from the root")
+
+    def test_exceptions__with_reason__passes_and_stale_one_is_found(self):
+        self.write("base/str.c", '#include "matrix/event.h"\n')
+        self.write("tools/exceptions.txt", "layer base/str.c:matrix/event.h told in the test\n")
+        self.passes("check-layers")
+        self.write("base/str.c", "")
+        self.finds("check-layers", "no longer needed")
+
+    def test_names__banned_function__found(self):
+        self.write("matrix/event.c", "void f(char *p)\n{\n\tstrcpy(p, p);\n}\n")
+        self.finds("check-names", "strcpy() is banned")
+
+    def test_names__heap_outside_base__found(self):
+        self.write("base/mem.c", "void *f(void)\n{\n\treturn malloc(1);\n}\n")
+        self.passes("check-names")
+        self.write("matrix/event.c", "void f(char *p)\n{\n\tfree(p);\n}\n")
+        self.finds("check-names", "not free()")
+
+    def test_names__in_comment_text_or_longer_name__passes(self):
+        self.write("matrix/event.c", '/* strcpy(a) */ const char *a = "system(x)"; void f(void)\n{\n\tmy_free(a);\n}\n')
+        self.passes("check-names")
+
+    def test_names__version_compared__found(self):
+        self.write("matrix/event.c", "int f(int version)\n{\n\treturn version >= 6;\n}\n")
+        self.finds("check-names", "struct room_version")
+
+    def test_names__machine_path__found(self):
+        self.write("docs/x.md", "see /" + "home/somebody/notes\n")
+        self.finds("check-names", "somebody's machine")
+
+    def test_sizes__long_function__found(self):
+        body = "\ta();\n"
+        self.write("base/str.c", "int f(void)\n{\n" + body * 150 + "}\n")
+        self.passes("check-sizes")
+        self.write("base/str.c", "int f(void)\n{\n" + body * 151 + "}\n")
+        self.finds("check-sizes", "151 lines")
+
+
+if __name__ == "__main__":
+    unittest.main()
