@@ -1,0 +1,124 @@
+/*
+ * The timeline's rows. One statement per function.
+ */
+#include "storage/event.h"
+
+static void read_events(struct ctx *ctx, struct db_rows *rows, struct event_row **out,
+	size_t *out_count)
+{
+	size_t count = db_count(rows);
+	struct event_row *list = ARENA_NEW_ARRAY(ctx->arena, struct event_row, count);
+	for (size_t i = 0; i < count; i++) {
+		list[i] = (struct event_row){
+			.position = db_int(rows, i, 0),
+			.event_id = db_str(rows, i, 1),
+			.json = db_str(rows, i, 2),
+			.replaces_position = db_int(rows, i, 3),
+			.thread_root = db_str(rows, i, 4),
+			.txn = db_str(rows, i, 5),
+			.notify_seq = db_int(rows, i, 6),
+			.highlight_seq = db_int(rows, i, 7),
+			.redacted_by = db_int(rows, i, 8),
+			.room_nid = db_int(rows, i, 9),
+		};
+	}
+	*out = list;
+	*out_count = count;
+}
+
+enum err store_events_by_position(struct ctx *ctx, struct db *db, int64_t room_nid,
+	const int64_t *positions, size_t count, struct event_row **out, size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_EVENTS_BY_POSITION,
+		DB_ARGS(db_bigint(room_nid), db_bigints(positions, count)), &rows));
+	read_events(ctx, rows, out, out_count);
+	return ERR_OK;
+}
+
+enum err store_events_by_id(struct ctx *ctx, struct db *db, const struct str *event_ids,
+	size_t count, struct event_row **out, size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_EVENTS_BY_ID, DB_ARGS(db_texts(event_ids, count)), &rows));
+	read_events(ctx, rows, out, out_count);
+	return ERR_OK;
+}
+
+enum err store_events_between(struct ctx *ctx, struct db *db, int64_t room_nid, int64_t after,
+	int64_t up_to, bool backwards, int64_t limit, struct event_row **out, size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, backwards ? STMT_EVENTS_BEFORE : STMT_EVENTS_AFTER,
+		DB_ARGS(db_bigint(room_nid), db_bigint(after), db_bigint(up_to), db_bigint(limit)),
+		&rows));
+	read_events(ctx, rows, out, out_count);
+	return ERR_OK;
+}
+
+enum err store_counts_at(struct ctx *ctx, struct db *db, int64_t room_nid, struct str thread_root,
+	int64_t position, int64_t *out_notify, int64_t *out_highlight)
+{
+	struct db_rows *rows;
+	if (thread_root.p != NULL) {
+		TRY(db_query(ctx, db, STMT_THREAD_COUNTS_AT,
+			DB_ARGS(db_bigint(room_nid), db_text(thread_root), db_bigint(position)),
+			&rows));
+	} else {
+		TRY(db_query(ctx, db, STMT_MAIN_COUNTS_AT,
+			DB_ARGS(db_bigint(room_nid), db_bigint(position)), &rows));
+	}
+	bool found = db_count(rows) > 0;
+	*out_notify = found ? db_int(rows, 0, 0) : 0;
+	*out_highlight = found ? db_int(rows, 0, 1) : 0;
+	return ERR_OK;
+}
+
+static struct db_value bigint_or_null(int64_t value)
+{
+	return value == 0 ? db_null() : db_bigint(value);
+}
+
+void store_event_insert(struct write *write, const struct event_row *row,
+	const struct event_columns *columns, size_t position_index)
+{
+	write_add(write, STMT_EVENT_INSERT,
+		DB_ARGS(db_bigint(row->room_nid), db_position(position_index),
+			db_text(row->event_id), db_text(columns->type),
+			db_text(columns->state_key), db_text(columns->sender),
+			db_bigint(columns->origin_server_ts), db_bigint(columns->depth),
+			db_text(row->json), bigint_or_null(row->replaces_position),
+			db_text(row->thread_root), db_text(row->txn), db_bigint(row->notify_seq),
+			db_bigint(row->highlight_seq)));
+}
+
+void store_relation_insert(struct write *write, int64_t room_nid, struct str parent_id,
+	size_t position_index, struct str rel_type, struct str type, struct str sender)
+{
+	write_add(write, STMT_RELATION_INSERT,
+		DB_ARGS(db_bigint(room_nid), db_text(parent_id), db_position(position_index),
+			db_text(rel_type), db_text(type), db_text(sender)));
+}
+
+void store_relation_delete(struct write *write, int64_t room_nid, struct str parent_id,
+	int64_t position)
+{
+	write_add(write, STMT_RELATION_DELETE,
+		DB_ARGS(db_bigint(room_nid), db_text(parent_id), db_bigint(position)));
+}
+
+void store_event_redact(struct write *write, int64_t room_nid, struct str event_id,
+	struct str redacted_json, size_t position_index)
+{
+	write_add(write, STMT_EVENT_REDACT,
+		DB_ARGS(db_bigint(room_nid), db_text(event_id), db_text(redacted_json),
+			db_position(position_index)));
+}
+
+void store_mention_insert(struct write *write, struct str user_id, int64_t room_nid,
+	size_t position_index, struct str thread_root, bool is_counted)
+{
+	write_add(write, STMT_MENTION_INSERT,
+		DB_ARGS(db_text(user_id), db_bigint(room_nid), db_position(position_index),
+			db_text(thread_root), db_bool(is_counted)));
+}

@@ -1,0 +1,63 @@
+/**
+ * Rows of the timeline and what hangs on them: relations, mentions, redactions.
+ */
+#ifndef BELFRY_STORAGE_EVENT_H
+#define BELFRY_STORAGE_EVENT_H
+
+#include "storage/db.h"
+#include "storage/writer.h"
+
+/** One event as stored. Texts are borrowed from the result (until the ctx's arena is reset). */
+struct event_row {
+	int64_t room_nid;
+	int64_t position;
+	struct str event_id;
+	struct str json;           /**< canonical PDU */
+	int64_t replaces_position; /**< of the state event it replaced; 0: none */
+	struct str thread_root;    /**< p == NULL outside threads */
+	struct str txn;            /**< "device txn"; p == NULL: none */
+	int64_t notify_seq;
+	int64_t highlight_seq;
+	int64_t redacted_by;       /**< position of the redaction; 0: not redacted */
+};
+
+/** Columns of an event that only writing needs. */
+struct event_columns {
+	struct str type;
+	struct str state_key; /**< p == NULL: no state event */
+	struct str sender;
+	int64_t origin_server_ts;
+	int64_t depth;
+};
+
+/** Events at positions of a room, in order of position; those that do not exist are left out. One round trip. */
+MUST_CHECK enum err store_events_by_position(struct ctx *ctx, struct db *db, int64_t room_nid,
+	const int64_t *positions, size_t count, struct event_row **out, size_t *out_count);
+/** Events by id, of any room, in no order. One round trip. */
+MUST_CHECK enum err store_events_by_id(struct ctx *ctx, struct db *db, const struct str *event_ids,
+	size_t count, struct event_row **out, size_t *out_count);
+/** Up to `limit` events with after < position <= up_to; oldest first, or newest first when `backwards`. */
+MUST_CHECK enum err store_events_between(struct ctx *ctx, struct db *db, int64_t room_nid,
+	int64_t after, int64_t up_to, bool backwards, int64_t limit, struct event_row **out,
+	size_t *out_count);
+/**
+ * Running counts of a thread (or, root.p == NULL, of what is outside threads) at its newest event up to a position;
+ * zeros when there is none.
+ */
+MUST_CHECK enum err store_counts_at(struct ctx *ctx, struct db *db, int64_t room_nid,
+	struct str thread_root, int64_t position, int64_t *out_notify, int64_t *out_highlight);
+
+/** Adds an event; row->position is ignored, the write's position `position_index` taken. */
+void store_event_insert(struct write *write, const struct event_row *row,
+	const struct event_columns *columns, size_t position_index);
+void store_relation_insert(struct write *write, int64_t room_nid, struct str parent_id,
+	size_t position_index, struct str rel_type, struct str type, struct str sender);
+void store_relation_delete(struct write *write, int64_t room_nid, struct str parent_id,
+	int64_t position);
+/** Replaces an event's text by its redacted form. */
+void store_event_redact(struct write *write, int64_t room_nid, struct str event_id,
+	struct str redacted_json, size_t position_index);
+void store_mention_insert(struct write *write, struct str user_id, int64_t room_nid,
+	size_t position_index, struct str thread_root, bool is_counted);
+
+#endif

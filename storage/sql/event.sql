@@ -1,0 +1,30 @@
+-- name: events_by_position hot
+-- One row for each position that exists, in order. Index: events_pkey.
+SELECT position, event_id, json, replaces_position, thread_root, txn, notify_seq, highlight_seq, redacted_by, room_nid
+FROM events WHERE room_nid = $1 AND position = ANY($2::bigint[]) ORDER BY position;
+
+-- name: events_by_id hot
+-- One row for each id that exists. Index: events_event_id_key.
+SELECT position, event_id, json, replaces_position, thread_root, txn, notify_seq, highlight_seq, redacted_by, room_nid
+FROM events WHERE event_id = ANY($1::text[]);
+
+-- name: events_after hot
+-- Up to $4 events with $2 < position <= $3, oldest first. Index: events_pkey.
+SELECT position, event_id, json, replaces_position, thread_root, txn, notify_seq, highlight_seq, redacted_by, room_nid
+FROM events WHERE room_nid = $1 AND position > $2 AND position <= $3 ORDER BY position LIMIT $4;
+
+-- name: events_before hot
+-- Up to $4 events with $2 < position <= $3, newest first. Index: events_pkey.
+SELECT position, event_id, json, replaces_position, thread_root, txn, notify_seq, highlight_seq, redacted_by, room_nid
+FROM events WHERE room_nid = $1 AND position > $2 AND position <= $3 ORDER BY position DESC LIMIT $4;
+
+-- name: thread_counts_at hot
+-- The thread's running counts at its newest event up to a position: at most one row. Index: events_thread_idx.
+SELECT notify_seq, highlight_seq FROM events
+WHERE room_nid = $1 AND thread_root = $2 AND position <= $3 ORDER BY position DESC LIMIT 1;
+
+-- name: main_counts_at
+-- The running counts outside threads at the newest such event up to a position. Index: events_pkey, backwards; stops at
+-- the first event that is in no thread.
+SELECT notify_seq, highlight_seq FROM events
+WHERE room_nid = $1 AND thread_root IS NULL AND position <= $2 ORDER BY position DESC LIMIT 1;

@@ -1,0 +1,17 @@
+-- name: member_rooms hot
+-- All rooms of a user with what a sync asks first. Index: members_pkey.
+SELECT m.room_nid, m.membership, m.position, m.is_forgotten, m.stripped, r.room_id, r.version, r.last_position,
+	coalesce((SELECT max(c.position) FROM receipts c WHERE c.room_nid = r.room_nid), 0)
+FROM members m JOIN rooms r ON r.room_nid = m.room_nid WHERE m.user_id = $1;
+
+-- name: member_of_room hot
+-- One user's newest membership in a room. Index: members_pkey.
+SELECT membership, position, is_forgotten, stripped FROM members WHERE user_id = $2 AND room_nid = $1;
+
+-- name: member_forget
+UPDATE members SET is_forgotten = true WHERE user_id = $2 AND room_nid = $1;
+
+-- name: member_shared_room
+-- Whether two users are joined to a common room: one row if so. Index: members_pkey.
+SELECT 1 FROM members a JOIN members b ON b.room_nid = a.room_nid
+WHERE a.user_id = $1 AND b.user_id = $2 AND a.membership = 'join' AND b.membership = 'join' LIMIT 1;

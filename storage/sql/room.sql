@@ -1,0 +1,30 @@
+-- name: room_nid_next
+-- One row: the first of 100 room numbers that are now ours.
+SELECT nextval('room_nids');
+
+-- name: room_find hot
+-- At most one row. Index: rooms_room_id_key.
+SELECT r.room_nid, r.room_id, r.version, r.event_seq, r.depth, r.extremities, r.last_position,
+	r.notify_seq, r.highlight_seq,
+	coalesce((SELECT max(c.position) FROM receipts c WHERE c.room_nid = r.room_nid), 0)
+FROM rooms r WHERE r.room_id = $1;
+
+-- name: room_find_nid hot
+-- At most one row. Index: rooms_pkey.
+SELECT r.room_nid, r.room_id, r.version, r.event_seq, r.depth, r.extremities, r.last_position,
+	r.notify_seq, r.highlight_seq,
+	coalesce((SELECT max(c.position) FROM receipts c WHERE c.room_nid = r.room_nid), 0)
+FROM rooms r WHERE r.room_nid = $1;
+
+-- name: room_set_published
+UPDATE rooms SET is_published = $2 WHERE room_nid = $1;
+
+-- name: room_is_published
+SELECT is_published FROM rooms WHERE room_nid = $1;
+
+-- name: transaction_find hot
+-- At most one row. Index: transactions_pkey.
+SELECT event_id FROM transactions WHERE key = $1;
+
+-- name: transaction_delete_old
+DELETE FROM transactions WHERE created_at_ms < $1;

@@ -1,0 +1,26 @@
+-- name: state_current hot
+-- The room's current state, all of it. Index: states_to_idx.
+SELECT type, state_key, from_position, event_position, event_id, membership
+FROM states WHERE room_nid = $1 AND to_position = 9223372036854775807;
+
+-- name: state_at hot
+-- The state after the event at a position. Index: states_to_idx.
+SELECT type, state_key, from_position, event_position, event_id, membership
+FROM states WHERE room_nid = $1 AND to_position > $2 AND from_position <= $2;
+
+-- name: state_one_at hot
+-- One entry of the state after a position: at most one row. Index: states_pkey.
+SELECT type, state_key, from_position, event_position, event_id, membership
+FROM states WHERE room_nid = $1 AND type = $2 AND state_key = $3 AND from_position <= $4
+	AND to_position > $4;
+
+-- name: state_changes hot
+-- What differs between two positions: the entries at $3 that began after $2. Index: states_to_idx.
+SELECT type, state_key, from_position, event_position, event_id, membership
+FROM states WHERE room_nid = $1 AND to_position > $3 AND from_position <= $3 AND from_position > $2;
+
+-- name: state_memberships hot
+-- Every membership that a user had in a room, oldest first. Index: states_pkey.
+SELECT type, state_key, from_position, event_position, event_id, membership
+FROM states WHERE room_nid = $1 AND type = 'm.room.member' AND state_key = $2
+ORDER BY from_position;

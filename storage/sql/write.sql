@@ -1,0 +1,107 @@
+-- Statements of the group-commit writer. Each takes arrays, one element a row; they run in this order. A row may stand
+-- twice for one key in a group: each statement says which wins.
+
+-- name: room_insert all key=1
+-- A new room. Rows: as many as given.
+INSERT INTO rooms (room_nid, room_id, version, event_seq, depth, extremities, last_position,
+	notify_seq, highlight_seq, created_at_ms)
+SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[],
+	$7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[]);
+
+-- name: room_advance all key=1
+-- A room goes on by one event each: nid, event_seq before, event_seq after, depth, extremities, position, notify_seq,
+-- highlight_seq. The rows of a room form a chain: the first's "before" has to be what stands in the table, the last
+-- one's values are stored. Index: rooms_pkey.
+UPDATE rooms SET event_seq = n.seq_after, depth = n.depth, extremities = n.extremities,
+	last_position = n.position, notify_seq = n.notify_seq, highlight_seq = n.highlight_seq
+FROM (
+	SELECT DISTINCT ON (u.room_nid) u.*, min(u.seq_before) OVER (PARTITION BY u.room_nid) AS first_seq
+	FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[],
+		$7::bigint[], $8::bigint[]) AS
+		u(room_nid, seq_before, seq_after, depth, extremities, position, notify_seq, highlight_seq)
+	ORDER BY u.room_nid, u.seq_after DESC
+) AS n
+WHERE rooms.room_nid = n.room_nid AND rooms.event_seq = n.first_seq;
+
+-- name: event_insert all key=2
+INSERT INTO events (room_nid, position, event_id, type, state_key, sender, origin_server_ts, depth,
+	json, replaces_position, thread_root, txn, notify_seq, highlight_seq)
+SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[],
+	$7::bigint[], $8::bigint[], $9::text[], $10::bigint[], $11::text[], $12::text[], $13::bigint[],
+	$14::bigint[]);
+
+-- name: transaction_insert all key=1
+-- Fails when the transaction id was used before (another process was first).
+INSERT INTO transactions (key, event_id, created_at_ms)
+SELECT * FROM unnest($1::bytea[], $2::text[], $3::bigint[]);
+
+-- name: state_close
+-- Ends the intervals that new state replaces: nid, type, state_key, position. Index: states_pkey.
+UPDATE states SET to_position = n.position
+FROM (
+	SELECT room_nid, type, state_key, min(position) AS position
+	FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[]) AS
+		u(room_nid, type, state_key, position)
+	GROUP BY room_nid, type, state_key
+) AS n
+WHERE states.room_nid = n.room_nid AND states.type = n.type AND states.state_key = n.state_key
+	AND states.to_position = 9223372036854775807;
+
+-- name: state_open
+-- Begins intervals: nid, type, state_key, position, event position, event id, membership. Several rows of one key in a
+-- group follow each other.
+INSERT INTO states (room_nid, type, state_key, from_position, event_position, event_id, membership,
+	to_position)
+SELECT u.*, coalesce(lead(u.position) OVER (PARTITION BY u.room_nid, u.type, u.state_key
+	ORDER BY u.position), 9223372036854775807)
+FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[],
+	$7::text[]) AS
+	u(room_nid, type, state_key, position, event_position, event_id, membership);
+
+-- name: member_set
+-- nid, user, membership, position, is_local, stripped; the last one wins. Index: members_pkey.
+INSERT INTO members (room_nid, user_id, membership, position, is_local, stripped)
+SELECT DISTINCT ON (u.room_nid, u.user_id) u.*
+FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::boolean[], $6::text[]) AS
+	u(room_nid, user_id, membership, position, is_local, stripped)
+ORDER BY u.room_nid, u.user_id, u.position DESC
+ON CONFLICT (user_id, room_nid) DO UPDATE SET membership = excluded.membership,
+	position = excluded.position, stripped = excluded.stripped, is_forgotten = false;
+
+-- name: relation_insert
+INSERT INTO relations (room_nid, parent_id, position, rel_type, type, sender)
+SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[])
+ON CONFLICT DO NOTHING;
+
+-- name: event_redact
+-- The event's text is replaced by its redacted form: nid, event id, text, position of the redaction.
+-- The first redaction stays. Index: events_event_id_key.
+UPDATE events SET json = n.json, redacted_by = n.position
+FROM (
+	SELECT DISTINCT ON (u.event_id) u.*
+	FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[]) AS u(room_nid, event_id, json, position)
+	ORDER BY u.event_id, u.position
+) AS n
+WHERE events.event_id = n.event_id AND events.room_nid = n.room_nid AND events.redacted_by IS NULL;
+
+-- name: relation_delete
+-- A redacted event no longer relates to anything: nid, position. Index: relations_pkey by room.
+DELETE FROM relations USING unnest($1::bigint[], $2::text[], $3::bigint[]) AS u(room_nid, parent_id, position)
+WHERE relations.room_nid = u.room_nid AND relations.parent_id = u.parent_id
+	AND relations.position = u.position;
+
+-- name: mention_insert
+INSERT INTO mentions (user_id, room_nid, position, thread_root, is_counted)
+SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::boolean[])
+ON CONFLICT DO NOTHING;
+
+-- name: receipt_set
+-- nid, user, type, thread, event id, event position, ts, position; the last one wins. Index: receipts_pkey.
+INSERT INTO receipts (room_nid, user_id, receipt_type, thread_id, event_id, event_position, ts, position)
+SELECT DISTINCT ON (u.room_nid, u.user_id, u.receipt_type, u.thread_id) u.*
+FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[],
+	$8::bigint[]) AS
+	u(room_nid, user_id, receipt_type, thread_id, event_id, event_position, ts, position)
+ORDER BY u.room_nid, u.user_id, u.receipt_type, u.thread_id, u.position DESC
+ON CONFLICT (room_nid, user_id, receipt_type, thread_id) DO UPDATE SET event_id = excluded.event_id,
+	event_position = excluded.event_position, ts = excluded.ts, position = excluded.position;

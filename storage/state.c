@@ -1,0 +1,162 @@
+/*
+ * State intervals and members. One statement per function.
+ */
+#include "storage/state.h"
+
+static void read_states(struct ctx *ctx, struct db_rows *rows, struct state_row **out,
+	size_t *out_count)
+{
+	size_t count = db_count(rows);
+	struct state_row *list = ARENA_NEW_ARRAY(ctx->arena, struct state_row, count);
+	for (size_t i = 0; i < count; i++) {
+		list[i] = (struct state_row){
+			.type = db_str(rows, i, 0),
+			.state_key = db_str(rows, i, 1),
+			.from_position = db_int(rows, i, 2),
+			.event_position = db_int(rows, i, 3),
+			.event_id = db_str(rows, i, 4),
+			.membership = db_str(rows, i, 5),
+		};
+	}
+	*out = list;
+	*out_count = count;
+}
+
+enum err store_state_current(struct ctx *ctx, struct db *db, int64_t room_nid,
+	struct state_row **out, size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_STATE_CURRENT, DB_ARGS(db_bigint(room_nid)), &rows));
+	read_states(ctx, rows, out, out_count);
+	return ERR_OK;
+}
+
+enum err store_state_at(struct ctx *ctx, struct db *db, int64_t room_nid, int64_t position,
+	struct state_row **out, size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_STATE_AT, DB_ARGS(db_bigint(room_nid), db_bigint(position)),
+		&rows));
+	read_states(ctx, rows, out, out_count);
+	return ERR_OK;
+}
+
+enum err store_state_one_at(struct ctx *ctx, struct db *db, int64_t room_nid, struct str type,
+	struct str state_key, int64_t position, struct state_row *out)
+{
+	struct db_rows *rows;
+	struct state_row *list;
+	size_t count;
+	TRY(db_query(ctx, db, STMT_STATE_ONE_AT,
+		DB_ARGS(db_bigint(room_nid), db_text(type), db_text(state_key),
+			db_bigint(position)),
+		&rows));
+	read_states(ctx, rows, &list, &count);
+	if (count == 0) {
+		return ERR_MISSING;
+	}
+	*out = list[0];
+	return ERR_OK;
+}
+
+enum err store_state_changes(struct ctx *ctx, struct db *db, int64_t room_nid, int64_t after,
+	int64_t up_to, struct state_row **out, size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_STATE_CHANGES,
+		DB_ARGS(db_bigint(room_nid), db_bigint(after), db_bigint(up_to)), &rows));
+	read_states(ctx, rows, out, out_count);
+	return ERR_OK;
+}
+
+enum err store_state_memberships(struct ctx *ctx, struct db *db, int64_t room_nid,
+	struct str user_id, struct state_row **out, size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_STATE_MEMBERSHIPS,
+		DB_ARGS(db_bigint(room_nid), db_text(user_id)), &rows));
+	read_states(ctx, rows, out, out_count);
+	return ERR_OK;
+}
+
+void store_state_change(struct write *write, int64_t room_nid, const struct state_row *row,
+	size_t position_index)
+{
+	write_add(write, STMT_STATE_CLOSE,
+		DB_ARGS(db_bigint(room_nid), db_text(row->type), db_text(row->state_key),
+			db_position(position_index)));
+	write_add(write, STMT_STATE_OPEN,
+		DB_ARGS(db_bigint(room_nid), db_text(row->type), db_text(row->state_key),
+			db_position(position_index), db_position(position_index),
+			db_text(row->event_id), db_text(row->membership)));
+}
+
+enum err store_member_rooms(struct ctx *ctx, struct db *db, struct str user_id,
+	struct member_row **out, size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_MEMBER_ROOMS, DB_ARGS(db_text(user_id)), &rows));
+	size_t count = db_count(rows);
+	struct member_row *list = ARENA_NEW_ARRAY(ctx->arena, struct member_row, count);
+	for (size_t i = 0; i < count; i++) {
+		list[i] = (struct member_row){
+			.user_id = user_id,
+			.room_nid = db_int(rows, i, 0),
+			.membership = db_str(rows, i, 1),
+			.position = db_int(rows, i, 2),
+			.is_local = true,
+			.is_forgotten = db_is_true(rows, i, 3),
+			.stripped = db_str(rows, i, 4),
+			.room_id = db_str(rows, i, 5),
+			.room_version = db_str(rows, i, 6),
+			.room_last_position = db_int(rows, i, 7),
+			.room_receipt_position = db_int(rows, i, 8),
+		};
+	}
+	*out = list;
+	*out_count = count;
+	return ERR_OK;
+}
+
+enum err store_member_of_room(struct ctx *ctx, struct db *db, int64_t room_nid, struct str user_id,
+	struct member_row *out)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_MEMBER_OF_ROOM, DB_ARGS(db_bigint(room_nid), db_text(user_id)),
+		&rows));
+	if (db_count(rows) == 0) {
+		return ERR_MISSING;
+	}
+	*out = (struct member_row){
+		.user_id = user_id,
+		.room_nid = room_nid,
+		.membership = db_str(rows, 0, 0),
+		.position = db_int(rows, 0, 1),
+		.is_forgotten = db_is_true(rows, 0, 2),
+		.stripped = db_str(rows, 0, 3),
+	};
+	return ERR_OK;
+}
+
+enum err store_member_forget(struct ctx *ctx, struct db *db, int64_t room_nid, struct str user_id)
+{
+	return db_exec(ctx, db, STMT_MEMBER_FORGET, DB_ARGS(db_bigint(room_nid), db_text(user_id)),
+		NULL);
+}
+
+enum err store_member_share_room(struct ctx *ctx, struct db *db, struct str a, struct str b,
+	bool *out)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_MEMBER_SHARED_ROOM, DB_ARGS(db_text(a), db_text(b)), &rows));
+	*out = db_count(rows) > 0;
+	return ERR_OK;
+}
+
+void store_member_set(struct write *write, const struct member_row *row, size_t position_index)
+{
+	write_add(write, STMT_MEMBER_SET,
+		DB_ARGS(db_bigint(row->room_nid), db_text(row->user_id), db_text(row->membership),
+			db_position(position_index), db_bool(row->is_local),
+			db_text(row->stripped)));
+}

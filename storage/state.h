@@ -1,0 +1,69 @@
+/**
+ * Resolved state as intervals of positions, and the membership index.
+ */
+#ifndef BELFRY_STORAGE_STATE_H
+#define BELFRY_STORAGE_STATE_H
+
+#include "storage/db.h"
+#include "storage/writer.h"
+
+/** One entry of a room's state. Texts are borrowed from the result. */
+struct state_row {
+	struct str type;
+	struct str state_key;
+	int64_t from_position;  /**< since when it holds */
+	int64_t event_position; /**< where its event stands */
+	struct str event_id;
+	struct str membership;  /**< of m.room.member; p == NULL otherwise */
+};
+
+/** Current state of a room. One round trip. */
+MUST_CHECK enum err store_state_current(struct ctx *ctx, struct db *db, int64_t room_nid,
+	struct state_row **out, size_t *out_count);
+/** State after the event at (or before) a position. One round trip. */
+MUST_CHECK enum err store_state_at(struct ctx *ctx, struct db *db, int64_t room_nid,
+	int64_t position, struct state_row **out, size_t *out_count);
+/** One entry after a position. Errors: MISSING; STORE. */
+MUST_CHECK enum err store_state_one_at(struct ctx *ctx, struct db *db, int64_t room_nid,
+	struct str type, struct str state_key, int64_t position, struct state_row *out);
+/** The entries of the state at `up_to` that began after `after`. */
+MUST_CHECK enum err store_state_changes(struct ctx *ctx, struct db *db, int64_t room_nid,
+	int64_t after, int64_t up_to, struct state_row **out, size_t *out_count);
+/** Every membership a user had, oldest first. */
+MUST_CHECK enum err store_state_memberships(struct ctx *ctx, struct db *db, int64_t room_nid,
+	struct str user_id, struct state_row **out, size_t *out_count);
+
+/** Adds a state change to a write: ends the old interval, begins the new one at position `position_index`. */
+void store_state_change(struct write *write, int64_t room_nid, const struct state_row *row,
+	size_t position_index);
+
+/** One user's newest membership. Texts borrowed from the result. */
+struct member_row {
+	struct str user_id;
+	int64_t room_nid;
+	struct str membership;
+	int64_t position;
+	bool is_local;
+	bool is_forgotten;
+	struct str stripped; /**< JSON array; p == NULL: none */
+	/* Only from store_member_rooms(): */
+	struct str room_id;
+	struct str room_version;
+	int64_t room_last_position;
+	int64_t room_receipt_position;
+};
+
+/** All rooms of a user. One round trip. */
+MUST_CHECK enum err store_member_rooms(struct ctx *ctx, struct db *db, struct str user_id,
+	struct member_row **out, size_t *out_count);
+/** Newest membership in one room. Errors: MISSING; STORE. */
+MUST_CHECK enum err store_member_of_room(struct ctx *ctx, struct db *db, int64_t room_nid,
+	struct str user_id, struct member_row *out);
+MUST_CHECK enum err store_member_forget(struct ctx *ctx, struct db *db, int64_t room_nid,
+	struct str user_id);
+/** Whether two users are joined to a common room. */
+MUST_CHECK enum err store_member_share_room(struct ctx *ctx, struct db *db, struct str a,
+	struct str b, bool *out);
+void store_member_set(struct write *write, const struct member_row *row, size_t position_index);
+
+#endif
