@@ -11,6 +11,7 @@ void ctx_init(struct ctx *ctx, struct arena *arena)
 	*ctx = (struct ctx){.arena = arena};
 }
 
+PRINTF_LIKE(2, 0)
 static struct str format_text(struct arena *arena, const char *format, va_list args)
 {
 	char text[512];
