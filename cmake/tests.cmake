@@ -64,7 +64,8 @@ set(BELFRY_TEST_FLAGS -Wno-cast-qual -Wno-pedantic -Wno-overlength-strings -Wno-
 function(belfry_test_libraries target)
 	belfry_package(cmocka cmocka)
 	belfry_package(libcjson cjson)
-	target_link_libraries(${target} PRIVATE ${cmocka} ${cjson} m)
+	belfry_package(libpq pq)
+	target_link_libraries(${target} PRIVATE ${cmocka} ${cjson} ${pq} m)
 endfunction()
 
 # belfry_cmocka(<kind> <file> <layer> <timeout_s>): one executable and its test.

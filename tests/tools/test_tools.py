@@ -77,9 +77,16 @@ class Embed(Folder):
     def test_statement__bad_name__refused(self):
         self.refused("-- name: Room-Insert\nSELECT 1;\n", "bad statement name")
 
-    def test_migrations__gap__refused(self):
-        paths = [self.write("0001_a.sql", ""), self.write("0003_b.sql", "")]
-        with self.assertRaisesRegex(self.embed.EmbedError, "expected number 0002"):
+    def test_statement__words_behind_the_name__read(self):
+        (one,) = self.statements("-- name: a all key=2\nSELECT $1, $2;\n")
+        self.assertEqual((one["hot"], one["all"], one["key"]), (False, True, 2))
+        self.refused("-- name: a warm\nSELECT 1;\n", "not 'warm'")
+        self.refused("-- name: a key\nSELECT $1;\n", "not 'key'")
+        self.refused("-- name: a key=2\nSELECT $1;\n", "no parameter 2")
+
+    def test_migrations__number_twice__refused(self):
+        paths = [self.write("0001_a.sql", ""), self.write("0001_b.sql", "")]
+        with self.assertRaisesRegex(self.embed.EmbedError, "taken"):
             self.embed.load_migrations(paths)
 
     def test_migrations__any_text__compiles_to_the_same_bytes(self):
