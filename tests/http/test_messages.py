@@ -1,0 +1,350 @@
+"""Reading history: /messages, /context, /event, /members, /joined_members."""
+import json
+
+import pytest
+
+from support.client import path_of
+
+
+def ids(events):
+    return [event["event_id"] for event in events]
+
+
+@pytest.fixture
+def talk(alice, room):
+    """A room with 25 messages; their ids in order."""
+    return [alice.send(room, "m%d" % number) for number in range(25)]
+
+
+# -- /messages
+
+def test_messages__backward_from_the_end__newest_first(alice, room, talk):
+    reply = alice.messages(room, "b", limit=5).ok()
+    assert ids(reply["chunk"]) == talk[:-6:-1]
+    assert reply["start"] and reply["end"]
+
+
+def test_messages__no_limit__ten(alice, room, talk):
+    assert ids(alice.messages(room, "b").ok()["chunk"]) == talk[:-11:-1]
+
+
+def test_messages__forward_without_from__from_the_beginning(alice, room, talk):
+    reply = alice.messages(room, "f", limit=3).ok()
+    assert [event["type"] for event in reply["chunk"]][0] == "m.room.create"
+
+
+@pytest.mark.parametrize("direction", ["b", "f"])
+@pytest.mark.parametrize("limit", [1, 2, 7, 100])
+def test_messages__walked_to_the_end__every_event_once_in_order(alice, room, talk, direction, limit):
+    events = ids(alice.history(room, direction, limit=limit))
+    assert len(events) == len(set(events))
+    everything = ids(alice.history(room, "b", limit=100))
+    assert events == (everything if direction == "b" else everything[::-1])
+    assert [event for event in events if event in talk] == (talk[::-1] if direction == "b" else talk)
+
+
+def test_messages__backward_to_the_start__no_end(alice, room):
+    """message_pagination.yaml: end is omitted when there are no further events."""
+    reply = alice.messages(room, "b", limit=100).ok()
+    if "end" in reply:
+        last = alice.messages(room, "b", limit=100, **{"from": reply["end"]}).ok()
+        assert last["chunk"] == [] and "end" not in last
+    assert reply["chunk"][-1]["type"] == "m.room.create"
+
+
+def test_messages__turn_around__same_events(alice, room, talk):
+    back = alice.messages(room, "b", limit=10).ok()
+    forth = alice.messages(room, "f", limit=10, **{"from": back["end"]}).ok()
+    assert ids(forth["chunk"]) == ids(back["chunk"])[::-1]
+    again = alice.messages(room, "b", limit=10, **{"from": forth["end"]}).ok()
+    assert ids(again["chunk"]) == ids(back["chunk"])
+
+
+def test_messages__from_sync_tokens__join_without_gap_or_overlap(alice, room, talk):
+    sync = alice.sync(filter={"room": {"timeline": {"limit": 4}}})
+    part = sync.joined(room)
+    assert part.limited and part.ids() == talk[-4:]
+    back = alice.messages(room, "b", limit=6, **{"from": part.prev_batch}).ok()
+    assert ids(back["chunk"]) == talk[-5:-11:-1]
+    later = alice.send(room, "later")
+    forth = alice.messages(room, "f", limit=10, **{"from": sync.since}).ok()
+    assert ids(forth["chunk"]) == [later]
+
+
+def test_messages__to_token__stops_there(alice, room):
+    alice.send(room, "before")
+    start = alice.sync().since
+    wanted = [alice.send(room, "inside %d" % number) for number in range(5)]
+    end = alice.sync().since
+    alice.send(room, "after")
+    back = alice.messages(room, "b", limit=50, **{"from": end, "to": start}).ok()
+    assert ids(back["chunk"]) == wanted[::-1]
+    forth = alice.messages(room, "f", limit=50, **{"from": start, "to": end}).ok()
+    assert ids(forth["chunk"]) == wanted
+
+
+def test_messages__filter_types__only_these(alice, room, talk):
+    other = alice.send(room, {}, kind="org.example.other")
+    reply = alice.messages(room, "b", filter={"types": ["org.example.*"]}, limit=50).ok()
+    assert ids(reply["chunk"]) == [other]
+    reply = alice.messages(room, "b", filter={"not_types": ["m.room.*", "org.*"]}, limit=50).ok()
+    assert reply["chunk"] == []
+
+
+def test_messages__filter_senders__only_these(alice, bob, shared):
+    mine, theirs = alice.send(shared), bob.send(shared)
+    types = {"types": ["m.room.message"]}
+    assert ids(alice.messages(shared, filter={"senders": [bob.user_id], **types}).ok()["chunk"]) == [theirs]
+    assert ids(alice.messages(shared, filter={"not_senders": [bob.user_id], **types}).ok()["chunk"]) == [mine]
+    both = {"senders": [bob.user_id], "not_senders": [bob.user_id]}
+    assert alice.messages(shared, filter=both).ok()["chunk"] == []
+
+
+def test_messages__filter_contains_url__by_presence(alice, room):
+    plain = alice.send(room, "plain")
+    image = alice.send(room, {"msgtype": "m.image", "body": "i", "url": "mxc://hs1/x"})
+    types = {"types": ["m.room.message"]}
+    assert ids(alice.messages(room, filter={"contains_url": True, **types}).ok()["chunk"]) == [image]
+    assert ids(alice.messages(room, filter={"contains_url": False, **types}).ok()["chunk"]) == [plain]
+
+
+def test_messages__filter_rooms_without_this_one__empty(alice, room, talk):
+    other = alice.create_room()
+    assert alice.messages(room, filter={"rooms": [other]}).ok()["chunk"] == []
+    assert alice.messages(room, filter={"not_rooms": [room]}).ok()["chunk"] == []
+
+
+def test_messages__filtered_and_paged__all_found(alice, room):
+    wanted = []
+    for number in range(30):
+        alice.send(room, "noise")
+        if number % 10 == 0:
+            wanted.append(alice.send(room, {"n": number}, kind="org.example.rare"))
+    found = ids(alice.history(room, "b", limit=2, filter={"types": ["org.example.rare"]}))
+    assert found == wanted[::-1]
+
+
+def test_messages__lazy_members__state_holds_the_senders(alice, bob, carol, shared):
+    alice.invite(shared, carol).ok()
+    carol.join(shared).ok()
+    bob.send(shared, "from bob")
+    reply = alice.messages(shared, "b", limit=1, filter={"lazy_load_members": True}).ok()
+    members = {event["state_key"] for event in reply.get("state", []) if event["type"] == "m.room.member"}
+    assert members == {bob.user_id}
+
+
+@pytest.mark.parametrize("query", [
+    {"dir": "x"}, {"dir": "b", "limit": "x"}, {"dir": "b", "from": "nonsense"}, {"dir": "b", "to": "nonsense"},
+    {"dir": "b", "filter": "{"}, {"dir": "b", "filter": "[]"}, {"dir": "b", "filter": '{"types":5}'},
+    {"dir": "b", "limit": "-1"}, {"dir": "b", "from": "s"}, {"dir": "b", "from": "s99999999999999999999999"},
+], ids=str)
+@pytest.mark.peer("500 or a lenient reading", only=["'[]'", "types", "99999"])
+def test_messages__malformed_query__400(alice, room, query):
+    alice.get(alice.room(room, "messages"), query).expect(400)
+
+
+@pytest.mark.peer("dir is required, message_pagination.yaml; Synapse takes forward")
+def test_messages__no_dir__400(alice, room):
+    alice.get(alice.room(room, "messages")).expect(400, ("M_MISSING_PARAM", "M_INVALID_PARAM"))
+
+
+def test_messages__limit_huge__bounded_but_answered(alice, room, talk):
+    assert set(talk) <= set(ids(alice.messages(room, "b", limit=1000000).ok()["chunk"])) | set(talk[:0])
+
+
+def test_messages__limit_zero__no_events_or_400(alice, room, talk):
+    reply = alice.messages(room, "b", limit=0)
+    reply.expect((200, 400))
+
+
+def test_messages__non_member__403(bob, room, talk):
+    bob.messages(room).expect(403, "M_FORBIDDEN")
+
+
+def test_messages__token_of_another_users_sync__positions_only(alice, bob, shared):
+    """A token is a position, it grants nothing."""
+    since = bob.sync().since
+    secret = alice.create_room()
+    alice.send(secret, "secret")
+    bob.messages(secret, "b", **{"from": since}).expect(403, "M_FORBIDDEN")
+
+
+# -- /context
+
+def test_context__middle__events_around_and_tokens(alice, room, talk):
+    reply = alice.get(path_of("rooms", room, "context", talk[12]), {"limit": 6}).ok()
+    assert reply["event"]["event_id"] == talk[12]
+    assert ids(reply["events_before"]) == talk[11:8:-1]
+    assert ids(reply["events_after"]) == talk[13:16]
+    assert any(event["type"] == "m.room.create" for event in reply["state"])
+    back = alice.messages(room, "b", limit=3, **{"from": reply["start"]}).ok()
+    assert ids(back["chunk"]) == talk[8:5:-1]
+    forth = alice.messages(room, "f", limit=3, **{"from": reply["end"]}).ok()
+    assert ids(forth["chunk"]) == talk[16:19]
+
+
+def test_context__limit_zero__event_alone(alice, room, talk):
+    reply = alice.get(path_of("rooms", room, "context", talk[12]), {"limit": 0}).ok()
+    assert reply["event"]["event_id"] == talk[12]
+    assert reply.get("events_before", []) == [] and reply.get("events_after", []) == []
+
+
+def test_context__first_and_last_event__no_more_on_that_side(alice, room, talk):
+    assert alice.get(path_of("rooms", room, "context", talk[-1])).ok().get("events_after", []) == []
+    create = alice.state(room)["m.room.create", ""]["event_id"]
+    assert alice.get(path_of("rooms", room, "context", create)).ok().get("events_before", []) == []
+
+
+def test_context__state__as_of_the_last_event_returned(alice, room):
+    alice.set_state(room, "m.room.name", {"name": "early"})
+    middle = alice.send(room, "middle")
+    for number in range(5):
+        alice.send(room, "filler %d" % number)
+    alice.set_state(room, "m.room.name", {"name": "late"})
+    reply = alice.get(path_of("rooms", room, "context", middle), {"limit": 2}).ok()
+    names = [event["content"]["name"] for event in reply["state"] if event["type"] == "m.room.name"]
+    assert names == ["early"]
+
+
+def test_context__filter__only_around(alice, room, talk):
+    other = alice.send(room, {}, kind="org.example.other")
+    reply = alice.get(path_of("rooms", room, "context", other),
+                      {"limit": 10, "filter": json.dumps({"types": ["m.room.message"]})}).ok()
+    assert reply["event"]["event_id"] == other
+    assert ids(reply["events_before"])[:1] == [talk[-1]]
+    assert {event["type"] for event in reply["events_before"]} == {"m.room.message"}
+
+
+def test_context__lazy_members__only_senders_in_state(alice, bob, shared):
+    event = bob.send(shared)
+    reply = alice.get(path_of("rooms", shared, "context", event),
+                      {"limit": 0, "filter": json.dumps({"lazy_load_members": True})}).ok()
+    members = {item["state_key"] for item in reply["state"] if item["type"] == "m.room.member"}
+    assert members == {bob.user_id}
+
+
+def test_context__unknown_event__404(alice, room):
+    alice.get(path_of("rooms", room, "context", "$none")).expect(404, "M_NOT_FOUND")
+
+
+@pytest.mark.peer("M_UNKNOWN instead of M_NOT_FOUND")
+def test_context__event_of_another_room__404(alice, room):
+    other = alice.create_room()
+    event = alice.send(other)
+    alice.get(path_of("rooms", room, "context", event)).expect(404, "M_NOT_FOUND")
+
+
+def test_context__non_member__403_or_404(bob, room, talk):
+    bob.get(path_of("rooms", room, "context", talk[0])).expect((403, 404))
+
+
+# -- /event
+
+def test_event__unknown__404(alice, room):
+    for text in ("$none", "nonsense", "$" + "a" * 43, "$" + "a" * 300):
+        alice.event(room, text).expect((400, 404), ("M_NOT_FOUND", "M_INVALID_PARAM"))
+
+
+def test_event__under_another_room__404(alice, room):
+    other = alice.create_room()
+    event = alice.send(other)
+    alice.event(room, event).expect(404, "M_NOT_FOUND")
+
+
+def test_event__non_member__same_answer_as_missing(alice, bob, room):
+    event = alice.send(room, "secret")
+    there, missing = bob.event(room, event), bob.event(room, "$" + "a" * 43)
+    assert there.status == missing.status and there.errcode == missing.errcode
+    assert there.status in (403, 404)
+
+
+def test_event__own_from_own_device__transaction_id(alice, bob, shared):
+    event = alice.send(shared, txn="my-transaction")
+    assert alice.event(shared, event).ok()["unsigned"]["transaction_id"] == "my-transaction"
+    assert "transaction_id" not in bob.event(shared, event).ok().get("unsigned", {})
+
+
+# -- /members and /joined_members
+
+def members(user, room, **query):
+    reply = user.get(user.room(room, "members"), query).ok()
+    return {event["state_key"]: event["content"]["membership"] for event in reply["chunk"]}
+
+
+@pytest.fixture
+def crowd(hs, alice):
+    """A room with one member of each membership."""
+    users = {name: hs.user() for name in ("join", "invite", "leave", "ban")}
+    room = alice.create_room(preset="public_chat", invite=[users["invite"].user_id])
+    for name in ("join", "leave", "ban"):
+        users[name].join(room).ok()
+    users["leave"].leave(room).ok()
+    alice.ban(room, users["ban"]).ok()
+    return room, {name: user.user_id for name, user in users.items()}
+
+
+def test_members__no_filter__everybody(alice, crowd):
+    room, users = crowd
+    assert members(alice, room) == {alice.user_id: "join", users["join"]: "join", users["invite"]: "invite",
+                                    users["leave"]: "leave", users["ban"]: "ban"}
+
+
+@pytest.mark.parametrize("kind", ["join", "invite", "leave", "ban"])
+def test_members__membership__only_that(alice, crowd, kind):
+    room, users = crowd
+    found = members(alice, room, membership=kind)
+    assert set(found.values()) == {kind} and users[kind] in found
+
+
+@pytest.mark.parametrize("kind", ["join", "invite", "leave", "ban"])
+def test_members__not_membership__all_but_that(alice, crowd, kind):
+    room, users = crowd
+    found = members(alice, room, not_membership=kind)
+    assert kind not in found.values()
+    assert set(found) == ({alice.user_id, *users.values()} - {users[kind]} - (
+        {alice.user_id} if kind == "join" else set()))
+
+
+@pytest.mark.peer("takes the two as 'and'; rooms.yaml says 'or'")
+def test_members__membership_or_not_membership__union(alice, crowd):
+    room, users = crowd
+    found = members(alice, room, membership="join", not_membership="leave")
+    assert set(found.values()) == {"join", "invite", "ban"}
+
+
+def test_members__unknown_membership__400(alice, room, hs):
+    reply = alice.get(alice.room(room, "members"), {"membership": "nonsense"})
+    reply.expect((200, 400))
+
+
+def test_members__at_token__as_of_then(alice, bob, room):
+    at = alice.sync(filter={"room": {"timeline": {"limit": 1}}}).since
+    alice.invite(room, bob).ok()
+    assert bob.user_id in members(alice, room)
+    assert bob.user_id not in members(alice, room, at=at)
+
+
+def test_members__forged_at__400(alice, room):
+    alice.get(alice.room(room, "members"), {"at": "nonsense"}).expect(400)
+
+
+def test_members__non_member__403(bob, room):
+    bob.get(bob.room(room, "members")).expect(403, "M_FORBIDDEN")
+    bob.get(bob.room(room, "joined_members")).expect(403, "M_FORBIDDEN")
+
+
+def test_members__after_leaving__as_when_left(alice, bob, carol, shared):
+    bob.leave(shared).ok()
+    alice.invite(shared, carol).ok()
+    found = members(bob, shared)
+    assert carol.user_id not in found and found[bob.user_id] == "leave"
+
+
+def test_joined_members__joined__only_joined(alice, crowd):
+    room, users = crowd
+    assert set(alice.get(alice.room(room, "joined_members")).ok()["joined"]) == {alice.user_id, users["join"]}
+
+
+def test_joined_members__after_leaving__403(bob, shared):
+    bob.leave(shared).ok()
+    bob.get(bob.room(shared, "joined_members")).expect(403, "M_FORBIDDEN")

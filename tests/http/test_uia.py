@@ -1,0 +1,171 @@
+"""User-interactive authentication: stages, sessions, and what a session is bound to (security 5.49)."""
+import pytest
+
+from support.client import unique
+
+
+def password_auth(user, session=None, password=None):
+    auth = {"type": "m.login.password", "identifier": {"type": "m.id.user", "user": user.user_id},
+            "password": password or user.password}
+    if session is not None:
+        auth["session"] = session
+    return auth
+
+
+def delete_device(user, device, auth=None):
+    return user.delete("/devices/" + device, {"auth": auth} if auth is not None else {})
+
+
+def device_is_there(user, device):
+    return user.get("/devices/" + device).status == 200
+
+
+def test_uia__no_auth__401_flows_session_and_nothing_done(alice):
+    other = alice.login()
+    reply = delete_device(alice, other.device_id).expect(401)
+    assert ["m.login.password"] in [flow["stages"] for flow in reply["flows"]]
+    assert reply["session"] and reply.errcode is None
+    assert device_is_there(alice, other.device_id)
+
+
+def test_uia__right_password__done(alice):
+    other = alice.login()
+    session = delete_device(alice, other.device_id).expect(401)["session"]
+    delete_device(alice, other.device_id, password_auth(alice, session)).ok()
+    assert not device_is_there(alice, other.device_id)
+
+
+def test_uia__localpart_or_deprecated_user_field__accepted(alice):
+    other = alice.login()
+    session = delete_device(alice, other.device_id).expect(401)["session"]
+    auth = password_auth(alice, session)
+    auth["identifier"]["user"] = alice.user_id[1:].partition(":")[0]
+    delete_device(alice, other.device_id, auth).ok()
+
+
+def test_uia__wrong_password__401_with_error_then_second_try_works(alice):
+    other = alice.login()
+    session = delete_device(alice, other.device_id).expect(401)["session"]
+    reply = delete_device(alice, other.device_id, password_auth(alice, session, "wrong"))
+    reply.expect(401, "M_FORBIDDEN")
+    assert reply["session"] == session and reply["flows"] and isinstance(reply["error"], str)
+    assert reply.get("completed", []) == []
+    assert device_is_there(alice, other.device_id)
+    delete_device(alice, other.device_id, password_auth(alice, session)).ok()
+
+
+def test_uia__other_users_identity__refused(alice, bob):
+    """The stage must prove the owner of the token, not just anybody."""
+    other = alice.login()
+    session = delete_device(alice, other.device_id).expect(401)["session"]
+    reply = delete_device(alice, other.device_id, password_auth(bob, session))
+    assert reply.status in (401, 403), reply
+    assert device_is_there(alice, other.device_id)
+
+
+@pytest.mark.parametrize("stage", [
+    "m.login.dummy", "m.login.registration_token", "m.login.terms", "m.login.recaptcha", "com.example.x", ""])
+def test_uia__stage_not_in_flow__never_completes(alice, stage):
+    other = alice.login()
+    session = delete_device(alice, other.device_id).expect(401)["session"]
+    reply = delete_device(alice, other.device_id, {"type": stage, "session": session, "token": "x"})
+    assert reply.status in (400, 401, 403), reply
+    assert device_is_there(alice, other.device_id)
+
+
+def test_uia__session_alone__never_completes(alice):
+    other = alice.login()
+    session = delete_device(alice, other.device_id).expect(401)["session"]
+    reply = delete_device(alice, other.device_id, {"session": session}).expect(401)
+    assert reply.get("completed", []) == []
+    assert device_is_there(alice, other.device_id)
+
+
+def test_uia__session_never_given_out__refused(alice):
+    other = alice.login()
+    reply = delete_device(alice, other.device_id, password_auth(alice, "never-given-out"))
+    assert reply.status in (400, 401, 403), reply
+    assert device_is_there(alice, other.device_id)
+
+
+def test_uia__session_of_another_user__refused(alice, bob):
+    mine, theirs = alice.login(), bob.login()
+    session = delete_device(bob, theirs.device_id).expect(401)["session"]
+    reply = delete_device(alice, mine.device_id, password_auth(alice, session))
+    assert reply.status in (400, 401, 403), reply
+    assert device_is_there(alice, mine.device_id)
+
+
+def test_uia__session_of_another_endpoint__refused(alice):
+    other = alice.login()
+    session = alice.post("/account/password", {"new_password": "new words"}).expect(401)["session"]
+    reply = delete_device(alice, other.device_id, password_auth(alice, session))
+    assert reply.status in (400, 401, 403), reply
+    assert device_is_there(alice, other.device_id)
+
+
+@pytest.mark.peer("lets a client change the body between the stages")
+def test_uia__session_with_other_body__refused(alice):
+    """Synapse lets a client change the body for compatibility; 5.49 asks that a session is bound to it."""
+    first, second = alice.login(), alice.login()
+    session = alice.post("/delete_devices", {"devices": [first.device_id]}).expect(401)["session"]
+    reply = alice.post("/delete_devices", {"devices": [second.device_id],
+                                           "auth": password_auth(alice, session)})
+    assert reply.status in (400, 401, 403), reply
+    assert device_is_there(alice, second.device_id)
+
+
+def test_uia__completed_session_used_again__refused(alice):
+    first, second = alice.login(), alice.login()
+    session = delete_device(alice, first.device_id).expect(401)["session"]
+    delete_device(alice, first.device_id, password_auth(alice, session)).ok()
+    reply = delete_device(alice, second.device_id, {"session": session})
+    assert reply.status in (400, 401, 403), reply
+    assert device_is_there(alice, second.device_id)
+
+
+@pytest.mark.parametrize("auth", ["x", 5, [], {"type": 5}, {"type": "m.login.password"},
+                                  {"type": "m.login.password", "password": 5},
+                                  {"type": "m.login.password", "identifier": 5, "password": "x"},
+                                  {"session": 5}], ids=str)
+@pytest.mark.peer("500", only=["'identifier': 5"])
+def test_uia__malformed_auth__4xx_and_nothing_done(alice, auth):
+    other = alice.login()
+    reply = delete_device(alice, other.device_id, auth)
+    assert reply.status in (400, 401, 403), reply
+    assert device_is_there(alice, other.device_id)
+
+
+def test_uia__registration_session__not_usable_elsewhere(alice, nobody):
+    session = nobody.post("/register", {"username": unique("u"), "password": "x"}, token=False).expect(401)["session"]
+    other = alice.login()
+    reply = delete_device(alice, other.device_id, {"type": "m.login.dummy", "session": session})
+    assert reply.status in (400, 401, 403), reply
+    assert device_is_there(alice, other.device_id)
+
+
+def test_uia__registration_session_with_other_name__no_account_for_the_other(nobody):
+    first, second = unique("u"), unique("u")
+    session = nobody.post("/register", {"username": first, "password": "x"}, token=False).expect(401)["session"]
+    reply = nobody.post("/register", {"username": second, "password": "x",
+                                      "auth": {"type": "m.login.dummy", "session": session}}, token=False)
+    if reply.status == 200:
+        # Synapse keeps the first request's parameters for some clients; then the account must be the first's
+        assert reply["user_id"].startswith("@" + first + ":") or reply["user_id"].startswith("@" + second + ":")
+    else:
+        reply.expect((400, 401, 403))
+
+
+def test_uia__without_token__401_missing_token(nobody):
+    nobody.delete("/devices/X", {}, token=False).expect(401, "M_MISSING_TOKEN")
+    nobody.post("/delete_devices", {"devices": []}, token=False).expect(401, "M_MISSING_TOKEN")
+
+
+def test_uia__unfinished_sessions__are_independent(alice):
+    first, second = alice.login(), alice.login()
+    one = delete_device(alice, first.device_id).expect(401)["session"]
+    two = delete_device(alice, second.device_id).expect(401)["session"]
+    assert one != two
+    delete_device(alice, second.device_id, password_auth(alice, two)).ok()
+    assert device_is_there(alice, first.device_id)
+    delete_device(alice, first.device_id, password_auth(alice, one)).ok()

@@ -1,0 +1,227 @@
+"""Starts, stops and kills the server under test, and its database.
+
+One `Server` is one data folder: it can be stopped, killed with SIGKILL (with or without its database) and
+started again.  The program is BELFRY_BIN.
+"""
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+from .client import Client, Http, seconds
+
+
+def binary():
+    return os.environ.get("BELFRY_BIN", "")
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def new_folder(prefix="belfry-"):
+    """A short path that every account may traverse: the database does not run as root, and the path of a
+    Unix socket is at most 107 bytes."""
+    folder = tempfile.mkdtemp(prefix=prefix, dir=os.environ.get("BELFRY_TEST_TMP", "/tmp"))
+    os.chmod(folder, 0o755)
+    return folder
+
+
+def children_of(pid):
+    """Process ids of all descendants."""
+    parents = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open("/proc/%s/stat" % name, encoding="utf-8", errors="replace") as file:
+                    parents[int(name)] = int(file.read().rpartition(")")[2].split()[1])
+            except (OSError, ValueError, IndexError):
+                continue
+    found, todo = [], [pid]
+    while todo:
+        parent = todo.pop()
+        for child, its_parent in parents.items():
+            if its_parent == parent:
+                found.append(child)
+                todo.append(child)
+    return found
+
+
+def is_alive(pid):
+    try:
+        with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except (OSError, IndexError):
+        return False
+
+
+def wait_until(condition, limit=10, what="condition", pause=0.01):
+    """Polls; for what gives no event of its own (processes, sockets)."""
+    deadline = time.monotonic() + seconds(limit)
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError("%s: not within %ss" % (what, seconds(limit)))
+        time.sleep(pause)
+
+
+class Server:
+    secret = "harness-shared-secret-0123456789"
+
+    def __init__(self, folder=None, server_name="hs1", settings=None, defaults=True):
+        self.root = folder or new_folder()
+        self.data = os.path.join(self.root, "data")
+        self.server_name = server_name
+        self.port = free_port()
+        self.url = "http://127.0.0.1:%d" % self.port
+        self.log_path = os.path.join(self.root, "server.log")
+        self.process = None
+        self.known_children = set()
+        self.settings = {"server_name": server_name, "listen.client": "127.0.0.1:%d" % self.port}
+        if defaults:
+            self.settings.update({"registration.mode": "open", "registration.shared_secret": self.secret,
+                                  "rate_limits.enabled": "false"})
+        self.settings.update(settings or {})
+
+    def command(self):
+        command = [binary(), "serve", "--data", self.data]
+        for key, value in self.settings.items():
+            if value is not None:
+                command += ["--set", "%s=%s" % (key, value)]
+        return command
+
+    def launch(self):
+        """Starts without waiting."""
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=subprocess.STDOUT, cwd=self.root, start_new_session=True)
+        return self
+
+    def start(self, limit=60):
+        self.launch()
+        self.wait_ready(limit)
+        return self
+
+    def wait_ready(self, limit=60):
+        def ready():
+            assert self.process.poll() is None, "the server ended with %s:\n%s" % (
+                self.process.returncode, self.log()[-3000:])
+            return self.answers()
+        wait_until(ready, limit, "server ready; log:\n" + self.log()[-2000:])
+        self.known_children.update(children_of(self.process.pid))
+
+    def answers(self):
+        try:
+            return Http(self.url).raw("GET", "/_matrix/client/versions", timeout=seconds(2)).status == 200
+        except OSError:
+            return False
+
+    def log(self):
+        try:
+            with open(self.log_path, encoding="utf-8", errors="replace") as file:
+                return file.read()
+        except OSError:
+            return ""
+
+    def terminate(self, limit=20):
+        """SIGTERM; returns the exit status."""
+        if self.process is None:
+            return None
+        if self.process.poll() is None:
+            self.known_children.update(children_of(self.process.pid))
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(seconds(limit))
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError("the server did not end within %ss of SIGTERM; log:\n%s" % (
+                seconds(limit), self.log()[-2000:])) from None
+
+    def database_pid(self):
+        """The embedded PostgreSQL's postmaster."""
+        with open(os.path.join(self.data, "postgres", "postmaster.pid"), encoding="utf-8") as file:
+            return int(file.readline())
+
+    def database_pids(self):
+        postmaster = self.database_pid()
+        return [postmaster] + children_of(postmaster)
+
+    def kill(self):
+        """SIGKILL to the server alone."""
+        self.known_children.update(children_of(self.process.pid))
+        self.process.kill()
+        self.process.wait()
+
+    def kill_database(self):
+        """SIGKILL to every process of the embedded database."""
+        for pid in self.database_pids():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
+    def kill_everything(self):
+        """SIGKILL to server and database, as near to at once as can be."""
+        try:
+            victims = self.database_pids()
+        except (OSError, ValueError):
+            victims = []
+        victims += children_of(self.process.pid)
+        for pid in [self.process.pid] + victims:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self.process.wait()
+        for pid in victims:
+            wait_until(lambda pid=pid: not is_alive(pid), 10, "end of process %d" % pid)
+
+    def destroy(self, keep=False):
+        """Ends the server and removes its folder."""
+        if self.process is not None and self.process.poll() is None:
+            try:
+                self.terminate()
+            except AssertionError:
+                pass
+        for pid in self._database_left():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        if not keep and not os.environ.get("BELFRY_TEST_KEEP"):
+            shutil.rmtree(self.root, ignore_errors=True)
+
+    def _database_left(self):
+        """Processes of the database that outlived the server (only after a failure)."""
+        left = []
+        for name in os.listdir("/proc"):
+            if name.isdigit():
+                try:
+                    with open("/proc/%s/cmdline" % name, "rb") as file:
+                        arguments = file.read().split(b"\0")
+                except OSError:
+                    continue
+                folder = os.path.join(self.data, "postgres").encode()
+                if b"postgres" in arguments[0] and any(item.startswith(folder) for item in arguments):
+                    left.append(int(name))
+        return left
+
+    def run(self, *arguments, input=None, settings=None, limit=60):
+        """Another subcommand on the same data folder: CompletedProcess with text output."""
+        command = [binary(), *arguments, "--data", self.data]
+        merged = {"server_name": self.server_name} if settings is None else settings
+        for key, value in merged.items():
+            command += ["--set", "%s=%s" % (key, value)]
+        return subprocess.run(command, input=input, capture_output=True, text=True, timeout=seconds(limit),
+                              cwd=self.root, check=False)
+
+    def anonymous(self):
+        return Client(self.url)
