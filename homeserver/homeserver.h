@@ -1,0 +1,64 @@
+/**
+ * The homeserver's services in one place. app/wire.c makes them in order and destroys them in
+ * reverse; after that the struct is const. Handlers find it in call->service.
+ */
+#ifndef BELFRY_HOMESERVER_HOMESERVER_H
+#define BELFRY_HOMESERVER_HOMESERVER_H
+
+#include "base/clock.h"
+#include "base/rand.h"
+#include "homeserver/settings.h"
+#include "http/call.h"
+#include "matrix/errcode.h"
+#include "matrix/event_build.h"
+#include "storage/db.h"
+#include "storage/writer.h"
+
+struct rooms;
+struct users;
+struct sessions;
+struct typing;
+
+struct homeserver {
+	struct settings settings;
+	struct event_signer signer; /**< server name and signing key */
+	struct clock clock;
+	struct rng rng;
+	struct db *db;
+	struct writer *writer;
+	struct rooms *rooms;       /**< loaded rooms (room/rooms.h) */
+	struct users *users;       /**< active local users and who waits (sync/users.h) */
+	struct sessions *sessions; /**< access tokens (account/session.h) */
+	struct typing *typing;     /**< who types where (typing/typing.h) */
+};
+
+/** The server that a handler works for. */
+static inline struct homeserver *hs_of(const struct call *call)
+{
+	return call->service;
+}
+
+/** Whether a user belongs to this server. */
+static inline bool hs_is_local(const struct homeserver *hs, struct str user_id)
+{
+	struct user_id id;
+	return user_id_parse(user_id, &id) &&
+	       server_name_equals(user_id_server(id), hs->signer.server);
+}
+
+/** Who asks: made by the authentication port, in the call's arena. */
+struct principal {
+	struct user_id user;
+	struct str device_id; /**< p == NULL for appservices without one */
+	struct str token_key; /**< hash of the access token; for "log out this session" */
+	bool is_admin;
+	bool is_guest;
+	bool is_suspended;
+};
+
+static inline const struct principal *principal_of(const struct call *call)
+{
+	return call_principal(call);
+}
+
+#endif

@@ -1,0 +1,188 @@
+/**
+ * Rooms: the face of the domain. Everything that others may call.
+ *
+ * A `struct room` exists once per process for each room that was touched; it is light until its content (state,
+ * extremities, recent timeline) is loaded. Content is of committed events only. Functions return events with
+ * references that end with the ctx's arena. No lock is held by a caller of any function here.
+ */
+#ifndef BELFRY_HOMESERVER_ROOM_ROOMS_H
+#define BELFRY_HOMESERVER_ROOM_ROOMS_H
+
+#include "homeserver/room/stored_event.h"
+#include "matrix/state_map.h"
+
+struct room;
+struct user;
+
+struct rooms *rooms_create(struct homeserver *hs);
+void rooms_destroy(struct rooms *rooms);
+
+/* --- finding ------------------------------------------------------------------------------------ */
+
+/**
+ * The room with its content loaded; reference until the ctx's arena is reset.
+ * Errors: MISSING M_NOT_FOUND when this server does not know it; STORE
+ * Cost: nothing when loaded, else two round trips.
+ */
+MUST_CHECK enum err rooms_get(struct ctx *ctx, struct homeserver *hs, struct str room_id,
+	struct room **out);
+/** By number. */
+MUST_CHECK enum err rooms_get_nid(struct ctx *ctx, struct homeserver *hs, int64_t room_nid,
+	struct room **out);
+/** The same for clients: DENIED M_FORBIDDEN instead of MISSING, so that nothing is told about unknown rooms. */
+MUST_CHECK enum err rooms_get_for(struct ctx *ctx, struct homeserver *hs, struct str room_id,
+	struct room **out);
+
+int64_t room_nid(const struct room *room);
+struct room_id room_id_of(const struct room *room);
+const struct room_version *room_version_of(const struct room *room);
+/** Position of the newest committed event; any thread, from memory. */
+int64_t room_last_position(const struct room *room);
+/** Position of the newest receipt (receipt domain sets it in its commit). */
+int64_t room_receipt_position(const struct room *room);
+void room_set_receipt_position(struct room *room, int64_t position);
+/** Serial of the newest change of typing (typing domain). */
+int64_t room_typing_serial(const struct room *room);
+void room_set_typing_serial(struct room *room, int64_t serial);
+
+/* --- events --------------------------------------------------------------------------------------- */
+
+/** Event by id, of this room only. Errors: MISSING M_NOT_FOUND; STORE. */
+MUST_CHECK enum err room_event(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct str event_id, struct stored_event **out);
+/** Event by its position. Errors: MISSING; STORE. */
+MUST_CHECK enum err room_event_at(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	int64_t position, struct stored_event **out);
+/** Events by positions (any order, duplicates allowed); out[i] belongs to positions[i], NULL where there is none. One round trip at most. */
+MUST_CHECK enum err room_events_at(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const int64_t *positions, size_t count, struct stored_event ***out);
+
+/** A piece of the timeline. */
+struct timeline {
+	struct stored_event **events; /**< in the order asked for */
+	size_t n;
+	bool has_more; /**< there are further events within the bounds in that direction */
+};
+/**
+ * Up to `limit` events with after < position <= up_to: the newest ones, newest first, when `backwards`, else the oldest,
+ * oldest first. From memory when the recent timeline covers it, else one round trip.
+ */
+MUST_CHECK enum err room_timeline(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	int64_t after, int64_t up_to, bool backwards, size_t limit, struct timeline *out);
+
+/* --- state ------------------------------------------------------------------------------------------ */
+
+/** "Now", for the functions that take a position. */
+#define POSITION_NOW INT64_MAX
+
+/** State event after a position; *out NULL when there is none. From memory unless it changed since. */
+MUST_CHECK enum err room_state_event(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct str type, struct str state_key, int64_t position, struct stored_event **out);
+
+struct state_item {
+	struct str type;
+	struct str state_key;
+	struct str membership;      /**< of m.room.member, else p == NULL */
+	int64_t from_position;
+	int64_t event_position;
+	struct stored_event *event; /**< filled when asked for */
+};
+/** Which entries of the state. A zeroed struct: all of them with their events. */
+struct state_query {
+	bool without_members;       /**< no m.room.member but those listed */
+	bool only_members;
+	const struct str *members;  /**< with without_members: user ids that are wanted all the same */
+	size_t member_count;
+	bool without_events;        /**< leave `event` NULL */
+};
+/** The room's state after the event at `position`. From memory unless state changed since, then one round trip more. */
+MUST_CHECK enum err room_state_list(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	int64_t position, const struct state_query *query, struct state_item **out, size_t *out_count);
+/**
+ * Entries of the state at `up_to` that began after `after`, with events; from the recent timeline when it covers the span.
+ */
+MUST_CHECK enum err room_state_changes(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	int64_t after, int64_t up_to, struct state_item **out, size_t *out_count);
+
+/** Current state as the pure rules want it; events stay valid until the ctx's arena is reset. Only `keys` can be asked for. */
+struct state_ask {
+	struct str type;
+	struct str state_key;
+};
+MUST_CHECK enum err room_state_view(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct state_ask *keys, size_t count, struct state_view *out);
+
+/* --- members ------------------------------------------------------------------------------------------ */
+
+/** Current membership: "join", "invite", "knock", "leave", "ban"; empty when the user never was there. In the ctx's arena. */
+MUST_CHECK enum err room_membership(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct str user_id, struct str *out);
+/** Membership after a position. */
+MUST_CHECK enum err room_membership_at(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct str user_id, int64_t position, struct str *out);
+/** Errors: DENIED M_FORBIDDEN when the user is not joined. */
+MUST_CHECK enum err room_require_joined(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct str user_id);
+struct member_counts {
+	int64_t joined;
+	int64_t invited;
+};
+/** From memory. */
+struct member_counts room_member_counts(struct room *room);
+
+/* --- visibility ------------------------------------------------------------------------------------------ */
+
+/**
+ * Which of the events a user may see (history visibility, memberships). allowed[i] belongs to events[i]. One round trip
+ * at most, none for a user who has been joined all along.
+ */
+MUST_CHECK enum err room_visible(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct str user_id, struct stored_event *const *events, size_t count, bool *allowed);
+
+/* --- changing --------------------------------------------------------------------------------------------- */
+
+/** What a local user wants to add. */
+struct room_intent {
+	struct user_id sender;
+	struct str type;
+	bool is_state;
+	struct str state_key;
+	const struct json *content;
+	struct str redacts;            /**< event id; p == NULL unless m.room.redaction */
+	int64_t origin_server_ts;      /**< 0: now */
+	struct str txn_key;            /**< TRANSACTION_KEY_BYTES; p == NULL: no transaction id */
+	struct str txn_device, txn_id; /**< for unsigned.transaction_id */
+};
+
+/**
+ * Builds, authorises, signs and commits events, all or none, in order. Returns after the commit.
+ *
+ * @param out  one per intent; may be NULL
+ * Errors: DENIED M_FORBIDDEN (rules); INPUT M_TOO_LARGE, M_BAD_JSON; STORE; SHUTDOWN
+ * A repeated transaction id gives the event made before (only for count == 1).
+ */
+MUST_CHECK enum err room_add(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct room_intent *intents, size_t count, struct stored_event **out);
+
+/**
+ * A new room: all its events in one commit. The first intent is m.room.create; for versions ≥ 12 the room id is made
+ * from it.
+ */
+MUST_CHECK enum err rooms_add_new(struct ctx *ctx, struct homeserver *hs,
+	const struct room_version *version, const struct room_intent *intents, size_t count,
+	struct room **out);
+
+/* --- who is told (sync/users.h only) ---------------------------------------------------------------------- */
+
+/** The light room for what a user's list of rooms says; makes it when unknown. One reference for the caller. */
+struct room *rooms_intern(struct rooms *rooms, int64_t room_nid, struct str room_id,
+	struct str version, int64_t last_position, int64_t receipt_position);
+void room_ref(struct room *room);
+void room_unref(struct room *room);
+/** Adds or removes a loaded user from those who are woken by the room. */
+void room_listen(struct room *room, struct user *user);
+void room_unlisten(struct room *room, struct user *user);
+/** Copies the listeners with a reference each (users.h: user_unref). @return count */
+size_t room_listeners(struct room *room, struct arena *arena, struct user ***out);
+
+#endif

@@ -1,0 +1,75 @@
+/**
+ * Active local users: their rooms, what changed for them, and who waits. A `struct user` is loaded when the user
+ * first syncs and put away after a while without one.
+ *
+ * Memberships come from the commits of room events (in order, before the position is published), so a
+ * reader that took writer_position() first sees everything up to it.
+ */
+#ifndef BELFRY_HOMESERVER_SYNC_USERS_H
+#define BELFRY_HOMESERVER_SYNC_USERS_H
+
+#include "homeserver/room/rooms.h"
+
+struct user;
+
+struct users *users_create(struct homeserver *hs);
+void users_destroy(struct users *users);
+
+/** Loaded user; reference until the arena is reset. One round trip when not loaded. Errors: STORE. */
+MUST_CHECK enum err users_get(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	struct user **out);
+void user_ref(struct user *user);
+void user_unref(struct user *user);
+struct str user_id_of(const struct user *user);
+
+/** A user's relation to one room, copied out. */
+struct user_room {
+	struct room *room;      /**< reference until the arena is reset */
+	struct str membership;  /**< static text */
+	int64_t position;       /**< of the membership event */
+	bool is_forgotten;
+	struct str stripped;    /**< JSON array of stripped state; in the arena; p == NULL: none */
+};
+/** All rooms of the user, in no order. From memory. */
+void user_rooms(struct user *user, struct arena *arena, struct user_room **out, size_t *out_count);
+/** One of them. @return false when the user has none with the room */
+bool user_room_find(struct user *user, struct arena *arena, int64_t room_nid, struct user_room *out);
+/** After the forgetting was stored. */
+void user_room_forget(struct user *user, int64_t room_nid);
+
+/** Newest position at which something of the user's own changed (account data, later: to-device, device lists). */
+int64_t user_own_position(const struct user *user);
+
+/* --- waiting ------------------------------------------------------------------------------------- */
+
+/**
+ * Registers a parked request to be woken by the user's next change. The caller then looks once more whether
+ * something has come meanwhile. Takes over the reference of `park`.
+ */
+void user_wait(struct user *user, struct park *park);
+
+/* --- telling --------------------------------------------------------------------------------------- */
+
+/*
+ * The first three are called from commit callbacks (writer's thread); waking happens when the position is published.
+ */
+
+/** A membership of a local user changed; `stripped` is copied. */
+void users_membership_committed(struct users *users, struct room *room, struct str user_id,
+	struct str membership, int64_t position, struct str stripped);
+/** Something for everybody who listens to the room. */
+void users_room_committed(struct users *users, struct room *room);
+/** Something of the user's own. */
+void users_own_committed(struct users *users, struct str user_id, int64_t position);
+/** The writer's `published` callback: wakes who was told above. */
+void users_published(struct users *users, int64_t position);
+
+/** Wakes the room's listeners at once (typing: nothing is committed). */
+void users_wake_room(struct users *users, struct room *room);
+/** Wakes all requests of one user at once (a session ended). */
+void users_wake_user(struct users *users, struct str user_id);
+
+/** Puts away users without a sync since `idle_ms`. Called by the housekeeper. */
+void users_tidy(struct users *users, int64_t idle_ms);
+
+#endif
