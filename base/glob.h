@@ -22,8 +22,8 @@ bool glob_match(struct str pattern, struct str text, bool ignore_case);
 
 /**
  * Whether the pattern matches a part of the text that starts and ends at a word boundary: the start
- * or end of the text, or next to a character other than A–Z a–z 0–9 and _. Case is ignored. The empty
- * pattern matches nothing.
+ * or end of the text, or a place with a character other than A–Z a–z 0–9 and _ on either side. Case is
+ * ignored. The empty pattern matches nothing.
  *
  * Spec: client-server, push notifications, "event_match" on content.body
  */
