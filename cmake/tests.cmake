@@ -15,7 +15,8 @@ set(BELFRY_TEST_ENV
 	BELFRY_SOURCE_DIR=${CMAKE_SOURCE_DIR}
 	ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:check_initialization_order=1
 	UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
-	TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1)
+	LSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/support/lsan.supp:print_suppressions=0
+	TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=${CMAKE_SOURCE_DIR}/tests/support/tsan.supp)
 set(BELFRY_WITH_POSTGRES ${CMAKE_SOURCE_DIR}/tools/with-postgres)
 
 # How much slower than a release build the server may be; the pytest suites stretch their limits by it.
@@ -33,6 +34,12 @@ if(BELFRY_SANITIZE MATCHES "thread")
 	if(SETARCH)
 		set(BELFRY_RUN ${SETARCH} ${CMAKE_HOST_SYSTEM_PROCESSOR} -R)
 	endif()
+endif()
+
+# The pytest suites start and kill servers; what a sanitizer finds in them must not be lost.
+set(BELFRY_REPORTS "")
+if(BELFRY_SANITIZE)
+	set(BELFRY_REPORTS ${CMAKE_SOURCE_DIR}/tools/with-sanitizer-reports)
 endif()
 
 # belfry_register(<test> <kind> <timeout_s> COMMAND…): one ctest test.
@@ -72,7 +79,11 @@ endfunction()
 function(belfry_cmocka kind file layer timeout_s)
 	string(REGEX REPLACE "^tests/(.*)_test\\.c$" "\\1" name ${file})
 	string(REPLACE "/" "_" name ${name})
-	add_executable(${name} ${file})
+	set(all "")
+	if(NOT kind IN_LIST BELFRY_TESTS)
+		set(all EXCLUDE_FROM_ALL) # still there to be built by name
+	endif()
+	add_executable(${name} ${all} ${file})
 	belfry_flags(${name})
 	target_compile_options(${name} PRIVATE ${BELFRY_TEST_FLAGS})
 	set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
@@ -128,7 +139,7 @@ function(belfry_pytest kind timeout_s)
 			set(select -m ${BELFRY_PYTEST_MARK})
 		endif()
 		string(REGEX REPLACE "^.*/test_(.*)\\.py$" "${kind}_\\1" name ${file})
-		belfry_register(${name} ${kind} ${timeout_s} ${BELFRY_RUN} ${PYTHON} -m pytest -q
+		belfry_register(${name} ${kind} ${timeout_s} ${BELFRY_REPORTS} ${BELFRY_RUN} ${PYTHON} -m pytest -q
 			-p no:cacheprovider ${select} ${CMAKE_SOURCE_DIR}/${file})
 		set_property(TEST ${BELFRY_TEST_PREFIX}${name} APPEND PROPERTY ENVIRONMENT
 			BELFRY_BIN=$<TARGET_FILE:belfry> BELFRY_TEST_SLOW=${BELFRY_SLOW}
