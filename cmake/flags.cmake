@@ -42,10 +42,10 @@ foreach(flag IN LISTS BELFRY_WARNINGS)
 		list(APPEND BELFRY_COMPILE_FLAGS ${flag})
 	endif()
 endforeach()
-belfry_flag_works(-ffile-prefix-map=${CMAKE_SOURCE_DIR}/= works)
-if(works)
-	# __FILE__ and debug information speak of "storage/tx.c" wherever the clone lies.
-	list(APPEND BELFRY_COMPILE_FLAGS -ffile-prefix-map=${CMAKE_SOURCE_DIR}/=)
+# __FILE__ is "storage/tx.c" wherever the clone lies, and a release names no builder's folder at all.
+list(APPEND BELFRY_COMPILE_FLAGS -fmacro-prefix-map=${CMAKE_SOURCE_DIR}/=)
+if(CMAKE_BUILD_TYPE STREQUAL "Release")
+	list(APPEND BELFRY_COMPILE_FLAGS -fdebug-prefix-map=${CMAKE_SOURCE_DIR}=/usr/src/belfry)
 endif()
 
 set(BELFRY_LINK_FLAGS "")
