@@ -158,6 +158,7 @@ static void list_add_locked(struct shard *shard, struct entry *entry)
 static void remove_locked(struct shard *shard, struct entry **at, struct entry **released)
 {
 	struct entry *entry = *at;
+	invariant(entry != NULL);
 	*at = entry->chain;
 	list_remove_locked(shard, entry);
 	shard->entry_n--;

@@ -560,6 +560,7 @@ struct json json_with(struct arena *arena, const struct json *object, struct str
 	struct json value)
 {
 	struct json copy = json_object(arena, object->count + 1);
+	invariant(copy.members != NULL);
 	bool replaced = false;
 	for (size_t i = 0; i < object->count; i++) {
 		copy.members[copy.count] = object->members[i];
