@@ -62,14 +62,13 @@ static void free_block(struct block *block)
 	mem_free(block);
 }
 
+/* A callback may add another; that one runs too. */
 static void run_hooks(struct arena *arena)
 {
-	struct reset_hook *hook = arena->hooks;
-	arena->hooks = NULL;
-	while (hook != NULL) {
-		struct reset_hook *next = hook->next;
+	while (arena->hooks != NULL) {
+		const struct reset_hook *hook = arena->hooks;
+		arena->hooks = hook->next;
 		hook->callback(hook->data);
-		hook = next;
 	}
 }
 

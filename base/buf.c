@@ -36,7 +36,7 @@ char *buf_extend(struct buf *buf, size_t size_bytes)
 		return NULL;
 	}
 	size_t need = buf->n + size_bytes;
-	if (need > buf->capacity) {
+	if (need > buf->capacity || buf->p == NULL) {
 		size_t capacity = MAX_OF(buf->capacity * 2, (size_t)FIRST_BYTES);
 		capacity = MIN_OF(MAX_OF(capacity, need), buf->ceiling);
 		buf->p = mem_realloc(buf->p, capacity);
@@ -83,19 +83,23 @@ void buf_add_int(struct buf *buf, int64_t value)
 
 void buf_printf(struct buf *buf, const char *format, ...)
 {
+	char small[256];
 	va_list args;
 	va_start(args, format);
-	int length = vsnprintf(NULL, 0, format, args);
+	int length = vsnprintf(small, sizeof(small), format, args);
 	va_end(args);
 	invariant(length >= 0);
-	char *at = buf_extend(buf, (size_t)length + 1);
-	if (at == NULL) {
+	if ((size_t)length < sizeof(small)) {
+		buf_add(buf, str_from(small, (size_t)length));
 		return;
 	}
+	/* Not in place: vsnprintf's NUL may be the one byte too many for the ceiling. */
+	char *text = mem_alloc((size_t)length + 1);
 	va_start(args, format);
-	(void)vsnprintf(at, (size_t)length + 1, format, args);
+	(void)vsnprintf(text, (size_t)length + 1, format, args);
 	va_end(args);
-	buf->n--; /* without vsnprintf's NUL */
+	buf_add(buf, str_from(text, (size_t)length));
+	mem_free(text);
 }
 
 bool buf_ok(const struct buf *buf)

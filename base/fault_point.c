@@ -40,14 +40,13 @@ static void read_faults(void)
 bool fault_point_hit(const char *name)
 {
 	(void)pthread_once(&read_once, read_faults);
+	bool hit = false;
 	for (size_t i = 0; i < fault_n; i++) {
 		if (str_equals(faults[i].name, str_of(name))) {
 			int64_t passing = atomic_fetch_add(&faults[i].passed, 1) + 1;
-			if (faults[i].only == 0 || faults[i].only == passing) {
-				return true;
-			}
+			hit = hit || faults[i].only == 0 || faults[i].only == passing;
 		}
 	}
-	return false;
+	return hit;
 }
 #endif
