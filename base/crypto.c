@@ -42,6 +42,13 @@ void crypto_sha256(struct str data, unsigned char out[SHA256_BYTES])
 	invariant(done == 1);
 }
 
+void crypto_sha1(struct str data, unsigned char out[SHA1_BYTES])
+{
+	(void)pthread_once(&fetch_once, fetch_algorithms);
+	int done = EVP_Digest(data_or_empty(data), data.n, out, NULL, md_sha1, NULL);
+	invariant(done == 1);
+}
+
 static void hmac(const EVP_MD *md, struct str key, struct str data, unsigned char *out)
 {
 	invariant(key.n <= INT32_MAX);

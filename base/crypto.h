@@ -12,10 +12,13 @@ enum {
 	ED25519_SEED_BYTES = 32,
 	ED25519_PUBLIC_BYTES = 32,
 	ED25519_SIGNATURE_BYTES = 64,
+	SHA1_BYTES = 20,
 	HMAC_SHA1_BYTES = 20,
 };
 
 void crypto_sha256(struct str data, unsigned char out[SHA256_BYTES]);
+/** Only where old formats want it; protects nothing. */
+void crypto_sha1(struct str data, unsigned char out[SHA1_BYTES]);
 void crypto_hmac_sha256(struct str key, struct str data, unsigned char out[SHA256_BYTES]);
 void crypto_hmac_sha1(struct str key, struct str data, unsigned char out[HMAC_SHA1_BYTES]);
 
