@@ -326,15 +326,15 @@ static bool close_container(struct parser *p, struct json *out, struct str *out_
 {
 	struct open_container top = p->open[--p->depth];
 	size_t count = p->pending_n - top.first;
-	const struct json_member *children = p->pending + top.first;
 	p->at++;
 	*out = (struct json){.type = top.is_object ? JSON_OBJECT : JSON_ARRAY,
 		.count = count,
 		.raw = str_slice(p->text, top.raw_at, p->at)};
 	*out_key = top.key;
-	if (count == 0) {
+	if (count == 0) { /* there may be no work array yet */
 		return true;
 	}
+	const struct json_member *children = p->pending + top.first;
 	if (top.is_object) {
 		if (has_duplicate(children, count)) {
 			return fail_with(p, JSON_ERROR_DUPLICATE);
