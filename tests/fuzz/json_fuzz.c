@@ -1,0 +1,57 @@
+/*
+ * The JSON parser: what it accepts is written anew, read again and must be equal; raw spans lie in the
+ * source and are JSON themselves.
+ */
+#include "base/arena.h"
+#include "base/json.h"
+#include "base/json_out.h"
+#include "base/utf8.h"
+
+/* Takes the raw texts away, so that the writer has to write; checks them on the way. */
+static void strip_raw(struct json *value, struct str source)
+{
+	invariant(value->raw.n > 0);
+	invariant(value->raw.p >= source.p && value->raw.p + value->raw.n <= source.p + source.n);
+	invariant(utf8_is_valid(value->text));
+	value->raw = str_from(NULL, 0);
+	for (size_t i = 0; i < value->count; i++) {
+		if (value->type == JSON_ARRAY) {
+			strip_raw(&value->items[i], source);
+		} else {
+			invariant(utf8_is_valid(value->members[i].key));
+			strip_raw(&value->members[i].value, source);
+		}
+	}
+}
+
+static void check_again(struct arena *arena, struct json *value, struct str source)
+{
+	struct json copy = json_dup(arena, value);
+	struct json from_raw;
+	invariant(json_parse(arena, value->raw, NULL, &from_raw, NULL) == JSON_OK);
+	invariant(json_equals(value, &from_raw));
+	strip_raw(value, source);
+	struct buf buf CLEANUP(buf_fini);
+	buf_init(&buf, source.n * 8 + 64);
+	struct json_out out;
+	json_out_init(&out, &buf);
+	json_out_value(&out, value);
+	invariant(buf_ok(&buf));
+	struct json again;
+	invariant(json_parse(arena, buf_str(&buf), NULL, &again, NULL) == JSON_OK);
+	invariant(json_equals(&copy, &again));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct str source = str_from((const char *)data, size);
+	struct json value;
+	size_t at = 0;
+	if (json_parse(arena, source, NULL, &value, &at) == JSON_OK) {
+		check_again(arena, &value, source);
+	} else {
+		invariant(at <= size);
+	}
+	return 0;
+}
