@@ -4,6 +4,7 @@
 #ifndef BELFRY_TESTS_UNIT_BASE_CHECK_H
 #define BELFRY_TESTS_UNIT_BASE_CHECK_H
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <signal.h>
@@ -45,7 +46,7 @@ static inline bool ends_process(void (*run)(void *data), void *data)
 {
 	pid_t child = fork();
 	if (child == 0) {
-		(void)freopen("/dev/null", "w", stderr);
+		(void)dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
 		run(data);
 		_exit(0);
 	}
