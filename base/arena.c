@@ -27,7 +27,12 @@
 #define UNPOISON(p, n) ((void)(p), (void)(n))
 #endif
 
-enum { FIRST_BLOCK_BYTES = 8192, MAX_KEPT_BYTES = 65536, MAX_BLOCK_BYTES = 1 << 20, ALIGNMENT = 16 };
+enum {
+	FIRST_BLOCK_BYTES = 8192,
+	MAX_KEPT_BYTES = 65536,
+	MAX_BLOCK_BYTES = 1 << 20,
+	ALIGNMENT = 16
+};
 
 struct block {
 	struct block *next;

@@ -10,12 +10,12 @@
 
 enum conf_type {
 	CONF_STRING,
-	CONF_INT,   /**< within [min, max] */
-	CONF_BOOL,  /**< true, false (also yes, no, on, off) */
-	CONF_SIZE,  /**< bytes; suffixes KiB, MiB, GiB */
-	CONF_TIME,  /**< milliseconds; suffixes ms, s, m, h, d */
-	CONF_ENUM,  /**< one of the words in `choices` (separated by '|') */
-	CONF_LIST,  /**< strings; in --set separated by commas */
+	CONF_INT,  /**< within [min, max] */
+	CONF_BOOL, /**< true, false (also yes, no, on, off) */
+	CONF_SIZE, /**< bytes; suffixes KiB, MiB, GiB */
+	CONF_TIME, /**< milliseconds; suffixes ms, s, m, h, d */
+	CONF_ENUM, /**< one of the words in `choices` (separated by '|') */
+	CONF_LIST, /**< strings; in --set separated by commas */
 };
 
 struct conf_list {
@@ -25,14 +25,14 @@ struct conf_list {
 
 /** One option. */
 struct conf_row {
-	const char *key;       /**< dotted, e.g. "listen.client" */
+	const char *key; /**< dotted, e.g. "listen.client" */
 	enum conf_type type;
-	const char *fallback;  /**< default, as it would be written */
-	int64_t min, max;      /**< INT, SIZE (bytes), TIME (ms) */
-	const char *choices;   /**< ENUM */
-	bool is_secret;        /**< never printed */
-	const char *help;      /**< one or more sentences */
-	const char *example;   /**< for the example file; NULL: the default */
+	const char *fallback; /**< default, as it would be written */
+	int64_t min, max;     /**< INT, SIZE (bytes), TIME (ms) */
+	const char *choices;  /**< ENUM */
+	bool is_secret;       /**< never printed */
+	const char *help;     /**< one or more sentences */
+	const char *example;  /**< for the example file; NULL: the default */
 };
 
 /** Values, one per row of the table, in the arena given at conf_create. */

@@ -24,8 +24,9 @@ enum err fail(struct ctx *ctx, enum err err, const char *errcode, const char *fo
 {
 	va_list args;
 	va_start(args, format);
-	ctx->fault = (struct fault){
-		.err = err, .errcode = errcode, .text = format_text(ctx->arena, format, args)};
+	ctx->fault = (struct fault){.err = err,
+		.errcode = errcode,
+		.text = format_text(ctx->arena, format, args)};
 	va_end(args);
 	return err;
 }
@@ -49,7 +50,7 @@ enum err fail_cause(struct ctx *ctx, enum err err, const char *format, ...)
 	va_start(args, format);
 	ctx->fault = (struct fault){.err = err,
 		.text = err == ERR_STORE ? STR("The server cannot reach its storage; try again soon")
-					 : STR("Internal error"),
+								 : STR("Internal error"),
 		.cause = format_text(ctx->arena, format, args)};
 	va_end(args);
 	return err;

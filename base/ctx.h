@@ -18,14 +18,14 @@ struct fault {
 	const char *errcode; /**< static, e.g. "M_FORBIDDEN"; NULL: M_UNKNOWN */
 	struct str text;     /**< for the client; in the arena or static */
 	struct str cause;    /**< for the log only; may be empty */
-	struct str extra;    /**< further JSON members for the error body, without braces; may be empty */
+	struct str extra; /**< further JSON members for the error body, without braces; may be empty */
 	int64_t retry_after_ms; /**< 0: none */
 };
 
 struct ctx {
-	struct arena *arena;  /**< everything this request makes */
-	int64_t deadline_ms;  /**< monotonic clock; 0: none */
-	uint64_t request_id;  /**< in every log line of this request */
+	struct arena *arena; /**< everything this request makes */
+	int64_t deadline_ms; /**< monotonic clock; 0: none */
+	uint64_t request_id; /**< in every log line of this request */
 	struct fault fault;
 };
 

@@ -10,7 +10,8 @@
  * Reads a whole file of at most `ceiling_bytes` into the arena (NUL-terminated beyond its length).
  * Errors: MISSING if there is none; LIMIT if larger; STORE otherwise (the cause names path and reason).
  */
-MUST_CHECK enum err file_read(struct ctx *ctx, const char *path, size_t ceiling_bytes, struct str *out);
+MUST_CHECK enum err file_read(struct ctx *ctx, const char *path, size_t ceiling_bytes,
+	struct str *out);
 
 /**
  * Writes a file so that after a crash either the old or the new contents stand there: temporary file,

@@ -13,11 +13,10 @@
 
 enum { DEFAULT_DEPTH = 100, DEFAULT_VALUES = 1000000, PAIRWISE_KEYS = 12 };
 
-
 struct open_container {
-	size_t first;      /* index of its first child in `pending` */
-	size_t raw_at;     /* offset of its bracket */
-	struct str key;    /* the key it stands under, in an object */
+	size_t first;   /* index of its first child in `pending` */
+	size_t raw_at;  /* offset of its bracket */
+	struct str key; /* the key it stands under, in an object */
 	bool is_object;
 };
 
@@ -285,8 +284,10 @@ static bool push_open(struct parser *p, struct str key, bool is_object)
 	if (p->depth == p->open_capacity) {
 		p->open = grow(p->open, &p->open_capacity, sizeof(*p->open));
 	}
-	p->open[p->depth++] = (struct open_container){
-		.first = p->pending_n, .raw_at = p->at, .key = key, .is_object = is_object};
+	p->open[p->depth++] = (struct open_container){.first = p->pending_n,
+		.raw_at = p->at,
+		.key = key,
+		.is_object = is_object};
 	p->at++;
 	return true;
 }
@@ -467,8 +468,7 @@ enum json_error json_parse(struct arena *arena, struct str text, const struct js
 {
 	struct parser p = {.arena = arena, .text = text};
 	p.max_depth = limits != NULL && limits->max_depth > 0 ? limits->max_depth : DEFAULT_DEPTH;
-	p.values_left =
-		limits != NULL && limits->max_values > 0 ? limits->max_values : DEFAULT_VALUES;
+	p.values_left = limits != NULL && limits->max_values > 0 ? limits->max_values : DEFAULT_VALUES;
 	struct json value;
 	if (parse_all(&p, &value)) {
 		*out = value;

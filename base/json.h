@@ -27,13 +27,13 @@ struct json_member;
 
 struct json {
 	enum json_type type;
-	bool boolean;       /**< JSON_BOOL */
-	int64_t integer;    /**< JSON_INT */
-	struct str text;    /**< JSON_STRING: decoded; JSON_NUMBER: as written */
-	size_t count;       /**< elements of an array, members of an object */
-	struct json *items; /**< JSON_ARRAY: `count` values in order */
+	bool boolean;                /**< JSON_BOOL */
+	int64_t integer;             /**< JSON_INT */
+	struct str text;             /**< JSON_STRING: decoded; JSON_NUMBER: as written */
+	size_t count;                /**< elements of an array, members of an object */
+	struct json *items;          /**< JSON_ARRAY: `count` values in order */
 	struct json_member *members; /**< JSON_OBJECT: `count` members in source order */
-	struct str raw;     /**< the source text of this value; empty when built by hand */
+	struct str raw;              /**< the source text of this value; empty when built by hand */
 };
 
 struct json_member {

@@ -45,11 +45,14 @@ void json_out_raw(struct json_out *out, struct str json_text);
 void json_out_value(struct json_out *out, const struct json *value);
 
 /** Key and value in one; `key` is a literal. */
-#define json_out_key_str(out, key, text) (json_out_key((out), STR(key)), json_out_str((out), (text)))
-#define json_out_key_int(out, key, value) (json_out_key((out), STR(key)), json_out_int((out), (value)))
+#define json_out_key_str(out, key, text) \
+	(json_out_key((out), STR(key)), json_out_str((out), (text)))
+#define json_out_key_int(out, key, value) \
+	(json_out_key((out), STR(key)), json_out_int((out), (value)))
 #define json_out_key_bool(out, key, value) \
 	(json_out_key((out), STR(key)), json_out_bool((out), (value)))
-#define json_out_key_raw(out, key, text) (json_out_key((out), STR(key)), json_out_raw((out), (text)))
+#define json_out_key_raw(out, key, text) \
+	(json_out_key((out), STR(key)), json_out_raw((out), (text)))
 #define json_out_key_value(out, key, value) \
 	(json_out_key((out), STR(key)), json_out_value((out), (value)))
 #define json_out_key_object(out, key) (json_out_key((out), STR(key)), json_out_object(out))

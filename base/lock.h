@@ -48,8 +48,8 @@ void lock_scope_end(struct lock **lock);
 #define LOCK_SCOPE_NAME_(a, b) a##b
 #define LOCK_SCOPE_NAME(line) LOCK_SCOPE_NAME_(lock_scope_, line)
 #define LOCK_SCOPE(which) \
-	MAYBE_UNUSED struct lock *LOCK_SCOPE_NAME(__LINE__) \
-	CLEANUP(lock_scope_end) = lock_scope_begin(which)
+	MAYBE_UNUSED struct lock *LOCK_SCOPE_NAME(__LINE__) CLEANUP(lock_scope_end) = \
+		lock_scope_begin(which)
 
 /** Condition on the monotonic clock. */
 struct cond {

@@ -107,7 +107,7 @@ void log_line(enum log_level level, uint64_t request_id, const char *name, const
 	if (!log_is_on(level)) {
 		return;
 	}
-	struct line line;
+	struct line line = {.n = 0};
 	add_head(&line, level, request_id, name);
 	char pairs[PAIRS_BYTES];
 	va_list args;

@@ -29,14 +29,22 @@ struct metric {
 	struct metric *next;
 };
 
-#define METRIC_COUNTER(name_, help_) {.kind = METRIC_KIND_COUNTER, .name = (name_), .help = (help_)}
-#define METRIC_GAUGE(name_, help_) {.kind = METRIC_KIND_GAUGE, .name = (name_), .help = (help_)}
+#define METRIC_COUNTER(name_, help_) \
+	{ \
+		.kind = METRIC_KIND_COUNTER, .name = (name_), .help = (help_) \
+	}
+#define METRIC_GAUGE(name_, help_) \
+	{ \
+		.kind = METRIC_KIND_GAUGE, .name = (name_), .help = (help_) \
+	}
 /**
  * Durations; observed in microseconds, printed in seconds; buckets double from 100 µs to 204.8 ms, then
  * quadruple to 52.4 s.
  */
 #define METRIC_HISTOGRAM(name_, help_) \
-	{.kind = METRIC_KIND_HISTOGRAM, .name = (name_), .help = (help_)}
+	{ \
+		.kind = METRIC_KIND_HISTOGRAM, .name = (name_), .help = (help_) \
+	}
 
 void metric_add(struct metric *metric, int64_t delta);
 void metric_set(struct metric *metric, int64_t value);

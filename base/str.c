@@ -65,8 +65,7 @@ bool str_starts_with(struct str s, struct str prefix)
 
 bool str_ends_with(struct str s, struct str suffix)
 {
-	return s.n >= suffix.n &&
-	       str_equals(str_slice(s, s.n - suffix.n, s.n), suffix);
+	return s.n >= suffix.n && str_equals(str_slice(s, s.n - suffix.n, s.n), suffix);
 }
 
 bool str_contains(struct str s, struct str needle)

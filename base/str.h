@@ -16,7 +16,10 @@ struct str {
 /** A view of a string literal (not of a pointer). */
 #define STR(literal) ((struct str){"" literal, sizeof(literal) - 1})
 /** The same for static initialisers. */
-#define STR_INIT(literal) {"" literal, sizeof(literal) - 1}
+#define STR_INIT(literal) \
+	{ \
+		"" literal, sizeof(literal) - 1 \
+	}
 /** For printf: `"%.*s", STR_ARG(s)`. */
 #define STR_ARG(s) ((int)(s).n), ((s).p != NULL ? (s).p : "")
 

@@ -21,8 +21,7 @@
 #define VEC_PUSH(arena, vec, value) \
 	do { \
 		if ((vec)->n == (vec)->capacity) { \
-			(vec)->p = vec_grow((arena), (vec)->p, sizeof(*(vec)->p), \
-				&(vec)->capacity); \
+			(vec)->p = vec_grow((arena), (vec)->p, sizeof(*(vec)->p), &(vec)->capacity); \
 		} \
 		(vec)->p[(vec)->n++] = (value); \
 	} while (0)
