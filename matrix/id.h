@@ -10,7 +10,7 @@
 
 enum { ID_MAX_BYTES = 255 };
 
-/** hostname, IPv4 or [IPv6], with optional port; case is kept, comparison of names ignores it where the spec says so. */
+/** Hostname, IPv4 or [IPv6], with optional port of up to five digits. */
 struct server_name {
 	struct str s;
 };
@@ -32,7 +32,10 @@ MUST_CHECK bool server_name_parse(struct str text, struct server_name *out);
 struct str server_name_host(struct server_name name);
 /** -1 when no port is given. */
 int server_name_port(struct server_name name);
-/** Case-insensitive (spec v1.19). */
+/**
+ * Byte for byte: names that differ in case are different servers ("Server names must be treated
+ * case-sensitively"). Only server ACLs ignore case; they match with base/glob.
+ */
 bool server_name_equals(struct server_name a, struct server_name b);
 
 /**
@@ -53,6 +56,8 @@ bool room_id_server(struct room_id id, struct server_name *out);
 
 /** '$' opaque [':' server], ≤ 255 bytes. */
 MUST_CHECK bool event_id_parse(struct str text, struct event_id *out);
+/** @return false when the id has no server part (versions 3 and later) */
+bool event_id_server(struct event_id id, struct server_name *out);
 
 /** '#' localpart ':' server, ≤ 255 bytes. */
 MUST_CHECK bool room_alias_parse(struct str text, struct room_alias *out);

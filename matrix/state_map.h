@@ -7,7 +7,8 @@
 #include "matrix/event.h"
 
 struct state_entry {
-	const struct event *event; /**< a state event; its type and state_key are the key */
+	const struct event *event; /**< a state event; its type and state_key are the key; NULL: free */
+	uint64_t hash;             /**< of the key */
 };
 
 /** Hash table in an arena; grows; not synchronised. A zeroed struct with `arena` set is empty. */
