@@ -15,6 +15,13 @@ enum {
 	EVENT_MAX_BYTES = 65536,      /**< of the canonical JSON, signatures included */
 	EVENT_MAX_PREV_EVENTS = 20,
 	EVENT_MAX_AUTH_EVENTS = 10,
+	EVENT_MAX_KEY_BYTES = 255,    /**< of type and state_key */
+	/**
+	 * Levels of arrays and objects, the event itself included. Whoever parses a text that carries events
+	 * of others (a transaction, a state response) allows far more, so that one event over the limit is
+	 * refused alone and not with everything around it.
+	 */
+	EVENT_MAX_NESTING = 100,
 };
 
 struct event {
@@ -31,26 +38,29 @@ struct event {
 	size_t prev_count;
 	const struct event_id *auth_events;
 	size_t auth_count;
-	struct str redacts;         /**< event id from top level or content, as the version says; p == NULL: none */
+	struct str redacts;         /**< of m.room.redaction: from top level or content, as the version says; p == NULL: none */
 	const struct json *content; /**< object */
-	const struct json *json;    /**< the whole PDU, object */
+	const struct json *json;    /**< the PDU, object; the same keys as in `raw` */
 	struct str raw;             /**< the PDU as canonical JSON text, without `unsigned` and (versions ≥ 3) without event_id */
 };
 
 /**
  * Builds the view from a parsed PDU, and checks shape and sizes ("event_limits"): required keys and their types,
- * id grammars, counts, byte limits, strict canonical JSON where the version has it. Computes the event id (and
- * the room id of a version 12 create event). Checks neither hash nor signatures.
+ * id grammars, counts, byte limits, nesting, strict canonical JSON where the version has it. Computes the event id
+ * (and the room id of a version 12 create event). Checks neither hash nor signatures.
  *
- * @param json  object; `event_id` and `unsigned` in it are ignored from version 3 on (unsigned always)
+ * @param json  `event_id` and `unsigned` in it are ignored from version 3 on (unsigned always)
  * @param out   in the arena; views json
+ * @return      not allowed: "event.<key>" names what is missing or malformed; "event.size…" what is too large;
+ *              "event.canonical", "event.nesting", "event.shape"
  */
 MUST_CHECK struct verdict event_parse(struct arena *arena, const struct room_version *version,
 	const struct json *json, struct event **out);
 
 /**
  * Parses text that this server stored (trusted): no checks of shape.
- * @param event_id, room_id  as stored beside it (so that nothing is hashed)
+ * @param raw                as event->raw was; viewed, so it lives as long as the result
+ * @param event_id, room_id  as stored beside it (so that nothing is hashed); viewed
  */
 struct event *event_load(struct arena *arena, const struct room_version *version, struct str raw,
 	struct event_id event_id, struct room_id room_id);

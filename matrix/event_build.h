@@ -16,7 +16,7 @@ struct event_intent {
 	bool is_state;
 	struct str state_key;
 	const struct json *content;  /**< object */
-	struct str redacts;          /**< p == NULL: none */
+	struct str redacts;          /**< of a m.room.redaction; p == NULL: none */
 	int64_t origin_server_ts;
 	int64_t depth;
 	const struct event_id *prev_events;
@@ -34,9 +34,13 @@ struct event_signer {
 };
 
 /**
- * Assembles, hashes, signs and parses. In versions 1 and 2 the [id, hashes] pairs carry {} as hashes
- * (accepted everywhere).
- * @return not allowed when the result breaks a limit (too large, floats in a strict version)
+ * Assembles, hashes and signs. In versions 1 and 2 the [id, hashes] pairs carry {} as hashes
+ * (accepted everywhere). `redacts` goes where the version has it: into the event or its content.
+ *
+ * @param out  in the arena; views the texts and values of the intent
+ * @return     not allowed when the result breaks a limit: "event.size…" (too large), "event.canonical" (floats or
+ *             large integers in a strict version), "event.nesting", "event.<key>", as event_parse()
+ * Cost: one pass over the content, two hashes, one signature
  */
 MUST_CHECK struct verdict event_build(struct arena *arena, const struct event_intent *intent,
 	const struct event_signer *signer, struct event **out);

@@ -9,9 +9,14 @@
 #include "matrix/event_build.h"
 
 /** A copy of the object with our signature added to `signatures`; `unsigned` is kept and not signed. */
-struct json sign_json(struct arena *arena, const struct json *object, const struct event_signer *signer);
+struct json sign_json(struct arena *arena, const struct json *object,
+	const struct event_signer *signer);
 
-/** Checks one signature: `signatures[entity][key_id]`. False for absent, malformed or wrong ones. */
+/**
+ * Checks one signature: `signatures[entity][key_id]`. False for absent, malformed or wrong ones, and for
+ * key ids that are not of ed25519.
+ * @param public_key  32 raw bytes
+ */
 MUST_CHECK bool sign_verify_json(struct arena *arena, const struct json *object, struct str entity,
 	struct str key_id, struct str public_key);
 
@@ -29,7 +34,7 @@ void event_reference_hash(struct arena *arena, const struct room_version *versio
 struct json event_sign(struct arena *arena, const struct room_version *version,
 	const struct json *event, const struct event_signer *signer);
 
-/** Checks one server's signature over the redacted form. */
+/** Checks one server's signature over the redacted form. @param public_key  32 raw bytes */
 MUST_CHECK bool event_verify(struct arena *arena, const struct room_version *version,
 	const struct json *event, struct str server, struct str key_id, struct str public_key);
 
@@ -38,9 +43,10 @@ struct required_signer {
 	struct server_name server;
 };
 /**
- * Which servers' signatures an event needs: sender's server; versions 1–2 the event id's server; restricted joins
- * the server of join_authorised_via_users_server; third-party invites are exempt from the sender's rule as the spec says.
- * @return number of entries in *out (in the arena)
+ * Which servers' signatures an event needs: sender's server; versions 1–2 the event id's server; membership events
+ * that name join_authorised_via_users_server, where the version has restricted joins, that user's server; third-party
+ * invites are exempt from the sender's rule as the spec says. A name stands once.
+ * @return number of entries in *out (in the arena); 0 for a third-party invite of version 3 and later
  */
 size_t event_required_signers(struct arena *arena, const struct event *event,
 	struct required_signer **out);
