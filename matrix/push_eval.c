@@ -10,7 +10,6 @@
 
 #include "base/casefold.h"
 #include "base/glob.h"
-#include "base/utf8.h"
 #include "base/vec.h"
 #include "matrix/power.h"
 #include "matrix/str_set.h"
@@ -111,66 +110,52 @@ static bool is_word_byte(char c)
 	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
 }
 
-/* A text with its case folded, and for each byte whether it came from a word character. */
-struct folded {
-	char *bytes;
-	bool *is_word;
-	size_t n;
-};
-
-static struct folded fold(struct arena *arena, struct str text)
+static struct str fold(struct arena *arena, struct str text)
 {
-	enum { MOST_PER_BYTE = 4 };
-	struct folded folded = {.bytes = arena_alloc_array(arena, text.n + 1, MOST_PER_BYTE),
-		.is_word = ARENA_NEW_ARRAY(arena, bool, (text.n + 1) * MOST_PER_BYTE)};
-	for (size_t at = 0; at < text.n;) {
-		bool is_word = is_word_byte(text.p[at]);
-		size_t n = utf8_encode(casefold(utf8_next(text, &at)), folded.bytes + folded.n);
-		for (size_t i = 0; i < n; i++) {
-			folded.is_word[folded.n + i] = is_word;
-		}
-		folded.n += n;
-	}
-	return folded;
+	char *folded = arena_alloc(arena, casefold_room(text.n) + 1);
+	return str_from(folded, casefold_text(text, folded));
 }
 
 /* For each prefix of the needle: how long its longest proper prefix is that is also its end. */
-static size_t *border_lengths(struct arena *arena, const struct folded *needle)
+static size_t *border_lengths(struct arena *arena, struct str needle)
 {
-	size_t *border = ARENA_NEW_ARRAY(arena, size_t, needle->n + 1);
+	size_t *border = ARENA_NEW_ARRAY(arena, size_t, needle.n + 1);
 	size_t length = 0;
-	for (size_t i = 1; i < needle->n; i++) {
-		while (length > 0 && needle->bytes[i] != needle->bytes[length]) {
+	for (size_t i = 1; i < needle.n; i++) {
+		while (length > 0 && needle.p[i] != needle.p[length]) {
 			length = border[length];
 		}
-		length += needle->bytes[i] == needle->bytes[length] ? 1 : 0;
+		length += needle.p[i] == needle.p[length] ? 1 : 0;
 		border[i + 1] = length;
 	}
 	return border;
 }
 
-static bool at_word_boundaries(const struct folded *text, size_t from, size_t to)
+/* As base/glob has it, so that both ways of finding words agree. */
+static bool is_boundary(struct str text, size_t at)
 {
-	return (from == 0 || !text->is_word[from - 1]) && (to == text->n || !text->is_word[to]);
+	return at == 0 || at == text.n || !is_word_byte(text.p[at - 1]) || !is_word_byte(text.p[at]);
 }
 
-/* Whether the name stands in the body as words of their own, in any case. Knuth, Morris and Pratt: a name may be
- * anything, and so may a body. */
+/*
+ * Whether the name stands in the body as words of their own, in any case. Knuth, Morris and Pratt: the name may
+ * be anything, and so may the body.
+ */
 static bool has_words(struct arena *arena, struct str body, struct str name)
 {
-	struct folded text = fold(arena, body);
-	struct folded needle = fold(arena, name);
+	struct str text = fold(arena, body);
+	struct str needle = fold(arena, name);
 	if (needle.n == 0 || needle.n > text.n) {
 		return false;
 	}
-	const size_t *border = border_lengths(arena, &needle);
+	const size_t *border = border_lengths(arena, needle);
 	size_t length = 0;
 	for (size_t i = 0; i < text.n; i++) {
-		while (length > 0 && (length == needle.n || text.bytes[i] != needle.bytes[length])) {
+		while (length > 0 && (length == needle.n || text.p[i] != needle.p[length])) {
 			length = border[length];
 		}
-		length += text.bytes[i] == needle.bytes[length] ? 1 : 0;
-		if (length == needle.n && at_word_boundaries(&text, i + 1 - length, i + 1)) {
+		length += text.p[i] == needle.p[length] ? 1 : 0;
+		if (length == needle.n && is_boundary(text, i + 1 - length) && is_boundary(text, i + 1)) {
 			return true;
 		}
 	}
