@@ -159,9 +159,21 @@ static enum numbering numbering_of(const struct room_version *version)
 	return version->special_aliases_auth ? NUMBERING_ALIASES : NUMBERING_PLAIN;
 }
 
+const char *auth_rule_number(const struct room_version *version, enum auth_rule rule)
+{
+	if (rule == AUTH_REDACTION && !version->redaction_needs_power_or_origin) {
+		return NULL;
+	}
+	if (rule == AUTH_CREATE_NO_CREATOR && version->creator_is_sender) {
+		return NULL;
+	}
+	const char *number = rules[rule].number[numbering_of(version)];
+	return number[sizeof("auth.") - 1] != '-' ? number : NULL;
+}
+
 struct verdict auth_deny(const struct room_version *version, enum auth_rule rule)
 {
-	const char *number = rules[rule].number[numbering_of(version)];
-	invariant(number[sizeof("auth.") - 1] != '-');
+	const char *number = auth_rule_number(version, rule);
+	invariant(number != NULL);
 	return verdict_deny(number, rules[rule].text);
 }

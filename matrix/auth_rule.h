@@ -69,6 +69,9 @@ enum auth_rule {
 	AUTH_RULE_COUNT,
 };
 
+/** "auth.<number>" in the version's text; NULL when the version has no such rule. Static. */
+const char *auth_rule_number(const struct room_version *version, enum auth_rule rule);
+
 /** A refusal, with the rule's number in the version's text. The version must have the rule. */
 struct verdict auth_deny(const struct room_version *version, enum auth_rule rule);
 
