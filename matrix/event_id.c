@@ -13,8 +13,9 @@
 struct json event_without(struct arena *arena, const struct json *object, const struct str *keys,
 	size_t count)
 {
-	struct json copy = json_object(arena, object->count);
-	for (size_t i = 0; i < object->count; i++) {
+	size_t given = object->type == JSON_OBJECT ? object->count : 0;
+	struct json copy = json_object(arena, given);
+	for (size_t i = 0; i < given; i++) {
 		bool keep = true;
 		for (size_t k = 0; k < count && keep; k++) {
 			keep = !str_equals(object->members[i].key, keys[k]);

@@ -129,9 +129,10 @@ static struct json redact_content(struct arena *arena, const struct room_version
 struct json redact_event(struct arena *arena, const struct room_version *version,
 	const struct json *event)
 {
-	struct json copy = json_object(arena, event->count);
+	size_t given = event->type == JSON_OBJECT ? event->count : 0;
+	struct json copy = json_object(arena, given);
 	keeps_key *keeps = content_rule(json_get_str(event, STR("type")));
-	for (size_t i = 0; i < event->count; i++) {
+	for (size_t i = 0; i < given; i++) {
 		const struct json_member *member = &event->members[i];
 		if (!is_one_of(member->key, top_level, COUNT_OF(top_level)) &&
 			(version->redaction_keeps_updated ||
