@@ -114,6 +114,7 @@ def test_tags__removed_though_never_set__200(alice, room):
     alice.delete(tags(alice, room, "u.never")).ok()
 
 
+@pytest.mark.tsan
 def test_tags__added_at_once_by_two_devices__both_kept(alice, room):
     from concurrent.futures import ThreadPoolExecutor
     other = alice.login()

@@ -290,6 +290,7 @@ def test_create_room__without_token__401(nobody):
     nobody.post("/createRoom", {}, token=False).expect(401, "M_MISSING_TOKEN")
 
 
+@pytest.mark.tsan
 def test_create_room__many_at_once__ids_differ(alice):
     from concurrent.futures import ThreadPoolExecutor
     with ThreadPoolExecutor(4) as pool:

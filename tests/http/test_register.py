@@ -160,6 +160,7 @@ def test_register__refresh_token_asked__gives_one(hs):
     assert user.refresh_token
 
 
+@pytest.mark.tsan
 def test_register__same_name_at_once__exactly_one_account(hs, nobody):
     from concurrent.futures import ThreadPoolExecutor
     name = unique("race")

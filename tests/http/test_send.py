@@ -84,6 +84,7 @@ def test_txn__repeated__same_event_id_and_one_event(alice, room):
     assert bodies.count("once") == 1 and "other content" not in bodies
 
 
+@pytest.mark.tsan
 def test_txn__repeated_concurrently__same_event_id_and_one_event(alice, room):
     for _ in range(5):
         txn = unique("t")

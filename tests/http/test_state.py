@@ -118,6 +118,7 @@ def test_state__post__405(alice, room):
     alice.post(path_of("rooms", room, "state", "org.example.s"), {}).expect(405, "M_UNRECOGNIZED")
 
 
+@pytest.mark.tsan
 def test_state__written_by_two_at_once__one_winner_and_both_in_history(alice, bob):
     from concurrent.futures import ThreadPoolExecutor
     room = alice.create_room(preset="public_chat", room_version="11",

@@ -91,6 +91,7 @@ def test_incremental__same_token_again__same_events(alice, room):
         assert alice.sync(since).joined(room).ids() == [event]
 
 
+@pytest.mark.tsan
 def test_incremental__many_senders__all_once_in_the_order_of_history(alice, bob, shared):
     watch = bob.watch()
     with ThreadPoolExecutor(6) as pool:
@@ -552,6 +553,7 @@ def test_wait__event_comes__answered_at_once(alice, bob, shared):
     assert arrived - acknowledged < seconds(1)
 
 
+@pytest.mark.tsan
 @pytest.mark.parametrize("what", ["invite", "account_data", "typing", "receipt", "join_elsewhere", "tag"])
 def test_wait__anything_else_new__wakes_too(alice, bob, shared, what):
     from support.client import typing_of
@@ -614,6 +616,7 @@ def test_wait__filtered_out_event__no_answer_with_rooms(alice, bob, shared):
     assert answer.joined(shared).timeline == []
 
 
+@pytest.mark.tsan
 def test_wait__several_devices__all_woken(alice, bob, shared):
     sessions = [bob.login() for _ in range(4)]
     since = bob.sync().since
@@ -625,6 +628,7 @@ def test_wait__several_devices__all_woken(alice, bob, shared):
             assert item.result(seconds(20)).joined(shared).ids() == [event]
 
 
+@pytest.mark.tsan
 def test_wait__client_goes_away__server_lives(alice, room):
     import socket
     since = alice.sync().since

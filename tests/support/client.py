@@ -120,7 +120,9 @@ class Http:
                 idle_closed = isinstance(error, (http.client.RemoteDisconnected, ConnectionResetError,
                                                  BrokenPipeError))
                 if fresh or attempt or not idle_closed:
-                    raise
+                    if isinstance(error, OSError):
+                        raise
+                    raise ConnectionError("%s %s: %r" % (method, target[:200], error)) from error
                 continue
             if response.will_close:
                 self.drop()

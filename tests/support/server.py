@@ -3,6 +3,8 @@
 One `Server` is one data folder: it can be stopped, killed with SIGKILL (with or without its database) and
 started again.  The program is BELFRY_BIN.
 """
+import contextlib
+import glob
 import os
 import shutil
 import signal
@@ -225,3 +227,48 @@ class Server:
 
     def anonymous(self):
         return Client(self.url)
+
+    # -- a look into the embedded database, for faults that no client can make
+
+    def socket_folder(self):
+        """Where the cluster's Unix socket lies: the fifth line of postmaster.pid."""
+        with open(os.path.join(self.data, "postgres", "postmaster.pid"), encoding="utf-8") as file:
+            return file.read().splitlines()[4]
+
+    def database_owner(self):
+        import pwd
+        return pwd.getpwuid(os.stat(os.path.join(self.data, "postgres")).st_uid)
+
+    def as_owner(self, command, **more):
+        """Runs a command as the account of the cluster."""
+        owner = self.database_owner()
+        if os.geteuid() == 0 and owner.pw_uid != 0:
+            more.update(user=owner.pw_uid, group=owner.pw_gid, extra_groups=[])
+        return subprocess.run(command, capture_output=True, text=True, cwd="/", timeout=seconds(60), check=False, **more)
+
+    def sql(self, text, database=None):
+        """Runs SQL by psql, returns its bare output."""
+        if database is None:
+            names = self.sql("select datname from pg_database where not datistemplate and datname <> 'postgres'",
+                             "postgres").split()
+            database = names[0] if names else "postgres"
+        done = self.as_owner(["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", self.socket_folder(),
+                              "-d", database, "-U", self.database_user(), "-c", text])
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def database_user(self):
+        return os.environ.get("BELFRY_TEST_DATABASE_USER", self.database_owner().pw_name)
+
+    @contextlib.contextmanager
+    def database_alone(self):
+        """The cluster running without the server."""
+        tools = sorted(glob.glob("/usr/lib/postgresql/*/bin/pg_ctl"))[-1]
+        cluster = os.path.join(self.data, "postgres")
+        done = self.as_owner([tools, "-D", cluster, "-w", "-l", "/dev/null", "-o",
+                              "-c listen_addresses='' -c unix_socket_directories=%s" % cluster, "start"])
+        assert done.returncode == 0, done.stdout + done.stderr
+        try:
+            yield
+        finally:
+            self.as_owner([tools, "-D", cluster, "-m", "fast", "-w", "stop"])

@@ -1,0 +1,203 @@
+"""The command line: users, registration tokens, configuration check, help."""
+import os
+import subprocess
+
+import pytest
+
+from support import accounts
+from support.client import Client, seconds
+from support.server import binary, new_folder
+
+
+def belfry(*arguments, **more):
+    return subprocess.run([binary(), *arguments], capture_output=True, text=True, timeout=seconds(60), check=False, **more)
+
+
+def login(server, name, password):
+    return server.anonymous().post("/login", {
+        "type": "m.login.password", "identifier": {"type": "m.id.user", "user": name}, "password": password}, token=False)
+
+
+@pytest.fixture(scope="module")
+def running():
+    from support.server import Server
+    server = Server().start()
+    yield server
+    server.destroy()
+
+
+def run(server, *arguments, input=None):
+    """A command on the server's folder that must succeed."""
+    done = server.run(*arguments, input=input)
+    assert done.returncode == 0, "%s: %s%s" % (" ".join(arguments), done.stdout, done.stderr)
+    return done.stdout
+
+
+# running, make_server: both start processes of their own
+pytestmark = pytest.mark.skipif(not binary(), reason="needs the program")
+
+
+def test_user_add__with_password__can_log_in(running):
+    run(running, "user", "add", "clara", "--password-stdin", input="clara words\n")
+    assert login(running, "clara", "clara words").ok()["user_id"] == "@clara:hs1"
+
+
+def test_user_add__without_password__prints_one_that_works(running):
+    printed = run(running, "user", "add", "dora")
+    assert any(login(running, "dora", word).status == 200 for word in printed.split())
+
+
+def test_user_add__admin__is_admin(running):
+    run(running, "user", "add", "chief", "--admin", "--password-stdin", input="chief words\n")
+    line = next(line for line in run(running, "user", "list").splitlines() if "chief" in line)
+    assert "admin" in line.lower()
+
+
+def test_user_add__taken_or_invalid__refused(running):
+    run(running, "user", "add", "taken", "--password-stdin", input="x words\n")
+    for name in ("taken", "not valid", "Käse", ""):
+        done = running.run("user", "add", name, "--password-stdin", input="x words\n")
+        assert done.returncode != 0 and done.stderr, name
+
+
+def test_user_list__after_add__listed(running):
+    run(running, "user", "add", "listed", "--password-stdin", input="x words\n")
+    assert "@listed:hs1" in run(running, "user", "list")
+
+
+def test_user_password__changed__old_refused_sessions_end(running):
+    run(running, "user", "add", "erna", "--password-stdin", input="old words\n")
+    session = Client(running.url, login(running, "erna", "old words").ok()["access_token"])
+    run(running, "user", "password", "erna", "--password-stdin", input="new words\n")
+    login(running, "erna", "old words").expect(403)
+    login(running, "erna", "new words").ok()
+    session.get("/account/whoami").expect(401, "M_UNKNOWN_TOKEN")
+
+
+def test_user_deactivate__done__no_login_and_sessions_end(running):
+    run(running, "user", "add", "fritz", "--password-stdin", input="x words\n")
+    session = Client(running.url, login(running, "fritz", "x words").ok()["access_token"])
+    run(running, "user", "deactivate", "fritz")
+    login(running, "fritz", "x words").expect(403)
+    session.get("/account/whoami").expect(401, "M_UNKNOWN_TOKEN")
+
+
+def test_user_admin__granted_and_taken__shown(running):
+    run(running, "user", "add", "gina", "--password-stdin", input="x words\n")
+
+    def is_admin():
+        line = next(line for line in run(running, "user", "list").splitlines() if "@gina:" in line)
+        return "admin" in line.lower()
+    assert not is_admin()
+    run(running, "user", "admin", "gina", "on")
+    assert is_admin()
+    run(running, "user", "admin", "gina", "off")
+    assert not is_admin()
+
+
+@pytest.mark.parametrize("command", [("password", "ghost", "--password-stdin"), ("deactivate", "ghost"), ("admin", "ghost", "on")])
+def test_user__unknown__refused(running, command):
+    done = running.run("user", *command, input="x words\n")
+    assert done.returncode != 0 and "ghost" in done.stderr
+
+
+def test_user_commands__server_stopped__work_on_the_folder_too(make_server):
+    server = make_server().start()
+    server.terminate()
+    run(server, "user", "add", "offline", "--password-stdin", input="x words\n")
+    assert "@offline:hs1" in run(server, "user", "list")
+    server.start()
+    login(server, "offline", "x words").ok()
+
+
+def test_token__created_listed_revoked(running):
+    token = run(running, "token", "create", "--uses", "2").split()[-1]
+    assert token in run(running, "token", "list")
+
+    def valid():
+        return running.anonymous().get("/_matrix/client/v1/register/m.login.registration_token/validity",
+                                       {"token": token}, token=False).ok()["valid"]
+    assert valid()
+    run(running, "token", "revoke", token)
+    assert not valid()
+
+
+def test_token_revoke__unknown__refused(running):
+    assert running.run("token", "revoke", "no-such-token").returncode != 0
+
+
+# -- configuration
+
+def config(text):
+    folder = new_folder()
+    path = os.path.join(folder, "belfry.yaml")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    return path
+
+
+def test_config_check__good__ok():
+    path = config("server_name: school.example\nregistration:\n  mode: closed\n")
+    done = belfry("config", "check", path)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("text, line, word", [
+    ("server_name: a.example\nno_such: 1\n", 2, "no_such"),
+    ("server_name: a.example\nregistration:\n  mode: open\n  colour: red\n", 4, "colour"),
+    ("server_name: a.example\nrate_limits:\n  enabled: 7\n", 3, "enabled"),
+    ("server_name: a.example\nregistration:\n  mode: sometimes\n", 3, "mode"),
+    ("server_name: a.example\nlisten:\n  client: nowhere\n", 3, "client"),
+    ("server_name: [1]\n", 1, "server_name"),
+    ("server_name: a.example\nserver_name: b.example\n", 2, "server_name"),
+    ("server_name: a.example\n\tx: 1\n", 2, ""),
+], ids=lambda value: str(value)[:30])
+def test_config_check__fault__file_line_and_key_named(text, line, word):
+    path = config(text)
+    done = belfry("config", "check", path)
+    assert done.returncode != 0
+    said = done.stderr + done.stdout
+    assert "%s:%d" % (path, line) in said and word in said, said
+
+
+def test_config_check__missing_file__named():
+    done = belfry("config", "check", "/no/such/belfry.yaml")
+    assert done.returncode != 0 and "/no/such/belfry.yaml" in done.stderr + done.stdout
+
+
+def test_config_file__used_by_serve__set_wins(make_server):
+    path = config("server_name: file.example\nregistration:\n  mode: closed\n")
+    server = make_server(settings={"server_name": None, "registration.mode": "open"})
+    original = server.command()
+    server.command = lambda: original[:2] + ["--config", path] + original[2:]
+    server.start()
+    assert accounts.register(server.url, "ann").user_id == "@ann:file.example"
+
+
+# -- help
+
+@pytest.mark.parametrize("arguments", [("--help",), ("serve", "--help"), ("user", "--help"), ("token", "--help"),
+                                       ("config", "--help")], ids=" ".join)
+def test_help__asked__usage_on_stdout_and_status_0(arguments):
+    done = belfry(*arguments)
+    assert done.returncode == 0 and "usage" in done.stdout.lower(), done
+
+
+def test_help__serve__names_the_keys_of_the_harness():
+    text = belfry("serve", "--help").stdout
+    for key in ("server_name", "listen.client", "listen.federation", "tls.certificate", "tls.key", "federation.ca_file",
+                "registration.mode", "registration.shared_secret", "rate_limits.enabled", "appservices.folder",
+                "rooms.default_version", "network.allow_addresses", "database.url"):
+        assert key in text, key
+
+
+@pytest.mark.parametrize("arguments", [(), ("nonsense",), ("user",), ("user", "nonsense"), ("serve", "--nonsense"),
+                                       ("token", "nonsense")], ids=lambda value: " ".join(value) or "none")
+def test_arguments__wrong__status_not_0_and_usage_on_stderr(arguments):
+    done = belfry(*arguments)
+    assert done.returncode != 0 and done.stderr
+
+
+def test_version__asked__printed():
+    done = belfry("--version")
+    assert done.returncode == 0 and "belfry" in done.stdout.lower()

@@ -1,0 +1,306 @@
+"""belfry serve: options, one server a folder, accounts it runs under, what it refuses, speed of starting."""
+import http.client
+import os
+import pwd
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+
+import pytest
+
+from support import accounts, ed25519
+from support.client import Client, seconds
+from support.server import Server, binary, free_port, new_folder, wait_until
+
+
+def ended(server, limit=30):
+    """Exit status of a server that must not come up."""
+    server.launch()
+    return server.process.wait(seconds(limit))
+
+
+def test_serve__fresh_folder__ready_and_right_server_name(make_server):
+    server = make_server(server_name="school.example").start()
+    user = accounts.register(server.url, "ann")
+    assert user.user_id == "@ann:school.example"
+    keys = server.anonymous().get("/_matrix/key/v2/server", token=False).ok()
+    assert keys["server_name"] == "school.example"
+
+
+def test_serve__fresh_folder_with_cached_template__ready_within_a_second(make_server):
+    make_server().start().terminate()
+    times = []
+    for _ in range(3):
+        server = make_server()
+        start = time.monotonic()
+        server.start()
+        times.append(time.monotonic() - start)
+        server.destroy()
+    assert min(times) < seconds(1.0), times
+
+
+def test_serve__existing_folder__ready_soon(make_server):
+    server = make_server().start()
+    server.terminate()
+    times = []
+    for _ in range(3):
+        start = time.monotonic()
+        server.start()
+        times.append(time.monotonic() - start)
+        server.terminate()
+    assert min(times) < seconds(0.8), times
+
+
+def test_serve__same_folder_twice__second_refused_first_lives(make_server):
+    first = make_server().start()
+    second = Server(folder=first.root)
+    second.log_path = os.path.join(first.root, "second.log")
+    try:
+        assert ended(second) != 0
+        assert first.data in second.log()
+        assert first.process.poll() is None and first.answers()
+        accounts.register(first.url)
+    finally:
+        if second.process.poll() is None:
+            second.process.kill()
+
+
+def test_serve__address_in_use__refused_with_its_name(make_server):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = "127.0.0.1:%d" % taken.getsockname()[1]
+        server = make_server(settings={"listen.client": address})
+        assert ended(server) != 0
+        assert address in server.log()
+    assert not os.path.exists(os.path.join(server.data, "postgres", "postmaster.pid"))
+
+
+def test_serve__several_servers_at_once__apart(make_server):
+    servers = [make_server(server_name="hs%d" % number).start() for number in range(3)]
+    for server in servers:
+        accounts.register(server.url, "same")
+        assert server.anonymous().get("/_matrix/key/v2/server", token=False).ok()["server_name"] == server.server_name
+
+
+@pytest.mark.parametrize("settings, words", [
+    ({"no.such.key": "1"}, "no.such.key"), ({"rate_limits.enabled": "perhaps"}, "rate_limits.enabled"),
+    ({"listen.client": "nonsense"}, "listen.client"), ({"registration.mode": "sometimes"}, "registration.mode"),
+    ({"server_name": "not a name"}, "server_name"), ({"rooms.default_version": "99"}, "rooms.default_version"),
+], ids=str)
+def test_serve__bad_setting__refused_and_named(make_server, settings, words):
+    server = make_server(settings=settings)
+    assert ended(server) != 0
+    assert words in server.log()
+    assert not os.path.exists(os.path.join(server.data, "postgres", "postmaster.pid"))
+
+
+def test_serve__no_server_name__refused_or_default(make_server):
+    server = make_server(settings={"server_name": None})
+    server.launch()
+    wait_until(lambda: server.process.poll() is not None or server.answers(), 30, "an end or a start")
+    if server.process.poll() is not None:
+        assert "server_name" in server.log()
+
+
+def test_serve__server_name_changed_on_existing_folder__refused(make_server):
+    """User ids and events carry the name: another one on the same data would break them all."""
+    server = make_server(server_name="first.example").start()
+    accounts.register(server.url)
+    server.terminate()
+    server.settings["server_name"] = "second.example"
+    assert ended(server) != 0
+    assert "first.example" in server.log() or "second.example" in server.log()
+    server.settings["server_name"] = "first.example"
+    server.start()
+
+
+def test_serve__harness_line__works_as_written(make_server):
+    """The line of the first issue, word for word, with a listener for federation."""
+    root = new_folder()
+    key, certificate, extra = (os.path.join(root, name) for name in ("tls.key", "tls.pem", "appservices"))
+    os.mkdir(extra)
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                    "-days", "30", "-keyout", key, "-out", certificate, "-subj", "/CN=hs1",
+                    "-addext", "subjectAltName=IP:127.0.1.1,DNS:hs1"], check=True, capture_output=True)
+    for path in (key, certificate):
+        os.chmod(path, 0o644)
+    port, tls_port = free_port(), free_port()
+    server = make_server(folder=root, defaults=False, settings={
+        "server_name": "hs1", "listen.client": "127.0.1.1:%d" % port, "listen.federation": "127.0.1.1:%d" % tls_port,
+        "tls.certificate": certificate, "tls.key": key, "federation.ca_file": certificate,
+        "registration.mode": "open", "registration.shared_secret": "SECRET-of-the-line", "rate_limits.enabled": "false",
+        "appservices.folder": extra, "rooms.default_version": "11", "network.allow_addresses": "127.0.0.0/8"})
+    server.url = "http://127.0.1.1:%d" % port
+    server.start()
+    user = accounts.register(server.url, "ann")
+    assert user.user_id == "@ann:hs1"
+    assert user.get_state(user.create_room(), "m.room.create").ok()["room_version"] == "11"
+    accounts.register_by_secret(server.url, "SECRET-of-the-line", "boss", admin=True)
+    context = ssl.create_default_context(cafile=certificate)
+    connection = http.client.HTTPSConnection("127.0.1.1", tls_port, context=context, timeout=seconds(10))
+    for path in ("/_matrix/client/versions", "/_matrix/key/v2/server"):
+        connection.request("GET", path)
+        response = connection.getresponse()
+        assert response.status == 200
+        response.read()
+    assert "SECRET-of-the-line" not in server.log()
+
+
+def test_serve__first_start__log_shows_no_secret_twice(make_server):
+    """The administrator's password is printed once, if at all, and never again."""
+    server = make_server().start()
+    server.terminate()
+    first = server.log()
+    server.start()
+    server.terminate()
+    second = server.log()[len(first):]
+    assert not re.search(r"password\W+\S{8,}", second, re.IGNORECASE)
+
+
+def test_serve__keys__valid_signature(make_server):
+    server = make_server(server_name="keys.example").start()
+    keys = server.anonymous().get("/_matrix/key/v2/server", token=False).ok().json
+    for key_id, entry in keys["verify_keys"].items():
+        assert ed25519.verify_json(keys, "keys.example", key_id, entry["key"])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_serve__started_as_root__database_runs_as_another_account(make_server):
+    server = make_server().start()
+    for pid in server.database_pids():
+        assert os.stat("/proc/%d" % pid).st_uid != 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another")
+def test_serve__started_as_ordinary_user__works(make_server):
+    account = pwd.getpwnam("nobody")
+    root = new_folder()
+    program = os.path.join(root, "belfry")
+    shutil.copy(binary(), program)
+    os.chmod(program, 0o755)
+    os.chown(root, account.pw_uid, account.pw_gid)
+    server = make_server(folder=root)
+    command = server.command()
+    command[0] = program
+    with open(server.log_path, "wb") as log:
+        server.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd=root, user=account.pw_uid,
+            group=account.pw_gid, extra_groups=[], start_new_session=True,
+            env={"PATH": os.environ["PATH"], "HOME": root})
+    server.wait_ready()
+    accounts.register(server.url)
+    assert os.stat("/proc/%d" % server.database_pid()).st_uid == account.pw_uid
+    assert server.terminate() == 0
+
+
+def test_serve__database__no_tcp_listener(make_server):
+    """A private cluster listens on a Unix socket only."""
+    server = make_server().start()
+    pids = set(server.database_pids())
+    inodes = set()
+    for pid in pids:
+        folder = "/proc/%d/fd" % pid
+        for name in os.listdir(folder):
+            try:
+                target = os.readlink(os.path.join(folder, name))
+            except OSError:
+                continue
+            if target.startswith("socket:["):
+                inodes.add(target[8:-1])
+    for table in ("tcp", "tcp6"):
+        with open("/proc/net/" + table, encoding="ascii") as file:
+            for line in file.readlines()[1:]:
+                fields = line.split()
+                assert not (fields[3] == "0A" and fields[9] in inodes), "the database listens on TCP: " + line
+
+
+def test_serve__data_folder__not_readable_by_others(make_server):
+    server = make_server().start()
+    assert os.stat(os.path.join(server.data, "postgres")).st_mode & 0o077 == 0
+
+
+# -- migrations
+
+def migration_table(server):
+    found = server.sql("select table_name from information_schema.columns where column_name = 'checksum'"
+                       " and table_schema not in ('pg_catalog', 'information_schema')").split()
+    assert len(found) == 1, found
+    return found[0]
+
+
+def columns(server, table):
+    return server.sql("select column_name from information_schema.columns where table_name = '%s'"
+                      " order by ordinal_position" % table).split()
+
+
+def number_column(server, table):
+    return next(name for name in columns(server, table) if name in ("number", "version", "id", "migration"))
+
+
+def refused_then(server, change, undo, words):
+    """Makes a change in the database while the server is down; the start is refused; undone, it works again."""
+    server.sql(change)
+    server.terminate()
+    size = len(server.log())
+    assert ended(server) != 0
+    said = server.log()[size:]
+    assert any(word in said.lower() for word in words), said
+    with server.database_alone():
+        server.sql(undo)
+    server.start()
+
+
+def test_serve__migration_edited__refused_before_anything_is_touched(make_server):
+    server = make_server().start()
+    table = migration_table(server)
+    column = number_column(server, table)
+    kind = server.sql("select data_type from information_schema.columns where table_name = '%s'"
+                      " and column_name = 'checksum'" % table).strip()
+    flip = {"bytea": "set_byte(checksum, 0, 255 - get_byte(checksum, 0))"}.get(
+        kind, "reverse(checksum)")
+    change = "update %s set checksum = %s where %s = (select min(%s) from %s)" % (table, flip, column, column, table)
+    refused_then(server, change, change, ("checksum", "edited", "changed", "differs"))
+
+
+def test_serve__database_newer_than_the_program__refused(make_server):
+    server = make_server().start()
+    table = migration_table(server)
+    column = number_column(server, table)
+    names = columns(server, table)
+    values = ", ".join("9999" if name == column else name for name in names)
+    change = "insert into %s (%s) select %s from %s where %s = (select max(%s) from %s)" % (
+        table, ", ".join(names), values, table, column, column, table)
+    refused_then(server, change, "delete from %s where %s = 9999" % (table, column), ("newer", "9999", "unknown"))
+
+
+def test_metrics__own_listener__prometheus_text_and_not_on_the_client_listener(make_server):
+    port = free_port()
+    server = make_server(settings={"listen.metrics": "127.0.0.1:%d" % port}).start()
+    user = accounts.register(server.url)
+    user.send(user.create_room())
+    reply = Client("http://127.0.0.1:%d" % port).http.raw("GET", "/metrics")
+    assert reply.status == 200 and reply.headers["content-type"].startswith("text/plain")
+    text = reply.raw.decode()
+    assert re.search(r"^belfry_\w+(\{[^}]*\})? [0-9.e+-]+$", text, re.MULTILINE)
+    assert user.user_id not in text and "hs1" not in re.sub(r"server_name=\"[^\"]*\"", "", text)
+    server.anonymous().get("/metrics", token=False, check=False).expect(404)
+
+
+def test_http__idle_connections__do_not_keep_others_out(make_server):
+    server = make_server().start()
+    idle = []
+    try:
+        for _ in range(200):
+            idle.append(socket.create_connection(("127.0.0.1", server.port), timeout=5))
+        for connection in idle[:50]:
+            connection.sendall(b"GET /_matrix/client/versions HTTP/1.1\r\nHost:")
+        start = time.monotonic()
+        server.anonymous().get("/_matrix/client/versions", token=False).ok()
+        assert time.monotonic() - start < seconds(2)
+    finally:
+        for connection in idle:
+            connection.close()
