@@ -20,7 +20,7 @@ static void give_up(const char *what, const char *text, const char *detail)
 
 void room_builder_init(struct room_builder *room, struct arena *arena, const char *version)
 {
-	*room = (struct room_builder){ .arena = arena, .ts = 1000 };
+	*room = (struct room_builder){.arena = arena, .ts = 1000};
 	room->version = room_version_find(str_of(version));
 	invariant(room->version != NULL);
 	if (!room->version->room_id_is_create_hash) {
@@ -92,10 +92,10 @@ static void write_auth(struct room_builder *room, const struct room_draft *draft
 		write_reference(room, out, draft->auth[i]->event_id.s);
 	}
 	struct auth_key *keys = NULL;
-	const size_t n = draft->has_auth ? 0 :
-						 auth_select(room->arena, room->version, str_of(draft->type),
-							 draft->state_key != NULL, str_of(draft->state_key),
-							 (struct user_id){ str_of(draft->sender) }, content, &keys);
+	const size_t n = draft->has_auth
+		? 0
+		: auth_select(room->arena, room->version, str_of(draft->type), draft->state_key != NULL,
+			  str_of(draft->state_key), (struct user_id){str_of(draft->sender)}, content, &keys);
 	for (size_t i = 0; i < n; i++) {
 		const struct event *event = state_map_get(&room->state, keys[i].type, keys[i].state_key);
 		if (event != NULL) {
@@ -155,7 +155,7 @@ struct json *room_draft_json(struct room_builder *room, const struct room_draft 
 {
 	const struct json *content =
 		room_json(room->arena, draft->content != NULL ? draft->content : "{}");
-	struct buf text CLEANUP(buf_fini) = { 0 };
+	struct buf text CLEANUP(buf_fini) = {0};
 	buf_init(&text, EVENT_BYTES);
 	struct json_out out;
 	json_out_init(&out, &text);
@@ -179,8 +179,8 @@ struct json *room_draft_json(struct room_builder *room, const struct room_draft 
 	json_out_end(&out);
 	invariant(buf_ok(&text));
 	struct json *pdu = ARENA_NEW(room->arena, struct json);
-	invariant(json_parse(room->arena, str_dup(room->arena, buf_str(&text)), NULL, pdu, NULL) ==
-		JSON_OK);
+	invariant(
+		json_parse(room->arena, str_dup(room->arena, buf_str(&text)), NULL, pdu, NULL) == JSON_OK);
 	return pdu;
 }
 
@@ -230,29 +230,28 @@ const struct event *room_add_create(struct room_builder *room, const char *creat
 		content = arena_printf(room->arena, "{'room_version':'%.*s','creator':'%s'%s%s}",
 			STR_ARG(room->version->id), creator, comma, more);
 	}
-	return room_add(room, &(struct room_draft){ .sender = creator,
-							  .type = "m.room.create",
-							  .state_key = "",
-							  .content = content });
+	return room_add(room,
+		&(struct room_draft){.sender = creator,
+			.type = "m.room.create",
+			.state_key = "",
+			.content = content});
 }
 
-const struct event *room_add_member(struct room_builder *room, const char *sender,
-	const char *user, const char *membership)
+const struct event *room_add_member(struct room_builder *room, const char *sender, const char *user,
+	const char *membership)
 {
 	return room_add(room,
-		&(struct room_draft){ .sender = sender,
+		&(struct room_draft){.sender = sender,
 			.type = "m.room.member",
 			.state_key = user,
-			.content = arena_printf(room->arena, "{'membership':'%s'}", membership) });
+			.content = arena_printf(room->arena, "{'membership':'%s'}", membership)});
 }
 
 const struct event *room_add_state(struct room_builder *room, const char *sender, const char *type,
 	const char *content)
 {
-	return room_add(room, &(struct room_draft){ .sender = sender,
-							  .type = type,
-							  .state_key = "",
-							  .content = content });
+	return room_add(room,
+		&(struct room_draft){.sender = sender, .type = type, .state_key = "", .content = content});
 }
 
 static const struct event *source_get(void *self, struct event_id id)

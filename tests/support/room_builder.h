@@ -14,25 +14,26 @@
 struct room_builder {
 	struct arena *arena;
 	const struct room_version *version;
-	struct str room_id;        /**< versions up to 11: "!room:a.example"; later: empty until there is a create event */
-	struct state_map state;    /**< after the last event that was applied */
-	const struct event *last;  /**< next event's prev_events; NULL: none */
-	int64_t ts;                /**< of the next event; counts up */
-	struct map events;         /**< id → event, every event made */
-	size_t fetches;            /**< calls of the source's `get` */
+	struct str
+		room_id; /**< versions up to 11: "!room:a.example"; later: empty until there is a create event */
+	struct state_map state;   /**< after the last event that was applied */
+	const struct event *last; /**< next event's prev_events; NULL: none */
+	int64_t ts;               /**< of the next event; counts up */
+	struct map events;        /**< id → event, every event made */
+	size_t fetches;           /**< calls of the source's `get` */
 };
 
 /** What to make. Zero means the usual. */
 struct room_draft {
 	const char *sender;
 	const char *type;
-	const char *state_key;  /**< NULL: no state event */
-	const char *content;    /**< NULL: {} */
+	const char *state_key; /**< NULL: no state event */
+	const char *content;   /**< NULL: {} */
 	const char *redacts;
-	const char *room_id;    /**< another than the room's */
-	const char *signatures; /**< object; NULL: one of the sender's server */
-	int64_t ts;             /**< 0: the room's, counting up */
-	int64_t depth;          /**< 0: one more than `last` */
+	const char *room_id;             /**< another than the room's */
+	const char *signatures;          /**< object; NULL: one of the sender's server */
+	int64_t ts;                      /**< 0: the room's, counting up */
+	int64_t depth;                   /**< 0: one more than `last` */
 	const struct event *const *prev; /**< used when prev_count > 0; else `last` */
 	size_t prev_count;
 	bool has_no_prev;
@@ -63,8 +64,8 @@ const struct event *room_add(struct room_builder *room, const struct room_draft 
 /** Short forms of room_add(). */
 const struct event *room_add_create(struct room_builder *room, const char *creator,
 	const char *more_content);
-const struct event *room_add_member(struct room_builder *room, const char *sender,
-	const char *user, const char *membership);
+const struct event *room_add_member(struct room_builder *room, const char *sender, const char *user,
+	const char *membership);
 const struct event *room_add_state(struct room_builder *room, const char *sender, const char *type,
 	const char *content);
 

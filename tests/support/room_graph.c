@@ -7,7 +7,7 @@
 
 void room_graph_init(struct room_graph *graph, struct room_builder *room)
 {
-	*graph = (struct room_graph){ .room = room };
+	*graph = (struct room_graph){.room = room};
 }
 
 struct state_map room_graph_resolve(struct room_graph *graph, struct room_node *const *nodes,

@@ -34,12 +34,11 @@ static const char *selected(const char *version, const char *type, const char *k
 {
 	struct auth_key *keys;
 	const size_t n = auth_select(arena, room_version_find(str_of(version)), str_of(type),
-		key != NULL, str_of(key), (struct user_id){ STR("@s:a") }, room_json(arena, content),
-		&keys);
+		key != NULL, str_of(key), (struct user_id){STR("@s:a")}, room_json(arena, content), &keys);
 	const char *text = "";
 	for (size_t i = 0; i < n; i++) {
-		text = arena_printf(arena, "%s%s%.*s|%.*s", text, i > 0 ? " " : "",
-			STR_ARG(keys[i].type), STR_ARG(keys[i].state_key));
+		text = arena_printf(arena, "%s%s%.*s|%.*s", text, i > 0 ? " " : "", STR_ARG(keys[i].type),
+			STR_ARG(keys[i].state_key));
 	}
 	return text;
 }
@@ -82,8 +81,7 @@ static void auth_select__third_party_and_authoriser__named(void **state)
 	assert_string_equal(selected("5", "m.room.member", "@t:b", third),
 		USUAL " m.room.member|@t:b m.room.join_rules| m.room.third_party_invite|T");
 	const char *join = "{'membership':'join','join_authorised_via_users_server':'@u:c'}";
-	assert_string_equal(selected("7", "m.room.member", "@s:a", join),
-		USUAL " m.room.join_rules|");
+	assert_string_equal(selected("7", "m.room.member", "@s:a", join), USUAL " m.room.join_rules|");
 	assert_string_equal(selected("8", "m.room.member", "@s:a", join),
 		USUAL " m.room.join_rules| m.room.member|@u:c");
 	const char *invite = "{'membership':'invite','join_authorised_via_users_server':'@u:c'}";
@@ -93,7 +91,7 @@ static void auth_select__third_party_and_authoriser__named(void **state)
 
 static enum join_rule rule_in(const char *version, const char *content)
 {
-	const struct event event = { .content = room_json(arena, content) };
+	const struct event event = {.content = room_json(arena, content)};
 	return join_rule_of(room_version_find(str_of(version)), &event);
 }
 
@@ -109,17 +107,17 @@ static void join_rule__words__known_to_their_versions(void **state)
 	assert_int_equal(rule_in("7", "{'join_rule':'restricted'}"), JOIN_RULE_OTHER);
 	assert_int_equal(rule_in("8", "{'join_rule':'restricted'}"), JOIN_RULE_RESTRICTED);
 	assert_int_equal(rule_in("9", "{'join_rule':'knock_restricted'}"), JOIN_RULE_OTHER);
-	assert_int_equal(rule_in("10", "{'join_rule':'knock_restricted'}"),
-		JOIN_RULE_KNOCK_RESTRICTED);
+	assert_int_equal(rule_in("10", "{'join_rule':'knock_restricted'}"), JOIN_RULE_KNOCK_RESTRICTED);
 }
 
 static void join_rule_allowed_rooms__malformed_conditions__left_out(void **state)
 {
 	(void)state;
-	const struct event event = { .content = room_json(arena,
-		"{'allow':[{'type':'m.room_membership','room_id':'!a:b'},7,{'type':'x','room_id':'!c:d'},"
-		"{'type':'m.room_membership'},{'type':'m.room_membership','room_id':'no'},"
-		"{'type':'m.room_membership','room_id':'!e:f'}]}") };
+	const struct event event = {
+		.content = room_json(arena,
+			"{'allow':[{'type':'m.room_membership','room_id':'!a:b'},7,{'type':'x','room_id':'!c:d'},"
+			"{'type':'m.room_membership'},{'type':'m.room_membership','room_id':'no'},"
+			"{'type':'m.room_membership','room_id':'!e:f'}]}")};
 	struct room_id *rooms;
 	assert_int_equal(join_rule_allowed_rooms(arena, &event, &rooms), 2);
 	assert_true(str_equals(rooms[0].s, STR("!a:b")));

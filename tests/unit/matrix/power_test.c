@@ -50,15 +50,34 @@ static void power_value__strings__as_the_version_allows(void **state)
 		const char *json;
 		int64_t lenient;
 	} cases[] = {
-		{ "'50'", 50 }, { "'000100'", 100 }, { "'+100'", 100 }, { "'-100'", -100 },
-		{ "' 100 '", 100 }, { "' 00100 '", 100 }, { "' +100 '", 100 }, { "' -100 '", -100 },
-		{ "'\\t7\\n'", 7 }, { "'0'", 0 }, { "'-0'", 0 }, { "''", REFUSED }, { "' '", REFUSED },
-		{ "'+'", REFUSED }, { "'-'", REFUSED }, { "'+-1'", REFUSED }, { "'- 1'", REFUSED },
-		{ "'1.0'", REFUSED }, { "'1e1'", REFUSED }, { "'0x10'", REFUSED }, { "'1_0'", REFUSED },
-		{ "'1 0'", REFUSED }, { "'ten'", REFUSED }, { "'1\\u0000'", REFUSED },
-		{ "'9223372036854775806'", INT64_MAX - 1 }, { "'9223372036854775807'", INT64_MAX - 1 },
-		{ "'99999999999999999999999'", INT64_MAX - 1 },
-		{ "'-99999999999999999999999'", -(INT64_MAX - 1) },
+		{"'50'", 50},
+		{"'000100'", 100},
+		{"'+100'", 100},
+		{"'-100'", -100},
+		{"' 100 '", 100},
+		{"' 00100 '", 100},
+		{"' +100 '", 100},
+		{"' -100 '", -100},
+		{"'\\t7\\n'", 7},
+		{"'0'", 0},
+		{"'-0'", 0},
+		{"''", REFUSED},
+		{"' '", REFUSED},
+		{"'+'", REFUSED},
+		{"'-'", REFUSED},
+		{"'+-1'", REFUSED},
+		{"'- 1'", REFUSED},
+		{"'1.0'", REFUSED},
+		{"'1e1'", REFUSED},
+		{"'0x10'", REFUSED},
+		{"'1_0'", REFUSED},
+		{"'1 0'", REFUSED},
+		{"'ten'", REFUSED},
+		{"'1\\u0000'", REFUSED},
+		{"'9223372036854775806'", INT64_MAX - 1},
+		{"'9223372036854775807'", INT64_MAX - 1},
+		{"'99999999999999999999999'", INT64_MAX - 1},
+		{"'-99999999999999999999999'", -(INT64_MAX - 1)},
 	};
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		assert_int_equal(parsed("1", cases[i].json), cases[i].lenient);
@@ -75,13 +94,28 @@ static void power_value__numbers__truncated_where_allowed(void **state)
 		const char *json;
 		int64_t lenient;
 	} cases[] = {
-		{ "50.57", 50 }, { "-50.57", -50 }, { "5.114698E4", 51146 }, { "5.114698e+4", 51146 },
-		{ "51146.98e-3", 51 }, { "0.99999999999999999999", 0 }, { "1e0", 1 }, { "0e400", 0 },
-		{ "0.0", 0 }, { "0.05e2", 5 }, { "0.05e1", 0 }, { "100e-1", 10 }, { "1e-400", 0 },
-		{ "1e18", 1000000000000000000 }, { "1e19", INT64_MAX - 1 }, { "-1e19", -(INT64_MAX - 1) },
-		{ "99999999999999999999", INT64_MAX - 1 }, { "1.7976931348623157e308", INT64_MAX - 1 },
-		{ "1.7976931348623159e308", REFUSED }, { "1e309", REFUSED }, { "-1e309", REFUSED },
-		{ "1e99999999999999999999", REFUSED },
+		{"50.57", 50},
+		{"-50.57", -50},
+		{"5.114698E4", 51146},
+		{"5.114698e+4", 51146},
+		{"51146.98e-3", 51},
+		{"0.99999999999999999999", 0},
+		{"1e0", 1},
+		{"0e400", 0},
+		{"0.0", 0},
+		{"0.05e2", 5},
+		{"0.05e1", 0},
+		{"100e-1", 10},
+		{"1e-400", 0},
+		{"1e18", 1000000000000000000},
+		{"1e19", INT64_MAX - 1},
+		{"-1e19", -(INT64_MAX - 1)},
+		{"99999999999999999999", INT64_MAX - 1},
+		{"1.7976931348623157e308", INT64_MAX - 1},
+		{"1.7976931348623159e308", REFUSED},
+		{"1e309", REFUSED},
+		{"-1e309", REFUSED},
+		{"1e99999999999999999999", REFUSED},
 	};
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		assert_int_equal(parsed("1", cases[i].json), cases[i].lenient);
@@ -93,7 +127,7 @@ static void power_value__numbers__truncated_where_allowed(void **state)
 static void power_value__other_types__refused(void **state)
 {
 	(void)state;
-	static const char *const others[] = { "null", "true", "[]", "{}", "[1]" };
+	static const char *const others[] = {"null", "true", "[]", "{}", "[1]"};
 	for (size_t i = 0; i < COUNT_OF(others); i++) {
 		assert_int_equal(parsed("1", others[i]), REFUSED);
 		assert_int_equal(parsed("12", others[i]), REFUSED);
@@ -109,10 +143,10 @@ static struct power power_from(const char *version, const char *create, const ch
 {
 	static struct event events[2];
 	events[0] = (struct event){
-		.sender = { STR("@alice:a.example") },
+		.sender = {STR("@alice:a.example")},
 		.content = room_json(arena, create),
 	};
-	events[1] = (struct event){ .content = levels != NULL ? room_json(arena, levels) : NULL };
+	events[1] = (struct event){.content = levels != NULL ? room_json(arena, levels) : NULL};
 	return power_of_events(version_of(version), &events[0], levels != NULL ? &events[1] : NULL);
 }
 
@@ -178,8 +212,8 @@ static void power_of_user__whole_room__read_from_state(void **state)
 	room_add_create(&room, "@alice:a.example", NULL);
 	room_add_member(&room, "@alice:a.example", "@alice:a.example", "join");
 	const struct state_view view = state_map_view(&room.state);
-	const struct user_id alice = { STR("@alice:a.example") };
-	const struct user_id bob = { STR("@bob:b.example") };
+	const struct user_id alice = {STR("@alice:a.example")};
+	const struct user_id bob = {STR("@bob:b.example")};
 	assert_true(power_of_user(room.version, &view, alice) == POWER_INFINITE);
 	assert_int_equal(power_for_notification(room.version, &view, STR("room")), 50);
 	room_add_state(&room, "@alice:a.example", "m.room.power_levels",

@@ -16,10 +16,10 @@ enum { NEVER, LATER, ALWAYS }; /* … may not see it, see it if they joined late
 
 static const int expected[4][7] = {
 	/* NONE, INVITE, JOIN, KNOCK, LEAVE, BAN, UNKNOWN */
-	[VISIBILITY_SHARED] = { LATER, LATER, ALWAYS, LATER, LATER, LATER, LATER },
-	[VISIBILITY_INVITED] = { NEVER, ALWAYS, ALWAYS, NEVER, NEVER, NEVER, NEVER },
-	[VISIBILITY_JOINED] = { NEVER, NEVER, ALWAYS, NEVER, NEVER, NEVER, NEVER },
-	[VISIBILITY_WORLD_READABLE] = { ALWAYS, ALWAYS, ALWAYS, ALWAYS, ALWAYS, ALWAYS, ALWAYS },
+	[VISIBILITY_SHARED] = {LATER, LATER, ALWAYS, LATER, LATER, LATER, LATER},
+	[VISIBILITY_INVITED] = {NEVER, ALWAYS, ALWAYS, NEVER, NEVER, NEVER, NEVER},
+	[VISIBILITY_JOINED] = {NEVER, NEVER, ALWAYS, NEVER, NEVER, NEVER, NEVER},
+	[VISIBILITY_WORLD_READABLE] = {ALWAYS, ALWAYS, ALWAYS, ALWAYS, ALWAYS, ALWAYS, ALWAYS},
 };
 
 static bool is_expected(int visibility, int membership, bool joined_later)
@@ -34,10 +34,9 @@ static void visibility__all_facts__as_the_table(void **state)
 	for (int v = VISIBILITY_SHARED; v <= VISIBILITY_WORLD_READABLE; v++) {
 		for (int m = MEMBERSHIP_NONE; m <= MEMBERSHIP_UNKNOWN; m++) {
 			for (int later = 0; later <= 1; later++) {
-				const struct visibility_facts facts = visibility_facts_plain(
-					(enum visibility)v, (enum membership)m, later == 1);
-				assert_int_equal(visibility_allows(&facts),
-					is_expected(v, m, later == 1));
+				const struct visibility_facts facts =
+					visibility_facts_plain((enum visibility)v, (enum membership)m, later == 1);
+				assert_int_equal(visibility_allows(&facts), is_expected(v, m, later == 1));
 			}
 		}
 	}
@@ -57,8 +56,7 @@ static void visibility__changed_by_the_event__either_side_counts(void **state)
 						.membership_after = (enum membership)to,
 					};
 					const bool any = is_expected(before, from, false) ||
-						is_expected(before, to, false) ||
-						is_expected(after, from, false) ||
+						is_expected(before, to, false) || is_expected(after, from, false) ||
 						is_expected(after, to, false);
 					assert_int_equal(visibility_allows(&facts), any);
 				}
@@ -82,8 +80,8 @@ static void visibility_facts_of__own_join_and_leave__seen(void **state)
 {
 	(void)state;
 	struct arena *arena = arena_create();
-	const struct user_id me = { STR("@me:a.example") };
-	const struct user_id you = { STR("@you:a.example") };
+	const struct user_id me = {STR("@me:a.example")};
+	const struct user_id you = {STR("@you:a.example")};
 	const struct event join =
 		event_of(arena, "m.room.member", "@me:a.example", "{'membership':'join'}");
 	struct visibility_facts facts =
@@ -102,14 +100,14 @@ static void visibility_facts_of__visibility_event__either_value_counts(void **st
 {
 	(void)state;
 	struct arena *arena = arena_create();
-	const struct user_id me = { STR("@me:a.example") };
-	const struct event closes = event_of(arena, "m.room.history_visibility", "",
-		"{'history_visibility':'joined'}");
+	const struct user_id me = {STR("@me:a.example")};
+	const struct event closes =
+		event_of(arena, "m.room.history_visibility", "", "{'history_visibility':'joined'}");
 	struct visibility_facts facts =
 		visibility_facts_of(&closes, me, VISIBILITY_WORLD_READABLE, MEMBERSHIP_NONE, false);
 	assert_true(visibility_allows(&facts));
-	const struct event opens = event_of(arena, "m.room.history_visibility", "",
-		"{'history_visibility':'world_readable'}");
+	const struct event opens =
+		event_of(arena, "m.room.history_visibility", "", "{'history_visibility':'world_readable'}");
 	facts = visibility_facts_of(&opens, me, VISIBILITY_JOINED, MEMBERSHIP_NONE, false);
 	assert_true(visibility_allows(&facts));
 	const struct event elsewhere = event_of(arena, "m.room.history_visibility", "x",
@@ -124,11 +122,10 @@ static void visibility_of__unknown_values__shared(void **state)
 	(void)state;
 	struct arena *arena = arena_create();
 	assert_int_equal(visibility_of(NULL), VISIBILITY_SHARED);
-	static const char *const odd[] = { "{}", "{'history_visibility':1}",
-		"{'history_visibility':'all'}" };
+	static const char *const odd[] = {"{}", "{'history_visibility':1}",
+		"{'history_visibility':'all'}"};
 	for (size_t i = 0; i < COUNT_OF(odd); i++) {
-		const struct event event =
-			event_of(arena, "m.room.history_visibility", "", odd[i]);
+		const struct event event = event_of(arena, "m.room.history_visibility", "", odd[i]);
 		assert_int_equal(visibility_of(&event), VISIBILITY_SHARED);
 	}
 	for (int v = 0; v <= 3; v++) {
