@@ -19,6 +19,9 @@ struct http_ports {
 
 	/** Key of the caller for its rate bucket: user id, else address; "" = exempt. Borrowed from the call. */
 	struct str (*rate_key)(void *self, struct call *call);
+
+	/** Whether /health of the metrics listener says 200; may be NULL. Answers from memory: called on an I/O thread. */
+	bool (*is_healthy)(void *self);
 };
 
 #endif

@@ -1,0 +1,58 @@
+/**
+ * Socket addresses: reading them from configuration, comparing with ranges, and telling a client's
+ * own address behind trusted proxies.
+ */
+#ifndef BELFRY_HTTP_ADDRESS_H
+#define BELFRY_HTTP_ADDRESS_H
+
+#include "base/str.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+enum { ADDRESS_TEXT_BYTES = 64 };
+
+/** An IPv4 or IPv6 address without port; IPv4 ones as ::ffff:a.b.c.d, so that all compare alike. */
+struct address {
+	uint8_t bytes[16];
+};
+
+/** Addresses whose first `bits` bits agree with `base`. */
+struct address_range {
+	struct address base;
+	unsigned bits;
+};
+
+/**
+ * "127.0.0.1:8008", "[::1]:8008", "*:8008" (all IPv4 and IPv6 addresses), "8008" (the same).
+ * @return false when it is none of these
+ */
+MUST_CHECK bool address_parse_listen(struct str text, struct sockaddr_storage *out,
+	socklen_t *out_length);
+
+/** "10.0.0.0/8", "fd00::/8", or a single address. */
+MUST_CHECK bool address_parse_range(struct str text, struct address_range *out);
+
+/** Plain address, no port, no brackets. */
+MUST_CHECK bool address_parse(struct str text, struct address *out);
+
+/** @return false for families other than IPv4 and IPv6 */
+MUST_CHECK bool address_of_socket(const struct sockaddr *socket_address, struct address *out);
+
+bool address_in_ranges(const struct address *address, const struct address_range *ranges,
+	size_t count);
+
+/** As text; IPv4 in dotted form. @return bytes written, without the NUL */
+size_t address_write(const struct address *address, char out[ADDRESS_TEXT_BYTES]);
+
+/**
+ * Who sent a request that came through proxies: of the addresses in X-Forwarded-For, read from the
+ * right, the first that is no trusted proxy.
+ *
+ * @param peer  who is connected to us; the answer when it is not trusted, or the header is empty
+ *              or does not parse
+ */
+struct address address_behind_proxies(const struct address *peer, struct str forwarded_for,
+	const struct address_range *trusted, size_t trusted_count);
+
+#endif

@@ -1,0 +1,339 @@
+/*
+ * Who may answer: everybody who has an answer does atomic_exchange(&request->is_answered), and only
+ * the first one sets the response and resumes the connection. That is the handler's runner, except
+ * when the server stops and does not want to wait for it any longer.
+ *
+ * A connection is suspended before its request is visible to any other thread, and resumed once by
+ * the winner of that exchange, or by the winner of park_wake() for inline routes.
+ */
+#include "http/dispatch.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "http/call_state.h"
+#include "http/observe.h"
+
+#include <inttypes.h>
+
+static const struct refusal queue_is_full = {.status = 429,
+	.errcode = "M_LIMIT_EXCEEDED",
+	.text = "The server is busy; try again soon",
+	.retry_after_ms = 1000};
+static const struct refusal is_stopping = {.status = 503,
+	.errcode = "M_UNKNOWN",
+	.text = "The server is stopping; try again soon",
+	.retry_after_ms = 1000};
+
+/* --- answers and suspension ------------------------------------------------------------------------- */
+
+static void suspend(struct request *request)
+{
+	server_count_suspended(request->server, 1);
+	MHD_suspend_connection(request->connection);
+}
+
+/* After this the I/O thread may complete the request: only with a reference may it be touched. */
+static void resume(struct request *request)
+{
+	struct http_server *server = request->server;
+	MHD_resume_connection(request->connection);
+	server_count_suspended(server, -1);
+}
+
+/* @return whether this was the first answer; else it is dropped */
+static bool set_answer(struct request *request, struct answer answer)
+{
+	if (atomic_exchange(&request->is_answered, true)) {
+		MHD_destroy_response(answer.response);
+		return false;
+	}
+	const struct router_entry *entry = request->match.entry;
+	int64_t duration_us = clock_mono_us() - request->started_us;
+	request->answer = answer;
+	route_stats_count(entry != NULL ? entry->stats : request->server->other_stats, answer.status,
+		duration_us);
+	log_debug(request->id, "http.request.answered", "route=%s status=%d us=%" PRId64,
+		entry != NULL ? entry->route->id : "other", answer.status, duration_us);
+	return true;
+}
+
+static bool set_refusal(struct request *request, const struct refusal *refusal)
+{
+	const char *allow = refusal->status == 405 ? request->match.allow : NULL;
+	bool close_after = request->close_after || server_is_stopping(request->server);
+	return set_answer(request, reply_refusal(refusal, allow, close_after));
+}
+
+void dispatch_refuse(struct request *request, const struct refusal *refusal)
+{
+	(void)set_refusal(request, refusal);
+}
+
+void dispatch_abandon(struct request *request)
+{
+	if (set_refusal(request, &is_stopping)) {
+		resume(request);
+	}
+}
+
+/* --- one run of a handler ----------------------------------------------------------------------------- */
+
+static enum err authenticate(struct call *call, bool may_block, bool *out_miss)
+{
+	struct call_state *state = call->state;
+	if (state->is_known) {
+		return ERR_OK;
+	}
+	if (call->route->auth != AUTH_NONE) {
+		const struct http_ports *ports = state->request->server->config.ports;
+		TRY(ports->authenticate(ports->self, call, may_block, out_miss));
+	}
+	state->is_known = !*out_miss;
+	return ERR_OK;
+}
+
+static enum err check_rate(struct call *call)
+{
+	struct request *request = call->state->request;
+	struct http_server *server = request->server;
+	if (server->rates == NULL || call->route->rate == RATE_NONE || request->is_rated) {
+		return ERR_OK;
+	}
+	request->is_rated = true;
+	const struct http_ports *ports = server->config.ports;
+	struct str key = ports != NULL && ports->rate_key != NULL ? ports->rate_key(ports->self, call)
+															  : request->address;
+	int64_t wait_ms = rate_take(server->rates, call->route->rate, key, clock_mono_us());
+	if (wait_ms == 0) {
+		return ERR_OK;
+	}
+	(void)fail(&call->ctx, ERR_LIMIT, "M_LIMIT_EXCEEDED", "Too many requests");
+	call->ctx.fault.retry_after_ms = wait_ms;
+	return ERR_LIMIT;
+}
+
+/*
+ * Authentication and rate. @param out_miss  set when only a worker can tell
+ */
+static enum err admit(struct call *call, bool may_block, bool *out_miss)
+{
+	TRY(authenticate(call, may_block, out_miss));
+	return *out_miss ? ERR_OK : check_rate(call);
+}
+
+/* What a run came to. */
+enum outcome {
+	OUTCOME_ANSWER,
+	OUTCOME_PARK,
+	OUTCOME_DEFER,
+};
+
+/* Settles what the handler (or what stands before it) returned. */
+static enum outcome settle(struct call *call, enum err err)
+{
+	struct call_state *state = call->state;
+	if (err != ERR_OK) {
+		if (call->ctx.fault.err != err) {
+			(void)fail_cause(&call->ctx, err, "failure not described: %s", err_name(err));
+		}
+		state->is_replied = false;
+		return OUTCOME_ANSWER;
+	}
+	if (state->is_replied) {
+		return OUTCOME_ANSWER;
+	}
+	if (state->is_deferred) {
+		return OUTCOME_DEFER;
+	}
+	if (state->park != NULL) {
+		return OUTCOME_PARK;
+	}
+	(void)fail_cause(&call->ctx, ERR_INTERNAL, "the handler gave no answer");
+	return OUTCOME_ANSWER;
+}
+
+/* Builds the answer. @return whether this was the request's first answer */
+static bool answer_call(struct call *call)
+{
+	const struct call_state *state = call->state;
+	return set_answer(state->request, state->is_replied ? reply_answer(call) : reply_fault(call));
+}
+
+/*
+ * Parks a request whose handler has returned and whose connection is suspended. A server that is
+ * stopping runs it once more, so that the handler can answer; one that knew and parked all the same
+ * is answered for.
+ */
+static void park(struct call *call)
+{
+	struct request *request = call->state->request;
+	struct http_server *server = request->server;
+	struct park *parked = call->state->park;
+	bool knew = call->state->is_stopping;
+	call->state->park = NULL;
+	call_end(call);
+	if (atomic_load(&request->is_answered) || knew) {
+		park_cancel(parked);
+		dispatch_abandon(request);
+		return;
+	}
+	request_ref(request);
+	park_ref(parked);
+	if (!park_commit(parked)) {
+		dispatch_wake(server, request);
+	} else if (server_is_stopping(server)) {
+		park_wake(parked);
+	}
+	park_unref(parked);
+	request_unref(request);
+}
+
+/* --- on the I/O thread -------------------------------------------------------------------------------- */
+
+/* Suspends and hands to a worker; a full queue answers at once. */
+static void submit(struct request *request, enum route_lane lane, bool is_admitted)
+{
+	if (lane == LANE_INLINE) {
+		lane = LANE_LOCAL;
+	}
+	suspend(request);
+	request_ref(request); /* the lane's */
+	if (lane_push(request->server->lanes[lane], &request->job, is_admitted)) {
+		return;
+	}
+	bool stopping = server_is_stopping(request->server);
+	if (set_refusal(request, stopping ? &is_stopping : &queue_is_full)) {
+		resume(request);
+	}
+	request_unref(request);
+}
+
+/* Runs as much as an I/O thread may. */
+static bool run_inline(struct request *request, struct call *call, enum err err)
+{
+	bool is_miss = false;
+	if (err == ERR_OK) {
+		err = admit(call, false, &is_miss);
+	}
+	enum route_lane lane = call->route->lane;
+	if (err == ERR_OK && (is_miss || lane != LANE_INLINE)) {
+		call_rewind(call);
+		request->call = call;
+		submit(request, lane, request->is_resumed);
+		return false;
+	}
+	if (err == ERR_OK) {
+		err = call->route->handler(call);
+	}
+	switch (settle(call, err)) {
+	case OUTCOME_ANSWER:
+		(void)answer_call(call);
+		call_end(call);
+		return true;
+	case OUTCOME_DEFER:
+		call_rewind(call);
+		request->call = call;
+		submit(request, LANE_LOCAL, request->is_resumed);
+		return false;
+	case OUTCOME_PARK:
+		suspend(request);
+		park(call);
+		return false;
+	}
+	return false;
+}
+
+bool dispatch_begin(struct request *request)
+{
+	request->started_us = clock_mono_us();
+	if (request->refusal.status != 0) {
+		dispatch_refuse(request, &request->refusal);
+		return true;
+	}
+	if (str_equals(request->method, STR("OPTIONS"))) {
+		return set_answer(request, reply_options());
+	}
+	if (server_is_stopping(request->server)) {
+		dispatch_refuse(request, &is_stopping);
+		return true;
+	}
+	return dispatch_again(request);
+}
+
+bool dispatch_again(struct request *request)
+{
+	struct call *call = NULL;
+	request->run_inline = false;
+	enum err err = call_begin(request, true, &call);
+	return run_inline(request, call, err);
+}
+
+/* --- on a worker ---------------------------------------------------------------------------------------- */
+
+static enum err run_on_worker(struct call *call, enum err err)
+{
+	bool is_miss = false;
+	TRY(err);
+	TRY(admit(call, true, &is_miss));
+	if (is_miss) {
+		return fail_cause(&call->ctx, ERR_INTERNAL, "authentication missed on a worker");
+	}
+	if (call->ctx.deadline_ms < clock_mono_us() / 1000) {
+		return fail(&call->ctx, ERR_TIMEOUT, NULL, "The server is too busy; try again soon");
+	}
+	return call->route->handler(call);
+}
+
+void dispatch_run_job(void *self, struct lane_job *job)
+{
+	(void)self;
+	struct request *request = CONTAINER_OF(job, struct request, job);
+	if (atomic_load(&request->is_answered)) {
+		return;
+	}
+	struct call *call = request->call;
+	request->call = NULL;
+	enum err err = ERR_OK;
+	if (call == NULL) {
+		err = call_begin(request, false, &call);
+	}
+	err = run_on_worker(call, err);
+	switch (settle(call, err)) {
+	case OUTCOME_ANSWER:
+		if (answer_call(call)) {
+			resume(request);
+		}
+		call_end(call); /* after the answer is on its way */
+		return;
+	case OUTCOME_PARK:
+		park(call);
+		return;
+	case OUTCOME_DEFER:
+		invariant(false); /* call_defer() is false on workers */
+		return;
+	}
+}
+
+void dispatch_release_job(void *self, struct lane_job *job)
+{
+	(void)self;
+	request_unref(CONTAINER_OF(job, struct request, job));
+}
+
+void dispatch_wake(void *self, struct request *request)
+{
+	struct http_server *server = self;
+	request->is_resumed = true;
+	request->started_us = clock_mono_us();
+	enum route_lane lane = request->match.entry->route->lane;
+	if (lane == LANE_INLINE) {
+		request->run_inline = true;
+		resume(request);
+		return;
+	}
+	request_ref(request); /* the lane's */
+	if (!lane_push(server->lanes[lane], &request->job, true)) {
+		dispatch_abandon(request);
+		request_unref(request);
+	}
+}

@@ -1,0 +1,56 @@
+/**
+ * A lane: a fixed number of worker threads and a queue with a limit.
+ */
+#ifndef BELFRY_HTTP_LANE_H
+#define BELFRY_HTTP_LANE_H
+
+#include "base/defs.h"
+
+/** Embedded in what is queued. Owned by the lane from lane_push() until run() gets it. */
+struct lane_job {
+	struct lane_job *next;
+	int64_t queued_ms;
+};
+
+struct lane_deps {
+	const char *name; /**< static; thread name and metrics label: "local", "slow", "remote" */
+	size_t workers;
+	size_t queue_limit;
+	/** Runs a job on a worker. The job must stay valid until release() gets it. */
+	void (*run)(void *self, struct lane_job *job);
+	/** The lane is done with the job; called on the worker, once for each run(). */
+	void (*release)(void *self, struct lane_job *job);
+	void *self;
+};
+
+struct lane;
+
+/** Starts the workers. */
+struct lane *lane_create(const struct lane_deps *deps);
+/** Needs lane_close(); waits for the workers to end. NULL does nothing. */
+void lane_destroy(struct lane *lane);
+
+/**
+ * Queues a job.
+ * @param is_admitted  the limit does not count (work that was let in before and comes back)
+ * @return             false when the queue is full, or the lane closed; the job stays the caller's
+ */
+MUST_CHECK bool lane_push(struct lane *lane, struct lane_job *job, bool is_admitted);
+
+/**
+ * Takes no more jobs, and lets the workers end after their current ones.
+ * @return the jobs that were still queued, linked by `next`; they are the caller's
+ */
+struct lane_job *lane_close(struct lane *lane);
+
+/** Calls back for each job that is running now, under the lane's lock. */
+void lane_each_running(struct lane *lane, void (*each)(void *data, struct lane_job *job),
+	void *data);
+
+/** Whether all workers of a closed lane have ended before the deadline (monotonic ms). */
+bool lane_wait_ended(struct lane *lane, int64_t deadline_mono_ms);
+
+/** Brings the gauge of the oldest waiting job up to date; for the metrics page. */
+void lane_refresh_metrics(struct lane *lane);
+
+#endif

@@ -1,0 +1,339 @@
+/*
+ * The callbacks of libmicrohttpd. For each request it calls, always on the connection's I/O thread:
+ * on_target (the request line is there), on_data (head complete; then once for each piece of the body;
+ * then once more when all is there; and again after each resume), on_completed.
+ *
+ * New connections are refused by policy while the server stops. MHD_quiesce_daemon() is not used: with
+ * a thread pool it ends the process when an I/O thread notices the change at the same moment.
+ */
+#include "http/listener.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "http/address.h"
+#include "http/dispatch.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+
+enum {
+	BACKLOG = 1024,
+	SEND_BYTES_PER_S = 16 * 1024,
+	/* What is read and thrown away of a body that is too large, so that the client gets to read the
+	 * answer instead of a reset connection. */
+	MAX_DISCARDED_BYTES = 4 * 1024 * 1024,
+	LOG_TEXT_BYTES = 512,
+};
+
+struct listener {
+	struct listener_deps deps;
+	struct MHD_Daemon *daemon;
+	uint16_t port;
+};
+
+static int64_t now_ms(void)
+{
+	return clock_mono_us() / 1000;
+}
+
+static void set_deadline(struct conn *conn, int64_t deadline_ms)
+{
+	atomic_store_explicit(&conn->deadline_ms, deadline_ms, memory_order_relaxed);
+}
+
+/* A connection that is still reading its head by then has got a byte now and then, and no more. */
+static int64_t head_deadline(const struct listener *listener)
+{
+	const struct http_config *config = &listener->deps.server->config;
+	return now_ms() + config->idle_timeout_ms + config->header_timeout_ms;
+}
+
+/* --- connections -------------------------------------------------------------------------------------- */
+
+static enum MHD_Result on_accept(void *data, const struct sockaddr *peer, socklen_t peer_length)
+{
+	(void)peer_length;
+	const struct listener *listener = data;
+	struct http_server *server = listener->deps.server;
+	bool may = !server_is_stopping(server) && conns_may_accept(server->conns, peer);
+	return may ? MHD_YES : MHD_NO;
+}
+
+static void on_connection(void *data, struct MHD_Connection *connection, void **context,
+	enum MHD_ConnectionNotificationCode code)
+{
+	const struct listener *listener = data;
+	switch (code) {
+	case MHD_CONNECTION_NOTIFY_STARTED: {
+		const union MHD_ConnectionInfo *peer =
+			MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+		const union MHD_ConnectionInfo *socket =
+			MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+		*context = conns_open(listener->deps.server->conns, peer->client_addr, socket->connect_fd,
+			head_deadline(listener));
+		break;
+	}
+	case MHD_CONNECTION_NOTIFY_CLOSED:
+		conns_close(*context);
+		*context = NULL;
+		break;
+	}
+}
+
+/* --- requests ----------------------------------------------------------------------------------------- */
+
+static void *on_target(void *data, const char *target, struct MHD_Connection *connection)
+{
+	const struct listener *listener = data;
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	return request_create(listener->deps.server, connection, info->socket_context, str_of(target));
+}
+
+/* Queues the answer that the request has. */
+static enum MHD_Result send_answer(struct request *request)
+{
+	const struct http_config *config = &request->server->config;
+	request->phase = REQUEST_ANSWERED;
+	int64_t size_s = (int64_t)(request->answer.body_bytes / SEND_BYTES_PER_S);
+	set_deadline(request->conn, now_ms() + config->send_timeout_ms + size_s * 1000);
+	enum MHD_Result queued = MHD_queue_response(request->connection,
+		(unsigned)request->answer.status, request->answer.response);
+	MHD_destroy_response(request->answer.response);
+	request->answer.response = NULL;
+	return queued;
+}
+
+/* Answers before the body is read; libmicrohttpd closes the connection afterwards. */
+static enum MHD_Result send_early(struct request *request)
+{
+	request->close_after = true;
+	request->started_us = clock_mono_us();
+	dispatch_refuse(request, &request->refusal);
+	return send_answer(request);
+}
+
+static enum MHD_Result begin_body(const struct listener *listener, struct request *request,
+	const char *method)
+{
+	request_read_head(request, method);
+	request_route(request, listener->deps.router);
+	request->phase = REQUEST_BODY;
+	set_deadline(request->conn, now_ms() + request->server->config.body_timeout_ms);
+	if (request->close_after) {
+		return send_early(request);
+	}
+	if (request->content_length > request->body_ceiling) {
+		if (request->refusal.status == 0) {
+			request->refusal = (struct refusal){.status = 413,
+				.errcode = "M_TOO_LARGE",
+				.text = "The request's body is too large"};
+		}
+		bool waits = request_header(request, STR("expect")).p != NULL;
+		if (waits || request->content_length - request->body_ceiling > MAX_DISCARDED_BYTES) {
+			return send_early(request);
+		}
+	}
+	return MHD_YES;
+}
+
+static enum MHD_Result read_body(struct request *request, const char *bytes, size_t *size)
+{
+	request_add_body(request, str_from(bytes, *size));
+	*size = 0;
+	bool too_much = request->discarded_bytes > request->body_ceiling + MAX_DISCARDED_BYTES;
+	return too_much ? MHD_NO : MHD_YES;
+}
+
+static enum MHD_Result begin_request(struct request *request)
+{
+	request->phase = REQUEST_RUNNING;
+	request->is_counted = true;
+	server_count_under_way(request->server, 1);
+	set_deadline(request->conn, 0);
+	return dispatch_begin(request) ? send_answer(request) : MHD_YES;
+}
+
+static enum MHD_Result on_data(void *data, struct MHD_Connection *connection, const char *path,
+	const char *method, const char *version, const char *bytes, size_t *size, void **context)
+{
+	(void)connection;
+	(void)path;
+	(void)version;
+	const struct listener *listener = data;
+	struct request *request = *context;
+	switch (request->phase) {
+	case REQUEST_HEAD:
+		return begin_body(listener, request, method);
+	case REQUEST_BODY:
+		return *size > 0 ? read_body(request, bytes, size) : begin_request(request);
+	case REQUEST_RUNNING:
+		if (request->answer.response == NULL && request->run_inline) {
+			return dispatch_again(request) ? send_answer(request) : MHD_YES;
+		}
+		invariant(request->answer.response != NULL);
+		return send_answer(request);
+	case REQUEST_ANSWERED:
+		return MHD_YES;
+	}
+	return MHD_NO;
+}
+
+static void on_completed(void *data, struct MHD_Connection *connection, void **context,
+	enum MHD_RequestTerminationCode reason)
+{
+	(void)connection;
+	(void)reason;
+	const struct listener *listener = data;
+	struct request *request = *context;
+	if (request == NULL) {
+		return;
+	}
+	*context = NULL;
+	set_deadline(request->conn, head_deadline(listener));
+	struct http_server *server = request->server;
+	bool was_counted = request->is_counted;
+	request_unref(request);
+	if (was_counted) {
+		server_count_under_way(server, -1);
+	}
+}
+
+/* Paths and queries are decoded by uri.c. */
+static size_t leave_escaped(void *data, struct MHD_Connection *connection, char *text)
+{
+	(void)data;
+	(void)connection;
+	return strlen(text);
+}
+
+PRINTF_LIKE(2, 0)
+static void on_library_log(void *data, const char *format, va_list args)
+{
+	(void)data;
+	char text[LOG_TEXT_BYTES];
+	int n = vsnprintf(text, sizeof(text), format, args);
+	if (n > 0) {
+		log_debug(0, "http.library", "text=\"%s\"", text);
+	}
+}
+
+/* --- start and stop ----------------------------------------------------------------------------------- */
+
+static enum err open_socket(struct ctx *ctx, const char *address, int *out)
+{
+	struct sockaddr_storage where;
+	socklen_t length = 0;
+	if (!address_parse_listen(str_of(address), &where, &length)) {
+		return fail(ctx, ERR_INPUT, NULL, "'%s' is no address to listen on", address);
+	}
+	int fd = socket(where.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
+	if (fd < 0) {
+		return fail(ctx, ERR_INPUT, NULL, "cannot listen on %s: %s", address,
+			file_error_text(ctx->arena, errno));
+	}
+	int on = 1;
+	/* A plain IPv6 address takes IPv6 only; "*" takes both. */
+	int v6_only = address[0] == '[' ? 1 : 0;
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (where.ss_family == AF_INET6) {
+		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, sizeof(v6_only));
+	}
+	/* Inherited by accepted sockets. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (bind(fd, (const struct sockaddr *)&where, length) != 0 || listen(fd, BACKLOG) != 0) {
+		int reason = errno;
+		(void)close(fd);
+		return fail(ctx, reason == EADDRINUSE ? ERR_CONFLICT : ERR_INPUT, NULL,
+			"cannot listen on %s: %s", address, file_error_text(ctx->arena, reason));
+	}
+	*out = fd;
+	return ERR_OK;
+}
+
+static uint16_t socket_port(int fd)
+{
+	struct sockaddr_storage where = {0};
+	socklen_t length = sizeof(where);
+	int failed = getsockname(fd, (struct sockaddr *)&where, &length);
+	invariant(failed == 0);
+	if (where.ss_family == AF_INET6) {
+		struct sockaddr_in6 ipv6;
+		memcpy(&ipv6, &where, sizeof(ipv6));
+		return ntohs(ipv6.sin6_port);
+	}
+	struct sockaddr_in ipv4;
+	memcpy(&ipv4, &where, sizeof(ipv4));
+	return ntohs(ipv4.sin_port);
+}
+
+static struct MHD_Daemon *start_daemon(struct listener *listener, int fd)
+{
+	const struct listener_deps *deps = &listener->deps;
+	const struct http_config *config = &deps->server->config;
+	bool tls = deps->listen.kind == HTTP_LISTEN_TLS;
+	struct MHD_OptionItem tls_options[] = {
+		{MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)deps->tls_certificate},
+		{MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)deps->tls_key},
+		{MHD_OPTION_HTTPS_PRIORITIES, 0,
+			(void *)(uintptr_t) "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"},
+		{MHD_OPTION_END, 0, NULL}};
+	struct MHD_OptionItem no_options[] = {{MHD_OPTION_END, 0, NULL}};
+	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
+		(tls ? (unsigned)MHD_USE_TLS : 0U);
+	return MHD_start_daemon(flags, 0, on_accept, listener, on_data, listener,
+		MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
+		MHD_OPTION_URI_LOG_CALLBACK, on_target, listener, MHD_OPTION_UNESCAPE_CALLBACK,
+		leave_escaped, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, listener,
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, listener, MHD_OPTION_CONNECTION_LIMIT,
+		(unsigned)deps->max_connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		config->header_ceiling_bytes, MHD_OPTION_CONNECTION_TIMEOUT,
+		(unsigned)((config->idle_timeout_ms + 999) / 1000),
+		/* A pool of one would be a thread that only waits for another. */
+		MHD_OPTION_THREAD_POOL_SIZE, deps->io_threads > 1 ? (unsigned)deps->io_threads : 0U,
+		MHD_OPTION_ARRAY, tls ? tls_options : no_options, MHD_OPTION_END);
+}
+
+enum err listener_start(struct ctx *ctx, const struct listener_deps *deps, struct listener **out)
+{
+	int fd = -1;
+	TRY(open_socket(ctx, deps->listen.address, &fd));
+	struct listener *listener = mem_alloc(sizeof(*listener));
+	listener->deps = *deps;
+	listener->port = socket_port(fd);
+	listener->daemon = start_daemon(listener, fd);
+	if (listener->daemon == NULL) {
+		(void)close(fd);
+		mem_free(listener);
+		return fail(ctx, ERR_INPUT, NULL,
+			deps->listen.kind == HTTP_LISTEN_TLS
+				? "cannot serve TLS on %s: certificate and key do not fit, or TLS is missing"
+				: "cannot serve on %s",
+			deps->listen.address);
+	}
+	listener->deps.tls_certificate = NULL;
+	listener->deps.tls_key = NULL;
+	*out = listener;
+	return ERR_OK;
+}
+
+uint16_t listener_port(const struct listener *listener)
+{
+	return listener->port;
+}
+
+void listener_stop(struct listener *listener)
+{
+	if (listener == NULL) {
+		return;
+	}
+	MHD_stop_daemon(listener->daemon);
+	mem_free(listener);
+}

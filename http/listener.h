@@ -1,0 +1,35 @@
+/**
+ * One listening address: a libmicrohttpd daemon with its I/O threads. Inner to http/.
+ */
+#ifndef BELFRY_HTTP_LISTENER_H
+#define BELFRY_HTTP_LISTENER_H
+
+#include "base/ctx.h"
+#include "http/router.h"
+#include "http/state.h"
+
+struct listener;
+
+struct listener_deps {
+	struct http_server *server;
+	const struct router *router;
+	struct http_listen listen;
+	size_t io_threads;
+	size_t max_connections;
+	const char *tls_certificate; /**< PEM text, for HTTP_LISTEN_TLS; only read during the call */
+	const char *tls_key;
+};
+
+/**
+ * Binds and starts.
+ * Errors: INPUT if the address or certificate cannot be used; CONFLICT if the address is taken
+ */
+MUST_CHECK enum err listener_start(struct ctx *ctx, const struct listener_deps *deps,
+	struct listener **out);
+
+uint16_t listener_port(const struct listener *listener);
+
+/** Stops and frees; none of its connections may be suspended. NULL does nothing. */
+void listener_stop(struct listener *listener);
+
+#endif

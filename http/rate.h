@@ -1,0 +1,33 @@
+/**
+ * Token buckets by class and caller, in a table of fixed size.
+ */
+#ifndef BELFRY_HTTP_RATE_H
+#define BELFRY_HTTP_RATE_H
+
+#include "base/str.h"
+#include "http/route.h"
+
+/** One class: `burst` at once, then `per_second`. per_second 0: no limit. */
+struct rate_class {
+	double per_second;
+	int64_t burst;
+};
+
+struct rate_table;
+
+/** @param classes  RATE_CLASS_COUNT rows, copied; RATE_NONE's is not looked at */
+struct rate_table *rate_create(const struct rate_class *classes);
+void rate_destroy(struct rate_table *table);
+
+/**
+ * Takes a token.
+ *
+ * @param key     whose bucket; "" is exempt
+ * @param now_us  monotonic microseconds
+ * @return        0 when a token was there, else milliseconds (≥ 1) until there is one
+ *
+ * Threads: any.     Cost: one short lock, no allocation.
+ */
+int64_t rate_take(struct rate_table *table, enum route_rate rate, struct str key, int64_t now_us);
+
+#endif

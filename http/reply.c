@@ -1,0 +1,250 @@
+/*
+ * Answers: JSON that handlers write into one buffer, which libmicrohttpd then sends without a copy;
+ * failures as errcode bodies; the headers that every answer has.
+ */
+#include "base/log.h"
+#include "base/mem.h"
+#include "http/call_state.h"
+#include "http/observe.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { ERROR_BODY_CEILING = 64 * 1024 };
+
+static const char json_type[] = "application/json";
+
+/* Spec: client-server API, "Web Browser Clients" */
+static const struct {
+	const char *name;
+	const char *value;
+} common_headers[] = {
+	{"Access-Control-Allow-Origin", "*"},
+	{"Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, DELETE, OPTIONS"},
+	{"Access-Control-Allow-Headers", "X-Requested-With, Content-Type, Authorization"},
+	{"Cache-Control", "no-store"},
+};
+
+static void add_header(struct MHD_Response *response, const char *name, const char *value)
+{
+	enum MHD_Result added = MHD_add_response_header(response, name, value);
+	invariant(added == MHD_YES);
+}
+
+static bool is_own_header(const struct reply_header *own, const char *name)
+{
+	for (; own != NULL; own = own->next) {
+		if (str_equals_nocase(str_of(own->name), str_of(name))) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Takes the buffer's memory. `own` headers replace common ones of the same name. */
+static struct answer make_answer(int status, struct buf *body, const char *content_type,
+	const struct reply_header *own)
+{
+	size_t n = 0;
+	char *p = buf_take(body, &n);
+	if (n == 0) {
+		mem_free(p); /* libmicrohttpd would not */
+		p = NULL;
+	}
+	struct MHD_Response *response =
+		MHD_create_response_from_buffer_with_free_callback(n, p, mem_free);
+	invariant(response != NULL);
+	for (size_t i = 0; i < COUNT_OF(common_headers); i++) {
+		if (!is_own_header(own, common_headers[i].name)) {
+			add_header(response, common_headers[i].name, common_headers[i].value);
+		}
+	}
+	if (content_type != NULL) {
+		add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
+	}
+	for (; own != NULL; own = own->next) {
+		/* Refused when empty; then it is not worth sending. */
+		(void)MHD_add_response_header(response, own->name, own->value);
+	}
+	return (struct answer){.response = response, .status = status, .body_bytes = n};
+}
+
+static void write_error(struct buf *body, const char *errcode, struct str text, struct str extra,
+	int64_t retry_after_ms)
+{
+	struct json_out out;
+	json_out_init(&out, body);
+	json_out_object(&out);
+	json_out_key_str(&out, "errcode", str_of(errcode));
+	json_out_key_str(&out, "error", text);
+	if (retry_after_ms > 0) {
+		json_out_key_int(&out, "retry_after_ms", retry_after_ms);
+	}
+	if (extra.n > 0) {
+		buf_add_byte(body, ',');
+		buf_add(body, extra);
+	}
+	json_out_end(&out);
+}
+
+static void add_retry_after(struct MHD_Response *response, int64_t retry_after_ms)
+{
+	if (retry_after_ms > 0) {
+		struct buf text;
+		buf_init(&text, 32);
+		buf_add_int(&text, (retry_after_ms + 999) / 1000);
+		buf_add_byte(&text, '\0');
+		add_header(response, MHD_HTTP_HEADER_RETRY_AFTER, text.p);
+		buf_fini(&text);
+	}
+}
+
+struct answer reply_refusal(const struct refusal *refusal, const char *allow, bool close_after)
+{
+	struct buf body;
+	buf_init(&body, ERROR_BODY_CEILING);
+	write_error(&body, refusal->errcode, str_of(refusal->text), (struct str){0},
+		refusal->retry_after_ms);
+	struct answer answer = make_answer(refusal->status, &body, json_type, NULL);
+	add_retry_after(answer.response, refusal->retry_after_ms);
+	if (allow != NULL) {
+		add_header(answer.response, MHD_HTTP_HEADER_ALLOW, allow);
+	}
+	if (close_after) {
+		add_header(answer.response, MHD_HTTP_HEADER_CONNECTION, "close");
+	}
+	return answer;
+}
+
+struct answer reply_options(void)
+{
+	struct MHD_Response *response =
+		MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+	invariant(response != NULL);
+	for (size_t i = 0; i < COUNT_OF(common_headers); i++) {
+		add_header(response, common_headers[i].name, common_headers[i].value);
+	}
+	add_header(response, "Access-Control-Max-Age", "86400");
+	return (struct answer){.response = response, .status = MHD_HTTP_NO_CONTENT};
+}
+
+/* --- failures --------------------------------------------------------------------------------------- */
+
+static struct str default_text(enum err err)
+{
+	switch (err) {
+	case ERR_OK:
+	case ERR_INTERNAL:
+		return STR("Internal error");
+	case ERR_INPUT:
+		return STR("The request is wrong");
+	case ERR_DENIED:
+		return STR("Not allowed");
+	case ERR_MISSING:
+		return STR("Not found");
+	case ERR_CONFLICT:
+		return STR("Somebody else was first; try again");
+	case ERR_LIMIT:
+		return STR("Too much; try again later");
+	case ERR_TIMEOUT:
+		return STR("This took too long");
+	case ERR_REMOTE:
+		return STR("Another server failed");
+	case ERR_STORE:
+		return STR("The server cannot reach its storage; try again soon");
+	case ERR_SHUTDOWN:
+		return STR("The server is stopping; try again soon");
+	}
+	return STR("Internal error");
+}
+
+struct answer reply_fault(struct call *call)
+{
+	struct fault *fault = &call->ctx.fault;
+	int status = fault->http_status != 0 ? fault->http_status : err_http_status(fault->err);
+	const char *errcode = fault->errcode != NULL ? fault->errcode : "M_UNKNOWN";
+	observe_failure(call, status);
+	struct str text = fault->text.n > 0 ? fault->text : default_text(fault->err);
+	struct buf body;
+	buf_init(&body, ERROR_BODY_CEILING);
+	write_error(&body, errcode, text, fault->extra, fault->retry_after_ms);
+	if (!buf_ok(&body)) {
+		buf_clear(&body);
+		write_error(&body, errcode, default_text(fault->err), (struct str){0}, 0);
+	}
+	struct answer answer = make_answer(status, &body, json_type, call->state->headers);
+	add_retry_after(answer.response, fault->retry_after_ms);
+	return answer;
+}
+
+struct answer reply_answer(struct call *call)
+{
+	struct call_state *state = call->state;
+	if (!buf_ok(&state->body)) {
+		(void)fail_cause(&call->ctx, ERR_INTERNAL, "answer larger than %zu bytes",
+			state->body.ceiling);
+		return reply_fault(call);
+	}
+	if (state->is_json && (state->out.depth != 0 || state->body.n == 0)) {
+		(void)fail_cause(&call->ctx, ERR_INTERNAL, "the handler left its JSON unfinished");
+		return reply_fault(call);
+	}
+	return make_answer(state->status, &state->body, state->content_type, state->headers);
+}
+
+/* --- what handlers call --------------------------------------------------------------------------- */
+
+static void begin_reply(struct call *call, int status, const char *content_type)
+{
+	struct call_state *state = call->state;
+	invariant(!state->is_replied);
+	state->is_replied = true;
+	state->status = status;
+	state->content_type = content_type;
+	buf_init(&state->body, state->request->server->config.reply_ceiling_bytes);
+}
+
+struct json_out *reply_json(struct call *call, int status)
+{
+	begin_reply(call, status, json_type);
+	call->state->is_json = true;
+	json_out_init(&call->state->out, &call->state->body);
+	return &call->state->out;
+}
+
+enum err reply_empty(struct call *call)
+{
+	begin_reply(call, 200, json_type);
+	buf_add_lit(&call->state->body, "{}");
+	return ERR_OK;
+}
+
+enum err reply_bytes(struct call *call, int status, const char *content_type, struct str body)
+{
+	begin_reply(call, status, str_cstr(call->ctx.arena, str_of(content_type)));
+	buf_add(&call->state->body, body);
+	reply_header(call, "X-Content-Type-Options", STR("nosniff"));
+	return ERR_OK;
+}
+
+/* A line break in a value would let it forge further headers. */
+static char *header_value(struct arena *arena, struct str value)
+{
+	char *text = str_cstr(arena, value);
+	for (size_t i = 0; i < value.n; i++) {
+		unsigned char c = (unsigned char)text[i];
+		if (c < 0x20 || c == 0x7F) {
+			text[i] = ' ';
+		}
+	}
+	return text;
+}
+
+void reply_header(struct call *call, const char *name, struct str value)
+{
+	struct reply_header *header = ARENA_NEW(call->ctx.arena, struct reply_header);
+	header->name = str_cstr(call->ctx.arena, str_of(name));
+	header->value = header_value(call->ctx.arena, value);
+	header->next = call->state->headers;
+	call->state->headers = header;
+}

@@ -1,0 +1,244 @@
+/*
+ * Copies are made in two blocks: the target when the request line is there (libmicrohttpd cuts it up
+ * in place afterwards), method and headers when the head is complete.
+ */
+#include "http/request.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "http/call_state.h"
+
+#include <string.h>
+
+struct request *request_create(struct http_server *server, struct MHD_Connection *connection,
+	struct conn *conn, struct str target)
+{
+	char *block = mem_alloc(sizeof(struct request) + 2 * target.n + 1);
+	struct request *request = (struct request *)(void *)block;
+	char *text = block + sizeof(struct request);
+	memcpy(text, target.p, target.n);
+	request->target = str_from(text, target.n);
+	request->path_scratch = text + target.n + 1;
+	refc_init(&request->refs);
+	request->server = server;
+	request->connection = connection;
+	request->conn = conn;
+	request->id = atomic_fetch_add(&server->last_request_id, 1) + 1;
+	atomic_init(&request->is_answered, false);
+	uri_split_target(request->target, &request->path, &request->query);
+	return request;
+}
+
+static void request_destroy(struct request *request)
+{
+	if (request->call != NULL) {
+		call_end(request->call);
+	}
+	if (request->kept_destroy != NULL) {
+		request->kept_destroy(request->kept);
+	}
+	if (request->answer.response != NULL) {
+		MHD_destroy_response(request->answer.response);
+	}
+	atomic_fetch_sub(&request->server->body_bytes, (int64_t)request->body_charged);
+	buf_fini(&request->body);
+	mem_free(request->head_block);
+	mem_free(request);
+}
+
+void request_ref(struct request *request)
+{
+	refc_take(&request->refs);
+}
+
+void request_unref(struct request *request)
+{
+	if (refc_drop(&request->refs)) {
+		request_destroy(request);
+	}
+}
+
+/* Two passes over the headers: count, then copy. */
+struct head_copy {
+	struct request *request;
+	size_t bytes;
+	size_t count;
+	char *at;
+};
+
+static enum MHD_Result count_header(void *data, enum MHD_ValueKind kind, const char *name,
+	size_t name_n, const char *value, size_t value_n)
+{
+	(void)kind;
+	(void)name;
+	(void)value;
+	struct head_copy *copy = data;
+	copy->count++;
+	copy->bytes += name_n + value_n;
+	return MHD_YES;
+}
+
+static struct str copy_text(struct head_copy *copy, const char *p, size_t n)
+{
+	char *at = copy->at;
+	if (n > 0) {
+		memcpy(at, p, n);
+	}
+	copy->at += n;
+	return str_from(at, n);
+}
+
+static enum MHD_Result copy_header(void *data, enum MHD_ValueKind kind, const char *name,
+	size_t name_n, const char *value, size_t value_n)
+{
+	(void)kind;
+	struct head_copy *copy = data;
+	struct request *request = copy->request;
+	struct header *header = &request->headers[request->header_count++];
+	header->name = copy_text(copy, name, name_n);
+	header->value = copy_text(copy, value, value_n);
+	return MHD_YES;
+}
+
+/*
+ * Where a message ends must be beyond doubt: what a proxy in front of us reads as one request we must
+ * not read as two.
+ */
+static void check_framing(struct request *request)
+{
+	size_t lengths = 0;
+	size_t encodings = 0;
+	bool is_wrong = false;
+	for (size_t i = 0; i < request->header_count; i++) {
+		const struct header *header = &request->headers[i];
+		if (str_equals_nocase(header->name, STR("content-length"))) {
+			int64_t length = 0;
+			lengths++;
+			is_wrong = is_wrong || !str_to_int(header->value, 0, INT64_MAX, &length);
+			request->content_length = (uint64_t)length;
+		} else if (str_equals_nocase(header->name, STR("transfer-encoding"))) {
+			encodings++;
+			is_wrong = is_wrong || !str_equals_nocase(header->value, STR("chunked"));
+		}
+	}
+	if (is_wrong || lengths + encodings > 1) {
+		request->refusal = (struct refusal){.status = 400,
+			.errcode = "M_UNKNOWN",
+			.text = "The length of the request's body is not clear"};
+		request->close_after = true;
+	}
+}
+
+static void find_address(struct request *request)
+{
+	const struct http_server *server = request->server;
+	struct address client = request->conn->peer;
+	if (request->conn->is_trusted_proxy) {
+		client = address_behind_proxies(&client, request_header(request, STR("x-forwarded-for")),
+			server->trusted, server->config.trusted_proxy_count);
+	}
+	size_t n = address_write(&client, request->address_text);
+	request->address = str_from(request->address_text, n);
+}
+
+void request_read_head(struct request *request, const char *method)
+{
+	struct head_copy copy = {.request = request};
+	(void)MHD_get_connection_values_n(request->connection, MHD_HEADER_KIND, count_header, &copy);
+	size_t method_n = strlen(method);
+	size_t table_bytes = copy.count * sizeof(struct header);
+	request->head_block = mem_realloc(NULL, table_bytes + copy.bytes + method_n + 1);
+	request->headers = (struct header *)(void *)request->head_block;
+	copy.at = request->head_block + table_bytes;
+	request->method = copy_text(&copy, method, method_n);
+	(void)MHD_get_connection_values_n(request->connection, MHD_HEADER_KIND, copy_header, &copy);
+	check_framing(request);
+	find_address(request);
+	request->body_ceiling = request->server->config.body_ceiling_bytes;
+}
+
+static void refuse(struct request *request, int status, const char *errcode, const char *text)
+{
+	if (request->refusal.status == 0) {
+		request->refusal = (struct refusal){.status = status, .errcode = errcode, .text = text};
+	}
+}
+
+void request_route(struct request *request, const struct router *router)
+{
+	struct uri_path path;
+	if (str_equals(request->method, STR("OPTIONS"))) {
+		return;
+	}
+	if (!uri_parse_path(request->path, request->path_scratch, &path)) {
+		refuse(request, 400, "M_INVALID_PARAM", "The path is not valid percent-encoded UTF-8");
+		return;
+	}
+	switch (router_match(router, request->method, &path, &request->match)) {
+	case ROUTER_FOUND:
+		break;
+	case ROUTER_NO_PATH:
+		refuse(request, 404, "M_UNRECOGNIZED", "Unrecognized request");
+		return;
+	case ROUTER_NO_METHOD:
+		refuse(request, 405, "M_UNRECOGNIZED", "This path does not take this method");
+		return;
+	}
+	size_t ceiling = request->match.entry->route->body_ceiling_bytes;
+	if (ceiling > 0) {
+		request->body_ceiling = ceiling;
+	}
+}
+
+/* Charges what the body holds now to the budget of all bodies. */
+static bool charge_body(struct request *request)
+{
+	struct http_server *server = request->server;
+	if (request->body.capacity == request->body_charged) {
+		return true;
+	}
+	int64_t more = (int64_t)request->body.capacity - (int64_t)request->body_charged;
+	int64_t before = atomic_fetch_add(&server->body_bytes, more);
+	request->body_charged = request->body.capacity;
+	return before + more <= (int64_t)server->config.body_budget_bytes;
+}
+
+static void drop_body(struct request *request)
+{
+	buf_fini(&request->body);
+	(void)charge_body(request);
+}
+
+void request_add_body(struct request *request, struct str bytes)
+{
+	bool takes_body = request->refusal.status == 0 && request->match.entry != NULL &&
+		!str_equals(request->method, STR("GET")) && !str_equals(request->method, STR("HEAD"));
+	if (!takes_body) {
+		request->discarded_bytes += bytes.n;
+		return;
+	}
+	if (request->body.ceiling == 0) {
+		buf_init(&request->body, request->body_ceiling);
+	}
+	buf_add(&request->body, bytes);
+	if (!buf_ok(&request->body)) {
+		refuse(request, 413, "M_TOO_LARGE", "The request's body is too large");
+	} else if (!charge_body(request)) {
+		refuse(request, 429, "M_LIMIT_EXCEEDED", "The server is busy; try again soon");
+		request->refusal.retry_after_ms = 1000;
+	}
+	if (request->refusal.status != 0) {
+		drop_body(request);
+	}
+}
+
+struct str request_header(const struct request *request, struct str name)
+{
+	for (size_t i = 0; i < request->header_count; i++) {
+		if (str_equals_nocase(request->headers[i].name, name)) {
+			struct str value = request->headers[i].value;
+			return value.n > 0 ? value : STR("");
+		}
+	}
+	return (struct str){0};
+}

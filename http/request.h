@@ -1,0 +1,103 @@
+/**
+ * A request as received: everything copied out of libmicrohttpd, so that it outlives its connection
+ * (a handler may still run when the server has already answered 503 and closed). Inner to http/.
+ */
+#ifndef BELFRY_HTTP_REQUEST_H
+#define BELFRY_HTTP_REQUEST_H
+
+#include "base/buf.h"
+#include "base/refc.h"
+#include "http/lane.h"
+#include "http/router.h"
+#include "http/state.h"
+
+#include <microhttpd.h>
+
+struct header {
+	struct str name;
+	struct str value;
+};
+
+/** Why a request is refused without a handler; status 0: it is not. */
+struct refusal {
+	int status;
+	const char *errcode;
+	const char *text;
+	int64_t retry_after_ms; /**< 0: none */
+};
+
+/** A response that is ready to be queued. */
+struct answer {
+	struct MHD_Response *response; /**< NULL: none yet */
+	int status;
+	size_t body_bytes;
+};
+
+enum request_phase {
+	REQUEST_HEAD,     /**< the head is being read */
+	REQUEST_BODY,     /**< the body is being read */
+	REQUEST_RUNNING,  /**< a handler, a lane or a park has it */
+	REQUEST_ANSWERED, /**< the response is queued */
+};
+
+struct request {
+	struct refc refs; /**< one for the connection, one for the lane that has it */
+	struct http_server *server;
+	struct MHD_Connection *connection; /**< touched by its I/O thread, and to resume it */
+	struct conn *conn;
+	uint64_t id;
+	int64_t started_us; /**< complete, or woken last */
+	enum request_phase phase;
+
+	struct str target; /**< as received */
+	struct str path;   /**< raw part of target */
+	struct str query;  /**< raw part of target */
+	struct str method;
+	struct header *headers;
+	size_t header_count;
+	char *head_block; /**< holds method, headers and their texts */
+	char address_text[ADDRESS_TEXT_BYTES];
+	struct str address;
+
+	struct router_match match; /**< entry NULL: none */
+	struct refusal refusal;    /**< found while reading; answered once all is read */
+	bool close_after;          /**< the connection cannot be used for another request */
+	uint64_t content_length;   /**< as promised by the head; 0 when it says nothing */
+	size_t body_ceiling;
+	struct buf body;
+	size_t body_charged;    /**< what it counts in server->body_bytes */
+	size_t discarded_bytes; /**< of a body that nobody wants */
+
+	bool is_counted;   /**< in server->under_way */
+	bool is_rated;     /**< its token was taken */
+	bool is_resumed;   /**< was parked and woken */
+	bool run_inline;   /**< woken: the I/O thread runs the handler again */
+	struct call *call; /**< begun on the I/O thread, goes on on a worker; NULL: begin anew */
+	struct lane_job job;
+	void *kept; /**< call_keep() */
+	void (*kept_destroy)(void *value);
+
+	atomic_bool is_answered; /**< whoever sets it first has set (or will set) `answer` */
+	struct answer answer;
+	char *path_scratch; /**< for decoding; follows in the same block, as does the target */
+};
+
+/** A request whose request line has been read. */
+struct request *request_create(struct http_server *server, struct MHD_Connection *connection,
+	struct conn *conn, struct str target);
+void request_ref(struct request *request);
+void request_unref(struct request *request);
+
+/** Copies method and headers; sets refusal and close_after when its framing is ambiguous. */
+void request_read_head(struct request *request, const char *method);
+
+/** Finds the route, or sets refusal (400, 404, 405). */
+void request_route(struct request *request, const struct router *router);
+
+/** Adds bytes of the body; sets refusal when a ceiling or the budget is hit. */
+void request_add_body(struct request *request, struct str bytes);
+
+/** Header by name without case; p == NULL when absent. */
+struct str request_header(const struct request *request, struct str name);
+
+#endif

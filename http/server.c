@@ -1,0 +1,393 @@
+/*
+ * Putting the parts together, in the order in which they need each other, and taking them apart in
+ * reverse. Stopping has its own order: no new connections; wake the parked; wait; answer for those
+ * that did not finish; let libmicrohttpd send; end the threads.
+ */
+#include "http/server.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "http/dispatch.h"
+#include "http/listener.h"
+#include "http/metrics_routes.h"
+#include "http/observe.h"
+#include "http/state.h"
+
+#include <string.h>
+#include <sys/resource.h>
+
+enum {
+	KIB = 1024,
+	MIB = 1024 * 1024,
+	DEFAULT_QUEUE = 1024,
+	METRICS_CONNECTIONS = 64,
+	SPARE_FILES = 128, /* for database, disk and outgoing connections */
+	PEM_CEILING = 1024 * 1024,
+	LAST_SENDING_MS = 150, /* for answers that were made at the end of the time for stopping */
+	RESUMING_MS = 60000,   /* all have been resumed; this waits for the last to return from it */
+	TICK_MS = 2000,
+	SHORTEST_TICK_MS = 20,
+};
+
+static int64_t now_ms(void)
+{
+	return clock_mono_us() / 1000;
+}
+
+/* --- configuration ------------------------------------------------------------------------------------ */
+
+static void default_size(size_t *value, size_t otherwise)
+{
+	*value = *value != 0 ? *value : otherwise;
+}
+
+static void default_ms(int64_t *value, int64_t otherwise)
+{
+	*value = *value != 0 ? *value : otherwise;
+}
+
+static void default_lane(struct http_lane_config *lane, size_t workers)
+{
+	default_size(&lane->workers, workers);
+	default_size(&lane->queue_limit, DEFAULT_QUEUE);
+}
+
+static void fill_defaults(struct http_config *config)
+{
+	default_size(&config->io_threads, 2);
+	default_lane(&config->local, 8);
+	default_lane(&config->slow, 2);
+	default_lane(&config->remote, 16);
+	default_size(&config->body_ceiling_bytes, (size_t)256 * KIB);
+	default_size(&config->body_budget_bytes, (size_t)256 * MIB);
+	default_size(&config->reply_ceiling_bytes, (size_t)512 * MIB);
+	default_size(&config->header_ceiling_bytes, (size_t)32 * KIB);
+	default_ms(&config->idle_timeout_ms, 65000);
+	default_ms(&config->header_timeout_ms, 15000);
+	default_ms(&config->body_timeout_ms, 30000);
+	default_ms(&config->send_timeout_ms, 60000);
+	default_ms(&config->call_timeout_ms, 60000);
+	default_ms(&config->stop_timeout_ms, 800);
+	default_size(&config->max_connections, 16384);
+	default_size(&config->max_connections_per_address, config->max_connections / 2);
+}
+
+static const char *copy_text(struct arena *arena, const char *text)
+{
+	return text != NULL ? str_cstr(arena, str_of(text)) : NULL;
+}
+
+/* Copies what the configuration points at into the server's own memory. */
+static void copy_config(struct http_server *server, const struct http_config *config)
+{
+	struct arena *arena = server->memory;
+	server->config = *config;
+	fill_defaults(&server->config);
+	struct http_listen *listen = ARENA_NEW_ARRAY(arena, struct http_listen, config->listen_count);
+	for (size_t i = 0; i < config->listen_count; i++) {
+		listen[i] = (struct http_listen){.kind = config->listen[i].kind,
+			.address = copy_text(arena, config->listen[i].address)};
+	}
+	server->config.listen = listen;
+	const char **proxies = ARENA_NEW_ARRAY(arena, const char *, config->trusted_proxy_count);
+	for (size_t i = 0; i < config->trusted_proxy_count; i++) {
+		proxies[i] = copy_text(arena, config->trusted_proxies[i]);
+	}
+	server->config.trusted_proxies = proxies;
+	server->config.tls_certificate = copy_text(arena, config->tls_certificate);
+	server->config.tls_key = copy_text(arena, config->tls_key);
+}
+
+struct http_server *http_server_create(const struct http_config *config)
+{
+	struct http_server *server = mem_alloc(sizeof(*server));
+	server->memory = arena_create();
+	copy_config(server, config);
+	server->router = router_create();
+	server->metrics_router = router_create();
+	metrics_routes_add(server->metrics_router, server);
+	server->other_stats = route_stats_of("other");
+	server->listeners = ARENA_NEW_ARRAY(server->memory, struct listener *, config->listen_count);
+	lock_init(&server->drain_lock, RANK_LEAF);
+	cond_init(&server->drained);
+	/* Ids differ between runs, so that a log of several starts can be searched by id. */
+	atomic_init(&server->last_request_id, (uint64_t)clock_mono_us() << 20);
+	return server;
+}
+
+static bool needs_ports(const struct http_server *server, const struct route *row)
+{
+	const struct http_ports *ports = server->config.ports;
+	return row->auth != AUTH_NONE && (ports == NULL || ports->authenticate == NULL);
+}
+
+void http_server_add_table(struct http_server *server, const struct route_table *table)
+{
+	invariant(!server->is_started);
+	for (size_t i = 0; i < table->count; i++) {
+		invariant(!needs_ports(server, &table->rows[i]));
+	}
+	router_add_table(server->router, table);
+}
+
+/* --- start ---------------------------------------------------------------------------------------------- */
+
+static enum err parse_proxies(struct http_server *server, struct ctx *ctx)
+{
+	const struct http_config *config = &server->config;
+	server->trusted =
+		ARENA_NEW_ARRAY(server->memory, struct address_range, config->trusted_proxy_count);
+	for (size_t i = 0; i < config->trusted_proxy_count; i++) {
+		const char *text = config->trusted_proxies[i];
+		if (!address_parse_range(str_of(text), &server->trusted[i])) {
+			return fail(ctx, ERR_INPUT, NULL, "'%s' is no address or range of addresses", text);
+		}
+	}
+	return ERR_OK;
+}
+
+static void tick(void *self, int64_t now)
+{
+	struct http_server *server = self;
+	conns_enforce(server->conns, now);
+}
+
+static int64_t tick_interval(const struct http_config *config)
+{
+	int64_t shortest = MIN_OF(config->body_timeout_ms, config->send_timeout_ms);
+	shortest = MIN_OF(shortest, config->idle_timeout_ms + config->header_timeout_ms);
+	return MAX_OF(MIN_OF(shortest / 4, (int64_t)TICK_MS), (int64_t)SHORTEST_TICK_MS);
+}
+
+static struct lane *start_lane(struct http_server *server, const char *name,
+	const struct http_lane_config *config)
+{
+	const struct lane_deps deps = {.name = name,
+		.workers = config->workers,
+		.queue_limit = config->queue_limit,
+		.run = dispatch_run_job,
+		.release = dispatch_release_job,
+		.self = server};
+	return lane_create(&deps);
+}
+
+static void start_parts(struct http_server *server)
+{
+	const struct http_config *config = &server->config;
+	const struct conns_limits limits = {.max_per_address = config->max_connections_per_address,
+		.trusted = server->trusted,
+		.trusted_count = config->trusted_proxy_count};
+	server->arenas = arenas_create();
+	server->conns = conns_create(&limits);
+	if (config->rate_limits_enabled) {
+		server->rates = rate_create(config->rates);
+	}
+	server->lanes[LANE_LOCAL] = start_lane(server, "local", &config->local);
+	server->lanes[LANE_SLOW] = start_lane(server, "slow", &config->slow);
+	server->lanes[LANE_REMOTE] = start_lane(server, "remote", &config->remote);
+	const struct park_deps parks = {.wake = dispatch_wake,
+		.tick = tick,
+		.tick_ms = tick_interval(config),
+		.self = server};
+	server->parks = park_set_create(&parks);
+}
+
+/* The limit that the process's file descriptors allow. */
+static size_t connection_limit(const struct http_config *config)
+{
+	struct rlimit files = {0};
+	size_t limit = config->max_connections;
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur != RLIM_INFINITY) {
+		size_t room = files.rlim_cur > 2 * SPARE_FILES ? files.rlim_cur - SPARE_FILES : SPARE_FILES;
+		if (room < limit) {
+			log_warn(0, "http.connections.limited", "wanted=%zu possible=%zu", limit, room);
+			limit = room;
+		}
+	}
+	return limit;
+}
+
+static size_t count_api_listeners(const struct http_config *config)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < config->listen_count; i++) {
+		n += config->listen[i].kind != HTTP_LISTEN_METRICS;
+	}
+	return MAX_OF(n, (size_t)1);
+}
+
+static enum err read_pem(struct ctx *ctx, const struct http_config *config,
+	struct str *out_certificate, struct str *out_key)
+{
+	bool needed = false;
+	for (size_t i = 0; i < config->listen_count; i++) {
+		needed = needed || config->listen[i].kind == HTTP_LISTEN_TLS;
+	}
+	if (!needed) {
+		return ERR_OK;
+	}
+	if (config->tls_certificate == NULL || config->tls_key == NULL) {
+		return fail(ctx, ERR_INPUT, NULL, "a TLS listener needs a certificate and a key");
+	}
+	TRY(file_read(ctx, config->tls_certificate, PEM_CEILING, out_certificate));
+	return file_read(ctx, config->tls_key, PEM_CEILING, out_key);
+}
+
+static enum err start_listeners(struct http_server *server, struct ctx *ctx)
+{
+	const struct http_config *config = &server->config;
+	struct str certificate = {0};
+	struct str key = {0};
+	TRY(read_pem(ctx, config, &certificate, &key));
+	size_t share = MAX_OF(connection_limit(config) / count_api_listeners(config), (size_t)1);
+	for (size_t i = 0; i < config->listen_count; i++) {
+		bool is_metrics = config->listen[i].kind == HTTP_LISTEN_METRICS;
+		const struct listener_deps deps = {.server = server,
+			.router = is_metrics ? server->metrics_router : server->router,
+			.listen = config->listen[i],
+			.io_threads = is_metrics ? 1 : config->io_threads,
+			.max_connections = is_metrics ? METRICS_CONNECTIONS : MAX_OF(share, config->io_threads),
+			.tls_certificate = certificate.p,
+			.tls_key = key.p};
+		TRY(listener_start(ctx, &deps, &server->listeners[i]));
+		log_info(0, "http.listening", "address=%s port=%u", config->listen[i].address,
+			(unsigned)listener_port(server->listeners[i]));
+	}
+	return ERR_OK;
+}
+
+enum err http_server_start(struct http_server *server, struct ctx *ctx)
+{
+	invariant(!server->is_started);
+	TRY(parse_proxies(server, ctx));
+	start_parts(server);
+	server->is_started = true;
+	enum err err = start_listeners(server, ctx);
+	if (err != ERR_OK) {
+		(void)http_server_stop(server);
+	}
+	return err;
+}
+
+uint16_t http_server_port(const struct http_server *server, size_t index)
+{
+	invariant(index < server->config.listen_count && server->listeners[index] != NULL);
+	return listener_port(server->listeners[index]);
+}
+
+/* --- stop ----------------------------------------------------------------------------------------------- */
+
+bool server_is_stopping(const struct http_server *server)
+{
+	return atomic_load(&server->is_stopping);
+}
+
+static void count(struct http_server *server, _Atomic int64_t *counter, int64_t delta)
+{
+	int64_t now = atomic_fetch_add(counter, delta) + delta;
+	if (now == 0 && server_is_stopping(server)) {
+		lock_take(&server->drain_lock);
+		cond_broadcast(&server->drained);
+		lock_give(&server->drain_lock);
+	}
+}
+
+void server_count_under_way(struct http_server *server, int64_t delta)
+{
+	count(server, &server->under_way, delta);
+}
+
+void server_count_suspended(struct http_server *server, int64_t delta)
+{
+	count(server, &server->suspended, delta);
+}
+
+/* Waits until a counter is zero. @return whether it was in time */
+static bool wait_for_zero(struct http_server *server, _Atomic int64_t *counter, int64_t deadline_ms)
+{
+	LOCK_SCOPE(&server->drain_lock);
+	bool in_time = true;
+	while (atomic_load(counter) > 0 && in_time) {
+		in_time = cond_wait_until(&server->drained, &server->drain_lock, deadline_ms);
+	}
+	return atomic_load(counter) <= 0;
+}
+
+static void abandon_running(void *data, struct lane_job *job)
+{
+	size_t *abandoned = data;
+	dispatch_abandon(CONTAINER_OF(job, struct request, job));
+	(*abandoned)++;
+}
+
+/* Closes the lanes and answers for everything that is still in them. */
+static void abandon_lanes(struct http_server *server)
+{
+	size_t abandoned = 0;
+	for (size_t i = 0; i < LANE_COUNT; i++) {
+		if (server->lanes[i] == NULL) {
+			continue;
+		}
+		struct lane_job *job = lane_close(server->lanes[i]);
+		while (job != NULL) {
+			struct lane_job *next = job->next;
+			abandon_running(&abandoned, job);
+			dispatch_release_job(server, job);
+			job = next;
+		}
+		lane_each_running(server->lanes[i], abandon_running, &abandoned);
+	}
+	if (abandoned > 0) {
+		log_warn(0, "http.stop.unfinished", "requests=%zu", abandoned);
+	}
+}
+
+bool http_server_stop(struct http_server *server)
+{
+	invariant(server->is_started);
+	int64_t deadline_ms = now_ms() + server->config.stop_timeout_ms;
+	atomic_store(&server->is_stopping, true);
+	park_set_wake_all(server->parks);
+	bool drained = wait_for_zero(server, &server->under_way, deadline_ms);
+	abandon_lanes(server);
+	bool resumed = wait_for_zero(server, &server->suspended, now_ms() + RESUMING_MS);
+	invariant(resumed); /* libmicrohttpd would end the process, less clearly */
+	if (!drained) {
+		deadline_ms = now_ms() + LAST_SENDING_MS;
+		(void)wait_for_zero(server, &server->under_way, deadline_ms);
+	}
+	for (size_t i = 0; i < server->config.listen_count; i++) {
+		listener_stop(server->listeners[i]);
+		server->listeners[i] = NULL;
+	}
+	bool ended = true;
+	for (size_t i = 0; i < LANE_COUNT; i++) {
+		ended = (server->lanes[i] == NULL ||
+					lane_wait_ended(server->lanes[i], now_ms() + LAST_SENDING_MS)) &&
+			ended;
+	}
+	return ended;
+}
+
+void http_server_destroy(struct http_server *server)
+{
+	if (server == NULL) {
+		return;
+	}
+	invariant(!server->is_started || server_is_stopping(server));
+	for (size_t i = 0; i < LANE_COUNT; i++) {
+		lane_destroy(server->lanes[i]);
+	}
+	park_set_destroy(server->parks);
+	rate_destroy(server->rates);
+	conns_destroy(server->conns);
+	arenas_destroy(server->arenas);
+	router_destroy(server->router);
+	router_destroy(server->metrics_router);
+	lock_fini(&server->drain_lock);
+	cond_fini(&server->drained);
+	arena_destroy(server->memory);
+	mem_free(server);
+}

@@ -1,0 +1,49 @@
+/**
+ * Inner parts of the server that its files share. Nothing outside http/ includes this.
+ */
+#ifndef BELFRY_HTTP_STATE_H
+#define BELFRY_HTTP_STATE_H
+
+#include "base/lock.h"
+#include "http/arenas.h"
+#include "http/conns.h"
+#include "http/lane.h"
+#include "http/park.h"
+#include "http/router.h"
+#include "http/server.h"
+
+#include <stdatomic.h>
+
+enum { LANE_COUNT = LANE_REMOTE + 1 };
+
+struct http_server {
+	struct http_config config;       /**< defaults filled in; arrays and strings lie in `memory` */
+	struct arena *memory;            /**< what lives as long as the server */
+	struct router *router;           /**< of API listeners */
+	struct router *metrics_router;   /**< of metrics listeners */
+	struct route_stats *other_stats; /**< for requests that met no route */
+	struct address_range *trusted;   /**< config.trusted_proxies */
+	struct lane *lanes[LANE_COUNT];  /**< LANE_INLINE has none */
+	struct rate_table *rates;        /**< NULL: no limits */
+	struct arenas *arenas;
+	struct conns *conns;
+	struct park_set *parks;
+	struct listener **listeners; /**< config.listen_count */
+	bool is_started;
+
+	atomic_bool is_stopping;
+	_Atomic int64_t under_way;  /**< complete requests not yet answered in full */
+	_Atomic int64_t suspended;  /**< connections that MHD must get back before it may stop */
+	_Atomic int64_t body_bytes; /**< held by request bodies */
+	_Atomic uint64_t last_request_id;
+	struct lock drain_lock; /**< with `drained`: only for waiting in http_server_stop() */
+	struct cond drained;    /**< under_way or suspended fell to 0 while stopping */
+};
+
+bool server_is_stopping(const struct http_server *server);
+
+/** Counts one more or less under way (suspended); wakes http_server_stop() at zero. */
+void server_count_under_way(struct http_server *server, int64_t delta);
+void server_count_suspended(struct http_server *server, int64_t delta);
+
+#endif

@@ -1,0 +1,178 @@
+/*
+ * Targets are split first and decoded afterwards: a %2F in a room id must not make two segments of
+ * it, a %26 in a filter not two parameters. What is decoded must be UTF-8 without NUL, because no
+ * identifier and no database text may hold anything else; so no handler has to ask again.
+ */
+#include "http/uri.h"
+
+#include "base/utf8.h"
+
+#include <string.h>
+
+void uri_split_target(struct str target, struct str *out_path, struct str *out_query)
+{
+	struct str path = target;
+	struct str query = {0};
+	(void)str_split(target, '?', &path, &query);
+	struct str scheme = STR("http://");
+	if (str_starts_with(path, STR("https://"))) {
+		scheme = STR("https://");
+	}
+	if (str_starts_with(path, scheme)) {
+		struct str rest = str_slice(path, scheme.n, path.n);
+		size_t slash = str_find_byte(rest, '/');
+		path = slash == SIZE_MAX ? STR("/") : str_slice(rest, slash, rest.n);
+	}
+	*out_path = path;
+	*out_query = query;
+}
+
+static int hex_value(char c)
+{
+	if (c >= '0' && c <= '9') {
+		return c - '0';
+	}
+	if (c >= 'a' && c <= 'f') {
+		return c - 'a' + 10;
+	}
+	if (c >= 'A' && c <= 'F') {
+		return c - 'A' + 10;
+	}
+	return -1;
+}
+
+/* Decodes `raw` into `out` (room for raw.n); false for bad escapes and NUL. */
+static bool decode(struct str raw, bool plus_is_space, char *out, size_t *out_n)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < raw.n; i++) {
+		char c = raw.p[i];
+		if (c == '%') {
+			if (raw.n - i < 3) {
+				return false;
+			}
+			int high = hex_value(raw.p[i + 1]);
+			int low = hex_value(raw.p[i + 2]);
+			if (high < 0 || low < 0) {
+				return false;
+			}
+			c = (char)(high * 16 + low);
+			i += 2;
+		} else if (c == '+' && plus_is_space) {
+			c = ' ';
+		}
+		if (c == '\0') {
+			return false;
+		}
+		out[n++] = c;
+	}
+	*out_n = n;
+	return true;
+}
+
+/* Whether decoding would change the text (or has to refuse it). */
+static bool needs_decoding(struct str raw, bool plus_is_space)
+{
+	for (size_t i = 0; i < raw.n; i++) {
+		if (raw.p[i] == '%' || raw.p[i] == '\0' || (plus_is_space && raw.p[i] == '+')) {
+			return true;
+		}
+	}
+	return false;
+}
+
+bool uri_parse_path(struct str raw, char *scratch, struct uri_path *out)
+{
+	if (raw.n == 0 || raw.p[0] != '/') {
+		return false;
+	}
+	struct uri_path path = {.n = 0};
+	struct str rest = str_slice(raw, 1, raw.n);
+	bool more = true;
+	while (more) {
+		struct str segment;
+		struct str tail;
+		more = str_split(rest, '/', &segment, &tail);
+		rest = tail;
+		if (path.n == URI_MAX_SEGMENTS) {
+			return false;
+		}
+		if (needs_decoding(segment, false)) {
+			size_t n = 0;
+			if (!decode(segment, false, scratch, &n)) {
+				return false;
+			}
+			segment = str_from(scratch, n);
+			scratch += n;
+		}
+		if (!utf8_is_valid(segment)) {
+			return false;
+		}
+		path.segments[path.n++] = segment;
+	}
+	*out = path;
+	return true;
+}
+
+static bool decode_query_part(struct arena *arena, struct str raw, struct str *out)
+{
+	struct str text = raw;
+	if (needs_decoding(raw, true)) {
+		char *p = arena_alloc(arena, raw.n);
+		size_t n = 0;
+		if (!decode(raw, true, p, &n)) {
+			return false;
+		}
+		text = str_from(p, n);
+	}
+	if (!utf8_is_valid(text)) {
+		return false;
+	}
+	*out = text.n > 0 ? text : STR("");
+	return true;
+}
+
+static size_t count_pairs(struct str raw)
+{
+	size_t n = 1;
+	for (size_t i = 0; i < raw.n; i++) {
+		n += raw.p[i] == '&';
+	}
+	return n;
+}
+
+bool uri_parse_query(struct arena *arena, struct str raw, struct uri_pair **out, size_t *out_n)
+{
+	if (raw.n == 0) {
+		*out = NULL;
+		*out_n = 0;
+		return true;
+	}
+	size_t room = count_pairs(raw);
+	if (room > URI_MAX_PAIRS) {
+		return false;
+	}
+	struct uri_pair *pairs = ARENA_NEW_ARRAY(arena, struct uri_pair, room);
+	size_t n = 0;
+	bool more = true;
+	while (more) {
+		struct str part;
+		struct str tail;
+		more = str_split(raw, '&', &part, &tail);
+		raw = tail;
+		if (part.n == 0) {
+			continue;
+		}
+		struct str name;
+		struct str value;
+		(void)str_split(part, '=', &name, &value);
+		if (!decode_query_part(arena, name, &pairs[n].name) ||
+			!decode_query_part(arena, value, &pairs[n].value)) {
+			return false;
+		}
+		n++;
+	}
+	*out = pairs;
+	*out_n = n;
+	return true;
+}

@@ -1,0 +1,102 @@
+/*
+ * Addresses of configuration and of clients behind proxies.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <arpa/inet.h>
+
+#include <cmocka.h>
+#undef fail /* a macro of cmocka, a function of base/ctx.h */
+
+#include "http/address.h"
+
+static void listen__forms__parsed(void **state)
+{
+	(void)state;
+	struct sockaddr_storage out;
+	socklen_t length = 0;
+	assert_true(address_parse_listen(STR("127.0.1.1:8008"), &out, &length));
+	assert_int_equal(out.ss_family, AF_INET);
+	struct sockaddr_in ipv4;
+	memcpy(&ipv4, &out, sizeof(ipv4));
+	assert_int_equal(ntohs(ipv4.sin_port), 8008);
+	assert_int_equal(ntohl(ipv4.sin_addr.s_addr), 0x7F000101);
+	assert_true(address_parse_listen(STR("[::1]:0"), &out, &length));
+	assert_int_equal(out.ss_family, AF_INET6);
+	assert_true(address_parse_listen(STR("*:8448"), &out, &length));
+	assert_int_equal(out.ss_family, AF_INET6);
+	assert_true(address_parse_listen(STR("8008"), &out, &length));
+	const char *const bad[] = {"", ":8008", "localhost:8008", "127.0.0.1:", "127.0.0.1:70000",
+		"127.0.0.1:-1", "[::1]", "1.2.3:80"};
+	for (size_t i = 0; i < COUNT_OF(bad); i++) {
+		assert_false(address_parse_listen(str_of(bad[i]), &out, &length));
+	}
+}
+
+static bool in_range(const char *address_text, const char *range_text)
+{
+	struct address address;
+	struct address_range range;
+	assert_true(address_parse(str_of(address_text), &address));
+	assert_true(address_parse_range(str_of(range_text), &range));
+	return address_in_ranges(&address, &range, 1);
+}
+
+static void range__bits__compared(void **state)
+{
+	(void)state;
+	assert_true(in_range("10.1.2.3", "10.0.0.0/8"));
+	assert_false(in_range("11.1.2.3", "10.0.0.0/8"));
+	assert_true(in_range("10.0.0.129", "10.0.0.128/25"));
+	assert_false(in_range("10.0.0.127", "10.0.0.128/25"));
+	assert_true(in_range("127.0.0.1", "127.0.0.1"));
+	assert_false(in_range("127.0.0.2", "127.0.0.1"));
+	assert_true(in_range("::ffff:10.1.2.3", "10.0.0.0/8"));
+	assert_true(in_range("fd00::1", "fd00::/8"));
+	assert_false(in_range("fe80::1", "fd00::/8"));
+	assert_true(in_range("1.2.3.4", "0.0.0.0/0"));
+	assert_false(in_range("::1", "0.0.0.0/0"));
+	struct address_range range;
+	assert_false(address_parse_range(STR("10.0.0.0/33"), &range));
+	assert_false(address_parse_range(STR("10.0.0.0/"), &range));
+	assert_false(address_parse_range(STR("school.example"), &range));
+}
+
+static void assert_behind(const char *peer_text, const char *forwarded, const char *expected)
+{
+	struct address_range trusted[2];
+	assert_true(address_parse_range(STR("127.0.0.1"), &trusted[0]));
+	assert_true(address_parse_range(STR("10.0.0.0/8"), &trusted[1]));
+	struct address peer;
+	assert_true(address_parse(str_of(peer_text), &peer));
+	struct address client = address_behind_proxies(&peer, str_of(forwarded), trusted, 2);
+	char text[ADDRESS_TEXT_BYTES];
+	(void)address_write(&client, text);
+	assert_string_equal(text, expected);
+}
+
+static void forwarded_for__only_what_trusted_proxies_wrote__counts(void **state)
+{
+	(void)state;
+	assert_behind("127.0.0.1", "203.0.113.7", "203.0.113.7");
+	assert_behind("127.0.0.1", "1.1.1.1, 203.0.113.7", "203.0.113.7");
+	assert_behind("127.0.0.1", "1.1.1.1, 203.0.113.7 , 10.0.0.5", "203.0.113.7");
+	assert_behind("127.0.0.1", "[2001:db8::1]", "2001:db8::1");
+	assert_behind("198.51.100.9", "1.1.1.1", "198.51.100.9");
+	assert_behind("127.0.0.1", "", "127.0.0.1");
+	assert_behind("127.0.0.1", "1.1.1.1, unknown", "127.0.0.1");
+	assert_behind("127.0.0.1", "10.0.0.7", "10.0.0.7");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(listen__forms__parsed),
+		cmocka_unit_test(range__bits__compared),
+		cmocka_unit_test(forwarded_for__only_what_trusted_proxies_wrote__counts),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

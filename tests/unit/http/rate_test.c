@@ -1,0 +1,97 @@
+/*
+ * Token buckets; time is given.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#undef fail /* a macro of cmocka, a function of base/ctx.h */
+
+#include "base/arena.h"
+#include "http/rate.h"
+
+static const int64_t start_us = 1000000000;
+
+static struct rate_table *table_of(double per_second, int64_t burst)
+{
+	struct rate_class classes[RATE_CLASS_COUNT] = {
+		[RATE_MESSAGE] = {.per_second = per_second, .burst = burst},
+		[RATE_LOGIN] = {.per_second = per_second, .burst = 1}};
+	return rate_create(classes);
+}
+
+static void bucket__burst_used_up__refills_at_its_rate(void **state)
+{
+	(void)state;
+	struct rate_table *table = table_of(10, 3);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(rate_take(table, RATE_MESSAGE, STR("@a:hs"), start_us), 0);
+	}
+	assert_int_equal(rate_take(table, RATE_MESSAGE, STR("@a:hs"), start_us), 100);
+	assert_int_equal(rate_take(table, RATE_MESSAGE, STR("@a:hs"), start_us + 40000), 60);
+	assert_int_equal(rate_take(table, RATE_MESSAGE, STR("@a:hs"), start_us + 100000), 0);
+	assert_int_equal(rate_take(table, RATE_MESSAGE, STR("@a:hs"), start_us + 100000), 100);
+	int64_t later_us = start_us + 10000000;
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(rate_take(table, RATE_MESSAGE, STR("@a:hs"), later_us), 0);
+	}
+	assert_true(rate_take(table, RATE_MESSAGE, STR("@a:hs"), later_us) > 0);
+	rate_destroy(table);
+}
+
+static void bucket__keys_and_classes__are_apart(void **state)
+{
+	(void)state;
+	struct rate_table *table = table_of(1, 1);
+	assert_int_equal(rate_take(table, RATE_MESSAGE, STR("@a:hs"), start_us), 0);
+	assert_true(rate_take(table, RATE_MESSAGE, STR("@a:hs"), start_us) > 0);
+	assert_int_equal(rate_take(table, RATE_MESSAGE, STR("@b:hs"), start_us), 0);
+	assert_int_equal(rate_take(table, RATE_LOGIN, STR("@a:hs"), start_us), 0);
+	rate_destroy(table);
+}
+
+static void bucket__no_key_or_no_rate__exempt(void **state)
+{
+	(void)state;
+	struct rate_table *table = table_of(1, 1);
+	for (int i = 0; i < 10; i++) {
+		assert_int_equal(rate_take(table, RATE_MESSAGE, STR(""), start_us), 0);
+		assert_int_equal(rate_take(table, RATE_READ, STR("@a:hs"), start_us), 0);
+		assert_int_equal(rate_take(table, RATE_NONE, STR("@a:hs"), start_us), 0);
+	}
+	rate_destroy(table);
+}
+
+static void table__flood_of_keys__stays_bounded_and_keeps_the_busy_one(void **state)
+{
+	(void)state;
+	struct rate_table *table = table_of(0.001, 2);
+	struct arena *arena = arena_create();
+	assert_int_equal(rate_take(table, RATE_MESSAGE, STR("busy"), start_us), 0);
+	assert_int_equal(rate_take(table, RATE_MESSAGE, STR("busy"), start_us), 0);
+	assert_true(rate_take(table, RATE_MESSAGE, STR("busy"), start_us) > 0);
+	for (int i = 0; i < 200000; i++) {
+		/* One token each: those are full again before the busy one is. */
+		struct str key = str_printf(arena, "k%d", i);
+		(void)rate_take(table, RATE_MESSAGE, key, start_us);
+		if (i % 1000 == 0) {
+			arena_reset(arena);
+		}
+	}
+	assert_true(rate_take(table, RATE_MESSAGE, STR("busy"), start_us) > 0);
+	arena_destroy(arena);
+	rate_destroy(table);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(bucket__burst_used_up__refills_at_its_rate),
+		cmocka_unit_test(bucket__keys_and_classes__are_apart),
+		cmocka_unit_test(bucket__no_key_or_no_rate__exempt),
+		cmocka_unit_test(table__flood_of_keys__stays_bounded_and_keeps_the_busy_one),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

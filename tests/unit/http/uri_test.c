@@ -1,0 +1,146 @@
+/*
+ * Targets, path segments and query parameters.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+#undef fail /* a macro of cmocka, a function of base/ctx.h */
+
+#include "http/uri.h"
+
+static bool parse(const char *raw, struct uri_path *out)
+{
+	static char scratch[512];
+	return uri_parse_path(str_of(raw), scratch, out);
+}
+
+static void assert_segment(const struct uri_path *path, size_t i, const char *text)
+{
+	assert_true(i < path->n);
+	assert_true(str_equals(path->segments[i], str_of(text)));
+}
+
+static void path__escaped_slash__stays_in_its_segment(void **state)
+{
+	(void)state;
+	struct uri_path path;
+	assert_true(parse("/rooms/%21a%2Fb%3Ahs/send", &path));
+	assert_int_equal(path.n, 3);
+	assert_segment(&path, 0, "rooms");
+	assert_segment(&path, 1, "!a/b:hs");
+	assert_segment(&path, 2, "send");
+}
+
+static void path__plus__is_no_space(void **state)
+{
+	(void)state;
+	struct uri_path path;
+	assert_true(parse("/a+b/%2b%20", &path));
+	assert_segment(&path, 0, "a+b");
+	assert_segment(&path, 1, "+ ");
+}
+
+static void path__slashes__make_empty_segments(void **state)
+{
+	(void)state;
+	struct uri_path path;
+	assert_true(parse("/", &path));
+	assert_int_equal(path.n, 1);
+	assert_segment(&path, 0, "");
+	assert_true(parse("/a//b/", &path));
+	assert_int_equal(path.n, 4);
+	assert_segment(&path, 1, "");
+	assert_segment(&path, 3, "");
+}
+
+static void path__bad_bytes__refused(void **state)
+{
+	(void)state;
+	struct uri_path path;
+	const char *const bad[] = {"/a%", "/a%2", "/a%zz", "/%-1", "/a%00b", "/%ff", "/%C3", "/\xC3(",
+		"/%ED%A0%80", "/%C0%AF", "", "a", "*"};
+	for (size_t i = 0; i < COUNT_OF(bad); i++) {
+		assert_false(parse(bad[i], &path));
+	}
+	assert_true(parse("/%C3%A9/\xC3\xA9", &path));
+	assert_segment(&path, 0, "\xC3\xA9");
+}
+
+static void path__too_many_segments__refused(void **state)
+{
+	(void)state;
+	struct uri_path path;
+	char raw[2 * URI_MAX_SEGMENTS + 3] = {0};
+	for (size_t i = 0; i < URI_MAX_SEGMENTS; i++) {
+		memcpy(raw + 2 * i, "/a", 2);
+	}
+	assert_true(parse(raw, &path));
+	memcpy(raw + 2 * (size_t)URI_MAX_SEGMENTS, "/a", 2);
+	assert_false(parse(raw, &path));
+}
+
+static void target__absolute__loses_scheme_and_host(void **state)
+{
+	(void)state;
+	struct str path;
+	struct str query;
+	uri_split_target(STR("https://example.org:8448/a/b?x=1?2"), &path, &query);
+	assert_true(str_equals(path, STR("/a/b")));
+	assert_true(str_equals(query, STR("x=1?2")));
+	uri_split_target(STR("http://example.org"), &path, &query);
+	assert_true(str_equals(path, STR("/")));
+	assert_int_equal(query.n, 0);
+}
+
+static void query__pairs__are_decoded_in_order(void **state)
+{
+	(void)state;
+	struct arena *arena = arena_create();
+	struct uri_pair *pairs = NULL;
+	size_t n = 0;
+	assert_true(uri_parse_query(arena, STR("a=1&b=%26+x&&a=%C3%A9&flag&e="), &pairs, &n));
+	assert_int_equal(n, 5);
+	assert_true(str_equals(pairs[0].name, STR("a")) && str_equals(pairs[0].value, STR("1")));
+	assert_true(str_equals(pairs[1].value, STR("& x")));
+	assert_true(str_equals(pairs[2].value, STR("\xC3\xA9")));
+	assert_true(str_equals(pairs[3].name, STR("flag")));
+	assert_true(pairs[3].value.p != NULL && pairs[3].value.n == 0);
+	assert_true(pairs[4].value.p != NULL && pairs[4].value.n == 0);
+	assert_true(uri_parse_query(arena, STR(""), &pairs, &n));
+	assert_int_equal(n, 0);
+	arena_destroy(arena);
+}
+
+static void query__bad_bytes__refused(void **state)
+{
+	(void)state;
+	struct arena *arena = arena_create();
+	struct uri_pair *pairs = NULL;
+	size_t n = 0;
+	const char *const bad[] = {"a=%", "a=%0", "%zz=1", "a=%00", "a=%ff", "a=\xff"};
+	for (size_t i = 0; i < COUNT_OF(bad); i++) {
+		assert_false(uri_parse_query(arena, str_of(bad[i]), &pairs, &n));
+	}
+	char many[2 * URI_MAX_PAIRS + 3];
+	memset(many, '&', sizeof(many));
+	assert_false(uri_parse_query(arena, str_from(many, sizeof(many)), &pairs, &n));
+	arena_destroy(arena);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(path__escaped_slash__stays_in_its_segment),
+		cmocka_unit_test(path__plus__is_no_space),
+		cmocka_unit_test(path__slashes__make_empty_segments),
+		cmocka_unit_test(path__bad_bytes__refused),
+		cmocka_unit_test(path__too_many_segments__refused),
+		cmocka_unit_test(target__absolute__loses_scheme_and_host),
+		cmocka_unit_test(query__pairs__are_decoded_in_order),
+		cmocka_unit_test(query__bad_bytes__refused),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
