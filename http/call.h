@@ -139,6 +139,8 @@ struct park *call_park(struct call *call, int64_t deadline_mono_ms);
 
 /** Wakes a parked request; any thread, any number of times, also before the handler has returned. */
 void park_wake(struct park *park);
+/** Whether the request was woken or answered: waking it does nothing any more. */
+bool park_is_over(const struct park *park);
 void park_ref(struct park *park);
 void park_unref(struct park *park);
 

@@ -25,7 +25,6 @@
 
 enum {
 	BACKLOG = 1024,
-	SEND_BYTES_PER_S = 16 * 1024,
 	/* What is read and thrown away of a body that is too large, so that the client gets to read the
 	 * answer instead of a reset connection. */
 	MAX_DISCARDED_BYTES = 4 * 1024 * 1024,
@@ -102,7 +101,7 @@ static enum MHD_Result send_answer(struct request *request)
 {
 	const struct http_config *config = &request->server->config;
 	request->phase = REQUEST_ANSWERED;
-	int64_t size_s = (int64_t)(request->answer.body_bytes / SEND_BYTES_PER_S);
+	int64_t size_s = (int64_t)(request->answer.body_bytes / config->send_bytes_per_s);
 	set_deadline(request->conn, now_ms() + config->send_timeout_ms + size_s * 1000);
 	enum MHD_Result queued = MHD_queue_response(request->connection,
 		(unsigned)request->answer.status, request->answer.response);

@@ -68,6 +68,7 @@ static void fill_defaults(struct http_config *config)
 	default_ms(&config->header_timeout_ms, 15000);
 	default_ms(&config->body_timeout_ms, 30000);
 	default_ms(&config->send_timeout_ms, 60000);
+	default_size(&config->send_bytes_per_s, (size_t)16 * KIB);
 	default_ms(&config->call_timeout_ms, 60000);
 	default_ms(&config->stop_timeout_ms, 800);
 	default_size(&config->max_connections, 16384);

@@ -49,7 +49,8 @@ struct http_config {
 	int64_t idle_timeout_ms;   /**< without any byte, between requests too; 65 s */
 	int64_t header_timeout_ms; /**< a head that trickles in, beyond idle_timeout_ms; 15 s */
 	int64_t body_timeout_ms;   /**< from the head to the last byte of the body; 30 s */
-	int64_t send_timeout_ms;   /**< to take the answer, plus a second for each 16 KiB; 60 s */
+	int64_t send_timeout_ms;   /**< to take the answer, and as long again as its size needs; 60 s */
+	size_t send_bytes_per_s;   /**< the slowest client that is worth waiting for; 16 KiB */
 	int64_t call_timeout_ms;   /**< ctx.deadline_ms of a call; 60 s */
 	int64_t stop_timeout_ms;   /**< for what is under way when stopping; 800 ms */
 

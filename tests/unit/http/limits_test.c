@@ -1,0 +1,299 @@
+/*
+ * Slow, idle and numerous connections; listeners for metrics, TLS and IPv6.
+ */
+#include "loopback.h"
+
+#include <stdlib.h>
+#include <sys/wait.h>
+
+static struct arena *arena;
+
+static enum err say_ok(struct call *call)
+{
+	return reply_empty(call);
+}
+
+/* 64 MiB: far more than socket buffers take. */
+static enum err say_much(struct call *call)
+{
+	struct json_out *out = reply_json(call, 200);
+	json_out_array(out);
+	struct str filler = str_from(arena_alloc(call->ctx.arena, 1024), 1024);
+	for (int i = 0; i < 11000; i++) {
+		json_out_str(out, filler);
+	}
+	json_out_end(out);
+	return ERR_OK;
+}
+
+static const struct route rows[] = {
+	{"ok", "GET", "/ok", AUTH_NONE, LANE_INLINE, RATE_NONE, 0, say_ok},
+	{"post", "POST", "/post", AUTH_NONE, LANE_LOCAL, RATE_NONE, 0, say_ok},
+	{"much", "GET", "/much", AUTH_NONE, LANE_LOCAL, RATE_NONE, 0, say_much},
+};
+
+static int start(void **state)
+{
+	(void)state;
+	arena = arena_create();
+	return 0;
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	arena_destroy(arena);
+	return 0;
+}
+
+static struct http_server *start_server(const struct http_config *config)
+{
+	return loopback_start(config, rows, COUNT_OF(rows), NULL);
+}
+
+static void connections__per_address__refused_beyond_the_limit(void **state)
+{
+	(void)state;
+	struct http_config config = loopback_config();
+	config.io_threads = 1; /* so that connections are counted in the order in which they come */
+	config.max_connections_per_address = 3;
+	struct http_server *server = start_server(&config);
+	int fds[3];
+	for (size_t i = 0; i < COUNT_OF(fds); i++) {
+		fds[i] = client_connect(http_server_port(server, 0));
+		assert_true(client_request(fds[i], arena, "GET", "/ok", "", NULL));
+		assert_int_equal(client_read(fds[i], arena).status, 200);
+	}
+	int more = client_connect(http_server_port(server, 0));
+	assert_true(client_sees_close(more));
+	assert_int_equal(close(more), 0);
+	assert_int_equal(close(fds[0]), 0);
+	/* Its place is free once the server has seen the end. */
+	int status = 0;
+	while (status != 200) {
+		status = client_call(server, arena, "GET", "/ok", "", NULL).status;
+	}
+	assert_int_equal(close(fds[1]) + close(fds[2]), 0);
+	loopback_stop(server);
+}
+
+static void connections__trusted_proxy__not_counted(void **state)
+{
+	(void)state;
+	static const char *const proxies[] = {"127.0.0.0/8"};
+	struct http_config config = loopback_config();
+	config.max_connections_per_address = 1;
+	config.trusted_proxies = proxies;
+	config.trusted_proxy_count = 1;
+	struct http_server *server = start_server(&config);
+	int fds[5];
+	for (size_t i = 0; i < COUNT_OF(fds); i++) {
+		fds[i] = client_connect(http_server_port(server, 0));
+		assert_true(client_request(fds[i], arena, "GET", "/ok", "", NULL));
+		assert_int_equal(client_read(fds[i], arena).status, 200);
+	}
+	for (size_t i = 0; i < COUNT_OF(fds); i++) {
+		assert_int_equal(close(fds[i]), 0);
+	}
+	loopback_stop(server);
+}
+
+/* Sends a byte whenever the peer has been silent for 20 ms, until it closes. */
+static bool drip_until_closed(int fd, const char *byte)
+{
+	int64_t deadline_us = clock_mono_us() + (int64_t)CLIENT_TIMEOUT_S * 1000000;
+	struct pollfd readable = {.fd = fd, .events = POLLIN};
+	while (clock_mono_us() < deadline_us) {
+		if (poll(&readable, 1, 20) > 0) {
+			return client_sees_close(fd);
+		}
+		if (!client_send(fd, str_of(byte))) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void head__trickles_in__cut(void **state)
+{
+	(void)state;
+	struct http_config config = loopback_config();
+	config.idle_timeout_ms = 1000;
+	config.header_timeout_ms = 1;
+	struct http_server *server = start_server(&config);
+	int fd = client_connect(http_server_port(server, 0));
+	assert_true(client_send(fd, STR("GET /ok HTTP/1.1\r\nX-Slow: ")));
+	assert_true(drip_until_closed(fd, "x"));
+	assert_int_equal(close(fd), 0);
+	loopback_stop(server);
+}
+
+static void body__trickles_in__cut_at_its_deadline(void **state)
+{
+	(void)state;
+	struct http_config config = loopback_config();
+	config.body_timeout_ms = 200;
+	struct http_server *server = start_server(&config);
+	int fd = client_connect(http_server_port(server, 0));
+	assert_true(
+		client_send(fd, STR("POST /post HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")));
+	assert_true(drip_until_closed(fd, "x"));
+	assert_int_equal(close(fd), 0);
+	loopback_stop(server);
+}
+
+static void answer__taken_too_slowly__cut_at_its_deadline(void **state)
+{
+	(void)state;
+	struct http_config config = loopback_config();
+	config.send_timeout_ms = 100;
+	config.send_bytes_per_s = (size_t)1 << 40;
+	struct http_server *server = start_server(&config);
+	int fd = client_connect(http_server_port(server, 0));
+	assert_true(client_request(fd, arena, "GET", "/much", "", NULL));
+	struct pollfd nothing = {.fd = -1};
+	static char bytes[65536];
+	size_t total = 0;
+	ssize_t n = 1;
+	while (n > 0) {
+		n = recv(fd, bytes, sizeof(bytes), 0);
+		total += n > 0 ? (size_t)n : 0;
+		(void)poll(&nothing, 1, 10); /* the slowness that is tested */
+	}
+	assert_true(total < (size_t)48 * 1024 * 1024);
+	assert_int_equal(close(fd), 0);
+	loopback_stop(server);
+}
+
+static void head__too_large__refused(void **state)
+{
+	(void)state;
+	struct http_config config = loopback_config();
+	config.header_ceiling_bytes = 8192;
+	struct http_server *server = start_server(&config);
+	char *large = arena_alloc(arena, 20001);
+	memset(large, 'x', 20000);
+	struct client_reply reply = client_call(server, arena, "GET", "/ok",
+		arena_printf(arena, "X-Large: %s\r\n", large), NULL);
+	assert_true(reply.status == 431 || reply.status == 413 || reply.status == 0);
+	reply = client_call(server, arena, "GET", arena_printf(arena, "/ok?x=%s", large), "", NULL);
+	assert_true(reply.status == 414 || reply.status == 413 || reply.status == 0);
+	reply = client_call(server, arena, "GET", "/ok", "", NULL);
+	assert_int_equal(reply.status, 200);
+	loopback_stop(server);
+}
+
+static void bodies__over_the_common_budget__429(void **state)
+{
+	(void)state;
+	struct http_config config = loopback_config();
+	config.body_budget_bytes = 1000;
+	struct http_server *server = start_server(&config);
+	char *large = arena_alloc(arena, 5001);
+	memset(large, ' ', 5000);
+	struct client_reply reply = client_call(server, arena, "POST", "/post", "", large);
+	assert_errcode(reply, 429, "M_LIMIT_EXCEEDED");
+	reply = client_call(server, arena, "POST", "/post", "", "{}");
+	assert_int_equal(reply.status, 200);
+	loopback_stop(server);
+}
+
+static void listener__metrics__serves_its_pages_only(void **state)
+{
+	(void)state;
+	const struct http_listen listen[] = {{.kind = HTTP_LISTEN_METRICS, .address = "127.0.0.1:0"},
+		{.kind = HTTP_LISTEN_PLAIN, .address = "[::1]:0"}};
+	struct http_config config = loopback_config();
+	config.listen = listen;
+	config.listen_count = COUNT_OF(listen);
+	struct http_server *server = start_server(&config);
+	struct client_reply reply = client_call(server, arena, "GET", "/health", "", NULL);
+	assert_int_equal(reply.status, 200);
+	assert_str_equal(reply.body, "OK\n");
+	reply = client_call(server, arena, "GET", "/metrics", "", NULL);
+	assert_int_equal(reply.status, 200);
+	assert_true(str_contains(reply.body,
+		STR("belfry_http_requests_total{route=\"getHealth\",status=\"2xx\"} 1")));
+	assert_true(str_contains(reply.body, STR("belfry_http_lane_busy{lane=\"local\"}")));
+	reply = client_call(server, arena, "GET", "/ok", "", NULL);
+	assert_int_equal(reply.status, 404);
+
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_in6 where = {.sin6_family = AF_INET6,
+		.sin6_port = htons(http_server_port(server, 1)),
+		.sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	assert_int_equal(connect(fd, (struct sockaddr *)&where, sizeof(where)), 0);
+	assert_true(client_request(fd, arena, "GET", "/ok", "", NULL));
+	reply = client_read(fd, arena);
+	assert_int_equal(reply.status, 200);
+	assert_true(client_request(fd, arena, "GET", "/metrics", "", NULL));
+	reply = client_read(fd, arena);
+	assert_int_equal(reply.status, 404);
+	assert_int_equal(close(fd), 0);
+	loopback_stop(server);
+}
+
+/* Runs a program without a shell. @return its exit status */
+static int run_program(const char *const argv[])
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		(void)freopen("/dev/null", "w", stderr);
+		(void)execvp(argv[0], (char *const *)(uintptr_t)argv);
+		_exit(127);
+	}
+	int status = -1;
+	assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void listener__tls__serves_the_api(void **state)
+{
+	(void)state;
+	char folder[] = "/tmp/belfry-tls-XXXXXX";
+	assert_non_null(mkdtemp(folder));
+	char *certificate = arena_printf(arena, "%s/cert.pem", folder);
+	char *key = arena_printf(arena, "%s/key.pem", folder);
+	char *page = arena_printf(arena, "%s/page", folder);
+	const char *const make_key[] = {"openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes",
+		"-days", "2", "-subj", "/CN=hs1", "-addext", "subjectAltName=DNS:hs1", "-keyout", key,
+		"-out", certificate, NULL};
+	if (run_program(make_key) != 0) {
+		skip();
+	}
+	const struct http_listen listen[] = {{.kind = HTTP_LISTEN_TLS, .address = "127.0.0.1:0"}};
+	struct http_config config = loopback_config();
+	config.listen = listen;
+	config.tls_certificate = certificate;
+	config.tls_key = key;
+	struct http_server *server = start_server(&config);
+	unsigned port = http_server_port(server, 0);
+	char *url = arena_printf(arena, "https://hs1:%u/ok", port);
+	char *resolve = arena_printf(arena, "hs1:%u:127.0.0.1", port);
+	const char *const fetch[] = {"curl", "-sf", "--noproxy", "*", "--max-time", "20", "--cacert",
+		certificate, "--resolve", resolve, "-o", page, url, NULL};
+	int fetched = run_program(fetch);
+	/* Plain HTTP on the TLS port gets no answer. */
+	assert_int_equal(client_call(server, arena, "GET", "/ok", "", NULL).status, 0);
+	loopback_stop(server);
+	assert_int_equal(unlink(certificate) + unlink(key), 0);
+	assert_int_equal(fetched, 0);
+	assert_int_equal(unlink(page) + rmdir(folder), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(function) cmocka_unit_test_setup_teardown(function, start, stop)
+		TEST(connections__per_address__refused_beyond_the_limit),
+		TEST(connections__trusted_proxy__not_counted),
+		TEST(head__trickles_in__cut),
+		TEST(body__trickles_in__cut_at_its_deadline),
+		TEST(answer__taken_too_slowly__cut_at_its_deadline),
+		TEST(head__too_large__refused),
+		TEST(bodies__over_the_common_budget__429),
+		TEST(listener__metrics__serves_its_pages_only),
+		TEST(listener__tls__serves_the_api),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
