@@ -11,10 +11,10 @@
 
 /** Outer locks first. Two locks of one rank are never held together. */
 enum lock_rank {
-	RANK_ROOM_TABLE = 1,
-	RANK_ROOM,
-	RANK_USER_TABLE,
+	RANK_USER_TABLE = 1,
 	RANK_USER,
+	RANK_ROOM_TABLE,
+	RANK_ROOM,
 	RANK_SESSION,
 	RANK_TYPING,
 	RANK_NOTIFIER,

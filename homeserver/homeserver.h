@@ -27,7 +27,7 @@ struct homeserver {
 	struct db *db;
 	struct writer *writer;
 	struct rooms *rooms;       /**< loaded rooms (room/rooms.h) */
-	struct users *users;       /**< active local users and who waits (sync/users.h) */
+	struct users *users;       /**< active local users and who waits (user/users.h) */
 	struct sessions *sessions; /**< access tokens (account/session.h) */
 	struct typing *typing;     /**< who types where (typing/typing.h) */
 };
@@ -42,8 +42,7 @@ static inline struct homeserver *hs_of(const struct call *call)
 static inline bool hs_is_local(const struct homeserver *hs, struct str user_id)
 {
 	struct user_id id;
-	return user_id_parse(user_id, &id) &&
-	       server_name_equals(user_id_server(id), hs->signer.server);
+	return user_id_parse(user_id, &id) && server_name_equals(user_id_server(id), hs->signer.server);
 }
 
 /** Who asks: made by the authentication port, in the call's arena. */

@@ -13,13 +13,13 @@ enum registration_mode { REGISTRATION_CLOSED, REGISTRATION_TOKEN, REGISTRATION_O
 
 struct settings {
 	struct server_name server_name;
-	struct str public_base_url;        /**< for .well-known/matrix/client */
-	struct str identity_server;        /**< empty: none */
+	struct str public_base_url; /**< for .well-known/matrix/client */
+	struct str identity_server; /**< empty: none */
 	enum registration_mode registration_mode;
 	struct str registration_shared_secret; /**< empty: the endpoint is off */
 	bool guests_allowed;
 	const struct room_version *default_room_version;
-	struct str turn_uri;               /**< empty: none */
+	struct str turn_uri; /**< empty: none */
 	int64_t password_min_length;
 	uint32_t argon2_memory_kib;
 	uint32_t argon2_iterations;
@@ -28,7 +28,7 @@ struct settings {
 	bool rate_limits_enabled;
 	int64_t sync_max_timeout_ms;
 	size_t event_cache_bytes;
-	size_t room_cache_count;           /**< rooms whose content is kept loaded */
+	size_t room_cache_count; /**< rooms whose content is kept loaded */
 	size_t user_cache_count;
 };
 

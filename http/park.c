@@ -127,6 +127,11 @@ static void heap_remove(struct park *park)
 	}
 }
 
+bool park_is_over(const struct park *park)
+{
+	return atomic_load(&park->state) == PARK_DONE;
+}
+
 void park_ref(struct park *park)
 {
 	refc_take(&park->refs);

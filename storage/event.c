@@ -74,9 +74,12 @@ enum err store_counts_at(struct ctx *ctx, struct db *db, int64_t room_nid, struc
 	return ERR_OK;
 }
 
-static struct db_value bigint_or_null(int64_t value)
+static struct db_value replaced(const struct event_row *row, const struct event_columns *columns)
 {
-	return value == 0 ? db_null() : db_bigint(value);
+	if (columns->replaces_index >= 0) {
+		return db_position((size_t)columns->replaces_index);
+	}
+	return row->replaces_position == 0 ? db_null() : db_bigint(row->replaces_position);
 }
 
 void store_event_insert(struct write *write, const struct event_row *row,
@@ -87,7 +90,7 @@ void store_event_insert(struct write *write, const struct event_row *row,
 			db_text(row->event_id), db_text(columns->type),
 			db_text(columns->state_key), db_text(columns->sender),
 			db_bigint(columns->origin_server_ts), db_bigint(columns->depth),
-			db_text(row->json), bigint_or_null(row->replaces_position),
+			db_text(row->json), replaced(row, columns),
 			db_text(row->thread_root), db_text(row->txn), db_bigint(row->notify_seq),
 			db_bigint(row->highlight_seq)));
 }

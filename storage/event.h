@@ -28,6 +28,7 @@ struct event_columns {
 	struct str sender;
 	int64_t origin_server_ts;
 	int64_t depth;
+	int replaces_index; /**< it replaces an event of the same write, by its position index; -1: see row */
 };
 
 /** Events at positions of a room, in order of position; those that do not exist are left out. One round trip. */

@@ -22,6 +22,12 @@ static void read_states(struct ctx *ctx, struct db_rows *rows, struct state_row 
 	*out_count = count;
 }
 
+/* A position that the end of an open interval (the largest bigint) lies behind. */
+static struct db_value before_the_end(int64_t position)
+{
+	return db_bigint(MIN_OF(position, INT64_MAX - 1));
+}
+
 enum err store_state_current(struct ctx *ctx, struct db *db, int64_t room_nid,
 	struct state_row **out, size_t *out_count)
 {
@@ -35,7 +41,7 @@ enum err store_state_at(struct ctx *ctx, struct db *db, int64_t room_nid, int64_
 	struct state_row **out, size_t *out_count)
 {
 	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_STATE_AT, DB_ARGS(db_bigint(room_nid), db_bigint(position)),
+	TRY(db_query(ctx, db, STMT_STATE_AT, DB_ARGS(db_bigint(room_nid), before_the_end(position)),
 		&rows));
 	read_states(ctx, rows, out, out_count);
 	return ERR_OK;
@@ -49,7 +55,7 @@ enum err store_state_one_at(struct ctx *ctx, struct db *db, int64_t room_nid, st
 	size_t count;
 	TRY(db_query(ctx, db, STMT_STATE_ONE_AT,
 		DB_ARGS(db_bigint(room_nid), db_text(type), db_text(state_key),
-			db_bigint(position)),
+			before_the_end(position)),
 		&rows));
 	read_states(ctx, rows, &list, &count);
 	if (count == 0) {
@@ -64,7 +70,7 @@ enum err store_state_changes(struct ctx *ctx, struct db *db, int64_t room_nid, i
 {
 	struct db_rows *rows;
 	TRY(db_query(ctx, db, STMT_STATE_CHANGES,
-		DB_ARGS(db_bigint(room_nid), db_bigint(after), db_bigint(up_to)), &rows));
+		DB_ARGS(db_bigint(room_nid), db_bigint(after), before_the_end(up_to)), &rows));
 	read_states(ctx, rows, out, out_count);
 	return ERR_OK;
 }

@@ -16,6 +16,8 @@ struct user;
 
 struct rooms *rooms_create(struct homeserver *hs);
 void rooms_destroy(struct rooms *rooms);
+/** Puts away the content of rooms that nobody used since a time (monotonic). Called by the housekeeper. */
+void rooms_tidy(struct rooms *rooms, int64_t before_ms);
 
 /* --- finding ------------------------------------------------------------------------------------ */
 
@@ -82,18 +84,18 @@ MUST_CHECK enum err room_state_event(struct ctx *ctx, struct homeserver *hs, str
 struct state_item {
 	struct str type;
 	struct str state_key;
-	struct str membership;      /**< of m.room.member, else p == NULL */
+	struct str membership; /**< of m.room.member, else p == NULL */
 	int64_t from_position;
 	int64_t event_position;
 	struct stored_event *event; /**< filled when asked for */
 };
 /** Which entries of the state. A zeroed struct: all of them with their events. */
 struct state_query {
-	bool without_members;       /**< no m.room.member but those listed */
+	bool without_members; /**< no m.room.member but those listed */
 	bool only_members;
-	const struct str *members;  /**< with without_members: user ids that are wanted all the same */
+	const struct str *members; /**< with without_members: user ids that are wanted all the same */
 	size_t member_count;
-	bool without_events;        /**< leave `event` NULL */
+	bool without_events; /**< leave `event` NULL */
 };
 /** The room's state after the event at `position`. From memory unless state changed since, then one round trip more. */
 MUST_CHECK enum err room_state_list(struct ctx *ctx, struct homeserver *hs, struct room *room,
@@ -172,17 +174,35 @@ MUST_CHECK enum err rooms_add_new(struct ctx *ctx, struct homeserver *hs,
 	const struct room_version *version, const struct room_intent *intents, size_t count,
 	struct room **out);
 
-/* --- who is told (sync/users.h only) ---------------------------------------------------------------------- */
+/* --- who is told (user/users.h only) ---------------------------------------------------------------------- */
 
 /** The light room for what a user's list of rooms says; makes it when unknown. One reference for the caller. */
 struct room *rooms_intern(struct rooms *rooms, int64_t room_nid, struct str room_id,
 	struct str version, int64_t last_position, int64_t receipt_position);
 void room_ref(struct room *room);
 void room_unref(struct room *room);
-/** Adds or removes a loaded user from those who are woken by the room. */
+
+/**
+ * Who hears of commits. The callbacks run on the writer's thread, in order, before the position is published;
+ * no lock is held.
+ */
+struct room_observer {
+	void *self;
+	/** Something for everybody who listens to the room. */
+	void (*room_committed)(void *self, struct room *room);
+	/** A membership of a local user changed; `stripped` may have p == NULL. */
+	void (*membership_committed)(void *self, struct room *room, struct str user_id,
+		struct str membership, int64_t position, struct str stripped);
+	void (*user_ref)(struct user *user);
+};
+/** Set once, before threads start. */
+void rooms_observe(struct rooms *rooms, const struct room_observer *observer);
+
+/** Adds or removes a loaded user from those who are woken by the room; the caller knows that it is not (is) there. */
 void room_listen(struct room *room, struct user *user);
 void room_unlisten(struct room *room, struct user *user);
-/** Copies the listeners with a reference each (users.h: user_unref). @return count */
-size_t room_listeners(struct room *room, struct arena *arena, struct user ***out);
+/** Copies the listeners with a reference each. @return count */
+size_t room_listeners(struct rooms *rooms, struct room *room, struct arena *arena,
+	struct user ***out);
 
 #endif

@@ -11,7 +11,7 @@
 
 struct stored_event {
 	struct refc refc;
-	struct arena *arena;       /**< owns everything below */
+	struct arena *arena; /**< owns everything below */
 	int64_t room_nid;
 	int64_t position;          /**< stream position */
 	const struct event *event; /**< the PDU; redacted form once redacted */
@@ -19,20 +19,20 @@ struct stored_event {
 	struct str thread_root;    /**< event id; p == NULL outside threads */
 	struct str txn_device;     /**< local device that sent it; p == NULL: unknown */
 	struct str txn_id;
-	int64_t notify_seq;        /**< running count, see storage/event.h */
+	int64_t notify_seq; /**< running count, see storage/event.h */
 	int64_t highlight_seq;
-	int64_t redacted_by;       /**< position of the redaction; 0: not redacted */
+	int64_t redacted_by; /**< position of the redaction; 0: not redacted */
 	/**
 	 * What clients see, without braces, room_id and unsigned:
 	 * `"content":{…},"event_id":"…","origin_server_ts":1,"sender":"…","state_key":"…","type":"…"`
 	 */
 	struct str client_members;
-	size_t size_bytes;         /**< for cache budgets */
+	size_t size_bytes; /**< for cache budgets */
 };
 
 /** From a stored row; one reference for the caller. */
-struct stored_event *stored_event_create(const struct room_version *version,
-	struct str room_id, const struct event_row *row);
+struct stored_event *stored_event_create(const struct room_version *version, struct str room_id,
+	const struct event_row *row);
 void stored_event_ref(struct stored_event *event);
 void stored_event_unref(struct stored_event *event);
 /** Drops the reference when the arena is reset: what functions below return is handed over so. */

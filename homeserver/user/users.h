@@ -5,8 +5,8 @@
  * Memberships come from the commits of room events (in order, before the position is published), so a
  * reader that took writer_position() first sees everything up to it.
  */
-#ifndef BELFRY_HOMESERVER_SYNC_USERS_H
-#define BELFRY_HOMESERVER_SYNC_USERS_H
+#ifndef BELFRY_HOMESERVER_USER_USERS_H
+#define BELFRY_HOMESERVER_USER_USERS_H
 
 #include "homeserver/room/rooms.h"
 
@@ -24,16 +24,17 @@ struct str user_id_of(const struct user *user);
 
 /** A user's relation to one room, copied out. */
 struct user_room {
-	struct room *room;      /**< reference until the arena is reset */
-	struct str membership;  /**< static text */
-	int64_t position;       /**< of the membership event */
+	struct room *room;     /**< reference until the arena is reset */
+	struct str membership; /**< static text */
+	int64_t position;      /**< of the membership event */
 	bool is_forgotten;
-	struct str stripped;    /**< JSON array of stripped state; in the arena; p == NULL: none */
+	struct str stripped; /**< JSON array of stripped state; in the arena; p == NULL: none */
 };
 /** All rooms of the user, in no order. From memory. */
 void user_rooms(struct user *user, struct arena *arena, struct user_room **out, size_t *out_count);
 /** One of them. @return false when the user has none with the room */
-bool user_room_find(struct user *user, struct arena *arena, int64_t room_nid, struct user_room *out);
+bool user_room_find(struct user *user, struct arena *arena, int64_t room_nid,
+	struct user_room *out);
 /** After the forgetting was stored. */
 void user_room_forget(struct user *user, int64_t room_nid);
 

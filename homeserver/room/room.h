@@ -1,0 +1,123 @@
+/**
+ * Inside of a room: what the files of this folder share. Others use rooms.h.
+ *
+ * Two things guard a room. Its `lock` is held for moments and guards what is committed: content, listeners,
+ * flags. Its *turn* belongs to one request at a time, may be kept during database work, and guards the
+ * head: what the next event is built on, events that are still being committed included.
+ */
+#ifndef BELFRY_HOMESERVER_ROOM_ROOM_H
+#define BELFRY_HOMESERVER_ROOM_ROOM_H
+
+#include "base/cache.h"
+#include "base/lock.h"
+#include "base/map.h"
+#include "homeserver/room/rooms.h"
+
+enum {
+	ROOM_RECENT = 48, /**< newest events kept with a loaded room */
+};
+
+/** One entry of the current state. */
+struct state_slot {
+	struct str type;        /**< views `key` */
+	struct str state_key;   /**< views `key` */
+	const char *membership; /**< of m.room.member: static text; else NULL */
+	int64_t from_position;
+	int64_t event_position;
+	struct stored_event *event; /**< counted; NULL until somebody asks */
+	size_t key_size;
+	char key[]; /**< type, NUL, state key */
+};
+
+/** Running counts of notifying events, see storage/room.h. */
+struct unread_counts {
+	int64_t notify_seq;
+	int64_t highlight_seq;
+};
+
+/** What the next event is built on. Guarded by the turn. */
+struct room_head {
+	int64_t event_seq;
+	int64_t depth;
+	struct str extremities; /**< JSON array of event ids; heap */
+	struct unread_counts main;
+	struct map
+		threads; /**< root event id → struct unread_counts *, of threads that got events lately */
+};
+
+/** Committed facts of a loaded room. Guarded by the room's lock. */
+struct room_content {
+	struct map state;       /**< key (type, NUL, state key) → struct state_slot * */
+	int64_t state_position; /**< newest from_position */
+	struct member_counts counts;
+	struct stored_event *recent[ROOM_RECENT]; /**< ring of the newest events, counted */
+	size_t recent_first;
+	size_t recent_n;
+	int64_t recent_after; /**< every event after this position is in the ring */
+};
+
+struct room {
+	struct refc refc;
+	int64_t nid;
+	struct room_id id; /**< heap */
+	const struct room_version *version;
+	_Atomic int64_t last_position;
+	_Atomic int64_t receipt_position;
+	_Atomic int64_t typing_serial;
+	_Atomic int64_t last_used_ms;
+	struct lock lock;
+	struct cond changed;          /**< the turn was given back, or a pending write ended */
+	bool turn_taken;              /**< guarded by lock, like all below but head */
+	bool is_stale;                /**< a write failed: head and content have to be loaded anew */
+	int pending;                  /**< writes submitted and not finished */
+	struct room_content *content; /**< NULL: not loaded */
+	struct user **listeners;
+	size_t listener_n;
+	size_t listener_capacity;
+	struct room_head head; /**< guarded by the turn */
+};
+
+struct rooms {
+	struct homeserver *hs;
+	struct room_observer observer; /**< const once threads run */
+	struct lock lock;              /**< guards the maps and the numbers */
+	struct map by_id;              /**< room id → struct room *, one reference each */
+	struct map by_nid; /**< the same rooms, by the bytes of their number; no reference */
+	int64_t next_nid;
+	int64_t nids_left;
+	struct cache *events;   /**< stored_event by room number and position, and by event id */
+	_Atomic int64_t loaded; /**< rooms with content */
+};
+
+/** Static text of a membership, so that it can be kept without a copy; NULL for unknown words. */
+const char *membership_static(struct str membership);
+
+/** "type\0state_key" in the arena. */
+struct str state_slot_key(struct arena *arena, struct str type, struct str state_key);
+
+/** Waits for the turn. Errors: TIMEOUT at the ctx's deadline. No lock may be held. */
+MUST_CHECK enum err room_turn_take(struct ctx *ctx, struct homeserver *hs, struct room *room);
+void room_turn_give(struct room *room);
+
+/** Loads the content (again when stale); the caller has the turn. */
+MUST_CHECK enum err room_load(struct ctx *ctx, struct homeserver *hs, struct room *room);
+/** Frees the content; lock held, nothing pending. */
+void room_unload_locked(struct rooms *rooms, struct room *room);
+
+/** Brings committed events into the content; writer's thread. The references of `events` are taken over. */
+void room_apply(struct homeserver *hs, struct room *room, struct stored_event *const *events,
+	size_t count);
+/** Puts the redacted form of an event everywhere the old one is kept; writer's thread. Takes over the reference. */
+void room_apply_redaction(struct homeserver *hs, struct room *room, struct stored_event *redacted);
+
+/** An event from the ring by position or id, with a reference until reset; NULL when not there. Takes the lock. */
+struct stored_event *room_recent_find(struct ctx *ctx, struct room *room, int64_t position,
+	struct str event_id);
+
+/** Stores in the event cache under both keys. */
+void rooms_cache_event(struct rooms *rooms, struct stored_event *event);
+
+/** A room number that nobody has. */
+MUST_CHECK enum err rooms_new_nid(struct ctx *ctx, struct homeserver *hs, int64_t *out);
+
+#endif

@@ -1,0 +1,382 @@
+/*
+ * From what a user wants to a signed event that the room's rules allow.
+ *
+ * State is looked up in the overlay (events of the same batch) first, then in the room. Only the entries that
+ * auth_select() names are loaded: authorisation looks at nothing else.
+ */
+#include "homeserver/room/room_build.h"
+
+#include "base/b64.h"
+#include "base/json_out.h"
+#include "base/mem.h"
+#include "base/vec.h"
+#include "matrix/auth.h"
+#include "matrix/canonical.h"
+#include "matrix/power.h"
+#include "matrix/push_eval.h"
+#include "matrix/redact.h"
+#include "matrix/relation.h"
+#include "matrix/stripped.h"
+
+enum { EXPLICIT_ID_CHARS = 24, MAX_PREV = EVENT_MAX_PREV_EVENTS };
+
+void room_builder_init(struct room_builder *builder, struct ctx *ctx, struct homeserver *hs,
+	struct room *room, size_t capacity)
+{
+	*builder = (struct room_builder){.ctx = ctx, .hs = hs, .room = room, .capacity = capacity};
+	state_map_init(&builder->overlay, ctx->arena);
+	builder->head = room->head;
+	builder->head.threads = (struct map){0};
+	builder->events = ARENA_NEW_ARRAY(ctx->arena, struct built_event, capacity);
+}
+
+void room_builder_fini(struct room_builder *builder)
+{
+	for (size_t i = 0; i < builder->count; i++) {
+		stored_event_unref(builder->events[i].stored);
+		stored_event_unref(builder->events[i].redacted);
+	}
+	builder->count = 0;
+	map_fini(&builder->threads);
+}
+
+/* --- state as the next event sees it --------------------------------------------------------------------- */
+
+static enum err state_now(struct room_builder *builder, struct str type, struct str state_key,
+	const struct event **out)
+{
+	*out = state_map_get(&builder->overlay, type, state_key);
+	if (*out != NULL || builder->room->nid == 0) {
+		return ERR_OK;
+	}
+	struct stored_event *stored;
+	TRY(room_state_event(builder->ctx, builder->hs, builder->room, type, state_key, POSITION_NOW,
+		&stored));
+	*out = stored != NULL ? stored->event : NULL;
+	return ERR_OK;
+}
+
+/* What authorisation may look at: the entries auth_select() names, and the create event. */
+static enum err gather_auth_state(struct room_builder *builder, const struct room_intent *intent,
+	struct state_map *state, const struct event_id **out_ids, size_t *out_count)
+{
+	struct ctx *ctx = builder->ctx;
+	struct auth_key *keys;
+	size_t n = auth_select(ctx->arena, builder->room->version, intent->type, intent->is_state,
+		intent->state_key, intent->sender, intent->content, &keys);
+	state_map_init(state, ctx->arena);
+	VEC(struct event_id) ids = {0};
+	for (size_t i = 0; i < n; i++) {
+		const struct event *event;
+		TRY(state_now(builder, keys[i].type, keys[i].state_key, &event));
+		if (event != NULL && state_map_put(state, event) == NULL) {
+			VEC_PUSH(ctx->arena, &ids, event->event_id);
+		}
+	}
+	const struct event *create;
+	TRY(state_now(builder, STR("m.room.create"), STR(""), &create));
+	if (create != NULL) {
+		(void)state_map_put(state, create);
+	}
+	*out_ids = ids.p;
+	*out_count = ids.n;
+	return ERR_OK;
+}
+
+/* --- assembling ---------------------------------------------------------------------------------------------- */
+
+static enum err read_extremities(struct room_builder *builder, struct event_id **out,
+	size_t *out_count)
+{
+	struct json list;
+	*out_count = 0;
+	if (builder->head.extremities.n == 0) {
+		return ERR_OK;
+	}
+	if (json_parse(builder->ctx->arena, builder->head.extremities, NULL, &list, NULL) != JSON_OK ||
+		list.type != JSON_ARRAY) {
+		return fail_cause(builder->ctx, ERR_INTERNAL, "bad extremities of room %lld",
+			(long long)builder->room->nid);
+	}
+	struct event_id *ids = ARENA_NEW_ARRAY(builder->ctx->arena, struct event_id, list.count);
+	for (size_t i = 0; i < list.count && i < MAX_PREV; i++) {
+		ids[(*out_count)++].s = list.items[i].text;
+	}
+	*out = ids;
+	return ERR_OK;
+}
+
+static struct str extremities_of(struct arena *arena, struct event_id id)
+{
+	struct json item = json_string(id.s);
+	struct json list = {.type = JSON_ARRAY, .count = 1, .items = &item};
+	return canonical_text(arena, &list);
+}
+
+static enum err refuse(struct ctx *ctx, struct verdict verdict, bool is_rule)
+{
+	if (is_rule) {
+		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "%s", verdict.text);
+	}
+	if (verdict.rule != NULL && str_contains(str_of(verdict.rule), STR("size"))) {
+		return fail_status(ctx, ERR_INPUT, 413, M_TOO_LARGE, "%s", verdict.text);
+	}
+	return fail(ctx, ERR_INPUT, M_BAD_JSON, "%s", verdict.text);
+}
+
+static enum err assemble(struct room_builder *builder, const struct room_intent *intent,
+	const struct event **out)
+{
+	struct ctx *ctx = builder->ctx;
+	struct homeserver *hs = builder->hs;
+	const struct room_version *version = builder->room->version;
+	struct state_map state;
+	struct event_intent full = {
+		.version = version,
+		.room_id = builder->room->id,
+		.sender = intent->sender,
+		.type = intent->type,
+		.is_state = intent->is_state,
+		.state_key = intent->state_key,
+		.content = intent->content,
+		.redacts = intent->redacts,
+		.origin_server_ts =
+			intent->origin_server_ts != 0 ? intent->origin_server_ts : clock_wall_ms(&hs->clock),
+		.depth = MIN_OF(builder->head.depth + 1, ((int64_t)1 << 53) - 1),
+	};
+	TRY(gather_auth_state(builder, intent, &state, &full.auth_events, &full.auth_count));
+	struct event_id *prev = NULL;
+	TRY(read_extremities(builder, &prev, &full.prev_count));
+	full.prev_events = prev;
+	if (version->event_id_encoding == EVENT_ID_EXPLICIT) {
+		full.explicit_event_id = str_printf(ctx->arena, "$%.*s:%.*s",
+			STR_ARG(rng_text(&hs->rng, ctx->arena, EXPLICIT_ID_CHARS)),
+			STR_ARG(hs->signer.server.s));
+	}
+	struct event *event;
+	struct verdict verdict = event_build(ctx->arena, &full, &hs->signer, &event);
+	if (!verdict.allowed) {
+		return refuse(ctx, verdict, false);
+	}
+	struct state_view view = state_map_view(&state);
+	verdict = auth_check(event, &view);
+	if (!verdict.allowed) {
+		return refuse(ctx, verdict, true);
+	}
+	*out = event;
+	return ERR_OK;
+}
+
+/* --- what else the event means ----------------------------------------------------------------------------------- */
+
+/* The running counts that the event goes on from: its thread's, or those outside threads. */
+static enum err counts_for(struct room_builder *builder, struct str thread_root,
+	struct unread_counts **out)
+{
+	if (thread_root.p == NULL) {
+		*out = &builder->head.main;
+		return ERR_OK;
+	}
+	struct unread_counts *counts = map_get(&builder->threads, thread_root);
+	if (counts == NULL) {
+		counts = ARENA_NEW(builder->ctx->arena, struct unread_counts);
+		const struct unread_counts *known = map_get(&builder->room->head.threads, thread_root);
+		if (known != NULL) {
+			*counts = *known;
+		} else if (builder->room->nid != 0) {
+			TRY(store_counts_at(builder->ctx, builder->hs->db, builder->room->nid, thread_root,
+				INT64_MAX, &counts->notify_seq, &counts->highlight_seq));
+		}
+		(void)map_set(&builder->threads, thread_root, counts);
+	}
+	*out = counts;
+	return ERR_OK;
+}
+
+/* Relations of other events of the room, for finding a thread's root over a few hops. */
+static bool get_relation(void *self, struct str event_id, struct relation *out,
+	struct str *out_thread_root)
+{
+	struct room_builder *builder = self;
+	struct stored_event *event;
+	if (builder->room->nid == 0 ||
+		room_event(builder->ctx, builder->hs, builder->room, event_id, &event) != ERR_OK) {
+		return false;
+	}
+	*out_thread_root = event->thread_root;
+	return relation_read(event->event->content, out) || event->thread_root.p != NULL;
+}
+
+static struct str find_thread_root(struct room_builder *builder, const struct event *event)
+{
+	struct relation relation;
+	if (event->is_state || !relation_read(event->content, &relation)) {
+		return str_from(NULL, 0);
+	}
+	const struct relation_source source = {.get = get_relation, .self = builder};
+	return relation_thread_root(&relation, &source);
+}
+
+static enum err count_unread(struct room_builder *builder, struct built_event *built)
+{
+	struct ctx *ctx = builder->ctx;
+	const struct event *event = built->event;
+	built->row.thread_root = find_thread_root(builder, event);
+	const struct event *levels;
+	const struct event *create;
+	TRY(state_now(builder, STR("m.room.power_levels"), STR(""), &levels));
+	TRY(state_now(builder, STR("m.room.create"), STR(""), &create));
+	struct state_map power;
+	state_map_init(&power, ctx->arena);
+	if (levels != NULL) {
+		(void)state_map_put(&power, levels);
+	}
+	if (create != NULL) {
+		(void)state_map_put(&power, create);
+	}
+	struct state_view view = state_map_view(&power);
+	struct push_facts facts = {
+		.event = event,
+		.state = &view,
+		.member_count = room_member_counts(builder->room).joined,
+	};
+	struct push_generic generic = push_eval_generic(ctx->arena, &facts);
+	struct unread_counts *counts;
+	TRY(counts_for(builder, built->row.thread_root, &counts));
+	counts->notify_seq += generic.notify;
+	counts->highlight_seq += generic.notify && generic.highlight;
+	built->is_counted = generic.notify;
+	built->row.notify_seq = counts->notify_seq;
+	built->row.highlight_seq = counts->highlight_seq;
+	built->mentioned = generic.mentioned;
+	built->mentioned_count = generic.mentioned_count;
+	return ERR_OK;
+}
+
+static enum err make_stripped(struct room_builder *builder, struct built_event *built)
+{
+	struct str membership = event_membership(built->event);
+	if (!str_equals(built->event->type, STR("m.room.member")) || !built->event->is_state ||
+		!hs_is_local(builder->hs, built->event->state_key) ||
+		!(str_equals(membership, STR("invite")) || str_equals(membership, STR("knock")))) {
+		return ERR_OK;
+	}
+	size_t type_count;
+	const struct str *types = stripped_state_types(&type_count);
+	VEC(const struct event *) events = {0};
+	for (size_t i = 0; i < type_count; i++) {
+		const struct event *event;
+		TRY(state_now(builder, types[i], STR(""), &event));
+		if (event != NULL) {
+			VEC_PUSH(builder->ctx->arena, &events, event);
+		}
+	}
+	const struct event *inviter;
+	TRY(state_now(builder, STR("m.room.member"), built->event->sender.s, &inviter));
+	if (inviter != NULL && !str_equals(built->event->sender.s, built->event->state_key)) {
+		VEC_PUSH(builder->ctx->arena, &events, inviter);
+	}
+	VEC_PUSH(builder->ctx->arena, &events, built->event);
+	built->stripped = stripped_state_text(builder->ctx->arena, events.p, events.n);
+	return ERR_OK;
+}
+
+/* Loads what a redaction redacts and makes its redacted form. */
+static enum err make_redacted(struct room_builder *builder, struct built_event *built)
+{
+	const struct event *event = built->event;
+	if (event->redacts.p == NULL || event->is_state ||
+		!str_equals(event->type, STR("m.room.redaction"))) {
+		return ERR_OK;
+	}
+	struct ctx *ctx = builder->ctx;
+	struct stored_event *target;
+	TRY(room_event(ctx, builder->hs, builder->room, event->redacts, &target));
+	if (target->redacted_by != 0) {
+		return ERR_OK;
+	}
+	struct json redacted = redact_event(ctx->arena, event->version, target->event->json);
+	struct event_row row = {
+		.room_nid = target->room_nid,
+		.position = target->position,
+		.event_id = target->event->event_id.s,
+		.json = canonical_text(ctx->arena, &redacted),
+		.replaces_position = target->replaces_position,
+		.thread_root = target->thread_root,
+		.notify_seq = target->notify_seq,
+		.highlight_seq = target->highlight_seq,
+		.redacted_by = INT64_MAX, /* its position is set at the commit */
+	};
+	built->redacted = stored_event_create(event->version, builder->room->id.s, &row);
+	return ERR_OK;
+}
+
+/* Which event of this batch or of the timeline a state event replaces. */
+static enum err find_replaced(struct room_builder *builder, struct built_event *built)
+{
+	const struct event *event = built->event;
+	built->columns.replaces_index = -1;
+	if (!event->is_state) {
+		return ERR_OK;
+	}
+	const struct event *before = state_map_put(&builder->overlay, event);
+	if (before != NULL) {
+		for (size_t i = 0; i < builder->count; i++) {
+			if (builder->events[i].event == before) {
+				built->columns.replaces_index = (int)i;
+			}
+		}
+		return ERR_OK;
+	}
+	if (builder->room->nid != 0) {
+		struct stored_event *stored;
+		TRY(room_state_event(builder->ctx, builder->hs, builder->room, event->type,
+			event->state_key, POSITION_NOW, &stored));
+		built->row.replaces_position = stored != NULL ? stored->position : 0;
+	}
+	return ERR_OK;
+}
+
+static void fill_row(struct room_builder *builder, struct built_event *built,
+	const struct room_intent *intent)
+{
+	const struct event *event = built->event;
+	built->row.room_nid = builder->room->nid;
+	built->row.event_id = event->event_id.s;
+	built->row.json = event->raw;
+	if (intent->txn_device.p != NULL && intent->txn_id.p != NULL) {
+		built->row.txn = str_printf(builder->ctx->arena, "%.*s %.*s", STR_ARG(intent->txn_device),
+			STR_ARG(intent->txn_id));
+	}
+	built->columns.type = event->type;
+	built->columns.state_key = event->is_state ? event->state_key : str_from(NULL, 0);
+	if (event->is_state && event->state_key.p == NULL) {
+		built->columns.state_key = STR("");
+	}
+	built->columns.sender = event->sender.s;
+	built->columns.origin_server_ts = event->origin_server_ts;
+	built->columns.depth = event->depth;
+}
+
+enum err room_builder_add(struct room_builder *builder, const struct room_intent *intent)
+{
+	invariant(builder->count < builder->capacity);
+	struct built_event *built = &builder->events[builder->count];
+	*built = (struct built_event){0};
+	TRY(assemble(builder, intent, &built->event));
+	if (builder->room->id.s.p == NULL) {
+		/* The create event of version 12 has just named the room. */
+		builder->room->id.s = str_heap(built->event->room_id.s);
+	}
+	TRY(count_unread(builder, built));
+	TRY(make_stripped(builder, built));
+	TRY(make_redacted(builder, built));
+	TRY(find_replaced(builder, built));
+	fill_row(builder, built, intent);
+	built->stored = stored_event_create(builder->room->version, builder->room->id.s, &built->row);
+	builder->head.event_seq++;
+	builder->head.depth = built->event->depth;
+	builder->head.extremities = extremities_of(builder->ctx->arena, built->event->event_id);
+	builder->count++;
+	return ERR_OK;
+}
