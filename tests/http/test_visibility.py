@@ -190,6 +190,7 @@ def test_visibility__banned__reads_what_was_before_only(alice, bob, shared):
     assert not readable(bob, shared, after)
 
 
+@pytest.mark.peer("shows shared history to who was only ever invited; history_visibility.md allows it after joining")
 def test_visibility__never_joined_but_kicked_from_invite__nothing(alice, bob, room):
     event = alice.send(room, "x")
     alice.invite(room, bob).ok()
