@@ -28,16 +28,19 @@ static const struct refusal is_stopping = {.status = 503,
 
 static void suspend(struct request *request)
 {
-	server_count_suspended(request->server, 1);
+	atomic_fetch_add(&request->server->suspended, 1);
 	MHD_suspend_connection(request->connection);
 }
 
-/* After this the I/O thread may complete the request: only with a reference may it be touched. */
+/*
+ * After this the I/O thread may complete the request, and a stopping server may be freed: neither may be
+ * touched by threads that are not the server's own (wakers).
+ */
 static void resume(struct request *request)
 {
 	struct http_server *server = request->server;
 	MHD_resume_connection(request->connection);
-	server_count_suspended(server, -1);
+	atomic_fetch_sub(&server->suspended, 1);
 }
 
 /* @return whether this was the first answer; else it is dropped */
@@ -333,7 +336,7 @@ void dispatch_wake(void *self, struct request *request)
 	}
 	request_ref(request); /* the lane's */
 	if (!lane_push(server->lanes[lane], &request->job, true)) {
-		dispatch_abandon(request);
 		request_unref(request);
+		dispatch_abandon(request); /* the suspended connection still holds it */
 	}
 }

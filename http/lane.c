@@ -179,26 +179,23 @@ void lane_destroy(struct lane *lane)
 
 bool lane_push(struct lane *lane, struct lane_job *job, bool is_admitted)
 {
+	struct lane_metrics *metrics = lane->metrics;
 	job->next = NULL;
 	job->queued_ms = clock_mono_us() / 1000;
 	lock_take(&lane->lock);
 	bool is_taken = !lane->is_closed && (is_admitted || lane->queued < lane->deps.queue_limit);
-	bool wake = is_taken && lane->idle > 0;
 	if (is_taken) {
 		*lane->last = job;
 		lane->last = &job->next;
 		lane->queued++;
-		lane->idle -= wake ? 1 : 0;
+		if (lane->idle > 0) {
+			lane->idle--;
+			cond_signal(&lane->has_work);
+		}
 	}
 	lock_give(&lane->lock);
-	if (wake) {
-		cond_signal(&lane->has_work);
-	}
-	if (is_taken) {
-		metric_add(&lane->metrics->waiting, 1);
-	} else {
-		metric_add(&lane->metrics->dropped, 1);
-	}
+	/* From here on a stopping server may already have freed the lane. */
+	metric_add(is_taken ? &metrics->waiting : &metrics->dropped, 1);
 	return is_taken;
 }
 

@@ -155,7 +155,7 @@ static enum MHD_Result begin_request(struct request *request)
 {
 	request->phase = REQUEST_RUNNING;
 	request->is_counted = true;
-	server_count_under_way(request->server, 1);
+	atomic_fetch_add(&request->server->under_way, 1);
 	set_deadline(request->conn, 0);
 	return dispatch_begin(request) ? send_answer(request) : MHD_YES;
 }
@@ -201,7 +201,7 @@ static void on_completed(void *data, struct MHD_Connection *connection, void **c
 	bool was_counted = request->is_counted;
 	request_unref(request);
 	if (was_counted) {
-		server_count_under_way(server, -1);
+		atomic_fetch_sub(&server->under_way, 1);
 	}
 }
 

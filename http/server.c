@@ -17,6 +17,7 @@
 
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 
 enum {
 	KIB = 1024,
@@ -111,8 +112,6 @@ struct http_server *http_server_create(const struct http_config *config)
 	metrics_routes_add(server->metrics_router, server);
 	server->other_stats = route_stats_of("other");
 	server->listeners = ARENA_NEW_ARRAY(server->memory, struct listener *, config->listen_count);
-	lock_init(&server->drain_lock, RANK_LEAF);
-	cond_init(&server->drained);
 	/* Ids differ between runs, so that a log of several starts can be searched by id. */
 	atomic_init(&server->last_request_id, (uint64_t)clock_mono_us() << 20);
 	return server;
@@ -285,33 +284,17 @@ bool server_is_stopping(const struct http_server *server)
 	return atomic_load(&server->is_stopping);
 }
 
-static void count(struct http_server *server, _Atomic int64_t *counter, int64_t delta)
+/*
+ * Waits until a counter is zero, by looking at it every millisecond: whoever counts down last must
+ * not touch the server afterwards, not even to signal, because it may be gone by then.
+ *
+ * @return whether it was in time
+ */
+static bool wait_for_zero(const _Atomic int64_t *counter, int64_t deadline_ms)
 {
-	int64_t now = atomic_fetch_add(counter, delta) + delta;
-	if (now == 0 && server_is_stopping(server)) {
-		lock_take(&server->drain_lock);
-		cond_broadcast(&server->drained);
-		lock_give(&server->drain_lock);
-	}
-}
-
-void server_count_under_way(struct http_server *server, int64_t delta)
-{
-	count(server, &server->under_way, delta);
-}
-
-void server_count_suspended(struct http_server *server, int64_t delta)
-{
-	count(server, &server->suspended, delta);
-}
-
-/* Waits until a counter is zero. @return whether it was in time */
-static bool wait_for_zero(struct http_server *server, _Atomic int64_t *counter, int64_t deadline_ms)
-{
-	LOCK_SCOPE(&server->drain_lock);
-	bool in_time = true;
-	while (atomic_load(counter) > 0 && in_time) {
-		in_time = cond_wait_until(&server->drained, &server->drain_lock, deadline_ms);
+	const struct timespec pause = {.tv_nsec = 1000000};
+	while (atomic_load(counter) > 0 && now_ms() < deadline_ms) {
+		(void)nanosleep(&pause, NULL);
 	}
 	return atomic_load(counter) <= 0;
 }
@@ -351,13 +334,13 @@ bool http_server_stop(struct http_server *server)
 	int64_t deadline_ms = now_ms() + server->config.stop_timeout_ms;
 	atomic_store(&server->is_stopping, true);
 	park_set_wake_all(server->parks);
-	bool drained = wait_for_zero(server, &server->under_way, deadline_ms);
+	bool drained = wait_for_zero(&server->under_way, deadline_ms);
 	abandon_lanes(server);
-	bool resumed = wait_for_zero(server, &server->suspended, now_ms() + RESUMING_MS);
+	bool resumed = wait_for_zero(&server->suspended, now_ms() + RESUMING_MS);
 	invariant(resumed); /* libmicrohttpd would end the process, less clearly */
 	if (!drained) {
 		deadline_ms = now_ms() + LAST_SENDING_MS;
-		(void)wait_for_zero(server, &server->under_way, deadline_ms);
+		(void)wait_for_zero(&server->under_way, deadline_ms);
 	}
 	for (size_t i = 0; i < server->config.listen_count; i++) {
 		listener_stop(server->listeners[i]);
@@ -387,8 +370,6 @@ void http_server_destroy(struct http_server *server)
 	arenas_destroy(server->arenas);
 	router_destroy(server->router);
 	router_destroy(server->metrics_router);
-	lock_fini(&server->drain_lock);
-	cond_fini(&server->drained);
 	arena_destroy(server->memory);
 	mem_free(server);
 }

@@ -4,7 +4,6 @@
 #ifndef BELFRY_HTTP_STATE_H
 #define BELFRY_HTTP_STATE_H
 
-#include "base/lock.h"
 #include "http/arenas.h"
 #include "http/conns.h"
 #include "http/lane.h"
@@ -36,14 +35,8 @@ struct http_server {
 	_Atomic int64_t suspended;  /**< connections that MHD must get back before it may stop */
 	_Atomic int64_t body_bytes; /**< held by request bodies */
 	_Atomic uint64_t last_request_id;
-	struct lock drain_lock; /**< with `drained`: only for waiting in http_server_stop() */
-	struct cond drained;    /**< under_way or suspended fell to 0 while stopping */
 };
 
 bool server_is_stopping(const struct http_server *server);
-
-/** Counts one more or less under way (suspended); wakes http_server_stop() at zero. */
-void server_count_under_way(struct http_server *server, int64_t delta);
-void server_count_suspended(struct http_server *server, int64_t delta);
 
 #endif

@@ -1,0 +1,144 @@
+/*
+ * Lanes by themselves: limits, closing, what is running.
+ */
+#include "loopback.h"
+
+#include "http/lane.h"
+
+enum { JOBS = 2000 };
+
+struct job {
+	struct lane_job link;
+	_Atomic int runs;
+	_Atomic int releases;
+};
+
+struct fixture {
+	struct gate arrived;
+	struct gate released; /* what jobs wait for; ahead by JOBS: they do not wait */
+	struct gate done;
+};
+
+static struct fixture fixture;
+static struct job jobs[JOBS];
+
+static void run(void *self, struct lane_job *link)
+{
+	(void)self;
+	gate_add(&fixture.arrived, 1);
+	(void)gate_wait(&fixture.released, 1);
+	atomic_fetch_add(&CONTAINER_OF(link, struct job, link)->runs, 1);
+}
+
+static void release(void *self, struct lane_job *link)
+{
+	(void)self;
+	atomic_fetch_add(&CONTAINER_OF(link, struct job, link)->releases, 1);
+	gate_add(&fixture.done, 1);
+}
+
+static struct lane *create(size_t workers, size_t queue_limit)
+{
+	gate_init(&fixture.arrived);
+	gate_init(&fixture.released);
+	gate_init(&fixture.done);
+	memset(jobs, 0, sizeof(jobs));
+	const struct lane_deps deps = {.name = "local",
+		.workers = workers,
+		.queue_limit = queue_limit,
+		.run = run,
+		.release = release};
+	return lane_create(&deps);
+}
+
+static void push__beyond_the_limit__refused_unless_admitted(void **state)
+{
+	(void)state;
+	struct lane *lane = create(1, 2);
+	assert_true(lane_push(lane, &jobs[0].link, false));
+	assert_true(gate_wait(&fixture.arrived, 1));
+	assert_true(lane_push(lane, &jobs[1].link, false));
+	assert_true(lane_push(lane, &jobs[2].link, false));
+	assert_false(lane_push(lane, &jobs[3].link, false));
+	assert_true(lane_push(lane, &jobs[4].link, true));
+	gate_add(&fixture.released, 1);
+	assert_true(gate_wait(&fixture.done, 4));
+	assert_null(lane_close(lane));
+	lane_destroy(lane);
+	assert_int_equal(jobs[3].runs, 0);
+	assert_int_equal(jobs[4].runs, 1);
+}
+
+static void count_running(void *data, struct lane_job *link)
+{
+	assert_ptr_equal(link, &jobs[0].link);
+	(*(int *)data)++;
+}
+
+static void close__queued_jobs__come_back_and_the_running_one_ends(void **state)
+{
+	(void)state;
+	struct lane *lane = create(1, 10);
+	for (size_t i = 0; i < 4; i++) {
+		assert_true(lane_push(lane, &jobs[i].link, false));
+	}
+	assert_true(gate_wait(&fixture.arrived, 1));
+	const struct lane_job *left = lane_close(lane);
+	size_t n = 0;
+	for (; left != NULL; left = left->next) {
+		assert_ptr_equal(left, &jobs[++n].link);
+	}
+	assert_int_equal(n, 3);
+	assert_false(lane_push(lane, &jobs[5].link, true));
+	int running = 0;
+	lane_each_running(lane, count_running, &running);
+	assert_int_equal(running, 1);
+	assert_false(lane_wait_ended(lane, clock_mono_us() / 1000));
+	gate_add(&fixture.released, 1);
+	assert_true(lane_wait_ended(lane, clock_mono_us() / 1000 + CLIENT_TIMEOUT_S * 1000));
+	lane_destroy(lane);
+	assert_int_equal(jobs[0].runs, 1);
+	assert_int_equal(jobs[0].releases, 1);
+}
+
+static void *push_many(void *data)
+{
+	struct lane *lane = data;
+	static _Atomic size_t next;
+	size_t i = 0;
+	while ((i = atomic_fetch_add(&next, 1)) < JOBS) {
+		assert_true(lane_push(lane, &jobs[i].link, true));
+	}
+	return NULL;
+}
+
+static void push__from_many_threads__each_runs_once(void **state)
+{
+	(void)state;
+	struct lane *lane = create(4, 1);
+	gate_add(&fixture.released, 1);
+	pthread_t threads[4];
+	for (size_t i = 0; i < COUNT_OF(threads); i++) {
+		threads[i] = thread_start("pusher", push_many, lane);
+	}
+	assert_true(gate_wait(&fixture.done, JOBS));
+	for (size_t i = 0; i < COUNT_OF(threads); i++) {
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+	}
+	assert_null(lane_close(lane));
+	lane_destroy(lane);
+	for (size_t i = 0; i < JOBS; i++) {
+		assert_int_equal(jobs[i].runs, 1);
+		assert_int_equal(jobs[i].releases, 1);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(push__beyond_the_limit__refused_unless_admitted),
+		cmocka_unit_test(close__queued_jobs__come_back_and_the_running_one_ends),
+		cmocka_unit_test(push__from_many_threads__each_runs_once),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
