@@ -1,6 +1,6 @@
 /*
- * Small rules about users' own data. The numbers of tags are the only place where a client's JSON has to be
- * a fraction; it is kept as it was written and only looked at here.
+ * Small rules about users' own data. The numbers of tags are the only place where a client's JSON
+ * has to be a fraction; it is kept as it was written and only looked at here.
  */
 #include "matrix/account_data.h"
 

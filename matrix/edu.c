@@ -1,7 +1,7 @@
 /*
- * Receipts come as a flat list (rows) and go out nested by event, type and user. Sorting them in that order
- * lets one pass write them; threads come first in the order, because one user may have a receipt for the same
- * event in two threads, which one object cannot hold.
+ * Receipts come as a flat list (rows) and go out nested by event, type and user. Sorting them in
+ * that order lets one pass write them; threads come first in the order, because one user may have a
+ * receipt for the same event in two threads, which one object cannot hold.
  */
 #include "matrix/edu.h"
 
@@ -39,7 +39,7 @@ size_t edu_typing_read(struct arena *arena, const struct json *content, struct s
 	return ids.n;
 }
 
-/* --- receipts ------------------------------------------------------------------------------------ */
+/* --- receipts --------------------------------------------------------------------------------- */
 
 static const struct str type_names[] = {
 	[RECEIPT_READ] = STR_INIT("m.read"),

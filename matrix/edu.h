@@ -8,7 +8,7 @@
 #include "base/json_out.h"
 #include "matrix/field_error.h"
 
-/* --- typing -------------------------------------------------------------------------------------- */
+/* --- typing ----------------------------------------------------------------------------------- */
 
 /** Writes the event: {"content":{"user_ids":[…]},"type":"m.typing"}. */
 void edu_typing_write(struct json_out *out, const struct str *user_ids, size_t count);
@@ -16,7 +16,7 @@ void edu_typing_write(struct json_out *out, const struct str *user_ids, size_t c
 /** The user ids in the content of an m.typing event; what is no user id is left out. */
 size_t edu_typing_read(struct arena *arena, const struct json *content, struct str **out);
 
-/* --- receipts ------------------------------------------------------------------------------------ */
+/* --- receipts --------------------------------------------------------------------------------- */
 
 enum receipt_type {
 	RECEIPT_READ,         /**< m.read */
@@ -51,8 +51,8 @@ MUST_CHECK bool receipt_thread_read(const struct json *body, bool is_marker, str
 	struct field_error *out_error);
 
 /**
- * Receipts of one room as a client may see them: without other users' private ones, and only the last one
- * in the list of each user, type and thread.
+ * Receipts of one room as a client may see them: without other users' private ones, and only the
+ * last one in the list of each user, type and thread.
  *
  * @param viewer  the client's user
  * @return        count; *out in the arena, sorted by thread (unthreaded first), event, type, user

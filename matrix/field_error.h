@@ -13,7 +13,9 @@ struct field_error {
 	const char *text;    /**< reads on after the field: "must be an integer"; static */
 };
 
-/** Fills the error and returns false: `return field_fail(&error, M_BAD_JSON, STR("limit"), "…")`. */
+/**
+ * Fills the error and returns false: `return field_fail(&error, M_BAD_JSON, STR("limit"), "…")`.
+ */
 static inline bool field_fail(struct field_error *out, const char *errcode, struct str field,
 	const char *text)
 {

@@ -1,7 +1,7 @@
 /*
  * Lists are sorted when the filter is read, so that asking about an event costs a few comparisons
- * however long they are; only types with `*` are tried one by one. `*` is the only special character
- * of a type (base/glob would also take `?`), so it has a matcher of its own.
+ * however long they are; only types with `*` are tried one by one. `*` is the only special
+ * character of a type (base/glob would also take `?`), so it has a matcher of its own.
  */
 #include "matrix/filter.h"
 
@@ -25,7 +25,7 @@ static bool bad_field(const struct reader *r, const char *key, const char *text)
 	return field_fail(r->error, M_BAD_JSON, str_printf(r->arena, "%s%s", r->section, key), text);
 }
 
-/* --- reading ------------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static const char *item_problem(enum item_kind kind, const struct json *item)
 {
@@ -308,7 +308,7 @@ bool event_filter_parse(struct arena *arena, const struct json *definition,
 	return true;
 }
 
-/* --- asking -------------------------------------------------------------------------------------- */
+/* --- asking ----------------------------------------------------------------------------------- */
 
 static size_t find(struct str text, struct str part)
 {
@@ -421,9 +421,12 @@ bool filter_allows_event(const struct event_filter *filter, const struct filter_
 			url_allowed(filter, facts->content) && relations_allowed(filter, facts));
 }
 
-/* --- event_fields -------------------------------------------------------------------------------- */
+/* --- event_fields ----------------------------------------------------------------------------- */
 
-/* An object under way: its paths are fields[first] … fields[last - 1], which agree in `depth` names. */
+/*
+ * An object under way: its paths are fields[first] … fields[last - 1], which agree in `depth`
+ * names.
+ */
 struct frame {
 	const struct json *source;
 	struct json *copy;

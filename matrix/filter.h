@@ -16,7 +16,9 @@ enum {
 	FILTER_MAX_LIMIT = 100,
 };
 
-/** A list of a filter. One that was not given lets everything pass; an empty `types` lets nothing. */
+/**
+ * A list of a filter. One that was not given lets everything pass; an empty `types` lets nothing.
+ */
 struct filter_list {
 	bool is_given;
 	struct str_set exact;
@@ -33,6 +35,7 @@ struct event_filter {
 	struct filter_list types, not_types;
 	struct filter_list senders, not_senders;
 	struct filter_list rooms, not_rooms;
+	/** Threads' own filters (MSC3440): not in the text of v1.19, but clients use them. */
 	struct filter_list related_by_rel_types, related_by_senders;
 	enum filter_url contains_url;
 	int64_t limit;  /**< 1 to FILTER_MAX_LIMIT; FILTER_DEFAULT_LIMIT when not given */
@@ -64,7 +67,8 @@ void event_filter_init(struct event_filter *out);
  *
  * @param definition  lives as long as the filter
  * @param out_error   written when it returns false: names the field
- * Errors: M_BAD_JSON for wrong types, ids without their sigil, a negative limit, an unknown event_format
+ * Errors: M_BAD_JSON for wrong types, ids without their sigil, a negative limit, an unknown
+ * event_format
  */
 MUST_CHECK bool filter_parse(struct arena *arena, const struct json *definition, struct filter *out,
 	struct field_error *out_error);

@@ -6,7 +6,9 @@
 
 #include "base/json.h"
 
-/** Adds a member behind the others; the object has room for it (json_object) and no such key yet. */
+/**
+ * Adds a member behind the others; the object has room for it (json_object) and no such key yet.
+ */
 static inline void json_put(struct json *object, struct str key, struct json value)
 {
 	object->members[object->count++] = (struct json_member){.key = key, .value = value};

@@ -1,7 +1,7 @@
 /*
- * The defaults are those that clients know from other homeservers: moderators (50) for what describes
- * the room, administrators (100) for what governs it. The override replaces whole members of the content, as the
- * specification says ("applied on top").
+ * The defaults are those that clients know from other homeservers: moderators (50) for what
+ * describes the room, administrators (100) for what governs it. The override replaces whole members
+ * of the content, as the specification says ("applied on top").
  */
 #include "matrix/power_template.h"
 

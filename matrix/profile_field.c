@@ -1,6 +1,7 @@
 /*
- * Names and values of profile fields come from users and are shown to everybody who shares a room, so they
- * are checked where they are set. Lengths of display names are those that other homeservers enforce.
+ * Names and values of profile fields come from users and are shown to everybody who shares a room,
+ * so they are checked where they are set. Lengths of display names are those that other homeservers
+ * enforce.
  */
 #include "matrix/profile_field.h"
 

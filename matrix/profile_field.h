@@ -22,8 +22,8 @@ bool identifier_is_namespaced(struct str text);
 MUST_CHECK bool profile_key_check(struct str key, struct field_error *out_error);
 
 /**
- * Checks a field's value: `displayname` is a string of limited length without control characters, `avatar_url` an MXC URI
- * or empty, `m.tz` a string; other fields may be anything.
+ * Checks a field's value: `displayname` is a string of limited length without NUL,
+ * `avatar_url` an MXC URI or empty, `m.tz` a string; other fields may be anything.
  * Errors: M_INVALID_PARAM.
  */
 MUST_CHECK bool profile_value_check(struct str key, const struct json *value,
@@ -34,7 +34,8 @@ bool profile_value_is_unset(struct str key, const struct json *value);
 
 /**
  * Takes the field's value out of the body of PUT /profile/{userId}/{keyName} and checks both.
- * Errors: M_KEY_TOO_LARGE, M_INVALID_PARAM, M_BAD_JSON (no object), M_MISSING_PARAM (no such member).
+ * Errors: M_KEY_TOO_LARGE, M_INVALID_PARAM, M_BAD_JSON (no object), M_MISSING_PARAM (no such
+ * member).
  */
 MUST_CHECK bool profile_body_read(struct str key, const struct json *body, const struct json **out,
 	struct field_error *out_error);

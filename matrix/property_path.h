@@ -13,8 +13,8 @@ struct property_path {
 };
 
 /**
- * Splits a path. Every text is a path; the empty one has one empty segment. `\.` and `\\` are a dot and
- * a backslash in a name, other escapes stay as they are.
+ * Splits a path. Every text is a path; the empty one has one empty segment. `\.` and `\\` are a dot
+ * and a backslash in a name, other escapes stay as they are.
  *
  * @return in the arena; names without escapes view `text`
  */

@@ -1,8 +1,8 @@
 /*
- * The predefined rules stand here as the specification prints them, as JSON, with one marker for the
- * user's id; a user's ruleset is made from them by the same reader that reads the user's own rules. What
- * is stored of a user is only what differs, so that a later version of the specification can change the
- * predefined rules without touching anybody's data.
+ * The predefined rules stand here as the specification prints them, as JSON, with one marker for
+ * the user's id; a user's ruleset is made from them by the same reader that reads the user's own
+ * rules. What is stored of a user is only what differs, so that a later version of the
+ * specification can change the predefined rules without touching anybody's data.
  */
 #include "matrix/push_default.h"
 

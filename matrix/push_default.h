@@ -14,16 +14,22 @@ struct push_ruleset push_default_ruleset(struct arena *arena, struct user_id use
 /**
  * The predefined rules with what the user has made and changed.
  *
- * @param stored  what push_default_store() wrote, parsed; NULL: nothing. Lives as long as the ruleset. Parts that
- *                are malformed are left out
+ * @param stored  what push_default_store() wrote, parsed; NULL: nothing. Lives as long as the
+ *                ruleset. Parts that are malformed are left out
  */
 struct push_ruleset push_default_load(struct arena *arena, struct user_id user,
 	const struct json *stored);
 
-/** Whether the user has made or changed any rule: without that, push_eval_generic() holds for the user. */
+/**
+ * Whether the user has made or changed any rule: without that, push_eval_generic() holds for the
+ * user.
+ */
 bool push_default_is_unchanged(const struct push_ruleset *set);
 
-/** Writes what is the user's own: rules, and changes of predefined ones. Smaller than what clients get. */
+/**
+ * Writes what is the user's own: rules, and changes of predefined ones. Smaller than what clients
+ * get.
+ */
 void push_default_store(struct json_out *out, const struct push_ruleset *set);
 
 /** Writes the content of m.push_rules: {"global": {…}}. */

@@ -1,10 +1,10 @@
 /*
- * Rules are looked at in order; the first that is enabled and whose conditions all hold decides.
- * An event is seen as clients see it: type, sender, room_id, event_id, state_key, origin_server_ts, redacts
- * and content, nothing else.
+ * Rules are looked at in order; the first that is enabled and whose conditions all hold decides. An
+ * event is seen as clients see it: type, sender, room_id, event_id, state_key, origin_server_ts,
+ * redacts and content, nothing else.
  *
- * push_eval_generic() is the predefined rules written as code. It has to say what they say: a property
- * test compares the two on random events.
+ * push_eval_generic() is the predefined rules written as code. It has to say what they say: a
+ * property test compares the two on random events.
  */
 #include "matrix/push_eval.h"
 
@@ -20,7 +20,7 @@ struct evaluation {
 	struct str display_name;
 };
 
-/* --- properties ---------------------------------------------------------------------------------- */
+/* --- properties ------------------------------------------------------------------------------- */
 
 static const struct json *text_value(struct str text, struct json *scratch)
 {
@@ -103,7 +103,7 @@ static bool contains_value(const struct json *wanted, const struct json *list)
 	return false;
 }
 
-/* --- display names ------------------------------------------------------------------------------- */
+/* --- display names ---------------------------------------------------------------------------- */
 
 static bool is_word_byte(char c)
 {
@@ -138,8 +138,8 @@ static bool is_boundary(struct str text, size_t at)
 }
 
 /*
- * Whether the name stands in the body as words of their own, in any case. Knuth, Morris and Pratt: the name may
- * be anything, and so may the body.
+ * Whether the name stands in the body as words of their own, in any case. Knuth, Morris and Pratt:
+ * the name may be anything, and so may the body.
  */
 static bool has_words(struct arena *arena, struct str body, struct str name)
 {
@@ -162,7 +162,7 @@ static bool has_words(struct arena *arena, struct str body, struct str name)
 	return false;
 }
 
-/* --- conditions ---------------------------------------------------------------------------------- */
+/* --- conditions ------------------------------------------------------------------------------- */
 
 static struct str body_of(const struct event *event)
 {
@@ -284,12 +284,27 @@ struct push_result push_eval(struct arena *arena, const struct push_ruleset *set
 	return (struct push_result){0};
 }
 
-/* --- the predefined rules for everybody at once -------------------------------------------------- */
+/* --- the predefined rules for everybody at once ----------------------------------------------- */
 
-/* As event_match does it: whole, case ignored. The literals have no wildcards. */
+static bool has_high_byte(struct str text)
+{
+	for (size_t i = 0; i < text.n; i++) {
+		if ((unsigned char)text.p[i] >= 0x80) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * As event_match does it: whole, case ignored. The literals have no wildcards, and only what is not
+ * ASCII can equal them in another way than by its letters.
+ */
 static bool is_text(struct str text, struct str literal)
 {
-	return text.p != NULL && (str_equals(text, literal) || glob_match(literal, text, true));
+	return text.p != NULL &&
+		(str_equals_nocase(text, literal) ||
+			(has_high_byte(text) && glob_match(literal, text, true)));
 }
 
 static bool has_empty_state_key(const struct event *event)

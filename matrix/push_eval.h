@@ -30,21 +30,26 @@ struct push_result {
  *
  * @param user          whose rules these are
  * @param display_name  the user's in this room; p == NULL: none
- * Cost: O(rules × event), plus the body's length for each rule that looks at it; no pattern makes it worse.
+ * Cost: O(rules × event), plus the body's length for each rule that looks at it; no pattern makes
+ * it worse.
  */
 struct push_result push_eval(struct arena *arena, const struct push_ruleset *set,
 	const struct push_facts *facts, struct user_id user, struct str display_name);
 
 /**
  * What the predefined rules say to all members at once, so that counters need not be kept for each.
- * Equal to push_eval() for everybody whose ruleset is push_default_ruleset() (see push_generic_for()).
+ * Equal to push_eval() for everybody whose ruleset is push_default_ruleset() (see
+ * push_generic_for()).
  */
 struct push_generic {
 	struct user_id sender; /**< is told nothing */
 	bool notify;           /**< everybody else is notified … */
 	bool highlight;        /**< … with highlight */
 	struct str sound;      /**< p == NULL: none */
-	/** Users who are notified with highlight and sound "default", whatever the above says; each once, sorted. */
+	/**
+	 * Users who are notified with highlight and sound "default", whatever the above says; each once,
+	 * sorted.
+	 */
 	const struct user_id *mentioned;
 	size_t mentioned_count;
 	/** An invite: the user of this id is notified with sound "default". p == NULL: no invite. */

@@ -1,7 +1,8 @@
 /*
- * Two ways lead from JSON to a rule. Reading is lenient: a condition that is malformed becomes one that
- * never matches, an action that is malformed does nothing. Checking is strict and is done once, when a client
- * makes the rule. Both walk the same members, so that what was accepted means what it says.
+ * Two ways lead from JSON to a rule. Reading is lenient: a condition that is malformed becomes one
+ * that never matches, an action that is malformed does nothing. Checking is strict and is done
+ * once, when a client makes the rule. Both walk the same members, so that what was accepted means
+ * what it says.
  */
 #include "matrix/push_rule.h"
 
@@ -41,7 +42,7 @@ static bool has_conditions(enum push_kind kind)
 	return kind == PUSH_OVERRIDE || kind == PUSH_UNDERRIDE;
 }
 
-/* --- conditions ---------------------------------------------------------------------------------- */
+/* --- conditions ------------------------------------------------------------------------------- */
 
 struct condition_row {
 	struct str name;
@@ -206,7 +207,7 @@ static bool check_conditions(struct arena *arena, const struct json *list,
 	return true;
 }
 
-/* --- actions ------------------------------------------------------------------------------------- */
+/* --- actions ---------------------------------------------------------------------------------- */
 
 static struct str tweak_name(const struct json *action)
 {
@@ -220,8 +221,9 @@ static void apply_tweak(struct push_actions *actions, const struct push_tweak *t
 			tweak->value == NULL || (tweak->value->type == JSON_BOOL && tweak->value->boolean);
 	}
 	if (str_equals(tweak->name, STR("sound"))) {
-		bool is_text = json_is(tweak->value, JSON_STRING);
-		actions->sound = is_text ? tweak->value->text : str_from(NULL, 0);
+		const struct json *value = tweak->value;
+		bool is_text = value != NULL && value->type == JSON_STRING;
+		actions->sound = is_text ? value->text : str_from(NULL, 0);
 	}
 }
 
@@ -290,7 +292,7 @@ void push_rule_set_enabled(struct push_rule *rule, bool is_enabled)
 	rule->is_enabled_changed = true;
 }
 
-/* --- rules --------------------------------------------------------------------------------------- */
+/* --- rules ------------------------------------------------------------------------------------ */
 
 struct push_rule *push_rule_read(struct arena *arena, enum push_kind kind, struct str rule_id,
 	const struct json *json)
@@ -389,7 +391,7 @@ void push_rule_write(struct json_out *out, const struct push_rule *rule)
 	json_out_end(out);
 }
 
-/* --- rulesets ------------------------------------------------------------------------------------ */
+/* --- rulesets --------------------------------------------------------------------------------- */
 
 static size_t index_of(const struct push_ruleset *set, enum push_kind kind, struct str rule_id)
 {

@@ -91,20 +91,24 @@ MUST_CHECK bool push_kind_parse(struct str name, enum push_kind *out);
 /** Static. */
 struct str push_kind_name(enum push_kind kind);
 
-/* --- one rule ------------------------------------------------------------------------------------ */
+/* --- one rule --------------------------------------------------------------------------------- */
 
 /**
- * Reads a rule that is known to be fine (our own data). What is malformed never matches and does nothing.
+ * Reads a rule that is known to be fine (our own data). What is malformed never matches and does
+ * nothing.
  * @param rule  object with enabled, conditions, pattern, actions
  */
 struct push_rule *push_rule_read(struct arena *arena, enum push_kind kind, struct str rule_id,
 	const struct json *rule);
 
 /**
- * Checks a rule made by a client (body of PUT …/pushrules/global/{kind}/{ruleId}) and reads it. It is
- * enabled. Unknown kinds of conditions are taken (they never match); known ones need their parameters.
+ * Checks a rule made by a client (body of PUT …/pushrules/global/{kind}/{ruleId}) and reads it. It
+ * is enabled. Unknown kinds of conditions are taken (they never match); known ones need their
+ * parameters.
  *
- * @param out_error  written when it returns false: M_INVALID_PARAM, M_MISSING_PARAM, M_BAD_JSON, M_TOO_LARGE
+ * @param rule_id    of room and sender rules any text is taken: one that is no id never matches
+ * @param out_error  written when it returns false: M_INVALID_PARAM, M_MISSING_PARAM, M_BAD_JSON,
+ *                   M_TOO_LARGE
  */
 MUST_CHECK bool push_rule_make(struct arena *arena, enum push_kind kind, struct str rule_id,
 	const struct json *body, struct push_rule **out, struct field_error *out_error);
@@ -119,7 +123,7 @@ void push_rule_set_enabled(struct push_rule *rule, bool is_enabled);
 /** Writes it as clients get it. */
 void push_rule_write(struct json_out *out, const struct push_rule *rule);
 
-/* --- the ruleset --------------------------------------------------------------------------------- */
+/* --- the ruleset ------------------------------------------------------------------------------ */
 
 /** NULL when there is none. */
 struct push_rule *push_ruleset_find(const struct push_ruleset *set, enum push_kind kind,
@@ -131,17 +135,19 @@ enum push_put {
 	PUSH_PUT_FULL,         /**< PUSH_MAX_RULES are there already */
 };
 /**
- * Adds a rule of the user's own, or puts it in the place of the one with the same id (which keeps whether it
- * is enabled).
+ * Adds a rule of the user's own, or puts it in the place of the one with the same id (which keeps
+ * whether it is enabled).
  *
  * @param before  the rule stands just before this one; p == NULL: not asked for
- * @param after   the rule stands just after this one, unless `before` is given. With neither, a new rule comes first and a
- *                known one stays where it is
+ * @param after   the rule stands just after this one, unless `before` is given. With neither, a new
+ *                rule comes first and a known one stays where it is
  */
 MUST_CHECK enum push_put push_ruleset_put(struct arena *arena, struct push_ruleset *set,
 	struct push_rule *rule, struct str before, struct str after);
 
-/** Takes a rule of the user's own out. @return false when there is no such rule, or it is predefined */
+/**
+ * Takes a rule of the user's own out. @return false when there is no such rule, or it is predefined
+ */
 MUST_CHECK bool push_ruleset_remove(struct push_ruleset *set, enum push_kind kind,
 	struct str rule_id);
 

@@ -1,6 +1,6 @@
 /*
- * Relations come from outside and may be anything: what is not well-formed is treated as if it were not there,
- * and following parents ends after a few hops, so that loops do no harm.
+ * Relations come from outside and may be anything: what is not well-formed is treated as if it were
+ * not there, and following parents ends after a few hops, so that loops do no harm.
  */
 #include "matrix/relation.h"
 

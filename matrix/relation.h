@@ -1,6 +1,7 @@
 /**
  * How events relate to others: `m.relates_to`, threads, edits, and what is bundled with an event.
- * Spec: client-server API, "Forming relationships between events", "Event replacements", "Threading"
+ * Spec: client-server API, "Forming relationships between events", "Event replacements",
+ * "Threading"
  */
 #ifndef BELFRY_MATRIX_RELATION_H
 #define BELFRY_MATRIX_RELATION_H
@@ -23,8 +24,8 @@ struct relation {
 };
 
 /**
- * Reads `m.relates_to`. Malformed relations are ignored, as the specification wants; an annotation without
- * `key` is malformed.
+ * Reads `m.relates_to`. Malformed relations are ignored, as the specification wants; an annotation
+ * without `key` is malformed.
  *
  * @param content  object; NULL is fine
  * @return         false when there is neither relation nor reply; *out is empty then
@@ -54,7 +55,10 @@ struct relation_source {
 struct str relation_thread_root(const struct relation *relation,
 	const struct relation_source *source);
 
-/** Whether a client may start a thread at an event with this content. Rule: "relation.thread.nested". */
+/**
+ * Whether a client may start a thread at an event with this content. Rule:
+ * "relation.thread.nested".
+ */
 MUST_CHECK struct verdict relation_check_thread_root(const struct json *root_content);
 
 /** What decides whether an edit holds. */
@@ -67,8 +71,8 @@ struct relation_edit_facts {
 };
 
 /**
- * Whether `edit` validly replaces `original`: same room, sender and type, no state, original no edit itself,
- * and m.new_content there (unless encrypted).
+ * Whether `edit` validly replaces `original`: same room, sender and type, no state, original no
+ * edit itself, and m.new_content there (unless encrypted).
  * Rules: "relation.edit.room", ".sender", ".type", ".state", ".nested", ".target", ".new_content"
  * Spec: "Validity of replacement events"
  */

@@ -1,7 +1,7 @@
 /*
- * One function for each numbered step of createRoom's description, called in that order. What a later step
- * would replace at once (a preset's join rule that initial_state sets too, a name in initial_state beside
- * `name`) is not sent at all: the result is the same room with fewer events.
+ * One function for each numbered step of createRoom's description, called in that order. What a
+ * later step would replace at once (a preset's join rule that initial_state sets too, a name in
+ * initial_state beside `name`) is not sent at all: the result is the same room with fewer events.
  */
 #include "matrix/room_plan.h"
 
@@ -131,7 +131,10 @@ static bool creators_error(struct plan *plan)
 		"must be an array of user ids");
 }
 
-/* additional_creators of the request and, for a trusted chat, the invitees; only where the version has them. */
+/*
+ * additional_creators of the request and, for a trusted chat, the invitees; only where the version
+ * has them.
+ */
 static bool read_creators(struct plan *plan)
 {
 	const struct room_wish *wish = plan->wish;

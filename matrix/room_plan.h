@@ -37,9 +37,10 @@ struct room_plan_event {
 };
 
 /**
- * The events, m.room.create first, then: the creator's join, power levels, canonical alias, the preset's three,
- * initial_state, name, topic, one invite for each invited user (`content` without profile: the caller adds it). An event
- * that a later part of the request replaces is left out. Third-party invites are the caller's.
+ * The events, m.room.create first, then: the creator's join, power levels, canonical alias, the
+ * preset's three, initial_state, name, topic, one invite for each invited user (`content` without
+ * profile: the caller adds it). An event that a later part of the request replaces is left out.
+ * Third-party invites are the caller's.
  *
  * @param out        in the arena; views the wish
  * @param out_error  written when it returns false: names the field of the request's body

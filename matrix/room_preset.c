@@ -1,6 +1,6 @@
 /*
- * One row a preset. The level for inviting is not in the specification's table: everybody may invite to
- * private rooms, as homeservers do, and moderators to public ones.
+ * One row a preset. The level for inviting is not in the specification's table: everybody may
+ * invite to private rooms, as homeservers do, and moderators to public ones.
  */
 #include "matrix/room_preset.h"
 

@@ -19,7 +19,9 @@ struct room_preset {
 /** The row of a preset, or NULL when unknown. Static. */
 const struct room_preset *room_preset_find(struct str name);
 
-/** What is taken when the client names none: public_chat for a published room, else private_chat. */
+/**
+ * What is taken when the client names none: public_chat for a published room, else private_chat.
+ */
 const struct room_preset *room_preset_default(bool is_published);
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * Sorting once and halving afterwards keeps every list that comes from outside (invitees, senders of a
- * filter, mentioned users) away from quadratic work, without a hash table that would have to be freed.
+ * Sorting once and halving afterwards keeps every list that comes from outside (invitees, senders
+ * of a filter, mentioned users) away from quadratic work, without a hash table that would have to
+ * be freed.
  */
 #include "matrix/str_set.h"
 

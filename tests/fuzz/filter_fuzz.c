@@ -1,6 +1,6 @@
 /*
- * Filters: any definition is read or refused with a field; what was read answers about any event, and
- * projecting twice is projecting once.
+ * Filters: any definition is read or refused with a field; what was read answers about any event,
+ * and projecting twice is projecting once.
  */
 #include "base/arena.h"
 #include "base/buf.h"

@@ -1,6 +1,7 @@
 /*
- * Push rules: any body is a rule or refused with a field; any stored ruleset loads, and loads again to the same
- * after it was stored; any event is evaluated, by the predefined rules as push_eval_generic() says.
+ * Push rules: any body is a rule or refused with a field; any stored ruleset loads, and loads again
+ * to the same after it was stored; any event is evaluated, by the predefined rules as
+ * push_eval_generic() says.
  */
 #include "base/arena.h"
 #include "base/buf.h"

@@ -1,6 +1,6 @@
 /*
- * Relations and receipts: any content is read; threads end also when parents form a loop; receipts that
- * were read are written and read again as the same.
+ * Relations and receipts: any content is read; threads end also when parents form a loop; receipts
+ * that were read are written and read again as the same.
  */
 #include "base/arena.h"
 #include "base/buf.h"

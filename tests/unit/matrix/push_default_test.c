@@ -163,8 +163,8 @@ static void load__malformed_parts__left_out(void **state)
 	(void)state;
 	static const char *const rows[] = {"[]", "null", "{'override':{},'defaults':7}",
 		"{'room':[1,{},{'rule_id':3},{'rule_id':''},{'rule_id':'.m.rule.master'}]}",
-		"{'defaults':[1,{},{'rule_id':'.m.rule.none','enabled':true},"
-		"{'rule_id':'.m.rule.call','enabled':'x','actions':{}}]}"};
+		"{'defaults':[1,{},{'rule_id':'.m.rule.none','enabled':true}]}",
+		"{'defaults':[{'rule_id':'.m.rule.call','enabled':'x','actions':{}}]}"};
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		struct push_ruleset set =

@@ -135,6 +135,24 @@ static void make__well_formed__read_and_enabled(void **state)
 	assert_int_equal(rule->condition_count, 0);
 }
 
+static void make__override_without_conditions__written_with_none(void **state)
+{
+	(void)state;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct push_rule *rule;
+	struct field_error error;
+	const struct json *body = sample_json(arena, "{'actions':['notify']}");
+	assert_false(push_rule_make(arena, PUSH_OVERRIDE, STR("a\0b"), body, &rule, &error));
+	assert_true(push_rule_make(arena, PUSH_OVERRIDE, STR("a"), body, &rule, &error));
+	struct buf buf CLEANUP(buf_fini);
+	buf_init(&buf, 4096);
+	struct json_out out;
+	json_out_init(&out, &buf);
+	push_rule_write(&out, rule);
+	sample_assert_text(arena, buf_str(&buf),
+		"{'actions':['notify'],'conditions':[],'default':false,'enabled':true,'rule_id':'a'}");
+}
+
 static void kinds__names__both_ways(void **state)
 {
 	(void)state;
@@ -262,6 +280,7 @@ int main(void)
 		cmocka_unit_test(make__malformed__refused_with_the_field),
 		cmocka_unit_test(make__too_long__refused),
 		cmocka_unit_test(make__well_formed__read_and_enabled),
+		cmocka_unit_test(make__override_without_conditions__written_with_none),
 		cmocka_unit_test(kinds__names__both_ways),
 		cmocka_unit_test(put__before_and_after__order_of_the_specification),
 		cmocka_unit_test(put__disabled_rule__stays_disabled),

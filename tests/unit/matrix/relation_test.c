@@ -196,6 +196,23 @@ static void edit__each_rule__refuses_alone(void **state)
 	assert_true(relation_check_edit(&encrypted, STR("$o"), &changed).allowed);
 }
 
+static void edit__facts_of_events__decide_alike(void **state)
+{
+	(void)state;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	const struct event *original = sample_event(arena, "11",
+		sample_json(arena,
+			"{'type':'m.room.message','sender':'@a:b','room_id':'!r:b','content':{'body':'x'}}"));
+	const struct event *edit = sample_event(arena, "11",
+		sample_json(arena,
+			"{'type':'m.room.message','sender':'@a:b','room_id':'!r:b','content':"
+			"{'m.new_content':{},'m.relates_to':{'rel_type':'m.replace','event_id':'$o'}}}"));
+	struct relation_edit_facts before = relation_edit_facts_of(original);
+	struct relation_edit_facts after = relation_edit_facts_of(edit);
+	assert_true(relation_check_edit(&before, STR("$o"), &after).allowed);
+	assert_false(relation_check_edit(&after, STR("$o"), &after).allowed);
+}
+
 static void edit__newest__by_time_then_id(void **state)
 {
 	(void)state;
@@ -243,6 +260,7 @@ int main(void)
 		cmocka_unit_test(thread__over_parents__three_hops_at_most),
 		cmocka_unit_test(thread_root__of_relation__refused),
 		cmocka_unit_test(edit__each_rule__refuses_alone),
+		cmocka_unit_test(edit__facts_of_events__decide_alike),
 		cmocka_unit_test(edit__newest__by_time_then_id),
 		cmocka_unit_test(bundle__all_parts__as_the_specification_prints_it),
 	};
