@@ -24,8 +24,8 @@ struct state_map room_graph_resolve(struct room_graph *graph, struct room_node *
 	return resolved;
 }
 
-struct room_node *room_graph_add(struct room_graph *graph, struct room_node *const *prev,
-	size_t prev_count, const struct room_draft *draft)
+struct room_node *room_graph_try(struct room_graph *graph, struct room_node *const *prev,
+	size_t prev_count, const struct room_draft *draft, const struct event **out_event)
 {
 	struct room_builder *room = graph->room;
 	room->state = room_graph_resolve(graph, prev, prev_count);
@@ -42,6 +42,7 @@ struct room_node *room_graph_add(struct room_graph *graph, struct room_node *con
 	whole.has_no_prev = prev_count == 0;
 	whole.depth = draft->depth != 0 ? draft->depth : depth + 1;
 	const struct event *event = room_make(room, &whole);
+	*out_event = event;
 	const struct state_view view = state_map_view(&room->state);
 	if (!auth_check(event, &view).allowed) {
 		return NULL;
@@ -52,6 +53,13 @@ struct room_node *room_graph_add(struct room_graph *graph, struct room_node *con
 	node->state = room->state;
 	VEC_PUSH(room->arena, &graph->nodes, node);
 	return node;
+}
+
+struct room_node *room_graph_add(struct room_graph *graph, struct room_node *const *prev,
+	size_t prev_count, const struct room_draft *draft)
+{
+	const struct event *event;
+	return room_graph_try(graph, prev, prev_count, draft, &event);
 }
 
 bool room_states_equal(const struct state_map *a, const struct state_map *b)

@@ -31,6 +31,10 @@ void room_graph_init(struct room_graph *graph, struct room_builder *room);
 struct room_node *room_graph_add(struct room_graph *graph, struct room_node *const *prev,
 	size_t prev_count, const struct room_draft *draft);
 
+/** The same; `out_event` gets the event also when it was refused. */
+struct room_node *room_graph_try(struct room_graph *graph, struct room_node *const *prev,
+	size_t prev_count, const struct room_draft *draft, const struct event **out_event);
+
 /** The resolved state of several nodes. */
 struct state_map room_graph_resolve(struct room_graph *graph, struct room_node *const *nodes,
 	size_t n);
