@@ -21,7 +21,7 @@ struct db_rows;
 enum db_kind {
 	DB_KIND_NULL,
 	DB_KIND_TEXT,
-	DB_KIND_INT,   /**< bigint */
+	DB_KIND_INT, /**< bigint */
 	DB_KIND_BOOL,
 	DB_KIND_BYTES, /**< bytea */
 	DB_KIND_TEXT_ARRAY,
@@ -31,8 +31,8 @@ enum db_kind {
 
 struct db_value {
 	enum db_kind kind;
-	struct str text; /**< TEXT, BYTES; p == NULL: SQL NULL */
-	int64_t integer; /**< INT, BOOL, POSITION */
+	struct str text;         /**< TEXT, BYTES; p == NULL: SQL NULL */
+	int64_t integer;         /**< INT, BOOL, POSITION */
 	const struct str *texts; /**< TEXT_ARRAY */
 	const int64_t *integers; /**< INT_ARRAY */
 	size_t count;
@@ -84,10 +84,13 @@ static inline struct db_value db_position(size_t index)
 }
 
 struct db_config {
-	struct str url;          /**< libpq connection string or URI */
-	int pool_size;           /**< connections for queries (the writer has its own) */
+	struct str url; /**< libpq connection string or URI */
+	int pool_size;  /**< connections for queries (the writer has its own) */
 	int64_t statement_timeout_ms;
 	int64_t acquire_timeout_ms; /**< longest wait for a free connection */
+	/** Further statements, numbered from STMT_COUNT on (tests); NULL: none. Static. */
+	const struct stmt_def *extra;
+	size_t extra_count;
 };
 
 /** Makes the pool; connects lazily. Never fails; the first query reports what is wrong. */
@@ -97,7 +100,9 @@ void db_destroy(struct db *db);
 /**
  * Runs one statement on its own.
  * @param out  result in the ctx's arena (freed with it); NULL when not wanted
- * Errors: STORE (database away, time limit), CONFLICT (unique or exclusion violation, serialisation), TIMEOUT
+ * Errors: STORE (database away); TIMEOUT (the ctx's deadline, the statement's limit, no free connection); CONFLICT (unique,
+ * foreign-key or exclusion violation, serialisation); INPUT M_INVALID_PARAM (a text with NUL, or no UTF-8); LIMIT
+ * (parameters over 512 MiB); INTERNAL (the statement is wrong)
  */
 MUST_CHECK enum err db_query(struct ctx *ctx, struct db *db, enum stmt_id stmt, struct db_args args,
 	struct db_rows **out);
@@ -106,7 +111,16 @@ MUST_CHECK enum err db_query(struct ctx *ctx, struct db *db, enum stmt_id stmt, 
 MUST_CHECK enum err db_exec(struct ctx *ctx, struct db *db, enum stmt_id stmt, struct db_args args,
 	int64_t *out_affected);
 
-/** A transaction: READ COMMITTED on one leased connection. */
+/**
+ * A transaction: READ COMMITTED on one leased connection. Lives in the ctx's arena; used by one thread.
+ *
+ *     struct tx *tx CLEANUP(tx_cleanup) = NULL;
+ *     TRY(tx_begin(ctx, db, &tx));
+ *     TRY(tx_query(ctx, tx, STMT_…, DB_ARGS(…), NULL));
+ *     TRY(tx_commit(ctx, &tx));
+ *
+ * Errors: as db_query. A STORE or TIMEOUT of tx_commit leaves open whether it happened; *tx is NULL in any case.
+ */
 struct tx;
 MUST_CHECK enum err tx_begin(struct ctx *ctx, struct db *db, struct tx **out);
 MUST_CHECK enum err tx_query(struct ctx *ctx, struct tx *tx, enum stmt_id stmt, struct db_args args,

@@ -50,8 +50,7 @@ enum err store_events_between(struct ctx *ctx, struct db *db, int64_t room_nid, 
 {
 	struct db_rows *rows;
 	TRY(db_query(ctx, db, backwards ? STMT_EVENTS_BEFORE : STMT_EVENTS_AFTER,
-		DB_ARGS(db_bigint(room_nid), db_bigint(after), db_bigint(up_to), db_bigint(limit)),
-		&rows));
+		DB_ARGS(db_bigint(room_nid), db_bigint(after), db_bigint(up_to), db_bigint(limit)), &rows));
 	read_events(ctx, rows, out, out_count);
 	return ERR_OK;
 }
@@ -62,8 +61,7 @@ enum err store_counts_at(struct ctx *ctx, struct db *db, int64_t room_nid, struc
 	struct db_rows *rows;
 	if (thread_root.p != NULL) {
 		TRY(db_query(ctx, db, STMT_THREAD_COUNTS_AT,
-			DB_ARGS(db_bigint(room_nid), db_text(thread_root), db_bigint(position)),
-			&rows));
+			DB_ARGS(db_bigint(room_nid), db_text(thread_root), db_bigint(position)), &rows));
 	} else {
 		TRY(db_query(ctx, db, STMT_MAIN_COUNTS_AT,
 			DB_ARGS(db_bigint(room_nid), db_bigint(position)), &rows));
@@ -86,13 +84,11 @@ void store_event_insert(struct write *write, const struct event_row *row,
 	const struct event_columns *columns, size_t position_index)
 {
 	write_add(write, STMT_EVENT_INSERT,
-		DB_ARGS(db_bigint(row->room_nid), db_position(position_index),
-			db_text(row->event_id), db_text(columns->type),
-			db_text(columns->state_key), db_text(columns->sender),
-			db_bigint(columns->origin_server_ts), db_bigint(columns->depth),
-			db_text(row->json), replaced(row, columns),
-			db_text(row->thread_root), db_text(row->txn), db_bigint(row->notify_seq),
-			db_bigint(row->highlight_seq)));
+		DB_ARGS(db_bigint(row->room_nid), db_position(position_index), db_text(row->event_id),
+			db_text(columns->type), db_text(columns->state_key), db_text(columns->sender),
+			db_bigint(columns->origin_server_ts), db_bigint(columns->depth), db_text(row->json),
+			replaced(row, columns), db_text(row->thread_root), db_text(row->txn),
+			db_bigint(row->notify_seq), db_bigint(row->highlight_seq)));
 }
 
 void store_relation_insert(struct write *write, int64_t room_nid, struct str parent_id,

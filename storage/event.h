@@ -18,7 +18,7 @@ struct event_row {
 	struct str txn;            /**< "device txn"; p == NULL: none */
 	int64_t notify_seq;
 	int64_t highlight_seq;
-	int64_t redacted_by;       /**< position of the redaction; 0: not redacted */
+	int64_t redacted_by; /**< position of the redaction; 0: not redacted */
 };
 
 /** Columns of an event that only writing needs. */

@@ -51,17 +51,16 @@ void store_room_insert(struct write *write, const struct room_row *row, size_t p
 	write_add(write, STMT_ROOM_INSERT,
 		DB_ARGS(db_bigint(row->room_nid), db_text(row->room_id), db_text(row->version),
 			db_bigint(row->event_seq), db_bigint(row->depth), db_text(row->extremities),
-			db_position(position_index), db_bigint(row->notify_seq),
-			db_bigint(row->highlight_seq), db_bigint(created_at_ms)));
+			db_position(position_index), db_bigint(row->notify_seq), db_bigint(row->highlight_seq),
+			db_bigint(created_at_ms)));
 }
 
 void store_room_advance(struct write *write, const struct room_row *after, int64_t seq_before,
 	size_t position_index)
 {
 	write_add(write, STMT_ROOM_ADVANCE,
-		DB_ARGS(db_bigint(after->room_nid), db_bigint(seq_before),
-			db_bigint(after->event_seq), db_bigint(after->depth),
-			db_text(after->extremities), db_position(position_index),
+		DB_ARGS(db_bigint(after->room_nid), db_bigint(seq_before), db_bigint(after->event_seq),
+			db_bigint(after->depth), db_text(after->extremities), db_position(position_index),
 			db_bigint(after->notify_seq), db_bigint(after->highlight_seq)));
 }
 

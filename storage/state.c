@@ -54,8 +54,7 @@ enum err store_state_one_at(struct ctx *ctx, struct db *db, int64_t room_nid, st
 	struct state_row *list;
 	size_t count;
 	TRY(db_query(ctx, db, STMT_STATE_ONE_AT,
-		DB_ARGS(db_bigint(room_nid), db_text(type), db_text(state_key),
-			before_the_end(position)),
+		DB_ARGS(db_bigint(room_nid), db_text(type), db_text(state_key), before_the_end(position)),
 		&rows));
 	read_states(ctx, rows, &list, &count);
 	if (count == 0) {
@@ -79,8 +78,8 @@ enum err store_state_memberships(struct ctx *ctx, struct db *db, int64_t room_ni
 	struct str user_id, struct state_row **out, size_t *out_count)
 {
 	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_STATE_MEMBERSHIPS,
-		DB_ARGS(db_bigint(room_nid), db_text(user_id)), &rows));
+	TRY(db_query(ctx, db, STMT_STATE_MEMBERSHIPS, DB_ARGS(db_bigint(room_nid), db_text(user_id)),
+		&rows));
 	read_states(ctx, rows, out, out_count);
 	return ERR_OK;
 }
@@ -93,8 +92,8 @@ void store_state_change(struct write *write, int64_t room_nid, const struct stat
 			db_position(position_index)));
 	write_add(write, STMT_STATE_OPEN,
 		DB_ARGS(db_bigint(room_nid), db_text(row->type), db_text(row->state_key),
-			db_position(position_index), db_position(position_index),
-			db_text(row->event_id), db_text(row->membership)));
+			db_position(position_index), db_position(position_index), db_text(row->event_id),
+			db_text(row->membership)));
 }
 
 enum err store_member_rooms(struct ctx *ctx, struct db *db, struct str user_id,
@@ -163,6 +162,5 @@ void store_member_set(struct write *write, const struct member_row *row, size_t 
 {
 	write_add(write, STMT_MEMBER_SET,
 		DB_ARGS(db_bigint(row->room_nid), db_text(row->user_id), db_text(row->membership),
-			db_position(position_index), db_bool(row->is_local),
-			db_text(row->stripped)));
+			db_position(position_index), db_bool(row->is_local), db_text(row->stripped)));
 }

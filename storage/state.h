@@ -14,7 +14,7 @@ struct state_row {
 	int64_t from_position;  /**< since when it holds */
 	int64_t event_position; /**< where its event stands */
 	struct str event_id;
-	struct str membership;  /**< of m.room.member; p == NULL otherwise */
+	struct str membership; /**< of m.room.member; p == NULL otherwise */
 };
 
 /** Current state of a room. One round trip. */

@@ -3,8 +3,9 @@
  * to the writer and waits; the writer takes all that are waiting and commits them in one transaction.
  *
  * Every write statement takes arrays (`unnest`): the rows that all waiting writes have for one statement become
- * one execution. Statements run in the order of their names in storage/sql/write.sql. A statement marked `all` there
- * fails the write whose row did not take effect (optimistic checks).
+ * one execution. Statements run in their order in storage/sql/write.sql. A statement that finds something else than
+ * expected (optimistic checks, unique keys) fails its transaction; then each write of the group is tried alone, so that only
+ * the culprit fails.
  *
  * Order: positions come from the single row `stream_head`, updated (and so locked) first in the transaction, hence they
  * become visible in order, across processes too. After the commit, on the writer's thread and in order: each
@@ -42,15 +43,21 @@ void write_on_commit(struct write *write, void (*committed)(void *data, int64_t 
  * Called instead when the write failed (on the writer's thread, before the waiter goes on).
  * @param outcome_unknown  the connection broke at the commit: it may or may not have happened
  */
-void write_on_failure(struct write *write, void (*failed)(void *data, bool outcome_unknown), void *data);
+void write_on_failure(struct write *write, void (*failed)(void *data, bool outcome_unknown),
+	void *data);
 
-/** Queues without waiting. The order of submission is the order of positions. Arena of `write` must live until done. */
+/**
+ * Queues without waiting. The order of submission is the order of positions. Arena of `write` must live until done, which
+ * only writer_wait() tells: each submitted write has to be waited for. Any lock below RANK_WRITER may be held; no callback
+ * runs inside.
+ */
 void writer_submit(struct writer *writer, struct write *write);
 
 /**
- * Waits until the submitted write is done.
- * Errors: CONFLICT (a check failed, unique violation: reload and try again); STORE; SHUTDOWN; LIMIT (queue full)
- * @param out_first_position  may be NULL
+ * Waits until the submitted write is done, whatever the ctx's deadline: the writer's own limits bound it.
+ * Errors: CONFLICT (a check failed, unique violation: reload and try again); STORE; TIMEOUT; SHUTDOWN; LIMIT (queue full);
+ * INPUT M_INVALID_PARAM (a text with NUL); INTERNAL
+ * @param out_first_position  may be NULL; 0 when the write has no positions
  */
 MUST_CHECK enum err writer_wait(struct ctx *ctx, struct write *write, int64_t *out_first_position);
 
@@ -60,17 +67,37 @@ MUST_CHECK enum err writer_commit(struct ctx *ctx, struct writer *writer, struct
 
 struct writer_config {
 	struct str url;
-	size_t queue_limit;    /**< writes waiting at the most */
-	size_t group_limit;    /**< writes in one transaction at the most */
+	size_t queue_limit; /**< writes waiting at the most */
+	size_t group_limit; /**< writes in one transaction at the most */
 	/** Called on the writer's thread once per group after the position moved. */
 	void (*published)(void *self, int64_t position);
 	void *self;
+
+	/* The rest may stay 0. */
+	int64_t statement_timeout_ms; /**< of one statement; 0: 10,000 */
+	int64_t retry_ms; /**< how long a write is tried again after the connection broke; 0: 2,000 */
+	int64_t
+		outcome_ms; /**< how long it is asked what became of a commit without answer; 0: 10,000 */
+	/** Tell other processes each new position on this channel (storage/notify.h); NULL: no. Static. */
+	const char *notify_channel;
+	/** Further write statements, numbered from STMT_COUNT on (tests); NULL: none. Static. */
+	const struct stmt_def *extra;
+	size_t extra_count;
 };
 
-/** Starts the writer's thread. */
+/**
+ * Starts the writer's thread and waits until it has read the position from the database, or has failed at it (for at most
+ * some seconds; it goes on trying with each write).
+ */
 struct writer *writer_create(const struct writer_config *config);
 /** Finishes what is queued, then stops. */
 void writer_destroy(struct writer *writer);
+
+/**
+ * Another process has published a position: ours follows as soon as all that this process has under way before it is in the
+ * caches. Any thread; for the callback of storage/notify.h.
+ */
+void writer_follow(struct writer *writer, int64_t position);
 
 /** The newest position whose effects are in the caches; readers may show everything up to it. */
 int64_t writer_position(const struct writer *writer);

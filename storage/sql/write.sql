@@ -1,36 +1,45 @@
--- Statements of the group-commit writer. Each takes arrays, one element a row; they run in this order. A row may stand
--- twice for one key in a group: each statement says which wins.
+-- Statements of the group-commit writer. Each (but stream_advance) takes arrays, one element a row; they run in this order. A row may
+-- stand twice for one key in a group: each statement says which wins. A statement that must not go wrong fails by itself.
 
--- name: room_insert all key=1
+-- name: room_insert
 -- A new room. Rows: as many as given.
 INSERT INTO rooms (room_nid, room_id, version, event_seq, depth, extremities, last_position,
 	notify_seq, highlight_seq, created_at_ms)
 SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[],
 	$7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[]);
 
--- name: room_advance all key=1
+-- name: stream_advance
+-- Takes $1 positions; the row's lock is held to the end of the transaction, which orders the commits of all processes.
+-- One row: the newest position, and the transaction's number. Index: stream_head_pkey.
+UPDATE stream_head SET position = position + $1 RETURNING position, pg_current_xact_id()::text;
+
+-- name: room_advance
 -- A room goes on by one event each: nid, event_seq before, event_seq after, depth, extremities, position, notify_seq,
 -- highlight_seq. The rows of a room form a chain: the first's "before" has to be what stands in the table, the last
--- one's values are stored. Index: rooms_pkey.
-UPDATE rooms SET event_seq = n.seq_after, depth = n.depth, extremities = n.extremities,
-	last_position = n.position, notify_seq = n.notify_seq, highlight_seq = n.highlight_seq
-FROM (
+-- one's values are stored. A room that does not fit divides by zero, which fails the write. Index: rooms_pkey.
+WITH chain AS (
 	SELECT DISTINCT ON (u.room_nid) u.*, min(u.seq_before) OVER (PARTITION BY u.room_nid) AS first_seq
 	FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[],
 		$7::bigint[], $8::bigint[]) AS
 		u(room_nid, seq_before, seq_after, depth, extremities, position, notify_seq, highlight_seq)
 	ORDER BY u.room_nid, u.seq_after DESC
-) AS n
-WHERE rooms.room_nid = n.room_nid AND rooms.event_seq = n.first_seq;
+), moved AS (
+	UPDATE rooms SET event_seq = n.seq_after, depth = n.depth, extremities = n.extremities,
+		last_position = n.position, notify_seq = n.notify_seq, highlight_seq = n.highlight_seq
+	FROM chain AS n
+	WHERE rooms.room_nid = n.room_nid AND rooms.event_seq = n.first_seq
+	RETURNING 1
+)
+SELECT 1 / CASE WHEN (SELECT count(*) FROM moved) = (SELECT count(*) FROM chain) THEN 1 ELSE 0 END;
 
--- name: event_insert all key=2
+-- name: event_insert
 INSERT INTO events (room_nid, position, event_id, type, state_key, sender, origin_server_ts, depth,
 	json, replaces_position, thread_root, txn, notify_seq, highlight_seq)
 SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[],
 	$7::bigint[], $8::bigint[], $9::text[], $10::bigint[], $11::text[], $12::text[], $13::bigint[],
 	$14::bigint[]);
 
--- name: transaction_insert all key=1
+-- name: transaction_insert
 -- Fails when the transaction id was used before (another process was first).
 INSERT INTO transactions (key, event_id, created_at_ms)
 SELECT * FROM unnest($1::bytea[], $2::text[], $3::bigint[]);

@@ -1,0 +1,450 @@
+/*
+ * One connection: asynchronous sending with a deadline on every answer, so that a database that hangs
+ * costs bounded time; binary parameters and results.
+ */
+#include "storage/pg.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "matrix/errcode.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CONNECT_TIMEOUT_S = 5, OID_BOOL = 16, OID_BYTEA = 17, OID_INT8 = 20, OID_TEXT = 25 };
+
+static int64_t now_ms(void)
+{
+	return clock_mono_us() / 1000;
+}
+
+void pg_init(struct pg *pg, struct str url, int64_t statement_timeout_ms)
+{
+	*pg = (struct pg){.url = url, .statement_timeout_ms = statement_timeout_ms};
+}
+
+void pg_close(struct pg *pg)
+{
+	if (pg->conn != NULL) {
+		PQfinish(pg->conn);
+	}
+	pg->conn = NULL;
+	for (size_t i = 0; i < STMT_COUNT; i++) {
+		mem_free(pg->param_types[i]);
+		pg->param_types[i] = NULL;
+		pg->prepared[i] = false;
+	}
+}
+
+/* The message of libpq without its line ends. */
+static struct str message_of(struct ctx *ctx, const char *message)
+{
+	char *copy = str_cstr(ctx->arena, str_trim(str_of(message)));
+	for (char *p = copy; *p != '\0'; p++) {
+		if (*p == '\n') {
+			*p = ' ';
+		}
+	}
+	return str_of(copy);
+}
+
+static enum err connection_lost(struct ctx *ctx, struct pg *pg)
+{
+	struct str text = message_of(ctx, pg->conn != NULL ? PQerrorMessage(pg->conn) : "");
+	pg_close(pg);
+	return fail_cause(ctx, ERR_STORE, "database connection: %.*s", STR_ARG(text));
+}
+
+static void ignore_notice(void *self, const PGresult *result)
+{
+	(void)self;
+	(void)result;
+}
+
+/* An idle connection has nothing to say: what can be read there is the server's farewell. */
+static bool is_alive(const struct pg *pg)
+{
+	if (pg->conn == NULL || PQstatus(pg->conn) != CONNECTION_OK) {
+		return false;
+	}
+	struct pollfd fd = {.fd = PQsocket(pg->conn), .events = POLLIN};
+	return poll(&fd, 1, 0) == 0;
+}
+
+enum err pg_ensure(struct ctx *ctx, struct pg *pg)
+{
+	if (is_alive(pg)) {
+		return ERR_OK;
+	}
+	pg_close(pg);
+	const char *url = str_cstr(ctx->arena, pg->url);
+	const char *timeout = arena_printf(ctx->arena, "%d", CONNECT_TIMEOUT_S);
+	const char *options = arena_printf(ctx->arena, "-c statement_timeout=%lld -c jit=off",
+		(long long)pg->statement_timeout_ms);
+	const char *keys[] = {"dbname", "connect_timeout", "options", "application_name",
+		"client_encoding", NULL};
+	const char *values[] = {url, timeout, options, "belfry", "UTF8", NULL};
+	pg->conn = PQconnectdbParams(keys, values, 1);
+	if (PQstatus(pg->conn) != CONNECTION_OK || PQsetnonblocking(pg->conn, 1) != 0) {
+		return connection_lost(ctx, pg);
+	}
+	(void)PQsetNoticeReceiver(pg->conn, ignore_notice, NULL);
+	return ERR_OK;
+}
+
+/* --- answers ---------------------------------------------------------------------------------------- */
+
+/* Waits until the connection can be read (or, when there is something to send, written). */
+static enum err wait_socket(struct ctx *ctx, struct pg *pg, bool wants_write, int64_t deadline_ms)
+{
+	int64_t left_ms = deadline_ms - now_ms();
+	struct pollfd fd = {.fd = PQsocket(pg->conn),
+		.events = (short)(POLLIN | (wants_write ? POLLOUT : 0))};
+	int ready = left_ms <= 0 ? 0 : poll(&fd, 1, (int)MIN_OF(left_ms, (int64_t)INT32_MAX));
+	if (ready == 0) {
+		pg_close(pg);
+		return fail_cause(ctx, ERR_STORE, "the database did not answer in time");
+	}
+	if (ready < 0 && errno != EINTR) {
+		return connection_lost(ctx, pg);
+	}
+	return ERR_OK;
+}
+
+enum err pg_result(struct ctx *ctx, struct pg *pg, int64_t deadline_mono_ms, PGresult **out)
+{
+	for (;;) {
+		int unsent = PQflush(pg->conn);
+		if (unsent < 0) {
+			return connection_lost(ctx, pg);
+		}
+		if (unsent == 0 && PQisBusy(pg->conn) == 0) {
+			break;
+		}
+		TRY(wait_socket(ctx, pg, unsent > 0, deadline_mono_ms));
+		if (PQconsumeInput(pg->conn) == 0) {
+			return connection_lost(ctx, pg);
+		}
+	}
+	*out = PQgetResult(pg->conn);
+	return ERR_OK;
+}
+
+/* SQLSTATE → kind. */
+static enum err kind_of(struct str state)
+{
+	if (str_starts_with(state, STR("23")) || str_starts_with(state, STR("40")) ||
+		str_equals(state, STR("22012"))) {
+		return ERR_CONFLICT; /* constraints, serialisation, and the checks of write.sql */
+	}
+	if (str_starts_with(state, STR("08")) || str_starts_with(state, STR("57")) ||
+		str_starts_with(state, STR("53")) || str_starts_with(state, STR("58")) ||
+		str_starts_with(state, STR("25006")) || state.n == 0) {
+		return ERR_STORE; /* connection, shutdown and time limit, resources, system, read-only */
+	}
+	return ERR_INTERNAL;
+}
+
+enum err pg_fail(struct ctx *ctx, const struct pg *pg, const PGresult *result)
+{
+	const char *state = result != NULL ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+	const char *text = result != NULL ? PQresultErrorMessage(result)
+		: pg->conn != NULL            ? PQerrorMessage(pg->conn)
+									  : "no connection";
+	enum err err = kind_of(str_of(state));
+	return fail_cause(ctx, err, "%s %.*s", state != NULL ? state : "-",
+		STR_ARG(message_of(ctx, text)));
+}
+
+static int64_t deadline_for(const struct ctx *ctx, int64_t timeout_ms)
+{
+	int64_t deadline_ms = now_ms() + timeout_ms;
+	return ctx->deadline_ms != 0 ? MIN_OF(deadline_ms, ctx->deadline_ms) : deadline_ms;
+}
+
+/* Reads all results of what was sent; the first failure counts. */
+static enum err drain(struct ctx *ctx, struct pg *pg, int64_t timeout_ms, PGresult **out_first)
+{
+	int64_t deadline_ms = deadline_for(ctx, timeout_ms);
+	PGresult *first = NULL;
+	enum err err = ERR_OK;
+	for (;;) {
+		PGresult *result = NULL;
+		enum err got = pg_result(ctx, pg, deadline_ms, &result);
+		if (got != ERR_OK) {
+			PQclear(first);
+			return got;
+		}
+		if (result == NULL) {
+			break;
+		}
+		ExecStatusType status = PQresultStatus(result);
+		if (err == ERR_OK && status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
+			err = pg_fail(ctx, pg, result);
+		}
+		if (first == NULL) {
+			first = result;
+		} else {
+			PQclear(result);
+		}
+	}
+	if (err != ERR_OK || out_first == NULL) {
+		PQclear(first);
+		return err;
+	}
+	*out_first = first;
+	return ERR_OK;
+}
+
+enum err pg_exec(struct ctx *ctx, struct pg *pg, const char *sql, int64_t timeout_ms)
+{
+	if (PQsendQuery(pg->conn, sql) == 0) {
+		return connection_lost(ctx, pg);
+	}
+	return drain(ctx, pg, timeout_ms, NULL);
+}
+
+enum err pg_query_text(struct ctx *ctx, struct pg *pg, const char *sql, int64_t timeout_ms,
+	struct str *out)
+{
+	if (PQsendQuery(pg->conn, sql) == 0) {
+		return connection_lost(ctx, pg);
+	}
+	PGresult *result = NULL;
+	TRY(drain(ctx, pg, timeout_ms, &result));
+	*out = str_from(NULL, 0);
+	if (PQntuples(result) > 0 && PQgetisnull(result, 0, 0) == 0) {
+		*out = str_dup(ctx->arena, str_of(PQgetvalue(result, 0, 0)));
+	}
+	PQclear(result);
+	return ERR_OK;
+}
+
+/* --- statements ---------------------------------------------------------------------------------------- */
+
+enum err pg_prepare(struct ctx *ctx, struct pg *pg, enum stmt_id stmt)
+{
+	if (pg->prepared[stmt]) {
+		return ERR_OK;
+	}
+	const struct stmt_def *def = &stmt_table[stmt];
+	if (PQsendPrepare(pg->conn, def->name, def->sql, 0, NULL) == 0) {
+		return connection_lost(ctx, pg);
+	}
+	TRY(drain(ctx, pg, pg->statement_timeout_ms + 1000, NULL));
+	if (PQsendDescribePrepared(pg->conn, def->name) == 0) {
+		return connection_lost(ctx, pg);
+	}
+	PGresult *result = NULL;
+	TRY(drain(ctx, pg, pg->statement_timeout_ms + 1000, &result));
+	int count = PQnparams(result);
+	invariant(count == def->param_count);
+	pg->param_types[stmt] = mem_alloc_array((size_t)count, sizeof(Oid));
+	for (int i = 0; i < count; i++) {
+		pg->param_types[stmt][i] = PQparamtype(result, i);
+	}
+	PQclear(result);
+	pg->prepared[stmt] = true;
+	return ERR_OK;
+}
+
+enum err pg_send(struct ctx *ctx, struct pg *pg, enum stmt_id stmt, const struct pg_params *params)
+{
+	if (PQsendQueryPrepared(pg->conn, stmt_table[stmt].name, params->count, params->values,
+			params->lengths, params->formats, 1) == 0) {
+		return connection_lost(ctx, pg);
+	}
+	return ERR_OK;
+}
+
+/* --- parameters ---------------------------------------------------------------------------------------- */
+
+static void put_u32(char **at, uint32_t value)
+{
+	uint32_t big = htobe32(value);
+	memcpy(*at, &big, sizeof(big));
+	*at += sizeof(big);
+}
+
+static void put_i64(char **at, int64_t value)
+{
+	uint64_t big = htobe64((uint64_t)value);
+	memcpy(*at, &big, sizeof(big));
+	*at += sizeof(big);
+}
+
+static bool has_nul(struct str text)
+{
+	return text.n > 0 && memchr(text.p, '\0', text.n) != NULL;
+}
+
+static char *array_header(char *at, Oid element_type, size_t count)
+{
+	put_u32(&at, count == 0 ? 0 : 1);
+	put_u32(&at, 1); /* may hold NULLs */
+	put_u32(&at, element_type);
+	if (count > 0) {
+		put_u32(&at, (uint32_t)count);
+		put_u32(&at, 1); /* lower bound */
+	}
+	return at;
+}
+
+/* One-dimensional array in PostgreSQL's binary form. */
+static struct str encode_texts(struct arena *arena, const struct str *texts, size_t count)
+{
+	size_t size = 20;
+	for (size_t i = 0; i < count; i++) {
+		size += 4 + texts[i].n;
+	}
+	char *bytes = arena_alloc(arena, size);
+	char *at = array_header(bytes, OID_TEXT, count);
+	for (size_t i = 0; i < count; i++) {
+		put_u32(&at, texts[i].p == NULL ? UINT32_MAX : (uint32_t)texts[i].n);
+		if (texts[i].n > 0) {
+			memcpy(at, texts[i].p, texts[i].n);
+			at += texts[i].n;
+		}
+	}
+	return str_from(bytes, (size_t)(at - bytes));
+}
+
+static struct str encode_bigints(struct arena *arena, const int64_t *values, size_t count)
+{
+	char *bytes = arena_alloc(arena, 20 + count * 12);
+	char *at = array_header(bytes, OID_INT8, count);
+	for (size_t i = 0; i < count; i++) {
+		put_u32(&at, 8);
+		put_i64(&at, values[i]);
+	}
+	return str_from(bytes, (size_t)(at - bytes));
+}
+
+static struct str encode_value(struct arena *arena, const struct db_value *value)
+{
+	char *bytes;
+	char *at;
+	switch (value->kind) {
+	case DB_KIND_NULL:
+		return str_from(NULL, 0);
+	case DB_KIND_TEXT:
+	case DB_KIND_BYTES:
+		return value->text;
+	case DB_KIND_POSITION: /* resolved by the writer before */
+	case DB_KIND_INT:
+		bytes = at = arena_alloc(arena, 8);
+		put_i64(&at, value->integer);
+		return str_from(bytes, 8);
+	case DB_KIND_BOOL:
+		bytes = arena_alloc(arena, 1);
+		bytes[0] = value->integer != 0;
+		return str_from(bytes, 1);
+	case DB_KIND_TEXT_ARRAY:
+		return encode_texts(arena, value->texts, value->count);
+	case DB_KIND_INT_ARRAY:
+		return encode_bigints(arena, value->integers, value->count);
+	}
+	return str_from(NULL, 0);
+}
+
+static bool value_has_nul(const struct db_value *value)
+{
+	if (value->kind == DB_KIND_TEXT) {
+		return has_nul(value->text);
+	}
+	if (value->kind == DB_KIND_TEXT_ARRAY) {
+		for (size_t i = 0; i < value->count; i++) {
+			if (has_nul(value->texts[i])) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+enum err pg_encode(struct ctx *ctx, struct db_args args, struct pg_params *out)
+{
+	const char **values = ARENA_NEW_ARRAY(ctx->arena, const char *, args.count);
+	int *lengths = ARENA_NEW_ARRAY(ctx->arena, int, args.count);
+	int *formats = ARENA_NEW_ARRAY(ctx->arena, int, args.count);
+	for (size_t i = 0; i < args.count; i++) {
+		if (value_has_nul(&args.values[i])) {
+			return fail(ctx, ERR_INPUT, M_INVALID_PARAM,
+				"A text contains the character U+0000, which cannot be stored");
+		}
+		struct str bytes = encode_value(ctx->arena, &args.values[i]);
+		values[i] = bytes.p;
+		lengths[i] = (int)bytes.n;
+		formats[i] = 1;
+	}
+	*out = (struct pg_params){values, lengths, formats, (int)args.count};
+	return ERR_OK;
+}
+
+/* --- results ------------------------------------------------------------------------------------------ */
+
+static void clear_hook(void *data)
+{
+	PQclear(data);
+}
+
+struct db_rows *pg_rows(struct ctx *ctx, PGresult *result)
+{
+	arena_on_reset(ctx->arena, clear_hook, result);
+	return (struct db_rows *)(void *)result;
+}
+
+static const PGresult *result_of(const struct db_rows *rows)
+{
+	return (const PGresult *)(const void *)rows;
+}
+
+size_t db_count(const struct db_rows *rows)
+{
+	return (size_t)PQntuples(result_of(rows));
+}
+
+bool db_is_null(const struct db_rows *rows, size_t row, size_t column)
+{
+	return PQgetisnull(result_of(rows), (int)row, (int)column) != 0;
+}
+
+struct str db_str(const struct db_rows *rows, size_t row, size_t column)
+{
+	if (db_is_null(rows, row, column)) {
+		return str_from(NULL, 0);
+	}
+	return str_from(PQgetvalue(result_of(rows), (int)row, (int)column),
+		(size_t)PQgetlength(result_of(rows), (int)row, (int)column));
+}
+
+int64_t db_int(const struct db_rows *rows, size_t row, size_t column)
+{
+	struct str bytes = db_str(rows, row, column);
+	uint64_t big;
+	uint32_t middle;
+	switch (bytes.n) {
+	case 0:
+		return 0;
+	case 1:
+		return (unsigned char)bytes.p[0];
+	case 4:
+		memcpy(&middle, bytes.p, 4);
+		return (int32_t)be32toh(middle);
+	case 8:
+		memcpy(&big, bytes.p, 8);
+		return (int64_t)be64toh(big);
+	default:
+		invariant(false && "an integer column");
+		return 0;
+	}
+}
+
+bool db_is_true(const struct db_rows *rows, size_t row, size_t column)
+{
+	return db_int(rows, row, column) != 0;
+}

@@ -1,0 +1,65 @@
+/**
+ * One connection to PostgreSQL: what db.c, writer.c and migrate.c share. The only file besides them that
+ * knows libpq's types.
+ */
+#ifndef BELFRY_STORAGE_PG_H
+#define BELFRY_STORAGE_PG_H
+
+#include "storage/db.h"
+
+#include <libpq-fe.h>
+
+struct pg {
+	PGconn *conn;
+	struct str url; /**< borrowed */
+	int64_t statement_timeout_ms;
+	bool prepared[STMT_COUNT];
+	Oid *param_types[STMT_COUNT]; /**< known once prepared; heap */
+};
+
+void pg_init(struct pg *pg, struct str url, int64_t statement_timeout_ms);
+void pg_close(struct pg *pg);
+
+/** Connects unless connected; a connection that was found broken is opened anew. Errors: STORE. */
+MUST_CHECK enum err pg_ensure(struct ctx *ctx, struct pg *pg);
+
+/** Prepares a statement on this connection if it is not yet. One round trip the first time. Errors: STORE, INTERNAL. */
+MUST_CHECK enum err pg_prepare(struct ctx *ctx, struct pg *pg, enum stmt_id stmt);
+
+/** Parameters in libpq's form, binary. */
+struct pg_params {
+	const char *const *values;
+	const int *lengths;
+	const int *formats;
+	int count;
+};
+/**
+ * Encodes arguments. Errors: INPUT M_INVALID_PARAM when a text contains NUL.
+ */
+MUST_CHECK enum err pg_encode(struct ctx *ctx, struct db_args args, struct pg_params *out);
+
+/** Sends a prepared statement. Errors: STORE. */
+MUST_CHECK enum err pg_send(struct ctx *ctx, struct pg *pg, enum stmt_id stmt,
+	const struct pg_params *params);
+
+/**
+ * The next result, waiting until `deadline_mono_ms`; NULL result at the end of a statement's results.
+ * A connection that lets the deadline pass is closed. Errors: STORE, TIMEOUT.
+ */
+MUST_CHECK enum err pg_result(struct ctx *ctx, struct pg *pg, int64_t deadline_mono_ms,
+	PGresult **out);
+
+/** What a failed result means: fills the fault. */
+enum err pg_fail(struct ctx *ctx, const struct pg *pg, const PGresult *result);
+
+/** Runs plain SQL (BEGIN, COMMIT, a migration) and waits. Errors: as pg_fail. */
+MUST_CHECK enum err pg_exec(struct ctx *ctx, struct pg *pg, const char *sql, int64_t timeout_ms);
+
+/** First column of the first row of plain SQL without parameters; p == NULL when there is none. */
+MUST_CHECK enum err pg_query_text(struct ctx *ctx, struct pg *pg, const char *sql,
+	int64_t timeout_ms, struct str *out);
+
+/** Wraps a result so that the ctx's arena frees it. */
+struct db_rows *pg_rows(struct ctx *ctx, PGresult *result);
+
+#endif

@@ -1,0 +1,55 @@
+-- name: account_insert
+-- One row when the name was free, else none. Index: accounts_pkey.
+INSERT INTO accounts (user_id, password_hash, is_admin, is_guest, created_at_ms)
+VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (user_id) DO NOTHING
+RETURNING user_id;
+
+-- name: account_find hot
+-- At most one row. Index: accounts_pkey.
+SELECT user_id, password_hash, state, is_admin, is_guest, is_erased, created_at_ms
+FROM accounts WHERE user_id = $1;
+
+-- name: account_lock
+-- At most one row; deactivation and change of password wait until the transaction ends. Index: accounts_pkey.
+SELECT user_id, password_hash, state, is_admin, is_guest, is_erased, created_at_ms
+FROM accounts WHERE user_id = $1 FOR SHARE;
+
+-- name: account_list
+-- At most $2 rows, those after a user id. Index: accounts_pkey.
+SELECT user_id, password_hash, state, is_admin, is_guest, is_erased, created_at_ms
+FROM accounts WHERE user_id > $1 ORDER BY user_id LIMIT $2;
+
+-- name: account_set_password
+-- One row unless there is no such account or it is deactivated. Index: accounts_pkey.
+UPDATE accounts SET password_hash = $2 WHERE user_id = $1 AND state <> 'deactivated' RETURNING user_id;
+
+-- name: account_set_state
+-- active, locked and suspended; deactivation is final. One row unless there is none to change. Index: accounts_pkey.
+UPDATE accounts SET state = $2 WHERE user_id = $1 AND state <> 'deactivated' RETURNING user_id;
+
+-- name: account_deactivate
+-- One row unless there is no such account. Index: accounts_pkey.
+UPDATE accounts SET state = 'deactivated', password_hash = NULL, is_admin = false, is_leaving = true,
+	is_erased = is_erased OR $2::boolean
+WHERE user_id = $1 RETURNING user_id;
+
+-- name: account_set_admin
+-- One row unless there is no such account or it is deactivated. Index: accounts_pkey.
+UPDATE accounts SET is_admin = $2 WHERE user_id = $1 AND state <> 'deactivated' RETURNING user_id;
+
+-- name: account_leaving hot
+-- At most $1 rows. Index: accounts_leaving_idx.
+SELECT user_id FROM accounts WHERE is_leaving ORDER BY user_id LIMIT $1;
+
+-- name: account_left
+-- One row. Index: accounts_pkey.
+UPDATE accounts SET is_leaving = false WHERE user_id = $1;
+
+-- name: session_epoch_get
+-- One row.
+SELECT epoch FROM session_epoch;
+
+-- name: session_epoch_next
+-- One row.
+UPDATE session_epoch SET epoch = epoch + 1;

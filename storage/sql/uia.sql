@@ -1,0 +1,23 @@
+-- name: uia_insert
+-- One row: hash of the session id, user, binding, completed stages, registration token, expiry.
+INSERT INTO uia_sessions (session_hash, user_id, binding, completed, registration_token, expires_at_ms)
+VALUES ($1, $2, $3, $4, $5, $6);
+
+-- name: uia_find hot
+-- At most one row. Index: uia_sessions_pkey.
+SELECT user_id, binding, completed, registration_token, expires_at_ms
+FROM uia_sessions WHERE session_hash = $1;
+
+-- name: uia_set_completed
+-- One row unless the session is gone or moved on meanwhile: hash, completed before, completed after, registration
+-- token. Index: uia_sessions_pkey.
+UPDATE uia_sessions SET completed = $3, registration_token = $4
+WHERE session_hash = $1 AND completed = $2;
+
+-- name: uia_delete
+-- One row for whoever is first. Index: uia_sessions_pkey.
+DELETE FROM uia_sessions WHERE session_hash = $1;
+
+-- name: uia_delete_old
+-- Sessions that ended before a time. Index: uia_sessions_expires_idx.
+DELETE FROM uia_sessions WHERE expires_at_ms < $1;

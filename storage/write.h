@@ -1,0 +1,49 @@
+/**
+ * Inside of a write: what writer.c (queue, thread) and write_group.c (transaction) share.
+ */
+#ifndef BELFRY_STORAGE_WRITE_H
+#define BELFRY_STORAGE_WRITE_H
+
+#include "base/lock.h"
+#include "base/vec.h"
+#include "storage/pg.h"
+#include "storage/writer.h"
+
+struct write_row {
+	enum stmt_id stmt;
+	const struct db_value *values;
+	size_t count;
+};
+
+struct write {
+	struct arena *arena; /**< of the request; nothing is added once submitted */
+	size_t positions;
+	VEC(struct write_row) rows;
+	void (*committed)(void *data, int64_t first_position);
+	void *committed_data;
+	void (*failed)(void *data, bool outcome_unknown);
+	void *failed_data;
+	bool is_submitted;
+	struct write *next; /**< in the queue */
+	/* Set by the writer's thread before `is_done`: */
+	int64_t first_position;
+	enum err err;
+	char cause[160]; /**< for the log; copied, for the writer's arena goes first */
+	bool outcome_unknown;
+	/* Guarded by lock: */
+	struct lock lock;
+	struct cond done;
+	bool is_done;
+};
+
+/**
+ * Commits a group in one transaction: two round trips.
+ *
+ * Errors: CONFLICT, INPUT, INTERNAL when a statement fails (nothing happened); STORE when the connection failed (nothing
+ * happened, or *out_unknown: it may have)
+ * @param out_position  the newest position: the group's are those up to it
+ */
+MUST_CHECK enum err write_group(struct ctx *ctx, struct pg *pg, struct write *const *writes,
+	size_t count, int64_t *out_position, bool *out_unknown);
+
+#endif

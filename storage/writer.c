@@ -1,0 +1,362 @@
+/*
+ * The writer's queue and thread. The thread takes everything that is waiting, commits it as one group, tells the
+ * caches in order, publishes the position, wakes the callers. Nobody waits for company: a write that finds
+ * the thread idle is a group of one.
+ */
+#include "storage/writer.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/metrics.h"
+#include "storage/write.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <time.h>
+
+enum {
+	RETRY_FOR_MS = 2000,
+	RETRY_PAUSE_MS = 50,
+	START_WAIT_MS = 10000,
+	STATEMENT_TIMEOUT_MS = 10000
+};
+
+static struct metric queue_depth =
+	METRIC_GAUGE("belfry_writer_queue", "Writes that wait for the next group");
+static struct metric groups =
+	METRIC_COUNTER("belfry_writer_groups_total", "Transactions of the writer");
+static struct metric grouped = METRIC_COUNTER("belfry_writer_writes_total", "Writes committed");
+static struct metric failures =
+	METRIC_COUNTER("belfry_writer_failures_total", "Writes that failed");
+static struct metric group_time =
+	METRIC_HISTOGRAM("belfry_writer_group_seconds", "Duration of a group's transaction");
+
+struct writer {
+	struct writer_config config;
+	char *url;
+	pthread_t thread;
+	_Atomic int64_t position;
+	struct lock lock; /* guards all below */
+	struct cond changed;
+	struct write *first;
+	struct write *last;
+	size_t queued;
+	bool is_stopping;
+	/* The thread's own: */
+	struct pg pg;
+};
+
+/* --- the caller's side ------------------------------------------------------------------------------------ */
+
+static void write_fini(void *data)
+{
+	struct write *write = data;
+	cond_fini(&write->done);
+	lock_fini(&write->lock);
+}
+
+struct write *write_new(struct ctx *ctx)
+{
+	struct write *write = ARENA_NEW(ctx->arena, struct write);
+	write->arena = ctx->arena;
+	lock_init(&write->lock, RANK_LEAF);
+	cond_init(&write->done);
+	arena_on_reset(ctx->arena, write_fini, write);
+	return write;
+}
+
+void write_set_positions(struct write *write, size_t count)
+{
+	write->positions = count;
+}
+
+void write_add(struct write *write, enum stmt_id stmt, struct db_args args)
+{
+	invariant(!write->is_submitted && args.count == (size_t)stmt_table[stmt].param_count);
+	struct db_value *values = ARENA_NEW_ARRAY(write->arena, struct db_value, args.count);
+	for (size_t i = 0; i < args.count; i++) {
+		values[i] = args.values[i];
+	}
+	const struct write_row row = {.stmt = stmt, .values = values, .count = args.count};
+	VEC_PUSH(write->arena, &write->rows, row);
+}
+
+void write_on_commit(struct write *write, void (*committed)(void *data, int64_t first_position),
+	void *data)
+{
+	write->committed = committed;
+	write->committed_data = data;
+}
+
+void write_on_failure(struct write *write, void (*failed)(void *data, bool outcome_unknown),
+	void *data)
+{
+	write->failed = failed;
+	write->failed_data = data;
+}
+
+static void finish(struct write *write)
+{
+	LOCK_SCOPE(&write->lock);
+	write->is_done = true;
+	cond_signal(&write->done);
+}
+
+static void fail_write(struct write *write, enum err err, const char *cause, bool outcome_unknown)
+{
+	write->err = err;
+	write->outcome_unknown = outcome_unknown;
+	(void)snprintf(write->cause, sizeof(write->cause), "%s", cause);
+	metric_add(&failures, 1);
+	if (write->failed != NULL) {
+		write->failed(write->failed_data, outcome_unknown);
+	}
+}
+
+void writer_submit(struct writer *writer, struct write *write)
+{
+	lock_take(&writer->lock);
+	write->is_submitted = true;
+	bool is_full = writer->queued >= writer->config.queue_limit;
+	bool is_refused = is_full || writer->is_stopping;
+	if (!is_refused) {
+		if (writer->last != NULL) {
+			writer->last->next = write;
+		} else {
+			writer->first = write;
+		}
+		writer->last = write;
+		writer->queued++;
+		metric_set(&queue_depth, (int64_t)writer->queued);
+		cond_signal(&writer->changed);
+	}
+	lock_give(&writer->lock);
+	if (is_refused) {
+		fail_write(write, is_full ? ERR_LIMIT : ERR_SHUTDOWN, "refused", false);
+		finish(write);
+	}
+}
+
+enum err writer_wait(struct ctx *ctx, struct write *write, int64_t *out_first_position)
+{
+	invariant(write->is_submitted);
+	lock_take(&write->lock);
+	while (!write->is_done) {
+		cond_wait(&write->done, &write->lock);
+	}
+	lock_give(&write->lock);
+	if (write->err == ERR_OK) {
+		if (out_first_position != NULL) {
+			*out_first_position = write->first_position;
+		}
+		return ERR_OK;
+	}
+	if (write->err == ERR_SHUTDOWN) {
+		return fail(ctx, ERR_SHUTDOWN, NULL, "The server is stopping; try again soon");
+	}
+	if (write->err == ERR_LIMIT) {
+		return fail(ctx, ERR_LIMIT, "M_LIMIT_EXCEEDED", "The server is busy; try again soon");
+	}
+	if (write->err == ERR_INPUT) {
+		return fail(ctx, ERR_INPUT, "M_INVALID_PARAM",
+			"A text contains the character U+0000, which cannot be stored");
+	}
+	return fail_cause(ctx, write->err, "%s", write->cause);
+}
+
+enum err writer_commit(struct ctx *ctx, struct writer *writer, struct write *write,
+	int64_t *out_first_position)
+{
+	writer_submit(writer, write);
+	return writer_wait(ctx, write, out_first_position);
+}
+
+int64_t writer_position(const struct writer *writer)
+{
+	return atomic_load(&writer->position);
+}
+
+/* --- the thread's side --------------------------------------------------------------------------------------- */
+
+static void pause_ms(long ms)
+{
+	const struct timespec pause = {.tv_nsec = ms * 1000000L};
+	(void)nanosleep(&pause, NULL);
+}
+
+/* The group was committed with positions up to `position`: caches, publication, callers. */
+static void complete(struct writer *writer, struct write *const *writes, size_t count,
+	int64_t position)
+{
+	int64_t first = position + 1;
+	for (size_t i = 0; i < count; i++) {
+		first -= (int64_t)writes[i]->positions;
+	}
+	for (size_t i = 0; i < count; i++) {
+		writes[i]->first_position = first;
+		if (writes[i]->committed != NULL) {
+			writes[i]->committed(writes[i]->committed_data, first);
+		}
+		first += (int64_t)writes[i]->positions;
+	}
+	atomic_store(&writer->position, position);
+	metric_add(&groups, 1);
+	metric_add(&grouped, (int64_t)count);
+	if (writer->config.published != NULL) {
+		writer->config.published(writer->config.self, position);
+	}
+	for (size_t i = 0; i < count; i++) {
+		finish(writes[i]);
+	}
+}
+
+static void fail_all(struct write *const *writes, size_t count, enum err err, struct str cause,
+	bool outcome_unknown)
+{
+	char text[160];
+	(void)snprintf(text, sizeof(text), "%.*s", STR_ARG(cause));
+	for (size_t i = 0; i < count; i++) {
+		fail_write(writes[i], err, text, outcome_unknown);
+		finish(writes[i]);
+	}
+}
+
+/* Commits writes together; a lost connection is tried again for a while, unless the outcome is unknown. */
+static enum err commit_together(struct writer *writer, struct ctx *ctx, struct write *const *writes,
+	size_t count, bool *out_unknown)
+{
+	int64_t give_up_ms = clock_mono_us() / 1000 + RETRY_FOR_MS;
+	for (;;) {
+		int64_t start_us = clock_mono_us();
+		int64_t position = 0;
+		enum err err = write_group(ctx, &writer->pg, writes, count, &position, out_unknown);
+		metric_observe_us(&group_time, clock_mono_us() - start_us);
+		if (err == ERR_OK) {
+			complete(writer, writes, count, position);
+			return ERR_OK;
+		}
+		if (err != ERR_STORE || *out_unknown || clock_mono_us() / 1000 >= give_up_ms) {
+			return err;
+		}
+		pause_ms(RETRY_PAUSE_MS);
+	}
+}
+
+static void commit_group(struct writer *writer, struct arena *arena, struct write *const *writes,
+	size_t count)
+{
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	bool unknown = false;
+	enum err err = commit_together(writer, &ctx, writes, count, &unknown);
+	if (err == ERR_OK) {
+		return;
+	}
+	if (count == 1 || err == ERR_STORE) {
+		if (err != ERR_CONFLICT && err != ERR_INPUT) {
+			log_warn(0, "db.write_failed", "kind=%s writes=%zu unknown=%d cause=%.*s",
+				err_name(err), count, unknown, STR_ARG(ctx.fault.cause));
+		}
+		fail_all(writes, count, err, ctx.fault.cause, unknown);
+		return;
+	}
+	/* One of them is the culprit: each on its own. */
+	for (size_t i = 0; i < count; i++) {
+		arena_reset(arena);
+		commit_group(writer, arena, writes + i, 1); // NOLINT(misc-no-recursion): once
+	}
+}
+
+/* Everything that waits, up to the limit of a group; NULL-terminated list taken off the queue. */
+static size_t take_group(struct writer *writer, struct write **out)
+{
+	LOCK_SCOPE(&writer->lock);
+	while (writer->first == NULL && !writer->is_stopping) {
+		cond_wait(&writer->changed, &writer->lock);
+	}
+	size_t count = 0;
+	while (writer->first != NULL && count < writer->config.group_limit) {
+		out[count++] = writer->first;
+		writer->first = writer->first->next;
+	}
+	if (writer->first == NULL) {
+		writer->last = NULL;
+	}
+	writer->queued -= count;
+	metric_set(&queue_depth, (int64_t)writer->queued);
+	return count;
+}
+
+static void *writer_run(void *data)
+{
+	struct writer *writer = data;
+	struct arena *arena = arena_create();
+	struct write **writes = mem_alloc_array(writer->config.group_limit, sizeof(*writes));
+	size_t count;
+	while ((count = take_group(writer, writes)) > 0) {
+		commit_group(writer, arena, writes, count);
+		arena_reset(arena);
+	}
+	mem_free(writes);
+	arena_destroy(arena);
+	return NULL;
+}
+
+/* The position at the start: what other runs of the server have committed. */
+static enum err read_position(struct writer *writer, struct ctx *ctx)
+{
+	struct str text;
+	TRY(pg_ensure(ctx, &writer->pg));
+	TRY(pg_query_text(ctx, &writer->pg, "SELECT position::text FROM stream_head",
+		STATEMENT_TIMEOUT_MS, &text));
+	int64_t position;
+	if (!str_to_int(text, 0, INT64_MAX, &position)) {
+		return fail_cause(ctx, ERR_INTERNAL, "stream_head has no row");
+	}
+	atomic_store(&writer->position, position);
+	return ERR_OK;
+}
+
+struct writer *writer_create(const struct writer_config *config)
+{
+	struct writer *writer = mem_alloc(sizeof(*writer));
+	writer->config = *config;
+	writer->url = mem_dup(config->url.p, config->url.n);
+	pg_init(&writer->pg, str_of(writer->url), STATEMENT_TIMEOUT_MS);
+	lock_init(&writer->lock, RANK_WRITER);
+	cond_init(&writer->changed);
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	int64_t give_up_ms = clock_mono_us() / 1000 + START_WAIT_MS;
+	while (read_position(writer, &ctx) != ERR_OK) {
+		if (clock_mono_us() / 1000 >= give_up_ms) {
+			log_error(0, "db.unreachable", "cause=%.*s", STR_ARG(ctx.fault.cause));
+			pg_close(&writer->pg);
+			mem_free(writer->url);
+			mem_free(writer);
+			return NULL;
+		}
+		pause_ms(RETRY_PAUSE_MS);
+	}
+	writer->thread = thread_start("writer", writer_run, writer);
+	return writer;
+}
+
+void writer_destroy(struct writer *writer)
+{
+	if (writer == NULL) {
+		return;
+	}
+	lock_take(&writer->lock);
+	writer->is_stopping = true;
+	cond_broadcast(&writer->changed);
+	lock_give(&writer->lock);
+	(void)pthread_join(writer->thread, NULL);
+	pg_close(&writer->pg);
+	cond_fini(&writer->changed);
+	lock_fini(&writer->lock);
+	mem_free(writer->url);
+	mem_free(writer);
+}
