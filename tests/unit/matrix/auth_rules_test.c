@@ -295,6 +295,55 @@ static void tweak_invite_other_key(struct room_builder *r, struct event *event)
 		SIGNED_DAVE);
 }
 
+/* One key, and a signature by it that is the last of 70; only the first 64 are looked at. */
+static void tweak_invite_many_signatures(struct room_builder *r, struct event *event)
+{
+	tweak_invite_good(r, event);
+	const struct json *signed_object =
+		json_at(json_at(event->content, "third_party_invite"), "signed");
+	const struct json *by_id_server =
+		json_at(json_at(signed_object, "signatures"), "id.example");
+	char *wrong = arena_alloc(arena, 86); /* 64 zero bytes in base64 */
+	memset(wrong, 'A', 86);
+	struct json many = json_object(arena, 70);
+	for (int i = 0; i < 70; i++) {
+		const char *key_id = i == 69 ? "ed25519:0" : arena_printf(arena, "ed25519:x%d", i);
+		many = json_with(arena, &many, str_of(key_id),
+			i == 69 ? by_id_server->members[0].value :
+				  json_string(str_from(wrong, 86)));
+	}
+	const struct json signatures = json_with(arena, room_json(arena, "{}"), STR("id.example"), many);
+	const struct json with_many = json_with(arena, signed_object, STR("signatures"), signatures);
+	const struct json invite = json_with(arena, room_json(arena, "{}"), STR("signed"), with_many);
+	struct json *content = ARENA_NEW(arena, struct json);
+	*content = json_with(arena, event->content, STR("third_party_invite"), invite);
+	event->content = content;
+}
+
+/* `signatures` of the signed object replaced. */
+static void replace_signatures(struct event *event, const char *signatures)
+{
+	const struct json *invite = json_at(event->content, "third_party_invite");
+	const struct json changed = json_with(arena, json_at(invite, "signed"), STR("signatures"),
+		*room_json(arena, signatures));
+	const struct json new_invite = json_with(arena, invite, STR("signed"), changed);
+	struct json *content = ARENA_NEW(arena, struct json);
+	*content = json_with(arena, event->content, STR("third_party_invite"), new_invite);
+	event->content = content;
+}
+
+static void tweak_invite_odd_signatures(struct room_builder *r, struct event *event)
+{
+	tweak_invite_good_list(r, event);
+	replace_signatures(event, "{'a':7,'b':{'rsa:1':'x'},'c':{'ed25519:1':'x'},'d':{'ed25519:2':3}}");
+}
+
+static void tweak_invite_no_signatures(struct room_builder *r, struct event *event)
+{
+	tweak_invite_good_list(r, event);
+	replace_signatures(event, "'none'");
+}
+
 /* ---- drafts ---- */
 
 #define MESSAGE(who)         { .sender = (who), .type = "m.room.message" }
@@ -464,6 +513,16 @@ static const struct rule_case cases[] = {
 	{ "third_party_other_key", N_INVITE("1.8"), 1, 12,
 		{ .draft = MEMBER(BOB, DAVE, "invite"), .change = tweak_invite_good_list },
 		{ .draft = MEMBER(BOB, DAVE, "invite"), .change = tweak_invite_other_key } },
+
+	{ "third_party_odd_signatures", N_INVITE("1.8"), 1, 12,
+		{ .draft = MEMBER(BOB, DAVE, "invite"), .change = tweak_invite_good_list },
+		{ .draft = MEMBER(BOB, DAVE, "invite"), .change = tweak_invite_odd_signatures } },
+	{ "third_party_no_signatures", N_INVITE("1.8"), 1, 12,
+		{ .draft = MEMBER(BOB, DAVE, "invite"), .change = tweak_invite_good },
+		{ .draft = MEMBER(BOB, DAVE, "invite"), .change = tweak_invite_no_signatures } },
+	{ "third_party_too_many_signatures", N_INVITE("1.8"), 1, 12,
+		{ .draft = MEMBER(BOB, DAVE, "invite"), .change = tweak_invite_good },
+		{ .draft = MEMBER(BOB, DAVE, "invite"), .change = tweak_invite_many_signatures } },
 
 	{ "invite_by_outsider", N_INVITE("2"), 1, 12,
 		{ .draft = MEMBER(CAROL, DAVE, "invite"), .power = "'invite':0" },
@@ -818,6 +877,9 @@ static void auth_events__flaw__refused_by_its_rule(void **state)
 	const struct event *const *auth = names_create ? list : list + 1;
 	const size_t n = names_create ? 3 : 2;
 	assert_true(judge_auth(auth, n, SIZE_MAX).allowed);
+	/* Rule 1 alone decides on create events. */
+	static const bool all_rejected[] = { true, true };
+	assert_true(auth_check_auth_events(create, auth, all_rejected, 2).allowed);
 	expect_auth(judge_auth(auth, n + 1, SIZE_MAX), version, "2.1|2.1|2.1|2.1|2.1|3.1");
 	expect_auth(judge_auth(auth, n, n - 1), version, "2.3|2.3|2.3|2.3|2.3|3.3");
 

@@ -463,6 +463,20 @@ static void resolve__event_on_old_power__v2_1_replays_what_lies_between(void **s
 	assert_false(holds(&reset, power)); /* p2 is not replayed, so p3 is not allowed */
 }
 
+/* The state sets lack the create event, which the room id names. */
+static void resolve__create_in_no_set__found_by_the_room_id(void **state)
+{
+	(void)state;
+	struct room_node *at = start("12");
+	struct room_node *first = set(at, ALICE, "m.room.name", "{'name':'1'}");
+	struct room_node *second = set(at, ALICE, "m.room.name", "{'name':'2'}");
+	(void)state_map_remove(&first->state, STR("m.room.create"), STR(""));
+	(void)state_map_remove(&second->state, STR("m.room.create"), STR(""));
+	const struct state_map merged = merge(first, second);
+	expect(&merged, second);
+	assert_null(state_map_get(&merged, STR("m.room.create"), STR("")));
+}
+
 /* ---- v1 ---- */
 
 static void resolve_v1__conflicting_names__deepest_then_smallest_hash(void **state)
@@ -689,6 +703,7 @@ int main(void)
 			tear_down),
 		cmocka_unit_test_teardown(resolve_v1__conflicting_names__deepest_then_smallest_hash,
 			tear_down),
+		cmocka_unit_test_teardown(resolve__create_in_no_set__found_by_the_room_id, tear_down),
 		cmocka_unit_test_teardown(resolve_v1__power_levels__each_allows_the_next, tear_down),
 		cmocka_unit_test_teardown(resolve_v1__key_in_one_set__no_conflict, tear_down),
 		cmocka_unit_test_teardown(resolve_v1__nothing_allowed__least_depth_stays, tear_down),

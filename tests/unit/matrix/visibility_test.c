@@ -131,6 +131,10 @@ static void visibility_of__unknown_values__shared(void **state)
 	for (int v = 0; v <= 3; v++) {
 		assert_int_equal(visibility_parse(visibility_name((enum visibility)v)), v);
 	}
+	for (int m = MEMBERSHIP_INVITE; m <= MEMBERSHIP_BAN; m++) {
+		assert_int_equal(membership_parse(membership_name((enum membership)m)), m);
+	}
+	assert_int_equal(membership_parse(STR("")), MEMBERSHIP_UNKNOWN);
 	arena_destroy(arena);
 }
 
