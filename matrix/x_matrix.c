@@ -15,7 +15,19 @@ struct cursor {
 	size_t at;
 };
 
-/* The byte at the cursor; NUL at the end (a header holds none). */
+/* No control bytes but tabs: RFC 9110 has none in a header, quoted or not. */
+static bool is_text(struct str header)
+{
+	for (size_t i = 0; i < header.n; i++) {
+		unsigned char c = (unsigned char)header.p[i];
+		if ((c < 0x20 && c != '\t') || c == 0x7F) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* The byte at the cursor; NUL at the end (is_text() has seen that there is none inside). */
 static char peek(const struct cursor *c)
 {
 	return c->at < c->text.n ? c->text.p[c->at] : '\0';
@@ -23,7 +35,7 @@ static char peek(const struct cursor *c)
 
 static bool skip_byte(struct cursor *c, char byte)
 {
-	if (peek(c) != byte || c->at >= c->text.n) {
+	if (peek(c) != byte) {
 		return false;
 	}
 	c->at++;
@@ -155,7 +167,7 @@ bool x_matrix_parse(struct arena *arena, struct str header, struct x_matrix *out
 	struct server_name origin;
 	struct str algorithm;
 	struct str version;
-	if (!str_equals_nocase(scheme, STR("X-Matrix")) || skip_space(&c) == 0 ||
+	if (!is_text(header) || !str_equals_nocase(scheme, STR("X-Matrix")) || skip_space(&c) == 0 ||
 		!read_parameters(&c, &parameters) || !server_name_parse(parameters.origin, &origin) ||
 		!key_id_parse(parameters.key, &algorithm, &version) || parameters.sig.n == 0) {
 		return false;

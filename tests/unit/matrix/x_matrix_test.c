@@ -70,6 +70,10 @@ static void parse__malformed__refused(void **state)
 	struct x_matrix header;
 	assert_false(x_matrix_parse(arena, str_from(NULL, 0), &header));
 	assert_false(x_matrix_parse(arena, STR("X-Matrix origin=a\0,key=ed25519:1,sig=A"), &header));
+	assert_false(
+		x_matrix_parse(arena, STR("X-Matrix origin=a,key=ed25519:1,sig=\"A\0\""), &header));
+	assert_false(
+		x_matrix_parse(arena, STR("X-Matrix origin=a,key=ed25519:1,sig=\"A\n\""), &header));
 }
 
 static void is_for__destinations__exact_or_absent(void **state)
