@@ -79,9 +79,9 @@ struct verdict auth_deny(const struct room_version *version, enum auth_rule rule
 struct auth_case {
 	const struct event *event;
 	const struct state_view *state;
-	struct power power;      /**< with the create event, which is never NULL from rule 3 on */
-	enum membership sender;  /**< the sender's current membership */
-	int64_t sender_power;    /**< the sender's current level */
+	struct power power;     /**< with the create event, which is never NULL from rule 3 on */
+	enum membership sender; /**< the sender's current membership */
+	int64_t sender_power;   /**< the sender's current level */
 };
 
 /** Current membership of a user. */

@@ -12,8 +12,8 @@
 #define POWER_INFINITE INT64_MAX
 
 enum power_action {
-	POWER_BAN, /**< default 50 */
-	POWER_KICK, /**< default 50 */
+	POWER_BAN,    /**< default 50 */
+	POWER_KICK,   /**< default 50 */
 	POWER_REDACT, /**< default 50 */
 	POWER_INVITE, /**< default 0 */
 };
@@ -25,7 +25,7 @@ enum power_action {
 struct power {
 	const struct room_version *version;
 	const struct event *create; /**< borrowed; NULL: none */
-	const struct json *levels;  /**< content of m.room.power_levels, borrowed; NULL: no such event */
+	const struct json *levels; /**< content of m.room.power_levels, borrowed; NULL: no such event */
 };
 
 /** Levels as two events give them; either may be NULL. */

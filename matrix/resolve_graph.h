@@ -19,41 +19,41 @@ struct resolve_nodes {
 /** One event. The marks belong to the steps named beside them. */
 struct resolve_node {
 	struct str id;
-	const struct event *event;  /**< NULL: unknown, no state event, or of another room */
-	struct resolve_nodes auth;  /**< known auth events; filled by resolve_expand() */
+	const struct event *event; /**< NULL: unknown, no state event, or of another room */
+	struct resolve_nodes auth; /**< known auth events; filled by resolve_expand() */
 	bool is_expanded;
 
-	bool is_unconflicted;       /**< part of the unconflicted state map */
-	bool is_conflicted;         /**< part of the conflicted state set */
-	bool is_full;               /**< part of the full conflicted set */
+	bool is_unconflicted; /**< part of the unconflicted state map */
+	bool is_conflicted;   /**< part of the conflicted state set */
+	bool is_full;         /**< part of the full conflicted set */
 
 	size_t last_walk;           /**< auth difference: number of the newest walk that came by */
 	size_t reach_count;         /**< auth difference: how many sets reach it */
 	bool is_below_unconflicted; /**< auth difference: in the auth chain of unconflicted state */
 
-	bool is_entered;            /**< conflicted subgraph: the walk has been here */
-	bool reaches_conflicted;    /**< conflicted subgraph */
+	bool is_entered;         /**< conflicted subgraph: the walk has been here */
+	bool reaches_conflicted; /**< conflicted subgraph */
 
-	bool is_picked;             /**< power ordering: one of the events to sort */
-	int64_t sender_power;       /**< power ordering */
-	size_t waiting;             /**< power ordering: picked auth events that are not yet sorted */
+	bool is_picked;       /**< power ordering: one of the events to sort */
+	int64_t sender_power; /**< power ordering */
+	size_t waiting;       /**< power ordering: picked auth events that are not yet sorted */
 	struct resolve_nodes dependents; /**< power ordering: picked events that wait for this one */
 
-	bool has_mainline;          /**< mainline ordering: `mainline` is known */
-	size_t mainline;            /**< mainline ordering: position; SIZE_MAX is infinity */
+	bool has_mainline; /**< mainline ordering: `mainline` is known */
+	size_t mainline;   /**< mainline ordering: position; SIZE_MAX is infinity */
 };
 
 /** One resolution. */
 struct resolve_job {
-	struct arena *arena;           /**< for everything that ends with the job */
+	struct arena *arena; /**< for everything that ends with the job */
 	const struct room_version *version;
 	const struct state_map *sets;
 	size_t set_count;
 	const struct event_source *source;
-	struct str room_id;            /**< of the first event seen */
-	struct state_map unconflicted; /**< unconflicted state map */
+	struct str room_id;              /**< of the first event seen */
+	struct state_map unconflicted;   /**< unconflicted state map */
 	struct resolve_nodes conflicted; /**< conflicted state set */
-	struct resolve_node **table;   /**< nodes by event id, open addressing */
+	struct resolve_node **table;     /**< nodes by event id, open addressing */
 	size_t table_capacity;
 	size_t table_n;
 };

@@ -26,11 +26,12 @@ struct str visibility_name(enum visibility visibility);
  * "after" differ from it only where the event itself sets them.
  */
 struct visibility_facts {
-	enum visibility before;            /**< history visibility at the event */
-	enum visibility after;             /**< = before, unless the event is m.room.history_visibility */
+	enum visibility before; /**< history visibility at the event */
+	enum visibility after;  /**< = before, unless the event is m.room.history_visibility */
 	enum membership membership_before; /**< the user's, at the event */
-	enum membership membership_after;  /**< = membership_before, unless it is the user's own m.room.member */
-	bool joined_later;                 /**< the user is joined now, or was at any time after the event */
+	enum membership
+		membership_after; /**< = membership_before, unless it is the user's own m.room.member */
+	bool joined_later;    /**< the user is joined now, or was at any time after the event */
 };
 
 /** The facts of an event that sets neither the visibility nor the user's membership. */

@@ -24,14 +24,14 @@
 enum { FIRST = 1, LAST = 12, NUMBERINGS = 6 };
 
 #define ALICE "@alice:a.example"
-#define BOB   "@bob:b.example"
-#define PEER  "@peer:b.example"
+#define BOB "@bob:b.example"
+#define PEER "@peer:b.example"
 #define CAROL "@carol:c.example"
-#define DAVE  "@dave:d.example"
-#define ERIN  "@erin:e.example"
+#define DAVE "@dave:d.example"
+#define ERIN "@erin:e.example"
 #define FRANK "@frank:f.example"
-#define GINA  "@gina:g.example"
-#define KIM   "@kim:k.example"
+#define GINA "@gina:g.example"
+#define KIM "@kim:k.example"
 
 /* Changes what cannot be written as a draft. */
 typedef void tweak(struct room_builder *room, struct event *event);
@@ -40,7 +40,7 @@ typedef void tweak(struct room_builder *room, struct event *event);
 struct side {
 	const char *create;    /* more members for the create event's content */
 	const char *join_rule; /* NULL: invite */
-	const char *power;     /* members that replace those of the power levels; "none": no such event */
+	const char *power; /* members that replace those of the power levels; "none": no such event */
 	struct room_draft draft;
 	tweak *change;
 };
@@ -56,7 +56,7 @@ struct rule_case {
 static struct room_builder room;
 static struct arena *arena;
 static bool is_hit[LAST + 1][AUTH_RULE_COUNT];
-static unsigned char signing_seed[ED25519_SEED_BYTES] = { 7 };
+static unsigned char signing_seed[ED25519_SEED_BYTES] = {7};
 
 /* ---- the room ---- */
 
@@ -80,7 +80,7 @@ static const char *merged_levels(const char *changes)
 	for (size_t i = 0; i < more->count; i++) {
 		merged = json_with(arena, &merged, more->members[i].key, more->members[i].value);
 	}
-	struct buf text CLEANUP(buf_fini) = { 0 };
+	struct buf text CLEANUP(buf_fini) = {0};
 	buf_init(&text, 1 << 20);
 	canonical_write(&text, &merged);
 	return str_cstr(arena, buf_str(&text));
@@ -88,16 +88,18 @@ static const char *merged_levels(const char *changes)
 
 static void apply_state(const char *sender, const char *type, const char *key, const char *content)
 {
-	room_apply(&room, room_make(&room, &(struct room_draft){ .sender = sender,
-								   .type = type,
-								   .state_key = key,
-								   .content = content }));
+	room_apply(&room,
+		room_make(&room,
+			&(struct room_draft){.sender = sender,
+				.type = type,
+				.state_key = key,
+				.content = content}));
 }
 
 static void add_users(bool may_be_closed)
 {
 	room_add_state(&room, ALICE, "m.room.join_rules", "{'join_rule':'public'}");
-	static const char *const members[] = { BOB, PEER, CAROL, FRANK, GINA };
+	static const char *const members[] = {BOB, PEER, CAROL, FRANK, GINA};
 	for (size_t i = 0; i < COUNT_OF(members); i++) {
 		if (may_be_closed) { /* to their servers: they got in some other way */
 			apply_state(members[i], "m.room.member", members[i], "{'membership':'join'}");
@@ -158,7 +160,7 @@ static void tweak_no_state_key(struct room_builder *r, struct event *event)
 {
 	(void)r;
 	event->is_state = false;
-	event->state_key = (struct str){ 0 };
+	event->state_key = (struct str){0};
 }
 
 static void tweak_has_room_id(struct room_builder *r, struct event *event)
@@ -178,8 +180,7 @@ static void tweak_has_prev(struct room_builder *r, struct event *event)
 /* Its only previous event is the create event, but the user is not the creator. */
 static void tweak_prev_is_create(struct room_builder *r, struct event *event)
 {
-	event->prev_events =
-		&state_map_get(&r->state, STR("m.room.create"), STR(""))->event_id;
+	event->prev_events = &state_map_get(&r->state, STR("m.room.create"), STR(""))->event_id;
 	event->prev_count = 1;
 }
 
@@ -198,7 +199,7 @@ static void tweak_redacts_foreign(struct room_builder *r, struct event *event)
 static void tweak_redacts_nothing(struct room_builder *r, struct event *event)
 {
 	(void)r;
-	event->redacts = (struct str){ 0 };
+	event->redacts = (struct str){0};
 }
 
 /* ---- third-party invites ---- */
@@ -221,15 +222,14 @@ static void third_party(struct room_builder *r, struct event *event, const char 
 	r->last = kept;
 	struct ed25519_key *key = ed25519_key_create(signing_seed);
 	const struct event_signer signer = {
-		.server = { STR("id.example") },
+		.server = {STR("id.example")},
 		.key_id = STR("ed25519:0"),
 		.key = key,
 	};
 	struct json *content = ARENA_NEW(arena, struct json);
 	struct json invite = json_object(arena, 1);
 	if (signed_object != NULL) {
-		const struct json signed_json =
-			sign_json(arena, room_json(arena, signed_object), &signer);
+		const struct json signed_json = sign_json(arena, room_json(arena, signed_object), &signer);
 		invite = json_with(arena, &invite, STR("signed"), signed_json);
 	}
 	*content = json_with(arena, event->content, STR("third_party_invite"), invite);
@@ -301,18 +301,17 @@ static void tweak_invite_many_signatures(struct room_builder *r, struct event *e
 	tweak_invite_good(r, event);
 	const struct json *signed_object =
 		json_at(json_at(event->content, "third_party_invite"), "signed");
-	const struct json *by_id_server =
-		json_at(json_at(signed_object, "signatures"), "id.example");
+	const struct json *by_id_server = json_at(json_at(signed_object, "signatures"), "id.example");
 	char *wrong = arena_alloc(arena, 86); /* 64 zero bytes in base64 */
 	memset(wrong, 'A', 86);
 	struct json many = json_object(arena, 70);
 	for (int i = 0; i < 70; i++) {
 		const char *key_id = i == 69 ? "ed25519:0" : arena_printf(arena, "ed25519:x%d", i);
 		many = json_with(arena, &many, str_of(key_id),
-			i == 69 ? by_id_server->members[0].value :
-				  json_string(str_from(wrong, 86)));
+			i == 69 ? by_id_server->members[0].value : json_string(str_from(wrong, 86)));
 	}
-	const struct json signatures = json_with(arena, room_json(arena, "{}"), STR("id.example"), many);
+	const struct json signatures =
+		json_with(arena, room_json(arena, "{}"), STR("id.example"), many);
 	const struct json with_many = json_with(arena, signed_object, STR("signatures"), signatures);
 	const struct json invite = json_with(arena, room_json(arena, "{}"), STR("signed"), with_many);
 	struct json *content = ARENA_NEW(arena, struct json);
@@ -335,7 +334,8 @@ static void replace_signatures(struct event *event, const char *signatures)
 static void tweak_invite_odd_signatures(struct room_builder *r, struct event *event)
 {
 	tweak_invite_good_list(r, event);
-	replace_signatures(event, "{'a':7,'b':{'rsa:1':'x'},'c':{'ed25519:1':'x'},'d':{'ed25519:2':3}}");
+	replace_signatures(event,
+		"{'a':7,'b':{'rsa:1':'x'},'c':{'ed25519:1':'x'},'d':{'ed25519:2':3}}");
 }
 
 static void tweak_invite_no_signatures(struct room_builder *r, struct event *event)
@@ -345,6 +345,8 @@ static void tweak_invite_no_signatures(struct room_builder *r, struct event *eve
 }
 
 /* ---- drafts ---- */
+
+/* clang-format off */
 
 #define MESSAGE(who)         { .sender = (who), .type = "m.room.message" }
 #define STATE(who, what, how) { .sender = (who), .type = (what), .state_key = "", .content = (how) }
@@ -763,6 +765,8 @@ static const struct rule_case cases[] = {
 			.change = tweak_redacts_nothing } },
 };
 
+/* clang-format on */
+
 /* ---- running the table ---- */
 
 static struct verdict judge(const struct side *side, int version)
@@ -771,7 +775,7 @@ static struct verdict judge(const struct side *side, int version)
 	const struct str room_id = room.room_id;
 	const bool is_create = strcmp(side->draft.type, "m.room.create") == 0;
 	if (is_create && room.version->room_id_is_create_hash) {
-		room.room_id = (struct str){ 0 }; /* such create events have no room id of their own */
+		room.room_id = (struct str){0}; /* such create events have no room id of their own */
 	}
 	struct event *event = ARENA_NEW(arena, struct event);
 	*event = *room_make(&room, &side->draft);
@@ -788,7 +792,7 @@ static struct verdict judge(const struct side *side, int version)
 /* "5.2.2" from "5.2.2|4.2.2|…" for the version. */
 static struct str expected_number(const char *numbers, int version)
 {
-	static const int numbering[LAST + 1] = { 0, 0, 0, 0, 0, 0, 1, 2, 3, 3, 4, 4, 5 };
+	static const int numbering[LAST + 1] = {0, 0, 0, 0, 0, 0, 1, 2, 3, 3, 4, 4, 5};
 	struct str rest = str_of(numbers);
 	struct str number = rest;
 	for (int i = 0; i <= numbering[version]; i++) {
@@ -799,8 +803,7 @@ static struct str expected_number(const char *numbers, int version)
 
 static void note_hit(int version, const char *rule)
 {
-	const struct room_version *row =
-		room_version_find(str_of(arena_printf(arena, "%d", version)));
+	const struct room_version *row = room_version_find(str_of(arena_printf(arena, "%d", version)));
 	for (size_t i = 0; i < AUTH_RULE_COUNT; i++) {
 		const char *number = auth_rule_number(row, (enum auth_rule)i);
 		if (number != NULL && strcmp(number, rule) == 0) {
@@ -844,7 +847,7 @@ static const struct event *in_state(const char *type, const char *key)
 static struct verdict judge_auth(const struct event *const *auth, size_t n, size_t rejected)
 {
 	const struct room_draft message = MESSAGE(CAROL);
-	bool is_rejected[8] = { false };
+	bool is_rejected[8] = {false};
 	if (rejected < n) {
 		is_rejected[rejected] = true;
 	}
@@ -863,7 +866,7 @@ static void auth_events__flaw__refused_by_its_rule(void **state)
 {
 	const int version = ((const struct run *)*state)->version;
 	arena = arena_create();
-	build(&(const struct side){ 0 }, version);
+	build(&(const struct side){0}, version);
 	const bool names_create = !room.version->room_id_is_create_hash;
 	const struct event *create = in_state("m.room.create", "");
 	const struct event *levels = in_state("m.room.power_levels", "");
@@ -873,12 +876,12 @@ static void auth_events__flaw__refused_by_its_rule(void **state)
 	foreign.room_id.s = STR("!foreign:a.example");
 
 	/* Without create events first; they stand in front where the version wants them. */
-	const struct event *list[] = { create, levels, member, levels };
+	const struct event *list[] = {create, levels, member, levels};
 	const struct event *const *auth = names_create ? list : list + 1;
 	const size_t n = names_create ? 3 : 2;
 	assert_true(judge_auth(auth, n, SIZE_MAX).allowed);
 	/* Rule 1 alone decides on create events. */
-	static const bool all_rejected[] = { true, true };
+	static const bool all_rejected[] = {true, true};
 	assert_true(auth_check_auth_events(create, auth, all_rejected, 2).allowed);
 	expect_auth(judge_auth(auth, n + 1, SIZE_MAX), version, "2.1|2.1|2.1|2.1|2.1|3.1");
 	expect_auth(judge_auth(auth, n, n - 1), version, "2.3|2.3|2.3|2.3|2.3|3.3");
@@ -934,7 +937,7 @@ int main(void)
 			if (version < cases[i].from || version > cases[i].to) {
 				continue;
 			}
-			runs[n] = (struct run){ .row = &cases[i], .version = version };
+			runs[n] = (struct run){.row = &cases[i], .version = version};
 			tests[n] = (struct CMUnitTest){
 				.name = arena_printf(own, "auth_v%d__%s__refused", version, cases[i].name),
 				.test_func = rule__flaw__refused_by_it_alone,
@@ -942,7 +945,7 @@ int main(void)
 			};
 			n++;
 		}
-		runs[n] = (struct run){ .version = version };
+		runs[n] = (struct run){.version = version};
 		tests[n] = (struct CMUnitTest){
 			.name = arena_printf(own, "auth_v%d__auth_events__refused", version),
 			.test_func = auth_events__flaw__refused_by_its_rule,
