@@ -47,7 +47,7 @@ bool join_rule_takes_knocks(enum join_rule rule)
 size_t join_rule_allowed_rooms(struct arena *arena, const struct event *event, struct room_id **out)
 {
 	const struct json *allow = event != NULL ? json_at(event->content, "allow") : NULL;
-	if (!json_is(allow, JSON_ARRAY)) {
+	if (allow == NULL || allow->type != JSON_ARRAY) {
 		*out = NULL;
 		return 0;
 	}
