@@ -12,10 +12,10 @@
 #include "matrix/verdict.h"
 
 enum {
-	EVENT_MAX_BYTES = 65536,      /**< of the canonical JSON, signatures included */
+	EVENT_MAX_BYTES = 65536, /**< of the canonical JSON, signatures included */
 	EVENT_MAX_PREV_EVENTS = 20,
 	EVENT_MAX_AUTH_EVENTS = 10,
-	EVENT_MAX_KEY_BYTES = 255,    /**< of type and state_key */
+	EVENT_MAX_KEY_BYTES = 255, /**< of type and state_key */
 	/**
 	 * Levels of arrays and objects, the event itself included. Whoever parses a text that carries events
 	 * of others (a transaction, a state response) allows far more, so that one event over the limit is
@@ -26,22 +26,24 @@ enum {
 
 struct event {
 	const struct room_version *version;
-	struct event_id event_id;   /**< as sent (versions 1, 2) or computed */
-	struct room_id room_id;     /**< of a version 12 create event: computed */
+	struct event_id event_id; /**< as sent (versions 1, 2) or computed */
+	struct room_id room_id;   /**< of a version 12 create event: computed */
 	struct user_id sender;
 	struct str type;
 	bool is_state;
-	struct str state_key;       /**< valid when is_state */
-	int64_t origin_server_ts;   /**< milliseconds */
+	struct str state_key;     /**< valid when is_state */
+	int64_t origin_server_ts; /**< milliseconds */
 	int64_t depth;
 	const struct event_id *prev_events;
 	size_t prev_count;
 	const struct event_id *auth_events;
 	size_t auth_count;
-	struct str redacts;         /**< of m.room.redaction: from top level or content, as the version says; p == NULL: none */
+	/** Of m.room.redaction: from top level or content, as the version says; p == NULL: none. */
+	struct str redacts;
 	const struct json *content; /**< object */
 	const struct json *json;    /**< the PDU, object; the same keys as in `raw` */
-	struct str raw;             /**< the PDU as canonical JSON text, without `unsigned` and (versions ≥ 3) without event_id */
+	/** The PDU as canonical JSON text, without `unsigned` and (versions ≥ 3) without event_id. */
+	struct str raw;
 };
 
 /**

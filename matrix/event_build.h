@@ -10,13 +10,13 @@
 /** What the user wants, and where it is put. */
 struct event_intent {
 	const struct room_version *version;
-	struct room_id room_id;      /**< s.p == NULL for the create event of version 12 */
+	struct room_id room_id; /**< s.p == NULL for the create event of version 12 */
 	struct user_id sender;
 	struct str type;
 	bool is_state;
 	struct str state_key;
-	const struct json *content;  /**< object */
-	struct str redacts;          /**< of a m.room.redaction; p == NULL: none */
+	const struct json *content; /**< object */
+	struct str redacts;         /**< of a m.room.redaction; p == NULL: none */
 	int64_t origin_server_ts;
 	int64_t depth;
 	const struct event_id *prev_events;

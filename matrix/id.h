@@ -68,6 +68,7 @@ struct server_name room_alias_server(struct room_alias alias);
 MUST_CHECK bool key_id_parse(struct str text, struct str *out_algorithm, struct str *out_version);
 
 /** "mxc://server/media" with media id [A-Za-z0-9_-]+. */
-MUST_CHECK bool mxc_parse(struct str text, struct server_name *out_server, struct str *out_media_id);
+MUST_CHECK bool mxc_parse(struct str text, struct server_name *out_server,
+	struct str *out_media_id);
 
 #endif

@@ -26,28 +26,30 @@ enum state_resolution {
 };
 
 struct room_version {
-	struct str id;             /**< "1" … "12" */
+	struct str id; /**< "1" … "12" */
 	bool is_stable;
 	enum event_format event_format;
 	enum event_id_encoding event_id_encoding;
 	enum state_resolution state_resolution;
-	bool strict_canonical_json;     /**< ≥ 6: integers in ±(2^53−1), no floats */
-	bool enforces_key_validity;     /**< ≥ 5: signing keys' valid_until_ts counts */
-	bool special_aliases_auth;      /**< 1–5: rule 4 on m.room.aliases */
-	bool limits_notifications_power;/**< ≥ 6: changes of `notifications` are checked */
-	bool redaction_needs_power_or_origin; /**< 1, 2: redactions are authorised by an auth rule of their own */
-	bool allows_knocking;           /**< ≥ 7 */
-	bool allows_restricted;         /**< ≥ 8 */
-	bool allows_knock_restricted;   /**< ≥ 10 */
-	bool strict_power_levels;       /**< ≥ 10: power levels are integers, not strings */
-	bool creator_is_sender;         /**< ≥ 11: content.creator is gone */
-	bool redacts_in_content;        /**< ≥ 11: m.room.redaction's `redacts` is in content */
-	bool redaction_keeps_updated;   /**< ≥ 11: redaction algorithm of MSC2176/3821 */
-	bool redaction_keeps_aliases;   /**< 1–5 */
-	bool redaction_keeps_join_allow;    /**< ≥ 8 */
-	bool redaction_keeps_authorised_via;/**< ≥ 9 */
-	bool room_id_is_create_hash;    /**< ≥ 12: room id derives from the create event, which is not in auth_events */
-	bool privileged_creators;       /**< ≥ 12: creators have infinite power; additional_creators */
+	bool strict_canonical_json;      /**< ≥ 6: integers in ±(2^53−1), no floats */
+	bool enforces_key_validity;      /**< ≥ 5: signing keys' valid_until_ts counts */
+	bool special_aliases_auth;       /**< 1–5: rule 4 on m.room.aliases */
+	bool limits_notifications_power; /**< ≥ 6: changes of `notifications` are checked */
+	/** 1, 2: redactions are authorised by an auth rule of their own. */
+	bool redaction_needs_power_or_origin;
+	bool allows_knocking;                /**< ≥ 7 */
+	bool allows_restricted;              /**< ≥ 8 */
+	bool allows_knock_restricted;        /**< ≥ 10 */
+	bool strict_power_levels;            /**< ≥ 10: power levels are integers, not strings */
+	bool creator_is_sender;              /**< ≥ 11: content.creator is gone */
+	bool redacts_in_content;             /**< ≥ 11: m.room.redaction's `redacts` is in content */
+	bool redaction_keeps_updated;        /**< ≥ 11: redaction algorithm of MSC2176/3821 */
+	bool redaction_keeps_aliases;        /**< 1–5 */
+	bool redaction_keeps_join_allow;     /**< ≥ 8 */
+	bool redaction_keeps_authorised_via; /**< ≥ 9 */
+	/** ≥ 12: the room id derives from the create event, which is not in auth_events. */
+	bool room_id_is_create_hash;
+	bool privileged_creators; /**< ≥ 12: creators have infinite power; additional_creators */
 };
 
 /** The row of a version, or NULL when unknown. Static. */

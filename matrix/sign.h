@@ -21,9 +21,13 @@ MUST_CHECK bool sign_verify_json(struct arena *arena, const struct json *object,
 	struct str key_id, struct str public_key);
 
 /** SHA-256 of the canonical event without signatures, unsigned, hashes. */
-void event_content_hash(struct arena *arena, const struct json *event, unsigned char out[SHA256_BYTES]);
+void event_content_hash(struct arena *arena, const struct json *event,
+	unsigned char out[SHA256_BYTES]);
 
-/** Whether hashes.sha256 is the content hash. */
+/**
+ * Whether hashes.sha256 is the content hash.
+ * @param event  `json` of a parsed event: an `event_id` that came along from version 3 on is no part of it
+ */
 MUST_CHECK bool event_hash_is_valid(struct arena *arena, const struct json *event);
 
 /** SHA-256 of the redacted event without signatures and unsigned (versions ≥ 3: the event id). */
@@ -34,7 +38,11 @@ void event_reference_hash(struct arena *arena, const struct room_version *versio
 struct json event_sign(struct arena *arena, const struct room_version *version,
 	const struct json *event, const struct event_signer *signer);
 
-/** Checks one server's signature over the redacted form. @param public_key  32 raw bytes */
+/**
+ * Checks one server's signature over the redacted form.
+ * @param event       `json` of a parsed event, as for event_hash_is_valid()
+ * @param public_key  32 raw bytes
+ */
 MUST_CHECK bool event_verify(struct arena *arena, const struct room_version *version,
 	const struct json *event, struct str server, struct str key_id, struct str public_key);
 

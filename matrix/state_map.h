@@ -21,7 +21,8 @@ struct state_map {
 
 void state_map_init(struct state_map *map, struct arena *arena);
 /** NULL when there is none. */
-const struct event *state_map_get(const struct state_map *map, struct str type, struct str state_key);
+const struct event *state_map_get(const struct state_map *map, struct str type,
+	struct str state_key);
 /** Puts a state event under its own key; @return what stood there, or NULL. */
 const struct event *state_map_put(struct state_map *map, const struct event *event);
 /** @return what was removed, or NULL */

@@ -8,7 +8,8 @@
 
 struct verdict {
 	bool allowed;
-	const char *rule; /**< id of the first rule that refused, e.g. "auth.5.3.1"; static; NULL when allowed */
+	/** Id of the first rule that refused, e.g. "auth.5.3.1"; static; NULL when allowed. */
+	const char *rule;
 	const char *text; /**< one sentence for people; static; NULL when allowed */
 };
 

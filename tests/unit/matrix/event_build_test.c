@@ -184,9 +184,13 @@ static void build__malformed_values__refused(void **state)
 	intent = intent_of("10", text_content(1));
 	intent.type = STR("a\xff");
 	assert_refused(&intent, "event.type");
+	intent.type = STR("a\0b");
+	assert_refused(&intent, "event.type");
 	intent = intent_of("10", text_content(1));
 	intent.is_state = true;
 	intent.state_key = STR("\xc0\x80");
+	assert_refused(&intent, "event.state_key");
+	intent.state_key = STR("\0");
 	assert_refused(&intent, "event.state_key");
 	intent = intent_of("10", text_content(1));
 	intent.type = STR("m.room.redaction");
