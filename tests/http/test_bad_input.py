@@ -59,9 +59,9 @@ def bodies(user, room, event):
         "filter": ("POST", path_of("user", me, "filter"), {}),
         "device": ("PUT", path_of("devices", user.device_id), {}),
         "delete_devices": ("POST", "/delete_devices", {"devices": []}),
-        "password": ("POST", "/account/password", {"new_password": "x"}),
+        "password": ("POST", "/account/password", {"new_password": "xx words"}),
         "deactivate": ("POST", "/account/deactivate", {}),
-        "register": ("POST", "/register", {"username": unique("u"), "password": "x"}),
+        "register": ("POST", "/register", {"username": unique("u"), "password": "xx words"}),
         "login": ("POST", "/login", {"type": "m.login.password"}),
         "refresh": ("POST", "/refresh", {"refresh_token": "x"}),
     }
@@ -278,7 +278,7 @@ def test_path__nul_character__4xx_or_taken_never_5xx(still_alive, alice, room, n
     ("tag", {"order": 0.5, "x": "\u0000"}), ("state", {"name": "\u0000"}), ("createRoom", {"name": "nul\u0000"}),
     ("device", {"display_name": "nul\u0000"}), ("filter", {"room": {"timeline": {"types": ["\u0000"]}}}),
     ("login", {"type": "m.login.password", "identifier": {"type": "m.id.user", "user": "a\u0000"}, "password": "\u0000"}),
-    ("register", {"username": "a\u0000b", "password": "x"}), ("kick", {"user_id": "@a\u0000:hs1"}),
+    ("register", {"username": "a\u0000b", "password": "xx words"}), ("kick", {"user_id": "@a\u0000:hs1"}),
     ("invite", {"user_id": "@a\u0000:hs1", "reason": "\u0000"}), ("redact", {"reason": "\u0000"}),
     ("leave", {"reason": "\u0000"}), ("alias", {"room_id": "!\u0000:hs1"}), ("typing", {"typing": True, "x": "\u0000"}),
 ], ids=lambda value: value if isinstance(value, str) else "")

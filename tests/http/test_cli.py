@@ -54,14 +54,14 @@ def test_user_add__admin__is_admin(running):
 
 
 def test_user_add__taken_or_invalid__refused(running):
-    run(running, "user", "add", "taken", "--password-stdin", input="x words\n")
+    run(running, "user", "add", "taken", "--password-stdin", input="xx words\n")
     for name in ("taken", "not valid", "Käse", ""):
-        done = running.run("user", "add", name, "--password-stdin", input="x words\n")
+        done = running.run("user", "add", name, "--password-stdin", input="xx words\n")
         assert done.returncode != 0 and done.stderr, name
 
 
 def test_user_list__after_add__listed(running):
-    run(running, "user", "add", "listed", "--password-stdin", input="x words\n")
+    run(running, "user", "add", "listed", "--password-stdin", input="xx words\n")
     assert "@listed:hs1" in run(running, "user", "list")
 
 
@@ -75,15 +75,15 @@ def test_user_password__changed__old_refused_sessions_end(running):
 
 
 def test_user_deactivate__done__no_login_and_sessions_end(running):
-    run(running, "user", "add", "fritz", "--password-stdin", input="x words\n")
-    session = Client(running.url, login(running, "fritz", "x words").ok()["access_token"])
+    run(running, "user", "add", "fritz", "--password-stdin", input="xx words\n")
+    session = Client(running.url, login(running, "fritz", "xx words").ok()["access_token"])
     run(running, "user", "deactivate", "fritz")
-    login(running, "fritz", "x words").expect(403)
+    login(running, "fritz", "xx words").expect(403)
     session.get("/account/whoami").expect(401, "M_UNKNOWN_TOKEN")
 
 
 def test_user_admin__granted_and_taken__shown(running):
-    run(running, "user", "add", "gina", "--password-stdin", input="x words\n")
+    run(running, "user", "add", "gina", "--password-stdin", input="xx words\n")
 
     def is_admin():
         line = next(line for line in run(running, "user", "list").splitlines() if "@gina:" in line)
@@ -97,17 +97,17 @@ def test_user_admin__granted_and_taken__shown(running):
 
 @pytest.mark.parametrize("command", [("password", "ghost", "--password-stdin"), ("deactivate", "ghost"), ("admin", "ghost", "on")])
 def test_user__unknown__refused(running, command):
-    done = running.run("user", *command, input="x words\n")
+    done = running.run("user", *command, input="xx words\n")
     assert done.returncode != 0 and "ghost" in done.stderr
 
 
 def test_user_commands__server_stopped__work_on_the_folder_too(make_server):
     server = make_server().start()
     server.terminate()
-    run(server, "user", "add", "offline", "--password-stdin", input="x words\n")
+    run(server, "user", "add", "offline", "--password-stdin", input="xx words\n")
     assert "@offline:hs1" in run(server, "user", "list")
     server.start()
-    login(server, "offline", "x words").ok()
+    login(server, "offline", "xx words").ok()
 
 
 def test_token__created_listed_revoked(running):

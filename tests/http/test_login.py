@@ -75,13 +75,13 @@ def test_login__unknown_type__400(alice, nobody):
 
 @pytest.mark.parametrize("body", [
     {}, {"type": None}, {"type": 5}, {"type": "m.login.password"},
-    {"type": "m.login.password", "password": "x"},
+    {"type": "m.login.password", "password": "xx words"},
     {"type": "m.login.password", "identifier": {"type": "m.id.user", "user": "x"}},
-    {"type": "m.login.password", "identifier": {"type": "m.id.user"}, "password": "x"},
-    {"type": "m.login.password", "identifier": {}, "password": "x"},
-    {"type": "m.login.password", "identifier": {"type": "m.id.nothing", "user": "x"}, "password": "x"},
-    {"type": "m.login.password", "identifier": "me", "password": "x"},
-    {"type": "m.login.password", "identifier": {"type": "m.id.user", "user": 5}, "password": "x"},
+    {"type": "m.login.password", "identifier": {"type": "m.id.user"}, "password": "xx words"},
+    {"type": "m.login.password", "identifier": {}, "password": "xx words"},
+    {"type": "m.login.password", "identifier": {"type": "m.id.nothing", "user": "x"}, "password": "xx words"},
+    {"type": "m.login.password", "identifier": "me", "password": "xx words"},
+    {"type": "m.login.password", "identifier": {"type": "m.id.user", "user": 5}, "password": "xx words"},
     {"type": "m.login.password", "identifier": {"type": "m.id.user", "user": "x"}, "password": 5},
 ], ids=str)
 @pytest.mark.peer("500 for a user that is no string", only=["'user': 5"])
@@ -90,7 +90,7 @@ def test_login__malformed__400(nobody, body):
 
 
 def test_login__third_party_identifier_unknown__403(nobody):
-    body = {"type": "m.login.password", "password": "x",
+    body = {"type": "m.login.password", "password": "xx words",
             "identifier": {"type": "m.id.thirdparty", "medium": "email", "address": "nobody@example.org"}}
     login(nobody, body).expect((400, 403))
 

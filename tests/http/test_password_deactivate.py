@@ -50,7 +50,7 @@ def test_password__new_password_no_string__400(alice, value):
 
 
 def test_password__without_token_and_auth__never_200(nobody):
-    reply = nobody.post("/account/password", {"new_password": "x"}, token=False)
+    reply = nobody.post("/account/password", {"new_password": "xx words"}, token=False)
     reply.expect(401)
 
 

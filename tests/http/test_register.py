@@ -10,7 +10,7 @@ def register(nobody, body, **more):
 
 
 def test_register__without_auth__401_with_flows_and_session(nobody):
-    reply = register(nobody, {"username": unique("u"), "password": "x"}).expect(401)
+    reply = register(nobody, {"username": unique("u"), "password": "xx words"}).expect(401)
     assert reply["session"]
     assert ["m.login.dummy"] in [flow["stages"] for flow in reply["flows"]]
     assert reply.errcode is None
@@ -54,13 +54,13 @@ def test_register__inhibit_login__no_token_but_login_works(hs, nobody):
 
 def test_register__name_taken__400_before_authentication(alice, nobody):
     local = alice.user_id[1:].partition(":")[0]
-    register(nobody, {"username": local, "password": "x"}).expect(400, "M_USER_IN_USE")
+    register(nobody, {"username": local, "password": "xx words"}).expect(400, "M_USER_IN_USE")
 
 
 def test_register__name_taken_in_other_case__not_a_second_account(alice, nobody, hs):
     """Appendices, User identifiers: upper-case names are mapped onto lower case, or refused."""
     local = alice.user_id[1:].partition(":")[0].upper()
-    reply = register(nobody, {"username": local, "password": "x", "auth": {"type": "m.login.dummy"}})
+    reply = register(nobody, {"username": local, "password": "xx words", "auth": {"type": "m.login.dummy"}})
     reply.expect(400, ("M_USER_IN_USE", "M_INVALID_USERNAME"))
 
 
@@ -69,7 +69,7 @@ def test_register__name_taken_in_other_case__not_a_second_account(alice, nobody,
     "quote\"d", "per%cent", "back\\slash", "semi;colon", "brace{",
 ])
 def test_register__invalid_username__400_invalid_username(nobody, name):
-    register(nobody, {"username": name, "password": "x"}).expect(400, "M_INVALID_USERNAME")
+    register(nobody, {"username": name, "password": "xx words"}).expect(400, "M_INVALID_USERNAME")
 
 
 @pytest.mark.parametrize("name", ["dot.ted", "under_score", "da-sh", "pl+us", "eq=ual", "sl/ash", "1number"])
@@ -81,11 +81,11 @@ def test_register__every_allowed_character__accepted(hs, name):
 def test_register__user_id_over_255_bytes__400(nobody, hs):
     """Appendices: the whole id with sigil and domain is at most 255 bytes."""
     fits = 255 - len("@:" + hs.server_name)
-    register(nobody, {"username": "a" * (fits + 1), "password": "x"}).expect(400, "M_INVALID_USERNAME")
+    register(nobody, {"username": "a" * (fits + 1), "password": "xx words"}).expect(400, "M_INVALID_USERNAME")
 
 
 @pytest.mark.parametrize("body", [
-    {"username": 5, "password": "x"}, {"username": ["a"], "password": "x"}, {"username": unique("u"), "password": 5},
+    {"username": 5, "password": "xx words"}, {"username": ["a"], "password": "xx words"}, {"username": unique("u"), "password": 5},
     {"username": unique("u"), "password": ["x"]}, {"username": unique("u"), "password": {"a": 1}},
 ], ids=lambda body: str(body)[:40])
 def test_register__wrong_types__400(nobody, body):
@@ -94,13 +94,13 @@ def test_register__wrong_types__400(nobody, body):
 
 def test_register__auth_is_no_object__4xx(nobody):
     for auth in ("m.login.dummy", 5, ["x"]):
-        reply = register(nobody, {"username": unique("u"), "password": "x", "auth": auth})
+        reply = register(nobody, {"username": unique("u"), "password": "xx words", "auth": auth})
         assert reply.status in (400, 401), reply
 
 
 def test_register__unknown_session__no_account(nobody):
     name = unique("u")
-    reply = register(nobody, {"username": name, "password": "x",
+    reply = register(nobody, {"username": name, "password": "xx words",
                               "auth": {"type": "m.login.dummy", "session": "never-given-out"}})
     reply.expect((400, 401, 403))
     nobody.get("/register/available", {"username": name}, token=False).ok()
@@ -108,7 +108,7 @@ def test_register__unknown_session__no_account(nobody):
 
 def test_register__unknown_stage__401_or_400_and_no_account(nobody):
     name = unique("u")
-    body = {"username": name, "password": "x"}
+    body = {"username": name, "password": "xx words"}
     session = register(nobody, body).expect(401)["session"]
     body["auth"] = {"type": "com.example.nothing", "session": session}
     register(nobody, body).expect((400, 401, 403))
@@ -152,7 +152,7 @@ def test_register__deactivated_name__stays_taken(hs, nobody):
     user = hs.user()
     user.uia("POST", "/account/deactivate").ok()
     local = user.user_id[1:].partition(":")[0]
-    register(nobody, {"username": local, "password": "x"}).expect(400, ("M_USER_IN_USE", "M_EXCLUSIVE"))
+    register(nobody, {"username": local, "password": "xx words"}).expect(400, ("M_USER_IN_USE", "M_EXCLUSIVE"))
 
 
 def test_register__refresh_token_asked__gives_one(hs):
@@ -166,14 +166,14 @@ def test_register__same_name_at_once__exactly_one_account(hs, nobody):
     name = unique("race")
 
     def attempt(number):
-        return register(Client(hs.http), {"username": name, "password": "p%d" % number,
+        return register(Client(hs.http), {"username": name, "password": "words %d" % number,
                                           "auth": {"type": "m.login.dummy"}})
 
     def whole(number):
         reply = attempt(number)
         if reply.status == 401:
             reply = register(Client(hs.http), {
-                "username": name, "password": "p%d" % number,
+                "username": name, "password": "words %d" % number,
                 "auth": {"type": "m.login.dummy", "session": reply["session"]}})
         return reply
     with ThreadPoolExecutor(4) as pool:
@@ -197,31 +197,31 @@ def test_admin_register__admin_flag__accepted(hs):
 
 
 def test_admin_register__wrong_secret__403(hs, nobody):
-    body = accounts.shared_secret_body(hs.http, hs.secret + "x", unique("s"), "pw")
+    body = accounts.shared_secret_body(hs.http, hs.secret + "x", unique("s"), "pw words")
     nobody.post("/_synapse/admin/v1/register", body, token=False).expect(403)
 
 
 def test_admin_register__admin_flag_not_covered_by_mac__403(hs, nobody):
-    body = accounts.shared_secret_body(hs.http, hs.secret, unique("s"), "pw", admin=False)
+    body = accounts.shared_secret_body(hs.http, hs.secret, unique("s"), "pw words", admin=False)
     body["admin"] = True
     nobody.post("/_synapse/admin/v1/register", body, token=False).expect(403)
 
 
 def test_admin_register__nonce_used_twice__400(hs, nobody):
-    body = accounts.shared_secret_body(hs.http, hs.secret, unique("s"), "pw")
+    body = accounts.shared_secret_body(hs.http, hs.secret, unique("s"), "pw words")
     nobody.post("/_synapse/admin/v1/register", body, token=False).ok()
     nobody.post("/_synapse/admin/v1/register", body, token=False).expect(400)
 
 
 def test_admin_register__nonce_made_up__400(hs, nobody):
-    body = accounts.shared_secret_body(hs.http, hs.secret, unique("s"), "pw")
+    body = accounts.shared_secret_body(hs.http, hs.secret, unique("s"), "pw words")
     body["nonce"] = "0" * len(body["nonce"])
     nobody.post("/_synapse/admin/v1/register", body, token=False).expect((400, 403))
 
 
 @pytest.mark.parametrize("missing", ["nonce", "username", "password", "mac"])
 def test_admin_register__field_missing__400(hs, nobody, missing):
-    body = accounts.shared_secret_body(hs.http, hs.secret, unique("s"), "pw")
+    body = accounts.shared_secret_body(hs.http, hs.secret, unique("s"), "pw words")
     del body[missing]
     nobody.post("/_synapse/admin/v1/register", body, token=False).expect(400)
 
@@ -231,8 +231,8 @@ def test_admin_register__field_missing__400(hs, nobody, missing):
 def test_register__mode_closed__403_but_secret_works(make_server):
     server = make_server(settings={"registration.mode": "closed"}).start()
     nobody = server.anonymous()
-    for body in ({"username": "eve", "password": "x"},
-                 {"username": "eve", "password": "x", "auth": {"type": "m.login.dummy"}}):
+    for body in ({"username": "eve", "password": "xx words"},
+                 {"username": "eve", "password": "xx words", "auth": {"type": "m.login.dummy"}}):
         register(nobody, body).expect(403, "M_FORBIDDEN")
     reply = nobody.get("/register/available", {"username": "eve"}, token=False)
     reply.expect((200, 403))

@@ -377,9 +377,9 @@ def test_sec_5_47__deactivated__no_way_in(hs, nobody):
     for token in (user.token, session.token):
         nobody.get("/account/whoami", token=token).expect(401, "M_UNKNOWN_TOKEN")
     nobody.post("/refresh", {"refresh_token": session.refresh_token}, token=False).expect((401, 403))
-    nobody.post("/register", {"username": localpart, "password": "again", "auth": {"type": "m.login.dummy"}},
+    nobody.post("/register", {"username": localpart, "password": "again words", "auth": {"type": "m.login.dummy"}},
                 token=False).expect(400)
-    nobody.post("/account/password", {"new_password": "again", "auth": {
+    nobody.post("/account/password", {"new_password": "again words", "auth": {
         "type": "m.login.password", "identifier": {"type": "m.id.user", "user": user.user_id},
         "password": user.password}}, token=False).expect((400, 401, 403))
 
@@ -387,7 +387,7 @@ def test_sec_5_47__deactivated__no_way_in(hs, nobody):
 def test_sec_5_47__deactivated_name_by_shared_secret__not_revived(hs, nobody):
     user = hs.user()
     user.uia("POST", "/account/deactivate").ok()
-    body = accounts.shared_secret_body(hs.http, hs.secret, user.user_id[1:].partition(":")[0], "again")
+    body = accounts.shared_secret_body(hs.http, hs.secret, user.user_id[1:].partition(":")[0], "again words")
     nobody.post("/_synapse/admin/v1/register", body, token=False).expect(400)
 
 
@@ -397,7 +397,7 @@ def test_sec_5_49__dummy_stage__opens_only_registration(alice):
     other = alice.login()
     for method, path, body in (("DELETE", "/devices/" + other.device_id, {}),
                                ("POST", "/delete_devices", {"devices": [other.device_id]}),
-                               ("POST", "/account/password", {"new_password": "stolen"}),
+                               ("POST", "/account/password", {"new_password": "stolen words"}),
                                ("POST", "/account/deactivate", {})):
         session = alice.request(method, path, body).expect(401)["session"]
         for auth in ({"type": "m.login.dummy", "session": session}, {"type": "m.login.dummy"}, {"session": session}):

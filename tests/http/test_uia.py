@@ -126,7 +126,7 @@ def test_uia__completed_session_used_again__refused(alice):
 
 @pytest.mark.parametrize("auth", ["x", 5, [], {"type": 5}, {"type": "m.login.password"},
                                   {"type": "m.login.password", "password": 5},
-                                  {"type": "m.login.password", "identifier": 5, "password": "x"},
+                                  {"type": "m.login.password", "identifier": 5, "password": "xx words"},
                                   {"session": 5}], ids=str)
 @pytest.mark.peer("500", only=["'identifier': 5"])
 def test_uia__malformed_auth__4xx_and_nothing_done(alice, auth):
@@ -137,7 +137,7 @@ def test_uia__malformed_auth__4xx_and_nothing_done(alice, auth):
 
 
 def test_uia__registration_session__not_usable_elsewhere(alice, nobody):
-    session = nobody.post("/register", {"username": unique("u"), "password": "x"}, token=False).expect(401)["session"]
+    session = nobody.post("/register", {"username": unique("u"), "password": "xx words"}, token=False).expect(401)["session"]
     other = alice.login()
     reply = delete_device(alice, other.device_id, {"type": "m.login.dummy", "session": session})
     assert reply.status in (400, 401, 403), reply
@@ -146,8 +146,8 @@ def test_uia__registration_session__not_usable_elsewhere(alice, nobody):
 
 def test_uia__registration_session_with_other_name__no_account_for_the_other(nobody):
     first, second = unique("u"), unique("u")
-    session = nobody.post("/register", {"username": first, "password": "x"}, token=False).expect(401)["session"]
-    reply = nobody.post("/register", {"username": second, "password": "x",
+    session = nobody.post("/register", {"username": first, "password": "xx words"}, token=False).expect(401)["session"]
+    reply = nobody.post("/register", {"username": second, "password": "xx words",
                                       "auth": {"type": "m.login.dummy", "session": session}}, token=False)
     if reply.status == 200:
         # Synapse keeps the first request's parameters for some clients; then the account must be the first's

@@ -89,7 +89,9 @@ class Server:
         self.settings = {"server_name": server_name, "listen.client": "127.0.0.1:%d" % self.port}
         if defaults:
             self.settings.update({"registration.mode": "open", "registration.shared_secret": self.secret,
-                                  "rate_limits.enabled": "false"})
+                                  "rate_limits.enabled": "false",
+                                  # thousands of test users: their passwords need no strength
+                                  "password.memory": "64KiB", "password.iterations": "1"})
         self.settings.update(settings or {})
 
     def command(self):
