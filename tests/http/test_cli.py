@@ -6,7 +6,7 @@ import pytest
 
 from support import accounts
 from support.client import Client, seconds
-from support.server import binary, new_folder
+from support.server import binary, new_folder, wait_until
 
 
 def belfry(*arguments, **more):
@@ -71,7 +71,7 @@ def test_user_password__changed__old_refused_sessions_end(running):
     run(running, "user", "password", "erna", "--password-stdin", input="new words\n")
     login(running, "erna", "old words").expect(403)
     login(running, "erna", "new words").ok()
-    session.get("/account/whoami").expect(401, "M_UNKNOWN_TOKEN")
+    wait_until(lambda: session.get("/account/whoami").errcode == "M_UNKNOWN_TOKEN", 60, "end of the session", 0.1)
 
 
 def test_user_deactivate__done__no_login_and_sessions_end(running):
@@ -79,7 +79,7 @@ def test_user_deactivate__done__no_login_and_sessions_end(running):
     session = Client(running.url, login(running, "fritz", "xx words").ok()["access_token"])
     run(running, "user", "deactivate", "fritz")
     login(running, "fritz", "xx words").expect(403)
-    session.get("/account/whoami").expect(401, "M_UNKNOWN_TOKEN")
+    wait_until(lambda: session.get("/account/whoami").errcode == "M_UNKNOWN_TOKEN", 60, "end of the session", 0.1)
 
 
 def test_user_admin__granted_and_taken__shown(running):
