@@ -48,6 +48,10 @@ MUST_CHECK enum err store_events_between(struct ctx *ctx, struct db *db, int64_t
 MUST_CHECK enum err store_counts_at(struct ctx *ctx, struct db *db, int64_t room_nid,
 	struct str thread_root, int64_t position, int64_t *out_notify, int64_t *out_highlight);
 
+/** Positions of a user's events that relate to an event in one way. */
+MUST_CHECK enum err store_relations_by_sender(struct ctx *ctx, struct db *db, int64_t room_nid,
+	struct str parent_id, struct str rel_type, struct str sender, int64_t **out, size_t *out_count);
+
 /** Adds an event; row->position is ignored, the write's position `position_index` taken. */
 void store_event_insert(struct write *write, const struct event_row *row,
 	const struct event_columns *columns, size_t position_index);

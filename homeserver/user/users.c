@@ -128,6 +128,25 @@ static void observe_membership(void *self, struct room *room, struct str user_id
 	users_membership_committed(self, room, user_id, membership, position, stripped);
 }
 
+static struct user *find_active(struct users *users, struct str user_id)
+{
+	LOCK_SCOPE(&users->lock);
+	struct user *user = map_get(&users->by_id, user_id);
+	if (user != NULL) {
+		user_ref(user);
+	}
+	return user;
+}
+
+static void observe_forgotten(void *self, struct room *room, struct str user_id)
+{
+	struct user *user = find_active(self, user_id);
+	if (user != NULL) {
+		user_room_forget(user, room_nid(room));
+		user_unref(user);
+	}
+}
+
 struct users *users_create(struct homeserver *hs)
 {
 	struct users *users = mem_alloc(sizeof(*users));
@@ -138,6 +157,7 @@ struct users *users_create(struct homeserver *hs)
 		.self = users,
 		.room_committed = observe_room,
 		.membership_committed = observe_membership,
+		.forgotten = observe_forgotten,
 		.user_ref = user_ref,
 	};
 	rooms_observe(hs->rooms, &observer);
@@ -417,16 +437,6 @@ static void wake(struct user *user)
 }
 
 /* --- telling ----------------------------------------------------------------------------------------------- */
-
-static struct user *find_active(struct users *users, struct str user_id)
-{
-	LOCK_SCOPE(&users->lock);
-	struct user *user = map_get(&users->by_id, user_id);
-	if (user != NULL) {
-		user_ref(user);
-	}
-	return user;
-}
 
 /* Takes over the reference. */
 static void tell_user(struct users *users, struct user *user)

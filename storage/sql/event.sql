@@ -28,3 +28,8 @@ WHERE room_nid = $1 AND thread_root = $2 AND position <= $3 ORDER BY position DE
 -- the first event that is in no thread.
 SELECT notify_seq, highlight_seq FROM events
 WHERE room_nid = $1 AND thread_root IS NULL AND position <= $2 ORDER BY position DESC LIMIT 1;
+
+-- name: relations_by_sender hot
+-- Positions of a user's events that relate to an event in one way. Index: relations_pkey.
+SELECT position FROM relations
+WHERE room_nid = $1 AND parent_id = $2 AND rel_type = $3 AND sender = $4 ORDER BY position;

@@ -1,0 +1,136 @@
+/*
+ * Aliases: who may make, list and remove them.
+ */
+#include "homeserver/room/room_alias.h"
+
+#include "homeserver/room/room_state.h"
+#include "matrix/power.h"
+#include "storage/alias.h"
+
+enum err room_alias_find(struct ctx *ctx, struct homeserver *hs, struct room_alias alias,
+	struct str *out_room_id)
+{
+	struct alias_row row;
+	enum err err = store_alias_find(ctx, hs->db, alias.s, &row);
+	if (err == ERR_MISSING) {
+		return fail(ctx, ERR_MISSING, M_NOT_FOUND, "Unknown alias");
+	}
+	TRY(err);
+	*out_room_id = str_dup(ctx->arena, row.room_id);
+	return ERR_OK;
+}
+
+enum err room_alias_set(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
+	struct room_alias alias, struct str room_id)
+{
+	if (!server_name_equals(room_alias_server(alias), hs->signer.server)) {
+		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "Only aliases of %.*s can be made here",
+			STR_ARG(hs->signer.server.s));
+	}
+	struct room *room;
+	TRY(rooms_get_for(ctx, hs, room_id, &room));
+	TRY(room_require_joined(ctx, hs, room, who->user.s));
+	const struct alias_row row = {.alias = alias.s,
+		.room_nid = room_nid(room),
+		.creator = who->user.s};
+	enum err err = store_alias_insert(ctx, hs->db, &row, clock_wall_ms(&hs->clock));
+	if (err == ERR_CONFLICT) {
+		return fail(ctx, ERR_CONFLICT, M_UNKNOWN, "That alias is taken");
+	}
+	return err;
+}
+
+/* Whether the user may change m.room.canonical_alias. */
+static enum err may_change_canonical(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct user_id user, bool *out)
+{
+	static const struct state_ask asks[] = {{STR_INIT("m.room.power_levels"), STR_INIT("")},
+		{STR_INIT("m.room.create"), STR_INIT("")}};
+	struct state_view view;
+	struct str membership;
+	TRY(room_state_view(ctx, hs, room, asks, COUNT_OF(asks), &view));
+	TRY(room_membership(ctx, hs, room, user.s, &membership));
+	const struct room_version *version = room_version_of(room);
+	*out = str_equals(membership, STR("join")) &&
+		power_of_user(version, &view, user) >=
+			power_for_event(version, &view, STR("m.room.canonical_alias"), true);
+	return ERR_OK;
+}
+
+static struct json without_alias(struct arena *arena, const struct json *content, struct str alias)
+{
+	struct json changed = *content;
+	if (str_equals(json_get_str(content, STR("alias")), alias)) {
+		changed = json_without(arena, &changed, STR("alias"));
+	}
+	const struct json *others = json_at(content, "alt_aliases");
+	if (!json_is(others, JSON_ARRAY)) {
+		return changed;
+	}
+	struct json kept = {.type = JSON_ARRAY,
+		.items = ARENA_NEW_ARRAY(arena, struct json, others->count)};
+	for (size_t i = 0; i < others->count; i++) {
+		if (!str_equals(others->items[i].text, alias)) {
+			kept.items[kept.count++] = others->items[i];
+		}
+	}
+	return kept.count == others->count ? changed
+									   : json_with(arena, &changed, STR("alt_aliases"), kept);
+}
+
+/* The canonical alias event no longer names it. */
+static enum err drop_from_canonical(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct principal *who, struct str alias)
+{
+	struct stored_event *event;
+	TRY(room_state_event(ctx, hs, room, STR("m.room.canonical_alias"), STR(""), POSITION_NOW,
+		&event));
+	if (event == NULL) {
+		return ERR_OK;
+	}
+	struct json content = without_alias(ctx->arena, event->event->content, alias);
+	if (json_equals(&content, event->event->content)) {
+		return ERR_OK;
+	}
+	const struct room_intent intent = {
+		.sender = who->user,
+		.type = STR("m.room.canonical_alias"),
+		.is_state = true,
+		.state_key = STR(""),
+		.content = &content,
+	};
+	return room_add(ctx, hs, room, &intent, 1, NULL);
+}
+
+enum err room_alias_remove(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
+	struct room_alias alias)
+{
+	struct alias_row row;
+	enum err err = store_alias_find(ctx, hs->db, alias.s, &row);
+	if (err == ERR_MISSING) {
+		return fail(ctx, ERR_MISSING, M_NOT_FOUND, "Unknown alias");
+	}
+	TRY(err);
+	struct room *room;
+	bool may_change;
+	TRY(rooms_get_nid(ctx, hs, row.room_nid, &room));
+	TRY(may_change_canonical(ctx, hs, room, who->user, &may_change));
+	if (!may_change && !who->is_admin && !str_equals(row.creator, who->user.s)) {
+		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "Only its maker or a moderator may remove it");
+	}
+	TRY(store_alias_delete(ctx, hs->db, alias.s));
+	return may_change ? drop_from_canonical(ctx, hs, room, who, alias.s) : ERR_OK;
+}
+
+enum err room_alias_list(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
+	struct str room_id, struct str **out, size_t *out_count)
+{
+	struct room *room;
+	int64_t position;
+	TRY(rooms_get_for(ctx, hs, room_id, &room));
+	TRY(room_state_horizon(ctx, hs, room, who->user.s, &position));
+	if (position != POSITION_NOW) {
+		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "You are not in that room");
+	}
+	return store_alias_list(ctx, hs->db, room_nid(room), out, out_count);
+}

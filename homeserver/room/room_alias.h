@@ -1,0 +1,32 @@
+/**
+ * Local room aliases.
+ * Spec: client-server API, "Room aliases"
+ */
+#ifndef BELFRY_HOMESERVER_ROOM_ROOM_ALIAS_H
+#define BELFRY_HOMESERVER_ROOM_ROOM_ALIAS_H
+
+#include "homeserver/room/rooms.h"
+
+/** Room id behind an alias, in the ctx's arena. Errors: MISSING M_NOT_FOUND; STORE */
+MUST_CHECK enum err room_alias_find(struct ctx *ctx, struct homeserver *hs, struct room_alias alias,
+	struct str *out_room_id);
+
+/**
+ * Makes an alias of this server for a room that the user is in.
+ * Errors: INPUT M_INVALID_PARAM (another server's); CONFLICT 409 M_UNKNOWN (taken); DENIED M_FORBIDDEN; STORE
+ */
+MUST_CHECK enum err room_alias_set(struct ctx *ctx, struct homeserver *hs,
+	const struct principal *who, struct room_alias alias, struct str room_id);
+
+/**
+ * Takes an alias away: its maker, or who may change the canonical alias; from m.room.canonical_alias too when the
+ * user may. Errors: MISSING M_NOT_FOUND; DENIED M_FORBIDDEN; STORE
+ */
+MUST_CHECK enum err room_alias_remove(struct ctx *ctx, struct homeserver *hs,
+	const struct principal *who, struct room_alias alias);
+
+/** All local aliases of a room, for members (anybody where history is world-readable). */
+MUST_CHECK enum err room_alias_list(struct ctx *ctx, struct homeserver *hs,
+	const struct principal *who, struct str room_id, struct str **out, size_t *out_count);
+
+#endif

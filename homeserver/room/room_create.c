@@ -1,0 +1,183 @@
+/*
+ * createRoom: checks the request, lets matrix/room_plan.h list the events, adds the invitees' profiles,
+ * reserves the alias, and commits everything at once.
+ */
+#include "homeserver/room/room_create.h"
+
+#include "homeserver/room/room_member.h"
+#include "homeserver/room/room_send.h"
+#include "matrix/room_plan.h"
+#include "storage/alias.h"
+#include "storage/profile.h"
+#include "storage/room.h"
+
+static enum err choose_version(struct ctx *ctx, const struct homeserver *hs, struct str id,
+	const struct room_version **out)
+{
+	*out = id.p == NULL ? hs->settings.default_room_version : room_version_find(id);
+	if (*out == NULL) {
+		return fail(ctx, ERR_INPUT, M_UNSUPPORTED_ROOM_VERSION,
+			"This server does not know that room version");
+	}
+	return ERR_OK;
+}
+
+static enum err choose_preset(struct ctx *ctx, const struct create_request *request,
+	const struct room_preset **out, bool *out_published)
+{
+	*out_published = str_equals(request->visibility, STR("public"));
+	if (request->visibility.p != NULL && !*out_published &&
+		!str_equals(request->visibility, STR("private"))) {
+		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "visibility is public or private");
+	}
+	*out = request->preset.p == NULL ? room_preset_default(*out_published)
+									 : room_preset_find(request->preset);
+	if (*out == NULL) {
+		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "Unknown preset");
+	}
+	return ERR_OK;
+}
+
+/* The full alias; it has to be free. */
+static enum err choose_alias(struct ctx *ctx, struct homeserver *hs, struct str local,
+	struct room_alias *out)
+{
+	*out = (struct room_alias){0};
+	if (local.p == NULL) {
+		return ERR_OK;
+	}
+	struct str text =
+		str_printf(ctx->arena, "#%.*s:%.*s", STR_ARG(local), STR_ARG(hs->signer.server.s));
+	if (local.n == 0 || str_contains(local, STR(":")) || str_contains(local, STR("#")) ||
+		!room_alias_parse(text, out)) {
+		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "room_alias_name is not valid");
+	}
+	struct alias_row row;
+	enum err err = store_alias_find(ctx, hs->db, text, &row);
+	if (err == ERR_OK) {
+		return fail(ctx, ERR_INPUT, M_ROOM_IN_USE, "That alias is taken");
+	}
+	return err == ERR_MISSING ? ERR_OK : err;
+}
+
+static enum err read_invites(struct ctx *ctx, const struct json *list, struct user_id **out,
+	size_t *out_count)
+{
+	*out_count = list != NULL ? list->count : 0;
+	*out = ARENA_NEW_ARRAY(ctx->arena, struct user_id, *out_count);
+	for (size_t i = 0; i < *out_count; i++) {
+		if (list->items[i].type != JSON_STRING || !user_id_parse(list->items[i].text, &(*out)[i])) {
+			return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "invite[%zu] is not a user id", i);
+		}
+	}
+	return ERR_OK;
+}
+
+static enum err make_plan(struct ctx *ctx, struct homeserver *hs,
+	const struct create_request *request, struct room_wish *wish, struct room_plan_event **out,
+	size_t *out_count)
+{
+	struct user_id *invites;
+	TRY(read_invites(ctx, request->invite, &invites, &wish->invite_count));
+	wish->invites = invites;
+	wish->creator = request->who->user;
+	TRY(store_profile_get(ctx, hs->db, wish->creator.s, &wish->creator_displayname,
+		&wish->creator_avatar_url));
+	wish->name = request->name;
+	wish->topic = request->topic;
+	wish->creation_content = request->creation_content;
+	wish->initial_state = request->initial_state;
+	wish->power_override = request->power_override;
+	wish->is_direct = request->is_direct;
+	struct field_error error;
+	if (!room_plan_make(ctx->arena, wish, out, out_count, &error)) {
+		return fail(ctx, ERR_INPUT, error.errcode, "%.*s %s", STR_ARG(error.field), error.text);
+	}
+	return ERR_OK;
+}
+
+/* An invite of the plan gets the invitee's profile. */
+static enum err add_profile(struct ctx *ctx, struct homeserver *hs, struct room_plan_event *planned)
+{
+	struct json with_profile;
+	TRY(member_content(ctx, hs, "invite", planned->state_key, str_from(NULL, 0), &with_profile));
+	for (size_t i = 0; i < planned->content.count; i++) {
+		with_profile = json_with(ctx->arena, &with_profile, planned->content.members[i].key,
+			planned->content.members[i].value);
+	}
+	planned->content = with_profile;
+	return ERR_OK;
+}
+
+static enum err make_intents(struct ctx *ctx, struct homeserver *hs, struct user_id creator,
+	struct room_plan_event *plan, size_t count, struct room_intent **out)
+{
+	struct room_intent *intents = ARENA_NEW_ARRAY(ctx->arena, struct room_intent, count);
+	for (size_t i = 0; i < count; i++) {
+		if (str_equals(plan[i].type, STR("m.room.member")) &&
+			str_equals(json_get_str(&plan[i].content, STR("membership")), STR("invite"))) {
+			TRY(add_profile(ctx, hs, &plan[i]));
+		}
+		intents[i] = (struct room_intent){
+			.sender = creator,
+			.type = plan[i].type,
+			.is_state = true,
+			.state_key = plan[i].state_key,
+			.content = &plan[i].content,
+		};
+	}
+	*out = intents;
+	return ERR_OK;
+}
+
+/* Names the room, once it is there. Somebody may have taken the alias meanwhile: the room stays without it. */
+static enum err publish(struct ctx *ctx, struct homeserver *hs,
+	const struct create_request *request, struct room *room, struct room_alias alias,
+	bool is_published)
+{
+	if (alias.s.p != NULL) {
+		const struct alias_row row = {.alias = alias.s,
+			.room_nid = room_nid(room),
+			.creator = request->who->user.s};
+		enum err err = store_alias_insert(ctx, hs->db, &row, clock_wall_ms(&hs->clock));
+		if (err == ERR_CONFLICT) {
+			return fail(ctx, ERR_INPUT, M_ROOM_IN_USE, "That alias is taken");
+		}
+		TRY(err);
+	}
+	return is_published ? store_room_set_published(ctx, hs->db, room_nid(room), true) : ERR_OK;
+}
+
+enum err room_create(struct ctx *ctx, struct homeserver *hs, const struct create_request *request,
+	struct str *out_room_id)
+{
+	TRY(room_require_not_suspended(ctx, request->who));
+	if (request->invite_3pid != NULL && request->invite_3pid->count > 0) {
+		return fail(ctx, ERR_DENIED, M_THREEPID_DENIED,
+			"This server has no identity server to invite by mail or phone");
+	}
+	struct room_wish wish = {0};
+	bool is_published;
+	struct room_alias alias;
+	TRY(choose_version(ctx, hs, request->room_version, &wish.version));
+	TRY(choose_preset(ctx, request, &wish.preset, &is_published));
+	TRY(choose_alias(ctx, hs, request->alias_name, &alias));
+	wish.canonical_alias = alias.s;
+	struct room_plan_event *plan;
+	size_t count;
+	TRY(make_plan(ctx, hs, request, &wish, &plan, &count));
+	struct room_intent *intents;
+	TRY(make_intents(ctx, hs, wish.creator, plan, count, &intents));
+	struct room *room;
+	enum err err = rooms_add_new(ctx, hs, wish.version, intents, count, &room);
+	if (err == ERR_DENIED) {
+		/* The creator has taken the power to do what the request asks for. */
+		return fail(ctx, ERR_INPUT, M_INVALID_ROOM_STATE,
+			"The room's own rules do not allow what the request asks for: %.*s",
+			STR_ARG(ctx->fault.text));
+	}
+	TRY(err);
+	TRY(publish(ctx, hs, request, room, alias, is_published));
+	*out_room_id = room_id_of(room).s;
+	return ERR_OK;
+}

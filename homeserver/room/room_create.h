@@ -1,0 +1,36 @@
+/**
+ * createRoom.
+ * Spec: client-server API, "Creation"
+ */
+#ifndef BELFRY_HOMESERVER_ROOM_ROOM_CREATE_H
+#define BELFRY_HOMESERVER_ROOM_ROOM_CREATE_H
+
+#include "homeserver/room/rooms.h"
+
+/** The request's body as typed values; p == NULL and NULL stand for "not given". */
+struct create_request {
+	const struct principal *who;
+	struct str room_version;
+	struct str preset;
+	struct str visibility; /**< "public" or "private" */
+	struct str alias_name; /**< local part */
+	struct str name;
+	struct str topic;
+	const struct json *invite;      /**< array of user ids */
+	const struct json *invite_3pid; /**< array */
+	const struct json *creation_content;
+	const struct json *initial_state;
+	const struct json *power_override;
+	bool is_direct;
+};
+
+/**
+ * Makes a room with all its events in one commit.
+ * Errors: INPUT M_UNSUPPORTED_ROOM_VERSION, M_ROOM_IN_USE, M_INVALID_ROOM_STATE, M_INVALID_PARAM, M_BAD_JSON;
+ * DENIED M_USER_SUSPENDED, M_THREEPID_DENIED; STORE
+ * @param out_room_id  in the ctx's arena
+ */
+MUST_CHECK enum err room_create(struct ctx *ctx, struct homeserver *hs,
+	const struct create_request *request, struct str *out_room_id);
+
+#endif

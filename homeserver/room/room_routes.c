@@ -1,0 +1,160 @@
+/*
+ * createRoom, send, redact, aliases.
+ */
+#include "homeserver/room/room_routes.h"
+
+#include "homeserver/room/room_alias.h"
+#include "homeserver/room/room_create.h"
+#include "homeserver/room/room_send.h"
+
+static enum err post_create_room(struct call *call)
+{
+	const struct json *body;
+	struct create_request request = {.who = principal_of(call)};
+	TRY(call_json(call, &body));
+	TRY(body_opt_str(call, body, "room_version", &request.room_version));
+	TRY(body_opt_str(call, body, "preset", &request.preset));
+	TRY(body_opt_str(call, body, "visibility", &request.visibility));
+	TRY(body_opt_str(call, body, "room_alias_name", &request.alias_name));
+	TRY(body_opt_str(call, body, "name", &request.name));
+	TRY(body_opt_str(call, body, "topic", &request.topic));
+	TRY(body_opt_array(call, body, "invite", &request.invite));
+	TRY(body_opt_array(call, body, "invite_3pid", &request.invite_3pid));
+	TRY(body_opt_object(call, body, "creation_content", &request.creation_content));
+	TRY(body_opt_array(call, body, "initial_state", &request.initial_state));
+	TRY(body_opt_object(call, body, "power_level_content_override", &request.power_override));
+	TRY(body_opt_bool(call, body, "is_direct", false, &request.is_direct));
+	struct str room_id;
+	TRY(room_create(&call->ctx, hs_of(call), &request, &room_id));
+	struct json_out *out = reply_json(call, 200);
+	json_out_object(out);
+	json_out_key_str(out, "room_id", room_id);
+	json_out_end(out);
+	return ERR_OK;
+}
+
+static enum err reply_event_id(struct call *call, struct str event_id)
+{
+	struct json_out *out = reply_json(call, 200);
+	json_out_object(out);
+	json_out_key_str(out, "event_id", event_id);
+	json_out_end(out);
+	return ERR_OK;
+}
+
+static enum err put_send(struct call *call)
+{
+	struct send_request request = {
+		.who = principal_of(call),
+		.room_id = call_path(call, "roomId"),
+		.type = call_path(call, "eventType"),
+		.txn_id = call_path(call, "txnId"),
+	};
+	struct str event_id;
+	TRY(call_json(call, &request.content));
+	TRY(room_send(&call->ctx, hs_of(call), &request, &event_id));
+	return reply_event_id(call, event_id);
+}
+
+static enum err put_redact(struct call *call)
+{
+	const struct json *body;
+	struct str reason;
+	TRY(call_json(call, &body));
+	TRY(body_opt_str(call, body, "reason", &reason));
+	struct send_request request = {
+		.who = principal_of(call),
+		.room_id = call_path(call, "roomId"),
+		.type = STR("m.room.redaction"),
+		.txn_id = call_path(call, "txnId"),
+		.content = body,
+		.redacts = call_path(call, "eventId"),
+	};
+	struct str event_id;
+	TRY(room_send(&call->ctx, hs_of(call), &request, &event_id));
+	return reply_event_id(call, event_id);
+}
+
+static enum err path_alias(struct call *call, struct room_alias *out)
+{
+	if (!room_alias_parse(call_path(call, "roomAlias"), out)) {
+		return fail(&call->ctx, ERR_INPUT, M_INVALID_PARAM, "Not a room alias");
+	}
+	return ERR_OK;
+}
+
+static enum err get_alias(struct call *call)
+{
+	struct homeserver *hs = hs_of(call);
+	struct room_alias alias;
+	struct str room_id;
+	TRY(path_alias(call, &alias));
+	TRY(room_alias_find(&call->ctx, hs, alias, &room_id));
+	struct json_out *out = reply_json(call, 200);
+	json_out_object(out);
+	json_out_key_str(out, "room_id", room_id);
+	json_out_key_array(out, "servers");
+	json_out_str(out, hs->signer.server.s);
+	json_out_end(out);
+	json_out_end(out);
+	return ERR_OK;
+}
+
+static enum err put_alias(struct call *call)
+{
+	const struct json *body;
+	struct room_alias alias;
+	struct room_id room_id;
+	struct str text;
+	TRY(path_alias(call, &alias));
+	TRY(call_json(call, &body));
+	TRY(body_str(call, body, "room_id", &text));
+	if (!room_id_parse(text, &room_id)) {
+		return fail(&call->ctx, ERR_INPUT, M_INVALID_PARAM, "room_id is not a room id");
+	}
+	TRY(room_alias_set(&call->ctx, hs_of(call), principal_of(call), alias, text));
+	return reply_empty(call);
+}
+
+static enum err delete_alias(struct call *call)
+{
+	struct room_alias alias;
+	TRY(path_alias(call, &alias));
+	TRY(room_alias_remove(&call->ctx, hs_of(call), principal_of(call), alias));
+	return reply_empty(call);
+}
+
+static enum err get_aliases(struct call *call)
+{
+	struct str *aliases;
+	size_t count;
+	TRY(room_alias_list(&call->ctx, hs_of(call), principal_of(call), call_path(call, "roomId"),
+		&aliases, &count));
+	struct json_out *out = reply_json(call, 200);
+	json_out_object(out);
+	json_out_key_array(out, "aliases");
+	for (size_t i = 0; i < count; i++) {
+		json_out_str(out, aliases[i]);
+	}
+	json_out_end(out);
+	json_out_end(out);
+	return ERR_OK;
+}
+
+const struct route room_routes[] = {
+	{"createRoom", "POST", "/_matrix/client/(r0|v3)/createRoom", AUTH_USER, LANE_LOCAL, RATE_JOIN,
+		0, post_create_room},
+	{"sendMessage", "PUT", "/_matrix/client/(r0|v3)/rooms/{roomId}/send/{eventType}/{txnId}",
+		AUTH_USER, LANE_LOCAL, RATE_MESSAGE, 0, put_send},
+	{"redactEvent", "PUT", "/_matrix/client/(r0|v3)/rooms/{roomId}/redact/{eventId}/{txnId}",
+		AUTH_USER, LANE_LOCAL, RATE_MESSAGE, 0, put_redact},
+	{"getRoomIdByAlias", "GET", "/_matrix/client/(r0|v3)/directory/room/{roomAlias}", AUTH_NONE,
+		LANE_LOCAL, RATE_READ, 0, get_alias},
+	{"setRoomAlias", "PUT", "/_matrix/client/(r0|v3)/directory/room/{roomAlias}", AUTH_USER,
+		LANE_LOCAL, RATE_WRITE, 0, put_alias},
+	{"deleteRoomAlias", "DELETE", "/_matrix/client/(r0|v3)/directory/room/{roomAlias}", AUTH_USER,
+		LANE_LOCAL, RATE_WRITE, 0, delete_alias},
+	{"getLocalAliases", "GET", "/_matrix/client/(r0|v3)/rooms/{roomId}/aliases", AUTH_USER,
+		LANE_LOCAL, RATE_READ, 0, get_aliases},
+};
+const size_t room_route_count = COUNT_OF(room_routes);

@@ -1,0 +1,149 @@
+/*
+ * What a client may send: transaction ids, redactions, annotations; the rest is the room's own rules.
+ */
+#include "homeserver/room/room_send.h"
+
+#include "base/crypto.h"
+#include "matrix/power.h"
+#include "matrix/relation.h"
+#include "storage/event.h"
+#include "storage/room.h"
+
+enum err room_require_not_suspended(struct ctx *ctx, const struct principal *who)
+{
+	if (who->is_suspended) {
+		return fail(ctx, ERR_DENIED, M_USER_SUSPENDED,
+			"Your account is suspended; ask your school's administrator");
+	}
+	return ERR_OK;
+}
+
+/* Scope of a transaction id: the device and everything in the path. */
+static struct str transaction_key(struct arena *arena, const struct send_request *request)
+{
+	const char *kind = request->redacts.p != NULL ? "redact" : "send";
+	struct buf text;
+	buf_init(&text, SIZE_MAX / 2);
+	const struct str parts[] = {request->who->user.s, request->who->device_id, str_of(kind),
+		request->room_id, request->type, request->redacts, request->txn_id};
+	for (size_t i = 0; i < COUNT_OF(parts); i++) {
+		buf_add_int(&text, (int64_t)parts[i].n);
+		buf_add_byte(&text, ':');
+		buf_add(&text, parts[i]);
+	}
+	unsigned char hash[SHA256_BYTES];
+	crypto_sha256(buf_str(&text), hash);
+	buf_fini(&text);
+	return str_dup(arena, str_from((const char *)hash, TRANSACTION_KEY_BYTES));
+}
+
+/* One's own events, or those of others with the power to. */
+static enum err check_redaction(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct user_id sender, struct str event_id)
+{
+	struct stored_event *target;
+	TRY(room_event(ctx, hs, room, event_id, &target));
+	if (str_equals(target->event->sender.s, sender.s)) {
+		return ERR_OK;
+	}
+	static const struct state_ask asks[] = {{STR_INIT("m.room.power_levels"), STR_INIT("")},
+		{STR_INIT("m.room.create"), STR_INIT("")}};
+	struct state_view view;
+	TRY(room_state_view(ctx, hs, room, asks, COUNT_OF(asks), &view));
+	const struct room_version *version = room_version_of(room);
+	if (power_of_user(version, &view, sender) < power_for_action(version, &view, POWER_REDACT)) {
+		return fail(ctx, ERR_DENIED, M_FORBIDDEN,
+			"You may only redact your own messages in this room");
+	}
+	return ERR_OK;
+}
+
+/* A user may annotate an event once with the same key. */
+static enum err check_annotation(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct send_request *request)
+{
+	struct relation relation;
+	if (!relation_read(request->content, &relation) ||
+		!relation_is(&relation, STR("m.annotation"))) {
+		return ERR_OK;
+	}
+	int64_t *positions;
+	size_t count;
+	TRY(store_relations_by_sender(ctx, hs->db, room_nid(room), relation.event_id,
+		STR("m.annotation"), request->who->user.s, &positions, &count));
+	struct stored_event **events;
+	TRY(room_events_at(ctx, hs, room, positions, count, &events));
+	for (size_t i = 0; i < count; i++) {
+		struct relation other;
+		if (events[i] != NULL && str_equals(events[i]->event->type, request->type) &&
+			relation_read(events[i]->event->content, &other) &&
+			str_equals(other.key, relation.key)) {
+			return fail(ctx, ERR_INPUT, M_DUPLICATE_ANNOTATION,
+				"You have sent this annotation already");
+		}
+	}
+	return ERR_OK;
+}
+
+/* What was made by the same transaction before. Errors: MISSING when nothing was. */
+static enum err find_made(struct ctx *ctx, struct homeserver *hs, struct str key, struct str *out)
+{
+	struct str event_id;
+	TRY(store_transaction_find(ctx, hs->db, key, &event_id));
+	*out = str_dup(ctx->arena, event_id);
+	return ERR_OK;
+}
+
+/*
+ * Checks that a repeated request must not fail at: the first attempt may have changed what they look at (an annotation that
+ * is there now, an event that is redacted).
+ */
+static enum err check_unless_repeated(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct send_request *request, const struct room_intent *intent, struct str *out_made)
+{
+	enum err err = ERR_OK;
+	if (intent->redacts.p != NULL) {
+		err = check_redaction(ctx, hs, room, intent->sender, intent->redacts);
+	} else {
+		err = check_annotation(ctx, hs, room, request);
+	}
+	if (err == ERR_INPUT && find_made(ctx, hs, intent->txn_key, out_made) == ERR_OK) {
+		return ERR_OK;
+	}
+	return err;
+}
+
+enum err room_send(struct ctx *ctx, struct homeserver *hs, const struct send_request *request,
+	struct str *out_event_id)
+{
+	bool is_redaction = str_equals(request->type, STR("m.room.redaction"));
+	if (!is_redaction) {
+		TRY(room_require_not_suspended(ctx, request->who));
+	}
+	struct room *room;
+	TRY(rooms_get_for(ctx, hs, request->room_id, &room));
+	TRY(room_require_joined(ctx, hs, room, request->who->user.s));
+	struct room_intent intent = {
+		.sender = request->who->user,
+		.type = request->type,
+		.content = request->content,
+		.redacts = request->redacts,
+		.origin_server_ts = request->origin_server_ts,
+		.txn_key = transaction_key(ctx->arena, request),
+		.txn_device = request->who->device_id,
+		.txn_id = request->txn_id,
+	};
+	if (is_redaction && intent.redacts.p == NULL) {
+		intent.redacts = json_get_str(request->content, STR("redacts"));
+	}
+	struct str made = {0};
+	TRY(check_unless_repeated(ctx, hs, room, request, &intent, &made));
+	if (made.p != NULL) {
+		*out_event_id = made;
+		return ERR_OK;
+	}
+	struct stored_event *event;
+	TRY(room_add(ctx, hs, room, &intent, 1, &event));
+	*out_event_id = event->event->event_id.s;
+	return ERR_OK;
+}

@@ -1,0 +1,33 @@
+/**
+ * Sending message events and redactions for local users.
+ * Spec: client-server API, "Sending events to a room", "Redactions"
+ */
+#ifndef BELFRY_HOMESERVER_ROOM_ROOM_SEND_H
+#define BELFRY_HOMESERVER_ROOM_ROOM_SEND_H
+
+#include "homeserver/room/rooms.h"
+
+/** A request to send; texts are borrowed. */
+struct send_request {
+	const struct principal *who;
+	struct str room_id;
+	struct str type; /**< m.room.redaction for redactions */
+	struct str txn_id;
+	const struct json *content; /**< object */
+	struct str redacts;         /**< event id from the path of /redact; p == NULL otherwise */
+	int64_t origin_server_ts;   /**< 0: now */
+};
+
+/**
+ * Sends one event; the same transaction id gives the same event id.
+ * Errors: DENIED M_FORBIDDEN, M_USER_SUSPENDED; MISSING M_NOT_FOUND (what is redacted); INPUT M_DUPLICATE_ANNOTATION,
+ * M_TOO_LARGE, M_BAD_JSON; STORE
+ * @param out_event_id  in the ctx's arena
+ */
+MUST_CHECK enum err room_send(struct ctx *ctx, struct homeserver *hs,
+	const struct send_request *request, struct str *out_event_id);
+
+/** Errors: DENIED M_USER_SUSPENDED. */
+MUST_CHECK enum err room_require_not_suspended(struct ctx *ctx, const struct principal *who);
+
+#endif

@@ -1,0 +1,157 @@
+/*
+ * State for clients: members see what is, those who left what was when they left.
+ */
+#include "homeserver/room/room_state.h"
+
+#include "homeserver/room/room_alias.h"
+#include "homeserver/room/room_send.h"
+#include "matrix/visibility.h"
+#include "storage/state.h"
+
+enum err room_state_horizon(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct str user_id, int64_t *out_position)
+{
+	struct str membership;
+	TRY(room_membership(ctx, hs, room, user_id, &membership));
+	*out_position = POSITION_NOW;
+	if (str_equals(membership, STR("join"))) {
+		return ERR_OK;
+	}
+	struct stored_event *visibility;
+	TRY(room_state_event(ctx, hs, room, STR("m.room.history_visibility"), STR(""), POSITION_NOW,
+		&visibility));
+	if (visibility_of(visibility != NULL ? visibility->event : NULL) == VISIBILITY_WORLD_READABLE) {
+		return ERR_OK;
+	}
+	/* The last time that the user was joined and ceased to be. */
+	struct state_row *rows;
+	size_t count;
+	TRY(store_state_memberships(ctx, hs->db, room_nid(room), user_id, &rows, &count));
+	struct member_row member;
+	enum err err = store_member_of_room(ctx, hs->db, room_nid(room), user_id, &member);
+	bool is_forgotten = err == ERR_OK && member.is_forgotten;
+	for (size_t i = count; i > 1 && !is_forgotten; i--) {
+		if (str_equals(rows[i - 2].membership, STR("join"))) {
+			*out_position = rows[i - 1].from_position;
+			return ERR_OK;
+		}
+	}
+	return fail(ctx, ERR_DENIED, M_FORBIDDEN, "You are not in that room");
+}
+
+enum err room_state_get(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
+	struct str room_id, struct str type, struct str state_key, struct stored_event **out)
+{
+	struct room *room;
+	int64_t position;
+	TRY(rooms_get_for(ctx, hs, room_id, &room));
+	TRY(room_state_horizon(ctx, hs, room, who->user.s, &position));
+	TRY(room_state_event(ctx, hs, room, type, state_key, position, out));
+	if (*out == NULL) {
+		return fail(ctx, ERR_MISSING, M_NOT_FOUND, "The room has no such state");
+	}
+	return ERR_OK;
+}
+
+enum err room_state_get_all(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
+	struct str room_id, struct state_item **out, size_t *out_count, struct room **out_room)
+{
+	int64_t position;
+	TRY(rooms_get_for(ctx, hs, room_id, out_room));
+	TRY(room_state_horizon(ctx, hs, *out_room, who->user.s, &position));
+	const struct state_query query = {0};
+	return room_state_list(ctx, hs, *out_room, position, &query, out, out_count);
+}
+
+/* --- writing ---------------------------------------------------------------------------------------------- */
+
+static bool lists_alias(const struct json *content, struct str alias)
+{
+	if (str_equals(json_get_str(content, STR("alias")), alias)) {
+		return true;
+	}
+	const struct json *others = json_at(content, "alt_aliases");
+	for (size_t i = 0; json_is(others, JSON_ARRAY) && i < others->count; i++) {
+		if (others->items[i].type == JSON_STRING && str_equals(others->items[i].text, alias)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* An alias that is new in the event has to exist and to point here. */
+static enum err check_alias(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct json *value, const struct json *before)
+{
+	struct room_alias alias;
+	if (value->type != JSON_STRING || !room_alias_parse(value->text, &alias)) {
+		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "An alias in the content is not valid");
+	}
+	if (before != NULL && lists_alias(before, value->text)) {
+		return ERR_OK;
+	}
+	struct str room_id;
+	enum err err = room_alias_find(ctx, hs, alias, &room_id);
+	if (err == ERR_MISSING || (err == ERR_OK && !str_equals(room_id, room_id_of(room).s))) {
+		return fail(ctx, ERR_INPUT, M_BAD_ALIAS, "The alias %.*s does not point to this room",
+			STR_ARG(value->text));
+	}
+	return err;
+}
+
+static enum err check_canonical_alias(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct state_wish *wish, const struct stored_event *before)
+{
+	if (!str_equals(wish->type, STR("m.room.canonical_alias")) || wish->state_key.n > 0) {
+		return ERR_OK;
+	}
+	const struct json *known = before != NULL ? before->event->content : NULL;
+	const struct json *alias = json_at(wish->content, "alias");
+	if (alias != NULL && alias->type != JSON_NULL &&
+		!(alias->type == JSON_STRING && alias->text.n == 0)) {
+		TRY(check_alias(ctx, hs, room, alias, known));
+	}
+	const struct json *others = json_at(wish->content, "alt_aliases");
+	if (others == NULL || others->type == JSON_NULL) {
+		return ERR_OK;
+	}
+	if (others->type != JSON_ARRAY) {
+		return fail(ctx, ERR_INPUT, M_BAD_JSON, "alt_aliases must be an array");
+	}
+	for (size_t i = 0; i < others->count; i++) {
+		TRY(check_alias(ctx, hs, room, &others->items[i], known));
+	}
+	return ERR_OK;
+}
+
+enum err room_state_put(struct ctx *ctx, struct homeserver *hs, const struct state_wish *wish,
+	struct str *out_event_id)
+{
+	TRY(room_require_not_suspended(ctx, wish->who));
+	struct room *room;
+	TRY(rooms_get_for(ctx, hs, wish->room_id, &room));
+	struct stored_event *before;
+	TRY(room_state_event(ctx, hs, room, wish->type, wish->state_key, POSITION_NOW, &before));
+	bool is_own_membership = str_equals(wish->type, STR("m.room.member")) &&
+		str_equals(wish->state_key, wish->who->user.s);
+	if (!is_own_membership) {
+		TRY(room_require_joined(ctx, hs, room, wish->who->user.s));
+	}
+	if (before != NULL && str_equals(before->event->sender.s, wish->who->user.s) &&
+		json_equals(before->event->content, wish->content)) {
+		*out_event_id = before->event->event_id.s;
+		return ERR_OK;
+	}
+	TRY(check_canonical_alias(ctx, hs, room, wish, before));
+	const struct room_intent intent = {
+		.sender = wish->who->user,
+		.type = wish->type,
+		.is_state = true,
+		.state_key = wish->state_key,
+		.content = wish->content,
+	};
+	struct stored_event *event;
+	TRY(room_add(ctx, hs, room, &intent, 1, &event));
+	*out_event_id = event->event->event_id.s;
+	return ERR_OK;
+}

@@ -1,0 +1,41 @@
+/**
+ * Reading and writing a room's state for local users.
+ * Spec: client-server API, "Getting events for a room", "Sending events to a room"
+ */
+#ifndef BELFRY_HOMESERVER_ROOM_ROOM_STATE_H
+#define BELFRY_HOMESERVER_ROOM_ROOM_STATE_H
+
+#include "homeserver/room/rooms.h"
+
+/**
+ * Up to which position a user may see the state: POSITION_NOW for members (and anybody where history is world-readable),
+ * the leaving for who has left. Errors: DENIED M_FORBIDDEN.
+ */
+MUST_CHECK enum err room_state_horizon(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct str user_id, int64_t *out_position);
+
+/** One state event as the user may see it. Errors: DENIED M_FORBIDDEN; MISSING M_NOT_FOUND; STORE */
+MUST_CHECK enum err room_state_get(struct ctx *ctx, struct homeserver *hs,
+	const struct principal *who, struct str room_id, struct str type, struct str state_key,
+	struct stored_event **out);
+
+/** All of it. */
+MUST_CHECK enum err room_state_get_all(struct ctx *ctx, struct homeserver *hs,
+	const struct principal *who, struct str room_id, struct state_item **out, size_t *out_count,
+	struct room **out_room);
+
+struct state_wish {
+	const struct principal *who;
+	struct str room_id;
+	struct str type;
+	struct str state_key;
+	const struct json *content; /**< object */
+};
+/**
+ * Sets state; the same content by the same sender makes no new event.
+ * Errors: DENIED M_FORBIDDEN, M_USER_SUSPENDED; INPUT M_BAD_ALIAS, M_INVALID_PARAM, M_TOO_LARGE; STORE
+ */
+MUST_CHECK enum err room_state_put(struct ctx *ctx, struct homeserver *hs,
+	const struct state_wish *wish, struct str *out_event_id);
+
+#endif
