@@ -448,6 +448,13 @@ static const struct rule_case cases[] = {
 			  .content = "{'membership':'join','join_authorised_via_users_server':'" BOB
 				     "'}" },
 			.join_rule = "restricted" } },
+	{ "authoriser_signature_empty", "-|-|-|4.2.1|4.2.1|5.2.1", 8, 12,
+		{ .draft = AUTHORISED_BY(BOB), .join_rule = "restricted" },
+		{ .draft = { .sender = DAVE, .type = "m.room.member", .state_key = DAVE,
+			  .content = "{'membership':'join','join_authorised_via_users_server':'" BOB
+				     "'}",
+			  .signatures = "{'d.example':{'ed25519:1':'eA'},'b.example':{}}" },
+			.join_rule = "restricted" } },
 	{ "authoriser_no_user_id", "-|-|-|4.2.1|4.2.1|5.2.1", 8, 12,
 		{ .draft = AUTHORISED_BY(BOB), .join_rule = "restricted" },
 		{ .draft = AUTHORISED_BY("bob"), .join_rule = "restricted" } },

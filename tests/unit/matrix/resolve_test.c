@@ -463,6 +463,33 @@ static void resolve__event_on_old_power__v2_1_replays_what_lies_between(void **s
 	assert_false(holds(&reset, power)); /* p2 is not replayed, so p3 is not allowed */
 }
 
+/*
+ * One side cites old power levels, the other new ones, and both agree on the new: the old ones lie below
+ * what is agreed on, so they are no part of the auth difference and must not be replayed over the new.
+ */
+static void resolve__old_power_below_agreed_state__not_replayed(void **state)
+{
+	(void)state;
+	const char *version;
+	EACH_MODERN(version)
+	{
+		const struct event *create = begin(version);
+		const struct event *ma = by_hand(ALICE, "m.room.member", ALICE, JOIN, NULL, 0);
+		const struct event *p1 = by_hand(ALICE, "m.room.power_levels", "", ONLY(""), AUTH(ma));
+		const struct event *jr =
+			by_hand(ALICE, "m.room.join_rules", "", "{'join_rule':'public'}", AUTH(ma, p1));
+		const struct event *mb = by_hand(BOB, "m.room.member", BOB, JOIN, AUTH(p1, jr));
+		const struct event *p2 =
+			by_hand(ALICE, "m.room.power_levels", "", ONLY("'" BOB "':50"), AUTH(ma, p1));
+		const struct event *old = by_hand(ALICE, "m.room.name", "", "{'name':'old'}", AUTH(ma, p1));
+		const struct event *new = by_hand(BOB, "m.room.name", "", "{'name':'new'}", AUTH(mb, p2));
+		const struct state_map merged = resolve_two(STATE_OF(create, ma, mb, p2, jr, old),
+			STATE_OF(create, ma, mb, p2, jr, new));
+		assert_true(holds(&merged, new)); /* bob may set it by p2, not by p1 */
+		assert_true(holds(&merged, p2));
+	}
+}
+
 /* The state sets lack the create event, which the room id names. */
 static void resolve__create_in_no_set__found_by_the_room_id(void **state)
 {
@@ -703,6 +730,7 @@ int main(void)
 			tear_down),
 		cmocka_unit_test_teardown(resolve_v1__conflicting_names__deepest_then_smallest_hash,
 			tear_down),
+		cmocka_unit_test(resolve__old_power_below_agreed_state__not_replayed),
 		cmocka_unit_test_teardown(resolve__create_in_no_set__found_by_the_room_id, tear_down),
 		cmocka_unit_test_teardown(resolve_v1__power_levels__each_allows_the_next, tear_down),
 		cmocka_unit_test_teardown(resolve_v1__key_in_one_set__no_conflict, tear_down),
