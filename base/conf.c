@@ -158,6 +158,23 @@ static void parse_list(struct arena *arena, struct str text, struct conf_value *
 	out->list = (struct conf_list){.items = items.p, .n = items.n};
 }
 
+const char *conf_check_text(struct arena *arena, const struct conf_row *row, struct str text)
+{
+	const char *problem = row->check != NULL ? row->check(arena, text) : NULL;
+	return problem == NULL ? NULL
+	                       : arena_printf(arena, "\"%.*s\" %s", STR_ARG(str_slice(text, 0, 100)), problem);
+}
+
+static const char *check_list(struct arena *arena, const struct conf_row *row,
+	const struct conf_list *list)
+{
+	const char *problem = NULL;
+	for (size_t i = 0; i < list->n && problem == NULL; i++) {
+		problem = conf_check_text(arena, row, list->items[i]);
+	}
+	return problem;
+}
+
 const char *conf_parse_value(struct arena *arena, const struct conf_row *row, struct str text,
 	struct conf_value *out)
 {
@@ -169,7 +186,7 @@ const char *conf_parse_value(struct arena *arena, const struct conf_row *row, st
 	switch (row->type) {
 	case CONF_STRING:
 		out->text = str_dup(arena, text);
-		return NULL;
+		return conf_check_text(arena, row, text);
 	case CONF_INT:
 	case CONF_SIZE:
 	case CONF_TIME:
@@ -180,7 +197,7 @@ const char *conf_parse_value(struct arena *arena, const struct conf_row *row, st
 		return parse_enum(arena, row, trimmed, out);
 	case CONF_LIST:
 		parse_list(arena, trimmed, out);
-		return NULL;
+		return check_list(arena, row, &out->list);
 	}
 	return "unknown type";
 }

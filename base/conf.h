@@ -33,6 +33,11 @@ struct conf_row {
 	bool is_secret;       /**< never printed */
 	const char *help;     /**< one or more sentences */
 	const char *example;  /**< for the example file; NULL: the default */
+	/**
+	 * STRING and LIST (each item): whether a text that was given can be meant.
+	 * @return NULL, or why not ("has no port"); in the arena or static. NULL: every text can
+	 */
+	const char *(*check)(struct arena *arena, struct str text);
 };
 
 /** Values, one per row of the table, in the arena given at conf_create. */

@@ -30,6 +30,10 @@ size_t conf_find(const struct conf *conf, struct str key);
 MUST_CHECK const char *conf_parse_value(struct arena *arena, const struct conf_row *row,
 	struct str text, struct conf_value *out);
 
+/** The row's own check of one text (of one item of a LIST). @return NULL, or why it cannot be meant */
+MUST_CHECK const char *conf_check_text(struct arena *arena, const struct conf_row *row,
+	struct str text);
+
 /** "text", "a whole number", …: what a row wants, for messages and the reference page; static. */
 const char *conf_type_words(enum conf_type type);
 

@@ -88,6 +88,10 @@ static enum err read_list(struct reader *reader, const struct conf_row *row,
 		if (str_find_byte(scalar_text(item), '\0') != SIZE_MAX) {
 			return fail_value(reader, item, row, "a value cannot contain a NUL byte");
 		}
+		const char *problem = conf_check_text(reader->conf->arena, row, scalar_text(item));
+		if (problem != NULL) {
+			return fail_value(reader, item, row, problem);
+		}
 		VEC_PUSH(reader->conf->arena, &items, str_dup(reader->conf->arena, scalar_text(item)));
 	}
 	out->list = (struct conf_list){.items = items.p, .n = items.n};

@@ -1,0 +1,147 @@
+/*
+ * belfry token
+ */
+#include "app/command.h"
+#include "app/desk.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+/* Read by the same rules as the server's options. */
+static const struct conf_row numbers[] = {
+	{.key = "--uses", .type = CONF_INT, .fallback = "1", .min = 1, .max = 1 << 30, .help = ""},
+	{.key = "--expires",
+		.type = CONF_TIME,
+		.fallback = "1s",
+		.min = 1000,
+		.max = 36500LL * 86400000,
+		.help = ""},
+};
+
+static enum err read_number(struct command_line *line, const char *name, int64_t otherwise,
+	int64_t *out)
+{
+	const char *text = command_value(line, name);
+	if (text == NULL) {
+		*out = otherwise;
+		return ERR_OK;
+	}
+	struct conf *conf = conf_create(line->ctx->arena, numbers, COUNT_OF(numbers));
+	TRY(conf_set(line->ctx, conf, arena_printf(line->ctx->arena, "%s=%s", name, text)));
+	*out = conf_int(conf, name);
+	return ERR_OK;
+}
+
+static enum err create(struct command_line *line, struct desk *desk)
+{
+	int64_t uses;
+	int64_t lifetime_ms;
+	TRY(read_number(line, "--uses", -1, &uses));
+	TRY(read_number(line, "--expires", 0, &lifetime_ms));
+	int64_t expires_at_ms =
+		lifetime_ms == 0 ? 0 : clock_wall_ms(&desk->accounts.clock) + lifetime_ms;
+	struct str token;
+	TRY(registration_token_create(line->ctx, &desk->accounts,
+		str_of(command_value(line, "--token")), uses, expires_at_ms, &token));
+	(void)printf("%.*s\n", STR_ARG(token));
+	return ERR_OK;
+}
+
+static const char *time_text(struct arena *arena, int64_t at_ms)
+{
+	time_t at = (time_t)(at_ms / 1000);
+	struct tm fields;
+	char text[32] = "";
+	if (at_ms != 0 && gmtime_r(&at, &fields) != NULL) {
+		(void)strftime(text, sizeof(text), "%Y-%m-%d %H:%M UTC", &fields);
+	}
+	return at_ms == 0 ? "never" : arena_printf(arena, "%s", text);
+}
+
+static enum err list(struct command_line *line, struct desk *desk)
+{
+	struct registration_token_row *rows;
+	size_t count;
+	TRY(registration_token_list(line->ctx, &desk->accounts, &rows, &count));
+	for (size_t i = 0; i < count; i++) {
+		struct arena *arena = line->ctx->arena;
+		const char *allowed = rows[i].uses_allowed < 0
+			? "any"
+			: arena_printf(arena, "%lld", (long long)rows[i].uses_allowed);
+		(void)printf("%-32.*s used %lld of %s, expires: %s\n", STR_ARG(rows[i].token),
+			(long long)rows[i].use_count, allowed, time_text(arena, rows[i].expires_at_ms));
+	}
+	return ERR_OK;
+}
+
+static enum err revoke(struct command_line *line, struct desk *desk)
+{
+	const char *token = command_argument(line, 1);
+	enum err err = registration_token_revoke(line->ctx, &desk->accounts, str_of(token));
+	if (err == ERR_MISSING) {
+		return fail(line->ctx, ERR_MISSING, NULL, "there is no registration token '%s'", token);
+	}
+	TRY(err);
+	(void)printf("The token is revoked.\n");
+	return ERR_OK;
+}
+
+static const struct {
+	const char *name;
+	size_t arguments;
+	enum err (*run)(struct command_line *line, struct desk *desk);
+} actions[] = {{"create", 0, create}, {"list", 0, list}, {"revoke", 1, revoke}};
+
+static int run_action(struct command_line *line, size_t index)
+{
+	if (line->argument_count != actions[index].arguments + 1) {
+		return command_misused(line, "'%s' wants %zu argument(s)", actions[index].name,
+			actions[index].arguments);
+	}
+	struct desk desk;
+	if (desk_open(line, &desk) != ERR_OK) {
+		return command_failed(line->ctx);
+	}
+	enum err err = actions[index].run(line, &desk);
+	desk_close(&desk);
+	return err == ERR_OK ? STATUS_OK : command_failed(line->ctx);
+}
+
+static int run(struct command_line *line)
+{
+	const char *word = command_argument(line, 0);
+	if (word == NULL) {
+		return command_misused(line, "create, list or revoke?");
+	}
+	for (size_t i = 0; i < COUNT_OF(actions); i++) {
+		if (strcmp(word, actions[i].name) == 0) {
+			return run_action(line, i);
+		}
+	}
+	return command_misused(line, "cannot do '%s'", word);
+}
+
+const struct command cmd_token = {
+	.name = "token",
+	.summary = "Makes, lists and revokes registration tokens.",
+	.usage =
+		"usage: belfry token create [--uses N] [--expires TIME] [--token TEXT]\n"
+		"       belfry token list\n"
+		"       belfry token revoke TOKEN\n"
+		"\n"
+		"With registration.mode=token, whoever has a token can make an account.\n"
+		"\n"
+		"  --uses N           how many accounts it may make; any number\n"
+		"  --expires TIME     how long it is good: 30m, 12h, 7d; without end\n"
+		"  --token TEXT       the token itself; a random one\n"
+		"  --data FOLDER      the server's data folder; ./data\n"
+		"  --config FILE      its options; FOLDER/belfry.yaml if it is there\n"
+		"  --set KEY=VALUE    one option\n"
+		"\n"
+		"examples:\n"
+		"  belfry token create --uses 30 --expires 7d       for one class, this week\n"
+		"  belfry token list --data /var/lib/belfry\n",
+	.options = {{"--uses", true}, {"--expires", true}, {"--token", true}},
+	.run = run,
+};

@@ -1,0 +1,151 @@
+/*
+ * Options may stand anywhere behind the subcommand, as `--name value` or `--name=value`; `--` ends them.
+ */
+#include "app/command.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/vec.h"
+
+struct parser {
+	struct ctx *ctx;
+	struct command_line *line;
+	char *const *argv;
+	int argc;
+	int at;
+	VEC(const char *) assignments;
+	VEC(const char *) arguments;
+};
+
+/* The value of the option at hand: behind '=', or the next word. */
+static enum err take_value(struct parser *parser, struct str name, const char *behind,
+	const char **out)
+{
+	if (behind != NULL) {
+		*out = behind;
+		return ERR_OK;
+	}
+	if (parser->at + 1 >= parser->argc) {
+		return fail(parser->ctx, ERR_INPUT, NULL, "%.*s wants a value", STR_ARG(name));
+	}
+	*out = parser->argv[++parser->at];
+	return ERR_OK;
+}
+
+static enum err take_own(struct parser *parser, struct str name, const char *behind)
+{
+	const struct command_option *options = parser->line->command->options;
+	for (size_t i = 0; i < COMMAND_OPTIONS && options[i].name != NULL; i++) {
+		if (!str_equals(name, str_of(options[i].name))) {
+			continue;
+		}
+		parser->line->values[i] = "";
+		if (options[i].takes_value) {
+			return take_value(parser, name, behind, &parser->line->values[i]);
+		}
+		return behind == NULL ? ERR_OK
+		                      : fail(parser->ctx, ERR_INPUT, NULL, "%.*s takes no value",
+									STR_ARG(name));
+	}
+	return fail(parser->ctx, ERR_INPUT, NULL, "there is no option %.*s", STR_ARG(name));
+}
+
+static enum err take_option(struct parser *parser, const char *word, bool *out_wants_help)
+{
+	const char *equals = strchr(word, '=');
+	struct str name = equals != NULL ? str_from(word, (size_t)(equals - word)) : str_of(word);
+	const char *behind = equals != NULL ? equals + 1 : NULL;
+	if (str_equals(name, STR("--help")) || str_equals(name, STR("-h"))) {
+		*out_wants_help = true;
+		return ERR_OK;
+	}
+	if (str_equals(name, STR("--data"))) {
+		return take_value(parser, name, behind, &parser->line->data);
+	}
+	if (str_equals(name, STR("--config"))) {
+		return take_value(parser, name, behind, &parser->line->config);
+	}
+	if (str_equals(name, STR("--set"))) {
+		const char *assignment = NULL;
+		TRY(take_value(parser, name, behind, &assignment));
+		VEC_PUSH(parser->ctx->arena, &parser->assignments, assignment);
+		return ERR_OK;
+	}
+	return take_own(parser, name, behind);
+}
+
+enum err command_parse(struct ctx *ctx, const struct command *command, int argc, char *const *argv,
+	struct command_line *out, bool *out_wants_help)
+{
+	*out = (struct command_line){.ctx = ctx, .command = command, .data = "./data"};
+	*out_wants_help = false;
+	struct parser parser = {.ctx = ctx, .line = out, .argv = argv, .argc = argc};
+	bool are_options_over = false;
+	for (; parser.at < argc && !*out_wants_help; parser.at++) {
+		const char *word = argv[parser.at];
+		if (!are_options_over && strcmp(word, "--") == 0) {
+			are_options_over = true;
+		} else if (!are_options_over && word[0] == '-' && word[1] != '\0') {
+			TRY(take_option(&parser, word, out_wants_help));
+		} else {
+			VEC_PUSH(ctx->arena, &parser.arguments, word);
+		}
+	}
+	out->assignments = parser.assignments.p;
+	out->assignment_count = parser.assignments.n;
+	out->arguments = parser.arguments.p;
+	out->argument_count = parser.arguments.n;
+	return ERR_OK;
+}
+
+const char *command_value(const struct command_line *line, const char *name)
+{
+	const struct command_option *options = line->command->options;
+	size_t i = 0;
+	while (i < COMMAND_OPTIONS && options[i].name != NULL && strcmp(options[i].name, name) != 0) {
+		i++;
+	}
+	invariant(i < COMMAND_OPTIONS && options[i].name != NULL);
+	return line->values[i];
+}
+
+const char *command_argument(const struct command_line *line, size_t index)
+{
+	return index < line->argument_count ? line->arguments[index] : NULL;
+}
+
+enum err command_config(struct command_line *line, struct conf **out)
+{
+	const char *usual = arena_printf(line->ctx->arena, "%s/belfry.yaml", line->data);
+	struct config_sources sources = {
+		.file = line->config != NULL ? line->config : file_exists(usual) ? usual : NULL,
+		.assignments = line->assignments,
+		.assignment_count = line->assignment_count,
+	};
+	return config_read(line->ctx, &sources, out);
+}
+
+int command_failed(struct ctx *ctx)
+{
+	const struct fault *fault = &ctx->fault;
+	struct str text = fault->text.n > 0 ? fault->text : fault->cause;
+	(void)fprintf(stderr, "belfry: %.*s\n", STR_ARG(text.n > 0 ? text : str_of(err_name(fault->err))));
+	if (fault->cause.n > 0 && !str_equals(fault->cause, text)) {
+		(void)fprintf(stderr, "belfry: %.*s\n", STR_ARG(fault->cause));
+	}
+	return STATUS_FAILED;
+}
+
+int command_misused(const struct command_line *line, const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	(void)fprintf(stderr, "belfry %s: ", line->command->name);
+	(void)vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	(void)fprintf(stderr, "\nTry: belfry %s --help\n", line->command->name);
+	return STATUS_USAGE;
+}

@@ -1,0 +1,75 @@
+/**
+ * A subcommand's line: options that all have, options of its own, arguments.
+ *
+ *     --data FOLDER     where the server's data lie; ./data
+ *     --config FILE     options; FOLDER/belfry.yaml if it is there
+ *     --set KEY=VALUE   one option; wins over the file; any number
+ *     --help
+ */
+#ifndef BELFRY_APP_COMMAND_H
+#define BELFRY_APP_COMMAND_H
+
+#include "app/config.h"
+
+enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2, COMMAND_OPTIONS = 8 };
+
+/** An option of one subcommand. */
+struct command_option {
+	const char *name; /**< "--uses"; NULL behind the last */
+	bool takes_value;
+};
+
+struct command_line;
+
+struct command {
+	const char *name;
+	const char *summary;                           /**< one line for the overview */
+	const char *usage;                             /**< what --help prints */
+	struct command_option options[COMMAND_OPTIONS];
+	int (*run)(struct command_line *line);         /**< @return exit status */
+	void (*more_help)(void);                       /**< printed behind the usage; NULL: nothing */
+};
+
+struct command_line {
+	struct ctx *ctx;
+	const struct command *command;
+	const char *data;
+	const char *config;
+	const char *const *assignments;
+	size_t assignment_count;
+	const char *const *arguments; /**< what is no option, in order */
+	size_t argument_count;
+	const char *values[COMMAND_OPTIONS]; /**< by the command's options; "" for given ones without value; NULL: not given */
+};
+
+/**
+ * Reads what stands behind the subcommand's name.
+ * @param out_wants_help  --help was given; then nothing else is looked at
+ * Errors: INPUT; the text says which option
+ */
+MUST_CHECK enum err command_parse(struct ctx *ctx, const struct command *command, int argc,
+	char *const *argv, struct command_line *out, bool *out_wants_help);
+
+/** Value of one of the command's options; NULL when it was not given. The name is in its table (invariant). */
+const char *command_value(const struct command_line *line, const char *name);
+
+/** Argument by number; NULL when there are fewer. */
+const char *command_argument(const struct command_line *line, size_t index);
+
+/** Reads the options: defaults, file, --set. Errors: as config_read(). */
+MUST_CHECK enum err command_config(struct command_line *line, struct conf **out);
+
+/** Says on standard error what failed. @return STATUS_FAILED */
+int command_failed(struct ctx *ctx);
+
+/** Says what is wrong with the line and where help is. @return STATUS_USAGE */
+int command_misused(const struct command_line *line, const char *format, ...) PRINTF_LIKE(2, 3);
+
+extern const struct command cmd_serve;
+extern const struct command cmd_config;
+extern const struct command cmd_user;
+extern const struct command cmd_token;
+extern const struct command cmd_migrate;
+extern const struct command cmd_routes;
+
+#endif

@@ -1,0 +1,225 @@
+/*
+ * The table of options lies in config.def. Here are the checks that its rows name, and the way from the
+ * values to the structs of the layers. What concerns two options at once is checked last.
+ */
+#include "app/config.h"
+
+#include "http/address.h"
+#include "matrix/id.h"
+#include "matrix/room_version.h"
+
+static const char *check_server_name(struct arena *arena, struct str text)
+{
+	(void)arena;
+	struct server_name name;
+	return text.n == 0 || server_name_parse(text, &name)
+	       ? NULL
+	       : "is no server name, like school.example or localhost:8008";
+}
+
+static const char *check_url(struct arena *arena, struct str text)
+{
+	(void)arena;
+	bool is_url = (str_starts_with(text, STR("https://")) && text.n > STR("https://").n) ||
+		(str_starts_with(text, STR("http://")) && text.n > STR("http://").n);
+	return text.n == 0 || is_url ? NULL : "is no URL that begins with https:// or http://";
+}
+
+static const char *check_listen(struct arena *arena, struct str text)
+{
+	(void)arena;
+	struct sockaddr_storage address;
+	socklen_t length;
+	return text.n == 0 || address_parse_listen(text, &address, &length)
+	       ? NULL
+	       : "is no address to listen on, like 127.0.0.1:8008, [::1]:8008 or *:8008";
+}
+
+static const char *check_range(struct arena *arena, struct str text)
+{
+	(void)arena;
+	struct address_range range;
+	return address_parse_range(text, &range) ? NULL : "is no address and no range like 10.0.0.0/8";
+}
+
+static const char *check_room_version(struct arena *arena, struct str text)
+{
+	(void)arena;
+	return room_version_find(text) != NULL ? NULL : "is no room version that this server knows";
+}
+
+/* The two options of a class of requests. */
+#define RATE_ROWS(name, who, per_minute, burst_size) \
+	{.key = "rate_limits." name ".per_minute", .type = CONF_INT, .fallback = per_minute, \
+		.min = 1, .max = 1 << 24, .help = who " Requests a minute in the long run."}, \
+		{.key = "rate_limits." name ".burst", .type = CONF_INT, .fallback = burst_size, .min = 1, \
+			.max = 1 << 24, .help = "How many of these at once."}
+
+static const struct conf_row rows[] = {
+#include "app/config.def"
+};
+
+const struct conf_row *config_rows(size_t *out_count)
+{
+	*out_count = COUNT_OF(rows);
+	return rows;
+}
+
+static enum err check_together(struct ctx *ctx, const struct conf *conf)
+{
+	bool has_certificate = !str_is_empty(conf_str(conf, "tls.certificate"));
+	bool has_key = !str_is_empty(conf_str(conf, "tls.key"));
+	if (has_certificate != has_key) {
+		return fail(ctx, ERR_INPUT, NULL, "tls.certificate and tls.key: give both or neither");
+	}
+	if (str_is_empty(conf_str(conf, "listen.client")) &&
+		str_is_empty(conf_str(conf, "listen.federation"))) {
+		return fail(ctx, ERR_INPUT, NULL,
+			"listen.client and listen.federation are both empty: the server would listen nowhere");
+	}
+	return ERR_OK;
+}
+
+enum err config_read(struct ctx *ctx, const struct config_sources *sources, struct conf **out)
+{
+	struct conf *conf = conf_create(ctx->arena, rows, COUNT_OF(rows));
+	if (sources->file != NULL) {
+		TRY(conf_read_yaml(ctx, conf, sources->file));
+	}
+	for (size_t i = 0; i < sources->assignment_count; i++) {
+		TRY(conf_set(ctx, conf, sources->assignments[i]));
+	}
+	TRY(check_together(ctx, conf));
+	*out = conf;
+	return ERR_OK;
+}
+
+static enum registration_mode mode_of(struct str word)
+{
+	if (str_equals(word, STR("open"))) {
+		return REGISTRATION_OPEN;
+	}
+	return str_equals(word, STR("token")) ? REGISTRATION_TOKEN : REGISTRATION_CLOSED;
+}
+
+void config_to_settings(const struct conf *conf, struct settings *out)
+{
+	*out = (struct settings){
+		.server_name = {conf_str(conf, "server_name")},
+		.public_base_url = conf_str(conf, "public_base_url"),
+		.identity_server = conf_str(conf, "identity_server"),
+		.registration_mode = mode_of(conf_str(conf, "registration.mode")),
+		.registration_shared_secret = conf_str(conf, "registration.shared_secret"),
+		.guests_allowed = conf_bool(conf, "registration.guests"),
+		.default_room_version = room_version_find(conf_str(conf, "rooms.default_version")),
+		.turn_uri = conf_str(conf, "turn.uri"),
+		.password_min_length = conf_int(conf, "password.min_length"),
+		.argon2_memory_kib = (uint32_t)(conf_int(conf, "password.memory") / 1024),
+		.argon2_iterations = (uint32_t)conf_int(conf, "password.iterations"),
+		.access_token_lifetime_ms = conf_int(conf, "sessions.access_token_lifetime"),
+		.refresh_token_lifetime_ms = conf_int(conf, "sessions.refresh_token_lifetime"),
+		.rate_limits_enabled = conf_bool(conf, "rate_limits.enabled"),
+		.sync_max_timeout_ms = conf_int(conf, "sync.max_timeout"),
+		.event_cache_bytes = (size_t)conf_int(conf, "caches.events"),
+		.room_cache_count = (size_t)conf_int(conf, "caches.rooms"),
+		.user_cache_count = (size_t)conf_int(conf, "caches.users"),
+	};
+}
+
+static void add_listener(struct http_listen *listen, size_t *count, enum http_listen_kind kind,
+	struct str address)
+{
+	if (!str_is_empty(address)) {
+		/* Values of the conf are NUL-terminated: str_dup() made them. */
+		listen[(*count)++] = (struct http_listen){.kind = kind, .address = address.p};
+	}
+}
+
+static void fill_listeners(const struct conf *conf, struct arena *arena, struct http_config *out)
+{
+	enum { MAX_LISTENERS = 3 };
+	struct http_listen *listen = ARENA_NEW_ARRAY(arena, struct http_listen, MAX_LISTENERS);
+	bool has_tls = !str_is_empty(conf_str(conf, "tls.certificate"));
+	size_t count = 0;
+	add_listener(listen, &count, HTTP_LISTEN_PLAIN, conf_str(conf, "listen.client"));
+	add_listener(listen, &count, has_tls ? HTTP_LISTEN_TLS : HTTP_LISTEN_PLAIN,
+		conf_str(conf, "listen.federation"));
+	add_listener(listen, &count, HTTP_LISTEN_METRICS, conf_str(conf, "listen.metrics"));
+	out->listen = listen;
+	out->listen_count = count;
+	if (has_tls) {
+		out->tls_certificate = conf_str(conf, "tls.certificate").p;
+		out->tls_key = conf_str(conf, "tls.key").p;
+	}
+}
+
+static void fill_proxies(const struct conf *conf, struct arena *arena, struct http_config *out)
+{
+	struct conf_list list = conf_list(conf, "http.trusted_proxies");
+	const char **texts = ARENA_NEW_ARRAY(arena, const char *, list.n);
+	for (size_t i = 0; i < list.n; i++) {
+		texts[i] = str_cstr(arena, list.items[i]);
+	}
+	out->trusted_proxies = texts;
+	out->trusted_proxy_count = list.n;
+}
+
+static void fill_rates(const struct conf *conf, struct http_config *out)
+{
+	static const struct {
+		enum route_rate rate;
+		const char *per_minute;
+		const char *burst;
+	} classes[] = {
+		{RATE_READ, "rate_limits.read.per_minute", "rate_limits.read.burst"},
+		{RATE_WRITE, "rate_limits.write.per_minute", "rate_limits.write.burst"},
+		{RATE_MESSAGE, "rate_limits.message.per_minute", "rate_limits.message.burst"},
+		{RATE_JOIN, "rate_limits.join.per_minute", "rate_limits.join.burst"},
+		{RATE_LOGIN, "rate_limits.login.per_minute", "rate_limits.login.burst"},
+		{RATE_REGISTER, "rate_limits.register.per_minute", "rate_limits.register.burst"},
+	};
+	out->rate_limits_enabled = conf_bool(conf, "rate_limits.enabled");
+	for (size_t i = 0; i < COUNT_OF(classes); i++) {
+		out->rates[classes[i].rate] = (struct rate_class){
+			.per_second = (double)conf_int(conf, classes[i].per_minute) / 60,
+			.burst = conf_int(conf, classes[i].burst),
+		};
+	}
+}
+
+/* Part of the second in which the server ends; the rest is the database's. */
+enum { STOP_TIMEOUT_MS = 400 };
+
+void config_to_http(const struct conf *conf, struct arena *arena, struct http_config *out)
+{
+	size_t queue_limit = (size_t)conf_int(conf, "http.queue_limit");
+	*out = (struct http_config){
+		.io_threads = (size_t)conf_int(conf, "http.io_threads"),
+		.local = {(size_t)conf_int(conf, "http.local_workers"), queue_limit},
+		.slow = {(size_t)conf_int(conf, "password.parallel"), queue_limit},
+		.remote = {(size_t)conf_int(conf, "http.remote_workers"), queue_limit},
+		.body_ceiling_bytes = (size_t)conf_int(conf, "http.max_body"),
+		.body_budget_bytes = (size_t)conf_int(conf, "http.body_budget"),
+		.idle_timeout_ms = conf_int(conf, "http.idle_timeout"),
+		.header_timeout_ms = conf_int(conf, "http.header_timeout"),
+		.body_timeout_ms = conf_int(conf, "http.body_timeout"),
+		.send_timeout_ms = conf_int(conf, "http.send_timeout"),
+		.call_timeout_ms = conf_int(conf, "http.call_timeout"),
+		.stop_timeout_ms = STOP_TIMEOUT_MS,
+		.max_connections = (size_t)conf_int(conf, "http.max_connections"),
+		.max_connections_per_address = (size_t)conf_int(conf, "http.max_connections_per_address"),
+	};
+	fill_listeners(conf, arena, out);
+	fill_proxies(conf, arena, out);
+	fill_rates(conf, out);
+}
+
+void config_to_db(const struct conf *conf, struct db_config *out)
+{
+	*out = (struct db_config){
+		.url = conf_str(conf, "database.url"),
+		.pool_size = (int)conf_int(conf, "database.pool_size"),
+		.statement_timeout_ms = conf_int(conf, "database.statement_timeout"),
+		.acquire_timeout_ms = conf_int(conf, "database.acquire_timeout"),
+	};
+}

@@ -1,0 +1,39 @@
+/**
+ * The options of the server: reading them, and turning them into what each layer wants.
+ */
+#ifndef BELFRY_APP_CONFIG_H
+#define BELFRY_APP_CONFIG_H
+
+#include "base/conf.h"
+#include "homeserver/settings.h"
+#include "http/server.h"
+#include "storage/db.h"
+
+/** Where options come from; later ones win: defaults, file, assignments. */
+struct config_sources {
+	const char *file;               /**< NULL: none */
+	const char *const *assignments; /**< "key=value" */
+	size_t assignment_count;
+};
+
+/** All options, and how many. Static. */
+const struct conf_row *config_rows(size_t *out_count);
+
+/**
+ * Reads and checks everything that can be checked without the machine.
+ * Errors: INPUT naming file and line, or key; MISSING, STORE from reading the file.
+ * @param out  in the arena
+ */
+MUST_CHECK enum err config_read(struct ctx *ctx, const struct config_sources *sources,
+	struct conf **out);
+
+/** What the domains read; `server_name` is left as it is written (may be empty). Borrowed from the conf's arena. */
+void config_to_settings(const struct conf *conf, struct settings *out);
+
+/** Listeners, limits, rates; without ports. Borrowed from the conf's arena. */
+void config_to_http(const struct conf *conf, struct arena *arena, struct http_config *out);
+
+/** Pool and time limits; `url` as configured (may be empty). */
+void config_to_db(const struct conf *conf, struct db_config *out);
+
+#endif

@@ -1,0 +1,190 @@
+/*
+ * Small files, each written once. The lock is flock(2): the kernel gives it back however the process ends, so
+ * nothing stale can stay behind.
+ */
+#include "app/data_folder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/b64.h"
+#include "base/file.h"
+
+enum { SMALL_FILE_BYTES = 4096, KEY_VERSION_CHARACTERS = 6 };
+
+static const char *path_in(struct ctx *ctx, const struct data_folder *folder, const char *name)
+{
+	return arena_printf(ctx->arena, "%s/%s", folder->path, name);
+}
+
+enum err data_folder_open(struct ctx *ctx, const char *given, bool may_create,
+	struct data_folder *out)
+{
+	/* Root's database runs as another account, which has to pass through to its own folder. */
+	unsigned mode = geteuid() == 0 ? 0711 : 0700;
+	if (may_create) {
+		TRY(file_make_folder(ctx, given, mode));
+	}
+	char real[PATH_MAX];
+	if (realpath(given, real) == NULL) {
+		return errno == ENOENT
+			? fail(ctx, ERR_MISSING, NULL,
+				  "there is no data folder %s; start the server first, or give --data", given)
+			: fail(ctx, ERR_STORE, NULL, "cannot use the data folder %s: %s", given,
+				  file_error_text(ctx->arena, errno));
+	}
+	*out = (struct data_folder){
+		.given = given,
+		.path = str_cstr(ctx->arena, str_of(real)),
+		.lock_fd = -1,
+	};
+	return ERR_OK;
+}
+
+void data_folder_close(struct data_folder *folder)
+{
+	if (folder->path != NULL && folder->lock_fd >= 0) {
+		(void)close(folder->lock_fd);
+		folder->lock_fd = -1;
+	}
+}
+
+static enum err fail_locked(struct ctx *ctx, const struct data_folder *folder)
+{
+	pid_t holder = data_folder_holder(ctx, folder);
+	if (holder == 0) {
+		return fail(ctx, ERR_CONFLICT, NULL, "the data folder %s is in use by another process",
+			folder->given);
+	}
+	return fail(ctx, ERR_CONFLICT, NULL,
+		"the data folder %s is in use by process %d; stop that server first, or give another --data",
+		folder->given, (int)holder);
+}
+
+enum err data_folder_lock(struct ctx *ctx, struct data_folder *folder)
+{
+	int fd = open(path_in(ctx, folder, "lock"), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0) {
+		return fail(ctx, ERR_STORE, NULL, "cannot write in the data folder %s: %s", folder->given,
+			file_error_text(ctx->arena, errno));
+	}
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		bool is_taken = errno == EWOULDBLOCK;
+		const char *reason = file_error_text(ctx->arena, errno);
+		(void)close(fd);
+		return is_taken ? fail_locked(ctx, folder)
+		                : fail(ctx, ERR_STORE, NULL, "cannot lock the data folder %s: %s",
+							  folder->given, reason);
+	}
+	struct str pid = str_printf(ctx->arena, "%d\n", (int)getpid());
+	if (ftruncate(fd, 0) != 0 || pwrite(fd, pid.p, pid.n, 0) != (ssize_t)pid.n) {
+		const char *reason = file_error_text(ctx->arena, errno);
+		(void)close(fd);
+		return fail(ctx, ERR_STORE, NULL, "cannot write in the data folder %s: %s", folder->given,
+			reason);
+	}
+	folder->lock_fd = fd;
+	return ERR_OK;
+}
+
+/* @return false when the file is missing */
+static enum err read_small(struct ctx *ctx, const char *path, struct str *out, bool *out_is_there)
+{
+	*out_is_there = file_exists(path);
+	if (!*out_is_there) {
+		return ERR_OK;
+	}
+	struct str text;
+	TRY(file_read(ctx, path, SMALL_FILE_BYTES, &text));
+	*out = str_trim(text);
+	return ERR_OK;
+}
+
+pid_t data_folder_holder(struct ctx *ctx, const struct data_folder *folder)
+{
+	struct ctx quiet;
+	ctx_init(&quiet, ctx->arena);
+	struct str text;
+	bool is_there;
+	int64_t pid = 0;
+	if (read_small(&quiet, path_in(ctx, folder, "lock"), &text, &is_there) == ERR_OK && is_there) {
+		(void)!str_to_int(text, 1, INT32_MAX, &pid);
+	}
+	return (pid_t)pid;
+}
+
+enum err data_folder_server_name(struct ctx *ctx, const struct data_folder *folder,
+	struct str configured, struct server_name *out, bool *out_is_new)
+{
+	const char *path = path_in(ctx, folder, "server_name");
+	struct str known;
+	bool is_there;
+	TRY(read_small(ctx, path, &known, &is_there));
+	if (is_there && configured.n > 0 && !str_equals(known, configured)) {
+		return fail(ctx, ERR_CONFLICT, NULL,
+			"server_name is %.*s, but the data folder %s belongs to %.*s; a server's name cannot be "
+			"changed, since users, rooms and events carry it. For another server give another --data",
+			STR_ARG(configured), folder->given, STR_ARG(known));
+	}
+	struct str text = is_there ? known : configured.n > 0 ? configured : STR("localhost");
+	if (!server_name_parse(text, out)) {
+		return fail(ctx, ERR_INPUT, NULL, "%s does not hold a server name", path);
+	}
+	if (out_is_new != NULL) {
+		*out_is_new = !is_there;
+	}
+	return is_there ? ERR_OK
+	                : file_write_atomic(ctx, path, str_printf(ctx->arena, "%.*s\n", STR_ARG(text)),
+						  0644);
+}
+
+static enum err make_key(struct ctx *ctx, const char *path, const struct rng *rng, struct str *out)
+{
+	unsigned char seed[ED25519_SEED_BYTES];
+	rng_fill(rng, seed, sizeof(seed));
+	struct str encoded = b64_encode(ctx->arena, str_from((const char *)seed, sizeof(seed)));
+	crypto_wipe(seed, sizeof(seed));
+	struct str version = rng_text(rng, ctx->arena, KEY_VERSION_CHARACTERS);
+	*out = str_printf(ctx->arena, "ed25519 a_%.*s %.*s", STR_ARG(version), STR_ARG(encoded));
+	return file_write_atomic(ctx, path, str_printf(ctx->arena, "%.*s\n", STR_ARG(*out)), 0600);
+}
+
+enum err data_folder_signing_key(struct ctx *ctx, const struct data_folder *folder,
+	const struct rng *rng, struct event_signer *out)
+{
+	const char *path = path_in(ctx, folder, "signing.key");
+	struct str text;
+	bool is_there;
+	TRY(read_small(ctx, path, &text, &is_there));
+	if (!is_there) {
+		TRY(make_key(ctx, path, rng, &text));
+	}
+	struct str algorithm;
+	struct str version;
+	struct str encoded;
+	struct str seed;
+	struct str key_id;
+	struct str rest;
+	struct str unused;
+	bool is_good = str_split(text, ' ', &algorithm, &rest) && str_split(rest, ' ', &version, &encoded);
+	key_id = str_printf(ctx->arena, "%.*s:%.*s", STR_ARG(algorithm), STR_ARG(version));
+	is_good = is_good && str_equals(algorithm, STR("ed25519")) &&
+		key_id_parse(key_id, &unused, &version) && b64_decode(ctx->arena, encoded, &seed) &&
+		seed.n == ED25519_SEED_BYTES;
+	if (!is_good) {
+		return fail(ctx, ERR_INPUT, NULL,
+			"%s is not of the form \"ed25519 VERSION SEED\", the seed in base64", path);
+	}
+	struct ed25519_key *key = ed25519_key_create((const unsigned char *)seed.p);
+	crypto_wipe((char *)(uintptr_t)seed.p, seed.n);
+	if (key == NULL) {
+		return fail(ctx, ERR_INTERNAL, NULL, "%s: OpenSSL does not take the key", path);
+	}
+	out->key_id = key_id;
+	out->key = key;
+	return ERR_OK;
+}

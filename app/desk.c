@@ -1,0 +1,97 @@
+/*
+ * Who has the data folder decides: when it is free we take it and are a server without listeners for a moment,
+ * when it is not we go through the socket of the one that runs.
+ */
+#include "app/desk.h"
+
+#include <signal.h>
+
+#include "base/clock.h"
+
+enum {
+	FIND_POLL_MS = 50,
+	FIND_MS = 30000, /* a server that is just starting, or another command */
+	STOP_MS = 10000,
+};
+
+static int64_t now_ms(void)
+{
+	return clock_mono_us() / 1000;
+}
+
+/* The database of the server that runs, or our own if that one ends meanwhile. */
+static enum err join_or_start(struct ctx *ctx, struct desk *desk, const struct conf *conf)
+{
+	const char *cluster = pg_embedded_folder(ctx->arena, desk->folder.path);
+	int64_t deadline_ms = now_ms() + FIND_MS;
+	for (;;) {
+		enum err err = data_folder_lock(ctx, &desk->folder);
+		if (err == ERR_OK) {
+			return database_open(ctx, conf, desk->folder.path, &desk->signals, &desk->database);
+		}
+		if (err != ERR_CONFLICT) {
+			return err;
+		}
+		desk->server = data_folder_holder(ctx, &desk->folder);
+		if (pg_postmaster_find(ctx, cluster, &desk->database.url) == ERR_OK) {
+			return ERR_OK;
+		}
+		if (desk->signals.stop || now_ms() > deadline_ms) {
+			return fail(ctx, ERR_STORE, NULL,
+				"process %d has the data folder %s, but its database does not answer",
+				(int)desk->server, desk->folder.given);
+		}
+		signals_wait(&desk->signals, FIND_POLL_MS);
+	}
+}
+
+static enum err open_database(struct ctx *ctx, struct desk *desk, const struct conf *conf)
+{
+	if (!str_is_empty(conf_str(conf, "database.url"))) {
+		if (data_folder_lock(ctx, &desk->folder) != ERR_OK) {
+			desk->server = data_folder_holder(ctx, &desk->folder);
+		}
+		return database_open(ctx, conf, desk->folder.path, &desk->signals, &desk->database);
+	}
+	return join_or_start(ctx, desk, conf);
+}
+
+enum err desk_open(struct command_line *line, struct desk *desk)
+{
+	struct ctx *ctx = line->ctx;
+	*desk = (struct desk){.folder = {.lock_fd = -1}};
+	struct conf *conf = NULL;
+	TRY(command_config(line, &conf));
+	config_to_settings(conf, &desk->settings);
+	TRY(data_folder_open(ctx, line->data, false, &desk->folder));
+	TRY(data_folder_server_name(ctx, &desk->folder, desk->settings.server_name.s,
+		&desk->settings.server_name, NULL));
+	signals_init(&desk->signals);
+	enum err err = open_database(ctx, desk, conf);
+	if (err != ERR_OK) {
+		data_folder_close(&desk->folder);
+		return err;
+	}
+	struct db_config config;
+	config_to_db(conf, &config);
+	config.url = desk->database.url;
+	config.pool_size = 1;
+	desk->accounts = (struct account_desk){
+		.db = db_create(&config),
+		.settings = &desk->settings,
+		.clock = clock_os(),
+		.rng = rng_os(),
+	};
+	return ERR_OK;
+}
+
+void desk_close(struct desk *desk)
+{
+	db_destroy(desk->accounts.db);
+	database_close(&desk->database, now_ms() + STOP_MS);
+	data_folder_close(&desk->folder);
+	if (desk->server != 0) {
+		/* It would notice by itself within seconds. Whoever holds a data folder has this signal blocked. */
+		(void)kill(desk->server, SIGUSR1);
+	}
+}

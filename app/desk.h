@@ -1,0 +1,28 @@
+/**
+ * Where the commands work that need the database: beside a running server through its database, or without one,
+ * for which they run the private cluster themselves for the moment.
+ */
+#ifndef BELFRY_APP_DESK_H
+#define BELFRY_APP_DESK_H
+
+#include "app/command.h"
+#include "app/data_folder.h"
+#include "app/database.h"
+#include "homeserver/account/accounts.h"
+
+struct desk {
+	struct settings settings;
+	struct account_desk accounts; /**< points into `settings` */
+	struct signals signals;
+	struct data_folder folder;
+	struct database database;
+	pid_t server; /**< that runs beside us; 0: none */
+};
+
+/** Opens it; on failure nothing is left open. The desk must not move. Errors: as its parts; the text says what to do. */
+MUST_CHECK enum err desk_open(struct command_line *line, struct desk *desk);
+
+/** Closes it, and tells a server that runs beside that accounts may have changed. */
+void desk_close(struct desk *desk);
+
+#endif

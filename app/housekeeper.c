@@ -1,0 +1,155 @@
+/*
+ * Rounds of a fixed length; a round whose work takes longer is followed by the next at once. Nothing here is
+ * urgent but what a command changed beside the server, for which it can be poked.
+ */
+#include "app/housekeeper.h"
+
+#include <stdatomic.h>
+
+#include "base/clock.h"
+#include "base/lock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "homeserver/account/session.h"
+#include "homeserver/room/rooms.h"
+#include "homeserver/user/users.h"
+#include "storage/account.h"
+#include "storage/room.h"
+
+enum {
+	TIDY_INTERVAL_MS = 10 * 1000,
+	HOURLY_MS = 3600 * 1000,
+	IDLE_MS = 10 * 60 * 1000,             /* rooms and users without use leave the memory */
+	TRANSACTIONS_MS = 24 * 60 * 60 * 1000, /* how long a transaction id protects from sending twice */
+	ROUND_LIMIT_MS = 30 * 1000,
+	LAST_LIMIT_MS = 200, /* the last round is part of the second in which a server ends */
+};
+
+struct housekeeper {
+	struct homeserver *hs;
+	pthread_t thread;
+	struct lock lock;
+	struct cond woken;
+	bool is_poked;         /* guarded by lock */
+	bool is_ending;        /* guarded by lock */
+	atomic_bool is_healthy;
+	int64_t next_tidy_ms;
+	int64_t next_hourly_ms;
+};
+
+static int64_t now_ms(const struct housekeeper *housekeeper)
+{
+	return clock_mono_ms(&housekeeper->hs->clock);
+}
+
+static void look_at_database(struct ctx *ctx, struct housekeeper *housekeeper)
+{
+	int64_t epoch;
+	bool is_healthy = store_session_epoch(ctx, housekeeper->hs->db, &epoch) == ERR_OK;
+	if (atomic_exchange(&housekeeper->is_healthy, is_healthy) != is_healthy) {
+		if (is_healthy) {
+			log_info(0, "serve.database_is_back", "healthy=true");
+		} else {
+			log_error(0, "serve.database_is_away", "cause=%.*s", STR_ARG(ctx->fault.cause));
+		}
+	}
+}
+
+static void tidy(struct ctx *ctx, struct housekeeper *housekeeper)
+{
+	struct homeserver *hs = housekeeper->hs;
+	rooms_tidy(hs->rooms, now_ms(housekeeper) - IDLE_MS);
+	users_tidy(hs->users, IDLE_MS);
+	look_at_database(ctx, housekeeper);
+}
+
+static void tidy_hourly(struct ctx *ctx, struct housekeeper *housekeeper)
+{
+	struct homeserver *hs = housekeeper->hs;
+	int64_t before_ms = clock_wall_ms(&hs->clock) - TRANSACTIONS_MS;
+	if (store_transaction_delete_old(ctx, hs->db, before_ms) != ERR_OK) {
+		log_warn(0, "serve.tidy_failed", "cause=%.*s", STR_ARG(ctx->fault.cause));
+	}
+}
+
+static void run_round(struct housekeeper *housekeeper, struct arena *arena, int64_t limit_ms)
+{
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	ctx.deadline_ms = now_ms(housekeeper) + limit_ms;
+	sessions_tidy(&ctx, housekeeper->hs);
+	if (now_ms(housekeeper) >= housekeeper->next_tidy_ms) {
+		housekeeper->next_tidy_ms = now_ms(housekeeper) + TIDY_INTERVAL_MS;
+		tidy(&ctx, housekeeper);
+	}
+	if (now_ms(housekeeper) >= housekeeper->next_hourly_ms) {
+		housekeeper->next_hourly_ms = now_ms(housekeeper) + HOURLY_MS;
+		tidy_hourly(&ctx, housekeeper);
+	}
+	arena_reset(arena);
+}
+
+/* @return false when it is time to end */
+static bool wait_for_round(struct housekeeper *housekeeper)
+{
+	LOCK_SCOPE(&housekeeper->lock);
+	int64_t deadline_ms = clock_mono_us() / 1000 + SESSIONS_TIDY_INTERVAL_MS;
+	while (!housekeeper->is_ending && !housekeeper->is_poked &&
+		cond_wait_until(&housekeeper->woken, &housekeeper->lock, deadline_ms)) {
+	}
+	housekeeper->is_poked = false;
+	return !housekeeper->is_ending;
+}
+
+static void *run(void *data)
+{
+	struct housekeeper *housekeeper = data;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	while (wait_for_round(housekeeper)) {
+		run_round(housekeeper, arena, ROUND_LIMIT_MS);
+	}
+	housekeeper->next_tidy_ms = INT64_MAX;
+	housekeeper->next_hourly_ms = INT64_MAX;
+	run_round(housekeeper, arena, LAST_LIMIT_MS);
+	return NULL;
+}
+
+struct housekeeper *housekeeper_create(struct homeserver *hs)
+{
+	struct housekeeper *housekeeper = mem_alloc(sizeof(*housekeeper));
+	housekeeper->hs = hs;
+	lock_init(&housekeeper->lock, RANK_LEAF);
+	cond_init(&housekeeper->woken);
+	atomic_init(&housekeeper->is_healthy, true);
+	housekeeper->next_tidy_ms = now_ms(housekeeper) + TIDY_INTERVAL_MS;
+	housekeeper->next_hourly_ms = now_ms(housekeeper) + TIDY_INTERVAL_MS;
+	housekeeper->thread = thread_start("housekeeper", run, housekeeper);
+	return housekeeper;
+}
+
+void housekeeper_poke(struct housekeeper *housekeeper)
+{
+	LOCK_SCOPE(&housekeeper->lock);
+	housekeeper->is_poked = true;
+	cond_signal(&housekeeper->woken);
+}
+
+bool housekeeper_is_healthy(const struct housekeeper *housekeeper)
+{
+	return atomic_load(&housekeeper->is_healthy);
+}
+
+void housekeeper_destroy(struct housekeeper *housekeeper)
+{
+	if (housekeeper == NULL) {
+		return;
+	}
+	lock_take(&housekeeper->lock);
+	housekeeper->is_ending = true;
+	cond_signal(&housekeeper->woken);
+	lock_give(&housekeeper->lock);
+	(void)pthread_join(housekeeper->thread, NULL);
+	cond_fini(&housekeeper->woken);
+	lock_fini(&housekeeper->lock);
+	mem_free(housekeeper);
+}

@@ -1,0 +1,24 @@
+/**
+ * The one thread that tidies up: what was not used for long leaves the memory, what is over leaves the
+ * database.
+ */
+#ifndef BELFRY_APP_HOUSEKEEPER_H
+#define BELFRY_APP_HOUSEKEEPER_H
+
+#include "homeserver/homeserver.h"
+
+struct housekeeper;
+
+/** Starts the thread. `hs` is whole and stays until the destruction. */
+struct housekeeper *housekeeper_create(struct homeserver *hs);
+
+/** Looks at the sessions now instead of within seconds. Any thread. */
+void housekeeper_poke(struct housekeeper *housekeeper);
+
+/** Whether the database answered when it was last asked. Any thread, from memory. */
+bool housekeeper_is_healthy(const struct housekeeper *housekeeper);
+
+/** Does the sessions' last round, and ends the thread. NULL does nothing. */
+void housekeeper_destroy(struct housekeeper *housekeeper);
+
+#endif

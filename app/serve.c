@@ -1,0 +1,164 @@
+/*
+ * Start: options, data folder and its lock, name, key, database, schema, services, listeners, administrator. What can
+ * be refused without touching anything comes first. Then the main thread waits for signals and minds the
+ * database's process. End: listeners, services, database, lock; all within a second.
+ */
+#include "app/serve.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "app/data_folder.h"
+#include "app/database.h"
+#include "app/first_start.h"
+#include "app/wire.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+enum {
+	STOP_MS = 850,         /* from the signal on; then the database ends without its last checkpoint */
+	WATCH_MS = 60 * 1000,  /* longest sleep of the main thread */
+};
+
+struct server {
+	struct ctx *ctx;
+	struct conf *conf;
+	struct settings settings;
+	struct signals signals;
+	struct data_folder folder;
+	struct event_signer signer;
+	struct database database;
+	struct wire *wire;
+	int64_t started_ms;
+};
+
+static int64_t now_ms(void)
+{
+	return clock_mono_us() / 1000;
+}
+
+static enum err read_options(struct server *server, struct command_line *line)
+{
+	TRY(command_config(line, &server->conf));
+	config_to_settings(server->conf, &server->settings);
+	enum log_level level = LOG_INFO;
+	if (log_level_parse(conf_str(server->conf, "log.level").p, &level)) {
+		log_set_level(level);
+	}
+	return ERR_OK;
+}
+
+static enum err open_folder(struct server *server, const char *given)
+{
+	struct ctx *ctx = server->ctx;
+	bool is_new = false;
+	TRY(data_folder_open(ctx, given, true, &server->folder));
+	TRY(data_folder_lock(ctx, &server->folder));
+	TRY(data_folder_server_name(ctx, &server->folder, server->settings.server_name.s,
+		&server->settings.server_name, &is_new));
+	if (is_new && !conf_is_set(server->conf, "server_name")) {
+		log_warn(0, "serve.default_name",
+			"server_name=%.*s hint=\"give --set server_name=… at the first start of a real server; it "
+			"cannot be changed later\"",
+			STR_ARG(server->settings.server_name.s));
+	}
+	struct rng rng = rng_os();
+	TRY(data_folder_signing_key(ctx, &server->folder, &rng, &server->signer));
+	server->signer.server = server->settings.server_name;
+	return ERR_OK;
+}
+
+static enum err start(struct server *server, struct command_line *line)
+{
+	struct ctx *ctx = server->ctx;
+	TRY(read_options(server, line));
+	TRY(open_folder(server, line->data));
+	TRY(database_open(ctx, server->conf, server->folder.path, &server->signals, &server->database));
+	server->wire = wire_create(&(struct wire_config){
+		.conf = server->conf,
+		.settings = &server->settings,
+		.signer = server->signer,
+		.database_url = server->database.url,
+	});
+	return wire_start(ctx, server->wire);
+}
+
+static void announce(struct server *server, struct command_line *line, bool is_quiet)
+{
+	log_info(0, "serve.ready", "server_name=%.*s port=%u ms=%lld version=%s",
+		STR_ARG(server->settings.server_name.s), (unsigned)wire_port(server->wire),
+		(long long)(now_ms() - server->started_ms), app_version());
+	(void)sd_notifyf(0, "READY=1\nMAINPID=%d\nSTATUS=Serving %.*s", (int)getpid(),
+		STR_ARG(server->settings.server_name.s));
+	bool others_make_users = !str_is_empty(server->settings.registration_shared_secret);
+	if (!is_quiet && !others_make_users) {
+		first_start_administrator(server->ctx, wire_homeserver(server->wire),
+			&(struct first_start){
+				.data = line->data,
+				.listen = conf_str(server->conf, "listen.client"),
+				.port = wire_port(server->wire),
+			});
+	}
+}
+
+/* How long the main thread may sleep: systemd wants to hear twice in its interval that it is alive. */
+static int64_t watchdog_interval_ms(void)
+{
+	uint64_t interval_us = 0;
+	if (sd_watchdog_enabled(0, &interval_us) <= 0) {
+		return WATCH_MS;
+	}
+	return MAX_OF((int64_t)(interval_us / 2000), (int64_t)100);
+}
+
+static void run(struct server *server)
+{
+	int64_t interval_ms = watchdog_interval_ms();
+	while (!server->signals.stop) {
+		int64_t wait_ms = interval_ms;
+		if (server->database.cluster != NULL) {
+			int64_t tend_ms = pg_postmaster_tend(server->database.cluster);
+			wait_ms = tend_ms >= 0 ? MIN_OF(wait_ms, tend_ms) : wait_ms;
+		}
+		(void)sd_notify(0, "WATCHDOG=1");
+		signals_wait(&server->signals, wait_ms);
+		if (server->signals.poke) {
+			server->signals.poke = false;
+			wire_poke(server->wire);
+		}
+	}
+}
+
+/* Releases what was made, however far the start came. */
+static void stop(struct server *server)
+{
+	int64_t deadline_ms = now_ms() + STOP_MS;
+	(void)sd_notify(0, "STOPPING=1");
+	bool is_clean = server->wire == NULL || wire_destroy(server->wire);
+	database_close(&server->database, deadline_ms);
+	if (!is_clean) {
+		/* A handler still runs on what we would free. All that was acknowledged is committed. */
+		log_warn(0, "serve.ended", "clean=false");
+		_exit(STATUS_OK);
+	}
+	ed25519_key_destroy((struct ed25519_key *)(uintptr_t)server->signer.key);
+	data_folder_close(&server->folder);
+}
+
+enum err serve(struct command_line *line, bool is_quiet)
+{
+	struct server server = {
+		.ctx = line->ctx, .folder = {.lock_fd = -1}, .started_ms = now_ms()};
+	signals_init(&server.signals);
+	enum err err = start(&server, line);
+	if (err == ERR_OK) {
+		announce(&server, line, is_quiet);
+		run(&server);
+		log_info(0, "serve.stopping", "after_s=%lld",
+			(long long)((now_ms() - server.started_ms) / 1000));
+	}
+	stop(&server);
+	return err;
+}

@@ -1,0 +1,168 @@
+/*
+ * What depends on what:
+ *
+ *     db ← writer ← rooms ⇄ users ← sessions, typing ← handlers (http) ; housekeeper beside them
+ *
+ * The writer comes before rooms and users, which it calls back once something is committed; nothing is before the
+ * listeners are open. At the end it has finished its queue before these two go.
+ */
+#include "app/wire.h"
+
+#include "app/housekeeper.h"
+#include "base/mem.h"
+#include "homeserver/account/account_routes.h"
+#include "homeserver/account/session.h"
+#include "homeserver/device/device_routes.h"
+#include "homeserver/meta/meta_routes.h"
+#include "homeserver/person/person_routes.h"
+#include "homeserver/receipt/receipt_routes.h"
+#include "homeserver/room/member_routes.h"
+#include "homeserver/room/room_routes.h"
+#include "homeserver/room/rooms.h"
+#include "homeserver/room/state_routes.h"
+#include "homeserver/sync/sync_routes.h"
+#include "homeserver/timeline/timeline_routes.h"
+#include "homeserver/typing/typing.h"
+#include "homeserver/typing/typing_routes.h"
+#include "homeserver/user/users.h"
+
+enum { WRITER_QUEUE = 4096, WRITER_GROUP = 256 };
+
+struct wire {
+	struct homeserver hs;
+	struct http_ports ports;
+	struct http_server *http;
+	struct housekeeper *housekeeper;
+	struct arena *arena; /* of the HTTP configuration's lists */
+};
+
+static const struct wire_table tables[] = {
+	{"meta", meta_routes, &meta_route_count},
+	{"account", account_routes, &account_route_count},
+	{"device", device_routes, &device_route_count},
+	{"person", person_routes, &person_route_count},
+	{"room", room_routes, &room_route_count},
+	{"member", member_routes, &member_route_count},
+	{"state", state_routes, &state_route_count},
+	{"timeline", timeline_routes, &timeline_route_count},
+	{"sync", sync_routes, &sync_route_count},
+	{"receipt", receipt_routes, &receipt_route_count},
+	{"typing", typing_routes, &typing_route_count},
+};
+
+const struct wire_table *wire_tables(size_t *out_count)
+{
+	*out_count = COUNT_OF(tables);
+	return tables;
+}
+
+static enum err authenticate(void *self, struct call *call, bool may_block, bool *out_miss)
+{
+	struct wire *wire = self;
+	return sessions_authenticate(&wire->hs, call, may_block, out_miss);
+}
+
+static struct str rate_key(void *self, struct call *call)
+{
+	struct wire *wire = self;
+	return sessions_rate_key(&wire->hs, call);
+}
+
+static bool is_healthy(void *self)
+{
+	const struct wire *wire = self;
+	return wire->housekeeper != NULL && housekeeper_is_healthy(wire->housekeeper);
+}
+
+static void published(void *self, int64_t position)
+{
+	const struct homeserver *hs = self;
+	users_published(hs->users, position);
+}
+
+static void create_services(struct wire *wire, const struct wire_config *config)
+{
+	struct homeserver *hs = &wire->hs;
+	struct db_config db;
+	config_to_db(config->conf, &db);
+	db.url = config->database_url;
+	hs->settings = *config->settings;
+	hs->signer = config->signer;
+	hs->clock = clock_os();
+	hs->rng = rng_os();
+	hs->db = db_create(&db);
+	hs->rooms = rooms_create(hs);
+	hs->users = users_create(hs);
+	hs->writer = writer_create(&(struct writer_config){
+		.url = config->database_url,
+		.queue_limit = WRITER_QUEUE,
+		.group_limit = WRITER_GROUP,
+		.published = published,
+		.self = hs,
+	});
+	hs->sessions = sessions_create(hs);
+	hs->typing = typing_create(hs);
+}
+
+struct wire *wire_create(const struct wire_config *config)
+{
+	struct wire *wire = mem_alloc(sizeof(*wire));
+	wire->arena = arena_create();
+	create_services(wire, config);
+	wire->ports = (struct http_ports){
+		.self = wire,
+		.authenticate = authenticate,
+		.rate_key = rate_key,
+		.is_healthy = is_healthy,
+	};
+	struct http_config http;
+	config_to_http(config->conf, wire->arena, &http);
+	http.ports = &wire->ports;
+	wire->http = http_server_create(&http);
+	for (size_t i = 0; i < COUNT_OF(tables); i++) {
+		http_server_add_table(wire->http,
+			&(struct route_table){
+				.rows = tables[i].rows, .count = *tables[i].count, .service = &wire->hs});
+	}
+	wire->housekeeper = housekeeper_create(&wire->hs);
+	return wire;
+}
+
+enum err wire_start(struct ctx *ctx, struct wire *wire)
+{
+	return http_server_start(wire->http, ctx);
+}
+
+uint16_t wire_port(const struct wire *wire)
+{
+	return http_server_port(wire->http, 0);
+}
+
+struct homeserver *wire_homeserver(struct wire *wire)
+{
+	return &wire->hs;
+}
+
+void wire_poke(struct wire *wire)
+{
+	housekeeper_poke(wire->housekeeper);
+}
+
+bool wire_destroy(struct wire *wire)
+{
+	struct homeserver *hs = &wire->hs;
+	if (!http_server_stop(wire->http)) {
+		return false;
+	}
+	http_server_destroy(wire->http);
+	housekeeper_destroy(wire->housekeeper);
+	typing_destroy(hs->typing);
+	sessions_destroy(hs->sessions);
+	writer_destroy(hs->writer);
+	users_destroy(hs->users);
+	rooms_destroy(hs->rooms);
+	db_destroy(hs->db);
+	arena_destroy(wire->arena);
+	mem_free(wire);
+	return true;
+}

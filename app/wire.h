@@ -1,0 +1,50 @@
+/**
+ * The services, made in order and tied together, and destroyed in reverse. The only place that knows them all.
+ */
+#ifndef BELFRY_APP_WIRE_H
+#define BELFRY_APP_WIRE_H
+
+#include "app/config.h"
+#include "homeserver/homeserver.h"
+#include "http/route.h"
+
+/** The routes of one domain. */
+struct wire_table {
+	const char *name; /**< of the domain's file, for the reference page */
+	const struct route *rows;
+	const size_t *count;
+};
+
+/** All of them. Static. */
+const struct wire_table *wire_tables(size_t *out_count);
+
+struct wire_config {
+	const struct conf *conf;         /**< borrowed until the destruction */
+	const struct settings *settings; /**< copied; its texts are borrowed */
+	struct event_signer signer;      /**< borrowed */
+	struct str database_url;
+};
+
+struct wire;
+
+/** Makes the services, and starts those that have threads; nothing listens yet. */
+struct wire *wire_create(const struct wire_config *config);
+
+/** Opens the listeners. Errors: as http_server_start(). */
+MUST_CHECK enum err wire_start(struct ctx *ctx, struct wire *wire);
+
+/** Port of the first listener, once started. */
+uint16_t wire_port(const struct wire *wire);
+
+struct homeserver *wire_homeserver(struct wire *wire);
+
+/** Accounts were changed by another process. */
+void wire_poke(struct wire *wire);
+
+/**
+ * Answers what is under way, ends all threads, frees everything.
+ * @return false when a handler does not end: then nothing more is freed, and the process should end
+ */
+MUST_CHECK bool wire_destroy(struct wire *wire);
+
+#endif
