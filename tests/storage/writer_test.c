@@ -1,0 +1,325 @@
+/*
+ * The group-commit writer and migrations on a real PostgreSQL.
+ */
+#include "storage/writer.h"
+
+#include "base/lock.h"
+#include "base/mem.h"
+#include "gen/embedded_migrations.h"
+#include "storage/migrate.h"
+#include "storage/room.h"
+#include "storage/event.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* cmocka's macro would replace base/ctx.h's function. */
+#include <cmocka.h>
+#undef fail
+
+enum { THREADS = 8, WRITES = 60 };
+
+static struct str url;
+static _Atomic int64_t last_seen;
+static _Atomic int64_t published;
+static atomic_int out_of_order;
+
+static int set_up(void **state)
+{
+	(void)state;
+	url = str_of(getenv("BELFRY_TEST_DATABASE_URL"));
+	assert_true(url.n > 0);
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	assert_int_equal(migrate_run(&ctx, url, embedded_migrations, embedded_migrations_count),
+		ERR_OK);
+	return 0;
+}
+
+static void on_published(void *self, int64_t position)
+{
+	(void)self;
+	atomic_store(&published, position);
+}
+
+static void on_committed(void *data, int64_t first_position)
+{
+	(void)data;
+	if (atomic_exchange(&last_seen, first_position) >= first_position) {
+		atomic_fetch_add(&out_of_order, 1);
+	}
+}
+
+static struct writer *start_writer(size_t queue_limit)
+{
+	const struct writer_config config = {.url = url,
+		.queue_limit = queue_limit,
+		.group_limit = 64,
+		.published = on_published};
+	struct writer *writer = writer_create(&config);
+	assert_non_null(writer);
+	return writer;
+}
+
+static struct db *start_db(void)
+{
+	const struct db_config config = {.url = url,
+		.pool_size = 4,
+		.statement_timeout_ms = 5000,
+		.acquire_timeout_ms = 5000};
+	return db_create(&config);
+}
+
+static void add_transaction(struct write *write, struct ctx *ctx, const char *key)
+{
+	write_set_positions(write, 1);
+	store_transaction_insert(write, str_of(key), str_printf(ctx->arena, "$%s", key), 1);
+	write_on_commit(write, on_committed, NULL);
+}
+
+/* --- many threads ------------------------------------------------------------------------------------- */
+
+struct sender {
+	struct writer *writer;
+	int number;
+	int acknowledged;
+	bool acked[WRITES];
+};
+
+static void *send_many(void *data)
+{
+	struct sender *sender = data;
+	for (int i = 0; i < WRITES; i++) {
+		struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+		struct ctx ctx;
+		ctx_init(&ctx, arena);
+		struct write *write = write_new(&ctx);
+		add_transaction(write, &ctx, arena_printf(arena, "t%d-%d", sender->number, i));
+		if (writer_commit(&ctx, sender->writer, write, NULL) == ERR_OK) {
+			sender->acked[i] = true;
+			sender->acknowledged++;
+		}
+	}
+	return NULL;
+}
+
+static void run_senders(struct writer *writer, struct sender *senders, int first_number)
+{
+	pthread_t threads[THREADS];
+	for (int i = 0; i < THREADS; i++) {
+		senders[i] = (struct sender){.writer = writer, .number = first_number + i};
+		threads[i] = thread_start("sender", send_many, &senders[i]);
+	}
+	for (int i = 0; i < THREADS; i++) {
+		(void)pthread_join(threads[i], NULL);
+	}
+}
+
+static void check_stored(const struct sender *senders)
+{
+	struct db *db = start_db();
+	for (int s = 0; s < THREADS; s++) {
+		for (int i = 0; i < WRITES; i++) {
+			struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+			struct ctx ctx;
+			ctx_init(&ctx, arena);
+			struct str key = str_printf(arena, "t%d-%d", senders[s].number, i);
+			struct str event_id;
+			enum err err = store_transaction_find(&ctx, db, key, &event_id);
+			assert_int_equal(err, senders[s].acked[i] ? ERR_OK : ERR_MISSING);
+		}
+	}
+	db_destroy(db);
+}
+
+static void writer__many_threads__all_stored_in_order(void **state)
+{
+	(void)state;
+	struct writer *writer = start_writer(1000);
+	struct sender *senders = mem_alloc_array(THREADS, sizeof(*senders));
+	run_senders(writer, senders, 100);
+	for (int i = 0; i < THREADS; i++) {
+		assert_int_equal(senders[i].acknowledged, WRITES);
+	}
+	assert_int_equal(atomic_load(&out_of_order), 0);
+	assert_int_equal(writer_position(writer), atomic_load(&last_seen));
+	assert_int_equal(atomic_load(&published), atomic_load(&last_seen));
+	writer_destroy(writer);
+	check_stored(senders);
+	mem_free(senders);
+}
+
+static void *kill_backends(void *data)
+{
+	atomic_bool *is_over = data;
+	while (!atomic_load(is_over)) {
+		struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+		char *command = arena_printf(arena,
+			"psql -qAt '%.*s' -c \"SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+			"WHERE application_name = 'belfry'\" >/dev/null 2>&1",
+			STR_ARG(url));
+		assert_int_not_equal(system(command), -1); // NOLINT(cert-env33-c): a test's own command
+	}
+	return NULL;
+}
+
+static void writer__backends_killed_under_load__acknowledged_is_stored_once(void **state)
+{
+	(void)state;
+	struct writer *writer = start_writer(1000);
+	struct sender *senders = mem_alloc_array(THREADS, sizeof(*senders));
+	atomic_bool is_over = false;
+	pthread_t killer = thread_start("killer", kill_backends, &is_over);
+	run_senders(writer, senders, 200);
+	atomic_store(&is_over, true);
+	(void)pthread_join(killer, NULL);
+	assert_int_equal(atomic_load(&out_of_order), 0);
+	writer_destroy(writer);
+	check_stored(senders);
+	mem_free(senders);
+}
+
+/* --- failures ------------------------------------------------------------------------------------------ */
+
+static void on_failed(void *data, bool outcome_unknown)
+{
+	*(int *)data += outcome_unknown ? 100 : 1;
+}
+
+static void writer__one_write_of_a_group_fails__the_others_are_stored(void **state)
+{
+	(void)state;
+	struct writer *writer = start_writer(1000);
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	struct write *writes[3];
+	int failures = 0;
+	const char *keys[] = {"same", "same", "other"};
+	for (size_t i = 0; i < COUNT_OF(writes); i++) {
+		writes[i] = write_new(&ctx);
+		add_transaction(writes[i], &ctx, keys[i]);
+		write_on_failure(writes[i], on_failed, &failures);
+	}
+	for (size_t i = 0; i < COUNT_OF(writes); i++) {
+		writer_submit(writer, writes[i]);
+	}
+	assert_int_equal(writer_wait(&ctx, writes[0], NULL), ERR_OK);
+	assert_int_equal(writer_wait(&ctx, writes[1], NULL), ERR_CONFLICT);
+	assert_int_equal(writer_wait(&ctx, writes[2], NULL), ERR_OK);
+	assert_int_equal(failures, 1);
+	writer_destroy(writer);
+}
+
+static void writer__room_moved_by_another__conflict(void **state)
+{
+	(void)state;
+	struct writer *writer = start_writer(1000);
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	struct room_row row = {.room_nid = 77,
+		.room_id = STR("!room:hs"),
+		.version = STR("11"),
+		.event_seq = 1,
+		.depth = 1,
+		.extremities = STR("[]")};
+	struct write *make = write_new(&ctx);
+	write_set_positions(make, 1);
+	store_room_insert(make, &row, 0, 1);
+	assert_int_equal(writer_commit(&ctx, writer, make, NULL), ERR_OK);
+	row.event_seq = 2;
+	struct write *right = write_new(&ctx);
+	write_set_positions(right, 1);
+	store_room_advance(right, &row, 1, 0);
+	assert_int_equal(writer_commit(&ctx, writer, right, NULL), ERR_OK);
+	struct write *late = write_new(&ctx);
+	write_set_positions(late, 1);
+	store_room_advance(late, &row, 1, 0);
+	assert_int_equal(writer_commit(&ctx, writer, late, NULL), ERR_CONFLICT);
+	writer_destroy(writer);
+}
+
+static void writer__text_with_nul__refused_alone(void **state)
+{
+	(void)state;
+	struct writer *writer = start_writer(1000);
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	struct write *write = write_new(&ctx);
+	store_transaction_insert(write, STR("nul"), str_from("a\0b", 3), 1);
+	assert_int_equal(writer_commit(&ctx, writer, write, NULL), ERR_INPUT);
+	assert_string_equal(ctx.fault.errcode, "M_INVALID_PARAM");
+	writer_destroy(writer);
+}
+
+static void writer__queue_full__limit(void **state)
+{
+	(void)state;
+	struct writer *writer = start_writer(0);
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	struct write *write = write_new(&ctx);
+	add_transaction(write, &ctx, "full");
+	assert_int_equal(writer_commit(&ctx, writer, write, NULL), ERR_LIMIT);
+	writer_destroy(writer);
+}
+
+/* --- migrations ------------------------------------------------------------------------------------------ */
+
+static void migrate__again__nothing_to_do(void **state)
+{
+	(void)state;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	assert_int_equal(migrate_run(&ctx, url, embedded_migrations, embedded_migrations_count),
+		ERR_OK);
+}
+
+static void migrate__edited__refused(void **state)
+{
+	(void)state;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	struct embedded_migration *table =
+		ARENA_NEW_ARRAY(arena, struct embedded_migration, embedded_migrations_count);
+	memcpy(table, embedded_migrations, embedded_migrations_count * sizeof(*table));
+	table[1].sha256_hex = "0000";
+	assert_int_equal(migrate_run(&ctx, url, table, embedded_migrations_count), ERR_CONFLICT);
+	assert_true(str_contains(ctx.fault.text, STR("Migration 2")));
+}
+
+static void migrate__database_newer__refused(void **state)
+{
+	(void)state;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	assert_int_equal(migrate_run(&ctx, url, embedded_migrations, embedded_migrations_count - 1),
+		ERR_CONFLICT);
+	assert_true(str_contains(ctx.fault.text, STR("newer")));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(writer__many_threads__all_stored_in_order),
+		cmocka_unit_test(writer__backends_killed_under_load__acknowledged_is_stored_once),
+		cmocka_unit_test(writer__one_write_of_a_group_fails__the_others_are_stored),
+		cmocka_unit_test(writer__room_moved_by_another__conflict),
+		cmocka_unit_test(writer__text_with_nul__refused_alone),
+		cmocka_unit_test(writer__queue_full__limit),
+		cmocka_unit_test(migrate__again__nothing_to_do),
+		cmocka_unit_test(migrate__edited__refused),
+		cmocka_unit_test(migrate__database_newer__refused),
+	};
+	return cmocka_run_group_tests(tests, set_up, NULL);
+}
