@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "http/call_state.h"
+#include "http/io_loop.h"
 #include "http/observe.h"
 
 #include <inttypes.h>
@@ -39,7 +40,7 @@ static void suspend(struct request *request)
 static void resume(struct request *request)
 {
 	struct http_server *server = request->server;
-	MHD_resume_connection(request->connection);
+	io_loop_resume(request->loop, request);
 	atomic_fetch_sub(&server->suspended, 1);
 }
 

@@ -2,9 +2,6 @@
  * The callbacks of libmicrohttpd. For each request it calls, always on the connection's I/O thread:
  * on_target (the request line is there), on_data (head complete; then once for each piece of the body;
  * then once more when all is there; and again after each resume), on_completed.
- *
- * New connections are refused by policy while the server stops. MHD_quiesce_daemon() is not used: with
- * a thread pool it ends the process when an I/O thread notices the change at the same moment.
  */
 #include "http/listener.h"
 
@@ -13,8 +10,10 @@
 #include "base/mem.h"
 #include "http/address.h"
 #include "http/dispatch.h"
+#include "http/io_loop.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -33,8 +32,8 @@ enum {
 
 struct listener {
 	struct listener_deps deps;
-	struct MHD_Daemon *daemon;
 	uint16_t port;
+	struct io_loop **loops; /* deps.io_threads of them */
 };
 
 static int64_t now_ms(void)
@@ -48,9 +47,9 @@ static void set_deadline(struct conn *conn, int64_t deadline_ms)
 }
 
 /* A connection that is still reading its head by then has got a byte now and then, and no more. */
-static int64_t head_deadline(const struct listener *listener)
+static int64_t head_deadline(const struct io_loop *loop)
 {
-	const struct http_config *config = &listener->deps.server->config;
+	const struct http_config *config = &io_loop_server(loop)->config;
 	return now_ms() + config->idle_timeout_ms + config->header_timeout_ms;
 }
 
@@ -59,8 +58,7 @@ static int64_t head_deadline(const struct listener *listener)
 static enum MHD_Result on_accept(void *data, const struct sockaddr *peer, socklen_t peer_length)
 {
 	(void)peer_length;
-	const struct listener *listener = data;
-	struct http_server *server = listener->deps.server;
+	struct http_server *server = io_loop_server(data);
 	bool may = !server_is_stopping(server) && conns_may_accept(server->conns, peer);
 	return may ? MHD_YES : MHD_NO;
 }
@@ -68,15 +66,15 @@ static enum MHD_Result on_accept(void *data, const struct sockaddr *peer, sockle
 static void on_connection(void *data, struct MHD_Connection *connection, void **context,
 	enum MHD_ConnectionNotificationCode code)
 {
-	const struct listener *listener = data;
+	const struct io_loop *loop = data;
 	switch (code) {
 	case MHD_CONNECTION_NOTIFY_STARTED: {
 		const union MHD_ConnectionInfo *peer =
 			MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 		const union MHD_ConnectionInfo *socket =
 			MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-		*context = conns_open(listener->deps.server->conns, peer->client_addr, socket->connect_fd,
-			head_deadline(listener));
+		*context = conns_open(io_loop_server(loop)->conns, peer->client_addr, socket->connect_fd,
+			head_deadline(loop));
 		break;
 	}
 	case MHD_CONNECTION_NOTIFY_CLOSED:
@@ -90,10 +88,9 @@ static void on_connection(void *data, struct MHD_Connection *connection, void **
 
 static void *on_target(void *data, const char *target, struct MHD_Connection *connection)
 {
-	const struct listener *listener = data;
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-	return request_create(listener->deps.server, connection, info->socket_context, str_of(target));
+	return request_create(data, connection, info->socket_context, str_of(target));
 }
 
 /* Queues the answer that the request has. */
@@ -166,7 +163,7 @@ static enum MHD_Result on_data(void *data, struct MHD_Connection *connection, co
 	(void)connection;
 	(void)path;
 	(void)version;
-	const struct listener *listener = data;
+	const struct listener *listener = io_loop_owner(data);
 	struct request *request = *context;
 	switch (request->phase) {
 	case REQUEST_HEAD:
@@ -190,13 +187,12 @@ static void on_completed(void *data, struct MHD_Connection *connection, void **c
 {
 	(void)connection;
 	(void)reason;
-	const struct listener *listener = data;
 	struct request *request = *context;
 	if (request == NULL) {
 		return;
 	}
 	*context = NULL;
-	set_deadline(request->conn, head_deadline(listener));
+	set_deadline(request->conn, head_deadline(data));
 	struct http_server *server = request->server;
 	bool was_counted = request->is_counted;
 	request_unref(request);
@@ -273,9 +269,9 @@ static uint16_t socket_port(int fd)
 	return ntohs(ipv4.sin_port);
 }
 
-static struct MHD_Daemon *start_daemon(struct listener *listener, int fd)
+static struct MHD_Daemon *start_daemon(const struct listener_deps *deps, struct io_loop *loop,
+	int fd)
 {
-	const struct listener_deps *deps = &listener->deps;
 	const struct http_config *config = &deps->server->config;
 	bool tls = deps->listen.kind == HTTP_LISTEN_TLS;
 	struct MHD_OptionItem tls_options[] = {
@@ -285,19 +281,47 @@ static struct MHD_Daemon *start_daemon(struct listener *listener, int fd)
 			(void *)(uintptr_t) "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"},
 		{MHD_OPTION_END, 0, NULL}};
 	struct MHD_OptionItem no_options[] = {{MHD_OPTION_END, 0, NULL}};
-	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
-		(tls ? (unsigned)MHD_USE_TLS : 0U);
-	return MHD_start_daemon(flags, 0, on_accept, listener, on_data, listener,
-		MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
-		MHD_OPTION_URI_LOG_CALLBACK, on_target, listener, MHD_OPTION_UNESCAPE_CALLBACK,
-		leave_escaped, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, listener,
-		MHD_OPTION_NOTIFY_CONNECTION, on_connection, listener, MHD_OPTION_CONNECTION_LIMIT,
-		(unsigned)deps->max_connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-		config->header_ceiling_bytes, MHD_OPTION_CONNECTION_TIMEOUT,
-		(unsigned)((config->idle_timeout_ms + 999) / 1000),
-		/* A pool of one would be a thread that only waits for another. */
-		MHD_OPTION_THREAD_POOL_SIZE, deps->io_threads > 1 ? (unsigned)deps->io_threads : 0U,
-		MHD_OPTION_ARRAY, tls ? tls_options : no_options, MHD_OPTION_END);
+	unsigned flags = (unsigned)MHD_USE_EPOLL | (unsigned)MHD_ALLOW_SUSPEND_RESUME |
+		(unsigned)MHD_USE_ERROR_LOG | (tls ? (unsigned)MHD_USE_TLS : 0U);
+	/* clang-format off */
+	return MHD_start_daemon(flags, 0, on_accept, loop, on_data, loop,
+		MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL,
+		MHD_OPTION_LISTEN_SOCKET, fd,
+		MHD_OPTION_URI_LOG_CALLBACK, on_target, loop,
+		MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
+		MHD_OPTION_NOTIFY_COMPLETED, on_completed, loop,
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, loop,
+		MHD_OPTION_CONNECTION_LIMIT,
+			(unsigned)MAX_OF(deps->max_connections / deps->io_threads, (size_t)1),
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, config->header_ceiling_bytes,
+		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)((config->idle_timeout_ms + 999) / 1000),
+		MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, /* thread_start() blocks all signals */
+		MHD_OPTION_ARRAY, tls ? tls_options : no_options,
+		MHD_OPTION_END);
+	/* clang-format on */
+}
+
+/* A daemon and its thread. `fd` is duplicated: each daemon closes its own. */
+static enum err start_loop(struct ctx *ctx, struct listener *listener, int fd, struct io_loop **out)
+{
+	const struct listener_deps *deps = &listener->deps;
+	int own_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (own_fd < 0) {
+		return fail(ctx, ERR_INPUT, NULL, "cannot listen on %s: %s", deps->listen.address,
+			file_error_text(ctx->arena, errno));
+	}
+	struct io_loop *loop = io_loop_create(deps->server, listener);
+	struct MHD_Daemon *daemon = start_daemon(deps, loop, own_fd);
+	if (daemon == NULL) {
+		(void)close(own_fd);
+		io_loop_stop(loop);
+		bool tls = deps->listen.kind == HTTP_LISTEN_TLS;
+		return fail(ctx, ERR_INPUT, NULL, "cannot serve on %s%s", deps->listen.address,
+			tls ? ": certificate and key do not fit, or this libmicrohttpd has no TLS" : "");
+	}
+	io_loop_start(loop, daemon, own_fd);
+	*out = loop;
+	return ERR_OK;
 }
 
 enum err listener_start(struct ctx *ctx, const struct listener_deps *deps, struct listener **out)
@@ -307,20 +331,25 @@ enum err listener_start(struct ctx *ctx, const struct listener_deps *deps, struc
 	struct listener *listener = mem_alloc(sizeof(*listener));
 	listener->deps = *deps;
 	listener->port = socket_port(fd);
-	listener->daemon = start_daemon(listener, fd);
-	if (listener->daemon == NULL) {
-		(void)close(fd);
-		mem_free(listener);
-		return fail(ctx, ERR_INPUT, NULL,
-			deps->listen.kind == HTTP_LISTEN_TLS
-				? "cannot serve TLS on %s: certificate and key do not fit, or TLS is missing"
-				: "cannot serve on %s",
-			deps->listen.address);
+	listener->loops = mem_alloc_array(deps->io_threads, sizeof(*listener->loops));
+	*out = listener; /* listener_stop() takes down what was started */
+	enum err err = ERR_OK;
+	for (size_t i = 0; i < deps->io_threads && err == ERR_OK; i++) {
+		err = start_loop(ctx, listener, fd, &listener->loops[i]);
 	}
+	(void)close(fd);
 	listener->deps.tls_certificate = NULL;
 	listener->deps.tls_key = NULL;
-	*out = listener;
-	return ERR_OK;
+	return err;
+}
+
+void listener_close(struct listener *listener)
+{
+	for (size_t i = 0; listener != NULL && i < listener->deps.io_threads; i++) {
+		if (listener->loops[i] != NULL) {
+			io_loop_poke(listener->loops[i]);
+		}
+	}
 }
 
 uint16_t listener_port(const struct listener *listener)
@@ -333,6 +362,9 @@ void listener_stop(struct listener *listener)
 	if (listener == NULL) {
 		return;
 	}
-	MHD_stop_daemon(listener->daemon);
+	for (size_t i = 0; i < listener->deps.io_threads; i++) {
+		io_loop_stop(listener->loops[i]);
+	}
+	mem_free(listener->loops);
 	mem_free(listener);
 }

@@ -1,5 +1,5 @@
 /**
- * One listening address: a libmicrohttpd daemon with its I/O threads. Inner to http/.
+ * One listening address and its I/O threads. Inner to http/.
  */
 #ifndef BELFRY_HTTP_LISTENER_H
 #define BELFRY_HTTP_LISTENER_H
@@ -23,11 +23,15 @@ struct listener_deps {
 /**
  * Binds and starts.
  * Errors: INPUT if the address or certificate cannot be used; CONFLICT if the address is taken
+ * @param out  may be set although it failed: listener_stop() it all the same
  */
 MUST_CHECK enum err listener_start(struct ctx *ctx, const struct listener_deps *deps,
 	struct listener **out);
 
 uint16_t listener_port(const struct listener *listener);
+
+/** The server is stopping: closes the listening socket soon; open connections go on. NULL does nothing. */
+void listener_close(struct listener *listener);
 
 /** Stops and frees; none of its connections may be suspended. NULL does nothing. */
 void listener_stop(struct listener *listener);

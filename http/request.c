@@ -7,12 +7,14 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "http/call_state.h"
+#include "http/io_loop.h"
 
 #include <string.h>
 
-struct request *request_create(struct http_server *server, struct MHD_Connection *connection,
+struct request *request_create(struct io_loop *loop, struct MHD_Connection *connection,
 	struct conn *conn, struct str target)
 {
+	struct http_server *server = io_loop_server(loop);
 	char *block = mem_alloc(sizeof(struct request) + 2 * target.n + 1);
 	struct request *request = (struct request *)(void *)block;
 	char *text = block + sizeof(struct request);
@@ -21,6 +23,7 @@ struct request *request_create(struct http_server *server, struct MHD_Connection
 	request->path_scratch = text + target.n + 1;
 	refc_init(&request->refs);
 	request->server = server;
+	request->loop = loop;
 	request->connection = connection;
 	request->conn = conn;
 	request->id = atomic_fetch_add(&server->last_request_id, 1) + 1;

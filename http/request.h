@@ -26,6 +26,8 @@ struct refusal {
 	int64_t retry_after_ms; /**< 0: none */
 };
 
+struct io_loop;
+
 /** A response that is ready to be queued. */
 struct answer {
 	struct MHD_Response *response; /**< NULL: none yet */
@@ -43,7 +45,9 @@ enum request_phase {
 struct request {
 	struct refc refs; /**< one for the connection, one for the lane that has it */
 	struct http_server *server;
-	struct MHD_Connection *connection; /**< touched by its I/O thread, and to resume it */
+	struct io_loop *loop;              /**< of its connection */
+	struct request *next_resumed;      /**< the loop's, see io_loop.c */
+	struct MHD_Connection *connection; /**< touched by its I/O thread only */
 	struct conn *conn;
 	uint64_t id;
 	int64_t started_us; /**< complete, or woken last */
@@ -83,7 +87,7 @@ struct request {
 };
 
 /** A request whose request line has been read. */
-struct request *request_create(struct http_server *server, struct MHD_Connection *connection,
+struct request *request_create(struct io_loop *loop, struct MHD_Connection *connection,
 	struct conn *conn, struct str target);
 void request_ref(struct request *request);
 void request_unref(struct request *request);

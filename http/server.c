@@ -64,7 +64,7 @@ static void fill_defaults(struct http_config *config)
 	default_size(&config->body_ceiling_bytes, (size_t)256 * KIB);
 	default_size(&config->body_budget_bytes, (size_t)256 * MIB);
 	default_size(&config->reply_ceiling_bytes, (size_t)512 * MIB);
-	default_size(&config->header_ceiling_bytes, (size_t)32 * KIB);
+	default_size(&config->header_ceiling_bytes, (size_t)16 * KIB);
 	default_ms(&config->idle_timeout_ms, 65000);
 	default_ms(&config->header_timeout_ms, 15000);
 	default_ms(&config->body_timeout_ms, 30000);
@@ -333,6 +333,9 @@ bool http_server_stop(struct http_server *server)
 	invariant(server->is_started);
 	int64_t deadline_ms = now_ms() + server->config.stop_timeout_ms;
 	atomic_store(&server->is_stopping, true);
+	for (size_t i = 0; i < server->config.listen_count; i++) {
+		listener_close(server->listeners[i]);
+	}
 	park_set_wake_all(server->parks);
 	bool drained = wait_for_zero(&server->under_way, deadline_ms);
 	abandon_lanes(server);

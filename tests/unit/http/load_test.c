@@ -118,6 +118,7 @@ static bool ask_in_turn(struct arena *arena, int fd, int id)
 
 struct client {
 	int id;
+	uint16_t port;
 	bool all_answered;
 };
 
@@ -125,9 +126,11 @@ static void *run_client(void *data)
 {
 	struct client *client = data;
 	struct arena *arena = arena_create();
-	int fd = client_connect(http_server_port(server, 0));
-	client->all_answered = ask_in_turn(arena, fd, client->id);
-	(void)close(fd);
+	int fd = client_try_connect(client->port); /* refused when the stop was quicker */
+	client->all_answered = fd >= 0 && ask_in_turn(arena, fd, client->id);
+	if (fd >= 0) {
+		(void)close(fd);
+	}
 	arena_destroy(arena);
 	return NULL;
 }
@@ -143,7 +146,7 @@ static struct http_config config_of_test(void)
 static void start_all(struct client *clients, pthread_t *threads)
 {
 	for (int i = 0; i < CLIENTS; i++) {
-		clients[i] = (struct client){.id = i};
+		clients[i] = (struct client){.id = i, .port = http_server_port(server, 0)};
 		threads[i] = thread_start("client", run_client, &clients[i]);
 	}
 }

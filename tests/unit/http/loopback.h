@@ -108,7 +108,8 @@ MAYBE_UNUSED static void loopback_stop(struct http_server *server)
 
 /* --- client --------------------------------------------------------------------------------------------- */
 
-MAYBE_UNUSED static int client_connect(uint16_t port)
+/** @return -1 when the connection is refused */
+MAYBE_UNUSED static int client_try_connect(uint16_t port)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_true(fd >= 0);
@@ -119,7 +120,17 @@ MAYBE_UNUSED static int client_connect(uint16_t port)
 	struct sockaddr_in where = {.sin_family = AF_INET,
 		.sin_port = htons(port),
 		.sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
-	assert_int_equal(connect(fd, (struct sockaddr *)&where, sizeof(where)), 0);
+	if (connect(fd, (struct sockaddr *)&where, sizeof(where)) != 0) {
+		assert_int_equal(close(fd), 0);
+		return -1;
+	}
+	return fd;
+}
+
+MAYBE_UNUSED static int client_connect(uint16_t port)
+{
+	int fd = client_try_connect(port);
+	assert_true(fd >= 0);
 	return fd;
 }
 

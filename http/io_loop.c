@@ -1,0 +1,154 @@
+/*
+ * Why not libmicrohttpd's own threads: in version 0.9.75 an I/O thread that gets exactly as many events as
+ * its array takes (128) waits for further ones before it looks at any, without a limit of time. Driven
+ * from outside it never waits at all. Besides, a wake-up of a thousand parked requests so costs their
+ * waker a push to a list each, and one write to an eventfd, instead of a lock that the I/O thread holds
+ * while it walks over all suspended connections.
+ */
+#include "http/io_loop.h"
+
+#include "base/lock.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+struct io_loop {
+	struct http_server *server;
+	const void *owner;
+	struct MHD_Daemon *daemon;
+	int listen_fd; /* -1: closed; the thread's own */
+	int epoll_fd;  /* the daemon's */
+	int wake_fd;
+	pthread_t thread;
+	_Atomic(struct request *) resumed; /* last first, linked by next_resumed */
+	atomic_bool is_ending;
+};
+
+struct io_loop *io_loop_create(struct http_server *server, const void *owner)
+{
+	struct io_loop *loop = mem_alloc(sizeof(*loop));
+	loop->server = server;
+	loop->owner = owner;
+	loop->listen_fd = -1;
+	loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	invariant(loop->wake_fd >= 0);
+	return loop;
+}
+
+const void *io_loop_owner(const struct io_loop *loop)
+{
+	return loop->owner;
+}
+
+struct http_server *io_loop_server(const struct io_loop *loop)
+{
+	return loop->server;
+}
+
+void io_loop_poke(struct io_loop *loop)
+{
+	const uint64_t one = 1;
+	ssize_t n = write(loop->wake_fd, &one, sizeof(one));
+	invariant(n == sizeof(one) || errno == EAGAIN);
+}
+
+void io_loop_resume(struct io_loop *loop, struct request *request)
+{
+	struct request *first = atomic_load(&loop->resumed);
+	do {
+		request->next_resumed = first;
+	} while (!atomic_compare_exchange_weak(&loop->resumed, &first, request));
+	if (first == NULL) {
+		io_loop_poke(loop);
+	}
+}
+
+/* Gives libmicrohttpd back what was finished, in the order in which it was. */
+static void resume_all(struct io_loop *loop)
+{
+	struct request *newest_first = atomic_exchange(&loop->resumed, NULL);
+	struct request *oldest_first = NULL;
+	while (newest_first != NULL) {
+		struct request *next = newest_first->next_resumed;
+		newest_first->next_resumed = oldest_first;
+		oldest_first = newest_first;
+		newest_first = next;
+	}
+	while (oldest_first != NULL) {
+		struct request *next = oldest_first->next_resumed;
+		MHD_resume_connection(oldest_first->connection);
+		oldest_first = next;
+	}
+}
+
+static void close_listener(struct io_loop *loop)
+{
+	if (loop->listen_fd >= 0) {
+		(void)MHD_quiesce_daemon(loop->daemon);
+		(void)close(loop->listen_fd);
+		loop->listen_fd = -1;
+	}
+}
+
+static int wait_limit_ms(struct MHD_Daemon *daemon)
+{
+	MHD_UNSIGNED_LONG_LONG timeout_ms = 0;
+	if (MHD_get_timeout(daemon, &timeout_ms) != MHD_YES) {
+		return -1;
+	}
+	return timeout_ms > INT_MAX ? INT_MAX : (int)timeout_ms;
+}
+
+static void *loop_run(void *data)
+{
+	struct io_loop *loop = data;
+	while (!atomic_load(&loop->is_ending)) {
+		struct pollfd events[2] = {{.fd = loop->epoll_fd, .events = POLLIN},
+			{.fd = loop->wake_fd, .events = POLLIN}};
+		int ready = poll(events, COUNT_OF(events), wait_limit_ms(loop->daemon));
+		invariant(ready >= 0 || errno == EINTR);
+		if ((events[1].revents & POLLIN) != 0) {
+			uint64_t count = 0;
+			ssize_t ignored = read(loop->wake_fd, &count, sizeof(count));
+			(void)ignored;
+			resume_all(loop);
+		}
+		if (server_is_stopping(loop->server)) {
+			close_listener(loop);
+		}
+		(void)MHD_run(loop->daemon);
+	}
+	resume_all(loop);
+	return NULL;
+}
+
+void io_loop_start(struct io_loop *loop, struct MHD_Daemon *daemon, int listen_fd)
+{
+	const union MHD_DaemonInfo *info = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	invariant(info != NULL && info->epoll_fd >= 0);
+	loop->daemon = daemon;
+	loop->listen_fd = listen_fd;
+	loop->epoll_fd = info->epoll_fd;
+	loop->thread = thread_start("http-io", loop_run, loop);
+}
+
+void io_loop_stop(struct io_loop *loop)
+{
+	if (loop == NULL) {
+		return;
+	}
+	if (loop->daemon != NULL) {
+		atomic_store(&loop->is_ending, true);
+		io_loop_poke(loop);
+		int failed = pthread_join(loop->thread, NULL);
+		invariant(failed == 0);
+		close_listener(loop);
+		MHD_stop_daemon(loop->daemon);
+	}
+	(void)close(loop->wake_fd);
+	mem_free(loop);
+}

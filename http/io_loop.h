@@ -1,0 +1,29 @@
+/**
+ * One I/O thread: it runs a libmicrohttpd daemon of its own, and resumes the connections whose
+ * requests other threads have finished. Inner to http/.
+ */
+#ifndef BELFRY_HTTP_IO_LOOP_H
+#define BELFRY_HTTP_IO_LOOP_H
+
+#include "http/request.h"
+
+struct io_loop;
+
+/** Not running yet; `owner` is for the daemon's callbacks. */
+struct io_loop *io_loop_create(struct http_server *server, const void *owner);
+const void *io_loop_owner(const struct io_loop *loop);
+struct http_server *io_loop_server(const struct io_loop *loop);
+
+/** Starts the thread. Takes over the daemon, made without threads of its own, and its listening socket. */
+void io_loop_start(struct io_loop *loop, struct MHD_Daemon *daemon, int listen_fd);
+
+/** Resumes a suspended connection. Any thread; its own thread does it soon. */
+void io_loop_resume(struct io_loop *loop, struct request *request);
+
+/** Makes it look at whether the server is stopping: then it closes its listening socket. */
+void io_loop_poke(struct io_loop *loop);
+
+/** Ends the thread, closes all connections (none suspended), frees. NULL does nothing. */
+void io_loop_stop(struct io_loop *loop);
+
+#endif
