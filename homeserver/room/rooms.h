@@ -141,6 +141,32 @@ struct member_counts room_member_counts(struct room *room);
 MUST_CHECK enum err room_visible(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	struct str user_id, struct stored_event *const *events, size_t count, bool *allowed);
 
+/**
+ * What a user may see of a room, and what the user was in it at each time. Lives in the ctx's arena. To be asked only about
+ * events that it covers.
+ */
+struct room_viewer;
+
+/** For events of now; from memory. */
+struct room_viewer *room_viewer_create(struct ctx *ctx, struct room *room, struct str user_id);
+/**
+ * Makes it good for all events from a position on. Nothing to do for a user who has been joined all along, else two round
+ * trips at most, once. Errors: STORE.
+ */
+MUST_CHECK enum err room_viewer_cover(struct ctx *ctx, struct homeserver *hs,
+	struct room_viewer *viewer, int64_t oldest_position);
+/** Whether the user may see the event. */
+bool room_viewer_sees(const struct room_viewer *viewer, const struct stored_event *event);
+/** The user's membership after the event; "leave" when there was none. Borrowed from the viewer. */
+struct str room_viewer_membership(const struct room_viewer *viewer,
+	const struct stored_event *event);
+/**
+ * Up to where the user may know anything: POSITION_NOW for members (and anybody where history is world-readable), the leaving
+ * for who has left, 0 for others. Errors: STORE.
+ */
+MUST_CHECK enum err room_viewer_horizon(struct ctx *ctx, struct homeserver *hs,
+	struct room_viewer *viewer, int64_t *out);
+
 /* --- changing --------------------------------------------------------------------------------------------- */
 
 /** What a local user wants to add. */

@@ -1,10 +1,9 @@
 /*
- * Reading and writing state. The path of an empty state key is valid with and without its trailing slash.
+ * Reading and writing single state events (all of it: timeline/timeline_routes.c). The path of an empty state key is valid with and without its trailing slash.
  */
 #include "homeserver/room/state_routes.h"
 
 #include "homeserver/room/room_state.h"
-#include "homeserver/timeline/event_view.h"
 
 static enum err read_format(struct call *call, bool *out_whole_event)
 {
@@ -74,25 +73,9 @@ static enum err put_state_without_key(struct call *call)
 	return put_state_of(call, STR(""));
 }
 
-static enum err get_all_state(struct call *call)
-{
-	struct state_item *items;
-	size_t count;
-	struct room *room;
-	const struct principal *who = principal_of(call);
-	TRY(room_state_get_all(&call->ctx, hs_of(call), who, call_path(call, "roomId"), &items, &count,
-		&room));
-	struct stored_event **events = ARENA_NEW_ARRAY(call->ctx.arena, struct stored_event *, count);
-	for (size_t i = 0; i < count; i++) {
-		events[i] = items[i].event;
-	}
-	return event_view_reply(call, room, events, count);
-}
-
 #define STATE_PATH "/_matrix/client/(r0|v3)/rooms/{roomId}/state"
 
 const struct route state_routes[] = {
-	{"getRoomState", "GET", STATE_PATH, AUTH_USER, LANE_LOCAL, RATE_READ, 0, get_all_state},
 	{"getRoomStateWithKey", "GET", STATE_PATH "/{eventType}/{stateKey}", AUTH_USER, LANE_LOCAL,
 		RATE_READ, 0, get_state_with_key},
 	{"getRoomStateWithKey", "GET", STATE_PATH "/{eventType}/", AUTH_USER, LANE_LOCAL, RATE_READ, 0,

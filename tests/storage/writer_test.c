@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "gen/embedded_migrations.h"
 #include "storage/migrate.h"
+#include "storage/pg.h"
 #include "storage/room.h"
 #include "storage/event.h"
 
@@ -156,14 +157,20 @@ static void writer__many_threads__all_stored_in_order(void **state)
 static void *kill_backends(void *data)
 {
 	atomic_bool *is_over = data;
+	struct pg pg;
+	pg_init(&pg, url, 5000);
 	while (!atomic_load(is_over)) {
 		struct arena *arena CLEANUP(arena_cleanup) = arena_create();
-		char *command = arena_printf(arena,
-			"psql -qAt '%.*s' -c \"SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-			"WHERE application_name = 'belfry'\" >/dev/null 2>&1",
-			STR_ARG(url));
-		assert_int_not_equal(system(command), -1); // NOLINT(cert-env33-c): a test's own command
+		struct ctx ctx;
+		ctx_init(&ctx, arena);
+		if (pg_ensure(&ctx, &pg) == ERR_OK) {
+			(void)!pg_exec(&ctx, &pg,
+				"SELECT pg_terminate_backend(pid), pg_sleep(0.002) FROM pg_stat_activity "
+				"WHERE application_name = 'belfry' AND pid <> pg_backend_pid()",
+				5000);
+		}
 	}
+	pg_close(&pg);
 	return NULL;
 }
 

@@ -1,0 +1,199 @@
+/*
+ * Who may see which event. Someone who has been joined since before the oldest event sees all, whatever the visibility: that
+ * needs nothing but the member's slot. Everybody else needs all memberships and visibilities of the past.
+ */
+#include "homeserver/room/room.h"
+#include "matrix/visibility.h"
+#include "storage/state.h"
+
+#include <string.h>
+
+struct membership_step {
+	int64_t from_position;
+	struct str text;
+	enum membership membership;
+};
+
+struct visibility_step {
+	int64_t from_position;
+	enum visibility visibility;
+};
+
+struct room_viewer {
+	struct room *room;
+	struct user_id user;
+	int64_t joined_since; /* the user is joined now, at least since here; INT64_MAX: is not */
+	bool is_loaded;       /* what follows is all of the past, oldest first */
+	struct membership_step *memberships;
+	size_t membership_n;
+	struct visibility_step *visibilities;
+	size_t visibility_n;
+};
+
+struct room_viewer *room_viewer_create(struct ctx *ctx, struct room *room, struct str user_id)
+{
+	struct room_viewer *viewer = ARENA_NEW(ctx->arena, struct room_viewer);
+	viewer->room = room;
+	viewer->user.s = user_id;
+	viewer->joined_since = INT64_MAX;
+	struct str key = state_slot_key(ctx->arena, STR("m.room.member"), user_id);
+	LOCK_SCOPE(&room->lock);
+	const struct state_slot *slot =
+		room->content != NULL ? map_get(&room->content->state, key) : NULL;
+	if (slot != NULL && slot->membership != NULL && strcmp(slot->membership, "join") == 0) {
+		viewer->joined_since = slot->from_position;
+	}
+	return viewer;
+}
+
+/* The visibilities' own events say what they set. */
+static enum err load_visibilities(struct ctx *ctx, struct homeserver *hs,
+	struct room_viewer *viewer, const int64_t *positions)
+{
+	struct stored_event **events;
+	TRY(room_events_at(ctx, hs, viewer->room, positions, viewer->visibility_n, &events));
+	for (size_t i = 0; i < viewer->visibility_n; i++) {
+		viewer->visibilities[i].visibility =
+			visibility_of(events[i] != NULL ? events[i]->event : NULL);
+	}
+	return ERR_OK;
+}
+
+static enum err load_past(struct ctx *ctx, struct homeserver *hs, struct room_viewer *viewer)
+{
+	struct state_row *rows;
+	size_t count;
+	TRY(store_state_viewer(ctx, hs->db, viewer->room->nid, viewer->user.s, &rows, &count));
+	viewer->memberships = ARENA_NEW_ARRAY(ctx->arena, struct membership_step, count);
+	viewer->visibilities = ARENA_NEW_ARRAY(ctx->arena, struct visibility_step, count);
+	int64_t *positions = ARENA_NEW_ARRAY(ctx->arena, int64_t, count);
+	for (size_t i = 0; i < count; i++) {
+		if (str_equals(rows[i].type, STR("m.room.member"))) {
+			viewer->memberships[viewer->membership_n++] = (struct membership_step){
+				.from_position = rows[i].from_position,
+				.text = rows[i].membership,
+				.membership = membership_parse(rows[i].membership),
+			};
+		} else {
+			positions[viewer->visibility_n] = rows[i].event_position;
+			viewer->visibilities[viewer->visibility_n++].from_position = rows[i].from_position;
+		}
+	}
+	if (viewer->visibility_n > 0) {
+		TRY(load_visibilities(ctx, hs, viewer, positions));
+	}
+	viewer->is_loaded = true;
+	return ERR_OK;
+}
+
+enum err room_viewer_cover(struct ctx *ctx, struct homeserver *hs, struct room_viewer *viewer,
+	int64_t oldest_position)
+{
+	if (viewer->is_loaded || viewer->joined_since <= oldest_position) {
+		return ERR_OK;
+	}
+	return load_past(ctx, hs, viewer);
+}
+
+/* What held right before a position. */
+static enum membership membership_before(const struct room_viewer *viewer, int64_t position)
+{
+	enum membership found = MEMBERSHIP_NONE;
+	for (size_t i = 0; i < viewer->membership_n; i++) {
+		if (viewer->memberships[i].from_position >= position) {
+			break;
+		}
+		found = viewer->memberships[i].membership;
+	}
+	return found;
+}
+
+static enum visibility visibility_before(const struct room_viewer *viewer, int64_t position)
+{
+	enum visibility found = VISIBILITY_SHARED;
+	for (size_t i = 0; i < viewer->visibility_n; i++) {
+		if (viewer->visibilities[i].from_position >= position) {
+			break;
+		}
+		found = viewer->visibilities[i].visibility;
+	}
+	return found;
+}
+
+static bool is_joined_from(const struct room_viewer *viewer, int64_t position)
+{
+	for (size_t i = viewer->membership_n; i > 0; i--) {
+		const struct membership_step *step = &viewer->memberships[i - 1];
+		if (step->from_position < position) {
+			break;
+		}
+		if (step->membership == MEMBERSHIP_JOIN) {
+			return true;
+		}
+	}
+	return false;
+}
+
+bool room_viewer_sees(const struct room_viewer *viewer, const struct stored_event *event)
+{
+	if (!viewer->is_loaded) {
+		return event->position >= viewer->joined_since;
+	}
+	const struct visibility_facts facts = visibility_facts_of(event->event, viewer->user,
+		visibility_before(viewer, event->position), membership_before(viewer, event->position),
+		is_joined_from(viewer, event->position));
+	return visibility_allows(&facts);
+}
+
+struct str room_viewer_membership(const struct room_viewer *viewer,
+	const struct stored_event *event)
+{
+	struct str found = STR("leave");
+	if (!viewer->is_loaded) {
+		return event->position >= viewer->joined_since ? STR("join") : found;
+	}
+	for (size_t i = 0; i < viewer->membership_n; i++) {
+		if (viewer->memberships[i].from_position > event->position) {
+			break;
+		}
+		found = viewer->memberships[i].text;
+	}
+	return found;
+}
+
+enum err room_viewer_horizon(struct ctx *ctx, struct homeserver *hs, struct room_viewer *viewer,
+	int64_t *out)
+{
+	if (viewer->joined_since != INT64_MAX) {
+		*out = POSITION_NOW;
+		return ERR_OK;
+	}
+	TRY(room_viewer_cover(ctx, hs, viewer, 0));
+	if (visibility_before(viewer, INT64_MAX) == VISIBILITY_WORLD_READABLE) {
+		*out = POSITION_NOW;
+		return ERR_OK;
+	}
+	*out = 0;
+	for (size_t i = viewer->membership_n; i > 1; i--) {
+		if (viewer->memberships[i - 2].membership == MEMBERSHIP_JOIN) {
+			*out = viewer->memberships[i - 1].from_position;
+			break;
+		}
+	}
+	return ERR_OK;
+}
+
+enum err room_visible(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct str user_id, struct stored_event *const *events, size_t count, bool *allowed)
+{
+	int64_t oldest = INT64_MAX;
+	for (size_t i = 0; i < count; i++) {
+		oldest = MIN_OF(oldest, events[i]->position);
+	}
+	struct room_viewer *viewer = room_viewer_create(ctx, room, user_id);
+	TRY(room_viewer_cover(ctx, hs, viewer, oldest));
+	for (size_t i = 0; i < count; i++) {
+		allowed[i] = room_viewer_sees(viewer, events[i]);
+	}
+	return ERR_OK;
+}
