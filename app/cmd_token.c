@@ -125,23 +125,22 @@ static int run(struct command_line *line)
 const struct command cmd_token = {
 	.name = "token",
 	.summary = "Makes, lists and revokes registration tokens.",
-	.usage =
-		"usage: belfry token create [--uses N] [--expires TIME] [--token TEXT]\n"
-		"       belfry token list\n"
-		"       belfry token revoke TOKEN\n"
-		"\n"
-		"With registration.mode=token, whoever has a token can make an account.\n"
-		"\n"
-		"  --uses N           how many accounts it may make; any number\n"
-		"  --expires TIME     how long it is good: 30m, 12h, 7d; without end\n"
-		"  --token TEXT       the token itself; a random one\n"
-		"  --data FOLDER      the server's data folder; ./data\n"
-		"  --config FILE      its options; FOLDER/belfry.yaml if it is there\n"
-		"  --set KEY=VALUE    one option\n"
-		"\n"
-		"examples:\n"
-		"  belfry token create --uses 30 --expires 7d       for one class, this week\n"
-		"  belfry token list --data /var/lib/belfry\n",
+	.usage = "usage: belfry token create [--uses N] [--expires TIME] [--token TEXT]\n"
+			 "       belfry token list\n"
+			 "       belfry token revoke TOKEN\n"
+			 "\n"
+			 "With registration.mode=token, whoever has a token can make an account.\n"
+			 "\n"
+			 "  --uses N           how many accounts it may make; any number\n"
+			 "  --expires TIME     how long it is good: 30m, 12h, 7d; without end\n"
+			 "  --token TEXT       the token itself; a random one\n"
+			 "  --data FOLDER      the server's data folder; ./data\n"
+			 "  --config FILE      its options; FOLDER/belfry.yaml if it is there\n"
+			 "  --set KEY=VALUE    one option\n"
+			 "\n"
+			 "examples:\n"
+			 "  belfry token create --uses 30 --expires 7d       for one class, this week\n"
+			 "  belfry token list --data /var/lib/belfry\n",
 	.options = {{"--uses", true}, {"--expires", true}, {"--token", true}},
 	.run = run,
 };

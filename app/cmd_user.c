@@ -65,7 +65,8 @@ static enum err set_password(struct command_line *line, struct desk *desk, struc
 {
 	struct str used = or_random(line->ctx, desk, password);
 	TRY(account_set_password(line->ctx, &desk->accounts, name_of(line), used));
-	(void)printf("The password of %.*s is changed; all sessions have ended.\n", STR_ARG(name_of(line)));
+	(void)printf("The password of %.*s is changed; all sessions have ended.\n",
+		STR_ARG(name_of(line)));
 	print_generated(password, used);
 	return ERR_OK;
 }
@@ -87,7 +88,8 @@ static enum err set_admin(struct command_line *line, struct desk *desk, struct s
 		return fail(line->ctx, ERR_INPUT, NULL, "on or off, not '%s'", word);
 	}
 	TRY(account_set_admin(line->ctx, &desk->accounts, name_of(line), is_on));
-	(void)printf("%.*s is %s administrator.\n", STR_ARG(name_of(line)), is_on ? "now" : "no longer");
+	(void)printf("%.*s is %s administrator.\n", STR_ARG(name_of(line)),
+		is_on ? "now" : "no longer");
 	return ERR_OK;
 }
 
@@ -100,8 +102,10 @@ static void print_row(const struct account_row *row)
 		(void)strftime(date, sizeof(date), "%Y-%m-%d", &fields);
 	}
 	(void)printf("%-40.*s %-6s %-12s %s\n", STR_ARG(row->user_id),
-		row->is_admin ? "admin" : row->is_guest ? "guest" : "user", account_state_name(row->state),
-		date);
+		row->is_admin       ? "admin"
+			: row->is_guest ? "guest"
+							: "user",
+		account_state_name(row->state), date);
 }
 
 static enum err list(struct command_line *line, struct desk *desk, struct str password)
@@ -160,9 +164,8 @@ static int run(struct command_line *line)
 	for (size_t i = 0; i < COUNT_OF(actions); i++) {
 		if (strcmp(word, actions[i].name) == 0) {
 			return line->argument_count == actions[i].arguments + 1
-			       ? run_action(line, &actions[i])
-			       : command_misused(line, "'%s' wants %zu argument(s)", word,
-						 actions[i].arguments);
+				? run_action(line, &actions[i])
+				: command_misused(line, "'%s' wants %zu argument(s)", word, actions[i].arguments);
 		}
 	}
 	return command_misused(line, "cannot do '%s'", word);

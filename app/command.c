@@ -46,9 +46,9 @@ static enum err take_own(struct parser *parser, struct str name, const char *beh
 		if (options[i].takes_value) {
 			return take_value(parser, name, behind, &parser->line->values[i]);
 		}
-		return behind == NULL ? ERR_OK
-		                      : fail(parser->ctx, ERR_INPUT, NULL, "%.*s takes no value",
-									STR_ARG(name));
+		return behind == NULL
+			? ERR_OK
+			: fail(parser->ctx, ERR_INPUT, NULL, "%.*s takes no value", STR_ARG(name));
 	}
 	return fail(parser->ctx, ERR_INPUT, NULL, "there is no option %.*s", STR_ARG(name));
 }
@@ -121,7 +121,9 @@ enum err command_config(struct command_line *line, struct conf **out)
 {
 	const char *usual = arena_printf(line->ctx->arena, "%s/belfry.yaml", line->data);
 	struct config_sources sources = {
-		.file = line->config != NULL ? line->config : file_exists(usual) ? usual : NULL,
+		.file = line->config != NULL ? line->config
+			: file_exists(usual)     ? usual
+									 : NULL,
 		.assignments = line->assignments,
 		.assignment_count = line->assignment_count,
 	};
@@ -132,7 +134,8 @@ int command_failed(struct ctx *ctx)
 {
 	const struct fault *fault = &ctx->fault;
 	struct str text = fault->text.n > 0 ? fault->text : fault->cause;
-	(void)fprintf(stderr, "belfry: %.*s\n", STR_ARG(text.n > 0 ? text : str_of(err_name(fault->err))));
+	(void)fprintf(stderr, "belfry: %.*s\n",
+		STR_ARG(text.n > 0 ? text : str_of(err_name(fault->err))));
 	if (fault->cause.n > 0 && !str_equals(fault->cause, text)) {
 		(void)fprintf(stderr, "belfry: %.*s\n", STR_ARG(fault->cause));
 	}

@@ -23,11 +23,11 @@ struct command_line;
 
 struct command {
 	const char *name;
-	const char *summary;                           /**< one line for the overview */
-	const char *usage;                             /**< what --help prints */
+	const char *summary; /**< one line for the overview */
+	const char *usage;   /**< what --help prints */
 	struct command_option options[COMMAND_OPTIONS];
-	int (*run)(struct command_line *line);         /**< @return exit status */
-	void (*more_help)(void);                       /**< printed behind the usage; NULL: nothing */
+	int (*run)(struct command_line *line); /**< @return exit status */
+	void (*more_help)(void);               /**< printed behind the usage; NULL: nothing */
 };
 
 struct command_line {
@@ -39,7 +39,8 @@ struct command_line {
 	size_t assignment_count;
 	const char *const *arguments; /**< what is no option, in order */
 	size_t argument_count;
-	const char *values[COMMAND_OPTIONS]; /**< by the command's options; "" for given ones without value; NULL: not given */
+	const char *values
+		[COMMAND_OPTIONS]; /**< by the command's options; "" for given ones without value; NULL: not given */
 };
 
 /**

@@ -13,8 +13,8 @@ static const char *check_server_name(struct arena *arena, struct str text)
 	(void)arena;
 	struct server_name name;
 	return text.n == 0 || server_name_parse(text, &name)
-	       ? NULL
-	       : "is no server name, like school.example or localhost:8008";
+		? NULL
+		: "is no server name, like school.example or localhost:8008";
 }
 
 static const char *check_url(struct arena *arena, struct str text)
@@ -31,8 +31,8 @@ static const char *check_listen(struct arena *arena, struct str text)
 	struct sockaddr_storage address;
 	socklen_t length;
 	return text.n == 0 || address_parse_listen(text, &address, &length)
-	       ? NULL
-	       : "is no address to listen on, like 127.0.0.1:8008, [::1]:8008 or *:8008";
+		? NULL
+		: "is no address to listen on, like 127.0.0.1:8008, [::1]:8008 or *:8008";
 }
 
 static const char *check_range(struct arena *arena, struct str text)
@@ -50,10 +50,16 @@ static const char *check_room_version(struct arena *arena, struct str text)
 
 /* The two options of a class of requests. */
 #define RATE_ROWS(name, who, per_minute, burst_size) \
-	{.key = "rate_limits." name ".per_minute", .type = CONF_INT, .fallback = per_minute, \
-		.min = 1, .max = 1 << 24, .help = who " Requests a minute in the long run."}, \
-		{.key = "rate_limits." name ".burst", .type = CONF_INT, .fallback = burst_size, .min = 1, \
-			.max = 1 << 24, .help = "How many of these at once."}
+	{.key = "rate_limits." name ".per_minute", \
+		.type = CONF_INT, \
+		.fallback = per_minute, \
+		.min = 1, \
+		.max = 1 << 24, \
+		.help = who " Requests a minute in the long run."}, \
+	{ \
+		.key = "rate_limits." name ".burst", .type = CONF_INT, .fallback = burst_size, .min = 1, \
+		.max = 1 << 24, .help = "How many of these at once." \
+	}
 
 static const struct conf_row rows[] = {
 #include "app/config.def"

@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/b64.h"
@@ -77,7 +78,7 @@ enum err data_folder_lock(struct ctx *ctx, struct data_folder *folder)
 		const char *reason = file_error_text(ctx->arena, errno);
 		(void)close(fd);
 		return is_taken ? fail_locked(ctx, folder)
-		                : fail(ctx, ERR_STORE, NULL, "cannot lock the data folder %s: %s",
+						: fail(ctx, ERR_STORE, NULL, "cannot lock the data folder %s: %s",
 							  folder->given, reason);
 	}
 	struct str pid = str_printf(ctx->arena, "%d\n", (int)getpid());
@@ -86,6 +87,11 @@ enum err data_folder_lock(struct ctx *ctx, struct data_folder *folder)
 		(void)close(fd);
 		return fail(ctx, ERR_STORE, NULL, "cannot write in the data folder %s: %s", folder->given,
 			reason);
+	}
+	/* Root at work in somebody's folder leaves nothing there that its owner could not use. */
+	struct stat status;
+	if (geteuid() == 0 && stat(folder->path, &status) == 0) {
+		(void)!fchown(fd, status.st_uid, status.st_gid);
 	}
 	folder->lock_fd = fd;
 	return ERR_OK;
@@ -137,9 +143,9 @@ enum err data_folder_server_name(struct ctx *ctx, const struct data_folder *fold
 	if (out_is_new != NULL) {
 		*out_is_new = !is_there;
 	}
-	return is_there ? ERR_OK
-	                : file_write_atomic(ctx, path, str_printf(ctx->arena, "%.*s\n", STR_ARG(text)),
-						  0644);
+	return is_there
+		? ERR_OK
+		: file_write_atomic(ctx, path, str_printf(ctx->arena, "%.*s\n", STR_ARG(text)), 0644);
 }
 
 static enum err make_key(struct ctx *ctx, const char *path, const struct rng *rng, struct str *out)
@@ -170,7 +176,8 @@ enum err data_folder_signing_key(struct ctx *ctx, const struct data_folder *fold
 	struct str key_id;
 	struct str rest;
 	struct str unused;
-	bool is_good = str_split(text, ' ', &algorithm, &rest) && str_split(rest, ' ', &version, &encoded);
+	bool is_good =
+		str_split(text, ' ', &algorithm, &rest) && str_split(rest, ' ', &version, &encoded);
 	key_id = str_printf(ctx->arena, "%.*s:%.*s", STR_ARG(algorithm), STR_ARG(version));
 	is_good = is_good && str_equals(algorithm, STR("ed25519")) &&
 		key_id_parse(key_id, &unused, &version) && b64_decode(ctx->arena, encoded, &seed) &&

@@ -7,6 +7,7 @@
 #include <signal.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 
 enum {
 	FIND_POLL_MS = 50,
@@ -67,6 +68,7 @@ enum err desk_open(struct command_line *line, struct desk *desk)
 	TRY(data_folder_server_name(ctx, &desk->folder, desk->settings.server_name.s,
 		&desk->settings.server_name, NULL));
 	signals_init(&desk->signals);
+	log_set_level(LOG_WARN); /* what a command does is said on standard output */
 	enum err err = open_database(ctx, desk, conf);
 	if (err != ERR_OK) {
 		data_folder_close(&desk->folder);

@@ -10,7 +10,8 @@
 #include "gen/version.h"
 #include "homeserver/account/accounts.h"
 
-static const char rule[] = "────────────────────────────────────────────────────────────────────────";
+static const char rule[] =
+	"────────────────────────────────────────────────────────────────────────";
 
 const char *app_version(void)
 {
@@ -55,8 +56,10 @@ static void print_box(struct arena *arena, const struct first_start *start, stru
 static enum err make_administrator(struct ctx *ctx, struct homeserver *hs,
 	const struct first_start *start)
 {
-	struct account_desk desk = {
-		.db = hs->db, .settings = &hs->settings, .clock = hs->clock, .rng = hs->rng};
+	struct account_desk desk = {.db = hs->db,
+		.settings = &hs->settings,
+		.clock = hs->clock,
+		.rng = hs->rng};
 	struct account_row *rows;
 	size_t count;
 	TRY(account_list(ctx, &desk, STR(""), 1, &rows, &count));

@@ -19,8 +19,9 @@
 enum {
 	TIDY_INTERVAL_MS = 10 * 1000,
 	HOURLY_MS = 3600 * 1000,
-	IDLE_MS = 10 * 60 * 1000,             /* rooms and users without use leave the memory */
-	TRANSACTIONS_MS = 24 * 60 * 60 * 1000, /* how long a transaction id protects from sending twice */
+	IDLE_MS = 10 * 60 * 1000, /* rooms and users without use leave the memory */
+	TRANSACTIONS_MS =
+		24 * 60 * 60 * 1000, /* how long a transaction id protects from sending twice */
 	ROUND_LIMIT_MS = 30 * 1000,
 	LAST_LIMIT_MS = 200, /* the last round is part of the second in which a server ends */
 };
@@ -30,8 +31,8 @@ struct housekeeper {
 	pthread_t thread;
 	struct lock lock;
 	struct cond woken;
-	bool is_poked;         /* guarded by lock */
-	bool is_ending;        /* guarded by lock */
+	bool is_poked;  /* guarded by lock */
+	bool is_ending; /* guarded by lock */
 	atomic_bool is_healthy;
 	int64_t next_tidy_ms;
 	int64_t next_hourly_ms;

@@ -18,8 +18,8 @@
 #include "base/log.h"
 
 enum {
-	STOP_MS = 850,         /* from the signal on; then the database ends without its last checkpoint */
-	WATCH_MS = 60 * 1000,  /* longest sleep of the main thread */
+	STOP_MS = 850, /* from the signal on; then the database ends without its last checkpoint */
+	WATCH_MS = 60 * 1000, /* longest sleep of the main thread */
 };
 
 struct server {
@@ -149,8 +149,7 @@ static void stop(struct server *server)
 
 enum err serve(struct command_line *line, bool is_quiet)
 {
-	struct server server = {
-		.ctx = line->ctx, .folder = {.lock_fd = -1}, .started_ms = now_ms()};
+	struct server server = {.ctx = line->ctx, .folder = {.lock_fd = -1}, .started_ms = now_ms()};
 	signals_init(&server.signals);
 	enum err err = start(&server, line);
 	if (err == ERR_OK) {

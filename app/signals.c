@@ -31,7 +31,8 @@ void signals_wait(struct signals *signals, int64_t timeout_ms)
 	sigset_t set;
 	fill_set(&set);
 	int64_t ms = MAX_OF(timeout_ms, (int64_t)0);
-	struct timespec timeout = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
+	struct timespec timeout = {.tv_sec = (time_t)(ms / 1000),
+		.tv_nsec = (long)(ms % 1000) * 1000000};
 	int got = sigtimedwait(&set, NULL, &timeout);
 	if (got == SIGTERM || got == SIGINT) {
 		signals->stop = true;

@@ -121,8 +121,9 @@ struct wire *wire_create(const struct wire_config *config)
 	wire->http = http_server_create(&http);
 	for (size_t i = 0; i < COUNT_OF(tables); i++) {
 		http_server_add_table(wire->http,
-			&(struct route_table){
-				.rows = tables[i].rows, .count = *tables[i].count, .service = &wire->hs});
+			&(struct route_table){.rows = tables[i].rows,
+				.count = *tables[i].count,
+				.service = &wire->hs});
 	}
 	wire->housekeeper = housekeeper_create(&wire->hs);
 	return wire;

@@ -197,6 +197,9 @@ function(belfry_lint_tests)
 	belfry_lint(format 120 ${tools}/check-format)
 	belfry_lint(tidy 1200 ${tools}/check-tidy ${CMAKE_BINARY_DIR})
 	belfry_lint(cppcheck 900 ${tools}/check-cppcheck ${CMAKE_BINARY_DIR})
+	if(TARGET belfry)
+		belfry_lint(generated 60 ${tools}/check-generated $<TARGET_FILE:belfry>)
+	endif()
 	# These two keep all processors busy by themselves.
 	set_tests_properties(${BELFRY_TEST_PREFIX}lint/tidy ${BELFRY_TEST_PREFIX}lint/cppcheck PROPERTIES
 		RUN_SERIAL ON)

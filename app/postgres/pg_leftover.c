@@ -102,8 +102,8 @@ static void press(const pid_list *processes, pid_t postmaster, int64_t waited_ms
 		int after_ms;
 		int signal;
 		bool to_all;
-	} stages[] = {
-		{FAST_MS, SIGINT, false}, {IMMEDIATE_MS, SIGQUIT, true}, {KILL_MS, SIGKILL, true}};
+	} stages[] = {{FAST_MS, SIGINT, false}, {IMMEDIATE_MS, SIGQUIT, true},
+		{KILL_MS, SIGKILL, true}};
 	if ((size_t)*stage >= COUNT_OF(stages) || waited_ms < stages[*stage].after_ms) {
 		return;
 	}

@@ -29,14 +29,14 @@
 enum {
 	POLL_MS = 2,
 	STOP_POLL_MS = 2,
-	START_TRIES = 40,           /* when it ends at once, because of what a killed one left */
+	START_TRIES = 40, /* when it ends at once, because of what a killed one left */
 	START_PAUSE_MS = 50,
-	RESTART_PAUSE_MS = 20,      /* doubled each time that it ends early */
+	RESTART_PAUSE_MS = 20, /* doubled each time that it ends early */
 	RESTART_PAUSE_MAX_MS = 5000,
-	STEADY_MS = 10000,          /* having run so long it counts as healthy */
+	STEADY_MS = 10000, /* having run so long it counts as healthy */
 	LOG_TAIL_BYTES = 4096,
 	MAX_LOG_BYTES = 10 << 20,
-	SPARE_CONNECTIONS = 8,      /* commands, and whoever looks into it by hand */
+	SPARE_CONNECTIONS = 8, /* commands, and whoever looks into it by hand */
 };
 
 struct pg_postmaster {
@@ -68,7 +68,8 @@ static struct str url_for(struct arena *arena, struct str socket_folder)
 		}
 		quoted[n++] = socket_folder.p[i];
 	}
-	return str_printf(arena, "host='%s' user=belfry dbname=postgres application_name=belfry", quoted);
+	return str_printf(arena, "host='%s' user=belfry dbname=postgres application_name=belfry",
+		quoted);
 }
 
 static bool fits_socket(const char *folder)
@@ -93,16 +94,16 @@ static const char *const fixed_settings[] = {
 	"listen_addresses=", /* the socket only */
 	"unix_socket_permissions=0700",
 	"huge_pages=off",
-	"jit=off",                             /* short statements: it would cost more than it saves */
-	"max_parallel_workers_per_gather=0",   /* many small queries at once, none big */
+	"jit=off",                           /* short statements: it would cost more than it saves */
+	"max_parallel_workers_per_gather=0", /* many small queries at once, none big */
 	"max_worker_processes=2",
-	"wal_level=replica",                   /* so that it can be backed up while running */
+	"wal_level=replica", /* so that it can be backed up while running */
 	"max_wal_senders=2",
-	"min_wal_size=64MB",                   /* segments to be used again instead of made */
-	"max_wal_size=512MB",                  /* recovery after a crash stays short */
+	"min_wal_size=64MB",  /* segments to be used again instead of made */
+	"max_wal_size=512MB", /* recovery after a crash stays short */
 	"wal_buffers=4MB",
 	"checkpoint_timeout=5min",
-	"random_page_cost=1.1",                /* solid-state disks */
+	"random_page_cost=1.1", /* solid-state disks */
 	"idle_in_transaction_session_timeout=60s",
 	"logging_collector=off",
 	"log_min_messages=warning",
@@ -168,12 +169,12 @@ static enum err open_files(struct ctx *ctx, struct pg_postmaster *postmaster)
 static void choose_paths(struct pg_postmaster *postmaster)
 {
 	const struct pg_postmaster_config *config = &postmaster->config;
-	const char *by_fd =
-		arena_printf(postmaster->arena, "/proc/self/fd/%d", postmaster->folder_fd);
+	const char *by_fd = arena_printf(postmaster->arena, "/proc/self/fd/%d", postmaster->folder_fd);
 	bool can_enter = pg_account_can_enter(&config->account, config->folder);
 	bool is_plain = can_enter && fits_socket(config->folder);
 	/* "." is the folder itself: PostgreSQL works in it. */
-	build_arguments(postmaster, can_enter ? config->folder : by_fd, is_plain ? config->folder : ".");
+	build_arguments(postmaster, can_enter ? config->folder : by_fd,
+		is_plain ? config->folder : ".");
 	postmaster->url = url_for(postmaster->arena, str_of(is_plain ? config->folder : by_fd));
 }
 
@@ -300,8 +301,8 @@ enum err pg_postmaster_start(struct ctx *ctx, const struct pg_postmaster_config 
 	struct pg_postmaster_config *mine = &postmaster->config;
 	mine->folder = arena_dup(postmaster->arena, config->folder, strlen(config->folder));
 	mine->log_path = arena_dup(postmaster->arena, config->log_path, strlen(config->log_path));
-	mine->programs.postgres = arena_dup(postmaster->arena, config->programs.postgres,
-		strlen(config->programs.postgres));
+	mine->programs.postgres =
+		arena_dup(postmaster->arena, config->programs.postgres, strlen(config->programs.postgres));
 	mine->programs.initdb = NULL;
 	enum err err = open_files(ctx, postmaster);
 	if (err == ERR_OK) {

@@ -10,14 +10,14 @@
 #include "base/ctx.h"
 
 struct pg_postmaster_config {
-	const char *folder;             /**< absolute path of the cluster; its name is `postgres` by custom */
-	const char *log_path;           /**< its standard error is appended here */
+	const char *folder;   /**< absolute path of the cluster; its name is `postgres` by custom */
+	const char *log_path; /**< its standard error is appended here */
 	struct pg_programs programs;
 	struct pg_account account;
 	size_t shared_buffers_bytes;
 	int connections;
-	bool is_throwaway;              /**< nothing is flushed: only while a template is made */
-	struct signals *signals;        /**< a wish to stop ends the waiting */
+	bool is_throwaway;       /**< nothing is flushed: only while a template is made */
+	struct signals *signals; /**< a wish to stop ends the waiting */
 };
 
 struct pg_postmaster;

@@ -125,7 +125,8 @@ int pg_programs_major_of(struct ctx *ctx, const char *cluster)
 	ctx_init(&quiet, ctx->arena);
 	struct str text;
 	int64_t major = 0;
-	if (file_read(&quiet, arena_printf(ctx->arena, "%s/PG_VERSION", cluster), 64, &text) == ERR_OK) {
+	if (file_read(&quiet, arena_printf(ctx->arena, "%s/PG_VERSION", cluster), 64, &text) ==
+		ERR_OK) {
 		(void)!str_to_int(str_trim(text), 1, 999, &major);
 	}
 	return (int)major;

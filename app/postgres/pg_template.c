@@ -54,8 +54,8 @@ static enum err run_initdb(struct ctx *ctx, const struct pg_template_config *con
 	if (fd < 0) {
 		return fail_at(ctx, "open", folder);
 	}
-	const char *const arguments[] = {"initdb",
-		"-D", arena_printf(ctx->arena, "/proc/self/fd/%d", fd), /* see pg_postmaster.c */
+	const char *const arguments[] = {"initdb", "-D",
+		arena_printf(ctx->arena, "/proc/self/fd/%d", fd), /* see pg_postmaster.c */
 		"--username=belfry",
 		/* Whoever may open the socket may come in: its folder has mode 0700. */
 		"--auth-local=trust", "--auth-host=reject",
@@ -79,8 +79,9 @@ static enum err run_initdb(struct ctx *ctx, const struct pg_template_config *con
 static enum err fill_cluster(struct ctx *ctx, const struct pg_template_config *config,
 	const char *folder, const char *log_path)
 {
-	if (mkdir(folder, 0700) != 0 || (config->account.is_other &&
-		chown(folder, config->account.uid, config->account.gid) != 0)) {
+	if (mkdir(folder, 0700) != 0 ||
+		(config->account.is_other &&
+			chown(folder, config->account.uid, config->account.gid) != 0)) {
 		return fail_at(ctx, "make", folder);
 	}
 	int log_fd CLEANUP(close_fd) =
@@ -158,7 +159,8 @@ static enum err take_lock(struct ctx *ctx, int fd, int kind, struct signals *sig
 		}
 		signals_wait(signals, LOCK_POLL_MS);
 		if (signals->stop) {
-			return fail(ctx, ERR_SHUTDOWN, NULL, "stopped while a database template was being made");
+			return fail(ctx, ERR_SHUTDOWN, NULL,
+				"stopped while a database template was being made");
 		}
 	}
 	return ERR_OK;
@@ -202,8 +204,7 @@ static enum err copy_cached(struct ctx *ctx, const struct pg_template_config *co
 	const char *path = arena_printf(ctx->arena, "%s/pg%d-%.*s-%d", cache, config->programs.major,
 		STR_ARG(config->digest), TEMPLATE_FORMAT);
 	const char *lock_path = arena_printf(ctx->arena, "%s/lock", cache);
-	int fd CLEANUP(close_fd) =
-		open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int fd CLEANUP(close_fd) = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0) {
 		return fail_at(ctx, "open", lock_path);
 	}

@@ -28,7 +28,7 @@ struct pg_template_config {
  * Any number of processes may do this at once. When the cache cannot be used, the cluster is made without it.
  * Cost: ≈ 0.4 s from the cache, ≈ 3 s without.
  */
-MUST_CHECK enum err pg_template_instantiate(struct ctx *ctx, const struct pg_template_config *config,
-	const char *folder);
+MUST_CHECK enum err pg_template_instantiate(struct ctx *ctx,
+	const struct pg_template_config *config, const char *folder);
 
 #endif
