@@ -146,11 +146,9 @@ static int run_action(struct command_line *line, const struct action *action)
 	}
 	enum err err = action->run(line, &desk, password);
 	desk_close(&desk);
-	if (err == ERR_MISSING && str_is_empty(line->ctx->fault.text)) {
-		err = fail(line->ctx, ERR_MISSING, NULL, "there is no user %.*s", STR_ARG(name_of(line)));
-	}
 	if (err == ERR_MISSING) {
-		(void)fprintf(stderr, "belfry user: %.*s: ", STR_ARG(name_of(line)));
+		err = fail(line->ctx, ERR_MISSING, NULL, "there is no user %.*s, or it is deactivated",
+			STR_ARG(name_of(line)));
 	}
 	return err == ERR_OK ? STATUS_OK : command_failed(line->ctx);
 }

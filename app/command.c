@@ -133,12 +133,12 @@ enum err command_config(struct command_line *line, struct conf **out)
 int command_failed(struct ctx *ctx)
 {
 	const struct fault *fault = &ctx->fault;
-	struct str text = fault->text.n > 0 ? fault->text : fault->cause;
-	(void)fprintf(stderr, "belfry: %.*s\n",
-		STR_ARG(text.n > 0 ? text : str_of(err_name(fault->err))));
-	if (fault->cause.n > 0 && !str_equals(fault->cause, text)) {
-		(void)fprintf(stderr, "belfry: %.*s\n", STR_ARG(fault->cause));
+	struct str text = fault->text.n > 0 ? fault->text : str_of(err_name(fault->err));
+	(void)fprintf(stderr, "belfry: %.*s", STR_ARG(text));
+	if (fault->cause.n > 0) {
+		(void)fprintf(stderr, " (%.*s)", STR_ARG(str_trim(fault->cause)));
 	}
+	(void)fputc('\n', stderr);
 	return STATUS_FAILED;
 }
 

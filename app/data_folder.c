@@ -170,9 +170,9 @@ enum err data_folder_signing_key(struct ctx *ctx, const struct data_folder *fold
 		TRY(make_key(ctx, path, rng, &text));
 	}
 	struct str algorithm;
-	struct str version;
-	struct str encoded;
-	struct str seed;
+	struct str version = {0};
+	struct str encoded = {0};
+	struct str seed = {0};
 	struct str key_id;
 	struct str rest;
 	struct str unused;

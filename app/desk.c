@@ -20,23 +20,35 @@ static int64_t now_ms(void)
 	return clock_mono_us() / 1000;
 }
 
+/* Takes the folder if it is free; that it is not is no failure here. */
+static enum err try_lock(struct ctx *ctx, struct desk *desk)
+{
+	enum err err = data_folder_lock(ctx, &desk->folder);
+	if (err == ERR_CONFLICT) {
+		ctx->fault = (struct fault){0};
+		desk->server = data_folder_holder(ctx, &desk->folder);
+	}
+	return err;
+}
+
 /* The database of the server that runs, or our own if that one ends meanwhile. */
 static enum err join_or_start(struct ctx *ctx, struct desk *desk, const struct conf *conf)
 {
 	const char *cluster = pg_embedded_folder(ctx->arena, desk->folder.path);
 	int64_t deadline_ms = now_ms() + FIND_MS;
 	for (;;) {
-		enum err err = data_folder_lock(ctx, &desk->folder);
+		enum err err = try_lock(ctx, desk);
 		if (err == ERR_OK) {
+			desk->server = 0;
 			return database_open(ctx, conf, desk->folder.path, &desk->signals, &desk->database);
 		}
 		if (err != ERR_CONFLICT) {
 			return err;
 		}
-		desk->server = data_folder_holder(ctx, &desk->folder);
 		if (pg_postmaster_find(ctx, cluster, &desk->database.url) == ERR_OK) {
 			return ERR_OK;
 		}
+		ctx->fault = (struct fault){0};
 		if (desk->signals.stop || now_ms() > deadline_ms) {
 			return fail(ctx, ERR_STORE, NULL,
 				"process %d has the data folder %s, but its database does not answer",
@@ -49,8 +61,9 @@ static enum err join_or_start(struct ctx *ctx, struct desk *desk, const struct c
 static enum err open_database(struct ctx *ctx, struct desk *desk, const struct conf *conf)
 {
 	if (!str_is_empty(conf_str(conf, "database.url"))) {
-		if (data_folder_lock(ctx, &desk->folder) != ERR_OK) {
-			desk->server = data_folder_holder(ctx, &desk->folder);
+		enum err err = try_lock(ctx, desk);
+		if (err != ERR_OK && err != ERR_CONFLICT) {
+			return err;
 		}
 		return database_open(ctx, conf, desk->folder.path, &desk->signals, &desk->database);
 	}

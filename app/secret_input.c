@@ -68,8 +68,8 @@ static enum err ask_once(struct ctx *ctx, const char *prompt, struct str *out)
 
 enum err secret_input_ask(struct ctx *ctx, const char *prompt, struct str *out)
 {
-	struct str first;
-	struct str second;
+	struct str first = {0};
+	struct str second = {0};
 	TRY(ask_once(ctx, prompt, &first));
 	if (first.n == 0) {
 		*out = first;

@@ -16,6 +16,7 @@
 #include "homeserver/meta/meta_routes.h"
 #include "homeserver/person/person_routes.h"
 #include "homeserver/receipt/receipt_routes.h"
+#include "homeserver/receipt/receipts.h"
 #include "homeserver/room/member_routes.h"
 #include "homeserver/room/room_routes.h"
 #include "homeserver/room/rooms.h"
@@ -93,6 +94,7 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 	hs->db = db_create(&db);
 	hs->rooms = rooms_create(hs);
 	hs->users = users_create(hs);
+	hs->receipts = receipts_create(hs);
 	hs->writer = writer_create(&(struct writer_config){
 		.url = config->database_url,
 		.queue_limit = WRITER_QUEUE,
@@ -160,6 +162,7 @@ bool wire_destroy(struct wire *wire)
 	typing_destroy(hs->typing);
 	sessions_destroy(hs->sessions);
 	writer_destroy(hs->writer);
+	receipts_destroy(hs->receipts);
 	users_destroy(hs->users);
 	rooms_destroy(hs->rooms);
 	db_destroy(hs->db);

@@ -260,7 +260,7 @@ class Server:
         return done.stdout
 
     def database_user(self):
-        return os.environ.get("BELFRY_TEST_DATABASE_USER", self.database_owner().pw_name)
+        return os.environ.get("BELFRY_TEST_DATABASE_USER", "belfry")
 
     @contextlib.contextmanager
     def database_alone(self):
