@@ -150,9 +150,12 @@ bool address_in_ranges(const struct address *address, const struct address_range
 
 size_t address_write(const struct address *address, char out[ADDRESS_TEXT_BYTES])
 {
-	const char *text = is_ipv4(address)
-		? inet_ntop(AF_INET, address->bytes + sizeof(mapped_prefix), out, ADDRESS_TEXT_BYTES)
-		: inet_ntop(AF_INET6, address->bytes, out, ADDRESS_TEXT_BYTES);
+	const char *text = NULL;
+	if (is_ipv4(address)) {
+		text = inet_ntop(AF_INET, address->bytes + sizeof(mapped_prefix), out, ADDRESS_TEXT_BYTES);
+	} else {
+		text = inet_ntop(AF_INET6, address->bytes, out, ADDRESS_TEXT_BYTES);
+	}
 	invariant(text != NULL);
 	return strlen(out);
 }
@@ -164,9 +167,9 @@ struct address address_behind_proxies(const struct address *peer, struct str for
 	struct str rest = forwarded_for;
 	while (rest.n > 0 && address_in_ranges(&client, trusted, trusted_count)) {
 		size_t comma = str_find_last_byte(rest, ',');
-		struct str last = comma == SIZE_MAX ? rest : str_slice(rest, comma + 1, rest.n);
-		rest = comma == SIZE_MAX ? (struct str){0} : str_slice(rest, 0, comma);
-		last = str_trim(last);
+		size_t last_at = comma == SIZE_MAX ? 0 : comma + 1;
+		struct str last = str_trim(str_slice(rest, last_at, rest.n));
+		rest = str_slice(rest, 0, comma == SIZE_MAX ? 0 : comma);
 		if (str_starts_with(last, STR("[")) && str_ends_with(last, STR("]"))) {
 			last = str_slice(last, 1, last.n - 1);
 		}

@@ -132,13 +132,17 @@ static void check_framing(struct request *request)
 	}
 }
 
+/* Several headers are one list; the nearest proxy wrote the last of them. */
 static void find_address(struct request *request)
 {
 	const struct http_server *server = request->server;
 	struct address client = request->conn->peer;
-	if (request->conn->is_trusted_proxy) {
-		client = address_behind_proxies(&client, request_header(request, STR("x-forwarded-for")),
-			server->trusted, server->config.trusted_proxy_count);
+	for (size_t i = request->header_count; request->conn->is_trusted_proxy && i > 0; i--) {
+		const struct header *header = &request->headers[i - 1];
+		if (str_equals_nocase(header->name, STR("x-forwarded-for"))) {
+			client = address_behind_proxies(&client, header->value, server->trusted,
+				server->config.trusted_proxy_count);
+		}
 	}
 	size_t n = address_write(&client, request->address_text);
 	request->address = str_from(request->address_text, n);

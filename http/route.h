@@ -41,7 +41,8 @@ typedef enum err route_handler(struct call *call);
 struct route {
 	const char *id;     /**< operationId of the specification; label in metrics */
 	const char *method; /**< "GET" … */
-	const char *path;   /**< "/_matrix/client/v3/rooms/{roomId}/send/{eventType}/{txnId}"; the version part may be
+	const char *
+		path; /**< "/_matrix/client/v3/rooms/{roomId}/send/{eventType}/{txnId}"; the version part may be
 	                         "{v:r0|v3}" style alternatives: "/_matrix/client/(r0|v3)/…" stands for each */
 	enum route_auth auth;
 	enum route_lane lane;

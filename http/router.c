@@ -5,6 +5,7 @@
  */
 #include "http/router.h"
 
+#include "base/buf.h"
 #include "base/mem.h"
 #include "http/observe.h"
 
@@ -250,18 +251,21 @@ static void note_allowed(struct search *search, const struct node *node)
 	search->any_path = search->any_path || node->has_entries;
 }
 
+/* "GET, HEAD, OPTIONS" */
 static void write_allow(const struct search *search, char *out, size_t room)
 {
-	size_t n = 0;
+	struct buf text CLEANUP(buf_fini);
+	buf_init(&text, room);
 	for (size_t i = 0; i < METHOD_COUNT; i++) {
-		struct str name = method_names[i];
-		if (search->allowed[i] && n + name.n + 2 < room - sizeof("OPTIONS")) {
-			memcpy(out + n, name.p, name.n);
-			memcpy(out + n + name.n, ", ", 2);
-			n += name.n + 2;
+		if (search->allowed[i]) {
+			buf_add(&text, method_names[i]);
+			buf_add_lit(&text, ", ");
 		}
 	}
-	memcpy(out + n, "OPTIONS", sizeof("OPTIONS"));
+	buf_add(&text, STR("OPTIONS"));
+	buf_add_byte(&text, '\0');
+	invariant(buf_ok(&text)); /* all methods together fit */
+	memcpy(out, text.p, text.n);
 }
 
 enum router_result router_match(const struct router *router, struct str method_name,

@@ -27,6 +27,7 @@ enum {
 	SPARE_FILES = 128, /* for database, disk and outgoing connections */
 	PEM_CEILING = 1024 * 1024,
 	LAST_SENDING_MS = 150, /* for answers that were made at the end of the time for stopping */
+	LAST_WORKING_MS = 50,  /* for workers to end after their answers */
 	RESUMING_MS = 60000,   /* all have been resumed; this waits for the last to return from it */
 	TICK_MS = 2000,
 	SHORTEST_TICK_MS = 20,
@@ -64,14 +65,14 @@ static void fill_defaults(struct http_config *config)
 	default_size(&config->body_ceiling_bytes, (size_t)256 * KIB);
 	default_size(&config->body_budget_bytes, (size_t)256 * MIB);
 	default_size(&config->reply_ceiling_bytes, (size_t)512 * MIB);
-	default_size(&config->header_ceiling_bytes, (size_t)16 * KIB);
+	default_size(&config->header_ceiling_bytes, (size_t)12 * KIB);
 	default_ms(&config->idle_timeout_ms, 65000);
 	default_ms(&config->header_timeout_ms, 15000);
 	default_ms(&config->body_timeout_ms, 30000);
 	default_ms(&config->send_timeout_ms, 60000);
 	default_size(&config->send_bytes_per_s, (size_t)16 * KIB);
 	default_ms(&config->call_timeout_ms, 60000);
-	default_ms(&config->stop_timeout_ms, 800);
+	default_ms(&config->stop_timeout_ms, 700);
 	default_size(&config->max_connections, 16384);
 	default_size(&config->max_connections_per_address, config->max_connections / 2);
 }
@@ -200,7 +201,8 @@ static size_t connection_limit(const struct http_config *config)
 	struct rlimit files = {0};
 	size_t limit = config->max_connections;
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur != RLIM_INFINITY) {
-		size_t room = files.rlim_cur > 2 * SPARE_FILES ? files.rlim_cur - SPARE_FILES : SPARE_FILES;
+		size_t spare = MIN_OF((size_t)SPARE_FILES, (size_t)files.rlim_cur / 2);
+		size_t room = files.rlim_cur - spare;
 		if (room < limit) {
 			log_warn(0, "http.connections.limited", "wanted=%zu possible=%zu", limit, room);
 			limit = room;
@@ -350,10 +352,10 @@ bool http_server_stop(struct http_server *server)
 		server->listeners[i] = NULL;
 	}
 	bool ended = true;
+	deadline_ms = now_ms() + LAST_WORKING_MS;
 	for (size_t i = 0; i < LANE_COUNT; i++) {
-		ended = (server->lanes[i] == NULL ||
-					lane_wait_ended(server->lanes[i], now_ms() + LAST_SENDING_MS)) &&
-			ended;
+		struct lane *lane = server->lanes[i];
+		ended = (lane == NULL || lane_wait_ended(lane, deadline_ms)) && ended;
 	}
 	return ended;
 }

@@ -41,10 +41,11 @@ struct http_config {
 	struct http_lane_config slow;
 	struct http_lane_config remote;
 
-	size_t body_ceiling_bytes;   /**< of routes that name none; 256 KiB */
-	size_t body_budget_bytes;    /**< all request bodies in memory together; 256 MiB */
-	size_t reply_ceiling_bytes;  /**< of one JSON answer; 512 MiB */
-	size_t header_ceiling_bytes; /**< request line and headers, roughly; also held by each connection; 16 KiB */
+	size_t body_ceiling_bytes;  /**< of routes that name none; 256 KiB */
+	size_t body_budget_bytes;   /**< all request bodies in memory together; 256 MiB */
+	size_t reply_ceiling_bytes; /**< of one JSON answer; 512 MiB */
+	size_t
+		header_ceiling_bytes; /**< request line and headers, roughly; also held by each connection; 12 KiB */
 
 	int64_t idle_timeout_ms;   /**< without any byte, between requests too; 65 s */
 	int64_t header_timeout_ms; /**< a head that trickles in, beyond idle_timeout_ms; 15 s */
@@ -52,7 +53,7 @@ struct http_config {
 	int64_t send_timeout_ms;   /**< to take the answer, and as long again as its size needs; 60 s */
 	size_t send_bytes_per_s;   /**< the slowest client that is worth waiting for; 16 KiB */
 	int64_t call_timeout_ms;   /**< ctx.deadline_ms of a call; 60 s */
-	int64_t stop_timeout_ms;   /**< for what is under way when stopping; 800 ms */
+	int64_t stop_timeout_ms;   /**< for what is under way when stopping; 700 ms */
 
 	size_t max_connections;             /**< of all listeners together, divided evenly; 16,384 */
 	size_t max_connections_per_address; /**< trusted proxies exempt; half of max_connections */

@@ -101,7 +101,7 @@ static void connections__trusted_proxy__not_counted(void **state)
 /* Sends a byte whenever the peer has been silent for 20 ms, until it closes. */
 static bool drip_until_closed(int fd, const char *byte)
 {
-	int64_t deadline_us = clock_mono_us() + (int64_t)CLIENT_TIMEOUT_S * 1000000;
+	int64_t deadline_us = clock_mono_us() + (int64_t)CLIENT_TIMEOUT_MS * 1000;
 	struct pollfd readable = {.fd = fd, .events = POLLIN};
 	while (clock_mono_us() < deadline_us) {
 		if (poll(&readable, 1, 20) > 0) {
@@ -238,7 +238,9 @@ static int run_program(const char *const argv[])
 {
 	pid_t pid = fork();
 	if (pid == 0) {
-		(void)freopen("/dev/null", "w", stderr);
+		if (freopen("/dev/null", "w", stderr) == NULL) {
+			_exit(126);
+		}
 		(void)execvp(argv[0], (char *const *)(uintptr_t)argv);
 		_exit(127);
 	}

@@ -27,7 +27,7 @@
 #include "base/log.h"
 #include "http/server.h"
 
-enum { CLIENT_TIMEOUT_S = 20 };
+enum { CLIENT_TIMEOUT_S = 20, CLIENT_TIMEOUT_MS = 20000 };
 
 /* --- gates ---------------------------------------------------------------------------------------------- */
 
@@ -56,7 +56,7 @@ MAYBE_UNUSED static void gate_add(struct gate *gate, int n)
 /** Waits until `n` events have happened; false after 20 s. */
 MAYBE_UNUSED static bool gate_wait(struct gate *gate, int n)
 {
-	int64_t deadline_ms = clock_mono_us() / 1000 + CLIENT_TIMEOUT_S * 1000;
+	int64_t deadline_ms = clock_mono_us() / 1000 + CLIENT_TIMEOUT_MS;
 	bool in_time = true;
 	lock_take(&gate->lock);
 	while (gate->count < n && in_time) {

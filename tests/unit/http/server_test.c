@@ -369,6 +369,19 @@ static void address__from_trusted_proxy__is_the_forwarded_one(void **state)
 	reply = client_call(server, arena, "GET", "/rooms/r/echo",
 		"X-Forwarded-For: 6.6.6.6, 203.0.113.9\r\n", NULL);
 	assert_true(says(&reply, "\"address\":\"203.0.113.9\""));
+	reply = client_call(server, arena, "GET", "/rooms/r/echo",
+		"X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-For: 203.0.113.8\r\n", NULL);
+	assert_true(says(&reply, "\"address\":\"203.0.113.8\""));
+}
+
+static void target__of_8000_bytes__taken(void **state)
+{
+	(void)state;
+	char *filter = arena_alloc(arena, 8001);
+	memset(filter, 'f', 8000);
+	struct client_reply reply = get(arena_printf(arena, "/query?limit=3&filter=%s", filter));
+	assert_int_equal(reply.status, 200);
+	assert_true(says(&reply, "\"limit\":3"));
 }
 
 /* --- bodies --------------------------------------------------------------------------------------------- */
@@ -494,13 +507,16 @@ static void body__endless_chunks__cut(void **state)
 		STR("POST /small HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")));
 	char chunk[4096 + 8];
 	memset(chunk, 'x', sizeof(chunk));
-	memcpy(chunk, "1000\r\n", 6);
-	memcpy(chunk + 6 + 4096, "\r\n", 2);
+	const struct str size_line = STR("1000\r\n");
+	memcpy(chunk, size_line.p, size_line.n);
+	chunk[sizeof(chunk) - 2] = '\r';
+	chunk[sizeof(chunk) - 1] = '\n';
+	const size_t far_too_many = 65536;
 	size_t sent = 0;
-	while (sent < 64 * 1024 && client_send(fd, str_from(chunk, sizeof(chunk)))) {
+	while (sent < far_too_many && client_send(fd, str_from(chunk, sizeof(chunk)))) {
 		sent++;
 	}
-	assert_true(sent < 64 * 1024);
+	assert_true(sent < far_too_many);
 	assert_int_equal(close(fd), 0);
 }
 
@@ -680,7 +696,7 @@ static void lane__queue_full__429_and_other_lanes_go_on(void **state)
 	refused = client_connect(http_server_port(server, 0));
 	assert_true(client_request(refused, arena, "GET", "/wait", "", NULL));
 	struct pollfd either[2] = {{.fd = queued, .events = POLLIN}, {.fd = refused, .events = POLLIN}};
-	assert_int_equal(poll(either, 2, CLIENT_TIMEOUT_S * 1000), 1);
+	assert_int_equal(poll(either, 2, CLIENT_TIMEOUT_MS), 1);
 	int answered = (either[0].revents & POLLIN) != 0 ? queued : refused;
 	int waiting = answered == queued ? refused : queued;
 	struct client_reply reply = client_read(answered, arena);
@@ -707,6 +723,7 @@ int main(void)
 		TEST(head__of_a_get_route__has_no_body),
 		TEST(connection__kept_open__takes_pipelined_requests_in_order),
 		TEST(address__from_trusted_proxy__is_the_forwarded_one),
+		TEST(target__of_8000_bytes__taken),
 		TEST(body__fields__typed),
 		TEST(body__wrong__named_error),
 		TEST(query__numbers_and_booleans__checked),
