@@ -41,9 +41,12 @@ typedef enum err route_handler(struct call *call);
 struct route {
 	const char *id;     /**< operationId of the specification; label in metrics */
 	const char *method; /**< "GET" … */
-	const char *
-		path; /**< "/_matrix/client/v3/rooms/{roomId}/send/{eventType}/{txnId}"; the version part may be
-	                         "{v:r0|v3}" style alternatives: "/_matrix/client/(r0|v3)/…" stands for each */
+	/**
+	 * "/_matrix/client/(r0|v3)/rooms/{roomId}/send/{eventType}/{txnId}": literal segments, `{name}`
+	 * for a parameter, `(a|b)` for each of the alternatives. A slash at the end counts; where there
+	 * is a row for `/x` and one for `/x/{y}`, a request for `/x/` gets the former.
+	 */
+	const char *path;
 	enum route_auth auth;
 	enum route_lane lane;
 	enum route_rate rate;
