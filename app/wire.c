@@ -21,6 +21,7 @@
 #include "homeserver/room/room_routes.h"
 #include "homeserver/room/rooms.h"
 #include "homeserver/room/state_routes.h"
+#include "homeserver/sync/sync.h"
 #include "homeserver/sync/sync_routes.h"
 #include "homeserver/timeline/timeline_routes.h"
 #include "homeserver/typing/typing.h"
@@ -104,6 +105,7 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 	});
 	hs->sessions = sessions_create(hs);
 	hs->typing = typing_create(hs);
+	hs->lazy_members = lazy_members_create();
 }
 
 struct wire *wire_create(const struct wire_config *config)
@@ -159,6 +161,7 @@ bool wire_destroy(struct wire *wire)
 	}
 	http_server_destroy(wire->http);
 	housekeeper_destroy(wire->housekeeper);
+	lazy_members_destroy(hs->lazy_members);
 	typing_destroy(hs->typing);
 	sessions_destroy(hs->sessions);
 	writer_destroy(hs->writer);

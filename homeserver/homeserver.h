@@ -17,7 +17,9 @@
 struct rooms;
 struct users;
 struct sessions;
+struct receipts;
 struct typing;
+struct lazy_members;
 
 struct homeserver {
 	struct settings settings;
@@ -29,7 +31,9 @@ struct homeserver {
 	struct rooms *rooms;       /**< loaded rooms (room/rooms.h) */
 	struct users *users;       /**< active local users and who waits (user/users.h) */
 	struct sessions *sessions; /**< access tokens (account/session.h) */
+	struct receipts *receipts; /**< receipts and unread counts (receipt/receipts.h) */
 	struct typing *typing;     /**< who types where (typing/typing.h) */
+	struct lazy_members *lazy_members; /**< members that devices have (sync/sync.h) */
 };
 
 /** The server that a handler works for. */

@@ -84,6 +84,16 @@ enum err store_state_memberships(struct ctx *ctx, struct db *db, int64_t room_ni
 	return ERR_OK;
 }
 
+enum err store_state_viewer(struct ctx *ctx, struct db *db, int64_t room_nid, struct str user_id,
+	struct state_row **out, size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_STATE_VIEWER, DB_ARGS(db_bigint(room_nid), db_text(user_id)),
+		&rows));
+	read_states(ctx, rows, out, out_count);
+	return ERR_OK;
+}
+
 void store_state_change(struct write *write, int64_t room_nid, const struct state_row *row,
 	size_t position_index)
 {

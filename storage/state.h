@@ -32,6 +32,9 @@ MUST_CHECK enum err store_state_changes(struct ctx *ctx, struct db *db, int64_t 
 /** Every membership a user had, oldest first. */
 MUST_CHECK enum err store_state_memberships(struct ctx *ctx, struct db *db, int64_t room_nid,
 	struct str user_id, struct state_row **out, size_t *out_count);
+/** The same, and every history visibility of the room, oldest first; told apart by their type. */
+MUST_CHECK enum err store_state_viewer(struct ctx *ctx, struct db *db, int64_t room_nid,
+	struct str user_id, struct state_row **out, size_t *out_count);
 
 /** Adds a state change to a write: ends the old interval, begins the new one at position `position_index`. */
 void store_state_change(struct write *write, int64_t room_nid, const struct state_row *row,

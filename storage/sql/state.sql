@@ -24,3 +24,12 @@ FROM states WHERE room_nid = $1 AND to_position > $3 AND from_position <= $3 AND
 SELECT type, state_key, from_position, event_position, event_id, membership
 FROM states WHERE room_nid = $1 AND type = 'm.room.member' AND state_key = $2
 ORDER BY from_position;
+
+-- name: state_viewer hot
+-- Every membership that a user had in a room, and every history visibility of it, oldest first. Index: states_pkey, twice.
+SELECT type, state_key, from_position, event_position, event_id, membership
+FROM states WHERE room_nid = $1 AND type = 'm.room.member' AND state_key = $2
+UNION ALL
+SELECT type, state_key, from_position, event_position, event_id, membership
+FROM states WHERE room_nid = $1 AND type = 'm.room.history_visibility' AND state_key = ''
+ORDER BY 3;

@@ -1,0 +1,262 @@
+/*
+ * Which rooms have news, and waiting for some.
+ */
+#include "homeserver/sync/sync_inner.h"
+#include "homeserver/typing/typing.h"
+
+/* --- which rooms -------------------------------------------------------------------------------------- */
+
+static bool is_member(const struct user_room *entry)
+{
+	return str_equals(entry->membership, STR("join"));
+}
+
+static bool is_outside(const struct user_room *entry)
+{
+	return str_equals(entry->membership, STR("invite")) ||
+		str_equals(entry->membership, STR("knock"));
+}
+
+/* The user's list may be ahead of this sync: then the entry is made what it was at its end. */
+static enum err entry_at_end(struct sync_run *run, struct user_room *entry)
+{
+	if (entry->position <= run->up_to) {
+		return ERR_OK;
+	}
+	struct stored_event *event;
+	TRY(room_state_event(run->ctx, run->hs, entry->room, STR("m.room.member"),
+		user_id_of(run->user), run->up_to, &event));
+	entry->is_forgotten = event == NULL;
+	if (event != NULL) {
+		entry->membership = event_membership(event->event);
+		entry->position = event->position;
+	}
+	/* What an invite showed is gone; what became of it is in the next sync. */
+	entry->is_forgotten = entry->is_forgotten || is_outside(entry);
+	return ERR_OK;
+}
+
+static bool has_room_data(const struct sync_run *run, const struct room *room)
+{
+	for (size_t i = 0; i < run->room_data_n; i++) {
+		if (run->room_data[i].room_nid == room_nid(room)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Whether anything happened in a joined room. From memory. */
+static bool is_stirred(const struct sync_run *run, const struct user_room *entry)
+{
+	return run->request->is_full_state || run->is_initial ||
+		room_last_position(entry->room) > run->since ||
+		room_receipt_position(entry->room) > run->since ||
+		room_typing_serial(entry->room) > run->since_ephemeral || has_room_data(run, entry->room);
+}
+
+static enum err was_joined(struct sync_run *run, struct room *room, int64_t position, bool *out)
+{
+	struct str membership = str_from(NULL, 0);
+	if (position > 0) {
+		TRY(room_membership_at(run->ctx, run->hs, room, run->who->user.s, position, &membership));
+	}
+	*out = str_equals(membership, STR("join"));
+	return ERR_OK;
+}
+
+static enum err plan_joined(struct sync_run *run, const struct user_room *entry,
+	struct room_part *part)
+{
+	bool stayed = true;
+	if (entry->position > run->since) {
+		TRY(was_joined(run, entry->room, run->since, &stayed));
+	}
+	part->after = stayed ? run->since : 0;
+	part->is_whole = run->request->is_full_state || part->after == 0;
+	part->up_to = run->up_to;
+	return ERR_OK;
+}
+
+static enum err plan_left(struct sync_run *run, const struct user_room *entry,
+	struct room_part *part)
+{
+	bool was_in;
+	bool stayed;
+	TRY(was_joined(run, entry->room, entry->position - 1, &was_in));
+	TRY(was_joined(run, entry->room, run->since, &stayed));
+	part->is_left = true;
+	part->was_never_joined = !was_in;
+	part->after = stayed ? MIN_OF(run->since, entry->position) : 0;
+	if (!was_in) {
+		part->after = entry->position - 1;
+	}
+	part->is_whole = was_in && (run->request->is_full_state || part->after == 0);
+	part->up_to = entry->position;
+	return ERR_OK;
+}
+
+static bool shows_left(const struct sync_run *run, const struct user_room *entry)
+{
+	if (entry->is_forgotten) {
+		return false;
+	}
+	bool is_asked = run->request->filter.include_leave &&
+		(run->is_initial || run->request->is_full_state);
+	return is_asked || (!run->is_initial && entry->position > run->since);
+}
+
+static enum err add_part(struct sync_run *run, const struct user_room *entry)
+{
+	struct room_part *part = ARENA_NEW(run->ctx->arena, struct room_part);
+	TRY(rooms_get_nid(run->ctx, run->hs, room_nid(entry->room), &part->room));
+	if (is_member(entry)) {
+		TRY(plan_joined(run, entry, part));
+	} else {
+		TRY(plan_left(run, entry, part));
+	}
+	TRY(sync_room_load(run, part));
+	if (!sync_room_is_empty(part)) {
+		run->parts[run->part_n++] = part;
+	}
+	return ERR_OK;
+}
+
+/* Whether somebody whom the user ignores has sent the invite. */
+static bool is_ignored_invite(struct sync_run *run, const struct user_room *entry)
+{
+	struct json state;
+	if (run->ignored.count == 0 || entry->stripped.p == NULL ||
+		json_parse(run->ctx->arena, entry->stripped, NULL, &state, NULL) != JSON_OK ||
+		state.type != JSON_ARRAY) {
+		return false;
+	}
+	for (size_t i = 0; i < state.count; i++) {
+		const struct json *event = &state.items[i];
+		if (str_equals(json_get_str(event, STR("type")), STR("m.room.member")) &&
+			str_equals(json_get_str(event, STR("state_key")), run->who->user.s)) {
+			return str_set_has(&run->ignored, json_get_str(event, STR("sender")));
+		}
+	}
+	return false;
+}
+
+static enum err look_at_room(struct sync_run *run, struct user_room *entry)
+{
+	if (!filter_allows_room(&run->request->filter, room_id_of(entry->room).s)) {
+		return ERR_OK;
+	}
+	TRY(entry_at_end(run, entry));
+	if (is_member(entry)) {
+		return is_stirred(run, entry) ? add_part(run, entry) : ERR_OK;
+	}
+	if (!is_outside(entry)) {
+		return shows_left(run, entry) ? add_part(run, entry) : ERR_OK;
+	}
+	bool is_new = entry->position > run->since || run->request->is_full_state;
+	if (is_new && !entry->is_forgotten && !is_ignored_invite(run, entry)) {
+		run->outside[run->outside_n++] = *entry;
+	}
+	return ERR_OK;
+}
+
+static enum err look_at_rooms(struct sync_run *run)
+{
+	struct user_room *entries;
+	size_t count;
+	user_rooms(run->user, run->ctx->arena, &entries, &count);
+	run->parts = ARENA_NEW_ARRAY(run->ctx->arena, struct room_part *, count);
+	run->outside = ARENA_NEW_ARRAY(run->ctx->arena, struct user_room, count);
+	for (size_t i = 0; i < count; i++) {
+		TRY(look_at_room(run, &entries[i]));
+	}
+	return ERR_OK;
+}
+
+/* --- one run ---------------------------------------------------------------------------------------------- */
+
+static enum err run_once(struct sync_run *run)
+{
+	struct str *ignored;
+	size_t ignored_n;
+	TRY(ignored_users(run->ctx, run->hs, run->user, &ignored, &ignored_n));
+	run->ignored = str_set_make(run->ctx->arena, ignored, ignored_n);
+	TRY(sync_sections_load(run));
+	return look_at_rooms(run);
+}
+
+static bool has_news(const struct sync_run *run)
+{
+	return run->part_n > 0 || run->outside_n > 0 || !sync_sections_are_empty(run);
+}
+
+/* Whether something came for the user after the run had looked. From memory. */
+static bool is_overtaken(const struct sync_run *run)
+{
+	if (writer_position(run->hs->writer) == run->up_to &&
+		typing_serial_now(run->hs) == run->ephemeral_now) {
+		return false;
+	}
+	if (user_own_position(run->user) > run->up_to) {
+		return true;
+	}
+	struct user_room *entries;
+	size_t count;
+	user_rooms(run->user, run->ctx->arena, &entries, &count);
+	for (size_t i = 0; i < count; i++) {
+		const struct room *room = entries[i].room;
+		bool has_more = entries[i].position > run->up_to ||
+			(is_member(&entries[i]) &&
+				(room_last_position(room) > run->up_to ||
+					room_receipt_position(room) > run->up_to ||
+					room_typing_serial(room) > run->ephemeral_now));
+		if (has_more) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void wait_for_news(struct call *call, struct sync_request *request, struct sync_run *run)
+{
+	/* There was nothing to tell up to here: the next run need not look at it again. */
+	request->since = (struct token){.position = run->up_to, .ephemeral = run->ephemeral_now};
+	struct park *park = call_park(call, request->deadline_mono_ms);
+	park_ref(park);
+	user_wait(run->user, park);
+	if (is_overtaken(run)) {
+		park_wake(park);
+	}
+	park_unref(park);
+}
+
+enum err sync_serve(struct call *call, struct sync_request *request)
+{
+	struct homeserver *hs = hs_of(call);
+	struct sync_run run = {
+		.ctx = &call->ctx,
+		.hs = hs,
+		.who = principal_of(call),
+		.request = request,
+		.is_initial = !request->has_since,
+		.since = request->since.position,
+		.since_ephemeral = request->since.ephemeral,
+	};
+	TRY(users_get(run.ctx, hs, run.who->user.s, &run.user));
+	run.up_to = writer_position(hs->writer);
+	run.ephemeral_now = typing_serial_now(hs);
+	if (run.since_ephemeral > run.ephemeral_now) {
+		run.since_ephemeral = 0; /* of another time: tell it all */
+	}
+	TRY(run_once(&run));
+	bool may_wait = request->deadline_mono_ms > clock_mono_ms(&hs->clock) && !call_is_stopping(call);
+	if (may_wait && !has_news(&run)) {
+		wait_for_news(call, request, &run);
+		return ERR_OK;
+	}
+	for (size_t i = 0; i < run.part_n; i++) {
+		sync_members_remember(&run, run.parts[i]);
+	}
+	sync_sections_write(&run, reply_json(call, 200));
+	return ERR_OK;
+}

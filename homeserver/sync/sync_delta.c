@@ -1,0 +1,177 @@
+/*
+ * Timeline and state of one room. The timeline is the newest events that the client may see and wants; state goes from where the
+ * client stands to where the timeline begins, so that both together give the room as it is.
+ *
+ * State events that stand behind the start of the timeline but are not in it (filtered, hidden) belong to the state too.
+ */
+#include "base/vec.h"
+#include "homeserver/sync/sync_inner.h"
+
+enum { SCAN_LIMIT = 1000 };
+
+/* --- timeline ------------------------------------------------------------------------------------------- */
+
+static void set_timeline(struct sync_run *run, struct room_part *part, struct page *page,
+	size_t limit)
+{
+	part->is_limited = page->n > limit || !page->is_end;
+	part->start = page->reached;
+	size_t n = MIN_OF(page->n, limit);
+	if (page->n > limit) {
+		part->start = n > 0 ? page->events[n - 1]->position - 1 : part->up_to;
+	}
+	for (size_t i = n; i > 0; i--) {
+		VEC_PUSH(run->ctx->arena, &part->timeline, page->events[i - 1]);
+	}
+	part->has_skipped = page->has_skipped;
+	part->has_skipped_state = page->has_skipped_state;
+}
+
+enum err sync_delta_timeline(struct sync_run *run, struct room_part *part)
+{
+	const struct event_filter *filter = &run->request->filter.timeline;
+	part->viewer = room_viewer_create(run->ctx, part->room, run->who->user.s);
+	part->start = part->up_to;
+	if (!page_filter_allows_any(filter, room_id_of(part->room).s)) {
+		return ERR_OK;
+	}
+	size_t limit = (size_t)filter->limit;
+	const struct page_query query = {
+		.viewer = part->viewer,
+		.user_id = run->who->user.s,
+		.filter = filter,
+		.ignored = run->ignored.count > 0 ? &run->ignored : NULL,
+		.after = part->after,
+		.up_to = part->up_to,
+		.is_backwards = true,
+		.limit = limit + 1, /* one more, to know whether there is one more */
+		.scan_limit = SCAN_LIMIT,
+		.shows_own_changes = part->is_left,
+	};
+	struct page page;
+	TRY(page_fill(run->ctx, run->hs, part->room, &query, &page));
+	set_timeline(run, part, &page, limit);
+	return ERR_OK;
+}
+
+/* --- state --------------------------------------------------------------------------------------------------- */
+
+/* The state as it was at a position, with only wanted members where they are loaded lazily. */
+static enum err list_state(struct sync_run *run, struct room_part *part, int64_t position,
+	const struct str_set *wanted, struct state_item **out, size_t *out_n)
+{
+	const struct state_query query = {
+		.without_members = run->request->filter.state.lazy_load_members,
+		.members = wanted->items,
+		.member_count = wanted->count,
+	};
+	*out_n = 0;
+	return position == 0 ? ERR_OK
+						 : room_state_list(run->ctx, run->hs, part->room, position, &query, out, out_n);
+}
+
+static bool is_in_timeline(const struct room_part *part, const struct stored_event *event)
+{
+	for (size_t i = 0; i < part->timeline.n; i++) {
+		if (part->timeline.p[i]->position == event->position) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void put_state(struct sync_run *run, struct room_part *part, struct stored_event *event)
+{
+	for (size_t i = 0; i < part->state.n; i++) {
+		if (event_is(part->state.p[i]->event, event->event->type, event->event->state_key)) {
+			part->state.p[i] = event;
+			return;
+		}
+	}
+	VEC_PUSH(run->ctx->arena, &part->state, event);
+}
+
+/* State that changed behind the start of the timeline, in events that are not in it. */
+static enum err add_skipped(struct sync_run *run, struct room_part *part,
+	const struct str_set *wanted)
+{
+	struct state_item *items;
+	size_t n;
+	if (part->is_whole) {
+		TRY(list_state(run, part, part->up_to, wanted, &items, &n));
+	} else {
+		TRY(room_state_changes(run->ctx, run->hs, part->room, part->start, part->up_to, &items,
+			&n));
+	}
+	bool is_first = part->state.n == 0;
+	for (size_t i = 0; i < n; i++) {
+		if (items[i].from_position <= part->start || is_in_timeline(part, items[i].event)) {
+			continue;
+		}
+		if (is_first) {
+			VEC_PUSH(run->ctx->arena, &part->state, items[i].event);
+		} else {
+			put_state(run, part, items[i].event);
+		}
+	}
+	return ERR_OK;
+}
+
+static enum err load_state(struct sync_run *run, struct room_part *part,
+	const struct str_set *wanted)
+{
+	bool is_after = run->request->uses_state_after;
+	int64_t end = is_after ? part->up_to : part->start;
+	struct state_item *items;
+	size_t n;
+	if (part->is_whole) {
+		TRY(list_state(run, part, end, wanted, &items, &n));
+	} else {
+		TRY(room_state_changes(run->ctx, run->hs, part->room, part->after, end, &items, &n));
+	}
+	for (size_t i = 0; i < n; i++) {
+		VEC_PUSH(run->ctx->arena, &part->state, items[i].event);
+	}
+	return !is_after && part->has_skipped_state ? add_skipped(run, part, wanted) : ERR_OK;
+}
+
+static void filter_state(struct sync_run *run, struct room_part *part)
+{
+	const struct event_filter *filter = &run->request->filter.state;
+	if (filter->allows_all || event_filter_asks_relations(filter)) {
+		return;
+	}
+	size_t kept = 0;
+	for (size_t i = 0; i < part->state.n; i++) {
+		const struct event *event = part->state.p[i]->event;
+		const struct filter_facts facts = {
+			.type = event->type,
+			.sender = event->sender.s,
+			.room_id = room_id_of(part->room).s,
+			.content = event->content,
+		};
+		if (filter_allows_event(filter, &facts)) {
+			part->state.p[kept++] = part->state.p[i];
+		}
+	}
+	part->state.n = kept;
+}
+
+enum err sync_delta_state(struct sync_run *run, struct room_part *part)
+{
+	const struct event_filter *filter = &run->request->filter.state;
+	if (part->was_never_joined || !page_filter_allows_any(filter, room_id_of(part->room).s)) {
+		return ERR_OK;
+	}
+	struct str_set wanted = {0};
+	if (filter->lazy_load_members) {
+		wanted = sync_members_wanted(run, part);
+	}
+	TRY(load_state(run, part, &wanted));
+	if (filter->lazy_load_members) {
+		int64_t end = run->request->uses_state_after ? part->up_to : part->start;
+		TRY(sync_members_add(run, part, &wanted, end));
+	}
+	filter_state(run, part);
+	return ERR_OK;
+}

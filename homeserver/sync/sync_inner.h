@@ -1,0 +1,133 @@
+/**
+ * Inside of a sync: what the files of this folder share. Others use sync.h.
+ */
+#ifndef BELFRY_HOMESERVER_SYNC_SYNC_INNER_H
+#define BELFRY_HOMESERVER_SYNC_SYNC_INNER_H
+
+#include "homeserver/person/account_data.h"
+#include "homeserver/receipt/receipts.h"
+#include "homeserver/sync/sync.h"
+#include "homeserver/user/users.h"
+
+/** A parsed request. In an arena of its own, which lives as long as the request waits. */
+struct sync_request {
+	struct arena *arena;
+	struct filter filter;
+	bool has_since;
+	struct token since; /**< moves on while there is nothing to tell */
+	bool is_full_state;
+	bool uses_state_after;
+	int64_t deadline_mono_ms; /**< until when it may wait; 0: not at all */
+};
+
+/** One run of a sync. */
+struct sync_run {
+	struct ctx *ctx;
+	struct homeserver *hs;
+	const struct principal *who;
+	const struct sync_request *request;
+	struct user *user;
+	bool is_initial;
+	int64_t since;
+	int64_t since_ephemeral;
+	int64_t up_to;
+	int64_t ephemeral_now;
+	struct str_set ignored;
+	struct account_data_item *global_data; /**< what changed, or all */
+	size_t global_data_n;
+	struct account_data_item *room_data; /**< of all rooms */
+	size_t room_data_n;
+	struct room_part **parts;
+	size_t part_n;
+	struct user_room *outside; /**< new invites and knocks */
+	size_t outside_n;
+};
+
+/** A list of events in the arena. */
+struct event_list {
+	struct stored_event **p;
+	size_t n;
+	size_t capacity;
+};
+
+struct room_summary {
+	bool is_told;
+	struct member_counts counts;
+	bool has_heroes;
+	struct str *heroes;
+	size_t hero_n;
+};
+
+/** What is told about one joined or left room. */
+struct room_part {
+	struct room *room;
+	bool is_left;
+	bool is_whole;         /**< all of its state: initial, newly joined, full_state */
+	bool was_never_joined; /**< a refused invite: nothing but the own membership */
+	int64_t after;         /**< timeline and changes begin after this; 0: from the beginning */
+	int64_t up_to;         /**< and end here: now, or the leaving */
+	struct room_viewer *viewer;
+
+	struct event_list timeline; /**< oldest first */
+	bool is_limited;
+	int64_t start;          /**< the timeline begins after this position */
+	bool has_skipped;       /**< there are events behind it that the client does not get */
+	bool has_skipped_state; /**< state events among them */
+	struct event_list state;
+
+	struct room_summary summary;
+	struct str receipts; /**< content; p == NULL: none */
+	bool has_typing;
+	struct str *typing;
+	size_t typing_n;
+	struct account_data_item *data;
+	size_t data_n;
+	struct unread_result unread;
+	struct event_view timeline_view, state_view;
+	struct event_batch *timeline_batch, *state_batch;
+};
+
+/* --- sync_delta.c ------------------------------------------------------------------------------- */
+
+/** Timeline of the part, newest events, as far as the filter allows. */
+MUST_CHECK enum err sync_delta_timeline(struct sync_run *run, struct room_part *part);
+/** State of the part, up to the start or the end of its timeline. After the timeline and the summary. */
+MUST_CHECK enum err sync_delta_state(struct sync_run *run, struct room_part *part);
+
+/* --- sync_members.c ----------------------------------------------------------------------------- */
+
+/** Whose member events a lazily loaded part has to have, as far as they are not known. In the arena. */
+struct str_set sync_members_wanted(struct sync_run *run, const struct room_part *part);
+/** Adds member events of wanted users that the device does not have and the part does not hold. */
+MUST_CHECK enum err sync_members_add(struct sync_run *run, struct room_part *part,
+	const struct str_set *wanted, int64_t position);
+/** Remembers the member events that the part tells. */
+void sync_members_remember(struct sync_run *run, const struct room_part *part);
+
+/* --- sync_summary.c ----------------------------------------------------------------------------- */
+
+/** Counts and heroes, when they may have changed. */
+MUST_CHECK enum err sync_summary_load(struct sync_run *run, struct room_part *part);
+
+/* --- sync_room.c -------------------------------------------------------------------------------- */
+
+/** Fills a part whose room, span and flags are set. */
+MUST_CHECK enum err sync_room_load(struct sync_run *run, struct room_part *part);
+/** Whether it tells anything. */
+bool sync_room_is_empty(const struct room_part *part);
+/** Writes it as a value. */
+void sync_room_write(const struct sync_run *run, const struct room_part *part,
+	struct json_out *out);
+
+/* --- sync_sections.c ---------------------------------------------------------------------------- */
+
+/** Loads account data, global and of rooms, if any of it can be new. */
+MUST_CHECK enum err sync_sections_load(struct sync_run *run);
+bool sync_sections_are_empty(const struct sync_run *run);
+/** Writes the whole answer. */
+void sync_sections_write(const struct sync_run *run, struct json_out *out);
+/** Account data that a filter lets pass: an array of events as a value. */
+void sync_sections_write_data(const struct account_data_item *items, size_t count,
+	struct json_out *out);
+
+#endif

@@ -1,0 +1,114 @@
+/*
+ * The sections of an answer besides rooms, and the answer as a whole.
+ */
+#include "homeserver/sync/sync_inner.h"
+
+enum err sync_sections_load(struct sync_run *run)
+{
+	if (!run->is_initial && user_own_position(run->user) <= run->since) {
+		return ERR_OK;
+	}
+	const struct event_filter *filter = &run->request->filter.account_data;
+	struct account_data_item *items;
+	size_t count;
+	TRY(account_data_changes(run->ctx, run->hs, run->user, 0, run->since, run->up_to, &items,
+		&count));
+	run->global_data = ARENA_NEW_ARRAY(run->ctx->arena, struct account_data_item, count);
+	for (size_t i = 0; i < count; i++) {
+		if (event_filter_allows_type(filter, items[i].type)) {
+			run->global_data[run->global_data_n++] = items[i];
+		}
+	}
+	return account_data_rooms_changed(run->ctx, run->hs, run->user, run->since, run->up_to,
+		&run->room_data, &run->room_data_n);
+}
+
+bool sync_sections_are_empty(const struct sync_run *run)
+{
+	return run->global_data_n == 0;
+}
+
+void sync_sections_write_data(const struct account_data_item *items, size_t count,
+	struct json_out *out)
+{
+	json_out_array(out);
+	for (size_t i = 0; i < count; i++) {
+		json_out_object(out);
+		json_out_key_raw(out, "content", items[i].content);
+		json_out_key_str(out, "type", items[i].type);
+		json_out_end(out);
+	}
+	json_out_end(out);
+}
+
+static void write_parts(const struct sync_run *run, bool left, struct json_out *out)
+{
+	json_out_object(out);
+	for (size_t i = 0; i < run->part_n; i++) {
+		if (run->parts[i]->is_left == left) {
+			json_out_key(out, room_id_of(run->parts[i]->room).s);
+			sync_room_write(run, run->parts[i], out);
+		}
+	}
+	json_out_end(out);
+}
+
+static void write_outside(const struct sync_run *run, struct str membership,
+	struct str state_name, struct json_out *out)
+{
+	json_out_object(out);
+	for (size_t i = 0; i < run->outside_n; i++) {
+		const struct user_room *entry = &run->outside[i];
+		if (!str_equals(entry->membership, membership)) {
+			continue;
+		}
+		json_out_key(out, room_id_of(entry->room).s);
+		json_out_object(out);
+		json_out_key(out, state_name);
+		json_out_object(out);
+		json_out_key_raw(out, "events", entry->stripped.p != NULL ? entry->stripped : STR("[]"));
+		json_out_end(out);
+		json_out_end(out);
+	}
+	json_out_end(out);
+}
+
+static void write_rooms(const struct sync_run *run, struct json_out *out)
+{
+	json_out_key_object(out, "rooms");
+	json_out_key(out, STR("join"));
+	write_parts(run, false, out);
+	json_out_key(out, STR("invite"));
+	write_outside(run, STR("invite"), STR("invite_state"), out);
+	json_out_key(out, STR("knock"));
+	write_outside(run, STR("knock"), STR("knock_state"), out);
+	json_out_key(out, STR("leave"));
+	write_parts(run, true, out);
+	json_out_end(out);
+}
+
+/* In their place, and empty: there is nothing of it on this server yet. */
+static void write_encryption(struct json_out *out)
+{
+	json_out_key_raw(out, "device_lists", STR("{\"changed\":[],\"left\":[]}"));
+	json_out_key_raw(out, "device_one_time_keys_count", STR("{}"));
+	json_out_key_raw(out, "device_unused_fallback_key_types", STR("[]"));
+}
+
+void sync_sections_write(const struct sync_run *run, struct json_out *out)
+{
+	const struct token next = {.position = run->up_to, .ephemeral = run->ephemeral_now};
+	json_out_object(out);
+	json_out_key_str(out, "next_batch", token_text(run->ctx->arena, next));
+	json_out_key_object(out, "account_data");
+	json_out_key(out, STR("events"));
+	sync_sections_write_data(run->global_data, run->global_data_n, out);
+	json_out_end(out);
+	json_out_key_raw(out, "presence", STR("{\"events\":[]}"));
+	json_out_key_raw(out, "to_device", STR("{\"events\":[]}"));
+	write_encryption(out);
+	if (run->part_n > 0 || run->outside_n > 0) {
+		write_rooms(run, out);
+	}
+	json_out_end(out);
+}

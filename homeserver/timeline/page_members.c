@@ -1,0 +1,126 @@
+/*
+ * /members, /joined_members and /joined_rooms.
+ */
+#include "homeserver/timeline/page.h"
+#include "homeserver/user/users.h"
+#include "storage/state.h"
+
+static bool is_wanted(const struct members_ask *ask, struct str membership)
+{
+	bool has_is = ask->membership.p != NULL;
+	bool has_not = ask->not_membership.p != NULL;
+	bool matches_is = has_is && str_equals(membership, ask->membership);
+	bool matches_not = has_not && !str_equals(membership, ask->not_membership);
+	return (!has_is && !has_not) || matches_is || matches_not;
+}
+
+/* Up to where the user may know who is in the room. */
+static enum err find_horizon(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct str user_id, int64_t *out)
+{
+	struct room_viewer *viewer = room_viewer_create(ctx, room, user_id);
+	TRY(room_viewer_horizon(ctx, hs, viewer, out));
+	struct member_row member;
+	enum err err = ERR_OK;
+	member.is_forgotten = false;
+	if (*out != POSITION_NOW) {
+		err = store_member_of_room(ctx, hs->db, room_nid(room), user_id, &member);
+	}
+	if (*out == 0 || (err == ERR_OK && member.is_forgotten)) {
+		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "You are not in that room");
+	}
+	return err == ERR_MISSING ? ERR_OK : err;
+}
+
+enum err page_members(struct ctx *ctx, struct homeserver *hs, const struct members_ask *ask,
+	struct json_out *out)
+{
+	struct room *room;
+	int64_t horizon;
+	TRY(rooms_get_for(ctx, hs, ask->room_id, &room));
+	TRY(find_horizon(ctx, hs, room, ask->who->user.s, &horizon));
+	int64_t position = ask->has_at ? MIN_OF(ask->at.position, horizon) : horizon;
+	const struct state_query query = {.only_members = true};
+	struct state_item *items;
+	size_t count;
+	TRY(room_state_list(ctx, hs, room, position, &query, &items, &count));
+	struct stored_event **events = ARENA_NEW_ARRAY(ctx->arena, struct stored_event *, count);
+	size_t n = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (is_wanted(ask, items[i].membership)) {
+			events[n++] = items[i].event;
+		}
+	}
+	const struct event_view view = {
+		.user_id = ask->who->user.s,
+		.device_id = ask->who->device_id,
+		.up_to = position,
+		.with_room_id = true,
+		.is_state = true,
+	};
+	struct event_batch *batch;
+	TRY(event_view_prepare(ctx, hs, room, &view, events, n, &batch));
+	json_out_object(out);
+	json_out_key_array(out, "chunk");
+	event_view_write_all(batch, out);
+	json_out_end(out);
+	json_out_end(out);
+	return ERR_OK;
+}
+
+static void write_profile(const struct json *content, struct json_out *out)
+{
+	struct str name = json_get_str(content, STR("displayname"));
+	struct str avatar = json_get_str(content, STR("avatar_url"));
+	json_out_object(out);
+	if (name.p != NULL) {
+		json_out_key_str(out, "display_name", name);
+	}
+	if (avatar.p != NULL) {
+		json_out_key_str(out, "avatar_url", avatar);
+	}
+	json_out_end(out);
+}
+
+enum err page_joined_members(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
+	struct str room_id, struct json_out *out)
+{
+	struct room *room;
+	TRY(rooms_get_for(ctx, hs, room_id, &room));
+	TRY(room_require_joined(ctx, hs, room, who->user.s));
+	const struct state_query query = {.only_members = true};
+	struct state_item *items;
+	size_t count;
+	TRY(room_state_list(ctx, hs, room, POSITION_NOW, &query, &items, &count));
+	json_out_object(out);
+	json_out_key_object(out, "joined");
+	for (size_t i = 0; i < count; i++) {
+		if (str_equals(items[i].membership, STR("join"))) {
+			json_out_key(out, items[i].state_key);
+			write_profile(items[i].event->event->content, out);
+		}
+	}
+	json_out_end(out);
+	json_out_end(out);
+	return ERR_OK;
+}
+
+enum err page_joined_rooms(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
+	struct json_out *out)
+{
+	struct user *user;
+	struct user_room *rooms;
+	size_t count;
+	TRY(users_get(ctx, hs, who->user.s, &user));
+	user_rooms(user, ctx->arena, &rooms, &count);
+	json_out_object(out);
+	json_out_key_array(out, "joined_rooms");
+	for (size_t i = 0; i < count; i++) {
+		if (str_equals(rooms[i].membership, STR("join"))) {
+			json_out_str(out, room_id_of(rooms[i].room).s);
+		}
+	}
+	json_out_end(out);
+	json_out_end(out);
+	return ERR_OK;
+}

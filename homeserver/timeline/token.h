@@ -1,0 +1,25 @@
+/**
+ * Tokens of /sync and of pagination: "s<position>_<ephemeral>". A token stands right after an event: forwards from it
+ * comes what has a greater position, backwards what has this one or a lower one. It grants nothing.
+ */
+#ifndef BELFRY_HOMESERVER_TIMELINE_TOKEN_H
+#define BELFRY_HOMESERVER_TIMELINE_TOKEN_H
+
+#include "homeserver/homeserver.h"
+
+struct token {
+	int64_t position;  /**< of the one stream */
+	int64_t ephemeral; /**< serial of what is never stored (typing); 0: none of it was seen */
+};
+
+/** Reads a token. @return false when it is malformed */
+MUST_CHECK bool token_parse(struct str text, struct token *out);
+
+/** Its text, in the arena. */
+struct str token_text(struct arena *arena, struct token token);
+
+/** Reads a client's token. Errors: INPUT M_INVALID_PARAM when malformed, or beyond the present. */
+MUST_CHECK enum err token_read(struct ctx *ctx, const struct homeserver *hs, struct str text,
+	struct token *out);
+
+#endif
