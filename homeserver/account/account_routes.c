@@ -1,0 +1,350 @@
+/*
+ * Endpoints of accounts: parse, one call, reply.
+ */
+#include "homeserver/account/account_routes.h"
+
+#include "homeserver/account/accounts.h"
+#include "homeserver/account/deactivate.h"
+#include "homeserver/account/identifier.h"
+#include "homeserver/account/login.h"
+#include "homeserver/account/password.h"
+#include "homeserver/account/refresh.h"
+#include "homeserver/account/register.h"
+#include "homeserver/account/shared_secret.h"
+
+/* --- log-in and log-out -------------------------------------------------------------------------------- */
+
+static enum err get_login(struct call *call)
+{
+	struct json_out *out = reply_json(call, 200);
+	json_out_object(out);
+	json_out_key_array(out, "flows");
+	json_out_object(out);
+	json_out_key_str(out, "type", STR("m.login.password"));
+	json_out_end(out);
+	json_out_end(out);
+	json_out_end(out);
+	return ERR_OK;
+}
+
+static enum err answer_grant(struct call *call, const struct grant *grant)
+{
+	struct json_out *out = reply_json(call, 200);
+	json_out_object(out);
+	grant_write(out, grant);
+	json_out_end(out);
+	return ERR_OK;
+}
+
+static enum err post_login(struct call *call)
+{
+	struct homeserver *hs = hs_of(call);
+	const struct json *body;
+	struct str type;
+	struct str user_id;
+	struct str password;
+	struct grant_ask ask;
+	struct grant grant;
+	TRY(call_json(call, &body));
+	TRY(body_str(call, body, "type", &type));
+	if (!str_equals(type, STR("m.login.password"))) {
+		return fail(&call->ctx, ERR_INPUT, M_UNKNOWN, "This type of log-in is not known");
+	}
+	TRY(identifier_read(&call->ctx, body, hs->settings.server_name, &user_id));
+	TRY(body_str(call, body, "password", &password));
+	TRY(grant_ask_read(call, body, &ask));
+	TRY(login_with_password(&call->ctx, hs, user_id, password, &ask, &grant));
+	return answer_grant(call, &grant);
+}
+
+static enum err post_logout(struct call *call)
+{
+	TRY(logout(&call->ctx, hs_of(call), principal_of(call)));
+	return reply_empty(call);
+}
+
+static enum err post_logout_all(struct call *call)
+{
+	TRY(logout_all(&call->ctx, hs_of(call), principal_of(call)->user.s));
+	return reply_empty(call);
+}
+
+static enum err post_refresh(struct call *call)
+{
+	const struct json *body;
+	struct str token;
+	struct grant grant;
+	TRY(call_json(call, &body));
+	TRY(body_str(call, body, "refresh_token", &token));
+	TRY(refresh_tokens(&call->ctx, hs_of(call), token, &grant));
+	struct json_out *out = reply_json(call, 200);
+	json_out_object(out);
+	json_out_key_str(out, "access_token", grant.access_token);
+	json_out_key_str(out, "refresh_token", grant.refresh_token);
+	if (grant.expires_in_ms > 0) {
+		json_out_key_int(out, "expires_in_ms", grant.expires_in_ms);
+	}
+	json_out_end(out);
+	return ERR_OK;
+}
+
+static enum err get_whoami(struct call *call)
+{
+	const struct principal *me = principal_of(call);
+	struct json_out *out = reply_json(call, 200);
+	json_out_object(out);
+	json_out_key_str(out, "user_id", me->user.s);
+	if (me->device_id.p != NULL) {
+		json_out_key_str(out, "device_id", me->device_id);
+	}
+	json_out_key_bool(out, "is_guest", me->is_guest);
+	json_out_end(out);
+	return ERR_OK;
+}
+
+/* --- registration ------------------------------------------------------------------------------------------ */
+
+/* What a registration asks for. */
+struct registration {
+	struct str user_id;  /* p == NULL: we choose one */
+	struct str password; /* p == NULL: not given */
+	bool inhibit_login;
+	struct grant_ask ask;
+};
+
+static enum err read_registration(struct call *call, struct registration *out)
+{
+	struct homeserver *hs = hs_of(call);
+	const struct json *body;
+	struct str username;
+	*out = (struct registration){0};
+	TRY(call_json(call, &body));
+	TRY(body_opt_str(call, body, "username", &username));
+	TRY(body_opt_str(call, body, "password", &out->password));
+	TRY(body_opt_bool(call, body, "inhibit_login", false, &out->inhibit_login));
+	TRY(grant_ask_read(call, body, &out->ask));
+	if (username.p != NULL) {
+		TRY(new_user_id(&call->ctx, username, hs->settings.server_name, &out->user_id));
+		TRY(account_check_free(&call->ctx, hs->db, out->user_id));
+	}
+	if (out->password.p != NULL) {
+		TRY(password_check_policy(&call->ctx, &hs->settings, out->password));
+	}
+	return ERR_OK;
+}
+
+/* Makes the account, logs it in unless that is not wanted, and answers. */
+static enum err finish_registration(struct call *call, const struct account_wish *wish,
+	struct grant_ask *ask, bool inhibit_login)
+{
+	struct homeserver *hs = hs_of(call);
+	struct ctx *ctx = &call->ctx;
+	TRY(account_make(ctx, hs->db, &hs->rng, clock_wall_ms(&hs->clock), hs->settings.server_name,
+		wish, &ask->user_id));
+	if (!inhibit_login) {
+		struct grant grant;
+		TRY(grant_open(ctx, hs, ask, &grant));
+		return answer_grant(call, &grant);
+	}
+	struct json_out *out = reply_json(call, 200);
+	json_out_object(out);
+	json_out_key_str(out, "user_id", ask->user_id);
+	json_out_end(out);
+	return ERR_OK;
+}
+
+/* "all parameters … with the exception of initial_device_display_name MUST BE ignored" */
+static enum err register_guest(struct call *call)
+{
+	const struct json *body;
+	struct str display_name;
+	if (!hs_of(call)->settings.guests_allowed) {
+		return fail(&call->ctx, ERR_DENIED, M_FORBIDDEN, "Guests are not allowed on this server");
+	}
+	TRY(call_json(call, &body));
+	TRY(body_opt_str(call, body, "initial_device_display_name", &display_name));
+	TRY(device_name_check(&call->ctx, display_name));
+	struct account_wish wish = {.is_guest = true};
+	struct grant_ask ask = {.display_name = display_name, .address = call_client_address(call)};
+	return finish_registration(call, &wish, &ask, false);
+}
+
+static enum err register_user(struct call *call)
+{
+	struct homeserver *hs = hs_of(call);
+	const struct uia_flows *flows = register_flows(&hs->settings);
+	struct registration wanted;
+	struct uia_proof proof;
+	if (flows == NULL) {
+		return fail(&call->ctx, ERR_DENIED, M_FORBIDDEN, "Registration is closed on this server");
+	}
+	TRY(read_registration(call, &wanted));
+	TRY(uia_require(call, flows, &proof));
+	if (!proof.is_complete) {
+		return ERR_OK;
+	}
+	if (wanted.password.p == NULL) {
+		return fail(&call->ctx, ERR_INPUT, M_MISSING_PARAM, "'password' is missing");
+	}
+	struct account_wish wish = {
+		.user_id = wanted.user_id,
+		.password_hash = password_make_hash(&call->ctx, &hs->settings, wanted.password),
+		.registration_token = proof.registration_token,
+	};
+	return finish_registration(call, &wish, &wanted.ask, wanted.inhibit_login);
+}
+
+static enum err post_register(struct call *call)
+{
+	struct str kind = call_query(call, "kind");
+	if (str_equals(kind, STR("guest"))) {
+		return register_guest(call);
+	}
+	if (kind.p != NULL && !str_equals(kind, STR("user"))) {
+		return fail(&call->ctx, ERR_INPUT, M_INVALID_PARAM, "'kind' must be 'user' or 'guest'");
+	}
+	return register_user(call);
+}
+
+static enum err get_register_available(struct call *call)
+{
+	struct homeserver *hs = hs_of(call);
+	struct str username = call_query(call, "username");
+	struct str user_id;
+	if (hs->settings.registration_mode == REGISTRATION_CLOSED) {
+		return fail(&call->ctx, ERR_DENIED, M_FORBIDDEN, "Registration is closed on this server");
+	}
+	if (username.p == NULL) {
+		return fail(&call->ctx, ERR_INPUT, M_MISSING_PARAM, "'username' is missing");
+	}
+	TRY(new_user_id(&call->ctx, username, hs->settings.server_name, &user_id));
+	TRY(account_check_free(&call->ctx, hs->db, user_id));
+	struct json_out *out = reply_json(call, 200);
+	json_out_object(out);
+	json_out_key_bool(out, "available", true);
+	json_out_end(out);
+	return ERR_OK;
+}
+
+static enum err get_registration_token_validity(struct call *call)
+{
+	struct homeserver *hs = hs_of(call);
+	struct str token = call_query(call, "token");
+	bool is_valid = false;
+	if (token.p == NULL) {
+		return fail(&call->ctx, ERR_INPUT, M_MISSING_PARAM, "'token' is missing");
+	}
+	TRY(registration_token_is_valid(&call->ctx, hs->db, clock_wall_ms(&hs->clock), token,
+		&is_valid));
+	struct json_out *out = reply_json(call, 200);
+	json_out_object(out);
+	json_out_key_bool(out, "valid", is_valid);
+	json_out_end(out);
+	return ERR_OK;
+}
+
+/* --- by shared secret ------------------------------------------------------------------------------------ */
+
+static enum err get_admin_register(struct call *call)
+{
+	struct str nonce;
+	TRY(shared_secret_nonce(&call->ctx, hs_of(call), &nonce));
+	struct json_out *out = reply_json(call, 200);
+	json_out_object(out);
+	json_out_key_str(out, "nonce", nonce);
+	json_out_end(out);
+	return ERR_OK;
+}
+
+static enum err post_admin_register(struct call *call)
+{
+	struct homeserver *hs = hs_of(call);
+	const struct json *body;
+	struct shared_secret_ask ask = {0};
+	struct grant_ask device = {.address = call_client_address(call)};
+	struct grant grant;
+	TRY(call_json(call, &body));
+	TRY(body_str(call, body, "nonce", &ask.nonce));
+	TRY(body_str(call, body, "username", &ask.username));
+	TRY(body_str(call, body, "password", &ask.password));
+	TRY(body_opt_bool(call, body, "admin", false, &ask.is_admin));
+	TRY(body_opt_str(call, body, "user_type", &ask.user_type));
+	TRY(body_str(call, body, "mac", &ask.mac));
+	TRY(shared_secret_register(&call->ctx, hs, &ask, &device.user_id));
+	TRY(grant_open(&call->ctx, hs, &device, &grant));
+	struct json_out *out = reply_json(call, 200);
+	json_out_object(out);
+	grant_write(out, &grant);
+	json_out_key_str(out, "home_server", hs->settings.server_name.s);
+	json_out_end(out);
+	return ERR_OK;
+}
+
+/* --- password and the end --------------------------------------------------------------------------------- */
+
+static enum err post_password(struct call *call)
+{
+	struct homeserver *hs = hs_of(call);
+	const struct json *body;
+	struct str new_password;
+	bool logout_others = true;
+	struct uia_proof proof;
+	TRY(call_json(call, &body));
+	TRY(body_str(call, body, "new_password", &new_password));
+	TRY(body_opt_bool(call, body, "logout_devices", true, &logout_others));
+	TRY(password_check_policy(&call->ctx, &hs->settings, new_password));
+	TRY(uia_require(call, &uia_flows_password, &proof));
+	if (!proof.is_complete) {
+		return ERR_OK;
+	}
+	TRY(password_change(&call->ctx, hs, principal_of(call), new_password, logout_others));
+	return reply_empty(call);
+}
+
+static enum err post_deactivate(struct call *call)
+{
+	const struct json *body;
+	bool erase = false;
+	struct uia_proof proof;
+	TRY(call_json(call, &body));
+	TRY(body_opt_bool(call, body, "erase", false, &erase));
+	TRY(uia_require(call, &uia_flows_password, &proof));
+	if (!proof.is_complete) {
+		return ERR_OK;
+	}
+	TRY(deactivate(&call->ctx, hs_of(call), principal_of(call)->user.s, erase));
+	struct json_out *out = reply_json(call, 200);
+	json_out_object(out);
+	/* "must be `success` if the homeserver has no identifiers to unbind" */
+	json_out_key_str(out, "id_server_unbind_result", STR("success"));
+	json_out_end(out);
+	return ERR_OK;
+}
+
+#define CLIENT "/_matrix/client/(r0|v3)"
+
+const struct route account_routes[] = {
+	{"getLoginFlows", "GET", CLIENT "/login", AUTH_NONE, LANE_INLINE, RATE_NONE, 0, get_login},
+	{"login", "POST", CLIENT "/login", AUTH_NONE, LANE_SLOW, RATE_LOGIN, 0, post_login},
+	{"logout", "POST", CLIENT "/logout", AUTH_GUEST, LANE_LOCAL, RATE_WRITE, 0, post_logout},
+	{"logout_all", "POST", CLIENT "/logout/all", AUTH_GUEST, LANE_LOCAL, RATE_WRITE, 0,
+		post_logout_all},
+	{"refresh", "POST", CLIENT "/refresh", AUTH_NONE, LANE_LOCAL, RATE_LOGIN, 0, post_refresh},
+	{"getTokenOwner", "GET", CLIENT "/account/whoami", AUTH_GUEST, LANE_INLINE, RATE_READ, 0,
+		get_whoami},
+	{"register", "POST", CLIENT "/register", AUTH_NONE, LANE_SLOW, RATE_REGISTER, 0, post_register},
+	{"checkUsernameAvailability", "GET", CLIENT "/register/available", AUTH_NONE, LANE_LOCAL,
+		RATE_REGISTER, 0, get_register_available},
+	{"registrationTokenValidity", "GET",
+		"/_matrix/client/v1/register/m.login.registration_token/validity", AUTH_NONE, LANE_LOCAL,
+		RATE_REGISTER, 0, get_registration_token_validity},
+	{"synapseRegisterNonce", "GET", "/_synapse/admin/v1/register", AUTH_NONE, LANE_INLINE,
+		RATE_READ, 0, get_admin_register},
+	{"synapseRegister", "POST", "/_synapse/admin/v1/register", AUTH_NONE, LANE_SLOW, RATE_WRITE, 0,
+		post_admin_register},
+	{"changePassword", "POST", CLIENT "/account/password", AUTH_USER, LANE_SLOW, RATE_LOGIN, 0,
+		post_password},
+	{"deactivateAccount", "POST", CLIENT "/account/deactivate", AUTH_USER, LANE_SLOW, RATE_LOGIN, 0,
+		post_deactivate},
+};
+const size_t account_route_count = COUNT_OF(account_routes);

@@ -1,0 +1,68 @@
+/**
+ * Accounts: the face of the domain, for the other domains and for the command line.
+ *
+ * The functions below need the database and the settings only, no running service. A server that runs beside hears of
+ * what they changed within SESSIONS_TIDY_INTERVAL_MS. `name` is a localpart or a whole user id of this server.
+ */
+#ifndef BELFRY_HOMESERVER_ACCOUNT_ACCOUNTS_H
+#define BELFRY_HOMESERVER_ACCOUNT_ACCOUNTS_H
+
+#include "homeserver/account/grant.h"
+#include "homeserver/account/session.h"
+#include "homeserver/account/uia.h"
+#include "storage/account.h"
+#include "storage/registration_token.h"
+
+/** Where the command line works. */
+struct account_desk {
+	struct db *db;
+	const struct settings *settings;
+	struct clock clock;
+	struct rng rng;
+};
+
+/**
+ * A new account. The password policy does not count here: who runs the server decides.
+ * Errors: INPUT M_INVALID_USERNAME, M_USER_IN_USE, M_INVALID_PARAM (password empty or too long); STORE
+ * @param out_user_id  in the arena; may be NULL
+ */
+MUST_CHECK enum err account_create(struct ctx *ctx, const struct account_desk *desk,
+	struct str name, struct str password, bool is_admin, struct str *out_user_id);
+
+/** A password that nobody has to think up: 20 characters, in the arena. */
+struct str account_random_password(struct ctx *ctx, const struct account_desk *desk);
+
+/** Errors of those that name an account: MISSING M_NOT_FOUND (a deactivated one counts as none to change); STORE. */
+MUST_CHECK enum err account_find(struct ctx *ctx, const struct account_desk *desk, struct str name,
+	struct account_row *out);
+/** Ends all sessions too. Errors: also INPUT M_INVALID_PARAM. */
+MUST_CHECK enum err account_set_password(struct ctx *ctx, const struct account_desk *desk,
+	struct str name, struct str password);
+/** To ACCOUNT_DEACTIVATED: for ever; all sessions end, the server takes the user out of the rooms. */
+MUST_CHECK enum err account_set_state(struct ctx *ctx, const struct account_desk *desk,
+	struct str name, enum account_state state);
+MUST_CHECK enum err account_set_admin(struct ctx *ctx, const struct account_desk *desk,
+	struct str name, bool is_admin);
+
+/** Up to `limit` accounts by user id, those after `after` (empty: from the first). */
+MUST_CHECK enum err account_list(struct ctx *ctx, const struct account_desk *desk, struct str after,
+	int64_t limit, struct account_row **out, size_t *out_count);
+
+/**
+ * A new registration token.
+ *
+ * @param token          1 to 64 characters of A–Z a–z 0–9 . _ ~ -; empty: we choose one
+ * @param uses_allowed   accounts it may make; -1: any number
+ * @param expires_at_ms  0: never
+ * @param out            in the arena
+ * Errors: INPUT M_INVALID_PARAM (characters, length, taken); STORE
+ */
+MUST_CHECK enum err registration_token_create(struct ctx *ctx, const struct account_desk *desk,
+	struct str token, int64_t uses_allowed, int64_t expires_at_ms, struct str *out);
+MUST_CHECK enum err registration_token_list(struct ctx *ctx, const struct account_desk *desk,
+	struct registration_token_row **out, size_t *out_count);
+/** Errors: MISSING M_NOT_FOUND; STORE. */
+MUST_CHECK enum err registration_token_revoke(struct ctx *ctx, const struct account_desk *desk,
+	struct str token);
+
+#endif

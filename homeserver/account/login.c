@@ -1,0 +1,62 @@
+/*
+ * Log-in and log-out. Deactivated accounts have no password, so they look like any wrong one.
+ */
+#include "homeserver/account/login.h"
+
+#include "homeserver/account/password.h"
+#include "homeserver/account/session.h"
+#include "storage/device.h"
+
+static enum err find_account(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	struct account_row *row, const struct account_row **out)
+{
+	*out = NULL;
+	if (user_id.p == NULL) {
+		return ERR_OK;
+	}
+	enum err err = store_account_find(ctx, hs->db, user_id, row);
+	if (err == ERR_OK) {
+		*out = row;
+	}
+	return err == ERR_MISSING ? ERR_OK : err;
+}
+
+enum err login_with_password(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	struct str password, struct grant_ask *ask, struct grant *out)
+{
+	struct account_row row;
+	const struct account_row *account;
+	TRY(find_account(ctx, hs, user_id, &row, &account));
+	if (!password_is_right(ctx, &hs->settings, account, password) ||
+		account->state == ACCOUNT_DEACTIVATED) {
+		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "Wrong user name or password");
+	}
+	if (account->state == ACCOUNT_LOCKED) {
+		enum err err =
+			fail_status(ctx, ERR_DENIED, 401, M_USER_LOCKED, "This account has been locked");
+		ctx->fault.extra = STR("\"soft_logout\":true");
+		return err;
+	}
+	ask->user_id = account->user_id;
+	ask->password_hash = account->password_hash;
+	return grant_open(ctx, hs, ask, out);
+}
+
+enum err logout(struct ctx *ctx, struct homeserver *hs, const struct principal *who)
+{
+	if (who->device_id.p != NULL) {
+		TRY(store_device_delete(ctx, hs->db, who->user.s, &who->device_id, 1));
+		sessions_forget_device(hs, who->user.s, who->device_id);
+	}
+	return ERR_OK;
+}
+
+enum err logout_all(struct ctx *ctx, struct homeserver *hs, struct str user_id)
+{
+	struct tx *tx CLEANUP(tx_cleanup) = NULL;
+	TRY(tx_begin(ctx, hs->db, &tx));
+	TRY(store_device_delete_but(ctx, tx, user_id, (struct str){0}));
+	TRY(tx_commit(ctx, &tx));
+	sessions_forget_user(hs, user_id);
+	return ERR_OK;
+}

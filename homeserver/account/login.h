@@ -1,0 +1,26 @@
+/**
+ * Log-in by password, and its end.
+ * Spec: client-server API, "Login"
+ */
+#ifndef BELFRY_HOMESERVER_ACCOUNT_LOGIN_H
+#define BELFRY_HOMESERVER_ACCOUNT_LOGIN_H
+
+#include "homeserver/account/grant.h"
+
+/**
+ * Checks the password of whom the body names, and opens a session. An unknown user, a deactivated one and a wrong
+ * password look the same and take the same time.
+ *
+ * @param user_id  as identifier_read() gives it: p == NULL is nobody
+ * @param ask      user_id and password_hash are filled in here
+ * Errors: DENIED M_FORBIDDEN; DENIED 401 M_USER_LOCKED (soft_logout), with the right password only; STORE
+ */
+MUST_CHECK enum err login_with_password(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	struct str password, struct grant_ask *ask, struct grant *out);
+
+/** Ends the session and its device. Errors: STORE. */
+MUST_CHECK enum err logout(struct ctx *ctx, struct homeserver *hs, const struct principal *who);
+/** Ends all sessions and devices of the user. Errors: STORE. */
+MUST_CHECK enum err logout_all(struct ctx *ctx, struct homeserver *hs, struct str user_id);
+
+#endif

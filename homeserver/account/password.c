@@ -1,0 +1,71 @@
+/*
+ * Passwords. A check of one that nobody has costs the same as any other: the password is hashed all the same.
+ */
+#include "homeserver/account/password.h"
+
+#include "base/crypto.h"
+#include "base/utf8.h"
+#include "homeserver/account/session.h"
+#include "storage/device.h"
+
+#include <inttypes.h>
+
+enum err password_check_policy(struct ctx *ctx, const struct settings *settings,
+	struct str password)
+{
+	if (password.n > PASSWORD_MAX_BYTES) {
+		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "A password may have at most %d bytes",
+			PASSWORD_MAX_BYTES);
+	}
+	if ((int64_t)utf8_length(password) < settings->password_min_length || password.n == 0) {
+		return fail(ctx, ERR_INPUT, M_WEAK_PASSWORD,
+			"A password must have at least %" PRId64 " characters",
+			MAX_OF(settings->password_min_length, 1));
+	}
+	return ERR_OK;
+}
+
+struct str password_make_hash(struct ctx *ctx, const struct settings *settings, struct str password)
+{
+	return password_hash(ctx->arena, password, settings->argon2_memory_kib,
+		settings->argon2_iterations);
+}
+
+bool password_is_right(struct ctx *ctx, const struct settings *settings,
+	const struct account_row *account, struct str password)
+{
+	struct str tried = str_slice(password, 0, PASSWORD_MAX_BYTES);
+	if (account == NULL || account->password_hash.p == NULL) {
+		(void)password_make_hash(ctx, settings, tried);
+		return false;
+	}
+	bool is_right = password_verify(ctx->arena, account->password_hash, tried);
+	return is_right && password.n <= PASSWORD_MAX_BYTES;
+}
+
+static enum err store_change(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
+	struct str hash, bool logout_others)
+{
+	struct tx *tx CLEANUP(tx_cleanup) = NULL;
+	TRY(tx_begin(ctx, hs->db, &tx));
+	enum err err = store_account_set_password(ctx, tx, who->user.s, hash);
+	if (err == ERR_MISSING) {
+		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "This account has been deactivated");
+	}
+	TRY(err);
+	if (logout_others) {
+		TRY(store_device_delete_but(ctx, tx, who->user.s, who->device_id));
+	}
+	return tx_commit(ctx, &tx);
+}
+
+enum err password_change(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
+	struct str new_password, bool logout_others)
+{
+	struct str hash = password_make_hash(ctx, &hs->settings, new_password);
+	TRY(store_change(ctx, hs, who, hash, logout_others));
+	if (logout_others) {
+		sessions_forget_user(hs, who->user.s);
+	}
+	return ERR_OK;
+}

@@ -1,0 +1,34 @@
+/**
+ * Passwords: policy, hashing, checking, changing. Hashing is slow on purpose: routes that do it are on LANE_SLOW.
+ */
+#ifndef BELFRY_HOMESERVER_ACCOUNT_PASSWORD_H
+#define BELFRY_HOMESERVER_ACCOUNT_PASSWORD_H
+
+#include "homeserver/homeserver.h"
+#include "storage/account.h"
+
+enum { PASSWORD_MAX_BYTES = 1024 };
+
+/** Whether a new password will do. Errors: INPUT M_WEAK_PASSWORD (too short), M_INVALID_PARAM (too long). */
+MUST_CHECK enum err password_check_policy(struct ctx *ctx, const struct settings *settings,
+	struct str password);
+
+/** argon2id by the settings' cost, in the arena. */
+struct str password_make_hash(struct ctx *ctx, const struct settings *settings,
+	struct str password);
+
+/**
+ * Whether the password belongs to the account. Takes as long when there is none.
+ * @param account  NULL: nobody of that name
+ */
+MUST_CHECK bool password_is_right(struct ctx *ctx, const struct settings *settings,
+	const struct account_row *account, struct str password);
+
+/**
+ * The user's new password. With `logout_others` all devices but the asking one end.
+ * Errors: DENIED M_FORBIDDEN when the account is deactivated; STORE
+ */
+MUST_CHECK enum err password_change(struct ctx *ctx, struct homeserver *hs,
+	const struct principal *who, struct str new_password, bool logout_others);
+
+#endif

@@ -1,0 +1,39 @@
+/**
+ * New accounts.
+ * Spec: client-server API, "Account registration", "Token-authenticated registration"
+ */
+#ifndef BELFRY_HOMESERVER_ACCOUNT_REGISTER_H
+#define BELFRY_HOMESERVER_ACCOUNT_REGISTER_H
+
+#include "homeserver/account/grant.h"
+#include "homeserver/account/uia.h"
+
+/** What a new account shall be. */
+struct account_wish {
+	struct str user_id;       /**< p == NULL: we choose one */
+	struct str password_hash; /**< p == NULL: no login by password */
+	bool is_admin;
+	bool is_guest;
+	struct str registration_token; /**< used once more, in the same transaction; p == NULL: none */
+};
+
+/**
+ * Makes the account; of several at once for one name one succeeds.
+ * @param out_user_id  in the arena
+ * Errors: INPUT M_USER_IN_USE; DENIED M_FORBIDDEN (the registration token was used up meanwhile); STORE
+ */
+MUST_CHECK enum err account_make(struct ctx *ctx, struct db *db, const struct rng *rng,
+	int64_t now_ms, struct server_name server, const struct account_wish *wish,
+	struct str *out_user_id);
+
+/** Whether the name can still be had. Errors: INPUT M_USER_IN_USE; STORE. */
+MUST_CHECK enum err account_check_free(struct ctx *ctx, struct db *db, struct str user_id);
+
+/** Which proof registration asks for; NULL: it is closed. */
+const struct uia_flows *register_flows(const struct settings *settings);
+
+/** Whether a registration token is good now. Errors: STORE. */
+MUST_CHECK enum err registration_token_is_valid(struct ctx *ctx, struct db *db, int64_t now_ms,
+	struct str token, bool *out);
+
+#endif

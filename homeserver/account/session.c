@@ -1,0 +1,564 @@
+/*
+ * Sessions in memory, by the hash of their token and by user; one lock, since all that is done under it is to look up and
+ * copy. The least recently used go when the budget is used up.
+ *
+ * A session is put here by the worker that read it from the database. Between its query and the putting the session may
+ * have been ended; `generation` counts endings, and what was read before one is not put.
+ */
+#include "homeserver/account/session.h"
+
+#include "base/crypto.h"
+#include "base/lock.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/metrics.h"
+#include "homeserver/account/deactivate.h"
+#include "homeserver/account/grant.h"
+#include "homeserver/account/nonce.h"
+#include "homeserver/account/refresh.h"
+#include "homeserver/user/users.h"
+#include "http/route.h"
+#include "storage/device.h"
+#include "storage/token.h"
+#include "storage/uia.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum {
+	SEEN_INTERVAL_MS = 60 * 1000,
+	CLEAN_INTERVAL_MS = 10 * 60 * 1000,
+	SEEN_BATCH = 500,
+	ENTRY_OVERHEAD_BYTES = 200, /* two map entries */
+};
+
+static struct metric hits =
+	METRIC_COUNTER("belfry_session_hits_total", "Requests whose session was in memory");
+static struct metric misses = METRIC_COUNTER("belfry_session_misses_total",
+	"Requests whose session was read from the database");
+static struct metric used_bytes = METRIC_GAUGE("belfry_session_used_bytes", "Memory of sessions");
+
+/* All fields are guarded by the lock of struct sessions. */
+struct session {
+	struct session *newer, *older;             /* in order of use */
+	struct session *user_next, *user_previous; /* of the same user */
+	char key[SHA256_BYTES];
+	struct str user_id;   /* heap */
+	struct str device_id; /* heap */
+	enum account_state state;
+	bool is_admin;
+	bool is_guest;
+	int64_t expires_at_ms;
+	int64_t seen_ms;
+	int64_t stored_seen_ms; /* what the database has, as far as we know */
+	char address[ADDRESS_TEXT_BYTES];
+};
+
+struct sessions {
+	struct nonces *nonces;
+	struct lock lock; /* guards all up to the next comment */
+	struct map by_key;
+	struct map by_user; /* user id → first session */
+	struct session *newest, *oldest;
+	size_t used_bytes;
+	uint64_t generation;
+	/* Housekeeper only. */
+	int64_t epoch;
+	int64_t next_seen_ms;
+	int64_t next_clean_ms;
+};
+
+struct sessions *sessions_create(struct homeserver *hs)
+{
+	struct sessions *sessions = mem_alloc(sizeof(*sessions));
+	sessions->nonces = nonces_create(&hs->rng);
+	lock_init(&sessions->lock, RANK_SESSION);
+	map_init(&sessions->by_key);
+	map_init(&sessions->by_user);
+	sessions->epoch = -1;
+	return sessions;
+}
+
+struct nonces *sessions_nonces(struct sessions *sessions)
+{
+	return sessions->nonces;
+}
+
+/* --- the table ------------------------------------------------------------------------------------ */
+
+static size_t session_bytes(const struct session *session)
+{
+	return sizeof(*session) + session->user_id.n + session->device_id.n + ENTRY_OVERHEAD_BYTES;
+}
+
+static struct str session_key(const struct session *session)
+{
+	return str_from(session->key, sizeof(session->key));
+}
+
+static void use_order_remove_locked(struct sessions *sessions, struct session *session)
+{
+	*(session->newer != NULL ? &session->newer->older : &sessions->newest) = session->older;
+	*(session->older != NULL ? &session->older->newer : &sessions->oldest) = session->newer;
+}
+
+static void use_order_add_locked(struct sessions *sessions, struct session *session)
+{
+	session->newer = NULL;
+	session->older = sessions->newest;
+	*(sessions->newest != NULL ? &sessions->newest->newer : &sessions->oldest) = session;
+	sessions->newest = session;
+}
+
+static void user_list_add_locked(struct sessions *sessions, struct session *session)
+{
+	struct session *first = map_get(&sessions->by_user, session->user_id);
+	session->user_previous = NULL;
+	session->user_next = first;
+	if (first != NULL) {
+		first->user_previous = session;
+	}
+	(void)map_set(&sessions->by_user, session->user_id, session);
+}
+
+static void user_list_remove_locked(struct sessions *sessions, struct session *session)
+{
+	if (session->user_next != NULL) {
+		session->user_next->user_previous = session->user_previous;
+	}
+	if (session->user_previous != NULL) {
+		session->user_previous->user_next = session->user_next;
+	} else if (session->user_next != NULL) {
+		(void)map_set(&sessions->by_user, session->user_id, session->user_next);
+	} else {
+		(void)map_remove(&sessions->by_user, session->user_id);
+	}
+}
+
+static void drop_locked(struct sessions *sessions, struct session *session)
+{
+	lock_assert_held(&sessions->lock);
+	(void)map_remove(&sessions->by_key, session_key(session));
+	user_list_remove_locked(sessions, session);
+	use_order_remove_locked(sessions, session);
+	sessions->used_bytes -= session_bytes(session);
+	str_free(session->user_id);
+	str_free(session->device_id);
+	mem_free(session);
+}
+
+static void drop_all_locked(struct sessions *sessions)
+{
+	while (sessions->newest != NULL) {
+		drop_locked(sessions, sessions->newest);
+	}
+	sessions->generation++;
+}
+
+void sessions_destroy(struct sessions *sessions)
+{
+	if (sessions == NULL) {
+		return;
+	}
+	lock_take(&sessions->lock);
+	drop_all_locked(sessions);
+	lock_give(&sessions->lock);
+	map_fini(&sessions->by_key);
+	map_fini(&sessions->by_user);
+	lock_fini(&sessions->lock);
+	nonces_destroy(sessions->nonces);
+	mem_free(sessions);
+}
+
+static void note_seen_locked(struct session *session, int64_t now_ms, struct str address)
+{
+	session->seen_ms = now_ms;
+	size_t n = MIN_OF(address.n, sizeof(session->address) - 1);
+	if (n > 0) {
+		memcpy(session->address, address.p, n);
+	}
+	session->address[n] = '\0';
+}
+
+/* --- what a token stands for ------------------------------------------------------------------------ */
+
+/* A token's owner as one request sees it; in the request's arena. */
+struct bearer {
+	struct principal principal;
+	enum account_state state;
+	int64_t expires_at_ms;
+};
+
+static struct bearer *bearer_make(struct arena *arena, struct str key, const struct token_row *row)
+{
+	struct bearer *bearer = ARENA_NEW(arena, struct bearer);
+	struct user_id user;
+	bool is_valid = user_id_parse(str_dup(arena, row->user_id), &user);
+	invariant(is_valid); /* only valid ids become accounts */
+	bearer->principal = (struct principal){
+		.user = user,
+		.device_id = str_dup(arena, row->device_id),
+		.token_key = key,
+		.is_admin = row->is_admin,
+		.is_guest = row->is_guest,
+		.is_suspended = row->state == ACCOUNT_SUSPENDED,
+	};
+	bearer->state = row->state;
+	bearer->expires_at_ms = row->expires_at_ms;
+	return bearer;
+}
+
+static struct bearer *find_in_memory(struct homeserver *hs, struct call *call, struct str key)
+{
+	struct sessions *sessions = hs->sessions;
+	struct str address = call_client_address(call);
+	int64_t now_ms = clock_wall_ms(&hs->clock);
+	LOCK_SCOPE(&sessions->lock);
+	struct session *session = map_get(&sessions->by_key, key);
+	if (session == NULL) {
+		return NULL;
+	}
+	note_seen_locked(session, now_ms, address);
+	if (session != sessions->newest) {
+		use_order_remove_locked(sessions, session);
+		use_order_add_locked(sessions, session);
+	}
+	struct token_row row = {
+		.user_id = session->user_id,
+		.device_id = session->device_id,
+		.expires_at_ms = session->expires_at_ms,
+		.state = session->state,
+		.is_admin = session->is_admin,
+		.is_guest = session->is_guest,
+	};
+	return bearer_make(call->ctx.arena, key, &row);
+}
+
+static void keep(struct homeserver *hs, struct call *call, struct str key,
+	const struct token_row *row, uint64_t generation)
+{
+	struct sessions *sessions = hs->sessions;
+	struct session *session = mem_alloc(sizeof(*session));
+	memcpy(session->key, key.p, sizeof(session->key));
+	session->user_id = str_heap(row->user_id);
+	session->device_id = str_heap(row->device_id);
+	session->state = row->state;
+	session->is_admin = row->is_admin;
+	session->is_guest = row->is_guest;
+	session->expires_at_ms = row->expires_at_ms;
+	note_seen_locked(session, clock_wall_ms(&hs->clock), call_client_address(call));
+	LOCK_SCOPE(&sessions->lock);
+	if (sessions->generation != generation || map_get(&sessions->by_key, key) != NULL) {
+		str_free(session->user_id);
+		str_free(session->device_id);
+		mem_free(session);
+		return;
+	}
+	(void)map_set(&sessions->by_key, key, session);
+	user_list_add_locked(sessions, session);
+	use_order_add_locked(sessions, session);
+	sessions->used_bytes += session_bytes(session);
+	while (sessions->used_bytes > SESSIONS_MEMORY_BYTES && sessions->oldest != session) {
+		drop_locked(sessions, sessions->oldest);
+	}
+	metric_set(&used_bytes, (int64_t)sessions->used_bytes);
+}
+
+static uint64_t current_generation(struct sessions *sessions)
+{
+	LOCK_SCOPE(&sessions->lock);
+	return sessions->generation;
+}
+
+/* --- authentication -------------------------------------------------------------------------------------- */
+
+static enum err refuse_token(struct ctx *ctx, const char *errcode, const char *text, bool soft)
+{
+	enum err err = fail_status(ctx, ERR_DENIED, 401, errcode, "%s", text);
+	if (soft) {
+		ctx->fault.extra = STR("\"soft_logout\":true");
+	}
+	return err;
+}
+
+static enum err refuse_unknown(struct ctx *ctx)
+{
+	return refuse_token(ctx, M_UNKNOWN_TOKEN, "This access token is not valid; log in again",
+		false);
+}
+
+static bool is_over(const struct homeserver *hs, int64_t expires_at_ms)
+{
+	return expires_at_ms > 0 && clock_wall_ms(&hs->clock) >= expires_at_ms;
+}
+
+/* Reads a session from the database. The first use of a refreshed token ends the tokens before it. */
+static enum err load(struct homeserver *hs, struct call *call, struct str key, struct bearer **out)
+{
+	struct ctx *ctx = &call->ctx;
+	for (int attempt = 0; attempt < 2; attempt++) {
+		uint64_t generation = current_generation(hs->sessions);
+		struct token_row row;
+		enum err err = store_token_find(ctx, hs->db, key, &row);
+		if (err == ERR_OK && !row.is_confirmed && !is_over(hs, row.expires_at_ms)) {
+			err = refresh_confirm(ctx, hs, row.user_id, row.device_id, row.refresh_hash);
+			if (err == ERR_OK) {
+				continue; /* that moved the generation: read it again */
+			}
+		}
+		if (err == ERR_MISSING) {
+			return refuse_unknown(ctx);
+		}
+		TRY(err);
+		keep(hs, call, key, &row, generation);
+		*out = bearer_make(ctx->arena, key, &row);
+		return ERR_OK;
+	}
+	return refuse_unknown(ctx);
+}
+
+static bool is_log_out(const struct route *route)
+{
+	struct str id = str_of(route->id);
+	return str_equals(id, STR("logout")) || str_equals(id, STR("logout_all"));
+}
+
+/* Whether the owner of the token may use the route. */
+static enum err check(struct homeserver *hs, struct call *call, const struct bearer *bearer)
+{
+	struct ctx *ctx = &call->ctx;
+	const struct route *route = call->route;
+	if (bearer->state == ACCOUNT_DEACTIVATED) {
+		return refuse_unknown(ctx);
+	}
+	if (is_over(hs, bearer->expires_at_ms)) {
+		return refuse_token(ctx, M_UNKNOWN_TOKEN, "This access token has expired; refresh it",
+			true);
+	}
+	if (bearer->state == ACCOUNT_LOCKED && !is_log_out(route)) {
+		return refuse_token(ctx, M_USER_LOCKED, "This account has been locked", true);
+	}
+	if (bearer->principal.is_guest && route->auth != AUTH_GUEST && route->auth != AUTH_OPTIONAL) {
+		return fail(ctx, ERR_DENIED, M_GUEST_ACCESS_FORBIDDEN, "Guests may not do this");
+	}
+	if (route->auth == AUTH_ADMIN && !bearer->principal.is_admin) {
+		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "Only server administrators may do this");
+	}
+	if (route->auth == AUTH_APPSERVICE) {
+		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "Only application services may do this");
+	}
+	return ERR_OK;
+}
+
+/* The token as sent; empty when there is none. */
+static struct str token_of(const struct call *call)
+{
+	struct str header = call_header(call, "Authorization");
+	if (header.p == NULL) {
+		return call_query(call, "access_token");
+	}
+	struct str scheme;
+	struct str token;
+	if (!str_split(str_trim(header), ' ', &scheme, &token) ||
+		!str_equals_nocase(scheme, STR("Bearer"))) {
+		return (struct str){0};
+	}
+	return str_trim(token);
+}
+
+enum err sessions_authenticate(struct homeserver *hs, struct call *call, bool may_block,
+	bool *out_miss)
+{
+	*out_miss = false;
+	if (call->route->auth == AUTH_SERVER) {
+		return fail_status(&call->ctx, ERR_DENIED, 401, M_UNAUTHORIZED,
+			"The request is not signed");
+	}
+	struct str token = token_of(call);
+	if (token.n == 0) {
+		return call->route->auth == AUTH_OPTIONAL
+			? ERR_OK
+			: refuse_token(&call->ctx, M_MISSING_TOKEN, "An access token is needed", false);
+	}
+	struct str key = token_hash(call->ctx.arena, token);
+	struct bearer *bearer = find_in_memory(hs, call, key);
+	if (bearer == NULL && !may_block) {
+		*out_miss = true;
+		return ERR_OK;
+	}
+	metric_add(bearer != NULL ? &hits : &misses, 1);
+	if (bearer == NULL) {
+		TRY(load(hs, call, key, &bearer));
+	}
+	TRY(check(hs, call, bearer));
+	call_set_principal(call, &bearer->principal);
+	return ERR_OK;
+}
+
+struct str sessions_rate_key(struct homeserver *hs, struct call *call)
+{
+	(void)hs;
+	enum route_rate rate = call->route->rate;
+	const struct principal *who = principal_of(call);
+	if (who == NULL || rate == RATE_LOGIN || rate == RATE_REGISTER) {
+		return call_client_address(call);
+	}
+	return who->user.s;
+}
+
+/* --- forgetting --------------------------------------------------------------------------------------------- */
+
+/* device_id.p == NULL: all of the user. */
+static void forget(struct homeserver *hs, struct str user_id, struct str device_id)
+{
+	struct sessions *sessions = hs->sessions;
+	lock_take(&sessions->lock);
+	sessions->generation++;
+	struct session *next = NULL;
+	for (struct session *session = map_get(&sessions->by_user, user_id); session != NULL;
+		 session = next) {
+		next = session->user_next;
+		if (device_id.p == NULL || str_equals(session->device_id, device_id)) {
+			drop_locked(sessions, session);
+		}
+	}
+	metric_set(&used_bytes, (int64_t)sessions->used_bytes);
+	lock_give(&sessions->lock);
+	if (hs->users != NULL) {
+		users_wake_user(hs->users, user_id); /* a request that waits is authenticated anew */
+	}
+}
+
+void sessions_forget_device(struct homeserver *hs, struct str user_id, struct str device_id)
+{
+	invariant(device_id.p != NULL);
+	forget(hs, user_id, device_id);
+}
+
+void sessions_forget_user(struct homeserver *hs, struct str user_id)
+{
+	forget(hs, user_id, (struct str){0});
+}
+
+/* --- last seen ------------------------------------------------------------------------------------------------ */
+
+bool sessions_last_seen(struct homeserver *hs, struct str user_id, struct str device_id,
+	struct last_seen *out)
+{
+	struct sessions *sessions = hs->sessions;
+	bool is_found = false;
+	LOCK_SCOPE(&sessions->lock);
+	for (struct session *session = map_get(&sessions->by_user, user_id); session != NULL;
+		 session = session->user_next) {
+		if (str_equals(session->device_id, device_id) &&
+			(!is_found || session->seen_ms > out->at_ms)) {
+			out->at_ms = session->seen_ms;
+			memcpy(out->address, session->address, sizeof(out->address));
+			is_found = true;
+		}
+	}
+	return is_found;
+}
+
+/* What has been seen since it was last stored, copied out. */
+struct seen_batch {
+	struct str user_ids[SEEN_BATCH];
+	struct str device_ids[SEEN_BATCH];
+	int64_t at_ms[SEEN_BATCH];
+	struct str addresses[SEEN_BATCH];
+	size_t n;
+};
+
+static void collect_seen(struct arena *arena, struct sessions *sessions, struct seen_batch *batch)
+{
+	batch->n = 0;
+	LOCK_SCOPE(&sessions->lock);
+	for (struct session *session = sessions->newest; session != NULL && batch->n < SEEN_BATCH;
+		 session = session->older) {
+		if (session->seen_ms == session->stored_seen_ms) {
+			continue;
+		}
+		session->stored_seen_ms = session->seen_ms;
+		batch->user_ids[batch->n] = str_dup(arena, session->user_id);
+		batch->device_ids[batch->n] = str_dup(arena, session->device_id);
+		batch->at_ms[batch->n] = session->seen_ms;
+		batch->addresses[batch->n] = str_dup(arena, str_of(session->address));
+		batch->n++;
+	}
+}
+
+enum err sessions_flush(struct ctx *ctx, struct homeserver *hs)
+{
+	struct seen_batch *batch = ARENA_NEW(ctx->arena, struct seen_batch);
+	do {
+		collect_seen(ctx->arena, hs->sessions, batch);
+		if (batch->n > 0) {
+			TRY(store_device_seen(ctx, hs->db, batch->user_ids, batch->device_ids, batch->at_ms,
+				batch->addresses, batch->n));
+		}
+	} while (batch->n == SEEN_BATCH);
+	return ERR_OK;
+}
+
+/* --- housekeeping ----------------------------------------------------------------------------------------------- */
+
+static bool is_empty(struct sessions *sessions)
+{
+	LOCK_SCOPE(&sessions->lock);
+	return sessions->newest == NULL;
+}
+
+/* What another process changed makes all sessions in memory doubtful. */
+static enum err follow_epoch(struct ctx *ctx, struct homeserver *hs)
+{
+	struct sessions *sessions = hs->sessions;
+	int64_t epoch = 0;
+	TRY(store_session_epoch(ctx, hs->db, &epoch));
+	if (epoch == sessions->epoch) {
+		return ERR_OK;
+	}
+	lock_take(&sessions->lock);
+	drop_all_locked(sessions);
+	lock_give(&sessions->lock);
+	TRY(deactivate_finish(ctx, hs));
+	sessions->epoch = epoch;
+	return ERR_OK;
+}
+
+static enum err clean(struct ctx *ctx, struct homeserver *hs)
+{
+	int64_t now_ms = clock_wall_ms(&hs->clock);
+	TRY(deactivate_finish(ctx, hs));
+	TRY(store_uia_delete_old(ctx, hs->db, now_ms));
+	return store_token_delete_old(ctx, hs->db, now_ms);
+}
+
+static enum err tidy(struct ctx *ctx, struct homeserver *hs)
+{
+	struct sessions *sessions = hs->sessions;
+	int64_t now_ms = clock_mono_ms(&hs->clock);
+	if (is_empty(sessions)) {
+		return ERR_OK;
+	}
+	TRY(follow_epoch(ctx, hs));
+	if (now_ms >= sessions->next_seen_ms) {
+		sessions->next_seen_ms = now_ms + SEEN_INTERVAL_MS;
+		TRY(sessions_flush(ctx, hs));
+	}
+	if (now_ms >= sessions->next_clean_ms) {
+		sessions->next_clean_ms = now_ms + CLEAN_INTERVAL_MS;
+		TRY(clean(ctx, hs));
+	}
+	return ERR_OK;
+}
+
+void sessions_tidy(struct ctx *ctx, struct homeserver *hs)
+{
+	enum err err = tidy(ctx, hs);
+	if (err != ERR_OK && err != ERR_SHUTDOWN) {
+		log_warn(ctx->request_id, "session.tidy.failed", "kind=%s cause=%.*s", err_name(err),
+			STR_ARG(ctx->fault.cause));
+	}
+	ctx->fault = (struct fault){0};
+}

@@ -1,0 +1,68 @@
+/**
+ * The `sessions` service: who an access token belongs to.
+ *
+ * Sessions that are in use are kept in memory, so that a request is authenticated on the I/O thread without the
+ * database. Whoever ends a session or changes an account calls sessions_forget_… after the change was committed. What
+ * other processes change (the command line) is noticed by sessions_tidy().
+ * Spec: client-server API, "Using access tokens", "Soft logout", "Account locking"
+ */
+#ifndef BELFRY_HOMESERVER_ACCOUNT_SESSION_H
+#define BELFRY_HOMESERVER_ACCOUNT_SESSION_H
+
+#include "homeserver/homeserver.h"
+
+enum {
+	ADDRESS_TEXT_BYTES = 48, /**< longest text of an IP address, with a NUL */
+	SESSIONS_MEMORY_BYTES =
+		8 << 20, /**< of all sessions in memory; the least recently used go first */
+	SESSIONS_TIDY_INTERVAL_MS = 2000, /**< how often the housekeeper should call sessions_tidy() */
+};
+
+struct sessions *sessions_create(struct homeserver *hs);
+void sessions_destroy(struct sessions *sessions);
+
+/**
+ * The port http_ports.authenticate; `hs` is its `self`.
+ *
+ * The token comes from "Authorization: Bearer", or else from ?access_token=. Sets the principal (struct principal).
+ * Where the route's authentication is optional, no token means no principal.
+ *
+ * @param out_miss  set, with ERR_OK, when !may_block and the database has to be asked
+ * Errors: DENIED 401 M_MISSING_TOKEN; 401 M_UNKNOWN_TOKEN (with soft_logout when the token expired); 401 M_USER_LOCKED
+ * with soft_logout but on log-out; 403 M_GUEST_ACCESS_FORBIDDEN; 403 M_FORBIDDEN for no administrator; STORE
+ * Cost: a hash and a short lock; one round trip when the session is not in memory.
+ */
+MUST_CHECK enum err sessions_authenticate(struct homeserver *hs, struct call *call, bool may_block,
+	bool *out_miss);
+
+/** The port http_ports.rate_key: the address for log-in and registration, else the user, else the address. */
+struct str sessions_rate_key(struct homeserver *hs, struct call *call);
+
+/** Sessions of one device, or all of a user, have ended or changed: forgotten, their waiting requests woken. */
+void sessions_forget_device(struct homeserver *hs, struct str user_id, struct str device_id);
+void sessions_forget_user(struct homeserver *hs, struct str user_id);
+
+/** When and from where a device was last seen, if that is newer than what the database has. */
+struct last_seen {
+	int64_t at_ms;
+	char address[ADDRESS_TEXT_BYTES]; /**< NUL-terminated */
+};
+/** @return false when no session of the device is in memory */
+bool sessions_last_seen(struct homeserver *hs, struct str user_id, struct str device_id,
+	struct last_seen *out);
+
+/**
+ * For the housekeeper, every SESSIONS_TIDY_INTERVAL_MS: forgets sessions when another process ended some, writes what
+ * devices were last seen (once a minute), takes deactivated users out of their rooms, and deletes what is long over.
+ * Failures are logged; a later call tries again. One thread only.
+ * Cost: one small query while any session is in memory, else nothing.
+ */
+void sessions_tidy(struct ctx *ctx, struct homeserver *hs);
+/** Writes what devices were last seen; for the end of the process. Errors: STORE. */
+MUST_CHECK enum err sessions_flush(struct ctx *ctx, struct homeserver *hs);
+
+struct nonces;
+/** The nonces of the shared-secret registration; they live as long as the service. */
+struct nonces *sessions_nonces(struct sessions *sessions);
+
+#endif

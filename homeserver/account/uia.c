@@ -1,0 +1,385 @@
+/*
+ * User-interactive authentication. What makes it hold (security.md, row 5.49):
+ * a stage counts only when a flow of this endpoint has it; a session is found by its id, its user and the hash of what
+ * is asked for, so it cannot be carried to another request; the request that completes a session deletes it, and of two
+ * at once only one does.
+ */
+#include "homeserver/account/uia.h"
+
+#include "base/crypto.h"
+#include "homeserver/account/grant.h"
+#include "homeserver/account/identifier.h"
+#include "homeserver/account/password.h"
+#include "homeserver/account/register.h"
+#include "matrix/canonical.h"
+#include "storage/uia.h"
+
+#include <string.h>
+
+enum { SESSION_ID_CHARS = 24 };
+
+static const struct str stage_names[UIA_STAGE_COUNT] = {
+	[UIA_PASSWORD] = STR_INIT("m.login.password"),
+	[UIA_DUMMY] = STR_INIT("m.login.dummy"),
+	[UIA_REGISTRATION_TOKEN] = STR_INIT("m.login.registration_token"),
+};
+
+static const struct uia_flow password_flow = {.stages = {UIA_PASSWORD}, .count = 1};
+static const struct uia_flow dummy_flow = {.stages = {UIA_DUMMY}, .count = 1};
+static const struct uia_flow registration_token_flow = {.stages = {UIA_REGISTRATION_TOKEN},
+	.count = 1};
+
+const struct uia_flows uia_flows_password = {.flows = &password_flow, .count = 1};
+const struct uia_flows uia_flows_dummy = {.flows = &dummy_flow, .count = 1};
+const struct uia_flows uia_flows_registration_token = {.flows = &registration_token_flow,
+	.count = 1};
+
+/* --- stages ------------------------------------------------------------------------------------------ */
+
+struct str uia_stage_name(enum uia_stage stage)
+{
+	return stage_names[stage];
+}
+
+bool uia_stage_parse(struct str name, enum uia_stage *out)
+{
+	for (size_t i = 0; i < UIA_STAGE_COUNT; i++) {
+		if (str_equals(name, stage_names[i])) {
+			*out = (enum uia_stage)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+unsigned uia_stages_parse(struct str text)
+{
+	unsigned stages = 0;
+	while (text.n > 0) {
+		struct str name;
+		enum uia_stage stage;
+		(void)str_split(text, ' ', &name, &text);
+		if (uia_stage_parse(name, &stage)) {
+			stages |= 1U << stage;
+		}
+	}
+	return stages;
+}
+
+struct str uia_stages_text(struct arena *arena, unsigned stages)
+{
+	struct str text = STR("");
+	for (size_t i = 0; i < UIA_STAGE_COUNT; i++) {
+		if ((stages & 1U << i) != 0) {
+			text = str_printf(arena, "%.*s%s%.*s", STR_ARG(text), text.n > 0 ? " " : "",
+				STR_ARG(stage_names[i]));
+		}
+	}
+	return text;
+}
+
+bool uia_is_complete(const struct uia_flows *flows, unsigned completed)
+{
+	for (size_t i = 0; i < flows->count; i++) {
+		size_t done = 0;
+		for (size_t j = 0; j < flows->flows[i].count; j++) {
+			done += (completed & 1U << flows->flows[i].stages[j]) != 0;
+		}
+		if (done == flows->flows[i].count) {
+			return true;
+		}
+	}
+	return false;
+}
+
+bool uia_has_stage(const struct uia_flows *flows, enum uia_stage stage)
+{
+	for (size_t i = 0; i < flows->count; i++) {
+		for (size_t j = 0; j < flows->flows[i].count; j++) {
+			if (flows->flows[i].stages[j] == stage) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+struct str uia_binding(struct arena *arena, struct str method, struct str path,
+	const struct json *body)
+{
+	struct json without = json_without(arena, body, STR("auth"));
+	struct str text = canonical_text(arena, &without);
+	struct str whole = str_printf(arena, "%.*s %.*s\n", STR_ARG(method), STR_ARG(path));
+	char *both = arena_alloc(arena, whole.n + text.n + 1);
+	memcpy(both, whole.p, whole.n);
+	memcpy(both + whole.n, text.p, text.n);
+	return token_hash(arena, str_from(both, whole.n + text.n));
+}
+
+/* --- one request ----------------------------------------------------------------------------------------- */
+
+/* What is known while a request is looked at. */
+struct attempt {
+	struct call *call;
+	struct homeserver *hs;
+	const struct uia_flows *flows;
+	struct str user_id; /* empty: nobody yet */
+	struct str binding;
+	bool is_stored;        /* the session is in the database */
+	struct str session_id; /* when stored */
+	struct str session_hash;
+	struct str stored_completed; /* text as in the database */
+	unsigned completed;
+	struct str registration_token;
+	const char *errcode; /* of a failed stage; NULL: none */
+	struct str error;
+};
+
+static void note_failure(struct attempt *attempt, const char *errcode, struct str error)
+{
+	attempt->errcode = errcode;
+	attempt->error = error;
+}
+
+/* Finds the session that the client names. One that does not fit is as good as none. */
+static enum err find_session(struct attempt *attempt, struct str session_id)
+{
+	struct ctx *ctx = &attempt->call->ctx;
+	struct str hash = token_hash(ctx->arena, session_id);
+	struct uia_row row;
+	enum err err = store_uia_find(ctx, attempt->hs->db, hash, &row);
+	if (err != ERR_OK && err != ERR_MISSING) {
+		return err;
+	}
+	if (err == ERR_MISSING || row.expires_at_ms <= clock_wall_ms(&attempt->hs->clock) ||
+		!str_equals(row.user_id, attempt->user_id) ||
+		!crypto_equals(row.binding, attempt->binding)) {
+		note_failure(attempt, M_FORBIDDEN,
+			STR("This session is not known, has ended or is of another request; use this one"));
+		return ERR_OK;
+	}
+	attempt->is_stored = true;
+	attempt->session_id = session_id;
+	attempt->session_hash = hash;
+	attempt->stored_completed = row.completed;
+	attempt->completed = uia_stages_parse(row.completed);
+	attempt->registration_token = row.registration_token;
+	return ERR_OK;
+}
+
+static struct uia_row row_of(const struct attempt *attempt)
+{
+	return (struct uia_row){
+		.user_id = attempt->user_id,
+		.binding = attempt->binding,
+		.completed = uia_stages_text(attempt->call->ctx.arena, attempt->completed),
+		.registration_token = attempt->registration_token,
+		.expires_at_ms = clock_wall_ms(&attempt->hs->clock) + UIA_SESSION_LIFETIME_MS,
+	};
+}
+
+/* A new session, for a request that has none. */
+static enum err make_session(struct attempt *attempt)
+{
+	struct ctx *ctx = &attempt->call->ctx;
+	struct uia_row row = row_of(attempt);
+	attempt->session_id = rng_text(&attempt->hs->rng, ctx->arena, SESSION_ID_CHARS);
+	attempt->session_hash = token_hash(ctx->arena, attempt->session_id);
+	TRY(store_uia_insert(ctx, attempt->hs->db, attempt->session_hash, &row));
+	attempt->is_stored = true;
+	return ERR_OK;
+}
+
+/* --- the stages ---------------------------------------------------------------------------------------------- */
+
+static enum err stage_password(struct attempt *attempt, const struct json *auth)
+{
+	struct call *call = attempt->call;
+	struct ctx *ctx = &call->ctx;
+	struct homeserver *hs = attempt->hs;
+	struct str user_id;
+	struct str password;
+	TRY(identifier_read(ctx, auth, hs->settings.server_name, &user_id));
+	TRY(body_str(call, auth, "password", &password));
+	struct account_row account;
+	enum err err = store_account_find(ctx, hs->db, attempt->user_id, &account);
+	if (err != ERR_OK && err != ERR_MISSING) {
+		return err;
+	}
+	const struct account_row *known = err == ERR_OK ? &account : NULL;
+	bool is_right = password_is_right(ctx, &hs->settings, known, password);
+	if (!is_right || user_id.p == NULL || !str_equals(user_id, attempt->user_id)) {
+		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "Wrong user name or password");
+	}
+	return ERR_OK;
+}
+
+static enum err stage_registration_token(struct attempt *attempt, const struct json *auth)
+{
+	struct ctx *ctx = &attempt->call->ctx;
+	struct str token;
+	bool is_valid = false;
+	TRY(body_str(attempt->call, auth, "token", &token));
+	TRY(registration_token_is_valid(ctx, attempt->hs->db, clock_wall_ms(&attempt->hs->clock), token,
+		&is_valid));
+	if (!is_valid) {
+		return fail(ctx, ERR_DENIED, M_UNAUTHORIZED, "This registration token is not valid");
+	}
+	attempt->registration_token = token;
+	return ERR_OK;
+}
+
+static enum err run_stage(struct attempt *attempt, enum uia_stage stage, const struct json *auth)
+{
+	switch (stage) {
+	case UIA_PASSWORD:
+		return stage_password(attempt, auth);
+	case UIA_DUMMY:
+		return ERR_OK;
+	case UIA_REGISTRATION_TOKEN:
+		return stage_registration_token(attempt, auth);
+	case UIA_STAGE_COUNT:
+		break;
+	}
+	return fail_cause(&attempt->call->ctx, ERR_INTERNAL, "no such stage");
+}
+
+/* Tries the stage that `auth` names. A failed one is noted for the answer. */
+static enum err try_stage(struct attempt *attempt, struct str type, const struct json *auth)
+{
+	enum uia_stage stage;
+	if (!uia_stage_parse(type, &stage) || !uia_has_stage(attempt->flows, stage)) {
+		note_failure(attempt, M_FORBIDDEN, STR("This stage is not in any of the flows"));
+		return ERR_OK;
+	}
+	if ((attempt->completed & 1U << stage) != 0) {
+		return ERR_OK; /* cannot be tried again */
+	}
+	struct ctx *ctx = &attempt->call->ctx;
+	enum err err = run_stage(attempt, stage, auth);
+	if (err == ERR_DENIED) {
+		note_failure(attempt, ctx->fault.errcode, ctx->fault.text);
+		ctx->fault = (struct fault){0};
+		return ERR_OK;
+	}
+	TRY(err);
+	attempt->completed |= 1U << stage;
+	return ERR_OK;
+}
+
+/* Stores what is completed by now, or uses the session up. Both only when nobody else did meanwhile. */
+static enum err settle(struct attempt *attempt, bool *out_complete)
+{
+	struct ctx *ctx = &attempt->call->ctx;
+	struct db *db = attempt->hs->db;
+	*out_complete = uia_is_complete(attempt->flows, attempt->completed);
+	if (!attempt->is_stored) {
+		return *out_complete ? ERR_OK : make_session(attempt);
+	}
+	enum err err = ERR_OK;
+	if (*out_complete) {
+		err = store_uia_delete(ctx, db, attempt->session_hash);
+	} else if (uia_stages_parse(attempt->stored_completed) != attempt->completed) {
+		struct uia_row row = row_of(attempt);
+		err = store_uia_set_completed(ctx, db, attempt->session_hash, attempt->stored_completed,
+			&row);
+	}
+	if (err != ERR_MISSING) {
+		return err;
+	}
+	*out_complete = false;
+	attempt->completed = 0;
+	attempt->registration_token = (struct str){0};
+	note_failure(attempt, M_FORBIDDEN, STR("This session was used by another request"));
+	return make_session(attempt);
+}
+
+/* --- the answer ------------------------------------------------------------------------------------------------ */
+
+static void write_flows(struct json_out *out, const struct uia_flows *flows)
+{
+	json_out_key_array(out, "flows");
+	for (size_t i = 0; i < flows->count; i++) {
+		json_out_object(out);
+		json_out_key_array(out, "stages");
+		for (size_t j = 0; j < flows->flows[i].count; j++) {
+			json_out_str(out, stage_names[flows->flows[i].stages[j]]);
+		}
+		json_out_end(out);
+		json_out_end(out);
+	}
+	json_out_end(out);
+}
+
+static void write_completed(struct json_out *out, unsigned completed)
+{
+	json_out_key_array(out, "completed");
+	for (size_t i = 0; i < UIA_STAGE_COUNT; i++) {
+		if ((completed & 1U << i) != 0) {
+			json_out_str(out, stage_names[i]);
+		}
+	}
+	json_out_end(out);
+}
+
+static void challenge(const struct attempt *attempt)
+{
+	struct json_out *out = reply_json(attempt->call, 401);
+	json_out_object(out);
+	if (attempt->errcode != NULL) {
+		json_out_key_str(out, "errcode", str_of(attempt->errcode));
+		json_out_key_str(out, "error", attempt->error);
+	}
+	write_flows(out, attempt->flows);
+	json_out_key_object(out, "params");
+	json_out_end(out);
+	json_out_key_str(out, "session", attempt->session_id);
+	write_completed(out, attempt->completed);
+	json_out_end(out);
+}
+
+/* What `auth` says: both may be absent. */
+static enum err read_auth(struct attempt *attempt, const struct json *body,
+	const struct json **out_auth, struct str *out_type)
+{
+	struct call *call = attempt->call;
+	struct str session_id = {0};
+	*out_type = (struct str){0};
+	TRY(body_opt_object(call, body, "auth", out_auth));
+	if (*out_auth == NULL) {
+		return ERR_OK;
+	}
+	TRY(body_opt_str(call, *out_auth, "type", out_type));
+	TRY(body_opt_str(call, *out_auth, "session", &session_id));
+	return session_id.n > 0 ? find_session(attempt, session_id) : ERR_OK;
+}
+
+enum err uia_require(struct call *call, const struct uia_flows *flows, struct uia_proof *out)
+{
+	*out = (struct uia_proof){0};
+	const struct principal *who = principal_of(call);
+	const struct json *body;
+	const struct json *auth;
+	struct str path;
+	struct str query;
+	struct str type;
+	TRY(call_json(call, &body));
+	(void)str_split(call_raw_target(call), '?', &path, &query);
+	struct attempt attempt = {
+		.call = call,
+		.hs = hs_of(call),
+		.flows = flows,
+		.user_id = who != NULL ? who->user.s : STR(""),
+		.binding = uia_binding(call->ctx.arena, call_method(call), path, body),
+	};
+	TRY(read_auth(&attempt, body, &auth, &type));
+	if (type.p != NULL && attempt.errcode == NULL) {
+		TRY(try_stage(&attempt, type, auth));
+	}
+	TRY(settle(&attempt, &out->is_complete));
+	out->registration_token = attempt.registration_token;
+	if (!out->is_complete) {
+		challenge(&attempt);
+	}
+	return ERR_OK;
+}

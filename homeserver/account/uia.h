@@ -1,0 +1,77 @@
+/**
+ * User-interactive authentication: the second proof that some endpoints ask for.
+ *
+ *     struct uia_proof proof;
+ *     TRY(uia_require(call, &uia_flows_password, &proof));
+ *     if (!proof.is_complete) {
+ *     	return ERR_OK; (the 401 with flows and session is the answer)
+ *     }
+ *
+ * A session counts for one user, one method, one path and one body; a stage counts only when a flow has it; a completed
+ * session is used up by the request that completes it.
+ * Spec: client-server API, "User-Interactive Authentication API"
+ */
+#ifndef BELFRY_HOMESERVER_ACCOUNT_UIA_H
+#define BELFRY_HOMESERVER_ACCOUNT_UIA_H
+
+#include "homeserver/homeserver.h"
+
+enum uia_stage {
+	UIA_PASSWORD,           /**< m.login.password, of the user who asks */
+	UIA_DUMMY,              /**< m.login.dummy */
+	UIA_REGISTRATION_TOKEN, /**< m.login.registration_token */
+	UIA_STAGE_COUNT,
+};
+
+enum { UIA_FLOW_STAGES = 3, UIA_SESSION_LIFETIME_MS = 30 * 60 * 1000 };
+
+/** Stages to be completed in any order. */
+struct uia_flow {
+	enum uia_stage stages[UIA_FLOW_STAGES];
+	size_t count;
+};
+struct uia_flows {
+	const struct uia_flow *flows; /**< one of them is enough */
+	size_t count;
+};
+
+extern const struct uia_flows uia_flows_password;
+extern const struct uia_flows uia_flows_dummy;
+extern const struct uia_flows uia_flows_registration_token;
+
+struct uia_proof {
+	bool is_complete;
+	struct str registration_token; /**< when that stage was among them; else p == NULL */
+};
+
+/**
+ * Looks at `auth` of the body, and completes the stage that it names. When that is not all, the answer is written:
+ * 401 with flows, params, session and completed stages, after a failed stage with errcode and error too.
+ *
+ * @param out  is_complete: go on with what was asked
+ * Errors: INPUT (auth is malformed); STORE
+ * The route is on LANE_SLOW where a flow has a password.
+ */
+MUST_CHECK enum err uia_require(struct call *call, const struct uia_flows *flows,
+	struct uia_proof *out);
+
+/* --- parts, for tests --------------------------------------------------------------------------- */
+
+/** "m.login.password", …; static. */
+struct str uia_stage_name(enum uia_stage stage);
+/** @return false for words that are no stage here */
+MUST_CHECK bool uia_stage_parse(struct str name, enum uia_stage *out);
+
+/** Completed stages as a set of bits, and as it is stored: names separated by spaces. */
+unsigned uia_stages_parse(struct str text);
+struct str uia_stages_text(struct arena *arena, unsigned stages);
+/** Whether the completed stages hold all of one flow. */
+bool uia_is_complete(const struct uia_flows *flows, unsigned completed);
+/** Whether one of the flows has the stage. */
+bool uia_has_stage(const struct uia_flows *flows, enum uia_stage stage);
+
+/** SHA-256 of method, path and body without its `auth`, whatever the order of its keys; in the arena. */
+struct str uia_binding(struct arena *arena, struct str method, struct str path,
+	const struct json *body);
+
+#endif

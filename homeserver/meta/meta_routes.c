@@ -1,0 +1,114 @@
+/*
+ * What the server says about itself. All from memory, so on the I/O threads.
+ */
+#include "homeserver/meta/meta_routes.h"
+
+#include "homeserver/homeserver.h"
+#include "matrix/server_keys.h"
+
+/* Others may keep our keys for a day; new ones are made known at least that long before their use. */
+static const int64_t key_validity_ms = INT64_C(24) * 3600 * 1000;
+
+static const char *const spec_versions[] = {"r0.6.0", "r0.6.1", "v1.1", "v1.2", "v1.3", "v1.4",
+	"v1.5", "v1.6", "v1.7", "v1.8", "v1.9", "v1.10", "v1.11", "v1.12"};
+
+static enum err get_versions(struct call *call)
+{
+	struct json_out *out = reply_json(call, 200);
+	json_out_object(out);
+	json_out_key_array(out, "versions");
+	for (size_t i = 0; i < COUNT_OF(spec_versions); i++) {
+		json_out_str(out, str_of(spec_versions[i]));
+	}
+	json_out_end(out);
+	json_out_key_object(out, "unstable_features");
+	json_out_end(out);
+	json_out_end(out);
+	return ERR_OK;
+}
+
+static void write_base_url(struct json_out *out, struct str key, struct str url)
+{
+	json_out_key(out, key);
+	json_out_object(out);
+	json_out_key_str(out, "base_url", url);
+	json_out_end(out);
+}
+
+static enum err get_well_known(struct call *call)
+{
+	const struct settings *settings = &hs_of(call)->settings;
+	if (settings->public_base_url.n == 0) {
+		return fail(&call->ctx, ERR_MISSING, M_NOT_FOUND, "No public address is configured");
+	}
+	struct json_out *out = reply_json(call, 200);
+	json_out_object(out);
+	write_base_url(out, STR("m.homeserver"), settings->public_base_url);
+	if (settings->identity_server.n > 0) {
+		write_base_url(out, STR("m.identity_server"), settings->identity_server);
+	}
+	json_out_end(out);
+	return ERR_OK;
+}
+
+static void write_room_versions(struct json_out *out, const struct room_version *default_version)
+{
+	size_t count;
+	const struct room_version *versions = room_versions_all(&count);
+	json_out_key_object(out, "m.room_versions");
+	json_out_key_str(out, "default", default_version->id);
+	json_out_key_object(out, "available");
+	for (size_t i = 0; i < count; i++) {
+		json_out_key(out, versions[i].id);
+		json_out_str(out, versions[i].is_stable ? STR("stable") : STR("unstable"));
+	}
+	json_out_end(out);
+	json_out_end(out);
+}
+
+static void write_flag(struct json_out *out, const char *name, bool is_enabled)
+{
+	json_out_key(out, str_of(name));
+	json_out_object(out);
+	json_out_key_bool(out, "enabled", is_enabled);
+	json_out_end(out);
+}
+
+static enum err get_capabilities(struct call *call)
+{
+	const struct principal *who = principal_of(call);
+	struct json_out *out = reply_json(call, 200);
+	json_out_object(out);
+	json_out_key_object(out, "capabilities");
+	write_flag(out, "m.change_password", !who->is_guest);
+	write_room_versions(out, hs_of(call)->settings.default_room_version);
+	write_flag(out, "m.profile_fields", true);
+	write_flag(out, "m.set_displayname", true);
+	write_flag(out, "m.set_avatar_url", true);
+	write_flag(out, "m.3pid_changes", false);
+	write_flag(out, "m.get_login_token", false);
+	write_flag(out, "m.forget_forced_upon_leave", false);
+	json_out_end(out);
+	json_out_end(out);
+	return ERR_OK;
+}
+
+static enum err get_server_keys(struct call *call)
+{
+	const struct homeserver *hs = hs_of(call);
+	int64_t valid_until_ms = clock_wall_ms(&hs->clock) + key_validity_ms;
+	return reply_bytes(call, 200, "application/json",
+		server_keys_build(call->ctx.arena, &hs->signer, valid_until_ms, NULL, 0));
+}
+
+const struct route meta_routes[] = {
+	{"getVersions", "GET", "/_matrix/client/versions", AUTH_NONE, LANE_INLINE, RATE_NONE, 0,
+		get_versions},
+	{"getWellknown", "GET", "/.well-known/matrix/client", AUTH_NONE, LANE_INLINE, RATE_NONE, 0,
+		get_well_known},
+	{"getCapabilities", "GET", "/_matrix/client/(r0|v3)/capabilities", AUTH_GUEST, LANE_INLINE,
+		RATE_READ, 0, get_capabilities},
+	{"getServerKey", "GET", "/_matrix/key/v2/server", AUTH_NONE, LANE_INLINE, RATE_NONE, 0,
+		get_server_keys},
+};
+const size_t meta_route_count = COUNT_OF(meta_routes);
