@@ -4,7 +4,7 @@
 #ifndef BELFRY_HOMESERVER_SYNC_SYNC_INNER_H
 #define BELFRY_HOMESERVER_SYNC_SYNC_INNER_H
 
-#include "homeserver/person/account_data.h"
+#include "homeserver/person/persons.h"
 #include "homeserver/receipt/receipts.h"
 #include "homeserver/sync/sync.h"
 #include "homeserver/user/users.h"

@@ -2,7 +2,6 @@
  * The request: parsed once, kept while it waits.
  */
 #include "base/mem.h"
-#include "homeserver/person/filters.h"
 #include "homeserver/sync/sync_inner.h"
 
 static enum err parse_filter(struct ctx *ctx, struct arena *arena, struct str text,

@@ -4,7 +4,7 @@
 #include "homeserver/timeline/page.h"
 
 #include "base/vec.h"
-#include "homeserver/person/account_data.h"
+#include "homeserver/person/persons.h"
 #include "homeserver/user/users.h"
 #include "storage/state.h"
 
