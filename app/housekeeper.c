@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "homeserver/account/session.h"
 #include "homeserver/room/rooms.h"
+#include "homeserver/typing/typing.h"
 #include "homeserver/user/users.h"
 #include "storage/account.h"
 #include "storage/room.h"
@@ -79,6 +80,7 @@ static void run_round(struct housekeeper *housekeeper, struct arena *arena, int6
 	ctx_init(&ctx, arena);
 	ctx.deadline_ms = now_ms(housekeeper) + limit_ms;
 	sessions_tidy(&ctx, housekeeper->hs);
+	typing_tidy(housekeeper->hs->typing);
 	if (now_ms(housekeeper) >= housekeeper->next_tidy_ms) {
 		housekeeper->next_tidy_ms = now_ms(housekeeper) + TIDY_INTERVAL_MS;
 		tidy(&ctx, housekeeper);

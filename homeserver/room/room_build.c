@@ -249,7 +249,9 @@ static enum err count_unread(struct room_builder *builder, struct built_event *b
 	built->row.notify_seq = counts->notify_seq;
 	built->row.highlight_seq = counts->highlight_seq;
 	built->mentioned = generic.mentioned;
-	built->mentioned_count = generic.mentioned_count;
+	/* Who is named in what highlights for everybody would be counted twice. */
+	built->mentioned_count =
+		generic.notify && generic.highlight ? 0 : generic.mentioned_count;
 	return ERR_OK;
 }
 

@@ -105,12 +105,14 @@ SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::boo
 ON CONFLICT DO NOTHING;
 
 -- name: receipt_set
--- nid, user, type, thread, event id, event position, ts, position; the last one wins. Index: receipts_pkey.
+-- nid, user, type, thread, event id, event position, ts, position; the one whose event is furthest on wins, also over what is
+-- stored. Index: receipts_pkey.
 INSERT INTO receipts (room_nid, user_id, receipt_type, thread_id, event_id, event_position, ts, position)
 SELECT DISTINCT ON (u.room_nid, u.user_id, u.receipt_type, u.thread_id) u.*
 FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[],
 	$8::bigint[]) AS
 	u(room_nid, user_id, receipt_type, thread_id, event_id, event_position, ts, position)
-ORDER BY u.room_nid, u.user_id, u.receipt_type, u.thread_id, u.position DESC
+ORDER BY u.room_nid, u.user_id, u.receipt_type, u.thread_id, u.event_position DESC, u.position
 ON CONFLICT (room_nid, user_id, receipt_type, thread_id) DO UPDATE SET event_id = excluded.event_id,
-	event_position = excluded.event_position, ts = excluded.ts, position = excluded.position;
+	event_position = excluded.event_position, ts = excluded.ts, position = excluded.position
+WHERE receipts.event_position < excluded.event_position;

@@ -1,0 +1,284 @@
+/*
+ * Setting and showing receipts.
+ *
+ * A receipt that does not go forward is dropped before it is written; the statement checks once more, for two requests
+ * that are under way together. A private receipt moves the room's receipt position too (so that the user's own sync looks), but
+ * wakes the user only.
+ */
+#include "homeserver/receipt/receipts.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "homeserver/person/persons.h"
+#include "homeserver/receipt/receipt_set.h"
+#include "homeserver/receipt/unread.h"
+#include "homeserver/user/users.h"
+#include "matrix/relation.h"
+#include "storage/receipt.h"
+
+enum { CONTENT_CEILING_BYTES = 16 * 1024 * 1024 };
+
+struct receipts {
+	struct homeserver *hs;
+	struct cache *sets;
+	struct unread *unread;
+};
+
+struct receipts *receipts_create(struct homeserver *hs)
+{
+	struct receipts *receipts = mem_alloc(sizeof(*receipts));
+	receipts->hs = hs;
+	receipts->sets = receipt_sets_create();
+	receipts->unread = unread_create();
+	return receipts;
+}
+
+void receipts_destroy(struct receipts *receipts)
+{
+	if (receipts == NULL) {
+		return;
+	}
+	cache_destroy(receipts->sets);
+	unread_destroy(receipts->unread);
+	mem_free(receipts);
+}
+
+/* --- commits --------------------------------------------------------------------------------------------- */
+
+struct new_receipt {
+	struct receipt receipt;
+	const struct stored_event *event;
+};
+
+/* In the arena of the request that waits for the commit. */
+struct receipt_commit {
+	struct homeserver *hs;
+	struct room *room;
+	struct new_receipt *items;
+	size_t count;
+};
+
+static void on_committed(void *data, int64_t first_position)
+{
+	const struct receipt_commit *commit = data;
+	struct receipts *receipts = commit->hs->receipts;
+	for (size_t i = 0; i < commit->count; i++) {
+		const struct new_receipt *item = &commit->items[i];
+		struct placed_receipt placed = {
+			.receipt = item->receipt,
+			.event_position = item->event->position,
+			.position = first_position + (int64_t)i,
+		};
+		receipt_set_committed(receipts->sets, room_nid(commit->room), &placed);
+		unread_receipt_committed(receipts->unread, item->receipt.user_id, item->event,
+			item->receipt.thread_id);
+		room_set_receipt_position(commit->room, placed.position);
+		if (item->receipt.type == RECEIPT_READ_PRIVATE) {
+			users_own_committed(commit->hs->users, item->receipt.user_id, placed.position);
+		} else {
+			users_room_committed(commit->hs->users, commit->room);
+		}
+	}
+}
+
+static enum err commit_receipts(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct new_receipt *items, size_t count)
+{
+	struct receipt_commit *commit = ARENA_NEW(ctx->arena, struct receipt_commit);
+	*commit = (struct receipt_commit){.hs = hs, .room = room, .items = items, .count = count};
+	struct write *write = write_new(ctx);
+	write_set_positions(write, count);
+	for (size_t i = 0; i < count; i++) {
+		const struct receipt *receipt = &items[i].receipt;
+		struct receipt_row row = {
+			.user_id = receipt->user_id,
+			.receipt_type = receipt_type_name(receipt->type),
+			.thread_id = receipt->thread_id,
+			.event_id = receipt->event_id,
+			.event_position = items[i].event->position,
+			.ts_ms = receipt->ts_ms,
+		};
+		store_receipt_set(write, room_nid(room), &row, i);
+	}
+	write_on_commit(write, on_committed, commit);
+	return writer_commit(ctx, hs->writer, write, NULL);
+}
+
+/* --- setting ----------------------------------------------------------------------------------------------- */
+
+/* A root, and what relates to it outside the thread, may be named as read in the thread too. */
+static bool is_in_thread(const struct stored_event *event, struct str thread_id)
+{
+	if (str_equals(thread_id, STR("main"))) {
+		return event->thread_root.p == NULL;
+	}
+	if (event->thread_root.p != NULL) {
+		return str_equals(event->thread_root, thread_id);
+	}
+	struct relation relation;
+	return str_equals(event->event->event_id.s, thread_id) ||
+		(relation_read(event->event->content, &relation) && relation.rel_type.p != NULL &&
+			str_equals(relation.event_id, thread_id));
+}
+
+static enum err joined_room(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	struct str room_id, struct room **out)
+{
+	TRY(rooms_get_for(ctx, hs, room_id, out));
+	return room_require_joined(ctx, hs, *out, user_id);
+}
+
+enum err receipts_set(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	struct str room_id, const struct receipt_mark *marks, size_t count)
+{
+	struct room *room;
+	struct receipt_set *set;
+	TRY(joined_room(ctx, hs, user_id, room_id, &room));
+	TRY(receipt_set_get(ctx, hs, hs->receipts->sets, room, &set));
+	struct new_receipt *items = ARENA_NEW_ARRAY(ctx->arena, struct new_receipt, count);
+	size_t n = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct stored_event *event;
+		TRY(room_event(ctx, hs, room, marks[i].event_id, &event));
+		if (marks[i].thread_id.p != NULL && !is_in_thread(event, marks[i].thread_id)) {
+			return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "The event is not in that thread");
+		}
+		struct receipt receipt = {
+			.user_id = user_id,
+			.type = marks[i].type,
+			.thread_id = marks[i].thread_id,
+			.event_id = event->event->event_id.s,
+			.ts_ms = clock_wall_ms(&hs->clock),
+		};
+		if (receipt_set_find(set, ctx->arena, &receipt) < event->position) {
+			items[n++] = (struct new_receipt){.receipt = receipt, .event = event};
+		}
+	}
+	return n > 0 ? commit_receipts(ctx, hs, room, items, n) : ERR_OK;
+}
+
+static struct str fully_read_content(struct arena *arena, struct str event_id)
+{
+	struct buf buf CLEANUP(buf_fini);
+	buf_init(&buf, CONTENT_CEILING_BYTES);
+	struct json_out out;
+	json_out_init(&out, &buf);
+	json_out_object(&out);
+	json_out_key_str(&out, "event_id", event_id);
+	json_out_end(&out);
+	return str_dup(arena, buf_str(&buf));
+}
+
+enum err receipts_set_fully_read(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	struct str room_id, struct str event_id)
+{
+	struct room *room;
+	struct stored_event *event;
+	TRY(joined_room(ctx, hs, user_id, room_id, &room));
+	TRY(room_event(ctx, hs, room, event_id, &event));
+	return account_data_put(ctx, hs, user_id, room_nid(room), STR("m.fully_read"),
+		fully_read_content(ctx->arena, event_id));
+}
+
+/* --- showing ----------------------------------------------------------------------------------------------- */
+
+/* Unthreaded covers more than main, which covers more than a thread that the event can only be the root of. */
+static int thread_order(const struct receipt *receipt)
+{
+	if (receipt->thread_id.p == NULL) {
+		return 0;
+	}
+	return str_equals(receipt->thread_id, STR("main")) ? 1 : 2;
+}
+
+static int compare_for_content(const void *a, const void *b)
+{
+	const struct receipt *x = a;
+	const struct receipt *y = b;
+	int order = str_compare(x->event_id, y->event_id);
+	if (order == 0) {
+		order = (int)x->type - (int)y->type;
+	}
+	if (order == 0) {
+		order = str_compare(x->user_id, y->user_id);
+	}
+	return order != 0 ? order : thread_order(x) - thread_order(y);
+}
+
+static void write_user(struct json_out *out, const struct receipt *receipt)
+{
+	json_out_key(out, receipt->user_id);
+	json_out_object(out);
+	if (receipt->thread_id.p != NULL) {
+		json_out_key_str(out, "thread_id", receipt->thread_id);
+	}
+	json_out_key_int(out, "ts", receipt->ts_ms);
+	json_out_end(out);
+}
+
+/* {event: {type: {user: {…}}}} from receipts in that order. */
+static void write_content(struct json_out *out, const struct receipt *receipts, size_t count)
+{
+	json_out_object(out);
+	for (size_t i = 0; i < count; i++) {
+		const struct receipt *receipt = &receipts[i];
+		const struct receipt *before = i > 0 ? &receipts[i - 1] : NULL;
+		bool new_event = before == NULL || !str_equals(before->event_id, receipt->event_id);
+		bool new_type = new_event || before->type != receipt->type;
+		if (new_type && before != NULL) {
+			json_out_end(out);
+		}
+		if (new_event && before != NULL) {
+			json_out_end(out);
+		}
+		if (new_event) {
+			json_out_key(out, receipt->event_id);
+			json_out_object(out);
+		}
+		if (new_type) {
+			json_out_key(out, receipt_type_name(receipt->type));
+			json_out_object(out);
+		}
+		if (new_type || !str_equals(before->user_id, receipt->user_id)) {
+			write_user(out, receipt);
+		}
+	}
+	json_out_end(out);
+	json_out_end(out);
+	json_out_end(out);
+}
+
+enum err receipts_content(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct str viewer, int64_t after, int64_t up_to, struct str *out_content)
+{
+	*out_content = str_from(NULL, 0);
+	if (room_receipt_position(room) <= after) {
+		return ERR_OK;
+	}
+	struct receipt_set *set;
+	struct receipt *receipts;
+	TRY(receipt_set_get(ctx, hs, hs->receipts->sets, room, &set));
+	size_t count = receipt_set_between(set, ctx->arena, viewer, after, up_to, &receipts);
+	if (count == 0) {
+		return ERR_OK;
+	}
+	qsort(receipts, count, sizeof(*receipts), compare_for_content);
+	struct buf buf CLEANUP(buf_fini);
+	buf_init(&buf, CONTENT_CEILING_BYTES);
+	struct json_out out;
+	json_out_init(&out, &buf);
+	write_content(&out, receipts, count);
+	if (!buf_ok(&buf)) {
+		return fail_cause(ctx, ERR_INTERNAL, "the receipts of room %lld are too long",
+			(long long)room_nid(room));
+	}
+	*out_content = str_dup(ctx->arena, buf_str(&buf));
+	return ERR_OK;
+}
+
+enum err unread_counts(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct str user_id, int64_t up_to, struct unread_result *out)
+{
+	return unread_count(ctx, hs, hs->receipts->unread, room, user_id, up_to, out);
+}

@@ -1,0 +1,76 @@
+/**
+ * Read receipts and unread counts: the face of the domain.
+ *
+ * A receipt says up to which event a user has read, in the whole room or in one thread. What clients are shown of it is
+ * `receipts_content()`; what it does to the user's counts is `unread_counts()`. Both answer from memory while a room is
+ * followed live.
+ */
+#ifndef BELFRY_HOMESERVER_RECEIPT_RECEIPTS_H
+#define BELFRY_HOMESERVER_RECEIPT_RECEIPTS_H
+
+#include "homeserver/room/rooms.h"
+#include "matrix/edu.h"
+
+struct receipts *receipts_create(struct homeserver *hs);
+/** After the writer was destroyed: its commits come here. */
+void receipts_destroy(struct receipts *receipts);
+
+/* --- setting ------------------------------------------------------------------------------------- */
+
+/** One receipt that a user wants to set. */
+struct receipt_mark {
+	enum receipt_type type;
+	struct str event_id;
+	struct str thread_id; /**< "main" or a root's event id; p == NULL: unthreaded */
+};
+
+/**
+ * Sets receipts of a local user, all in one commit. Those that do not go forward change nothing.
+ *
+ * Errors: DENIED M_FORBIDDEN (not joined); MISSING M_NOT_FOUND (no such event in the room); INPUT M_INVALID_PARAM (the event
+ * is not in that thread); STORE
+ */
+MUST_CHECK enum err receipts_set(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	struct str room_id, const struct receipt_mark *marks, size_t count);
+
+/** Sets the user's m.fully_read marker. Errors: as receipts_set(). */
+MUST_CHECK enum err receipts_set_fully_read(struct ctx *ctx, struct homeserver *hs,
+	struct str user_id, struct str room_id, struct str event_id);
+
+/* --- showing ------------------------------------------------------------------------------------- */
+
+/**
+ * The `content` of one m.receipt event: a JSON object with the receipts set after a position, up to another, that the viewer
+ * may see (of private ones, the own).
+ *
+ * @param after        stream position; 0: all receipts there are
+ * @param out_content  in the ctx's arena; p == NULL: nothing
+ * When a user has several receipts at one event, the one that covers more is shown: one object cannot hold both.
+ * Errors: STORE     Cost: none while the room is followed, else one round trip.
+ */
+MUST_CHECK enum err receipts_content(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct str viewer, int64_t after, int64_t up_to, struct str *out_content);
+
+struct unread_thread {
+	struct str root; /**< event id */
+	int64_t notification_count;
+	int64_t highlight_count;
+};
+
+struct unread_result {
+	int64_t notification_count; /**< outside threads */
+	int64_t highlight_count;
+	struct unread_thread *threads; /**< those with unread notifications only, in no order */
+	size_t thread_count;
+};
+
+/**
+ * How many notifying events of a room the user has not read: outside threads, and in each thread.
+ *
+ * @param up_to  events up to this position are counted at least; newer ones may be counted already
+ * Errors: STORE     Cost: none while the room is followed, else one or two round trips.
+ */
+MUST_CHECK enum err unread_counts(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct str user_id, int64_t up_to, struct unread_result *out);
+
+#endif

@@ -1,0 +1,305 @@
+/*
+ * Keeps the counts of users in rooms in memory while they are asked for.
+ *
+ * An entry is made from the database and then brought up to date by whoever asks: with the events that came since, which are
+ * in the room's recent timeline; so nothing has to be done for each user when an event is committed. Receipts come from their
+ * commits. An entry stands in the cache before it is read, so that no receipt is missed; one that comes meanwhile, or
+ * that reads only a part of what the entry knows as a whole, makes it stale, and the next to ask reads it anew.
+ */
+#include "homeserver/receipt/unread.h"
+
+#include <string.h>
+
+#include "base/cache.h"
+#include "base/lock.h"
+#include "base/mem.h"
+#include "homeserver/receipt/unread_state.h"
+#include "matrix/push_eval.h"
+#include "storage/event.h"
+
+enum {
+	ENTRIES_BUDGET_BYTES = 48 * 1024 * 1024,
+	ENTRY_BYTES = 1024, /* an estimate: threads and mentions come and go */
+	COUNTS_BUDGET_BYTES = 1024 * 1024,
+	COUNTS_BYTES = 128,
+	STEPS = 48, /* events that are added one by one; when there are more, the entry is read anew */
+	KEY_BYTES = sizeof(int64_t) + 255,
+};
+
+struct unread_entry {
+	struct refc refc;
+	struct lock lock; /* guards all below */
+	bool is_loaded;
+	bool is_stale;
+	struct unread_state state;
+};
+
+/* Running counts of a thread before an event; immutable. */
+struct thread_counts {
+	struct refc refc;
+	int64_t notify_seq;
+	int64_t highlight_seq;
+};
+
+struct unread {
+	struct cache *entries;       /* room number and user id → struct unread_entry */
+	struct cache *thread_counts; /* room number and position → struct thread_counts */
+};
+
+/* One call of unread_count(). */
+struct unread_ask {
+	struct ctx *ctx;
+	struct homeserver *hs;
+	struct unread *unread;
+	struct room *room;
+	struct user_id user;
+	int64_t up_to;
+};
+
+/* --- life ------------------------------------------------------------------------------------------------ */
+
+static void ref_entry(void *value)
+{
+	refc_take(&((struct unread_entry *)value)->refc);
+}
+
+static void unref_entry(void *value)
+{
+	struct unread_entry *entry = value;
+	if (refc_drop(&entry->refc)) {
+		unread_state_fini(&entry->state);
+		lock_fini(&entry->lock);
+		mem_free(entry);
+	}
+}
+
+static void ref_counts(void *value)
+{
+	refc_take(&((struct thread_counts *)value)->refc);
+}
+
+static void unref_counts(void *value)
+{
+	struct thread_counts *counts = value;
+	if (refc_drop(&counts->refc)) {
+		mem_free(counts);
+	}
+}
+
+struct unread *unread_create(void)
+{
+	struct unread *unread = mem_alloc(sizeof(*unread));
+	unread->entries = cache_create("unread", ENTRIES_BUDGET_BYTES,
+		(struct cache_ops){.ref = ref_entry, .unref = unref_entry});
+	unread->thread_counts = cache_create("thread_counts", COUNTS_BUDGET_BYTES,
+		(struct cache_ops){.ref = ref_counts, .unref = unref_counts});
+	return unread;
+}
+
+void unread_destroy(struct unread *unread)
+{
+	cache_destroy(unread->entries);
+	cache_destroy(unread->thread_counts);
+	mem_free(unread);
+}
+
+static struct str entry_key(int64_t room_nid, struct str user_id, char buffer[static KEY_BYTES])
+{
+	invariant(user_id.n <= KEY_BYTES - sizeof(room_nid));
+	memcpy(buffer, &room_nid, sizeof(room_nid));
+	memcpy(buffer + sizeof(room_nid), user_id.p, user_id.n);
+	return str_from(buffer, sizeof(room_nid) + user_id.n);
+}
+
+/* --- receipts ---------------------------------------------------------------------------------------------- */
+
+void unread_receipt_committed(struct unread *unread, struct str user_id,
+	const struct stored_event *event, struct str thread_id)
+{
+	char buffer[KEY_BYTES];
+	struct unread_entry *entry =
+		cache_get(unread->entries, entry_key(event->room_nid, user_id, buffer));
+	if (entry == NULL) {
+		return;
+	}
+	lock_take(&entry->lock);
+	entry->is_stale =
+		entry->is_stale || !entry->is_loaded || !unread_state_read(&entry->state, event, thread_id);
+	lock_give(&entry->lock);
+	unref_entry(entry);
+}
+
+/* --- adding events ------------------------------------------------------------------------------------------- */
+
+static const struct event *no_state(void *self, struct str type, struct str state_key)
+{
+	(void)self;
+	(void)type;
+	(void)state_key;
+	return NULL;
+}
+
+/* Whether the event names the user; what the room's state would decide is in its running counts already. */
+static bool is_mentioned(struct arena *arena, const struct event *event, struct str user_id)
+{
+	if (json_at(event->content, "m.mentions") == NULL) {
+		return false;
+	}
+	const struct state_view view = {.get = no_state};
+	const struct push_facts facts = {.event = event, .state = &view};
+	struct push_generic generic = push_eval_generic(arena, &facts);
+	for (size_t i = 0; i < generic.mentioned_count; i++) {
+		if (str_equals(generic.mentioned[i].s, user_id)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool is_own_membership(const struct event *event, struct str user_id)
+{
+	return event->is_state && str_equals(event->type, STR("m.room.member")) &&
+		str_equals(event->state_key, user_id);
+}
+
+/* The running counts of an event's thread before it. The same for everybody, so asked once. */
+static enum err counts_before(const struct unread_ask *ask, const struct stored_event *event,
+	struct thread_counts *out)
+{
+	int64_t key[2] = {event->room_nid, event->position};
+	struct str key_text = str_from((const char *)key, sizeof(key));
+	struct thread_counts *counts = cache_get(ask->unread->thread_counts, key_text);
+	if (counts == NULL) {
+		int64_t notify;
+		int64_t highlight;
+		TRY(store_counts_at(ask->ctx, ask->hs->db, event->room_nid, event->thread_root,
+			event->position - 1, &notify, &highlight));
+		counts = mem_alloc(sizeof(*counts));
+		refc_init(&counts->refc);
+		counts->notify_seq = notify;
+		counts->highlight_seq = highlight;
+		cache_put(ask->unread->thread_counts, key_text, counts, COUNTS_BYTES);
+	}
+	out->notify_seq = counts->notify_seq;
+	out->highlight_seq = counts->highlight_seq;
+	unref_counts(counts);
+	return ERR_OK;
+}
+
+/* Makes the threads of events known that the entry has not met. */
+static enum err know_threads(const struct unread_ask *ask, struct unread_entry *entry,
+	const struct timeline *timeline)
+{
+	for (size_t i = 0; i < timeline->n; i++) {
+		const struct stored_event *event = timeline->events[i];
+		struct thread_counts counts;
+		lock_take(&entry->lock);
+		bool needs_counts = unread_state_needs_counts(&entry->state, event);
+		lock_give(&entry->lock);
+		if (!needs_counts) {
+			continue;
+		}
+		TRY(counts_before(ask, event, &counts));
+		LOCK_SCOPE(&entry->lock);
+		if (unread_state_needs_counts(&entry->state, event)) {
+			unread_state_add_thread(&entry->state, event->thread_root, counts.notify_seq,
+				counts.highlight_seq);
+		}
+	}
+	return ERR_OK;
+}
+
+/* @return false when the entry has to be read anew */
+static bool add_events_locked(const struct unread_ask *ask, struct unread_entry *entry,
+	const struct timeline *timeline, const bool *mentions)
+{
+	struct str user_id = ask->user.s;
+	for (size_t i = 0; i < timeline->n && !entry->is_stale; i++) {
+		const struct stored_event *event = timeline->events[i];
+		bool is_new = event->position > entry->state.applied_position;
+		if (is_new &&
+			(is_own_membership(event->event, user_id) ||
+				unread_state_needs_counts(&entry->state, event))) {
+			entry->is_stale = true;
+			break;
+		}
+		unread_state_add(&entry->state, event, str_equals(event->event->sender.s, user_id),
+			mentions[i]);
+	}
+	unread_state_prune(&entry->state);
+	return !entry->is_stale;
+}
+
+/* Adds what has come since. *out_done: false when the entry has to be read anew. */
+static enum err catch_up(const struct unread_ask *ask, struct unread_entry *entry, bool *out_done)
+{
+	struct ctx *ctx = ask->ctx;
+	lock_take(&entry->lock);
+	bool is_usable = entry->is_loaded && !entry->is_stale;
+	int64_t applied = entry->state.applied_position;
+	lock_give(&entry->lock);
+	*out_done = is_usable;
+	if (!is_usable || MIN_OF(room_last_position(ask->room), ask->up_to) <= applied) {
+		return ERR_OK;
+	}
+	struct timeline timeline;
+	TRY(room_timeline(ctx, ask->hs, ask->room, applied, ask->up_to, false, STEPS, &timeline));
+	if (timeline.has_more) {
+		*out_done = false;
+		return ERR_OK;
+	}
+	bool *mentions = ARENA_NEW_ARRAY(ctx->arena, bool, timeline.n);
+	for (size_t i = 0; i < timeline.n; i++) {
+		mentions[i] = is_mentioned(ctx->arena, timeline.events[i]->event, ask->user.s);
+	}
+	TRY(know_threads(ask, entry, &timeline));
+	LOCK_SCOPE(&entry->lock);
+	*out_done = add_events_locked(ask, entry, &timeline, mentions);
+	return ERR_OK;
+}
+
+/* --- reading -------------------------------------------------------------------------------------------------- */
+
+/* A fresh entry, for the cache and this call. */
+static enum err load(const struct unread_ask *ask, struct str key, struct unread_entry **out)
+{
+	struct unread_entry *entry = mem_alloc(sizeof(*entry));
+	refc_init(&entry->refc);
+	lock_init(&entry->lock, RANK_LEAF);
+	arena_on_reset(ask->ctx->arena, unref_entry, entry);
+	cache_put(ask->unread->entries, key, entry, ENTRY_BYTES);
+	struct unread_row row;
+	TRY(store_unread(ask->ctx, ask->hs->db, room_nid(ask->room), ask->user.s, &row));
+	LOCK_SCOPE(&entry->lock);
+	unread_state_init(&entry->state, &row);
+	entry->is_loaded = true;
+	*out = entry;
+	return ERR_OK;
+}
+
+enum err unread_count(struct ctx *ctx, struct homeserver *hs, struct unread *unread,
+	struct room *room, struct str user_id, int64_t up_to, struct unread_result *out)
+{
+	const struct unread_ask ask = {
+		.ctx = ctx,
+		.hs = hs,
+		.unread = unread,
+		.room = room,
+		.user = {user_id},
+		.up_to = up_to,
+	};
+	char buffer[KEY_BYTES];
+	struct str key = entry_key(room_nid(room), user_id, buffer);
+	struct unread_entry *entry = cache_get(unread->entries, key);
+	bool is_done = false;
+	if (entry != NULL) {
+		arena_on_reset(ctx->arena, unref_entry, entry);
+		TRY(catch_up(&ask, entry, &is_done));
+	}
+	if (!is_done) {
+		TRY(load(&ask, key, &entry));
+	}
+	LOCK_SCOPE(&entry->lock);
+	unread_state_result(&entry->state, ctx->arena, out);
+	return ERR_OK;
+}

@@ -1,0 +1,30 @@
+/**
+ * Unread counts by running counters (inside of the domain; what others call is in receipts.h).
+ *
+ * Events carry how many notifying events their thread (or what is outside threads) has had so far. A user has a mark in each: the
+ * counts at what was read last. What is unread is a difference; only mentions of single users are looked at one by one.
+ */
+#ifndef BELFRY_HOMESERVER_RECEIPT_UNREAD_H
+#define BELFRY_HOMESERVER_RECEIPT_UNREAD_H
+
+#include "homeserver/receipt/receipts.h"
+
+struct unread;
+
+struct unread *unread_create(void);
+void unread_destroy(struct unread *unread);
+
+/**
+ * A receipt was committed: moves the user's marks, if they are in memory. Writer's thread; memory only.
+ *
+ * @param event      what was read up to
+ * @param thread_id  "main" or a root's event id; p == NULL: unthreaded
+ */
+void unread_receipt_committed(struct unread *unread, struct str user_id,
+	const struct stored_event *event, struct str thread_id);
+
+/** unread_counts() with its service. */
+MUST_CHECK enum err unread_count(struct ctx *ctx, struct homeserver *hs, struct unread *unread,
+	struct room *room, struct str user_id, int64_t up_to, struct unread_result *out);
+
+#endif

@@ -1,0 +1,241 @@
+/*
+ * Lists of who types, for the rooms where somebody does.
+ *
+ * A room is given its new serial before the serial becomes "now": a sync that takes typing_serial_now() first, and then looks
+ * at rooms, sees at least every change up to it. Listeners are woken after the lock was given back.
+ */
+#include "homeserver/typing/typing.h"
+
+#include <stdatomic.h>
+
+#include "base/lock.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/vec.h"
+#include "homeserver/user/users.h"
+
+struct typist {
+	struct str user_id; /* heap */
+	int64_t until_ms;   /* monotonic */
+};
+
+struct typing_room {
+	struct room *room; /* counted */
+	struct typist *typists;
+	size_t n;
+	size_t capacity;
+};
+
+struct typing {
+	struct homeserver *hs;
+	_Atomic int64_t serial;
+	struct lock lock; /* guards below */
+	struct map rooms; /* bytes of the room's number → struct typing_room *, never empty */
+};
+
+static struct str nid_key(const int64_t *room_nid)
+{
+	return str_from((const char *)room_nid, sizeof(*room_nid));
+}
+
+struct typing *typing_create(struct homeserver *hs)
+{
+	struct typing *typing = mem_alloc(sizeof(*typing));
+	typing->hs = hs;
+	atomic_init(&typing->serial, clock_wall_ms(&hs->clock));
+	lock_init(&typing->lock, RANK_TYPING);
+	return typing;
+}
+
+static void room_destroy(struct typing_room *entry)
+{
+	for (size_t i = 0; i < entry->n; i++) {
+		str_free(entry->typists[i].user_id);
+	}
+	mem_free(entry->typists);
+	room_unref(entry->room);
+	mem_free(entry);
+}
+
+void typing_destroy(struct typing *typing)
+{
+	if (typing == NULL) {
+		return;
+	}
+	size_t i = 0;
+	struct str key;
+	void *value;
+	while (map_next(&typing->rooms, &i, &key, &value)) {
+		room_destroy(value);
+	}
+	map_fini(&typing->rooms);
+	lock_fini(&typing->lock);
+	mem_free(typing);
+}
+
+int64_t typing_serial_now(const struct homeserver *hs)
+{
+	return atomic_load(&hs->typing->serial);
+}
+
+/* --- lists, lock held ----------------------------------------------------------------------------------- */
+
+static void list_changed_locked(struct typing *typing, struct room *room)
+{
+	int64_t serial = atomic_load(&typing->serial) + 1;
+	room_set_typing_serial(room, serial);
+	atomic_store(&typing->serial, serial);
+}
+
+static struct typist *find_locked(struct typing_room *entry, struct str user_id)
+{
+	for (size_t i = 0; i < entry->n; i++) {
+		if (str_equals(entry->typists[i].user_id, user_id)) {
+			return &entry->typists[i];
+		}
+	}
+	return NULL;
+}
+
+static void add_locked(struct typing_room *entry, struct str user_id, int64_t until_ms)
+{
+	if (entry->n == entry->capacity) {
+		entry->capacity = entry->capacity == 0 ? 4 : entry->capacity * 2;
+		entry->typists = mem_realloc(entry->typists, entry->capacity * sizeof(struct typist));
+	}
+	entry->typists[entry->n++] =
+		(struct typist){.user_id = str_heap(user_id), .until_ms = until_ms};
+}
+
+/* Takes out who has run out by a time, or one user. @return whether there was anybody */
+static bool remove_locked(struct typing_room *entry, int64_t now_ms, struct str user_id)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < entry->n; i++) {
+		struct typist *typist = &entry->typists[i];
+		if (typist->until_ms <= now_ms || str_equals(typist->user_id, user_id)) {
+			str_free(typist->user_id);
+		} else {
+			entry->typists[kept++] = *typist;
+		}
+	}
+	bool removed = kept < entry->n;
+	entry->n = kept;
+	return removed;
+}
+
+/* @return whether the list changed */
+static bool start_locked(struct typing *typing, struct room *room, struct str user_id,
+	int64_t until_ms)
+{
+	int64_t nid = room_nid(room);
+	struct typing_room *entry = map_get(&typing->rooms, nid_key(&nid));
+	if (entry == NULL) {
+		entry = mem_alloc(sizeof(*entry));
+		room_ref(room);
+		entry->room = room;
+		(void)map_set(&typing->rooms, nid_key(&nid), entry);
+	}
+	struct typist *typist = find_locked(entry, user_id);
+	if (typist != NULL) {
+		typist->until_ms = until_ms;
+		return false;
+	}
+	add_locked(entry, user_id, until_ms);
+	return true;
+}
+
+static bool stop_locked(struct typing *typing, struct room *room, struct str user_id)
+{
+	int64_t nid = room_nid(room);
+	struct typing_room *entry = map_get(&typing->rooms, nid_key(&nid));
+	bool removed = entry != NULL && remove_locked(entry, INT64_MIN, user_id);
+	if (removed && entry->n == 0) {
+		(void)map_remove(&typing->rooms, nid_key(&nid));
+		room_destroy(entry);
+	}
+	return removed;
+}
+
+/* --- the face -------------------------------------------------------------------------------------------- */
+
+enum err typing_set(struct ctx *ctx, struct homeserver *hs, struct str user_id, struct str room_id,
+	int64_t timeout_ms)
+{
+	struct room *room;
+	TRY(rooms_get_for(ctx, hs, room_id, &room));
+	TRY(room_require_joined(ctx, hs, room, user_id));
+	struct typing *typing = hs->typing;
+	int64_t until_ms = clock_mono_ms(&hs->clock) + MIN_OF(timeout_ms, (int64_t)TYPING_LONGEST_MS);
+	lock_take(&typing->lock);
+	bool changed = timeout_ms > 0 ? start_locked(typing, room, user_id, until_ms)
+								  : stop_locked(typing, room, user_id);
+	if (changed) {
+		list_changed_locked(typing, room);
+	}
+	lock_give(&typing->lock);
+	if (changed) {
+		users_wake_room(hs->users, room);
+	}
+	return ERR_OK;
+}
+
+void typing_tidy(struct typing *typing)
+{
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	VEC(struct room *) changed = {0};
+	int64_t now_ms = clock_mono_ms(&typing->hs->clock);
+	lock_take(&typing->lock);
+	size_t i = 0;
+	struct str key;
+	void *value;
+	while (map_next(&typing->rooms, &i, &key, &value)) {
+		struct typing_room *entry = value;
+		if (!remove_locked(entry, now_ms, str_from(NULL, 0))) {
+			continue;
+		}
+		room_ref(entry->room);
+		VEC_PUSH(arena, &changed, entry->room);
+		list_changed_locked(typing, entry->room);
+		if (entry->n == 0) {
+			(void)map_remove(&typing->rooms, key);
+			room_destroy(entry);
+		}
+	}
+	lock_give(&typing->lock);
+	for (i = 0; i < changed.n; i++) {
+		users_wake_room(typing->hs->users, changed.p[i]);
+		room_unref(changed.p[i]);
+	}
+}
+
+static size_t copy_typists(struct typing *typing, struct room *room, struct arena *arena,
+	struct str **out)
+{
+	int64_t nid = room_nid(room);
+	LOCK_SCOPE(&typing->lock);
+	const struct typing_room *entry = map_get(&typing->rooms, nid_key(&nid));
+	size_t count = entry != NULL ? entry->n : 0;
+	*out = ARENA_NEW_ARRAY(arena, struct str, count);
+	for (size_t i = 0; i < count; i++) {
+		(*out)[i] = str_dup(arena, entry->typists[i].user_id);
+	}
+	return count;
+}
+
+size_t typing_users(struct homeserver *hs, struct room *room, struct arena *arena, struct str **out)
+{
+	size_t count = copy_typists(hs->typing, room, arena, out);
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	size_t joined = 0;
+	for (size_t i = 0; i < count; i++) {
+		/* Whoever has left meanwhile is not shown any more. */
+		struct str membership;
+		if (room_membership(&ctx, hs, room, (*out)[i], &membership) == ERR_OK &&
+			str_equals(membership, STR("join"))) {
+			(*out)[joined++] = (*out)[i];
+		}
+	}
+	return joined;
+}
