@@ -11,6 +11,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "storage/account_data.h"
 #include "storage/state.h"
 
 enum { LOAD_WAIT_MS = 10000, WAITERS_PRUNED_AT = 8 };
@@ -39,9 +40,11 @@ struct user {
 	struct lock lock; /* guards all below */
 	struct cond loaded;
 	enum user_load load;
-	bool is_removed;       /* put away: nobody tells it anything any more */
-	struct map rooms;      /* bytes of the room's number → struct user_entry * */
-	struct park **waiters; /* counted */
+	bool is_removed;         /* put away: nobody tells it anything any more */
+	bool knows_ignored;      /* ignored_list is what the account data say */
+	struct str ignored_list; /* content of m.ignored_user_list; heap; p == NULL: none */
+	struct map rooms;        /* bytes of the room's number → struct user_entry * */
+	struct park **waiters;   /* counted */
 	size_t waiter_n;
 	size_t waiter_capacity;
 };
@@ -95,6 +98,7 @@ void user_unref(struct user *user)
 		park_unref(user->waiters[i]);
 	}
 	mem_free(user->waiters);
+	str_free(user->ignored_list);
 	cond_fini(&user->loaded);
 	lock_fini(&user->lock);
 	str_free(user->id);
@@ -246,10 +250,20 @@ static void set_entry_locked(struct user *user, struct room *room, struct str me
 	entry->is_listening = should_listen;
 }
 
+static void raise_own_position(struct user *user, int64_t position)
+{
+	int64_t now = atomic_load(&user->own_position);
+	while (now < position && !atomic_compare_exchange_weak(&user->own_position, &now, position)) {
+	}
+}
+
 static enum err load_rooms(struct ctx *ctx, struct homeserver *hs, struct user *user)
 {
 	struct member_row *rows;
 	size_t count;
+	int64_t own_position;
+	TRY(store_account_data_position(ctx, hs->db, user->id, &own_position));
+	raise_own_position(user, own_position);
 	TRY(store_member_rooms(ctx, hs->db, user->id, &rows, &count));
 	for (size_t i = 0; i < count; i++) {
 		const struct member_row *row = &rows[i];
@@ -382,6 +396,38 @@ void user_room_forget(struct user *user, int64_t room_nid)
 	}
 }
 
+bool user_ignored_list(struct user *user, struct arena *arena, struct str *out_content)
+{
+	LOCK_SCOPE(&user->lock);
+	if (user->knows_ignored) {
+		*out_content =
+			user->ignored_list.p != NULL ? str_dup(arena, user->ignored_list) : str_from(NULL, 0);
+	}
+	return user->knows_ignored;
+}
+
+void user_keep_ignored_list(struct user *user, struct str content)
+{
+	LOCK_SCOPE(&user->lock);
+	if (!user->knows_ignored) {
+		user->knows_ignored = true;
+		user->ignored_list = content.p != NULL ? str_heap(content) : str_from(NULL, 0);
+	}
+}
+
+void users_ignored_list_committed(struct users *users, struct str user_id, struct str content)
+{
+	struct user *user = find_active(users, user_id);
+	if (user != NULL) {
+		lock_take(&user->lock);
+		str_free(user->ignored_list);
+		user->ignored_list = str_heap(content);
+		user->knows_ignored = true;
+		lock_give(&user->lock);
+		user_unref(user);
+	}
+}
+
 /* --- waiting -------------------------------------------------------------------------------------------- */
 
 /* Requests that ended by their deadline are still listed: drops them. */
@@ -482,7 +528,7 @@ void users_own_committed(struct users *users, struct str user_id, int64_t positi
 {
 	struct user *user = find_active(users, user_id);
 	if (user != NULL) {
-		atomic_store(&user->own_position, position);
+		raise_own_position(user, position);
 		tell_user(users, user);
 	}
 }

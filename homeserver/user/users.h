@@ -41,6 +41,15 @@ void user_room_forget(struct user *user, int64_t room_nid);
 /** Newest position at which something of the user's own changed (account data, later: to-device, device lists). */
 int64_t user_own_position(const struct user *user);
 
+/**
+ * Content of the user's m.ignored_user_list, kept with the active user: JSON text in the arena, p == NULL when there is none.
+ * @return false when it has not been asked for yet; then read it and user_keep_ignored_list()
+ */
+bool user_ignored_list(struct user *user, struct arena *arena, struct str *out_content);
+void user_keep_ignored_list(struct user *user, struct str content);
+/** From the commit callback of a change. */
+void users_ignored_list_committed(struct users *users, struct str user_id, struct str content);
+
 /* --- waiting ------------------------------------------------------------------------------------- */
 
 /**

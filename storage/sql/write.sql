@@ -116,3 +116,26 @@ ORDER BY u.room_nid, u.user_id, u.receipt_type, u.thread_id, u.event_position DE
 ON CONFLICT (room_nid, user_id, receipt_type, thread_id) DO UPDATE SET event_id = excluded.event_id,
 	event_position = excluded.event_position, ts = excluded.ts, position = excluded.position
 WHERE receipts.event_position < excluded.event_position;
+
+-- name: account_data_set
+-- user, nid, type, content, position, position expected before (-1: any, 0: none yet); the last one wins. What was expected and is not so
+-- divides by zero, which fails the write. Index: account_data_pkey.
+WITH given AS (
+	SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::bigint[]) AS
+		u(user_id, room_nid, type, content, position, expected)
+), newest AS (
+	SELECT DISTINCT ON (user_id, room_nid, type) * FROM given
+	ORDER BY user_id, room_nid, type, position DESC
+), crowded AS (
+	SELECT 1 FROM given GROUP BY user_id, room_nid, type HAVING count(*) > 1 AND max(expected) >= 0
+), stored AS (
+	INSERT INTO account_data (user_id, room_nid, type, content, position)
+	SELECT n.user_id, n.room_nid, n.type, n.content, n.position FROM newest n
+	WHERE n.expected < 0 OR n.expected = coalesce((SELECT a.position FROM account_data a
+		WHERE a.user_id = n.user_id AND a.room_nid = n.room_nid AND a.type = n.type), 0)
+	ON CONFLICT (user_id, room_nid, type) DO UPDATE SET content = excluded.content,
+		position = excluded.position
+	RETURNING 1
+)
+SELECT 1 / CASE WHEN NOT EXISTS (SELECT 1 FROM crowded)
+	AND (SELECT count(*) FROM stored) = (SELECT count(*) FROM newest) THEN 1 ELSE 0 END;

@@ -1,0 +1,341 @@
+/*
+ * Profiles, account data, tags, filters, push rules.
+ */
+#include "homeserver/person/person_routes.h"
+
+#include "homeserver/person/account_data.h"
+#include "homeserver/person/filters.h"
+#include "homeserver/person/profile.h"
+#include "matrix/account_data.h"
+#include "matrix/profile_field.h"
+#include "matrix/push_default.h"
+
+static enum err field_fault(struct call *call, int status, const struct field_error *error)
+{
+	return fail_status(&call->ctx, ERR_INPUT, status, error->errcode, "%.*s %s",
+		STR_ARG(error->field), error->text);
+}
+
+/* What is the user's own may be touched by nobody else. */
+static enum err require_self(struct call *call)
+{
+	if (!str_equals(call_path(call, "userId"), principal_of(call)->user.s)) {
+		return fail(&call->ctx, ERR_DENIED, M_FORBIDDEN, "That belongs to another user");
+	}
+	return ERR_OK;
+}
+
+/* --- profile --------------------------------------------------------------------------------------------- */
+
+static enum err get_profile(struct call *call)
+{
+	struct json profile;
+	TRY(profile_get(&call->ctx, hs_of(call), call_path(call, "userId"), &profile));
+	json_out_value(reply_json(call, 200), &profile);
+	return ERR_OK;
+}
+
+static enum err get_profile_field(struct call *call)
+{
+	struct json profile;
+	struct str key = call_path(call, "keyName");
+	TRY(profile_get(&call->ctx, hs_of(call), call_path(call, "userId"), &profile));
+	const struct json *value = json_get(&profile, key);
+	if (value == NULL) {
+		return fail(&call->ctx, ERR_MISSING, M_NOT_FOUND, "The profile has no such field");
+	}
+	struct json_out *out = reply_json(call, 200);
+	json_out_object(out);
+	json_out_key(out, key);
+	json_out_value(out, value);
+	json_out_end(out);
+	return ERR_OK;
+}
+
+static enum err require_own_profile(struct call *call)
+{
+	struct user_id user;
+	if (!user_id_parse(call_path(call, "userId"), &user)) {
+		return fail(&call->ctx, ERR_INPUT, M_INVALID_PARAM, "Not a user id");
+	}
+	return require_self(call);
+}
+
+static enum err put_profile_field(struct call *call)
+{
+	const struct json *body;
+	const struct json *value;
+	struct field_error error;
+	struct str key = call_path(call, "keyName");
+	TRY(require_own_profile(call));
+	TRY(call_json(call, &body));
+	if (!profile_body_read(key, body, &value, &error)) {
+		return field_fault(call, 400, &error);
+	}
+	TRY(profile_set(&call->ctx, hs_of(call), principal_of(call), key, value));
+	return reply_empty(call);
+}
+
+static enum err delete_profile_field(struct call *call)
+{
+	struct field_error error;
+	struct str key = call_path(call, "keyName");
+	TRY(require_own_profile(call));
+	if (!profile_key_check(key, &error)) {
+		return field_fault(call, 400, &error);
+	}
+	TRY(profile_set(&call->ctx, hs_of(call), principal_of(call), key, NULL));
+	return reply_empty(call);
+}
+
+/* --- account data -------------------------------------------------------------------------------------------- */
+
+/* The room of the path, which the user needs not be in; 0 on the global routes. */
+static enum err path_room(struct call *call, int64_t *out_nid)
+{
+	struct room_id room_id;
+	struct room *room;
+	if (!room_id_parse(call_path(call, "roomId"), &room_id)) {
+		return fail(&call->ctx, ERR_INPUT, M_INVALID_PARAM, "Not a room id");
+	}
+	TRY(rooms_get(&call->ctx, hs_of(call), room_id.s, &room));
+	*out_nid = room_nid(room);
+	return ERR_OK;
+}
+
+static enum err reply_account_data(struct call *call, int64_t room_nid)
+{
+	struct str content;
+	TRY(account_data_get(&call->ctx, hs_of(call), principal_of(call)->user, room_nid,
+		call_path(call, "type"), &content));
+	json_out_raw(reply_json(call, 200), content);
+	return ERR_OK;
+}
+
+static enum err get_account_data(struct call *call)
+{
+	TRY(require_self(call));
+	return reply_account_data(call, 0);
+}
+
+static enum err get_room_account_data(struct call *call)
+{
+	int64_t room_nid;
+	TRY(require_self(call));
+	TRY(path_room(call, &room_nid));
+	return reply_account_data(call, room_nid);
+}
+
+static enum err store_account_data_of(struct call *call, int64_t room_nid)
+{
+	const struct json *body;
+	struct field_error error;
+	struct str type = call_path(call, "type");
+	TRY(call_json(call, &body));
+	if (!account_data_type_check(type, &error)) {
+		return field_fault(call, account_data_is_servers(type) ? 405 : 400, &error);
+	}
+	struct str content = body->raw.n > 0 ? body->raw : STR("{}");
+	TRY(account_data_put(&call->ctx, hs_of(call), principal_of(call)->user.s, room_nid, type,
+		content));
+	return reply_empty(call);
+}
+
+static enum err put_account_data(struct call *call)
+{
+	TRY(require_self(call));
+	return store_account_data_of(call, 0);
+}
+
+static enum err put_room_account_data(struct call *call)
+{
+	int64_t room_nid;
+	TRY(require_self(call));
+	TRY(path_room(call, &room_nid));
+	return store_account_data_of(call, room_nid);
+}
+
+/* --- tags ---------------------------------------------------------------------------------------------------- */
+
+static enum err get_tags(struct call *call)
+{
+	int64_t room_nid;
+	struct str tags;
+	TRY(require_self(call));
+	TRY(path_room(call, &room_nid));
+	TRY(tags_get(&call->ctx, hs_of(call), principal_of(call)->user.s, room_nid, &tags));
+	struct json_out *out = reply_json(call, 200);
+	json_out_object(out);
+	json_out_key_raw(out, "tags", tags);
+	json_out_end(out);
+	return ERR_OK;
+}
+
+static enum err change_tag(struct call *call, const struct json *content)
+{
+	int64_t room_nid;
+	struct field_error error;
+	struct str tag = call_path(call, "tag");
+	TRY(require_self(call));
+	TRY(path_room(call, &room_nid));
+	if (!tag_name_check(tag, &error) || (content != NULL && !tag_content_check(content, &error))) {
+		return field_fault(call, 400, &error);
+	}
+	TRY(tag_change(&call->ctx, hs_of(call), principal_of(call)->user.s, room_nid, tag, content));
+	return reply_empty(call);
+}
+
+static enum err put_tag(struct call *call)
+{
+	const struct json *body;
+	TRY(call_json(call, &body));
+	return change_tag(call, body);
+}
+
+static enum err delete_tag(struct call *call)
+{
+	return change_tag(call, NULL);
+}
+
+/* --- filters --------------------------------------------------------------------------------------------------- */
+
+static enum err post_filter(struct call *call)
+{
+	const struct json *body;
+	struct str filter_id;
+	TRY(require_self(call));
+	TRY(call_json(call, &body));
+	TRY(filter_store(&call->ctx, hs_of(call), principal_of(call)->user.s, body, &filter_id));
+	struct json_out *out = reply_json(call, 200);
+	json_out_object(out);
+	json_out_key_str(out, "filter_id", filter_id);
+	json_out_end(out);
+	return ERR_OK;
+}
+
+static enum err get_filter(struct call *call)
+{
+	struct str definition;
+	TRY(require_self(call));
+	TRY(filter_load(&call->ctx, hs_of(call), principal_of(call)->user.s,
+		call_path(call, "filterId"), &definition));
+	json_out_raw(reply_json(call, 200), definition);
+	return ERR_OK;
+}
+
+/* --- push rules ------------------------------------------------------------------------------------------------- */
+
+/* The user's rules as a tree: {"global": {kind: [rule]}}. */
+static enum err read_push_rules(struct call *call, struct json *out)
+{
+	struct str text;
+	TRY(account_data_get(&call->ctx, hs_of(call), principal_of(call)->user, 0, STR("m.push_rules"),
+		&text));
+	if (json_parse(call->ctx.arena, text, NULL, out, NULL) != JSON_OK) {
+		return fail_cause(&call->ctx, ERR_INTERNAL, "push rules are not JSON");
+	}
+	return ERR_OK;
+}
+
+static enum err get_push_rules(struct call *call)
+{
+	struct json rules;
+	TRY(read_push_rules(call, &rules));
+	json_out_value(reply_json(call, 200), &rules);
+	return ERR_OK;
+}
+
+static enum err get_global_push_rules(struct call *call)
+{
+	struct json rules;
+	TRY(read_push_rules(call, &rules));
+	json_out_value(reply_json(call, 200), json_at(&rules, "global"));
+	return ERR_OK;
+}
+
+static enum err find_push_rule(struct call *call, const struct json **out)
+{
+	struct json rules;
+	TRY(read_push_rules(call, &rules));
+	const struct json *list = json_get(json_at(&rules, "global"), call_path(call, "kind"));
+	for (size_t i = 0; json_is(list, JSON_ARRAY) && i < list->count; i++) {
+		if (str_equals(json_get_str(&list->items[i], STR("rule_id")), call_path(call, "ruleId"))) {
+			*out = &list->items[i];
+			return ERR_OK;
+		}
+	}
+	return fail(&call->ctx, ERR_MISSING, M_NOT_FOUND, "There is no such push rule");
+}
+
+static enum err get_push_rule(struct call *call)
+{
+	const struct json *rule;
+	TRY(find_push_rule(call, &rule));
+	json_out_value(reply_json(call, 200), rule);
+	return ERR_OK;
+}
+
+static enum err get_push_rule_part(struct call *call, const char *part)
+{
+	const struct json *rule;
+	TRY(find_push_rule(call, &rule));
+	struct json_out *out = reply_json(call, 200);
+	json_out_object(out);
+	json_out_key(out, str_of(part));
+	json_out_value(out, json_get(rule, str_of(part)));
+	json_out_end(out);
+	return ERR_OK;
+}
+
+static enum err get_push_rule_enabled(struct call *call)
+{
+	return get_push_rule_part(call, "enabled");
+}
+
+static enum err get_push_rule_actions(struct call *call)
+{
+	return get_push_rule_part(call, "actions");
+}
+
+#define CLIENT "/_matrix/client/(r0|v3)"
+#define USER_PATH CLIENT "/user/{userId}"
+#define RULE_PATH CLIENT "/pushrules/global/{kind}/{ruleId}"
+
+const struct route person_routes[] = {
+	{"getUserProfile", "GET", CLIENT "/profile/{userId}", AUTH_NONE, LANE_LOCAL, RATE_READ, 0,
+		get_profile},
+	{"getProfileField", "GET", CLIENT "/profile/{userId}/{keyName}", AUTH_NONE, LANE_LOCAL,
+		RATE_READ, 0, get_profile_field},
+	{"setProfileField", "PUT", CLIENT "/profile/{userId}/{keyName}", AUTH_USER, LANE_LOCAL,
+		RATE_WRITE, 0, put_profile_field},
+	{"deleteProfileField", "DELETE", CLIENT "/profile/{userId}/{keyName}", AUTH_USER, LANE_LOCAL,
+		RATE_WRITE, 0, delete_profile_field},
+	{"getAccountData", "GET", USER_PATH "/account_data/{type}", AUTH_USER, LANE_LOCAL, RATE_READ, 0,
+		get_account_data},
+	{"setAccountData", "PUT", USER_PATH "/account_data/{type}", AUTH_USER, LANE_LOCAL, RATE_WRITE,
+		0, put_account_data},
+	{"getAccountDataPerRoom", "GET", USER_PATH "/rooms/{roomId}/account_data/{type}", AUTH_USER,
+		LANE_LOCAL, RATE_READ, 0, get_room_account_data},
+	{"setAccountDataPerRoom", "PUT", USER_PATH "/rooms/{roomId}/account_data/{type}", AUTH_USER,
+		LANE_LOCAL, RATE_WRITE, 0, put_room_account_data},
+	{"getRoomTags", "GET", USER_PATH "/rooms/{roomId}/tags", AUTH_USER, LANE_LOCAL, RATE_READ, 0,
+		get_tags},
+	{"setRoomTag", "PUT", USER_PATH "/rooms/{roomId}/tags/{tag}", AUTH_USER, LANE_LOCAL, RATE_WRITE,
+		0, put_tag},
+	{"deleteRoomTag", "DELETE", USER_PATH "/rooms/{roomId}/tags/{tag}", AUTH_USER, LANE_LOCAL,
+		RATE_WRITE, 0, delete_tag},
+	{"defineFilter", "POST", USER_PATH "/filter", AUTH_USER, LANE_LOCAL, RATE_WRITE, 0,
+		post_filter},
+	{"getFilter", "GET", USER_PATH "/filter/{filterId}", AUTH_USER, LANE_LOCAL, RATE_READ, 0,
+		get_filter},
+	{"getPushRules", "GET", CLIENT "/pushrules/", AUTH_USER, LANE_LOCAL, RATE_READ, 0,
+		get_push_rules},
+	{"getPushRulesGlobal", "GET", CLIENT "/pushrules/global/", AUTH_USER, LANE_LOCAL, RATE_READ, 0,
+		get_global_push_rules},
+	{"getPushRule", "GET", RULE_PATH, AUTH_USER, LANE_LOCAL, RATE_READ, 0, get_push_rule},
+	{"isPushRuleEnabled", "GET", RULE_PATH "/enabled", AUTH_USER, LANE_LOCAL, RATE_READ, 0,
+		get_push_rule_enabled},
+	{"getPushRuleActions", "GET", RULE_PATH "/actions", AUTH_USER, LANE_LOCAL, RATE_READ, 0,
+		get_push_rule_actions},
+};
+const size_t person_route_count = COUNT_OF(person_routes);

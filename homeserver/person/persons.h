@@ -1,0 +1,68 @@
+/**
+ * What belongs to one person rather than to a room: the face of the domain. Profile, account data (tags among it), stored
+ * filters, push rules.
+ *
+ * Account data is written through the writer and takes a stream position, so that every device of the user hears of it in
+ * order with the rooms. A sync of a user to whom nothing happened asks the database nothing: user_own_position() says so.
+ */
+#ifndef BELFRY_HOMESERVER_PERSON_PERSONS_H
+#define BELFRY_HOMESERVER_PERSON_PERSONS_H
+
+#include "homeserver/user/users.h"
+
+/* --- account data -------------------------------------------------------------------------------- */
+
+struct account_data_item {
+	int64_t room_nid; /**< 0: of the account as a whole */
+	struct str type;
+	struct str content; /**< JSON object */
+	int64_t position;   /**< of its newest change; 0: it comes from the server and never changed */
+};
+
+/**
+ * Account data that changed after one position and up to another, in order of change; global or of one room.
+ *
+ * @param room_nid  0: global
+ * @param after     0: all there is; of the global data this has m.push_rules always
+ * @param out       in the ctx's arena
+ * Errors: STORE     Cost: one round trip, none when nothing of the user's own changed after `after`.
+ */
+MUST_CHECK enum err account_data_changes(struct ctx *ctx, struct homeserver *hs, struct user *user,
+	int64_t room_nid, int64_t after, int64_t up_to, struct account_data_item **out,
+	size_t *out_count);
+
+/** The same for all rooms at once: by room_nid, then by change. */
+MUST_CHECK enum err account_data_rooms_changed(struct ctx *ctx, struct homeserver *hs,
+	struct user *user, int64_t after, int64_t up_to, struct account_data_item **out,
+	size_t *out_count);
+
+/**
+ * Sets one piece and returns after the commit. Does not look at who may set the type.
+ *
+ * @param room_nid  0: global
+ * @param content   JSON object; lives until the call returns
+ * Errors: STORE; SHUTDOWN
+ */
+MUST_CHECK enum err account_data_put(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	int64_t room_nid, struct str type, struct str content);
+
+/**
+ * User ids of m.ignored_user_list, in no order; in the ctx's arena.
+ * Errors: STORE     Cost: none but for the first time.
+ */
+MUST_CHECK enum err ignored_users(struct ctx *ctx, struct homeserver *hs, struct user *user,
+	struct str **out, size_t *out_count);
+
+/* --- filters -------------------------------------------------------------------------------------- */
+
+/**
+ * Definition of a stored filter; was checked with filter_parse() when it was stored.
+ *
+ * @param filter_id       as the client names it
+ * @param out_definition  canonical JSON, in the ctx's arena
+ * Errors: MISSING M_NOT_FOUND when the user has no such filter; STORE     Cost: none but for the first time.
+ */
+MUST_CHECK enum err filter_load(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	struct str filter_id, struct str *out_definition);
+
+#endif

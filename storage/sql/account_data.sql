@@ -1,0 +1,18 @@
+-- name: account_data_get hot
+-- At most one row. Index: account_data_pkey.
+SELECT room_nid, type, content, position FROM account_data
+WHERE user_id = $1 AND room_nid = $2 AND type = $3;
+
+-- name: account_data_of_room hot
+-- A room's (or, for 0, the account's) that changed in a span of positions. Index: account_data_pkey.
+SELECT room_nid, type, content, position FROM account_data
+WHERE user_id = $1 AND room_nid = $2 AND position > $3 AND position <= $4 ORDER BY position;
+
+-- name: account_data_of_rooms hot
+-- Of all rooms, changed in a span of positions. Index: account_data_position_idx.
+SELECT room_nid, type, content, position FROM account_data
+WHERE user_id = $1 AND room_nid > 0 AND position > $2 AND position <= $3 ORDER BY position;
+
+-- name: account_data_position hot
+-- Newest change of a user's account data; one row. Index: account_data_position_idx, one entry.
+SELECT coalesce(max(position), 0) FROM account_data WHERE user_id = $1;
