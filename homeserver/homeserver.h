@@ -28,11 +28,11 @@ struct homeserver {
 	struct rng rng;
 	struct db *db;
 	struct writer *writer;
-	struct rooms *rooms;       /**< loaded rooms (room/rooms.h) */
-	struct users *users;       /**< active local users and who waits (user/users.h) */
-	struct sessions *sessions; /**< access tokens (account/session.h) */
-	struct receipts *receipts; /**< receipts and unread counts (receipt/receipts.h) */
-	struct typing *typing;     /**< who types where (typing/typing.h) */
+	struct rooms *rooms;               /**< loaded rooms (room/rooms.h) */
+	struct users *users;               /**< active local users and who waits (user/users.h) */
+	struct sessions *sessions;         /**< access tokens (account/session.h) */
+	struct receipts *receipts;         /**< receipts and unread counts (receipt/receipts.h) */
+	struct typing *typing;             /**< who types where (typing/typing.h) */
 	struct lazy_members *lazy_members; /**< members that devices have (sync/sync.h) */
 };
 

@@ -31,8 +31,7 @@ enum err store_relations_bundled(struct ctx *ctx, struct db *db, int64_t room_ni
 }
 
 enum err store_relations_kinds(struct ctx *ctx, struct db *db, int64_t room_nid,
-	const struct str *event_ids, size_t count, struct relation_kind_row **out,
-	size_t *out_count)
+	const struct str *event_ids, size_t count, struct relation_kind_row **out, size_t *out_count)
 {
 	struct db_rows *rows;
 	TRY(db_query(ctx, db, STMT_RELATIONS_KINDS,

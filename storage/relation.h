@@ -39,7 +39,6 @@ struct relation_kind_row {
 };
 /** Who relates how to some events. One round trip. */
 MUST_CHECK enum err store_relations_kinds(struct ctx *ctx, struct db *db, int64_t room_nid,
-	const struct str *event_ids, size_t count, struct relation_kind_row **out,
-	size_t *out_count);
+	const struct str *event_ids, size_t count, struct relation_kind_row **out, size_t *out_count);
 
 #endif

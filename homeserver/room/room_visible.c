@@ -139,9 +139,9 @@ bool room_viewer_sees(const struct room_viewer *viewer, const struct stored_even
 	if (!viewer->is_loaded) {
 		return event->position >= viewer->joined_since;
 	}
-	const struct visibility_facts facts = visibility_facts_of(event->event, viewer->user,
-		visibility_before(viewer, event->position), membership_before(viewer, event->position),
-		is_joined_from(viewer, event->position));
+	const struct visibility_facts facts =
+		visibility_facts_of(event->event, viewer->user, visibility_before(viewer, event->position),
+			membership_before(viewer, event->position), is_joined_from(viewer, event->position));
 	return visibility_allows(&facts);
 }
 
@@ -183,8 +183,8 @@ enum err room_viewer_horizon(struct ctx *ctx, struct homeserver *hs, struct room
 	return ERR_OK;
 }
 
-enum err room_visible(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	struct str user_id, struct stored_event *const *events, size_t count, bool *allowed)
+enum err room_visible(struct ctx *ctx, struct homeserver *hs, struct room *room, struct str user_id,
+	struct stored_event *const *events, size_t count, bool *allowed)
 {
 	int64_t oldest = INT64_MAX;
 	for (size_t i = 0; i < count; i++) {

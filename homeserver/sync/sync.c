@@ -101,8 +101,8 @@ static bool shows_left(const struct sync_run *run, const struct user_room *entry
 	if (entry->is_forgotten) {
 		return false;
 	}
-	bool is_asked = run->request->filter.include_leave &&
-		(run->is_initial || run->request->is_full_state);
+	bool is_asked =
+		run->request->filter.include_leave && (run->is_initial || run->request->is_full_state);
 	return is_asked || (!run->is_initial && entry->position > run->since);
 }
 
@@ -249,7 +249,8 @@ enum err sync_serve(struct call *call, struct sync_request *request)
 		run.since_ephemeral = 0; /* of another time: tell it all */
 	}
 	TRY(run_once(&run));
-	bool may_wait = request->deadline_mono_ms > clock_mono_ms(&hs->clock) && !call_is_stopping(call);
+	bool may_wait =
+		request->deadline_mono_ms > clock_mono_ms(&hs->clock) && !call_is_stopping(call);
 	if (may_wait && !has_news(&run)) {
 		wait_for_news(call, request, &run);
 		return ERR_OK;

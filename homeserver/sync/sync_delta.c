@@ -66,8 +66,9 @@ static enum err list_state(struct sync_run *run, struct room_part *part, int64_t
 		.member_count = wanted->count,
 	};
 	*out_n = 0;
-	return position == 0 ? ERR_OK
-						 : room_state_list(run->ctx, run->hs, part->room, position, &query, out, out_n);
+	return position == 0
+		? ERR_OK
+		: room_state_list(run->ctx, run->hs, part->room, position, &query, out, out_n);
 }
 
 static bool is_in_timeline(const struct room_part *part, const struct stored_event *event)

@@ -140,8 +140,8 @@ enum err sync_members_add(struct sync_run *run, struct room_part *part,
 			continue;
 		}
 		struct stored_event *member;
-		TRY(room_state_event(run->ctx, run->hs, part->room, STR("m.room.member"),
-			wanted->items[i], position, &member));
+		TRY(room_state_event(run->ctx, run->hs, part->room, STR("m.room.member"), wanted->items[i],
+			position, &member));
 		if (member != NULL && (is_redundant_wanted || !device_has(run, member))) {
 			VEC_PUSH(run->ctx->arena, &part->state, member);
 		}

@@ -31,8 +31,8 @@ static enum err read_filter(struct call *call, struct sync_request *request)
 	}
 	if (text.p[0] != '{') {
 		struct str definition;
-		enum err err = filter_load(&call->ctx, hs_of(call), principal_of(call)->user.s, text,
-			&definition);
+		enum err err =
+			filter_load(&call->ctx, hs_of(call), principal_of(call)->user.s, text, &definition);
 		if (err == ERR_MISSING) {
 			return fail(&call->ctx, ERR_INPUT, M_INVALID_PARAM, "There is no such filter");
 		}

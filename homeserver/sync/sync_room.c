@@ -36,8 +36,8 @@ static enum err load_ephemeral(struct sync_run *run, struct room_part *part)
 	}
 	if (event_filter_allows_type(filter, STR("m.receipt")) &&
 		room_receipt_position(part->room) > part->after) {
-		TRY(receipts_content(run->ctx, run->hs, part->room, run->who->user.s, part->after, run->up_to,
-			&part->receipts));
+		TRY(receipts_content(run->ctx, run->hs, part->room, run->who->user.s, part->after,
+			run->up_to, &part->receipts));
 	}
 	return ERR_OK;
 }
@@ -211,8 +211,7 @@ static void write_unread(const struct sync_run *run, const struct unread_result 
 	json_out_end(out);
 }
 
-void sync_room_write(const struct sync_run *run, const struct room_part *part,
-	struct json_out *out)
+void sync_room_write(const struct sync_run *run, const struct room_part *part, struct json_out *out)
 {
 	json_out_object(out);
 	if (part->summary.is_told) {

@@ -53,8 +53,8 @@ static void write_parts(const struct sync_run *run, bool left, struct json_out *
 	json_out_end(out);
 }
 
-static void write_outside(const struct sync_run *run, struct str membership,
-	struct str state_name, struct json_out *out)
+static void write_outside(const struct sync_run *run, struct str membership, struct str state_name,
+	struct json_out *out)
 {
 	json_out_object(out);
 	for (size_t i = 0; i < run->outside_n; i++) {

@@ -150,7 +150,8 @@ static void add_references(const struct bundling *bundling, struct str parent_id
 	VEC(struct str) ids = {0};
 	for (size_t i = 0; i < bundling->row_count; i++) {
 		const struct relation_row *row = &bundling->rows[i];
-		if (str_equals(row->rel_type, STR("m.reference")) && str_equals(row->parent_id, parent_id)) {
+		if (str_equals(row->rel_type, STR("m.reference")) &&
+			str_equals(row->parent_id, parent_id)) {
 			VEC_PUSH(bundling->ctx->arena, &ids, row->event_id);
 		}
 	}
@@ -179,8 +180,8 @@ static enum err add_threads(const struct bundling *bundling, const struct parent
 			}
 			struct relation_bundle *bundle = &bundles[parents->event_indexes[k]];
 			bundle->thread_count = row->count;
-			bundle->participated = row->participated ||
-				str_equals(parents->senders[k], bundling->view->user_id);
+			bundle->participated =
+				row->participated || str_equals(parents->senders[k], bundling->view->user_id);
 			VEC_PUSH(bundling->ctx->arena, &latest, bundling->related[i]);
 			VEC_PUSH(bundling->ctx->arena, &places, bundle);
 		}
@@ -224,8 +225,8 @@ static enum err load_related(struct bundling *bundling)
 	return ERR_OK;
 }
 
-static enum err make_bundles(struct bundling *bundling, const struct parents *parents,
-	size_t count, struct relation_bundle **out)
+static enum err make_bundles(struct bundling *bundling, const struct parents *parents, size_t count,
+	struct relation_bundle **out)
 {
 	struct relation_row *rows;
 	TRY(query(bundling->ctx, bundling->hs, bundling->room, bundling->view, parents, &rows,
@@ -276,8 +277,11 @@ enum err bundle_load(struct ctx *ctx, struct homeserver *hs, struct room *room,
 		collect_parents(ctx->arena, view, events, count, &parents);
 	}
 	if (parents.count > 0) {
-		struct bundling bundling = {
-			.ctx = ctx, .hs = hs, .room = room, .view = view, .events = events};
+		struct bundling bundling = {.ctx = ctx,
+			.hs = hs,
+			.room = room,
+			.view = view,
+			.events = events};
 		TRY(make_bundles(&bundling, &parents, count, &bundles));
 	}
 	*out = bundles;

@@ -14,7 +14,7 @@ struct event_batch {
 	int64_t now_ms;
 	struct stored_event *const *events;
 	size_t count;
-	struct stored_event **replaced;  /* one of each for each event; NULL: none */
+	struct stored_event **replaced; /* one of each for each event; NULL: none */
 	struct stored_event **redaction;
 	const struct relation_bundle *bundles; /* NULL: none at all */
 };

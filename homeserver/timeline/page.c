@@ -79,8 +79,8 @@ static bool is_new_sender(struct stored_event *const *events, size_t index)
 
 /* The member events of those who sent the events, as of a position. */
 static enum err load_senders(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	struct stored_event *const *events, size_t count, int64_t position,
-	struct stored_event ***out, size_t *out_count)
+	struct stored_event *const *events, size_t count, int64_t position, struct stored_event ***out,
+	size_t *out_count)
 {
 	VEC(struct stored_event *) members = {0};
 	for (size_t i = 0; i < count; i++) {

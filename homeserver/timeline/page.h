@@ -27,12 +27,12 @@ MUST_CHECK enum err page_messages(struct ctx *ctx, struct homeserver *hs,
 	const struct page_ask *ask, struct json_out *out);
 
 /** What /context was asked; `from` and `to` of the ask are not used. Errors: MISSING M_NOT_FOUND; STORE */
-MUST_CHECK enum err page_context(struct ctx *ctx, struct homeserver *hs,
-	const struct page_ask *ask, struct str event_id, struct json_out *out);
+MUST_CHECK enum err page_context(struct ctx *ctx, struct homeserver *hs, const struct page_ask *ask,
+	struct str event_id, struct json_out *out);
 
 /** One event. Errors: MISSING M_NOT_FOUND, also when the user may not see it; STORE */
-MUST_CHECK enum err page_event(struct ctx *ctx, struct homeserver *hs,
-	const struct principal *who, struct str room_id, struct str event_id, struct json_out *out);
+MUST_CHECK enum err page_event(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
+	struct str room_id, struct str event_id, struct json_out *out);
 
 /** What /members was asked. */
 struct members_ask {

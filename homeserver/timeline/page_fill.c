@@ -64,8 +64,8 @@ static bool is_shown(struct filling *filling, const struct stored_event *stored)
 {
 	const struct page_query *query = filling->query;
 	const struct event *event = stored->event;
-	bool is_ignored = query->ignored != NULL && !event->is_state &&
-		str_set_has(query->ignored, event->sender.s);
+	bool is_ignored =
+		query->ignored != NULL && !event->is_state && str_set_has(query->ignored, event->sender.s);
 	bool is_own_change =
 		query->shows_own_changes && event_is(event, STR("m.room.member"), query->user_id);
 	return !is_ignored && (is_own_change || room_viewer_sees(query->viewer, stored)) &&

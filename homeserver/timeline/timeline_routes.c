@@ -53,9 +53,8 @@ static enum err read_ask(struct call *call, struct page_ask *out)
 	int64_t limit;
 	*out = (struct page_ask){.who = principal_of(call), .room_id = call_path(call, "roomId")};
 	TRY(read_filter(call, &out->filter));
-	int64_t otherwise = out->filter != NULL && out->filter->has_limit
-		? out->filter->limit
-		: (int64_t)PAGE_DEFAULT_LIMIT;
+	int64_t otherwise = out->filter != NULL && out->filter->has_limit ? out->filter->limit
+																	  : (int64_t)PAGE_DEFAULT_LIMIT;
 	TRY(call_query_int(call, "limit", 0, INT64_MAX, otherwise, &limit));
 	out->limit = (size_t)MIN_OF(limit, (int64_t)PAGE_MAX_LIMIT);
 	return ERR_OK;
