@@ -34,6 +34,13 @@ MUST_CHECK enum err page_context(struct ctx *ctx, struct homeserver *hs, const s
 MUST_CHECK enum err page_event(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
 	struct str room_id, struct str event_id, struct json_out *out);
 
+/**
+ * All state of a room, an array: what is for members, what was for who has left.
+ * Errors: DENIED M_FORBIDDEN; STORE
+ */
+MUST_CHECK enum err page_state(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
+	struct str room_id, struct json_out *out);
+
 /** What /members was asked. */
 struct members_ask {
 	const struct principal *who;

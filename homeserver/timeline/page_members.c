@@ -1,5 +1,5 @@
 /*
- * /members, /joined_members and /joined_rooms.
+ * /state, /members, /joined_members and /joined_rooms.
  */
 #include "homeserver/timeline/page.h"
 #include "homeserver/user/users.h"
@@ -32,6 +32,45 @@ static enum err find_horizon(struct ctx *ctx, struct homeserver *hs, struct room
 	return err == ERR_MISSING ? ERR_OK : err;
 }
 
+/* State events up to a position, ready to be written. */
+static enum err prepare_state(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct principal *who, int64_t up_to, const struct state_item *items, size_t count,
+	struct event_batch **out)
+{
+	struct stored_event **events = ARENA_NEW_ARRAY(ctx->arena, struct stored_event *, count);
+	for (size_t i = 0; i < count; i++) {
+		events[i] = items[i].event;
+	}
+	struct event_view *view = ARENA_NEW(ctx->arena, struct event_view);
+	*view = (struct event_view){
+		.user_id = who->user.s,
+		.device_id = who->device_id,
+		.up_to = up_to,
+		.with_room_id = true,
+		.is_state = true,
+	};
+	return event_view_prepare(ctx, hs, room, view, events, count, out);
+}
+
+enum err page_state(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
+	struct str room_id, struct json_out *out)
+{
+	struct room *room;
+	int64_t horizon;
+	TRY(rooms_get_for(ctx, hs, room_id, &room));
+	TRY(find_horizon(ctx, hs, room, who->user.s, &horizon));
+	const struct state_query query = {0};
+	struct state_item *items;
+	size_t count;
+	TRY(room_state_list(ctx, hs, room, horizon, &query, &items, &count));
+	struct event_batch *batch;
+	TRY(prepare_state(ctx, hs, room, who, horizon, items, count, &batch));
+	json_out_array(out);
+	event_view_write_all(batch, out);
+	json_out_end(out);
+	return ERR_OK;
+}
+
 enum err page_members(struct ctx *ctx, struct homeserver *hs, const struct members_ask *ask,
 	struct json_out *out)
 {
@@ -44,22 +83,14 @@ enum err page_members(struct ctx *ctx, struct homeserver *hs, const struct membe
 	struct state_item *items;
 	size_t count;
 	TRY(room_state_list(ctx, hs, room, position, &query, &items, &count));
-	struct stored_event **events = ARENA_NEW_ARRAY(ctx->arena, struct stored_event *, count);
 	size_t n = 0;
 	for (size_t i = 0; i < count; i++) {
 		if (is_wanted(ask, items[i].membership)) {
-			events[n++] = items[i].event;
+			items[n++] = items[i];
 		}
 	}
-	const struct event_view view = {
-		.user_id = ask->who->user.s,
-		.device_id = ask->who->device_id,
-		.up_to = position,
-		.with_room_id = true,
-		.is_state = true,
-	};
 	struct event_batch *batch;
-	TRY(event_view_prepare(ctx, hs, room, &view, events, n, &batch));
+	TRY(prepare_state(ctx, hs, room, ask->who, position, items, n, &batch));
 	json_out_object(out);
 	json_out_key_array(out, "chunk");
 	event_view_write_all(batch, out);

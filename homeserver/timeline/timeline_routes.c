@@ -84,6 +84,12 @@ static enum err get_event(struct call *call)
 		call_path(call, "eventId"), reply_json(call, 200));
 }
 
+static enum err get_state(struct call *call)
+{
+	return page_state(&call->ctx, hs_of(call), principal_of(call), call_path(call, "roomId"),
+		reply_json(call, 200));
+}
+
 static enum err read_membership(struct call *call, const char *name, struct str *out)
 {
 	static const struct str words[] = {STR_INIT("join"), STR_INIT("invite"), STR_INIT("knock"),
@@ -125,6 +131,7 @@ const struct route timeline_routes[] = {
 		get_context},
 	{"getOneRoomEvent", "GET", ROOM "/event/{eventId}", AUTH_GUEST, LANE_LOCAL, RATE_READ, 0,
 		get_event},
+	{"getRoomState", "GET", ROOM "/state", AUTH_GUEST, LANE_LOCAL, RATE_READ, 0, get_state},
 	{"getMembersByRoom", "GET", ROOM "/members", AUTH_GUEST, LANE_LOCAL, RATE_READ, 0, get_members},
 	{"getJoinedMembersByRoom", "GET", ROOM "/joined_members", AUTH_GUEST, LANE_LOCAL, RATE_READ, 0,
 		get_joined_members},
