@@ -44,6 +44,11 @@ void receipts_destroy(struct receipts *receipts)
 	mem_free(receipts);
 }
 
+struct unread *receipts_unread(const struct receipts *receipts)
+{
+	return receipts->unread;
+}
+
 /* --- commits --------------------------------------------------------------------------------------------- */
 
 struct new_receipt {
@@ -275,10 +280,4 @@ enum err receipts_content(struct ctx *ctx, struct homeserver *hs, struct room *r
 	}
 	*out_content = str_dup(ctx->arena, buf_str(&buf));
 	return ERR_OK;
-}
-
-enum err unread_counts(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	struct str user_id, int64_t up_to, struct unread_result *out)
-{
-	return unread_count(ctx, hs, hs->receipts->unread, room, user_id, up_to, out);
 }

@@ -46,7 +46,7 @@ struct unread {
 	struct cache *thread_counts; /* room number and position → struct thread_counts */
 };
 
-/* One call of unread_count(). */
+/* One call of unread_counts(). */
 struct unread_ask {
 	struct ctx *ctx;
 	struct homeserver *hs;
@@ -277,9 +277,10 @@ static enum err load(const struct unread_ask *ask, struct str key, struct unread
 	return ERR_OK;
 }
 
-enum err unread_count(struct ctx *ctx, struct homeserver *hs, struct unread *unread,
-	struct room *room, struct str user_id, int64_t up_to, struct unread_result *out)
+enum err unread_counts(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct str user_id, int64_t up_to, struct unread_result *out)
 {
+	struct unread *unread = receipts_unread(hs->receipts);
 	const struct unread_ask ask = {
 		.ctx = ctx,
 		.hs = hs,

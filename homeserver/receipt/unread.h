@@ -23,8 +23,7 @@ void unread_destroy(struct unread *unread);
 void unread_receipt_committed(struct unread *unread, struct str user_id,
 	const struct stored_event *event, struct str thread_id);
 
-/** unread_counts() with its service. */
-MUST_CHECK enum err unread_count(struct ctx *ctx, struct homeserver *hs, struct unread *unread,
-	struct room *room, struct str user_id, int64_t up_to, struct unread_result *out);
+/** The domain's part of the service; receipts.c has it. */
+struct unread *receipts_unread(const struct receipts *receipts);
 
 #endif
