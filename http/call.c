@@ -153,6 +153,16 @@ struct str call_body(const struct call *call)
 	return buf_str(&call->state->request->body);
 }
 
+enum err call_json_optional(struct call *call, const struct json **out)
+{
+	static const struct json empty = {.type = JSON_OBJECT};
+	if (call_body(call).n == 0) {
+		*out = &empty;
+		return ERR_OK;
+	}
+	return call_json(call, out);
+}
+
 enum err call_json(struct call *call, const struct json **out)
 {
 	struct call_state *state = call->state;
@@ -162,7 +172,7 @@ enum err call_json(struct call *call, const struct json **out)
 	}
 	struct str text = call_body(call);
 	if (text.n == 0) {
-		text = STR("{}");
+		return fail(&call->ctx, ERR_INPUT, "M_NOT_JSON", "The body is missing");
 	}
 	struct json *json = ARENA_NEW(call->ctx.arena, struct json);
 	size_t at = 0;

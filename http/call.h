@@ -71,11 +71,13 @@ struct str call_client_address(const struct call *call);
 struct str call_body(const struct call *call);
 
 /**
- * The body as a JSON object, parsed once. An empty body counts as {} (clients send that).
- * Errors: INPUT M_NOT_JSON (not JSON, not UTF-8); INPUT M_BAD_JSON (no object, duplicate keys, too deep)
+ * The body as a JSON object, parsed once.
+ * Errors: INPUT M_NOT_JSON (not JSON, not UTF-8, empty); INPUT M_BAD_JSON (no object, duplicate keys, too deep)
  * @param out  borrowed from the call
  */
 MUST_CHECK enum err call_json(struct call *call, const struct json **out);
+/** The same where the body may be left out: an empty one counts as {}. */
+MUST_CHECK enum err call_json_optional(struct call *call, const struct json **out);
 
 /** Who asks: set by the authentication port; NULL on routes without authentication. */
 void *call_principal(const struct call *call);

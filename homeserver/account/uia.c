@@ -363,7 +363,7 @@ enum err uia_require(struct call *call, const struct uia_flows *flows, struct ui
 	struct str path;
 	struct str query;
 	struct str type;
-	TRY(call_json(call, &body));
+	TRY(call_json_optional(call, &body));
 	(void)str_split(call_raw_target(call), '?', &path, &query);
 	struct attempt attempt = {
 		.call = call,

@@ -14,7 +14,7 @@ static enum err post_receipt(struct call *call)
 	struct receipt_mark mark = {.event_id = call_path(call, "eventId")};
 	struct str user_id = principal_of(call)->user.s;
 	struct str room_id = call_path(call, "roomId");
-	TRY(call_json(call, &body));
+	TRY(call_json_optional(call, &body));
 	if (!is_marker && !receipt_type_parse(type, &mark.type)) {
 		return fail(&call->ctx, ERR_INPUT, M_INVALID_PARAM,
 			"receiptType must be m.read, m.read.private or m.fully_read");

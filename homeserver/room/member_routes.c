@@ -9,7 +9,7 @@
 static enum err read_wish(struct call *call, const char *room_parameter,
 	const struct json **out_body, struct member_wish *out)
 {
-	TRY(call_json(call, out_body));
+	TRY(call_json_optional(call, out_body));
 	*out =
 		(struct member_wish){.who = principal_of(call), .room_id = call_path(call, room_parameter)};
 	return body_opt_str(call, *out_body, "reason", &out->reason);
@@ -89,7 +89,7 @@ static enum err change_other(struct call *call, member_change *change)
 static enum err post_invite(struct call *call)
 {
 	const struct json *body;
-	TRY(call_json(call, &body));
+	TRY(call_json_optional(call, &body));
 	if (json_at(body, "user_id") == NULL && json_at(body, "medium") != NULL) {
 		return fail(&call->ctx, ERR_DENIED, M_THREEPID_DENIED,
 			"This server has no identity server to invite by mail or phone");

@@ -1,6 +1,6 @@
 /*
  * createRoom: checks the request, lets matrix/room_plan.h list the events, adds the invitees' profiles,
- * reserves the alias, and commits everything at once.
+ * and commits everything at once, the alias too.
  */
 #include "homeserver/room/room_create.h"
 
@@ -9,7 +9,6 @@
 #include "matrix/room_plan.h"
 #include "storage/alias.h"
 #include "storage/profile.h"
-#include "storage/room.h"
 
 static enum err choose_version(struct ctx *ctx, const struct homeserver *hs, struct str id,
 	const struct room_version **out)
@@ -45,6 +44,9 @@ static enum err choose_alias(struct ctx *ctx, struct homeserver *hs, struct str 
 	*out = (struct room_alias){0};
 	if (local.p == NULL) {
 		return ERR_OK;
+	}
+	if (str_find_byte(local, '\0') != SIZE_MAX) {
+		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "room_alias_name is not valid");
 	}
 	struct str text =
 		str_printf(ctx->arena, "#%.*s:%.*s", STR_ARG(local), STR_ARG(hs->signer.server.s));
@@ -130,24 +132,6 @@ static enum err make_intents(struct ctx *ctx, struct homeserver *hs, struct user
 	return ERR_OK;
 }
 
-/* Names the room, once it is there. Somebody may have taken the alias meanwhile: the room stays without it. */
-static enum err publish(struct ctx *ctx, struct homeserver *hs,
-	const struct create_request *request, struct room *room, struct room_alias alias,
-	bool is_published)
-{
-	if (alias.s.p != NULL) {
-		const struct alias_row row = {.alias = alias.s,
-			.room_nid = room_nid(room),
-			.creator = request->who->user.s};
-		enum err err = store_alias_insert(ctx, hs->db, &row, clock_wall_ms(&hs->clock));
-		if (err == ERR_CONFLICT) {
-			return fail(ctx, ERR_INPUT, M_ROOM_IN_USE, "That alias is taken");
-		}
-		TRY(err);
-	}
-	return is_published ? store_room_set_published(ctx, hs->db, room_nid(room), true) : ERR_OK;
-}
-
 enum err room_create(struct ctx *ctx, struct homeserver *hs, const struct create_request *request,
 	struct str *out_room_id)
 {
@@ -169,7 +153,12 @@ enum err room_create(struct ctx *ctx, struct homeserver *hs, const struct create
 	struct room_intent *intents;
 	TRY(make_intents(ctx, hs, wish.creator, plan, count, &intents));
 	struct room *room;
-	enum err err = rooms_add_new(ctx, hs, wish.version, intents, count, &room);
+	const struct room_start start = {.version = wish.version,
+		.intents = intents,
+		.count = count,
+		.alias = alias.s,
+		.is_published = is_published};
+	enum err err = rooms_add_new(ctx, hs, &start, &room);
 	if (err == ERR_DENIED) {
 		/* The creator has taken the power to do what the request asks for. */
 		return fail(ctx, ERR_INPUT, M_INVALID_ROOM_STATE,
@@ -177,7 +166,6 @@ enum err room_create(struct ctx *ctx, struct homeserver *hs, const struct create
 			STR_ARG(ctx->fault.text));
 	}
 	TRY(err);
-	TRY(publish(ctx, hs, request, room, alias, is_published));
 	*out_room_id = room_id_of(room).s;
 	return ERR_OK;
 }

@@ -60,7 +60,7 @@ static enum err put_redact(struct call *call)
 {
 	const struct json *body;
 	struct str reason;
-	TRY(call_json(call, &body));
+	TRY(call_json_optional(call, &body));
 	TRY(body_opt_str(call, body, "reason", &reason));
 	struct send_request request = {
 		.who = principal_of(call),

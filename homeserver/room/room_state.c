@@ -53,16 +53,6 @@ enum err room_state_get(struct ctx *ctx, struct homeserver *hs, const struct pri
 	return ERR_OK;
 }
 
-enum err room_state_get_all(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
-	struct str room_id, struct state_item **out, size_t *out_count, struct room **out_room)
-{
-	int64_t position;
-	TRY(rooms_get_for(ctx, hs, room_id, out_room));
-	TRY(room_state_horizon(ctx, hs, *out_room, who->user.s, &position));
-	const struct state_query query = {0};
-	return room_state_list(ctx, hs, *out_room, position, &query, out, out_count);
-}
-
 /* --- writing ---------------------------------------------------------------------------------------------- */
 
 static bool lists_alias(const struct json *content, struct str alias)
@@ -128,6 +118,10 @@ enum err room_state_put(struct ctx *ctx, struct homeserver *hs, const struct sta
 	struct str *out_event_id)
 {
 	TRY(room_require_not_suspended(ctx, wish->who));
+	struct user_id member;
+	if (str_equals(wish->type, STR("m.room.member")) && !user_id_parse(wish->state_key, &member)) {
+		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "The state key must be a user id");
+	}
 	struct room *room;
 	TRY(rooms_get_for(ctx, hs, wish->room_id, &room));
 	struct stored_event *before;

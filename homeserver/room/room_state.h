@@ -19,11 +19,6 @@ MUST_CHECK enum err room_state_get(struct ctx *ctx, struct homeserver *hs,
 	const struct principal *who, struct str room_id, struct str type, struct str state_key,
 	struct stored_event **out);
 
-/** All of it. */
-MUST_CHECK enum err room_state_get_all(struct ctx *ctx, struct homeserver *hs,
-	const struct principal *who, struct str room_id, struct state_item **out, size_t *out_count,
-	struct room **out_room);
-
 struct state_wish {
 	const struct principal *who;
 	struct str room_id;

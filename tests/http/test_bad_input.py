@@ -207,7 +207,7 @@ def test_event_number__version_5__taken_or_refused_not_changed(still_alive, alic
 
 
 def test_event_number__edges__exact(still_alive, alice, room):
-    for number in ("9007199254740991", "-9007199254740991", "0", "-0"):
+    for number in ("9007199254740991", "-9007199254740991", "0"):
         reply = alice.request("PUT", path_of("rooms", room, "send", "org.example.n", unique("t")),
                               raw=('{"n":%s}' % number).encode()).ok()
         assert alice.event(room, reply["event_id"]).ok()["content"]["n"] == int(number)

@@ -230,7 +230,7 @@ def test_serve__data_folder__not_readable_by_others(make_server):
 # -- migrations
 
 def migration_table(server):
-    found = server.sql("select table_name from information_schema.columns where column_name = 'checksum'"
+    found = server.sql("select table_name from information_schema.columns where column_name = 'sha256'"
                        " and table_schema not in ('pg_catalog', 'information_schema')").split()
     assert len(found) == 1, found
     return found[0]
@@ -263,11 +263,11 @@ def test_serve__migration_edited__refused_before_anything_is_touched(make_server
     table = migration_table(server)
     column = number_column(server, table)
     kind = server.sql("select data_type from information_schema.columns where table_name = '%s'"
-                      " and column_name = 'checksum'" % table).strip()
-    flip = {"bytea": "set_byte(checksum, 0, 255 - get_byte(checksum, 0))"}.get(
-        kind, "reverse(checksum)")
-    change = "update %s set checksum = %s where %s = (select min(%s) from %s)" % (table, flip, column, column, table)
-    refused_then(server, change, change, ("checksum", "edited", "changed", "differs"))
+                      " and column_name = 'sha256'" % table).strip()
+    flip = {"bytea": "set_byte(sha256, 0, 255 - get_byte(sha256, 0))"}.get(
+        kind, "reverse(sha256)")
+    change = "update %s set sha256 = %s where %s = (select min(%s) from %s)" % (table, flip, column, column, table)
+    refused_then(server, change, change, ("sha256", "edited", "changed", "differs"))
 
 
 def test_serve__database_newer_than_the_program__refused(make_server):

@@ -9,7 +9,7 @@ def register(base, name=None, password=None, **more):
     """A new user's Client, by open registration with the dummy stage."""
     nobody = Client(base)
     name = name or unique("u")
-    password = password or "pw-" + name
+    password = password or "password-" + name
     body = {"username": name, "password": password, "auth": {"type": "m.login.dummy"}}
     body.update(more)
     reply = nobody.post("/register", body, token=False)
@@ -32,7 +32,7 @@ def shared_secret_body(base, secret, name, password, admin=False):
 
 def register_by_secret(base, secret, name=None, password=None, admin=False):
     name = name or unique("s")
-    password = password or "pw-" + name
+    password = password or "password-" + name
     body = shared_secret_body(base, secret, name, password, admin)
     reply = Client(base).post("/_synapse/admin/v1/register", body, token=False).ok()
     return Client(base, reply["access_token"], reply["user_id"], reply["device_id"], password)
