@@ -161,8 +161,9 @@ static void parse_list(struct arena *arena, struct str text, struct conf_value *
 const char *conf_check_text(struct arena *arena, const struct conf_row *row, struct str text)
 {
 	const char *problem = row->check != NULL ? row->check(arena, text) : NULL;
-	return problem == NULL ? NULL
-	                       : arena_printf(arena, "\"%.*s\" %s", STR_ARG(str_slice(text, 0, 100)), problem);
+	return problem == NULL
+		? NULL
+		: arena_printf(arena, "\"%.*s\" %s", STR_ARG(str_slice(text, 0, 100)), problem);
 }
 
 static const char *check_list(struct arena *arena, const struct conf_row *row,
