@@ -15,6 +15,7 @@
 #include "homeserver/device/device_routes.h"
 #include "homeserver/meta/meta_routes.h"
 #include "homeserver/person/person_routes.h"
+#include "homeserver/person/persons.h"
 #include "homeserver/receipt/receipt_routes.h"
 #include "homeserver/receipt/receipts.h"
 #include "homeserver/room/member_routes.h"
@@ -95,6 +96,7 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 	hs->db = db_create(&db);
 	hs->rooms = rooms_create(hs);
 	hs->users = users_create(hs);
+	hs->persons = persons_create();
 	hs->receipts = receipts_create(hs);
 	hs->writer = writer_create(&(struct writer_config){
 		.url = config->database_url,
@@ -166,6 +168,7 @@ bool wire_destroy(struct wire *wire)
 	sessions_destroy(hs->sessions);
 	writer_destroy(hs->writer);
 	receipts_destroy(hs->receipts);
+	persons_destroy(hs->persons);
 	users_destroy(hs->users);
 	rooms_destroy(hs->rooms);
 	db_destroy(hs->db);

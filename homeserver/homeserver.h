@@ -17,6 +17,7 @@
 struct rooms;
 struct users;
 struct sessions;
+struct persons;
 struct receipts;
 struct typing;
 struct lazy_members;
@@ -31,6 +32,7 @@ struct homeserver {
 	struct rooms *rooms;               /**< loaded rooms (room/rooms.h) */
 	struct users *users;               /**< active local users and who waits (user/users.h) */
 	struct sessions *sessions;         /**< access tokens (account/session.h) */
+	struct persons *persons;           /**< stored filters in memory (person/persons.h) */
 	struct receipts *receipts;         /**< receipts and unread counts (receipt/receipts.h) */
 	struct typing *typing;             /**< who types where (typing/typing.h) */
 	struct lazy_members *lazy_members; /**< members that devices have (sync/sync.h) */

@@ -9,6 +9,7 @@
 #include "homeserver/user/users.h"
 #include "storage/account.h"
 #include "storage/device.h"
+#include "storage/profile.h"
 
 enum { LEAVING_BATCH = 20 };
 
@@ -63,6 +64,7 @@ static enum err leave_rooms(struct ctx *ctx, struct homeserver *hs, struct str u
 static enum err finish_one(struct ctx *ctx, struct homeserver *hs, struct str user_id)
 {
 	TRY(leave_rooms(ctx, hs, user_id));
+	TRY(store_profile_delete_all(ctx, hs->db, user_id));
 	return store_account_left(ctx, hs->db, user_id);
 }
 

@@ -7,7 +7,7 @@
 #include "matrix/push_default.h"
 #include "storage/account_data.h"
 
-enum { TAG_ATTEMPTS = 50 };
+enum { TAG_ATTEMPTS = 50, TAGS_MAX_BYTES = 65536 };
 
 static bool is_ignored_list(int64_t room_nid, struct str type)
 {
@@ -185,6 +185,9 @@ enum err tag_change(struct ctx *ctx, struct homeserver *hs, struct str user_id, 
 		content = json_with(ctx->arena, &content, STR("tags"), tags);
 		const struct change change = {hs, user_id, room_nid, STR("m.tag"),
 			canonical_text(ctx->arena, &content)};
+		if (new_content != NULL && change.content.n > TAGS_MAX_BYTES) {
+			return fail_status(ctx, ERR_INPUT, 413, M_TOO_LARGE, "The room has too many tags");
+		}
 		err = put_expecting(ctx, &change, position);
 	}
 	return err;

@@ -4,6 +4,8 @@
 #include "homeserver/person/filters.h"
 
 #include "base/crypto.h"
+#include "homeserver/person/filter_cache.h"
+#include "homeserver/person/persons_inner.h"
 #include "matrix/canonical.h"
 #include "matrix/filter.h"
 #include "storage/filter.h"
@@ -14,12 +16,20 @@ enum err filter_load(struct ctx *ctx, struct homeserver *hs, struct str user_id,
 	struct str filter_id, struct str *out_definition)
 {
 	int64_t id;
+	struct cache *cache = hs->persons->filters;
 	enum err err = ERR_MISSING;
 	if (str_to_int(filter_id, 1, INT64_MAX, &id)) {
+		if (filter_cache_get(cache, ctx->arena, user_id, id, out_definition)) {
+			return ERR_OK;
+		}
 		err = store_filter_find(ctx, hs->db, user_id, id, out_definition);
 	}
-	return err == ERR_MISSING ? fail(ctx, ERR_MISSING, M_NOT_FOUND, "There is no such filter")
-							  : err;
+	if (err == ERR_MISSING) {
+		return fail(ctx, ERR_MISSING, M_NOT_FOUND, "There is no such filter");
+	}
+	TRY(err);
+	filter_cache_put(cache, ctx->arena, user_id, id, *out_definition);
+	return ERR_OK;
 }
 
 enum err filter_store(struct ctx *ctx, struct homeserver *hs, struct str user_id,

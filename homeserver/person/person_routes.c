@@ -90,15 +90,20 @@ static enum err delete_profile_field(struct call *call)
 
 /* --- account data -------------------------------------------------------------------------------------------- */
 
-/* The room of the path, which the user needs not be in; 0 on the global routes. */
+/* The room of the path. Whoever never had to do with it is told the same as of a room that does not exist. */
 static enum err path_room(struct call *call, int64_t *out_nid)
 {
 	struct room_id room_id;
 	struct room *room;
+	struct str membership;
 	if (!room_id_parse(call_path(call, "roomId"), &room_id)) {
 		return fail(&call->ctx, ERR_INPUT, M_INVALID_PARAM, "Not a room id");
 	}
 	TRY(rooms_get(&call->ctx, hs_of(call), room_id.s, &room));
+	TRY(room_membership(&call->ctx, hs_of(call), room, principal_of(call)->user.s, &membership));
+	if (membership.n == 0) {
+		return fail(&call->ctx, ERR_MISSING, M_NOT_FOUND, "Unknown room");
+	}
 	*out_nid = room_nid(room);
 	return ERR_OK;
 }
@@ -306,9 +311,9 @@ const struct route person_routes[] = {
 		get_profile},
 	{"getProfileField", "GET", CLIENT "/profile/{userId}/{keyName}", AUTH_NONE, LANE_LOCAL,
 		RATE_READ, 0, get_profile_field},
-	{"setProfileField", "PUT", CLIENT "/profile/{userId}/{keyName}", AUTH_USER, LANE_LOCAL,
+	{"setProfileField", "PUT", CLIENT "/profile/{userId}/{keyName}", AUTH_GUEST, LANE_LOCAL,
 		RATE_WRITE, 0, put_profile_field},
-	{"deleteProfileField", "DELETE", CLIENT "/profile/{userId}/{keyName}", AUTH_USER, LANE_LOCAL,
+	{"deleteProfileField", "DELETE", CLIENT "/profile/{userId}/{keyName}", AUTH_GUEST, LANE_LOCAL,
 		RATE_WRITE, 0, delete_profile_field},
 	{"getAccountData", "GET", USER_PATH "/account_data/{type}", AUTH_USER, LANE_LOCAL, RATE_READ, 0,
 		get_account_data},

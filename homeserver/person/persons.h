@@ -10,6 +10,9 @@
 
 #include "homeserver/user/users.h"
 
+struct persons *persons_create(void);
+void persons_destroy(struct persons *persons);
+
 /* --- account data -------------------------------------------------------------------------------- */
 
 struct account_data_item {
@@ -31,7 +34,7 @@ MUST_CHECK enum err account_data_changes(struct ctx *ctx, struct homeserver *hs,
 	int64_t room_nid, int64_t after, int64_t up_to, struct account_data_item **out,
 	size_t *out_count);
 
-/** The same for all rooms at once: by room_nid, then by change. */
+/** The same for all rooms at once, in order of change. */
 MUST_CHECK enum err account_data_rooms_changed(struct ctx *ctx, struct homeserver *hs,
 	struct user *user, int64_t after, int64_t up_to, struct account_data_item **out,
 	size_t *out_count);

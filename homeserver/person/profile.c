@@ -33,7 +33,7 @@ enum err profile_get(struct ctx *ctx, struct homeserver *hs, struct str user_id,
 	if (hs_is_local(hs, user_id)) {
 		err = store_account_find(ctx, hs->db, user_id, &account);
 	}
-	if (err == ERR_MISSING) {
+	if (err == ERR_MISSING || (err == ERR_OK && account.state == ACCOUNT_DEACTIVATED)) {
 		return fail(ctx, ERR_MISSING, M_NOT_FOUND, "There is no such user here");
 	}
 	TRY(err);
@@ -86,8 +86,8 @@ static enum err update_members(struct ctx *ctx, struct homeserver *hs, struct us
 		}
 		TRY(rooms_get_nid(ctx, hs, room_nid(rooms[i].room), &room));
 		enum err err = update_member(ctx, hs, room, user_id, field, value);
-		if (err == ERR_STORE || err == ERR_SHUTDOWN) {
-			return err;
+		if (err_is_transient(err)) {
+			return err; /* the client tries again; what is done is not done twice */
 		}
 		if (err != ERR_OK) {
 			log_debug(ctx->request_id, "profile.room_refused", "kind=%s", err_name(err));

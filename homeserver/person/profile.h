@@ -9,7 +9,7 @@
 
 /**
  * All fields as one object, in the ctx's arena.
- * Errors: MISSING M_NOT_FOUND (no such local user); STORE
+ * Errors: MISSING M_NOT_FOUND (no such local user, or deactivated); STORE
  */
 MUST_CHECK enum err profile_get(struct ctx *ctx, struct homeserver *hs, struct str user_id,
 	struct json *out);

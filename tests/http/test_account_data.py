@@ -55,6 +55,15 @@ def test_room_account_data__not_a_room_id__400_invalid_param(alice):
     alice.account_data("org.example.x", {}, "nonsense").expect(400, "M_INVALID_PARAM")
 
 
+def test_room_account_data__room_of_strangers__as_if_there_were_none(hs, alice, bob):
+    theirs = bob.create_room()
+    for room in (theirs, "!unknown:%s" % hs.server_name):
+        replies = [alice.account_data("org.example.x", {}, room),
+                   alice.get(path_of("user", alice.user_id, "rooms", room, "account_data", "org.example.x")),
+                   alice.put(tags(alice, room, "u.x"), {})]
+        assert {(reply.status, reply.errcode) for reply in replies} <= {(404, "M_NOT_FOUND"), (403, "M_FORBIDDEN")}
+
+
 def test_account_data__large__kept(alice):
     content = {"text": "x" * 50000}
     alice.account_data("org.example.large", content).ok()
@@ -110,6 +119,15 @@ def test_tags__of_another_user__403(alice, bob, room):
     alice.delete(tags(bob, room, "u.x")).expect(403, "M_FORBIDDEN")
 
 
+@pytest.mark.peer("no limit")
+def test_tags__without_end__refused(alice, room):
+    for number in range(400):
+        reply = alice.put(tags(alice, room, "u.%d." % number + "x" * 240), {})
+        if reply.status != 200:
+            break
+    reply.expect((400, 413), "M_TOO_LARGE")
+
+
 def test_tags__removed_though_never_set__200(alice, room):
     alice.delete(tags(alice, room, "u.never")).ok()
 
@@ -135,6 +153,15 @@ def test_filter__stored__read_back(alice):
     filter_id = alice.post(path_of("user", alice.user_id, "filter"), FILTER).ok()["filter_id"]
     assert isinstance(filter_id, str) and filter_id and not filter_id.startswith("{")
     assert alice.get(path_of("user", alice.user_id, "filter", filter_id)).ok().json == FILTER
+
+
+def test_filter__used_again_and_again__stays_the_users_own(alice, bob):
+    """Each user's ids may count from the same number."""
+    mine = alice.post(path_of("user", alice.user_id, "filter"), FILTER).ok()["filter_id"]
+    theirs = bob.post(path_of("user", bob.user_id, "filter"), {"room": {"rooms": []}}).ok()["filter_id"]
+    for _ in range(2):
+        assert alice.get(path_of("user", alice.user_id, "filter", mine)).ok().json == FILTER
+        assert bob.get(path_of("user", bob.user_id, "filter", theirs)).ok().json == {"room": {"rooms": []}}
 
 
 def test_filter__unknown__404(alice):

@@ -49,6 +49,15 @@ def test_profile__unknown_user__404(hs, alice):
     alice.get(path_of("profile", ghost, "displayname")).expect(404, "M_NOT_FOUND")
 
 
+@pytest.mark.peer("kept unless the account is erased")
+def test_profile__deactivated_user__404(hs, alice):
+    gone = hs.user()
+    gone.put(profile(gone, "displayname"), {"displayname": "Gone"}).ok()
+    gone.uia("POST", "/account/deactivate").ok()
+    alice.get(profile(gone)).expect(404, "M_NOT_FOUND")
+    alice.get(profile(gone, "displayname")).expect(404, "M_NOT_FOUND")
+
+
 def test_profile__not_a_user_id__4xx(alice):
     for text in ("nonsense", "@", "@:", "#a:hs1", "@a"):
         reply = alice.get(path_of("profile", text))
