@@ -9,7 +9,9 @@ FROM members m JOIN rooms r ON r.room_nid = m.room_nid WHERE m.user_id = $1;
 SELECT membership, position, is_forgotten, stripped FROM members WHERE user_id = $2 AND room_nid = $1;
 
 -- name: member_forget
-UPDATE members SET is_forgotten = true WHERE user_id = $2 AND room_nid = $1;
+-- At most one row: who has come back meanwhile has not forgotten. Index: members_pkey.
+UPDATE members SET is_forgotten = true
+WHERE user_id = $2 AND room_nid = $1 AND membership IN ('leave', 'ban');
 
 -- name: member_shared_room
 -- Whether two users are joined to a common room: one row if so. Index: members_pkey.

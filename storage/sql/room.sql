@@ -17,9 +17,11 @@ SELECT r.room_nid, r.room_id, r.version, r.event_seq, r.depth, r.extremities, r.
 FROM rooms r WHERE r.room_nid = $1;
 
 -- name: room_set_published
+-- One row. Index: rooms_pkey.
 UPDATE rooms SET is_published = $2 WHERE room_nid = $1;
 
 -- name: room_is_published
+-- At most one row. Index: rooms_pkey.
 SELECT is_published FROM rooms WHERE room_nid = $1;
 
 -- name: transaction_find hot
@@ -27,4 +29,5 @@ SELECT is_published FROM rooms WHERE room_nid = $1;
 SELECT event_id FROM transactions WHERE key = $1;
 
 -- name: transaction_delete_old
+-- As many as are old. Index: transactions_created_idx.
 DELETE FROM transactions WHERE created_at_ms < $1;

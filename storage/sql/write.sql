@@ -8,6 +8,15 @@ INSERT INTO rooms (room_nid, room_id, version, event_seq, depth, extremities, la
 SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[],
 	$7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[]);
 
+-- name: room_publish
+-- New rooms that are listed in the directory. Index: rooms_pkey.
+UPDATE rooms SET is_published = true FROM unnest($1::bigint[]) AS u(room_nid) WHERE rooms.room_nid = u.room_nid;
+
+-- name: alias_claim
+-- Aliases of new rooms: alias, nid, creator, time. Fails when one is taken.
+INSERT INTO aliases (alias, room_nid, creator, created_at_ms)
+SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[]);
+
 -- name: stream_advance
 -- Takes $1 positions; the row's lock is held to the end of the transaction, which orders the commits of all processes.
 -- One row: the newest position, and the transaction's number. Index: stream_head_pkey.
@@ -15,24 +24,28 @@ UPDATE stream_head SET position = position + $1 RETURNING position, pg_current_x
 
 -- name: room_advance
 -- A room goes on by one event each: nid, event_seq before, event_seq after, depth, extremities, position, notify_seq,
--- highlight_seq. The rows of a room form a chain: the first's "before" has to be what stands in the table, the last
--- one's values are stored. A room that does not fit divides by zero, which fails the write. Index: rooms_pkey.
+-- highlight_seq. The rows of a room form a chain without gaps: the first's "before" has to be what stands in the table, the
+-- last one's values are stored. A room that does not fit divides by zero, which fails the write. Index: rooms_pkey.
 WITH chain AS (
-	SELECT DISTINCT ON (u.room_nid) u.*, min(u.seq_before) OVER (PARTITION BY u.room_nid) AS first_seq
+	SELECT DISTINCT ON (u.room_nid) u.*, min(u.seq_before) OVER w AS first_seq,
+		sum(u.seq_after - u.seq_before) OVER w AS steps
 	FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[],
 		$7::bigint[], $8::bigint[]) AS
 		u(room_nid, seq_before, seq_after, depth, extremities, position, notify_seq, highlight_seq)
+	WINDOW w AS (PARTITION BY u.room_nid)
 	ORDER BY u.room_nid, u.seq_after DESC
 ), moved AS (
 	UPDATE rooms SET event_seq = n.seq_after, depth = n.depth, extremities = n.extremities,
 		last_position = n.position, notify_seq = n.notify_seq, highlight_seq = n.highlight_seq
 	FROM chain AS n
 	WHERE rooms.room_nid = n.room_nid AND rooms.event_seq = n.first_seq
+		AND n.seq_after - n.first_seq = n.steps
 	RETURNING 1
 )
 SELECT 1 / CASE WHEN (SELECT count(*) FROM moved) = (SELECT count(*) FROM chain) THEN 1 ELSE 0 END;
 
 -- name: event_insert
+-- One row for each event; a unique violation when an id is known. Index: events_pkey.
 INSERT INTO events (room_nid, position, event_id, type, state_key, sender, origin_server_ts, depth,
 	json, replaces_position, thread_root, txn, notify_seq, highlight_seq)
 SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[],
@@ -78,6 +91,7 @@ ON CONFLICT (user_id, room_nid) DO UPDATE SET membership = excluded.membership,
 	position = excluded.position, stripped = excluded.stripped, is_forgotten = false;
 
 -- name: relation_insert
+-- One row for each relation. Index: relations_pkey.
 INSERT INTO relations (room_nid, parent_id, position, rel_type, type, sender)
 SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[])
 ON CONFLICT DO NOTHING;
@@ -100,6 +114,7 @@ WHERE relations.room_nid = u.room_nid AND relations.parent_id = u.parent_id
 	AND relations.position = u.position;
 
 -- name: mention_insert
+-- One row for each user mentioned. Index: mentions_pkey.
 INSERT INTO mentions (user_id, room_nid, position, thread_root, is_counted)
 SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::boolean[])
 ON CONFLICT DO NOTHING;
