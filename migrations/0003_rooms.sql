@@ -67,7 +67,7 @@ COMMENT ON COLUMN events.depth IS 'as in the event';
 COMMENT ON COLUMN events.json IS 'the PDU as canonical JSON without unsigned; redacted form once redacted';
 COMMENT ON COLUMN events.replaces_position IS 'position of the state event that it replaced';
 COMMENT ON COLUMN events.thread_root IS 'event id of its thread''s root; NULL outside threads';
-COMMENT ON COLUMN events.txn IS 'device id, space, transaction id of the local request';
+COMMENT ON COLUMN events.txn IS 'device id, tab, transaction id of the local request';
 COMMENT ON COLUMN events.notify_seq IS 'running count within its thread (or outside threads) up to and with this event';
 COMMENT ON COLUMN events.highlight_seq IS 'the same for events that highlight for everybody';
 COMMENT ON COLUMN events.redacted_by IS 'position of the redaction';

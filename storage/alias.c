@@ -28,6 +28,13 @@ enum err store_alias_insert(struct ctx *ctx, struct db *db, const struct alias_r
 		NULL);
 }
 
+void store_alias_claim(struct write *write, const struct alias_row *row, int64_t now_ms)
+{
+	write_add(write, STMT_ALIAS_CLAIM,
+		DB_ARGS(db_text(row->alias), db_bigint(row->room_nid), db_text(row->creator),
+			db_bigint(now_ms)));
+}
+
 enum err store_alias_delete(struct ctx *ctx, struct db *db, struct str alias)
 {
 	return db_exec(ctx, db, STMT_ALIAS_DELETE, DB_ARGS(db_text(alias)), NULL);

@@ -7,6 +7,9 @@
 #include "storage/db.h"
 #include "storage/writer.h"
 
+/** In a row's txn: device ids hold any character but controls. */
+#define EVENT_TXN_SEPARATOR '\t'
+
 /** One event as stored. Texts are borrowed from the result (until the ctx's arena is reset). */
 struct event_row {
 	int64_t room_nid;
@@ -15,7 +18,7 @@ struct event_row {
 	struct str json;           /**< canonical PDU */
 	int64_t replaces_position; /**< of the state event it replaced; 0: none */
 	struct str thread_root;    /**< p == NULL outside threads */
-	struct str txn;            /**< "device txn"; p == NULL: none */
+	struct str txn; /**< device id, EVENT_TXN_SEPARATOR, transaction id; p == NULL: none */
 	int64_t notify_seq;
 	int64_t highlight_seq;
 	int64_t redacted_by; /**< position of the redaction; 0: not redacted */

@@ -55,6 +55,11 @@ void store_room_insert(struct write *write, const struct room_row *row, size_t p
 			db_bigint(created_at_ms)));
 }
 
+void store_room_publish(struct write *write, int64_t room_nid)
+{
+	write_add(write, STMT_ROOM_PUBLISH, DB_ARGS(db_bigint(room_nid)));
+}
+
 void store_room_advance(struct write *write, const struct room_row *after, int64_t seq_before,
 	size_t position_index)
 {

@@ -36,6 +36,8 @@ MUST_CHECK enum err store_room_find_nid(struct ctx *ctx, struct db *db, int64_t 
 /** Adds a new room to a write; last_position is taken from the write's position `position_index`. */
 void store_room_insert(struct write *write, const struct room_row *row, size_t position_index,
 	int64_t created_at_ms);
+/** Lists a new room in the directory. */
+void store_room_publish(struct write *write, int64_t room_nid);
 /** Moves a room on by one event (or several, with seq_after = seq_before + n). */
 void store_room_advance(struct write *write, const struct room_row *after, int64_t seq_before,
 	size_t position_index);
