@@ -65,12 +65,15 @@ struct room {
 	_Atomic int64_t receipt_position;
 	_Atomic int64_t typing_serial;
 	_Atomic int64_t last_used_ms;
+	_Atomic bool
+		is_uncertain; /**< a write may have been committed or not; until the next publication */
 	struct lock lock;
 	struct cond changed;          /**< the turn was given back, or a pending write ended */
 	bool turn_taken;              /**< guarded by lock, like all below but head */
 	bool is_stale;                /**< a write failed: head and content have to be loaded anew */
 	int pending;                  /**< writes submitted and not finished */
 	struct room_content *content; /**< NULL: not loaded */
+	int64_t redactions; /**< applied so far: what was read before one may be out of date */
 	struct user **listeners;
 	size_t listener_n;
 	size_t listener_capacity;
@@ -99,10 +102,12 @@ struct str state_slot_key(struct arena *arena, struct str type, struct str state
 MUST_CHECK enum err room_turn_take(struct ctx *ctx, struct homeserver *hs, struct room *room);
 void room_turn_give(struct room *room);
 
-/** Loads the content (again when stale); the caller has the turn. */
+/** Loads the content (again when stale), once nothing is pending any more; the caller has the turn. */
 MUST_CHECK enum err room_load(struct ctx *ctx, struct homeserver *hs, struct room *room);
-/** Frees the content; lock held, nothing pending. */
+/** Frees the content; lock held. */
 void room_unload_locked(struct rooms *rooms, struct room *room);
+/** Forgets the counts of threads: the caller has the turn (or nobody else has the room), and nothing is pending. */
+void room_head_clear_threads(struct room_head *head);
 
 /** Brings committed events into the content; writer's thread. The references of `events` are taken over. */
 void room_apply(struct homeserver *hs, struct room *room, struct stored_event *const *events,
@@ -114,8 +119,11 @@ void room_apply_redaction(struct homeserver *hs, struct room *room, struct store
 struct stored_event *room_recent_find(struct ctx *ctx, struct room *room, int64_t position,
 	struct str event_id);
 
-/** Stores in the event cache under both keys. */
-void rooms_cache_event(struct rooms *rooms, struct stored_event *event);
+/** To be asked before events are read from the database, and given to room_cache_event(). */
+int64_t room_redactions(struct room *room);
+/** Stores what was read in the event cache, unless something was redacted meanwhile: it may be the old form. */
+void room_cache_event(struct homeserver *hs, struct room *room, struct stored_event *event,
+	int64_t redactions_before);
 
 /** A room number that nobody has. */
 MUST_CHECK enum err rooms_new_nid(struct ctx *ctx, struct homeserver *hs, int64_t *out);

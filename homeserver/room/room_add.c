@@ -3,19 +3,23 @@
  *
  * A message gives the turn on before its commit, so that messages of one room share a flush. What changes the
  * state (or the text of an earlier event) keeps the turn until it is committed: the next event has to be judged
- * by it. When a write fails, the room is marked stale and loaded anew; whoever had built on the failed event fails
+ * by it. When a write fails, the room's content is dropped and loaded anew; whoever had built on the failed event fails
  * by the check on event_seq and tries again.
+ *
+ * When nobody knows whether a write was committed, the room counts as changed until the next publication, whose positions
+ * are behind those of the write: so no sync passes over it.
  */
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "homeserver/room/room_build.h"
 #include "matrix/relation.h"
+#include "storage/alias.h"
 #include "storage/event.h"
 #include "storage/room.h"
 #include "storage/state.h"
 
-enum { MAX_ATTEMPTS = 5 };
+enum { MAX_ATTEMPTS = 5, THREADS_KEPT = 1000, SPREAD_MS = 1000 };
 
 static struct metric events_added =
 	METRIC_COUNTER("belfry_events_added_total", "Events added to rooms by local users");
@@ -30,19 +34,23 @@ struct room_commit {
 
 /* --- callbacks on the writer's thread -------------------------------------------------------------------- */
 
-static void end_pending(struct room *room, bool is_stale)
+static void end_pending(struct room *room)
 {
 	LOCK_SCOPE(&room->lock);
 	room->pending--;
-	room->is_stale = room->is_stale || is_stale;
 	cond_broadcast(&room->changed);
+}
+
+static bool is_local_member(const struct homeserver *hs, const struct event *event)
+{
+	return event->is_state && str_equals(event->type, STR("m.room.member")) &&
+		hs_is_local(hs, event->state_key);
 }
 
 static void tell_member(struct room_commit *commit, const struct built_event *built)
 {
 	const struct event *event = built->event;
-	if (event->is_state && str_equals(event->type, STR("m.room.member")) &&
-		hs_is_local(commit->hs, event->state_key)) {
+	if (is_local_member(commit->hs, event)) {
 		const struct room_observer *observer = &commit->hs->rooms->observer;
 		observer->membership_committed(observer->self, commit->room, event->state_key,
 			event_membership(event), built->stored->position, built->stripped);
@@ -69,14 +77,39 @@ static void on_committed(void *data, int64_t first_position)
 		}
 		tell_member(commit, built);
 	}
-	end_pending(commit->room, false);
+	end_pending(commit->room);
 }
 
+/* The lists of rooms of those whose membership may have changed are read anew. */
+static void doubt_members(const struct room_commit *commit)
+{
+	const struct room_observer *observer = &commit->hs->rooms->observer;
+	for (size_t i = 0; i < commit->count; i++) {
+		const struct event *event = commit->events[i].event;
+		if (is_local_member(commit->hs, event)) {
+			observer->membership_unknown(observer->self, event->state_key);
+		}
+	}
+}
+
+/* What the room is now is in the database only. */
 static void on_failed(void *data, bool outcome_unknown)
 {
 	struct room_commit *commit = data;
-	(void)outcome_unknown; /* either way the room is read anew from the database */
-	end_pending(commit->room, true);
+	struct room *room = commit->room;
+	const struct room_observer *observer = &commit->hs->rooms->observer;
+	if (outcome_unknown) {
+		atomic_store(&room->is_uncertain, true);
+	}
+	lock_take(&room->lock);
+	room->is_stale = true;
+	room_unload_locked(commit->hs->rooms, room);
+	lock_give(&room->lock);
+	if (outcome_unknown) {
+		doubt_members(commit);
+		observer->room_committed(observer->self, room);
+	}
+	end_pending(room);
 }
 
 /* --- rows --------------------------------------------------------------------------------------------------- */
@@ -147,9 +180,24 @@ static enum err write_unrelate(struct ctx *ctx, struct homeserver *hs, struct ro
 	return ERR_OK;
 }
 
-/* The write of everything that was built; `is_new`: the room's row is inserted. */
-static enum err make_write(struct room_builder *builder, bool is_new, struct str txn_key,
-	struct write **out)
+static void write_start(struct write *write, const struct room_start *start,
+	const struct room_row *row, size_t last, int64_t now_ms)
+{
+	store_room_insert(write, row, last, now_ms);
+	if (start->is_published) {
+		store_room_publish(write, row->room_nid);
+	}
+	if (start->alias.p != NULL) {
+		const struct alias_row alias = {.alias = start->alias,
+			.room_nid = row->room_nid,
+			.creator = start->intents[0].sender.s};
+		store_alias_claim(write, &alias, now_ms);
+	}
+}
+
+/* The write of everything that was built. @param start  of a new room, else NULL */
+static enum err make_write(struct room_builder *builder, const struct room_start *start,
+	struct str txn_key, struct write **out)
 {
 	struct ctx *ctx = builder->ctx;
 	struct homeserver *hs = builder->hs;
@@ -168,8 +216,8 @@ static enum err make_write(struct room_builder *builder, bool is_new, struct str
 		.highlight_seq = builder->head.main.highlight_seq,
 	};
 	int64_t now_ms = clock_wall_ms(&hs->clock);
-	if (is_new) {
-		store_room_insert(write, &row, last, now_ms);
+	if (start != NULL) {
+		write_start(write, start, &row, last, now_ms);
 	} else {
 		store_room_advance(write, &row, room->head.event_seq, last);
 	}
@@ -187,11 +235,21 @@ static enum err make_write(struct room_builder *builder, bool is_new, struct str
 
 /* --- the turn's part ------------------------------------------------------------------------------------------ */
 
+/* Whether everything is committed but what is being submitted now. */
+static bool is_only_pending(struct room *room)
+{
+	LOCK_SCOPE(&room->lock);
+	return room->pending == 1;
+}
+
 /* The head moves on at once, so that the next event is built on these. */
 static void advance_head(struct room_builder *builder)
 {
 	struct room *room = builder->room;
 	struct room_head *head = &room->head;
+	if (head->threads.n >= THREADS_KEPT && is_only_pending(room)) {
+		room_head_clear_threads(head); /* the database knows them */
+	}
 	str_free(head->extremities);
 	head->extremities = str_heap(builder->head.extremities);
 	head->event_seq = builder->head.event_seq;
@@ -259,7 +317,7 @@ static enum err build_and_submit(struct room_builder *builder, const struct room
 	for (size_t i = 0; i < count; i++) {
 		TRY(room_builder_add(builder, &intents[i]));
 	}
-	TRY(make_write(builder, false, intents[0].txn_key, out));
+	TRY(make_write(builder, NULL, intents[0].txn_key, out));
 	submit(builder, *out);
 	return ERR_OK;
 }
@@ -324,7 +382,8 @@ static struct stored_event *find_recent_transaction(struct ctx *ctx, struct room
 		if (str_equals(event->txn_id, intent->txn_id) &&
 			str_equals(event->txn_device, intent->txn_device) &&
 			str_equals(event->event->sender.s, intent->sender.s) &&
-			str_equals(event->event->type, intent->type)) {
+			str_equals(event->event->type, intent->type) &&
+			str_equals(event->event->redacts, intent->redacts)) {
 			found = event;
 		}
 	}
@@ -358,6 +417,9 @@ enum err room_add(struct ctx *ctx, struct homeserver *hs, struct room *room,
 				return found;
 			}
 		}
+	}
+	if (err == ERR_CONFLICT) {
+		return fail(ctx, ERR_TIMEOUT, M_UNKNOWN, "The room is busy; try again");
 	}
 	return err;
 }
@@ -403,32 +465,69 @@ static void on_new_committed(void *data, int64_t first_position)
 	room_unref(room);
 }
 
-static enum err create_once(struct ctx *ctx, struct homeserver *hs, struct room *fresh,
-	const struct room_intent *intents, size_t count)
+static void on_new_failed(void *data, bool outcome_unknown)
 {
+	if (outcome_unknown) {
+		doubt_members(data);
+	}
+}
+
+static enum err create_once(struct ctx *ctx, struct homeserver *hs, const struct room_start *start,
+	int64_t *out_nid)
+{
+	struct room *fresh CLEANUP(fresh_room_fini) = fresh_room(hs, start->version, ctx->arena);
 	struct room_builder builder CLEANUP(room_builder_fini);
-	room_builder_init(&builder, ctx, hs, fresh, count);
-	for (size_t i = 0; i < count; i++) {
-		TRY(room_builder_add(&builder, &intents[i]));
+	room_builder_init(&builder, ctx, hs, fresh, start->count);
+	for (size_t i = 0; i < start->count; i++) {
+		TRY(room_builder_add(&builder, &start->intents[i]));
 	}
 	TRY(rooms_new_nid(ctx, hs, &fresh->nid));
 	struct write *write;
-	TRY(make_write(&builder, true, str_from(NULL, 0), &write));
+	TRY(make_write(&builder, start, str_from(NULL, 0), &write));
 	struct room_commit *commit = ARENA_NEW(ctx->arena, struct room_commit);
 	*commit = (struct room_commit){.hs = hs,
 		.room = fresh,
 		.events = builder.events,
 		.count = builder.count};
 	write_on_commit(write, on_new_committed, commit);
+	write_on_failure(write, on_new_failed, commit);
 	TRY(writer_commit(ctx, hs->writer, write, NULL));
-	metric_add(&events_added, (int64_t)count);
+	metric_add(&events_added, (int64_t)start->count);
+	*out_nid = fresh->nid;
 	return ERR_OK;
 }
 
-enum err rooms_add_new(struct ctx *ctx, struct homeserver *hs, const struct room_version *version,
-	const struct room_intent *intents, size_t count, struct room **out)
+static enum err check_alias_free(struct ctx *ctx, struct homeserver *hs, struct str alias)
 {
-	struct room *fresh CLEANUP(fresh_room_fini) = fresh_room(hs, version, ctx->arena);
-	TRY(create_once(ctx, hs, fresh, intents, count));
-	return rooms_get_nid(ctx, hs, fresh->nid, out);
+	if (alias.p == NULL) {
+		return ERR_OK;
+	}
+	struct alias_row row;
+	enum err err = store_alias_find(ctx, hs->db, alias, &row);
+	if (err == ERR_OK) {
+		return fail(ctx, ERR_INPUT, M_ROOM_IN_USE, "That alias is taken");
+	}
+	return err == ERR_MISSING ? ERR_OK : err;
+}
+
+enum err rooms_add_new(struct ctx *ctx, struct homeserver *hs, const struct room_start *start,
+	struct room **out)
+{
+	struct room_intent *intents = ARENA_NEW_ARRAY(ctx->arena, struct room_intent, start->count);
+	for (size_t i = 0; i < start->count; i++) {
+		intents[i] = start->intents[i];
+	}
+	struct room_start current = *start;
+	current.intents = intents;
+	int64_t nid = 0;
+	enum err err = create_once(ctx, hs, &current, &nid);
+	for (int attempt = 1; attempt < MAX_ATTEMPTS && err == ERR_CONFLICT; attempt++) {
+		TRY(check_alias_free(ctx, hs, start->alias));
+		/* The same create event at the same millisecond has the same id, which from version 12 on is the room's. */
+		intents[0].origin_server_ts =
+			clock_wall_ms(&hs->clock) - (int64_t)(rng_u64(&hs->rng) % SPREAD_MS);
+		err = create_once(ctx, hs, &current, &nid);
+	}
+	TRY(err);
+	return rooms_get_nid(ctx, hs, nid, out);
 }

@@ -250,8 +250,7 @@ static enum err count_unread(struct room_builder *builder, struct built_event *b
 	built->row.highlight_seq = counts->highlight_seq;
 	built->mentioned = generic.mentioned;
 	/* Who is named in what highlights for everybody would be counted twice. */
-	built->mentioned_count =
-		generic.notify && generic.highlight ? 0 : generic.mentioned_count;
+	built->mentioned_count = generic.notify && generic.highlight ? 0 : generic.mentioned_count;
 	return ERR_OK;
 }
 
@@ -283,6 +282,14 @@ static enum err make_stripped(struct room_builder *builder, struct built_event *
 	return ERR_OK;
 }
 
+/* For struct event_row; no text unless both are known. */
+static struct str event_txn(struct arena *arena, struct str device, struct str id)
+{
+	return device.p != NULL && id.p != NULL
+		? str_printf(arena, "%.*s%c%.*s", STR_ARG(device), EVENT_TXN_SEPARATOR, STR_ARG(id))
+		: str_from(NULL, 0);
+}
+
 /* Loads what a redaction redacts and makes its redacted form. */
 static enum err make_redacted(struct room_builder *builder, struct built_event *built)
 {
@@ -305,6 +312,7 @@ static enum err make_redacted(struct room_builder *builder, struct built_event *
 		.json = canonical_text(ctx->arena, &redacted),
 		.replaces_position = target->replaces_position,
 		.thread_root = target->thread_root,
+		.txn = event_txn(ctx->arena, target->txn_device, target->txn_id),
 		.notify_seq = target->notify_seq,
 		.highlight_seq = target->highlight_seq,
 		.redacted_by = INT64_MAX, /* its position is set at the commit */
@@ -346,10 +354,7 @@ static void fill_row(struct room_builder *builder, struct built_event *built,
 	built->row.room_nid = builder->room->nid;
 	built->row.event_id = event->event_id.s;
 	built->row.json = event->raw;
-	if (intent->txn_device.p != NULL && intent->txn_id.p != NULL) {
-		built->row.txn = str_printf(builder->ctx->arena, "%.*s %.*s", STR_ARG(intent->txn_device),
-			STR_ARG(intent->txn_id));
-	}
+	built->row.txn = event_txn(builder->ctx->arena, intent->txn_device, intent->txn_id);
 	built->columns.type = event->type;
 	built->columns.state_key = event->is_state ? event->state_key : str_from(NULL, 0);
 	if (event->is_state && event->state_key.p == NULL) {

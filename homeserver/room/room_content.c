@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+enum { SETTLE_WAIT_MS = 10000 };
+
 const char *membership_static(struct str membership)
 {
 	static const char *const words[] = {"join", "invite", "leave", "ban", "knock"};
@@ -66,19 +68,26 @@ static void count_member(struct room_content *content, const char *membership, i
 	}
 }
 
-/* The slot of a key, made when it is not there. */
+/* The slot of a key; NULL when there is none. */
+static struct state_slot *slot_find(const struct room_content *content, struct str type,
+	struct str state_key)
+{
+	struct state_slot *probe = slot_create(type, state_key);
+	struct state_slot *slot = map_get(&content->state, str_from(probe->key, probe->key_size));
+	slot_destroy(probe);
+	return slot;
+}
+
+/* The same, made when it is not there. */
 static struct state_slot *slot_at(struct room_content *content, struct str type,
 	struct str state_key)
 {
-	struct state_slot *fresh = slot_create(type, state_key);
-	struct str key = str_from(fresh->key, fresh->key_size);
-	struct state_slot *slot = map_get(&content->state, key);
-	if (slot != NULL) {
-		slot_destroy(fresh);
-		return slot;
+	struct state_slot *slot = slot_find(content, type, state_key);
+	if (slot == NULL) {
+		slot = slot_create(type, state_key);
+		(void)map_set(&content->state, str_from(slot->key, slot->key_size), slot);
 	}
-	(void)map_set(&content->state, key, fresh);
-	return fresh;
+	return slot;
 }
 
 static void put_state(struct room_content *content, struct str type, struct str state_key,
@@ -132,7 +141,7 @@ static void content_destroy(struct room_content *content)
 	mem_free(content);
 }
 
-static void head_clear_threads(struct room_head *head)
+void room_head_clear_threads(struct room_head *head)
 {
 	size_t i = 0;
 	struct str key;
@@ -150,7 +159,6 @@ void room_unload_locked(struct rooms *rooms, struct room *room)
 	}
 	content_destroy(room->content);
 	room->content = NULL;
-	head_clear_threads(&room->head);
 	(void)atomic_fetch_sub(&rooms->loaded, 1);
 }
 
@@ -166,8 +174,22 @@ static void load_recent(struct room *room, struct room_content *content,
 	}
 }
 
+/* Nothing is under way any more: with the turn taken, nothing new begins. */
+static enum err wait_settled(struct ctx *ctx, struct homeserver *hs, struct room *room)
+{
+	int64_t deadline_ms = clock_mono_ms(&hs->clock) + SETTLE_WAIT_MS;
+	LOCK_SCOPE(&room->lock);
+	while (room->pending > 0) {
+		if (!cond_wait_until(&room->changed, &room->lock, deadline_ms)) {
+			return fail(ctx, ERR_TIMEOUT, M_UNKNOWN, "The room is busy; try again");
+		}
+	}
+	return ERR_OK;
+}
+
 enum err room_load(struct ctx *ctx, struct homeserver *hs, struct room *room)
 {
+	TRY(wait_settled(ctx, hs, room));
 	struct room_row row;
 	struct state_row *states;
 	struct event_row *events;
@@ -190,6 +212,7 @@ enum err room_load(struct ctx *ctx, struct homeserver *hs, struct room *room)
 	room->content = content;
 	room->is_stale = false;
 	(void)atomic_fetch_add(&hs->rooms->loaded, 1);
+	room_head_clear_threads(&room->head);
 	str_free(room->head.extremities);
 	room->head = (struct room_head){
 		.event_seq = row.event_seq,
@@ -205,13 +228,28 @@ enum err room_load(struct ctx *ctx, struct homeserver *hs, struct room *room)
 
 /* --- commits ----------------------------------------------------------------------------------------- */
 
-void rooms_cache_event(struct rooms *rooms, struct stored_event *event)
+static void cache_event(struct rooms *rooms, struct stored_event *event)
 {
 	int64_t key[2] = {event->room_nid, event->position};
 	/* Under two keys: each is charged half. */
 	cache_put(rooms->events, str_from((const char *)key, sizeof(key)), event,
 		event->size_bytes / 2);
 	cache_put(rooms->events, event->event->event_id.s, event, event->size_bytes / 2);
+}
+
+int64_t room_redactions(struct room *room)
+{
+	LOCK_SCOPE(&room->lock);
+	return room->redactions;
+}
+
+void room_cache_event(struct homeserver *hs, struct room *room, struct stored_event *event,
+	int64_t redactions_before)
+{
+	LOCK_SCOPE(&room->lock);
+	if (room->redactions == redactions_before) {
+		cache_event(hs->rooms, event);
+	}
 }
 
 void room_apply(struct homeserver *hs, struct room *room, struct stored_event *const *events,
@@ -239,6 +277,7 @@ void room_apply(struct homeserver *hs, struct room *room, struct stored_event *c
 void room_apply_redaction(struct homeserver *hs, struct room *room, struct stored_event *redacted)
 {
 	lock_take(&room->lock);
+	room->redactions++;
 	struct room_content *content = room->content;
 	for (size_t i = 0; content != NULL && i < content->recent_n; i++) {
 		struct stored_event **at = &content->recent[(content->recent_first + i) % ROOM_RECENT];
@@ -250,15 +289,15 @@ void room_apply_redaction(struct homeserver *hs, struct room *room, struct store
 	}
 	if (content != NULL && redacted->event->is_state) {
 		struct state_slot *slot =
-			slot_at(content, redacted->event->type, redacted->event->state_key);
-		if (slot->event_position == redacted->position && slot->event != NULL) {
+			slot_find(content, redacted->event->type, redacted->event->state_key);
+		if (slot != NULL && slot->event_position == redacted->position && slot->event != NULL) {
 			stored_event_unref(slot->event);
 			stored_event_ref(redacted);
 			slot->event = redacted;
 		}
 	}
+	cache_event(hs->rooms, redacted);
 	lock_give(&room->lock);
-	rooms_cache_event(hs->rooms, redacted);
 	stored_event_unref(redacted);
 }
 

@@ -10,11 +10,12 @@
 
 /* --- events ------------------------------------------------------------------------------------------ */
 
+/* @param redactions  room_redactions() before the row was read */
 static struct stored_event *load_row(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	const struct event_row *row)
+	const struct event_row *row, int64_t redactions)
 {
 	struct stored_event *event = stored_event_create(room->version, room->id.s, row);
-	rooms_cache_event(hs->rooms, event);
+	room_cache_event(hs, room, event, redactions);
 	stored_event_until_reset(ctx->arena, event);
 	return event;
 }
@@ -38,9 +39,10 @@ enum err room_event(struct ctx *ctx, struct homeserver *hs, struct room *room, s
 	if (event == NULL) {
 		struct event_row *rows;
 		size_t count;
+		int64_t redactions = room_redactions(room);
 		TRY(store_events_by_id(ctx, hs->db, &event_id, 1, &rows, &count));
 		if (count == 1 && rows[0].room_nid == room->nid) {
-			event = load_row(ctx, hs, room, &rows[0]);
+			event = load_row(ctx, hs, room, &rows[0], redactions);
 		}
 	}
 	/* An event of another room is the same as none: nothing is told about it. */
@@ -76,13 +78,14 @@ enum err room_events_at(struct ctx *ctx, struct homeserver *hs, struct room *roo
 	if (missing.n > 0) {
 		struct event_row *rows;
 		size_t row_count;
+		int64_t redactions = room_redactions(room);
 		TRY(store_events_by_position(ctx, hs->db, room->nid, missing.p, missing.n, &rows,
 			&row_count));
 		struct map found;
 		map_init(&found);
 		for (size_t i = 0; i < row_count; i++) {
 			(void)map_set(&found, str_from((const char *)&rows[i].position, sizeof(int64_t)),
-				load_row(ctx, hs, room, &rows[i]));
+				load_row(ctx, hs, room, &rows[i], redactions));
 		}
 		for (size_t i = 0; i < count; i++) {
 			if (events[i] == NULL) {
@@ -153,6 +156,7 @@ enum err room_timeline(struct ctx *ctx, struct homeserver *hs, struct room *room
 	}
 	struct event_row *rows;
 	size_t count;
+	int64_t redactions = room_redactions(room);
 	TRY(store_events_between(ctx, hs->db, room->nid, after, up_to, backwards, (int64_t)limit + 1,
 		&rows, &count));
 	out->has_more = count > limit;
@@ -160,7 +164,7 @@ enum err room_timeline(struct ctx *ctx, struct homeserver *hs, struct room *room
 	out->events = ARENA_NEW_ARRAY(ctx->arena, struct stored_event *, out->n);
 	for (size_t i = 0; i < out->n; i++) {
 		struct stored_event *event = at_position(ctx, hs, room, rows[i].position);
-		out->events[i] = event != NULL ? event : load_row(ctx, hs, room, &rows[i]);
+		out->events[i] = event != NULL ? event : load_row(ctx, hs, room, &rows[i], redactions);
 	}
 	return ERR_OK;
 }
@@ -187,14 +191,15 @@ static void take_slot_event(struct ctx *ctx, const struct state_slot *slot, stru
 	}
 }
 
-/* Keeps a loaded event with its slot, if the slot still holds it. */
-static void keep_with_slot(struct ctx *ctx, struct room *room, const struct state_item *item)
+/* Keeps a loaded event with its slot, if the slot still holds it and it was not redacted meanwhile. */
+static void keep_with_slot(struct ctx *ctx, struct room *room, const struct state_item *item,
+	int64_t redactions)
 {
 	struct str key = state_slot_key(ctx->arena, item->type, item->state_key);
 	LOCK_SCOPE(&room->lock);
 	struct state_slot *slot = room->content != NULL ? map_get(&room->content->state, key) : NULL;
 	if (slot != NULL && slot->event == NULL && slot->event_position == item->event_position &&
-		item->event->redacted_by == 0) {
+		room->redactions == redactions) {
 		stored_event_ref(item->event);
 		slot->event = item->event;
 	}
@@ -268,9 +273,10 @@ enum err room_state_event(struct ctx *ctx, struct homeserver *hs, struct room *r
 		return ERR_OK;
 	}
 	bool was_missing = item.event == NULL;
+	int64_t redactions = room_redactions(room);
 	TRY(load_item_events(ctx, hs, room, &item, 1));
 	if (known && was_missing) {
-		keep_with_slot(ctx, room, &item);
+		keep_with_slot(ctx, room, &item, redactions);
 	}
 	*out = item.event;
 	return ERR_OK;
@@ -304,6 +310,17 @@ struct item_vec {
 	size_t capacity;
 };
 
+/* The members that a query wants all the same may be named twice. */
+static bool is_listed_before(const struct state_query *query, size_t index)
+{
+	for (size_t i = 0; i < index; i++) {
+		if (str_equals(query->members[i], query->members[index])) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* The current state, when nothing of it began after `position`. */
 static bool list_from_memory(struct ctx *ctx, struct room *room, int64_t position,
 	const struct state_query *query, struct item_vec *items)
@@ -312,11 +329,11 @@ static bool list_from_memory(struct ctx *ctx, struct room *room, int64_t positio
 	if (room->content == NULL || room->content->state_position > position) {
 		return false;
 	}
-	if (query->without_members && !query->only_members) {
+	if (query->without_members) {
 		for (size_t i = 0; i < query->member_count; i++) {
 			struct str key = state_slot_key(ctx->arena, STR("m.room.member"), query->members[i]);
 			const struct state_slot *slot = map_get(&room->content->state, key);
-			if (slot != NULL) {
+			if (slot != NULL && !is_listed_before(query, i)) {
 				struct state_item item = item_of_slot(slot, ctx->arena);
 				take_slot_event(ctx, slot, &item);
 				VEC_PUSH(ctx->arena, items, item);
@@ -328,8 +345,8 @@ static bool list_from_memory(struct ctx *ctx, struct room *room, int64_t positio
 	void *value;
 	while (map_next(&room->content->state, &i, &key, &value)) {
 		const struct state_slot *slot = value;
-		if (query->without_members ? is_member_type(slot->type)
-								   : !query_wants(query, slot->type, slot->state_key)) {
+		bool is_done = query->without_members && is_member_type(slot->type);
+		if (is_done || !query_wants(query, slot->type, slot->state_key)) {
 			continue;
 		}
 		struct state_item item = item_of_slot(slot, ctx->arena);

@@ -173,8 +173,13 @@ enum err room_viewer_horizon(struct ctx *ctx, struct homeserver *hs, struct room
 		*out = POSITION_NOW;
 		return ERR_OK;
 	}
+	size_t last = viewer->membership_n;
+	if (last > 0 && viewer->memberships[last - 1].membership == MEMBERSHIP_JOIN) {
+		*out = POSITION_NOW; /* the room's content was put away meanwhile */
+		return ERR_OK;
+	}
 	*out = 0;
-	for (size_t i = viewer->membership_n; i > 1; i--) {
+	for (size_t i = last; i > 1; i--) {
 		if (viewer->memberships[i - 2].membership == MEMBERSHIP_JOIN) {
 			*out = viewer->memberships[i - 1].from_position;
 			break;

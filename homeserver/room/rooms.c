@@ -84,6 +84,7 @@ void room_unref(struct room *room)
 	}
 	invariant(room->content == NULL && room->listener_n == 0);
 	mem_free(room->listeners);
+	room_head_clear_threads(&room->head);
 	str_free(room->head.extremities);
 	cond_fini(&room->changed);
 	lock_fini(&room->lock);
@@ -258,7 +259,15 @@ const struct room_version *room_version_of(const struct room *room)
 
 int64_t room_last_position(const struct room *room)
 {
-	return atomic_load(&room->last_position);
+	return atomic_load(&room->is_uncertain) ? POSITION_NOW : atomic_load(&room->last_position);
+}
+
+void room_published(struct room *room, int64_t position)
+{
+	if (atomic_load(&room->is_uncertain)) {
+		raise_to(&room->last_position, position);
+		atomic_store(&room->is_uncertain, false);
+	}
 }
 
 int64_t room_receipt_position(const struct room *room)
@@ -332,6 +341,7 @@ void rooms_tidy(struct rooms *rooms, int64_t before_ms)
 		if (room->content != NULL && !room->turn_taken && room->pending == 0 &&
 			atomic_load(&room->last_used_ms) < before_ms) {
 			room_unload_locked(rooms, room);
+			room_head_clear_threads(&room->head);
 		}
 		lock_give(&room->lock);
 		room_unref(room);

@@ -38,7 +38,7 @@ MUST_CHECK enum err rooms_get_for(struct ctx *ctx, struct homeserver *hs, struct
 int64_t room_nid(const struct room *room);
 struct room_id room_id_of(const struct room *room);
 const struct room_version *room_version_of(const struct room *room);
-/** Position of the newest committed event; any thread, from memory. */
+/** Position of the newest committed event; POSITION_NOW while that is uncertain. Any thread, from memory. */
 int64_t room_last_position(const struct room *room);
 /** Position of the newest receipt (receipt domain sets it in its commit). */
 int64_t room_receipt_position(const struct room *room);
@@ -192,13 +192,22 @@ struct room_intent {
 MUST_CHECK enum err room_add(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct room_intent *intents, size_t count, struct stored_event **out);
 
+/** What a new room begins with. */
+struct room_start {
+	const struct room_version *version;
+	const struct room_intent *intents; /**< the first is m.room.create */
+	size_t count;
+	struct str alias; /**< local alias that is made for it; p == NULL: none */
+	bool is_published;
+};
 /**
- * A new room: all its events in one commit. The first intent is m.room.create; for versions ≥ 12 the room id is made
- * from it.
+ * A new room: all its events, its alias and its place in the directory in one commit, so there is all of it or nothing. For
+ * versions ≥ 12 the room id is made from the create event.
+ *
+ * Errors: as room_add(); INPUT M_ROOM_IN_USE when the alias is taken
  */
 MUST_CHECK enum err rooms_add_new(struct ctx *ctx, struct homeserver *hs,
-	const struct room_version *version, const struct room_intent *intents, size_t count,
-	struct room **out);
+	const struct room_start *start, struct room **out);
 
 /* --- who is told (user/users.h only) ---------------------------------------------------------------------- */
 
@@ -219,10 +228,14 @@ struct room_observer {
 	/** A membership of a local user changed; `stripped` may have p == NULL. */
 	void (*membership_committed)(void *self, struct room *room, struct str user_id,
 		struct str membership, int64_t position, struct str stripped);
+	/** The connection broke at a commit: a local user's membership may have changed, or not. */
+	void (*membership_unknown)(void *self, struct str user_id);
 	/** A local user has forgotten the room; on the request's thread, after it was stored. */
 	void (*forgotten)(void *self, struct room *room, struct str user_id);
 	void (*user_ref)(struct user *user);
 };
+/** A position was published: what was uncertain of the room is in the database up to there. Writer's thread. */
+void room_published(struct room *room, int64_t position);
 /** Set once, before threads start. */
 void rooms_observe(struct rooms *rooms, const struct room_observer *observer);
 

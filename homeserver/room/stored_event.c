@@ -48,7 +48,8 @@ struct stored_event *stored_event_create(const struct room_version *version, str
 		stored->thread_root = str_dup(arena, row->thread_root);
 	}
 	if (row->txn.p != NULL) {
-		(void)str_split(str_dup(arena, row->txn), ' ', &stored->txn_device, &stored->txn_id);
+		(void)str_split(str_dup(arena, row->txn), EVENT_TXN_SEPARATOR, &stored->txn_device,
+			&stored->txn_id);
 	}
 	struct event_id event_id = {str_dup(arena, row->event_id)};
 	struct room_id id = {str_dup(arena, room_id)};

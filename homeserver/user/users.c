@@ -14,6 +14,8 @@
 #include "storage/account_data.h"
 #include "storage/state.h"
 
+#include <string.h>
+
 enum { LOAD_WAIT_MS = 10000, WAITERS_PRUNED_AT = 8 };
 
 static struct metric active_users =
@@ -121,6 +123,69 @@ static struct user *user_create(struct users *users, struct str user_id)
 	return user;
 }
 
+/* The user hears of nothing any more. */
+static void user_put_away(struct user *user)
+{
+	lock_take(&user->lock);
+	user->is_removed = true;
+	size_t i = 0;
+	struct str key;
+	void *value;
+	while (map_next(&user->rooms, &i, &key, &value)) {
+		struct user_entry *entry = value;
+		if (entry->is_listening) {
+			room_unlisten(entry->room, user);
+			entry->is_listening = false;
+		}
+	}
+	lock_give(&user->lock);
+}
+
+static void wake(struct user *user)
+{
+	lock_take(&user->lock);
+	struct park **waiters = user->waiters;
+	size_t n = user->waiter_n;
+	user->waiters = NULL;
+	user->waiter_n = 0;
+	user->waiter_capacity = 0;
+	lock_give(&user->lock);
+	for (size_t i = 0; i < n; i++) {
+		park_wake(waiters[i]);
+		park_unref(waiters[i]);
+	}
+	mem_free(waiters);
+}
+
+/* @return whether the user was in the table; then its reference is the caller's */
+static bool take_out_locked(struct users *users, const struct user *user)
+{
+	bool was_in = map_get(&users->by_id, user->id) == user;
+	if (was_in) {
+		(void)map_remove(&users->by_id, user->id);
+		metric_set(&active_users, (int64_t)users->by_id.n);
+	}
+	return was_in;
+}
+
+/* Afterwards those who waited look again: at a user made anew. */
+static void let_go(struct user *user)
+{
+	user_put_away(user);
+	wake(user);
+	user_unref(user);
+}
+
+static void remove_from_table(struct users *users, struct user *user)
+{
+	lock_take(&users->lock);
+	bool was_in = take_out_locked(users, user);
+	lock_give(&users->lock);
+	if (was_in) {
+		let_go(user);
+	}
+}
+
 static void observe_room(void *self, struct room *room)
 {
 	users_room_committed(self, room);
@@ -142,6 +207,15 @@ static struct user *find_active(struct users *users, struct str user_id)
 	return user;
 }
 
+static void observe_unknown(void *self, struct str user_id)
+{
+	struct user *user = find_active(self, user_id);
+	if (user != NULL) {
+		remove_from_table(self, user);
+		user_unref(user);
+	}
+}
+
 static void observe_forgotten(void *self, struct room *room, struct str user_id)
 {
 	struct user *user = find_active(self, user_id);
@@ -161,29 +235,12 @@ struct users *users_create(struct homeserver *hs)
 		.self = users,
 		.room_committed = observe_room,
 		.membership_committed = observe_membership,
+		.membership_unknown = observe_unknown,
 		.forgotten = observe_forgotten,
 		.user_ref = user_ref,
 	};
 	rooms_observe(hs->rooms, &observer);
 	return users;
-}
-
-/* The user hears of nothing any more. */
-static void user_put_away(struct user *user)
-{
-	lock_take(&user->lock);
-	user->is_removed = true;
-	size_t i = 0;
-	struct str key;
-	void *value;
-	while (map_next(&user->rooms, &i, &key, &value)) {
-		struct user_entry *entry = value;
-		if (entry->is_listening) {
-			room_unlisten(entry->room, user);
-			entry->is_listening = false;
-		}
-	}
-	lock_give(&user->lock);
 }
 
 void users_destroy(struct users *users)
@@ -278,21 +335,6 @@ static enum err load_rooms(struct ctx *ctx, struct homeserver *hs, struct user *
 	return ERR_OK;
 }
 
-static void remove_from_table(struct users *users, struct user *user)
-{
-	lock_take(&users->lock);
-	bool was_in = map_get(&users->by_id, user->id) == user;
-	if (was_in) {
-		(void)map_remove(&users->by_id, user->id);
-	}
-	metric_set(&active_users, (int64_t)users->by_id.n);
-	lock_give(&users->lock);
-	if (was_in) {
-		user_put_away(user);
-		user_unref(user);
-	}
-}
-
 /* The user in the table, counted; made (and *out_is_new set) when not there. */
 static struct user *find_or_add(struct users *users, struct str user_id, bool *out_is_new)
 {
@@ -305,6 +347,8 @@ static struct user *find_or_add(struct users *users, struct str user_id, bool *o
 		metric_set(&active_users, (int64_t)users->by_id.n);
 	}
 	user_ref(user);
+	/* In the table's lock, as in remove_idle(): who was just asked for is not put away. */
+	atomic_store(&user->last_used_ms, clock_mono_ms(&users->hs->clock));
 	return user;
 }
 
@@ -327,7 +371,6 @@ enum err users_get(struct ctx *ctx, struct homeserver *hs, struct str user_id, s
 	bool is_new;
 	struct user *user = find_or_add(hs->users, user_id, &is_new);
 	arena_on_reset(ctx->arena, unref_hook, user);
-	atomic_store(&user->last_used_ms, clock_mono_ms(&hs->clock));
 	if (!is_new) {
 		*out = user;
 		return wait_until_loaded(ctx, hs, user);
@@ -391,7 +434,9 @@ void user_room_forget(struct user *user, int64_t room_nid)
 {
 	LOCK_SCOPE(&user->lock);
 	struct user_entry *entry = map_get(&user->rooms, nid_key(&room_nid));
-	if (entry != NULL) {
+	/* Unless the user has come back meanwhile. */
+	if (entry != NULL &&
+		(strcmp(entry->membership, "leave") == 0 || strcmp(entry->membership, "ban") == 0)) {
 		entry->is_forgotten = true;
 	}
 }
@@ -466,22 +511,6 @@ void user_wait(struct user *user, struct park *park)
 	}
 }
 
-static void wake(struct user *user)
-{
-	lock_take(&user->lock);
-	struct park **waiters = user->waiters;
-	size_t n = user->waiter_n;
-	user->waiters = NULL;
-	user->waiter_n = 0;
-	user->waiter_capacity = 0;
-	lock_give(&user->lock);
-	for (size_t i = 0; i < n; i++) {
-		park_wake(waiters[i]);
-		park_unref(waiters[i]);
-	}
-	mem_free(waiters);
-}
-
 /* --- telling ----------------------------------------------------------------------------------------------- */
 
 /* Takes over the reference. */
@@ -545,8 +574,8 @@ static void wake_room(struct users *users, struct room *room, struct arena *aren
 
 void users_published(struct users *users, int64_t position)
 {
-	(void)position;
 	for (size_t i = 0; i < users->told_room_n; i++) {
+		room_published(users->told_rooms[i], position);
 		wake_room(users, users->told_rooms[i], users->arena);
 		room_unref(users->told_rooms[i]);
 		arena_reset(users->arena);
@@ -574,6 +603,17 @@ void users_wake_user(struct users *users, struct str user_id)
 	}
 }
 
+static void remove_idle(struct users *users, struct user *user, int64_t before_ms)
+{
+	lock_take(&users->lock);
+	/* Asked for since it was listed? Stamped in this lock, see find_or_add(). */
+	bool is_out = atomic_load(&user->last_used_ms) < before_ms && take_out_locked(users, user);
+	lock_give(&users->lock);
+	if (is_out) {
+		let_go(user);
+	}
+}
+
 void users_tidy(struct users *users, int64_t idle_ms)
 {
 	int64_t before_ms = clock_mono_ms(&users->hs->clock) - idle_ms;
@@ -597,9 +637,7 @@ void users_tidy(struct users *users, int64_t idle_ms)
 		bool is_waited_for = idle[i]->waiter_n > 0;
 		lock_give(&idle[i]->lock);
 		if (!is_waited_for) {
-			remove_from_table(users, idle[i]);
-			/* Whoever began to wait in between looks again. */
-			wake(idle[i]);
+			remove_idle(users, idle[i], before_ms);
 		}
 		user_unref(idle[i]);
 	}
