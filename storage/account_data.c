@@ -71,3 +71,8 @@ void store_account_data_set(struct write *write, struct str user_id, int64_t roo
 		DB_ARGS(db_text(user_id), db_bigint(room_nid), db_text(type), db_text(content),
 			db_position(0), db_bigint(expected)));
 }
+
+enum err store_account_data_erase(struct ctx *ctx, struct db *db, struct str user_id)
+{
+	return db_exec(ctx, db, STMT_ACCOUNT_DATA_ERASE, DB_ARGS(db_text(user_id)), NULL);
+}

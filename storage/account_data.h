@@ -37,4 +37,7 @@ MUST_CHECK enum err store_account_data_position(struct ctx *ctx, struct db *db, 
 void store_account_data_set(struct write *write, struct str user_id, int64_t room_nid,
 	struct str type, struct str content, int64_t expected);
 
+/** Deletes all that a user has, if the account was deactivated with the wish to be erased. Errors: STORE. */
+MUST_CHECK enum err store_account_data_erase(struct ctx *ctx, struct db *db, struct str user_id);
+
 #endif

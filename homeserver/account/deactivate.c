@@ -8,6 +8,7 @@
 #include "homeserver/account/session.h"
 #include "homeserver/user/users.h"
 #include "storage/account.h"
+#include "storage/account_data.h"
 #include "storage/device.h"
 #include "storage/profile.h"
 
@@ -65,6 +66,7 @@ static enum err finish_one(struct ctx *ctx, struct homeserver *hs, struct str us
 {
 	TRY(leave_rooms(ctx, hs, user_id));
 	TRY(store_profile_delete_all(ctx, hs->db, user_id));
+	TRY(store_account_data_erase(ctx, hs->db, user_id));
 	return store_account_left(ctx, hs->db, user_id);
 }
 

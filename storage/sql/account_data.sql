@@ -16,3 +16,8 @@ WHERE user_id = $1 AND room_nid > 0 AND position > $2 AND position <= $3 ORDER B
 -- name: account_data_position hot
 -- Newest change of a user's account data; one row. Index: account_data_position_idx, one entry.
 SELECT coalesce(max(position), 0) FROM account_data WHERE user_id = $1;
+
+-- name: account_data_erase
+-- All of a user who wished to be erased; of others none. Index: account_data_pkey.
+DELETE FROM account_data d USING accounts a
+WHERE d.user_id = $1 AND a.user_id = d.user_id AND a.is_erased;

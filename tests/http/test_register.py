@@ -166,14 +166,14 @@ def test_register__same_name_at_once__exactly_one_account(hs, nobody):
     name = unique("race")
 
     def attempt(number):
-        return register(Client(hs.http), {"username": name, "password": "words %d" % number,
+        return register(Client(hs.http), {"username": name, "password": "many words %d" % number,
                                           "auth": {"type": "m.login.dummy"}})
 
     def whole(number):
         reply = attempt(number)
         if reply.status == 401:
             reply = register(Client(hs.http), {
-                "username": name, "password": "words %d" % number,
+                "username": name, "password": "many words %d" % number,
                 "auth": {"type": "m.login.dummy", "session": reply["session"]}})
         return reply
     with ThreadPoolExecutor(4) as pool:

@@ -1,0 +1,486 @@
+/*
+ * Accounts, devices, tokens, stages of authentication and registration tokens on a real PostgreSQL.
+ */
+#include "storage/account.h"
+
+#include "gen/embedded_migrations.h"
+#include "storage/device.h"
+#include "storage/migrate.h"
+#include "storage/registration_token.h"
+#include "storage/token.h"
+#include "storage/uia.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* cmocka's macro would replace base/ctx.h's function. */
+#include <cmocka.h>
+#undef fail
+
+/* One per test. */
+struct world {
+	struct ctx ctx;
+	struct db *db;
+};
+
+static struct str url;
+
+static int set_up_all(void **state)
+{
+	(void)state;
+	url = str_of(getenv("BELFRY_TEST_DATABASE_URL"));
+	assert_true(url.n > 0);
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	assert_int_equal(migrate_run(&ctx, url, embedded_migrations, embedded_migrations_count),
+		ERR_OK);
+	return 0;
+}
+
+static int set_up(void **state)
+{
+	struct world *world = test_calloc(1, sizeof(*world));
+	ctx_init(&world->ctx, arena_create());
+	world->db = db_create(&(struct db_config){.url = url,
+		.pool_size = 2,
+		.statement_timeout_ms = 5000,
+		.acquire_timeout_ms = 5000});
+	*state = world;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct world *world = *state;
+	db_destroy(world->db);
+	arena_destroy(world->ctx.arena);
+	test_free(world);
+	return 0;
+}
+
+/* Runs `call`, which uses `tx`, in a transaction of its own; gives what it returned. */
+#define IN_TX(world, call) \
+	__extension__({ \
+		struct tx *tx CLEANUP(tx_cleanup) = NULL; \
+		assert_int_equal(tx_begin(&(world)->ctx, (world)->db, &tx), ERR_OK); \
+		enum err result_ = (call); \
+		if (result_ == ERR_OK) { \
+			assert_int_equal(tx_commit(&(world)->ctx, &tx), ERR_OK); \
+		} \
+		result_; \
+	})
+
+static void add_account(struct world *world, struct str user_id)
+{
+	struct account_row row = {.user_id = user_id, .password_hash = STR("hash"), .created_at_ms = 7};
+	assert_int_equal(IN_TX(world, store_account_insert(&world->ctx, tx, &row)), ERR_OK);
+}
+
+static void add_device(struct world *world, struct str user_id, struct str device_id)
+{
+	struct device_row row = {.device_id = device_id,
+		.display_name = STR("Phone"),
+		.last_seen_ms = 10};
+	assert_int_equal(IN_TX(world, store_device_upsert(&world->ctx, tx, user_id, &row)), ERR_OK);
+}
+
+static void add_pair(struct world *world, struct str user_id, struct str device_id,
+	const char *access, const char *refresh, bool is_confirmed)
+{
+	struct token_pair pair = {
+		.user_id = user_id,
+		.device_id = device_id,
+		.token_hash = str_of(access),
+		.refresh_hash = refresh != NULL ? str_of(refresh) : (struct str){0},
+		.is_confirmed = is_confirmed,
+		.now_ms = 5,
+	};
+	assert_int_equal(IN_TX(world, store_token_insert(&world->ctx, tx, &pair)), ERR_OK);
+}
+
+static enum err find_token(struct world *world, const char *access)
+{
+	struct token_row row;
+	return store_token_find(&world->ctx, world->db, str_of(access), &row);
+}
+
+static enum err find_refresh(struct world *world, const char *refresh)
+{
+	struct refresh_row row;
+	return IN_TX(world, store_refresh_lock(&world->ctx, tx, str_of(refresh), &row));
+}
+
+/* --- accounts -------------------------------------------------------------------------------------- */
+
+static void account__inserted__found_and_name_taken(void **state)
+{
+	struct world *world = *state;
+	struct account_row row = {.user_id = STR("@ann:hs1"),
+		.password_hash = STR("phc"),
+		.is_admin = true,
+		.created_at_ms = 42};
+	assert_int_equal(IN_TX(world, store_account_insert(&world->ctx, tx, &row)), ERR_OK);
+	struct account_row found;
+	assert_int_equal(store_account_find(&world->ctx, world->db, row.user_id, &found), ERR_OK);
+	assert_true(str_equals(found.password_hash, STR("phc")));
+	assert_int_equal(found.state, ACCOUNT_ACTIVE);
+	assert_true(found.is_admin);
+	assert_false(found.is_guest);
+	assert_int_equal(found.created_at_ms, 42);
+	assert_int_equal(IN_TX(world, store_account_insert(&world->ctx, tx, &row)), ERR_CONFLICT);
+	assert_int_equal(store_account_find(&world->ctx, world->db, STR("@no:hs1"), &found),
+		ERR_MISSING);
+}
+
+static void account__deactivated__final(void **state)
+{
+	struct world *world = *state;
+	struct str id = STR("@gone:hs1");
+	add_account(world, id);
+	assert_int_equal(IN_TX(world, store_account_deactivate(&world->ctx, tx, id, true)), ERR_OK);
+	struct account_row found;
+	assert_int_equal(store_account_find(&world->ctx, world->db, id, &found), ERR_OK);
+	assert_int_equal(found.state, ACCOUNT_DEACTIVATED);
+	assert_null(found.password_hash.p);
+	assert_true(found.is_erased);
+	assert_int_equal(IN_TX(world, store_account_set_state(&world->ctx, tx, id, ACCOUNT_ACTIVE)),
+		ERR_MISSING);
+	assert_int_equal(IN_TX(world, store_account_set_password(&world->ctx, tx, id, STR("new"))),
+		ERR_MISSING);
+	assert_int_equal(IN_TX(world, store_account_set_admin(&world->ctx, tx, id, true)), ERR_MISSING);
+	assert_int_equal(IN_TX(world, store_account_deactivate(&world->ctx, tx, id, false)), ERR_OK);
+	assert_int_equal(store_account_find(&world->ctx, world->db, id, &found), ERR_OK);
+	assert_true(found.is_erased);
+}
+
+static bool is_leaving(struct world *world, struct str id)
+{
+	struct str *ids;
+	size_t count;
+	assert_int_equal(store_account_leaving(&world->ctx, world->db, 100, &ids, &count), ERR_OK);
+	for (size_t i = 0; i < count; i++) {
+		if (str_equals(ids[i], id)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void account__deactivated__leaving_until_left(void **state)
+{
+	struct world *world = *state;
+	struct str id = STR("@leaver:hs1");
+	add_account(world, id);
+	assert_false(is_leaving(world, id));
+	assert_int_equal(IN_TX(world, store_account_deactivate(&world->ctx, tx, id, false)), ERR_OK);
+	assert_true(is_leaving(world, id));
+	assert_int_equal(store_account_left(&world->ctx, world->db, id), ERR_OK);
+	assert_false(is_leaving(world, id));
+}
+
+static void account__changed__as_set(void **state)
+{
+	struct world *world = *state;
+	struct str id = STR("@changed:hs1");
+	add_account(world, id);
+	assert_int_equal(IN_TX(world, store_account_set_state(&world->ctx, tx, id, ACCOUNT_LOCKED)),
+		ERR_OK);
+	assert_int_equal(IN_TX(world, store_account_set_admin(&world->ctx, tx, id, true)), ERR_OK);
+	assert_int_equal(IN_TX(world, store_account_set_password(&world->ctx, tx, id, STR("new"))),
+		ERR_OK);
+	struct account_row found;
+	assert_int_equal(IN_TX(world, store_account_lock(&world->ctx, tx, id, &found)), ERR_OK);
+	assert_int_equal(found.state, ACCOUNT_LOCKED);
+	assert_true(found.is_admin);
+	assert_true(str_equals(found.password_hash, STR("new")));
+}
+
+static void account_list__after_one__next_in_order(void **state)
+{
+	struct world *world = *state;
+	add_account(world, STR("@list1:hs1"));
+	add_account(world, STR("@list2:hs1"));
+	add_account(world, STR("@list3:hs1"));
+	struct account_row *rows;
+	size_t count;
+	assert_int_equal(
+		store_account_list(&world->ctx, world->db, STR("@list1:hs1"), 1, &rows, &count), ERR_OK);
+	assert_int_equal(count, 1);
+	assert_true(str_equals(rows[0].user_id, STR("@list2:hs1")));
+}
+
+static void account_state__unknown_word__lets_nobody_in(void **state)
+{
+	(void)state;
+	assert_int_equal(account_state_parse(STR("suspended")), ACCOUNT_SUSPENDED);
+	assert_int_equal(account_state_parse(STR("frozen")), ACCOUNT_DEACTIVATED);
+}
+
+static void session_epoch__moved__greater(void **state)
+{
+	struct world *world = *state;
+	int64_t before;
+	int64_t after;
+	assert_int_equal(store_session_epoch(&world->ctx, world->db, &before), ERR_OK);
+	assert_int_equal(IN_TX(world, store_session_epoch_next(&world->ctx, tx)), ERR_OK);
+	assert_int_equal(store_session_epoch(&world->ctx, world->db, &after), ERR_OK);
+	assert_int_equal(after, before + 1);
+}
+
+/* --- devices --------------------------------------------------------------------------------------- */
+
+static void device__known_again__keeps_its_name(void **state)
+{
+	struct world *world = *state;
+	struct str id = STR("@dev:hs1");
+	add_account(world, id);
+	add_device(world, id, STR("D1"));
+	struct device_row again = {.device_id = STR("D1"),
+		.display_name = STR("Other"),
+		.last_seen_ms = 20,
+		.last_seen_ip = STR("127.0.0.1")};
+	assert_int_equal(IN_TX(world, store_device_upsert(&world->ctx, tx, id, &again)), ERR_OK);
+	struct device_row found;
+	assert_int_equal(store_device_find(&world->ctx, world->db, id, STR("D1"), &found), ERR_OK);
+	assert_true(str_equals(found.display_name, STR("Phone")));
+	assert_int_equal(found.last_seen_ms, 20);
+	assert_true(str_equals(found.last_seen_ip, STR("127.0.0.1")));
+}
+
+static void device__renamed_and_seen__shown(void **state)
+{
+	struct world *world = *state;
+	struct str id = STR("@ren:hs1");
+	add_account(world, id);
+	add_device(world, id, STR("D1"));
+	assert_int_equal(store_device_rename(&world->ctx, world->db, id, STR("D1"), STR("Kitchen")),
+		ERR_OK);
+	assert_int_equal(store_device_rename(&world->ctx, world->db, id, STR("NO"), STR("x")),
+		ERR_MISSING);
+	struct str users[] = {id, id};
+	struct str devices[] = {STR("D1"), STR("NO")};
+	struct str ips[] = {STR("::1"), STR("::2")};
+	int64_t at_ms[] = {99, 99};
+	assert_int_equal(store_device_seen(&world->ctx, world->db, users, devices, at_ms, ips, 2),
+		ERR_OK);
+	at_ms[0] = 50; /* older: does not count */
+	assert_int_equal(store_device_seen(&world->ctx, world->db, users, devices, at_ms, ips, 1),
+		ERR_OK);
+	struct device_row *rows;
+	size_t count;
+	assert_int_equal(store_device_list(&world->ctx, world->db, id, &rows, &count), ERR_OK);
+	assert_int_equal(count, 1);
+	assert_true(str_equals(rows[0].display_name, STR("Kitchen")));
+	assert_int_equal(rows[0].last_seen_ms, 99);
+	assert_true(str_equals(rows[0].last_seen_ip, STR("::1")));
+}
+
+static void device__deleted__tokens_gone_too(void **state)
+{
+	struct world *world = *state;
+	struct str id = STR("@del:hs1");
+	add_account(world, id);
+	add_device(world, id, STR("D1"));
+	add_device(world, id, STR("D2"));
+	add_device(world, id, STR("D3"));
+	add_pair(world, id, STR("D1"), "del-a1", "del-r1", true);
+	add_pair(world, id, STR("D2"), "del-a2", NULL, true);
+	add_pair(world, id, STR("D3"), "del-a3", NULL, true);
+	struct str ids[] = {STR("D1"), STR("NO")};
+	assert_int_equal(store_device_delete(&world->ctx, world->db, id, ids, 2), ERR_OK);
+	assert_int_equal(find_token(world, "del-a1"), ERR_MISSING);
+	assert_int_equal(find_refresh(world, "del-r1"), ERR_MISSING);
+	assert_int_equal(find_token(world, "del-a2"), ERR_OK);
+	assert_int_equal(IN_TX(world, store_device_delete_but(&world->ctx, tx, id, STR("D3"))), ERR_OK);
+	assert_int_equal(find_token(world, "del-a2"), ERR_MISSING);
+	assert_int_equal(find_token(world, "del-a3"), ERR_OK);
+	assert_int_equal(IN_TX(world, store_device_delete_but(&world->ctx, tx, id, (struct str){0})),
+		ERR_OK);
+	assert_int_equal(find_token(world, "del-a3"), ERR_MISSING);
+}
+
+/* --- tokens ---------------------------------------------------------------------------------------- */
+
+static void token__found__with_its_account(void **state)
+{
+	struct world *world = *state;
+	struct str id = STR("@tok:hs1");
+	add_account(world, id);
+	add_device(world, id, STR("D1"));
+	add_pair(world, id, STR("D1"), "tok-a", "tok-r", true);
+	struct token_row row;
+	assert_int_equal(store_token_find(&world->ctx, world->db, STR("tok-a"), &row), ERR_OK);
+	assert_true(str_equals(row.user_id, id));
+	assert_true(str_equals(row.device_id, STR("D1")));
+	assert_true(str_equals(row.refresh_hash, STR("tok-r")));
+	assert_true(row.is_confirmed);
+	assert_int_equal(row.state, ACCOUNT_ACTIVE);
+	assert_int_equal(find_token(world, "tok-r"), ERR_MISSING);
+}
+
+static void token__pair_confirmed__all_others_of_the_device_end(void **state)
+{
+	struct world *world = *state;
+	struct str id = STR("@pair:hs1");
+	struct str device = STR("D1");
+	add_account(world, id);
+	add_device(world, id, device);
+	add_device(world, id, STR("D2"));
+	add_pair(world, id, device, "pair-a1", "pair-r1", true);
+	add_pair(world, id, device, "pair-a2", "pair-r2", false);
+	add_pair(world, id, device, "pair-a3", "pair-r3", false);
+	add_pair(world, id, STR("D2"), "pair-other", NULL, true);
+	assert_int_equal(IN_TX(world, store_token_confirm(&world->ctx, tx, id, device, STR("pair-r2"))),
+		ERR_OK);
+	assert_int_equal(find_token(world, "pair-a1"), ERR_MISSING);
+	assert_int_equal(find_refresh(world, "pair-r1"), ERR_MISSING);
+	assert_int_equal(find_token(world, "pair-a3"), ERR_MISSING);
+	assert_int_equal(find_refresh(world, "pair-r3"), ERR_MISSING);
+	assert_int_equal(find_token(world, "pair-other"), ERR_OK);
+	struct token_row row;
+	struct refresh_row refresh;
+	assert_int_equal(store_token_find(&world->ctx, world->db, STR("pair-a2"), &row), ERR_OK);
+	assert_true(row.is_confirmed);
+	assert_int_equal(IN_TX(world, store_refresh_lock(&world->ctx, tx, STR("pair-r2"), &refresh)),
+		ERR_OK);
+	assert_true(refresh.is_confirmed);
+	assert_int_equal(IN_TX(world, store_token_confirm(&world->ctx, tx, id, device, STR("pair-r3"))),
+		ERR_MISSING);
+	assert_int_equal(find_token(world, "pair-a2"), ERR_OK);
+}
+
+static void token__expired_long_ago__forgotten_unless_refreshable(void **state)
+{
+	struct world *world = *state;
+	struct str id = STR("@exp:hs1");
+	add_account(world, id);
+	add_device(world, id, STR("D1"));
+	add_device(world, id, STR("D2"));
+	struct token_pair alone = {.user_id = id,
+		.device_id = STR("D1"),
+		.token_hash = STR("exp-a"),
+		.expires_at_ms = 100,
+		.is_confirmed = true};
+	struct token_pair pair = alone;
+	pair.device_id = STR("D2");
+	pair.token_hash = STR("exp-b");
+	pair.refresh_hash = STR("exp-r");
+	assert_int_equal(IN_TX(world, store_token_insert(&world->ctx, tx, &alone)), ERR_OK);
+	assert_int_equal(IN_TX(world, store_token_insert(&world->ctx, tx, &pair)), ERR_OK);
+	assert_int_equal(store_token_delete_old(&world->ctx, world->db, 200), ERR_OK);
+	assert_int_equal(find_token(world, "exp-a"), ERR_MISSING);
+	assert_int_equal(find_token(world, "exp-b"), ERR_OK);
+}
+
+/* --- user-interactive authentication ---------------------------------------------------------------- */
+
+static void uia__session__used_up_once(void **state)
+{
+	struct world *world = *state;
+	struct uia_row row = {.user_id = STR("@u:hs1"),
+		.binding = STR("\x01\0\x02"),
+		.expires_at_ms = 1000};
+	struct str hash = STR("uia-1");
+	assert_int_equal(store_uia_insert(&world->ctx, world->db, hash, &row), ERR_OK);
+	struct uia_row found;
+	assert_int_equal(store_uia_find(&world->ctx, world->db, hash, &found), ERR_OK);
+	assert_true(str_equals(found.user_id, row.user_id));
+	assert_true(str_equals(found.binding, row.binding));
+	assert_int_equal(found.completed.n, 0);
+	struct uia_row after = {.completed = STR("m.login.dummy"), .registration_token = STR("t")};
+	assert_int_equal(store_uia_set_completed(&world->ctx, world->db, hash, found.completed, &after),
+		ERR_OK);
+	assert_int_equal(store_uia_set_completed(&world->ctx, world->db, hash, found.completed, &after),
+		ERR_MISSING);
+	assert_int_equal(store_uia_find(&world->ctx, world->db, hash, &found), ERR_OK);
+	assert_true(str_equals(found.completed, STR("m.login.dummy")));
+	assert_true(str_equals(found.registration_token, STR("t")));
+	assert_int_equal(store_uia_delete(&world->ctx, world->db, hash), ERR_OK);
+	assert_int_equal(store_uia_delete(&world->ctx, world->db, hash), ERR_MISSING);
+}
+
+static void uia__old__deleted(void **state)
+{
+	struct world *world = *state;
+	struct uia_row row = {.binding = STR("b"), .expires_at_ms = 1000};
+	assert_int_equal(store_uia_insert(&world->ctx, world->db, STR("uia-old"), &row), ERR_OK);
+	row.expires_at_ms = 3000;
+	assert_int_equal(store_uia_insert(&world->ctx, world->db, STR("uia-new"), &row), ERR_OK);
+	assert_int_equal(store_uia_delete_old(&world->ctx, world->db, 2000), ERR_OK);
+	struct uia_row found;
+	assert_int_equal(store_uia_find(&world->ctx, world->db, STR("uia-old"), &found), ERR_MISSING);
+	assert_int_equal(store_uia_find(&world->ctx, world->db, STR("uia-new"), &found), ERR_OK);
+}
+
+/* --- registration tokens ------------------------------------------------------------------------------ */
+
+static enum err use(struct world *world, struct str token, int64_t now_ms)
+{
+	return IN_TX(world, store_registration_token_use(&world->ctx, tx, token, now_ms));
+}
+
+static void registration_token__uses__counted_to_the_end(void **state)
+{
+	struct world *world = *state;
+	struct registration_token_row row = {.token = STR("two"),
+		.uses_allowed = 2,
+		.created_at_ms = 1};
+	assert_int_equal(store_registration_token_insert(&world->ctx, world->db, &row), ERR_OK);
+	assert_int_equal(store_registration_token_insert(&world->ctx, world->db, &row), ERR_CONFLICT);
+	assert_int_equal(use(world, row.token, 10), ERR_OK);
+	assert_int_equal(use(world, row.token, 10), ERR_OK);
+	assert_int_equal(use(world, row.token, 10), ERR_MISSING);
+	struct registration_token_row found;
+	assert_int_equal(store_registration_token_find(&world->ctx, world->db, row.token, &found),
+		ERR_OK);
+	assert_int_equal(found.use_count, 2);
+}
+
+static void registration_token__without_limit_but_time__ends_then(void **state)
+{
+	struct world *world = *state;
+	struct registration_token_row row = {.token = STR("timed"),
+		.uses_allowed = -1,
+		.expires_at_ms = 100,
+		.created_at_ms = 1};
+	assert_int_equal(store_registration_token_insert(&world->ctx, world->db, &row), ERR_OK);
+	assert_int_equal(use(world, row.token, 99), ERR_OK);
+	assert_int_equal(use(world, row.token, 100), ERR_MISSING);
+	struct registration_token_row *rows;
+	size_t count;
+	assert_int_equal(store_registration_token_list(&world->ctx, world->db, &rows, &count), ERR_OK);
+	assert_true(count > 0);
+	assert_int_equal(store_registration_token_delete(&world->ctx, world->db, row.token), ERR_OK);
+	assert_int_equal(store_registration_token_delete(&world->ctx, world->db, row.token),
+		ERR_MISSING);
+	assert_int_equal(use(world, row.token, 1), ERR_MISSING);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(account__inserted__found_and_name_taken),
+		TEST(account__deactivated__final),
+		TEST(account__deactivated__leaving_until_left),
+		TEST(account__changed__as_set),
+		TEST(account_list__after_one__next_in_order),
+		TEST(account_state__unknown_word__lets_nobody_in),
+		TEST(session_epoch__moved__greater),
+		TEST(device__known_again__keeps_its_name),
+		TEST(device__renamed_and_seen__shown),
+		TEST(device__deleted__tokens_gone_too),
+		TEST(token__found__with_its_account),
+		TEST(token__pair_confirmed__all_others_of_the_device_end),
+		TEST(token__expired_long_ago__forgotten_unless_refreshable),
+		TEST(uia__session__used_up_once),
+		TEST(uia__old__deleted),
+		TEST(registration_token__uses__counted_to_the_end),
+		TEST(registration_token__without_limit_but_time__ends_then),
+	};
+	return cmocka_run_group_tests(tests, set_up_all, NULL);
+}
