@@ -1,5 +1,5 @@
--- What: profiles, account data, filters, and how far users have read.
--- Why:  docs/architecture.md, "Unread counts"; the rest is kept for clients as they gave it.
+-- What: profiles, account data, filters.
+-- Why:  kept for users and their clients as they gave it.
 -- Cost: none on an empty database. Old processes may run beside it.
 
 CREATE TABLE profiles (
@@ -42,20 +42,3 @@ COMMENT ON COLUMN filters.user_id IS 'whose';
 COMMENT ON COLUMN filters.filter_id IS 'from 1 for each user';
 COMMENT ON COLUMN filters.definition IS 'canonical JSON';
 COMMENT ON COLUMN filters.definition_hash IS 'SHA-256 of it, so that the same filter gets the same id';
-
-CREATE TABLE unread_marks (
-	user_id text NOT NULL,
-	room_nid bigint NOT NULL,
-	thread text NOT NULL,
-	position bigint NOT NULL,
-	notify_seq bigint NOT NULL,
-	highlight_seq bigint NOT NULL,
-	CONSTRAINT unread_marks_pkey PRIMARY KEY (user_id, room_nid, thread)
-);
-COMMENT ON TABLE unread_marks IS 'Up to where users have read, with the running counts there';
-COMMENT ON COLUMN unread_marks.user_id IS 'reader';
-COMMENT ON COLUMN unread_marks.room_nid IS 'room';
-COMMENT ON COLUMN unread_marks.thread IS 'thread root''s event id; empty: outside threads';
-COMMENT ON COLUMN unread_marks.position IS 'read up to here';
-COMMENT ON COLUMN unread_marks.notify_seq IS 'running count of notifying events there';
-COMMENT ON COLUMN unread_marks.highlight_seq IS 'running count of highlighting events there';
