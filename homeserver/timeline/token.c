@@ -3,6 +3,12 @@
  */
 #include "homeserver/timeline/token.h"
 
+/* "-0" would be zero too, but no token is written so. */
+static bool read_number(struct str text, int64_t *out)
+{
+	return text.n > 0 && text.p[0] != '-' && str_to_int(text, 0, INT64_MAX - 1, out);
+}
+
 bool token_parse(struct str text, struct token *out)
 {
 	struct str position;
@@ -10,8 +16,7 @@ bool token_parse(struct str text, struct token *out)
 	struct token token;
 	if (text.n < 2 || text.p[0] != 's' ||
 		!str_split(str_slice(text, 1, text.n), '_', &position, &ephemeral) ||
-		!str_to_int(position, 0, INT64_MAX - 1, &token.position) ||
-		!str_to_int(ephemeral, 0, INT64_MAX - 1, &token.ephemeral)) {
+		!read_number(position, &token.position) || !read_number(ephemeral, &token.ephemeral)) {
 		return false;
 	}
 	*out = token;

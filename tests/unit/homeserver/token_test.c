@@ -30,7 +30,7 @@ static void test_token__malformed__refused_and_untouched(void **state)
 	static const char *const texts[] = {"", "s", "s1", "s_", "s1_", "s_1", "1_1", "t1_1", "S1_1",
 		"s-1_0", "s1_-1", "s01_0", "s1_00", "s1_2_3", "s1_2_3_x", "s 1_0", "s1_0 ", "s+1_0",
 		"s1.0_0", "s1e3_0", "s9223372036854775807_0", "s1_9223372036854775807",
-		"s99999999999999999999999999_0", "nonsense", "s0x1_0", "ss1_0"};
+		"s99999999999999999999999999_0", "nonsense", "s42_-0", "s-0_0", "s0x1_0", "ss1_0"};
 	for (size_t i = 0; i < COUNT_OF(texts); i++) {
 		struct token token = {7, 8};
 		assert_false(token_parse(str_of(texts[i]), &token));
