@@ -22,9 +22,9 @@ set(BELFRY_WITH_POSTGRES ${CMAKE_SOURCE_DIR}/tools/with-postgres)
 # How much slower than a release build the server may be; the pytest suites stretch their limits by it.
 set(BELFRY_SLOW 1)
 if(BELFRY_SANITIZE MATCHES "thread")
-	set(BELFRY_SLOW 8)
+	set(BELFRY_SLOW 20)
 elseif(BELFRY_SANITIZE OR BELFRY_COVERAGE)
-	set(BELFRY_SLOW 4)
+	set(BELFRY_SLOW 10)
 endif()
 
 # Run on a shadow-memory layout that every kernel's address randomisation allows.

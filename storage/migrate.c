@@ -37,8 +37,8 @@ static enum err check_applied(struct ctx *ctx, struct str line,
 	const struct embedded_migration *known = &table[number - 1];
 	if (!str_equals(sha256, str_of(known->sha256_hex))) {
 		return fail(ctx, ERR_CONFLICT, NULL,
-			"Migration %lld (%.*s) was applied to this database with another text than this program has "
-			"(%s). Start the version of Belfry that made the database.",
+			"Migration %lld (%.*s) differs from what this program has (%s): one of the two was changed after it "
+			"was applied. Start the version of Belfry that made the database.",
 			(long long)number, STR_ARG(name), known->name);
 	}
 	return ERR_OK;
