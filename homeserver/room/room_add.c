@@ -310,14 +310,16 @@ static void hand_out(struct room_builder *builder, struct stored_event **out)
 	metric_add(&events_added, (int64_t)builder->count);
 }
 
-/* Builds and submits while the caller has the turn. */
+/* Builds and submits while the caller has the turn. @param out_keeps_turn  until the commit */
 static enum err build_and_submit(struct room_builder *builder, const struct room_intent *intents,
-	size_t count, struct write **out)
+	size_t count, struct write **out, bool *out_keeps_turn)
 {
 	for (size_t i = 0; i < count; i++) {
 		TRY(room_builder_add(builder, &intents[i]));
 	}
 	TRY(make_write(builder, NULL, intents[0].txn_key, out));
+	/* From submit() on the events belong to the writer's thread. */
+	*out_keeps_turn = changes_the_past(builder);
 	submit(builder, *out);
 	return ERR_OK;
 }
@@ -337,12 +339,12 @@ static enum err add_once(struct ctx *ctx, struct homeserver *hs, struct room *ro
 	struct room_builder builder CLEANUP(room_builder_fini);
 	room_builder_init(&builder, ctx, hs, room, count);
 	struct write *write;
-	err = build_and_submit(&builder, intents, count, &write);
+	bool keeps_turn = false;
+	err = build_and_submit(&builder, intents, count, &write, &keeps_turn);
 	if (err != ERR_OK) {
 		room_turn_give(room);
 		return err;
 	}
-	bool keeps_turn = changes_the_past(&builder);
 	if (!keeps_turn) {
 		room_turn_give(room);
 	}
