@@ -9,6 +9,7 @@
 #include "app/wire.h"
 
 #include "app/housekeeper.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "homeserver/account/account_routes.h"
 #include "homeserver/account/session.h"
@@ -29,7 +30,7 @@
 #include "homeserver/typing/typing_routes.h"
 #include "homeserver/user/users.h"
 
-enum { WRITER_QUEUE = 4096, WRITER_GROUP = 256 };
+enum { WRITER_QUEUE = 4096, WRITER_GROUP = 256, FLUSH_MS = 200 };
 
 struct wire {
 	struct homeserver hs;
@@ -155,6 +156,18 @@ void wire_poke(struct wire *wire)
 	housekeeper_poke(wire->housekeeper);
 }
 
+/* What devices did last is written now and then; the rest of it now. */
+static void flush_sessions(struct homeserver *hs)
+{
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	ctx.deadline_ms = clock_mono_ms(&hs->clock) + FLUSH_MS;
+	if (sessions_flush(&ctx, hs) != ERR_OK) {
+		log_warn(0, "sessions.not_flushed", "cause=%.*s", STR_ARG(ctx.fault.cause));
+	}
+}
+
 bool wire_destroy(struct wire *wire)
 {
 	struct homeserver *hs = &wire->hs;
@@ -164,6 +177,7 @@ bool wire_destroy(struct wire *wire)
 	http_server_destroy(wire->http);
 	housekeeper_destroy(wire->housekeeper);
 	lazy_members_destroy(hs->lazy_members);
+	flush_sessions(hs);
 	typing_destroy(hs->typing);
 	sessions_destroy(hs->sessions);
 	writer_destroy(hs->writer);
