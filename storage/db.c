@@ -68,10 +68,17 @@ void db_destroy(struct db *db)
 
 /* --- leases ------------------------------------------------------------------------------------------- */
 
+/* Monotonic time after so long, or the request's deadline. */
+static int64_t until(const struct ctx *ctx, int64_t timeout_ms)
+{
+	int64_t deadline_ms = clock_mono_us() / 1000 + timeout_ms;
+	return ctx->deadline_ms != 0 ? MIN_OF(deadline_ms, ctx->deadline_ms) : deadline_ms;
+}
+
 static enum err lease(struct ctx *ctx, struct db *db, struct pooled **out)
 {
 	lock_assert_none_held();
-	int64_t deadline_ms = clock_mono_us() / 1000 + db->config.acquire_timeout_ms;
+	int64_t deadline_ms = until(ctx, db->config.acquire_timeout_ms);
 	lock_take(&db->lock);
 	metric_add(&waiting, 1);
 	while (db->free == NULL) {
@@ -110,7 +117,7 @@ static enum err run(struct ctx *ctx, struct pg *pg, enum stmt_id stmt, struct db
 	TRY(pg_encode(ctx, args, &params));
 	TRY(pg_prepare(ctx, pg, stmt));
 	TRY(pg_send(ctx, pg, stmt, &params));
-	int64_t deadline_ms = clock_mono_us() / 1000 + pg->statement_timeout_ms + 1000;
+	int64_t deadline_ms = until(ctx, pg->statement_timeout_ms + 1000);
 	PGresult *result = NULL;
 	TRY(pg_result(ctx, pg, deadline_ms, &result));
 	enum err err = ERR_OK;

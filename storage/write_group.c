@@ -22,8 +22,9 @@ enum {
 	OID_BYTEA_ARRAY = 1001,
 	OID_TEXT_ARRAY = 1009,
 	OID_INT8_ARRAY = 1016,
-	GROUP_TIMEOUT_MS = 15000,
-	OUTCOME_WAIT_MS = 5000,
+	/* With the connection's own limit, a database that hangs is given up within ten seconds. */
+	GROUP_TIMEOUT_MS = 4000,
+	OUTCOME_WAIT_MS = 2000,
 };
 
 /* --- arrays --------------------------------------------------------------------------------------------- */
@@ -157,9 +158,8 @@ static enum err end_trip(struct ctx *ctx, struct pg *pg)
  * Reads everything up to the sync point. The first failure counts.
  * @param out_row  may be NULL; the result that has rows, last
  */
-static enum err read_trip(struct ctx *ctx, struct pg *pg, PGresult **out_row)
+static enum err read_trip(struct ctx *ctx, struct pg *pg, int64_t deadline_ms, PGresult **out_row)
 {
-	int64_t deadline_ms = clock_mono_us() / 1000 + GROUP_TIMEOUT_MS;
 	enum err err = ERR_OK;
 	for (;;) {
 		PGresult *result = NULL;
@@ -196,6 +196,7 @@ struct group {
 	size_t row_count;
 	size_t first_of[STMT_COUNT + 1]; /* rows of statement s: first_of[s] … first_of[s + 1] */
 	int64_t positions;
+	int64_t deadline_ms; /* monotonic; of both round trips together */
 };
 
 static enum err check_row(struct ctx *ctx, const struct write_row *row)
@@ -262,7 +263,7 @@ static enum err begin(struct ctx *ctx, struct pg *pg, const struct group *group,
 	TRY(pg_send(ctx, pg, STMT_STREAM_ADVANCE, &params));
 	TRY(end_trip(ctx, pg));
 	PGresult *result = NULL;
-	enum err err = read_trip(ctx, pg, &result);
+	enum err err = read_trip(ctx, pg, group->deadline_ms, &result);
 	if (err != ERR_OK) {
 		PQclear(result);
 		return err;
@@ -293,7 +294,7 @@ static enum err finish(struct ctx *ctx, struct pg *pg, struct group *group, int6
 	*out_sent = true;
 	TRY(send_plain(ctx, pg, "COMMIT"));
 	TRY(end_trip(ctx, pg));
-	return read_trip(ctx, pg, NULL);
+	return read_trip(ctx, pg, group->deadline_ms, NULL);
 }
 
 static void roll_back(struct pg *pg)
@@ -351,6 +352,7 @@ enum err write_group(struct ctx *ctx, struct pg *pg, struct write *const *writes
 	TRY(gather(ctx, writes, count, &group));
 	TRY(pg_ensure(ctx, pg));
 	TRY(prepare_all(ctx, pg, &group));
+	group.deadline_ms = clock_mono_us() / 1000 + GROUP_TIMEOUT_MS;
 	enum err err = run_pipeline(ctx, pg, &group, out_position, &xid, &commit_sent);
 	if (err == ERR_OK) {
 		return ERR_OK;

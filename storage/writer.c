@@ -19,7 +19,7 @@ enum {
 	RETRY_FOR_MS = 2000,
 	RETRY_PAUSE_MS = 50,
 	START_WAIT_MS = 10000,
-	STATEMENT_TIMEOUT_MS = 10000
+	STATEMENT_TIMEOUT_MS = 4000
 };
 
 static struct metric queue_depth =
@@ -240,18 +240,21 @@ static enum err commit_together(struct writer *writer, struct ctx *ctx, struct w
 			return err;
 		}
 		pause_ms(RETRY_PAUSE_MS);
+		arena_reset(ctx->arena);
+		ctx_init(ctx, ctx->arena);
 	}
 }
 
-static void commit_group(struct writer *writer, struct arena *arena, struct write *const *writes,
-	size_t count)
+/* @return STORE when the database was away, and the writes failed with it */
+static enum err commit_group(struct writer *writer, struct arena *arena,
+	struct write *const *writes, size_t count)
 {
 	struct ctx ctx;
 	ctx_init(&ctx, arena);
 	bool unknown = false;
 	enum err err = commit_together(writer, &ctx, writes, count, &unknown);
 	if (err == ERR_OK) {
-		return;
+		return ERR_OK;
 	}
 	if (count == 1 || err == ERR_STORE) {
 		if (err != ERR_CONFLICT && err != ERR_INPUT) {
@@ -259,22 +262,24 @@ static void commit_group(struct writer *writer, struct arena *arena, struct writ
 				err_name(err), count, unknown, STR_ARG(ctx.fault.cause));
 		}
 		fail_all(writes, count, err, ctx.fault.cause, unknown);
-		return;
+		return err;
 	}
 	/* One of them is the culprit: each on its own. */
 	for (size_t i = 0; i < count; i++) {
 		arena_reset(arena);
-		commit_group(writer, arena, writes + i, 1); // NOLINT(misc-no-recursion): once
+		// NOLINTNEXTLINE(misc-no-recursion): once
+		err = commit_group(writer, arena, writes + i, 1);
+		if (err == ERR_STORE) {
+			fail_all(writes + i + 1, count - i - 1, err, STR("the database is away"), false);
+			return err;
+		}
 	}
+	return ERR_OK;
 }
 
-/* Everything that waits, up to the limit of a group; NULL-terminated list taken off the queue. */
-static size_t take_group(struct writer *writer, struct write **out)
+/* Everything that waits, up to the limit of a group, taken off the queue. */
+static size_t take_group_locked(struct writer *writer, struct write **out)
 {
-	LOCK_SCOPE(&writer->lock);
-	while (writer->first == NULL && !writer->is_stopping) {
-		cond_wait(&writer->changed, &writer->lock);
-	}
 	size_t count = 0;
 	while (writer->first != NULL && count < writer->config.group_limit) {
 		out[count++] = writer->first;
@@ -288,6 +293,31 @@ static size_t take_group(struct writer *writer, struct write **out)
 	return count;
 }
 
+/* Waits for something to do; 0 at the end. */
+static size_t take_group(struct writer *writer, struct write **out)
+{
+	LOCK_SCOPE(&writer->lock);
+	while (writer->first == NULL && !writer->is_stopping) {
+		cond_wait(&writer->changed, &writer->lock);
+	}
+	return take_group_locked(writer, out);
+}
+
+/* Those who waited behind a group that found the database away have waited long enough. */
+static void fail_queued(struct writer *writer, struct write **writes)
+{
+	lock_take(&writer->lock);
+	size_t left = writer->queued;
+	lock_give(&writer->lock);
+	while (left > 0) {
+		lock_take(&writer->lock);
+		size_t count = take_group_locked(writer, writes);
+		lock_give(&writer->lock);
+		fail_all(writes, count, ERR_STORE, STR("the database is away"), false);
+		left -= MIN_OF(left, count);
+	}
+}
+
 static void *writer_run(void *data)
 {
 	struct writer *writer = data;
@@ -295,7 +325,9 @@ static void *writer_run(void *data)
 	struct write **writes = mem_alloc_array(writer->config.group_limit, sizeof(*writes));
 	size_t count;
 	while ((count = take_group(writer, writes)) > 0) {
-		commit_group(writer, arena, writes, count);
+		if (commit_group(writer, arena, writes, count) == ERR_STORE) {
+			fail_queued(writer, writes);
+		}
 		arena_reset(arena);
 	}
 	mem_free(writes);

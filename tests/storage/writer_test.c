@@ -3,6 +3,7 @@
  */
 #include "storage/writer.h"
 
+#include "base/clock.h"
 #include "base/lock.h"
 #include "base/mem.h"
 #include "gen/embedded_migrations.h"
@@ -12,6 +13,7 @@
 #include "storage/event.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -89,6 +91,8 @@ struct sender {
 	int number;
 	int acknowledged;
 	bool acked[WRITES];
+	enum err err;
+	int64_t waited_ms;
 };
 
 static void *send_many(void *data)
@@ -278,6 +282,78 @@ static void writer__queue_full__limit(void **state)
 	writer_destroy(writer);
 }
 
+/* --- a database that hangs ---------------------------------------------------------------------------------- */
+
+/* Stops or continues the process at the other end of the writer's connection. @return false when that is not allowed here */
+static bool signal_backends(int number)
+{
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	struct pg pg;
+	struct str text;
+	pg_init(&pg, url, 5000);
+	assert_int_equal(pg_ensure(&ctx, &pg), ERR_OK);
+	assert_int_equal(pg_query_text(&ctx, &pg,
+						 "SELECT string_agg(pid::text, ' ') FROM pg_stat_activity WHERE "
+						 "application_name = 'belfry' AND pid <> pg_backend_pid()",
+						 5000, &text),
+		ERR_OK);
+	pg_close(&pg);
+	bool is_allowed = true;
+	while (text.n > 0) {
+		struct str word;
+		int64_t pid;
+		(void)str_split(text, ' ', &word, &text);
+		assert_true(str_to_int(word, 2, INT32_MAX, &pid));
+		is_allowed = kill((pid_t)pid, number) == 0 && is_allowed;
+	}
+	return is_allowed;
+}
+
+static void *send_one(void *data)
+{
+	struct sender *sender = data;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	struct write *write = write_new(&ctx);
+	add_transaction(write, &ctx, arena_printf(arena, "hang%d", sender->number));
+	int64_t start_us = clock_mono_us();
+	sender->err = writer_commit(&ctx, sender->writer, write, NULL);
+	sender->waited_ms = (clock_mono_us() - start_us) / 1000;
+	return NULL;
+}
+
+static void writer__database_hangs__store_within_ten_seconds(void **state)
+{
+	(void)state;
+	struct writer *writer = start_writer(1000);
+	struct sender senders[THREADS];
+	pthread_t threads[THREADS];
+	if (!signal_backends(SIGSTOP)) {
+		(void)signal_backends(SIGCONT);
+		writer_destroy(writer);
+		skip();
+	}
+	for (int i = 0; i < THREADS; i++) {
+		senders[i] = (struct sender){.writer = writer, .number = i};
+		threads[i] = thread_start("sender", send_one, &senders[i]);
+	}
+	for (int i = 0; i < THREADS; i++) {
+		(void)pthread_join(threads[i], NULL);
+	}
+	assert_true(signal_backends(SIGCONT));
+	for (int i = 0; i < THREADS; i++) {
+		assert_int_equal(senders[i].err, ERR_STORE);
+		assert_in_range(senders[i].waited_ms, 0, 10000);
+	}
+	struct sender after = {.writer = writer, .number = THREADS};
+	(void)send_one(&after);
+	assert_int_equal(after.err, ERR_OK);
+	writer_destroy(writer);
+}
+
 /* --- migrations ------------------------------------------------------------------------------------------ */
 
 static void migrate__again__nothing_to_do(void **state)
@@ -324,6 +400,7 @@ int main(void)
 		cmocka_unit_test(writer__room_moved_by_another__conflict),
 		cmocka_unit_test(writer__text_with_nul__refused_alone),
 		cmocka_unit_test(writer__queue_full__limit),
+		cmocka_unit_test(writer__database_hangs__store_within_ten_seconds),
 		cmocka_unit_test(migrate__again__nothing_to_do),
 		cmocka_unit_test(migrate__edited__refused),
 		cmocka_unit_test(migrate__database_newer__refused),
