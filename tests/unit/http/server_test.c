@@ -420,7 +420,7 @@ static void body__wrong__named_error(void **state)
 		{"7", "M_BAD_JSON"},
 		{"{\"name\":\"a\",\"name\":\"b\"}", "M_BAD_JSON"},
 		{"{}", "M_MISSING_PARAM"},
-		{"", "M_MISSING_PARAM"},
+		{"", "M_NOT_JSON"},
 		{"{\"name\":7}", "M_BAD_JSON"},
 		{"{\"name\":null}", "M_BAD_JSON"},
 		{"{\"name\":\"a\",\"nick\":1}", "M_BAD_JSON"},
