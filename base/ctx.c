@@ -20,7 +20,7 @@ static struct str format_text(struct arena *arena, const char *format, va_list a
 	return str_dup(arena, str_from(text, n));
 }
 
-enum err fail(struct ctx *ctx, enum err err, const char *errcode, const char *format, ...)
+enum err(fail)(struct ctx *ctx, enum err err, const char *errcode, const char *format, ...)
 {
 	va_list args;
 	va_start(args, format);
@@ -31,7 +31,7 @@ enum err fail(struct ctx *ctx, enum err err, const char *errcode, const char *fo
 	return err;
 }
 
-enum err fail_status(struct ctx *ctx, enum err err, int http_status, const char *errcode,
+enum err(fail_status)(struct ctx *ctx, enum err err, int http_status, const char *errcode,
 	const char *format, ...)
 {
 	va_list args;
@@ -44,7 +44,7 @@ enum err fail_status(struct ctx *ctx, enum err err, int http_status, const char 
 	return err;
 }
 
-enum err fail_cause(struct ctx *ctx, enum err err, const char *format, ...)
+enum err(fail_cause)(struct ctx *ctx, enum err err, const char *format, ...)
 {
 	va_list args;
 	va_start(args, format);

@@ -48,4 +48,11 @@ enum err fail_status(struct ctx *ctx, enum err err, int http_status, const char 
 /** A failure whose details are for the log, not for the client (database, disk). */
 enum err fail_cause(struct ctx *ctx, enum err err, const char *format, ...) PRINTF_LIKE(3, 4);
 
+#ifdef __clang_analyzer__
+/* The analyser sees one file at a time: tells it that what these return is the kind that they were given. */
+#define fail(ctx, err, ...) ((void)(fail)((ctx), (err), __VA_ARGS__), (err))
+#define fail_status(ctx, err, ...) ((void)(fail_status)((ctx), (err), __VA_ARGS__), (err))
+#define fail_cause(ctx, err, ...) ((void)(fail_cause)((ctx), (err), __VA_ARGS__), (err))
+#endif
+
 #endif

@@ -45,12 +45,14 @@ enum err store_events_by_id(struct ctx *ctx, struct db *db, const struct str *ev
 	return ERR_OK;
 }
 
-enum err store_events_between(struct ctx *ctx, struct db *db, int64_t room_nid, int64_t after,
-	int64_t up_to, bool backwards, int64_t limit, struct event_row **out, size_t *out_count)
+enum err store_events_between(struct ctx *ctx, struct db *db, const struct event_span *span,
+	struct event_row **out, size_t *out_count)
 {
 	struct db_rows *rows;
-	TRY(db_query(ctx, db, backwards ? STMT_EVENTS_BEFORE : STMT_EVENTS_AFTER,
-		DB_ARGS(db_bigint(room_nid), db_bigint(after), db_bigint(up_to), db_bigint(limit)), &rows));
+	TRY(db_query(ctx, db, span->is_backwards ? STMT_EVENTS_BEFORE : STMT_EVENTS_AFTER,
+		DB_ARGS(db_bigint(span->room_nid), db_bigint(span->after), db_bigint(span->up_to),
+			db_bigint(span->limit)),
+		&rows));
 	read_events(ctx, rows, out, out_count);
 	return ERR_OK;
 }

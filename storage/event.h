@@ -40,10 +40,19 @@ MUST_CHECK enum err store_events_by_position(struct ctx *ctx, struct db *db, int
 /** Events by id, of any room, in no order. One round trip. */
 MUST_CHECK enum err store_events_by_id(struct ctx *ctx, struct db *db, const struct str *event_ids,
 	size_t count, struct event_row **out, size_t *out_count);
-/** Up to `limit` events with after < position <= up_to; oldest first, or newest first when `backwards`. */
-MUST_CHECK enum err store_events_between(struct ctx *ctx, struct db *db, int64_t room_nid,
-	int64_t after, int64_t up_to, bool backwards, int64_t limit, struct event_row **out,
-	size_t *out_count);
+
+/** A piece of a room's timeline: after < position <= up_to. */
+struct event_span {
+	int64_t room_nid;
+	int64_t after;
+	int64_t up_to;
+	bool is_backwards; /**< the newest ones, newest first; else the oldest ones, oldest first */
+	int64_t limit;
+};
+/** The events of a span. One round trip. */
+MUST_CHECK enum err store_events_between(struct ctx *ctx, struct db *db,
+	const struct event_span *span, struct event_row **out, size_t *out_count);
+
 /**
  * Running counts of a thread (or, root.p == NULL, of what is outside threads) at its newest event up to a position;
  * zeros when there is none.

@@ -305,7 +305,7 @@ static struct str encode_texts(struct arena *arena, const struct str *texts, siz
 	char *at = array_header(bytes, OID_TEXT, count);
 	for (size_t i = 0; i < count; i++) {
 		put_u32(&at, texts[i].p == NULL ? UINT32_MAX : (uint32_t)texts[i].n);
-		if (texts[i].n > 0) {
+		if (texts[i].p != NULL && texts[i].n > 0) {
 			memcpy(at, texts[i].p, texts[i].n);
 			at += texts[i].n;
 		}
@@ -439,8 +439,7 @@ int64_t db_int(const struct db_rows *rows, size_t row, size_t column)
 		memcpy(&big, bytes.p, 8);
 		return (int64_t)be64toh(big);
 	default:
-		invariant(false && "an integer column");
-		return 0;
+		invariant_failed("the column holds integers", __FILE__, __LINE__);
 	}
 }
 

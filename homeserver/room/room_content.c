@@ -197,8 +197,12 @@ enum err room_load(struct ctx *ctx, struct homeserver *hs, struct room *room)
 	size_t event_count;
 	TRY(store_room_find_nid(ctx, hs->db, room->nid, &row));
 	TRY(store_state_current(ctx, hs->db, room->nid, &states, &state_count));
-	TRY(store_events_between(ctx, hs->db, room->nid, INT64_MIN, INT64_MAX, true, ROOM_RECENT,
-		&events, &event_count));
+	const struct event_span newest = {.room_nid = room->nid,
+		.after = INT64_MIN,
+		.up_to = INT64_MAX,
+		.is_backwards = true,
+		.limit = ROOM_RECENT};
+	TRY(store_events_between(ctx, hs->db, &newest, &events, &event_count));
 	struct room_content *content = mem_alloc(sizeof(*content));
 	for (size_t i = 0; i < state_count; i++) {
 		const struct state_row *state = &states[i];

@@ -157,8 +157,12 @@ enum err room_timeline(struct ctx *ctx, struct homeserver *hs, struct room *room
 	struct event_row *rows;
 	size_t count;
 	int64_t redactions = room_redactions(room);
-	TRY(store_events_between(ctx, hs->db, room->nid, after, up_to, backwards, (int64_t)limit + 1,
-		&rows, &count));
+	const struct event_span span = {.room_nid = room->nid,
+		.after = after,
+		.up_to = up_to,
+		.is_backwards = backwards,
+		.limit = (int64_t)limit + 1};
+	TRY(store_events_between(ctx, hs->db, &span, &rows, &count));
 	out->has_more = count > limit;
 	out->n = MIN_OF(count, limit);
 	out->events = ARENA_NEW_ARRAY(ctx->arena, struct stored_event *, out->n);

@@ -242,8 +242,12 @@ static void check_memory(struct str room_id)
 	assert_int_equal(timeline.n, 40);
 	struct event_row *rows;
 	size_t count;
-	assert_int_equal(
-		store_events_between(&ctx, hs.db, room_nid(room), 0, INT64_MAX, true, 40, &rows, &count),
+	assert_int_equal(store_events_between(&ctx, hs.db,
+						 &(struct event_span){.room_nid = room_nid(room),
+							 .up_to = INT64_MAX,
+							 .is_backwards = true,
+							 .limit = 40},
+						 &rows, &count),
 		ERR_OK);
 	for (size_t i = 0; i < count; i++) {
 		const struct stored_event *event = timeline.events[i];
