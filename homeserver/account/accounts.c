@@ -102,6 +102,7 @@ static enum err apply(struct ctx *ctx, struct tx *tx, struct str user_id,
 	if (change->is_admin != NULL) {
 		return store_account_set_admin(ctx, tx, user_id, *change->is_admin);
 	}
+	invariant(change->state != NULL);
 	if (*change->state != ACCOUNT_DEACTIVATED) {
 		return store_account_set_state(ctx, tx, user_id, *change->state);
 	}

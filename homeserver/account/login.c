@@ -27,7 +27,7 @@ enum err login_with_password(struct ctx *ctx, struct homeserver *hs, struct str 
 	struct account_row row;
 	const struct account_row *account;
 	TRY(find_account(ctx, hs, user_id, &row, &account));
-	if (!password_is_right(ctx, &hs->settings, account, password) ||
+	if (!password_is_right(ctx, &hs->settings, account, password) || account == NULL ||
 		account->state == ACCOUNT_DEACTIVATED) {
 		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "Wrong user name or password");
 	}

@@ -216,9 +216,10 @@ static enum err find_event(struct ctx *ctx, struct homeserver *hs, const struct 
 		(err == ERR_OK && !room_viewer_sees(reading->viewer, *out))) {
 		return no_event(ctx);
 	}
+	TRY(err);
 	/* Who was only invited may know about what is visible, up to now. */
-	reading->view.up_to = MAX_OF(reading->view.up_to, err == ERR_OK ? (*out)->position : 0);
-	return err;
+	reading->view.up_to = MAX_OF(reading->view.up_to, (*out)->position);
+	return ERR_OK;
 }
 
 enum err page_event(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
