@@ -357,7 +357,8 @@ static enum err step(struct ctx *ctx, struct sender *sender, int i)
 	case 1:
 		return send_redacted(ctx, room, user, false);
 	case 2:
-		return send_threaded(ctx, room, user, 10000000 + (int64_t)sender->number * 100000 + i * 10);
+		return send_threaded(ctx, room, user,
+			10000000 + (int64_t)sender->number * 100000 + (int64_t)i * 10);
 	default:
 		intent =
 			message_intent(ctx->arena, user, "{\"msgtype\":\"m.text\",\"body\":\"hello\"}", txn);
