@@ -203,11 +203,12 @@ static void complete(struct writer *writer, struct write *const *writes, size_t 
 	atomic_store(&writer->position, position);
 	metric_add(&groups, 1);
 	metric_add(&grouped, (int64_t)count);
-	if (writer->config.published != NULL) {
-		writer->config.published(writer->config.self, position);
-	}
+	/* The callers first: how many others have to be woken is not their affair. */
 	for (size_t i = 0; i < count; i++) {
 		finish(writes[i]);
+	}
+	if (writer->config.published != NULL) {
+		writer->config.published(writer->config.self, position);
 	}
 }
 

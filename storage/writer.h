@@ -10,7 +10,7 @@
  * Order: positions come from the single row `stream_head`, updated (and so locked) first in the transaction, hence they
  * become visible in order, across processes too. After the commit, on the writer's thread and in order: each
  * write's `committed` callback (which brings the caches up to date), then the published position moves, then
- * waiters are woken, then the callers go on.
+ * the callers go on, then the waiters are woken.
  */
 #ifndef BELFRY_STORAGE_WRITER_H
 #define BELFRY_STORAGE_WRITER_H
@@ -72,32 +72,12 @@ struct writer_config {
 	/** Called on the writer's thread once per group after the position moved. */
 	void (*published)(void *self, int64_t position);
 	void *self;
-
-	/* The rest may stay 0. */
-	int64_t statement_timeout_ms; /**< of one statement; 0: 10,000 */
-	int64_t retry_ms; /**< how long a write is tried again after the connection broke; 0: 2,000 */
-	int64_t
-		outcome_ms; /**< how long it is asked what became of a commit without answer; 0: 10,000 */
-	/** Tell other processes each new position on this channel (storage/notify.h); NULL: no. Static. */
-	const char *notify_channel;
-	/** Further write statements, numbered from STMT_COUNT on (tests); NULL: none. Static. */
-	const struct stmt_def *extra;
-	size_t extra_count;
 };
 
-/**
- * Starts the writer's thread and waits until it has read the position from the database, or has failed at it (for at most
- * some seconds; it goes on trying with each write).
- */
+/** Reads the position and starts the writer's thread. NULL (logged) when the database cannot be reached within some seconds. */
 struct writer *writer_create(const struct writer_config *config);
 /** Finishes what is queued, then stops. */
 void writer_destroy(struct writer *writer);
-
-/**
- * Another process has published a position: ours follows as soon as all that this process has under way before it is in the
- * caches. Any thread; for the callback of storage/notify.h.
- */
-void writer_follow(struct writer *writer, int64_t position);
 
 /** The newest position whose effects are in the caches; readers may show everything up to it. */
 int64_t writer_position(const struct writer *writer);
