@@ -65,7 +65,7 @@ static void fill_defaults(struct http_config *config)
 	default_size(&config->body_ceiling_bytes, (size_t)256 * KIB);
 	default_size(&config->body_budget_bytes, (size_t)256 * MIB);
 	default_size(&config->reply_ceiling_bytes, (size_t)512 * MIB);
-	default_size(&config->header_ceiling_bytes, (size_t)32 * KIB);
+	default_size(&config->header_ceiling_bytes, (size_t)12 * KIB);
 	default_ms(&config->idle_timeout_ms, 65000);
 	default_ms(&config->header_timeout_ms, 15000);
 	default_ms(&config->body_timeout_ms, 30000);

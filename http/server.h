@@ -45,7 +45,7 @@ struct http_config {
 	size_t body_budget_bytes;   /**< all request bodies in memory together; 256 MiB */
 	size_t reply_ceiling_bytes; /**< of one JSON answer; 512 MiB */
 	size_t
-		header_ceiling_bytes; /**< request line and headers, roughly; also held by each connection; 32 KiB */
+		header_ceiling_bytes; /**< request line and headers, roughly; also held by each connection; 12 KiB */
 
 	int64_t idle_timeout_ms;   /**< without any byte, between requests too; 65 s */
 	int64_t header_timeout_ms; /**< a head that trickles in, beyond idle_timeout_ms; 15 s */
