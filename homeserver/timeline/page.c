@@ -173,7 +173,9 @@ enum err page_messages(struct ctx *ctx, struct homeserver *hs, const struct page
 	json_out_key_array(out, "chunk");
 	event_view_write_all(batch, out);
 	json_out_end(out);
-	json_out_key_str(out, "start", position_token(ctx, start));
+	/* What was given, whole: clients compare it. */
+	json_out_key_str(out, "start",
+		ask->has_from ? token_text(ctx->arena, ask->from) : position_token(ctx, start));
 	if (goes_on(ask, &page)) {
 		json_out_key_str(out, "end", position_token(ctx, page.reached));
 	}

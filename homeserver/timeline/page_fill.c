@@ -53,6 +53,7 @@ static bool passes_filter(struct filling *filling, const struct event *event)
 	const struct filter_facts facts = {
 		.type = event->type,
 		.sender = event->sender.s,
+		.room_id = room_id_of(filling->room).s,
 		.content = event->content,
 		.relations = relations.p,
 		.relation_count = relations.n,

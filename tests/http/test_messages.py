@@ -71,6 +71,14 @@ def test_messages__from_sync_tokens__join_without_gap_or_overlap(alice, room, ta
     assert ids(forth["chunk"]) == [later]
 
 
+def test_messages__start__the_from_that_was_given(alice, room, talk):
+    """message_pagination.yaml: start "will be the same as the value given in from"."""
+    alice.put(alice.room(room, "typing", alice.user_id), {"typing": True}).ok()
+    since = alice.sync().since
+    for direction in ("b", "f"):
+        assert alice.messages(room, direction, **{"from": since}).ok()["start"] == since
+
+
 def test_messages__to_token__stops_there(alice, room):
     alice.send(room, "before")
     start = alice.sync().since
@@ -181,6 +189,14 @@ def test_context__middle__events_around_and_tokens(alice, room, talk):
     assert ids(back["chunk"]) == talk[8:5:-1]
     forth = alice.messages(room, "f", limit=3, **{"from": reply["end"]}).ok()
     assert ids(forth["chunk"]) == talk[16:19]
+
+
+def test_context__filter_without_this_room__event_alone(alice, room, talk):
+    """event_context.yaml: the filter applies to all but the event itself."""
+    query = {"filter": json.dumps({"not_rooms": [room]})}
+    reply = alice.get(path_of("rooms", room, "context", talk[12]), query).ok()
+    assert reply["event"]["event_id"] == talk[12]
+    assert reply["events_before"] == reply["events_after"] == reply["state"] == []
 
 
 def test_context__limit_zero__event_alone(alice, room, talk):
