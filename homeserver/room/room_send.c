@@ -136,6 +136,11 @@ enum err room_send(struct ctx *ctx, struct homeserver *hs, const struct send_req
 	if (is_redaction && intent.redacts.p == NULL) {
 		intent.redacts = json_get_str(request->content, STR("redacts"));
 	}
+	struct json moved;
+	if (is_redaction && !room_version_of(room)->redacts_in_content) {
+		moved = json_without(ctx->arena, request->content, STR("redacts"));
+		intent.content = &moved;
+	}
 	struct str made = {0};
 	TRY(check_unless_repeated(ctx, hs, room, request, &intent, &made));
 	if (made.p != NULL) {

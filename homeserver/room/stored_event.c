@@ -7,14 +7,23 @@
 #include "base/json_out.h"
 #include "base/mem.h"
 
+/* Clients find what a redaction redacts in either place, whichever the room's version has. */
+static struct json client_content(struct arena *arena, const struct event *event)
+{
+	return event->redacts.p != NULL && json_at(event->content, "redacts") == NULL
+		? json_with(arena, event->content, STR("redacts"), json_string(event->redacts))
+		: *event->content;
+}
+
 static struct str render_client_members(struct arena *arena, const struct event *event)
 {
+	struct json content = client_content(arena, event);
 	struct buf buf;
 	struct json_out out;
 	buf_init(&buf, (size_t)4 * EVENT_MAX_BYTES);
 	json_out_init(&out, &buf);
 	json_out_object(&out);
-	json_out_key_value(&out, "content", event->content);
+	json_out_key_value(&out, "content", &content);
 	json_out_key_str(&out, "event_id", event->event_id.s);
 	json_out_key_int(&out, "origin_server_ts", event->origin_server_ts);
 	if (event->redacts.p != NULL) {

@@ -184,10 +184,8 @@ def test_redact__redacts_field__at_the_place_of_the_version(alice, version):
     room = alice.create_room(room_version=version)
     event_id = alice.send(room, "x")
     redaction = alice.event(room, alice.redact(room, event_id).ok()["event_id"]).ok()
-    if int(version) >= 11:
-        assert redaction["content"]["redacts"] == event_id
-    else:
-        assert redaction["redacts"] == event_id
+    assert redaction["content"]["redacts"] == event_id
+    assert redaction["redacts"] == event_id
     assert redacted(alice, room, event_id)
 
 
@@ -199,6 +197,16 @@ def test_redact__by_send_endpoint__works(alice, version):
     event_id = alice.send(room, "x")
     alice.send(room, {"redacts": event_id, "reason": "y"}, kind="m.room.redaction")
     assert redacted(alice, room, event_id)
+
+
+def test_redact__by_send_endpoint_before_version_11__redacts_leaves_the_content(alice):
+    """room_send.yaml: "they MUST move the redacts property inside the content to the top level"."""
+    room = alice.create_room(room_version="10")
+    event_id = alice.send(room, "x")
+    redaction = alice.send(room, {"redacts": event_id, "reason": "y"}, kind="m.room.redaction")
+    events = alice.sync(filter={"event_format": "federation"}).joined(room).timeline
+    (event,) = [event for event in events if event.get("event_id") == redaction]
+    assert event["redacts"] == event_id and event["content"] == {"reason": "y"}
 
 
 def test_redact__others_message_with_power__gone(alice, bob, shared):
