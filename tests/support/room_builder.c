@@ -18,7 +18,7 @@ static void give_up(const char *what, const char *text, const char *detail)
 	abort();
 }
 
-void room_builder_init(struct room_builder *room, struct arena *arena, const char *version)
+void made_room_builder_init(struct room_builder *room, struct arena *arena, const char *version)
 {
 	*room = (struct room_builder){.arena = arena, .ts = 1000};
 	room->version = room_version_find(str_of(version));
@@ -30,19 +30,19 @@ void room_builder_init(struct room_builder *room, struct arena *arena, const cha
 	map_init(&room->events);
 }
 
-void room_builder_fini(struct room_builder *room)
+void made_room_builder_fini(struct room_builder *room)
 {
 	map_fini(&room->events);
 }
 
-int room_builder_version(const struct room_builder *room)
+int made_room_builder_version(const struct room_builder *room)
 {
 	int64_t number = 0;
 	invariant(str_to_int(room->version->id, 1, 99, &number));
 	return (int)number;
 }
 
-struct json *room_json(struct arena *arena, const char *text)
+struct json *made_room_json(struct arena *arena, const char *text)
 {
 	const size_t n = strlen(text);
 	char *copy = arena_dup(arena, text, n);
@@ -117,7 +117,7 @@ static void write_signatures(struct room_builder *room, const struct room_draft 
 {
 	json_out_key(out, STR("signatures"));
 	if (draft->signatures != NULL) {
-		json_out_value(out, room_json(room->arena, draft->signatures));
+		json_out_value(out, made_room_json(room->arena, draft->signatures));
 		return;
 	}
 	json_out_object(out);
@@ -151,10 +151,10 @@ static void write_redacts(const struct room_builder *room, const struct room_dra
 	}
 }
 
-struct json *room_draft_json(struct room_builder *room, const struct room_draft *draft)
+struct json *made_room_draft_json(struct room_builder *room, const struct room_draft *draft)
 {
 	const struct json *content =
-		room_json(room->arena, draft->content != NULL ? draft->content : "{}");
+		made_room_json(room->arena, draft->content != NULL ? draft->content : "{}");
 	struct buf text CLEANUP(buf_fini) = {0};
 	buf_init(&text, EVENT_BYTES);
 	struct json_out out;
@@ -184,11 +184,11 @@ struct json *room_draft_json(struct room_builder *room, const struct room_draft 
 	return pdu;
 }
 
-struct event *room_make(struct room_builder *room, const struct room_draft *draft)
+struct event *made_room_make(struct room_builder *room, const struct room_draft *draft)
 {
 	struct event *event = NULL;
 	const struct verdict verdict =
-		event_parse(room->arena, room->version, room_draft_json(room, draft), &event);
+		event_parse(room->arena, room->version, made_room_draft_json(room, draft), &event);
 	if (!verdict.allowed) {
 		give_up(draft->type, verdict.text, verdict.rule);
 	}
@@ -196,7 +196,7 @@ struct event *room_make(struct room_builder *room, const struct room_draft *draf
 	return event;
 }
 
-void room_apply(struct room_builder *room, const struct event *event)
+void made_room_apply(struct room_builder *room, const struct event *event)
 {
 	room->last = event;
 	if (event->is_state) {
@@ -207,19 +207,19 @@ void room_apply(struct room_builder *room, const struct event *event)
 	}
 }
 
-const struct event *room_add(struct room_builder *room, const struct room_draft *draft)
+const struct event *made_room_add(struct room_builder *room, const struct room_draft *draft)
 {
-	const struct event *event = room_make(room, draft);
+	const struct event *event = made_room_make(room, draft);
 	const struct state_view view = state_map_view(&room->state);
 	const struct verdict verdict = auth_check(event, &view);
 	if (!verdict.allowed) {
 		give_up(draft->type, verdict.text, verdict.rule);
 	}
-	room_apply(room, event);
+	made_room_apply(room, event);
 	return event;
 }
 
-const struct event *room_add_create(struct room_builder *room, const char *creator,
+const struct event *made_room_add_create(struct room_builder *room, const char *creator,
 	const char *more_content)
 {
 	const char *comma = more_content != NULL ? "," : "";
@@ -230,27 +230,27 @@ const struct event *room_add_create(struct room_builder *room, const char *creat
 		content = arena_printf(room->arena, "{'room_version':'%.*s','creator':'%s'%s%s}",
 			STR_ARG(room->version->id), creator, comma, more);
 	}
-	return room_add(room,
+	return made_room_add(room,
 		&(struct room_draft){.sender = creator,
 			.type = "m.room.create",
 			.state_key = "",
 			.content = content});
 }
 
-const struct event *room_add_member(struct room_builder *room, const char *sender, const char *user,
-	const char *membership)
+const struct event *made_room_add_member(struct room_builder *room, const char *sender,
+	const char *user, const char *membership)
 {
-	return room_add(room,
+	return made_room_add(room,
 		&(struct room_draft){.sender = sender,
 			.type = "m.room.member",
 			.state_key = user,
 			.content = arena_printf(room->arena, "{'membership':'%s'}", membership)});
 }
 
-const struct event *room_add_state(struct room_builder *room, const char *sender, const char *type,
-	const char *content)
+const struct event *made_room_add_state(struct room_builder *room, const char *sender,
+	const char *type, const char *content)
 {
-	return room_add(room,
+	return made_room_add(room,
 		&(struct room_draft){.sender = sender, .type = type, .state_key = "", .content = content});
 }
 
@@ -268,7 +268,7 @@ static bool source_is_rejected(void *self, struct event_id id)
 	return false;
 }
 
-struct event_source room_source(struct room_builder *room)
+struct event_source made_room_source(struct room_builder *room)
 {
 	return (struct event_source){
 		.get = source_get,
@@ -277,7 +277,7 @@ struct event_source room_source(struct room_builder *room)
 	};
 }
 
-struct state_map room_state_of(struct room_builder *room, const struct event *const *events,
+struct state_map made_room_state_of(struct room_builder *room, const struct event *const *events,
 	size_t n)
 {
 	struct state_map map;
@@ -288,7 +288,7 @@ struct state_map room_state_of(struct room_builder *room, const struct event *co
 	return map;
 }
 
-struct state_map room_state_copy(struct room_builder *room)
+struct state_map made_room_state_copy(struct room_builder *room)
 {
 	struct state_map map;
 	state_map_init(&map, room->arena);

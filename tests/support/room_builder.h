@@ -43,38 +43,38 @@ struct room_draft {
 };
 
 /** @param version  "1" … "12" */
-void room_builder_init(struct room_builder *room, struct arena *arena, const char *version);
-void room_builder_fini(struct room_builder *room);
+void made_room_builder_init(struct room_builder *room, struct arena *arena, const char *version);
+void made_room_builder_fini(struct room_builder *room);
 
 /** The version as a number. */
-int room_builder_version(const struct room_builder *room);
+int made_room_builder_version(const struct room_builder *room);
 
 /** JSON text with ' for ", parsed. Ends the process when it is wrong. */
-struct json *room_json(struct arena *arena, const char *text);
+struct json *made_room_json(struct arena *arena, const char *text);
 
 /** The PDU as event_parse() takes it. */
-struct json *room_draft_json(struct room_builder *room, const struct room_draft *draft);
+struct json *made_room_draft_json(struct room_builder *room, const struct room_draft *draft);
 /** A parsed event that is not applied. Ends the process when event_parse() refuses it. */
-struct event *room_make(struct room_builder *room, const struct room_draft *draft);
+struct event *made_room_make(struct room_builder *room, const struct room_draft *draft);
 /** Makes it part of the room: `state` and `last`. A create event gives the room its id. */
-void room_apply(struct room_builder *room, const struct event *event);
-/** room_make(), an authorisation check that has to allow it, room_apply(). */
-const struct event *room_add(struct room_builder *room, const struct room_draft *draft);
+void made_room_apply(struct room_builder *room, const struct event *event);
+/** made_room_make(), an authorisation check that has to allow it, made_room_apply(). */
+const struct event *made_room_add(struct room_builder *room, const struct room_draft *draft);
 
-/** Short forms of room_add(). */
-const struct event *room_add_create(struct room_builder *room, const char *creator,
+/** Short forms of made_room_add(). */
+const struct event *made_room_add_create(struct room_builder *room, const char *creator,
 	const char *more_content);
-const struct event *room_add_member(struct room_builder *room, const char *sender, const char *user,
-	const char *membership);
-const struct event *room_add_state(struct room_builder *room, const char *sender, const char *type,
-	const char *content);
+const struct event *made_room_add_member(struct room_builder *room, const char *sender,
+	const char *user, const char *membership);
+const struct event *made_room_add_state(struct room_builder *room, const char *sender,
+	const char *type, const char *content);
 
 /** Everything made so far; counts its fetches in `fetches`. Nothing is rejected. */
-struct event_source room_source(struct room_builder *room);
+struct event_source made_room_source(struct room_builder *room);
 /** A map of the events; each must be a state event. */
-struct state_map room_state_of(struct room_builder *room, const struct event *const *events,
+struct state_map made_room_state_of(struct room_builder *room, const struct event *const *events,
 	size_t n);
 /** A copy of the current state. */
-struct state_map room_state_copy(struct room_builder *room);
+struct state_map made_room_state_copy(struct room_builder *room);
 
 #endif

@@ -18,7 +18,7 @@ struct state_map room_graph_resolve(struct room_graph *graph, struct room_node *
 	for (size_t i = 0; i < n; i++) {
 		sets[i] = nodes[i]->state;
 	}
-	const struct event_source source = room_source(room);
+	const struct event_source source = made_room_source(room);
 	struct state_map resolved;
 	resolve_state(room->arena, room->version, sets, n, &source, &resolved);
 	return resolved;
@@ -41,13 +41,13 @@ struct room_node *room_graph_try(struct room_graph *graph, struct room_node *con
 	whole.prev_count = prev_count;
 	whole.has_no_prev = prev_count == 0;
 	whole.depth = draft->depth != 0 ? draft->depth : depth + 1;
-	const struct event *event = room_make(room, &whole);
+	const struct event *event = made_room_make(room, &whole);
 	*out_event = event;
 	const struct state_view view = state_map_view(&room->state);
 	if (!auth_check(event, &view).allowed) {
 		return NULL;
 	}
-	room_apply(room, event);
+	made_room_apply(room, event);
 	struct room_node *node = ARENA_NEW(room->arena, struct room_node);
 	node->event = event;
 	node->state = room->state;

@@ -74,8 +74,8 @@ static const char *power_levels(const char *changes)
 /* The usual content with members replaced: later ones win. */
 static const char *merged_levels(const char *changes)
 {
-	const struct json *usual = room_json(arena, power_levels(NULL));
-	const struct json *more = room_json(arena, arena_printf(arena, "{%s}", changes));
+	const struct json *usual = made_room_json(arena, power_levels(NULL));
+	const struct json *more = made_room_json(arena, arena_printf(arena, "{%s}", changes));
 	struct json merged = *usual;
 	for (size_t i = 0; i < more->count; i++) {
 		merged = json_with(arena, &merged, more->members[i].key, more->members[i].value);
@@ -88,8 +88,8 @@ static const char *merged_levels(const char *changes)
 
 static void apply_state(const char *sender, const char *type, const char *key, const char *content)
 {
-	room_apply(&room,
-		room_make(&room,
+	made_room_apply(&room,
+		made_room_make(&room,
 			&(struct room_draft){.sender = sender,
 				.type = type,
 				.state_key = key,
@@ -98,17 +98,17 @@ static void apply_state(const char *sender, const char *type, const char *key, c
 
 static void add_users(bool may_be_closed)
 {
-	room_add_state(&room, ALICE, "m.room.join_rules", "{'join_rule':'public'}");
+	made_room_add_state(&room, ALICE, "m.room.join_rules", "{'join_rule':'public'}");
 	static const char *const members[] = {BOB, PEER, CAROL, FRANK, GINA};
 	for (size_t i = 0; i < COUNT_OF(members); i++) {
 		if (may_be_closed) { /* to their servers: they got in some other way */
 			apply_state(members[i], "m.room.member", members[i], "{'membership':'join'}");
 		} else {
-			room_add_member(&room, members[i], members[i], "join");
+			made_room_add_member(&room, members[i], members[i], "join");
 		}
 	}
-	room_add_member(&room, ALICE, ERIN, "invite");
-	room_add_member(&room, ALICE, FRANK, "ban");
+	made_room_add_member(&room, ALICE, ERIN, "invite");
+	made_room_add_member(&room, ALICE, FRANK, "ban");
 	apply_state(GINA, "m.room.member", GINA, "{'membership':'leave'}");
 	if (room.version->allows_knocking) {
 		apply_state(KIM, "m.room.member", KIM, "{'membership':'knock'}");
@@ -117,12 +117,12 @@ static void add_users(bool may_be_closed)
 
 static void build(const struct side *side, int version)
 {
-	room_builder_init(&room, arena, arena_printf(arena, "%d", version));
-	room_add_create(&room, ALICE, side->create);
-	room_add_member(&room, ALICE, ALICE, "join");
+	made_room_builder_init(&room, arena, arena_printf(arena, "%d", version));
+	made_room_add_create(&room, ALICE, side->create);
+	made_room_add_member(&room, ALICE, ALICE, "join");
 	add_users(side->create != NULL);
 	if (side->power == NULL) {
-		room_add_state(&room, ALICE, "m.room.power_levels", power_levels(NULL));
+		made_room_add_state(&room, ALICE, "m.room.power_levels", power_levels(NULL));
 	} else if (strcmp(side->power, "none") != 0) {
 		apply_state(ALICE, "m.room.power_levels", "", merged_levels(side->power));
 	}
@@ -229,7 +229,8 @@ static void third_party(struct room_builder *r, struct event *event, const char 
 	struct json *content = ARENA_NEW(arena, struct json);
 	struct json invite = json_object(arena, 1);
 	if (signed_object != NULL) {
-		const struct json signed_json = sign_json(arena, room_json(arena, signed_object), &signer);
+		const struct json signed_json =
+			sign_json(arena, made_room_json(arena, signed_object), &signer);
 		invite = json_with(arena, &invite, STR("signed"), signed_json);
 	}
 	*content = json_with(arena, event->content, STR("third_party_invite"), invite);
@@ -311,9 +312,10 @@ static void tweak_invite_many_signatures(struct room_builder *r, struct event *e
 			i == 69 ? by_id_server->members[0].value : json_string(str_from(wrong, 86)));
 	}
 	const struct json signatures =
-		json_with(arena, room_json(arena, "{}"), STR("id.example"), many);
+		json_with(arena, made_room_json(arena, "{}"), STR("id.example"), many);
 	const struct json with_many = json_with(arena, signed_object, STR("signatures"), signatures);
-	const struct json invite = json_with(arena, room_json(arena, "{}"), STR("signed"), with_many);
+	const struct json invite =
+		json_with(arena, made_room_json(arena, "{}"), STR("signed"), with_many);
 	struct json *content = ARENA_NEW(arena, struct json);
 	*content = json_with(arena, event->content, STR("third_party_invite"), invite);
 	event->content = content;
@@ -324,7 +326,7 @@ static void replace_signatures(struct event *event, const char *signatures)
 {
 	const struct json *invite = json_at(event->content, "third_party_invite");
 	const struct json changed = json_with(arena, json_at(invite, "signed"), STR("signatures"),
-		*room_json(arena, signatures));
+		*made_room_json(arena, signatures));
 	const struct json new_invite = json_with(arena, invite, STR("signed"), changed);
 	struct json *content = ARENA_NEW(arena, struct json);
 	*content = json_with(arena, event->content, STR("third_party_invite"), new_invite);
@@ -785,14 +787,14 @@ static struct verdict judge(const struct side *side, int version)
 		room.room_id = (struct str){0}; /* such create events have no room id of their own */
 	}
 	struct event *event = ARENA_NEW(arena, struct event);
-	*event = *room_make(&room, &side->draft);
+	*event = *made_room_make(&room, &side->draft);
 	room.room_id = room_id;
 	if (side->change != NULL) {
 		side->change(&room, event);
 	}
 	const struct state_view view = state_map_view(&room.state);
 	const struct verdict verdict = auth_check(event, &view);
-	room_builder_fini(&room);
+	made_room_builder_fini(&room);
 	return verdict;
 }
 
@@ -858,7 +860,7 @@ static struct verdict judge_auth(const struct event *const *auth, size_t n, size
 	if (rejected < n) {
 		is_rejected[rejected] = true;
 	}
-	return auth_check_auth_events(room_make(&room, &message), auth, is_rejected, n);
+	return auth_check_auth_events(made_room_make(&room, &message), auth, is_rejected, n);
 }
 
 static void expect_auth(struct verdict verdict, int version, const char *numbers)
@@ -895,7 +897,7 @@ static void auth_events__flaw__refused_by_its_rule(void **state)
 
 	list[3] = other; /* another's membership */
 	expect_auth(judge_auth(auth, n + 1, SIZE_MAX), version, "2.2|2.2|2.2|2.2|2.2|3.2");
-	list[3] = room_make(&room, &(struct room_draft)MESSAGE(CAROL)); /* no state at all */
+	list[3] = made_room_make(&room, &(struct room_draft)MESSAGE(CAROL)); /* no state at all */
 	expect_auth(judge_auth(auth, n + 1, SIZE_MAX), version, "2.2|2.2|2.2|2.2|2.2|3.2");
 	list[3] = in_state("m.room.join_rules", "");
 	expect_auth(judge_auth(auth, n + 1, SIZE_MAX), version, "2.2|2.2|2.2|2.2|2.2|3.2");
@@ -908,7 +910,7 @@ static void auth_events__flaw__refused_by_its_rule(void **state)
 	} else {
 		expect_auth(judge_auth(list, 3, SIZE_MAX), version, "-|-|-|-|-|3.2");
 	}
-	room_builder_fini(&room);
+	made_room_builder_fini(&room);
 	arena_destroy(arena);
 }
 

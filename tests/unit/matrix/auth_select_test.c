@@ -33,8 +33,9 @@ static const char *selected(const char *version, const char *type, const char *k
 	const char *content)
 {
 	struct auth_key *keys;
-	const size_t n = auth_select(arena, room_version_find(str_of(version)), str_of(type),
-		key != NULL, str_of(key), (struct user_id){STR("@s:a")}, room_json(arena, content), &keys);
+	const size_t n =
+		auth_select(arena, room_version_find(str_of(version)), str_of(type), key != NULL,
+			str_of(key), (struct user_id){STR("@s:a")}, made_room_json(arena, content), &keys);
 	const char *text = "";
 	for (size_t i = 0; i < n; i++) {
 		text = arena_printf(arena, "%s%s%.*s|%.*s", text, i > 0 ? " " : "", STR_ARG(keys[i].type),
@@ -91,7 +92,7 @@ static void auth_select__third_party_and_authoriser__named(void **state)
 
 static enum join_rule rule_in(const char *version, const char *content)
 {
-	const struct event event = {.content = room_json(arena, content)};
+	const struct event event = {.content = made_room_json(arena, content)};
 	return join_rule_of(room_version_find(str_of(version)), &event);
 }
 
@@ -114,7 +115,7 @@ static void join_rule_allowed_rooms__malformed_conditions__left_out(void **state
 {
 	(void)state;
 	const struct event event = {
-		.content = room_json(arena,
+		.content = made_room_json(arena,
 			"{'allow':[{'type':'m.room_membership','room_id':'!a:b'},7,{'type':'x','room_id':'!c:d'},"
 			"{'type':'m.room_membership'},{'type':'m.room_membership','room_id':'no'},"
 			"{'type':'m.room_membership','room_id':'!e:f'}]}")};

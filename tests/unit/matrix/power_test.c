@@ -38,7 +38,8 @@ enum { REFUSED = -777 };
 static int64_t parsed(const char *version, const char *json)
 {
 	int64_t level = REFUSED;
-	const bool is_level = power_value_parse(version_of(version), room_json(arena, json), &level);
+	const bool is_level =
+		power_value_parse(version_of(version), made_room_json(arena, json), &level);
 	assert_true(is_level || level == REFUSED);
 	return level;
 }
@@ -146,9 +147,9 @@ static struct power power_from(const char *version, const char *create, const ch
 	static struct event events[2];
 	events[0] = (struct event){
 		.sender = {STR("@alice:a.example")},
-		.content = room_json(arena, create),
+		.content = made_room_json(arena, create),
 	};
-	events[1] = (struct event){.content = levels != NULL ? room_json(arena, levels) : NULL};
+	events[1] = (struct event){.content = levels != NULL ? made_room_json(arena, levels) : NULL};
 	return power_of_events(version_of(version), &events[0], levels != NULL ? &events[1] : NULL);
 }
 
@@ -210,15 +211,15 @@ static void power_of_user__whole_room__read_from_state(void **state)
 {
 	(void)state;
 	struct room_builder room;
-	room_builder_init(&room, arena, "12");
-	room_add_create(&room, "@alice:a.example", NULL);
-	room_add_member(&room, "@alice:a.example", "@alice:a.example", "join");
+	made_room_builder_init(&room, arena, "12");
+	made_room_add_create(&room, "@alice:a.example", NULL);
+	made_room_add_member(&room, "@alice:a.example", "@alice:a.example", "join");
 	const struct state_view view = state_map_view(&room.state);
 	const struct user_id alice = {STR("@alice:a.example")};
 	const struct user_id bob = {STR("@bob:b.example")};
 	assert_true(power_of_user(room.version, &view, alice) == POWER_INFINITE);
 	assert_int_equal(power_for_notification(room.version, &view, STR("room")), 50);
-	room_add_state(&room, "@alice:a.example", "m.room.power_levels",
+	made_room_add_state(&room, "@alice:a.example", "m.room.power_levels",
 		"{'users':{'@bob:b.example':9},'notifications':{'room':20},'ban':33,"
 		"'events':{'m.room.name':44}}");
 	assert_int_equal(power_of_user(room.version, &view, bob), 9);
@@ -228,7 +229,7 @@ static void power_of_user__whole_room__read_from_state(void **state)
 	assert_int_equal(power_for_event(room.version, &view, STR("m.room.name"), true), 44);
 	assert_true(power_is_creator(room.version, &view, alice));
 	assert_false(power_is_creator(room.version, &view, bob));
-	room_builder_fini(&room);
+	made_room_builder_fini(&room);
 }
 
 int main(void)

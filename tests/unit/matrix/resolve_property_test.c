@@ -118,7 +118,7 @@ static void must_add(const struct room_draft *draft)
 
 static void build_room(const char *version)
 {
-	room_builder_init(&room, arena, version);
+	made_room_builder_init(&room, arena, version);
 	room_graph_init(&graph, &room);
 	must_add(&(struct room_draft){.sender = users[0],
 		.type = "m.room.create",
@@ -149,7 +149,7 @@ static void build_room(const char *version)
 
 static struct state_map resolve(const struct state_map *sets, size_t n)
 {
-	const struct event_source source = room_source(&room);
+	const struct event_source source = made_room_source(&room);
 	struct state_map out;
 	resolve_state(arena, room.version, sets, n, &source, &out);
 	return out;
@@ -171,7 +171,7 @@ static struct state_map shuffled(const struct state_map *state)
 		events[i - 1] = events[j];
 		events[j] = kept;
 	}
-	return room_state_of(&room, events, n);
+	return made_room_state_of(&room, events, n);
 }
 
 static void check_order(const struct state_map *sets, size_t n, const struct state_map *result)
@@ -282,7 +282,7 @@ static void resolve__random_rooms__properties_hold(void **state)
 		for (size_t j = 0; j < MERGES_PER_ROOM; j++) {
 			check_merge();
 		}
-		room_builder_fini(&room);
+		made_room_builder_fini(&room);
 		arena_destroy(arena);
 	}
 }

@@ -27,7 +27,7 @@ static struct room_graph graph;
 static int tear_down(void **state)
 {
 	(void)state;
-	room_builder_fini(&room);
+	made_room_builder_fini(&room);
 	arena_destroy(arena);
 	return 0;
 }
@@ -77,7 +77,7 @@ static struct room_node *levels(struct room_node *prev, const char *sender, cons
 static struct room_node *start(const char *version)
 {
 	arena = arena_create();
-	room_builder_init(&room, arena, version);
+	made_room_builder_init(&room, arena, version);
 	room_graph_init(&graph, &room);
 	const char *content = room.version->creator_is_sender ? "{}" : "{'creator':'" ALICE "'}";
 	struct room_node *at = add_after(NULL, 0,
@@ -308,7 +308,7 @@ static void resolve__no_conflict_and_no_sets__copied(void **state)
 {
 	(void)state;
 	struct room_node *at = start("10");
-	const struct event_source source = room_source(&room);
+	const struct event_source source = made_room_source(&room);
 	struct state_map out;
 	resolve_state(arena, room.version, NULL, 0, &source, &out);
 	assert_int_equal(out.n, 0);
@@ -337,7 +337,7 @@ static const struct event *by_hand(const char *sender, const char *type, const c
 	for (size_t i = 0; i < n; i++) {
 		all[count++] = auth[i];
 	}
-	return room_make(&room,
+	return made_room_make(&room,
 		&(struct room_draft){.sender = sender,
 			.type = type,
 			.state_key = key,
@@ -354,7 +354,7 @@ static const struct event *by_hand(const char *sender, const char *type, const c
 static const struct event *begin(const char *version)
 {
 	arena = arena_create();
-	room_builder_init(&room, arena, version);
+	made_room_builder_init(&room, arena, version);
 	room_graph_init(&graph, &room);
 	const char *content = room.version->creator_is_sender ? "{}" : "{'creator':'" ALICE "'}";
 	return add_after(NULL, 0,
@@ -368,13 +368,13 @@ static const struct event *begin(const char *version)
 static struct state_map resolve_two(struct state_map a, struct state_map b)
 {
 	const struct state_map sets[] = {a, b};
-	const struct event_source source = room_source(&room);
+	const struct event_source source = made_room_source(&room);
 	struct state_map out;
 	resolve_state(arena, room.version, sets, 2, &source, &out);
 	return out;
 }
 
-#define STATE_OF(...) room_state_of(&room, AUTH(__VA_ARGS__))
+#define STATE_OF(...) made_room_state_of(&room, AUTH(__VA_ARGS__))
 
 static bool holds(const struct state_map *state, const struct event *event)
 {
@@ -586,7 +586,7 @@ static size_t fetches_of_long_fork(const char *version, size_t length)
 		const struct event *alice = state_map_get(&at->state, STR("m.room.member"), STR(ALICE));
 		struct room_node *end = ARENA_NEW(arena, struct room_node);
 		room.state = at->state;
-		end->state = room_state_copy(&room);
+		end->state = made_room_state_copy(&room);
 		for (size_t i = 0; i < length; i++) {
 			power = by_hand(ALICE, "m.room.power_levels", "",
 				arena_printf(arena, "{'users':{%s'" BOB "':%zu}}",
@@ -618,7 +618,7 @@ static void resolve__long_forks__each_event_fetched_once(void **state)
 		}
 	}
 	arena = arena_create();
-	room_builder_init(&room, arena, "12");
+	made_room_builder_init(&room, arena, "12");
 }
 
 /* A chain of memberships 5,000 deep below one conflicted event. */
@@ -648,12 +648,12 @@ static void resolve__broken_auth_events__treated_as_absent(void **state)
 {
 	(void)state;
 	struct room_node *at = start("2");
-	struct event *left = room_make(&room,
+	struct event *left = made_room_make(&room,
 		&(struct room_draft){.sender = ALICE,
 			.type = "m.room.join_rules",
 			.state_key = "",
 			.content = "{'join_rule':'invite'}"});
-	struct event *right = room_make(&room,
+	struct event *right = made_room_make(&room,
 		&(struct room_draft){.sender = ALICE,
 			.type = "m.room.join_rules",
 			.state_key = "",
@@ -676,8 +676,8 @@ static void resolve__broken_auth_events__treated_as_absent(void **state)
 	right->auth_events = circle_right;
 	right->auth_count = 1;
 	room.state = at->state;
-	struct state_map a = room_state_copy(&room);
-	struct state_map b = room_state_copy(&room);
+	struct state_map a = made_room_state_copy(&room);
+	struct state_map b = made_room_state_copy(&room);
 	(void)state_map_put(&a, left);
 	(void)state_map_put(&b, right);
 	const struct state_map merged = resolve_two(a, b);
@@ -701,7 +701,7 @@ static void resolve__rejected_auth_events__not_used(void **state)
 	struct room_node *first = set(at, ALICE, "m.room.name", "{'name':'1'}");
 	struct room_node *second = set(at, ALICE, "m.room.name", "{'name':'2'}");
 	const struct state_map sets[] = {first->state, second->state};
-	struct event_source source = room_source(&room);
+	struct event_source source = made_room_source(&room);
 	struct state_map out;
 	resolve_state(arena, room.version, sets, 2, &source, &out);
 	expect(&out, second);

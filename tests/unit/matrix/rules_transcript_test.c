@@ -349,7 +349,7 @@ static void rules__random_rooms__as_agreed(void **state)
 	arena = arena_create();
 	buf_init(&transcript, TRANSCRIPT_BYTES);
 	buf_init(&decisions, TRANSCRIPT_BYTES);
-	room_builder_init(&room, arena, arena_printf(arena, "%d", version));
+	made_room_builder_init(&room, arena, arena_printf(arena, "%d", version));
 	room_graph_init(&graph, &room);
 	buf_printf(&transcript, "{\"kind\":\"room\",\"version\":\"%d\"}\n", version);
 	begin_room();
@@ -372,7 +372,7 @@ static void rules__random_rooms__as_agreed(void **state)
 	}
 	buf_fini(&transcript);
 	buf_fini(&decisions);
-	room_builder_fini(&room);
+	made_room_builder_fini(&room);
 	arena_destroy(arena);
 }
 

@@ -72,7 +72,7 @@ static struct event event_of(struct arena *arena, const char *type, const char *
 		.type = str_of(type),
 		.is_state = key != NULL,
 		.state_key = str_of(key),
-		.content = room_json(arena, content),
+		.content = made_room_json(arena, content),
 	};
 }
 
