@@ -39,13 +39,15 @@ static struct str transaction_key(struct arena *arena, const struct send_request
 
 /* One's own events, or those of others with the power to. */
 static enum err check_redaction(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	struct user_id sender, struct str event_id)
+	const struct principal *who, struct str event_id)
 {
+	struct user_id sender = who->user;
 	struct stored_event *target;
 	TRY(room_event(ctx, hs, room, event_id, &target));
 	if (str_equals(target->event->sender.s, sender.s)) {
 		return ERR_OK;
 	}
+	TRY(room_require_not_suspended(ctx, who));
 	static const struct state_ask asks[] = {{STR_INIT("m.room.power_levels"), STR_INIT("")},
 		{STR_INIT("m.room.create"), STR_INIT("")}};
 	struct state_view view;
@@ -103,7 +105,7 @@ static enum err check_unless_repeated(struct ctx *ctx, struct homeserver *hs, st
 {
 	enum err err = ERR_OK;
 	if (intent->redacts.p != NULL) {
-		err = check_redaction(ctx, hs, room, intent->sender, intent->redacts);
+		err = check_redaction(ctx, hs, room, request->who, intent->redacts);
 	} else {
 		err = check_annotation(ctx, hs, room, request);
 	}
