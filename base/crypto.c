@@ -17,9 +17,13 @@
 #include "base/mem.h"
 
 enum { SALT_BYTES = 16, PASSWORD_HASH_BYTES = 32, PASSWORD_LANES = 1 };
+enum { SEAL_TAG_BYTES = 16, SEAL_NONCE_BYTES = 12 };
+
+static const unsigned char no_nonce[SEAL_NONCE_BYTES];
 
 static EVP_MD *md_sha256;
 static EVP_MD *md_sha1;
+static EVP_CIPHER *aes_256_gcm;
 static pthread_once_t fetch_once = PTHREAD_ONCE_INIT;
 
 static void fetch_algorithms(void)
@@ -28,6 +32,8 @@ static void fetch_algorithms(void)
 	md_sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
 	invariant(md_sha256 != NULL);
 	invariant(md_sha1 != NULL);
+	aes_256_gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
+	invariant(aes_256_gcm != NULL);
 }
 
 static const void *data_or_empty(struct str s)
@@ -80,6 +86,52 @@ void crypto_wipe(void *bytes, size_t size_bytes)
 	if (size_bytes > 0) {
 		explicit_bzero(bytes, size_bytes);
 	}
+}
+
+struct str crypto_seal(struct arena *arena, const unsigned char key[SEAL_KEY_BYTES],
+	struct str text)
+{
+	(void)pthread_once(&fetch_once, fetch_algorithms);
+	invariant(text.n <= INT32_MAX - SEAL_TAG_BYTES);
+	unsigned char *sealed = arena_alloc(arena, text.n + SEAL_TAG_BYTES);
+	EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
+	invariant(cipher != NULL);
+	int written = 0;
+	int rest = 0;
+	bool is_done = EVP_EncryptInit_ex2(cipher, aes_256_gcm, key, no_nonce, NULL) == 1 &&
+		EVP_EncryptUpdate(cipher, sealed, &written, data_or_empty(text), (int)text.n) == 1 &&
+		EVP_EncryptFinal_ex(cipher, sealed + written, &rest) == 1 &&
+		EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_GET_TAG, SEAL_TAG_BYTES, sealed + text.n) == 1;
+	invariant(is_done && (size_t)written + (size_t)rest == text.n);
+	EVP_CIPHER_CTX_free(cipher);
+	return str_from((const char *)sealed, text.n + SEAL_TAG_BYTES);
+}
+
+bool crypto_open(struct arena *arena, const unsigned char key[SEAL_KEY_BYTES], struct str sealed,
+	struct str *out)
+{
+	(void)pthread_once(&fetch_once, fetch_algorithms);
+	if (sealed.n < SEAL_TAG_BYTES || sealed.n > INT32_MAX) {
+		return false;
+	}
+	size_t size_bytes = sealed.n - SEAL_TAG_BYTES;
+	unsigned char tag[SEAL_TAG_BYTES];
+	memcpy(tag, sealed.p + size_bytes, SEAL_TAG_BYTES);
+	unsigned char *text = arena_alloc(arena, size_bytes + 1);
+	EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
+	invariant(cipher != NULL);
+	int written = 0;
+	int rest = 0;
+	bool is_ours = EVP_DecryptInit_ex2(cipher, aes_256_gcm, key, no_nonce, NULL) == 1 &&
+		EVP_DecryptUpdate(cipher, text, &written, (const unsigned char *)sealed.p,
+			(int)size_bytes) == 1 &&
+		EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_SET_TAG, SEAL_TAG_BYTES, tag) == 1 &&
+		EVP_DecryptFinal_ex(cipher, text + written, &rest) == 1;
+	EVP_CIPHER_CTX_free(cipher);
+	if (is_ours) {
+		*out = str_from((const char *)text, size_bytes);
+	}
+	return is_ours;
 }
 
 struct ed25519_key {

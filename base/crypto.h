@@ -14,6 +14,7 @@ enum {
 	ED25519_SIGNATURE_BYTES = 64,
 	SHA1_BYTES = 20,
 	HMAC_SHA1_BYTES = 20,
+	SEAL_KEY_BYTES = 32,
 };
 
 void crypto_sha256(struct str data, unsigned char out[SHA256_BYTES]);
@@ -27,6 +28,16 @@ bool crypto_equals(struct str a, struct str b);
 
 /** Overwrites secrets in a way that the compiler keeps. */
 void crypto_wipe(void *bytes, size_t size_bytes);
+
+/**
+ * Encrypts and authenticates (AES-256-GCM). A key seals one text only, ever: there is no nonce.
+ * @return in the arena
+ */
+struct str crypto_seal(struct arena *arena, const unsigned char key[SEAL_KEY_BYTES],
+	struct str text);
+/** @return false when `sealed` is not what crypto_seal() made with this key */
+MUST_CHECK bool crypto_open(struct arena *arena, const unsigned char key[SEAL_KEY_BYTES],
+	struct str sealed, struct str *out);
 
 /** A signing key kept ready for use; immutable, any thread. */
 struct ed25519_key;

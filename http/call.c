@@ -196,6 +196,12 @@ enum err call_json(struct call *call, const struct json **out)
 	return ERR_OK;
 }
 
+void call_set_json(struct call *call, const struct json *body)
+{
+	invariant(call_body(call).n > 0);
+	call->state->body_json = body;
+}
+
 void *call_principal(const struct call *call)
 {
 	return call->state->principal;

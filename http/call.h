@@ -78,6 +78,8 @@ struct str call_body(const struct call *call);
 MUST_CHECK enum err call_json(struct call *call, const struct json **out);
 /** The same where the body may be left out: an empty one counts as {}. */
 MUST_CHECK enum err call_json_optional(struct call *call, const struct json **out);
+/** Puts another object in the place of a body that is there; `body` must live as long as the call's arena. */
+void call_set_json(struct call *call, const struct json *body);
 
 /** Who asks: set by the authentication port; NULL on routes without authentication. */
 void *call_principal(const struct call *call);

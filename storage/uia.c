@@ -10,7 +10,8 @@ enum err store_uia_insert(struct ctx *ctx, struct db *db, struct str session_has
 	struct str user_id = row->user_id.p != NULL ? row->user_id : STR("");
 	return db_exec(ctx, db, STMT_UIA_INSERT,
 		DB_ARGS(db_bytes(session_hash), db_text(user_id), db_bytes(row->binding),
-			db_text(completed), db_text(row->registration_token), db_bigint(row->expires_at_ms)),
+			db_text(completed), db_text(row->registration_token), db_bigint(row->expires_at_ms),
+			db_bytes(row->body)),
 		NULL);
 }
 
@@ -28,6 +29,7 @@ enum err store_uia_find(struct ctx *ctx, struct db *db, struct str session_hash,
 		.completed = db_str(rows, 0, 2),
 		.registration_token = db_str(rows, 0, 3),
 		.expires_at_ms = db_int(rows, 0, 4),
+		.body = db_str(rows, 0, 5),
 	};
 	return ERR_OK;
 }

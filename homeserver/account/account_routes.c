@@ -178,6 +178,7 @@ static enum err register_user(struct call *call)
 	if (flows == NULL) {
 		return fail(&call->ctx, ERR_DENIED, M_FORBIDDEN, "Registration is closed on this server");
 	}
+	TRY(uia_recall_body(call));
 	TRY(read_registration(call, &wanted));
 	TRY(uia_require(call, flows, &proof));
 	if (!proof.is_complete) {
@@ -289,6 +290,7 @@ static enum err post_password(struct call *call)
 	struct str new_password;
 	bool logout_others = true;
 	struct uia_proof proof;
+	TRY(uia_recall_body(call));
 	TRY(call_json(call, &body));
 	TRY(body_str(call, body, "new_password", &new_password));
 	TRY(body_opt_bool(call, body, "logout_devices", true, &logout_others));
@@ -306,6 +308,7 @@ static enum err post_deactivate(struct call *call)
 	const struct json *body;
 	bool erase = false;
 	struct uia_proof proof;
+	TRY(uia_recall_body(call));
 	TRY(call_json(call, &body));
 	TRY(body_opt_bool(call, body, "erase", false, &erase));
 	TRY(uia_require(call, &uia_flows_password, &proof));

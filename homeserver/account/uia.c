@@ -16,7 +16,7 @@
 
 #include <string.h>
 
-enum { SESSION_ID_CHARS = 24 };
+enum { SESSION_ID_CHARS = 24, KEPT_BODY_MAX_BYTES = 16 * 1024 };
 
 static const struct str stage_names[UIA_STAGE_COUNT] = {
 	[UIA_PASSWORD] = STR_INIT("m.login.password"),
@@ -116,6 +116,48 @@ struct str uia_binding(struct arena *arena, struct str method, struct str path,
 	return token_hash(arena, str_from(both, whole.n + text.n));
 }
 
+/* --- the body that began a session ------------------------------------------------------------------------ */
+
+/*
+ * It may hold a password, so it is sealed with the session's id, of which the database has the hash only. An id seals
+ * one body, since it is made up for one session.
+ */
+static void body_key(struct str session_id, unsigned char key[SHA256_BYTES])
+{
+	_Static_assert(SHA256_BYTES == SEAL_KEY_BYTES, "a hash is used as a key");
+	crypto_hmac_sha256(session_id, STR("body that began the session"), key);
+}
+
+/* Without `auth`; p == NULL when it is too long to be kept. */
+static struct str seal_body(struct arena *arena, struct str session_id, const struct json *body)
+{
+	unsigned char key[SHA256_BYTES];
+	struct json without = json_without(arena, body, STR("auth"));
+	struct str text = canonical_text(arena, &without);
+	if (text.n > KEPT_BODY_MAX_BYTES) {
+		return (struct str){0};
+	}
+	body_key(session_id, key);
+	return crypto_seal(arena, key, text);
+}
+
+/* What seal_body() was given, with another `auth`; NULL: not kept. */
+static const struct json *open_body(struct arena *arena, struct str session_id, struct str sealed,
+	const struct json *auth)
+{
+	unsigned char key[SHA256_BYTES];
+	struct str text;
+	struct json first;
+	body_key(session_id, key);
+	if (!crypto_open(arena, key, sealed, &text) ||
+		json_parse(arena, text, NULL, &first, NULL) != JSON_OK) {
+		return NULL;
+	}
+	struct json *whole = ARENA_NEW(arena, struct json);
+	*whole = json_with(arena, &first, STR("auth"), *auth);
+	return whole;
+}
+
 /* --- one request ----------------------------------------------------------------------------------------- */
 
 /* What is known while a request is looked at. */
@@ -124,7 +166,8 @@ struct attempt {
 	struct homeserver *hs;
 	const struct uia_flows *flows;
 	struct str user_id; /* empty: nobody yet */
-	struct str binding;
+	const struct json *body;
+	struct str binding;    /* of the body too */
 	bool is_stored;        /* the session is in the database */
 	struct str session_id; /* when stored */
 	struct str session_hash;
@@ -185,6 +228,7 @@ static enum err make_session(struct attempt *attempt)
 	struct uia_row row = row_of(attempt);
 	attempt->session_id = rng_text(&attempt->hs->rng, ctx->arena, SESSION_ID_CHARS);
 	attempt->session_hash = token_hash(ctx->arena, attempt->session_id);
+	row.body = seal_body(ctx->arena, attempt->session_id, attempt->body);
 	TRY(store_uia_insert(ctx, attempt->hs->db, attempt->session_hash, &row));
 	attempt->is_stored = true;
 	return ERR_OK;
@@ -354,23 +398,63 @@ static enum err read_auth(struct attempt *attempt, const struct json *body,
 	return session_id.n > 0 ? find_session(attempt, session_id) : ERR_OK;
 }
 
+static struct str user_of(const struct call *call)
+{
+	const struct principal *who = principal_of(call);
+	return who != NULL ? who->user.s : STR("");
+}
+
+static struct str bind(struct call *call, const struct json *body)
+{
+	struct str path;
+	struct str query;
+	(void)str_split(call_raw_target(call), '?', &path, &query);
+	return uia_binding(call->ctx.arena, call_method(call), path, body);
+}
+
+enum err uia_recall_body(struct call *call)
+{
+	struct arena *arena = call->ctx.arena;
+	const struct json *body;
+	const struct json *auth;
+	struct str session_id;
+	struct uia_row row;
+	TRY(call_json_optional(call, &body));
+	TRY(body_opt_object(call, body, "auth", &auth));
+	if (auth == NULL || body->count != 1) {
+		return ERR_OK;
+	}
+	TRY(body_opt_str(call, auth, "session", &session_id));
+	if (session_id.n == 0) {
+		return ERR_OK;
+	}
+	enum err err = store_uia_find(&call->ctx, hs_of(call)->db, token_hash(arena, session_id), &row);
+	if (err != ERR_OK) {
+		return err == ERR_MISSING ? ERR_OK : err;
+	}
+	const struct json *whole = open_body(arena, session_id, row.body, auth);
+	/* whether it is of this user, method and path, and has not ended, uia_require() asks once more */
+	if (whole != NULL && str_equals(row.user_id, user_of(call)) &&
+		crypto_equals(row.binding, bind(call, whole))) {
+		call_set_json(call, whole);
+	}
+	return ERR_OK;
+}
+
 enum err uia_require(struct call *call, const struct uia_flows *flows, struct uia_proof *out)
 {
 	*out = (struct uia_proof){0};
-	const struct principal *who = principal_of(call);
 	const struct json *body;
 	const struct json *auth;
-	struct str path;
-	struct str query;
 	struct str type;
 	TRY(call_json_optional(call, &body));
-	(void)str_split(call_raw_target(call), '?', &path, &query);
 	struct attempt attempt = {
 		.call = call,
 		.hs = hs_of(call),
 		.flows = flows,
-		.user_id = who != NULL ? who->user.s : STR(""),
-		.binding = uia_binding(call->ctx.arena, call_method(call), path, body),
+		.user_id = user_of(call),
+		.body = body,
+		.binding = bind(call, body),
 	};
 	TRY(read_auth(&attempt, body, &auth, &type));
 	if (type.p != NULL && attempt.errcode == NULL) {

@@ -7,6 +7,8 @@
  *     	return ERR_OK; (the 401 with flows and session is the answer)
  *     }
  *
+ *     (first of all, where the body has parameters: TRY(uia_recall_body(call));)
+ *
  * A session counts for one user, one method, one path and one body; a stage counts only when a flow has it; a completed
  * session is used up by the request that completes it.
  * Spec: client-server API, "User-Interactive Authentication API"
@@ -54,6 +56,16 @@ struct uia_proof {
  */
 MUST_CHECK enum err uia_require(struct call *call, const struct uia_flows *flows,
 	struct uia_proof *out);
+
+/**
+ * Called before a handler reads its parameters. Where the body has nothing but `auth`, and the session named there is
+ * of this user, method and path, call_json() gives from then on the body that began the session, with this `auth`.
+ * Clients are to send the whole body each time; some send `auth` alone, which Synapse allows.
+ *
+ * Errors: INPUT (the body is malformed); STORE
+ * Cost: one round trip for a body with `auth` alone, else none.
+ */
+MUST_CHECK enum err uia_recall_body(struct call *call);
 
 /* --- parts, for tests --------------------------------------------------------------------------- */
 

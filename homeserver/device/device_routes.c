@@ -94,6 +94,7 @@ static enum err post_delete_devices(struct call *call)
 	const struct str *ids;
 	size_t count;
 	struct uia_proof proof;
+	TRY(uia_recall_body(call));
 	TRY(read_device_ids(call, &ids, &count));
 	TRY(uia_require(call, &uia_flows_password, &proof));
 	if (!proof.is_complete) {

@@ -1,11 +1,11 @@
 -- name: uia_insert
--- One row: hash of the session id, user, binding, completed stages, registration token, expiry.
-INSERT INTO uia_sessions (session_hash, user_id, binding, completed, registration_token, expires_at_ms)
-VALUES ($1, $2, $3, $4, $5, $6);
+-- One row: hash of the session id, user, binding, completed stages, registration token, expiry, sealed body.
+INSERT INTO uia_sessions (session_hash, user_id, binding, completed, registration_token, expires_at_ms, body)
+VALUES ($1, $2, $3, $4, $5, $6, $7);
 
 -- name: uia_find hot
 -- At most one row. Index: uia_sessions_pkey.
-SELECT user_id, binding, completed, registration_token, expires_at_ms
+SELECT user_id, binding, completed, registration_token, expires_at_ms, body
 FROM uia_sessions WHERE session_hash = $1;
 
 -- name: uia_set_completed

@@ -115,6 +115,56 @@ def test_uia__session_with_other_body__refused(alice):
     assert device_is_there(alice, second.device_id)
 
 
+def test_uia__auth_alone__goes_on_with_the_first_body(alice):
+    """Older Element Android sends nothing but `auth` from the second request on; Synapse keeps the first body."""
+    kept, gone = alice.login(), alice.login()
+    session = alice.post("/delete_devices", {"devices": [gone.device_id]}).expect(401)["session"]
+    alice.post("/delete_devices", {"auth": password_auth(alice, session, "wrong")}).expect(401, "M_FORBIDDEN")
+    alice.post("/delete_devices", {"auth": password_auth(alice, session)}).ok()
+    assert not device_is_there(alice, gone.device_id)
+    assert device_is_there(alice, kept.device_id)
+
+
+def test_uia__registration_with_auth_alone__name_and_password_of_the_first_body(nobody):
+    name = unique("u")
+    session = nobody.post("/register", {"username": name, "password": "first words", "device_id": "FIRST"},
+                          token=False).expect(401)["session"]
+    reply = nobody.post("/register", {"auth": {"type": "m.login.dummy", "session": session}}, token=False).ok()
+    assert reply["user_id"].startswith("@" + name + ":") and reply["device_id"] == "FIRST"
+    nobody.post("/login", {"type": "m.login.password", "identifier": {"type": "m.id.user", "user": name},
+                           "password": "first words"}, token=False).ok()
+
+
+def test_uia__change_of_password_with_auth_alone__done(alice):
+    session = alice.post("/account/password", {"new_password": "second words", "logout_devices": False}
+                         ).expect(401)["session"]
+    alice.post("/account/password", {"auth": password_auth(alice, session)}).ok()
+    alice.password = "second words"
+    alice.login()
+
+
+def test_sec_5_49__auth_alone_with_session_of_another__nothing_done(alice, bob):
+    """The remembered body counts for the user, method and path of its session only."""
+    mine = alice.login()
+    session = alice.post("/delete_devices", {"devices": [mine.device_id]}).expect(401)["session"]
+    assert bob.post("/delete_devices", {"auth": password_auth(bob, session)}).status in (400, 401, 403)
+    assert bob.post("/account/password", {"auth": password_auth(bob, session)}).status in (400, 401, 403)
+    assert alice.post("/account/password", {"auth": password_auth(alice, session)}).status in (400, 401, 403)
+    assert alice.post("/account/deactivate", {"auth": password_auth(alice, session)}).status in (400, 401, 403)
+    assert device_is_there(alice, mine.device_id)
+    alice.login()
+
+
+def test_sec_5_49__auth_alone_after_the_session_was_used__refused(alice):
+    first, second = alice.login(), alice.login()
+    body = {"devices": [first.device_id]}
+    session = alice.post("/delete_devices", body).expect(401)["session"]
+    alice.post("/delete_devices", {"auth": password_auth(alice, session)}).ok()
+    again = alice.post("/delete_devices", {"auth": password_auth(alice, session)})
+    assert again.status in (400, 401, 403), again
+    assert device_is_there(alice, second.device_id)
+
+
 def test_uia__completed_session_used_again__refused(alice):
     first, second = alice.login(), alice.login()
     session = delete_device(alice, first.device_id).expect(401)["session"]

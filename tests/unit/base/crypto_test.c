@@ -187,9 +187,46 @@ static void password_verify__other_formats__false(void **state)
 	}
 }
 
+static void seal__opened_with_its_key__the_text(void **state)
+{
+	(void)state;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	unsigned char key[SEAL_KEY_BYTES] = {1, 2, 3};
+	/* NIST's GCM test case 13: no text, key and nonce of zeroes */
+	const unsigned char zero_key[SEAL_KEY_BYTES] = {0};
+	struct str sealed = crypto_seal(arena, zero_key, STR(""));
+	assert_string_equal(hex((const unsigned char *)sealed.p, sealed.n),
+		"530f8afbc74536b9a963b4f1c4cb738b");
+	struct str out;
+	sealed = crypto_seal(arena, key, STR("a text"));
+	assert_true(crypto_open(arena, key, sealed, &out));
+	assert_true(str_equals(out, STR("a text")));
+}
+
+static void seal__other_key_or_one_bit_changed__not_opened(void **state)
+{
+	(void)state;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	unsigned char key[SEAL_KEY_BYTES] = {1};
+	struct str sealed = crypto_seal(arena, key, STR("a text"));
+	struct str out = {0};
+	for (size_t i = 0; i < sealed.n; i++) {
+		char *changed = arena_alloc(arena, sealed.n);
+		memcpy(changed, sealed.p, sealed.n);
+		changed[i] = (char)(changed[i] ^ 1);
+		assert_false(crypto_open(arena, key, str_from(changed, sealed.n), &out));
+		assert_false(crypto_open(arena, key, str_from(sealed.p, i), &out));
+	}
+	key[0] = 2;
+	assert_false(crypto_open(arena, key, sealed, &out));
+	assert_false(crypto_open(arena, key, (struct str){0}, &out));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(seal__opened_with_its_key__the_text),
+		cmocka_unit_test(seal__other_key_or_one_bit_changed__not_opened),
 		cmocka_unit_test(sha256__known_texts__known_digests),
 		cmocka_unit_test(hmac__rfc_cases__known_tags),
 		cmocka_unit_test(ed25519__rfc_8032__signatures_equal_and_verify),
