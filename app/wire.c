@@ -25,6 +25,7 @@
 #include "homeserver/room/state_routes.h"
 #include "homeserver/sync/sync.h"
 #include "homeserver/sync/sync_routes.h"
+#include "homeserver/timeline/relation_routes.h"
 #include "homeserver/timeline/timeline_routes.h"
 #include "homeserver/typing/typing.h"
 #include "homeserver/typing/typing_routes.h"
@@ -49,6 +50,7 @@ static const struct wire_table tables[] = {
 	{"member", member_routes, &member_route_count},
 	{"state", state_routes, &state_route_count},
 	{"timeline", timeline_routes, &timeline_route_count},
+	{"relation", relation_routes, &relation_route_count},
 	{"sync", sync_routes, &sync_route_count},
 	{"receipt", receipt_routes, &receipt_route_count},
 	{"typing", typing_routes, &typing_route_count},

@@ -64,6 +64,19 @@ MUST_CHECK enum err store_counts_at(struct ctx *ctx, struct db *db, int64_t room
 MUST_CHECK enum err store_relations_by_sender(struct ctx *ctx, struct db *db, int64_t room_nid,
 	struct str parent_id, struct str rel_type, struct str sender, int64_t **out, size_t *out_count);
 
+/** Where a search by time stands. */
+struct event_time {
+	int64_t origin_server_ts;
+	int64_t position;
+};
+/**
+ * The events that come next after a time (before it, when backwards), by their senders' clocks; up to a position of the stream.
+ * One round trip.
+ */
+MUST_CHECK enum err store_events_near(struct ctx *ctx, struct db *db, int64_t room_nid,
+	struct event_time from, int64_t up_to, bool is_backwards, int64_t limit,
+	struct event_time **out, size_t *out_count);
+
 /** Adds an event; row->position is ignored, the write's position `position_index` taken. */
 void store_event_insert(struct write *write, const struct event_row *row,
 	const struct event_columns *columns, size_t position_index);

@@ -41,4 +41,40 @@ struct relation_kind_row {
 MUST_CHECK enum err store_relations_kinds(struct ctx *ctx, struct db *db, int64_t room_nid,
 	const struct str *event_ids, size_t count, struct relation_kind_row **out, size_t *out_count);
 
+/** Which of the events that relate to one are wanted. */
+struct relation_query {
+	int64_t room_nid;
+	struct str parent_id;
+	struct str rel_type; /**< p == NULL: any */
+	struct str type;     /**< p == NULL: any */
+	const struct str *ignored;
+	size_t ignored_count;
+	int64_t after; /**< after < position <= up_to */
+	int64_t up_to;
+	bool is_backwards; /**< newest first */
+	int64_t levels;    /**< 1: only what relates to the event itself */
+	int64_t limit;
+};
+/** Their positions, in the order asked for. One round trip; with more than one level it reads all descendants. */
+MUST_CHECK enum err store_relations_page(struct ctx *ctx, struct db *db,
+	const struct relation_query *query, int64_t **out, size_t *out_count);
+
+/** Which threads of a room are wanted. */
+struct thread_query {
+	int64_t room_nid;
+	int64_t latest_up_to;   /**< threads whose newest event is not after this position */
+	int64_t up_to;          /**< events after this position do not count */
+	struct str participant; /**< threads in which this user took part; p == NULL: all */
+	const struct str *ignored;
+	size_t ignored_count;
+	int64_t limit;
+};
+struct thread_row {
+	struct str root_id;
+	int64_t latest; /**< position of the newest event */
+};
+/** Threads by their newest event, newest first. One round trip of two look-ups for each thread of the room. */
+MUST_CHECK enum err store_threads_page(struct ctx *ctx, struct db *db,
+	const struct thread_query *query, struct thread_row **out, size_t *out_count);
+
 #endif

@@ -87,6 +87,23 @@ static enum err check_annotation(struct ctx *ctx, struct homeserver *hs, struct 
 	return ERR_OK;
 }
 
+/* A thread may not begin at an event that relates to another. Spec: "Validation of m.thread relationships" */
+static enum err check_thread(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct send_request *request)
+{
+	struct relation relation;
+	struct stored_event *root;
+	if (!relation_read(request->content, &relation) || !relation_is(&relation, STR("m.thread"))) {
+		return ERR_OK;
+	}
+	enum err err = room_event(ctx, hs, room, relation.event_id, &root);
+	if (err != ERR_OK) {
+		return err == ERR_MISSING ? ERR_OK : err; /* it may come later, from another server */
+	}
+	struct verdict verdict = relation_check_thread_root(root->event->content);
+	return verdict.allowed ? ERR_OK : fail(ctx, ERR_INPUT, M_UNKNOWN, "%s", verdict.text);
+}
+
 /* What was made by the same transaction before. Errors: MISSING when nothing was. */
 static enum err find_made(struct ctx *ctx, struct homeserver *hs, struct str key, struct str *out)
 {
@@ -108,6 +125,9 @@ static enum err check_unless_repeated(struct ctx *ctx, struct homeserver *hs, st
 		err = check_redaction(ctx, hs, room, request->who, intent->redacts);
 	} else {
 		err = check_annotation(ctx, hs, room, request);
+	}
+	if (err == ERR_OK) {
+		err = check_thread(ctx, hs, room, request);
 	}
 	if (err == ERR_INPUT && find_made(ctx, hs, intent->txn_key, out_made) == ERR_OK) {
 		return ERR_OK;

@@ -4,66 +4,7 @@
 #include "homeserver/timeline/page.h"
 
 #include "base/vec.h"
-#include "homeserver/person/persons.h"
-#include "homeserver/user/users.h"
-#include "storage/state.h"
-
-enum { SCAN_LIMIT = 5000 };
-
-/* A room that is being read, and by whom. */
-struct reading {
-	struct room *room;
-	struct room_viewer *viewer;
-	int64_t horizon; /* newest position of which the reader may know */
-	struct str_set ignored;
-	struct event_view view;
-};
-
-/* --- who may read ------------------------------------------------------------------------------------------ */
-
-static enum err require_remembered(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	struct str user_id)
-{
-	struct member_row member;
-	enum err err = store_member_of_room(ctx, hs->db, room_nid(room), user_id, &member);
-	if (err == ERR_MISSING || (err == ERR_OK && !member.is_forgotten)) {
-		return ERR_OK;
-	}
-	return err != ERR_OK ? err : fail(ctx, ERR_DENIED, M_FORBIDDEN, "You are not in that room");
-}
-
-static enum err load_ignored(struct ctx *ctx, struct homeserver *hs, struct str user_id,
-	struct str_set *out)
-{
-	struct user *user;
-	struct str *ids;
-	size_t count;
-	TRY(users_get(ctx, hs, user_id, &user));
-	TRY(ignored_users(ctx, hs, user, &ids, &count));
-	*out = str_set_make(ctx->arena, ids, count);
-	return ERR_OK;
-}
-
-static enum err begin(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
-	struct room *room, struct reading *out)
-{
-	*out = (struct reading){.room = room};
-	out->viewer = room_viewer_create(ctx, room, who->user.s);
-	TRY(room_viewer_horizon(ctx, hs, out->viewer, &out->horizon));
-	if (out->horizon != POSITION_NOW) {
-		TRY(require_remembered(ctx, hs, room, who->user.s));
-	}
-	TRY(load_ignored(ctx, hs, who->user.s, &out->ignored));
-	out->view = (struct event_view){
-		.user_id = who->user.s,
-		.device_id = who->device_id,
-		.viewer = out->viewer,
-		.ignored = out->ignored.count > 0 ? &out->ignored : NULL,
-		.up_to = MIN_OF(out->horizon, writer_position(hs->writer)),
-		.with_room_id = true,
-	};
-	return ERR_OK;
-}
+#include "homeserver/timeline/reading.h"
 
 /* --- members of senders --------------------------------------------------------------------------------------- */
 
@@ -116,7 +57,7 @@ static enum err fill_messages(struct ctx *ctx, struct homeserver *hs, const stru
 		.ignored = reading->view.ignored,
 		.is_backwards = ask->is_backwards,
 		.limit = ask->limit,
-		.scan_limit = SCAN_LIMIT,
+		.scan_limit = READING_SCAN_LIMIT,
 	};
 	if (ask->is_backwards) {
 		query.after = ask->has_to ? ask->to.position : 0;
@@ -145,13 +86,9 @@ static bool goes_on(const struct page_ask *ask, const struct page *page)
 enum err page_messages(struct ctx *ctx, struct homeserver *hs, const struct page_ask *ask,
 	struct json_out *out)
 {
-	struct room *room;
 	struct reading reading;
-	TRY(rooms_get_for(ctx, hs, ask->room_id, &room));
-	TRY(begin(ctx, hs, ask->who, room, &reading));
-	if (reading.horizon == 0) {
-		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "You are not in that room");
-	}
+	TRY(reading_begin_room(ctx, hs, ask->who, ask->room_id, &reading));
+	struct room *room = reading.room;
 	int64_t first = ask->is_backwards ? reading.view.up_to : 0;
 	int64_t start = ask->has_from ? ask->from.position : first;
 	struct page page;
@@ -190,46 +127,12 @@ enum err page_messages(struct ctx *ctx, struct homeserver *hs, const struct page
 
 /* --- /event and /context ------------------------------------------------------------------------------------------- */
 
-static enum err no_event(struct ctx *ctx)
-{
-	return fail(ctx, ERR_MISSING, M_NOT_FOUND, "Event not found");
-}
-
-/* An event that the user may see; unknown rooms, unknown events and hidden ones look the same. */
-static enum err find_event(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
-	struct str room_id, struct str event_id, struct reading *reading, struct stored_event **out)
-{
-	struct room *room;
-	struct event_id parsed;
-	if (!event_id_parse(event_id, &parsed)) {
-		return no_event(ctx);
-	}
-	enum err err = rooms_get(ctx, hs, room_id, &room);
-	if (err == ERR_OK) {
-		err = begin(ctx, hs, who, room, reading);
-	}
-	if (err == ERR_OK) {
-		err = room_event(ctx, hs, room, event_id, out);
-	}
-	if (err == ERR_OK) {
-		err = room_viewer_cover(ctx, hs, reading->viewer, (*out)->position);
-	}
-	if (err == ERR_MISSING || err == ERR_DENIED ||
-		(err == ERR_OK && !room_viewer_sees(reading->viewer, *out))) {
-		return no_event(ctx);
-	}
-	TRY(err);
-	/* Who was only invited may know about what is visible, up to now. */
-	reading->view.up_to = MAX_OF(reading->view.up_to, (*out)->position);
-	return ERR_OK;
-}
-
 enum err page_event(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
 	struct str room_id, struct str event_id, struct json_out *out)
 {
 	struct reading reading;
 	struct stored_event *event;
-	TRY(find_event(ctx, hs, who, room_id, event_id, &reading, &event));
+	TRY(reading_find_event(ctx, hs, who, room_id, event_id, &reading, &event));
 	struct event_batch *batch;
 	TRY(event_view_prepare(ctx, hs, reading.room, &reading.view, &event, 1, &batch));
 	event_view_write(batch, 0, out);
@@ -256,7 +159,7 @@ static enum err fill_surroundings(struct ctx *ctx, struct homeserver *hs,
 		.user_id = ask->who->user.s,
 		.filter = ask->filter,
 		.ignored = reading->view.ignored,
-		.scan_limit = SCAN_LIMIT,
+		.scan_limit = READING_SCAN_LIMIT,
 		.is_backwards = true,
 		.up_to = around->event->position - 1,
 		.limit = ask->limit / 2,
@@ -334,7 +237,7 @@ enum err page_context(struct ctx *ctx, struct homeserver *hs, const struct page_
 {
 	struct reading reading;
 	struct surroundings around = {0};
-	TRY(find_event(ctx, hs, ask->who, ask->room_id, event_id, &reading, &around.event));
+	TRY(reading_find_event(ctx, hs, ask->who, ask->room_id, event_id, &reading, &around.event));
 	TRY(fill_surroundings(ctx, hs, ask, &reading, &around));
 	TRY(load_context_state(ctx, hs, ask->filter, reading.room, &around));
 	struct event_batch *batch;

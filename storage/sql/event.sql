@@ -18,6 +18,18 @@ FROM events WHERE room_nid = $1 AND position > $2 AND position <= $3 ORDER BY po
 SELECT position, event_id, json, replaces_position, thread_root, txn, notify_seq, highlight_seq, redacted_by, room_nid
 FROM events WHERE room_nid = $1 AND position > $2 AND position <= $3 ORDER BY position DESC LIMIT $4;
 
+-- name: events_from_ts hot
+-- Positions and times of up to $5 events that come after ($2, $3) in the order of time, up to position $4. Index: events_ts_idx.
+SELECT position, origin_server_ts FROM events
+WHERE room_nid = $1 AND origin_server_ts >= $2 AND (origin_server_ts, position) > ($2, $3) AND position <= $4
+ORDER BY origin_server_ts, position LIMIT $5;
+
+-- name: events_until_ts hot
+-- The same backwards: those before ($2, $3), newest first. Index: events_ts_idx.
+SELECT position, origin_server_ts FROM events
+WHERE room_nid = $1 AND origin_server_ts <= $2 AND (origin_server_ts, position) < ($2, $3) AND position <= $4
+ORDER BY origin_server_ts DESC, position DESC LIMIT $5;
+
 -- name: thread_counts_at hot
 -- The thread's running counts at its newest event up to a position: at most one row. Index: events_thread_idx.
 SELECT notify_seq, highlight_seq FROM events

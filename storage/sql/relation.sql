@@ -36,3 +36,66 @@ CROSS JOIN LATERAL (
 -- Who relates how to each of some events: a row for each kind and sender. Index: relations_pkey.
 SELECT DISTINCT parent_id, rel_type, sender
 FROM relations WHERE room_nid = $1 AND parent_id = ANY ($2::text[]);
+
+-- name: relations_page hot
+-- Positions of up to $9 events that relate to $2, with $3 < position <= $4, of one relation type and event type (NULL: any), without
+-- ignored senders: the newest ones, newest first, when $8, else the oldest, oldest first. Index: relations_pkey.
+SELECT t.position FROM (
+	(SELECT r.position FROM relations r
+	WHERE $8::boolean AND r.room_nid = $1 AND r.parent_id = $2 AND r.position > $3 AND r.position <= $4
+		AND ($5::text IS NULL OR r.rel_type = $5) AND ($6::text IS NULL OR r.type = $6)
+		AND r.sender <> ALL ($7::text[])
+	ORDER BY r.position DESC LIMIT $9)
+	UNION ALL
+	(SELECT r.position FROM relations r
+	WHERE NOT $8::boolean AND r.room_nid = $1 AND r.parent_id = $2 AND r.position > $3 AND r.position <= $4
+		AND ($5::text IS NULL OR r.rel_type = $5) AND ($6::text IS NULL OR r.type = $6)
+		AND r.sender <> ALL ($7::text[])
+	ORDER BY r.position LIMIT $9)
+) AS t ORDER BY CASE WHEN $8 THEN -t.position ELSE t.position END;
+
+-- name: relations_page_deep hot
+-- The same with what relates to those, over $10 levels. Types are of the events returned, not of those between. Reads all
+-- descendants. Index: relations_pkey, events_pkey.
+WITH RECURSIVE family AS (
+	SELECT r.position, r.rel_type, r.type, r.sender, 1 AS level
+	FROM relations r WHERE r.room_nid = $1 AND r.parent_id = $2
+	UNION
+	SELECT r.position, r.rel_type, r.type, r.sender, f.level + 1
+	FROM family f
+	JOIN events e ON e.room_nid = $1 AND e.position = f.position
+	JOIN relations r ON r.room_nid = $1 AND r.parent_id = e.event_id
+	WHERE f.level < $10::bigint
+)
+SELECT DISTINCT ON (CASE WHEN $8::boolean THEN -f.position ELSE f.position END) f.position
+FROM family f
+WHERE f.position > $3 AND f.position <= $4 AND ($5::text IS NULL OR f.rel_type = $5)
+	AND ($6::text IS NULL OR f.type = $6) AND f.sender <> ALL ($7::text[])
+ORDER BY CASE WHEN $8::boolean THEN -f.position ELSE f.position END LIMIT $9;
+
+-- name: threads_page hot
+-- Up to $6 threads of a room with their newest event up to $3 that nobody ignored ($5) sent, where that event's position is <= $2, newest
+-- first; with $4 only those in which that user took part. Steps over the roots one by one, so it costs two look-ups for each
+-- thread, whatever their length. Index: events_thread_idx, relations_pkey, events_event_id_key.
+WITH RECURSIVE roots AS (
+	(SELECT e.thread_root FROM events e
+	WHERE e.room_nid = $1 AND e.thread_root IS NOT NULL ORDER BY e.thread_root LIMIT 1)
+	UNION ALL
+	SELECT (SELECT e.thread_root FROM events e
+		WHERE e.room_nid = $1 AND e.thread_root > roots.thread_root ORDER BY e.thread_root LIMIT 1)
+	FROM roots WHERE roots.thread_root IS NOT NULL
+)
+SELECT roots.thread_root, t.position
+FROM roots
+CROSS JOIN LATERAL (
+	SELECT r.position FROM relations r
+	WHERE r.room_nid = $1 AND r.parent_id = roots.thread_root AND r.rel_type = 'm.thread'
+		AND r.position <= $3 AND r.sender <> ALL ($5::text[])
+	ORDER BY r.position DESC LIMIT 1
+) AS t
+WHERE t.position <= $2 AND ($4::text IS NULL
+	OR EXISTS (SELECT 1 FROM relations r WHERE r.room_nid = $1 AND r.parent_id = roots.thread_root
+		AND r.rel_type = 'm.thread' AND r.sender = $4)
+	OR EXISTS (SELECT 1 FROM events e WHERE e.event_id = roots.thread_root AND e.room_nid = $1
+		AND e.sender = $4))
+ORDER BY t.position DESC LIMIT $6;

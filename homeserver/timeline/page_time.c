@@ -1,0 +1,70 @@
+/*
+ * /timestamp_to_event. Senders' clocks order the events here; hidden ones are passed over.
+ */
+#include "homeserver/timeline/page_time.h"
+
+#include "homeserver/timeline/reading.h"
+
+enum { CHUNK = 50 };
+
+/* The first of a chunk that the reader sees; *out NULL when there is none. */
+static enum err look_at(struct ctx *ctx, struct homeserver *hs, struct reading *reading,
+	const struct event_time *times, size_t count, struct stored_event **out)
+{
+	int64_t *positions = ARENA_NEW_ARRAY(ctx->arena, int64_t, count);
+	int64_t oldest = INT64_MAX;
+	for (size_t i = 0; i < count; i++) {
+		positions[i] = times[i].position;
+		oldest = MIN_OF(oldest, positions[i]);
+	}
+	struct stored_event **events;
+	TRY(room_events_at(ctx, hs, reading->room, positions, count, &events));
+	TRY(room_viewer_cover(ctx, hs, reading->viewer, oldest));
+	*out = NULL;
+	for (size_t i = 0; i < count && *out == NULL; i++) {
+		bool is_shown = events[i] != NULL && !reading_ignores(reading, events[i]) &&
+			room_viewer_sees(reading->viewer, events[i]);
+		*out = is_shown ? events[i] : NULL;
+	}
+	return ERR_OK;
+}
+
+static enum err find(struct ctx *ctx, struct homeserver *hs, struct reading *reading, int64_t ts,
+	bool is_backwards, struct stored_event **out)
+{
+	struct event_time from = {
+		.origin_server_ts = ts,
+		.position = is_backwards ? INT64_MAX : 0,
+	};
+	*out = NULL;
+	for (size_t scanned = 0; *out == NULL && scanned < READING_SCAN_LIMIT; scanned += CHUNK) {
+		struct event_time *times;
+		size_t count;
+		TRY(store_events_near(ctx, hs->db, room_nid(reading->room), from, reading->view.up_to,
+			is_backwards, CHUNK, &times, &count));
+		if (count == 0) {
+			return ERR_OK;
+		}
+		TRY(look_at(ctx, hs, reading, times, count, out));
+		from = times[count - 1];
+	}
+	return ERR_OK;
+}
+
+enum err page_event_near(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
+	struct str room_id, int64_t ts, bool is_backwards, struct json_out *out)
+{
+	struct reading reading;
+	struct stored_event *event;
+	TRY(reading_begin_room(ctx, hs, who, room_id, &reading));
+	TRY(find(ctx, hs, &reading, ts, is_backwards, &event));
+	if (event == NULL) {
+		return fail(ctx, ERR_MISSING, M_NOT_FOUND, "There is no event %s that time",
+			is_backwards ? "before" : "after");
+	}
+	json_out_object(out);
+	json_out_key_str(out, "event_id", event->event->event_id.s);
+	json_out_key_int(out, "origin_server_ts", event->event->origin_server_ts);
+	json_out_end(out);
+	return ERR_OK;
+}

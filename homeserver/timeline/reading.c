@@ -1,0 +1,101 @@
+/*
+ * Who may read a room at all: members and those who have left, as far as they have not forgotten it, and anybody where history
+ * is world-readable.
+ */
+#include "homeserver/timeline/reading.h"
+
+#include "homeserver/person/persons.h"
+#include "homeserver/user/users.h"
+#include "storage/state.h"
+
+static enum err require_remembered(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct str user_id)
+{
+	struct member_row member;
+	enum err err = store_member_of_room(ctx, hs->db, room_nid(room), user_id, &member);
+	if (err == ERR_MISSING || (err == ERR_OK && !member.is_forgotten)) {
+		return ERR_OK;
+	}
+	return err != ERR_OK ? err : fail(ctx, ERR_DENIED, M_FORBIDDEN, "You are not in that room");
+}
+
+static enum err load_ignored(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	struct str_set *out)
+{
+	struct user *user;
+	struct str *ids;
+	size_t count;
+	TRY(users_get(ctx, hs, user_id, &user));
+	TRY(ignored_users(ctx, hs, user, &ids, &count));
+	*out = str_set_make(ctx->arena, ids, count);
+	return ERR_OK;
+}
+
+enum err reading_begin(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
+	struct room *room, struct reading *out)
+{
+	*out = (struct reading){.room = room};
+	out->viewer = room_viewer_create(ctx, room, who->user.s);
+	TRY(room_viewer_horizon(ctx, hs, out->viewer, &out->horizon));
+	if (out->horizon != POSITION_NOW) {
+		TRY(require_remembered(ctx, hs, room, who->user.s));
+	}
+	TRY(load_ignored(ctx, hs, who->user.s, &out->ignored));
+	out->view = (struct event_view){
+		.user_id = who->user.s,
+		.device_id = who->device_id,
+		.viewer = out->viewer,
+		.ignored = out->ignored.count > 0 ? &out->ignored : NULL,
+		.up_to = MIN_OF(out->horizon, writer_position(hs->writer)),
+		.with_room_id = true,
+	};
+	return ERR_OK;
+}
+
+enum err reading_begin_room(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
+	struct str room_id, struct reading *out)
+{
+	struct room *room;
+	TRY(rooms_get_for(ctx, hs, room_id, &room));
+	TRY(reading_begin(ctx, hs, who, room, out));
+	return out->horizon != 0 ? ERR_OK
+							 : fail(ctx, ERR_DENIED, M_FORBIDDEN, "You are not in that room");
+}
+
+static enum err no_event(struct ctx *ctx)
+{
+	return fail(ctx, ERR_MISSING, M_NOT_FOUND, "Event not found");
+}
+
+enum err reading_find_event(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
+	struct str room_id, struct str event_id, struct reading *reading, struct stored_event **out)
+{
+	struct room *room;
+	struct event_id parsed;
+	if (!event_id_parse(event_id, &parsed)) {
+		return no_event(ctx);
+	}
+	enum err err = rooms_get(ctx, hs, room_id, &room);
+	if (err == ERR_OK) {
+		err = reading_begin(ctx, hs, who, room, reading);
+	}
+	if (err == ERR_OK) {
+		err = room_event(ctx, hs, room, event_id, out);
+	}
+	if (err == ERR_OK) {
+		err = room_viewer_cover(ctx, hs, reading->viewer, (*out)->position);
+	}
+	if (err == ERR_MISSING || err == ERR_DENIED ||
+		(err == ERR_OK && !room_viewer_sees(reading->viewer, *out))) {
+		return no_event(ctx);
+	}
+	TRY(err);
+	/* Who was only invited may know about what is visible, up to now. */
+	reading->view.up_to = MAX_OF(reading->view.up_to, (*out)->position);
+	return ERR_OK;
+}
+
+bool reading_ignores(const struct reading *reading, const struct stored_event *event)
+{
+	return !event->event->is_state && str_set_has(&reading->ignored, event->event->sender.s);
+}

@@ -1,0 +1,47 @@
+/**
+ * A room being read by one local user: what the user may know of it. Inner to timeline/.
+ */
+#ifndef BELFRY_HOMESERVER_TIMELINE_READING_H
+#define BELFRY_HOMESERVER_TIMELINE_READING_H
+
+#include "homeserver/timeline/timeline.h"
+#include "matrix/str_set.h"
+
+enum {
+	READING_SCAN_LIMIT = 5000, /**< events that one request looks at, at the most */
+};
+
+struct reading {
+	struct room *room;
+	struct room_viewer *viewer;
+	int64_t horizon; /**< newest position of which the reader may know; 0: of none */
+	struct str_set ignored;
+	struct event_view view; /**< as the reader sees events; may be changed for the answer */
+};
+
+/**
+ * Begins to read. From memory for who is joined and has synced, else up to three round trips.
+ * Errors: DENIED M_FORBIDDEN when the user has forgotten the room; STORE
+ * @param out  must stay where it is: its view points into it
+ */
+MUST_CHECK enum err reading_begin(struct ctx *ctx, struct homeserver *hs,
+	const struct principal *who, struct room *room, struct reading *out);
+
+/**
+ * The same for a room by its id, for who may read it at all. Errors: DENIED M_FORBIDDEN, also for unknown rooms; STORE
+ */
+MUST_CHECK enum err reading_begin_room(struct ctx *ctx, struct homeserver *hs,
+	const struct principal *who, struct str room_id, struct reading *out);
+
+/**
+ * An event that the user may see; unknown rooms, unknown events and hidden ones look the same.
+ * Errors: MISSING M_NOT_FOUND; STORE
+ */
+MUST_CHECK enum err reading_find_event(struct ctx *ctx, struct homeserver *hs,
+	const struct principal *who, struct str room_id, struct str event_id, struct reading *reading,
+	struct stored_event **out);
+
+/** Whether a message of somebody whom the reader ignores is left out. State is shown all the same. */
+bool reading_ignores(const struct reading *reading, const struct stored_event *event);
+
+#endif
