@@ -1,7 +1,7 @@
 /*
  * What depends on what:
  *
- *     db ← writer ← rooms ⇄ users ← sessions, typing ← handlers (http) ; housekeeper beside them
+ *     db ← writer ← rooms ⇄ users ← sessions, typing ← handlers (http) ; housekeeper and consumers beside them
  *
  * The writer comes before rooms and users, which it calls back once something is committed; nothing is before the
  * listeners are open. At the end it has finished its queue before these two go.
@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "homeserver/account/account_routes.h"
 #include "homeserver/account/session.h"
+#include "homeserver/consumer.h"
 #include "homeserver/device/device_routes.h"
 #include "homeserver/meta/meta_routes.h"
 #include "homeserver/person/person_routes.h"
@@ -84,6 +85,7 @@ static void published(void *self, int64_t position)
 {
 	const struct homeserver *hs = self;
 	users_published(hs->users, position);
+	consumers_published(hs->consumers, position);
 }
 
 static void create_services(struct wire *wire, const struct wire_config *config)
@@ -101,6 +103,7 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 	hs->users = users_create(hs);
 	hs->persons = persons_create();
 	hs->receipts = receipts_create(hs);
+	hs->consumers = consumers_create(hs, config->database_url);
 	hs->writer = writer_create(&(struct writer_config){
 		.url = config->database_url,
 		.queue_limit = WRITER_QUEUE,
@@ -111,6 +114,12 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 	hs->sessions = sessions_create(hs);
 	hs->typing = typing_create(hs);
 	hs->lazy_members = lazy_members_create();
+}
+
+/* Who hears of commits, see homeserver/consumer.h. */
+static void add_consumers(struct homeserver *hs)
+{
+	(void)hs;
 }
 
 struct wire *wire_create(const struct wire_config *config)
@@ -134,6 +143,8 @@ struct wire *wire_create(const struct wire_config *config)
 				.count = *tables[i].count,
 				.service = &wire->hs});
 	}
+	add_consumers(&wire->hs);
+	consumers_start(wire->hs.consumers);
 	wire->housekeeper = housekeeper_create(&wire->hs);
 	return wire;
 }
@@ -182,7 +193,9 @@ bool wire_destroy(struct wire *wire)
 	flush_sessions(hs);
 	typing_destroy(hs->typing);
 	sessions_destroy(hs->sessions);
+	consumers_stop(hs->consumers);
 	writer_destroy(hs->writer);
+	consumers_destroy(hs->consumers);
 	receipts_destroy(hs->receipts);
 	persons_destroy(hs->persons);
 	users_destroy(hs->users);

@@ -21,6 +21,7 @@ struct persons;
 struct receipts;
 struct typing;
 struct lazy_members;
+struct consumers;
 
 struct homeserver {
 	struct settings settings;
@@ -36,6 +37,7 @@ struct homeserver {
 	struct receipts *receipts;         /**< receipts and unread counts (receipt/receipts.h) */
 	struct typing *typing;             /**< who types where (typing/typing.h) */
 	struct lazy_members *lazy_members; /**< members that devices have (sync/sync.h) */
+	struct consumers *consumers;       /**< stream consumers (consumer.h) */
 };
 
 /** The server that a handler works for. */

@@ -57,6 +57,16 @@ enum err store_events_between(struct ctx *ctx, struct db *db, const struct event
 	return ERR_OK;
 }
 
+enum err store_events_in_stream(struct ctx *ctx, struct db *db, int64_t after, int64_t up_to,
+	int64_t limit, struct event_row **out, size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_EVENTS_IN_STREAM,
+		DB_ARGS(db_bigint(after), db_bigint(up_to), db_bigint(limit)), &rows));
+	read_events(ctx, rows, out, out_count);
+	return ERR_OK;
+}
+
 enum err store_counts_at(struct ctx *ctx, struct db *db, int64_t room_nid, struct str thread_root,
 	int64_t position, int64_t *out_notify, int64_t *out_highlight)
 {

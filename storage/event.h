@@ -53,6 +53,10 @@ struct event_span {
 MUST_CHECK enum err store_events_between(struct ctx *ctx, struct db *db,
 	const struct event_span *span, struct event_row **out, size_t *out_count);
 
+/** Up to `limit` events of all rooms with after < position <= up_to, in order: what a stream consumer reads. One round trip. */
+MUST_CHECK enum err store_events_in_stream(struct ctx *ctx, struct db *db, int64_t after,
+	int64_t up_to, int64_t limit, struct event_row **out, size_t *out_count);
+
 /**
  * Running counts of a thread (or, root.p == NULL, of what is outside threads) at its newest event up to a position;
  * zeros when there is none.

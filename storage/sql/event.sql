@@ -45,3 +45,8 @@ WHERE room_nid = $1 AND thread_root IS NULL AND position <= $2 ORDER BY position
 -- Positions of a user's events that relate to an event in one way. Index: relations_pkey.
 SELECT position FROM relations
 WHERE room_nid = $1 AND parent_id = $2 AND rel_type = $3 AND sender = $4 ORDER BY position;
+
+-- name: events_in_stream hot
+-- Up to $3 events of all rooms with $1 < position <= $2, oldest first. Index: events_position_idx.
+SELECT position, event_id, json, replaces_position, thread_root, txn, notify_seq, highlight_seq, redacted_by, room_nid
+FROM events WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3;

@@ -154,3 +154,14 @@ WITH given AS (
 )
 SELECT 1 / CASE WHEN NOT EXISTS (SELECT 1 FROM crowded)
 	AND (SELECT count(*) FROM stored) = (SELECT count(*) FROM newest) THEN 1 ELSE 0 END;
+
+-- name: consumer_move
+-- Stream consumers go on: name, position before, position after. One that does not stand where it is said to divides by zero, which
+-- fails the write. Index: consumers_pkey.
+WITH moved AS (
+	UPDATE consumers SET position = u.after
+	FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS u(name, before, after)
+	WHERE consumers.name = u.name AND consumers.position = u.before
+	RETURNING 1
+)
+SELECT 1 / CASE WHEN (SELECT count(*) FROM moved) = cardinality($1::text[]) THEN 1 ELSE 0 END;

@@ -1,0 +1,347 @@
+/*
+ * One lock guards all consumers. A thread picks one that is due, marks it as running, runs a round without the lock, and enters
+ * the outcome. Threads sleep until the next consumer's time comes or something is published.
+ *
+ * The leases are advisory locks of one connection, asked for again before each round: a connection that broke has lost them, and
+ * then either this process gets the lease again or it stands back. Should two processes run a consumer for a moment
+ * all the same, the second one to move the position fails, for it is not where it was.
+ */
+#include "homeserver/consumer.h"
+
+#include "base/lock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/metrics.h"
+#include "storage/consumer.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	THREADS = 2,
+	ROUND_LIMIT_MS = 60 * 1000,
+	LEASE_RETRY_MS = 3000, /* how soon another process takes over */
+	NOT_READY_MS = 1000,
+	BACKOFF_FIRST_MS = 100,
+	BACKOFF_MAX_MS = 60 * 1000,
+	LABEL_BYTES = 64,
+};
+
+struct consumer {
+	struct consumer_def def;
+	/* Guarded by the lock: */
+	bool is_running;
+	bool is_ours;   /* has the lease, and the position is known */
+	bool is_urgent; /* somebody waits: the pause is left out */
+	int64_t position;
+	int64_t due_ms;   /* not before; monotonic */
+	int64_t failures; /* in a row */
+	/* Metrics, by the consumer's place. */
+	struct metric *lag, *rounds, *failed;
+};
+
+struct consumers {
+	struct homeserver *hs;
+	struct db *leases;
+	struct lock lock;
+	struct cond work;  /* something may be due */
+	struct cond moved; /* a consumer's round has ended */
+	int64_t newest;    /* published position; guarded by lock, like all below */
+	size_t idle_threads;
+	bool is_stopping;
+	pthread_t threads[THREADS];
+	size_t thread_n;
+	struct consumer list[CONSUMERS_MAX];
+	size_t n;
+};
+
+/* Metrics live as long as the program; a consumer's are found by its label. */
+static struct metric lags[CONSUMERS_MAX];
+static struct metric rounds[CONSUMERS_MAX];
+static struct metric failures[CONSUMERS_MAX];
+static char labels[CONSUMERS_MAX][LABEL_BYTES];
+
+static void set_metrics(struct consumer *consumer, size_t place)
+{
+	char label[LABEL_BYTES];
+	(void)snprintf(label, sizeof(label), "consumer=\"%s\"", consumer->def.name);
+	if (strcmp(labels[place], label) != 0) {
+		invariant(labels[place][0] == '\0');
+		memcpy(labels[place], label, sizeof(label));
+		lags[place] = (struct metric)METRIC_GAUGE("belfry_consumer_lag_positions",
+			"Stream positions that a consumer has not dealt with");
+		rounds[place] = (struct metric)METRIC_COUNTER("belfry_consumer_rounds_total",
+			"Rounds of stream consumers");
+		failures[place] = (struct metric)METRIC_COUNTER("belfry_consumer_failures_total",
+			"Rounds of stream consumers that failed");
+		lags[place].labels = rounds[place].labels = failures[place].labels = labels[place];
+	}
+	consumer->lag = &lags[place];
+	consumer->rounds = &rounds[place];
+	consumer->failed = &failures[place];
+}
+
+static int64_t now_ms(void)
+{
+	return clock_mono_us() / 1000;
+}
+
+/* --- which one, and when ---------------------------------------------------------------------------------- */
+
+static bool is_due_locked(const struct consumers *consumers, const struct consumer *consumer,
+	int64_t at_ms)
+{
+	return !consumer->is_running && at_ms >= consumer->due_ms &&
+		(!consumer->is_ours || consumer->position < consumers->newest);
+}
+
+static struct consumer *find_due_locked(struct consumers *consumers)
+{
+	int64_t at_ms = now_ms();
+	for (size_t i = 0; i < consumers->n; i++) {
+		if (is_due_locked(consumers, &consumers->list[i], at_ms)) {
+			return &consumers->list[i];
+		}
+	}
+	return NULL;
+}
+
+/* When a consumer's pause ends next; INT64_MAX when none is in one. */
+static int64_t next_due_locked(const struct consumers *consumers)
+{
+	int64_t at_ms = now_ms();
+	int64_t next_ms = INT64_MAX;
+	for (size_t i = 0; i < consumers->n; i++) {
+		const struct consumer *consumer = &consumers->list[i];
+		if (!consumer->is_running && consumer->due_ms > at_ms) {
+			next_ms = MIN_OF(next_ms, consumer->due_ms);
+		}
+	}
+	return next_ms;
+}
+
+/* A consumer to run, marked as running; NULL when it is time to end. */
+static struct consumer *pick(struct consumers *consumers, int64_t *out_up_to)
+{
+	LOCK_SCOPE(&consumers->lock);
+	struct consumer *consumer = NULL;
+	while (!consumers->is_stopping && (consumer = find_due_locked(consumers)) == NULL) {
+		int64_t next_ms = next_due_locked(consumers);
+		consumers->idle_threads++;
+		if (next_ms == INT64_MAX) {
+			cond_wait(&consumers->work, &consumers->lock);
+		} else {
+			(void)cond_wait_until(&consumers->work, &consumers->lock, next_ms);
+		}
+		consumers->idle_threads--;
+	}
+	if (consumers->is_stopping) {
+		return NULL;
+	}
+	consumer->is_running = true;
+	consumer->is_urgent = false;
+	*out_up_to = consumers->newest;
+	return consumer;
+}
+
+/* --- a round ------------------------------------------------------------------------------------------------ */
+
+struct outcome {
+	enum err err;
+	bool is_ours;
+	int64_t position;
+	int64_t pause_ms;
+};
+
+/* Lease and position. The position is read after the lease is had, so it is the last holder's. */
+static enum err claim(struct ctx *ctx, struct consumers *consumers, const struct consumer *consumer,
+	int64_t up_to, struct outcome *out)
+{
+	struct str name = str_of(consumer->def.name);
+	TRY(store_consumer_lease(ctx, consumers->leases, name, &out->is_ours));
+	out->position = consumer->position;
+	if (out->is_ours && !consumer->is_ours) {
+		int64_t first = consumer->def.from_now ? up_to : 0;
+		TRY(store_consumer_position(ctx, consumers->hs->db, name, first, &out->position));
+	}
+	return ERR_OK;
+}
+
+static enum err run_round(struct ctx *ctx, struct consumers *consumers,
+	const struct consumer *consumer, int64_t up_to, struct outcome *out)
+{
+	const struct consumer_def *def = &consumer->def;
+	TRY(claim(ctx, consumers, consumer, up_to, out));
+	if (!out->is_ours) {
+		out->pause_ms = LEASE_RETRY_MS;
+		return ERR_OK;
+	}
+	int64_t after = out->position;
+	if (after >= up_to) {
+		return ERR_OK;
+	}
+	int64_t reached = after;
+	TRY(def->run(ctx, consumers->hs, def->self, after, up_to, &reached));
+	invariant(reached >= after && reached <= up_to);
+	if (reached > after && !def->saves_itself) {
+		TRY(store_consumer_move(ctx, consumers->hs->db, str_of(def->name), after, reached));
+	}
+	out->position = reached;
+	out->pause_ms = reached == after ? NOT_READY_MS : reached < up_to ? 0 : def->pause_ms;
+	metric_add(consumer->rounds, 1);
+	return ERR_OK;
+}
+
+static void note_failure(const struct ctx *ctx, struct consumer *consumer, struct outcome *out)
+{
+	int64_t doublings = MIN_OF(consumer->failures, 16);
+	out->pause_ms = MIN_OF((int64_t)BACKOFF_FIRST_MS << doublings, (int64_t)BACKOFF_MAX_MS);
+	out->is_ours = false; /* whatever happened, the position in the database is what holds */
+	metric_add(consumer->failed, 1);
+	log_warn(0, "consumer.failed", "consumer=%s kind=%s retry_ms=%" PRId64 " cause=%.*s",
+		consumer->def.name, err_name(out->err), out->pause_ms,
+		STR_ARG(ctx->fault.cause.n > 0 ? ctx->fault.cause : ctx->fault.text));
+}
+
+static void enter(struct consumers *consumers, struct consumer *consumer,
+	const struct outcome *outcome)
+{
+	LOCK_SCOPE(&consumers->lock);
+	consumer->is_running = false;
+	consumer->is_ours = outcome->is_ours;
+	consumer->position = outcome->is_ours ? outcome->position : 0;
+	consumer->failures = outcome->err == ERR_OK ? 0 : consumer->failures + 1;
+	bool skips_pause = consumer->is_urgent && outcome->err == ERR_OK && outcome->is_ours;
+	consumer->due_ms = skips_pause ? 0 : now_ms() + outcome->pause_ms;
+	if (outcome->is_ours) {
+		metric_set(consumer->lag, consumers->newest - consumer->position);
+	}
+	cond_broadcast(&consumers->moved);
+}
+
+static void *run(void *data)
+{
+	struct consumers *consumers = data;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct consumer *consumer;
+	int64_t up_to = 0;
+	while ((consumer = pick(consumers, &up_to)) != NULL) {
+		struct ctx ctx;
+		ctx_init(&ctx, arena);
+		ctx.deadline_ms = now_ms() + ROUND_LIMIT_MS;
+		struct outcome outcome = {0};
+		outcome.err = run_round(&ctx, consumers, consumer, up_to, &outcome);
+		if (outcome.err != ERR_OK) {
+			note_failure(&ctx, consumer, &outcome);
+		}
+		enter(consumers, consumer, &outcome);
+		arena_reset(arena);
+	}
+	return NULL;
+}
+
+/* --- from outside --------------------------------------------------------------------------------------------- */
+
+void consumers_published(struct consumers *consumers, int64_t position)
+{
+	LOCK_SCOPE(&consumers->lock);
+	consumers->newest = MAX_OF(consumers->newest, position);
+	if (consumers->idle_threads > 0 && find_due_locked(consumers) != NULL) {
+		cond_signal(&consumers->work);
+	}
+}
+
+static struct consumer *find_named(struct consumers *consumers, const char *name)
+{
+	for (size_t i = 0; i < consumers->n; i++) {
+		if (strcmp(consumers->list[i].def.name, name) == 0) {
+			return &consumers->list[i];
+		}
+	}
+	return NULL;
+}
+
+bool consumers_await(struct consumers *consumers, const char *name, int64_t position,
+	int64_t deadline_mono_ms)
+{
+	LOCK_SCOPE(&consumers->lock);
+	struct consumer *consumer = find_named(consumers, name);
+	invariant(consumer != NULL);
+	while (!consumers->is_stopping && consumer->failures == 0 &&
+		(consumer->is_running || consumer->is_ours || consumer->due_ms == 0)) {
+		if (consumer->is_ours && consumer->position >= position) {
+			return true;
+		}
+		consumer->is_urgent = true;
+		if (!consumer->is_running && consumer->due_ms != 0) {
+			consumer->due_ms = 0;
+			cond_signal(&consumers->work);
+		}
+		if (!cond_wait_until(&consumers->moved, &consumers->lock, deadline_mono_ms)) {
+			break;
+		}
+	}
+	return consumer->is_ours && consumer->position >= position;
+}
+
+struct consumers *consumers_create(struct homeserver *hs, struct str url)
+{
+	struct consumers *consumers = mem_alloc(sizeof(*consumers));
+	consumers->hs = hs;
+	consumers->leases = db_create(&(struct db_config){.url = url,
+		.pool_size = 1,
+		.statement_timeout_ms = 5000,
+		.acquire_timeout_ms = 5000});
+	lock_init(&consumers->lock, RANK_LEAF);
+	cond_init(&consumers->work);
+	cond_init(&consumers->moved);
+	return consumers;
+}
+
+void consumers_add(struct consumers *consumers, const struct consumer_def *def)
+{
+	invariant(consumers->n < CONSUMERS_MAX && consumers->thread_n == 0);
+	invariant(find_named(consumers, def->name) == NULL);
+	struct consumer *consumer = &consumers->list[consumers->n];
+	consumer->def = *def;
+	set_metrics(consumer, consumers->n);
+	consumers->n++;
+}
+
+void consumers_start(struct consumers *consumers)
+{
+	consumers_published(consumers, writer_position(consumers->hs->writer));
+	for (size_t i = 0; i < THREADS; i++) {
+		consumers->threads[consumers->thread_n++] = thread_start("consumer", run, consumers);
+	}
+}
+
+void consumers_stop(struct consumers *consumers)
+{
+	if (consumers == NULL) {
+		return;
+	}
+	lock_take(&consumers->lock);
+	consumers->is_stopping = true;
+	cond_broadcast(&consumers->work);
+	cond_broadcast(&consumers->moved);
+	lock_give(&consumers->lock);
+	for (size_t i = 0; i < consumers->thread_n; i++) {
+		(void)pthread_join(consumers->threads[i], NULL);
+	}
+	consumers->thread_n = 0;
+}
+
+void consumers_destroy(struct consumers *consumers)
+{
+	if (consumers == NULL) {
+		return;
+	}
+	consumers_stop(consumers);
+	db_destroy(consumers->leases);
+	cond_fini(&consumers->moved);
+	cond_fini(&consumers->work);
+	lock_fini(&consumers->lock);
+	mem_free(consumers);
+}

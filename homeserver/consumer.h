@@ -1,0 +1,66 @@
+/**
+ * Stream consumers: who hears of commits without the send path knowing it (docs/conventions.md, section 1.1).
+ *
+ * A consumer has a name and a position in the database, and reads on from there when something is published. Nothing is lost in
+ * a crash: it goes on from its position. Only one process runs a consumer: the one whose connection has its lease. A few threads run
+ * all consumers, each on one thread at a time; the writer's thread only wakes them.
+ *
+ *     consumers_add(hs->consumers, &(struct consumer_def){.name = "search", .run = search_index_run, .self = …});
+ */
+#ifndef BELFRY_HOMESERVER_CONSUMER_H
+#define BELFRY_HOMESERVER_CONSUMER_H
+
+#include "homeserver/homeserver.h"
+
+/**
+ * One round: deals with some or all of what lies in after < position <= up_to, in order.
+ *
+ * It does not wait for other servers: what takes longer than the database goes into a queue of its own. Everything in the
+ * arena of ctx goes after the round; its deadline is the round's.
+ *
+ * @param out_reached  everything up to here is done; `after` when nothing can be done yet: then it is called again in a second
+ * @return a failure is logged, and the round tried again after a while (0.1 s, doubling up to a minute), from the position in the
+ *         database
+ */
+typedef enum err consumer_run(struct ctx *ctx, struct homeserver *hs, void *self, int64_t after,
+	int64_t up_to, int64_t *out_reached);
+
+struct consumer_def {
+	const char *name; /**< static; [a-z_]+; also its row, its lease and its label in metrics */
+	consumer_run *run;
+	void *self;
+	/**
+	 * Exactly once: `run` moves the position itself, together with its own rows (store_consumer_move_in(), …_write()). Otherwise
+	 * the position is stored after the round, so a round may be done twice after a crash.
+	 */
+	bool saves_itself;
+	bool from_now; /**< a new name begins at what is the newest position then, not at the first */
+	int64_t
+		pause_ms; /**< least time from one round's end to the next round's start: rounds of a busy server become larger */
+};
+
+enum { CONSUMERS_MAX = 16 };
+
+struct consumers;
+
+/** No threads yet. `url` is the database's, for the connection that keeps the leases. */
+struct consumers *consumers_create(struct homeserver *hs, struct str url);
+/** Before the start; `def` is copied. */
+void consumers_add(struct consumers *consumers, const struct consumer_def *def);
+/** Starts the threads; the homeserver is whole. */
+void consumers_start(struct consumers *consumers);
+/** Lets the rounds that run end, then ends the threads. Later publications do nothing. NULL does nothing. */
+void consumers_stop(struct consumers *consumers);
+void consumers_destroy(struct consumers *consumers);
+
+/** A position was published: wakes who waits for it. Writer's thread; never blocks. */
+void consumers_published(struct consumers *consumers, int64_t position);
+
+/**
+ * Waits until a consumer has dealt with everything up to a position, without its pause. Blocks the calling worker; no lock is held.
+ * @return false when it has not by the deadline (monotonic), when it fails, or when another process runs it
+ */
+bool consumers_await(struct consumers *consumers, const char *name, int64_t position,
+	int64_t deadline_mono_ms);
+
+#endif

@@ -1,0 +1,49 @@
+/*
+ * Positions and leases of stream consumers. One statement per function; the writer's statement moves them in all cases.
+ */
+#include "storage/consumer.h"
+
+/* The arguments of the writer's statement, outside of it: arrays of one. */
+#define MOVE_ARGS(name, from, to) \
+	DB_ARGS(db_texts(&(name), 1), db_bigints(&(from), 1), db_bigints(&(to), 1))
+
+enum err store_consumer_lease(struct ctx *ctx, struct db *leases, struct str name,
+	bool *out_is_ours)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, leases, STMT_CONSUMER_LEASE, DB_ARGS(db_text(name)), &rows));
+	*out_is_ours = db_is_true(rows, 0, 0);
+	return ERR_OK;
+}
+
+enum err store_consumer_position(struct ctx *ctx, struct db *db, struct str name, int64_t first,
+	int64_t *out)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_CONSUMER_POSITION, DB_ARGS(db_text(name), db_bigint(first)), &rows));
+	*out = db_int(rows, 0, 0);
+	return ERR_OK;
+}
+
+enum err store_consumer_move(struct ctx *ctx, struct db *db, struct str name, int64_t from,
+	int64_t to)
+{
+	return db_exec(ctx, db, STMT_CONSUMER_MOVE, MOVE_ARGS(name, from, to), NULL);
+}
+
+enum err store_consumer_move_in(struct ctx *ctx, struct tx *tx, struct str name, int64_t from,
+	int64_t to)
+{
+	return tx_query(ctx, tx, STMT_CONSUMER_MOVE, MOVE_ARGS(name, from, to), NULL);
+}
+
+void store_consumer_move_write(struct write *write, struct str name, int64_t from, int64_t to)
+{
+	write_add(write, STMT_CONSUMER_MOVE, DB_ARGS(db_text(name), db_bigint(from), db_bigint(to)));
+}
+
+enum err store_consumer_reset_in(struct ctx *ctx, struct tx *tx, struct str name, int64_t position)
+{
+	return tx_query(ctx, tx, STMT_CONSUMER_RESET, DB_ARGS(db_text(name), db_bigint(position)),
+		NULL);
+}

@@ -1,0 +1,34 @@
+/**
+ * Positions and leases of stream consumers (homeserver/consumer.h).
+ */
+#ifndef BELFRY_STORAGE_CONSUMER_H
+#define BELFRY_STORAGE_CONSUMER_H
+
+#include "storage/db.h"
+#include "storage/writer.h"
+
+/**
+ * Whether the connection of `leases` has the consumer's lease; takes it when it is free. `leases` is a pool of one connection, with which
+ * all leases end. One round trip.
+ */
+MUST_CHECK enum err store_consumer_lease(struct ctx *ctx, struct db *leases, struct str name,
+	bool *out_is_ours);
+
+/** Where a consumer is; one that is met for the first time begins at `first`. One round trip. */
+MUST_CHECK enum err store_consumer_position(struct ctx *ctx, struct db *db, struct str name,
+	int64_t first, int64_t *out);
+
+/** Moves a consumer. Errors: CONFLICT when it does not stand at `from`. One round trip. */
+MUST_CHECK enum err store_consumer_move(struct ctx *ctx, struct db *db, struct str name,
+	int64_t from, int64_t to);
+/** The same within a transaction that writes what the consumer makes. */
+MUST_CHECK enum err store_consumer_move_in(struct ctx *ctx, struct tx *tx, struct str name,
+	int64_t from, int64_t to);
+/** The same within a write. */
+void store_consumer_move_write(struct write *write, struct str name, int64_t from, int64_t to);
+
+/** Puts a consumer elsewhere: it does its work anew from there. In a transaction of the holder of the lease. */
+MUST_CHECK enum err store_consumer_reset_in(struct ctx *ctx, struct tx *tx, struct str name,
+	int64_t position);
+
+#endif

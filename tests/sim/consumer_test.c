@@ -1,0 +1,286 @@
+/*
+ * Stream consumers on a real PostgreSQL: everything published is dealt with in order, once, by one of several processes, also when rounds
+ * fail, when the process ends, and when the connection that keeps the lease breaks.
+ */
+#include "homeserver/consumer.h"
+
+#include "base/lock.h"
+#include "base/mem.h"
+#include "storage/consumer.h"
+#include "storage/room.h"
+#include "storage/schema.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include <libpq-fe.h>
+
+/* cmocka's macro would replace base/ctx.h's function. */
+#include <cmocka.h>
+#undef fail
+
+enum { LIMIT_MS = 60 * 1000, STEP = 3 };
+
+/* What a consumer of these tests has seen; one for each process. */
+struct seen {
+	_Atomic int64_t rounds;
+	_Atomic int64_t dealt; /* sum of the lengths of its rounds */
+	_Atomic int64_t last;  /* where the last round ended */
+	_Atomic bool is_out_of_order;
+	_Atomic int failures_left;
+	bool moves_itself;
+};
+
+static struct homeserver hs;
+static struct str url;
+static _Atomic(struct consumers *) both[2];
+
+static void on_published(void *self, int64_t position)
+{
+	(void)self;
+	for (size_t i = 0; i < COUNT_OF(both); i++) {
+		struct consumers *consumers = atomic_load(&both[i]);
+		if (consumers != NULL) {
+			consumers_published(consumers, position);
+		}
+	}
+}
+
+static enum err look(struct ctx *ctx, struct homeserver *server, void *self, int64_t after,
+	int64_t up_to, int64_t *out_reached)
+{
+	struct seen *seen = self;
+	if (atomic_load(&seen->failures_left) > 0) {
+		atomic_fetch_add(&seen->failures_left, -1);
+		return fail_cause(ctx, ERR_STORE, "as the test wants it");
+	}
+	int64_t reached = MIN_OF(after + STEP, up_to);
+	if (seen->moves_itself) {
+		struct tx *tx CLEANUP(tx_cleanup) = NULL;
+		TRY(tx_begin(ctx, server->db, &tx));
+		TRY(store_consumer_move_in(ctx, tx, STR("looker"), after, reached));
+		TRY(tx_commit(ctx, &tx));
+	}
+	int64_t last = atomic_exchange(&seen->last, reached);
+	if (last != 0 && last != after) {
+		atomic_store(&seen->is_out_of_order, true);
+	}
+	atomic_fetch_add(&seen->rounds, 1);
+	atomic_fetch_add(&seen->dealt, reached - after);
+	*out_reached = reached;
+	return ERR_OK;
+}
+
+static struct consumers *start_process(size_t number, struct seen *seen)
+{
+	struct consumers *consumers = consumers_create(&hs, url);
+	consumers_add(consumers,
+		&(struct consumer_def){.name = "looker",
+			.run = look,
+			.self = seen,
+			.saves_itself = seen->moves_itself});
+	atomic_store(&both[number], consumers);
+	consumers_start(consumers);
+	return consumers;
+}
+
+static void end_process(size_t number)
+{
+	struct consumers *consumers = atomic_load(&both[number]);
+	consumers_stop(consumers); /* the writer may still publish: that does nothing now */
+	atomic_store(&both[number], NULL);
+	consumers_destroy(consumers);
+}
+
+/* --- the world -------------------------------------------------------------------------------------------- */
+
+static void run_sql(const char *sql)
+{
+	char *database = mem_dup(url.p, url.n);
+	PGconn *conn = PQconnectdb(database);
+	PGresult *result = PQexec(conn, sql);
+	assert_int_not_equal(PQresultStatus(result), PGRES_FATAL_ERROR);
+	PQclear(result);
+	PQfinish(conn);
+	mem_free(database);
+}
+
+static int set_up_all(void **state)
+{
+	(void)state;
+	url = str_of(getenv("BELFRY_TEST_DATABASE_URL"));
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	assert_int_equal(schema_update(&ctx, url), ERR_OK);
+	return 0;
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	run_sql("DELETE FROM consumers");
+	hs = (struct homeserver){.clock = clock_os(), .rng = rng_os()};
+	hs.db = db_create(&(struct db_config){.url = url,
+		.pool_size = 4,
+		.statement_timeout_ms = 5000,
+		.acquire_timeout_ms = 5000});
+	hs.writer = writer_create(&(struct writer_config){.url = url,
+		.queue_limit = 1000,
+		.group_limit = 16,
+		.published = on_published,
+		.self = &hs});
+	assert_non_null(hs.writer);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	writer_destroy(hs.writer);
+	db_destroy(hs.db);
+	return 0;
+}
+
+/* @return the newest position */
+static int64_t publish(int count)
+{
+	static int number;
+	int64_t position = 0;
+	for (int i = 0; i < count; i++) {
+		struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+		struct ctx ctx;
+		ctx_init(&ctx, arena);
+		struct write *write = write_new(&ctx);
+		write_set_positions(write, 1);
+		struct str key = str_printf(arena, "key %d", ++number);
+		store_transaction_insert(write, key, key, 1);
+		assert_int_equal(writer_commit(&ctx, hs.writer, write, &position), ERR_OK);
+	}
+	return position;
+}
+
+static int64_t limit(void)
+{
+	return clock_mono_us() / 1000 + LIMIT_MS;
+}
+
+static int64_t stored_position(void)
+{
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	int64_t position;
+	assert_int_equal(store_consumer_position(&ctx, hs.db, STR("looker"), 0, &position), ERR_OK);
+	return position;
+}
+
+/* --- tests ------------------------------------------------------------------------------------------------- */
+
+static void check_all_once(bool moves_itself)
+{
+	struct seen seen = {.moves_itself = moves_itself};
+	int64_t before = publish(10);
+	struct consumers *consumers = start_process(0, &seen);
+	assert_true(consumers_await(consumers, "looker", before, limit()));
+	int64_t newest = publish(20);
+	assert_true(consumers_await(consumers, "looker", newest, limit()));
+	assert_int_equal(atomic_load(&seen.dealt), newest);
+	assert_int_equal(stored_position(), newest);
+	end_process(0);
+
+	struct seen later = {.moves_itself = moves_itself};
+	int64_t further = publish(5);
+	consumers = start_process(0, &later);
+	assert_true(consumers_await(consumers, "looker", further, limit()));
+	assert_int_equal(atomic_load(&later.dealt), further - newest);
+	assert_false(atomic_load(&seen.is_out_of_order) || atomic_load(&later.is_out_of_order));
+	end_process(0);
+}
+
+static void consumer__restart__goes_on_from_its_position(void **state)
+{
+	(void)state;
+	check_all_once(false);
+}
+
+static void consumer__moves_itself__goes_on_from_its_position(void **state)
+{
+	(void)state;
+	check_all_once(true);
+}
+
+static void consumer__failing_rounds__tries_again(void **state)
+{
+	(void)state;
+	struct seen seen = {.failures_left = 3};
+	int64_t newest = publish(10);
+	struct consumers *consumers = start_process(0, &seen);
+	while (!consumers_await(consumers, "looker", newest, limit())) {
+		assert_true(atomic_load(&seen.failures_left) >= 0);
+	}
+	assert_int_equal(atomic_load(&seen.failures_left), 0);
+	assert_int_equal(atomic_load(&seen.dealt), newest);
+	assert_false(atomic_load(&seen.is_out_of_order));
+	end_process(0);
+}
+
+static void consumer__two_processes__one_runs_until_it_ends(void **state)
+{
+	(void)state;
+	struct seen seen[2] = {{.moves_itself = true}, {.moves_itself = true}};
+	struct consumers *first = start_process(0, &seen[0]);
+	assert_true(consumers_await(first, "looker", publish(1), limit()));
+	struct consumers *second = start_process(1, &seen[1]);
+	int64_t newest = publish(10);
+	assert_true(consumers_await(first, "looker", newest, limit()));
+	assert_int_equal(atomic_load(&seen[0].dealt), newest);
+	assert_int_equal(atomic_load(&seen[1].rounds), 0);
+
+	end_process(0);
+	int64_t further = publish(10);
+	while (!consumers_await(second, "looker", further, limit())) {
+	}
+	assert_int_equal(atomic_load(&seen[1].dealt), further - newest);
+	end_process(1);
+}
+
+static void consumer__lease_connection_breaks__nothing_twice(void **state)
+{
+	(void)state;
+	struct seen seen[2] = {{.moves_itself = true}, {.moves_itself = true}};
+	struct consumers *first = start_process(0, &seen[0]);
+	assert_true(consumers_await(first, "looker", publish(1), limit()));
+	struct consumers *second = start_process(1, &seen[1]);
+	int64_t newest = 0;
+	for (int i = 0; i < 4; i++) {
+		run_sql(
+			"SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted");
+		newest = publish(10);
+		while (!consumers_await(first, "looker", newest, limit()) &&
+			!consumers_await(second, "looker", newest, limit())) {
+		}
+	}
+	assert_int_equal(stored_position(), newest);
+	assert_int_equal(atomic_load(&seen[0].dealt) + atomic_load(&seen[1].dealt), newest);
+	end_process(0);
+	end_process(1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(consumer__restart__goes_on_from_its_position, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(consumer__moves_itself__goes_on_from_its_position, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(consumer__failing_rounds__tries_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(consumer__two_processes__one_runs_until_it_ends, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(consumer__lease_connection_breaks__nothing_twice, set_up,
+			tear_down),
+	};
+	return cmocka_run_group_tests(tests, set_up_all, NULL);
+}
