@@ -205,7 +205,7 @@ enum err room_knock(struct ctx *ctx, struct homeserver *hs, const struct member_
 enum err room_leave(struct ctx *ctx, struct homeserver *hs, const struct member_wish *wish)
 {
 	struct room *room;
-	TRY(rooms_get(ctx, hs, wish->room_id, &room));
+	TRY(rooms_get_for(ctx, hs, wish->room_id, &room));
 	struct str me = wish->who->user.s;
 	enum membership membership;
 	TRY(current(ctx, hs, room, me, &membership));
@@ -221,10 +221,13 @@ enum err room_leave(struct ctx *ctx, struct homeserver *hs, const struct member_
 enum err room_forget(struct ctx *ctx, struct homeserver *hs, const struct member_wish *wish)
 {
 	struct room *room;
-	TRY(rooms_get(ctx, hs, wish->room_id, &room));
+	TRY(rooms_get_for(ctx, hs, wish->room_id, &room));
 	struct str me = wish->who->user.s;
 	enum membership membership;
 	TRY(current(ctx, hs, room, me, &membership));
+	if (membership == MEMBERSHIP_NONE) {
+		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "You are not in that room");
+	}
 	if (membership == MEMBERSHIP_JOIN || membership == MEMBERSHIP_INVITE ||
 		membership == MEMBERSHIP_KNOCK) {
 		return fail(ctx, ERR_INPUT, M_UNKNOWN, "Leave the room before you forget it");

@@ -76,11 +76,11 @@ static enum err put_state_without_key(struct call *call)
 #define STATE_PATH "/_matrix/client/(r0|v3)/rooms/{roomId}/state"
 
 const struct route state_routes[] = {
-	{"getRoomStateWithKey", "GET", STATE_PATH "/{eventType}/{stateKey}", AUTH_USER, LANE_LOCAL,
+	{"getRoomStateWithKey", "GET", STATE_PATH "/{eventType}/{stateKey}", AUTH_GUEST, LANE_LOCAL,
 		RATE_READ, 0, get_state_with_key},
-	{"getRoomStateWithKey", "GET", STATE_PATH "/{eventType}/", AUTH_USER, LANE_LOCAL, RATE_READ, 0,
+	{"getRoomStateWithKey", "GET", STATE_PATH "/{eventType}/", AUTH_GUEST, LANE_LOCAL, RATE_READ, 0,
 		get_state_without_key},
-	{"getRoomStateWithKey", "GET", STATE_PATH "/{eventType}", AUTH_USER, LANE_LOCAL, RATE_READ, 0,
+	{"getRoomStateWithKey", "GET", STATE_PATH "/{eventType}", AUTH_GUEST, LANE_LOCAL, RATE_READ, 0,
 		get_state_without_key},
 	{"setRoomStateWithKey", "PUT", STATE_PATH "/{eventType}/{stateKey}", AUTH_USER, LANE_LOCAL,
 		RATE_MESSAGE, 0, put_state_with_key},

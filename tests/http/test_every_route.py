@@ -1,0 +1,532 @@
+"""What holds for every route of the server, whoever adds it: tokens, guests, bodies, methods, ids, limits, CORS.
+
+The routes are those of the program itself (`belfry routes --json`), so a new one is tested here the moment it
+stands in a route table.  What its author has to add, and the failing test says so:
+
+- a path parameter with a new name: a good value for it in `Setting.good`, and, if it names something that may
+  be missing, a row in `UNKNOWN`;
+- a body with required fields: its smallest good body in `BODIES`;
+- a rule that the route departs from: a line in `EXCEPTIONS`, with the specification's reason.  A line that no
+  longer departs from anything fails too.
+"""
+import json
+import os
+import re
+import subprocess
+
+import pytest
+
+from support import accounts
+from support.client import Client, path_of, quote, unique
+from support.server import Server, binary
+
+pytestmark = pytest.mark.skipif(not binary(), reason="needs the program")
+
+
+def read_routes():
+    if not binary():
+        return []
+    done = subprocess.run([binary(), "routes", "--json"], capture_output=True, check=True)
+    return json.loads(done.stdout)
+
+
+def read_specification():
+    """By operation id: "token" (yes, optional, no), "guest", "rate_limited", "body" ({field: type})."""
+    path = os.path.join(os.path.dirname(os.path.abspath(accounts.__file__)), "client_endpoints.json")
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
+ROUTES = read_routes()
+SPECIFICATION = read_specification()
+METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH")
+BODY_CEILING = 256 * 1024
+
+WITH_TOKEN = ("user", "user or guest", "administrator", "application service")
+"""Kinds of authentication for which an access token must be sent."""
+
+
+def named(route):
+    return "%s-%s" % (route["method"], re.sub(r"^/_matrix/client/(\(r0\|v3\)/)?", "", route["path"]))
+
+
+def routes(condition=lambda route: True):
+    return pytest.mark.parametrize("route", [pytest.param(route, id=named(route)) for route in ROUTES
+                                             if condition(route)])
+
+
+def parameters(route):
+    return re.findall(r"\{(\w+)\}", route["path"])
+
+
+def alternatives(path):
+    """"/(r0|v3)/x" stands for "/r0/x" and "/v3/x"."""
+    found = re.search(r"\(([^)]*)\)", path)
+    if found is None:
+        return [path]
+    return [item for choice in found.group(1).split("|")
+            for item in alternatives(path[:found.start()] + choice + path[found.end():])]
+
+
+# -- what a route needs to be asked sensibly
+
+class Setting:
+    """A user with a room, an event and a device: what path parameters can name."""
+
+    def __init__(self, server):
+        self.server = server
+        self.user = accounts.register(server.url)
+        self.room = self.user.create_room()
+        self.event = self.user.send(self.room)
+        self.alias = "#%s:%s" % (unique("a"), server.server_name)
+        self.user.put(path_of("directory", "room", self.alias), {"room_id": self.room}).ok()
+
+    def good(self):
+        return {
+            "roomId": self.room, "roomIdOrAlias": self.room, "eventId": self.event, "userId": self.user.user_id,
+            "deviceId": self.user.device_id, "roomAlias": self.alias, "eventType": "m.room.topic", "stateKey": "key",
+            "txnId": unique("t"), "type": "org.example.type", "tag": "u.tag", "filterId": "0",
+            "keyName": "displayname", "kind": "override", "ruleId": ".m.rule.master", "receiptType": "m.read",
+            "relType": "m.annotation", "scope": "global", "sessionId": "session", "version": "1",
+            "serverName": self.server.server_name, "mediaId": "media", "fileName": "file", "protocol": "irc",
+            "appserviceId": "bot", "idpId": "school", "networkId": "irc", "medium": "email", "loginType": "m.login.sso",
+            "stage": "m.login.dummy",
+        }
+
+    def paths(self, route, **other):
+        """The route's paths, with good values but for those given."""
+        values = {**self.good(), **other}
+        for name in parameters(route):
+            assert name in values, "give a good value for {%s} in Setting.good" % name
+        return [re.sub(r"\{(\w+)\}", lambda match: quote(values[match.group(1)]), path)
+                for path in alternatives(route["path"])]
+
+
+BODIES = {
+    "inviteUser": {"user_id": "@somebody:hs1"}, "kick": {"user_id": "@somebody:hs1"},
+    "ban": {"user_id": "@somebody:hs1"}, "unban": {"user_id": "@somebody:hs1"},
+    "setTyping": {"typing": False},
+    "sendMessage": {"msgtype": "m.text", "body": "x"},
+    "setRoomStateWithKey": {"topic": "x"},
+    "setProfileField": {"displayname": "x"},
+}
+"""Smallest good bodies of routes that have required fields and a path parameter of `UNKNOWN`."""
+
+QUERIES = {
+    "getRoomEvents": {"dir": "b"},
+}
+"""The same for the query."""
+
+UNKNOWN = {
+    # somebody else's room is answered as one that is not there
+    "roomId": ("!%s" % ("A" * 43), (403, "M_FORBIDDEN")),
+    "eventId": ("$%s" % ("A" * 43), (404, "M_NOT_FOUND")),
+    "deviceId": ("NOSUCHDEVICE", (404, "M_NOT_FOUND")),
+    "filterId": ("999999", (404, "M_NOT_FOUND")),
+    "roomAlias": ("#no-such-alias:hs1", (404, "M_NOT_FOUND")),
+    # most often the path says whose thing it is: one's own
+    "userId": ("@no-such-user:hs1", (403, "M_FORBIDDEN")),
+}
+"""Parameter: a value that names nothing, and the answer to it."""
+
+NO_BODY = "_index.md, API Standards: takes an empty request body"
+LOG_OUT = {
+    "guests_as_specified": (None, "whoever came in may leave"),
+    "malformed_body": ((200, None), NO_BODY),
+    "body_no_object": ((200, None), NO_BODY),
+    "locked": ((200, None), "_index.md, Account locking: stays open to locked accounts"),
+}
+NO_SUCH_USER = {"unknown_id.userId": ((404, "M_NOT_FOUND"), "profile.yaml: 404 when there is no such user")}
+NO_DATA = {"unknown_id.roomId": ((404, "M_NOT_FOUND"), "account_data.yaml and tags.yaml know no 403 for rooms")}
+
+NO_GUESTS = {"guests_as_specified": (None, "guests read what is open to the world, and join no rooms here")}
+
+EXCEPTIONS = {
+    "logout": LOG_OUT,
+    "logout_all": LOG_OUT,
+    "getCapabilities": {"guests_as_specified": (None, "a guest's client cannot know what to offer without it")},
+    "getJoinedRooms": {"guests_as_specified": (None, "of themselves alone")},
+    "getJoinedMembersByRoom": {"guests_as_specified": (None, "the same as /members, which is open to them")},
+    "leaveRoom": NO_GUESTS,
+    "sendMessage": NO_GUESTS,
+    "setRoomStateWithKey": NO_GUESTS,
+    "getLoginFlows": {"rate_limit_as_specified": (None, "constant, and answered from memory")},
+    "deleteDevice": {
+        "unknown_id.deviceId": ((401, None), "device_management.yaml: asks for authentication first")},
+    "getUserProfile": NO_SUCH_USER,
+    "getProfileField": NO_SUCH_USER,
+    "getAccountDataPerRoom": NO_DATA,
+    "setAccountDataPerRoom": NO_DATA,
+    "getRoomTags": NO_DATA,
+    "setRoomTag": NO_DATA,
+    "deleteRoomTag": NO_DATA,
+    "setRoomAlias": {"unknown_id.roomAlias": ((400, "M_MISSING_PARAM"), "makes the alias; the body misses its room")},
+    "joinRoomById": {
+        **NO_GUESTS,
+        "unknown_id.roomId": ((404, "M_NOT_FOUND"), "no member says that the room exists"),
+        "foreign_room": (None, "joining.yaml: 403 when the room's rules do not let the user in")},
+    "getOneRoomEvent": {
+        "unknown_id.roomId": ((404, "M_NOT_FOUND"), "rooms.yaml: 404 also for an event that one may not see")},
+    "getEventContext": {
+        "unknown_id.roomId": ((404, "M_NOT_FOUND"), "as for the event itself")},
+}
+"""operation id: {rule: (answer, reason)}.  Rules are the words given to judge(); a rule about one path parameter is
+"unknown_id.roomId".  The answer is what comes instead: (status, errcode); None: just not what the rule says."""
+
+
+def departs(route, rule):
+    return rule in EXCEPTIONS.get(route["id"], {})
+
+
+def judge(route, rule, is_kept, what):
+    """The rule holds, unless the route is excepted; and an exception is needed."""
+    if not departs(route, rule):
+        assert is_kept, "%s departs from the rule '%s': %r" % (route["id"], rule, what)
+        return
+    answer, reason = EXCEPTIONS[route["id"]][rule]
+    assert not is_kept, "%s keeps the rule '%s': take its line out of EXCEPTIONS" % (route["id"], rule)
+    assert answer is None or is_answer(what, *answer), "%s, although '%s': %r" % (route["id"], reason, what)
+
+
+def check_always(reply):
+    """Every answer, good or bad: never a failure of ours, and readable by a browser's script."""
+    assert reply.status < 500, reply
+    assert reply.headers.get("access-control-allow-origin") == "*", reply
+    if reply.status >= 400:
+        assert isinstance(reply.errcode, str) or "flows" in reply, reply
+        assert isinstance(reply.get("error"), str) or "flows" in reply, reply
+        assert reply.headers["content-type"].startswith("application/json"), reply
+    return reply
+
+
+def ask(client, route, path, body=None, **more):
+    """One request as the route wants it; the schema of good answers is others' affair."""
+    if body is None and more.get("raw") is None and route["method"] in ("POST", "PUT", "DELETE"):
+        body = BODIES.get(route["id"], {})
+    return check_always(client.request(route["method"], path, body, query=QUERIES.get(route["id"]), check=False, **more))
+
+
+def is_answer(reply, status, errcode):
+    return reply.status == status and reply.errcode == errcode
+
+
+@pytest.fixture(scope="module")
+def server():
+    started = Server(settings={"registration.guests": "true"}).start()
+    yield started
+    started.destroy()
+
+
+@pytest.fixture(scope="module")
+def setting(server):
+    return Setting(server)
+
+
+def setting_for(route, rule, setting):
+    """An excepted request may do what it says, such as logging out: to a user of its own."""
+    return Setting(setting.server) if departs(route, rule) else setting
+
+
+# -- the table itself
+
+def test_exceptions__name_routes_and_give_reasons():
+    ids = {route["id"] for route in ROUTES}
+    for name, rules in EXCEPTIONS.items():
+        assert name in ids, "no route is called " + name
+        assert all(len(reason) > 10 for _, reason in rules.values()), name
+    assert set(BODIES) | set(QUERIES) <= ids
+
+
+# -- as the specification has it
+
+def specified(condition=lambda row: True):
+    return lambda route: route["id"] in SPECIFICATION and condition(SPECIFICATION[route["id"]])
+
+
+@routes(specified())
+def test_authentication__as_specified(route):
+    """A route marked as open by mistake would pass all tests below."""
+    wanted = {"yes": WITH_TOKEN, "no": ("none", "optional"), "optional": ("none", "optional", "user", "user or guest")}
+    is_kept = route["auth"] in wanted[SPECIFICATION[route["id"]]["token"]]
+    judge(route, "authentication_as_specified", is_kept, route["auth"])
+
+
+@routes(specified(lambda row: row["token"] == "yes"))
+def test_guests__as_specified(route):
+    """guest_access.md, "Client behaviour"."""
+    is_kept = SPECIFICATION[route["id"]]["guest"] == (route["auth"] == "user or guest")
+    judge(route, "guests_as_specified", is_kept, route["auth"])
+
+
+@routes(specified(lambda row: row["rate_limited"]))
+def test_rate_limit__as_specified(route):
+    judge(route, "rate_limit_as_specified", route["rate"] != "none", route["rate"])
+
+
+# -- who asks
+
+@routes(lambda route: route["auth"] in WITH_TOKEN)
+def test_no_token__401_missing_token(setting, route):
+    for path in setting.paths(route):
+        reply = ask(setting.user, route, path, token=False)
+        judge(route, "no_token", is_answer(reply, 401, "M_MISSING_TOKEN"), reply)
+
+
+@routes(lambda route: route["auth"] in WITH_TOKEN + ("optional",))
+def test_unknown_token__401_unknown_token(setting, route):
+    for path in setting.paths(route):
+        reply = ask(setting.user, route, path, token="no-such-token")
+        judge(route, "unknown_token", is_answer(reply, 401, "M_UNKNOWN_TOKEN"), reply)
+        assert reply.get("soft_logout") is not True
+
+
+def test_servers_route__unsigned__401(setting):
+    for route in (route for route in ROUTES if route["auth"] == "server"):
+        for path in setting.paths(route):
+            reply = ask(setting.user, route, path)
+            judge(route, "unsigned", is_answer(reply, 401, "M_UNAUTHORIZED"), reply)
+
+
+@pytest.fixture(scope="module")
+def guest(server):
+    reply = server.anonymous().post("/register", {}, query={"kind": "guest"}, token=False).ok()
+    return Client(server.url, reply["access_token"], reply["user_id"], reply["device_id"])
+
+
+@routes(lambda route: route["auth"] in ("user", "administrator"))
+def test_guest__403_guest_access_forbidden(setting, guest, route):
+    for path in setting.paths(route):
+        reply = ask(guest, route, path)
+        judge(route, "guest", is_answer(reply, 403, "M_GUEST_ACCESS_FORBIDDEN"), reply)
+
+
+def test_administrators_route__ordinary_user__403_forbidden(setting):
+    for route in (route for route in ROUTES if route["auth"] == "administrator"):
+        for path in setting.paths(route):
+            reply = ask(setting.user, route, path)
+            judge(route, "ordinary_user", is_answer(reply, 403, "M_FORBIDDEN"), reply)
+
+
+@pytest.fixture(scope="module")
+def locked(server):
+    user = accounts.register(server.url)
+    server.sql("update accounts set state = 'locked' where user_id = '%s'" % user.user_id)
+    return user
+
+
+@routes(lambda route: route["auth"] in WITH_TOKEN + ("optional",))
+def test_locked__401_user_locked(setting, locked, route):
+    """_index.md, "Account locking"."""
+    user = locked
+    if departs(route, "locked"):
+        user = accounts.register(setting.server.url)
+        setting.server.sql("update accounts set state = 'locked' where user_id = '%s'" % user.user_id)
+    for path in setting.paths(route):
+        reply = ask(user, route, path)
+        judge(route, "locked", is_answer(reply, 401, "M_USER_LOCKED") and reply.get("soft_logout") is True, reply)
+        if departs(route, "locked"):
+            break
+
+
+# -- bodies
+
+def takes_body(route):
+    return route["method"] in ("POST", "PUT") or "auth" in SPECIFICATION.get(route["id"], {}).get("body", ())
+
+
+@routes(takes_body)
+def test_malformed_body__400_not_json(setting, route):
+    mine = setting_for(route, "malformed_body", setting)
+    for path, raw in zip(mine.paths(route), (b'{"a":', b"nonsense")):
+        reply = ask(mine.user, route, path, raw=raw)
+        judge(route, "malformed_body", is_answer(reply, 400, "M_NOT_JSON"), reply)
+        if departs(route, "malformed_body"):
+            break
+
+
+@routes(takes_body)
+def test_body_no_object__400_bad_json(setting, route):
+    mine = setting_for(route, "body_no_object", setting)
+    for path, raw in zip(mine.paths(route), (b"[]", b'"text"')):
+        reply = ask(mine.user, route, path, raw=raw)
+        judge(route, "body_no_object", is_answer(reply, 400, "M_BAD_JSON"), reply)
+        if departs(route, "body_no_object"):
+            break
+
+
+@routes()
+def test_body_too_large__413_too_large(setting, route):
+    """Whatever its type (security 5.35).  The body is announced, and only its beginning sent."""
+    ceiling = route["body_ceiling_bytes"] or BODY_CEILING
+    for path in setting.paths(route):
+        for kind in ("application/json", "multipart/form-data; boundary=x"):
+            if ceiling <= BODY_CEILING:
+                reply = ask(setting.user, route, path, raw=b" " * (ceiling + 1), headers={"Content-Type": kind})
+            else:
+                reply = ask(setting.user, route, path, raw=b"", headers={
+                    "Content-Type": kind, "Content-Length": str(ceiling + 1), "Expect": "100-continue"})
+                setting.user.http.drop()
+            judge(route, "body_too_large", is_answer(reply, 413, "M_TOO_LARGE"), reply)
+
+
+HOSTILE = [
+    b"null", b"true", b"0", b"-1", b"1.5", b"1e400", b"9223372036854775808", b'""', b'"\\u0000"', b'"\\ud83d\\ude42"',
+    b'"' + b"x" * 70000 + b'"', b"[]", b"{}", b"[[]]", b'[{"a":1}]', b'{"a":[{}]}', b'["\\u0000"]', b"[1,2,3]",
+    b"[" + b",".join([b"{}"] * 10000) + b"]", b"[" * 90 + b"]" * 90, b'{"":{}}',
+    b'{"type":"m.login.password","session":7,"identifier":[],"password":{}}', b'{"type":{},"session":"\\u0000"}',
+    b'{"type":"m.login.password","identifier":{"type":"m.id.user","user":"\\u0000"},"password":"\\u0000"}']
+"""JSON values that no field expects."""
+
+
+@routes(takes_body)
+def test_body_fields__hostile_values__refused_or_taken_never_5xx(setting, route):
+    """Every field that the specification gives the body, and one that it does not."""
+    names = list(SPECIFICATION.get(route["id"], {}).get("body", ())) + ["org.example.field"]
+    mine = Setting(setting.server)
+    for name in names:
+        for value in HOSTILE:
+            path = mine.paths(route)[0]
+            rest = {key: item for key, item in BODIES.get(route["id"], {}).items() if key != name}
+            raw = json.dumps(rest).encode()[:-1] + (b"," if rest else b"") + b'"%s":%s}' % (name.encode(), value)
+            ask(mine.user, route, path, raw=raw)
+
+
+# -- methods, paths, queries
+
+def methods_of(path):
+    """All methods that some route takes at this path, as the router matches: literals are parameters too."""
+    def pattern(route):
+        parts = re.split(r"(\{\w+\}|\([^)]*\))", route["path"])
+        return "".join("[^/]+" if part.startswith("{") else part if part.startswith("(") else re.escape(part)
+                       for part in parts)
+    return {route["method"] for route in ROUTES if re.fullmatch(pattern(route), path)}
+
+
+@routes()
+def test_wrong_method__405_unrecognized(setting, route):
+    for path in setting.paths(route):
+        known = methods_of(path)
+        for method in (item for item in METHODS if item not in known):
+            reply = check_always(setting.user.request(method, path, {} if method != "GET" else None, check=False))
+            judge(route, "wrong_method", is_answer(reply, 405, "M_UNRECOGNIZED"), reply)
+            allowed = set(reply.headers["allow"].split(", "))
+            assert known <= allowed and method not in allowed, (known, allowed)
+
+
+@routes()
+def test_options__204_cors_without_token(setting, route):
+    """_index.md, "Web Browser Clients"."""
+    for path in setting.paths(route):
+        reply = setting.user.request("OPTIONS", path, token=False, headers={
+            "Origin": "https://client.example", "Access-Control-Request-Method": route["method"]})
+        is_kept = reply.status in (200, 204) and reply.raw == b""
+        judge(route, "options", is_kept, reply)
+        for name, wanted in (("methods", {"GET", "POST", "PUT", "DELETE", "OPTIONS"}),
+                             ("headers", {"X-Requested-With", "Content-Type", "Authorization"})):
+            assert wanted <= set(reply.headers["access-control-allow-" + name].split(", "))
+        assert reply.headers["access-control-allow-origin"] == "*"
+
+
+@routes()
+def test_bad_percent_encoding__400(setting, route):
+    for bad in ("%", "%zz", "%ff", "%ed%a0%80"):
+        for path in setting.paths(route)[:1]:
+            reply = check_always(setting.user.request(route["method"], path + "?a=" + bad, check=False))
+            judge(route, "bad_percent_encoding", is_answer(reply, 400, "M_INVALID_PARAM"), reply)
+        for name in parameters(route):
+            path = setting.paths(route, **{name: "HERE"})[0].replace("HERE", bad)
+            reply = ask(setting.user, route, path)
+            judge(route, "bad_percent_encoding", is_answer(reply, 400, "M_INVALID_PARAM"), reply)
+
+
+@routes(parameters)
+def test_odd_path_values__refused_or_taken_never_5xx(setting, route):
+    for name in parameters(route):
+        for value in ("\0", "a\0b", "%00", " ", "x" * 300, "漢" * 100, "'; drop table events; --", "..", "\n", "🙂",
+                      "-1", "9223372036854775808", "{}", "[]", "*", "@:", "!:", "#:", "$:", "@a:b:c:d", "!\0:hs1"):
+            mine = setting_for(route, "odd_path_values", setting)
+            ask(mine.user, route, mine.paths(route, **{name: value})[0])
+
+
+# -- ids that name nothing, or what is another's
+
+@pytest.mark.parametrize("route, name", [
+    pytest.param(route, name, id=named(route) + "-" + name)
+    for route in ROUTES for name in parameters(route) if name in UNKNOWN])
+def test_unknown_id__refused(setting, route, name):
+    value, wanted = UNKNOWN[name]
+    for path in setting.paths(route, **{name: value}):
+        reply = ask(setting.user, route, path)
+        judge(route, "unknown_id." + name, is_answer(reply, *wanted), reply)
+
+
+@pytest.fixture(scope="module")
+def foreign(server):
+    """Another user's: private."""
+    return Setting(server)
+
+
+@routes(lambda route: "roomId" in parameters(route))
+def test_foreign_room__as_one_that_is_not_there(setting, foreign, route):
+    """Who is not in a room does not learn that it exists."""
+    there = setting.paths(route, roomId=foreign.room, eventId=foreign.event)
+    missing = setting.paths(route, roomId=UNKNOWN["roomId"][0], eventId=UNKNOWN["eventId"][0])
+    for one, other in zip(there, missing):
+        foreign_reply, missing_reply = ask(setting.user, route, one), ask(setting.user, route, other)
+        is_kept = (foreign_reply.status >= 400 and
+                   (foreign_reply.status, foreign_reply.raw) == (missing_reply.status, missing_reply.raw))
+        judge(route, "foreign_room", is_kept, (foreign_reply, missing_reply))
+
+
+# -- limits
+
+RATES = {
+    "read": ("GET", "/joined_rooms"), "write": ("PUT", "/rooms/!x/typing/@x"), "message": ("PUT", "/rooms/!x/send/m/t"),
+    "join": ("POST", "/join/!x"), "login": ("POST", "/login"), "register": ("POST", "/register"),
+}
+"""Every budget, and a harmless request that is charged to it."""
+
+
+class Limited:
+    """A server with budgets of one request a minute, and a user who has used them all up."""
+
+    def __init__(self):
+        settings = {"rate_limits.enabled": "true"}
+        for name in RATES:
+            settings.update({"rate_limits.%s.per_minute" % name: "1", "rate_limits.%s.burst" % name: "1"})
+        self.server = Server(settings=settings).start()
+        made = self.server.run("user", "add", "limited", "--password-stdin", input="limited words\n")
+        assert made.returncode == 0, made.stderr
+        self.user = Client(self.server.url, user_id="@limited:hs1", password="limited words").login()
+        self.where = Setting.__new__(Setting)
+        self.where.server, self.where.user, self.where.room = self.server, self.user, "!room:hs1"
+        self.where.event, self.where.alias = "$event", "#alias:hs1"
+        for name in RATES:
+            self.use_up(name)
+
+    def use_up(self, name):
+        """Of the user, and of the address."""
+        method, path = RATES[name]
+        for token in (True, False):
+            self.user.request(method, path, check=False, token=token)
+        if name in ("read", "write"):
+            for path, method in (("/profile/@x", "GET"), ("/_synapse/admin/v1/register", "POST")):
+                self.user.request(method, path, check=False, token=False)
+
+
+@pytest.fixture(scope="module")
+def limited():
+    made = Limited()
+    yield made
+    made.server.destroy()
+
+
+@routes(lambda route: route["rate"] != "none")
+def test_too_often__429_with_the_time_to_wait(limited, route):
+    """A budget may have got its next token meanwhile: then it is used up again, by something harmless."""
+    for path in limited.where.paths(route):
+        limited.use_up(route["rate"])
+        reply = ask(limited.user, route, path)
+        is_kept = (is_answer(reply, 429, "M_LIMIT_EXCEEDED") and reply.get("retry_after_ms", 0) > 0 and
+                   int(reply.headers.get("retry-after", "0")) * 1000 >= reply["retry_after_ms"])
+        judge(route, "too_often", is_kept, reply)
