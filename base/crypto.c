@@ -48,6 +48,41 @@ void crypto_sha256(struct str data, unsigned char out[SHA256_BYTES])
 	invariant(done == 1);
 }
 
+struct sha256 {
+	EVP_MD_CTX *state;
+};
+
+struct sha256 *sha256_create(void)
+{
+	(void)pthread_once(&fetch_once, fetch_algorithms);
+	struct sha256 *hash = mem_alloc(sizeof(*hash));
+	hash->state = EVP_MD_CTX_new();
+	invariant(hash->state != NULL);
+	int begun = EVP_DigestInit_ex(hash->state, md_sha256, NULL);
+	invariant(begun == 1);
+	return hash;
+}
+
+void sha256_destroy(struct sha256 *hash)
+{
+	if (hash != NULL) {
+		EVP_MD_CTX_free(hash->state);
+		mem_free(hash);
+	}
+}
+
+void sha256_add(struct sha256 *hash, struct str piece)
+{
+	int added = EVP_DigestUpdate(hash->state, data_or_empty(piece), piece.n);
+	invariant(added == 1);
+}
+
+void sha256_end(struct sha256 *hash, unsigned char out[SHA256_BYTES])
+{
+	int ended = EVP_DigestFinal_ex(hash->state, out, NULL);
+	invariant(ended == 1);
+}
+
 void crypto_sha1(struct str data, unsigned char out[SHA1_BYTES])
 {
 	(void)pthread_once(&fetch_once, fetch_algorithms);

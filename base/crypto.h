@@ -18,6 +18,15 @@ enum {
 };
 
 void crypto_sha256(struct str data, unsigned char out[SHA256_BYTES]);
+
+/** SHA-256 of what comes piece by piece; used by one thread at a time. */
+struct sha256;
+struct sha256 *sha256_create(void);
+void sha256_destroy(struct sha256 *hash);
+void sha256_add(struct sha256 *hash, struct str piece);
+/** Once, after the last piece. */
+void sha256_end(struct sha256 *hash, unsigned char out[SHA256_BYTES]);
+
 /** Only where old formats want it; protects nothing. */
 void crypto_sha1(struct str data, unsigned char out[SHA1_BYTES]);
 void crypto_hmac_sha256(struct str key, struct str data, unsigned char out[SHA256_BYTES]);

@@ -54,6 +54,7 @@ void call_rewind(struct call *call)
 	state->is_inline = false;
 	state->is_deferred = false;
 	state->is_replied = false;
+	state->file = NULL;
 	state->headers = NULL;
 	call->ctx.fault = (struct fault){0};
 }
@@ -151,6 +152,11 @@ struct str call_client_address(const struct call *call)
 struct str call_body(const struct call *call)
 {
 	return buf_str(&call->state->request->body);
+}
+
+const struct body_file *call_body_file(const struct call *call)
+{
+	return body_file(call->state->request->streamed);
 }
 
 enum err call_json_optional(struct call *call, const struct json **out)

@@ -19,6 +19,7 @@
 #ifndef BELFRY_HTTP_CALL_H
 #define BELFRY_HTTP_CALL_H
 
+#include "base/crypto.h"
 #include "base/ctx.h"
 #include "base/json.h"
 #include "base/json_out.h"
@@ -70,6 +71,17 @@ struct str call_client_address(const struct call *call);
 /** The body's bytes; empty when there is none. */
 struct str call_body(const struct call *call);
 
+/** The body of a BODY_STREAMED route: a file that is complete but not flushed to disk. */
+struct body_file {
+	const char *path; /**< removed with the request, unless it was renamed by then */
+	int fd;           /**< for reading and flushing; closed with the request */
+	int64_t size_bytes;
+	unsigned char sha256[SHA256_BYTES];
+};
+
+/** Only in handlers of BODY_STREAMED routes; an empty body is an empty file. */
+const struct body_file *call_body_file(const struct call *call);
+
 /**
  * The body as a JSON object, parsed once.
  * Errors: INPUT M_NOT_JSON (not JSON, not UTF-8, empty); INPUT M_BAD_JSON (no object, duplicate keys, too deep)
@@ -115,6 +127,21 @@ enum err reply_empty(struct call *call);
 
 /** A body that is ready; `body` is copied. */
 enum err reply_bytes(struct call *call, int status, const char *content_type, struct str body);
+
+/** A file, or what a client asks of it. */
+struct reply_file {
+	int fd;             /**< closed once the answer is sent, or when it is not */
+	int64_t size_bytes; /**< of the whole */
+	const char *content_type;
+	struct str etag; /**< with its quotes; never the same for other bytes; p == NULL: none */
+};
+
+/**
+ * Sends a file without reading it into memory: 200 with all of it, 206 with the one range that is asked for, 304 when
+ * the client has it (If-None-Match), 416 when the range lies outside. Several ranges get all of it.
+ * Spec: RFC 9110, 13 and 14
+ */
+enum err reply_file(struct call *call, const struct reply_file *file);
 
 /** Adds a response header (both copied). */
 void reply_header(struct call *call, const char *name, struct str value);

@@ -5,6 +5,7 @@
 #define BELFRY_HTTP_CALL_STATE_H
 
 #include "http/call.h"
+#include "http/range.h"
 #include "http/request.h"
 
 struct reply_header {
@@ -31,6 +32,8 @@ struct call_state {
 	struct buf body;
 	struct json_out out;
 	bool is_json;
+	struct reply_file *file;      /**< what is sent instead of `body`; NULL: that */
+	struct range part;            /**< of it */
 	struct reply_header *headers; /**< last added first */
 };
 

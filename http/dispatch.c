@@ -156,6 +156,15 @@ static enum outcome settle(struct call *call, enum err err)
 	return OUTCOME_ANSWER;
 }
 
+/* @return whether it is refused */
+static bool settle_admission(struct call *call, enum err err)
+{
+	if (err != ERR_OK) {
+		(void)settle(call, err);
+	}
+	return err != ERR_OK;
+}
+
 /* Builds the answer. @return whether this was the request's first answer */
 static bool answer_call(struct call *call)
 {
@@ -264,6 +273,29 @@ bool dispatch_begin(struct request *request)
 	return dispatch_again(request);
 }
 
+bool dispatch_admit(struct request *request)
+{
+	struct call *call = NULL;
+	bool is_miss = false;
+	request->started_us = clock_mono_us();
+	enum err err = call_begin(request, true, &call);
+	if (err == ERR_OK) {
+		err = admit(call, false, &is_miss);
+	}
+	if (err == ERR_OK && is_miss) {
+		call_rewind(call);
+		request->call = call;
+		request->is_admission = true;
+		submit(request, LANE_LOCAL, false);
+		return false;
+	}
+	if (settle_admission(call, err)) {
+		(void)answer_call(call);
+	}
+	call_end(call);
+	return true;
+}
+
 bool dispatch_again(struct request *request)
 {
 	struct call *call = NULL;
@@ -288,6 +320,20 @@ static enum err run_on_worker(struct call *call, enum err err)
 	return call->route->handler(call);
 }
 
+/* Once it is admitted, the job's release resumes it: no stop can answer for it any more then. */
+static void admit_on_worker(struct request *request, struct call *call)
+{
+	bool is_miss = false;
+	enum err err = admit(call, true, &is_miss);
+	if (err == ERR_OK && is_miss) {
+		err = fail_cause(&call->ctx, ERR_INTERNAL, "authentication missed on a worker");
+	}
+	if (settle_admission(call, err) && answer_call(call)) {
+		resume(request);
+	}
+	call_end(call);
+}
+
 void dispatch_run_job(void *self, struct lane_job *job)
 {
 	(void)self;
@@ -297,6 +343,10 @@ void dispatch_run_job(void *self, struct lane_job *job)
 	}
 	struct call *call = request->call;
 	request->call = NULL;
+	if (request->is_admission) {
+		admit_on_worker(request, call);
+		return;
+	}
 	enum err err = ERR_OK;
 	if (call == NULL) {
 		err = call_begin(request, false, &call);
@@ -321,7 +371,12 @@ void dispatch_run_job(void *self, struct lane_job *job)
 void dispatch_release_job(void *self, struct lane_job *job)
 {
 	(void)self;
-	request_unref(CONTAINER_OF(job, struct request, job));
+	struct request *request = CONTAINER_OF(job, struct request, job);
+	if (request->is_admission && !atomic_load(&request->is_answered)) {
+		request->is_admission = false;
+		resume(request);
+	}
+	request_unref(request);
 }
 
 void dispatch_wake(void *self, struct request *request)

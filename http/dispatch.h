@@ -13,6 +13,13 @@
  */
 MUST_CHECK bool dispatch_begin(struct request *request);
 
+/**
+ * Settles who asks and whether it may, before the body is read; on the I/O thread, or on a worker when only the database
+ * can tell. The handler's run looks again, from memory.
+ * @return false when the connection was suspended; else the request is refused if its answer is set
+ */
+MUST_CHECK bool dispatch_admit(struct request *request);
+
 /** Runs an inline handler again after its park was woken; on the I/O thread. @return as above */
 MUST_CHECK bool dispatch_again(struct request *request);
 

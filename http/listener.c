@@ -107,6 +107,18 @@ static enum MHD_Result send_answer(struct request *request)
 	return queued;
 }
 
+/*
+ * Time for a body: some, and for one that goes to a file also what it takes at the slowest rate that is worth waiting
+ * for, but never so long without a byte. libmicrohttpd does not tell when a client goes away in the middle.
+ */
+static void set_body_deadline(struct request *request, size_t received_bytes)
+{
+	const struct http_config *config = &request->server->config;
+	int64_t size_ms = (int64_t)(received_bytes / config->send_bytes_per_s) * 1000;
+	int64_t begun_ms = MIN_OF(request->body_begun_ms + size_ms, now_ms());
+	set_deadline(request->conn, begun_ms + config->body_timeout_ms);
+}
+
 /* Answers before the body is read; libmicrohttpd closes the connection afterwards. */
 static enum MHD_Result send_early(struct request *request)
 {
@@ -116,13 +128,29 @@ static enum MHD_Result send_early(struct request *request)
 	return send_answer(request);
 }
 
+/* The caller may send its body, or has its answer; that comes at once when the body is not worth reading. */
+static enum MHD_Result begin_stream(struct request *request)
+{
+	request->phase = REQUEST_BODY;
+	request->body_begun_ms = now_ms();
+	set_body_deadline(request, 0);
+	if (request->answer.response == NULL) {
+		request_open_body(request);
+		return MHD_YES;
+	}
+	bool waits = request_header(request, STR("expect")).p != NULL;
+	bool is_large = request->content_length > MAX_DISCARDED_BYTES;
+	return waits || is_large ? send_answer(request) : MHD_YES;
+}
+
 static enum MHD_Result begin_body(const struct listener *listener, struct request *request,
 	const char *method)
 {
 	request_read_head(request, method);
 	request_route(request, listener->deps.router);
 	request->phase = REQUEST_BODY;
-	set_deadline(request->conn, now_ms() + request->server->config.body_timeout_ms);
+	request->body_begun_ms = now_ms();
+	set_body_deadline(request, 0);
 	if (request->close_after) {
 		return send_early(request);
 	}
@@ -137,6 +165,11 @@ static enum MHD_Result begin_body(const struct listener *listener, struct reques
 			return send_early(request);
 		}
 	}
+	if (request_is_streamed(request) && request->refusal.status == 0) {
+		request->phase = REQUEST_ADMISSION;
+		set_deadline(request->conn, 0);
+		return dispatch_admit(request) ? begin_stream(request) : MHD_YES;
+	}
 	return MHD_YES;
 }
 
@@ -144,12 +177,22 @@ static enum MHD_Result read_body(struct request *request, const char *bytes, siz
 {
 	request_add_body(request, str_from(bytes, *size));
 	*size = 0;
-	bool too_much = request->discarded_bytes > request->body_ceiling + MAX_DISCARDED_BYTES;
+	size_t ceiling = request_is_streamed(request) ? 0 : request->body_ceiling;
+	if (request->streamed != NULL) {
+		set_body_deadline(request, (size_t)body_size(request->streamed));
+	}
+	bool too_much = request->discarded_bytes > ceiling + MAX_DISCARDED_BYTES;
 	return too_much ? MHD_NO : MHD_YES;
 }
 
 static enum MHD_Result begin_request(struct request *request)
 {
+	if (request->answer.response != NULL) {
+		return send_answer(request); /* it was refused before its body */
+	}
+	if (request->streamed != NULL) {
+		body_end(request->streamed);
+	}
 	request->phase = REQUEST_RUNNING;
 	request->is_counted = true;
 	atomic_fetch_add(&request->server->under_way, 1);
@@ -168,6 +211,8 @@ static enum MHD_Result on_data(void *data, struct MHD_Connection *connection, co
 	switch (request->phase) {
 	case REQUEST_HEAD:
 		return begin_body(listener, request, method);
+	case REQUEST_ADMISSION:
+		return begin_stream(request);
 	case REQUEST_BODY:
 		return *size > 0 ? read_body(request, bytes, size) : begin_request(request);
 	case REQUEST_RUNNING:

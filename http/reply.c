@@ -7,10 +7,12 @@
 #include "http/call_state.h"
 #include "http/observe.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { ERROR_BODY_CEILING = 64 * 1024 };
+enum { ERROR_BODY_CEILING = 64 * 1024, READ_AHEAD_BYTES = 4 * 1024 * 1024 };
 
 static const char json_type[] = "application/json";
 
@@ -41,18 +43,11 @@ static bool is_own_header(const struct reply_header *own, const char *name)
 	return false;
 }
 
-/* Takes the buffer's memory. `own` headers replace common ones of the same name. */
-static struct answer make_answer(int status, struct buf *body, const char *content_type,
+/* `own` headers replace common ones of the same name. */
+static struct answer dress(struct answer answer, const char *content_type,
 	const struct reply_header *own)
 {
-	size_t n = 0;
-	char *p = buf_take(body, &n);
-	if (n == 0) {
-		mem_free(p); /* libmicrohttpd would not */
-		p = NULL;
-	}
-	struct MHD_Response *response =
-		MHD_create_response_from_buffer_with_free_callback(n, p, mem_free);
+	struct MHD_Response *response = answer.response;
 	invariant(response != NULL);
 	for (size_t i = 0; i < COUNT_OF(common_headers); i++) {
 		if (!is_own_header(own, common_headers[i].name)) {
@@ -66,7 +61,37 @@ static struct answer make_answer(int status, struct buf *body, const char *conte
 		/* Refused when empty; then it is not worth sending. */
 		(void)MHD_add_response_header(response, own->name, own->value);
 	}
-	return (struct answer){.response = response, .status = status, .body_bytes = n};
+	return answer;
+}
+
+/* Takes the buffer's memory. */
+static struct answer make_answer(int status, struct buf *body, const char *content_type,
+	const struct reply_header *own)
+{
+	size_t n = 0;
+	char *p = buf_take(body, &n);
+	if (n == 0) {
+		mem_free(p); /* libmicrohttpd would not */
+		p = NULL;
+	}
+	struct answer answer = {.status = status,
+		.body_bytes = n,
+		.response = MHD_create_response_from_buffer_with_free_callback(n, p, mem_free)};
+	return dress(answer, content_type, own);
+}
+
+/* Takes the file's descriptor. */
+static struct answer make_file_answer(struct call_state *state)
+{
+	struct answer answer = {.status = state->status, .body_bytes = state->part.bytes};
+	if (state->part.bytes > 0) {
+		answer.response = MHD_create_response_from_fd_at_offset64(state->part.bytes,
+			state->file->fd, state->part.begin);
+		state->file->fd = -1;
+	} else {
+		answer.response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+	}
+	return dress(answer, state->content_type, state->headers);
 }
 
 static void write_error(struct buf *body, const char *errcode, struct str text, struct str extra,
@@ -180,6 +205,9 @@ struct answer reply_fault(struct call *call)
 struct answer reply_answer(struct call *call)
 {
 	struct call_state *state = call->state;
+	if (state->file != NULL) {
+		return make_file_answer(state);
+	}
 	if (!buf_ok(&state->body)) {
 		(void)fail_cause(&call->ctx, ERR_INTERNAL, "answer larger than %zu bytes",
 			state->body.ceiling);
@@ -224,6 +252,43 @@ enum err reply_bytes(struct call *call, int status, const char *content_type, st
 	begin_reply(call, status, str_cstr(call->ctx.arena, str_of(content_type)));
 	buf_add(&call->state->body, body);
 	reply_header(call, "X-Content-Type-Options", STR("nosniff"));
+	return ERR_OK;
+}
+
+static void close_file(void *data)
+{
+	const struct reply_file *file = data;
+	if (file->fd >= 0) {
+		(void)close(file->fd);
+	}
+}
+
+enum err reply_file(struct call *call, const struct reply_file *file)
+{
+	struct call_state *state = call->state;
+	uint64_t size = (uint64_t)file->size_bytes;
+	const struct range_request wanted = {.range = call_header(call, "Range"),
+		.if_range = call_header(call, "If-Range"),
+		.if_none_match = call_header(call, "If-None-Match")};
+	state->part = range_choose(&wanted, file->etag, size);
+	begin_reply(call, state->part.status, str_cstr(call->ctx.arena, str_of(file->content_type)));
+	state->file = ARENA_NEW(call->ctx.arena, struct reply_file);
+	*state->file = *file;
+	arena_on_reset(call->ctx.arena, close_file, state->file);
+	reply_header(call, "Accept-Ranges", STR("bytes"));
+	if (file->etag.p != NULL) {
+		reply_header(call, "ETag", file->etag);
+	}
+	if (state->part.status == 206) {
+		reply_header(call, "Content-Range",
+			str_printf(call->ctx.arena, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, state->part.begin,
+				state->part.begin + state->part.bytes - 1, size));
+	} else if (state->part.status == 416) {
+		reply_header(call, "Content-Range", str_printf(call->ctx.arena, "bytes */%" PRIu64, size));
+	}
+	/* The I/O thread sends it; what has to come from the disk should be on its way by then. */
+	(void)posix_fadvise(file->fd, (off_t)state->part.begin,
+		(off_t)MIN_OF(state->part.bytes, (uint64_t)READ_AHEAD_BYTES), POSIX_FADV_WILLNEED);
 	return ERR_OK;
 }
 

@@ -45,6 +45,7 @@ static void request_destroy(struct request *request)
 	}
 	atomic_fetch_sub(&request->server->body_bytes, (int64_t)request->body_charged);
 	buf_fini(&request->body);
+	body_destroy(request->streamed);
 	mem_free(request->head_block);
 	mem_free(request);
 }
@@ -192,7 +193,9 @@ void request_route(struct request *request, const struct router *router)
 		return;
 	}
 	size_t ceiling = request->match.entry->route->body_ceiling_bytes;
-	if (ceiling > 0) {
+	if (ceiling == BODY_STREAMED) {
+		request->body_ceiling = request->server->config.stream_ceiling_bytes;
+	} else if (ceiling > 0) {
 		request->body_ceiling = ceiling;
 	}
 }
@@ -216,12 +219,49 @@ static void drop_body(struct request *request)
 	(void)charge_body(request);
 }
 
+bool request_is_streamed(const struct request *request)
+{
+	const struct router_entry *entry = request->match.entry;
+	return entry != NULL && entry->route->body_ceiling_bytes == BODY_STREAMED;
+}
+
+static void refuse_unwritable(struct request *request)
+{
+	refuse(request, 503, "M_UNKNOWN", "The server cannot reach its storage; try again soon");
+	body_destroy(request->streamed);
+	request->streamed = NULL;
+}
+
+void request_open_body(struct request *request)
+{
+	request->streamed = body_create(request->server->config.stream_folder, request->id);
+	if (request->streamed == NULL) {
+		refuse_unwritable(request);
+	}
+}
+
+static void stream_body(struct request *request, struct str bytes)
+{
+	if ((uint64_t)body_size(request->streamed) + bytes.n > request->body_ceiling) {
+		refuse(request, 413, "M_TOO_LARGE", "The file is too large");
+		body_destroy(request->streamed);
+		request->streamed = NULL;
+	} else if (!body_add(request->streamed, bytes)) {
+		refuse_unwritable(request);
+	}
+}
+
 void request_add_body(struct request *request, struct str bytes)
 {
-	bool takes_body = request->refusal.status == 0 && request->match.entry != NULL &&
-		!str_equals(request->method, STR("GET")) && !str_equals(request->method, STR("HEAD"));
+	bool takes_body = request->refusal.status == 0 && request->answer.response == NULL &&
+		request->match.entry != NULL && !str_equals(request->method, STR("GET")) &&
+		!str_equals(request->method, STR("HEAD"));
 	if (!takes_body) {
 		request->discarded_bytes += bytes.n;
+		return;
+	}
+	if (request->streamed != NULL) {
+		stream_body(request, bytes);
 		return;
 	}
 	if (request->body.ceiling == 0) {

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/refc.h"
+#include "http/body.h"
 #include "http/lane.h"
 #include "http/router.h"
 #include "http/state.h"
@@ -36,10 +37,11 @@ struct answer {
 };
 
 enum request_phase {
-	REQUEST_HEAD,     /**< the head is being read */
-	REQUEST_BODY,     /**< the body is being read */
-	REQUEST_RUNNING,  /**< a handler, a lane or a park has it */
-	REQUEST_ANSWERED, /**< the response is queued */
+	REQUEST_HEAD,      /**< the head is being read */
+	REQUEST_ADMISSION, /**< a worker finds out whether its body may be sent */
+	REQUEST_BODY,      /**< the body is being read */
+	REQUEST_RUNNING,   /**< a handler, a lane or a park has it */
+	REQUEST_ANSWERED,  /**< the response is queued */
 };
 
 struct request {
@@ -71,7 +73,11 @@ struct request {
 	struct buf body;
 	size_t body_charged;    /**< what it counts in server->body_bytes */
 	size_t discarded_bytes; /**< of a body that nobody wants */
+	struct body *streamed;  /**< a body that goes to a file; NULL: it does not */
+	int64_t body_begun_ms;
 
+	bool
+		is_admission; /**< its job in the lane is dispatch_admit()'s; written before the push, and by the lane */
 	bool is_counted;   /**< in server->under_way */
 	bool is_rated;     /**< its token was taken */
 	bool is_resumed;   /**< was parked and woken */
@@ -100,6 +106,12 @@ void request_route(struct request *request, const struct router *router);
 
 /** Adds bytes of the body; sets refusal when a ceiling or the budget is hit. */
 void request_add_body(struct request *request, struct str bytes);
+
+/** Whether its body goes to a file. */
+bool request_is_streamed(const struct request *request);
+
+/** Begins the file; sets refusal when that fails. */
+void request_open_body(struct request *request);
 
 /** Header by name without case; p == NULL when absent. */
 struct str request_header(const struct request *request, struct str name);

@@ -36,6 +36,12 @@ enum route_rate {
 	RATE_CLASS_COUNT,
 };
 
+/**
+ * For route.body_ceiling_bytes: the body goes to a file as it arrives, whatever its type, up to
+ * http_config.stream_ceiling_bytes; see call_body_file(). Who asks, and how often, is settled before the first byte of it.
+ */
+#define BODY_STREAMED SIZE_MAX
+
 typedef enum err route_handler(struct call *call);
 
 struct route {
@@ -50,7 +56,8 @@ struct route {
 	enum route_auth auth;
 	enum route_lane lane;
 	enum route_rate rate;
-	size_t body_ceiling_bytes; /**< 0: the default for JSON (configured, 256 KiB); no body on GET */
+	size_t
+		body_ceiling_bytes; /**< 0: the default for JSON (configured, 256 KiB); BODY_STREAMED; no body on GET */
 	route_handler *handler;
 };
 

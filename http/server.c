@@ -64,6 +64,7 @@ static void fill_defaults(struct http_config *config)
 	default_lane(&config->remote, 16);
 	default_size(&config->body_ceiling_bytes, (size_t)256 * KIB);
 	default_size(&config->body_budget_bytes, (size_t)256 * MIB);
+	default_size(&config->stream_ceiling_bytes, (size_t)50 * MIB);
 	default_size(&config->reply_ceiling_bytes, (size_t)512 * MIB);
 	default_size(&config->header_ceiling_bytes, (size_t)12 * KIB);
 	default_ms(&config->idle_timeout_ms, 65000);
@@ -99,6 +100,7 @@ static void copy_config(struct http_server *server, const struct http_config *co
 		proxies[i] = copy_text(arena, config->trusted_proxies[i]);
 	}
 	server->config.trusted_proxies = proxies;
+	server->config.stream_folder = copy_text(arena, config->stream_folder);
 	server->config.tls_certificate = copy_text(arena, config->tls_certificate);
 	server->config.tls_key = copy_text(arena, config->tls_key);
 }
@@ -128,7 +130,9 @@ void http_server_add_table(struct http_server *server, const struct route_table 
 {
 	invariant(!server->is_started);
 	for (size_t i = 0; i < table->count; i++) {
-		invariant(!needs_ports(server, &table->rows[i]));
+		const struct route *row = &table->rows[i];
+		invariant(!needs_ports(server, row));
+		invariant(row->body_ceiling_bytes != BODY_STREAMED || server->config.stream_folder != NULL);
 	}
 	router_add_table(server->router, table);
 }

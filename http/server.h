@@ -41,8 +41,11 @@ struct http_config {
 	struct http_lane_config slow;
 	struct http_lane_config remote;
 
-	size_t body_ceiling_bytes;  /**< of routes that name none; 256 KiB */
-	size_t body_budget_bytes;   /**< all request bodies in memory together; 256 MiB */
+	size_t body_ceiling_bytes;   /**< of routes that name none; 256 KiB */
+	size_t body_budget_bytes;    /**< all request bodies in memory together; 256 MiB */
+	size_t stream_ceiling_bytes; /**< of a body that goes to a file; 50 MiB */
+	const char *
+		stream_folder; /**< where such bodies go; must exist; NULL: no route may be BODY_STREAMED */
 	size_t reply_ceiling_bytes; /**< of one JSON answer; 512 MiB */
 	size_t
 		header_ceiling_bytes; /**< request line and headers, roughly; also held by each connection; 12 KiB */

@@ -1,0 +1,31 @@
+/**
+ * A request's body on its way into a file: written and hashed as it arrives, in pieces no larger than a connection's
+ * memory, so that a large upload costs none. Writes go to the page cache; who keeps the file flushes it, on a worker.
+ * Used by the connection's I/O thread until it is complete, then by the handler. Inner to http/.
+ */
+#ifndef BELFRY_HTTP_BODY_H
+#define BELFRY_HTTP_BODY_H
+
+#include "http/call.h"
+
+struct body;
+
+/**
+ * Begins a file of a new name in the folder.
+ * @return NULL (logged) when the file system refuses
+ */
+struct body *body_create(const char *folder, uint64_t request_id);
+
+/** Closes the file, and removes it when it still has its name. NULL does nothing. */
+void body_destroy(struct body *body);
+
+/** @return false (logged) when it cannot be written, as on a full disk */
+MUST_CHECK bool body_add(struct body *body, struct str piece);
+
+/** All is there: the hash is final. Once. */
+void body_end(struct body *body);
+
+int64_t body_size(const struct body *body);
+const struct body_file *body_file(const struct body *body);
+
+#endif
