@@ -220,6 +220,22 @@ void config_to_http(const struct conf *conf, struct arena *arena, struct http_co
 	fill_rates(conf, out);
 }
 
+void config_to_http_client(const struct conf *conf, struct arena *arena,
+	struct http_client_config *out)
+{
+	struct conf_list list = conf_list(conf, "network.allow_addresses");
+	struct address_range *allow = ARENA_NEW_ARRAY(arena, struct address_range, list.n);
+	for (size_t i = 0; i < list.n; i++) {
+		bool is_range = address_parse_range(list.items[i], &allow[i]);
+		invariant(is_range); /* check_range() looked */
+	}
+	*out = (struct http_client_config){
+		.ca_file = conf_str(conf, "federation.ca_file"),
+		.allow = allow,
+		.allow_count = list.n,
+	};
+}
+
 void config_to_db(const struct conf *conf, struct db_config *out)
 {
 	*out = (struct db_config){

@@ -6,6 +6,7 @@
 
 #include "base/conf.h"
 #include "homeserver/settings.h"
+#include "http/client.h"
 #include "http/server.h"
 #include "storage/db.h"
 
@@ -34,6 +35,9 @@ void config_to_settings(const struct conf *conf, struct settings *out);
 void config_to_http(const struct conf *conf, struct arena *arena, struct http_config *out);
 
 /** Pool and time limits; `url` as configured (may be empty). */
+/** Without user agent; lists are made in the arena. */
+void config_to_http_client(const struct conf *conf, struct arena *arena,
+	struct http_client_config *out);
 void config_to_db(const struct conf *conf, struct db_config *out);
 
 #endif

@@ -4,10 +4,12 @@
  *     db ← writer ← rooms ⇄ users ← sessions, typing ← handlers (http) ; housekeeper and consumers beside them
  *
  * The writer comes before rooms and users, which it calls back once something is committed; nothing is before the
- * listeners are open. At the end it has finished its queue before these two go.
+ * listeners are open. At the end it has finished its queue before these two go. The outgoing client (http_client) needs
+ * nobody; at the end it is stopped first, so that nobody waits for other servers.
  */
 #include "app/wire.h"
 
+#include "app/first_start.h"
 #include "app/housekeeper.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -31,6 +33,7 @@
 #include "homeserver/typing/typing.h"
 #include "homeserver/typing/typing_routes.h"
 #include "homeserver/user/users.h"
+#include "http/client.h"
 
 enum { WRITER_QUEUE = 4096, WRITER_GROUP = 256, FLUSH_MS = 200 };
 
@@ -114,6 +117,10 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 	hs->sessions = sessions_create(hs);
 	hs->typing = typing_create(hs);
 	hs->lazy_members = lazy_members_create();
+	struct http_client_config client;
+	config_to_http_client(config->conf, wire->arena, &client);
+	client.user_agent = str_printf(wire->arena, "Belfry/%s", app_version());
+	hs->http_client = http_client_create(&client);
 }
 
 /* Who hears of commits, see homeserver/consumer.h. */
@@ -184,11 +191,13 @@ static void flush_sessions(struct homeserver *hs)
 bool wire_destroy(struct wire *wire)
 {
 	struct homeserver *hs = &wire->hs;
+	http_client_stop(hs->http_client);
 	if (!http_server_stop(wire->http)) {
 		return false;
 	}
 	http_server_destroy(wire->http);
 	housekeeper_destroy(wire->housekeeper);
+	http_client_destroy(hs->http_client);
 	lazy_members_destroy(hs->lazy_members);
 	flush_sessions(hs);
 	typing_destroy(hs->typing);

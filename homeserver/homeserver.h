@@ -22,6 +22,7 @@ struct receipts;
 struct typing;
 struct lazy_members;
 struct consumers;
+struct http_client;
 
 struct homeserver {
 	struct settings settings;
@@ -38,6 +39,7 @@ struct homeserver {
 	struct typing *typing;             /**< who types where (typing/typing.h) */
 	struct lazy_members *lazy_members; /**< members that devices have (sync/sync.h) */
 	struct consumers *consumers;       /**< stream consumers (consumer.h) */
+	struct http_client *http_client;   /**< outgoing requests and mails (http/client.h) */
 };
 
 /** The server that a handler works for. */

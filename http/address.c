@@ -148,6 +148,62 @@ bool address_in_ranges(const struct address *address, const struct address_range
 	return false;
 }
 
+/* clang-format off: a table */
+#define IPV4(a, b, c, d, bits_) \
+	{ \
+		.base = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, (a), (b), (c), (d)}}, \
+		.bits = 96 + (bits_) \
+	}
+#define IPV6(a, b, c, d, bits_) \
+	{ \
+		.base = {{(a) >> 8, (a)&0xFF, (b) >> 8, (b)&0xFF, (c) >> 8, (c)&0xFF, (d) >> 8, \
+			(d)&0xFF}}, \
+		.bits = (bits_) \
+	}
+
+static const struct address_range special_ipv4[] = {
+	IPV4(0, 0, 0, 0, 8),       /* this network */
+	IPV4(10, 0, 0, 0, 8),      /* private */
+	IPV4(100, 64, 0, 0, 10),   /* shared behind carriers' NAT */
+	IPV4(127, 0, 0, 0, 8),     /* loopback */
+	IPV4(169, 254, 0, 0, 16),  /* link-local; metadata of clouds */
+	IPV4(172, 16, 0, 0, 12),   /* private */
+	IPV4(192, 0, 0, 0, 24),    /* protocol assignments */
+	IPV4(192, 0, 2, 0, 24),    /* documentation */
+	IPV4(192, 88, 99, 0, 24),  /* 6to4 relays */
+	IPV4(192, 168, 0, 0, 16),  /* private */
+	IPV4(198, 18, 0, 0, 15),   /* benchmarks */
+	IPV4(198, 51, 100, 0, 24), /* documentation */
+	IPV4(203, 0, 113, 0, 24),  /* documentation */
+	IPV4(224, 0, 0, 0, 3),     /* multicast, reserved, broadcast */
+};
+
+/* All of the internet's addresses, and what in them is not. */
+static const struct address_range global_ipv6 = IPV6(0x2000, 0, 0, 0, 3);
+static const struct address_range special_ipv6[] = {
+	IPV6(0x2001, 0, 0, 0, 23),     /* protocol assignments; Teredo */
+	IPV6(0x2001, 0xDB8, 0, 0, 32), /* documentation */
+	IPV6(0x2002, 0, 0, 0, 16),     /* 6to4: any IPv4 address inside */
+	IPV6(0x3FFF, 0, 0, 0, 20),     /* documentation */
+};
+/* An IPv4 address in its last 32 bits, as networks without IPv4 see it. */
+static const struct address_range nat64 = IPV6(0x64, 0xFF9B, 0, 0, 96);
+/* clang-format on */
+
+bool address_is_public(const struct address *address)
+{
+	if (is_ipv4(address)) {
+		return !address_in_ranges(address, special_ipv4, COUNT_OF(special_ipv4));
+	}
+	if (address_in_ranges(address, &nat64, 1)) {
+		struct address inner;
+		set_ipv4(&inner, address->bytes + sizeof(mapped_prefix));
+		return address_is_public(&inner);
+	}
+	return address_in_ranges(address, &global_ipv6, 1) &&
+		!address_in_ranges(address, special_ipv6, COUNT_OF(special_ipv6));
+}
+
 size_t address_write(const struct address *address, char out[ADDRESS_TEXT_BYTES])
 {
 	const char *text = NULL;

@@ -39,6 +39,12 @@ MUST_CHECK bool address_parse(struct str text, struct address *out);
 /** @return false for families other than IPv4 and IPv6 */
 MUST_CHECK bool address_of_socket(const struct sockaddr *socket_address, struct address *out);
 
+/**
+ * Whether an address belongs to the internet at large: not to this machine, its network, documentation, multicast, or what
+ * is set aside (IANA's special-purpose registries); IPv6 ones that carry an IPv4 address are judged by that, or not public.
+ */
+bool address_is_public(const struct address *address);
+
 bool address_in_ranges(const struct address *address, const struct address_range *ranges,
 	size_t count);
 

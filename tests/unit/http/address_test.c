@@ -91,12 +91,50 @@ static void forwarded_for__only_what_trusted_proxies_wrote__counts(void **state)
 	assert_behind("127.0.0.1", "10.0.0.7", "10.0.0.7");
 }
 
+/* Just inside and just outside each range. */
+static void sec_5_39__special_addresses_in_every_form__not_public(void **state)
+{
+	(void)state;
+	const char *const special[] = {"0.0.0.0", "0.255.255.255", "10.0.0.0", "10.255.255.255",
+		"100.64.0.0", "100.127.255.255", "127.0.0.1", "127.255.255.255", "169.254.169.254",
+		"172.16.0.0", "172.31.255.255", "192.0.0.8", "192.0.2.1", "192.88.99.1", "192.168.0.0",
+		"192.168.255.255", "198.18.0.0", "198.19.255.255", "198.51.100.1", "203.0.113.1",
+		"224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255", "::", "::1", "::127.0.0.1",
+		"::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:0:127.0.0.1", "64:ff9b::127.0.0.1",
+		"64:ff9b::10.0.0.1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::8.8.8.8", "100::1", "2001::1",
+		"2001:0:7f00:1::", "2001:1ff:ffff::1", "2001:db8::1", "2002:7f00:1::1", "2002:a00:1::1",
+		"3fff::1", "fc00::1", "fdff::1", "fe80::1", "febf::1", "fec0::1", "ff02::1", "4000::1",
+		"1fff::1"};
+	for (size_t i = 0; i < COUNT_OF(special); i++) {
+		struct address address;
+		assert_true(address_parse(str_of(special[i]), &address));
+		if (address_is_public(&address)) {
+			print_error("%s\n", special[i]);
+		}
+		assert_false(address_is_public(&address));
+	}
+	const char *const public[] = {"1.1.1.1", "9.255.255.255", "11.0.0.0", "100.63.255.255",
+		"100.128.0.0", "126.255.255.255", "128.0.0.1", "169.253.255.255", "169.255.0.0",
+		"172.15.255.255", "172.32.0.0", "192.0.1.1", "192.167.255.255", "192.169.0.0",
+		"198.17.255.255", "198.20.0.0", "223.255.255.255", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8",
+		"2001:200::1", "2001:4860:4860::8888", "2003::1", "2a00::1", "3ffe::1"};
+	for (size_t i = 0; i < COUNT_OF(public); i++) {
+		struct address address;
+		assert_true(address_parse(str_of(public[i]), &address));
+		if (!address_is_public(&address)) {
+			print_error("%s\n", public[i]);
+		}
+		assert_true(address_is_public(&address));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(listen__forms__parsed),
 		cmocka_unit_test(range__bits__compared),
 		cmocka_unit_test(forwarded_for__only_what_trusted_proxies_wrote__counts),
+		cmocka_unit_test(sec_5_39__special_addresses_in_every_form__not_public),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,69 @@
+/**
+ * Inside of the outgoing client: a transfer from its making to its end.
+ *
+ * A transfer is made and set up by whoever asks (transfer_new() and setopts on its handle), given to the thread with
+ * client_submit(), and from then on the thread's alone, until its `ended` callback; then it is freed.
+ */
+#ifndef BELFRY_HTTP_CLIENT_INNER_H
+#define BELFRY_HTTP_CLIENT_INNER_H
+
+#include <curl/curl.h>
+
+#include "base/vec.h"
+#include "http/address.h"
+#include "http/client.h"
+
+struct transfer {
+	struct http_client *client;
+	struct arena *arena; /* of its own: the copy of the request, what is collected */
+	CURL *easy;
+	struct curl_slist *headers;    /* of the request, or the recipients of a mail */
+	struct curl_slist *connect_to; /* may be NULL */
+	fetch_finished *finished;
+	void *data;
+	enum err (*sink)(void *data, struct str piece);
+	void *sink_data;
+	int64_t deadline_ms;
+	int64_t started_us;
+	size_t body_ceiling;
+	struct buf body;
+	VEC(struct fetch_header) answer_headers;
+	size_t answer_header_bytes;
+	struct str upload; /* of a mail: what is left to send */
+	enum err refused;  /* why a callback of ours broke it off; ERR_OK: none did */
+	struct str refused_cause;
+	bool is_address_denied; /* one of the host's at least */
+	char curl_text[CURL_ERROR_SIZE];
+	struct transfer *next; /* in the queue */
+	struct transfer *newer;
+	struct transfer *older; /* among those under way */
+};
+
+/** With what is common to HTTP and mail set. */
+struct transfer *transfer_new(struct http_client *client, int64_t timeout_ms);
+void transfer_destroy(struct transfer *transfer);
+/** Breaks off; for callbacks. */
+void transfer_refuse(struct transfer *transfer, enum err err, const char *cause);
+/** Calls `finished` with what libcurl says; counts it. */
+void transfer_end(struct transfer *transfer, CURLcode code);
+
+/** Takes the transfer over; ends it at once when the client has stopped. Any thread. */
+void client_submit(struct http_client *client, struct transfer *transfer);
+
+const struct http_client_config *client_config(const struct http_client *client);
+/** Path of the file with all certificate authorities; NULL: libcurl's own. */
+const char *client_ca_path(const struct http_client *client);
+
+/**
+ * For those who wait: pass client_wait_finished and the waiter to the transfer, then client_wait(), which copies the answer into
+ * the ctx's arena and describes a failure there.
+ */
+struct client_waiter;
+struct client_waiter *client_waiter_new(struct ctx *ctx);
+void client_wait_finished(void *waiter, const struct fetch_end *end);
+MUST_CHECK enum err client_wait(struct client_waiter *waiter, struct fetched *out);
+
+/** Time that is left until the ctx's deadline, at most `timeout_ms`, at least 1. */
+int64_t client_time_left_ms(const struct ctx *ctx, int64_t timeout_ms);
+
+#endif
