@@ -79,6 +79,46 @@ static enum err deactivate_user(struct command_line *line, struct desk *desk, st
 	return ERR_OK;
 }
 
+static enum err set_lock(struct command_line *line, struct desk *desk, bool is_locked)
+{
+	TRY(account_set_state(line->ctx, &desk->accounts, name_of(line),
+		is_locked ? ACCOUNT_LOCKED : ACCOUNT_ACTIVE));
+	(void)printf("%.*s is %s.\n", STR_ARG(name_of(line)), is_locked ? "locked" : "not locked");
+	return ERR_OK;
+}
+
+static enum err lock_user(struct command_line *line, struct desk *desk, struct str password)
+{
+	(void)password;
+	return set_lock(line, desk, true);
+}
+
+static enum err unlock_user(struct command_line *line, struct desk *desk, struct str password)
+{
+	(void)password;
+	return set_lock(line, desk, false);
+}
+
+static enum err set_suspension(struct command_line *line, struct desk *desk, bool is_suspended)
+{
+	TRY(account_set_suspended(line->ctx, &desk->accounts, name_of(line), is_suspended));
+	(void)printf("%.*s is %s.\n", STR_ARG(name_of(line)),
+		is_suspended ? "suspended" : "not suspended");
+	return ERR_OK;
+}
+
+static enum err suspend_user(struct command_line *line, struct desk *desk, struct str password)
+{
+	(void)password;
+	return set_suspension(line, desk, true);
+}
+
+static enum err unsuspend_user(struct command_line *line, struct desk *desk, struct str password)
+{
+	(void)password;
+	return set_suspension(line, desk, false);
+}
+
 static enum err set_admin(struct command_line *line, struct desk *desk, struct str password)
 {
 	(void)password;
@@ -101,11 +141,11 @@ static void print_row(const struct account_row *row)
 	if (gmtime_r(&created, &fields) != NULL) {
 		(void)strftime(date, sizeof(date), "%Y-%m-%d", &fields);
 	}
-	(void)printf("%-40.*s %-6s %-12s %s\n", STR_ARG(row->user_id),
+	(void)printf("%-40.*s %-6s %-12s %s%s\n", STR_ARG(row->user_id),
 		row->is_admin       ? "admin"
 			: row->is_guest ? "guest"
 							: "user",
-		account_state_name(row->state), date);
+		account_state_name(row->state), date, row->is_suspended ? " suspended" : "");
 }
 
 static enum err list(struct command_line *line, struct desk *desk, struct str password)
@@ -130,6 +170,10 @@ static const struct action actions[] = {
 	{"add", 1, true, add},
 	{"list", 0, false, list},
 	{"password", 1, true, set_password},
+	{"lock", 1, false, lock_user},
+	{"unlock", 1, false, unlock_user},
+	{"suspend", 1, false, suspend_user},
+	{"unsuspend", 1, false, unsuspend_user},
 	{"deactivate", 1, false, deactivate_user},
 	{"admin", 2, false, set_admin},
 };
@@ -157,7 +201,8 @@ static int run(struct command_line *line)
 {
 	const char *word = command_argument(line, 0);
 	if (word == NULL) {
-		return command_misused(line, "add, list, password, deactivate or admin?");
+		return command_misused(line,
+			"add, list, password, lock, unlock, suspend, unsuspend, deactivate or admin?");
 	}
 	for (size_t i = 0; i < COUNT_OF(actions); i++) {
 		if (strcmp(word, actions[i].name) == 0) {
@@ -176,7 +221,9 @@ const struct command cmd_user = {
 		"usage: belfry user add NAME [--admin] [--password-stdin | --generate]\n"
 		"       belfry user list\n"
 		"       belfry user password NAME [--password-stdin | --generate]\n"
-		"       belfry user deactivate NAME\n"
+		"       belfry user lock|unlock NAME         who is locked can only log out\n"
+		"       belfry user suspend|unsuspend NAME   who is suspended can read, not act\n"
+		"       belfry user deactivate NAME          for ever\n"
 		"       belfry user admin NAME on|off\n"
 		"\n"
 		"Works beside a running server and without one. NAME is what stands between @ and : of the user id.\n"

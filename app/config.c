@@ -4,6 +4,7 @@
  */
 #include "app/config.h"
 
+#include "homeserver/meta/support.h"
 #include "http/address.h"
 #include "matrix/id.h"
 #include "matrix/room_version.h"
@@ -48,6 +49,23 @@ static const char *check_room_version(struct arena *arena, struct str text)
 	return room_version_find(text) != NULL ? NULL : "is no room version that this server knows";
 }
 
+static const char *check_turn_uri(struct arena *arena, struct str text)
+{
+	(void)arena;
+	bool is_uri = (str_starts_with(text, STR("turn:")) && text.n > STR("turn:").n) ||
+		(str_starts_with(text, STR("turns:")) && text.n > STR("turns:").n);
+	return is_uri ? NULL : "is no TURN URI like turn:turn.school.example:3478?transport=udp";
+}
+
+static const char *check_contact(struct arena *arena, struct str text)
+{
+	(void)arena;
+	struct support_contact contact;
+	return support_contact_parse(text, &contact)
+		? NULL
+		: "is no contact like 'm.role.admin @admin:school.example office@school.example'";
+}
+
 /* The two options of a class of requests. */
 #define RATE_ROWS(name, who, per_minute, burst_size) \
 	{.key = "rate_limits." name ".per_minute", \
@@ -83,6 +101,12 @@ static enum err check_together(struct ctx *ctx, const struct conf *conf)
 		return fail(ctx, ERR_INPUT, NULL,
 			"listen.client and listen.federation are both empty: the server would listen nowhere");
 	}
+	bool has_turn_user = !str_is_empty(conf_str(conf, "turn.username"));
+	bool has_turn_secret = !str_is_empty(conf_str(conf, "turn.shared_secret"));
+	if (conf_list(conf, "turn.uris").n > 0 && !has_turn_user && !has_turn_secret) {
+		return fail(ctx, ERR_INPUT, NULL,
+			"turn.uris needs turn.shared_secret, or turn.username and turn.password");
+	}
 	return ERR_OK;
 }
 
@@ -108,6 +132,20 @@ static enum registration_mode mode_of(struct str word)
 	return str_equals(word, STR("token")) ? REGISTRATION_TOKEN : REGISTRATION_CLOSED;
 }
 
+static struct account_settings account_settings_of(const struct conf *conf)
+{
+	return (struct account_settings){
+		.turn = {.uris = conf_list(conf, "turn.uris"),
+			.shared_secret = conf_str(conf, "turn.shared_secret"),
+			.username = conf_str(conf, "turn.username"),
+			.password = conf_str(conf, "turn.password"),
+			.lifetime_ms = conf_int(conf, "turn.lifetime")},
+		.support_page = conf_str(conf, "support.page"),
+		.support_contacts = conf_list(conf, "support.contacts"),
+		.login_token_lifetime_ms = conf_int(conf, "sessions.login_token_lifetime"),
+	};
+}
+
 void config_to_settings(const struct conf *conf, struct settings *out)
 {
 	*out = (struct settings){
@@ -118,7 +156,6 @@ void config_to_settings(const struct conf *conf, struct settings *out)
 		.registration_shared_secret = conf_str(conf, "registration.shared_secret"),
 		.guests_allowed = conf_bool(conf, "registration.guests"),
 		.default_room_version = room_version_find(conf_str(conf, "rooms.default_version")),
-		.turn_uri = conf_str(conf, "turn.uri"),
 		.password_min_length = conf_int(conf, "password.min_length"),
 		.argon2_memory_kib = (uint32_t)(conf_int(conf, "password.memory") / 1024),
 		.argon2_iterations = (uint32_t)conf_int(conf, "password.iterations"),
@@ -129,6 +166,7 @@ void config_to_settings(const struct conf *conf, struct settings *out)
 		.event_cache_bytes = (size_t)conf_int(conf, "caches.events"),
 		.room_cache_count = (size_t)conf_int(conf, "caches.rooms"),
 		.user_cache_count = (size_t)conf_int(conf, "caches.users"),
+		.account = account_settings_of(conf),
 	};
 }
 

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "homeserver/account/account_routes.h"
+#include "homeserver/account/moderation_routes.h"
 #include "homeserver/account/session.h"
 #include "homeserver/consumer.h"
 #include "homeserver/device/device_routes.h"
@@ -33,6 +34,7 @@
 #include "homeserver/typing/typing.h"
 #include "homeserver/typing/typing_routes.h"
 #include "homeserver/user/users.h"
+#include "homeserver/voip/voip_routes.h"
 #include "http/client.h"
 
 enum { WRITER_QUEUE = 4096, WRITER_GROUP = 256, FLUSH_MS = 200 };
@@ -48,6 +50,7 @@ struct wire {
 static const struct wire_table tables[] = {
 	{"meta", meta_routes, &meta_route_count},
 	{"account", account_routes, &account_route_count},
+	{"moderation", moderation_routes, &moderation_route_count},
 	{"device", device_routes, &device_route_count},
 	{"person", person_routes, &person_route_count},
 	{"room", room_routes, &room_route_count},
@@ -58,6 +61,7 @@ static const struct wire_table tables[] = {
 	{"sync", sync_routes, &sync_route_count},
 	{"receipt", receipt_routes, &receipt_route_count},
 	{"typing", typing_routes, &typing_route_count},
+	{"voip", voip_routes, &voip_route_count},
 };
 
 const struct wire_table *wire_tables(size_t *out_count)

@@ -5,7 +5,7 @@
 #ifndef BELFRY_HOMESERVER_SETTINGS_H
 #define BELFRY_HOMESERVER_SETTINGS_H
 
-#include "base/conf.h"
+#include "homeserver/account_settings.h"
 #include "matrix/id.h"
 #include "matrix/room_version.h"
 
@@ -19,7 +19,6 @@ struct settings {
 	struct str registration_shared_secret; /**< empty: the endpoint is off */
 	bool guests_allowed;
 	const struct room_version *default_room_version;
-	struct str turn_uri; /**< empty: none */
 	int64_t password_min_length;
 	uint32_t argon2_memory_kib;
 	uint32_t argon2_iterations;
@@ -30,6 +29,7 @@ struct settings {
 	size_t event_cache_bytes;
 	size_t room_cache_count; /**< rooms whose content is kept loaded */
 	size_t user_cache_count;
+	struct account_settings account;
 };
 
 #endif

@@ -7,7 +7,6 @@
 static const char *const state_names[] = {
 	[ACCOUNT_ACTIVE] = "active",
 	[ACCOUNT_LOCKED] = "locked",
-	[ACCOUNT_SUSPENDED] = "suspended",
 	[ACCOUNT_DEACTIVATED] = "deactivated",
 };
 
@@ -36,6 +35,7 @@ static struct account_row read_account(const struct db_rows *rows, size_t i)
 		.is_guest = db_is_true(rows, i, 4),
 		.is_erased = db_is_true(rows, i, 5),
 		.created_at_ms = db_int(rows, i, 6),
+		.is_suspended = db_is_true(rows, i, 7),
 	};
 }
 
@@ -110,6 +110,13 @@ enum err store_account_set_state(struct ctx *ctx, struct tx *tx, struct str user
 	invariant(state != ACCOUNT_DEACTIVATED);
 	return change(ctx, tx, STMT_ACCOUNT_SET_STATE,
 		DB_ARGS(db_text(user_id), db_text(str_of(account_state_name(state)))));
+}
+
+enum err store_account_set_suspended(struct ctx *ctx, struct tx *tx, struct str user_id,
+	bool is_suspended)
+{
+	return change(ctx, tx, STMT_ACCOUNT_SET_SUSPENDED,
+		DB_ARGS(db_text(user_id), db_bool(is_suspended)));
 }
 
 enum err store_account_set_admin(struct ctx *ctx, struct tx *tx, struct str user_id, bool is_admin)

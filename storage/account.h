@@ -9,7 +9,6 @@
 enum account_state {
 	ACCOUNT_ACTIVE,
 	ACCOUNT_LOCKED,      /**< may only log out, until it is unlocked */
-	ACCOUNT_SUSPENDED,   /**< may read, not act */
 	ACCOUNT_DEACTIVATED, /**< for ever */
 };
 
@@ -17,13 +16,14 @@ struct account_row {
 	struct str user_id;
 	struct str password_hash; /**< PHC form; p == NULL: no login by password */
 	enum account_state state;
+	bool is_suspended; /**< may read, not act; beside any state */
 	bool is_admin;
 	bool is_guest;
 	bool is_erased;
 	int64_t created_at_ms;
 };
 
-/** "active", "locked", "suspended", "deactivated"; static. */
+/** "active", "locked", "deactivated"; static. */
 const char *account_state_name(enum account_state state);
 /** The other way round. A word that is none of them counts as deactivated: it lets nobody in. */
 enum account_state account_state_parse(struct str name);
@@ -39,7 +39,7 @@ MUST_CHECK enum err store_account_insert(struct ctx *ctx, struct tx *tx,
 /** Errors: MISSING (no fault text); STORE. */
 MUST_CHECK enum err store_account_find(struct ctx *ctx, struct db *db, struct str user_id,
 	struct account_row *out);
-/** The same; until the transaction ends the account cannot be deactivated or get another password. */
+/** The same; until the transaction ends nobody else changes the account. */
 MUST_CHECK enum err store_account_lock(struct ctx *ctx, struct tx *tx, struct str user_id,
 	struct account_row *out);
 
@@ -47,12 +47,14 @@ MUST_CHECK enum err store_account_lock(struct ctx *ctx, struct tx *tx, struct st
 MUST_CHECK enum err store_account_list(struct ctx *ctx, struct db *db, struct str after,
 	int64_t limit, struct account_row **out, size_t *out_count);
 
-/** Errors of the four: MISSING (no fault text) when there is no such account, or it is deactivated; STORE. */
+/** Errors of the five: MISSING (no fault text) when there is no such account, or it is deactivated; STORE. */
 MUST_CHECK enum err store_account_set_password(struct ctx *ctx, struct tx *tx, struct str user_id,
 	struct str password_hash);
 /** To any state but deactivated. */
 MUST_CHECK enum err store_account_set_state(struct ctx *ctx, struct tx *tx, struct str user_id,
 	enum account_state state);
+MUST_CHECK enum err store_account_set_suspended(struct ctx *ctx, struct tx *tx, struct str user_id,
+	bool is_suspended);
 MUST_CHECK enum err store_account_set_admin(struct ctx *ctx, struct tx *tx, struct str user_id,
 	bool is_admin);
 /** No password, no administrator, leaving its rooms. Again on a deactivated account: may add the erasure. */

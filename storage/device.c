@@ -9,7 +9,8 @@ enum err store_device_upsert(struct ctx *ctx, struct tx *tx, struct str user_id,
 	struct db_rows *rows;
 	return tx_query(ctx, tx, STMT_DEVICE_UPSERT,
 		DB_ARGS(db_text(user_id), db_text(row->device_id), db_text(row->display_name),
-			db_bigint(row->last_seen_ms), db_text(row->last_seen_ip)),
+			db_bigint(row->last_seen_ms), db_text(row->last_seen_ip),
+			db_text(row->last_seen_user_agent)),
 		&rows);
 }
 
@@ -27,6 +28,7 @@ static struct device_row read_device(const struct db_rows *rows, size_t i)
 		.display_name = db_str(rows, i, 1),
 		.last_seen_ms = db_int(rows, i, 2),
 		.last_seen_ip = db_str(rows, i, 3),
+		.last_seen_user_agent = db_str(rows, i, 4),
 	};
 }
 
@@ -80,11 +82,11 @@ enum err store_device_delete_but(struct ctx *ctx, struct tx *tx, struct str user
 		&rows);
 }
 
-enum err store_device_seen(struct ctx *ctx, struct db *db, const struct str *user_ids,
-	const struct str *device_ids, const int64_t *at_ms, const struct str *ips, size_t count)
+enum err store_device_seen(struct ctx *ctx, struct db *db, const struct device_seen *seen)
 {
+	size_t n = seen->count;
 	return db_exec(ctx, db, STMT_DEVICE_SEEN,
-		DB_ARGS(db_texts(user_ids, count), db_texts(device_ids, count), db_bigints(at_ms, count),
-			db_texts(ips, count)),
+		DB_ARGS(db_texts(seen->user_ids, n), db_texts(seen->device_ids, n),
+			db_bigints(seen->at_ms, n), db_texts(seen->ips, n), db_texts(seen->user_agents, n)),
 		NULL);
 }

@@ -10,7 +10,8 @@ struct device_row {
 	struct str device_id;
 	struct str display_name; /**< p == NULL: none */
 	int64_t last_seen_ms;
-	struct str last_seen_ip; /**< p == NULL: not known */
+	struct str last_seen_ip;         /**< p == NULL: not known */
+	struct str last_seen_user_agent; /**< p == NULL: not known */
 };
 
 /**
@@ -40,8 +41,17 @@ MUST_CHECK enum err store_device_delete(struct ctx *ctx, struct db *db, struct s
 MUST_CHECK enum err store_device_delete_but(struct ctx *ctx, struct tx *tx, struct str user_id,
 	struct str kept);
 
-/** When devices were last seen, and from where; arrays of `count`. One round trip. */
-MUST_CHECK enum err store_device_seen(struct ctx *ctx, struct db *db, const struct str *user_ids,
-	const struct str *device_ids, const int64_t *at_ms, const struct str *ips, size_t count);
+/** When devices were last seen, from where and by which program; one entry a device. */
+struct device_seen {
+	const struct str *user_ids;
+	const struct str *device_ids;
+	const int64_t *at_ms;
+	const struct str *ips;
+	const struct str *user_agents;
+	size_t count;
+};
+/** Notes it. One round trip. */
+MUST_CHECK enum err store_device_seen(struct ctx *ctx, struct db *db,
+	const struct device_seen *seen);
 
 #endif

@@ -23,6 +23,7 @@ enum err store_token_find(struct ctx *ctx, struct db *db, struct str token_hash,
 		.state = account_state_parse(db_str(rows, 0, 5)),
 		.is_admin = db_is_true(rows, 0, 6),
 		.is_guest = db_is_true(rows, 0, 7),
+		.is_suspended = db_is_true(rows, 0, 8),
 	};
 	return ERR_OK;
 }

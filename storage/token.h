@@ -17,6 +17,7 @@ struct token_row {
 	bool is_confirmed;
 	int64_t expires_at_ms; /**< 0: never */
 	enum account_state state;
+	bool is_suspended;
 	bool is_admin;
 	bool is_guest;
 };

@@ -7,6 +7,8 @@
 #include "homeserver/account/deactivate.h"
 #include "homeserver/account/identifier.h"
 #include "homeserver/account/login.h"
+#include "homeserver/account/login_token.h"
+#include "homeserver/account/openid.h"
 #include "homeserver/account/password.h"
 #include "homeserver/account/refresh.h"
 #include "homeserver/account/register.h"
@@ -22,6 +24,10 @@ static enum err get_login(struct call *call)
 	json_out_object(out);
 	json_out_key_str(out, "type", STR("m.login.password"));
 	json_out_end(out);
+	json_out_object(out);
+	json_out_key_str(out, "type", STR("m.login.token"));
+	json_out_key_bool(out, "get_login_token", true);
+	json_out_end(out);
 	json_out_end(out);
 	json_out_end(out);
 	return ERR_OK;
@@ -36,25 +42,61 @@ static enum err answer_grant(struct call *call, const struct grant *grant)
 	return ERR_OK;
 }
 
-static enum err post_login(struct call *call)
+static enum err post_login_password(struct call *call, const struct json *body,
+	struct grant_ask *ask)
 {
 	struct homeserver *hs = hs_of(call);
-	const struct json *body;
-	struct str type;
 	struct str user_id;
 	struct str password;
-	struct grant_ask ask;
 	struct grant grant;
-	TRY(call_json(call, &body));
-	TRY(body_str(call, body, "type", &type));
-	if (!str_equals(type, STR("m.login.password"))) {
-		return fail(&call->ctx, ERR_INPUT, M_UNKNOWN, "This type of log-in is not known");
-	}
 	TRY(identifier_read(&call->ctx, body, hs->settings.server_name, &user_id));
 	TRY(body_str(call, body, "password", &password));
-	TRY(grant_ask_read(call, body, &ask));
-	TRY(login_with_password(&call->ctx, hs, user_id, password, &ask, &grant));
+	TRY(login_with_password(&call->ctx, hs, user_id, password, ask, &grant));
 	return answer_grant(call, &grant);
+}
+
+static enum err post_login_token(struct call *call, const struct json *body, struct grant_ask *ask)
+{
+	struct str token;
+	struct grant grant;
+	TRY(body_str(call, body, "token", &token));
+	TRY(login_with_token(&call->ctx, hs_of(call), token, ask, &grant));
+	return answer_grant(call, &grant);
+}
+
+static enum err post_login(struct call *call)
+{
+	const struct json *body;
+	struct str type;
+	struct grant_ask ask;
+	TRY(call_json(call, &body));
+	TRY(body_str(call, body, "type", &type));
+	TRY(grant_ask_read(call, body, &ask));
+	if (str_equals(type, STR("m.login.password"))) {
+		return post_login_password(call, body, &ask);
+	}
+	if (str_equals(type, STR("m.login.token"))) {
+		return post_login_token(call, body, &ask);
+	}
+	return fail(&call->ctx, ERR_INPUT, M_UNKNOWN, "This type of log-in is not known");
+}
+
+static enum err post_login_get_token(struct call *call)
+{
+	struct homeserver *hs = hs_of(call);
+	struct uia_proof proof;
+	struct str token;
+	TRY(uia_require(call, &uia_flows_password, &proof));
+	if (!proof.is_complete) {
+		return ERR_OK;
+	}
+	TRY(login_token_make(&call->ctx, hs, principal_of(call)->user.s, &token));
+	struct json_out *out = reply_json(call, 200);
+	json_out_object(out);
+	json_out_key_str(out, "login_token", token);
+	json_out_key_int(out, "expires_in_ms", hs->settings.account.login_token_lifetime_ms);
+	json_out_end(out);
+	return ERR_OK;
 }
 
 static enum err post_logout(struct call *call)
@@ -165,7 +207,9 @@ static enum err register_guest(struct call *call)
 	TRY(body_opt_str(call, body, "initial_device_display_name", &display_name));
 	TRY(device_name_check(&call->ctx, display_name));
 	struct account_wish wish = {.is_guest = true};
-	struct grant_ask ask = {.display_name = display_name, .address = call_client_address(call)};
+	struct grant_ask ask;
+	grant_ask_from(call, &ask);
+	ask.display_name = display_name;
 	return finish_registration(call, &wish, &ask, false);
 }
 
@@ -262,8 +306,9 @@ static enum err post_admin_register(struct call *call)
 	struct homeserver *hs = hs_of(call);
 	const struct json *body;
 	struct shared_secret_ask ask = {0};
-	struct grant_ask device = {.address = call_client_address(call)};
+	struct grant_ask device;
 	struct grant grant;
+	grant_ask_from(call, &device);
 	TRY(call_json(call, &body));
 	TRY(body_str(call, body, "nonce", &ask.nonce));
 	TRY(body_str(call, body, "username", &ask.username));
@@ -324,11 +369,48 @@ static enum err post_deactivate(struct call *call)
 	return ERR_OK;
 }
 
+/* --- who somebody is, for other services ------------------------------------------------------------------ */
+
+static enum err post_openid_token(struct call *call)
+{
+	struct homeserver *hs = hs_of(call);
+	const struct json *body;
+	struct str token;
+	TRY(call_json_optional(call, &body));
+	TRY(openid_request(&call->ctx, hs, principal_of(call), call_path(call, "userId"), &token));
+	struct json_out *out = reply_json(call, 200);
+	json_out_object(out);
+	json_out_key_str(out, "access_token", token);
+	json_out_key_str(out, "token_type", STR("Bearer"));
+	json_out_key_str(out, "matrix_server_name", hs->settings.server_name.s);
+	json_out_key_int(out, "expires_in", OPENID_LIFETIME_MS / 1000);
+	json_out_end(out);
+	return ERR_OK;
+}
+
+static enum err get_openid_userinfo(struct call *call)
+{
+	struct str token = call_query(call, "access_token");
+	struct str user_id;
+	if (token.p == NULL) {
+		return fail_status(&call->ctx, ERR_DENIED, 401, M_MISSING_TOKEN,
+			"'access_token' is missing");
+	}
+	TRY(openid_userinfo(&call->ctx, hs_of(call), token, &user_id));
+	struct json_out *out = reply_json(call, 200);
+	json_out_object(out);
+	json_out_key_str(out, "sub", user_id);
+	json_out_end(out);
+	return ERR_OK;
+}
+
 #define CLIENT "/_matrix/client/(r0|v3)"
 
 const struct route account_routes[] = {
 	{"getLoginFlows", "GET", CLIENT "/login", AUTH_NONE, LANE_INLINE, RATE_NONE, 0, get_login},
 	{"login", "POST", CLIENT "/login", AUTH_NONE, LANE_SLOW, RATE_LOGIN, 0, post_login},
+	{"generateLoginToken", "POST", "/_matrix/client/v1/login/get_token", AUTH_USER, LANE_SLOW,
+		RATE_LOGIN, 0, post_login_get_token},
 	{"logout", "POST", CLIENT "/logout", AUTH_GUEST, LANE_LOCAL, RATE_WRITE, 0, post_logout},
 	{"logout_all", "POST", CLIENT "/logout/all", AUTH_GUEST, LANE_LOCAL, RATE_WRITE, 0,
 		post_logout_all},
@@ -341,6 +423,10 @@ const struct route account_routes[] = {
 	{"registrationTokenValidity", "GET",
 		"/_matrix/client/v1/register/m.login.registration_token/validity", AUTH_NONE, LANE_LOCAL,
 		RATE_REGISTER, 0, get_registration_token_validity},
+	{"requestOpenIdToken", "POST", CLIENT "/user/{userId}/openid/request_token", AUTH_USER,
+		LANE_LOCAL, RATE_WRITE, 0, post_openid_token},
+	{"exchangeOpenIdToken", "GET", "/_matrix/federation/v1/openid/userinfo", AUTH_NONE, LANE_LOCAL,
+		RATE_READ, 0, get_openid_userinfo},
 	{"synapseRegisterNonce", "GET", "/_synapse/admin/v1/register", AUTH_NONE, LANE_INLINE,
 		RATE_READ, 0, get_admin_register},
 	{"synapseRegister", "POST", "/_synapse/admin/v1/register", AUTH_NONE, LANE_SLOW, RATE_WRITE, 0,

@@ -8,6 +8,7 @@
 #include "homeserver/account/password.h"
 #include "homeserver/account/register.h"
 #include "storage/device.h"
+#include "storage/secret.h"
 
 enum { RANDOM_PASSWORD_CHARS = 20, RANDOM_TOKEN_CHARS = 16, TOKEN_MAX_CHARS = 64 };
 
@@ -89,6 +90,7 @@ enum err account_list(struct ctx *ctx, const struct account_desk *desk, struct s
 struct change {
 	struct str password_hash; /* p == NULL: stays */
 	const enum account_state *state;
+	const bool *is_suspended;
 	const bool *is_admin;
 };
 
@@ -97,7 +99,11 @@ static enum err apply(struct ctx *ctx, struct tx *tx, struct str user_id,
 {
 	if (change->password_hash.p != NULL) {
 		TRY(store_account_set_password(ctx, tx, user_id, change->password_hash));
+		TRY(store_secret_delete_user(ctx, tx, user_id));
 		return store_device_delete_but(ctx, tx, user_id, (struct str){0});
+	}
+	if (change->is_suspended != NULL) {
+		return store_account_set_suspended(ctx, tx, user_id, *change->is_suspended);
 	}
 	if (change->is_admin != NULL) {
 		return store_account_set_admin(ctx, tx, user_id, *change->is_admin);
@@ -107,6 +113,7 @@ static enum err apply(struct ctx *ctx, struct tx *tx, struct str user_id,
 		return store_account_set_state(ctx, tx, user_id, *change->state);
 	}
 	TRY(store_account_deactivate(ctx, tx, user_id, false));
+	TRY(store_secret_delete_user(ctx, tx, user_id));
 	return store_device_delete_but(ctx, tx, user_id, (struct str){0});
 }
 
@@ -140,6 +147,12 @@ enum err account_set_state(struct ctx *ctx, const struct account_desk *desk, str
 	enum account_state state)
 {
 	return change_account(ctx, desk, name, &(struct change){.state = &state});
+}
+
+enum err account_set_suspended(struct ctx *ctx, const struct account_desk *desk, struct str name,
+	bool is_suspended)
+{
+	return change_account(ctx, desk, name, &(struct change){.is_suspended = &is_suspended});
 }
 
 enum err account_set_admin(struct ctx *ctx, const struct account_desk *desk, struct str name,

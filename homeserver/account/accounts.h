@@ -41,6 +41,8 @@ MUST_CHECK enum err account_set_password(struct ctx *ctx, const struct account_d
 /** To ACCOUNT_DEACTIVATED: for ever; all sessions end, the server takes the user out of the rooms. */
 MUST_CHECK enum err account_set_state(struct ctx *ctx, const struct account_desk *desk,
 	struct str name, enum account_state state);
+MUST_CHECK enum err account_set_suspended(struct ctx *ctx, const struct account_desk *desk,
+	struct str name, bool is_suspended);
 MUST_CHECK enum err account_set_admin(struct ctx *ctx, const struct account_desk *desk,
 	struct str name, bool is_admin);
 

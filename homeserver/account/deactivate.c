@@ -11,6 +11,7 @@
 #include "storage/account_data.h"
 #include "storage/device.h"
 #include "storage/profile.h"
+#include "storage/secret.h"
 
 enum { LEAVING_BATCH = 20 };
 
@@ -93,6 +94,7 @@ static enum err store_end(struct ctx *ctx, struct homeserver *hs, struct str use
 	}
 	TRY(err);
 	TRY(store_device_delete_but(ctx, tx, user_id, (struct str){0}));
+	TRY(store_secret_delete_user(ctx, tx, user_id));
 	return tx_commit(ctx, &tx);
 }
 

@@ -44,9 +44,17 @@ static enum err device_id_check(struct ctx *ctx, struct str device_id)
 			  "'device_id' must have 1 to %d bytes and no control characters", DEVICE_ID_MAX_BYTES);
 }
 
+void grant_ask_from(struct call *call, struct grant_ask *out)
+{
+	*out = (struct grant_ask){
+		.address = call_client_address(call),
+		.user_agent = session_user_agent(call),
+	};
+}
+
 enum err grant_ask_read(struct call *call, const struct json *body, struct grant_ask *out)
 {
-	*out = (struct grant_ask){.address = call_client_address(call)};
+	grant_ask_from(call, out);
 	TRY(body_opt_str(call, body, "device_id", &out->device_id));
 	TRY(body_opt_str(call, body, "initial_device_display_name", &out->display_name));
 	TRY(body_opt_bool(call, body, "refresh_token", false, &out->wants_refresh_token));
@@ -127,6 +135,7 @@ static enum err store_grant(struct ctx *ctx, struct homeserver *hs, const struct
 		.display_name = ask->display_name,
 		.last_seen_ms = pair.now_ms,
 		.last_seen_ip = ask->address,
+		.last_seen_user_agent = ask->user_agent,
 	};
 	struct tx *tx CLEANUP(tx_cleanup) = NULL;
 	TRY(tx_begin(ctx, hs->db, &tx));

@@ -13,7 +13,8 @@ struct grant_ask {
 	struct str device_id;    /**< p == NULL: we choose one */
 	struct str display_name; /**< of a new device; p == NULL: none */
 	bool wants_refresh_token;
-	struct str address; /**< from where */
+	struct str address;    /**< from where */
+	struct str user_agent; /**< by which program; p == NULL: not known */
 	struct str
 		password_hash; /**< the one that was checked: no session if it is another by now; p == NULL: none */
 };
@@ -25,6 +26,9 @@ struct grant {
 	struct str refresh_token; /**< p == NULL: none */
 	int64_t expires_in_ms;    /**< of the access token; 0: it does not expire */
 };
+
+/** A new device of whoever sends the request, with nothing asked for. */
+void grant_ask_from(struct call *call, struct grant_ask *out);
 
 /**
  * Reads device_id, initial_device_display_name and refresh_token of a body.

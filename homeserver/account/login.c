@@ -3,9 +3,11 @@
  */
 #include "homeserver/account/login.h"
 
+#include "homeserver/account/login_token.h"
 #include "homeserver/account/password.h"
 #include "homeserver/account/session.h"
 #include "storage/device.h"
+#include "storage/secret.h"
 
 static enum err find_account(struct ctx *ctx, struct homeserver *hs, struct str user_id,
 	struct account_row *row, const struct account_row **out)
@@ -21,6 +23,16 @@ static enum err find_account(struct ctx *ctx, struct homeserver *hs, struct str 
 	return err == ERR_MISSING ? ERR_OK : err;
 }
 
+static enum err check_not_locked(struct ctx *ctx, const struct account_row *account)
+{
+	if (account->state != ACCOUNT_LOCKED) {
+		return ERR_OK;
+	}
+	enum err err = fail_status(ctx, ERR_DENIED, 401, M_USER_LOCKED, "This account has been locked");
+	ctx->fault.extra = STR("\"soft_logout\":true");
+	return err;
+}
+
 enum err login_with_password(struct ctx *ctx, struct homeserver *hs, struct str user_id,
 	struct str password, struct grant_ask *ask, struct grant *out)
 {
@@ -31,14 +43,23 @@ enum err login_with_password(struct ctx *ctx, struct homeserver *hs, struct str 
 		account->state == ACCOUNT_DEACTIVATED) {
 		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "Wrong user name or password");
 	}
-	if (account->state == ACCOUNT_LOCKED) {
-		enum err err =
-			fail_status(ctx, ERR_DENIED, 401, M_USER_LOCKED, "This account has been locked");
-		ctx->fault.extra = STR("\"soft_logout\":true");
-		return err;
-	}
+	TRY(check_not_locked(ctx, account));
 	ask->user_id = account->user_id;
 	ask->password_hash = account->password_hash;
+	return grant_open(ctx, hs, ask, out);
+}
+
+enum err login_with_token(struct ctx *ctx, struct homeserver *hs, struct str token,
+	struct grant_ask *ask, struct grant *out)
+{
+	struct account_row row;
+	const struct account_row *account;
+	TRY(login_token_use(ctx, hs, token, &ask->user_id));
+	TRY(find_account(ctx, hs, ask->user_id, &row, &account));
+	if (account == NULL || account->state == ACCOUNT_DEACTIVATED) {
+		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "This login token is not known or has ended");
+	}
+	TRY(check_not_locked(ctx, account));
 	return grant_open(ctx, hs, ask, out);
 }
 
@@ -56,6 +77,7 @@ enum err logout_all(struct ctx *ctx, struct homeserver *hs, struct str user_id)
 	struct tx *tx CLEANUP(tx_cleanup) = NULL;
 	TRY(tx_begin(ctx, hs->db, &tx));
 	TRY(store_device_delete_but(ctx, tx, user_id, (struct str){0}));
+	TRY(store_secret_delete_user(ctx, tx, user_id));
 	TRY(tx_commit(ctx, &tx));
 	sessions_forget_user(hs, user_id);
 	return ERR_OK;

@@ -18,6 +18,13 @@
 MUST_CHECK enum err login_with_password(struct ctx *ctx, struct homeserver *hs, struct str user_id,
 	struct str password, struct grant_ask *ask, struct grant *out);
 
+/**
+ * The same by a login token, which is used up even if the account may not come in.
+ * Errors: DENIED M_FORBIDDEN; DENIED 401 M_USER_LOCKED (soft_logout); STORE
+ */
+MUST_CHECK enum err login_with_token(struct ctx *ctx, struct homeserver *hs, struct str token,
+	struct grant_ask *ask, struct grant *out);
+
 /** Ends the session and its device. Errors: STORE. */
 MUST_CHECK enum err logout(struct ctx *ctx, struct homeserver *hs, const struct principal *who);
 /** Ends all sessions and devices of the user. Errors: STORE. */

@@ -7,6 +7,7 @@
 #include "base/utf8.h"
 #include "homeserver/account/session.h"
 #include "storage/device.h"
+#include "storage/secret.h"
 
 #include <inttypes.h>
 
@@ -53,6 +54,7 @@ static enum err store_change(struct ctx *ctx, struct homeserver *hs, const struc
 		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "This account has been deactivated");
 	}
 	TRY(err);
+	TRY(store_secret_delete_user(ctx, tx, who->user.s));
 	if (logout_others) {
 		TRY(store_device_delete_but(ctx, tx, who->user.s, who->device_id));
 	}

@@ -20,6 +20,7 @@
 #include "homeserver/user/users.h"
 #include "http/route.h"
 #include "storage/device.h"
+#include "storage/secret.h"
 #include "storage/token.h"
 #include "storage/uia.h"
 
@@ -49,10 +50,10 @@ struct session {
 	enum account_state state;
 	bool is_admin;
 	bool is_guest;
+	bool is_suspended;
 	int64_t expires_at_ms;
-	int64_t seen_ms;
+	struct last_seen seen;
 	int64_t stored_seen_ms; /* what the database has, as far as we know */
-	char address[ADDRESS_TEXT_BYTES];
 };
 
 struct sessions {
@@ -171,14 +172,32 @@ void sessions_destroy(struct sessions *sessions)
 	mem_free(sessions);
 }
 
-static void note_seen_locked(struct session *session, int64_t now_ms, struct str address)
+struct str session_user_agent(struct call *call)
 {
-	session->seen_ms = now_ms;
-	size_t n = MIN_OF(address.n, sizeof(session->address) - 1);
-	if (n > 0) {
-		memcpy(session->address, address.p, n);
+	struct str text = call_header(call, "User-Agent");
+	size_t n = 0;
+	while (n < MIN_OF(text.n, USER_AGENT_TEXT_BYTES - 1) && text.p[n] >= ' ' && text.p[n] < 0x7F) {
+		n++;
 	}
-	session->address[n] = '\0';
+	return n > 0 ? str_slice(text, 0, n) : (struct str){0};
+}
+
+static void copy_text(char *out, size_t size, struct str text)
+{
+	size_t n = MIN_OF(text.n, size - 1);
+	if (n > 0) {
+		memcpy(out, text.p, n);
+	}
+	out[n] = '\0';
+}
+
+/* What a request shows of its sender. */
+static struct last_seen seen_of(struct homeserver *hs, struct call *call)
+{
+	struct last_seen seen = {.at_ms = clock_wall_ms(&hs->clock)};
+	copy_text(seen.address, sizeof(seen.address), call_client_address(call));
+	copy_text(seen.user_agent, sizeof(seen.user_agent), session_user_agent(call));
+	return seen;
 }
 
 /* --- what a token stands for ------------------------------------------------------------------------ */
@@ -202,7 +221,7 @@ static struct bearer *bearer_make(struct arena *arena, struct str key, const str
 		.token_key = key,
 		.is_admin = row->is_admin,
 		.is_guest = row->is_guest,
-		.is_suspended = row->state == ACCOUNT_SUSPENDED,
+		.is_suspended = row->is_suspended,
 	};
 	bearer->state = row->state;
 	bearer->expires_at_ms = row->expires_at_ms;
@@ -212,14 +231,13 @@ static struct bearer *bearer_make(struct arena *arena, struct str key, const str
 static struct bearer *find_in_memory(struct homeserver *hs, struct call *call, struct str key)
 {
 	struct sessions *sessions = hs->sessions;
-	struct str address = call_client_address(call);
-	int64_t now_ms = clock_wall_ms(&hs->clock);
+	struct last_seen seen = seen_of(hs, call);
 	LOCK_SCOPE(&sessions->lock);
 	struct session *session = map_get(&sessions->by_key, key);
 	if (session == NULL) {
 		return NULL;
 	}
-	note_seen_locked(session, now_ms, address);
+	session->seen = seen;
 	if (session != sessions->newest) {
 		use_order_remove_locked(sessions, session);
 		use_order_add_locked(sessions, session);
@@ -229,6 +247,7 @@ static struct bearer *find_in_memory(struct homeserver *hs, struct call *call, s
 		.device_id = session->device_id,
 		.expires_at_ms = session->expires_at_ms,
 		.state = session->state,
+		.is_suspended = session->is_suspended,
 		.is_admin = session->is_admin,
 		.is_guest = session->is_guest,
 	};
@@ -244,10 +263,11 @@ static void keep(struct homeserver *hs, struct call *call, struct str key,
 	session->user_id = str_heap(row->user_id);
 	session->device_id = str_heap(row->device_id);
 	session->state = row->state;
+	session->is_suspended = row->is_suspended;
 	session->is_admin = row->is_admin;
 	session->is_guest = row->is_guest;
 	session->expires_at_ms = row->expires_at_ms;
-	note_seen_locked(session, clock_wall_ms(&hs->clock), call_client_address(call));
+	session->seen = seen_of(hs, call);
 	LOCK_SCOPE(&sessions->lock);
 	if (sessions->generation != generation || map_get(&sessions->by_key, key) != NULL) {
 		str_free(session->user_id);
@@ -452,9 +472,8 @@ bool sessions_last_seen(struct homeserver *hs, struct str user_id, struct str de
 	for (struct session *session = map_get(&sessions->by_user, user_id); session != NULL;
 		 session = session->user_next) {
 		if (str_equals(session->device_id, device_id) &&
-			(!is_found || session->seen_ms > out->at_ms)) {
-			out->at_ms = session->seen_ms;
-			memcpy(out->address, session->address, sizeof(out->address));
+			(!is_found || session->seen.at_ms > out->at_ms)) {
+			*out = session->seen;
 			is_found = true;
 		}
 	}
@@ -467,6 +486,7 @@ struct seen_batch {
 	struct str device_ids[SEEN_BATCH];
 	int64_t at_ms[SEEN_BATCH];
 	struct str addresses[SEEN_BATCH];
+	struct str user_agents[SEEN_BATCH];
 	size_t n;
 };
 
@@ -476,14 +496,15 @@ static void collect_seen(struct arena *arena, struct sessions *sessions, struct 
 	LOCK_SCOPE(&sessions->lock);
 	for (struct session *session = sessions->newest; session != NULL && batch->n < SEEN_BATCH;
 		 session = session->older) {
-		if (session->seen_ms == session->stored_seen_ms) {
+		if (session->seen.at_ms == session->stored_seen_ms) {
 			continue;
 		}
-		session->stored_seen_ms = session->seen_ms;
+		session->stored_seen_ms = session->seen.at_ms;
 		batch->user_ids[batch->n] = str_dup(arena, session->user_id);
 		batch->device_ids[batch->n] = str_dup(arena, session->device_id);
-		batch->at_ms[batch->n] = session->seen_ms;
-		batch->addresses[batch->n] = str_dup(arena, str_of(session->address));
+		batch->at_ms[batch->n] = session->seen.at_ms;
+		batch->addresses[batch->n] = str_dup(arena, str_of(session->seen.address));
+		batch->user_agents[batch->n] = str_dup(arena, str_of(session->seen.user_agent));
 		batch->n++;
 	}
 }
@@ -494,8 +515,13 @@ enum err sessions_flush(struct ctx *ctx, struct homeserver *hs)
 	do {
 		collect_seen(ctx->arena, hs->sessions, batch);
 		if (batch->n > 0) {
-			TRY(store_device_seen(ctx, hs->db, batch->user_ids, batch->device_ids, batch->at_ms,
-				batch->addresses, batch->n));
+			TRY(store_device_seen(ctx, hs->db,
+				&(struct device_seen){.user_ids = batch->user_ids,
+					.device_ids = batch->device_ids,
+					.at_ms = batch->at_ms,
+					.ips = batch->addresses,
+					.user_agents = batch->user_agents,
+					.count = batch->n}));
 		}
 	} while (batch->n == SEEN_BATCH);
 	return ERR_OK;
@@ -531,6 +557,7 @@ static enum err clean(struct ctx *ctx, struct homeserver *hs)
 	int64_t now_ms = clock_wall_ms(&hs->clock);
 	TRY(deactivate_finish(ctx, hs));
 	TRY(store_uia_delete_old(ctx, hs->db, now_ms));
+	TRY(store_secret_delete_old(ctx, hs->db, now_ms));
 	return store_token_delete_old(ctx, hs->db, now_ms);
 }
 

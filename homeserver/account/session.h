@@ -12,7 +12,8 @@
 #include "homeserver/homeserver.h"
 
 enum {
-	ADDRESS_TEXT_BYTES = 48, /**< longest text of an IP address, with a NUL */
+	ADDRESS_TEXT_BYTES = 48,     /**< longest text of an IP address, with a NUL */
+	USER_AGENT_TEXT_BYTES = 128, /**< what is kept of a User-Agent header, with a NUL */
 	SESSIONS_MEMORY_BYTES =
 		8 << 20, /**< of all sessions in memory; the least recently used go first */
 	SESSIONS_TIDY_INTERVAL_MS = 2000, /**< how often the housekeeper should call sessions_tidy() */
@@ -42,11 +43,15 @@ struct str sessions_rate_key(struct homeserver *hs, struct call *call);
 void sessions_forget_device(struct homeserver *hs, struct str user_id, struct str device_id);
 void sessions_forget_user(struct homeserver *hs, struct str user_id);
 
-/** When and from where a device was last seen, if that is newer than what the database has. */
+/** When, from where and by what a device was last seen, if that is newer than what the database has. */
 struct last_seen {
 	int64_t at_ms;
-	char address[ADDRESS_TEXT_BYTES]; /**< NUL-terminated */
+	char address[ADDRESS_TEXT_BYTES];       /**< NUL-terminated */
+	char user_agent[USER_AGENT_TEXT_BYTES]; /**< NUL-terminated; empty: the client does not say */
 };
+/** The request's User-Agent as far as it is kept: printable ASCII; p == NULL: none. */
+struct str session_user_agent(struct call *call);
+
 /** @return false when no session of the device is in memory */
 bool sessions_last_seen(struct homeserver *hs, struct str user_id, struct str device_id,
 	struct last_seen *out);

@@ -12,6 +12,7 @@ static void add_last_seen(struct ctx *ctx, struct homeserver *hs, struct str use
 	if (sessions_last_seen(hs, user_id, row->device_id, &seen) && seen.at_ms > row->last_seen_ms) {
 		row->last_seen_ms = seen.at_ms;
 		row->last_seen_ip = str_dup(ctx->arena, str_of(seen.address));
+		row->last_seen_user_agent = str_dup(ctx->arena, str_of(seen.user_agent));
 	}
 }
 
@@ -34,6 +35,22 @@ static bool is_possible_id(struct str device_id)
 static enum err refuse_missing(struct ctx *ctx)
 {
 	return fail(ctx, ERR_MISSING, M_NOT_FOUND, "You have no device with this id");
+}
+
+enum err devices_of(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
+	struct str user_id, struct device_row **out, size_t *out_count)
+{
+	struct account_row account;
+	if (!who->is_admin && !str_equals(user_id, who->user.s)) {
+		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "Only the user and administrators may see this");
+	}
+	enum err err =
+		hs_is_local(hs, user_id) ? store_account_find(ctx, hs->db, user_id, &account) : ERR_MISSING;
+	if (err == ERR_MISSING) {
+		return fail(ctx, ERR_MISSING, M_NOT_FOUND, "There is no such user here");
+	}
+	TRY(err);
+	return devices_list(ctx, hs, user_id, out, out_count);
 }
 
 enum err devices_find(struct ctx *ctx, struct homeserver *hs, struct str user_id,

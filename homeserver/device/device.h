@@ -11,6 +11,12 @@
 /** All devices of a user, the oldest first; last_seen as of now. Errors: STORE. */
 MUST_CHECK enum err devices_list(struct ctx *ctx, struct homeserver *hs, struct str user_id,
 	struct device_row **out, size_t *out_count);
+/**
+ * The same of whoever `who` may look at: themselves or, for administrators, anybody.
+ * Errors: DENIED M_FORBIDDEN (before anything is looked up); MISSING M_NOT_FOUND; STORE     Cost: two round trips.
+ */
+MUST_CHECK enum err devices_of(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
+	struct str user_id, struct device_row **out, size_t *out_count);
 /** Errors: MISSING M_NOT_FOUND; STORE. */
 MUST_CHECK enum err devices_find(struct ctx *ctx, struct homeserver *hs, struct str user_id,
 	struct str device_id, struct device_row *out);

@@ -104,6 +104,45 @@ static enum err post_delete_devices(struct call *call)
 	return reply_empty(call);
 }
 
+/* A device has one session here, which remembers its newest connection. */
+static void write_whois(struct json_out *out, const struct device_row *row)
+{
+	json_out_key(out, row->device_id);
+	json_out_object(out);
+	json_out_key_array(out, "sessions");
+	json_out_object(out);
+	json_out_key_array(out, "connections");
+	json_out_object(out);
+	if (row->last_seen_ip.p != NULL) {
+		json_out_key_str(out, "ip", row->last_seen_ip);
+	}
+	json_out_key_int(out, "last_seen", row->last_seen_ms);
+	if (row->last_seen_user_agent.p != NULL) {
+		json_out_key_str(out, "user_agent", row->last_seen_user_agent);
+	}
+	for (int open = 0; open < 5; open++) {
+		json_out_end(out);
+	}
+}
+
+static enum err get_whois(struct call *call)
+{
+	struct str user_id = call_path(call, "userId");
+	struct device_row *rows;
+	size_t count;
+	TRY(devices_of(&call->ctx, hs_of(call), principal_of(call), user_id, &rows, &count));
+	struct json_out *out = reply_json(call, 200);
+	json_out_object(out);
+	json_out_key_str(out, "user_id", user_id);
+	json_out_key_object(out, "devices");
+	for (size_t i = 0; i < count; i++) {
+		write_whois(out, &rows[i]);
+	}
+	json_out_end(out);
+	json_out_end(out);
+	return ERR_OK;
+}
+
 #define CLIENT "/_matrix/client/(r0|v3)"
 
 const struct route device_routes[] = {
@@ -112,6 +151,8 @@ const struct route device_routes[] = {
 		get_device},
 	{"updateDevice", "PUT", CLIENT "/devices/{deviceId}", AUTH_GUEST, LANE_LOCAL, RATE_WRITE, 0,
 		put_device},
+	{"getWhoIs", "GET", CLIENT "/admin/whois/{userId}", AUTH_USER, LANE_LOCAL, RATE_READ, 0,
+		get_whois},
 	{"deleteDevice", "DELETE", CLIENT "/devices/{deviceId}", AUTH_USER, LANE_SLOW, RATE_LOGIN, 0,
 		delete_device},
 	{"deleteDevices", "POST", CLIENT "/delete_devices", AUTH_USER, LANE_SLOW, RATE_LOGIN, 0,

@@ -4,6 +4,7 @@
 #include "homeserver/meta/meta_routes.h"
 
 #include "homeserver/homeserver.h"
+#include "homeserver/meta/support.h"
 #include "matrix/server_keys.h"
 
 /* Others may keep our keys for a day; new ones are made known at least that long before their use. */
@@ -51,6 +52,19 @@ static enum err get_well_known(struct call *call)
 	return ERR_OK;
 }
 
+static enum err get_support(struct call *call)
+{
+	const struct account_settings *settings = &hs_of(call)->settings.account;
+	if (settings->support_page.n == 0 && settings->support_contacts.n == 0) {
+		return fail(&call->ctx, ERR_MISSING, M_NOT_FOUND, "No contacts are configured");
+	}
+	struct json_out *out = reply_json(call, 200);
+	json_out_object(out);
+	support_write(out, settings);
+	json_out_end(out);
+	return ERR_OK;
+}
+
 static void write_room_versions(struct json_out *out, const struct room_version *default_version)
 {
 	size_t count;
@@ -86,8 +100,14 @@ static enum err get_capabilities(struct call *call)
 	write_flag(out, "m.set_displayname", true);
 	write_flag(out, "m.set_avatar_url", true);
 	write_flag(out, "m.3pid_changes", false);
-	write_flag(out, "m.get_login_token", false);
+	write_flag(out, "m.get_login_token", !who->is_guest);
 	write_flag(out, "m.forget_forced_upon_leave", false);
+	if (who->is_admin) {
+		json_out_key_object(out, "m.account_moderation");
+		json_out_key_bool(out, "suspend", true);
+		json_out_key_bool(out, "lock", true);
+		json_out_end(out);
+	}
 	json_out_end(out);
 	json_out_end(out);
 	return ERR_OK;
@@ -106,6 +126,8 @@ const struct route meta_routes[] = {
 		get_versions},
 	{"getWellknown", "GET", "/.well-known/matrix/client", AUTH_NONE, LANE_INLINE, RATE_NONE, 0,
 		get_well_known},
+	{"getWellknownSupport", "GET", "/.well-known/matrix/support", AUTH_NONE, LANE_INLINE, RATE_NONE,
+		0, get_support},
 	{"getCapabilities", "GET", "/_matrix/client/(r0|v3)/capabilities", AUTH_GUEST, LANE_INLINE,
 		RATE_READ, 0, get_capabilities},
 	{"getServerKey", "GET", "/_matrix/key/v2/server", AUTH_NONE, LANE_INLINE, RATE_NONE, 0,

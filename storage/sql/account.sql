@@ -7,17 +7,17 @@ RETURNING user_id;
 
 -- name: account_find hot
 -- At most one row. Index: accounts_pkey.
-SELECT user_id, password_hash, state, is_admin, is_guest, is_erased, created_at_ms
+SELECT user_id, password_hash, state, is_admin, is_guest, is_erased, created_at_ms, is_suspended
 FROM accounts WHERE user_id = $1;
 
 -- name: account_lock
--- At most one row; deactivation and change of password wait until the transaction ends. Index: accounts_pkey.
-SELECT user_id, password_hash, state, is_admin, is_guest, is_erased, created_at_ms
-FROM accounts WHERE user_id = $1 FOR SHARE;
+-- At most one row, which nobody else changes until the transaction ends. Index: accounts_pkey.
+SELECT user_id, password_hash, state, is_admin, is_guest, is_erased, created_at_ms, is_suspended
+FROM accounts WHERE user_id = $1 FOR NO KEY UPDATE;
 
 -- name: account_list
 -- At most $2 rows, those after a user id. Index: accounts_pkey.
-SELECT user_id, password_hash, state, is_admin, is_guest, is_erased, created_at_ms
+SELECT user_id, password_hash, state, is_admin, is_guest, is_erased, created_at_ms, is_suspended
 FROM accounts WHERE user_id > $1 ORDER BY user_id LIMIT $2;
 
 -- name: account_set_password
@@ -25,8 +25,12 @@ FROM accounts WHERE user_id > $1 ORDER BY user_id LIMIT $2;
 UPDATE accounts SET password_hash = $2 WHERE user_id = $1 AND state <> 'deactivated' RETURNING user_id;
 
 -- name: account_set_state
--- active, locked and suspended; deactivation is final. One row unless there is none to change. Index: accounts_pkey.
+-- active and locked; deactivation is final. One row unless there is none to change. Index: accounts_pkey.
 UPDATE accounts SET state = $2 WHERE user_id = $1 AND state <> 'deactivated' RETURNING user_id;
+
+-- name: account_set_suspended
+-- One row unless there is no such account or it is deactivated. Index: accounts_pkey.
+UPDATE accounts SET is_suspended = $2 WHERE user_id = $1 AND state <> 'deactivated' RETURNING user_id;
 
 -- name: account_deactivate
 -- One row unless there is no such account. Index: accounts_pkey.

@@ -1,10 +1,10 @@
 -- name: device_upsert
 -- One row; a device that is known keeps its name. The device's row stays locked until the transaction ends.
 -- Index: devices_pkey.
-INSERT INTO devices (user_id, device_id, display_name, last_seen_ms, last_seen_ip, created_at_ms)
-VALUES ($1, $2, $3, $4, $5, $4)
+INSERT INTO devices (user_id, device_id, display_name, last_seen_ms, last_seen_ip, last_seen_user_agent, created_at_ms)
+VALUES ($1, $2, $3, $4, $5, $6, $4)
 ON CONFLICT (user_id, device_id) DO UPDATE SET last_seen_ms = excluded.last_seen_ms,
-	last_seen_ip = excluded.last_seen_ip;
+	last_seen_ip = excluded.last_seen_ip, last_seen_user_agent = excluded.last_seen_user_agent;
 
 -- name: device_lock
 -- At most one row. Index: devices_pkey.
@@ -12,12 +12,12 @@ SELECT device_id FROM devices WHERE user_id = $1 AND device_id = $2 FOR UPDATE;
 
 -- name: device_list hot
 -- All devices of a user. Index: devices_pkey.
-SELECT device_id, display_name, last_seen_ms, last_seen_ip
+SELECT device_id, display_name, last_seen_ms, last_seen_ip, last_seen_user_agent
 FROM devices WHERE user_id = $1 ORDER BY created_at_ms, device_id;
 
 -- name: device_find hot
 -- At most one row. Index: devices_pkey.
-SELECT device_id, display_name, last_seen_ms, last_seen_ip
+SELECT device_id, display_name, last_seen_ms, last_seen_ip, last_seen_user_agent
 FROM devices WHERE user_id = $1 AND device_id = $2;
 
 -- name: device_rename
@@ -33,7 +33,8 @@ DELETE FROM devices WHERE user_id = $1 AND device_id = ANY($2::text[]);
 DELETE FROM devices WHERE user_id = $1 AND device_id IS DISTINCT FROM $2::text;
 
 -- name: device_seen
--- The last request of each: user, device, milliseconds, address. Index: devices_pkey.
-UPDATE devices SET last_seen_ms = n.at_ms, last_seen_ip = n.ip
-FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[]) AS n(user_id, device_id, at_ms, ip)
+-- The last request of each: user, device, milliseconds, address, user agent. Index: devices_pkey.
+UPDATE devices SET last_seen_ms = n.at_ms, last_seen_ip = n.ip, last_seen_user_agent = nullif(n.user_agent, '')
+FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[])
+	AS n(user_id, device_id, at_ms, ip, user_agent)
 WHERE devices.user_id = n.user_id AND devices.device_id = n.device_id AND devices.last_seen_ms < n.at_ms;

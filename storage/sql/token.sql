@@ -1,7 +1,7 @@
 -- name: token_find hot
 -- At most one row. Index: access_tokens_pkey, accounts_pkey.
 SELECT t.user_id, t.device_id, t.refresh_hash, t.is_confirmed, t.expires_at_ms, a.state, a.is_admin,
-	a.is_guest
+	a.is_guest, a.is_suspended
 FROM access_tokens t JOIN accounts a ON a.user_id = t.user_id WHERE t.token_hash = $1;
 
 -- name: token_insert

@@ -78,7 +78,7 @@ def test_locked__log_out__works(server):
 
 def test_suspended__login_and_reading__work(server):
     user = accounts.register(server.url)
-    set_state(server, user, "suspended")
+    assert server.run("user", "suspend", user.user_id).returncode == 0
     session = Client(server.url, login(server, user).ok()["access_token"])
     session.get("/sync").ok()
     session.post("/logout").ok()

@@ -74,6 +74,18 @@ def test_user_password__changed__old_refused_sessions_end(running):
     wait_until(lambda: session.get("/account/whoami").errcode == "M_UNKNOWN_TOKEN", 60, "end of the session", 0.1)
 
 
+def test_user_lock_and_suspend__done_and_lifted__shown_and_felt(running):
+    user = accounts.register(running.url)
+    run(running, "user", "suspend", user.user_id)
+    wait_until(lambda: user.post("/createRoom").errcode == "M_USER_SUSPENDED", what="the suspension")
+    assert "suspended" in next(row for row in run(running, "user", "list").splitlines() if user.user_id in row)
+    run(running, "user", "lock", user.user_id)
+    wait_until(lambda: user.get("/account/whoami").errcode == "M_USER_LOCKED", what="the lock")
+    run(running, "user", "unlock", user.user_id)
+    run(running, "user", "unsuspend", user.user_id)
+    wait_until(lambda: user.post("/createRoom").status == 200, what="the end of both")
+
+
 def test_user_deactivate__done__no_login_and_sessions_end(running):
     run(running, "user", "add", "fritz", "--password-stdin", input="xx words\n")
     session = Client(running.url, login(running, "fritz", "xx words").ok()["access_token"])

@@ -23,6 +23,8 @@ OURS = {
     "deleteRoomAlias", "getLocalAliases", "joinRoom", "joinRoomById", "inviteUser", "leaveRoom", "forgetRoom",
     "kick", "ban", "unban", "sendMessage", "setRoomStateWithKey", "getRoomState", "getRoomStateWithKey",
     "redactEvent", "getRoomEvents", "getEventContext", "getOneRoomEvent", "getMembersByRoom",
+    "getAdminLockUser", "setAdminLockUser", "getAdminSuspendUser", "setAdminSuspendUser", "getWhoIs",
+    "getWellknownSupport", "getTurnServer", "requestOpenIdToken", "generateLoginToken",
     "getJoinedMembersByRoom", "getJoinedRooms", "setTyping", "postReceipt", "setReadMarker", "sync",
 }
 
@@ -174,3 +176,20 @@ def test_keepalive__many_requests_on_one_connection__all_answered(nobody):
 def test_content_type__absent_or_other__json_is_still_read(alice, hs):
     for kind in ("text/plain", "application/json; charset=utf-8", "application/octet-stream"):
         alice.request("POST", "/createRoom", raw=b'{"name":"x"}', headers={"Content-Type": kind}).ok()
+
+
+def test_well_known_support__configured__contacts_and_page(make_server):
+    server = make_server(settings={
+        "support.page": "https://school.example/help",
+        "support.contacts": "m.role.admin @admin:school.example office@school.example,m.role.security sec@school.example"})
+    reply = server.start().anonymous().get("/.well-known/matrix/support", token=False).ok()
+    assert reply.headers["access-control-allow-origin"] == "*"
+    assert reply.json == {
+        "contacts": [{"matrix_id": "@admin:school.example", "email_address": "office@school.example",
+                      "role": "m.role.admin"},
+                     {"email_address": "sec@school.example", "role": "m.role.security"}],
+        "support_page": "https://school.example/help"}
+
+
+def test_well_known_support__not_configured__404(nobody):
+    nobody.get("/.well-known/matrix/support", token=False).expect(404, "M_NOT_FOUND")

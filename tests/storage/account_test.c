@@ -215,7 +215,7 @@ static void account_list__after_one__next_in_order(void **state)
 static void account_state__unknown_word__lets_nobody_in(void **state)
 {
 	(void)state;
-	assert_int_equal(account_state_parse(STR("suspended")), ACCOUNT_SUSPENDED);
+	assert_int_equal(account_state_parse(STR("locked")), ACCOUNT_LOCKED);
 	assert_int_equal(account_state_parse(STR("frozen")), ACCOUNT_DEACTIVATED);
 }
 
@@ -264,11 +264,12 @@ static void device__renamed_and_seen__shown(void **state)
 	struct str devices[] = {STR("D1"), STR("NO")};
 	struct str ips[] = {STR("::1"), STR("::2")};
 	int64_t at_ms[] = {99, 99};
-	assert_int_equal(store_device_seen(&world->ctx, world->db, users, devices, at_ms, ips, 2),
-		ERR_OK);
+	struct str agents[] = {STR("Bell/1"), STR("")};
+	struct device_seen seen = {users, devices, at_ms, ips, agents, 2};
+	assert_int_equal(store_device_seen(&world->ctx, world->db, &seen), ERR_OK);
 	at_ms[0] = 50; /* older: does not count */
-	assert_int_equal(store_device_seen(&world->ctx, world->db, users, devices, at_ms, ips, 1),
-		ERR_OK);
+	seen.count = 1;
+	assert_int_equal(store_device_seen(&world->ctx, world->db, &seen), ERR_OK);
 	struct device_row *rows;
 	size_t count;
 	assert_int_equal(store_device_list(&world->ctx, world->db, id, &rows, &count), ERR_OK);
@@ -276,6 +277,7 @@ static void device__renamed_and_seen__shown(void **state)
 	assert_true(str_equals(rows[0].display_name, STR("Kitchen")));
 	assert_int_equal(rows[0].last_seen_ms, 99);
 	assert_true(str_equals(rows[0].last_seen_ip, STR("::1")));
+	assert_true(str_equals(rows[0].last_seen_user_agent, STR("Bell/1")));
 }
 
 static void device__deleted__tokens_gone_too(void **state)

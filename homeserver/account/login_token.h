@@ -1,0 +1,23 @@
+/**
+ * Login tokens: good for one log-in, soon. A signed-in client asks for one for another client; a sign-in by an identity
+ * provider ends with one.
+ * Spec: client-server API, "Token-based login", "POST /login/get_token"
+ */
+#ifndef BELFRY_HOMESERVER_ACCOUNT_LOGIN_TOKEN_H
+#define BELFRY_HOMESERVER_ACCOUNT_LOGIN_TOKEN_H
+
+#include "homeserver/homeserver.h"
+
+/** A token for the user, in the arena. Errors: STORE.     Cost: one round trip. */
+MUST_CHECK enum err login_token_make(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	struct str *out);
+
+/**
+ * Uses a token up.
+ * @param out_user_id  whose it is; who may log in is still to be checked
+ * Errors: DENIED M_FORBIDDEN (not known, used, ended); STORE     Cost: one round trip.
+ */
+MUST_CHECK enum err login_token_use(struct ctx *ctx, struct homeserver *hs, struct str token,
+	struct str *out_user_id);
+
+#endif

@@ -1,0 +1,37 @@
+/**
+ * Short-lived secrets of accounts. Secrets themselves are never here: only their SHA-256.
+ */
+#ifndef BELFRY_STORAGE_SECRET_H
+#define BELFRY_STORAGE_SECRET_H
+
+#include "storage/db.h"
+
+/** What a secret is good for; one of a kind is none of the others. */
+enum secret_kind {
+	SECRET_OPENID, /**< shows another service who somebody is */
+	SECRET_LOGIN,  /**< one log-in */
+	SECRET_SSO,    /**< a sign-in by an identity provider under way */
+};
+
+struct secret_row {
+	enum secret_kind kind;
+	struct str hash;
+	struct str user_id; /**< empty: nobody yet */
+	struct str data;    /**< may be empty */
+	int64_t expires_at_ms;
+};
+
+MUST_CHECK enum err store_secret_insert(struct ctx *ctx, struct db *db,
+	const struct secret_row *row);
+/** One that has not ended. Errors: MISSING (no fault text); STORE. */
+MUST_CHECK enum err store_secret_find(struct ctx *ctx, struct db *db, enum secret_kind kind,
+	struct str hash, int64_t now_ms, struct secret_row *out);
+/** The same, and it has ended with that. Errors: MISSING (no fault text) for all but the first who asks; STORE. */
+MUST_CHECK enum err store_secret_take(struct ctx *ctx, struct db *db, enum secret_kind kind,
+	struct str hash, int64_t now_ms, struct secret_row *out);
+/** All of a user. */
+MUST_CHECK enum err store_secret_delete_user(struct ctx *ctx, struct tx *tx, struct str user_id);
+/** Forgets those that ended before a time. */
+MUST_CHECK enum err store_secret_delete_old(struct ctx *ctx, struct db *db, int64_t before_ms);
+
+#endif
