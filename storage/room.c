@@ -60,6 +60,11 @@ void store_room_publish(struct write *write, int64_t room_nid)
 	write_add(write, STMT_ROOM_PUBLISH, DB_ARGS(db_bigint(room_nid)));
 }
 
+void store_room_succeed(struct write *write, int64_t old_nid, int64_t new_nid)
+{
+	write_add(write, STMT_ROOM_SUCCEED, DB_ARGS(db_bigint(old_nid), db_bigint(new_nid)));
+}
+
 void store_room_advance(struct write *write, const struct room_row *after, int64_t seq_before,
 	size_t position_index)
 {

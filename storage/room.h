@@ -38,6 +38,8 @@ void store_room_insert(struct write *write, const struct room_row *row, size_t p
 	int64_t created_at_ms);
 /** Lists a new room in the directory. */
 void store_room_publish(struct write *write, int64_t room_nid);
+/** Aliases and the place in the directory go from a room to a new one of the same write. */
+void store_room_succeed(struct write *write, int64_t old_nid, int64_t new_nid);
 /** Moves a room on by one event (or several, with seq_after = seq_before + n). */
 void store_room_advance(struct write *write, const struct room_row *after, int64_t seq_before,
 	size_t position_index);

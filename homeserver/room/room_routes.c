@@ -1,11 +1,12 @@
 /*
- * createRoom, send, redact, aliases.
+ * createRoom, upgrade, send, redact, aliases.
  */
 #include "homeserver/room/room_routes.h"
 
 #include "homeserver/room/room_alias.h"
 #include "homeserver/room/room_create.h"
 #include "homeserver/room/room_send.h"
+#include "homeserver/room/room_upgrade.h"
 
 static enum err post_create_room(struct call *call)
 {
@@ -29,6 +30,25 @@ static enum err post_create_room(struct call *call)
 	struct json_out *out = reply_json(call, 200);
 	json_out_object(out);
 	json_out_key_str(out, "room_id", room_id);
+	json_out_end(out);
+	return ERR_OK;
+}
+
+static enum err post_upgrade(struct call *call)
+{
+	const struct json *body;
+	struct upgrade_request request = {
+		.who = principal_of(call),
+		.room_id = call_path(call, "roomId"),
+	};
+	TRY(call_json(call, &body));
+	TRY(body_str(call, body, "new_version", &request.new_version));
+	TRY(body_opt_array(call, body, "additional_creators", &request.additional_creators));
+	struct str room_id;
+	TRY(room_upgrade(&call->ctx, hs_of(call), &request, &room_id));
+	struct json_out *out = reply_json(call, 200);
+	json_out_object(out);
+	json_out_key_str(out, "replacement_room", room_id);
 	json_out_end(out);
 	return ERR_OK;
 }
@@ -144,6 +164,8 @@ static enum err get_aliases(struct call *call)
 const struct route room_routes[] = {
 	{"createRoom", "POST", "/_matrix/client/(r0|v3)/createRoom", AUTH_USER, LANE_LOCAL, RATE_JOIN,
 		0, post_create_room},
+	{"upgradeRoom", "POST", "/_matrix/client/(r0|v3)/rooms/{roomId}/upgrade", AUTH_USER, LANE_LOCAL,
+		RATE_JOIN, 0, post_upgrade},
 	{"sendMessage", "PUT", "/_matrix/client/(r0|v3)/rooms/{roomId}/send/{eventType}/{txnId}",
 		AUTH_USER, LANE_LOCAL, RATE_MESSAGE, 0, put_send},
 	{"redactEvent", "PUT", "/_matrix/client/(r0|v3)/rooms/{roomId}/redact/{eventId}/{txnId}",

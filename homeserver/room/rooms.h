@@ -209,6 +209,24 @@ struct room_start {
 MUST_CHECK enum err rooms_add_new(struct ctx *ctx, struct homeserver *hs,
 	const struct room_start *start, struct room **out);
 
+/** How a new room takes the place of an old one. */
+struct room_succession {
+	struct room *old;
+	struct user_id by;            /**< who upgrades; sends the events of the old room */
+	const struct json *tombstone; /**< content; gets `replacement_room` */
+	const struct json
+		*canonical_alias;            /**< the old room's, as far as it may be set; NULL: as it is */
+	const struct json *power_levels; /**< the same */
+};
+/**
+ * A new room, and what the old one is told of it, in one commit: all of it or nothing. Aliases and the place in the
+ * directory go over to the new room.
+ *
+ * Errors: as room_add(); DENIED M_FORBIDDEN when the user may not send the tombstone
+ */
+MUST_CHECK enum err rooms_replace(struct ctx *ctx, struct homeserver *hs,
+	const struct room_start *start, const struct room_succession *how, struct room **out);
+
 /* --- who is told (user/users.h only) ---------------------------------------------------------------------- */
 
 /** The light room for what a user's list of rooms says; makes it when unknown. One reference for the caller. */

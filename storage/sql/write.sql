@@ -17,6 +17,17 @@ UPDATE rooms SET is_published = true FROM unnest($1::bigint[]) AS u(room_nid) WH
 INSERT INTO aliases (alias, room_nid, creator, created_at_ms)
 SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[]);
 
+-- name: room_succeed
+-- Aliases and places in the directory go from old rooms to new ones: old nid, new nid. Index: aliases_room_idx, rooms_pkey.
+WITH pairs AS (
+	SELECT * FROM unnest($1::bigint[], $2::bigint[]) AS u(old_nid, new_nid)
+), moved AS (
+	UPDATE aliases SET room_nid = p.new_nid FROM pairs p WHERE aliases.room_nid = p.old_nid RETURNING 1
+)
+UPDATE rooms SET is_published = rooms.room_nid = p.new_nid AND old.is_published
+FROM pairs p JOIN rooms old ON old.room_nid = p.old_nid
+WHERE rooms.room_nid IN (p.old_nid, p.new_nid);
+
 -- name: stream_advance
 -- Takes $1 positions; the row's lock is held to the end of the transaction, which orders the commits of all processes.
 -- One row: the newest position, and the transaction's number. Index: stream_head_pkey.

@@ -1,0 +1,228 @@
+/*
+ * New rooms: everything in one commit. A room that takes the place of another is committed together with what the old one is
+ * told, so there is no half of it.
+ */
+#include "homeserver/room/room_write.h"
+#include "storage/alias.h"
+#include "storage/room.h"
+
+enum { MAX_ATTEMPTS = 5, SPREAD_MS = 1000, SUCCESSION_EVENTS = 3 };
+
+/* --- new rooms ------------------------------------------------------------------------------------------------------ */
+
+/* A room that nobody else can see until it is committed. */
+static struct room *fresh_room(struct homeserver *hs, const struct room_version *version,
+	struct arena *arena)
+{
+	struct room *room = ARENA_NEW(arena, struct room);
+	room->version = version;
+	lock_init(&room->lock, RANK_ROOM);
+	cond_init(&room->changed);
+	if (!version->room_id_is_create_hash) {
+		room->id.s = str_heap(str_printf(arena, "!%.*s:%.*s",
+			STR_ARG(rng_text(&hs->rng, arena, 18)), STR_ARG(hs->signer.server.s)));
+	}
+	return room;
+}
+
+static void fresh_room_fini(struct room **room)
+{
+	str_free((*room)->id.s);
+	cond_fini(&(*room)->changed);
+	lock_fini(&(*room)->lock);
+}
+
+static void on_new_committed(void *data, int64_t first_position)
+{
+	room_commit_new_done(data, first_position);
+}
+
+static void on_new_failed(void *data, bool outcome_unknown)
+{
+	room_commit_new_failed(data, outcome_unknown);
+}
+
+static enum err create_once(struct ctx *ctx, struct homeserver *hs, const struct room_start *start,
+	int64_t *out_nid)
+{
+	struct room *fresh CLEANUP(fresh_room_fini) = fresh_room(hs, start->version, ctx->arena);
+	struct room_builder builder CLEANUP(room_builder_fini);
+	room_builder_init(&builder, ctx, hs, fresh, start->count);
+	for (size_t i = 0; i < start->count; i++) {
+		TRY(room_builder_add(&builder, &start->intents[i]));
+	}
+	TRY(rooms_new_nid(ctx, hs, &fresh->nid));
+	struct write *write = write_new(ctx);
+	write_set_positions(write, builder.count);
+	TRY(room_write_rows(&builder, start, write, 0));
+	struct room_commit *commit = ARENA_NEW(ctx->arena, struct room_commit);
+	*commit = (struct room_commit){.hs = hs,
+		.room = fresh,
+		.events = builder.events,
+		.count = builder.count};
+	write_on_commit(write, on_new_committed, commit);
+	write_on_failure(write, on_new_failed, commit);
+	TRY(writer_commit(ctx, hs->writer, write, NULL));
+	*out_nid = fresh->nid;
+	return ERR_OK;
+}
+
+static enum err check_alias_free(struct ctx *ctx, struct homeserver *hs, struct str alias)
+{
+	if (alias.p == NULL) {
+		return ERR_OK;
+	}
+	struct alias_row row;
+	enum err err = store_alias_find(ctx, hs->db, alias, &row);
+	if (err == ERR_OK) {
+		return fail(ctx, ERR_INPUT, M_ROOM_IN_USE, "That alias is taken");
+	}
+	return err == ERR_MISSING ? ERR_OK : err;
+}
+
+enum err rooms_add_new(struct ctx *ctx, struct homeserver *hs, const struct room_start *start,
+	struct room **out)
+{
+	struct room_intent *intents = ARENA_NEW_ARRAY(ctx->arena, struct room_intent, start->count);
+	for (size_t i = 0; i < start->count; i++) {
+		intents[i] = start->intents[i];
+	}
+	struct room_start current = *start;
+	current.intents = intents;
+	int64_t nid = 0;
+	enum err err = create_once(ctx, hs, &current, &nid);
+	for (int attempt = 1; attempt < MAX_ATTEMPTS && err == ERR_CONFLICT; attempt++) {
+		TRY(check_alias_free(ctx, hs, start->alias));
+		/* The same create event at the same millisecond has the same id, which from version 12 on is the room's. */
+		intents[0].origin_server_ts =
+			clock_wall_ms(&hs->clock) - (int64_t)(rng_u64(&hs->rng) % SPREAD_MS);
+		err = create_once(ctx, hs, &current, &nid);
+	}
+	TRY(err);
+	return rooms_get_nid(ctx, hs, nid, out);
+}
+
+/* --- rooms that take the place of others ------------------------------------------------------------------------ */
+
+/* One write for two rooms; in the arena of the request that waits for it. */
+struct succession_commit {
+	struct room_commit new_room;
+	struct room_commit old_room;
+};
+
+static void on_replaced(void *data, int64_t first_position)
+{
+	struct succession_commit *commit = data;
+	room_commit_new_done(&commit->new_room, first_position);
+	room_commit_done(&commit->old_room, first_position);
+}
+
+static void on_replace_failed(void *data, bool outcome_unknown)
+{
+	struct succession_commit *commit = data;
+	room_commit_new_failed(&commit->new_room, outcome_unknown);
+	room_commit_failed(&commit->old_room, outcome_unknown);
+}
+
+/* What the sender has not the power for stays as it is. */
+static enum err add_if_allowed(struct room_builder *builder, const struct room_succession *how,
+	struct str type, const struct json *content)
+{
+	const struct room_intent intent = {
+		.sender = how->by,
+		.type = type,
+		.is_state = true,
+		.state_key = STR(""),
+		.content = content,
+	};
+	enum err err = content != NULL ? room_builder_add(builder, &intent) : ERR_OK;
+	return err == ERR_DENIED ? ERR_OK : err;
+}
+
+static enum err build_farewell(struct room_builder *builder, const struct room_succession *how,
+	struct str new_room_id)
+{
+	struct json content = json_with(builder->ctx->arena, how->tombstone, STR("replacement_room"),
+		json_string(new_room_id));
+	const struct room_intent tombstone = {
+		.sender = how->by,
+		.type = STR("m.room.tombstone"),
+		.is_state = true,
+		.state_key = STR(""),
+		.content = &content,
+	};
+	TRY(room_builder_add(builder, &tombstone));
+	TRY(add_if_allowed(builder, how, STR("m.room.canonical_alias"), how->canonical_alias));
+	return add_if_allowed(builder, how, STR("m.room.power_levels"), how->power_levels);
+}
+
+static enum err submit_both(struct room_builder *fresh, struct room_builder *old,
+	const struct room_start *start, struct write **out)
+{
+	struct ctx *ctx = fresh->ctx;
+	struct write *write = write_new(ctx);
+	struct succession_commit *commit = ARENA_NEW(ctx->arena, struct succession_commit);
+	*commit = (struct succession_commit){
+		.new_room = {.hs = fresh->hs,
+			.room = fresh->room,
+			.events = fresh->events,
+			.count = fresh->count},
+		.old_room = {.hs = old->hs,
+			.room = old->room,
+			.events = old->events,
+			.count = old->count,
+			.base = fresh->count},
+	};
+	write_set_positions(write, fresh->count + old->count);
+	TRY(room_write_rows(fresh, start, write, 0));
+	TRY(room_write_rows(old, NULL, write, fresh->count));
+	store_room_succeed(write, old->room->nid, fresh->room->nid);
+	write_on_commit(write, on_replaced, commit);
+	write_on_failure(write, on_replace_failed, commit);
+	lock_take(&old->room->lock);
+	old->room->pending++;
+	lock_give(&old->room->lock);
+	room_head_advance(old);
+	writer_submit(fresh->hs->writer, write);
+	*out = write;
+	return ERR_OK;
+}
+
+/* The caller has the old room's turn. */
+static enum err replace_in_turn(struct ctx *ctx, struct homeserver *hs,
+	const struct room_start *start, const struct room_succession *how, int64_t *out_nid)
+{
+	TRY(room_load_if_needed(ctx, hs, how->old));
+	struct room *fresh CLEANUP(fresh_room_fini) = fresh_room(hs, start->version, ctx->arena);
+	struct room_builder builder CLEANUP(room_builder_fini);
+	struct room_builder farewell CLEANUP(room_builder_fini);
+	room_builder_init(&builder, ctx, hs, fresh, start->count);
+	room_builder_init(&farewell, ctx, hs, how->old, SUCCESSION_EVENTS);
+	for (size_t i = 0; i < start->count; i++) {
+		TRY(room_builder_add(&builder, &start->intents[i]));
+	}
+	TRY(build_farewell(&farewell, how, fresh->id.s));
+	TRY(rooms_new_nid(ctx, hs, &fresh->nid));
+	struct write *write;
+	TRY(submit_both(&builder, &farewell, start, &write));
+	TRY(writer_wait(ctx, write, NULL));
+	*out_nid = fresh->nid;
+	return ERR_OK;
+}
+
+enum err rooms_replace(struct ctx *ctx, struct homeserver *hs, const struct room_start *start,
+	const struct room_succession *how, struct room **out)
+{
+	int64_t nid = 0;
+	enum err err = ERR_CONFLICT;
+	for (int attempt = 0; attempt < MAX_ATTEMPTS && err == ERR_CONFLICT; attempt++) {
+		TRY(room_turn_take(ctx, hs, how->old));
+		err = replace_in_turn(ctx, hs, start, how, &nid);
+		room_turn_give(how->old);
+	}
+	if (err == ERR_CONFLICT) {
+		return fail(ctx, ERR_TIMEOUT, M_UNKNOWN, "The room is busy; try again");
+	}
+	TRY(err);
+	return rooms_get_nid(ctx, hs, nid, out);
+}

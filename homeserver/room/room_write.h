@@ -1,0 +1,39 @@
+/**
+ * Writing built events: rows, and the callbacks of the commit. Inner to room/.
+ */
+#ifndef BELFRY_HOMESERVER_ROOM_ROOM_WRITE_H
+#define BELFRY_HOMESERVER_ROOM_ROOM_WRITE_H
+
+#include "homeserver/room/room_build.h"
+
+/** What the commit callbacks need; in the arena of the request that waits for them. */
+struct room_commit {
+	struct homeserver *hs;
+	struct room *room;
+	struct built_event *events;
+	size_t count;
+	size_t base; /**< index of the first event's position in the write */
+};
+
+/**
+ * Adds the rows of everything that was built; the events take the write's positions from `base` on.
+ * @param start  of a new room; NULL: the room goes on
+ */
+MUST_CHECK enum err room_write_rows(struct room_builder *builder, const struct room_start *start,
+	struct write *write, size_t base);
+
+/** Loads the content unless it is there and good; the caller has the turn. */
+MUST_CHECK enum err room_load_if_needed(struct ctx *ctx, struct homeserver *hs, struct room *room);
+
+/** The head moves on at once, so that the next event is built on these. The caller has the turn; the write is pending. */
+void room_head_advance(struct room_builder *builder);
+
+/*
+ * On the writer's thread, for a room that goes on, and for a new one.
+ */
+void room_commit_done(struct room_commit *commit, int64_t first_position);
+void room_commit_failed(struct room_commit *commit, bool outcome_unknown);
+void room_commit_new_done(struct room_commit *commit, int64_t first_position);
+void room_commit_new_failed(const struct room_commit *commit, bool outcome_unknown);
+
+#endif
