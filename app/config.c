@@ -6,6 +6,7 @@
 
 #include "homeserver/meta/support.h"
 #include "http/address.h"
+#include "http/mail_text.h"
 #include "matrix/id.h"
 #include "matrix/room_version.h"
 
@@ -24,6 +25,24 @@ static const char *check_url(struct arena *arena, struct str text)
 	bool is_url = (str_starts_with(text, STR("https://")) && text.n > STR("https://").n) ||
 		(str_starts_with(text, STR("http://")) && text.n > STR("http://").n);
 	return text.n == 0 || is_url ? NULL : "is no URL that begins with https:// or http://";
+}
+
+static const char *check_smtp_url(struct arena *arena, struct str text)
+{
+	(void)arena;
+	bool is_url = (str_starts_with(text, STR("smtp://")) && text.n > STR("smtp://").n) ||
+		(str_starts_with(text, STR("smtps://")) && text.n > STR("smtps://").n);
+	return text.n == 0 || is_url ? NULL : "is no URL that begins with smtp:// or smtps://";
+}
+
+static const char *check_mailbox(struct arena *arena, struct str text)
+{
+	(void)arena;
+	struct str name;
+	struct str address;
+	return text.n == 0 || mail_mailbox_parse(text, &name, &address)
+		? NULL
+		: "is no sender of mails, like School <matrix@school.example>";
 }
 
 static const char *check_listen(struct arena *arena, struct str text)
@@ -95,6 +114,10 @@ static enum err check_together(struct ctx *ctx, const struct conf *conf)
 	bool has_key = !str_is_empty(conf_str(conf, "tls.key"));
 	if (has_certificate != has_key) {
 		return fail(ctx, ERR_INPUT, NULL, "tls.certificate and tls.key: give both or neither");
+	}
+	if (!str_is_empty(conf_str(conf, "mail.smtp_url")) &&
+		str_is_empty(conf_str(conf, "mail.from"))) {
+		return fail(ctx, ERR_INPUT, NULL, "mail.smtp_url needs mail.from");
 	}
 	if (str_is_empty(conf_str(conf, "listen.client")) &&
 		str_is_empty(conf_str(conf, "listen.federation"))) {
@@ -271,6 +294,11 @@ void config_to_http_client(const struct conf *conf, struct arena *arena,
 		.ca_file = conf_str(conf, "federation.ca_file"),
 		.allow = allow,
 		.allow_count = list.n,
+		.mail = {.url = conf_str(conf, "mail.smtp_url"),
+			.user = conf_str(conf, "mail.user"),
+			.password = conf_str(conf, "mail.password"),
+			.from = conf_str(conf, "mail.from"),
+			.allows_cleartext = conf_bool(conf, "mail.allow_cleartext")},
 	};
 }
 

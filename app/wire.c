@@ -201,7 +201,6 @@ bool wire_destroy(struct wire *wire)
 	}
 	http_server_destroy(wire->http);
 	housekeeper_destroy(wire->housekeeper);
-	http_client_destroy(hs->http_client);
 	lazy_members_destroy(hs->lazy_members);
 	flush_sessions(hs);
 	typing_destroy(hs->typing);
@@ -209,6 +208,7 @@ bool wire_destroy(struct wire *wire)
 	consumers_stop(hs->consumers);
 	writer_destroy(hs->writer);
 	consumers_destroy(hs->consumers);
+	http_client_destroy(hs->http_client);
 	receipts_destroy(hs->receipts);
 	persons_destroy(hs->persons);
 	users_destroy(hs->users);

@@ -198,6 +198,13 @@ static enum err err_of(const struct transfer *transfer, CURLcode code)
 		return ERR_TIMEOUT;
 	}
 	/* LOGIN_DENIED: there is a user name in the URL. */
+	long status = 0;
+	(void)curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (transfer->is_mail) {
+		/* 550, 551, 553: no such mailbox (RFC 5321, 4.2.3). */
+		bool is_final = status == 550 || status == 551 || status == 553;
+		return code == CURLE_SEND_ERROR && is_final ? ERR_DENIED : ERR_REMOTE;
+	}
 	bool is_input = code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL ||
 		code == CURLE_LOGIN_DENIED;
 	long redirects = 0;

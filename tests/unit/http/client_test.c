@@ -262,9 +262,6 @@ static void sec_5_39__own_machine_in_all_notations__denied(void **state)
 	for (size_t i = 0; i < COUNT_OF(hosts); i++) {
 		struct fetched answer;
 		enum err err = ask(asker, get(url_of(asker, hosts[i], "/echo")), &answer);
-		if (err != ERR_DENIED) {
-			print_error("%s: %s %.*s\n", hosts[i], err_name(err), STR_ARG(asker->ctx.fault.cause));
-		}
 		/* A name that nobody resolves is as good as one that is denied. */
 		assert_true(err == ERR_DENIED || err == ERR_REMOTE);
 		assert_true(err == ERR_DENIED || str_contains(asker->ctx.fault.cause, STR("resolve")));
