@@ -70,6 +70,7 @@ extern const struct command cmd_serve;
 extern const struct command cmd_config;
 extern const struct command cmd_user;
 extern const struct command cmd_token;
+extern const struct command cmd_report;
 extern const struct command cmd_migrate;
 extern const struct command cmd_routes;
 

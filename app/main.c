@@ -8,8 +8,8 @@
 #include "app/command.h"
 #include "app/first_start.h"
 
-static const struct command *const commands[] = {&cmd_serve, &cmd_user, &cmd_token, &cmd_config,
-	&cmd_migrate, &cmd_routes};
+static const struct command *const commands[] = {&cmd_serve, &cmd_user, &cmd_token, &cmd_report,
+	&cmd_config, &cmd_migrate, &cmd_routes};
 
 static void print_overview(FILE *out)
 {

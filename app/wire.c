@@ -23,6 +23,7 @@
 #include "homeserver/person/persons.h"
 #include "homeserver/receipt/receipt_routes.h"
 #include "homeserver/receipt/receipts.h"
+#include "homeserver/report/report_routes.h"
 #include "homeserver/room/member_routes.h"
 #include "homeserver/room/room_routes.h"
 #include "homeserver/room/rooms.h"
@@ -58,6 +59,7 @@ static const struct wire_table tables[] = {
 	{"state", state_routes, &state_route_count},
 	{"timeline", timeline_routes, &timeline_route_count},
 	{"relation", relation_routes, &relation_route_count},
+	{"report", report_routes, &report_route_count},
 	{"sync", sync_routes, &sync_route_count},
 	{"receipt", receipt_routes, &receipt_route_count},
 	{"typing", typing_routes, &typing_route_count},
