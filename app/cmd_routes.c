@@ -98,7 +98,12 @@ static void write_row(struct json_out *out, const char *table, const struct rout
 	json_out_key_str(out, "auth", str_of(auth_word(row->auth)));
 	json_out_key_str(out, "lane", str_of(lane_word(row->lane)));
 	json_out_key_str(out, "rate", str_of(rate_word(row->rate)));
-	json_out_key_int(out, "body_ceiling_bytes", (int64_t)row->body_ceiling_bytes);
+	json_out_key(out, STR("body_ceiling_bytes"));
+	if (row->body_ceiling_bytes == BODY_STREAMED) {
+		json_out_null(out); /* configured */
+	} else {
+		json_out_int(out, (int64_t)row->body_ceiling_bytes);
+	}
 	json_out_end(out);
 }
 

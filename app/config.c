@@ -169,6 +169,21 @@ static struct account_settings account_settings_of(const struct conf *conf)
 	};
 }
 
+static struct media_settings media_of(const struct conf *conf)
+{
+	struct str word = conf_str(conf, "media.unauthenticated");
+	return (struct media_settings){
+		.max_upload_bytes = conf_int(conf, "media.max_upload_size"),
+		.quota_per_user_bytes = conf_int(conf, "media.quota_per_user"),
+		.files_per_user = conf_int(conf, "media.files_per_user"),
+		.pending_per_user = conf_int(conf, "media.pending_per_user"),
+		.pending_lifetime_ms = conf_int(conf, "media.pending_lifetime"),
+		.unauthenticated = str_equals(word, STR("all")) ? MEDIA_UNAUTHENTICATED_ALL
+			: str_equals(word, STR("frozen"))           ? MEDIA_UNAUTHENTICATED_FROZEN
+														: MEDIA_UNAUTHENTICATED_OFF,
+	};
+}
+
 void config_to_settings(const struct conf *conf, struct settings *out)
 {
 	*out = (struct settings){
@@ -190,6 +205,7 @@ void config_to_settings(const struct conf *conf, struct settings *out)
 		.room_cache_count = (size_t)conf_int(conf, "caches.rooms"),
 		.user_cache_count = (size_t)conf_int(conf, "caches.users"),
 		.account = account_settings_of(conf),
+		.media = media_of(conf),
 	};
 }
 
@@ -267,6 +283,7 @@ void config_to_http(const struct conf *conf, struct arena *arena, struct http_co
 		.remote = {(size_t)conf_int(conf, "http.remote_workers"), queue_limit},
 		.body_ceiling_bytes = (size_t)conf_int(conf, "http.max_body"),
 		.body_budget_bytes = (size_t)conf_int(conf, "http.body_budget"),
+		.stream_ceiling_bytes = (size_t)conf_int(conf, "media.max_upload_size"),
 		.idle_timeout_ms = conf_int(conf, "http.idle_timeout"),
 		.header_timeout_ms = conf_int(conf, "http.header_timeout"),
 		.body_timeout_ms = conf_int(conf, "http.body_timeout"),

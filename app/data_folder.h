@@ -5,6 +5,7 @@
  *     DATA/server_name   fixed by the first start
  *     DATA/signing.key   "ed25519 VERSION SEED", mode 0600
  *     DATA/belfry.yaml   options, if there; otherwise --config names a file
+ *     DATA/media/        uploaded files, by the hash of their content; DATA/media/incoming/ while they arrive
  *     DATA/postgres/     the private database; DATA/postgres.log what it says
  */
 #ifndef BELFRY_APP_DATA_FOLDER_H

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "homeserver/account/session.h"
+#include "homeserver/media/media.h"
 #include "homeserver/room/rooms.h"
 #include "homeserver/typing/typing.h"
 #include "homeserver/user/users.h"
@@ -69,7 +70,8 @@ static void tidy_hourly(struct ctx *ctx, struct housekeeper *housekeeper)
 {
 	struct homeserver *hs = housekeeper->hs;
 	int64_t before_ms = clock_wall_ms(&hs->clock) - TRANSACTIONS_MS;
-	if (store_transaction_delete_old(ctx, hs->db, before_ms) != ERR_OK) {
+	if (store_transaction_delete_old(ctx, hs->db, before_ms) != ERR_OK ||
+		media_tidy(ctx, hs) != ERR_OK) {
 		log_warn(0, "serve.tidy_failed", "cause=%.*s", STR_ARG(ctx->fault.cause));
 	}
 }

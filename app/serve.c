@@ -81,6 +81,7 @@ static enum err start(struct server *server, struct command_line *line)
 		.settings = &server->settings,
 		.signer = server->signer,
 		.database_url = server->database.url,
+		.data_folder = server->folder.path,
 	});
 	return wire_start(ctx, server->wire);
 }

@@ -18,6 +18,8 @@
 #include "homeserver/account/session.h"
 #include "homeserver/consumer.h"
 #include "homeserver/device/device_routes.h"
+#include "homeserver/media/media.h"
+#include "homeserver/media/media_routes.h"
 #include "homeserver/meta/meta_routes.h"
 #include "homeserver/person/person_routes.h"
 #include "homeserver/person/persons.h"
@@ -64,6 +66,7 @@ static const struct wire_table tables[] = {
 	{"receipt", receipt_routes, &receipt_route_count},
 	{"typing", typing_routes, &typing_route_count},
 	{"voip", voip_routes, &voip_route_count},
+	{"media", media_routes, &media_route_count},
 };
 
 const struct wire_table *wire_tables(size_t *out_count)
@@ -123,6 +126,7 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 	hs->sessions = sessions_create(hs);
 	hs->typing = typing_create(hs);
 	hs->lazy_members = lazy_members_create();
+	hs->media = media_create(hs, arena_printf(wire->arena, "%s/media", config->data_folder));
 	struct http_client_config client;
 	config_to_http_client(config->conf, wire->arena, &client);
 	client.user_agent = str_printf(wire->arena, "Belfry/%s", app_version());
@@ -149,6 +153,7 @@ struct wire *wire_create(const struct wire_config *config)
 	struct http_config http;
 	config_to_http(config->conf, wire->arena, &http);
 	http.ports = &wire->ports;
+	http.stream_folder = media_incoming_folder(wire->hs.media);
 	wire->http = http_server_create(&http);
 	for (size_t i = 0; i < COUNT_OF(tables); i++) {
 		http_server_add_table(wire->http,
@@ -164,6 +169,7 @@ struct wire *wire_create(const struct wire_config *config)
 
 enum err wire_start(struct ctx *ctx, struct wire *wire)
 {
+	TRY(media_start(ctx, wire->hs.media));
 	return http_server_start(wire->http, ctx);
 }
 
@@ -203,6 +209,7 @@ bool wire_destroy(struct wire *wire)
 	}
 	http_server_destroy(wire->http);
 	housekeeper_destroy(wire->housekeeper);
+	media_destroy(hs->media);
 	lazy_members_destroy(hs->lazy_members);
 	flush_sessions(hs);
 	typing_destroy(hs->typing);

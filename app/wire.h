@@ -23,6 +23,7 @@ struct wire_config {
 	const struct settings *settings; /**< copied; its texts are borrowed */
 	struct event_signer signer;      /**< borrowed */
 	struct str database_url;
+	const char *data_folder; /**< absolute; borrowed for the call */
 };
 
 struct wire;

@@ -88,15 +88,25 @@ enum err file_read(struct ctx *ctx, const char *path, size_t ceiling_bytes, stru
 	return ERR_OK;
 }
 
-/* What makes the name durable. A file system that cannot sync folders is taken as it is. */
-static int sync_folder_of(struct arena *arena, const char *path)
+/* What makes names durable. A file system that cannot sync folders is taken as it is. @return errno, 0 when done */
+static int sync_folder(const char *folder)
 {
-	const char *folder = dirname(str_cstr(arena, str_of(path)));
 	int fd CLEANUP(close_fd) = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0) {
 		return errno;
 	}
 	return fsync(fd) == 0 || errno == EINVAL ? 0 : errno;
+}
+
+static int sync_folder_of(struct arena *arena, const char *path)
+{
+	return sync_folder(dirname(str_cstr(arena, str_of(path))));
+}
+
+enum err file_sync_folder(struct ctx *ctx, const char *folder)
+{
+	int error_number = sync_folder(folder);
+	return error_number == 0 ? ERR_OK : fail_io(ctx, "sync", folder, error_number);
 }
 
 static int write_all(int fd, struct str contents)

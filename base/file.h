@@ -24,6 +24,9 @@ MUST_CHECK enum err file_write_atomic(struct ctx *ctx, const char *path, struct 
 /** Makes a folder and its parents; an existing one is fine. */
 MUST_CHECK enum err file_make_folder(struct ctx *ctx, const char *path, unsigned mode);
 
+/** Makes the names in a folder durable. Errors: STORE. */
+MUST_CHECK enum err file_sync_folder(struct ctx *ctx, const char *folder);
+
 bool file_exists(const char *path);
 
 /** strerror in the arena, thread-safe. */

@@ -21,6 +21,7 @@ struct persons;
 struct receipts;
 struct typing;
 struct lazy_members;
+struct media;
 struct consumers;
 struct http_client;
 
@@ -38,6 +39,7 @@ struct homeserver {
 	struct receipts *receipts;         /**< receipts and unread counts (receipt/receipts.h) */
 	struct typing *typing;             /**< who types where (typing/typing.h) */
 	struct lazy_members *lazy_members; /**< members that devices have (sync/sync.h) */
+	struct media *media;               /**< files (media/media.h) */
 	struct consumers *consumers;       /**< stream consumers (consumer.h) */
 	struct http_client *http_client;   /**< outgoing requests and mails (http/client.h) */
 };

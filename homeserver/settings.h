@@ -11,6 +11,21 @@
 
 enum registration_mode { REGISTRATION_CLOSED, REGISTRATION_TOKEN, REGISTRATION_OPEN };
 
+enum media_unauthenticated {
+	MEDIA_UNAUTHENTICATED_OFF,    /**< nothing */
+	MEDIA_UNAUTHENTICATED_FROZEN, /**< what was uploaded while it was ALL */
+	MEDIA_UNAUTHENTICATED_ALL,    /**< the same, and new uploads are open too */
+};
+
+struct media_settings {
+	int64_t max_upload_bytes;
+	int64_t quota_per_user_bytes;
+	int64_t files_per_user;
+	int64_t pending_per_user; /**< ids without content */
+	int64_t pending_lifetime_ms;
+	enum media_unauthenticated unauthenticated;
+};
+
 struct settings {
 	struct server_name server_name;
 	struct str public_base_url; /**< for .well-known/matrix/client */
@@ -30,6 +45,7 @@ struct settings {
 	size_t room_cache_count; /**< rooms whose content is kept loaded */
 	size_t user_cache_count;
 	struct account_settings account;
+	struct media_settings media;
 };
 
 #endif

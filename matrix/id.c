@@ -252,6 +252,11 @@ bool key_id_parse(struct str text, struct str *out_algorithm, struct str *out_ve
 	return true;
 }
 
+bool media_id_is_valid(struct str media_id)
+{
+	return media_id.n > 0 && media_id.n <= ID_MAX_BYTES && is_made_of(media_id, STR("_-"));
+}
+
 bool mxc_parse(struct str text, struct server_name *out_server, struct str *out_media_id)
 {
 	static const struct str scheme = STR_INIT("mxc://");
@@ -259,9 +264,8 @@ bool mxc_parse(struct str text, struct server_name *out_server, struct str *out_
 	struct str media_id;
 	struct server_name name;
 	if (!str_starts_with(text, scheme) ||
-		!str_split(str_slice(text, scheme.n, text.n), '/', &server, &media_id) || media_id.n == 0 ||
-		media_id.n > ID_MAX_BYTES || !is_made_of(media_id, STR("_-")) ||
-		!server_name_parse(server, &name)) {
+		!str_split(str_slice(text, scheme.n, text.n), '/', &server, &media_id) ||
+		!media_id_is_valid(media_id) || !server_name_parse(server, &name)) {
 		return false;
 	}
 	*out_server = name;

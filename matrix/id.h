@@ -67,6 +67,9 @@ struct server_name room_alias_server(struct room_alias alias);
 /** "ed25519:abc": algorithm and version [a-zA-Z0-9_]+. */
 MUST_CHECK bool key_id_parse(struct str text, struct str *out_algorithm, struct str *out_version);
 
+/** The opaque part of an mxc:// URI: [A-Za-z0-9_-]+, ≤ 255 bytes. */
+MUST_CHECK bool media_id_is_valid(struct str media_id);
+
 /** "mxc://server/media" with media id [A-Za-z0-9_-]+. */
 MUST_CHECK bool mxc_parse(struct str text, struct server_name *out_server,
 	struct str *out_media_id);

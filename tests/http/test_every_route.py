@@ -139,10 +139,16 @@ LOG_OUT = {
 NO_SUCH_USER = {"unknown_id.userId": ((404, "M_NOT_FOUND"), "profile.yaml: 404 when there is no such user")}
 NO_DATA = {"unknown_id.roomId": ((404, "M_NOT_FOUND"), "account_data.yaml and tags.yaml know no 403 for rooms")}
 
+NO_JSON = "content-repo.yaml: bytes of any kind, with a limit of their own"
+UPLOAD = {rule: ((200, None), NO_JSON) for rule in ("malformed_body", "body_no_object", "body_too_large")}
+LATE_UPLOAD = {rule: ((404, "M_NOT_FOUND"), NO_JSON) for rule in UPLOAD}
+
 NO_GUESTS = {"guests_as_specified": (None, "guests read what is open to the world, and join no rooms here")}
 
 EXCEPTIONS = {
     "logout": LOG_OUT,
+    "uploadContent": UPLOAD,
+    "uploadContentToMXC": LATE_UPLOAD,
     "logout_all": LOG_OUT,
     "getCapabilities": {"guests_as_specified": (None, "a guest's client cannot know what to offer without it")},
     "getJoinedRooms": {"guests_as_specified": (None, "of themselves alone")},

@@ -1,0 +1,275 @@
+/*
+ * Decisions of the content repository. An upload's order: quota, bytes durable in the store, then its row; so a row never
+ * names content that is not there. What a crash leaves between the two is content without a row: harmless, and used when
+ * the same bytes come again.
+ */
+#include "homeserver/media/media.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "homeserver/media/media_inner.h"
+#include "homeserver/media/media_type.h"
+
+/* Uploads that a crash cut off. This process has the data folder to itself. */
+static void sweep(const char *folder)
+{
+	DIR *entries = opendir(folder);
+	size_t removed = 0;
+	if (entries == NULL) {
+		return;
+	}
+	for (const struct dirent *entry = readdir(entries); entry != NULL; entry = readdir(entries)) {
+		if (entry->d_name[0] != '.' && unlinkat(dirfd(entries), entry->d_name, 0) == 0) {
+			removed++;
+		}
+	}
+	(void)closedir(entries);
+	if (removed > 0) {
+		log_info(0, "media.unfinished_removed", "files=%zu", removed);
+	}
+}
+
+struct media *media_create(struct homeserver *hs, const char *folder)
+{
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct media *media = mem_alloc(sizeof(*media));
+	media->hs = hs;
+	media->store = media_disk_create(folder);
+	media->incoming = str_heap(str_printf(arena, "%s/incoming", folder));
+	lock_init(&media->lock, RANK_LEAF);
+	return media;
+}
+
+enum err media_start(struct ctx *ctx, struct media *media)
+{
+	TRY(file_make_folder(ctx, media->incoming.p, 0700));
+	sweep(media->incoming.p);
+	return ERR_OK;
+}
+
+void media_destroy(struct media *media)
+{
+	if (media == NULL) {
+		return;
+	}
+	invariant(media->waits == NULL);
+	media->store.destroy(media->store.self);
+	str_free(media->incoming);
+	lock_fini(&media->lock);
+	mem_free(media);
+}
+
+void media_set_ports(struct media *media, const struct media_ports *ports)
+{
+	media->ports = ports;
+}
+
+const char *media_incoming_folder(const struct media *media)
+{
+	return media->incoming.p;
+}
+
+/* --- uploads --------------------------------------------------------------------------------------------- */
+
+static enum err check_quota(struct ctx *ctx, struct homeserver *hs,
+	const struct media_upload *upload)
+{
+	const struct media_settings *settings = &hs->settings.media;
+	int64_t files = 0;
+	int64_t bytes = 0;
+	if (upload->user_id.p == NULL) {
+		return ERR_OK;
+	}
+	TRY(store_media_usage(ctx, hs->db, upload->user_id, &files, &bytes));
+	if (files >= settings->files_per_user) {
+		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "You have uploaded as many files as you may");
+	}
+	if (bytes > settings->quota_per_user_bytes - upload->file->size_bytes) {
+		return fail(ctx, ERR_DENIED, M_FORBIDDEN,
+			"Your files would take more room than each user has");
+	}
+	return ERR_OK;
+}
+
+/* Name and type as they are kept. */
+static enum err read_labels(struct ctx *ctx, const struct media_upload *upload,
+	struct media_row *row)
+{
+	if (upload->file_name.n > MEDIA_NAME_MAX_BYTES) {
+		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "The file name has more than %d bytes",
+			MEDIA_NAME_MAX_BYTES);
+	}
+	if (str_find_byte(upload->file_name, '\0') != SIZE_MAX) {
+		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "The file name has a NUL");
+	}
+	row->file_name = upload->file_name.n > 0 ? upload->file_name : (struct str){0};
+	row->content_type =
+		upload->content_type.n > 0 ? media_type_clean(upload->content_type) : (struct str){0};
+	return ERR_OK;
+}
+
+/* Everything of an upload but its row in the database. */
+static enum err keep(struct ctx *ctx, struct homeserver *hs, const struct media_upload *upload,
+	struct media_row *out)
+{
+	*out = (struct media_row){
+		.user_id = upload->user_id,
+		.size_bytes = upload->file->size_bytes,
+		.sha256 = str_from((const char *)upload->file->sha256, SHA256_BYTES),
+		.created_ms = clock_wall_ms(&hs->clock),
+		.is_open = hs->settings.media.unauthenticated == MEDIA_UNAUTHENTICATED_ALL,
+	};
+	TRY(read_labels(ctx, upload, out));
+	TRY(check_quota(ctx, hs, upload));
+	return hs->media->store.keep(hs->media->store.self, ctx, upload->file);
+}
+
+enum err media_upload(struct ctx *ctx, struct homeserver *hs, const struct media_upload *upload,
+	struct str *out_media_id)
+{
+	struct media_row row;
+	TRY(keep(ctx, hs, upload, &row));
+	*out_media_id = rng_text(&hs->rng, ctx->arena, MEDIA_ID_LENGTH);
+	return store_media_insert(ctx, hs->db, hs->signer.server.s, *out_media_id, &row);
+}
+
+enum err media_reserve(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	struct str *out_media_id, int64_t *out_expires_ms)
+{
+	const struct media_settings *settings = &hs->settings.media;
+	int64_t now_ms = clock_wall_ms(&hs->clock);
+	const struct media_row row = {
+		.user_id = user_id,
+		.created_ms = now_ms,
+		.expires_ms = now_ms + settings->pending_lifetime_ms,
+		.is_open = settings->unauthenticated == MEDIA_UNAUTHENTICATED_ALL,
+	};
+	*out_media_id = rng_text(&hs->rng, ctx->arena, MEDIA_ID_LENGTH);
+	*out_expires_ms = row.expires_ms;
+	enum err err = store_media_reserve(ctx, hs->db, hs->signer.server.s, *out_media_id, &row,
+		settings->pending_per_user);
+	if (err == ERR_LIMIT) {
+		(void)fail(ctx, err, M_LIMIT_EXCEEDED,
+			"Upload the files that you announced before you announce more");
+	}
+	return err;
+}
+
+/* Whether the id may be filled, as far as can be told before its bytes are kept. */
+static enum err check_reserved(struct ctx *ctx, struct homeserver *hs, struct server_name origin,
+	struct str media_id, struct str user_id)
+{
+	struct media_row row;
+	enum err err = store_media_find(ctx, hs->db, origin.s, media_id, &row);
+	bool is_ours = server_name_equals(origin, hs->signer.server);
+	if (err == ERR_MISSING || (err == ERR_OK && !is_ours)) {
+		return fail(ctx, ERR_MISSING, M_NOT_FOUND, "There is no such media id");
+	}
+	TRY(err);
+	if (row.user_id.p == NULL || !str_equals(row.user_id, user_id)) {
+		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "This media id belongs to somebody else");
+	}
+	if (row.sha256.p != NULL) {
+		return fail(ctx, ERR_CONFLICT, M_CANNOT_OVERWRITE_MEDIA,
+			"This media id has its content already");
+	}
+	if (row.expires_ms <= clock_wall_ms(&hs->clock)) {
+		return fail(ctx, ERR_MISSING, M_NOT_FOUND, "This media id has expired");
+	}
+	return ERR_OK;
+}
+
+enum err media_fill(struct ctx *ctx, struct homeserver *hs, struct server_name origin,
+	struct str media_id, const struct media_upload *upload)
+{
+	struct media_row row;
+	TRY(check_reserved(ctx, hs, origin, media_id, upload->user_id));
+	TRY(keep(ctx, hs, upload, &row));
+	enum err err =
+		store_media_fill(ctx, hs->db, origin.s, media_id, &row, clock_wall_ms(&hs->clock));
+	if (err == ERR_MISSING) {
+		/* Another upload was faster, or the time ran out meanwhile. */
+		TRY(check_reserved(ctx, hs, origin, media_id, upload->user_id));
+		return fail(ctx, ERR_CONFLICT, M_CANNOT_OVERWRITE_MEDIA, "This media id is being filled");
+	}
+	TRY(err);
+	media_wake(hs->media, origin, media_id);
+	return ERR_OK;
+}
+
+/* --- downloads ------------------------------------------------------------------------------------------- */
+
+static enum err refuse_missing(struct ctx *ctx)
+{
+	return fail(ctx, ERR_MISSING, M_NOT_FOUND, "There is no such file");
+}
+
+/* Takes a file of another server into the store. */
+static enum err fetch(struct ctx *ctx, struct homeserver *hs, const struct media_query *query,
+	struct media_row *out)
+{
+	struct media *media = hs->media;
+	if (query->is_open || media->ports == NULL ||
+		server_name_equals(query->origin, hs->signer.server)) {
+		return refuse_missing(ctx);
+	}
+	struct body_file file;
+	TRY(media->ports->fetch(media->ports->self, ctx, media->incoming.p, query->origin,
+		query->media_id, query->timeout_ms, &file, out));
+	const struct media_upload upload = {.content_type = out->content_type,
+		.file_name = str_slice(out->file_name, 0, MEDIA_NAME_MAX_BYTES),
+		.file = &file};
+	enum err err = keep(ctx, hs, &upload, out);
+	(void)close(file.fd);
+	(void)unlink(file.path);
+	TRY(err);
+	out->is_open = false;
+	err = store_media_insert(ctx, hs->db, query->origin.s, query->media_id, out);
+	/* Somebody else has fetched it meanwhile: theirs counts. */
+	return err == ERR_CONFLICT
+		? store_media_find(ctx, hs->db, query->origin.s, query->media_id, out)
+		: err;
+}
+
+enum err media_find(struct ctx *ctx, struct homeserver *hs, const struct media_query *query,
+	struct media_row *out)
+{
+	enum err err = store_media_find(ctx, hs->db, query->origin.s, query->media_id, out);
+	if (err == ERR_MISSING) {
+		err = fetch(ctx, hs, query, out);
+	}
+	TRY(err);
+	bool is_closed = query->is_open &&
+		(!out->is_open || hs->settings.media.unauthenticated == MEDIA_UNAUTHENTICATED_OFF);
+	bool is_expired = out->sha256.p == NULL && out->expires_ms <= clock_wall_ms(&hs->clock);
+	return out->is_quarantined || is_closed || is_expired ? refuse_missing(ctx) : ERR_OK;
+}
+
+enum err media_open(struct ctx *ctx, struct homeserver *hs, const struct media_row *row,
+	int *out_fd)
+{
+	enum err err = hs->media->store.open(hs->media->store.self, ctx, row->sha256, out_fd);
+	if (err == ERR_MISSING) {
+		log_error(ctx->request_id, "media.content_lost", "sha256=%.*s",
+			STR_ARG(media_hash_text(ctx->arena, row->sha256)));
+		return refuse_missing(ctx);
+	}
+	return err;
+}
+
+enum err media_quarantine(struct ctx *ctx, struct homeserver *hs, struct server_name origin,
+	struct str media_id, bool is_quarantined)
+{
+	enum err err = store_media_quarantine(ctx, hs->db, origin.s, media_id, is_quarantined);
+	return err == ERR_MISSING ? refuse_missing(ctx) : err;
+}
+
+enum err media_tidy(struct ctx *ctx, struct homeserver *hs)
+{
+	return store_media_delete_expired(ctx, hs->db, clock_wall_ms(&hs->clock));
+}

@@ -1,0 +1,110 @@
+/**
+ * The content repository: files under mxc:// URIs.
+ *
+ * Bytes lie in a store under their hash (media_store.h), the rest in the database. An upload is acknowledged once both
+ * are durable. Nobody gets a quarantined file, by whatever way.
+ * Spec: client-server API, "Content repository"
+ */
+#ifndef BELFRY_HOMESERVER_MEDIA_MEDIA_H
+#define BELFRY_HOMESERVER_MEDIA_MEDIA_H
+
+#include "homeserver/homeserver.h"
+#include "storage/media.h"
+
+enum { MEDIA_ID_LENGTH = 32, MEDIA_LONGEST_WAIT_MS = 60000, MEDIA_DEFAULT_WAIT_MS = 20000 };
+
+struct media;
+
+/**
+ * What the federation gives. Filled in app/wire.c; without it files of other servers are not found.
+ */
+struct media_ports {
+	void *self;
+	/**
+	 * Fetches a file of another server into a new file of `folder`; the caller closes and removes it. Bounds how many run at
+	 * once by itself, to fewer than the remote lane has workers, and what one user and all together may fetch.
+	 * @param out_row  type and name as the other server told them
+	 * Errors: MISSING M_NOT_FOUND; REMOTE 502 M_TOO_LARGE, M_UNKNOWN; TIMEOUT M_NOT_YET_UPLOADED; LIMIT
+	 */
+	enum err (*fetch)(void *self, struct ctx *ctx, const char *folder, struct server_name origin,
+		struct str media_id, int64_t timeout_ms, struct body_file *out, struct media_row *out_row);
+};
+
+/** @param folder  DATA/media */
+struct media *media_create(struct homeserver *hs, const char *folder);
+/** Makes the folders, and removes what a crash left of unfinished uploads. Before any request. Errors: STORE. */
+MUST_CHECK enum err media_start(struct ctx *ctx, struct media *media);
+/** NULL does nothing. */
+void media_destroy(struct media *media);
+/** Before any request. Borrowed. */
+void media_set_ports(struct media *media, const struct media_ports *ports);
+/** Where uploads arrive: DATA/media/incoming. */
+const char *media_incoming_folder(const struct media *media);
+
+/** A complete file and what its uploader says of it. */
+struct media_upload {
+	struct str user_id;      /**< p == NULL: the server's own, and no quota counts it */
+	struct str content_type; /**< unchecked; p == NULL: none */
+	struct str file_name;    /**< UTF-8; p == NULL: none */
+	const struct body_file *file;
+};
+
+/**
+ * Keeps a file under a new id. Cost: 2 round trips and the flush of the file.
+ * Errors: DENIED M_FORBIDDEN (the user's quota is used up); INPUT M_INVALID_PARAM (file name); STORE
+ * @param out_media_id  in the arena
+ */
+MUST_CHECK enum err media_upload(struct ctx *ctx, struct homeserver *hs,
+	const struct media_upload *upload, struct str *out_media_id);
+
+/**
+ * An id whose content comes later. Cost: 1 round trip.
+ * Errors: LIMIT M_LIMIT_EXCEEDED when the user has too many of them; STORE
+ */
+MUST_CHECK enum err media_reserve(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	struct str *out_media_id, int64_t *out_expires_ms);
+
+/**
+ * The content of a reserved id; wakes who waits for it.
+ * Errors: those of media_upload(); MISSING M_NOT_FOUND (never reserved, expired); DENIED M_FORBIDDEN (by somebody else);
+ * CONFLICT M_CANNOT_OVERWRITE_MEDIA
+ */
+MUST_CHECK enum err media_fill(struct ctx *ctx, struct homeserver *hs, struct server_name origin,
+	struct str media_id, const struct media_upload *upload);
+
+/** Which file, and for whom. */
+struct media_query {
+	struct server_name origin;
+	struct str media_id;
+	bool
+		is_open; /**< by an endpoint without authentication: frozen, and never fetched from others */
+	int64_t timeout_ms; /**< how long it may take until it is uploaded */
+};
+
+/**
+ * What is known of a file; sha256.p == NULL when it is not yet uploaded. Cost: 1 round trip.
+ * Errors: MISSING M_NOT_FOUND (also quarantined, expired, or after the freeze); those of media_ports.fetch
+ */
+MUST_CHECK enum err media_find(struct ctx *ctx, struct homeserver *hs,
+	const struct media_query *query, struct media_row *out);
+
+/**
+ * The same for a handler; parks the request while the file is not yet uploaded.
+ * @param out_is_parked  the handler returns ERR_OK at once, and runs again when there is news
+ * Errors: also TIMEOUT 504 M_NOT_YET_UPLOADED
+ */
+MUST_CHECK enum err media_await(struct call *call, const struct media_query *query,
+	struct media_row *out, bool *out_is_parked);
+
+/** Opens the content of an uploaded file. Errors: MISSING M_NOT_FOUND; STORE. */
+MUST_CHECK enum err media_open(struct ctx *ctx, struct homeserver *hs, const struct media_row *row,
+	int *out_fd);
+
+/** Errors: MISSING M_NOT_FOUND; STORE. */
+MUST_CHECK enum err media_quarantine(struct ctx *ctx, struct homeserver *hs,
+	struct server_name origin, struct str media_id, bool is_quarantined);
+
+/** Forgets ids that expired without content; for the housekeeper. */
+MUST_CHECK enum err media_tidy(struct ctx *ctx, struct homeserver *hs);
+
+#endif

@@ -1,0 +1,119 @@
+/*
+ * Browsers run what they take for HTML or SVG, so only types of the specification's list are shown inline, and the
+ * decision is made on the very type that is sent.
+ */
+#include "homeserver/media/media_type.h"
+
+#include "base/buf.h"
+
+static const struct str inline_types[] = {
+	STR_INIT("text/css"),
+	STR_INIT("text/plain"),
+	STR_INIT("text/csv"),
+	STR_INIT("application/json"),
+	STR_INIT("application/ld+json"),
+	STR_INIT("image/jpeg"),
+	STR_INIT("image/gif"),
+	STR_INIT("image/png"),
+	STR_INIT("image/apng"),
+	STR_INIT("image/webp"),
+	STR_INIT("image/avif"),
+	STR_INIT("video/mp4"),
+	STR_INIT("video/webm"),
+	STR_INIT("video/ogg"),
+	STR_INIT("video/quicktime"),
+	STR_INIT("audio/mp4"),
+	STR_INIT("audio/webm"),
+	STR_INIT("audio/aac"),
+	STR_INIT("audio/mpeg"),
+	STR_INIT("audio/ogg"),
+	STR_INIT("audio/wave"),
+	STR_INIT("audio/wav"),
+	STR_INIT("audio/x-wav"),
+	STR_INIT("audio/x-pn-wav"),
+	STR_INIT("audio/flac"),
+	STR_INIT("audio/x-flac"),
+};
+
+struct str media_type_clean(struct str content_type)
+{
+	struct str type = str_trim(content_type);
+	if (type.n > MEDIA_TYPE_MAX_BYTES || str_find_byte(type, '/') == SIZE_MAX) {
+		return (struct str){0};
+	}
+	for (size_t i = 0; i < type.n; i++) {
+		if (type.p[i] < 0x20 || type.p[i] > 0x7E) {
+			return (struct str){0};
+		}
+	}
+	return type;
+}
+
+bool media_type_is_inline(struct str content_type)
+{
+	struct str essence;
+	struct str parameters;
+	(void)str_split(content_type, ';', &essence, &parameters);
+	essence = str_trim(essence);
+	for (size_t i = 0; i < COUNT_OF(inline_types); i++) {
+		if (str_equals_nocase(essence, inline_types[i])) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool is_plain(struct str text)
+{
+	for (size_t i = 0; i < text.n; i++) {
+		if (text.p[i] < 0x20 || text.p[i] > 0x7E) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static void add_quoted(struct buf *out, struct str text)
+{
+	buf_add_byte(out, '"');
+	for (size_t i = 0; i < text.n; i++) {
+		if (text.p[i] == '"' || text.p[i] == '\\') {
+			buf_add_byte(out, '\\');
+		}
+		buf_add_byte(out, text.p[i]);
+	}
+	buf_add_byte(out, '"');
+}
+
+/* RFC 8187, attr-char. */
+static bool is_attr_char(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+		str_find_byte(STR("!#$&+-.^_`|~"), c) != SIZE_MAX;
+}
+
+static void add_encoded(struct buf *out, struct str text)
+{
+	for (size_t i = 0; i < text.n; i++) {
+		if (is_attr_char(text.p[i])) {
+			buf_add_byte(out, text.p[i]);
+		} else {
+			buf_printf(out, "%%%02X", (unsigned)(unsigned char)text.p[i]);
+		}
+	}
+}
+
+struct str media_disposition(struct arena *arena, bool is_inline, struct str file_name)
+{
+	struct buf out CLEANUP(buf_fini);
+	buf_init(&out, 4 * (size_t)MEDIA_NAME_MAX_BYTES + 64);
+	buf_add(&out, is_inline ? STR("inline") : STR("attachment"));
+	if (file_name.p != NULL && is_plain(file_name)) {
+		buf_add_lit(&out, "; filename=");
+		add_quoted(&out, file_name);
+	} else if (file_name.p != NULL) {
+		buf_add_lit(&out, "; filename*=utf-8''");
+		add_encoded(&out, file_name);
+	}
+	return str_dup(arena, buf_str(&out));
+}

@@ -1,0 +1,110 @@
+/*
+ * The content repository's rows. One statement per function.
+ */
+#include "storage/media.h"
+
+enum err store_media_insert(struct ctx *ctx, struct db *db, struct str origin, struct str media_id,
+	const struct media_row *row)
+{
+	return db_exec(ctx, db, STMT_MEDIA_INSERT,
+		DB_ARGS(db_text(origin), db_text(media_id), db_text(row->user_id),
+			db_text(row->content_type), db_text(row->file_name), db_bigint(row->size_bytes),
+			db_bytes(row->sha256), db_bigint(row->created_ms), db_bool(row->is_open)),
+		NULL);
+}
+
+enum err store_media_reserve(struct ctx *ctx, struct db *db, struct str origin, struct str media_id,
+	const struct media_row *row, int64_t limit)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_MEDIA_RESERVE,
+		DB_ARGS(db_text(origin), db_text(media_id), db_text(row->user_id),
+			db_bigint(row->created_ms), db_bigint(row->expires_ms), db_bigint(limit),
+			db_bool(row->is_open)),
+		&rows));
+	return db_count(rows) > 0 ? ERR_OK : ERR_LIMIT;
+}
+
+enum err store_media_fill(struct ctx *ctx, struct db *db, struct str origin, struct str media_id,
+	const struct media_row *row, int64_t now_ms)
+{
+	int64_t affected = 0;
+	TRY(db_exec(ctx, db, STMT_MEDIA_FILL,
+		DB_ARGS(db_text(origin), db_text(media_id), db_text(row->user_id),
+			db_text(row->content_type), db_text(row->file_name), db_bigint(row->size_bytes),
+			db_bytes(row->sha256), db_bigint(now_ms)),
+		&affected));
+	return affected > 0 ? ERR_OK : ERR_MISSING;
+}
+
+enum err store_media_find(struct ctx *ctx, struct db *db, struct str origin, struct str media_id,
+	struct media_row *out)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_MEDIA_FIND, DB_ARGS(db_text(origin), db_text(media_id)), &rows));
+	if (db_count(rows) == 0) {
+		return ERR_MISSING;
+	}
+	*out = (struct media_row){
+		.user_id = db_str(rows, 0, 0),
+		.content_type = db_str(rows, 0, 1),
+		.file_name = db_str(rows, 0, 2),
+		.size_bytes = db_int(rows, 0, 3),
+		.sha256 = db_str(rows, 0, 4),
+		.created_ms = db_int(rows, 0, 5),
+		.expires_ms = db_int(rows, 0, 6),
+		.is_open = db_is_true(rows, 0, 7),
+		.is_quarantined = db_is_true(rows, 0, 8),
+	};
+	return ERR_OK;
+}
+
+enum err store_media_usage(struct ctx *ctx, struct db *db, struct str user_id, int64_t *out_files,
+	int64_t *out_bytes)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_MEDIA_USAGE, DB_ARGS(db_text(user_id)), &rows));
+	*out_files = db_int(rows, 0, 0);
+	*out_bytes = db_int(rows, 0, 1);
+	return ERR_OK;
+}
+
+enum err store_media_quarantine(struct ctx *ctx, struct db *db, struct str origin,
+	struct str media_id, bool is_quarantined)
+{
+	int64_t affected = 0;
+	TRY(db_exec(ctx, db, STMT_MEDIA_QUARANTINE,
+		DB_ARGS(db_text(origin), db_text(media_id), db_bool(is_quarantined)), &affected));
+	return affected > 0 ? ERR_OK : ERR_MISSING;
+}
+
+enum err store_media_delete_expired(struct ctx *ctx, struct db *db, int64_t before_ms)
+{
+	return db_exec(ctx, db, STMT_MEDIA_DELETE_EXPIRED, DB_ARGS(db_bigint(before_ms)), NULL);
+}
+
+enum err store_thumbnail_find(struct ctx *ctx, struct db *db, struct str source_sha256,
+	struct str variant, struct thumbnail_row *out)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_MEDIA_THUMBNAIL_FIND,
+		DB_ARGS(db_bytes(source_sha256), db_text(variant)), &rows));
+	if (db_count(rows) == 0) {
+		return ERR_MISSING;
+	}
+	*out = (struct thumbnail_row){
+		.content_type = db_str(rows, 0, 0),
+		.size_bytes = db_int(rows, 0, 1),
+		.sha256 = db_str(rows, 0, 2),
+	};
+	return ERR_OK;
+}
+
+enum err store_thumbnail_insert(struct ctx *ctx, struct db *db, struct str source_sha256,
+	struct str variant, const struct thumbnail_row *row)
+{
+	return db_exec(ctx, db, STMT_MEDIA_THUMBNAIL_INSERT,
+		DB_ARGS(db_bytes(source_sha256), db_text(variant), db_text(row->content_type),
+			db_bigint(row->size_bytes), db_bytes(row->sha256)),
+		NULL);
+}
