@@ -23,6 +23,8 @@
 #include "homeserver/meta/meta_routes.h"
 #include "homeserver/person/person_routes.h"
 #include "homeserver/person/persons.h"
+#include "homeserver/push/push.h"
+#include "homeserver/push/push_routes.h"
 #include "homeserver/receipt/receipt_routes.h"
 #include "homeserver/receipt/receipts.h"
 #include "homeserver/report/report_routes.h"
@@ -63,6 +65,7 @@ static const struct wire_table tables[] = {
 	{"relation", relation_routes, &relation_route_count},
 	{"report", report_routes, &report_route_count},
 	{"sync", sync_routes, &sync_route_count},
+	{"push", push_routes, &push_route_count},
 	{"receipt", receipt_routes, &receipt_route_count},
 	{"typing", typing_routes, &typing_route_count},
 	{"voip", voip_routes, &voip_route_count},
@@ -114,6 +117,7 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 	hs->rooms = rooms_create(hs);
 	hs->users = users_create(hs);
 	hs->persons = persons_create();
+	hs->push = push_create();
 	hs->receipts = receipts_create(hs);
 	hs->consumers = consumers_create(hs, config->database_url);
 	hs->writer = writer_create(&(struct writer_config){
@@ -219,6 +223,7 @@ bool wire_destroy(struct wire *wire)
 	consumers_destroy(hs->consumers);
 	http_client_destroy(hs->http_client);
 	receipts_destroy(hs->receipts);
+	push_destroy(hs->push);
 	persons_destroy(hs->persons);
 	users_destroy(hs->users);
 	rooms_destroy(hs->rooms);

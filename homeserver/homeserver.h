@@ -24,6 +24,7 @@ struct lazy_members;
 struct media;
 struct consumers;
 struct http_client;
+struct push;
 
 struct homeserver {
 	struct settings settings;
@@ -42,6 +43,7 @@ struct homeserver {
 	struct media *media;               /**< files (media/media.h) */
 	struct consumers *consumers;       /**< stream consumers (consumer.h) */
 	struct http_client *http_client;   /**< outgoing requests and mails (http/client.h) */
+	struct push *push;                 /**< users' push rules (push/push.h) */
 };
 
 /** The server that a handler works for. */

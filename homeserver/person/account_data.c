@@ -3,8 +3,8 @@
  */
 #include "homeserver/person/account_data.h"
 
+#include "homeserver/push/push.h"
 #include "matrix/canonical.h"
-#include "matrix/push_default.h"
 #include "storage/account_data.h"
 
 enum { TAG_ATTEMPTS = 50, TAGS_MAX_BYTES = 65536 };
@@ -16,17 +16,9 @@ static bool is_ignored_list(int64_t room_nid, struct str type)
 
 /* --- reading ------------------------------------------------------------------------------------------ */
 
-static struct str push_rules_text(struct arena *arena, struct user_id user)
+static bool is_push_rules(int64_t room_nid, struct str type)
 {
-	struct push_ruleset set = push_default_ruleset(arena, user);
-	struct buf buf;
-	struct json_out out;
-	buf_init(&buf, (size_t)1 << 20);
-	json_out_init(&out, &buf);
-	push_default_write_account_data(&out, &set);
-	struct str text = str_dup(arena, buf_str(&buf));
-	buf_fini(&buf);
-	return text;
+	return room_nid == 0 && str_equals(type, STR("m.push_rules"));
 }
 
 static void to_items(struct arena *arena, const struct account_data_row *rows, size_t count,
@@ -50,10 +42,18 @@ enum err account_data_changes(struct ctx *ctx, struct homeserver *hs, struct use
 			out_count));
 	}
 	to_items(ctx->arena, rows, *out_count, 1, out);
-	struct user_id id;
-	if (room_nid == 0 && after == 0 && user_id_parse(user_id_of(user), &id)) {
+	struct user_id id = {user_id_of(user)};
+	bool has_rules = false;
+	for (size_t i = 0; i < *out_count; i++) {
+		struct account_data_item *item = &(*out)[i];
+		if (is_push_rules(room_nid, item->type)) {
+			item->content = push_rules_content(ctx->arena, id, item->content);
+			has_rules = true;
+		}
+	}
+	if (room_nid == 0 && after == 0 && !has_rules) {
 		(*out)[(*out_count)++] = (struct account_data_item){.type = STR("m.push_rules"),
-			.content = push_rules_text(ctx->arena, id)};
+			.content = push_rules_content(ctx->arena, id, str_from(NULL, 0))};
 	}
 	return ERR_OK;
 }
@@ -74,12 +74,13 @@ enum err account_data_rooms_changed(struct ctx *ctx, struct homeserver *hs, stru
 enum err account_data_get(struct ctx *ctx, struct homeserver *hs, struct user_id user_id,
 	int64_t room_nid, struct str type, struct str *out_content)
 {
-	if (room_nid == 0 && str_equals(type, STR("m.push_rules"))) {
-		*out_content = push_rules_text(ctx->arena, user_id);
-		return ERR_OK;
-	}
 	struct account_data_row row;
 	enum err err = store_account_data_get(ctx, hs->db, user_id.s, room_nid, type, &row);
+	if (is_push_rules(room_nid, type) && (err == ERR_OK || err == ERR_MISSING)) {
+		*out_content = push_rules_content(ctx->arena, user_id,
+			err == ERR_OK ? row.content : str_from(NULL, 0));
+		return ERR_OK;
+	}
 	if (err == ERR_MISSING) {
 		return fail(ctx, ERR_MISSING, M_NOT_FOUND, "There is no such account data");
 	}

@@ -1,5 +1,5 @@
 /*
- * Profiles, account data, tags, filters, push rules.
+ * Profiles, account data, tags, filters.
  */
 #include "homeserver/person/person_routes.h"
 
@@ -8,7 +8,6 @@
 #include "homeserver/person/profile.h"
 #include "matrix/account_data.h"
 #include "matrix/profile_field.h"
-#include "matrix/push_default.h"
 
 static enum err field_fault(struct call *call, int status, const struct field_error *error)
 {
@@ -228,83 +227,8 @@ static enum err get_filter(struct call *call)
 	return ERR_OK;
 }
 
-/* --- push rules ------------------------------------------------------------------------------------------------- */
-
-/* The user's rules as a tree: {"global": {kind: [rule]}}. */
-static enum err read_push_rules(struct call *call, struct json *out)
-{
-	struct str text;
-	TRY(account_data_get(&call->ctx, hs_of(call), principal_of(call)->user, 0, STR("m.push_rules"),
-		&text));
-	if (json_parse(call->ctx.arena, text, NULL, out, NULL) != JSON_OK) {
-		return fail_cause(&call->ctx, ERR_INTERNAL, "push rules are not JSON");
-	}
-	return ERR_OK;
-}
-
-static enum err get_push_rules(struct call *call)
-{
-	struct json rules;
-	TRY(read_push_rules(call, &rules));
-	json_out_value(reply_json(call, 200), &rules);
-	return ERR_OK;
-}
-
-static enum err get_global_push_rules(struct call *call)
-{
-	struct json rules;
-	TRY(read_push_rules(call, &rules));
-	json_out_value(reply_json(call, 200), json_at(&rules, "global"));
-	return ERR_OK;
-}
-
-static enum err find_push_rule(struct call *call, const struct json **out)
-{
-	struct json rules;
-	TRY(read_push_rules(call, &rules));
-	const struct json *list = json_get(json_at(&rules, "global"), call_path(call, "kind"));
-	for (size_t i = 0; json_is(list, JSON_ARRAY) && i < list->count; i++) {
-		if (str_equals(json_get_str(&list->items[i], STR("rule_id")), call_path(call, "ruleId"))) {
-			*out = &list->items[i];
-			return ERR_OK;
-		}
-	}
-	return fail(&call->ctx, ERR_MISSING, M_NOT_FOUND, "There is no such push rule");
-}
-
-static enum err get_push_rule(struct call *call)
-{
-	const struct json *rule;
-	TRY(find_push_rule(call, &rule));
-	json_out_value(reply_json(call, 200), rule);
-	return ERR_OK;
-}
-
-static enum err get_push_rule_part(struct call *call, const char *part)
-{
-	const struct json *rule;
-	TRY(find_push_rule(call, &rule));
-	struct json_out *out = reply_json(call, 200);
-	json_out_object(out);
-	json_out_key(out, str_of(part));
-	json_out_value(out, json_get(rule, str_of(part)));
-	json_out_end(out);
-	return ERR_OK;
-}
-
-static enum err get_push_rule_enabled(struct call *call)
-{
-	return get_push_rule_part(call, "enabled");
-}
-
-static enum err get_push_rule_actions(struct call *call)
-{
-	return get_push_rule_part(call, "actions");
-}
-
 #define CLIENT "/_matrix/client/(r0|v3)"
 #define USER_PATH CLIENT "/user/{userId}"
-#define RULE_PATH CLIENT "/pushrules/global/{kind}/{ruleId}"
 
 const struct route person_routes[] = {
 	{"getUserProfile", "GET", CLIENT "/profile/{userId}", AUTH_NONE, LANE_LOCAL, RATE_READ, 0,
@@ -333,14 +257,5 @@ const struct route person_routes[] = {
 		post_filter},
 	{"getFilter", "GET", USER_PATH "/filter/{filterId}", AUTH_USER, LANE_LOCAL, RATE_READ, 0,
 		get_filter},
-	{"getPushRules", "GET", CLIENT "/pushrules/", AUTH_USER, LANE_LOCAL, RATE_READ, 0,
-		get_push_rules},
-	{"getPushRulesGlobal", "GET", CLIENT "/pushrules/global/", AUTH_USER, LANE_LOCAL, RATE_READ, 0,
-		get_global_push_rules},
-	{"getPushRule", "GET", RULE_PATH, AUTH_USER, LANE_LOCAL, RATE_READ, 0, get_push_rule},
-	{"isPushRuleEnabled", "GET", RULE_PATH "/enabled", AUTH_USER, LANE_LOCAL, RATE_READ, 0,
-		get_push_rule_enabled},
-	{"getPushRuleActions", "GET", RULE_PATH "/actions", AUTH_USER, LANE_LOCAL, RATE_READ, 0,
-		get_push_rule_actions},
 };
 const size_t person_route_count = COUNT_OF(person_routes);

@@ -1,6 +1,6 @@
 /**
  * What belongs to one person rather than to a room: the face of the domain. Profile, account data (tags among it), stored
- * filters, push rules.
+ * filters; push rules are in push/.
  *
  * Account data is written through the writer and takes a stream position, so that every device of the user hears of it in
  * order with the rooms. A sync of a user to whom nothing happened asks the database nothing: user_own_position() says so.
@@ -19,7 +19,8 @@ struct account_data_item {
 	int64_t room_nid; /**< 0: of the account as a whole */
 	struct str type;
 	struct str content; /**< JSON object */
-	int64_t position;   /**< of its newest change; 0: it comes from the server and never changed */
+	int64_t
+		position; /**< of its newest change; 0: the predefined push rules, which never changed */
 };
 
 /**

@@ -1,0 +1,71 @@
+/**
+ * Users' push rules: the face of the domain. Who is notified of what is decided by them; who delivers it is
+ * pusher/, what they make of unread counts is receipt/.
+ *
+ * Stored of a user is only what differs from the predefined rules (matrix/push_default.h), as the account data m.push_rules, so that
+ * a change has its place in the stream and devices hear of it by their sync. Rules of users that are asked for are kept in
+ * memory, parsed; users who changed nothing cost next to nothing.
+ * Spec: client-server API, "Push Notifications", "Push Rules"
+ */
+#ifndef BELFRY_HOMESERVER_PUSH_PUSH_H
+#define BELFRY_HOMESERVER_PUSH_PUSH_H
+
+#include "homeserver/homeserver.h"
+#include "matrix/push_default.h"
+
+struct push *push_create(void);
+/** After the writer was destroyed: its commits come here. */
+void push_destroy(struct push *push);
+
+/** A user's rules as they are. */
+struct push_rules {
+	int64_t position;        /**< of the newest change; 0: never changed */
+	bool is_unchanged;       /**< the predefined ones: push_eval_generic() holds for the user */
+	struct push_ruleset set; /**< until the ctx's arena is reset; not to be changed */
+};
+
+/**
+ * Rules of a local user. Errors: STORE     Cost: none but for the first time, then one round trip.
+ */
+MUST_CHECK enum err push_rules_get(struct ctx *ctx, struct homeserver *hs, struct user_id user,
+	struct push_rules *out);
+/** The same without asking the database. @return false when they are not in memory */
+MUST_CHECK bool push_rules_peek(struct arena *arena, struct homeserver *hs, struct user_id user,
+	struct push_rules *out);
+
+/**
+ * Content of m.push_rules as clients get it.
+ * @param stored  content as it is in the database; p == NULL: nothing is stored
+ */
+struct str push_rules_content(struct arena *arena, struct user_id user, struct str stored);
+
+/* --- changing ------------------------------------------------------------------------------------ */
+
+/** Which rule, as the path of a request names it. */
+struct push_rule_name {
+	struct user_id user;
+	struct str kind;
+	struct str rule_id;
+};
+
+/**
+ * Makes a rule of the user's own or replaces it.
+ *
+ * @param before, after  neighbours, p == NULL: not given; see push_ruleset_put()
+ * Errors: INPUT M_INVALID_PARAM (kind, id, conditions), M_MISSING_PARAM, M_BAD_JSON, M_TOO_LARGE (413), M_UNKNOWN (no such neighbour);
+ * STORE; SHUTDOWN
+ */
+MUST_CHECK enum err push_rule_put(struct ctx *ctx, struct homeserver *hs,
+	const struct push_rule_name *name, const struct json *body, struct str before,
+	struct str after);
+/** Errors: MISSING M_NOT_FOUND (also of predefined rules: they cannot be deleted); STORE; SHUTDOWN. */
+MUST_CHECK enum err push_rule_delete(struct ctx *ctx, struct homeserver *hs,
+	const struct push_rule_name *name);
+/** Errors: MISSING M_NOT_FOUND; STORE; SHUTDOWN. */
+MUST_CHECK enum err push_rule_enable(struct ctx *ctx, struct homeserver *hs,
+	const struct push_rule_name *name, bool is_enabled);
+/** Errors: MISSING M_NOT_FOUND; INPUT as push_rule_put(); STORE; SHUTDOWN. */
+MUST_CHECK enum err push_rule_act(struct ctx *ctx, struct homeserver *hs,
+	const struct push_rule_name *name, const struct json *actions);
+
+#endif
