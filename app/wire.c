@@ -99,8 +99,17 @@ static bool is_healthy(void *self)
 static void published(void *self, int64_t position)
 {
 	const struct homeserver *hs = self;
-	users_published(hs->users, position);
+	users_published(hs->users);
 	consumers_published(hs->consumers, position);
+}
+
+/* All that is kept in memory of what the writer writes. */
+static void overtaken(void *self)
+{
+	const struct homeserver *hs = self;
+	rooms_forget(hs->rooms);
+	receipts_forget(hs->receipts);
+	users_forget(hs->users);
 }
 
 static void create_services(struct wire *wire, const struct wire_config *config)
@@ -125,6 +134,7 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 		.queue_limit = WRITER_QUEUE,
 		.group_limit = WRITER_GROUP,
 		.published = published,
+		.overtaken = overtaken,
 		.self = hs,
 	});
 	hs->sessions = sessions_create(hs);

@@ -110,39 +110,6 @@ static void give_back(struct db *db, struct pooled *pooled)
 
 /* --- statements ------------------------------------------------------------------------------------------ */
 
-static enum err run(struct ctx *ctx, struct pg *pg, enum stmt_id stmt, struct db_args args,
-	PGresult **out)
-{
-	struct pg_params params;
-	TRY(pg_encode(ctx, args, &params));
-	TRY(pg_prepare(ctx, pg, stmt));
-	TRY(pg_send(ctx, pg, stmt, &params));
-	int64_t deadline_ms = until(ctx, pg->statement_timeout_ms + 1000);
-	PGresult *result = NULL;
-	TRY(pg_result(ctx, pg, deadline_ms, &result));
-	enum err err = ERR_OK;
-	ExecStatusType status = PQresultStatus(result);
-	if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
-		err = pg_fail(ctx, pg, result);
-		if (ctx->fault.err == ERR_INTERNAL) {
-			ctx->fault.cause = str_printf(ctx->arena, "%s: %.*s", stmt_table[stmt].name,
-				STR_ARG(ctx->fault.cause));
-		}
-		PQclear(result);
-		result = NULL;
-	}
-	PGresult *rest = NULL;
-	while (pg->conn != NULL) {
-		enum err ended = pg_result(ctx, pg, deadline_ms, &rest);
-		if (ended != ERR_OK || rest == NULL) {
-			break;
-		}
-		PQclear(rest);
-	}
-	*out = result;
-	return err;
-}
-
 static enum err run_leased(struct ctx *ctx, struct db *db, enum stmt_id stmt, struct db_args args,
 	PGresult **out)
 {
@@ -151,7 +118,7 @@ static enum err run_leased(struct ctx *ctx, struct db *db, enum stmt_id stmt, st
 	int64_t start_us = clock_mono_us();
 	enum err err = pg_ensure(ctx, &pooled->pg);
 	if (err == ERR_OK) {
-		err = run(ctx, &pooled->pg, stmt, args, out);
+		err = pg_run(ctx, &pooled->pg, stmt, args, out);
 	}
 	give_back(db, pooled);
 	metric_add(&queries, 1);
@@ -217,7 +184,7 @@ enum err tx_query(struct ctx *ctx, struct tx *tx, enum stmt_id stmt, struct db_a
 	struct db_rows **out)
 {
 	PGresult *result = NULL;
-	TRY(run(ctx, &tx->pooled->pg, stmt, args, &result));
+	TRY(pg_run(ctx, &tx->pooled->pg, stmt, args, &result));
 	struct db_rows *rows = pg_rows(ctx, result);
 	if (out != NULL) {
 		*out = rows;

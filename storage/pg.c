@@ -261,6 +261,39 @@ enum err pg_send(struct ctx *ctx, struct pg *pg, enum stmt_id stmt, const struct
 	return ERR_OK;
 }
 
+enum err pg_run(struct ctx *ctx, struct pg *pg, enum stmt_id stmt, struct db_args args,
+	PGresult **out)
+{
+	struct pg_params params;
+	TRY(pg_encode(ctx, args, &params));
+	TRY(pg_prepare(ctx, pg, stmt));
+	TRY(pg_send(ctx, pg, stmt, &params));
+	int64_t deadline_ms = deadline_for(ctx, pg->statement_timeout_ms + 1000);
+	PGresult *result = NULL;
+	TRY(pg_result(ctx, pg, deadline_ms, &result));
+	enum err err = ERR_OK;
+	ExecStatusType status = PQresultStatus(result);
+	if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
+		err = pg_fail(ctx, pg, result);
+		if (ctx->fault.err == ERR_INTERNAL) {
+			ctx->fault.cause = str_printf(ctx->arena, "%s: %.*s", stmt_table[stmt].name,
+				STR_ARG(ctx->fault.cause));
+		}
+		PQclear(result);
+		result = NULL;
+	}
+	PGresult *rest = NULL;
+	while (pg->conn != NULL) {
+		enum err ended = pg_result(ctx, pg, deadline_ms, &rest);
+		if (ended != ERR_OK || rest == NULL) {
+			break;
+		}
+		PQclear(rest);
+	}
+	*out = result;
+	return err;
+}
+
 /* --- parameters ---------------------------------------------------------------------------------------- */
 
 static void put_u32(char **at, uint32_t value)

@@ -43,6 +43,14 @@ MUST_CHECK enum err pg_send(struct ctx *ctx, struct pg *pg, enum stmt_id stmt,
 	const struct pg_params *params);
 
 /**
+ * Runs one statement and waits: one round trip, two when it is not prepared yet.
+ * @param out  the caller's
+ * Errors: as pg_fail()
+ */
+MUST_CHECK enum err pg_run(struct ctx *ctx, struct pg *pg, enum stmt_id stmt, struct db_args args,
+	PGresult **out);
+
+/**
  * The next result, waiting until `deadline_mono_ms`; NULL result at the end of a statement's results.
  * A connection that lets the deadline pass is closed. Errors: STORE, TIMEOUT.
  */

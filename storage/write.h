@@ -21,7 +21,7 @@ struct write {
 	VEC(struct write_row) rows;
 	void (*committed)(void *data, int64_t first_position);
 	void *committed_data;
-	void (*failed)(void *data, bool outcome_unknown);
+	void (*failed)(void *data);
 	void *failed_data;
 	bool is_submitted;
 	struct write *next; /**< in the queue */
@@ -29,11 +29,16 @@ struct write {
 	int64_t first_position;
 	enum err err;
 	char cause[160]; /**< for the log; copied, for the writer's arena goes first */
-	bool outcome_unknown;
 	/* Guarded by lock: */
 	struct lock lock;
 	struct cond done;
 	bool is_done;
+};
+
+/** By what the transactions of one writer are known. The writer's thread only. */
+struct write_marks {
+	int64_t writer_id;
+	int64_t serial; /**< of the newest transaction that was begun */
 };
 
 /**
@@ -41,9 +46,16 @@ struct write {
  *
  * Errors: CONFLICT, INPUT, INTERNAL when a statement fails (nothing happened); STORE when the connection failed (nothing
  * happened, or *out_unknown: it may have)
- * @param out_position  the newest position: the group's are those up to it
+ * @param out_position  the newest position: the group's are those up to it; also when unknown
  */
-MUST_CHECK enum err write_group(struct ctx *ctx, struct pg *pg, struct write *const *writes,
-	size_t count, int64_t *out_position, bool *out_unknown);
+MUST_CHECK enum err write_group(struct ctx *ctx, struct pg *pg, struct write_marks *marks,
+	struct write *const *writes, size_t count, int64_t *out_position, bool *out_unknown);
+
+/**
+ * Whether the transaction that was begun last has been committed; waits for one that is still under way.
+ * Errors: STORE when the database cannot say (now)     Cost: one round trip.
+ */
+MUST_CHECK enum err write_outcome(struct ctx *ctx, struct pg *pg, const struct write_marks *marks,
+	bool *out_committed);
 
 #endif

@@ -2,8 +2,8 @@
  * One transaction for a group of writes.
  *
  * Round trip 1: BEGIN, and the positions (whose row lock orders all processes). Round trip 2: each statement once, with
- * the rows of all writes as arrays, then COMMIT. When the connection breaks after COMMIT was sent, the
- * transaction's number tells afterwards whether it happened.
+ * the rows of all writes as arrays, then COMMIT. When the connection breaks after COMMIT was sent, the mark that the
+ * transaction set tells afterwards whether it happened.
  */
 #include "storage/write.h"
 
@@ -253,12 +253,14 @@ static enum err prepare_all(struct ctx *ctx, struct pg *pg, const struct group *
 	return ERR_OK;
 }
 
-/* BEGIN and the positions. */
+/* BEGIN, the positions, the mark. */
 static enum err begin(struct ctx *ctx, struct pg *pg, const struct group *group,
-	int64_t *out_position, struct str *out_xid)
+	const struct write_marks *marks, int64_t *out_position)
 {
 	struct pg_params params;
-	TRY(pg_encode(ctx, DB_ARGS(db_bigint(group->positions)), &params));
+	TRY(pg_encode(ctx,
+		DB_ARGS(db_bigint(group->positions), db_bigint(marks->writer_id), db_bigint(marks->serial)),
+		&params));
 	TRY(send_plain(ctx, pg, "BEGIN"));
 	TRY(pg_send(ctx, pg, STMT_STREAM_ADVANCE, &params));
 	TRY(end_trip(ctx, pg));
@@ -273,7 +275,6 @@ static enum err begin(struct ctx *ctx, struct pg *pg, const struct group *group,
 	}
 	const struct db_rows *rows = pg_rows(ctx, result);
 	*out_position = db_int(rows, 0, 0);
-	*out_xid = db_str(rows, 0, 1);
 	return ERR_OK;
 }
 
@@ -310,16 +311,23 @@ static void roll_back(struct pg *pg)
 	}
 }
 
-/* Whether a transaction committed, asked over a new connection. Errors: STORE when nobody could say in time. */
-static enum err ask_outcome(struct ctx *ctx, struct pg *pg, struct str xid, bool *out_committed)
+enum err write_outcome(struct ctx *ctx, struct pg *pg, const struct write_marks *marks,
+	bool *out_committed)
 {
-	const char *sql = arena_printf(ctx->arena, "SELECT pg_xact_status('%.*s'::xid8)", STR_ARG(xid));
+	PGresult *result = NULL;
+	TRY(pg_ensure(ctx, pg));
+	TRY(pg_run(ctx, pg, STMT_WRITER_MARK_ASK, DB_ARGS(db_bigint(marks->writer_id)), &result));
+	*out_committed = db_int(pg_rows(ctx, result), 0, 0) == marks->serial;
+	return ERR_OK;
+}
+
+/* The same over a new connection, for a while. Errors: STORE when nobody could say in time. */
+static enum err ask_outcome(struct ctx *ctx, struct pg *pg, const struct write_marks *marks,
+	bool *out_committed)
+{
 	int64_t deadline_ms = clock_mono_us() / 1000 + OUTCOME_WAIT_MS;
 	while (clock_mono_us() / 1000 < deadline_ms) {
-		struct str status = {0};
-		if (pg_ensure(ctx, pg) == ERR_OK && pg_query_text(ctx, pg, sql, 2000, &status) == ERR_OK &&
-			!str_equals(status, STR("in progress"))) {
-			*out_committed = str_equals(status, STR("committed"));
+		if (write_outcome(ctx, pg, marks, out_committed) == ERR_OK) {
 			return ERR_OK;
 		}
 		const struct timespec pause = {.tv_nsec = 50 * 1000000L};
@@ -329,12 +337,12 @@ static enum err ask_outcome(struct ctx *ctx, struct pg *pg, struct str xid, bool
 }
 
 static enum err run_pipeline(struct ctx *ctx, struct pg *pg, struct group *group,
-	int64_t *out_position, struct str *out_xid, bool *out_sent)
+	const struct write_marks *marks, int64_t *out_position, bool *out_sent)
 {
 	if (PQenterPipelineMode(pg->conn) == 0) {
 		return lost(ctx, pg);
 	}
-	TRY(begin(ctx, pg, group, out_position, out_xid));
+	TRY(begin(ctx, pg, group, marks, out_position));
 	TRY(finish(ctx, pg, group, *out_position, out_sent));
 	if (PQexitPipelineMode(pg->conn) == 0) {
 		pg_close(pg); /* it has committed all the same */
@@ -342,18 +350,18 @@ static enum err run_pipeline(struct ctx *ctx, struct pg *pg, struct group *group
 	return ERR_OK;
 }
 
-enum err write_group(struct ctx *ctx, struct pg *pg, struct write *const *writes, size_t count,
-	int64_t *out_position, bool *out_unknown)
+enum err write_group(struct ctx *ctx, struct pg *pg, struct write_marks *marks,
+	struct write *const *writes, size_t count, int64_t *out_position, bool *out_unknown)
 {
 	struct group group;
-	struct str xid = {0};
 	bool commit_sent = false;
 	*out_unknown = false;
 	TRY(gather(ctx, writes, count, &group));
 	TRY(pg_ensure(ctx, pg));
 	TRY(prepare_all(ctx, pg, &group));
 	group.deadline_ms = clock_mono_us() / 1000 + GROUP_TIMEOUT_MS;
-	enum err err = run_pipeline(ctx, pg, &group, out_position, &xid, &commit_sent);
+	marks->serial++;
+	enum err err = run_pipeline(ctx, pg, &group, marks, out_position, &commit_sent);
 	if (err == ERR_OK) {
 		return ERR_OK;
 	}
@@ -363,7 +371,7 @@ enum err write_group(struct ctx *ctx, struct pg *pg, struct write *const *writes
 		return err;
 	}
 	bool committed = false;
-	enum err asked = ask_outcome(ctx, pg, xid, &committed);
+	enum err asked = ask_outcome(ctx, pg, marks, &committed);
 	*out_unknown = asked != ERR_OK;
 	return asked == ERR_OK && committed ? ERR_OK : err;
 }

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "base/rand.h"
 #include "storage/write.h"
 
 #include <stdatomic.h>
@@ -18,6 +19,7 @@
 enum {
 	RETRY_FOR_MS = 2000,
 	RETRY_PAUSE_MS = 50,
+	DOUBT_PAUSE_MS = 100,
 	START_WAIT_MS = 10000,
 	STATEMENT_TIMEOUT_MS = 4000
 };
@@ -45,6 +47,9 @@ struct writer {
 	bool is_stopping;
 	/* The thread's own: */
 	struct pg pg;
+	struct write_marks marks;
+	bool is_in_doubt;          /* whether the newest transaction was committed */
+	int64_t doubtful_position; /* the newest position, if it was */
 };
 
 /* --- the caller's side ------------------------------------------------------------------------------------ */
@@ -89,8 +94,7 @@ void write_on_commit(struct write *write, void (*committed)(void *data, int64_t 
 	write->committed_data = data;
 }
 
-void write_on_failure(struct write *write, void (*failed)(void *data, bool outcome_unknown),
-	void *data)
+void write_on_failure(struct write *write, void (*failed)(void *data), void *data)
 {
 	write->failed = failed;
 	write->failed_data = data;
@@ -103,14 +107,13 @@ static void finish(struct write *write)
 	cond_signal(&write->done);
 }
 
-static void fail_write(struct write *write, enum err err, const char *cause, bool outcome_unknown)
+static void fail_write(struct write *write, enum err err, const char *cause)
 {
 	write->err = err;
-	write->outcome_unknown = outcome_unknown;
 	(void)snprintf(write->cause, sizeof(write->cause), "%s", cause);
 	metric_add(&failures, 1);
 	if (write->failed != NULL) {
-		write->failed(write->failed_data, outcome_unknown);
+		write->failed(write->failed_data);
 	}
 }
 
@@ -133,7 +136,7 @@ void writer_submit(struct writer *writer, struct write *write)
 	}
 	lock_give(&writer->lock);
 	if (is_refused) {
-		fail_write(write, is_full ? ERR_LIMIT : ERR_SHUTDOWN, "refused", false);
+		fail_write(write, is_full ? ERR_LIMIT : ERR_SHUTDOWN, "refused");
 		finish(write);
 	}
 }
@@ -185,6 +188,13 @@ static void pause_ms(long ms)
 	(void)nanosleep(&pause, NULL);
 }
 
+static void publish(struct writer *writer, int64_t position)
+{
+	if (writer->config.published != NULL) {
+		writer->config.published(writer->config.self, position);
+	}
+}
+
 /* The group was committed with positions up to `position`: caches, publication, callers. */
 static void complete(struct writer *writer, struct write *const *writes, size_t count,
 	int64_t position)
@@ -207,37 +217,67 @@ static void complete(struct writer *writer, struct write *const *writes, size_t 
 	for (size_t i = 0; i < count; i++) {
 		finish(writes[i]);
 	}
-	if (writer->config.published != NULL) {
-		writer->config.published(writer->config.self, position);
-	}
+	publish(writer, position);
 }
 
-static void fail_all(struct write *const *writes, size_t count, enum err err, struct str cause,
-	bool outcome_unknown)
+static void fail_all(struct write *const *writes, size_t count, enum err err, struct str cause)
 {
 	char text[160];
 	(void)snprintf(text, sizeof(text), "%.*s", STR_ARG(cause));
 	for (size_t i = 0; i < count; i++) {
-		fail_write(writes[i], err, text, outcome_unknown);
+		fail_write(writes[i], err, text);
 		finish(writes[i]);
 	}
 }
 
-/* Commits writes together; a lost connection is tried again for a while, unless the outcome is unknown. */
+/* Learns what became of a group whose callers were told that it failed. Errors: STORE when the database cannot say. */
+static enum err settle_doubt(struct writer *writer, struct ctx *ctx)
+{
+	bool was_committed = false;
+	if (!writer->is_in_doubt) {
+		return ERR_OK;
+	}
+	TRY(write_outcome(ctx, &writer->pg, &writer->marks, &was_committed));
+	writer->is_in_doubt = false;
+	log_info(0, "db.doubt_settled", "committed=%d", was_committed);
+	if (was_committed) {
+		if (writer->config.overtaken != NULL) {
+			writer->config.overtaken(writer->config.self);
+		}
+		atomic_store(&writer->position, writer->doubtful_position);
+		publish(writer, writer->doubtful_position);
+	}
+	return ERR_OK;
+}
+
+/* @param out_doubtful  on failure: whether these may have been committed all the same */
+static enum err commit_once(struct writer *writer, struct ctx *ctx, struct write *const *writes,
+	size_t count, bool *out_doubtful)
+{
+	int64_t start_us = clock_mono_us();
+	int64_t position = 0;
+	*out_doubtful = false;
+	TRY(settle_doubt(writer, ctx));
+	enum err err =
+		write_group(ctx, &writer->pg, &writer->marks, writes, count, &position, out_doubtful);
+	metric_observe_us(&group_time, clock_mono_us() - start_us);
+	if (err == ERR_OK) {
+		complete(writer, writes, count, position);
+	} else if (*out_doubtful) {
+		writer->is_in_doubt = true;
+		writer->doubtful_position = position;
+	}
+	return err;
+}
+
+/* A lost connection is tried again for a while, unless these may have been committed already. */
 static enum err commit_together(struct writer *writer, struct ctx *ctx, struct write *const *writes,
-	size_t count, bool *out_unknown)
+	size_t count, bool *out_doubtful)
 {
 	int64_t give_up_ms = clock_mono_us() / 1000 + RETRY_FOR_MS;
 	for (;;) {
-		int64_t start_us = clock_mono_us();
-		int64_t position = 0;
-		enum err err = write_group(ctx, &writer->pg, writes, count, &position, out_unknown);
-		metric_observe_us(&group_time, clock_mono_us() - start_us);
-		if (err == ERR_OK) {
-			complete(writer, writes, count, position);
-			return ERR_OK;
-		}
-		if (err != ERR_STORE || *out_unknown || clock_mono_us() / 1000 >= give_up_ms) {
+		enum err err = commit_once(writer, ctx, writes, count, out_doubtful);
+		if (err != ERR_STORE || *out_doubtful || clock_mono_us() / 1000 >= give_up_ms) {
 			return err;
 		}
 		pause_ms(RETRY_PAUSE_MS);
@@ -252,17 +292,17 @@ static enum err commit_group(struct writer *writer, struct arena *arena,
 {
 	struct ctx ctx;
 	ctx_init(&ctx, arena);
-	bool unknown = false;
-	enum err err = commit_together(writer, &ctx, writes, count, &unknown);
+	bool is_doubtful = false;
+	enum err err = commit_together(writer, &ctx, writes, count, &is_doubtful);
 	if (err == ERR_OK) {
 		return ERR_OK;
 	}
 	if (count == 1 || err == ERR_STORE) {
 		if (err != ERR_CONFLICT && err != ERR_INPUT) {
-			log_warn(0, "db.write_failed", "kind=%s writes=%zu unknown=%d cause=%.*s",
-				err_name(err), count, unknown, STR_ARG(ctx.fault.cause));
+			log_warn(0, "db.write_failed", "kind=%s writes=%zu doubtful=%d cause=%.*s",
+				err_name(err), count, is_doubtful, STR_ARG(ctx.fault.cause));
 		}
-		fail_all(writes, count, err, ctx.fault.cause, unknown);
+		fail_all(writes, count, err, ctx.fault.cause);
 		return err;
 	}
 	/* One of them is the culprit: each on its own. */
@@ -271,7 +311,7 @@ static enum err commit_group(struct writer *writer, struct arena *arena,
 		// NOLINTNEXTLINE(misc-no-recursion): once
 		err = commit_group(writer, arena, writes + i, 1);
 		if (err == ERR_STORE) {
-			fail_all(writes + i + 1, count - i - 1, err, STR("the database is away"), false);
+			fail_all(writes + i + 1, count - i - 1, err, STR("the database is away"));
 			return err;
 		}
 	}
@@ -294,14 +334,20 @@ static size_t take_group_locked(struct writer *writer, struct write **out)
 	return count;
 }
 
-/* Waits for something to do; 0 at the end. */
-static size_t take_group(struct writer *writer, struct write **out)
+/* Waits for writes; in doubt, not for long. @return false at the end */
+static bool take_group(struct writer *writer, struct write **out, size_t *out_count)
 {
+	int64_t ask_again_ms = clock_mono_us() / 1000 + DOUBT_PAUSE_MS;
 	LOCK_SCOPE(&writer->lock);
 	while (writer->first == NULL && !writer->is_stopping) {
-		cond_wait(&writer->changed, &writer->lock);
+		if (!writer->is_in_doubt) {
+			cond_wait(&writer->changed, &writer->lock);
+		} else if (!cond_wait_until(&writer->changed, &writer->lock, ask_again_ms)) {
+			break;
+		}
 	}
-	return take_group_locked(writer, out);
+	*out_count = take_group_locked(writer, out);
+	return *out_count > 0 || !writer->is_stopping;
 }
 
 /* Those who waited behind a group that found the database away have waited long enough. */
@@ -314,7 +360,7 @@ static void fail_queued(struct writer *writer, struct write **writes)
 		lock_take(&writer->lock);
 		size_t count = take_group_locked(writer, writes);
 		lock_give(&writer->lock);
-		fail_all(writes, count, ERR_STORE, STR("the database is away"), false);
+		fail_all(writes, count, ERR_STORE, STR("the database is away"));
 		left -= MIN_OF(left, count);
 	}
 }
@@ -325,8 +371,12 @@ static void *writer_run(void *data)
 	struct arena *arena = arena_create();
 	struct write **writes = mem_alloc_array(writer->config.group_limit, sizeof(*writes));
 	size_t count;
-	while ((count = take_group(writer, writes)) > 0) {
-		if (commit_group(writer, arena, writes, count) == ERR_STORE) {
+	while (take_group(writer, writes, &count)) {
+		if (count == 0) {
+			struct ctx ctx;
+			ctx_init(&ctx, arena);
+			(void)!settle_doubt(writer, &ctx); /* the next round asks again */
+		} else if (commit_group(writer, arena, writes, count) == ERR_STORE) {
 			fail_queued(writer, writes);
 		}
 		arena_reset(arena);
@@ -348,6 +398,9 @@ static enum err read_position(struct writer *writer, struct ctx *ctx)
 		return fail_cause(ctx, ERR_INTERNAL, "stream_head has no row");
 	}
 	atomic_store(&writer->position, position);
+	PGresult *result = NULL;
+	TRY(pg_run(ctx, &writer->pg, STMT_WRITER_MARK_TIDY, DB_NO_ARGS, &result));
+	PQclear(result);
 	return ERR_OK;
 }
 
@@ -357,6 +410,8 @@ struct writer *writer_create(const struct writer_config *config)
 	writer->config = *config;
 	writer->url = mem_dup(config->url.p, config->url.n);
 	pg_init(&writer->pg, str_of(writer->url), STATEMENT_TIMEOUT_MS);
+	struct rng rng = rng_os();
+	writer->marks.writer_id = (int64_t)(rng_u64(&rng) >> 1);
 	lock_init(&writer->lock, RANK_WRITER);
 	cond_init(&writer->changed);
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();

@@ -11,6 +11,10 @@
  * become visible in order, across processes too. After the commit, on the writer's thread and in order: each
  * write's `committed` callback (which brings the caches up to date), then the published position moves, then
  * the callers go on, then the waiters are woken.
+ *
+ * A connection that breaks at COMMIT: each transaction sets a mark, by which the next connection tells whether it was
+ * committed. When there is no next connection for some seconds, the callers fail; the writer goes on asking, and commits
+ * nothing before it knows.
  */
 #ifndef BELFRY_STORAGE_WRITER_H
 #define BELFRY_STORAGE_WRITER_H
@@ -40,11 +44,10 @@ void write_on_commit(struct write *write, void (*committed)(void *data, int64_t 
 	void *data);
 
 /**
- * Called instead when the write failed (on the writer's thread, before the waiter goes on).
- * @param outcome_unknown  the connection broke at the commit: it may or may not have happened
+ * Called instead when the write failed, before the waiter goes on; on the writer's thread, or the submitter's when it was
+ * refused. When the connection broke at the commit, it may have happened all the same: see writer_config.overtaken.
  */
-void write_on_failure(struct write *write, void (*failed)(void *data, bool outcome_unknown),
-	void *data);
+void write_on_failure(struct write *write, void (*failed)(void *data), void *data);
 
 /**
  * Queues without waiting. The order of submission is the order of positions. Arena of `write` must live until done, which
@@ -71,6 +74,13 @@ struct writer_config {
 	size_t group_limit; /**< writes in one transaction at the most */
 	/** Called on the writer's thread once per group after the position moved. */
 	void (*published)(void *self, int64_t position);
+	/**
+	 * Called on the writer's thread when writes that failed because the connection broke turn out to have been
+	 * committed, before their position is published: all that memory keeps of what is written through the writer has
+	 * to be forgotten, and who waits has to look anew. Until then memory shows what was before them, and nothing else is
+	 * committed. May be NULL.
+	 */
+	void (*overtaken)(void *self);
 	void *self;
 };
 

@@ -44,6 +44,12 @@ void receipts_destroy(struct receipts *receipts)
 	mem_free(receipts);
 }
 
+void receipts_forget(struct receipts *receipts)
+{
+	cache_clear(receipts->sets);
+	unread_forget(receipts->unread);
+}
+
 struct unread *receipts_unread(const struct receipts *receipts)
 {
 	return receipts->unread;

@@ -14,6 +14,8 @@
 struct receipts *receipts_create(struct homeserver *hs);
 /** After the writer was destroyed: its commits come here. */
 void receipts_destroy(struct receipts *receipts);
+/** Everything is read anew: what memory knows may be older than the database. Writer's thread. */
+void receipts_forget(struct receipts *receipts);
 
 /* --- setting ------------------------------------------------------------------------------------- */
 

@@ -103,6 +103,11 @@ void unread_destroy(struct unread *unread)
 	mem_free(unread);
 }
 
+void unread_forget(struct unread *unread)
+{
+	cache_clear(unread->entries);
+}
+
 static struct str entry_key(int64_t room_nid, struct str user_id, char buffer[static KEY_BYTES])
 {
 	invariant(user_id.n <= KEY_BYTES - sizeof(room_nid));

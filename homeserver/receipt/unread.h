@@ -13,6 +13,8 @@ struct unread;
 
 struct unread *unread_create(void);
 void unread_destroy(struct unread *unread);
+/** All entries are read anew by whoever asks next. */
+void unread_forget(struct unread *unread);
 
 /**
  * A receipt was committed: moves the user's marks, if they are in memory. Writer's thread; memory only.

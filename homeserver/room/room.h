@@ -65,8 +65,6 @@ struct room {
 	_Atomic int64_t receipt_position;
 	_Atomic int64_t typing_serial;
 	_Atomic int64_t last_used_ms;
-	_Atomic bool
-		is_uncertain; /**< a write may have been committed or not; until the next publication */
 	struct lock lock;
 	struct cond changed;          /**< the turn was given back, or a pending write ended */
 	bool turn_taken;              /**< guarded by lock, like all below but head */

@@ -19,9 +19,9 @@ static void on_committed(void *data, int64_t first_position)
 	room_commit_done(data, first_position);
 }
 
-static void on_failed(void *data, bool outcome_unknown)
+static void on_failed(void *data)
 {
-	room_commit_failed(data, outcome_unknown);
+	room_commit_failed(data);
 }
 
 static void submit(struct room_builder *builder, struct write *write)

@@ -190,6 +190,9 @@ static enum err wait_settled(struct ctx *ctx, struct homeserver *hs, struct room
 enum err room_load(struct ctx *ctx, struct homeserver *hs, struct room *room)
 {
 	TRY(wait_settled(ctx, hs, room));
+	lock_take(&room->lock);
+	room->is_stale = false;
+	lock_give(&room->lock);
 	struct room_row row;
 	struct state_row *states;
 	struct event_row *events;
@@ -212,9 +215,12 @@ enum err room_load(struct ctx *ctx, struct homeserver *hs, struct room *room)
 	load_recent(room, content, events, event_count);
 
 	LOCK_SCOPE(&room->lock);
+	if (room->is_stale) { /* rooms_forget() came in between: this may be older than the database */
+		content_destroy(content);
+		return fail(ctx, ERR_TIMEOUT, M_UNKNOWN, "The room is busy; try again");
+	}
 	room_unload_locked(hs->rooms, room);
 	room->content = content;
-	room->is_stale = false;
 	(void)atomic_fetch_add(&hs->rooms->loaded, 1);
 	room_head_clear_threads(&room->head);
 	str_free(room->head.extremities);

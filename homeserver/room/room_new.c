@@ -37,11 +37,6 @@ static void on_new_committed(void *data, int64_t first_position)
 	room_commit_new_done(data, first_position);
 }
 
-static void on_new_failed(void *data, bool outcome_unknown)
-{
-	room_commit_new_failed(data, outcome_unknown);
-}
-
 static enum err create_once(struct ctx *ctx, struct homeserver *hs, const struct room_start *start,
 	int64_t *out_nid)
 {
@@ -61,7 +56,6 @@ static enum err create_once(struct ctx *ctx, struct homeserver *hs, const struct
 		.events = builder.events,
 		.count = builder.count};
 	write_on_commit(write, on_new_committed, commit);
-	write_on_failure(write, on_new_failed, commit);
 	TRY(writer_commit(ctx, hs->writer, write, NULL));
 	*out_nid = fresh->nid;
 	return ERR_OK;
@@ -117,11 +111,10 @@ static void on_replaced(void *data, int64_t first_position)
 	room_commit_done(&commit->old_room, first_position);
 }
 
-static void on_replace_failed(void *data, bool outcome_unknown)
+static void on_replace_failed(void *data)
 {
 	struct succession_commit *commit = data;
-	room_commit_new_failed(&commit->new_room, outcome_unknown);
-	room_commit_failed(&commit->old_room, outcome_unknown);
+	room_commit_failed(&commit->old_room);
 }
 
 /* What the sender has not the power for stays as it is. */

@@ -67,34 +67,14 @@ void room_commit_done(struct room_commit *commit, int64_t first_position)
 	end_pending(commit->room);
 }
 
-/* The lists of rooms of those whose membership may have changed are read anew. */
-static void doubt_members(const struct room_commit *commit)
-{
-	const struct room_observer *observer = &commit->hs->rooms->observer;
-	for (size_t i = 0; i < commit->count; i++) {
-		const struct event *event = commit->events[i].event;
-		if (is_local_member(commit->hs, event)) {
-			observer->membership_unknown(observer->self, event->state_key);
-		}
-	}
-}
-
 /* What the room is now is in the database only. */
-void room_commit_failed(struct room_commit *commit, bool outcome_unknown)
+void room_commit_failed(struct room_commit *commit)
 {
 	struct room *room = commit->room;
-	const struct room_observer *observer = &commit->hs->rooms->observer;
-	if (outcome_unknown) {
-		atomic_store(&room->is_uncertain, true);
-	}
 	lock_take(&room->lock);
 	room->is_stale = true;
 	room_unload_locked(commit->hs->rooms, room);
 	lock_give(&room->lock);
-	if (outcome_unknown) {
-		doubt_members(commit);
-		observer->room_committed(observer->self, room);
-	}
 	end_pending(room);
 }
 
@@ -113,13 +93,6 @@ void room_commit_new_done(struct room_commit *commit, int64_t first_position)
 	observer->room_committed(observer->self, room);
 	room_unref(room);
 	metric_add(&events_added, (int64_t)commit->count);
-}
-
-void room_commit_new_failed(const struct room_commit *commit, bool outcome_unknown)
-{
-	if (outcome_unknown) {
-		doubt_members(commit);
-	}
 }
 
 /* --- rows --------------------------------------------------------------------------------------------------- */

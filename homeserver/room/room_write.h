@@ -32,8 +32,7 @@ void room_head_advance(struct room_builder *builder);
  * On the writer's thread, for a room that goes on, and for a new one.
  */
 void room_commit_done(struct room_commit *commit, int64_t first_position);
-void room_commit_failed(struct room_commit *commit, bool outcome_unknown);
+void room_commit_failed(struct room_commit *commit);
 void room_commit_new_done(struct room_commit *commit, int64_t first_position);
-void room_commit_new_failed(const struct room_commit *commit, bool outcome_unknown);
 
 #endif

@@ -259,15 +259,7 @@ const struct room_version *room_version_of(const struct room *room)
 
 int64_t room_last_position(const struct room *room)
 {
-	return atomic_load(&room->is_uncertain) ? POSITION_NOW : atomic_load(&room->last_position);
-}
-
-void room_published(struct room *room, int64_t position)
-{
-	if (atomic_load(&room->is_uncertain)) {
-		raise_to(&room->last_position, position);
-		atomic_store(&room->is_uncertain, false);
-	}
+	return atomic_load(&room->last_position);
 }
 
 int64_t room_receipt_position(const struct room *room)
@@ -317,12 +309,11 @@ enum err rooms_new_nid(struct ctx *ctx, struct homeserver *hs, int64_t *out)
 /* --- putting away -------------------------------------------------------------------------------- */
 
 /* Frees the content of rooms that nobody used since `before_ms`. */
-void rooms_tidy(struct rooms *rooms, int64_t before_ms)
+/* Rooms that were not used since a time, with a reference each; heap. */
+static struct room **list_rooms(struct rooms *rooms, int64_t before_ms, size_t *out_n)
 {
-	size_t capacity = 0;
-	lock_take(&rooms->lock);
-	capacity = rooms->by_id.n;
-	struct room **list = mem_alloc_array(capacity, sizeof(struct room *));
+	LOCK_SCOPE(&rooms->lock);
+	struct room **list = mem_alloc_array(rooms->by_id.n, sizeof(struct room *));
 	size_t n = 0;
 	size_t i = 0;
 	struct str key;
@@ -334,8 +325,15 @@ void rooms_tidy(struct rooms *rooms, int64_t before_ms)
 			list[n++] = room;
 		}
 	}
-	lock_give(&rooms->lock);
-	for (i = 0; i < n; i++) {
+	*out_n = n;
+	return list;
+}
+
+void rooms_tidy(struct rooms *rooms, int64_t before_ms)
+{
+	size_t n;
+	struct room **list = list_rooms(rooms, before_ms, &n);
+	for (size_t i = 0; i < n; i++) {
 		struct room *room = list[i];
 		lock_take(&room->lock);
 		if (room->content != NULL && !room->turn_taken && room->pending == 0 &&
@@ -348,6 +346,23 @@ void rooms_tidy(struct rooms *rooms, int64_t before_ms)
 	}
 	mem_free(list);
 	metric_set(&loaded_rooms, atomic_load(&rooms->loaded));
+}
+
+void rooms_forget(struct rooms *rooms)
+{
+	size_t n;
+	struct room **list = list_rooms(rooms, INT64_MAX, &n);
+	for (size_t i = 0; i < n; i++) {
+		struct room *room = list[i];
+		lock_take(&room->lock);
+		room->is_stale = true; /* also for who is loading it now */
+		room->redactions++;    /* the same, for single events */
+		room_unload_locked(rooms, room);
+		lock_give(&room->lock);
+		room_unref(room);
+	}
+	mem_free(list);
+	cache_clear(rooms->events);
 }
 
 /* --- listeners --------------------------------------------------------------------------------------- */

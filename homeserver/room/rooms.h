@@ -18,6 +18,8 @@ struct rooms *rooms_create(struct homeserver *hs);
 void rooms_destroy(struct rooms *rooms);
 /** Puts away the content of rooms that nobody used since a time (monotonic). Called by the housekeeper. */
 void rooms_tidy(struct rooms *rooms, int64_t before_ms);
+/** All content is read anew by whoever asks next: it may be older than the database. Writer's thread. */
+void rooms_forget(struct rooms *rooms);
 
 /* --- finding ------------------------------------------------------------------------------------ */
 
@@ -38,7 +40,7 @@ MUST_CHECK enum err rooms_get_for(struct ctx *ctx, struct homeserver *hs, struct
 int64_t room_nid(const struct room *room);
 struct room_id room_id_of(const struct room *room);
 const struct room_version *room_version_of(const struct room *room);
-/** Position of the newest committed event; POSITION_NOW while that is uncertain. Any thread, from memory. */
+/** Position of the newest committed event. Any thread, from memory. */
 int64_t room_last_position(const struct room *room);
 /** Position of the newest receipt (receipt domain sets it in its commit). */
 int64_t room_receipt_position(const struct room *room);
@@ -246,14 +248,10 @@ struct room_observer {
 	/** A membership of a local user changed; `stripped` may have p == NULL. */
 	void (*membership_committed)(void *self, struct room *room, struct str user_id,
 		struct str membership, int64_t position, struct str stripped);
-	/** The connection broke at a commit: a local user's membership may have changed, or not. */
-	void (*membership_unknown)(void *self, struct str user_id);
 	/** A local user has forgotten the room; on the request's thread, after it was stored. */
 	void (*forgotten)(void *self, struct room *room, struct str user_id);
 	void (*user_ref)(struct user *user);
 };
-/** A position was published: what was uncertain of the room is in the database up to there. Writer's thread. */
-void room_published(struct room *room, int64_t position);
 /** Set once, before threads start. */
 void rooms_observe(struct rooms *rooms, const struct room_observer *observer);
 

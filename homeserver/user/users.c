@@ -62,6 +62,7 @@ struct users {
 	struct user **told_users;
 	size_t told_user_n;
 	size_t told_user_capacity;
+	bool wakes_all;      /* at the next publication */
 	struct arena *arena; /* of one publication */
 };
 
@@ -207,15 +208,6 @@ static struct user *find_active(struct users *users, struct str user_id)
 	return user;
 }
 
-static void observe_unknown(void *self, struct str user_id)
-{
-	struct user *user = find_active(self, user_id);
-	if (user != NULL) {
-		remove_from_table(self, user);
-		user_unref(user);
-	}
-}
-
 static void observe_forgotten(void *self, struct room *room, struct str user_id)
 {
 	struct user *user = find_active(self, user_id);
@@ -235,7 +227,6 @@ struct users *users_create(struct homeserver *hs)
 		.self = users,
 		.room_committed = observe_room,
 		.membership_committed = observe_membership,
-		.membership_unknown = observe_unknown,
 		.forgotten = observe_forgotten,
 		.user_ref = user_ref,
 	};
@@ -572,10 +563,40 @@ static void wake_room(struct users *users, struct room *room, struct arena *aren
 	}
 }
 
-void users_published(struct users *users, int64_t position)
+/* Active users without a sync since a time, with a reference each; heap. */
+static struct user **list_users(struct users *users, int64_t before_ms, size_t *out_n)
+{
+	LOCK_SCOPE(&users->lock);
+	struct user **list = mem_alloc_array(users->by_id.n, sizeof(struct user *));
+	size_t n = 0;
+	size_t i = 0;
+	struct str key;
+	void *value;
+	while (map_next(&users->by_id, &i, &key, &value)) {
+		struct user *user = value;
+		if (atomic_load(&user->last_used_ms) < before_ms) {
+			user_ref(user);
+			list[n++] = user;
+		}
+	}
+	*out_n = n;
+	return list;
+}
+
+static void wake_all(struct users *users)
+{
+	size_t n;
+	struct user **all = list_users(users, INT64_MAX, &n);
+	for (size_t i = 0; i < n; i++) {
+		wake(all[i]);
+		user_unref(all[i]);
+	}
+	mem_free(all);
+}
+
+void users_published(struct users *users)
 {
 	for (size_t i = 0; i < users->told_room_n; i++) {
-		room_published(users->told_rooms[i], position);
 		wake_room(users, users->told_rooms[i], users->arena);
 		room_unref(users->told_rooms[i]);
 		arena_reset(users->arena);
@@ -586,6 +607,10 @@ void users_published(struct users *users, int64_t position)
 		user_unref(users->told_users[i]);
 	}
 	users->told_user_n = 0;
+	if (users->wakes_all) {
+		users->wakes_all = false;
+		wake_all(users);
+	}
 }
 
 void users_wake_room(struct users *users, struct room *room)
@@ -617,21 +642,9 @@ static void remove_idle(struct users *users, struct user *user, int64_t before_m
 void users_tidy(struct users *users, int64_t idle_ms)
 {
 	int64_t before_ms = clock_mono_ms(&users->hs->clock) - idle_ms;
-	lock_take(&users->lock);
-	struct user **idle = mem_alloc_array(users->by_id.n, sizeof(struct user *));
-	size_t n = 0;
-	size_t i = 0;
-	struct str key;
-	void *value;
-	while (map_next(&users->by_id, &i, &key, &value)) {
-		struct user *user = value;
-		if (atomic_load(&user->last_used_ms) < before_ms) {
-			user_ref(user);
-			idle[n++] = user;
-		}
-	}
-	lock_give(&users->lock);
-	for (i = 0; i < n; i++) {
+	size_t n;
+	struct user **idle = list_users(users, before_ms, &n);
+	for (size_t i = 0; i < n; i++) {
 		lock_take(&idle[i]->lock);
 		prune_waiters_locked(idle[i]);
 		bool is_waited_for = idle[i]->waiter_n > 0;
@@ -642,4 +655,26 @@ void users_tidy(struct users *users, int64_t idle_ms)
 		user_unref(idle[i]);
 	}
 	mem_free(idle);
+}
+
+/*
+ * Who waits is woken by the publication only: before it there is nothing new to see. Those who come in between wait at a user
+ * made anew, which nothing told: hence all.
+ */
+void users_forget(struct users *users)
+{
+	size_t n;
+	struct user **all = list_users(users, INT64_MAX, &n);
+	for (size_t i = 0; i < n; i++) {
+		lock_take(&users->lock);
+		bool is_out = take_out_locked(users, all[i]);
+		lock_give(&users->lock);
+		if (is_out) {
+			user_put_away(all[i]);
+			user_unref(all[i]);
+		}
+		tell_user(users, all[i]);
+	}
+	mem_free(all);
+	users->wakes_all = true;
 }

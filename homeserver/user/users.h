@@ -72,7 +72,13 @@ void users_room_committed(struct users *users, struct room *room);
 /** Something of the user's own. */
 void users_own_committed(struct users *users, struct str user_id, int64_t position);
 /** The writer's `published` callback: wakes who was told above. */
-void users_published(struct users *users, int64_t position);
+void users_published(struct users *users);
+
+/**
+ * All users are loaded anew: what memory knows may be older than the database. Who waits looks again once the next position
+ * is published. Writer's thread.
+ */
+void users_forget(struct users *users);
 
 /** Wakes the room's listeners at once (typing: nothing is committed). */
 void users_wake_room(struct users *users, struct room *room);

@@ -1,4 +1,4 @@
--- Statements of the group-commit writer. Each (but stream_advance) takes arrays, one element a row; they run in this order. A row may
+-- Statements of the group-commit writer. Each (but stream_advance and those of marks) takes arrays, one element a row; they run in this order. A row may
 -- stand twice for one key in a group: each statement says which wins. A statement that must not go wrong fails by itself.
 
 -- name: room_insert
@@ -30,8 +30,25 @@ WHERE rooms.room_nid IN (p.old_nid, p.new_nid);
 
 -- name: stream_advance
 -- Takes $1 positions; the row's lock is held to the end of the transaction, which orders the commits of all processes.
--- One row: the newest position, and the transaction's number. Index: stream_head_pkey.
-UPDATE stream_head SET position = position + $1 RETURNING position, pg_current_xact_id()::text;
+-- Marks the transaction as number $3 of the writer $2, see writer_mark_ask. One row: the newest position.
+-- Index: stream_head_pkey, writer_marks_pkey.
+WITH mark AS (
+	INSERT INTO writer_marks (writer_id, serial, at_ms)
+	VALUES ($2, $3, (extract(epoch FROM now()) * 1000)::bigint)
+	ON CONFLICT (writer_id) DO UPDATE SET serial = excluded.serial, at_ms = excluded.at_ms
+)
+UPDATE stream_head SET position = position + $1 RETURNING position;
+
+-- name: writer_mark_ask
+-- One row: the number of the writer's last transaction that was committed; 0: none was. Writes, so that it waits for one that is
+-- still under way. Index: writer_marks_pkey.
+INSERT INTO writer_marks (writer_id, serial, at_ms)
+VALUES ($1, 0, (extract(epoch FROM now()) * 1000)::bigint)
+ON CONFLICT (writer_id) DO UPDATE SET at_ms = excluded.at_ms RETURNING serial;
+
+-- name: writer_mark_tidy
+-- Writers that have written nothing for a week: they are gone, or mark anew. A row for each start of a server.
+DELETE FROM writer_marks WHERE at_ms < (extract(epoch FROM now()) * 1000)::bigint - 604800000;
 
 -- name: room_advance
 -- A room goes on by one event each: nid, event_seq before, event_seq after, depth, extremities, position, notify_seq,

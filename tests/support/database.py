@@ -1,0 +1,178 @@
+"""A PostgreSQL of a test's own, and a proxy before it that breaks connections at the moment of COMMIT.
+
+    with Cluster() as cluster, CommitProxy(cluster) as proxy:
+        server = make_server(settings={"database.url": proxy.url}).start()
+        proxy.cut("answer")     # the next COMMIT of the writer happens, its answer is lost
+"""
+import os
+import signal
+import socket
+import subprocess
+import threading
+import urllib.parse
+
+from .client import seconds
+from .server import wait_until
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+# COMMIT as the group-commit writer sends it: in a pipeline, as an unnamed statement. Other transactions end by a
+# simple query, which looks different.
+WRITERS_COMMIT = b"\0COMMIT\0\0\0"
+COMMITTED = b"COMMIT\0"
+
+
+class Cluster:
+    """Thrown away at the end. Unlike with-postgres by itself, COMMIT means written."""
+
+    def __enter__(self):
+        environment = {key: value for key, value in os.environ.items() if key != "BELFRY_TEST_DATABASE_URL"}
+        self.keeper = subprocess.Popen(
+            [os.path.join(ROOT, "tools", "with-postgres"), "sh", "-c",
+             'echo "$BELFRY_TEST_DATABASE_URL"; exec cat >/dev/null'],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+        self.url = self.keeper.stdout.readline().strip()
+        assert self.url, "no PostgreSQL"
+        self.folder = urllib.parse.parse_qs(urllib.parse.urlsplit(self.url).query)["host"][0]
+        self.sql("ALTER DATABASE postgres SET synchronous_commit = on")
+        return self
+
+    def __exit__(self, *exception):
+        self.keeper.stdin.close()
+        self.keeper.wait(seconds(30))
+        self.keeper.stdout.close()
+
+    def sql(self, text):
+        done = subprocess.run(["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", self.url, "-c", text],
+                              capture_output=True, text=True, timeout=seconds(30), check=False)
+        if done.returncode != 0:
+            raise OSError(done.stderr)
+        return done.stdout.strip()
+
+    def crash(self):
+        """SIGKILL to one backend: PostgreSQL throws all memory away and recovers from what is written."""
+        with subprocess.Popen(["psql", "-X", "-q", "-A", "-t", self.url, "-c", "select pg_backend_pid()",
+                               "-c", "select pg_sleep(60)"],
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as victim:
+            os.kill(int(victim.stdout.readline()), signal.SIGKILL)
+
+    def works(self):
+        try:
+            return self.sql("SELECT 1") == "1"
+        except OSError:
+            return False
+
+
+class CommitProxy:
+    """Carries bytes between the server under test and a cluster."""
+
+    def __init__(self, cluster):
+        self.cluster = cluster
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.url = "postgresql://belfry@127.0.0.1:%d/postgres?sslmode=disable&gssencmode=disable" % (
+            self.listener.getsockname()[1])
+        self.lock = threading.Lock()
+        self.plan = None
+        self.refuses = False
+        self.was_cut = threading.Event()
+
+    def __enter__(self):
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *exception):
+        self.listener.close()
+
+    def cut(self, what, then_refuse=False):
+        """Breaks the connection at the writer's next COMMIT: "commit" before it is passed on, "answer" after it was
+        answered, "race" right after it was passed on.  then_refuse: nobody connects until allow()."""
+        with self.lock:
+            self.was_cut.clear()
+            self.plan = (what, then_refuse)
+
+    def wait_cut(self):
+        assert self.was_cut.wait(seconds(30)), "no COMMIT came"
+
+    def allow(self):
+        self.refuses = False
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            if self.refuses:
+                client.close()
+                continue
+            server = socket.socket(socket.AF_UNIX)
+            try:
+                server.connect(os.path.join(self.cluster.folder, ".s.PGSQL.5432"))
+            except OSError:
+                server.close()
+                client.close()
+                continue
+            link = _Link(self, client, server)
+            threading.Thread(target=link.upstream, daemon=True).start()
+            threading.Thread(target=link.downstream, daemon=True).start()
+
+    def take_plan(self):
+        with self.lock:
+            plan, self.plan = self.plan, None
+            if plan is not None and plan[1]:
+                self.refuses = True
+            return plan[0] if plan is not None else None
+
+
+class _Link:
+    def __init__(self, proxy, client, server):
+        self.proxy, self.client, self.server = proxy, client, server
+        self.holds_answer = False
+
+    def close(self):
+        for end in (self.client, self.server):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def upstream(self):
+        """What the server under test says. A COMMIT is the end of what the writer sends at once."""
+        last = b""
+        try:
+            while data := self.client.recv(1 << 16):
+                plan = self.proxy.take_plan() if WRITERS_COMMIT in last + data else None
+                last = data[-len(WRITERS_COMMIT):] if plan is None else b""
+                self.holds_answer = plan == "answer"
+                if plan != "commit":
+                    self.server.sendall(data)
+                if plan in ("commit", "race"):
+                    self.close()
+                    self.proxy.was_cut.set()
+        except OSError:
+            pass
+        self.close()
+
+    def downstream(self):
+        """What PostgreSQL says."""
+        held = b""
+        try:
+            while data := self.server.recv(1 << 16):
+                if not self.holds_answer:
+                    self.client.sendall(data)
+                    continue
+                held += data
+                if COMMITTED in held:
+                    self.close()
+                    self.proxy.was_cut.set()
+        except OSError:
+            pass
+        self.close()
+
+
+def burn_transactions(cluster, count=4):
+    """Waits for a cluster that has crashed and lets other transactions have the next numbers."""
+    wait_until(cluster.works, 30, "recovery of the cluster", pause=0.02)
+    for _ in range(count):
+        cluster.sql("SELECT pg_current_xact_id()")
+
