@@ -14,6 +14,7 @@
 
 #include "base/b64.h"
 #include "base/file.h"
+#include "matrix/server_keys.h"
 
 enum { SMALL_FILE_BYTES = 4096, KEY_VERSION_CHARACTERS = 6 };
 
@@ -190,6 +191,13 @@ enum err data_folder_signing_key(struct ctx *ctx, const struct data_folder *fold
 	crypto_wipe((char *)(uintptr_t)seed.p, seed.n);
 	if (key == NULL) {
 		return fail(ctx, ERR_INTERNAL, NULL, "%s: OpenSSL does not take the key", path);
+	}
+	unsigned char public_key[ED25519_PUBLIC_BYTES];
+	ed25519_public(key, public_key);
+	if (server_key_is_leaked(public_key)) {
+		ed25519_key_destroy(key);
+		return fail(ctx, ERR_INPUT, NULL,
+			"%s holds a key that everybody knows; move it away, and a new one will be made", path);
 	}
 	out->key_id = key_id;
 	out->key = key;

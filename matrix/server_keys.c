@@ -14,6 +14,23 @@
 
 enum { MAX_KEYS = 256, MAX_TRIES = 8 };
 
+/* Of ELEMENTSEC-2025-1670: Go's ed25519.GenerateKey on the seed 0 of math/rand. */
+static const unsigned char leaked_keys[][ED25519_PUBLIC_BYTES] = {
+	{0x97, 0xF3, 0xBD, 0x87, 0x13, 0x15, 0x28, 0x1E, 0x8B, 0x83, 0xED, 0xC7, 0xA9, 0xFD, 0x05, 0x41,
+		0x06, 0x61, 0x54, 0x44, 0x90, 0x70, 0xCC, 0xDB, 0x3C, 0xDD, 0x42, 0xCF, 0x69, 0xCC, 0xDE,
+		0x88},
+};
+
+bool server_key_is_leaked(const unsigned char public_key[ED25519_PUBLIC_BYTES])
+{
+	for (size_t i = 0; i < COUNT_OF(leaked_keys); i++) {
+		if (memcmp(public_key, leaked_keys[i], ED25519_PUBLIC_BYTES) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* --- ours -------------------------------------------------------------------------------------- */
 
 static void put(struct json *object, struct str key, struct json value)
@@ -60,7 +77,7 @@ struct str server_keys_build(struct arena *arena, const struct event_signer *sig
 
 /* --- of others --------------------------------------------------------------------------------- */
 
-/* Reads id and bytes of an entry; false for other algorithms and malformed ones. */
+/* Reads id and bytes of an entry; false for other algorithms, malformed and leaked ones. */
 static bool read_key(struct arena *arena, const struct json_member *entry, struct server_key *out)
 {
 	struct str algorithm;
@@ -69,7 +86,7 @@ static bool read_key(struct arena *arena, const struct json_member *entry, struc
 	struct str bytes;
 	if (!key_id_parse(entry->key, &algorithm, &version) || !str_equals(algorithm, STR("ed25519")) ||
 		encoded.p == NULL || !b64_decode(arena, encoded, &bytes) ||
-		bytes.n != ED25519_PUBLIC_BYTES) {
+		bytes.n != ED25519_PUBLIC_BYTES || server_key_is_leaked((const unsigned char *)bytes.p)) {
 		return false;
 	}
 	out->key_id = entry->key;

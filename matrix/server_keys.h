@@ -36,6 +36,12 @@ struct old_key {
 };
 
 /**
+ * Whether everybody knows the private part: no server may sign with such a key, and what is signed by one
+ * proves nothing. Known failures of other homeservers: an installer made the same key everywhere (CVE-2026-24044).
+ */
+bool server_key_is_leaked(const unsigned char public_key[ED25519_PUBLIC_BYTES]);
+
+/**
  * Our answer, signed.
  * @param valid_until_ts  milliseconds; more than an hour from now
  * @return                canonical JSON text, in the arena
@@ -45,7 +51,7 @@ struct str server_keys_build(struct arena *arena, const struct event_signer *sig
 
 /**
  * Reads an answer and checks that the server signed it by one of its current ed25519 keys. Keys of other
- * algorithms, and malformed ones, are left out.
+ * algorithms, malformed and leaked ones are left out.
  *
  * @param json         the answer of the server, or one entry of a notary's `server_keys`
  * @param server       whose keys were asked for

@@ -361,7 +361,7 @@ def test_body_no_object__400_bad_json(setting, route):
 
 
 @routes()
-def test_body_too_large__413_too_large(setting, route):
+def test_sec_5_35__body_too_large__413_whatever_its_type(setting, route):
     """Whatever its type (security 5.35).  The body is announced, and only its beginning sent."""
     ceiling = route["body_ceiling_bytes"] or BODY_CEILING
     for path in setting.paths(route):

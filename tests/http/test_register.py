@@ -278,7 +278,7 @@ def test_register__mode_token__only_with_valid_token_and_only_so_often(make_serv
     attempt("ben", token).expect((401, 403))
 
 
-def test_admin_register__no_shared_secret_configured__refused(make_server):
+def test_sec_5_45__no_shared_secret_configured__refused(make_server):
     server = make_server(settings={"registration.shared_secret": None}).start()
     reply = server.anonymous().get("/_synapse/admin/v1/register", token=False)
     assert reply.status in (400, 403, 404), reply

@@ -5,7 +5,7 @@
 
 #include "matrix/canonical.h"
 
-static void canonical_text__every_case__exact(void **state)
+static void sec_5_41__canonical_text_every_case__exact(void **state)
 {
 	(void)state;
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
@@ -40,7 +40,7 @@ static void integer_range__as_published__limits_are_those(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(canonical_text__every_case__exact),
+		cmocka_unit_test(sec_5_41__canonical_text_every_case__exact),
 		cmocka_unit_test(integer_range__as_published__limits_are_those),
 	};
 	return RUN_ALL(tests);

@@ -101,7 +101,7 @@ static void server_name__none_given__localhost(void **state)
 	assert_true(str_equals(name.s, STR("localhost")));
 }
 
-static void signing_key__made_once__same_after(void **state)
+static void sec_5_45__signing_key_made_once__same_after(void **state)
 {
 	(void)state;
 	struct rng rng = rng_os();
@@ -135,6 +135,18 @@ static void signing_key__malformed__refused_without_showing_it(void **state)
 		assert_int_equal(data_folder_signing_key(&ctx, &folder, &rng, &signer), ERR_INPUT);
 		assert_false(str_contains(ctx.fault.text, STR("AAAA")));
 	}
+}
+
+static void sec_5_44__leaked_signing_key__refused(void **state)
+{
+	(void)state;
+	const struct str known = STR("ed25519 a_1 AZT9wvov/MBB0/8SBFtzyG5P+V/2YqXu6Cq99EotC3U\n");
+	struct rng rng = rng_os();
+	struct event_signer signer = {0};
+	const char *path = arena_printf(arena, "%s/signing.key", folder.path);
+	assert_int_equal(file_write_atomic(&ctx, path, known, 0600), ERR_OK);
+	assert_int_equal(data_folder_signing_key(&ctx, &folder, &rng, &signer), ERR_INPUT);
+	assert_false(str_contains(ctx.fault.text, STR("AZT9")));
 }
 
 static void tree_copy__folder__same_files_private(void **state)
@@ -172,9 +184,11 @@ int main(void)
 			set_up, tear_down),
 		cmocka_unit_test_setup_teardown(server_name__first_start__remembered, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(server_name__none_given__localhost, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(signing_key__made_once__same_after, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(sec_5_45__signing_key_made_once__same_after, set_up,
+			tear_down),
 		cmocka_unit_test_setup_teardown(signing_key__malformed__refused_without_showing_it, set_up,
 			tear_down),
+		cmocka_unit_test_setup_teardown(sec_5_44__leaked_signing_key__refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(tree_copy__folder__same_files_private, set_up, tear_down),
 	};
 	return cmocka_run_group_tests_name(__FILE__, tests, NULL, NULL);

@@ -109,7 +109,7 @@ static void parse__bad_syntax__refused_and_out_untouched(void **state)
 	}
 }
 
-static void parse__bad_numbers__refused(void **state)
+static void sec_5_40__bad_numbers__refused(void **state)
 {
 	(void)state;
 	static const char *const texts[] = {"-", "+1", "01", "-01", "00", "1.", ".5", "-.5", "1.e1",
@@ -168,7 +168,7 @@ static void parse__escapes__decoded(void **state)
 	assert_text(good(STR("\"\x7f\xe2\x80\xa8\"")).text, "\x7f\xe2\x80\xa8");
 }
 
-static void parse__lone_surrogates__refused(void **state)
+static void sec_5_40__lone_surrogates__refused(void **state)
 {
 	(void)state;
 	static const char *const texts[] = {"\"\\ud800\"", "\"\\udc00\"", "\"\\udfff\"",
@@ -181,7 +181,7 @@ static void parse__lone_surrogates__refused(void **state)
 	}
 }
 
-static void parse__invalid_utf8__refused(void **state)
+static void sec_5_40__invalid_utf8__refused(void **state)
 {
 	(void)state;
 	static const struct str texts[] = {STR_INIT("\"\xff\""), STR_INIT("\"\xc3\""),
@@ -194,7 +194,7 @@ static void parse__invalid_utf8__refused(void **state)
 	}
 }
 
-static void parse__duplicate_keys__refused(void **state)
+static void sec_5_40__duplicate_keys__refused(void **state)
 {
 	(void)state;
 	struct json out;
@@ -255,7 +255,7 @@ static struct str nested(size_t depth, bool objects)
 	return copy;
 }
 
-static void parse__deep__limit_is_exact(void **state)
+static void sec_5_40__deep_nesting__limit_is_exact(void **state)
 {
 	(void)state;
 	for (int objects = 0; objects < 2; objects++) {
@@ -492,7 +492,7 @@ static bool same_as_cjson(const struct json *ours, const cJSON *theirs)
 	return false;
 }
 
-static void differential__grammatical_documents__same_tree_as_cjson(void **state)
+static void sec_5_41__grammatical_documents__same_tree_as_cjson(void **state)
 {
 	(void)state;
 	size_t accepted = 0;
@@ -552,15 +552,15 @@ int main(void)
 		cmocka_unit_test(parse__every_type__typed),
 		cmocka_unit_test(parse__scalars_alone__accepted),
 		cmocka_unit_test(parse__bad_syntax__refused_and_out_untouched),
-		cmocka_unit_test(parse__bad_numbers__refused),
+		cmocka_unit_test(sec_5_40__bad_numbers__refused),
 		cmocka_unit_test(parse__integers__exact_within_int64),
 		cmocka_unit_test(parse__other_numbers__text_kept),
 		cmocka_unit_test(parse__escapes__decoded),
-		cmocka_unit_test(parse__lone_surrogates__refused),
-		cmocka_unit_test(parse__invalid_utf8__refused),
-		cmocka_unit_test(parse__duplicate_keys__refused),
+		cmocka_unit_test(sec_5_40__lone_surrogates__refused),
+		cmocka_unit_test(sec_5_40__invalid_utf8__refused),
+		cmocka_unit_test(sec_5_40__duplicate_keys__refused),
 		cmocka_unit_test(parse__duplicate_among_many_keys__refused),
-		cmocka_unit_test(parse__deep__limit_is_exact),
+		cmocka_unit_test(sec_5_40__deep_nesting__limit_is_exact),
 		cmocka_unit_test(parse__many_values__limit_is_exact),
 		cmocka_unit_test(parse__error__offset_points_at_it),
 		cmocka_unit_test(raw__every_value__its_span_of_the_source),
@@ -568,7 +568,7 @@ int main(void)
 		cmocka_unit_test(equals__pairs__members_in_any_order),
 		cmocka_unit_test(with_and_without__member__copy_changed),
 		cmocka_unit_test(dup__source_gone__copy_whole),
-		cmocka_unit_test(differential__grammatical_documents__same_tree_as_cjson),
+		cmocka_unit_test(sec_5_41__grammatical_documents__same_tree_as_cjson),
 		cmocka_unit_test(differential__damaged_documents__what_we_take_cjson_takes),
 	};
 	return cmocka_run_group_tests_name(__FILE__, tests, set_up, tear_down);

@@ -59,7 +59,7 @@ static void keys__any_order__by_code_point(void **state)
 		"[{\"a\":{},\"b\":[]},{\"z\":{\"x\":2,\"y\":1}}]");
 }
 
-static void strings__every_control_byte__shortest_escape(void **state)
+static void sec_5_41__every_control_byte__shortest_escape(void **state)
 {
 	(void)state;
 	for (unsigned c = 0; c < 0x20; c++) {
@@ -88,7 +88,7 @@ static void numbers__every_form__integers_or_as_they_stand(void **state)
 		"[1e16,1e400,1e-2,10e-1,1.0,1.50,-0.0,1.5e1,1e99999999999999999999]");
 }
 
-static void is_strict__numbers__only_safe_integers(void **state)
+static void sec_5_40__strict_numbers__only_safe_integers(void **state)
 {
 	(void)state;
 	static const struct {
@@ -149,7 +149,7 @@ static void nests_at_most__each_limit__counts_containers(void **state)
 	}
 }
 
-static void write__deep_unsorted_tree__no_recursion(void **state)
+static void sec_5_40__deep_unsorted_tree__no_recursion(void **state)
 {
 	(void)state;
 	enum { LEVELS = 50000 };
@@ -287,11 +287,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keys__any_order__by_code_point),
-		cmocka_unit_test(strings__every_control_byte__shortest_escape),
+		cmocka_unit_test(sec_5_41__every_control_byte__shortest_escape),
 		cmocka_unit_test(numbers__every_form__integers_or_as_they_stand),
-		cmocka_unit_test(is_strict__numbers__only_safe_integers),
+		cmocka_unit_test(sec_5_40__strict_numbers__only_safe_integers),
 		cmocka_unit_test(nests_at_most__each_limit__counts_containers),
-		cmocka_unit_test(write__deep_unsorted_tree__no_recursion),
+		cmocka_unit_test(sec_5_40__deep_unsorted_tree__no_recursion),
 		cmocka_unit_test(write__wide_object__sorted),
 		cmocka_unit_test(write__ceiling__stops_with_overflow),
 		cmocka_unit_test(canonical__random_trees__fixed_point_in_any_order),

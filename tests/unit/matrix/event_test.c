@@ -209,7 +209,7 @@ static void values__malformed_inside__refused_by_name(void **state)
 	}
 }
 
-static void depth__extremes__as_the_version_allows(void **state)
+static void sec_5_1__depth_extremes__as_the_version_allows(void **state)
 {
 	(void)state;
 	static const struct {
@@ -237,7 +237,7 @@ static void depth__extremes__as_the_version_allows(void **state)
 	}
 }
 
-static void numbers__in_content__strict_from_version_6(void **state)
+static void sec_5_40__numbers_in_content__strict_from_version_6(void **state)
 {
 	(void)state;
 	static const char *const values[] = {"{'a':1.5}", "{'a':[{'b':1e2}]}", "{'a':-0}",
@@ -294,7 +294,7 @@ static struct json event_of_size(const struct room_version *version, size_t n)
 	return json_with(arena, &event, STR("content"), content);
 }
 
-static void size__65536_bytes__last_that_fits(void **state)
+static void sec_5_40__size_65536_bytes__last_that_fits(void **state)
 {
 	(void)state;
 	static const char *const versions[] = {"1", "10", "12"};
@@ -468,10 +468,10 @@ int main(void)
 		cmocka_unit_test(keys__each_wrong_type__refused_by_name),
 		cmocka_unit_test(shape__no_object__refused),
 		cmocka_unit_test(values__malformed_inside__refused_by_name),
-		cmocka_unit_test(depth__extremes__as_the_version_allows),
-		cmocka_unit_test(numbers__in_content__strict_from_version_6),
+		cmocka_unit_test(sec_5_1__depth_extremes__as_the_version_allows),
+		cmocka_unit_test(sec_5_40__numbers_in_content__strict_from_version_6),
 		cmocka_unit_test(keys__255_and_256_bytes__last_and_first),
-		cmocka_unit_test(size__65536_bytes__last_that_fits),
+		cmocka_unit_test(sec_5_40__size_65536_bytes__last_that_fits),
 		cmocka_unit_test(edges__20_and_10__last_that_fit),
 		cmocka_unit_test(nesting__100_levels__last_that_fit_and_load),
 		cmocka_unit_test(view__event_id_and_unsigned__left_out_from_version_3),

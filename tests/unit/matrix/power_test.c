@@ -44,7 +44,7 @@ static int64_t parsed(const char *version, const char *json)
 	return level;
 }
 
-static void power_value__strings__as_the_version_allows(void **state)
+static void sec_5_4__power_value_strings__as_the_version_allows(void **state)
 {
 	(void)state;
 	static const struct {
@@ -88,7 +88,7 @@ static void power_value__strings__as_the_version_allows(void **state)
 	}
 }
 
-static void power_value__numbers__truncated_where_allowed(void **state)
+static void sec_5_4__power_value_numbers__truncated_where_allowed(void **state)
 {
 	(void)state;
 	static const struct {
@@ -127,7 +127,7 @@ static void power_value__numbers__truncated_where_allowed(void **state)
 	}
 }
 
-static void power_value__other_types__refused(void **state)
+static void sec_5_4__power_value_other_types__refused(void **state)
 {
 	(void)state;
 	static const char *const others[] = {"null", "true", "[]", "{}", "[1]"};
@@ -191,7 +191,7 @@ static void power_level_of__power_levels__users_then_default(void **state)
 	assert_int_equal(power_level_to_send(&power, STR("y"), false), 7);
 }
 
-static void power_level_of__privileged_creators__infinite(void **state)
+static void sec_5_2__power_of_privileged_creators__infinite(void **state)
 {
 	(void)state;
 	const char *create = "{'additional_creators':['@bob:b.example',3]}";
@@ -235,12 +235,12 @@ static void power_of_user__whole_room__read_from_state(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(power_value__strings__as_the_version_allows),
-		cmocka_unit_test(power_value__numbers__truncated_where_allowed),
-		cmocka_unit_test(power_value__other_types__refused),
+		cmocka_unit_test(sec_5_4__power_value_strings__as_the_version_allows),
+		cmocka_unit_test(sec_5_4__power_value_numbers__truncated_where_allowed),
+		cmocka_unit_test(sec_5_4__power_value_other_types__refused),
 		cmocka_unit_test(power_level_of__no_power_levels__creator_has_100),
 		cmocka_unit_test(power_level_of__power_levels__users_then_default),
-		cmocka_unit_test(power_level_of__privileged_creators__infinite),
+		cmocka_unit_test(sec_5_2__power_of_privileged_creators__infinite),
 		cmocka_unit_test(power_of_user__whole_room__read_from_state),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -409,7 +409,7 @@ static struct state_map sender_has_left(const char *version, const struct event 
 	return resolve_two(STATE_OF(create, gone, mb, pl, jr2), STATE_OF(create, gone, mb, pl, jr1));
 }
 
-static void resolve__senders_of_conflict_have_left__v2_1_keeps_the_newer(void **state)
+static void sec_5_2__senders_of_conflict_have_left__v2_1_keeps_the_newer(void **state)
 {
 	(void)state;
 	const struct event *newer;
@@ -448,7 +448,7 @@ static struct state_map cites_old_power(const char *version, const struct event 
 		STATE_OF(create, ma, mb, mc, mz, p3, jr));
 }
 
-static void resolve__event_on_old_power__v2_1_replays_what_lies_between(void **state)
+static void sec_5_2__event_on_old_power__v2_1_replays_what_lies_between(void **state)
 {
 	(void)state;
 	const struct event *power;
@@ -605,7 +605,7 @@ static size_t fetches_of_long_fork(const char *version, size_t length)
 	return room.fetches;
 }
 
-static void resolve__long_forks__each_event_fetched_once(void **state)
+static void sec_5_8__long_forks__each_event_fetched_once(void **state)
 {
 	(void)state;
 	static const char *const versions[] = {"2", "11", "12"};
@@ -621,11 +621,11 @@ static void resolve__long_forks__each_event_fetched_once(void **state)
 	made_room_builder_init(&room, arena, "12");
 }
 
-/* A chain of memberships 5,000 deep below one conflicted event. */
-static void resolve__deep_auth_chain__linear_and_no_recursion(void **state)
+/* A chain of memberships 10,000 deep below one conflicted event. */
+static void sec_5_10__deep_auth_chain__linear_and_no_recursion(void **state)
 {
 	(void)state;
-	enum { DEPTH = 5000 };
+	enum { DEPTH = 10000 };
 	const struct event *create = begin("12");
 	const struct event *ma = by_hand(ALICE, "m.room.member", ALICE, JOIN, NULL, 0);
 	const struct event *pl = by_hand(ALICE, "m.room.power_levels", "", ONLY(""), AUTH(ma));
@@ -644,7 +644,7 @@ static void resolve__deep_auth_chain__linear_and_no_recursion(void **state)
 }
 
 /* Auth events that are unknown, of another room, messages, or (versions 1, 2) in a circle. */
-static void resolve__broken_auth_events__treated_as_absent(void **state)
+static void sec_5_6__broken_auth_events__treated_as_absent(void **state)
 {
 	(void)state;
 	struct room_node *at = start("2");
@@ -724,9 +724,9 @@ int main(void)
 		cmocka_unit_test(resolve__key_in_one_set_only__still_authorised),
 		cmocka_unit_test(resolve__admins_ban_each_other__earlier_ban_stands),
 		cmocka_unit_test_teardown(resolve__no_conflict_and_no_sets__copied, tear_down),
-		cmocka_unit_test_teardown(resolve__senders_of_conflict_have_left__v2_1_keeps_the_newer,
+		cmocka_unit_test_teardown(sec_5_2__senders_of_conflict_have_left__v2_1_keeps_the_newer,
 			tear_down),
-		cmocka_unit_test_teardown(resolve__event_on_old_power__v2_1_replays_what_lies_between,
+		cmocka_unit_test_teardown(sec_5_2__event_on_old_power__v2_1_replays_what_lies_between,
 			tear_down),
 		cmocka_unit_test_teardown(resolve_v1__conflicting_names__deepest_then_smallest_hash,
 			tear_down),
@@ -735,9 +735,9 @@ int main(void)
 		cmocka_unit_test_teardown(resolve_v1__power_levels__each_allows_the_next, tear_down),
 		cmocka_unit_test_teardown(resolve_v1__key_in_one_set__no_conflict, tear_down),
 		cmocka_unit_test_teardown(resolve_v1__nothing_allowed__least_depth_stays, tear_down),
-		cmocka_unit_test_teardown(resolve__long_forks__each_event_fetched_once, tear_down),
-		cmocka_unit_test_teardown(resolve__deep_auth_chain__linear_and_no_recursion, tear_down),
-		cmocka_unit_test_teardown(resolve__broken_auth_events__treated_as_absent, tear_down),
+		cmocka_unit_test_teardown(sec_5_8__long_forks__each_event_fetched_once, tear_down),
+		cmocka_unit_test_teardown(sec_5_10__deep_auth_chain__linear_and_no_recursion, tear_down),
+		cmocka_unit_test_teardown(sec_5_6__broken_auth_events__treated_as_absent, tear_down),
 		cmocka_unit_test_teardown(resolve__rejected_auth_events__not_used, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,6 +90,25 @@ static void parse__good_answer__keys_with_their_windows(void **state)
 	assert_false(server_key_signs_event(old, lax, NOW));
 }
 
+/* The private part of this one is Go's ed25519.GenerateKey on the seed 0 of math/rand. */
+static void sec_5_44__leaked_key_of_another_server__left_out(void **state)
+{
+	(void)state;
+	struct str seed;
+	struct server_keys keys;
+	assert_true(b64_decode(arena, STR("AZT9wvov/MBB0/8SBFtzyG5P+V/2YqXu6Cq99EotC3U"), &seed));
+	const struct event_signer leaked = {
+		.server = signer.server,
+		.key_id = signer.key_id,
+		.key = ed25519_key_create((const unsigned char *)seed.p),
+	};
+	struct json json;
+	const struct str text = server_keys_build(arena, &leaked, NOW + DAY, NULL, 0);
+	assert_int_equal(json_parse(arena, text, NULL, &json, NULL), JSON_OK);
+	assert_string_equal(rule_of(&json, &keys), "keys.verify_keys");
+	ed25519_key_destroy((struct ed25519_key *)(uintptr_t)leaked.key);
+}
+
 static void parse__far_validity__seven_days_at_most(void **state)
 {
 	(void)state;
@@ -195,6 +214,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(parse__good_answer__keys_with_their_windows),
+		cmocka_unit_test(sec_5_44__leaked_key_of_another_server__left_out),
 		cmocka_unit_test(parse__far_validity__seven_days_at_most),
 		cmocka_unit_test(parse__malformed__refused_by_name),
 		cmocka_unit_test(parse__other_keys_beside__left_out),
