@@ -55,6 +55,18 @@ static int64_t head_deadline(const struct io_loop *loop)
 
 /* --- connections -------------------------------------------------------------------------------------- */
 
+/*
+ * libmicrohttpd does not tell the end of a request whose target it has shown us and whose head it then finds
+ * too large for its memory (too many query parameters).
+ */
+static void drop_unfinished(struct conn *conn)
+{
+	if (conn->request != NULL) {
+		request_unref(conn->request);
+		conn->request = NULL;
+	}
+}
+
 static enum MHD_Result on_accept(void *data, const struct sockaddr *peer, socklen_t peer_length)
 {
 	(void)peer_length;
@@ -78,6 +90,7 @@ static void on_connection(void *data, struct MHD_Connection *connection, void **
 		break;
 	}
 	case MHD_CONNECTION_NOTIFY_CLOSED:
+		drop_unfinished(*context);
 		conns_close(*context);
 		*context = NULL;
 		break;
@@ -90,7 +103,10 @@ static void *on_target(void *data, const char *target, struct MHD_Connection *co
 {
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-	return request_create(data, connection, info->socket_context, str_of(target));
+	struct conn *conn = info->socket_context;
+	drop_unfinished(conn);
+	conn->request = request_create(data, connection, conn, str_of(target));
+	return conn->request;
 }
 
 /* Queues the answer that the request has. */
@@ -237,6 +253,7 @@ static void on_completed(void *data, struct MHD_Connection *connection, void **c
 		return;
 	}
 	*context = NULL;
+	request->conn->request = NULL;
 	set_deadline(request->conn, head_deadline(data));
 	struct http_server *server = request->server;
 	bool was_counted = request->is_counted;

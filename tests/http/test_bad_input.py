@@ -319,7 +319,9 @@ def test_body__content_length_lies__connection_ends_server_lives(still_alive, al
     b"POST /_matrix/client/v3/login HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n",
     b"POST /_matrix/client/v3/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     b"GET /" + b"a" * 100000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
-], ids=range(10))
+    # once leaked: the library gives up a request that it has announced
+    b"GET /_matrix/client/versions?" + b"&".join([b"a=1"] * 2000) + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+], ids=range(11))
 def test_http__malformed_request__server_lives(still_alive, alice, head):
     import socket
     with socket.create_connection((alice.http.host, alice.http.port), timeout=5) as connection:

@@ -101,7 +101,7 @@ static void server_name__none_given__localhost(void **state)
 	assert_true(str_equals(name.s, STR("localhost")));
 }
 
-static void sec_5_45__signing_key_made_once__same_after(void **state)
+static void sec_5_45__signing_key__random_and_made_once(void **state)
 {
 	(void)state;
 	struct rng rng = rng_os();
@@ -116,6 +116,12 @@ static void sec_5_45__signing_key_made_once__same_after(void **state)
 	ed25519_public(second.key, b);
 	assert_memory_equal(a, b, sizeof(a));
 	assert_true(str_equals(first.key_id, second.key_id));
+	ed25519_key_destroy((struct ed25519_key *)(uintptr_t)second.key);
+	/* Made anew it is another: nothing predictable stands in for it. */
+	assert_int_equal(unlink(arena_printf(arena, "%s/signing.key", folder.path)), 0);
+	assert_int_equal(data_folder_signing_key(&ctx, &folder, &rng, &second), ERR_OK);
+	ed25519_public(second.key, b);
+	assert_memory_not_equal(a, b, sizeof(a));
 	ed25519_key_destroy((struct ed25519_key *)(uintptr_t)first.key);
 	ed25519_key_destroy((struct ed25519_key *)(uintptr_t)second.key);
 }
@@ -184,7 +190,7 @@ int main(void)
 			set_up, tear_down),
 		cmocka_unit_test_setup_teardown(server_name__first_start__remembered, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(server_name__none_given__localhost, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(sec_5_45__signing_key_made_once__same_after, set_up,
+		cmocka_unit_test_setup_teardown(sec_5_45__signing_key__random_and_made_once, set_up,
 			tear_down),
 		cmocka_unit_test_setup_teardown(signing_key__malformed__refused_without_showing_it, set_up,
 			tear_down),

@@ -871,7 +871,7 @@ static void expect_auth(struct verdict verdict, int version, const char *numbers
 	note_hit(version, verdict.rule);
 }
 
-static void auth_events__flaw__refused_by_its_rule(void **state)
+static void sec_5_6__auth_events_of_another_room_and_other_flaws__refused(void **state)
 {
 	const int version = ((const struct run *)*state)->version;
 	arena = arena_create();
@@ -914,42 +914,19 @@ static void auth_events__flaw__refused_by_its_rule(void **state)
 	arena_destroy(arena);
 }
 
-/* The next two stand in the table above and in the test before; here by their number among known failures. */
-static void sec_5_6__auth_event_of_another_room__refused_in_every_version(void **state)
-{
-	(void)state;
-	arena = arena_create();
-	for (int version = FIRST; version <= LAST; version++) {
-		build(&(const struct side){0}, version);
-		struct event foreign = *in_state("m.room.member", CAROL);
-		const struct event *list[] = {in_state("m.room.create", ""),
-			in_state("m.room.power_levels", ""), in_state("m.room.member", CAROL)};
-		const bool names_create = !room.version->room_id_is_create_hash;
-		const struct event *const *auth = names_create ? list : list + 1;
-		const size_t n = names_create ? 3 : 2;
-		assert_true(judge_auth(auth, n, SIZE_MAX).allowed);
-		foreign.room_id.s = STR("!foreign:a.example");
-		list[2] = &foreign;
-		expect_auth(judge_auth(auth, n, SIZE_MAX), version, "2.5|2.5|2.5|2.5|2.5|3.5");
-		made_room_builder_fini(&room);
-	}
-	arena_destroy(arena);
-}
-
 static void sec_5_18__redaction_of_foreign_event__power_or_own_domain(void **state)
 {
 	(void)state;
 	arena = arena_create();
-	const struct room_draft by_member = {.sender = CAROL, .type = "m.room.redaction"};
-	const struct room_draft by_moderator = {.sender = BOB, .type = "m.room.redaction"};
-	const struct side own = {.draft = by_member, .change = tweak_redacts_own};
-	const struct side foreign = {.draft = by_member, .change = tweak_redacts_foreign};
-	const struct side moderated = {.draft = by_moderator, .change = tweak_redacts_foreign};
+	struct side side = {.draft = {.sender = BOB, .type = "m.room.redaction"}};
 	for (int version = FIRST; version <= LAST; version++) {
-		assert_true(judge(&own, version).allowed);
-		assert_true(judge(&moderated, version).allowed);
-		/* From version 3 on it is in the room, and whether it redacts is judged when it is applied. */
-		assert_int_equal(judge(&foreign, version).allowed, version > 2);
+		side.change = tweak_redacts_foreign;
+		side.draft.sender = BOB;
+		assert_true(judge(&side, version).allowed);
+		side.draft.sender = CAROL; /* from version 3 on it is judged when it is applied */
+		assert_int_equal(judge(&side, version).allowed, version > 2);
+		side.change = tweak_redacts_own;
+		assert_true(judge(&side, version).allowed);
 	}
 	arena_destroy(arena);
 }
@@ -976,8 +953,12 @@ static void sec_5_3__all_rules_of_each_version__were_the_reason_once(void **stat
 
 int main(void)
 {
+	const struct CMUnitTest of_all_versions[] = {
+		cmocka_unit_test(sec_5_18__redaction_of_foreign_event__power_or_own_domain),
+		cmocka_unit_test(sec_5_3__all_rules_of_each_version__were_the_reason_once),
+	};
 	struct arena *own = arena_create();
-	const size_t most = (COUNT_OF(cases) + 1) * LAST + 3;
+	const size_t most = (COUNT_OF(cases) + 1) * LAST + COUNT_OF(of_all_versions);
 	struct CMUnitTest *tests = ARENA_NEW_ARRAY(own, struct CMUnitTest, most);
 	struct run *runs = ARENA_NEW_ARRAY(own, struct run, most);
 	size_t n = 0;
@@ -996,18 +977,14 @@ int main(void)
 		}
 		runs[n] = (struct run){.version = version};
 		tests[n] = (struct CMUnitTest){
-			.name = arena_printf(own, "auth_v%d__auth_events__refused", version),
-			.test_func = auth_events__flaw__refused_by_its_rule,
+			.name = arena_printf(own, "sec_5_6__auth_events_of_v%d__refused", version),
+			.test_func = sec_5_6__auth_events_of_another_room_and_other_flaws__refused,
 			.initial_state = &runs[n],
 		};
 		n++;
 	}
-	tests[n++] = (struct CMUnitTest)cmocka_unit_test(
-		sec_5_6__auth_event_of_another_room__refused_in_every_version);
-	tests[n++] = (struct CMUnitTest)cmocka_unit_test(
-		sec_5_18__redaction_of_foreign_event__power_or_own_domain);
-	tests[n++] = (struct CMUnitTest)cmocka_unit_test(
-		sec_5_3__all_rules_of_each_version__were_the_reason_once);
+	memcpy(tests + n, of_all_versions, sizeof(of_all_versions));
+	n += COUNT_OF(of_all_versions);
 	const int failed = _cmocka_run_group_tests("auth_rules", tests, n, NULL, NULL);
 	arena_destroy(own);
 	return failed;

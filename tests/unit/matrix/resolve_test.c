@@ -686,6 +686,31 @@ static void sec_5_6__broken_auth_events__treated_as_absent(void **state)
 	assert_int_equal(merged.n, at->state.n - 1);
 }
 
+/* Bob bans by power that he has in another room: its levels stand among the ban's auth events. */
+static void sec_5_6__levels_of_another_room__give_no_power(void **state)
+{
+	(void)state;
+	const char *version;
+	EACH_MODERN(version)
+	{
+		const struct event *create = begin(version);
+		const struct event *ma = by_hand(ALICE, "m.room.member", ALICE, JOIN, NULL, 0);
+		const struct event *jr =
+			by_hand(ALICE, "m.room.join_rules", "", "{'join_rule':'public'}", AUTH(ma));
+		const struct event *mb = by_hand(BOB, "m.room.member", BOB, JOIN, AUTH(jr));
+		const struct event *mc = by_hand(CHARLIE, "m.room.member", CHARLIE, JOIN, AUTH(jr));
+		struct event *foreign = ARENA_NEW(arena, struct event);
+		*foreign = *by_hand(ALICE, "m.room.power_levels", "", ONLY("'" BOB "':100"), AUTH(ma));
+		foreign->room_id.s = STR("!foreign:a.example");
+		(void)map_set(&room.events, foreign->event_id.s, foreign);
+		const struct event *ban =
+			by_hand(BOB, "m.room.member", CHARLIE, "{'membership':'ban'}", AUTH(mb, mc, foreign));
+		const struct state_map merged =
+			resolve_two(STATE_OF(create, ma, jr, mb, ban), STATE_OF(create, ma, jr, mb, mc));
+		assert_true(holds(&merged, mc));
+	}
+}
+
 /* Rejected auth events do not stand in for missing state. */
 static bool all_rejected(void *self, struct event_id id)
 {
@@ -737,6 +762,7 @@ int main(void)
 		cmocka_unit_test_teardown(resolve_v1__nothing_allowed__least_depth_stays, tear_down),
 		cmocka_unit_test_teardown(sec_5_8__long_forks__each_event_fetched_once, tear_down),
 		cmocka_unit_test_teardown(sec_5_10__deep_auth_chain__linear_and_no_recursion, tear_down),
+		cmocka_unit_test(sec_5_6__levels_of_another_room__give_no_power),
 		cmocka_unit_test_teardown(sec_5_6__broken_auth_events__treated_as_absent, tear_down),
 		cmocka_unit_test_teardown(resolve__rejected_auth_events__not_used, tear_down),
 	};
