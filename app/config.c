@@ -193,6 +193,7 @@ void config_to_settings(const struct conf *conf, struct settings *out)
 		.registration_mode = mode_of(conf_str(conf, "registration.mode")),
 		.registration_shared_secret = conf_str(conf, "registration.shared_secret"),
 		.guests_allowed = conf_bool(conf, "registration.guests"),
+		.forgets_on_leave = conf_bool(conf, "rooms.forget_on_leave"),
 		.default_room_version = room_version_find(conf_str(conf, "rooms.default_version")),
 		.password_min_length = conf_int(conf, "password.min_length"),
 		.argon2_memory_kib = (uint32_t)(conf_int(conf, "password.memory") / 1024),

@@ -34,6 +34,7 @@
 #include "homeserver/room/state_routes.h"
 #include "homeserver/sync/sync.h"
 #include "homeserver/sync/sync_routes.h"
+#include "homeserver/thirdparty/thirdparty_routes.h"
 #include "homeserver/timeline/relation_routes.h"
 #include "homeserver/timeline/timeline_routes.h"
 #include "homeserver/typing/typing.h"
@@ -64,6 +65,7 @@ static const struct wire_table tables[] = {
 	{"timeline", timeline_routes, &timeline_route_count},
 	{"relation", relation_routes, &relation_route_count},
 	{"report", report_routes, &report_route_count},
+	{"thirdparty", thirdparty_routes, &thirdparty_route_count},
 	{"sync", sync_routes, &sync_route_count},
 	{"push", push_routes, &push_route_count},
 	{"receipt", receipt_routes, &receipt_route_count},

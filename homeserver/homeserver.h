@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/rand.h"
+#include "homeserver/ports.h"
 #include "homeserver/settings.h"
 #include "http/call.h"
 #include "matrix/errcode.h"
@@ -28,6 +29,7 @@ struct push;
 
 struct homeserver {
 	struct settings settings;
+	struct homeserver_ports ports;
 	struct event_signer signer; /**< server name and signing key */
 	struct clock clock;
 	struct rng rng;

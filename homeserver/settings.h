@@ -39,6 +39,7 @@ struct settings {
 	uint32_t argon2_iterations;
 	int64_t access_token_lifetime_ms;  /**< of sessions with refresh tokens; 0: they never end */
 	int64_t refresh_token_lifetime_ms; /**< 0: never */
+	bool forgets_on_leave;             /**< capability m.forget_forced_upon_leave */
 	bool rate_limits_enabled;
 	int64_t sync_max_timeout_ms;
 	size_t event_cache_bytes;

@@ -63,3 +63,8 @@ bool tag_content_check(const struct json *content, struct field_error *out_error
 	}
 	return true;
 }
+
+bool invite_permission_blocks(const struct json *content)
+{
+	return str_equals(json_get_str(content, STR("default_action")), STR("block"));
+}

@@ -23,6 +23,12 @@ bool account_data_is_servers(struct str type);
  */
 MUST_CHECK bool account_data_type_check(struct str type, struct field_error *out_error);
 
+/**
+ * Whether a content of m.invite_permission_config wants no invites at all.
+ * Spec: client-server API, "Invite permission"
+ */
+bool invite_permission_blocks(const struct json *content);
+
 /** Checks a tag's name. Errors: M_INVALID_PARAM when it is empty or longer than TAG_MAX_BYTES. */
 MUST_CHECK bool tag_name_check(struct str tag, struct field_error *out_error);
 

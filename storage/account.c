@@ -129,6 +129,19 @@ enum err store_account_deactivate(struct ctx *ctx, struct tx *tx, struct str use
 	return change(ctx, tx, STMT_ACCOUNT_DEACTIVATE, DB_ARGS(db_text(user_id), db_bool(erase)));
 }
 
+enum err store_account_guests(struct ctx *ctx, struct db *db, const struct str *user_ids,
+	size_t count, struct str **out, size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_ACCOUNT_GUESTS, DB_ARGS(db_texts(user_ids, count)), &rows));
+	*out_count = db_count(rows);
+	*out = ARENA_NEW_ARRAY(ctx->arena, struct str, *out_count);
+	for (size_t i = 0; i < *out_count; i++) {
+		(*out)[i] = db_str(rows, i, 0);
+	}
+	return ERR_OK;
+}
+
 enum err store_account_leaving(struct ctx *ctx, struct db *db, int64_t limit, struct str **out,
 	size_t *out_count)
 {

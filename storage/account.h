@@ -61,6 +61,9 @@ MUST_CHECK enum err store_account_set_admin(struct ctx *ctx, struct tx *tx, stru
 MUST_CHECK enum err store_account_deactivate(struct ctx *ctx, struct tx *tx, struct str user_id,
 	bool erase);
 
+/** Which of some users are guests. */
+MUST_CHECK enum err store_account_guests(struct ctx *ctx, struct db *db, const struct str *user_ids,
+	size_t count, struct str **out, size_t *out_count);
 /** Up to `limit` deactivated users who may still be in rooms. */
 MUST_CHECK enum err store_account_leaving(struct ctx *ctx, struct db *db, int64_t limit,
 	struct str **out, size_t *out_count);

@@ -56,11 +56,12 @@ enum err store_account_data_of_rooms(struct ctx *ctx, struct db *db, struct str 
 }
 
 enum err store_account_data_position(struct ctx *ctx, struct db *db, struct str user_id,
-	int64_t *out)
+	int64_t *out, struct str *out_invite_permission)
 {
 	struct db_rows *rows;
 	TRY(db_query(ctx, db, STMT_ACCOUNT_DATA_POSITION, DB_ARGS(db_text(user_id)), &rows));
 	*out = db_int(rows, 0, 0);
+	*out_invite_permission = db_str(rows, 0, 1);
 	return ERR_OK;
 }
 

@@ -24,9 +24,9 @@ MUST_CHECK enum err store_account_data_of_room(struct ctx *ctx, struct db *db, s
 /** The same for all rooms at once. */
 MUST_CHECK enum err store_account_data_of_rooms(struct ctx *ctx, struct db *db, struct str user_id,
 	int64_t after, int64_t up_to, struct account_data_row **out, size_t *out_count);
-/** Newest change; 0: none. */
+/** Newest change (0: none), and the content of m.invite_permission_config (p == NULL: none). */
 MUST_CHECK enum err store_account_data_position(struct ctx *ctx, struct db *db, struct str user_id,
-	int64_t *out);
+	int64_t *out, struct str *out_invite_permission);
 
 /** What store_account_data_set() takes for "whatever stands there". */
 #define ACCOUNT_DATA_ANY (-1)

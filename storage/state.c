@@ -172,5 +172,6 @@ void store_member_set(struct write *write, const struct member_row *row, size_t 
 {
 	write_add(write, STMT_MEMBER_SET,
 		DB_ARGS(db_bigint(row->room_nid), db_text(row->user_id), db_text(row->membership),
-			db_position(position_index), db_bool(row->is_local), db_text(row->stripped)));
+			db_position(position_index), db_bool(row->is_local), db_text(row->stripped),
+			db_bool(row->is_forgotten)));
 }

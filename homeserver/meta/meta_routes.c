@@ -65,6 +65,12 @@ static enum err get_support(struct call *call)
 	return ERR_OK;
 }
 
+/* A policy server is a service of its own: rooms name one in m.room.policy. */
+static enum err get_policy_server(struct call *call)
+{
+	return fail(&call->ctx, ERR_MISSING, M_NOT_FOUND, "This server is no policy server");
+}
+
 static void write_room_versions(struct json_out *out, const struct room_version *default_version)
 {
 	size_t count;
@@ -101,7 +107,7 @@ static enum err get_capabilities(struct call *call)
 	write_flag(out, "m.set_avatar_url", true);
 	write_flag(out, "m.3pid_changes", false);
 	write_flag(out, "m.get_login_token", !who->is_guest);
-	write_flag(out, "m.forget_forced_upon_leave", false);
+	write_flag(out, "m.forget_forced_upon_leave", hs_of(call)->settings.forgets_on_leave);
 	if (who->is_admin) {
 		json_out_key_object(out, "m.account_moderation");
 		json_out_key_bool(out, "suspend", true);
@@ -128,6 +134,8 @@ const struct route meta_routes[] = {
 		get_well_known},
 	{"getWellknownSupport", "GET", "/.well-known/matrix/support", AUTH_NONE, LANE_INLINE, RATE_NONE,
 		0, get_support},
+	{"getWellknownPolicy", "GET", "/.well-known/matrix/policy_server", AUTH_NONE, LANE_INLINE,
+		RATE_NONE, 0, get_policy_server},
 	{"getCapabilities", "GET", "/_matrix/client/(r0|v3)/capabilities", AUTH_GUEST, LANE_INLINE,
 		RATE_READ, 0, get_capabilities},
 	{"getServerKey", "GET", "/_matrix/key/v2/server", AUTH_NONE, LANE_INLINE, RATE_NONE, 0,

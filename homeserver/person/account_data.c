@@ -9,9 +9,9 @@
 
 enum { TAG_ATTEMPTS = 50, TAGS_MAX_BYTES = 65536 };
 
-static bool is_ignored_list(int64_t room_nid, struct str type)
+static bool is_global(int64_t room_nid, struct str type, const char *wanted)
 {
-	return room_nid == 0 && str_equals(type, STR("m.ignored_user_list"));
+	return room_nid == 0 && str_equals(type, str_of(wanted));
 }
 
 /* --- reading ------------------------------------------------------------------------------------------ */
@@ -102,8 +102,11 @@ struct change {
 static void on_committed(void *data, int64_t first_position)
 {
 	const struct change *change = data;
-	if (is_ignored_list(change->room_nid, change->type)) {
+	if (is_global(change->room_nid, change->type, "m.ignored_user_list")) {
 		users_ignored_list_committed(change->hs->users, change->user_id, change->content);
+	}
+	if (is_global(change->room_nid, change->type, "m.invite_permission_config")) {
+		users_invite_permission_committed(change->hs->users, change->user_id, change->content);
 	}
 	users_own_committed(change->hs->users, change->user_id, first_position);
 }

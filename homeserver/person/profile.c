@@ -118,6 +118,10 @@ enum err profile_set(struct ctx *ctx, struct homeserver *hs, const struct princi
 		return fail(ctx, ERR_DENIED, M_USER_SUSPENDED,
 			"Your account is suspended; ask your school's administrator");
 	}
+	if (who->is_guest && !str_equals(field, STR("displayname"))) {
+		return fail(ctx, ERR_DENIED, M_GUEST_ACCESS_FORBIDDEN,
+			"Guests may only set their display name");
+	}
 	if (value != NULL && profile_value_is_unset(field, value)) {
 		value = NULL;
 	}

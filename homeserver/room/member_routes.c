@@ -86,15 +86,28 @@ static enum err change_other(struct call *call, member_change *change)
 	return reply_empty(call);
 }
 
+/* By mail address or phone number: no identity server is trusted here to say whose they are. */
+static enum err invite_third_party(struct call *call, const struct json *body)
+{
+	static const char *const fields[] = {"id_server", "id_access_token", "medium", "address"};
+	for (size_t i = 0; i < COUNT_OF(fields); i++) {
+		struct str ignored;
+		TRY(body_str(call, body, fields[i], &ignored));
+	}
+	const struct member_wish wish = {
+		.who = principal_of(call),
+		.room_id = call_path(call, "roomId"),
+	};
+	return room_invite_third_party(&call->ctx, hs_of(call), &wish);
+}
+
 static enum err post_invite(struct call *call)
 {
 	const struct json *body;
 	TRY(call_json_optional(call, &body));
-	if (json_at(body, "user_id") == NULL && json_at(body, "medium") != NULL) {
-		return fail(&call->ctx, ERR_DENIED, M_THREEPID_DENIED,
-			"This server has no identity server to invite by mail or phone");
-	}
-	return change_other(call, room_invite);
+	bool is_third_party = json_at(body, "user_id") == NULL &&
+		(json_at(body, "medium") != NULL || json_at(body, "address") != NULL);
+	return is_third_party ? invite_third_party(call, body) : change_other(call, room_invite);
 }
 
 static enum err post_kick(struct call *call)
@@ -117,11 +130,11 @@ static enum err post_unban(struct call *call)
 const struct route member_routes[] = {
 	{"joinRoom", "POST", "/_matrix/client/(r0|v3)/join/{roomIdOrAlias}", AUTH_USER, LANE_LOCAL,
 		RATE_JOIN, 0, post_join},
-	{"joinRoomById", "POST", ROOM_PATH "/join", AUTH_USER, LANE_LOCAL, RATE_JOIN, 0,
+	{"joinRoomById", "POST", ROOM_PATH "/join", AUTH_GUEST, LANE_LOCAL, RATE_JOIN, 0,
 		post_room_join},
 	{"knockRoom", "POST", "/_matrix/client/(r0|v3)/knock/{roomIdOrAlias}", AUTH_USER, LANE_LOCAL,
 		RATE_JOIN, 0, post_knock},
-	{"leaveRoom", "POST", ROOM_PATH "/leave", AUTH_USER, LANE_LOCAL, RATE_WRITE, 0, post_leave},
+	{"leaveRoom", "POST", ROOM_PATH "/leave", AUTH_GUEST, LANE_LOCAL, RATE_WRITE, 0, post_leave},
 	{"forgetRoom", "POST", ROOM_PATH "/forget", AUTH_USER, LANE_LOCAL, RATE_WRITE, 0, post_forget},
 	{"inviteUser", "POST", ROOM_PATH "/invite", AUTH_USER, LANE_LOCAL, RATE_JOIN, 0, post_invite},
 	{"kick", "POST", ROOM_PATH "/kick", AUTH_USER, LANE_LOCAL, RATE_WRITE, 0, post_kick},

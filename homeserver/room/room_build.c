@@ -10,13 +10,16 @@
 #include "base/json_out.h"
 #include "base/mem.h"
 #include "base/vec.h"
+#include "matrix/account_data.h"
 #include "matrix/auth.h"
 #include "matrix/canonical.h"
 #include "matrix/power.h"
 #include "matrix/push_eval.h"
 #include "matrix/redact.h"
 #include "matrix/relation.h"
+#include "matrix/server_acl.h"
 #include "matrix/stripped.h"
+#include "storage/account_data.h"
 
 enum { EXPLICIT_ID_CHARS = 24, MAX_PREV = EVENT_MAX_PREV_EVENTS };
 
@@ -122,6 +125,42 @@ static enum err refuse(struct ctx *ctx, struct verdict verdict, bool is_rule)
 		return fail_status(ctx, ERR_INPUT, 413, M_TOO_LARGE, "%s", verdict.text);
 	}
 	return fail(ctx, ERR_INPUT, M_BAD_JSON, "%s", verdict.text);
+}
+
+/* An ACL that shuts out this server would shut out everybody who could take it back here. */
+static enum err check_acl(struct room_builder *builder, const struct room_intent *intent)
+{
+	bool is_acl = intent->is_state && intent->state_key.n == 0 &&
+		str_equals(intent->type, STR("m.room.server_acl"));
+	if (is_acl && !server_acl_allows(intent->content, builder->hs->signer.server)) {
+		return fail(builder->ctx, ERR_INPUT, M_BAD_STATE,
+			"This access control list would shut out your own server");
+	}
+	return ERR_OK;
+}
+
+/* A local user may wish for no invites. One round trip for each invite. */
+static enum err check_invitee(struct room_builder *builder, const struct room_intent *intent)
+{
+	if (!intent->is_state || intent->is_servers ||
+		!str_equals(intent->type, STR("m.room.member")) ||
+		!str_equals(json_get_str(intent->content, STR("membership")), STR("invite")) ||
+		!hs_is_local(builder->hs, intent->state_key)) {
+		return ERR_OK;
+	}
+	struct ctx *ctx = builder->ctx;
+	struct account_data_row row;
+	struct json content;
+	enum err err = store_account_data_get(ctx, builder->hs->db, intent->state_key, 0,
+		STR("m.invite_permission_config"), &row);
+	if (err == ERR_MISSING) {
+		return ERR_OK;
+	}
+	TRY(err);
+	bool is_blocked = json_parse(ctx->arena, row.content, NULL, &content, NULL) == JSON_OK &&
+		invite_permission_blocks(&content);
+	return is_blocked ? fail(ctx, ERR_DENIED, M_INVITE_BLOCKED, "This user takes no invites")
+					  : ERR_OK;
 }
 
 static enum err assemble(struct room_builder *builder, const struct room_intent *intent,
@@ -370,6 +409,8 @@ enum err room_builder_add(struct room_builder *builder, const struct room_intent
 	invariant(builder->count < builder->capacity);
 	struct built_event *built = &builder->events[builder->count];
 	*built = (struct built_event){0};
+	TRY(check_acl(builder, intent));
+	TRY(check_invitee(builder, intent));
 	TRY(assemble(builder, intent, &built->event));
 	if (builder->room->id.s.p == NULL) {
 		/* The create event of version 12 has just named the room. */

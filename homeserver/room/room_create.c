@@ -159,7 +159,7 @@ enum err room_create(struct ctx *ctx, struct homeserver *hs, const struct create
 		.alias = alias.s,
 		.is_published = is_published};
 	enum err err = rooms_add_new(ctx, hs, &start, &room);
-	if (err == ERR_DENIED) {
+	if (err == ERR_DENIED && !str_equals(str_of(ctx->fault.errcode), STR(M_INVITE_BLOCKED))) {
 		/* The creator has taken the power to do what the request asks for. */
 		return fail(ctx, ERR_INPUT, M_INVALID_ROOM_STATE,
 			"The room's own rules do not allow what the request asks for: %.*s",

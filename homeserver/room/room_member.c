@@ -5,6 +5,7 @@
 #include "homeserver/room/room_member.h"
 
 #include "homeserver/room/room_alias.h"
+#include "homeserver/room/room_guest.h"
 #include "homeserver/room/room_send.h"
 #include "homeserver/room/room.h"
 #include "matrix/join_rule.h"
@@ -182,6 +183,7 @@ enum err room_join(struct ctx *ctx, struct homeserver *hs, const struct member_w
 	if (membership == MEMBERSHIP_JOIN) {
 		return ERR_OK;
 	}
+	TRY(room_require_guests_allowed(ctx, hs, room, wish->who));
 	struct json content;
 	TRY(member_content(ctx, hs, "join", me, wish->reason, &content));
 	if (membership != MEMBERSHIP_INVITE && membership != MEMBERSHIP_BAN) {
@@ -263,6 +265,16 @@ enum err room_invite(struct ctx *ctx, struct homeserver *hs, const struct member
 		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "That user is in the room already");
 	}
 	return change_member(ctx, hs, room, wish, wish->target, "invite");
+}
+
+enum err room_invite_third_party(struct ctx *ctx, struct homeserver *hs,
+	const struct member_wish *wish)
+{
+	struct room *room;
+	TRY(rooms_get_for(ctx, hs, wish->room_id, &room));
+	TRY(room_require_joined(ctx, hs, room, wish->who->user.s));
+	return fail(ctx, ERR_DENIED, M_THREEPID_DENIED,
+		"This server has no identity server to invite by mail or phone");
 }
 
 enum err room_kick(struct ctx *ctx, struct homeserver *hs, const struct member_wish *wish)

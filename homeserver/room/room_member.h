@@ -33,6 +33,12 @@ MUST_CHECK enum err room_forget(struct ctx *ctx, struct homeserver *hs,
 	const struct member_wish *wish);
 MUST_CHECK enum err room_invite(struct ctx *ctx, struct homeserver *hs,
 	const struct member_wish *wish);
+/**
+ * Invites by mail address or phone number. Always fails: DENIED M_FORBIDDEN for who is not in the room, else
+ * M_THREEPID_DENIED, since this server asks no identity server.
+ */
+MUST_CHECK enum err room_invite_third_party(struct ctx *ctx, struct homeserver *hs,
+	const struct member_wish *wish);
 MUST_CHECK enum err room_kick(struct ctx *ctx, struct homeserver *hs,
 	const struct member_wish *wish);
 MUST_CHECK enum err room_ban(struct ctx *ctx, struct homeserver *hs,

@@ -167,7 +167,7 @@ const struct route room_routes[] = {
 	{"upgradeRoom", "POST", "/_matrix/client/(r0|v3)/rooms/{roomId}/upgrade", AUTH_USER, LANE_LOCAL,
 		RATE_JOIN, 0, post_upgrade},
 	{"sendMessage", "PUT", "/_matrix/client/(r0|v3)/rooms/{roomId}/send/{eventType}/{txnId}",
-		AUTH_USER, LANE_LOCAL, RATE_MESSAGE, 0, put_send},
+		AUTH_GUEST, LANE_LOCAL, RATE_MESSAGE, 0, put_send},
 	{"redactEvent", "PUT", "/_matrix/client/(r0|v3)/rooms/{roomId}/redact/{eventId}/{txnId}",
 		AUTH_USER, LANE_LOCAL, RATE_MESSAGE, 0, put_redact},
 	{"getRoomIdByAlias", "GET", "/_matrix/client/(r0|v3)/directory/room/{roomAlias}", AUTH_NONE,

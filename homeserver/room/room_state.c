@@ -4,6 +4,7 @@
 #include "homeserver/room/room_state.h"
 
 #include "homeserver/room/room_alias.h"
+#include "homeserver/room/room_guest.h"
 #include "homeserver/room/room_send.h"
 #include "matrix/visibility.h"
 #include "storage/state.h"
@@ -114,6 +115,26 @@ static enum err check_canonical_alias(struct ctx *ctx, struct homeserver *hs, st
 	return ERR_OK;
 }
 
+/* The event, and what it entails for others; all in one commit. */
+static enum err add_state(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct room_intent *intent, struct str *out_event_id)
+{
+	struct room_intent *leaving = NULL;
+	size_t count = 0;
+	if (str_equals(intent->type, STR("m.room.guest_access")) && intent->state_key.n == 0) {
+		TRY(room_guests_leaving(ctx, hs, room, intent->content, &leaving, &count));
+	}
+	struct room_intent *intents = ARENA_NEW_ARRAY(ctx->arena, struct room_intent, count + 1);
+	struct stored_event **events = ARENA_NEW_ARRAY(ctx->arena, struct stored_event *, count + 1);
+	intents[0] = *intent;
+	for (size_t i = 0; i < count; i++) {
+		intents[i + 1] = leaving[i];
+	}
+	TRY(room_add(ctx, hs, room, intents, count + 1, events));
+	*out_event_id = events[0]->event->event_id.s;
+	return ERR_OK;
+}
+
 enum err room_state_put(struct ctx *ctx, struct homeserver *hs, const struct state_wish *wish,
 	struct str *out_event_id)
 {
@@ -130,6 +151,8 @@ enum err room_state_put(struct ctx *ctx, struct homeserver *hs, const struct sta
 		str_equals(wish->state_key, wish->who->user.s);
 	if (!is_own_membership) {
 		TRY(room_require_joined(ctx, hs, room, wish->who->user.s));
+	} else if (str_equals(json_get_str(wish->content, STR("membership")), STR("join"))) {
+		TRY(room_require_guests_allowed(ctx, hs, room, wish->who));
 	}
 	if (before != NULL && str_equals(before->event->sender.s, wish->who->user.s) &&
 		json_equals(before->event->content, wish->content)) {
@@ -144,8 +167,5 @@ enum err room_state_put(struct ctx *ctx, struct homeserver *hs, const struct sta
 		.state_key = wish->state_key,
 		.content = wish->content,
 	};
-	struct stored_event *event;
-	TRY(room_add(ctx, hs, room, &intent, 1, &event));
-	*out_event_id = event->event->event_id.s;
-	return ERR_OK;
+	return add_state(ctx, hs, room, &intent, out_event_id);
 }

@@ -110,11 +110,14 @@ static void write_state(struct write *write, struct homeserver *hs, struct room 
 	};
 	store_state_change(write, room->nid, &row, index);
 	if (is_member) {
+		bool is_over =
+			str_equals(row.membership, STR("leave")) || str_equals(row.membership, STR("ban"));
 		struct member_row member = {
 			.user_id = event->state_key,
 			.room_nid = room->nid,
 			.membership = row.membership,
 			.is_local = hs_is_local(hs, event->state_key),
+			.is_forgotten = is_over && hs->settings.forgets_on_leave,
 			.stripped = built->stripped,
 		};
 		store_member_set(write, &member, index);

@@ -178,9 +178,10 @@ struct room_intent {
 	bool is_state;
 	struct str state_key;
 	const struct json *content;
-	struct str redacts;            /**< event id; p == NULL unless m.room.redaction */
-	int64_t origin_server_ts;      /**< 0: now */
-	struct str txn_key;            /**< TRANSACTION_KEY_BYTES; p == NULL: no transaction id */
+	struct str redacts;       /**< event id; p == NULL unless m.room.redaction */
+	int64_t origin_server_ts; /**< 0: now */
+	bool is_servers;    /**< the server itself wants it: an invite reaches also who takes none */
+	struct str txn_key; /**< TRANSACTION_KEY_BYTES; p == NULL: no transaction id */
 	struct str txn_device, txn_id; /**< for unsigned.transaction_id */
 };
 
@@ -188,7 +189,7 @@ struct room_intent {
  * Builds, authorises, signs and commits events, all or none, in order. Returns after the commit.
  *
  * @param out  one per intent; may be NULL
- * Errors: DENIED M_FORBIDDEN (rules); INPUT M_TOO_LARGE, M_BAD_JSON; STORE; SHUTDOWN
+ * Errors: DENIED M_FORBIDDEN (rules), M_INVITE_BLOCKED; INPUT M_TOO_LARGE, M_BAD_JSON, M_BAD_STATE (server ACL); STORE; SHUTDOWN
  * A repeated transaction id gives the event made before (only for count == 1).
  */
 MUST_CHECK enum err room_add(struct ctx *ctx, struct homeserver *hs, struct room *room,

@@ -98,11 +98,9 @@ static enum err plan_left(struct sync_run *run, const struct user_room *entry,
 
 static bool shows_left(const struct sync_run *run, const struct user_room *entry)
 {
-	if (entry->is_forgotten) {
-		return false;
-	}
-	bool is_asked =
-		run->request->filter.include_leave && (run->is_initial || run->request->is_full_state);
+	bool is_asked = run->request->filter.include_leave && !entry->is_forgotten &&
+		(run->is_initial || run->request->is_full_state);
+	/* That it was left is told once, also when it is forgotten by then. */
 	return is_asked || (!run->is_initial && entry->position > run->since);
 }
 

@@ -133,9 +133,9 @@ const struct route timeline_routes[] = {
 		get_event},
 	{"getRoomState", "GET", ROOM "/state", AUTH_GUEST, LANE_LOCAL, RATE_READ, 0, get_state},
 	{"getMembersByRoom", "GET", ROOM "/members", AUTH_GUEST, LANE_LOCAL, RATE_READ, 0, get_members},
-	{"getJoinedMembersByRoom", "GET", ROOM "/joined_members", AUTH_GUEST, LANE_LOCAL, RATE_READ, 0,
+	{"getJoinedMembersByRoom", "GET", ROOM "/joined_members", AUTH_USER, LANE_LOCAL, RATE_READ, 0,
 		get_joined_members},
-	{"getJoinedRooms", "GET", "/_matrix/client/(r0|v3)/joined_rooms", AUTH_GUEST, LANE_LOCAL,
+	{"getJoinedRooms", "GET", "/_matrix/client/(r0|v3)/joined_rooms", AUTH_USER, LANE_LOCAL,
 		RATE_READ, 0, get_joined_rooms},
 };
 const size_t timeline_route_count = COUNT_OF(timeline_routes);

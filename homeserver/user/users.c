@@ -11,6 +11,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "matrix/account_data.h"
 #include "storage/account_data.h"
 #include "storage/state.h"
 
@@ -31,6 +32,9 @@ struct user_entry {
 	struct str stripped; /* heap */
 };
 
+/* Whether the user takes invites. */
+enum invite_permission { INVITES_UNKNOWN, INVITES_TAKEN, INVITES_BLOCKED };
+
 enum user_load { USER_LOADING, USER_LOADED, USER_FAILED };
 
 struct user {
@@ -40,6 +44,7 @@ struct user {
 	_Atomic int64_t own_position;
 	_Atomic int64_t last_used_ms;
 	struct lock lock; /* guards all below */
+	enum invite_permission invites;
 	struct cond loaded;
 	enum user_load load;
 	bool is_removed;         /* put away: nobody tells it anything any more */
@@ -305,13 +310,27 @@ static void raise_own_position(struct user *user, int64_t position)
 	}
 }
 
+/* What a commit has said meanwhile is newer than what was read. */
+static void set_invites(struct user *user, struct arena *arena, struct str content, bool is_read)
+{
+	struct json json;
+	bool is_blocked = content.p != NULL &&
+		json_parse(arena, content, NULL, &json, NULL) == JSON_OK && invite_permission_blocks(&json);
+	LOCK_SCOPE(&user->lock);
+	if (!is_read || user->invites == INVITES_UNKNOWN) {
+		user->invites = is_blocked ? INVITES_BLOCKED : INVITES_TAKEN;
+	}
+}
+
 static enum err load_rooms(struct ctx *ctx, struct homeserver *hs, struct user *user)
 {
 	struct member_row *rows;
 	size_t count;
 	int64_t own_position;
-	TRY(store_account_data_position(ctx, hs->db, user->id, &own_position));
+	struct str invite_permission;
+	TRY(store_account_data_position(ctx, hs->db, user->id, &own_position, &invite_permission));
 	raise_own_position(user, own_position);
+	set_invites(user, ctx->arena, invite_permission, true);
 	TRY(store_member_rooms(ctx, hs->db, user->id, &rows, &count));
 	for (size_t i = 0; i < count; i++) {
 		const struct member_row *row = &rows[i];
@@ -405,7 +424,11 @@ void user_rooms(struct user *user, struct arena *arena, struct user_room **out, 
 	struct str key;
 	void *value;
 	while (map_next(&user->rooms, &i, &key, &value)) {
-		list[n++] = copy_entry(value, arena);
+		struct user_room entry = copy_entry(value, arena);
+		/* Who takes no invites is not told of them, nor of those that came before. */
+		entry.is_forgotten = entry.is_forgotten ||
+			(user->invites == INVITES_BLOCKED && str_equals(entry.membership, STR("invite")));
+		list[n++] = entry;
 	}
 	*out = list;
 	*out_count = n;
@@ -460,6 +483,16 @@ void users_ignored_list_committed(struct users *users, struct str user_id, struc
 		user->ignored_list = str_heap(content);
 		user->knows_ignored = true;
 		lock_give(&user->lock);
+		user_unref(user);
+	}
+}
+
+void users_invite_permission_committed(struct users *users, struct str user_id, struct str content)
+{
+	struct user *user = find_active(users, user_id);
+	if (user != NULL) {
+		struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+		set_invites(user, arena, content, false);
 		user_unref(user);
 	}
 }
@@ -524,7 +557,9 @@ void users_membership_committed(struct users *users, struct room *room, struct s
 		return;
 	}
 	lock_take(&user->lock);
-	set_entry_locked(user, room, membership, position, false, stripped);
+	bool is_over = str_equals(membership, STR("leave")) || str_equals(membership, STR("ban"));
+	set_entry_locked(user, room, membership, position,
+		is_over && users->hs->settings.forgets_on_leave, stripped);
 	lock_give(&user->lock);
 	tell_user(users, user);
 }

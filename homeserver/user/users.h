@@ -27,8 +27,8 @@ struct user_room {
 	struct room *room;     /**< reference until the arena is reset */
 	struct str membership; /**< static text */
 	int64_t position;      /**< of the membership event */
-	bool is_forgotten;
-	struct str stripped; /**< JSON array of stripped state; in the arena; p == NULL: none */
+	bool is_forgotten;     /**< or not to be told: an invite of a user who takes none */
+	struct str stripped;   /**< JSON array of stripped state; in the arena; p == NULL: none */
 };
 /** All rooms of the user, in no order. From memory. */
 void user_rooms(struct user *user, struct arena *arena, struct user_room **out, size_t *out_count);
@@ -49,6 +49,9 @@ bool user_ignored_list(struct user *user, struct arena *arena, struct str *out_c
 void user_keep_ignored_list(struct user *user, struct str content);
 /** From the commit callback of a change. */
 void users_ignored_list_committed(struct users *users, struct str user_id, struct str content);
+
+/** From the commit callback of a change of m.invite_permission_config. */
+void users_invite_permission_committed(struct users *users, struct str user_id, struct str content);
 
 /* --- waiting ------------------------------------------------------------------------------------- */
 

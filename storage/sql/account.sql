@@ -42,6 +42,10 @@ WHERE user_id = $1 RETURNING user_id;
 -- One row unless there is no such account or it is deactivated. Index: accounts_pkey.
 UPDATE accounts SET is_admin = $2 WHERE user_id = $1 AND state <> 'deactivated' RETURNING user_id;
 
+-- name: account_guests hot
+-- Which of some users are guests. Index: accounts_pkey.
+SELECT user_id FROM accounts WHERE user_id = ANY ($1::text[]) AND is_guest ORDER BY user_id;
+
 -- name: account_leaving hot
 -- At most $1 rows. Index: accounts_leaving_idx.
 SELECT user_id FROM accounts WHERE is_leaving ORDER BY user_id LIMIT $1;

@@ -14,8 +14,11 @@ SELECT room_nid, type, content, position FROM account_data
 WHERE user_id = $1 AND room_nid > 0 AND position > $2 AND position <= $3 ORDER BY position;
 
 -- name: account_data_position hot
--- Newest change of a user's account data; one row. Index: account_data_position_idx, one entry.
-SELECT coalesce(max(position), 0) FROM account_data WHERE user_id = $1;
+-- Newest change of a user's account data, and the content of m.invite_permission_config, NULL: none; one row.
+-- Index: account_data_position_idx, one entry; account_data_pkey.
+SELECT coalesce(max(position), 0), (SELECT d.content FROM account_data d
+	WHERE d.user_id = $1 AND d.room_nid = 0 AND d.type = 'm.invite_permission_config')
+FROM account_data WHERE user_id = $1;
 
 -- name: account_data_erase
 -- All of a user who wished to be erased; of others none. Index: account_data_pkey.

@@ -109,14 +109,14 @@ FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6
 	u(room_nid, type, state_key, position, event_position, event_id, membership);
 
 -- name: member_set
--- nid, user, membership, position, is_local, stripped; the last one wins. Index: members_pkey.
-INSERT INTO members (room_nid, user_id, membership, position, is_local, stripped)
+-- nid, user, membership, position, is_local, stripped, is_forgotten; the last one wins. Index: members_pkey.
+INSERT INTO members (room_nid, user_id, membership, position, is_local, stripped, is_forgotten)
 SELECT DISTINCT ON (u.room_nid, u.user_id) u.*
-FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::boolean[], $6::text[]) AS
-	u(room_nid, user_id, membership, position, is_local, stripped)
+FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::boolean[], $6::text[], $7::boolean[]) AS
+	u(room_nid, user_id, membership, position, is_local, stripped, is_forgotten)
 ORDER BY u.room_nid, u.user_id, u.position DESC
 ON CONFLICT (user_id, room_nid) DO UPDATE SET membership = excluded.membership,
-	position = excluded.position, stripped = excluded.stripped, is_forgotten = false;
+	position = excluded.position, stripped = excluded.stripped, is_forgotten = excluded.is_forgotten;
 
 -- name: relation_insert
 -- One row for each relation. Index: relations_pkey.

@@ -109,11 +109,14 @@ BODIES = {
     "sendMessage": {"msgtype": "m.text", "body": "x"},
     "setRoomStateWithKey": {"topic": "x"},
     "setProfileField": {"displayname": "x"},
+    "upgradeRoom": {"new_version": "12"},
+    "reportRoom": {"reason": "x"}, "reportUser": {"reason": "x"},
 }
 """Smallest good bodies of routes that have required fields and a path parameter of `UNKNOWN`."""
 
 QUERIES = {
     "getRoomEvents": {"dir": "b"},
+    "getEventByTimestamp": {"ts": "0", "dir": "f"},
 }
 """The same for the query."""
 
@@ -143,7 +146,7 @@ NO_JSON = "content-repo.yaml: bytes of any kind, with a limit of their own"
 UPLOAD = {rule: ((200, None), NO_JSON) for rule in ("malformed_body", "body_no_object", "body_too_large")}
 LATE_UPLOAD = {rule: ((404, "M_NOT_FOUND"), NO_JSON) for rule in UPLOAD}
 
-NO_GUESTS = {"guests_as_specified": (None, "guests read what is open to the world, and join no rooms here")}
+NO_PARENT = {"unknown_id.roomId": ((404, "M_NOT_FOUND"), "relations.yaml: 404 also for an event that one may not see")}
 
 EXCEPTIONS = {
     "logout": LOG_OUT,
@@ -151,11 +154,6 @@ EXCEPTIONS = {
     "uploadContentToMXC": LATE_UPLOAD,
     "logout_all": LOG_OUT,
     "getCapabilities": {"guests_as_specified": (None, "a guest's client cannot know what to offer without it")},
-    "getJoinedRooms": {"guests_as_specified": (None, "of themselves alone")},
-    "getJoinedMembersByRoom": {"guests_as_specified": (None, "the same as /members, which is open to them")},
-    "leaveRoom": NO_GUESTS,
-    "sendMessage": NO_GUESTS,
-    "setRoomStateWithKey": NO_GUESTS,
     "getLoginFlows": {"rate_limit_as_specified": (None, "constant, and answered from memory")},
     "deleteDevice": {
         "unknown_id.deviceId": ((401, None), "device_management.yaml: asks for authentication first")},
@@ -168,13 +166,23 @@ EXCEPTIONS = {
     "deleteRoomTag": NO_DATA,
     "setRoomAlias": {"unknown_id.roomAlias": ((400, "M_MISSING_PARAM"), "makes the alias; the body misses its room")},
     "joinRoomById": {
-        **NO_GUESTS,
         "unknown_id.roomId": ((404, "M_NOT_FOUND"), "no member says that the room exists"),
         "foreign_room": (None, "joining.yaml: 403 when the room's rules do not let the user in")},
     "getOneRoomEvent": {
         "unknown_id.roomId": ((404, "M_NOT_FOUND"), "rooms.yaml: 404 also for an event that one may not see")},
     "getEventContext": {
         "unknown_id.roomId": ((404, "M_NOT_FOUND"), "as for the event itself")},
+    "getRelatingEvents": NO_PARENT,
+    "getRelatingEventsWithRelType": NO_PARENT,
+    "getRelatingEventsWithRelTypeAndEventType": NO_PARENT,
+    "reportEvent": {"unknown_id.roomId": ((404, "M_NOT_FOUND"), "report_content.yaml: 404 when one is not joined")},
+    "updateAppserviceRoomDirectoryVisibility": {
+        "malformed_body": ((403, "M_FORBIDDEN"), "a user's token is refused first"),
+        "body_no_object": ((403, "M_FORBIDDEN"), "a user's token is refused first")},
+    "reportRoom": {
+        "unknown_id.roomId": ((200, None), "report_content.yaml: 200 conceals whether the room exists"),
+        "foreign_room": (None, "report_content.md: a room is reported by whoever saw it")},
+    "reportUser": {"unknown_id.userId": ((200, None), "report_content.yaml: 200 conceals whether the user exists")},
 }
 """operation id: {rule: (answer, reason)}.  Rules are the words given to judge(); a rule about one path parameter is
 "unknown_id.roomId".  The answer is what comes instead: (status, errcode); None: just not what the rule says."""

@@ -1,0 +1,48 @@
+/**
+ * What the homeserver's domains need from layers above them: filled by app/wire.c before threads start, const after that.
+ * Everything NULL: there is nobody to ask, and the domains answer so.
+ */
+#ifndef BELFRY_HOMESERVER_PORTS_H
+#define BELFRY_HOMESERVER_PORTS_H
+
+#include "base/ctx.h"
+#include "base/json.h"
+#include "base/json_out.h"
+
+/** What a client looks up on a network behind a bridge. */
+enum third_party_kind { THIRD_PARTY_LOCATION, THIRD_PARTY_USER };
+
+/**
+ * Bridged networks, by application services. All functions may take as long as the slowest of them is allowed to: they
+ * are called on the remote lane. They write nothing when they fail.
+ */
+struct third_party_port {
+	void *self;
+	/** Writes {"network": protocol, …} of all application services. Errors: REMOTE */
+	enum err (*write_protocols)(void *self, struct ctx *ctx, struct json_out *out);
+	/** Writes the protocol object of one network. Errors: MISSING (no fault text) when nobody bridges it; REMOTE */
+	enum err (
+		*write_protocol)(void *self, struct ctx *ctx, struct str protocol, struct json_out *out);
+	/**
+	 * Writes the array of locations or users that match. Errors: MISSING when there are none; REMOTE
+	 * @param query  the fields, as the client sent them: what stands behind the question mark, or empty
+	 */
+	enum err (*write_matches)(void *self, struct ctx *ctx, enum third_party_kind kind,
+		struct str protocol, struct str query, struct json_out *out);
+	/** The same of all networks, for a room alias or a user id. Errors: MISSING when there are none; REMOTE */
+	enum err (*write_matches_of)(void *self, struct ctx *ctx, enum third_party_kind kind,
+		struct str id, struct json_out *out);
+	/**
+	 * Lists a room in the directory of a network, or takes it out. Errors: DENIED M_FORBIDDEN when the application service
+	 * does not bridge the network; MISSING (unknown room); STORE
+	 * @param user_id  of the application service
+	 */
+	enum err (*set_listed)(void *self, struct ctx *ctx, struct str user_id, struct str network_id,
+		struct str room_id, bool is_listed);
+};
+
+struct homeserver_ports {
+	struct third_party_port third_party;
+};
+
+#endif

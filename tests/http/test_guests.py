@@ -1,0 +1,118 @@
+"""Guest access (modules/guest_access.md): what guests read, where they come in, when they have to go."""
+import pytest
+
+from support import accounts
+from support.client import Client, path_of
+
+FORBIDDEN = "M_GUEST_ACCESS_FORBIDDEN"
+
+
+@pytest.fixture(scope="module")
+def running():
+    from support.server import Server
+    server = Server(settings={"registration.guests": "true"}).start()
+    yield server
+    server.destroy()
+
+
+@pytest.fixture
+def host(running):
+    return accounts.register(running.url)
+
+
+@pytest.fixture
+def guest(running):
+    reply = Client(running.url).post("/register", {}, query={"kind": "guest"}, token=False).ok()
+    return Client(running.url, reply["access_token"], reply["user_id"], reply["device_id"])
+
+
+def room_of(host, access="can_join", visibility="shared", **more):
+    return host.create_room(preset="public_chat", initial_state=[
+        {"type": "m.room.guest_access", "state_key": "", "content": {"guest_access": access}},
+        {"type": "m.room.history_visibility", "state_key": "", "content": {"history_visibility": visibility}}], **more)
+
+
+def test_guest__can_join__joins_talks_and_leaves(host, guest):
+    room = room_of(host)
+    guest.join(room).ok()
+    event = guest.send(room, "hello")
+    assert host.event(room, event).ok()["sender"] == guest.user_id
+    assert room in guest.sync().rooms("join")
+    guest.put_state(room, "m.room.topic", {"topic": "x"}).expect(403, "M_FORBIDDEN")  # power, not guesthood
+    guest.leave(room).ok()
+
+
+@pytest.mark.parametrize("access", ["forbidden", "nonsense", None])
+def test_guest__not_let_in__refused(host, guest, access):
+    room = room_of(host, access) if access else host.create_room(preset="public_chat")
+    guest.join(room).expect(403, FORBIDDEN)
+    guest.put_state(room, "m.room.member", {"membership": "join"}, guest.user_id).expect(403, FORBIDDEN)
+    host.invite(room, guest).ok()
+    guest.join(room).expect(403, FORBIDDEN)
+    assert host.get_state(room, "m.room.member", guest.user_id).ok()["membership"] == "invite"
+
+
+def test_guest_access__taken_back__guests_leave_and_others_stay(running, host, guest):
+    room = room_of(host)
+    other = accounts.register(running.url)
+    guest.join(room).ok()
+    other.join(room).ok()
+    watch = guest.watch()
+    changed = host.set_state(room, "m.room.guest_access", {"guest_access": "forbidden"})
+    answer, left = watch.until(lambda answer: answer.left(room))
+    assert changed in left.ids() and left.timeline[-1]["content"]["membership"] == "leave"
+    members = host.get(host.room(room, "joined_members")).ok()["joined"]
+    assert set(members) == {host.user_id, other.user_id}
+    guest.put_event(room, "m.room.message", {"body": "x"}).expect(403, "M_FORBIDDEN")
+    guest.join(room).expect(403, FORBIDDEN)
+
+
+def test_guest_access__set_without_power__nobody_leaves(host, guest, running):
+    room = room_of(host)
+    guest.join(room).ok()
+    guest.put_state(room, "m.room.guest_access", {"guest_access": "forbidden"}).expect(403, "M_FORBIDDEN")
+    assert guest.user_id in host.get(host.room(room, "joined_members")).ok()["joined"]
+
+
+def test_guest__world_readable__reads_without_joining(host, guest):
+    room = room_of(host, "forbidden", "world_readable")
+    event = host.send(room, "for all")
+    assert guest.event(room, event).ok()["content"]["body"] == "for all"
+    assert event in [item["event_id"] for item in guest.messages(room).ok()["chunk"]]
+    guest.get(guest.room(room, "context", event)).ok()
+    guest.get(guest.room(room, "state")).ok()
+    guest.get_state(room, "m.room.create").ok()
+    guest.get(guest.room(room, "members")).ok()
+
+
+@pytest.mark.parametrize("visibility", ["shared", "invited", "joined"])
+def test_guest__not_world_readable__nothing(host, guest, visibility):
+    room = room_of(host, "can_join", visibility)
+    event = host.send(room, "secret")
+    guest.event(room, event).expect(404, "M_NOT_FOUND")
+    guest.messages(room).expect(403)
+    guest.get(guest.room(room, "context", event)).expect((403, 404))
+    guest.get(guest.room(room, "state")).expect(403)
+    guest.get_state(room, "m.room.create").expect(403)
+    guest.get(guest.room(room, "members")).expect(403)
+
+
+def test_guest__profile__display_name_only(guest):
+    guest.put(path_of("profile", guest.user_id, "displayname"), {"displayname": "Visitor"}).ok()
+    guest.put(path_of("profile", guest.user_id, "avatar_url"), {"avatar_url": "mxc://x.example/a"}).expect(403, FORBIDDEN)
+    guest.delete(path_of("profile", guest.user_id, "avatar_url")).expect(403, FORBIDDEN)
+    guest.delete(path_of("profile", guest.user_id, "displayname")).ok()
+
+
+def test_guest__what_is_not_listed__refused(host, guest):
+    room = room_of(host)
+    guest.join(room).ok()
+    for reply in (guest.post("/createRoom", {}), guest.post(path_of("join", room), {}), guest.invite(room, host),
+                  guest.get("/joined_rooms"), guest.get(guest.room(room, "joined_members")),
+                  guest.redact(room, "$x"), guest.post(guest.room(room, "upgrade"), {"new_version": "12"})):
+        reply.expect(403, FORBIDDEN)
+
+
+def test_guest__registration_off__refused(make_server):
+    server = make_server().start()
+    server.anonymous().post("/register", {}, query={"kind": "guest"}, token=False).expect(403)
