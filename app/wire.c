@@ -32,6 +32,8 @@
 #include "homeserver/room/room_routes.h"
 #include "homeserver/room/rooms.h"
 #include "homeserver/room/state_routes.h"
+#include "homeserver/search/search.h"
+#include "homeserver/search/search_routes.h"
 #include "homeserver/sync/sync.h"
 #include "homeserver/sync/sync_routes.h"
 #include "homeserver/thirdparty/thirdparty_routes.h"
@@ -69,6 +71,7 @@ static const struct wire_table tables[] = {
 	{"sync", sync_routes, &sync_route_count},
 	{"push", push_routes, &push_route_count},
 	{"receipt", receipt_routes, &receipt_route_count},
+	{"search", search_routes, &search_route_count},
 	{"typing", typing_routes, &typing_route_count},
 	{"voip", voip_routes, &voip_route_count},
 	{"media", media_routes, &media_route_count},
@@ -152,7 +155,11 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 /* Who hears of commits, see homeserver/consumer.h. */
 static void add_consumers(struct homeserver *hs)
 {
-	(void)hs;
+	consumers_add(hs->consumers,
+		&(struct consumer_def){.name = SEARCH_CONSUMER,
+			.run = search_index_run,
+			.saves_itself = true,
+			.pause_ms = 250});
 }
 
 struct wire *wire_create(const struct wire_config *config)

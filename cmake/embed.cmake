@@ -12,6 +12,17 @@ function(belfry_embed_statements layer)
 	belfry_embed(${layer} sql stmt_ids "${files}")
 endfunction()
 
+# belfry_embed_han(<layer>): ICU's table of traditional and simplified characters → gen/han_table.h
+function(belfry_embed_han layer)
+	belfry_package(icu-i18n icu)
+	add_executable(han_table ${CMAKE_SOURCE_DIR}/tools/han_table.c)
+	target_link_libraries(han_table PRIVATE ${icu})
+	set(header ${CMAKE_BINARY_DIR}/gen/han_table.h)
+	add_custom_command(OUTPUT ${header} COMMAND han_table > ${header} DEPENDS han_table
+		COMMENT "Embedding the table of Han characters" VERBATIM)
+	target_sources(${layer} PRIVATE ${header})
+endfunction()
+
 function(belfry_embed layer kind name files)
 	set(header ${CMAKE_BINARY_DIR}/gen/${name}.h)
 	set(source ${CMAKE_BINARY_DIR}/gen/${name}.c)

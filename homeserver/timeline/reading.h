@@ -1,10 +1,10 @@
 /**
- * A room being read by one local user: what the user may know of it. Inner to timeline/.
+ * A room being read by one local user: what the user may know of it.
  */
 #ifndef BELFRY_HOMESERVER_TIMELINE_READING_H
 #define BELFRY_HOMESERVER_TIMELINE_READING_H
 
-#include "homeserver/timeline/timeline.h"
+#include "homeserver/timeline/event_view.h"
 #include "matrix/str_set.h"
 
 enum {

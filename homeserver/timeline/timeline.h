@@ -6,6 +6,7 @@
 
 #include "homeserver/timeline/event_view.h"
 #include "homeserver/timeline/page_fill.h"
+#include "homeserver/timeline/reading.h"
 #include "homeserver/timeline/token.h"
 
 #endif

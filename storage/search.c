@@ -1,0 +1,265 @@
+/*
+ * Terms become PostgreSQL's tsvector and tsquery. A text's room is a term too ('/12'; no word has a slash), so that one look-up
+ * in the index takes both into account, and a word that is common elsewhere costs nothing here.
+ */
+#include "storage/search.h"
+
+#include "base/buf.h"
+
+enum {
+	PLACE_MAX = 16383, /* of a tsvector */
+	TERMS_TEXT_MAX = 4 << 20,
+	QUERY_TEXT_MAX = 1 << 20,
+};
+
+/* --- texts --------------------------------------------------------------------------------------------------- */
+
+static struct str vector_text(struct ctx *ctx, const struct search_text *text)
+{
+	struct buf buf CLEANUP(buf_fini);
+	buf_init(&buf, TERMS_TEXT_MAX);
+	buf_printf(&buf, "'/%lld'", (long long)text->place.room_nid);
+	for (size_t i = 0; i < text->term_count; i++) {
+		const struct term *term = &text->terms[i];
+		buf_printf(&buf, " '%.*s':%u", STR_ARG(term->text),
+			MIN_OF(term->position, (uint32_t)PLACE_MAX));
+	}
+	return str_dup(ctx->arena, buf_str(&buf));
+}
+
+static enum err add_texts(struct ctx *ctx, struct tx *tx, const struct search_text *texts, size_t n)
+{
+	int64_t *numbers[6];
+	for (size_t i = 0; i < COUNT_OF(numbers); i++) {
+		numbers[i] = ARENA_NEW_ARRAY(ctx->arena, int64_t, n);
+	}
+	struct str *senders = ARENA_NEW_ARRAY(ctx->arena, struct str, n);
+	struct str *terms = ARENA_NEW_ARRAY(ctx->arena, struct str, n);
+	for (size_t i = 0; i < n; i++) {
+		numbers[0][i] = texts[i].place.room_nid;
+		numbers[1][i] = texts[i].place.position;
+		numbers[2][i] = texts[i].target_position;
+		numbers[3][i] = texts[i].key;
+		numbers[4][i] = texts[i].origin_server_ts;
+		numbers[5][i] = texts[i].has_url ? 1 : 0;
+		senders[i] = texts[i].sender;
+		terms[i] = vector_text(ctx, &texts[i]);
+	}
+	return tx_query(ctx, tx, STMT_SEARCH_ADD,
+		DB_ARGS(db_bigints(numbers[0], n), db_bigints(numbers[1], n), db_bigints(numbers[2], n),
+			db_bigints(numbers[3], n), db_texts(senders, n), db_bigints(numbers[4], n),
+			db_bigints(numbers[5], n), db_texts(terms, n)),
+		NULL);
+}
+
+/* The events whose texts have to be put in order: what is edited, and what lost a text. */
+struct targets {
+	int64_t *room_nids;
+	int64_t *positions;
+	size_t n;
+};
+
+static void add_target(struct targets *targets, int64_t room_nid, int64_t position)
+{
+	targets->room_nids[targets->n] = room_nid;
+	targets->positions[targets->n++] = position;
+}
+
+static enum err remove_redacted(struct ctx *ctx, struct tx *tx, const struct search_change *change,
+	struct db_rows **out)
+{
+	size_t n = change->redacted_count;
+	int64_t *room_nids = ARENA_NEW_ARRAY(ctx->arena, int64_t, n);
+	int64_t *positions = ARENA_NEW_ARRAY(ctx->arena, int64_t, n);
+	for (size_t i = 0; i < n; i++) {
+		room_nids[i] = change->redacted[i].room_nid;
+		positions[i] = change->redacted[i].position;
+	}
+	return tx_query(ctx, tx, STMT_SEARCH_REMOVE,
+		DB_ARGS(db_bigints(room_nids, n), db_bigints(positions, n)), out);
+}
+
+static enum err supersede(struct ctx *ctx, struct tx *tx, const struct search_change *change,
+	const struct db_rows *removed)
+{
+	size_t removed_n = removed != NULL ? db_count(removed) : 0;
+	size_t room = change->text_count + removed_n;
+	struct targets targets = {.room_nids = ARENA_NEW_ARRAY(ctx->arena, int64_t, room),
+		.positions = ARENA_NEW_ARRAY(ctx->arena, int64_t, room)};
+	for (size_t i = 0; i < change->text_count; i++) {
+		const struct search_text *text = &change->texts[i];
+		if (text->target_position != text->place.position) {
+			add_target(&targets, text->place.room_nid, text->target_position);
+		}
+	}
+	for (size_t i = 0; i < removed_n; i++) {
+		add_target(&targets, db_int(removed, i, 0), db_int(removed, i, 1));
+	}
+	if (targets.n == 0) {
+		return ERR_OK;
+	}
+	return tx_query(ctx, tx, STMT_SEARCH_SUPERSEDE,
+		DB_ARGS(db_bigints(targets.room_nids, targets.n), db_bigints(targets.positions, targets.n)),
+		NULL);
+}
+
+enum err store_search_change(struct ctx *ctx, struct tx *tx, const struct search_change *change)
+{
+	struct db_rows *removed = NULL;
+	if (change->text_count > 0) {
+		TRY(add_texts(ctx, tx, change->texts, change->text_count));
+	}
+	if (change->redacted_count > 0) {
+		TRY(remove_redacted(ctx, tx, change, &removed));
+	}
+	TRY(supersede(ctx, tx, change, removed));
+	if (change->room_count > 0) {
+		TRY(tx_query(ctx, tx, STMT_SEARCH_REMOVE_ROOMS,
+			DB_ARGS(db_bigints(change->room_nids, change->room_count)), NULL));
+	}
+	return ERR_OK;
+}
+
+enum err store_search_clear(struct ctx *ctx, struct db *db)
+{
+	int64_t gone = 1;
+	while (gone > 0) {
+		TRY(db_exec(ctx, db, STMT_SEARCH_CLEAR, DB_NO_ARGS, &gone));
+	}
+	return ERR_OK;
+}
+
+enum err store_search_encrypted(struct ctx *ctx, struct db *db, const int64_t *room_nids,
+	size_t count, int64_t **out, size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_SEARCH_ENCRYPTED, DB_ARGS(db_bigints(room_nids, count)), &rows));
+	size_t n = db_count(rows);
+	int64_t *list = ARENA_NEW_ARRAY(ctx->arena, int64_t, n);
+	for (size_t i = 0; i < n; i++) {
+		list[i] = db_int(rows, i, 0);
+	}
+	*out = list;
+	*out_count = n;
+	return ERR_OK;
+}
+
+/* --- searching ----------------------------------------------------------------------------------------------- */
+
+enum err store_search_scope(struct ctx *ctx, struct db *db, const int64_t *room_nids, size_t count,
+	struct str user_id, struct search_scope_row **out, size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_SEARCH_SCOPE,
+		DB_ARGS(db_bigints(room_nids, count), db_text(user_id)), &rows));
+	size_t n = db_count(rows);
+	struct search_scope_row *list = ARENA_NEW_ARRAY(ctx->arena, struct search_scope_row, n);
+	for (size_t i = 0; i < n; i++) {
+		list[i] = (struct search_scope_row){
+			.room_nid = db_int(rows, i, 0),
+			.from_position = db_int(rows, i, 1),
+			.membership = db_str(rows, i, 2),
+			.json = db_str(rows, i, 3),
+		};
+	}
+	*out = list;
+	*out_count = n;
+	return ERR_OK;
+}
+
+/* 'a' <1> 'b' & 'c':* */
+static void add_matches(struct buf *buf, const struct search_ask *ask)
+{
+	for (size_t i = 0; i < ask->match_count; i++) {
+		const struct term_match *match = &ask->matches[i];
+		if (i > 0 && match->distance > 0) {
+			buf_printf(buf, " <%u> ", match->distance);
+		} else if (i > 0) {
+			buf_add_lit(buf, " & ");
+		}
+		buf_printf(buf, "'%.*s'%s", STR_ARG(match->text), match->is_prefix ? ":*" : "");
+	}
+}
+
+/* ('/1' | '/2') & (…) */
+static void add_rooms(struct buf *buf, const struct search_ask *ask)
+{
+	for (size_t i = 0; i < ask->span_count; i++) {
+		buf_printf(buf, "%s'/%lld'", i == 0 ? "(" : " | ", (long long)ask->spans[i].room_nid);
+	}
+	buf_add_lit(buf, ") & (");
+	add_matches(buf, ask);
+	buf_add_lit(buf, ")");
+}
+
+struct span_columns {
+	int64_t *room_nids, *afters, *up_tos, *horizons;
+};
+
+static struct span_columns columns_of(struct ctx *ctx, const struct search_ask *ask)
+{
+	size_t n = ask->span_count;
+	struct span_columns columns = {
+		.room_nids = ARENA_NEW_ARRAY(ctx->arena, int64_t, n),
+		.afters = ARENA_NEW_ARRAY(ctx->arena, int64_t, n),
+		.up_tos = ARENA_NEW_ARRAY(ctx->arena, int64_t, n),
+		.horizons = ARENA_NEW_ARRAY(ctx->arena, int64_t, n),
+	};
+	for (size_t i = 0; i < n; i++) {
+		columns.room_nids[i] = ask->spans[i].room_nid;
+		columns.afters[i] = ask->spans[i].after;
+		columns.up_tos[i] = ask->spans[i].up_to;
+		columns.horizons[i] = ask->spans[i].horizon;
+	}
+	return columns;
+}
+
+static enum err query(struct ctx *ctx, struct db *db, const struct search_ask *ask,
+	struct str filter, struct str terms, struct db_rows **out)
+{
+	struct span_columns columns = columns_of(ctx, ask);
+	size_t n = ask->span_count;
+	return db_query(ctx, db, ask->is_by_rank ? STMT_SEARCH_BY_RANK : STMT_SEARCH_BY_RECENCY,
+		DB_ARGS(db_text(filter), db_text(terms), db_bigints(columns.room_nids, n),
+			db_bigints(columns.afters, n), db_bigints(columns.up_tos, n),
+			db_bigints(columns.horizons, n), db_bigints(ask->keys, ask->key_count),
+			ask->senders != NULL ? db_texts(ask->senders, ask->sender_count) : db_null(),
+			db_texts(ask->not_senders, ask->not_sender_count),
+			ask->has_url < 0 ? db_null() : db_bool(ask->has_url > 0), db_bigint(ask->last_rank),
+			db_bigint(ask->last_position), db_bigint(ask->now_ms), db_bigint(ask->limit)),
+		out);
+}
+
+enum err store_search(struct ctx *ctx, struct db *db, const struct search_ask *ask,
+	struct search_hit **out, size_t *out_count, int64_t *out_total)
+{
+	*out = NULL;
+	*out_count = 0;
+	*out_total = 0;
+	if (ask->span_count == 0) {
+		return ERR_OK;
+	}
+	struct buf terms CLEANUP(buf_fini);
+	struct buf filter CLEANUP(buf_fini);
+	buf_init(&terms, QUERY_TEXT_MAX);
+	buf_init(&filter, QUERY_TEXT_MAX);
+	add_matches(&terms, ask);
+	add_rooms(&filter, ask);
+	if (!buf_ok(&terms) || !buf_ok(&filter)) {
+		return fail_cause(ctx, ERR_LIMIT, "the search is too large");
+	}
+	struct db_rows *rows;
+	TRY(query(ctx, db, ask, buf_str(&filter), buf_str(&terms), &rows));
+	size_t n = db_count(rows);
+	struct search_hit *hits = ARENA_NEW_ARRAY(ctx->arena, struct search_hit, n);
+	for (size_t i = 0; i < n; i++) {
+		hits[i] = (struct search_hit){
+			.place = {.room_nid = db_int(rows, i, 0), .position = db_int(rows, i, 1)},
+			.rank = db_int(rows, i, 2),
+		};
+		*out_total = db_int(rows, i, 3);
+	}
+	*out = hits;
+	*out_count = n;
+	return ERR_OK;
+}
