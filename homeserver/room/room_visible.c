@@ -23,6 +23,7 @@ struct room_viewer {
 	struct room *room;
 	struct user_id user;
 	int64_t joined_since; /* the user is joined now, at least since here; INT64_MAX: is not */
+	int64_t sees_since;   /* the user, joined now, sees all from here on */
 	bool is_loaded;       /* what follows is all of the past, oldest first */
 	struct membership_step *memberships;
 	size_t membership_n;
@@ -36,12 +37,14 @@ struct room_viewer *room_viewer_create(struct ctx *ctx, struct room *room, struc
 	viewer->room = room;
 	viewer->user.s = user_id;
 	viewer->joined_since = INT64_MAX;
+	viewer->sees_since = INT64_MAX;
 	struct str key = state_slot_key(ctx->arena, STR("m.room.member"), user_id);
 	LOCK_SCOPE(&room->lock);
 	const struct state_slot *slot =
 		room->content != NULL ? map_get(&room->content->state, key) : NULL;
 	if (slot != NULL && slot->membership != NULL && strcmp(slot->membership, "join") == 0) {
 		viewer->joined_since = slot->from_position;
+		viewer->sees_since = slot->from_position;
 	}
 	return viewer;
 }
@@ -95,6 +98,45 @@ enum err room_viewer_cover(struct ctx *ctx, struct homeserver *hs, struct room_v
 	return load_past(ctx, hs, viewer);
 }
 
+/* Since when the room's history has been open to all members, up to now; INT64_MAX: it is not. */
+static enum err open_since(struct ctx *ctx, struct homeserver *hs, struct room *room, int64_t *out)
+{
+	struct str key = state_slot_key(ctx->arena, STR("m.room.history_visibility"), STR(""));
+	int64_t since = 0;
+	lock_take(&room->lock);
+	bool is_loaded = room->content != NULL;
+	const struct state_slot *slot = is_loaded ? map_get(&room->content->state, key) : NULL;
+	if (slot != NULL) {
+		since = slot->from_position;
+	}
+	lock_give(&room->lock);
+	*out = INT64_MAX;
+	if (!is_loaded) {
+		return ERR_OK;
+	}
+	struct stored_event *event;
+	TRY(room_state_event(ctx, hs, room, STR("m.room.history_visibility"), STR(""), since, &event));
+	enum visibility visibility = visibility_of(event != NULL ? event->event : NULL);
+	if (visibility == VISIBILITY_SHARED || visibility == VISIBILITY_WORLD_READABLE) {
+		*out = since;
+	}
+	return ERR_OK;
+}
+
+enum err room_viewer_cover_sight(struct ctx *ctx, struct homeserver *hs, struct room_viewer *viewer,
+	int64_t oldest_position)
+{
+	if (viewer->is_loaded || viewer->sees_since <= oldest_position) {
+		return ERR_OK;
+	}
+	if (viewer->joined_since != INT64_MAX) {
+		int64_t since;
+		TRY(open_since(ctx, hs, viewer->room, &since));
+		viewer->sees_since = MIN_OF(viewer->sees_since, since);
+	}
+	return viewer->sees_since <= oldest_position ? ERR_OK : load_past(ctx, hs, viewer);
+}
+
 /* What held right before a position. */
 static enum membership membership_before(const struct room_viewer *viewer, int64_t position)
 {
@@ -137,7 +179,7 @@ static bool is_joined_from(const struct room_viewer *viewer, int64_t position)
 bool room_viewer_sees(const struct room_viewer *viewer, const struct stored_event *event)
 {
 	if (!viewer->is_loaded) {
-		return event->position >= viewer->joined_since;
+		return event->position >= viewer->sees_since;
 	}
 	const struct visibility_facts facts =
 		visibility_facts_of(event->event, viewer->user, visibility_before(viewer, event->position),

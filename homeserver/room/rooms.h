@@ -157,6 +157,12 @@ struct room_viewer *room_viewer_create(struct ctx *ctx, struct room *room, struc
  */
 MUST_CHECK enum err room_viewer_cover(struct ctx *ctx, struct homeserver *hs,
 	struct room_viewer *viewer, int64_t oldest_position);
+/**
+ * The same for room_viewer_sees() alone: a member needs no round trip either where history has been shared all along.
+ * Errors: STORE.
+ */
+MUST_CHECK enum err room_viewer_cover_sight(struct ctx *ctx, struct homeserver *hs,
+	struct room_viewer *viewer, int64_t oldest_position);
 /** Whether the user may see the event. */
 bool room_viewer_sees(const struct room_viewer *viewer, const struct stored_event *event);
 /** The user's membership after the event; "leave" when there was none. Borrowed from the viewer. */

@@ -51,6 +51,36 @@ static enum err load_others(struct ctx *ctx, struct homeserver *hs, struct room 
 	return ERR_OK;
 }
 
+static bool is_own_member(const struct event_view *view, const struct event *event)
+{
+	return str_equals(event->type, STR("m.room.member")) &&
+		str_equals(event->state_key, view->user_id);
+}
+
+/* What was replaced may be older than what the reader may see. One's own membership everybody knows. */
+static enum err hide_replaced(struct ctx *ctx, struct homeserver *hs, struct event_batch *batch)
+{
+	struct room_viewer *viewer = batch->view->viewer;
+	int64_t oldest = INT64_MAX;
+	for (size_t i = 0; i < batch->count; i++) {
+		if (batch->replaced[i] != NULL) {
+			oldest = MIN_OF(oldest, batch->replaced[i]->position);
+		}
+	}
+	if (viewer == NULL || oldest == INT64_MAX) {
+		return ERR_OK;
+	}
+	TRY(room_viewer_cover_sight(ctx, hs, viewer, oldest));
+	for (size_t i = 0; i < batch->count; i++) {
+		const struct stored_event *replaced = batch->replaced[i];
+		if (replaced != NULL && !room_viewer_sees(viewer, replaced) &&
+			!is_own_member(batch->view, replaced->event)) {
+			batch->replaced[i] = NULL;
+		}
+	}
+	return ERR_OK;
+}
+
 enum err event_view_prepare(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct event_view *view, struct stored_event *const *events, size_t count,
 	struct event_batch **out)
@@ -65,6 +95,7 @@ enum err event_view_prepare(struct ctx *ctx, struct homeserver *hs, struct room 
 		.count = count,
 	};
 	TRY(load_others(ctx, hs, room, batch));
+	TRY(hide_replaced(ctx, hs, batch));
 	if (!view->is_state) {
 		TRY(bundle_load(ctx, hs, room, view, events, count, &batch->bundles));
 	}

@@ -11,11 +11,11 @@
 /** For whom, and how. Lives as long as the batch. */
 struct event_view {
 	struct str user_id;
-	struct str device_id;             /**< gets its transaction ids */
-	const struct room_viewer *viewer; /**< covers the events; NULL: no membership is told */
-	const struct filter *filter;      /**< event_fields, event_format; NULL: all, for clients */
-	const struct str_set *ignored;    /**< users whose relations do not count; NULL: none */
-	int64_t up_to;                    /**< newest position of which the reader may know */
+	struct str device_id;          /**< gets its transaction ids */
+	struct room_viewer *viewer;    /**< covers the events; NULL: no membership is told */
+	const struct filter *filter;   /**< event_fields, event_format; NULL: all, for clients */
+	const struct str_set *ignored; /**< users whose relations do not count; NULL: none */
+	int64_t up_to;                 /**< newest position of which the reader may know */
 	bool with_room_id;
 	bool is_state; /**< a state section: without what the event replaced and what relates to it */
 	/**
@@ -28,7 +28,8 @@ struct event_view {
 struct event_batch;
 
 /**
- * Looks up what the events need. At most two round trips, none for new events.
+ * Looks up what the events need. At most two round trips, none for new events; two more for a reader who has come after what
+ * an event replaced and may not see all of it.
  * @param events  of one room; have to live as long as the batch
  * Errors: STORE
  */

@@ -199,3 +199,56 @@ def test_visibility__never_joined_but_kicked_from_invite__nothing(alice, bob, ro
     if reply.status == 200:  # their own membership is theirs to know
         assert {item.get("state_key") for item in reply["chunk"]} <= {bob.user_id}
     assert not readable(bob, room, event)
+
+
+# -- what an event replaced
+
+def visible_room(owner, *visibilities):
+    room = owner.create_room(preset="public_chat")
+    for visibility in visibilities:
+        owner.set_state(room, "m.room.history_visibility", {"history_visibility": visibility})
+    return room
+
+
+def renamed(alice, bob, room):
+    """`unsigned` of the second name as bob gets it by /sync, /messages and /event, who joined after the first."""
+    bob.join(room).ok()
+    since = bob.sync().since
+    event_id = alice.set_state(room, "m.room.name", {"name": "two"})
+    live = [event for event in bob.sync(since).joined(room).timeline if event["event_id"] == event_id]
+    first = [event for event in bob.login().sync().joined(room).timeline if event["event_id"] == event_id]
+    page = [event for event in bob.messages(room).ok()["chunk"] if event["event_id"] == event_id]
+    found = [event["unsigned"] for event in live + first + page + [bob.event(room, event_id).ok().json]]
+    assert len(found) == 4
+    return found
+
+
+@pytest.mark.peer("shows prev_content whatever the visibility")
+@pytest.mark.parametrize("visibilities", [["joined"], ["invited"], ["joined", "shared"]], ids=str)
+def test_prev_content__earlier_event_hidden__not_shown(alice, bob, visibilities):
+    """`joined`, `shared`: what was hidden when it happened stays so."""
+    room = visible_room(alice, visibilities[0])
+    first = alice.set_state(room, "m.room.name", {"name": "one"})
+    for visibility in visibilities[1:]:
+        alice.set_state(room, "m.room.history_visibility", {"history_visibility": visibility})
+    for unsigned in renamed(alice, bob, room):
+        assert not {"prev_content", "replaces_state", "prev_sender"} & set(unsigned), unsigned
+    own = alice.messages(room).ok()["chunk"][0]["unsigned"]
+    assert own["prev_content"] == {"name": "one"} and own["replaces_state"] == first
+
+
+@pytest.mark.parametrize("visibilities", [[], ["shared"], ["world_readable"], ["joined", "shared"]], ids=str)
+def test_prev_content__earlier_event_open_to_members__shown(alice, bob, visibilities):
+    room = visible_room(alice, *visibilities)
+    first = alice.set_state(room, "m.room.name", {"name": "one"})
+    for unsigned in renamed(alice, bob, room):
+        assert unsigned["prev_content"] == {"name": "one"} and unsigned["replaces_state"] == first
+
+
+def test_prev_content__own_invite__shown_where_only_members_see(alice, bob):
+    room = visible_room(alice, "joined")
+    alice.invite(room, bob).ok()
+    bob.join(room).ok()
+    [join] = [event for event in bob.sync().joined(room).timeline
+              if event.get("state_key") == bob.user_id and event["content"]["membership"] == "join"]
+    assert join["unsigned"]["prev_content"]["membership"] == "invite"
