@@ -9,6 +9,9 @@
  */
 #include "app/wire.h"
 
+#include <limits.h>
+#include <unistd.h>
+
 #include "app/first_start.h"
 #include "app/housekeeper.h"
 #include "base/log.h"
@@ -117,6 +120,17 @@ static void overtaken(void *self)
 	users_forget(hs->users);
 }
 
+/* A program that is installed beside this one. */
+static const char *sibling_program(struct arena *arena, const char *name)
+{
+	char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self));
+	struct str path = n > 0 ? str_from(self, (size_t)n) : STR("");
+	size_t slash = str_find_last_byte(path, '/');
+	struct str folder = slash != SIZE_MAX ? str_slice(path, 0, slash) : STR(".");
+	return arena_printf(arena, "%.*s/%s", STR_ARG(folder), name);
+}
+
 static void create_services(struct wire *wire, const struct wire_config *config)
 {
 	struct homeserver *hs = &wire->hs;
@@ -145,7 +159,8 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 	hs->sessions = sessions_create(hs);
 	hs->typing = typing_create(hs);
 	hs->lazy_members = lazy_members_create();
-	hs->media = media_create(hs, arena_printf(wire->arena, "%s/media", config->data_folder));
+	hs->media = media_create(hs, arena_printf(wire->arena, "%s/media", config->data_folder),
+		sibling_program(wire->arena, "belfry-thumbnail"));
 	struct http_client_config client;
 	config_to_http_client(config->conf, wire->arena, &client);
 	client.user_agent = str_printf(wire->arena, "Belfry/%s", app_version());

@@ -96,6 +96,7 @@ enum err store_thumbnail_find(struct ctx *ctx, struct db *db, struct str source_
 		.content_type = db_str(rows, 0, 0),
 		.size_bytes = db_int(rows, 0, 1),
 		.sha256 = db_str(rows, 0, 2),
+		.is_too_large = db_is_true(rows, 0, 3),
 	};
 	return ERR_OK;
 }
@@ -105,6 +106,6 @@ enum err store_thumbnail_insert(struct ctx *ctx, struct db *db, struct str sourc
 {
 	return db_exec(ctx, db, STMT_MEDIA_THUMBNAIL_INSERT,
 		DB_ARGS(db_bytes(source_sha256), db_text(variant), db_text(row->content_type),
-			db_bigint(row->size_bytes), db_bytes(row->sha256)),
+			db_bigint(row->size_bytes), db_bytes(row->sha256), db_bool(row->is_too_large)),
 		NULL);
 }

@@ -56,6 +56,7 @@ struct thumbnail_row {
 	struct str content_type;
 	int64_t size_bytes;
 	struct str sha256; /**< 32 bytes; p == NULL: it cannot be made */
+	bool is_too_large; /**< which is why */
 };
 
 /** @param variant  such as "96x96-crop". Errors: MISSING (no fault text); STORE. */

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "homeserver/media/media_inner.h"
 #include "homeserver/media/media_type.h"
+#include "homeserver/media/thumb.h"
 
 /* Uploads that a crash cut off. This process has the data folder to itself. */
 static void sweep(const char *folder)
@@ -34,12 +35,13 @@ static void sweep(const char *folder)
 	}
 }
 
-struct media *media_create(struct homeserver *hs, const char *folder)
+struct media *media_create(struct homeserver *hs, const char *folder, const char *helper)
 {
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
 	struct media *media = mem_alloc(sizeof(*media));
 	media->hs = hs;
 	media->store = media_disk_create(folder);
+	media->thumbs = thumbs_create(helper);
 	media->incoming = str_heap(str_printf(arena, "%s/incoming", folder));
 	lock_init(&media->lock, RANK_LEAF);
 	return media;
@@ -49,6 +51,7 @@ enum err media_start(struct ctx *ctx, struct media *media)
 {
 	TRY(file_make_folder(ctx, media->incoming.p, 0700));
 	sweep(media->incoming.p);
+	thumbs_check(media->thumbs);
 	return ERR_OK;
 }
 
@@ -59,6 +62,7 @@ void media_destroy(struct media *media)
 	}
 	invariant(media->waits == NULL);
 	media->store.destroy(media->store.self);
+	thumbs_destroy(media->thumbs);
 	str_free(media->incoming);
 	lock_fini(&media->lock);
 	mem_free(media);
@@ -198,7 +202,7 @@ enum err media_fill(struct ctx *ctx, struct homeserver *hs, struct server_name o
 		return fail(ctx, ERR_CONFLICT, M_CANNOT_OVERWRITE_MEDIA, "This media id is being filled");
 	}
 	TRY(err);
-	media_wake(hs->media, origin, media_id);
+	media_wake_for_upload(ctx, hs->media, origin, media_id);
 	return ERR_OK;
 }
 
@@ -218,18 +222,15 @@ static enum err fetch(struct ctx *ctx, struct homeserver *hs, const struct media
 		server_name_equals(query->origin, hs->signer.server)) {
 		return refuse_missing(ctx);
 	}
-	struct body_file file;
+	struct body_file file CLEANUP(media_file_discard) = {0};
 	TRY(media->ports->fetch(media->ports->self, ctx, media->incoming.p, query->origin,
 		query->media_id, query->timeout_ms, &file, out));
 	const struct media_upload upload = {.content_type = out->content_type,
 		.file_name = str_slice(out->file_name, 0, MEDIA_NAME_MAX_BYTES),
 		.file = &file};
-	enum err err = keep(ctx, hs, &upload, out);
-	(void)close(file.fd);
-	(void)unlink(file.path);
-	TRY(err);
+	TRY(keep(ctx, hs, &upload, out));
 	out->is_open = false;
-	err = store_media_insert(ctx, hs->db, query->origin.s, query->media_id, out);
+	enum err err = store_media_insert(ctx, hs->db, query->origin.s, query->media_id, out);
 	/* Somebody else has fetched it meanwhile: theirs counts. */
 	return err == ERR_CONFLICT
 		? store_media_find(ctx, hs->db, query->origin.s, query->media_id, out)

@@ -30,8 +30,11 @@ struct media_ports {
 		struct str media_id, int64_t timeout_ms, struct body_file *out, struct media_row *out_row);
 };
 
-/** @param folder  DATA/media */
-struct media *media_create(struct homeserver *hs, const char *folder);
+/**
+ * @param folder  DATA/media
+ * @param helper  the program that makes thumbnails
+ */
+struct media *media_create(struct homeserver *hs, const char *folder, const char *helper);
 /** Makes the folders, and removes what a crash left of unfinished uploads. Before any request. Errors: STORE. */
 MUST_CHECK enum err media_start(struct ctx *ctx, struct media *media);
 /** NULL does nothing. */

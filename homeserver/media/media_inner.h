@@ -9,17 +9,39 @@
 #include "homeserver/media/media_store.h"
 
 struct media_wait;
+struct thumbs;
 
 struct media {
 	struct homeserver *hs;
 	struct media_store store;
 	const struct media_ports *ports; /**< NULL: no other servers */
 	struct str incoming;             /**< folder */
-	struct lock lock;                /**< RANK_LEAF; guards the list */
-	struct media_wait *waits;        /**< requests for files that are not yet uploaded */
+	struct thumbs *thumbs;
+	struct lock lock;         /**< RANK_LEAF; guards the list */
+	struct media_wait *waits; /**< requests that are parked here */
 };
 
+/**
+ * Parks the request until media_wake() with this key, or until `timeout_ms` after its first wait for it. The caller looks
+ * again afterwards, and returns when there still is nothing; if there is, it may answer all the same.
+ * @return false when that time is over, or the server stops
+ */
+MUST_CHECK bool media_park(struct call *call, struct str key, int64_t timeout_ms);
+
+void media_wake(struct media *media, struct str key);
+
 /** Somebody has uploaded this: who waits for it looks again. */
-void media_wake(struct media *media, struct server_name origin, struct str media_id);
+void media_wake_for_upload(struct ctx *ctx, struct media *media, struct server_name origin,
+	struct str media_id);
+
+/* --- files that the server makes itself --------------------------------------------------------------------- */
+
+/** A new empty file among those that arrive. Errors: STORE. */
+MUST_CHECK enum err media_file_create(struct ctx *ctx, const struct media *media,
+	struct body_file *out);
+/** Size and hash, by reading it. Errors: STORE. */
+MUST_CHECK enum err media_file_measure(struct ctx *ctx, struct body_file *file);
+/** Closes, and removes it if it was not kept. For CLEANUP too; a file whose path is NULL is none. */
+void media_file_discard(struct body_file *file);
 
 #endif

@@ -9,6 +9,7 @@
 #include "homeserver/media/media.h"
 #include "homeserver/media/media_store.h"
 #include "homeserver/media/media_type.h"
+#include "homeserver/media/thumb.h"
 
 /* --- uploads --------------------------------------------------------------------------------------------- */
 
@@ -165,6 +166,62 @@ static enum err get_download_named(struct call *call)
 	return send_named(call, name);
 }
 
+/* --- thumbnails ------------------------------------------------------------------------------------------ */
+
+static enum err read_side(struct call *call, const char *name, int64_t *out)
+{
+	if (call_query(call, name).p == NULL) {
+		return fail(&call->ctx, ERR_INPUT, M_MISSING_PARAM, "'%s' is missing", name);
+	}
+	return call_query_int(call, name, 1, INT32_MAX, 0, out);
+}
+
+static enum err read_wish(struct call *call, const struct media_query *query,
+	struct thumb_wish *out)
+{
+	int64_t width;
+	int64_t height;
+	bool is_animated;
+	struct str method = call_query(call, "method");
+	bool is_crop = str_equals(method, STR("crop"));
+	if (method.p != NULL && !is_crop && !str_equals(method, STR("scale"))) {
+		return fail(&call->ctx, ERR_INPUT, M_INVALID_PARAM, "'method' must be 'crop' or 'scale'");
+	}
+	TRY(read_side(call, "width", &width));
+	TRY(read_side(call, "height", &height));
+	TRY(call_query_bool(call, "animated", false, &is_animated));
+	*out = (struct thumb_wish){.size = thumb_choose(width, height, is_crop),
+		.is_animated = is_animated,
+		.is_remote = !server_name_equals(query->origin, hs_of(call)->signer.server)};
+	return ERR_OK;
+}
+
+static enum err get_thumbnail(struct call *call)
+{
+	struct media_query query;
+	struct thumb_wish wish;
+	struct media_row source;
+	struct thumbnail_row thumbnail;
+	bool is_parked;
+	TRY(read_query(call, &query));
+	TRY(read_wish(call, &query, &wish));
+	TRY(media_await(call, &query, &source, &is_parked));
+	if (is_parked) {
+		return ERR_OK;
+	}
+	TRY(thumb_await(call, &source, &wish, &thumbnail, &is_parked));
+	if (is_parked) {
+		return ERR_OK;
+	}
+	const struct media_row row = {.content_type = thumbnail.content_type,
+		.size_bytes = thumbnail.size_bytes,
+		.sha256 = thumbnail.sha256};
+	/* "image/png": thumbnail.png */
+	struct str name = str_printf(call->ctx.arena, "thumbnail.%.*s",
+		STR_ARG(str_slice(row.content_type, STR("image/").n, row.content_type.n)));
+	return send_file(call, &row, name, query.is_open);
+}
+
 static enum err get_config(struct call *call)
 {
 	struct json_out *out = reply_json(call, 200);
@@ -189,6 +246,10 @@ const struct route media_routes[] = {
 		RATE_READ, 0, get_download},
 	{"getContentOverrideNameAuthed", "GET", AUTHED "/download/{serverName}/{mediaId}/{fileName}",
 		AUTH_GUEST, LANE_REMOTE, RATE_READ, 0, get_download_named},
+	{"getContentThumbnailAuthed", "GET", AUTHED "/thumbnail/{serverName}/{mediaId}", AUTH_GUEST,
+		LANE_REMOTE, RATE_READ, 0, get_thumbnail},
+	{"getContentThumbnail", "GET", OPEN "/thumbnail/{serverName}/{mediaId}", AUTH_NONE, LANE_REMOTE,
+		RATE_READ, 0, get_thumbnail},
 	{"getConfigAuthed", "GET", AUTHED "/config", AUTH_USER, LANE_INLINE, RATE_READ, 0, get_config},
 	{"getContent", "GET", OPEN "/download/{serverName}/{mediaId}", AUTH_NONE, LANE_REMOTE,
 		RATE_READ, 0, get_download},

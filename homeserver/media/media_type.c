@@ -35,6 +35,25 @@ static const struct str inline_types[] = {
 	STR_INIT("audio/x-flac"),
 };
 
+struct str media_type_sniff(struct str first_bytes)
+{
+	if (str_starts_with(first_bytes, STR("\xFF\xD8\xFF"))) {
+		return STR("image/jpeg");
+	}
+	if (str_starts_with(first_bytes, STR("\x89PNG\r\n\x1A\n"))) {
+		return STR("image/png");
+	}
+	if (str_starts_with(first_bytes, STR("GIF87a")) ||
+		str_starts_with(first_bytes, STR("GIF89a"))) {
+		return STR("image/gif");
+	}
+	if (str_starts_with(first_bytes, STR("RIFF")) &&
+		str_equals(str_slice(first_bytes, 8, 12), STR("WEBP"))) {
+		return STR("image/webp");
+	}
+	return (struct str){0};
+}
+
 struct str media_type_clean(struct str content_type)
 {
 	struct str type = str_trim(content_type);

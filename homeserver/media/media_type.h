@@ -9,6 +9,14 @@
 
 enum { MEDIA_TYPE_MAX_BYTES = 255, MEDIA_NAME_MAX_BYTES = 1024 };
 
+/**
+ * The image type that the first bytes of a file show, whatever its uploader says: JPEG, PNG, GIF or WebP, which are decoded
+ * here; static.
+ * @return p == NULL for all else
+ */
+struct str media_type_sniff(struct str first_bytes);
+enum { MEDIA_SNIFF_BYTES = 16 };
+
 /** What is served where nothing better is known. */
 #define MEDIA_TYPE_UNKNOWN "application/octet-stream"
 

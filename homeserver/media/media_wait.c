@@ -1,6 +1,6 @@
 /*
- * Requests for files that are not yet uploaded. A wait stands in the list before the database is asked, so an upload between
- * the two wakes it; it leaves the list when its request ends, however that comes.
+ * Requests that wait for a file to be uploaded, or for thumbnails to be made. A wait stands in the list before one looks again,
+ * so what happens between the two wakes it; it leaves the list when its request ends, however that comes.
  */
 #include "base/clock.h"
 #include "base/mem.h"
@@ -11,8 +11,7 @@ struct media_wait {
 	struct media *media;
 	struct media_wait *next;
 	struct media_wait *prev;
-	struct str origin;   /* heap */
-	struct str media_id; /* heap */
+	struct str key;      /* heap */
 	int64_t deadline_ms; /* monotonic */
 	struct park *park;   /* guarded by media->lock; NULL before the first */
 };
@@ -44,29 +43,32 @@ static void leave(void *value)
 	if (wait->park != NULL) {
 		park_unref(wait->park);
 	}
-	str_free(wait->origin);
-	str_free(wait->media_id);
+	str_free(wait->key);
 	mem_free(wait);
 }
 
-static struct media_wait *wait_of(struct call *call, const struct media_query *query)
+static struct media_wait *wait_of(struct call *call, struct str key, int64_t timeout_ms)
 {
 	struct media_wait *wait = call_kept(call);
-	if (wait == NULL) {
+	if (wait == NULL || !str_equals(wait->key, key)) {
 		struct homeserver *hs = hs_of(call);
 		wait = mem_alloc(sizeof(*wait));
 		wait->media = hs->media;
-		wait->origin = str_heap(query->origin.s);
-		wait->media_id = str_heap(query->media_id);
-		wait->deadline_ms = clock_mono_ms(&hs->clock) + query->timeout_ms;
+		wait->key = str_heap(key);
+		wait->deadline_ms = clock_mono_ms(&hs->clock) + timeout_ms;
 		enter(hs->media, wait);
 		call_keep(call, wait, leave);
 	}
 	return wait;
 }
 
-static void park_again(struct call *call, struct media_wait *wait)
+bool media_park(struct call *call, struct str key, int64_t timeout_ms)
 {
+	struct homeserver *hs = hs_of(call);
+	struct media_wait *wait = wait_of(call, key, timeout_ms);
+	if (clock_mono_ms(&hs->clock) >= wait->deadline_ms || call_is_stopping(call)) {
+		return false;
+	}
 	struct park *park = call_park(call, wait->deadline_ms);
 	lock_take(&wait->media->lock);
 	struct park *old = wait->park;
@@ -75,6 +77,38 @@ static void park_again(struct call *call, struct media_wait *wait)
 	if (old != NULL) {
 		park_unref(old);
 	}
+	return true;
+}
+
+void media_wake(struct media *media, struct str key)
+{
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	VEC(struct park *) parks = {0};
+	lock_take(&media->lock);
+	for (struct media_wait *wait = media->waits; wait != NULL; wait = wait->next) {
+		if (wait->park != NULL && str_equals(wait->key, key)) {
+			park_ref(wait->park);
+			VEC_PUSH(arena, &parks, wait->park);
+		}
+	}
+	lock_give(&media->lock);
+	for (size_t i = 0; i < parks.n; i++) {
+		park_wake(parks.p[i]);
+		park_unref(parks.p[i]);
+	}
+}
+
+/* --- for uploads ---------------------------------------------------------------------------------------------- */
+
+static struct str upload_key(struct arena *arena, struct server_name origin, struct str media_id)
+{
+	return str_printf(arena, "mxc://%.*s/%.*s", STR_ARG(origin.s), STR_ARG(media_id));
+}
+
+void media_wake_for_upload(struct ctx *ctx, struct media *media, struct server_name origin,
+	struct str media_id)
+{
+	media_wake(media, upload_key(ctx->arena, origin, media_id));
 }
 
 enum err media_await(struct call *call, const struct media_query *query, struct media_row *out,
@@ -86,32 +120,12 @@ enum err media_await(struct call *call, const struct media_query *query, struct 
 	if (out->sha256.p != NULL) {
 		return ERR_OK;
 	}
-	struct media_wait *wait = wait_of(call, query);
-	if (clock_mono_ms(&hs->clock) >= wait->deadline_ms || call_is_stopping(call)) {
+	struct str key = upload_key(call->ctx.arena, query->origin, query->media_id);
+	if (!media_park(call, key, query->timeout_ms)) {
 		return fail_status(&call->ctx, ERR_TIMEOUT, 504, M_NOT_YET_UPLOADED,
 			"The file has not yet been uploaded");
 	}
-	park_again(call, wait);
-	TRY(media_find(&call->ctx, hs, query, out));
+	TRY(media_find(&call->ctx, hs, query, out)); /* it may have come just now */
 	*out_is_parked = out->sha256.p == NULL;
 	return ERR_OK;
-}
-
-void media_wake(struct media *media, struct server_name origin, struct str media_id)
-{
-	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
-	VEC(struct park *) parks = {0};
-	lock_take(&media->lock);
-	for (struct media_wait *wait = media->waits; wait != NULL; wait = wait->next) {
-		if (wait->park != NULL && str_equals(wait->media_id, media_id) &&
-			str_equals(wait->origin, origin.s)) {
-			park_ref(wait->park);
-			VEC_PUSH(arena, &parks, wait->park);
-		}
-	}
-	lock_give(&media->lock);
-	for (size_t i = 0; i < parks.n; i++) {
-		park_wake(parks.p[i]);
-		park_unref(parks.p[i]);
-	}
 }

@@ -36,9 +36,9 @@ DELETE FROM media WHERE sha256 IS NULL AND expires_ms < $1;
 
 -- name: media_thumbnail_find hot
 -- At most one row. Index: media_thumbnails_pkey.
-SELECT content_type, size_bytes, sha256 FROM media_thumbnails WHERE source = $1 AND variant = $2;
+SELECT content_type, size_bytes, sha256, is_too_large FROM media_thumbnails WHERE source = $1 AND variant = $2;
 
 -- name: media_thumbnail_insert
 -- One row; whoever was first stays.
-INSERT INTO media_thumbnails (source, variant, content_type, size_bytes, sha256)
-VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING;
+INSERT INTO media_thumbnails (source, variant, content_type, size_bytes, sha256, is_too_large)
+VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING;

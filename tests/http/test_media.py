@@ -366,7 +366,9 @@ def test_sec_5_31__names_of_files__never_from_the_client(make_server):
 def test_sec_5_34__unauthenticated_download__fetches_and_stores_nothing(make_server):
     server = make_server(settings={"media.unauthenticated": "all"}).start()
     nobody = Client(Http(server.url))
-    download(nobody, ("other.example", "A" * 24), base=MEDIA).expect(404, "M_NOT_FOUND")
+    for kind, query in (("download", {}), ("thumbnail", {"width": 32, "height": 32})):
+        download(nobody, ("other.example", "A" * 24), kind=kind, base=MEDIA,
+                 query=query).expect(404, "M_NOT_FOUND")
     assert files_of(server) == []
 
 

@@ -1,0 +1,55 @@
+/*
+ * Files that the server makes itself: thumbnails, images of previews, what comes from other servers.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "homeserver/media/media_inner.h"
+
+enum { NAME_LENGTH = 24, PIECE_BYTES = 65536 };
+
+static enum err fail_io(struct ctx *ctx, const char *action, const char *path)
+{
+	return fail_cause(ctx, ERR_STORE, "media: %s %s: %s", action, path,
+		file_error_text(ctx->arena, errno));
+}
+
+enum err media_file_create(struct ctx *ctx, const struct media *media, struct body_file *out)
+{
+	struct str name = rng_text(&media->hs->rng, ctx->arena, NAME_LENGTH);
+	const char *path = arena_printf(ctx->arena, "%s/%.*s", media->incoming.p, STR_ARG(name));
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		return fail_io(ctx, "create", path);
+	}
+	*out = (struct body_file){.path = path, .fd = fd};
+	return ERR_OK;
+}
+
+enum err media_file_measure(struct ctx *ctx, struct body_file *file)
+{
+	struct sha256 *hash = sha256_create();
+	char *piece = arena_alloc(ctx->arena, PIECE_BYTES);
+	off_t at = 0;
+	ssize_t n = pread(file->fd, piece, PIECE_BYTES, at);
+	while (n > 0) {
+		sha256_add(hash, str_from(piece, (size_t)n));
+		at += n;
+		n = pread(file->fd, piece, PIECE_BYTES, at);
+	}
+	sha256_end(hash, file->sha256);
+	sha256_destroy(hash);
+	file->size_bytes = at;
+	return n == 0 ? ERR_OK : fail_io(ctx, "read", file->path);
+}
+
+void media_file_discard(struct body_file *file)
+{
+	if (file->path != NULL) {
+		(void)close(file->fd);
+		(void)unlink(file->path);
+		file->path = NULL;
+	}
+}

@@ -1,0 +1,223 @@
+/*
+ * Who makes which thumbnail: each once, as many at a time as there are processors, the rest waits without a thread. What
+ * cannot be made is remembered too, so that a hostile file costs its time once.
+ */
+#include "homeserver/media/thumb.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/metrics.h"
+#include "base/thumbnail_status.h"
+#include "homeserver/media/media_inner.h"
+#include "homeserver/media/media_type.h"
+#include "homeserver/media/thumb_run.h"
+
+enum { WAIT_MS = 40000, MAX_HELPERS = 8 };
+
+#define WAIT_KEY STR("thumbnails")
+
+static struct metric made_counter =
+	METRIC_COUNTER("belfry_media_thumbnails_made_total", "Thumbnails made");
+static struct metric failed_counter = METRIC_COUNTER("belfry_media_thumbnails_failed_total",
+	"Images of which no thumbnail could be made");
+
+/* One that is being made. */
+struct making {
+	struct making *next;
+	struct str source; /* borrowed from the request that makes it */
+	struct str variant;
+};
+
+struct thumbs {
+	struct str helper;
+	size_t limit;     /* of helpers at a time */
+	struct lock lock; /* RANK_LEAF; guards the list */
+	struct making *first;
+	size_t count;
+};
+
+struct thumbs *thumbs_create(const char *helper)
+{
+	struct thumbs *thumbs = mem_alloc(sizeof(*thumbs));
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+	thumbs->helper = str_heap(str_of(helper));
+	thumbs->limit = (size_t)MIN_OF(MAX_OF(processors, 1L), (long)MAX_HELPERS);
+	lock_init(&thumbs->lock, RANK_LEAF);
+	return thumbs;
+}
+
+void thumbs_destroy(struct thumbs *thumbs)
+{
+	if (thumbs == NULL) {
+		return;
+	}
+	invariant(thumbs->first == NULL);
+	str_free(thumbs->helper);
+	lock_fini(&thumbs->lock);
+	mem_free(thumbs);
+}
+
+void thumbs_check(const struct thumbs *thumbs)
+{
+	if (access(thumbs->helper.p, X_OK) != 0) {
+		log_warn(0, "media.no_thumbnails", "missing=%s", thumbs->helper.p);
+	}
+}
+
+/* --- one at a time ------------------------------------------------------------------------------------------ */
+
+/* @return whether the caller makes it; else somebody else does, or all helpers are busy */
+static bool begin(struct thumbs *thumbs, struct making *making)
+{
+	LOCK_SCOPE(&thumbs->lock);
+	if (thumbs->count >= thumbs->limit) {
+		return false;
+	}
+	for (const struct making *at = thumbs->first; at != NULL; at = at->next) {
+		if (str_equals(at->source, making->source) && str_equals(at->variant, making->variant)) {
+			return false;
+		}
+	}
+	making->next = thumbs->first;
+	thumbs->first = making;
+	thumbs->count++;
+	return true;
+}
+
+static void end(struct media *media, struct making *making)
+{
+	struct thumbs *thumbs = media->thumbs;
+	lock_take(&thumbs->lock);
+	struct making **at = &thumbs->first;
+	while (*at != making) {
+		at = &(*at)->next;
+	}
+	*at = making->next;
+	thumbs->count--;
+	lock_give(&thumbs->lock);
+	media_wake(media, WAIT_KEY);
+}
+
+/* --- making -------------------------------------------------------------------------------------------------- */
+
+static struct str sniff(int fd, char *bytes)
+{
+	ssize_t n = pread(fd, bytes, MEDIA_SNIFF_BYTES, 0);
+	return n > 0 ? media_type_sniff(str_from(bytes, (size_t)n)) : (struct str){0};
+}
+
+static void close_fd(const int *fd)
+{
+	if (*fd >= 0) {
+		(void)close(*fd);
+	}
+}
+
+/* Takes the helper's result into the store. */
+static enum err keep(struct ctx *ctx, struct media *media, struct body_file *result,
+	struct thumbnail_row *out)
+{
+	char bytes[MEDIA_SNIFF_BYTES];
+	TRY(media_file_measure(ctx, result));
+	struct str type = sniff(result->fd, bytes);
+	if (type.p == NULL) {
+		return fail_cause(ctx, ERR_INTERNAL, "a thumbnail is no image");
+	}
+	TRY(media->store.keep(media->store.self, ctx, result));
+	*out = (struct thumbnail_row){.content_type = type,
+		.size_bytes = result->size_bytes,
+		.sha256 = str_dup(ctx->arena, str_from((const char *)result->sha256, SHA256_BYTES))};
+	return ERR_OK;
+}
+
+static enum err make(struct ctx *ctx, struct homeserver *hs, const struct media_row *source,
+	const struct thumb_wish *wish, struct thumbnail_row *out)
+{
+	struct media *media = hs->media;
+	char bytes[MEDIA_SNIFF_BYTES];
+	int fd CLEANUP(close_fd) = -1;
+	struct body_file result CLEANUP(media_file_discard) = {0};
+	TRY(media_open(ctx, hs, source, &fd));
+	struct str type = sniff(fd, bytes);
+	*out = (struct thumbnail_row){0};
+	if (type.p == NULL) {
+		return ERR_OK;
+	}
+	TRY(media_file_create(ctx, media, &result));
+	enum thumbnail_status status = THUMBNAIL_BAD_CALL;
+	TRY(thumb_run(ctx,
+		&(struct thumb_run){.helper = media->thumbs->helper.p,
+			.type = type.p,
+			.size = wish->size,
+			.is_animated = wish->is_animated,
+			.source_fd = fd,
+			.result_fd = result.fd},
+		&status));
+	metric_add(status == THUMBNAIL_IMPOSSIBLE ? &failed_counter : &made_counter, 1);
+	switch (status) {
+	case THUMBNAIL_MADE:
+		return keep(ctx, media, &result, out);
+	case THUMBNAIL_IS_ORIGINAL:
+		*out = (struct thumbnail_row){.content_type = type,
+			.size_bytes = source->size_bytes,
+			.sha256 = source->sha256};
+		return ERR_OK;
+	case THUMBNAIL_TOO_LARGE:
+		out->is_too_large = true;
+		return ERR_OK;
+	case THUMBNAIL_IMPOSSIBLE:
+	case THUMBNAIL_BAD_CALL:
+		return ERR_OK;
+	}
+	return ERR_OK;
+}
+
+static enum err judge(struct ctx *ctx, const struct thumbnail_row *row,
+	const struct thumb_wish *wish)
+{
+	if (row->is_too_large) {
+		return fail_status(ctx, ERR_LIMIT, wish->is_remote ? 502 : 413, M_TOO_LARGE,
+			"The image is too large for a thumbnail");
+	}
+	return row->sha256.p != NULL
+		? ERR_OK
+		: fail(ctx, ERR_INPUT, M_UNKNOWN, "No thumbnail can be made of this file");
+}
+
+enum err thumb_await(struct call *call, const struct media_row *source,
+	const struct thumb_wish *wish, struct thumbnail_row *out, bool *out_is_parked)
+{
+	struct ctx *ctx = &call->ctx;
+	struct homeserver *hs = hs_of(call);
+	struct making making = {.source = source->sha256,
+		.variant = str_printf(ctx->arena, "%dx%d-%s%s", wish->size.width, wish->size.height,
+			wish->size.is_crop ? "crop" : "scale", wish->is_animated ? "-animated" : "")};
+	*out_is_parked = false;
+	enum err err = store_thumbnail_find(ctx, hs->db, making.source, making.variant, out);
+	if (err != ERR_MISSING) {
+		return err != ERR_OK ? err : judge(ctx, out, wish);
+	}
+	if (!begin(hs->media->thumbs, &making)) {
+		if (!media_park(call, WAIT_KEY, WAIT_MS)) {
+			return fail(ctx, ERR_TIMEOUT, NULL, "The server is too busy; try again soon");
+		}
+		/* What it waits for may have ended just now. */
+		*out_is_parked = !begin(hs->media->thumbs, &making);
+		if (*out_is_parked) {
+			return ERR_OK;
+		}
+	}
+	/* Somebody may have made it between our look and our turn. */
+	err = store_thumbnail_find(ctx, hs->db, making.source, making.variant, out);
+	if (err == ERR_MISSING) {
+		err = make(ctx, hs, source, wish, out);
+	}
+	if (err == ERR_OK) {
+		err = store_thumbnail_insert(ctx, hs->db, making.source, making.variant, out);
+	}
+	end(hs->media, &making);
+	return err != ERR_OK ? err : judge(ctx, out, wish);
+}

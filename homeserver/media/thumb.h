@@ -1,0 +1,49 @@
+/**
+ * Thumbnails, made by a confined process of its own (app/thumbnail/), kept in the store by the content that they show.
+ * Spec: client-server API, "Thumbnails"
+ */
+#ifndef BELFRY_HOMESERVER_MEDIA_THUMB_H
+#define BELFRY_HOMESERVER_MEDIA_THUMB_H
+
+#include "homeserver/media/media.h"
+
+struct thumbs;
+
+/** @param helper  path of the program */
+struct thumbs *thumbs_create(const char *helper);
+/** NULL does nothing. */
+void thumbs_destroy(struct thumbs *thumbs);
+/** Says so in the log when the program is not there. */
+void thumbs_check(const struct thumbs *thumbs);
+
+/** One of the few sizes that are made. */
+struct thumb_size {
+	int width;
+	int height;
+	bool is_crop;
+};
+
+/**
+ * The size for what a client asks: at least as large where there is one; for "crop" of the most similar shape, then the
+ * smallest. Pure.
+ */
+struct thumb_size thumb_choose(int64_t width, int64_t height, bool is_crop);
+
+struct thumb_wish {
+	struct thumb_size size;
+	bool is_animated; /**< may move */
+	bool is_remote;   /**< of another server's file: another status when it is too large */
+};
+
+/**
+ * The thumbnail of an uploaded file: from the database, else made now. While another request makes it, or all helpers are busy,
+ * the request is parked.
+ *
+ * Cost: 1 round trip; once per file and size a process of some tens of milliseconds and 1 more.
+ * Errors: INPUT M_UNKNOWN (no image that can be decoded); LIMIT 413 M_TOO_LARGE, of a remote file 502; TIMEOUT; STORE
+ * @param out_is_parked  the handler returns ERR_OK at once
+ */
+MUST_CHECK enum err thumb_await(struct call *call, const struct media_row *source,
+	const struct thumb_wish *wish, struct thumbnail_row *out, bool *out_is_parked);
+
+#endif
