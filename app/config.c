@@ -4,6 +4,7 @@
  */
 #include "app/config.h"
 
+#include "homeserver/account/terms.h"
 #include "homeserver/meta/support.h"
 #include "http/address.h"
 #include "http/mail_text.h"
@@ -85,6 +86,22 @@ static const char *check_contact(struct arena *arena, struct str text)
 		: "is no contact like 'm.role.admin @admin:school.example office@school.example'";
 }
 
+static const char *check_policy(struct arena *arena, struct str text)
+{
+	(void)arena;
+	struct policy policy;
+	return policy_parse(text, &policy)
+		? NULL
+		: "is no policy like 'terms 1.2 en https://school.example/terms Terms of use'";
+}
+
+static const char *check_page_url(struct arena *arena, struct str text)
+{
+	return text.n > 0 && web_page_url_is_safe(text)
+		? check_url(arena, text)
+		: "is no URL that begins with https:// or http://";
+}
+
 /* The two options of a class of requests. */
 #define RATE_ROWS(name, who, per_minute, burst_size) \
 	{.key = "rate_limits." name ".per_minute", \
@@ -108,6 +125,46 @@ const struct conf_row *config_rows(size_t *out_count)
 	return rows;
 }
 
+/* Documents of one policy share its version; those that this server shows itself need its address. */
+static enum err check_policies(struct ctx *ctx, struct conf_list list, bool has_address)
+{
+	struct policy policy;
+	struct policy other;
+	for (size_t i = 0; i < list.n; i++) {
+		if (!policy_parse(list.items[i], &policy)) {
+			continue; /* refused already */
+		}
+		if (policy_is_file(&policy) && !has_address) {
+			return fail(ctx, ERR_INPUT, NULL, "terms.policies with a file needs public_base_url");
+		}
+		for (size_t j = 0; j < i; j++) {
+			if (policy_parse(list.items[j], &other) && str_equals(policy.id, other.id) &&
+				!str_equals(policy.version, other.version)) {
+				return fail(ctx, ERR_INPUT, NULL, "terms.policies: '%.*s' has two versions",
+					STR_ARG(policy.id));
+			}
+		}
+	}
+	return ERR_OK;
+}
+
+static enum err check_accounts(struct ctx *ctx, const struct conf *conf)
+{
+	bool has_address = !str_is_empty(conf_str(conf, "public_base_url"));
+	bool has_turn_user = !str_is_empty(conf_str(conf, "turn.username"));
+	bool has_turn_secret = !str_is_empty(conf_str(conf, "turn.shared_secret"));
+	if (conf_list(conf, "turn.uris").n > 0 && !has_turn_user && !has_turn_secret) {
+		return fail(ctx, ERR_INPUT, NULL,
+			"turn.uris needs turn.shared_secret, or turn.username and turn.password");
+	}
+	if (!str_equals(conf_str(conf, "registration.email"), STR("off")) &&
+		(!has_address || str_is_empty(conf_str(conf, "mail.smtp_url")))) {
+		return fail(ctx, ERR_INPUT, NULL,
+			"registration.email needs mail.smtp_url and public_base_url");
+	}
+	return check_policies(ctx, conf_list(conf, "terms.policies"), has_address);
+}
+
 static enum err check_together(struct ctx *ctx, const struct conf *conf)
 {
 	bool has_certificate = !str_is_empty(conf_str(conf, "tls.certificate"));
@@ -124,13 +181,7 @@ static enum err check_together(struct ctx *ctx, const struct conf *conf)
 		return fail(ctx, ERR_INPUT, NULL,
 			"listen.client and listen.federation are both empty: the server would listen nowhere");
 	}
-	bool has_turn_user = !str_is_empty(conf_str(conf, "turn.username"));
-	bool has_turn_secret = !str_is_empty(conf_str(conf, "turn.shared_secret"));
-	if (conf_list(conf, "turn.uris").n > 0 && !has_turn_user && !has_turn_secret) {
-		return fail(ctx, ERR_INPUT, NULL,
-			"turn.uris needs turn.shared_secret, or turn.username and turn.password");
-	}
-	return ERR_OK;
+	return check_accounts(ctx, conf);
 }
 
 enum err config_read(struct ctx *ctx, const struct config_sources *sources, struct conf **out)
@@ -155,6 +206,14 @@ static enum registration_mode mode_of(struct str word)
 	return str_equals(word, STR("token")) ? REGISTRATION_TOKEN : REGISTRATION_CLOSED;
 }
 
+static enum email_at_registration email_of(struct str word)
+{
+	if (str_equals(word, STR("required"))) {
+		return EMAIL_REQUIRED;
+	}
+	return str_equals(word, STR("optional")) ? EMAIL_OPTIONAL : EMAIL_OFF;
+}
+
 static struct account_settings account_settings_of(const struct conf *conf)
 {
 	return (struct account_settings){
@@ -165,7 +224,11 @@ static struct account_settings account_settings_of(const struct conf *conf)
 			.lifetime_ms = conf_int(conf, "turn.lifetime")},
 		.support_page = conf_str(conf, "support.page"),
 		.support_contacts = conf_list(conf, "support.contacts"),
+		.policies = conf_list(conf, "terms.policies"),
 		.login_token_lifetime_ms = conf_int(conf, "sessions.login_token_lifetime"),
+		.registration_email = email_of(conf_str(conf, "registration.email")),
+		.email_token_lifetime_ms = conf_int(conf, "email.token_lifetime"),
+		.email_next_links = conf_list(conf, "email.next_links"),
 	};
 }
 

@@ -17,6 +17,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "homeserver/account/account_routes.h"
+#include "homeserver/account/email/email_routes.h"
+#include "homeserver/account/fallback_routes.h"
 #include "homeserver/account/moderation_routes.h"
 #include "homeserver/account/session.h"
 #include "homeserver/consumer.h"
@@ -61,6 +63,8 @@ struct wire {
 static const struct wire_table tables[] = {
 	{"meta", meta_routes, &meta_route_count},
 	{"account", account_routes, &account_route_count},
+	{"email", email_routes, &email_route_count},
+	{"fallback", fallback_routes, &fallback_route_count},
 	{"moderation", moderation_routes, &moderation_route_count},
 	{"device", device_routes, &device_route_count},
 	{"person", person_routes, &person_route_count},

@@ -5,7 +5,10 @@
 
 #include "homeserver/account/accounts.h"
 #include "homeserver/account/deactivate.h"
+#include "homeserver/account/email/email_proof.h"
+#include "homeserver/account/email/threepid.h"
 #include "homeserver/account/identifier.h"
+#include "homeserver/account/identify.h"
 #include "homeserver/account/login.h"
 #include "homeserver/account/login_token.h"
 #include "homeserver/account/openid.h"
@@ -49,7 +52,7 @@ static enum err post_login_password(struct call *call, const struct json *body,
 	struct str user_id;
 	struct str password;
 	struct grant grant;
-	TRY(identifier_read(&call->ctx, body, hs->settings.server_name, &user_id));
+	TRY(identify(&call->ctx, hs, body, &user_id));
 	TRY(body_str(call, body, "password", &password));
 	TRY(login_with_password(&call->ctx, hs, user_id, password, ask, &grant));
 	return answer_grant(call, &grant);
@@ -216,7 +219,7 @@ static enum err register_guest(struct call *call)
 static enum err register_user(struct call *call)
 {
 	struct homeserver *hs = hs_of(call);
-	const struct uia_flows *flows = register_flows(&hs->settings);
+	const struct uia_flows *flows = register_flows(call->ctx.arena, hs);
 	struct registration wanted;
 	struct uia_proof proof;
 	if (flows == NULL) {
@@ -234,7 +237,8 @@ static enum err register_user(struct call *call)
 	struct account_wish wish = {
 		.user_id = wanted.user_id,
 		.password_hash = password_make_hash(&call->ctx, &hs->settings, wanted.password),
-		.registration_token = proof.registration_token,
+		.registration_token = proof.evidence.registration_token,
+		.email = proof.evidence.email,
 	};
 	return finish_registration(call, &wish, &wanted.ask, wanted.inhibit_login);
 }
@@ -328,23 +332,53 @@ static enum err post_admin_register(struct call *call)
 
 /* --- password and the end --------------------------------------------------------------------------------- */
 
+/* Whose password it is about: with a token the user who asks, else whoever has the confirmed address. */
+static enum err find_owner(struct call *call, const struct uia_proof *proof, struct str *out)
+{
+	if (principal_of(call) != NULL) {
+		*out = principal_of(call)->user.s;
+		return ERR_OK;
+	}
+	TRY(threepid_owner(&call->ctx, hs_of(call), STR("email"), proof->evidence.email, out));
+	return out->p != NULL
+		? ERR_OK
+		: fail(&call->ctx, ERR_DENIED, M_FORBIDDEN, "No account has this address any more");
+}
+
+static enum err check_may_change(struct call *call)
+{
+	const struct principal *who = principal_of(call);
+	if (who == NULL && !email_is_on(hs_of(call))) {
+		return fail_status(&call->ctx, ERR_DENIED, 401, M_MISSING_TOKEN,
+			"An access token is needed");
+	}
+	return who != NULL && who->is_guest
+		? fail(&call->ctx, ERR_DENIED, M_GUEST_ACCESS_FORBIDDEN, "Guests may not do this")
+		: ERR_OK;
+}
+
 static enum err post_password(struct call *call)
 {
 	struct homeserver *hs = hs_of(call);
+	const struct principal *who = principal_of(call);
 	const struct json *body;
 	struct str new_password;
+	struct str user_id;
 	bool logout_others = true;
 	struct uia_proof proof;
+	TRY(check_may_change(call));
 	TRY(uia_recall_body(call));
 	TRY(call_json(call, &body));
 	TRY(body_str(call, body, "new_password", &new_password));
 	TRY(body_opt_bool(call, body, "logout_devices", true, &logout_others));
 	TRY(password_check_policy(&call->ctx, &hs->settings, new_password));
-	TRY(uia_require(call, &uia_flows_password, &proof));
+	TRY(uia_require(call, who != NULL ? &uia_flows_password : &uia_flows_reset, &proof));
 	if (!proof.is_complete) {
 		return ERR_OK;
 	}
-	TRY(password_change(&call->ctx, hs, principal_of(call), new_password, logout_others));
+	TRY(find_owner(call, &proof, &user_id));
+	TRY(password_change(&call->ctx, hs, user_id, who != NULL ? who->device_id : (struct str){0},
+		new_password, logout_others));
 	return reply_empty(call);
 }
 
@@ -353,6 +387,7 @@ static enum err post_deactivate(struct call *call)
 	const struct json *body;
 	bool erase = false;
 	struct uia_proof proof;
+	enum unbind_result result = UNBIND_SUCCESS;
 	TRY(uia_recall_body(call));
 	TRY(call_json(call, &body));
 	TRY(body_opt_bool(call, body, "erase", false, &erase));
@@ -360,11 +395,11 @@ static enum err post_deactivate(struct call *call)
 	if (!proof.is_complete) {
 		return ERR_OK;
 	}
+	TRY(threepid_unbind_all(&call->ctx, hs_of(call), principal_of(call)->user.s, &result));
 	TRY(deactivate(&call->ctx, hs_of(call), principal_of(call)->user.s, erase));
 	struct json_out *out = reply_json(call, 200);
 	json_out_object(out);
-	/* "must be `success` if the homeserver has no identifiers to unbind" */
-	json_out_key_str(out, "id_server_unbind_result", STR("success"));
+	json_out_key_str(out, "id_server_unbind_result", unbind_result_name(result));
 	json_out_end(out);
 	return ERR_OK;
 }
@@ -431,7 +466,7 @@ const struct route account_routes[] = {
 		RATE_READ, 0, get_admin_register},
 	{"synapseRegister", "POST", "/_synapse/admin/v1/register", AUTH_NONE, LANE_SLOW, RATE_WRITE, 0,
 		post_admin_register},
-	{"changePassword", "POST", CLIENT "/account/password", AUTH_USER, LANE_SLOW, RATE_LOGIN, 0,
+	{"changePassword", "POST", CLIENT "/account/password", AUTH_OPTIONAL, LANE_SLOW, RATE_LOGIN, 0,
 		post_password},
 	{"deactivateAccount", "POST", CLIENT "/account/deactivate", AUTH_USER, LANE_SLOW, RATE_LOGIN, 0,
 		post_deactivate},

@@ -4,11 +4,13 @@
  */
 #include "homeserver/account/accounts.h"
 
+#include "homeserver/account/email/email_proof.h"
 #include "homeserver/account/identifier.h"
 #include "homeserver/account/password.h"
 #include "homeserver/account/register.h"
 #include "storage/device.h"
 #include "storage/secret.h"
+#include "storage/threepid.h"
 
 enum { RANDOM_PASSWORD_CHARS = 20, RANDOM_TOKEN_CHARS = 16, TOKEN_MAX_CHARS = 64 };
 
@@ -114,6 +116,7 @@ static enum err apply(struct ctx *ctx, struct tx *tx, struct str user_id,
 	}
 	TRY(store_account_deactivate(ctx, tx, user_id, false));
 	TRY(store_secret_delete_user(ctx, tx, user_id));
+	TRY(store_threepid_delete_user(ctx, tx, user_id));
 	return store_device_delete_but(ctx, tx, user_id, (struct str){0});
 }
 
@@ -159,6 +162,11 @@ enum err account_set_admin(struct ctx *ctx, const struct account_desk *desk, str
 	bool is_admin)
 {
 	return change_account(ctx, desk, name, &(struct change){.is_admin = &is_admin});
+}
+
+bool accounts_take_email(const struct homeserver *hs)
+{
+	return email_is_on(hs);
 }
 
 /* --- registration tokens ----------------------------------------------------------------------------- */

@@ -46,6 +46,9 @@ MUST_CHECK enum err account_set_suspended(struct ctx *ctx, const struct account_
 MUST_CHECK enum err account_set_admin(struct ctx *ctx, const struct account_desk *desk,
 	struct str name, bool is_admin);
 
+/** Whether e-mail addresses can be added to accounts. */
+bool accounts_take_email(const struct homeserver *hs);
+
 /** Up to `limit` accounts by user id, those after `after` (empty: from the first). */
 MUST_CHECK enum err account_list(struct ctx *ctx, const struct account_desk *desk, struct str after,
 	int64_t limit, struct account_row **out, size_t *out_count);

@@ -12,6 +12,7 @@
 #include "storage/device.h"
 #include "storage/profile.h"
 #include "storage/secret.h"
+#include "storage/threepid.h"
 
 enum { LEAVING_BATCH = 20 };
 
@@ -95,6 +96,7 @@ static enum err store_end(struct ctx *ctx, struct homeserver *hs, struct str use
 	TRY(err);
 	TRY(store_device_delete_but(ctx, tx, user_id, (struct str){0}));
 	TRY(store_secret_delete_user(ctx, tx, user_id));
+	TRY(store_threepid_delete_user(ctx, tx, user_id));
 	return tx_commit(ctx, &tx);
 }
 

@@ -58,15 +58,13 @@ static enum err need_str(struct ctx *ctx, const struct json *object, const char 
 	return ERR_OK;
 }
 
-/* The form of a third-party identifier is checked; that it belongs to anybody cannot be. */
-static enum err read_third_party(struct ctx *ctx, const struct json *object)
+static enum err read_third_party(struct ctx *ctx, const struct json *object, struct identifier *out)
 {
-	struct str medium;
-	struct str address;
-	TRY(need_str(ctx, object, "medium", &medium));
-	return need_str(ctx, object, "address", &address);
+	TRY(need_str(ctx, object, "medium", &out->medium));
+	return need_str(ctx, object, "address", &out->address);
 }
 
+/* The form is checked; no telephone number belongs to anybody here. */
 static enum err read_phone(struct ctx *ctx, const struct json *object)
 {
 	struct str country;
@@ -77,27 +75,27 @@ static enum err read_phone(struct ctx *ctx, const struct json *object)
 }
 
 static enum err read_user(struct ctx *ctx, const struct json *object, struct server_name server,
-	struct str *out_user_id)
+	struct identifier *out)
 {
 	struct str name;
 	TRY(need_str(ctx, object, "user", &name));
-	*out_user_id = local_user_id(ctx->arena, name, server);
+	out->user_id = local_user_id(ctx->arena, name, server);
 	return ERR_OK;
 }
 
 static enum err read_typed(struct ctx *ctx, const struct json *identifier,
-	struct server_name server, struct str *out_user_id)
+	struct server_name server, struct identifier *out)
 {
 	if (json_at(identifier, "type") == NULL && json_at(identifier, "medium") != NULL) {
-		return read_third_party(ctx, identifier); /* as in the specification's example */
+		return read_third_party(ctx, identifier, out); /* as in the specification's example */
 	}
 	struct str type;
 	TRY(need_str(ctx, identifier, "type", &type));
 	if (str_equals(type, STR("m.id.user"))) {
-		return read_user(ctx, identifier, server, out_user_id);
+		return read_user(ctx, identifier, server, out);
 	}
 	if (str_equals(type, STR("m.id.thirdparty"))) {
-		return read_third_party(ctx, identifier);
+		return read_third_party(ctx, identifier, out);
 	}
 	if (str_equals(type, STR("m.id.phone"))) {
 		return read_phone(ctx, identifier);
@@ -106,21 +104,21 @@ static enum err read_typed(struct ctx *ctx, const struct json *identifier,
 }
 
 enum err identifier_read(struct ctx *ctx, const struct json *body, struct server_name server,
-	struct str *out_user_id)
+	struct identifier *out)
 {
-	*out_user_id = (struct str){0};
+	*out = (struct identifier){0};
 	const struct json *identifier = json_at(body, "identifier");
 	if (json_is(identifier, JSON_OBJECT)) {
-		return read_typed(ctx, identifier, server, out_user_id);
+		return read_typed(ctx, identifier, server, out);
 	}
 	if (identifier != NULL && identifier->type != JSON_NULL) {
 		return fail(ctx, ERR_INPUT, M_BAD_JSON, "'identifier' must be an object");
 	}
 	if (json_at(body, "user") != NULL) {
-		return read_user(ctx, body, server, out_user_id);
+		return read_user(ctx, body, server, out);
 	}
 	if (json_at(body, "medium") != NULL || json_at(body, "address") != NULL) {
-		return read_third_party(ctx, body);
+		return read_third_party(ctx, body, out);
 	}
 	return fail(ctx, ERR_INPUT, M_MISSING_PARAM, "'identifier' is missing");
 }

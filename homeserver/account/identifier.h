@@ -9,16 +9,22 @@
 #include "base/json.h"
 #include "matrix/id.h"
 
+/** What a log-in names. All p == NULL: nobody who can be here (foreign server, impossible name, telephone). */
+struct identifier {
+	struct str user_id; /**< of this server */
+	struct str medium;  /**< of a third-party identifier */
+	struct str address; /**< of a third-party identifier, as it was written */
+};
+
 /**
  * Reads `identifier` of a log-in or an authentication stage, or the old `user`, `medium` and `address`.
  *
- * @param body         JSON object
- * @param out_user_id  in the arena; p == NULL when it names nobody who can be here (third-party identifier, foreign
- *                     server, impossible name): the caller answers as to a wrong password
+ * @param body  JSON object
+ * @param out   in the arena; names nobody: the caller answers as to a wrong password
  * Errors: INPUT M_MISSING_PARAM, M_BAD_JSON, M_UNKNOWN (a type that the specification does not have)
  */
 MUST_CHECK enum err identifier_read(struct ctx *ctx, const struct json *body,
-	struct server_name server, struct str *out_user_id);
+	struct server_name server, struct identifier *out);
 
 /**
  * The id of a local user from a whole user id or a localpart; upper-case ASCII letters count as lower-case ones.

@@ -44,30 +44,30 @@ bool password_is_right(struct ctx *ctx, const struct settings *settings,
 	return is_right && password.n <= PASSWORD_MAX_BYTES;
 }
 
-static enum err store_change(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
-	struct str hash, bool logout_others)
+static enum err store_change(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	struct str kept_device, struct str hash, bool logout_others)
 {
 	struct tx *tx CLEANUP(tx_cleanup) = NULL;
 	TRY(tx_begin(ctx, hs->db, &tx));
-	enum err err = store_account_set_password(ctx, tx, who->user.s, hash);
+	enum err err = store_account_set_password(ctx, tx, user_id, hash);
 	if (err == ERR_MISSING) {
 		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "This account has been deactivated");
 	}
 	TRY(err);
-	TRY(store_secret_delete_user(ctx, tx, who->user.s));
+	TRY(store_secret_delete_user(ctx, tx, user_id));
 	if (logout_others) {
-		TRY(store_device_delete_but(ctx, tx, who->user.s, who->device_id));
+		TRY(store_device_delete_but(ctx, tx, user_id, kept_device));
 	}
 	return tx_commit(ctx, &tx);
 }
 
-enum err password_change(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
-	struct str new_password, bool logout_others)
+enum err password_change(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	struct str kept_device, struct str new_password, bool logout_others)
 {
 	struct str hash = password_make_hash(ctx, &hs->settings, new_password);
-	TRY(store_change(ctx, hs, who, hash, logout_others));
+	TRY(store_change(ctx, hs, user_id, kept_device, hash, logout_others));
 	if (logout_others) {
-		sessions_forget_user(hs, who->user.s);
+		sessions_forget_user(hs, user_id);
 	}
 	return ERR_OK;
 }

@@ -25,10 +25,11 @@ MUST_CHECK bool password_is_right(struct ctx *ctx, const struct settings *settin
 	const struct account_row *account, struct str password);
 
 /**
- * The user's new password. With `logout_others` all devices but the asking one end.
+ * A user's new password. With `logout_others` all devices but one end.
+ * @param kept_device  the one that asks; p == NULL: none
  * Errors: DENIED M_FORBIDDEN when the account is deactivated; STORE
  */
-MUST_CHECK enum err password_change(struct ctx *ctx, struct homeserver *hs,
-	const struct principal *who, struct str new_password, bool logout_others);
+MUST_CHECK enum err password_change(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	struct str kept_device, struct str new_password, bool logout_others);
 
 #endif

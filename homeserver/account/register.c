@@ -4,22 +4,66 @@
  */
 #include "homeserver/account/register.h"
 
+#include "homeserver/account/email/email_proof.h"
+#include "homeserver/account/terms.h"
 #include "storage/account.h"
 #include "storage/registration_token.h"
+#include "storage/threepid.h"
 
 enum { RANDOM_NAME_CHARS = 10, NAME_ATTEMPTS = 5, TOKEN_MAX_BYTES = 64 };
 
-const struct uia_flows *register_flows(const struct settings *settings)
+bool register_takes_email(const struct homeserver *hs)
 {
-	switch (settings->registration_mode) {
-	case REGISTRATION_OPEN:
-		return &uia_flows_dummy;
-	case REGISTRATION_TOKEN:
-		return &uia_flows_registration_token;
-	case REGISTRATION_CLOSED:
-		break;
+	return hs->settings.registration_mode != REGISTRATION_CLOSED &&
+		hs->settings.account.registration_email != EMAIL_OFF && email_is_on(hs);
+}
+
+static void add_stage(struct uia_flow *flow, enum uia_stage stage)
+{
+	invariant(flow->count < UIA_FLOW_STAGES);
+	flow->stages[flow->count++] = stage;
+}
+
+static struct uia_flow flow_without_email(const struct settings *settings)
+{
+	struct uia_flow flow = {0};
+	if (settings->registration_mode == REGISTRATION_TOKEN) {
+		add_stage(&flow, UIA_REGISTRATION_TOKEN);
 	}
-	return NULL;
+	if (terms_are_on(settings)) {
+		add_stage(&flow, UIA_TERMS);
+	}
+	return flow;
+}
+
+/*
+ * Where an address may be given, the flow without one has the dummy stage, so that it is not done before the client that goes
+ * the other way is.
+ */
+const struct uia_flows *register_flows(struct arena *arena, const struct homeserver *hs)
+{
+	const struct settings *settings = &hs->settings;
+	enum { MOST_FLOWS = 2 };
+	if (settings->registration_mode == REGISTRATION_CLOSED) {
+		return NULL;
+	}
+	struct uia_flow *flows = ARENA_NEW_ARRAY(arena, struct uia_flow, MOST_FLOWS);
+	struct uia_flows *out = ARENA_NEW(arena, struct uia_flows);
+	*out = (struct uia_flows){.flows = flows, .email_purpose = EMAIL_REGISTER};
+	bool takes_email = register_takes_email(hs);
+	if (!takes_email || settings->account.registration_email != EMAIL_REQUIRED) {
+		struct uia_flow *flow = &flows[out->count++];
+		*flow = flow_without_email(settings);
+		if (takes_email || flow->count == 0) {
+			add_stage(flow, UIA_DUMMY);
+		}
+	}
+	if (takes_email) {
+		struct uia_flow *flow = &flows[out->count++];
+		*flow = flow_without_email(settings);
+		add_stage(flow, UIA_EMAIL);
+	}
+	return out;
 }
 
 enum err registration_token_is_valid(struct ctx *ctx, struct db *db, int64_t now_ms,
@@ -56,6 +100,22 @@ enum err account_check_free(struct ctx *ctx, struct db *db, struct str user_id)
 	return refuse_taken(ctx);
 }
 
+static enum err insert_email(struct ctx *ctx, struct tx *tx, struct str email,
+	const struct account_row *row)
+{
+	enum err err = store_threepid_insert(ctx, tx,
+		&(struct threepid_row){
+			.medium = STR("email"),
+			.address = email,
+			.user_id = row->user_id,
+			.validated_at_ms = row->created_at_ms,
+			.added_at_ms = row->created_at_ms,
+		});
+	return err == ERR_CONFLICT
+		? fail(ctx, ERR_INPUT, M_THREEPID_IN_USE, "This address belongs to an account already")
+		: err;
+}
+
 /* Errors: CONFLICT (no fault text) when the name is taken; else as account_make(). */
 static enum err insert(struct ctx *ctx, struct db *db, const struct account_wish *wish,
 	const struct account_row *row)
@@ -70,6 +130,9 @@ static enum err insert(struct ctx *ctx, struct db *db, const struct account_wish
 			return fail(ctx, ERR_DENIED, M_FORBIDDEN, "This registration token is used up");
 		}
 		TRY(err);
+	}
+	if (wish->email.p != NULL) {
+		TRY(insert_email(ctx, tx, wish->email, row));
 	}
 	return tx_commit(ctx, &tx);
 }

@@ -15,12 +15,14 @@ struct account_wish {
 	bool is_admin;
 	bool is_guest;
 	struct str registration_token; /**< used once more, in the same transaction; p == NULL: none */
+	struct str email;              /**< confirmed, in lower case; p == NULL: none */
 };
 
 /**
  * Makes the account; of several at once for one name one succeeds.
  * @param out_user_id  in the arena
- * Errors: INPUT M_USER_IN_USE; DENIED M_FORBIDDEN (the registration token was used up meanwhile); STORE
+ * Errors: INPUT M_USER_IN_USE, M_THREEPID_IN_USE (the address got another account meanwhile); DENIED M_FORBIDDEN (the
+ * registration token was used up meanwhile); STORE
  */
 MUST_CHECK enum err account_make(struct ctx *ctx, struct db *db, const struct rng *rng,
 	int64_t now_ms, struct server_name server, const struct account_wish *wish,
@@ -29,8 +31,10 @@ MUST_CHECK enum err account_make(struct ctx *ctx, struct db *db, const struct rn
 /** Whether the name can still be had. Errors: INPUT M_USER_IN_USE; STORE. */
 MUST_CHECK enum err account_check_free(struct ctx *ctx, struct db *db, struct str user_id);
 
-/** Which proof registration asks for; NULL: it is closed. */
-const struct uia_flows *register_flows(const struct settings *settings);
+/** Which proofs registration asks for, in the arena; NULL: it is closed. */
+const struct uia_flows *register_flows(struct arena *arena, const struct homeserver *hs);
+/** Whether an e-mail address may be given with a new account. */
+bool register_takes_email(const struct homeserver *hs);
 
 /** Whether a registration token is good now. Errors: STORE. */
 MUST_CHECK enum err registration_token_is_valid(struct ctx *ctx, struct db *db, int64_t now_ms,

@@ -20,6 +20,7 @@
 #include "homeserver/user/users.h"
 #include "http/route.h"
 #include "storage/device.h"
+#include "storage/email_validation.h"
 #include "storage/secret.h"
 #include "storage/token.h"
 #include "storage/uia.h"
@@ -558,6 +559,7 @@ static enum err clean(struct ctx *ctx, struct homeserver *hs)
 	TRY(deactivate_finish(ctx, hs));
 	TRY(store_uia_delete_old(ctx, hs->db, now_ms));
 	TRY(store_secret_delete_old(ctx, hs->db, now_ms));
+	TRY(store_email_validation_delete_old(ctx, hs->db, now_ms));
 	return store_token_delete_old(ctx, hs->db, now_ms);
 }
 

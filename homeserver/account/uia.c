@@ -8,9 +8,8 @@
 
 #include "base/crypto.h"
 #include "homeserver/account/grant.h"
-#include "homeserver/account/identifier.h"
-#include "homeserver/account/password.h"
-#include "homeserver/account/register.h"
+#include "homeserver/account/terms.h"
+#include "homeserver/account/uia_stage.h"
 #include "matrix/canonical.h"
 #include "storage/uia.h"
 
@@ -22,17 +21,17 @@ static const struct str stage_names[UIA_STAGE_COUNT] = {
 	[UIA_PASSWORD] = STR_INIT("m.login.password"),
 	[UIA_DUMMY] = STR_INIT("m.login.dummy"),
 	[UIA_REGISTRATION_TOKEN] = STR_INIT("m.login.registration_token"),
+	[UIA_EMAIL] = STR_INIT("m.login.email.identity"),
+	[UIA_TERMS] = STR_INIT("m.login.terms"),
 };
 
 static const struct uia_flow password_flow = {.stages = {UIA_PASSWORD}, .count = 1};
-static const struct uia_flow dummy_flow = {.stages = {UIA_DUMMY}, .count = 1};
-static const struct uia_flow registration_token_flow = {.stages = {UIA_REGISTRATION_TOKEN},
-	.count = 1};
+static const struct uia_flow email_flow = {.stages = {UIA_EMAIL}, .count = 1};
 
 const struct uia_flows uia_flows_password = {.flows = &password_flow, .count = 1};
-const struct uia_flows uia_flows_dummy = {.flows = &dummy_flow, .count = 1};
-const struct uia_flows uia_flows_registration_token = {.flows = &registration_token_flow,
-	.count = 1};
+const struct uia_flows uia_flows_reset = {.flows = &email_flow,
+	.count = 1,
+	.email_purpose = EMAIL_PASSWORD};
 
 /* --- stages ------------------------------------------------------------------------------------------ */
 
@@ -173,7 +172,7 @@ struct attempt {
 	struct str session_hash;
 	struct str stored_completed; /* text as in the database */
 	unsigned completed;
-	struct str registration_token;
+	struct uia_evidence evidence;
 	const char *errcode; /* of a failed stage; NULL: none */
 	struct str error;
 };
@@ -206,7 +205,7 @@ static enum err find_session(struct attempt *attempt, struct str session_id)
 	attempt->session_hash = hash;
 	attempt->stored_completed = row.completed;
 	attempt->completed = uia_stages_parse(row.completed);
-	attempt->registration_token = row.registration_token;
+	attempt->evidence = (struct uia_evidence){row.registration_token, row.email};
 	return ERR_OK;
 }
 
@@ -216,7 +215,8 @@ static struct uia_row row_of(const struct attempt *attempt)
 		.user_id = attempt->user_id,
 		.binding = attempt->binding,
 		.completed = uia_stages_text(attempt->call->ctx.arena, attempt->completed),
-		.registration_token = attempt->registration_token,
+		.registration_token = attempt->evidence.registration_token,
+		.email = attempt->evidence.email,
 		.expires_at_ms = clock_wall_ms(&attempt->hs->clock) + UIA_SESSION_LIFETIME_MS,
 	};
 }
@@ -236,58 +236,6 @@ static enum err make_session(struct attempt *attempt)
 
 /* --- the stages ---------------------------------------------------------------------------------------------- */
 
-static enum err stage_password(struct attempt *attempt, const struct json *auth)
-{
-	struct call *call = attempt->call;
-	struct ctx *ctx = &call->ctx;
-	struct homeserver *hs = attempt->hs;
-	struct str user_id;
-	struct str password;
-	TRY(identifier_read(ctx, auth, hs->settings.server_name, &user_id));
-	TRY(body_str(call, auth, "password", &password));
-	struct account_row account;
-	enum err err = store_account_find(ctx, hs->db, attempt->user_id, &account);
-	if (err != ERR_OK && err != ERR_MISSING) {
-		return err;
-	}
-	const struct account_row *known = err == ERR_OK ? &account : NULL;
-	bool is_right = password_is_right(ctx, &hs->settings, known, password);
-	if (!is_right || user_id.p == NULL || !str_equals(user_id, attempt->user_id)) {
-		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "Wrong user name or password");
-	}
-	return ERR_OK;
-}
-
-static enum err stage_registration_token(struct attempt *attempt, const struct json *auth)
-{
-	struct ctx *ctx = &attempt->call->ctx;
-	struct str token;
-	bool is_valid = false;
-	TRY(body_str(attempt->call, auth, "token", &token));
-	TRY(registration_token_is_valid(ctx, attempt->hs->db, clock_wall_ms(&attempt->hs->clock), token,
-		&is_valid));
-	if (!is_valid) {
-		return fail(ctx, ERR_DENIED, M_UNAUTHORIZED, "This registration token is not valid");
-	}
-	attempt->registration_token = token;
-	return ERR_OK;
-}
-
-static enum err run_stage(struct attempt *attempt, enum uia_stage stage, const struct json *auth)
-{
-	switch (stage) {
-	case UIA_PASSWORD:
-		return stage_password(attempt, auth);
-	case UIA_DUMMY:
-		return ERR_OK;
-	case UIA_REGISTRATION_TOKEN:
-		return stage_registration_token(attempt, auth);
-	case UIA_STAGE_COUNT:
-		break;
-	}
-	return fail_cause(&attempt->call->ctx, ERR_INTERNAL, "no such stage");
-}
-
 /* Tries the stage that `auth` names. A failed one is noted for the answer. */
 static enum err try_stage(struct attempt *attempt, struct str type, const struct json *auth)
 {
@@ -300,7 +248,7 @@ static enum err try_stage(struct attempt *attempt, struct str type, const struct
 		return ERR_OK; /* cannot be tried again */
 	}
 	struct ctx *ctx = &attempt->call->ctx;
-	enum err err = run_stage(attempt, stage, auth);
+	enum err err = uia_stage_run(attempt->call, attempt->flows, stage, auth, &attempt->evidence);
 	if (err == ERR_DENIED) {
 		note_failure(attempt, ctx->fault.errcode, ctx->fault.text);
 		ctx->fault = (struct fault){0};
@@ -333,7 +281,7 @@ static enum err settle(struct attempt *attempt, bool *out_complete)
 	}
 	*out_complete = false;
 	attempt->completed = 0;
-	attempt->registration_token = (struct str){0};
+	attempt->evidence = (struct uia_evidence){0};
 	note_failure(attempt, M_FORBIDDEN, STR("This session was used by another request"));
 	return make_session(attempt);
 }
@@ -376,6 +324,9 @@ static void challenge(const struct attempt *attempt)
 	}
 	write_flows(out, attempt->flows);
 	json_out_key_object(out, "params");
+	if (uia_has_stage(attempt->flows, UIA_TERMS)) {
+		terms_write_params(out, attempt->call->ctx.arena, &attempt->hs->settings);
+	}
 	json_out_end(out);
 	json_out_key_str(out, "session", attempt->session_id);
 	write_completed(out, attempt->completed);
@@ -461,9 +412,44 @@ enum err uia_require(struct call *call, const struct uia_flows *flows, struct ui
 		TRY(try_stage(&attempt, type, auth));
 	}
 	TRY(settle(&attempt, &out->is_complete));
-	out->registration_token = attempt.registration_token;
+	out->evidence = attempt.evidence;
 	if (!out->is_complete) {
 		challenge(&attempt);
 	}
 	return ERR_OK;
+}
+
+/* --- on a page ------------------------------------------------------------------------------------------------- */
+
+enum err uia_session_find(struct ctx *ctx, struct homeserver *hs, struct str id,
+	struct uia_session *out)
+{
+	struct uia_row row;
+	TRY(store_uia_find(ctx, hs->db, token_hash(ctx->arena, id), &row));
+	if (row.expires_at_ms <= clock_wall_ms(&hs->clock)) {
+		return ERR_MISSING;
+	}
+	*out = (struct uia_session){
+		.id = id,
+		.user_id = row.user_id,
+		.completed = uia_stages_parse(row.completed),
+	};
+	return ERR_OK;
+}
+
+enum err uia_session_complete(struct ctx *ctx, struct homeserver *hs,
+	const struct uia_session *session, enum uia_stage stage, const struct uia_evidence *evidence)
+{
+	struct uia_row row;
+	struct str hash = token_hash(ctx->arena, session->id);
+	TRY(store_uia_find(ctx, hs->db, hash, &row));
+	struct uia_row after = {
+		.completed = uia_stages_text(ctx->arena, uia_stages_parse(row.completed) | 1U << stage),
+		.registration_token = row.registration_token,
+		.email = row.email,
+	};
+	if (evidence != NULL && evidence->registration_token.p != NULL) {
+		after.registration_token = evidence->registration_token;
+	}
+	return store_uia_set_completed(ctx, hs->db, hash, row.completed, &after);
 }

@@ -17,15 +17,18 @@
 #define BELFRY_HOMESERVER_ACCOUNT_UIA_H
 
 #include "homeserver/homeserver.h"
+#include "storage/email_validation.h"
 
 enum uia_stage {
 	UIA_PASSWORD,           /**< m.login.password, of the user who asks */
 	UIA_DUMMY,              /**< m.login.dummy */
 	UIA_REGISTRATION_TOKEN, /**< m.login.registration_token */
+	UIA_EMAIL,              /**< m.login.email.identity */
+	UIA_TERMS,              /**< m.login.terms */
 	UIA_STAGE_COUNT,
 };
 
-enum { UIA_FLOW_STAGES = 3, UIA_SESSION_LIFETIME_MS = 30 * 60 * 1000 };
+enum { UIA_FLOW_STAGES = 4, UIA_SESSION_LIFETIME_MS = 30 * 60 * 1000 };
 
 /** Stages to be completed in any order. */
 struct uia_flow {
@@ -35,15 +38,23 @@ struct uia_flow {
 struct uia_flows {
 	const struct uia_flow *flows; /**< one of them is enough */
 	size_t count;
+	enum email_purpose email_purpose; /**< which proofs UIA_EMAIL takes */
 };
 
+/** The password of the user who asks. */
 extern const struct uia_flows uia_flows_password;
-extern const struct uia_flows uia_flows_dummy;
-extern const struct uia_flows uia_flows_registration_token;
+/** An e-mail address of an account, for those who cannot log in. */
+extern const struct uia_flows uia_flows_reset;
+
+/** What stages have found out. */
+struct uia_evidence {
+	struct str registration_token; /**< p == NULL: none */
+	struct str email;              /**< in lower case; p == NULL: none */
+};
 
 struct uia_proof {
 	bool is_complete;
-	struct str registration_token; /**< when that stage was among them; else p == NULL */
+	struct uia_evidence evidence;
 };
 
 /**
@@ -66,6 +77,24 @@ MUST_CHECK enum err uia_require(struct call *call, const struct uia_flows *flows
  * Cost: one round trip for a body with `auth` alone, else none.
  */
 MUST_CHECK enum err uia_recall_body(struct call *call);
+
+/* --- on a page ------------------------------------------------------------------------------------ */
+
+/** A session as a page sees it. */
+struct uia_session {
+	struct str id;
+	struct str user_id; /**< empty: nobody yet */
+	unsigned completed; /**< bits */
+};
+/** A session that has not ended. Errors: MISSING (no fault text); STORE.     Cost: one round trip. */
+MUST_CHECK enum err uia_session_find(struct ctx *ctx, struct homeserver *hs, struct str id,
+	struct uia_session *out);
+/**
+ * Completes a stage of it; the page has asked what the stage asks for. The client goes on with the session alone.
+ * Errors: MISSING (no fault text) when the session has ended meanwhile; STORE     Cost: two round trips.
+ */
+MUST_CHECK enum err uia_session_complete(struct ctx *ctx, struct homeserver *hs,
+	const struct uia_session *session, enum uia_stage stage, const struct uia_evidence *evidence);
 
 /* --- parts, for tests --------------------------------------------------------------------------- */
 

@@ -3,6 +3,7 @@
  */
 #include "homeserver/meta/meta_routes.h"
 
+#include "homeserver/account/accounts.h"
 #include "homeserver/homeserver.h"
 #include "homeserver/meta/support.h"
 #include "matrix/server_keys.h"
@@ -105,7 +106,7 @@ static enum err get_capabilities(struct call *call)
 	write_flag(out, "m.profile_fields", true);
 	write_flag(out, "m.set_displayname", true);
 	write_flag(out, "m.set_avatar_url", true);
-	write_flag(out, "m.3pid_changes", false);
+	write_flag(out, "m.3pid_changes", !who->is_guest && accounts_take_email(hs_of(call)));
 	write_flag(out, "m.get_login_token", !who->is_guest);
 	write_flag(out, "m.forget_forced_upon_leave", hs_of(call)->settings.forgets_on_leave);
 	if (who->is_admin) {

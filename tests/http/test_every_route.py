@@ -90,7 +90,7 @@ class Setting:
             "relType": "m.annotation", "scope": "global", "sessionId": "session", "version": "1",
             "serverName": self.server.server_name, "mediaId": "media", "fileName": "file", "protocol": "irc",
             "appserviceId": "bot", "idpId": "school", "networkId": "irc", "medium": "email", "loginType": "m.login.sso",
-            "stage": "m.login.dummy",
+            "authType": "m.login.dummy", "policyId": "terms", "language": "en",
         }
 
     def paths(self, route, **other):
@@ -139,6 +139,16 @@ LOG_OUT = {
     "body_no_object": ((200, None), NO_BODY),
     "locked": ((200, None), "_index.md, Account locking: stays open to locked accounts"),
 }
+A_PAGE = {
+    "malformed_body": ((404, None), "a page for people: its form has no JSON"),
+    "body_no_object": ((404, None), "a page for people: its form has no JSON"),
+}
+ADMINISTRATORS = {
+    "malformed_body": ((403, "M_FORBIDDEN"), "admin.yaml: who may not is told so before anything else"),
+    "body_no_object": ((403, "M_FORBIDDEN"), "admin.yaml: who may not is told so before anything else"),
+    "too_often": ((403, "M_FORBIDDEN"), "who may not is refused without being counted"),
+}
+NOT_OFTEN = {"too_often": ADMINISTRATORS["too_often"]}
 NO_SUCH_USER = {"unknown_id.userId": ((404, "M_NOT_FOUND"), "profile.yaml: 404 when there is no such user")}
 NO_DATA = {"unknown_id.roomId": ((404, "M_NOT_FOUND"), "account_data.yaml and tags.yaml know no 403 for rooms")}
 
@@ -149,6 +159,12 @@ LATE_UPLOAD = {rule: ((404, "M_NOT_FOUND"), NO_JSON) for rule in UPLOAD}
 NO_PARENT = {"unknown_id.roomId": ((404, "M_NOT_FOUND"), "relations.yaml: 404 also for an event that one may not see")}
 
 EXCEPTIONS = {
+    "emailConfirm": A_PAGE,
+    "authFallback": A_PAGE,
+    "getAdminSuspendUser": NOT_OFTEN,
+    "setAdminSuspendUser": ADMINISTRATORS,
+    "getAdminLockUser": NOT_OFTEN,
+    "setAdminLockUser": ADMINISTRATORS,
     "logout": LOG_OUT,
     "uploadContent": UPLOAD,
     "uploadContentToMXC": LATE_UPLOAD,
@@ -202,10 +218,17 @@ def judge(route, rule, is_kept, what):
     assert answer is None or is_answer(what, *answer), "%s, although '%s': %r" % (route["id"], reason, what)
 
 
-def check_always(reply):
+PAGES = {"emailConfirmPage", "emailConfirm", "authFallbackPage", "authFallback", "loginPage", "termsPage"}
+"""Routes for people in a browser, whose answers are pages."""
+
+
+def check_always(reply, route):
     """Every answer, good or bad: never a failure of ours, and readable by a browser's script."""
     assert reply.status < 500, reply
     assert reply.headers.get("access-control-allow-origin") == "*", reply
+    if route["id"] in PAGES and reply.headers["content-type"].startswith("text/html"):
+        assert "frame-ancestors 'none'" in reply.headers["content-security-policy"], reply
+        return reply
     if reply.status >= 400:
         assert isinstance(reply.errcode, str) or "flows" in reply, reply
         assert isinstance(reply.get("error"), str) or "flows" in reply, reply
@@ -217,7 +240,8 @@ def ask(client, route, path, body=None, **more):
     """One request as the route wants it; the schema of good answers is others' affair."""
     if body is None and more.get("raw") is None and route["method"] in ("POST", "PUT", "DELETE"):
         body = BODIES.get(route["id"], {})
-    return check_always(client.request(route["method"], path, body, query=QUERIES.get(route["id"]), check=False, **more))
+    return check_always(client.request(route["method"], path, body, query=QUERIES.get(route["id"]), check=False, **more),
+                        route)
 
 
 def is_answer(reply, status, errcode):
@@ -421,7 +445,7 @@ def test_wrong_method__405_unrecognized(setting, route):
     for path in setting.paths(route):
         known = methods_of(path)
         for method in (item for item in METHODS if item not in known):
-            reply = check_always(setting.user.request(method, path, {} if method != "GET" else None, check=False))
+            reply = check_always(setting.user.request(method, path, {} if method != "GET" else None, check=False), route)
             judge(route, "wrong_method", is_answer(reply, 405, "M_UNRECOGNIZED"), reply)
             allowed = set(reply.headers["allow"].split(", "))
             assert known <= allowed and method not in allowed, (known, allowed)
@@ -445,7 +469,7 @@ def test_options__204_cors_without_token(setting, route):
 def test_bad_percent_encoding__400(setting, route):
     for bad in ("%", "%zz", "%ff", "%ed%a0%80"):
         for path in setting.paths(route)[:1]:
-            reply = check_always(setting.user.request(route["method"], path + "?a=" + bad, check=False))
+            reply = check_always(setting.user.request(route["method"], path + "?a=" + bad, check=False), route)
             judge(route, "bad_percent_encoding", is_answer(reply, 400, "M_INVALID_PARAM"), reply)
         for name in parameters(route):
             path = setting.paths(route, **{name: "HERE"})[0].replace("HERE", bad)

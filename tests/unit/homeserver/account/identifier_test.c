@@ -14,7 +14,7 @@
 
 static struct server_name server = {STR_INIT("hs1")};
 
-static enum err read_text(struct arena *arena, const char *text, struct str *out,
+static enum err read_text(struct arena *arena, const char *text, struct identifier *out,
 	const char **out_errcode)
 {
 	struct ctx ctx;
@@ -39,10 +39,10 @@ static void identifier__every_form_of_a_user__read(void **state)
 	};
 	for (size_t i = 0; i < COUNT_OF(texts); i++) {
 		struct arena *arena CLEANUP(arena_cleanup) = arena_create();
-		struct str user_id;
+		struct identifier identifier;
 		const char *errcode;
-		assert_int_equal(read_text(arena, texts[i], &user_id, &errcode), ERR_OK);
-		assert_true(str_equals(user_id, STR("@ann:hs1")));
+		assert_int_equal(read_text(arena, texts[i], &identifier, &errcode), ERR_OK);
+		assert_true(str_equals(identifier.user_id, STR("@ann:hs1")));
 	}
 }
 
@@ -62,10 +62,10 @@ static void identifier__nobody_of_here__no_user_and_no_error(void **state)
 	};
 	for (size_t i = 0; i < COUNT_OF(texts); i++) {
 		struct arena *arena CLEANUP(arena_cleanup) = arena_create();
-		struct str user_id;
+		struct identifier identifier;
 		const char *errcode;
-		assert_int_equal(read_text(arena, texts[i], &user_id, &errcode), ERR_OK);
-		assert_null(user_id.p);
+		assert_int_equal(read_text(arena, texts[i], &identifier, &errcode), ERR_OK);
+		assert_null(identifier.user_id.p);
 	}
 }
 
@@ -88,9 +88,9 @@ static void identifier__malformed__named(void **state)
 	};
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		struct arena *arena CLEANUP(arena_cleanup) = arena_create();
-		struct str user_id;
+		struct identifier identifier;
 		const char *errcode;
-		assert_int_equal(read_text(arena, cases[i].text, &user_id, &errcode), ERR_INPUT);
+		assert_int_equal(read_text(arena, cases[i].text, &identifier, &errcode), ERR_INPUT);
 		assert_string_equal(errcode, cases[i].errcode);
 	}
 }

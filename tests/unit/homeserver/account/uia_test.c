@@ -40,7 +40,7 @@ static void flows__completed__only_whole_ones(void **state)
 	assert_true(uia_has_stage(&both, UIA_PASSWORD));
 	assert_false(uia_is_complete(&uia_flows_password, 1U << UIA_DUMMY));
 	assert_false(uia_has_stage(&uia_flows_password, UIA_DUMMY));
-	assert_false(uia_has_stage(&uia_flows_registration_token, UIA_DUMMY));
+	assert_false(uia_has_stage(&uia_flows_reset, UIA_DUMMY));
 }
 
 static struct str bind(struct arena *arena, const char *method, const char *path, const char *text)

@@ -1,0 +1,242 @@
+/*
+ * Fallback pages: stages of authentication, log-in, documents. A page of a stage is known by its session id; what it
+ * asks for is what the stage asks of clients.
+ * Spec: client-server API, "Fallback", "Login Fallback"
+ */
+#include "homeserver/account/fallback_routes.h"
+
+#include "homeserver/account/terms.h"
+#include "homeserver/account/uia_stage.h"
+#include "homeserver/web_page.h"
+#include "http/uri.h"
+
+/* --- stages ------------------------------------------------------------------------------------------- */
+
+/* As the specification wants it. */
+static const char done_script[] =
+	"if(window.onAuthDone){window.onAuthDone();}"
+	"else if(window.opener&&window.opener.postMessage){window.opener.postMessage('authDone','*');}";
+
+static enum err answer_done(struct call *call)
+{
+	struct web_page page;
+	web_page_begin(&page, call, "完成", "Done");
+	web_page_text(&page, "謝謝。您可以關閉此頁,回到原來的程式。",
+		"Thank you. You can close this page and go back to the program that you came from.");
+	web_page_script(&page, done_script);
+	return web_page_reply(&page, 200);
+}
+
+static enum err answer_no_session(struct call *call)
+{
+	struct web_page page;
+	web_page_begin(&page, call, "這一頁已失效", "This page has ended");
+	web_page_text(&page, "請回到原來的程式,再試一次。",
+		"Go back to the program that you came from and try again.");
+	return web_page_reply(&page, 404);
+}
+
+static void write_password(struct web_page *page, const struct uia_session *session)
+{
+	web_page_value(page, session->user_id);
+	web_page_form(page, STR(""));
+	web_page_input(page, "password", "password", "密碼", "Password");
+	web_page_button(page, "確認", "Confirm");
+	web_page_form_end(page);
+}
+
+static void write_terms(struct web_page *page, const struct settings *settings)
+{
+	web_page_text(page, "請閱讀下列文件。", "Please read these documents.");
+	terms_write_links(page, settings);
+	web_page_form(page, STR(""));
+	web_page_button(page, "我同意", "I accept");
+	web_page_form_end(page);
+}
+
+static void write_registration_token(struct web_page *page)
+{
+	web_page_form(page, STR(""));
+	web_page_input(page, "text", "token", "註冊碼", "Registration token");
+	web_page_button(page, "繼續", "Continue");
+	web_page_form_end(page);
+}
+
+/* @param is_again  what was given was not right */
+static enum err answer_stage(struct call *call, enum uia_stage stage,
+	const struct uia_session *session, bool is_again)
+{
+	struct web_page page;
+	web_page_begin(&page, call, "請確認是您本人", "Please confirm that it is you");
+	if (is_again) {
+		web_page_text(&page, "不正確,請再試一次。", "That was not right; try again.");
+	}
+	switch (stage) {
+	case UIA_PASSWORD:
+		write_password(&page, session);
+		break;
+	case UIA_TERMS:
+		write_terms(&page, &hs_of(call)->settings);
+		break;
+	case UIA_REGISTRATION_TOKEN:
+		write_registration_token(&page);
+		break;
+	case UIA_EMAIL:
+		web_page_text(&page, "請開啟我們寄給您的信中的連結,按下確認後再回到原來的程式。",
+			"Open the link in the mail that we sent you, confirm, and go back to the program that you came from.");
+		break;
+	case UIA_DUMMY:
+	case UIA_STAGE_COUNT:
+		web_page_form(&page, STR(""));
+		web_page_button(&page, "繼續", "Continue");
+		web_page_form_end(&page);
+		break;
+	}
+	return web_page_reply(&page, is_again ? 401 : 200);
+}
+
+/* The stage and the session that the address names. Errors: MISSING (no fault text). */
+static enum err find(struct call *call, enum uia_stage *out_stage, struct uia_session *out)
+{
+	if (!uia_stage_parse(call_path(call, "authType"), out_stage)) {
+		return ERR_MISSING;
+	}
+	return uia_session_find(&call->ctx, hs_of(call), call_query(call, "session"), out);
+}
+
+static enum err get_fallback(struct call *call)
+{
+	enum uia_stage stage;
+	struct uia_session session;
+	enum err err = find(call, &stage, &session);
+	if (err == ERR_MISSING) {
+		return answer_no_session(call);
+	}
+	TRY(err);
+	return (session.completed & 1U << stage) != 0 ? answer_done(call)
+												  : answer_stage(call, stage, &session, false);
+}
+
+/* A field of the form; empty when absent. */
+static struct str field(struct call *call, const char *name)
+{
+	struct uri_pair *pairs;
+	size_t count;
+	if (uri_parse_query(call->ctx.arena, call_body(call), &pairs, &count)) {
+		for (size_t i = 0; i < count; i++) {
+			if (str_equals(pairs[i].name, str_of(name))) {
+				return pairs[i].value;
+			}
+		}
+	}
+	return STR("");
+}
+
+/* Errors: DENIED when what the form has is not right. */
+static enum err check_form(struct call *call, enum uia_stage stage,
+	const struct uia_session *session, struct uia_evidence *evidence)
+{
+	switch (stage) {
+	case UIA_PASSWORD:
+		return uia_check_password(&call->ctx, hs_of(call), session->user_id,
+			field(call, "password"));
+	case UIA_REGISTRATION_TOKEN:
+		evidence->registration_token = field(call, "token");
+		return uia_check_registration_token(&call->ctx, hs_of(call), evidence->registration_token);
+	case UIA_TERMS:
+	case UIA_DUMMY:
+		return ERR_OK;
+	case UIA_EMAIL: /* by the mail's own page */
+	case UIA_STAGE_COUNT:
+		break;
+	}
+	return ERR_DENIED;
+}
+
+static enum err post_fallback(struct call *call)
+{
+	enum uia_stage stage;
+	struct uia_session session;
+	struct uia_evidence evidence = {0};
+	enum err err = find(call, &stage, &session);
+	if (err == ERR_MISSING) {
+		return answer_no_session(call);
+	}
+	TRY(err);
+	err = check_form(call, stage, &session, &evidence);
+	if (err == ERR_DENIED) {
+		call->ctx.fault = (struct fault){0};
+		return answer_stage(call, stage, &session, true);
+	}
+	TRY(err);
+	err = uia_session_complete(&call->ctx, hs_of(call), &session, stage, &evidence);
+	if (err == ERR_MISSING) {
+		return answer_no_session(call);
+	}
+	TRY(err);
+	return answer_done(call);
+}
+
+/* --- log-in ----------------------------------------------------------------------------------------------- */
+
+/* Device id and name of the address go into the log-in; the result goes to the client around the page. */
+static const char login_script[] =
+	"document.querySelector('form').addEventListener('submit',function(event){event.preventDefault();"
+	"var form=event.target,query=new URLSearchParams(location.search),"
+	"body={type:'m.login.password',identifier:{type:'m.id.user',user:form.user.value},"
+	"password:form.password.value};"
+	"['device_id','initial_device_display_name'].forEach(function(key){"
+	"if(query.has(key)){body[key]=query.get(key);}});"
+	"fetch('/_matrix/client/v3/login',{method:'POST',body:JSON.stringify(body)}).then(function(reply){"
+	"return reply.json().then(function(answer){"
+	"document.getElementById(reply.ok?'done':'failed').hidden=false;"
+	"if(reply.ok){form.hidden=true;document.getElementById('failed').hidden=true;"
+	"if(window.matrixLogin&&window.matrixLogin.onLogin){window.matrixLogin.onLogin(answer);}}});});});";
+
+static enum err get_login_page(struct call *call)
+{
+	struct web_page page;
+	web_page_begin(&page, call, "登入", "Log in");
+	web_page_hidden_text(&page, "failed", "使用者名稱或密碼不正確,請再試一次。",
+		"The user name or the password is not right; try again.");
+	web_page_hidden_text(&page, "done", "已登入,您可以關閉此頁。",
+		"You are logged in and can close this page.");
+	web_page_form(&page, STR(""));
+	web_page_input(&page, "text", "user", "使用者名稱", "User name");
+	web_page_input(&page, "password", "password", "密碼", "Password");
+	web_page_button(&page, "登入", "Log in");
+	web_page_form_end(&page);
+	web_page_script(&page, login_script);
+	return web_page_reply(&page, 200);
+}
+
+/* --- documents ---------------------------------------------------------------------------------------------- */
+
+static enum err get_terms(struct call *call)
+{
+	struct web_page page;
+	struct str name;
+	struct str text;
+	enum err err = terms_text(&call->ctx, &hs_of(call)->settings, call_path(call, "policyId"),
+		call_path(call, "language"), &name, &text);
+	if (err == ERR_MISSING) {
+		web_page_begin(&page, call, "沒有這份文件", "No such document");
+		return web_page_reply(&page, 404);
+	}
+	TRY(err);
+	web_page_begin_named(&page, call, name);
+	web_page_long_text(&page, text);
+	return web_page_reply(&page, 200);
+}
+
+#define FALLBACK "/_matrix/client/(r0|v3)/auth/{authType}/fallback/web"
+
+const struct route fallback_routes[] = {
+	{"authFallbackPage", "GET", FALLBACK, AUTH_NONE, LANE_LOCAL, RATE_LOGIN, 0, get_fallback},
+	{"authFallback", "POST", FALLBACK, AUTH_NONE, LANE_SLOW, RATE_LOGIN, 0, post_fallback},
+	{"loginPage", "GET", "/_matrix/static/client/login/", AUTH_NONE, LANE_INLINE, RATE_LOGIN, 0,
+		get_login_page},
+	{"termsPage", "GET", TERMS_PATH "/{policyId}/{language}", AUTH_NONE, LANE_LOCAL, RATE_READ, 0,
+		get_terms},
+};
+const size_t fallback_route_count = COUNT_OF(fallback_routes);

@@ -1,0 +1,96 @@
+/*
+ * Stages. Each proves one thing, and to the session only; what is proven by a mail is used up by the stage, so that it
+ * counts for one session.
+ */
+#include "homeserver/account/uia_stage.h"
+
+#include "homeserver/account/email/email_proof.h"
+#include "homeserver/account/identify.h"
+#include "homeserver/account/password.h"
+#include "homeserver/account/register.h"
+
+enum err uia_check_password(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	struct str password)
+{
+	struct account_row account;
+	enum err err = store_account_find(ctx, hs->db, user_id, &account);
+	if (err != ERR_OK && err != ERR_MISSING) {
+		return err;
+	}
+	return password_is_right(ctx, &hs->settings, err == ERR_OK ? &account : NULL, password)
+		? ERR_OK
+		: fail(ctx, ERR_DENIED, M_FORBIDDEN, "Wrong user name or password");
+}
+
+static enum err stage_password(struct call *call, const struct json *auth)
+{
+	struct ctx *ctx = &call->ctx;
+	struct str own = principal_of(call) != NULL ? principal_of(call)->user.s : STR("");
+	struct str user_id;
+	struct str password;
+	TRY(identify(ctx, hs_of(call), auth, &user_id));
+	TRY(body_str(call, auth, "password", &password));
+	TRY(uia_check_password(ctx, hs_of(call), own, password));
+	return user_id.p != NULL && str_equals(user_id, own)
+		? ERR_OK
+		: fail(ctx, ERR_DENIED, M_FORBIDDEN, "Wrong user name or password");
+}
+
+enum err uia_check_registration_token(struct ctx *ctx, struct homeserver *hs, struct str token)
+{
+	bool is_valid = false;
+	TRY(registration_token_is_valid(ctx, hs->db, clock_wall_ms(&hs->clock), token, &is_valid));
+	return is_valid ? ERR_OK
+					: fail(ctx, ERR_DENIED, M_UNAUTHORIZED, "This registration token is not valid");
+}
+
+static enum err stage_registration_token(struct call *call, const struct json *auth,
+	struct uia_evidence *evidence)
+{
+	struct str token;
+	TRY(body_str(call, auth, "token", &token));
+	TRY(uia_check_registration_token(&call->ctx, hs_of(call), token));
+	evidence->registration_token = token;
+	return ERR_OK;
+}
+
+/* The old name of the member was `threepidCreds`. */
+static enum err stage_email(struct call *call, enum email_purpose purpose, const struct json *auth,
+	struct uia_evidence *evidence)
+{
+	const struct json *credentials;
+	struct str sid;
+	struct str client_secret;
+	struct email_validation_row proof;
+	TRY(body_opt_object(call, auth, "threepid_creds", &credentials));
+	if (credentials == NULL) {
+		TRY(body_opt_object(call, auth, "threepidCreds", &credentials));
+	}
+	if (credentials == NULL) {
+		return fail(&call->ctx, ERR_INPUT, M_MISSING_PARAM, "'threepid_creds' is missing");
+	}
+	TRY(body_str(call, credentials, "sid", &sid));
+	TRY(body_str(call, credentials, "client_secret", &client_secret));
+	TRY(email_proof_use(&call->ctx, hs_of(call), purpose, sid, client_secret, &proof));
+	evidence->email = proof.address;
+	return ERR_OK;
+}
+
+enum err uia_stage_run(struct call *call, const struct uia_flows *flows, enum uia_stage stage,
+	const struct json *auth, struct uia_evidence *evidence)
+{
+	switch (stage) {
+	case UIA_PASSWORD:
+		return stage_password(call, auth);
+	case UIA_DUMMY:
+	case UIA_TERMS: /* naming the stage is the acceptance */
+		return ERR_OK;
+	case UIA_REGISTRATION_TOKEN:
+		return stage_registration_token(call, auth, evidence);
+	case UIA_EMAIL:
+		return stage_email(call, flows->email_purpose, auth, evidence);
+	case UIA_STAGE_COUNT:
+		break;
+	}
+	return fail_cause(&call->ctx, ERR_INTERNAL, "no such stage");
+}

@@ -1,0 +1,303 @@
+/*
+ * Pages. One look for all; nothing is loaded from anywhere. Scripts and styles carry a nonce, so that a text which should
+ * slip through unescaped still would not run.
+ */
+#include "homeserver/web_page.h"
+
+#include "homeserver/homeserver.h"
+
+static const char style[] =
+	":root{color-scheme:light dark}"
+	"body{font:16px/1.6 system-ui,'Noto Sans TC','PingFang TC','Microsoft JhengHei',sans-serif;margin:0;"
+	"background:#f2f4f7;color:#1c2430}"
+	"main{max-width:30rem;margin:8vh auto;padding:2rem;background:#fff;border-radius:12px;"
+	"box-shadow:0 1px 8px #0002}"
+	"h1{font-size:1.4rem;line-height:1.35;margin:0 0 1.2rem}h1 span,p span,label span,button span,a span"
+	"{display:block}"
+	"[lang=en]{color:#5a6675;font-size:.9em}button [lang=en],a.button [lang=en]{color:inherit;opacity:.85}"
+	".value{overflow-wrap:anywhere;padding:.6rem .8rem;background:#eef1f5;border-radius:8px}"
+	".text{white-space:pre-wrap}"
+	"button,a.button{display:block;width:100%;box-sizing:border-box;margin-top:1.2rem;padding:.7rem;border:0;"
+	"border-radius:8px;background:#0b5cad;color:#fff;font:inherit;text-align:center;text-decoration:none;"
+	"cursor:pointer}"
+	"input{display:block;width:100%;box-sizing:border-box;margin:.2rem 0 1rem;padding:.6rem;font:inherit;"
+	"border:1px solid #aab4c0;border-radius:8px}"
+	"@media(prefers-color-scheme:dark){body{background:#12161c;color:#e6eaf0}main{background:#1c222b}"
+	"[lang=en]{color:#a3aebb}.value{background:#28303b}a{color:#7db7f5}a.button{color:#fff}"
+	"input{background:#12161c;color:inherit}}";
+
+/* --- text ------------------------------------------------------------------------------------------- */
+
+static void add_escaped(struct web_page *page, struct str text)
+{
+	for (size_t i = 0; i < text.n; i++) {
+		char c = text.p[i];
+		if (c == '&' || c == '<' || c == '>' || c == '"' || c == '\'') {
+			buf_printf(page->buf, "&#%d;", c);
+		} else if ((unsigned char)c >= 0x20 || c == '\n' || c == '\t') {
+			buf_add_byte(page->buf, c);
+		}
+	}
+}
+
+static void add_both(struct web_page *page, const char *zh, const char *en)
+{
+	buf_add_lit(page->buf, "<span lang=\"zh-Hant\">");
+	add_escaped(page, str_of(zh));
+	buf_add_lit(page->buf, "</span><span lang=\"en\">");
+	add_escaped(page, str_of(en));
+	buf_add_lit(page->buf, "</span>");
+}
+
+static void fini(void *buf)
+{
+	buf_fini(buf);
+}
+
+/* Up to the title. */
+static void begin(struct web_page *page, struct call *call)
+{
+	struct arena *arena = call->ctx.arena;
+	*page = (struct web_page){
+		.call = call,
+		.buf = ARENA_NEW(arena, struct buf),
+		.nonce = rng_text(&hs_of(call)->rng, arena, WEB_PAGE_NONCE_CHARS),
+	};
+	buf_init(page->buf, WEB_PAGE_MAX_BYTES);
+	arena_on_reset(arena, fini, page->buf);
+	buf_add_lit(page->buf,
+		"<!DOCTYPE html>\n<html lang=\"zh-Hant\"><head><meta charset=\"utf-8\">"
+		"<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>");
+}
+
+static void add_style(struct web_page *page)
+{
+	buf_printf(page->buf, "</title><style nonce=\"%.*s\">%s</style></head><body><main><h1>",
+		STR_ARG(page->nonce), style);
+}
+
+void web_page_begin(struct web_page *page, struct call *call, const char *title_zh,
+	const char *title_en)
+{
+	begin(page, call);
+	add_escaped(page, str_of(title_zh));
+	buf_add_lit(page->buf, " · ");
+	add_escaped(page, str_of(title_en));
+	add_style(page);
+	add_both(page, title_zh, title_en);
+	buf_add_lit(page->buf, "</h1>\n");
+}
+
+void web_page_begin_named(struct web_page *page, struct call *call, struct str title)
+{
+	begin(page, call);
+	add_escaped(page, title);
+	add_style(page);
+	add_escaped(page, title);
+	buf_add_lit(page->buf, "</h1>\n");
+}
+
+void web_page_text(struct web_page *page, const char *zh, const char *en)
+{
+	buf_add_lit(page->buf, "<p>");
+	add_both(page, zh, en);
+	buf_add_lit(page->buf, "</p>\n");
+}
+
+void web_page_hidden_text(struct web_page *page, const char *id, const char *zh, const char *en)
+{
+	buf_printf(page->buf, "<p hidden id=\"%s\">", id);
+	add_both(page, zh, en);
+	buf_add_lit(page->buf, "</p>\n");
+}
+
+void web_page_value(struct web_page *page, struct str text)
+{
+	buf_add_lit(page->buf, "<p class=\"value\">");
+	add_escaped(page, text);
+	buf_add_lit(page->buf, "</p>\n");
+}
+
+void web_page_long_text(struct web_page *page, struct str text)
+{
+	buf_add_lit(page->buf, "<div class=\"text\">");
+	add_escaped(page, text);
+	buf_add_lit(page->buf, "</div>\n");
+}
+
+void web_page_link(struct web_page *page, struct str url, const char *zh, const char *en)
+{
+	if (!web_page_url_is_safe(url)) {
+		return;
+	}
+	buf_add_lit(page->buf, "<a class=\"button\" href=\"");
+	add_escaped(page, url);
+	buf_add_lit(page->buf, "\">");
+	add_both(page, zh, en);
+	buf_add_lit(page->buf, "</a>\n");
+}
+
+void web_page_text_link(struct web_page *page, struct str url, struct str text)
+{
+	if (!web_page_url_is_safe(url)) {
+		return;
+	}
+	buf_add_lit(page->buf, "<p><a target=\"_blank\" rel=\"noopener\" href=\"");
+	add_escaped(page, url);
+	buf_add_lit(page->buf, "\">");
+	add_escaped(page, text);
+	buf_add_lit(page->buf, "</a></p>\n");
+}
+
+/* --- forms ------------------------------------------------------------------------------------------- */
+
+void web_page_form(struct web_page *page, struct str action)
+{
+	buf_add_lit(page->buf, "<form method=\"post\"");
+	if (action.n > 0) {
+		buf_add_lit(page->buf, " action=\"");
+		add_escaped(page, action);
+		buf_add_lit(page->buf, "\"");
+	}
+	buf_add_lit(page->buf, ">\n");
+}
+
+void web_page_hidden(struct web_page *page, struct str name, struct str value)
+{
+	buf_add_lit(page->buf, "<input type=\"hidden\" name=\"");
+	add_escaped(page, name);
+	buf_add_lit(page->buf, "\" value=\"");
+	add_escaped(page, value);
+	buf_add_lit(page->buf, "\">\n");
+}
+
+void web_page_input(struct web_page *page, const char *kind, const char *name, const char *zh,
+	const char *en)
+{
+	buf_add_lit(page->buf, "<label>");
+	add_both(page, zh, en);
+	buf_printf(page->buf, "<input type=\"%s\" name=\"%s\" required></label>\n", kind, name);
+}
+
+void web_page_button(struct web_page *page, const char *zh, const char *en)
+{
+	buf_add_lit(page->buf, "<button type=\"submit\">");
+	add_both(page, zh, en);
+	buf_add_lit(page->buf, "</button>\n");
+}
+
+void web_page_form_end(struct web_page *page)
+{
+	buf_add_lit(page->buf, "</form>\n");
+}
+
+void web_page_allow_target(struct web_page *page, struct str url)
+{
+	page->form_target = web_page_url_is_safe(url) ? web_page_origin(url) : (struct str){0};
+}
+
+void web_page_script(struct web_page *page, const char *source)
+{
+	page->has_script = true;
+	buf_printf(page->buf, "<script nonce=\"%.*s\">%s</script>\n", STR_ARG(page->nonce), source);
+}
+
+/* --- addresses ------------------------------------------------------------------------------------------- */
+
+/* The scheme's length without ':', 0 when there is none. */
+static size_t scheme_length(struct str url)
+{
+	size_t colon = str_find_byte(url, ':');
+	if (colon == SIZE_MAX) {
+		return 0;
+	}
+	for (size_t i = 0; i < colon; i++) {
+		char c = url.p[i];
+		bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+		bool is_other = (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.';
+		if (!is_letter && (i == 0 || !is_other)) {
+			return 0;
+		}
+	}
+	return colon;
+}
+
+bool web_page_url_is_safe(struct str url)
+{
+	static const char *const refused[] = {"javascript", "data", "vbscript", "blob", "about", "file",
+		"view-source", "filesystem"};
+	struct str scheme = str_slice(url, 0, scheme_length(url));
+	for (size_t i = 0; i < COUNT_OF(refused); i++) {
+		if (str_equals_nocase(scheme, str_of(refused[i]))) {
+			return false;
+		}
+	}
+	for (size_t i = 0; i < url.n; i++) {
+		unsigned char c = (unsigned char)url.p[i];
+		if (c <= 0x20 || c >= 0x7F || c == '"' || c == '<' || c == '>' || c == '\\') {
+			return false;
+		}
+	}
+	bool is_web = str_equals_nocase(scheme, STR("http")) || str_equals_nocase(scheme, STR("https"));
+	return scheme.n > 0 &&
+		(!is_web || str_starts_with(str_slice(url, scheme.n, url.n), STR("://")));
+}
+
+struct str web_page_origin(struct str url)
+{
+	size_t scheme = scheme_length(url);
+	struct str rest = str_slice(url, scheme + 1, url.n);
+	if (!str_starts_with(rest, STR("//"))) {
+		return str_slice(url, 0, scheme + 1);
+	}
+	size_t end = scheme + 3;
+	while (end < url.n && url.p[end] != '/' && url.p[end] != '?' && url.p[end] != '#') {
+		end++;
+	}
+	return end > scheme + 3 ? str_slice(url, 0, end) : str_slice(url, 0, scheme + 1);
+}
+
+/* --- answering ------------------------------------------------------------------------------------------- */
+
+/* A source of the policy: anything that could end the directive is left out. */
+static bool is_source(struct str text)
+{
+	return text.n > 0 && str_find_byte(text, ';') == SIZE_MAX &&
+		str_find_byte(text, ',') == SIZE_MAX && str_find_byte(text, '\'') == SIZE_MAX;
+}
+
+static void add_headers(struct web_page *page)
+{
+	struct call *call = page->call;
+	struct arena *arena = call->ctx.arena;
+	struct str script = page->has_script
+		? str_printf(arena, "script-src 'nonce-%.*s'; connect-src 'self'; ", STR_ARG(page->nonce))
+		: STR("");
+	struct str target = is_source(page->form_target) ? page->form_target : STR("");
+	reply_header(call, "Content-Security-Policy",
+		str_printf(arena,
+			"default-src 'none'; %.*sstyle-src 'nonce-%.*s'; form-action 'self' %.*s; "
+			"frame-ancestors 'none'; base-uri 'none'",
+			STR_ARG(script), STR_ARG(page->nonce), STR_ARG(target)));
+	reply_header(call, "X-Frame-Options", STR("DENY"));
+	reply_header(call, "Referrer-Policy", STR("no-referrer"));
+}
+
+enum err web_page_reply(struct web_page *page, int status)
+{
+	buf_add_lit(page->buf, "</main></body></html>\n");
+	if (!buf_ok(page->buf)) {
+		return fail_cause(&page->call->ctx, ERR_INTERNAL, "a page larger than %d bytes",
+			WEB_PAGE_MAX_BYTES);
+	}
+	add_headers(page);
+	return reply_bytes(page->call, status, "text/html; charset=utf-8", buf_str(page->buf));
+}
+
+enum err web_page_redirect(struct call *call, struct str url)
+{
+	invariant(web_page_url_is_safe(url));
+	reply_header(call, "Location", url);
+	reply_header(call, "Referrer-Policy", STR("no-referrer"));
+	return reply_bytes(call, 303, "text/plain; charset=utf-8", STR("See other\n"));
+}

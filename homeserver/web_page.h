@@ -1,0 +1,75 @@
+/**
+ * Pages for people in a browser: confirmation of an address, sign-in, terms. Each text stands in Chinese and in English.
+ *
+ *     struct web_page page;
+ *     web_page_begin(&page, call, "確認電子郵件", "Confirm your e-mail address");
+ *     web_page_text(&page, "…", "…");
+ *     web_page_form(&page, STR(""));
+ *     web_page_button(&page, "確認", "Confirm");
+ *     web_page_form_end(&page);
+ *     return web_page_reply(&page, 200);
+ *
+ * What comes from outside goes through these functions, which escape it. The answer's headers allow nothing that the page does
+ * not have: no frames around it, no scripts and styles but its own, no referrer.
+ */
+#ifndef BELFRY_HOMESERVER_WEB_PAGE_H
+#define BELFRY_HOMESERVER_WEB_PAGE_H
+
+#include "base/buf.h"
+#include "http/call.h"
+
+enum { WEB_PAGE_NONCE_CHARS = 22, WEB_PAGE_MAX_BYTES = 256 * 1024 };
+
+struct web_page {
+	struct call *call;
+	struct buf *buf;
+	struct str nonce;
+	struct str form_target; /**< an origin beside ours where forms may lead; empty: none */
+	bool has_script;
+};
+
+/** Titles are literals. The page lives in the call's arena. */
+void web_page_begin(struct web_page *page, struct call *call, const char *title_zh,
+	const char *title_en);
+
+/** The same with one title, from outside. */
+void web_page_begin_named(struct web_page *page, struct call *call, struct str title);
+
+/** A paragraph in both languages; literals. */
+void web_page_text(struct web_page *page, const char *zh, const char *en);
+/** The same, hidden until a script shows it by its id. */
+void web_page_hidden_text(struct web_page *page, const char *id, const char *zh, const char *en);
+/** A paragraph of its own, such as an address or a name from outside. */
+void web_page_value(struct web_page *page, struct str text);
+/** Text with its line breaks. */
+void web_page_long_text(struct web_page *page, struct str text);
+/** A link that looks like a button. Only http, https and the schemes of apps may be given: javascript: is refused. */
+void web_page_link(struct web_page *page, struct str url, const char *zh, const char *en);
+/** A link within the text, opened beside the page. */
+void web_page_text_link(struct web_page *page, struct str url, struct str text);
+
+/** A form that posts to `action` (relative to the page; empty: the page's own address). */
+void web_page_form(struct web_page *page, struct str action);
+void web_page_hidden(struct web_page *page, struct str name, struct str value);
+/** A line to fill in; `kind`: "text", "password". */
+void web_page_input(struct web_page *page, const char *kind, const char *name, const char *zh,
+	const char *en);
+void web_page_button(struct web_page *page, const char *zh, const char *en);
+void web_page_form_end(struct web_page *page);
+/** Where the answer to a form may redirect to: the origin of this URL. */
+void web_page_allow_target(struct web_page *page, struct str url);
+
+/** A script of ours; a literal. It may ask this server. */
+void web_page_script(struct web_page *page, const char *source);
+
+/** Whether a browser may be sent there: an absolute URL without control characters, not javascript:, data: and the like. */
+bool web_page_url_is_safe(struct str url);
+/** "https://host:port" of a URL with an authority, else "scheme:". */
+struct str web_page_origin(struct str url);
+
+/** Finishes the page and answers with it. */
+MUST_CHECK enum err web_page_reply(struct web_page *page, int status);
+/** 303 to another address; only for URLs that web_page_url_is_safe(). */
+MUST_CHECK enum err web_page_redirect(struct call *call, struct str url);
+
+#endif

@@ -1,0 +1,571 @@
+"""E-mail addresses of accounts: validation, registration, password reset, log-in, identity servers (security 5.46 to 5.49)."""
+import json
+import threading
+import urllib.parse
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from support import accounts
+from support.client import Client, unique
+from support.mailbox import Mailbox
+from support.server import Server, binary, free_port, wait_until
+
+pytestmark = pytest.mark.skipif(not binary(), reason="needs the program")
+
+BASE = "https://matrix.hs1.example"
+NEXT = "https://chat.hs1.example/"
+
+
+@pytest.fixture(scope="module")
+def box():
+    mailbox = Mailbox()
+    yield mailbox
+    mailbox.close()
+
+
+@pytest.fixture(scope="module")
+def server(box):
+    started = Server(settings={**box.settings(), "public_base_url": BASE + "/", "registration.email": "optional",
+                               "email.next_links": NEXT}).start()
+    yield started
+    started.destroy()
+
+
+@pytest.fixture
+def nobody(server):
+    return server.anonymous()
+
+
+@pytest.fixture
+def user(server):
+    return accounts.register(server.url)
+
+
+def new_address():
+    return unique("Lin.Mei-") + "@Post.Example"
+
+
+class Proof:
+    """A validation as a client and the address's owner do it."""
+
+    def __init__(self, server, box, path, address, secret=None, attempt=1, **more):
+        self.server, self.box, self.path, self.address = server, box, path, address
+        self.secret = secret or unique("secret.=_-")
+        self.mails = len(box.to(address.lower()))
+        self.sid = self.ask(attempt, **more).ok()["sid"]
+
+    def ask(self, attempt, **more):
+        return self.server.anonymous().post(self.path + "/email/requestToken", {
+            "client_secret": self.secret, "email": self.address, "send_attempt": attempt, **more}, token=False)
+
+    @property
+    def mail(self):
+        return self.box.wait(self.address.lower(), self.mails + 1)
+
+    @property
+    def target(self):
+        link, = self.mail.links
+        assert link.startswith(BASE + "/_matrix/client/belfry/email/confirm?"), link
+        return link[len(BASE):]
+
+    def page(self, method="GET", target=None):
+        return self.server.anonymous().http.raw(method, target or self.target)
+
+    def confirm(self):
+        reply = self.page("POST")
+        assert reply.status in (200, 303), reply
+        return self
+
+    @property
+    def credentials(self):
+        return {"sid": self.sid, "client_secret": self.secret}
+
+
+def email_auth(proof, session=None):
+    auth = {"type": "m.login.email.identity", "threepid_creds": proof.credentials}
+    return {**auth, "session": session} if session else auth
+
+
+def register(server, proof, name=None, **more):
+    name = name or unique("e")
+    return server.anonymous().post("/register", {"username": name, "password": "password-" + name,
+                                                 "auth": email_auth(proof), **more}, token=False)
+
+
+def with_address(server, box, address=None):
+    """A user who has registered with an address; it is kept as user.address."""
+    address = address or new_address()
+    proof = Proof(server, box, "/register", address).confirm()
+    reply = register(server, proof).ok()
+    name = reply["user_id"].partition(":")[0][1:]
+    user = Client(server.url, reply["access_token"], reply["user_id"], reply["device_id"], "password-" + name)
+    user.address = address
+    return user
+
+
+def addresses(user):
+    return [item["address"] for item in user.get("/account/3pid").ok()["threepids"]]
+
+
+# -- validation
+
+def test_mail__asked__both_languages_and_one_link(server, box):
+    proof = Proof(server, box, "/register", new_address())
+    assert "確認" in proof.mail.text and "Confirm" in proof.mail.text and "確認" in proof.mail.subject
+    assert proof.mail.to == [proof.address.lower()] and proof.target
+    assert proof.secret not in str(proof.mail.message)
+
+
+def test_link__followed_by_a_scanner__confirms_nothing(server, box):
+    proof = Proof(server, box, "/register", new_address())
+    for method in ("GET", "HEAD", "GET"):
+        proof.page(method)
+    assert register(server, proof).status == 401
+    proof.confirm()
+    register(server, proof).ok()
+
+
+def test_sec_5_37__confirm_page__no_frames_and_nothing_foreign(server, box):
+    proof = Proof(server, box, "/register", new_address())
+    page = proof.page()
+    assert page.status == 200 and page.headers["content-type"].startswith("text/html")
+    policy = page.headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in policy and "default-src 'none'" in policy
+    assert page.headers["x-frame-options"] == "DENY" and page.headers["referrer-policy"] == "no-referrer"
+    assert page.headers["cache-control"] == "no-store"
+    text = page.raw.decode()
+    assert "<button" in text and "Confirm" in text and "確認" in text and proof.address.lower() in text
+    assert "<script" not in text
+
+
+def test_link__wrong_or_foreign_token__404_page(server, box):
+    one, two = (Proof(server, box, "/register", new_address()) for _ in range(2))
+    query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(one.target).query))
+    path = one.target.partition("?")[0]
+    for sid, token in ((two.sid, query["token"]), (one.sid, "x" * 32), (one.sid, ""), ("", "")):
+        for method in ("GET", "POST"):
+            assert one.page(method, "%s?sid=%s&token=%s" % (path, sid, token)).status == 404
+    assert register(server, one).status == 401
+
+
+def test_send_attempt__same_again__same_session_and_no_second_mail(server, box):
+    proof = Proof(server, box, "/register", new_address())
+    first = proof.mail
+    assert proof.ask(1).ok()["sid"] == proof.sid
+    assert proof.ask(0).ok()["sid"] == proof.sid
+    assert proof.ask(2).ok()["sid"] == proof.sid
+    second = box.wait(proof.address.lower(), 2)
+    assert len(box.to(proof.address.lower())) == 2 and second.links != first.links
+    proof.page("POST", first.links[0][len(BASE):])
+    assert register(server, proof).status == 401, "the older mail's link still counts"
+    proof.page("POST", second.links[0][len(BASE):])
+    register(server, proof).ok()
+
+
+def test_mail__relay_busy__502_and_the_same_attempt_sends_later(server, box):
+    secret, address = unique("secret"), new_address()
+    body = {"client_secret": secret, "email": address, "send_attempt": 1}
+    box.busy = True
+    try:
+        reply = server.anonymous().post("/register/email/requestToken", body, token=False)
+        assert reply.status in (502, 503), reply
+    finally:
+        box.busy = False
+    server.anonymous().post("/register/email/requestToken", body, token=False).ok()
+    box.wait(address.lower())
+
+
+def test_mail__address_that_the_relay_refuses__denied(server, box):
+    address = new_address()
+    box.refused.add(address.lower())
+    server.anonymous().post("/register/email/requestToken", {
+        "client_secret": "s", "email": address, "send_attempt": 1}, token=False).expect(403, "M_THREEPID_DENIED")
+
+
+@pytest.mark.parametrize("change", [
+    {"client_secret": ""}, {"client_secret": "x" * 256}, {"client_secret": "a b"}, {"client_secret": "ä"},
+    {"email": "nobody"}, {"email": "a@b@c"}, {"email": "a b@c.example"}, {"email": "a@c.example\r\nBcc: d@e.example"},
+    {"email": "a@c.example,d@e.example"}, {"email": "x" * 250 + "@c.example"}, {"email": ""},
+    {"next_link": "https://evil.example/"}, {"next_link": "https://chat.hs1.example.evil.example/"},
+    {"next_link": "javascript:alert(1)"}, {"next_link": "//chat.hs1.example/"}, {"next_link": "http://chat.hs1.example/"},
+    {"next_link": NEXT + "\r\nSet-Cookie: a=b"}, {"next_link": "https://chat.hs1.example@evil.example/"},
+], ids=str)
+def test_request_token__malformed_or_open_redirect__400(server, change):
+    body = {"client_secret": unique("s"), "email": new_address(), "send_attempt": 1, **change}
+    for path in ("/register", "/account/3pid", "/account/password"):
+        server.anonymous().post(path + "/email/requestToken", body, token=False).expect(400, "M_INVALID_PARAM")
+
+
+@pytest.mark.parametrize("missing", ["client_secret", "email", "send_attempt"])
+def test_request_token__field_missing__400(nobody, missing):
+    body = {"client_secret": unique("s"), "email": new_address(), "send_attempt": 1}
+    del body[missing]
+    nobody.post("/account/3pid/email/requestToken", body, token=False).expect(400, "M_MISSING_PARAM")
+
+
+def test_next_link__allowed__redirected_after_the_button(server, box):
+    proof = Proof(server, box, "/register", new_address(), next_link=NEXT + "welcome?x=1")
+    assert "chat.hs1.example" in proof.page().headers["content-security-policy"]
+    reply = proof.page("POST")
+    assert reply.status == 303 and reply.headers["location"] == NEXT + "welcome?x=1"
+
+
+def test_sec_5_48__many_mails_to_one_address__limited(server, box):
+    address = new_address()
+    replies = [server.anonymous().post("/account/3pid/email/requestToken", {
+        "client_secret": unique("s"), "email": address, "send_attempt": 1}, token=False) for _ in range(10)]
+    assert replies[0].status == 200 and replies[-1].status == 429 and replies[-1]["retry_after_ms"] > 0
+    assert len(box.to(address.lower())) <= 8
+
+
+def test_msisdn__asked__not_supported(nobody):
+    for path in ("/register", "/account/3pid", "/account/password"):
+        nobody.post(path + "/msisdn/requestToken", {
+            "client_secret": "s", "country": "TW", "phone_number": "0912345678", "send_attempt": 1},
+            token=False).expect(400, "M_THREEPID_MEDIUM_NOT_SUPPORTED")
+
+
+def test_email__no_relay_configured__not_supported(hs, alice):
+    for path in ("/account/3pid", "/account/password"):
+        hs.anonymous().post(path + "/email/requestToken", {
+            "client_secret": "s", "email": "a@b.example", "send_attempt": 1},
+            token=False).expect(400, "M_THREEPID_MEDIUM_NOT_SUPPORTED")
+    hs.anonymous().post("/account/password", {"new_password": "password-new"}, token=False).expect(401, "M_MISSING_TOKEN")
+    assert alice.get("/capabilities").ok()["capabilities"]["m.3pid_changes"]["enabled"] is False
+
+
+# -- registration
+
+def test_register__flows__with_and_without_address(nobody):
+    flows = nobody.post("/register", {"username": unique("f"), "password": "password-x"}, token=False).expect(401)["flows"]
+    assert flows == [{"stages": ["m.login.dummy"]}, {"stages": ["m.login.email.identity"]}]
+
+
+def test_register__required__only_with_address(make_server, box):
+    server = make_server(settings={**box.settings(), "public_base_url": BASE, "registration.email": "required",
+                                   "registration.mode": "token"}).start()
+    assert server.run("token", "create", "--token", "letmein").returncode == 0
+    body = {"username": unique("f"), "password": "password-x"}
+    reply = server.anonymous().post("/register", body, token=False).expect(401)
+    assert reply["flows"] == [{"stages": ["m.login.registration_token", "m.login.email.identity"]}]
+    proof = Proof(server, box, "/register", new_address()).confirm()
+    session = reply["session"]
+    server.anonymous().post("/register", {**body, "auth": {"type": "m.login.dummy", "session": session}},
+                            token=False).expect(401)
+    reply = server.anonymous().post("/register", {**body, "auth": email_auth(proof, session)}, token=False).expect(401)
+    assert reply["completed"] == ["m.login.email.identity"]
+    reply = server.anonymous().post("/register", {**body, "auth": {
+        "type": "m.login.registration_token", "token": "letmein", "session": session}}, token=False)
+    user = Client(server.url, reply.ok()["access_token"])
+    assert addresses(user) == [proof.address.lower()]
+
+
+def test_register__confirmed_address__belongs_to_the_account(server, box):
+    user = with_address(server, box)
+    item, = user.get("/account/3pid").ok()["threepids"]
+    assert item["medium"] == "email" and item["address"] == user.address.lower()
+    assert item["validated_at"] > 0 and item["added_at"] > 0
+
+
+def test_register__polling_before_the_button__401_then_done(server, box):
+    proof = Proof(server, box, "/register", new_address())
+    body = {"username": unique("p"), "password": "password-x"}
+    session = server.anonymous().post("/register", body, token=False).expect(401)["session"]
+    body["auth"] = email_auth(proof, session)
+    for _ in range(3):
+        assert server.anonymous().post("/register", body, token=False).expect(401)["session"] == session
+    proof.confirm()
+    server.anonymous().post("/register", body, token=False).ok()
+
+
+def test_sec_5_49__email_proof__counts_once(server, box):
+    proof = Proof(server, box, "/register", new_address()).confirm()
+    with ThreadPoolExecutor(4) as pool:
+        statuses = sorted(pool.map(lambda _: register(server, proof).status, range(4)))
+    assert statuses == [200, 401, 401, 401]
+    assert register(server, proof).status == 401
+
+
+def test_sec_5_49__email_proof__of_another_secret_or_purpose__refused(server, box, user):
+    proof = Proof(server, box, "/register", new_address()).confirm()
+    stolen = Proof.__new__(Proof)
+    stolen.sid, stolen.secret = proof.sid, "another"
+    assert register(server, stolen).status == 401
+    user.uia("POST", "/account/3pid/add", proof.credentials).expect(400, "M_THREEPID_AUTH_FAILED")
+    reset = server.anonymous().post("/account/password", {"new_password": "password-evil", "auth": email_auth(proof)},
+                                    token=False)
+    assert reset.status == 401
+    register(server, proof).ok()
+
+
+def test_sec_5_48__registering_with_an_address_in_use__same_answer_and_no_link(server, box):
+    owner = with_address(server, box)
+    proof = Proof(server, box, "/register", owner.address.upper())
+    assert proof.mail.links == [] and "密碼" in proof.mail.text and "password" in proof.mail.text
+    assert register(server, proof).status == 401
+    adding = Proof(server, box, "/account/3pid", owner.address)
+    assert adding.mail.links == []
+
+
+# -- the account's addresses
+
+def test_3pid_add__confirmed__listed_and_login_by_it(server, box, user):
+    address = new_address()
+    proof = Proof(server, box, "/account/3pid", address)
+    user.uia("POST", "/account/3pid/add", proof.credentials).expect(400, "M_THREEPID_AUTH_FAILED")
+    proof.confirm()
+    user.post("/account/3pid/add", proof.credentials).expect(401)
+    user.uia("POST", "/account/3pid/add", proof.credentials).ok()
+    assert addresses(user) == [address.lower()]
+    for identifier in ({"type": "m.id.thirdparty", "medium": "email", "address": address},
+                       {"type": "m.id.thirdparty", "medium": "email", "address": address.upper()}):
+        reply = server.anonymous().post("/login", {"type": "m.login.password", "identifier": identifier,
+                                                   "password": user.password}, token=False)
+        assert reply.ok()["user_id"] == user.user_id
+    server.anonymous().post("/login", {"type": "m.login.password", "medium": "email", "address": address,
+                                       "password": user.password}, token=False).ok()
+    server.anonymous().post("/login", {"type": "m.login.password", "identifier": identifier,
+                                       "password": "wrong"}, token=False).expect(403, "M_FORBIDDEN")
+
+
+def test_login__unknown_address__403_as_a_wrong_password(nobody):
+    for medium, address in (("email", "nobody@nowhere.example"), ("msisdn", "886912345678"), ("email", "a\0b")):
+        nobody.post("/login", {"type": "m.login.password", "password": "x", "identifier": {
+            "type": "m.id.thirdparty", "medium": medium, "address": address}}, token=False).expect(403, "M_FORBIDDEN")
+
+
+def test_sec_5_48__one_address_two_accounts__second_refused(server, box, user):
+    other = accounts.register(server.url)
+    address = new_address()
+    first = Proof(server, box, "/account/3pid", address).confirm()
+    second = Proof(server, box, "/account/3pid", address.upper()).confirm()
+    user.uia("POST", "/account/3pid/add", first.credentials).ok()
+    other.uia("POST", "/account/3pid/add", second.credentials).expect(400, "M_THREEPID_IN_USE")
+    assert addresses(other) == []
+
+
+def test_3pid_delete__own__gone_and_free_again(server, box):
+    user = with_address(server, box)
+    body = {"medium": "email", "address": user.address.upper()}
+    other = accounts.register(server.url)
+    other.post("/account/3pid/delete", body).expect(404, "M_THREEPID_NOT_FOUND")
+    assert user.post("/account/3pid/delete", body).ok()["id_server_unbind_result"] == "no-support"
+    assert addresses(user) == []
+    user.post("/account/3pid/delete", body).expect(404, "M_THREEPID_NOT_FOUND")
+    assert with_address(server, box, user.address).user_id != user.user_id
+
+
+def test_3pid__suspended__may_add_and_not_remove(server, box):
+    user = with_address(server, box)
+    assert server.run("user", "suspend", user.user_id).returncode == 0
+    wait_until(lambda: user.post("/createRoom").errcode == "M_USER_SUSPENDED", what="the suspension")
+    body = {"medium": "email", "address": user.address}
+    user.post("/account/3pid/delete", body).expect(403, "M_USER_SUSPENDED")
+    user.post("/account/3pid/unbind", body).expect(403, "M_USER_SUSPENDED")
+    proof = Proof(server, box, "/account/3pid", new_address()).confirm()
+    user.uia("POST", "/account/3pid/add", proof.credentials).ok()
+    assert len(addresses(user)) == 2
+
+
+def test_sec_5_47__deactivated__address_free_and_no_reset(server, box):
+    user = with_address(server, box)
+    proof = Proof(server, box, "/account/password", user.address).confirm()
+    assert user.uia("POST", "/account/deactivate").ok()["id_server_unbind_result"] == "success"
+    reset(server, proof).expect(403, "M_FORBIDDEN")
+    late = Proof(server, box, "/account/password", user.address)
+    assert late.mail.links == []
+    server.anonymous().post("/login", {"type": "m.login.password", "password": user.password, "identifier": {
+        "type": "m.id.thirdparty", "medium": "email", "address": user.address}}, token=False).expect(403, "M_FORBIDDEN")
+
+
+# -- password reset
+
+def reset(server, proof, password="password-new", **more):
+    return server.anonymous().post("/account/password", {"new_password": password, "auth": email_auth(proof), **more},
+                                   token=False)
+
+
+def test_password_reset__confirmed__new_password_and_sessions_ended(server, box):
+    user = with_address(server, box)
+    reply = server.anonymous().post("/account/password", {"new_password": "password-new"}, token=False).expect(401)
+    assert reply["flows"] == [{"stages": ["m.login.email.identity"]}]
+    proof = Proof(server, box, "/account/password", user.address.upper())
+    assert reset(server, proof).status == 401
+    proof.confirm()
+    reset(server, proof).ok()
+    user.get("/account/whoami").expect(401, "M_UNKNOWN_TOKEN")
+    user.login("password-new")
+    assert reset(server, proof, "password-third").status == 401
+    server.anonymous().post("/login", {"type": "m.login.password", "identifier": {
+        "type": "m.id.user", "user": user.user_id}, "password": user.password}, token=False).expect(403, "M_FORBIDDEN")
+
+
+def test_password_reset__logout_devices_false__sessions_live(server, box):
+    user = with_address(server, box)
+    proof = Proof(server, box, "/account/password", user.address).confirm()
+    reset(server, proof, logout_devices=False).ok()
+    user.get("/account/whoami").ok()
+
+
+def test_sec_5_48__reset__unknown_address__same_answer_and_no_link(server, box):
+    proof = Proof(server, box, "/account/password", new_address())
+    assert proof.mail.links == []
+    assert reset(server, proof).status == 401
+
+
+def test_sec_5_48__reset__other_stages__no_way_round(server, box):
+    with_address(server, box)
+    for auth in ({"type": "m.login.dummy"}, {"type": "m.login.password", "user": "x", "password": "y"},
+                 {"type": "m.login.registration_token", "token": "x"}, {"type": "m.login.email.identity"},
+                 {"type": "m.login.email.identity", "threepid_creds": {"sid": "", "client_secret": ""}}):
+        reply = server.anonymous().post("/account/password", {"new_password": "password-evil", "auth": auth}, token=False)
+        assert reply.status in (400, 401), reply
+
+
+def test_sec_5_48__reset__proof_of_ones_own_address__opens_nobody_elses_account(server, box):
+    victim, thief = with_address(server, box), with_address(server, box)
+    proof = Proof(server, box, "/account/password", thief.address).confirm()
+    reset(server, proof, user=victim.user_id, user_id=victim.user_id, username=victim.user_id).ok()
+    victim.get("/account/whoami").ok()
+    victim.login()
+
+
+def test_sec_5_46__secrets_of_a_validation__not_in_the_database_or_the_log(server, box):
+    proof = Proof(server, box, "/register", new_address())
+    token = urllib.parse.parse_qs(urllib.parse.urlsplit(proof.target).query)["token"][0]
+    proof.confirm()
+    kept = server.sql("select * from email_validations") + server.log()
+    for secret in (proof.secret, token):
+        assert secret not in kept and secret.encode().hex() not in kept
+    assert proof.address.lower() not in server.log()
+
+
+def test_capabilities__with_mails__3pid_changes(user):
+    assert user.get("/capabilities").ok()["capabilities"]["m.3pid_changes"]["enabled"] is True
+
+
+# -- identity servers
+
+class IdentityServer:
+    """Takes bind and unbind, remembers what was asked, answers as told."""
+
+    def __init__(self):
+        self.asked, self.answers = [], {}
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                outer.asked.append((self.path, self.headers["Authorization"], body))
+                status, answer = outer.answers.get(self.path, (404, "nothing here"))
+                data = (json.dumps(answer) if isinstance(answer, dict) else answer).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, *_):
+                pass
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.name = "127.0.0.1:%d" % self.server.server_address[1]
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+BIND, UNBIND = "/_matrix/identity/v2/3pid/bind", "/_matrix/identity/v2/3pid/unbind"
+
+
+@pytest.fixture(scope="module")
+def identity():
+    started = IdentityServer()
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="module")
+def bound_server(identity):
+    started = Server(settings={"identity_server": "http://" + identity.name,
+                               "network.allow_addresses": "127.0.0.0/8"}).start()
+    yield started
+    started.destroy()
+
+
+def bind(user, identity, **more):
+    return user.post("/account/3pid/bind", {"id_server": identity.name, "id_access_token": "id-token", "sid": "42",
+                                            "client_secret": "hush", **more})
+
+
+def bound_answer(user, address="lin@post.example"):
+    return 200, {"medium": "email", "address": address, "mxid": user.user_id, "not_before": 0, "not_after": 1, "ts": 0,
+                 "signatures": {}}
+
+
+def test_bind_and_unbind__identity_server_agrees__asked_properly(bound_server, identity):
+    user = accounts.register(bound_server.url)
+    identity.asked.clear()
+    identity.answers.update({BIND: bound_answer(user), UNBIND: (200, {})})
+    bind(user, identity).ok()
+    path, authorization, body = identity.asked.pop()
+    assert (path, authorization) == (BIND, "Bearer id-token")
+    assert body == {"sid": "42", "client_secret": "hush", "mxid": user.user_id}
+    assert addresses(user) == [], "what an identity server publishes is not the account's"
+    reply = user.post("/account/3pid/unbind", {"medium": "email", "address": "Lin@post.example"}).ok()
+    assert reply["id_server_unbind_result"] == "success"
+    path, authorization, body = identity.asked.pop()
+    assert path == UNBIND and body == {"mxid": user.user_id,
+                                       "threepid": {"medium": "email", "address": "lin@post.example"}}
+    assert authorization.startswith("X-Matrix ") and 'origin="%s"' % bound_server.server_name in authorization
+    assert user.post("/account/3pid/unbind", {"medium": "email", "address": "lin@post.example"}).ok()[
+        "id_server_unbind_result"] == "no-support"
+    assert identity.asked == []
+
+
+def test_bind__old_endpoint__the_same(bound_server, identity):
+    user = accounts.register(bound_server.url)
+    identity.answers[BIND] = bound_answer(user)
+    user.post("/account/3pid", {"three_pid_creds": {"id_server": identity.name, "id_access_token": "t", "sid": "1",
+                                                    "client_secret": "s"}}).ok()
+    assert identity.asked.pop()[0] == BIND
+
+
+def test_bind__identity_server_refuses__its_error_handed_on(bound_server, identity):
+    user = accounts.register(bound_server.url)
+    identity.answers[BIND] = (400, {"errcode": "M_SESSION_NOT_VALIDATED", "error": "not yet"})
+    assert bind(user, identity).expect(400, "M_SESSION_NOT_VALIDATED")["error"] == "not yet"
+    identity.answers[BIND] = (500, "broken")
+    assert bind(user, identity).status == 502
+    identity.answers[BIND] = (200, "[]")
+    assert bind(user, identity).status == 502
+
+
+def test_unbind__identity_server_refuses__no_support(bound_server, identity):
+    user = accounts.register(bound_server.url)
+    identity.answers.update({BIND: bound_answer(user), UNBIND: (501, "cannot")})
+    bind(user, identity).ok()
+    assert user.post("/account/3pid/unbind", {"medium": "email", "address": "lin@post.example"}).ok()[
+        "id_server_unbind_result"] == "no-support"
+    assert user.uia("POST", "/account/deactivate").ok()["id_server_unbind_result"] == "no-support"
+
+
+def test_deactivate__bound__unbound_before(bound_server, identity):
+    user = accounts.register(bound_server.url)
+    identity.answers.update({BIND: bound_answer(user), UNBIND: (200, {})})
+    bind(user, identity).ok()
+    identity.asked.clear()
+    assert user.uia("POST", "/account/deactivate").ok()["id_server_unbind_result"] == "success"
+    assert [path for path, _, _ in identity.asked] == [UNBIND]
+
+
+def test_bind__identity_server_that_nobody_trusts__never_asked(bound_server, server, user, identity):
+    someone = accounts.register(bound_server.url)
+    identity.asked.clear()
+    for name in ("evil.example", "127.0.0.1:%d" % free_port(), identity.name + "/x", "x@" + identity.name, ""):
+        someone.post("/account/3pid/bind", {"id_server": name, "id_access_token": "t", "sid": "1",
+                                            "client_secret": "s"}).expect(400, "M_SERVER_NOT_TRUSTED")
+    bind(user, identity).expect(400, "M_SERVER_NOT_TRUSTED")
+    assert identity.asked == []

@@ -1,0 +1,148 @@
+"""Terms at registration, and the pages by which people authenticate where their client cannot."""
+import re
+import urllib.parse
+
+import pytest
+
+from support.client import unique
+from support.server import Server, binary
+
+pytestmark = pytest.mark.skipif(not binary(), reason="needs the program")
+
+BASE = "https://matrix.hs1.example"
+
+
+@pytest.fixture(scope="module")
+def server():
+    started = Server(settings={"public_base_url": BASE})
+    path = started.root + "/terms.zh.txt"
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("一、請勿霸凌。\n二、<script>alert(1)</script> & \"引號\"\n")
+    started.settings["terms.policies"] = (
+        "terms 1.2 zh-Hant %s 使用條款,terms 1.2 en https://school.example/terms?a=1 Terms of use,"
+        "privacy 2025-09 en https://school.example/privacy Privacy" % path)
+    started.start()
+    yield started
+    started.destroy()
+
+
+def begin(server):
+    body = {"username": unique("t"), "password": "password-x"}
+    return body, server.anonymous().post("/register", body, token=False).expect(401)
+
+
+def page(server, method, stage, session, form=None):
+    return server.anonymous().http.raw(
+        method, "/_matrix/client/v3/auth/%s/fallback/web?session=%s" % (stage, urllib.parse.quote(session)),
+        None if form is None else urllib.parse.urlencode(form).encode(),
+        {"Content-Type": "application/x-www-form-urlencoded"} if form is not None else None)
+
+
+def test_terms__flow_and_params__as_configured(server):
+    _, reply = begin(server)
+    assert reply["flows"] == [{"stages": ["m.login.terms"]}]
+    assert reply["params"] == {"m.login.terms": {"policies": {
+        "terms": {"version": "1.2",
+                  "zh-Hant": {"name": "使用條款", "url": BASE + "/_matrix/client/belfry/terms/terms/zh-Hant"},
+                  "en": {"name": "Terms of use", "url": "https://school.example/terms?a=1"}},
+        "privacy": {"version": "2025-09", "en": {"name": "Privacy", "url": "https://school.example/privacy"}}}}}
+
+
+def test_terms__accepted__registered(server):
+    body, reply = begin(server)
+    server.anonymous().post("/register", {**body, "auth": {"type": "m.login.dummy", "session": reply["session"]}},
+                            token=False).expect(401)
+    server.anonymous().post("/register", {**body, "auth": {"type": "m.login.terms", "session": reply["session"]}},
+                            token=False).ok()
+
+
+def test_terms__document_of_a_file__shown_as_text(server):
+    reply = server.anonymous().http.raw("GET", "/_matrix/client/belfry/terms/terms/zh-Hant")
+    text = reply.raw.decode()
+    assert reply.status == 200 and "請勿霸凌" in text and "使用條款" in text
+    assert "<script>alert" not in text and "&#60;script&#62;" in text
+    for other in ("terms/en", "terms/fr", "privacy/zh-Hant", "..%2f..%2fetc/passwd"):
+        assert server.anonymous().http.raw("GET", "/_matrix/client/belfry/terms/" + other).status == 404
+
+
+@pytest.mark.parametrize("policies", ["terms", "terms 1 en notaurl Name", "terms 1 en https://x.example", "terms 1 en /x Y",
+                                      "t 1 en https://x.example A,t 2 de https://x.example B",
+                                      "t 1 en javascript:alert(1) A"])
+def test_terms__malformed__does_not_start(server, policies):
+    done = server.run("config", "check", settings={"terms.policies": policies})
+    assert done.returncode != 0 and "terms.policies" in done.stderr
+
+
+def test_fallback_terms__accepted_on_the_page__session_alone_completes(server):
+    body, reply = begin(server)
+    shown = page(server, "GET", "m.login.terms", reply["session"])
+    text = shown.raw.decode()
+    assert shown.status == 200 and "https://school.example/privacy" in text and "使用條款" in text
+    server.anonymous().post("/register", {**body, "auth": {"session": reply["session"]}}, token=False).expect(401)
+    done = page(server, "POST", "m.login.terms", reply["session"], {})
+    assert done.status == 200 and "onAuthDone" in done.raw.decode() and "authDone" in done.raw.decode()
+    server.anonymous().post("/register", {**body, "auth": {"session": reply["session"]}}, token=False).ok()
+    assert page(server, "GET", "m.login.terms", reply["session"]).status == 404
+
+
+def test_fallback_password__right_one_only__for_the_sessions_user(hs, alice, bob):
+    class Own:
+        anonymous = hs.anonymous
+    session = alice.post("/_matrix/client/v1/login/get_token").expect(401)["session"]
+    assert alice.user_id in page(Own, "GET", "m.login.password", session).raw.decode()
+    for wrong in ("", "wrong", bob.password):
+        reply = page(Own, "POST", "m.login.password", session, {"password": wrong})
+        assert reply.status == 401 and "onAuthDone" not in reply.raw.decode()
+    alice.post("/_matrix/client/v1/login/get_token", {"auth": {"session": session}}).expect(401)
+    assert page(Own, "POST", "m.login.password", session, {"password": alice.password}).status == 200
+    bob.post("/_matrix/client/v1/login/get_token", {"auth": {"session": session}}).expect(401)
+    alice.post("/_matrix/client/v1/login/get_token", {"auth": {"session": session}}).ok()
+    alice.post("/_matrix/client/v1/login/get_token", {"auth": {"session": session}}).expect(401)
+
+
+def test_sec_5_49__fallback__stage_outside_the_flow__does_not_count(hs, alice):
+    class Own:
+        anonymous = hs.anonymous
+    session = alice.post("/_matrix/client/v1/login/get_token").expect(401)["session"]
+    for stage in ("m.login.dummy", "m.login.terms"):
+        page(Own, "POST", stage, session, {})
+    assert page(Own, "POST", "m.login.email.identity", session, {}).status == 401
+    assert page(Own, "POST", "m.login.registration_token", session, {"token": "x"}).status == 401
+    alice.post("/_matrix/client/v1/login/get_token", {"auth": {"session": session}}).expect(401)
+
+
+def test_fallback__unknown_stage_or_session__404_page(server):
+    _, reply = begin(server)
+    for stage, session in (("m.login.recaptcha", reply["session"]), ("m.login.terms", "nothing"), ("m.login.terms", "")):
+        for method in ("GET", "POST"):
+            answer = page(server, method, stage, session, {} if method == "POST" else None)
+            assert answer.status == 404 and answer.headers["content-type"].startswith("text/html")
+
+
+def test_fallback_registration_token__right_one__completes(make_server):
+    server = make_server(settings={"registration.mode": "token"}).start()
+    assert server.run("token", "create", "--token", "letmein", "--uses", "1").returncode == 0
+    body, reply = begin(server)
+    assert page(server, "POST", "m.login.registration_token", reply["session"], {"token": "wrong"}).status == 401
+    assert page(server, "POST", "m.login.registration_token", reply["session"], {"token": "letmein"}).status == 200
+    server.anonymous().post("/register", {**body, "auth": {"session": reply["session"]}}, token=False).ok()
+
+
+def test_sec_5_37__every_page__no_frames(server):
+    _, reply = begin(server)
+    pages = [page(server, "GET", "m.login.terms", reply["session"]), page(server, "GET", "x", "y"),
+             server.anonymous().http.raw("GET", "/_matrix/static/client/login/"),
+             server.anonymous().http.raw("GET", "/_matrix/client/belfry/terms/terms/zh-Hant")]
+    nonces = set()
+    for answer in pages:
+        policy = answer.headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in policy and "default-src 'none'" in policy and "unsafe" not in policy
+        assert answer.headers["x-frame-options"] == "DENY" and answer.headers["cache-control"] == "no-store"
+        nonces.add(re.search(r"style-src 'nonce-(\w+)'", policy).group(1))
+    assert len(nonces) == len(pages)
+
+
+def test_login_page__for_clients_without_one__has_form_and_hook(server):
+    reply = server.anonymous().http.raw("GET", "/_matrix/static/client/login/?device_id=X")
+    text = reply.raw.decode()
+    assert reply.status == 200 and "matrixLogin" in text and "<form" in text and "登入" in text
