@@ -90,10 +90,10 @@ const struct wire_table *wire_tables(size_t *out_count)
 	return tables;
 }
 
-static enum err authenticate(void *self, struct call *call, bool may_block, bool *out_miss)
+static enum err authenticate(void *self, struct call *call)
 {
 	struct wire *wire = self;
-	return sessions_authenticate(&wire->hs, call, may_block, out_miss);
+	return sessions_authenticate(&wire->hs, call);
 }
 
 static struct str rate_key(void *self, struct call *call)

@@ -29,6 +29,15 @@ void buf_clear(struct buf *buf)
 	buf->overflow = false;
 }
 
+void buf_reserve(struct buf *buf, size_t capacity_bytes)
+{
+	size_t capacity = MIN_OF(capacity_bytes, buf->ceiling);
+	if (capacity > buf->capacity) {
+		buf->p = mem_realloc(buf->p, capacity);
+		buf->capacity = capacity;
+	}
+}
+
 char *buf_extend(struct buf *buf, size_t size_bytes)
 {
 	if (buf->overflow || size_bytes > buf->ceiling - buf->n) {
@@ -37,10 +46,7 @@ char *buf_extend(struct buf *buf, size_t size_bytes)
 	}
 	size_t need = buf->n + size_bytes;
 	if (need > buf->capacity || buf->p == NULL) {
-		size_t capacity = MAX_OF(buf->capacity * 2, (size_t)FIRST_BYTES);
-		capacity = MIN_OF(MAX_OF(capacity, need), buf->ceiling);
-		buf->p = mem_realloc(buf->p, capacity);
-		buf->capacity = capacity;
+		buf_reserve(buf, MAX_OF(need, MAX_OF(buf->capacity * 2, (size_t)FIRST_BYTES)));
 	}
 	char *at = buf->p + buf->n;
 	buf->n = need;

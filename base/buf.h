@@ -17,6 +17,8 @@ struct buf {
 
 /** Empty buffer that grows up to `ceiling_bytes`; owns heap memory, free with buf_fini(). */
 void buf_init(struct buf *buf, size_t ceiling_bytes);
+/** Makes room for so many bytes at once, as far as the ceiling allows. */
+void buf_reserve(struct buf *buf, size_t capacity_bytes);
 
 /** Frees; a zeroed buffer is fine. Usable with CLEANUP(buf_fini). */
 void buf_fini(struct buf *buf);

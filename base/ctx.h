@@ -25,12 +25,22 @@ struct fault {
 struct ctx {
 	struct arena *arena; /**< everything this request makes */
 	int64_t deadline_ms; /**< monotonic clock; 0: none */
+	bool may_not_wait;   /**< on an I/O thread: what is not in memory fails with ERR_DEFER */
 	uint64_t request_id; /**< in every log line of this request */
 	struct fault fault;
 };
 
 /** A context around an arena, without deadline. */
 void ctx_init(struct ctx *ctx, struct arena *arena);
+
+/**
+ * To be asked before anything that waits: a query, a turn, another thread's work.
+ * Errors: DEFER when the caller may not wait. It is not described: it never gets to a client.
+ */
+MUST_CHECK static inline enum err ctx_may_wait(const struct ctx *ctx)
+{
+	return ctx->may_not_wait ? ERR_DEFER : ERR_OK;
+}
 
 /**
  * Describes a failure and returns its kind: `return fail(ctx, ERR_DENIED, M_FORBIDDEN, "…")`.

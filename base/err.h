@@ -19,6 +19,7 @@
 	X(REMOTE, 502, true)    /* another server failed */ \
 	X(STORE, 503, true)     /* database or disk failed */ \
 	X(SHUTDOWN, 503, true)  /* the server is stopping */ \
+	X(DEFER, 500, true)     /* the caller may not wait (struct ctx): do it where one may */ \
 	X(INTERNAL, 500, false) /* a mistake in this program */
 
 enum err {

@@ -184,13 +184,35 @@ struct str str_lower(struct arena *arena, struct str s)
 	return str_from(copy, s.n);
 }
 
+struct str str_concat(struct arena *arena, const struct str *pieces, size_t count)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < count; i++) {
+		n += pieces[i].n;
+	}
+	char *p = arena_alloc(arena, n + 1);
+	size_t at = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (pieces[i].n > 0) {
+			memcpy(p + at, pieces[i].p, pieces[i].n);
+			at += pieces[i].n;
+		}
+	}
+	p[n] = '\0';
+	return str_from(p, n);
+}
+
 struct str str_printf(struct arena *arena, const char *format, ...)
 {
+	char small[256];
 	va_list args;
 	va_start(args, format);
-	int length = vsnprintf(NULL, 0, format, args);
+	int length = vsnprintf(small, sizeof(small), format, args);
 	va_end(args);
 	invariant(length >= 0);
+	if ((size_t)length < sizeof(small)) {
+		return str_dup(arena, str_from(small, (size_t)length));
+	}
 	char *p = arena_alloc(arena, (size_t)length + 1);
 	va_start(args, format);
 	(void)vsnprintf(p, (size_t)length + 1, format, args);

@@ -76,6 +76,9 @@ void str_free(struct str s);
 /** ASCII lower case copy in the arena. */
 struct str str_lower(struct arena *arena, struct str s);
 
+/** Pieces one after the other, in the arena. */
+struct str str_concat(struct arena *arena, const struct str *pieces, size_t count);
+
 /** printf into the arena. */
 struct str str_printf(struct arena *arena, const char *format, ...) PRINTF_LIKE(2, 3);
 

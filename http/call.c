@@ -23,9 +23,13 @@ enum err call_begin(struct request *request, bool is_inline, struct call **out)
 	call->service = request->match.entry->service;
 	call->state = state;
 	state->request = request;
-	state->is_inline = is_inline;
+	call->ctx.may_not_wait = is_inline;
 	state->is_stopping = server_is_stopping(server);
 	*out = call;
+	if (request->is_resumed) {
+		return ERR_OK; /* it was looked at in the first run, and may not be wanted again */
+	}
+	state->has_query = true;
 	if (!uri_parse_query(arena, request->query, &state->query, &state->query_count)) {
 		return fail(&call->ctx, ERR_INPUT, "M_INVALID_PARAM",
 			"The query is not valid percent-encoded UTF-8");
@@ -51,8 +55,7 @@ void call_rewind(struct call *call)
 		park_cancel(state->park);
 		state->park = NULL;
 	}
-	state->is_inline = false;
-	state->is_deferred = false;
+	call->ctx.may_not_wait = false;
 	state->is_replied = false;
 	state->file = NULL;
 	state->headers = NULL;
@@ -73,9 +76,22 @@ struct str call_path(const struct call *call, const char *name)
 	return match->params[i];
 }
 
+/* The call's state, with its query parsed. */
+static const struct call_state *with_query(const struct call *call)
+{
+	struct call_state *state = call->state;
+	if (!state->has_query) {
+		state->has_query = true;
+		bool is_valid = uri_parse_query(call->ctx.arena, state->request->query, &state->query,
+			&state->query_count);
+		invariant(is_valid); /* else the first run had been the last */
+	}
+	return state;
+}
+
 struct str call_query(const struct call *call, const char *name)
 {
-	const struct call_state *state = call->state;
+	const struct call_state *state = with_query(call);
 	for (size_t i = 0; i < state->query_count; i++) {
 		if (str_equals(state->query[i].name, str_of(name))) {
 			return state->query[i].value;
@@ -86,7 +102,7 @@ struct str call_query(const struct call *call, const char *name)
 
 struct str *call_query_all(struct call *call, const char *name, size_t *out_n)
 {
-	const struct call_state *state = call->state;
+	const struct call_state *state = with_query(call);
 	struct str *values = ARENA_NEW_ARRAY(call->ctx.arena, struct str, state->query_count + 1);
 	size_t n = 0;
 	for (size_t i = 0; i < state->query_count; i++) {
@@ -210,12 +226,15 @@ void call_set_json(struct call *call, const struct json *body)
 
 void *call_principal(const struct call *call)
 {
-	return call->state->principal;
+	return call->state->request->principal;
 }
 
-void call_set_principal(struct call *call, void *principal)
+void call_set_principal(struct call *call, void *principal, void (*release)(void *principal))
 {
-	call->state->principal = principal;
+	struct request *request = call->state->request;
+	request_drop_principal(request);
+	request->principal = principal;
+	request->principal_release = release;
 }
 
 /* --- typed body fields ------------------------------------------------------------------------------ */
@@ -312,16 +331,9 @@ enum err body_opt_array(struct call *call, const struct json *object, const char
 
 /* --- lanes and parking -------------------------------------------------------------------------------- */
 
-bool call_defer(struct call *call)
-{
-	struct call_state *state = call->state;
-	state->is_deferred = state->is_inline && call->route->lane == LANE_INLINE;
-	return state->is_deferred;
-}
-
 bool call_is_inline(const struct call *call)
 {
-	return call->state->is_inline;
+	return call->ctx.may_not_wait;
 }
 
 struct park *call_park(struct call *call, int64_t deadline_mono_ms)

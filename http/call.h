@@ -93,9 +93,13 @@ MUST_CHECK enum err call_json_optional(struct call *call, const struct json **ou
 /** Puts another object in the place of a body that is there; `body` must live as long as the call's arena. */
 void call_set_json(struct call *call, const struct json *body);
 
-/** Who asks: set by the authentication port; NULL on routes without authentication. */
+/** Who asks: set by the authentication port; NULL on routes without authentication, and before it. */
 void *call_principal(const struct call *call);
-void call_set_principal(struct call *call, void *principal);
+/**
+ * The principal stays with the request: a request that waited still has it when its handler runs again.
+ * @param release  called when the request ends or another principal is set; NULL: nothing to do
+ */
+void call_set_principal(struct call *call, void *principal, void (*release)(void *principal));
 
 /* --- typed body fields; all errors INPUT M_BAD_JSON (wrong type) or M_MISSING_PARAM (absent) ------------ */
 
@@ -148,14 +152,7 @@ void reply_header(struct call *call, const char *name, struct str value);
 
 /* --- lanes and parking -------------------------------------------------------------------------------- */
 
-/**
- * In a handler of the inline lane: what is needed is not in memory; run me again on the route's next
- * lane (local). The handler returns ERR_OK right after. No effect but false elsewhere.
- * @return true when the call was deferred
- */
-bool call_defer(struct call *call);
-
-/** Whether the handler runs on an I/O thread (may not block, lock long or query). */
+/** Whether the handler runs on an I/O thread: what it calls may not wait (call->ctx.may_not_wait). */
 bool call_is_inline(const struct call *call);
 
 /**
@@ -170,6 +167,8 @@ struct park *call_park(struct call *call, int64_t deadline_mono_ms);
 
 /** Wakes a parked request; any thread, any number of times, also before the handler has returned. */
 void park_wake(struct park *park);
+/** The same for many requests of one server; much cheaper than one by one. */
+void park_wake_many(struct park *const *parks, size_t count);
 /** Whether the request was woken or answered: waking it does nothing any more. */
 bool park_is_over(const struct park *park);
 void park_ref(struct park *park);

@@ -16,12 +16,10 @@ struct reply_header {
 
 struct call_state {
 	struct request *request;
-	bool is_inline;   /**< runs on an I/O thread */
 	bool is_stopping; /**< the server was stopping when this run began */
-	bool is_deferred; /**< call_defer() */
 	bool is_known;    /**< authentication is done */
 	struct park *park;
-	void *principal;
+	bool has_query; /**< parsed */
 	struct uri_pair *query;
 	size_t query_count;
 	const struct json *body_json; /**< NULL: not parsed yet */

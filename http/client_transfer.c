@@ -58,6 +58,7 @@ static enum outcome outcome_of(enum err err)
 	case ERR_REMOTE:
 	case ERR_STORE:
 	case ERR_INTERNAL:
+	case ERR_DEFER:
 		return OUTCOME_FAILED;
 	}
 	return OUTCOME_FAILED;

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "http/call_state.h"
 #include "http/io_loop.h"
+#include "http/listener.h"
 #include "http/observe.h"
 
 #include <inttypes.h>
@@ -37,11 +38,16 @@ static void suspend(struct request *request)
  * After this the I/O thread may complete the request, and a stopping server may be freed: neither may be
  * touched by threads that are not the server's own (wakers).
  */
-static void resume(struct request *request)
+static void resume_in(struct request *request, bool is_batch)
 {
 	struct http_server *server = request->server;
-	io_loop_resume(request->loop, request);
+	io_loop_resume(request->loop, request, is_batch);
 	atomic_fetch_sub(&server->suspended, 1);
+}
+
+static void resume(struct request *request)
+{
+	resume_in(request, false);
 }
 
 /* @return whether this was the first answer; else it is dropped */
@@ -82,7 +88,7 @@ void dispatch_abandon(struct request *request)
 
 /* --- one run of a handler ----------------------------------------------------------------------------- */
 
-static enum err authenticate(struct call *call, bool may_block, bool *out_miss)
+static enum err authenticate(struct call *call)
 {
 	struct call_state *state = call->state;
 	if (state->is_known) {
@@ -90,9 +96,9 @@ static enum err authenticate(struct call *call, bool may_block, bool *out_miss)
 	}
 	if (call->route->auth != AUTH_NONE) {
 		const struct http_ports *ports = state->request->server->config.ports;
-		TRY(ports->authenticate(ports->self, call, may_block, out_miss));
+		TRY(ports->authenticate(ports->self, call));
 	}
-	state->is_known = !*out_miss;
+	state->is_known = true;
 	return ERR_OK;
 }
 
@@ -116,20 +122,17 @@ static enum err check_rate(struct call *call)
 	return ERR_LIMIT;
 }
 
-/*
- * Authentication and rate. @param out_miss  set when only a worker can tell
- */
-static enum err admit(struct call *call, bool may_block, bool *out_miss)
+/* Errors: DEFER when only a worker can tell. */
+static enum err admit(struct call *call)
 {
-	TRY(authenticate(call, may_block, out_miss));
-	return *out_miss ? ERR_OK : check_rate(call);
+	TRY(authenticate(call));
+	return check_rate(call);
 }
 
 /* What a run came to. */
 enum outcome {
 	OUTCOME_ANSWER,
 	OUTCOME_PARK,
-	OUTCOME_DEFER,
 };
 
 /* Settles what the handler (or what stands before it) returned. */
@@ -145,9 +148,6 @@ static enum outcome settle(struct call *call, enum err err)
 	}
 	if (state->is_replied) {
 		return OUTCOME_ANSWER;
-	}
-	if (state->is_deferred) {
-		return OUTCOME_DEFER;
 	}
 	if (state->park != NULL) {
 		return OUTCOME_PARK;
@@ -193,7 +193,7 @@ static void park(struct call *call)
 	request_ref(request);
 	park_ref(parked);
 	if (!park_commit(parked)) {
-		dispatch_wake(server, request);
+		dispatch_wake(server, request, false);
 	} else if (server_is_stopping(server)) {
 		park_wake(parked);
 	}
@@ -206,9 +206,6 @@ static void park(struct call *call)
 /* Suspends and hands to a worker; a full queue answers at once. */
 static void submit(struct request *request, enum route_lane lane, bool is_admitted)
 {
-	if (lane == LANE_INLINE) {
-		lane = LANE_LOCAL;
-	}
 	suspend(request);
 	request_ref(request); /* the lane's */
 	if (lane_push(request->server->lanes[lane], &request->job, is_admitted)) {
@@ -224,30 +221,24 @@ static void submit(struct request *request, enum route_lane lane, bool is_admitt
 /* Runs as much as an I/O thread may. */
 static bool run_inline(struct request *request, struct call *call, enum err err)
 {
-	bool is_miss = false;
+	bool is_inline = call->route->lane == LANE_INLINE;
 	if (err == ERR_OK) {
-		err = admit(call, false, &is_miss);
+		err = admit(call);
 	}
-	enum route_lane lane = call->route->lane;
-	if (err == ERR_OK && (is_miss || lane != LANE_INLINE)) {
+	if (err == ERR_OK && is_inline) {
+		err = call->route->handler(call);
+	}
+	if (err == ERR_DEFER || (err == ERR_OK && !is_inline)) {
 		call_rewind(call);
 		request->call = call;
-		submit(request, lane, request->is_resumed);
+		submit(request, is_inline ? LANE_LOCAL : call->route->lane, request->is_resumed);
 		return false;
-	}
-	if (err == ERR_OK) {
-		err = call->route->handler(call);
 	}
 	switch (settle(call, err)) {
 	case OUTCOME_ANSWER:
 		(void)answer_call(call);
 		call_end(call);
 		return true;
-	case OUTCOME_DEFER:
-		call_rewind(call);
-		request->call = call;
-		submit(request, LANE_LOCAL, request->is_resumed);
-		return false;
 	case OUTCOME_PARK:
 		suspend(request);
 		park(call);
@@ -276,13 +267,12 @@ bool dispatch_begin(struct request *request)
 bool dispatch_admit(struct request *request)
 {
 	struct call *call = NULL;
-	bool is_miss = false;
 	request->started_us = clock_mono_us();
 	enum err err = call_begin(request, true, &call);
 	if (err == ERR_OK) {
-		err = admit(call, false, &is_miss);
+		err = admit(call);
 	}
-	if (err == ERR_OK && is_miss) {
+	if (err == ERR_DEFER) {
 		call_rewind(call);
 		request->call = call;
 		request->is_admission = true;
@@ -308,12 +298,8 @@ bool dispatch_again(struct request *request)
 
 static enum err run_on_worker(struct call *call, enum err err)
 {
-	bool is_miss = false;
 	TRY(err);
-	TRY(admit(call, true, &is_miss));
-	if (is_miss) {
-		return fail_cause(&call->ctx, ERR_INTERNAL, "authentication missed on a worker");
-	}
+	TRY(admit(call));
 	if (call->ctx.deadline_ms < clock_mono_us() / 1000) {
 		return fail(&call->ctx, ERR_TIMEOUT, NULL, "The server is too busy; try again soon");
 	}
@@ -323,11 +309,7 @@ static enum err run_on_worker(struct call *call, enum err err)
 /* Once it is admitted, the job's release resumes it: no stop can answer for it any more then. */
 static void admit_on_worker(struct request *request, struct call *call)
 {
-	bool is_miss = false;
-	enum err err = admit(call, true, &is_miss);
-	if (err == ERR_OK && is_miss) {
-		err = fail_cause(&call->ctx, ERR_INTERNAL, "authentication missed on a worker");
-	}
+	enum err err = admit(call);
 	if (settle_admission(call, err) && answer_call(call)) {
 		resume(request);
 	}
@@ -362,9 +344,6 @@ void dispatch_run_job(void *self, struct lane_job *job)
 	case OUTCOME_PARK:
 		park(call);
 		return;
-	case OUTCOME_DEFER:
-		invariant(false); /* call_defer() is false on workers */
-		return;
 	}
 }
 
@@ -379,7 +358,7 @@ void dispatch_release_job(void *self, struct lane_job *job)
 	request_unref(request);
 }
 
-void dispatch_wake(void *self, struct request *request)
+void dispatch_wake(void *self, struct request *request, bool is_batch)
 {
 	struct http_server *server = self;
 	request->is_resumed = true;
@@ -387,7 +366,7 @@ void dispatch_wake(void *self, struct request *request)
 	enum route_lane lane = request->match.entry->route->lane;
 	if (lane == LANE_INLINE) {
 		request->run_inline = true;
-		resume(request);
+		resume_in(request, is_batch);
 		return;
 	}
 	request_ref(request); /* the lane's */
@@ -395,4 +374,19 @@ void dispatch_wake(void *self, struct request *request)
 		request_unref(request);
 		dispatch_abandon(request); /* the suspended connection still holds it */
 	}
+}
+
+void dispatch_batch_begin(void *self)
+{
+	struct http_server *server = self;
+	atomic_fetch_add(&server->suspended, 1);
+}
+
+void dispatch_batch_end(void *self)
+{
+	struct http_server *server = self;
+	for (size_t i = 0; i < server->config.listen_count; i++) {
+		listener_flush(server->listeners[i]);
+	}
+	atomic_fetch_sub(&server->suspended, 1);
 }

@@ -28,7 +28,10 @@ void dispatch_run_job(void *self, struct lane_job *job);
 void dispatch_release_job(void *self, struct lane_job *job);
 
 /** The parks' callback: runs a woken request again on its lane. */
-void dispatch_wake(void *self, struct request *request);
+void dispatch_wake(void *self, struct request *request, bool is_batch);
+/** Before the first and after the last of a batch of dispatch_wake(); the server stays for that time. */
+void dispatch_batch_begin(void *self);
+void dispatch_batch_end(void *self);
 
 /** Answers 503 in place of a handler that has not answered in time, or never began. Any thread. */
 void dispatch_abandon(struct request *request);

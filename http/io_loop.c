@@ -16,6 +16,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+enum { BATCH_AT_ONCE = 32 };
+
 struct io_loop {
 	struct http_server *server;
 	const void *owner;
@@ -25,6 +27,8 @@ struct io_loop {
 	int wake_fd;
 	pthread_t thread;
 	_Atomic(struct request *) resumed; /* last first, linked by next_resumed */
+	_Atomic(struct request *) woken;   /* those of batches, likewise */
+	struct request *queued;            /* taken from `woken`, first first; the thread's own */
 	atomic_bool is_ending;
 };
 
@@ -56,21 +60,35 @@ void io_loop_poke(struct io_loop *loop)
 	invariant(n == sizeof(one) || errno == EAGAIN);
 }
 
-void io_loop_resume(struct io_loop *loop, struct request *request)
+/* @return whether the list was empty */
+static bool push(_Atomic(struct request *) *list, struct request *request)
 {
-	struct request *first = atomic_load(&loop->resumed);
+	struct request *first = atomic_load(list);
 	do {
 		request->next_resumed = first;
-	} while (!atomic_compare_exchange_weak(&loop->resumed, &first, request));
-	if (first == NULL) {
+	} while (!atomic_compare_exchange_weak(list, &first, request));
+	return first == NULL;
+}
+
+void io_loop_resume(struct io_loop *loop, struct request *request, bool is_batch)
+{
+	bool was_empty = push(is_batch ? &loop->woken : &loop->resumed, request);
+	if (was_empty && !is_batch) {
 		io_loop_poke(loop);
 	}
 }
 
-/* Gives libmicrohttpd back what was finished, in the order in which it was. */
-static void resume_all(struct io_loop *loop)
+void io_loop_flush(struct io_loop *loop)
 {
-	struct request *newest_first = atomic_exchange(&loop->resumed, NULL);
+	if (atomic_load(&loop->woken) != NULL) {
+		io_loop_poke(loop);
+	}
+}
+
+/* Everything in the list, oldest first. */
+static struct request *take_all(_Atomic(struct request *) *list)
+{
+	struct request *newest_first = atomic_exchange(list, NULL);
 	struct request *oldest_first = NULL;
 	while (newest_first != NULL) {
 		struct request *next = newest_first->next_resumed;
@@ -78,11 +96,34 @@ static void resume_all(struct io_loop *loop)
 		oldest_first = newest_first;
 		newest_first = next;
 	}
-	while (oldest_first != NULL) {
-		struct request *next = oldest_first->next_resumed;
-		MHD_resume_connection(oldest_first->connection);
-		oldest_first = next;
+	return oldest_first;
+}
+
+/* Gives libmicrohttpd back up to `limit` connections. @return the rest */
+static struct request *resume_some(struct request *list, size_t limit)
+{
+	for (size_t i = 0; i < limit && list != NULL; i++) {
+		struct request *next = list->next_resumed;
+		MHD_resume_connection(list->connection);
+		list = next;
 	}
+	return list;
+}
+
+/* What was finished, all of it; of those woken together so many that others need not wait for the rest. */
+static void resume_ready(struct io_loop *loop)
+{
+	(void)resume_some(take_all(&loop->resumed), SIZE_MAX);
+	if (loop->queued == NULL) {
+		loop->queued = take_all(&loop->woken);
+	}
+	loop->queued = resume_some(loop->queued, BATCH_AT_ONCE);
+}
+
+static bool has_ready(const struct io_loop *loop)
+{
+	return loop->queued != NULL || atomic_load(&loop->resumed) != NULL ||
+		atomic_load(&loop->woken) != NULL;
 }
 
 static void close_listener(struct io_loop *loop)
@@ -103,26 +144,35 @@ static int wait_limit_ms(struct MHD_Daemon *daemon)
 	return timeout_ms > INT_MAX ? INT_MAX : (int)timeout_ms;
 }
 
+static void wait_for_events(struct io_loop *loop)
+{
+	struct pollfd events[2] = {{.fd = loop->epoll_fd, .events = POLLIN},
+		{.fd = loop->wake_fd, .events = POLLIN}};
+	int ready = poll(events, COUNT_OF(events), wait_limit_ms(loop->daemon));
+	invariant(ready >= 0 || errno == EINTR);
+	if ((events[1].revents & POLLIN) != 0) {
+		uint64_t count = 0;
+		ssize_t ignored = read(loop->wake_fd, &count, sizeof(count));
+		(void)ignored;
+	}
+}
+
 static void *loop_run(void *data)
 {
 	struct io_loop *loop = data;
 	while (!atomic_load(&loop->is_ending)) {
-		struct pollfd events[2] = {{.fd = loop->epoll_fd, .events = POLLIN},
-			{.fd = loop->wake_fd, .events = POLLIN}};
-		int ready = poll(events, COUNT_OF(events), wait_limit_ms(loop->daemon));
-		invariant(ready >= 0 || errno == EINTR);
-		if ((events[1].revents & POLLIN) != 0) {
-			uint64_t count = 0;
-			ssize_t ignored = read(loop->wake_fd, &count, sizeof(count));
-			(void)ignored;
-			resume_all(loop);
+		if (!has_ready(loop)) {
+			wait_for_events(loop);
 		}
+		resume_ready(loop);
 		if (server_is_stopping(loop->server)) {
 			close_listener(loop);
 		}
 		(void)MHD_run(loop->daemon);
 	}
-	resume_all(loop);
+	while (has_ready(loop)) {
+		resume_ready(loop);
+	}
 	return NULL;
 }
 

@@ -17,8 +17,12 @@ struct http_server *io_loop_server(const struct io_loop *loop);
 /** Starts the thread. Takes over the daemon, made without threads of its own, and its listening socket. */
 void io_loop_start(struct io_loop *loop, struct MHD_Daemon *daemon, int listen_fd);
 
-/** Resumes a suspended connection. Any thread; its own thread does it soon. */
-void io_loop_resume(struct io_loop *loop, struct request *request);
+/**
+ * Resumes a suspended connection. Any thread; its own thread does it soon.
+ * @param is_batch  one of many: the thread is told by io_loop_flush(), which has to follow
+ */
+void io_loop_resume(struct io_loop *loop, struct request *request, bool is_batch);
+void io_loop_flush(struct io_loop *loop);
 
 /** Makes it look at whether the server is stopping: then it closes its listening socket. */
 void io_loop_poke(struct io_loop *loop);

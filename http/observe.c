@@ -114,6 +114,7 @@ static enum log_level level_of(enum err err)
 	case ERR_REMOTE:
 		return LOG_WARN;
 	case ERR_INTERNAL:
+	case ERR_DEFER:
 		return LOG_ERROR;
 	case ERR_OK:
 	case ERR_INPUT:

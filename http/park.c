@@ -157,20 +157,51 @@ struct park *park_create(struct park_set *set, struct request *request, int64_t 
 	return park;
 }
 
-void park_wake(struct park *park)
+/* @return whether the caller has to run the request again */
+static bool take_out(struct park *park)
 {
 	int state = PARK_ARMED;
 	if (atomic_compare_exchange_strong(&park->state, &state, PARK_DONE)) {
-		return; /* park_commit() will see it */
+		return false; /* park_commit() will see it */
 	}
 	if (state != PARK_WAITING || !atomic_compare_exchange_strong(&park->state, &state, PARK_DONE)) {
-		return;
+		return false;
 	}
-	struct park_set *set = park->set;
-	struct request *request = park->request;
 	heap_remove(park);
 	metric_add(&woken_counter, 1);
-	set->deps.wake(set->deps.self, request);
+	return true;
+}
+
+void park_wake(struct park *park)
+{
+	struct park_set *set = park->set;
+	struct request *request = park->request;
+	if (take_out(park)) {
+		set->deps.wake(set->deps.self, request, false);
+	}
+}
+
+void park_wake_many(struct park *const *parks, size_t count)
+{
+	const struct park_deps *deps = NULL;
+	for (size_t i = 0; i < count; i++) {
+		struct park *park = parks[i];
+		struct park_set *set = park->set;
+		struct request *request = park->request;
+		if (!take_out(park)) {
+			continue;
+		}
+		/* Its connection is suspended until the wake-up, so the set and the server are still there. */
+		if (deps == NULL) {
+			deps = &set->deps;
+			deps->batch_begin(deps->self);
+		}
+		invariant(deps == &set->deps);
+		deps->wake(deps->self, request, true);
+	}
+	if (deps != NULL) {
+		deps->batch_end(deps->self);
+	}
 }
 
 bool park_commit(struct park *park)

@@ -15,7 +15,10 @@ struct park_set;
 
 struct park_deps {
 	/** Runs a parked request again. Called without locks of this layer, on the waker's thread. */
-	void (*wake)(void *self, struct request *request);
+	void (*wake)(void *self, struct request *request, bool is_batch);
+	/** Before the first and after the last of a batch. */
+	void (*batch_begin)(void *self);
+	void (*batch_end)(void *self);
 	/** Called by the set's thread about every tick_ms. */
 	void (*tick)(void *self, int64_t now_ms);
 	int64_t tick_ms;

@@ -11,11 +11,11 @@ struct http_ports {
 
 	/**
 	 * Who asks? Called for every route whose auth is not AUTH_NONE (for AUTH_OPTIONAL only when a token is given),
-	 * first from the I/O thread with `may_block` false, then, if it answered *out_miss = true, on the worker.
+	 * first from the I/O thread, then, if that failed with DEFER, on the worker.
 	 * Sets call_set_principal(). Errors: DENIED with 401 M_MISSING_TOKEN or M_UNKNOWN_TOKEN (soft_logout in extra),
-	 * DENIED M_FORBIDDEN (no administrator, guest), M_USER_LOCKED, …
+	 * DENIED M_FORBIDDEN (no administrator, guest), M_USER_LOCKED, …; DEFER
 	 */
-	enum err (*authenticate)(void *self, struct call *call, bool may_block, bool *out_miss);
+	enum err (*authenticate)(void *self, struct call *call);
 
 	/** Key of the caller for its rate bucket: user id, else address; "" = exempt. Borrowed from the call. */
 	struct str (*rate_key)(void *self, struct call *call);

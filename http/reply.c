@@ -12,7 +12,11 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ERROR_BODY_CEILING = 64 * 1024, READ_AHEAD_BYTES = 4 * 1024 * 1024 };
+enum {
+	ERROR_BODY_CEILING = 64 * 1024,
+	READ_AHEAD_BYTES = 4 * 1024 * 1024,
+	REPLY_BYTES = 1024, /* most answers need no more */
+};
 
 static const char json_type[] = "application/json";
 
@@ -160,6 +164,7 @@ static struct str default_text(enum err err)
 	switch (err) {
 	case ERR_OK:
 	case ERR_INTERNAL:
+	case ERR_DEFER:
 		return STR("Internal error");
 	case ERR_INPUT:
 		return STR("The request is wrong");
@@ -230,6 +235,7 @@ static void begin_reply(struct call *call, int status, const char *content_type)
 	state->status = status;
 	state->content_type = content_type;
 	buf_init(&state->body, state->request->server->config.reply_ceiling_bytes);
+	buf_reserve(&state->body, REPLY_BYTES);
 }
 
 struct json_out *reply_json(struct call *call, int status)

@@ -15,7 +15,10 @@ struct request *request_create(struct io_loop *loop, struct MHD_Connection *conn
 	struct conn *conn, struct str target)
 {
 	struct http_server *server = io_loop_server(loop);
-	char *block = mem_alloc(sizeof(struct request) + 2 * target.n + 1);
+	struct str path;
+	struct str query;
+	uri_split_target(target, &path, &query);
+	char *block = mem_alloc(sizeof(struct request) + target.n + path.n + 2);
 	struct request *request = (struct request *)(void *)block;
 	char *text = block + sizeof(struct request);
 	memcpy(text, target.p, target.n);
@@ -32,11 +35,21 @@ struct request *request_create(struct io_loop *loop, struct MHD_Connection *conn
 	return request;
 }
 
+void request_drop_principal(struct request *request)
+{
+	if (request->principal_release != NULL) {
+		request->principal_release(request->principal);
+	}
+	request->principal = NULL;
+	request->principal_release = NULL;
+}
+
 static void request_destroy(struct request *request)
 {
 	if (request->call != NULL) {
 		call_end(request->call);
 	}
+	request_drop_principal(request);
 	if (request->kept_destroy != NULL) {
 		request->kept_destroy(request->kept);
 	}

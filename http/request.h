@@ -86,6 +86,8 @@ struct request {
 	struct lane_job job;
 	void *kept; /**< call_keep() */
 	void (*kept_destroy)(void *value);
+	void *principal; /**< call_set_principal() */
+	void (*principal_release)(void *principal);
 
 	atomic_bool is_answered; /**< whoever sets it first has set (or will set) `answer` */
 	struct answer answer;
@@ -97,6 +99,9 @@ struct request *request_create(struct io_loop *loop, struct MHD_Connection *conn
 	struct conn *conn, struct str target);
 void request_ref(struct request *request);
 void request_unref(struct request *request);
+
+/** Forgets who asks. */
+void request_drop_principal(struct request *request);
 
 /** Copies method and headers; sets refusal and close_after when its framing is ambiguous. */
 void request_read_head(struct request *request, const char *method);

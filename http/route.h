@@ -18,7 +18,7 @@ enum route_auth {
 };
 
 enum route_lane {
-	LANE_INLINE, /**< on the I/O thread, from memory alone; may call_defer() to LANE_LOCAL */
+	LANE_INLINE, /**< on the I/O thread, from memory alone; a handler that fails with ERR_DEFER runs again on LANE_LOCAL */
 	LANE_LOCAL,  /**< database only */
 	LANE_SLOW,   /**< processor-bound for tens of milliseconds (password hashes), few workers */
 	LANE_REMOTE, /**< may wait for another server */

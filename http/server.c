@@ -193,6 +193,8 @@ static void start_parts(struct http_server *server)
 	server->lanes[LANE_SLOW] = start_lane(server, "slow", &config->slow);
 	server->lanes[LANE_REMOTE] = start_lane(server, "remote", &config->remote);
 	const struct park_deps parks = {.wake = dispatch_wake,
+		.batch_begin = dispatch_batch_begin,
+		.batch_end = dispatch_batch_end,
 		.tick = tick,
 		.tick_ms = tick_interval(config),
 		.self = server};

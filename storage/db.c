@@ -77,6 +77,7 @@ static int64_t until(const struct ctx *ctx, int64_t timeout_ms)
 
 static enum err lease(struct ctx *ctx, struct db *db, struct pooled **out)
 {
+	TRY(ctx_may_wait(ctx));
 	lock_assert_none_held();
 	int64_t deadline_ms = until(ctx, db->config.acquire_timeout_ms);
 	lock_take(&db->lock);

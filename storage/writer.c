@@ -63,6 +63,7 @@ static void write_fini(void *data)
 
 struct write *write_new(struct ctx *ctx)
 {
+	invariant(!ctx->may_not_wait); /* whoever writes waits for the commit */
 	struct write *write = ARENA_NEW(ctx->arena, struct write);
 	write->arena = ctx->arena;
 	lock_init(&write->lock, RANK_LEAF);

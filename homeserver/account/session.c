@@ -4,6 +4,8 @@
  *
  * A session is put here by the worker that read it from the database. Between its query and the putting the session may
  * have been ended; `generation` counts endings, and what was read before one is not put.
+ *
+ * A request holds the session that it was authenticated by, so one that waited asks only whether that is still there.
  */
 #include "homeserver/account/session.h"
 
@@ -41,18 +43,17 @@ static struct metric misses = METRIC_COUNTER("belfry_session_misses_total",
 	"Requests whose session was read from the database");
 static struct metric used_bytes = METRIC_GAUGE("belfry_session_used_bytes", "Memory of sessions");
 
-/* All fields are guarded by the lock of struct sessions. */
 struct session {
+	struct refc refc; /* one for the table, one for each request that it authenticated */
+	/* Never changed: */
+	char key[SHA256_BYTES];
+	struct principal principal; /* its texts are the session's */
+	enum account_state state;
+	int64_t expires_at_ms;
+	atomic_bool is_dropped; /* out of the table: ended, changed, or put away */
+	/* Guarded by the lock of struct sessions: */
 	struct session *newer, *older;             /* in order of use */
 	struct session *user_next, *user_previous; /* of the same user */
-	char key[SHA256_BYTES];
-	struct str user_id;   /* heap */
-	struct str device_id; /* heap */
-	enum account_state state;
-	bool is_admin;
-	bool is_guest;
-	bool is_suspended;
-	int64_t expires_at_ms;
 	struct last_seen seen;
 	int64_t stored_seen_ms; /* what the database has, as far as we know */
 };
@@ -91,12 +92,44 @@ struct nonces *sessions_nonces(struct sessions *sessions)
 
 static size_t session_bytes(const struct session *session)
 {
-	return sizeof(*session) + session->user_id.n + session->device_id.n + ENTRY_OVERHEAD_BYTES;
+	return sizeof(*session) + session->principal.user.s.n + session->principal.device_id.n +
+		ENTRY_OVERHEAD_BYTES;
 }
 
-static struct str session_key(const struct session *session)
+static struct session *session_create(struct str key, const struct token_row *row)
 {
-	return str_from(session->key, sizeof(session->key));
+	struct session *session = mem_alloc(sizeof(*session));
+	refc_init(&session->refc);
+	memcpy(session->key, key.p, sizeof(session->key));
+	bool is_valid = user_id_parse(str_heap(row->user_id), &session->principal.user);
+	invariant(is_valid); /* only valid ids become accounts */
+	session->principal.device_id = str_heap(row->device_id);
+	session->principal.token_key = str_from(session->key, sizeof(session->key));
+	session->principal.is_admin = row->is_admin;
+	session->principal.is_guest = row->is_guest;
+	session->principal.is_suspended = row->is_suspended;
+	session->state = row->state;
+	session->expires_at_ms = row->expires_at_ms;
+	return session;
+}
+
+static void session_unref(struct session *session)
+{
+	if (refc_drop(&session->refc)) {
+		str_free(session->principal.user.s);
+		str_free(session->principal.device_id);
+		mem_free(session);
+	}
+}
+
+static struct session *session_of(struct principal *principal)
+{
+	return CONTAINER_OF(principal, struct session, principal);
+}
+
+static void release_principal(void *principal)
+{
+	session_unref(session_of(principal));
 }
 
 static void use_order_remove_locked(struct sessions *sessions, struct session *session)
@@ -115,13 +148,13 @@ static void use_order_add_locked(struct sessions *sessions, struct session *sess
 
 static void user_list_add_locked(struct sessions *sessions, struct session *session)
 {
-	struct session *first = map_get(&sessions->by_user, session->user_id);
+	struct session *first = map_get(&sessions->by_user, session->principal.user.s);
 	session->user_previous = NULL;
 	session->user_next = first;
 	if (first != NULL) {
 		first->user_previous = session;
 	}
-	(void)map_set(&sessions->by_user, session->user_id, session);
+	(void)map_set(&sessions->by_user, session->principal.user.s, session);
 }
 
 static void user_list_remove_locked(struct sessions *sessions, struct session *session)
@@ -132,22 +165,21 @@ static void user_list_remove_locked(struct sessions *sessions, struct session *s
 	if (session->user_previous != NULL) {
 		session->user_previous->user_next = session->user_next;
 	} else if (session->user_next != NULL) {
-		(void)map_set(&sessions->by_user, session->user_id, session->user_next);
+		(void)map_set(&sessions->by_user, session->principal.user.s, session->user_next);
 	} else {
-		(void)map_remove(&sessions->by_user, session->user_id);
+		(void)map_remove(&sessions->by_user, session->principal.user.s);
 	}
 }
 
 static void drop_locked(struct sessions *sessions, struct session *session)
 {
 	lock_assert_held(&sessions->lock);
-	(void)map_remove(&sessions->by_key, session_key(session));
+	(void)map_remove(&sessions->by_key, session->principal.token_key);
 	user_list_remove_locked(sessions, session);
 	use_order_remove_locked(sessions, session);
 	sessions->used_bytes -= session_bytes(session);
-	str_free(session->user_id);
-	str_free(session->device_id);
-	mem_free(session);
+	atomic_store(&session->is_dropped, true);
+	session_unref(session);
 }
 
 static void drop_all_locked(struct sessions *sessions)
@@ -203,33 +235,8 @@ static struct last_seen seen_of(struct homeserver *hs, struct call *call)
 
 /* --- what a token stands for ------------------------------------------------------------------------ */
 
-/* A token's owner as one request sees it; in the request's arena. */
-struct bearer {
-	struct principal principal;
-	enum account_state state;
-	int64_t expires_at_ms;
-};
-
-static struct bearer *bearer_make(struct arena *arena, struct str key, const struct token_row *row)
-{
-	struct bearer *bearer = ARENA_NEW(arena, struct bearer);
-	struct user_id user;
-	bool is_valid = user_id_parse(str_dup(arena, row->user_id), &user);
-	invariant(is_valid); /* only valid ids become accounts */
-	bearer->principal = (struct principal){
-		.user = user,
-		.device_id = str_dup(arena, row->device_id),
-		.token_key = key,
-		.is_admin = row->is_admin,
-		.is_guest = row->is_guest,
-		.is_suspended = row->is_suspended,
-	};
-	bearer->state = row->state;
-	bearer->expires_at_ms = row->expires_at_ms;
-	return bearer;
-}
-
-static struct bearer *find_in_memory(struct homeserver *hs, struct call *call, struct str key)
+/* With a reference; NULL when it is not there. */
+static struct session *find_in_memory(struct homeserver *hs, struct call *call, struct str key)
 {
 	struct sessions *sessions = hs->sessions;
 	struct last_seen seen = seen_of(hs, call);
@@ -243,39 +250,23 @@ static struct bearer *find_in_memory(struct homeserver *hs, struct call *call, s
 		use_order_remove_locked(sessions, session);
 		use_order_add_locked(sessions, session);
 	}
-	struct token_row row = {
-		.user_id = session->user_id,
-		.device_id = session->device_id,
-		.expires_at_ms = session->expires_at_ms,
-		.state = session->state,
-		.is_suspended = session->is_suspended,
-		.is_admin = session->is_admin,
-		.is_guest = session->is_guest,
-	};
-	return bearer_make(call->ctx.arena, key, &row);
+	refc_take(&session->refc);
+	return session;
 }
 
-static void keep(struct homeserver *hs, struct call *call, struct str key,
-	const struct token_row *row, uint64_t generation)
+/* Puts a session that was read at a generation into the table, unless it may have ended since. */
+static void keep(struct homeserver *hs, struct call *call, struct session *session,
+	uint64_t generation)
 {
 	struct sessions *sessions = hs->sessions;
-	struct session *session = mem_alloc(sizeof(*session));
-	memcpy(session->key, key.p, sizeof(session->key));
-	session->user_id = str_heap(row->user_id);
-	session->device_id = str_heap(row->device_id);
-	session->state = row->state;
-	session->is_suspended = row->is_suspended;
-	session->is_admin = row->is_admin;
-	session->is_guest = row->is_guest;
-	session->expires_at_ms = row->expires_at_ms;
+	struct str key = session->principal.token_key;
 	session->seen = seen_of(hs, call);
 	LOCK_SCOPE(&sessions->lock);
 	if (sessions->generation != generation || map_get(&sessions->by_key, key) != NULL) {
-		str_free(session->user_id);
-		str_free(session->device_id);
-		mem_free(session);
+		atomic_store(&session->is_dropped, true);
 		return;
 	}
+	refc_take(&session->refc);
 	(void)map_set(&sessions->by_key, key, session);
 	user_list_add_locked(sessions, session);
 	use_order_add_locked(sessions, session);
@@ -315,7 +306,7 @@ static bool is_over(const struct homeserver *hs, int64_t expires_at_ms)
 }
 
 /* Reads a session from the database. The first use of a refreshed token ends the tokens before it. */
-static enum err load(struct homeserver *hs, struct call *call, struct str key, struct bearer **out)
+static enum err load(struct homeserver *hs, struct call *call, struct str key, struct session **out)
 {
 	struct ctx *ctx = &call->ctx;
 	for (int attempt = 0; attempt < 2; attempt++) {
@@ -332,8 +323,8 @@ static enum err load(struct homeserver *hs, struct call *call, struct str key, s
 			return refuse_unknown(ctx);
 		}
 		TRY(err);
-		keep(hs, call, key, &row, generation);
-		*out = bearer_make(ctx->arena, key, &row);
+		*out = session_create(key, &row);
+		keep(hs, call, *out, generation);
 		return ERR_OK;
 	}
 	return refuse_unknown(ctx);
@@ -346,24 +337,24 @@ static bool is_log_out(const struct route *route)
 }
 
 /* Whether the owner of the token may use the route. */
-static enum err check(struct homeserver *hs, struct call *call, const struct bearer *bearer)
+static enum err check(struct homeserver *hs, struct call *call, const struct session *session)
 {
 	struct ctx *ctx = &call->ctx;
 	const struct route *route = call->route;
-	if (bearer->state == ACCOUNT_DEACTIVATED) {
+	if (session->state == ACCOUNT_DEACTIVATED) {
 		return refuse_unknown(ctx);
 	}
-	if (is_over(hs, bearer->expires_at_ms)) {
+	if (is_over(hs, session->expires_at_ms)) {
 		return refuse_token(ctx, M_UNKNOWN_TOKEN, "This access token has expired; refresh it",
 			true);
 	}
-	if (bearer->state == ACCOUNT_LOCKED && !is_log_out(route)) {
+	if (session->state == ACCOUNT_LOCKED && !is_log_out(route)) {
 		return refuse_token(ctx, M_USER_LOCKED, "This account has been locked", true);
 	}
-	if (bearer->principal.is_guest && route->auth != AUTH_GUEST && route->auth != AUTH_OPTIONAL) {
+	if (session->principal.is_guest && route->auth != AUTH_GUEST && route->auth != AUTH_OPTIONAL) {
 		return fail(ctx, ERR_DENIED, M_GUEST_ACCESS_FORBIDDEN, "Guests may not do this");
 	}
-	if (route->auth == AUTH_ADMIN && !bearer->principal.is_admin) {
+	if (route->auth == AUTH_ADMIN && !session->principal.is_admin) {
 		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "Only server administrators may do this");
 	}
 	if (route->auth == AUTH_APPSERVICE) {
@@ -388,13 +379,22 @@ static struct str token_of(const struct call *call)
 	return str_trim(token);
 }
 
-enum err sessions_authenticate(struct homeserver *hs, struct call *call, bool may_block,
-	bool *out_miss)
+/* Whether a request that waited is still authenticated. */
+static bool is_still_known(struct homeserver *hs, struct call *call)
 {
-	*out_miss = false;
+	struct principal *principal = call_principal(call);
+	return principal != NULL && !atomic_load(&session_of(principal)->is_dropped) &&
+		!is_over(hs, session_of(principal)->expires_at_ms);
+}
+
+enum err sessions_authenticate(struct homeserver *hs, struct call *call)
+{
 	if (call->route->auth == AUTH_SERVER) {
 		return fail_status(&call->ctx, ERR_DENIED, 401, M_UNAUTHORIZED,
 			"The request is not signed");
+	}
+	if (is_still_known(hs, call)) {
+		return ERR_OK;
 	}
 	struct str token = token_of(call);
 	if (token.n == 0) {
@@ -403,18 +403,16 @@ enum err sessions_authenticate(struct homeserver *hs, struct call *call, bool ma
 			: refuse_token(&call->ctx, M_MISSING_TOKEN, "An access token is needed", false);
 	}
 	struct str key = token_hash(call->ctx.arena, token);
-	struct bearer *bearer = find_in_memory(hs, call, key);
-	if (bearer == NULL && !may_block) {
-		*out_miss = true;
-		return ERR_OK;
+	struct session *session = find_in_memory(hs, call, key);
+	if (session == NULL) {
+		TRY(ctx_may_wait(&call->ctx));
+		metric_add(&misses, 1);
+		TRY(load(hs, call, key, &session));
+	} else {
+		metric_add(&hits, 1);
 	}
-	metric_add(bearer != NULL ? &hits : &misses, 1);
-	if (bearer == NULL) {
-		TRY(load(hs, call, key, &bearer));
-	}
-	TRY(check(hs, call, bearer));
-	call_set_principal(call, &bearer->principal);
-	return ERR_OK;
+	call_set_principal(call, &session->principal, release_principal);
+	return check(hs, call, session);
 }
 
 struct str sessions_rate_key(struct homeserver *hs, struct call *call)
@@ -440,7 +438,7 @@ static void forget(struct homeserver *hs, struct str user_id, struct str device_
 	for (struct session *session = map_get(&sessions->by_user, user_id); session != NULL;
 		 session = next) {
 		next = session->user_next;
-		if (device_id.p == NULL || str_equals(session->device_id, device_id)) {
+		if (device_id.p == NULL || str_equals(session->principal.device_id, device_id)) {
 			drop_locked(sessions, session);
 		}
 	}
@@ -472,7 +470,7 @@ bool sessions_last_seen(struct homeserver *hs, struct str user_id, struct str de
 	LOCK_SCOPE(&sessions->lock);
 	for (struct session *session = map_get(&sessions->by_user, user_id); session != NULL;
 		 session = session->user_next) {
-		if (str_equals(session->device_id, device_id) &&
+		if (str_equals(session->principal.device_id, device_id) &&
 			(!is_found || session->seen.at_ms > out->at_ms)) {
 			*out = session->seen;
 			is_found = true;
@@ -501,8 +499,8 @@ static void collect_seen(struct arena *arena, struct sessions *sessions, struct 
 			continue;
 		}
 		session->stored_seen_ms = session->seen.at_ms;
-		batch->user_ids[batch->n] = str_dup(arena, session->user_id);
-		batch->device_ids[batch->n] = str_dup(arena, session->device_id);
+		batch->user_ids[batch->n] = str_dup(arena, session->principal.user.s);
+		batch->device_ids[batch->n] = str_dup(arena, session->principal.device_id);
 		batch->at_ms[batch->n] = session->seen.at_ms;
 		batch->addresses[batch->n] = str_dup(arena, str_of(session->seen.address));
 		batch->user_agents[batch->n] = str_dup(arena, str_of(session->seen.user_agent));

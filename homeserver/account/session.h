@@ -28,13 +28,11 @@ void sessions_destroy(struct sessions *sessions);
  * The token comes from "Authorization: Bearer", or else from ?access_token=. Sets the principal (struct principal).
  * Where the route's authentication is optional, no token means no principal.
  *
- * @param out_miss  set, with ERR_OK, when !may_block and the database has to be asked
- * Errors: DENIED 401 M_MISSING_TOKEN; 401 M_UNKNOWN_TOKEN (with soft_logout when the token expired); 401 M_USER_LOCKED
+ * Errors: DEFER when the database has to be asked and the call may not wait; DENIED 401 M_MISSING_TOKEN; 401 M_UNKNOWN_TOKEN (with soft_logout when the token expired); 401 M_USER_LOCKED
  * with soft_logout but on log-out; 403 M_GUEST_ACCESS_FORBIDDEN; 403 M_FORBIDDEN for no administrator; STORE
  * Cost: a hash and a short lock; one round trip when the session is not in memory.
  */
-MUST_CHECK enum err sessions_authenticate(struct homeserver *hs, struct call *call, bool may_block,
-	bool *out_miss);
+MUST_CHECK enum err sessions_authenticate(struct homeserver *hs, struct call *call);
 
 /** The port http_ports.rate_key: the address for log-in and registration, else the user, else the address. */
 struct str sessions_rate_key(struct homeserver *hs, struct call *call);

@@ -1,30 +1,30 @@
 /*
- * One entry a filter; values are immutable, so a reader needs the reference for the time of copying only.
+ * One entry a filter. A filter views its definition's JSON tree, so each has an arena of its own, which goes with it.
  */
 #include "homeserver/person/filter_cache.h"
 
-#include <string.h>
-
 #include "base/mem.h"
-#include "base/refc.h"
 
-enum { CACHE_BUDGET_BYTES = 16 * 1024 * 1024 };
-
-struct cached_filter {
-	struct refc refc;
-	size_t n;
-	char text[];
+enum {
+	CACHE_BUDGET_BYTES = 16 * 1024 * 1024,
+	PARSED_FACTOR = 8, /* tree and lists of a filter against its text, at a guess */
+	ENTRY_BYTES = 2048,
 };
 
 static void ref_filter(void *value)
 {
-	refc_take(&((struct cached_filter *)value)->refc);
+	refc_take(&((struct shared_filter *)value)->refc);
 }
 
 static void unref_filter(void *value)
 {
-	struct cached_filter *filter = value;
-	if (refc_drop(&filter->refc)) {
+	shared_filter_unref(value);
+}
+
+void shared_filter_unref(struct shared_filter *filter)
+{
+	if (filter != NULL && refc_drop(&filter->refc)) {
+		arena_destroy(filter->arena);
 		mem_free(filter);
 	}
 }
@@ -35,30 +35,48 @@ struct cache *filter_cache_create(void)
 		(struct cache_ops){.ref = ref_filter, .unref = unref_filter});
 }
 
-static struct str key_of(struct arena *arena, struct str user_id, int64_t filter_id)
+struct str filter_cache_key(struct arena *arena, struct str user_id, int64_t filter_id)
 {
 	return str_printf(arena, "%lld %.*s", (long long)filter_id, STR_ARG(user_id));
 }
 
-bool filter_cache_get(struct cache *cache, struct arena *arena, struct str user_id,
-	int64_t filter_id, struct str *out_definition)
+struct str filter_cache_inline_key(struct arena *arena, struct str definition)
 {
-	struct cached_filter *filter = cache_get(cache, key_of(arena, user_id, filter_id));
-	if (filter == NULL) {
-		return false;
-	}
-	*out_definition = str_dup(arena, str_from(filter->text, filter->n));
-	unref_filter(filter);
-	return true;
+	return str_concat(arena, (const struct str[]){STR("="), definition}, 2);
 }
 
-void filter_cache_put(struct cache *cache, struct arena *arena, struct str user_id,
-	int64_t filter_id, struct str definition)
+struct shared_filter *filter_cache_get(struct cache *cache, struct str key)
 {
-	struct cached_filter *filter = mem_alloc(sizeof(*filter) + definition.n);
+	return cache_get(cache, key);
+}
+
+static enum err parse(struct ctx *ctx, struct shared_filter *filter)
+{
+	struct json *json = ARENA_NEW(filter->arena, struct json);
+	struct field_error error;
+	if (json_parse(filter->arena, filter->definition, NULL, json, NULL) != JSON_OK) {
+		return fail(ctx, ERR_INPUT, M_NOT_JSON, "The filter is not valid JSON");
+	}
+	if (!filter_parse(filter->arena, json, &filter->filter, &error)) {
+		return fail(ctx, ERR_INPUT, error.errcode, "filter: %.*s %s", STR_ARG(error.field),
+			error.text);
+	}
+	return ERR_OK;
+}
+
+enum err filter_cache_add(struct ctx *ctx, struct cache *cache, struct str key,
+	struct str definition, struct shared_filter **out)
+{
+	struct shared_filter *filter = mem_alloc(sizeof(*filter));
 	refc_init(&filter->refc);
-	filter->n = definition.n;
-	memcpy(filter->text, definition.p, definition.n); /* a JSON object: never empty */
-	cache_put(cache, key_of(arena, user_id, filter_id), filter, sizeof(*filter) + filter->n);
-	unref_filter(filter);
+	filter->arena = arena_create();
+	filter->definition = str_dup(filter->arena, definition);
+	enum err err = parse(ctx, filter);
+	if (err != ERR_OK) {
+		shared_filter_unref(filter);
+		return err;
+	}
+	cache_put(cache, key, filter, ENTRY_BYTES + key.n + definition.n * PARSED_FACTOR);
+	*out = filter;
+	return ERR_OK;
 }

@@ -13,23 +13,45 @@
 enum { STORE_ATTEMPTS = 20 };
 
 enum err filter_load(struct ctx *ctx, struct homeserver *hs, struct str user_id,
-	struct str filter_id, struct str *out_definition)
+	struct str filter_id, struct shared_filter **out)
 {
 	int64_t id;
 	struct cache *cache = hs->persons->filters;
-	enum err err = ERR_MISSING;
-	if (str_to_int(filter_id, 1, INT64_MAX, &id)) {
-		if (filter_cache_get(cache, ctx->arena, user_id, id, out_definition)) {
-			return ERR_OK;
-		}
-		err = store_filter_find(ctx, hs->db, user_id, id, out_definition);
+	if (!str_to_int(filter_id, 1, INT64_MAX, &id)) {
+		return fail(ctx, ERR_MISSING, M_NOT_FOUND, "There is no such filter");
 	}
+	struct str key = filter_cache_key(ctx->arena, user_id, id);
+	*out = filter_cache_get(cache, key);
+	if (*out != NULL) {
+		return ERR_OK;
+	}
+	struct str definition;
+	enum err err = store_filter_find(ctx, hs->db, user_id, id, &definition);
 	if (err == ERR_MISSING) {
 		return fail(ctx, ERR_MISSING, M_NOT_FOUND, "There is no such filter");
 	}
 	TRY(err);
-	filter_cache_put(cache, ctx->arena, user_id, id, *out_definition);
-	return ERR_OK;
+	return filter_cache_add(ctx, cache, key, definition, out);
+}
+
+static enum err load_inline(struct ctx *ctx, struct homeserver *hs, struct str definition,
+	struct shared_filter **out)
+{
+	struct cache *cache = hs->persons->filters;
+	if (definition.n > FILTER_MAX_BYTES) {
+		return fail(ctx, ERR_INPUT, M_TOO_LARGE, "The filter is too large");
+	}
+	struct str key = filter_cache_inline_key(ctx->arena, definition);
+	*out = filter_cache_get(cache, key);
+	return *out != NULL ? ERR_OK : filter_cache_add(ctx, cache, key, definition, out);
+}
+
+enum err filter_load_named(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	struct str name, struct shared_filter **out)
+{
+	return name.n == 0 || name.p[0] == '{'
+		? load_inline(ctx, hs, name.n == 0 ? STR("{}") : name, out)
+		: filter_load(ctx, hs, user_id, name, out);
 }
 
 enum err filter_store(struct ctx *ctx, struct homeserver *hs, struct str user_id,

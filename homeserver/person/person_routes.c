@@ -219,11 +219,12 @@ static enum err post_filter(struct call *call)
 
 static enum err get_filter(struct call *call)
 {
-	struct str definition;
+	struct shared_filter *filter;
 	TRY(require_self(call));
 	TRY(filter_load(&call->ctx, hs_of(call), principal_of(call)->user.s,
-		call_path(call, "filterId"), &definition));
-	json_out_raw(reply_json(call, 200), definition);
+		call_path(call, "filterId"), &filter));
+	json_out_raw(reply_json(call, 200), filter->definition);
+	shared_filter_unref(filter);
 	return ERR_OK;
 }
 

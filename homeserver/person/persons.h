@@ -8,7 +8,9 @@
 #ifndef BELFRY_HOMESERVER_PERSON_PERSONS_H
 #define BELFRY_HOMESERVER_PERSON_PERSONS_H
 
+#include "base/refc.h"
 #include "homeserver/user/users.h"
+#include "matrix/filter.h"
 
 struct persons *persons_create(void);
 void persons_destroy(struct persons *persons);
@@ -59,14 +61,32 @@ MUST_CHECK enum err ignored_users(struct ctx *ctx, struct homeserver *hs, struct
 
 /* --- filters -------------------------------------------------------------------------------------- */
 
+/** A parsed filter; immutable. */
+struct shared_filter {
+	struct refc refc;
+	struct arena *arena;   /**< its own */
+	struct str definition; /**< JSON object; canonical when it was stored */
+	struct filter filter;
+};
+/** NULL does nothing. */
+void shared_filter_unref(struct shared_filter *filter);
+
 /**
- * Definition of a stored filter; was checked with filter_parse() when it was stored.
+ * A stored filter.
  *
- * @param filter_id       as the client names it
- * @param out_definition  canonical JSON, in the ctx's arena
+ * @param filter_id  as the client names it
+ * @param out        with a reference for the caller
  * Errors: MISSING M_NOT_FOUND when the user has no such filter; STORE     Cost: none but for the first time.
  */
 MUST_CHECK enum err filter_load(struct ctx *ctx, struct homeserver *hs, struct str user_id,
-	struct str filter_id, struct str *out_definition);
+	struct str filter_id, struct shared_filter **out);
+
+/**
+ * A filter as a query parameter names it: the id of a stored one, a definition written out, or nothing for the filter that
+ * lets everything pass.
+ * Errors: as filter_load(); INPUT M_TOO_LARGE, M_NOT_JSON, M_BAD_JSON for a definition
+ */
+MUST_CHECK enum err filter_load_named(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	struct str name, struct shared_filter **out);
 
 #endif

@@ -148,6 +148,7 @@ struct room *rooms_intern(struct rooms *rooms, int64_t room_nid, struct str room
 
 enum err room_turn_take(struct ctx *ctx, struct homeserver *hs, struct room *room)
 {
+	TRY(ctx_may_wait(ctx));
 	int64_t deadline_ms = clock_mono_ms(&hs->clock) + TURN_WAIT_MS;
 	if (ctx->deadline_ms != 0) {
 		deadline_ms = MIN_OF(deadline_ms, ctx->deadline_ms);

@@ -98,7 +98,7 @@ static enum err plan_left(struct sync_run *run, const struct user_room *entry,
 
 static bool shows_left(const struct sync_run *run, const struct user_room *entry)
 {
-	bool is_asked = run->request->filter.include_leave && !entry->is_forgotten &&
+	bool is_asked = run->request->filter->include_leave && !entry->is_forgotten &&
 		(run->is_initial || run->request->is_full_state);
 	/* That it was left is told once, also when it is forgotten by then. */
 	return is_asked || (!run->is_initial && entry->position > run->since);
@@ -112,6 +112,9 @@ static enum err add_part(struct sync_run *run, const struct user_room *entry)
 		TRY(plan_joined(run, entry, part));
 	} else {
 		TRY(plan_left(run, entry, part));
+	}
+	if (part->is_whole) {
+		TRY(ctx_may_wait(run->ctx)); /* a large room would keep other connections waiting */
 	}
 	TRY(sync_room_load(run, part));
 	if (!sync_room_is_empty(part)) {
@@ -141,7 +144,7 @@ static bool is_ignored_invite(struct sync_run *run, const struct user_room *entr
 
 static enum err look_at_room(struct sync_run *run, struct user_room *entry)
 {
-	if (!filter_allows_room(&run->request->filter, room_id_of(entry->room).s)) {
+	if (!filter_allows_room(run->request->filter, room_id_of(entry->room).s)) {
 		return ERR_OK;
 	}
 	TRY(entry_at_end(run, entry));
@@ -228,6 +231,32 @@ static void wait_for_news(struct call *call, struct sync_request *request, struc
 	park_unref(park);
 }
 
+/*
+ * The user, and the end of this run. A user who was put away in between may have missed what was committed since.
+ * A request that waited still has its user.
+ */
+static enum err begin_run(struct sync_run *run, struct sync_request *request)
+{
+	struct homeserver *hs = run->hs;
+	do {
+		if (request->user == NULL || !user_is_active(request->user)) {
+			user_unref(request->user);
+			request->user = NULL;
+			TRY(users_get(run->ctx, hs, run->who->user.s, &run->user));
+			user_ref(run->user);
+			request->user = run->user;
+		}
+		run->user = request->user;
+		run->up_to = writer_position(hs->writer);
+	} while (!user_is_active(run->user));
+	user_touch(run->user);
+	run->ephemeral_now = typing_serial_now(hs);
+	if (run->since_ephemeral > run->ephemeral_now) {
+		run->since_ephemeral = 0; /* of another time: tell it all */
+	}
+	return ERR_OK;
+}
+
 enum err sync_serve(struct call *call, struct sync_request *request)
 {
 	struct homeserver *hs = hs_of(call);
@@ -240,12 +269,7 @@ enum err sync_serve(struct call *call, struct sync_request *request)
 		.since = request->since.position,
 		.since_ephemeral = request->since.ephemeral,
 	};
-	TRY(users_get(run.ctx, hs, run.who->user.s, &run.user));
-	run.up_to = writer_position(hs->writer);
-	run.ephemeral_now = typing_serial_now(hs);
-	if (run.since_ephemeral > run.ephemeral_now) {
-		run.since_ephemeral = 0; /* of another time: tell it all */
-	}
+	TRY(begin_run(&run, request));
 	TRY(run_once(&run));
 	bool may_wait =
 		request->deadline_mono_ms > clock_mono_ms(&hs->clock) && !call_is_stopping(call);

@@ -29,7 +29,7 @@ static void set_timeline(struct sync_run *run, struct room_part *part, struct pa
 
 enum err sync_delta_timeline(struct sync_run *run, struct room_part *part)
 {
-	const struct event_filter *filter = &run->request->filter.timeline;
+	const struct event_filter *filter = &run->request->filter->timeline;
 	part->viewer = room_viewer_create(run->ctx, part->room, run->who->user.s);
 	part->start = part->up_to;
 	if (!page_filter_allows_any(filter, room_id_of(part->room).s)) {
@@ -61,7 +61,7 @@ static enum err list_state(struct sync_run *run, struct room_part *part, int64_t
 	const struct str_set *wanted, struct state_item **out, size_t *out_n)
 {
 	const struct state_query query = {
-		.without_members = run->request->filter.state.lazy_load_members,
+		.without_members = run->request->filter->state.lazy_load_members,
 		.members = wanted->items,
 		.member_count = wanted->count,
 	};
@@ -138,7 +138,7 @@ static enum err load_state(struct sync_run *run, struct room_part *part,
 
 static void filter_state(struct sync_run *run, struct room_part *part)
 {
-	const struct event_filter *filter = &run->request->filter.state;
+	const struct event_filter *filter = &run->request->filter->state;
 	if (filter->allows_all || event_filter_asks_relations(filter)) {
 		return;
 	}
@@ -160,7 +160,7 @@ static void filter_state(struct sync_run *run, struct room_part *part)
 
 enum err sync_delta_state(struct sync_run *run, struct room_part *part)
 {
-	const struct event_filter *filter = &run->request->filter.state;
+	const struct event_filter *filter = &run->request->filter->state;
 	if (part->was_never_joined || !page_filter_allows_any(filter, room_id_of(part->room).s)) {
 		return ERR_OK;
 	}

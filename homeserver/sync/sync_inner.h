@@ -9,10 +9,11 @@
 #include "homeserver/sync/sync.h"
 #include "homeserver/user/users.h"
 
-/** A parsed request. In an arena of its own, which lives as long as the request waits. */
+/** A parsed request. Lives as long as the request waits. */
 struct sync_request {
-	struct arena *arena;
-	struct filter filter;
+	struct shared_filter *shared_filter; /**< counted */
+	const struct filter *filter;         /**< in it */
+	struct user *user;                   /**< counted; NULL: not got yet, or put away since */
 	bool has_since;
 	struct token since; /**< moves on while there is nothing to tell */
 	bool is_full_state;

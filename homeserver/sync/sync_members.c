@@ -56,8 +56,14 @@ void lazy_members_destroy(struct lazy_members *lazy)
 /* The position stands for user and content of the membership: each has its own. */
 static struct str key_of(struct sync_run *run, const struct stored_event *member)
 {
-	return str_printf(run->ctx->arena, "%.*s %.*s %lld %lld", STR_ARG(run->who->user.s),
-		STR_ARG(run->who->device_id), (long long)member->room_nid, (long long)member->position);
+	const int64_t numbers[2] = {member->room_nid, member->position};
+	const struct str pieces[] = {
+		str_from((const char *)numbers, sizeof(numbers)),
+		run->who->user.s,
+		STR(" "),
+		run->who->device_id,
+	};
+	return str_concat(run->ctx->arena, pieces, COUNT_OF(pieces));
 }
 
 static bool device_has(struct sync_run *run, const struct stored_event *member)
@@ -73,7 +79,7 @@ static bool device_has(struct sync_run *run, const struct stored_event *member)
 
 static bool is_lazy(const struct sync_run *run)
 {
-	return run->request->filter.state.lazy_load_members;
+	return run->request->filter->state.lazy_load_members;
 }
 
 static void remember(struct sync_run *run, const struct event_list *events)
@@ -133,7 +139,7 @@ enum err sync_members_add(struct sync_run *run, struct room_part *part,
 	if (part->is_whole) {
 		return ERR_OK; /* they were listed with the rest of the state */
 	}
-	bool is_redundant_wanted = run->request->filter.state.include_redundant_members;
+	bool is_redundant_wanted = run->request->filter->state.include_redundant_members;
 	for (size_t i = 0; i < wanted->count; i++) {
 		if (holds_member(&part->state, wanted->items[i]) ||
 			holds_member(&part->timeline, wanted->items[i])) {

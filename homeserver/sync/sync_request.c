@@ -4,43 +4,16 @@
 #include "base/mem.h"
 #include "homeserver/sync/sync_inner.h"
 
-static enum err parse_filter(struct ctx *ctx, struct arena *arena, struct str text,
-	struct filter *out)
-{
-	struct json json;
-	struct field_error error;
-	if (text.n > FILTER_MAX_BYTES) {
-		return fail(ctx, ERR_INPUT, M_TOO_LARGE, "The filter is too large");
-	}
-	if (json_parse(arena, text, NULL, &json, NULL) != JSON_OK) {
-		return fail(ctx, ERR_INPUT, M_NOT_JSON, "filter is not valid JSON");
-	}
-	if (!filter_parse(arena, &json, out, &error)) {
-		return fail(ctx, ERR_INPUT, error.errcode, "filter: %.*s %s", STR_ARG(error.field),
-			error.text);
-	}
-	return ERR_OK;
-}
-
 static enum err read_filter(struct call *call, struct sync_request *request)
 {
-	struct str text = call_query(call, "filter");
-	filter_init(&request->filter);
-	if (text.p == NULL || text.n == 0) {
-		return ERR_OK;
+	enum err err = filter_load_named(&call->ctx, hs_of(call), principal_of(call)->user.s,
+		call_query(call, "filter"), &request->shared_filter);
+	if (err == ERR_MISSING) {
+		return fail(&call->ctx, ERR_INPUT, M_INVALID_PARAM, "There is no such filter");
 	}
-	if (text.p[0] != '{') {
-		struct str definition;
-		enum err err =
-			filter_load(&call->ctx, hs_of(call), principal_of(call)->user.s, text, &definition);
-		if (err == ERR_MISSING) {
-			return fail(&call->ctx, ERR_INPUT, M_INVALID_PARAM, "There is no such filter");
-		}
-		TRY(err);
-		text = definition;
-	}
-	return parse_filter(&call->ctx, request->arena, str_dup(request->arena, text),
-		&request->filter);
+	TRY(err);
+	request->filter = &request->shared_filter->filter;
+	return ERR_OK;
 }
 
 static enum err read_presence(struct call *call)
@@ -78,7 +51,8 @@ static enum err read_request(struct call *call, struct sync_request *request)
 static void destroy_request(void *value)
 {
 	struct sync_request *request = value;
-	arena_destroy(request->arena);
+	shared_filter_unref(request->shared_filter);
+	user_unref(request->user);
 	mem_free(request);
 }
 
@@ -89,7 +63,6 @@ enum err sync_request_of(struct call *call, struct sync_request **out)
 		return ERR_OK;
 	}
 	struct sync_request *request = mem_alloc(sizeof(*request));
-	request->arena = arena_create();
 	call_keep(call, request, destroy_request);
 	enum err err = read_request(call, request);
 	if (err != ERR_OK) {

@@ -27,7 +27,7 @@ static void load_typing(struct sync_run *run, struct room_part *part)
 
 static enum err load_ephemeral(struct sync_run *run, struct room_part *part)
 {
-	const struct event_filter *filter = &run->request->filter.ephemeral;
+	const struct event_filter *filter = &run->request->filter->ephemeral;
 	if (part->is_left || !event_filter_allows_room(filter, room_id_of(part->room).s)) {
 		return ERR_OK;
 	}
@@ -45,7 +45,7 @@ static enum err load_ephemeral(struct sync_run *run, struct room_part *part)
 /* Account data of the room: what changed, or all of it for somebody who has just come. */
 static enum err load_data(struct sync_run *run, struct room_part *part)
 {
-	const struct event_filter *filter = &run->request->filter.room_account_data;
+	const struct event_filter *filter = &run->request->filter->room_account_data;
 	struct account_data_item *items = run->room_data;
 	size_t count = run->room_data_n;
 	if (!event_filter_allows_room(filter, room_id_of(part->room).s)) {
@@ -70,7 +70,7 @@ static enum err load_data(struct sync_run *run, struct room_part *part)
 
 static enum err prepare_views(struct sync_run *run, struct room_part *part)
 {
-	const struct filter *filter = &run->request->filter;
+	const struct filter *filter = run->request->filter;
 	part->timeline_view = (struct event_view){
 		.user_id = run->who->user.s,
 		.device_id = run->who->device_id,
@@ -190,7 +190,7 @@ static void write_counts(int64_t notifications, int64_t highlights, struct json_
 static void write_unread(const struct sync_run *run, const struct unread_result *unread,
 	struct json_out *out)
 {
-	bool is_apart = run->request->filter.timeline.unread_thread_notifications;
+	bool is_apart = run->request->filter->timeline.unread_thread_notifications;
 	int64_t notifications = unread->notification_count;
 	int64_t highlights = unread->highlight_count;
 	for (size_t i = 0; i < unread->thread_count && !is_apart; i++) {

@@ -13,6 +13,7 @@ static enum err get_sync(struct call *call)
 }
 
 const struct route sync_routes[] = {
-	{"sync", "GET", "/_matrix/client/(r0|v3)/sync", AUTH_GUEST, LANE_LOCAL, RATE_READ, 0, get_sync},
+	{"sync", "GET", "/_matrix/client/(r0|v3)/sync", AUTH_GUEST, LANE_INLINE, RATE_READ, 0,
+		get_sync},
 };
 const size_t sync_route_count = COUNT_OF(sync_routes);

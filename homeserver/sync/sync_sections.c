@@ -8,7 +8,7 @@ enum err sync_sections_load(struct sync_run *run)
 	if (!run->is_initial && user_own_position(run->user) <= run->since) {
 		return ERR_OK;
 	}
-	const struct event_filter *filter = &run->request->filter.account_data;
+	const struct event_filter *filter = &run->request->filter->account_data;
 	struct account_data_item *items;
 	size_t count;
 	TRY(account_data_changes(run->ctx, run->hs, run->user, 0, run->since, run->up_to, &items,

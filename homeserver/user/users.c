@@ -43,7 +43,8 @@ struct user {
 	struct str id; /* heap */
 	_Atomic int64_t own_position;
 	_Atomic int64_t last_used_ms;
-	struct lock lock; /* guards all below */
+	atomic_bool is_active; /* in the table; cleared in the table's lock */
+	struct lock lock;      /* guards all below */
 	enum invite_permission invites;
 	struct cond loaded;
 	enum user_load load;
@@ -54,6 +55,13 @@ struct user {
 	struct park **waiters;   /* counted */
 	size_t waiter_n;
 	size_t waiter_capacity;
+};
+
+/* Parked requests taken off their users' lists, with their references. Heap. */
+struct waiters {
+	struct park **p;
+	size_t n;
+	size_t capacity;
 };
 
 struct users {
@@ -67,7 +75,8 @@ struct users {
 	struct user **told_users;
 	size_t told_user_n;
 	size_t told_user_capacity;
-	bool wakes_all;      /* at the next publication */
+	bool wakes_all; /* at the next publication */
+	struct waiters waiters;
 	struct arena *arena; /* of one publication */
 };
 
@@ -123,6 +132,7 @@ static struct user *user_create(struct users *users, struct str user_id)
 	struct user *user = mem_alloc(sizeof(*user));
 	refc_init(&user->refc);
 	user->users = users;
+	atomic_init(&user->is_active, true);
 	user->id = str_heap(user_id);
 	lock_init(&user->lock, RANK_USER);
 	cond_init(&user->loaded);
@@ -147,27 +157,43 @@ static void user_put_away(struct user *user)
 	lock_give(&user->lock);
 }
 
+static void take_waiters(struct user *user, struct waiters *out)
+{
+	LOCK_SCOPE(&user->lock);
+	size_t n = user->waiter_n;
+	if (out->n + n > out->capacity) {
+		out->capacity = MAX_OF(out->capacity * 2, out->n + n);
+		out->p = mem_realloc(out->p, out->capacity * sizeof(struct park *));
+	}
+	for (size_t i = 0; i < n; i++) {
+		out->p[out->n++] = user->waiters[i];
+	}
+	user->waiter_n = 0;
+}
+
+static void wake_waiters(struct waiters *waiters)
+{
+	park_wake_many(waiters->p, waiters->n);
+	for (size_t i = 0; i < waiters->n; i++) {
+		park_unref(waiters->p[i]);
+	}
+	waiters->n = 0;
+}
+
 static void wake(struct user *user)
 {
-	lock_take(&user->lock);
-	struct park **waiters = user->waiters;
-	size_t n = user->waiter_n;
-	user->waiters = NULL;
-	user->waiter_n = 0;
-	user->waiter_capacity = 0;
-	lock_give(&user->lock);
-	for (size_t i = 0; i < n; i++) {
-		park_wake(waiters[i]);
-		park_unref(waiters[i]);
-	}
-	mem_free(waiters);
+	struct waiters waiters = {0};
+	take_waiters(user, &waiters);
+	wake_waiters(&waiters);
+	mem_free(waiters.p);
 }
 
 /* @return whether the user was in the table; then its reference is the caller's */
-static bool take_out_locked(struct users *users, const struct user *user)
+static bool take_out_locked(struct users *users, struct user *user)
 {
 	bool was_in = map_get(&users->by_id, user->id) == user;
 	if (was_in) {
+		atomic_store(&user->is_active, false);
 		(void)map_remove(&users->by_id, user->id);
 		metric_set(&active_users, (int64_t)users->by_id.n);
 	}
@@ -254,9 +280,20 @@ void users_destroy(struct users *users)
 	map_fini(&users->by_id);
 	mem_free(users->told_rooms);
 	mem_free(users->told_users);
+	mem_free(users->waiters.p);
 	arena_destroy(users->arena);
 	lock_fini(&users->lock);
 	mem_free(users);
+}
+
+bool user_is_active(const struct user *user)
+{
+	return atomic_load(&user->is_active);
+}
+
+void user_touch(struct user *user)
+{
+	atomic_store(&user->last_used_ms, clock_mono_ms(&user->users->hs->clock));
 }
 
 struct str user_id_of(const struct user *user)
@@ -376,8 +413,31 @@ static enum err wait_until_loaded(struct ctx *ctx, struct homeserver *hs, struct
 		: fail_cause(ctx, ERR_STORE, "the user's rooms could not be loaded");
 }
 
+/* Only when there is nothing to wait for. */
+static enum err get_loaded(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	struct user **out)
+{
+	lock_take(&hs->users->lock);
+	struct user *user = map_get(&hs->users->by_id, user_id);
+	if (user != NULL) {
+		user_ref(user);
+		atomic_store(&user->last_used_ms, clock_mono_ms(&hs->clock));
+	}
+	lock_give(&hs->users->lock);
+	if (user == NULL) {
+		return ERR_DEFER;
+	}
+	arena_on_reset(ctx->arena, unref_hook, user);
+	*out = user;
+	LOCK_SCOPE(&user->lock);
+	return user->load == USER_LOADED ? ERR_OK : ERR_DEFER;
+}
+
 enum err users_get(struct ctx *ctx, struct homeserver *hs, struct str user_id, struct user **out)
 {
+	if (ctx->may_not_wait) {
+		return get_loaded(ctx, hs, user_id, out);
+	}
 	bool is_new;
 	struct user *user = find_or_add(hs->users, user_id, &is_new);
 	arena_on_reset(ctx->arena, unref_hook, user);
@@ -588,12 +648,13 @@ void users_own_committed(struct users *users, struct str user_id, int64_t positi
 	}
 }
 
-static void wake_room(struct users *users, struct room *room, struct arena *arena)
+static void take_waiters_of_room(struct users *users, struct room *room, struct arena *arena,
+	struct waiters *out)
 {
 	struct user **listeners;
 	size_t n = room_listeners(users->hs->rooms, room, arena, &listeners);
 	for (size_t i = 0; i < n; i++) {
-		wake(listeners[i]);
+		take_waiters(listeners[i], out);
 		user_unref(listeners[i]);
 	}
 }
@@ -618,12 +679,12 @@ static struct user **list_users(struct users *users, int64_t before_ms, size_t *
 	return list;
 }
 
-static void wake_all(struct users *users)
+static void take_all_waiters(struct users *users, struct waiters *out)
 {
 	size_t n;
 	struct user **all = list_users(users, INT64_MAX, &n);
 	for (size_t i = 0; i < n; i++) {
-		wake(all[i]);
+		take_waiters(all[i], out);
 		user_unref(all[i]);
 	}
 	mem_free(all);
@@ -632,26 +693,30 @@ static void wake_all(struct users *users)
 void users_published(struct users *users)
 {
 	for (size_t i = 0; i < users->told_room_n; i++) {
-		wake_room(users, users->told_rooms[i], users->arena);
+		take_waiters_of_room(users, users->told_rooms[i], users->arena, &users->waiters);
 		room_unref(users->told_rooms[i]);
 		arena_reset(users->arena);
 	}
 	users->told_room_n = 0;
 	for (size_t i = 0; i < users->told_user_n; i++) {
-		wake(users->told_users[i]);
+		take_waiters(users->told_users[i], &users->waiters);
 		user_unref(users->told_users[i]);
 	}
 	users->told_user_n = 0;
 	if (users->wakes_all) {
 		users->wakes_all = false;
-		wake_all(users);
+		take_all_waiters(users, &users->waiters);
 	}
+	wake_waiters(&users->waiters);
 }
 
 void users_wake_room(struct users *users, struct room *room)
 {
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
-	wake_room(users, room, arena);
+	struct waiters waiters = {0};
+	take_waiters_of_room(users, room, arena, &waiters);
+	wake_waiters(&waiters);
+	mem_free(waiters.p);
 }
 
 void users_wake_user(struct users *users, struct str user_id)

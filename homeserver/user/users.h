@@ -15,11 +15,18 @@ struct user;
 struct users *users_create(struct homeserver *hs);
 void users_destroy(struct users *users);
 
-/** Loaded user; reference until the arena is reset. One round trip when not loaded. Errors: STORE. */
+/** Loaded user; reference until the arena is reset. One round trip when not loaded. Errors: STORE; DEFER. */
 MUST_CHECK enum err users_get(struct ctx *ctx, struct homeserver *hs, struct str user_id,
 	struct user **out);
 void user_ref(struct user *user);
 void user_unref(struct user *user);
+/**
+ * Whether it hears of commits: while it does after a position was taken, all that it says is good up to there. One that
+ * was put away does not, and has to be got anew.
+ */
+bool user_is_active(const struct user *user);
+/** Its user has just asked for something: it is not put away for a while. */
+void user_touch(struct user *user);
 struct str user_id_of(const struct user *user);
 
 /** A user's relation to one room, copied out. */

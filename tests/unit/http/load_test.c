@@ -58,9 +58,9 @@ static enum err wait_and_echo(struct call *call)
 		atomic_fetch_add(&kept_alive, 1);
 		call_keep(call, rounds, drop_kept);
 	}
-	if (call_is_inline(call) && *rounds == 1 && call_defer(call)) {
+	if (call_is_inline(call) && *rounds == 1) {
 		(*rounds)++;
-		return ERR_OK;
+		return ERR_DEFER;
 	}
 	if (*rounds < 3 && !call_is_stopping(call)) {
 		(*rounds)++;

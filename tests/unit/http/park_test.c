@@ -261,11 +261,27 @@ static void client__gone_while_parked__is_noticed_when_woken(void **state)
 	assert_true(gate_wait(&service.resumed, 1));
 }
 
-static void *wake_all(void *data)
+static void *wake_one_by_one(void *data)
 {
 	(void)data;
 	for (size_t i = 0; i < MANY; i++) {
 		park_wake(service.parks[i]);
+	}
+	return NULL;
+}
+
+static void *wake_together(void *data)
+{
+	(void)data;
+	park_wake_many(service.parks, MANY);
+	return NULL;
+}
+
+static void *wake_in_pieces(void *data)
+{
+	(void)data;
+	for (size_t i = 0; i < MANY; i += 10) {
+		park_wake_many(service.parks + i, 10);
 	}
 	return NULL;
 }
@@ -278,9 +294,10 @@ static void many__woken_by_several_threads__each_answers_once(void **state)
 		fds[i] = begin(i % 2 == 0 ? "/inline" : "/local");
 	}
 	assert_true(gate_wait(&service.parked, MANY));
-	pthread_t threads[3];
+	void *(*const ways[])(void *) = {wake_one_by_one, wake_together, wake_in_pieces};
+	pthread_t threads[COUNT_OF(ways)];
 	for (size_t i = 0; i < COUNT_OF(threads); i++) {
-		threads[i] = thread_start("waker", wake_all, NULL);
+		threads[i] = thread_start("waker", ways[i], NULL);
 	}
 	for (int i = 0; i < MANY; i++) {
 		assert_answer(fds[i], "resumed");
@@ -288,6 +305,23 @@ static void many__woken_by_several_threads__each_answers_once(void **state)
 	}
 	for (size_t i = 0; i < COUNT_OF(threads); i++) {
 		assert_int_equal(pthread_join(threads[i], NULL), 0);
+	}
+	assert_int_equal(service.runs, 2 * MANY);
+}
+
+static void many__woken_together__each_answers_once(void **state)
+{
+	(void)state;
+	int fds[MANY];
+	for (int i = 0; i < MANY; i++) {
+		fds[i] = begin(i % 5 == 0 ? "/local" : "/inline");
+	}
+	assert_true(gate_wait(&service.parked, MANY));
+	park_wake_many(service.parks, MANY);
+	park_wake_many(service.parks, MANY);
+	for (int i = 0; i < MANY; i++) {
+		assert_answer(fds[i], "resumed");
+		assert_int_equal(close(fds[i]), 0);
 	}
 	assert_int_equal(service.runs, 2 * MANY);
 }
@@ -355,6 +389,7 @@ int main(void)
 		TEST(handler__answers_or_fails_after_parking__that_counts),
 		TEST(client__gone_while_parked__is_noticed_when_woken),
 		TEST(many__woken_by_several_threads__each_answers_once),
+		TEST(many__woken_together__each_answers_once),
 		TEST(stop__while_parked__all_answer_with_stopping_true),
 		TEST(stop__handler_parks_all_the_same__503),
 	};

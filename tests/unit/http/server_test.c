@@ -104,9 +104,7 @@ static enum err wait_for_release(struct call *call)
 
 static enum err defer_once(struct call *call)
 {
-	if (call_defer(call)) {
-		return ERR_OK;
-	}
+	TRY(ctx_may_wait(&call->ctx));
 	assert_false(call_is_inline(call));
 	return reply_empty(call);
 }
@@ -192,24 +190,23 @@ static const struct route rows[] = {
 
 /* --- ports ---------------------------------------------------------------------------------------------- */
 
-static enum err authenticate(void *self, struct call *call, bool may_block, bool *out_miss)
+static enum err authenticate(void *self, struct call *call)
 {
 	struct service *counts = self;
 	struct str token = call_header(call, "Authorization");
 	if (token.p == NULL) {
 		return fail_status(&call->ctx, ERR_DENIED, 401, "M_MISSING_TOKEN", "No token");
 	}
-	if (str_equals(token, STR("Bearer slow")) && !may_block) {
-		*out_miss = true;
-		return ERR_OK;
+	if (str_equals(token, STR("Bearer slow"))) {
+		TRY(ctx_may_wait(&call->ctx));
 	}
 	if (!str_equals(token, STR("Bearer slow")) && !str_equals(token, STR("Bearer cached"))) {
 		return fail_status(&call->ctx, ERR_DENIED, 401, "M_UNKNOWN_TOKEN", "Unknown token");
 	}
-	atomic_fetch_add(may_block ? &counts->blocking_logins : &counts->cached_logins, 1);
+	atomic_fetch_add(call_is_inline(call) ? &counts->cached_logins : &counts->blocking_logins, 1);
 	struct str *user = ARENA_NEW(call->ctx.arena, struct str);
 	*user = STR("@a:hs");
-	call_set_principal(call, user);
+	call_set_principal(call, user, NULL);
 	return ERR_OK;
 }
 
