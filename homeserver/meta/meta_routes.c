@@ -95,6 +95,21 @@ static void write_flag(struct json_out *out, const char *name, bool is_enabled)
 	json_out_end(out);
 }
 
+/* Guests have a display name and no other field. Spec: guest_access.md, "Client behaviour" */
+static void write_profile_fields(struct json_out *out, bool is_guest)
+{
+	json_out_key_object(out, "m.profile_fields");
+	json_out_key_bool(out, "enabled", true);
+	if (is_guest) {
+		json_out_key_array(out, "allowed");
+		json_out_str(out, STR("displayname"));
+		json_out_end(out);
+	}
+	json_out_end(out);
+	write_flag(out, "m.set_displayname", true);
+	write_flag(out, "m.set_avatar_url", !is_guest);
+}
+
 static enum err get_capabilities(struct call *call)
 {
 	const struct principal *who = principal_of(call);
@@ -103,9 +118,7 @@ static enum err get_capabilities(struct call *call)
 	json_out_key_object(out, "capabilities");
 	write_flag(out, "m.change_password", !who->is_guest);
 	write_room_versions(out, hs_of(call)->settings.default_room_version);
-	write_flag(out, "m.profile_fields", true);
-	write_flag(out, "m.set_displayname", true);
-	write_flag(out, "m.set_avatar_url", true);
+	write_profile_fields(out, who->is_guest);
 	write_flag(out, "m.3pid_changes", !who->is_guest && accounts_take_email(hs_of(call)));
 	write_flag(out, "m.get_login_token", !who->is_guest);
 	write_flag(out, "m.forget_forced_upon_leave", hs_of(call)->settings.forgets_on_leave);

@@ -4,7 +4,7 @@ import time
 import pytest
 
 from support import accounts
-from support.client import Client, seconds
+from support.client import Client, path_of, seconds
 from support.server import binary
 
 # its own server, whose database it writes to
@@ -116,6 +116,22 @@ def test_guest__registered__may_read_and_not_change_the_account(server):
     assert guest.get("/devices").ok()["devices"][0]["display_name"] == "Kiosk"
     guest.post("/account/password", {"new_password": "secret words"}).expect(403, "M_GUEST_ACCESS_FORBIDDEN")
     login(server, Client(server.url, user_id=reply["user_id"], password="x")).expect(403, "M_FORBIDDEN")
+
+
+def test_guest__profile__display_name_only(server):
+    """guest_access.md: "Guest users may only modify their display name"; and the capabilities say so."""
+    reply = server.anonymous().post("/register", {}, query={"kind": "guest"}, token=False).ok()
+    guest = Client(server.url, reply["access_token"], reply["user_id"])
+    where = path_of("profile", guest.user_id)
+    guest.put(where + "/displayname", {"displayname": "Visitor"}).ok()
+    for field, value in (("avatar_url", "mxc://hs1/x"), ("m.tz", "Asia/Taipei"), ("org.example.x", 1)):
+        guest.put(where + "/" + field, {field: value}).expect(403, "M_GUEST_ACCESS_FORBIDDEN")
+        guest.delete(where + "/" + field).expect(403, "M_GUEST_ACCESS_FORBIDDEN")
+    assert guest.get(where).ok().json == {"displayname": "Visitor"}
+    guest.delete(where + "/displayname").ok()
+    able = guest.get("/capabilities").ok()["capabilities"]
+    assert able["m.profile_fields"] == {"enabled": True, "allowed": ["displayname"]}
+    assert able["m.set_avatar_url"] == {"enabled": False} and able["m.set_displayname"] == {"enabled": True}
 
 
 def test_admin_register__two_at_once_with_one_nonce__one_account(server):
