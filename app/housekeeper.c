@@ -10,6 +10,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "e2ee/e2ee.h"
 #include "homeserver/account/session.h"
 #include "homeserver/media/media.h"
 #include "homeserver/room/rooms.h"
@@ -82,6 +83,7 @@ static void run_round(struct housekeeper *housekeeper, struct arena *arena, int6
 	ctx_init(&ctx, arena);
 	ctx.deadline_ms = now_ms(housekeeper) + limit_ms;
 	sessions_tidy(&ctx, housekeeper->hs);
+	e2ee_tidy(&ctx, housekeeper->hs->e2ee);
 	typing_tidy(housekeeper->hs->typing);
 	if (now_ms(housekeeper) >= housekeeper->next_tidy_ms) {
 		housekeeper->next_tidy_ms = now_ms(housekeeper) + TIDY_INTERVAL_MS;

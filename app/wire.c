@@ -16,6 +16,8 @@
 #include "app/housekeeper.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "e2ee/e2ee.h"
+#include "e2ee/keys_routes.h"
 #include "homeserver/account/account_routes.h"
 #include "homeserver/account/email/email_routes.h"
 #include "homeserver/account/fallback_routes.h"
@@ -82,6 +84,7 @@ static const struct wire_table tables[] = {
 	{"typing", typing_routes, &typing_route_count},
 	{"voip", voip_routes, &voip_route_count},
 	{"media", media_routes, &media_route_count},
+	{"keys", keys_routes, &keys_route_count},
 };
 
 const struct wire_table *wire_tables(size_t *out_count)
@@ -169,6 +172,7 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 	config_to_http_client(config->conf, wire->arena, &client);
 	client.user_agent = str_printf(wire->arena, "Belfry/%s", app_version());
 	hs->http_client = http_client_create(&client);
+	hs->e2ee = e2ee_create(hs);
 }
 
 /* Who hears of commits, see homeserver/consumer.h. */
@@ -260,6 +264,7 @@ bool wire_destroy(struct wire *wire)
 	writer_destroy(hs->writer);
 	consumers_destroy(hs->consumers);
 	http_client_destroy(hs->http_client);
+	e2ee_destroy(hs->e2ee);
 	receipts_destroy(hs->receipts);
 	push_destroy(hs->push);
 	persons_destroy(hs->persons);

@@ -26,6 +26,7 @@ struct media;
 struct consumers;
 struct http_client;
 struct push;
+struct e2ee;
 
 struct homeserver {
 	struct settings settings;
@@ -46,6 +47,7 @@ struct homeserver {
 	struct consumers *consumers;       /**< stream consumers (consumer.h) */
 	struct http_client *http_client;   /**< outgoing requests and mails (http/client.h) */
 	struct push *push;                 /**< users' push rules (push/push.h) */
+	struct e2ee *e2ee;                 /**< of the encryption layer (e2ee/e2ee.h) */
 };
 
 /** The server that a handler works for. */

@@ -8,6 +8,7 @@
 #include "base/ctx.h"
 #include "base/json.h"
 #include "base/json_out.h"
+#include "homeserver/e2ee_port.h"
 
 /** What a client looks up on a network behind a bridge. */
 enum third_party_kind { THIRD_PARTY_LOCATION, THIRD_PARTY_USER };
@@ -43,6 +44,7 @@ struct third_party_port {
 
 struct homeserver_ports {
 	struct third_party_port third_party;
+	struct e2ee_port e2ee; /**< always filled */
 };
 
 #endif

@@ -66,6 +66,8 @@ static enum err leave_rooms(struct ctx *ctx, struct homeserver *hs, struct str u
 
 static enum err finish_one(struct ctx *ctx, struct homeserver *hs, struct str user_id)
 {
+	TRY(hs->ports.e2ee.account_ended(ctx, hs,
+		user_id)); /* while rooms are shared: those in them are told */
 	TRY(leave_rooms(ctx, hs, user_id));
 	TRY(store_profile_delete_all(ctx, hs->db, user_id));
 	TRY(store_account_data_erase(ctx, hs->db, user_id));

@@ -68,6 +68,7 @@ enum err logout(struct ctx *ctx, struct homeserver *hs, const struct principal *
 	if (who->device_id.p != NULL) {
 		TRY(store_device_delete(ctx, hs->db, who->user.s, &who->device_id, 1));
 		sessions_forget_device(hs, who->user.s, who->device_id);
+		hs->ports.e2ee.devices_changed(ctx, hs, who->user.s);
 	}
 	return ERR_OK;
 }
@@ -80,5 +81,6 @@ enum err logout_all(struct ctx *ctx, struct homeserver *hs, struct str user_id)
 	TRY(store_secret_delete_user(ctx, tx, user_id));
 	TRY(tx_commit(ctx, &tx));
 	sessions_forget_user(hs, user_id);
+	hs->ports.e2ee.devices_changed(ctx, hs, user_id);
 	return ERR_OK;
 }

@@ -68,6 +68,7 @@ enum err password_change(struct ctx *ctx, struct homeserver *hs, struct str user
 	TRY(store_change(ctx, hs, user_id, kept_device, hash, logout_others));
 	if (logout_others) {
 		sessions_forget_user(hs, user_id);
+		hs->ports.e2ee.devices_changed(ctx, hs, user_id);
 	}
 	return ERR_OK;
 }

@@ -78,7 +78,12 @@ enum err devices_rename(struct ctx *ctx, struct homeserver *hs, struct str user_
 	enum err err = is_possible_id(device_id)
 		? store_device_rename(ctx, hs->db, user_id, device_id, display_name)
 		: ERR_MISSING;
-	return err == ERR_MISSING ? refuse_missing(ctx) : err;
+	if (err == ERR_MISSING) {
+		return refuse_missing(ctx);
+	}
+	TRY(err);
+	hs->ports.e2ee.devices_changed(ctx, hs, user_id);
+	return ERR_OK;
 }
 
 enum err devices_delete(struct ctx *ctx, struct homeserver *hs, struct str user_id,
@@ -98,5 +103,6 @@ enum err devices_delete(struct ctx *ctx, struct homeserver *hs, struct str user_
 	for (size_t i = 0; i < n; i++) {
 		sessions_forget_device(hs, user_id, possible[i]);
 	}
+	hs->ports.e2ee.devices_changed(ctx, hs, user_id);
 	return ERR_OK;
 }

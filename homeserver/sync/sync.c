@@ -163,13 +163,10 @@ static enum err look_at_room(struct sync_run *run, struct user_room *entry)
 
 static enum err look_at_rooms(struct sync_run *run)
 {
-	struct user_room *entries;
-	size_t count;
-	user_rooms(run->user, run->ctx->arena, &entries, &count);
-	run->parts = ARENA_NEW_ARRAY(run->ctx->arena, struct room_part *, count);
-	run->outside = ARENA_NEW_ARRAY(run->ctx->arena, struct user_room, count);
-	for (size_t i = 0; i < count; i++) {
-		TRY(look_at_room(run, &entries[i]));
+	run->parts = ARENA_NEW_ARRAY(run->ctx->arena, struct room_part *, run->room_n);
+	run->outside = ARENA_NEW_ARRAY(run->ctx->arena, struct user_room, run->room_n);
+	for (size_t i = 0; i < run->room_n; i++) {
+		TRY(look_at_room(run, &run->rooms[i]));
 	}
 	return ERR_OK;
 }
@@ -182,6 +179,7 @@ static enum err run_once(struct sync_run *run)
 	size_t ignored_n;
 	TRY(ignored_users(run->ctx, run->hs, run->user, &ignored, &ignored_n));
 	run->ignored = str_set_make(run->ctx->arena, ignored, ignored_n);
+	user_rooms(run->user, run->ctx->arena, &run->rooms, &run->room_n);
 	TRY(sync_sections_load(run));
 	return look_at_rooms(run);
 }
@@ -198,7 +196,9 @@ static bool is_overtaken(const struct sync_run *run)
 		typing_serial_now(run->hs) == run->ephemeral_now) {
 		return false;
 	}
-	if (user_own_position(run->user) > run->up_to) {
+	const struct e2ee_ask ask = sync_sections_encryption_ask(run);
+	if (user_own_position(run->user) > run->up_to ||
+		run->hs->ports.e2ee.sync_has_more(run->hs, &ask)) {
 		return true;
 	}
 	struct user_room *entries;

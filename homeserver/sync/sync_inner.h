@@ -34,6 +34,9 @@ struct sync_run {
 	int64_t up_to;
 	int64_t ephemeral_now;
 	struct str_set ignored;
+	struct user_room *rooms; /**< all of the user */
+	size_t room_n;
+	struct e2ee_news encryption;
 	struct account_data_item *global_data; /**< what changed, or all */
 	size_t global_data_n;
 	struct account_data_item *room_data; /**< of all rooms */
@@ -122,9 +125,11 @@ void sync_room_write(const struct sync_run *run, const struct room_part *part,
 
 /* --- sync_sections.c ---------------------------------------------------------------------------- */
 
-/** Loads account data, global and of rooms, if any of it can be new. */
+/** Loads account data, global and of rooms, and what is new of encryption, if any of it can be new. After `rooms`. */
 MUST_CHECK enum err sync_sections_load(struct sync_run *run);
 bool sync_sections_are_empty(const struct sync_run *run);
+/** What the encryption layer is asked for this run. */
+struct e2ee_ask sync_sections_encryption_ask(const struct sync_run *run);
 /** Writes the whole answer. */
 void sync_sections_write(const struct sync_run *run, struct json_out *out);
 /** Account data that a filter lets pass: an array of events as a value. */

@@ -3,7 +3,21 @@
  */
 #include "homeserver/sync/sync_inner.h"
 
-enum err sync_sections_load(struct sync_run *run)
+struct e2ee_ask sync_sections_encryption_ask(const struct sync_run *run)
+{
+	const struct token *since = &run->request->since;
+	return (struct e2ee_ask){
+		.who = run->who,
+		.rooms = run->rooms,
+		.room_n = run->room_n,
+		.is_initial = run->is_initial,
+		.since = run->since,
+		.up_to = run->up_to,
+		.messages_since = since->messages > 0 ? since->messages : since->position,
+	};
+}
+
+static enum err load_account_data(struct sync_run *run)
 {
 	if (!run->is_initial && user_own_position(run->user) <= run->since) {
 		return ERR_OK;
@@ -23,9 +37,18 @@ enum err sync_sections_load(struct sync_run *run)
 		&run->room_data, &run->room_data_n);
 }
 
+enum err sync_sections_load(struct sync_run *run)
+{
+	const struct e2ee_ask ask = sync_sections_encryption_ask(run);
+	TRY(run->hs->ports.e2ee.sync_load(run->ctx, run->hs, &ask, &run->encryption));
+	return load_account_data(run);
+}
+
 bool sync_sections_are_empty(const struct sync_run *run)
 {
-	return run->global_data_n == 0;
+	const struct e2ee_news *news = &run->encryption;
+	return run->global_data_n == 0 && news->message_n == 0 && news->changed_n == 0 &&
+		news->left_n == 0;
 }
 
 void sync_sections_write_data(const struct account_data_item *items, size_t count,
@@ -87,17 +110,42 @@ static void write_rooms(const struct sync_run *run, struct json_out *out)
 	json_out_end(out);
 }
 
-/* In their place, and empty: there is nothing of it on this server yet. */
-static void write_encryption(struct json_out *out)
+static void write_users(const struct str *user_ids, size_t count, struct json_out *out)
 {
-	json_out_key_raw(out, "device_lists", STR("{\"changed\":[],\"left\":[]}"));
-	json_out_key_raw(out, "device_one_time_keys_count", STR("{}"));
-	json_out_key_raw(out, "device_unused_fallback_key_types", STR("[]"));
+	json_out_array(out);
+	for (size_t i = 0; i < count; i++) {
+		json_out_str(out, user_ids[i]);
+	}
+	json_out_end(out);
+}
+
+static void write_encryption(const struct e2ee_news *news, struct json_out *out)
+{
+	json_out_key_object(out, "to_device");
+	json_out_key_array(out, "events");
+	for (size_t i = 0; i < news->message_n; i++) {
+		json_out_raw(out, news->messages[i]);
+	}
+	json_out_end(out);
+	json_out_end(out);
+	json_out_key_object(out, "device_lists");
+	json_out_key(out, STR("changed"));
+	write_users(news->changed, news->changed_n, out);
+	json_out_key(out, STR("left"));
+	write_users(news->left, news->left_n, out);
+	json_out_end(out);
+	json_out_key_raw(out, "device_one_time_keys_count", news->one_time_counts);
+	json_out_key_raw(out, "device_unused_fallback_key_types", news->unused_fallbacks);
 }
 
 void sync_sections_write(const struct sync_run *run, struct json_out *out)
 {
-	const struct token next = {.position = run->up_to, .ephemeral = run->ephemeral_now};
+	bool has_all = run->encryption.messages_up_to >= run->up_to;
+	const struct token next = {
+		.position = run->up_to,
+		.ephemeral = run->ephemeral_now,
+		.messages = has_all ? 0 : run->encryption.messages_up_to,
+	};
 	json_out_object(out);
 	json_out_key_str(out, "next_batch", token_text(run->ctx->arena, next));
 	json_out_key_object(out, "account_data");
@@ -105,8 +153,7 @@ void sync_sections_write(const struct sync_run *run, struct json_out *out)
 	sync_sections_write_data(run->global_data, run->global_data_n, out);
 	json_out_end(out);
 	json_out_key_raw(out, "presence", STR("{\"events\":[]}"));
-	json_out_key_raw(out, "to_device", STR("{\"events\":[]}"));
-	write_encryption(out);
+	write_encryption(&run->encryption, out);
 	if (run->part_n > 0 || run->outside_n > 0) {
 		write_rooms(run, out);
 	}

@@ -13,10 +13,17 @@ bool token_parse(struct str text, struct token *out)
 {
 	struct str position;
 	struct str ephemeral;
-	struct token token;
+	struct str messages;
+	struct token token = {0};
 	if (text.n < 2 || text.p[0] != 's' ||
-		!str_split(str_slice(text, 1, text.n), '_', &position, &ephemeral) ||
-		!read_number(position, &token.position) || !read_number(ephemeral, &token.ephemeral)) {
+		!str_split(str_slice(text, 1, text.n), '_', &position, &ephemeral)) {
+		return false;
+	}
+	bool has_messages = str_split(ephemeral, '_', &ephemeral, &messages);
+	if (!read_number(position, &token.position) || !read_number(ephemeral, &token.ephemeral) ||
+		(has_messages &&
+			(!read_number(messages, &token.messages) || token.messages == 0 ||
+				token.messages >= token.position))) {
 		return false;
 	}
 	*out = token;
@@ -25,7 +32,11 @@ bool token_parse(struct str text, struct token *out)
 
 struct str token_text(struct arena *arena, struct token token)
 {
-	return str_printf(arena, "s%lld_%lld", (long long)token.position, (long long)token.ephemeral);
+	struct str text =
+		str_printf(arena, "s%lld_%lld", (long long)token.position, (long long)token.ephemeral);
+	return token.messages == 0
+		? text
+		: str_printf(arena, "%.*s_%lld", STR_ARG(text), (long long)token.messages);
 }
 
 enum err token_read(struct ctx *ctx, const struct homeserver *hs, struct str text,

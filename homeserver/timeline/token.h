@@ -1,6 +1,7 @@
 /**
- * Tokens of /sync and of pagination: "s<position>_<ephemeral>". A token stands right after an event: forwards from it
- * comes what has a greater position, backwards what has this one or a lower one. It grants nothing.
+ * Tokens of /sync and of pagination: "s<position>_<ephemeral>", and of a sync that could not take all messages to its device
+ * "s<position>_<ephemeral>_<messages>". A token stands right after an event: forwards from it comes what has a greater
+ * position, backwards what has this one or a lower one. It grants nothing.
  */
 #ifndef BELFRY_HOMESERVER_TIMELINE_TOKEN_H
 #define BELFRY_HOMESERVER_TIMELINE_TOKEN_H
@@ -10,6 +11,7 @@
 struct token {
 	int64_t position;  /**< of the one stream */
 	int64_t ephemeral; /**< serial of what is never stored (typing); 0: none of it was seen */
+	int64_t messages;  /**< position up to which the device got its messages; 0: as everything */
 };
 
 /** Reads a token. @return false when it is malformed */

@@ -648,6 +648,14 @@ void users_own_committed(struct users *users, struct str user_id, int64_t positi
 	}
 }
 
+void users_news_committed(struct users *users, struct str user_id)
+{
+	struct user *user = find_active(users, user_id);
+	if (user != NULL) {
+		tell_user(users, user);
+	}
+}
+
 static void take_waiters_of_room(struct users *users, struct room *room, struct arena *arena,
 	struct waiters *out)
 {

@@ -71,7 +71,7 @@ void user_wait(struct user *user, struct park *park);
 /* --- telling --------------------------------------------------------------------------------------- */
 
 /*
- * The first three are called from commit callbacks (writer's thread); waking happens when the position is published.
+ * The first four are called from commit callbacks (writer's thread); waking happens when the position is published.
  */
 
 /** A membership of a local user changed; `stripped` is copied. */
@@ -81,6 +81,8 @@ void users_membership_committed(struct users *users, struct room *room, struct s
 void users_room_committed(struct users *users, struct room *room);
 /** Something of the user's own. */
 void users_own_committed(struct users *users, struct str user_id, int64_t position);
+/** Something for the user that user_own_position() does not count: who tells it keeps its position. */
+void users_news_committed(struct users *users, struct str user_id);
 /** The writer's `published` callback: wakes who was told above. */
 void users_published(struct users *users);
 

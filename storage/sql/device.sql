@@ -21,15 +21,32 @@ SELECT device_id, display_name, last_seen_ms, last_seen_ip, last_seen_user_agent
 FROM devices WHERE user_id = $1 AND device_id = $2;
 
 -- name: device_rename
--- One row unless there is no such device. Index: devices_pkey.
+-- One row unless there is no such device; who has its keys is told (device_list_pending). Index: devices_pkey, device_keys_pkey.
+WITH told AS (
+	INSERT INTO device_list_pending (user_id)
+	SELECT k.user_id FROM device_keys k JOIN devices d ON d.user_id = k.user_id AND d.device_id = k.device_id
+	WHERE k.user_id = $1 AND k.device_id = $2 AND d.display_name IS DISTINCT FROM $3
+	ON CONFLICT DO NOTHING
+)
 UPDATE devices SET display_name = $3 WHERE user_id = $1 AND device_id = $2;
 
 -- name: device_delete
--- Those of the list that there are; their tokens go with them. Index: devices_pkey.
+-- Those of the list that there are; their tokens, keys and messages go with them, and who has the keys is told
+-- (device_list_pending). Index: devices_pkey, device_keys_pkey.
+WITH told AS (
+	INSERT INTO device_list_pending (user_id)
+	SELECT DISTINCT k.user_id FROM device_keys k WHERE k.user_id = $1 AND k.device_id = ANY($2::text[])
+	ON CONFLICT DO NOTHING
+)
 DELETE FROM devices WHERE user_id = $1 AND device_id = ANY($2::text[]);
 
 -- name: device_delete_but
--- All devices of a user but one ('' or NULL: all); their tokens go with them. Index: devices_pkey.
+-- All devices of a user but one ('' or NULL: all); as device_delete. Index: devices_pkey, device_keys_pkey.
+WITH told AS (
+	INSERT INTO device_list_pending (user_id)
+	SELECT DISTINCT k.user_id FROM device_keys k WHERE k.user_id = $1 AND k.device_id IS DISTINCT FROM $2::text
+	ON CONFLICT DO NOTHING
+)
 DELETE FROM devices WHERE user_id = $1 AND device_id IS DISTINCT FROM $2::text;
 
 -- name: device_seen

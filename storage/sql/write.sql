@@ -193,3 +193,101 @@ WITH moved AS (
 	RETURNING 1
 )
 SELECT 1 / CASE WHEN (SELECT count(*) FROM moved) = cardinality($1::text[]) THEN 1 ELSE 0 END;
+
+-- name: device_key_set
+-- Identity keys: user, device, Ed25519 key, body; the last one wins. With another identity the device's one-time and fallback
+-- keys end, with another body the signatures over it. Fails when there is no such device. Index: device_keys_pkey.
+WITH given AS (
+	SELECT DISTINCT ON (user_id, device_id) user_id, device_id, ed25519, body
+	FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS
+		u(user_id, device_id, ed25519, body, n)
+	ORDER BY user_id, device_id, n DESC
+), changed AS (
+	SELECT g.user_id, g.device_id FROM given g
+	JOIN device_keys k ON k.user_id = g.user_id AND k.device_id = g.device_id WHERE k.ed25519 <> g.ed25519
+), no_one_time_keys AS (
+	DELETE FROM one_time_keys o USING changed c WHERE o.user_id = c.user_id AND o.device_id = c.device_id
+), no_fallback_keys AS (
+	DELETE FROM fallback_keys f USING changed c WHERE f.user_id = c.user_id AND f.device_id = c.device_id
+), no_signatures AS (
+	DELETE FROM key_signatures s USING given g
+	WHERE s.target_user = g.user_id AND s.target_key = g.device_id AND NOT EXISTS (SELECT 1 FROM device_keys k
+		WHERE k.user_id = g.user_id AND k.device_id = g.device_id AND k.body = g.body)
+)
+INSERT INTO device_keys (user_id, device_id, ed25519, body) SELECT * FROM given
+ON CONFLICT (user_id, device_id) DO UPDATE SET ed25519 = excluded.ed25519, body = excluded.body;
+
+-- name: cross_key_set
+-- Cross-signing keys: user, usage, public key, body; the last one wins. What the old key signed, and what was signed of it,
+-- ends with it; with the master key also the user's other keys. Index: cross_signing_keys_pkey, key_signatures_signer_idx.
+WITH given AS (
+	SELECT DISTINCT ON (user_id, usage) user_id, usage, public_key, body
+	FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS
+		u(user_id, usage, public_key, body, n)
+	ORDER BY user_id, usage, n DESC
+), changed AS (
+	SELECT k.user_id, k.usage, k.public_key FROM given g
+	JOIN cross_signing_keys k ON k.user_id = g.user_id AND k.usage = g.usage WHERE k.public_key <> g.public_key
+), orphaned AS (
+	DELETE FROM cross_signing_keys k USING changed c
+	WHERE k.user_id = c.user_id AND c.usage = 'master'
+		AND NOT EXISTS (SELECT 1 FROM given g WHERE g.user_id = k.user_id AND g.usage = k.usage)
+	RETURNING k.user_id, k.public_key
+), ended AS (
+	SELECT user_id, public_key FROM changed UNION ALL SELECT user_id, public_key FROM orphaned
+), no_signatures_by AS (
+	DELETE FROM key_signatures s USING ended e
+	WHERE s.signer_user = e.user_id AND s.signer_key = 'ed25519:' || e.public_key
+), no_signatures_of AS (
+	DELETE FROM key_signatures s USING ended e WHERE s.target_user = e.user_id AND s.target_key = e.public_key
+		AND NOT (s.signer_user = e.user_id AND s.signer_key IN (SELECT 'ed25519:' || public_key FROM ended))
+)
+INSERT INTO cross_signing_keys (user_id, usage, public_key, body) SELECT * FROM given
+ON CONFLICT (user_id, usage) DO UPDATE SET public_key = excluded.public_key, body = excluded.body;
+
+-- name: key_signature_set
+-- Checked signatures: target user, target key, signer, signer's key, signature; the last one wins. Index: key_signatures_pkey.
+INSERT INTO key_signatures (target_user, target_key, signer_user, signer_key, signature)
+SELECT DISTINCT ON (target_user, target_key, signer_user, signer_key)
+	target_user, target_key, signer_user, signer_key, signature
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) WITH ORDINALITY AS
+	u(target_user, target_key, signer_user, signer_key, signature, n)
+ORDER BY target_user, target_key, signer_user, signer_key, n DESC
+ON CONFLICT (target_user, target_key, signer_user, signer_key) DO UPDATE SET signature = excluded.signature;
+
+-- name: device_list_change
+-- Somebody's keys changed: user, who alone sees it ('': everybody), position. Index: device_list_changes_pkey.
+INSERT INTO device_list_changes (user_id, seen_by, position)
+SELECT user_id, seen_by, max(position) FROM unnest($1::text[], $2::text[], $3::bigint[]) AS
+	u(user_id, seen_by, position)
+GROUP BY user_id, seen_by
+ON CONFLICT (user_id, seen_by) DO UPDATE SET position = excluded.position;
+
+-- name: device_message_insert
+-- A message for each device that there is: user, device, position, text. Index: devices_pkey.
+INSERT INTO device_messages (user_id, device_id, position, message)
+SELECT u.user_id, u.device_id, u.position, u.message
+FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[]) AS u(user_id, device_id, position, message)
+JOIN devices d ON d.user_id = u.user_id AND d.device_id = u.device_id
+ORDER BY u.user_id, u.device_id;
+
+-- name: device_message_trim
+-- Of the devices given the newest messages stay: user, device, how many. Index: device_messages_pkey.
+DELETE FROM device_messages m
+USING (SELECT DISTINCT user_id, device_id, kept FROM unnest($1::text[], $2::text[], $3::bigint[]) AS
+	g(user_id, device_id, kept)) AS u
+WHERE m.user_id = u.user_id AND m.device_id = u.device_id AND m.position <= (
+	SELECT n.position FROM device_messages n WHERE n.user_id = u.user_id AND n.device_id = u.device_id
+	ORDER BY n.position DESC OFFSET u.kept LIMIT 1);
+
+-- name: device_list_settle
+-- What was pending of these users has its position now; signatures over devices that ended go. What is not committed yet is not
+-- seen here and stays pending. Last, for a device that ends has locked its own row before it waits for this one.
+-- Index: device_list_pending_pkey, key_signatures_pkey.
+WITH users AS (
+	DELETE FROM device_list_pending p USING (SELECT DISTINCT user_id FROM unnest($1::text[]) AS u(user_id)) AS u
+	WHERE p.user_id = u.user_id RETURNING p.user_id
+)
+DELETE FROM key_signatures s USING users u WHERE s.target_user = u.user_id
+	AND NOT EXISTS (SELECT 1 FROM device_keys k WHERE k.user_id = s.target_user AND k.device_id = s.target_key)
+	AND NOT EXISTS (SELECT 1 FROM cross_signing_keys c WHERE c.user_id = s.target_user AND c.public_key = s.target_key);

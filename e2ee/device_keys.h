@@ -1,0 +1,48 @@
+/**
+ * Keys of devices: /keys/upload, /keys/query, /keys/changes.
+ * Spec: client-server API, "Key management API"
+ */
+#ifndef BELFRY_E2EE_DEVICE_KEYS_H
+#define BELFRY_E2EE_DEVICE_KEYS_H
+
+#include "e2ee/e2ee.h"
+
+/** A body of /keys/upload; what is absent is NULL. */
+struct keys_upload {
+	const struct json *device_keys;
+	const struct json *one_time_keys;
+	const struct json *fallback_keys;
+};
+/**
+ * Checks and stores a device's keys. Identity keys that are new are told to those who share a room.
+ *
+ * @param out_counts  JSON object of what is unclaimed, in the arena
+ * Errors: INPUT M_INVALID_PARAM, M_INVALID_SIGNATURE (nothing of the faulty part is stored); DENIED 401 M_UNKNOWN_TOKEN when
+ * the device has ended meanwhile; STORE
+ * Cost: two round trips, one more for each part, and a commit for new identity keys.
+ */
+MUST_CHECK enum err device_keys_upload(struct ctx *ctx, struct homeserver *hs,
+	const struct principal *who, const struct keys_upload *upload, struct str *out_counts);
+
+/** Everything that answers a key query. Lives in the arena. */
+struct keys_found {
+	struct str viewer;
+	const struct json *wanted; /**< object: user id → list of device ids; an empty one means all */
+	struct stored_key *keys;   /**< of local users, sorted by user, then kind */
+	size_t key_n;
+	struct e2ee_remote_ask *remote;
+	size_t remote_n;
+};
+/**
+ * Looks up keys of users.
+ * Errors: INPUT M_INVALID_PARAM; STORE
+ * Cost: one round trip for all local users.
+ */
+MUST_CHECK enum err device_keys_query(struct ctx *ctx, struct homeserver *hs,
+	const struct principal *who, const struct json *wanted, int64_t timeout_ms,
+	struct keys_found *out);
+/** Writes the whole answer. */
+void device_keys_write(const struct keys_found *found, struct arena *arena,
+	const struct homeserver *hs, struct json_out *out);
+
+#endif

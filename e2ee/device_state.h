@@ -1,0 +1,38 @@
+/**
+ * What each syncing device has left of keys, and whether there are messages for it: kept in memory, so that a sync with nothing
+ * new asks nobody.
+ */
+#ifndef BELFRY_E2EE_DEVICE_STATE_H
+#define BELFRY_E2EE_DEVICE_STATE_H
+
+#include "e2ee/e2ee.h"
+
+struct device_states *device_states_create(struct homeserver *hs);
+void device_states_destroy(struct device_states *states);
+
+struct device_state {
+	struct str one_time_counts;  /**< JSON object: algorithm → unclaimed one-time keys */
+	struct str unused_fallbacks; /**< JSON array of algorithms */
+	int64_t newest_message;      /**< position; 0: none */
+};
+/** In the arena. One round trip when it is not known. Errors: STORE. */
+MUST_CHECK enum err device_state_get(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	struct str device_id, struct device_state *out);
+/** Position of the newest message; 0 when there is none or the device is not in memory. */
+int64_t device_state_newest_message(struct device_states *states, struct str user_id,
+	struct str device_id);
+
+/** Keys were added or claimed: what is left is read anew when somebody asks. After the commit. */
+void device_state_keys_changed(struct device_states *states, struct str user_id,
+	struct str device_id);
+/** A message was committed. Writer's thread. */
+void device_state_message_committed(struct device_states *states, struct str user_id,
+	struct str device_id, int64_t position);
+/** No message up to a position is left. */
+void device_state_messages_gone(struct device_states *states, struct str user_id,
+	struct str device_id, int64_t up_to);
+
+/** Puts away what nobody asked for since a time (monotonic). */
+void device_states_tidy(struct device_states *states, int64_t before_ms);
+
+#endif

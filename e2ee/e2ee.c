@@ -1,0 +1,124 @@
+/*
+ * The service as a whole, and what queries and claims share: the users of other servers.
+ */
+#include "e2ee/e2ee.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "e2ee/cross_signing.h"
+#include "e2ee/device_lists.h"
+#include "e2ee/device_state.h"
+#include "e2ee/e2ee_sync.h"
+
+enum { STATE_IDLE_MS = 10 * 60 * 1000 };
+
+struct e2ee *e2ee_create(struct homeserver *hs)
+{
+	struct e2ee *e2ee = mem_alloc(sizeof(*e2ee));
+	e2ee->hs = hs;
+	e2ee->lists = device_lists_create(writer_position(hs->writer));
+	e2ee->states = device_states_create(hs);
+	e2ee->message_limit = hs->settings.to_device_limit;
+	hs->ports.e2ee = (struct e2ee_port){
+		.sync_load = e2ee_sync_load,
+		.sync_has_more = e2ee_sync_has_more,
+		.devices_changed = device_lists_devices_changed,
+		.account_ended = cross_signing_account_ended,
+	};
+	return e2ee;
+}
+
+void e2ee_destroy(struct e2ee *e2ee)
+{
+	if (e2ee == NULL) {
+		return;
+	}
+	device_states_destroy(e2ee->states);
+	device_lists_destroy(e2ee->lists);
+	mem_free(e2ee);
+}
+
+void e2ee_tidy(struct ctx *ctx, struct e2ee *e2ee)
+{
+	struct homeserver *hs = e2ee->hs;
+	device_states_tidy(e2ee->states, clock_mono_ms(&hs->clock) - STATE_IDLE_MS);
+	if (device_lists_settle(ctx, hs) != ERR_OK) {
+		log_warn(0, "e2ee.settle_failed", "cause=%.*s", STR_ARG(ctx->fault.cause));
+	}
+}
+
+/* --- other servers ----------------------------------------------------------------------------------- */
+
+static struct e2ee_remote_ask *find_ask(struct e2ee_remote_ask *asks, size_t count,
+	struct server_name server)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (server_name_equals(asks[i].server, server)) {
+			return &asks[i];
+		}
+	}
+	return NULL;
+}
+
+size_t e2ee_remote_asks(struct arena *arena, const struct homeserver *hs, const struct json *map,
+	struct e2ee_remote_ask **out)
+{
+	struct e2ee_remote_ask *asks = ARENA_NEW_ARRAY(arena, struct e2ee_remote_ask, map->count + 1);
+	size_t n = 0;
+	for (size_t i = 0; i < map->count; i++) {
+		struct user_id id;
+		if (!user_id_parse(map->members[i].key, &id) || hs_is_local(hs, id.s)) {
+			continue;
+		}
+		struct e2ee_remote_ask *ask = find_ask(asks, n, user_id_server(id));
+		if (ask == NULL) {
+			ask = &asks[n++];
+			ask->server = user_id_server(id);
+			ask->request = json_object(arena, map->count);
+		}
+		ask->request.members[ask->request.count++] = map->members[i];
+	}
+	*out = asks;
+	return n;
+}
+
+void e2ee_ask_remote(struct ctx *ctx, struct e2ee *e2ee, struct e2ee_remote_ask *asks, size_t count,
+	int64_t timeout_ms, bool is_claim)
+{
+	const struct e2ee_remote_port *port = &e2ee->remote;
+	if (count > 0 && (is_claim ? port->claim : port->query) != NULL) {
+		(is_claim ? port->claim : port->query)(port->self, ctx, asks, count, timeout_ms);
+	}
+}
+
+void e2ee_write_answers(struct json_out *out, const struct e2ee_remote_ask *asks, size_t count,
+	struct str section)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct json *users = asks[i].is_answered ? json_get(&asks[i].answer, section) : NULL;
+		if (users == NULL || users->type != JSON_OBJECT) {
+			continue;
+		}
+		for (size_t k = 0; k < users->count; k++) {
+			if (json_get(&asks[i].request, users->members[k].key) != NULL) {
+				json_out_key(out, users->members[k].key);
+				json_out_value(out, &users->members[k].value);
+			}
+		}
+	}
+}
+
+void e2ee_write_failures(struct json_out *out, const struct e2ee_remote_ask *asks, size_t count)
+{
+	json_out_key_object(out, "failures");
+	for (size_t i = 0; i < count; i++) {
+		if (!asks[i].is_answered) {
+			json_out_key(out, asks[i].server.s);
+			json_out_object(out);
+			json_out_key_str(out, "errcode", STR("M_UNKNOWN"));
+			json_out_key_str(out, "error", STR("This server could not be reached"));
+			json_out_end(out);
+		}
+	}
+	json_out_end(out);
+}

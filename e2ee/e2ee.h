@@ -1,0 +1,72 @@
+/**
+ * The server's half of end-to-end encryption: the service, and its ports.
+ * Spec: client-server API, "End-to-End Encryption", "Send-to-Device messaging"
+ */
+#ifndef BELFRY_E2EE_E2EE_H
+#define BELFRY_E2EE_E2EE_H
+
+#include "homeserver/homeserver.h"
+
+/** Questions to several servers, asked side by side. */
+struct e2ee_remote_ask {
+	struct server_name server;
+	struct json request; /**< object: user id → what is asked for, of this server's users */
+	bool is_answered;    /**< set by the port */
+	struct json answer;  /**< set by the port: the checked answer, of these users only */
+};
+
+/** A message to devices of another server. */
+struct e2ee_remote_message {
+	struct server_name server;
+	struct str sender;
+	struct str type;
+	struct str message_id; /**< the sender's device and transaction */
+	struct json messages;  /**< object: user id → device id or "*" → content */
+};
+
+/** What the federation does for users of other servers. Functions are NULL while there is none: then nobody there answers. */
+struct e2ee_remote_port {
+	void *self;
+	/** Keys of devices and users. Returns after `timeout_ms` at the latest. */
+	void (*query)(void *self, struct ctx *ctx, struct e2ee_remote_ask *asks, size_t count,
+		int64_t timeout_ms);
+	/** One-time keys. */
+	void (*claim)(void *self, struct ctx *ctx, struct e2ee_remote_ask *asks, size_t count,
+		int64_t timeout_ms);
+	/** Takes messages over; they are stored when it returns. Errors: STORE. */
+	enum err (*send)(void *self, struct ctx *ctx, const struct e2ee_remote_message *messages,
+		size_t count);
+};
+
+struct e2ee {
+	struct homeserver *hs;
+	struct e2ee_remote_port remote;
+	struct device_lists *lists;   /**< changes of device lists (device_lists.h) */
+	struct device_states *states; /**< what devices have left (device_state.h) */
+	int64_t message_limit;        /**< messages kept for a device */
+};
+
+/** Fills hs->ports.e2ee. The users service exists already. */
+struct e2ee *e2ee_create(struct homeserver *hs);
+void e2ee_destroy(struct e2ee *e2ee);
+
+/**
+ * For the housekeeper, at each round: tells of devices that ended beside the writer (by the command line, or before a crash), and
+ * puts away what nobody asked for. Failures are logged; a later call tries again.
+ * Cost: one small query.
+ */
+void e2ee_tidy(struct ctx *ctx, struct e2ee *e2ee);
+
+/** Asks the other servers, by way of the port; what has no server that answers stays unanswered. */
+void e2ee_ask_remote(struct ctx *ctx, struct e2ee *e2ee, struct e2ee_remote_ask *asks, size_t count,
+	int64_t timeout_ms, bool is_claim);
+/** Splits users of other servers out of a map by user id, one ask for each server. @return count */
+size_t e2ee_remote_asks(struct arena *arena, const struct homeserver *hs, const struct json *map,
+	struct e2ee_remote_ask **out);
+/** Writes the members of one section of the answers, as far as they were asked for. */
+void e2ee_write_answers(struct json_out *out, const struct e2ee_remote_ask *asks, size_t count,
+	struct str section);
+/** Writes `failures`: the servers that did not answer. */
+void e2ee_write_failures(struct json_out *out, const struct e2ee_remote_ask *asks, size_t count);
+
+#endif

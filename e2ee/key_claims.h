@@ -1,0 +1,29 @@
+/**
+ * Claiming one-time keys: /keys/claim.
+ * Spec: client-server API, "One-time and fallback keys"
+ */
+#ifndef BELFRY_E2EE_KEY_CLAIMS_H
+#define BELFRY_E2EE_KEY_CLAIMS_H
+
+#include "e2ee/e2ee.h"
+
+/** What was asked for and what was found. Lives in the arena. */
+struct keys_claimed {
+	const struct json *wanted; /**< object: user id → device id → algorithm */
+	struct claimed_key *keys;  /**< in the order of the claim's triples */
+	size_t key_n;
+	struct key_claim *claim;
+	struct e2ee_remote_ask *remote;
+	size_t remote_n;
+};
+/**
+ * Takes one key for each device asked for: a one-time key, which nobody else gets, or the fallback key.
+ * Errors: INPUT M_INVALID_PARAM; STORE
+ * Cost: one round trip for all local devices.
+ */
+MUST_CHECK enum err key_claims_take(struct ctx *ctx, struct homeserver *hs,
+	const struct json *wanted, int64_t timeout_ms, struct keys_claimed *out);
+/** Writes the whole answer. */
+void key_claims_write(const struct keys_claimed *claimed, struct json_out *out);
+
+#endif

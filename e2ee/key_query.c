@@ -1,0 +1,200 @@
+/*
+ * Key queries. Whoever is logged in may ask for the keys of anybody here; a user of ours who is unknown has an empty entry, like one
+ * without devices. Users of other servers are asked for over there: what is not answered is a failure of their server, whether
+ * the user exists or not.
+ */
+#include "e2ee/device_keys.h"
+#include "matrix/str_set.h"
+#include "storage/device_key.h"
+
+/* --- finding ----------------------------------------------------------------------------------------------- */
+
+static enum err check_wanted(struct ctx *ctx, const struct json *wanted)
+{
+	for (size_t i = 0; i < wanted->count; i++) {
+		struct user_id id;
+		const struct json *devices = &wanted->members[i].value;
+		bool is_good = user_id_parse(wanted->members[i].key, &id) && devices->type == JSON_ARRAY;
+		for (size_t k = 0; is_good && k < devices->count; k++) {
+			is_good = devices->items[k].type == JSON_STRING;
+		}
+		if (!is_good) {
+			return fail(ctx, ERR_INPUT, M_INVALID_PARAM,
+				"'device_keys' must have lists of device ids by user id");
+		}
+	}
+	return ERR_OK;
+}
+
+enum err device_keys_query(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
+	const struct json *wanted, int64_t timeout_ms, struct keys_found *out)
+{
+	TRY(check_wanted(ctx, wanted));
+	*out = (struct keys_found){.viewer = who->user.s, .wanted = wanted};
+	struct str *local = ARENA_NEW_ARRAY(ctx->arena, struct str, wanted->count + 1);
+	size_t local_n = 0;
+	for (size_t i = 0; i < wanted->count; i++) {
+		struct str user_id = wanted->members[i].key;
+		if (hs_is_local(hs, user_id) && str_find_byte(user_id, '\0') == SIZE_MAX) {
+			local[local_n++] = user_id;
+		}
+	}
+	if (local_n > 0) {
+		TRY(store_device_key_query(ctx, hs->db, local, local_n, who->user.s, &out->keys,
+			&out->key_n));
+	}
+	out->remote_n = e2ee_remote_asks(ctx->arena, hs, wanted, &out->remote);
+	e2ee_ask_remote(ctx, hs->e2ee, out->remote, out->remote_n, timeout_ms, false);
+	return ERR_OK;
+}
+
+/* --- writing ------------------------------------------------------------------------------------------------ */
+
+/* A user's rows. */
+struct user_rows {
+	const struct stored_key *p;
+	size_t n;
+};
+
+static struct user_rows rows_of(const struct keys_found *found, struct str user_id)
+{
+	size_t low = 0;
+	size_t high = found->key_n;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (str_compare(found->keys[middle].user_id, user_id) < 0) {
+			low = middle + 1;
+		} else {
+			high = middle;
+		}
+	}
+	struct user_rows rows = {.p = found->keys + low};
+	while (low + rows.n < found->key_n && str_equals(rows.p[rows.n].user_id, user_id)) {
+		rows.n++;
+	}
+	return rows;
+}
+
+static void write_signatures_by(const struct user_rows *rows, struct str key, struct str signer,
+	struct json_out *out)
+{
+	bool is_open = false;
+	for (size_t i = 0; i < rows->n; i++) {
+		const struct stored_key *row = &rows->p[i];
+		if (row->kind != STORED_SIGNATURE || !str_equals(row->id, key) ||
+			!str_equals(row->signer_user, signer)) {
+			continue;
+		}
+		if (!is_open) {
+			json_out_key(out, signer);
+			json_out_object(out);
+			is_open = true;
+		}
+		json_out_key(out, row->signer_key);
+		json_out_str(out, row->body);
+	}
+	if (is_open) {
+		json_out_end(out);
+	}
+}
+
+/* Those by the owner and those by the viewer: no others may be seen. */
+static void write_signatures(const struct keys_found *found, const struct user_rows *rows,
+	const struct stored_key *target, struct json_out *out)
+{
+	struct str key = target->kind == STORED_CROSS_KEY ? target->public_key : target->id;
+	json_out_key_object(out, "signatures");
+	write_signatures_by(rows, key, target->user_id, out);
+	if (!str_equals(found->viewer, target->user_id)) {
+		write_signatures_by(rows, key, found->viewer, out);
+	}
+	json_out_end(out);
+}
+
+static void write_key(const struct keys_found *found, const struct user_rows *rows,
+	const struct stored_key *key, struct arena *arena, struct json_out *out)
+{
+	struct json body;
+	json_out_object(out);
+	if (json_parse(arena, key->body, NULL, &body, NULL) == JSON_OK) {
+		for (size_t i = 0; i < body.count; i++) {
+			json_out_key(out, body.members[i].key);
+			json_out_value(out, &body.members[i].value);
+		}
+	}
+	write_signatures(found, rows, key, out);
+	if (key->display_name.p != NULL) {
+		json_out_key_object(out, "unsigned");
+		json_out_key_str(out, "device_display_name", key->display_name);
+		json_out_end(out);
+	}
+	json_out_end(out);
+}
+
+static bool is_wanted(const struct json *devices, struct str device_id)
+{
+	for (size_t i = 0; i < devices->count; i++) {
+		if (str_equals(devices->items[i].text, device_id)) {
+			return true;
+		}
+	}
+	return devices->count == 0;
+}
+
+static void write_devices(const struct keys_found *found, struct arena *arena,
+	const struct homeserver *hs, struct json_out *out)
+{
+	json_out_key_object(out, "device_keys");
+	for (size_t i = 0; i < found->wanted->count; i++) {
+		const struct json_member *wanted = &found->wanted->members[i];
+		if (!hs_is_local(hs, wanted->key)) {
+			continue;
+		}
+		struct user_rows rows = rows_of(found, wanted->key);
+		json_out_key(out, wanted->key);
+		json_out_object(out);
+		for (size_t k = 0; k < rows.n; k++) {
+			if (rows.p[k].kind == STORED_DEVICE_KEY && is_wanted(&wanted->value, rows.p[k].id)) {
+				json_out_key(out, rows.p[k].id);
+				write_key(found, &rows, &rows.p[k], arena, out);
+			}
+		}
+		json_out_end(out);
+	}
+	e2ee_write_answers(out, found->remote, found->remote_n, STR("device_keys"));
+	json_out_end(out);
+}
+
+static void write_cross_keys(const struct keys_found *found, struct str usage, struct str section,
+	struct arena *arena, struct json_out *out)
+{
+	bool is_own_only = str_equals(usage, STR("user_signing"));
+	json_out_key(out, section);
+	json_out_object(out);
+	for (size_t i = 0; i < found->key_n; i++) {
+		const struct stored_key *key = &found->keys[i];
+		if (key->kind != STORED_CROSS_KEY || !str_equals(key->id, usage) ||
+			(is_own_only && !str_equals(key->user_id, found->viewer))) {
+			continue;
+		}
+		struct user_rows rows = rows_of(found, key->user_id);
+		json_out_key(out, key->user_id);
+		write_key(found, &rows, key, arena, out);
+	}
+	if (!is_own_only) {
+		e2ee_write_answers(out, found->remote, found->remote_n, section);
+	}
+	json_out_end(out);
+}
+
+void device_keys_write(const struct keys_found *found, struct arena *arena,
+	const struct homeserver *hs, struct json_out *out)
+{
+	json_out_object(out);
+	write_devices(found, arena, hs, out);
+	write_cross_keys(found, STR("master"), STR("master_keys"), arena, out);
+	write_cross_keys(found, STR("self_signing"), STR("self_signing_keys"), arena, out);
+	write_cross_keys(found, STR("user_signing"), STR("user_signing_keys"), arena, out);
+	e2ee_write_failures(out, found->remote, found->remote_n);
+	json_out_end(out);
+}

@@ -1,0 +1,125 @@
+/*
+ * Endpoints of device keys: parse, one call, reply.
+ */
+#include "e2ee/keys_routes.h"
+
+#include "e2ee/device_keys.h"
+#include "e2ee/device_lists.h"
+#include "e2ee/key_claims.h"
+#include "homeserver/timeline/timeline.h"
+#include "homeserver/user/users.h"
+
+enum {
+	KEYS_BODY_BYTES = 1 << 20,
+	TIMEOUT_MS = 10 * 1000, /* the recommended default */
+	TIMEOUT_MAX_MS = 60 * 1000,
+};
+
+static enum err post_upload(struct call *call)
+{
+	const struct json *body;
+	struct keys_upload upload;
+	struct str counts;
+	TRY(call_json(call, &body));
+	TRY(body_opt_object(call, body, "device_keys", &upload.device_keys));
+	TRY(body_opt_object(call, body, "one_time_keys", &upload.one_time_keys));
+	TRY(body_opt_object(call, body, "fallback_keys", &upload.fallback_keys));
+	TRY(device_keys_upload(&call->ctx, hs_of(call), principal_of(call), &upload, &counts));
+	struct json_out *out = reply_json(call, 200);
+	json_out_object(out);
+	json_out_key_raw(out, "one_time_key_counts", counts);
+	json_out_end(out);
+	return ERR_OK;
+}
+
+/* An object that has to be there, and the time that other servers get. */
+static enum err read_query(struct call *call, const char *key, const struct json **out,
+	int64_t *out_timeout_ms)
+{
+	const struct json *body;
+	TRY(call_json(call, &body));
+	TRY(body_opt_object(call, body, key, out));
+	if (*out == NULL) {
+		return fail(&call->ctx, ERR_INPUT, M_MISSING_PARAM, "'%s' is missing", key);
+	}
+	TRY(body_opt_int(call, body, "timeout", 0, INT64_MAX, TIMEOUT_MS, out_timeout_ms));
+	*out_timeout_ms = MIN_OF(*out_timeout_ms, (int64_t)TIMEOUT_MAX_MS);
+	return ERR_OK;
+}
+
+static enum err post_query(struct call *call)
+{
+	const struct json *wanted;
+	int64_t timeout_ms;
+	struct keys_found found;
+	TRY(read_query(call, "device_keys", &wanted, &timeout_ms));
+	TRY(device_keys_query(&call->ctx, hs_of(call), principal_of(call), wanted, timeout_ms, &found));
+	device_keys_write(&found, call->ctx.arena, hs_of(call), reply_json(call, 200));
+	return ERR_OK;
+}
+
+static enum err post_claim(struct call *call)
+{
+	const struct json *wanted;
+	int64_t timeout_ms;
+	struct keys_claimed claimed;
+	TRY(read_query(call, "one_time_keys", &wanted, &timeout_ms));
+	TRY(key_claims_take(&call->ctx, hs_of(call), wanted, timeout_ms, &claimed));
+	key_claims_write(&claimed, reply_json(call, 200));
+	return ERR_OK;
+}
+
+static void write_users(struct json_out *out, const struct str *user_ids, size_t count)
+{
+	json_out_array(out);
+	for (size_t i = 0; i < count; i++) {
+		json_out_str(out, user_ids[i]);
+	}
+	json_out_end(out);
+}
+
+static enum err read_token(struct call *call, const char *name, struct token *out)
+{
+	struct str text = call_query(call, name);
+	return text.p != NULL ? token_read(&call->ctx, hs_of(call), text, out)
+						  : fail(&call->ctx, ERR_INPUT, M_MISSING_PARAM, "'%s' is missing", name);
+}
+
+static enum err get_changes(struct call *call)
+{
+	struct homeserver *hs = hs_of(call);
+	struct token from;
+	struct token to;
+	struct user *user;
+	struct list_span span = {.user_id = principal_of(call)->user.s};
+	struct list_news news;
+	struct user_room *rooms;
+	TRY(read_token(call, "from", &from));
+	TRY(read_token(call, "to", &to));
+	TRY(users_get(&call->ctx, hs, span.user_id, &user));
+	span.since = from.position;
+	span.up_to = writer_position(hs->writer);
+	user_rooms(user, call->ctx.arena, &rooms, &span.room_n);
+	span.rooms = rooms;
+	TRY(device_lists_news(&call->ctx, hs, &span, &news));
+	struct json_out *out = reply_json(call, 200);
+	json_out_object(out);
+	json_out_key(out, STR("changed"));
+	write_users(out, news.changed, news.changed_n);
+	json_out_key(out, STR("left"));
+	write_users(out, news.left, news.left_n);
+	json_out_end(out);
+	return ERR_OK;
+}
+
+#define CLIENT "/_matrix/client/(r0|v3)"
+
+const struct route keys_routes[] = {
+	{"uploadKeys", "POST", CLIENT "/keys/upload", AUTH_GUEST, LANE_LOCAL, RATE_WRITE,
+		KEYS_BODY_BYTES, post_upload},
+	{"queryKeys", "POST", CLIENT "/keys/query", AUTH_GUEST, LANE_REMOTE, RATE_READ, 0, post_query},
+	{"claimKeys", "POST", CLIENT "/keys/claim", AUTH_GUEST, LANE_REMOTE, RATE_READ, 0, post_claim},
+	{"getKeysChanges", "GET", CLIENT "/keys/changes", AUTH_USER, LANE_LOCAL, RATE_READ, 0,
+		get_changes},
+};
+const size_t keys_route_count = COUNT_OF(keys_routes);

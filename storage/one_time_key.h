@@ -1,0 +1,67 @@
+/**
+ * One-time and fallback keys. A key that was given to somebody is marked so before anybody sees it; no other request can get it,
+ * and it is not taken in again.
+ */
+#ifndef BELFRY_STORAGE_ONE_TIME_KEY_H
+#define BELFRY_STORAGE_ONE_TIME_KEY_H
+
+#include "storage/db.h"
+
+/** Keys of one device as parallel arrays. */
+struct key_upload {
+	struct str user_id;
+	struct str device_id;
+	const struct str *algorithms;
+	const struct str *key_ids;
+	const struct str *keys; /**< canonical JSON */
+	size_t count;
+};
+
+/**
+ * Adds one-time keys; those that the device uploaded before stay as they are.
+ * @param claimed_kept  how many claimed ones are remembered
+ * Errors: CONFLICT when one is known with another content, or the device is gone (nothing was added); STORE
+ */
+MUST_CHECK enum err store_one_time_key_add(struct ctx *ctx, struct db *db,
+	const struct key_upload *upload, int64_t claimed_kept);
+/** Sets fallback keys, one for each algorithm. Errors: CONFLICT when the device is gone; STORE. */
+MUST_CHECK enum err store_fallback_key_set(struct ctx *ctx, struct db *db,
+	const struct key_upload *upload);
+
+struct algorithm_count {
+	struct str algorithm;
+	int64_t count;
+};
+/** What a device has left, and its newest message. In the arena. */
+struct device_key_state {
+	struct algorithm_count *one_time; /**< unclaimed keys, sorted */
+	size_t one_time_n;
+	struct str *unused_fallback; /**< algorithms, sorted */
+	size_t unused_fallback_n;
+	int64_t newest_message; /**< position; 0: none */
+};
+MUST_CHECK enum err store_one_time_key_state(struct ctx *ctx, struct db *db, struct str user_id,
+	struct str device_id, struct device_key_state *out);
+
+/** Keys that somebody asks for: triples, each once, as parallel arrays. */
+struct key_claim {
+	const struct str *user_ids;
+	const struct str *device_ids;
+	const struct str *algorithms;
+	const int64_t *wants; /**< how many of each */
+	size_t count;
+};
+struct claimed_key {
+	size_t index; /**< of the triple */
+	struct str key_id;
+	struct str key; /**< canonical JSON */
+	bool is_fallback;
+};
+/**
+ * Takes keys; committed before it returns. A triple has as many rows as were wanted and left, and besides one for its
+ * fallback key when there were fewer. One round trip; waits for nobody.
+ */
+MUST_CHECK enum err store_one_time_key_claim(struct ctx *ctx, struct db *db,
+	const struct key_claim *claim, struct claimed_key **out, size_t *out_count);
+
+#endif
