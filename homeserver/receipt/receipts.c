@@ -203,10 +203,16 @@ static int thread_order(const struct receipt *receipt)
 	return str_equals(receipt->thread_id, STR("main")) ? 1 : 2;
 }
 
-static int compare_for_content(const void *a, const void *b)
+/* A receipt, and in which object it is shown. */
+struct shown_receipt {
+	struct receipt receipt;
+	size_t object;
+};
+
+static int compare_for_objects(const void *a, const void *b)
 {
-	const struct receipt *x = a;
-	const struct receipt *y = b;
+	const struct receipt *x = &((const struct shown_receipt *)a)->receipt;
+	const struct receipt *y = &((const struct shown_receipt *)b)->receipt;
 	int order = str_compare(x->event_id, y->event_id);
 	if (order == 0) {
 		order = (int)x->type - (int)y->type;
@@ -214,7 +220,30 @@ static int compare_for_content(const void *a, const void *b)
 	if (order == 0) {
 		order = str_compare(x->user_id, y->user_id);
 	}
-	return order != 0 ? order : thread_order(x) - thread_order(y);
+	if (order == 0) {
+		order = thread_order(x) - thread_order(y);
+	}
+	return order != 0 ? order : str_compare(x->thread_id, y->thread_id);
+}
+
+static bool is_same_place(const struct receipt *a, const struct receipt *b)
+{
+	return a->type == b->type && str_equals(a->event_id, b->event_id) &&
+		str_equals(a->user_id, b->user_id);
+}
+
+/* Sorts, and spreads those of one place over the objects. @return how many there are */
+static size_t spread(struct shown_receipt *shown, size_t count)
+{
+	size_t objects = 1;
+	qsort(shown, count, sizeof(*shown), compare_for_objects);
+	for (size_t i = 1; i < count; i++) {
+		if (is_same_place(&shown[i - 1].receipt, &shown[i].receipt)) {
+			shown[i].object = shown[i - 1].object + 1;
+			objects = MAX_OF(objects, shown[i].object + 1);
+		}
+	}
+	return objects;
 }
 
 static void write_user(struct json_out *out, const struct receipt *receipt)
@@ -228,13 +257,17 @@ static void write_user(struct json_out *out, const struct receipt *receipt)
 	json_out_end(out);
 }
 
-/* {event: {type: {user: {…}}}} from receipts in that order. */
-static void write_content(struct json_out *out, const struct receipt *receipts, size_t count)
+/* {event: {type: {user: {…}}}} from those of one object. */
+static void write_content(struct json_out *out, const struct shown_receipt *shown, size_t count,
+	size_t object)
 {
+	const struct receipt *before = NULL;
 	json_out_object(out);
 	for (size_t i = 0; i < count; i++) {
-		const struct receipt *receipt = &receipts[i];
-		const struct receipt *before = i > 0 ? &receipts[i - 1] : NULL;
+		if (shown[i].object != object) {
+			continue;
+		}
+		const struct receipt *receipt = &shown[i].receipt;
 		bool new_event = before == NULL || !str_equals(before->event_id, receipt->event_id);
 		bool new_type = new_event || before->type != receipt->type;
 		if (new_type && before != NULL) {
@@ -251,19 +284,35 @@ static void write_content(struct json_out *out, const struct receipt *receipts, 
 			json_out_key(out, receipt_type_name(receipt->type));
 			json_out_object(out);
 		}
-		if (new_type || !str_equals(before->user_id, receipt->user_id)) {
-			write_user(out, receipt);
-		}
+		write_user(out, receipt);
+		before = receipt;
 	}
 	json_out_end(out);
 	json_out_end(out);
 	json_out_end(out);
 }
 
-enum err receipts_content(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	struct str viewer, int64_t after, int64_t up_to, struct str *out_content)
+static enum err make_content(struct ctx *ctx, struct room *room, const struct shown_receipt *shown,
+	size_t count, size_t object, struct str *out_content)
 {
-	*out_content = str_from(NULL, 0);
+	struct buf buf CLEANUP(buf_fini);
+	buf_init(&buf, CONTENT_CEILING_BYTES);
+	struct json_out out;
+	json_out_init(&out, &buf);
+	write_content(&out, shown, count, object);
+	if (!buf_ok(&buf)) {
+		return fail_cause(ctx, ERR_INTERNAL, "the receipts of room %lld are too long",
+			(long long)room_nid(room));
+	}
+	*out_content = str_dup(ctx->arena, buf_str(&buf));
+	return ERR_OK;
+}
+
+enum err receipts_contents(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct str viewer, int64_t after, int64_t up_to, struct str **out, size_t *out_count)
+{
+	*out = NULL;
+	*out_count = 0;
 	if (room_receipt_position(room) <= after) {
 		return ERR_OK;
 	}
@@ -274,16 +323,15 @@ enum err receipts_content(struct ctx *ctx, struct homeserver *hs, struct room *r
 	if (count == 0) {
 		return ERR_OK;
 	}
-	qsort(receipts, count, sizeof(*receipts), compare_for_content);
-	struct buf buf CLEANUP(buf_fini);
-	buf_init(&buf, CONTENT_CEILING_BYTES);
-	struct json_out out;
-	json_out_init(&out, &buf);
-	write_content(&out, receipts, count);
-	if (!buf_ok(&buf)) {
-		return fail_cause(ctx, ERR_INTERNAL, "the receipts of room %lld are too long",
-			(long long)room_nid(room));
+	struct shown_receipt *shown = ARENA_NEW_ARRAY(ctx->arena, struct shown_receipt, count);
+	for (size_t i = 0; i < count; i++) {
+		shown[i].receipt = receipts[i];
 	}
-	*out_content = str_dup(ctx->arena, buf_str(&buf));
+	size_t objects = spread(shown, count);
+	*out = ARENA_NEW_ARRAY(ctx->arena, struct str, objects);
+	for (size_t i = 0; i < objects; i++) {
+		TRY(make_content(ctx, room, shown, count, i, &(*out)[i]));
+	}
+	*out_count = objects;
 	return ERR_OK;
 }

@@ -2,7 +2,7 @@
  * Read receipts and unread counts: the face of the domain.
  *
  * A receipt says up to which event a user has read, in the whole room or in one thread. What clients are shown of it is
- * `receipts_content()`; what it does to the user's counts is `unread_counts()`. Both answer from memory while a room is
+ * `receipts_contents()`; what it does to the user's counts is `unread_counts()`. Both answer from memory while a room is
  * followed live.
  */
 #ifndef BELFRY_HOMESERVER_RECEIPT_RECEIPTS_H
@@ -42,16 +42,18 @@ MUST_CHECK enum err receipts_set_fully_read(struct ctx *ctx, struct homeserver *
 /* --- showing ------------------------------------------------------------------------------------- */
 
 /**
- * The `content` of one m.receipt event: a JSON object with the receipts set after a position, up to another, that the viewer
- * may see (of private ones, the own).
+ * The receipts set after a position, up to another, that the viewer may see (of private ones, the own): each text is the
+ * `content` of one m.receipt event, a JSON object.
  *
- * @param after        stream position; 0: all receipts there are
- * @param out_content  in the ctx's arena; p == NULL: nothing
- * When a user has several receipts at one event, the one that covers more is shown: one object cannot hold both.
+ * One object has room for one receipt of a user at an event. A user who has read up to an event in several ways (unthreaded,
+ * in its thread) has the one that covers most in the first object, the next in the second, …; nearly always there is one.
+ *
+ * @param after  stream position; 0: all receipts there are
+ * @param out    in the ctx's arena
  * Errors: STORE     Cost: none while the room is followed, else one round trip.
  */
-MUST_CHECK enum err receipts_content(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	struct str viewer, int64_t after, int64_t up_to, struct str *out_content);
+MUST_CHECK enum err receipts_contents(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct str viewer, int64_t after, int64_t up_to, struct str **out, size_t *out_count);
 
 struct unread_thread {
 	struct str root; /**< event id */

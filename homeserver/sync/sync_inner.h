@@ -80,7 +80,8 @@ struct room_part {
 	struct event_list state;
 
 	struct room_summary summary;
-	struct str receipts; /**< content; p == NULL: none */
+	struct str *receipts; /**< contents of m.receipt events */
+	size_t receipt_n;
 	bool has_typing;
 	struct str *typing;
 	size_t typing_n;

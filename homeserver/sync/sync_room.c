@@ -36,8 +36,8 @@ static enum err load_ephemeral(struct sync_run *run, struct room_part *part)
 	}
 	if (event_filter_allows_type(filter, STR("m.receipt")) &&
 		room_receipt_position(part->room) > part->after) {
-		TRY(receipts_content(run->ctx, run->hs, part->room, run->who->user.s, part->after,
-			run->up_to, &part->receipts));
+		TRY(receipts_contents(run->ctx, run->hs, part->room, run->who->user.s, part->after,
+			run->up_to, &part->receipts, &part->receipt_n));
 	}
 	return ERR_OK;
 }
@@ -111,8 +111,8 @@ enum err sync_room_load(struct sync_run *run, struct room_part *part)
 bool sync_room_is_empty(const struct room_part *part)
 {
 	return !part->is_whole && !part->is_left && part->timeline.n == 0 && !part->is_limited &&
-		part->state.n == 0 && !part->summary.is_told && part->receipts.p == NULL &&
-		!part->has_typing && part->data_n == 0;
+		part->state.n == 0 && !part->summary.is_told && part->receipt_n == 0 && !part->has_typing &&
+		part->data_n == 0;
 }
 
 /* --- writing ------------------------------------------------------------------------------------------------- */
@@ -169,9 +169,9 @@ static void write_ephemeral(const struct room_part *part, struct json_out *out)
 	if (part->has_typing) {
 		edu_typing_write(out, part->typing, part->typing_n);
 	}
-	if (part->receipts.p != NULL) {
+	for (size_t i = 0; i < part->receipt_n; i++) {
 		json_out_object(out);
-		json_out_key_raw(out, "content", part->receipts);
+		json_out_key_raw(out, "content", part->receipts[i]);
 		json_out_key_str(out, "type", STR("m.receipt"));
 		json_out_end(out);
 	}

@@ -77,6 +77,23 @@ def test_receipt__threaded_and_unthreaded__kept_apart(alice, bob, shared):
     assert found == {child: root, root: "main", last: None}
 
 
+@pytest.mark.peer("shows the last one only")
+def test_receipt__several_of_a_user_at_one_event__each_shown(alice, bob, shared):
+    """One object has room for one: so there are as many m.receipt events as needed."""
+    root = alice.send(shared, "root")
+    in_thread(alice, shared, root)
+    since = alice.sync().since
+    bob.receipt(shared, root).ok()
+    bob.receipt(shared, root, thread_id="main").ok()
+    bob.receipt(shared, root, thread_id=root).ok()
+    alice.receipt(shared, root).ok()
+    for room in (alice.sync().joined(shared), alice.sync(since).joined(shared)):
+        events = [event["content"] for event in room.ephemeral if event["type"] == "m.receipt"]
+        told = [content[root]["m.read"][bob.user_id].get("thread_id") for content in events]
+        assert told == [None, "main", root]
+        assert [alice.user_id in content[root]["m.read"] for content in events] == [True, False, False]
+
+
 @pytest.mark.parametrize("body", [{"thread_id": 5}, {"thread_id": ""}, {"thread_id": None}, {"thread_id": ["x"]}], ids=str)
 def test_receipt__bad_thread_id__400(alice, shared, body):
     event = alice.send(shared)
