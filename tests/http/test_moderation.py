@@ -59,6 +59,23 @@ def test_suspended__what_acts__forbidden(hs, admin, alice, bob):
     alice.send(own, "again")
 
 
+def test_suspended__redactions_by_either_endpoint__of_ones_own_only(admin, alice, bob):
+    """Also where the user has the power to redact everything."""
+    room = alice.create_room(preset="public_chat")
+    bob.join(room).ok()
+    own = [alice.send(room, "mine"), alice.send(room, "mine too")]
+    foreign = bob.send(room, "not hers")
+    suspend(admin, alice)
+    alice.redact(room, foreign).expect(403, "M_USER_SUSPENDED")
+    alice.put_event(room, "m.room.redaction", {"redacts": foreign}).expect(403, "M_USER_SUSPENDED")
+    alice.redact(room, own[0]).ok()
+    alice.put_event(room, "m.room.redaction", {"redacts": own[1]}).ok()
+    assert bob.event(room, foreign).ok()["content"]["body"] == "not hers"
+    assert [bob.event(room, event).ok()["content"] for event in own] == [{}, {}]
+    suspend(admin, alice, False)
+    alice.redact(room, foreign).ok()
+
+
 def test_suspended__reading_leaving_own_things__allowed(hs, admin, alice, bob):
     own = alice.create_room()
     said = alice.send(own, "mine")
