@@ -118,6 +118,23 @@ static enum err add_skipped(struct sync_run *run, struct room_part *part,
 	return ERR_OK;
 }
 
+/*
+ * All of the state with members loaded lazily, for a client that goes on from a token: it knows more members than the wanted
+ * ones, and has to hear of those that changed.
+ */
+static enum err add_changed_members(struct sync_run *run, struct room_part *part, int64_t end)
+{
+	struct state_item *items;
+	size_t n;
+	TRY(room_state_changes(run->ctx, run->hs, part->room, part->after, end, &items, &n));
+	for (size_t i = 0; i < n; i++) {
+		if (str_equals(items[i].type, STR("m.room.member"))) {
+			put_state(run, part, items[i].event);
+		}
+	}
+	return ERR_OK;
+}
+
 static enum err load_state(struct sync_run *run, struct room_part *part,
 	const struct str_set *wanted)
 {
@@ -132,6 +149,9 @@ static enum err load_state(struct sync_run *run, struct room_part *part,
 	}
 	for (size_t i = 0; i < n; i++) {
 		VEC_PUSH(run->ctx->arena, &part->state, items[i].event);
+	}
+	if (part->is_whole && part->after > 0 && run->request->filter->state.lazy_load_members) {
+		TRY(add_changed_members(run, part, end));
 	}
 	return !is_after && part->has_skipped_state ? add_skipped(run, part, wanted) : ERR_OK;
 }

@@ -287,6 +287,22 @@ def test_lazy__own_join__own_member_event(hs, alice, bob):
 
 
 @pytest.mark.peer("sync.yaml: the own member event MUST be there when the full state is requested")
+@pytest.mark.parametrize("query", [{}, {"use_state_after": True}], ids=str)
+def test_lazy__full_state_since_a_token__members_who_changed_in_the_gap_too(alice, bob, carol, query):
+    room = alice.create_room(preset="public_chat")
+    for user in (bob, carol):
+        user.join(room).ok()
+    since = bob.sync(filter=lazy(50)).since
+    carol.leave(room).ok()
+    for number in range(3):
+        alice.send(room, str(number))
+    part = bob.sync(since, filter=lazy(1), full_state=True, **query).joined(room)
+    assert part.limited
+    state = part.keyed("state_after" if query else "state")
+    assert state["m.room.member", carol.user_id]["content"]["membership"] == "leave"
+    assert ("m.room.create", "") in state and {alice.user_id, bob.user_id} <= {key for _, key in state}
+
+
 def test_lazy__full_state__senders_and_oneself(hs, alice):
     room, users = crowd(hs, alice)
     since = alice.sync(filter=lazy()).since
