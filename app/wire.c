@@ -124,6 +124,7 @@ static void overtaken(void *self)
 	const struct homeserver *hs = self;
 	rooms_forget(hs->rooms);
 	receipts_forget(hs->receipts);
+	push_forget(hs->push);
 	users_forget(hs->users);
 }
 

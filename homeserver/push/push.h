@@ -16,6 +16,8 @@
 struct push *push_create(void);
 /** After the writer was destroyed: its commits come here. */
 void push_destroy(struct push *push);
+/** All rules are read anew: memory may be older than the database. Writer's thread. */
+void push_forget(struct push *push);
 
 /** A user's rules as they are. */
 struct push_rules {

@@ -129,6 +129,11 @@ void push_destroy(struct push *push)
 	mem_free(push);
 }
 
+void push_forget(struct push *push)
+{
+	cache_clear(push->entries);
+}
+
 /* --- reading ---------------------------------------------------------------------------------------- */
 
 static struct push_rules rules_of(struct arena *arena, const struct push_entry *entry,

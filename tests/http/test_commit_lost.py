@@ -10,7 +10,7 @@ import concurrent.futures
 import pytest
 
 from support import accounts
-from support.client import receipts_of, seconds, unique
+from support.client import path_of, receipts_of, seconds, unique
 from support.database import Cluster, CommitProxy, burn_transactions
 from support.server import wait_until
 
@@ -115,13 +115,15 @@ class Doubt:
             return self.other.receipt(self.room, self.read)
         if what == "account data":
             return self.other.account_data("org.example.x", {"doubtful": True})
+        if what == "push rule":
+            return self.other.put(path_of("pushrules", "global", "room", self.room), {"actions": ["notify"]})
         assert what == "ignored"
         return self.other.account_data("m.ignored_user_list", {"ignored_users": {self.user.user_id: {}}})
 
     def sign(self, what):
         """What the other's next sync has to contain when it happened."""
         return {"redaction": '"redacts":"%s"' % self.read, "membership": self.empty, "receipt": '"m.read"',
-                "ignored": "m.ignored_user_list"}.get(what, "doubtful")
+                "ignored": "m.ignored_user_list", "push rule": '"m.push_rules"'}.get(what, "doubtful")
 
 
 def shown_of(user):
@@ -137,7 +139,7 @@ def shown_of(user):
     return rooms, sync["account_data"]
 
 
-WHATS = ["message", "state", "redaction", "membership", "new room", "receipt", "account data", "ignored"]
+WHATS = ["message", "state", "redaction", "membership", "new room", "receipt", "account data", "ignored", "push rule"]
 
 
 @pytest.mark.parametrize("happened", [True, False], ids=["committed", "not-committed"])
