@@ -20,17 +20,10 @@ static enum err refuse_missing(struct ctx *ctx, struct str name)
 		STR_ARG(name));
 }
 
-static enum err check_password(struct ctx *ctx, struct str password)
-{
-	return password.n > 0 && password.n <= PASSWORD_MAX_BYTES
-		? ERR_OK
-		: fail(ctx, ERR_INPUT, M_INVALID_PARAM, "The password must have 1 to %d bytes",
-			  PASSWORD_MAX_BYTES);
-}
-
 struct str account_random_password(struct ctx *ctx, const struct account_desk *desk)
 {
-	return rng_text(&desk->rng, ctx->arena, RANDOM_PASSWORD_CHARS);
+	int64_t least = desk->settings->password_min_length;
+	return rng_text(&desk->rng, ctx->arena, (size_t)MAX_OF(least, (int64_t)RANDOM_PASSWORD_CHARS));
 }
 
 /* --- accounts ------------------------------------------------------------------------------------------ */
@@ -60,7 +53,7 @@ enum err account_create(struct ctx *ctx, const struct account_desk *desk, struct
 	struct str localpart;
 	struct str user_id;
 	struct server_name server = desk->settings->server_name;
-	TRY(check_password(ctx, password));
+	TRY(password_check_policy(ctx, desk->settings, password));
 	TRY(localpart_of(ctx, desk, name, &localpart));
 	TRY(new_user_id(ctx, localpart, server, &wish.user_id));
 	TRY(account_check_free(ctx, desk->db, wish.user_id));
@@ -141,7 +134,7 @@ static enum err change_account(struct ctx *ctx, const struct account_desk *desk,
 enum err account_set_password(struct ctx *ctx, const struct account_desk *desk, struct str name,
 	struct str password)
 {
-	TRY(check_password(ctx, password));
+	TRY(password_check_policy(ctx, desk->settings, password));
 	struct change change = {.password_hash = password_make_hash(ctx, desk->settings, password)};
 	return change_account(ctx, desk, name, &change);
 }

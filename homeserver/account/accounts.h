@@ -22,20 +22,20 @@ struct account_desk {
 };
 
 /**
- * A new account. The password policy does not count here: who runs the server decides.
- * Errors: INPUT M_INVALID_USERNAME, M_USER_IN_USE, M_INVALID_PARAM (password empty or too long); STORE
+ * A new account.
+ * Errors: INPUT M_INVALID_USERNAME, M_USER_IN_USE, M_WEAK_PASSWORD, M_INVALID_PARAM (password too long); STORE
  * @param out_user_id  in the arena; may be NULL
  */
 MUST_CHECK enum err account_create(struct ctx *ctx, const struct account_desk *desk,
 	struct str name, struct str password, bool is_admin, struct str *out_user_id);
 
-/** A password that nobody has to think up: 20 characters, in the arena. */
+/** A password that nobody has to think up: 20 characters, more where the policy asks for more; in the arena. */
 struct str account_random_password(struct ctx *ctx, const struct account_desk *desk);
 
 /** Errors of those that name an account: MISSING M_NOT_FOUND (a deactivated one counts as none to change); STORE. */
 MUST_CHECK enum err account_find(struct ctx *ctx, const struct account_desk *desk, struct str name,
 	struct account_row *out);
-/** Ends all sessions too. Errors: also INPUT M_INVALID_PARAM. */
+/** Ends all sessions too. Errors: also INPUT M_WEAK_PASSWORD, M_INVALID_PARAM. */
 MUST_CHECK enum err account_set_password(struct ctx *ctx, const struct account_desk *desk,
 	struct str name, struct str password);
 /** To ACCOUNT_DEACTIVATED: for ever; all sessions end, the server takes the user out of the rooms. */

@@ -107,6 +107,26 @@ def test_user_admin__granted_and_taken__shown(running):
     assert not is_admin()
 
 
+@pytest.mark.parametrize("password", ["seven77", "一二三四五六七", ""])
+def test_user_password_too_short__refused_like_in_a_client(running, password):
+    """password.min_length counts characters, and for the command line too."""
+    done = running.run("user", "add", "weak", "--password-stdin", input=password + "\n")
+    assert done.returncode != 0 and "password" in done.stderr.lower(), done
+    run(running, "user", "add", "strong" + str(len(password.encode())), "--password-stdin", input="eight888\n")
+    done = running.run("user", "password", "strong" + str(len(password.encode())), "--password-stdin", input=password + "\n")
+    assert done.returncode != 0 and "password" in done.stderr.lower(), done
+    assert "weak" not in run(running, "user", "list").splitlines()
+
+
+def test_user_password_made_up__as_long_as_the_policy_wants(make_server):
+    server = make_server(settings={"password.min_length": "30"}).start()
+    done = server.run("user", "add", "long", "--generate", settings={"server_name": server.server_name,
+                                                                     "password.min_length": "30"})
+    assert done.returncode == 0, done
+    password = done.stdout.split("once:")[1].strip()
+    assert len(password) >= 30
+
+
 @pytest.mark.parametrize("command", [("password", "ghost", "--password-stdin"), ("deactivate", "ghost"), ("admin", "ghost", "on")])
 def test_user__unknown__refused(running, command):
     done = running.run("user", *command, input="xx words\n")
