@@ -6,6 +6,7 @@
 #include "homeserver/account/accounts.h"
 #include "homeserver/homeserver.h"
 #include "homeserver/meta/support.h"
+#include "homeserver/web_page.h"
 #include "matrix/server_keys.h"
 
 /* Others may keep our keys for a day; new ones are made known at least that long before their use. */
@@ -141,7 +142,26 @@ static enum err get_server_keys(struct call *call)
 		server_keys_build(call->ctx.arena, &hs->signer, valid_until_ms, NULL, 0));
 }
 
+/* For people who open the server's address in a browser. */
+static enum err get_home_page(struct call *call)
+{
+	const struct settings *settings = &hs_of(call)->settings;
+	struct web_page page;
+	web_page_begin(&page, call, "這是 Matrix 聊天伺服器", "This is a Matrix homeserver");
+	web_page_text(&page, "伺服器名稱:", "Its name:");
+	web_page_value(&page, settings->server_name.s);
+	web_page_text(&page,
+		"請用 Matrix 用戶端(例如 Element、Element X、FluffyChat、nheko)登入;"
+		"「主伺服器(homeserver)」請填下列網址,帳號與密碼請洽學校的管理員。",
+		"To connect, use a Matrix client (such as Element, Element X, FluffyChat or nheko) and give the address "
+		"below as the homeserver. Ask your school's administrator for an account.");
+	web_page_value(&page,
+		settings->public_base_url.n > 0 ? settings->public_base_url : settings->server_name.s);
+	return web_page_reply(&page, 200);
+}
+
 const struct route meta_routes[] = {
+	{"homePage", "GET", "/", AUTH_NONE, LANE_INLINE, RATE_NONE, 0, get_home_page},
 	{"getVersions", "GET", "/_matrix/client/versions", AUTH_NONE, LANE_INLINE, RATE_NONE, 0,
 		get_versions},
 	{"getWellknown", "GET", "/.well-known/matrix/client", AUTH_NONE, LANE_INLINE, RATE_NONE, 0,

@@ -44,6 +44,19 @@ def test_operations__named_here__are_in_the_specification():
     assert OURS <= {op["id"] for op in schema.operations()}
 
 
+def test_home_page__opened_in_a_browser__says_what_this_is(make_server):
+    server = make_server(server_name="school.example", settings={"public_base_url": "https://matrix.school.example"})
+    reply = server.start().anonymous().http.raw("GET", "/")
+    assert reply.status == 200 and reply.headers["content-type"] == "text/html; charset=utf-8"
+    page = reply.raw.decode()
+    for text in ("Matrix 聊天伺服器", "Matrix homeserver", "school.example", "https://matrix.school.example"):
+        assert text in page, page
+    policy = reply.headers["content-security-policy"]
+    assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy and "script-src" not in policy
+    assert reply.headers["x-content-type-options"] == "nosniff" and "<script" not in page
+    server.anonymous().post("/_matrix", token=False).expect(404, "M_UNRECOGNIZED")
+
+
 def test_versions__asked_without_token__lists_spec_versions(nobody):
     versions = nobody.get("/_matrix/client/versions", token=False).ok()["versions"]
     assert versions and all(isinstance(item, str) for item in versions)
