@@ -269,6 +269,8 @@ void config_to_settings(const struct conf *conf, struct settings *out)
 		.event_cache_bytes = (size_t)conf_int(conf, "caches.events"),
 		.room_cache_count = (size_t)conf_int(conf, "caches.rooms"),
 		.user_cache_count = (size_t)conf_int(conf, "caches.users"),
+		.user_directory_all = conf_bool(conf, "user_directory.search_all_users"),
+		.room_directory_needs_login = conf_bool(conf, "room_directory.needs_login"),
 		.account = account_settings_of(conf),
 		.media = media_of(conf),
 	};

@@ -25,6 +25,8 @@
 #include "homeserver/account/session.h"
 #include "homeserver/consumer.h"
 #include "homeserver/device/device_routes.h"
+#include "homeserver/directory/directory.h"
+#include "homeserver/directory/directory_routes.h"
 #include "homeserver/media/media.h"
 #include "homeserver/media/media_routes.h"
 #include "homeserver/meta/meta_routes.h"
@@ -80,6 +82,7 @@ static const struct wire_table tables[] = {
 	{"sync", sync_routes, &sync_route_count},
 	{"push", push_routes, &push_route_count},
 	{"receipt", receipt_routes, &receipt_route_count},
+	{"directory", directory_routes, &directory_route_count},
 	{"search", search_routes, &search_route_count},
 	{"typing", typing_routes, &typing_route_count},
 	{"voip", voip_routes, &voip_route_count},
@@ -184,6 +187,11 @@ static void add_consumers(struct homeserver *hs)
 			.run = search_index_run,
 			.saves_itself = true,
 			.pause_ms = 250});
+	consumers_add(hs->consumers,
+		&(struct consumer_def){.name = DIRECTORY_CONSUMER,
+			.run = directory_index_run,
+			.saves_itself = true,
+			.pause_ms = 500});
 }
 
 struct wire *wire_create(const struct wire_config *config)

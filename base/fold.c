@@ -215,3 +215,16 @@ void fold_text(struct arena *arena, struct str text, struct fold_char **out, siz
 	*out = folding.out;
 	*out_count = folding.n;
 }
+
+struct str fold_whole(struct arena *arena, struct str text)
+{
+	struct fold_char *chars;
+	size_t count;
+	fold_text(arena, text, &chars, &count);
+	char *bytes = arena_alloc(arena, 4 * count + 1);
+	size_t n = 0;
+	for (size_t i = 0; i < count; i++) {
+		n += utf8_encode(chars[i].code_point, bytes + n);
+	}
+	return str_from(bytes, n);
+}

@@ -32,6 +32,9 @@ struct fold_char {
  */
 void fold_text(struct arena *arena, struct str text, struct fold_char **out, size_t *out_count);
 
+/** The whole text folded, as UTF-8 in the arena: equal for texts that search takes for the same. */
+struct str fold_whole(struct arena *arena, struct str text);
+
 /** The simplified form of a Chinese character; itself when it has none. */
 uint32_t fold_han(uint32_t code_point);
 

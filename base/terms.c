@@ -60,7 +60,7 @@ static void close_word(struct splitting *splitting)
 		return;
 	}
 	struct str text = str_from(splitting->word, splitting->word_n);
-	if (splitting->is_ascii) {
+	if (splitting->is_ascii && splitting->stemmer != NULL) {
 		const sb_symbol *stem = sb_stemmer_stem(splitting->stemmer,
 			(const sb_symbol *)splitting->word, (int)splitting->word_n);
 		text = str_from((const char *)stem, (size_t)sb_stemmer_length(splitting->stemmer));
@@ -175,16 +175,13 @@ static size_t read_word(struct splitting *splitting, const struct fold_char *cha
 	return at;
 }
 
-void terms_split(struct arena *arena, struct str text, size_t max, struct term **out,
-	size_t *out_count)
+static void split(struct arena *arena, struct sb_stemmer *stemmer, struct str text, size_t max,
+	struct term **out, size_t *out_count)
 {
 	struct fold_char *chars;
 	size_t count;
 	fold_text(arena, text, &chars, &count);
-	struct splitting splitting = {.arena = arena,
-		.max = max,
-		.stemmer = sb_stemmer_new("english", NULL)};
-	invariant(splitting.stemmer != NULL);
+	struct splitting splitting = {.arena = arena, .max = max, .stemmer = stemmer};
 	for (size_t at = 0; at < count && splitting.terms.n < max;) {
 		switch (chars[at].kind) {
 		case FOLD_WORD:
@@ -199,9 +196,23 @@ void terms_split(struct arena *arena, struct str text, size_t max, struct term *
 			break;
 		}
 	}
-	sb_stemmer_delete(splitting.stemmer);
 	*out = splitting.terms.p;
 	*out_count = splitting.terms.n;
+}
+
+void terms_split(struct arena *arena, struct str text, size_t max, struct term **out,
+	size_t *out_count)
+{
+	struct sb_stemmer *stemmer = sb_stemmer_new("english", NULL);
+	invariant(stemmer != NULL);
+	split(arena, stemmer, text, max, out, out_count);
+	sb_stemmer_delete(stemmer);
+}
+
+void terms_split_names(struct arena *arena, struct str text, size_t max, struct term **out,
+	size_t *out_count)
+{
+	split(arena, NULL, text, max, out, out_count);
 }
 
 /* --- what is looked for ---------------------------------------------------------------------------------------- */
@@ -252,6 +263,23 @@ void terms_query(struct arena *arena, struct str text, size_t max, struct term_m
 			.distance = is_bound ? terms[i].position - last_position : 0,
 		};
 		last_position = terms[i].position;
+	}
+	*out = matches;
+	*out_count = n;
+}
+
+void terms_query_names(struct arena *arena, struct str text, size_t max, struct term_match **out,
+	size_t *out_count)
+{
+	struct term *terms;
+	size_t count;
+	terms_split_names(arena, text, max, &terms, &count);
+	struct term_match *matches = ARENA_NEW_ARRAY(arena, struct term_match, count);
+	size_t n = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (!is_in_pair(terms, i)) {
+			matches[n++] = (struct term_match){.text = terms[i].text, .is_prefix = true};
+		}
 	}
 	*out = matches;
 	*out_count = n;

@@ -37,6 +37,10 @@ struct term {
 void terms_split(struct arena *arena, struct str text, size_t max, struct term **out,
 	size_t *out_count);
 
+/** The same for names of people and rooms: no word loses an ending, so that the beginning of a word finds it. */
+void terms_split_names(struct arena *arena, struct str text, size_t max, struct term **out,
+	size_t *out_count);
+
 /** One part of what is looked for. */
 struct term_match {
 	struct str text;
@@ -52,6 +56,10 @@ struct term_match {
  * @param out  in the arena; nothing when the text has no word
  */
 void terms_query(struct arena *arena, struct str text, size_t max, struct term_match **out,
+	size_t *out_count);
+
+/** What somebody types to find a name: every word and pair of characters may be the beginning of one. */
+void terms_query_names(struct arena *arena, struct str text, size_t max, struct term_match **out,
 	size_t *out_count);
 
 /** A place in a text. */

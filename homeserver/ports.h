@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/json_out.h"
 #include "homeserver/e2ee_port.h"
+#include "matrix/id.h"
 
 /** What a client looks up on a network behind a bridge. */
 enum third_party_kind { THIRD_PARTY_LOCATION, THIRD_PARTY_USER };
@@ -42,7 +43,20 @@ struct third_party_port {
 		struct str room_id, bool is_listed);
 };
 
+/** Published rooms of other servers. */
+struct room_directory_port {
+	void *self;
+	/**
+	 * Writes a page as the other server gives it: {"chunk":[…],…}. Called on the remote lane; the deadline is the ctx's.
+	 * Errors: REMOTE; TIMEOUT; DENIED M_FORBIDDEN (the other server refuses). Nothing is written then.
+	 * @param body  as for POST /publicRooms: limit, since, filter, …
+	 */
+	enum err (*list)(void *self, struct ctx *ctx, struct server_name server,
+		const struct json *body, struct json_out *out);
+};
+
 struct homeserver_ports {
+	struct room_directory_port room_directory;
 	struct third_party_port third_party;
 	struct e2ee_port e2ee; /**< always filled */
 };

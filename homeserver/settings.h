@@ -46,6 +46,8 @@ struct settings {
 	size_t event_cache_bytes;
 	size_t room_cache_count; /**< rooms whose content is kept loaded */
 	size_t user_cache_count;
+	bool user_directory_all;         /**< every local user is found, also by who shares no room */
+	bool room_directory_needs_login; /**< published rooms are not shown to everybody */
 	struct account_settings account;
 	struct media_settings media;
 };

@@ -1,15 +1,16 @@
 /*
- * Terms become PostgreSQL's tsvector and tsquery. A text's room is a term too ('/12'; no word has a slash), so that one look-up
- * in the index takes both into account, and a word that is common elsewhere costs nothing here.
+ * Terms become PostgreSQL's tsvector and tsquery. A text's room is a term too ('/12'; no word has a slash): a search in a few rooms
+ * has them looked up together with the words, so that a word that is common elsewhere costs nothing here. With many rooms
+ * that costs more than it saves, and the rooms are looked at afterwards.
  */
 #include "storage/search.h"
 
-#include "base/buf.h"
+#include "storage/term_text.h"
 
 enum {
-	PLACE_MAX = 16383, /* of a tsvector */
 	TERMS_TEXT_MAX = 4 << 20,
-	QUERY_TEXT_MAX = 1 << 20,
+	QUERY_TEXT_MAX = 1 << 16,
+	ROOM_TERMS_MAX = 4, /* spans that are looked up in the index */
 };
 
 /* --- texts --------------------------------------------------------------------------------------------------- */
@@ -19,11 +20,7 @@ static struct str vector_text(struct ctx *ctx, const struct search_text *text)
 	struct buf buf CLEANUP(buf_fini);
 	buf_init(&buf, TERMS_TEXT_MAX);
 	buf_printf(&buf, "'/%lld'", (long long)text->place.room_nid);
-	for (size_t i = 0; i < text->term_count; i++) {
-		const struct term *term = &text->terms[i];
-		buf_printf(&buf, " '%.*s':%u", STR_ARG(term->text),
-			MIN_OF(term->position, (uint32_t)PLACE_MAX));
-	}
+	term_text_vector(&buf, text->terms, text->term_count);
 	return str_dup(ctx->arena, buf_str(&buf));
 }
 
@@ -167,28 +164,15 @@ enum err store_search_scope(struct ctx *ctx, struct db *db, const int64_t *room_
 	return ERR_OK;
 }
 
-/* 'a' <1> 'b' & 'c':* */
-static void add_matches(struct buf *buf, const struct search_ask *ask)
-{
-	for (size_t i = 0; i < ask->match_count; i++) {
-		const struct term_match *match = &ask->matches[i];
-		if (i > 0 && match->distance > 0) {
-			buf_printf(buf, " <%u> ", match->distance);
-		} else if (i > 0) {
-			buf_add_lit(buf, " & ");
-		}
-		buf_printf(buf, "'%.*s'%s", STR_ARG(match->text), match->is_prefix ? ":*" : "");
-	}
-}
-
 /* ('/1' | '/2') & (…) */
 static void add_rooms(struct buf *buf, const struct search_ask *ask)
 {
-	for (size_t i = 0; i < ask->span_count; i++) {
+	for (size_t i = 0; i < ask->span_count && ask->span_count <= ROOM_TERMS_MAX; i++) {
 		buf_printf(buf, "%s'/%lld'", i == 0 ? "(" : " | ", (long long)ask->spans[i].room_nid);
+		buf_add(buf, i + 1 == ask->span_count ? STR(") & ") : STR(""));
 	}
-	buf_add_lit(buf, ") & (");
-	add_matches(buf, ask);
+	buf_add_lit(buf, "(");
+	term_text_query(buf, ask->matches, ask->match_count);
 	buf_add_lit(buf, ")");
 }
 
@@ -243,7 +227,7 @@ enum err store_search(struct ctx *ctx, struct db *db, const struct search_ask *a
 	struct buf filter CLEANUP(buf_fini);
 	buf_init(&terms, QUERY_TEXT_MAX);
 	buf_init(&filter, QUERY_TEXT_MAX);
-	add_matches(&terms, ask);
+	term_text_query(&terms, ask->matches, ask->match_count);
 	add_rooms(&filter, ask);
 	if (!buf_ok(&terms) || !buf_ok(&filter)) {
 		return fail_cause(ctx, ERR_LIMIT, "the search is too large");

@@ -5,6 +5,7 @@
 #include "homeserver/search/search_text.h"
 
 #include "matrix/relation.h"
+#include "matrix/room_summary.h"
 
 /* What is behind the lines that begin with "> " and the empty line that ends them. */
 static struct str without_quotation(struct str body)
@@ -27,23 +28,10 @@ static struct str body_of(const struct json *content)
 	return is_reply && body.p != NULL ? without_quotation(body) : body;
 }
 
-/* The first text/plain representation of m.topic. */
-static struct str plain_topic(const struct json *content)
-{
-	const struct json *texts = json_at(json_at(content, "m.topic"), "m.text");
-	for (size_t i = 0; json_is(texts, JSON_ARRAY) && i < texts->count; i++) {
-		const struct json *mimetype = json_at(&texts->items[i], "mimetype");
-		if (mimetype == NULL || str_equals(mimetype->text, STR("text/plain"))) {
-			return json_get_str(&texts->items[i], STR("body"));
-		}
-	}
-	return str_from(NULL, 0);
-}
-
 static struct str topic_of(struct arena *arena, const struct json *content)
 {
 	struct str topic = json_get_str(content, STR("topic"));
-	struct str plain = plain_topic(content);
+	struct str plain = room_topic_plain(content);
 	if (plain.p == NULL || (topic.p != NULL && str_equals(plain, topic))) {
 		return topic;
 	}

@@ -52,18 +52,20 @@ WHERE s.room_nid = ANY ($1::bigint[]) AND s.type = 'm.room.history_visibility' A
 ORDER BY 1, 2;
 
 -- name: search_by_recency hot
--- Up to $14 texts that match $1 (with the rooms' terms) in spans of rooms ($3 … $6), the newest first, from below position $12. With the
--- number of all that match. Index: search_texts_terms_idx.
-WITH matched AS (
-	SELECT e.room_nid, e.target_position
-	FROM unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[]) AS s(room_nid, after, up_to, horizon)
-	JOIN search_texts e ON e.room_nid = s.room_nid AND e.position > s.after AND e.position <= s.up_to
-	WHERE e.terms @@ $1::text::tsquery
-		AND (e.superseded_at IS NULL OR e.superseded_at > s.horizon)
-		AND e.key = ANY ($7::bigint[])
+-- Up to $14 texts that match $1 in spans of rooms ($3 … $6), the newest first, from below position $12; with the number of all that match.
+-- The terms are looked up first, whatever the planner thinks of them: they are what narrows. Index: search_texts_terms_idx.
+WITH found AS MATERIALIZED (
+	SELECT e.room_nid, e.position, e.target_position, e.superseded_at
+	FROM search_texts e
+	WHERE e.terms @@ $1::text::tsquery AND e.key = ANY ($7::bigint[])
 		AND ($8::text[] IS NULL OR e.sender = ANY ($8::text[]))
 		AND e.sender <> ALL ($9::text[])
 		AND ($10::boolean IS NULL OR e.has_url = $10)
+), matched AS MATERIALIZED (
+	SELECT e.room_nid, e.target_position
+	FROM unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[]) AS s(room_nid, after, up_to, horizon)
+	JOIN found e ON e.room_nid = s.room_nid AND e.position > s.after AND e.position <= s.up_to
+		AND (e.superseded_at IS NULL OR e.superseded_at > s.horizon)
 )
 SELECT m.room_nid, m.target_position, 0::bigint, (SELECT count(*) FROM matched)
 FROM matched m
@@ -71,25 +73,27 @@ WHERE m.target_position < $12 AND $11::bigint IS NOT NULL AND $13::bigint IS NOT
 ORDER BY m.target_position DESC LIMIT $14;
 
 -- name: search_by_rank hot
--- The same, the most relevant first, from below rank $11 and position $12. Of the newest 2,000 that match; relevant is what has the
--- terms ($2: without the rooms') close together and often for its length, and is new: at $13, a message of a week counts for six
--- tenths of one of now. The rank is in millionths. Index: search_texts_terms_idx, search_texts_pkey.
-WITH matched AS (
-	SELECT e.room_nid, e.position, e.target_position
-	FROM unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[]) AS s(room_nid, after, up_to, horizon)
-	JOIN search_texts e ON e.room_nid = s.room_nid AND e.position > s.after AND e.position <= s.up_to
-	WHERE e.terms @@ $1::text::tsquery
-		AND (e.superseded_at IS NULL OR e.superseded_at > s.horizon)
-		AND e.key = ANY ($7::bigint[])
+-- The same, the most relevant first, from below rank $11 and position $12. Of the newest 1,000 that match; relevant is what has the
+-- terms ($2: without those of rooms) close together and often for its length, and is new: at $13, a message of a week counts for six
+-- tenths of one of now. The rank is in millionths. Index: search_texts_terms_idx; rows by their place.
+WITH found AS MATERIALIZED (
+	SELECT e.room_nid, e.position, e.target_position, e.superseded_at, e.ctid AS place
+	FROM search_texts e
+	WHERE e.terms @@ $1::text::tsquery AND e.key = ANY ($7::bigint[])
 		AND ($8::text[] IS NULL OR e.sender = ANY ($8::text[]))
 		AND e.sender <> ALL ($9::text[])
 		AND ($10::boolean IS NULL OR e.has_url = $10)
-), newest AS (
-	SELECT * FROM matched ORDER BY target_position DESC LIMIT 2000
-), ranked AS (
-	SELECT n.room_nid, n.target_position, (1000000 * ts_rank_cd(e.terms, $2::text::tsquery, 1)
-		/ (1 + ln(1 + greatest($13::bigint - e.origin_server_ts, 0) / 604800000.0)))::bigint AS rank
-	FROM newest n JOIN search_texts e ON e.room_nid = n.room_nid AND e.position = n.position
+), matched AS MATERIALIZED (
+	SELECT e.room_nid, e.target_position, e.place
+	FROM unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[]) AS s(room_nid, after, up_to, horizon)
+	JOIN found e ON e.room_nid = s.room_nid AND e.position > s.after AND e.position <= s.up_to
+		AND (e.superseded_at IS NULL OR e.superseded_at > s.horizon)
+), newest AS MATERIALIZED (
+	SELECT place FROM matched ORDER BY target_position DESC LIMIT 1000
+), ranked AS MATERIALIZED (
+	SELECT e.room_nid, e.target_position, (1000000 * ts_rank_cd(e.terms, $2::text::tsquery, 1)
+		/ (1 + ln(1 + greatest($13::bigint - e.origin_server_ts, 0)::float8 / 604800000)))::bigint AS rank
+	FROM search_texts e WHERE e.ctid = ANY (ARRAY(SELECT place FROM newest))
 )
 SELECT r.room_nid, r.target_position, r.rank, (SELECT count(*) FROM matched)
 FROM ranked r

@@ -148,6 +148,27 @@ static void find__original_text_of_what_matched(void **state)
 	check_found("학교", "학교에서 공부", "[학교]");
 }
 
+static void names__no_endings_lost__beginnings_match(void **state)
+{
+	(void)state;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct term *terms;
+	size_t count;
+	terms_split_names(arena, STR("Alice Jones 王小明"), 10, &terms, &count);
+	assert_int_equal(count, 5);
+	assert_string_equal(terms[0].text.p, "alice");
+	assert_string_equal(terms[1].text.p, "jones");
+	struct term_match *matches;
+	terms_query_names(arena, STR("Jon 小明"), 10, &matches, &count);
+	assert_int_equal(count, 2);
+	assert_string_equal(matches[0].text.p, "jon");
+	assert_string_equal(matches[1].text.p, "小明");
+	assert_true(matches[0].is_prefix && matches[1].is_prefix);
+	assert_int_equal(matches[1].distance, 0);
+	struct str folded = fold_whole(arena, STR("ＬＩＮ 陳國"));
+	assert_true(str_equals(folded, STR("lin 陈国")));
+}
+
 static void fold__han__pairs_of_the_table(void **state)
 {
 	(void)state;
@@ -169,6 +190,7 @@ int main(void)
 		cmocka_unit_test(terms__max__the_rest_is_left_out),
 		cmocka_unit_test(query__runs_and_quotes__bound_the_rest_is_free),
 		cmocka_unit_test(find__original_text_of_what_matched),
+		cmocka_unit_test(names__no_endings_lost__beginnings_match),
 		cmocka_unit_test(fold__han__pairs_of_the_table),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,198 @@
+/*
+ * Parses what was asked into typed values.
+ */
+#include "homeserver/directory/directory_routes.h"
+
+#include "homeserver/directory/directory.h"
+
+static enum err bad(struct call *call, const char *text)
+{
+	return fail(&call->ctx, ERR_INPUT, M_INVALID_PARAM, "%s", text);
+}
+
+/* --- people ---------------------------------------------------------------------------------------------------- */
+
+static enum err post_user_search(struct call *call)
+{
+	const struct json *body;
+	struct str term;
+	int64_t limit;
+	TRY(call_json(call, &body));
+	TRY(body_str(call, body, "search_term", &term));
+	TRY(body_opt_int(call, body, "limit", 0, INT64_MAX, DIRECTORY_USERS_DEFAULT, &limit));
+	if (term.n > DIRECTORY_TERM_MAX_BYTES) {
+		return bad(call, "search_term is too long");
+	}
+	return directory_search_users(&call->ctx, hs_of(call), principal_of(call)->user.s, term,
+		(size_t)MIN_OF(limit, (int64_t)DIRECTORY_USERS_MAX), reply_json(call, 200));
+}
+
+static enum err get_mutual_rooms(struct call *call)
+{
+	struct str other = call_query(call, "user_id");
+	if (other.p == NULL) {
+		return fail(&call->ctx, ERR_INPUT, M_MISSING_PARAM, "user_id is missing");
+	}
+	return mutual_rooms_list(&call->ctx, hs_of(call), principal_of(call)->user.s, other,
+		call_query(call, "from"), reply_json(call, 200));
+}
+
+/* --- published rooms ------------------------------------------------------------------------------------------- */
+
+/* The room directory of another server: by the port, where there is one. */
+static enum err list_elsewhere(struct call *call, struct str server, const struct json *body)
+{
+	const struct room_directory_port *port = &hs_of(call)->ports.room_directory;
+	struct server_name name;
+	if (!server_name_parse(server, &name)) {
+		return bad(call, "server is no server name");
+	}
+	if (port->list == NULL) {
+		return fail(&call->ctx, ERR_MISSING, M_NOT_FOUND,
+			"This server does not ask others for their rooms");
+	}
+	return port->list(port->self, &call->ctx, name, body, reply_json(call, 200));
+}
+
+static bool is_elsewhere(struct call *call, struct str *out_server)
+{
+	*out_server = call_query(call, "server");
+	struct server_name name = {*out_server};
+	return out_server->p != NULL && !server_name_equals(name, hs_of(call)->signer.server);
+}
+
+static size_t room_limit(int64_t limit)
+{
+	return limit == 0 ? DIRECTORY_ROOMS_DEFAULT
+					  : (size_t)MIN_OF(limit, (int64_t)DIRECTORY_ROOMS_MAX);
+}
+
+static enum err get_public_rooms(struct call *call)
+{
+	struct str server;
+	int64_t limit;
+	if (hs_of(call)->settings.room_directory_needs_login && principal_of(call) == NULL) {
+		return fail_status(&call->ctx, ERR_DENIED, 401, M_MISSING_TOKEN,
+			"Log in to see the rooms of this server");
+	}
+	TRY(call_query_int(call, "limit", 0, INT64_MAX, 0, &limit));
+	struct public_rooms_ask ask = {.since = call_query(call, "since"), .limit = room_limit(limit)};
+	if (is_elsewhere(call, &server)) {
+		struct json body = json_object(call->ctx.arena, 2);
+		body = json_with(call->ctx.arena, &body, STR("limit"), json_integer((int64_t)ask.limit));
+		if (ask.since.p != NULL) {
+			body = json_with(call->ctx.arena, &body, STR("since"), json_string(ask.since));
+		}
+		return list_elsewhere(call, server, &body);
+	}
+	return public_rooms_list(&call->ctx, hs_of(call), &ask, reply_json(call, 200));
+}
+
+static enum err read_types(struct call *call, const struct json *filter,
+	struct public_rooms_ask *ask)
+{
+	const struct json *types;
+	TRY(body_opt_array(call, filter, "room_types", &types));
+	if (types == NULL) {
+		return ERR_OK;
+	}
+	struct str *list = ARENA_NEW_ARRAY(call->ctx.arena, struct str, types->count + 1);
+	for (size_t i = 0; i < types->count; i++) {
+		const struct json *type = &types->items[i];
+		if (type->type != JSON_STRING && type->type != JSON_NULL) {
+			return fail(&call->ctx, ERR_INPUT, M_BAD_JSON, "room_types holds texts and null");
+		}
+		list[i] = type->type == JSON_STRING ? type->text : STR("");
+	}
+	ask->types = list;
+	ask->type_count = types->count;
+	return ERR_OK;
+}
+
+static enum err read_rooms_body(struct call *call, const struct json *body,
+	struct public_rooms_ask *ask)
+{
+	const struct json *filter;
+	int64_t limit;
+	TRY(body_opt_int(call, body, "limit", 0, INT64_MAX, 0, &limit));
+	TRY(body_opt_str(call, body, "since", &ask->since));
+	TRY(body_opt_object(call, body, "filter", &filter));
+	ask->limit = room_limit(limit);
+	if (filter == NULL) {
+		return ERR_OK;
+	}
+	TRY(body_opt_str(call, filter, "generic_search_term", &ask->term));
+	if (ask->term.n > DIRECTORY_TERM_MAX_BYTES) {
+		return bad(call, "generic_search_term is too long");
+	}
+	return read_types(call, filter, ask);
+}
+
+static enum err post_public_rooms(struct call *call)
+{
+	const struct json *body;
+	struct public_rooms_ask ask = {0};
+	struct str network;
+	struct str server;
+	bool all_networks;
+	TRY(call_json(call, &body));
+	TRY(read_rooms_body(call, body, &ask));
+	TRY(body_opt_bool(call, body, "include_all_networks", false, &all_networks));
+	TRY(body_opt_str(call, body, "third_party_instance_id", &network));
+	if (all_networks && network.p != NULL) {
+		return bad(call, "include_all_networks and third_party_instance_id exclude each other");
+	}
+	if (is_elsewhere(call, &server)) {
+		return list_elsewhere(call, server, body);
+	}
+	if (network.p != NULL) {
+		/* Rooms of a bridged network are listed by its application service; here are none of them. */
+		ask.types = ARENA_NEW_ARRAY(call->ctx.arena, struct str, 1);
+		ask.type_count = 0;
+	}
+	return public_rooms_list(&call->ctx, hs_of(call), &ask, reply_json(call, 200));
+}
+
+static enum err get_visibility(struct call *call)
+{
+	bool is_published;
+	TRY(public_rooms_get(&call->ctx, hs_of(call), call_path(call, "roomId"), &is_published));
+	struct json_out *out = reply_json(call, 200);
+	json_out_object(out);
+	json_out_key_str(out, "visibility", is_published ? STR("public") : STR("private"));
+	json_out_end(out);
+	return ERR_OK;
+}
+
+static enum err put_visibility(struct call *call)
+{
+	const struct json *body;
+	struct str visibility;
+	TRY(call_json_optional(call, &body));
+	TRY(body_opt_str(call, body, "visibility", &visibility));
+	bool is_public = visibility.p == NULL || str_equals(visibility, STR("public"));
+	if (!is_public && !str_equals(visibility, STR("private"))) {
+		return bad(call, "visibility must be public or private");
+	}
+	TRY(public_rooms_set(&call->ctx, hs_of(call), principal_of(call), call_path(call, "roomId"),
+		is_public));
+	return reply_empty(call);
+}
+
+#define CLIENT "/_matrix/client/(r0|v3)"
+
+const struct route directory_routes[] = {
+	{"searchUserDirectory", "POST", CLIENT "/user_directory/search", AUTH_USER, LANE_LOCAL,
+		RATE_READ, 0, post_user_search},
+	{"getMutualRooms", "GET", "/_matrix/client/v1/mutual_rooms", AUTH_USER, LANE_LOCAL, RATE_READ,
+		0, get_mutual_rooms},
+	{"getPublicRooms", "GET", CLIENT "/publicRooms", AUTH_OPTIONAL, LANE_REMOTE, RATE_READ, 0,
+		get_public_rooms},
+	{"queryPublicRooms", "POST", CLIENT "/publicRooms", AUTH_GUEST, LANE_REMOTE, RATE_READ, 0,
+		post_public_rooms},
+	{"getRoomVisibilityOnDirectory", "GET", CLIENT "/directory/list/room/{roomId}", AUTH_NONE,
+		LANE_LOCAL, RATE_READ, 0, get_visibility},
+	{"setRoomVisibilityOnDirectory", "PUT", CLIENT "/directory/list/room/{roomId}", AUTH_USER,
+		LANE_LOCAL, RATE_WRITE, 0, put_visibility},
+};
+const size_t directory_route_count = COUNT_OF(directory_routes);
