@@ -101,6 +101,13 @@ void *call_principal(const struct call *call);
  */
 void call_set_principal(struct call *call, void *principal, void (*release)(void *principal));
 
+/**
+ * Charges more of the route's budget, before anything is done, for a request that does the work of several: as if it
+ * had come `tokens` times more.
+ * Errors: LIMIT M_LIMIT_EXCEEDED
+ */
+MUST_CHECK enum err call_charge(struct call *call, size_t tokens);
+
 /* --- typed body fields; all errors INPUT M_BAD_JSON (wrong type) or M_MISSING_PARAM (absent) ------------ */
 
 /** Required string. */

@@ -102,24 +102,33 @@ static enum err authenticate(struct call *call)
 	return ERR_OK;
 }
 
-static enum err check_rate(struct call *call)
+enum err call_charge(struct call *call, size_t tokens)
 {
 	struct request *request = call->state->request;
 	struct http_server *server = request->server;
-	if (server->rates == NULL || call->route->rate == RATE_NONE || request->is_rated) {
+	if (server->rates == NULL || call->route->rate == RATE_NONE || tokens == 0) {
 		return ERR_OK;
 	}
-	request->is_rated = true;
 	const struct http_ports *ports = server->config.ports;
 	struct str key = ports != NULL && ports->rate_key != NULL ? ports->rate_key(ports->self, call)
 															  : request->address;
-	int64_t wait_ms = rate_take(server->rates, call->route->rate, key, clock_mono_us());
+	int64_t wait_ms = rate_take(server->rates, call->route->rate, key, tokens, clock_mono_us());
 	if (wait_ms == 0) {
 		return ERR_OK;
 	}
 	(void)fail(&call->ctx, ERR_LIMIT, "M_LIMIT_EXCEEDED", "Too many requests");
 	call->ctx.fault.retry_after_ms = wait_ms;
 	return ERR_LIMIT;
+}
+
+static enum err check_rate(struct call *call)
+{
+	struct request *request = call->state->request;
+	if (request->is_rated) {
+		return ERR_OK;
+	}
+	request->is_rated = true;
+	return call_charge(call, 1);
 }
 
 /* Errors: DEFER when only a worker can tell. */

@@ -84,7 +84,8 @@ static struct bucket *find_bucket(struct set *set, uint64_t tag)
 	return oldest;
 }
 
-int64_t rate_take(struct rate_table *table, enum route_rate rate, struct str key, int64_t now_us)
+int64_t rate_take(struct rate_table *table, enum route_rate rate, struct str key, size_t tokens,
+	int64_t now_us)
 {
 	const struct pace *pace = &table->paces[rate];
 	if (pace->interval_us == 0 || key.n == 0) {
@@ -95,10 +96,11 @@ int64_t rate_take(struct rate_table *table, enum route_rate rate, struct str key
 	LOCK_SCOPE(&table->locks[index % LOCKS]);
 	struct bucket *bucket = find_bucket(&table->sets[index], tag);
 	int64_t full_us = MAX_OF(bucket->full_us, now_us);
-	int64_t over_us = full_us - now_us - pace->tolerance_us;
+	int64_t more_us = ((int64_t)tokens - 1) * pace->interval_us;
+	int64_t over_us = full_us + more_us - now_us - pace->tolerance_us;
 	if (over_us > 0) {
 		return (over_us + 999) / 1000;
 	}
-	bucket->full_us = full_us + pace->interval_us;
+	bucket->full_us = full_us + more_us + pace->interval_us;
 	return 0;
 }

@@ -20,14 +20,16 @@ struct rate_table *rate_create(const struct rate_class *classes);
 void rate_destroy(struct rate_table *table);
 
 /**
- * Takes a token.
+ * Takes tokens: all or none.
  *
  * @param key     whose bucket; "" is exempt
+ * @param tokens  at least 1; more than a full bucket holds are never there
  * @param now_us  monotonic microseconds
- * @return        0 when a token was there, else milliseconds (≥ 1) until there is one
+ * @return        0 when they were there, else milliseconds (≥ 1) until they are
  *
  * Threads: any.     Cost: one short lock, no allocation.
  */
-int64_t rate_take(struct rate_table *table, enum route_rate rate, struct str key, int64_t now_us);
+int64_t rate_take(struct rate_table *table, enum route_rate rate, struct str key, size_t tokens,
+	int64_t now_us);
 
 #endif

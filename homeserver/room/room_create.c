@@ -10,6 +10,8 @@
 #include "storage/alias.h"
 #include "storage/profile.h"
 
+enum { EVENTS_PER_WEIGHT = 10 };
+
 static enum err choose_version(struct ctx *ctx, const struct homeserver *hs, struct str id,
 	const struct room_version **out)
 {
@@ -132,6 +134,16 @@ static enum err make_intents(struct ctx *ctx, struct homeserver *hs, struct user
 	return ERR_OK;
 }
 
+static size_t count_of(const struct json *array)
+{
+	return array != NULL ? array->count : 0;
+}
+
+size_t room_create_weight(const struct create_request *request)
+{
+	return (count_of(request->invite) + count_of(request->initial_state)) / EVENTS_PER_WEIGHT;
+}
+
 enum err room_create(struct ctx *ctx, struct homeserver *hs, const struct create_request *request,
 	struct str *out_room_id)
 {
@@ -139,6 +151,12 @@ enum err room_create(struct ctx *ctx, struct homeserver *hs, const struct create
 	if (request->invite_3pid != NULL && request->invite_3pid->count > 0) {
 		return fail(ctx, ERR_DENIED, M_THREEPID_DENIED,
 			"This server has no identity server to invite by mail or phone");
+	}
+	if (count_of(request->invite) > CREATE_MAX_INVITES ||
+		count_of(request->initial_state) > CREATE_MAX_INITIAL_STATE) {
+		return fail_status(ctx, ERR_INPUT, 413, M_TOO_LARGE,
+			"A room begins with at most %d invites and %d events of state; send the others afterwards",
+			CREATE_MAX_INVITES, CREATE_MAX_INITIAL_STATE);
 	}
 	struct room_wish wish = {0};
 	bool is_published;

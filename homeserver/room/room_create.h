@@ -7,6 +7,9 @@
 
 #include "homeserver/room/rooms.h"
 
+/** What a room may begin with; more would keep everybody else waiting. */
+enum { CREATE_MAX_INVITES = 500, CREATE_MAX_INITIAL_STATE = 500 };
+
 /** The request's body as typed values; p == NULL and NULL stand for "not given". */
 struct create_request {
 	const struct principal *who;
@@ -24,9 +27,12 @@ struct create_request {
 	bool is_direct;
 };
 
+/** How many rooms' worth of work it is beyond one; for call_charge(). */
+size_t room_create_weight(const struct create_request *request);
+
 /**
  * Makes a room with all its events in one commit.
- * Errors: INPUT M_UNSUPPORTED_ROOM_VERSION, M_ROOM_IN_USE, M_INVALID_ROOM_STATE, M_INVALID_PARAM, M_BAD_JSON;
+ * Errors: INPUT M_UNSUPPORTED_ROOM_VERSION, M_ROOM_IN_USE, M_INVALID_ROOM_STATE, M_INVALID_PARAM, M_BAD_JSON, M_TOO_LARGE;
  * DENIED M_USER_SUSPENDED, M_THREEPID_DENIED; STORE
  * @param out_room_id  in the ctx's arena
  */

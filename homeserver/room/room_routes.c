@@ -26,6 +26,7 @@ static enum err post_create_room(struct call *call)
 	TRY(body_opt_object(call, body, "power_level_content_override", &request.power_override));
 	TRY(body_opt_bool(call, body, "is_direct", false, &request.is_direct));
 	struct str room_id;
+	TRY(call_charge(call, room_create_weight(&request)));
 	TRY(room_create(&call->ctx, hs_of(call), &request, &room_id));
 	struct json_out *out = reply_json(call, 200);
 	json_out_object(out);

@@ -243,6 +243,27 @@ def test_sec_5_42__one_busy_room__others_are_served(hs, alice, bob, shared):
     assert max(times) < seconds(5), times
 
 
+def test_sec_5_42__room_that_begins_with_thousands__refused(alice):
+    """One request of 256 KiB may ask for 6,000 events; all others would wait for them."""
+    many = {"invite": ["@u%d:hs1" % number for number in range(501)],
+            "initial_state": [{"type": "org.example.%d" % number, "content": {}} for number in range(501)]}
+    for field, items in many.items():
+        alice.post("/createRoom", {field: items}).expect(413, "M_TOO_LARGE")
+    room = alice.create_room(initial_state=many["initial_state"][:500])
+    assert len(alice.state(room)) > 500
+
+
+def test_sec_5_42__rooms_with_many_invites__charged_as_several(make_server):
+    server = make_server(settings={"rate_limits.enabled": "true", "rate_limits.join.per_minute": "1",
+                                   "rate_limits.join.burst": "10"}).start()
+    user = accounts.register(server.url)
+    wanted = {"invite": ["@u%d:hs1" % number for number in range(60)]}
+    user.post("/createRoom", wanted).ok()
+    reply = user.post("/createRoom", wanted).expect(429, "M_LIMIT_EXCEEDED")
+    assert reply["retry_after_ms"] > 60000
+    user.post("/createRoom").ok()
+
+
 # -- 5.43: pagination past what is not shown
 
 def test_sec_5_43__a_thousand_events_not_shown__pages_go_on(hs, alice, room):

@@ -27,17 +27,30 @@ static void bucket__burst_used_up__refills_at_its_rate(void **state)
 	(void)state;
 	struct rate_table *table = table_of(10, 3);
 	for (int i = 0; i < 3; i++) {
-		assert_int_equal(rate_take(table, RATE_MESSAGE, STR("@a:hs"), start_us), 0);
+		assert_int_equal(rate_take(table, RATE_MESSAGE, STR("@a:hs"), 1, start_us), 0);
 	}
-	assert_int_equal(rate_take(table, RATE_MESSAGE, STR("@a:hs"), start_us), 100);
-	assert_int_equal(rate_take(table, RATE_MESSAGE, STR("@a:hs"), start_us + 40000), 60);
-	assert_int_equal(rate_take(table, RATE_MESSAGE, STR("@a:hs"), start_us + 100000), 0);
-	assert_int_equal(rate_take(table, RATE_MESSAGE, STR("@a:hs"), start_us + 100000), 100);
+	assert_int_equal(rate_take(table, RATE_MESSAGE, STR("@a:hs"), 1, start_us), 100);
+	assert_int_equal(rate_take(table, RATE_MESSAGE, STR("@a:hs"), 1, start_us + 40000), 60);
+	assert_int_equal(rate_take(table, RATE_MESSAGE, STR("@a:hs"), 1, start_us + 100000), 0);
+	assert_int_equal(rate_take(table, RATE_MESSAGE, STR("@a:hs"), 1, start_us + 100000), 100);
 	int64_t later_us = start_us + 10000000;
 	for (int i = 0; i < 3; i++) {
-		assert_int_equal(rate_take(table, RATE_MESSAGE, STR("@a:hs"), later_us), 0);
+		assert_int_equal(rate_take(table, RATE_MESSAGE, STR("@a:hs"), 1, later_us), 0);
 	}
-	assert_true(rate_take(table, RATE_MESSAGE, STR("@a:hs"), later_us) > 0);
+	assert_true(rate_take(table, RATE_MESSAGE, STR("@a:hs"), 1, later_us) > 0);
+	rate_destroy(table);
+}
+
+static void bucket__several_tokens__all_or_none(void **state)
+{
+	(void)state;
+	struct rate_table *table = table_of(10, 5);
+	assert_int_equal(rate_take(table, RATE_MESSAGE, STR("@a:hs"), 4, start_us), 0);
+	assert_int_equal(rate_take(table, RATE_MESSAGE, STR("@a:hs"), 2, start_us), 100);
+	assert_int_equal(rate_take(table, RATE_MESSAGE, STR("@a:hs"), 1, start_us), 0);
+	assert_int_equal(rate_take(table, RATE_MESSAGE, STR("@a:hs"), 5, start_us), 500);
+	assert_int_equal(rate_take(table, RATE_MESSAGE, STR("@a:hs"), 5, start_us + 500000), 0);
+	assert_true(rate_take(table, RATE_MESSAGE, STR("@b:hs"), 6, start_us) > 0); /* never so many */
 	rate_destroy(table);
 }
 
@@ -45,10 +58,10 @@ static void bucket__keys_and_classes__are_apart(void **state)
 {
 	(void)state;
 	struct rate_table *table = table_of(1, 1);
-	assert_int_equal(rate_take(table, RATE_MESSAGE, STR("@a:hs"), start_us), 0);
-	assert_true(rate_take(table, RATE_MESSAGE, STR("@a:hs"), start_us) > 0);
-	assert_int_equal(rate_take(table, RATE_MESSAGE, STR("@b:hs"), start_us), 0);
-	assert_int_equal(rate_take(table, RATE_LOGIN, STR("@a:hs"), start_us), 0);
+	assert_int_equal(rate_take(table, RATE_MESSAGE, STR("@a:hs"), 1, start_us), 0);
+	assert_true(rate_take(table, RATE_MESSAGE, STR("@a:hs"), 1, start_us) > 0);
+	assert_int_equal(rate_take(table, RATE_MESSAGE, STR("@b:hs"), 1, start_us), 0);
+	assert_int_equal(rate_take(table, RATE_LOGIN, STR("@a:hs"), 1, start_us), 0);
 	rate_destroy(table);
 }
 
@@ -57,9 +70,9 @@ static void bucket__no_key_or_no_rate__exempt(void **state)
 	(void)state;
 	struct rate_table *table = table_of(1, 1);
 	for (int i = 0; i < 10; i++) {
-		assert_int_equal(rate_take(table, RATE_MESSAGE, STR(""), start_us), 0);
-		assert_int_equal(rate_take(table, RATE_READ, STR("@a:hs"), start_us), 0);
-		assert_int_equal(rate_take(table, RATE_NONE, STR("@a:hs"), start_us), 0);
+		assert_int_equal(rate_take(table, RATE_MESSAGE, STR(""), 1, start_us), 0);
+		assert_int_equal(rate_take(table, RATE_READ, STR("@a:hs"), 1, start_us), 0);
+		assert_int_equal(rate_take(table, RATE_NONE, STR("@a:hs"), 1, start_us), 0);
 	}
 	rate_destroy(table);
 }
@@ -69,18 +82,18 @@ static void table__flood_of_keys__stays_bounded_and_keeps_the_busy_one(void **st
 	(void)state;
 	struct rate_table *table = table_of(0.001, 2);
 	struct arena *arena = arena_create();
-	assert_int_equal(rate_take(table, RATE_MESSAGE, STR("busy"), start_us), 0);
-	assert_int_equal(rate_take(table, RATE_MESSAGE, STR("busy"), start_us), 0);
-	assert_true(rate_take(table, RATE_MESSAGE, STR("busy"), start_us) > 0);
+	assert_int_equal(rate_take(table, RATE_MESSAGE, STR("busy"), 1, start_us), 0);
+	assert_int_equal(rate_take(table, RATE_MESSAGE, STR("busy"), 1, start_us), 0);
+	assert_true(rate_take(table, RATE_MESSAGE, STR("busy"), 1, start_us) > 0);
 	for (int i = 0; i < 200000; i++) {
 		/* One token each: those are full again before the busy one is. */
 		struct str key = str_printf(arena, "k%d", i);
-		(void)rate_take(table, RATE_MESSAGE, key, start_us);
+		(void)rate_take(table, RATE_MESSAGE, key, 1, start_us);
 		if (i % 1000 == 0) {
 			arena_reset(arena);
 		}
 	}
-	assert_true(rate_take(table, RATE_MESSAGE, STR("busy"), start_us) > 0);
+	assert_true(rate_take(table, RATE_MESSAGE, STR("busy"), 1, start_us) > 0);
 	arena_destroy(arena);
 	rate_destroy(table);
 }
@@ -89,6 +102,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bucket__burst_used_up__refills_at_its_rate),
+		cmocka_unit_test(bucket__several_tokens__all_or_none),
 		cmocka_unit_test(bucket__keys_and_classes__are_apart),
 		cmocka_unit_test(bucket__no_key_or_no_rate__exempt),
 		cmocka_unit_test(table__flood_of_keys__stays_bounded_and_keeps_the_busy_one),
