@@ -4,6 +4,7 @@
  */
 #include "app/config.h"
 
+#include "homeserver/account/sso/provider.h"
 #include "homeserver/account/terms.h"
 #include "homeserver/meta/support.h"
 #include "http/address.h"
@@ -102,6 +103,12 @@ static const char *check_page_url(struct arena *arena, struct str text)
 		: "is no URL that begins with https:// or http://";
 }
 
+static const char *check_client_url(struct arena *arena, struct str text)
+{
+	(void)arena;
+	return web_page_url_is_safe(text) ? NULL : "is no beginning of a client's address";
+}
+
 /* The two options of a class of requests. */
 #define RATE_ROWS(name, who, per_minute, burst_size) \
 	{.key = "rate_limits." name ".per_minute", \
@@ -161,6 +168,12 @@ static enum err check_accounts(struct ctx *ctx, const struct conf *conf)
 		(!has_address || str_is_empty(conf_str(conf, "mail.smtp_url")))) {
 		return fail(ctx, ERR_INPUT, NULL,
 			"registration.email needs mail.smtp_url and public_base_url");
+	}
+	struct provider *providers;
+	size_t provider_count;
+	TRY(providers_read(ctx, conf_str(conf, "sso.folder"), &providers, &provider_count));
+	if (provider_count > 0 && !has_address) {
+		return fail(ctx, ERR_INPUT, NULL, "sso.folder needs public_base_url");
 	}
 	return check_policies(ctx, conf_list(conf, "terms.policies"), has_address);
 }
@@ -229,6 +242,8 @@ static struct account_settings account_settings_of(const struct conf *conf)
 		.registration_email = email_of(conf_str(conf, "registration.email")),
 		.email_token_lifetime_ms = conf_int(conf, "email.token_lifetime"),
 		.email_next_links = conf_list(conf, "email.next_links"),
+		.sso_clients = conf_list(conf, "sso.client_whitelist"),
+		.sso_folder = conf_str(conf, "sso.folder"),
 	};
 }
 

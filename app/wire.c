@@ -23,6 +23,8 @@
 #include "homeserver/account/fallback_routes.h"
 #include "homeserver/account/moderation_routes.h"
 #include "homeserver/account/session.h"
+#include "homeserver/account/sso/sso.h"
+#include "homeserver/account/sso/sso_routes.h"
 #include "homeserver/consumer.h"
 #include "homeserver/device/device_routes.h"
 #include "homeserver/directory/directory.h"
@@ -69,6 +71,7 @@ static const struct wire_table tables[] = {
 	{"account", account_routes, &account_route_count},
 	{"email", email_routes, &email_route_count},
 	{"fallback", fallback_routes, &fallback_route_count},
+	{"sso", sso_routes, &sso_route_count},
 	{"moderation", moderation_routes, &moderation_route_count},
 	{"device", device_routes, &device_route_count},
 	{"person", person_routes, &person_route_count},
@@ -168,6 +171,7 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 		.self = hs,
 	});
 	hs->sessions = sessions_create(hs);
+	hs->sso = sso_create();
 	hs->typing = typing_create(hs);
 	hs->lazy_members = lazy_members_create();
 	hs->media = media_create(hs, arena_printf(wire->arena, "%s/media", config->data_folder),
@@ -224,6 +228,7 @@ struct wire *wire_create(const struct wire_config *config)
 
 enum err wire_start(struct ctx *ctx, struct wire *wire)
 {
+	TRY(sso_load(ctx, &wire->hs));
 	TRY(media_start(ctx, wire->hs.media));
 	return http_server_start(wire->http, ctx);
 }
@@ -268,6 +273,7 @@ bool wire_destroy(struct wire *wire)
 	lazy_members_destroy(hs->lazy_members);
 	flush_sessions(hs);
 	typing_destroy(hs->typing);
+	sso_destroy(hs->sso);
 	sessions_destroy(hs->sessions);
 	consumers_stop(hs->consumers);
 	writer_destroy(hs->writer);

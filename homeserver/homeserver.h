@@ -18,6 +18,7 @@
 struct rooms;
 struct users;
 struct sessions;
+struct sso;
 struct persons;
 struct receipts;
 struct typing;
@@ -39,6 +40,7 @@ struct homeserver {
 	struct rooms *rooms;               /**< loaded rooms (room/rooms.h) */
 	struct users *users;               /**< active local users and who waits (user/users.h) */
 	struct sessions *sessions;         /**< access tokens (account/session.h) */
+	struct sso *sso;                   /**< identity providers (account/sso/sso.h) */
 	struct persons *persons;           /**< stored filters in memory (person/persons.h) */
 	struct receipts *receipts;         /**< receipts and unread counts (receipt/receipts.h) */
 	struct typing *typing;             /**< who types where (typing/typing.h) */

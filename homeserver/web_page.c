@@ -137,6 +137,18 @@ void web_page_link(struct web_page *page, struct str url, const char *zh, const 
 	buf_add_lit(page->buf, "</a>\n");
 }
 
+void web_page_named_link(struct web_page *page, struct str url, struct str text)
+{
+	if (!web_page_url_is_safe(url)) {
+		return;
+	}
+	buf_add_lit(page->buf, "<a class=\"button\" href=\"");
+	add_escaped(page, url);
+	buf_add_lit(page->buf, "\">");
+	add_escaped(page, text);
+	buf_add_lit(page->buf, "</a>\n");
+}
+
 void web_page_text_link(struct web_page *page, struct str url, struct str text)
 {
 	if (!web_page_url_is_safe(url)) {
@@ -241,6 +253,16 @@ bool web_page_url_is_safe(struct str url)
 	bool is_web = str_equals_nocase(scheme, STR("http")) || str_equals_nocase(scheme, STR("https"));
 	return scheme.n > 0 &&
 		(!is_web || str_starts_with(str_slice(url, scheme.n, url.n), STR("://")));
+}
+
+/* What follows the beginning must not go on with its host's name: "https://a.example" is not "https://a.example.evil". */
+bool web_page_url_is_below(struct str url, struct str beginning)
+{
+	if (beginning.n == 0 || !str_starts_with(url, beginning)) {
+		return false;
+	}
+	char next = url.n > beginning.n ? url.p[beginning.n] : '/';
+	return str_ends_with(beginning, STR("/")) || next == '/' || next == '?' || next == '#';
 }
 
 struct str web_page_origin(struct str url)

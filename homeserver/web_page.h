@@ -45,6 +45,8 @@ void web_page_value(struct web_page *page, struct str text);
 void web_page_long_text(struct web_page *page, struct str text);
 /** A link that looks like a button. Only http, https and the schemes of apps may be given: javascript: is refused. */
 void web_page_link(struct web_page *page, struct str url, const char *zh, const char *en);
+/** The same with a text from outside. */
+void web_page_named_link(struct web_page *page, struct str url, struct str text);
 /** A link within the text, opened beside the page. */
 void web_page_text_link(struct web_page *page, struct str url, struct str text);
 
@@ -64,6 +66,8 @@ void web_page_script(struct web_page *page, const char *source);
 
 /** Whether a browser may be sent there: an absolute URL without control characters, not javascript:, data: and the like. */
 bool web_page_url_is_safe(struct str url);
+/** Whether a URL is `beginning` or goes on behind it with a path, query or fragment, so within the same host. */
+bool web_page_url_is_below(struct str url, struct str beginning);
 /** "https://host:port" of a URL with an authority, else "scheme:". */
 struct str web_page_origin(struct str url);
 

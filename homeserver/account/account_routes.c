@@ -16,8 +16,35 @@
 #include "homeserver/account/refresh.h"
 #include "homeserver/account/register.h"
 #include "homeserver/account/shared_secret.h"
+#include "homeserver/account/sso/sso.h"
 
 /* --- log-in and log-out -------------------------------------------------------------------------------- */
+
+static void write_provider(struct json_out *out, const struct provider *provider)
+{
+	json_out_object(out);
+	json_out_key_str(out, "id", provider->id);
+	json_out_key_str(out, "name", provider->name);
+	if (provider->icon.n > 0) {
+		json_out_key_str(out, "icon", provider->icon);
+	}
+	if (provider->brand.n > 0) {
+		json_out_key_str(out, "brand", provider->brand);
+	}
+	json_out_end(out);
+}
+
+static void write_sso_flow(struct json_out *out, const struct homeserver *hs)
+{
+	json_out_object(out);
+	json_out_key_str(out, "type", STR("m.login.sso"));
+	json_out_key_array(out, "identity_providers");
+	for (size_t i = 0; i < sso_count(hs); i++) {
+		write_provider(out, sso_provider(hs, i));
+	}
+	json_out_end(out);
+	json_out_end(out);
+}
 
 static enum err get_login(struct call *call)
 {
@@ -31,6 +58,9 @@ static enum err get_login(struct call *call)
 	json_out_key_str(out, "type", STR("m.login.token"));
 	json_out_key_bool(out, "get_login_token", true);
 	json_out_end(out);
+	if (sso_is_on(hs_of(call))) {
+		write_sso_flow(out, hs_of(call));
+	}
 	json_out_end(out);
 	json_out_end(out);
 	return ERR_OK;

@@ -5,6 +5,7 @@
  */
 #include "homeserver/account/fallback_routes.h"
 
+#include "homeserver/account/sso/sso.h"
 #include "homeserver/account/terms.h"
 #include "homeserver/account/uia_stage.h"
 #include "homeserver/web_page.h"
@@ -17,7 +18,7 @@ static const char done_script[] =
 	"if(window.onAuthDone){window.onAuthDone();}"
 	"else if(window.opener&&window.opener.postMessage){window.opener.postMessage('authDone','*');}";
 
-static enum err answer_done(struct call *call)
+enum err fallback_answer_done(struct call *call)
 {
 	struct web_page page;
 	web_page_begin(&page, call, "完成", "Done");
@@ -54,6 +55,19 @@ static void write_terms(struct web_page *page, const struct settings *settings)
 	web_page_form_end(page);
 }
 
+static void write_providers(struct web_page *page, const struct uia_session *session)
+{
+	const struct homeserver *hs = hs_of(page->call);
+	struct arena *arena = page->call->ctx.arena;
+	web_page_text(page, "您的程式要變更這個帳號的安全設定。請再登入一次以確認。",
+		"A program wants to change something about the security of this account. Sign in once more to confirm.");
+	web_page_value(page, session->user_id);
+	for (size_t i = 0; i < sso_count(hs); i++) {
+		const struct provider *provider = sso_provider(hs, i);
+		web_page_named_link(page, sso_stage_url(arena, hs, provider, session->id), provider->name);
+	}
+}
+
 static void write_registration_token(struct web_page *page)
 {
 	web_page_form(page, STR(""));
@@ -85,6 +99,9 @@ static enum err answer_stage(struct call *call, enum uia_stage stage,
 		web_page_text(&page, "請開啟我們寄給您的信中的連結,按下確認後再回到原來的程式。",
 			"Open the link in the mail that we sent you, confirm, and go back to the program that you came from.");
 		break;
+	case UIA_SSO:
+		write_providers(&page, session);
+		break;
 	case UIA_DUMMY:
 	case UIA_STAGE_COUNT:
 		web_page_form(&page, STR(""));
@@ -113,7 +130,7 @@ static enum err get_fallback(struct call *call)
 		return answer_no_session(call);
 	}
 	TRY(err);
-	return (session.completed & 1U << stage) != 0 ? answer_done(call)
+	return (session.completed & 1U << stage) != 0 ? fallback_answer_done(call)
 												  : answer_stage(call, stage, &session, false);
 }
 
@@ -147,6 +164,7 @@ static enum err check_form(struct call *call, enum uia_stage stage,
 	case UIA_DUMMY:
 		return ERR_OK;
 	case UIA_EMAIL: /* by the mail's own page */
+	case UIA_SSO:   /* by the provider */
 	case UIA_STAGE_COUNT:
 		break;
 	}
@@ -174,7 +192,7 @@ static enum err post_fallback(struct call *call)
 		return answer_no_session(call);
 	}
 	TRY(err);
-	return answer_done(call);
+	return fallback_answer_done(call);
 }
 
 /* --- log-in ----------------------------------------------------------------------------------------------- */
@@ -187,14 +205,20 @@ static const char login_script[] =
 	"password:form.password.value};"
 	"['device_id','initial_device_display_name'].forEach(function(key){"
 	"if(query.has(key)){body[key]=query.get(key);}});"
-	"fetch('/_matrix/client/v3/login',{method:'POST',body:JSON.stringify(body)}).then(function(reply){"
+	"send(body,form);});"
+	"var token=new URLSearchParams(location.search).get('loginToken');"
+	"if(token){send({type:'m.login.token',token:token},document.querySelector('form'));}"
+	"function send(body,form){fetch('/_matrix/client/v3/login',{method:'POST',body:JSON.stringify(body)})"
+	".then(function(reply){"
 	"return reply.json().then(function(answer){"
 	"document.getElementById(reply.ok?'done':'failed').hidden=false;"
 	"if(reply.ok){form.hidden=true;document.getElementById('failed').hidden=true;"
-	"if(window.matrixLogin&&window.matrixLogin.onLogin){window.matrixLogin.onLogin(answer);}}});});});";
+	"if(window.matrixLogin&&window.matrixLogin.onLogin){window.matrixLogin.onLogin(answer);}}});});}";
 
 static enum err get_login_page(struct call *call)
 {
+	const struct homeserver *hs = hs_of(call);
+	struct str own = sso_own_login_page(call->ctx.arena, hs);
 	struct web_page page;
 	web_page_begin(&page, call, "登入", "Log in");
 	web_page_hidden_text(&page, "failed", "使用者名稱或密碼不正確,請再試一次。",
@@ -206,6 +230,11 @@ static enum err get_login_page(struct call *call)
 	web_page_input(&page, "password", "password", "密碼", "Password");
 	web_page_button(&page, "登入", "Log in");
 	web_page_form_end(&page);
+	for (size_t i = 0; i < sso_count(hs); i++) {
+		const struct provider *provider = sso_provider(hs, i);
+		web_page_named_link(&page, sso_login_url(call->ctx.arena, hs, provider, own),
+			provider->name);
+	}
 	web_page_script(&page, login_script);
 	return web_page_reply(&page, 200);
 }

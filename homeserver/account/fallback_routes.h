@@ -10,4 +10,7 @@
 extern const struct route fallback_routes[];
 extern const size_t fallback_route_count;
 
+/** The page of a stage that is completed: tells the client around it. */
+MUST_CHECK enum err fallback_answer_done(struct call *call);
+
 #endif

@@ -134,6 +134,9 @@ static enum err insert(struct ctx *ctx, struct db *db, const struct account_wish
 	if (wish->email.p != NULL) {
 		TRY(insert_email(ctx, tx, wish->email, row));
 	}
+	if (wish->identity != NULL) {
+		TRY(store_sso_identity_insert(ctx, tx, wish->identity, row->user_id, row->created_at_ms));
+	}
 	return tx_commit(ctx, &tx);
 }
 

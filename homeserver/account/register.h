@@ -7,6 +7,7 @@
 
 #include "homeserver/account/grant.h"
 #include "homeserver/account/uia.h"
+#include "storage/sso_identity.h"
 
 /** What a new account shall be. */
 struct account_wish {
@@ -16,6 +17,7 @@ struct account_wish {
 	bool is_guest;
 	struct str registration_token; /**< used once more, in the same transaction; p == NULL: none */
 	struct str email;              /**< confirmed, in lower case; p == NULL: none */
+	const struct sso_identity *identity; /**< whose at an identity provider; NULL: nobody's */
 };
 
 /**

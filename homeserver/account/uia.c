@@ -8,6 +8,7 @@
 
 #include "base/crypto.h"
 #include "homeserver/account/grant.h"
+#include "homeserver/account/sso/sso.h"
 #include "homeserver/account/terms.h"
 #include "homeserver/account/uia_stage.h"
 #include "matrix/canonical.h"
@@ -23,12 +24,18 @@ static const struct str stage_names[UIA_STAGE_COUNT] = {
 	[UIA_REGISTRATION_TOKEN] = STR_INIT("m.login.registration_token"),
 	[UIA_EMAIL] = STR_INIT("m.login.email.identity"),
 	[UIA_TERMS] = STR_INIT("m.login.terms"),
+	[UIA_SSO] = STR_INIT("m.login.sso"),
 };
 
-static const struct uia_flow password_flow = {.stages = {UIA_PASSWORD}, .count = 1};
+/* The second one counts only where there are identity providers. */
+static const struct uia_flow owner_flows[] = {
+	{.stages = {UIA_PASSWORD}, .count = 1},
+	{.stages = {UIA_SSO}, .count = 1},
+};
 static const struct uia_flow email_flow = {.stages = {UIA_EMAIL}, .count = 1};
 
-const struct uia_flows uia_flows_password = {.flows = &password_flow, .count = 1};
+const struct uia_flows uia_flows_password = {.flows = owner_flows, .count = 1};
+static const struct uia_flows flows_password_or_sso = {.flows = owner_flows, .count = 2};
 const struct uia_flows uia_flows_reset = {.flows = &email_flow,
 	.count = 1,
 	.email_purpose = EMAIL_PASSWORD};
@@ -399,6 +406,9 @@ enum err uia_require(struct call *call, const struct uia_flows *flows, struct ui
 	const struct json *auth;
 	struct str type;
 	TRY(call_json_optional(call, &body));
+	if (flows == &uia_flows_password && sso_is_on(hs_of(call))) {
+		flows = &flows_password_or_sso;
+	}
 	struct attempt attempt = {
 		.call = call,
 		.hs = hs_of(call),
@@ -424,13 +434,21 @@ enum err uia_require(struct call *call, const struct uia_flows *flows, struct ui
 enum err uia_session_find(struct ctx *ctx, struct homeserver *hs, struct str id,
 	struct uia_session *out)
 {
+	TRY(uia_session_by_hash(ctx, hs, token_hash(ctx->arena, id), out));
+	out->id = id;
+	return ERR_OK;
+}
+
+enum err uia_session_by_hash(struct ctx *ctx, struct homeserver *hs, struct str hash,
+	struct uia_session *out)
+{
 	struct uia_row row;
-	TRY(store_uia_find(ctx, hs->db, token_hash(ctx->arena, id), &row));
+	TRY(store_uia_find(ctx, hs->db, hash, &row));
 	if (row.expires_at_ms <= clock_wall_ms(&hs->clock)) {
 		return ERR_MISSING;
 	}
 	*out = (struct uia_session){
-		.id = id,
+		.hash = hash,
 		.user_id = row.user_id,
 		.completed = uia_stages_parse(row.completed),
 	};
@@ -441,8 +459,7 @@ enum err uia_session_complete(struct ctx *ctx, struct homeserver *hs,
 	const struct uia_session *session, enum uia_stage stage, const struct uia_evidence *evidence)
 {
 	struct uia_row row;
-	struct str hash = token_hash(ctx->arena, session->id);
-	TRY(store_uia_find(ctx, hs->db, hash, &row));
+	TRY(store_uia_find(ctx, hs->db, session->hash, &row));
 	struct uia_row after = {
 		.completed = uia_stages_text(ctx->arena, uia_stages_parse(row.completed) | 1U << stage),
 		.registration_token = row.registration_token,
@@ -451,5 +468,5 @@ enum err uia_session_complete(struct ctx *ctx, struct homeserver *hs,
 	if (evidence != NULL && evidence->registration_token.p != NULL) {
 		after.registration_token = evidence->registration_token;
 	}
-	return store_uia_set_completed(ctx, hs->db, hash, row.completed, &after);
+	return store_uia_set_completed(ctx, hs->db, session->hash, row.completed, &after);
 }

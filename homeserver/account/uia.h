@@ -25,6 +25,7 @@ enum uia_stage {
 	UIA_REGISTRATION_TOKEN, /**< m.login.registration_token */
 	UIA_EMAIL,              /**< m.login.email.identity */
 	UIA_TERMS,              /**< m.login.terms */
+	UIA_SSO,                /**< m.login.sso, of the user who asks; completed on a page only */
 	UIA_STAGE_COUNT,
 };
 
@@ -41,7 +42,7 @@ struct uia_flows {
 	enum email_purpose email_purpose; /**< which proofs UIA_EMAIL takes */
 };
 
-/** The password of the user who asks. */
+/** The password of the user who asks; or, where there are identity providers, their sign-in at one. */
 extern const struct uia_flows uia_flows_password;
 /** An e-mail address of an account, for those who cannot log in. */
 extern const struct uia_flows uia_flows_reset;
@@ -82,12 +83,16 @@ MUST_CHECK enum err uia_recall_body(struct call *call);
 
 /** A session as a page sees it. */
 struct uia_session {
-	struct str id;
+	struct str id;      /**< p == NULL: known by its hash only */
+	struct str hash;    /**< SHA-256 of the id */
 	struct str user_id; /**< empty: nobody yet */
 	unsigned completed; /**< bits */
 };
 /** A session that has not ended. Errors: MISSING (no fault text); STORE.     Cost: one round trip. */
 MUST_CHECK enum err uia_session_find(struct ctx *ctx, struct homeserver *hs, struct str id,
+	struct uia_session *out);
+/** The same by the hash of its id. */
+MUST_CHECK enum err uia_session_by_hash(struct ctx *ctx, struct homeserver *hs, struct str hash,
 	struct uia_session *out);
 /**
  * Completes a stage of it; the page has asked what the stage asks for. The client goes on with the session alone.

@@ -89,6 +89,9 @@ enum err uia_stage_run(struct call *call, const struct uia_flows *flows, enum ui
 		return stage_registration_token(call, auth, evidence);
 	case UIA_EMAIL:
 		return stage_email(call, flows->email_purpose, auth, evidence);
+	case UIA_SSO:
+		return fail(&call->ctx, ERR_DENIED, M_FORBIDDEN,
+			"Open the page of this stage in a browser");
 	case UIA_STAGE_COUNT:
 		break;
 	}

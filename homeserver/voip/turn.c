@@ -4,6 +4,8 @@
  */
 #include "homeserver/voip/turn.h"
 
+#include <inttypes.h>
+
 #include "base/b64.h"
 #include "base/crypto.h"
 
@@ -18,7 +20,7 @@ void turn_credentials_make(struct arena *arena, const struct turn_settings *sett
 	}
 	unsigned char mac[HMAC_SHA1_BYTES];
 	out->username =
-		str_printf(arena, "%lld:%.*s", (long long)(now_ms / 1000 + out->ttl_s), STR_ARG(user_id));
+		str_printf(arena, "%" PRId64 ":%.*s", now_ms / 1000 + out->ttl_s, STR_ARG(user_id));
 	crypto_hmac_sha1(settings->shared_secret, out->username, mac);
 	/* TURN servers compare the text, so it has the padding that ours never has. */
 	struct str text = b64_encode(arena, str_from((const char *)mac, sizeof(mac)));

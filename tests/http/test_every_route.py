@@ -165,6 +165,7 @@ NO_PARENT = {"unknown_id.roomId": ((404, "M_NOT_FOUND"), "relations.yaml: 404 al
 EXCEPTIONS = {
     "emailConfirm": A_PAGE,
     "authFallback": A_PAGE,
+    "ssoConfirm": A_PAGE,
     "logout": LOG_OUT,
     "uploadContent": UPLOAD,
     "uploadContentToMXC": LATE_UPLOAD,
@@ -221,7 +222,8 @@ def judge(route, rule, is_kept, what):
     assert answer is None or is_answer(what, *answer), "%s, although '%s': %r" % (route["id"], reason, what)
 
 
-PAGES = {"emailConfirmPage", "emailConfirm", "authFallbackPage", "authFallback", "loginPage", "termsPage"}
+PAGES = {"emailConfirmPage", "emailConfirm", "authFallbackPage", "authFallback", "loginPage", "termsPage",
+         "redirectToSSO", "redirectToIdP", "ssoCallback", "ssoStage", "ssoConfirm"}
 """Routes for people in a browser, whose answers are pages."""
 
 

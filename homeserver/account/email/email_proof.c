@@ -35,16 +35,6 @@ bool email_secret_is_valid(struct str text)
 	return is_good;
 }
 
-/* What follows the beginning must not go on with its host's name: "https://a.example" is not "https://a.example.evil". */
-static bool is_below(struct str url, struct str beginning)
-{
-	if (!str_starts_with(url, beginning)) {
-		return false;
-	}
-	char next = url.n > beginning.n ? url.p[beginning.n] : '/';
-	return str_ends_with(beginning, STR("/")) || next == '/' || next == '?' || next == '#';
-}
-
 bool email_next_link_is_allowed(struct conf_list allowed, struct str url)
 {
 	bool is_web = str_starts_with(url, STR("https://")) || str_starts_with(url, STR("http://"));
@@ -52,7 +42,7 @@ bool email_next_link_is_allowed(struct conf_list allowed, struct str url)
 		return false;
 	}
 	for (size_t i = 0; i < allowed.n; i++) {
-		if (is_below(url, allowed.items[i])) {
+		if (web_page_url_is_below(url, allowed.items[i])) {
 			return true;
 		}
 	}
