@@ -14,7 +14,9 @@ enum { SCAN_LIMIT = 1000 };
 static void set_timeline(struct sync_run *run, struct room_part *part, struct page *page,
 	size_t limit)
 {
-	part->is_limited = page->n > limit || !page->is_end;
+	/* A client that was in the room before may not join this to what it has: there can be a gap in between. */
+	bool is_new_to_client = part->after == 0 && !run->is_initial && !part->is_left;
+	part->is_limited = page->n > limit || !page->is_end || is_new_to_client;
 	part->start = page->reached;
 	size_t n = MIN_OF(page->n, limit);
 	if (page->n > limit) {

@@ -1,9 +1,17 @@
 -- name: account_insert
--- One row when the name was free, else none. Index: accounts_pkey.
-INSERT INTO accounts (user_id, password_hash, is_admin, is_guest, created_at_ms)
-VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (user_id) DO NOTHING
-RETURNING user_id;
+-- One row when the name was free, else none. Who is no guest is called by the local part until another name is chosen.
+-- Index: accounts_pkey.
+WITH made AS (
+	INSERT INTO accounts (user_id, password_hash, is_admin, is_guest, created_at_ms)
+	VALUES ($1, $2, $3, $4, $5)
+	ON CONFLICT (user_id) DO NOTHING
+	RETURNING user_id, is_guest
+), named AS (
+	INSERT INTO profiles (user_id, field, value)
+	SELECT user_id, 'displayname', to_json(substring(user_id FROM '^@([^:]*)'))::text FROM made WHERE NOT is_guest
+	ON CONFLICT ON CONSTRAINT profiles_pkey DO NOTHING
+)
+SELECT user_id FROM made;
 
 -- name: account_find hot
 -- At most one row. Index: accounts_pkey.

@@ -69,6 +69,14 @@ def test_displayname__malformed__400(alice, body):
     alice.put(profile(alice, "displayname"), body).expect(400, ("M_MISSING_PARAM", "M_BAD_JSON", "M_INVALID_PARAM"))
 
 
+def test_displayname__new_account__the_local_part(hs, alice):
+    """Not in the specification; people would rather see a name, and Complement expects one."""
+    name = alice.user_id[1:].partition(":")[0]
+    assert alice.get(profile(alice, "displayname")).ok().json == {"displayname": name}
+    room = alice.create_room()
+    assert alice.get("/rooms/%s/joined_members" % room).ok()["joined"][alice.user_id]["display_name"] == name
+
+
 def test_displayname__removed__gone(alice):
     alice.put(profile(alice, "displayname"), {"displayname": "Temporary"}).ok()
     alice.delete(profile(alice, "displayname")).ok()

@@ -138,6 +138,16 @@ def test_incremental__gap__limited_prev_batch_and_state_of_the_gap(alice, room):
     assert gap[:8] == [after[0], name, topic] + before[::-1]
 
 
+def test_incremental__rejoined__limited_so_that_the_client_sees_the_gap(alice, bob, shared):
+    bob.leave(shared).ok()
+    since = bob.sync().since
+    missed = alice.send(shared, "missed")
+    alice.invite(shared, bob).ok()
+    bob.join(shared).ok()
+    part = bob.sync(since, filter=limit(50)).joined(shared)
+    assert part.limited and missed in part.ids()
+
+
 def test_incremental__exactly_the_limit__not_limited(alice, room):
     since = alice.sync().since
     ids = [alice.send(room) for _ in range(3)]
