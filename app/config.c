@@ -259,6 +259,11 @@ static struct media_settings media_of(const struct conf *conf)
 		.unauthenticated = str_equals(word, STR("all")) ? MEDIA_UNAUTHENTICATED_ALL
 			: str_equals(word, STR("frozen"))           ? MEDIA_UNAUTHENTICATED_FROZEN
 														: MEDIA_UNAUTHENTICATED_OFF,
+		.previews_enabled = conf_bool(conf, "previews.enabled"),
+		.preview_page_bytes = conf_int(conf, "previews.max_page"),
+		.preview_image_bytes = conf_int(conf, "previews.max_image"),
+		.preview_lifetime_ms = conf_int(conf, "previews.lifetime"),
+		.preview_language = conf_str(conf, "previews.language"),
 	};
 }
 

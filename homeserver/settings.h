@@ -24,6 +24,11 @@ struct media_settings {
 	int64_t pending_per_user; /**< ids without content */
 	int64_t pending_lifetime_ms;
 	enum media_unauthenticated unauthenticated;
+	bool previews_enabled;
+	int64_t preview_page_bytes;  /**< that are read of a page */
+	int64_t preview_image_bytes; /**< largest image of a preview */
+	int64_t preview_lifetime_ms;
+	struct str preview_language; /**< Accept-Language; empty: none */
 };
 
 struct settings {

@@ -14,7 +14,9 @@
 #include "base/mem.h"
 #include "homeserver/media/media_inner.h"
 #include "homeserver/media/media_type.h"
+#include "homeserver/media/preview.h"
 #include "homeserver/media/thumb.h"
+#include "storage/preview.h"
 
 /* Uploads that a crash cut off. This process has the data folder to itself. */
 static void sweep(const char *folder)
@@ -42,6 +44,7 @@ struct media *media_create(struct homeserver *hs, const char *folder, const char
 	media->hs = hs;
 	media->store = media_disk_create(folder);
 	media->thumbs = thumbs_create(helper);
+	media->previews = previews_create();
 	media->incoming = str_heap(str_printf(arena, "%s/incoming", folder));
 	lock_init(&media->lock, RANK_LEAF);
 	return media;
@@ -63,6 +66,7 @@ void media_destroy(struct media *media)
 	invariant(media->waits == NULL);
 	media->store.destroy(media->store.self);
 	thumbs_destroy(media->thumbs);
+	previews_destroy(media->previews);
 	str_free(media->incoming);
 	lock_fini(&media->lock);
 	mem_free(media);
@@ -272,5 +276,7 @@ enum err media_quarantine(struct ctx *ctx, struct homeserver *hs, struct server_
 
 enum err media_tidy(struct ctx *ctx, struct homeserver *hs)
 {
-	return store_media_delete_expired(ctx, hs->db, clock_wall_ms(&hs->clock));
+	int64_t now_ms = clock_wall_ms(&hs->clock);
+	TRY(store_preview_delete_expired(ctx, hs->db, now_ms));
+	return store_media_delete_expired(ctx, hs->db, now_ms);
 }

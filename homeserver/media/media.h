@@ -107,7 +107,7 @@ MUST_CHECK enum err media_open(struct ctx *ctx, struct homeserver *hs, const str
 MUST_CHECK enum err media_quarantine(struct ctx *ctx, struct homeserver *hs,
 	struct server_name origin, struct str media_id, bool is_quarantined);
 
-/** Forgets ids that expired without content; for the housekeeper. */
+/** Forgets ids that expired without content, and old previews; for the housekeeper. */
 MUST_CHECK enum err media_tidy(struct ctx *ctx, struct homeserver *hs);
 
 #endif

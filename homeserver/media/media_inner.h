@@ -9,6 +9,7 @@
 #include "homeserver/media/media_store.h"
 
 struct media_wait;
+struct previews;
 struct thumbs;
 
 struct media {
@@ -17,6 +18,7 @@ struct media {
 	const struct media_ports *ports; /**< NULL: no other servers */
 	struct str incoming;             /**< folder */
 	struct thumbs *thumbs;
+	struct previews *previews;
 	struct lock lock;         /**< RANK_LEAF; guards the list */
 	struct media_wait *waits; /**< requests that are parked here */
 };

@@ -9,6 +9,7 @@
 #include "homeserver/media/media.h"
 #include "homeserver/media/media_store.h"
 #include "homeserver/media/media_type.h"
+#include "homeserver/media/preview.h"
 #include "homeserver/media/thumb.h"
 
 /* --- uploads --------------------------------------------------------------------------------------------- */
@@ -231,6 +232,26 @@ static enum err get_config(struct call *call)
 	return ERR_OK;
 }
 
+static enum err get_preview(struct call *call)
+{
+	struct str answer;
+	int64_t at_ms; /* the newest is always at hand, so it is not used */
+	bool is_parked;
+	struct str url = call_query(call, "url");
+	if (!hs_of(call)->settings.media.previews_enabled) {
+		return fail(&call->ctx, ERR_MISSING, M_UNRECOGNIZED, "This server makes no URL previews");
+	}
+	if (url.p == NULL) {
+		return fail(&call->ctx, ERR_INPUT, M_MISSING_PARAM, "'url' is missing");
+	}
+	TRY(call_query_int(call, "ts", 0, INT64_MAX, 0, &at_ms));
+	TRY(preview_await(call, url, &answer, &is_parked));
+	if (!is_parked) {
+		json_out_raw(reply_json(call, 200), answer);
+	}
+	return ERR_OK;
+}
+
 #define AUTHED "/_matrix/client/v1/media"
 #define OPEN "/_matrix/media/(r0|v1|v3)"
 #define UPLOAD "/_matrix/media/(r0|v3)/upload"
@@ -250,6 +271,10 @@ const struct route media_routes[] = {
 		LANE_REMOTE, RATE_READ, 0, get_thumbnail},
 	{"getContentThumbnail", "GET", OPEN "/thumbnail/{serverName}/{mediaId}", AUTH_NONE, LANE_REMOTE,
 		RATE_READ, 0, get_thumbnail},
+	{"getUrlPreviewAuthed", "GET", AUTHED "/preview_url", AUTH_USER, LANE_REMOTE, RATE_READ, 0,
+		get_preview},
+	{"getUrlPreview", "GET", OPEN "/preview_url", AUTH_USER, LANE_REMOTE, RATE_READ, 0,
+		get_preview},
 	{"getConfigAuthed", "GET", AUTHED "/config", AUTH_USER, LANE_INLINE, RATE_READ, 0, get_config},
 	{"getContent", "GET", OPEN "/download/{serverName}/{mediaId}", AUTH_NONE, LANE_REMOTE,
 		RATE_READ, 0, get_download},

@@ -12,31 +12,20 @@
 #include "base/metrics.h"
 #include "base/thumbnail_status.h"
 #include "homeserver/media/media_inner.h"
+#include "homeserver/media/media_turn.h"
 #include "homeserver/media/media_type.h"
 #include "homeserver/media/thumb_run.h"
 
 enum { WAIT_MS = 40000, MAX_HELPERS = 8 };
-
-#define WAIT_KEY STR("thumbnails")
 
 static struct metric made_counter =
 	METRIC_COUNTER("belfry_media_thumbnails_made_total", "Thumbnails made");
 static struct metric failed_counter = METRIC_COUNTER("belfry_media_thumbnails_failed_total",
 	"Images of which no thumbnail could be made");
 
-/* One that is being made. */
-struct making {
-	struct making *next;
-	struct str source; /* borrowed from the request that makes it */
-	struct str variant;
-};
-
 struct thumbs {
 	struct str helper;
-	size_t limit;     /* of helpers at a time */
-	struct lock lock; /* RANK_LEAF; guards the list */
-	struct making *first;
-	size_t count;
+	struct media_turns turns;
 };
 
 struct thumbs *thumbs_create(const char *helper)
@@ -44,8 +33,8 @@ struct thumbs *thumbs_create(const char *helper)
 	struct thumbs *thumbs = mem_alloc(sizeof(*thumbs));
 	long processors = sysconf(_SC_NPROCESSORS_ONLN);
 	thumbs->helper = str_heap(str_of(helper));
-	thumbs->limit = (size_t)MIN_OF(MAX_OF(processors, 1L), (long)MAX_HELPERS);
-	lock_init(&thumbs->lock, RANK_LEAF);
+	media_turns_init(&thumbs->turns, (size_t)MIN_OF(MAX_OF(processors, 1L), (long)MAX_HELPERS),
+		STR("thumbnails"));
 	return thumbs;
 }
 
@@ -54,9 +43,8 @@ void thumbs_destroy(struct thumbs *thumbs)
 	if (thumbs == NULL) {
 		return;
 	}
-	invariant(thumbs->first == NULL);
+	media_turns_fini(&thumbs->turns);
 	str_free(thumbs->helper);
-	lock_fini(&thumbs->lock);
 	mem_free(thumbs);
 }
 
@@ -65,40 +53,6 @@ void thumbs_check(const struct thumbs *thumbs)
 	if (access(thumbs->helper.p, X_OK) != 0) {
 		log_warn(0, "media.no_thumbnails", "missing=%s", thumbs->helper.p);
 	}
-}
-
-/* --- one at a time ------------------------------------------------------------------------------------------ */
-
-/* @return whether the caller makes it; else somebody else does, or all helpers are busy */
-static bool begin(struct thumbs *thumbs, struct making *making)
-{
-	LOCK_SCOPE(&thumbs->lock);
-	if (thumbs->count >= thumbs->limit) {
-		return false;
-	}
-	for (const struct making *at = thumbs->first; at != NULL; at = at->next) {
-		if (str_equals(at->source, making->source) && str_equals(at->variant, making->variant)) {
-			return false;
-		}
-	}
-	making->next = thumbs->first;
-	thumbs->first = making;
-	thumbs->count++;
-	return true;
-}
-
-static void end(struct media *media, struct making *making)
-{
-	struct thumbs *thumbs = media->thumbs;
-	lock_take(&thumbs->lock);
-	struct making **at = &thumbs->first;
-	while (*at != making) {
-		at = &(*at)->next;
-	}
-	*at = making->next;
-	thumbs->count--;
-	lock_give(&thumbs->lock);
-	media_wake(media, WAIT_KEY);
 }
 
 /* --- making -------------------------------------------------------------------------------------------------- */
@@ -187,37 +141,38 @@ static enum err judge(struct ctx *ctx, const struct thumbnail_row *row,
 		: fail(ctx, ERR_INPUT, M_UNKNOWN, "No thumbnail can be made of this file");
 }
 
+/* Makes it, unless somebody has done so between our look and our turn. */
+static enum err find_or_make(struct ctx *ctx, struct homeserver *hs, const struct media_row *source,
+	const struct thumb_wish *wish, struct str variant, struct thumbnail_row *out)
+{
+	enum err err = store_thumbnail_find(ctx, hs->db, source->sha256, variant, out);
+	if (err == ERR_MISSING) {
+		TRY(make(ctx, hs, source, wish, out));
+		err = store_thumbnail_insert(ctx, hs->db, source->sha256, variant, out);
+	}
+	return err;
+}
+
 enum err thumb_await(struct call *call, const struct media_row *source,
 	const struct thumb_wish *wish, struct thumbnail_row *out, bool *out_is_parked)
 {
 	struct ctx *ctx = &call->ctx;
 	struct homeserver *hs = hs_of(call);
-	struct making making = {.source = source->sha256,
-		.variant = str_printf(ctx->arena, "%dx%d-%s%s", wish->size.width, wish->size.height,
-			wish->size.is_crop ? "crop" : "scale", wish->is_animated ? "-animated" : "")};
+	struct media_turns *turns = &hs->media->thumbs->turns;
+	struct str variant = str_printf(ctx->arena, "%dx%d-%s%s", wish->size.width, wish->size.height,
+		wish->size.is_crop ? "crop" : "scale", wish->is_animated ? "-animated" : "");
+	struct str hash = media_hash_text(ctx->arena, source->sha256);
+	struct media_turn turn = {
+		.key = str_printf(ctx->arena, "%.*s %.*s", STR_ARG(hash), STR_ARG(variant))};
 	*out_is_parked = false;
-	enum err err = store_thumbnail_find(ctx, hs->db, making.source, making.variant, out);
-	if (err != ERR_MISSING) {
-		return err != ERR_OK ? err : judge(ctx, out, wish);
-	}
-	if (!begin(hs->media->thumbs, &making)) {
-		if (!media_park(call, WAIT_KEY, WAIT_MS)) {
-			return fail(ctx, ERR_TIMEOUT, NULL, "The server is too busy; try again soon");
-		}
-		/* What it waits for may have ended just now. */
-		*out_is_parked = !begin(hs->media->thumbs, &making);
+	enum err err = store_thumbnail_find(ctx, hs->db, source->sha256, variant, out);
+	if (err == ERR_MISSING) {
+		TRY(media_turn_await(call, turns, &turn, WAIT_MS, out_is_parked));
 		if (*out_is_parked) {
 			return ERR_OK;
 		}
+		err = find_or_make(ctx, hs, source, wish, variant, out);
+		media_turn_end(hs->media, turns, &turn);
 	}
-	/* Somebody may have made it between our look and our turn. */
-	err = store_thumbnail_find(ctx, hs->db, making.source, making.variant, out);
-	if (err == ERR_MISSING) {
-		err = make(ctx, hs, source, wish, out);
-	}
-	if (err == ERR_OK) {
-		err = store_thumbnail_insert(ctx, hs->db, making.source, making.variant, out);
-	}
-	end(hs->media, &making);
 	return err != ERR_OK ? err : judge(ctx, out, wish);
 }

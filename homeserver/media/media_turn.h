@@ -1,0 +1,40 @@
+/**
+ * Work that is done once even when many ask for it at the same time, and only so much of it at once. Who has no turn is parked
+ * (media_park) with media_turns.wake_key, and looks again when somebody has ended.
+ */
+#ifndef BELFRY_HOMESERVER_MEDIA_MEDIA_TURN_H
+#define BELFRY_HOMESERVER_MEDIA_MEDIA_TURN_H
+
+#include "base/lock.h"
+#include "http/call.h"
+
+/** One turn; lives with the request that has it. */
+struct media_turn {
+	struct media_turn *next;
+	struct str key; /**< what is worked on; borrowed until the end */
+};
+
+struct media_turns {
+	size_t limit;
+	struct str wake_key;
+	struct lock lock; /**< RANK_LEAF; guards the list */
+	struct media_turn *first;
+	size_t count;
+};
+
+/** @param wake_key  static */
+void media_turns_init(struct media_turns *turns, size_t limit, struct str wake_key);
+void media_turns_fini(struct media_turns *turns);
+
+/**
+ * Takes a turn, or parks the request until there is news: then the handler returns at once, and runs again.
+ * Errors: TIMEOUT when none was free for `timeout_ms`
+ */
+MUST_CHECK enum err media_turn_await(struct call *call, struct media_turns *turns,
+	struct media_turn *turn, int64_t timeout_ms, bool *out_is_parked);
+
+struct media;
+/** Gives the turn back, and wakes who waits for one. */
+void media_turn_end(struct media *media, struct media_turns *turns, struct media_turn *turn);
+
+#endif
