@@ -45,6 +45,7 @@
 #include "homeserver/room/state_routes.h"
 #include "homeserver/search/search.h"
 #include "homeserver/search/search_routes.h"
+#include "homeserver/space/space_routes.h"
 #include "homeserver/sync/sync.h"
 #include "homeserver/sync/sync_routes.h"
 #include "homeserver/thirdparty/thirdparty_routes.h"
@@ -85,6 +86,7 @@ static const struct wire_table tables[] = {
 	{"sync", sync_routes, &sync_route_count},
 	{"push", push_routes, &push_route_count},
 	{"receipt", receipt_routes, &receipt_route_count},
+	{"space", space_routes, &space_route_count},
 	{"directory", directory_routes, &directory_route_count},
 	{"search", search_routes, &search_route_count},
 	{"typing", typing_routes, &typing_route_count},

@@ -1,0 +1,67 @@
+/**
+ * What a user may know of a room without being in it: summaries, and the tree of rooms below a space.
+ * Spec: client-server API, "Spaces", "Room Summary API"
+ */
+#ifndef BELFRY_HOMESERVER_SPACE_SPACE_H
+#define BELFRY_HOMESERVER_SPACE_SPACE_H
+
+#include "homeserver/room/rooms.h"
+#include "matrix/room_summary.h"
+
+/** A room as one user may know it. */
+struct space_summary {
+	struct room *room;
+	struct room_summary content;
+	struct str membership; /**< of the user; empty: none, or nobody asks */
+	/**
+	 * The user is joined or invited, may join or knock, or everybody may read: the conditions of /hierarchy. Who is banned may only
+	 * know of rooms that everybody may read.
+	 */
+	bool is_accessible;
+};
+/**
+ * Looks at the room's state. From memory when it is loaded; a restricted room looks at the rooms whose members may join.
+ * @param user_id  p == NULL: somebody without account
+ * Errors: STORE
+ */
+MUST_CHECK enum err space_summary_load(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct str user_id, struct space_summary *out);
+/** Writes the members of a summary into an open object. */
+void space_summary_write(const struct space_summary *summary, struct json_out *out);
+
+/**
+ * Writes the summary of a room. Unknown rooms and those of which the user may not know look the same.
+ * @param id       room id or alias
+ * @param user_id  p == NULL: somebody without account
+ * Errors: MISSING M_NOT_FOUND; INPUT M_INVALID_PARAM; STORE
+ */
+MUST_CHECK enum err space_write_summary(struct ctx *ctx, struct homeserver *hs, struct str id,
+	struct str user_id, struct json_out *out);
+
+enum {
+	SPACE_LIMIT_DEFAULT = 50,
+	SPACE_LIMIT_MAX = 100,
+	SPACE_DEPTH_MAX = 20,
+	SPACE_ROOMS_MAX = 5000,    /**< rooms that one request looks at */
+	SPACE_CHILDREN_MAX = 1000, /**< of one space */
+};
+
+struct space_ask {
+	struct str user_id;
+	struct str room_id;
+	bool suggested_only;
+	int64_t max_depth;
+	size_t limit;
+	struct str from; /**< token; p == NULL: the first page */
+};
+/**
+ * Writes a page of the tree below a space: {"rooms":[…],"next_batch":…}, each room once, a space before what is in it.
+ *
+ * Cost: from memory for rooms that are loaded, two round trips for each other. A page walks the tree from the root: its
+ * cost grows with the pages before it.
+ * Errors: DENIED M_FORBIDDEN (the root); INPUT M_INVALID_PARAM (from); STORE
+ */
+MUST_CHECK enum err space_write_hierarchy(struct ctx *ctx, struct homeserver *hs,
+	const struct space_ask *ask, struct json_out *out);
+
+#endif

@@ -1,0 +1,37 @@
+/*
+ * Parses what was asked into typed values.
+ */
+#include "homeserver/space/space_routes.h"
+
+#include "homeserver/space/space.h"
+
+static enum err get_hierarchy(struct call *call)
+{
+	int64_t limit;
+	struct space_ask ask = {
+		.user_id = principal_of(call)->user.s,
+		.room_id = call_path(call, "roomId"),
+		.from = call_query(call, "from"),
+	};
+	TRY(call_query_bool(call, "suggested_only", false, &ask.suggested_only));
+	TRY(call_query_int(call, "limit", 1, INT64_MAX, SPACE_LIMIT_DEFAULT, &limit));
+	TRY(call_query_int(call, "max_depth", 0, INT64_MAX, SPACE_DEPTH_MAX, &ask.max_depth));
+	ask.limit = (size_t)MIN_OF(limit, (int64_t)SPACE_LIMIT_MAX);
+	ask.max_depth = MIN_OF(ask.max_depth, (int64_t)SPACE_DEPTH_MAX);
+	return space_write_hierarchy(&call->ctx, hs_of(call), &ask, reply_json(call, 200));
+}
+
+static enum err get_summary(struct call *call)
+{
+	const struct principal *who = principal_of(call);
+	return space_write_summary(&call->ctx, hs_of(call), call_path(call, "roomIdOrAlias"),
+		who != NULL ? who->user.s : str_from(NULL, 0), reply_json(call, 200));
+}
+
+const struct route space_routes[] = {
+	{"getSpaceHierarchy", "GET", "/_matrix/client/v1/rooms/{roomId}/hierarchy", AUTH_GUEST,
+		LANE_LOCAL, RATE_READ, 0, get_hierarchy},
+	{"getRoomSummary", "GET", "/_matrix/client/v1/room_summary/{roomIdOrAlias}", AUTH_OPTIONAL,
+		LANE_LOCAL, RATE_READ, 0, get_summary},
+};
+const size_t space_route_count = COUNT_OF(space_routes);
