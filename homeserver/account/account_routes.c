@@ -310,6 +310,9 @@ static enum err get_registration_token_validity(struct call *call)
 	struct homeserver *hs = hs_of(call);
 	struct str token = call_query(call, "token");
 	bool is_valid = false;
+	if (hs->settings.registration_mode == REGISTRATION_CLOSED) {
+		return fail(&call->ctx, ERR_DENIED, M_FORBIDDEN, "Registration is closed on this server");
+	}
 	if (token.p == NULL) {
 		return fail(&call->ctx, ERR_INPUT, M_MISSING_PARAM, "'token' is missing");
 	}

@@ -110,6 +110,21 @@ bool uia_has_stage(const struct uia_flows *flows, enum uia_stage stage)
 	return false;
 }
 
+bool uia_is_next(const struct uia_flows *flows, unsigned completed, enum uia_stage stage)
+{
+	for (size_t i = 0; i < flows->count; i++) {
+		const struct uia_flow *flow = &flows->flows[i];
+		size_t first_open = 0;
+		while (first_open < flow->count && (completed & 1U << flow->stages[first_open]) != 0) {
+			first_open++;
+		}
+		if (first_open < flow->count && flow->stages[first_open] == stage) {
+			return true;
+		}
+	}
+	return false;
+}
+
 struct str uia_binding(struct arena *arena, struct str method, struct str path,
 	const struct json *body)
 {
@@ -253,6 +268,10 @@ static enum err try_stage(struct attempt *attempt, struct str type, const struct
 	}
 	if ((attempt->completed & 1U << stage) != 0) {
 		return ERR_OK; /* cannot be tried again */
+	}
+	if (!uia_is_next(attempt->flows, attempt->completed, stage)) {
+		note_failure(attempt, M_FORBIDDEN, STR("Another stage comes before this one"));
+		return ERR_OK;
 	}
 	struct ctx *ctx = &attempt->call->ctx;
 	enum err err = uia_stage_run(attempt->call, attempt->flows, stage, auth, &attempt->evidence);

@@ -116,6 +116,9 @@ bool uia_is_complete(const struct uia_flows *flows, unsigned completed);
 /** Whether one of the flows has the stage. */
 bool uia_has_stage(const struct uia_flows *flows, enum uia_stage stage);
 
+/** Whether a flow goes on with the stage: "the flow's stages must be completed in order". */
+bool uia_is_next(const struct uia_flows *flows, unsigned completed, enum uia_stage stage);
+
 /** SHA-256 of method, path and body without its `auth`, whatever the order of its keys; in the arena. */
 struct str uia_binding(struct arena *arena, struct str method, struct str path,
 	const struct json *body);

@@ -162,7 +162,13 @@ LATE_UPLOAD = {rule: ((404, "M_NOT_FOUND"), NO_JSON) for rule in UPLOAD}
 
 NO_PARENT = {"unknown_id.roomId": ((404, "M_NOT_FOUND"), "relations.yaml: 404 also for an event that one may not see")}
 
+NOT_LISTED = {
+    "unknown_id.roomId": ((404, "M_NOT_FOUND"), "list_public_rooms.yaml: 404 when the room is not known"),
+    "foreign_room": (None, "list_public_rooms.yaml: open to all, who learn whether a known room is published")}
+
 EXCEPTIONS = {
+    "getRoomVisibilityOnDirectory": NOT_LISTED,
+    "setRoomVisibilityOnDirectory": NOT_LISTED,
     "emailConfirm": A_PAGE,
     "authFallback": A_PAGE,
     "ssoConfirm": A_PAGE,

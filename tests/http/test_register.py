@@ -236,6 +236,8 @@ def test_register__mode_closed__403_but_secret_works(make_server):
         register(nobody, body).expect(403, "M_FORBIDDEN")
     reply = nobody.get("/register/available", {"username": "eve"}, token=False)
     reply.expect((200, 403))
+    nobody.get("/_matrix/client/v1/register/m.login.registration_token/validity", {"token": "x"}, token=False).expect(
+        403, "M_FORBIDDEN")
     user = accounts.register_by_secret(server.url, server.secret, "adam", "pw words", admin=True)
     user.login()
 

@@ -146,3 +146,21 @@ def test_login_page__for_clients_without_one__has_form_and_hook(server):
     reply = server.anonymous().http.raw("GET", "/_matrix/static/client/login/?device_id=X")
     text = reply.raw.decode()
     assert reply.status == 200 and "matrixLogin" in text and "<form" in text and "登入" in text
+
+
+def test_flow__later_stage_first__401_and_not_completed(make_server):
+    """_index.md, User-interactive authentication: "the flow's stages must be completed in order"."""
+    started = make_server(settings={"registration.mode": "token",
+                                    "terms.policies": "t 1 en https://school.example/terms Terms"}).start()
+    token = started.run("token", "create", "--uses", "1").stdout.split()[-1]
+    body, reply = begin(started)
+    assert reply["flows"] == [{"stages": ["m.login.registration_token", "m.login.terms"]}]
+
+    def attempt(**auth):
+        return started.anonymous().post("/register", {**body, "auth": {"session": reply["session"], **auth}},
+                                        token=False)
+    early = attempt(type="m.login.terms").expect(401, "M_FORBIDDEN")
+    assert early["completed"] == []
+    assert attempt(type="m.login.registration_token", token=token).expect(401)["completed"] == [
+        "m.login.registration_token"]
+    attempt(type="m.login.terms").ok()

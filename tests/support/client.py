@@ -1,6 +1,6 @@
 """A thin Matrix client: one method per habit, status and body as they came, nothing hidden.
 
-Paths without "/_matrix" are below /_matrix/client/v3.  Each answer is compared with the schema of the
+Paths without "/_matrix" are below /_matrix/client/v3 (but "/" alone).  Each answer is compared with the schema of the
 specification.  Helpers that wait, wait for an event, never for a fixed time.
 """
 import http.client
@@ -152,7 +152,8 @@ class Client:
     def request(self, method, path, body=None, query=None, token=True, raw=None, headers=None, timeout=None,
                 check=True):
         """body: JSON value; raw: bytes sent as they are; token: True (ours), False (none) or a string."""
-        target = path if path.startswith(("/_", "/.well-known")) else V3 + path
+        is_whole = path.startswith(("/_", "/.well-known")) or path.partition("?")[0] == "/"
+        target = path if is_whole else V3 + path
         plain = target
         if query:
             pairs = query.items() if isinstance(query, dict) else query

@@ -43,6 +43,24 @@ static void flows__completed__only_whole_ones(void **state)
 	assert_false(uia_has_stage(&uia_flows_reset, UIA_DUMMY));
 }
 
+static void flows__stages__in_order_only(void **state)
+{
+	(void)state;
+	static const struct uia_flow flows[] = {
+		{.stages = {UIA_REGISTRATION_TOKEN, UIA_DUMMY}, .count = 2},
+		{.stages = {UIA_REGISTRATION_TOKEN, UIA_PASSWORD}, .count = 2},
+	};
+	struct uia_flows both = {.flows = flows, .count = 2};
+	const unsigned token = 1U << UIA_REGISTRATION_TOKEN;
+	assert_true(uia_is_next(&both, 0, UIA_REGISTRATION_TOKEN));
+	assert_false(uia_is_next(&both, 0, UIA_DUMMY));
+	assert_false(uia_is_next(&both, 0, UIA_PASSWORD));
+	assert_true(uia_is_next(&both, token, UIA_DUMMY));
+	assert_true(uia_is_next(&both, token, UIA_PASSWORD));
+	assert_false(uia_is_next(&both, token, UIA_REGISTRATION_TOKEN));
+	assert_false(uia_is_next(&uia_flows_password, 1U << UIA_PASSWORD, UIA_PASSWORD));
+}
+
 static struct str bind(struct arena *arena, const char *method, const char *path, const char *text)
 {
 	struct json body;
@@ -75,6 +93,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(stages__text__there_and_back),
+		cmocka_unit_test(flows__stages__in_order_only),
 		cmocka_unit_test(flows__completed__only_whole_ones),
 		cmocka_unit_test(binding__auth_and_order_of_keys__do_not_count),
 		cmocka_unit_test(binding__anything_else__counts),
