@@ -177,6 +177,7 @@ EXCEPTIONS = {
     "uploadContentToMXC": LATE_UPLOAD,
     "logout_all": LOG_OUT,
     "getCapabilities": {"guests_as_specified": (None, "a guest's client cannot know what to offer without it")},
+    "queryPublicRooms": {"guests_as_specified": (None, "the same list as GET /publicRooms, which is open to all")},
     "getLoginFlows": {"rate_limit_as_specified": (None, "constant, and answered from memory")},
     "deleteDevice": {
         "unknown_id.deviceId": ((401, None), "device_management.yaml: asks for authentication first")},
