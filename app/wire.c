@@ -127,12 +127,13 @@ static void published(void *self, int64_t position)
 }
 
 /* All that is kept in memory of what the writer writes. */
-static void overtaken(void *self)
+static void overtaken(void *self, int64_t position)
 {
 	const struct homeserver *hs = self;
 	rooms_forget(hs->rooms);
 	receipts_forget(hs->receipts);
 	push_forget(hs->push);
+	e2ee_forget(hs->e2ee, position);
 	users_forget(hs->users);
 }
 

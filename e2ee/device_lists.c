@@ -58,15 +58,28 @@ static void drop_oldest_locked(struct device_lists *lists)
 	lists->n--;
 }
 
+static void drop_all_locked(struct device_lists *lists)
+{
+	while (lists->n > 0) {
+		drop_oldest_locked(lists);
+	}
+}
+
+void device_lists_forget(struct device_lists *lists, int64_t position)
+{
+	LOCK_SCOPE(&lists->lock);
+	drop_all_locked(lists);
+	lists->floor = position;
+	atomic_store(&lists->newest, position);
+}
+
 void device_lists_destroy(struct device_lists *lists)
 {
 	if (lists == NULL) {
 		return;
 	}
 	lock_take(&lists->lock);
-	while (lists->n > 0) {
-		drop_oldest_locked(lists);
-	}
+	drop_all_locked(lists);
 	lock_give(&lists->lock);
 	lock_fini(&lists->lock);
 	mem_free(lists);

@@ -13,6 +13,8 @@
 /** @param position  every change after it will be told here */
 struct device_lists *device_lists_create(int64_t position);
 void device_lists_destroy(struct device_lists *lists);
+/** Changes up to a position are looked up in the database from now on. */
+void device_lists_forget(struct device_lists *lists, int64_t position);
 
 /** Somebody's keys changed. */
 struct list_change {

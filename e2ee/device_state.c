@@ -57,6 +57,19 @@ void device_states_destroy(struct device_states *states)
 	mem_free(states);
 }
 
+void device_states_forget(struct device_states *states)
+{
+	LOCK_SCOPE(&states->lock);
+	size_t i = 0;
+	struct str key;
+	void *value;
+	while (map_next(&states->entries, &i, &key, &value)) {
+		struct entry *entry = value;
+		entry->is_known = false;
+		entry->changes++; /* also what is being read now */
+	}
+}
+
 /* Both ids have at most ID_MAX_BYTES. */
 struct entry_key {
 	char bytes[2 * ID_MAX_BYTES + 1];

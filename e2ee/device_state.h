@@ -9,6 +9,8 @@
 
 struct device_states *device_states_create(struct homeserver *hs);
 void device_states_destroy(struct device_states *states);
+/** All entries are read anew by whoever asks next. */
+void device_states_forget(struct device_states *states);
 
 struct device_state {
 	struct str one_time_counts;  /**< JSON object: algorithm → unclaimed one-time keys */

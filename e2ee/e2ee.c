@@ -38,6 +38,12 @@ void e2ee_destroy(struct e2ee *e2ee)
 	mem_free(e2ee);
 }
 
+void e2ee_forget(struct e2ee *e2ee, int64_t position)
+{
+	device_lists_forget(e2ee->lists, position);
+	device_states_forget(e2ee->states);
+}
+
 void e2ee_tidy(struct ctx *ctx, struct e2ee *e2ee)
 {
 	struct homeserver *hs = e2ee->hs;

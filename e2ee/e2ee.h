@@ -49,6 +49,8 @@ struct e2ee {
 /** Fills hs->ports.e2ee. The users service exists already. */
 struct e2ee *e2ee_create(struct homeserver *hs);
 void e2ee_destroy(struct e2ee *e2ee);
+/** Everything up to a position is read anew: memory may be older than the database. Writer's thread. */
+void e2ee_forget(struct e2ee *e2ee, int64_t position);
 
 /**
  * For the housekeeper, at each round: tells of devices that ended beside the writer (by the command line, or before a crash), and

@@ -243,7 +243,7 @@ static enum err settle_doubt(struct writer *writer, struct ctx *ctx)
 	log_info(0, "db.doubt_settled", "committed=%d", was_committed);
 	if (was_committed) {
 		if (writer->config.overtaken != NULL) {
-			writer->config.overtaken(writer->config.self);
+			writer->config.overtaken(writer->config.self, writer->doubtful_position);
 		}
 		atomic_store(&writer->position, writer->doubtful_position);
 		publish(writer, writer->doubtful_position);

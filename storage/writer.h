@@ -80,7 +80,7 @@ struct writer_config {
 	 * to be forgotten, and who waits has to look anew. Until then memory shows what was before them, and nothing else is
 	 * committed. May be NULL.
 	 */
-	void (*overtaken)(void *self);
+	void (*overtaken)(void *self, int64_t position);
 	void *self;
 };
 
