@@ -29,6 +29,7 @@
 #include "homeserver/device/device_routes.h"
 #include "homeserver/directory/directory.h"
 #include "homeserver/directory/directory_routes.h"
+#include "homeserver/erasure.h"
 #include "homeserver/media/media.h"
 #include "homeserver/media/media_routes.h"
 #include "homeserver/meta/meta_routes.h"
@@ -175,6 +176,7 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 	});
 	hs->sessions = sessions_create(hs);
 	hs->sso = sso_create();
+	hs->erasure = erasure_create();
 	hs->typing = typing_create(hs);
 	hs->lazy_members = lazy_members_create();
 	hs->media = media_create(hs, arena_printf(wire->arena, "%s/media", config->data_folder),
@@ -233,6 +235,7 @@ enum err wire_start(struct ctx *ctx, struct wire *wire)
 {
 	TRY(sso_load(ctx, &wire->hs));
 	TRY(media_start(ctx, wire->hs.media));
+	TRY(erasure_load(ctx, &wire->hs));
 	return http_server_start(wire->http, ctx);
 }
 
@@ -278,6 +281,7 @@ bool wire_destroy(struct wire *wire)
 	typing_destroy(hs->typing);
 	sso_destroy(hs->sso);
 	sessions_destroy(hs->sessions);
+	erasure_destroy(hs->erasure);
 	consumers_stop(hs->consumers);
 	writer_destroy(hs->writer);
 	consumers_destroy(hs->consumers);

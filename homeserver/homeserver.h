@@ -28,6 +28,7 @@ struct consumers;
 struct http_client;
 struct push;
 struct e2ee;
+struct erasure;
 
 struct homeserver {
 	struct settings settings;
@@ -49,6 +50,7 @@ struct homeserver {
 	struct consumers *consumers;       /**< stream consumers (consumer.h) */
 	struct http_client *http_client;   /**< outgoing requests and mails (http/client.h) */
 	struct push *push;                 /**< users' push rules (push/push.h) */
+	struct erasure *erasure;           /**< whose events are hidden (erasure.h) */
 	struct e2ee *e2ee;                 /**< of the encryption layer (e2ee/e2ee.h) */
 };
 

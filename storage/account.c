@@ -129,6 +129,19 @@ enum err store_account_deactivate(struct ctx *ctx, struct tx *tx, struct str use
 	return change(ctx, tx, STMT_ACCOUNT_DEACTIVATE, DB_ARGS(db_text(user_id), db_bool(erase)));
 }
 
+enum err store_account_erased(struct ctx *ctx, struct db *db, struct erased_row **out,
+	size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_ACCOUNT_ERASED, DB_NO_ARGS, &rows));
+	*out_count = db_count(rows);
+	*out = ARENA_NEW_ARRAY(ctx->arena, struct erased_row, *out_count + 1);
+	for (size_t i = 0; i < *out_count; i++) {
+		(*out)[i] = (struct erased_row){db_str(rows, i, 0), db_int(rows, i, 1)};
+	}
+	return ERR_OK;
+}
+
 enum err store_account_guests(struct ctx *ctx, struct db *db, const struct str *user_ids,
 	size_t count, struct str **out, size_t *out_count)
 {

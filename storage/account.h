@@ -61,6 +61,15 @@ MUST_CHECK enum err store_account_set_admin(struct ctx *ctx, struct tx *tx, stru
 MUST_CHECK enum err store_account_deactivate(struct ctx *ctx, struct tx *tx, struct str user_id,
 	bool erase);
 
+/** A user who wished to be erased. */
+struct erased_row {
+	struct str user_id;
+	int64_t position; /**< newest in the stream at that time */
+};
+/** All of them, in no order. */
+MUST_CHECK enum err store_account_erased(struct ctx *ctx, struct db *db, struct erased_row **out,
+	size_t *out_count);
+
 /** Which of some users are guests. */
 MUST_CHECK enum err store_account_guests(struct ctx *ctx, struct db *db, const struct str *user_ids,
 	size_t count, struct str **out, size_t *out_count);

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "homeserver/account/session.h"
+#include "homeserver/erasure.h"
 #include "homeserver/user/users.h"
 #include "storage/account.h"
 #include "storage/account_data.h"
@@ -106,6 +107,9 @@ enum err deactivate(struct ctx *ctx, struct homeserver *hs, struct str user_id, 
 {
 	TRY(store_end(ctx, hs, user_id, erase));
 	sessions_forget_user(hs, user_id);
+	if (erase) {
+		TRY(erasure_load(ctx, hs));
+	}
 	enum err err = finish_one(ctx, hs, user_id);
 	if (err != ERR_OK) { /* the account is deactivated all the same */
 		log_warn(ctx->request_id, "account.leave.delayed", "kind=%s", err_name(err));

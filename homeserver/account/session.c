@@ -19,6 +19,7 @@
 #include "homeserver/account/grant.h"
 #include "homeserver/account/nonce.h"
 #include "homeserver/account/refresh.h"
+#include "homeserver/erasure.h"
 #include "homeserver/user/users.h"
 #include "http/route.h"
 #include "storage/device.h"
@@ -546,6 +547,7 @@ static enum err follow_epoch(struct ctx *ctx, struct homeserver *hs)
 	lock_take(&sessions->lock);
 	drop_all_locked(sessions);
 	lock_give(&sessions->lock);
+	TRY(erasure_load(ctx, hs));
 	TRY(deactivate_finish(ctx, hs));
 	sessions->epoch = epoch;
 	return ERR_OK;

@@ -162,10 +162,14 @@ static enum visibility visibility_before(const struct room_viewer *viewer, int64
 	return found;
 }
 
-static bool is_joined_from(const struct room_viewer *viewer, int64_t position)
+/* Whether the user was joined at any time from one position to another. */
+static bool is_joined_between(const struct room_viewer *viewer, int64_t position, int64_t up_to)
 {
 	for (size_t i = viewer->membership_n; i > 0; i--) {
 		const struct membership_step *step = &viewer->memberships[i - 1];
+		if (step->from_position > up_to) {
+			continue;
+		}
 		if (step->from_position < position) {
 			break;
 		}
@@ -181,9 +185,23 @@ bool room_viewer_sees(const struct room_viewer *viewer, const struct stored_even
 	if (!viewer->is_loaded) {
 		return event->position >= viewer->sees_since;
 	}
-	const struct visibility_facts facts =
-		visibility_facts_of(event->event, viewer->user, visibility_before(viewer, event->position),
-			membership_before(viewer, event->position), is_joined_from(viewer, event->position));
+	const struct visibility_facts facts = visibility_facts_of(event->event, viewer->user,
+		visibility_before(viewer, event->position), membership_before(viewer, event->position),
+		is_joined_between(viewer, event->position, INT64_MAX));
+	return visibility_allows(&facts);
+}
+
+bool room_viewer_saw(const struct room_viewer *viewer, const struct stored_event *event,
+	int64_t by_position)
+{
+	if (!viewer->is_loaded) {
+		return event->position >= viewer->joined_since;
+	}
+	enum visibility visibility = visibility_before(viewer, event->position);
+	const struct visibility_facts facts = visibility_facts_of(event->event, viewer->user,
+		visibility == VISIBILITY_WORLD_READABLE ? VISIBILITY_SHARED : visibility,
+		membership_before(viewer, event->position),
+		is_joined_between(viewer, event->position, by_position));
 	return visibility_allows(&facts);
 }
 

@@ -165,6 +165,12 @@ MUST_CHECK enum err room_viewer_cover_sight(struct ctx *ctx, struct homeserver *
 	struct room_viewer *viewer, int64_t oldest_position);
 /** Whether the user may see the event. */
 bool room_viewer_sees(const struct room_viewer *viewer, const struct stored_event *event);
+/**
+ * Whether the user could see the event by what had happened up to a position, as a member or invited: reading without being in
+ * the room (world-readable history) does not count.
+ */
+bool room_viewer_saw(const struct room_viewer *viewer, const struct stored_event *event,
+	int64_t by_position);
 /** The user's membership after the event; "leave" when there was none. Borrowed from the viewer. */
 struct str room_viewer_membership(const struct room_viewer *viewer,
 	const struct stored_event *event);

@@ -185,8 +185,12 @@ static enum err load_hit(struct searching *searching, const struct search_hit *h
 	struct reading *reading = &result->room->reading;
 	TRY(room_viewer_cover(ctx, searching->hs, reading->viewer, hit->place.position));
 	result->rank = hit->rank;
-	*out_shown =
-		result->event->redacted_by == 0 && room_viewer_sees(reading->viewer, result->event);
+	if (result->event->redacted_by != 0 || !room_viewer_sees(reading->viewer, result->event)) {
+		return ERR_OK;
+	}
+	struct stored_event *seen = result->event;
+	TRY(erased_hide(ctx, searching->hs, reading->viewer, &seen, 1));
+	*out_shown = seen == result->event; /* what the reader does not get has not been found */
 	return ERR_OK;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/map.h"
 #include "base/vec.h"
+#include "homeserver/timeline/event_erased.h"
 #include "storage/relation.h"
 
 struct parents {
@@ -222,7 +223,8 @@ static enum err load_related(struct bundling *bundling)
 	for (size_t i = 0; i < positions.n; i++) {
 		bundling->related[indexes.p[i]] = found[i];
 	}
-	return ERR_OK;
+	return erased_hide(bundling->ctx, bundling->hs, bundling->view->viewer, bundling->related,
+		bundling->row_count);
 }
 
 static enum err make_bundles(struct bundling *bundling, const struct parents *parents, size_t count,

@@ -4,8 +4,11 @@
  */
 #include "homeserver/timeline/event_view.h"
 
+#include <string.h>
+
 #include "base/vec.h"
 #include "homeserver/timeline/bundle.h"
+#include "homeserver/timeline/event_erased.h"
 
 struct event_batch {
 	struct arena *arena;
@@ -57,6 +60,21 @@ static bool is_own_member(const struct event_view *view, const struct event *eve
 		str_equals(event->state_key, view->user_id);
 }
 
+/* Events of erased users, and what hangs on them. */
+static enum err hide_erased(struct ctx *ctx, struct homeserver *hs, struct event_batch *batch)
+{
+	struct room_viewer *viewer = batch->view->viewer;
+	if (viewer == NULL || batch->count == 0) {
+		return ERR_OK;
+	}
+	struct stored_event **events = ARENA_NEW_ARRAY(ctx->arena, struct stored_event *, batch->count);
+	memcpy(events, batch->events, batch->count * sizeof(*events));
+	TRY(erased_hide(ctx, hs, viewer, events, batch->count));
+	TRY(erased_hide(ctx, hs, viewer, batch->replaced, batch->count));
+	batch->events = events;
+	return erased_hide(ctx, hs, viewer, batch->redaction, batch->count);
+}
+
 /* What was replaced may be older than what the reader may see. One's own membership everybody knows. */
 static enum err hide_replaced(struct ctx *ctx, struct homeserver *hs, struct event_batch *batch)
 {
@@ -96,8 +114,9 @@ enum err event_view_prepare(struct ctx *ctx, struct homeserver *hs, struct room 
 	};
 	TRY(load_others(ctx, hs, room, batch));
 	TRY(hide_replaced(ctx, hs, batch));
+	TRY(hide_erased(ctx, hs, batch));
 	if (!view->is_state) {
-		TRY(bundle_load(ctx, hs, room, view, events, count, &batch->bundles));
+		TRY(bundle_load(ctx, hs, room, view, batch->events, count, &batch->bundles));
 	}
 	*out = batch;
 	return ERR_OK;

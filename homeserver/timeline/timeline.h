@@ -4,6 +4,7 @@
 #ifndef BELFRY_HOMESERVER_TIMELINE_TIMELINE_H
 #define BELFRY_HOMESERVER_TIMELINE_TIMELINE_H
 
+#include "homeserver/timeline/event_erased.h"
 #include "homeserver/timeline/event_view.h"
 #include "homeserver/timeline/page_fill.h"
 #include "homeserver/timeline/reading.h"

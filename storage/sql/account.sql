@@ -43,8 +43,13 @@ UPDATE accounts SET is_suspended = $2 WHERE user_id = $1 AND state <> 'deactivat
 -- name: account_deactivate
 -- One row unless there is no such account. Index: accounts_pkey.
 UPDATE accounts SET state = 'deactivated', password_hash = NULL, is_admin = false, is_leaving = true,
-	is_erased = is_erased OR $2::boolean
+	is_erased = is_erased OR $2::boolean,
+	erased_position = coalesce(erased_position, CASE WHEN $2::boolean THEN (SELECT position FROM stream_head) END)
 WHERE user_id = $1 RETURNING user_id;
+
+-- name: account_erased
+-- Every user who is erased. Index: accounts_erased_idx.
+SELECT user_id, erased_position FROM accounts WHERE erased_position IS NOT NULL;
 
 -- name: account_set_admin
 -- One row unless there is no such account or it is deactivated. Index: accounts_pkey.
