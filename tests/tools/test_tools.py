@@ -197,6 +197,20 @@ class Checks(Folder):
         self.write("docs/x.md", "see /" + "home/somebody/notes\n")
         self.finds("check-names", "somebody's machine")
 
+    def test_names__known_failures__table_and_tests_name_each_other(self):
+        self.write("docs/security.md", "a `sec_5_9__free__text`\n| 5.1 | x | `sec_5_1__a__b`<br>`test_sec_5_1__c__d` |\n")
+        self.write("tests/unit/base/a_test.c", "static void sec_5_1__a__b(void **state)\n{\n}\n")
+        self.write("tests/http/test_a.py", "def test_sec_5_1__c__d():\n    pass\n")
+        self.passes("check-names")
+        self.write("tests/http/test_b.py", "def test_sec_5_2__e__f():\n    pass\n")
+        self.finds("check-names", "name the test test_sec_5_2__e__f in row 5.2")
+        self.write("tests/http/test_b.py", "")
+        self.write("tests/http/test_a.py", "")
+        self.finds("check-names", "there is no test test_sec_5_1__c__d")
+        self.write("tests/http/test_a.py", "def test_sec_5_2__e__f():\n    pass\n")
+        self.write("docs/security.md", "| 5.1 | `sec_5_1__a__b` `test_sec_5_2__e__f` |\n")
+        self.finds("check-names", "test_sec_5_2__e__f stands in row 5.1")
+
     def test_sizes__long_function__found(self):
         body = "\ta();\n"
         self.write("base/str.c", "int f(void)\n{\n" + body * 150 + "}\n")
