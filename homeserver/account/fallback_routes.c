@@ -22,7 +22,7 @@ enum err fallback_answer_done(struct call *call)
 {
 	struct web_page page;
 	web_page_begin(&page, call, "完成", "Done");
-	web_page_text(&page, "謝謝。您可以關閉此頁,回到原來的程式。",
+	web_page_text(&page, "謝謝。您可以關閉此頁，回到原來的程式。",
 		"Thank you. You can close this page and go back to the program that you came from.");
 	web_page_script(&page, done_script);
 	return web_page_reply(&page, 200);
@@ -32,7 +32,7 @@ static enum err answer_no_session(struct call *call)
 {
 	struct web_page page;
 	web_page_begin(&page, call, "這一頁已失效", "This page has ended");
-	web_page_text(&page, "請回到原來的程式,再試一次。",
+	web_page_text(&page, "請回到原來的程式，再試一次。",
 		"Go back to the program that you came from and try again.");
 	return web_page_reply(&page, 404);
 }
@@ -76,14 +76,25 @@ static void write_registration_token(struct web_page *page)
 	web_page_form_end(page);
 }
 
+static void begin_stage(struct web_page *page, struct call *call, enum uia_stage stage)
+{
+	if (stage == UIA_TERMS) {
+		web_page_begin(page, call, "使用條款", "Terms");
+	} else if (stage == UIA_REGISTRATION_TOKEN) {
+		web_page_begin(page, call, "註冊", "Register");
+	} else {
+		web_page_begin(page, call, "請確認是您本人", "Please confirm that it is you");
+	}
+}
+
 /* @param is_again  what was given was not right */
 static enum err answer_stage(struct call *call, enum uia_stage stage,
 	const struct uia_session *session, bool is_again)
 {
 	struct web_page page;
-	web_page_begin(&page, call, "請確認是您本人", "Please confirm that it is you");
+	begin_stage(&page, call, stage);
 	if (is_again) {
-		web_page_text(&page, "不正確,請再試一次。", "That was not right; try again.");
+		web_page_text(&page, "不正確，請再試一次。", "That was not right; try again.");
 	}
 	switch (stage) {
 	case UIA_PASSWORD:
@@ -96,7 +107,7 @@ static enum err answer_stage(struct call *call, enum uia_stage stage,
 		write_registration_token(&page);
 		break;
 	case UIA_EMAIL:
-		web_page_text(&page, "請開啟我們寄給您的信中的連結,按下確認後再回到原來的程式。",
+		web_page_text(&page, "請開啟我們寄給您的信中的連結，按下確認後再回到原來的程式。",
 			"Open the link in the mail that we sent you, confirm, and go back to the program that you came from.");
 		break;
 	case UIA_SSO:
@@ -221,9 +232,9 @@ static enum err get_login_page(struct call *call)
 	struct str own = sso_own_login_page(call->ctx.arena, hs);
 	struct web_page page;
 	web_page_begin(&page, call, "登入", "Log in");
-	web_page_hidden_text(&page, "failed", "使用者名稱或密碼不正確,請再試一次。",
+	web_page_hidden_text(&page, "failed", "使用者名稱或密碼不正確，請再試一次。",
 		"The user name or the password is not right; try again.");
-	web_page_hidden_text(&page, "done", "已登入,您可以關閉此頁。",
+	web_page_hidden_text(&page, "done", "已登入，您可以關閉此頁。",
 		"You are logged in and can close this page.");
 	web_page_form(&page, STR(""));
 	web_page_input(&page, "text", "user", "使用者名稱", "User name");

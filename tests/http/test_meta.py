@@ -204,5 +204,9 @@ def test_well_known_support__configured__contacts_and_page(make_server):
         "support_page": "https://school.example/help"}
 
 
+def test_auth_metadata__no_oauth_here__404_unrecognized(nobody):
+    nobody.get("/_matrix/client/v1/auth_metadata", token=False).expect(404, "M_UNRECOGNIZED")
+
+
 def test_well_known_support__not_configured__404(nobody):
     nobody.get("/.well-known/matrix/support", token=False).expect(404, "M_NOT_FOUND")

@@ -232,7 +232,9 @@ def test_callback__without_the_browsers_cookie__refused_and_over(server, idp):
     code, state = idp.authorize(url)
     path = CALLBACK + "?" + urllib.parse.urlencode({"code": code, "state": state})
     for wrong in (None, other_cookie, forged):
+        idp.asked.clear()
         assert is_refused(get(server, path, wrong))
+        assert idp.asked == [], "the provider need not be asked"
         assert is_refused(get(server, path, cookie)), "the state was used"
         url, cookie = begin(server)
         code, state = idp.authorize(url)

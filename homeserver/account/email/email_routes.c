@@ -72,7 +72,7 @@ static enum err answer_bad_link(struct call *call)
 	struct web_page page;
 	web_page_begin(&page, call, "這個連結無效", "This link is not valid");
 	web_page_text(&page,
-		"它可能已過期、已被新的信件取代,或沒有完整複製。請回到原來的程式再試一次。",
+		"它可能已過期、已被新的信件取代，或沒有完整複製。請回到原來的程式再試一次。",
 		"It may have expired, a newer mail may have replaced it, or it was not copied as a whole. Go back to the "
 		"program that you came from and try again.");
 	return web_page_reply(&page, 404);
@@ -92,11 +92,11 @@ static enum err get_confirm(struct call *call)
 	web_page_value(&page, row.address);
 	if (row.purpose == EMAIL_PASSWORD) {
 		web_page_text(&page,
-			"按下確認後,提出要求的人就能為您的帳號設定新密碼。如果不是您,請關閉此頁。",
+			"按下確認後，提出要求的人就能為您的帳號設定新密碼。如果不是您，請關閉此頁。",
 			"Whoever asked for it can set a new password for your account once you confirm. If that was not "
 			"you, close this page.");
 	} else {
-		web_page_text(&page, "如果不是您提出的,請關閉此頁。",
+		web_page_text(&page, "如果不是您提出的，請關閉此頁。",
 			"If you did not ask for this, close this page.");
 	}
 	web_page_form(&page, STR(""));

@@ -20,7 +20,7 @@ static enum err answer_failure(struct call *call, enum err err)
 	int status = ctx->fault.http_status != 0 ? ctx->fault.http_status : err_http_status(err);
 	struct web_page page;
 	web_page_begin(&page, call, "無法登入", "You could not be signed in");
-	web_page_text(&page, "請回到原來的程式再試一次;如果仍然無法登入,請洽管理員。",
+	web_page_text(&page, "請回到原來的程式再試一次；如果仍然無法登入，請洽管理員。",
 		"Go back to the program that you came from and try again; if it still does not work, ask an administrator.");
 	if (text.n > 0) {
 		web_page_value(&page, text);
@@ -103,12 +103,12 @@ static enum err get_stage(struct call *call)
 static enum err answer_unknown_client(struct call *call, const struct sso_result *result)
 {
 	struct web_page page;
-	web_page_begin(&page, call, "要繼續嗎?", "Continue?");
-	web_page_text(&page, "您即將以這個帳號登入:", "You are about to log in as:");
+	web_page_begin(&page, call, "要繼續嗎？", "Continue?");
+	web_page_text(&page, "您即將以這個帳號登入：", "You are about to log in as:");
 	web_page_value(&page, result->user_id);
-	web_page_text(&page, "登入的程式或網站是:", "to the program or site:");
+	web_page_text(&page, "登入的程式或網站是：", "to the program or site:");
 	web_page_value(&page, web_page_origin(result->client));
-	web_page_text(&page, "只有在您信任它時才繼續;它將能讀取您的訊息。",
+	web_page_text(&page, "只有在您信任它時才繼續；它將能讀取您的訊息。",
 		"Continue only if you trust it: it will be able to read your messages.");
 	web_page_link(&page, result->url, "繼續", "Continue");
 	return web_page_reply(&page, 200);
@@ -118,7 +118,7 @@ static enum err answer_stage(struct call *call, const struct sso_result *result)
 {
 	struct web_page page;
 	web_page_begin(&page, call, "請確認是您本人", "Please confirm that it is you");
-	web_page_text(&page, "您的程式要變更這個帳號的安全設定。如果不是您要求的,請關閉此頁。",
+	web_page_text(&page, "您的程式要變更這個帳號的安全設定。如果不是您要求的，請關閉此頁。",
 		"A program wants to change something about the security of this account. If you did not ask for that, close "
 		"this page.");
 	web_page_value(&page, result->user_id);
