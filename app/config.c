@@ -172,6 +172,10 @@ static enum err check_accounts(struct ctx *ctx, const struct conf *conf)
 	struct provider *providers;
 	size_t provider_count;
 	TRY(providers_read(ctx, conf_str(conf, "sso.folder"), &providers, &provider_count));
+	if (provider_count == 0 && !conf_bool(conf, "password.login")) {
+		return fail(ctx, ERR_INPUT, NULL,
+			"password.login is off and sso.folder has no identity provider: nobody could log in");
+	}
 	if (provider_count > 0 && !has_address) {
 		return fail(ctx, ERR_INPUT, NULL, "sso.folder needs public_base_url");
 	}
@@ -238,6 +242,7 @@ static struct account_settings account_settings_of(const struct conf *conf)
 		.support_page = conf_str(conf, "support.page"),
 		.support_contacts = conf_list(conf, "support.contacts"),
 		.policies = conf_list(conf, "terms.policies"),
+		.passwords_are_on = conf_bool(conf, "password.login"),
 		.login_token_lifetime_ms = conf_int(conf, "sessions.login_token_lifetime"),
 		.registration_email = email_of(conf_str(conf, "registration.email")),
 		.email_token_lifetime_ms = conf_int(conf, "email.token_lifetime"),

@@ -25,6 +25,7 @@ struct account_settings {
 	struct str support_page;           /**< empty: none */
 	struct conf_list support_contacts; /**< "ROLE ADDRESS…" */
 	struct conf_list policies;         /**< "ID VERSION LANGUAGE SOURCE NAME" (account/terms.h) */
+	bool passwords_are_on;             /**< whether people log in by password */
 	int64_t login_token_lifetime_ms;
 	enum email_at_registration registration_email;
 	int64_t email_token_lifetime_ms;

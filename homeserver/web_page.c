@@ -174,6 +174,11 @@ void web_page_form(struct web_page *page, struct str action)
 	buf_add_lit(page->buf, ">\n");
 }
 
+void web_page_hidden_form(struct web_page *page)
+{
+	buf_add_lit(page->buf, "<form method=\"post\" hidden>\n");
+}
+
 void web_page_hidden(struct web_page *page, struct str name, struct str value)
 {
 	buf_add_lit(page->buf, "<input type=\"hidden\" name=\"");

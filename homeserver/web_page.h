@@ -52,6 +52,8 @@ void web_page_text_link(struct web_page *page, struct str url, struct str text);
 
 /** A form that posts to `action` (relative to the page; empty: the page's own address). */
 void web_page_form(struct web_page *page, struct str action);
+/** One that nobody sees. */
+void web_page_hidden_form(struct web_page *page);
 void web_page_hidden(struct web_page *page, struct str name, struct str value);
 /** A line to fill in; `kind`: "text", "password". */
 void web_page_input(struct web_page *page, const char *kind, const char *name, const char *zh,

@@ -51,9 +51,11 @@ static enum err get_login(struct call *call)
 	struct json_out *out = reply_json(call, 200);
 	json_out_object(out);
 	json_out_key_array(out, "flows");
-	json_out_object(out);
-	json_out_key_str(out, "type", STR("m.login.password"));
-	json_out_end(out);
+	if (hs_of(call)->settings.account.passwords_are_on) {
+		json_out_object(out);
+		json_out_key_str(out, "type", STR("m.login.password"));
+		json_out_end(out);
+	}
 	json_out_object(out);
 	json_out_key_str(out, "type", STR("m.login.token"));
 	json_out_key_bool(out, "get_login_token", true);
@@ -82,6 +84,7 @@ static enum err post_login_password(struct call *call, const struct json *body,
 	struct str user_id;
 	struct str password;
 	struct grant grant;
+	TRY(password_check_is_on(&call->ctx, &hs->settings));
 	TRY(identify(&call->ctx, hs, body, &user_id));
 	TRY(body_str(call, body, "password", &password));
 	TRY(login_with_password(&call->ctx, hs, user_id, password, ask, &grant));
@@ -381,6 +384,7 @@ static enum err find_owner(struct call *call, const struct uia_proof *proof, str
 static enum err check_may_change(struct call *call)
 {
 	const struct principal *who = principal_of(call);
+	TRY(password_check_is_on(&call->ctx, &hs_of(call)->settings));
 	if (who == NULL && !email_is_on(hs_of(call))) {
 		return fail_status(&call->ctx, ERR_DENIED, 401, M_MISSING_TOKEN,
 			"An access token is needed");

@@ -236,7 +236,11 @@ static enum err get_login_page(struct call *call)
 		"The user name or the password is not right; try again.");
 	web_page_hidden_text(&page, "done", "已登入，您可以關閉此頁。",
 		"You are logged in and can close this page.");
-	web_page_form(&page, STR(""));
+	if (hs->settings.account.passwords_are_on) {
+		web_page_form(&page, STR(""));
+	} else {
+		web_page_hidden_form(&page); /* the script's */
+	}
 	web_page_input(&page, "text", "user", "使用者名稱", "User name");
 	web_page_input(&page, "password", "password", "密碼", "Password");
 	web_page_button(&page, "登入", "Log in");

@@ -11,6 +11,14 @@
 
 #include <inttypes.h>
 
+enum err password_check_is_on(struct ctx *ctx, const struct settings *settings)
+{
+	return settings->account.passwords_are_on
+		? ERR_OK
+		: fail(ctx, ERR_DENIED, M_FORBIDDEN,
+			  "This server has no passwords; sign in by your provider");
+}
+
 enum err password_check_policy(struct ctx *ctx, const struct settings *settings,
 	struct str password)
 {

@@ -9,6 +9,9 @@
 
 enum { PASSWORD_MAX_BYTES = 1024 };
 
+/** Whether passwords are used at all here. Errors: DENIED M_FORBIDDEN. */
+MUST_CHECK enum err password_check_is_on(struct ctx *ctx, const struct settings *settings);
+
 /** Whether a new password will do. Errors: INPUT M_WEAK_PASSWORD (too short), M_INVALID_PARAM (too long). */
 MUST_CHECK enum err password_check_policy(struct ctx *ctx, const struct settings *settings,
 	struct str password);

@@ -36,6 +36,7 @@ static const struct uia_flow email_flow = {.stages = {UIA_EMAIL}, .count = 1};
 
 const struct uia_flows uia_flows_password = {.flows = owner_flows, .count = 1};
 static const struct uia_flows flows_password_or_sso = {.flows = owner_flows, .count = 2};
+static const struct uia_flows flows_sso = {.flows = owner_flows + 1, .count = 1};
 const struct uia_flows uia_flows_reset = {.flows = &email_flow,
 	.count = 1,
 	.email_purpose = EMAIL_PASSWORD};
@@ -426,7 +427,8 @@ enum err uia_require(struct call *call, const struct uia_flows *flows, struct ui
 	struct str type;
 	TRY(call_json_optional(call, &body));
 	if (flows == &uia_flows_password && sso_is_on(hs_of(call))) {
-		flows = &flows_password_or_sso;
+		flows =
+			hs_of(call)->settings.account.passwords_are_on ? &flows_password_or_sso : &flows_sso;
 	}
 	struct attempt attempt = {
 		.call = call,

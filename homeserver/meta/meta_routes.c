@@ -117,7 +117,8 @@ static enum err get_capabilities(struct call *call)
 	struct json_out *out = reply_json(call, 200);
 	json_out_object(out);
 	json_out_key_object(out, "capabilities");
-	write_flag(out, "m.change_password", !who->is_guest);
+	write_flag(out, "m.change_password",
+		!who->is_guest && hs_of(call)->settings.account.passwords_are_on);
 	write_room_versions(out, hs_of(call)->settings.default_room_version);
 	write_profile_fields(out, who->is_guest);
 	write_flag(out, "m.3pid_changes", !who->is_guest && accounts_take_email(hs_of(call)));

@@ -410,3 +410,26 @@ def test_provider_file__wrong__said_at_the_start(make_server, text, word):
     assert done.returncode != 0 and word in done.stderr and "school.yaml" in done.stderr
     missing = server.run("config", "check", settings={"sso.folder": server.root + "/none"})
     assert missing.returncode != 0 and "sso.folder" in missing.stderr
+
+
+def test_passwords_off__identity_provider_is_the_only_way(make_server, idp):
+    server = make_server()
+    write_provider(server, idp, "school")
+    server.settings.update({"public_base_url": server.url, "sso.folder": server.root + "/sso", "sso.client_whitelist": CLIENT,
+                            "network.allow_addresses": "127.0.0.0/8", "password.login": "false"})
+    server.start()
+    assert server.run("user", "add", "lin", "--password-stdin", input="lin words\n").returncode == 0
+    flows = [flow["type"] for flow in server.anonymous().get("/login", token=False).ok()["flows"]]
+    assert flows == ["m.login.token", "m.login.sso"]
+    server.anonymous().post("/login", {"type": "m.login.password", "password": "lin words", "identifier": {
+        "type": "m.id.user", "user": "lin"}}, token=False).expect(403, "M_FORBIDDEN")
+    token = log_in(server, sign_in(server, idp)).ok()["access_token"]
+    user = server.anonymous().with_token(token)
+    assert user.post("/_matrix/client/v1/login/get_token").expect(401)["flows"] == [{"stages": ["m.login.sso"]}]
+    assert user.get("/capabilities").ok()["capabilities"]["m.change_password"]["enabled"] is False
+    user.post("/account/password", {"new_password": "password-new"}).expect(403, "M_FORBIDDEN")
+
+
+def test_passwords_off__no_identity_provider__does_not_start(make_server):
+    done = make_server().run("config", "check", settings={"password.login": "false"})
+    assert done.returncode != 0 and "password.login" in done.stderr
