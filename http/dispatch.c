@@ -12,7 +12,6 @@
 #include "base/log.h"
 #include "http/call_state.h"
 #include "http/io_loop.h"
-#include "http/listener.h"
 #include "http/observe.h"
 
 #include <inttypes.h>
@@ -394,8 +393,6 @@ void dispatch_batch_begin(void *self)
 void dispatch_batch_end(void *self)
 {
 	struct http_server *server = self;
-	for (size_t i = 0; i < server->config.listen_count; i++) {
-		listener_flush(server->listeners[i]);
-	}
+	io_loops_flush(server);
 	atomic_fetch_sub(&server->suspended, 1);
 }

@@ -20,6 +20,7 @@ enum { BATCH_AT_ONCE = 32 };
 
 struct io_loop {
 	struct http_server *server;
+	struct io_loop *next; /* of the server's, started before */
 	const void *owner;
 	struct MHD_Daemon *daemon;
 	int listen_fd; /* -1: closed; the thread's own */
@@ -78,10 +79,12 @@ void io_loop_resume(struct io_loop *loop, struct request *request, bool is_batch
 	}
 }
 
-void io_loop_flush(struct io_loop *loop)
+void io_loops_flush(struct http_server *server)
 {
-	if (atomic_load(&loop->woken) != NULL) {
-		io_loop_poke(loop);
+	for (struct io_loop *loop = atomic_load(&server->loops); loop != NULL; loop = loop->next) {
+		if (atomic_load(&loop->woken) != NULL) {
+			io_loop_poke(loop);
+		}
 	}
 }
 
@@ -183,6 +186,9 @@ void io_loop_start(struct io_loop *loop, struct MHD_Daemon *daemon, int listen_f
 	loop->daemon = daemon;
 	loop->listen_fd = listen_fd;
 	loop->epoll_fd = info->epoll_fd;
+	loop->next = atomic_load(&loop->server->loops);
+	atomic_store(&loop->server->loops,
+		loop); /* one thread starts them all, and requests come later */
 	loop->thread = thread_start("http-io", loop_run, loop);
 }
 

@@ -19,10 +19,11 @@ void io_loop_start(struct io_loop *loop, struct MHD_Daemon *daemon, int listen_f
 
 /**
  * Resumes a suspended connection. Any thread; its own thread does it soon.
- * @param is_batch  one of many: the thread is told by io_loop_flush(), which has to follow
+ * @param is_batch  one of many: the threads are told by io_loops_flush(), which has to follow
  */
 void io_loop_resume(struct io_loop *loop, struct request *request, bool is_batch);
-void io_loop_flush(struct io_loop *loop);
+/** Tells all I/O threads of the server that have something of a batch. */
+void io_loops_flush(struct http_server *server);
 
 /** Makes it look at whether the server is stopping: then it closes its listening socket. */
 void io_loop_poke(struct io_loop *loop);

@@ -414,13 +414,6 @@ void listener_close(struct listener *listener)
 	}
 }
 
-void listener_flush(struct listener *listener)
-{
-	for (size_t i = 0; i < listener->deps.io_threads; i++) {
-		io_loop_flush(listener->loops[i]);
-	}
-}
-
 uint16_t listener_port(const struct listener *listener)
 {
 	return listener->port;

@@ -33,9 +33,6 @@ uint16_t listener_port(const struct listener *listener);
 /** The server is stopping: closes the listening socket soon; open connections go on. NULL does nothing. */
 void listener_close(struct listener *listener);
 
-/** Tells its I/O threads of a batch of resumed connections. */
-void listener_flush(struct listener *listener);
-
 /** Stops and frees; none of its connections may be suspended. NULL does nothing. */
 void listener_stop(struct listener *listener);
 

@@ -15,6 +15,8 @@
 
 enum { LANE_COUNT = LANE_REMOTE + 1 };
 
+struct io_loop;
+
 struct http_server {
 	struct http_config config;       /**< defaults filled in; arrays and strings lie in `memory` */
 	struct arena *memory;            /**< what lives as long as the server */
@@ -27,7 +29,8 @@ struct http_server {
 	struct arenas *arenas;
 	struct conns *conns;
 	struct park_set *parks;
-	struct listener **listeners; /**< config.listen_count */
+	struct listener **listeners;     /**< config.listen_count */
+	_Atomic(struct io_loop *) loops; /**< all that were started, last first */
 	bool is_started;
 
 	atomic_bool is_stopping;

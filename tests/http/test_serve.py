@@ -230,7 +230,7 @@ def test_serve__data_folder__not_readable_by_others(make_server):
 # -- migrations
 
 def migration_table(server):
-    found = server.sql("select table_name from information_schema.columns where column_name = 'sha256'"
+    found = server.sql("select table_name from information_schema.columns where column_name = 'applied_at'"
                        " and table_schema not in ('pg_catalog', 'information_schema')").split()
     assert len(found) == 1, found
     return found[0]

@@ -85,8 +85,10 @@ static void rows__secrets__marked(void **state)
 	size_t count;
 	const struct conf_row *rows = config_rows(&count);
 	for (size_t i = 0; i < count; i++) {
-		bool is_secret = strcmp(rows[i].key, "database.url") == 0 ||
-			strcmp(rows[i].key, "registration.shared_secret") == 0;
+		struct str key = str_of(rows[i].key);
+		bool is_secret = str_equals(key, STR("database.url")) ||
+			str_ends_with(key, STR("secret")) || str_ends_with(key, STR(".password")) ||
+			str_ends_with(key, STR("secret_key"));
 		assert_int_equal(rows[i].is_secret, is_secret);
 	}
 }
