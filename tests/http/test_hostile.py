@@ -1,0 +1,119 @@
+"""Clients that mean harm, or many that mean well at once: nobody else notices, and all views agree afterwards.
+
+Bad input by itself is in test_bad_input.py and, for every route, in test_every_route.py.
+"""
+import random
+import re
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from support.client import path_of, quote, seconds, unique
+
+pytestmark = pytest.mark.tsan
+
+
+def connect(user):
+    return socket.create_connection((user.http.host, user.http.port), timeout=seconds(20))
+
+
+def head(user, method, path, *more):
+    lines = ["%s /_matrix/client/v3%s HTTP/1.1" % (method, path), "Host: x", "Authorization: Bearer " + user.token]
+    return ("\r\n".join(lines + list(more)) + "\r\n\r\n").encode()
+
+
+def read_answers(connection, number):
+    """Bytes until so many answers have begun, or the end of the connection."""
+    got = b""
+    while got.count(b"HTTP/1.1 ") < number:
+        part = connection.recv(65536)
+        if not part:
+            break
+        got += part
+    return got
+
+
+def still_served(user, room):
+    assert user.event(room, user.send(room)).ok()
+
+
+def test_pipelining__many_requests_of_all_lanes__each_answered_in_order(alice):
+    """Inline, slow and local ones in turn; the answers come in the order of the requests."""
+    body = b'{"name":"x"}'
+    create = head(alice, "POST", "/createRoom", "Content-Length: %d" % len(body)) + body
+    missing = head(alice, "GET", "/profile/@nobody-here:hs1")
+    with connect(alice) as connection:
+        connection.sendall((head(alice, "GET", "/account/whoami") + create + missing) * 20)
+        got = read_answers(connection, 60)
+    assert re.findall(rb"HTTP/1.1 (\d+)", got) == [b"200", b"200", b"404"] * 20
+
+
+@pytest.mark.peer("answers only one request at a time")
+def test_waiting_sync__gone_or_with_a_request_behind__others_are_answered(alice, room):
+    since = alice.sync().since
+    both = head(alice, "GET", "/sync?timeout=60000&since=" + since) + head(alice, "GET", "/account/whoami")
+    connections = [connect(alice) for _ in range(20)]
+    for connection in connections:
+        connection.sendall(both)
+    for connection in connections[:10]:
+        connection.close()
+    alice.send(room)
+    for connection in connections[10:]:
+        got = read_answers(connection, 2)
+        assert got.count(b"HTTP/1.1 200") == 2 and b'"next_batch"' in got and b'"user_id"' in got
+        connection.close()
+    still_served(alice, room)
+
+
+@pytest.mark.parametrize("begun", [b"GET /_matrix/client/versions HTTP/1.1\r\nX-", None], ids=["heads", "bodies"])
+def test_slow_requests__many_begun_and_not_ended__others_are_served(alice, room, begun):
+    begun = begun or head(alice, "POST", "/createRoom", "Content-Length: 100000") + b"{"
+    connections = [connect(alice) for _ in range(100)]
+    for connection in connections:
+        connection.sendall(begun)
+    alice.http.drop()
+    still_served(alice, room)
+    for connection in connections:
+        connection.close()
+
+
+def test_slow_readers__large_answers_not_read__others_are_served(alice, room):
+    for _ in range(10):
+        alice.send(room, "x" * 30000)
+    connections = []
+    for _ in range(30):
+        connection = socket.socket()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect((alice.http.host, alice.http.port))
+        connection.sendall(head(alice, "GET", "/rooms/%s/messages?dir=b&limit=100" % quote(room)))
+        connections.append(connection)
+    still_served(alice, room)
+    for connection in connections:
+        connection.close()
+
+
+def test_membership__changed_by_all_at_once__every_view_agrees(hs, alice):
+    """State, lists of members and each user's own list of rooms tell the same afterwards."""
+    room = alice.create_room(preset="public_chat")
+    users = [hs.user() for _ in range(6)]
+    chance = random.Random(5)
+    changes = (lambda one, _: one.join(room), lambda one, _: one.leave(room), lambda one, other: one.kick(room, other),
+               lambda _, other: alice.ban(room, other), lambda _, other: alice.unban(room, other),
+               lambda one, other: one.invite(room, other), lambda one, _: one.forget(room),
+               lambda one, _: one.put_event(room, "m.room.message", {"body": "x"}),
+               lambda one, _: one.put(path_of("profile", one.user_id, "displayname"), {"displayname": unique("n")}),
+               lambda one, _: one.sync_reply())
+    with ThreadPoolExecutor(12) as pool:
+        replies = [pool.submit(chance.choice(changes), chance.choice(users), chance.choice(users)) for _ in range(200)]
+        for reply in replies:
+            assert reply.result(seconds(120)).status < 500, reply.result()
+    state = alice.get(alice.room(room, "state")).ok().json
+    keys = [(event["type"], event["state_key"]) for event in state]
+    assert len(keys) == len(set(keys))
+    joined = {event["state_key"] for event in state
+              if event["type"] == "m.room.member" and event["content"]["membership"] == "join"}
+    assert set(alice.get(alice.room(room, "joined_members")).ok()["joined"]) == joined
+    for user in users + [alice]:
+        assert (room in user.get("/joined_rooms").ok()["joined_rooms"]) == (user.user_id in joined)
+        assert (room in user.sync().rooms("join")) == (user.user_id in joined)
