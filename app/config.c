@@ -182,8 +182,21 @@ static enum err check_accounts(struct ctx *ctx, const struct conf *conf)
 	return check_policies(ctx, conf_list(conf, "terms.policies"), has_address);
 }
 
+static enum err check_s3(struct ctx *ctx, const struct conf *conf)
+{
+	bool is_wanted = !str_is_empty(conf_str(conf, "media.s3.endpoint"));
+	bool is_complete = !str_is_empty(conf_str(conf, "media.s3.bucket")) &&
+		!str_is_empty(conf_str(conf, "media.s3.access_key")) &&
+		!str_is_empty(conf_str(conf, "media.s3.secret_key"));
+	return !is_wanted || is_complete
+		? ERR_OK
+		: fail(ctx, ERR_INPUT, NULL,
+			  "media.s3.endpoint needs media.s3.bucket, media.s3.access_key and media.s3.secret_key");
+}
+
 static enum err check_together(struct ctx *ctx, const struct conf *conf)
 {
+	TRY(check_s3(ctx, conf));
 	bool has_certificate = !str_is_empty(conf_str(conf, "tls.certificate"));
 	bool has_key = !str_is_empty(conf_str(conf, "tls.key"));
 	if (has_certificate != has_key) {
@@ -264,6 +277,12 @@ static struct media_settings media_of(const struct conf *conf)
 		.unauthenticated = str_equals(word, STR("all")) ? MEDIA_UNAUTHENTICATED_ALL
 			: str_equals(word, STR("frozen"))           ? MEDIA_UNAUTHENTICATED_FROZEN
 														: MEDIA_UNAUTHENTICATED_OFF,
+		.s3 = {.endpoint = conf_str(conf, "media.s3.endpoint"),
+			.bucket = conf_str(conf, "media.s3.bucket"),
+			.region = conf_str(conf, "media.s3.region"),
+			.access_key = conf_str(conf, "media.s3.access_key"),
+			.secret_key = conf_str(conf, "media.s3.secret_key"),
+			.cache_bytes = conf_int(conf, "media.s3.cache")},
 		.previews_enabled = conf_bool(conf, "previews.enabled"),
 		.preview_page_bytes = conf_int(conf, "previews.max_page"),
 		.preview_image_bytes = conf_int(conf, "previews.max_image"),

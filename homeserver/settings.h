@@ -17,6 +17,16 @@ enum media_unauthenticated {
 	MEDIA_UNAUTHENTICATED_ALL,    /**< the same, and new uploads are open too */
 };
 
+/** A bucket of an S3-compatible service. */
+struct media_s3_settings {
+	struct str endpoint; /**< empty: media lie in the data folder */
+	struct str bucket;
+	struct str region;
+	struct str access_key;
+	struct str secret_key;
+	int64_t cache_bytes; /**< of the data folder, for what was used lately */
+};
+
 struct media_settings {
 	int64_t max_upload_bytes;
 	int64_t quota_per_user_bytes;
@@ -24,6 +34,7 @@ struct media_settings {
 	int64_t pending_per_user; /**< ids without content */
 	int64_t pending_lifetime_ms;
 	enum media_unauthenticated unauthenticated;
+	struct media_s3_settings s3;
 	bool previews_enabled;
 	int64_t preview_page_bytes;  /**< that are read of a page */
 	int64_t preview_image_bytes; /**< largest image of a preview */

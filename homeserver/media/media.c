@@ -42,7 +42,9 @@ struct media *media_create(struct homeserver *hs, const char *folder, const char
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
 	struct media *media = mem_alloc(sizeof(*media));
 	media->hs = hs;
-	media->store = media_disk_create(folder);
+	media->store = str_is_empty(hs->settings.media.s3.endpoint)
+		? media_disk_create(folder)
+		: media_s3_create(media, arena_printf(arena, "%s/cache", folder));
 	media->thumbs = thumbs_create(helper);
 	media->previews = previews_create();
 	media->incoming = str_heap(str_printf(arena, "%s/incoming", folder));
@@ -54,6 +56,9 @@ enum err media_start(struct ctx *ctx, struct media *media)
 {
 	TRY(file_make_folder(ctx, media->incoming.p, 0700));
 	sweep(media->incoming.p);
+	if (media->store.start != NULL) {
+		TRY(media->store.start(media->store.self, ctx));
+	}
 	thumbs_check(media->thumbs);
 	return ERR_OK;
 }

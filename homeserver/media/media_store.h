@@ -10,6 +10,9 @@
 struct media_store {
 	void *self;
 
+	/** Makes what it needs, before any request; NULL: nothing. Errors: STORE. */
+	enum err (*start)(void *self, struct ctx *ctx);
+
 	/**
 	 * Keeps a complete file; on return it survives a crash. Having it already is fine. The file at file->path may be
 	 * gone afterwards. Errors: STORE (the cause says).
@@ -32,6 +35,13 @@ struct media_store {
 
 /** Hexadecimal, in the arena. */
 struct str media_hash_text(struct arena *arena, struct str sha256);
+
+struct media;
+/**
+ * Objects of the configured bucket.
+ * @param folder  for what was used lately
+ */
+struct media_store media_s3_create(struct media *media, const char *folder);
 
 /** Files in an existing folder: FOLDER/ab/cd/ef…. */
 struct media_store media_disk_create(const char *folder);

@@ -263,7 +263,7 @@ def test_upload__over_the_limit__413_and_nothing_stays(make_server):
     upload(alice, b"y" * 65537).expect(413, "M_TOO_LARGE")
     where, _ = create(alice)
     fill(alice, where, b"y" * 65537).expect(413, "M_TOO_LARGE")
-    assert [os.path.getsize(path) for path in files_of(server)] == [65536]
+    wait_until(lambda: [os.path.getsize(path) for path in files_of(server)] == [65536], what="the uploads' ends")
 
 
 def test_upload__quota__403(make_server):
@@ -287,7 +287,8 @@ def test_store__same_content__lies_there_once(make_server):
     first, second = uploaded(alice, data, name="a.txt"), uploaded(bob, data, "image/png", name="b.png")
     assert first != second
     name = hashlib.sha256(data).hexdigest()
-    assert files_of(server) == [os.path.join(server.data, "media", name[:2], name[2:4], name[4:])]
+    kept = os.path.join(server.data, "media", name[:2], name[2:4], name[4:])
+    wait_until(lambda: files_of(server) == [kept], what="the uploads' ends")
     assert download(alice, second).ok().headers["content-type"] == "image/png"
     assert download(alice, first).ok().headers["content-disposition"] == 'inline; filename="a.txt"'
 
@@ -329,7 +330,7 @@ def test_upload__disk_fails__503_and_half_file_goes(make_server, monkeypatch):
         pytest.fail("this needs a build with fault points")
     assert [reply.status for reply in replies] == [503, 503, 200]
     assert replies[0].errcode == "M_UNKNOWN"
-    assert [os.path.getsize(path) for path in files_of(server)] == [100_000]
+    wait_until(lambda: [os.path.getsize(path) for path in files_of(server)] == [100_000], what="the uploads' ends")
 
 
 # -- known failures of others
@@ -358,7 +359,7 @@ def test_sec_5_31__names_of_files__never_from_the_client(make_server):
     server = make_server().start()
     alice = accounts.register(Http(server.url))
     where = uploaded(alice, b"evil", name="../../../../tmp/evil")
-    paths = files_of(server)
+    paths = wait_until(lambda: [path for path in files_of(server) if "/incoming/" not in path], what="the file")
     assert len(paths) == 1 and re.fullmatch(r"[0-9a-f/]+", paths[0][len(server.data + "/media/"):])
     assert download(alice, where, "../../x").ok().raw == b"evil"
 

@@ -1,0 +1,159 @@
+"""Media in an S3-compatible service: moto's server, which checks signatures and rights.
+
+The bucket's user may put, get and delete its objects, and nothing else.
+"""
+import hashlib
+import json
+import os
+import subprocess
+import sys
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from support import accounts
+from support.client import Http, seconds
+from support.server import free_port, wait_until
+from test_media import create, download, fill, files_of, upload, uploaded
+from test_media_thumbnails import opened, picture, thumbnail
+
+REGION = "eu-central-1"
+
+
+class Bucket:
+    def __init__(self):
+        self.port = free_port()
+        self.url = "http://127.0.0.1:%d" % self.port
+        # That many requests are answered to anybody; then signatures and policies count.
+        environment = {**os.environ, "INITIAL_NO_AUTH_ACTION_COUNT": "4"}
+        self.process = subprocess.Popen([sys.executable, "-m", "moto.server", "-p", str(self.port)], env=environment,
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_until(self.answers, what="moto's server")
+        anybody = {"aws_access_key_id": "x", "aws_secret_access_key": "x"}
+        iam = self.connect("iam", **anybody)
+        iam.create_user(UserName="belfry")
+        key = iam.create_access_key(UserName="belfry")["AccessKey"]
+        self.access, self.secret = key["AccessKeyId"], key["SecretAccessKey"]
+        objects = {"Effect": "Allow", "Action": ["s3:PutObject", "s3:GetObject", "s3:DeleteObject"], "Resource": "*"}
+        iam.put_user_policy(UserName="belfry", PolicyName="media", PolicyDocument=json.dumps(
+            {"Version": "2012-10-17", "Statement": [objects]}))
+        self.connect("s3", **anybody).create_bucket(
+            Bucket="school-media", CreateBucketConfiguration={"LocationConstraint": REGION})
+        self.s3 = self.connect("s3", aws_access_key_id=self.access, aws_secret_access_key=self.secret)
+
+    def answers(self):
+        try:
+            return Http(self.url).raw("GET", "/moto-api/data.json", timeout=seconds(2)).status == 200
+        except OSError:
+            return False
+
+    def connect(self, service, **keys):
+        return boto3.client(service, endpoint_url=self.url, region_name=REGION, **keys)
+
+    def get(self, data):
+        """The object that has this content, or None."""
+        name = hashlib.sha256(data).hexdigest()
+        try:
+            found = self.s3.get_object(Bucket="school-media", Key="%s/%s/%s" % (name[:2], name[2:4], name[4:]))
+            return found["Body"].read()
+        except ClientError as error:
+            assert error.response["Error"]["Code"] == "NoSuchKey", error
+            return None
+
+    def settings(self, **more):
+        return {"media.s3.endpoint": self.url, "media.s3.bucket": "school-media", "media.s3.region": REGION,
+                "media.s3.access_key": self.access, "media.s3.secret_key": self.secret, **more}
+
+
+@pytest.fixture(scope="module")
+def bucket():
+    bucket = Bucket()
+    yield bucket
+    bucket.process.kill()
+    bucket.process.wait()
+
+
+def cached(server):
+    return [path for path in files_of(server) if "/cache/" in path]
+
+
+def forget(server):
+    for path in cached(server):
+        os.unlink(path)
+
+
+@pytest.fixture
+def server(bucket, make_server):
+    return make_server(settings=bucket.settings()).start()
+
+
+@pytest.fixture
+def alice(server):
+    return accounts.register(Http(server.url))
+
+
+@pytest.mark.parametrize("size", [0, 1, 100_000, 5_000_000])
+def test_s3__upload__lies_in_the_bucket_and_comes_back(bucket, server, alice, size):
+    data = os.urandom(size)
+    where = uploaded(alice, data)
+    assert bucket.get(data) == data
+    assert download(alice, where).ok().raw == data
+    forget(server)
+    assert download(alice, where).ok().raw == data
+    forget(server)
+    if size > 200:
+        reply = download(alice, where, headers={"Range": "bytes=100-199"}).expect(206)
+        assert reply.raw == data[100:200]
+
+
+def test_s3__late_upload_and_thumbnail__in_the_bucket(bucket, server, alice):
+    where, _ = create(alice)
+    data = picture(400, 400)
+    fill(alice, where, data).ok()
+    small = thumbnail(alice, where)
+    assert opened(small).size == (96, 96)
+    assert bucket.get(data) == data and bucket.get(small.raw) == small.raw
+    forget(server)
+    assert thumbnail(alice, where).raw == small.raw
+
+
+def test_s3__other_content_than_was_put__503(bucket, server, alice):
+    data = b"true content"
+    where = uploaded(alice, data)
+    name = hashlib.sha256(data).hexdigest()
+    bucket.s3.put_object(Bucket="school-media", Key="%s/%s/%s" % (name[:2], name[2:4], name[4:]), Body=b"other")
+    forget(server)
+    download(alice, where).expect(503, "M_UNKNOWN")
+    bucket.s3.delete_object(Bucket="school-media", Key="%s/%s/%s" % (name[:2], name[2:4], name[4:]))
+    download(alice, where).expect(404, "M_NOT_FOUND")
+
+
+@pytest.mark.parametrize("wrong", [{"media.s3.secret_key": "wrong"}, {"media.s3.access_key": "AKIAWRONGWRONGWRONG0"},
+                                   {"media.s3.bucket": "no-such-bucket"}, {"media.s3.endpoint": "http://127.0.0.1:1"}])
+def test_s3__service_refuses__503_and_not_acknowledged(bucket, make_server, wrong):
+    server = make_server(settings=bucket.settings(**wrong)).start()
+    alice = accounts.register(Http(server.url))
+    data = os.urandom(1000)
+    upload(alice, data).expect(503, "M_UNKNOWN")
+    assert bucket.get(data) is None
+    assert "wrong" not in server.log()
+    wait_until(lambda: files_of(server) == [], what="the upload's end")
+
+
+def test_s3__cache__stays_small(bucket, make_server):
+    server = make_server(settings=bucket.settings(**{"media.s3.cache": "1MiB"})).start()
+    alice = accounts.register(Http(server.url))
+    contents = [os.urandom(300_000) for _ in range(6)]
+    wheres = [uploaded(alice, data) for data in contents]
+    for _ in range(2):
+        for where, data in zip(wheres, contents):
+            assert download(alice, where).ok().raw == data
+            assert sum(os.path.getsize(path) for path in cached(server)) <= 1 << 20
+
+
+def test_s3__options_missing__refused_at_the_start(make_server, bucket):
+    server = make_server(settings=bucket.settings(**{"media.s3.secret_key": ""}))
+    server.launch()
+    assert server.process.wait(seconds(30)) != 0
+    assert "media.s3" in server.log()
