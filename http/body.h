@@ -1,6 +1,6 @@
 /**
- * A request's body on its way into a file: written and hashed as it arrives, in pieces no larger than a connection's
- * memory, so that a large upload costs none. Writes go to the page cache; who keeps the file flushes it, on a worker.
+ * A request's body on its way into a file: gathered, hashed and written as it arrives, 64 KiB at a time, which is all
+ * the memory that an upload of any size takes. Writes go to the page cache; who keeps the file flushes it, on a worker.
  * Used by the connection's I/O thread until it is complete, then by the handler. Inner to http/.
  */
 #ifndef BELFRY_HTTP_BODY_H
@@ -22,8 +22,8 @@ void body_destroy(struct body *body);
 /** @return false (logged) when it cannot be written, as on a full disk */
 MUST_CHECK bool body_add(struct body *body, struct str piece);
 
-/** All is there: the hash is final. Once. */
-void body_end(struct body *body);
+/** All is there: the hash is final. Once. @return as body_add() */
+MUST_CHECK bool body_end(struct body *body);
 
 int64_t body_size(const struct body *body);
 const struct body_file *body_file(const struct body *body);

@@ -206,9 +206,7 @@ static enum MHD_Result begin_request(struct request *request)
 	if (request->answer.response != NULL) {
 		return send_answer(request); /* it was refused before its body */
 	}
-	if (request->streamed != NULL) {
-		body_end(request->streamed);
-	}
+	request_end_body(request);
 	request->phase = REQUEST_RUNNING;
 	request->is_counted = true;
 	atomic_fetch_add(&request->server->under_way, 1);

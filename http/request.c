@@ -253,6 +253,13 @@ void request_open_body(struct request *request)
 	}
 }
 
+void request_end_body(struct request *request)
+{
+	if (request->streamed != NULL && !body_end(request->streamed)) {
+		refuse_unwritable(request);
+	}
+}
+
 static void stream_body(struct request *request, struct str bytes)
 {
 	if ((uint64_t)body_size(request->streamed) + bytes.n > request->body_ceiling) {

@@ -117,6 +117,8 @@ bool request_is_streamed(const struct request *request);
 
 /** Begins the file; sets refusal when that fails. */
 void request_open_body(struct request *request);
+/** Ends it, if there is one; sets refusal when that fails. */
+void request_end_body(struct request *request);
 
 /** Header by name without case; p == NULL when absent. */
 struct str request_header(const struct request *request, struct str name);
