@@ -1,8 +1,5 @@
 /*
  * What is done with events that were built: their rows in a write, and what follows when it was committed, or was not.
- *
- * When nobody knows whether a write was committed, the room counts as changed until the next publication, whose positions
- * are behind those of the write: so no sync passes over it.
  */
 #include "homeserver/room/room_write.h"
 
