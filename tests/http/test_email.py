@@ -255,9 +255,11 @@ def test_register__required__only_with_address(make_server, box):
     server.anonymous().post("/register", {**body, "auth": {"type": "m.login.dummy", "session": session}},
                             token=False).expect(401)
     reply = server.anonymous().post("/register", {**body, "auth": email_auth(proof, session)}, token=False).expect(401)
-    assert reply["completed"] == ["m.login.email.identity"]
+    assert reply["completed"] == [], "stages come in their order, and a proof is not used up before its turn"
     reply = server.anonymous().post("/register", {**body, "auth": {
-        "type": "m.login.registration_token", "token": "letmein", "session": session}}, token=False)
+        "type": "m.login.registration_token", "token": "letmein", "session": session}}, token=False).expect(401)
+    assert reply["completed"] == ["m.login.registration_token"]
+    reply = server.anonymous().post("/register", {**body, "auth": email_auth(proof, session)}, token=False)
     user = Client(server.url, reply.ok()["access_token"])
     assert addresses(user) == [proof.address.lower()]
 
