@@ -47,12 +47,16 @@ struct public_rooms_ask {
 MUST_CHECK enum err public_rooms_list(struct ctx *ctx, struct homeserver *hs,
 	const struct public_rooms_ask *ask, struct json_out *out);
 
-/** Whether a room is published. Errors: MISSING M_NOT_FOUND; STORE */
-MUST_CHECK enum err public_rooms_get(struct ctx *ctx, struct homeserver *hs, struct str room_id,
-	bool *out_is_published);
+/**
+ * Whether a room is published. One that is not looks as if there were none to who has nothing to do with it.
+ * @param who  NULL: somebody without account
+ * Errors: MISSING M_NOT_FOUND; STORE
+ */
+MUST_CHECK enum err public_rooms_get(struct ctx *ctx, struct homeserver *hs,
+	const struct principal *who, struct str room_id, bool *out_is_published);
 /**
  * Publishes a room or takes it out: who may change its canonical alias, and administrators.
- * Errors: MISSING M_NOT_FOUND; DENIED M_FORBIDDEN; STORE
+ * Errors: MISSING M_NOT_FOUND, also for who may not know of the room; DENIED M_FORBIDDEN; STORE
  */
 MUST_CHECK enum err public_rooms_set(struct ctx *ctx, struct homeserver *hs,
 	const struct principal *who, struct str room_id, bool is_published);

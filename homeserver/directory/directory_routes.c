@@ -156,7 +156,8 @@ static enum err post_public_rooms(struct call *call)
 static enum err get_visibility(struct call *call)
 {
 	bool is_published;
-	TRY(public_rooms_get(&call->ctx, hs_of(call), call_path(call, "roomId"), &is_published));
+	TRY(public_rooms_get(&call->ctx, hs_of(call), principal_of(call), call_path(call, "roomId"),
+		&is_published));
 	struct json_out *out = reply_json(call, 200);
 	json_out_object(out);
 	json_out_key_str(out, "visibility", is_published ? STR("public") : STR("private"));
@@ -190,7 +191,7 @@ const struct route directory_routes[] = {
 		get_public_rooms},
 	{"queryPublicRooms", "POST", CLIENT "/publicRooms", AUTH_GUEST, LANE_REMOTE, RATE_READ, 0,
 		post_public_rooms},
-	{"getRoomVisibilityOnDirectory", "GET", CLIENT "/directory/list/room/{roomId}", AUTH_NONE,
+	{"getRoomVisibilityOnDirectory", "GET", CLIENT "/directory/list/room/{roomId}", AUTH_OPTIONAL,
 		LANE_LOCAL, RATE_READ, 0, get_visibility},
 	{"setRoomVisibilityOnDirectory", "PUT", CLIENT "/directory/list/room/{roomId}", AUTH_USER,
 		LANE_LOCAL, RATE_WRITE, 0, put_visibility},

@@ -104,12 +104,26 @@ enum err public_rooms_list(struct ctx *ctx, struct homeserver *hs,
 
 /* --- one room ------------------------------------------------------------------------------------------------------- */
 
-enum err public_rooms_get(struct ctx *ctx, struct homeserver *hs, struct str room_id,
-	bool *out_is_published)
+/* As rooms_get() says of a room that there is not. */
+static enum err no_room(struct ctx *ctx)
+{
+	return fail(ctx, ERR_MISSING, M_NOT_FOUND, "Unknown room");
+}
+
+enum err public_rooms_get(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
+	struct str room_id, bool *out_is_published)
 {
 	struct room *room;
+	struct str membership = STR("");
 	TRY(rooms_get(ctx, hs, room_id, &room));
-	return store_room_is_published(ctx, hs->db, room_nid(room), out_is_published);
+	TRY(store_room_is_published(ctx, hs->db, room_nid(room), out_is_published));
+	if (*out_is_published || (who != NULL && who->is_admin)) {
+		return ERR_OK;
+	}
+	if (who != NULL) {
+		TRY(room_membership(ctx, hs, room, who->user.s, &membership));
+	}
+	return membership.n > 0 ? ERR_OK : no_room(ctx);
 }
 
 /* Whether the user may change m.room.canonical_alias, which is what makes a room public. */
@@ -137,12 +151,16 @@ enum err public_rooms_set(struct ctx *ctx, struct homeserver *hs, const struct p
 	struct str room_id, bool is_published)
 {
 	struct room *room;
+	bool was_published;
 	bool is_allowed;
+	TRY(public_rooms_get(ctx, hs, who, room_id, &was_published));
 	TRY(rooms_get(ctx, hs, room_id, &room));
 	TRY(may_publish(ctx, hs, room, who, &is_allowed));
 	if (!is_allowed) {
 		return fail(ctx, ERR_DENIED, M_FORBIDDEN,
 			"Only moderators of the room and administrators may change this");
 	}
-	return store_room_set_published(ctx, hs->db, room_nid(room), is_published);
+	return was_published == is_published
+		? ERR_OK
+		: store_room_set_published(ctx, hs->db, room_nid(room), is_published);
 }

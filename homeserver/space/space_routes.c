@@ -29,7 +29,7 @@ static enum err get_summary(struct call *call)
 }
 
 const struct route space_routes[] = {
-	{"getSpaceHierarchy", "GET", "/_matrix/client/v1/rooms/{roomId}/hierarchy", AUTH_GUEST,
+	{"getSpaceHierarchy", "GET", "/_matrix/client/v1/rooms/{roomId}/hierarchy", AUTH_USER,
 		LANE_LOCAL, RATE_READ, 0, get_hierarchy},
 	{"getRoomSummary", "GET", "/_matrix/client/v1/room_summary/{roomIdOrAlias}", AUTH_OPTIONAL,
 		LANE_LOCAL, RATE_READ, 0, get_summary},

@@ -53,7 +53,7 @@ def test_public_rooms__private_by_default__published_and_hidden_again(alice):
 
 def test_public_rooms__who_may_publish__moderators_and_administrators(hs, alice, bob, carol, shared):
     publish(bob, shared).expect(403, "M_FORBIDDEN")
-    publish(carol, shared).expect(403, "M_FORBIDDEN")
+    publish(carol, shared).expect(404, "M_NOT_FOUND")
     levels = alice.get_state(shared, "m.room.power_levels").ok().json
     levels.setdefault("users", {})[bob.user_id] = 50
     if alice.set_state(shared, "m.room.power_levels", levels):
@@ -62,6 +62,17 @@ def test_public_rooms__who_may_publish__moderators_and_administrators(hs, alice,
     publish(alice, "!unknown:hs").expect(404, "M_NOT_FOUND")
     publish(alice, shared, "hidden").expect(400, "M_INVALID_PARAM")
     alice.get(path_of("directory", "list", "room", "!unknown:hs")).expect(404, "M_NOT_FOUND")
+
+
+def test_sec_5_26__visibility_of_an_unpublished_room__only_for_who_is_in_it(alice, bob, nobody):
+    room_id = alice.create_room()
+    where = path_of("directory", "list", "room", room_id)
+    unknown = bob.get(path_of("directory", "list", "room", "!unknown:hs1")).expect(404, "M_NOT_FOUND")
+    for client in (bob, nobody):
+        assert client.get(where).expect(404, "M_NOT_FOUND").json == unknown.json
+    publish(alice, room_id).ok()
+    for client in (alice, bob, nobody):
+        assert client.get(where).ok().json == {"visibility": "public"}
 
 
 def test_public_rooms__changes_of_state__followed(alice, bob):
