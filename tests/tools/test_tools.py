@@ -119,7 +119,8 @@ class Checks(Folder):
             self.write(name, "")
 
     def run_tool(self, name):
-        run = subprocess.run([os.path.join(self.folder.name, "tools", name)], stdout=subprocess.PIPE,
+        name, *options = name.split()
+        run = subprocess.run([os.path.join(self.folder.name, "tools", name), *options], stdout=subprocess.PIPE,
                              text=True, check=False)
         return run.returncode, run.stdout
 
@@ -203,7 +204,8 @@ class Checks(Folder):
         self.write("tests/http/test_a.py", "def test_sec_5_1__c__d():\n    pass\n")
         self.passes("check-names")
         self.write("tests/http/test_b.py", "def test_sec_5_2__e__f():\n    pass\n")
-        self.finds("check-names", "name the test test_sec_5_2__e__f in row 5.2")
+        self.finds("check-names --complete", "name the test test_sec_5_2__e__f in row 5.2")
+        self.passes("check-names")
         self.write("tests/http/test_b.py", "")
         self.write("tests/http/test_a.py", "")
         self.finds("check-names", "there is no test test_sec_5_1__c__d")
