@@ -97,7 +97,7 @@ static bool read_limit(const struct reader *r, struct event_filter *out)
 	if (value->type != JSON_INT || value->integer < 0) {
 		return bad_field(r, "limit", "must be an integer greater than 0");
 	}
-	out->limit = MAX_OF(1, MIN_OF(value->integer, FILTER_MAX_LIMIT));
+	out->limit = MIN_OF(value->integer, FILTER_MAX_LIMIT);
 	out->has_limit = true;
 	return true;
 }

@@ -38,7 +38,7 @@ struct event_filter {
 	/** Threads' own filters (MSC3440): not in the text of v1.19, but clients use them. */
 	struct filter_list related_by_rel_types, related_by_senders;
 	enum filter_url contains_url;
-	int64_t limit;  /**< 1 to FILTER_MAX_LIMIT; FILTER_DEFAULT_LIMIT when not given */
+	int64_t limit;  /**< 0 to FILTER_MAX_LIMIT; FILTER_DEFAULT_LIMIT when not given */
 	bool has_limit; /**< it was given */
 	bool lazy_load_members;
 	bool include_redundant_members;

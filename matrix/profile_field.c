@@ -55,16 +55,11 @@ static bool check_displayname(const struct json *value, struct field_error *out_
 static bool check_avatar(const struct json *value, struct field_error *out_error)
 {
 	struct str field = STR("avatar_url");
-	struct server_name server;
-	struct str media_id;
 	if (value->type != JSON_STRING) {
 		return field_fail(out_error, M_INVALID_PARAM, field, "must be a string");
 	}
 	if (value->text.n > PROFILE_MAX_URI_BYTES) {
 		return field_fail(out_error, M_INVALID_PARAM, field, "is longer than 1000 bytes");
-	}
-	if (value->text.n > 0 && !mxc_parse(value->text, &server, &media_id)) {
-		return field_fail(out_error, M_INVALID_PARAM, field, "must be an mxc:// URI");
 	}
 	return true;
 }

@@ -101,13 +101,13 @@ enum err store_relations_by_sender(struct ctx *ctx, struct db *db, int64_t room_
 	return ERR_OK;
 }
 
-enum err store_events_near(struct ctx *ctx, struct db *db, int64_t room_nid, struct event_time from,
-	int64_t up_to, bool is_backwards, int64_t limit, struct event_time **out, size_t *out_count)
+enum err store_events_near(struct ctx *ctx, struct db *db, const struct events_near *ask,
+	struct event_time **out, size_t *out_count)
 {
 	struct db_rows *rows;
-	TRY(db_query(ctx, db, is_backwards ? STMT_EVENTS_UNTIL_TS : STMT_EVENTS_FROM_TS,
-		DB_ARGS(db_bigint(room_nid), db_bigint(from.origin_server_ts), db_bigint(from.position),
-			db_bigint(up_to), db_bigint(limit)),
+	TRY(db_query(ctx, db, ask->is_backwards ? STMT_EVENTS_UNTIL_TS : STMT_EVENTS_FROM_TS,
+		DB_ARGS(db_bigint(ask->room_nid), db_bigint(ask->from.origin_server_ts),
+			db_bigint(ask->from.position), db_bigint(ask->up_to), db_bigint(ask->limit)),
 		&rows));
 	*out_count = db_count(rows);
 	*out = ARENA_NEW_ARRAY(ctx->arena, struct event_time, *out_count);

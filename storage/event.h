@@ -77,8 +77,14 @@ struct event_time {
  * The events that come next after a time (before it, when backwards), by their senders' clocks; up to a position of the stream.
  * One round trip.
  */
-MUST_CHECK enum err store_events_near(struct ctx *ctx, struct db *db, int64_t room_nid,
-	struct event_time from, int64_t up_to, bool is_backwards, int64_t limit,
+struct events_near {
+	int64_t room_nid;
+	struct event_time from;
+	int64_t up_to; /**< position */
+	bool is_backwards;
+	int64_t limit;
+};
+MUST_CHECK enum err store_events_near(struct ctx *ctx, struct db *db, const struct events_near *ask,
 	struct event_time **out, size_t *out_count);
 
 /** Adds an event; row->position is ignored, the write's position `position_index` taken. */

@@ -31,7 +31,7 @@ int main(void)
 	UTransliterator *transform = utrans_openU(id, -1, UTRANS_FORWARD, NULL, 0, NULL, &status);
 	check(status, "Traditional-Simplified");
 	/* One character a line: what ICU does to words does not matter here. */
-	for (int i = 0; i < COUNT; i++) {
+	for (size_t i = 0; i < COUNT; i++) {
 		before[2 * i] = after[2 * i] = (UChar)(FIRST + i);
 		before[2 * i + 1] = after[2 * i + 1] = '\n';
 	}
@@ -43,7 +43,7 @@ int main(void)
 		fprintf(stderr, "han_table: a character became several\n");
 		return 1;
 	}
-	for (int i = 0; i < COUNT; i++) {
+	for (size_t i = 0; i < COUNT; i++) {
 		if (before[2 * i] != after[2 * i]) {
 			printf("{0x%04x, 0x%04x},\n", (unsigned)before[2 * i], (unsigned)after[2 * i]);
 		}

@@ -30,10 +30,12 @@ static enum err stage_password(struct call *call, const struct json *auth)
 	struct str password;
 	TRY(identify(ctx, hs_of(call), auth, &user_id));
 	TRY(body_str(call, auth, "password", &password));
-	TRY(uia_check_password(ctx, hs_of(call), own, password));
-	return user_id.p != NULL && str_equals(user_id, own)
-		? ERR_OK
-		: fail(ctx, ERR_DENIED, M_FORBIDDEN, "Wrong user name or password");
+	if (user_id.p == NULL || !str_equals(user_id, own)) {
+		/* No failed stage, but a wrong request: no password of somebody else could ever help. */
+		return fail_status(ctx, ERR_INPUT, 403, M_FORBIDDEN,
+			"Only the user who asks can confirm it");
+	}
+	return uia_check_password(ctx, hs_of(call), own, password);
 }
 
 enum err uia_check_registration_token(struct ctx *ctx, struct homeserver *hs, struct str token)

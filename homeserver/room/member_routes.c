@@ -30,6 +30,7 @@ static enum err join_as(struct call *call, const char *room_parameter)
 	struct member_wish wish;
 	struct str room_id;
 	TRY(read_wish(call, room_parameter, &body, &wish));
+	wish.body = body;
 	TRY(room_join(&call->ctx, hs_of(call), &wish, &room_id));
 	return reply_room_id(call, room_id);
 }

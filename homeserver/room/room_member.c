@@ -170,6 +170,24 @@ static enum err authorise_restricted(struct ctx *ctx, struct homeserver *hs, str
 	return ERR_OK;
 }
 
+/*
+ * What a client puts into the body of a join besides what the specification names becomes content of the member event: an
+ * old custom that bridges and bots rely on. It never replaces what the server says.
+ */
+static void add_custom(struct ctx *ctx, const struct json *body, struct json *content)
+{
+	for (size_t i = 0; body != NULL && i < body->count; i++) {
+		struct str key = body->members[i].key;
+		bool is_own = str_equals(key, STR("third_party_signed")) ||
+			str_equals(key, STR("third_party_invite")) || str_equals(key, STR("is_direct")) ||
+			str_equals(key, STR("join_authorised_via_users_server")) ||
+			json_get(content, key) != NULL;
+		if (!is_own) {
+			*content = json_with(ctx->arena, content, key, body->members[i].value);
+		}
+	}
+}
+
 enum err room_join(struct ctx *ctx, struct homeserver *hs, const struct member_wish *wish,
 	struct str *out_room_id)
 {
@@ -186,6 +204,7 @@ enum err room_join(struct ctx *ctx, struct homeserver *hs, const struct member_w
 	TRY(room_require_guests_allowed(ctx, hs, room, wish->who));
 	struct json content;
 	TRY(member_content(ctx, hs, "join", me, wish->reason, &content));
+	add_custom(ctx, wish->body, &content);
 	if (membership != MEMBERSHIP_INVITE && membership != MEMBERSHIP_BAN) {
 		TRY(authorise_restricted(ctx, hs, room, me, &content));
 	}

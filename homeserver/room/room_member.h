@@ -13,6 +13,8 @@ struct member_wish {
 	struct str room_id; /**< as in the path */
 	struct str target;  /**< user id, of invite, kick, ban, unban */
 	struct str reason;  /**< p == NULL: none */
+	const struct json
+		*body; /**< of a join: further members go into the event's content; NULL: none */
 };
 
 /**

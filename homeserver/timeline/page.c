@@ -79,8 +79,18 @@ static bool goes_on(const struct page_ask *ask, const struct page *page)
 	if (!page->is_end) {
 		return true;
 	}
-	/* Forwards there may be more at any time; backwards only before the bound that was given. */
-	return page->n > 0 && (!ask->is_backwards || (ask->has_to && ask->to.position > 0));
+	/*
+	 * Forwards there may be more at any time; backwards only before the bound that was given, or with another filter:
+	 * clients expect an end then, as other servers give it.
+	 */
+	return page->n > 0 &&
+		(!ask->is_backwards || page->has_skipped || (ask->has_to && ask->to.position > 0));
+}
+
+enum err page_may_read(struct ctx *ctx, struct homeserver *hs, const struct page_ask *ask)
+{
+	struct reading reading;
+	return reading_begin_room(ctx, hs, ask->who, ask->room_id, &reading);
 }
 
 enum err page_messages(struct ctx *ctx, struct homeserver *hs, const struct page_ask *ask,

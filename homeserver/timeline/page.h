@@ -20,6 +20,12 @@ struct page_ask {
 	const struct event_filter *filter;
 };
 /**
+ * Whether the user may read the room at all: said before anything that is wrong with the rest of the request.
+ * Errors: DENIED M_FORBIDDEN; STORE
+ */
+MUST_CHECK enum err page_may_read(struct ctx *ctx, struct homeserver *hs,
+	const struct page_ask *ask);
+/**
  * Writes the answer: {"chunk":…,"start":…,"end":…,"state":…}.
  * Errors: DENIED M_FORBIDDEN; STORE. Nothing is written then.
  */

@@ -71,6 +71,19 @@ enum err page_state(struct ctx *ctx, struct homeserver *hs, const struct princip
 	return ERR_OK;
 }
 
+/*
+ * When the room had its first member: the event behind its creation. A prev_batch in front of the whole room stands for that:
+ * whoever asks wants members, and before there was nobody.
+ */
+static enum err creator_joined(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	int64_t *out)
+{
+	struct stored_event *create;
+	TRY(room_state_event(ctx, hs, room, STR("m.room.create"), STR(""), POSITION_NOW, &create));
+	*out = create != NULL ? create->position + 1 : 0;
+	return ERR_OK;
+}
+
 enum err page_members(struct ctx *ctx, struct homeserver *hs, const struct members_ask *ask,
 	struct json_out *out)
 {
@@ -78,7 +91,12 @@ enum err page_members(struct ctx *ctx, struct homeserver *hs, const struct membe
 	int64_t horizon;
 	TRY(rooms_get_for(ctx, hs, ask->room_id, &room));
 	TRY(find_horizon(ctx, hs, room, ask->who->user.s, &horizon));
-	int64_t position = ask->has_at ? MIN_OF(ask->at.position, horizon) : horizon;
+	int64_t position = horizon;
+	if (ask->has_at) {
+		int64_t begun;
+		TRY(creator_joined(ctx, hs, room, &begun));
+		position = MIN_OF(MAX_OF(ask->at.position, begun), horizon);
+	}
 	const struct state_query query = {.only_members = true};
 	struct state_item *items;
 	size_t count;

@@ -40,8 +40,14 @@ static enum err find(struct ctx *ctx, struct homeserver *hs, struct reading *rea
 	for (size_t scanned = 0; *out == NULL && scanned < READING_SCAN_LIMIT; scanned += CHUNK) {
 		struct event_time *times;
 		size_t count;
-		TRY(store_events_near(ctx, hs->db, room_nid(reading->room), from, reading->view.up_to,
-			is_backwards, CHUNK, &times, &count));
+		const struct events_near near = {
+			.room_nid = room_nid(reading->room),
+			.from = from,
+			.up_to = reading->view.up_to,
+			.is_backwards = is_backwards,
+			.limit = CHUNK,
+		};
+		TRY(store_events_near(ctx, hs->db, &near, &times, &count));
 		if (count == 0) {
 			return ERR_OK;
 		}

@@ -64,6 +64,7 @@ static enum err get_messages(struct call *call)
 {
 	struct page_ask ask;
 	TRY(read_ask(call, &ask));
+	TRY(page_may_read(&call->ctx, hs_of(call), &ask));
 	TRY(read_direction(call, &ask.is_backwards));
 	TRY(read_token(call, "from", &ask.has_from, &ask.from));
 	TRY(read_token(call, "to", &ask.has_to, &ask.to));

@@ -27,6 +27,14 @@ def public(alice):
 
 # -- join
 
+def test_join__body_with_more__content_of_the_member_event(alice, bob):
+    room = alice.create_room(preset="public_chat")
+    bob.join(room, foo="bar", membership="ban", displayname="forged", reason="hello").ok()
+    content = alice.get_state(room, "m.room.member", bob.user_id).ok().json
+    assert content["foo"] == "bar" and content["membership"] == "join" and content["reason"] == "hello"
+    assert content["displayname"] != "forged"
+
+
 def test_join__public_room_by_id__joined(bob, public):
     assert bob.join(public).ok()["room_id"] == public
     assert public in bob.get("/joined_rooms").ok()["joined_rooms"]

@@ -52,6 +52,27 @@ def test_messages__backward_to_the_start__no_end(alice, room):
     assert reply["chunk"][-1]["type"] == "m.room.create"
 
 
+def test_messages__filtered_to_the_start__an_end_and_then_nothing(alice, room, talk):
+    url = alice.send(room, {"msgtype": "m.file", "body": "f", "url": "mxc://hs1/a"})
+    where = path_of("rooms", room, "messages")
+    page = alice.get(where, {"dir": "b", "filter": json.dumps({"contains_url": True})}).ok()
+    assert ids(page["chunk"]) == [url]
+    rest = alice.get(where, {"dir": "b", "from": page["end"], "filter": json.dumps({"contains_url": True})}).ok()
+    assert rest["chunk"] == [] and "end" not in rest.json
+
+
+def test_messages__not_a_member_and_no_dir__403_first(bob, room):
+    bob.get(path_of("rooms", room, "messages")).expect(403, "M_FORBIDDEN")
+
+
+def test_members__at_the_beginning_of_the_room__its_creator(alice, bob):
+    room = alice.create_room(preset="public_chat")
+    start = alice.sync().joined(room)["timeline"]["prev_batch"]
+    bob.join(room).ok()
+    chunk = alice.get(path_of("rooms", room, "members"), {"at": start}).ok()["chunk"]
+    assert [event["state_key"] for event in chunk] == [alice.user_id]
+
+
 def test_messages__turn_around__same_events(alice, room, talk):
     back = alice.messages(room, "b", limit=10).ok()
     forth = alice.messages(room, "f", limit=10, **{"from": back["end"]}).ok()

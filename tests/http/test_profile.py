@@ -26,6 +26,13 @@ def test_avatar_url__set__readable_by_others(alice, bob):
     assert bob.get(profile(alice)).ok()["avatar_url"] == "mxc://hs1/abc"
 
 
+def test_avatar_url__another_kind_of_uri__kept(alice, room):
+    """The specification recommends mxc:// and does not say that others are refused."""
+    alice.put(profile(alice, "avatar_url"), {"avatar_url": "https://example.org/a.png"}).ok()
+    member = alice.get_state(room, "m.room.member", alice.user_id).ok()
+    assert member["avatar_url"] == "https://example.org/a.png"
+
+
 def test_profile__unset_avatar__404_or_empty(alice):
     reply = alice.get(profile(alice, "avatar_url"))
     assert reply.status == 404 and reply.errcode == "M_NOT_FOUND" or reply.json in ({}, {"avatar_url": ""})

@@ -15,6 +15,13 @@ def room_filter(**fields):
 # -- rooms
 
 @pytest.mark.peer("applies the room filter to events, not to the rooms")
+def test_limit__zero__state_alone(alice, room):
+    alice.send(room, "not told")
+    part = alice.sync(filter={"room": {"timeline": {"limit": 0}}}).joined(room)
+    assert part.timeline == [] and part.limited
+    assert "m.room.create" in [event["type"] for event in part.state]
+
+
 def test_room_rooms__only_these(alice):
     first, second = alice.create_room(), alice.create_room()
     assert alice.sync(filter=room_filter(rooms=[first])).rooms("join") == {first}

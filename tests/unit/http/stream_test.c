@@ -157,7 +157,7 @@ static void assert_taken(const struct client_reply *reply, const char *bytes, si
 static void upload__any_size__arrives_whole_and_is_removed(void **state)
 {
 	(void)state;
-	static const size_t sizes[] = {0, 1, 12 * 1024, LARGE, CEILING};
+	static const size_t sizes[] = {0, 1, (size_t)12 * 1024, LARGE, CEILING};
 	for (size_t i = 0; i < COUNT_OF(sizes); i++) {
 		const char *bytes = pattern(sizes[i]);
 		struct client_reply reply = upload("Authorization: Bearer good\r\n", bytes);

@@ -74,7 +74,7 @@ static void parse__limits__clamped(void **state)
 	(void)state;
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
 	assert_int_equal(parse_section(arena, "{'limit':1}").limit, 1);
-	assert_int_equal(parse_section(arena, "{'limit':0}").limit, 1);
+	assert_int_equal(parse_section(arena, "{'limit':0}").limit, 0);
 	assert_int_equal(parse_section(arena, "{'limit':100}").limit, 100);
 	assert_int_equal(parse_section(arena, "{'limit':101}").limit, 100);
 	assert_int_equal(parse_section(arena, "{'limit':9007199254740991}").limit, 100);
