@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "e2ee/e2ee.h"
 #include "e2ee/keys_routes.h"
+#include "e2ee/to_device_routes.h"
 #include "homeserver/account/account_routes.h"
 #include "homeserver/account/email/email_routes.h"
 #include "homeserver/account/fallback_routes.h"
@@ -94,6 +95,7 @@ static const struct wire_table tables[] = {
 	{"voip", voip_routes, &voip_route_count},
 	{"media", media_routes, &media_route_count},
 	{"keys", keys_routes, &keys_route_count},
+	{"to_device", to_device_routes, &to_device_route_count},
 };
 
 const struct wire_table *wire_tables(size_t *out_count)
@@ -136,6 +138,7 @@ static void overtaken(void *self, int64_t position)
 	push_forget(hs->push);
 	e2ee_forget(hs->e2ee, position);
 	users_forget(hs->users);
+	e2ee_overtaken(hs->e2ee);
 }
 
 /* A program that is installed beside this one. */
