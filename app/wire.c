@@ -16,6 +16,7 @@
 #include "app/housekeeper.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "e2ee/cross_signing_routes.h"
 #include "e2ee/e2ee.h"
 #include "e2ee/keys_routes.h"
 #include "e2ee/to_device_routes.h"
@@ -95,6 +96,7 @@ static const struct wire_table tables[] = {
 	{"voip", voip_routes, &voip_route_count},
 	{"media", media_routes, &media_route_count},
 	{"keys", keys_routes, &keys_route_count},
+	{"cross_signing", cross_signing_routes, &cross_signing_route_count},
 	{"to_device", to_device_routes, &to_device_route_count},
 };
 
