@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "e2ee/cross_signing_routes.h"
 #include "e2ee/e2ee.h"
+#include "e2ee/key_backup_routes.h"
 #include "e2ee/keys_routes.h"
 #include "e2ee/to_device_routes.h"
 #include "homeserver/account/account_routes.h"
@@ -97,6 +98,7 @@ static const struct wire_table tables[] = {
 	{"media", media_routes, &media_route_count},
 	{"keys", keys_routes, &keys_route_count},
 	{"cross_signing", cross_signing_routes, &cross_signing_route_count},
+	{"key_backup", key_backup_routes, &key_backup_route_count},
 	{"to_device", to_device_routes, &to_device_route_count},
 };
 

@@ -14,8 +14,8 @@ struct cross_upload {
 	const struct json *objects[CROSS_USAGE_COUNT]; /**< as given; NULL: not given */
 	struct cross_key keys[CROSS_USAGE_COUNT];
 	bool is_new[CROSS_USAGE_COUNT]; /**< differs from what is stored */
-	bool needs_proof;               /**< replaces something: more than the access token is asked for */
-	struct str master;              /**< the public master key that holds afterwards */
+	bool needs_proof;  /**< replaces something: more than the access token is asked for */
+	struct str master; /**< the public master key that holds afterwards */
 	struct key_signature_row *signatures; /**< checked */
 	size_t signature_n;
 };

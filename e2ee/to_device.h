@@ -16,7 +16,8 @@ struct to_device_request {
 	const struct principal *who;
 	struct str type;
 	struct str txn_id;
-	const struct json *messages; /**< object: user id → device id, or "*" for all of them → content */
+	const struct json
+		*messages; /**< object: user id → device id, or "*" for all of them → content */
 };
 /**
  * Sends a message to devices; devices that do not exist get nothing. A repeated transaction id does nothing.
