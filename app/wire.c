@@ -142,7 +142,6 @@ static void overtaken(void *self, int64_t position)
 	push_forget(hs->push);
 	e2ee_forget(hs->e2ee, position);
 	users_forget(hs->users);
-	e2ee_overtaken(hs->e2ee);
 }
 
 /* A program that is installed beside this one. */

@@ -14,7 +14,7 @@
 
 #include <stdlib.h>
 
-enum { KEPT_CHANGES = 4096, KEPT_ROOMS = 1 << 20, SETTLE_BATCH = 100, DOUBTFUL_ROUNDS = 2 };
+enum { KEPT_CHANGES = 4096, KEPT_ROOMS = 1 << 20, SETTLE_BATCH = 100 };
 
 static struct metric changes_total =
 	METRIC_COUNTER("belfry_e2ee_list_changes_total", "Changes of device lists");
@@ -34,8 +34,7 @@ struct device_lists {
 	size_t first;
 	size_t n;
 	size_t rooms;  /* of all together */
-	int64_t floor; /* every change after this position is in memory; INT64_MAX: nobody knows */
-	int doubts;    /* rounds of the housekeeper until the floor is known again */
+	int64_t floor; /* every change after this position is in memory */
 };
 
 struct device_lists *device_lists_create(int64_t position)
@@ -49,7 +48,7 @@ struct device_lists *device_lists_create(int64_t position)
 static void drop_oldest_locked(struct device_lists *lists)
 {
 	struct kept_change *oldest = &lists->kept[lists->first];
-	lists->floor = MAX_OF(lists->floor, oldest->position);
+	lists->floor = oldest->position;
 	lists->rooms -= oldest->room_n;
 	str_free(oldest->user_id);
 	str_free(oldest->seen_by);
@@ -72,28 +71,6 @@ void device_lists_forget(struct device_lists *lists, int64_t position)
 	drop_all_locked(lists);
 	lists->floor = position;
 	atomic_store(&lists->newest, position);
-void device_lists_forget(struct device_lists *lists)
-{
-	LOCK_SCOPE(&lists->lock);
-	while (lists->n > 0) {
-		drop_oldest_locked(lists);
-	}
-	lists->floor = INT64_MAX;
-	lists->doubts = DOUBTFUL_ROUNDS;
-}
-
-/* What was in doubt is published long before the second round. */
-void device_lists_tidy(struct homeserver *hs)
-{
-	struct device_lists *lists = hs->e2ee->lists;
-	int64_t position = writer_position(hs->writer);
-	LOCK_SCOPE(&lists->lock);
-	if (lists->floor == INT64_MAX && --lists->doubts <= 0) {
-		while (lists->n > 0 && lists->kept[lists->first].position <= position) {
-			drop_oldest_locked(lists);
-		}
-		lists->floor = position;
-	}
 }
 
 void device_lists_destroy(struct device_lists *lists)

@@ -16,11 +16,6 @@ void device_lists_destroy(struct device_lists *lists);
 /** Changes up to a position are looked up in the database from now on. */
 void device_lists_forget(struct device_lists *lists, int64_t position);
 
-/** All in memory may be older than the database: forgets it. Writer's thread. */
-void device_lists_forget(struct device_lists *lists);
-/** Some time after that: what comes from now on is told here again. */
-void device_lists_tidy(struct homeserver *hs);
-
 /** Somebody's keys changed. */
 struct list_change {
 	struct str user_id;

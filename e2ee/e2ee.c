@@ -42,16 +42,11 @@ void e2ee_forget(struct e2ee *e2ee, int64_t position)
 {
 	device_lists_forget(e2ee->lists, position);
 	device_states_forget(e2ee->states);
-void e2ee_overtaken(struct e2ee *e2ee)
-{
-	device_lists_forget(e2ee->lists);
-	device_states_tidy(e2ee->states, INT64_MAX);
 }
 
 void e2ee_tidy(struct ctx *ctx, struct e2ee *e2ee)
 {
 	struct homeserver *hs = e2ee->hs;
-	device_lists_tidy(hs);
 	device_states_tidy(e2ee->states, clock_mono_ms(&hs->clock) - STATE_IDLE_MS);
 	if (device_lists_settle(ctx, hs) != ERR_OK) {
 		log_warn(0, "e2ee.settle_failed", "cause=%.*s", STR_ARG(ctx->fault.cause));

@@ -52,9 +52,6 @@ void e2ee_destroy(struct e2ee *e2ee);
 /** Everything up to a position is read anew: memory may be older than the database. Writer's thread. */
 void e2ee_forget(struct e2ee *e2ee, int64_t position);
 
-/** The port writer_config.overtaken: what memory has may be older than the database. */
-void e2ee_overtaken(struct e2ee *e2ee);
-
 /**
  * For the housekeeper, at each round: tells of devices that ended beside the writer (by the command line, or before a crash), and
  * puts away what nobody asked for. Failures are logged; a later call tries again.

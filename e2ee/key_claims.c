@@ -42,7 +42,6 @@ static struct key_claim *local_claim(struct arena *arena, const struct homeserve
 	struct str *user_ids = ARENA_NEW_ARRAY(arena, struct str, devices + 1);
 	struct str *device_ids = ARENA_NEW_ARRAY(arena, struct str, devices + 1);
 	struct str *algorithms = ARENA_NEW_ARRAY(arena, struct str, devices + 1);
-	int64_t *wants = ARENA_NEW_ARRAY(arena, int64_t, devices + 1);
 	size_t n = 0;
 	for (size_t i = 0; i < wanted->count; i++) {
 		const struct json_member *user = &wanted->members[i];
@@ -54,13 +53,12 @@ static struct key_claim *local_claim(struct arena *arena, const struct homeserve
 			if (is_storable(device->key) && is_storable(device->value.text)) {
 				user_ids[n] = user->key;
 				device_ids[n] = device->key;
-				algorithms[n] = device->value.text;
-				wants[n++] = 1;
+				algorithms[n++] = device->value.text;
 			}
 		}
 	}
 	struct key_claim *claim = ARENA_NEW(arena, struct key_claim);
-	*claim = (struct key_claim){user_ids, device_ids, algorithms, wants, n};
+	*claim = (struct key_claim){user_ids, device_ids, algorithms, n};
 	return claim;
 }
 

@@ -58,7 +58,7 @@ enum err store_one_time_key_claim(struct ctx *ctx, struct db *db, const struct k
 	struct db_rows *rows;
 	TRY(db_query(ctx, db, STMT_ONE_TIME_KEY_CLAIM,
 		DB_ARGS(db_texts(claim->user_ids, claim->count), db_texts(claim->device_ids, claim->count),
-			db_texts(claim->algorithms, claim->count), db_bigints(claim->wants, claim->count)),
+			db_texts(claim->algorithms, claim->count)),
 		&rows));
 	*out_count = db_count(rows);
 	*out = ARENA_NEW_ARRAY(ctx->arena, struct claimed_key, *out_count + 1);
@@ -67,7 +67,6 @@ enum err store_one_time_key_claim(struct ctx *ctx, struct db *db, const struct k
 			.index = (size_t)db_int(rows, i, 0) - 1,
 			.key_id = db_str(rows, i, 1),
 			.key = db_str(rows, i, 2),
-			.is_fallback = db_is_true(rows, i, 3),
 		};
 	}
 	return ERR_OK;

@@ -48,18 +48,16 @@ struct key_claim {
 	const struct str *user_ids;
 	const struct str *device_ids;
 	const struct str *algorithms;
-	const int64_t *wants; /**< how many of each */
 	size_t count;
 };
 struct claimed_key {
 	size_t index; /**< of the triple */
 	struct str key_id;
 	struct str key; /**< canonical JSON */
-	bool is_fallback;
 };
 /**
- * Takes keys; committed before it returns. A triple has as many rows as were wanted and left, and besides one for its
- * fallback key when there were fewer. One round trip; waits for nobody.
+ * Takes keys; committed before it returns. A triple has one row, unless nothing was left and there is no fallback key. One
+ * round trip; waits for nobody.
  */
 MUST_CHECK enum err store_one_time_key_claim(struct ctx *ctx, struct db *db,
 	const struct key_claim *claim, struct claimed_key **out, size_t *out_count);

@@ -35,24 +35,23 @@ SELECT 2, '', coalesce((SELECT max(m.position) FROM device_messages m WHERE m.us
 ORDER BY 1, 2;
 
 -- name: one_time_key_claim
--- One key for each of users, devices, algorithms and how many: the oldest that nobody else is taking, else the fallback key (as often
--- as asked). `picked` has to be made once: looked at again it would lock others. Nobody waits for anybody: what another one has locked is passed over. Rows: number of the triple, key id, key.
+-- One key for each triple of user, device, algorithm: the oldest that nobody else is taking, else the fallback key. `picked` has to
+-- be made once: looked at again it would lock others; its constant limit tells the planner how few they are. Nobody waits for anybody: what another one has locked is passed over. Rows: number of the triple, key id, key.
 -- Index: one_time_keys_free_idx, fallback_keys_pkey.
 WITH wanted AS (
-	SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) WITH ORDINALITY AS
-		u(user_id, device_id, algorithm, wants, n)
+	SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS u(user_id, device_id, algorithm, n)
 ), picked AS MATERIALIZED (
 	SELECT w.n, w.user_id, w.device_id, w.algorithm, f.key_id FROM wanted w CROSS JOIN LATERAL (
 		SELECT o.key_id FROM one_time_keys o
 		WHERE o.user_id = w.user_id AND o.device_id = w.device_id AND o.algorithm = w.algorithm AND NOT o.is_claimed
-		ORDER BY o.seq LIMIT w.wants FOR UPDATE SKIP LOCKED
+		ORDER BY o.seq LIMIT 1 FOR UPDATE SKIP LOCKED
 	) AS f
 ), taken AS (
 	UPDATE one_time_keys k SET is_claimed = true FROM picked p
 	WHERE k.user_id = p.user_id AND k.device_id = p.device_id AND k.algorithm = p.algorithm AND k.key_id = p.key_id
 	RETURNING p.n, k.key_id, k.key
 ), short AS (
-	SELECT w.* FROM wanted w WHERE w.wants > (SELECT count(*) FROM taken t WHERE t.n = w.n)
+	SELECT w.* FROM wanted w WHERE NOT EXISTS (SELECT 1 FROM taken t WHERE t.n = w.n)
 ), marked AS (
 	UPDATE fallback_keys f SET is_used = true
 	FROM (
@@ -64,7 +63,7 @@ WITH wanted AS (
 	) AS u
 	WHERE f.user_id = u.user_id AND f.device_id = u.device_id AND f.algorithm = u.algorithm
 )
-SELECT t.n, t.key_id, t.key, false FROM taken t
+SELECT t.n, t.key_id, t.key FROM taken t
 UNION ALL
-SELECT s.n, f.key_id, f.key, true FROM short s
+SELECT s.n, f.key_id, f.key FROM short s
 JOIN fallback_keys f ON f.user_id = s.user_id AND f.device_id = s.device_id AND f.algorithm = s.algorithm;
