@@ -10,6 +10,8 @@
 #include "e2ee/device_state.h"
 #include "e2ee/e2ee_sync.h"
 
+#include <stdlib.h>
+
 enum { STATE_IDLE_MS = 10 * 60 * 1000 };
 
 struct e2ee *e2ee_create(struct homeserver *hs)
@@ -55,34 +57,51 @@ void e2ee_tidy(struct ctx *ctx, struct e2ee *e2ee)
 
 /* --- other servers ----------------------------------------------------------------------------------- */
 
-static struct e2ee_remote_ask *find_ask(struct e2ee_remote_ask *asks, size_t count,
-	struct server_name server)
+/* A member of the map, by its server. */
+struct remote_member {
+	struct server_name server;
+	const struct json_member *member;
+};
+
+static int compare_servers(const void *a, const void *b)
 {
-	for (size_t i = 0; i < count; i++) {
-		if (server_name_equals(asks[i].server, server)) {
-			return &asks[i];
+	return str_compare(((const struct remote_member *)a)->server.s,
+		((const struct remote_member *)b)->server.s);
+}
+
+static struct remote_member *sort_remote(struct arena *arena, const struct homeserver *hs,
+	const struct json *map, size_t *out_n)
+{
+	struct remote_member *list = ARENA_NEW_ARRAY(arena, struct remote_member, map->count + 1);
+	*out_n = 0;
+	for (size_t i = 0; i < map->count; i++) {
+		struct user_id id;
+		if (user_id_parse(map->members[i].key, &id) && !hs_is_local(hs, id.s)) {
+			list[(*out_n)++] = (struct remote_member){user_id_server(id), &map->members[i]};
 		}
 	}
-	return NULL;
+	qsort(list, *out_n, sizeof(*list), compare_servers);
+	return list;
 }
 
 size_t e2ee_remote_asks(struct arena *arena, const struct homeserver *hs, const struct json *map,
 	struct e2ee_remote_ask **out)
 {
-	struct e2ee_remote_ask *asks = ARENA_NEW_ARRAY(arena, struct e2ee_remote_ask, map->count + 1);
+	size_t count;
+	struct remote_member *list = sort_remote(arena, hs, map, &count);
+	struct e2ee_remote_ask *asks = ARENA_NEW_ARRAY(arena, struct e2ee_remote_ask, count + 1);
 	size_t n = 0;
-	for (size_t i = 0; i < map->count; i++) {
-		struct user_id id;
-		if (!user_id_parse(map->members[i].key, &id) || hs_is_local(hs, id.s)) {
-			continue;
+	for (size_t i = 0; i < count;) {
+		size_t end = i;
+		while (end < count && server_name_equals(list[end].server, list[i].server)) {
+			end++;
 		}
-		struct e2ee_remote_ask *ask = find_ask(asks, n, user_id_server(id));
-		if (ask == NULL) {
-			ask = &asks[n++];
-			ask->server = user_id_server(id);
-			ask->request = json_object(arena, map->count);
+		asks[n].server = list[i].server;
+		asks[n].request = json_object(arena, end - i);
+		for (; i < end; i++) {
+			asks[n].request.members[asks[n].request.count++] = *list[i].member;
 		}
-		ask->request.members[ask->request.count++] = map->members[i];
+		n++;
 	}
 	*out = asks;
 	return n;

@@ -13,6 +13,7 @@ struct sign_run {
 	struct str me;
 	struct stored_key *rows; /* keys of all users concerned, and signatures over them */
 	size_t row_n;
+	size_t own_n; /* keys of the user who signs */
 	VEC(struct key_signature_row) taken;
 	VEC(struct list_change) changes;
 	VEC(struct sign_failure) failures;
@@ -145,7 +146,7 @@ static bool take_key(struct sign_run *run, struct str user_id, struct str name,
 		return refuse(run, user_id, name, M_INVALID_SIGNATURE,
 			"This is not the key that was uploaded");
 	}
-	struct key_signature_row *found = ARENA_NEW_ARRAY(arena, struct key_signature_row, run->row_n);
+	struct key_signature_row *found = ARENA_NEW_ARRAY(arena, struct key_signature_row, run->own_n);
 	size_t n;
 	if (!check_signatures(run, target, role, object, found, &n)) {
 		return refuse(run, user_id, name, M_INVALID_SIGNATURE,
@@ -176,7 +177,12 @@ static enum err load_keys(struct homeserver *hs, struct sign_run *run, const str
 			users[n++] = id.s;
 		}
 	}
-	return store_device_key_query(run->ctx, hs->db, users, n, run->me, &run->rows, &run->row_n);
+	TRY(store_device_key_query(run->ctx, hs->db, users, n, run->me, &run->rows, &run->row_n));
+	for (size_t i = 0; i < run->row_n; i++) {
+		run->own_n +=
+			run->rows[i].kind != STORED_SIGNATURE && str_equals(run->rows[i].user_id, run->me);
+	}
+	return ERR_OK;
 }
 
 static enum err store_taken(struct homeserver *hs, struct sign_run *run)

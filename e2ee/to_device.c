@@ -9,8 +9,6 @@
 #include "base/vec.h"
 #include "e2ee/device_state.h"
 #include "homeserver/user/users.h"
-#include "matrix/str_set.h"
-#include "storage/event.h"
 #include "storage/room.h"
 #include "storage/to_device.h"
 
@@ -105,21 +103,19 @@ static enum err add_all_devices(struct ctx *ctx, struct homeserver *hs,
 	struct str *device_ids;
 	size_t n;
 	struct str message = {0};
-	struct str made_for = {0};
+	const struct json *devices = NULL;
 	TRY(store_to_device_all(ctx, hs->db, users, user_n, &user_ids, &device_ids, &n));
 	if (n + targets->list.n > TO_DEVICE_TARGETS_MAX) {
 		return fail_status(ctx, ERR_INPUT, 413, M_TOO_LARGE, "These are too many devices");
 	}
 	for (size_t i = 0; i < n; i++) {
-		const struct json *devices = json_get(request->messages, user_ids[i]);
-		if (json_get(devices, device_ids[i]) != NULL) {
-			continue;
-		}
-		if (made_for.p == NULL || !str_equals(made_for, user_ids[i])) {
-			made_for = user_ids[i];
+		if (i == 0 || !str_equals(user_ids[i - 1], user_ids[i])) {
+			devices = json_get(request->messages, user_ids[i]);
 			message = message_text(ctx->arena, request, json_at(devices, "*"));
 		}
-		add_target(ctx->arena, targets, user_ids[i], device_ids[i], message);
+		if (json_get(devices, device_ids[i]) == NULL) {
+			add_target(ctx->arena, targets, user_ids[i], device_ids[i], message);
+		}
 	}
 	return ERR_OK;
 }
@@ -163,7 +159,9 @@ static void on_committed(void *data, int64_t first_position)
 		const struct target *target = &delivery->targets->list.p[i];
 		device_state_message_committed(hs->e2ee->states, target->user_id, target->device_id,
 			first_position);
-		users_news_committed(hs->users, target->user_id);
+		if (i == 0 || !str_equals(target[-1].user_id, target->user_id)) {
+			users_news_committed(hs->users, target->user_id);
+		}
 	}
 	metric_add(&messages_total, (int64_t)delivery->targets->list.n);
 }

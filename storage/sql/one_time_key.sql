@@ -36,10 +36,12 @@ ORDER BY 1, 2;
 
 -- name: one_time_key_claim
 -- One key for each triple of user, device, algorithm: the oldest that nobody else is taking, else the fallback key. `picked` has to
--- be made once: looked at again it would lock others; its constant limit tells the planner how few they are. Nobody waits for anybody: what another one has locked is passed over. Rows: number of the triple, key id, key.
+-- be made once: looked at again it would lock others; both limits tell the planner how few they are, so that it
+-- plans once. Nobody waits for anybody: what another one has locked is passed over. Rows: number of the triple, key id, key.
 -- Index: one_time_keys_free_idx, fallback_keys_pkey.
 WITH wanted AS (
 	SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS u(user_id, device_id, algorithm, n)
+	LIMIT cardinality($1::text[])
 ), picked AS MATERIALIZED (
 	SELECT w.n, w.user_id, w.device_id, w.algorithm, f.key_id FROM wanted w CROSS JOIN LATERAL (
 		SELECT o.key_id FROM one_time_keys o
