@@ -165,6 +165,14 @@ def test_sec_5_16__users_of_other_servers__tell_nothing(alice):
     assert set(claimed["failures"]) == {"elsewhere.example"} and claimed["one_time_keys"] == {}
 
 
+def test_query__thousands_of_servers__each_a_failure(alice):
+    remote = ["@u:s%d.example" % number for number in range(6000)]
+    found = alice.post("/keys/query", {"device_keys": {user: [] for user in remote}, "timeout": 0}).ok()
+    assert set(found["failures"]) == {user.partition(":")[2] for user in remote}
+    two = ["@a:x.example", "@b:y.example", "@c:x.example"]
+    assert set(query(alice, *two)["failures"]) == {"x.example", "y.example"}
+
+
 def test_sec_5_16__unknown_user_of_ours__like_one_without_devices(hs, alice, bob):
     unknown = "@nosuch%s:%s" % (alice.device_id.lower(), hs.server_name)
     assert query(alice, unknown)["device_keys"] == {unknown: {}}
