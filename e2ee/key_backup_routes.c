@@ -143,8 +143,8 @@ static enum err put_keys(struct call *call, enum backup_scope scope)
 	size_t count;
 	struct field_error error;
 	struct backup_row row;
-	TRY(read_span(call, scope, &span));
 	TRY(call_json(call, &body));
+	TRY(read_span(call, scope, &span));
 	if (!backup_keys_read(call->ctx.arena, body, scope, span.room_id, span.session_id, &keys,
 			&count, &error)) {
 		return fail(&call->ctx, ERR_INPUT, error.errcode, "%.*s %s", STR_ARG(error.field),

@@ -119,6 +119,8 @@ BODIES = {
     "setRoomStateWithKey": {"topic": "x"},
     "setProfileField": {"displayname": "x"},
     "upgradeRoom": {"new_version": "12"},
+    "putRoomKeysByRoomId": {"sessions": {}},
+    "putRoomKeyBySessionId": {"first_message_index": 0, "forwarded_count": 0, "is_verified": False, "session_data": {}},
     "reportRoom": {"reason": "x"}, "reportUser": {"reason": "x"},
     "setAdminSuspendUser": {"suspended": True}, "setAdminLockUser": {"locked": True},
 }
@@ -127,6 +129,8 @@ BODIES = {
 QUERIES = {
     "getRoomEvents": {"dir": "b"},
     "getEventByTimestamp": {"ts": "0", "dir": "f"},
+    **{method + name: {"version": "1"} for name in ("RoomKeysByRoomId", "RoomKeyBySessionId")
+       for method in ("get", "put", "delete")},
 }
 """The same for the query."""
 
@@ -159,6 +163,8 @@ NO_DATA = {"unknown_id.roomId": ((404, "M_NOT_FOUND"), "account_data.yaml and ta
 NO_JSON = "content-repo.yaml: bytes of any kind, with a limit of their own"
 UPLOAD = {rule: ((200, None), NO_JSON) for rule in ("malformed_body", "body_no_object", "body_too_large")}
 LATE_UPLOAD = {rule: ((404, "M_NOT_FOUND"), NO_JSON) for rule in UPLOAD}
+
+NO_BACKUP = {"unknown_id.roomId": ((404, "M_NOT_FOUND"), "key_backup.yaml: 404 without a backup; rooms need not be known")}
 
 NO_PARENT = {"unknown_id.roomId": ((404, "M_NOT_FOUND"), "relations.yaml: 404 also for an event that one may not see")}
 
@@ -205,6 +211,8 @@ EXCEPTIONS = {
         "unknown_id.roomId": ((404, "M_NOT_FOUND"), "rooms.yaml: 404 also for an event that one may not see")},
     "getEventContext": {
         "unknown_id.roomId": ((404, "M_NOT_FOUND"), "as for the event itself")},
+    **{method + name: NO_BACKUP for name in ("RoomKeysByRoomId", "RoomKeyBySessionId")
+       for method in ("get", "put", "delete")},
     "getRelatingEvents": NO_PARENT,
     "getRelatingEventsWithRelType": NO_PARENT,
     "getRelatingEventsWithRelTypeAndEventType": NO_PARENT,
