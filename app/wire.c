@@ -40,6 +40,8 @@
 #include "homeserver/person/persons.h"
 #include "homeserver/push/push.h"
 #include "homeserver/push/push_routes.h"
+#include "homeserver/pusher/pusher_routes.h"
+#include "homeserver/pusher/pushers.h"
 #include "homeserver/receipt/receipt_routes.h"
 #include "homeserver/receipt/receipts.h"
 #include "homeserver/report/report_routes.h"
@@ -61,7 +63,7 @@
 #include "homeserver/voip/voip_routes.h"
 #include "http/client.h"
 
-enum { WRITER_QUEUE = 4096, WRITER_GROUP = 256, FLUSH_MS = 200 };
+enum { WRITER_QUEUE = 4096, WRITER_GROUP = 256, FLUSH_MS = 200, PUSH_PAUSE_MS = 20 };
 
 struct wire {
 	struct homeserver hs;
@@ -89,6 +91,7 @@ static const struct wire_table tables[] = {
 	{"thirdparty", thirdparty_routes, &thirdparty_route_count},
 	{"sync", sync_routes, &sync_route_count},
 	{"push", push_routes, &push_route_count},
+	{"pusher", pusher_routes, &pusher_route_count},
 	{"receipt", receipt_routes, &receipt_route_count},
 	{"space", space_routes, &space_route_count},
 	{"directory", directory_routes, &directory_route_count},
@@ -192,6 +195,7 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 	client.user_agent = str_printf(wire->arena, "Belfry/%s", app_version());
 	hs->http_client = http_client_create(&client);
 	hs->e2ee = e2ee_create(hs);
+	hs->pushers = pushers_create(hs, config->database_url);
 }
 
 /* Who hears of commits, see homeserver/consumer.h. */
@@ -207,6 +211,13 @@ static void add_consumers(struct homeserver *hs)
 			.run = directory_index_run,
 			.saves_itself = true,
 			.pause_ms = 500});
+	consumers_add(hs->consumers,
+		&(struct consumer_def){.name = "pushers",
+			.run = pushers_consume,
+			.self = hs->pushers,
+			.saves_itself = true,
+			.from_now = true,
+			.pause_ms = PUSH_PAUSE_MS});
 }
 
 struct wire *wire_create(const struct wire_config *config)
@@ -233,6 +244,7 @@ struct wire *wire_create(const struct wire_config *config)
 	}
 	add_consumers(&wire->hs);
 	consumers_start(wire->hs.consumers);
+	pushers_start(wire->hs.pushers);
 	wire->housekeeper = housekeeper_create(&wire->hs);
 	return wire;
 }
@@ -275,6 +287,7 @@ static void flush_sessions(struct homeserver *hs)
 bool wire_destroy(struct wire *wire)
 {
 	struct homeserver *hs = &wire->hs;
+	pushers_stop(hs->pushers);
 	http_client_stop(hs->http_client);
 	if (!http_server_stop(wire->http)) {
 		return false;
@@ -291,6 +304,7 @@ bool wire_destroy(struct wire *wire)
 	consumers_stop(hs->consumers);
 	writer_destroy(hs->writer);
 	consumers_destroy(hs->consumers);
+	pushers_destroy(hs->pushers);
 	http_client_destroy(hs->http_client);
 	e2ee_destroy(hs->e2ee);
 	receipts_destroy(hs->receipts);

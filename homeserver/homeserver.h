@@ -29,6 +29,7 @@ struct http_client;
 struct push;
 struct e2ee;
 struct erasure;
+struct pushers;
 
 struct homeserver {
 	struct settings settings;
@@ -52,6 +53,7 @@ struct homeserver {
 	struct push *push;                 /**< users' push rules (push/push.h) */
 	struct erasure *erasure;           /**< whose events are hidden (erasure.h) */
 	struct e2ee *e2ee;                 /**< of the encryption layer (e2ee/e2ee.h) */
+	struct pushers *pushers;           /**< who is notified outside of syncs (pusher/pushers.h) */
 };
 
 /** The server that a handler works for. */

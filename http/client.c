@@ -67,6 +67,14 @@ const char *client_ca_path(const struct http_client *client)
 	return client->ca_fd >= 0 ? client->ca_path : NULL;
 }
 
+bool http_client_allows(const struct http_client *client, struct str host)
+{
+	struct address address;
+	bool is_bracketed = str_starts_with(host, STR("[")) && str_ends_with(host, STR("]"));
+	return address_parse(is_bracketed ? str_slice(host, 1, host.n - 1) : host, &address) &&
+		address_in_ranges(&address, client->config.allow, client->config.allow_count);
+}
+
 /* --- waiting -------------------------------------------------------------------------------------------- */
 
 struct client_waiter {

@@ -90,6 +90,9 @@ struct str fetched_header(const struct fetched *fetched, const char *name);
 MUST_CHECK enum err http_client_fetch(struct ctx *ctx, struct http_client *client,
 	const struct fetch *fetch, struct fetched *out);
 
+/** Whether a host, written as an address, is one that the configuration lets be reached although it is not public. */
+bool http_client_allows(const struct http_client *client, struct str host);
+
 /** How a request of http_client_start() ended; borrowed for the callback. */
 struct fetch_end {
 	enum err err; /**< as above */

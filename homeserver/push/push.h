@@ -12,6 +12,7 @@
 
 #include "homeserver/homeserver.h"
 #include "matrix/push_default.h"
+#include "matrix/push_eval.h"
 
 struct push *push_create(void);
 /** After the writer was destroyed: its commits come here. */
@@ -23,7 +24,7 @@ void push_forget(struct push *push);
 struct push_rules {
 	int64_t position;        /**< of the newest change; 0: never changed */
 	bool is_unchanged;       /**< the predefined ones: push_eval_generic() holds for the user */
-	struct push_ruleset set; /**< until the ctx's arena is reset; not to be changed */
+	struct push_ruleset set; /**< else; until the ctx's arena is reset; not to be changed */
 };
 
 /**
@@ -35,11 +36,40 @@ MUST_CHECK enum err push_rules_get(struct ctx *ctx, struct homeserver *hs, struc
 MUST_CHECK bool push_rules_peek(struct arena *arena, struct homeserver *hs, struct user_id user,
 	struct push_rules *out);
 
+/** The whole set, also of a user who changed nothing: then it is made in the arena. */
+struct push_ruleset push_rules_set(struct arena *arena, const struct push_rules *rules,
+	struct user_id user);
+
 /**
  * Content of m.push_rules as clients get it.
  * @param stored  content as it is in the database; p == NULL: nothing is stored
  */
 struct str push_rules_content(struct arena *arena, struct user_id user, struct str stored);
+
+/* --- judging events ------------------------------------------------------------------------------- */
+
+struct room;
+struct stored_event;
+
+/** A room as rules look at it: as it is now. */
+struct push_scene {
+	struct room *room;
+	struct state_view state;
+	int64_t member_count;
+};
+/** Valid until the ctx's arena is reset. Errors: STORE     Cost: from memory. */
+MUST_CHECK enum err push_scene_init(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct push_scene *out);
+/**
+ * What a user's rules make of an event of the room. Does not look at whether the user may see it, ignores its sender, or has read it.
+ * Errors: STORE     Cost: none while room and rules are in memory; as push_eval().
+ */
+MUST_CHECK enum err push_judge(struct ctx *ctx, struct homeserver *hs,
+	const struct push_scene *scene, const struct push_rules *rules, struct user_id user,
+	const struct stored_event *event, struct push_result *out);
+/** The result's actions, as rules write them: ["notify", …]; and its tweaks as one object. JSON text in the arena. */
+struct str push_result_actions(struct arena *arena, const struct push_result *result);
+struct str push_result_tweaks(struct arena *arena, const struct push_result *result);
 
 /* --- changing ------------------------------------------------------------------------------------ */
 

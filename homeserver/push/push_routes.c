@@ -18,7 +18,8 @@ static enum err get_push_rules(struct call *call)
 {
 	struct push_rules rules;
 	TRY(push_rules_get(&call->ctx, hs_of(call), principal_of(call)->user, &rules));
-	push_default_write_account_data(reply_json(call, 200), &rules.set);
+	struct push_ruleset set = push_rules_set(call->ctx.arena, &rules, principal_of(call)->user);
+	push_default_write_account_data(reply_json(call, 200), &set);
 	return ERR_OK;
 }
 
@@ -26,7 +27,8 @@ static enum err get_global_push_rules(struct call *call)
 {
 	struct push_rules rules;
 	TRY(push_rules_get(&call->ctx, hs_of(call), principal_of(call)->user, &rules));
-	push_ruleset_write(reply_json(call, 200), &rules.set);
+	struct push_ruleset set = push_rules_set(call->ctx.arena, &rules, principal_of(call)->user);
+	push_ruleset_write(reply_json(call, 200), &set);
 	return ERR_OK;
 }
 
@@ -35,8 +37,9 @@ static enum err find_rule(struct call *call, const struct push_rule **out)
 	struct push_rules rules;
 	enum push_kind kind;
 	TRY(push_rules_get(&call->ctx, hs_of(call), principal_of(call)->user, &rules));
+	struct push_ruleset set = push_rules_set(call->ctx.arena, &rules, principal_of(call)->user);
 	if (push_kind_parse(call_path(call, "kind"), &kind)) {
-		*out = push_ruleset_find(&rules.set, kind, call_path(call, "ruleId"));
+		*out = push_ruleset_find(&set, kind, call_path(call, "ruleId"));
 		if (*out != NULL) {
 			return ERR_OK;
 		}

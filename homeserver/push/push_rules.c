@@ -136,14 +136,19 @@ void push_forget(struct push *push)
 
 /* --- reading ---------------------------------------------------------------------------------------- */
 
-static struct push_rules rules_of(struct arena *arena, const struct push_entry *entry,
-	struct user_id user)
+static struct push_rules rules_of(const struct push_entry *entry)
 {
 	return (struct push_rules){
 		.position = entry->position,
 		.is_unchanged = entry->is_unchanged,
-		.set = entry->is_unchanged ? push_default_ruleset(arena, user) : entry->set,
+		.set = entry->set,
 	};
+}
+
+struct push_ruleset push_rules_set(struct arena *arena, const struct push_rules *rules,
+	struct user_id user)
+{
+	return rules->is_unchanged ? push_default_ruleset(arena, user) : rules->set;
 }
 
 /* The reference ends with the arena. */
@@ -187,7 +192,7 @@ enum err push_rules_get(struct ctx *ctx, struct homeserver *hs, struct user_id u
 		TRY(load(ctx, hs, fresh, &is_done));
 		entry = is_done ? fresh : find_loaded(ctx->arena, hs->push, user);
 	}
-	*out = rules_of(ctx->arena, entry, user);
+	*out = rules_of(entry);
 	return ERR_OK;
 }
 
@@ -196,7 +201,7 @@ bool push_rules_peek(struct arena *arena, struct homeserver *hs, struct user_id 
 {
 	const struct push_entry *entry = find_loaded(arena, hs->push, user);
 	if (entry != NULL) {
-		*out = rules_of(arena, entry, user);
+		*out = rules_of(entry);
 	}
 	return entry != NULL;
 }

@@ -1,0 +1,378 @@
+/*
+ * The delivery: one thread, many requests at once, one for each pusher at a time. The thread asks the database for what is due, hands it
+ * to the outgoing client, and writes down how it ended when the client's callback has told it. Of all processes only the one with
+ * the lease delivers; whatever else they do, a notification is sent twice at worst, which its event id tells the gateway.
+ */
+#include "homeserver/pusher/pushers_inner.h"
+
+#include "base/lock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/metrics.h"
+#include "http/client.h"
+#include "storage/consumer.h"
+
+#include <inttypes.h>
+
+enum {
+	MAX_FLIGHTS = 128,
+	TIMEOUT_MS = 20 * 1000,
+	ANSWER_CEILING_BYTES = 65536,
+	POLL_MS = 5000, /* what other processes queued */
+	TROUBLE_MS = 1000,
+	BACKOFF_FIRST_MS = 1000,
+	BACKOFF_MAX_MS = 30 * 60 * 1000,
+	GIVE_UP_MS = 24 * 60 * 60 * 1000,
+	KEPT_WHILE_FAILING = 100,
+	KEPT_AFTER_GIVING_UP = 1,
+	ROUND_LIMIT_MS = 30 * 1000,
+};
+
+#define OUTCOME(word) \
+	{ \
+		.kind = METRIC_KIND_COUNTER, .name = "belfry_push_deliveries_total", \
+		.help = "Notifications to push gateways", .labels = "outcome=\"" word "\"" \
+	}
+static struct metric delivered = OUTCOME("delivered");
+static struct metric rejected = OUTCOME("rejected");
+static struct metric failed = OUTCOME("failed");
+
+/* A request under way. */
+struct flight {
+	struct pushers *pushers;
+	int64_t pusher_nid;
+	int64_t position;
+	int64_t badge;
+	int64_t failures;
+	int64_t failing_since_ms;
+	struct str app_id; /* heap */
+	struct str pushkey;
+	/* Once it is over: */
+	enum err err;
+	int status;
+	bool is_rejected;
+	struct flight *next;
+};
+
+struct pushers {
+	struct homeserver *hs;
+	struct db *leases;
+	pthread_t thread;
+	bool is_started;
+	struct lock lock;
+	struct cond work;
+	bool is_stopping;    /* guarded by lock, like all below */
+	bool is_woken;       /* something may be due */
+	struct flight *over; /* ended, not written down */
+	/* The thread's own: */
+	int64_t busy[MAX_FLIGHTS]; /* pushers with a request under way */
+	size_t busy_n;
+};
+
+/* --- ends, on the client's thread ---------------------------------------------------------------------- */
+
+static bool is_pushkey_rejected(struct str body, struct str pushkey)
+{
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct json answer;
+	if (json_parse(arena, body, NULL, &answer, NULL) != JSON_OK) {
+		return false;
+	}
+	const struct json *list = json_at(&answer, "rejected");
+	for (size_t i = 0; json_is(list, JSON_ARRAY) && i < list->count; i++) {
+		if (list->items[i].type == JSON_STRING && str_equals(list->items[i].text, pushkey)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void flight_over(void *data, const struct fetch_end *end)
+{
+	struct flight *flight = data;
+	struct pushers *pushers = flight->pushers;
+	flight->err = end->err;
+	flight->status = end->err == ERR_OK ? end->answer.status : 0;
+	flight->is_rejected =
+		flight->status == 200 && is_pushkey_rejected(end->answer.body, flight->pushkey);
+	LOCK_SCOPE(&pushers->lock);
+	flight->next = pushers->over;
+	pushers->over = flight;
+	cond_signal(&pushers->work);
+}
+
+/* --- writing down how they ended -------------------------------------------------------------------------- */
+
+static void flight_destroy(struct flight *flight)
+{
+	str_free(flight->app_id);
+	str_free(flight->pushkey);
+	mem_free(flight);
+}
+
+/* Doubling, with a random fifth more, so that what failed together does not come back together. */
+static int64_t backoff_ms(struct homeserver *hs, int64_t failures)
+{
+	int64_t base_ms =
+		MIN_OF((int64_t)BACKOFF_FIRST_MS << MIN_OF(failures, 16), (int64_t)BACKOFF_MAX_MS);
+	return base_ms + (int64_t)(rng_u64(&hs->rng) % (uint64_t)(base_ms / 5 + 1));
+}
+
+static enum err note_failure(struct ctx *ctx, struct homeserver *hs, const struct flight *flight)
+{
+	int64_t now_ms = clock_wall_ms(&hs->clock);
+	bool gives_up = flight->failing_since_ms != 0 && now_ms - flight->failing_since_ms > GIVE_UP_MS;
+	metric_add(&failed, 1);
+	log_debug(0, "push.failed", "pusher=%" PRId64 " kind=%s status=%d failures=%" PRId64,
+		flight->pusher_nid, err_name(flight->err), flight->status, flight->failures + 1);
+	TRY(store_push_failed(ctx, hs->db, flight->pusher_nid,
+		now_ms + backoff_ms(hs, flight->failures), now_ms));
+	return store_push_give_up(ctx, hs->db, flight->pusher_nid,
+		gives_up ? KEPT_AFTER_GIVING_UP : KEPT_WHILE_FAILING);
+}
+
+static enum err write_down(struct ctx *ctx, struct homeserver *hs, const struct flight *flight)
+{
+	if (flight->err == ERR_SHUTDOWN) {
+		return ERR_OK;
+	}
+	if (flight->is_rejected) {
+		metric_add(&rejected, 1);
+		log_info(0, "push.rejected", "pusher=%" PRId64, flight->pusher_nid);
+		return store_pusher_reject(ctx, hs->db, flight->app_id, flight->pushkey);
+	}
+	if (flight->status >= 200 && flight->status < 300) {
+		metric_add(&delivered, 1);
+		return store_push_done(ctx, hs->db, flight->pusher_nid, flight->position, flight->badge);
+	}
+	return note_failure(ctx, hs, flight);
+}
+
+static void forget_busy(struct pushers *pushers, int64_t pusher_nid)
+{
+	for (size_t i = 0; i < pushers->busy_n; i++) {
+		if (pushers->busy[i] == pusher_nid) {
+			pushers->busy[i] = pushers->busy[--pushers->busy_n];
+			return;
+		}
+	}
+}
+
+static enum err write_down_all(struct ctx *ctx, struct pushers *pushers, struct flight *over)
+{
+	enum err first = ERR_OK;
+	while (over != NULL) {
+		struct flight *flight = over;
+		over = flight->next;
+		enum err err = write_down(ctx, pushers->hs, flight);
+		first = first == ERR_OK ? err : first;
+		forget_busy(pushers, flight->pusher_nid);
+		flight_destroy(flight);
+	}
+	return first;
+}
+
+/* --- sending -------------------------------------------------------------------------------------------- */
+
+static void launch(struct pushers *pushers, const struct push_due *due,
+	const struct push_notice *notice)
+{
+	static const struct fetch_header headers[] = {
+		{STR_INIT("Content-Type"), STR_INIT("application/json")}};
+	struct flight *flight = mem_alloc(sizeof(*flight));
+	*flight = (struct flight){
+		.pushers = pushers,
+		.pusher_nid = due->pusher_nid,
+		.position = due->position,
+		.badge = notice->badge,
+		.failures = due->failures,
+		.failing_since_ms = due->failing_since_ms,
+		.app_id = str_heap(due->app_id),
+		.pushkey = str_heap(due->pushkey),
+	};
+	pushers->busy[pushers->busy_n++] = due->pusher_nid;
+	const struct fetch fetch = {
+		.method = "POST",
+		.url = notice->url,
+		.headers = headers,
+		.header_count = COUNT_OF(headers),
+		.body = notice->body,
+		.answer_ceiling_bytes = ANSWER_CEILING_BYTES,
+		.timeout_ms = TIMEOUT_MS,
+	};
+	http_client_start(pushers->hs->http_client, &fetch, flight_over, flight);
+}
+
+/* What cannot be written as a notification now must not hold up the others. */
+static enum err send_one(struct ctx *ctx, struct pushers *pushers, const struct push_due *due,
+	bool *out_more)
+{
+	struct homeserver *hs = pushers->hs;
+	struct push_notice notice;
+	enum err err = push_notice_write(ctx, hs, due, &notice);
+	if (err != ERR_OK && err_is_transient(err)) {
+		return err;
+	}
+	if (err != ERR_OK) {
+		int64_t now_ms = clock_wall_ms(&hs->clock);
+		log_warn(0, "push.not_written", "pusher=%" PRId64 " cause=%.*s", due->pusher_nid,
+			STR_ARG(ctx->fault.cause));
+		return store_push_failed(ctx, hs->db, due->pusher_nid,
+			now_ms + backoff_ms(hs, due->failures), now_ms);
+	}
+	if (notice.body.p != NULL) {
+		launch(pushers, due, &notice);
+		return ERR_OK;
+	}
+	*out_more = true;
+	return store_push_done(ctx, hs->db, due->pusher_nid, due->position, -1);
+}
+
+/* *out_more: there may be more that is due. */
+static enum err send_due(struct ctx *ctx, struct pushers *pushers, bool *out_more)
+{
+	struct homeserver *hs = pushers->hs;
+	struct push_due *due;
+	size_t count;
+	size_t room_for = MAX_FLIGHTS - pushers->busy_n;
+	*out_more = false;
+	if (room_for == 0) {
+		return ERR_OK;
+	}
+	TRY(store_push_due(ctx, hs->db, clock_wall_ms(&hs->clock), pushers->busy, pushers->busy_n,
+		(int64_t)room_for, &due, &count));
+	for (size_t i = 0; i < count; i++) {
+		TRY(send_one(ctx, pushers, &due[i], out_more));
+	}
+	*out_more = *out_more || count == room_for;
+	return ERR_OK;
+}
+
+static enum err time_until_next(struct ctx *ctx, struct pushers *pushers, int64_t *out_ms)
+{
+	int64_t next_ms;
+	struct homeserver *hs = pushers->hs;
+	TRY(store_push_next(ctx, hs->db, pushers->busy, pushers->busy_n, &next_ms));
+	int64_t now_ms = clock_wall_ms(&hs->clock);
+	*out_ms = next_ms <= now_ms ? 0 : MIN_OF(next_ms - now_ms, (int64_t)POLL_MS);
+	return ERR_OK;
+}
+
+/* *out_pause_ms: how long nothing is to be done unless somebody wakes the thread. */
+static enum err run_round(struct ctx *ctx, struct pushers *pushers, struct flight *over,
+	int64_t *out_pause_ms)
+{
+	bool is_ours = false;
+	bool has_more = false;
+	TRY(write_down_all(ctx, pushers, over));
+	TRY(store_consumer_lease(ctx, pushers->leases, STR("push_delivery"), &is_ours));
+	if (!is_ours) {
+		*out_pause_ms = POLL_MS;
+		return ERR_OK;
+	}
+	TRY(send_due(ctx, pushers, &has_more));
+	*out_pause_ms = POLL_MS;
+	if (has_more) {
+		*out_pause_ms = pushers->busy_n < MAX_FLIGHTS ? 0 : POLL_MS;
+		return ERR_OK;
+	}
+	return time_until_next(ctx, pushers, out_pause_ms);
+}
+
+/* --- the thread ----------------------------------------------------------------------------------------- */
+
+/* @return false when it is time to end */
+static bool wait_for_work(struct pushers *pushers, int64_t pause_ms, struct flight **out_over)
+{
+	LOCK_SCOPE(&pushers->lock);
+	int64_t until_ms = clock_mono_us() / 1000 + pause_ms;
+	while (!pushers->is_stopping && !pushers->is_woken && pushers->over == NULL &&
+		cond_wait_until(&pushers->work, &pushers->lock, until_ms)) {
+	}
+	pushers->is_woken = false;
+	*out_over = pushers->over;
+	pushers->over = NULL;
+	return !pushers->is_stopping;
+}
+
+static void *run(void *data)
+{
+	struct pushers *pushers = data;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct flight *over = NULL;
+	int64_t pause_ms = 0;
+	while (wait_for_work(pushers, pause_ms, &over)) {
+		struct ctx ctx;
+		ctx_init(&ctx, arena);
+		ctx.deadline_ms = clock_mono_us() / 1000 + ROUND_LIMIT_MS;
+		if (run_round(&ctx, pushers, over, &pause_ms) != ERR_OK) {
+			pause_ms = TROUBLE_MS;
+			log_warn(0, "push.round_failed", "cause=%.*s",
+				STR_ARG(ctx.fault.cause.n > 0 ? ctx.fault.cause : ctx.fault.text));
+		}
+		arena_reset(arena);
+	}
+	/* Those that ended now stay stored: they are sent again. */
+	while (over != NULL) {
+		struct flight *next = over->next;
+		flight_destroy(over);
+		over = next;
+	}
+	return NULL;
+}
+
+void pushers_wake(struct pushers *pushers)
+{
+	LOCK_SCOPE(&pushers->lock);
+	pushers->is_woken = true;
+	cond_signal(&pushers->work);
+}
+
+struct pushers *pushers_create(struct homeserver *hs, struct str url)
+{
+	struct pushers *pushers = mem_alloc(sizeof(*pushers));
+	pushers->hs = hs;
+	pushers->leases = db_create(&(struct db_config){.url = url,
+		.pool_size = 1,
+		.statement_timeout_ms = 5000,
+		.acquire_timeout_ms = 5000});
+	lock_init(&pushers->lock, RANK_LEAF);
+	cond_init(&pushers->work);
+	return pushers;
+}
+
+void pushers_start(struct pushers *pushers)
+{
+	pushers->thread = thread_start("push-sender", run, pushers);
+	pushers->is_started = true;
+}
+
+void pushers_stop(struct pushers *pushers)
+{
+	if (pushers == NULL || !pushers->is_started) {
+		return;
+	}
+	lock_take(&pushers->lock);
+	pushers->is_stopping = true;
+	cond_signal(&pushers->work);
+	lock_give(&pushers->lock);
+	(void)pthread_join(pushers->thread, NULL);
+	pushers->is_started = false;
+}
+
+void pushers_destroy(struct pushers *pushers)
+{
+	if (pushers == NULL) {
+		return;
+	}
+	pushers_stop(pushers);
+	while (pushers->over != NULL) {
+		struct flight *flight = pushers->over;
+		pushers->over = flight->next;
+		flight_destroy(flight);
+	}
+	db_destroy(pushers->leases);
+	cond_fini(&pushers->work);
+	lock_fini(&pushers->lock);
+	mem_free(pushers);
+}

@@ -1,0 +1,81 @@
+/*
+ * Pushers.
+ */
+#include "homeserver/pusher/pusher_routes.h"
+
+#include "homeserver/pusher/pushers.h"
+
+static void write_pusher(struct json_out *out, const struct pusher_row *row)
+{
+	json_out_object(out);
+	json_out_key_str(out, "app_display_name", row->app_display_name);
+	json_out_key_str(out, "app_id", row->app_id);
+	json_out_key_raw(out, "data", row->data);
+	json_out_key_str(out, "device_display_name", row->device_display_name);
+	json_out_key_str(out, "kind", row->kind);
+	json_out_key_str(out, "lang", row->lang);
+	if (row->profile_tag.p != NULL) {
+		json_out_key_str(out, "profile_tag", row->profile_tag);
+	}
+	json_out_key_str(out, "pushkey", row->pushkey);
+	json_out_end(out);
+}
+
+static enum err get_pushers(struct call *call)
+{
+	struct pusher_row *rows;
+	size_t count;
+	TRY(pusher_list(&call->ctx, hs_of(call), principal_of(call)->user.s, &rows, &count));
+	struct json_out *out = reply_json(call, 200);
+	json_out_object(out);
+	json_out_key_array(out, "pushers");
+	for (size_t i = 0; i < count; i++) {
+		write_pusher(out, &rows[i]);
+	}
+	json_out_end(out);
+	json_out_end(out);
+	return ERR_OK;
+}
+
+static enum err read_pusher(struct call *call, const struct json *body, struct pusher_row *row,
+	const struct json **out_data)
+{
+	TRY(body_str(call, body, "kind", &row->kind));
+	TRY(body_str(call, body, "app_display_name", &row->app_display_name));
+	TRY(body_str(call, body, "device_display_name", &row->device_display_name));
+	TRY(body_opt_str(call, body, "profile_tag", &row->profile_tag));
+	TRY(body_str(call, body, "lang", &row->lang));
+	TRY(body_opt_object(call, body, "data", out_data));
+	if (*out_data == NULL) {
+		return fail(&call->ctx, ERR_INPUT, M_MISSING_PARAM, "data is missing");
+	}
+	return ERR_OK;
+}
+
+static enum err post_pushers_set(struct call *call)
+{
+	const struct json *body;
+	const struct json *data;
+	struct pusher_row row = {0};
+	bool may_append;
+	TRY(call_json(call, &body));
+	TRY(body_str(call, body, "app_id", &row.app_id));
+	TRY(body_str(call, body, "pushkey", &row.pushkey));
+	if (json_is(json_at(body, "kind"), JSON_NULL)) {
+		TRY(pusher_delete(&call->ctx, hs_of(call), principal_of(call), row.app_id, row.pushkey));
+		return reply_empty(call);
+	}
+	TRY(read_pusher(call, body, &row, &data));
+	TRY(body_opt_bool(call, body, "append", false, &may_append));
+	TRY(pusher_set(&call->ctx, hs_of(call), principal_of(call), &row, data, may_append));
+	return reply_empty(call);
+}
+
+#define CLIENT "/_matrix/client/(r0|v3)"
+
+const struct route pusher_routes[] = {
+	{"getPushers", "GET", CLIENT "/pushers", AUTH_USER, LANE_LOCAL, RATE_READ, 0, get_pushers},
+	{"postPusher", "POST", CLIENT "/pushers/set", AUTH_USER, LANE_LOCAL, RATE_WRITE, 0,
+		post_pushers_set},
+};
+const size_t pusher_route_count = COUNT_OF(pusher_routes);

@@ -1,0 +1,104 @@
+/**
+ * Pushers, and the notifications that wait for them.
+ */
+#ifndef BELFRY_STORAGE_PUSHER_H
+#define BELFRY_STORAGE_PUSHER_H
+
+#include "storage/db.h"
+
+struct pusher_row {
+	int64_t pusher_nid; /**< when read */
+	struct str user_id; /**< when written */
+	struct str app_id;
+	struct str pushkey;
+	struct str kind; /**< "http" */
+	struct str app_display_name;
+	struct str device_display_name;
+	struct str profile_tag; /**< p == NULL: none */
+	struct str lang;
+	struct str data;      /**< JSON object */
+	struct str device_id; /**< when written; p == NULL: none */
+	int64_t set_at_ms;    /**< when written */
+};
+
+/** Makes or changes a pusher. Errors: LIMIT when the user has `limit` others; STORE. */
+MUST_CHECK enum err store_pusher_set(struct ctx *ctx, struct db *db, const struct pusher_row *row,
+	int64_t limit);
+/** Deletes those of other users with the same key. */
+MUST_CHECK enum err store_pusher_delete_others(struct ctx *ctx, struct db *db, struct str app_id,
+	struct str pushkey, struct str user_id);
+MUST_CHECK enum err store_pusher_delete(struct ctx *ctx, struct db *db, struct str app_id,
+	struct str pushkey, struct str user_id);
+/** Deletes those of all users with a key. */
+MUST_CHECK enum err store_pusher_reject(struct ctx *ctx, struct db *db, struct str app_id,
+	struct str pushkey);
+/** A user's, oldest first. */
+MUST_CHECK enum err store_pusher_list(struct ctx *ctx, struct db *db, struct str user_id,
+	struct pusher_row **out, size_t *out_count);
+
+/* --- what waits ---------------------------------------------------------------------------------- */
+
+/** An event and one who may have to be notified of it. */
+struct push_candidate {
+	int64_t room_nid;
+	int64_t position;
+	struct str user_id;
+};
+/**
+ * Candidates of up to `limit` events with after < position <= up_to, in order; local members and invited users with a pusher.
+ * @param out_reached  all of them up to here are in the answer
+ * One round trip; looks at the local members of rooms with events in the span.
+ */
+MUST_CHECK enum err store_push_candidates(struct ctx *ctx, struct db *db, int64_t after,
+	int64_t up_to, int64_t limit, struct push_candidate **out, size_t *out_count,
+	int64_t *out_reached);
+
+struct push_news {
+	struct push_candidate who;
+	struct str tweaks; /**< JSON object */
+};
+/** What store_push_enqueue() writes. */
+struct push_batch {
+	const struct push_news *news;
+	size_t count;
+	int64_t after; /**< users who have read something after this … */
+	int64_t up_to; /**< … and up to this get their counts */
+	int64_t now_ms;
+};
+/** Queues for all pushers concerned, in a transaction that moves the consumer. */
+MUST_CHECK enum err store_push_enqueue(struct ctx *ctx, struct tx *tx,
+	const struct push_batch *batch);
+
+struct push_due {
+	int64_t pusher_nid;
+	struct str user_id;
+	struct str app_id;
+	struct str pushkey;
+	struct str data;
+	int64_t set_at_ms;
+	int64_t badge; /**< told last; -1: none yet */
+	int64_t failures;
+	int64_t failing_since_ms; /**< 0: not */
+	int64_t position;
+	int64_t room_nid;  /**< 0: only the counts */
+	struct str tweaks; /**< p == NULL: none */
+	bool is_read;      /**< the user has read the event meanwhile */
+};
+/** The oldest that waits of each pusher that is due and not in `without`. One round trip. */
+MUST_CHECK enum err store_push_due(struct ctx *ctx, struct db *db, int64_t now_ms,
+	const int64_t *without, size_t without_count, int64_t limit, struct push_due **out,
+	size_t *out_count);
+/** When the next is due; INT64_MAX when nothing waits. */
+MUST_CHECK enum err store_push_next(struct ctx *ctx, struct db *db, const int64_t *without,
+	size_t without_count, int64_t *out_ms);
+
+/** All up to a position is dealt with; `badge` is the count that was told, -1: none. Three round trips. */
+MUST_CHECK enum err store_push_done(struct ctx *ctx, struct db *db, int64_t pusher_nid,
+	int64_t position, int64_t badge);
+MUST_CHECK enum err store_push_failed(struct ctx *ctx, struct db *db, int64_t pusher_nid,
+	int64_t next_try_ms, int64_t now_ms);
+/** Of what waits for a pusher, only the newest `keep` stay. */
+MUST_CHECK enum err store_push_give_up(struct ctx *ctx, struct db *db, int64_t pusher_nid,
+	int64_t keep);
+
+#endif

@@ -1,0 +1,111 @@
+-- name: pusher_set
+-- Makes a pusher or changes it; no row when the user has $12 others already. Index: pushers_pushkey_key, pushers_device_idx.
+INSERT INTO pushers (user_id, app_id, pushkey, kind, app_display_name, device_display_name, profile_tag, lang, data,
+	device_id, set_at_ms, since_position)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, position FROM stream_head
+WHERE (SELECT count(*) FROM pushers WHERE user_id = $1 AND NOT (app_id = $2 AND pushkey = $3)) < $12
+ON CONFLICT (app_id, pushkey, user_id) DO UPDATE SET kind = excluded.kind,
+	app_display_name = excluded.app_display_name, device_display_name = excluded.device_display_name,
+	profile_tag = excluded.profile_tag, lang = excluded.lang, data = excluded.data, device_id = excluded.device_id,
+	set_at_ms = excluded.set_at_ms, badge = -1, failures = 0, failing_since_ms = 0,
+	next_try_ms = least(pushers.next_try_ms, excluded.set_at_ms);
+
+-- name: pusher_delete_others
+-- Those of other users with the same key. Index: pushers_pushkey_key.
+DELETE FROM pushers WHERE app_id = $1 AND pushkey = $2 AND user_id <> $3;
+
+-- name: pusher_delete
+-- At most one. Index: pushers_pushkey_key.
+DELETE FROM pushers WHERE app_id = $1 AND pushkey = $2 AND user_id = $3;
+
+-- name: pusher_reject
+-- All with a key that the gateway calls invalid. Index: pushers_pushkey_key.
+DELETE FROM pushers WHERE app_id = $1 AND pushkey = $2;
+
+-- name: pusher_list hot
+-- A user's, oldest first. Index: pushers_device_idx.
+SELECT pusher_nid, app_id, pushkey, kind, app_display_name, device_display_name, profile_tag, lang, data
+FROM pushers WHERE user_id = $1 ORDER BY pusher_nid;
+
+-- name: push_candidates
+-- Of up to $3 events with $1 < position <= $2, each with each local member (or invited user) who has a pusher and did not send it; the
+-- newest event of the span is in the last row, whose user is NULL. Index: events_position_idx, members_pkey or members_room_idx,
+-- pushers_device_idx.
+WITH span AS MATERIALIZED (
+	SELECT room_nid, position, sender FROM events WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3
+), pushed AS MATERIALIZED (
+	SELECT DISTINCT user_id FROM pushers
+)
+(SELECT s.room_nid, s.position, m.user_id
+FROM span AS s JOIN members AS m ON m.room_nid = s.room_nid AND m.membership IN ('join', 'invite')
+	JOIN pushed AS p ON p.user_id = m.user_id
+WHERE s.sender <> m.user_id
+ORDER BY s.position)
+UNION ALL
+SELECT 0, coalesce(max(position), 0), CASE WHEN count(*) < $3 THEN 'all' END FROM span;
+
+-- name: push_enqueue
+-- Notifications: user, position, room, tweaks; and users who read something after $5 and up to $6, with its position. Index:
+-- receipts_stream_idx, pushers_device_idx, push_queue_pkey.
+WITH news AS (
+	SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[]) AS u(user_id, position, room_nid, tweaks)
+), readers AS (
+	SELECT r.user_id, max(r.position) AS position FROM receipts AS r
+	WHERE r.position > $5 AND r.position <= $6 AND EXISTS (SELECT 1 FROM pushers AS p WHERE p.user_id = r.user_id)
+	GROUP BY r.user_id
+), wanted AS (
+	SELECT * FROM news UNION ALL SELECT user_id, position, 0, NULL FROM readers
+), woken AS (
+	UPDATE pushers SET next_try_ms = coalesce(next_try_ms, $7)
+	FROM (SELECT DISTINCT user_id FROM wanted) AS w
+	WHERE pushers.user_id = w.user_id
+	RETURNING pushers.pusher_nid, pushers.user_id, pushers.since_position
+)
+INSERT INTO push_queue (pusher_nid, position, room_nid, tweaks)
+SELECT p.pusher_nid, w.position, w.room_nid, w.tweaks
+FROM wanted AS w JOIN woken AS p ON p.user_id = w.user_id
+WHERE w.position > p.since_position
+ON CONFLICT DO NOTHING;
+
+-- name: push_due hot
+-- Up to $3 pushers (but those of $2) for which something waits at $1, each with the oldest that waits, and whether it was read
+-- meanwhile. Index: pushers_due_idx, push_queue_pkey, events_pkey, receipts_pkey.
+SELECT p.pusher_nid, p.user_id, p.app_id, p.pushkey, p.data, p.set_at_ms, p.badge, p.failures, p.failing_since_ms,
+	q.position, q.room_nid, q.tweaks,
+	EXISTS (SELECT 1 FROM receipts AS r LEFT JOIN events AS e ON e.room_nid = q.room_nid AND e.position = q.position
+		WHERE r.room_nid = q.room_nid AND r.user_id = p.user_id AND r.event_position >= q.position
+			AND r.thread_id IN ('', coalesce(e.thread_root, 'main')))
+FROM pushers AS p JOIN LATERAL (
+	SELECT * FROM push_queue WHERE pusher_nid = p.pusher_nid ORDER BY position LIMIT 1
+) AS q ON true
+WHERE p.next_try_ms <= $1 AND p.pusher_nid <> ALL($2::bigint[])
+ORDER BY p.next_try_ms LIMIT $3;
+
+-- name: push_next hot
+-- One row: when the next pusher but those of $1 is due; NULL when nothing waits. Index: pushers_due_idx.
+SELECT (SELECT next_try_ms FROM pushers WHERE next_try_ms IS NOT NULL AND pusher_nid <> ALL($1::bigint[])
+	ORDER BY next_try_ms LIMIT 1);
+
+-- name: push_lock
+-- The pusher's row stays locked until the transaction ends, so that what comes meanwhile is seen. Index: pushers_pkey.
+SELECT 1 FROM pushers WHERE pusher_nid = $1 FOR UPDATE;
+
+-- name: push_done
+-- What waited up to $2 is dealt with; $3 is the count that was told (-1: none). Index: push_queue_pkey, pushers_pkey.
+WITH gone AS (
+	DELETE FROM push_queue WHERE pusher_nid = $1 AND position <= $2
+)
+UPDATE pushers SET badge = CASE WHEN $3::bigint >= 0 THEN $3::bigint ELSE badge END, failures = 0, failing_since_ms = 0,
+	next_try_ms = (SELECT 0 FROM push_queue WHERE pusher_nid = $1 AND position > $2 LIMIT 1)
+WHERE pusher_nid = $1;
+
+-- name: push_failed
+-- Next attempt at $2; it fails since $3 if it did not before. Index: pushers_pkey.
+UPDATE pushers SET failures = failures + 1, next_try_ms = $2,
+	failing_since_ms = CASE WHEN failing_since_ms = 0 THEN $3 ELSE failing_since_ms END
+WHERE pusher_nid = $1;
+
+-- name: push_give_up
+-- Of what waits only the newest $2 stay. Index: push_queue_pkey.
+DELETE FROM push_queue WHERE pusher_nid = $1 AND position < (
+	SELECT position FROM push_queue WHERE pusher_nid = $1 ORDER BY position DESC OFFSET $2 - 1 LIMIT 1);
