@@ -20,6 +20,7 @@ struct str schema_digest(struct arena *arena)
 	struct buf all CLEANUP(buf_fini) = {0};
 	buf_init(&all, CEILING_BYTES);
 	for (size_t i = 0; i < embedded_migrations_count; i++) {
+		buf_add(&all, str_of(embedded_migrations[i].name));
 		buf_add(&all, str_of(embedded_migrations[i].sha256_hex));
 	}
 	unsigned char hash[SHA256_BYTES];
