@@ -67,6 +67,8 @@ MUST_CHECK enum err push_scene_init(struct ctx *ctx, struct homeserver *hs, stru
 MUST_CHECK enum err push_judge(struct ctx *ctx, struct homeserver *hs,
 	const struct push_scene *scene, const struct push_rules *rules, struct user_id user,
 	const struct stored_event *event, struct push_result *out);
+/** Whether nothing in a room can notify a user with these rules: it is muted, or everything is off. From memory. */
+bool push_rules_are_silent(const struct push_rules *rules, struct str room_id);
 /** The result's actions, as rules write them: ["notify", …]; and its tweaks as one object. JSON text in the arena. */
 struct str push_result_actions(struct arena *arena, const struct push_result *result);
 struct str push_result_tweaks(struct arena *arena, const struct push_result *result);

@@ -4,6 +4,7 @@
  */
 #include "homeserver/push/push.h"
 
+#include "base/glob.h"
 #include "homeserver/room/rooms.h"
 
 enum { ACTIONS_CEILING_BYTES = 65536 };
@@ -46,6 +47,60 @@ enum err push_judge(struct ctx *ctx, struct homeserver *hs, const struct push_sc
 	TRY(display_name(ctx, hs, scene->room, user, &name));
 	*out = push_eval(ctx->arena, &rules->set, &facts, user, name);
 	return ERR_OK;
+}
+
+/* --- what cannot notify --------------------------------------------------------------------------------- */
+
+static bool is_about_room(const struct push_condition *condition)
+{
+	return condition->kind == PUSH_EVENT_MATCH && condition->path.count == 1 &&
+		str_equals(condition->path.segments[0], STR("room_id"));
+}
+
+enum reach { REACHES_NOTHING, REACHES_SOME, REACHES_ALL };
+
+/* Which events of a room a rule may match. */
+static enum reach reach_of(const struct push_rule *rule, struct str room_id)
+{
+	if (!rule->is_enabled) {
+		return REACHES_NOTHING;
+	}
+	if (rule->kind == PUSH_ROOM) {
+		return str_equals(rule->rule_id, room_id) ? REACHES_ALL : REACHES_NOTHING;
+	}
+	if (rule->kind == PUSH_CONTENT || rule->kind == PUSH_SENDER) {
+		return REACHES_SOME;
+	}
+	enum reach reach = REACHES_ALL;
+	for (size_t i = 0; i < rule->condition_count; i++) {
+		const struct push_condition *condition = &rule->conditions[i];
+		if (condition->kind == PUSH_NEVER ||
+			(is_about_room(condition) && !glob_match(condition->pattern, room_id, true))) {
+			return REACHES_NOTHING;
+		}
+		reach = is_about_room(condition) ? reach : REACHES_SOME;
+	}
+	return reach;
+}
+
+bool push_rules_are_silent(const struct push_rules *rules, struct str room_id)
+{
+	if (rules->is_unchanged) {
+		return false;
+	}
+	for (size_t kind = 0; kind < PUSH_KINDS; kind++) {
+		for (size_t i = 0; i < rules->set.count[kind]; i++) {
+			const struct push_rule *rule = rules->set.rules[kind][i];
+			enum reach reach = reach_of(rule, room_id);
+			if (reach != REACHES_NOTHING && rule->actions.notify) {
+				return false;
+			}
+			if (reach == REACHES_ALL) {
+				return true;
+			}
+		}
+	}
+	return true;
 }
 
 /* --- results as JSON ---------------------------------------------------------------------------------- */

@@ -5,6 +5,9 @@
  * in the room's recent timeline; so nothing has to be done for each user when an event is committed. Receipts come from their
  * commits. An entry stands in the cache before it is read, so that no receipt is missed; one that comes meanwhile, or
  * that reads only a part of what the entry knows as a whole, makes it stale, and the next to ask reads it anew.
+ *
+ * Running counts are those of the predefined push rules. For a user who changed rules an entry is judged instead: events after what is
+ * read are put to the user's rules, when somebody asks (docs/decisions/0003-unread-own-rules.md).
  */
 #include "homeserver/receipt/unread.h"
 
@@ -14,7 +17,7 @@
 #include "base/lock.h"
 #include "base/mem.h"
 #include "homeserver/receipt/unread_state.h"
-#include "matrix/push_eval.h"
+#include "homeserver/push/push.h"
 #include "storage/event.h"
 
 enum {
@@ -23,6 +26,7 @@ enum {
 	COUNTS_BUDGET_BYTES = 1024 * 1024,
 	COUNTS_BYTES = 128,
 	STEPS = 48, /* events that are added one by one; when there are more, the entry is read anew */
+	JUDGED_EVENTS = 1000, /* of what is unread: older ones are not counted for who has own rules */
 	KEY_BYTES = sizeof(int64_t) + 255,
 };
 
@@ -31,6 +35,7 @@ struct unread_entry {
 	struct lock lock; /* guards all below */
 	bool is_loaded;
 	bool is_stale;
+	int64_t rules_position; /* of the rules that it was judged by; 0: the predefined ones */
 	struct unread_state state;
 };
 
@@ -54,6 +59,7 @@ struct unread_ask {
 	struct room *room;
 	struct user_id user;
 	int64_t up_to;
+	struct push_rules rules;
 };
 
 /* --- life ------------------------------------------------------------------------------------------------ */
@@ -235,12 +241,81 @@ static bool add_events_locked(const struct unread_ask *ask, struct unread_entry 
 	return !entry->is_stale;
 }
 
+/* --- judged by own rules --------------------------------------------------------------------------------------- */
+
+static int64_t rules_position(const struct unread_ask *ask)
+{
+	return ask->rules.is_unchanged ? 0 : ask->rules.position;
+}
+
+static enum err judge_all(const struct unread_ask *ask, const struct timeline *timeline,
+	struct push_result **out)
+{
+	struct push_scene scene;
+	TRY(push_scene_init(ask->ctx, ask->hs, ask->room, &scene));
+	*out = ARENA_NEW_ARRAY(ask->ctx->arena, struct push_result, timeline->n);
+	for (size_t i = 0; i < timeline->n; i++) {
+		TRY(push_judge(ask->ctx, ask->hs, &scene, &ask->rules, ask->user, timeline->events[i],
+			&(*out)[i]));
+	}
+	return ERR_OK;
+}
+
+/* Lock held, if others know the entry. `backwards`: how the timeline is ordered. */
+static void add_judged(const struct unread_ask *ask, struct unread_entry *entry,
+	const struct timeline *timeline, const struct push_result *results, bool backwards)
+{
+	for (size_t k = 0; k < timeline->n; k++) {
+		size_t i = backwards ? timeline->n - 1 - k : k;
+		const struct stored_event *event = timeline->events[i];
+		bool is_own = str_equals(event->event->sender.s, ask->user.s);
+		bool is_new = event->position > entry->state.applied_position;
+		if (is_own_membership(event->event, ask->user.s)) {
+			entry->is_stale = entry->is_stale || (is_new && !backwards);
+			is_own = false;
+		}
+		unread_state_add_judged(&entry->state, event, is_own,
+			results[i].notify && event->redacted_by == 0, results[i].highlight);
+	}
+	unread_state_prune(&entry->state);
+}
+
+/* After the entry's row was read: what came after its marks. */
+static enum err load_judged(const struct unread_ask *ask, const struct unread_row *row,
+	struct unread_entry *entry)
+{
+	struct timeline timeline;
+	struct push_result *results;
+	TRY(room_timeline(ask->ctx, ask->hs, ask->room, row->read_position, row->room_position, true,
+		JUDGED_EVENTS, &timeline));
+	TRY(judge_all(ask, &timeline, &results));
+	LOCK_SCOPE(&entry->lock);
+	unread_state_init(&entry->state, row);
+	unread_state_judge(&entry->state);
+	add_judged(ask, entry, &timeline, results, true);
+	entry->state.applied_position = MAX_OF(entry->state.applied_position, row->room_position);
+	entry->is_loaded = true;
+	return ERR_OK;
+}
+
+static enum err catch_up_judged(const struct unread_ask *ask, struct unread_entry *entry,
+	const struct timeline *timeline, bool *out_done)
+{
+	struct push_result *results;
+	TRY(judge_all(ask, timeline, &results));
+	LOCK_SCOPE(&entry->lock);
+	add_judged(ask, entry, timeline, results, false);
+	*out_done = !entry->is_stale;
+	return ERR_OK;
+}
+
 /* Adds what has come since. *out_done: false when the entry has to be read anew. */
 static enum err catch_up(const struct unread_ask *ask, struct unread_entry *entry, bool *out_done)
 {
 	struct ctx *ctx = ask->ctx;
 	lock_take(&entry->lock);
-	bool is_usable = entry->is_loaded && !entry->is_stale;
+	bool is_usable =
+		entry->is_loaded && !entry->is_stale && entry->rules_position == rules_position(ask);
 	int64_t applied = entry->state.applied_position;
 	lock_give(&entry->lock);
 	*out_done = is_usable;
@@ -252,6 +327,9 @@ static enum err catch_up(const struct unread_ask *ask, struct unread_entry *entr
 	if (timeline.has_more) {
 		*out_done = false;
 		return ERR_OK;
+	}
+	if (!ask->rules.is_unchanged) {
+		return catch_up_judged(ask, entry, &timeline, out_done);
 	}
 	bool *mentions = ARENA_NEW_ARRAY(ctx->arena, bool, timeline.n);
 	for (size_t i = 0; i < timeline.n; i++) {
@@ -271,14 +349,18 @@ static enum err load(const struct unread_ask *ask, struct str key, struct unread
 	struct unread_entry *entry = mem_alloc(sizeof(*entry));
 	refc_init(&entry->refc);
 	lock_init(&entry->lock, RANK_LEAF);
+	entry->rules_position = rules_position(ask);
 	arena_on_reset(ask->ctx->arena, unref_entry, entry);
 	cache_put(ask->unread->entries, key, entry, ENTRY_BYTES);
 	struct unread_row row;
 	TRY(store_unread(ask->ctx, ask->hs->db, room_nid(ask->room), ask->user.s, &row));
+	*out = entry;
+	if (!ask->rules.is_unchanged) {
+		return load_judged(ask, &row, entry);
+	}
 	LOCK_SCOPE(&entry->lock);
 	unread_state_init(&entry->state, &row);
 	entry->is_loaded = true;
-	*out = entry;
 	return ERR_OK;
 }
 
@@ -286,7 +368,7 @@ enum err unread_counts(struct ctx *ctx, struct homeserver *hs, struct room *room
 	struct str user_id, int64_t up_to, struct unread_result *out)
 {
 	struct unread *unread = receipts_unread(hs->receipts);
-	const struct unread_ask ask = {
+	struct unread_ask ask = {
 		.ctx = ctx,
 		.hs = hs,
 		.unread = unread,
@@ -294,6 +376,11 @@ enum err unread_counts(struct ctx *ctx, struct homeserver *hs, struct room *room
 		.user = {user_id},
 		.up_to = up_to,
 	};
+	TRY(push_rules_get(ctx, hs, ask.user, &ask.rules));
+	if (push_rules_are_silent(&ask.rules, room_id_of(room).s)) {
+		*out = (struct unread_result){0};
+		return ERR_OK;
+	}
 	char buffer[KEY_BYTES];
 	struct str key = entry_key(room_nid(room), user_id, buffer);
 	struct unread_entry *entry = cache_get(unread->entries, key);

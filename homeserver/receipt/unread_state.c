@@ -24,15 +24,14 @@ static void drop_mentions(struct unread_part *part)
 	part->mention_n = kept;
 }
 
-static void add_mention(struct unread_part *part, int64_t position, bool is_counted)
+static void add_mention(struct unread_part *part, struct unread_mention mention)
 {
 	if (part->mention_n == part->mention_capacity) {
 		part->mention_capacity = part->mention_capacity == 0 ? 4 : part->mention_capacity * 2;
 		part->mentions =
 			mem_realloc(part->mentions, part->mention_capacity * sizeof(struct unread_mention));
 	}
-	part->mentions[part->mention_n++] =
-		(struct unread_mention){.position = position, .is_counted = is_counted};
+	part->mentions[part->mention_n++] = mention;
 }
 
 static void part_init(struct unread_part *part, const struct unread_part_row *row)
@@ -61,7 +60,11 @@ static void mark_is_now(struct unread_part *part)
 
 static int64_t highlights_of(const struct unread_part *part)
 {
-	return MAX_OF(part->now_highlight - part->mark_highlight, 0) + (int64_t)part->mention_n;
+	int64_t count = MAX_OF(part->now_highlight - part->mark_highlight, 0);
+	for (size_t i = 0; i < part->mention_n; i++) {
+		count += part->mentions[i].is_highlight;
+	}
+	return count;
 }
 
 static int64_t notifications_of(const struct unread_part *part)
@@ -96,7 +99,8 @@ void unread_state_init(struct unread_state *state, const struct unread_row *row)
 		const struct unread_mention_row *mention = &row->mentions[i - 1];
 		struct unread_part *part = part_of(state, mention->root);
 		if (part != NULL && mention->position > part->mark_position) {
-			add_mention(part, mention->position, mention->is_counted);
+			add_mention(part,
+				(struct unread_mention){mention->position, mention->is_counted, true});
 		}
 	}
 }
@@ -173,16 +177,64 @@ void unread_state_add(struct unread_state *state, const struct stored_event *eve
 		mark_is_now(part);
 		drop_mentions(part);
 	} else if (is_mentioned && !highlights_for_all) {
-		add_mention(part, event->position, is_counted);
+		add_mention(part, (struct unread_mention){event->position, is_counted, true});
 	}
 }
+
+/* --- judged ------------------------------------------------------------------------------------------- */
+
+static void judge_part(struct unread_part *part)
+{
+	part->is_judged = true;
+	part->now_notify = part->mark_notify = 0;
+	part->now_highlight = part->mark_highlight = 0;
+	part->mention_n = 0;
+}
+
+void unread_state_judge(struct unread_state *state)
+{
+	size_t i = 0;
+	struct str root;
+	void *part;
+	state->is_judged = true;
+	state->applied_position = state->read_position;
+	judge_part(&state->main);
+	while (map_next(&state->threads, &i, &root, &part)) {
+		judge_part(part);
+	}
+}
+
+void unread_state_add_judged(struct unread_state *state, const struct stored_event *event,
+	bool is_own, bool notifies, bool is_highlight)
+{
+	if (event->position <= state->applied_position) {
+		return;
+	}
+	if (unread_state_needs_counts(state, event)) {
+		unread_state_add_thread(state, event->thread_root, 0, 0);
+	}
+	struct unread_part *part = part_of(state, event->thread_root);
+	part->is_judged = true;
+	part->last_position = event->position;
+	state->applied_position = event->position;
+	if (is_own) {
+		part->mark_position = MAX_OF(part->mark_position, event->position);
+	}
+	if (event->position <= MAX_OF(part->mark_position, state->read_position)) {
+		drop_mentions(part);
+	} else if (notifies) {
+		add_mention(part, (struct unread_mention){event->position, false, is_highlight});
+	}
+}
+
+/* --- reading ------------------------------------------------------------------------------------------ */
 
 static bool read_part(struct unread_part *part, const struct stored_event *event, bool is_its)
 {
 	if (event->position <= part->mark_position) {
 		return true;
 	}
-	if (part->last_position <= event->position) {
+	if (part->is_judged || part->last_position <= event->position) {
 		mark_is_now(part);
 	} else if (is_its) {
 		part->mark_notify = event->notify_seq;

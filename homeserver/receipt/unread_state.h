@@ -9,10 +9,11 @@
 #include "homeserver/receipt/receipts.h"
 #include "storage/unread.h"
 
-/** A mention that is not read yet. */
+/** An event that is not read yet and is looked at by itself: a mention, or, of a judged state, whatever notifies. */
 struct unread_mention {
 	int64_t position;
 	bool is_counted; /**< in the running count of notifications too */
+	bool is_highlight;
 };
 
 /** A thread, or what is outside threads. */
@@ -26,6 +27,7 @@ struct unread_part {
 	struct unread_mention *mentions; /**< heap, oldest first */
 	size_t mention_n;
 	size_t mention_capacity;
+	bool is_judged; /**< its running counts are not used: they stay 0 */
 };
 
 struct unread_state {
@@ -33,11 +35,18 @@ struct unread_state {
 	int64_t read_position;    /**< everything up to here is read, in all threads */
 	struct unread_part main;
 	struct map threads; /**< root → struct unread_part * */
+	bool is_judged;     /**< events are judged by the user's own rules one by one */
 };
 
 /** From a stored row. */
 void unread_state_init(struct unread_state *state, const struct unread_row *row);
 void unread_state_fini(struct unread_state *state);
+
+/**
+ * Makes a state judged: what the row counts is dropped, its marks stay. Then all events after read_position are added in order, by
+ * unread_state_add_judged().
+ */
+void unread_state_judge(struct unread_state *state);
 
 /** Whether an event's thread is unknown, so that unread_state_add() needs the counts before it. */
 bool unread_state_needs_counts(const struct unread_state *state, const struct stored_event *event);
@@ -54,6 +63,10 @@ void unread_state_add_thread(struct unread_state *state, struct str root, int64_
  */
 void unread_state_add(struct unread_state *state, const struct stored_event *event, bool is_own,
 	bool is_mentioned);
+
+/** The same for a judged state; threads become known by themselves. */
+void unread_state_add_judged(struct unread_state *state, const struct stored_event *event,
+	bool is_own, bool notifies, bool is_highlight);
 
 /**
  * The user has read up to an event, in a thread ("main", root) or everywhere (p == NULL).
