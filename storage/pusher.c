@@ -160,3 +160,21 @@ enum err store_push_give_up(struct ctx *ctx, struct db *db, int64_t pusher_nid, 
 	return db_exec(ctx, db, STMT_PUSH_GIVE_UP, DB_ARGS(db_bigint(pusher_nid), db_bigint(keep)),
 		NULL);
 }
+
+enum err store_notification_scan(struct ctx *ctx, struct db *db, struct str user_id, int64_t before,
+	int64_t limit, struct notification_row **out, size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_NOTIFICATION_SCAN,
+		DB_ARGS(db_text(user_id), db_bigint(before), db_bigint(limit)), &rows));
+	*out_count = db_count(rows);
+	*out = ARENA_NEW_ARRAY(ctx->arena, struct notification_row, *out_count);
+	for (size_t i = 0; i < *out_count; i++) {
+		(*out)[i] = (struct notification_row){
+			.room_nid = db_int(rows, i, 0),
+			.position = db_int(rows, i, 1),
+			.is_read = db_is_true(rows, i, 2),
+		};
+	}
+	return ERR_OK;
+}

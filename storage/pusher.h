@@ -101,4 +101,18 @@ MUST_CHECK enum err store_push_failed(struct ctx *ctx, struct db *db, int64_t pu
 MUST_CHECK enum err store_push_give_up(struct ctx *ctx, struct db *db, int64_t pusher_nid,
 	int64_t keep);
 
+/* --- looking back -------------------------------------------------------------------------------- */
+
+struct notification_row {
+	int64_t room_nid;
+	int64_t position;
+	bool is_read; /**< a receipt of the user covers it */
+};
+/**
+ * Up to `limit` newest events of others before a position, of all rooms that a user has joined, newest first. One round trip; looks at
+ * up to `limit` events of each room.
+ */
+MUST_CHECK enum err store_notification_scan(struct ctx *ctx, struct db *db, struct str user_id,
+	int64_t before, int64_t limit, struct notification_row **out, size_t *out_count);
+
 #endif

@@ -3,6 +3,7 @@
  */
 #include "homeserver/pusher/pusher_routes.h"
 
+#include "homeserver/pusher/notifications.h"
 #include "homeserver/pusher/pushers.h"
 
 static void write_pusher(struct json_out *out, const struct pusher_row *row)
@@ -71,11 +72,29 @@ static enum err post_pushers_set(struct call *call)
 	return reply_empty(call);
 }
 
+static enum err get_notifications(struct call *call)
+{
+	struct notification_query query = {.before = POSITION_NOW};
+	struct str from = call_query(call, "from");
+	struct str only = call_query(call, "only");
+	int64_t limit;
+	TRY(call_query_int(call, "limit", 1, INT32_MAX, NOTIFICATIONS_DEFAULT, &limit));
+	query.limit = (size_t)MIN_OF(limit, (int64_t)NOTIFICATIONS_MAX);
+	if (from.p != NULL && !str_to_int(from, 0, INT64_MAX, &query.before)) {
+		return fail(&call->ctx, ERR_INPUT, M_INVALID_PARAM, "from is no token of this server");
+	}
+	query.only_highlights = only.p != NULL && str_equals(only, STR("highlight"));
+	return notifications_write(&call->ctx, hs_of(call), principal_of(call), &query,
+		reply_json(call, 200));
+}
+
 #define CLIENT "/_matrix/client/(r0|v3)"
 
 const struct route pusher_routes[] = {
 	{"getPushers", "GET", CLIENT "/pushers", AUTH_USER, LANE_LOCAL, RATE_READ, 0, get_pushers},
 	{"postPusher", "POST", CLIENT "/pushers/set", AUTH_USER, LANE_LOCAL, RATE_WRITE, 0,
 		post_pushers_set},
+	{"getNotifications", "GET", CLIENT "/notifications", AUTH_USER, LANE_LOCAL, RATE_READ, 0,
+		get_notifications},
 };
 const size_t pusher_route_count = COUNT_OF(pusher_routes);
