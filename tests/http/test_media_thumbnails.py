@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 
 from support import accounts
-from support.client import Http, seconds
+from support.client import Client, Http, seconds
+from support.database import Cluster
 from support.server import binary, free_port, wait_until
 from test_media import AUTHED, MEDIA, create, download, fill, uploaded
 
@@ -292,3 +293,27 @@ def test_thumbnail__without_token__401_or_frozen(alice, nobody):
     thumbnail(nobody, where).expect(401, "M_MISSING_TOKEN")
     thumbnail(nobody, where, base=MEDIA).expect(404, "M_NOT_FOUND")
     assert AUTHED != MEDIA
+
+
+def test_quarantine__set__nobody_gets_the_file_in_any_way(make_server):
+    """No endpoint sets it yet, so the row is changed by hand."""
+    with Cluster() as cluster:
+        server = make_server(settings={"database.url": cluster.url, "media.unauthenticated": "all"}).start()
+        alice, nobody = accounts.register(Http(server.url)), Client(Http(server.url))
+        data = picture(300, 300)
+        where, twin = uploaded(alice, data, "image/jpeg"), uploaded(alice, data, "image/jpeg")
+
+        def ask(subject):
+            yield download(alice, subject)
+            yield download(alice, subject, "name.jpg")
+            yield thumbnail(alice, subject)
+            yield download(nobody, subject, base=MEDIA)
+            yield download(nobody, subject, "name.jpg", base=MEDIA)
+            yield thumbnail(nobody, subject, base=MEDIA)
+        assert [reply.status for reply in ask(where)] == [200] * 6
+        cluster.sql("UPDATE media SET is_quarantined = true WHERE media_id = '%s'" % where[1])
+        for reply in ask(where):
+            reply.expect(404, "M_NOT_FOUND")
+        assert [reply.status for reply in ask(twin)] == [200] * 6
+        cluster.sql("UPDATE media SET is_quarantined = false")
+        assert [reply.status for reply in ask(where)] == [200] * 6

@@ -1,0 +1,243 @@
+/*
+ * Rows of the content repository, thumbnails and previews on a real PostgreSQL.
+ */
+#include "storage/media.h"
+
+#include "gen/embedded_migrations.h"
+#include "storage/migrate.h"
+#include "storage/preview.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+/* cmocka's macro would replace base/ctx.h's function. */
+#include <cmocka.h>
+#undef fail
+
+#define HASH STR("0123456789abcdef0123456789abcdef")
+
+/* One per test. */
+struct world {
+	struct ctx ctx;
+	struct db *db;
+};
+
+static struct str url;
+
+static int set_up_all(void **state)
+{
+	(void)state;
+	url = str_of(getenv("BELFRY_TEST_DATABASE_URL"));
+	assert_true(url.n > 0);
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	assert_int_equal(migrate_run(&ctx, url, embedded_migrations, embedded_migrations_count),
+		ERR_OK);
+	return 0;
+}
+
+static int set_up(void **state)
+{
+	struct world *world = test_calloc(1, sizeof(*world));
+	ctx_init(&world->ctx, arena_create());
+	world->db = db_create(&(struct db_config){.url = url,
+		.pool_size = 2,
+		.statement_timeout_ms = 5000,
+		.acquire_timeout_ms = 5000});
+	*state = world;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct world *world = *state;
+	db_destroy(world->db);
+	arena_destroy(world->ctx.arena);
+	test_free(world);
+	return 0;
+}
+
+static struct media_row file_of(struct str user_id, int64_t size_bytes)
+{
+	return (struct media_row){.user_id = user_id,
+		.content_type = STR("image/png"),
+		.file_name = STR("聯絡簿.png"),
+		.size_bytes = size_bytes,
+		.sha256 = HASH,
+		.created_ms = 10,
+		.is_open = true};
+}
+
+static void media__inserted__found_as_it_was(void **state)
+{
+	struct world *world = *state;
+	const struct media_row row = file_of(STR("@a:hs"), 7);
+	struct media_row found;
+	assert_int_equal(store_media_insert(&world->ctx, world->db, STR("hs"), STR("one"), &row),
+		ERR_OK);
+	assert_int_equal(store_media_insert(&world->ctx, world->db, STR("hs"), STR("one"), &row),
+		ERR_CONFLICT);
+	assert_int_equal(store_media_find(&world->ctx, world->db, STR("hs"), STR("one"), &found),
+		ERR_OK);
+	assert_true(str_equals(found.user_id, row.user_id));
+	assert_true(str_equals(found.content_type, row.content_type));
+	assert_true(str_equals(found.file_name, row.file_name));
+	assert_true(str_equals(found.sha256, HASH));
+	assert_int_equal(found.size_bytes, 7);
+	assert_true(found.is_open);
+	assert_false(found.is_quarantined);
+	assert_int_equal(store_media_find(&world->ctx, world->db, STR("other"), STR("one"), &found),
+		ERR_MISSING);
+}
+
+static void media__of_nobody_without_labels__nulls(void **state)
+{
+	struct world *world = *state;
+	const struct media_row row = {.sha256 = HASH};
+	struct media_row found;
+	assert_int_equal(store_media_insert(&world->ctx, world->db, STR("hs"), STR("bare"), &row),
+		ERR_OK);
+	assert_int_equal(store_media_find(&world->ctx, world->db, STR("hs"), STR("bare"), &found),
+		ERR_OK);
+	assert_null(found.user_id.p);
+	assert_null(found.content_type.p);
+	assert_null(found.file_name.p);
+}
+
+static void media__reserved__filled_once_by_its_user_in_time(void **state)
+{
+	struct world *world = *state;
+	struct ctx *ctx = &world->ctx;
+	const struct str user = STR("@reserve:hs");
+	const struct media_row reserved = {.user_id = user, .created_ms = 100, .expires_ms = 200};
+	const struct media_row file = file_of(user, 5);
+	const struct media_row other = file_of(STR("@other:hs"), 5);
+	struct media_row found;
+	assert_int_equal(store_media_reserve(ctx, world->db, STR("hs"), STR("r1"), &reserved, 2),
+		ERR_OK);
+	assert_int_equal(store_media_reserve(ctx, world->db, STR("hs"), STR("r2"), &reserved, 2),
+		ERR_OK);
+	assert_int_equal(store_media_reserve(ctx, world->db, STR("hs"), STR("r3"), &reserved, 2),
+		ERR_LIMIT);
+	assert_int_equal(store_media_find(ctx, world->db, STR("hs"), STR("r1"), &found), ERR_OK);
+	assert_null(found.sha256.p);
+	assert_int_equal(found.expires_ms, 200);
+	assert_int_equal(store_media_fill(ctx, world->db, STR("hs"), STR("r1"), &other, 150),
+		ERR_MISSING);
+	assert_int_equal(store_media_fill(ctx, world->db, STR("hs"), STR("r1"), &file, 200),
+		ERR_MISSING);
+	assert_int_equal(store_media_fill(ctx, world->db, STR("hs"), STR("r1"), &file, 199), ERR_OK);
+	assert_int_equal(store_media_fill(ctx, world->db, STR("hs"), STR("r1"), &file, 199),
+		ERR_MISSING);
+	/* One is free again; expired ones do not count, and go. */
+	assert_int_equal(store_media_reserve(ctx, world->db, STR("hs"), STR("r3"), &reserved, 2),
+		ERR_OK);
+	const struct media_row later = {.user_id = user, .created_ms = 300, .expires_ms = 400};
+	assert_int_equal(store_media_reserve(ctx, world->db, STR("hs"), STR("r4"), &later, 1), ERR_OK);
+	assert_int_equal(store_media_delete_expired(ctx, world->db, 300), ERR_OK);
+	assert_int_equal(store_media_find(ctx, world->db, STR("hs"), STR("r2"), &found), ERR_MISSING);
+	assert_int_equal(store_media_find(ctx, world->db, STR("hs"), STR("r4"), &found), ERR_OK);
+	assert_int_equal(store_media_find(ctx, world->db, STR("hs"), STR("r1"), &found), ERR_OK);
+}
+
+static void media__usage__is_the_users_own(void **state)
+{
+	struct world *world = *state;
+	int64_t files = -1;
+	int64_t bytes = -1;
+	const struct media_row first = file_of(STR("@usage:hs"), 3000000000);
+	const struct media_row second = file_of(STR("@usage:hs"), 3000000000);
+	const struct media_row other = file_of(STR("@usage2:hs"), 5);
+	assert_int_equal(store_media_usage(&world->ctx, world->db, first.user_id, &files, &bytes),
+		ERR_OK);
+	assert_int_equal(files, 0);
+	assert_int_equal(bytes, 0);
+	assert_int_equal(store_media_insert(&world->ctx, world->db, STR("hs"), STR("u1"), &first),
+		ERR_OK);
+	assert_int_equal(store_media_insert(&world->ctx, world->db, STR("hs"), STR("u2"), &second),
+		ERR_OK);
+	assert_int_equal(store_media_insert(&world->ctx, world->db, STR("hs"), STR("u3"), &other),
+		ERR_OK);
+	assert_int_equal(store_media_usage(&world->ctx, world->db, first.user_id, &files, &bytes),
+		ERR_OK);
+	assert_int_equal(files, 2);
+	assert_int_equal(bytes, 6000000000);
+}
+
+static void media__quarantine__set_and_lifted(void **state)
+{
+	struct world *world = *state;
+	const struct media_row row = file_of(STR("@q:hs"), 1);
+	struct media_row found;
+	assert_int_equal(store_media_insert(&world->ctx, world->db, STR("hs"), STR("q"), &row), ERR_OK);
+	assert_int_equal(store_media_quarantine(&world->ctx, world->db, STR("hs"), STR("q"), true),
+		ERR_OK);
+	assert_int_equal(store_media_find(&world->ctx, world->db, STR("hs"), STR("q"), &found), ERR_OK);
+	assert_true(found.is_quarantined);
+	assert_int_equal(store_media_quarantine(&world->ctx, world->db, STR("hs"), STR("q"), false),
+		ERR_OK);
+	assert_int_equal(store_media_find(&world->ctx, world->db, STR("hs"), STR("q"), &found), ERR_OK);
+	assert_false(found.is_quarantined);
+	assert_int_equal(store_media_quarantine(&world->ctx, world->db, STR("hs"), STR("no"), true),
+		ERR_MISSING);
+}
+
+static void thumbnail__first_stays__also_a_failure(void **state)
+{
+	struct world *world = *state;
+	const struct thumbnail_row made = {.content_type = STR("image/jpeg"),
+		.size_bytes = 9,
+		.sha256 = HASH};
+	const struct thumbnail_row failed = {.is_too_large = true};
+	struct thumbnail_row found;
+	assert_int_equal(store_thumbnail_find(&world->ctx, world->db, HASH, STR("a"), &found),
+		ERR_MISSING);
+	assert_int_equal(store_thumbnail_insert(&world->ctx, world->db, HASH, STR("a"), &made), ERR_OK);
+	assert_int_equal(store_thumbnail_insert(&world->ctx, world->db, HASH, STR("a"), &failed),
+		ERR_OK);
+	assert_int_equal(store_thumbnail_insert(&world->ctx, world->db, HASH, STR("b"), &failed),
+		ERR_OK);
+	assert_int_equal(store_thumbnail_find(&world->ctx, world->db, HASH, STR("a"), &found), ERR_OK);
+	assert_true(str_equals(found.content_type, made.content_type));
+	assert_true(str_equals(found.sha256, HASH));
+	assert_int_equal(found.size_bytes, 9);
+	assert_false(found.is_too_large);
+	assert_int_equal(store_thumbnail_find(&world->ctx, world->db, HASH, STR("b"), &found), ERR_OK);
+	assert_null(found.sha256.p);
+	assert_true(found.is_too_large);
+}
+
+static void preview__newest_counts__until_it_expires(void **state)
+{
+	struct world *world = *state;
+	struct ctx *ctx = &world->ctx;
+	struct str answer;
+	assert_int_equal(store_preview_find(ctx, world->db, HASH, 5, &answer), ERR_MISSING);
+	assert_int_equal(store_preview_set(ctx, world->db, HASH, (struct str){0}, 10), ERR_OK);
+	assert_int_equal(store_preview_find(ctx, world->db, HASH, 9, &answer), ERR_OK);
+	assert_null(answer.p);
+	assert_int_equal(store_preview_set(ctx, world->db, HASH, STR("{}"), 20), ERR_OK);
+	assert_int_equal(store_preview_find(ctx, world->db, HASH, 19, &answer), ERR_OK);
+	assert_true(str_equals(answer, STR("{}")));
+	assert_int_equal(store_preview_find(ctx, world->db, HASH, 20, &answer), ERR_MISSING);
+	assert_int_equal(store_preview_delete_expired(ctx, world->db, 21), ERR_OK);
+	assert_int_equal(store_preview_find(ctx, world->db, HASH, 0, &answer), ERR_MISSING);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(media__inserted__found_as_it_was, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(media__of_nobody_without_labels__nulls, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(media__reserved__filled_once_by_its_user_in_time, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(media__usage__is_the_users_own, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(media__quarantine__set_and_lifted, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(thumbnail__first_stays__also_a_failure, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(preview__newest_counts__until_it_expires, set_up,
+			tear_down),
+	};
+	return cmocka_run_group_tests(tests, set_up_all, NULL);
+}
