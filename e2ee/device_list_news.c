@@ -13,7 +13,7 @@ struct news_run {
 	struct ctx *ctx;
 	struct homeserver *hs;
 	const struct list_span *span;
-	int64_t *nids; /* of the rooms that are joined, sorted */
+	int64_t *nids; /* of the rooms that are joined, sorted; NULL until somebody asks */
 	size_t nid_n;
 	struct user_list changed;
 	struct user_list gone; /* perhaps: they may share another room */
@@ -120,11 +120,22 @@ static enum err look_outside(struct news_run *run, const struct user_room *entry
 	return past.was_in ? add_members(run, room, entry->position, &run->gone) : ERR_OK;
 }
 
+static void need_nids(struct news_run *run)
+{
+	if (run->nids == NULL) {
+		run->nids = joined_nids(run->ctx->arena, run->span->rooms, run->span->room_n, &run->nid_n);
+	}
+}
+
 static enum err add_changed_keys(struct news_run *run)
 {
 	const struct list_span *span = run->span;
 	struct str *users;
 	size_t n;
+	if (device_lists_are_quiet(run->hs->e2ee->lists, span->since)) {
+		return ERR_OK;
+	}
+	need_nids(run);
 	if (device_lists_recall(run->hs->e2ee->lists, run->ctx->arena, span, run->nids, run->nid_n,
 			&run->changed)) {
 		return ERR_OK;
@@ -141,6 +152,7 @@ static enum err add_changed_keys(struct news_run *run)
 static enum err tell_left(struct news_run *run, struct list_news *out)
 {
 	struct arena *arena = run->ctx->arena;
+	need_nids(run);
 	struct str_set gone = str_set_make(arena, run->gone.p, run->gone.n);
 	struct str *sharing;
 	size_t n;
@@ -175,7 +187,6 @@ enum err device_lists_news(struct ctx *ctx, struct homeserver *hs, const struct 
 {
 	struct news_run run = {.ctx = ctx, .hs = hs, .span = span};
 	*out = (struct list_news){0};
-	run.nids = joined_nids(ctx->arena, span->rooms, span->room_n, &run.nid_n);
 	TRY(add_changed_keys(&run));
 	for (size_t i = 0; i < span->room_n; i++) {
 		bool is_inside = str_equals(span->rooms[i].membership, STR("join"));

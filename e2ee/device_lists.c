@@ -235,6 +235,12 @@ bool device_lists_has_more(const struct device_lists *lists, int64_t position)
 	return atomic_load(&lists->newest) > position;
 }
 
+bool device_lists_are_quiet(struct device_lists *lists, int64_t position)
+{
+	LOCK_SCOPE(&lists->lock);
+	return position >= lists->floor && !device_lists_has_more(lists, position);
+}
+
 static bool share_a_room(const struct kept_change *kept, const int64_t *nids, size_t count)
 {
 	size_t i = 0;

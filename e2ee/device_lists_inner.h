@@ -19,6 +19,9 @@ struct user_list {
 int64_t *joined_nids(struct arena *arena, const struct user_room *rooms, size_t count,
 	size_t *out_n);
 
+/** Whether nobody's keys changed after a position, as far as memory goes back. */
+bool device_lists_are_quiet(struct device_lists *lists, int64_t position);
+
 /**
  * Adds the users whose keys changed in the span and who share one of the rooms, from memory.
  * @return false when the span begins before what the memory holds
