@@ -223,6 +223,8 @@ static enum err find_hits(struct searching *searching)
 		out->total = MAX_OF(out->total, total);
 		TRY(take_hits(searching, hits, count));
 		if (count < (size_t)searching->ask.limit) {
+			/* A full page is followed by another, if an empty one: clients of other servers expect that. */
+			out->has_more = out->n == searching->limit;
 			return ERR_OK;
 		}
 		searching->ask.last_rank = out->last_rank;
