@@ -39,7 +39,9 @@ static enum err store_identity(struct ctx *ctx, struct homeserver *hs,
 	};
 	const struct list_change change = {.user_id = owner->user_id, .seen_by = STR("")};
 	store_device_key_set(write, owner->user_id, owner->device_id, key->ed25519, key->body);
-	store_key_signature_set(write, &signature);
+	if (key->signature.n > 0) {
+		store_key_signature_set(write, &signature);
+	}
 	enum err err = device_lists_commit(ctx, hs, write, &change, 1);
 	return err == ERR_CONFLICT ? refuse_ended(ctx) : err;
 }

@@ -19,7 +19,7 @@ static enum err check_wanted(struct ctx *ctx, const struct json *wanted)
 			is_good = devices->items[k].type == JSON_STRING;
 		}
 		if (!is_good) {
-			return fail(ctx, ERR_INPUT, M_INVALID_PARAM,
+			return fail(ctx, ERR_INPUT, M_BAD_JSON,
 				"'device_keys' must have lists of device ids by user id");
 		}
 	}

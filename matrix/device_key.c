@@ -52,12 +52,12 @@ static bool check_algorithms(const struct json *algorithms, struct field_error *
 {
 	const struct str field = STR("device_keys.algorithms");
 	if (!json_is(algorithms, JSON_ARRAY) || algorithms->count > DEVICE_KEY_MAX_ALGORITHMS) {
-		return field_fail(out_error, M_INVALID_PARAM, field, "must be a list, not too long");
+		return field_fail(out_error, M_BAD_JSON, field, "must be a list, not too long");
 	}
 	for (size_t i = 0; i < algorithms->count; i++) {
 		const struct json *item = &algorithms->items[i];
 		if (item->type != JSON_STRING || item->text.n > KEY_NAME_MAX_BYTES) {
-			return field_fail(out_error, M_INVALID_PARAM, field, "must hold short strings only");
+			return field_fail(out_error, M_BAD_JSON, field, "must hold short strings only");
 		}
 	}
 	return true;
@@ -69,7 +69,7 @@ static bool check_keys(struct arena *arena, const struct json *keys, struct str 
 {
 	const struct str field = STR("device_keys.keys");
 	if (!json_is(keys, JSON_OBJECT) || keys->count > DEVICE_KEY_MAX_KEYS) {
-		return field_fail(out_error, M_INVALID_PARAM, field, "must be an object, not too large");
+		return field_fail(out_error, M_BAD_JSON, field, "must be an object, not too large");
 	}
 	for (size_t i = 0; i < keys->count; i++) {
 		struct str algorithm;
@@ -118,14 +118,21 @@ bool device_key_read(struct arena *arena, const struct json *object, const struc
 		return field_fail(out_error, M_INVALID_PARAM, STR("device_keys.keys"),
 			"must hold the device's Ed25519 key");
 	}
-	if (!sign_verify_json(arena, object, owner->user_id, id, bytes)) {
+	const struct json *signatures = json_at(object, "signatures");
+	if (!json_is(signatures, JSON_OBJECT)) {
+		return field_fail(out_error, M_BAD_JSON, STR("device_keys.signatures"),
+			"must be an object");
+	}
+	/* One that is missing is no forgery: other clients ignore such a device by themselves. */
+	bool is_signed = json_get(json_get(signatures, owner->user_id), id) != NULL;
+	if (is_signed && !sign_verify_json(arena, object, owner->user_id, id, bytes)) {
 		return field_fail(out_error, M_INVALID_SIGNATURE, STR("device_keys.signatures"),
 			"must hold the signature of the device's own key");
 	}
 	*out = (struct device_key){
 		.ed25519 = ed25519,
 		.body = key_body(arena, object),
-		.signature = json_get_str(json_get(json_at(object, "signatures"), owner->user_id), id),
+		.signature = json_get_str(json_get(signatures, owner->user_id), id),
 	};
 	return true;
 }

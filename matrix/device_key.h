@@ -44,7 +44,7 @@ struct key_owner {
 struct device_key {
 	struct str ed25519;   /**< unpadded Base64 */
 	struct str body;      /**< see key_body() */
-	struct str signature; /**< by itself, unpadded Base64 */
+	struct str signature; /**< by itself, unpadded Base64; p == NULL: not signed */
 };
 
 /**

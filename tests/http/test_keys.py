@@ -96,7 +96,7 @@ def test_sec_5_14__device_keys_of_others__refused(alice, bob):
     ids=lambda value: str(value)[:30])
 def test_sec_5_14__device_keys_malformed__refused(alice, changes):
     device = Device(alice)
-    _refused(alice, {"device_keys": device.identity(**changes)}, "M_INVALID_PARAM")
+    _refused(alice, {"device_keys": device.identity(**changes)}, ("M_INVALID_PARAM", "M_BAD_JSON"))
 
 
 @pytest.mark.parametrize("key", ["", "short", "A" * 44, "A" * 43 + "=", 5, None])
@@ -118,10 +118,18 @@ def test_sec_5_14__number_without_canonical_form__refused(alice, number):
 def test_sec_5_14__device_keys_not_signed_by_themselves__refused(alice):
     device, other = Device(alice), SigningKey(alice.device_id)
     keys = device.identity()
-    _refused(alice, {"device_keys": {**keys, "signatures": {}}}, "M_INVALID_SIGNATURE")
+    _refused(alice, {"device_keys": {**keys, "signatures": []}}, "M_BAD_JSON")
     _refused(alice, {"device_keys": {**keys, "algorithms": ["m.other"]}}, "M_INVALID_SIGNATURE")
     del keys["signatures"]
     _refused(alice, {"device_keys": other.over(keys, alice.user_id)}, "M_INVALID_SIGNATURE")
+
+
+def test_device_keys__not_signed_at_all__kept_as_they_are(alice, bob):
+    """A missing signature forges nothing, and clients ignore such a device; Complement uploads some."""
+    keys = {**Device(alice).identity(), "signatures": {}}
+    alice.post("/keys/upload", {"device_keys": keys}).ok()
+    told = query(bob, alice.user_id)["device_keys"][alice.user_id][alice.device_id]
+    assert told["keys"] == keys["keys"] and not told.get("signatures", {}).get(alice.user_id)
 
 
 def test_sec_5_14__foreign_signatures_in_device_keys__not_kept(alice, bob):

@@ -88,13 +88,22 @@ static void device_key__signed_by_itself__taken_without_signatures(void **state)
 	assert_int_equal(out.signature.n, 86);
 }
 
-static void device_key__unsigned_or_changed__invalid_signature(void **state)
+static void device_key__not_signed__taken_without_a_signature(void **state)
 {
 	(void)state;
 	struct device_key out;
 	struct json json = parse(str_of(device_text("")));
-	assert_string_equal(read_device(&json, &out), M_INVALID_SIGNATURE);
-	json = signed_json(device_text(""), STR("D"));
+	assert_string_equal(read_device(&json, &out), M_BAD_JSON);
+	json = parse(str_of(device_text(",\"signatures\":{}")));
+	assert_null(read_device(&json, &out));
+	assert_int_equal(out.signature.n, 0);
+}
+
+static void device_key__changed_after_signing__invalid_signature(void **state)
+{
+	(void)state;
+	struct device_key out;
+	struct json json = signed_json(device_text(""), STR("D"));
 	struct json changed = json_with(arena, &json, STR("more"), json_integer(1));
 	assert_string_equal(read_device(&changed, &out), M_INVALID_SIGNATURE);
 }
