@@ -109,6 +109,12 @@ static const char *check_client_url(struct arena *arena, struct str text)
 	return web_page_url_is_safe(text) ? NULL : "is no beginning of a client's address";
 }
 
+static const char *check_localpart(struct arena *arena, struct str text)
+{
+	(void)arena;
+	return localpart_is_valid_for_new_user(text) ? NULL : "is no local part of a user id";
+}
+
 /* The two options of a class of requests. */
 #define RATE_ROWS(name, who, per_minute, burst_size) \
 	{.key = "rate_limits." name ".per_minute", \
@@ -300,6 +306,12 @@ void config_to_settings(const struct conf *conf, struct settings *out)
 		.registration_mode = mode_of(conf_str(conf, "registration.mode")),
 		.registration_shared_secret = conf_str(conf, "registration.shared_secret"),
 		.guests_allowed = conf_bool(conf, "registration.guests"),
+		.notices_localpart = conf_str(conf, "server_notices.localpart"),
+		.notices_display_name = conf_str(conf, "server_notices.display_name"),
+		.notices_room_name = conf_str(conf, "server_notices.room_name"),
+		.presence_enabled = conf_bool(conf, "presence.enabled"),
+		.presence_idle_ms = conf_int(conf, "presence.idle_after"),
+		.presence_offline_ms = conf_int(conf, "presence.offline_after"),
 		.forgets_on_leave = conf_bool(conf, "rooms.forget_on_leave"),
 		.default_room_version = room_version_find(conf_str(conf, "rooms.default_version")),
 		.password_min_length = conf_int(conf, "password.min_length"),

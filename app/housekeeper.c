@@ -13,6 +13,8 @@
 #include "e2ee/e2ee.h"
 #include "homeserver/account/session.h"
 #include "homeserver/media/media.h"
+#include "homeserver/notice/notices.h"
+#include "homeserver/presence/presence.h"
 #include "homeserver/room/rooms.h"
 #include "homeserver/typing/typing.h"
 #include "homeserver/user/users.h"
@@ -65,6 +67,10 @@ static void tidy(struct ctx *ctx, struct housekeeper *housekeeper)
 	rooms_tidy(hs->rooms, now_ms(housekeeper) - IDLE_MS);
 	users_tidy(hs->users, IDLE_MS);
 	look_at_database(ctx, housekeeper);
+	if (notices_deliver(ctx, hs) != ERR_OK) {
+		log_warn(0, "notices.not_delivered", "text=%.*s cause=%.*s", STR_ARG(ctx->fault.text),
+			STR_ARG(ctx->fault.cause));
+	}
 }
 
 static void tidy_hourly(struct ctx *ctx, struct housekeeper *housekeeper)
@@ -85,6 +91,7 @@ static void run_round(struct housekeeper *housekeeper, struct arena *arena, int6
 	sessions_tidy(&ctx, housekeeper->hs);
 	e2ee_tidy(&ctx, housekeeper->hs->e2ee);
 	typing_tidy(housekeeper->hs->typing);
+	presence_tidy(housekeeper->hs);
 	if (now_ms(housekeeper) >= housekeeper->next_tidy_ms) {
 		housekeeper->next_tidy_ms = now_ms(housekeeper) + TIDY_INTERVAL_MS;
 		tidy(&ctx, housekeeper);
@@ -103,6 +110,9 @@ static bool wait_for_round(struct housekeeper *housekeeper)
 	int64_t deadline_ms = clock_mono_us() / 1000 + SESSIONS_TIDY_INTERVAL_MS;
 	while (!housekeeper->is_ending && !housekeeper->is_poked &&
 		cond_wait_until(&housekeeper->woken, &housekeeper->lock, deadline_ms)) {
+	}
+	if (housekeeper->is_poked) {
+		housekeeper->next_tidy_ms = 0; /* a command may have left something to do */
 	}
 	housekeeper->is_poked = false;
 	return !housekeeper->is_ending;

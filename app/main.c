@@ -9,16 +9,16 @@
 #include "app/first_start.h"
 
 static const struct command *const commands[] = {&cmd_serve, &cmd_user, &cmd_token, &cmd_report,
-	&cmd_config, &cmd_migrate, &cmd_routes};
+	&cmd_server_notice, &cmd_config, &cmd_migrate, &cmd_routes};
 
 static void print_overview(FILE *out)
 {
 	(void)fprintf(out, "usage: belfry COMMAND [OPTION]…\n\nA Matrix homeserver for schools.\n\n");
 	for (size_t i = 0; i < COUNT_OF(commands); i++) {
-		(void)fprintf(out, "  %-8s  %s\n", commands[i]->name, commands[i]->summary);
+		(void)fprintf(out, "  %-13s  %s\n", commands[i]->name, commands[i]->summary);
 	}
 	(void)fprintf(out,
-		"  %-8s  Prints the version.\n"
+		"  %-13s  Prints the version.\n"
 		"\n`belfry COMMAND --help` tells more about each, with examples.\n",
 		"version");
 }

@@ -38,6 +38,8 @@
 #include "homeserver/meta/meta_routes.h"
 #include "homeserver/person/person_routes.h"
 #include "homeserver/person/persons.h"
+#include "homeserver/presence/presence.h"
+#include "homeserver/presence/presence_routes.h"
 #include "homeserver/push/push.h"
 #include "homeserver/push/push_routes.h"
 #include "homeserver/pusher/pusher_routes.h"
@@ -82,6 +84,7 @@ static const struct wire_table tables[] = {
 	{"moderation", moderation_routes, &moderation_route_count},
 	{"device", device_routes, &device_route_count},
 	{"person", person_routes, &person_route_count},
+	{"presence", presence_routes, &presence_route_count},
 	{"room", room_routes, &room_route_count},
 	{"member", member_routes, &member_route_count},
 	{"state", state_routes, &state_route_count},
@@ -114,7 +117,9 @@ const struct wire_table *wire_tables(size_t *out_count)
 static enum err authenticate(void *self, struct call *call)
 {
 	struct wire *wire = self;
-	return sessions_authenticate(&wire->hs, call);
+	TRY(sessions_authenticate(&wire->hs, call));
+	presence_note_request(&wire->hs, call);
+	return ERR_OK;
 }
 
 static struct str rate_key(void *self, struct call *call)
@@ -171,6 +176,7 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 	hs->db = db_create(&db);
 	hs->rooms = rooms_create(hs);
 	hs->users = users_create(hs);
+	hs->presence = presence_create(hs);
 	hs->persons = persons_create();
 	hs->push = push_create();
 	hs->receipts = receipts_create(hs);
@@ -251,6 +257,7 @@ struct wire *wire_create(const struct wire_config *config)
 
 enum err wire_start(struct ctx *ctx, struct wire *wire)
 {
+	TRY(presence_load(ctx, &wire->hs));
 	TRY(sso_load(ctx, &wire->hs));
 	TRY(media_start(ctx, wire->hs.media));
 	TRY(erasure_load(ctx, &wire->hs));
@@ -310,6 +317,7 @@ bool wire_destroy(struct wire *wire)
 	receipts_destroy(hs->receipts);
 	push_destroy(hs->push);
 	persons_destroy(hs->persons);
+	presence_destroy(hs->presence);
 	users_destroy(hs->users);
 	rooms_destroy(hs->rooms);
 	db_destroy(hs->db);

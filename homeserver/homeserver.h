@@ -22,6 +22,7 @@ struct sso;
 struct persons;
 struct receipts;
 struct typing;
+struct presence;
 struct lazy_members;
 struct media;
 struct consumers;
@@ -46,6 +47,7 @@ struct homeserver {
 	struct persons *persons;           /**< stored filters in memory (person/persons.h) */
 	struct receipts *receipts;         /**< receipts and unread counts (receipt/receipts.h) */
 	struct typing *typing;             /**< who types where (typing/typing.h) */
+	struct presence *presence;         /**< who is there (presence/presence.h) */
 	struct lazy_members *lazy_members; /**< members that devices have (sync/sync.h) */
 	struct media *media;               /**< files (media/media.h) */
 	struct consumers *consumers;       /**< stream consumers (consumer.h) */

@@ -55,7 +55,13 @@ struct settings {
 	uint32_t argon2_iterations;
 	int64_t access_token_lifetime_ms;  /**< of sessions with refresh tokens; 0: they never end */
 	int64_t refresh_token_lifetime_ms; /**< 0: never */
-	bool forgets_on_leave;             /**< capability m.forget_forced_upon_leave */
+	struct str notices_localpart;      /**< of who sends server notices */
+	struct str notices_display_name;
+	struct str notices_room_name;
+	bool presence_enabled;
+	int64_t presence_idle_ms;    /**< without an action: unavailable */
+	int64_t presence_offline_ms; /**< without a sync: offline */
+	bool forgets_on_leave;       /**< capability m.forget_forced_upon_leave */
 	bool rate_limits_enabled;
 	int64_t sync_max_timeout_ms;
 	int64_t to_device_limit; /**< messages kept for a device */

@@ -187,3 +187,35 @@ enum err room_create(struct ctx *ctx, struct homeserver *hs, const struct create
 	*out_room_id = room_id_of(room).s;
 	return ERR_OK;
 }
+
+enum err rooms_make_for_notices(struct ctx *ctx, struct homeserver *hs, struct user_id sender,
+	struct str user_id, struct str name, struct room **out)
+{
+	static const char *const levels =
+		"{\"events_default\":50,\"state_default\":100,\"invite\":100}";
+	struct json override;
+	if (json_parse(ctx->arena, str_of(levels), NULL, &override, NULL) != JSON_OK) {
+		return fail_cause(ctx, ERR_INTERNAL, "levels of notice rooms");
+	}
+	const struct principal who = {.user = sender};
+	struct json invitee = json_string(user_id);
+	const struct json invites = {.type = JSON_ARRAY, .items = &invitee, .count = 1};
+	const struct create_request request = {
+		.who = &who,
+		.name = name,
+		.invite = &invites,
+		.power_override = &override,
+	};
+	struct room_wish wish = {.version = hs->settings.default_room_version,
+		.preset = room_preset_find(STR("private_chat"))};
+	struct room_plan_event *plan;
+	size_t count;
+	struct room_intent *intents;
+	TRY(make_plan(ctx, hs, &request, &wish, &plan, &count));
+	TRY(make_intents(ctx, hs, sender, plan, count, &intents));
+	for (size_t i = 0; i < count; i++) {
+		intents[i].is_servers = true;
+	}
+	const struct room_start start = {.version = wish.version, .intents = intents, .count = count};
+	return rooms_add_new(ctx, hs, &start, out);
+}

@@ -11,6 +11,7 @@
 #include "matrix/join_rule.h"
 #include "matrix/membership.h"
 #include "matrix/power.h"
+#include "storage/notice.h"
 #include "storage/profile.h"
 #include "storage/state.h"
 
@@ -223,6 +224,23 @@ enum err room_knock(struct ctx *ctx, struct homeserver *hs, const struct member_
 
 /* --- leaving -------------------------------------------------------------------------------------------- */
 
+enum err room_require_may_reject(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct str user_id)
+{
+	struct str membership;
+	int64_t nid;
+	TRY(room_membership(ctx, hs, room, user_id, &membership));
+	if (!str_equals(membership, STR("invite"))) {
+		return ERR_OK;
+	}
+	enum err err = store_notice_room_find(ctx, hs->db, user_id, &nid);
+	if (err == ERR_OK && nid == room_nid(room)) {
+		return fail(ctx, ERR_DENIED, M_CANNOT_LEAVE_SERVER_NOTICE_ROOM,
+			"This invite is from your school and cannot be rejected");
+	}
+	return err == ERR_MISSING ? ERR_OK : err;
+}
+
 enum err room_leave(struct ctx *ctx, struct homeserver *hs, const struct member_wish *wish)
 {
 	struct room *room;
@@ -236,6 +254,7 @@ enum err room_leave(struct ctx *ctx, struct homeserver *hs, const struct member_
 	if (membership == MEMBERSHIP_NONE) {
 		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "You are not in that room");
 	}
+	TRY(room_require_may_reject(ctx, hs, room, me));
 	return change_member(ctx, hs, room, wish, me, "leave");
 }
 

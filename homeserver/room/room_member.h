@@ -30,6 +30,12 @@ MUST_CHECK enum err room_knock(struct ctx *ctx, struct homeserver *hs,
 /** Leaves, rejects an invite, or takes a knock back; nothing happens when the user has left already. */
 MUST_CHECK enum err room_leave(struct ctx *ctx, struct homeserver *hs,
 	const struct member_wish *wish);
+/**
+ * Whether who is invited may reject it. One round trip for the invited, none for others.
+ * Errors: DENIED M_CANNOT_LEAVE_SERVER_NOTICE_ROOM; STORE
+ */
+MUST_CHECK enum err room_require_may_reject(struct ctx *ctx, struct homeserver *hs,
+	struct room *room, struct str user_id);
 /** Errors: INPUT M_UNKNOWN when the user is still in the room. */
 MUST_CHECK enum err room_forget(struct ctx *ctx, struct homeserver *hs,
 	const struct member_wish *wish);

@@ -5,6 +5,7 @@
 
 #include "homeserver/room/room_alias.h"
 #include "homeserver/room/room_guest.h"
+#include "homeserver/room/room_member.h"
 #include "homeserver/room/room_send.h"
 #include "matrix/visibility.h"
 #include "storage/state.h"
@@ -153,6 +154,8 @@ enum err room_state_put(struct ctx *ctx, struct homeserver *hs, const struct sta
 		TRY(room_require_joined(ctx, hs, room, wish->who->user.s));
 	} else if (str_equals(json_get_str(wish->content, STR("membership")), STR("join"))) {
 		TRY(room_require_guests_allowed(ctx, hs, room, wish->who));
+	} else {
+		TRY(room_require_may_reject(ctx, hs, room, wish->who->user.s));
 	}
 	if (before != NULL && str_equals(before->event->sender.s, wish->who->user.s) &&
 		json_equals(before->event->content, wish->content)) {

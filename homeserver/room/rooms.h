@@ -224,6 +224,13 @@ struct room_start {
 MUST_CHECK enum err rooms_add_new(struct ctx *ctx, struct homeserver *hs,
 	const struct room_start *start, struct room **out);
 
+/**
+ * The room in which a user is told things by the server; invites the user, also one who takes no invites. Nobody but `sender`
+ * talks in it. Errors: as room_add()
+ */
+MUST_CHECK enum err rooms_make_for_notices(struct ctx *ctx, struct homeserver *hs,
+	struct user_id sender, struct str user_id, struct str name, struct room **out);
+
 /** How a new room takes the place of an old one. */
 struct room_succession {
 	struct room *old;

@@ -198,6 +198,7 @@ static bool is_overtaken(const struct sync_run *run)
 	}
 	const struct e2ee_ask ask = sync_sections_encryption_ask(run);
 	if (user_own_position(run->user) > run->up_to ||
+		presence_serial_now(run->hs) > run->ephemeral_now ||
 		run->hs->ports.e2ee.sync_has_more(run->hs, &ask)) {
 		return true;
 	}

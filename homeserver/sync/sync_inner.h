@@ -5,6 +5,7 @@
 #define BELFRY_HOMESERVER_SYNC_SYNC_INNER_H
 
 #include "homeserver/person/persons.h"
+#include "homeserver/presence/presence.h"
 #include "homeserver/receipt/receipts.h"
 #include "homeserver/sync/sync.h"
 #include "homeserver/user/users.h"
@@ -18,7 +19,8 @@ struct sync_request {
 	struct token since; /**< moves on while there is nothing to tell */
 	bool is_full_state;
 	bool uses_state_after;
-	int64_t deadline_mono_ms; /**< until when it may wait; 0: not at all */
+	enum presence_state presence; /**< set_presence */
+	int64_t deadline_mono_ms;     /**< until when it may wait; 0: not at all */
 };
 
 /** One run of a sync. */
@@ -41,6 +43,8 @@ struct sync_run {
 	size_t global_data_n;
 	struct account_data_item *room_data; /**< of all rooms */
 	size_t room_data_n;
+	struct presence_view *presence; /**< what changed of others */
+	size_t presence_n;
 	struct room_part **parts;
 	size_t part_n;
 	struct user_room *outside; /**< new invites and knocks */

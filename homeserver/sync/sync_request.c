@@ -16,11 +16,11 @@ static enum err read_filter(struct call *call, struct sync_request *request)
 	return ERR_OK;
 }
 
-static enum err read_presence(struct call *call)
+static enum err read_presence(struct call *call, enum presence_state *out)
 {
 	struct str text = call_query(call, "set_presence");
-	if (text.p == NULL || str_equals(text, STR("offline")) || str_equals(text, STR("online")) ||
-		str_equals(text, STR("unavailable"))) {
+	*out = PRESENCE_ONLINE;
+	if (text.p == NULL || presence_state_parse(text, out)) {
 		return ERR_OK;
 	}
 	return fail(&call->ctx, ERR_INPUT, M_INVALID_PARAM,
@@ -34,7 +34,7 @@ static enum err read_request(struct call *call, struct sync_request *request)
 	TRY(call_query_int(call, "timeout", 0, INT64_MAX, 0, &timeout_ms));
 	TRY(call_query_bool(call, "full_state", false, &request->is_full_state));
 	TRY(call_query_bool(call, "use_state_after", false, &request->uses_state_after));
-	TRY(read_presence(call));
+	TRY(read_presence(call, &request->presence));
 	struct str since = call_query(call, "since");
 	request->has_since = since.p != NULL;
 	if (request->has_since) {
@@ -45,6 +45,8 @@ static enum err read_request(struct call *call, struct sync_request *request)
 	if (timeout_ms > 0 && request->has_since && !request->is_full_state) {
 		request->deadline_mono_ms = clock_mono_ms(&hs->clock) + timeout_ms;
 	}
+	presence_synced(hs_of(call), principal_of(call), request->presence,
+		MAX_OF(request->deadline_mono_ms, clock_mono_ms(&hs->clock)));
 	return ERR_OK;
 }
 

@@ -17,6 +17,23 @@ struct e2ee_ask sync_sections_encryption_ask(const struct sync_run *run)
 	};
 }
 
+/* Of users who share a room: what changed since the token, as far as the filter lets it pass. From memory. */
+static void load_presence(struct sync_run *run)
+{
+	const struct event_filter *filter = &run->request->filter->presence;
+	int64_t since = run->is_initial ? 0 : run->since_ephemeral;
+	if (run->ephemeral_now <= since || !event_filter_allows_type(filter, STR("m.presence"))) {
+		return;
+	}
+	size_t count = presence_changes(run->ctx, run->hs, run->user, since, &run->presence);
+	for (size_t i = 0; i < count; i++) {
+		struct str sender = run->presence[i].user_id;
+		if (!str_set_has(&run->ignored, sender) && event_filter_allows_sender(filter, sender)) {
+			run->presence[run->presence_n++] = run->presence[i];
+		}
+	}
+}
+
 static enum err load_account_data(struct sync_run *run)
 {
 	if (!run->is_initial && user_own_position(run->user) <= run->since) {
@@ -41,14 +58,15 @@ enum err sync_sections_load(struct sync_run *run)
 {
 	const struct e2ee_ask ask = sync_sections_encryption_ask(run);
 	TRY(run->hs->ports.e2ee.sync_load(run->ctx, run->hs, &ask, &run->encryption));
+	load_presence(run);
 	return load_account_data(run);
 }
 
 bool sync_sections_are_empty(const struct sync_run *run)
 {
 	const struct e2ee_news *news = &run->encryption;
-	return run->global_data_n == 0 && news->message_n == 0 && news->changed_n == 0 &&
-		news->left_n == 0;
+	return run->global_data_n == 0 && run->presence_n == 0 && news->message_n == 0 &&
+		news->changed_n == 0 && news->left_n == 0;
 }
 
 void sync_sections_write_data(const struct account_data_item *items, size_t count,
@@ -119,6 +137,22 @@ static void write_users(const struct str *user_ids, size_t count, struct json_ou
 	json_out_end(out);
 }
 
+static void write_presence(const struct sync_run *run, struct json_out *out)
+{
+	json_out_key_object(out, "presence");
+	json_out_key_array(out, "events");
+	for (size_t i = 0; i < run->presence_n; i++) {
+		json_out_object(out);
+		json_out_key(out, STR("content"));
+		presence_write(&run->presence[i], out);
+		json_out_key_str(out, "sender", run->presence[i].user_id);
+		json_out_key_str(out, "type", STR("m.presence"));
+		json_out_end(out);
+	}
+	json_out_end(out);
+	json_out_end(out);
+}
+
 static void write_encryption(const struct e2ee_news *news, struct json_out *out)
 {
 	json_out_key_object(out, "to_device");
@@ -140,6 +174,8 @@ static void write_encryption(const struct e2ee_news *news, struct json_out *out)
 
 void sync_sections_write(const struct sync_run *run, struct json_out *out)
 {
+	/* The device has been there until now, not until the end of its waiting. */
+	presence_synced(run->hs, run->who, run->request->presence, clock_mono_ms(&run->hs->clock));
 	bool has_all = run->encryption.messages_up_to >= run->up_to;
 	const struct token next = {
 		.position = run->up_to,
@@ -152,7 +188,7 @@ void sync_sections_write(const struct sync_run *run, struct json_out *out)
 	json_out_key(out, STR("events"));
 	sync_sections_write_data(run->global_data, run->global_data_n, out);
 	json_out_end(out);
-	json_out_key_raw(out, "presence", STR("{\"events\":[]}"));
+	write_presence(run, out);
 	write_encryption(&run->encryption, out);
 	if (run->part_n > 0 || run->outside_n > 0) {
 		write_rooms(run, out);

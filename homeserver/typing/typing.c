@@ -78,6 +78,15 @@ int64_t typing_serial_now(const struct homeserver *hs)
 	return atomic_load(&hs->typing->serial);
 }
 
+int64_t typing_serial_next(struct homeserver *hs)
+{
+	struct typing *typing = hs->typing;
+	LOCK_SCOPE(&typing->lock);
+	int64_t serial = atomic_load(&typing->serial) + 1;
+	atomic_store(&typing->serial, serial);
+	return serial;
+}
+
 /* --- lists, lock held ----------------------------------------------------------------------------------- */
 
 static void list_changed_locked(struct typing *typing, struct room *room)

@@ -32,6 +32,8 @@ MUST_CHECK enum err typing_set(struct ctx *ctx, struct homeserver *hs, struct st
 size_t typing_users(struct homeserver *hs, struct room *room, struct arena *arena,
 	struct str **out);
 
+/** The next serial, for something else that is never stored and that syncs are told of by the same counter (presence). */
+int64_t typing_serial_next(struct homeserver *hs);
 /** Every change up to this serial can be seen at its room (room_typing_serial()). */
 int64_t typing_serial_now(const struct homeserver *hs);
 

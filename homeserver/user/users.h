@@ -97,6 +97,16 @@ void users_wake_room(struct users *users, struct room *room);
 /** Wakes all requests of one user at once (a session ended). */
 void users_wake_user(struct users *users, struct str user_id);
 
+/**
+ * Which of some users share a joined room with one. From memory: who is not active counts as sharing none.
+ * @param out_shares  out_shares[i] belongs to user_ids[i]
+ */
+void users_sharing(struct users *users, struct user *user, struct arena *arena,
+	const struct str *user_ids, size_t count, bool *out_shares);
+/** Wakes who shares a joined room of at most `up_to` members with one of some users. From memory. */
+void users_wake_sharing(struct users *users, struct arena *arena, const struct str *user_ids,
+	size_t count, int64_t up_to);
+
 /** Puts away users without a sync since `idle_ms`. Called by the housekeeper. */
 void users_tidy(struct users *users, int64_t idle_ms);
 

@@ -1,0 +1,130 @@
+/*
+ * One room for each user, tagged m.server_notice, made by the account of the notices. Each notice has a transaction id, so that
+ * a crash between sending and forgetting it does not send it twice.
+ */
+#include "homeserver/notice/notices.h"
+
+#include "base/crypto.h"
+#include "homeserver/person/persons.h"
+#include "homeserver/room/rooms.h"
+#include "matrix/canonical.h"
+#include "matrix/json_make.h"
+#include "storage/account.h"
+#include "storage/notice.h"
+#include "storage/profile.h"
+#include "storage/room.h"
+
+enum { AT_ONCE = 100 };
+
+/* The account that sends notices: nobody can log in to it. Its name may have been an ordinary user's; then it sends all the same. */
+static enum err make_sender(struct ctx *ctx, struct homeserver *hs, struct user_id *out)
+{
+	const struct settings *settings = &hs->settings;
+	out->s = str_printf(ctx->arena, "@%.*s:%.*s", STR_ARG(settings->notices_localpart),
+		STR_ARG(hs->signer.server.s));
+	const struct account_row row = {
+		.user_id = out->s,
+		.created_at_ms = clock_wall_ms(&hs->clock),
+	};
+	struct tx *tx CLEANUP(tx_cleanup) = NULL;
+	TRY(tx_begin(ctx, hs->db, &tx));
+	enum err err = store_account_insert(ctx, tx, &row);
+	if (err == ERR_CONFLICT) {
+		return ERR_OK;
+	}
+	TRY(err);
+	TRY(tx_commit(ctx, &tx));
+	struct json name = json_string(settings->notices_display_name);
+	return store_profile_set(ctx, hs->db, out->s, STR("displayname"),
+		canonical_text(ctx->arena, &name));
+}
+
+static enum err make_room(struct ctx *ctx, struct homeserver *hs, struct user_id sender,
+	struct str user_id, struct room **out)
+{
+	TRY(rooms_make_for_notices(ctx, hs, sender, user_id, hs->settings.notices_room_name, out));
+	TRY(account_data_put(ctx, hs, user_id, room_nid(*out), STR("m.tag"),
+		STR("{\"tags\":{\"m.server_notice\":{}}}")));
+	return store_notice_room_set(ctx, hs->db, user_id, room_nid(*out));
+}
+
+/* Who has left the room is invited again. */
+static enum err invite_again(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct user_id sender, struct str user_id)
+{
+	struct str membership;
+	TRY(room_membership(ctx, hs, room, user_id, &membership));
+	if (str_equals(membership, STR("join")) || str_equals(membership, STR("invite"))) {
+		return ERR_OK;
+	}
+	struct json content = json_object_of(ctx->arena, STR("membership"), json_string(STR("invite")));
+	const struct room_intent invite = {
+		.sender = sender,
+		.type = STR("m.room.member"),
+		.is_state = true,
+		.state_key = user_id,
+		.content = &content,
+		.is_servers = true,
+	};
+	return room_add(ctx, hs, room, &invite, 1, NULL);
+}
+
+static enum err room_for(struct ctx *ctx, struct homeserver *hs, struct user_id sender,
+	struct str user_id, struct room **out)
+{
+	int64_t nid;
+	enum err err = store_notice_room_find(ctx, hs->db, user_id, &nid);
+	if (err == ERR_OK) {
+		err = rooms_get_nid(ctx, hs, nid, out);
+	}
+	if (err == ERR_MISSING) {
+		return make_room(ctx, hs, sender, user_id, out);
+	}
+	TRY(err);
+	return invite_again(ctx, hs, *out, sender, user_id);
+}
+
+static enum err send(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct user_id sender, const struct notice_row *notice)
+{
+	struct json content = json_object(ctx->arena, 2);
+	json_put(&content, STR("msgtype"), json_string(STR("m.text")));
+	json_put(&content, STR("body"), json_string(notice->body));
+	struct str id = str_printf(ctx->arena, "server notice %lld", (long long)notice->notice_id);
+	unsigned char hash[SHA256_BYTES];
+	crypto_sha256(id, hash);
+	const struct room_intent intent = {
+		.sender = sender,
+		.type = STR("m.room.message"),
+		.content = &content,
+		.txn_key = str_dup(ctx->arena, str_from((const char *)hash, TRANSACTION_KEY_BYTES)),
+		.txn_device = STR("NOTICES"),
+		.txn_id = id,
+	};
+	return room_add(ctx, hs, room, &intent, 1, NULL);
+}
+
+static enum err deliver(struct ctx *ctx, struct homeserver *hs, struct user_id sender,
+	const struct notice_row *notice)
+{
+	struct room *room;
+	TRY(room_for(ctx, hs, sender, notice->user_id, &room));
+	TRY(send(ctx, hs, room, sender, notice));
+	return store_notice_delete(ctx, hs->db, notice->notice_id);
+}
+
+enum err notices_deliver(struct ctx *ctx, struct homeserver *hs)
+{
+	struct notice_row *notices;
+	size_t count;
+	struct user_id sender;
+	TRY(store_notice_waiting(ctx, hs->db, AT_ONCE, &notices, &count));
+	if (count == 0) {
+		return ERR_OK;
+	}
+	TRY(make_sender(ctx, hs, &sender));
+	for (size_t i = 0; i < count; i++) {
+		TRY(deliver(ctx, hs, sender, &notices[i]));
+	}
+	return ERR_OK;
+}

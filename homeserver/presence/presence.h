@@ -1,0 +1,73 @@
+/**
+ * Who is there. In memory, but for status messages; after a restart everybody is offline until the next sync.
+ * Spec: client-server API, "Presence"
+ *
+ * Each change of what others see has a serial of the same counter as typing. A sync is told of the changes since its token, of users
+ * who share a room with it: that walks the changes from the newest on, and needs no database. Waiting syncs are woken once a
+ * second for all changes together, and only through rooms of at most PRESENCE_WAKES_UP_TO members; members of larger rooms hear of
+ * a change with the next thing that their sync tells, or at its end. So a change costs a room of 1,000 nothing.
+ */
+#ifndef BELFRY_HOMESERVER_PRESENCE_PRESENCE_H
+#define BELFRY_HOMESERVER_PRESENCE_PRESENCE_H
+
+#include "homeserver/user/users.h"
+#include "matrix/filter.h"
+
+enum {
+	PRESENCE_WAKES_UP_TO = 100,       /**< joined members of a room through which syncs are woken */
+	PRESENCE_LOOKS_AT = 2000,         /**< changes that one sync looks at, the newest */
+	PRESENCE_MAX_STATUS_BYTES = 1024, /**< of a status message */
+	PRESENCE_MAX_DEVICES = 8, /**< of one user; the one that synced longest ago makes room */
+};
+
+enum presence_state { PRESENCE_OFFLINE, PRESENCE_UNAVAILABLE, PRESENCE_ONLINE };
+
+struct presence *presence_create(struct homeserver *hs);
+void presence_destroy(struct presence *presence);
+
+/** Reads the stored status messages; called once before anybody is served. Errors: STORE */
+MUST_CHECK enum err presence_load(struct ctx *ctx, struct homeserver *hs);
+
+/** "online", "unavailable", "offline". @return false for other words */
+MUST_CHECK bool presence_state_parse(struct str text, enum presence_state *out);
+
+/** What others see of a user. */
+struct presence_view {
+	struct str user_id;
+	enum presence_state state;
+	bool is_currently_active;
+	int64_t last_active_ago_ms; /**< -1: never seen */
+	struct str status_msg;      /**< p == NULL: none */
+};
+
+/** A device syncs: it counts as `state` until a monotonic time. PRESENCE_OFFLINE: it does not count. Any thread, no database. */
+void presence_synced(struct homeserver *hs, const struct principal *who, enum presence_state state,
+	int64_t until_mono_ms);
+/** The user has done something, as far as the request shows it (sent, changed, joined). Any thread, no database. */
+void presence_note_request(struct homeserver *hs, const struct call *call);
+/**
+ * A user sets the own presence. Errors: INPUT M_TOO_LARGE (413); STORE
+ * @param status_msg  replaces the one before; p == NULL: none
+ */
+MUST_CHECK enum err presence_set(struct ctx *ctx, struct homeserver *hs,
+	const struct principal *who, enum presence_state state, struct str status_msg);
+/** What a user may see of another. Errors: DENIED M_FORBIDDEN when they share no room; STORE. One round trip at most. */
+MUST_CHECK enum err presence_get(struct ctx *ctx, struct homeserver *hs,
+	const struct principal *who, struct str user_id, struct presence_view *out);
+
+/**
+ * Changes with a serial after `since` (0: whoever is not offline) of others who share a room with the user, newest first; in the
+ * ctx's arena. No database.
+ */
+size_t presence_changes(struct ctx *ctx, struct homeserver *hs, struct user *user, int64_t since,
+	struct presence_view **out);
+/** Serial of the newest change; for who is about to wait. */
+int64_t presence_serial_now(const struct homeserver *hs);
+
+/** Writes the content of m.presence, which is the body of GET …/status too. */
+void presence_write(const struct presence_view *view, struct json_out *out);
+
+/** Ends what has timed out and wakes who should hear of changes. Called each second by the housekeeper. */
+void presence_tidy(struct homeserver *hs);
+
+#endif

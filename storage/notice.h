@@ -1,0 +1,30 @@
+/**
+ * Server notices that wait, and users' rooms for them.
+ */
+#ifndef BELFRY_STORAGE_NOTICE_H
+#define BELFRY_STORAGE_NOTICE_H
+
+#include "storage/db.h"
+
+struct notice_row {
+	int64_t notice_id;
+	struct str user_id;
+	struct str body;
+	int64_t created_at_ms;
+};
+
+/** A notice begins to wait; stored durably when it returns. */
+MUST_CHECK enum err store_notice_insert(struct ctx *ctx, struct db *db,
+	const struct notice_row *row);
+/** The oldest that wait, in order. One round trip. */
+MUST_CHECK enum err store_notice_waiting(struct ctx *ctx, struct db *db, int64_t limit,
+	struct notice_row **out, size_t *out_count);
+MUST_CHECK enum err store_notice_delete(struct ctx *ctx, struct db *db, int64_t notice_id);
+
+/** A user's room for notices. Errors: MISSING; STORE. */
+MUST_CHECK enum err store_notice_room_find(struct ctx *ctx, struct db *db, struct str user_id,
+	int64_t *out_room_nid);
+MUST_CHECK enum err store_notice_room_set(struct ctx *ctx, struct db *db, struct str user_id,
+	int64_t room_nid);
+
+#endif

@@ -1,0 +1,230 @@
+"""Presence (modules/presence.md): own status, what others see, and when."""
+import re
+import threading
+
+import pytest
+
+from support import accounts
+from support.client import Client, path_of
+from support.server import free_port
+
+
+@pytest.fixture(scope="module")
+def quick():
+    """A server on which users are idle and offline soon."""
+    from support.server import Server
+    server = Server(settings={"presence.idle_after": "3s", "presence.offline_after": "1s"}).start()
+    yield server
+    server.destroy()
+
+
+@pytest.fixture
+def pair(quick):
+    """Two users who share a room."""
+    lin, mo = (accounts.register(quick.url) for _ in range(2))
+    room = lin.create_room(invite=[mo.user_id])
+    mo.join(room).ok()
+    return lin, mo, room
+
+
+def status(client, other):
+    return client.get(path_of("presence", other.user_id, "status"))
+
+
+def put_status(client, presence, **more):
+    return client.put(path_of("presence", client.user_id, "status"), {"presence": presence, **more})
+
+
+def told(answer, user):
+    """Content of the newest m.presence event of a user in a sync answer."""
+    found = [event["content"] for event in answer.get("presence", {}).get("events", [])
+             if event["type"] == "m.presence" and event["sender"] == user.user_id]
+    return found[-1] if found else None
+
+
+def until_told(watch, user, condition):
+    return watch.until(lambda answer: told(answer, user) is not None and condition(told(answer, user)))[0]
+
+
+def test_presence__first_sync__online_and_told_to_who_shares_a_room(pair):
+    lin, mo, _ = pair
+    watch = lin.watch()
+    mo.sync()
+    content = told(until_told(watch, mo, lambda content: content["presence"] == "online"), mo)
+    assert content["currently_active"] is True and content["last_active_ago"] >= 0
+    seen = status(lin, mo).ok()
+    assert seen["presence"] == "online" and seen["currently_active"] is True
+
+
+def test_presence__waiting_sync__woken(pair):
+    lin, mo, _ = pair
+    watch = lin.watch()
+    put_status(mo, "unavailable", status_msg="lunch").ok()
+    content = told(until_told(watch, mo, lambda content: content["presence"] == "unavailable"), mo)
+    assert content["status_msg"] == "lunch"
+
+
+def test_presence__initial_sync__who_is_here(pair):
+    lin, mo, _ = pair
+    mo.sync()
+    assert told(lin.sync(), mo)["presence"] == "online"
+
+
+def test_presence__told_once(pair):
+    lin, mo, _ = pair
+    mo.sync()
+    put_status(mo, "online", status_msg="once").ok()
+    answer = lin.sync()
+    assert told(answer, mo)["status_msg"] == "once"
+    again = told(lin.sync(answer.since), mo)
+    assert again is None or again.get("status_msg") == "once"
+
+
+def test_presence__stranger__neither_told_nor_allowed_to_ask(quick, pair):
+    lin, mo, _ = pair
+    out = accounts.register(quick.url)
+    put_status(mo, "online", status_msg="private").ok()
+    assert told(out.sync(), mo) is None
+    status(out, mo).expect(403, "M_FORBIDDEN")
+    status(lin, Client(lin.http, None, "@unknown:hs1")).expect(403, "M_FORBIDDEN")
+
+
+def test_presence__after_leaving__not_told(pair):
+    lin, mo, room = pair
+    since = mo.sync().since
+    mo.leave(room).ok()
+    put_status(lin, "online", status_msg="mo must not know").ok()
+    assert told(mo.sync(since), lin) is None
+    status(mo, lin).expect(403, "M_FORBIDDEN")
+
+
+def test_presence__last_sync_over__offline(pair):
+    lin, mo, _ = pair
+    watch = lin.watch()
+    mo.sync()
+    until_told(watch, mo, lambda content: content["presence"] == "online")
+    until_told(watch, mo, lambda content: content["presence"] == "offline")
+    assert status(lin, mo).ok()["presence"] == "offline"
+
+
+@pytest.fixture
+def keep_syncing():
+    """Lets a client follow /sync on a thread of its own until the test is over."""
+    over, threads = threading.Event(), []
+
+    def follow(client):
+        since = client.sync().since
+        while not over.is_set():
+            since = client.sync(since, timeout=1000).since
+
+    def start(client):
+        threads.append(threading.Thread(target=follow, args=(client,)))
+        threads[-1].start()
+    yield start
+    over.set()
+    for thread in threads:
+        thread.join()
+
+
+def test_presence__no_action__unavailable_then_online_by_an_action(pair, keep_syncing):
+    lin, mo, room = pair
+    watch = lin.watch()
+    keep_syncing(mo)
+    until_told(watch, mo, lambda content: content.get("currently_active") is False)
+    until_told(watch, mo, lambda content: content["presence"] == "unavailable")
+    mo.send(room, "here again")
+    until_told(watch, mo, lambda content: content["presence"] == "online" and content["currently_active"])
+
+
+def test_presence__set_presence_of_sync__offline_does_not_show_unavailable_does(pair):
+    lin, mo, _ = pair
+    mo.sync(set_presence="offline")
+    assert status(lin, mo).ok()["presence"] == "offline"
+    mo.sync(set_presence="unavailable")
+    assert status(lin, mo).ok()["presence"] == "unavailable"
+    mo.sync()
+    assert status(lin, mo).ok()["presence"] == "online"
+    mo.sync_reply(set_presence="busy").expect(400, "M_INVALID_PARAM")
+
+
+def test_presence__two_devices__the_one_most_here_counts(pair):
+    lin, mo, _ = pair
+    phone = mo.login()
+    mo.sync(set_presence="unavailable")
+    phone.sync(set_presence="online")
+    assert status(lin, mo).ok()["presence"] == "online"
+    phone.sync(set_presence="offline")
+    assert status(lin, mo).ok()["presence"] == "unavailable"
+
+
+def test_presence__ignored_user_or_filtered__not_told(pair):
+    lin, mo, _ = pair
+    put_status(mo, "online", status_msg="x").ok()
+    assert told(lin.sync(filter={"presence": {"types": []}}), mo) is None
+    assert told(lin.sync(filter={"presence": {"not_senders": [mo.user_id]}}), mo) is None
+    assert told(lin.sync(), mo) is not None
+    lin.account_data("m.ignored_user_list", {"ignored_users": {mo.user_id: {}}}).ok()
+    assert told(lin.sync(), mo) is None
+
+
+def test_presence__status_message__kept_over_a_kill_and_taken_away(make_server):
+    server = make_server().start()
+    lin, mo = (accounts.register(server.url) for _ in range(2))
+    room = lin.create_room(invite=[mo.user_id])
+    mo.join(room).ok()
+    put_status(mo, "online", status_msg="在圖書館").ok()
+    server.kill()
+    server.start()
+    lin, mo = (Client(server.url, who.token, who.user_id) for who in (lin, mo))
+    seen = status(lin, mo).ok()
+    assert seen["presence"] == "offline" and seen["status_msg"] == "在圖書館"
+    put_status(mo, "online").ok()
+    assert status(lin, mo).ok().get("status_msg") is None
+
+
+def test_presence__disabled__quiet(make_server):
+    server = make_server(settings={"presence.enabled": "false"}).start()
+    lin, mo = (accounts.register(server.url) for _ in range(2))
+    room = lin.create_room(invite=[mo.user_id])
+    mo.join(room).ok()
+    mo.sync()
+    put_status(mo, "online", status_msg="x").ok()
+    assert lin.sync()["presence"]["events"] == []
+    assert status(lin, mo).ok()["presence"] == "offline"
+
+
+def test_presence__changes_on_their_way_to_others__no_database(make_server):
+    """Twenty changes, each told to a waiting sync; the housekeeper may ask something meanwhile, but not for each."""
+    port = free_port()
+    server = make_server(settings={"listen.metrics": "127.0.0.1:%d" % port}).start()
+    metrics = Client("http://127.0.0.1:%d" % port)
+
+    def queries():
+        text = metrics.http.raw("GET", "/metrics").raw.decode()
+        return float(re.search(r"^belfry_db_queries_total(?:{.*})? (\S+)$", text, re.M).group(1))
+    lin, mo = (accounts.register(server.url) for _ in range(2))
+    room = lin.create_room(invite=[mo.user_id])
+    mo.join(room).ok()
+    watch, since = lin.watch(), mo.sync().since
+    until_told(watch, mo, lambda content: content["presence"] == "online")
+    before = queries()
+    for number in range(20):
+        wanted = ("unavailable", "online")[number % 2]
+        since = mo.sync(since, set_presence=wanted).since
+        until_told(watch, mo, lambda content, wanted=wanted: content["presence"] == wanted)
+    assert queries() - before < 15
+
+
+@pytest.mark.parametrize("body, status_code, errcode", [({}, 400, ("M_MISSING_PARAM", "M_BAD_JSON")),
+                                                        ({"presence": "busy"}, 400, "M_INVALID_PARAM"),
+                                                        ({"presence": 1}, 400, "M_BAD_JSON"),
+                                                        ({"presence": "online", "status_msg": 1}, 400, "M_BAD_JSON"),
+                                                        ({"presence": "online", "status_msg": "x" * 2000}, 413, "M_TOO_LARGE")])
+def test_presence__bad_status__refused(pair, body, status_code, errcode):
+    lin, _, _ = pair
+    lin.put(path_of("presence", lin.user_id, "status"), body).expect(status_code, errcode)
+
+
+def test_presence__of_another__403(pair):
+    lin, mo, _ = pair
+    lin.put(path_of("presence", mo.user_id, "status"), {"presence": "online"}).expect(403, "M_FORBIDDEN")
