@@ -187,7 +187,6 @@ EXCEPTIONS = {
     "setRoomVisibilityOnDirectory": {
         "unknown_id.roomId": ((404, "M_NOT_FOUND"), "list_public_rooms.yaml: the room is not known to the server")},
     "getCapabilities": {"guests_as_specified": (None, "a guest's client cannot know what to offer without it")},
-    "getSpaceHierarchy": {"guests_as_specified": (None, "of rooms that are open to the world, which guests may read")},
     "queryPublicRooms": {"guests_as_specified": (None, "the same list as GET /publicRooms, which is open to all")},
     "getLoginFlows": {"rate_limit_as_specified": (None, "constant, and answered from memory")},
     "deleteDevice": {
