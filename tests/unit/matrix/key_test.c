@@ -234,7 +234,8 @@ int main(void)
 #define KEY_TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		KEY_TEST(device_key__signed_by_itself__taken_without_signatures),
-		KEY_TEST(device_key__unsigned_or_changed__invalid_signature),
+		KEY_TEST(device_key__not_signed__taken_without_a_signature),
+		KEY_TEST(device_key__changed_after_signing__invalid_signature),
 		KEY_TEST(device_key__of_another_owner_or_form__invalid_param),
 		KEY_TEST(public_key__padding_or_other_length__refused),
 		KEY_TEST(one_time_key__signed__only_by_the_device),
