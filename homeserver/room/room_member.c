@@ -11,7 +11,6 @@
 #include "matrix/join_rule.h"
 #include "matrix/membership.h"
 #include "matrix/power.h"
-#include "storage/notice.h"
 #include "storage/profile.h"
 #include "storage/state.h"
 
@@ -227,18 +226,16 @@ enum err room_knock(struct ctx *ctx, struct homeserver *hs, const struct member_
 enum err room_require_may_reject(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	struct str user_id)
 {
-	struct str membership;
-	int64_t nid;
-	TRY(room_membership(ctx, hs, room, user_id, &membership));
-	if (!str_equals(membership, STR("invite"))) {
-		return ERR_OK;
-	}
-	enum err err = store_notice_room_find(ctx, hs->db, user_id, &nid);
-	if (err == ERR_OK && nid == room_nid(room)) {
+	struct stored_event *member;
+	TRY(room_state_event(ctx, hs, room, STR("m.room.member"), user_id, POSITION_NOW, &member));
+	struct str office = str_printf(ctx->arena, "@%.*s:%.*s",
+		STR_ARG(hs->settings.notices_localpart), STR_ARG(hs->signer.server.s));
+	if (member != NULL && str_equals(event_membership(member->event), STR("invite")) &&
+		str_equals(member->event->sender.s, office)) {
 		return fail(ctx, ERR_DENIED, M_CANNOT_LEAVE_SERVER_NOTICE_ROOM,
 			"This invite is from your school and cannot be rejected");
 	}
-	return err == ERR_MISSING ? ERR_OK : err;
+	return ERR_OK;
 }
 
 enum err room_leave(struct ctx *ctx, struct homeserver *hs, const struct member_wish *wish)

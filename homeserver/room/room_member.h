@@ -31,7 +31,7 @@ MUST_CHECK enum err room_knock(struct ctx *ctx, struct homeserver *hs,
 MUST_CHECK enum err room_leave(struct ctx *ctx, struct homeserver *hs,
 	const struct member_wish *wish);
 /**
- * Whether who is invited may reject it. One round trip for the invited, none for others.
+ * Whether who is invited may reject it: not what the sender of server notices has sent. From memory.
  * Errors: DENIED M_CANNOT_LEAVE_SERVER_NOTICE_ROOM; STORE
  */
 MUST_CHECK enum err room_require_may_reject(struct ctx *ctx, struct homeserver *hs,
