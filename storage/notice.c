@@ -44,8 +44,7 @@ enum err store_notice_room_find(struct ctx *ctx, struct db *db, struct str user_
 	return ERR_OK;
 }
 
-enum err store_notice_room_set(struct ctx *ctx, struct db *db, struct str user_id, int64_t room_nid)
+void store_notice_room_claim(struct write *write, struct str user_id, int64_t room_nid)
 {
-	return db_exec(ctx, db, STMT_NOTICE_ROOM_SET, DB_ARGS(db_text(user_id), db_bigint(room_nid)),
-		NULL);
+	write_add(write, STMT_NOTICE_ROOM_CLAIM, DB_ARGS(db_text(user_id), db_bigint(room_nid)));
 }

@@ -5,6 +5,7 @@
 #define BELFRY_STORAGE_NOTICE_H
 
 #include "storage/db.h"
+#include "storage/writer.h"
 
 struct notice_row {
 	int64_t notice_id;
@@ -24,7 +25,7 @@ MUST_CHECK enum err store_notice_delete(struct ctx *ctx, struct db *db, int64_t 
 /** A user's room for notices. Errors: MISSING; STORE. */
 MUST_CHECK enum err store_notice_room_find(struct ctx *ctx, struct db *db, struct str user_id,
 	int64_t *out_room_nid);
-MUST_CHECK enum err store_notice_room_set(struct ctx *ctx, struct db *db, struct str user_id,
-	int64_t room_nid);
+/** As part of a write, which fails with CONFLICT when the user has one already. */
+void store_notice_room_claim(struct write *write, struct str user_id, int64_t room_nid);
 
 #endif

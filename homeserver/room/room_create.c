@@ -216,6 +216,11 @@ enum err rooms_make_for_notices(struct ctx *ctx, struct homeserver *hs, struct u
 	for (size_t i = 0; i < count; i++) {
 		intents[i].is_servers = true;
 	}
-	const struct room_start start = {.version = wish.version, .intents = intents, .count = count};
+	const struct room_start start = {
+		.version = wish.version,
+		.intents = intents,
+		.count = count,
+		.notices_for = user_id,
+	};
 	return rooms_add_new(ctx, hs, &start, out);
 }

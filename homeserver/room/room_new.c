@@ -4,6 +4,7 @@
  */
 #include "homeserver/room/room_write.h"
 #include "storage/alias.h"
+#include "storage/notice.h"
 #include "storage/room.h"
 
 enum { MAX_ATTEMPTS = 5, SPREAD_MS = 1000, SUCCESSION_EVENTS = 3 };
@@ -74,6 +75,21 @@ static enum err check_alias_free(struct ctx *ctx, struct homeserver *hs, struct 
 	return err == ERR_MISSING ? ERR_OK : err;
 }
 
+/* What else than the room's own id was in the way of a new room. */
+static enum err check_claims(struct ctx *ctx, struct homeserver *hs, const struct room_start *start)
+{
+	TRY(check_alias_free(ctx, hs, start->alias));
+	if (start->notices_for.p == NULL) {
+		return ERR_OK;
+	}
+	int64_t nid;
+	enum err err = store_notice_room_find(ctx, hs->db, start->notices_for, &nid);
+	if (err == ERR_OK) {
+		return ERR_CONFLICT;
+	}
+	return err == ERR_MISSING ? ERR_OK : err;
+}
+
 enum err rooms_add_new(struct ctx *ctx, struct homeserver *hs, const struct room_start *start,
 	struct room **out)
 {
@@ -86,7 +102,7 @@ enum err rooms_add_new(struct ctx *ctx, struct homeserver *hs, const struct room
 	int64_t nid = 0;
 	enum err err = create_once(ctx, hs, &current, &nid);
 	for (int attempt = 1; attempt < MAX_ATTEMPTS && err == ERR_CONFLICT; attempt++) {
-		TRY(check_alias_free(ctx, hs, start->alias));
+		TRY(check_claims(ctx, hs, start));
 		/* The same create event at the same millisecond has the same id, which from version 12 on is the room's. */
 		intents[0].origin_server_ts =
 			clock_wall_ms(&hs->clock) - (int64_t)(rng_u64(&hs->rng) % SPREAD_MS);

@@ -7,6 +7,7 @@
 #include "base/metrics.h"
 #include "matrix/relation.h"
 #include "storage/alias.h"
+#include "storage/notice.h"
 #include "storage/event.h"
 #include "storage/room.h"
 #include "storage/state.h"
@@ -175,6 +176,9 @@ static void write_start(struct write *write, const struct room_start *start,
 			.room_nid = row->room_nid,
 			.creator = start->intents[0].sender.s};
 		store_alias_claim(write, &alias, now_ms);
+	}
+	if (start->notices_for.p != NULL) {
+		store_notice_room_claim(write, start->notices_for, row->room_nid);
 	}
 }
 

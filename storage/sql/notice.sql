@@ -13,8 +13,3 @@ DELETE FROM server_notices WHERE notice_id = $1;
 -- name: notice_room_find hot
 -- At most one row. Index: notice_rooms_pkey.
 SELECT room_nid FROM notice_rooms WHERE user_id = $1;
-
--- name: notice_room_set
--- One row. Index: notice_rooms_pkey.
-INSERT INTO notice_rooms (user_id, room_nid) VALUES ($1, $2)
-ON CONFLICT (user_id) DO UPDATE SET room_nid = excluded.room_nid;

@@ -1,8 +1,10 @@
-"""Server notices (modules/server_notices.md): from the command to the user's room."""
+"""Server notices (modules/server_notices.md): from the command, or an administrator's request, to the user's room."""
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from support import accounts
-from support.client import Client
+from support.client import Client, unique
 
 
 @pytest.fixture(scope="module")
@@ -107,3 +109,101 @@ def test_notice__account__nobody_can_log_in(running):
 def test_notice__misused__says_so(running, arguments):
     done = running.run("server-notice", *arguments)
     assert done.returncode != 0 and done.stderr
+
+
+# -- by request, as Synapse has it
+
+NOTICE = "/_synapse/admin/v1/send_server_notice"
+
+
+@pytest.fixture(scope="module")
+def admin(running):
+    return accounts.register_by_secret(running.url, running.secret, admin=True)
+
+
+def notice(user, text="hello", **other):
+    return {"user_id": user.user_id, "content": {"msgtype": "m.text", "body": text}, **other}
+
+
+def test_request__administrator__arrives_under_the_event_id(running, admin):
+    lin = accounts.register(running.url)
+    watch = lin.watch()
+    event_id = admin.post(NOTICE, notice(lin, "校門週日關閉")).ok()["event_id"]
+    room = invited(watch)
+    lin.leave(room).expect(403, "M_CANNOT_LEAVE_SERVER_NOTICE_ROOM")
+    lin.join(room).ok()
+    event = lin.event(room, event_id).ok()
+    assert (event["type"], event["content"]["body"], event["sender"]) == ("m.room.message", "校門週日關閉", "@office:hs1")
+    assert "m.server_notice" in tagged(lin, room)
+
+
+def test_request__user_has_left__invited_to_the_same_room(running, admin):
+    lin = accounts.register(running.url)
+    watch = lin.watch()
+    admin.post(NOTICE, notice(lin)).ok()
+    room = invited(watch)
+    lin.join(room).ok()
+    lin.leave(room).ok()
+    watch.until(lambda answer: room in answer.rooms("leave"))
+    admin.post(NOTICE, notice(lin)).ok()
+    assert invited(watch) == room
+
+
+def test_request__state_event__sets_the_state(running, admin):
+    lin = accounts.register(running.url)
+    watch = lin.watch()
+    body = {"user_id": lin.user_id, "type": "m.room.topic", "state_key": "", "content": {"topic": "holidays"}}
+    event_id = admin.post(NOTICE, body).ok()["event_id"]
+    room = invited(watch)
+    lin.join(room).ok()
+    assert lin.event(room, event_id).ok()["state_key"] == ""
+    assert lin.get_state(room, "m.room.topic").ok()["topic"] == "holidays"
+
+
+def test_request__same_transaction_id__sent_once_without_another_invite(running, admin):
+    lin = accounts.register(running.url)
+    watch = lin.watch()
+    path = NOTICE + "/" + unique("t")
+    first = admin.put(path, notice(lin, "once")).ok()["event_id"]
+    room = invited(watch)
+    lin.join(room).ok()
+    lin.leave(room).ok()
+    assert admin.put(path, notice(lin, "once")).ok()["event_id"] == first
+    assert lin.sync().rooms("invite") == set()
+    assert admin.put(NOTICE + "/" + unique("t"), notice(lin, "once")).ok()["event_id"] != first
+
+
+def test_request__same_transaction_id_of_another_administrator__another_notice(running, admin):
+    lin = accounts.register(running.url)
+    other = accounts.register_by_secret(running.url, running.secret, admin=True)
+    path = NOTICE + "/" + unique("t")
+    assert admin.put(path, notice(lin)).ok()["event_id"] != other.put(path, notice(lin)).ok()["event_id"]
+
+
+def test_request__many_at_the_same_moment__one_room(running, admin):
+    lin = accounts.register(running.url)
+    with ThreadPoolExecutor(6) as pool:
+        askers = [Client(running.url, admin.token, admin.user_id) for _ in range(6)]
+        replies = list(pool.map(lambda asker: asker.post(NOTICE, notice(lin)).ok()["event_id"], askers))
+    assert len(set(replies)) == 6
+    assert len(lin.sync().rooms("invite")) == 1
+
+
+@pytest.mark.parametrize("change, status, errcode", [
+    ({"user_id": None}, 400, "M_MISSING_PARAM"), ({"user_id": 7}, 400, "M_BAD_JSON"),
+    ({"content": None}, 400, "M_MISSING_PARAM"), ({"content": "text"}, 400, "M_BAD_JSON"),
+    ({"type": {}}, 400, "M_BAD_JSON"), ({"state_key": 1}, 400, "M_BAD_JSON"),
+    ({"user_id": "@lin:elsewhere.example"}, 400, "M_INVALID_PARAM"), ({"user_id": "lin"}, 400, "M_INVALID_PARAM"),
+    ({"user_id": "@nobody-here:hs1"}, 404, "M_NOT_FOUND"),
+    ({"type": "m.room.create", "state_key": ""}, 403, "M_FORBIDDEN")])
+def test_request__bad__refused(running, admin, change, status, errcode):
+    lin = accounts.register(running.url)
+    body = {key: value for key, value in {**notice(lin), **change}.items() if value is not None}
+    admin.post(NOTICE, body).expect(status, errcode)
+
+
+def test_request__ordinary_user__forbidden_and_nothing_sent(running):
+    lin = accounts.register(running.url)
+    lin.post(NOTICE, notice(lin)).expect(403, "M_FORBIDDEN")
+    lin.put(NOTICE + "/1", notice(lin)).expect(403, "M_FORBIDDEN")
+    assert lin.sync().rooms("invite") == set()
