@@ -33,6 +33,7 @@
 #include "homeserver/directory/directory.h"
 #include "homeserver/directory/directory_routes.h"
 #include "homeserver/erasure.h"
+#include "homeserver/initial_sync/initial_sync_routes.h"
 #include "homeserver/media/media.h"
 #include "homeserver/media/media_routes.h"
 #include "homeserver/meta/meta_routes.h"
@@ -95,6 +96,7 @@ static const struct wire_table tables[] = {
 	{"report", report_routes, &report_route_count},
 	{"thirdparty", thirdparty_routes, &thirdparty_route_count},
 	{"sync", sync_routes, &sync_route_count},
+	{"initial_sync", initial_sync_routes, &initial_sync_route_count},
 	{"push", push_routes, &push_route_count},
 	{"pusher", pusher_routes, &pusher_route_count},
 	{"receipt", receipt_routes, &receipt_route_count},

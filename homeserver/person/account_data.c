@@ -199,6 +199,18 @@ enum err tag_change(struct ctx *ctx, struct homeserver *hs, struct str user_id, 
 
 /* --- ignored users ------------------------------------------------------------------------------------------ */
 
+void account_data_write(const struct account_data_item *items, size_t count, struct json_out *out)
+{
+	json_out_array(out);
+	for (size_t i = 0; i < count; i++) {
+		json_out_object(out);
+		json_out_key_raw(out, "content", items[i].content);
+		json_out_key_str(out, "type", items[i].type);
+		json_out_end(out);
+	}
+	json_out_end(out);
+}
+
 static enum err read_ignored(struct ctx *ctx, struct homeserver *hs, struct user *user,
 	struct str *out)
 {

@@ -42,6 +42,9 @@ MUST_CHECK enum err account_data_rooms_changed(struct ctx *ctx, struct homeserve
 	struct user *user, int64_t after, int64_t up_to, struct account_data_item **out,
 	size_t *out_count);
 
+/** Writes them as clients get them: an array of events, as a value. */
+void account_data_write(const struct account_data_item *items, size_t count, struct json_out *out);
+
 /**
  * Sets one piece and returns after the commit. Does not look at who may set the type.
  *

@@ -434,6 +434,16 @@ void presence_write(const struct presence_view *view, struct json_out *out)
 	json_out_end(out);
 }
 
+void presence_write_event(const struct presence_view *view, struct json_out *out)
+{
+	json_out_object(out);
+	json_out_key(out, STR("content"));
+	presence_write(view, out);
+	json_out_key_str(out, "sender", view->user_id);
+	json_out_key_str(out, "type", STR("m.presence"));
+	json_out_end(out);
+}
+
 /* --- time passes --------------------------------------------------------------------------------------------------- */
 
 /* Users of whom others have not been woken yet. */

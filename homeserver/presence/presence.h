@@ -66,6 +66,8 @@ int64_t presence_serial_now(const struct homeserver *hs);
 
 /** Writes the content of m.presence, which is the body of GET …/status too. */
 void presence_write(const struct presence_view *view, struct json_out *out);
+/** Writes the m.presence event. */
+void presence_write_event(const struct presence_view *view, struct json_out *out);
 
 /** Ends what has timed out and wakes who should hear of changes. Called each second by the housekeeper. */
 void presence_tidy(struct homeserver *hs);

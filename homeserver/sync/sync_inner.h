@@ -137,8 +137,5 @@ bool sync_sections_are_empty(const struct sync_run *run);
 struct e2ee_ask sync_sections_encryption_ask(const struct sync_run *run);
 /** Writes the whole answer. */
 void sync_sections_write(const struct sync_run *run, struct json_out *out);
-/** Account data that a filter lets pass: an array of events as a value. */
-void sync_sections_write_data(const struct account_data_item *items, size_t count,
-	struct json_out *out);
 
 #endif

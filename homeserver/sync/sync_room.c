@@ -224,7 +224,7 @@ void sync_room_write(const struct sync_run *run, const struct room_part *part, s
 	}
 	json_out_key_object(out, "account_data");
 	json_out_key(out, STR("events"));
-	sync_sections_write_data(part->data, part->data_n, out);
+	account_data_write(part->data, part->data_n, out);
 	json_out_end(out);
 	if (!part->is_left) {
 		write_unread(run, &part->unread, out);

@@ -69,19 +69,6 @@ bool sync_sections_are_empty(const struct sync_run *run)
 		news->changed_n == 0 && news->left_n == 0;
 }
 
-void sync_sections_write_data(const struct account_data_item *items, size_t count,
-	struct json_out *out)
-{
-	json_out_array(out);
-	for (size_t i = 0; i < count; i++) {
-		json_out_object(out);
-		json_out_key_raw(out, "content", items[i].content);
-		json_out_key_str(out, "type", items[i].type);
-		json_out_end(out);
-	}
-	json_out_end(out);
-}
-
 static void write_parts(const struct sync_run *run, bool left, struct json_out *out)
 {
 	json_out_object(out);
@@ -142,12 +129,7 @@ static void write_presence(const struct sync_run *run, struct json_out *out)
 	json_out_key_object(out, "presence");
 	json_out_key_array(out, "events");
 	for (size_t i = 0; i < run->presence_n; i++) {
-		json_out_object(out);
-		json_out_key(out, STR("content"));
-		presence_write(&run->presence[i], out);
-		json_out_key_str(out, "sender", run->presence[i].user_id);
-		json_out_key_str(out, "type", STR("m.presence"));
-		json_out_end(out);
+		presence_write_event(&run->presence[i], out);
 	}
 	json_out_end(out);
 	json_out_end(out);
@@ -186,7 +168,7 @@ void sync_sections_write(const struct sync_run *run, struct json_out *out)
 	json_out_key_str(out, "next_batch", token_text(run->ctx->arena, next));
 	json_out_key_object(out, "account_data");
 	json_out_key(out, STR("events"));
-	sync_sections_write_data(run->global_data, run->global_data_n, out);
+	account_data_write(run->global_data, run->global_data_n, out);
 	json_out_end(out);
 	write_presence(run, out);
 	write_encryption(&run->encryption, out);

@@ -5,6 +5,7 @@
 
 #include "base/vec.h"
 #include "homeserver/timeline/reading.h"
+#include "storage/event.h"
 
 /* --- members of senders --------------------------------------------------------------------------------------- */
 
@@ -147,6 +148,23 @@ enum err page_event(struct ctx *ctx, struct homeserver *hs, const struct princip
 	TRY(event_view_prepare(ctx, hs, reading.room, &reading.view, &event, 1, &batch));
 	event_view_write(batch, 0, out);
 	return ERR_OK;
+}
+
+enum err page_event_by_id(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
+	struct str event_id, struct json_out *out)
+{
+	struct event_id parsed;
+	struct event_row *rows;
+	size_t count = 0;
+	if (event_id_parse(event_id, &parsed)) {
+		TRY(store_events_by_id(ctx, hs->db, &event_id, 1, &rows, &count));
+	}
+	if (count == 0) {
+		return fail(ctx, ERR_MISSING, M_NOT_FOUND, "Event not found");
+	}
+	struct room *room;
+	TRY(rooms_get_nid(ctx, hs, rows[0].room_nid, &room));
+	return page_event(ctx, hs, who, room_id_of(room).s, event_id, out);
 }
 
 /* Before and after the event, and the event between them. */

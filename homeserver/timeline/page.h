@@ -39,6 +39,9 @@ MUST_CHECK enum err page_context(struct ctx *ctx, struct homeserver *hs, const s
 /** One event. Errors: MISSING M_NOT_FOUND, also when the user may not see it; STORE */
 MUST_CHECK enum err page_event(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
 	struct str room_id, struct str event_id, struct json_out *out);
+/** The same for an event of any room. Errors: MISSING M_NOT_FOUND, also when the user may not see it; STORE */
+MUST_CHECK enum err page_event_by_id(struct ctx *ctx, struct homeserver *hs,
+	const struct principal *who, struct str event_id, struct json_out *out);
 
 /**
  * All state of a room, an array: what is for members, what was for who has left.

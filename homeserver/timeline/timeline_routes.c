@@ -85,6 +85,12 @@ static enum err get_event(struct call *call)
 		call_path(call, "eventId"), reply_json(call, 200));
 }
 
+static enum err get_event_by_id(struct call *call)
+{
+	return page_event_by_id(&call->ctx, hs_of(call), principal_of(call), call_path(call, "eventId"),
+		reply_json(call, 200));
+}
+
 static enum err get_state(struct call *call)
 {
 	return page_state(&call->ctx, hs_of(call), principal_of(call), call_path(call, "roomId"),
@@ -132,6 +138,8 @@ const struct route timeline_routes[] = {
 		get_context},
 	{"getOneRoomEvent", "GET", ROOM "/event/{eventId}", AUTH_GUEST, LANE_LOCAL, RATE_READ, 0,
 		get_event},
+	{"getOneEvent", "GET", "/_matrix/client/(r0|v3)/events/{eventId}", AUTH_USER, LANE_LOCAL,
+		RATE_READ, 0, get_event_by_id},
 	{"getRoomState", "GET", ROOM "/state", AUTH_GUEST, LANE_LOCAL, RATE_READ, 0, get_state},
 	{"getMembersByRoom", "GET", ROOM "/members", AUTH_GUEST, LANE_LOCAL, RATE_READ, 0, get_members},
 	{"getJoinedMembersByRoom", "GET", ROOM "/joined_members", AUTH_USER, LANE_LOCAL, RATE_READ, 0,
