@@ -234,14 +234,14 @@ enum err store_search(struct ctx *ctx, struct db *db, const struct search_ask *a
 	}
 	struct db_rows *rows;
 	TRY(query(ctx, db, ask, buf_str(&filter), buf_str(&terms), &rows));
-	size_t n = db_count(rows);
+	*out_total = db_int(rows, 0, 3);
+	size_t n = db_is_null(rows, 0, 0) ? 0 : db_count(rows);
 	struct search_hit *hits = ARENA_NEW_ARRAY(ctx->arena, struct search_hit, n);
 	for (size_t i = 0; i < n; i++) {
 		hits[i] = (struct search_hit){
 			.place = {.room_nid = db_int(rows, i, 0), .position = db_int(rows, i, 1)},
 			.rank = db_int(rows, i, 2),
 		};
-		*out_total = db_int(rows, i, 3);
 	}
 	*out = hits;
 	*out_count = n;

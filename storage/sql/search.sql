@@ -52,7 +52,8 @@ WHERE s.room_nid = ANY ($1::bigint[]) AND s.type = 'm.room.history_visibility' A
 ORDER BY 1, 2;
 
 -- name: search_by_recency hot
--- Up to $14 texts that match $1 in spans of rooms ($3 … $6), the newest first, from below position $12; with the number of all that match.
+-- Up to $14 texts that match $1 in spans of rooms ($3 … $6), the newest first, from below position $12; with the number of all that match (one row with no text when none
+-- is left).
 -- The terms are looked up first, whatever the planner thinks of them: they are what narrows. Index: search_texts_terms_idx.
 WITH found AS MATERIALIZED (
 	SELECT e.room_nid, e.position, e.target_position, e.superseded_at
@@ -66,11 +67,15 @@ WITH found AS MATERIALIZED (
 	FROM unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[]) AS s(room_nid, after, up_to, horizon)
 	JOIN found e ON e.room_nid = s.room_nid AND e.position > s.after AND e.position <= s.up_to
 		AND (e.superseded_at IS NULL OR e.superseded_at > s.horizon)
+), page AS (
+	SELECT m.room_nid, m.target_position
+	FROM matched m
+	WHERE m.target_position < $12 AND $11::bigint IS NOT NULL AND $13::bigint IS NOT NULL AND $2::text IS NOT NULL
+	ORDER BY m.target_position DESC LIMIT $14
 )
-SELECT m.room_nid, m.target_position, 0::bigint, (SELECT count(*) FROM matched)
-FROM matched m
-WHERE m.target_position < $12 AND $11::bigint IS NOT NULL AND $13::bigint IS NOT NULL AND $2::text IS NOT NULL
-ORDER BY m.target_position DESC LIMIT $14;
+SELECT p.room_nid, p.target_position, 0::bigint, m.n
+FROM (SELECT count(*) AS n FROM matched) AS m LEFT JOIN page p ON true
+ORDER BY p.target_position DESC;
 
 -- name: search_by_rank hot
 -- The same, the most relevant first, from below rank $11 and position $12. Of the newest 1,000 that match; relevant is what has the
@@ -94,8 +99,12 @@ WITH found AS MATERIALIZED (
 	SELECT e.room_nid, e.target_position, (1000000 * ts_rank_cd(e.terms, $2::text::tsquery, 1)
 		/ (1 + ln(1 + greatest($13::bigint - e.origin_server_ts, 0)::float8 / 604800000)))::bigint AS rank
 	FROM search_texts e WHERE e.ctid = ANY (ARRAY(SELECT place FROM newest))
+), page AS (
+	SELECT r.room_nid, r.target_position, r.rank
+	FROM ranked r
+	WHERE r.rank < $11 OR (r.rank = $11 AND r.target_position < $12)
+	ORDER BY r.rank DESC, r.target_position DESC LIMIT $14
 )
-SELECT r.room_nid, r.target_position, r.rank, (SELECT count(*) FROM matched)
-FROM ranked r
-WHERE r.rank < $11 OR (r.rank = $11 AND r.target_position < $12)
-ORDER BY r.rank DESC, r.target_position DESC LIMIT $14;
+SELECT p.room_nid, p.target_position, p.rank, m.n
+FROM (SELECT count(*) AS n FROM matched) AS m LEFT JOIN page p ON true
+ORDER BY p.rank DESC, p.target_position DESC;

@@ -137,6 +137,19 @@ def test_search__pages__every_result_once(alice, room, order):
     assert len(seen) == 12 and set(seen) == ids
 
 
+@pytest.mark.parametrize("order", ["rank", "recent"])
+def test_search__page_after_the_last__empty_with_the_count(alice, room, order):
+    for _ in range(4):
+        alice.send(room, "crocus")
+    token, sizes = None, []
+    for _ in range(3):
+        answer = search(alice, "crocus", token, order_by=order, filter={"limit": 2})
+        assert answer["count"] == 4
+        sizes.append(len(answer["results"]))
+        token = answer.get("next_batch")
+    assert sizes == [2, 2, 0] and token is None
+
+
 def test_search__groups__by_room_and_sender_with_their_own_pages(alice, bob, shared):
     other = alice.create_room()
     ids = {shared: [], other: []}
