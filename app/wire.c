@@ -56,6 +56,7 @@
 #include "homeserver/search/search.h"
 #include "homeserver/search/search_routes.h"
 #include "homeserver/space/space_routes.h"
+#include "homeserver/succession/succession.h"
 #include "homeserver/sync/sync.h"
 #include "homeserver/sync/sync_routes.h"
 #include "homeserver/thirdparty/thirdparty_routes.h"
@@ -204,6 +205,7 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 	config_to_http_client(config->conf, wire->arena, &client);
 	client.user_agent = str_printf(wire->arena, "Belfry/%s", app_version());
 	hs->http_client = http_client_create(&client);
+	hs->ports.succession = succession_port(hs);
 	hs->e2ee = e2ee_create(hs);
 	hs->pushers = pushers_create(hs, config->database_url);
 }

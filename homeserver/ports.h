@@ -55,7 +55,20 @@ struct room_directory_port {
 		const struct json *body, struct json_out *out);
 };
 
+struct room;
+
+/** What users take along to a room that has taken the place of another. */
+struct succession_port {
+	void *self;
+	/**
+	 * Called when a local user has come into a room, after the commit: copies what the user had set for the room's predecessor, if
+	 * there is one. Never fails. Cost: none for a room without predecessor, else one round trip, and two commits at most.
+	 */
+	void (*carry_over)(void *self, struct ctx *ctx, struct room *room, struct user_id user);
+};
+
 struct homeserver_ports {
+	struct succession_port succession; /**< always filled */
 	struct room_directory_port room_directory;
 	struct third_party_port third_party;
 	struct e2ee_port e2ee; /**< always filled */

@@ -197,6 +197,27 @@ enum err tag_change(struct ctx *ctx, struct homeserver *hs, struct str user_id, 
 	return err;
 }
 
+enum err tags_copy(struct ctx *ctx, struct homeserver *hs, struct str user_id, int64_t from_nid,
+	int64_t to_nid)
+{
+	struct json content;
+	struct json ignored;
+	int64_t position;
+	int64_t to_position;
+	TRY(read_tags(ctx, hs, user_id, from_nid, &content, &position));
+	if (tags_of(ctx->arena, &content).count == 0) {
+		return ERR_OK;
+	}
+	TRY(read_tags(ctx, hs, user_id, to_nid, &ignored, &to_position));
+	if (to_position != 0) {
+		return ERR_OK;
+	}
+	const struct change change = {hs, user_id, to_nid, STR("m.tag"),
+		canonical_text(ctx->arena, &content)};
+	enum err err = put_expecting(ctx, &change, 0);
+	return err == ERR_CONFLICT ? ERR_OK : err; /* the user has tagged it meanwhile */
+}
+
 /* --- ignored users ------------------------------------------------------------------------------------------ */
 
 void account_data_write(const struct account_data_item *items, size_t count, struct json_out *out)

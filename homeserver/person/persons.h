@@ -56,6 +56,13 @@ MUST_CHECK enum err account_data_put(struct ctx *ctx, struct homeserver *hs, str
 	int64_t room_nid, struct str type, struct str content);
 
 /**
+ * Gives a room the tags of another, unless it ever had tags of its own. Errors: STORE; SHUTDOWN
+ * Cost: one round trip; two and the shared group when there is something to copy.
+ */
+MUST_CHECK enum err tags_copy(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	int64_t from_nid, int64_t to_nid);
+
+/**
  * User ids of m.ignored_user_list, in no order; in the ctx's arena.
  * Errors: STORE     Cost: none but for the first time.
  */

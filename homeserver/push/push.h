@@ -101,5 +101,11 @@ MUST_CHECK enum err push_rule_enable(struct ctx *ctx, struct homeserver *hs,
 /** Errors: MISSING M_NOT_FOUND; INPUT as push_rule_put(); STORE; SHUTDOWN. */
 MUST_CHECK enum err push_rule_act(struct ctx *ctx, struct homeserver *hs,
 	const struct push_rule_name *name, const struct json *actions);
+/**
+ * Gives a user's rule for a room to another room too, unless that has one.
+ * Errors: INPUT M_TOO_LARGE (413); STORE; SHUTDOWN     Cost: none without such a rule while rules are in memory.
+ */
+MUST_CHECK enum err push_rule_copy_room(struct ctx *ctx, struct homeserver *hs, struct user_id user,
+	struct str from_room_id, struct str to_room_id);
 
 #endif

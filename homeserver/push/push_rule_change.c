@@ -204,3 +204,45 @@ enum err push_rule_act(struct ctx *ctx, struct homeserver *hs, const struct push
 	}
 	return change(ctx, hs, name->user, act, &request);
 }
+
+/* --- from room to room --------------------------------------------------------------------------------- */
+
+struct room_copy {
+	struct str from;
+	struct str to;
+};
+
+static const struct push_rule *rule_to_copy(const struct push_ruleset *set,
+	const struct room_copy *copy)
+{
+	return push_ruleset_find(set, PUSH_ROOM, copy->to) == NULL
+		? push_ruleset_find(set, PUSH_ROOM, copy->from)
+		: NULL;
+}
+
+static enum err copy_rule(struct ctx *ctx, struct push_ruleset *set, void *data)
+{
+	const struct room_copy *copy = data;
+	const struct push_rule *rule = rule_to_copy(set, copy);
+	if (rule == NULL) {
+		return ERR_OK;
+	}
+	struct push_rule *copied = ARENA_NEW(ctx->arena, struct push_rule);
+	*copied = *rule;
+	copied->rule_id = copy->to;
+	return push_ruleset_put(ctx->arena, set, copied, copy->from, str_from(NULL, 0)) == PUSH_PUT_DONE
+		? ERR_OK
+		: fail_status(ctx, ERR_INPUT, 413, M_TOO_LARGE, "You have too many push rules");
+}
+
+enum err push_rule_copy_room(struct ctx *ctx, struct homeserver *hs, struct user_id user,
+	struct str from_room_id, struct str to_room_id)
+{
+	struct room_copy copy = {from_room_id, to_room_id};
+	struct push_rules rules;
+	TRY(push_rules_get(ctx, hs, user, &rules));
+	if (rules.is_unchanged || rule_to_copy(&rules.set, &copy) == NULL) {
+		return ERR_OK;
+	}
+	return change(ctx, hs, user, copy_rule, &copy);
+}

@@ -184,6 +184,7 @@ enum err room_create(struct ctx *ctx, struct homeserver *hs, const struct create
 			STR_ARG(ctx->fault.text));
 	}
 	TRY(err);
+	hs->ports.succession.carry_over(hs->ports.succession.self, ctx, room, wish.creator);
 	*out_room_id = room_id_of(room).s;
 	return ERR_OK;
 }

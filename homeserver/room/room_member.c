@@ -208,7 +208,9 @@ enum err room_join(struct ctx *ctx, struct homeserver *hs, const struct member_w
 	if (membership != MEMBERSHIP_INVITE && membership != MEMBERSHIP_BAN) {
 		TRY(authorise_restricted(ctx, hs, room, me, &content));
 	}
-	return add_member(ctx, hs, room, wish->who->user, me, &content);
+	TRY(add_member(ctx, hs, room, wish->who->user, me, &content));
+	hs->ports.succession.carry_over(hs->ports.succession.self, ctx, room, wish->who->user);
+	return ERR_OK;
 }
 
 enum err room_knock(struct ctx *ctx, struct homeserver *hs, const struct member_wish *wish,

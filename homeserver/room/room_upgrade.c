@@ -158,6 +158,7 @@ enum err room_upgrade(struct ctx *ctx, struct homeserver *hs, const struct upgra
 	};
 	struct room *room;
 	TRY(rooms_replace(ctx, hs, &start, &how, &room));
+	hs->ports.succession.carry_over(hs->ports.succession.self, ctx, room, request->who->user);
 	*out_room_id = room_id_of(room).s;
 	return ERR_OK;
 }

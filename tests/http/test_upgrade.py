@@ -175,3 +175,72 @@ def test_upgrade__killed_afterwards__all_of_it_there(fresh_server):
     assert content(alice, old, "m.room.tombstone")["replacement_room"] == new
     assert content(alice, new, "m.room.name") == {"name": "kept"}
     alice.send(new, "goes on")
+
+
+# -- what users take along
+
+MUTE = {"actions": ["dont_notify"]}
+
+
+def set_for(client, room_id):
+    """Tags, and actions of the push rule (None: there is no rule)."""
+    tags = client.get("/user/%s/rooms/%s/tags" % (client.user_id, room_id)).ok()["tags"]
+    rules = client.get("/pushrules/global/").ok()["room"]
+    return tags, next((rule["actions"] for rule in rules if rule["rule_id"] == room_id), None)
+
+
+def tag_and_mute(client, room_id):
+    client.put(path_of("user", client.user_id, "rooms", room_id, "tags", "m.favourite"), {"order": 0.5}).ok()
+    client.put(path_of("pushrules", "global", "room", room_id), MUTE).ok()
+
+
+def by_request(client, old):
+    return upgrade(client, old, "11").ok()["replacement_room"]
+
+
+def by_hand(client, old):
+    new = client.create_room(preset="public_chat", room_version="11", creation_content={"predecessor": {"room_id": old}})
+    client.set_state(old, "m.room.tombstone", {"body": "moved", "replacement_room": new})
+    return new
+
+
+@pytest.mark.parametrize("replace", [by_request, by_hand])
+def test_upgrade__tags_and_push_rule__taken_along(alice, bob, replace):
+    old = alice.create_room(room_version="10", preset="public_chat")
+    bob.join(old).ok()
+    for client in (alice, bob):
+        tag_and_mute(client, old)
+    before = set_for(alice, old)
+    assert before[0] == {"m.favourite": {"order": 0.5}} and before[1] is not None
+    new = replace(alice, old)
+    assert set_for(alice, new) == before
+    watch = bob.watch()
+    bob.join(new).ok()
+    assert set_for(bob, new) == before and set_for(bob, old) == before
+    watch.until(lambda answer: any(
+        rule["rule_id"] == new for event in answer.get("account_data", {}).get("events", [])
+        if event["type"] == "m.push_rules" for rule in event["content"]["global"]["room"]))
+
+
+def test_upgrade__set_for_the_new_room_already__kept(alice, bob):
+    old = alice.create_room(room_version="10", preset="public_chat")
+    bob.join(old).ok()
+    tag_and_mute(bob, old)
+    new = by_request(alice, old)
+    bob.put(path_of("pushrules", "global", "room", new), {"actions": ["notify"]}).ok()
+    bob.join(new).ok()
+    assert set_for(bob, new) == ({"m.favourite": {"order": 0.5}}, ["notify"])
+    bob.put(path_of("user", bob.user_id, "rooms", new, "tags", "u.mine"), {}).ok()
+    bob.delete(path_of("user", bob.user_id, "rooms", new, "tags", "m.favourite")).ok()
+    bob.leave(new).ok()
+    bob.join(new).ok()
+    assert set_for(bob, new) == ({"u.mine": {}}, ["notify"])
+
+
+def test_upgrade__room_claims_to_follow_one_that_the_user_was_never_in__nothing_taken_along(alice, bob):
+    old = alice.create_room()
+    bob.put(path_of("pushrules", "global", "room", old), MUTE).ok()
+    new = bob.create_room(creation_content={"predecessor": {"room_id": old}})
+    assert set_for(bob, new) == ({}, None)
+    for odd in ({"room_id": 7}, {"room_id": "!nowhere:x.example"}, {}, "text"):
+        bob.create_room(room_version="11", creation_content={"predecessor": odd})
