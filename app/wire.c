@@ -21,6 +21,7 @@
 #include "e2ee/key_backup_routes.h"
 #include "e2ee/keys_routes.h"
 #include "e2ee/to_device_routes.h"
+#include "federation/server_key_routes.h"
 #include "homeserver/account/account_routes.h"
 #include "homeserver/account/email/email_routes.h"
 #include "homeserver/account/fallback_routes.h"
@@ -111,6 +112,7 @@ static const struct wire_table tables[] = {
 	{"cross_signing", cross_signing_routes, &cross_signing_route_count},
 	{"key_backup", key_backup_routes, &key_backup_route_count},
 	{"to_device", to_device_routes, &to_device_route_count},
+	{"server_key", server_key_routes, &server_key_route_count},
 };
 
 const struct wire_table *wire_tables(size_t *out_count)

@@ -7,13 +7,10 @@
 #include "homeserver/homeserver.h"
 #include "homeserver/meta/support.h"
 #include "homeserver/web_page.h"
-#include "matrix/server_keys.h"
-
-/* Others may keep our keys for a day; new ones are made known at least that long before their use. */
-static const int64_t key_validity_ms = INT64_C(24) * 3600 * 1000;
 
 static const char *const spec_versions[] = {"r0.6.0", "r0.6.1", "v1.1", "v1.2", "v1.3", "v1.4",
-	"v1.5", "v1.6", "v1.7", "v1.8", "v1.9", "v1.10", "v1.11", "v1.12"};
+	"v1.5", "v1.6", "v1.7", "v1.8", "v1.9", "v1.10", "v1.11", "v1.12", "v1.13", "v1.14", "v1.15",
+	"v1.16"};
 
 static enum err get_versions(struct call *call)
 {
@@ -135,14 +132,6 @@ static enum err get_capabilities(struct call *call)
 	return ERR_OK;
 }
 
-static enum err get_server_keys(struct call *call)
-{
-	const struct homeserver *hs = hs_of(call);
-	int64_t valid_until_ms = clock_wall_ms(&hs->clock) + key_validity_ms;
-	return reply_bytes(call, 200, "application/json",
-		server_keys_build(call->ctx.arena, &hs->signer, valid_until_ms, NULL, 0));
-}
-
 /* For people who open the server's address in a browser. */
 static enum err get_home_page(struct call *call)
 {
@@ -173,7 +162,5 @@ const struct route meta_routes[] = {
 		RATE_NONE, 0, get_policy_server},
 	{"getCapabilities", "GET", "/_matrix/client/(r0|v3)/capabilities", AUTH_GUEST, LANE_INLINE,
 		RATE_READ, 0, get_capabilities},
-	{"getServerKey", "GET", "/_matrix/key/v2/server", AUTH_NONE, LANE_INLINE, RATE_NONE, 0,
-		get_server_keys},
 };
 const size_t meta_route_count = COUNT_OF(meta_routes);
