@@ -20,7 +20,7 @@ static struct str write(struct arena *arena, const struct json *value)
 
 static void ask(const struct event_filter *filter, const struct json *content)
 {
-	invariant(filter->limit >= 1 && filter->limit <= FILTER_MAX_LIMIT);
+	invariant(filter->limit >= 0 && filter->limit <= FILTER_MAX_LIMIT);
 	const struct filter_relation relation = {.rel_type = STR("m.thread"), .sender = STR("@a:b")};
 	const struct filter_facts facts = {.type = STR("m.room.message"),
 		.sender = STR("@a:b"),

@@ -14,13 +14,14 @@ static void test_token__written__read_again(void **state)
 {
 	(void)state;
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
-	static const struct token tokens[] = {{0, 0}, {1, 0}, {42, 1700000000000},
-		{INT64_MAX - 1, INT64_MAX - 1}};
+	static const struct token tokens[] = {{0, 0, 0}, {1, 0, 0}, {42, 1700000000000, 0},
+		{INT64_MAX - 1, INT64_MAX - 1, 0}, {42, 5, 41}, {INT64_MAX - 1, 0, INT64_MAX - 2}};
 	for (size_t i = 0; i < COUNT_OF(tokens); i++) {
 		struct token read;
 		assert_true(token_parse(token_text(arena, tokens[i]), &read));
 		assert_true(read.position == tokens[i].position);
 		assert_true(read.ephemeral == tokens[i].ephemeral);
+		assert_true(read.messages == tokens[i].messages);
 	}
 }
 
@@ -28,13 +29,14 @@ static void test_token__malformed__refused_and_untouched(void **state)
 {
 	(void)state;
 	static const char *const texts[] = {"", "s", "s1", "s_", "s1_", "s_1", "1_1", "t1_1", "S1_1",
-		"s-1_0", "s1_-1", "s01_0", "s1_00", "s1_2_3", "s1_2_3_x", "s 1_0", "s1_0 ", "s+1_0",
-		"s1.0_0", "s1e3_0", "s9223372036854775807_0", "s1_9223372036854775807",
-		"s99999999999999999999999999_0", "nonsense", "s42_-0", "s-0_0", "s0x1_0", "ss1_0"};
+		"s-1_0", "s1_-1", "s01_0", "s1_00", "s1_2_3", "s1_2_3_x", "s9_2_0", "s9_2_9", "s9_2_-1",
+		"s9_2_", "s 1_0", "s1_0 ", "s+1_0", "s1.0_0", "s1e3_0", "s9223372036854775807_0",
+		"s1_9223372036854775807", "s99999999999999999999999999_0", "nonsense", "s42_-0", "s-0_0",
+		"s0x1_0", "ss1_0"};
 	for (size_t i = 0; i < COUNT_OF(texts); i++) {
-		struct token token = {7, 8};
+		struct token token = {7, 8, 9};
 		assert_false(token_parse(str_of(texts[i]), &token));
-		assert_true(token.position == 7 && token.ephemeral == 8);
+		assert_true(token.position == 7 && token.ephemeral == 8 && token.messages == 9);
 	}
 }
 
