@@ -14,6 +14,7 @@
 
 #include "app/first_start.h"
 #include "app/housekeeper.h"
+#include "appservices/thirdparty_routes.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "e2ee/cross_signing_routes.h"
@@ -60,7 +61,6 @@
 #include "homeserver/succession/succession.h"
 #include "homeserver/sync/sync.h"
 #include "homeserver/sync/sync_routes.h"
-#include "homeserver/thirdparty/thirdparty_routes.h"
 #include "homeserver/timeline/relation_routes.h"
 #include "homeserver/timeline/timeline_routes.h"
 #include "homeserver/typing/typing.h"

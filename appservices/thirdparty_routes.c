@@ -1,7 +1,7 @@
 /*
  * Each look-up is a question to the port; without one nothing is bridged.
  */
-#include "homeserver/thirdparty/thirdparty_routes.h"
+#include "appservices/thirdparty_routes.h"
 
 #include "homeserver/homeserver.h"
 

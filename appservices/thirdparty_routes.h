@@ -2,8 +2,8 @@
  * Look-ups on bridged networks.
  * Spec: client-server API, "Third-party Lookups"
  */
-#ifndef BELFRY_HOMESERVER_THIRDPARTY_THIRDPARTY_ROUTES_H
-#define BELFRY_HOMESERVER_THIRDPARTY_THIRDPARTY_ROUTES_H
+#ifndef BELFRY_APPSERVICES_THIRDPARTY_ROUTES_H
+#define BELFRY_APPSERVICES_THIRDPARTY_ROUTES_H
 
 #include "http/route.h"
 
