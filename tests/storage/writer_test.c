@@ -91,6 +91,7 @@ struct sender {
 	int number;
 	int acknowledged;
 	bool acked[WRITES];
+	bool doubtful[WRITES]; /* told that it failed, but the commit may have been carried out */
 	enum err err;
 	int64_t waited_ms;
 };
@@ -107,6 +108,8 @@ static void *send_many(void *data)
 		if (writer_commit(&ctx, sender->writer, write, NULL) == ERR_OK) {
 			sender->acked[i] = true;
 			sender->acknowledged++;
+		} else {
+			sender->doubtful[i] = str_contains(ctx.fault.cause, STR("during a commit"));
 		}
 	}
 	return NULL;
@@ -135,7 +138,9 @@ static void check_stored(const struct sender *senders)
 			struct str key = str_printf(arena, "t%d-%d", senders[s].number, i);
 			struct str event_id;
 			enum err err = store_transaction_find(&ctx, db, key, &event_id);
-			assert_int_equal(err, senders[s].acked[i] ? ERR_OK : ERR_MISSING);
+			if (!senders[s].doubtful[i] || err != ERR_OK) {
+				assert_int_equal(err, senders[s].acked[i] ? ERR_OK : ERR_MISSING);
+			}
 		}
 	}
 	db_destroy(db);
@@ -158,6 +163,16 @@ static void writer__many_threads__all_stored_in_order(void **state)
 	mem_free(senders);
 }
 
+/* Lets the writer get somewhere between two blows: a machine slower than the killer would commit nothing at all. */
+static void wait_for_progress(const atomic_bool *is_over)
+{
+	int64_t before = atomic_load(&last_seen);
+	for (int i = 0; i < 200 && atomic_load(&last_seen) == before && !atomic_load(is_over); i++) {
+		const struct timespec pause = {.tv_nsec = 1000000L};
+		(void)nanosleep(&pause, NULL);
+	}
+}
+
 static void *kill_backends(void *data)
 {
 	atomic_bool *is_over = data;
@@ -167,6 +182,7 @@ static void *kill_backends(void *data)
 		struct arena *arena CLEANUP(arena_cleanup) = arena_create();
 		struct ctx ctx;
 		ctx_init(&ctx, arena);
+		wait_for_progress(is_over);
 		if (pg_ensure(&ctx, &pg) == ERR_OK) {
 			(void)!pg_exec(&ctx, &pg,
 				"SELECT pg_terminate_backend(pid), pg_sleep(0.002) FROM pg_stat_activity "
