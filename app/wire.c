@@ -22,6 +22,7 @@
 #include "e2ee/key_backup_routes.h"
 #include "e2ee/keys_routes.h"
 #include "e2ee/to_device_routes.h"
+#include "federation/federation.h"
 #include "federation/server_key_routes.h"
 #include "homeserver/account/account_routes.h"
 #include "homeserver/account/email/email_routes.h"
@@ -210,6 +211,7 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 	hs->ports.succession = succession_port(hs);
 	hs->e2ee = e2ee_create(hs);
 	hs->pushers = pushers_create(hs, config->database_url);
+	(void)federation_create(hs);
 }
 
 /* Who hears of commits, see homeserver/consumer.h. */
@@ -269,6 +271,7 @@ enum err wire_start(struct ctx *ctx, struct wire *wire)
 	TRY(sso_load(ctx, &wire->hs));
 	TRY(media_start(ctx, wire->hs.media));
 	TRY(erasure_load(ctx, &wire->hs));
+	TRY(federation_start(ctx, wire->hs.federation));
 	return http_server_start(wire->http, ctx);
 }
 
@@ -303,6 +306,7 @@ bool wire_destroy(struct wire *wire)
 {
 	struct homeserver *hs = &wire->hs;
 	pushers_stop(hs->pushers);
+	federation_stop(hs->federation);
 	http_client_stop(hs->http_client);
 	if (!http_server_stop(wire->http)) {
 		return false;
@@ -321,6 +325,7 @@ bool wire_destroy(struct wire *wire)
 	consumers_destroy(hs->consumers);
 	pushers_destroy(hs->pushers);
 	http_client_destroy(hs->http_client);
+	federation_destroy(hs->federation);
 	e2ee_destroy(hs->e2ee);
 	receipts_destroy(hs->receipts);
 	push_destroy(hs->push);

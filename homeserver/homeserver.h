@@ -31,6 +31,7 @@ struct push;
 struct e2ee;
 struct erasure;
 struct pushers;
+struct federation;
 
 struct homeserver {
 	struct settings settings;
@@ -56,6 +57,7 @@ struct homeserver {
 	struct erasure *erasure;           /**< whose events are hidden (erasure.h) */
 	struct e2ee *e2ee;                 /**< of the encryption layer (e2ee/e2ee.h) */
 	struct pushers *pushers;           /**< who is notified outside of syncs (pusher/pushers.h) */
+	struct federation *federation;     /**< of the federation layer (federation/federation.h) */
 };
 
 /** The server that a handler works for. */

@@ -1,0 +1,58 @@
+/**
+ * Signed requests to other homeservers: discovery, signature, TLS, policy, back-off and the answer's JSON in one call.
+ * Spec: server-server API, "Resolving server names", "Request Authentication"
+ */
+#ifndef BELFRY_FEDERATION_FED_CLIENT_H
+#define BELFRY_FEDERATION_FED_CLIENT_H
+
+#include "federation/federation.h"
+
+/** What is asked. Texts are copied by fed_start(), borrowed during fed_ask(). */
+struct fed_request {
+	struct server_name server;
+	const char *method;      /**< "GET", "PUT", "POST"; static */
+	struct str target;       /**< path and query, percent-encoded: what is signed */
+	const struct json *body; /**< NULL: none */
+	size_t answer_ceiling_bytes;
+	int64_t timeout_ms; /**< for everything, discovery included; > 0 */
+	bool is_unsigned;   /**< for keys: no Authorization */
+	/** A server that failed lately is not asked again before its pause is over, unless a user waits. */
+	bool ignores_backoff;
+};
+
+/** An answer with status 2xx. Lives in the ctx's arena. */
+struct fed_answer {
+	int status;
+	struct json json; /**< an object (or, of send_join v1 and the like, an array) */
+};
+
+/** What the other server said when it refused: of the last request that failed with DENIED, MISSING or INPUT. */
+struct fed_refusal {
+	int status;
+	struct str errcode; /**< "M_FORBIDDEN"; empty when it gave none */
+	struct str error;
+	struct json json; /**< the whole answer; JSON_NULL when it is none */
+};
+
+/**
+ * Asks and waits; LANE_REMOTE, a consumer's or a queue's thread.
+ *
+ * Errors: REMOTE (unreachable, TLS, no JSON, 5xx, 429); TIMEOUT; LIMIT (answer too large); SHUTDOWN; DENIED M_FORBIDDEN (policy of
+ * this server: not a partner); for other statuses DENIED (401, 403), MISSING (404), INPUT (other 4xx), with `out_refusal` filled
+ * @param out_refusal  may be NULL
+ */
+MUST_CHECK enum err fed_ask(struct ctx *ctx, struct federation *federation,
+	const struct fed_request *request, struct fed_answer *out, struct fed_refusal *out_refusal);
+
+/** How a request of fed_start() ended; borrowed for the callback. */
+struct fed_end {
+	enum err err; /**< as above */
+	struct str cause;
+	const struct fed_answer *answer;
+	const struct fed_refusal *refusal;
+};
+/** Asks without waiting. `finished` is called once in any case, on the HTTP client's thread: it may not block. */
+void fed_start(struct federation *federation, const struct fed_request *request,
+	void (*finished)(void *data, const struct fed_end *end), void *data);
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * Makes and ends the federation's services, in the order in which they need each other.
+ */
+#include "federation/federation.h"
+
+#include "base/mem.h"
+
+struct federation *federation_create(struct homeserver *hs)
+{
+	struct federation *federation = mem_alloc(sizeof(*federation));
+	federation->hs = hs;
+	hs->federation = federation;
+	return federation;
+}
+
+enum err federation_start(struct ctx *ctx, struct federation *federation)
+{
+	(void)ctx;
+	(void)federation;
+	return ERR_OK;
+}
+
+void federation_stop(struct federation *federation)
+{
+	(void)federation;
+}
+
+void federation_destroy(struct federation *federation)
+{
+	mem_free(federation);
+}

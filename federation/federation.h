@@ -1,0 +1,23 @@
+/**
+ * The federation: this server among others. One struct holds the services of this folder; app/wire.c makes it
+ * after the homeserver's services, and it fills the ports of the layers below.
+ * Spec: server-server API
+ */
+#ifndef BELFRY_FEDERATION_FEDERATION_H
+#define BELFRY_FEDERATION_FEDERATION_H
+
+#include "homeserver/homeserver.h"
+
+struct federation {
+	struct homeserver *hs;
+};
+
+/** Fills the ports of `hs`; nothing runs yet. The other services of `hs` exist already. */
+struct federation *federation_create(struct homeserver *hs);
+/** Once the database is ready, before the listeners open. Errors: STORE */
+MUST_CHECK enum err federation_start(struct ctx *ctx, struct federation *federation);
+/** Ends what waits for other servers. Called before the HTTP server stops. */
+void federation_stop(struct federation *federation);
+void federation_destroy(struct federation *federation);
+
+#endif

@@ -1,0 +1,150 @@
+/**
+ * Events of other servers: what this server knows of a room beyond its timeline, taking events in, and coming into
+ * rooms of others. The rules are matrix/'s; who fetches what is missing is federation/'s affair.
+ *
+ * Where an event stands, says its position: above ROOM_OUTLIERS it is in the timeline (what was fetched from before this server
+ * came has negative positions); below it is kept because others stand on it (state and auth events of before, soft-failed and
+ * rejected ones), and no client ever sees it.
+ * Spec: server-server API, "PDUs", "Checks performed on receipt of a PDU", "Soft failure", "Rejection"
+ */
+#ifndef BELFRY_HOMESERVER_ROOM_ROOM_ACCEPT_H
+#define BELFRY_HOMESERVER_ROOM_ROOM_ACCEPT_H
+
+#include "homeserver/room/rooms.h"
+
+/** Positions at and below this are no part of the timeline. */
+#define ROOM_OUTLIERS (-(INT64_C(1) << 60))
+
+/* --- what is known ---------------------------------------------------------------------------------- */
+
+enum event_fate {
+	EVENT_UNKNOWN,
+	EVENT_IN_TIMELINE,
+	EVENT_OUTLIER, /**< known and allowed by its auth events; what came before it is not known */
+	EVENT_SOFT_FAILED, /**< right where it stands, but not allowed by what is now */
+	EVENT_REJECTED,
+};
+
+struct known_event {
+	enum event_fate fate;
+	int64_t position;
+	const struct event
+		*event; /**< NULL: unknown. In the ctx's arena, or with a reference until its reset */
+};
+
+/** Events of this room by id, whatever their fate; out[i] belongs to ids[i]. From memory, or one round trip. Errors: STORE */
+MUST_CHECK enum err room_known_events(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct event_id *ids, size_t count, struct known_event *out);
+
+/** Whether any user of this server is joined: else what is known of the room is out of date. From memory. */
+bool room_is_resident(struct room *room);
+
+/** Whether the room's current access list lets a server take part. From memory. */
+MUST_CHECK enum err room_allows_server(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct server_name server, bool *out);
+
+/** Servers with joined users now, without ours, sorted. In the ctx's arena. From memory. */
+MUST_CHECK enum err room_servers(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct server_name **out, size_t *out_count);
+
+/**
+ * The state on which an event stands, or that holds after it.
+ * Errors: MISSING (the event is unknown, or an outlier whose state nobody asked for); STORE
+ */
+MUST_CHECK enum err room_state_around(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct event_id id, bool is_after, struct state_map *out);
+
+/** All events from which these descend by auth_events (themselves not included unless another names them). Errors: STORE */
+MUST_CHECK enum err room_auth_chain(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct event *const *events, size_t count, const struct event ***out, size_t *out_count);
+
+/* --- taking events in -------------------------------------------------------------------------------- */
+
+/** An event that came from another server. Its signatures were checked; if its hash was wrong it is redacted already. */
+struct room_arrival {
+	const struct event *event;
+	/** The state before it, as another server says (all events known as outliers); NULL: made of its prev_events. */
+	const struct event_id *state_before;
+	size_t state_before_count;
+};
+
+struct room_outcome {
+	enum event_fate fate;
+	struct verdict verdict; /**< why it was rejected or soft-failed */
+	bool was_known;         /**< it had been taken in before: nothing was done */
+	/** When the function fails with MISSING: what has to be fetched first. In the ctx's arena. */
+	const struct event_id *missing_prev;
+	size_t missing_prev_count;
+	const struct event_id *missing_auth;
+	size_t missing_auth_count;
+};
+
+/**
+ * Takes one event in: authorised by its auth events, by the state before it, and by the current state; then the room's
+ * forward extremities, resolved state, members and timeline go on. Returns after the commit.
+ *
+ * Errors: MISSING (see struct room_outcome; nothing was done); STORE; TIMEOUT. An event that breaks a rule is no error, but
+ * rejected or soft-failed.
+ * Cost: an event that stands on all forward extremities: as one of our own. Else the state of the forks: at most a few round trips; with
+ * state resolution only where the forks' states differ.
+ */
+MUST_CHECK enum err room_accept(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct room_arrival *arrival, struct room_outcome *out);
+
+/**
+ * Stores events that are known only for others' sake (auth events, state). Each is authorised by its auth events, which are among
+ * them or known; those that are not allowed are stored as rejected. Signatures were checked.
+ * Errors: MISSING (auth events missing, in `out`); STORE
+ */
+MUST_CHECK enum err room_accept_outliers(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct event *const *events, size_t count, struct room_outcome *out);
+
+/**
+ * Adds history before what is known of the timeline: events as another server gave them in answer to /backfill, signatures
+ * checked. They get positions before `below`, newest first by depth and prev_events. Those already in the timeline are left alone.
+ * @param out_added  may be 0
+ * Errors: STORE
+ */
+MUST_CHECK enum err room_accept_history(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	int64_t below, const struct event *const *events, size_t count, size_t *out_added);
+
+/* --- coming into a room of others ---------------------------------------------------------------------- */
+
+/** What send_join answered, and the join that it took. All events' signatures were checked. */
+struct room_import {
+	const struct room_version *version;
+	struct room_id room_id;
+	const struct event *join;         /**< our user's, as signed by all who have to */
+	const struct event *const *state; /**< before the join */
+	size_t state_count;
+	const struct event *const *auth; /**< the auth chain of all of these */
+	size_t auth_count;
+};
+/**
+ * Makes the room known here, or brings it up to date after nobody of this server was in it. One commit makes it visible.
+ * Errors: DENIED M_FORBIDDEN (the join is not allowed by that state; or there is no create event); CONFLICT (another join was
+ * first: the room is resident by now); STORE
+ */
+MUST_CHECK enum err rooms_import(struct ctx *ctx, struct homeserver *hs,
+	const struct room_import *import, struct room **out);
+
+/** A membership of a local user in a room in which this server has nobody: an invite, a knock, or the end of one. */
+struct outside_membership {
+	const struct room_version *version;
+	const struct event *event; /**< m.room.member of a local user, signed */
+	struct str stripped;       /**< JSON array for clients; of an invite or knock */
+};
+/** Errors: CONFLICT (the room is resident: room_accept() is right); STORE */
+MUST_CHECK enum err rooms_set_outside(struct ctx *ctx, struct homeserver *hs,
+	const struct outside_membership *what);
+
+/* --- templates for other servers ------------------------------------------------------------------------ */
+
+/**
+ * What room_add() would make of an intent, for a user of another server to sign: prev and auth events, depth; authorised, neither
+ * hashed nor signed, not stored. Errors: as room_add()
+ */
+MUST_CHECK enum err room_template(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct room_intent *intent, struct json *out);
+
+#endif
