@@ -15,11 +15,12 @@ import os
 import pytest
 
 from . import accounts
+from .authority import Authority
 from .client import Client, Http
-from .server import Server, binary
+from .server import FederatedServer, Server, binary
 
 TARGET = os.environ.get("BELFRY_TEST_TARGET", "")
-PROCESS_FIXTURES = {"make_server", "fresh_server", "running"}
+PROCESS_FIXTURES = {"make_server", "fresh_server", "running", "federated", "make_federated"}
 
 # Schema deviations of Synapse, each looked at: null where the specification wants a string or nothing.
 SYNAPSE_VIOLATIONS = (
@@ -139,8 +140,8 @@ def make_server():
     """Makes servers of the test's own; they are ended and removed after it."""
     servers = []
 
-    def make(**more):
-        server = Server(**more)
+    def make(kind=Server, **more):
+        server = kind(**more)
         servers.append(server)
         return server
     yield make
@@ -152,3 +153,47 @@ def make_server():
 def fresh_server(make_server):
     """A running server of the test's own."""
     return make_server().start()
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory):
+    """The certificate authority that servers of tests trust."""
+    folder = tmp_path_factory.mktemp("authority")
+    for path in (folder, *folder.parents[:2]):
+        path.chmod(0o755)
+    return Authority(str(folder))
+
+
+@pytest.fixture
+def make_federated(make_server, authority):
+    """Makes servers that speak TLS to others; their names are 127.0.0.1:PORT."""
+    def make(**more):
+        return make_server(kind=FederatedServer, authority=authority, **more)
+    return make
+
+
+@pytest.fixture(scope="module")
+def federated(authority):
+    """A running server with federation, which the tests of a file share."""
+    server = FederatedServer(authority=authority).start()
+    yield server
+    server.destroy()
+
+
+@pytest.fixture
+def make_remote(authority):
+    """Makes remote homeservers in Python (remote.py)."""
+    from .remote import Remote
+    remotes = []
+
+    def make(**more):
+        remotes.append(Remote(authority, **more).start())
+        return remotes[-1]
+    yield make
+    for remote in remotes:
+        remote.stop()
+
+
+@pytest.fixture
+def remote(make_remote):
+    return make_remote()

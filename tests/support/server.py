@@ -274,3 +274,19 @@ class Server:
             yield
         finally:
             self.as_owner([tools, "-D", cluster, "-m", "fast", "-w", "stop"])
+
+
+class FederatedServer(Server):
+    """A server that others reach: 127.0.0.1:PORT with a certificate of the tests' authority."""
+
+    def __init__(self, authority, settings=None, **more):
+        port = free_port()
+        certificate, key = authority.certificate("127.0.0.1")
+        federation = {"listen.federation": "127.0.0.1:%d" % port, "tls.certificate": certificate, "tls.key": key,
+                      "federation.ca_file": authority.ca_file, "network.allow_addresses": "127.0.0.0/8"}
+        super().__init__(server_name="127.0.0.1:%d" % port, settings={**federation, **(settings or {})}, **more)
+
+    def user(self, name=None, **more):
+        """A fresh user."""
+        from . import accounts
+        return accounts.register(Http(self.url), name, **more)
