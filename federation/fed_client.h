@@ -6,6 +6,7 @@
 #define BELFRY_FEDERATION_FED_CLIENT_H
 
 #include "federation/federation.h"
+#include "http/client.h"
 
 /** What is asked. Texts are copied by fed_start(), borrowed during fed_ask(). */
 struct fed_request {
@@ -18,12 +19,20 @@ struct fed_request {
 	bool is_unsigned;   /**< for keys: no Authorization */
 	/** A server that failed lately is not asked again before its pause is over, unless a user waits. */
 	bool ignores_backoff;
+	/**
+	 * Takes the body of an answer with status 2xx, whatever its type, piece by piece on the HTTP client's thread: it may not
+	 * block. Another value than ERR_OK breaks the request off with that error. NULL: the answer has to be JSON.
+	 */
+	enum err (*sink)(void *data, struct str piece);
+	void *sink_data;
 };
 
 /** An answer with status 2xx. Lives in the ctx's arena. */
 struct fed_answer {
 	int status;
-	struct json json; /**< an object (or, of send_join v1 and the like, an array) */
+	struct json
+		json; /**< an object (or, of send_join v1 and the like, an array); JSON_NULL with a sink */
+	const struct fetched *fetched; /**< the answer as it came, for its headers */
 };
 
 /** What the other server said when it refused: of the last request that failed with DENIED, MISSING or INPUT. */

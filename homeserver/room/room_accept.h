@@ -58,6 +58,26 @@ MUST_CHECK enum err room_state_around(struct ctx *ctx, struct homeserver *hs, st
 MUST_CHECK enum err room_auth_chain(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct event *const *events, size_t count, const struct event ***out, size_t *out_count);
 
+/* --- holes in history --------------------------------------------------------------------------------- */
+
+/** Where the timeline does not go on although the room does: before it others have events. */
+struct room_gap {
+	int64_t below; /**< the event on this side: what is fetched belongs before it */
+	const struct event_id
+		*prevs; /**< prev_events that are not in the timeline: where /backfill begins */
+	size_t prev_count;
+};
+/**
+ * The newest gap whose `below` is in (after, up_to].
+ * @param out  `below` is 0 when there is none
+ * Errors: STORE.  Cost: none for a room without gaps, else one round trip
+ */
+MUST_CHECK enum err room_gap_find(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	int64_t after, int64_t up_to, struct room_gap *out);
+/** Nobody could fill it: it is not found again for a while (which grows), so that readers do not wait for nothing. */
+void room_gap_postpone(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct room_gap *gap);
+
 /* --- taking events in -------------------------------------------------------------------------------- */
 
 /** An event that came from another server. Its signatures were checked; if its hash was wrong it is redacted already. */
