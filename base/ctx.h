@@ -26,6 +26,8 @@ struct ctx {
 	struct arena *arena; /**< everything this request makes */
 	int64_t deadline_ms; /**< monotonic clock; 0: none */
 	bool may_not_wait;   /**< on an I/O thread: what is not in memory fails with ERR_DEFER */
+	bool
+		may_not_ask; /**< on a worker that others need soon: so does what another server has to say */
 	uint64_t request_id; /**< in every log line of this request */
 	struct fault fault;
 };
@@ -40,6 +42,15 @@ void ctx_init(struct ctx *ctx, struct arena *arena);
 MUST_CHECK static inline enum err ctx_may_wait(const struct ctx *ctx)
 {
 	return ctx->may_not_wait ? ERR_DEFER : ERR_OK;
+}
+
+/**
+ * To be asked before another server is, and before anything was changed: whoever fails begins anew where one may.
+ * Errors: DEFER as above.
+ */
+MUST_CHECK static inline enum err ctx_may_ask(const struct ctx *ctx)
+{
+	return ctx->may_not_wait || ctx->may_not_ask ? ERR_DEFER : ERR_OK;
 }
 
 /**

@@ -24,6 +24,7 @@ enum err call_begin(struct request *request, bool is_inline, struct call **out)
 	call->state = state;
 	state->request = request;
 	call->ctx.may_not_wait = is_inline;
+	call->ctx.may_not_ask = !request->is_moved && call->route->lane != LANE_REMOTE;
 	state->is_stopping = server_is_stopping(server);
 	*out = call;
 	if (request->is_resumed) {

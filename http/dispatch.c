@@ -324,6 +324,22 @@ static void admit_on_worker(struct request *request, struct call *call)
 	call_end(call);
 }
 
+/* What has to ask another server begins anew on the remote lane. @return whether it does */
+static bool move_to_remote(struct request *request, struct call *call)
+{
+	request->is_moved = true;
+	call_rewind(call);
+	call->ctx.may_not_ask = false;
+	request->call = call;
+	request_ref(request); /* the lane's */
+	if (lane_push(request->server->lanes[LANE_REMOTE], &request->job, false)) {
+		return true;
+	}
+	request->call = NULL;
+	request_unref(request);
+	return false;
+}
+
 void dispatch_run_job(void *self, struct lane_job *job)
 {
 	(void)self;
@@ -342,6 +358,13 @@ void dispatch_run_job(void *self, struct lane_job *job)
 		err = call_begin(request, false, &call);
 	}
 	err = run_on_worker(call, err);
+	if (err == ERR_DEFER && call->ctx.may_not_ask) {
+		if (move_to_remote(request, call)) {
+			return;
+		}
+		err = fail(&call->ctx, ERR_LIMIT, "M_LIMIT_EXCEEDED", "%s", queue_is_full.text);
+		call->ctx.fault.retry_after_ms = queue_is_full.retry_after_ms;
+	}
 	switch (settle(call, err)) {
 	case OUTCOME_ANSWER:
 		if (answer_call(call)) {
@@ -371,7 +394,7 @@ void dispatch_wake(void *self, struct request *request, bool is_batch)
 	struct http_server *server = self;
 	request->is_resumed = true;
 	request->started_us = clock_mono_us();
-	enum route_lane lane = request->match.entry->route->lane;
+	enum route_lane lane = request->is_moved ? LANE_REMOTE : request->match.entry->route->lane;
 	if (lane == LANE_INLINE) {
 		request->run_inline = true;
 		resume_in(request, is_batch);

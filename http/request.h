@@ -82,6 +82,7 @@ struct request {
 	bool is_rated;     /**< its token was taken */
 	bool is_resumed;   /**< was parked and woken */
 	bool run_inline;   /**< woken: the I/O thread runs the handler again */
+	bool is_moved;     /**< its handler has to ask another server: it belongs to the remote lane */
 	struct call *call; /**< begun on the I/O thread, goes on on a worker; NULL: begin anew */
 	struct lane_job job;
 	void *kept; /**< call_keep() */

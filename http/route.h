@@ -19,8 +19,8 @@ enum route_auth {
 
 enum route_lane {
 	LANE_INLINE, /**< on the I/O thread, from memory alone; a handler that fails with ERR_DEFER runs again on LANE_LOCAL */
-	LANE_LOCAL,  /**< database only */
-	LANE_SLOW,   /**< processor-bound for tens of milliseconds (password hashes), few workers */
+	LANE_LOCAL, /**< database only; a handler that has to ask another server after all (ctx_may_ask) runs again on LANE_REMOTE */
+	LANE_SLOW,  /**< processor-bound for tens of milliseconds (password hashes), few workers */
 	LANE_REMOTE, /**< may wait for another server */
 };
 

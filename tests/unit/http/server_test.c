@@ -109,6 +109,22 @@ static enum err defer_once(struct call *call)
 	return reply_empty(call);
 }
 
+/* Says on which lane's thread it ended up. */
+static enum err ask_others(struct call *call)
+{
+	const struct json *body = NULL;
+	TRY(call_json(call, &body));
+	TRY(ctx_may_ask(&call->ctx));
+	char thread[16] = "";
+	assert_int_equal(pthread_getname_np(pthread_self(), thread, sizeof(thread)), 0);
+	struct json_out *out = reply_json(call, 200);
+	json_out_object(out);
+	write_str(out, STR("thread"), str_of(thread));
+	write_str(out, STR("said"), json_get_str(body, STR("say")));
+	json_out_end(out);
+	return ERR_OK;
+}
+
 static enum err fail_as_asked(struct call *call)
 {
 	struct str kind = call_path(call, "kind");
@@ -180,6 +196,9 @@ static const struct route rows[] = {
 	{"wait", "GET", "/wait", AUTH_NONE, LANE_SLOW, RATE_NONE, 0, wait_for_release},
 	{"remote", "GET", "/remote", AUTH_NONE, LANE_REMOTE, RATE_NONE, 0, say_ok},
 	{"defer", "GET", "/defer", AUTH_NONE, LANE_INLINE, RATE_NONE, 0, defer_once},
+	{"askInline", "POST", "/ask/inline", AUTH_USER, LANE_INLINE, RATE_NONE, 0, ask_others},
+	{"askLocal", "POST", "/ask/local", AUTH_NONE, LANE_LOCAL, RATE_NONE, 0, ask_others},
+	{"askRemote", "POST", "/ask/remote", AUTH_NONE, LANE_REMOTE, RATE_NONE, 0, ask_others},
 	{"fail", "GET", "/fail/{kind}", AUTH_NONE, LANE_LOCAL, RATE_NONE, 0, fail_as_asked},
 	{"large", "GET", "/large", AUTH_NONE, LANE_LOCAL, RATE_NONE, 0, reply_large},
 	{"other", "GET", "/other", AUTH_NONE, LANE_LOCAL, RATE_NONE, 0, reply_other},
@@ -680,6 +699,22 @@ static void lane__defer__goes_on_on_a_worker(void **state)
 	assert_int_equal(reply.status, 200);
 }
 
+static void lane__has_to_ask_another_server__moves_to_the_remote_lane(void **state)
+{
+	(void)state;
+	static const char *const targets[] = {"/ask/local", "/ask/inline", "/ask/remote"};
+	for (size_t i = 0; i < COUNT_OF(targets); i++) {
+		int fd = client_connect(http_server_port(server, 0));
+		assert_true(client_request(fd, arena, "POST", targets[i],
+			"Authorization: Bearer cached\r\n", "{\"say\":\"hello\"}"));
+		struct client_reply reply = client_read(fd, arena);
+		assert_int_equal(reply.status, 200);
+		assert_true(str_contains(reply.body, STR("\"thread\":\"remote\"")));
+		assert_true(str_contains(reply.body, STR("\"said\":\"hello\"")));
+		(void)close(fd);
+	}
+}
+
 static void lane__queue_full__429_and_other_lanes_go_on(void **state)
 {
 	(void)state;
@@ -740,6 +775,7 @@ int main(void)
 		TEST(authentication__refused__before_the_handler),
 		TEST(rate__used_up__429_with_retry_after),
 		TEST(lane__defer__goes_on_on_a_worker),
+		TEST(lane__has_to_ask_another_server__moves_to_the_remote_lane),
 		TEST(lane__queue_full__429_and_other_lanes_go_on),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
