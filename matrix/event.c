@@ -202,20 +202,37 @@ static bool write_raw(struct reader *r, const struct json *stripped)
 	return true;
 }
 
+/* @param json  without what is never looked at */
+static bool find_event_id(struct arena *arena, const struct room_version *version,
+	const struct json *json, struct event_id *out)
+{
+	struct server_name server;
+	unsigned char hash[SHA256_BYTES];
+	if (version->event_id_encoding == EVENT_ID_EXPLICIT) {
+		return event_id_parse(json_get_str(json, STR("event_id")), out) &&
+			event_id_server(*out, &server);
+	}
+	crypto_sha256(event_essential_text(arena, version, json), hash);
+	*out = event_id_of_hash(arena, version, hash);
+	return true;
+}
+
+bool event_id_find(struct arena *arena, const struct room_version *version, const struct json *json,
+	struct event_id *out)
+{
+	if (!json_is(json, JSON_OBJECT)) {
+		return false;
+	}
+	struct json stripped = strip(arena, version, json);
+	return find_event_id(arena, version, &stripped, out);
+}
+
 static struct verdict read_event_id(struct reader *r)
 {
 	struct event *event = r->event;
-	if (r->version->event_id_encoding == EVENT_ID_EXPLICIT) {
-		struct server_name server;
-		if (!event_id_parse(json_get_str(event->json, STR("event_id")), &event->event_id) ||
-			!event_id_server(event->event_id, &server)) {
-			return verdict_deny("event.event_id", "event_id must be an event id with a server");
-		}
-		return verdict_allow();
+	if (!find_event_id(r->arena, r->version, event->json, &event->event_id)) {
+		return verdict_deny("event.event_id", "event_id must be an event id with a server");
 	}
-	unsigned char hash[SHA256_BYTES];
-	crypto_sha256(event_essential_text(r->arena, r->version, event->json), hash);
-	event->event_id = event_id_of_hash(r->arena, r->version, hash);
 	if (event->room_id.s.p == NULL) {
 		event->room_id = event_room_of_create(r->arena, event->event_id);
 	}

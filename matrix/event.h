@@ -60,6 +60,13 @@ MUST_CHECK struct verdict event_parse(struct arena *arena, const struct room_ver
 	const struct json *json, struct event **out);
 
 /**
+ * The id that a PDU has, whatever else is wrong with it: to tell who sent it what became of it.
+ * @return false when it can have none: no object, or none of the version's ids in it
+ */
+MUST_CHECK bool event_id_find(struct arena *arena, const struct room_version *version,
+	const struct json *json, struct event_id *out);
+
+/**
  * Parses text that this server stored (trusted): no checks of shape.
  * @param raw                as event->raw was; viewed, so it lives as long as the result
  * @param event_id, room_id  as stored beside it (so that nothing is hashed); viewed

@@ -1,0 +1,99 @@
+/*
+ * The border: bytes of others become events here and nowhere else. The hash is looked at before the signatures, for a
+ * redacted form is signed just as well, and so events are handed to the keyring as they will be used.
+ */
+#include "federation/pdu_check.h"
+
+#include "federation/keyring.h"
+#include "homeserver/room/room_accept.h"
+#include "matrix/redact.h"
+#include "matrix/sign.h"
+
+static void drop(struct pdu *pdu, const char *error)
+{
+	pdu->event = NULL;
+	pdu->error = error;
+}
+
+/* The form without whatever the sender's server did not mean: what the hash does not cover is not trusted. */
+static const struct event *redacted(struct arena *arena, const struct event *event)
+{
+	struct json *json = ARENA_NEW(arena, struct json);
+	struct event *again = NULL;
+	*json = redact_event(arena, event->version, event->json);
+	struct verdict verdict = event_parse(arena, event->version, json, &again);
+	invariant(verdict.allowed); /* no key that is required goes */
+	return again;
+}
+
+void pdu_read(struct arena *arena, const struct pdu_room *room, const struct json *json,
+	struct pdu *out)
+{
+	struct event *event = NULL;
+	*out = (struct pdu){0};
+	struct verdict verdict = event_parse(arena, room->version, json, &event);
+	if (!verdict.allowed) {
+		drop(out, verdict.text);
+		if (!event_id_find(arena, room->version, json, &out->event_id)) {
+			out->event_id.s = str_from(NULL, 0);
+		}
+		return;
+	}
+	out->event_id = event->event_id;
+	if (!str_equals(event->room_id.s, room->room_id.s)) {
+		drop(out, "The event is of another room");
+		return;
+	}
+	out->is_redacted = !event_hash_is_valid(arena, event->json);
+	out->event = out->is_redacted ? redacted(arena, event) : event;
+}
+
+enum err pdu_check_signatures(struct ctx *ctx, struct federation *federation, struct pdu *pdus,
+	size_t count)
+{
+	const struct event **events = ARENA_NEW_ARRAY(ctx->arena, const struct event *, count);
+	struct pdu **owners = ARENA_NEW_ARRAY(ctx->arena, struct pdu *, count);
+	bool *valid = ARENA_NEW_ARRAY(ctx->arena, bool, count);
+	size_t n = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (pdus[i].event != NULL) {
+			owners[n] = &pdus[i];
+			events[n++] = pdus[i].event;
+		}
+	}
+	if (n == 0) {
+		return ERR_OK;
+	}
+	TRY(keyring_check_events(ctx, federation, events, n, valid));
+	for (size_t i = 0; i < n; i++) {
+		if (!valid[i]) {
+			drop(owners[i], "The event is not signed by all who have to");
+		}
+	}
+	return ERR_OK;
+}
+
+enum err pdu_check_list(struct ctx *ctx, struct federation *federation, const struct pdu_room *room,
+	const struct json *list, struct pdu **out, size_t *out_count)
+{
+	size_t count = json_is(list, JSON_ARRAY) ? list->count : 0;
+	struct pdu *pdus = ARENA_NEW_ARRAY(ctx->arena, struct pdu, count);
+	for (size_t i = 0; i < count; i++) {
+		pdu_read(ctx->arena, room, &list->items[i], &pdus[i]);
+	}
+	TRY(pdu_check_signatures(ctx, federation, pdus, count));
+	*out = pdus;
+	*out_count = count;
+	return ERR_OK;
+}
+
+enum err pdu_is_let_in(struct ctx *ctx, struct federation *federation, struct room *room,
+	struct server_name origin, const struct event *event, bool *out)
+{
+	struct server_name server = user_id_server(event->sender);
+	TRY(room_allows_server(ctx, federation->hs, room, origin, out));
+	if (*out && !server_name_equals(server, origin)) {
+		TRY(room_allows_server(ctx, federation->hs, room, server, out));
+	}
+	return ERR_OK;
+}
