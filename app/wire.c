@@ -22,6 +22,7 @@
 #include "e2ee/key_backup_routes.h"
 #include "e2ee/keys_routes.h"
 #include "e2ee/to_device_routes.h"
+#include "federation/fed_auth.h"
 #include "federation/federation.h"
 #include "federation/server_key_routes.h"
 #include "homeserver/account/account_routes.h"
@@ -125,6 +126,9 @@ const struct wire_table *wire_tables(size_t *out_count)
 static enum err authenticate(void *self, struct call *call)
 {
 	struct wire *wire = self;
+	if (call->route->auth == AUTH_SERVER) {
+		return fed_authenticate(call);
+	}
 	TRY(sessions_authenticate(&wire->hs, call));
 	presence_note_request(&wire->hs, call);
 	return ERR_OK;
@@ -133,6 +137,9 @@ static enum err authenticate(void *self, struct call *call)
 static struct str rate_key(void *self, struct call *call)
 {
 	struct wire *wire = self;
+	if (call->route->auth == AUTH_SERVER) {
+		return fed_rate_key(call);
+	}
 	return sessions_rate_key(&wire->hs, call);
 }
 

@@ -53,6 +53,13 @@ struct fed_refusal {
 MUST_CHECK enum err fed_ask(struct ctx *ctx, struct federation *federation,
 	const struct fed_request *request, struct fed_answer *out, struct fed_refusal *out_refusal);
 
+/** A server was heard: it may be asked at once. Any thread. */
+void fed_client_heard(struct federation *federation, struct server_name server);
+
+struct fed_client *fed_client_create(struct homeserver *hs);
+/** After the HTTP client has stopped. */
+void fed_client_destroy(struct fed_client *client);
+
 /** How a request of fed_start() ended; borrowed for the callback. */
 struct fed_end {
 	enum err err; /**< as above */
@@ -60,7 +67,10 @@ struct fed_end {
 	const struct fed_answer *answer;
 	const struct fed_refusal *refusal;
 };
-/** Asks without waiting. `finished` is called once in any case, on the HTTP client's thread: it may not block. */
+/**
+ * Asks without waiting. `finished` is called once in any case, on a thread of the HTTP client or the resolver, where it may not
+ * block; or before this returns, on the caller's, when nobody needs to be asked.
+ */
 void fed_start(struct federation *federation, const struct fed_request *request,
 	void (*finished)(void *data, const struct fed_end *end), void *data);
 

@@ -4,12 +4,18 @@
 #include "federation/federation.h"
 
 #include "base/mem.h"
+#include "federation/discovery.h"
+#include "federation/fed_client.h"
+#include "federation/keyring.h"
 
 struct federation *federation_create(struct homeserver *hs)
 {
 	struct federation *federation = mem_alloc(sizeof(*federation));
 	federation->hs = hs;
 	hs->federation = federation;
+	federation->discovery = discovery_create(hs);
+	federation->client = fed_client_create(hs);
+	federation->keyring = keyring_create(federation);
 	return federation;
 }
 
@@ -27,5 +33,8 @@ void federation_stop(struct federation *federation)
 
 void federation_destroy(struct federation *federation)
 {
+	keyring_destroy(federation->keyring);
+	fed_client_destroy(federation->client);
+	discovery_destroy(federation->discovery);
 	mem_free(federation);
 }

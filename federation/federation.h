@@ -8,8 +8,15 @@
 
 #include "homeserver/homeserver.h"
 
+struct discovery;
+struct fed_client;
+struct keyring;
+
 struct federation {
 	struct homeserver *hs;
+	struct discovery *discovery; /**< where servers are reached (discovery.h) */
+	struct fed_client *client;   /**< requests to them (fed_client.h) */
+	struct keyring *keyring;     /**< their keys (keyring.h) */
 };
 
 /** Fills the ports of `hs`; nothing runs yet. The other services of `hs` exist already. */

@@ -1,5 +1,9 @@
 /**
  * Signing keys of other servers: from memory, the database, the server itself, or a notary.
+ *
+ * What is known of a server is a set of keys that never changes; a newer one takes its place. Each server is asked once at
+ * a time, whoever waits for it, and not again for some seconds after it answered, longer after it failed. Keys that a
+ * server does not publish any more are kept: events may be signed by them.
  * Spec: server-server API, "Retrieving server keys"; rooms/v5, "Signing key validity period"
  */
 #ifndef BELFRY_FEDERATION_KEYRING_H
@@ -11,17 +15,27 @@
 struct keyring;
 
 struct keyring *keyring_create(struct federation *federation);
+/** After the HTTP client has stopped. */
 void keyring_destroy(struct keyring *keyring);
 
 /**
  * A key that may sign requests now, or events of a time: asked for anew when what is known is too old.
- * @param at_ms  origin_server_ts of the event; 0: requests received now
- * Errors: MISSING (the server has no such key, cannot be asked, or it is not valid then); STORE
+ * @param at_ms    origin_server_ts of the event; 0: requests received now
+ * @param version  of the event's room; NULL with at_ms 0
+ * @param out      its text is in the ctx's arena
+ * Errors: MISSING (the server has no such key, cannot be asked, or it is not valid then; no fault text); STORE
  * Cost: none for a key in memory; else a round trip, and perhaps requests to others. One request at a time for each server.
  */
 MUST_CHECK enum err keyring_find(struct ctx *ctx, struct federation *federation,
 	struct server_name server, struct str key_id, int64_t at_ms, const struct room_version *version,
 	struct server_key *out);
+
+/**
+ * keyring_find() for a request that is being authenticated, without a thread while another server is asked.
+ * @param out_waits  the call is parked: nothing is in *out, the call comes again
+ */
+MUST_CHECK enum err keyring_find_for_call(struct call *call, struct federation *federation,
+	struct server_name server, struct str key_id, struct server_key *out, bool *out_waits);
 
 /**
  * Whether events carry all signatures that they need (matrix/sign.h: event_required_signers). Keys of all servers
@@ -34,5 +48,13 @@ MUST_CHECK enum err keyring_check_events(struct ctx *ctx, struct federation *fed
 /** Whether an object is signed by a server now (invites' and joins' answers, EDUs of cross-signing). Errors as above. */
 MUST_CHECK enum err keyring_check_object(struct ctx *ctx, struct federation *federation,
 	const struct json *object, struct server_name server, bool *out_valid);
+
+/**
+ * Sees to it that the newest answers of servers are known whose keys hold until a time at least, as far as they can be asked; for
+ * notaries. The answers are in the database then.
+ * Errors: STORE
+ */
+MUST_CHECK enum err keyring_refresh(struct ctx *ctx, struct federation *federation,
+	const struct server_name *servers, const int64_t *until_ms, size_t count);
 
 #endif

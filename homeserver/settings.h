@@ -42,6 +42,11 @@ struct media_settings {
 	struct str preview_language; /**< Accept-Language; empty: none */
 };
 
+struct federation_settings {
+	struct conf_list
+		notaries; /**< server names, asked in this order for keys of servers that do not answer */
+};
+
 struct settings {
 	struct server_name server_name;
 	struct str public_base_url; /**< for .well-known/matrix/client */
@@ -72,6 +77,7 @@ struct settings {
 	bool room_directory_needs_login; /**< published rooms are not shown to everybody */
 	struct account_settings account;
 	struct media_settings media;
+	struct federation_settings federation;
 };
 
 #endif

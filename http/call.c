@@ -350,6 +350,11 @@ bool call_is_resumed(const struct call *call)
 	return call->state->request->is_resumed;
 }
 
+bool call_waited_for_admission(const struct call *call)
+{
+	return call->state->request->waited_for_admission;
+}
+
 bool call_is_stopping(const struct call *call)
 {
 	return call->state->is_stopping || server_is_stopping(call->state->request->server);

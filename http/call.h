@@ -172,6 +172,12 @@ bool call_is_inline(const struct call *call);
  */
 struct park *call_park(struct call *call, int64_t deadline_mono_ms);
 
+/**
+ * Whether the authentication port parked this request before and let it wait (see http/ports.h). To its handler it comes for the
+ * first time all the same.
+ */
+bool call_waited_for_admission(const struct call *call);
+
 /** Wakes a parked request; any thread, any number of times, also before the handler has returned. */
 void park_wake(struct park *park);
 /** The same for many requests of one server; much cheaper than one by one. */

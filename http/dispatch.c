@@ -307,7 +307,12 @@ bool dispatch_again(struct request *request)
 static enum err run_on_worker(struct call *call, enum err err)
 {
 	TRY(err);
-	TRY(admit(call));
+	err = admit(call);
+	if (err == ERR_DEFER && call->state->park != NULL) {
+		call->state->request->waited_for_admission = true;
+		return ERR_OK; /* parked before its handler: comes again as if for the first time */
+	}
+	TRY(err);
 	if (call->ctx.deadline_ms < clock_mono_us() / 1000) {
 		return fail(&call->ctx, ERR_TIMEOUT, NULL, "The server is too busy; try again soon");
 	}
@@ -392,7 +397,7 @@ void dispatch_release_job(void *self, struct lane_job *job)
 void dispatch_wake(void *self, struct request *request, bool is_batch)
 {
 	struct http_server *server = self;
-	request->is_resumed = true;
+	request->is_resumed = request->is_resumed || request->is_rated;
 	request->started_us = clock_mono_us();
 	enum route_lane lane = request->is_moved ? LANE_REMOTE : request->match.entry->route->lane;
 	if (lane == LANE_INLINE) {

@@ -13,7 +13,8 @@ struct http_ports {
 	 * Who asks? Called for every route whose auth is not AUTH_NONE (for AUTH_OPTIONAL only when a token is given),
 	 * first from the I/O thread, then, if that failed with DEFER, on the worker.
 	 * Sets call_set_principal(). Errors: DENIED with 401 M_MISSING_TOKEN or M_UNKNOWN_TOKEN (soft_logout in extra),
-	 * DENIED M_FORBIDDEN (no administrator, guest), M_USER_LOCKED, …; DEFER
+	 * DENIED M_FORBIDDEN (no administrator, guest), M_USER_LOCKED, …; DEFER. With DEFER on a worker it has parked the call, which is
+	 * authenticated anew once it is woken.
 	 */
 	enum err (*authenticate)(void *self, struct call *call);
 

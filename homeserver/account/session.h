@@ -23,7 +23,7 @@ struct sessions *sessions_create(struct homeserver *hs);
 void sessions_destroy(struct sessions *sessions);
 
 /**
- * The port http_ports.authenticate; `hs` is its `self`.
+ * The port http_ports.authenticate for all routes but those of AUTH_SERVER; `hs` is its `self`.
  *
  * The token comes from "Authorization: Bearer", or else from ?access_token=. Sets the principal (struct principal).
  * Where the route's authentication is optional, no token means no principal.

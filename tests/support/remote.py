@@ -167,7 +167,7 @@ class Remote:
     def sign(self, value):
         return sign_json(value, self.name, self.key)
 
-    def authorization(self, method, target, destination, content=None, **other):
+    def authorization(self, method, target, destination, /, content=None, **other):
         """The header's value; `other` puts a parameter in the place of the right one."""
         signed = {"method": method, "uri": target, "origin": self.name, "destination": destination}
         if content is not None:

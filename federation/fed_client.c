@@ -1,0 +1,453 @@
+/*
+ * A request is found its way (discovery), signed and handed to the HTTP client; targets are tried in turn. Whoever
+ * waits parses the answer itself, so that a large one costs the HTTP client's thread nothing but its copy; answers of
+ * fed_start() are parsed there and should be small.
+ */
+#include "federation/fed_client.h"
+
+#include <string.h>
+
+#include "base/lock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "federation/discovery.h"
+#include "federation/pauses.h"
+#include "federation/policy.h"
+#include "http/client.h"
+#include "matrix/canonical.h"
+#include "matrix/x_matrix.h"
+
+enum {
+	FIRST_PAUSE_MS = 1000,
+	LONGEST_PAUSE_MS = 10 * 60 * 1000,
+	MAX_RETRY_AFTER_MS = 3600 * 1000,
+	MAX_DEPTH =
+		2000, /* one event that is nested too deeply is refused alone, see EVENT_MAX_NESTING */
+	MAX_HEADERS = 2,
+};
+
+struct fed_client {
+	struct pauses *pauses;
+};
+
+struct fed_client *fed_client_create(struct homeserver *hs)
+{
+	struct fed_client *client = mem_alloc(sizeof(*client));
+	client->pauses = pauses_create(&hs->rng, FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
+	return client;
+}
+
+void fed_client_destroy(struct fed_client *client)
+{
+	if (client != NULL) {
+		pauses_destroy(client->pauses);
+		mem_free(client);
+	}
+}
+
+void fed_client_heard(struct federation *federation, struct server_name server)
+{
+	pauses_ended(federation->client->pauses, server.s);
+}
+
+/* --- a request under way -------------------------------------------------------------------------------- */
+
+/* The answer as it came; borrowed for the callback. */
+struct raw_end {
+	enum err err;
+	struct str cause;
+	struct fetched answer;
+	int64_t retry_after_ms;
+};
+
+struct ask {
+	struct federation *federation;
+	struct arena *arena;
+	struct fed_request request; /* its texts are the arena's; `body` is in `text` only */
+	struct str text;
+	struct str authorization;
+	int64_t deadline_ms;
+	struct destination destination; /* in the arena */
+	size_t next_target;
+	bool has_sunk; /* the sink got something: there is no other try */
+	void (*ended)(void *data, const struct raw_end *end);
+	void *data;
+};
+
+static int64_t mono_ms(const struct federation *federation)
+{
+	return clock_mono_ms(&federation->hs->clock);
+}
+
+static void sign(struct ask *ask, const struct json *body)
+{
+	if (ask->request.is_unsigned) {
+		return;
+	}
+	const struct event_signer *signer = &ask->federation->hs->signer;
+	ask->authorization = x_matrix_sign(ask->arena,
+		&(struct x_matrix_request){.method = str_of(ask->request.method),
+			.uri = ask->request.target,
+			.origin = signer->server,
+			.destination = ask->request.server,
+			.content = body},
+		signer);
+}
+
+static struct ask *ask_create(struct federation *federation, const struct fed_request *request)
+{
+	struct ask *ask = mem_alloc(sizeof(*ask));
+	ask->federation = federation;
+	ask->arena = arena_create();
+	ask->request = *request;
+	ask->request.server.s = str_dup(ask->arena, request->server.s);
+	ask->request.target = str_dup(ask->arena, request->target);
+	ask->request.body = NULL;
+	if (request->body != NULL) {
+		ask->text = canonical_text(ask->arena, request->body);
+	}
+	ask->deadline_ms = mono_ms(federation) + request->timeout_ms;
+	sign(ask, request->body);
+	return ask;
+}
+
+static void ask_destroy(struct ask *ask)
+{
+	arena_destroy(ask->arena);
+	mem_free(ask);
+}
+
+/* Whether it says that the server cannot be used for now. */
+static bool is_failure(const struct raw_end *end)
+{
+	return end->err == ERR_REMOTE || end->err == ERR_TIMEOUT ||
+		(end->err == ERR_OK && (end->answer.status >= 500 || end->answer.status == 429));
+}
+
+static void ask_end(struct ask *ask, const struct raw_end *end)
+{
+	struct pauses *pauses = ask->federation->client->pauses;
+	if (is_failure(end)) {
+		pauses_failed(pauses, ask->request.server.s, mono_ms(ask->federation), end->retry_after_ms);
+	} else if (end->err == ERR_OK) {
+		pauses_ended(pauses, ask->request.server.s);
+	}
+	ask->ended(ask->data, end);
+	ask_destroy(ask);
+}
+
+static void ask_fail(struct ask *ask, enum err err, const char *cause)
+{
+	ask->ended(ask->data, &(struct raw_end){.err = err, .cause = str_of(cause)});
+	ask_destroy(ask);
+}
+
+static int64_t retry_after_ms(const struct fetched *answer)
+{
+	int64_t seconds = 0;
+	struct str text = fetched_header(answer, "Retry-After");
+	if (text.p == NULL || !str_to_int(text, 0, MAX_RETRY_AFTER_MS / 1000, &seconds)) {
+		return 0;
+	}
+	return seconds * 1000;
+}
+
+static void try_target(struct ask *ask);
+
+static void on_answer(void *data, const struct fetch_end *end)
+{
+	struct ask *ask = data;
+	/* All requests between servers may be repeated: the next target gets the same one. */
+	if ((end->err == ERR_REMOTE || end->err == ERR_DENIED) && !ask->has_sunk &&
+		ask->next_target < ask->destination.target_count) {
+		try_target(ask);
+		return;
+	}
+	struct raw_end raw = {.err = end->err, .cause = end->cause};
+	if (end->err == ERR_OK) {
+		raw.answer = end->answer;
+		raw.retry_after_ms = retry_after_ms(&end->answer);
+	} else if (!ask->has_sunk && (end->err == ERR_DENIED || end->err == ERR_INPUT)) {
+		raw.err = ERR_REMOTE; /* an address that may not be reached: not what our own policy says */
+	}
+	ask_end(ask, &raw);
+}
+
+static enum err on_piece(void *data, struct str piece)
+{
+	struct ask *ask = data;
+	ask->has_sunk = true;
+	return ask->request.sink(ask->request.sink_data, piece);
+}
+
+static void try_target(struct ask *ask)
+{
+	const struct target *target = &ask->destination.targets[ask->next_target++];
+	struct fetch_header headers[MAX_HEADERS];
+	size_t count = 0;
+	if (ask->authorization.n > 0) {
+		headers[count++] = (struct fetch_header){STR("Authorization"), ask->authorization};
+	}
+	if (ask->text.p != NULL) {
+		headers[count++] = (struct fetch_header){STR("Content-Type"), STR("application/json")};
+	}
+	int64_t left_ms = ask->deadline_ms - mono_ms(ask->federation);
+	http_client_start(ask->federation->hs->http_client,
+		&(struct fetch){.method = ask->request.method,
+			.url = str_printf(ask->arena, "https://%.*s%.*s", STR_ARG(ask->destination.authority),
+				STR_ARG(ask->request.target)),
+			.headers = headers,
+			.header_count = count,
+			.body = ask->text,
+			.answer_ceiling_bytes = ask->request.answer_ceiling_bytes,
+			.timeout_ms = MAX_OF(left_ms, (int64_t)1),
+			.is_https_only = true,
+			.connect_host = target->host,
+			.connect_port = target->port,
+			.sink = ask->request.sink != NULL ? on_piece : NULL,
+			.sink_data = ask},
+		on_answer, ask);
+}
+
+static void on_found(void *data, const struct discovery_end *end)
+{
+	struct ask *ask = data;
+	if (end->err != ERR_OK) {
+		ask_end(ask, &(struct raw_end){.err = end->err, .cause = end->cause});
+		return;
+	}
+	size_t count = end->destination->target_count;
+	struct target *targets = ARENA_NEW_ARRAY(ask->arena, struct target, count);
+	for (size_t i = 0; i < count; i++) {
+		targets[i] = end->destination->targets[i];
+		targets[i].host = str_dup(ask->arena, targets[i].host);
+	}
+	ask->destination = (struct destination){
+		.authority = str_dup(ask->arena, end->destination->authority),
+		.targets = targets,
+		.target_count = count,
+	};
+	try_target(ask);
+}
+
+static void begin(struct ask *ask)
+{
+	struct federation *federation = ask->federation;
+	struct server_name server = ask->request.server;
+	if (server_name_equals(server, federation->hs->signer.server)) {
+		ask_fail(ask, ERR_REMOTE, "that is this server itself");
+		return;
+	}
+	if (!fed_policy_allows(federation, server)) {
+		ask_fail(ask, ERR_DENIED, "federation.policy");
+		return;
+	}
+	if (!ask->request.ignores_backoff &&
+		pauses_left_ms(federation->client->pauses, server.s, mono_ms(federation)) > 0) {
+		ask_fail(ask, ERR_REMOTE, "it failed lately; not asked again yet");
+		return;
+	}
+	int64_t left_ms = ask->deadline_ms - mono_ms(federation);
+	discovery_start(federation->discovery, server, MAX_OF(left_ms, (int64_t)1), on_found, ask);
+}
+
+/* --- what an answer means --------------------------------------------------------------------------------- */
+
+static const struct json_limits answer_limits = {.max_depth = MAX_DEPTH, .max_values = 20000000};
+
+/* The kind of failure that a status other than 2xx stands for. */
+static enum err err_of_status(int status)
+{
+	if (status == 401 || status == 403) {
+		return ERR_DENIED;
+	}
+	if (status == 404) {
+		return ERR_MISSING;
+	}
+	return status >= 400 && status < 500 && status != 429 ? ERR_INPUT : ERR_REMOTE;
+}
+
+static void read_refusal(struct arena *arena, const struct raw_end *raw, struct fed_refusal *out)
+{
+	static const struct json_limits limits = {.max_depth = 0};
+	*out = (struct fed_refusal){.status = raw->answer.status, .errcode = STR(""), .error = STR("")};
+	struct str text = str_dup(arena, raw->answer.body);
+	struct json json;
+	if (json_parse(arena, text, &limits, &json, NULL) != JSON_OK || json.type != JSON_OBJECT) {
+		return;
+	}
+	out->json = json;
+	struct str errcode = json_get_str(&json, STR("errcode"));
+	struct str error = json_get_str(&json, STR("error"));
+	out->errcode = errcode.p != NULL ? errcode : STR("");
+	out->error = error.p != NULL ? error : STR("");
+}
+
+/* What came back, read. @param raw  its texts live as long as the arena is wanted */
+static enum err read_answer(struct arena *arena, const struct fed_request *request,
+	const struct raw_end *raw, struct fed_answer *answer, struct fed_refusal *refusal,
+	struct str *out_cause)
+{
+	*out_cause = raw->cause;
+	if (raw->err != ERR_OK) {
+		return raw->err;
+	}
+	int status = raw->answer.status;
+	if (status < 200 || status >= 300) {
+		read_refusal(arena, raw, refusal);
+		*out_cause = str_printf(arena, "status %d %.*s", status, STR_ARG(refusal->errcode));
+		return err_of_status(status);
+	}
+	*answer = (struct fed_answer){.status = status, .fetched = &raw->answer};
+	if (request->sink != NULL) {
+		return ERR_OK;
+	}
+	enum json_error error =
+		json_parse(arena, raw->answer.body, &answer_limits, &answer->json, NULL);
+	if (error != JSON_OK) {
+		*out_cause = str_of(json_error_text(error));
+		return ERR_REMOTE;
+	}
+	if (answer->json.type != JSON_OBJECT && answer->json.type != JSON_ARRAY) {
+		*out_cause = STR("the answer is no object");
+		return ERR_REMOTE;
+	}
+	return ERR_OK;
+}
+
+/* --- waiting ---------------------------------------------------------------------------------------------- */
+
+struct waiter {
+	struct arena *arena; /* of whoever waits, who does nothing with it meanwhile */
+	struct lock lock;
+	struct cond done;
+	bool is_done;       /* guarded by lock */
+	struct raw_end raw; /* written before; in the arena */
+};
+
+static void copy_answer(struct arena *arena, struct fetched *answer)
+{
+	struct fetch_header *headers =
+		ARENA_NEW_ARRAY(arena, struct fetch_header, answer->header_count);
+	for (size_t i = 0; i < answer->header_count; i++) {
+		headers[i].name = str_dup(arena, answer->headers[i].name);
+		headers[i].value = str_dup(arena, answer->headers[i].value);
+	}
+	answer->headers = headers;
+	answer->body = str_dup(arena, answer->body);
+	answer->final_url = str_dup(arena, answer->final_url);
+}
+
+static void on_waited(void *data, const struct raw_end *end)
+{
+	struct waiter *waiter = data;
+	waiter->raw = *end;
+	copy_answer(waiter->arena, &waiter->raw.answer);
+	waiter->raw.cause = str_dup(waiter->arena, end->cause);
+	LOCK_SCOPE(&waiter->lock);
+	waiter->is_done = true;
+	cond_signal(&waiter->done);
+}
+
+static void wait_for(struct waiter *waiter)
+{
+	lock_take(&waiter->lock);
+	while (!waiter->is_done) {
+		cond_wait(&waiter->done, &waiter->lock);
+	}
+	lock_give(&waiter->lock);
+	cond_fini(&waiter->done);
+	lock_fini(&waiter->lock);
+}
+
+/* Describes a failure for the client of this server that waits for it. */
+static enum err describe(struct ctx *ctx, struct federation *federation,
+	const struct fed_request *request, enum err err, const struct fed_refusal *refusal,
+	struct str cause)
+{
+	struct str server = request->server.s;
+	bool is_ours = err == ERR_DENIED && refusal->status == 0;
+	if (is_ours) {
+		return fed_policy_refuse(ctx, federation, request->server);
+	}
+	(void)fail_cause(ctx, err, "%.*s: %.*s", STR_ARG(server), STR_ARG(cause));
+	ctx->fault.text = refusal->error.n > 0
+		? str_printf(ctx->arena, "%.*s says: %.*s", STR_ARG(server), STR_ARG(refusal->error))
+		: str_printf(ctx->arena, "%.*s could not be asked", STR_ARG(server));
+	switch (err) {
+	case ERR_DENIED:
+		ctx->fault.errcode = M_FORBIDDEN;
+		ctx->fault.http_status = 403;
+		break;
+	case ERR_MISSING:
+		ctx->fault.errcode = M_NOT_FOUND;
+		break;
+	default:
+		break;
+	}
+	return err;
+}
+
+enum err fed_ask(struct ctx *ctx, struct federation *federation, const struct fed_request *request,
+	struct fed_answer *out, struct fed_refusal *out_refusal)
+{
+	invariant(request->timeout_ms > 0);
+	lock_assert_none_held();
+	TRY(ctx_may_ask(ctx));
+	struct fed_request within = *request;
+	if (ctx->deadline_ms != 0) {
+		int64_t left_ms = ctx->deadline_ms - mono_ms(federation);
+		within.timeout_ms = MAX_OF(MIN_OF(within.timeout_ms, left_ms), (int64_t)1);
+	}
+	struct waiter *waiter = ARENA_NEW(ctx->arena, struct waiter);
+	waiter->arena = ctx->arena;
+	lock_init(&waiter->lock, RANK_LEAF);
+	cond_init(&waiter->done);
+	struct ask *ask = ask_create(federation, &within);
+	ask->ended = on_waited;
+	ask->data = waiter;
+	begin(ask);
+	wait_for(waiter);
+	struct fed_refusal refusal = {0};
+	struct str cause;
+	enum err err = read_answer(ctx->arena, request, &waiter->raw, out, &refusal, &cause);
+	if (out_refusal != NULL) {
+		*out_refusal = refusal;
+	}
+	return err == ERR_OK ? ERR_OK : describe(ctx, federation, request, err, &refusal, cause);
+}
+
+/* --- without waiting ---------------------------------------------------------------------------------------- */
+
+struct started {
+	enum err (*sink)(void *data, struct str piece);
+	void (*finished)(void *data, const struct fed_end *end);
+	void *data;
+};
+
+static void on_started_end(void *data, const struct raw_end *raw)
+{
+	struct started *started = data;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct fed_answer answer = {0};
+	struct fed_refusal refusal = {0};
+	struct fed_end end = {.answer = &answer, .refusal = &refusal};
+	struct fed_request request = {.sink = started->sink};
+	end.err = read_answer(arena, &request, raw, &answer, &refusal, &end.cause);
+	started->finished(started->data, &end);
+	mem_free(started);
+}
+
+void fed_start(struct federation *federation, const struct fed_request *request,
+	void (*finished)(void *data, const struct fed_end *end), void *data)
+{
+	invariant(request->timeout_ms > 0);
+	struct started *started = mem_alloc(sizeof(*started));
+	started->sink = request->sink;
+	started->finished = finished;
+	started->data = data;
+	struct ask *ask = ask_create(federation, request);
+	ask->ended = on_started_end;
+	ask->data = started;
+	begin(ask);
+}

@@ -1,0 +1,24 @@
+/**
+ * Asking for a server's keys, without waiting: the server itself, then the notaries one after the other.
+ * Spec: server-server API, "Retrieving server keys", "Querying Keys Through Another Server"
+ */
+#ifndef BELFRY_FEDERATION_KEY_FETCH_H
+#define BELFRY_FEDERATION_KEY_FETCH_H
+
+#include "federation/federation.h"
+#include "matrix/server_keys.h"
+
+/** What came of it; borrowed for the callback. */
+struct key_fetch_end {
+	const struct server_keys *keys; /**< NULL: nobody could tell */
+	struct str text;                /**< the answer as JSON, as the server signed it */
+	int64_t valid_until_ms;         /**< as the answer has it */
+	bool is_direct;                 /**< from the server itself */
+};
+typedef void key_fetch_finished(void *data, const struct key_fetch_end *end);
+
+/** `finished` is called once, on a thread that may not be blocked, or before this returns. */
+void key_fetch_start(struct federation *federation, struct server_name server,
+	key_fetch_finished *finished, void *data);
+
+#endif

@@ -1,0 +1,529 @@
+/*
+ * Needs of keys are collected, looked up together, and those that stay open make their servers be asked, side by side.
+ * Who waits hangs on the server's fetch: a thread by a counter under a lock, a request by its park.
+ */
+#include "federation/keyring.h"
+
+#include <stdatomic.h>
+
+#include "base/lock.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/vec.h"
+#include "federation/key_fetch.h"
+#include "federation/key_store.h"
+#include "federation/pauses.h"
+#include "http/call.h"
+#include "matrix/sign.h"
+
+enum {
+	AFTER_SUCCESS_MS = 10 * 1000, /* a server that answered has no other keys than those so soon */
+	FIRST_PAUSE_MS = 1000,        /* after a failure */
+	LONGEST_PAUSE_MS = 10 * 60 * 1000,
+	WAIT_MS = 20 * 1000, /* of a thread; a fetch by notaries goes on behind it */
+	PARK_MS = 12 * 1000, /* of a request */
+	MAX_FETCHES = 256,   /* under way at once */
+	MAX_KEY_IDS = 8,     /* of one signer of one event that are tried */
+};
+
+/* Who is told that a fetch has ended. */
+struct hearer {
+	struct hearer *next;
+	void (*tell)(void *data);
+	void *data;
+};
+
+/* A server that is being asked. */
+struct fetch {
+	struct keyring *keyring;
+	struct key_set *known;  /* before it was asked */
+	struct hearer *hearers; /* guarded by the keyring's lock */
+};
+
+struct keyring {
+	struct federation *federation;
+	struct key_store *store;
+	struct pauses *pauses;     /* of servers that could not be asked */
+	struct pauses *just_asked; /* of those that answered */
+	struct lock lock;
+	struct map fetches; /* server → struct fetch; guarded by lock */
+};
+
+/* A key that somebody needs: any of some ids of a server. */
+struct need {
+	struct server_name server;
+	const struct str *key_ids;
+	size_t key_id_count;
+	int64_t at_ms;    /* 0: for a request now */
+	int64_t until_ms; /* 0: none; else all that matters is that a current key holds so long */
+	const struct room_version *version;
+};
+
+struct keyring *keyring_create(struct federation *federation)
+{
+	struct keyring *keyring = mem_alloc(sizeof(*keyring));
+	struct homeserver *hs = federation->hs;
+	keyring->federation = federation;
+	keyring->store = key_store_create(hs);
+	keyring->pauses = pauses_create(&hs->rng, FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
+	keyring->just_asked = pauses_create(&hs->rng, AFTER_SUCCESS_MS, AFTER_SUCCESS_MS);
+	lock_init(&keyring->lock, RANK_LEAF);
+	map_init(&keyring->fetches);
+	return keyring;
+}
+
+void keyring_destroy(struct keyring *keyring)
+{
+	if (keyring == NULL) {
+		return;
+	}
+	invariant(keyring->fetches.n == 0);
+	map_fini(&keyring->fetches);
+	pauses_destroy(keyring->pauses);
+	pauses_destroy(keyring->just_asked);
+	key_store_destroy(keyring->store);
+	lock_fini(&keyring->lock);
+	mem_free(keyring);
+}
+
+static int64_t mono_ms(const struct keyring *keyring)
+{
+	return clock_mono_ms(&keyring->federation->hs->clock);
+}
+
+static int64_t wall_ms(const struct keyring *keyring)
+{
+	return clock_wall_ms(&keyring->federation->hs->clock);
+}
+
+/* --- asking a server -------------------------------------------------------------------------------------- */
+
+static void on_fetched(void *data, const struct key_fetch_end *end)
+{
+	struct fetch *fetch = data;
+	struct keyring *keyring = fetch->keyring;
+	struct str server = fetch->known->server.s;
+	if (end->keys != NULL) {
+		key_store_put(keyring->store, fetch->known, end);
+		pauses_ended(keyring->pauses, server);
+		pauses_failed(keyring->just_asked, server, mono_ms(keyring), 0);
+	} else {
+		pauses_failed(keyring->pauses, server, mono_ms(keyring), 0);
+	}
+	lock_take(&keyring->lock);
+	(void)map_remove(&keyring->fetches, server);
+	struct hearer *hearer = fetch->hearers;
+	lock_give(&keyring->lock);
+	while (hearer != NULL) {
+		struct hearer *next = hearer->next;
+		hearer->tell(hearer->data);
+		mem_free(hearer);
+		hearer = next;
+	}
+	key_set_unref(fetch->known);
+	mem_free(fetch);
+}
+
+static void add_hearer_locked(struct fetch *fetch, void (*tell)(void *data), void *data)
+{
+	struct hearer *hearer = mem_alloc(sizeof(*hearer));
+	*hearer = (struct hearer){.next = fetch->hearers, .tell = tell, .data = data};
+	fetch->hearers = hearer;
+}
+
+/* This server's own keys come from nobody else. */
+static bool is_own(const struct keyring *keyring, struct server_name server)
+{
+	return server_name_equals(server, keyring->federation->hs->signer.server);
+}
+
+/*
+ * Has a server asked, or hangs on to the fetch that is under way. `tell` is called once it has ended, perhaps before
+ * this returns.
+ * @return false when the server is not asked now: `tell` is not called
+ */
+static bool ask(struct keyring *keyring, const struct key_set *known, void (*tell)(void *data),
+	void *data)
+{
+	struct str server = known->server.s;
+	int64_t now_ms = mono_ms(keyring);
+	bool is_paused = is_own(keyring, known->server) ||
+		pauses_left_ms(keyring->pauses, server, now_ms) > 0 ||
+		pauses_left_ms(keyring->just_asked, server, now_ms) > 0;
+	lock_take(&keyring->lock);
+	struct fetch *fetch = map_get(&keyring->fetches, server);
+	bool is_under_way = fetch != NULL;
+	if (!is_under_way && (is_paused || keyring->fetches.n >= MAX_FETCHES)) {
+		lock_give(&keyring->lock);
+		return false;
+	}
+	if (!is_under_way) {
+		fetch = mem_alloc(sizeof(*fetch));
+		fetch->keyring = keyring;
+		fetch->known = (struct key_set *)(uintptr_t)known;
+		refc_take(&fetch->known->refc);
+		(void)map_set(&keyring->fetches, server, fetch);
+	}
+	add_hearer_locked(fetch, tell, data);
+	lock_give(&keyring->lock);
+	if (!is_under_way) {
+		key_fetch_start(keyring->federation, known->server, on_fetched, fetch);
+	}
+	return true;
+}
+
+/* --- needs --------------------------------------------------------------------------------------------------- */
+
+static bool is_usable(const struct keyring *keyring, const struct need *need,
+	const struct server_key *key)
+{
+	return need->at_ms == 0 ? server_key_signs_requests(key, wall_ms(keyring))
+							: server_key_signs_event(key, need->version, need->at_ms);
+}
+
+/* The key that a set has for it; NULL: none that may be used. */
+static const struct server_key *meet(const struct keyring *keyring, const struct need *need,
+	const struct key_set *set)
+{
+	for (size_t i = 0; i < need->key_id_count; i++) {
+		const struct server_key *key = key_set_find(set, need->key_ids[i]);
+		if (key != NULL && is_usable(keyring, need, key)) {
+			return key;
+		}
+	}
+	for (size_t i = 0; need->until_ms != 0 && i < set->count; i++) {
+		if (!set->keys[i].is_old && set->keys[i].valid_until_ts >= need->until_ms) {
+			return &set->keys[i];
+		}
+	}
+	return NULL;
+}
+
+/* Threads that wait for several fetches. Outlives them: each fetch has a reference. */
+struct crowd {
+	struct refc refc;
+	struct lock lock;
+	struct cond fewer;
+	size_t waiting; /* guarded by lock */
+};
+
+static void crowd_unref(struct crowd *crowd)
+{
+	if (refc_drop(&crowd->refc)) {
+		cond_fini(&crowd->fewer);
+		lock_fini(&crowd->lock);
+		mem_free(crowd);
+	}
+}
+
+static void tell_crowd(void *data)
+{
+	struct crowd *crowd = data;
+	lock_take(&crowd->lock);
+	crowd->waiting--;
+	cond_signal(&crowd->fewer);
+	lock_give(&crowd->lock);
+	crowd_unref(crowd);
+}
+
+/* @return false when the time is over */
+static bool wait_for_fewer(struct crowd *crowd, size_t limit, int64_t deadline_ms)
+{
+	LOCK_SCOPE(&crowd->lock);
+	while (crowd->waiting > limit) {
+		if (!cond_wait_until(&crowd->fewer, &crowd->lock, deadline_ms)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static void join_crowd(struct keyring *keyring, struct crowd *crowd, const struct key_set *set)
+{
+	lock_take(&crowd->lock);
+	crowd->waiting++;
+	lock_give(&crowd->lock);
+	refc_take(&crowd->refc);
+	if (!ask(keyring, set, tell_crowd, crowd)) {
+		tell_crowd(crowd);
+	}
+}
+
+/* The servers of needs, each once, and where each need's is. */
+struct servers {
+	struct server_name *names;
+	size_t *of_need;
+	size_t count;
+};
+
+static struct servers servers_of(struct arena *arena, const struct need *needs, size_t count)
+{
+	struct servers servers = {
+		.names = ARENA_NEW_ARRAY(arena, struct server_name, count),
+		.of_need = ARENA_NEW_ARRAY(arena, size_t, count),
+	};
+	struct map seen;
+	map_init(&seen);
+	for (size_t i = 0; i < count; i++) {
+		void *at = map_get(&seen, needs[i].server.s);
+		if (at == NULL) {
+			servers.names[servers.count++] = needs[i].server;
+			at = (void *)(uintptr_t)servers.count; /* one more than its index: never NULL */
+			(void)map_set(&seen, needs[i].server.s, at);
+		}
+		servers.of_need[i] = (size_t)(uintptr_t)at - 1;
+	}
+	map_fini(&seen);
+	return servers;
+}
+
+struct sets {
+	struct key_set **items;
+	size_t count;
+};
+
+static void drop_sets(struct sets *sets)
+{
+	for (size_t i = 0; i < sets->count; i++) {
+		key_set_unref(sets->items[i]);
+	}
+	sets->count = 0;
+}
+
+static bool are_met(const struct keyring *keyring, const struct need *needs, size_t count,
+	const struct servers *servers, const struct sets *sets)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (meet(keyring, &needs[i], sets->items[servers->of_need[i]]) == NULL) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Asks the servers of open needs, so many at once, and waits. */
+static void ask_for_open(struct ctx *ctx, struct keyring *keyring, const struct need *needs,
+	size_t count, const struct servers *servers, const struct sets *sets, int64_t deadline_ms)
+{
+	bool *is_asked = ARENA_NEW_ARRAY(ctx->arena, bool, servers->count);
+	struct crowd *crowd = mem_alloc(sizeof(*crowd));
+	refc_init(&crowd->refc);
+	lock_init(&crowd->lock, RANK_LEAF);
+	cond_init(&crowd->fewer);
+	bool is_in_time = true;
+	for (size_t i = 0; i < count && is_in_time; i++) {
+		size_t at = servers->of_need[i];
+		if (!is_asked[at] && meet(keyring, &needs[i], sets->items[at]) == NULL) {
+			is_asked[at] = true;
+			is_in_time = wait_for_fewer(crowd, MAX_FETCHES / 2, deadline_ms);
+			join_crowd(keyring, crowd, sets->items[at]);
+		}
+	}
+	(void)wait_for_fewer(crowd, 0, deadline_ms);
+	crowd_unref(crowd);
+}
+
+/*
+ * Looks up what the needs' servers have, asking those of which a need stays open, and waits for them.
+ * @param sets  in the order of servers->names; to be dropped
+ */
+static enum err gather(struct ctx *ctx, struct keyring *keyring, const struct need *needs,
+	size_t count, const struct servers *servers, struct sets *sets)
+{
+	sets->items = ARENA_NEW_ARRAY(ctx->arena, struct key_set *, servers->count);
+	TRY(key_store_load(ctx, keyring->store, servers->names, servers->count, sets->items));
+	sets->count = servers->count;
+	if (are_met(keyring, needs, count, servers, sets)) {
+		return ERR_OK;
+	}
+	TRY(ctx_may_ask(ctx));
+	int64_t deadline_ms = mono_ms(keyring) + WAIT_MS;
+	if (ctx->deadline_ms != 0) {
+		deadline_ms = MIN_OF(deadline_ms, ctx->deadline_ms);
+	}
+	ask_for_open(ctx, keyring, needs, count, servers, sets, deadline_ms);
+	key_store_flush(ctx, keyring->store);
+	drop_sets(sets);
+	TRY(key_store_load(ctx, keyring->store, servers->names, servers->count, sets->items));
+	sets->count = servers->count;
+	return ERR_OK;
+}
+
+/* --- one key --------------------------------------------------------------------------------------------------- */
+
+static struct server_key copy_key(struct arena *arena, const struct server_key *key)
+{
+	struct server_key copy = *key;
+	copy.key_id = str_dup(arena, key->key_id);
+	return copy;
+}
+
+static enum err find_any(struct ctx *ctx, struct keyring *keyring, const struct need *need,
+	struct server_key *out)
+{
+	struct servers servers = servers_of(ctx->arena, need, 1);
+	struct sets sets CLEANUP(drop_sets) = {0};
+	TRY(gather(ctx, keyring, need, 1, &servers, &sets));
+	const struct server_key *key = meet(keyring, need, sets.items[0]);
+	if (key == NULL) {
+		return ERR_MISSING;
+	}
+	*out = copy_key(ctx->arena, key);
+	return ERR_OK;
+}
+
+enum err keyring_find(struct ctx *ctx, struct federation *federation, struct server_name server,
+	struct str key_id, int64_t at_ms, const struct room_version *version, struct server_key *out)
+{
+	struct need need = {.server = server,
+		.key_ids = &key_id,
+		.key_id_count = 1,
+		.at_ms = at_ms,
+		.version = version};
+	return find_any(ctx, federation->keyring, &need, out);
+}
+
+static void tell_park(void *data)
+{
+	park_wake(data);
+	park_unref(data);
+}
+
+enum err keyring_find_for_call(struct call *call, struct federation *federation,
+	struct server_name server, struct str key_id, struct server_key *out, bool *out_waits)
+{
+	struct keyring *keyring = federation->keyring;
+	struct ctx *ctx = &call->ctx;
+	struct need need = {.server = server, .key_ids = &key_id, .key_id_count = 1};
+	*out_waits = false;
+	key_store_flush(ctx, keyring->store);
+	struct key_set *set = NULL;
+	TRY(key_store_load(ctx, keyring->store, &server, 1, &set));
+	const struct server_key *key = meet(keyring, &need, set);
+	if (key != NULL) {
+		*out = copy_key(ctx->arena, key);
+	} else if (!call_waited_for_admission(call) && !call_is_stopping(call)) {
+		struct park *park = call_park(call, mono_ms(keyring) + PARK_MS);
+		*out_waits = ask(keyring, set, tell_park, park);
+		if (!*out_waits) {
+			park_unref(park);
+		}
+	}
+	key_set_unref(set);
+	return key != NULL || *out_waits ? ERR_OK : ERR_MISSING;
+}
+
+/* --- events ------------------------------------------------------------------------------------------------------ */
+
+/* The ids of keys by which a server signed, of ed25519 and not too many. */
+static void add_need(struct arena *arena, const struct json *json, struct server_name server,
+	struct need *need)
+{
+	const struct json *signatures = json_get(json_at(json, "signatures"), server.s);
+	struct str *ids = ARENA_NEW_ARRAY(arena, struct str, MAX_KEY_IDS);
+	need->server = server;
+	need->key_ids = ids;
+	for (size_t i = 0; json_is(signatures, JSON_OBJECT) && i < signatures->count &&
+		 need->key_id_count < MAX_KEY_IDS;
+		 i++) {
+		struct str algorithm;
+		struct str version;
+		struct str id = signatures->members[i].key;
+		if (key_id_parse(id, &algorithm, &version) && str_equals(algorithm, STR("ed25519"))) {
+			ids[need->key_id_count++] = id;
+		}
+	}
+}
+
+/* Whether one of the keys that are known for a need signed the event. */
+static bool is_signed(struct arena *arena, const struct keyring *keyring, const struct need *need,
+	const struct key_set *set, const struct event *event)
+{
+	for (size_t i = 0; i < need->key_id_count; i++) {
+		const struct server_key *key = key_set_find(set, need->key_ids[i]);
+		if (key != NULL && is_usable(keyring, need, key) &&
+			event_verify(arena, event->version, event->json, need->server.s, need->key_ids[i],
+				str_from((const char *)key->public_key, ED25519_PUBLIC_BYTES))) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* What events need: needs of one event stand together. */
+struct event_needs {
+	VEC(struct need) needs;
+	size_t *first; /* of each event; one more at the end */
+};
+
+static struct event_needs needs_of(struct arena *arena, const struct event *const *events,
+	size_t count)
+{
+	struct event_needs out = {.first = ARENA_NEW_ARRAY(arena, size_t, count + 1)};
+	for (size_t i = 0; i < count; i++) {
+		struct required_signer *signers;
+		size_t signer_count = event_required_signers(arena, events[i], &signers);
+		out.first[i] = out.needs.n;
+		for (size_t j = 0; j < signer_count; j++) {
+			/* A time of 0 would mean now. */
+			struct need need = {.version = events[i]->version,
+				.at_ms = events[i]->origin_server_ts != 0 ? events[i]->origin_server_ts : 1};
+			add_need(arena, events[i]->json, signers[j].server, &need);
+			VEC_PUSH(arena, &out.needs, need);
+		}
+	}
+	out.first[count] = out.needs.n;
+	return out;
+}
+
+enum err keyring_check_events(struct ctx *ctx, struct federation *federation,
+	const struct event *const *events, size_t count, bool *out_valid)
+{
+	struct keyring *keyring = federation->keyring;
+	struct event_needs all = needs_of(ctx->arena, events, count);
+	struct servers servers = servers_of(ctx->arena, all.needs.p, all.needs.n);
+	struct sets sets CLEANUP(drop_sets) = {0};
+	TRY(gather(ctx, keyring, all.needs.p, all.needs.n, &servers, &sets));
+	for (size_t i = 0; i < count; i++) {
+		out_valid[i] = true;
+		for (size_t j = all.first[i]; j < all.first[i + 1] && out_valid[i]; j++) {
+			out_valid[i] = is_signed(ctx->arena, keyring, &all.needs.p[j],
+				sets.items[servers.of_need[j]], events[i]);
+		}
+	}
+	return ERR_OK;
+}
+
+enum err keyring_check_object(struct ctx *ctx, struct federation *federation,
+	const struct json *object, struct server_name server, bool *out_valid)
+{
+	struct keyring *keyring = federation->keyring;
+	struct need need = {0};
+	add_need(ctx->arena, object, server, &need);
+	struct servers servers = servers_of(ctx->arena, &need, 1);
+	struct sets sets CLEANUP(drop_sets) = {0};
+	TRY(gather(ctx, keyring, &need, 1, &servers, &sets));
+	*out_valid = false;
+	for (size_t i = 0; i < need.key_id_count && !*out_valid; i++) {
+		const struct server_key *key = key_set_find(sets.items[0], need.key_ids[i]);
+		*out_valid = key != NULL && is_usable(keyring, &need, key) &&
+			sign_verify_json(ctx->arena, object, server.s, need.key_ids[i],
+				str_from((const char *)key->public_key, ED25519_PUBLIC_BYTES));
+	}
+	return ERR_OK;
+}
+
+/* --- for notaries -------------------------------------------------------------------------------------------------- */
+
+enum err keyring_refresh(struct ctx *ctx, struct federation *federation,
+	const struct server_name *servers, const int64_t *until_ms, size_t count)
+{
+	struct need *needs = ARENA_NEW_ARRAY(ctx->arena, struct need, count);
+	for (size_t i = 0; i < count; i++) {
+		needs[i] = (struct need){.server = servers[i], .until_ms = until_ms[i]};
+	}
+	struct servers unique = servers_of(ctx->arena, needs, count);
+	struct sets sets CLEANUP(drop_sets) = {0};
+	return gather(ctx, federation->keyring, needs, count, &unique, &sets);
+}
