@@ -9,7 +9,8 @@
 
 struct pg_command {
 	const char *program;
-	const char *const *arguments; /**< with the program's name first and NULL last */
+	const char *const *
+		arguments; /**< with the program's path first, by which PostgreSQL's find each other, and NULL last */
 	const struct pg_account *account;
 	int folder_fd;    /**< the child has it open under the same number; -1: none */
 	int output_fd;    /**< for its standard output and error */

@@ -119,7 +119,7 @@ static void build_arguments(struct pg_postmaster *postmaster, const char *data,
 	const struct pg_postmaster_config *config = &postmaster->config;
 	struct arena *arena = postmaster->arena;
 	text_list list = {0};
-	VEC_PUSH(arena, &list, "postgres");
+	VEC_PUSH(arena, &list, config->programs.postgres);
 	VEC_PUSH(arena, &list, "-D");
 	VEC_PUSH(arena, &list, data);
 	VEC_PUSH(arena, &list, "-k");

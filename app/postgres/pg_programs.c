@@ -59,7 +59,7 @@ static void look_in(struct ctx *ctx, const char *root, const char *prefix, int m
 /* "postgres (PostgreSQL) 16.2": its major version, 0 when it is no PostgreSQL. */
 static int ask_version(struct ctx *ctx, const char *program)
 {
-	static const char *const arguments[] = {"postgres", "--version", NULL};
+	const char *const arguments[] = {program, "--version", NULL};
 	struct str said;
 	if (!pg_child_output(ctx->arena, program, arguments, &said)) {
 		return 0;

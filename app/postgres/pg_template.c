@@ -54,7 +54,7 @@ static enum err run_initdb(struct ctx *ctx, const struct pg_template_config *con
 	if (fd < 0) {
 		return fail_at(ctx, "open", folder);
 	}
-	const char *const arguments[] = {"initdb", "-D",
+	const char *const arguments[] = {config->programs.initdb, "-D",
 		arena_printf(ctx->arena, "/proc/self/fd/%d", fd), /* see pg_postmaster.c */
 		"--username=belfry",
 		/* Whoever may open the socket may come in: its folder has mode 0700. */

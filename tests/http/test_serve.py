@@ -201,6 +201,14 @@ def test_serve__started_as_ordinary_user__works(make_server):
     assert server.terminate() == 0
 
 
+def test_serve__programs_of_the_database__started_by_their_paths(make_server):
+    """By their names they find each other only where somebody has put links into the PATH."""
+    server = make_server().start()
+    with open("/proc/%d/cmdline" % server.database_pid(), "rb") as file:
+        program = file.read().split(b"\0")[0]
+    assert os.path.isabs(program) and os.path.basename(program) == b"postgres"
+
+
 def test_serve__database__no_tcp_listener(make_server):
     """A private cluster listens on a Unix socket only."""
     server = make_server().start()
