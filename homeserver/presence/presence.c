@@ -394,27 +394,80 @@ static size_t collect(struct presence *presence, struct arena *arena, struct str
 	return views.n;
 }
 
+/* Ids of the views' users, and room for a mark at each. */
+static struct str *ids_of(struct arena *arena, const struct presence_view *views, size_t count,
+	bool **out_marks)
+{
+	struct str *ids = ARENA_NEW_ARRAY(arena, struct str, count);
+	for (size_t i = 0; i < count; i++) {
+		ids[i] = views[i].user_id;
+	}
+	*out_marks = ARENA_NEW_ARRAY(arena, bool, count);
+	return ids;
+}
+
+static size_t keep_marked(struct presence_view *views, size_t count, const bool *marks)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (marks[i]) {
+			views[kept++] = views[i];
+		}
+	}
+	return kept;
+}
+
+static bool is_quiet(const struct homeserver *hs)
+{
+	return !hs->settings.presence_enabled || presence_serial_now(hs) == 0;
+}
+
 size_t presence_changes(struct ctx *ctx, struct homeserver *hs, struct user *user, int64_t since,
 	struct presence_view **out)
 {
 	*out = NULL;
-	if (!hs->settings.presence_enabled || presence_serial_now(hs) == 0) {
+	if (is_quiet(hs)) {
 		return 0;
 	}
+	bool *shares;
 	size_t count = collect(hs->presence, ctx->arena, user_id_of(user), since, out);
-	struct str *ids = ARENA_NEW_ARRAY(ctx->arena, struct str, count);
-	bool *shares = ARENA_NEW_ARRAY(ctx->arena, bool, count);
-	for (size_t i = 0; i < count; i++) {
-		ids[i] = (*out)[i].user_id;
-	}
+	const struct str *ids = ids_of(ctx->arena, *out, count, &shares);
 	users_sharing(hs->users, user, ctx->arena, ids, count, shares);
-	size_t kept = 0;
+	return keep_marked(*out, count, shares);
+}
+
+size_t presence_of_rooms(struct ctx *ctx, struct homeserver *hs, const struct user *user,
+	const int64_t *room_nids, size_t room_n, struct presence_view **out)
+{
+	*out = NULL;
+	if (is_quiet(hs) || room_n == 0) {
+		return 0;
+	}
+	bool *is_in;
+	size_t count = collect(hs->presence, ctx->arena, user_id_of(user), 0, out);
+	const struct str *ids = ids_of(ctx->arena, *out, count, &is_in);
+	users_in_rooms(hs->users, room_nids, room_n, ids, count, is_in);
+	return keep_marked(*out, count, is_in);
+}
+
+size_t presence_of(struct ctx *ctx, struct homeserver *hs, const struct str *user_ids, size_t count,
+	struct presence_view **out)
+{
+	*out = NULL;
+	if (is_quiet(hs) || count == 0) {
+		return 0;
+	}
+	size_t n = 0;
+	int64_t now = now_ms(hs);
+	*out = ARENA_NEW_ARRAY(ctx->arena, struct presence_view, count);
+	LOCK_SCOPE(&hs->presence->lock);
 	for (size_t i = 0; i < count; i++) {
-		if (shares[i]) {
-			(*out)[kept++] = (*out)[i];
+		const struct presence_entry *entry = map_get(&hs->presence->by_user, user_ids[i]);
+		if (entry != NULL && entry->state != PRESENCE_OFFLINE) {
+			(*out)[n++] = view_of_locked(entry, ctx->arena, now);
 		}
 	}
-	return kept;
+	return n;
 }
 
 void presence_write(const struct presence_view *view, struct json_out *out)

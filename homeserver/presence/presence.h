@@ -61,6 +61,12 @@ MUST_CHECK enum err presence_get(struct ctx *ctx, struct homeserver *hs,
  */
 size_t presence_changes(struct ctx *ctx, struct homeserver *hs, struct user *user, int64_t since,
 	struct presence_view **out);
+/** Those of some users who are not offline, in their order; in the ctx's arena. No database. */
+size_t presence_of(struct ctx *ctx, struct homeserver *hs, const struct str *user_ids, size_t count,
+	struct presence_view **out);
+/** Members of some rooms who are not offline, but for the user, newest change first; in the ctx's arena. No database. */
+size_t presence_of_rooms(struct ctx *ctx, struct homeserver *hs, const struct user *user,
+	const int64_t *room_nids, size_t room_n, struct presence_view **out);
 /** Serial of the newest change; for who is about to wait. */
 int64_t presence_serial_now(const struct homeserver *hs);
 

@@ -181,7 +181,8 @@ static enum err run_once(struct sync_run *run)
 	run->ignored = str_set_make(run->ctx->arena, ignored, ignored_n);
 	user_rooms(run->user, run->ctx->arena, &run->rooms, &run->room_n);
 	TRY(sync_sections_load(run));
-	return look_at_rooms(run);
+	TRY(look_at_rooms(run));
+	return sync_presence_add_newcomers(run);
 }
 
 static bool has_news(const struct sync_run *run)

@@ -128,6 +128,18 @@ bool sync_room_is_empty(const struct room_part *part);
 void sync_room_write(const struct sync_run *run, const struct room_part *part,
 	struct json_out *out);
 
+/* --- sync_presence.c ---------------------------------------------------------------------------- */
+
+/** What changed since the token, of users who share a room; as far as the filter lets it pass. From memory. */
+void sync_presence_load(struct sync_run *run);
+/**
+ * Who is here of those with whom the user shares a room since the token: members of a room that the user has joined, and
+ * who has joined a room of the user. After the rooms. Errors: STORE. Cost: none but for what joins replaced, when it is not in memory.
+ */
+MUST_CHECK enum err sync_presence_add_newcomers(struct sync_run *run);
+/** Writes the section. */
+void sync_presence_write(const struct sync_run *run, struct json_out *out);
+
 /* --- sync_sections.c ---------------------------------------------------------------------------- */
 
 /** Loads account data, global and of rooms, and what is new of encryption, if any of it can be new. After `rooms`. */

@@ -17,23 +17,6 @@ struct e2ee_ask sync_sections_encryption_ask(const struct sync_run *run)
 	};
 }
 
-/* Of users who share a room: what changed since the token, as far as the filter lets it pass. From memory. */
-static void load_presence(struct sync_run *run)
-{
-	const struct event_filter *filter = &run->request->filter->presence;
-	int64_t since = run->is_initial ? 0 : run->since_ephemeral;
-	if (run->ephemeral_now <= since || !event_filter_allows_type(filter, STR("m.presence"))) {
-		return;
-	}
-	size_t count = presence_changes(run->ctx, run->hs, run->user, since, &run->presence);
-	for (size_t i = 0; i < count; i++) {
-		struct str sender = run->presence[i].user_id;
-		if (!str_set_has(&run->ignored, sender) && event_filter_allows_sender(filter, sender)) {
-			run->presence[run->presence_n++] = run->presence[i];
-		}
-	}
-}
-
 static enum err load_account_data(struct sync_run *run)
 {
 	if (!run->is_initial && user_own_position(run->user) <= run->since) {
@@ -58,7 +41,7 @@ enum err sync_sections_load(struct sync_run *run)
 {
 	const struct e2ee_ask ask = sync_sections_encryption_ask(run);
 	TRY(run->hs->ports.e2ee.sync_load(run->ctx, run->hs, &ask, &run->encryption));
-	load_presence(run);
+	sync_presence_load(run);
 	return load_account_data(run);
 }
 
@@ -124,17 +107,6 @@ static void write_users(const struct str *user_ids, size_t count, struct json_ou
 	json_out_end(out);
 }
 
-static void write_presence(const struct sync_run *run, struct json_out *out)
-{
-	json_out_key_object(out, "presence");
-	json_out_key_array(out, "events");
-	for (size_t i = 0; i < run->presence_n; i++) {
-		presence_write_event(&run->presence[i], out);
-	}
-	json_out_end(out);
-	json_out_end(out);
-}
-
 static void write_encryption(const struct e2ee_news *news, struct json_out *out)
 {
 	json_out_key_object(out, "to_device");
@@ -170,7 +142,7 @@ void sync_sections_write(const struct sync_run *run, struct json_out *out)
 	json_out_key(out, STR("events"));
 	account_data_write(run->global_data, run->global_data_n, out);
 	json_out_end(out);
-	write_presence(run, out);
+	sync_presence_write(run, out);
 	write_encryption(&run->encryption, out);
 	if (run->part_n > 0 || run->outside_n > 0) {
 		write_rooms(run, out);

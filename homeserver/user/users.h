@@ -103,6 +103,9 @@ void users_wake_user(struct users *users, struct str user_id);
  */
 void users_sharing(struct users *users, struct user *user, struct arena *arena,
 	const struct str *user_ids, size_t count, bool *out_shares);
+/** Which of some users are joined to any of some rooms. From memory: who is not active counts as joined to none. */
+void users_in_rooms(struct users *users, const int64_t *room_nids, size_t room_n,
+	const struct str *user_ids, size_t count, bool *out_is_in);
 /** Wakes who shares a joined room of at most `up_to` members with one of some users. From memory. */
 void users_wake_sharing(struct users *users, struct arena *arena, const struct str *user_ids,
 	size_t count, int64_t up_to);

@@ -40,9 +40,15 @@ void users_sharing(struct users *users, struct user *user, struct arena *arena,
 {
 	int64_t *nids;
 	size_t nid_n = joined_nids(user, arena, &nids);
+	users_in_rooms(users, nids, nid_n, user_ids, count, out_shares);
+}
+
+void users_in_rooms(struct users *users, const int64_t *room_nids, size_t room_n,
+	const struct str *user_ids, size_t count, bool *out_is_in)
+{
 	for (size_t i = 0; i < count; i++) {
 		struct user *other = users_find_active(users, user_ids[i]);
-		out_shares[i] = other != NULL && is_in_any(other, nids, nid_n);
+		out_is_in[i] = other != NULL && is_in_any(other, room_nids, room_n);
 		user_unref(other);
 	}
 }

@@ -80,6 +80,51 @@ def test_presence__told_once(pair):
     assert again is None or again.get("status_msg") == "once"
 
 
+def status_messages(answer):
+    return {event["sender"]: event["content"].get("status_msg") for event in answer["presence"]["events"]}
+
+
+def test_presence__joining__members_told_of_the_joiner_and_the_joiner_of_them(quick, keep_syncing):
+    lin, mo, out = (accounts.register(quick.url) for _ in range(3))
+    room = lin.create_room(preset="public_chat")
+    for user, text in ((lin, "here for long"), (mo, "coming"), (out, "elsewhere")):
+        keep_syncing(user)
+        put_status(user, "online", status_msg=text).ok()
+    lins, mos = lin.sync(), mo.sync()
+    mo.join(room).ok()
+    assert status_messages(lin.sync(lins.since)) == {mo.user_id: "coming"}
+    answer = mo.sync(mos.since)
+    assert status_messages(answer) == {lin.user_id: "here for long"}
+    assert mo.sync(answer.since)["presence"]["events"] == []
+
+
+def test_presence__member_changes_the_profile__told_nothing_anew(quick, keep_syncing):
+    lin, mo = (accounts.register(quick.url) for _ in range(2))
+    room = lin.create_room(invite=[mo.user_id])
+    keep_syncing(mo)
+    mo.join(room).ok()
+    put_status(mo, "unavailable").ok()
+    since = lin.sync().since
+    mo.put(path_of("profile", mo.user_id, "displayname"), {"displayname": "Mo"}).ok()
+    answer = lin.sync(since)
+    assert answer.joined(room).members("timeline") == {mo.user_id}
+    assert told(answer, mo) is None or told(answer, mo)["presence"] != "unavailable"
+
+
+def test_presence__newcomer_ignored_or_filtered__not_told(quick, keep_syncing):
+    lin, mo = (accounts.register(quick.url) for _ in range(2))
+    room = lin.create_room(preset="public_chat")
+    keep_syncing(mo)
+    put_status(mo, "online").ok()
+    since = lin.sync().since
+    mo.join(room).ok()
+    assert told(lin.sync(since), mo) is not None
+    assert told(lin.sync(since, filter={"presence": {"not_types": ["*"]}}), mo) is None
+    assert told(lin.sync(since, filter={"presence": {"not_senders": [mo.user_id]}}), mo) is None
+    lin.account_data("m.ignored_user_list", {"ignored_users": {mo.user_id: {}}}).ok()
+    assert told(lin.sync(since), mo) is None
+
+
 def test_presence__stranger__neither_told_nor_allowed_to_ask(quick, pair):
     lin, mo, _ = pair
     out = accounts.register(quick.url)
