@@ -273,3 +273,18 @@ enum err ignored_users(struct ctx *ctx, struct homeserver *hs, struct user *user
 	}
 	return ERR_OK;
 }
+
+enum err user_ignores(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	struct str other_id, bool *out)
+{
+	struct user *user;
+	struct str *ignored;
+	size_t count;
+	TRY(users_get(ctx, hs, user_id, &user));
+	TRY(ignored_users(ctx, hs, user, &ignored, &count));
+	*out = false;
+	for (size_t i = 0; i < count && !*out; i++) {
+		*out = str_equals(ignored[i], other_id);
+	}
+	return ERR_OK;
+}

@@ -68,6 +68,9 @@ MUST_CHECK enum err tags_copy(struct ctx *ctx, struct homeserver *hs, struct str
  */
 MUST_CHECK enum err ignored_users(struct ctx *ctx, struct homeserver *hs, struct user *user,
 	struct str **out, size_t *out_count);
+/** Whether a local user ignores another. Errors and cost: as ignored_users(); one round trip when the user is not active. */
+MUST_CHECK enum err user_ignores(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	struct str other_id, bool *out);
 
 /* --- filters -------------------------------------------------------------------------------------- */
 

@@ -3,6 +3,7 @@
  */
 #include "homeserver/pusher/pushers_inner.h"
 
+#include "homeserver/person/persons.h"
 #include "homeserver/receipt/receipts.h"
 #include "homeserver/user/users.h"
 
@@ -101,7 +102,11 @@ static enum err find_event(struct ctx *ctx, struct homeserver *hs, const struct 
 	if (is_there && !due->is_read) {
 		TRY(room_event_at(ctx, hs, *out_room, due->position, out));
 	}
-	if (*out != NULL && (*out)->redacted_by != 0) {
+	bool is_ignored = false;
+	if (*out != NULL) {
+		TRY(user_ignores(ctx, hs, due->user_id, (*out)->event->sender.s, &is_ignored));
+	}
+	if (*out != NULL && ((*out)->redacted_by != 0 || is_ignored)) {
 		*out = NULL;
 	}
 	return ERR_OK;

@@ -39,26 +39,12 @@ static bool is_own_invite(const struct event *event, struct str user_id)
 		str_equals(event->state_key, user_id) && str_equals(event_membership(event), STR("invite"));
 }
 
-static enum err is_ignored(struct round *round, struct str user_id, bool *out)
-{
-	struct user *user;
-	struct str *ignored;
-	size_t count;
-	TRY(users_get(round->ctx, round->hs, user_id, &user));
-	TRY(ignored_users(round->ctx, round->hs, user, &ignored, &count));
-	*out = false;
-	for (size_t i = 0; i < count; i++) {
-		*out = *out || str_equals(ignored[i], round->event->event->sender.s);
-	}
-	return ERR_OK;
-}
-
 /* Whether the user is shown the event at all: an invite to oneself, or what a member may see of senders not ignored. */
 static enum err is_for(struct round *round, struct str user_id, bool *out)
 {
 	const struct stored_event *event = round->event;
 	bool is_ignored_sender;
-	TRY(is_ignored(round, user_id, &is_ignored_sender));
+	TRY(user_ignores(round->ctx, round->hs, user_id, event->event->sender.s, &is_ignored_sender));
 	*out = !is_ignored_sender && event->redacted_by == 0;
 	if (!*out || is_own_invite(event->event, user_id)) {
 		return ERR_OK;

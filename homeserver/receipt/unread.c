@@ -6,8 +6,9 @@
  * commits. An entry stands in the cache before it is read, so that no receipt is missed; one that comes meanwhile, or
  * that reads only a part of what the entry knows as a whole, makes it stale, and the next to ask reads it anew.
  *
- * Running counts are those of the predefined push rules. For a user who changed rules an entry is judged instead: events after what is
- * read are put to the user's rules, when somebody asks (docs/decisions/0003-unread-own-rules.md).
+ * Running counts are those of the predefined push rules, of all senders. For a user who changed rules, or ignores somebody who is or
+ * was in the room, an entry is judged instead: events after what is read are put to the user's rules, when somebody asks
+ * (docs/decisions/0003-unread-own-rules.md).
  */
 #include "homeserver/receipt/unread.h"
 
@@ -16,8 +17,11 @@
 #include "base/cache.h"
 #include "base/lock.h"
 #include "base/mem.h"
-#include "homeserver/receipt/unread_state.h"
+#include "homeserver/person/persons.h"
 #include "homeserver/push/push.h"
+#include "homeserver/receipt/unread_state.h"
+#include "homeserver/user/users.h"
+#include "matrix/str_set.h"
 #include "storage/event.h"
 
 enum {
@@ -30,12 +34,19 @@ enum {
 	KEY_BYTES = sizeof(int64_t) + 255,
 };
 
+/* What an entry was judged by; all 0: by nothing, it has running counts. */
+struct judgement {
+	int64_t rules_position; /* of the user's rules; 0: the predefined ones */
+	uint64_t
+		ignored; /* stands for those whom the user ignores, of who is or was in the room; 0: nobody */
+};
+
 struct unread_entry {
 	struct refc refc;
 	struct lock lock; /* guards all below */
 	bool is_loaded;
 	bool is_stale;
-	int64_t rules_position; /* of the rules that it was judged by; 0: the predefined ones */
+	struct judgement judgement;
 	struct unread_state state;
 };
 
@@ -60,6 +71,8 @@ struct unread_ask {
 	struct user_id user;
 	int64_t up_to;
 	struct push_rules rules;
+	struct str_set ignored; /* of those who are or were in the room */
+	struct judgement judgement;
 };
 
 /* --- life ------------------------------------------------------------------------------------------------ */
@@ -241,11 +254,61 @@ static bool add_events_locked(const struct unread_ask *ask, struct unread_entry 
 	return !entry->is_stale;
 }
 
-/* --- judged by own rules --------------------------------------------------------------------------------------- */
+/* --- judged one by one --------------------------------------------------------------------------------------- */
 
-static int64_t rules_position(const struct unread_ask *ask)
+static bool is_judged(const struct unread_ask *ask)
 {
-	return ask->rules.is_unchanged ? 0 : ask->rules.position;
+	return ask->judgement.rules_position != 0 || ask->judgement.ignored != 0;
+}
+
+/* Those of the ignored who were never in the room cannot have sent anything. */
+static enum err find_ignored(struct unread_ask *ask)
+{
+	struct user *user;
+	struct str *ids;
+	size_t count;
+	TRY(users_get(ask->ctx, ask->hs, ask->user.s, &user));
+	TRY(ignored_users(ask->ctx, ask->hs, user, &ids, &count));
+	if (count == 0) {
+		return ERR_OK;
+	}
+	TRY(rooms_get_nid(ask->ctx, ask->hs, room_nid(ask->room), &ask->room));
+	size_t kept = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct str membership;
+		TRY(room_membership(ask->ctx, ask->hs, ask->room, ids[i], &membership));
+		if (membership.n > 0) {
+			ids[kept++] = ids[i];
+		}
+	}
+	ask->ignored = str_set_make(ask->ctx->arena, ids, kept);
+	return ERR_OK;
+}
+
+/* A number that stands for a list of users. */
+static uint64_t stands_for(const struct str_set *users)
+{
+	unsigned char hash[SHA256_BYTES];
+	uint64_t number;
+	struct sha256 *sha256 = sha256_create();
+	for (size_t i = 0; i < users->count; i++) {
+		sha256_add(sha256, users->items[i]);
+		sha256_add(sha256, STR(" "));
+	}
+	sha256_end(sha256, hash);
+	sha256_destroy(sha256);
+	memcpy(&number, hash, sizeof(number));
+	return users->count > 0 ? number | 1 : 0;
+}
+
+static enum err find_judgement(struct unread_ask *ask)
+{
+	TRY(find_ignored(ask));
+	ask->judgement = (struct judgement){
+		.rules_position = ask->rules.is_unchanged ? 0 : ask->rules.position,
+		.ignored = stands_for(&ask->ignored),
+	};
+	return ERR_OK;
 }
 
 static enum err judge_all(const struct unread_ask *ask, const struct timeline *timeline,
@@ -255,8 +318,10 @@ static enum err judge_all(const struct unread_ask *ask, const struct timeline *t
 	TRY(push_scene_init(ask->ctx, ask->hs, ask->room, &scene));
 	*out = ARENA_NEW_ARRAY(ask->ctx->arena, struct push_result, timeline->n);
 	for (size_t i = 0; i < timeline->n; i++) {
-		TRY(push_judge(ask->ctx, ask->hs, &scene, &ask->rules, ask->user, timeline->events[i],
-			&(*out)[i]));
+		if (!str_set_has(&ask->ignored, timeline->events[i]->event->sender.s)) {
+			TRY(push_judge(ask->ctx, ask->hs, &scene, &ask->rules, ask->user, timeline->events[i],
+				&(*out)[i]));
+		}
 	}
 	return ERR_OK;
 }
@@ -314,8 +379,9 @@ static enum err catch_up(const struct unread_ask *ask, struct unread_entry *entr
 {
 	struct ctx *ctx = ask->ctx;
 	lock_take(&entry->lock);
-	bool is_usable =
-		entry->is_loaded && !entry->is_stale && entry->rules_position == rules_position(ask);
+	bool is_usable = entry->is_loaded && !entry->is_stale &&
+		entry->judgement.rules_position == ask->judgement.rules_position &&
+		entry->judgement.ignored == ask->judgement.ignored;
 	int64_t applied = entry->state.applied_position;
 	lock_give(&entry->lock);
 	*out_done = is_usable;
@@ -328,7 +394,7 @@ static enum err catch_up(const struct unread_ask *ask, struct unread_entry *entr
 		*out_done = false;
 		return ERR_OK;
 	}
-	if (!ask->rules.is_unchanged) {
+	if (is_judged(ask)) {
 		return catch_up_judged(ask, entry, &timeline, out_done);
 	}
 	bool *mentions = ARENA_NEW_ARRAY(ctx->arena, bool, timeline.n);
@@ -349,13 +415,13 @@ static enum err load(const struct unread_ask *ask, struct str key, struct unread
 	struct unread_entry *entry = mem_alloc(sizeof(*entry));
 	refc_init(&entry->refc);
 	lock_init(&entry->lock, RANK_LEAF);
-	entry->rules_position = rules_position(ask);
+	entry->judgement = ask->judgement;
 	arena_on_reset(ask->ctx->arena, unref_entry, entry);
 	cache_put(ask->unread->entries, key, entry, ENTRY_BYTES);
 	struct unread_row row;
 	TRY(store_unread(ask->ctx, ask->hs->db, room_nid(ask->room), ask->user.s, &row));
 	*out = entry;
-	if (!ask->rules.is_unchanged) {
+	if (is_judged(ask)) {
 		return load_judged(ask, &row, entry);
 	}
 	LOCK_SCOPE(&entry->lock);
@@ -381,6 +447,7 @@ enum err unread_counts(struct ctx *ctx, struct homeserver *hs, struct room *room
 		*out = (struct unread_result){0};
 		return ERR_OK;
 	}
+	TRY(find_judgement(&ask));
 	char buffer[KEY_BYTES];
 	struct str key = entry_key(room_nid(room), user_id, buffer);
 	struct unread_entry *entry = cache_get(unread->entries, key);

@@ -47,6 +47,52 @@ def test_muted_room__unmuted__counts_what_is_unread(alice, bob, shared):
     assert counts(bob, shared) == (1, 0)
 
 
+def ignore(user, *others):
+    user.account_data("m.ignored_user_list", {"ignored_users": {one.user_id: {} for one in others}}).ok()
+
+
+def test_ignored_sender__counts_while_not_ignored_only(alice, bob, carol, shared):
+    bob.invite(shared, carol).ok()
+    carol.join(shared).ok()
+    watch = bob.watch()
+    alice.send(shared, mention(bob))
+    carol.send(shared, mention(bob))
+    assert counts(bob, shared) == (2, 2)
+    ignore(bob, carol)
+    assert counts(bob, shared) == (1, 1)
+    carol.send(shared, mention(bob))
+    last = alice.send(shared, "one")
+    answer, _ = watch.until(lambda one: last in one.joined(shared).ids())
+    assert answer.joined(shared)["unread_notifications"] == {"notification_count": 2, "highlight_count": 1}
+    assert counts(bob, shared) == (2, 1)
+    ignore(bob)
+    assert counts(bob, shared) == (4, 3)
+
+
+def test_ignored_sender__of_a_thread__and_who_has_left(alice, bob, carol, shared):
+    bob.invite(shared, carol).ok()
+    carol.join(shared).ok()
+    root = alice.send(shared, "root")
+    carol.send(shared, {"msgtype": "m.text", "body": "in it",
+                        "m.relates_to": {"rel_type": "m.thread", "event_id": root}})
+    carol.leave(shared).ok()
+    assert counts(bob, shared) == (2, 0)
+    ignore(bob, carol)
+    assert counts(bob, shared) == (1, 0)
+    bob.receipt(shared, root).ok()
+    assert counts(bob, shared) == (0, 0)
+
+
+def test_ignored_sender__with_own_rules__both_hold(alice, bob, carol, shared):
+    bob.invite(shared, carol).ok()
+    carol.join(shared).ok()
+    rule(bob, "content", "exam", pattern="exam", actions=HIGHLIGHT)
+    ignore(bob, carol)
+    for user in (alice, carol):
+        user.send(shared, "exam")
+    assert counts(bob, shared) == (1, 1)
+
+
 def test_mentions_only__room_rule__mentions_count(alice, bob, shared):
     rule(bob, "room", shared, actions=[])
     alice.send(shared, "one")
