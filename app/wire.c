@@ -71,7 +71,7 @@
 #include "homeserver/voip/voip_routes.h"
 #include "http/client.h"
 
-enum { WRITER_QUEUE = 4096, WRITER_GROUP = 256, FLUSH_MS = 200, PUSH_PAUSE_MS = 20 };
+enum { WRITER_QUEUE = 4096, WRITER_GROUP = 256, FLUSH_MS = 200, PUSH_PAUSE_MS = 100 };
 
 struct wire {
 	struct homeserver hs;
@@ -228,12 +228,12 @@ static void add_consumers(struct homeserver *hs)
 		&(struct consumer_def){.name = SEARCH_CONSUMER,
 			.run = search_index_run,
 			.saves_itself = true,
-			.pause_ms = 250});
+			.pause_ms = 1000});
 	consumers_add(hs->consumers,
 		&(struct consumer_def){.name = DIRECTORY_CONSUMER,
 			.run = directory_index_run,
 			.saves_itself = true,
-			.pause_ms = 500});
+			.pause_ms = 1000});
 	consumers_add(hs->consumers,
 		&(struct consumer_def){.name = "pushers",
 			.run = pushers_consume,

@@ -31,6 +31,13 @@ enum err store_consumer_move(struct ctx *ctx, struct db *db, struct str name, in
 	return db_exec(ctx, db, STMT_CONSUMER_MOVE, MOVE_ARGS(name, from, to), NULL);
 }
 
+enum err store_consumer_skip(struct ctx *ctx, struct db *db, struct str name, int64_t from,
+	int64_t to)
+{
+	return db_exec(ctx, db, STMT_CONSUMER_SKIP,
+		DB_ARGS(db_text(name), db_bigint(from), db_bigint(to)), NULL);
+}
+
 enum err store_consumer_move_in(struct ctx *ctx, struct tx *tx, struct str name, int64_t from,
 	int64_t to)
 {

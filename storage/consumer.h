@@ -21,6 +21,11 @@ MUST_CHECK enum err store_consumer_position(struct ctx *ctx, struct db *db, stru
 /** Moves a consumer. Errors: CONFLICT when it does not stand at `from`. One round trip. */
 MUST_CHECK enum err store_consumer_move(struct ctx *ctx, struct db *db, struct str name,
 	int64_t from, int64_t to);
+/**
+ * The same where nothing came of what was read: without a flush, so that after a crash it may be read again. One round trip.
+ */
+MUST_CHECK enum err store_consumer_skip(struct ctx *ctx, struct db *db, struct str name,
+	int64_t from, int64_t to);
 /** The same within a transaction that writes what the consumer makes. */
 MUST_CHECK enum err store_consumer_move_in(struct ctx *ctx, struct tx *tx, struct str name,
 	int64_t from, int64_t to);

@@ -182,6 +182,9 @@ static enum err summarise(struct indexing *indexing)
 static enum err apply(struct indexing *indexing, int64_t after, int64_t reached)
 {
 	struct ctx *ctx = indexing->ctx;
+	if (indexing->room_n == 0 && indexing->counted.list.n == 0 && indexing->users.n == 0) {
+		return store_consumer_skip(ctx, indexing->hs->db, STR(DIRECTORY_CONSUMER), after, reached);
+	}
 	struct tx *tx CLEANUP(tx_cleanup) = NULL;
 	TRY(tx_begin(ctx, indexing->hs->db, &tx));
 	if (indexing->room_n > 0) {

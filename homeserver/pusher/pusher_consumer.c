@@ -95,6 +95,10 @@ enum err pushers_consume(struct ctx *ctx, struct homeserver *hs, void *self, int
 			return err;
 		}
 	}
+	*out_reached = reached;
+	if (round.news.n == 0) {
+		return store_consumer_skip(ctx, hs->db, STR("pushers"), after, reached);
+	}
 	const struct push_batch batch = {
 		.news = round.news.p,
 		.count = round.news.n,
@@ -108,6 +112,5 @@ enum err pushers_consume(struct ctx *ctx, struct homeserver *hs, void *self, int
 	TRY(store_consumer_move_in(ctx, tx, STR("pushers"), after, reached));
 	TRY(tx_commit(ctx, &tx));
 	pushers_wake(self);
-	*out_reached = reached;
 	return ERR_OK;
 }
