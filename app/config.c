@@ -327,6 +327,9 @@ void config_to_settings(const struct conf *conf, struct settings *out)
 		.user_cache_count = (size_t)conf_int(conf, "caches.users"),
 		.user_directory_all = conf_bool(conf, "user_directory.search_all_users"),
 		.room_directory_needs_login = conf_bool(conf, "room_directory.needs_login"),
+		.room_directory_for_servers = conf_bool(conf, "room_directory.for_servers"),
+		.profiles_for_servers = conf_bool(conf, "profiles.for_servers"),
+		.device_names_for_servers = conf_bool(conf, "devices.names_for_servers"),
 		.account = account_settings_of(conf),
 		.media = media_of(conf),
 	};

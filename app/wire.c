@@ -23,7 +23,10 @@
 #include "e2ee/keys_routes.h"
 #include "e2ee/to_device_routes.h"
 #include "federation/fed_auth.h"
+#include "federation/fed_media_routes.h"
 #include "federation/federation.h"
+#include "federation/key_query_routes.h"
+#include "federation/query_routes.h"
 #include "federation/server_key_routes.h"
 #include "homeserver/account/account_routes.h"
 #include "homeserver/account/email/email_routes.h"
@@ -115,6 +118,9 @@ static const struct wire_table tables[] = {
 	{"key_backup", key_backup_routes, &key_backup_route_count},
 	{"to_device", to_device_routes, &to_device_route_count},
 	{"server_key", server_key_routes, &server_key_route_count},
+	{"query", query_routes, &query_route_count},
+	{"key_query", key_query_routes, &key_query_route_count},
+	{"fed_media", fed_media_routes, &fed_media_route_count},
 };
 
 const struct wire_table *wire_tables(size_t *out_count)

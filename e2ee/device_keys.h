@@ -24,6 +24,13 @@ struct keys_upload {
 MUST_CHECK enum err device_keys_upload(struct ctx *ctx, struct homeserver *hs,
 	const struct principal *who, const struct keys_upload *upload, struct str *out_counts);
 
+/** Who asks for which keys. */
+struct keys_ask {
+	/** Local user; p == NULL: another server, for which only users of this one are looked up. */
+	struct str viewer;
+	const struct json *wanted; /**< object: user id → list of device ids; an empty one means all */
+	int64_t timeout_ms;        /**< that other servers get */
+};
 /** Everything that answers a key query. Lives in the arena. */
 struct keys_found {
 	struct str viewer;
@@ -35,14 +42,25 @@ struct keys_found {
 };
 /**
  * Looks up keys of users.
- * Errors: INPUT M_INVALID_PARAM; STORE
+ * Errors: INPUT M_BAD_JSON; STORE
  * Cost: one round trip for all local users.
  */
 MUST_CHECK enum err device_keys_query(struct ctx *ctx, struct homeserver *hs,
-	const struct principal *who, const struct json *wanted, int64_t timeout_ms,
-	struct keys_found *out);
-/** Writes the whole answer. */
+	const struct keys_ask *ask, struct keys_found *out);
+/**
+ * Writes the whole answer. Another server gets no user-signing keys, no signatures but those of the keys' owners, and names of
+ * devices only if the configuration says so.
+ */
 void device_keys_write(const struct keys_found *found, struct arena *arena,
 	const struct homeserver *hs, struct json_out *out);
+
+/**
+ * Writes the answer to another server that wants all devices of a local user: {"user_id":…,"stream_id":…,"devices":[…],…}. A user
+ * who is unknown looks like one without devices. `stream_id` is the position of the newest change.
+ * Cost: two round trips. Errors: STORE
+ * Spec: server-server API, "Device Management"
+ */
+MUST_CHECK enum err device_keys_write_list(struct ctx *ctx, struct homeserver *hs,
+	struct str user_id, struct json_out *out);
 
 #endif

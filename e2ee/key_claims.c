@@ -70,7 +70,7 @@ static int compare_index(const void *a, const void *b)
 }
 
 enum err key_claims_take(struct ctx *ctx, struct homeserver *hs, const struct json *wanted,
-	int64_t timeout_ms, struct keys_claimed *out)
+	struct keys_claimed *out)
 {
 	size_t devices;
 	TRY(check_wanted(ctx, wanted, &devices));
@@ -87,9 +87,15 @@ enum err key_claims_take(struct ctx *ctx, struct homeserver *hs, const struct js
 		struct str device_id = out->claim->device_ids[index];
 		device_state_keys_changed(hs->e2ee->states, out->claim->user_ids[index], device_id);
 	}
-	out->remote_n = e2ee_remote_asks(ctx->arena, hs, wanted, &out->remote);
-	e2ee_ask_remote(ctx, hs->e2ee, out->remote, out->remote_n, timeout_ms, true);
 	return ERR_OK;
+}
+
+void key_claims_ask_others(struct ctx *ctx, struct homeserver *hs, int64_t timeout_ms,
+	struct keys_claimed *claimed)
+{
+	claimed->has_asked_others = true;
+	claimed->remote_n = e2ee_remote_asks(ctx->arena, hs, claimed->wanted, &claimed->remote);
+	e2ee_ask_remote(ctx, hs->e2ee, claimed->remote, claimed->remote_n, timeout_ms, true);
 }
 
 static void write_key(const struct keys_claimed *claimed, const struct claimed_key *key,
@@ -127,6 +133,8 @@ void key_claims_write(const struct keys_claimed *claimed, struct json_out *out)
 	}
 	e2ee_write_answers(out, claimed->remote, claimed->remote_n, STR("one_time_keys"));
 	json_out_end(out);
-	e2ee_write_failures(out, claimed->remote, claimed->remote_n);
+	if (claimed->has_asked_others) {
+		e2ee_write_failures(out, claimed->remote, claimed->remote_n);
+	}
 	json_out_end(out);
 }

@@ -13,16 +13,20 @@ struct keys_claimed {
 	struct claimed_key *keys;  /**< in the order of the claim's triples */
 	size_t key_n;
 	struct key_claim *claim;
+	bool has_asked_others;
 	struct e2ee_remote_ask *remote;
 	size_t remote_n;
 };
 /**
- * Takes one key for each device asked for: a one-time key, which nobody else gets, or the fallback key.
+ * Takes one key for each device of local users asked for: a one-time key, which nobody else gets, or the fallback key.
  * Errors: INPUT M_INVALID_PARAM; STORE
  * Cost: one round trip for all local devices.
  */
 MUST_CHECK enum err key_claims_take(struct ctx *ctx, struct homeserver *hs,
-	const struct json *wanted, int64_t timeout_ms, struct keys_claimed *out);
+	const struct json *wanted, struct keys_claimed *out);
+/** Claims keys of users of other servers there; not for other servers. Returns after `timeout_ms` at the latest. */
+void key_claims_ask_others(struct ctx *ctx, struct homeserver *hs, int64_t timeout_ms,
+	struct keys_claimed *claimed);
 /** Writes the whole answer. */
 void key_claims_write(const struct keys_claimed *claimed, struct json_out *out);
 

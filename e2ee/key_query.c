@@ -6,6 +6,7 @@
 #include "e2ee/device_keys.h"
 #include "matrix/str_set.h"
 #include "storage/device_key.h"
+#include "storage/device_list.h"
 
 /* --- finding ----------------------------------------------------------------------------------------------- */
 
@@ -26,11 +27,12 @@ static enum err check_wanted(struct ctx *ctx, const struct json *wanted)
 	return ERR_OK;
 }
 
-enum err device_keys_query(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
-	const struct json *wanted, int64_t timeout_ms, struct keys_found *out)
+enum err device_keys_query(struct ctx *ctx, struct homeserver *hs, const struct keys_ask *ask,
+	struct keys_found *out)
 {
+	const struct json *wanted = ask->wanted;
 	TRY(check_wanted(ctx, wanted));
-	*out = (struct keys_found){.viewer = who->user.s, .wanted = wanted};
+	*out = (struct keys_found){.viewer = ask->viewer, .wanted = wanted};
 	struct str *local = ARENA_NEW_ARRAY(ctx->arena, struct str, wanted->count + 1);
 	size_t local_n = 0;
 	for (size_t i = 0; i < wanted->count; i++) {
@@ -40,11 +42,13 @@ enum err device_keys_query(struct ctx *ctx, struct homeserver *hs, const struct 
 		}
 	}
 	if (local_n > 0) {
-		TRY(store_device_key_query(ctx, hs->db, local, local_n, who->user.s, &out->keys,
+		TRY(store_device_key_query(ctx, hs->db, local, local_n, ask->viewer, &out->keys,
 			&out->key_n));
 	}
-	out->remote_n = e2ee_remote_asks(ctx->arena, hs, wanted, &out->remote);
-	e2ee_ask_remote(ctx, hs->e2ee, out->remote, out->remote_n, timeout_ms, false);
+	if (ask->viewer.p != NULL) {
+		out->remote_n = e2ee_remote_asks(ctx->arena, hs, wanted, &out->remote);
+		e2ee_ask_remote(ctx, hs->e2ee, out->remote, out->remote_n, ask->timeout_ms, false);
+	}
 	return ERR_OK;
 }
 
@@ -105,14 +109,22 @@ static void write_signatures(const struct keys_found *found, const struct user_r
 	struct str key = target->kind == STORED_CROSS_KEY ? target->public_key : target->id;
 	json_out_key_object(out, "signatures");
 	write_signatures_by(rows, key, target->user_id, out);
-	if (!str_equals(found->viewer, target->user_id)) {
+	if (found->viewer.p != NULL && !str_equals(found->viewer, target->user_id)) {
 		write_signatures_by(rows, key, found->viewer, out);
 	}
 	json_out_end(out);
 }
 
+/* What users call their devices may be a name or a place: other servers learn it only if the school wants that. */
+static struct str told_name(const struct keys_found *found, const struct homeserver *hs,
+	const struct stored_key *key)
+{
+	bool is_told = found->viewer.p != NULL || hs->settings.device_names_for_servers;
+	return is_told ? key->display_name : str_from(NULL, 0);
+}
+
 static void write_key(const struct keys_found *found, const struct user_rows *rows,
-	const struct stored_key *key, struct arena *arena, struct json_out *out)
+	const struct stored_key *key, struct str name, struct arena *arena, struct json_out *out)
 {
 	struct json body;
 	json_out_object(out);
@@ -123,9 +135,9 @@ static void write_key(const struct keys_found *found, const struct user_rows *ro
 		}
 	}
 	write_signatures(found, rows, key, out);
-	if (key->display_name.p != NULL) {
+	if (name.p != NULL) {
 		json_out_key_object(out, "unsigned");
-		json_out_key_str(out, "device_display_name", key->display_name);
+		json_out_key_str(out, "device_display_name", name);
 		json_out_end(out);
 	}
 	json_out_end(out);
@@ -156,7 +168,7 @@ static void write_devices(const struct keys_found *found, struct arena *arena,
 		for (size_t k = 0; k < rows.n; k++) {
 			if (rows.p[k].kind == STORED_DEVICE_KEY && is_wanted(&wanted->value, rows.p[k].id)) {
 				json_out_key(out, rows.p[k].id);
-				write_key(found, &rows, &rows.p[k], arena, out);
+				write_key(found, &rows, &rows.p[k], told_name(found, hs, &rows.p[k]), arena, out);
 			}
 		}
 		json_out_end(out);
@@ -179,7 +191,7 @@ static void write_cross_keys(const struct keys_found *found, struct str usage, s
 		}
 		struct user_rows rows = rows_of(found, key->user_id);
 		json_out_key(out, key->user_id);
-		write_key(found, &rows, key, arena, out);
+		write_key(found, &rows, key, str_from(NULL, 0), arena, out);
 	}
 	if (!is_own_only) {
 		e2ee_write_answers(out, found->remote, found->remote_n, section);
@@ -194,7 +206,66 @@ void device_keys_write(const struct keys_found *found, struct arena *arena,
 	write_devices(found, arena, hs, out);
 	write_cross_keys(found, STR("master"), STR("master_keys"), arena, out);
 	write_cross_keys(found, STR("self_signing"), STR("self_signing_keys"), arena, out);
-	write_cross_keys(found, STR("user_signing"), STR("user_signing_keys"), arena, out);
-	e2ee_write_failures(out, found->remote, found->remote_n);
+	if (found->viewer.p != NULL) {
+		write_cross_keys(found, STR("user_signing"), STR("user_signing_keys"), arena, out);
+		e2ee_write_failures(out, found->remote, found->remote_n);
+	}
 	json_out_end(out);
+}
+
+/* --- for another server --------------------------------------------------------------------------------------- */
+
+static void write_list_device(const struct keys_found *found, const struct homeserver *hs,
+	const struct user_rows *rows, const struct stored_key *key, struct arena *arena,
+	struct json_out *out)
+{
+	struct str name = told_name(found, hs, key);
+	json_out_object(out);
+	json_out_key_str(out, "device_id", key->id);
+	if (name.p != NULL) {
+		json_out_key_str(out, "device_display_name", name);
+	}
+	json_out_key(out, STR("keys"));
+	write_key(found, rows, key, str_from(NULL, 0), arena, out);
+	json_out_end(out);
+}
+
+static void write_list_cross_key(const struct keys_found *found, const struct user_rows *rows,
+	struct str usage, struct str field, struct arena *arena, struct json_out *out)
+{
+	for (size_t i = 0; i < rows->n; i++) {
+		if (rows->p[i].kind == STORED_CROSS_KEY && str_equals(rows->p[i].id, usage)) {
+			json_out_key(out, field);
+			write_key(found, rows, &rows->p[i], str_from(NULL, 0), arena, out);
+		}
+	}
+}
+
+enum err device_keys_write_list(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	struct json_out *out)
+{
+	struct keys_found found = {0};
+	int64_t stream_id = 0;
+	/* The position first: keys newer than it are told again, older ones never would be. */
+	if (str_find_byte(user_id, '\0') == SIZE_MAX) {
+		TRY(store_device_list_position(ctx, hs->db, user_id, &stream_id));
+		TRY(store_device_key_query(ctx, hs->db, &user_id, 1, found.viewer, &found.keys,
+			&found.key_n));
+	}
+	const struct user_rows rows = {.p = found.keys, .n = found.key_n};
+	json_out_object(out);
+	json_out_key_str(out, "user_id", user_id);
+	json_out_key_int(out, "stream_id", stream_id);
+	json_out_key_array(out, "devices");
+	for (size_t i = 0; i < rows.n; i++) {
+		if (rows.p[i].kind == STORED_DEVICE_KEY) {
+			write_list_device(&found, hs, &rows, &rows.p[i], ctx->arena, out);
+		}
+	}
+	json_out_end(out);
+	write_list_cross_key(&found, &rows, STR("master"), STR("master_key"), ctx->arena, out);
+	write_list_cross_key(&found, &rows, STR("self_signing"), STR("self_signing_key"), ctx->arena,
+		out);
+	json_out_end(out);
+	return ERR_OK;
 }

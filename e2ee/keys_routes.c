@@ -49,11 +49,10 @@ static enum err read_query(struct call *call, const char *key, const struct json
 
 static enum err post_query(struct call *call)
 {
-	const struct json *wanted;
-	int64_t timeout_ms;
+	struct keys_ask ask = {.viewer = principal_of(call)->user.s};
 	struct keys_found found;
-	TRY(read_query(call, "device_keys", &wanted, &timeout_ms));
-	TRY(device_keys_query(&call->ctx, hs_of(call), principal_of(call), wanted, timeout_ms, &found));
+	TRY(read_query(call, "device_keys", &ask.wanted, &ask.timeout_ms));
+	TRY(device_keys_query(&call->ctx, hs_of(call), &ask, &found));
 	device_keys_write(&found, call->ctx.arena, hs_of(call), reply_json(call, 200));
 	return ERR_OK;
 }
@@ -64,7 +63,8 @@ static enum err post_claim(struct call *call)
 	int64_t timeout_ms;
 	struct keys_claimed claimed;
 	TRY(read_query(call, "one_time_keys", &wanted, &timeout_ms));
-	TRY(key_claims_take(&call->ctx, hs_of(call), wanted, timeout_ms, &claimed));
+	TRY(key_claims_take(&call->ctx, hs_of(call), wanted, &claimed));
+	key_claims_ask_others(&call->ctx, hs_of(call), timeout_ms, &claimed);
 	key_claims_write(&claimed, reply_json(call, 200));
 	return ERR_OK;
 }

@@ -4,9 +4,15 @@
 #include "federation/federation.h"
 
 #include "base/mem.h"
+#include "federation/answers.h"
 #include "federation/discovery.h"
 #include "federation/fed_client.h"
 #include "federation/keyring.h"
+#include "federation/remote_keys.h"
+#include "federation/remote_query.h"
+#include "federation/remote_space.h"
+
+enum { PROFILES_BYTES = 4 << 20, SPACES_BYTES = 8 << 20 };
 
 struct federation *federation_create(struct homeserver *hs)
 {
@@ -16,6 +22,11 @@ struct federation *federation_create(struct homeserver *hs)
 	federation->discovery = discovery_create(hs);
 	federation->client = fed_client_create(hs);
 	federation->keyring = keyring_create(federation);
+	federation->profiles = answers_create(&hs->clock, "remote_profiles", PROFILES_BYTES);
+	federation->spaces = answers_create(&hs->clock, "remote_spaces", SPACES_BYTES);
+	remote_query_fill_ports(federation);
+	remote_space_fill_port(federation);
+	remote_keys_fill_port(federation, hs->e2ee);
 	return federation;
 }
 
@@ -33,6 +44,8 @@ void federation_stop(struct federation *federation)
 
 void federation_destroy(struct federation *federation)
 {
+	answers_destroy(federation->spaces);
+	answers_destroy(federation->profiles);
 	keyring_destroy(federation->keyring);
 	fed_client_destroy(federation->client);
 	discovery_destroy(federation->discovery);

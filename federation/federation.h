@@ -8,6 +8,7 @@
 
 #include "homeserver/homeserver.h"
 
+struct answers;
 struct discovery;
 struct fed_client;
 struct keyring;
@@ -17,6 +18,8 @@ struct federation {
 	struct discovery *discovery; /**< where servers are reached (discovery.h) */
 	struct fed_client *client;   /**< requests to them (fed_client.h) */
 	struct keyring *keyring;     /**< their keys (keyring.h) */
+	struct answers *profiles;    /**< of users of others, asked for lately (remote_query.h) */
+	struct answers *spaces;      /**< the same of spaces (remote_space.h) */
 };
 
 /** Fills the ports of `hs`; nothing runs yet. The other services of `hs` exist already. */

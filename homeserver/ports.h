@@ -55,6 +55,29 @@ struct room_directory_port {
 		const struct json *body, struct json_out *out);
 };
 
+/** Profiles of users of other servers. */
+struct profile_port {
+	void *self;
+	/**
+	 * All fields, as the user's server gives them and as far as they have the form that they have to have. In the ctx's arena.
+	 * From memory for one who was asked about lately.
+	 * Errors: MISSING M_NOT_FOUND; DENIED M_FORBIDDEN (the other server refuses); REMOTE; TIMEOUT; DEFER (ctx_may_ask)
+	 */
+	enum err (*get)(void *self, struct ctx *ctx, struct user_id user, struct json *out);
+};
+
+/** Spaces that other servers know. */
+struct space_port {
+	void *self;
+	/**
+	 * What another server says of a room and those right below it, unchecked: an object, as of GET /hierarchy/{roomId}. The servers are
+	 * asked in turn until one knows. In the ctx's arena; from memory when it was asked lately.
+	 * Errors: MISSING (none knows it, or tells); REMOTE; TIMEOUT; SHUTDOWN; DEFER (ctx_may_ask)
+	 */
+	enum err (*ask)(void *self, struct ctx *ctx, const struct server_name *servers, size_t count,
+		struct str room_id, bool suggested_only, int64_t timeout_ms, struct json *out);
+};
+
 struct room;
 
 /** What users take along to a room that has taken the place of another. */
@@ -70,6 +93,8 @@ struct succession_port {
 struct homeserver_ports {
 	struct succession_port succession; /**< always filled */
 	struct room_directory_port room_directory;
+	struct profile_port profile;
+	struct space_port space;
 	struct third_party_port third_party;
 	struct e2ee_port e2ee; /**< always filled */
 };

@@ -75,6 +75,10 @@ struct settings {
 	size_t user_cache_count;
 	bool user_directory_all;         /**< every local user is found, also by who shares no room */
 	bool room_directory_needs_login; /**< published rooms are not shown to everybody */
+	/* What other servers get when they ask. */
+	bool room_directory_for_servers; /**< published rooms */
+	bool profiles_for_servers;       /**< names and pictures of users whose ids they know */
+	bool device_names_for_servers;
 	struct account_settings account;
 	struct media_settings media;
 	struct federation_settings federation;

@@ -145,6 +145,8 @@ struct reply_file {
 	int64_t size_bytes; /**< of the whole */
 	const char *content_type;
 	struct str etag; /**< with its quotes; never the same for other bytes; p == NULL: none */
+	struct str before,
+		after; /**< sent around it; if there are any, all of it is sent, whatever is asked */
 };
 
 /**

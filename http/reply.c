@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "http/call_state.h"
 #include "http/observe.h"
+#include "http/wrapped_file.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -88,7 +89,12 @@ static struct answer make_answer(int status, struct buf *body, const char *conte
 static struct answer make_file_answer(struct call_state *state)
 {
 	struct answer answer = {.status = state->status, .body_bytes = state->part.bytes};
-	if (state->part.bytes > 0) {
+	if (state->file->before.n > 0) {
+		answer.response = wrapped_file_response(state->file->fd, state->part.bytes,
+			state->file->before, state->file->after);
+		answer.body_bytes += state->file->before.n + state->file->after.n;
+		state->file->fd = -1;
+	} else if (state->part.bytes > 0) {
 		answer.response = MHD_create_response_from_fd_at_offset64(state->part.bytes,
 			state->file->fd, state->part.begin);
 		state->file->fd = -1;
@@ -276,12 +282,13 @@ enum err reply_file(struct call *call, const struct reply_file *file)
 	const struct range_request wanted = {.range = call_header(call, "Range"),
 		.if_range = call_header(call, "If-Range"),
 		.if_none_match = call_header(call, "If-None-Match")};
-	state->part = range_choose(&wanted, file->etag, size);
+	state->part = file->before.n > 0 ? (struct range){.status = 200, .bytes = size}
+									 : range_choose(&wanted, file->etag, size);
 	begin_reply(call, state->part.status, str_cstr(call->ctx.arena, str_of(file->content_type)));
 	state->file = ARENA_NEW(call->ctx.arena, struct reply_file);
 	*state->file = *file;
 	arena_on_reset(call->ctx.arena, close_file, state->file);
-	reply_header(call, "Accept-Ranges", STR("bytes"));
+	reply_header(call, "Accept-Ranges", file->before.n > 0 ? STR("none") : STR("bytes"));
 	if (file->etag.p != NULL) {
 		reply_header(call, "ETag", file->etag);
 	}

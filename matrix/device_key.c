@@ -159,11 +159,19 @@ static bool check_signed_key(struct arena *arena, const struct json *key,
 		return field_fail(out_error, M_INVALID_PARAM, field,
 			"must have a public key in unpadded Base64 as 'key'");
 	}
+	struct str id = key_id_of(arena, owner->device_id);
+	if (owner->ed25519.p == NULL && owner->is_checked_elsewhere) {
+		const struct json *own = json_get(json_at(key, "signatures"), owner->user_id);
+		struct str signature = json_get_str(own, id);
+		return (signature.p != NULL && b64_decode(arena, signature, &bytes) &&
+				   bytes.n == ED25519_SIGNATURE_BYTES) ||
+			field_fail(out_error, M_INVALID_SIGNATURE, field, "must be signed by the device");
+	}
 	if (owner->ed25519.p == NULL || !public_key_decode(arena, owner->ed25519, &bytes)) {
 		return field_fail(out_error, M_INVALID_PARAM, field,
 			"cannot be checked: upload the device's keys first");
 	}
-	if (!sign_verify_json(arena, key, owner->user_id, key_id_of(arena, owner->device_id), bytes)) {
+	if (!sign_verify_json(arena, key, owner->user_id, id, bytes)) {
 		return field_fail(out_error, M_INVALID_SIGNATURE, field,
 			"must be signed by the device's Ed25519 key");
 	}

@@ -39,6 +39,8 @@ struct key_owner {
 	struct str user_id;
 	struct str device_id;
 	struct str ed25519; /**< the device's signing key, unpadded Base64; p == NULL: not known */
+	/** Without that key: whoever has it checks the signature; here it only has to be there. */
+	bool is_checked_elsewhere;
 };
 
 struct device_key {

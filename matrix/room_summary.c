@@ -101,6 +101,52 @@ void room_summary_take(struct arena *arena, struct room_summary *summary, struct
 	}
 }
 
+/* --- of other servers ------------------------------------------------------------------------------------- */
+
+static void read_allowed(struct arena *arena, const struct json *chunk, struct room_summary *out)
+{
+	const struct json *allowed = json_at(chunk, "allowed_room_ids");
+	if (!json_is(allowed, JSON_ARRAY)) {
+		return;
+	}
+	struct str *ids = ARENA_NEW_ARRAY(arena, struct str, allowed->count);
+	for (size_t i = 0; i < allowed->count; i++) {
+		struct room_id id;
+		if (json_is(&allowed->items[i], JSON_STRING) &&
+			room_id_parse(allowed->items[i].text, &id)) {
+			ids[out->allowed_count++] = id.s;
+		}
+	}
+	out->allowed_room_ids = ids;
+}
+
+bool room_summary_read(struct arena *arena, const struct json *chunk, struct room_told *out)
+{
+	*out = (struct room_told){0};
+	if (!json_is(chunk, JSON_OBJECT) || !room_id_parse(text_of(chunk, "room_id"), &out->room_id)) {
+		return false;
+	}
+	struct str join_rule = text_of(chunk, "join_rule");
+	if (!json_get_int(chunk, STR("num_joined_members"), 0, INT32_MAX, &out->joined_members)) {
+		out->joined_members = 0;
+	}
+	out->room_version = text_of(chunk, "room_version");
+	out->content = (struct room_summary){
+		.name = text_of(chunk, "name"),
+		.topic = text_of(chunk, "topic"),
+		.canonical_alias = valid_alias(text_of(chunk, "canonical_alias")),
+		.avatar_url = valid_mxc(text_of(chunk, "avatar_url")),
+		.join_rule =
+			join_rule.p != NULL ? join_rule : STR("public"), /* as the specification says */
+		.room_type = text_of(chunk, "room_type"),
+		.encryption = text_of(chunk, "encryption"),
+		.is_world_readable = json_get_bool(chunk, STR("world_readable"), false),
+		.guest_can_join = json_get_bool(chunk, STR("guest_can_join"), false),
+	};
+	read_allowed(arena, chunk, &out->content);
+	return true;
+}
+
 static void write_if_set(struct json_out *out, const char *key, struct str text)
 {
 	if (text.p != NULL) {

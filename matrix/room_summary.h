@@ -40,6 +40,20 @@ void room_summary_take(struct arena *arena, struct room_summary *summary, struct
 /** The plain text of a topic: of m.topic where it has one, else `topic`. p == NULL: none. */
 struct str room_topic_plain(const struct json *content);
 
+/** What another server says of a room. */
+struct room_told {
+	struct room_id room_id;
+	int64_t joined_members;
+	struct str room_version; /**< p == NULL: not told */
+	struct room_summary content;
+};
+/**
+ * Reads a chunk of another server; members that do not have their form count as not set. Texts view it.
+ * @return false when it is no object with a room id
+ */
+MUST_CHECK bool room_summary_read(struct arena *arena, const struct json *chunk,
+	struct room_told *out);
+
 /** Writes the members of a chunk that are set; the caller writes room_id, num_joined_members and what else it knows. */
 void room_summary_write(const struct room_summary *summary, struct json_out *out);
 

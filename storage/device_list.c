@@ -33,6 +33,15 @@ enum err store_device_list_sharing(struct ctx *ctx, struct db *db, const struct 
 	return ERR_OK;
 }
 
+enum err store_device_list_position(struct ctx *ctx, struct db *db, struct str user_id,
+	int64_t *out)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_DEVICE_LIST_POSITION, DB_ARGS(db_text(user_id)), &rows));
+	*out = db_count(rows) > 0 ? db_int(rows, 0, 0) : 0;
+	return ERR_OK;
+}
+
 enum err store_device_list_pending(struct ctx *ctx, struct db *db, int64_t limit, struct str **out,
 	size_t *out_count)
 {

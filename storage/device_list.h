@@ -21,6 +21,10 @@ MUST_CHECK enum err store_device_list_sharing(struct ctx *ctx, struct db *db,
 	const struct str *user_ids, size_t count, const int64_t *room_nids, size_t room_n,
 	struct str **out, size_t *out_count);
 
+/** The position of the newest change of a user's keys that everybody can see; 0: none. One round trip. */
+MUST_CHECK enum err store_device_list_position(struct ctx *ctx, struct db *db, struct str user_id,
+	int64_t *out);
+
 /** At most `limit` users with a pending change. */
 MUST_CHECK enum err store_device_list_pending(struct ctx *ctx, struct db *db, int64_t limit,
 	struct str **out, size_t *out_count);

@@ -43,6 +43,11 @@ struct public_rooms_ask {
 	const struct str *types; /**< NULL: any; an empty text stands for rooms without type */
 	size_t type_count;
 };
+/** What a GET asks by its query. Errors: INPUT M_INVALID_PARAM */
+MUST_CHECK enum err public_rooms_read_query(struct call *call, struct public_rooms_ask *out);
+/** What a POST asks by its body; texts view it. Errors: INPUT M_BAD_JSON, M_INVALID_PARAM */
+MUST_CHECK enum err public_rooms_read_body(struct call *call, const struct json *body,
+	struct public_rooms_ask *out);
 /** A page of this server's published rooms. Errors: INPUT M_INVALID_PARAM (since); STORE. Cost: 1 round trip. */
 MUST_CHECK enum err public_rooms_list(struct ctx *ctx, struct homeserver *hs,
 	const struct public_rooms_ask *ask, struct json_out *out);

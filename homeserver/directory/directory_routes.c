@@ -61,22 +61,15 @@ static bool is_elsewhere(struct call *call, struct str *out_server)
 	return out_server->p != NULL && !server_name_equals(name, hs_of(call)->signer.server);
 }
 
-static size_t room_limit(int64_t limit)
-{
-	return limit == 0 ? DIRECTORY_ROOMS_DEFAULT
-					  : (size_t)MIN_OF(limit, (int64_t)DIRECTORY_ROOMS_MAX);
-}
-
 static enum err get_public_rooms(struct call *call)
 {
 	struct str server;
-	int64_t limit;
+	struct public_rooms_ask ask;
 	if (hs_of(call)->settings.room_directory_needs_login && principal_of(call) == NULL) {
 		return fail_status(&call->ctx, ERR_DENIED, 401, M_MISSING_TOKEN,
 			"Log in to see the rooms of this server");
 	}
-	TRY(call_query_int(call, "limit", 0, INT64_MAX, 0, &limit));
-	struct public_rooms_ask ask = {.since = call_query(call, "since"), .limit = room_limit(limit)};
+	TRY(public_rooms_read_query(call, &ask));
 	if (is_elsewhere(call, &server)) {
 		struct json body = json_object(call->ctx.arena, 2);
 		body = json_with(call->ctx.arena, &body, STR("limit"), json_integer((int64_t)ask.limit));
@@ -88,69 +81,16 @@ static enum err get_public_rooms(struct call *call)
 	return public_rooms_list(&call->ctx, hs_of(call), &ask, reply_json(call, 200));
 }
 
-static enum err read_types(struct call *call, const struct json *filter,
-	struct public_rooms_ask *ask)
-{
-	const struct json *types;
-	TRY(body_opt_array(call, filter, "room_types", &types));
-	if (types == NULL) {
-		return ERR_OK;
-	}
-	struct str *list = ARENA_NEW_ARRAY(call->ctx.arena, struct str, types->count + 1);
-	for (size_t i = 0; i < types->count; i++) {
-		const struct json *type = &types->items[i];
-		if (type->type != JSON_STRING && type->type != JSON_NULL) {
-			return fail(&call->ctx, ERR_INPUT, M_BAD_JSON, "room_types holds texts and null");
-		}
-		list[i] = type->type == JSON_STRING ? type->text : STR("");
-	}
-	ask->types = list;
-	ask->type_count = types->count;
-	return ERR_OK;
-}
-
-static enum err read_rooms_body(struct call *call, const struct json *body,
-	struct public_rooms_ask *ask)
-{
-	const struct json *filter;
-	int64_t limit;
-	TRY(body_opt_int(call, body, "limit", 0, INT64_MAX, 0, &limit));
-	TRY(body_opt_str(call, body, "since", &ask->since));
-	TRY(body_opt_object(call, body, "filter", &filter));
-	ask->limit = room_limit(limit);
-	if (filter == NULL) {
-		return ERR_OK;
-	}
-	TRY(body_opt_str(call, filter, "generic_search_term", &ask->term));
-	if (ask->term.n > DIRECTORY_TERM_MAX_BYTES) {
-		return bad(call, "generic_search_term is too long");
-	}
-	return read_types(call, filter, ask);
-}
-
 static enum err post_public_rooms(struct call *call)
 {
 	const struct json *body;
-	struct public_rooms_ask ask = {0};
-	struct str network;
+	struct public_rooms_ask ask;
 	struct str server;
-	bool all_networks;
 	TRY(call_json(call, &body));
-	TRY(read_rooms_body(call, body, &ask));
-	TRY(body_opt_bool(call, body, "include_all_networks", false, &all_networks));
-	TRY(body_opt_str(call, body, "third_party_instance_id", &network));
-	if (all_networks && network.p != NULL) {
-		return bad(call, "include_all_networks and third_party_instance_id exclude each other");
-	}
-	if (is_elsewhere(call, &server)) {
-		return list_elsewhere(call, server, body);
-	}
-	if (network.p != NULL) {
-		/* Rooms of a bridged network are listed by its application service; here are none of them. */
-		ask.types = ARENA_NEW_ARRAY(call->ctx.arena, struct str, 1);
-		ask.type_count = 0;
-	}
-	return public_rooms_list(&call->ctx, hs_of(call), &ask, reply_json(call, 200));
+	TRY(public_rooms_read_body(call, body, &ask));
+	return is_elsewhere(call, &server)
+		? list_elsewhere(call, server, body)
+		: public_rooms_list(&call->ctx, hs_of(call), &ask, reply_json(call, 200));
 }
 
 static enum err get_visibility(struct call *call)

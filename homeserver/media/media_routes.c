@@ -169,34 +169,6 @@ static enum err get_download_named(struct call *call)
 
 /* --- thumbnails ------------------------------------------------------------------------------------------ */
 
-static enum err read_side(struct call *call, const char *name, int64_t *out)
-{
-	if (call_query(call, name).p == NULL) {
-		return fail(&call->ctx, ERR_INPUT, M_MISSING_PARAM, "'%s' is missing", name);
-	}
-	return call_query_int(call, name, 1, INT32_MAX, 0, out);
-}
-
-static enum err read_wish(struct call *call, const struct media_query *query,
-	struct thumb_wish *out)
-{
-	int64_t width;
-	int64_t height;
-	bool is_animated;
-	struct str method = call_query(call, "method");
-	bool is_crop = str_equals(method, STR("crop"));
-	if (method.p != NULL && !is_crop && !str_equals(method, STR("scale"))) {
-		return fail(&call->ctx, ERR_INPUT, M_INVALID_PARAM, "'method' must be 'crop' or 'scale'");
-	}
-	TRY(read_side(call, "width", &width));
-	TRY(read_side(call, "height", &height));
-	TRY(call_query_bool(call, "animated", false, &is_animated));
-	*out = (struct thumb_wish){.size = thumb_choose(width, height, is_crop),
-		.is_animated = is_animated,
-		.is_remote = !server_name_equals(query->origin, hs_of(call)->signer.server)};
-	return ERR_OK;
-}
-
 static enum err get_thumbnail(struct call *call)
 {
 	struct media_query query;
@@ -205,7 +177,8 @@ static enum err get_thumbnail(struct call *call)
 	struct thumbnail_row thumbnail;
 	bool is_parked;
 	TRY(read_query(call, &query));
-	TRY(read_wish(call, &query, &wish));
+	TRY(thumb_read_wish(call, &wish));
+	wish.is_remote = !server_name_equals(query.origin, hs_of(call)->signer.server);
 	TRY(media_await(call, &query, &source, &is_parked));
 	if (is_parked) {
 		return ERR_OK;
@@ -217,10 +190,7 @@ static enum err get_thumbnail(struct call *call)
 	const struct media_row row = {.content_type = thumbnail.content_type,
 		.size_bytes = thumbnail.size_bytes,
 		.sha256 = thumbnail.sha256};
-	/* "image/png": thumbnail.png */
-	struct str name = str_printf(call->ctx.arena, "thumbnail.%.*s",
-		STR_ARG(str_slice(row.content_type, STR("image/").n, row.content_type.n)));
-	return send_file(call, &row, name, query.is_open);
+	return send_file(call, &row, thumb_file_name(call->ctx.arena, row.content_type), query.is_open);
 }
 
 static enum err get_config(struct call *call)

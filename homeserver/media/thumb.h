@@ -35,6 +35,11 @@ struct thumb_wish {
 	bool is_remote;   /**< of another server's file: another status when it is too large */
 };
 
+/** What the query asks for, the file being local. Errors: INPUT M_MISSING_PARAM, M_INVALID_PARAM */
+MUST_CHECK enum err thumb_read_wish(struct call *call, struct thumb_wish *out);
+/** "thumbnail.png", in the arena. */
+struct str thumb_file_name(struct arena *arena, struct str content_type);
+
 /**
  * The thumbnail of an uploaded file: from the database, else made now. While another request makes it, or all helpers are busy,
  * the request is parked.

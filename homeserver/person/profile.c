@@ -28,8 +28,13 @@ static enum err read_profile(struct ctx *ctx, struct homeserver *hs, struct str 
 
 enum err profile_get(struct ctx *ctx, struct homeserver *hs, struct str user_id, struct json *out)
 {
+	const struct profile_port *port = &hs->ports.profile;
 	struct account_row account;
+	struct user_id user;
 	enum err err = ERR_MISSING;
+	if (port->get != NULL && user_id_parse(user_id, &user) && !hs_is_local(hs, user_id)) {
+		return port->get(port->self, ctx, user, out);
+	}
 	if (hs_is_local(hs, user_id)) {
 		err = store_account_find(ctx, hs->db, user_id, &account);
 	}

@@ -1,5 +1,5 @@
 /**
- * Profiles of local users.
+ * Profiles: of local users, and how those of others are seen.
  * Spec: client-server API, "Profiles"
  */
 #ifndef BELFRY_HOMESERVER_PERSON_PROFILE_H
@@ -8,8 +8,8 @@
 #include "homeserver/user/users.h"
 
 /**
- * All fields as one object, in the ctx's arena.
- * Errors: MISSING M_NOT_FOUND (no such local user, or deactivated); STORE
+ * All fields as one object, in the ctx's arena. Users of other servers are asked for there.
+ * Errors: MISSING M_NOT_FOUND (no such user, or deactivated); STORE; those of profile_port.get
  */
 MUST_CHECK enum err profile_get(struct ctx *ctx, struct homeserver *hs, struct str user_id,
 	struct json *out);

@@ -20,6 +20,20 @@ enum err room_alias_find(struct ctx *ctx, struct homeserver *hs, struct room_ali
 	return ERR_OK;
 }
 
+enum err room_alias_write(struct ctx *ctx, struct homeserver *hs, struct room_alias alias,
+	struct json_out *out)
+{
+	struct str room_id;
+	TRY(room_alias_find(ctx, hs, alias, &room_id));
+	json_out_object(out);
+	json_out_key_str(out, "room_id", room_id);
+	json_out_key_array(out, "servers");
+	json_out_str(out, hs->signer.server.s);
+	json_out_end(out);
+	json_out_end(out);
+	return ERR_OK;
+}
+
 enum err room_alias_set(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
 	struct room_alias alias, struct str room_id)
 {

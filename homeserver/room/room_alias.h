@@ -12,6 +12,12 @@ MUST_CHECK enum err room_alias_find(struct ctx *ctx, struct homeserver *hs, stru
 	struct str *out_room_id);
 
 /**
+ * Writes where an alias leads, and who may be asked to let one in: {"room_id":…,"servers":[…]}. Errors: as above
+ */
+MUST_CHECK enum err room_alias_write(struct ctx *ctx, struct homeserver *hs,
+	struct room_alias alias, struct json_out *out);
+
+/**
  * Makes an alias of this server for a room that the user is in.
  * Errors: INPUT M_INVALID_PARAM (another server's); CONFLICT 409 M_UNKNOWN (taken); DENIED M_FORBIDDEN; STORE
  */

@@ -106,19 +106,9 @@ static enum err path_alias(struct call *call, struct room_alias *out)
 
 static enum err get_alias(struct call *call)
 {
-	struct homeserver *hs = hs_of(call);
 	struct room_alias alias;
-	struct str room_id;
 	TRY(path_alias(call, &alias));
-	TRY(room_alias_find(&call->ctx, hs, alias, &room_id));
-	struct json_out *out = reply_json(call, 200);
-	json_out_object(out);
-	json_out_key_str(out, "room_id", room_id);
-	json_out_key_array(out, "servers");
-	json_out_str(out, hs->signer.server.s);
-	json_out_end(out);
-	json_out_end(out);
-	return ERR_OK;
+	return room_alias_write(&call->ctx, hs_of(call), alias, reply_json(call, 200));
 }
 
 static enum err put_alias(struct call *call)

@@ -134,6 +134,15 @@ struct member_counts {
 /** From memory. */
 struct member_counts room_member_counts(struct room *room);
 
+/** What users of another server are in a room now. */
+struct server_members {
+	bool is_joined; /**< any of them */
+	bool is_invited;
+};
+/** From memory; looks at all members until it has found what there is. Errors: STORE */
+MUST_CHECK enum err room_server_members(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct server_name server, struct server_members *out);
+
 /* --- visibility ------------------------------------------------------------------------------------------ */
 
 /**

@@ -5,26 +5,26 @@
  */
 #include "base/map.h"
 #include "base/vec.h"
-#include "homeserver/space/space.h"
-#include "matrix/space_child.h"
+#include "homeserver/space/space_inner.h"
 
 /* A room to be visited. */
 struct visit {
 	struct str room_id;
 	int64_t depth;
+	const struct json *via; /* who else knows it; NULL: not told */
 };
 
 /* A room of the answer. */
 struct found {
 	struct space_summary summary;
-	struct space_child *children;
-	size_t child_n;
+	struct space_children children;
 };
 
 struct walk {
 	struct ctx *ctx;
 	struct homeserver *hs;
 	const struct space_ask *ask;
+	struct elsewhere *elsewhere;
 	VEC(struct visit) stack;
 	struct map seen; /* room ids that were visited */
 	VEC(struct found) rooms;
@@ -38,8 +38,7 @@ struct walk {
 static struct str token_of(const struct walk *walk, size_t end)
 {
 	return str_printf(walk->ctx->arena, "%d.%lld.%zu.%.*s", walk->ask->suggested_only ? 1 : 0,
-		(long long)walk->ask->max_depth, end,
-		STR_ARG(room_id_of(walk->rooms.p[end - 1].summary.room).s));
+		(long long)walk->ask->max_depth, end, STR_ARG(walk->rooms.p[end - 1].summary.room_id));
 }
 
 static enum err read_token(struct walk *walk)
@@ -71,58 +70,36 @@ static enum err read_token(struct walk *walk)
 
 /* --- walking ------------------------------------------------------------------------------------------------------ */
 
-static enum err load_children(struct walk *walk, struct found *found)
-{
-	struct ctx *ctx = walk->ctx;
-	const struct state_query query = {.without_members = true};
-	struct state_item *items;
-	size_t count;
-	bool is_space = found->summary.content.room_type.p != NULL &&
-		str_equals(found->summary.content.room_type, STR("m.space"));
-	if (!is_space) {
-		return ERR_OK;
-	}
-	TRY(room_state_list(ctx, walk->hs, found->summary.room, POSITION_NOW, &query, &items, &count));
-	found->children = ARENA_NEW_ARRAY(ctx->arena, struct space_child, count);
-	for (size_t i = 0; i < count; i++) {
-		const struct event *event = items[i].event->event;
-		struct space_child child;
-		bool is_child = str_equals(items[i].type, STR("m.space.child")) &&
-			space_child_read(items[i].state_key, event->sender.s, event->origin_server_ts,
-				event->content, &child);
-		if (is_child && (child.is_suggested || !walk->ask->suggested_only)) {
-			found->children[found->child_n++] = child;
-		}
-	}
-	space_child_sort(found->children, found->child_n);
-	found->child_n = MIN_OF(found->child_n, (size_t)SPACE_CHILDREN_MAX);
-	return ERR_OK;
-}
-
 /* The last child lies deepest in the stack. */
 static void push_children(struct walk *walk, const struct found *found, int64_t depth)
 {
-	for (size_t i = found->child_n; i > 0 && depth < walk->ask->max_depth; i--) {
-		const struct visit visit = {found->children[i - 1].room_id, depth + 1};
+	for (size_t i = found->children.n; i > 0 && depth < walk->ask->max_depth; i--) {
+		const struct space_child *child = &found->children.p[i - 1];
+		const struct visit visit = {child->room_id, depth + 1, child->via};
 		VEC_PUSH(walk->ctx->arena, &walk->stack, visit);
 	}
 }
 
-/* *out_shown is false for rooms that this server does not know or the user may not know of. */
+/* *out_shown is false for rooms that nobody tells of or the user may not know of. */
 static enum err look_at(struct walk *walk, const struct visit *visit, struct found *out,
 	bool *out_shown)
 {
 	struct room *room;
 	*out = (struct found){0};
-	*out_shown = false;
 	enum err err = rooms_get(walk->ctx, walk->hs, visit->room_id, &room);
 	if (err == ERR_MISSING) {
-		return ERR_OK;
+		err = elsewhere_find(walk->ctx, walk->elsewhere, visit->room_id, visit->via, &out->summary,
+			&out->children);
+		*out_shown = out->summary.is_accessible;
+		return err;
 	}
 	TRY(err);
-	TRY(space_summary_load(walk->ctx, walk->hs, room, walk->ask->user_id, &out->summary));
+	const struct space_viewer viewer = {.user_id = walk->ask->user_id};
+	TRY(space_summary_load(walk->ctx, walk->hs, room, &viewer, &out->summary));
 	*out_shown = out->summary.is_accessible;
-	return *out_shown ? load_children(walk, out) : ERR_OK;
+	return *out_shown ? space_children_load(walk->ctx, walk->hs, &out->summary,
+							walk->ask->suggested_only, &out->children)
+					  : ERR_OK;
 }
 
 static enum err visit_next(struct walk *walk)
@@ -153,7 +130,7 @@ static enum err visit_next(struct walk *walk)
 /* As far as the page needs, and one room more. */
 static enum err walk_tree(struct walk *walk)
 {
-	const struct visit root = {walk->ask->room_id, 0};
+	const struct visit root = {walk->ask->room_id, 0, NULL};
 	VEC_PUSH(walk->ctx->arena, &walk->stack, root);
 	while (walk->stack.n > 0 && walk->seen.n < SPACE_ROOMS_MAX &&
 		(!walk->has_start || walk->rooms.n <= walk->start + walk->ask->limit)) {
@@ -165,26 +142,11 @@ static enum err walk_tree(struct walk *walk)
 
 /* --- the answer --------------------------------------------------------------------------------------------------- */
 
-static void write_child(const struct space_child *child, struct json_out *out)
-{
-	json_out_object(out);
-	json_out_key_str(out, "type", STR("m.space.child"));
-	json_out_key_str(out, "state_key", child->room_id);
-	json_out_key_value(out, "content", child->content);
-	json_out_key_str(out, "sender", child->sender);
-	json_out_key_int(out, "origin_server_ts", child->origin_server_ts);
-	json_out_end(out);
-}
-
 static void write_room(const struct found *found, struct json_out *out)
 {
 	json_out_object(out);
 	space_summary_write(&found->summary, out);
-	json_out_key_array(out, "children_state");
-	for (size_t i = 0; i < found->child_n; i++) {
-		write_child(&found->children[i], out);
-	}
-	json_out_end(out);
+	space_children_write(&found->children, out);
 	json_out_end(out);
 }
 
@@ -206,7 +168,12 @@ static void write_page(const struct walk *walk, struct json_out *out)
 enum err space_write_hierarchy(struct ctx *ctx, struct homeserver *hs, const struct space_ask *ask,
 	struct json_out *out)
 {
-	struct walk walk = {.ctx = ctx, .hs = hs, .ask = ask};
+	struct walk walk = {
+		.ctx = ctx,
+		.hs = hs,
+		.ask = ask,
+		.elsewhere = elsewhere_create(ctx, hs, ask->user_id, ask->suggested_only),
+	};
 	TRY(read_token(&walk));
 	map_init(&walk.seen);
 	enum err err = walk_tree(&walk);

@@ -8,24 +8,32 @@
 #include "homeserver/room/rooms.h"
 #include "matrix/room_summary.h"
 
-/** A room as one user may know it. */
+/** Who wants to know of rooms. */
+struct space_viewer {
+	struct str user_id; /**< p == NULL: somebody without account, or a server */
+	struct server_name
+		server; /**< another server, which asks for any of its users; s.p == NULL: none */
+};
+/** A room as a viewer may know it. */
 struct space_summary {
-	struct room *room;
+	struct room *room; /**< NULL: another server told of it */
+	struct str room_id;
+	int64_t joined_members;
+	struct str room_version; /**< p == NULL: not known */
 	struct room_summary content;
-	struct str membership; /**< of the user; empty: none, or nobody asks */
+	struct str membership; /**< of the user, or the best that the server has; empty: none */
 	/**
-	 * The user is joined or invited, may join or knock, or everybody may read: the conditions of /hierarchy. Who is banned may only
+	 * The viewer is joined or invited, may join or knock, or everybody may read: the conditions of /hierarchy. Who is banned may only
 	 * know of rooms that everybody may read.
 	 */
 	bool is_accessible;
 };
 /**
  * Looks at the room's state. From memory when it is loaded; a restricted room looks at the rooms whose members may join.
- * @param user_id  p == NULL: somebody without account
  * Errors: STORE
  */
 MUST_CHECK enum err space_summary_load(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	struct str user_id, struct space_summary *out);
+	const struct space_viewer *viewer, struct space_summary *out);
 /** Writes the members of a summary into an open object. */
 void space_summary_write(const struct space_summary *summary, struct json_out *out);
 
@@ -42,8 +50,9 @@ enum {
 	SPACE_LIMIT_DEFAULT = 50,
 	SPACE_LIMIT_MAX = 100,
 	SPACE_DEPTH_MAX = 20,
-	SPACE_ROOMS_MAX = 5000,    /**< rooms that one request looks at */
-	SPACE_CHILDREN_MAX = 1000, /**< of one space */
+	SPACE_ROOMS_MAX = 5000,          /**< rooms that one request looks at */
+	SPACE_CHILDREN_MAX = 1000,       /**< of one space */
+	SPACE_SERVER_CHILDREN_MAX = 200, /**< that another server gets summaries of in one answer */
 };
 
 struct space_ask {
@@ -63,5 +72,13 @@ struct space_ask {
  */
 MUST_CHECK enum err space_write_hierarchy(struct ctx *ctx, struct homeserver *hs,
 	const struct space_ask *ask, struct json_out *out);
+
+/**
+ * Writes what another server may know of a room and those right below it: {"room":…,"children":[…],"inaccessible_children":[…]}.
+ * Cost: as above. Errors: MISSING M_NOT_FOUND (unknown, or nothing that the server may know of); STORE
+ * Spec: server-server API, "Spaces"
+ */
+MUST_CHECK enum err space_write_for_server(struct ctx *ctx, struct homeserver *hs,
+	struct str room_id, struct server_name server, bool suggested_only, struct json_out *out);
 
 #endif

@@ -24,9 +24,25 @@ static enum err load_content(struct ctx *ctx, struct homeserver *hs, struct room
 	return ERR_OK;
 }
 
-/* Whether the user is in one of the rooms whose members may join. Rooms that this server does not know do not count. */
+/* "join", "invite" and so on; of a server, what is best of its users. */
+static enum err load_membership(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct space_viewer *viewer, struct str *out)
+{
+	struct server_members members;
+	*out = STR("");
+	if (viewer->user_id.p != NULL) {
+		return room_membership(ctx, hs, room, viewer->user_id, out);
+	}
+	if (viewer->server.s.p != NULL) {
+		TRY(room_server_members(ctx, hs, room, viewer->server, &members));
+		*out = members.is_joined ? STR("join") : members.is_invited ? STR("invite") : STR("");
+	}
+	return ERR_OK;
+}
+
+/* Whether the viewer is in one of the rooms whose members may join. Rooms that this server does not know do not count. */
 static enum err is_in_allowed_room(struct ctx *ctx, struct homeserver *hs,
-	const struct event *join_rules, struct str user_id, bool *out)
+	const struct event *join_rules, const struct space_viewer *viewer, bool *out)
 {
 	struct room_id *rooms;
 	size_t count = join_rule_allowed_rooms(ctx->arena, join_rules, &rooms);
@@ -39,13 +55,13 @@ static enum err is_in_allowed_room(struct ctx *ctx, struct homeserver *hs,
 			continue;
 		}
 		TRY(err);
-		TRY(room_membership(ctx, hs, room, user_id, &membership));
+		TRY(load_membership(ctx, hs, room, viewer, &membership));
 		*out = str_equals(membership, STR("join"));
 	}
 	return ERR_OK;
 }
 
-static enum err decide(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+static enum err decide(struct ctx *ctx, struct homeserver *hs, const struct space_viewer *viewer,
 	const struct event *join_rules, struct space_summary *summary)
 {
 	enum join_rule rule = join_rule_of(room_version_of(summary->room), join_rules);
@@ -55,30 +71,33 @@ static enum err decide(struct ctx *ctx, struct homeserver *hs, struct str user_i
 	bool is_banned = str_equals(summary->membership, STR("ban"));
 	summary->is_accessible =
 		summary->content.is_world_readable || (!is_banned && (is_member || is_open));
-	if (!summary->is_accessible && !is_banned && user_id.p != NULL &&
-		join_rule_is_restricted(rule)) {
-		return is_in_allowed_room(ctx, hs, join_rules, user_id, &summary->is_accessible);
+	bool is_somebody = viewer->user_id.p != NULL || viewer->server.s.p != NULL;
+	if (!summary->is_accessible && !is_banned && is_somebody && join_rule_is_restricted(rule)) {
+		return is_in_allowed_room(ctx, hs, join_rules, viewer, &summary->is_accessible);
 	}
 	return ERR_OK;
 }
 
 enum err space_summary_load(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	struct str user_id, struct space_summary *out)
+	const struct space_viewer *viewer, struct space_summary *out)
 {
 	const struct event *join_rules;
-	*out = (struct space_summary){.room = room, .membership = STR("")};
+	*out = (struct space_summary){
+		.room = room,
+		.room_id = room_id_of(room).s,
+		.joined_members = room_member_counts(room).joined,
+		.room_version = room_version_of(room)->id,
+	};
 	TRY(load_content(ctx, hs, room, &out->content, &join_rules));
-	if (user_id.p != NULL) {
-		TRY(room_membership(ctx, hs, room, user_id, &out->membership));
-	}
-	return decide(ctx, hs, user_id, join_rules, out);
+	TRY(load_membership(ctx, hs, room, viewer, &out->membership));
+	return decide(ctx, hs, viewer, join_rules, out);
 }
 
 void space_summary_write(const struct space_summary *summary, struct json_out *out)
 {
 	const struct room_summary *content = &summary->content;
-	json_out_key_str(out, "room_id", room_id_of(summary->room).s);
-	json_out_key_int(out, "num_joined_members", room_member_counts(summary->room).joined);
+	json_out_key_str(out, "room_id", summary->room_id);
+	json_out_key_int(out, "num_joined_members", summary->joined_members);
 	room_summary_write(content, out);
 	if (content->allowed_count > 0) {
 		json_out_key_array(out, "allowed_room_ids");
@@ -90,7 +109,9 @@ void space_summary_write(const struct space_summary *summary, struct json_out *o
 	if (content->encryption.p != NULL) {
 		json_out_key_str(out, "encryption", content->encryption);
 	}
-	json_out_key_str(out, "room_version", room_version_of(summary->room)->id);
+	if (summary->room_version.p != NULL) {
+		json_out_key_str(out, "room_version", summary->room_version);
+	}
 }
 
 /* --- /room_summary ---------------------------------------------------------------------------------------------- */
@@ -120,10 +141,11 @@ static enum err find_room(struct ctx *ctx, struct homeserver *hs, struct str id,
 enum err space_write_summary(struct ctx *ctx, struct homeserver *hs, struct str id,
 	struct str user_id, struct json_out *out)
 {
+	const struct space_viewer viewer = {.user_id = user_id};
 	struct room *room;
 	struct space_summary summary;
 	TRY(find_room(ctx, hs, id, &room));
-	TRY(space_summary_load(ctx, hs, room, user_id, &summary));
+	TRY(space_summary_load(ctx, hs, room, &viewer, &summary));
 	if (!summary.is_accessible) {
 		return no_room(ctx);
 	}

@@ -10,6 +10,10 @@ WHERE c.position > $2 AND (c.seen_by = $1 OR (c.seen_by = '' AND (c.user_id = $1
 SELECT DISTINCT m.user_id FROM members m
 WHERE m.user_id = ANY($1::text[]) AND m.room_nid = ANY($2::bigint[]) AND m.membership = 'join';
 
+-- name: device_list_position hot
+-- When a user's keys last changed for everybody: one row at the most. Index: device_list_changes_pkey.
+SELECT position FROM device_list_changes WHERE user_id = $1 AND seen_by = '';
+
 -- name: device_list_pending
 -- Users whose devices changed beside the writer: few or none. Index: device_list_pending_pkey.
 SELECT user_id FROM device_list_pending ORDER BY user_id LIMIT $1;

@@ -1,0 +1,23 @@
+/**
+ * The same question to several servers, side by side.
+ */
+#ifndef BELFRY_FEDERATION_FED_GATHER_H
+#define BELFRY_FEDERATION_FED_GATHER_H
+
+#include "federation/fed_client.h"
+
+/** How one of them ended. Lives in the ctx's arena. */
+struct fed_gathered {
+	enum err err;     /**< as of fed_ask(); LIMIT: the answer was too large */
+	struct json json; /**< an object, when ERR_OK */
+};
+
+/**
+ * Asks all of them and waits until each has answered or its time is over; LANE_REMOTE. Answers are read on this thread.
+ * @param requests  without a sink; `answer_ceiling_bytes` is for each; the ctx's deadline counts too
+ * @param out       out[i] belongs to requests[i]
+ */
+void fed_gather(struct ctx *ctx, struct federation *federation, const struct fed_request *requests,
+	size_t count, struct fed_gathered *out);
+
+#endif

@@ -1,0 +1,91 @@
+/*
+ * A file goes out as the second part of a multipart body, read as it is sent. Only files of this server: nobody can make it
+ * fetch from a third.
+ */
+#include "federation/fed_media_routes.h"
+
+#include "homeserver/media/media.h"
+#include "homeserver/media/media_type.h"
+#include "homeserver/media/thumb.h"
+
+enum { BOUNDARY_CHARS = 40 };
+
+static enum err read_query(struct call *call, struct media_query *out)
+{
+	const struct homeserver *hs = hs_of(call);
+	*out =
+		(struct media_query){.origin = hs->signer.server, .media_id = call_path(call, "mediaId")};
+	if (!media_id_is_valid(out->media_id)) {
+		return fail(&call->ctx, ERR_INPUT, M_INVALID_PARAM, "This is no media id");
+	}
+	TRY(call_query_int(call, "timeout_ms", 0, INT64_MAX, MEDIA_DEFAULT_WAIT_MS, &out->timeout_ms));
+	out->timeout_ms = MIN_OF(out->timeout_ms, (int64_t)MEDIA_LONGEST_WAIT_MS);
+	return ERR_OK;
+}
+
+static enum err send_parts(struct call *call, const struct media_row *row, struct str file_name)
+{
+	int fd;
+	struct homeserver *hs = hs_of(call);
+	struct arena *arena = call->ctx.arena;
+	TRY(media_open(&call->ctx, hs, row, &fd));
+	struct str type = row->content_type.p != NULL ? row->content_type : STR(MEDIA_TYPE_UNKNOWN);
+	/* Nobody can guess it, so no file can have it inside. */
+	struct str boundary = rng_text(&hs->rng, arena, BOUNDARY_CHARS);
+	struct str disposition = media_disposition(arena, media_type_is_inline(type), file_name);
+	return reply_file(call,
+		&(struct reply_file){
+			.fd = fd,
+			.size_bytes = row->size_bytes,
+			.content_type =
+				arena_printf(arena, "multipart/mixed; boundary=%.*s", STR_ARG(boundary)),
+			.before = str_printf(arena,
+				"--%.*s\r\nContent-Type: application/json\r\n\r\n{}\r\n"
+				"--%.*s\r\nContent-Type: %.*s\r\nContent-Disposition: %.*s\r\n\r\n",
+				STR_ARG(boundary), STR_ARG(boundary), STR_ARG(type), STR_ARG(disposition)),
+			.after = str_printf(arena, "\r\n--%.*s--\r\n", STR_ARG(boundary)),
+		});
+}
+
+static enum err get_download(struct call *call)
+{
+	struct media_query query;
+	struct media_row row;
+	bool is_parked;
+	TRY(read_query(call, &query));
+	TRY(media_await(call, &query, &row, &is_parked));
+	return is_parked ? ERR_OK : send_parts(call, &row, row.file_name);
+}
+
+static enum err get_thumbnail(struct call *call)
+{
+	struct media_query query;
+	struct thumb_wish wish;
+	struct media_row source;
+	struct thumbnail_row thumbnail;
+	bool is_parked;
+	TRY(read_query(call, &query));
+	TRY(thumb_read_wish(call, &wish));
+	TRY(media_await(call, &query, &source, &is_parked));
+	if (is_parked) {
+		return ERR_OK;
+	}
+	TRY(thumb_await(call, &source, &wish, &thumbnail, &is_parked));
+	if (is_parked) {
+		return ERR_OK;
+	}
+	const struct media_row row = {.content_type = thumbnail.content_type,
+		.size_bytes = thumbnail.size_bytes,
+		.sha256 = thumbnail.sha256};
+	return send_parts(call, &row, thumb_file_name(call->ctx.arena, row.content_type));
+}
+
+#define MEDIA "/_matrix/federation/v1/media"
+
+const struct route fed_media_routes[] = {
+	{"getContent", "GET", MEDIA "/download/{mediaId}", AUTH_SERVER, LANE_REMOTE, RATE_READ, 0,
+		get_download},
+	{"getContentThumbnail", "GET", MEDIA "/thumbnail/{mediaId}", AUTH_SERVER, LANE_REMOTE,
+		RATE_READ, 0, get_thumbnail},
+};
+const size_t fed_media_route_count = COUNT_OF(fed_media_routes);
