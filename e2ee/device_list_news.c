@@ -38,7 +38,7 @@ static enum err look_back(struct news_run *run, struct room *room, struct stored
 	*out = (struct member_past){.is_in = is_join(newest)};
 	while (event->position > run->span->since) {
 		struct stored_event *before = NULL;
-		if (event->replaces_position > 0) {
+		if (event->replaces_position != 0) {
 			TRY(room_event_at(run->ctx, run->hs, room, event->replaces_position, &before));
 		}
 		if (before == NULL) {
@@ -115,7 +115,11 @@ static enum err look_outside(struct news_run *run, const struct user_room *entry
 		return ERR_OK;
 	}
 	TRY(rooms_get_nid(run->ctx, run->hs, room_nid(entry->room), &room));
-	TRY(room_event_at(run->ctx, run->hs, room, entry->position, &own));
+	TRY(room_state_event(run->ctx, run->hs, room, STR("m.room.member"), span->user_id,
+		entry->position, &own));
+	if (own == NULL) {
+		return ERR_OK;
+	}
 	TRY(look_back(run, room, own, &past));
 	return past.was_in ? add_members(run, room, entry->position, &run->gone) : ERR_OK;
 }

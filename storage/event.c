@@ -3,7 +3,7 @@
  */
 #include "storage/event.h"
 
-static void read_events(struct ctx *ctx, struct db_rows *rows, struct event_row **out,
+void store_events_read(struct ctx *ctx, const struct db_rows *rows, struct event_row **out,
 	size_t *out_count)
 {
 	size_t count = db_count(rows);
@@ -20,6 +20,7 @@ static void read_events(struct ctx *ctx, struct db_rows *rows, struct event_row 
 			.highlight_seq = db_int(rows, i, 7),
 			.redacted_by = db_int(rows, i, 8),
 			.room_nid = db_int(rows, i, 9),
+			.fate = (enum event_row_fate)db_int(rows, i, 10),
 		};
 	}
 	*out = list;
@@ -32,7 +33,7 @@ enum err store_events_by_position(struct ctx *ctx, struct db *db, int64_t room_n
 	struct db_rows *rows;
 	TRY(db_query(ctx, db, STMT_EVENTS_BY_POSITION,
 		DB_ARGS(db_bigint(room_nid), db_bigints(positions, count)), &rows));
-	read_events(ctx, rows, out, out_count);
+	store_events_read(ctx, rows, out, out_count);
 	return ERR_OK;
 }
 
@@ -41,7 +42,7 @@ enum err store_events_by_id(struct ctx *ctx, struct db *db, const struct str *ev
 {
 	struct db_rows *rows;
 	TRY(db_query(ctx, db, STMT_EVENTS_BY_ID, DB_ARGS(db_texts(event_ids, count)), &rows));
-	read_events(ctx, rows, out, out_count);
+	store_events_read(ctx, rows, out, out_count);
 	return ERR_OK;
 }
 
@@ -53,7 +54,7 @@ enum err store_events_between(struct ctx *ctx, struct db *db, const struct event
 		DB_ARGS(db_bigint(span->room_nid), db_bigint(span->after), db_bigint(span->up_to),
 			db_bigint(span->limit)),
 		&rows));
-	read_events(ctx, rows, out, out_count);
+	store_events_read(ctx, rows, out, out_count);
 	return ERR_OK;
 }
 
@@ -63,7 +64,7 @@ enum err store_events_in_stream(struct ctx *ctx, struct db *db, int64_t after, i
 	struct db_rows *rows;
 	TRY(db_query(ctx, db, STMT_EVENTS_IN_STREAM,
 		DB_ARGS(db_bigint(after), db_bigint(up_to), db_bigint(limit)), &rows));
-	read_events(ctx, rows, out, out_count);
+	store_events_read(ctx, rows, out, out_count);
 	return ERR_OK;
 }
 
@@ -129,22 +130,30 @@ static struct db_value replaced(const struct event_row *row, const struct event_
 }
 
 void store_event_insert(struct write *write, const struct event_row *row,
-	const struct event_columns *columns, size_t position_index)
+	const struct event_columns *columns, struct db_value position)
 {
 	write_add(write, STMT_EVENT_INSERT,
-		DB_ARGS(db_bigint(row->room_nid), db_position(position_index), db_text(row->event_id),
-			db_text(columns->type), db_text(columns->state_key), db_text(columns->sender),
+		DB_ARGS(db_bigint(row->room_nid), position, db_text(row->event_id), db_text(columns->type),
+			db_text(columns->state_key), db_text(columns->sender),
 			db_bigint(columns->origin_server_ts), db_bigint(columns->depth), db_text(row->json),
 			replaced(row, columns), db_text(row->thread_root), db_text(row->txn),
 			db_bigint(row->notify_seq), db_bigint(row->highlight_seq)));
 }
 
+void store_event_move(struct write *write, const struct event_row *row,
+	const struct event_columns *columns, struct db_value position)
+{
+	write_add(write, STMT_EVENT_MOVE,
+		DB_ARGS(db_bigint(row->room_nid), db_text(row->event_id), position, replaced(row, columns),
+			db_text(row->thread_root), db_bigint(row->notify_seq), db_bigint(row->highlight_seq)));
+}
+
 void store_relation_insert(struct write *write, int64_t room_nid, struct str parent_id,
-	size_t position_index, struct str rel_type, struct str type, struct str sender)
+	struct db_value position, struct str rel_type, struct str type, struct str sender)
 {
 	write_add(write, STMT_RELATION_INSERT,
-		DB_ARGS(db_bigint(room_nid), db_text(parent_id), db_position(position_index),
-			db_text(rel_type), db_text(type), db_text(sender)));
+		DB_ARGS(db_bigint(room_nid), db_text(parent_id), position, db_text(rel_type), db_text(type),
+			db_text(sender)));
 }
 
 void store_relation_delete(struct write *write, int64_t room_nid, struct str parent_id,
@@ -155,11 +164,11 @@ void store_relation_delete(struct write *write, int64_t room_nid, struct str par
 }
 
 void store_event_redact(struct write *write, int64_t room_nid, struct str event_id,
-	struct str redacted_json, size_t position_index)
+	struct str redacted_json, struct db_value redaction_position)
 {
 	write_add(write, STMT_EVENT_REDACT,
 		DB_ARGS(db_bigint(room_nid), db_text(event_id), db_text(redacted_json),
-			db_position(position_index)));
+			redaction_position));
 }
 
 void store_mention_insert(struct write *write, struct str user_id, int64_t room_nid,

@@ -10,6 +10,15 @@
 /** In a row's txn: device ids hold any character but controls. */
 #define EVENT_TXN_SEPARATOR '\t'
 
+/** What an event is to the timeline; stored as these numbers. */
+enum event_row_fate {
+	ROW_IN_TIMELINE,
+	ROW_OUTLIER,
+	ROW_SOFT_FAILED,
+	ROW_REJECTED,
+	ROW_IN_HISTORY, /**< in the timeline, fetched later: the state before it is not known for sure */
+};
+
 /** One event as stored. Texts are borrowed from the result (until the ctx's arena is reset). */
 struct event_row {
 	int64_t room_nid;
@@ -21,7 +30,8 @@ struct event_row {
 	struct str txn; /**< device id, EVENT_TXN_SEPARATOR, transaction id; p == NULL: none */
 	int64_t notify_seq;
 	int64_t highlight_seq;
-	int64_t redacted_by; /**< position of the redaction; 0: not redacted */
+	int64_t redacted_by;      /**< position of the redaction; 0: not redacted */
+	enum event_row_fate fate; /**< ignored when writing */
 };
 
 /** Columns of an event that only writing needs. */
@@ -34,6 +44,9 @@ struct event_columns {
 	int replaces_index; /**< it replaces an event of the same write, by its position index; -1: see row */
 };
 
+/** Reads rows that have all of an event's columns. */
+void store_events_read(struct ctx *ctx, const struct db_rows *rows, struct event_row **out,
+	size_t *out_count);
 /** Events at positions of a room, in order of position; those that do not exist are left out. One round trip. */
 MUST_CHECK enum err store_events_by_position(struct ctx *ctx, struct db *db, int64_t room_nid,
 	const int64_t *positions, size_t count, struct event_row **out, size_t *out_count);
@@ -87,16 +100,19 @@ struct events_near {
 MUST_CHECK enum err store_events_near(struct ctx *ctx, struct db *db, const struct events_near *ask,
 	struct event_time **out, size_t *out_count);
 
-/** Adds an event; row->position is ignored, the write's position `position_index` taken. */
+/** Adds an event at a position (of the write, or a given one); row->position is ignored. */
 void store_event_insert(struct write *write, const struct event_row *row,
-	const struct event_columns *columns, size_t position_index);
+	const struct event_columns *columns, struct db_value position);
+/** An event that was known but no part of the timeline comes into it; its text stays as it is. */
+void store_event_move(struct write *write, const struct event_row *row,
+	const struct event_columns *columns, struct db_value position);
 void store_relation_insert(struct write *write, int64_t room_nid, struct str parent_id,
-	size_t position_index, struct str rel_type, struct str type, struct str sender);
+	struct db_value position, struct str rel_type, struct str type, struct str sender);
 void store_relation_delete(struct write *write, int64_t room_nid, struct str parent_id,
 	int64_t position);
 /** Replaces an event's text by its redacted form. */
 void store_event_redact(struct write *write, int64_t room_nid, struct str event_id,
-	struct str redacted_json, size_t position_index);
+	struct str redacted_json, struct db_value redaction_position);
 void store_mention_insert(struct write *write, struct str user_id, int64_t room_nid,
 	size_t position_index, struct str thread_root, bool is_counted);
 

@@ -94,16 +94,31 @@ enum err store_state_viewer(struct ctx *ctx, struct db *db, int64_t room_nid, st
 	return ERR_OK;
 }
 
-void store_state_change(struct write *write, int64_t room_nid, const struct state_row *row,
+void store_state_end(struct write *write, int64_t room_nid, struct str type, struct str state_key,
 	size_t position_index)
 {
 	write_add(write, STMT_STATE_CLOSE,
-		DB_ARGS(db_bigint(room_nid), db_text(row->type), db_text(row->state_key),
+		DB_ARGS(db_bigint(room_nid), db_text(type), db_text(state_key),
 			db_position(position_index)));
+}
+
+void store_state_change(struct write *write, int64_t room_nid, const struct state_row *row,
+	size_t position_index, int64_t event_position)
+{
+	store_state_end(write, room_nid, row->type, row->state_key, position_index);
 	write_add(write, STMT_STATE_OPEN,
 		DB_ARGS(db_bigint(room_nid), db_text(row->type), db_text(row->state_key),
-			db_position(position_index), db_position(position_index), db_text(row->event_id),
-			db_text(row->membership)));
+			db_position(position_index),
+			event_position != 0 ? db_bigint(event_position) : db_position(position_index),
+			db_text(row->event_id), db_text(row->membership)));
+}
+
+void store_state_event_move(struct write *write, int64_t room_nid, struct str type,
+	struct str state_key, struct str event_id, struct db_value position)
+{
+	write_add(write, STMT_STATE_EVENT_MOVE,
+		DB_ARGS(db_bigint(room_nid), db_text(type), db_text(state_key), db_text(event_id),
+			position));
 }
 
 enum err store_member_rooms(struct ctx *ctx, struct db *db, struct str user_id,

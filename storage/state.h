@@ -36,9 +36,18 @@ MUST_CHECK enum err store_state_memberships(struct ctx *ctx, struct db *db, int6
 MUST_CHECK enum err store_state_viewer(struct ctx *ctx, struct db *db, int64_t room_nid,
 	struct str user_id, struct state_row **out, size_t *out_count);
 
-/** Adds a state change to a write: ends the old interval, begins the new one at position `position_index`. */
+/**
+ * Adds a state change to a write: ends the old interval, begins the new one at position `position_index`.
+ * @param event_position  of the event, if it stands elsewhere; 0: the same
+ */
 void store_state_change(struct write *write, int64_t room_nid, const struct state_row *row,
+	size_t position_index, int64_t event_position);
+/** There is no such state any more. */
+void store_state_end(struct write *write, int64_t room_nid, struct str type, struct str state_key,
 	size_t position_index);
+/** State whose event has moved. */
+void store_state_event_move(struct write *write, int64_t room_nid, struct str type,
+	struct str state_key, struct str event_id, struct db_value position);
 
 /** One user's newest membership. Texts borrowed from the result. */
 struct member_row {

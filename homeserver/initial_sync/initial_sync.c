@@ -57,6 +57,7 @@ static enum err load_messages(struct snapshot *snapshot, struct room_snapshot *p
 		.viewer = part->reading.viewer,
 		.user_id = snapshot->ask->who->user.s,
 		.ignored = part->reading.view.ignored,
+		.after = ROOM_OUTLIERS,
 		.up_to = up_to,
 		.is_backwards = true,
 		.limit = snapshot->ask->limit,

@@ -29,6 +29,13 @@ struct state_slot {
 	char key[]; /**< type, NUL, state key */
 };
 
+/** Joined members of one server. */
+struct room_server {
+	int64_t joined;
+	size_t name_size;
+	char name[];
+};
+
 /** Running counts of notifying events, see storage/room.h. */
 struct unread_counts {
 	int64_t notify_seq;
@@ -49,7 +56,15 @@ struct room_head {
 struct room_content {
 	struct map state;       /**< key (type, NUL, state key) → struct state_slot * */
 	int64_t state_position; /**< newest from_position */
+	/**
+	 * Newest position at which the state changed by another event than the one that stands there, or did not change by the state
+	 * event that stands there: the ring of events does not tell what changed up to here.
+	 */
+	int64_t forked_position;
 	struct member_counts counts;
+	struct map servers; /**< name → struct room_server *, of all joined members */
+	int64_t newest_gap; /**< `below` of the newest gap; STATE_SINCE_EVER: none */
+	bool has_waiting;   /**< redactions wait for what they redact */
 	struct stored_event *recent[ROOM_RECENT]; /**< ring of the newest events, counted */
 	size_t recent_first;
 	size_t recent_n;
@@ -65,6 +80,7 @@ struct room {
 	_Atomic int64_t receipt_position;
 	_Atomic int64_t typing_serial;
 	_Atomic int64_t last_used_ms;
+	_Atomic int64_t local_joined; /**< users of this server, once the content was loaded */
 	struct lock lock;
 	struct cond changed;          /**< the turn was given back, or a pending write ended */
 	bool turn_taken;              /**< guarded by lock, like all below but head */
@@ -86,6 +102,8 @@ struct rooms {
 	struct map by_nid; /**< the same rooms, by the bytes of their number; no reference */
 	int64_t next_nid;
 	int64_t nids_left;
+	int64_t next_outlier; /**< positions below the timeline, counting down */
+	int64_t outliers_left;
 	struct cache *events;   /**< stored_event by room number and position, and by event id */
 	_Atomic int64_t loaded; /**< rooms with content */
 };
@@ -107,11 +125,44 @@ void room_unload_locked(struct rooms *rooms, struct room *room);
 /** Forgets the counts of threads: the caller has the turn (or nobody else has the room), and nothing is pending. */
 void room_head_clear_threads(struct room_head *head);
 
-/** Brings committed events into the content; writer's thread. The references of `events` are taken over. */
-void room_apply(struct homeserver *hs, struct room *room, struct stored_event *const *events,
-	size_t count);
+/** One entry of the state that changes. */
+struct state_step {
+	struct str type;
+	struct str state_key;
+	struct str event_id;    /**< p == NULL: there is no such state any more */
+	struct str membership;  /**< of m.room.member; p == NULL otherwise */
+	int64_t event_position; /**< 0: the event that stands at the position of the change */
+};
+
+/** What a commit brings. */
+struct room_news {
+	struct stored_event *event; /**< its reference is taken over */
+	bool is_forked; /**< the state changes by `steps`, else by the event, if it is a state event */
+	const struct state_step *steps;
+	size_t step_count;
+	bool has_gap;     /**< history is missing before it */
+	bool has_waiting; /**< it redacts what has not come yet */
+};
+/** Brings a committed event into the content; writer's thread. */
+void room_apply(struct homeserver *hs, struct room *room, const struct room_news *news);
+/** History was added behind the ring, up to a position: it does not cover it. Writer's thread. */
+void room_apply_history(struct room *room, int64_t newest);
+/** An event of the state stands elsewhere now. Writer's thread. */
+void room_apply_move(struct room *room, struct str type, struct str state_key,
+	int64_t from_position, int64_t to_position);
+/** Reads anew what gaps there are. One round trip. */
+MUST_CHECK enum err room_refresh_gaps(struct ctx *ctx, struct homeserver *hs, struct room *room);
+/** Waits until no write of the room is under way; the caller has the turn. Errors: TIMEOUT */
+MUST_CHECK enum err room_settle(struct ctx *ctx, struct homeserver *hs, struct room *room);
 /** Puts the redacted form of an event everywhere the old one is kept; writer's thread. Takes over the reference. */
 void room_apply_redaction(struct homeserver *hs, struct room *room, struct stored_event *redacted);
+
+/**
+ * Any event of the room by id, also one that is no part of the timeline; *out NULL when it is unknown. As room_event().
+ * Errors: STORE
+ */
+MUST_CHECK enum err room_any_event(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct str event_id, struct stored_event **out);
 
 /** An event from the ring by position or id, with a reference until reset; NULL when not there. Takes the lock. */
 struct stored_event *room_recent_find(struct ctx *ctx, struct room *room, int64_t position,
@@ -125,5 +176,9 @@ void room_cache_event(struct homeserver *hs, struct room *room, struct stored_ev
 
 /** A room number that nobody has. */
 MUST_CHECK enum err rooms_new_nid(struct ctx *ctx, struct homeserver *hs, int64_t *out);
+
+/** Positions below the timeline that nobody has; *out is the first, the others follow downwards. At most one round trip. */
+MUST_CHECK enum err rooms_new_outliers(struct ctx *ctx, struct homeserver *hs, size_t count,
+	int64_t **out);
 
 #endif

@@ -12,8 +12,8 @@
 
 #include "homeserver/room/rooms.h"
 
-/** Positions at and below this are no part of the timeline. */
-#define ROOM_OUTLIERS (-(INT64_C(1) << 60))
+/** Positions that are left free before an event whose history is missing: as much of it can be fetched later. */
+enum { ROOM_GAP_POSITIONS = 1 << 20 };
 
 /* --- what is known ---------------------------------------------------------------------------------- */
 
@@ -29,7 +29,9 @@ struct known_event {
 	enum event_fate fate;
 	int64_t position;
 	const struct event
-		*event; /**< NULL: unknown. In the ctx's arena, or with a reference until its reset */
+		*event; /**< NULL: unknown. With a reference until the ctx's arena is reset */
+	const struct stored_event *stored; /**< the same event with what hangs on it */
+	bool is_elsewhere;                 /**< unknown, for it is another room's event */
 };
 
 /** Events of this room by id, whatever their fate; out[i] belongs to ids[i]. From memory, or one round trip. Errors: STORE */

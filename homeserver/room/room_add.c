@@ -14,44 +14,6 @@ enum { MAX_ATTEMPTS = 5 };
 
 /* --- the turn's part ------------------------------------------------------------------------------------------ */
 
-static void on_committed(void *data, int64_t first_position)
-{
-	room_commit_done(data, first_position);
-}
-
-static void on_failed(void *data)
-{
-	room_commit_failed(data);
-}
-
-static void submit(struct room_builder *builder, struct write *write)
-{
-	struct room_commit *commit = ARENA_NEW(builder->ctx->arena, struct room_commit);
-	*commit = (struct room_commit){
-		.hs = builder->hs,
-		.room = builder->room,
-		.events = builder->events,
-		.count = builder->count,
-	};
-	write_on_commit(write, on_committed, commit);
-	write_on_failure(write, on_failed, commit);
-	lock_take(&builder->room->lock);
-	builder->room->pending++;
-	lock_give(&builder->room->lock);
-	room_head_advance(builder);
-	writer_submit(builder->hs->writer, write);
-}
-
-static bool changes_the_past(const struct room_builder *builder)
-{
-	for (size_t i = 0; i < builder->count; i++) {
-		if (builder->events[i].event->is_state || builder->events[i].redacted != NULL) {
-			return true;
-		}
-	}
-	return false;
-}
-
 /* Gives the committed events to the request. */
 static void hand_out(struct room_builder *builder, struct stored_event **out)
 {
@@ -80,9 +42,9 @@ static enum err build_and_submit(struct room_builder *builder, const struct room
 			clock_wall_ms(&builder->hs->clock));
 	}
 	*out = write;
-	/* From submit() on the events belong to the writer's thread. */
-	*out_keeps_turn = changes_the_past(builder);
-	submit(builder, *out);
+	/* From the submission on the events belong to the writer's thread. */
+	*out_keeps_turn = room_changes_the_past(builder);
+	room_submit(builder, *out, 0);
 	return ERR_OK;
 }
 
@@ -94,11 +56,30 @@ enum err room_load_if_needed(struct ctx *ctx, struct homeserver *hs, struct room
 	return needs_load ? room_load(ctx, hs, room) : ERR_OK;
 }
 
+/*
+ * What others have done since nobody here has been in a room is not known: an event of ours would stand on what was. A room in
+ * which nobody at all is left is ours as it is.
+ */
+enum err room_require_resident(struct ctx *ctx, struct room *room)
+{
+	struct str key = state_slot_key(ctx->arena, STR("m.room.create"), STR(""));
+	LOCK_SCOPE(&room->lock);
+	const struct room_content *content = room->content;
+	bool is_ours = content != NULL &&
+		(atomic_load(&room->local_joined) > 0 ||
+			(content->counts.joined == 0 && map_get(&content->state, key) != NULL));
+	return is_ours ? ERR_OK
+				   : fail(ctx, ERR_DENIED, M_FORBIDDEN, "Nobody of this server is in that room");
+}
+
 static enum err add_once(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct room_intent *intents, size_t count, struct stored_event **out)
 {
 	TRY(room_turn_take(ctx, hs, room));
 	enum err err = room_load_if_needed(ctx, hs, room);
+	if (err == ERR_OK) {
+		err = room_require_resident(ctx, room);
+	}
 	if (err != ERR_OK) {
 		room_turn_give(room);
 		return err;

@@ -20,6 +20,7 @@
 #include "matrix/server_acl.h"
 #include "matrix/stripped.h"
 #include "storage/account_data.h"
+#include "storage/graph.h"
 
 enum { EXPLICIT_ID_CHARS = 24, MAX_PREV = EVENT_MAX_PREV_EVENTS };
 
@@ -45,7 +46,7 @@ void room_builder_fini(struct room_builder *builder)
 
 /* --- state as the next event sees it --------------------------------------------------------------------- */
 
-static enum err state_now(struct room_builder *builder, struct str type, struct str state_key,
+enum err room_builder_state(struct room_builder *builder, struct str type, struct str state_key,
 	const struct event **out)
 {
 	*out = state_map_get(&builder->overlay, type, state_key);
@@ -71,13 +72,13 @@ static enum err gather_auth_state(struct room_builder *builder, const struct roo
 	VEC(struct event_id) ids = {0};
 	for (size_t i = 0; i < n; i++) {
 		const struct event *event;
-		TRY(state_now(builder, keys[i].type, keys[i].state_key, &event));
+		TRY(room_builder_state(builder, keys[i].type, keys[i].state_key, &event));
 		if (event != NULL && state_map_put(state, event) == NULL) {
 			VEC_PUSH(ctx->arena, &ids, event->event_id);
 		}
 	}
 	const struct event *create;
-	TRY(state_now(builder, STR("m.room.create"), STR(""), &create));
+	TRY(room_builder_state(builder, STR("m.room.create"), STR(""), &create));
 	if (create != NULL) {
 		(void)state_map_put(state, create);
 	}
@@ -88,31 +89,32 @@ static enum err gather_auth_state(struct room_builder *builder, const struct roo
 
 /* --- assembling ---------------------------------------------------------------------------------------------- */
 
-static enum err read_extremities(struct room_builder *builder, struct event_id **out,
+enum err room_extremities_read(struct ctx *ctx, struct str text, struct event_id **out,
 	size_t *out_count)
 {
 	struct json list;
 	*out_count = 0;
-	if (builder->head.extremities.n == 0) {
+	*out = NULL;
+	if (text.n == 0) {
 		return ERR_OK;
 	}
-	if (json_parse(builder->ctx->arena, builder->head.extremities, NULL, &list, NULL) != JSON_OK ||
-		list.type != JSON_ARRAY) {
-		return fail_cause(builder->ctx, ERR_INTERNAL, "bad extremities of room %lld",
-			(long long)builder->room->nid);
+	if (json_parse(ctx->arena, text, NULL, &list, NULL) != JSON_OK || list.type != JSON_ARRAY) {
+		return fail_cause(ctx, ERR_INTERNAL, "bad extremities of a room");
 	}
-	struct event_id *ids = ARENA_NEW_ARRAY(builder->ctx->arena, struct event_id, list.count);
-	for (size_t i = 0; i < list.count && i < MAX_PREV; i++) {
-		ids[(*out_count)++].s = list.items[i].text;
+	*out = ARENA_NEW_ARRAY(ctx->arena, struct event_id, list.count);
+	for (size_t i = 0; i < list.count; i++) {
+		(*out)[(*out_count)++].s = list.items[i].text;
 	}
-	*out = ids;
 	return ERR_OK;
 }
 
-static struct str extremities_of(struct arena *arena, struct event_id id)
+struct str room_extremities_text(struct arena *arena, const struct event_id *ids, size_t count)
 {
-	struct json item = json_string(id.s);
-	struct json list = {.type = JSON_ARRAY, .count = 1, .items = &item};
+	struct json *items = ARENA_NEW_ARRAY(arena, struct json, count);
+	for (size_t i = 0; i < count; i++) {
+		items[i] = json_string(ids[i].s);
+	}
+	const struct json list = {.type = JSON_ARRAY, .count = count, .items = items};
 	return canonical_text(arena, &list);
 }
 
@@ -185,8 +187,10 @@ static enum err assemble(struct room_builder *builder, const struct room_intent 
 	};
 	TRY(gather_auth_state(builder, intent, &state, &full.auth_events, &full.auth_count));
 	struct event_id *prev = NULL;
-	TRY(read_extremities(builder, &prev, &full.prev_count));
+	size_t prev_count;
+	TRY(room_extremities_read(ctx, builder->head.extremities, &prev, &prev_count));
 	full.prev_events = prev;
+	full.prev_count = MIN_OF(prev_count, (size_t)MAX_PREV);
 	if (version->event_id_encoding == EVENT_ID_EXPLICIT) {
 		full.explicit_event_id = str_printf(ctx->arena, "$%.*s:%.*s",
 			STR_ARG(rng_text(&hs->rng, ctx->arena, EXPLICIT_ID_CHARS)),
@@ -263,8 +267,8 @@ static enum err count_unread(struct room_builder *builder, struct built_event *b
 	built->row.thread_root = find_thread_root(builder, event);
 	const struct event *levels;
 	const struct event *create;
-	TRY(state_now(builder, STR("m.room.power_levels"), STR(""), &levels));
-	TRY(state_now(builder, STR("m.room.create"), STR(""), &create));
+	TRY(room_builder_state(builder, STR("m.room.power_levels"), STR(""), &levels));
+	TRY(room_builder_state(builder, STR("m.room.create"), STR(""), &create));
 	struct state_map power;
 	state_map_init(&power, ctx->arena);
 	if (levels != NULL) {
@@ -306,13 +310,13 @@ static enum err make_stripped(struct room_builder *builder, struct built_event *
 	VEC(const struct event *) events = {0};
 	for (size_t i = 0; i < type_count; i++) {
 		const struct event *event;
-		TRY(state_now(builder, types[i], STR(""), &event));
+		TRY(room_builder_state(builder, types[i], STR(""), &event));
 		if (event != NULL) {
 			VEC_PUSH(builder->ctx->arena, &events, event);
 		}
 	}
 	const struct event *inviter;
-	TRY(state_now(builder, STR("m.room.member"), built->event->sender.s, &inviter));
+	TRY(room_builder_state(builder, STR("m.room.member"), built->event->sender.s, &inviter));
 	if (inviter != NULL && !str_equals(built->event->sender.s, built->event->state_key)) {
 		VEC_PUSH(builder->ctx->arena, &events, inviter);
 	}
@@ -329,34 +333,119 @@ static struct str event_txn(struct arena *arena, struct str device, struct str i
 		: str_from(NULL, 0);
 }
 
-/* Loads what a redaction redacts and makes its redacted form. */
-static enum err make_redacted(struct room_builder *builder, struct built_event *built)
+static struct stored_event *redacted_form(struct arena *arena, const struct stored_event *target)
 {
-	const struct event *event = built->event;
-	if (event->redacts.p == NULL || event->is_state ||
-		!str_equals(event->type, STR("m.room.redaction"))) {
-		return ERR_OK;
-	}
-	struct ctx *ctx = builder->ctx;
-	struct stored_event *target;
-	TRY(room_event(ctx, builder->hs, builder->room, event->redacts, &target));
-	if (target->redacted_by != 0) {
-		return ERR_OK;
-	}
-	struct json redacted = redact_event(ctx->arena, event->version, target->event->json);
+	const struct event *event = target->event;
+	struct json redacted = redact_event(arena, event->version, event->json);
 	struct event_row row = {
 		.room_nid = target->room_nid,
 		.position = target->position,
-		.event_id = target->event->event_id.s,
-		.json = canonical_text(ctx->arena, &redacted),
+		.event_id = event->event_id.s,
+		.json = canonical_text(arena, &redacted),
 		.replaces_position = target->replaces_position,
 		.thread_root = target->thread_root,
-		.txn = event_txn(ctx->arena, target->txn_device, target->txn_id),
+		.txn = event_txn(arena, target->txn_device, target->txn_id),
 		.notify_seq = target->notify_seq,
 		.highlight_seq = target->highlight_seq,
 		.redacted_by = INT64_MAX, /* its position is set at the commit */
+		.fate = target->fate,
 	};
-	built->redacted = stored_event_create(event->version, builder->room->id.s, &row);
+	return stored_event_create(event->version, event->room_id.s, &row);
+}
+
+static bool is_redaction(const struct event *event)
+{
+	return event->redacts.p != NULL && !event->is_state &&
+		str_equals(event->type, STR("m.room.redaction"));
+}
+
+/* Loads what a redaction redacts and makes its redacted form. */
+static enum err make_redacted(struct room_builder *builder, struct built_event *built)
+{
+	if (!is_redaction(built->event)) {
+		return ERR_OK;
+	}
+	struct stored_event *target;
+	TRY(room_event(builder->ctx, builder->hs, builder->room, built->event->redacts, &target));
+	if (target->redacted_by == 0) {
+		built->redacted = redacted_form(builder->ctx->arena, target);
+	}
+	return ERR_OK;
+}
+
+/* Whether a redaction redacts an event: its sender has the power, or is of the same server. Spec: rooms/v3, "Handling redactions" */
+static enum err may_redact(struct room_builder *builder, const struct event *redaction,
+	const struct event *target, bool *out)
+{
+	const struct event *levels;
+	const struct event *create;
+	TRY(room_builder_state(builder, STR("m.room.power_levels"), STR(""), &levels));
+	TRY(room_builder_state(builder, STR("m.room.create"), STR(""), &create));
+	struct state_map map;
+	state_map_init(&map, builder->ctx->arena);
+	if (levels != NULL) {
+		(void)state_map_put(&map, levels);
+	}
+	if (create != NULL) {
+		(void)state_map_put(&map, create);
+	}
+	struct state_view view = state_map_view(&map);
+	const struct room_version *version = builder->room->version;
+	*out = server_name_equals(user_id_server(redaction->sender), user_id_server(target->sender)) ||
+		power_of_user(version, &view, redaction->sender) >=
+			power_for_action(version, &view, POWER_REDACT);
+	return ERR_OK;
+}
+
+/* The same for a redaction of another server: what it redacts may come later, or not be its to redact. */
+static enum err make_redacted_elsewhere(struct room_builder *builder, struct built_event *built)
+{
+	if (!is_redaction(built->event) || str_find_byte(built->event->redacts, '\0') != SIZE_MAX) {
+		return ERR_OK;
+	}
+	struct stored_event *target;
+	TRY(room_any_event(builder->ctx, builder->hs, builder->room, built->event->redacts, &target));
+	if (target == NULL) {
+		built->is_waiting = true;
+		return ERR_OK;
+	}
+	bool is_allowed;
+	TRY(may_redact(builder, built->event, target->event, &is_allowed));
+	if (is_allowed && target->redacted_by == 0) {
+		built->redacted = redacted_form(builder->ctx->arena, target);
+	}
+	return ERR_OK;
+}
+
+/* A redaction that came before the event. */
+static enum err find_waiting(struct room_builder *builder, struct built_event *built)
+{
+	struct ctx *ctx = builder->ctx;
+	struct room *room = builder->room;
+	lock_take(&room->lock);
+	bool has_waiting = room->content == NULL || room->content->has_waiting;
+	lock_give(&room->lock);
+	if (!has_waiting) {
+		return ERR_OK;
+	}
+	int64_t *positions;
+	size_t count;
+	struct stored_event **redactions;
+	TRY(store_waiting_redactions(ctx, builder->hs->db, room->nid, built->event->event_id.s,
+		&positions, &count));
+	TRY(room_events_at(ctx, builder->hs, room, positions, count, &redactions));
+	for (size_t i = 0; i < count && built->redacted_by == 0; i++) {
+		bool is_allowed = false;
+		if (redactions[i] != NULL) {
+			TRY(may_redact(builder, redactions[i]->event, built->event, &is_allowed));
+		}
+		if (is_allowed) {
+			struct json redacted =
+				redact_event(ctx->arena, built->event->version, built->event->json);
+			built->redacted_by = positions[i];
+			built->redacted_json = canonical_text(ctx->arena, &redacted);
+		}
+	}
 	return ERR_OK;
 }
 
@@ -386,22 +475,43 @@ static enum err find_replaced(struct room_builder *builder, struct built_event *
 	return ERR_OK;
 }
 
-static void fill_row(struct room_builder *builder, struct built_event *built,
-	const struct room_intent *intent)
+struct event_columns room_event_columns(const struct event *event)
+{
+	struct event_columns columns = {
+		.type = event->type,
+		.state_key = event->is_state ? event->state_key : str_from(NULL, 0),
+		.sender = event->sender.s,
+		.origin_server_ts = event->origin_server_ts,
+		.depth = event->depth,
+		.replaces_index = -1,
+	};
+	if (event->is_state && event->state_key.p == NULL) {
+		columns.state_key = STR("");
+	}
+	return columns;
+}
+
+/* What is the same for events built here and taken in. */
+static void fill_row(struct room_builder *builder, struct built_event *built, struct str txn)
 {
 	const struct event *event = built->event;
+	int replaces_index = built->columns.replaces_index;
 	built->row.room_nid = builder->room->nid;
 	built->row.event_id = event->event_id.s;
-	built->row.json = event->raw;
-	built->row.txn = event_txn(builder->ctx->arena, intent->txn_device, intent->txn_id);
-	built->columns.type = event->type;
-	built->columns.state_key = event->is_state ? event->state_key : str_from(NULL, 0);
-	if (event->is_state && event->state_key.p == NULL) {
-		built->columns.state_key = STR("");
-	}
-	built->columns.sender = event->sender.s;
-	built->columns.origin_server_ts = event->origin_server_ts;
-	built->columns.depth = event->depth;
+	built->row.json = built->redacted_json.p != NULL ? built->redacted_json : event->raw;
+	built->row.redacted_by = built->redacted_by;
+	built->row.txn = txn;
+	built->columns = room_event_columns(event);
+	built->columns.replaces_index = replaces_index;
+}
+
+/* The head goes on with it. */
+static void go_on(struct room_builder *builder, struct built_event *built, struct str extremities)
+{
+	built->stored = stored_event_create(builder->room->version, builder->room->id.s, &built->row);
+	builder->head.event_seq++;
+	builder->head.extremities = extremities;
+	builder->count++;
 }
 
 enum err room_builder_add(struct room_builder *builder, const struct room_intent *intent)
@@ -409,9 +519,7 @@ enum err room_builder_add(struct room_builder *builder, const struct room_intent
 	invariant(builder->count < builder->capacity);
 	struct built_event *built = &builder->events[builder->count];
 	*built = (struct built_event){0};
-	TRY(check_acl(builder, intent));
-	TRY(check_invitee(builder, intent));
-	TRY(assemble(builder, intent, &built->event));
+	TRY(room_builder_draft(builder, intent, &built->event));
 	if (builder->room->id.s.p == NULL) {
 		/* The create event of version 12 has just named the room. */
 		builder->room->id.s = str_heap(built->event->room_id.s);
@@ -420,11 +528,39 @@ enum err room_builder_add(struct room_builder *builder, const struct room_intent
 	TRY(make_stripped(builder, built));
 	TRY(make_redacted(builder, built));
 	TRY(find_replaced(builder, built));
-	fill_row(builder, built, intent);
-	built->stored = stored_event_create(builder->room->version, builder->room->id.s, &built->row);
-	builder->head.event_seq++;
+	struct arena *arena = builder->ctx->arena;
+	fill_row(builder, built, event_txn(arena, intent->txn_device, intent->txn_id));
 	builder->head.depth = built->event->depth;
-	builder->head.extremities = extremities_of(builder->ctx->arena, built->event->event_id);
-	builder->count++;
+	go_on(builder, built, room_extremities_text(arena, &built->event->event_id, 1));
+	return ERR_OK;
+}
+
+enum err room_builder_draft(struct room_builder *builder, const struct room_intent *intent,
+	const struct event **out)
+{
+	TRY(check_acl(builder, intent));
+	TRY(check_invitee(builder, intent));
+	return assemble(builder, intent, out);
+}
+
+enum err room_builder_take(struct room_builder *builder, const struct event *event,
+	const struct event_standing *standing)
+{
+	invariant(builder->count < builder->capacity);
+	struct built_event *built = &builder->events[builder->count];
+	*built = (struct built_event){.event = event, .standing = standing};
+	TRY(count_unread(builder, built));
+	TRY(make_stripped(builder, built));
+	TRY(make_redacted_elsewhere(builder, built));
+	TRY(find_replaced(builder, built));
+	TRY(find_waiting(builder, built));
+	fill_row(builder, built, str_from(NULL, 0));
+	if (standing != NULL && standing->redacted_by != 0) {
+		built->row.redacted_by = standing->redacted_by;
+	}
+	builder->head.depth = MAX_OF(builder->head.depth, event->depth);
+	go_on(builder, built,
+		standing != NULL ? standing->extremities
+						 : room_extremities_text(builder->ctx->arena, &event->event_id, 1));
 	return ERR_OK;
 }

@@ -8,7 +8,21 @@
 #include "homeserver/room/room.h"
 #include "storage/writer.h"
 
-/** One event that was built. */
+/** Where an event of another server stands, and what it does to the room. */
+struct event_standing {
+	bool is_forked; /**< the state goes on by `steps`; else by the event, if it is a state event */
+	const struct state_step *steps;
+	size_t step_count;
+	struct str difference;  /**< of the state after it from the room's; p == NULL: none */
+	struct str extremities; /**< the room's, JSON array */
+	int64_t moved_from;     /**< position at which it was known, below the timeline; 0: it is new */
+	int64_t redacted_by;    /**< it was redacted there */
+	const struct event_id *missing_prev; /**< history is missing before it */
+	size_t missing_prev_count;
+	bool closes_gap; /**< it was missing before another event */
+};
+
+/** One event that was built, or taken in. */
 struct built_event {
 	const struct event *event;
 	struct event_row
@@ -19,7 +33,11 @@ struct built_event {
 	struct stored_event *redacted;   /**< what it redacts, in its redacted form; NULL: nothing */
 	const struct user_id *mentioned; /**< local users that it highlights for */
 	size_t mentioned_count;
-	bool is_counted; /**< in notify_seq */
+	bool is_counted;                       /**< in notify_seq */
+	const struct event_standing *standing; /**< NULL: it is the only extremity, on all before */
+	bool is_waiting;     /**< it redacts what has not come yet, or may not be redacted by it yet */
+	int64_t redacted_by; /**< position of a redaction that came before it; 0: none */
+	struct str redacted_json; /**< then its redacted form */
 };
 
 struct room_builder {
@@ -39,6 +57,26 @@ void room_builder_init(struct room_builder *builder, struct ctx *ctx, struct hom
 	struct room *room, size_t capacity);
 /** For CLEANUP(). Drops what was not handed over. */
 void room_builder_fini(struct room_builder *builder);
+
+/**
+ * Takes in an event of another server that is allowed. Errors: STORE
+ * @param standing  lives as long as the builder; NULL: it stands on all extremities
+ */
+MUST_CHECK enum err room_builder_take(struct room_builder *builder, const struct event *event,
+	const struct event_standing *standing);
+/** Builds and authorises what room_builder_add() would, without keeping it. Errors: the same */
+MUST_CHECK enum err room_builder_draft(struct room_builder *builder,
+	const struct room_intent *intent, const struct event **out);
+/** Event as committed, or built so far. *out NULL: there is no such state. Errors: STORE */
+MUST_CHECK enum err room_builder_state(struct room_builder *builder, struct str type,
+	struct str state_key, const struct event **out);
+/** JSON array of event ids. */
+struct str room_extremities_text(struct arena *arena, const struct event_id *ids, size_t count);
+/** Reads such a text. Errors: INTERNAL */
+MUST_CHECK enum err room_extremities_read(struct ctx *ctx, struct str text, struct event_id **out,
+	size_t *out_count);
+/** Columns of an event. */
+struct event_columns room_event_columns(const struct event *event);
 
 /**
  * Builds the next event. Errors: DENIED M_FORBIDDEN; INPUT M_TOO_LARGE, M_BAD_JSON; MISSING (redacted event unknown); STORE

@@ -4,7 +4,9 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "homeserver/room/room.h"
+#include "homeserver/room/room_accept.h"
 #include "storage/event.h"
+#include "storage/graph.h"
 #include "storage/room.h"
 #include "storage/state.h"
 
@@ -56,14 +58,43 @@ static void slot_destroy(struct state_slot *slot)
 	mem_free(slot);
 }
 
-static void count_member(struct room_content *content, const char *membership, int64_t delta)
+/* The server of a joined member, made when it is not there. */
+static struct room_server *server_at(struct room_content *content, struct server_name name)
 {
-	if (membership == NULL) {
+	struct room_server *server = map_get(&content->servers, name.s);
+	if (server == NULL) {
+		server = mem_alloc(sizeof(*server) + name.s.n);
+		server->name_size = name.s.n;
+		memcpy(server->name, name.s.p, name.s.n);
+		(void)map_set(&content->servers, name.s, server);
+	}
+	return server;
+}
+
+static void count_server(struct room_content *content, struct str user_id, int64_t delta)
+{
+	struct user_id user;
+	if (!user_id_parse(user_id, &user)) {
 		return;
 	}
-	if (strcmp(membership, "join") == 0) {
+	struct server_name name = user_id_server(user);
+	struct room_server *server = server_at(content, name);
+	server->joined += delta;
+	if (server->joined <= 0) {
+		(void)map_remove(&content->servers, name.s);
+		mem_free(server);
+	}
+}
+
+static void count_member(struct room_content *content, const struct state_slot *slot, int64_t delta)
+{
+	if (slot->membership == NULL) {
+		return;
+	}
+	if (strcmp(slot->membership, "join") == 0) {
 		content->counts.joined += delta;
-	} else if (strcmp(membership, "invite") == 0) {
+		count_server(content, slot->state_key, delta);
+	} else if (strcmp(slot->membership, "invite") == 0) {
 		content->counts.invited += delta;
 	}
 }
@@ -95,10 +126,10 @@ static void put_state(struct room_content *content, struct str type, struct str 
 	struct stored_event *event)
 {
 	struct state_slot *slot = slot_at(content, type, state_key);
-	count_member(content, slot->membership, -1);
+	count_member(content, slot, -1);
 	slot->membership =
 		str_equals(type, STR("m.room.member")) ? membership_static(membership) : NULL;
-	count_member(content, slot->membership, 1);
+	count_member(content, slot, 1);
 	slot->from_position = from_position;
 	slot->event_position = event_position;
 	stored_event_unref(slot->event);
@@ -107,6 +138,22 @@ static void put_state(struct room_content *content, struct str type, struct str 
 		stored_event_ref(event);
 	}
 	content->state_position = MAX_OF(content->state_position, from_position);
+}
+
+static void remove_state(struct room_content *content, struct str type, struct str state_key)
+{
+	struct state_slot *slot = slot_find(content, type, state_key);
+	if (slot != NULL) {
+		count_member(content, slot, -1);
+		(void)map_remove(&content->state, str_from(slot->key, slot->key_size));
+		slot_destroy(slot);
+	}
+}
+
+static int64_t local_joined(const struct homeserver *hs, const struct room_content *content)
+{
+	const struct room_server *own = map_get(&content->servers, hs->signer.server.s);
+	return own != NULL ? own->joined : 0;
 }
 
 /* --- the ring of recent events -------------------------------------------------------------------- */
@@ -135,6 +182,11 @@ static void content_destroy(struct room_content *content)
 		slot_destroy(value);
 	}
 	map_fini(&content->state);
+	i = 0;
+	while (map_next(&content->servers, &i, &key, &value)) {
+		mem_free(value);
+	}
+	map_fini(&content->servers);
 	for (i = 0; i < content->recent_n; i++) {
 		stored_event_unref(content->recent[(content->recent_first + i) % ROOM_RECENT]);
 	}
@@ -168,14 +220,43 @@ static void load_recent(struct room *room, struct room_content *content,
 	const struct event_row *rows, size_t count)
 {
 	/* Newest first in rows. When there were fewer than asked for, the ring covers everything. */
-	content->recent_after = count < ROOM_RECENT ? 0 : rows[count - 1].position - 1;
+	content->recent_after = count < ROOM_RECENT ? ROOM_OUTLIERS : rows[count - 1].position - 1;
 	for (size_t i = count; i > 0; i--) {
 		ring_push(content, stored_event_create(room->version, room->id.s, &rows[i - 1]));
 	}
 }
 
+/*
+ * Where the ring's events do not tell how the state went: state that began at another event than its own, and state events
+ * that did not become state.
+ */
+static int64_t find_forked(const struct room_content *content)
+{
+	int64_t forked = STATE_SINCE_EVER;
+	size_t i = 0;
+	struct str key;
+	void *value;
+	while (map_next(&content->state, &i, &key, &value)) {
+		const struct state_slot *slot = value;
+		if (slot->event_position != slot->from_position) {
+			forked = MAX_OF(forked, slot->from_position);
+		}
+	}
+	for (i = 0; i < content->recent_n; i++) {
+		const struct stored_event *stored =
+			content->recent[(content->recent_first + i) % ROOM_RECENT];
+		const struct event *event = stored->event;
+		if (event->is_state) {
+			const struct state_slot *slot = slot_find(content, event->type, event->state_key);
+			bool is_lost = slot == NULL || slot->from_position < stored->position;
+			forked = is_lost ? MAX_OF(forked, stored->position) : forked;
+		}
+	}
+	return forked;
+}
+
 /* Nothing is under way any more: with the turn taken, nothing new begins. */
-static enum err wait_settled(struct ctx *ctx, struct homeserver *hs, struct room *room)
+enum err room_settle(struct ctx *ctx, struct homeserver *hs, struct room *room)
 {
 	int64_t deadline_ms = clock_mono_ms(&hs->clock) + SETTLE_WAIT_MS;
 	LOCK_SCOPE(&room->lock);
@@ -187,32 +268,48 @@ static enum err wait_settled(struct ctx *ctx, struct homeserver *hs, struct room
 	return ERR_OK;
 }
 
-enum err room_load(struct ctx *ctx, struct homeserver *hs, struct room *room)
+static enum err read_content(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct room_content **out)
 {
-	TRY(wait_settled(ctx, hs, room));
-	lock_take(&room->lock);
-	room->is_stale = false;
-	lock_give(&room->lock);
-	struct room_row row;
 	struct state_row *states;
 	struct event_row *events;
 	size_t state_count;
 	size_t event_count;
-	TRY(store_room_find_nid(ctx, hs->db, room->nid, &row));
+	int64_t newest_gap;
+	bool has_waiting;
 	TRY(store_state_current(ctx, hs->db, room->nid, &states, &state_count));
 	const struct event_span newest = {.room_nid = room->nid,
-		.after = INT64_MIN,
+		.after = ROOM_OUTLIERS,
 		.up_to = INT64_MAX,
 		.is_backwards = true,
 		.limit = ROOM_RECENT};
 	TRY(store_events_between(ctx, hs->db, &newest, &events, &event_count));
+	TRY(store_graph_summary(ctx, hs->db, room->nid, &newest_gap, &has_waiting));
 	struct room_content *content = mem_alloc(sizeof(*content));
+	content->state_position = STATE_SINCE_EVER;
 	for (size_t i = 0; i < state_count; i++) {
 		const struct state_row *state = &states[i];
 		put_state(content, state->type, state->state_key, state->membership, state->from_position,
 			state->event_position, NULL);
 	}
 	load_recent(room, content, events, event_count);
+	content->forked_position = find_forked(content);
+	content->newest_gap = newest_gap;
+	content->has_waiting = has_waiting;
+	*out = content;
+	return ERR_OK;
+}
+
+enum err room_load(struct ctx *ctx, struct homeserver *hs, struct room *room)
+{
+	TRY(room_settle(ctx, hs, room));
+	lock_take(&room->lock);
+	room->is_stale = false;
+	lock_give(&room->lock);
+	struct room_row row;
+	TRY(store_room_find_nid(ctx, hs->db, room->nid, &row));
+	struct room_content *content;
+	TRY(read_content(ctx, hs, room, &content));
 
 	LOCK_SCOPE(&room->lock);
 	if (room->is_stale) { /* rooms_forget() came in between: this may be older than the database */
@@ -221,6 +318,7 @@ enum err room_load(struct ctx *ctx, struct homeserver *hs, struct room *room)
 	}
 	room_unload_locked(hs->rooms, room);
 	room->content = content;
+	atomic_store(&room->local_joined, local_joined(hs, content));
 	(void)atomic_fetch_add(&hs->rooms->loaded, 1);
 	room_head_clear_threads(&room->head);
 	str_free(room->head.extremities);
@@ -262,26 +360,83 @@ void room_cache_event(struct homeserver *hs, struct room *room, struct stored_ev
 	}
 }
 
-void room_apply(struct homeserver *hs, struct room *room, struct stored_event *const *events,
-	size_t count)
+/* The state as the event at `position` leaves it; lock held. */
+static void apply_state(struct room_content *content, const struct room_news *news)
 {
-	for (size_t i = 0; i < count; i++) {
-		struct stored_event *stored = events[i];
-		const struct event *event = stored->event;
-		lock_take(&room->lock);
-		if (room->content != NULL) {
-			if (event->is_state) {
-				put_state(room->content, event->type, event->state_key, event_membership(event),
-					stored->position, stored->position, stored);
-			}
-			stored_event_ref(stored);
-			ring_push(room->content, stored);
+	const struct event *event = news->event->event;
+	int64_t position = news->event->position;
+	if (!news->is_forked) {
+		if (event->is_state) {
+			put_state(content, event->type, event->state_key, event_membership(event), position,
+				position, news->event);
 		}
-		atomic_store(&room->last_position, stored->position);
-		lock_give(&room->lock);
-		stored_event_unref(stored);
+		return;
 	}
+	content->forked_position = position;
+	content->state_position = position; /* also when something only ended */
+	for (size_t i = 0; i < news->step_count; i++) {
+		const struct state_step *step = &news->steps[i];
+		bool is_own = step->event_position == 0;
+		if (step->event_id.p == NULL) {
+			remove_state(content, step->type, step->state_key);
+		} else {
+			put_state(content, step->type, step->state_key, step->membership, position,
+				is_own ? position : step->event_position, is_own ? news->event : NULL);
+		}
+	}
+}
+
+void room_apply(struct homeserver *hs, struct room *room, const struct room_news *news)
+{
+	struct stored_event *stored = news->event;
+	lock_take(&room->lock);
+	struct room_content *content = room->content;
+	if (content != NULL) {
+		apply_state(content, news);
+		content->newest_gap = news->has_gap ? stored->position : content->newest_gap;
+		content->has_waiting = content->has_waiting || news->has_waiting;
+		atomic_store(&room->local_joined, local_joined(hs, content));
+		stored_event_ref(stored);
+		ring_push(content, stored);
+	}
+	atomic_store(&room->last_position, stored->position);
+	lock_give(&room->lock);
+	stored_event_unref(stored);
 	hs->rooms->observer.room_committed(hs->rooms->observer.self, room);
+}
+
+void room_apply_history(struct room *room, int64_t newest)
+{
+	LOCK_SCOPE(&room->lock);
+	if (room->content != NULL) {
+		room->content->recent_after = MAX_OF(room->content->recent_after, newest);
+	}
+}
+
+void room_apply_move(struct room *room, struct str type, struct str state_key,
+	int64_t from_position, int64_t to_position)
+{
+	LOCK_SCOPE(&room->lock);
+	struct state_slot *slot =
+		room->content != NULL ? slot_find(room->content, type, state_key) : NULL;
+	if (slot != NULL && slot->event_position == from_position) {
+		slot->event_position = to_position;
+		stored_event_unref(slot->event); /* it says the old place */
+		slot->event = NULL;
+	}
+}
+
+enum err room_refresh_gaps(struct ctx *ctx, struct homeserver *hs, struct room *room)
+{
+	int64_t newest_gap;
+	bool has_waiting;
+	TRY(store_graph_summary(ctx, hs->db, room->nid, &newest_gap, &has_waiting));
+	LOCK_SCOPE(&room->lock);
+	if (room->content != NULL) {
+		room->content->newest_gap = newest_gap;
+		room->content->has_waiting = has_waiting;
+	}
+	return ERR_OK;
 }
 
 void room_apply_redaction(struct homeserver *hs, struct room *room, struct stored_event *redacted)

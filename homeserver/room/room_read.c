@@ -3,6 +3,8 @@
  */
 #include "base/vec.h"
 #include "homeserver/room/room.h"
+#include "homeserver/room/room_accept.h"
+#include "homeserver/room/room_known.h"
 #include "storage/event.h"
 #include "storage/state.h"
 
@@ -11,7 +13,7 @@
 /* --- events ------------------------------------------------------------------------------------------ */
 
 /* @param redactions  room_redactions() before the row was read */
-static struct stored_event *load_row(struct ctx *ctx, struct homeserver *hs, struct room *room,
+struct stored_event *room_load_row(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct event_row *row, int64_t redactions)
 {
 	struct stored_event *event = stored_event_create(room->version, room->id.s, row);
@@ -29,8 +31,8 @@ static struct stored_event *from_cache(struct ctx *ctx, struct homeserver *hs, s
 	return event;
 }
 
-enum err room_event(struct ctx *ctx, struct homeserver *hs, struct room *room, struct str event_id,
-	struct stored_event **out)
+enum err room_any_event(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct str event_id, struct stored_event **out)
 {
 	struct stored_event *event = room_recent_find(ctx, room, 0, event_id);
 	if (event == NULL) {
@@ -42,11 +44,20 @@ enum err room_event(struct ctx *ctx, struct homeserver *hs, struct room *room, s
 		int64_t redactions = room_redactions(room);
 		TRY(store_events_by_id(ctx, hs->db, &event_id, 1, &rows, &count));
 		if (count == 1 && rows[0].room_nid == room->nid) {
-			event = load_row(ctx, hs, room, &rows[0], redactions);
+			event = room_load_row(ctx, hs, room, &rows[0], redactions);
 		}
 	}
-	/* An event of another room is the same as none: nothing is told about it. */
-	if (event == NULL || event->room_nid != room->nid) {
+	*out = event != NULL && event->room_nid == room->nid ? event : NULL;
+	return ERR_OK;
+}
+
+enum err room_event(struct ctx *ctx, struct homeserver *hs, struct room *room, struct str event_id,
+	struct stored_event **out)
+{
+	struct stored_event *event;
+	TRY(room_any_event(ctx, hs, room, event_id, &event));
+	/* An event of another room is the same as none, and so is one that is no part of the timeline: nothing is told about it. */
+	if (event == NULL || event->position <= ROOM_OUTLIERS) {
 		return fail(ctx, ERR_MISSING, M_NOT_FOUND, "Event not found");
 	}
 	*out = event;
@@ -85,7 +96,7 @@ enum err room_events_at(struct ctx *ctx, struct homeserver *hs, struct room *roo
 		map_init(&found);
 		for (size_t i = 0; i < row_count; i++) {
 			(void)map_set(&found, str_from((const char *)&rows[i].position, sizeof(int64_t)),
-				load_row(ctx, hs, room, &rows[i], redactions));
+				room_load_row(ctx, hs, room, &rows[i], redactions));
 		}
 		for (size_t i = 0; i < count; i++) {
 			if (events[i] == NULL) {
@@ -168,7 +179,7 @@ enum err room_timeline(struct ctx *ctx, struct homeserver *hs, struct room *room
 	out->events = ARENA_NEW_ARRAY(ctx->arena, struct stored_event *, out->n);
 	for (size_t i = 0; i < out->n; i++) {
 		struct stored_event *event = at_position(ctx, hs, room, rows[i].position);
-		out->events[i] = event != NULL ? event : load_row(ctx, hs, room, &rows[i], redactions);
+		out->events[i] = event != NULL ? event : room_load_row(ctx, hs, room, &rows[i], redactions);
 	}
 	return ERR_OK;
 }
@@ -393,7 +404,7 @@ static bool changes_from_ring(struct ctx *ctx, struct room *room, int64_t after,
 	if (content->state_position <= after) {
 		return true;
 	}
-	if (content->recent_after > after) {
+	if (content->recent_after > after || content->forked_position > after) {
 		return false;
 	}
 	for (size_t i = content->recent_n; i > 0; i--) {
@@ -443,6 +454,12 @@ enum err room_state_changes(struct ctx *ctx, struct homeserver *hs, struct room 
 	*out = items.p;
 	*out_count = items.n;
 	return load_item_events(ctx, hs, room, items.p, items.n);
+}
+
+bool room_state_forked_since(struct room *room, int64_t position)
+{
+	LOCK_SCOPE(&room->lock);
+	return room->content == NULL || room->content->forked_position > position;
 }
 
 /* --- what the pure rules ask ----------------------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
  * needs nothing but the member's slot. Everybody else needs all memberships and visibilities of the past.
  */
 #include "homeserver/room/room.h"
+#include "homeserver/room/room_accept.h"
 #include "matrix/visibility.h"
 #include "storage/state.h"
 
@@ -43,8 +44,10 @@ struct room_viewer *room_viewer_create(struct ctx *ctx, struct room *room, struc
 	const struct state_slot *slot =
 		room->content != NULL ? map_get(&room->content->state, key) : NULL;
 	if (slot != NULL && slot->membership != NULL && strcmp(slot->membership, "join") == 0) {
-		viewer->joined_since = slot->from_position;
-		viewer->sees_since = slot->from_position;
+		/* "Since ever" is what was found when this server came: since when, nobody knows here. */
+		bool is_known = slot->from_position > ROOM_OUTLIERS;
+		viewer->joined_since = is_known ? slot->from_position : 0;
+		viewer->sees_since = viewer->joined_since;
 	}
 	return viewer;
 }
@@ -71,7 +74,11 @@ static enum err load_past(struct ctx *ctx, struct homeserver *hs, struct room_vi
 	viewer->visibilities = ARENA_NEW_ARRAY(ctx->arena, struct visibility_step, count);
 	int64_t *positions = ARENA_NEW_ARRAY(ctx->arena, int64_t, count);
 	for (size_t i = 0; i < count; i++) {
-		if (str_equals(rows[i].type, STR("m.room.member"))) {
+		bool is_member = str_equals(rows[i].type, STR("m.room.member"));
+		if (is_member && rows[i].from_position <= ROOM_OUTLIERS) {
+			continue; /* since when is not known: it opens nothing of history */
+		}
+		if (is_member) {
 			viewer->memberships[viewer->membership_n++] = (struct membership_step){
 				.from_position = rows[i].from_position,
 				.text = rows[i].membership,
@@ -102,7 +109,7 @@ enum err room_viewer_cover(struct ctx *ctx, struct homeserver *hs, struct room_v
 static enum err open_since(struct ctx *ctx, struct homeserver *hs, struct room *room, int64_t *out)
 {
 	struct str key = state_slot_key(ctx->arena, STR("m.room.history_visibility"), STR(""));
-	int64_t since = 0;
+	int64_t since = ROOM_OUTLIERS;
 	lock_take(&room->lock);
 	bool is_loaded = room->content != NULL;
 	const struct state_slot *slot = is_loaded ? map_get(&room->content->state, key) : NULL;

@@ -9,6 +9,7 @@
 #include "storage/alias.h"
 #include "storage/notice.h"
 #include "storage/event.h"
+#include "storage/graph.h"
 #include "storage/room.h"
 #include "storage/state.h"
 
@@ -16,6 +17,9 @@ enum { THREADS_KEPT = 1000 };
 
 static struct metric events_added =
 	METRIC_COUNTER("belfry_events_added_total", "Events added to rooms by local users");
+
+static struct metric events_accepted =
+	METRIC_COUNTER("belfry_events_accepted_total", "Events of other servers that came into rooms");
 
 /* --- callbacks on the writer's thread -------------------------------------------------------------------- */
 
@@ -26,20 +30,80 @@ static void end_pending(struct room *room)
 	cond_broadcast(&room->changed);
 }
 
-static bool is_local_member(const struct homeserver *hs, const struct event *event)
+static void tell_member(struct room_commit *commit, const struct state_step *step, int64_t position,
+	struct str stripped)
 {
-	return event->is_state && str_equals(event->type, STR("m.room.member")) &&
-		hs_is_local(hs, event->state_key);
+	bool is_local_member =
+		str_equals(step->type, STR("m.room.member")) && hs_is_local(commit->hs, step->state_key);
+	if (is_local_member) {
+		const struct room_observer *observer = &commit->hs->rooms->observer;
+		observer->membership_committed(observer->self, commit->room, step->state_key,
+			step->membership.p != NULL ? step->membership : STR("leave"), position, stripped);
+	}
 }
 
-static void tell_member(struct room_commit *commit, const struct built_event *built)
+/* The entry of the state that an event sets. */
+static struct state_step own_step(const struct event *event)
 {
-	const struct event *event = built->event;
-	if (is_local_member(commit->hs, event)) {
-		const struct room_observer *observer = &commit->hs->rooms->observer;
-		observer->membership_committed(observer->self, commit->room, event->state_key,
-			event_membership(event), built->stored->position, built->stripped);
+	bool is_member = str_equals(event->type, STR("m.room.member"));
+	return (struct state_step){
+		.type = event->type,
+		.state_key = event->state_key.p != NULL ? event->state_key : STR(""),
+		.event_id = event->event_id.s,
+		.membership = is_member ? event_membership(event) : str_from(NULL, 0),
+	};
+}
+
+static bool is_forked(const struct built_event *built)
+{
+	return built->standing != NULL && built->standing->is_forked;
+}
+
+static void tell_members(struct room_commit *commit, const struct built_event *built)
+{
+	int64_t position = built->stored->position;
+	if (!is_forked(built)) {
+		if (built->event->is_state) {
+			const struct state_step step = own_step(built->event);
+			tell_member(commit, &step, position, built->stripped);
+		}
+		return;
 	}
+	for (size_t i = 0; i < built->standing->step_count; i++) {
+		const struct state_step *step = &built->standing->steps[i];
+		tell_member(commit, step, position,
+			step->event_position == 0 ? built->stripped : str_from(NULL, 0));
+	}
+}
+
+static void apply(struct room_commit *commit, struct built_event *built)
+{
+	const struct event_standing *standing = built->standing;
+	struct room_news news = {
+		.event = built->stored,
+		.is_forked = is_forked(built),
+		.has_waiting = built->is_waiting,
+	};
+	if (standing != NULL) {
+		news.steps = standing->steps;
+		news.step_count = standing->step_count;
+		news.has_gap = standing->missing_prev_count > 0;
+		if (standing->moved_from != 0 && built->event->is_state) {
+			room_apply_move(commit->room, built->event->type, built->event->state_key,
+				standing->moved_from, built->stored->position);
+		}
+	}
+	if (standing != NULL && standing->moved_from != 0) {
+		/* Who finds it by its id must not find it where it was. */
+		room_cache_event(commit->hs, commit->room, built->stored, room_redactions(commit->room));
+	}
+	stored_event_ref(built->stored); /* room_apply takes this one, the request keeps its own */
+	room_apply(commit->hs, commit->room, &news);
+}
+
+static bool is_remote(const struct room_commit *commit)
+{
+	return !hs_is_local(commit->hs, commit->events[0].event->sender.s);
 }
 
 void room_commit_done(struct room_commit *commit, int64_t first_position)
@@ -52,16 +116,15 @@ void room_commit_done(struct room_commit *commit, int64_t first_position)
 		if (built->columns.replaces_index >= 0) {
 			stored->replaces_position = first_position + built->columns.replaces_index;
 		}
-		stored_event_ref(stored); /* room_apply takes this one, the request keeps its own */
-		room_apply(commit->hs, commit->room, &stored, 1);
+		apply(commit, built);
 		if (built->redacted != NULL) {
 			built->redacted->redacted_by = stored->position;
 			room_apply_redaction(commit->hs, commit->room, built->redacted);
 			built->redacted = NULL;
 		}
-		tell_member(commit, built);
+		tell_members(commit, built);
 	}
-	metric_add(&events_added, (int64_t)commit->count);
+	metric_add(is_remote(commit) ? &events_accepted : &events_added, (int64_t)commit->count);
 	end_pending(commit->room);
 }
 
@@ -86,7 +149,7 @@ void room_commit_new_done(struct room_commit *commit, int64_t first_position)
 		built->stored->position = first_position + (int64_t)(commit->base + i);
 		built->stored->room_nid = room->nid;
 		struct room_commit told = {.hs = commit->hs, .room = room};
-		tell_member(&told, built);
+		tell_members(&told, built);
 	}
 	observer->room_committed(observer->self, room);
 	room_unref(room);
@@ -95,50 +158,120 @@ void room_commit_new_done(struct room_commit *commit, int64_t first_position)
 
 /* --- rows --------------------------------------------------------------------------------------------------- */
 
-static void write_state(struct write *write, struct homeserver *hs, struct room *room,
-	const struct built_event *built, size_t index)
+void room_write_step(struct write *write, struct homeserver *hs, struct room *room,
+	const struct state_step *step, struct str stripped, size_t index)
 {
-	const struct event *event = built->event;
-	bool is_member = str_equals(event->type, STR("m.room.member"));
-	struct state_row row = {
-		.type = event->type,
-		.state_key = built->columns.state_key,
-		.event_id = event->event_id.s,
-		.membership = is_member ? event_membership(event) : str_from(NULL, 0),
-	};
-	store_state_change(write, room->nid, &row, index);
+	bool is_member = str_equals(step->type, STR("m.room.member"));
+	if (step->event_id.p == NULL) {
+		store_state_end(write, room->nid, step->type, step->state_key, index);
+	} else {
+		const struct state_row row = {
+			.type = step->type,
+			.state_key = step->state_key,
+			.event_id = step->event_id,
+			.membership = step->membership,
+		};
+		store_state_change(write, room->nid, &row, index, step->event_position);
+	}
 	if (is_member) {
-		bool is_over =
-			str_equals(row.membership, STR("leave")) || str_equals(row.membership, STR("ban"));
-		struct member_row member = {
-			.user_id = event->state_key,
+		struct str membership = step->membership.p != NULL ? step->membership : STR("leave");
+		bool is_over = str_equals(membership, STR("leave")) || str_equals(membership, STR("ban"));
+		const struct member_row member = {
+			.user_id = step->state_key,
 			.room_nid = room->nid,
-			.membership = row.membership,
-			.is_local = hs_is_local(hs, event->state_key),
+			.membership = membership,
+			.is_local = hs_is_local(hs, step->state_key),
 			.is_forgotten = is_over && hs->settings.forgets_on_leave,
-			.stripped = built->stripped,
+			.stripped = stripped,
 		};
 		store_member_set(write, &member, index);
 	}
+}
+
+static void write_state(struct write *write, struct homeserver *hs, struct room *room,
+	const struct built_event *built, size_t index)
+{
+	if (!is_forked(built)) {
+		if (built->event->is_state) {
+			const struct state_step step = own_step(built->event);
+			room_write_step(write, hs, room, &step, built->stripped, index);
+		}
+		return;
+	}
+	for (size_t i = 0; i < built->standing->step_count; i++) {
+		const struct state_step *step = &built->standing->steps[i];
+		room_write_step(write, hs, room, step,
+			step->event_position == 0 ? built->stripped : str_from(NULL, 0), index);
+	}
+}
+
+/* What stands in the graph besides the event itself. */
+static void write_standing(struct write *write, struct room *room, const struct built_event *built,
+	size_t index)
+{
+	const struct event_standing *standing = built->standing;
+	const struct event *event = built->event;
+	if (standing == NULL) {
+		return;
+	}
+	if (standing->moved_from != 0 && event->is_state) {
+		store_state_event_move(write, room->nid, event->type, built->columns.state_key,
+			event->event_id.s, db_position(index));
+	}
+	if (standing->difference.p != NULL) {
+		store_event_state_insert(write, room->nid, db_position(index), db_position(index),
+			standing->difference);
+	}
+	if (standing->closes_gap) {
+		store_gap_close(write, room->nid, event->event_id.s);
+	}
+	for (size_t i = 0; i < standing->missing_prev_count; i++) {
+		store_gap_insert(write, room->nid, db_position(index), standing->missing_prev[i].s);
+	}
+}
+
+static void write_redactions(struct write *write, struct room *room,
+	const struct built_event *built, size_t index)
+{
+	if (built->redacted != NULL) {
+		const struct stored_event *redacted = built->redacted;
+		store_event_redact(write, room->nid, redacted->event->event_id.s, redacted->event->raw,
+			db_position(index));
+	}
+	if (built->is_waiting) {
+		store_waiting_redaction_insert(write, room->nid, built->event->redacts, db_position(index));
+	}
+	if (built->redacted_by != 0) {
+		store_event_redact(write, room->nid, built->event->event_id.s, built->redacted_json,
+			db_bigint(built->redacted_by));
+		store_waiting_redaction_delete(write, room->nid, built->event->event_id.s);
+	}
+}
+
+/* A redacted event relates to nothing, nor does one whose parent's id no database takes. */
+static bool relates(const struct built_event *built, struct relation *out)
+{
+	return built->redacted_by == 0 && relation_read(built->event->content, out) &&
+		out->rel_type.p != NULL && str_find_byte(out->event_id, '\0') == SIZE_MAX &&
+		str_find_byte(out->rel_type, '\0') == SIZE_MAX;
 }
 
 static void write_event(struct write *write, struct homeserver *hs, struct room *room,
 	const struct built_event *built, size_t index)
 {
 	const struct event *event = built->event;
-	store_event_insert(write, &built->row, &built->columns, index);
-	if (event->is_state) {
-		write_state(write, hs, room, built, index);
+	if (built->standing != NULL && built->standing->moved_from != 0) {
+		store_event_move(write, &built->row, &built->columns, db_position(index));
+	} else {
+		store_event_insert(write, &built->row, &built->columns, db_position(index));
 	}
+	write_state(write, hs, room, built, index);
+	write_standing(write, room, built, index);
+	write_redactions(write, room, built, index);
 	struct relation relation;
-	if (relation_read(event->content, &relation) && relation.rel_type.p != NULL) {
-		store_relation_insert(write, room->nid, relation.event_id, index, relation.rel_type,
-			event->type, event->sender.s);
-	}
-	if (built->redacted != NULL) {
-		const struct stored_event *redacted = built->redacted;
-		store_event_redact(write, room->nid, redacted->event->event_id.s, redacted->event->raw,
-			index);
+	if (relates(built, &relation)) {
+		store_relation_insert(write, room->nid, relation.event_id, db_position(index),
+			relation.rel_type, event->type, event->sender.s);
 	}
 	for (size_t i = 0; i < built->mentioned_count; i++) {
 		if (hs_is_local(hs, built->mentioned[i].s)) {
@@ -156,9 +289,10 @@ static enum err write_unrelate(struct ctx *ctx, struct homeserver *hs, struct ro
 		return ERR_OK;
 	}
 	struct stored_event *target;
-	TRY(room_event(ctx, hs, room, built->redacted->event->event_id.s, &target));
+	TRY(room_any_event(ctx, hs, room, built->redacted->event->event_id.s, &target));
 	struct relation relation;
-	if (relation_read(target->event->content, &relation) && relation.rel_type.p != NULL) {
+	if (target != NULL && relation_read(target->event->content, &relation) &&
+		relation.rel_type.p != NULL) {
 		store_relation_delete(write, room->nid, relation.event_id, target->position);
 	}
 	return ERR_OK;
@@ -248,4 +382,47 @@ void room_head_advance(struct room_builder *builder)
 		}
 		*kept = *(const struct unread_counts *)value;
 	}
+}
+
+/* --- submission ------------------------------------------------------------------------------------------------- */
+
+static void on_committed(void *data, int64_t first_position)
+{
+	room_commit_done(data, first_position);
+}
+
+static void on_failed(void *data)
+{
+	room_commit_failed(data);
+}
+
+void room_submit(struct room_builder *builder, struct write *write, size_t base)
+{
+	struct room_commit *commit = ARENA_NEW(builder->ctx->arena, struct room_commit);
+	*commit = (struct room_commit){
+		.hs = builder->hs,
+		.room = builder->room,
+		.events = builder->events,
+		.count = builder->count,
+		.base = base,
+	};
+	write_on_commit(write, on_committed, commit);
+	write_on_failure(write, on_failed, commit);
+	lock_take(&builder->room->lock);
+	builder->room->pending++;
+	lock_give(&builder->room->lock);
+	room_head_advance(builder);
+	writer_submit(builder->hs->writer, write);
+}
+
+bool room_changes_the_past(const struct room_builder *builder)
+{
+	for (size_t i = 0; i < builder->count; i++) {
+		const struct built_event *built = &builder->events[i];
+		if (built->event->is_state || built->redacted != NULL || built->standing != NULL ||
+			built->is_waiting || built->redacted_by != 0) {
+			return true;
+		}
+	}
+	return false;
 }

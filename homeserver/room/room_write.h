@@ -22,8 +22,23 @@ struct room_commit {
 MUST_CHECK enum err room_write_rows(struct room_builder *builder, const struct room_start *start,
 	struct write *write, size_t base);
 
+/** Rows of one change of the state at position `index` of the write, with the membership that it is. @param stripped  p == NULL: none */
+void room_write_step(struct write *write, struct homeserver *hs, struct room *room,
+	const struct state_step *step, struct str stripped, size_t index);
+
 /** Loads the content unless it is there and good; the caller has the turn. */
 MUST_CHECK enum err room_load_if_needed(struct ctx *ctx, struct homeserver *hs, struct room *room);
+
+/** Errors: DENIED M_FORBIDDEN when others are in the room and nobody of this server; its content is loaded. From memory. */
+MUST_CHECK enum err room_require_resident(struct ctx *ctx, struct room *room);
+
+/** Whether the next event has to wait for these: they change the state, or earlier events. */
+bool room_changes_the_past(const struct room_builder *builder);
+/**
+ * Hands a write with the rows of what was built to the writer; the caller has the turn, and waits for the write. The built events
+ * belong to the writer's thread until then.
+ */
+void room_submit(struct room_builder *builder, struct write *write, size_t base);
 
 /** The head moves on at once, so that the next event is built on these. The caller has the turn; the write is pending. */
 void room_head_advance(struct room_builder *builder);

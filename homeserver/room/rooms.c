@@ -10,6 +10,8 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "homeserver/room/room.h"
+#include "homeserver/room/room_accept.h"
+#include "storage/graph.h"
 #include "storage/room.h"
 #include "storage/state.h"
 
@@ -305,6 +307,37 @@ enum err rooms_new_nid(struct ctx *ctx, struct homeserver *hs, int64_t *out)
 		rooms->nids_left = NIDS_AT_ONCE;
 		lock_give(&rooms->lock);
 	}
+}
+
+enum err rooms_new_outliers(struct ctx *ctx, struct homeserver *hs, size_t count, int64_t **out)
+{
+	struct rooms *rooms = hs->rooms;
+	int64_t *positions = ARENA_NEW_ARRAY(ctx->arena, int64_t, count);
+	size_t n = 0;
+	lock_take(&rooms->lock);
+	for (; n < count && rooms->outliers_left > 0; rooms->outliers_left--) {
+		positions[n++] = rooms->next_outlier--;
+	}
+	lock_give(&rooms->lock);
+	*out = positions;
+	if (n == count) {
+		return ERR_OK;
+	}
+	int64_t *blocks;
+	size_t block_count = (count - n + OUTLIER_BLOCK - 1) / OUTLIER_BLOCK;
+	TRY(store_outlier_blocks(ctx, hs->db, block_count, &blocks));
+	size_t used = 0; /* of the last block */
+	for (size_t block = 0; block < block_count; block++) {
+		for (used = 0; used < OUTLIER_BLOCK && n < count; used++) {
+			positions[n++] = ROOM_OUTLIERS - blocks[block] * OUTLIER_BLOCK - (int64_t)used;
+		}
+	}
+	/* What another thread fetched meanwhile is given up: there is no lack of positions. */
+	lock_take(&rooms->lock);
+	rooms->next_outlier = ROOM_OUTLIERS - blocks[block_count - 1] * OUTLIER_BLOCK - (int64_t)used;
+	rooms->outliers_left = OUTLIER_BLOCK - (int64_t)used;
+	lock_give(&rooms->lock);
+	return ERR_OK;
 }
 
 /* --- putting away -------------------------------------------------------------------------------- */

@@ -61,6 +61,12 @@ MUST_CHECK enum err room_event_at(struct ctx *ctx, struct homeserver *hs, struct
 MUST_CHECK enum err room_events_at(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const int64_t *positions, size_t count, struct stored_event ***out);
 
+/**
+ * Positions at and below this are no part of the timeline (see room_accept.h); what is negative above it is history from before this
+ * server came.
+ */
+#define ROOM_OUTLIERS (-(INT64_C(1) << 60))
+
 /** A piece of the timeline. */
 struct timeline {
 	struct stored_event **events; /**< in the order asked for */
@@ -73,6 +79,15 @@ struct timeline {
  */
 MUST_CHECK enum err room_timeline(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	int64_t after, int64_t up_to, bool backwards, size_t limit, struct timeline *out);
+
+/**
+ * For reading backwards from `up_to` to `after`: where to stop, right before the event at the newest gap; `after` when there is none.
+ * Errors: STORE.  Cost: none for a room without gaps, or with the newest one in the span or before it; else one round trip
+ */
+MUST_CHECK enum err room_gap_bound(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	int64_t after, int64_t up_to, int64_t *out);
+/** Whether nothing of the room was before the first position, for it was made here. From memory. */
+bool room_begins_here(struct room *room);
 
 /* --- state ------------------------------------------------------------------------------------------ */
 
@@ -107,6 +122,12 @@ MUST_CHECK enum err room_state_list(struct ctx *ctx, struct homeserver *hs, stru
  */
 MUST_CHECK enum err room_state_changes(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	int64_t after, int64_t up_to, struct state_item **out, size_t *out_count);
+
+/**
+ * Whether the state has changed after a position by something else than the state events of the timeline, one after the other
+ * (they met on a fork). True when it is not known. From memory.
+ */
+bool room_state_forked_since(struct room *room, int64_t position);
 
 /** Current state as the pure rules want it; events stay valid until the ctx's arena is reset. Only `keys` can be asked for. */
 struct state_ask {

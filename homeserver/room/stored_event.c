@@ -1,5 +1,5 @@
 /*
- * Loading an event of our own timeline: one arena per event, freed with the last reference. The text
+ * Loading an event that is stored: one arena per event, freed with the last reference. The text
  * that clients get is rendered here once and spliced into every answer.
  */
 #include "homeserver/room/stored_event.h"
@@ -53,6 +53,7 @@ struct stored_event *stored_event_create(const struct room_version *version, str
 	stored->notify_seq = row->notify_seq;
 	stored->highlight_seq = row->highlight_seq;
 	stored->redacted_by = row->redacted_by;
+	stored->fate = row->fate;
 	if (row->thread_root.p != NULL) {
 		stored->thread_root = str_dup(arena, row->thread_root);
 	}

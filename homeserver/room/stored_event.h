@@ -1,5 +1,5 @@
 /**
- * An event of our own timeline, loaded once: parsed, with the text that clients get. Immutable after publication, counted.
+ * An event of a room, loaded once: parsed, with the text that clients get. Immutable after publication, counted.
  */
 #ifndef BELFRY_HOMESERVER_ROOM_STORED_EVENT_H
 #define BELFRY_HOMESERVER_ROOM_STORED_EVENT_H
@@ -22,6 +22,7 @@ struct stored_event {
 	int64_t notify_seq; /**< running count, see storage/event.h */
 	int64_t highlight_seq;
 	int64_t redacted_by; /**< position of the redaction; 0: not redacted */
+	enum event_row_fate fate;
 	/**
 	 * What clients see, without braces, room_id and unsigned:
 	 * `"content":{…},"event_id":"…","origin_server_ts":1,"sender":"…","state_key":"…","type":"…"`

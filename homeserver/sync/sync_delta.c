@@ -43,7 +43,7 @@ enum err sync_delta_timeline(struct sync_run *run, struct room_part *part)
 		.user_id = run->who->user.s,
 		.filter = filter,
 		.ignored = run->ignored.count > 0 ? &run->ignored : NULL,
-		.after = part->after,
+		.after = part->after == 0 ? ROOM_OUTLIERS : part->after,
 		.up_to = part->up_to,
 		.is_backwards = true,
 		.limit = limit + 1, /* one more, to know whether there is one more */
@@ -68,7 +68,7 @@ static enum err list_state(struct sync_run *run, struct room_part *part, int64_t
 		.member_count = wanted->count,
 	};
 	*out_n = 0;
-	return position == 0
+	return position == 0 && room_begins_here(part->room)
 		? ERR_OK
 		: room_state_list(run->ctx, run->hs, part->room, position, &query, out, out_n);
 }
@@ -155,7 +155,9 @@ static enum err load_state(struct sync_run *run, struct room_part *part,
 	if (part->is_whole && part->after > 0 && run->request->filter->state.lazy_load_members) {
 		TRY(add_changed_members(run, part, end));
 	}
-	return !is_after && part->has_skipped_state ? add_skipped(run, part, wanted) : ERR_OK;
+	bool may_have_skipped =
+		part->has_skipped_state || room_state_forked_since(part->room, part->start);
+	return !is_after && may_have_skipped ? add_skipped(run, part, wanted) : ERR_OK;
 }
 
 static void filter_state(struct sync_run *run, struct room_part *part)

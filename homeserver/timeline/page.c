@@ -61,7 +61,7 @@ static enum err fill_messages(struct ctx *ctx, struct homeserver *hs, const stru
 		.scan_limit = READING_SCAN_LIMIT,
 	};
 	if (ask->is_backwards) {
-		query.after = ask->has_to ? ask->to.position : 0;
+		query.after = ask->has_to ? ask->to.position : ROOM_OUTLIERS;
 		query.up_to = MIN_OF(start, last);
 	} else {
 		query.after = start;
@@ -100,7 +100,8 @@ enum err page_messages(struct ctx *ctx, struct homeserver *hs, const struct page
 	struct reading reading;
 	TRY(reading_begin_room(ctx, hs, ask->who, ask->room_id, &reading));
 	struct room *room = reading.room;
-	int64_t first = ask->is_backwards ? reading.view.up_to : 0;
+	int64_t oldest = room_begins_here(room) ? 0 : ROOM_OUTLIERS;
+	int64_t first = ask->is_backwards ? reading.view.up_to : oldest;
 	int64_t start = ask->has_from ? ask->from.position : first;
 	struct page page;
 	TRY(fill_messages(ctx, hs, ask, &reading, start, &page));
@@ -189,6 +190,7 @@ static enum err fill_surroundings(struct ctx *ctx, struct homeserver *hs,
 		.ignored = reading->view.ignored,
 		.scan_limit = READING_SCAN_LIMIT,
 		.is_backwards = true,
+		.after = ROOM_OUTLIERS,
 		.up_to = around->event->position - 1,
 		.limit = ask->limit / 2,
 	};

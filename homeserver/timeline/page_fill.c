@@ -106,17 +106,28 @@ static enum err cover(struct filling *filling, const struct timeline *chunk)
 	return filling->asks_relations ? load_kinds(filling, chunk) : ERR_OK;
 }
 
+/* Where a page ends that has everything. The beginning of all is 0 unless there is history before that. */
+static int64_t end_of(int64_t after, int64_t reached)
+{
+	return after > ROOM_OUTLIERS ? after : MIN_OF(reached, 0);
+}
+
 enum err page_fill(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct page_query *query, struct page *out)
 {
 	struct filling filling = {.ctx = ctx, .hs = hs, .room = room, .query = query};
 	struct page page = {.reached = query->is_backwards ? query->up_to : query->after};
+	int64_t first_after = query->after;
+	if (query->is_backwards) {
+		/* A page ends where history is missing: who goes on from there may have it fetched. */
+		TRY(room_gap_bound(ctx, hs, room, query->after, query->up_to, &first_after));
+	}
 	filling.asks_relations = query->filter != NULL && event_filter_asks_relations(query->filter);
 	size_t chunk_size = query->limit;
 	bool is_full = query->limit == 0;
 	for (size_t scanned = 0; !is_full && !page.is_end && scanned < query->scan_limit;) {
 		struct timeline chunk;
-		int64_t after = query->is_backwards ? query->after : page.reached;
+		int64_t after = query->is_backwards ? first_after : page.reached;
 		int64_t up_to = query->is_backwards ? page.reached : query->up_to;
 		TRY(room_timeline(ctx, hs, room, after, up_to, query->is_backwards, chunk_size, &chunk));
 		TRY(cover(&filling, &chunk));
@@ -125,7 +136,9 @@ enum err page_fill(struct ctx *ctx, struct homeserver *hs, struct room *room,
 		chunk_size = MIN_OF(chunk_size * 4, (size_t)CHUNK_MAX);
 	}
 	if (page.is_end) {
-		page.reached = query->is_backwards ? query->after : query->up_to;
+		page.reached = query->is_backwards ? end_of(first_after, page.reached) : query->up_to;
+		page.is_at_gap = query->is_backwards && first_after != query->after;
+		page.is_end = !page.is_at_gap;
 	}
 	page.events = filling.found.p;
 	page.n = filling.found.n;

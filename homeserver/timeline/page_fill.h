@@ -27,7 +27,9 @@ struct page {
 	 * How far it got: backwards, everything after this position was looked at; forwards, everything up to it.
 	 */
 	int64_t reached;
-	bool is_end;            /**< everything within the bounds was looked at */
+	bool is_end; /**< everything within the bounds was looked at */
+	bool
+		is_at_gap; /**< backwards: it ends where others have events that this server lacks; then it is not at the end */
 	bool has_skipped;       /**< events were left out */
 	bool has_skipped_state; /**< state events among them */
 };

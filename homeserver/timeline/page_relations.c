@@ -60,7 +60,8 @@ static enum err fill(struct ctx *ctx, struct homeserver *hs, const struct relati
 	for (size_t scanned = 0;
 		 page->events.n < ask->limit && !page->is_end && scanned < READING_SCAN_LIMIT;
 		 scanned += (size_t)query.limit) {
-		query.after = ask->is_backwards ? (ask->has_to ? ask->to.position : 0) : page->reached;
+		query.after =
+			ask->is_backwards ? (ask->has_to ? ask->to.position : ROOM_OUTLIERS) : page->reached;
 		query.up_to = page->reached;
 		if (!ask->is_backwards) {
 			query.up_to = ask->has_to ? MIN_OF(ask->to.position, last) : last;

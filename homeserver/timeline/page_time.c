@@ -34,7 +34,7 @@ static enum err find(struct ctx *ctx, struct homeserver *hs, struct reading *rea
 {
 	struct event_time from = {
 		.origin_server_ts = ts,
-		.position = is_backwards ? INT64_MAX : 0,
+		.position = is_backwards ? INT64_MAX : ROOM_OUTLIERS,
 	};
 	*out = NULL;
 	for (size_t scanned = 0; *out == NULL && scanned < READING_SCAN_LIMIT; scanned += CHUNK) {

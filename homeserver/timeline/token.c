@@ -3,10 +3,25 @@
  */
 #include "homeserver/timeline/token.h"
 
+#include "homeserver/room/rooms.h"
+
 /* "-0" would be zero too, but no token is written so. */
 static bool read_number(struct str text, int64_t *out)
 {
 	return text.n > 0 && text.p[0] != '-' && str_to_int(text, 0, INT64_MAX - 1, out);
+}
+
+/* In history positions are negative. */
+static bool read_position(struct str text, bool is_history, int64_t *out)
+{
+	if (!is_history) {
+		return read_number(text, out);
+	}
+	if (!read_number(text, out) || *out == 0 || *out > -ROOM_OUTLIERS) {
+		return false;
+	}
+	*out = -*out;
+	return true;
 }
 
 bool token_parse(struct str text, struct token *out)
@@ -15,12 +30,13 @@ bool token_parse(struct str text, struct token *out)
 	struct str ephemeral;
 	struct str messages;
 	struct token token = {0};
-	if (text.n < 2 || text.p[0] != 's' ||
+	if (text.n < 2 || (text.p[0] != 's' && text.p[0] != 'h') ||
 		!str_split(str_slice(text, 1, text.n), '_', &position, &ephemeral)) {
 		return false;
 	}
 	bool has_messages = str_split(ephemeral, '_', &ephemeral, &messages);
-	if (!read_number(position, &token.position) || !read_number(ephemeral, &token.ephemeral) ||
+	if (!read_position(position, text.p[0] == 'h', &token.position) ||
+		!read_number(ephemeral, &token.ephemeral) ||
 		(has_messages &&
 			(!read_number(messages, &token.messages) || token.messages == 0 ||
 				token.messages >= token.position))) {
@@ -32,8 +48,9 @@ bool token_parse(struct str text, struct token *out)
 
 struct str token_text(struct arena *arena, struct token token)
 {
-	struct str text =
-		str_printf(arena, "s%lld_%lld", (long long)token.position, (long long)token.ephemeral);
+	bool is_history = token.position < 0;
+	struct str text = str_printf(arena, "%c%lld_%lld", is_history ? 'h' : 's',
+		(long long)(is_history ? -token.position : token.position), (long long)token.ephemeral);
 	return token.messages == 0
 		? text
 		: str_printf(arena, "%.*s_%lld", STR_ARG(text), (long long)token.messages);

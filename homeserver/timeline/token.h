@@ -1,7 +1,8 @@
 /**
  * Tokens of /sync and of pagination: "s<position>_<ephemeral>", and of a sync that could not take all messages to its device
  * "s<position>_<ephemeral>_<messages>". A token stands right after an event: forwards from it comes what has a greater
- * position, backwards what has this one or a lower one. It grants nothing.
+ * position, backwards what has this one or a lower one. It grants nothing. In history from before this server came
+ * into a room positions are negative: "h<-position>_<ephemeral>".
  */
 #ifndef BELFRY_HOMESERVER_TIMELINE_TOKEN_H
 #define BELFRY_HOMESERVER_TIMELINE_TOKEN_H

@@ -1,33 +1,35 @@
 -- name: events_by_position hot
 -- One row for each position that exists, in order. Index: events_pkey.
-SELECT position, event_id, json, replaces_position, thread_root, txn, notify_seq, highlight_seq, redacted_by, room_nid
+SELECT position, event_id, json, replaces_position, thread_root, txn, notify_seq, highlight_seq, redacted_by, room_nid, fate
 FROM events WHERE room_nid = $1 AND position = ANY($2::bigint[]) ORDER BY position;
 
 -- name: events_by_id hot
--- One row for each id that exists. Index: events_event_id_key.
-SELECT position, event_id, json, replaces_position, thread_root, txn, notify_seq, highlight_seq, redacted_by, room_nid
+-- One row for each id that exists, in the timeline or not. Index: events_event_id_key.
+SELECT position, event_id, json, replaces_position, thread_root, txn, notify_seq, highlight_seq, redacted_by, room_nid, fate
 FROM events WHERE event_id = ANY($1::text[]);
 
 -- name: events_after hot
 -- Up to $4 events with $2 < position <= $3, oldest first. Index: events_pkey.
-SELECT position, event_id, json, replaces_position, thread_root, txn, notify_seq, highlight_seq, redacted_by, room_nid
+SELECT position, event_id, json, replaces_position, thread_root, txn, notify_seq, highlight_seq, redacted_by, room_nid, fate
 FROM events WHERE room_nid = $1 AND position > $2 AND position <= $3 ORDER BY position LIMIT $4;
 
 -- name: events_before hot
 -- Up to $4 events with $2 < position <= $3, newest first. Index: events_pkey.
-SELECT position, event_id, json, replaces_position, thread_root, txn, notify_seq, highlight_seq, redacted_by, room_nid
+SELECT position, event_id, json, replaces_position, thread_root, txn, notify_seq, highlight_seq, redacted_by, room_nid, fate
 FROM events WHERE room_nid = $1 AND position > $2 AND position <= $3 ORDER BY position DESC LIMIT $4;
 
 -- name: events_from_ts hot
--- Positions and times of up to $5 events that come after ($2, $3) in the order of time, up to position $4. Index: events_ts_idx.
+-- Positions and times of up to $5 events of the timeline that come after ($2, $3) in the order of time, up to position $4. Index: events_ts_idx.
 SELECT position, origin_server_ts FROM events
 WHERE room_nid = $1 AND origin_server_ts >= $2 AND (origin_server_ts, position) > ($2, $3) AND position <= $4
+	AND position > -1152921504606846976
 ORDER BY origin_server_ts, position LIMIT $5;
 
 -- name: events_until_ts hot
 -- The same backwards: those before ($2, $3), newest first. Index: events_ts_idx.
 SELECT position, origin_server_ts FROM events
 WHERE room_nid = $1 AND origin_server_ts <= $2 AND (origin_server_ts, position) < ($2, $3) AND position <= $4
+	AND position > -1152921504606846976
 ORDER BY origin_server_ts DESC, position DESC LIMIT $5;
 
 -- name: thread_counts_at hot
@@ -39,7 +41,8 @@ WHERE room_nid = $1 AND thread_root = $2 AND position <= $3 ORDER BY position DE
 -- The running counts outside threads at the newest such event up to a position. Index: events_pkey, backwards; stops at
 -- the first event that is in no thread.
 SELECT notify_seq, highlight_seq FROM events
-WHERE room_nid = $1 AND thread_root IS NULL AND position <= $2 ORDER BY position DESC LIMIT 1;
+WHERE room_nid = $1 AND thread_root IS NULL AND position <= $2 AND position > -1152921504606846976
+ORDER BY position DESC LIMIT 1;
 
 -- name: relations_by_sender hot
 -- Positions of a user's events that relate to an event in one way. Index: relations_pkey.
@@ -48,5 +51,5 @@ WHERE room_nid = $1 AND parent_id = $2 AND rel_type = $3 AND sender = $4 ORDER B
 
 -- name: events_in_stream hot
 -- Up to $3 events of all rooms with $1 < position <= $2, oldest first. Index: events_position_idx.
-SELECT position, event_id, json, replaces_position, thread_root, txn, notify_seq, highlight_seq, redacted_by, room_nid
+SELECT position, event_id, json, replaces_position, thread_root, txn, notify_seq, highlight_seq, redacted_by, room_nid, fate
 FROM events WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3;

@@ -118,7 +118,7 @@ SELECT e.room_nid, e.position, EXISTS (SELECT 1 FROM receipts AS r
 		AND r.thread_id IN ('', coalesce(e.thread_root, 'main')))
 FROM members AS m JOIN LATERAL (
 	SELECT room_nid, position, thread_root FROM events
-	WHERE room_nid = m.room_nid AND position < $2 AND sender <> $1 ORDER BY position DESC LIMIT $3
+	WHERE room_nid = m.room_nid AND position > 0 AND position < $2 AND sender <> $1 ORDER BY position DESC LIMIT $3
 ) AS e ON true
 WHERE m.user_id = $1 AND m.membership = 'join'
 ORDER BY e.position DESC LIMIT $3;

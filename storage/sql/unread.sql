@@ -43,6 +43,7 @@ SELECT 0::bigint, NULL::text, r.last_position, (SELECT position FROM main_mark),
 FROM rooms AS r LEFT JOIN LATERAL (
 	SELECT e.notify_seq, e.highlight_seq FROM events AS e
 	WHERE e.room_nid = $1 AND e.thread_root IS NULL AND e.position <= (SELECT position FROM main_mark)
+		AND e.position > -1152921504606846976
 	ORDER BY e.position DESC LIMIT 1
 ) AS c ON true
 WHERE r.room_nid = $1

@@ -84,6 +84,27 @@ SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::tex
 	$7::bigint[], $8::bigint[], $9::text[], $10::bigint[], $11::text[], $12::text[], $13::bigint[],
 	$14::bigint[]);
 
+-- name: event_move
+-- Events that were known but no part of the timeline come into it: nid, event id, position, replaced position, thread, notify_seq,
+-- highlight_seq. What is not as expected divides by zero, which fails the write. Index: events_event_id_key.
+WITH moved AS (
+	UPDATE events SET position = u.position, fate = 0, replaces_position = u.replaces_position,
+		thread_root = u.thread_root, notify_seq = u.notify_seq, highlight_seq = u.highlight_seq
+	FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[]) AS
+		u(room_nid, event_id, position, replaces_position, thread_root, notify_seq, highlight_seq)
+	WHERE events.event_id = u.event_id AND events.room_nid = u.room_nid AND events.fate <> 0
+	RETURNING 1
+)
+SELECT 1 / CASE WHEN (SELECT count(*) FROM moved) = cardinality($2::text[]) THEN 1 ELSE 0 END;
+
+-- name: state_event_move
+-- State whose events have moved: nid, type, state_key, event id, position. Index: states_pkey.
+UPDATE states SET event_position = u.position
+FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[]) AS
+	u(room_nid, type, state_key, event_id, position)
+WHERE states.room_nid = u.room_nid AND states.type = u.type AND states.state_key = u.state_key
+	AND states.event_id = u.event_id;
+
 -- name: transaction_insert
 -- Fails when the transaction id was used before (another process was first).
 INSERT INTO transactions (key, event_id, created_at_ms)
@@ -127,6 +148,36 @@ ON CONFLICT (user_id, room_nid) DO UPDATE SET membership = excluded.membership,
 INSERT INTO relations (room_nid, parent_id, position, rel_type, type, sender)
 SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[])
 ON CONFLICT DO NOTHING;
+
+-- name: event_state_insert
+-- The state after events that stood on a fork: nid, position, base position, difference. Index: event_states_pkey.
+INSERT INTO event_states (room_nid, position, base_position, difference)
+SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[])
+ON CONFLICT (room_nid, position) DO UPDATE SET base_position = excluded.base_position, difference = excluded.difference;
+
+-- name: gap_close
+-- Events that were missing have come: nid, event id. Index: room_gaps_prev_idx.
+DELETE FROM room_gaps g USING unnest($1::bigint[], $2::text[]) AS u(room_nid, prev_id)
+WHERE g.room_nid = u.room_nid AND g.prev_id = u.prev_id;
+
+-- name: gap_insert
+-- Previous events that are missing: nid, position of the event on this side, event id. Those that came in the same transaction are
+-- none. Index: room_gaps_pkey, events_event_id_key.
+INSERT INTO room_gaps (room_nid, position, prev_id)
+SELECT u.room_nid, u.position, u.prev_id FROM unnest($1::bigint[], $2::bigint[], $3::text[]) AS u(room_nid, position, prev_id)
+WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.event_id = u.prev_id AND e.position > -1152921504606846976)
+ON CONFLICT DO NOTHING;
+
+-- name: waiting_redaction_insert
+-- Redactions of what has not come yet: nid, event id, position of the redaction. Index: waiting_redactions_pkey.
+INSERT INTO waiting_redactions (room_nid, redacts, position)
+SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[])
+ON CONFLICT DO NOTHING;
+
+-- name: waiting_redaction_delete
+-- What they wait for has come: nid, event id. Index: waiting_redactions_pkey.
+DELETE FROM waiting_redactions w USING unnest($1::bigint[], $2::text[]) AS u(room_nid, redacts)
+WHERE w.room_nid = u.room_nid AND w.redacts = u.redacts;
 
 -- name: event_redact
 -- The event's text is replaced by its redacted form: nid, event id, text, position of the redaction.

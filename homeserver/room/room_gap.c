@@ -1,0 +1,71 @@
+/*
+ * Where the timeline does not go on although the room does. The newest gap is in memory: who reads what is new never asks for others.
+ */
+#include "homeserver/room/room.h"
+#include "homeserver/room/room_accept.h"
+#include "storage/graph.h"
+
+/* Position of the newest gap; STATE_SINCE_EVER: there is none; INT64_MAX: not known. */
+static int64_t newest_gap(struct room *room)
+{
+	LOCK_SCOPE(&room->lock);
+	return room->content != NULL ? room->content->newest_gap : INT64_MAX;
+}
+
+enum err room_gap_find(struct ctx *ctx, struct homeserver *hs, struct room *room, int64_t after,
+	int64_t up_to, struct room_gap *out)
+{
+	*out = (struct room_gap){0};
+	if (newest_gap(room) <= after) {
+		return ERR_OK;
+	}
+	struct gap_row row;
+	TRY(store_gap_newest(ctx, hs->db, room->nid, after, up_to, clock_wall_ms(&hs->clock), &row));
+	struct event_id *prevs = ARENA_NEW_ARRAY(ctx->arena, struct event_id, row.prev_count + 1);
+	for (size_t i = 0; i < row.prev_count; i++) {
+		prevs[i].s = row.prev_ids[i];
+	}
+	*out = (struct room_gap){
+		.below = row.position,
+		.prevs = prevs,
+		.prev_count = row.prev_count,
+	};
+	return ERR_OK;
+}
+
+enum err room_gap_bound(struct ctx *ctx, struct homeserver *hs, struct room *room, int64_t after,
+	int64_t up_to, int64_t *out)
+{
+	int64_t newest = newest_gap(room);
+	*out = after;
+	if (newest <= after) {
+		return ERR_OK;
+	}
+	if (newest > up_to) {
+		struct gap_row row;
+		TRY(store_gap_newest(ctx, hs->db, room->nid, after, up_to, INT64_MAX, &row));
+		if (row.prev_count == 0) {
+			return ERR_OK;
+		}
+		newest = row.position;
+	}
+	*out = newest - 1;
+	return ERR_OK;
+}
+
+void room_gap_postpone(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct room_gap *gap)
+{
+	/* When it fails, somebody asks once more. */
+	(void)!store_gap_postpone(ctx, hs->db, room->nid, gap->below, clock_wall_ms(&hs->clock));
+}
+
+bool room_begins_here(struct room *room)
+{
+	static const char create_key[] = "m.room.create\0"; /* type, NUL, empty state key */
+	struct str key = str_from(create_key, sizeof(create_key) - 1);
+	LOCK_SCOPE(&room->lock);
+	const struct state_slot *create =
+		room->content != NULL ? map_get(&room->content->state, key) : NULL;
+	return create != NULL && create->from_position > 0;
+}

@@ -1,0 +1,317 @@
+/*
+ * Coming into rooms of others. A room is first a row without state, of which nobody is told; its events and its state are stored in
+ * batches beside the writer, and one small commit with the join makes it what it is. A crash in between leaves rows that the
+ * next attempt finds and uses.
+ */
+#include "base/vec.h"
+#include "homeserver/room/room_accept.h"
+#include "homeserver/room/room_fork.h"
+#include "homeserver/room/room_known.h"
+#include "homeserver/room/room_write.h"
+#include "matrix/auth.h"
+#include "storage/graph.h"
+#include "storage/room.h"
+
+enum { BATCH = 500 };
+
+/* --- rooms without state -------------------------------------------------------------------------------------------- */
+
+/* The room, made when it is unknown; its content is loaded. */
+static enum err ensure_room(struct ctx *ctx, struct homeserver *hs,
+	const struct room_version *version, struct room_id room_id, struct room **out)
+{
+	enum err err = rooms_get(ctx, hs, room_id.s, out);
+	if (err == ERR_MISSING) {
+		struct room_row row = {.room_id = room_id.s,
+			.version = version->id,
+			.extremities = STR("[]")};
+		TRY(rooms_new_nid(ctx, hs, &row.room_nid));
+		struct write *write = write_new(ctx);
+		write_set_positions(write, 1);
+		store_room_insert(write, &row, 0, clock_wall_ms(&hs->clock));
+		err = writer_commit(ctx, hs->writer, write, NULL);
+		if (err == ERR_OK || err == ERR_CONFLICT) { /* somebody else was first */
+			err = rooms_get(ctx, hs, room_id.s, out);
+		}
+	}
+	TRY(err);
+	if ((*out)->version != version) {
+		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "The room is known with another version");
+	}
+	return ERR_OK;
+}
+
+/* What is written beside the room's events: its content has to be read anew. The caller has the turn. */
+static enum err reload(struct ctx *ctx, struct homeserver *hs, struct room *room)
+{
+	lock_take(&room->lock);
+	room->is_stale = true;
+	room_unload_locked(hs->rooms, room);
+	lock_give(&room->lock);
+	return room_load(ctx, hs, room);
+}
+
+/* --- state that changes by no event of the timeline ----------------------------------------------------------------------- */
+
+/* One write of such changes; in the arena of the request that waits for it. */
+struct steps_commit {
+	struct homeserver *hs;
+	struct room *room;
+	const struct state_step *steps;
+	size_t count;
+	struct str stripped; /* of the one member that there is */
+};
+
+static void on_steps_committed(void *data, int64_t first_position)
+{
+	struct steps_commit *commit = data;
+	const struct room_observer *observer = &commit->hs->rooms->observer;
+	for (size_t i = 0; i < commit->count; i++) {
+		const struct state_step *step = &commit->steps[i];
+		if (str_equals(step->type, STR("m.room.member")) &&
+			hs_is_local(commit->hs, step->state_key)) {
+			observer->membership_committed(observer->self, commit->room, step->state_key,
+				step->membership.p != NULL ? step->membership : STR("leave"), first_position,
+				commit->stripped);
+		}
+	}
+	lock_take(&commit->room->lock);
+	commit->room->is_stale = true;
+	room_unload_locked(commit->hs->rooms, commit->room);
+	lock_give(&commit->room->lock);
+}
+
+static enum err commit_steps(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct state_step *steps, size_t count, struct str stripped)
+{
+	struct write *write = write_new(ctx);
+	write_set_positions(write, 1);
+	for (size_t i = 0; i < count; i++) {
+		room_write_step(write, hs, room, &steps[i], stripped, 0);
+	}
+	struct steps_commit *commit = ARENA_NEW(ctx->arena, struct steps_commit);
+	*commit = (struct steps_commit){hs, room, steps, count, stripped};
+	write_on_commit(write, on_steps_committed, commit);
+	return writer_commit(ctx, hs->writer, write, NULL);
+}
+
+/* --- importing ------------------------------------------------------------------------------------------------------ */
+
+struct importing {
+	struct ctx *ctx;
+	struct homeserver *hs;
+	struct room *room;
+	const struct room_import *import;
+	struct known_event *state; /* of the events given, those that are allowed; one each key */
+	size_t state_count;
+	struct state_map map;
+};
+
+static enum err store_events(struct importing *in)
+{
+	const struct room_import *import = in->import;
+	size_t count = import->state_count + import->auth_count;
+	const struct event **events = ARENA_NEW_ARRAY(in->ctx->arena, const struct event *, count + 1);
+	for (size_t i = 0; i < import->state_count; i++) {
+		events[i] = import->state[i];
+	}
+	for (size_t i = 0; i < import->auth_count; i++) {
+		events[import->state_count + i] = import->auth[i];
+	}
+	struct room_outcome outcome;
+	enum err err = room_accept_outliers(in->ctx, in->hs, in->room, events, count, &outcome);
+	return err == ERR_MISSING
+		? fail(in->ctx, ERR_DENIED, M_FORBIDDEN, "The room's state came without what it stands on")
+		: err;
+}
+
+static enum err find_state(struct importing *in)
+{
+	struct ctx *ctx = in->ctx;
+	size_t count = in->import->state_count;
+	struct event_id *ids = ARENA_NEW_ARRAY(ctx->arena, struct event_id, count + 1);
+	for (size_t i = 0; i < count; i++) {
+		ids[i] = in->import->state[i]->event_id;
+	}
+	in->state = ARENA_NEW_ARRAY(ctx->arena, struct known_event, count + 1);
+	TRY(room_known_events(ctx, in->hs, in->room, ids, count, in->state));
+	state_map_init(&in->map, ctx->arena);
+	for (size_t i = 0; i < count; i++) {
+		const struct known_event *known = &in->state[i];
+		bool is_good =
+			known->event != NULL && known->event->is_state && known->fate != EVENT_REJECTED;
+		if (is_good &&
+			state_map_get(&in->map, known->event->type, known->event->state_key) == NULL) {
+			(void)state_map_put(&in->map, known->event);
+			in->state[in->state_count++] = *known;
+		}
+	}
+	return ERR_OK;
+}
+
+/* By the state that was given; its auth events are part of it or known. */
+static enum err check_join(struct importing *in)
+{
+	const struct event *join = in->import->join;
+	const struct event *create = state_map_get(&in->map, STR("m.room.create"), STR(""));
+	if (create == NULL) {
+		return fail(in->ctx, ERR_DENIED, M_FORBIDDEN, "The room's state has no beginning");
+	}
+	struct stored_event *known;
+	TRY(room_state_event(in->ctx, in->hs, in->room, STR("m.room.create"), STR(""), POSITION_NOW,
+		&known));
+	if (known != NULL && !str_equals(known->event->event_id.s, create->event_id.s)) {
+		return fail(in->ctx, ERR_DENIED, M_FORBIDDEN, "The room is known with another beginning");
+	}
+	struct state_view view = state_map_view(&in->map);
+	struct verdict verdict = auth_check(join, &view);
+	return verdict.allowed ? ERR_OK : fail(in->ctx, ERR_DENIED, M_FORBIDDEN, "%s", verdict.text);
+}
+
+/* State that the room has since ever, as far as this server can know. */
+static enum err import_state(struct importing *in)
+{
+	struct ctx *ctx = in->ctx;
+	struct state_row *rows = ARENA_NEW_ARRAY(ctx->arena, struct state_row, BATCH);
+	struct member_row *members = ARENA_NEW_ARRAY(ctx->arena, struct member_row, BATCH);
+	for (size_t done = 0; done < in->state_count;) {
+		size_t n = 0;
+		size_t member_n = 0;
+		for (; n < BATCH && done < in->state_count; n++, done++) {
+			const struct event *event = in->state[done].event;
+			bool is_member = str_equals(event->type, STR("m.room.member"));
+			rows[n] = (struct state_row){
+				.type = event->type,
+				.state_key = event->state_key.p != NULL ? event->state_key : STR(""),
+				.event_position = in->state[done].position,
+				.event_id = event->event_id.s,
+				.membership = is_member ? event_membership(event) : str_from(NULL, 0),
+			};
+			if (is_member) {
+				members[member_n++] = (struct member_row){
+					.user_id = event->state_key,
+					.membership = rows[n].membership,
+					.is_local = hs_is_local(in->hs, event->state_key),
+				};
+			}
+		}
+		TRY(store_state_import(ctx, in->hs->db, in->room->nid, rows, n));
+		TRY(store_member_import(ctx, in->hs->db, in->room->nid, members, member_n));
+	}
+	return reload(ctx, in->hs, in->room);
+}
+
+/* What the state is now, where it differs from what was known. */
+static enum err update_state(struct importing *in)
+{
+	struct fork_state state =
+		room_fork_of_events(in->ctx->arena, in->room, in->state, in->state_count);
+	for (size_t done = 0; done < state.n; done += BATCH) {
+		TRY(commit_steps(in->ctx, in->hs, in->room, state.steps + done,
+			MIN_OF(state.n - done, (size_t)BATCH), str_from(NULL, 0)));
+	}
+	return state.n > 0 ? reload(in->ctx, in->hs, in->room) : ERR_OK;
+}
+
+/* The join, at the end of what was missed; the room is resident with it. */
+static enum err commit_join(struct importing *in)
+{
+	struct ctx *ctx = in->ctx;
+	struct known_event known;
+	TRY(room_known_events(ctx, in->hs, in->room, &in->import->join->event_id, 1, &known));
+	if (known.event != NULL && known.fate != EVENT_OUTLIER) {
+		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "The join is known already");
+	}
+	const struct event *join = known.event != NULL ? known.event : in->import->join;
+	const struct event_standing standing = {
+		.extremities = room_extremities_text(ctx->arena, &join->event_id, 1),
+		.moved_from = known.position,
+		.missing_prev = join->prev_events,
+		.missing_prev_count = join->prev_count,
+	};
+	struct room_builder builder CLEANUP(room_builder_fini);
+	room_builder_init(&builder, ctx, in->hs, in->room, 1);
+	TRY(room_builder_take(&builder, join, &standing));
+	/* The first time there is room below all positions, else before the join. */
+	size_t base = builder.head.event_seq > 1 ? ROOM_GAP_POSITIONS : 0;
+	struct write *write = write_new(ctx);
+	write_set_positions(write, base + 1);
+	TRY(room_write_rows(&builder, NULL, write, base));
+	room_submit(&builder, write, base);
+	return writer_wait(ctx, write, NULL);
+}
+
+static enum err import_in_turn(struct importing *in)
+{
+	TRY(room_load_if_needed(in->ctx, in->hs, in->room));
+	if (room_is_resident(in->room)) {
+		return ERR_CONFLICT;
+	}
+	TRY(store_events(in));
+	TRY(find_state(in));
+	TRY(check_join(in));
+	if (in->room->head.event_seq == 0) {
+		TRY(import_state(in));
+	}
+	TRY(update_state(in));
+	return commit_join(in);
+}
+
+enum err rooms_import(struct ctx *ctx, struct homeserver *hs, const struct room_import *import,
+	struct room **out)
+{
+	struct importing importing = {.ctx = ctx, .hs = hs, .import = import};
+	TRY(ensure_room(ctx, hs, import->version, import->room_id, &importing.room));
+	TRY(room_turn_take(ctx, hs, importing.room));
+	enum err err = import_in_turn(&importing);
+	room_turn_give(importing.room);
+	TRY(err);
+	return rooms_get(ctx, hs, import->room_id.s, out);
+}
+
+/* --- memberships from outside -------------------------------------------------------------------------------------------- */
+
+static enum err set_outside_in_turn(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct outside_membership *what)
+{
+	TRY(room_load_if_needed(ctx, hs, room));
+	if (room_is_resident(room)) {
+		return ERR_CONFLICT;
+	}
+	const struct event *event = what->event;
+	int64_t *position;
+	TRY(rooms_new_outliers(ctx, hs, 1, &position));
+	const struct kept_event kept = {
+		.position = *position,
+		.event_id = event->event_id.s,
+		.json = event->raw,
+		.columns = room_event_columns(event),
+		.fate = ROW_OUTLIER,
+	};
+	TRY(store_events_keep(ctx, hs->db, room->nid, &kept, 1));
+	struct known_event known;
+	TRY(room_known_events(ctx, hs, room, &event->event_id, 1, &known));
+	if (known.event == NULL) {
+		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "The event belongs to another room");
+	}
+	struct state_step *step = ARENA_NEW(ctx->arena, struct state_step);
+	*step = (struct state_step){
+		.type = event->type,
+		.state_key = event->state_key,
+		.event_id = event->event_id.s,
+		.membership = event_membership(event),
+		.event_position = known.position,
+	};
+	return commit_steps(ctx, hs, room, step, 1, what->stripped);
+}
+
+enum err rooms_set_outside(struct ctx *ctx, struct homeserver *hs,
+	const struct outside_membership *what)
+{
+	struct room *room;
+	TRY(ensure_room(ctx, hs, what->version, what->event->room_id, &room));
+	TRY(room_turn_take(ctx, hs, room));
+	enum err err = set_outside_in_turn(ctx, hs, room, what);
+	room_turn_give(room);
+	return err;
+}

@@ -1,0 +1,30 @@
+/*
+ * Templates of events for users of other servers: what we would build, for them to sign.
+ */
+#include "homeserver/room/room_accept.h"
+#include "homeserver/room/room_write.h"
+
+static enum err draft(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct room_intent *intent, const struct event **out)
+{
+	TRY(room_load_if_needed(ctx, hs, room));
+	TRY(room_require_resident(ctx, room));
+	struct room_builder builder CLEANUP(room_builder_fini);
+	room_builder_init(&builder, ctx, hs, room, 1);
+	return room_builder_draft(&builder, intent, out);
+}
+
+enum err room_template(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct room_intent *intent, struct json *out)
+{
+	const struct event *event;
+	TRY(room_turn_take(ctx, hs, room));
+	enum err err = draft(ctx, hs, room, intent, &event);
+	room_turn_give(room);
+	TRY(err);
+	/* Whoever signs it hashes it, and in versions 1 and 2 names it. */
+	*out = json_without(ctx->arena, event->json, STR("signatures"));
+	*out = json_without(ctx->arena, out, STR("hashes"));
+	*out = json_without(ctx->arena, out, STR("event_id"));
+	return ERR_OK;
+}

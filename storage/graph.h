@@ -1,0 +1,96 @@
+/**
+ * What is kept of rooms' event graphs beyond the timeline: outliers, soft-failed and rejected events, states of forks, gaps in history.
+ */
+#ifndef BELFRY_STORAGE_GRAPH_H
+#define BELFRY_STORAGE_GRAPH_H
+
+#include "storage/event.h"
+#include "storage/state.h"
+
+/** "Since ever": where the state begins that a room had when this server came into it. */
+#define STATE_SINCE_EVER (-INT64_MAX)
+
+enum { OUTLIER_BLOCK = 1000 };
+
+/** Numbers of `count` blocks of OUTLIER_BLOCK positions. One round trip. */
+MUST_CHECK enum err store_outlier_blocks(struct ctx *ctx, struct db *db, size_t count,
+	int64_t **out);
+
+/** An event to keep outside of the timeline. */
+struct kept_event {
+	int64_t position;
+	struct str event_id;
+	struct str json;
+	struct event_columns columns;
+	enum event_row_fate fate;
+};
+/** Keeps events that are not known; others stay as they are. One round trip. */
+MUST_CHECK enum err store_events_keep(struct ctx *ctx, struct db *db, int64_t room_nid,
+	const struct kept_event *events, size_t count);
+
+/** State after an event, as what differs from the room's state at a position. */
+struct event_state_row {
+	int64_t position;
+	int64_t base_position;
+	struct str difference; /**< JSON array */
+};
+/** Keeps a soft-failed or rejected event with the state after it. One round trip. @param out_position  where it stands; 0: it was judged before */
+MUST_CHECK enum err store_event_set_aside(struct ctx *ctx, struct db *db, int64_t room_nid,
+	const struct kept_event *event, int64_t base_position, struct str difference,
+	int64_t *out_position);
+/** Differences of the events that have one. One round trip. */
+MUST_CHECK enum err store_event_states(struct ctx *ctx, struct db *db, int64_t room_nid,
+	const int64_t *positions, size_t count, struct event_state_row **out, size_t *out_count);
+void store_event_state_insert(struct write *write, int64_t room_nid, struct db_value position,
+	struct db_value base_position, struct str difference);
+
+/** An interval of state that is over. */
+struct state_interval {
+	struct state_row row;
+	int64_t to_position;
+};
+/** Everything that ended after a position. One round trip. */
+MUST_CHECK enum err store_state_ended(struct ctx *ctx, struct db *db, int64_t room_nid,
+	int64_t after, struct state_interval **out, size_t *out_count);
+
+/** Events by id with all from which they descend by auth_events, in no order. One round trip. */
+MUST_CHECK enum err store_auth_chain(struct ctx *ctx, struct db *db, int64_t room_nid,
+	const struct str *event_ids, size_t count, struct event_row **out, size_t *out_count);
+
+/** A place where the timeline does not go on. */
+struct gap_row {
+	int64_t position; /**< of the event on this side; 0: there is no gap */
+	struct str *prev_ids;
+	size_t prev_count;
+};
+/** The newest gap in (after, up_to] that may be asked for at a time (INT64_MAX: any). One round trip. */
+MUST_CHECK enum err store_gap_newest(struct ctx *ctx, struct db *db, int64_t room_nid,
+	int64_t after, int64_t up_to, int64_t now_ms, struct gap_row *out);
+MUST_CHECK enum err store_gap_postpone(struct ctx *ctx, struct db *db, int64_t room_nid,
+	int64_t position, int64_t now_ms);
+/** Which of these events are missing at a gap. One round trip. */
+MUST_CHECK enum err store_gaps_named(struct ctx *ctx, struct db *db, int64_t room_nid,
+	const struct str *event_ids, size_t count, struct str **out, size_t *out_count);
+void store_gap_insert(struct write *write, int64_t room_nid, struct db_value position,
+	struct str prev_id);
+void store_gap_close(struct write *write, int64_t room_nid, struct str prev_id);
+
+/** What a room's memory has to know. One round trip. @param out_newest_gap  STATE_SINCE_EVER: there is none */
+MUST_CHECK enum err store_graph_summary(struct ctx *ctx, struct db *db, int64_t room_nid,
+	int64_t *out_newest_gap, bool *out_has_waiting);
+
+/** Positions of redactions that wait for an event. One round trip. */
+MUST_CHECK enum err store_waiting_redactions(struct ctx *ctx, struct db *db, int64_t room_nid,
+	struct str redacts, int64_t **out, size_t *out_count);
+void store_waiting_redaction_insert(struct write *write, int64_t room_nid, struct str redacts,
+	struct db_value position);
+void store_waiting_redaction_delete(struct write *write, int64_t room_nid, struct str redacts);
+
+/** State since ever of a room that this server comes into; state that is there stays. One round trip. */
+MUST_CHECK enum err store_state_import(struct ctx *ctx, struct db *db, int64_t room_nid,
+	const struct state_row *rows, size_t count);
+/** The memberships of such state. One round trip. */
+MUST_CHECK enum err store_member_import(struct ctx *ctx, struct db *db, int64_t room_nid,
+	const struct member_row *rows, size_t count);
+
+#endif

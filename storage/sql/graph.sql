@@ -1,0 +1,92 @@
+-- name: outlier_block_next
+-- $1 rows: numbers of blocks of 1,000 positions below the timeline that are now ours.
+SELECT nextval('outlier_blocks') FROM generate_series(1, $1::bigint);
+
+-- name: event_keep
+-- Events that are no part of the timeline: nid, position, id, type, state_key, sender, time, depth, text, fate. Those that are known stay as
+-- they are. Index: events_event_id_key.
+INSERT INTO events (room_nid, position, event_id, type, state_key, sender, origin_server_ts, depth, json, fate,
+	notify_seq, highlight_seq)
+SELECT u.*, 0, 0 FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[],
+	$7::bigint[], $8::bigint[], $9::text[], $10::bigint[]) AS
+	u(room_nid, position, event_id, type, state_key, sender, origin_server_ts, depth, json, fate)
+ON CONFLICT (event_id) DO NOTHING;
+
+-- name: event_set_aside
+-- One event that was judged and is no part of the timeline, with the state after it: as above, one each, then base position and
+-- difference. An outlier becomes it; no row when it was judged before, else its position.
+-- Index: events_event_id_key, event_states_pkey.
+WITH kept AS (
+	INSERT INTO events (room_nid, position, event_id, type, state_key, sender, origin_server_ts, depth, json, fate,
+		notify_seq, highlight_seq)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::bigint, 0, 0)
+	ON CONFLICT (event_id) DO UPDATE SET fate = excluded.fate WHERE events.fate = 1
+	RETURNING room_nid, position
+)
+INSERT INTO event_states (room_nid, position, base_position, difference)
+SELECT room_nid, position, $11::bigint, $12::text FROM kept
+ON CONFLICT (room_nid, position) DO NOTHING RETURNING position;
+
+-- name: event_states_at hot
+-- The stored differences of events that have one. Index: event_states_pkey.
+SELECT position, base_position, difference FROM event_states WHERE room_nid = $1 AND position = ANY ($2::bigint[]);
+
+-- name: state_ended_since hot
+-- What ended after a position: one row for each interval, in no order. Index: states_to_idx.
+SELECT type, state_key, from_position, to_position, event_position, event_id, membership
+FROM states WHERE room_nid = $1 AND to_position > $2 AND to_position < 9223372036854775807;
+
+-- name: auth_chain hot
+-- Events of a room by id, and all from which they descend by auth_events. Index: events_event_id_key for each.
+WITH RECURSIVE chain(event_id) AS (
+	SELECT unnest($2::text[])
+	UNION
+	SELECT CASE json_typeof(a.ref) WHEN 'array' THEN a.ref ->> 0 ELSE a.ref #>> '{}' END
+	FROM chain c JOIN events e ON e.event_id = c.event_id AND e.room_nid = $1
+	CROSS JOIN LATERAL json_array_elements(e.json::json -> 'auth_events') AS a(ref)
+)
+SELECT e.position, e.event_id, e.json, e.replaces_position, e.thread_root, e.txn, e.notify_seq, e.highlight_seq,
+	e.redacted_by, e.room_nid, e.fate
+FROM chain c JOIN events e ON e.event_id = c.event_id WHERE e.room_nid = $1;
+
+-- name: gap_newest hot
+-- The newest gap whose event on this side is in ($2, $3], and which may be asked for at $4: a row for each event that is missing.
+-- Index: room_gaps_pkey.
+SELECT g.position, g.prev_id FROM room_gaps g WHERE g.room_nid = $1 AND g.position = (
+	SELECT max(n.position) FROM room_gaps n
+	WHERE n.room_nid = $1 AND n.position > $2 AND n.position <= $3 AND n.retry_at_ms <= $4);
+
+-- name: gap_postpone
+-- Nobody could fill it: the pause begins at a minute ($3 is now), and doubles up to a day. Index: room_gaps_pkey.
+UPDATE room_gaps SET attempts = attempts + 1,
+	retry_at_ms = $3 + least(60000 * (1::bigint << least(attempts, 11)::integer), 86400000)
+WHERE room_nid = $1 AND position = $2;
+
+-- name: gap_named hot
+-- Which of these ids are missing at a gap. Index: room_gaps_prev_idx.
+SELECT DISTINCT prev_id FROM room_gaps WHERE room_nid = $1 AND prev_id = ANY ($2::text[]);
+
+-- name: room_graph_summary hot
+-- One row: position of the newest gap; whether redactions wait. Index: room_gaps_pkey, waiting_redactions_pkey.
+SELECT coalesce((SELECT max(position) FROM room_gaps WHERE room_nid = $1), -9223372036854775807),
+	EXISTS (SELECT 1 FROM waiting_redactions WHERE room_nid = $1);
+
+-- name: waiting_redactions_of hot
+-- Positions of the redactions that wait for an event, oldest first. Index: waiting_redactions_pkey.
+SELECT position FROM waiting_redactions WHERE room_nid = $1 AND redacts = $2 ORDER BY position;
+
+-- name: state_import
+-- State since ever of a room that this server comes into: nid, type, state_key, event position, event id, membership. What has state
+-- already stays. Index: states_pkey.
+INSERT INTO states (room_nid, type, state_key, from_position, event_position, event_id, membership)
+SELECT u.room_nid, u.type, u.state_key, -9223372036854775807, u.event_position, u.event_id, u.membership
+FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[]) AS
+	u(room_nid, type, state_key, event_position, event_id, membership)
+ON CONFLICT (room_nid, type, state_key, from_position) DO NOTHING;
+
+-- name: member_import
+-- Memberships since ever: nid, user, membership, is_local. Index: members_pkey.
+INSERT INTO members (room_nid, user_id, membership, position, is_local)
+SELECT u.room_nid, u.user_id, u.membership, 0, u.is_local <> 0
+FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[]) AS u(room_nid, user_id, membership, is_local)
+ON CONFLICT (user_id, room_nid) DO NOTHING;
