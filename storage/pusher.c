@@ -61,7 +61,8 @@ enum err store_pusher_list(struct ctx *ctx, struct db *db, struct str user_id,
 /* --- what waits ---------------------------------------------------------------------------------- */
 
 enum err store_push_candidates(struct ctx *ctx, struct db *db, int64_t after, int64_t up_to,
-	int64_t limit, struct push_candidate **out, size_t *out_count, int64_t *out_reached)
+	int64_t limit, struct push_candidate **out, size_t *out_count, int64_t *out_reached,
+	bool *out_has_readers)
 {
 	struct db_rows *rows;
 	TRY(db_query(ctx, db, STMT_PUSH_CANDIDATES,
@@ -76,6 +77,7 @@ enum err store_push_candidates(struct ctx *ctx, struct db *db, int64_t after, in
 		};
 	}
 	*out_count = last;
+	*out_has_readers = db_int(rows, last, 0) != 0;
 	*out_reached = db_is_null(rows, last, 2) ? db_int(rows, last, 1) : up_to;
 	return ERR_OK;
 }

@@ -46,12 +46,13 @@ struct push_candidate {
 };
 /**
  * Candidates of up to `limit` events with after < position <= up_to, in order; local members and invited users with a pusher.
- * @param out_reached  all of them up to here are in the answer
+ * @param out_reached      all of them up to here are in the answer
+ * @param out_has_readers  somebody with a pusher read something in the span
  * One round trip; looks at the local members of rooms with events in the span.
  */
 MUST_CHECK enum err store_push_candidates(struct ctx *ctx, struct db *db, int64_t after,
 	int64_t up_to, int64_t limit, struct push_candidate **out, size_t *out_count,
-	int64_t *out_reached);
+	int64_t *out_reached, bool *out_has_readers);
 
 struct push_news {
 	struct push_candidate who;

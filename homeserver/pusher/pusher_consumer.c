@@ -86,8 +86,9 @@ enum err pushers_consume(struct ctx *ctx, struct homeserver *hs, void *self, int
 	struct push_candidate *candidates;
 	size_t count;
 	int64_t reached;
+	bool has_readers;
 	TRY(store_push_candidates(ctx, hs->db, after, up_to, EVENTS_A_ROUND, &candidates, &count,
-		&reached));
+		&reached, &has_readers));
 	for (size_t i = 0; i < count; i++) {
 		/* What cannot be judged, now or ever, must not hold up the rest. */
 		enum err err = look_at(&round, &candidates[i]);
@@ -96,7 +97,7 @@ enum err pushers_consume(struct ctx *ctx, struct homeserver *hs, void *self, int
 		}
 	}
 	*out_reached = reached;
-	if (round.news.n == 0) {
+	if (round.news.n == 0 && !has_readers) {
 		return store_consumer_skip(ctx, hs->db, STR("pushers"), after, reached);
 	}
 	const struct push_batch batch = {

@@ -29,8 +29,8 @@ FROM pushers WHERE user_id = $1 ORDER BY pusher_nid;
 
 -- name: push_candidates
 -- Of up to $3 events with $1 < position <= $2, each with each local member (or invited user) who has a pusher and did not send it; the
--- newest event of the span is in the last row, whose user is NULL. Index: events_position_idx, members_pkey or members_room_idx,
--- pushers_device_idx.
+-- newest event of the span is in the last row, whose user is NULL, and whose room is 1 when one with a pusher read something. Index:
+-- events_position_idx, members_pkey or members_room_idx, pushers_device_idx, receipts_stream_idx.
 WITH span AS MATERIALIZED (
 	SELECT room_nid, position, sender FROM events WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3
 ), pushed AS MATERIALIZED (
@@ -42,7 +42,9 @@ FROM span AS s JOIN members AS m ON m.room_nid = s.room_nid AND m.membership IN 
 WHERE s.sender <> m.user_id
 ORDER BY s.position)
 UNION ALL
-SELECT 0, coalesce(max(position), 0), CASE WHEN count(*) < $3 THEN 'all' END FROM span;
+SELECT (EXISTS (SELECT 1 FROM receipts AS r JOIN pushed AS p ON p.user_id = r.user_id
+		WHERE r.position > $1 AND r.position <= $2))::int::bigint,
+	coalesce(max(position), 0), CASE WHEN count(*) < $3 THEN 'all' END FROM span;
 
 -- name: push_enqueue
 -- Notifications: user, position, room, tweaks; and users who read something after $5 and up to $6, with its position. Index:
