@@ -297,6 +297,16 @@ static struct media_settings media_of(const struct conf *conf)
 	};
 }
 
+static struct federation_settings federation_of(const struct conf *conf)
+{
+	return (struct federation_settings){
+		.notaries = conf_list(conf, "federation.notaries"),
+		.transaction_timeout_ms = conf_int(conf, "federation.transaction_timeout"),
+		.retry_first_ms = conf_int(conf, "federation.retry_first"),
+		.retry_longest_ms = conf_int(conf, "federation.retry_longest"),
+	};
+}
+
 void config_to_settings(const struct conf *conf, struct settings *out)
 {
 	*out = (struct settings){
@@ -332,6 +342,7 @@ void config_to_settings(const struct conf *conf, struct settings *out)
 		.device_names_for_servers = conf_bool(conf, "devices.names_for_servers"),
 		.account = account_settings_of(conf),
 		.media = media_of(conf),
+		.federation = federation_of(conf),
 	};
 }
 

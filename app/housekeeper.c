@@ -11,6 +11,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "e2ee/e2ee.h"
+#include "federation/federation.h"
+#include "federation/outbox.h"
 #include "homeserver/account/session.h"
 #include "homeserver/media/media.h"
 #include "homeserver/notice/notices.h"
@@ -67,6 +69,7 @@ static void tidy(struct ctx *ctx, struct housekeeper *housekeeper)
 	rooms_tidy(hs->rooms, now_ms(housekeeper) - IDLE_MS);
 	users_tidy(hs->users, IDLE_MS);
 	look_at_database(ctx, housekeeper);
+	outbox_tidy(ctx, hs->federation->outbox);
 	if (notices_deliver(ctx, hs) != ERR_OK) {
 		log_warn(0, "notices.not_delivered", "text=%.*s cause=%.*s", STR_ARG(ctx->fault.text),
 			STR_ARG(ctx->fault.cause));
@@ -77,6 +80,7 @@ static void tidy_hourly(struct ctx *ctx, struct housekeeper *housekeeper)
 {
 	struct homeserver *hs = housekeeper->hs;
 	int64_t before_ms = clock_wall_ms(&hs->clock) - TRANSACTIONS_MS;
+	outbox_tidy_hourly(ctx, hs->federation->outbox);
 	if (store_transaction_delete_old(ctx, hs->db, before_ms) != ERR_OK ||
 		media_tidy(ctx, hs) != ERR_OK) {
 		log_warn(0, "serve.tidy_failed", "cause=%.*s", STR_ARG(ctx->fault.cause));

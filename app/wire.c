@@ -26,6 +26,7 @@
 #include "federation/fed_media_routes.h"
 #include "federation/federation.h"
 #include "federation/key_query_routes.h"
+#include "federation/outbox.h"
 #include "federation/query_routes.h"
 #include "federation/server_key_routes.h"
 #include "homeserver/account/account_routes.h"
@@ -74,7 +75,14 @@
 #include "homeserver/voip/voip_routes.h"
 #include "http/client.h"
 
-enum { WRITER_QUEUE = 4096, WRITER_GROUP = 256, FLUSH_MS = 200, PUSH_PAUSE_MS = 100 };
+enum {
+	WRITER_QUEUE = 4096,
+	WRITER_GROUP = 256,
+	FLUSH_MS = 200,
+	PUSH_PAUSE_MS = 100,
+	OUTBOX_PAUSE_MS = 20,
+	OUTBOX_DEVICES_PAUSE_MS = 100,
+};
 
 struct wire {
 	struct homeserver hs;
@@ -247,6 +255,20 @@ static void add_consumers(struct homeserver *hs)
 			.saves_itself = true,
 			.from_now = true,
 			.pause_ms = PUSH_PAUSE_MS});
+	consumers_add(hs->consumers,
+		&(struct consumer_def){.name = OUTBOX_CONSUMER,
+			.run = outbox_consume,
+			.self = hs->federation->outbox,
+			.saves_itself = true,
+			.from_now = true,
+			.pause_ms = OUTBOX_PAUSE_MS});
+	consumers_add(hs->consumers,
+		&(struct consumer_def){.name = OUTBOX_DEVICES_CONSUMER,
+			.run = outbox_consume_devices,
+			.self = hs->federation->outbox,
+			.saves_itself = true,
+			.from_now = true,
+			.pause_ms = OUTBOX_DEVICES_PAUSE_MS});
 }
 
 struct wire *wire_create(const struct wire_config *config)

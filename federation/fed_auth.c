@@ -9,6 +9,7 @@
 #include "base/metrics.h"
 #include "federation/fed_client.h"
 #include "federation/keyring.h"
+#include "federation/outbox.h"
 #include "federation/policy.h"
 #include "http/route.h"
 #include "matrix/x_matrix.h"
@@ -140,6 +141,7 @@ enum err fed_authenticate(struct call *call)
 	TRY(err);
 	TRY(check_signature(call, &header, body, &key));
 	fed_client_heard(federation, header.origin);
+	outbox_heard_of(federation->outbox, header.origin);
 	set_principal(call, header.origin);
 	return ERR_OK;
 }

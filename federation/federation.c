@@ -8,6 +8,7 @@
 #include "federation/discovery.h"
 #include "federation/fed_client.h"
 #include "federation/keyring.h"
+#include "federation/outbox.h"
 #include "federation/remote_keys.h"
 #include "federation/remote_query.h"
 #include "federation/remote_space.h"
@@ -27,23 +28,25 @@ struct federation *federation_create(struct homeserver *hs)
 	remote_query_fill_ports(federation);
 	remote_space_fill_port(federation);
 	remote_keys_fill_port(federation, hs->e2ee);
+	federation->outbox = outbox_create(federation);
 	return federation;
 }
 
 enum err federation_start(struct ctx *ctx, struct federation *federation)
 {
 	(void)ctx;
-	(void)federation;
+	outbox_start(federation->outbox);
 	return ERR_OK;
 }
 
 void federation_stop(struct federation *federation)
 {
-	(void)federation;
+	outbox_stop(federation->outbox);
 }
 
 void federation_destroy(struct federation *federation)
 {
+	outbox_destroy(federation->outbox);
 	answers_destroy(federation->spaces);
 	answers_destroy(federation->profiles);
 	keyring_destroy(federation->keyring);

@@ -12,6 +12,7 @@ struct answers;
 struct discovery;
 struct fed_client;
 struct keyring;
+struct outbox;
 
 struct federation {
 	struct homeserver *hs;
@@ -20,6 +21,7 @@ struct federation {
 	struct keyring *keyring;     /**< their keys (keyring.h) */
 	struct answers *profiles;    /**< of users of others, asked for lately (remote_query.h) */
 	struct answers *spaces;      /**< the same of spaces (remote_space.h) */
+	struct outbox *outbox;       /**< what goes to them by transaction (outbox.h) */
 };
 
 /** Fills the ports of `hs`; nothing runs yet. The other services of `hs` exist already. */

@@ -168,8 +168,15 @@ static enum err claim(struct ctx *ctx, struct consumers *consumers, const struct
 	return ERR_OK;
 }
 
-static enum err run_round(struct ctx *ctx, struct consumers *consumers,
-	const struct consumer *consumer, int64_t up_to, struct outcome *out)
+static void note_claimed(struct consumers *consumers, struct consumer *consumer, int64_t position)
+{
+	LOCK_SCOPE(&consumers->lock);
+	consumer->is_ours = true;
+	consumer->position = position;
+}
+
+static enum err run_round(struct ctx *ctx, struct consumers *consumers, struct consumer *consumer,
+	int64_t up_to, struct outcome *out)
 {
 	const struct consumer_def *def = &consumer->def;
 	TRY(claim(ctx, consumers, consumer, up_to, out));
@@ -178,6 +185,7 @@ static enum err run_round(struct ctx *ctx, struct consumers *consumers,
 		return ERR_OK;
 	}
 	int64_t after = out->position;
+	note_claimed(consumers, consumer, after);
 	if (after >= up_to) {
 		return ERR_OK;
 	}
@@ -260,6 +268,13 @@ static struct consumer *find_named(struct consumers *consumers, const char *name
 		}
 	}
 	return NULL;
+}
+
+bool consumers_is_ours(struct consumers *consumers, const char *name)
+{
+	LOCK_SCOPE(&consumers->lock);
+	const struct consumer *consumer = find_named(consumers, name);
+	return consumer != NULL && consumer->is_ours;
 }
 
 bool consumers_await(struct consumers *consumers, const char *name, int64_t position,

@@ -56,6 +56,9 @@ void consumers_destroy(struct consumers *consumers);
 /** A position was published: wakes who waits for it. Writer's thread; never blocks. */
 void consumers_published(struct consumers *consumers, int64_t position);
 
+/** Whether this process has a consumer's lease, as far as it knows: for who acts on what the consumer put into memory. */
+bool consumers_is_ours(struct consumers *consumers, const char *name);
+
 /**
  * Waits until a consumer has dealt with everything up to a position, without its pause. Blocks the calling worker; no lock is held.
  * @return false when it has not by the deadline (monotonic), when it fails, or when another process runs it

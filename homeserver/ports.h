@@ -90,12 +90,24 @@ struct succession_port {
 	void (*carry_over)(void *self, struct ctx *ctx, struct room *room, struct user_id user);
 };
 
+struct presence_view;
+
+/** Servers that share rooms, told what is worth something only now. NULL functions: there are none. Called with no lock held; never block. */
+struct edu_port {
+	void *self;
+	/** Somebody began to type, still types, or has ended. What concerns no other server costs a look into memory. */
+	void (*typing)(void *self, struct room *room, struct str user_id, bool is_typing);
+	/** What others see of a user has changed. */
+	void (*presence)(void *self, const struct presence_view *view);
+};
+
 struct homeserver_ports {
 	struct succession_port succession; /**< always filled */
 	struct room_directory_port room_directory;
 	struct profile_port profile;
 	struct space_port space;
 	struct third_party_port third_party;
+	struct edu_port edus;
 	struct e2ee_port e2ee; /**< always filled */
 };
 

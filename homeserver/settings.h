@@ -45,6 +45,9 @@ struct media_settings {
 struct federation_settings {
 	struct conf_list
 		notaries; /**< server names, asked in this order for keys of servers that do not answer */
+	int64_t transaction_timeout_ms; /**< that another server gets to take one */
+	int64_t retry_first_ms;         /**< pause after the first failure; it doubles with each */
+	int64_t retry_longest_ms;
 };
 
 struct settings {

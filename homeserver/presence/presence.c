@@ -470,10 +470,9 @@ size_t presence_of(struct ctx *ctx, struct homeserver *hs, const struct str *use
 	return n;
 }
 
-void presence_write(const struct presence_view *view, struct json_out *out)
+void presence_write_members(const struct presence_view *view, struct json_out *out)
 {
 	static const char *const words[] = {"offline", "unavailable", "online"};
-	json_out_object(out);
 	json_out_key_str(out, "presence", str_of(words[view->state]));
 	if (view->last_active_ago_ms >= 0) {
 		json_out_key_int(out, "last_active_ago", view->last_active_ago_ms);
@@ -484,6 +483,12 @@ void presence_write(const struct presence_view *view, struct json_out *out)
 	if (view->status_msg.p != NULL) {
 		json_out_key_str(out, "status_msg", view->status_msg);
 	}
+}
+
+void presence_write(const struct presence_view *view, struct json_out *out)
+{
+	json_out_object(out);
+	presence_write_members(view, out);
 	json_out_end(out);
 }
 
@@ -521,6 +526,27 @@ static size_t collect_untold(struct presence *presence, struct arena *arena, str
 	return ids.n;
 }
 
+/* By way of the port, for users of other servers. */
+static void tell_servers(struct homeserver *hs, struct arena *arena, const struct str *ids,
+	size_t count)
+{
+	const struct edu_port *port = &hs->ports.edus;
+	struct presence *presence = hs->presence;
+	for (size_t i = 0; port->presence != NULL && i < count; i++) {
+		struct presence_view view;
+		lock_take(&presence->lock);
+		const struct presence_entry *entry = map_get(&presence->by_user, ids[i]);
+		bool is_known = entry != NULL;
+		if (is_known) {
+			view = view_of_locked(entry, arena, now_ms(hs));
+		}
+		lock_give(&presence->lock);
+		if (is_known) {
+			port->presence(port->self, &view);
+		}
+	}
+}
+
 void presence_tidy(struct homeserver *hs)
 {
 	if (!hs->settings.presence_enabled) {
@@ -531,5 +557,6 @@ void presence_tidy(struct homeserver *hs)
 	size_t count = collect_untold(hs->presence, arena, &ids);
 	if (count > 0) {
 		users_wake_sharing(hs->users, arena, ids, count, PRESENCE_WAKES_UP_TO);
+		tell_servers(hs, arena, ids, count);
 	}
 }

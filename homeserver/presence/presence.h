@@ -70,6 +70,8 @@ size_t presence_of_rooms(struct ctx *ctx, struct homeserver *hs, const struct us
 /** Serial of the newest change; for who is about to wait. */
 int64_t presence_serial_now(const struct homeserver *hs);
 
+/** Writes the members of the content of m.presence; the object is the caller's. */
+void presence_write_members(const struct presence_view *view, struct json_out *out);
 /** Writes the content of m.presence, which is the body of GET …/status too. */
 void presence_write(const struct presence_view *view, struct json_out *out);
 /** Writes the m.presence event. */

@@ -14,9 +14,12 @@
 #include "base/vec.h"
 #include "homeserver/user/users.h"
 
+enum { TELL_AGAIN_MS = 30 * 1000 };
+
 struct typist {
 	struct str user_id; /* heap */
 	int64_t until_ms;   /* monotonic */
+	int64_t told_ms;    /* when other servers were told last */
 };
 
 struct typing_room {
@@ -133,9 +136,20 @@ static bool remove_locked(struct typing_room *entry, int64_t now_ms, struct str 
 	return removed;
 }
 
+/*
+ * Other servers let a user type on for less than a minute unless they are told again.
+ * @return whether it is time for that
+ */
+static bool is_told_again(struct typist *typist, int64_t now_ms)
+{
+	bool is_due = now_ms - typist->told_ms >= TELL_AGAIN_MS;
+	typist->told_ms = is_due ? now_ms : typist->told_ms;
+	return is_due;
+}
+
 /* @return whether the list changed */
 static bool start_locked(struct typing *typing, struct room *room, struct str user_id,
-	int64_t until_ms)
+	int64_t now_ms, int64_t until_ms, bool *out_is_told)
 {
 	int64_t nid = room_nid(room);
 	struct typing_room *entry = map_get(&typing->rooms, nid_key(&nid));
@@ -148,9 +162,12 @@ static bool start_locked(struct typing *typing, struct room *room, struct str us
 	struct typist *typist = find_locked(entry, user_id);
 	if (typist != NULL) {
 		typist->until_ms = until_ms;
+		*out_is_told = is_told_again(typist, now_ms);
 		return false;
 	}
 	add_locked(entry, user_id, until_ms);
+	entry->typists[entry->n - 1].told_ms = now_ms;
+	*out_is_told = true;
 	return true;
 }
 
@@ -166,6 +183,16 @@ static bool stop_locked(struct typing *typing, struct room *room, struct str use
 	return removed;
 }
 
+/* By way of the port. */
+static void tell_servers(struct homeserver *hs, struct room *room, struct str user_id,
+	bool is_typing)
+{
+	const struct edu_port *port = &hs->ports.edus;
+	if (port->typing != NULL) {
+		port->typing(port->self, room, user_id, is_typing);
+	}
+}
+
 /* --- the face -------------------------------------------------------------------------------------------- */
 
 enum err typing_set(struct ctx *ctx, struct homeserver *hs, struct str user_id, struct str room_id,
@@ -175,9 +202,11 @@ enum err typing_set(struct ctx *ctx, struct homeserver *hs, struct str user_id, 
 	TRY(rooms_get_for(ctx, hs, room_id, &room));
 	TRY(room_require_joined(ctx, hs, room, user_id));
 	struct typing *typing = hs->typing;
-	int64_t until_ms = clock_mono_ms(&hs->clock) + MIN_OF(timeout_ms, (int64_t)TYPING_LONGEST_MS);
+	int64_t now_ms = clock_mono_ms(&hs->clock);
+	int64_t until_ms = now_ms + MIN_OF(timeout_ms, (int64_t)TYPING_LONGEST_MS);
+	bool is_told = false;
 	lock_take(&typing->lock);
-	bool changed = timeout_ms > 0 ? start_locked(typing, room, user_id, until_ms)
+	bool changed = timeout_ms > 0 ? start_locked(typing, room, user_id, now_ms, until_ms, &is_told)
 								  : stop_locked(typing, room, user_id);
 	if (changed) {
 		list_changed_locked(typing, room);
@@ -186,13 +215,22 @@ enum err typing_set(struct ctx *ctx, struct homeserver *hs, struct str user_id, 
 	if (changed) {
 		users_wake_room(hs->users, room);
 	}
+	if (changed || is_told) {
+		tell_servers(hs, room, user_id, timeout_ms > 0);
+	}
 	return ERR_OK;
 }
+
+struct ended_typist {
+	struct room *room; /* counted among the rooms that changed */
+	struct str user_id;
+};
 
 void typing_tidy(struct typing *typing)
 {
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
 	VEC(struct room *) changed = {0};
+	VEC(struct ended_typist) ended = {0};
 	int64_t now_ms = clock_mono_ms(&typing->hs->clock);
 	lock_take(&typing->lock);
 	size_t i = 0;
@@ -200,6 +238,12 @@ void typing_tidy(struct typing *typing)
 	void *value;
 	while (map_next(&typing->rooms, &i, &key, &value)) {
 		struct typing_room *entry = value;
+		for (size_t k = 0; k < entry->n; k++) {
+			if (entry->typists[k].until_ms <= now_ms) {
+				struct ended_typist one = {entry->room, str_dup(arena, entry->typists[k].user_id)};
+				VEC_PUSH(arena, &ended, one);
+			}
+		}
 		if (!remove_locked(entry, now_ms, str_from(NULL, 0))) {
 			continue;
 		}
@@ -212,6 +256,9 @@ void typing_tidy(struct typing *typing)
 		}
 	}
 	lock_give(&typing->lock);
+	for (i = 0; i < ended.n; i++) {
+		tell_servers(typing->hs, ended.p[i].room, ended.p[i].user_id, false);
+	}
 	for (i = 0; i < changed.n; i++) {
 		users_wake_room(typing->hs->users, changed.p[i]);
 		room_unref(changed.p[i]);

@@ -1,0 +1,59 @@
+/**
+ * What goes to other servers by transaction: events of local users, and EDUs.
+ *
+ * A stream consumer works out which events go to which servers and puts them into memory, one queue for each destination; one
+ * thread sends what is due, one transaction for each destination at a time. Only destinations that fail have rows of their own in the
+ * database. How far everything has been sent, or noted as missed, is the consumer's position: after a crash it goes on from there.
+ * Spec: server-server API, "Transactions"
+ */
+#ifndef BELFRY_FEDERATION_OUTBOX_H
+#define BELFRY_FEDERATION_OUTBOX_H
+
+#include "federation/federation.h"
+
+/** Names of the consumers. */
+#define OUTBOX_CONSUMER "outbox"
+#define OUTBOX_DEVICES_CONSUMER "outbox_devices"
+
+struct outbox;
+
+/** Fills the ports by which the domains tell of EDUs. */
+struct outbox *outbox_create(struct federation *federation);
+/** Starts the thread. */
+void outbox_start(struct outbox *outbox);
+/** Ends the thread; what is under way is sent again after the next start. */
+void outbox_stop(struct outbox *outbox);
+/** After the HTTP client has ended all requests. */
+void outbox_destroy(struct outbox *outbox);
+
+/** The consumer of events and receipts (a consumer_run; `self` is the outbox). It saves its position itself. */
+MUST_CHECK enum err outbox_consume(struct ctx *ctx, struct homeserver *hs, void *self,
+	int64_t after, int64_t up_to, int64_t *out_reached);
+/** The consumer of changes of keys; exactly once. */
+MUST_CHECK enum err outbox_consume_devices(struct ctx *ctx, struct homeserver *hs, void *self,
+	int64_t after, int64_t up_to, int64_t *out_reached);
+
+/**
+ * A server has asked for something, so it can probably be reached: what waits for it is tried soon. Cheap, any thread.
+ */
+void outbox_heard_of(struct outbox *outbox, struct server_name server);
+
+/**
+ * An event that a user of another server sent, and that this one has to pass on to the others in the room: what came by
+ * send_join, send_leave, send_knock. To be called before room_accept(). Errors: STORE. One round trip.
+ */
+MUST_CHECK enum err outbox_pass_on(struct ctx *ctx, struct federation *federation,
+	struct event_id event_id);
+/**
+ * An event of a local user that another server passes on: what was sent to it by send_join and the like. To be called before
+ * it is stored. Errors: STORE. One round trip.
+ */
+MUST_CHECK enum err outbox_keep_back(struct ctx *ctx, struct federation *federation,
+	struct event_id event_id);
+
+/** For the housekeeper, each 10 s and when a command has changed something: tries at once what an administrator wants tried. */
+void outbox_tidy(struct ctx *ctx, struct outbox *outbox);
+/** The same, each hour. */
+void outbox_tidy_hourly(struct ctx *ctx, struct outbox *outbox);
+
+#endif

@@ -1,0 +1,188 @@
+/**
+ * Inside of the outbox: its memory. Only outbox*.c and edu_out*.c include it.
+ */
+#ifndef BELFRY_FEDERATION_OUTBOX_INNER_H
+#define BELFRY_FEDERATION_OUTBOX_INNER_H
+
+#include "base/lock.h"
+#include "base/map.h"
+#include "federation/edu_out.h"
+#include "federation/outbox.h"
+#include "federation/outbox_plan.h"
+#include "storage/outbox_edu.h"
+
+#include <stdatomic.h>
+
+enum {
+	OUTBOX_QUEUE_MAX =
+		1000,               /**< events in memory for a destination; further ones count as missed */
+	OUTBOX_NOTES_MAX = 500, /**< EDUs in memory for a destination; the oldest go */
+	OUTBOX_FLIGHTS_MAX = 1024, /**< transactions under way */
+	/** Of these to destinations that failed, or are catching up: so many start at once after an outage. */
+	OUTBOX_PROBES_MAX = 32,
+	OUTBOX_STORED_MAX = 10000, /**< stored EDUs of a destination; the oldest go */
+};
+
+/** An event that a destination has to get. */
+struct queued_event {
+	int64_t room_nid;
+	int64_t position;
+};
+
+/** A room of which a destination has got nothing from a position on. */
+struct missed_room {
+	int64_t room_nid;
+	int64_t from_position;
+	int64_t newest_position; /**< nothing for the destination came after it */
+	bool is_saved;           /**< there is a row */
+};
+
+enum flight_kind {
+	FLIGHT_NEWS,     /**< what has come since */
+	FLIGHT_OPEN,     /**< the transaction that failed, once more */
+	FLIGHT_CATCH_UP, /**< of what was missed */
+};
+
+/** A transaction under way. */
+struct flight {
+	struct outbox *outbox;
+	struct destination *destination;
+	enum flight_kind kind;
+	struct queued_event *events; /**< heap, like all lists */
+	size_t event_n;
+	int64_t *edu_ids;
+	size_t edu_n;
+	struct caught_room *rooms; /**< of FLIGHT_CATCH_UP */
+	size_t room_n;
+	int64_t horizon; /**< what was dispatched when it took off */
+	bool is_probe;
+	bool has_more_edus;
+	/* Once it is over: */
+	enum err err;
+	int status;       /**< of a refusal; 0: none, or our own policy */
+	struct str cause; /**< heap */
+	struct flight *next;
+};
+
+/** Another server. Fields are guarded by the outbox's lock, but those of a flight, which belong to who carries it. */
+struct destination {
+	struct str server; /**< heap */
+	int64_t failures;  /**< in a row */
+	int64_t interval_ms;
+	int64_t retry_at_ms; /**< wall clock */
+	int64_t tried_at_ms; /**< when the last transaction was begun */
+	int64_t noted_at_ms; /**< when its row last said that it was reached */
+	bool is_open;        /**< a transaction is to be sent again before others */
+	bool has_edus;       /**< some may be stored */
+	bool has_new_edus;   /**< some were stored while the flight was under way */
+	struct queued_event *queue;
+	size_t queue_n, queue_capacity;
+	struct missed_room *missed;
+	size_t missed_n, missed_capacity;
+	struct edu_note **notes; /**< OUTBOX_NOTES_MAX; NULL: none yet */
+	size_t note_n;
+	struct flight *flight;
+};
+
+/** An EDU whose destinations are not worked out yet. */
+struct edu_news {
+	struct edu_note *note;
+	int64_t room_nid;   /**< 0: by the user */
+	struct str user_id; /**< heap; of presence */
+	struct edu_news *next;
+};
+
+struct outbox {
+	struct federation *federation;
+	struct homeserver *hs;
+	pthread_t thread;
+	bool is_started;
+	atomic_size_t shared_n; /**< rooms in `shared` */
+	atomic_size_t failing_n;
+	struct lock lock; /**< guards all below */
+	struct cond work;
+	struct cond loaded;
+	bool is_stopping;
+	bool is_woken;
+	bool is_loaded;          /**< memory holds what the database says up to `dispatched` */
+	int64_t wanted_from;     /**< where the consumer wants memory to begin anew; -1: nowhere */
+	int64_t dispatched;      /**< everything up to here is in memory */
+	int64_t saved;           /**< the consumer's position in the database */
+	struct map destinations; /**< server → struct destination * */
+	struct map shared;       /**< bytes of the number of a room with other servers → itself */
+	struct flight *over;     /**< ended, not written down */
+	struct edu_news *news, **news_end;
+	size_t news_n;
+	int64_t edus_serial; /**< moves when EDUs were stored */
+	size_t flying, probing;
+};
+
+/* --- memory (outbox_memory.c); all need the lock --------------------------------------------------------- */
+
+struct destination *outbox_destination_locked(struct outbox *outbox, struct str server);
+/** Forgets what waits; who has a flight stays. */
+void outbox_clear_locked(struct outbox *outbox);
+/** An event for a destination: into its queue, or to what it misses. */
+void outbox_add_event_locked(struct destination *destination, int64_t room_nid, int64_t position);
+void outbox_add_missed_locked(struct destination *destination, struct missed_room room);
+/** Everything in the queue counts as missed now; notes go. */
+void outbox_give_up_queue_locked(struct destination *destination);
+/** Events of a flight come back to the front of the queue. */
+void outbox_put_back_locked(struct destination *destination, const struct queued_event *events,
+	size_t count);
+/**
+ * What was missed of a room was sent up to a position; INT64_MAX: all.
+ * @param is_saved  its row says so already
+ */
+void outbox_caught_up_locked(struct destination *destination, int64_t room_nid, int64_t up_to,
+	bool is_saved);
+/** Takes a reference. */
+void outbox_add_note_locked(struct destination *destination, struct edu_note *note);
+void outbox_drop_notes_locked(struct destination *destination, size_t count);
+bool outbox_has_work_locked(const struct destination *destination);
+/** Up to where everything was sent, or has rows. */
+int64_t outbox_reached_locked(struct outbox *outbox);
+void outbox_share_room_locked(struct outbox *outbox, int64_t room_nid);
+void outbox_destination_free(struct destination *destination);
+void outbox_flight_free(struct flight *flight);
+
+/* --- the service (outbox.c) --------------------------------------------------------------------------------- */
+
+/** There may be something to do. */
+void outbox_wake(struct outbox *outbox);
+/** Waits until memory holds everything up to a position. @return false when it does not (yet) */
+MUST_CHECK bool outbox_await_loaded(struct outbox *outbox, int64_t position);
+/** EDUs were stored for these servers. */
+void outbox_edus_stored(struct outbox *outbox, const struct str *servers, size_t count);
+
+/* --- sending (outbox_send.c) ---------------------------------------------------------------------------------- */
+
+/** Starts a transaction to each destination that is due. Errors: STORE */
+MUST_CHECK enum err outbox_launch(struct outbox *outbox);
+/** Writes down how flights ended. Those for which that fails stay in outbox->over. Errors: STORE */
+MUST_CHECK enum err outbox_land(struct outbox *outbox);
+
+/* --- EDUs --------------------------------------------------------------------------------------------------------- */
+
+/** Works out who gets the EDUs of outbox->news. Errors: STORE (they are lost) */
+MUST_CHECK enum err outbox_spread_news(struct ctx *ctx, struct outbox *outbox);
+/** Fills the ports for typing and presence. */
+void outbox_fill_edu_port(struct outbox *outbox);
+/** Fills the port for messages to devices. */
+void outbox_fill_message_port(struct outbox *outbox);
+/** Writes a stored EDU, a value. @param out_written  false: there is nothing to tell any more */
+MUST_CHECK enum err outbox_write_stored(struct ctx *ctx, struct homeserver *hs,
+	const struct outbox_edu_row *row, struct json_out *out, bool *out_written);
+/** The same of keys: as they are now. Two round trips. */
+MUST_CHECK enum err outbox_write_keys(struct ctx *ctx, struct homeserver *hs,
+	const struct outbox_edu_row *row, struct json_out *out, bool *out_written);
+/** What /user/devices says of a user, in the ctx's arena. Errors: STORE. Two round trips. */
+MUST_CHECK enum err outbox_read_device_list(struct ctx *ctx, struct homeserver *hs,
+	struct str user_id, struct json *out);
+/** A device in it; NULL: there is none. */
+const struct json *outbox_find_device(const struct json *list, struct str device_id);
+/** Tells servers all devices of users with whom they share a room for the first time. Errors: STORE */
+MUST_CHECK enum err outbox_introduce(struct ctx *ctx, struct outbox *outbox,
+	const struct outbox_user_server *pairs, size_t count);
+
+#endif

@@ -1,0 +1,703 @@
+/*
+ * From the queues into transactions, and what becomes of them.
+ *
+ * A transaction that fails leaves its events and stored EDUs in its destination's row; they are sent again first, under the same id, which
+ * is made of them. Everything else that waits for the destination counts as missed from then on: rooms, not events.
+ */
+#include "federation/outbox_inner.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/metrics.h"
+#include "base/vec.h"
+#include "federation/fed_client.h"
+#include "homeserver/room/rooms.h"
+#include "matrix/server_acl.h"
+#include "storage/destination.h"
+
+enum {
+	ROUND_LIMIT_MS = 30 * 1000,
+	BODY_CEILING_BYTES = 16 << 20,
+	ANSWER_CEILING_BYTES = 256 * 1024,
+	NOTED_EACH_MS = 3600 * 1000, /* how often the row of one that is well is brought up to date */
+	REFUSALS_MAX = 3,            /* then what it says cannot be taken is left out */
+	MISSED_ASKED_MAX = 1000,     /* rooms that are looked at for one transaction */
+	CAUSE_MAX_BYTES = 200,
+	CHANCE_BYTES = 16,
+};
+
+#define OUTCOME(word) \
+	{ \
+		.kind = METRIC_KIND_COUNTER, .name = "belfry_outbox_transactions_total", \
+		.help = "Transactions to other servers", .labels = "outcome=\"" word "\"" \
+	}
+static struct metric taken = OUTCOME("taken");
+static struct metric failed = OUTCOME("failed");
+static struct metric refused = OUTCOME("refused");
+static struct metric pdus_sent =
+	METRIC_COUNTER("belfry_outbox_pdus_total", "Events that other servers took, each counted");
+static struct metric pdus_refused = METRIC_COUNTER("belfry_outbox_pdus_refused_total",
+	"Events that other servers took no part of, as their answers say");
+
+/* A transaction that is being put together. */
+struct packing {
+	struct ctx *ctx;
+	struct outbox *outbox;
+	struct flight *flight;
+	struct missed_room *missed; /* of a catch-up */
+	size_t missed_n;
+	struct stored_event **events; /* of flight->events; NULL: not to be sent */
+	struct outbox_edu_row *edus;
+	size_t edu_n;
+	struct edu_note **notes; /* a reference each */
+	size_t note_n;
+	bool takes_notes;
+};
+
+static struct server_name name_of(const struct flight *flight)
+{
+	return (struct server_name){flight->destination->server};
+}
+
+/* --- which destinations ------------------------------------------------------------------------------------ */
+
+static bool is_probe(const struct destination *destination)
+{
+	return destination->failures > 0 || destination->is_open || destination->missed_n > 0;
+}
+
+static bool is_due_locked(const struct destination *destination, int64_t now_ms)
+{
+	return destination->flight == NULL && outbox_has_work_locked(destination) &&
+		(destination->failures == 0 || destination->retry_at_ms <= now_ms);
+}
+
+static int compare_due(const void *a, const void *b)
+{
+	int64_t x = (*(struct destination *const *)a)->retry_at_ms;
+	int64_t y = (*(struct destination *const *)b)->retry_at_ms;
+	return (x > y) - (x < y);
+}
+
+/* Those that are due, the longest waiting first. */
+static size_t find_due(struct outbox *outbox, struct arena *arena, struct destination ***out)
+{
+	VEC(struct destination *) due = {0};
+	int64_t now_ms = clock_wall_ms(&outbox->hs->clock);
+	size_t i = 0;
+	struct str server;
+	void *value;
+	LOCK_SCOPE(&outbox->lock);
+	while (outbox->is_loaded && map_next(&outbox->destinations, &i, &server, &value)) {
+		if (is_due_locked(value, now_ms)) {
+			VEC_PUSH(arena, &due, (struct destination *)value);
+		}
+	}
+	if (due.n > 1) {
+		qsort(due.p, due.n, sizeof(*due.p), compare_due);
+	}
+	*out = due.p;
+	return due.n;
+}
+
+/* Takes off: what is in the queue is the flight's now. NULL when there is no place for it. */
+static struct flight *take_off(struct outbox *outbox, struct destination *destination,
+	struct packing *packing)
+{
+	LOCK_SCOPE(&outbox->lock);
+	bool is_careful = is_probe(destination);
+	if (outbox->flying >= OUTBOX_FLIGHTS_MAX ||
+		(is_careful && outbox->probing >= OUTBOX_PROBES_MAX)) {
+		return NULL;
+	}
+	struct flight *flight = mem_alloc(sizeof(*flight));
+	*flight = (struct flight){
+		.outbox = outbox,
+		.destination = destination,
+		.kind = destination->is_open    ? FLIGHT_OPEN
+			: destination->missed_n > 0 ? FLIGHT_CATCH_UP
+										: FLIGHT_NEWS,
+		.is_probe = is_careful,
+		.horizon = outbox->dispatched,
+	};
+	if (flight->kind == FLIGHT_NEWS && destination->queue_n > 0) {
+		flight->event_n = MIN_OF(destination->queue_n, (size_t)OUTBOX_PDUS_MAX);
+		flight->events = mem_alloc_array(flight->event_n, sizeof(*flight->events));
+		memcpy(flight->events, destination->queue, flight->event_n * sizeof(*flight->events));
+		destination->queue_n -= flight->event_n;
+		memmove(destination->queue, destination->queue + flight->event_n,
+			destination->queue_n * sizeof(*destination->queue));
+	}
+	if (flight->kind == FLIGHT_CATCH_UP) {
+		packing->missed_n = MIN_OF(destination->missed_n, (size_t)MISSED_ASKED_MAX);
+		packing->missed =
+			ARENA_NEW_ARRAY(packing->ctx->arena, struct missed_room, packing->missed_n);
+		memcpy(packing->missed, destination->missed, packing->missed_n * sizeof(*packing->missed));
+	}
+	packing->edu_n = destination->has_edus ? 1 : 0;
+	destination->tried_at_ms = clock_wall_ms(&outbox->hs->clock);
+	destination->flight = flight;
+	outbox->flying++;
+	outbox->probing += is_careful ? 1 : 0;
+	return flight;
+}
+
+static void release_locked(struct flight *flight)
+{
+	flight->destination->flight = NULL;
+	flight->outbox->flying--;
+	flight->outbox->probing -= flight->is_probe ? 1 : 0;
+	outbox_flight_free(flight);
+}
+
+/* --- what goes along ------------------------------------------------------------------------------------------ */
+
+static enum err pack_open(struct packing *packing)
+{
+	struct flight *flight = packing->flight;
+	struct transaction_parts open;
+	TRY(store_destination_open(packing->ctx, packing->outbox->hs->db, name_of(flight).s, &open));
+	flight->event_n = open.event_n;
+	flight->events = mem_alloc_array(open.event_n + 1, sizeof(*flight->events));
+	for (size_t i = 0; i < open.event_n; i++) {
+		flight->events[i] = (struct queued_event){open.room_nids[i], open.positions[i]};
+	}
+	packing->edu_n = 0;
+	if (open.edu_n > 0) {
+		TRY(store_outbox_edus_by_id(packing->ctx, packing->outbox->hs->db, name_of(flight).s,
+			open.edu_ids, open.edu_n, &packing->edus, &packing->edu_n));
+	}
+	flight->has_more_edus = true; /* as far as this flight can tell */
+	return ERR_OK;
+}
+
+static enum err pack_missed(struct packing *packing)
+{
+	struct ctx *ctx = packing->ctx;
+	struct flight *flight = packing->flight;
+	size_t n = packing->missed_n;
+	int64_t *rooms = ARENA_NEW_ARRAY(ctx->arena, int64_t, n);
+	int64_t *from = ARENA_NEW_ARRAY(ctx->arena, int64_t, n);
+	for (size_t i = 0; i < n; i++) {
+		rooms[i] = packing->missed[i].room_nid;
+		from[i] = packing->missed[i].from_position;
+	}
+	struct missed_event *events;
+	size_t count;
+	struct catch_up choice;
+	TRY(store_outbox_newest(ctx, packing->outbox->hs->db, packing->outbox->hs->signer.server.s,
+		&(struct missed_ask){name_of(flight).s, rooms, from, n, OUTBOX_NEWEST_OF_ROOM}, &events,
+		&count));
+	outbox_catch_up(ctx->arena, rooms, n, events, count, &choice);
+	flight->event_n = choice.event_n;
+	flight->events = mem_alloc_array(choice.event_n + 1, sizeof(*flight->events));
+	for (size_t i = 0; i < choice.event_n; i++) {
+		flight->events[i] =
+			(struct queued_event){choice.events[i].room_nid, choice.events[i].position};
+	}
+	flight->room_n = choice.room_n;
+	flight->rooms = mem_dup((const char *)choice.rooms, choice.room_n * sizeof(*choice.rooms));
+	return ERR_OK;
+}
+
+static enum err pack_stored(struct packing *packing)
+{
+	struct outbox_edu_row *rows;
+	size_t count;
+	TRY(store_outbox_edus_next(packing->ctx, packing->outbox->hs->db, name_of(packing->flight).s,
+		OUTBOX_EDUS_MAX, &rows, &count));
+	size_t *sizes = ARENA_NEW_ARRAY(packing->ctx->arena, size_t, count);
+	for (size_t i = 0; i < count; i++) {
+		sizes[i] = rows[i].content.n;
+	}
+	packing->edus = rows;
+	packing->edu_n = outbox_edus_that_fit(sizes, count, 0);
+	packing->flight->has_more_edus = packing->edu_n < count || count == OUTBOX_EDUS_MAX;
+	return ERR_OK;
+}
+
+static void pack_notes(struct packing *packing)
+{
+	struct outbox *outbox = packing->outbox;
+	struct destination *destination = packing->flight->destination;
+	LOCK_SCOPE(&outbox->lock);
+	size_t fit = packing->edu_n < OUTBOX_EDUS_MAX
+		? edu_notes_that_fit(destination->notes, destination->note_n,
+			  OUTBOX_EDUS_MAX - packing->edu_n)
+		: 0;
+	packing->note_n = fit;
+	packing->notes = ARENA_NEW_ARRAY(packing->ctx->arena, struct edu_note *, fit);
+	for (size_t i = 0; i < fit; i++) {
+		packing->notes[i] = destination->notes[i];
+	}
+	destination->note_n -= fit;
+	if (destination->note_n > 0) {
+		memmove(destination->notes, destination->notes + fit,
+			destination->note_n * sizeof(struct edu_note *));
+	} else {
+		mem_free(destination->notes);
+		destination->notes = NULL;
+	}
+}
+
+/* --- events ------------------------------------------------------------------------------------------------------ */
+
+static enum err is_allowed(struct packing *packing, struct room *room, bool *out)
+{
+	struct stored_event *acl;
+	TRY(room_state_event(packing->ctx, packing->outbox->hs, room, STR("m.room.server_acl"), STR(""),
+		POSITION_NOW, &acl));
+	*out = server_acl_allows(acl != NULL ? acl->event->content : NULL, name_of(packing->flight));
+	return ERR_OK;
+}
+
+/* Loads those of one room, as far as the destination may have them. */
+static enum err load_room(struct packing *packing, int64_t nid)
+{
+	struct ctx *ctx = packing->ctx;
+	struct homeserver *hs = packing->outbox->hs;
+	const struct flight *flight = packing->flight;
+	struct room *room;
+	bool allowed;
+	int64_t *positions = ARENA_NEW_ARRAY(ctx->arena, int64_t, flight->event_n);
+	size_t *places = ARENA_NEW_ARRAY(ctx->arena, size_t, flight->event_n);
+	struct stored_event **events;
+	size_t n = 0;
+	for (size_t i = 0; i < flight->event_n; i++) {
+		if (flight->events[i].room_nid == nid) {
+			places[n] = i;
+			positions[n++] = flight->events[i].position;
+		}
+	}
+	TRY(rooms_get_nid(ctx, hs, nid, &room));
+	TRY(is_allowed(packing, room, &allowed));
+	if (allowed) {
+		TRY(room_events_at(ctx, hs, room, positions, n, &events));
+		for (size_t i = 0; i < n; i++) {
+			packing->events[places[i]] = events[i];
+		}
+	}
+	return ERR_OK;
+}
+
+static bool is_first_of_room(const struct flight *flight, size_t index)
+{
+	for (size_t i = 0; i < index; i++) {
+		if (flight->events[i].room_nid == flight->events[index].room_nid) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static enum err load_events(struct packing *packing)
+{
+	const struct flight *flight = packing->flight;
+	packing->events = ARENA_NEW_ARRAY(packing->ctx->arena, struct stored_event *, flight->event_n);
+	for (size_t i = 0; i < flight->event_n; i++) {
+		if (!is_first_of_room(flight, i)) {
+			continue;
+		}
+		enum err err = load_room(packing, flight->events[i].room_nid);
+		if (err != ERR_OK && err != ERR_MISSING) {
+			return err;
+		}
+	}
+	return ERR_OK;
+}
+
+/* --- the body ------------------------------------------------------------------------------------------------------ */
+
+static size_t write_pdus(const struct packing *packing, struct json_out *out)
+{
+	size_t n = 0;
+	json_out_key_array(out, "pdus");
+	for (size_t i = 0; i < packing->flight->event_n; i++) {
+		if (packing->events[i] != NULL) {
+			json_out_raw(out, packing->events[i]->event->raw);
+			n++;
+		}
+	}
+	json_out_end(out);
+	return n;
+}
+
+static enum err write_edus(struct packing *packing, struct json_out *out, size_t *out_n)
+{
+	json_out_key_array(out, "edus");
+	*out_n = edu_notes_write(packing->ctx->arena, out, packing->notes, packing->note_n);
+	for (size_t i = 0; i < packing->edu_n; i++) {
+		bool written;
+		TRY(outbox_write_stored(packing->ctx, packing->outbox->hs, &packing->edus[i], out,
+			&written));
+		*out_n += written ? 1 : 0;
+	}
+	json_out_end(out);
+	return ERR_OK;
+}
+
+/* What identifies it; of notes alone, chance. */
+static struct str transaction_id(const struct packing *packing)
+{
+	struct arena *arena = packing->ctx->arena;
+	const struct flight *flight = packing->flight;
+	struct event_id *ids = ARENA_NEW_ARRAY(arena, struct event_id, flight->event_n);
+	size_t n = 0;
+	for (size_t i = 0; i < flight->event_n; i++) {
+		if (packing->events[i] != NULL) {
+			ids[n++] = packing->events[i]->event->event_id;
+		}
+	}
+	return n + flight->edu_n > 0
+		? outbox_transaction_id(arena, name_of(flight), ids, n, flight->edu_ids, flight->edu_n)
+		: rng_text(&packing->outbox->hs->rng, arena, CHANCE_BYTES);
+}
+
+static void on_finished(void *data, const struct fed_end *end);
+
+static enum err send_packed(struct packing *packing)
+{
+	static const struct json_limits limits = {
+		.max_depth = 2000}; /* events are no deeper than that */
+	struct homeserver *hs = packing->outbox->hs;
+	struct flight *flight = packing->flight;
+	struct buf buf CLEANUP(buf_fini);
+	struct json_out out;
+	struct json body;
+	size_t edu_n;
+	buf_init(&buf, BODY_CEILING_BYTES);
+	json_out_init(&out, &buf);
+	json_out_object(&out);
+	TRY(write_edus(packing, &out, &edu_n));
+	json_out_key_str(&out, "origin", hs->signer.server.s);
+	json_out_key_int(&out, "origin_server_ts", clock_wall_ms(&hs->clock));
+	size_t pdu_n = write_pdus(packing, &out);
+	json_out_end(&out);
+	if (pdu_n + edu_n == 0) {
+		on_finished(flight, &(struct fed_end){.err = ERR_OK});
+		return ERR_OK;
+	}
+	if (!buf_ok(&buf) ||
+		json_parse(packing->ctx->arena, buf_str(&buf), &limits, &body, NULL) != JSON_OK) {
+		return fail_cause(packing->ctx, ERR_INTERNAL, "a transaction could not be written");
+	}
+	fed_start(packing->outbox->federation,
+		&(struct fed_request){
+			.server = name_of(flight),
+			.method = "PUT",
+			.target = str_printf(packing->ctx->arena, "/_matrix/federation/v1/send/%.*s",
+				STR_ARG(transaction_id(packing))),
+			.body = &body,
+			.answer_ceiling_bytes = ANSWER_CEILING_BYTES,
+			.timeout_ms = hs->settings.federation.transaction_timeout_ms,
+			.ignores_backoff = true,
+		},
+		on_finished, flight);
+	return ERR_OK;
+}
+
+static enum err pack(struct packing *packing)
+{
+	struct flight *flight = packing->flight;
+	bool has_edus = packing->edu_n > 0;
+	packing->edu_n = 0;
+	if (flight->kind == FLIGHT_OPEN) {
+		TRY(pack_open(packing));
+	} else {
+		if (flight->kind == FLIGHT_CATCH_UP) {
+			TRY(pack_missed(packing));
+		}
+		if (has_edus) {
+			TRY(pack_stored(packing));
+		}
+	}
+	TRY(load_events(packing));
+	flight->edu_n = packing->edu_n;
+	flight->edu_ids = mem_alloc_array(packing->edu_n + 1, sizeof(*flight->edu_ids));
+	for (size_t i = 0; i < packing->edu_n; i++) {
+		flight->edu_ids[i] = packing->edus[i].edu_id;
+	}
+	if (flight->kind == FLIGHT_NEWS) {
+		pack_notes(packing);
+	}
+	return send_packed(packing);
+}
+
+/* What could not be packed goes back. */
+static void turn_back(struct flight *flight)
+{
+	struct outbox *outbox = flight->outbox;
+	LOCK_SCOPE(&outbox->lock);
+	if (flight->kind == FLIGHT_NEWS) {
+		outbox_put_back_locked(flight->destination, flight->events, flight->event_n);
+	}
+	release_locked(flight);
+}
+
+static enum err launch_one(struct ctx *ctx, struct outbox *outbox, struct destination *destination,
+	bool *out_is_full)
+{
+	struct packing packing = {.ctx = ctx, .outbox = outbox};
+	packing.flight = take_off(outbox, destination, &packing);
+	*out_is_full = packing.flight == NULL;
+	if (packing.flight == NULL) {
+		return ERR_OK;
+	}
+	enum err err = pack(&packing);
+	for (size_t i = 0; i < packing.note_n; i++) {
+		edu_note_unref(packing.notes[i]);
+	}
+	if (err != ERR_OK && err_is_transient(err)) {
+		turn_back(packing.flight);
+		return err;
+	}
+	if (err != ERR_OK) {
+		log_error(0, "outbox.not_written", "server=%.*s cause=%.*s",
+			STR_ARG(packing.flight->destination->server), STR_ARG(ctx->fault.cause));
+		on_finished(packing.flight, &(struct fed_end){.err = err, .cause = ctx->fault.cause});
+	}
+	return ERR_OK;
+}
+
+enum err outbox_launch(struct outbox *outbox)
+{
+	struct arena *list CLEANUP(arena_cleanup) = arena_create();
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct destination **due;
+	size_t count = find_due(outbox, list, &due);
+	for (size_t i = 0; i < count; i++) {
+		struct ctx ctx;
+		bool is_full;
+		ctx_init(&ctx, arena);
+		ctx.deadline_ms = clock_mono_ms(&outbox->hs->clock) + ROUND_LIMIT_MS;
+		enum err err = launch_one(&ctx, outbox, due[i], &is_full);
+		if (err != ERR_OK) {
+			log_warn(0, "outbox.not_launched", "cause=%.*s",
+				STR_ARG(ctx.fault.cause.n > 0 ? ctx.fault.cause : ctx.fault.text));
+			return err;
+		}
+		arena_reset(arena);
+	}
+	return ERR_OK;
+}
+
+/* --- how it ended ----------------------------------------------------------------------------------------------------- */
+
+static void count_refused(const struct fed_answer *answer)
+{
+	const struct json *pdus = answer != NULL ? json_at(&answer->json, "pdus") : NULL;
+	for (size_t i = 0; json_is(pdus, JSON_OBJECT) && i < pdus->count; i++) {
+		const struct json *error = json_at(&pdus->members[i].value, "error");
+		if (json_is(error, JSON_STRING)) {
+			metric_add(&pdus_refused, 1);
+			log_debug(0, "outbox.pdu_refused", "event=%.*s", STR_ARG(pdus->members[i].key));
+		}
+	}
+}
+
+/* Any thread. */
+static void on_finished(void *data, const struct fed_end *end)
+{
+	struct flight *flight = data;
+	struct outbox *outbox = flight->outbox;
+	flight->err = end->err;
+	flight->status = end->refusal != NULL ? end->refusal->status : 0;
+	flight->cause = str_heap(str_slice(end->cause, 0, CAUSE_MAX_BYTES));
+	if (end->err == ERR_OK) {
+		count_refused(end->answer);
+	}
+	LOCK_SCOPE(&outbox->lock);
+	flight->next = outbox->over;
+	outbox->over = flight;
+	outbox->is_woken = true;
+	cond_signal(&outbox->work);
+}
+
+static const struct missed_room *find_missed_locked(const struct flight *flight, int64_t room_nid)
+{
+	const struct destination *destination = flight->destination;
+	for (size_t i = 0; i < destination->missed_n; i++) {
+		if (destination->missed[i].room_nid == room_nid) {
+			return &destination->missed[i];
+		}
+	}
+	return NULL;
+}
+
+/*
+ * How far a room was dealt with. Everything that was in memory when the flight took off was committed, so the flight saw it: the room is
+ * done unless something came later.
+ */
+static int64_t settled_up_to_locked(const struct flight *flight, const struct caught_room *room)
+{
+	const struct missed_room *missed = find_missed_locked(flight, room->room_nid);
+	bool is_done = missed == NULL || missed->newest_position <= flight->horizon;
+	return is_done ? INT64_MAX : MAX_OF(flight->horizon, room->up_to);
+}
+
+/* Rows first: should something come between them and memory, its room is missed again, without a row. */
+static enum err settle_rooms(struct ctx *ctx, struct outbox *outbox, struct flight *flight)
+{
+	int64_t *nids = ARENA_NEW_ARRAY(ctx->arena, int64_t, flight->room_n);
+	int64_t *up_to = ARENA_NEW_ARRAY(ctx->arena, int64_t, flight->room_n);
+	lock_take(&outbox->lock);
+	for (size_t i = 0; i < flight->room_n; i++) {
+		nids[i] = flight->rooms[i].room_nid;
+		up_to[i] = settled_up_to_locked(flight, &flight->rooms[i]);
+	}
+	lock_give(&outbox->lock);
+	TRY(store_outbox_missed_done(ctx, outbox->hs->db, name_of(flight).s, nids, up_to,
+		flight->room_n));
+	LOCK_SCOPE(&outbox->lock);
+	for (size_t i = 0; i < flight->room_n; i++) {
+		int64_t now = settled_up_to_locked(flight, &flight->rooms[i]);
+		outbox_caught_up_locked(flight->destination, nids[i], now, now == up_to[i]);
+	}
+	return ERR_OK;
+}
+
+static enum err land_well(struct ctx *ctx, struct outbox *outbox, struct flight *flight)
+{
+	struct destination *destination = flight->destination;
+	struct db *db = outbox->hs->db;
+	int64_t now_ms = clock_wall_ms(&outbox->hs->clock);
+	bool is_noted = !flight->is_probe && now_ms - destination->noted_at_ms < NOTED_EACH_MS;
+	if (flight->edu_n > 0) {
+		TRY(store_outbox_edus_delete(ctx, db, destination->server, flight->edu_ids, flight->edu_n));
+	}
+	if (flight->room_n > 0) {
+		TRY(settle_rooms(ctx, outbox, flight));
+	}
+	if (!is_noted) {
+		TRY(store_destination_reached(ctx, db, destination->server, now_ms));
+	}
+	metric_add(&taken, 1);
+	metric_add(&pdus_sent, (int64_t)flight->event_n);
+	if (destination->failures > 0) {
+		log_info(0, "outbox.reached_again", "server=%.*s failures=%" PRId64,
+			STR_ARG(destination->server), destination->failures);
+		atomic_fetch_sub(&outbox->failing_n, 1);
+	}
+	LOCK_SCOPE(&outbox->lock);
+	destination->noted_at_ms = is_noted ? destination->noted_at_ms : now_ms;
+	destination->failures = destination->interval_ms = destination->retry_at_ms = 0;
+	if (flight->kind == FLIGHT_OPEN) {
+		destination->is_open = false;
+	} else if (!flight->has_more_edus) {
+		destination->has_edus = destination->has_new_edus;
+	}
+	destination->has_new_edus = false;
+	release_locked(flight);
+	return ERR_OK;
+}
+
+static struct transaction_parts parts_of(struct arena *arena, const struct flight *flight)
+{
+	struct transaction_parts parts = {
+		.room_nids = ARENA_NEW_ARRAY(arena, int64_t, flight->event_n),
+		.positions = ARENA_NEW_ARRAY(arena, int64_t, flight->event_n),
+		.event_n = flight->event_n,
+		.edu_ids = flight->edu_ids,
+		.edu_n = flight->edu_n,
+	};
+	if (flight->kind == FLIGHT_CATCH_UP) {
+		return (struct transaction_parts){
+			0}; /* it is worked out anew: newer events may have come */
+	}
+	for (size_t i = 0; i < flight->event_n; i++) {
+		parts.room_nids[i] = flight->events[i].room_nid;
+		parts.positions[i] = flight->events[i].position;
+	}
+	return parts;
+}
+
+static enum err land_badly(struct ctx *ctx, struct outbox *outbox, struct flight *flight)
+{
+	const struct federation_settings *settings = &outbox->hs->settings.federation;
+	struct destination *destination = flight->destination;
+	int64_t now_ms = clock_wall_ms(&outbox->hs->clock);
+	/* Whom our own policy forbids is like one that is away, for as long as can be. */
+	bool is_forbidden = flight->err == ERR_DENIED && flight->status == 0;
+	int64_t interval_ms = is_forbidden ? settings->retry_longest_ms
+									   : outbox_interval_ms(destination->interval_ms,
+											 settings->retry_first_ms, settings->retry_longest_ms);
+	struct destination_failure failure = {
+		.server = destination->server,
+		.interval_ms = interval_ms,
+		.retry_at_ms = now_ms + outbox_pause_ms(interval_ms, rng_u64(&outbox->hs->rng)),
+		.now_ms = now_ms,
+		.cause = flight->cause,
+		.open = parts_of(ctx->arena, flight),
+	};
+	TRY(store_destination_failed(ctx, outbox->hs->db, &failure));
+	metric_add(&failed, 1);
+	if (destination->failures == 0) {
+		log_info(0, "outbox.not_reached", "server=%.*s kind=%s cause=%.*s",
+			STR_ARG(destination->server), err_name(flight->err), STR_ARG(flight->cause));
+		atomic_fetch_add(&outbox->failing_n, 1);
+	}
+	LOCK_SCOPE(&outbox->lock);
+	destination->failures++;
+	destination->interval_ms = interval_ms;
+	destination->retry_at_ms = failure.retry_at_ms;
+	destination->is_open = failure.open.event_n + failure.open.edu_n > 0;
+	destination->has_new_edus = false;
+	outbox_give_up_queue_locked(destination);
+	release_locked(flight);
+	return ERR_OK;
+}
+
+static enum err land(struct ctx *ctx, struct outbox *outbox, struct flight *flight)
+{
+	if (flight->err == ERR_SHUTDOWN) {
+		turn_back(flight);
+		return ERR_OK;
+	}
+	bool can_go_on = flight->kind != FLIGHT_CATCH_UP || flight->room_n > 0;
+	bool is_hopeless = (flight->err == ERR_INPUT || flight->err == ERR_INTERNAL) && can_go_on &&
+		flight->destination->failures >= REFUSALS_MAX;
+	if (is_hopeless) {
+		metric_add(&refused, 1);
+		log_warn(0, "outbox.given_up", "server=%.*s events=%zu edus=%zu cause=%.*s",
+			STR_ARG(flight->destination->server), flight->event_n, flight->edu_n,
+			STR_ARG(flight->cause));
+	}
+	return flight->err == ERR_OK || is_hopeless ? land_well(ctx, outbox, flight)
+												: land_badly(ctx, outbox, flight);
+}
+
+static struct flight *next_over(struct outbox *outbox)
+{
+	LOCK_SCOPE(&outbox->lock);
+	struct flight *flight = outbox->over;
+	if (flight != NULL) {
+		outbox->over = flight->next;
+		flight->next = NULL;
+	}
+	return flight;
+}
+
+enum err outbox_land(struct outbox *outbox)
+{
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct flight *flight;
+	while ((flight = next_over(outbox)) != NULL) {
+		struct ctx ctx;
+		ctx_init(&ctx, arena);
+		ctx.deadline_ms = clock_mono_ms(&outbox->hs->clock) + ROUND_LIMIT_MS;
+		enum err err = land(&ctx, outbox, flight);
+		if (err != ERR_OK) {
+			log_warn(0, "outbox.not_noted", "cause=%.*s", STR_ARG(ctx.fault.cause));
+			LOCK_SCOPE(&outbox->lock);
+			flight->next = outbox->over;
+			outbox->over = flight;
+			return err;
+		}
+		arena_reset(arena);
+	}
+	return ERR_OK;
+}

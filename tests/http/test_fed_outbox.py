@@ -1,0 +1,283 @@
+"""What goes to other servers by transaction: events, in order, until they are taken.  Spec: server-server API,
+"Transactions"."""
+import threading
+import time
+import types
+
+import pytest
+
+from support.client import seconds, unique
+from support.database import Cluster
+from support.server import free_port, wait_until
+
+SEND = r"/_matrix/federation/v1/send/(.+)"
+QUICK = {"federation.retry_first": "200ms", "federation.retry_longest": "1s", "federation.transaction_timeout": "3s"}
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with Cluster() as one:
+        yield one
+
+
+def federated_on(cluster, make_federated, **more):
+    """A federated server with a database of its own, in which a test can let other servers into rooms."""
+    name = "d" + unique("b").replace("-", "_").lower()
+    cluster.sql("CREATE DATABASE %s" % name)
+    place = types.SimpleNamespace(url=cluster.url.replace("/postgres?", "/%s?" % name))
+    server = make_federated(settings={**QUICK, "database.url": place.url, **more})
+    server.sql = lambda text: Cluster.sql(place, text)
+    return server.start()
+
+
+@pytest.fixture
+def server(make_federated, cluster):
+    return federated_on(cluster, make_federated)
+
+
+def let_in(server, room_id, *names):
+    """Other servers are in the room from now on."""
+    own = "SELECT r.room_nid FROM rooms r JOIN server_stays s USING (room_nid) WHERE room_id = '%s'" % room_id
+    nid = wait_until(lambda: server.sql(own), what="the room is known to the outbox")
+    server.sql("INSERT INTO server_stays (room_nid, server, from_position) SELECT %s, name, position "
+               "FROM stream_head, unnest('{%s}'::text[]) AS name" % (nid, ",".join(names)))
+
+
+class Inbox:
+    """Takes the remote's transactions; what it answers can be changed."""
+
+    def __init__(self, remote):
+        self.remote, self.transactions, self.changed = remote, [], threading.Condition()
+        self.refuse = None  # answer instead of taking it
+        remote.on("PUT", SEND, self._take)
+
+    def _take(self, ask):
+        with self.changed:
+            self.transactions.append(ask)
+            self.changed.notify_all()
+        if self.refuse is not None:
+            return self.refuse(ask)
+        return 200, {"pdus": {}}
+
+    def pdus(self):
+        return [pdu for ask in self.transactions for pdu in ask.json["pdus"]]
+
+    def bodies(self):
+        return [pdu["content"]["body"] for pdu in self.pdus() if pdu["type"] == "m.room.message"]
+
+    def until(self, condition, limit=20, what="transactions"):
+        with self.changed:
+            assert self.changed.wait_for(lambda: condition(self), seconds(limit)), "%s: got %s" % (
+                what, [(a.match.group(1), a.json["pdus"], a.json["edus"]) for a in self.transactions])
+
+
+def test_message__another_server_in_the_room__gets_it_signed(server, remote):
+    inbox = Inbox(remote)
+    alice = server.user()
+    room = alice.create_room(preset="public_chat")
+    let_in(server, room, remote.name)
+    event_id = alice.send(room, "hello")
+    inbox.until(lambda i: i.bodies() == ["hello"])
+    (ask,) = inbox.transactions
+    assert ask.authorization["origin"] == server.server_name
+    assert ask.authorization["destination"] == remote.name
+    assert ask.json["origin"] == server.server_name
+    assert abs(ask.json["origin_server_ts"] - time.time() * 1000) < seconds(30) * 1000
+    (pdu,) = ask.json["pdus"]
+    assert pdu["sender"] == alice.user_id and "event_id" not in pdu and "unsigned" not in pdu
+    assert server.server_name in pdu["signatures"] and event_id.startswith("$")
+
+
+def test_messages__many__in_order_and_at_most_fifty_a_transaction(server, remote):
+    inbox = Inbox(remote)
+    alice = server.user()
+    room = alice.create_room()
+    let_in(server, room, remote.name)
+    gate = threading.Event()
+    inbox.refuse = lambda ask: (gate.wait(seconds(20)), (200, {"pdus": {}}))[1]
+    wanted = ["m%d" % i for i in range(120)]
+    for body in wanted:
+        alice.send(room, body)
+    inbox.refuse = None
+    gate.set()
+    inbox.until(lambda i: len(i.bodies()) >= 120)
+    assert inbox.bodies() == wanted
+    assert max(len(ask.json["pdus"]) for ask in inbox.transactions) == 50
+    ids = [ask.match.group(1) for ask in inbox.transactions]
+    assert len(set(ids)) == len(ids)
+
+
+def test_messages__one_under_way__others_wait_for_it(server, remote):
+    """At most one transaction at a time to each destination."""
+    inbox = Inbox(remote)
+    alice = server.user()
+    room = alice.create_room()
+    let_in(server, room, remote.name)
+    under_way, most, lock = 0, 0, threading.Lock()
+
+    def slow(ask):
+        nonlocal under_way, most
+        with lock:
+            under_way += 1
+            most = max(most, under_way)
+        time.sleep(0.05)
+        with lock:
+            under_way -= 1
+        return 200, {"pdus": {}}
+    inbox.refuse = slow
+    for i in range(30):
+        alice.send(room, "m%d" % i)
+    inbox.until(lambda i: len(i.bodies()) == 30)
+    assert most == 1 and inbox.bodies() == ["m%d" % i for i in range(30)]
+
+
+@pytest.mark.parametrize("trouble", ["500", "429", "closes", "hangs", "no json"])
+def test_destination__fails__same_transaction_again_then_the_rest(server, remote, trouble):
+    inbox = Inbox(remote)
+    alice = server.user()
+    room = alice.create_room()
+    let_in(server, room, remote.name)
+
+    def closes(handler):
+        handler.close_connection = True
+
+    def hangs(handler):
+        remote.closing.wait(seconds(8))
+        handler.close_connection = True
+    inbox.refuse = lambda ask: {"500": (500, {}), "429": (429, {"errcode": "M_LIMIT_EXCEEDED"}), "closes": closes,
+                                "hangs": hangs, "no json": (200, b"<html>")}[trouble]
+    alice.send(room, "first")
+    inbox.until(lambda i: len(i.transactions) >= 1)
+    alice.send(room, "second")
+    inbox.until(lambda i: len(i.transactions) >= 2, 60)
+    inbox.refuse = None
+    inbox.until(lambda i: "second" in i.bodies(), 60)
+    first = [ask for ask in inbox.transactions if ask.json["pdus"][0]["content"].get("body") == "first"]
+    assert len(first) >= 2
+    assert len({ask.match.group(1) for ask in first}) == 1
+    assert all(len(ask.json["pdus"]) == 1 for ask in first)
+    assert inbox.bodies().count("second") == 1 and inbox.bodies()[-1] == "second"
+
+
+def test_destination__down_for_long__newest_events_of_each_room_once(server, make_remote, authority):
+    """Others fetch what is between by asking for missing events."""
+    remote = make_remote()
+    inbox = Inbox(remote)
+    alice = server.user()
+    rooms = [alice.create_room() for _ in range(3)]
+    for room in rooms:
+        let_in(server, room, remote.name)
+    inbox.refuse = lambda ask: (503, {})
+    alice.send(rooms[0], "lost")
+    inbox.until(lambda i: i.transactions)
+    for i in range(25):
+        alice.send(rooms[i % 2], "m%d" % i)
+    alice.send(rooms[2], "last")
+    rows = "SELECT count(*) FROM outbox_missed"
+    wait_until(lambda: server.sql(rows) == "3", what="three rooms are missed")
+    inbox.refuse = None
+    before = len(inbox.transactions)
+    inbox.until(lambda i: "last" in i.bodies(), 30)
+    wait_until(lambda: server.sql(rows) == "0", what="nothing is missed")
+    after = [pdu for ask in inbox.transactions[before:] for pdu in ask.json["pdus"]]
+    bodies = [pdu["content"]["body"] for pdu in after]
+    assert bodies.count("last") == 1
+    for index, room in enumerate(rooms[:2]):
+        mine = [pdu["content"]["body"] for pdu in after if pdu["room_id"] == room and pdu["content"]["body"] != "lost"]
+        newest = ["m%d" % i for i in range(25) if i % 2 == index][-10:]
+        assert mine == newest
+    assert bodies.index("last") < bodies.index("m24") < bodies.index("m23")
+    alice.send(rooms[1], "on we go")
+    inbox.until(lambda i: i.bodies()[-1] == "on we go")
+
+
+def test_server__killed_after_the_commit__sends_after_the_start(server, remote):
+    inbox = Inbox(remote)
+    alice = server.user()
+    room = alice.create_room()
+    let_in(server, room, remote.name)
+    gate = threading.Event()
+    inbox.refuse = lambda ask: (gate.wait(seconds(30)), (500, {}))[1]
+    for i in range(60):
+        alice.send(room, "m%d" % i)
+    inbox.until(lambda i: i.transactions)
+    server.kill()
+    inbox.transactions.clear()
+    inbox.refuse = None
+    gate.set()
+    server.start()
+    inbox.until(lambda i: i.bodies()[-1:] == ["m59"], 30)
+    got = inbox.bodies()
+    assert sorted(set(got), key=got.index) == ["m%d" % i for i in range(60)]
+
+
+def test_server__killed_while_a_destination_is_down__knows_it_after_the_start(server, remote):
+    inbox = Inbox(remote)
+    alice = server.user()
+    room = alice.create_room()
+    let_in(server, room, remote.name)
+    inbox.refuse = lambda ask: (500, {})
+    alice.send(room, "open")
+    inbox.until(lambda i: len(i.transactions) >= 2)
+    alice.send(room, "missed")
+    wait_until(lambda: server.sql("SELECT count(*) FROM outbox_missed") == "1", what="the room is missed")
+    server.kill()
+    txn = inbox.transactions[0].match.group(1)
+    inbox.transactions.clear()
+    inbox.refuse = None
+    server.start()
+    inbox.until(lambda i: "missed" in i.bodies(), 30)
+    assert inbox.bodies() == ["open", "missed"]
+    assert inbox.transactions[0].match.group(1) == txn
+
+
+def test_destination__asks_for_something__is_tried_at_once(make_federated, cluster, remote):
+    one = federated_on(cluster, make_federated, **{"federation.retry_first": "1s", "federation.retry_longest": "1h"})
+    inbox = Inbox(remote)
+    alice = one.user()
+    room = alice.create_room()
+    let_in(one, room, remote.name)
+    inbox.refuse = lambda ask: (500, {})
+    alice.send(room, "hello")
+    inbox.until(lambda i: len(i.transactions) >= 5, 60)
+    pause = "SELECT interval_ms FROM destinations"
+    wait_until(lambda: one.sql(pause) == "16000", what="a long pause")
+    inbox.refuse = None
+    asked = time.monotonic()
+    remote.send(one, "GET", "/_matrix/federation/v1/user/devices/%40a%3A" + one.server_name)
+    inbox.until(lambda i: len(i.transactions) >= 6, 30)
+    assert time.monotonic() - asked < 12
+    assert inbox.bodies() == ["hello"] * 6
+
+
+def test_acl__server_is_shut_out__gets_nothing(server, make_remote):
+    shut, other = make_remote(host="127.0.0.2"), make_remote()
+    inboxes = [Inbox(shut), Inbox(other)]
+    alice = server.user()
+    room, witness = alice.create_room(), alice.create_room()
+    let_in(server, room, shut.name, other.name)
+    let_in(server, witness, shut.name)
+    alice.set_state(room, "m.room.server_acl", {"allow": ["*"], "deny": ["127.0.0.2"]})
+    alice.send(room, "secret")
+    alice.send(witness, "open")
+    inboxes[1].until(lambda i: i.bodies() == ["secret"])
+    inboxes[0].until(lambda i: i.bodies() == ["open"])
+    assert [pdu["room_id"] for pdu in inboxes[0].pdus()] == [witness]
+
+
+def test_dead_destinations__two_hundred__a_live_one_gets_its_events_at_once(server, remote):
+    inbox = Inbox(remote)
+    alice = server.user()
+    room = alice.create_room()
+    port = free_port()
+    let_in(server, room, *["127.0.1.%d:%d" % (i, port) for i in range(200)], remote.name)
+    alice.send(room, "one")
+    inbox.until(lambda i: i.bodies() == ["one"])
+    wait_until(lambda: server.sql("SELECT count(*) FROM destinations WHERE failures > 0") == "200", 60,
+               "all are known as dead")
+    for i in range(20):
+        started = time.monotonic()
+        alice.send(room, "m%d" % i)
+        inbox.until(lambda box, i=i: box.bodies()[-1] == "m%d" % i, 5)
+        assert time.monotonic() - started < seconds(2)
+    assert inbox.bodies() == ["one"] + ["m%d" % i for i in range(20)]
