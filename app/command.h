@@ -72,6 +72,7 @@ extern const struct command cmd_user;
 extern const struct command cmd_token;
 extern const struct command cmd_report;
 extern const struct command cmd_server_notice;
+extern const struct command cmd_key;
 extern const struct command cmd_migrate;
 extern const struct command cmd_routes;
 

@@ -8,6 +8,7 @@
 #include "homeserver/account/terms.h"
 #include "homeserver/meta/support.h"
 #include "http/address.h"
+#include "http/detour.h"
 #include "http/mail_text.h"
 #include "matrix/id.h"
 #include "matrix/room_version.h"
@@ -62,6 +63,28 @@ static const char *check_range(struct arena *arena, struct str text)
 	(void)arena;
 	struct address_range range;
 	return address_parse_range(text, &range) ? NULL : "is no address and no range like 10.0.0.0/8";
+}
+
+static const char *check_detour(struct arena *arena, struct str text)
+{
+	(void)arena;
+	struct detour detour;
+	return detour_parse(text, &detour) ? NULL : "is no way like partner.example:443=10.0.0.5:443";
+}
+
+static const char *check_dns_server(struct arena *arena, struct str text)
+{
+	(void)arena;
+	struct sockaddr_storage where;
+	socklen_t length;
+	struct address address;
+	bool has_port = str_starts_with(text, STR("[")) ||
+		str_find_byte(text, ':') == str_find_last_byte(text, ':');
+	return address_parse(text, &address) ||
+			(has_port && str_find_byte(text, ':') != SIZE_MAX && !str_starts_with(text, STR("*")) &&
+				address_parse_listen(text, &where, &length))
+		? NULL
+		: "is no address of a name server, like 10.0.0.1 or [::1]:53";
 }
 
 static const char *check_room_version(struct arena *arena, struct str text)
@@ -301,6 +324,8 @@ static struct federation_settings federation_of(const struct conf *conf)
 {
 	return (struct federation_settings){
 		.notaries = conf_list(conf, "federation.notaries"),
+		.announce = conf_str(conf, "federation.announce"),
+		.dns_servers = conf_list(conf, "network.dns_servers"),
 		.transaction_timeout_ms = conf_int(conf, "federation.transaction_timeout"),
 		.retry_first_ms = conf_int(conf, "federation.retry_first"),
 		.retry_longest_ms = conf_int(conf, "federation.retry_longest"),
@@ -444,7 +469,15 @@ void config_to_http_client(const struct conf *conf, struct arena *arena,
 		bool is_range = address_parse_range(list.items[i], &allow[i]);
 		invariant(is_range); /* check_range() looked */
 	}
+	struct conf_list ways = conf_list(conf, "network.connect_to");
+	struct detour *detours = ARENA_NEW_ARRAY(arena, struct detour, ways.n);
+	for (size_t i = 0; i < ways.n; i++) {
+		bool is_detour = detour_parse(ways.items[i], &detours[i]);
+		invariant(is_detour); /* check_detour() looked */
+	}
 	*out = (struct http_client_config){
+		.detours = detours,
+		.detour_count = ways.n,
 		.ca_file = conf_str(conf, "federation.ca_file"),
 		.allow = allow,
 		.allow_count = list.n,

@@ -8,15 +8,16 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/b64.h"
 #include "base/file.h"
-#include "matrix/server_keys.h"
+#include "base/vec.h"
 
-enum { SMALL_FILE_BYTES = 4096, KEY_VERSION_CHARACTERS = 6 };
+enum { SMALL_FILE_BYTES = 4096, OLD_KEYS_BYTES = 1 << 20, KEY_VERSION_CHARACTERS = 6 };
 
 static const char *path_in(struct ctx *ctx, const struct data_folder *folder, const char *name)
 {
@@ -202,4 +203,82 @@ enum err data_folder_signing_key(struct ctx *ctx, const struct data_folder *fold
 	out->key_id = key_id;
 	out->key = key;
 	return ERR_OK;
+}
+
+/* --- keys before it ------------------------------------------------------------------------------------- */
+
+static bool parse_old_key(struct ctx *ctx, struct str line, struct old_key *out)
+{
+	struct str algorithm;
+	struct str version;
+	struct str encoded;
+	struct str until;
+	struct str rest;
+	struct str bytes;
+	bool is_good = str_split(line, ' ', &algorithm, &rest) &&
+		str_split(rest, ' ', &version, &rest) && str_split(rest, ' ', &encoded, &until) &&
+		str_to_int(until, 0, INT64_MAX, &out->expired_ts) &&
+		b64_decode(ctx->arena, encoded, &bytes) && bytes.n == ED25519_PUBLIC_BYTES;
+	if (!is_good) {
+		return false;
+	}
+	out->key_id = str_printf(ctx->arena, "%.*s:%.*s", STR_ARG(algorithm), STR_ARG(version));
+	memcpy(out->public_key, bytes.p, ED25519_PUBLIC_BYTES);
+	return str_equals(algorithm, STR("ed25519")) && key_id_parse(out->key_id, &algorithm, &version);
+}
+
+static enum err read_old_keys(struct ctx *ctx, const char *path, struct str *out)
+{
+	*out = STR("");
+	return file_exists(path) ? file_read(ctx, path, OLD_KEYS_BYTES, out) : ERR_OK;
+}
+
+enum err data_folder_old_keys(struct ctx *ctx, const struct data_folder *folder,
+	struct old_key **out, size_t *out_count)
+{
+	const char *path = path_in(ctx, folder, "old_keys");
+	struct str text;
+	VEC(struct old_key) keys = {0};
+	TRY(read_old_keys(ctx, path, &text));
+	while (text.n > 0) {
+		struct str line;
+		struct old_key key;
+		(void)str_split(text, '\n', &line, &text);
+		line = str_trim(line);
+		if (line.n == 0) {
+			continue;
+		}
+		if (!parse_old_key(ctx, line, &key)) {
+			return fail(ctx, ERR_INPUT, NULL,
+				"%s is not of the form \"ed25519 VERSION PUBLIC_KEY UNTIL\", a line for each key",
+				path);
+		}
+		VEC_PUSH(ctx->arena, &keys, key);
+	}
+	*out = keys.p;
+	*out_count = keys.n;
+	return ERR_OK;
+}
+
+/* The old one is listed first: should the rest fail, it is both, which does no harm. */
+enum err data_folder_rotate_key(struct ctx *ctx, const struct data_folder *folder,
+	const struct rng *rng, int64_t now_ms)
+{
+	struct event_signer signer;
+	struct str others;
+	struct str unused;
+	unsigned char public_key[ED25519_PUBLIC_BYTES];
+	const char *path = path_in(ctx, folder, "old_keys");
+	TRY(data_folder_signing_key(ctx, folder, rng, &signer));
+	ed25519_public(signer.key, public_key);
+	ed25519_key_destroy((struct ed25519_key *)(uintptr_t)signer.key);
+	TRY(read_old_keys(ctx, path, &others));
+	struct str encoded =
+		b64_encode(ctx->arena, str_from((const char *)public_key, sizeof(public_key)));
+	struct str version = str_slice(signer.key_id, STR("ed25519:").n, signer.key_id.n);
+	TRY(file_write_atomic(ctx, path,
+		str_printf(ctx->arena, "ed25519 %.*s %.*s %lld\n%.*s", STR_ARG(version), STR_ARG(encoded),
+			(long long)now_ms, STR_ARG(others)),
+		0644));
+	return make_key(ctx, path_in(ctx, folder, "signing.key"), rng, &unused);
 }

@@ -4,6 +4,7 @@
  *     DATA/lock          held while a server (or a command without one) works in the folder; says which process
  *     DATA/server_name   fixed by the first start
  *     DATA/signing.key   "ed25519 VERSION SEED", mode 0600
+ *     DATA/old_keys      keys before it, one a line, "ed25519 VERSION PUBLIC_KEY UNTIL" (milliseconds since 1970)
  *     DATA/belfry.yaml   options, if there; otherwise --config names a file
  *     DATA/media/        uploaded files, by the hash of their content; DATA/media/incoming/ while they arrive
  *     DATA/postgres/     the private database; DATA/postgres.log what it says
@@ -13,7 +14,7 @@
 
 #include "base/ctx.h"
 #include "base/rand.h"
-#include "matrix/event_build.h"
+#include "matrix/server_keys.h"
 
 #include <sys/types.h>
 
@@ -51,5 +52,21 @@ MUST_CHECK enum err data_folder_server_name(struct ctx *ctx, const struct data_f
  */
 MUST_CHECK enum err data_folder_signing_key(struct ctx *ctx, const struct data_folder *folder,
 	const struct rng *rng, struct event_signer *out);
+
+/**
+ * The public keys that the server signed with before, newest first.
+ * @param out  in the arena
+ * Errors: INPUT when the file is not of the right form; STORE
+ */
+MUST_CHECK enum err data_folder_old_keys(struct ctx *ctx, const struct data_folder *folder,
+	struct old_key **out, size_t *out_count);
+
+/**
+ * Makes a new signing key; the present one becomes an old one that ends now. The folder must be locked: a server that runs goes
+ * on signing with the key that it has.
+ * Errors: as above
+ */
+MUST_CHECK enum err data_folder_rotate_key(struct ctx *ctx, const struct data_folder *folder,
+	const struct rng *rng, int64_t now_ms);
 
 #endif

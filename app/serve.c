@@ -29,6 +29,8 @@ struct server {
 	struct signals signals;
 	struct data_folder folder;
 	struct event_signer signer;
+	struct old_key *old_keys;
+	size_t old_key_count;
 	struct database database;
 	struct wire *wire;
 	int64_t started_ms;
@@ -67,7 +69,7 @@ static enum err open_folder(struct server *server, const char *given)
 	struct rng rng = rng_os();
 	TRY(data_folder_signing_key(ctx, &server->folder, &rng, &server->signer));
 	server->signer.server = server->settings.server_name;
-	return ERR_OK;
+	return data_folder_old_keys(ctx, &server->folder, &server->old_keys, &server->old_key_count);
 }
 
 static enum err start(struct server *server, struct command_line *line)
@@ -80,6 +82,8 @@ static enum err start(struct server *server, struct command_line *line)
 		.conf = server->conf,
 		.settings = &server->settings,
 		.signer = server->signer,
+		.old_keys = server->old_keys,
+		.old_key_count = server->old_key_count,
 		.database_url = server->database.url,
 		.data_folder = server->folder.path,
 	});

@@ -28,6 +28,7 @@
 #include "federation/key_query_routes.h"
 #include "federation/outbox.h"
 #include "federation/query_routes.h"
+#include "federation/server_info_routes.h"
 #include "federation/server_key_routes.h"
 #include "homeserver/account/account_routes.h"
 #include "homeserver/account/email/email_routes.h"
@@ -125,6 +126,7 @@ static const struct wire_table tables[] = {
 	{"cross_signing", cross_signing_routes, &cross_signing_route_count},
 	{"key_backup", key_backup_routes, &key_backup_route_count},
 	{"to_device", to_device_routes, &to_device_route_count},
+	{"server_info", server_info_routes, &server_info_route_count},
 	{"server_key", server_key_routes, &server_key_route_count},
 	{"query", query_routes, &query_route_count},
 	{"key_query", key_query_routes, &key_query_route_count},
@@ -200,6 +202,8 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 	db.url = config->database_url;
 	hs->settings = *config->settings;
 	hs->signer = config->signer;
+	hs->old_keys = config->old_keys;
+	hs->old_key_count = config->old_key_count;
 	hs->clock = clock_os();
 	hs->rng = rng_os();
 	hs->db = db_create(&db);

@@ -22,6 +22,8 @@ struct wire_config {
 	const struct conf *conf;         /**< borrowed until the destruction */
 	const struct settings *settings; /**< copied; its texts are borrowed */
 	struct event_signer signer;      /**< borrowed */
+	const struct old_key *old_keys;  /**< borrowed */
+	size_t old_key_count;
 	struct str database_url;
 	const char *data_folder; /**< absolute; borrowed for the call */
 };

@@ -10,6 +10,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/refc.h"
 #include "federation/discovery.h"
 #include "federation/pauses.h"
 #include "federation/policy.h"
@@ -60,6 +61,89 @@ struct raw_end {
 	int64_t retry_after_ms;
 };
 
+/* --- who waits ------------------------------------------------------------------------------------------- */
+
+/*
+ * A thread in fed_ask(), which does nothing with its arena meanwhile. It gives up at its deadline while the server is still
+ * being looked for; what waits for a transfer waits for its end, which keeps the deadline itself.
+ */
+struct waiter {
+	struct refc refc; /* one for the thread, one for the ask */
+	struct arena *arena;
+	struct lock lock;
+	struct cond done;
+	bool has_begun; /* guarded by lock, as what follows */
+	bool is_abandoned;
+	bool is_done;
+	struct raw_end raw; /* in the arena */
+};
+
+static void waiter_unref(struct waiter *waiter)
+{
+	if (refc_drop(&waiter->refc)) {
+		cond_fini(&waiter->done);
+		lock_fini(&waiter->lock);
+		mem_free(waiter);
+	}
+}
+
+/* @return false when the thread has given up; then the ask's reference is gone */
+static bool waiter_begin(struct waiter *waiter)
+{
+	lock_take(&waiter->lock);
+	waiter->has_begun = !waiter->is_abandoned;
+	bool has_begun = waiter->has_begun;
+	lock_give(&waiter->lock);
+	if (!has_begun) {
+		waiter_unref(waiter);
+	}
+	return has_begun;
+}
+
+static void copy_answer(struct arena *arena, struct fetched *answer)
+{
+	struct fetch_header *headers =
+		ARENA_NEW_ARRAY(arena, struct fetch_header, answer->header_count);
+	for (size_t i = 0; i < answer->header_count; i++) {
+		headers[i].name = str_dup(arena, answer->headers[i].name);
+		headers[i].value = str_dup(arena, answer->headers[i].value);
+	}
+	answer->headers = headers;
+	answer->body = str_dup(arena, answer->body);
+	answer->final_url = str_dup(arena, answer->final_url);
+}
+
+static void on_waited(void *data, const struct raw_end *end)
+{
+	struct waiter *waiter = data;
+	waiter->raw = *end;
+	copy_answer(waiter->arena, &waiter->raw.answer);
+	waiter->raw.cause = str_dup(waiter->arena, end->cause);
+	lock_take(&waiter->lock);
+	waiter->is_done = true;
+	cond_signal(&waiter->done);
+	lock_give(&waiter->lock);
+	waiter_unref(waiter);
+}
+
+/* @return false when it gave up */
+static bool waiter_wait(struct waiter *waiter, int64_t deadline_ms)
+{
+	LOCK_SCOPE(&waiter->lock);
+	while (!waiter->is_done && !waiter->has_begun) {
+		if (!cond_wait_until(&waiter->done, &waiter->lock, deadline_ms)) {
+			waiter->is_abandoned = !waiter->is_done && !waiter->has_begun;
+			break;
+		}
+	}
+	while (!waiter->is_done && !waiter->is_abandoned) {
+		cond_wait(&waiter->done, &waiter->lock);
+	}
+	return waiter->is_done;
+}
+
+/* --- the request ------------------------------------------------------------------------------------------ */
+
 struct ask {
 	struct federation *federation;
 	struct arena *arena;
@@ -67,9 +151,12 @@ struct ask {
 	struct str text;
 	struct str authorization;
 	int64_t deadline_ms;
-	struct destination destination; /* in the arena */
+	struct str authority;                /* in the arena */
+	const struct server_target *targets; /* in the arena */
+	size_t target_count;
 	size_t next_target;
-	bool has_sunk; /* the sink got something: there is no other try */
+	bool has_sunk;         /* the sink got something: there is no other try */
+	struct waiter *waiter; /* of fed_ask(); NULL: nobody waits */
 	void (*ended)(void *data, const struct raw_end *end);
 	void *data;
 };
@@ -159,7 +246,7 @@ static void on_answer(void *data, const struct fetch_end *end)
 	struct ask *ask = data;
 	/* All requests between servers may be repeated: the next target gets the same one. */
 	if ((end->err == ERR_REMOTE || end->err == ERR_DENIED) && !ask->has_sunk &&
-		ask->next_target < ask->destination.target_count) {
+		ask->next_target < ask->target_count) {
 		try_target(ask);
 		return;
 	}
@@ -182,7 +269,7 @@ static enum err on_piece(void *data, struct str piece)
 
 static void try_target(struct ask *ask)
 {
-	const struct target *target = &ask->destination.targets[ask->next_target++];
+	const struct server_target *target = &ask->targets[ask->next_target++];
 	struct fetch_header headers[MAX_HEADERS];
 	size_t count = 0;
 	if (ask->authorization.n > 0) {
@@ -192,15 +279,19 @@ static void try_target(struct ask *ask)
 		headers[count++] = (struct fetch_header){STR("Content-Type"), STR("application/json")};
 	}
 	int64_t left_ms = ask->deadline_ms - mono_ms(ask->federation);
+	if (left_ms <= 0) {
+		ask_end(ask, &(struct raw_end){.err = ERR_TIMEOUT, .cause = STR("it took too long")});
+		return;
+	}
 	http_client_start(ask->federation->hs->http_client,
 		&(struct fetch){.method = ask->request.method,
-			.url = str_printf(ask->arena, "https://%.*s%.*s", STR_ARG(ask->destination.authority),
+			.url = str_printf(ask->arena, "https://%.*s%.*s", STR_ARG(ask->authority),
 				STR_ARG(ask->request.target)),
 			.headers = headers,
 			.header_count = count,
 			.body = ask->text,
 			.answer_ceiling_bytes = ask->request.answer_ceiling_bytes,
-			.timeout_ms = MAX_OF(left_ms, (int64_t)1),
+			.timeout_ms = left_ms,
 			.is_https_only = true,
 			.connect_host = target->host,
 			.connect_port = target->port,
@@ -212,21 +303,23 @@ static void try_target(struct ask *ask)
 static void on_found(void *data, const struct discovery_end *end)
 {
 	struct ask *ask = data;
+	if (ask->waiter != NULL && !waiter_begin(ask->waiter)) {
+		ask_destroy(ask);
+		return;
+	}
 	if (end->err != ERR_OK) {
 		ask_end(ask, &(struct raw_end){.err = end->err, .cause = end->cause});
 		return;
 	}
-	size_t count = end->destination->target_count;
-	struct target *targets = ARENA_NEW_ARRAY(ask->arena, struct target, count);
+	size_t count = end->route->target_count;
+	struct server_target *targets = ARENA_NEW_ARRAY(ask->arena, struct server_target, count);
 	for (size_t i = 0; i < count; i++) {
-		targets[i] = end->destination->targets[i];
+		targets[i] = end->route->targets[i];
 		targets[i].host = str_dup(ask->arena, targets[i].host);
 	}
-	ask->destination = (struct destination){
-		.authority = str_dup(ask->arena, end->destination->authority),
-		.targets = targets,
-		.target_count = count,
-	};
+	ask->authority = str_dup(ask->arena, end->route->authority);
+	ask->targets = targets;
+	ask->target_count = count;
 	try_target(ask);
 }
 
@@ -247,8 +340,7 @@ static void begin(struct ask *ask)
 		ask_fail(ask, ERR_REMOTE, "it failed lately; not asked again yet");
 		return;
 	}
-	int64_t left_ms = ask->deadline_ms - mono_ms(federation);
-	discovery_start(federation->discovery, server, MAX_OF(left_ms, (int64_t)1), on_found, ask);
+	discovery_start(federation->discovery, server, on_found, ask);
 }
 
 /* --- what an answer means --------------------------------------------------------------------------------- */
@@ -315,51 +407,6 @@ static enum err read_answer(struct arena *arena, const struct fed_request *reque
 	return ERR_OK;
 }
 
-/* --- waiting ---------------------------------------------------------------------------------------------- */
-
-struct waiter {
-	struct arena *arena; /* of whoever waits, who does nothing with it meanwhile */
-	struct lock lock;
-	struct cond done;
-	bool is_done;       /* guarded by lock */
-	struct raw_end raw; /* written before; in the arena */
-};
-
-static void copy_answer(struct arena *arena, struct fetched *answer)
-{
-	struct fetch_header *headers =
-		ARENA_NEW_ARRAY(arena, struct fetch_header, answer->header_count);
-	for (size_t i = 0; i < answer->header_count; i++) {
-		headers[i].name = str_dup(arena, answer->headers[i].name);
-		headers[i].value = str_dup(arena, answer->headers[i].value);
-	}
-	answer->headers = headers;
-	answer->body = str_dup(arena, answer->body);
-	answer->final_url = str_dup(arena, answer->final_url);
-}
-
-static void on_waited(void *data, const struct raw_end *end)
-{
-	struct waiter *waiter = data;
-	waiter->raw = *end;
-	copy_answer(waiter->arena, &waiter->raw.answer);
-	waiter->raw.cause = str_dup(waiter->arena, end->cause);
-	LOCK_SCOPE(&waiter->lock);
-	waiter->is_done = true;
-	cond_signal(&waiter->done);
-}
-
-static void wait_for(struct waiter *waiter)
-{
-	lock_take(&waiter->lock);
-	while (!waiter->is_done) {
-		cond_wait(&waiter->done, &waiter->lock);
-	}
-	lock_give(&waiter->lock);
-	cond_fini(&waiter->done);
-	lock_fini(&waiter->lock);
-}
-
 /* Describes a failure for the client of this server that waits for it. */
 static enum err describe(struct ctx *ctx, struct federation *federation,
 	const struct fed_request *request, enum err err, const struct fed_refusal *refusal,
@@ -388,6 +435,28 @@ static enum err describe(struct ctx *ctx, struct federation *federation,
 	return err;
 }
 
+/* Asks and waits. */
+static void run(struct ctx *ctx, struct federation *federation, const struct fed_request *request,
+	struct raw_end *out)
+{
+	struct waiter *waiter = mem_alloc(sizeof(*waiter));
+	refc_init(&waiter->refc);
+	refc_take(&waiter->refc);
+	waiter->arena = ctx->arena;
+	lock_init(&waiter->lock, RANK_LEAF);
+	cond_init(&waiter->done);
+	struct ask *ask = ask_create(federation, request);
+	int64_t deadline_ms = ask->deadline_ms;
+	ask->waiter = waiter;
+	ask->ended = on_waited;
+	ask->data = waiter;
+	begin(ask);
+	*out = waiter_wait(waiter, deadline_ms)
+		? waiter->raw
+		: (struct raw_end){.err = ERR_TIMEOUT, .cause = STR("it was not found in time")};
+	waiter_unref(waiter);
+}
+
 enum err fed_ask(struct ctx *ctx, struct federation *federation, const struct fed_request *request,
 	struct fed_answer *out, struct fed_refusal *out_refusal)
 {
@@ -399,18 +468,11 @@ enum err fed_ask(struct ctx *ctx, struct federation *federation, const struct fe
 		int64_t left_ms = ctx->deadline_ms - mono_ms(federation);
 		within.timeout_ms = MAX_OF(MIN_OF(within.timeout_ms, left_ms), (int64_t)1);
 	}
-	struct waiter *waiter = ARENA_NEW(ctx->arena, struct waiter);
-	waiter->arena = ctx->arena;
-	lock_init(&waiter->lock, RANK_LEAF);
-	cond_init(&waiter->done);
-	struct ask *ask = ask_create(federation, &within);
-	ask->ended = on_waited;
-	ask->data = waiter;
-	begin(ask);
-	wait_for(waiter);
+	struct raw_end *raw = ARENA_NEW(ctx->arena, struct raw_end);
+	run(ctx, federation, &within, raw);
 	struct fed_refusal refusal = {0};
 	struct str cause;
-	enum err err = read_answer(ctx->arena, request, &waiter->raw, out, &refusal, &cause);
+	enum err err = read_answer(ctx->arena, request, raw, out, &refusal, &cause);
 	if (out_refusal != NULL) {
 		*out_refusal = refusal;
 	}

@@ -42,6 +42,7 @@ enum err federation_start(struct ctx *ctx, struct federation *federation)
 void federation_stop(struct federation *federation)
 {
 	outbox_stop(federation->outbox);
+	discovery_stop(federation->discovery);
 }
 
 void federation_destroy(struct federation *federation)

@@ -84,7 +84,8 @@ static void on_notary_answer(void *data, const struct fed_end *end)
 	struct key_fetch *fetch = data;
 	const struct json *list =
 		end->err == ERR_OK ? json_at(&end->answer->json, "server_keys") : NULL;
-	for (size_t i = 0; json_is(list, JSON_ARRAY) && i < list->count; i++) {
+	size_t count = list != NULL && list->type == JSON_ARRAY ? list->count : 0;
+	for (size_t i = 0; i < count; i++) {
 		const struct json *entry = &list->items[i];
 		struct str name = json_get_str(entry, STR("server_name"));
 		if (name.p != NULL && str_equals(name, fetch->server.s) &&

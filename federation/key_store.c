@@ -5,6 +5,7 @@
 #include "federation/key_store.h"
 
 #include <stdatomic.h>
+#include <string.h>
 
 #include "base/cache.h"
 #include "base/lock.h"
@@ -88,16 +89,26 @@ static void remember(struct key_store *store, struct key_set *set)
 
 /* --- making --------------------------------------------------------------------------------------------------- */
 
-static struct key_set *make_own(const struct event_signer *signer)
+static struct key_set *make_own(const struct homeserver *hs)
 {
+	const struct event_signer *signer = &hs->signer;
 	struct server_key *keys;
-	struct key_set *set = set_create(signer->server.s, 1, &keys);
+	struct key_set *set = set_create(signer->server.s, 1 + hs->old_key_count, &keys);
 	keys[0] = (struct server_key){
 		.key_id = str_dup(set->arena, signer->key_id),
 		.valid_until_ts = INT64_MAX,
 	};
 	ed25519_public(signer->key, keys[0].public_key);
 	set->count = 1;
+	for (size_t i = 0; i < hs->old_key_count; i++) {
+		struct server_key *key = &keys[set->count++];
+		*key = (struct server_key){
+			.key_id = str_dup(set->arena, hs->old_keys[i].key_id),
+			.is_old = true,
+			.expired_ts = hs->old_keys[i].expired_ts,
+		};
+		memcpy(key->public_key, hs->old_keys[i].public_key, ED25519_PUBLIC_BYTES);
+	}
 	return set;
 }
 
@@ -109,7 +120,7 @@ struct key_store *key_store_create(struct homeserver *hs)
 		(struct cache_ops){.ref = set_ref, .unref = set_unref});
 	lock_init(&store->lock, RANK_LEAF);
 	atomic_init(&store->has_unwritten, false);
-	store->own = make_own(&hs->signer);
+	store->own = make_own(hs);
 	return store;
 }
 

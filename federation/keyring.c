@@ -424,9 +424,8 @@ static void add_need(struct arena *arena, const struct json *json, struct server
 	struct str *ids = ARENA_NEW_ARRAY(arena, struct str, MAX_KEY_IDS);
 	need->server = server;
 	need->key_ids = ids;
-	for (size_t i = 0; json_is(signatures, JSON_OBJECT) && i < signatures->count &&
-		 need->key_id_count < MAX_KEY_IDS;
-		 i++) {
+	size_t count = signatures != NULL && signatures->type == JSON_OBJECT ? signatures->count : 0;
+	for (size_t i = 0; i < count && need->key_id_count < MAX_KEY_IDS; i++) {
 		struct str algorithm;
 		struct str version;
 		struct str id = signatures->members[i].key;

@@ -1,5 +1,5 @@
 /**
- * The server's own keys for other servers.
+ * Keys of servers for other servers: this one's, and as a notary others'.
  * Spec: server-server API, "Retrieving server keys"
  */
 #ifndef BELFRY_FEDERATION_SERVER_KEY_ROUTES_H

@@ -12,6 +12,7 @@
 #include "http/call.h"
 #include "matrix/errcode.h"
 #include "matrix/event_build.h"
+#include "matrix/server_keys.h"
 #include "storage/db.h"
 #include "storage/writer.h"
 
@@ -36,7 +37,9 @@ struct federation;
 struct homeserver {
 	struct settings settings;
 	struct homeserver_ports ports;
-	struct event_signer signer; /**< server name and signing key */
+	struct event_signer signer;     /**< server name and signing key */
+	const struct old_key *old_keys; /**< keys that the server signed with before; borrowed */
+	size_t old_key_count;
 	struct clock clock;
 	struct rng rng;
 	struct db *db;

@@ -48,6 +48,8 @@ struct federation_settings {
 	int64_t transaction_timeout_ms; /**< that another server gets to take one */
 	int64_t retry_first_ms;         /**< pause after the first failure; it doubles with each */
 	int64_t retry_longest_ms;
+	struct str announce;          /**< "NAME[:PORT]" for .well-known/matrix/server; empty: none */
+	struct conf_list dns_servers; /**< for SRV records; empty: the system's */
 };
 
 struct settings {

@@ -20,6 +20,7 @@
 
 struct http_client;
 struct address_range; /* http/address.h */
+struct detour;        /* http/detour.h */
 
 /** How mails leave; see client_mail.h. */
 struct mail_relay {
@@ -36,6 +37,8 @@ struct http_client_config {
 	struct str ca_file; /**< authorities besides the system's, PEM; empty: none */
 	const struct address_range *allow;
 	size_t allow_count;
+	const struct detour *detours; /**< http/detour.h */
+	size_t detour_count;
 	struct mail_relay mail;
 };
 

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "http/client_inner.h"
+#include "http/detour.h"
 
 enum {
 	CONNECT_TIMEOUT_MS = 10 * 1000,
@@ -320,6 +321,40 @@ static void set_limits(struct transfer *transfer, const struct fetch *fetch)
 	buf_init(&transfer->body, fetch->answer_ceiling_bytes);
 }
 
+/* A host as libcurl writes it in a list of ways. */
+static const char *way_host(struct arena *arena, struct str host)
+{
+	bool is_ipv6 = str_find_byte(host, ':') != SIZE_MAX;
+	return arena_printf(arena, is_ipv6 ? "[%.*s]" : "%.*s", STR_ARG(host));
+}
+
+/* Where to connect instead of the URL's host: as the caller says, or as the configuration says, for redirects too. */
+static void set_way(struct transfer *transfer, const struct fetch *fetch)
+{
+	const struct http_client_config *config = client_config(transfer->client);
+	struct arena *arena = transfer->arena;
+	struct str host = fetch->connect_host;
+	unsigned port = fetch->connect_port;
+	if (host.n > 0) {
+		const struct detour *detour =
+			detour_find(config->detours, config->detour_count, host, fetch->connect_port);
+		host = detour != NULL ? detour->to_host : host;
+		port = detour != NULL ? detour->to_port : port;
+		transfer->connect_to =
+			curl_slist_append(NULL, arena_printf(arena, "::%s:%u", way_host(arena, host), port));
+	}
+	for (size_t i = 0; i < config->detour_count && host.n == 0; i++) {
+		const struct detour *detour = &config->detours[i];
+		transfer->connect_to = curl_slist_append(transfer->connect_to,
+			arena_printf(arena, "%s:%u:%s:%u", way_host(arena, detour->host),
+				(unsigned)detour->port, way_host(arena, detour->to_host),
+				(unsigned)detour->to_port));
+	}
+	if (transfer->connect_to != NULL) {
+		(void)curl_easy_setopt(transfer->easy, CURLOPT_CONNECT_TO, transfer->connect_to);
+	}
+}
+
 /* @return NULL, or why the request is refused as it stands */
 static const char *set_up(struct transfer *transfer, const struct fetch *fetch)
 {
@@ -339,13 +374,7 @@ static const char *set_up(struct transfer *transfer, const struct fetch *fetch)
 	(void)curl_easy_setopt(easy, CURLOPT_USERAGENT, str_cstr(transfer->arena, agent));
 	set_method(transfer, fetch);
 	set_limits(transfer, fetch);
-	if (fetch->connect_host.n > 0) {
-		bool is_ipv6 = str_find_byte(fetch->connect_host, ':') != SIZE_MAX;
-		transfer->connect_to = curl_slist_append(NULL,
-			arena_printf(transfer->arena, is_ipv6 ? "::[%.*s]:%u" : "::%.*s:%u",
-				STR_ARG(fetch->connect_host), (unsigned)fetch->connect_port));
-		(void)curl_easy_setopt(easy, CURLOPT_CONNECT_TO, transfer->connect_to);
-	}
+	set_way(transfer, fetch);
 	transfer->sink = fetch->sink;
 	transfer->sink_data = fetch->sink_data;
 	return NULL;

@@ -1,0 +1,47 @@
+/**
+ * SRV records of the DNS, which the system's resolver does not know: one thread with c-ares.
+ * Spec: RFC 2782
+ */
+#ifndef BELFRY_HTTP_DNS_H
+#define BELFRY_HTTP_DNS_H
+
+#include "base/rand.h"
+#include "base/str.h"
+
+struct dns;
+
+struct dns_srv {
+	struct str
+		host; /**< without the dot at its end; empty: its owner says that there is no such service */
+	uint16_t port;
+	uint16_t priority;
+	uint16_t weight;
+};
+
+/** How a look-up ended; borrowed for the callback. */
+struct dns_srv_end {
+	bool is_certain; /**< false: no name server could tell */
+	const struct dns_srv
+		*records; /**< in the order in which they are to be tried; empty: there are none */
+	size_t count;
+};
+typedef void dns_srv_finished(void *data, const struct dns_srv_end *end);
+
+/**
+ * Starts the thread with the first look-up.
+ * @param servers  "127.0.0.1:53,[::1]:53"; empty: the system's (/etc/resolv.conf)
+ */
+struct dns *dns_create(struct str servers, const struct rng *rng);
+/** Ends what is under way as not certain, and whatever comes after. */
+void dns_stop(struct dns *dns);
+/** Stops if need be, and frees. NULL does nothing. */
+void dns_destroy(struct dns *dns);
+
+/** `finished` is called once, on the thread, where it may not block; or before this returns, when the resolver has stopped or is
+ * overloaded. */
+void dns_srv_start(struct dns *dns, struct str name, dns_srv_finished *finished, void *data);
+
+/** Puts records into the order in which they are to be tried: by priority, among equals by chance and weight. */
+void dns_srv_order(struct dns_srv *records, size_t count, const struct rng *rng);
+
+#endif

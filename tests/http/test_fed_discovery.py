@@ -1,0 +1,277 @@
+"""Where other servers are reached.  Spec: server-server API, "Resolving server names".
+
+Each step's decision is a case of tests/unit/matrix/server_route_test.c; here are the questions to others.  Names are led to
+loopback ports by network.connect_to, SRV records come from a name server of the test's own.
+"""
+import time
+
+import pytest
+
+from support.client import seconds, unique
+from support.dns_server import DnsServer
+from support.remote import Remote
+
+WELL_KNOWN = "/.well-known/matrix/server"
+KEYS = "/_matrix/key/v2/server"
+
+
+class Named(Remote):
+    """A remote whose name is not its address."""
+
+    def __init__(self, authority, name, *hosts):
+        super().__init__(authority)
+        self.name = name
+        self.context.load_cert_chain(*authority.certificate(*(hosts or (name.partition(":")[0],))))
+        self.sni = []
+        self.context.sni_callback = lambda socket, name, context: self.sni.append(name)
+
+
+@pytest.fixture
+def net(make_federated, authority):
+    """A server, and others that it finds by name."""
+    class Net:
+        def __init__(self):
+            self.dns = DnsServer()
+            self.ways = []
+            self.remotes = []
+            self.server = None
+
+        def remote(self, name, *hosts):
+            self.remotes.append(Named(authority, name, *hosts).start())
+            return self.remotes[-1]
+
+        def lead(self, host, port, remote):
+            self.ways.append("%s:%d=127.0.0.1:%d" % (host, port, remote.port))
+
+        def start(self, **settings):
+            for host in {remote.name.partition(":")[0] for remote in self.remotes}:
+                for port in (443, 8448):  # nowhere, unless it was led before: nobody outside is asked
+                    self.ways.append("%s:%d=127.0.0.1:1" % (host, port))
+            self.server = make_federated(settings={"network.connect_to": ",".join(self.ways),
+                                                   "network.dns_servers": self.dns.address, **settings}).start()
+            return self
+
+        def keys_of(self, name, limit=30):
+            """The server's keys by way of our server, which has to find it; None: it did not."""
+            reply = self.server.anonymous().request("GET", "/_matrix/key/v2/query/" + name, token=False, check=False).ok()
+            return reply["server_keys"][0] if reply["server_keys"] else None
+
+    net = Net()
+    yield net
+    net.dns.stop()
+    for remote in net.remotes:
+        remote.stop()
+
+
+def paths(remote):
+    return [ask.path for ask in remote.asked]
+
+
+def host_of(remote):
+    (ask,) = [ask for ask in remote.asked if ask.path == KEYS]
+    return ask.headers["host"]
+
+
+def test_literal_address__no_question__its_certificate(net):
+    remote = Remote(net.remote("unused.example").authority).start()
+    net.remotes.append(remote)
+    net.start()
+    assert net.keys_of(remote.name)["server_name"] == remote.name
+    assert paths(remote) == [KEYS] and host_of(remote) == remote.name
+    assert net.dns.asked == []
+
+
+def test_name_with_port__host_and_sni_are_the_name(net):
+    remote = net.remote("port.example:8999")
+    net.lead("port.example", 8999, remote)
+    net.start()
+    assert net.keys_of("port.example:8999")
+    assert paths(remote) == [KEYS] and host_of(remote) == "port.example:8999"
+    assert remote.sni == ["port.example"] and net.dns.asked == []
+
+
+def test_well_known__port__delegated_host_and_certificate(net):
+    site = net.remote("school.example")
+    remote = net.remote("school.example", "matrix.school.example")
+    site.on("GET", WELL_KNOWN, lambda ask: (200, {"m.server": "matrix.school.example:8443"}))
+    net.lead("school.example", 443, site)
+    net.lead("matrix.school.example", 8443, remote)
+    net.start()
+    assert net.keys_of("school.example")
+    assert paths(site) == [WELL_KNOWN] and paths(remote) == [KEYS]
+    assert host_of(remote) == "matrix.school.example:8443" and remote.sni == ["matrix.school.example"]
+    assert net.dns.asked == []
+
+
+def test_well_known__literal_address__its_certificate(net):
+    site = net.remote("school.example")
+    remote = net.remote("school.example", "127.0.0.1")
+    site.on("GET", WELL_KNOWN, lambda ask: (200, {"m.server": "127.0.0.1:%d" % remote.port}))
+    net.lead("school.example", 443, site)
+    net.start()
+    assert net.keys_of("school.example")
+    assert host_of(remote) == "127.0.0.1:%d" % remote.port and remote.sni == [None]
+
+
+@pytest.mark.parametrize("service", ["_matrix-fed._tcp", "_matrix._tcp"])
+def test_well_known__name__srv_records_of_the_delegated_host(net, service):
+    site = net.remote("school.example")
+    remote = net.remote("school.example", "matrix.school.example")
+    site.on("GET", WELL_KNOWN, lambda ask: (200, {"m.server": "matrix.school.example"}))
+    net.dns.records[service + ".matrix.school.example"] = [(10, 5, 8555, "host7.example")]
+    net.lead("school.example", 443, site)
+    net.lead("host7.example", 8555, remote)
+    net.start()
+    assert net.keys_of("school.example")
+    assert host_of(remote) == "matrix.school.example" and remote.sni == ["matrix.school.example"]
+    asked = ["_matrix-fed._tcp.matrix.school.example", "_matrix._tcp.matrix.school.example"]
+    assert net.dns.asked == asked[:asked.index(service + ".matrix.school.example") + 1]
+
+
+def test_no_well_known__srv_records__the_name_s_certificate(net):
+    remote = net.remote("school.example")
+    net.dns.records["_matrix-fed._tcp.school.example"] = [(10, 5, 8555, "host7.example")]
+    net.lead("host7.example", 8555, remote)
+    net.start()
+    assert net.keys_of("school.example")
+    assert host_of(remote) == "school.example" and remote.sni == ["school.example"]
+
+
+def test_srv_records__first_is_down__next_by_priority(net):
+    remote = net.remote("school.example")
+    net.dns.records["_matrix-fed._tcp.school.example"] = [(30, 0, 8557, "c.example"), (10, 0, 8555, "a.example"),
+                                                          (20, 0, 8556, "b.example")]
+    net.lead("b.example", 8556, remote)
+    net.ways.append("a.example:8555=127.0.0.1:1")
+    net.start()
+    assert net.keys_of("school.example")
+
+
+def test_nothing__port_8448_of_the_name(net):
+    remote = net.remote("school.example")
+    net.lead("school.example", 8448, remote)
+    net.start()
+    assert net.keys_of("school.example")
+    assert host_of(remote) == "school.example" and paths(remote) == [KEYS]
+    assert net.dns.asked == ["_matrix-fed._tcp.school.example", "_matrix._tcp.school.example"]
+
+
+def test_name_server__silent__port_8448_all_the_same(net):
+    remote = net.remote("school.example")
+    net.dns.is_silent = True
+    net.lead("school.example", 8448, remote)
+    net.start()
+    assert net.keys_of("school.example")
+
+
+@pytest.mark.parametrize("answer", [
+    (404, {}), (200, b"no json"), (200, {"m.server": "https://x.example/"}), (200, {"m.server": ["x"]}), (200, {}),
+    (500, {"m.server": "x.example"}), (200, b'{"m.server":"x.example:1"' + b" " * 60000 + b"}"),
+    (200, {"m.server": "x.example:99999"}),
+], ids=["404", "no json", "URL", "list", "absent", "500", "too large", "port"])
+def test_well_known__of_no_use__goes_on_without(net, answer):
+    site = net.remote("school.example")
+    remote = net.remote("school.example")
+    site.on("GET", WELL_KNOWN, lambda ask: answer)
+    net.lead("school.example", 443, site)
+    net.lead("school.example", 8448, remote)
+    net.start()
+    assert net.keys_of("school.example")
+    assert paths(site) == [WELL_KNOWN]
+
+
+def test_well_known__redirects__followed_but_not_for_ever(net):
+    site = net.remote("school.example")
+    remote = net.remote("school.example", "matrix.school.example")
+    site.on("GET", WELL_KNOWN, lambda ask: (302, {}, {"Location": "/moved"}))
+    site.on("GET", "/moved", lambda ask: (200, {"m.server": "matrix.school.example:8443"}))
+    endless = net.remote("endless.example")
+    endless.on("GET", "/.*", lambda ask: (302, {}, {"Location": "/" + unique()}))
+    end = net.remote("endless.example")
+    net.lead("school.example", 443, site)
+    net.lead("matrix.school.example", 8443, remote)
+    net.lead("endless.example", 443, endless)
+    net.lead("endless.example", 8448, end)
+    net.start()
+    assert net.keys_of("school.example")
+    assert net.keys_of("endless.example")
+    assert len(endless.asked) <= 6
+
+
+def test_well_known__redirect_to_http__not_followed(net):
+    site = net.remote("school.example")
+    remote = net.remote("school.example")
+    site.on("GET", WELL_KNOWN, lambda ask: (302, {}, {"Location": "http://127.0.0.1:%d/x" % net.server.port}))
+    net.lead("school.example", 443, site)
+    net.lead("school.example", 8448, remote)
+    net.start()
+    assert net.keys_of("school.example")
+
+
+def test_well_known__kept__not_asked_again(net):
+    """Neither what it says nor that it says nothing is asked for by every request."""
+    site = net.remote("school.example")
+    remote = net.remote("school.example", "matrix.school.example")
+    site.on("GET", WELL_KNOWN, lambda ask: (200, {"m.server": "matrix.school.example:8443"}, {"Cache-Control": "max-age=1"}))
+    remote.on("GET", KEYS, lambda ask: (500, {}))
+    silent = net.remote("silent.example")
+    other = net.remote("silent.example")
+    silent.on("GET", WELL_KNOWN, lambda ask: (404, {}))
+    other.on("GET", KEYS, lambda ask: (500, {}))
+    net.lead("school.example", 443, site)
+    net.lead("matrix.school.example", 8443, remote)
+    net.lead("silent.example", 443, silent)
+    net.lead("silent.example", 8448, other)
+    net.start()
+    for name, there in (("school.example", remote), ("silent.example", other)):
+        deadline = time.monotonic() + seconds(20)
+        while len(there.asked) < 2:  # a server that failed is left alone for a second
+            assert net.keys_of(name) is None and time.monotonic() < deadline
+            time.sleep(0.1)
+    assert paths(site) == [WELL_KNOWN] and paths(silent) == [WELL_KNOWN]
+    assert len(net.dns.asked) == 2
+
+
+def test_certificate__of_another_name__not_trusted(net):
+    """Also when the address is right: the name decides."""
+    remote = net.remote("school.example", "other.example")
+    net.lead("school.example", 8448, remote)
+    net.start()
+    assert net.keys_of("school.example") is None
+    assert remote.asked == []
+
+
+def test_certificate__of_the_srv_target__not_trusted(net):
+    """DNS is not to be believed: the target has to show the certificate of the name."""
+    remote = net.remote("school.example", "host7.example")
+    net.dns.records["_matrix-fed._tcp.school.example"] = [(10, 5, 8555, "host7.example")]
+    net.lead("host7.example", 8555, remote)
+    net.start()
+    assert net.keys_of("school.example") is None
+    assert remote.asked == []
+
+
+@pytest.mark.parametrize("target", ["127.0.0.1", "localhost"])
+def test_srv_record__inner_address__not_reached(net, target):
+    """Unless the configuration allows it."""
+    remote = net.remote("school.example", "school.example")
+    net.dns.records["_matrix-fed._tcp.school.example"] = [(10, 5, remote.port, target)]
+    net.start(**{"network.allow_addresses": ""})
+    assert net.keys_of("school.example") is None
+    assert remote.asked == []
+
+
+def test_srv_record__no_service__not_tried_elsewhere(net):
+    """RFC 2782: a target of "." says that there is none."""
+    remote = net.remote("school.example")
+    net.dns.records["_matrix-fed._tcp.school.example"] = [(0, 0, 1, ".")]
+    net.lead("school.example", 8448, remote)
+    net.start()
+    assert net.keys_of("school.example") is None
+    assert remote.asked == []
+
+
+@pytest.mark.parametrize("name", ["127.1", "0x7f000001", "a..example", "-.example", "x" * 230 + ".example", "2130706433"])
+def test_odd_name__answered(net, name):
+    net.start(**{"network.allow_addresses": ""})
+    assert net.keys_of(name) is None
