@@ -60,6 +60,7 @@ function(belfry_helpers library folder)
 		target_compile_options(${library}_objects PRIVATE ${BELFRY_TEST_FLAGS})
 		# Helpers may use any layer's headers, so they wait for the generated ones.
 		add_dependencies(${library}_objects storage)
+		belfry_test_libraries(${library}_objects)
 		# So that matrix/ and base/ come behind them on the linker's line, whatever the layer under test.
 		target_link_libraries(${library}_objects PUBLIC matrix)
 		target_link_libraries(${library} INTERFACE ${library}_objects)

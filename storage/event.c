@@ -145,7 +145,8 @@ void store_event_move(struct write *write, const struct event_row *row,
 {
 	write_add(write, STMT_EVENT_MOVE,
 		DB_ARGS(db_bigint(row->room_nid), db_text(row->event_id), position, replaced(row, columns),
-			db_text(row->thread_root), db_bigint(row->notify_seq), db_bigint(row->highlight_seq)));
+			db_text(row->thread_root), db_bigint(row->notify_seq), db_bigint(row->highlight_seq),
+			db_bigint(row->fate)));
 }
 
 void store_relation_insert(struct write *write, int64_t room_nid, struct str parent_id,

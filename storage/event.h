@@ -31,7 +31,7 @@ struct event_row {
 	int64_t notify_seq;
 	int64_t highlight_seq;
 	int64_t redacted_by;      /**< position of the redaction; 0: not redacted */
-	enum event_row_fate fate; /**< ignored when writing */
+	enum event_row_fate fate; /**< ignored by store_event_insert() */
 };
 
 /** Columns of an event that only writing needs. */
@@ -103,7 +103,7 @@ MUST_CHECK enum err store_events_near(struct ctx *ctx, struct db *db, const stru
 /** Adds an event at a position (of the write, or a given one); row->position is ignored. */
 void store_event_insert(struct write *write, const struct event_row *row,
 	const struct event_columns *columns, struct db_value position);
-/** An event that was known but no part of the timeline comes into it; its text stays as it is. */
+/** An event that was known but no part of the timeline comes into it, with the row's fate; its text stays as it is. */
 void store_event_move(struct write *write, const struct event_row *row,
 	const struct event_columns *columns, struct db_value position);
 void store_relation_insert(struct write *write, int64_t room_nid, struct str parent_id,

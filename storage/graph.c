@@ -102,12 +102,9 @@ void store_event_state_insert(struct write *write, int64_t room_nid, struct db_v
 		DB_ARGS(db_bigint(room_nid), position, base_position, db_text(difference)));
 }
 
-enum err store_state_ended(struct ctx *ctx, struct db *db, int64_t room_nid, int64_t after,
-	struct state_interval **out, size_t *out_count)
+static void read_intervals(struct ctx *ctx, const struct db_rows *rows, struct state_interval **out,
+	size_t *out_count)
 {
-	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_STATE_ENDED_SINCE, DB_ARGS(db_bigint(room_nid), db_bigint(after)),
-		&rows));
 	*out_count = db_count(rows);
 	*out = ARENA_NEW_ARRAY(ctx->arena, struct state_interval, *out_count);
 	for (size_t i = 0; i < *out_count; i++) {
@@ -124,7 +121,44 @@ enum err store_state_ended(struct ctx *ctx, struct db *db, int64_t room_nid, int
 			.to_position = db_int(rows, i, 3),
 		};
 	}
+}
+
+enum err store_state_ended(struct ctx *ctx, struct db *db, int64_t room_nid, int64_t after,
+	struct state_interval **out, size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_STATE_ENDED_SINCE, DB_ARGS(db_bigint(room_nid), db_bigint(after)),
+		&rows));
+	read_intervals(ctx, rows, out, out_count);
 	return ERR_OK;
+}
+
+enum err store_state_intervals(struct ctx *ctx, struct db *db, int64_t room_nid,
+	const struct str *types, const struct str *state_keys, size_t count,
+	struct state_interval **out, size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_STATE_INTERVALS,
+		DB_ARGS(db_bigint(room_nid), db_texts(types, count), db_texts(state_keys, count)), &rows));
+	read_intervals(ctx, rows, out, out_count);
+	return ERR_OK;
+}
+
+void store_state_forget(struct write *write, int64_t room_nid, struct str type,
+	struct str state_key)
+{
+	write_add(write, STMT_STATE_FORGET,
+		DB_ARGS(db_bigint(room_nid), db_text(type), db_text(state_key)));
+}
+
+void store_state_interval(struct write *write, int64_t room_nid,
+	const struct state_interval *interval)
+{
+	const struct state_row *row = &interval->row;
+	write_add(write, STMT_STATE_INTERVAL_INSERT,
+		DB_ARGS(db_bigint(room_nid), db_text(row->type), db_text(row->state_key),
+			db_bigint(row->from_position), db_bigint(interval->to_position),
+			db_bigint(row->event_position), db_text(row->event_id), db_text(row->membership)));
 }
 
 enum err store_auth_chain(struct ctx *ctx, struct db *db, int64_t room_nid,

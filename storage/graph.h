@@ -53,6 +53,16 @@ struct state_interval {
 MUST_CHECK enum err store_state_ended(struct ctx *ctx, struct db *db, int64_t room_nid,
 	int64_t after, struct state_interval **out, size_t *out_count);
 
+/** All intervals of some keys, oldest first. One round trip. */
+MUST_CHECK enum err store_state_intervals(struct ctx *ctx, struct db *db, int64_t room_nid,
+	const struct str *types, const struct str *state_keys, size_t count,
+	struct state_interval **out, size_t *out_count);
+/** The intervals of a key are written anew. */
+void store_state_forget(struct write *write, int64_t room_nid, struct str type,
+	struct str state_key);
+void store_state_interval(struct write *write, int64_t room_nid,
+	const struct state_interval *interval);
+
 /** Events by id with all from which they descend by auth_events, in no order. One round trip. */
 MUST_CHECK enum err store_auth_chain(struct ctx *ctx, struct db *db, int64_t room_nid,
 	const struct str *event_ids, size_t count, struct event_row **out, size_t *out_count);

@@ -150,6 +150,9 @@ void room_apply_history(struct room *room, int64_t newest);
 /** An event of the state stands elsewhere now. Writer's thread. */
 void room_apply_move(struct room *room, struct str type, struct str state_key,
 	int64_t from_position, int64_t to_position);
+/** It is known now since when an entry of the state holds, and where its event stands. Writer's thread. */
+void room_apply_since(struct room *room, struct str type, struct str state_key,
+	int64_t from_position, int64_t event_position);
 /** Reads anew what gaps there are. One round trip. */
 MUST_CHECK enum err room_refresh_gaps(struct ctx *ctx, struct homeserver *hs, struct room *room);
 /** Waits until no write of the room is under way; the caller has the turn. Errors: TIMEOUT */
@@ -173,6 +176,10 @@ int64_t room_redactions(struct room *room);
 /** Stores what was read in the event cache, unless something was redacted meanwhile: it may be the old form. */
 void room_cache_event(struct homeserver *hs, struct room *room, struct stored_event *event,
 	int64_t redactions_before);
+
+/** An event stands elsewhere than where it was: it is forgotten there. */
+void room_uncache_event(struct homeserver *hs, struct room *room, struct str event_id,
+	int64_t position);
 
 /** A room number that nobody has. */
 MUST_CHECK enum err rooms_new_nid(struct ctx *ctx, struct homeserver *hs, int64_t *out);

@@ -121,9 +121,15 @@ MUST_CHECK enum err room_accept(struct ctx *ctx, struct homeserver *hs, struct r
 MUST_CHECK enum err room_accept_outliers(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct event *const *events, size_t count, struct room_outcome *out);
 
+/** The auth events of these that are neither known nor among them. One round trip. Errors: STORE */
+MUST_CHECK enum err room_missing_auth(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct event *const *events, size_t count, struct event_id **out, size_t *out_count);
+
 /**
- * Adds history before what is known of the timeline: events as another server gave them in answer to /backfill, signatures
- * checked. They get positions before `below`, newest first by depth and prev_events. Those already in the timeline are left alone.
+ * Adds history at a gap (room_gap_find): events as another server gave them in answer to /backfill, signatures checked. They get
+ * positions before `below`, newest first by depth. Left out are those to which the gap does not lead, those in the timeline already,
+ * rejected ones, and those whose auth events are unknown: whoever fetched them asks for room_missing_auth() first, and gives these to
+ * room_accept_outliers().
  * @param out_added  may be 0
  * Errors: STORE
  */

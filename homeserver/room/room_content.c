@@ -426,6 +426,33 @@ void room_apply_move(struct room *room, struct str type, struct str state_key,
 	}
 }
 
+void room_apply_since(struct room *room, struct str type, struct str state_key,
+	int64_t from_position, int64_t event_position)
+{
+	LOCK_SCOPE(&room->lock);
+	struct state_slot *slot =
+		room->content != NULL ? slot_find(room->content, type, state_key) : NULL;
+	if (slot == NULL) {
+		return;
+	}
+	slot->from_position = from_position;
+	if (slot->event_position != event_position) {
+		slot->event_position = event_position;
+		stored_event_unref(slot->event); /* it says the old place */
+		slot->event = NULL;
+	}
+}
+
+void room_uncache_event(struct homeserver *hs, struct room *room, struct str event_id,
+	int64_t position)
+{
+	LOCK_SCOPE(&room->lock);
+	int64_t key[2] = {room->nid, position};
+	room->redactions++; /* what was read before may be the old one */
+	cache_remove(hs->rooms->events, event_id);
+	cache_remove(hs->rooms->events, str_from((const char *)key, sizeof(key)));
+}
+
 enum err room_refresh_gaps(struct ctx *ctx, struct homeserver *hs, struct room *room)
 {
 	int64_t newest_gap;

@@ -206,6 +206,22 @@ static enum err judge_and_store(struct judging *judging, struct homeserver *hs,
 	return fresh.n > 0 ? store(judging, hs, fresh.p, fresh.n) : ERR_OK;
 }
 
+enum err room_missing_auth(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct event *const *events, size_t count, struct event_id **out, size_t *out_count)
+{
+	struct room_outcome outcome = {0};
+	struct judging judging = {.ctx = ctx, .room = room};
+	give(&judging, events, count);
+	enum err err = look_up(&judging, hs, events, count, &outcome);
+	map_fini(&judging.nodes);
+	*out_count = outcome.missing_auth_count;
+	*out = ARENA_NEW_ARRAY(ctx->arena, struct event_id, *out_count + 1);
+	for (size_t i = 0; i < *out_count; i++) {
+		(*out)[i] = outcome.missing_auth[i];
+	}
+	return err == ERR_MISSING ? ERR_OK : err;
+}
+
 enum err room_accept_outliers(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct event *const *events, size_t count, struct room_outcome *out)
 {

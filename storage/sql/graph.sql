@@ -36,6 +36,13 @@ SELECT position, base_position, difference FROM event_states WHERE room_nid = $1
 SELECT type, state_key, from_position, to_position, event_position, event_id, membership
 FROM states WHERE room_nid = $1 AND to_position > $2 AND to_position < 9223372036854775807;
 
+-- name: state_intervals hot
+-- All intervals of some keys, oldest first: types, state keys. Index: states_pkey.
+SELECT s.type, s.state_key, s.from_position, s.to_position, s.event_position, s.event_id, s.membership
+FROM (SELECT DISTINCT type, state_key FROM unnest($2::text[], $3::text[]) AS u(type, state_key)) AS k
+JOIN states s ON s.room_nid = $1 AND s.type = k.type AND s.state_key = k.state_key
+ORDER BY s.from_position;
+
 -- name: auth_chain hot
 -- Events of a room by id, and all from which they descend by auth_events. Index: events_event_id_key for each.
 WITH RECURSIVE chain(event_id) AS (

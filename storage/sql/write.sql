@@ -86,12 +86,12 @@ SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::tex
 
 -- name: event_move
 -- Events that were known but no part of the timeline come into it: nid, event id, position, replaced position, thread, notify_seq,
--- highlight_seq. What is not as expected divides by zero, which fails the write. Index: events_event_id_key.
+-- highlight_seq, fate. What is not as expected divides by zero, which fails the write. Index: events_event_id_key.
 WITH moved AS (
-	UPDATE events SET position = u.position, fate = 0, replaces_position = u.replaces_position,
+	UPDATE events SET position = u.position, fate = u.fate, replaces_position = u.replaces_position,
 		thread_root = u.thread_root, notify_seq = u.notify_seq, highlight_seq = u.highlight_seq
-	FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[]) AS
-		u(room_nid, event_id, position, replaces_position, thread_root, notify_seq, highlight_seq)
+	FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[]) AS
+		u(room_nid, event_id, position, replaces_position, thread_root, notify_seq, highlight_seq, fate)
 	WHERE events.event_id = u.event_id AND events.room_nid = u.room_nid AND events.fate <> 0
 	RETURNING 1
 )
@@ -104,6 +104,16 @@ FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[]) AS
 	u(room_nid, type, state_key, event_id, position)
 WHERE states.room_nid = u.room_nid AND states.type = u.type AND states.state_key = u.state_key
 	AND states.event_id = u.event_id;
+
+-- name: state_forget
+-- All intervals of some keys are written anew: nid, type, state_key. Index: states_pkey.
+DELETE FROM states s USING unnest($1::bigint[], $2::text[], $3::text[]) AS u(room_nid, type, state_key)
+WHERE s.room_nid = u.room_nid AND s.type = u.type AND s.state_key = u.state_key;
+
+-- name: state_interval_insert
+-- Intervals as they are known now: nid, type, state_key, from, to, event position, event id, membership.
+INSERT INTO states (room_nid, type, state_key, from_position, to_position, event_position, event_id, membership)
+SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[], $8::text[]);
 
 -- name: transaction_insert
 -- Fails when the transaction id was used before (another process was first).

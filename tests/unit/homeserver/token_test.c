@@ -15,7 +15,8 @@ static void test_token__written__read_again(void **state)
 	(void)state;
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
 	static const struct token tokens[] = {{0, 0, 0}, {1, 0, 0}, {42, 1700000000000, 0},
-		{INT64_MAX - 1, INT64_MAX - 1, 0}, {42, 5, 41}, {INT64_MAX - 1, 0, INT64_MAX - 2}};
+		{INT64_MAX - 1, INT64_MAX - 1, 0}, {42, 5, 41}, {INT64_MAX - 1, 0, INT64_MAX - 2},
+		{-1, 0, 0}, {-((int64_t)1 << 60), 7, 0}};
 	for (size_t i = 0; i < COUNT_OF(tokens); i++) {
 		struct token read;
 		assert_true(token_parse(token_text(arena, tokens[i]), &read));
@@ -32,7 +33,7 @@ static void test_token__malformed__refused_and_untouched(void **state)
 		"s-1_0", "s1_-1", "s01_0", "s1_00", "s1_2_3", "s1_2_3_x", "s9_2_0", "s9_2_9", "s9_2_-1",
 		"s9_2_", "s 1_0", "s1_0 ", "s+1_0", "s1.0_0", "s1e3_0", "s9223372036854775807_0",
 		"s1_9223372036854775807", "s99999999999999999999999999_0", "nonsense", "s42_-0", "s-0_0",
-		"s0x1_0", "ss1_0"};
+		"s0x1_0", "ss1_0", "h0_0", "h-1_0", "h1152921504606846977_0", "h1_0_1", "h_0"};
 	for (size_t i = 0; i < COUNT_OF(texts); i++) {
 		struct token token = {7, 8, 9};
 		assert_false(token_parse(str_of(texts[i]), &token));

@@ -1,0 +1,417 @@
+/*
+ * History before what is known: what others had in the room while nobody of this server was there, or what was lost on the way.
+ * It takes the free positions before the event at which it was missing, and the intervals of state get to know since when they hold.
+ *
+ * Only what the gap leads to is taken: the events that are missing, what they stand on, and so on.
+ */
+#include "base/vec.h"
+#include "homeserver/room/room_known.h"
+#include "homeserver/room/room_write.h"
+#include "matrix/relation.h"
+#include "storage/graph.h"
+
+#include <stdlib.h>
+
+/* One event that is added. */
+struct past_event {
+	const struct event *event;
+	int64_t position;
+	int64_t moved_from; /* below the timeline; 0: it is new */
+};
+
+struct history {
+	struct ctx *ctx;
+	struct homeserver *hs;
+	struct room *room;
+	int64_t below;
+	struct map given;              /* event id → const struct event * */
+	VEC(struct past_event) events; /* newest first */
+	struct stored_event
+		*before;     /* the newest event of the timeline before all of these; NULL: none */
+	struct map keys; /* of the state that they touch: type, NUL, state key → struct key_history * */
+};
+
+/* --- which events --------------------------------------------------------------------------------------------- */
+
+static int compare_age(const void *a, const void *b)
+{
+	const struct event *left = ((const struct past_event *)a)->event;
+	const struct event *right = ((const struct past_event *)b)->event;
+	if (left->depth != right->depth) {
+		return left->depth > right->depth ? -1 : 1;
+	}
+	if (left->origin_server_ts != right->origin_server_ts) {
+		return left->origin_server_ts > right->origin_server_ts ? -1 : 1;
+	}
+	return str_compare(left->event_id.s, right->event_id.s);
+}
+
+/* Follows prev_events from the gap through what was given. */
+static void follow(struct history *history, const struct gap_row *gap)
+{
+	struct arena *arena = history->ctx->arena;
+	VEC(struct str) queue = {0};
+	for (size_t i = 0; i < gap->prev_count; i++) {
+		VEC_PUSH(arena, &queue, gap->prev_ids[i]);
+	}
+	for (size_t i = 0; i < queue.n; i++) {
+		const struct event *event = map_remove(&history->given, queue.p[i]);
+		if (event == NULL) {
+			continue;
+		}
+		const struct past_event past = {.event = event};
+		VEC_PUSH(arena, &history->events, past);
+		for (size_t k = 0; k < event->prev_count; k++) {
+			VEC_PUSH(arena, &queue, event->prev_events[k].s);
+		}
+	}
+	if (history->events.n > 1) {
+		qsort(history->events.p, history->events.n, sizeof(struct past_event), compare_age);
+	}
+}
+
+/* Those that are rejected, or in the timeline already, are not taken. They were judged as outliers. */
+static enum err drop_unfit(struct history *history)
+{
+	struct ctx *ctx = history->ctx;
+	size_t count = history->events.n;
+	struct event_id *ids = ARENA_NEW_ARRAY(ctx->arena, struct event_id, count + 1);
+	struct known_event *known = ARENA_NEW_ARRAY(ctx->arena, struct known_event, count + 1);
+	for (size_t i = 0; i < count; i++) {
+		ids[i] = history->events.p[i].event->event_id;
+	}
+	TRY(room_known_events(ctx, history->hs, history->room, ids, count, known));
+	size_t kept = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (known[i].fate == EVENT_OUTLIER) {
+			history->events.p[kept++] = (struct past_event){
+				.event = known[i].event,
+				.moved_from = known[i].position,
+			};
+		}
+	}
+	history->events.n = kept;
+	return ERR_OK;
+}
+
+/*
+ * Whether all its auth events are at hand. One that stands on unknown events is left for another time: whoever asks for history
+ * asks for these first (room_missing_auth()).
+ */
+static enum err judge(struct history *history, const struct event *const *events, size_t count)
+{
+	struct ctx *ctx = history->ctx;
+	struct event_id *missing;
+	size_t missing_count;
+	TRY(room_missing_auth(ctx, history->hs, history->room, events, count, &missing,
+		&missing_count));
+	struct map lacking CLEANUP(map_fini) = {0};
+	for (size_t i = 0; i < missing_count; i++) {
+		(void)map_set(&lacking, missing[i].s, &lacking);
+	}
+	const struct event **whole = ARENA_NEW_ARRAY(ctx->arena, const struct event *, count + 1);
+	bool *is_lacking = ARENA_NEW_ARRAY(ctx->arena, bool, count + 1);
+	for (bool has_more = missing_count > 0; has_more;) {
+		has_more = false;
+		for (size_t i = 0; i < count; i++) {
+			for (size_t k = 0; k < events[i]->auth_count && !is_lacking[i]; k++) {
+				is_lacking[i] = map_get(&lacking, events[i]->auth_events[k].s) != NULL;
+				has_more = has_more || is_lacking[i];
+			}
+			if (is_lacking[i]) {
+				(void)map_set(&lacking, events[i]->event_id.s, &lacking);
+			}
+		}
+	}
+	size_t n = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (!is_lacking[i]) {
+			whole[n++] = events[i];
+		}
+	}
+	for (size_t i = 0; i < n; i++) {
+		(void)map_set(&history->given, whole[i]->event_id.s,
+			(void *)(uintptr_t)whole[i]); /* only read */
+	}
+	struct room_outcome outcome;
+	return n > 0 ? room_accept_outliers(ctx, history->hs, history->room, whole, n, &outcome)
+				 : ERR_OK;
+}
+
+/* --- where they go -------------------------------------------------------------------------------------------- */
+
+/* Downwards from the event at the gap; as many as there is room for. */
+static enum err place(struct history *history)
+{
+	struct timeline timeline;
+	TRY(room_timeline(history->ctx, history->hs, history->room, ROOM_OUTLIERS, history->below - 1,
+		true, 1, &timeline));
+	history->before = timeline.n > 0 ? timeline.events[0] : NULL;
+	int64_t floor = history->before != NULL ? history->before->position : ROOM_OUTLIERS;
+	int64_t next = history->below - 1;
+	if (history->before == NULL) {
+		next = MIN_OF(next, -1);
+	}
+	size_t kept = 0;
+	for (; kept < history->events.n && next > floor; kept++) {
+		history->events.p[kept].position = next--;
+	}
+	history->events.n = kept;
+	return ERR_OK;
+}
+
+/* --- since when state holds --------------------------------------------------------------------------------------- */
+
+/* The intervals of one key, oldest first. */
+struct key_history {
+	struct state_interval *rows;
+	size_t n;
+	bool is_changed;
+};
+
+static struct state_row row_of(const struct past_event *past)
+{
+	const struct event *event = past->event;
+	bool is_member = str_equals(event->type, STR("m.room.member"));
+	return (struct state_row){
+		.type = event->type,
+		.state_key = event->state_key.p != NULL ? event->state_key : STR(""),
+		.from_position = past->position,
+		.event_position = past->position,
+		.event_id = event->event_id.s,
+		.membership = is_member ? event_membership(event) : str_from(NULL, 0),
+	};
+}
+
+static void insert_at(struct key_history *key, size_t at, const struct state_interval *interval)
+{
+	for (size_t i = key->n; i > at; i--) {
+		key->rows[i] = key->rows[i - 1];
+	}
+	key->rows[at] = *interval;
+	key->n++;
+}
+
+/* The event has been known as state: it holds since here. What held before it ends here. */
+static bool begin_earlier(struct key_history *key, const struct past_event *past)
+{
+	for (size_t i = 0; i < key->n; i++) {
+		struct state_interval *interval = &key->rows[i];
+		bool is_it = str_equals(interval->row.event_id, past->event->event_id.s) &&
+			interval->row.event_position == past->moved_from;
+		if (is_it) {
+			interval->row.event_position = past->position;
+			bool is_earlier = past->position < interval->row.from_position;
+			bool is_unknown = interval->row.from_position <= ROOM_OUTLIERS;
+			if (is_unknown || is_earlier) {
+				interval->row.from_position = past->position;
+			}
+			for (size_t k = 0; k < i; k++) {
+				key->rows[k].to_position = MIN_OF(key->rows[k].to_position, past->position);
+			}
+			return true;
+		}
+	}
+	return false;
+}
+
+/* It was state for a while: until what is known to have followed. */
+static void hold_between(struct key_history *key, const struct past_event *past)
+{
+	struct state_interval interval = {.row = row_of(past), .to_position = past->position + 1};
+	size_t at = 0;
+	while (at < key->n && key->rows[at].row.from_position > ROOM_OUTLIERS &&
+		key->rows[at].row.from_position <= past->position) {
+		at++;
+	}
+	if (at > 0) {
+		interval.to_position = key->rows[at - 1].to_position;
+		key->rows[at - 1].to_position = MIN_OF(interval.to_position, past->position);
+	} else if (key->n > 0 && key->rows[0].row.from_position <= ROOM_OUTLIERS) {
+		key->rows[0].row.from_position = past->position + 1; /* until it is known when it began */
+	} else if (key->n > 0) {
+		interval.to_position = key->rows[0].row.from_position;
+	}
+	if (interval.to_position > past->position) {
+		insert_at(key, at, &interval);
+	}
+}
+
+static void refine(struct key_history *key, const struct past_event *past)
+{
+	key->is_changed = true;
+	if (!begin_earlier(key, past)) {
+		hold_between(key, past);
+	}
+}
+
+static struct key_history *key_at(struct history *history, struct map *keys, struct str type,
+	struct str state_key, size_t room)
+{
+	struct arena *arena = history->ctx->arena;
+	struct str name = state_slot_key(arena, type, state_key);
+	struct key_history *key = map_get(keys, name);
+	if (key == NULL) {
+		key = ARENA_NEW(arena, struct key_history);
+		key->rows = ARENA_NEW_ARRAY(arena, struct state_interval, room);
+		(void)map_set(keys, name, key);
+	}
+	return key;
+}
+
+static enum err load_keys(struct history *history, struct map *keys)
+{
+	struct ctx *ctx = history->ctx;
+	VEC(struct str) types = {0};
+	VEC(struct str) state_keys = {0};
+	for (size_t i = 0; i < history->events.n; i++) {
+		const struct event *event = history->events.p[i].event;
+		if (event->is_state) {
+			VEC_PUSH(ctx->arena, &types, event->type);
+			VEC_PUSH(ctx->arena, &state_keys,
+				event->state_key.p != NULL ? event->state_key : STR(""));
+		}
+	}
+	if (types.n == 0) {
+		return ERR_OK;
+	}
+	struct state_interval *rows;
+	size_t count;
+	TRY(store_state_intervals(ctx, history->hs->db, history->room->nid, types.p, state_keys.p,
+		types.n, &rows, &count));
+	for (size_t i = 0; i < count; i++) {
+		struct key_history *key = key_at(history, keys, rows[i].row.type, rows[i].row.state_key,
+			count + history->events.n);
+		key->rows[key->n++] = rows[i];
+	}
+	for (size_t i = 0; i < history->events.n; i++) {
+		const struct past_event *past = &history->events.p[i];
+		if (past->event->is_state) {
+			struct state_row row = row_of(past);
+			refine(key_at(history, keys, row.type, row.state_key, count + history->events.n), past);
+		}
+	}
+	return ERR_OK;
+}
+
+static void write_keys(struct history *history, struct map *keys, struct write *write)
+{
+	size_t i = 0;
+	struct str name;
+	void *value;
+	while (map_next(keys, &i, &name, &value)) {
+		const struct key_history *key = value;
+		if (!key->is_changed) {
+			continue;
+		}
+		store_state_forget(write, history->room->nid, key->rows[0].row.type,
+			key->rows[0].row.state_key);
+		for (size_t k = 0; k < key->n; k++) {
+			store_state_interval(write, history->room->nid, &key->rows[k]);
+		}
+	}
+}
+
+/* --- the write ------------------------------------------------------------------------------------------------- */
+
+static void write_past(struct history *history, const struct past_event *past, struct write *write)
+{
+	const struct event *event = past->event;
+	int64_t nid = history->room->nid;
+	struct relation relation;
+	bool relates = relation_read(event->content, &relation) && relation.rel_type.p != NULL &&
+		str_find_byte(relation.event_id, '\0') == SIZE_MAX &&
+		str_find_byte(relation.rel_type, '\0') == SIZE_MAX;
+	struct event_row row = {
+		.room_nid = nid,
+		.event_id = event->event_id.s,
+		.fate = ROW_IN_HISTORY,
+	};
+	if (relates && relation_is(&relation, STR("m.thread"))) {
+		row.thread_root = relation.event_id;
+	} else if (history->before != NULL) {
+		row.notify_seq = history->before->thread_root.p == NULL ? history->before->notify_seq : 0;
+		row.highlight_seq =
+			history->before->thread_root.p == NULL ? history->before->highlight_seq : 0;
+	}
+	const struct event_columns columns = room_event_columns(event);
+	store_event_move(write, &row, &columns, db_bigint(past->position));
+	if (relates) {
+		store_relation_insert(write, nid, relation.event_id, db_bigint(past->position),
+			relation.rel_type, event->type, event->sender.s);
+	}
+	store_gap_close(write, nid, event->event_id.s);
+	for (size_t i = 0; i < event->prev_count; i++) {
+		if (str_find_byte(event->prev_events[i].s, '\0') == SIZE_MAX) {
+			store_gap_insert(write, nid, db_bigint(past->position), event->prev_events[i].s);
+		}
+	}
+}
+
+/* What the writer's thread does with it. */
+static void on_committed(void *data, int64_t first_position)
+{
+	(void)first_position;
+	struct history *history = data;
+	struct room *room = history->room;
+	size_t at = 0;
+	struct str name;
+	void *value;
+	while (map_next(&history->keys, &at, &name, &value)) {
+		const struct key_history *key = value;
+		const struct state_interval *last = key->n > 0 ? &key->rows[key->n - 1] : NULL;
+		if (key->is_changed && last != NULL && last->to_position == INT64_MAX) {
+			room_apply_since(room, last->row.type, last->row.state_key, last->row.from_position,
+				last->row.event_position);
+		}
+	}
+	room_apply_history(room, history->events.p[0].position);
+	for (size_t i = 0; i < history->events.n; i++) {
+		room_uncache_event(history->hs, room, history->events.p[i].event->event_id.s,
+			history->events.p[i].moved_from);
+	}
+}
+
+static enum err add(struct history *history)
+{
+	struct write *write = write_new(history->ctx);
+	TRY(load_keys(history, &history->keys));
+	for (size_t i = 0; i < history->events.n; i++) {
+		write_past(history, &history->events.p[i], write);
+	}
+	write_keys(history, &history->keys, write);
+	write_on_commit(write, on_committed, history);
+	TRY(writer_commit(history->ctx, history->hs->writer, write, NULL));
+	return room_refresh_gaps(history->ctx, history->hs, history->room);
+}
+
+static enum err add_in_turn(struct history *history, const struct event *const *events,
+	size_t count)
+{
+	struct gap_row gap;
+	TRY(room_load_if_needed(history->ctx, history->hs, history->room));
+	TRY(room_settle(history->ctx, history->hs, history->room));
+	TRY(store_gap_newest(history->ctx, history->hs->db, history->room->nid, history->below - 1,
+		history->below, INT64_MAX, &gap));
+	if (gap.prev_count == 0) {
+		return ERR_OK;
+	}
+	TRY(judge(history, events, count));
+	follow(history, &gap);
+	TRY(drop_unfit(history));
+	TRY(place(history));
+	return history->events.n > 0 ? add(history) : ERR_OK;
+}
+
+enum err room_accept_history(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	int64_t below, const struct event *const *events, size_t count, size_t *out_added)
+{
+	struct history history = {.ctx = ctx, .hs = hs, .room = room, .below = below};
+	TRY(room_turn_take(ctx, hs, room));
+	enum err err = add_in_turn(&history, events, count);
+	room_turn_give(room);
+	map_fini(&history.given);
+	map_fini(&history.keys);
+	*out_added = err == ERR_OK ? history.events.n : 0;
+	return err;
+}
