@@ -27,7 +27,7 @@ static int set_up(void **state)
 	key = ed25519_key_create(seed);
 	ed25519_public(key, bytes);
 	public_key = b64_encode(arena, str_from((const char *)bytes, sizeof(bytes)));
-	owner = (struct key_owner){STR("@a:b"), STR("D"), public_key};
+	owner = (struct key_owner){STR("@a:b"), STR("D"), public_key, false};
 	return 0;
 }
 
