@@ -90,7 +90,8 @@ static void compare(struct telling *telling)
 	}
 	/* Cross-signing keys come with the row that keeps the position, whether there are any or not. */
 	telling->cross_keys_changed =
-		note_now(telling, STR(""), cross_key_digest(arena, &telling->list));
+		note_now(telling, STR(""), cross_key_digest(arena, &telling->list)) &&
+		json_at(&telling->list, "master_key") != NULL;
 	telling->now.p[telling->now.n - 1].position =
 		telling->changed.n > 0 ? telling->position : telling->told_position;
 }

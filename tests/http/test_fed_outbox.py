@@ -2,17 +2,13 @@
 "Transactions"."""
 import threading
 import time
-import types
 
 import pytest
 
-from support.client import seconds, unique
+from support.client import seconds
 from support.database import Cluster
+from support.inbox import Inbox, federated_on, let_in, let_out
 from support.server import free_port, wait_until
-
-SEND = r"/_matrix/federation/v1/send/(.+)"
-QUICK = {"federation.retry_first": "200ms", "federation.retry_longest": "1s", "federation.transaction_timeout": "3s"}
-
 
 @pytest.fixture(scope="module")
 def cluster():
@@ -20,55 +16,9 @@ def cluster():
         yield one
 
 
-def federated_on(cluster, make_federated, **more):
-    """A federated server with a database of its own, in which a test can let other servers into rooms."""
-    name = "d" + unique("b").replace("-", "_").lower()
-    cluster.sql("CREATE DATABASE %s" % name)
-    place = types.SimpleNamespace(url=cluster.url.replace("/postgres?", "/%s?" % name))
-    server = make_federated(settings={**QUICK, "database.url": place.url, **more})
-    server.sql = lambda text: Cluster.sql(place, text)
-    return server.start()
-
-
 @pytest.fixture
 def server(make_federated, cluster):
     return federated_on(cluster, make_federated)
-
-
-def let_in(server, room_id, *names):
-    """Other servers are in the room from now on."""
-    own = "SELECT r.room_nid FROM rooms r JOIN server_stays s USING (room_nid) WHERE room_id = '%s'" % room_id
-    nid = wait_until(lambda: server.sql(own), what="the room is known to the outbox")
-    server.sql("INSERT INTO server_stays (room_nid, server, from_position) SELECT %s, name, position "
-               "FROM stream_head, unnest('{%s}'::text[]) AS name" % (nid, ",".join(names)))
-
-
-class Inbox:
-    """Takes the remote's transactions; what it answers can be changed."""
-
-    def __init__(self, remote):
-        self.remote, self.transactions, self.changed = remote, [], threading.Condition()
-        self.refuse = None  # answer instead of taking it
-        remote.on("PUT", SEND, self._take)
-
-    def _take(self, ask):
-        with self.changed:
-            self.transactions.append(ask)
-            self.changed.notify_all()
-        if self.refuse is not None:
-            return self.refuse(ask)
-        return 200, {"pdus": {}}
-
-    def pdus(self):
-        return [pdu for ask in self.transactions for pdu in ask.json["pdus"]]
-
-    def bodies(self):
-        return [pdu["content"]["body"] for pdu in self.pdus() if pdu["type"] == "m.room.message"]
-
-    def until(self, condition, limit=20, what="transactions"):
-        with self.changed:
-            assert self.changed.wait_for(lambda: condition(self), seconds(limit)), "%s: got %s" % (
-                what, [(a.match.group(1), a.json["pdus"], a.json["edus"]) for a in self.transactions])
 
 
 def test_message__another_server_in_the_room__gets_it_signed(server, remote):
@@ -281,3 +231,57 @@ def test_dead_destinations__two_hundred__a_live_one_gets_its_events_at_once(serv
         inbox.until(lambda box, i=i: box.bodies()[-1] == "m%d" % i, 5)
         assert time.monotonic() - started < seconds(2)
     assert inbox.bodies() == ["one"] + ["m%d" % i for i in range(20)]
+
+
+def test_server__leaves_the_room__gets_the_leave_and_nothing_after_it(server, remote):
+    """The last event that concerns it is the one by which its user is no longer there."""
+    inbox = Inbox(remote)
+    alice = server.user()
+    room, witness = alice.create_room(), alice.create_room()
+    let_in(server, room, remote.name)
+    let_in(server, witness, remote.name)
+    alice.send(room, "before")
+    let_out(server, room, remote.name)
+    alice.send(room, "after")
+    alice.send(witness, "witness")
+    inbox.until(lambda i: "witness" in i.bodies())
+    assert inbox.bodies() == ["before", "witness"]
+
+
+def test_server__away_while_it_left_and_came_back__gets_nothing_from_between(server, remote):
+    """Catching up, too, gives only what happened while it was in the room."""
+    inbox = Inbox(remote)
+    alice = server.user()
+    room = alice.create_room()
+    let_in(server, room, remote.name)
+    inbox.refuse = lambda ask: (500, {})
+    alice.send(room, "open")
+    inbox.until(lambda i: len(i.transactions) >= 2)
+    alice.send(room, "in")
+    let_out(server, room, remote.name)
+    alice.send(room, "secret")
+    let_in(server, room, remote.name)
+    alice.send(room, "in again")
+    inbox.refuse = None
+    inbox.until(lambda i: "in again" in i.bodies(), 30)
+    assert list(dict.fromkeys(inbox.bodies())) == ["open", "in", "in again"]
+
+
+def test_user_of_another_server__invited_and_banned__its_server_is_told(server, remote):
+    inbox = Inbox(remote)
+    alice = server.user()
+    room = alice.create_room()
+    bob = "@bob:" + remote.name
+    alice.ban(room, bob).ok()
+    inbox.until(lambda i: [(p["state_key"], p["content"]["membership"]) for p in i.pdus()] == [(bob, "ban")])
+
+
+def test_last_user_of_this_server__leaves__others_get_the_leave(server, remote):
+    inbox = Inbox(remote)
+    alice = server.user()
+    room = alice.create_room()
+    let_in(server, room, remote.name)
+    alice.leave(room)
+    inbox.until(lambda i: [p["content"].get("membership") for p in i.pdus()] == ["leave"])
+    wait_until(lambda: server.sql("SELECT count(*) FROM server_stays WHERE to_position = 9223372036854775807 AND "
+                                  "server = '%s'" % remote.name) == "0", what="nobody is known to be there")
