@@ -285,3 +285,33 @@ def test_last_user_of_this_server__leaves__others_get_the_leave(server, remote):
     inbox.until(lambda i: [p["content"].get("membership") for p in i.pdus()] == ["leave"])
     wait_until(lambda: server.sql("SELECT count(*) FROM server_stays WHERE to_position = 9223372036854775807 AND "
                                   "server = '%s'" % remote.name) == "0", what="nobody is known to be there")
+
+
+def test_destinations_command__one_fails__listed_with_its_cause_and_tried_when_asked(make_federated, cluster, make_remote):
+    one = federated_on(cluster, make_federated, **{"federation.retry_first": "1h"})
+    fine, away = make_remote(), make_remote()
+    inboxes = [Inbox(fine), Inbox(away)]
+    alice = one.user()
+    room = alice.create_room()
+
+    def command(*words):
+        return one.run("destinations", *words, settings=one.settings)
+    assert "Nothing was sent" in command("list").stdout
+    let_in(one, room, fine.name, away.name)
+    inboxes[1].refuse = lambda ask: (503, {"errcode": "M_UNKNOWN"})
+    alice.send(room, "hello")
+    for inbox in inboxes:
+        inbox.until(lambda i: i.bodies() == ["hello"])
+
+    def listed(*options):
+        return {line.split()[0]: line for line in command("list", *options).stdout.splitlines()[1:]
+                if not line.startswith(" ")}
+    wait_until(lambda: " failing " in listed().get(away.name, ""), what="the failure is listed")
+    assert " reached " in listed()[fine.name] and "1 event(s)" in listed()[away.name]
+    assert set(listed("--failing")) == {away.name}
+    assert "status 503" in command("list").stdout
+    inboxes[1].refuse = None
+    assert command("retry", fine.name).returncode == 1
+    assert command("retry", "--all").returncode == 0
+    inboxes[1].until(lambda i: i.bodies() == ["hello", "hello"])
+    wait_until(lambda: not listed("--failing"), what="nothing fails")
