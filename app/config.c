@@ -365,6 +365,8 @@ void config_to_settings(const struct conf *conf, struct settings *out)
 		.room_directory_for_servers = conf_bool(conf, "room_directory.for_servers"),
 		.profiles_for_servers = conf_bool(conf, "profiles.for_servers"),
 		.device_names_for_servers = conf_bool(conf, "devices.names_for_servers"),
+		.mail_unread_after_ms = conf_int(conf, "mail.unread_after"),
+		.mail_unread_pause_ms = conf_int(conf, "mail.unread_pause"),
 		.account = account_settings_of(conf),
 		.media = media_of(conf),
 		.federation = federation_of(conf),

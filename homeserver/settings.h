@@ -87,6 +87,8 @@ struct settings {
 	struct account_settings account;
 	struct media_settings media;
 	struct federation_settings federation;
+	int64_t mail_unread_after_ms; /**< how long a message is unread before a mail tells of it */
+	int64_t mail_unread_pause_ms; /**< between two such mails, the first time; doubles */
 };
 
 #endif

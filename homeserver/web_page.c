@@ -28,16 +28,21 @@ static const char style[] =
 
 /* --- text ------------------------------------------------------------------------------------------- */
 
-static void add_escaped(struct web_page *page, struct str text)
+void web_page_escape(struct buf *buf, struct str text)
 {
 	for (size_t i = 0; i < text.n; i++) {
 		char c = text.p[i];
 		if (c == '&' || c == '<' || c == '>' || c == '"' || c == '\'') {
-			buf_printf(page->buf, "&#%d;", c);
+			buf_printf(buf, "&#%d;", c);
 		} else if ((unsigned char)c >= 0x20 || c == '\n' || c == '\t') {
-			buf_add_byte(page->buf, c);
+			buf_add_byte(buf, c);
 		}
 	}
+}
+
+static void add_escaped(struct web_page *page, struct str text)
+{
+	web_page_escape(page->buf, text);
 }
 
 static void add_both(struct web_page *page, const char *zh, const char *en)

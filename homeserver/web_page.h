@@ -35,6 +35,9 @@ void web_page_begin(struct web_page *page, struct call *call, const char *title_
 /** The same with one title, from outside. */
 void web_page_begin_named(struct web_page *page, struct call *call, struct str title);
 
+/** Appends text to HTML, escaped; control characters but line breaks and tabs are left out. */
+void web_page_escape(struct buf *buf, struct str text);
+
 /** A paragraph in both languages; literals. */
 void web_page_text(struct web_page *page, const char *zh, const char *en);
 /** The same, hidden until a script shows it by its id. */

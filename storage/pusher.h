@@ -11,14 +11,15 @@ struct pusher_row {
 	struct str user_id; /**< when written */
 	struct str app_id;
 	struct str pushkey;
-	struct str kind; /**< "http" */
+	struct str kind; /**< "http", "email" */
 	struct str app_display_name;
 	struct str device_display_name;
 	struct str profile_tag; /**< p == NULL: none */
 	struct str lang;
-	struct str data;      /**< JSON object */
-	struct str device_id; /**< when written; p == NULL: none */
-	int64_t set_at_ms;    /**< when written */
+	struct str data;              /**< JSON object */
+	struct str device_id;         /**< when written; p == NULL: none */
+	int64_t set_at_ms;            /**< when written */
+	struct str unsubscribe_token; /**< when written, for a new one of kind email; else p == NULL */
 };
 
 /** Makes or changes a pusher. Errors: LIMIT when the user has `limit` others; STORE. */
@@ -32,6 +33,12 @@ MUST_CHECK enum err store_pusher_delete(struct ctx *ctx, struct db *db, struct s
 /** Deletes those of all users with a key. */
 MUST_CHECK enum err store_pusher_reject(struct ctx *ctx, struct db *db, struct str app_id,
 	struct str pushkey);
+/** Of kind email: whose mails end with this token. Errors: MISSING (no fault text); STORE. @param out_address  pushkey */
+MUST_CHECK enum err store_pusher_unsubscribe_peek(struct ctx *ctx, struct db *db,
+	int64_t pusher_nid, struct str token, struct str *out_address);
+/** Ends it. Errors: MISSING (no fault text); STORE. */
+MUST_CHECK enum err store_pusher_unsubscribe(struct ctx *ctx, struct db *db, int64_t pusher_nid,
+	struct str token);
 /** A user's, oldest first. */
 MUST_CHECK enum err store_pusher_list(struct ctx *ctx, struct db *db, struct str user_id,
 	struct pusher_row **out, size_t *out_count);
@@ -65,6 +72,7 @@ struct push_batch {
 	int64_t after; /**< users who have read something after this … */
 	int64_t up_to; /**< … and up to this get their counts */
 	int64_t now_ms;
+	int64_t mail_delay_ms; /**< how long messages are unread before a mail tells of them */
 };
 /** Queues for all pushers concerned, in a transaction that moves the consumer. */
 MUST_CHECK enum err store_push_enqueue(struct ctx *ctx, struct tx *tx,
@@ -75,6 +83,7 @@ struct push_due {
 	struct str user_id;
 	struct str app_id;
 	struct str pushkey;
+	bool is_mail; /**< of kind email */
 	struct str data;
 	int64_t set_at_ms;
 	int64_t badge; /**< told last; -1: none yet */
@@ -84,6 +93,9 @@ struct push_due {
 	int64_t room_nid;  /**< 0: only the counts */
 	struct str tweaks; /**< p == NULL: none */
 	bool is_read;      /**< the user has read the event meanwhile */
+	struct str unsubscribe_token;
+	int64_t mailed_at_ms;  /**< when the last mail went; 0: none yet */
+	int64_t mail_pause_ms; /**< how long after it none goes */
 };
 /** The oldest that waits of each pusher that is due and not in `without`. One round trip. */
 MUST_CHECK enum err store_push_due(struct ctx *ctx, struct db *db, int64_t now_ms,
@@ -101,6 +113,23 @@ MUST_CHECK enum err store_push_failed(struct ctx *ctx, struct db *db, int64_t pu
 /** Of what waits for a pusher, only the newest `keep` stay. */
 MUST_CHECK enum err store_push_give_up(struct ctx *ctx, struct db *db, int64_t pusher_nid,
 	int64_t keep);
+
+/** An event that waits for a pusher of kind email. */
+struct push_waiting {
+	int64_t position;
+	int64_t room_nid;
+	int64_t queued_at_ms;
+	bool is_read;
+};
+/** The newest `limit`, newest first. One round trip. */
+MUST_CHECK enum err store_push_waiting(struct ctx *ctx, struct db *db, int64_t pusher_nid,
+	int64_t limit, struct push_waiting **out, size_t *out_count);
+/** A mail with all up to a position was sent; none for `pause_ms` after it. Three round trips. */
+MUST_CHECK enum err store_push_mailed(struct ctx *ctx, struct db *db, int64_t pusher_nid,
+	int64_t position, int64_t now_ms, int64_t pause_ms);
+/** Nothing is sent before a time. */
+MUST_CHECK enum err store_push_postpone(struct ctx *ctx, struct db *db, int64_t pusher_nid,
+	int64_t next_try_ms);
 
 /* --- looking back -------------------------------------------------------------------------------- */
 

@@ -90,24 +90,25 @@ static void write_device(const struct push_due *due, const struct json *data, st
 	json_out_end(out);
 }
 
-/* *out NULL when there is nothing to show (any more). */
-static enum err find_event(struct ctx *ctx, struct homeserver *hs, const struct push_due *due,
-	struct room **out_room, struct stored_event **out)
+enum err push_find_event(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	int64_t room_nid, int64_t position, struct room **out_room, struct stored_event **out)
 {
 	struct str membership;
+	struct stored_event *event;
+	bool is_ignored;
 	*out = NULL;
-	TRY(rooms_get_nid(ctx, hs, due->room_nid, out_room));
-	TRY(room_membership(ctx, hs, *out_room, due->user_id, &membership));
-	bool is_there = str_equals(membership, STR("join")) || str_equals(membership, STR("invite"));
-	if (is_there && !due->is_read) {
-		TRY(room_event_at(ctx, hs, *out_room, due->position, out));
+	TRY(rooms_get_nid(ctx, hs, room_nid, out_room));
+	TRY(room_membership(ctx, hs, *out_room, user_id, &membership));
+	bool is_joined = str_equals(membership, STR("join"));
+	if (!is_joined && !str_equals(membership, STR("invite"))) {
+		return ERR_OK;
 	}
-	bool is_ignored = false;
-	if (*out != NULL) {
-		TRY(user_ignores(ctx, hs, due->user_id, (*out)->event->sender.s, &is_ignored));
-	}
-	if (*out != NULL && ((*out)->redacted_by != 0 || is_ignored)) {
-		*out = NULL;
+	TRY(room_event_at(ctx, hs, *out_room, position, &event));
+	TRY(user_ignores(ctx, hs, user_id, event->event->sender.s, &is_ignored));
+	/* An invite that was accepted is no news. */
+	bool is_over = is_joined && event_is(event->event, STR("m.room.member"), user_id);
+	if (event->redacted_by == 0 && !is_ignored && !is_over) {
+		*out = event;
 	}
 	return ERR_OK;
 }
@@ -157,8 +158,9 @@ enum err push_notice_write(struct ctx *ctx, struct homeserver *hs, const struct 
 	if (json_parse(ctx->arena, due->data, NULL, &data, NULL) != JSON_OK) {
 		return fail_cause(ctx, ERR_INTERNAL, "stored pusher data are not JSON");
 	}
-	if (due->room_nid != 0) {
-		enum err err = find_event(ctx, hs, due, &room, &event);
+	if (due->room_nid != 0 && !due->is_read) {
+		enum err err =
+			push_find_event(ctx, hs, due->user_id, due->room_nid, due->position, &room, &event);
 		if (err != ERR_OK && err != ERR_MISSING) {
 			return err;
 		}

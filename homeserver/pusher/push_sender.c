@@ -1,6 +1,6 @@
 /*
  * The delivery: one thread, many requests at once, one for each pusher at a time. The thread asks the database for what is due, hands it
- * to the outgoing client, and writes down how it ended when the client's callback has told it. Of all processes only the one with
+ * to the outgoing client, as a request or as a mail, and writes down how it ended when the client's callback has told it. Of all processes only the one with
  * the lease delivers; whatever else they do, a notification is sent twice at worst, which its event id tells the gateway.
  */
 #include "homeserver/pusher/pushers_inner.h"
@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
-#include "http/client.h"
+#include "http/client_mail.h"
 #include "storage/consumer.h"
 
 #include <inttypes.h>
@@ -25,13 +25,15 @@ enum {
 	GIVE_UP_MS = 24 * 60 * 60 * 1000,
 	KEPT_WHILE_FAILING = 100,
 	KEPT_AFTER_GIVING_UP = 1,
+	MAIL_REFUSED_PAUSE_MS = 24 * 60 * 60 * 1000,
 	ROUND_LIMIT_MS = 30 * 1000,
 };
 
 #define OUTCOME(word) \
 	{ \
 		.kind = METRIC_KIND_COUNTER, .name = "belfry_push_deliveries_total", \
-		.help = "Notifications to push gateways", .labels = "outcome=\"" word "\"" \
+		.help = "Notifications to push gateways, and mails of missed messages", \
+		.labels = "outcome=\"" word "\"" \
 	}
 static struct metric delivered = OUTCOME("delivered");
 static struct metric rejected = OUTCOME("rejected");
@@ -45,7 +47,9 @@ struct flight {
 	int64_t badge;
 	int64_t failures;
 	int64_t failing_since_ms;
-	struct str app_id; /* heap */
+	bool is_mail;
+	int64_t mail_pause_ms; /* until the next mail */
+	struct str app_id;     /* heap */
 	struct str pushkey;
 	/* Once it is over: */
 	enum err err;
@@ -93,8 +97,8 @@ static void flight_over(void *data, const struct fetch_end *end)
 	struct pushers *pushers = flight->pushers;
 	flight->err = end->err;
 	flight->status = end->err == ERR_OK ? end->answer.status : 0;
-	flight->is_rejected =
-		flight->status == 200 && is_pushkey_rejected(end->answer.body, flight->pushkey);
+	flight->is_rejected = flight->status == 200 && !flight->is_mail &&
+		is_pushkey_rejected(end->answer.body, flight->pushkey);
 	LOCK_SCOPE(&pushers->lock);
 	flight->next = pushers->over;
 	pushers->over = flight;
@@ -131,10 +135,28 @@ static enum err note_failure(struct ctx *ctx, struct homeserver *hs, const struc
 		gives_up ? KEPT_AFTER_GIVING_UP : KEPT_WHILE_FAILING);
 }
 
+/* An address that the relay will never deliver to is tried again a day later, with what comes until then. */
+static enum err write_down_mail(struct ctx *ctx, struct homeserver *hs, const struct flight *flight)
+{
+	bool is_refused = flight->err == ERR_DENIED || flight->err == ERR_INPUT;
+	if (flight->err != ERR_OK && !is_refused) {
+		return note_failure(ctx, hs, flight);
+	}
+	metric_add(is_refused ? &rejected : &delivered, 1);
+	if (is_refused) {
+		log_info(0, "push.mail_refused", "pusher=%" PRId64, flight->pusher_nid);
+	}
+	return store_push_mailed(ctx, hs->db, flight->pusher_nid, flight->position,
+		clock_wall_ms(&hs->clock), is_refused ? MAIL_REFUSED_PAUSE_MS : flight->mail_pause_ms);
+}
+
 static enum err write_down(struct ctx *ctx, struct homeserver *hs, const struct flight *flight)
 {
 	if (flight->err == ERR_SHUTDOWN) {
 		return ERR_OK;
+	}
+	if (flight->is_mail) {
+		return write_down_mail(ctx, hs, flight);
 	}
 	if (flight->is_rejected) {
 		metric_add(&rejected, 1);
@@ -174,23 +196,31 @@ static enum err write_down_all(struct ctx *ctx, struct pushers *pushers, struct 
 
 /* --- sending -------------------------------------------------------------------------------------------- */
 
+static struct flight *begin_flight(struct pushers *pushers, const struct push_due *due,
+	int64_t position)
+{
+	struct flight *flight = mem_alloc(sizeof(*flight));
+	*flight = (struct flight){
+		.pushers = pushers,
+		.pusher_nid = due->pusher_nid,
+		.position = position,
+		.failures = due->failures,
+		.failing_since_ms = due->failing_since_ms,
+		.is_mail = due->is_mail,
+		.app_id = str_heap(due->app_id),
+		.pushkey = str_heap(due->pushkey),
+	};
+	pushers->busy[pushers->busy_n++] = due->pusher_nid;
+	return flight;
+}
+
 static void launch(struct pushers *pushers, const struct push_due *due,
 	const struct push_notice *notice)
 {
 	static const struct fetch_header headers[] = {
 		{STR_INIT("Content-Type"), STR_INIT("application/json")}};
-	struct flight *flight = mem_alloc(sizeof(*flight));
-	*flight = (struct flight){
-		.pushers = pushers,
-		.pusher_nid = due->pusher_nid,
-		.position = due->position,
-		.badge = notice->badge,
-		.failures = due->failures,
-		.failing_since_ms = due->failing_since_ms,
-		.app_id = str_heap(due->app_id),
-		.pushkey = str_heap(due->pushkey),
-	};
-	pushers->busy[pushers->busy_n++] = due->pusher_nid;
+	struct flight *flight = begin_flight(pushers, due, due->position);
+	flight->badge = notice->badge;
 	const struct fetch fetch = {
 		.method = "POST",
 		.url = notice->url,
@@ -203,29 +233,56 @@ static void launch(struct pushers *pushers, const struct push_due *due,
 	http_client_start(pushers->hs->http_client, &fetch, flight_over, flight);
 }
 
-/* What cannot be written as a notification now must not hold up the others. */
-static enum err send_one(struct ctx *ctx, struct pushers *pushers, const struct push_due *due,
+/* Does what there is to do; *out_more: there may be more that is due. */
+static enum err send_notice(struct ctx *ctx, struct pushers *pushers, const struct push_due *due,
 	bool *out_more)
 {
-	struct homeserver *hs = pushers->hs;
 	struct push_notice notice;
-	enum err err = push_notice_write(ctx, hs, due, &notice);
-	if (err != ERR_OK && err_is_transient(err)) {
-		return err;
-	}
-	if (err != ERR_OK) {
-		int64_t now_ms = clock_wall_ms(&hs->clock);
-		log_warn(0, "push.not_written", "pusher=%" PRId64 " cause=%.*s", due->pusher_nid,
-			STR_ARG(ctx->fault.cause));
-		return store_push_failed(ctx, hs->db, due->pusher_nid,
-			now_ms + backoff_ms(hs, due->failures), now_ms);
-	}
+	TRY(push_notice_write(ctx, pushers->hs, due, &notice));
 	if (notice.body.p != NULL) {
 		launch(pushers, due, &notice);
 		return ERR_OK;
 	}
 	*out_more = true;
-	return store_push_done(ctx, hs->db, due->pusher_nid, due->position, -1);
+	return store_push_done(ctx, pushers->hs->db, due->pusher_nid, due->position, -1);
+}
+
+static enum err send_mail(struct ctx *ctx, struct pushers *pushers, const struct push_due *due,
+	bool *out_more)
+{
+	struct homeserver *hs = pushers->hs;
+	struct push_mail mail;
+	TRY(push_mail_write(ctx, hs, due, &mail));
+	switch (mail.next) {
+	case PUSH_MAIL_NOTHING:
+		*out_more = true;
+		return store_push_done(ctx, hs->db, due->pusher_nid, mail.position, -1);
+	case PUSH_MAIL_LATER:
+		return store_push_postpone(ctx, hs->db, due->pusher_nid, mail.after_ms);
+	case PUSH_MAIL_SEND:
+		break;
+	}
+	struct flight *flight = begin_flight(pushers, due, mail.position);
+	flight->mail_pause_ms = mail.pause_ms;
+	mail_start(hs->http_client, &mail.mail, flight_over, flight);
+	return ERR_OK;
+}
+
+/* What cannot be written as a notification now must not hold up the others. */
+static enum err send_one(struct ctx *ctx, struct pushers *pushers, const struct push_due *due,
+	bool *out_more)
+{
+	struct homeserver *hs = pushers->hs;
+	enum err err = due->is_mail ? send_mail(ctx, pushers, due, out_more)
+								: send_notice(ctx, pushers, due, out_more);
+	if (err == ERR_OK || err_is_transient(err)) {
+		return err;
+	}
+	int64_t now_ms = clock_wall_ms(&hs->clock);
+	log_warn(0, "push.not_written", "pusher=%" PRId64 " cause=%.*s", due->pusher_nid,
+		STR_ARG(ctx->fault.cause));
+	return store_push_failed(ctx, hs->db, due->pusher_nid, now_ms + backoff_ms(hs, due->failures),
+		now_ms);
 }
 
 /* *out_more: there may be more that is due. */

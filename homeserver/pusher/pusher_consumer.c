@@ -106,6 +106,7 @@ enum err pushers_consume(struct ctx *ctx, struct homeserver *hs, void *self, int
 		.after = after,
 		.up_to = reached,
 		.now_ms = clock_wall_ms(&hs->clock),
+		.mail_delay_ms = hs->settings.mail_unread_after_ms,
 	};
 	struct tx *tx CLEANUP(tx_cleanup) = NULL;
 	TRY(tx_begin(ctx, hs->db, &tx));

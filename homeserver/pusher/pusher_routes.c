@@ -5,6 +5,7 @@
 
 #include "homeserver/pusher/notifications.h"
 #include "homeserver/pusher/pushers.h"
+#include "homeserver/web_page.h"
 
 static void write_pusher(struct json_out *out, const struct pusher_row *row)
 {
@@ -88,6 +89,58 @@ static enum err get_notifications(struct call *call)
 		reply_json(call, 200));
 }
 
+/* --- the link in mails ------------------------------------------------------------------------------------ */
+
+static enum err answer_bad_link(struct call *call)
+{
+	struct web_page page;
+	web_page_begin(&page, call, "這個連結無效", "This link is not valid");
+	web_page_text(&page, "這些信可能已經停止，或連結沒有完整複製。",
+		"Perhaps these mails have ended already, or the link was not copied as a whole.");
+	return web_page_reply(&page, 404);
+}
+
+/* 0: none. */
+static int64_t pusher_of_link(const struct call *call)
+{
+	int64_t pusher_nid;
+	return str_to_int(call_query(call, "pusher"), 1, INT64_MAX, &pusher_nid) ? pusher_nid : 0;
+}
+
+/* Programs follow links that nobody asked them to: the page's button, or the mail program's, unsubscribes. */
+static enum err get_unsubscribe(struct call *call)
+{
+	struct web_page page;
+	struct str address;
+	enum err err = pusher_unsubscribe_peek(&call->ctx, hs_of(call), pusher_of_link(call),
+		call_query(call, "token"), &address);
+	if (err == ERR_MISSING) {
+		return answer_bad_link(call);
+	}
+	TRY(err);
+	web_page_begin(&page, call, "停止寄送未讀訊息通知", "Stop mails of missed messages");
+	web_page_value(&page, address);
+	web_page_form(&page, STR(""));
+	web_page_button(&page, "停止寄送", "Stop");
+	web_page_form_end(&page);
+	return web_page_reply(&page, 200);
+}
+
+static enum err post_unsubscribe(struct call *call)
+{
+	struct web_page page;
+	enum err err = pusher_unsubscribe(&call->ctx, hs_of(call), pusher_of_link(call),
+		call_query(call, "token"));
+	if (err == ERR_MISSING) {
+		return answer_bad_link(call);
+	}
+	TRY(err);
+	web_page_begin(&page, call, "已停止", "Stopped");
+	web_page_text(&page, "不會再寄這些信給您。您可以在 Matrix 程式的設定裡重新開啟。",
+		"You will get no more of these mails. The settings of your Matrix program can turn them on again.");
+	return web_page_reply(&page, 200);
+}
+
 #define CLIENT "/_matrix/client/(r0|v3)"
 
 const struct route pusher_routes[] = {
@@ -96,5 +149,9 @@ const struct route pusher_routes[] = {
 		post_pushers_set},
 	{"getNotifications", "GET", CLIENT "/notifications", AUTH_USER, LANE_LOCAL, RATE_READ, 0,
 		get_notifications},
+	{"pusherUnsubscribePage", "GET", PUSHER_UNSUBSCRIBE_PATH, AUTH_NONE, LANE_LOCAL, RATE_READ, 0,
+		get_unsubscribe},
+	{"pusherUnsubscribe", "POST", PUSHER_UNSUBSCRIBE_PATH, AUTH_NONE, LANE_LOCAL, RATE_WRITE, 0,
+		post_unsubscribe},
 };
 const size_t pusher_route_count = COUNT_OF(pusher_routes);

@@ -1,7 +1,7 @@
 /*
- * What users set. A pusher ends with the device that made it: the database sees to that.
+ * What users set. A pusher ends with the device that made it, one of kind email with the address: the database sees to that.
  */
-#include "homeserver/pusher/pushers.h"
+#include "homeserver/pusher/pushers_inner.h"
 
 #include "http/client.h"
 
@@ -11,6 +11,7 @@ enum {
 	MAX_PUSHKEY_BYTES = 512,
 	MAX_TEXT_BYTES = 255,
 	MAX_DATA_BYTES = 8192,
+	UNSUBSCRIBE_TOKEN_CHARS = 32,
 };
 
 static enum err check_text(struct ctx *ctx, const char *name, struct str text, size_t max_bytes)
@@ -58,8 +59,22 @@ static enum err check_http(struct ctx *ctx, const struct homeserver *hs, const s
 	return ERR_OK;
 }
 
-static enum err check(struct ctx *ctx, const struct homeserver *hs, const struct pusher_row *row,
-	const struct json *data)
+/* Mails go to addresses only that the user has proven. */
+static enum err check_email(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
+	const struct pusher_row *row)
+{
+	bool owns;
+	if (!push_mail_is_on(hs)) {
+		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "This server sends no mails");
+	}
+	TRY(push_mail_check_owner(ctx, hs, row->pushkey, who->user.s, &owns));
+	return owns ? ERR_OK
+				: fail_status(ctx, ERR_INPUT, 400, M_THREEPID_NOT_FOUND,
+					  "Your account has no such e-mail address");
+}
+
+static enum err check(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
+	const struct pusher_row *row, const struct json *data)
 {
 	TRY(check_text(ctx, "app_id", row->app_id, MAX_APP_ID_CHARS));
 	TRY(check_text(ctx, "pushkey", row->pushkey, MAX_PUSHKEY_BYTES));
@@ -71,15 +86,22 @@ static enum err check(struct ctx *ctx, const struct homeserver *hs, const struct
 	if (str_equals(row->kind, STR("http"))) {
 		return check_http(ctx, hs, data);
 	}
+	if (str_equals(row->kind, STR("email"))) {
+		return check_email(ctx, hs, who, row);
+	}
 	return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "There is no such kind of pusher here");
 }
 
 enum err pusher_set(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
 	struct pusher_row *row, const struct json *data, bool may_append)
 {
-	TRY(check(ctx, hs, row, data));
+	TRY(check(ctx, hs, who, row, data));
 	row->user_id = who->user.s;
-	row->device_id = who->device_id;
+	if (str_equals(row->kind, STR("email"))) {
+		row->unsubscribe_token = rng_text(&hs->rng, ctx->arena, UNSUBSCRIBE_TOKEN_CHARS);
+	} else {
+		row->device_id = who->device_id;
+	}
 	row->data = data->raw;
 	row->set_at_ms = clock_wall_ms(&hs->clock);
 	enum err err = store_pusher_set(ctx, hs->db, row, MAX_PUSHERS);
@@ -103,4 +125,16 @@ enum err pusher_list(struct ctx *ctx, struct homeserver *hs, struct str user_id,
 	struct pusher_row **out, size_t *out_count)
 {
 	return store_pusher_list(ctx, hs->db, user_id, out, out_count);
+}
+
+enum err pusher_unsubscribe_peek(struct ctx *ctx, struct homeserver *hs, int64_t pusher_nid,
+	struct str token, struct str *out_address)
+{
+	return store_pusher_unsubscribe_peek(ctx, hs->db, pusher_nid, token, out_address);
+}
+
+enum err pusher_unsubscribe(struct ctx *ctx, struct homeserver *hs, int64_t pusher_nid,
+	struct str token)
+{
+	return store_pusher_unsubscribe(ctx, hs->db, pusher_nid, token);
 }

@@ -29,11 +29,12 @@ consumer_run pushers_consume;
 /* --- what users set ------------------------------------------------------------------------------ */
 
 /**
- * Makes or changes a pusher; row->user_id, ->device_id and ->set_at_ms are filled in.
+ * Makes or changes a pusher; row->user_id, ->device_id, ->set_at_ms and ->unsubscribe_token are filled in. One of kind email stays when
+ * the device that made it ends, and ends with the account's address.
  *
  * @param data        as the client gave it
  * @param may_append  pushers of other users with the same key stay
- * Errors: INPUT M_INVALID_PARAM, M_MISSING_PARAM; LIMIT M_RESOURCE_LIMIT_EXCEEDED (400) when there are too many; STORE
+ * Errors: INPUT M_INVALID_PARAM, M_MISSING_PARAM, M_THREEPID_NOT_FOUND (kind email: not an address of the user); LIMIT M_RESOURCE_LIMIT_EXCEEDED (400) when there are too many; STORE
  */
 MUST_CHECK enum err pusher_set(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
 	struct pusher_row *row, const struct json *data, bool may_append);
@@ -42,5 +43,14 @@ MUST_CHECK enum err pusher_delete(struct ctx *ctx, struct homeserver *hs,
 /** A user's, oldest first. Errors: STORE. */
 MUST_CHECK enum err pusher_list(struct ctx *ctx, struct homeserver *hs, struct str user_id,
 	struct pusher_row **out, size_t *out_count);
+
+/** Path of the link in mails that ends them. */
+#define PUSHER_UNSUBSCRIBE_PATH "/_matrix/client/belfry/email/unsubscribe"
+/** What a mail's link is about, for its page. Errors: MISSING (no fault text); STORE. */
+MUST_CHECK enum err pusher_unsubscribe_peek(struct ctx *ctx, struct homeserver *hs,
+	int64_t pusher_nid, struct str token, struct str *out_address);
+/** Ends the pusher whose mail has the token. Errors: MISSING (no fault text); STORE. */
+MUST_CHECK enum err pusher_unsubscribe(struct ctx *ctx, struct homeserver *hs, int64_t pusher_nid,
+	struct str token);
 
 #endif

@@ -1,14 +1,17 @@
 -- name: pusher_set
--- Makes a pusher or changes it; no row when the user has $12 others already. Index: pushers_pushkey_key, pushers_device_idx.
+-- Makes a pusher or changes it; no row when the user has $12 others already. One of kind email keeps its first token ($13), and when
+-- its next mail is due. Index: pushers_pushkey_key, pushers_device_idx.
 INSERT INTO pushers (user_id, app_id, pushkey, kind, app_display_name, device_display_name, profile_tag, lang, data,
-	device_id, set_at_ms, since_position)
-SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, position FROM stream_head
+	device_id, set_at_ms, since_position, unsubscribe_token)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, position, $13 FROM stream_head
 WHERE (SELECT count(*) FROM pushers WHERE user_id = $1 AND NOT (app_id = $2 AND pushkey = $3)) < $12
 ON CONFLICT (app_id, pushkey, user_id) DO UPDATE SET kind = excluded.kind,
 	app_display_name = excluded.app_display_name, device_display_name = excluded.device_display_name,
 	profile_tag = excluded.profile_tag, lang = excluded.lang, data = excluded.data, device_id = excluded.device_id,
 	set_at_ms = excluded.set_at_ms, badge = -1, failures = 0, failing_since_ms = 0,
-	next_try_ms = least(pushers.next_try_ms, excluded.set_at_ms);
+	unsubscribe_token = coalesce(pushers.unsubscribe_token, excluded.unsubscribe_token),
+	next_try_ms = CASE WHEN pushers.next_try_ms IS NULL OR excluded.kind = 'email' THEN pushers.next_try_ms
+		ELSE least(pushers.next_try_ms, excluded.set_at_ms) END;
 
 -- name: pusher_delete_others
 -- Those of other users with the same key. Index: pushers_pushkey_key.
@@ -21,6 +24,14 @@ DELETE FROM pushers WHERE app_id = $1 AND pushkey = $2 AND user_id = $3;
 -- name: pusher_reject
 -- All with a key that the gateway calls invalid. Index: pushers_pushkey_key.
 DELETE FROM pushers WHERE app_id = $1 AND pushkey = $2;
+
+-- name: pusher_unsubscribe_peek hot
+-- At most one row: the address that a token in its mails stands for. Index: pushers_pkey.
+SELECT pushkey FROM pushers WHERE pusher_nid = $1 AND kind = 'email' AND unsubscribe_token = $2;
+
+-- name: pusher_unsubscribe
+-- At most one. Index: pushers_pkey.
+DELETE FROM pushers WHERE pusher_nid = $1 AND kind = 'email' AND unsubscribe_token = $2;
 
 -- name: pusher_list hot
 -- A user's, oldest first. Index: pushers_device_idx.
@@ -47,7 +58,8 @@ SELECT (EXISTS (SELECT 1 FROM receipts AS r JOIN pushed AS p ON p.user_id = r.us
 	coalesce(max(position), 0), CASE WHEN count(*) < $3 THEN 'all' END FROM span;
 
 -- name: push_enqueue
--- Notifications: user, position, room, tweaks; and users who read something after $5 and up to $6, with its position. Index:
+-- Notifications: user, position, room, tweaks; and users who read something after $5 and up to $6, with its position: their counts
+-- have changed. Mails do not tell counts: reading ends the pause between two of them, and the first is due after $8. Index:
 -- receipts_stream_idx, pushers_device_idx, push_queue_pkey.
 WITH news AS (
 	SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[]) AS u(user_id, position, room_nid, tweaks)
@@ -57,26 +69,36 @@ WITH news AS (
 	GROUP BY r.user_id
 ), wanted AS (
 	SELECT * FROM news UNION ALL SELECT user_id, position, 0, NULL FROM readers
+), concerned AS (
+	SELECT user_id, max(position) AS newest, max(position) FILTER (WHERE room_nid <> 0) AS newest_event,
+		bool_or(room_nid = 0) AS has_read
+	FROM wanted GROUP BY user_id
 ), woken AS (
-	UPDATE pushers SET next_try_ms = coalesce(next_try_ms, $7)
-	FROM (SELECT DISTINCT user_id FROM wanted) AS w
-	WHERE pushers.user_id = w.user_id
-	RETURNING pushers.pusher_nid, pushers.user_id, pushers.since_position
+	UPDATE pushers SET mail_pause_ms = CASE WHEN c.has_read THEN 0 ELSE mail_pause_ms END,
+		next_try_ms = CASE
+			WHEN kind = 'http' THEN coalesce(next_try_ms, $7)
+			WHEN next_try_ms IS NULL AND coalesce(c.newest_event, 0) <= since_position THEN NULL
+			WHEN c.has_read THEN least(next_try_ms, $7::bigint + $8::bigint)
+			ELSE coalesce(next_try_ms, $7::bigint + $8::bigint) END
+	FROM concerned AS c
+	WHERE pushers.user_id = c.user_id AND c.newest > pushers.since_position
+	RETURNING pushers.pusher_nid, pushers.user_id, pushers.kind, pushers.since_position
 )
-INSERT INTO push_queue (pusher_nid, position, room_nid, tweaks)
-SELECT p.pusher_nid, w.position, w.room_nid, w.tweaks
+INSERT INTO push_queue (pusher_nid, position, room_nid, tweaks, queued_at_ms)
+SELECT p.pusher_nid, w.position, w.room_nid, w.tweaks, $7
 FROM wanted AS w JOIN woken AS p ON p.user_id = w.user_id
-WHERE w.position > p.since_position
+WHERE w.position > p.since_position AND (p.kind = 'http' OR w.room_nid <> 0)
 ON CONFLICT DO NOTHING;
 
 -- name: push_due hot
 -- Up to $3 pushers (but those of $2) for which something waits at $1, each with the oldest that waits, and whether it was read
 -- meanwhile. Index: pushers_due_idx, push_queue_pkey, events_pkey, receipts_pkey.
-SELECT p.pusher_nid, p.user_id, p.app_id, p.pushkey, p.data, p.set_at_ms, p.badge, p.failures, p.failing_since_ms,
+SELECT p.pusher_nid, p.user_id, p.app_id, p.pushkey, p.kind, p.data, p.set_at_ms, p.badge, p.failures, p.failing_since_ms,
 	q.position, q.room_nid, q.tweaks,
 	EXISTS (SELECT 1 FROM receipts AS r LEFT JOIN events AS e ON e.room_nid = q.room_nid AND e.position = q.position
 		WHERE r.room_nid = q.room_nid AND r.user_id = p.user_id AND r.event_position >= q.position
-			AND r.thread_id IN ('', coalesce(e.thread_root, 'main')))
+			AND r.thread_id IN ('', coalesce(e.thread_root, 'main'))),
+	p.unsubscribe_token, p.mailed_at_ms, p.mail_pause_ms
 FROM pushers AS p JOIN LATERAL (
 	SELECT * FROM push_queue WHERE pusher_nid = p.pusher_nid ORDER BY position LIMIT 1
 ) AS q ON true
@@ -84,9 +106,34 @@ WHERE p.next_try_ms <= $1 AND p.pusher_nid <> ALL($2::bigint[])
 ORDER BY p.next_try_ms LIMIT $3;
 
 -- name: push_next hot
--- One row: when the next pusher but those of $1 is due; NULL when nothing waits. Index: pushers_due_idx.
+-- One row: when the next pusher but those of $1 is due; NULL when nothing waits. Index: pushers_due_idx, push_queue_pkey.
 SELECT (SELECT next_try_ms FROM pushers WHERE next_try_ms IS NOT NULL AND pusher_nid <> ALL($1::bigint[])
+		AND EXISTS (SELECT 1 FROM push_queue AS q WHERE q.pusher_nid = pushers.pusher_nid)
 	ORDER BY next_try_ms LIMIT 1);
+
+-- name: push_waiting hot
+-- The newest $2 events that wait for a pusher, newest first, and whether they were read meanwhile. Index: push_queue_pkey, events_pkey,
+-- receipts_pkey.
+SELECT q.position, q.room_nid, q.queued_at_ms,
+	EXISTS (SELECT 1 FROM receipts AS r LEFT JOIN events AS e ON e.room_nid = q.room_nid AND e.position = q.position
+		WHERE r.room_nid = q.room_nid AND r.user_id = p.user_id AND r.event_position >= q.position
+			AND r.thread_id IN ('', coalesce(e.thread_root, 'main')))
+FROM pushers AS p JOIN push_queue AS q ON q.pusher_nid = p.pusher_nid
+WHERE p.pusher_nid = $1 AND q.room_nid <> 0
+ORDER BY q.position DESC LIMIT $2;
+
+-- name: push_mailed
+-- A mail with what waited up to $2 was sent at $3; none is sent for $4 after it. Index: push_queue_pkey, pushers_pkey.
+WITH gone AS (
+	DELETE FROM push_queue WHERE pusher_nid = $1 AND position <= $2
+)
+UPDATE pushers SET mailed_at_ms = $3, mail_pause_ms = $4, failures = 0, failing_since_ms = 0,
+	next_try_ms = (SELECT $3::bigint + $4::bigint FROM push_queue WHERE pusher_nid = $1 AND position > $2 LIMIT 1)
+WHERE pusher_nid = $1;
+
+-- name: push_postpone
+-- Nothing is sent before $2. Index: pushers_pkey.
+UPDATE pushers SET next_try_ms = $2 WHERE pusher_nid = $1 AND next_try_ms IS NOT NULL;
 
 -- name: push_lock
 -- The pusher's row stays locked until the transaction ends, so that what comes meanwhile is seen. Index: pushers_pkey.

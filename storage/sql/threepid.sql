@@ -16,11 +16,17 @@ SELECT medium, address, user_id, validated_at_ms, added_at_ms
 FROM threepids WHERE user_id = $1 ORDER BY added_at_ms, address;
 
 -- name: threepid_delete
--- At most one row: user, medium, address. Index: threepids_pkey.
+-- At most one row: user, medium, address; mails to it end. Index: threepids_pkey, pushers_device_idx.
+WITH pushed AS (
+	DELETE FROM pushers WHERE user_id = $1 AND kind = $2 AND lower(pushkey) = $3
+)
 DELETE FROM threepids WHERE user_id = $1 AND medium = $2 AND address = $3;
 
 -- name: threepid_delete_user
--- All of a user. Index: threepids_user_idx.
+-- All of a user; mails to them end. Index: threepids_user_idx, pushers_device_idx.
+WITH pushed AS (
+	DELETE FROM pushers WHERE user_id = $1 AND kind = 'email'
+)
 DELETE FROM threepids WHERE user_id = $1;
 
 -- name: threepid_bind_insert

@@ -176,6 +176,7 @@ EXCEPTIONS = {
     "getRoomVisibilityOnDirectory": NOT_LISTED,
     "setRoomVisibilityOnDirectory": NOT_LISTED,
     "emailConfirm": A_PAGE,
+    "pusherUnsubscribe": A_PAGE,
     "authFallback": A_PAGE,
     "ssoConfirm": A_PAGE,
     "logout": LOG_OUT,
@@ -241,8 +242,9 @@ def judge(route, rule, is_kept, what):
     assert answer is None or is_answer(what, *answer), "%s, although '%s': %r" % (route["id"], reason, what)
 
 
-PAGES = {"emailConfirmPage", "emailConfirm", "authFallbackPage", "authFallback", "loginPage", "termsPage",
-         "redirectToSSO", "redirectToIdP", "ssoCallback", "ssoStage", "ssoConfirm"}
+PAGES = {"emailConfirmPage", "emailConfirm", "pusherUnsubscribePage", "pusherUnsubscribe", "authFallbackPage",
+         "authFallback", "loginPage", "termsPage", "redirectToSSO", "redirectToIdP", "ssoCallback", "ssoStage",
+         "ssoConfirm"}
 """Routes for people in a browser, whose answers are pages."""
 
 

@@ -27,10 +27,11 @@ class Mail:
 
 
 class Mailbox:
-    """mails: all that came, in order.  refused: addresses answered with 550; busy: whether all get 451."""
+    """mails: all that came, in order.  refused: addresses answered with 550; busy: whether all get 451;
+    tries: how many mails were begun."""
 
     def __init__(self):
-        self.mails, self.refused, self.busy = [], set(), False
+        self.mails, self.refused, self.busy, self.tries = [], set(), False, 0
         self.arrived = threading.Condition()
         box = self
 
@@ -52,6 +53,7 @@ class Mailbox:
                             continue
                         recipients.append(address)
                     if verb == b"DATA":
+                        box.tries += 1
                         if box.busy:
                             self.say("451 later")
                             continue
