@@ -96,8 +96,8 @@ static enum err in_turn(struct ctx *ctx, struct homeserver *hs, struct room *roo
 	const struct known_event *known, bool is_after, struct state_map *out)
 {
 	struct fork_state state;
-	TRY(room_load_if_needed(ctx, hs, room));
 	TRY(room_settle(ctx, hs, room));
+	TRY(room_load_if_needed(ctx, hs, room));
 	TRY(is_after ? state_after(ctx, hs, room, known, &state)
 				 : state_before(ctx, hs, room, known, &state));
 	return make_map(ctx, hs, room, &state, out);

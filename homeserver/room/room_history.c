@@ -389,8 +389,8 @@ static enum err add_in_turn(struct history *history, const struct event *const *
 	size_t count)
 {
 	struct gap_row gap;
-	TRY(room_load_if_needed(history->ctx, history->hs, history->room));
 	TRY(room_settle(history->ctx, history->hs, history->room));
+	TRY(room_load_if_needed(history->ctx, history->hs, history->room));
 	TRY(store_gap_newest(history->ctx, history->hs->db, history->room->nid, history->below - 1,
 		history->below, INT64_MAX, &gap));
 	if (gap.prev_count == 0) {

@@ -184,6 +184,13 @@ static void accept_in_random_order(struct server *server, struct world *world,
 		assert_int_equal(
 			room_state_around(&ctx, &server->hs, room, made->node->event->event_id, true, &after),
 			ERR_OK);
+		if (!room_states_equal(&after, &made->node->state)) {
+			print_error("event %zu (fate %d), behind", i, outcome.fate);
+			for (size_t p = 0; p < made->prev_count; p++) {
+				print_error(" %zu", made->prev[p]);
+			}
+			print_error("\n");
+		}
 		assert_same_state(&after, &made->node->state);
 		done[i] = true;
 		left--;

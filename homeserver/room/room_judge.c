@@ -1,0 +1,293 @@
+/*
+ * Judging an event of another server: what it stands on, and whether that allows it.
+ */
+#include "homeserver/room/room_acceptance.h"
+#include "matrix/auth.h"
+#include "storage/graph.h"
+
+/* --- what is known --------------------------------------------------------------------------------------------- */
+
+bool acceptance_names(const struct event_id *ids, size_t count, struct event_id id)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (str_equals(ids[i].s, id.s)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Itself, its auth events, its previous events: one round trip at most. */
+static enum err look_up(struct acceptance *a, const struct event *event)
+{
+	size_t count = 1 + event->auth_count + event->prev_count;
+	struct event_id *ids = ARENA_NEW_ARRAY(a->ctx->arena, struct event_id, count);
+	struct known_event *known = ARENA_NEW_ARRAY(a->ctx->arena, struct known_event, count);
+	size_t n = 0;
+	ids[n++] = event->event_id;
+	for (size_t i = 0; i < event->auth_count; i++) {
+		ids[n++] = event->auth_events[i];
+	}
+	for (size_t i = 0; i < event->prev_count; i++) {
+		ids[n++] = event->prev_events[i];
+	}
+	TRY(room_known_events(a->ctx, a->hs, a->room, ids, n, known));
+	a->self = known[0];
+	a->auth = known + 1;
+	a->prev = known + 1 + event->auth_count;
+	a->event = event;
+	return ERR_OK;
+}
+
+/* The same; what was known of it stays: it may have been redacted since. */
+enum err acceptance_look_up(struct acceptance *a)
+{
+	TRY(look_up(a, a->arrival->event));
+	if (a->self.fate == EVENT_OUTLIER) {
+		a->standing.moved_from = a->self.position;
+		a->standing.redacted_by = a->self.stored->redacted_by;
+		TRY(look_up(a, a->self.event));
+	}
+	return room_extremities_read(a->ctx, a->room->head.extremities, &a->extremities,
+		&a->extremity_count);
+}
+
+/* Whether it names exactly the forward extremities. */
+static bool stands_on_all(const struct acceptance *a)
+{
+	const struct event *event = a->event;
+	for (size_t i = 0; i < a->extremity_count; i++) {
+		if (!acceptance_names(event->prev_events, event->prev_count, a->extremities[i])) {
+			return false;
+		}
+	}
+	for (size_t i = 0; i < event->prev_count; i++) {
+		if (!acceptance_names(a->extremities, a->extremity_count, event->prev_events[i])) {
+			return false;
+		}
+	}
+	return a->extremity_count > 0;
+}
+
+/* Whether the state after an event is known. */
+bool acceptance_has_state(const struct known_event *known)
+{
+	return known->event != NULL && known->stored->fate != ROW_IN_HISTORY &&
+		(known->fate == EVENT_IN_TIMELINE || known->fate == EVENT_SOFT_FAILED ||
+			known->fate == EVENT_REJECTED);
+}
+
+static enum err tell_missing(struct acceptance *a, const struct event_id *auth, size_t auth_count,
+	const struct event_id *prev, size_t prev_count)
+{
+	a->out->missing_auth = auth;
+	a->out->missing_auth_count = auth_count;
+	a->out->missing_prev = prev;
+	a->out->missing_prev_count = prev_count;
+	return fail(a->ctx, ERR_MISSING, M_NOT_FOUND, "Events that this one stands on are unknown");
+}
+
+/* Rejected events that nobody has asked the state of are known without one. */
+static enum err find_missing(struct acceptance *a)
+{
+	const struct event *event = a->event;
+	VEC(struct event_id) auth = {0};
+	VEC(int64_t) aside = {0};
+	for (size_t i = 0; i < event->auth_count; i++) {
+		if (a->auth[i].event == NULL && !a->auth[i].is_elsewhere) {
+			VEC_PUSH(a->ctx->arena, &auth, event->auth_events[i]);
+		}
+	}
+	for (size_t i = 0; i < event->prev_count; i++) {
+		bool may_come = !a->prev[i].is_elsewhere &&
+			str_find_byte(event->prev_events[i].s, '\0') == SIZE_MAX &&
+			(a->prev[i].fate == EVENT_UNKNOWN || a->prev[i].fate == EVENT_OUTLIER);
+		if (may_come) {
+			VEC_PUSH(a->ctx->arena, &a->gap_prev, event->prev_events[i]);
+		}
+		if (!acceptance_has_state(&a->prev[i])) {
+			VEC_PUSH(a->ctx->arena, &a->missing_prev, event->prev_events[i]);
+		} else if (a->prev[i].position <= ROOM_OUTLIERS) {
+			VEC_PUSH(a->ctx->arena, &aside, a->prev[i].position);
+		}
+	}
+	if (aside.n > 0) {
+		struct event_state_row *rows;
+		size_t count;
+		TRY(store_event_states(a->ctx, a->hs->db, a->room->nid, aside.p, aside.n, &rows, &count));
+		for (size_t i = 0; i < event->prev_count; i++) {
+			bool is_found =
+				!acceptance_has_state(&a->prev[i]) || a->prev[i].position > ROOM_OUTLIERS;
+			for (size_t k = 0; k < count && !is_found; k++) {
+				is_found = rows[k].position == a->prev[i].position;
+			}
+			if (!is_found) {
+				a->prev[i] = (struct known_event){0};
+				VEC_PUSH(a->ctx->arena, &a->missing_prev, event->prev_events[i]);
+			}
+		}
+	}
+	bool is_stuck = a->missing_prev.n > 0 && a->arrival->state_before == NULL;
+	return auth.n > 0 || is_stuck
+		? tell_missing(a, auth.p, auth.n, a->missing_prev.p, a->missing_prev.n)
+		: ERR_OK;
+}
+
+/* --- judging --------------------------------------------------------------------------------------------------- */
+
+struct verdict acceptance_check_references(const struct acceptance *a)
+{
+	const struct event *event = a->event;
+	if (acceptance_names(event->prev_events, event->prev_count, event->event_id) ||
+		acceptance_names(event->auth_events, event->auth_count, event->event_id)) {
+		return verdict_deny("event.cycle", "The event names itself");
+	}
+	if (event->prev_count == 0) {
+		return verdict_deny("event.prev_events", "The room has begun already");
+	}
+	if (!str_equals(event->room_id.s, a->room->id.s)) {
+		return verdict_deny("event.room_id", "It is another room's event");
+	}
+	if (str_find_byte(event->type, '\0') != SIZE_MAX ||
+		(event->is_state && str_find_byte(event->state_key, '\0') != SIZE_MAX) ||
+		str_find_byte(event->sender.s, '\0') != SIZE_MAX) {
+		return verdict_deny("event.nul", "A key contains U+0000");
+	}
+	for (size_t i = 0; i < event->auth_count; i++) {
+		if (a->auth[i].is_elsewhere) {
+			return verdict_deny("auth.room", "An auth event is another room's");
+		}
+	}
+	return verdict_allow();
+}
+
+/* By its auth events. */
+static enum err check_by_auth(struct acceptance *a, struct verdict *out)
+{
+	const struct event *event = a->event;
+	const struct event **events =
+		ARENA_NEW_ARRAY(a->ctx->arena, const struct event *, event->auth_count + 1);
+	bool *rejected = ARENA_NEW_ARRAY(a->ctx->arena, bool, event->auth_count + 1);
+	struct state_map map;
+	state_map_init(&map, a->ctx->arena);
+	for (size_t i = 0; i < event->auth_count; i++) {
+		events[i] = a->auth[i].event;
+		rejected[i] = a->auth[i].fate == EVENT_REJECTED;
+	}
+	*out = auth_check_auth_events(event, events, rejected, event->auth_count);
+	if (!out->allowed) {
+		return ERR_OK;
+	}
+	for (size_t i = 0; i < event->auth_count; i++) {
+		(void)state_map_put(&map, events[i]);
+	}
+	struct stored_event *create;
+	TRY(room_state_event(a->ctx, a->hs, a->room, STR("m.room.create"), STR(""), POSITION_NOW,
+		&create));
+	if (create != NULL && a->room->version->room_id_is_create_hash) {
+		(void)state_map_put(&map, create->event);
+	}
+	struct state_view view = state_map_view(&map);
+	*out = auth_check(event, &view);
+	return ERR_OK;
+}
+
+static enum err check_by_state(struct acceptance *a, const struct fork_state *state,
+	struct verdict *out)
+{
+	const struct event *event = a->event;
+	struct auth_key *keys;
+	size_t n = auth_select(a->ctx->arena, a->room->version, event->type, event->is_state,
+		event->state_key, event->sender, event->content, &keys);
+	struct state_map map;
+	state_map_init(&map, a->ctx->arena);
+	for (size_t i = 0; i <= n; i++) {
+		const struct auth_key create = {STR("m.room.create"), STR("")};
+		const struct auth_key *key = i < n ? &keys[i] : &create;
+		const struct event *found;
+		TRY(room_fork_event(a->ctx, a->hs, a->room, state, key->type, key->state_key, &found));
+		if (found != NULL) {
+			(void)state_map_put(&map, found);
+		}
+	}
+	struct state_view view = state_map_view(&map);
+	*out = auth_check(event, &view);
+	return ERR_OK;
+}
+
+/* --- the state before -------------------------------------------------------------------------------------------- */
+
+/* What another server says that the state before the event is: known events, of which the rejected ones do not count. */
+static enum err read_given_state(struct acceptance *a, struct fork_state *out)
+{
+	const struct room_arrival *arrival = a->arrival;
+	size_t count = arrival->state_before_count;
+	struct known_event *known = ARENA_NEW_ARRAY(a->ctx->arena, struct known_event, count + 1);
+	TRY(room_known_events(a->ctx, a->hs, a->room, arrival->state_before, count, known));
+	VEC(struct event_id) unknown = {0};
+	size_t n = 0;
+	bool has_create = false;
+	struct stored_event *create;
+	TRY(room_state_event(a->ctx, a->hs, a->room, STR("m.room.create"), STR(""), POSITION_NOW,
+		&create));
+	for (size_t i = 0; i < count; i++) {
+		if (known[i].event == NULL) {
+			VEC_PUSH(a->ctx->arena, &unknown, arrival->state_before[i]);
+		} else if (known[i].fate != EVENT_REJECTED) {
+			has_create = has_create || (create != NULL && known[i].position == create->position);
+			known[n++] = known[i];
+		}
+	}
+	/* A state that begins with another create event is another room's. */
+	if (unknown.n > 0 || !has_create) {
+		return tell_missing(a, unknown.p, unknown.n, a->missing_prev.p, a->missing_prev.n);
+	}
+	*out = room_fork_of_events(a->ctx->arena, a->room, known, n);
+	return ERR_OK;
+}
+
+/*
+ * The states after the previous events, and what was given for those that are missing: a server that says less than what is known
+ * here does not undo it.
+ */
+static enum err find_state_before(struct acceptance *a)
+{
+	const struct event *event = a->event;
+	if (a->is_on_all) {
+		return ERR_OK;
+	}
+	TRY(room_settle(a->ctx, a->hs, a->room));
+	int64_t *positions = ARENA_NEW_ARRAY(a->ctx->arena, int64_t, event->prev_count);
+	size_t n = 0;
+	for (size_t i = 0; i < event->prev_count; i++) {
+		if (acceptance_has_state(&a->prev[i])) {
+			positions[n++] = a->prev[i].position;
+		}
+	}
+	struct fork_state *states = ARENA_NEW_ARRAY(a->ctx->arena, struct fork_state, n + 1);
+	TRY(room_fork_states(a->ctx, a->hs, a->room, positions, n, states));
+	if (a->missing_prev.n > 0) {
+		TRY(read_given_state(a, &states[n++]));
+	}
+	return room_fork_resolve(a->ctx, a->hs, a->room, states, n, NULL, &a->before);
+}
+
+enum err acceptance_find_state(struct acceptance *a)
+{
+	a->is_on_all = stands_on_all(a);
+	TRY(find_missing(a));
+	return find_state_before(a);
+}
+
+enum err acceptance_check(struct acceptance *a, struct verdict *out)
+{
+	TRY(check_by_auth(a, out));
+	return out->allowed ? check_by_state(a, &a->before, out) : ERR_OK;
+}
+
+enum err acceptance_check_now(struct acceptance *a, struct verdict *out)
+{
+	const struct fork_state current = {0};
+	*out = verdict_allow();
+	return a->before.n > 0 ? check_by_state(a, &current, out) : ERR_OK; /* else it was that */
+}
