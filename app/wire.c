@@ -29,6 +29,7 @@
 #include "federation/outbox.h"
 #include "federation/query_routes.h"
 #include "federation/server_info_routes.h"
+#include "federation/membership_routes.h"
 #include "federation/server_key_routes.h"
 #include "homeserver/account/account_routes.h"
 #include "homeserver/account/email/email_routes.h"
@@ -131,6 +132,7 @@ static const struct wire_table tables[] = {
 	{"query", query_routes, &query_route_count},
 	{"key_query", key_query_routes, &key_query_route_count},
 	{"fed_media", fed_media_routes, &fed_media_route_count},
+	{"membership", membership_routes, &membership_route_count},
 };
 
 const struct wire_table *wire_tables(size_t *out_count)

@@ -7,6 +7,8 @@
 #include "federation/answers.h"
 #include "federation/discovery.h"
 #include "federation/fed_client.h"
+#include "federation/invite_out.h"
+#include "federation/join_out.h"
 #include "federation/keyring.h"
 #include "federation/outbox.h"
 #include "federation/remote_keys.h"
@@ -14,6 +16,18 @@
 #include "federation/remote_space.h"
 
 enum { PROFILES_BYTES = 4 << 20, SPACES_BYTES = 8 << 20 };
+
+static void fill_ports(struct federation *federation)
+{
+	federation->hs->ports.membership = (struct membership_port){
+		.self = federation,
+		.find_alias = alias_out,
+		.join = join_out,
+		.knock = knock_out,
+		.leave = leave_out,
+		.invite = invite_out,
+	};
+}
 
 struct federation *federation_create(struct homeserver *hs)
 {
@@ -29,6 +43,8 @@ struct federation *federation_create(struct homeserver *hs)
 	remote_space_fill_port(federation);
 	remote_keys_fill_port(federation, hs->e2ee);
 	federation->outbox = outbox_create(federation);
+	federation->joins = joins_create();
+	fill_ports(federation);
 	return federation;
 }
 
@@ -43,6 +59,7 @@ void federation_stop(struct federation *federation)
 {
 	outbox_stop(federation->outbox);
 	discovery_stop(federation->discovery);
+	joins_stop(federation->joins);
 }
 
 void federation_destroy(struct federation *federation)
@@ -50,6 +67,7 @@ void federation_destroy(struct federation *federation)
 	outbox_destroy(federation->outbox);
 	answers_destroy(federation->spaces);
 	answers_destroy(federation->profiles);
+	joins_destroy(federation->joins);
 	keyring_destroy(federation->keyring);
 	fed_client_destroy(federation->client);
 	discovery_destroy(federation->discovery);

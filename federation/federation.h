@@ -11,6 +11,7 @@
 struct answers;
 struct discovery;
 struct fed_client;
+struct joins;
 struct keyring;
 struct outbox;
 
@@ -22,6 +23,7 @@ struct federation {
 	struct answers *profiles;    /**< of users of others, asked for lately (remote_query.h) */
 	struct answers *spaces;      /**< the same of spaces (remote_space.h) */
 	struct outbox *outbox;       /**< what goes to them by transaction (outbox.h) */
+	struct joins *joins;         /**< rooms that are being joined (join_out.h) */
 };
 
 /** Fills the ports of `hs`; nothing runs yet. The other services of `hs` exist already. */

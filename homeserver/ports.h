@@ -79,6 +79,52 @@ struct space_port {
 };
 
 struct room;
+struct room_intent;
+
+/** A membership that a local user wants in a room of others. */
+struct membership_wish {
+	struct user_id user;
+	struct str room_id;
+	const struct json *content; /**< of the m.room.member event: membership, profile, reason */
+	/** Who may be in the room, to be asked in this order; never this server, none twice. */
+	const struct server_name *servers;
+	size_t server_count;
+};
+
+/**
+ * Memberships that need another server's help. All functions fail with DEFER, before anything was changed, where ctx_may_ask() says so.
+ * What another server refuses comes through as its errcode where the specification lets it: DENIED M_FORBIDDEN, M_INVITE_BLOCKED;
+ * INPUT M_INCOMPATIBLE_ROOM_VERSION (with room_version), M_UNABLE_TO_AUTHORISE_JOIN, M_UNABLE_TO_GRANT_JOIN; MISSING M_NOT_FOUND.
+ * Other errors of all: REMOTE (nobody could be asked); TIMEOUT; STORE; SHUTDOWN.
+ */
+struct membership_port {
+	void *self;
+	/**
+	 * Asks the alias's server. Errors: MISSING M_NOT_FOUND; REMOTE
+	 * @param out_room_id, out_servers  in the ctx's arena; those that it says are in the room
+	 */
+	enum err (*find_alias)(void *self, struct ctx *ctx, struct room_alias alias,
+		struct str *out_room_id, struct server_name **out_servers, size_t *out_count);
+	/**
+	 * Comes into a room. On success the join is in it, and the room is resident here.
+	 * Errors: CONFLICT (another user's join was first: this server is in the room by now, so join there)
+	 */
+	enum err (*join)(void *self, struct ctx *ctx, const struct membership_wish *wish);
+	/** Knocks at a room in which this server is not. */
+	enum err (*knock)(void *self, struct ctx *ctx, const struct membership_wish *wish);
+	/**
+	 * Rejects an invite to a room in which this server is not, or takes a knock back. Whatever others say, or whether they can be
+	 * reached: the user is out of it then. Errors: DEFER, STORE and SHUTDOWN only; CONFLICT (this server is in the room by now)
+	 */
+	enum err (*leave)(void *self, struct ctx *ctx, const struct membership_wish *wish);
+	/**
+	 * Invites a user of another server, who has to be told first and signs too; then adds the invite to the room, if it is still
+	 * allowed there. The caller has no turn. Errors: as room_add() too
+	 * @param out_event_id  in the ctx's arena; may be NULL
+	 */
+	enum err (*invite)(void *self, struct ctx *ctx, struct room *room,
+		const struct room_intent *intent, struct str *out_event_id);
+};
 
 /** What users take along to a room that has taken the place of another. */
 struct succession_port {
@@ -103,6 +149,7 @@ struct edu_port {
 
 struct homeserver_ports {
 	struct succession_port succession; /**< always filled */
+	struct membership_port membership; /**< always filled */
 	struct room_directory_port room_directory;
 	struct profile_port profile;
 	struct space_port space;

@@ -15,6 +15,21 @@ static enum err read_wish(struct call *call, const char *room_parameter,
 	return body_opt_str(call, *out_body, "reason", &out->reason);
 }
 
+/* Servers that may be in the room: `via`, and its name before v1.12. */
+static void read_via(struct call *call, struct member_wish *out)
+{
+	size_t via_count;
+	size_t old_count;
+	const struct str *via = call_query_all(call, "via", &via_count);
+	const struct str *old = call_query_all(call, "server_name", &old_count);
+	struct str *all = ARENA_NEW_ARRAY(call->ctx.arena, struct str, via_count + old_count);
+	for (size_t i = 0; i < via_count + old_count; i++) {
+		all[i] = i < via_count ? via[i] : old[i - via_count];
+	}
+	out->via = all;
+	out->via_count = via_count + old_count;
+}
+
 static enum err reply_room_id(struct call *call, struct str room_id)
 {
 	struct json_out *out = reply_json(call, 200);
@@ -31,6 +46,7 @@ static enum err join_as(struct call *call, const char *room_parameter)
 	struct str room_id;
 	TRY(read_wish(call, room_parameter, &body, &wish));
 	wish.body = body;
+	read_via(call, &wish);
 	TRY(room_join(&call->ctx, hs_of(call), &wish, &room_id));
 	return reply_room_id(call, room_id);
 }
@@ -51,6 +67,7 @@ static enum err post_knock(struct call *call)
 	struct member_wish wish;
 	struct str room_id;
 	TRY(read_wish(call, "roomIdOrAlias", &body, &wish));
+	read_via(call, &wish);
 	TRY(room_knock(&call->ctx, hs_of(call), &wish, &room_id));
 	return reply_room_id(call, room_id);
 }

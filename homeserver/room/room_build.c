@@ -10,7 +10,7 @@
 #include "base/json_out.h"
 #include "base/mem.h"
 #include "base/vec.h"
-#include "matrix/account_data.h"
+#include "homeserver/room/room_invitee.h"
 #include "matrix/auth.h"
 #include "matrix/canonical.h"
 #include "matrix/power.h"
@@ -19,7 +19,6 @@
 #include "matrix/relation.h"
 #include "matrix/server_acl.h"
 #include "matrix/stripped.h"
-#include "storage/account_data.h"
 #include "storage/graph.h"
 
 enum { EXPLICIT_ID_CHARS = 24, MAX_PREV = EVENT_MAX_PREV_EVENTS };
@@ -150,19 +149,7 @@ static enum err check_invitee(struct room_builder *builder, const struct room_in
 		!hs_is_local(builder->hs, intent->state_key)) {
 		return ERR_OK;
 	}
-	struct ctx *ctx = builder->ctx;
-	struct account_data_row row;
-	struct json content;
-	enum err err = store_account_data_get(ctx, builder->hs->db, intent->state_key, 0,
-		STR("m.invite_permission_config"), &row);
-	if (err == ERR_MISSING) {
-		return ERR_OK;
-	}
-	TRY(err);
-	bool is_blocked = json_parse(ctx->arena, row.content, NULL, &content, NULL) == JSON_OK &&
-		invite_permission_blocks(&content);
-	return is_blocked ? fail(ctx, ERR_DENIED, M_INVITE_BLOCKED, "This user takes no invites")
-					  : ERR_OK;
+	return room_require_takes_invites(builder->ctx, builder->hs, intent->state_key);
 }
 
 static enum err assemble(struct room_builder *builder, const struct room_intent *intent,

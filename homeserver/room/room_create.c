@@ -1,9 +1,10 @@
 /*
  * createRoom: checks the request, lets matrix/room_plan.h list the events, adds the invitees' profiles,
- * and commits everything at once, the alias too.
+ * and commits everything at once, the alias too. Users of other servers are invited afterwards, since theirs have to be asked.
  */
 #include "homeserver/room/room_create.h"
 
+#include "base/log.h"
 #include "homeserver/room/room_member.h"
 #include "homeserver/room/room_send.h"
 #include "matrix/room_plan.h"
@@ -134,6 +135,82 @@ static enum err make_intents(struct ctx *ctx, struct homeserver *hs, struct user
 	return ERR_OK;
 }
 
+/* --- users of other servers ------------------------------------------------------------------------------ */
+
+static bool invites_other_server(const struct homeserver *hs, const struct room_intent *intent)
+{
+	return str_equals(intent->type, STR("m.room.member")) && !hs_is_local(hs, intent->state_key) &&
+		str_equals(json_get_str(intent->content, STR("membership")), STR("invite"));
+}
+
+/* Moves the invites of other servers' users to the end, in their order. @return how many are before them */
+static size_t part_invites(struct ctx *ctx, const struct homeserver *hs,
+	struct room_intent *intents, size_t count)
+{
+	struct room_intent *others = ARENA_NEW_ARRAY(ctx->arena, struct room_intent, count);
+	size_t kept = 0;
+	size_t moved = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (invites_other_server(hs, &intents[i])) {
+			others[moved++] = intents[i];
+		} else {
+			intents[kept++] = intents[i];
+		}
+	}
+	for (size_t i = 0; i < moved; i++) {
+		intents[kept + i] = others[i];
+	}
+	return kept;
+}
+
+static bool is_of_failed(const struct server_name *failed, size_t count, struct server_name server)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (server_name_equals(failed[i], server)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* A server that cannot be reached is asked once. @param out_invited  how many were */
+static enum err invite_others(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct room_intent *intents, size_t count, size_t *out_invited)
+{
+	struct server_name *failed = ARENA_NEW_ARRAY(ctx->arena, struct server_name, count);
+	size_t failed_count = 0;
+	enum err last = ERR_OK;
+	*out_invited = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct server_name server = user_id_server((struct user_id){intents[i].state_key});
+		if (is_of_failed(failed, failed_count, server)) {
+			continue;
+		}
+		enum err err = room_invite_by(ctx, hs, room, &intents[i], NULL);
+		if (err == ERR_OK) {
+			(*out_invited)++;
+			continue;
+		}
+		last = err;
+		log_info(ctx->request_id, "room.not_invited", "err=%s server=%.*s cause=%.*s",
+			err_name(err), STR_ARG(server.s), STR_ARG(ctx->fault.cause));
+		if (err == ERR_REMOTE || err == ERR_TIMEOUT) {
+			failed[failed_count++] = server;
+		}
+	}
+	return last;
+}
+
+/* The room is there; only when nobody at all could be invited, the client hears of it. */
+static enum err finish_invites(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct room_intent *others, size_t count)
+{
+	size_t invited;
+	enum err err = invite_others(ctx, hs, room, others, count, &invited);
+	bool is_alone = invited == 0 && room_member_counts(room).invited == 0;
+	return is_alone ? err : ERR_OK;
+}
+
 static size_t count_of(const struct json *array)
 {
 	return array != NULL ? array->count : 0;
@@ -170,10 +247,14 @@ enum err room_create(struct ctx *ctx, struct homeserver *hs, const struct create
 	TRY(make_plan(ctx, hs, request, &wish, &plan, &count));
 	struct room_intent *intents;
 	TRY(make_intents(ctx, hs, wish.creator, plan, count, &intents));
+	size_t own = part_invites(ctx, hs, intents, count);
+	if (own < count) {
+		TRY(ctx_may_ask(ctx));
+	}
 	struct room *room;
 	const struct room_start start = {.version = wish.version,
 		.intents = intents,
-		.count = count,
+		.count = own,
 		.alias = alias.s,
 		.is_published = is_published};
 	enum err err = rooms_add_new(ctx, hs, &start, &room);
@@ -185,6 +266,7 @@ enum err room_create(struct ctx *ctx, struct homeserver *hs, const struct create
 	}
 	TRY(err);
 	hs->ports.succession.carry_over(hs->ports.succession.self, ctx, room, wish.creator);
+	TRY(finish_invites(ctx, hs, room, intents + own, count - own));
 	*out_room_id = room_id_of(room).s;
 	return ERR_OK;
 }

@@ -1,16 +1,13 @@
 /*
- * Membership: each call checks what the room's rules leave open (who is in already, who was never there), then
- * adds one m.room.member event.
+ * Membership, but for coming in (room_join): each call checks what the room's rules leave open (who is in already, who was never
+ * there), then adds one m.room.member event. Where it takes another server, the federation is asked by its port.
  */
 #include "homeserver/room/room_member.h"
 
-#include "homeserver/room/room_alias.h"
-#include "homeserver/room/room_guest.h"
-#include "homeserver/room/room_send.h"
 #include "homeserver/room/room.h"
-#include "matrix/join_rule.h"
-#include "matrix/membership.h"
-#include "matrix/power.h"
+#include "homeserver/room/room_accept.h"
+#include "homeserver/room/room_send.h"
+#include "homeserver/room/room_via.h"
 #include "storage/profile.h"
 #include "storage/state.h"
 
@@ -44,17 +41,16 @@ enum err member_content(struct ctx *ctx, struct homeserver *hs, const char *memb
 	return ERR_OK;
 }
 
-static enum err add_member(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	struct user_id sender, struct str target, const struct json *content)
+struct room_intent member_intent(struct user_id sender, struct str target,
+	const struct json *content)
 {
-	const struct room_intent intent = {
+	return (struct room_intent){
 		.sender = sender,
 		.type = STR("m.room.member"),
 		.is_state = true,
 		.state_key = target,
 		.content = content,
 	};
-	return room_add(ctx, hs, room, &intent, 1, NULL);
 }
 
 static enum err change_member(struct ctx *ctx, struct homeserver *hs, struct room *room,
@@ -62,165 +58,17 @@ static enum err change_member(struct ctx *ctx, struct homeserver *hs, struct roo
 {
 	struct json content;
 	TRY(member_content(ctx, hs, membership, target, wish->reason, &content));
-	return add_member(ctx, hs, room, wish->who->user, target, &content);
+	const struct room_intent intent = member_intent(wish->who->user, target, &content);
+	return room_add(ctx, hs, room, &intent, 1, NULL);
 }
 
-static enum err current(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	struct str user_id, enum membership *out)
+enum err member_now(struct ctx *ctx, struct homeserver *hs, struct room *room, struct str user_id,
+	enum membership *out)
 {
 	struct str text;
 	TRY(room_membership(ctx, hs, room, user_id, &text));
 	*out = text.p == NULL ? MEMBERSHIP_NONE : membership_parse(text);
 	return ERR_OK;
-}
-
-/* The room by its id or an alias. */
-static enum err find_room(struct ctx *ctx, struct homeserver *hs, struct str id_or_alias,
-	struct room **out)
-{
-	struct room_alias alias;
-	struct room_id id;
-	if (room_alias_parse(id_or_alias, &alias)) {
-		struct str room_id;
-		TRY(room_alias_find(ctx, hs, alias, &room_id));
-		return rooms_get(ctx, hs, room_id, out);
-	}
-	if (!room_id_parse(id_or_alias, &id)) {
-		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "Neither a room id nor an alias");
-	}
-	return rooms_get(ctx, hs, id_or_alias, out);
-}
-
-/* --- joining ------------------------------------------------------------------------------------------ */
-
-/* Whether the user is joined to one of the rooms that the join rule names. */
-static enum err is_in_allowed_room(struct ctx *ctx, struct homeserver *hs,
-	const struct event *join_rules, struct str user_id, bool *out)
-{
-	struct room_id *allowed;
-	size_t count = join_rule_allowed_rooms(ctx->arena, join_rules, &allowed);
-	*out = false;
-	for (size_t i = 0; i < count && !*out; i++) {
-		struct room *other;
-		enum err err = rooms_get(ctx, hs, allowed[i].s, &other);
-		if (err == ERR_MISSING) {
-			continue;
-		}
-		TRY(err);
-		enum membership membership;
-		TRY(current(ctx, hs, other, user_id, &membership));
-		*out = membership == MEMBERSHIP_JOIN;
-	}
-	return ERR_OK;
-}
-
-/* A joined local user who has the power to invite: the one with the most power, creators first. */
-static enum err find_authoriser(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	struct str *out)
-{
-	static const struct state_ask asks[] = {{STR_INIT("m.room.power_levels"), STR_INIT("")},
-		{STR_INIT("m.room.create"), STR_INIT("")}};
-	struct state_view view;
-	TRY(room_state_view(ctx, hs, room, asks, COUNT_OF(asks), &view));
-	const struct room_version *version = room_version_of(room);
-	int64_t best = power_for_action(version, &view, POWER_INVITE);
-	const struct state_query query = {.only_members = true, .without_events = true};
-	struct state_item *items;
-	size_t count;
-	TRY(room_state_list(ctx, hs, room, POSITION_NOW, &query, &items, &count));
-	*out = str_from(NULL, 0);
-	for (size_t i = 0; i < count; i++) {
-		struct user_id user;
-		if (!str_equals(items[i].membership, STR("join")) || !hs_is_local(hs, items[i].state_key) ||
-			!user_id_parse(items[i].state_key, &user)) {
-			continue;
-		}
-		int64_t power = power_of_user(version, &view, user);
-		if (power > best || (power == best && out->p == NULL)) {
-			best = power;
-			*out = items[i].state_key;
-		}
-	}
-	return ERR_OK;
-}
-
-/* Restricted rooms: names who could have invited, when the user is in an allowed room. */
-static enum err authorise_restricted(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	struct str user_id, struct json *content)
-{
-	struct stored_event *rules;
-	TRY(room_state_event(ctx, hs, room, STR("m.room.join_rules"), STR(""), POSITION_NOW, &rules));
-	const struct event *event = rules != NULL ? rules->event : NULL;
-	if (!join_rule_is_restricted(join_rule_of(room_version_of(room), event))) {
-		return ERR_OK;
-	}
-	bool is_allowed;
-	TRY(is_in_allowed_room(ctx, hs, event, user_id, &is_allowed));
-	if (!is_allowed) {
-		return fail(ctx, ERR_DENIED, M_FORBIDDEN,
-			"You have to be invited, or to be in one of the rooms that this room admits");
-	}
-	struct str authoriser;
-	TRY(find_authoriser(ctx, hs, room, &authoriser));
-	if (authoriser.p == NULL) {
-		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "Nobody here could let you in");
-	}
-	*content = json_with(ctx->arena, content, STR("join_authorised_via_users_server"),
-		json_string(authoriser));
-	return ERR_OK;
-}
-
-/*
- * What a client puts into the body of a join besides what the specification names becomes content of the member event: an
- * old custom that bridges and bots rely on. It never replaces what the server says.
- */
-static void add_custom(struct ctx *ctx, const struct json *body, struct json *content)
-{
-	for (size_t i = 0; body != NULL && i < body->count; i++) {
-		struct str key = body->members[i].key;
-		bool is_own = str_equals(key, STR("third_party_signed")) ||
-			str_equals(key, STR("third_party_invite")) || str_equals(key, STR("is_direct")) ||
-			str_equals(key, STR("join_authorised_via_users_server")) ||
-			json_get(content, key) != NULL;
-		if (!is_own) {
-			*content = json_with(ctx->arena, content, key, body->members[i].value);
-		}
-	}
-}
-
-enum err room_join(struct ctx *ctx, struct homeserver *hs, const struct member_wish *wish,
-	struct str *out_room_id)
-{
-	TRY(room_require_not_suspended(ctx, wish->who));
-	struct room *room;
-	TRY(find_room(ctx, hs, wish->room_id, &room));
-	struct str me = wish->who->user.s;
-	enum membership membership;
-	TRY(current(ctx, hs, room, me, &membership));
-	*out_room_id = room_id_of(room).s;
-	if (membership == MEMBERSHIP_JOIN) {
-		return ERR_OK;
-	}
-	TRY(room_require_guests_allowed(ctx, hs, room, wish->who));
-	struct json content;
-	TRY(member_content(ctx, hs, "join", me, wish->reason, &content));
-	add_custom(ctx, wish->body, &content);
-	if (membership != MEMBERSHIP_INVITE && membership != MEMBERSHIP_BAN) {
-		TRY(authorise_restricted(ctx, hs, room, me, &content));
-	}
-	TRY(add_member(ctx, hs, room, wish->who->user, me, &content));
-	hs->ports.succession.carry_over(hs->ports.succession.self, ctx, room, wish->who->user);
-	return ERR_OK;
-}
-
-enum err room_knock(struct ctx *ctx, struct homeserver *hs, const struct member_wish *wish,
-	struct str *out_room_id)
-{
-	TRY(room_require_not_suspended(ctx, wish->who));
-	struct room *room;
-	TRY(find_room(ctx, hs, wish->room_id, &room));
-	*out_room_id = room_id_of(room).s;
-	return change_member(ctx, hs, room, wish, wish->who->user.s, "knock");
 }
 
 /* --- leaving -------------------------------------------------------------------------------------------- */
@@ -240,13 +88,36 @@ enum err room_require_may_reject(struct ctx *ctx, struct homeserver *hs, struct 
 	return ERR_OK;
 }
 
+/* An invite or a knock, to a room that only others know. */
+static enum err leave_outside(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct member_wish *wish)
+{
+	const struct membership_port *others = &hs->ports.membership;
+	struct str room_id = room_id_of(room).s;
+	struct via via = {0};
+	struct json content;
+	TRY(ctx_may_ask(ctx));
+	TRY(member_content(ctx, hs, "leave", wish->who->user.s, wish->reason, &content));
+	TRY(via_add_known(ctx, hs, room, wish->who->user.s, &via));
+	const struct membership_wish ask = {
+		.user = wish->who->user,
+		.room_id = room_id,
+		.content = &content,
+		.servers = via.servers,
+		.server_count = via.count,
+	};
+	enum err err = others->leave(others->self, ctx, &ask);
+	return err == ERR_CONFLICT ? change_member(ctx, hs, room, wish, wish->who->user.s, "leave")
+							   : err;
+}
+
 enum err room_leave(struct ctx *ctx, struct homeserver *hs, const struct member_wish *wish)
 {
 	struct room *room;
 	TRY(rooms_get_for(ctx, hs, wish->room_id, &room));
 	struct str me = wish->who->user.s;
 	enum membership membership;
-	TRY(current(ctx, hs, room, me, &membership));
+	TRY(member_now(ctx, hs, room, me, &membership));
 	if (membership == MEMBERSHIP_LEAVE) {
 		return ERR_OK;
 	}
@@ -254,7 +125,8 @@ enum err room_leave(struct ctx *ctx, struct homeserver *hs, const struct member_
 		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "You are not in that room");
 	}
 	TRY(room_require_may_reject(ctx, hs, room, me));
-	return change_member(ctx, hs, room, wish, me, "leave");
+	return room_is_resident(room) ? change_member(ctx, hs, room, wish, me, "leave")
+								  : leave_outside(ctx, hs, room, wish);
 }
 
 enum err room_forget(struct ctx *ctx, struct homeserver *hs, const struct member_wish *wish)
@@ -263,7 +135,7 @@ enum err room_forget(struct ctx *ctx, struct homeserver *hs, const struct member
 	TRY(rooms_get_for(ctx, hs, wish->room_id, &room));
 	struct str me = wish->who->user.s;
 	enum membership membership;
-	TRY(current(ctx, hs, room, me, &membership));
+	TRY(member_now(ctx, hs, room, me, &membership));
 	if (membership == MEMBERSHIP_NONE) {
 		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "You are not in that room");
 	}
@@ -289,7 +161,7 @@ static enum err find_target(struct ctx *ctx, struct homeserver *hs, const struct
 	}
 	TRY(rooms_get_for(ctx, hs, wish->room_id, out));
 	TRY(room_require_joined(ctx, hs, *out, wish->who->user.s));
-	return current(ctx, hs, *out, wish->target, out_membership);
+	return member_now(ctx, hs, *out, wish->target, out_membership);
 }
 
 enum err room_invite(struct ctx *ctx, struct homeserver *hs, const struct member_wish *wish)
@@ -301,7 +173,26 @@ enum err room_invite(struct ctx *ctx, struct homeserver *hs, const struct member
 	if (membership == MEMBERSHIP_JOIN) {
 		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "That user is in the room already");
 	}
-	return change_member(ctx, hs, room, wish, wish->target, "invite");
+	struct json content;
+	TRY(member_content(ctx, hs, "invite", wish->target, wish->reason, &content));
+	const struct room_intent intent = member_intent(wish->who->user, wish->target, &content);
+	return room_invite_by(ctx, hs, room, &intent, NULL);
+}
+
+enum err room_invite_by(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct room_intent *intent, struct str *out_event_id)
+{
+	const struct membership_port *others = &hs->ports.membership;
+	if (!hs_is_local(hs, intent->state_key)) {
+		TRY(ctx_may_ask(ctx));
+		return others->invite(others->self, ctx, room, intent, out_event_id);
+	}
+	struct stored_event *event;
+	TRY(room_add(ctx, hs, room, intent, 1, &event));
+	if (out_event_id != NULL) {
+		*out_event_id = event->event->event_id.s;
+	}
+	return ERR_OK;
 }
 
 enum err room_invite_third_party(struct ctx *ctx, struct homeserver *hs,

@@ -6,6 +6,7 @@
 #define BELFRY_HOMESERVER_ROOM_ROOM_MEMBER_H
 
 #include "homeserver/room/rooms.h"
+#include "matrix/membership.h"
 
 /** What a request says beside who and where. */
 struct member_wish {
@@ -15,11 +16,19 @@ struct member_wish {
 	struct str reason;  /**< p == NULL: none */
 	const struct json
 		*body; /**< of a join: further members go into the event's content; NULL: none */
+	const struct str *via; /**< of a join or knock: names of servers that may be in the room */
+	size_t via_count;
 };
 
+/*
+ * All of these fail with DEFER where another server has to be asked and the call may not (ctx_may_ask); then they have changed
+ * nothing. Their errors are the port's too: struct membership_port.
+ */
+
 /**
- * Joins by id or alias.
- * Errors: MISSING M_NOT_FOUND (unknown room or alias); DENIED M_FORBIDDEN, M_USER_SUSPENDED; INPUT M_INVALID_PARAM
+ * Joins by id or alias, a room of others by their help.
+ * Errors: MISSING M_NOT_FOUND (unknown room or alias); DENIED M_FORBIDDEN, M_USER_SUSPENDED, M_GUEST_ACCESS_FORBIDDEN;
+ * INPUT M_INVALID_PARAM
  * @param out_room_id  in the ctx's arena
  */
 MUST_CHECK enum err room_join(struct ctx *ctx, struct homeserver *hs,
@@ -42,6 +51,12 @@ MUST_CHECK enum err room_forget(struct ctx *ctx, struct homeserver *hs,
 MUST_CHECK enum err room_invite(struct ctx *ctx, struct homeserver *hs,
 	const struct member_wish *wish);
 /**
+ * Adds an invite whose content is made; of another server's user by way of that server.
+ * @param out_event_id  in the ctx's arena; may be NULL
+ */
+MUST_CHECK enum err room_invite_by(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct room_intent *intent, struct str *out_event_id);
+/**
  * Invites by mail address or phone number. Always fails: DENIED M_FORBIDDEN for who is not in the room, else
  * M_THREEPID_DENIED, since this server asks no identity server.
  */
@@ -57,5 +72,14 @@ MUST_CHECK enum err room_unban(struct ctx *ctx, struct homeserver *hs,
 /** Content of a membership event with the target's profile where it is a local user. In the ctx's arena. */
 MUST_CHECK enum err member_content(struct ctx *ctx, struct homeserver *hs, const char *membership,
 	struct str target, struct str reason, struct json *out);
+
+/* --- inner to room/ --- */
+
+/** An m.room.member event; borrows all. */
+struct room_intent member_intent(struct user_id sender, struct str target,
+	const struct json *content);
+/** A user's membership. From memory. */
+MUST_CHECK enum err member_now(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct str user_id, enum membership *out);
 
 #endif

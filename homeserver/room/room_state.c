@@ -170,5 +170,8 @@ enum err room_state_put(struct ctx *ctx, struct homeserver *hs, const struct sta
 		.state_key = wish->state_key,
 		.content = wish->content,
 	};
-	return add_state(ctx, hs, room, &intent, out_event_id);
+	bool is_invite = str_equals(wish->type, STR("m.room.member")) &&
+		str_equals(json_get_str(wish->content, STR("membership")), STR("invite"));
+	return is_invite ? room_invite_by(ctx, hs, room, &intent, out_event_id)
+					 : add_state(ctx, hs, room, &intent, out_event_id);
 }

@@ -5,25 +5,29 @@
 #include "homeserver/room/room_write.h"
 
 static enum err draft(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	const struct room_intent *intent, const struct event **out)
+	const struct room_intent *intent, struct json *out)
 {
+	const struct event *event;
 	TRY(room_load_if_needed(ctx, hs, room));
 	TRY(room_require_resident(ctx, room));
 	struct room_builder builder CLEANUP(room_builder_fini);
 	room_builder_init(&builder, ctx, hs, room, 1);
-	return room_builder_draft(&builder, intent, out);
+	TRY(room_builder_draft(&builder, intent, &event));
+	/* Its prev_events view the head, which is another's to change once the turn is given. */
+	*out = json_dup(ctx->arena, event->json);
+	return ERR_OK;
 }
 
 enum err room_template(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct room_intent *intent, struct json *out)
 {
-	const struct event *event;
+	struct json event;
 	TRY(room_turn_take(ctx, hs, room));
 	enum err err = draft(ctx, hs, room, intent, &event);
 	room_turn_give(room);
 	TRY(err);
 	/* Whoever signs it hashes it, and in versions 1 and 2 names it. */
-	*out = json_without(ctx->arena, event->json, STR("signatures"));
+	*out = json_without(ctx->arena, &event, STR("signatures"));
 	*out = json_without(ctx->arena, out, STR("hashes"));
 	*out = json_without(ctx->arena, out, STR("event_id"));
 	return ERR_OK;

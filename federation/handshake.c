@@ -1,0 +1,255 @@
+/*
+ * make_* and send_* of the three memberships differ in names only.
+ */
+#include "federation/handshake.h"
+
+#include "http/uri.h"
+#include "matrix/canonical.h"
+
+enum {
+	MAKE_TIMEOUT_MS = 10000,
+	SEND_TIMEOUT_MS = 90000, /* the other server makes the state of a large room */
+	MAKE_CEILING = 256 * 1024,
+	SEND_CEILING = 512 * 1024 * 1024,
+	EXPLICIT_ID_CHARS = 24,
+};
+
+static const struct endpoint {
+	const char *membership;
+	const char *make;
+	const char *send[2]; /* versions 2 and 1; NULL: there is none */
+} endpoints[] = {
+	[HANDSHAKE_JOIN] = {"join", "v1/make_join", {"v2/send_join", "v1/send_join"}},
+	[HANDSHAKE_KNOCK] = {"knock", "v1/make_knock", {"v1/send_knock", NULL}},
+	[HANDSHAKE_LEAVE] = {"leave", "v1/make_leave", {"v2/send_leave", "v1/send_leave"}},
+};
+
+struct str fed_path(struct arena *arena, const char *endpoint, struct str a, struct str b)
+{
+	return str_printf(arena, "/_matrix/federation/%s/%.*s/%.*s", endpoint,
+		STR_ARG(uri_encode(arena, a)), STR_ARG(uri_encode(arena, b)));
+}
+
+struct str fed_explicit_event_id(struct arena *arena, const struct homeserver *hs,
+	const struct room_version *version)
+{
+	if (version->event_id_encoding != EVENT_ID_EXPLICIT) {
+		return str_from(NULL, 0);
+	}
+	return str_printf(arena, "$%.*s:%.*s", STR_ARG(rng_text(&hs->rng, arena, EXPLICIT_ID_CHARS)),
+		STR_ARG(hs->signer.server.s));
+}
+
+enum err handshake_malformed(struct ctx *ctx, struct server_name server, const char *what)
+{
+	enum err err = fail_cause(ctx, ERR_REMOTE, "handshake with %.*s: %s", STR_ARG(server.s), what);
+	ctx->fault.text = str_printf(ctx->arena, "%.*s gave an answer that cannot be used: %s",
+		STR_ARG(server.s), what);
+	return err;
+}
+
+/* --- the template ------------------------------------------------------------------------------------------- */
+
+/* "?ver=1&ver=2…": all versions that are known here. */
+static struct str with_versions(struct arena *arena, struct str path)
+{
+	size_t count;
+	const struct room_version *versions = room_versions_all(&count);
+	for (size_t i = 0; i < count; i++) {
+		path = str_printf(arena, "%.*s%sver=%.*s", STR_ARG(path), i == 0 ? "?" : "&",
+			STR_ARG(uri_encode(arena, versions[i].id)));
+	}
+	return path;
+}
+
+static enum err ask_template(struct ctx *ctx, struct federation *federation,
+	const struct handshake *handshake, struct fed_answer *out)
+{
+	const struct membership_wish *wish = handshake->wish;
+	struct str target =
+		fed_path(ctx->arena, endpoints[handshake->kind].make, wish->room_id, wish->user.s);
+	if (handshake->kind != HANDSHAKE_LEAVE) {
+		target = with_versions(ctx->arena, target);
+	}
+	const struct fed_request request = {
+		.server = handshake->server,
+		.method = "GET",
+		.target = target,
+		.answer_ceiling_bytes = MAKE_CEILING,
+		.timeout_ms = MAKE_TIMEOUT_MS,
+		.ignores_backoff = true,
+	};
+	struct fed_refusal refusal = {0};
+	enum err err = fed_ask(ctx, federation, &request, out, &refusal);
+	return err == ERR_OK ? ERR_OK : refusal_pass_on(ctx, err, &refusal);
+}
+
+/* Whether the template is of what was asked for. */
+static enum err check_template(struct ctx *ctx, const struct handshake *handshake,
+	const struct json *event)
+{
+	const struct membership_wish *wish = handshake->wish;
+	const struct json *content = json_at(event, "content");
+	bool is_right = str_equals(json_get_str(event, STR("type")), STR("m.room.member")) &&
+		str_equals(json_get_str(event, STR("room_id")), wish->room_id) &&
+		str_equals(json_get_str(event, STR("sender")), wish->user.s) &&
+		str_equals(json_get_str(event, STR("state_key")), wish->user.s) &&
+		str_equals(json_get_str(content, STR("membership")),
+			str_of(endpoints[handshake->kind].membership));
+	return is_right
+		? ERR_OK
+		: handshake_malformed(ctx, handshake->server, "the template is of another event");
+}
+
+/* Ids of prev_events or auth_events, in the format of the version. @return false when they are none, or too many */
+static bool read_ids(struct arena *arena, const struct room_version *version,
+	const struct json *list, size_t most, const struct event_id **out, size_t *out_count)
+{
+	if (!json_is(list, JSON_ARRAY) || list->count > most) {
+		return false;
+	}
+	struct event_id *ids = ARENA_NEW_ARRAY(arena, struct event_id, list->count);
+	for (size_t i = 0; i < list->count; i++) {
+		const struct json *item = &list->items[i];
+		if (version->event_format == EVENT_FORMAT_V1) {
+			item = item->type == JSON_ARRAY && item->count > 0 ? &item->items[0] : NULL;
+		}
+		if (!json_is(item, JSON_STRING) || !event_id_parse(item->text, &ids[i])) {
+			return false;
+		}
+	}
+	*out = ids;
+	*out_count = list->count;
+	return true;
+}
+
+bool fed_build_at(struct arena *arena, const struct homeserver *hs, const struct json *template,
+	struct event_intent *intent, struct event **out, struct verdict *out_verdict)
+{
+	const struct room_version *version = intent->version;
+	if (!read_ids(arena, version, json_at(template, "prev_events"), EVENT_MAX_PREV_EVENTS,
+			&intent->prev_events, &intent->prev_count) ||
+		!read_ids(arena, version, json_at(template, "auth_events"), EVENT_MAX_AUTH_EVENTS,
+			&intent->auth_events, &intent->auth_count) ||
+		!json_get_int(template, STR("depth"), 0, CANONICAL_INT_MAX, &intent->depth)) {
+		return false;
+	}
+	intent->origin_server_ts = clock_wall_ms(&hs->clock);
+	intent->explicit_event_id = fed_explicit_event_id(arena, hs, version);
+	*out_verdict = event_build(arena, intent, &hs->signer, out);
+	return true;
+}
+
+/* What the user asked for, and who lets the user in: nobody of this server, which has not been asked. */
+static struct json content_of(struct ctx *ctx, const struct homeserver *hs,
+	struct handshake *handshake, const struct json *template)
+{
+	struct user_id authoriser;
+	struct str via =
+		json_get_str(json_at(template, "content"), STR("join_authorised_via_users_server"));
+	if (handshake->kind != HANDSHAKE_JOIN || !handshake->version->allows_restricted ||
+		via.p == NULL || !user_id_parse(via, &authoriser) || hs_is_local(hs, authoriser.s)) {
+		return *handshake->wish->content;
+	}
+	handshake->authorised_via = authoriser;
+	return json_with(ctx->arena, handshake->wish->content, STR("join_authorised_via_users_server"),
+		json_string(authoriser.s));
+}
+
+static enum err build(struct ctx *ctx, struct federation *federation, struct handshake *handshake,
+	const struct json *template)
+{
+	const struct homeserver *hs = federation->hs;
+	struct json content = content_of(ctx, hs, handshake, template);
+	struct event_intent intent = {
+		.version = handshake->version,
+		.room_id = handshake->room_id,
+		.sender = handshake->wish->user,
+		.type = STR("m.room.member"),
+		.is_state = true,
+		.state_key = handshake->wish->user.s,
+		.content = &content,
+	};
+	struct event *event;
+	struct verdict verdict;
+	if (!fed_build_at(ctx->arena, hs, template, &intent, &event, &verdict)) {
+		return handshake_malformed(ctx, handshake->server, "the template has no place in the room");
+	}
+	if (!verdict.allowed) {
+		return fail(ctx, ERR_INPUT, M_BAD_JSON, "%s", verdict.text);
+	}
+	handshake->event = event;
+	return ERR_OK;
+}
+
+enum err handshake_make(struct ctx *ctx, struct federation *federation, enum handshake_kind kind,
+	const struct membership_wish *wish, struct server_name server, struct handshake *out)
+{
+	*out = (struct handshake){.kind = kind, .wish = wish, .server = server};
+	if (!room_id_parse(wish->room_id, &out->room_id)) {
+		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "That is no room id");
+	}
+	struct fed_answer answer;
+	TRY(ask_template(ctx, federation, out, &answer));
+	struct str version = json_get_str(&answer.json, STR("room_version"));
+	/* Servers of old leave it out: "assumed to be either 1 or 2". */
+	out->version = room_version_find(version.p != NULL ? version : STR("1"));
+	if (out->version == NULL) {
+		return fail(ctx, ERR_INPUT, M_INCOMPATIBLE_ROOM_VERSION,
+			"This server does not know that room's version");
+	}
+	const struct json *event = json_at(&answer.json, "event");
+	TRY(check_template(ctx, out, event));
+	return build(ctx, federation, out, event);
+}
+
+/* --- the way back ------------------------------------------------------------------------------------------- */
+
+/* Version 1 answers [200, {…}], and for a leave servers of old left the object out. */
+static enum err unwrap(struct ctx *ctx, const struct handshake *handshake,
+	const struct json *answer, struct json *out)
+{
+	if (answer->type == JSON_OBJECT) {
+		*out = *answer;
+		return ERR_OK;
+	}
+	if (answer->count == 2 && answer->items[1].type == JSON_OBJECT) {
+		*out = answer->items[1];
+		return ERR_OK;
+	}
+	if (handshake->kind == HANDSHAKE_LEAVE) {
+		*out = json_object(ctx->arena, 0);
+		return ERR_OK;
+	}
+	return handshake_malformed(ctx, handshake->server, "the answer is no object");
+}
+
+enum err handshake_send(struct ctx *ctx, struct federation *federation,
+	const struct handshake *handshake, struct json *out)
+{
+	const struct endpoint *endpoint = &endpoints[handshake->kind];
+	struct fed_answer answer;
+	struct fed_refusal refusal = {0};
+	enum err err = ERR_OK;
+	for (size_t i = 0; i < COUNT_OF(endpoint->send) && endpoint->send[i] != NULL; i++) {
+		const struct fed_request request = {
+			.server = handshake->server,
+			.method = "PUT",
+			.target = fed_path(ctx->arena, endpoint->send[i], handshake->room_id.s,
+				handshake->event->event_id.s),
+			.body = handshake->event->json,
+			.answer_ceiling_bytes = SEND_CEILING,
+			.timeout_ms = SEND_TIMEOUT_MS,
+			.ignores_backoff = true,
+		};
+		refusal = (struct fed_refusal){0};
+		err = fed_ask(ctx, federation, &request, &answer, &refusal);
+		if (err == ERR_OK) {
+			return unwrap(ctx, handshake, &answer.json, out);
+		}
+		if (!refusal_is_unrecognized(err, &refusal)) {
+			break;
+		}
+	}
+	return refusal_pass_on(ctx, err, &refusal);
+}

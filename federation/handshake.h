@@ -1,0 +1,66 @@
+/**
+ * Our side of the handshakes by which a user comes into, knocks at, or leaves a room in which this server is not: another server's
+ * template, our event, and its way back.
+ *
+ * Nothing of a template is signed as it stands: the event is built of what the user asked for; of the template only the event's place in the
+ * room is taken (prev_events, auth_events, depth), and who lets the user into a restricted room.
+ * Spec: server-server API, "Joining Rooms", "Knocking upon a room", "Leaving Rooms"
+ */
+#ifndef BELFRY_FEDERATION_HANDSHAKE_H
+#define BELFRY_FEDERATION_HANDSHAKE_H
+
+#include "federation/refusal.h"
+#include "matrix/event_build.h"
+
+enum handshake_kind {
+	HANDSHAKE_JOIN,
+	HANDSHAKE_KNOCK,
+	HANDSHAKE_LEAVE,
+};
+
+struct handshake {
+	enum handshake_kind kind;
+	const struct membership_wish *wish;
+	struct server_name server; /**< who is asked */
+	const struct room_version *version;
+	const struct event *event;     /**< ours, signed */
+	struct room_id room_id;        /**< parsed from the wish */
+	struct user_id authorised_via; /**< who lets ours in; s.p == NULL: nobody needs to */
+};
+
+/**
+ * Asks for a template, checks it, and builds and signs our event.
+ * Errors: as the port's (homeserver/ports.h); REMOTE when the template is not of what was asked for
+ */
+MUST_CHECK enum err handshake_make(struct ctx *ctx, struct federation *federation,
+	enum handshake_kind kind, const struct membership_wish *wish, struct server_name server,
+	struct handshake *out);
+
+/**
+ * Hands our event in. Version 2 of the endpoint first, version 1 where that is all the server knows.
+ * @param out  the answer's object, in the ctx's arena
+ * Errors: as above
+ */
+MUST_CHECK enum err handshake_send(struct ctx *ctx, struct federation *federation,
+	const struct handshake *handshake, struct json *out);
+
+/** What another server said cannot be used: for the log, and for the client. @return ERR_REMOTE */
+enum err handshake_malformed(struct ctx *ctx, struct server_name server, const char *what);
+
+/**
+ * Builds and signs an event at the place in the room that a template gives: its prev_events, auth_events and depth; nothing else of
+ * it. Fills the intent's place, time and explicit id.
+ * @return false when the template has none that could be used
+ */
+MUST_CHECK bool fed_build_at(struct arena *arena, const struct homeserver *hs,
+	const struct json *template, struct event_intent *intent, struct event **out,
+	struct verdict *out_verdict);
+
+/** A path of /_matrix/federation: "v1/make_join" and two segments, which are encoded. In the arena. */
+struct str fed_path(struct arena *arena, const char *endpoint, struct str a, struct str b);
+
+/** "$opaque:server" for room versions whose events carry their id; p == NULL for others. In the arena. */
+struct str fed_explicit_event_id(struct arena *arena, const struct homeserver *hs,
+	const struct room_version *version);
+
+#endif

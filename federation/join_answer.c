@@ -1,0 +1,234 @@
+/*
+ * All events of the answer are put into one table by id; what cannot be traced back to the create event within it is dropped. That is
+ * done by counting: an event is good once all its auth events are, so a chain of any depth, or a circle, costs what its links do.
+ */
+#include "federation/join_answer.h"
+
+#include "base/map.h"
+#include "federation/pdu_check.h"
+
+/* One event of the answer. */
+struct node {
+	const struct event *event; /* NULL: dropped */
+	size_t waits_for;          /* auth events that are not known to be good yet */
+	size_t first_child;        /* index + 1 into the links; 0: none */
+	bool is_good;
+	bool is_state; /* it came in `state` */
+};
+
+/* "child stands on …", a list for each parent. */
+struct link {
+	size_t child;
+	size_t next; /* index + 1 */
+};
+
+struct table {
+	struct ctx *ctx;
+	struct map by_id; /* event id → struct node * */
+	struct node *nodes;
+	size_t count;
+	struct link *links;
+	size_t link_count;
+};
+
+static void table_fini(struct table *table)
+{
+	map_fini(&table->by_id);
+}
+
+/* --- reading ------------------------------------------------------------------------------------------------ */
+
+/* Adds what is well-formed; an event that stands in both lists is there once. */
+static void add_list(struct table *table, const struct pdu_room *room, const struct json *list,
+	bool is_state)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		struct pdu pdu;
+		pdu_read(table->ctx->arena, room, &list->items[i], &pdu);
+		if (pdu.event == NULL || !pdu.event->is_state) {
+			continue;
+		}
+		struct node *known = map_get(&table->by_id, pdu.event_id.s);
+		if (known != NULL) {
+			known->is_state = known->is_state || is_state;
+			continue;
+		}
+		struct node *node = &table->nodes[table->count++];
+		*node = (struct node){.event = pdu.event, .is_state = is_state};
+		(void)map_set(&table->by_id, pdu.event_id.s, node);
+	}
+}
+
+static enum err drop_unsigned(struct table *table, struct federation *federation)
+{
+	struct pdu *pdus = ARENA_NEW_ARRAY(table->ctx->arena, struct pdu, table->count);
+	for (size_t i = 0; i < table->count; i++) {
+		pdus[i] = (struct pdu){
+			.event = table->nodes[i].event,
+			.event_id = table->nodes[i].event->event_id,
+		};
+	}
+	TRY(pdu_check_signatures(table->ctx, federation, pdus, table->count));
+	for (size_t i = 0; i < table->count; i++) {
+		table->nodes[i].event = pdus[i].event;
+	}
+	return ERR_OK;
+}
+
+/* --- what stands on what ------------------------------------------------------------------------------------ */
+
+static void link_node(struct table *table, size_t index)
+{
+	struct node *node = &table->nodes[index];
+	for (size_t i = 0; node->event != NULL && i < node->event->auth_count; i++) {
+		struct node *parent = map_get(&table->by_id, node->event->auth_events[i].s);
+		node->waits_for++;
+		if (parent == NULL || parent->event == NULL) {
+			continue; /* waits for ever */
+		}
+		struct link *link = &table->links[table->link_count++];
+		*link = (struct link){.child = index, .next = parent->first_child};
+		parent->first_child = table->link_count;
+	}
+}
+
+/* Marks all that can be traced back. */
+static void mark_good(struct table *table)
+{
+	size_t links = 0;
+	for (size_t i = 0; i < table->count; i++) {
+		links += table->nodes[i].event != NULL ? table->nodes[i].event->auth_count : 0;
+	}
+	table->links = ARENA_NEW_ARRAY(table->ctx->arena, struct link, links);
+	size_t *todo = ARENA_NEW_ARRAY(table->ctx->arena, size_t, table->count);
+	size_t todo_count = 0;
+	for (size_t i = 0; i < table->count; i++) {
+		link_node(table, i);
+	}
+	for (size_t i = 0; i < table->count; i++) {
+		if (table->nodes[i].event != NULL && table->nodes[i].waits_for == 0) {
+			todo[todo_count++] = i;
+		}
+	}
+	while (todo_count > 0) {
+		struct node *node = &table->nodes[todo[--todo_count]];
+		node->is_good = true;
+		for (size_t at = node->first_child; at != 0; at = table->links[at - 1].next) {
+			size_t child = table->links[at - 1].child;
+			if (--table->nodes[child].waits_for == 0) {
+				todo[todo_count++] = child;
+			}
+		}
+	}
+}
+
+/* --- the join ------------------------------------------------------------------------------------------------ */
+
+/* Our event, with the signature of the server whose user lets ours in. */
+static enum err countersigned(struct ctx *ctx, struct federation *federation,
+	const struct handshake *handshake, const struct json *answer, const struct event **out)
+{
+	*out = handshake->event;
+	if (handshake->authorised_via.s.p == NULL) {
+		return ERR_OK;
+	}
+	struct str server = user_id_server(handshake->authorised_via).s;
+	const struct json *theirs = json_at(json_at(answer, "event"), "signatures");
+	const struct json *signature = json_get(theirs, server);
+	if (!json_is(signature, JSON_OBJECT)) {
+		return handshake_malformed(ctx, handshake->server, "it has not signed the join");
+	}
+	struct json signatures =
+		json_with(ctx->arena, json_at(handshake->event->json, "signatures"), server, *signature);
+	struct json *json = ARENA_NEW(ctx->arena, struct json);
+	*json = json_with(ctx->arena, handshake->event->json, STR("signatures"), signatures);
+	const struct pdu_room room = {handshake->version, handshake->room_id};
+	struct pdu pdu;
+	pdu_read(ctx->arena, &room, json, &pdu);
+	TRY(pdu_check_signatures(ctx, federation, &pdu, 1));
+	if (pdu.event == NULL || pdu.is_redacted) {
+		return handshake_malformed(ctx, handshake->server, "its signature of the join is wrong");
+	}
+	*out = pdu.event;
+	return ERR_OK;
+}
+
+/* --- the whole ------------------------------------------------------------------------------------------------ */
+
+/* State has to have the room's create event, of the version that was told. */
+static bool has_create(const struct table *table, const struct room_version *version)
+{
+	for (size_t i = 0; i < table->count; i++) {
+		const struct node *node = &table->nodes[i];
+		if (node->is_good && node->is_state &&
+			event_is(node->event, STR("m.room.create"), STR(""))) {
+			struct str id = json_get_str(node->event->content, STR("room_version"));
+			return room_version_find(id.p != NULL ? id : STR("1")) == version;
+		}
+	}
+	return false;
+}
+
+static bool has_auth_events_of(const struct table *table, const struct event *join)
+{
+	for (size_t i = 0; i < join->auth_count; i++) {
+		const struct node *node = map_get(&table->by_id, join->auth_events[i].s);
+		if (node == NULL || !node->is_good) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static void hand_out(const struct table *table, struct room_import *out)
+{
+	struct arena *arena = table->ctx->arena;
+	const struct event **state = ARENA_NEW_ARRAY(arena, const struct event *, table->count);
+	const struct event **auth = ARENA_NEW_ARRAY(arena, const struct event *, table->count);
+	struct state_map map;
+	state_map_init(&map, arena);
+	for (size_t i = 0; i < table->count; i++) {
+		const struct node *node = &table->nodes[i];
+		if (!node->is_good) {
+			continue;
+		}
+		bool is_state = node->is_state &&
+			state_map_get(&map, node->event->type, node->event->state_key) == NULL;
+		if (is_state) {
+			(void)state_map_put(&map, node->event);
+			state[out->state_count++] = node->event;
+		} else {
+			auth[out->auth_count++] = node->event;
+		}
+	}
+	out->state = state;
+	out->auth = auth;
+}
+
+enum err join_answer_check(struct ctx *ctx, struct federation *federation,
+	const struct handshake *handshake, const struct json *answer, struct room_import *out)
+{
+	const struct json *state = json_at(answer, "state");
+	const struct json *auth = json_at(answer, "auth_chain");
+	if (!json_is(state, JSON_ARRAY) || !json_is(auth, JSON_ARRAY) ||
+		json_get_bool(answer, STR("members_omitted"), false)) {
+		return handshake_malformed(ctx, handshake->server, "there is no whole state");
+	}
+	*out = (struct room_import){.version = handshake->version, .room_id = handshake->room_id};
+	TRY(countersigned(ctx, federation, handshake, answer, &out->join));
+	struct table table CLEANUP(table_fini) = {.ctx = ctx};
+	table.nodes = ARENA_NEW_ARRAY(ctx->arena, struct node, state->count + auth->count);
+	const struct pdu_room room = {handshake->version, handshake->room_id};
+	add_list(&table, &room, state, true);
+	add_list(&table, &room, auth, false);
+	TRY(drop_unsigned(&table, federation));
+	mark_good(&table);
+	if (!has_create(&table, handshake->version)) {
+		return handshake_malformed(ctx, handshake->server, "the create event is missing");
+	}
+	if (!has_auth_events_of(&table, out->join)) {
+		return handshake_malformed(ctx, handshake->server, "what the join stands on is missing");
+	}
+	hand_out(&table, out);
+	return ERR_OK;
+}

@@ -1,0 +1,34 @@
+/**
+ * What another server refuses, for the client of ours that waits for it.
+ * Spec: server-server API, make_join, send_join, make_knock, invite ("should be passed through to clients")
+ */
+#ifndef BELFRY_FEDERATION_REFUSAL_H
+#define BELFRY_FEDERATION_REFUSAL_H
+
+#include "federation/fed_client.h"
+
+/**
+ * Gives the fault of a failed fed_ask() the errcode that clients may see. Other complaints about our request than those that the
+ * specification names are no fault of the client: they become REMOTE.
+ * @param err  what fed_ask() returned; not ERR_OK
+ * @return     the kind that the fault has now
+ */
+enum err refusal_pass_on(struct ctx *ctx, enum err err, const struct fed_refusal *refusal);
+
+/** Whether it says that the endpoint is unknown there: an older one may be known. */
+bool refusal_is_unrecognized(enum err err, const struct fed_refusal *refusal);
+
+/**
+ * Of several servers' failures the one that says most: what was refused before what was not understood, and that before who could
+ * not be reached. Keeps the first of the same worth.
+ */
+struct refusal_best {
+	enum err err; /**< ERR_OK: none yet */
+	struct fault fault;
+};
+/** Takes note of ctx's fault. */
+void refusal_note(struct refusal_best *best, const struct ctx *ctx, enum err err);
+/** Puts the best into the ctx. @return its kind */
+enum err refusal_give(struct ctx *ctx, const struct refusal_best *best);
+
+#endif

@@ -1,0 +1,252 @@
+/*
+ * Coming into rooms: joins and knocks. A room in which this server is needs nobody else, unless it is restricted and nobody of here can
+ * let the user in. For other rooms the servers are asked that are said to be in it.
+ *
+ * Another join may make the room resident while this one is under way: then it begins anew, on what is known by now.
+ */
+#include "homeserver/room/room_accept.h"
+#include "homeserver/room/room_alias.h"
+#include "homeserver/room/room_guest.h"
+#include "homeserver/room/room_member.h"
+#include "homeserver/room/room_restricted.h"
+#include "homeserver/room/room_send.h"
+#include "homeserver/room/room_via.h"
+
+enum { MAX_ATTEMPTS = 4 };
+
+/* Where somebody wants to go. */
+struct destination {
+	struct str room_id;
+	struct via via;
+	struct room *room; /* NULL: nothing is known of it here */
+};
+
+/* --- where to --------------------------------------------------------------------------------------------- */
+
+static enum err find_alias(struct ctx *ctx, struct homeserver *hs, struct room_alias alias,
+	struct destination *to)
+{
+	if (server_name_equals(room_alias_server(alias), hs->signer.server)) {
+		return room_alias_find(ctx, hs, alias, &to->room_id);
+	}
+	const struct membership_port *others = &hs->ports.membership;
+	struct server_name *servers;
+	size_t count;
+	TRY(ctx_may_ask(ctx));
+	TRY(others->find_alias(others->self, ctx, alias, &to->room_id, &servers, &count));
+	for (size_t i = 0; i < count; i++) {
+		via_add(&to->via, hs, servers[i]);
+	}
+	via_add(&to->via, hs, room_alias_server(alias));
+	return ERR_OK;
+}
+
+static enum err find_destination(struct ctx *ctx, struct homeserver *hs,
+	const struct member_wish *wish, struct destination *out)
+{
+	struct room_alias alias;
+	struct room_id id;
+	*out = (struct destination){0};
+	via_add_texts(&out->via, hs, wish->via, wish->via_count);
+	if (room_alias_parse(wish->room_id, &alias)) {
+		return find_alias(ctx, hs, alias, out);
+	}
+	if (!room_id_parse(wish->room_id, &id)) {
+		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "Neither a room id nor an alias");
+	}
+	out->room_id = wish->room_id;
+	return ERR_OK;
+}
+
+/* What is known of the room here. @return whether this server is in it, in *out_resident */
+static enum err find_room(struct ctx *ctx, struct homeserver *hs, struct destination *to,
+	bool *out_resident)
+{
+	to->room = NULL;
+	enum err err = rooms_get(ctx, hs, to->room_id, &to->room);
+	if (err == ERR_MISSING) {
+		*out_resident = false;
+		return ERR_OK;
+	}
+	TRY(err);
+	*out_resident = room_is_resident(to->room);
+	return ERR_OK;
+}
+
+/* Whom to ask, and what for. Errors: MISSING M_NOT_FOUND when nobody is known who could be asked. */
+static enum err ask_whom(struct ctx *ctx, struct homeserver *hs, const struct member_wish *wish,
+	struct destination *to, const struct json *content, struct membership_wish *out)
+{
+	if (to->room != NULL) {
+		TRY(via_add_known(ctx, hs, to->room, wish->who->user.s, &to->via));
+	}
+	if (to->via.count == 0) {
+		return fail(ctx, ERR_MISSING, M_NOT_FOUND, "Unknown room");
+	}
+	*out = (struct membership_wish){
+		.user = wish->who->user,
+		.room_id = to->room_id,
+		.content = content,
+		.servers = to->via.servers,
+		.server_count = to->via.count,
+	};
+	return ERR_OK;
+}
+
+/* --- joining ------------------------------------------------------------------------------------------------ */
+
+/*
+ * What a client puts into the body of a join besides what the specification names becomes content of the member event: an
+ * old custom that bridges and bots rely on. It never replaces what the server says.
+ */
+static void add_custom(struct ctx *ctx, const struct json *body, struct json *content)
+{
+	for (size_t i = 0; body != NULL && i < body->count; i++) {
+		struct str key = body->members[i].key;
+		bool is_own = str_equals(key, STR("third_party_signed")) ||
+			str_equals(key, STR("third_party_invite")) || str_equals(key, STR("is_direct")) ||
+			str_equals(key, STR("join_authorised_via_users_server")) ||
+			json_get(content, key) != NULL;
+		if (!is_own) {
+			*content = json_with(ctx->arena, content, key, body->members[i].value);
+		}
+	}
+}
+
+static enum err join_by_others(struct ctx *ctx, struct homeserver *hs,
+	const struct member_wish *wish, struct destination *to, const struct json *content)
+{
+	const struct membership_port *others = &hs->ports.membership;
+	struct membership_wish ask;
+	TRY(ask_whom(ctx, hs, wish, to, content, &ask));
+	TRY(ctx_may_ask(ctx));
+	return others->join(others->self, ctx, &ask);
+}
+
+/* A restricted room in which this server is: by a user of here, or by another server that is in it. */
+static enum err join_restricted(struct ctx *ctx, struct homeserver *hs,
+	const struct member_wish *wish, struct destination *to, struct json *content,
+	bool *out_by_others)
+{
+	enum restricted_way way;
+	struct str authoriser;
+	struct server_name *servers;
+	size_t count;
+	*out_by_others = false;
+	TRY(room_restricted_way(ctx, hs, to->room, wish->who->user.s, &way, &authoriser));
+	TRY(room_servers(ctx, hs, to->room, &servers, &count));
+	switch (way) {
+	case RESTRICTED_NOT:
+		return ERR_OK;
+	case RESTRICTED_GRANTED:
+		*content = json_with(ctx->arena, content, STR("join_authorised_via_users_server"),
+			json_string(authoriser));
+		return ERR_OK;
+	case RESTRICTED_UNKNOWN:
+		if (count == 0) {
+			break;
+		}
+		*out_by_others = true;
+		return ERR_OK;
+	case RESTRICTED_UNGRANTED:
+		if (count == 0) {
+			return fail(ctx, ERR_DENIED, M_FORBIDDEN, "Nobody here could let you in");
+		}
+		*out_by_others = true;
+		return ERR_OK;
+	case RESTRICTED_REFUSED:
+		break;
+	}
+	return fail(ctx, ERR_DENIED, M_FORBIDDEN,
+		"You have to be invited, or to be in one of the rooms that this room admits");
+}
+
+static enum err join_here(struct ctx *ctx, struct homeserver *hs, const struct member_wish *wish,
+	struct destination *to, struct json *content)
+{
+	bool is_by_others;
+	TRY(room_require_guests_allowed(ctx, hs, to->room, wish->who));
+	TRY(join_restricted(ctx, hs, wish, to, content, &is_by_others));
+	if (is_by_others) {
+		return join_by_others(ctx, hs, wish, to, content);
+	}
+	const struct room_intent intent = member_intent(wish->who->user, wish->who->user.s, content);
+	return room_add(ctx, hs, to->room, &intent, 1, NULL);
+}
+
+/* Errors: CONFLICT when the room became resident meanwhile. @param out_joins  whether the user was not in it before */
+static enum err join_once(struct ctx *ctx, struct homeserver *hs, const struct member_wish *wish,
+	struct destination *to, bool *out_joins)
+{
+	bool is_resident;
+	TRY(find_room(ctx, hs, to, &is_resident));
+	struct str me = wish->who->user.s;
+	if (is_resident) {
+		enum membership membership;
+		TRY(member_now(ctx, hs, to->room, me, &membership));
+		*out_joins = membership != MEMBERSHIP_JOIN;
+		if (!*out_joins) {
+			return ERR_OK;
+		}
+	} else if (wish->who->is_guest) {
+		return fail(ctx, ERR_DENIED, M_GUEST_ACCESS_FORBIDDEN, "Guests may not join this room");
+	}
+	*out_joins = true;
+	struct json content;
+	TRY(member_content(ctx, hs, "join", me, wish->reason, &content));
+	add_custom(ctx, wish->body, &content);
+	return is_resident ? join_here(ctx, hs, wish, to, &content)
+					   : join_by_others(ctx, hs, wish, to, &content);
+}
+
+enum err room_join(struct ctx *ctx, struct homeserver *hs, const struct member_wish *wish,
+	struct str *out_room_id)
+{
+	TRY(room_require_not_suspended(ctx, wish->who));
+	struct destination to;
+	TRY(find_destination(ctx, hs, wish, &to));
+	bool is_new = false;
+	enum err err = ERR_CONFLICT;
+	for (int attempt = 0; attempt < MAX_ATTEMPTS && err == ERR_CONFLICT; attempt++) {
+		err = join_once(ctx, hs, wish, &to, &is_new);
+	}
+	if (err == ERR_CONFLICT) {
+		return fail(ctx, ERR_TIMEOUT, M_UNKNOWN, "The room is busy; try again");
+	}
+	TRY(err);
+	if (is_new) {
+		struct room *room;
+		TRY(rooms_get(ctx, hs, to.room_id, &room));
+		hs->ports.succession.carry_over(hs->ports.succession.self, ctx, room, wish->who->user);
+	}
+	*out_room_id = to.room_id;
+	return ERR_OK;
+}
+
+/* --- knocking ------------------------------------------------------------------------------------------------ */
+
+enum err room_knock(struct ctx *ctx, struct homeserver *hs, const struct member_wish *wish,
+	struct str *out_room_id)
+{
+	TRY(room_require_not_suspended(ctx, wish->who));
+	struct destination to;
+	bool is_resident;
+	struct json content;
+	TRY(find_destination(ctx, hs, wish, &to));
+	TRY(find_room(ctx, hs, &to, &is_resident));
+	TRY(member_content(ctx, hs, "knock", wish->who->user.s, wish->reason, &content));
+	*out_room_id = to.room_id;
+	if (!is_resident) {
+		const struct membership_port *others = &hs->ports.membership;
+		struct membership_wish ask;
+		TRY(ask_whom(ctx, hs, wish, &to, &content, &ask));
+		TRY(ctx_may_ask(ctx));
+		enum err err = others->knock(others->self, ctx, &ask);
+		if (err != ERR_CONFLICT) {
+			return err;
+		}
+		TRY(rooms_get(ctx, hs, to.room_id, &to.room));
+	}
+	const struct room_intent intent = member_intent(wish->who->user, wish->who->user.s, &content);
+	return room_add(ctx, hs, to.room, &intent, 1, NULL);
+}

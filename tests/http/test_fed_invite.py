@@ -1,0 +1,537 @@
+"""Invites across servers, both ways.  Spec: server-server API, "Inviting to a room", "Third-party invites"."""
+import copy
+import threading
+
+import pytest
+from synapse.api.room_versions import KNOWN_ROOM_VERSIONS
+
+from support.client import path_of, unique
+from support.handshake import VERSIONS, Guest, add_signature, countersign
+from support.remote_room import Pdu, RemoteRoom
+
+INVITE_V1 = r"/_matrix/federation/v1/invite/.*"
+INVITE_V2 = r"/_matrix/federation/v2/invite/.*"
+
+
+@pytest.fixture
+def alice(federated):
+    return federated.user()
+
+
+@pytest.fixture
+def zoe(remote):
+    return "@zoe:" + remote.name
+
+
+def asked(remote, kind):
+    return [ask for ask in remote.asked if "/%s/" % kind in ask.path]
+
+
+def membership(user, room, user_id):
+    event = user.state(room).get(("m.room.member", user_id))
+    return event and event["content"]["membership"]
+
+
+# -- to us
+
+class Invite:
+    """An invite of the remote's user to one of ours, of a room that the remote has."""
+
+    def __init__(self, remote, server, user_id, version="11", room=None, **content):
+        self.remote, self.server, self.version = remote, server, version
+        self.room = room or RemoteRoom(remote, version, join_rule="invite", more_state=[
+            ("m.room.name", "", {"name": "Far away"})])
+        self.event = self.room.sign(self.room.draft(
+            "m.room.member", {"membership": "invite", **content}, user_id))
+        self.state = [self.room.state[key].json for key in (
+            ("m.room.create", ""), ("m.room.join_rules", ""), ("m.room.name", ""),
+            ("m.room.member", self.room.creator)) if key in self.room.state]
+
+    def put(self, api="v2", event=None, event_id=None, version=None, room_id=None, **more):
+        event = event or self.event
+        path = "/_matrix/federation/%s%s" % (api, path_of(
+            "invite", room_id or self.room.room_id, event_id or event.event_id))
+        if api == "v1":
+            body = {**event.json, "unsigned": {"invite_room_state": self.state}}
+        else:
+            body = {"event": event.json, "room_version": version or self.version, "invite_room_state": self.state, **more}
+            body = {key: value for key, value in body.items() if value is not None}
+        return self.remote.send(self.server, "PUT", path, body)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_invite__every_version__signed_and_told(federated, remote, alice, version):
+    invite = Invite(remote, federated, alice.user_id, version)
+    watch = alice.watch()
+    event = invite.put().ok()["event"]
+    assert set(event["signatures"]) == {remote.name, federated.server_name}
+    assert {key: value for key, value in event.items() if key not in ("signatures", "unsigned")} == {
+        key: value for key, value in invite.event.json.items() if key not in ("signatures", "unsigned")}
+    answer, _ = watch.until(lambda sync: sync.invited(invite.room.room_id))
+    stripped = answer.stripped(invite.room.room_id)
+    assert stripped[("m.room.name", "")]["content"] == {"name": "Far away"}
+    assert stripped[("m.room.member", alice.user_id)]["sender"] == invite.room.creator
+    assert ("m.room.create", "") in stripped
+    assert all(set(item) == {"type", "state_key", "sender", "content"} for item in stripped.values())
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_invite__v1__in_an_array(federated, remote, alice, version):
+    invite = Invite(remote, federated, alice.user_id, version)
+    answer = invite.put("v1").ok().json
+    assert answer[0] == 200
+    assert set(answer[1]["event"]["signatures"]) == {remote.name, federated.server_name}
+    assert alice.sync().invited(invite.room.room_id)
+
+
+def test_invite__accepted__joined_by_way_of_the_inviter(federated, remote, alice):
+    """No `via` is needed: who invited is in the room."""
+    invite = Invite(remote, federated, alice.user_id)
+    invite.put().ok()
+    invite.room.add(invite.event)
+    invite.room.serve()
+    alice.join(invite.room.room_id).ok()
+    assert membership(alice, invite.room.room_id, alice.user_id) == "join"
+    assert not alice.sync().invited(invite.room.room_id)
+
+
+def test_invite__again__told_once_more(federated, remote, alice):
+    invite = Invite(remote, federated, alice.user_id)
+    invite.put().ok()
+    invite.put().ok()
+    assert alice.sync().invited(invite.room.room_id)
+
+
+@pytest.mark.parametrize("version", ["org.example", "13", ""])
+def test_invite__unknown_room_version__400(federated, remote, alice, version):
+    Invite(remote, federated, alice.user_id).put(version=version or "x").expect(400, "M_INCOMPATIBLE_ROOM_VERSION")
+
+
+def test_invite__no_room_version__400(federated, remote, alice):
+    Invite(remote, federated, alice.user_id).put(room_version=None).expect(400, "M_MISSING_PARAM")
+
+
+BAD_INVITES = {
+    "join": {"content": {"membership": "join"}},
+    "leave": {"content": {"membership": "leave"}},
+    "no_membership": {"content": {}},
+    "power_levels": {"type": "m.room.power_levels", "state_key": "", "content": {"users": {}}},
+    "message": {"type": "m.room.message", "state_key": None, "content": {"body": "x"}},
+    "no_state_key": {"state_key": None},
+    "of_another_room": {"room_id": "!other:example.org"},
+    "sender_elsewhere": {"sender": "@a:elsewhere.example"},
+    "of_a_stranger": {"state_key": "@a:elsewhere.example"},
+    "no_user": {"state_key": "nobody"},
+    "depth_text": {"depth": "1"},
+    "depth_negative": {"depth": -1},
+    "huge_type": {"type": "m" * 300},
+    "no_auth": {"auth_events": None},
+    "content_list": {"content": []},
+    "float": {"content": {"membership": "invite", "a": 1.5}},
+}
+
+
+@pytest.mark.parametrize("what", BAD_INVITES)
+def test_sec_5_12__no_invite_of_ours__not_signed(federated, remote, alice, what):
+    """CVE-2023-32323: what is no proper invite is refused before anything is signed."""
+    invite = Invite(remote, federated, alice.user_id)
+    draft = {**invite.room.draft("m.room.member", {"membership": "invite"}, alice.user_id), **BAD_INVITES[what]}
+    draft = {key: value for key, value in draft.items() if value is not None}
+    if what == "float":
+        event = Pdu(invite.room.version, {**invite.event.json, "content": {"membership": "invite", "a": 1.5}})
+    else:
+        event = invite.room.sign(draft)
+    reply = invite.put(event=event)
+    reply.expect(400, ("M_INVALID_PARAM", "M_BAD_JSON"))
+    assert "event" not in reply
+    assert not alice.sync().invited(invite.room.room_id)
+
+
+def test_sec_5_12__other_id_or_room_in_the_path__not_signed(federated, remote, alice):
+    invite = Invite(remote, federated, alice.user_id)
+    invite.put(event_id="$" + "A" * 43).expect(400, "M_INVALID_PARAM")
+    invite.put(room_id="!x:elsewhere.example").expect(400, "M_INVALID_PARAM")
+
+
+def test_sec_5_5__invite__flipped_signature__400(federated, remote, alice):
+    invite = Invite(remote, federated, alice.user_id)
+    event = Pdu(invite.room.version, copy.deepcopy(invite.event.json))
+    keys = event.json["signatures"][remote.name]
+    for key in keys:
+        keys[key] = ("B" if keys[key][0] == "A" else "A") + keys[key][1:]
+    invite.put(event=event).expect(400, "M_INVALID_PARAM")
+    assert not alice.sync().invited(invite.room.room_id)
+
+
+def test_invite__sent_by_another_server__400(federated, remote, make_remote, alice):
+    invite = Invite(remote, federated, alice.user_id)
+    invite.remote = make_remote()
+    invite.put().expect(400, "M_INVALID_PARAM")
+
+
+def test_invite__no_such_user__403(federated, remote):
+    Invite(remote, federated, "@nobody-%s:%s" % (unique("x"), federated.server_name)).put().expect(403, "M_FORBIDDEN")
+
+
+def test_invite__user_takes_none__403_invite_blocked(federated, remote, alice):
+    alice.account_data("m.invite_permission_config", {"default_action": "block"}).ok()
+    invite = Invite(remote, federated, alice.user_id)
+    invite.put().expect(403, "M_INVITE_BLOCKED")
+    assert not alice.sync().invited(invite.room.room_id)
+
+
+def test_invite__of_an_ignored_user__not_shown(federated, remote, alice):
+    room = RemoteRoom(remote, "11", join_rule="invite")
+    alice.account_data("m.ignored_user_list", {"ignored_users": {room.creator: {}}}).ok()
+    Invite(remote, federated, alice.user_id, room=room).put().ok()
+    assert not alice.sync().invited(room.room_id)
+
+
+def no_create(state):
+    return [event for event in state if event["type"] != "m.room.create"]
+
+
+STATES = {
+    "no_create": no_create,
+    "nothing": lambda state: [],
+    "stripped": lambda state: [{key: event[key] for key in ("type", "state_key", "sender", "content")} for event in state],
+    "junk": lambda state: state + [7],
+    "unsigned": lambda state: [{**event, "signatures": {}} for event in state],
+}
+
+
+@pytest.mark.parametrize("what", STATES)
+def test_invite_state__version_12__has_to_be_as_specified(federated, remote, alice, what):
+    """v1.16: PDUs of the room, signed, with m.room.create."""
+    invite = Invite(remote, federated, alice.user_id, "12")
+    invite.state = STATES[what](invite.state)
+    invite.put().expect(400, "M_INVALID_PARAM")
+    assert not alice.sync().invited(invite.room.room_id)
+
+
+def test_invite_state__version_12__of_another_room__400(federated, remote, alice):
+    other = RemoteRoom(remote, "12", more_state=[("m.room.name", "", {"name": "Other"})])
+    invite = Invite(remote, federated, alice.user_id, "12")
+    invite.state.append(other.state[("m.room.name", "")].json)
+    invite.put().expect(400, "M_INVALID_PARAM")
+
+
+@pytest.mark.parametrize("what", STATES)
+def test_invite_state__older_version__lenient(federated, remote, alice, what):
+    invite = Invite(remote, federated, alice.user_id, "10")
+    invite.state = STATES[what](invite.state)
+    invite.put().ok()
+    stripped = alice.sync().stripped(invite.room.room_id)
+    assert ("m.room.member", alice.user_id) in stripped
+    assert (("m.room.name", "") in stripped) == (what in ("no_create", "stripped", "junk"))
+
+
+HOSTILE_STATE = [None, 7, "x", [], [[]], {}, {"a": []}, [None, 7, "x", [], {}], [{"type": 1}], [{"type": "m.room.name"}],
+                 [{"type": "m.room.name", "state_key": "", "sender": "x", "content": "y"}],
+                 [{"type": "m.room.name", "state_key": [], "sender": {}, "content": {}}],
+                 [{"type": "m.room.member", "state_key": "@x:y", "sender": "@x:y", "content": {"membership": 7}}] * 500,
+                 [{"type": "m.room.name", "state_key": "", "sender": "@x:y", "content": {"name": ["a", {"b": None}]}}]]
+
+
+@pytest.mark.parametrize("state", HOSTILE_STATE, ids=[str(index) for index in range(len(HOSTILE_STATE))])
+def test_sec_5_13__invite_state_of_any_shape__sync_goes_on(federated, remote, state):
+    """CVE-2024-52815: a malformed invite breaks a user's sync."""
+    alice = federated.user()
+    invite = Invite(remote, federated, alice.user_id, "10")
+    invite.state = state
+    invite.put().expect((200, 400))
+    alice.sync()
+    alice.sync(full_state="true")
+
+
+# -- to others
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_invite_out__every_version__signed_by_both(federated, remote, alice, zoe, version):
+    room = alice.create_room(room_version=version, name="Choir")
+    remote.on("PUT", INVITE_V2, lambda ask: countersign(remote, ask))
+    alice.invite(room, zoe, reason="sing").ok()
+    ask, = asked(remote, "invite")
+    assert ask.json["room_version"] == version
+    event = ask.json["event"]
+    assert (event["type"], event["state_key"], event["sender"]) == ("m.room.member", zoe, alice.user_id)
+    assert event["content"] == {"membership": "invite", "reason": "sing"}
+    assert ask.path.endswith("/" + Pdu(KNOWN_ROOM_VERSIONS[version], event).event_id)
+    kinds = {item["type"]: item for item in ask.json["invite_room_state"]}
+    assert {"m.room.create", "m.room.join_rules", "m.room.name", "m.room.member"} <= set(kinds)
+    assert all("signatures" in item and "auth_events" in item for item in kinds.values())
+    assert membership(alice, room, zoe) == "invite"
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+@pytest.mark.parametrize("status", [400, 404])
+def test_invite_out__old_server__asked_by_v1(federated, remote, alice, zoe, version, status):
+    room = alice.create_room(room_version=version)
+    remote.on("PUT", INVITE_V2, lambda ask: (status, {"errcode": "M_UNRECOGNIZED", "error": "old"}))
+    remote.on("PUT", INVITE_V1, lambda ask: countersign(remote, ask))
+    alice.invite(room, zoe).ok()
+    last = asked(remote, "invite")[-1]
+    assert [item for item in last.json["unsigned"]["invite_room_state"] if item["type"] == "m.room.create"]
+    assert membership(alice, room, zoe) == "invite"
+
+
+def test_invite_out__newer_room_version__not_asked_by_v1(federated, remote, alice, zoe):
+    room = alice.create_room(room_version="11")
+    remote.on("PUT", INVITE_V2, lambda ask: (404, {"errcode": "M_UNRECOGNIZED", "error": "old"}))
+    remote.on("PUT", INVITE_V1, lambda ask: countersign(remote, ask))
+    alice.invite(room, zoe).expect(502)
+    assert len(asked(remote, "invite")) == 1
+    assert membership(alice, room, zoe) is None
+
+
+@pytest.mark.parametrize("status, errcode, wanted", [
+    (403, "M_FORBIDDEN", (403, "M_FORBIDDEN")), (403, "M_INVITE_BLOCKED", (403, "M_INVITE_BLOCKED")),
+    (400, "M_INCOMPATIBLE_ROOM_VERSION", (400, "M_INCOMPATIBLE_ROOM_VERSION")), (400, "M_INVALID_PARAM", (502, "M_UNKNOWN")),
+    (500, "M_UNKNOWN", (502, "M_UNKNOWN"))])
+def test_invite_out__refused__client_hears_of_it(federated, remote, alice, zoe, status, errcode, wanted):
+    room = alice.create_room()
+    remote.on("PUT", INVITE_V2, lambda ask: (status, {"errcode": errcode, "error": "no"}))
+    alice.invite(room, zoe).expect(*wanted)
+    assert membership(alice, room, zoe) is None
+
+
+def test_invite_out__unreachable__502_and_not_invited(federated, alice):
+    room = alice.create_room()
+    alice.invite(room, "@zoe:127.0.0.1:1").expect(502)
+    assert membership(alice, room, "@zoe:127.0.0.1:1") is None
+
+
+BAD_ANSWERS = {
+    "unsigned": lambda remote, ask: {"event": ask.json["event"]},
+    "nothing": lambda remote, ask: {},
+    "text": lambda remote, ask: {"event": "yes"},
+    "wrong_signature": lambda remote, ask: {"event": {**ask.json["event"], "signatures": {
+        **ask.json["event"]["signatures"], remote.name: {"ed25519:k1": "A" * 86}}}},
+    "signature_of_another": lambda remote, ask: {"event": add_signature(ask.json["room_version"], {
+        **ask.json["event"], "content": {"membership": "invite", "reason": "other"},
+        "hashes": {"sha256": "A" * 43}}, remote)},
+}
+
+
+@pytest.mark.parametrize("what", BAD_ANSWERS)
+def test_invite_out__not_signed_by_theirs__refused(federated, remote, alice, zoe, what):
+    room = alice.create_room()
+    remote.on("PUT", INVITE_V2, lambda ask: (200, BAD_ANSWERS[what](remote, ask)))
+    alice.invite(room, zoe).expect(502)
+    assert membership(alice, room, zoe) is None
+
+
+def test_sec_5_21__answer_is_another_event__only_the_signature_counts(federated, remote, alice, zoe):
+    room = alice.create_room()
+
+    def answer(ask):
+        event = add_signature(ask.json["room_version"], ask.json["event"], remote)
+        event["content"] = {"membership": "join"}
+        event["sender"] = zoe
+        event["type"] = "m.room.power_levels"
+        return 200, {"event": event}
+    remote.on("PUT", INVITE_V2, answer)
+    alice.invite(room, zoe).ok()
+    member = alice.state(room)[("m.room.member", zoe)]
+    assert member["sender"] == alice.user_id and member["content"] == {"membership": "invite"}
+
+
+def test_invite_out__room_goes_on_while_theirs_thinks(federated, remote, alice, zoe):
+    """The room is not held while the other server answers; the invite keeps the place that it was built at."""
+    room = alice.create_room()
+    release = threading.Event()
+
+    def slow(ask):
+        release.wait(20)
+        return countersign(remote, ask)
+    remote.on("PUT", INVITE_V2, slow)
+    replies = []
+    thread = threading.Thread(target=lambda: replies.append(alice.invite(room, zoe)))
+    thread.start()
+    remote_asked = threading.Event()
+    while not asked(remote, "invite") and not remote_asked.wait(0.01):
+        pass
+    other = alice.login()
+    sent = other.send(room, "meanwhile")
+    other.set_state(room, "m.room.topic", {"topic": "meanwhile"})
+    release.set()
+    thread.join()
+    replies[0].ok()
+    assert membership(alice, room, zoe) == "invite"
+    assert alice.event(room, sent).ok()
+
+
+def test_invite_out__inviter_banned_while_theirs_thinks__refused(federated, remote, zoe):
+    alice, bob = federated.user(), federated.user()
+    room = alice.create_room(invite=[bob.user_id])
+    bob.join(room).ok()
+
+    def slow(ask):
+        alice.ban(room, bob).ok()
+        return countersign(remote, ask)
+    remote.on("PUT", INVITE_V2, slow)
+    bob.invite(room, zoe).expect(403, "M_FORBIDDEN")
+    assert membership(alice, room, zoe) is None
+
+
+def test_invite_out__by_the_state_endpoint__asked_too(federated, remote, alice, zoe):
+    room = alice.create_room()
+    remote.on("PUT", INVITE_V2, lambda ask: countersign(remote, ask))
+    alice.put_state(room, "m.room.member", {"membership": "invite", "displayname": "Zoë"}, zoe).ok()
+    assert len(asked(remote, "invite")) == 1
+    assert membership(alice, room, zoe) == "invite"
+
+
+def test_create_room__invites_users_of_other_servers(federated, remote, alice, zoe):
+    remote.on("PUT", INVITE_V2, lambda ask: countersign(remote, ask))
+    room = alice.create_room(invite=[zoe], is_direct=True, preset="trusted_private_chat")
+    assert membership(alice, room, zoe) == "invite"
+    ask, = asked(remote, "invite")
+    assert ask.json["event"]["content"]["is_direct"] is True
+
+
+def test_create_room__one_of_several_servers_is_gone__the_others_are_invited(federated, remote, alice, zoe):
+    bob = federated.user()
+    remote.on("PUT", INVITE_V2, lambda ask: countersign(remote, ask))
+    gone = ["@a:127.0.0.1:1", "@b:127.0.0.1:1"]
+    room = alice.create_room(invite=gone + [zoe, bob.user_id])
+    assert [membership(alice, room, user) for user in gone + [zoe, bob.user_id]] == [None, None, "invite", "invite"]
+
+
+def test_create_room__the_only_invitee_cannot_be_reached__told(federated, alice):
+    alice.post("/createRoom", {"invite": ["@a:127.0.0.1:1"], "is_direct": True}).expect(502)
+
+
+def test_invite_out__shut_out_by_the_access_list__403(federated, make_remote, alice):
+    evil = make_remote(host="127.0.0.2")
+    room = alice.create_room()
+    alice.put_state(room, "m.room.server_acl", {"allow": ["*"], "deny": ["127.0.0.2"]}).ok()
+    alice.invite(room, "@eve:" + evil.name).expect(403, "M_FORBIDDEN")
+    assert not asked(evil, "invite")
+
+
+# -- two of this server
+
+def test_two_servers__invite_and_join(make_federated):
+    one, two = make_federated().start(), make_federated().start()
+    alice, bob = one.user(), two.user()
+    room = alice.create_room(name="Choir")
+    watch = bob.watch()
+    alice.invite(room, bob).ok()
+    answer, _ = watch.until(lambda sync: sync.invited(room))
+    assert answer.stripped(room)[("m.room.name", "")]["content"]["name"] == "Choir"
+    bob.join(room).ok()
+    assert membership(alice, room, bob.user_id) == "join"
+    assert bob.state(room)[("m.room.name", "")]["content"]["name"] == "Choir"
+
+
+# -- third-party invites
+
+class IdentityServer:
+    """Its key, and what it signs."""
+
+    def __init__(self):
+        from signedjson.key import encode_verify_key_base64, generate_signing_key, get_verify_key
+        self.key = generate_signing_key("0")
+        self.public = encode_verify_key_base64(get_verify_key(self.key))
+
+    def sign(self, user_id, token):
+        from signedjson.sign import sign_json
+        return sign_json({"mxid": user_id, "token": token}, "identity.example", self.key)
+
+    def promise(self, user, room, token, name="z...@example.org"):
+        user.put_state(room, "m.room.third_party_invite", {
+            "display_name": name, "public_key": self.public, "key_validity_url": "https://identity.example/valid",
+            "public_keys": [{"public_key": self.public}]}, token).ok()
+
+
+def exchange(remote, server, room, inviter, user_id, signed, **more):
+    body = {"type": "m.room.member", "room_id": room, "sender": inviter, "state_key": user_id,
+            "content": {"membership": "invite", "third_party_invite": {"display_name": "x", "signed": signed}}, **more}
+    return remote.send(server, "PUT", "/_matrix/federation/v1" + path_of("exchange_third_party_invite", room), body)
+
+
+def test_exchange__signed_by_the_identity_server__invited(federated, remote, alice, zoe):
+    identity, token, room = IdentityServer(), unique("token"), alice.create_room()
+    identity.promise(alice, room, token)
+    remote.on("PUT", INVITE_V2, lambda ask: countersign(remote, ask))
+    exchange(remote, federated, room, alice.user_id, zoe, identity.sign(zoe, token)).ok()
+    member = alice.state(room)[("m.room.member", zoe)]
+    assert member["content"]["membership"] == "invite"
+    assert member["content"]["third_party_invite"]["display_name"] == "z...@example.org"
+    assert member["sender"] == alice.user_id
+
+
+def test_exchange__signed_by_another_key_or_for_another_user__refused(federated, remote, alice, zoe):
+    identity, token, room = IdentityServer(), unique("token"), alice.create_room()
+    identity.promise(alice, room, token)
+    remote.on("PUT", INVITE_V2, lambda ask: countersign(remote, ask))
+    other = "@other:" + remote.name
+    exchange(remote, federated, room, alice.user_id, zoe, IdentityServer().sign(zoe, token)).expect(403, "M_FORBIDDEN")
+    exchange(remote, federated, room, alice.user_id, zoe, identity.sign(other, token)).expect(403, "M_FORBIDDEN")
+    exchange(remote, federated, room, alice.user_id, zoe, identity.sign(zoe, "other")).expect(404, "M_NOT_FOUND")
+    assert not asked(remote, "invite")
+    assert membership(alice, room, zoe) is None
+
+
+@pytest.mark.parametrize("change", [
+    {"type": "m.room.power_levels"}, {"room_id": "!x:y"}, {"state_key": "@x:elsewhere.example"}, {"state_key": 7},
+    {"sender": "@x:elsewhere.example"}, {"content": {"membership": "join"}}, {"content": []}, {"content": {
+        "membership": "invite", "third_party_invite": {"signed": []}}}])
+def test_sec_5_21__exchange_of_something_else__400(federated, remote, alice, zoe, change):
+    identity, token, room = IdentityServer(), unique("token"), alice.create_room()
+    identity.promise(alice, room, token)
+    exchange(remote, federated, room, alice.user_id, zoe, identity.sign(zoe, token), **change).expect(400, "M_INVALID_PARAM")
+
+
+def test_exchange__in_the_name_of_who_has_not_promised__403(federated, remote, alice, zoe):
+    bob = federated.user()
+    identity, token, room = IdentityServer(), unique("token"), alice.create_room(invite=[bob.user_id])
+    bob.join(room).ok()
+    identity.promise(alice, room, token)
+    exchange(remote, federated, room, bob.user_id, zoe, identity.sign(zoe, token)).expect(403, "M_FORBIDDEN")
+
+
+def bind(remote, server, user_id, *invites):
+    """An identity server signs no requests."""
+    import json
+    body = {"medium": "email", "address": "a@example.org", "mxid": user_id, "invites": list(invites)}
+    return remote.raw(server, "PUT", "/_matrix/federation/v1/3pid/onbind", json.dumps(body),
+                      {"Content-Type": "application/json"})
+
+
+def bound(user_id, room, sender, signed):
+    return {"medium": "email", "address": "a@example.org", "mxid": user_id, "room_id": room, "sender": sender,
+            "signed": signed}
+
+
+def test_onbind__room_of_ours__invited(federated, remote, alice):
+    bob = federated.user()
+    identity, token, room = IdentityServer(), unique("token"), alice.create_room()
+    identity.promise(alice, room, token)
+    bind(remote, federated, bob.user_id, bound(bob.user_id, room, alice.user_id, identity.sign(bob.user_id, token))).ok()
+    assert membership(alice, room, bob.user_id) == "invite"
+
+
+def test_onbind__forged__nobody_is_invited(federated, remote, alice):
+    bob = federated.user()
+    identity, token, room = IdentityServer(), unique("token"), alice.create_room()
+    identity.promise(alice, room, token)
+    forged = IdentityServer().sign(bob.user_id, token)
+    bind(remote, federated, bob.user_id, bound(bob.user_id, room, alice.user_id, forged), {}, {"signed": 7}).ok()
+    assert membership(alice, room, bob.user_id) is None
+
+
+def test_onbind__room_of_others__asked_of_the_inviters_server(federated, remote):
+    bob, token = federated.user(), unique("token")
+    sender, signed = "@zoe:" + remote.name, IdentityServer().sign(bob.user_id, token)
+    remote.on("PUT", r".*/exchange_third_party_invite/.*", lambda ask: (200, {}))
+    bind(remote, federated, bob.user_id, bound(bob.user_id, "!far:" + remote.name, sender, signed)).ok()
+    ask, = asked(remote, "exchange_third_party_invite")
+    assert ask.json["type"] == "m.room.member" and ask.json["state_key"] == bob.user_id
+    assert ask.json["content"]["third_party_invite"]["signed"] == signed
+
+
+def test_onbind__no_user_of_ours__400(federated, remote):
+    bind(remote, federated, "@x:elsewhere.example").expect(400, "M_INVALID_PARAM")
+    bind(remote, federated, "@nobody-at-all:" + federated.server_name).expect(400, "M_INVALID_PARAM")
