@@ -159,6 +159,16 @@ void outbox_edus_stored(struct outbox *outbox, const struct str *servers, size_t
 
 /** Starts a transaction to each destination that is due. Errors: STORE */
 MUST_CHECK enum err outbox_launch(struct outbox *outbox);
+/** Its place is free for the next one; frees it. */
+void outbox_flight_release_locked(struct flight *flight);
+/** It did not start, or nobody knows: its news wait again. */
+void outbox_flight_turn_back(struct flight *flight);
+
+/* --- how it ended (outbox_land.c) ------------------------------------------------------------------------------- */
+
+struct fed_end;
+/** For fed_start(); `data` is the flight. Any thread. */
+void outbox_flight_finished(void *data, const struct fed_end *end);
 /** Writes down how flights ended. Those for which that fails stay in outbox->over. Errors: STORE */
 MUST_CHECK enum err outbox_land(struct outbox *outbox);
 

@@ -165,7 +165,8 @@ void outbox_add_note_locked(struct destination *destination, struct edu_note *no
 		}
 	}
 	if (destination->note_n == OUTBOX_NOTES_MAX) {
-		outbox_drop_notes_locked(destination, 1);
+		metric_add(&notes_dropped, 1);
+		remove_notes(destination, 0, 1);
 	}
 	edu_note_ref(note);
 	destination->notes[destination->note_n++] = note;

@@ -8,7 +8,7 @@
 #include "base/buf.h"
 #include "base/crypto.h"
 
-enum { JITTER_PART = 5, ID_BYTES = 16 };
+enum { JITTER_PART = 5, ID_BYTES = 16, ID_LENGTH = 2 * ID_BYTES };
 
 /* --- back-off ------------------------------------------------------------------------------------------- */
 
@@ -154,10 +154,10 @@ struct str outbox_transaction_id(struct arena *arena, struct server_name destina
 		buf_add_int(&text, edu_ids[i]);
 	}
 	crypto_sha256(buf_str(&text), hash);
-	char *id = arena_alloc(arena, ID_BYTES * 2);
+	char *id = arena_alloc(arena, ID_LENGTH);
 	for (size_t i = 0; i < ID_BYTES; i++) {
 		id[i * 2] = digits[hash[i] >> 4];
 		id[i * 2 + 1] = digits[hash[i] & 15];
 	}
-	return str_from(id, ID_BYTES * 2);
+	return str_from(id, ID_LENGTH);
 }

@@ -1,8 +1,6 @@
 /*
- * From the queues into transactions, and what becomes of them.
- *
- * A transaction that fails leaves its events and stored EDUs in its destination's row; they are sent again first, under the same id, which
- * is made of them. Everything else that waits for the destination counts as missed from then on: rooms, not events.
+ * From the queues into transactions. What a destination may not have by the room's access list is left out here, when it is sent, so that
+ * the list of now holds for what waited, too.
  */
 #include "federation/outbox_inner.h"
 
@@ -23,25 +21,9 @@ enum {
 	ROUND_LIMIT_MS = 30 * 1000,
 	BODY_CEILING_BYTES = 16 << 20,
 	ANSWER_CEILING_BYTES = 256 * 1024,
-	NOTED_EACH_MS = 3600 * 1000, /* how often the row of one that is well is brought up to date */
-	REFUSALS_MAX = 3,            /* then what it says cannot be taken is left out */
-	MISSED_ASKED_MAX = 1000,     /* rooms that are looked at for one transaction */
-	CAUSE_MAX_BYTES = 200,
+	MISSED_ASKED_MAX = 1000, /* rooms that are looked at for one transaction */
 	CHANCE_BYTES = 16,
 };
-
-#define OUTCOME(word) \
-	{ \
-		.kind = METRIC_KIND_COUNTER, .name = "belfry_outbox_transactions_total", \
-		.help = "Transactions to other servers", .labels = "outcome=\"" word "\"" \
-	}
-static struct metric taken = OUTCOME("taken");
-static struct metric failed = OUTCOME("failed");
-static struct metric refused = OUTCOME("refused");
-static struct metric pdus_sent =
-	METRIC_COUNTER("belfry_outbox_pdus_total", "Events that other servers took, each counted");
-static struct metric pdus_refused = METRIC_COUNTER("belfry_outbox_pdus_refused_total",
-	"Events that other servers took no part of, as their answers say");
 
 /* A transaction that is being put together. */
 struct packing {
@@ -146,7 +128,7 @@ static struct flight *take_off(struct outbox *outbox, struct destination *destin
 	return flight;
 }
 
-static void release_locked(struct flight *flight)
+void outbox_flight_release_locked(struct flight *flight)
 {
 	flight->destination->flight = NULL;
 	flight->outbox->flying--;
@@ -357,8 +339,6 @@ static struct str transaction_id(const struct packing *packing)
 		: rng_text(&packing->outbox->hs->rng, arena, CHANCE_BYTES);
 }
 
-static void on_finished(void *data, const struct fed_end *end);
-
 static enum err send_packed(struct packing *packing)
 {
 	static const struct json_limits limits = {
@@ -378,7 +358,7 @@ static enum err send_packed(struct packing *packing)
 	size_t pdu_n = write_pdus(packing, &out);
 	json_out_end(&out);
 	if (pdu_n + edu_n == 0) {
-		on_finished(flight, &(struct fed_end){.err = ERR_OK});
+		outbox_flight_finished(flight, &(struct fed_end){.err = ERR_OK});
 		return ERR_OK;
 	}
 	if (!buf_ok(&buf) ||
@@ -396,7 +376,7 @@ static enum err send_packed(struct packing *packing)
 			.timeout_ms = hs->settings.federation.transaction_timeout_ms,
 			.ignores_backoff = true,
 		},
-		on_finished, flight);
+		outbox_flight_finished, flight);
 	return ERR_OK;
 }
 
@@ -428,14 +408,14 @@ static enum err pack(struct packing *packing)
 }
 
 /* What could not be packed goes back. */
-static void turn_back(struct flight *flight)
+void outbox_flight_turn_back(struct flight *flight)
 {
 	struct outbox *outbox = flight->outbox;
 	LOCK_SCOPE(&outbox->lock);
 	if (flight->kind == FLIGHT_NEWS) {
 		outbox_put_back_locked(flight->destination, flight->events, flight->event_n);
 	}
-	release_locked(flight);
+	outbox_flight_release_locked(flight);
 }
 
 static enum err launch_one(struct ctx *ctx, struct outbox *outbox, struct destination *destination,
@@ -452,13 +432,14 @@ static enum err launch_one(struct ctx *ctx, struct outbox *outbox, struct destin
 		edu_note_unref(packing.notes[i]);
 	}
 	if (err != ERR_OK && err_is_transient(err)) {
-		turn_back(packing.flight);
+		outbox_flight_turn_back(packing.flight);
 		return err;
 	}
 	if (err != ERR_OK) {
 		log_error(0, "outbox.not_written", "server=%.*s cause=%.*s",
 			STR_ARG(packing.flight->destination->server), STR_ARG(ctx->fault.cause));
-		on_finished(packing.flight, &(struct fed_end){.err = err, .cause = ctx->fault.cause});
+		outbox_flight_finished(packing.flight,
+			&(struct fed_end){.err = err, .cause = ctx->fault.cause});
 	}
 	return ERR_OK;
 }
@@ -478,223 +459,6 @@ enum err outbox_launch(struct outbox *outbox)
 		if (err != ERR_OK) {
 			log_warn(0, "outbox.not_launched", "cause=%.*s",
 				STR_ARG(ctx.fault.cause.n > 0 ? ctx.fault.cause : ctx.fault.text));
-			return err;
-		}
-		arena_reset(arena);
-	}
-	return ERR_OK;
-}
-
-/* --- how it ended ----------------------------------------------------------------------------------------------------- */
-
-static void count_refused(const struct fed_answer *answer)
-{
-	const struct json *pdus = answer != NULL ? json_at(&answer->json, "pdus") : NULL;
-	for (size_t i = 0; json_is(pdus, JSON_OBJECT) && i < pdus->count; i++) {
-		const struct json *error = json_at(&pdus->members[i].value, "error");
-		if (json_is(error, JSON_STRING)) {
-			metric_add(&pdus_refused, 1);
-			log_debug(0, "outbox.pdu_refused", "event=%.*s", STR_ARG(pdus->members[i].key));
-		}
-	}
-}
-
-/* Any thread. */
-static void on_finished(void *data, const struct fed_end *end)
-{
-	struct flight *flight = data;
-	struct outbox *outbox = flight->outbox;
-	flight->err = end->err;
-	flight->status = end->refusal != NULL ? end->refusal->status : 0;
-	flight->cause = str_heap(str_slice(end->cause, 0, CAUSE_MAX_BYTES));
-	if (end->err == ERR_OK) {
-		count_refused(end->answer);
-	}
-	LOCK_SCOPE(&outbox->lock);
-	flight->next = outbox->over;
-	outbox->over = flight;
-	outbox->is_woken = true;
-	cond_signal(&outbox->work);
-}
-
-static const struct missed_room *find_missed_locked(const struct flight *flight, int64_t room_nid)
-{
-	const struct destination *destination = flight->destination;
-	for (size_t i = 0; i < destination->missed_n; i++) {
-		if (destination->missed[i].room_nid == room_nid) {
-			return &destination->missed[i];
-		}
-	}
-	return NULL;
-}
-
-/*
- * How far a room was dealt with. Everything that was in memory when the flight took off was committed, so the flight saw it: the room is
- * done unless something came later.
- */
-static int64_t settled_up_to_locked(const struct flight *flight, const struct caught_room *room)
-{
-	const struct missed_room *missed = find_missed_locked(flight, room->room_nid);
-	bool is_done = missed == NULL || missed->newest_position <= flight->horizon;
-	return is_done ? INT64_MAX : MAX_OF(flight->horizon, room->up_to);
-}
-
-/* Rows first: should something come between them and memory, its room is missed again, without a row. */
-static enum err settle_rooms(struct ctx *ctx, struct outbox *outbox, struct flight *flight)
-{
-	int64_t *nids = ARENA_NEW_ARRAY(ctx->arena, int64_t, flight->room_n);
-	int64_t *up_to = ARENA_NEW_ARRAY(ctx->arena, int64_t, flight->room_n);
-	lock_take(&outbox->lock);
-	for (size_t i = 0; i < flight->room_n; i++) {
-		nids[i] = flight->rooms[i].room_nid;
-		up_to[i] = settled_up_to_locked(flight, &flight->rooms[i]);
-	}
-	lock_give(&outbox->lock);
-	TRY(store_outbox_missed_done(ctx, outbox->hs->db, name_of(flight).s, nids, up_to,
-		flight->room_n));
-	LOCK_SCOPE(&outbox->lock);
-	for (size_t i = 0; i < flight->room_n; i++) {
-		int64_t now = settled_up_to_locked(flight, &flight->rooms[i]);
-		outbox_caught_up_locked(flight->destination, nids[i], now, now == up_to[i]);
-	}
-	return ERR_OK;
-}
-
-static enum err land_well(struct ctx *ctx, struct outbox *outbox, struct flight *flight)
-{
-	struct destination *destination = flight->destination;
-	struct db *db = outbox->hs->db;
-	int64_t now_ms = clock_wall_ms(&outbox->hs->clock);
-	bool is_noted = !flight->is_probe && now_ms - destination->noted_at_ms < NOTED_EACH_MS;
-	if (flight->edu_n > 0) {
-		TRY(store_outbox_edus_delete(ctx, db, destination->server, flight->edu_ids, flight->edu_n));
-	}
-	if (flight->room_n > 0) {
-		TRY(settle_rooms(ctx, outbox, flight));
-	}
-	if (!is_noted) {
-		TRY(store_destination_reached(ctx, db, destination->server, now_ms));
-	}
-	metric_add(&taken, 1);
-	metric_add(&pdus_sent, (int64_t)flight->event_n);
-	if (destination->failures > 0) {
-		log_info(0, "outbox.reached_again", "server=%.*s failures=%" PRId64,
-			STR_ARG(destination->server), destination->failures);
-		atomic_fetch_sub(&outbox->failing_n, 1);
-	}
-	LOCK_SCOPE(&outbox->lock);
-	destination->noted_at_ms = is_noted ? destination->noted_at_ms : now_ms;
-	destination->failures = destination->interval_ms = destination->retry_at_ms = 0;
-	if (flight->kind == FLIGHT_OPEN) {
-		destination->is_open = false;
-	} else if (!flight->has_more_edus) {
-		destination->has_edus = destination->has_new_edus;
-	}
-	destination->has_new_edus = false;
-	release_locked(flight);
-	return ERR_OK;
-}
-
-static struct transaction_parts parts_of(struct arena *arena, const struct flight *flight)
-{
-	struct transaction_parts parts = {
-		.room_nids = ARENA_NEW_ARRAY(arena, int64_t, flight->event_n),
-		.positions = ARENA_NEW_ARRAY(arena, int64_t, flight->event_n),
-		.event_n = flight->event_n,
-		.edu_ids = flight->edu_ids,
-		.edu_n = flight->edu_n,
-	};
-	if (flight->kind == FLIGHT_CATCH_UP) {
-		return (struct transaction_parts){
-			0}; /* it is worked out anew: newer events may have come */
-	}
-	for (size_t i = 0; i < flight->event_n; i++) {
-		parts.room_nids[i] = flight->events[i].room_nid;
-		parts.positions[i] = flight->events[i].position;
-	}
-	return parts;
-}
-
-static enum err land_badly(struct ctx *ctx, struct outbox *outbox, struct flight *flight)
-{
-	const struct federation_settings *settings = &outbox->hs->settings.federation;
-	struct destination *destination = flight->destination;
-	int64_t now_ms = clock_wall_ms(&outbox->hs->clock);
-	/* Whom our own policy forbids is like one that is away, for as long as can be. */
-	bool is_forbidden = flight->err == ERR_DENIED && flight->status == 0;
-	int64_t interval_ms = is_forbidden ? settings->retry_longest_ms
-									   : outbox_interval_ms(destination->interval_ms,
-											 settings->retry_first_ms, settings->retry_longest_ms);
-	struct destination_failure failure = {
-		.server = destination->server,
-		.interval_ms = interval_ms,
-		.retry_at_ms = now_ms + outbox_pause_ms(interval_ms, rng_u64(&outbox->hs->rng)),
-		.now_ms = now_ms,
-		.cause = flight->cause,
-		.open = parts_of(ctx->arena, flight),
-	};
-	TRY(store_destination_failed(ctx, outbox->hs->db, &failure));
-	metric_add(&failed, 1);
-	if (destination->failures == 0) {
-		log_info(0, "outbox.not_reached", "server=%.*s kind=%s cause=%.*s",
-			STR_ARG(destination->server), err_name(flight->err), STR_ARG(flight->cause));
-		atomic_fetch_add(&outbox->failing_n, 1);
-	}
-	LOCK_SCOPE(&outbox->lock);
-	destination->failures++;
-	destination->interval_ms = interval_ms;
-	destination->retry_at_ms = failure.retry_at_ms;
-	destination->is_open = failure.open.event_n + failure.open.edu_n > 0;
-	destination->has_new_edus = false;
-	outbox_give_up_queue_locked(destination);
-	release_locked(flight);
-	return ERR_OK;
-}
-
-static enum err land(struct ctx *ctx, struct outbox *outbox, struct flight *flight)
-{
-	if (flight->err == ERR_SHUTDOWN) {
-		turn_back(flight);
-		return ERR_OK;
-	}
-	bool can_go_on = flight->kind != FLIGHT_CATCH_UP || flight->room_n > 0;
-	bool is_hopeless = (flight->err == ERR_INPUT || flight->err == ERR_INTERNAL) && can_go_on &&
-		flight->destination->failures >= REFUSALS_MAX;
-	if (is_hopeless) {
-		metric_add(&refused, 1);
-		log_warn(0, "outbox.given_up", "server=%.*s events=%zu edus=%zu cause=%.*s",
-			STR_ARG(flight->destination->server), flight->event_n, flight->edu_n,
-			STR_ARG(flight->cause));
-	}
-	return flight->err == ERR_OK || is_hopeless ? land_well(ctx, outbox, flight)
-												: land_badly(ctx, outbox, flight);
-}
-
-static struct flight *next_over(struct outbox *outbox)
-{
-	LOCK_SCOPE(&outbox->lock);
-	struct flight *flight = outbox->over;
-	if (flight != NULL) {
-		outbox->over = flight->next;
-		flight->next = NULL;
-	}
-	return flight;
-}
-
-enum err outbox_land(struct outbox *outbox)
-{
-	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
-	struct flight *flight;
-	while ((flight = next_over(outbox)) != NULL) {
-		struct ctx ctx;
-		ctx_init(&ctx, arena);
-		ctx.deadline_ms = clock_mono_ms(&outbox->hs->clock) + ROUND_LIMIT_MS;
-		enum err err = land(&ctx, outbox, flight);
-		if (err != ERR_OK) {
-			log_warn(0, "outbox.not_noted", "cause=%.*s", STR_ARG(ctx.fault.cause));
-			LOCK_SCOPE(&outbox->lock);
-			flight->next = outbox->over;
-			outbox->over = flight;
 			return err;
 		}
 		arena_reset(arena);

@@ -10,7 +10,9 @@ WITH span AS MATERIALIZED (
 ), looked AS MATERIALIZED (
 	SELECT e.*, EXISTS (SELECT 1 FROM server_stays o WHERE o.room_nid = e.room_nid AND o.server = $4
 			AND o.to_position = 9223372036854775807) AS is_tracked,
+		-- The range says nothing new, but tells the planner that these are few.
 		EXISTS (SELECT 1 FROM states s WHERE s.room_nid = e.room_nid AND s.to_position = e.position
+			AND s.to_position > $1 AND s.to_position <= $2
 			AND s.type = 'm.room.member' AND s.state_key IS DISTINCT FROM e.state_key) AS is_resolved,
 		e.target IS NOT NULL AND EXISTS (SELECT 1 FROM states s WHERE s.room_nid = e.room_nid AND s.type = 'm.room.member'
 			AND s.state_key = e.state_key AND s.membership = 'join' AND s.from_position <= e.position
