@@ -65,6 +65,13 @@ static const char *check_range(struct arena *arena, struct str text)
 	return address_parse_range(text, &range) ? NULL : "is no address and no range like 10.0.0.0/8";
 }
 
+static const char *check_pattern(struct arena *arena, struct str text)
+{
+	(void)arena;
+	return partner_pattern_is_valid(text) ? NULL
+										  : "is no server name or pattern like *.school.example";
+}
+
 static const char *check_detour(struct arena *arena, struct str text)
 {
 	(void)arena;
@@ -320,9 +327,19 @@ static struct media_settings media_of(const struct conf *conf)
 	};
 }
 
+static enum partner_policy policy_of(struct str word)
+{
+	enum partner_policy policy;
+	bool is_known = partner_policy_parse(word, &policy);
+	invariant(is_known); /* its choices */
+	return policy;
+}
+
 static struct federation_settings federation_of(const struct conf *conf)
 {
 	return (struct federation_settings){
+		.policy = policy_of(conf_str(conf, "federation.policy")),
+		.partners = conf_list(conf, "federation.partners"),
 		.notaries = conf_list(conf, "federation.notaries"),
 		.announce = conf_str(conf, "federation.announce"),
 		.dns_servers = conf_list(conf, "network.dns_servers"),

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "e2ee/e2ee.h"
+#include "federation/policy.h"
 #include "federation/federation.h"
 #include "federation/outbox.h"
 #include "homeserver/account/session.h"
@@ -69,6 +70,9 @@ static void tidy(struct ctx *ctx, struct housekeeper *housekeeper)
 	rooms_tidy(hs->rooms, now_ms(housekeeper) - IDLE_MS);
 	users_tidy(hs->users, IDLE_MS);
 	look_at_database(ctx, housekeeper);
+	if (fed_policy_follow(ctx, hs->federation) != ERR_OK) {
+		log_warn(0, "fed.policy.not_read", "cause=%.*s", STR_ARG(ctx->fault.cause));
+	}
 	outbox_tidy(ctx, hs->federation->outbox);
 	if (notices_deliver(ctx, hs) != ERR_OK) {
 		log_warn(0, "notices.not_delivered", "text=%.*s cause=%.*s", STR_ARG(ctx->fault.text),

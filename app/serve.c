@@ -129,6 +129,7 @@ static void run(struct server *server)
 		}
 		(void)sd_notify(0, "WATCHDOG=1");
 		signals_wait(&server->signals, wait_ms);
+		wire_reload_tls(server->wire); /* SIGHUP ends the waiting too */
 		if (server->signals.poke) {
 			server->signals.poke = false;
 			wire_poke(server->wire);

@@ -27,6 +27,7 @@
 #include "federation/federation.h"
 #include "federation/key_query_routes.h"
 #include "federation/outbox.h"
+#include "federation/policy_routes.h"
 #include "federation/query_routes.h"
 #include "federation/server_info_routes.h"
 #include "federation/membership_routes.h"
@@ -127,6 +128,7 @@ static const struct wire_table tables[] = {
 	{"cross_signing", cross_signing_routes, &cross_signing_route_count},
 	{"key_backup", key_backup_routes, &key_backup_route_count},
 	{"to_device", to_device_routes, &to_device_route_count},
+	{"policy", policy_routes, &policy_route_count},
 	{"server_info", server_info_routes, &server_info_route_count},
 	{"server_key", server_key_routes, &server_key_route_count},
 	{"query", query_routes, &query_route_count},
@@ -324,6 +326,11 @@ uint16_t wire_port(const struct wire *wire)
 struct homeserver *wire_homeserver(struct wire *wire)
 {
 	return &wire->hs;
+}
+
+void wire_reload_tls(struct wire *wire)
+{
+	http_server_reload_tls(wire->http);
 }
 
 void wire_poke(struct wire *wire)

@@ -41,6 +41,9 @@ uint16_t wire_port(const struct wire *wire);
 
 struct homeserver *wire_homeserver(struct wire *wire);
 
+/** Looks whether the certificate has changed; now and then, and when asked to by SIGHUP. */
+void wire_reload_tls(struct wire *wire);
+
 /** Accounts were changed by another process. */
 void wire_poke(struct wire *wire);
 

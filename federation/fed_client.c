@@ -331,7 +331,9 @@ static void begin(struct ask *ask)
 		ask_fail(ask, ERR_REMOTE, "that is this server itself");
 		return;
 	}
-	if (!fed_policy_allows(federation, server)) {
+	bool is_allowed = ask->request.is_unsigned ? fed_policy_allows_keys(federation)
+											   : fed_policy_allows(federation, server);
+	if (!is_allowed) {
 		ask_fail(ask, ERR_DENIED, "federation.policy");
 		return;
 	}

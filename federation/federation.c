@@ -11,6 +11,7 @@
 #include "federation/join_out.h"
 #include "federation/keyring.h"
 #include "federation/outbox.h"
+#include "federation/policy.h"
 #include "federation/remote_keys.h"
 #include "federation/remote_query.h"
 #include "federation/remote_space.h"
@@ -34,6 +35,7 @@ struct federation *federation_create(struct homeserver *hs)
 	struct federation *federation = mem_alloc(sizeof(*federation));
 	federation->hs = hs;
 	hs->federation = federation;
+	federation->policy = policy_create();
 	federation->discovery = discovery_create(hs);
 	federation->client = fed_client_create(hs);
 	federation->keyring = keyring_create(federation);
@@ -50,7 +52,7 @@ struct federation *federation_create(struct homeserver *hs)
 
 enum err federation_start(struct ctx *ctx, struct federation *federation)
 {
-	(void)ctx;
+	TRY(fed_policy_follow(ctx, federation));
 	outbox_start(federation->outbox);
 	return ERR_OK;
 }
@@ -71,5 +73,6 @@ void federation_destroy(struct federation *federation)
 	keyring_destroy(federation->keyring);
 	fed_client_destroy(federation->client);
 	discovery_destroy(federation->discovery);
+	policy_destroy(federation->policy);
 	mem_free(federation);
 }

@@ -13,12 +13,14 @@ struct discovery;
 struct fed_client;
 struct joins;
 struct keyring;
+struct policy;
 struct outbox;
 
 struct federation {
 	struct homeserver *hs;
 	struct discovery *discovery; /**< where servers are reached (discovery.h) */
 	struct fed_client *client;   /**< requests to them (fed_client.h) */
+	struct policy *policy;       /**< with whom (policy.h) */
 	struct keyring *keyring;     /**< their keys (keyring.h) */
 	struct answers *profiles;    /**< of users of others, asked for lately (remote_query.h) */
 	struct answers *spaces;      /**< the same of spaces (remote_space.h) */

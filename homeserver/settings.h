@@ -7,6 +7,7 @@
 
 #include "homeserver/account_settings.h"
 #include "matrix/id.h"
+#include "matrix/partner.h"
 #include "matrix/room_version.h"
 
 enum registration_mode { REGISTRATION_CLOSED, REGISTRATION_TOKEN, REGISTRATION_OPEN };
@@ -43,6 +44,8 @@ struct media_settings {
 };
 
 struct federation_settings {
+	enum partner_policy policy; /**< until another is set at run time */
+	struct conf_list partners;  /**< patterns */
 	struct conf_list
 		notaries; /**< server names, asked in this order for keys of servers that do not answer */
 	int64_t transaction_timeout_ms; /**< that another server gets to take one */

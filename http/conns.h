@@ -20,6 +20,7 @@ struct conn {
 	bool is_trusted_proxy;
 	bool is_counted; /**< against its address's limit */
 	int fd;
+	struct tls *tls; /**< what its handshake shows (tls.h); NULL: it has none */
 	void *
 		request; /**< begun and not yet completed; touched by the I/O thread only; see listener.c */
 	_Atomic int64_t deadline_ms; /**< monotonic; shut down when it passes; 0: none */

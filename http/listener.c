@@ -11,6 +11,7 @@
 #include "http/address.h"
 #include "http/dispatch.h"
 #include "http/io_loop.h"
+#include "http/tls.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -85,8 +86,10 @@ static void on_connection(void *data, struct MHD_Connection *connection, void **
 			MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 		const union MHD_ConnectionInfo *socket =
 			MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-		*context = conns_open(io_loop_server(loop)->conns, peer->client_addr, socket->connect_fd,
-			head_deadline(loop));
+		struct conn *conn = conns_open(io_loop_server(loop)->conns, peer->client_addr,
+			socket->connect_fd, head_deadline(loop));
+		conn->tls = ((const struct listener *)io_loop_owner(loop))->deps.tls;
+		*context = conn;
 		break;
 	}
 	case MHD_CONNECTION_NOTIFY_CLOSED:
@@ -329,14 +332,29 @@ static uint16_t socket_port(int fd)
 	return ntohs(ipv4.sin_port);
 }
 
+/* libmicrohttpd gives GnuTLS's session its connection; when that began, it got its `struct conn`. */
+static int show_certificate(gnutls_session_t session, const struct gnutls_cert_retr_st *info,
+	gnutls_pcert_st **certificates, unsigned *count, gnutls_ocsp_data_st **ocsp,
+	unsigned *ocsp_count, gnutls_privkey_t *key, unsigned *flags)
+{
+	(void)info;
+	(void)ocsp;
+	(void)flags; /* what is shown stays ours */
+	*ocsp_count = 0;
+	struct MHD_Connection *connection = gnutls_session_get_ptr(session);
+	const union MHD_ConnectionInfo *context =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	const struct conn *conn = context->socket_context;
+	return tls_show(conn->tls, certificates, count, key);
+}
+
 static struct MHD_Daemon *start_daemon(const struct listener_deps *deps, struct io_loop *loop,
 	int fd)
 {
 	const struct http_config *config = &deps->server->config;
 	bool tls = deps->listen.kind == HTTP_LISTEN_TLS;
 	struct MHD_OptionItem tls_options[] = {
-		{MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)deps->tls_certificate},
-		{MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)deps->tls_key},
+		{MHD_OPTION_HTTPS_CERT_CALLBACK2, 0, (void *)(uintptr_t)show_certificate},
 		{MHD_OPTION_HTTPS_PRIORITIES, 0,
 			(void *)(uintptr_t) "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"},
 		{MHD_OPTION_END, 0, NULL}};
@@ -377,7 +395,7 @@ static enum err start_loop(struct ctx *ctx, struct listener *listener, int fd, s
 		io_loop_stop(loop);
 		bool tls = deps->listen.kind == HTTP_LISTEN_TLS;
 		return fail(ctx, ERR_INPUT, NULL, "cannot serve on %s%s", deps->listen.address,
-			tls ? ": certificate and key do not fit, or this libmicrohttpd has no TLS" : "");
+			tls ? ": this libmicrohttpd has no TLS" : "");
 	}
 	io_loop_start(loop, daemon, own_fd);
 	*out = loop;
@@ -398,8 +416,6 @@ enum err listener_start(struct ctx *ctx, const struct listener_deps *deps, struc
 		err = start_loop(ctx, listener, fd, &listener->loops[i]);
 	}
 	(void)close(fd);
-	listener->deps.tls_certificate = NULL;
-	listener->deps.tls_key = NULL;
 	return err;
 }
 

@@ -16,8 +16,7 @@ struct listener_deps {
 	struct http_listen listen;
 	size_t io_threads;
 	size_t max_connections;
-	const char *tls_certificate; /**< PEM text, for HTTP_LISTEN_TLS; only read during the call */
-	const char *tls_key;
+	struct tls *tls; /**< for HTTP_LISTEN_TLS, else NULL */
 };
 
 /**

@@ -6,7 +6,6 @@
 #include "http/server.h"
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "http/dispatch.h"
@@ -14,6 +13,7 @@
 #include "http/metrics_routes.h"
 #include "http/observe.h"
 #include "http/state.h"
+#include "http/tls.h"
 
 #include <string.h>
 #include <sys/resource.h>
@@ -24,8 +24,7 @@ enum {
 	MIB = 1024 * 1024,
 	DEFAULT_QUEUE = 1024,
 	METRICS_CONNECTIONS = 64,
-	SPARE_FILES = 128, /* for database, disk and outgoing connections */
-	PEM_CEILING = 1024 * 1024,
+	SPARE_FILES = 128,     /* for database, disk and outgoing connections */
 	LAST_SENDING_MS = 150, /* for answers that were made at the end of the time for stopping */
 	LAST_WORKING_MS = 50,  /* for workers to end after their answers */
 	RESUMING_MS = 60000,   /* all have been resumed; this waits for the last to return from it */
@@ -226,9 +225,9 @@ static size_t count_api_listeners(const struct http_config *config)
 	return MAX_OF(n, (size_t)1);
 }
 
-static enum err read_pem(struct ctx *ctx, const struct http_config *config,
-	struct str *out_certificate, struct str *out_key)
+static enum err read_certificate(struct http_server *server, struct ctx *ctx)
 {
+	const struct http_config *config = &server->config;
 	bool needed = false;
 	for (size_t i = 0; i < config->listen_count; i++) {
 		needed = needed || config->listen[i].kind == HTTP_LISTEN_TLS;
@@ -239,16 +238,20 @@ static enum err read_pem(struct ctx *ctx, const struct http_config *config,
 	if (config->tls_certificate == NULL || config->tls_key == NULL) {
 		return fail(ctx, ERR_INPUT, NULL, "a TLS listener needs a certificate and a key");
 	}
-	TRY(file_read(ctx, config->tls_certificate, PEM_CEILING, out_certificate));
-	return file_read(ctx, config->tls_key, PEM_CEILING, out_key);
+	return tls_create(ctx, config->tls_certificate, config->tls_key, &server->tls);
+}
+
+void http_server_reload_tls(struct http_server *server)
+{
+	if (server->tls != NULL) {
+		tls_reload(server->tls);
+	}
 }
 
 static enum err start_listeners(struct http_server *server, struct ctx *ctx)
 {
 	const struct http_config *config = &server->config;
-	struct str certificate = {0};
-	struct str key = {0};
-	TRY(read_pem(ctx, config, &certificate, &key));
+	TRY(read_certificate(server, ctx));
 	size_t share = MAX_OF(connection_limit(config) / count_api_listeners(config), (size_t)1);
 	for (size_t i = 0; i < config->listen_count; i++) {
 		bool is_metrics = config->listen[i].kind == HTTP_LISTEN_METRICS;
@@ -257,8 +260,7 @@ static enum err start_listeners(struct http_server *server, struct ctx *ctx)
 			.listen = config->listen[i],
 			.io_threads = is_metrics ? 1 : config->io_threads,
 			.max_connections = is_metrics ? METRICS_CONNECTIONS : MAX_OF(share, config->io_threads),
-			.tls_certificate = certificate.p,
-			.tls_key = key.p};
+			.tls = config->listen[i].kind == HTTP_LISTEN_TLS ? server->tls : NULL};
 		TRY(listener_start(ctx, &deps, &server->listeners[i]));
 		log_info(0, "http.listening", "address=%s port=%u", config->listen[i].address,
 			(unsigned)listener_port(server->listeners[i]));
@@ -379,6 +381,7 @@ void http_server_destroy(struct http_server *server)
 	rate_destroy(server->rates);
 	conns_destroy(server->conns);
 	arenas_destroy(server->arenas);
+	tls_destroy(server->tls);
 	router_destroy(server->router);
 	router_destroy(server->metrics_router);
 	arena_destroy(server->memory);

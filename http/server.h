@@ -86,6 +86,9 @@ void http_server_add_table(struct http_server *server, const struct route_table 
  */
 MUST_CHECK enum err http_server_start(struct http_server *server, struct ctx *ctx);
 
+/** Reads certificate and key of TLS listeners anew when their files have changed; new connections get them. One thread. */
+void http_server_reload_tls(struct http_server *server);
+
 /** The port of config.listen[index], once started. */
 uint16_t http_server_port(const struct http_server *server, size_t index);
 

@@ -16,6 +16,7 @@
 enum { LANE_COUNT = LANE_REMOTE + 1 };
 
 struct io_loop;
+struct tls;
 
 struct http_server {
 	struct http_config config;       /**< defaults filled in; arrays and strings lie in `memory` */
@@ -31,6 +32,7 @@ struct http_server {
 	struct park_set *parks;
 	struct listener **listeners;     /**< config.listen_count */
 	_Atomic(struct io_loop *) loops; /**< all that were started, last first */
+	struct tls *tls;                 /**< of TLS listeners; NULL: there are none */
 	bool is_started;
 
 	atomic_bool is_stopping;

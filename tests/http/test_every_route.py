@@ -99,7 +99,7 @@ class Setting:
             "relType": "m.annotation", "scope": "global", "sessionId": "session", "version": "1",
             "serverName": self.server.server_name, "mediaId": "media", "fileName": "file", "protocol": "irc",
             "appserviceId": "bot", "idpId": "school", "networkId": "irc", "medium": "email", "loginType": "m.login.sso",
-            "authType": "m.login.dummy", "policyId": "terms", "language": "en",
+            "authType": "m.login.dummy", "policyId": "terms", "serverPattern": "*.example", "language": "en",
         }
 
     def paths(self, route, **other):

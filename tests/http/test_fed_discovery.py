@@ -18,8 +18,9 @@ KEYS = "/_matrix/key/v2/server"
 class Named(Remote):
     """A remote whose name is not its address."""
 
-    def __init__(self, authority, name, *hosts):
-        super().__init__(authority)
+    def __init__(self, authority, name, *hosts, bind="127.0.0.1"):
+        super().__init__(authority, bind)
+        self.bind = bind
         self.name = name
         self.context.load_cert_chain(*authority.certificate(*(hosts or (name.partition(":")[0],))))
         self.sni = []
@@ -36,12 +37,12 @@ def net(make_federated, authority):
             self.remotes = []
             self.server = None
 
-        def remote(self, name, *hosts):
-            self.remotes.append(Named(authority, name, *hosts).start())
+        def remote(self, name, *hosts, **more):
+            self.remotes.append(Named(authority, name, *hosts, **more).start())
             return self.remotes[-1]
 
         def lead(self, host, port, remote):
-            self.ways.append("%s:%d=127.0.0.1:%d" % (host, port, remote.port))
+            self.ways.append("%s:%d=%s:%d" % (host, port, remote.bind, remote.port))
 
         def start(self, **settings):
             for host in {remote.name.partition(":")[0] for remote in self.remotes}:
@@ -252,7 +253,7 @@ def test_certificate__of_the_srv_target__not_trusted(net):
 
 
 @pytest.mark.parametrize("target", ["127.0.0.1", "localhost"])
-def test_srv_record__inner_address__not_reached(net, target):
+def test_sec_5_39__srv_record_with_inner_address__not_reached(net, target):
     """Unless the configuration allows it."""
     remote = net.remote("school.example", "school.example")
     net.dns.records["_matrix-fed._tcp.school.example"] = [(10, 5, remote.port, target)]
@@ -269,6 +270,21 @@ def test_srv_record__no_service__not_tried_elsewhere(net):
     net.start()
     assert net.keys_of("school.example") is None
     assert remote.asked == []
+
+
+@pytest.mark.parametrize("where", ["delegation", "redirect", "name"])
+def test_sec_5_39__inner_address_of_a_server__not_reached(net, where):
+    """The address is looked at when it is connected to, whoever named it."""
+    site, inner = net.remote("school.example", bind="127.0.0.2"), net.remote("inner.example", "127.0.0.1")
+    name = "127.0.0.1:%d" % inner.port if where == "name" else "school.example"
+    site.on("GET", WELL_KNOWN, lambda ask: (
+        (200, {"m.server": "127.0.0.1:%d" % inner.port}) if where == "delegation" else
+        (302, {}, {"Location": "https://127.0.0.1:%d/inner" % inner.port})))
+    net.lead("school.example", 443, site)
+    net.start(**{"network.allow_addresses": "127.0.0.2"})
+    assert net.keys_of(name) is None
+    assert paths(site) == ([] if where == "name" else [WELL_KNOWN])
+    assert inner.asked == [] and inner.sni == []
 
 
 @pytest.mark.parametrize("name", ["127.1", "0x7f000001", "a..example", "-.example", "x" * 230 + ".example", "2130706433"])

@@ -215,6 +215,15 @@ def test_answer_about_keys__drips__given_up(federated, make_remote):
     assert time.monotonic() - begun < 20
 
 
+def test_sec_5_44__leaked_key_of_another_server__signs_nothing(federated, make_remote):
+    """Whoever has the installer has it: requests signed by it are refused."""
+    remote = make_remote()
+    remote.on("GET", KEYS, lambda ask: (200, leaked(remote)))
+    remote.send(federated, "GET", "/query/profile?user_id=x").expect(401, "M_UNAUTHORIZED")
+    assert [ask.path for ask in remote.asked] == [KEYS]
+    assert query(federated, remote.name) == []
+
+
 # -- asking notaries
 
 class Notary:
