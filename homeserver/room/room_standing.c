@@ -27,6 +27,27 @@ static bool is_set_aside(const struct known_event *known)
 	return known->fate == EVENT_SOFT_FAILED || known->fate == EVENT_REJECTED;
 }
 
+struct id_vec {
+	struct event_id *p;
+	size_t n;
+	size_t capacity;
+};
+
+/* One step back from those that were set aside. */
+static void step_back(struct arena *arena, const struct known_event *known, size_t count,
+	struct map *gone, struct id_vec *out)
+{
+	for (size_t i = 0; i < count; i++) {
+		size_t prev_count = is_set_aside(&known[i]) ? known[i].event->prev_count : 0;
+		for (size_t k = 0; k < prev_count && out->n < MAX_ASIDE; k++) {
+			const struct event_id prev = known[i].event->prev_events[k];
+			if (map_set(gone, prev.s, gone) == NULL) {
+				VEC_PUSH(arena, out, prev);
+			}
+		}
+	}
+}
+
 /*
  * What the new event stands on by way of events that were set aside: as these are no extremities, what they stand on has stayed one.
  * One round trip for each step back that is not in memory, usually none.
@@ -37,15 +58,8 @@ static enum err find_behind_aside(struct acceptance *a, struct map *gone)
 	const struct known_event *known = a->prev;
 	size_t count = a->event->prev_count;
 	for (int step = 0; step < MAX_STEPS_BACK && count > 0; step++) {
-		VEC(struct event_id) next = {0};
-		for (size_t i = 0; i < count; i++) {
-			for (size_t k = 0; is_set_aside(&known[i]) && k < known[i].event->prev_count; k++) {
-				const struct event_id prev = known[i].event->prev_events[k];
-				if (next.n < MAX_ASIDE && map_set(gone, prev.s, gone) == NULL) {
-					VEC_PUSH(arena, &next, prev);
-				}
-			}
-		}
+		struct id_vec next = {0};
+		step_back(arena, known, count, gone, &next);
 		struct known_event *found = ARENA_NEW_ARRAY(arena, struct known_event, next.n + 1);
 		TRY(room_known_events(a->ctx, a->hs, a->room, next.p, next.n, found));
 		known = found;

@@ -4,7 +4,7 @@
  */
 #include "tests/sim/world.h"
 
-#include "base/mem.h"
+#include "base/lock.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,7 +15,7 @@
 #include <cmocka.h>
 #undef fail
 
-enum { DAG_EVENTS = 40 };
+enum { DAG_EVENTS = 40, LOCAL_EVENTS = 60 };
 
 /* --- random graphs ------------------------------------------------------------------------------------------------- */
 
@@ -176,8 +176,8 @@ static void accept_in_random_order(struct server *server, struct world *world,
 		struct room_outcome outcome = accept_event(&ctx, server, room, made->node->event);
 		assert_false(outcome.was_known);
 		if (made->is_refused != (outcome.fate == EVENT_REJECTED)) {
-			print_error("event %zu: refused %d, fate %d, %s\n", i, made->is_refused, outcome.fate,
-				outcome.verdict.allowed ? "" : outcome.verdict.text);
+			print_error("event %zu: refused %d, fate %d, %s\n", i, made->is_refused,
+				(int)outcome.fate, outcome.verdict.allowed ? "" : outcome.verdict.text);
 		}
 		assert_int_equal(made->is_refused, outcome.fate == EVENT_REJECTED);
 		struct state_map after;
@@ -185,7 +185,7 @@ static void accept_in_random_order(struct server *server, struct world *world,
 			room_state_around(&ctx, &server->hs, room, made->node->event->event_id, true, &after),
 			ERR_OK);
 		if (!room_states_equal(&after, &made->node->state)) {
-			print_error("event %zu (fate %d), behind", i, outcome.fate);
+			print_error("event %zu (fate %d), behind", i, (int)outcome.fate);
 			for (size_t p = 0; p < made->prev_count; p++) {
 				print_error(" %zu", made->prev[p]);
 			}
@@ -271,7 +271,7 @@ static void check_converges(const char *version, uint64_t seed)
 static void converge(const char *version)
 {
 	const char *text = getenv("BELFRY_TEST_SEED");
-	uint64_t first = text != NULL ? strtoull(text, NULL, 10) : 1;
+	uint64_t first = text != NULL ? strtoull(text, NULL, 10) : 201; /* 203 met set-aside events */
 	for (uint64_t seed = first; seed < first + 3; seed++) {
 		print_message("version %s seed %llu\n", version, (unsigned long long)seed);
 		check_converges(version, seed * 7919);
@@ -290,10 +290,89 @@ static void accept__random_forks__same_state_everywhere(void **state)
 	}
 }
 
+/* --- with our own events at the same time ------------------------------------------------------------------------- */
+
+struct local_sender {
+	struct server *server;
+	struct str room_id;
+	int sent;
+};
+
+static void *send_many(void *data)
+{
+	struct local_sender *sender = data;
+	for (int i = 0; i < LOCAL_EVENTS; i++) {
+		struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+		struct ctx ctx;
+		ctx_init(&ctx, arena);
+		struct room *room;
+		struct json content = json_object(arena, 1);
+		const struct room_intent intent = {.sender = {STR(OURS)},
+			.type = i % 5 == 0 ? STR("org.example.state") : STR("m.room.message"),
+			.is_state = i % 5 == 0,
+			.state_key = STR(OURS),
+			.content = &content};
+		assert_int_equal(rooms_get(&ctx, &sender->server->hs, sender->room_id, &room), ERR_OK);
+		sender->sent += room_add(&ctx, &sender->server->hs, room, &intent, 1, NULL) == ERR_OK;
+	}
+	return NULL;
+}
+
+static void accept__while_ours_are_sent__all_kept_and_one_state(void **state)
+{
+	(void)state;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct server *server = &servers[0];
+	struct world world;
+	world_init(&world, arena, "10");
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	struct room *room = import(&ctx, server, &world);
+	struct local_sender senders[2] = {{.server = server, .room_id = world.builder.room_id},
+		{.server = server, .room_id = world.builder.room_id}};
+	pthread_t threads[2];
+	for (int i = 0; i < 2; i++) {
+		threads[i] = thread_start("sender", send_many, &senders[i]);
+	}
+	uint64_t seed = 42;
+	struct room_node *node = world.join;
+	int accepted = 0;
+	for (int i = 0; i < DAG_EVENTS; i++) {
+		struct room_node *prev = room_random(&seed, 4) == 0 ? world.join : node;
+		bool is_state = i % 3 == 0;
+		struct room_node *next =
+			add(&world, prev, CREATOR, is_state ? "m.room.topic" : "m.room.message",
+				is_state ? "" : NULL, arena_printf(arena, "{'topic':'%d'}", i));
+		accepted += accept_event(&ctx, server, room, next->event).fate == EVENT_IN_TIMELINE;
+		node = next;
+	}
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+		assert_int_equal(senders[i].sent, LOCAL_EVENTS);
+	}
+	assert_int_equal(accepted, DAG_EVENTS);
+	struct str room_id = world.builder.room_id;
+	assert_int_equal(
+		ask_number(server, room_id,
+			"SELECT count(*) FROM events JOIN rooms USING (room_nid) WHERE room_id = $1 AND position > 0"),
+		1 + DAG_EVENTS + 2 * LOCAL_EVENTS);
+	assert_int_equal(ask_number(server, room_id, "SELECT event_seq FROM rooms WHERE room_id = $1"),
+		1 + DAG_EVENTS + 2 * LOCAL_EVENTS);
+	check_intervals(server, room_id);
+	/* Memory says what the database says. */
+	struct state_map before = current_state(&ctx, server, room);
+	rooms_forget(server->hs.rooms);
+	assert_int_equal(rooms_get(&ctx, &server->hs, room_id, &room), ERR_OK);
+	struct state_map after = current_state(&ctx, server, room);
+	assert_same_state(&before, &after);
+	world_fini(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(accept__random_forks__same_state_everywhere),
+		cmocka_unit_test(accept__while_ours_are_sent__all_kept_and_one_state),
 	};
 	return cmocka_run_group_tests(tests, world_set_up, world_tear_down);
 }

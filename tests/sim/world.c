@@ -37,7 +37,7 @@ static void start(struct server *server)
 	struct homeserver *hs = &server->hs;
 	struct str url = str_of(server->url);
 	*hs = (struct homeserver){.clock = clock_os(), .rng = rng_os()};
-	hs->settings.event_cache_bytes = (size_t)1 << 22;
+	hs->settings.event_cache_bytes = (size_t)1 << 27;
 	const unsigned char seed[32] = {1, 2, 3};
 	hs->signer = (struct event_signer){.server = {STR("hs")},
 		.key_id = STR("ed25519:1"),
