@@ -150,9 +150,11 @@ enum err room_state_put(struct ctx *ctx, struct homeserver *hs, const struct sta
 	TRY(room_state_event(ctx, hs, room, wish->type, wish->state_key, POSITION_NOW, &before));
 	bool is_own_membership = str_equals(wish->type, STR("m.room.member")) &&
 		str_equals(wish->state_key, wish->who->user.s);
+	bool is_own_join = is_own_membership &&
+		str_equals(json_get_str(wish->content, STR("membership")), STR("join"));
 	if (!is_own_membership) {
 		TRY(room_require_joined(ctx, hs, room, wish->who->user.s));
-	} else if (str_equals(json_get_str(wish->content, STR("membership")), STR("join"))) {
+	} else if (is_own_join) {
 		TRY(room_require_guests_allowed(ctx, hs, room, wish->who));
 	} else {
 		TRY(room_require_may_reject(ctx, hs, room, wish->who->user.s));
@@ -172,6 +174,13 @@ enum err room_state_put(struct ctx *ctx, struct homeserver *hs, const struct sta
 	};
 	bool is_invite = str_equals(wish->type, STR("m.room.member")) &&
 		str_equals(json_get_str(wish->content, STR("membership")), STR("invite"));
-	return is_invite ? room_invite_by(ctx, hs, room, &intent, out_event_id)
-					 : add_state(ctx, hs, room, &intent, out_event_id);
+	if (is_invite) {
+		return room_invite_by(ctx, hs, room, &intent, out_event_id);
+	}
+	TRY(add_state(ctx, hs, room, &intent, out_event_id));
+	bool was_joined = before != NULL && str_equals(event_membership(before->event), STR("join"));
+	if (is_own_join && !was_joined) {
+		hs->ports.succession.carry_over(hs->ports.succession.self, ctx, room, wish->who->user);
+	}
+	return ERR_OK;
 }

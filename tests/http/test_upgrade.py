@@ -204,8 +204,17 @@ def by_hand(client, old):
     return new
 
 
+def join_by_request(client, room):
+    client.join(room).ok()
+
+
+def join_by_state(client, room):
+    client.set_state(room, "m.room.member", {"membership": "join"}, client.user_id)
+
+
+@pytest.mark.parametrize("join", [join_by_request, join_by_state])
 @pytest.mark.parametrize("replace", [by_request, by_hand])
-def test_upgrade__tags_and_push_rule__taken_along(alice, bob, replace):
+def test_upgrade__tags_and_push_rule__taken_along(alice, bob, replace, join):
     old = alice.create_room(room_version="10", preset="public_chat")
     bob.join(old).ok()
     for client in (alice, bob):
@@ -215,7 +224,7 @@ def test_upgrade__tags_and_push_rule__taken_along(alice, bob, replace):
     new = replace(alice, old)
     assert set_for(alice, new) == before
     watch = bob.watch()
-    bob.join(new).ok()
+    join(bob, new)
     assert set_for(bob, new) == before and set_for(bob, old) == before
     watch.until(lambda answer: any(
         rule["rule_id"] == new for event in answer.get("account_data", {}).get("events", [])
