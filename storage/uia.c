@@ -11,7 +11,7 @@ enum err store_uia_insert(struct ctx *ctx, struct db *db, struct str session_has
 	return db_exec(ctx, db, STMT_UIA_INSERT,
 		DB_ARGS(db_bytes(session_hash), db_text(user_id), db_bytes(row->binding),
 			db_text(completed), db_text(row->registration_token), db_bigint(row->expires_at_ms),
-			db_bytes(row->body), db_text(row->email)),
+			db_bytes(row->body), db_text(row->email), db_text(row->terms)),
 		NULL);
 }
 
@@ -31,6 +31,7 @@ enum err store_uia_find(struct ctx *ctx, struct db *db, struct str session_hash,
 		.expires_at_ms = db_int(rows, 0, 4),
 		.body = db_str(rows, 0, 5),
 		.email = db_str(rows, 0, 6),
+		.terms = db_str(rows, 0, 7),
 	};
 	return ERR_OK;
 }
@@ -49,7 +50,7 @@ enum err store_uia_set_completed(struct ctx *ctx, struct db *db, struct str sess
 	struct str known = before.p != NULL ? before : STR("");
 	return exec_one(ctx, db, STMT_UIA_SET_COMPLETED,
 		DB_ARGS(db_bytes(session_hash), db_text(known), db_text(after->completed),
-			db_text(after->registration_token), db_text(after->email)));
+			db_text(after->registration_token), db_text(after->email), db_text(after->terms)));
 }
 
 enum err store_uia_delete(struct ctx *ctx, struct db *db, struct str session_hash)

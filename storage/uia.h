@@ -12,6 +12,7 @@ struct uia_row {
 	struct str completed;          /**< stages separated by spaces */
 	struct str registration_token; /**< p == NULL: none */
 	struct str email;              /**< p == NULL: none */
+	struct str terms;              /**< policies accepted, "ID=VERSION …"; p == NULL: none */
 	int64_t expires_at_ms;
 	struct str body; /**< of the request that began it, sealed; p == NULL: not kept */
 };

@@ -272,6 +272,7 @@ static enum err register_user(struct call *call)
 		.password_hash = password_make_hash(&call->ctx, &hs->settings, wanted.password),
 		.registration_token = proof.evidence.registration_token,
 		.email = proof.evidence.email,
+		.terms = proof.evidence.terms,
 	};
 	return finish_registration(call, &wish, &wanted.ask, wanted.inhibit_login);
 }

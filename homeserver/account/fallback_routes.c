@@ -172,6 +172,8 @@ static enum err check_form(struct call *call, enum uia_stage stage,
 		evidence->registration_token = field(call, "token");
 		return uia_check_registration_token(&call->ctx, hs_of(call), evidence->registration_token);
 	case UIA_TERMS:
+		evidence->terms = terms_current(call->ctx.arena, &hs_of(call)->settings);
+		return ERR_OK;
 	case UIA_DUMMY:
 		return ERR_OK;
 	case UIA_EMAIL: /* by the mail's own page */

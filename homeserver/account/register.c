@@ -134,6 +134,10 @@ static enum err insert(struct ctx *ctx, struct db *db, const struct account_wish
 	if (wish->email.p != NULL) {
 		TRY(insert_email(ctx, tx, wish->email, row));
 	}
+	if (wish->terms.n > 0) {
+		const struct terms_versions terms = terms_parse(ctx->arena, wish->terms);
+		TRY(store_terms_accept(ctx, tx, row->user_id, &terms, row->created_at_ms));
+	}
 	if (wish->identity != NULL) {
 		TRY(store_sso_identity_insert(ctx, tx, wish->identity, row->user_id, row->created_at_ms));
 	}

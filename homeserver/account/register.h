@@ -17,6 +17,8 @@ struct account_wish {
 	bool is_guest;
 	struct str registration_token; /**< used once more, in the same transaction; p == NULL: none */
 	struct str email;              /**< confirmed, in lower case; p == NULL: none */
+	struct str
+		terms; /**< policies accepted, as terms_current() writes them; noted with the account */
 	const struct sso_identity *identity; /**< whose at an identity provider; NULL: nobody's */
 };
 

@@ -4,6 +4,7 @@
 #include "homeserver/account/terms.h"
 
 #include "base/file.h"
+#include "base/vec.h"
 #include "matrix/errcode.h"
 
 static bool is_word(struct str text)
@@ -75,6 +76,37 @@ static bool stands_before(struct conf_list list, size_t at, struct str id)
 		}
 	}
 	return false;
+}
+
+struct str terms_current(struct arena *arena, const struct settings *settings)
+{
+	struct conf_list list = settings->account.policies;
+	struct str text = STR("");
+	struct policy policy;
+	for (size_t i = 0; i < list.n; i++) {
+		if (policy_parse(list.items[i], &policy) && !stands_before(list, i, policy.id)) {
+			text = str_printf(arena, "%.*s%s%.*s=%.*s", STR_ARG(text), text.n > 0 ? " " : "",
+				STR_ARG(policy.id), STR_ARG(policy.version));
+		}
+	}
+	return text;
+}
+
+struct terms_versions terms_parse(struct arena *arena, struct str text)
+{
+	VEC(struct str) ids = {0};
+	VEC(struct str) versions = {0};
+	struct str rest = text;
+	while (rest.n > 0) {
+		struct str id;
+		struct str version;
+		struct str word = next_word(&rest);
+		if (str_split(word, '=', &id, &version)) {
+			VEC_PUSH(arena, &ids, id);
+			VEC_PUSH(arena, &versions, version);
+		}
+	}
+	return (struct terms_versions){.ids = ids.p, .versions = versions.p, .count = ids.n};
 }
 
 void terms_write_params(struct json_out *out, struct arena *arena, const struct settings *settings)

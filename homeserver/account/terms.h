@@ -15,6 +15,7 @@
 #include "base/json_out.h"
 #include "homeserver/web_page.h"
 #include "homeserver/settings.h"
+#include "storage/terms.h"
 
 enum { TERMS_FILE_MAX_BYTES = 128 * 1024 };
 
@@ -33,6 +34,11 @@ struct policy {
 MUST_CHECK bool policy_parse(struct str text, struct policy *out);
 /** Whether the source is a file of this machine. */
 bool policy_is_file(const struct policy *policy);
+
+/** The policies as they are now, "ID=VERSION …", each once; in the arena. */
+struct str terms_current(struct arena *arena, const struct settings *settings);
+/** Such a text as a list; views it. */
+struct terms_versions terms_parse(struct arena *arena, struct str text);
 
 /** Whether there are any. */
 bool terms_are_on(const struct settings *settings);

@@ -228,7 +228,7 @@ static enum err find_session(struct attempt *attempt, struct str session_id)
 	attempt->session_hash = hash;
 	attempt->stored_completed = row.completed;
 	attempt->completed = uia_stages_parse(row.completed);
-	attempt->evidence = (struct uia_evidence){row.registration_token, row.email};
+	attempt->evidence = (struct uia_evidence){row.registration_token, row.email, row.terms};
 	return ERR_OK;
 }
 
@@ -240,6 +240,7 @@ static struct uia_row row_of(const struct attempt *attempt)
 		.completed = uia_stages_text(attempt->call->ctx.arena, attempt->completed),
 		.registration_token = attempt->evidence.registration_token,
 		.email = attempt->evidence.email,
+		.terms = attempt->evidence.terms,
 		.expires_at_ms = clock_wall_ms(&attempt->hs->clock) + UIA_SESSION_LIFETIME_MS,
 	};
 }
@@ -485,9 +486,13 @@ enum err uia_session_complete(struct ctx *ctx, struct homeserver *hs,
 		.completed = uia_stages_text(ctx->arena, uia_stages_parse(row.completed) | 1U << stage),
 		.registration_token = row.registration_token,
 		.email = row.email,
+		.terms = row.terms,
 	};
 	if (evidence != NULL && evidence->registration_token.p != NULL) {
 		after.registration_token = evidence->registration_token;
+	}
+	if (evidence != NULL && evidence->terms.p != NULL) {
+		after.terms = evidence->terms;
 	}
 	return store_uia_set_completed(ctx, hs->db, session->hash, row.completed, &after);
 }

@@ -51,6 +51,7 @@ extern const struct uia_flows uia_flows_reset;
 struct uia_evidence {
 	struct str registration_token; /**< p == NULL: none */
 	struct str email;              /**< in lower case; p == NULL: none */
+	struct str terms;              /**< as terms_current() writes them; p == NULL: none */
 };
 
 struct uia_proof {

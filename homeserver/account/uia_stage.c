@@ -8,6 +8,7 @@
 #include "homeserver/account/identify.h"
 #include "homeserver/account/password.h"
 #include "homeserver/account/register.h"
+#include "homeserver/account/terms.h"
 
 enum err uia_check_password(struct ctx *ctx, struct homeserver *hs, struct str user_id,
 	struct str password)
@@ -85,7 +86,9 @@ enum err uia_stage_run(struct call *call, const struct uia_flows *flows, enum ui
 	case UIA_PASSWORD:
 		return stage_password(call, auth);
 	case UIA_DUMMY:
+		return ERR_OK;
 	case UIA_TERMS: /* naming the stage is the acceptance */
+		evidence->terms = terms_current(call->ctx.arena, &hs_of(call)->settings);
 		return ERR_OK;
 	case UIA_REGISTRATION_TOKEN:
 		return stage_registration_token(call, auth, evidence);

@@ -1,19 +1,19 @@
 -- name: uia_insert
 -- One row: hash of the session id, user, binding, completed stages, registration token, expiry, sealed body, e-mail
--- address.
+-- address, terms.
 INSERT INTO uia_sessions (session_hash, user_id, binding, completed, registration_token, expires_at_ms, body,
-	email)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
+	email, terms)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
 
 -- name: uia_find hot
 -- At most one row. Index: uia_sessions_pkey.
-SELECT user_id, binding, completed, registration_token, expires_at_ms, body, email
+SELECT user_id, binding, completed, registration_token, expires_at_ms, body, email, terms
 FROM uia_sessions WHERE session_hash = $1;
 
 -- name: uia_set_completed
 -- One row unless the session is gone or moved on meanwhile: hash, completed before, completed after, registration
--- token, e-mail address. Index: uia_sessions_pkey.
-UPDATE uia_sessions SET completed = $3, registration_token = $4, email = $5
+-- token, e-mail address, terms. Index: uia_sessions_pkey.
+UPDATE uia_sessions SET completed = $3, registration_token = $4, email = $5, terms = $6
 WHERE session_hash = $1 AND completed = $2;
 
 -- name: uia_delete

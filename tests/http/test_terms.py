@@ -164,3 +164,74 @@ def test_flow__later_stage_first__401_and_not_completed(make_server):
     assert attempt(type="m.login.registration_token", token=token).expect(401)["completed"] == [
         "m.login.registration_token"]
     attempt(type="m.login.terms").ok()
+
+
+# -- who has accepted what
+
+def listed(server, *arguments, policies=None):
+    """Lines of `belfry terms …` as lists of words."""
+    settings = {"server_name": server.server_name, "public_base_url": BASE,
+                "terms.policies": policies or server.settings["terms.policies"]}
+    done = server.run("terms", *arguments, settings=settings)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [line.split() for line in done.stdout.splitlines()]
+
+
+def accept(server, body, session):
+    return server.anonymous().post("/register", {**body, "auth": {"type": "m.login.terms", "session": session}}, token=False)
+
+
+def test_terms__accepted__kept_by_version_and_time(server):
+    body, reply = begin(server)
+    user = accept(server, body, reply["session"]).ok()["user_id"]
+    lines = listed(server, "list", body["username"])
+    assert [line[:3] for line in lines] == [[user, "privacy", "2025-09"], [user, "terms", "1.2"]]
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", " ".join(line[3:])) for line in lines)
+    assert [line for line in listed(server, "list") if line[0] == user] == lines
+    assert user not in [line[0] for line in listed(server, "missing")]
+
+
+def test_terms__accepted_on_the_page__kept(server):
+    body, reply = begin(server)
+    assert page(server, "POST", "m.login.terms", reply["session"], {}).status == 200
+    user = server.anonymous().post("/register", {**body, "auth": {"session": reply["session"]}}, token=False).ok()["user_id"]
+    assert [line[1:3] for line in listed(server, "list", user)] == [["privacy", "2025-09"], ["terms", "1.2"]]
+
+
+def test_terms__newer_version__those_without_it_are_shown(server):
+    body, reply = begin(server)
+    user = accept(server, body, reply["session"]).ok()["user_id"]
+    newer = server.settings["terms.policies"].replace("terms 1.2", "terms 1.3")
+    assert [user, "terms", "1.3"] in listed(server, "missing", policies=newer)
+    assert server.run("user", "add", "made-by-hand", "--generate").returncode == 0
+    assert ["@made-by-hand:hs1", "terms", "1.2,", "privacy", "2025-09"] in listed(server, "missing")
+    assert listed(server, "list", "made-by-hand") == []
+
+
+def test_terms__version_changes_during_a_registration__the_one_that_was_accepted(make_server):
+    policies = "a %s en https://school.example/a A,b 1 en https://school.example/b B"
+    server = make_server(settings={"public_base_url": BASE, "terms.policies": policies % "1",
+                                   "registration.mode": "token"}).start()
+    token = server.run("token", "create", "--uses", "1").stdout.split()[-1]
+    body = {"username": unique("t"), "password": "password-x"}
+    session = server.anonymous().post("/register", body, token=False).expect(401)["session"]
+
+    def stage(kind, **more):
+        return server.anonymous().post("/register", {**body, "auth": {"type": kind, "session": session, **more}}, token=False)
+    assert stage("m.login.registration_token", token=token).status == 401
+    assert page(server, "POST", "m.login.terms", session, {}).status == 200
+    server.kill()
+    server.settings["terms.policies"] = policies % "2"
+    server.start()
+    user = server.anonymous().post("/register", {**body, "auth": {"session": session}}, token=False).ok()["user_id"]
+    assert [line[:3] for line in listed(server, "list", user)] == [[user, "a", "1"], [user, "b", "1"]]
+    server.run("user", "deactivate", user)
+    assert len(listed(server, "list", user)) == 2, "kept with a deactivated account"
+
+
+def test_terms__bad_command_line__refused(server):
+    assert server.run("terms").returncode == 2
+    assert server.run("terms", "burn").returncode == 2
+    assert server.run("terms", "list", "a", "b").returncode == 2
+    done = server.run("terms", "missing")
+    assert done.returncode == 1 and "terms.policies is empty" in done.stderr
