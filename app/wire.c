@@ -83,7 +83,6 @@ enum {
 	WRITER_GROUP = 256,
 	FLUSH_MS = 200,
 	PUSH_PAUSE_MS = 100,
-	OUTBOX_PAUSE_MS = 20,
 	OUTBOX_DEVICES_PAUSE_MS = 100,
 };
 
@@ -269,7 +268,7 @@ static void add_consumers(struct homeserver *hs)
 			.self = hs->federation->outbox,
 			.saves_itself = true,
 			.from_now = true,
-			.pause_ms = OUTBOX_PAUSE_MS});
+			.pause = outbox_rounds_pause_ms});
 	consumers_add(hs->consumers,
 		&(struct consumer_def){.name = OUTBOX_DEVICES_CONSUMER,
 			.run = outbox_consume_devices,

@@ -29,6 +29,8 @@ void outbox_destroy(struct outbox *outbox);
 /** The consumer of events and receipts (a consumer_run; `self` is the outbox). It saves its position itself. */
 MUST_CHECK enum err outbox_consume(struct ctx *ctx, struct homeserver *hs, void *self,
 	int64_t after, int64_t up_to, int64_t *out_reached);
+/** Its pause between rounds: short while other servers are in rooms, long while there are none. */
+int64_t outbox_rounds_pause_ms(void *self);
 /** The consumer of changes of keys; exactly once. */
 MUST_CHECK enum err outbox_consume_devices(struct ctx *ctx, struct homeserver *hs, void *self,
 	int64_t after, int64_t up_to, int64_t *out_reached);

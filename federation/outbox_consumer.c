@@ -8,7 +8,7 @@
 #include "federation/outbox_inner.h"
 #include "storage/consumer.h"
 
-enum { EVENTS_A_ROUND = 200 };
+enum { EVENTS_A_ROUND = 200, PAUSE_MS = 2, PAUSE_ALONE_MS = 250 };
 
 struct round {
 	struct ctx *ctx;
@@ -131,6 +131,12 @@ static void dispatch(struct round *round)
 		edu_note_unref(note);
 	}
 	outbox->dispatched = round->reached;
+}
+
+int64_t outbox_rounds_pause_ms(void *self)
+{
+	struct outbox *outbox = self;
+	return atomic_load(&outbox->shared_n) > 0 ? PAUSE_MS : PAUSE_ALONE_MS;
 }
 
 enum err outbox_consume(struct ctx *ctx, struct homeserver *hs, void *self, int64_t after,

@@ -196,7 +196,8 @@ static enum err run_round(struct ctx *ctx, struct consumers *consumers, struct c
 		TRY(store_consumer_move(ctx, consumers->hs->db, str_of(def->name), after, reached));
 	}
 	out->position = reached;
-	out->pause_ms = reached == after ? NOT_READY_MS : reached < up_to ? 0 : def->pause_ms;
+	int64_t pause_ms = def->pause != NULL ? def->pause(def->self) : def->pause_ms;
+	out->pause_ms = reached == after ? NOT_READY_MS : reached < up_to ? 0 : pause_ms;
 	metric_add(consumer->rounds, 1);
 	return ERR_OK;
 }

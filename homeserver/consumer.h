@@ -37,6 +37,8 @@ struct consumer_def {
 	bool from_now; /**< a new name begins at what is the newest position then, not at the first */
 	int64_t
 		pause_ms; /**< least time from one round's end to the next round's start: rounds of a busy server become larger */
+	/** Says it anew after each round; NULL: always pause_ms. */
+	int64_t (*pause)(void *self);
 };
 
 enum { CONSUMERS_MAX = 16 };
