@@ -3,11 +3,14 @@
  */
 #include "homeserver/room/room_alias.h"
 
+#include "homeserver/room/room_accept.h"
 #include "homeserver/room/room_state.h"
 #include "matrix/power.h"
 #include "storage/alias.h"
 
-enum err room_alias_find(struct ctx *ctx, struct homeserver *hs, struct room_alias alias,
+enum { ALIAS_SERVERS_MAX = 100 };
+
+static enum err find_own(struct ctx *ctx, struct homeserver *hs, struct room_alias alias,
 	struct str *out_room_id)
 {
 	struct alias_row row;
@@ -20,15 +23,48 @@ enum err room_alias_find(struct ctx *ctx, struct homeserver *hs, struct room_ali
 	return ERR_OK;
 }
 
+/* Ours first, then others that are in the room. */
+static enum err find_servers(struct ctx *ctx, struct homeserver *hs, struct str room_id,
+	struct server_name **out, size_t *out_count)
+{
+	struct room *room;
+	struct server_name *others;
+	size_t count;
+	TRY(rooms_get(ctx, hs, room_id, &room));
+	TRY(room_servers(ctx, hs, room, &others, &count));
+	*out_count = count < ALIAS_SERVERS_MAX ? count + 1 : ALIAS_SERVERS_MAX;
+	*out = ARENA_NEW_ARRAY(ctx->arena, struct server_name, *out_count);
+	(*out)[0] = hs->signer.server;
+	for (size_t i = 1; i < *out_count; i++) {
+		(*out)[i] = others[i - 1];
+	}
+	return ERR_OK;
+}
+
+enum err room_alias_locate(struct ctx *ctx, struct homeserver *hs, struct room_alias alias,
+	struct alias_target *out)
+{
+	if (server_name_equals(room_alias_server(alias), hs->signer.server)) {
+		TRY(find_own(ctx, hs, alias, &out->room_id));
+		return find_servers(ctx, hs, out->room_id, &out->servers, &out->server_count);
+	}
+	const struct membership_port *others = &hs->ports.membership;
+	TRY(ctx_may_ask(ctx));
+	return others->find_alias(others->self, ctx, alias, &out->room_id, &out->servers,
+		&out->server_count);
+}
+
 enum err room_alias_write(struct ctx *ctx, struct homeserver *hs, struct room_alias alias,
 	struct json_out *out)
 {
-	struct str room_id;
-	TRY(room_alias_find(ctx, hs, alias, &room_id));
+	struct alias_target target;
+	TRY(room_alias_locate(ctx, hs, alias, &target));
 	json_out_object(out);
-	json_out_key_str(out, "room_id", room_id);
+	json_out_key_str(out, "room_id", target.room_id);
 	json_out_key_array(out, "servers");
-	json_out_str(out, hs->signer.server.s);
+	for (size_t i = 0; i < target.server_count; i++) {
+		json_out_str(out, target.servers[i].s);
+	}
 	json_out_end(out);
 	json_out_end(out);
 	return ERR_OK;

@@ -1,5 +1,5 @@
 /**
- * Local room aliases.
+ * Room aliases: ours, and where those of others lead.
  * Spec: client-server API, "Room aliases"
  */
 #ifndef BELFRY_HOMESERVER_ROOM_ROOM_ALIAS_H
@@ -7,13 +7,21 @@
 
 #include "homeserver/room/rooms.h"
 
-/** Room id behind an alias, in the ctx's arena. Errors: MISSING M_NOT_FOUND; STORE */
-MUST_CHECK enum err room_alias_find(struct ctx *ctx, struct homeserver *hs, struct room_alias alias,
-	struct str *out_room_id);
+/** Where an alias leads. In the ctx's arena. */
+struct alias_target {
+	struct str room_id;
+	struct server_name *servers; /**< who may be asked to let one in */
+	size_t server_count;
+};
 
 /**
- * Writes where an alias leads, and who may be asked to let one in: {"room_id":…,"servers":[…]}. Errors: as above
+ * Of this server from the database; of another by asking it. Errors: MISSING M_NOT_FOUND; REMOTE; DEFER (ctx_may_ask); STORE
+ * Cost: one round trip, two more when the room is not in memory; a request for an alias of another server.
  */
+MUST_CHECK enum err room_alias_locate(struct ctx *ctx, struct homeserver *hs,
+	struct room_alias alias, struct alias_target *out);
+
+/** Writes it: {"room_id":…,"servers":[…]}. Errors: as above */
 MUST_CHECK enum err room_alias_write(struct ctx *ctx, struct homeserver *hs,
 	struct room_alias alias, struct json_out *out);
 

@@ -26,16 +26,11 @@ struct destination {
 static enum err find_alias(struct ctx *ctx, struct homeserver *hs, struct room_alias alias,
 	struct destination *to)
 {
-	if (server_name_equals(room_alias_server(alias), hs->signer.server)) {
-		return room_alias_find(ctx, hs, alias, &to->room_id);
-	}
-	const struct membership_port *others = &hs->ports.membership;
-	struct server_name *servers;
-	size_t count;
-	TRY(ctx_may_ask(ctx));
-	TRY(others->find_alias(others->self, ctx, alias, &to->room_id, &servers, &count));
-	for (size_t i = 0; i < count; i++) {
-		via_add(&to->via, hs, servers[i]);
+	struct alias_target target;
+	TRY(room_alias_locate(ctx, hs, alias, &target));
+	to->room_id = target.room_id;
+	for (size_t i = 0; i < target.server_count; i++) {
+		via_add(&to->via, hs, target.servers[i]);
 	}
 	via_add(&to->via, hs, room_alias_server(alias));
 	return ERR_OK;

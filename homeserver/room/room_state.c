@@ -82,9 +82,11 @@ static enum err check_alias(struct ctx *ctx, struct homeserver *hs, struct room 
 	if (before != NULL && lists_alias(before, value->text)) {
 		return ERR_OK;
 	}
-	struct str room_id;
-	enum err err = room_alias_find(ctx, hs, alias, &room_id);
-	if (err == ERR_MISSING || (err == ERR_OK && !str_equals(room_id, room_id_of(room).s))) {
+	struct alias_target target;
+	enum err err = room_alias_locate(ctx, hs, alias, &target);
+	bool leads_here = err == ERR_OK && str_equals(target.room_id, room_id_of(room).s);
+	bool is_told = err == ERR_OK || err == ERR_MISSING || err == ERR_REMOTE || err == ERR_DENIED;
+	if (is_told && !leads_here) {
 		return fail(ctx, ERR_INPUT, M_BAD_ALIAS, "The alias %.*s does not point to this room",
 			STR_ARG(value->text));
 	}

@@ -67,6 +67,35 @@ def test_join__by_alias_of_another_server(federated, remote, room):
     alice.post(path_of("join", "#nothing:" + remote.name)).expect(404, "M_NOT_FOUND")
 
 
+def test_alias_of_another_server__looked_up_there(federated, remote, room):
+    """room_directory, GET /directory/room: "servers that are aware of this room"."""
+    alice, alias = federated.user(), "#%s:%s" % (unique("a"), remote.name)
+    remote.on("GET", r"/_matrix/federation/v1/query/directory", lambda ask: (
+        200, {"room_id": room.room_id, "servers": [remote.name, 7, "no server"]}))
+    answer = alice.get(path_of("directory", "room", alias)).ok()
+    assert (answer["room_id"], answer["servers"]) == (room.room_id, [remote.name])
+    alice.get(path_of("directory", "room", "#x:127.0.0.1:1")).expect(502)
+
+
+def test_alias_of_ours__names_all_servers_in_the_room(federated, remote, room):
+    alice, name = federated.user(), unique("a")
+    join(alice, room, [remote.name]).ok()
+    alias = "#%s:%s" % (name, federated.server_name)
+    alice.put(path_of("directory", "room", alias), {"room_id": room.room_id}).ok()
+    answer = alice.get(path_of("directory", "room", alias)).ok()
+    assert answer["servers"] == [federated.server_name, remote.name]
+
+
+def test_canonical_alias__of_another_server__has_to_lead_here(federated, remote):
+    alice = federated.user()
+    room, alias = alice.create_room(), "#%s:%s" % (unique("a"), remote.name)
+    leads = {"room_id": "!elsewhere:" + remote.name, "servers": [remote.name]}
+    remote.on("GET", r"/_matrix/federation/v1/query/directory", lambda ask: (200, leads))
+    alice.put_state(room, "m.room.canonical_alias", {"alias": alias}).expect(400, "M_BAD_ALIAS")
+    leads["room_id"] = room
+    alice.put_state(room, "m.room.canonical_alias", {"alias": alias}).ok()
+
+
 def test_join__nobody_named__404(federated, room):
     """Appendices, "Routing": room ids are not routable on their own."""
     federated.user().post(path_of("join", room.room_id)).expect(404, "M_NOT_FOUND")
