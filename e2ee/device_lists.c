@@ -1,7 +1,8 @@
 /*
  * Changes of keys: making them known. The newest are kept in memory in the order of their positions, each with the
  * rooms that its user was joined to at the commit. These come from the active user, whom the writer's thread itself keeps up to
- * date, so that no join falls between.
+ * date, so that no join falls between. Those of a user of another server come from the database before the commit: whoever meets that
+ * user in a further room meanwhile hears of it by the join.
  */
 #include "e2ee/device_lists.h"
 
@@ -11,6 +12,7 @@
 #include "e2ee/device_lists_inner.h"
 #include "homeserver/user/users.h"
 #include "storage/device_list.h"
+#include "storage/state.h"
 
 #include <stdlib.h>
 
@@ -104,7 +106,11 @@ static void keep(struct device_lists *lists, struct kept_change change)
 /* What the writer's thread needs of a change. */
 struct pending_change {
 	struct list_change change;
-	struct user *user; /* whose rooms; NULL when only one user sees it */
+	struct user *user; /* whose rooms; NULL: of another server, or only one user sees it */
+	int64_t *nids;     /* of another server: the rooms joined, sorted */
+	size_t nid_n;
+	struct room **rooms; /* those of them that are in memory: who waits there is woken */
+	size_t room_n;
 };
 struct pending_changes {
 	struct homeserver *hs;
@@ -149,6 +155,17 @@ static void tell_everybody(struct homeserver *hs, struct user *user, struct kept
 	users_news_committed(hs->users, kept->user_id);
 }
 
+/* The same for a user of another server. */
+static void tell_sharing(struct homeserver *hs, const struct pending_change *pending,
+	struct kept_change *kept)
+{
+	kept->room_n = pending->nid_n;
+	kept->rooms = mem_dup((const char *)pending->nids, pending->nid_n * sizeof(*pending->nids));
+	for (size_t i = 0; i < pending->room_n; i++) {
+		users_room_committed(hs->users, pending->rooms[i]);
+	}
+}
+
 static void on_committed(void *data, int64_t first_position)
 {
 	const struct pending_changes *changes = data;
@@ -162,11 +179,30 @@ static void on_committed(void *data, int64_t first_position)
 		};
 		if (pending->user != NULL) {
 			tell_everybody(hs, pending->user, &kept);
+		} else if (pending->change.seen_by.n == 0) {
+			tell_sharing(hs, pending, &kept);
 		} else {
 			users_news_committed(hs->users, pending->change.seen_by);
 		}
 		keep(hs->e2ee->lists, kept);
 	}
+}
+
+/* Where a user of another server is joined. */
+static enum err find_rooms(struct ctx *ctx, struct homeserver *hs, struct pending_change *pending)
+{
+	struct joined_row *rows;
+	TRY(store_member_joined(ctx, hs->db, &pending->change.user_id, 1, &rows, &pending->nid_n));
+	pending->nids = ARENA_NEW_ARRAY(ctx->arena, int64_t, pending->nid_n);
+	pending->rooms = ARENA_NEW_ARRAY(ctx->arena, struct room *, pending->nid_n);
+	for (size_t i = 0; i < pending->nid_n; i++) {
+		pending->nids[i] = rows[i].room_nid;
+		struct room *room = rooms_find(ctx, hs, rows[i].room_nid);
+		if (room != NULL) {
+			pending->rooms[pending->room_n++] = room;
+		}
+	}
+	return ERR_OK;
 }
 
 enum err device_lists_commit(struct ctx *ctx, struct homeserver *hs, struct write *write,
@@ -178,7 +214,9 @@ enum err device_lists_commit(struct ctx *ctx, struct homeserver *hs, struct writ
 	pending->n = count;
 	for (size_t i = 0; i < count; i++) {
 		pending->list[i].change = changes[i];
-		if (changes[i].seen_by.n == 0) {
+		if (changes[i].seen_by.n == 0 && !hs_is_local(hs, changes[i].user_id)) {
+			TRY(find_rooms(ctx, hs, &pending->list[i]));
+		} else if (changes[i].seen_by.n == 0) {
 			TRY(users_get(ctx, hs, changes[i].user_id, &pending->list[i].user));
 		}
 		store_device_list_change(write, changes[i].user_id, changes[i].seen_by, 0);

@@ -28,7 +28,7 @@ struct list_change {
  * Waking grows with those who wait in the users' rooms.
  *
  * Errors: as writer_wait()
- * Cost: one commit; one round trip before it for a user who does not sync at present.
+ * Cost: one commit; one round trip before it for a user who does not sync at present, or is of another server.
  */
 MUST_CHECK enum err device_lists_commit(struct ctx *ctx, struct homeserver *hs, struct write *write,
 	const struct list_change *changes, size_t count);

@@ -79,7 +79,7 @@ static struct str message_text(struct arena *arena, const struct to_device_reque
 	json_out_init(&out, &buf);
 	json_out_object(&out);
 	json_out_key_value(&out, "content", content);
-	json_out_key_str(&out, "sender", request->who->user.s);
+	json_out_key_str(&out, "sender", request->sender);
 	json_out_key_str(&out, "type", request->type);
 	json_out_end(&out);
 	return str_dup(arena, buf_str(&buf));
@@ -171,7 +171,7 @@ static struct str transaction_key(struct arena *arena, const struct to_device_re
 	struct buf text CLEANUP(buf_fini);
 	unsigned char hash[SHA256_BYTES];
 	buf_init(&text, SIZE_MAX / 2);
-	const struct str parts[] = {request->who->user.s, request->who->device_id, STR("to_device"),
+	const struct str parts[] = {request->sender, request->device_id, STR("to_device"),
 		request->type, request->txn_id};
 	for (size_t i = 0; i < COUNT_OF(parts); i++) {
 		buf_add_int(&text, (int64_t)parts[i].n);
@@ -213,27 +213,23 @@ static enum err send_remote(struct ctx *ctx, struct homeserver *hs,
 		return ERR_OK;
 	}
 	struct e2ee_remote_message *list = ARENA_NEW_ARRAY(ctx->arena, struct e2ee_remote_message, n);
-	struct str id = str_printf(ctx->arena, "%.*s/%.*s/%.*s", STR_ARG(request->who->device_id),
+	struct str id = str_printf(ctx->arena, "%.*s/%.*s/%.*s", STR_ARG(request->device_id),
 		STR_ARG(request->type), STR_ARG(request->txn_id));
 	for (size_t i = 0; i < n; i++) {
-		list[i] = (struct e2ee_remote_message){asks[i].server, request->who->user.s, request->type,
-			id, asks[i].request};
+		list[i] = (struct e2ee_remote_message){asks[i].server, request->sender, request->type, id,
+			asks[i].request};
 	}
 	return port->send(port->self, ctx, list, n);
 }
 
-enum err to_device_send(struct ctx *ctx, struct homeserver *hs,
-	const struct to_device_request *request)
+static enum err deliver(struct ctx *ctx, struct homeserver *hs,
+	const struct to_device_request *request, const struct targets *targets)
 {
-	struct targets targets = {0};
 	struct str txn_key = transaction_key(ctx->arena, request);
 	struct str made;
-	TRY(check_request(ctx, request));
-	TRY(find_targets(ctx, hs, request, &targets));
-	TRY(send_remote(ctx, hs, request));
 	enum err err = ERR_CONFLICT;
 	for (int i = 0; i < ATTEMPTS && err == ERR_CONFLICT; i++) {
-		err = commit_once(ctx, hs, txn_key, &targets);
+		err = commit_once(ctx, hs, txn_key, targets);
 		if (err == ERR_CONFLICT) { /* sent before; or a device ended at this moment */
 			enum err found = store_transaction_find(ctx, hs->db, txn_key, &made);
 			if (found != ERR_MISSING) {
@@ -242,4 +238,23 @@ enum err to_device_send(struct ctx *ctx, struct homeserver *hs,
 		}
 	}
 	return err;
+}
+
+enum err to_device_send(struct ctx *ctx, struct homeserver *hs,
+	const struct to_device_request *request)
+{
+	struct targets targets = {0};
+	TRY(check_request(ctx, request));
+	TRY(find_targets(ctx, hs, request, &targets));
+	TRY(send_remote(ctx, hs, request));
+	return deliver(ctx, hs, request, &targets);
+}
+
+enum err to_device_receive(struct ctx *ctx, struct homeserver *hs,
+	const struct to_device_request *request)
+{
+	struct targets targets = {0};
+	TRY(check_request(ctx, request));
+	TRY(find_targets(ctx, hs, request, &targets));
+	return targets.list.n > 0 ? deliver(ctx, hs, request, &targets) : ERR_OK;
 }

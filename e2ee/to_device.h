@@ -13,9 +13,10 @@ enum {
 };
 
 struct to_device_request {
-	const struct principal *who;
+	struct str sender;
+	struct str device_id; /**< of the sender; p == NULL: of another server */
 	struct str type;
-	struct str txn_id;
+	struct str txn_id; /**< of another server: the message's id */
 	const struct json
 		*messages; /**< object: user id → device id, or "*" for all of them → content */
 };
@@ -28,6 +29,15 @@ struct to_device_request {
  * Cost: one commit, however many devices; one round trip more when "*" is among them.
  */
 MUST_CHECK enum err to_device_send(struct ctx *ctx, struct homeserver *hs,
+	const struct to_device_request *request);
+
+/**
+ * Messages of a user of another server to devices here; for others nothing is done. A message whose id came before does nothing.
+ *
+ * Errors: INPUT M_INVALID_PARAM, M_TOO_LARGE; STORE; LIMIT
+ * Cost: as to_device_send()
+ */
+MUST_CHECK enum err to_device_receive(struct ctx *ctx, struct homeserver *hs,
 	const struct to_device_request *request);
 
 #endif

@@ -11,7 +11,8 @@ static enum err put_send_to_device(struct call *call)
 {
 	const struct json *body;
 	struct to_device_request request = {
-		.who = principal_of(call),
+		.sender = principal_of(call)->user.s,
+		.device_id = principal_of(call)->device_id,
 		.type = call_path(call, "eventType"),
 		.txn_id = call_path(call, "txnId"),
 	};

@@ -148,6 +148,19 @@ enum err store_member_rooms(struct ctx *ctx, struct db *db, struct str user_id,
 	return ERR_OK;
 }
 
+enum err store_member_joined(struct ctx *ctx, struct db *db, const struct str *user_ids,
+	size_t count, struct joined_row **out, size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_MEMBER_JOINED, DB_ARGS(db_texts(user_ids, count)), &rows));
+	*out_count = db_count(rows);
+	*out = ARENA_NEW_ARRAY(ctx->arena, struct joined_row, *out_count);
+	for (size_t i = 0; i < *out_count; i++) {
+		(*out)[i] = (struct joined_row){db_str(rows, i, 0), db_int(rows, i, 1)};
+	}
+	return ERR_OK;
+}
+
 enum err store_member_of_room(struct ctx *ctx, struct db *db, int64_t room_nid, struct str user_id,
 	struct member_row *out)
 {

@@ -68,6 +68,14 @@ struct member_row {
 /** All rooms of a user. One round trip. */
 MUST_CHECK enum err store_member_rooms(struct ctx *ctx, struct db *db, struct str user_id,
 	struct member_row **out, size_t *out_count);
+/** A room that a user is joined to. Texts borrowed from the result. */
+struct joined_row {
+	struct str user_id;
+	int64_t room_nid;
+};
+/** All rooms that users are joined to, sorted by user and room. One round trip. */
+MUST_CHECK enum err store_member_joined(struct ctx *ctx, struct db *db, const struct str *user_ids,
+	size_t count, struct joined_row **out, size_t *out_count);
 /** Newest membership in one room. Errors: MISSING; STORE. */
 MUST_CHECK enum err store_member_of_room(struct ctx *ctx, struct db *db, int64_t room_nid,
 	struct str user_id, struct member_row *out);

@@ -18,6 +18,7 @@ enum {
 	PRESENCE_LOOKS_AT = 2000,         /**< changes that one sync looks at, the newest */
 	PRESENCE_MAX_STATUS_BYTES = 1024, /**< of a status message */
 	PRESENCE_MAX_DEVICES = 8, /**< of one user; the one that synced longest ago makes room */
+	PRESENCE_REMOTE_MS = 30 * 60 * 1000, /**< so long holds what another server said */
 };
 
 enum presence_state { PRESENCE_OFFLINE, PRESENCE_UNAVAILABLE, PRESENCE_ONLINE };
@@ -54,6 +55,19 @@ MUST_CHECK enum err presence_set(struct ctx *ctx, struct homeserver *hs,
 /** What a user may see of another. Errors: DENIED M_FORBIDDEN when they share no room; STORE. One round trip at most. */
 MUST_CHECK enum err presence_get(struct ctx *ctx, struct homeserver *hs,
 	const struct principal *who, struct str user_id, struct presence_view *out);
+
+/** What another server says of a user of its own. */
+struct presence_news {
+	struct str user_id;
+	enum presence_state state;
+	bool is_currently_active;
+	int64_t last_active_ago_ms; /**< -1: it does not say */
+	struct str status_msg;      /**< p == NULL: none */
+	const int64_t *room_nids; /**< rooms known here that the user is joined to, sorted; not empty */
+	size_t room_n;
+};
+/** Takes it over, for those who share one of the rooms. Any thread, no database. */
+void presence_received(struct homeserver *hs, const struct presence_news *news);
 
 /**
  * Changes with a serial after `since` (0: whoever is not offline) of others who share a room with the user, newest first; in the

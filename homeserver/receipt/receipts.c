@@ -160,7 +160,7 @@ enum err receipts_set(struct ctx *ctx, struct homeserver *hs, struct str user_id
 			.type = marks[i].type,
 			.thread_id = marks[i].thread_id,
 			.event_id = event->event->event_id.s,
-			.ts_ms = clock_wall_ms(&hs->clock),
+			.ts_ms = marks[i].ts_ms != 0 ? marks[i].ts_ms : clock_wall_ms(&hs->clock),
 		};
 		if (receipt_set_find(set, ctx->arena, &receipt) < event->position) {
 			items[n++] = (struct new_receipt){.receipt = receipt, .event = event};

@@ -24,10 +24,11 @@ struct receipt_mark {
 	enum receipt_type type;
 	struct str event_id;
 	struct str thread_id; /**< "main" or a root's event id; p == NULL: unthreaded */
+	int64_t ts_ms;        /**< when it was read; 0: now */
 };
 
 /**
- * Sets receipts of a local user, all in one commit. Those that do not go forward change nothing.
+ * Sets receipts of a user, of this server or another, all in one commit. Those that do not go forward change nothing.
  *
  * Errors: DENIED M_FORBIDDEN (not joined); MISSING M_NOT_FOUND (no such event in the room); INPUT M_INVALID_PARAM (the event
  * is not in that thread); STORE

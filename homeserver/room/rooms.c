@@ -235,6 +235,12 @@ enum err rooms_get_nid(struct ctx *ctx, struct homeserver *hs, int64_t room_nid,
 	return intern_row(ctx, hs, found, &row, out);
 }
 
+struct room *rooms_find(struct ctx *ctx, struct homeserver *hs, int64_t room_nid)
+{
+	struct room *room = find_ref(hs->rooms, &hs->rooms->by_nid, nid_key(&room_nid));
+	return room != NULL ? until_reset(ctx, room) : NULL;
+}
+
 enum err rooms_get_for(struct ctx *ctx, struct homeserver *hs, struct str room_id,
 	struct room **out)
 {

@@ -21,7 +21,7 @@ void typing_destroy(struct typing *typing);
 void typing_tidy(struct typing *typing);
 
 /**
- * A local user types (timeout_ms > 0) or has stopped. Wakes the room's listeners when the list changed.
+ * A user, of this server or another, types (timeout_ms > 0) or has stopped. Wakes the room's listeners when the list changed.
  *
  * Errors: DENIED M_FORBIDDEN (not joined); STORE
  */

@@ -4,6 +4,11 @@ SELECT m.room_nid, m.membership, m.position, m.is_forgotten, m.stripped, r.room_
 	coalesce((SELECT max(c.position) FROM receipts c WHERE c.room_nid = r.room_nid), 0)
 FROM members m JOIN rooms r ON r.room_nid = m.room_nid WHERE m.user_id = $1;
 
+-- name: member_joined hot
+-- Rooms that users are joined to. Index: members_pkey.
+SELECT m.user_id, m.room_nid FROM members m
+WHERE m.user_id = ANY($1::text[]) AND m.membership = 'join' ORDER BY m.user_id, m.room_nid;
+
 -- name: member_of_room hot
 -- One user's newest membership in a room. Index: members_pkey.
 SELECT membership, position, is_forgotten, stripped FROM members WHERE user_id = $2 AND room_nid = $1;
