@@ -374,6 +374,8 @@ void config_to_settings(const struct conf *conf, struct settings *out)
 		.rate_limits_enabled = conf_bool(conf, "rate_limits.enabled"),
 		.sync_max_timeout_ms = conf_int(conf, "sync.max_timeout"),
 		.to_device_limit = conf_int(conf, "to_device.limit"),
+		.inbox_per_server = conf_int(conf, "federation.inbox_per_server"),
+		.inbox_total = conf_int(conf, "federation.inbox_total"),
 		.event_cache_bytes = (size_t)conf_int(conf, "caches.events"),
 		.room_cache_count = (size_t)conf_int(conf, "caches.rooms"),
 		.user_cache_count = (size_t)conf_int(conf, "caches.users"),

@@ -25,12 +25,13 @@
 #include "federation/fed_auth.h"
 #include "federation/fed_media_routes.h"
 #include "federation/federation.h"
+#include "federation/inbox_routes.h"
 #include "federation/key_query_routes.h"
+#include "federation/membership_routes.h"
 #include "federation/outbox.h"
 #include "federation/policy_routes.h"
 #include "federation/query_routes.h"
 #include "federation/server_info_routes.h"
-#include "federation/membership_routes.h"
 #include "federation/server_key_routes.h"
 #include "homeserver/account/account_routes.h"
 #include "homeserver/account/email/email_routes.h"
@@ -134,6 +135,7 @@ static const struct wire_table tables[] = {
 	{"key_query", key_query_routes, &key_query_route_count},
 	{"fed_media", fed_media_routes, &fed_media_route_count},
 	{"membership", membership_routes, &membership_route_count},
+	{"inbox", inbox_routes, &inbox_route_count},
 };
 
 const struct wire_table *wire_tables(size_t *out_count)
@@ -353,8 +355,8 @@ bool wire_destroy(struct wire *wire)
 {
 	struct homeserver *hs = &wire->hs;
 	pushers_stop(hs->pushers);
-	federation_stop(hs->federation);
 	http_client_stop(hs->http_client);
+	federation_stop(hs->federation);
 	if (!http_server_stop(wire->http)) {
 		return false;
 	}

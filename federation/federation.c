@@ -9,6 +9,7 @@
 #include "federation/fed_client.h"
 #include "federation/invite_out.h"
 #include "federation/join_out.h"
+#include "federation/inbox.h"
 #include "federation/keyring.h"
 #include "federation/outbox.h"
 #include "federation/policy.h"
@@ -47,6 +48,7 @@ struct federation *federation_create(struct homeserver *hs)
 	federation->outbox = outbox_create(federation);
 	federation->joins = joins_create();
 	fill_ports(federation);
+	federation->inbox = inbox_create(federation);
 	return federation;
 }
 
@@ -54,7 +56,7 @@ enum err federation_start(struct ctx *ctx, struct federation *federation)
 {
 	TRY(fed_policy_follow(ctx, federation));
 	outbox_start(federation->outbox);
-	return ERR_OK;
+	return inbox_start(ctx, federation->inbox);
 }
 
 void federation_stop(struct federation *federation)
@@ -62,6 +64,7 @@ void federation_stop(struct federation *federation)
 	outbox_stop(federation->outbox);
 	discovery_stop(federation->discovery);
 	joins_stop(federation->joins);
+	inbox_stop(federation->inbox);
 }
 
 void federation_destroy(struct federation *federation)
@@ -70,6 +73,7 @@ void federation_destroy(struct federation *federation)
 	answers_destroy(federation->spaces);
 	answers_destroy(federation->profiles);
 	joins_destroy(federation->joins);
+	inbox_destroy(federation->inbox);
 	keyring_destroy(federation->keyring);
 	fed_client_destroy(federation->client);
 	discovery_destroy(federation->discovery);

@@ -15,6 +15,7 @@ struct joins;
 struct keyring;
 struct policy;
 struct outbox;
+struct inbox;
 
 struct federation {
 	struct homeserver *hs;
@@ -26,13 +27,14 @@ struct federation {
 	struct answers *spaces;      /**< the same of spaces (remote_space.h) */
 	struct outbox *outbox;       /**< what goes to them by transaction (outbox.h) */
 	struct joins *joins;         /**< rooms that are being joined (join_out.h) */
+	struct inbox *inbox;         /**< what they sent (inbox.h) */
 };
 
 /** Fills the ports of `hs`; nothing runs yet. The other services of `hs` exist already. */
 struct federation *federation_create(struct homeserver *hs);
 /** Once the database is ready, before the listeners open. Errors: STORE */
 MUST_CHECK enum err federation_start(struct ctx *ctx, struct federation *federation);
-/** Ends what waits for other servers. Called before the HTTP server stops. */
+/** Ends the threads of this folder. Called once the HTTP client has stopped, so that none waits for other servers, and before the HTTP server stops. */
 void federation_stop(struct federation *federation);
 void federation_destroy(struct federation *federation);
 

@@ -77,7 +77,9 @@ struct settings {
 	bool forgets_on_leave;       /**< capability m.forget_forced_upon_leave */
 	bool rate_limits_enabled;
 	int64_t sync_max_timeout_ms;
-	int64_t to_device_limit; /**< messages kept for a device */
+	int64_t to_device_limit;  /**< messages kept for a device */
+	int64_t inbox_per_server; /**< PDUs and EDUs of one other server that may wait */
+	int64_t inbox_total;      /**< the same of all of them */
 	size_t event_cache_bytes;
 	size_t room_cache_count; /**< rooms whose content is kept loaded */
 	size_t user_cache_count;

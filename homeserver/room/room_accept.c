@@ -119,6 +119,21 @@ static bool was_judged(const struct acceptance *a)
 }
 
 /*
+ * An event that others stand on already as their auth event or state is not undone by the way in which it is met again: it stays as it is,
+ * outside of the timeline. Else whoever has one of them could take the ground from under the room.
+ */
+static enum err reject(struct acceptance *a, struct verdict verdict)
+{
+	if (a->self.fate == EVENT_OUTLIER) {
+		a->out->fate = EVENT_REJECTED;
+		a->out->verdict = verdict;
+		return ERR_OK;
+	}
+	TRY(room_settle(a->ctx, a->hs, a->room));
+	return keep_aside(a, ROW_REJECTED, verdict);
+}
+
+/*
  * Judges. *out_is_done: nothing is left to do (it was known, or is set aside), else it comes into the timeline.
  * The caller has the turn.
  */
@@ -137,8 +152,7 @@ static enum err judge(struct acceptance *a, bool *out_is_done)
 		TRY(acceptance_check(a, &verdict));
 	}
 	if (!verdict.allowed) {
-		TRY(room_settle(a->ctx, a->hs, a->room));
-		return keep_aside(a, ROW_REJECTED, verdict);
+		return reject(a, verdict);
 	}
 	TRY(acceptance_check_now(a, &verdict));
 	TRY(acceptance_find_beside(a));

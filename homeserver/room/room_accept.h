@@ -49,6 +49,10 @@ MUST_CHECK enum err room_allows_server(struct ctx *ctx, struct homeserver *hs, s
 MUST_CHECK enum err room_servers(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	struct server_name **out, size_t *out_count);
 
+/** The room's forward extremities: what the next event here will stand on. Waits for the room's turn. Errors: STORE, TIMEOUT */
+MUST_CHECK enum err room_extremities(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct event_id **out, size_t *out_count);
+
 /**
  * The state on which an event stands, or that holds after it.
  * Errors: MISSING (the event is unknown, or an outlier whose state nobody asked for); STORE

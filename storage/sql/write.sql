@@ -356,3 +356,56 @@ WITH users AS (
 DELETE FROM key_signatures s USING users u WHERE s.target_user = u.user_id
 	AND NOT EXISTS (SELECT 1 FROM device_keys k WHERE k.user_id = s.target_user AND k.device_id = s.target_key)
 	AND NOT EXISTS (SELECT 1 FROM cross_signing_keys c WHERE c.user_id = s.target_user AND c.public_key = s.target_key);
+
+-- name: inbox_transaction_insert
+-- Transactions of other servers: origin, id, answer, time. Fails when one is known (another request was first).
+INSERT INTO inbox_transactions (origin, txn_id, answer, received_at_ms)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]);
+
+-- name: inbox_insert
+-- What came in them: queue, origin, event id ('': an EDU), text, time; in the order given. The same event of the same server
+-- is there once. Index: inbox_event_key.
+INSERT INTO inbox (queue, origin, event_id, body, received_at_ms, due_at_ms)
+SELECT queue, origin, event_id, body, at_ms, at_ms
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[]) WITH ORDINALITY AS
+	u(queue, origin, event_id, body, at_ms, n)
+ORDER BY n
+ON CONFLICT (queue, event_id, origin) WHERE event_id <> '' DO NOTHING;
+
+-- name: remote_list_set
+-- Device lists of users of other servers: user, stream id, stale, master key, self-signing key. The row with the newest stream id
+-- wins, and what is older than the list changes nothing. Index: remote_device_lists_pkey.
+INSERT INTO remote_device_lists (user_id, stream_id, is_stale, master_key, self_signing_key)
+SELECT DISTINCT ON (user_id) user_id, stream_id, is_stale, master_key, self_signing_key
+FROM unnest($1::text[], $2::bigint[], $3::boolean[], $4::text[], $5::text[]) AS
+	u(user_id, stream_id, is_stale, master_key, self_signing_key)
+ORDER BY user_id, stream_id DESC
+ON CONFLICT (user_id) DO UPDATE SET stream_id = excluded.stream_id, is_stale = excluded.is_stale,
+	master_key = excluded.master_key, self_signing_key = excluded.self_signing_key
+WHERE remote_device_lists.stream_id <= excluded.stream_id OR remote_device_lists.is_stale;
+
+-- name: remote_list_spoil
+-- Changes of these users were missed. Index: remote_device_lists_pkey.
+UPDATE remote_device_lists SET is_stale = true FROM unnest($1::text[]) AS u(user_id)
+WHERE remote_device_lists.user_id = u.user_id;
+
+-- name: remote_device_clear
+-- The devices of these users are written anew, as of a stream id: user, stream id. Index: remote_devices_pkey.
+DELETE FROM remote_devices USING unnest($1::text[], $2::bigint[]) AS u(user_id, stream_id), remote_device_lists l
+WHERE remote_devices.user_id = u.user_id AND l.user_id = u.user_id AND l.stream_id = u.stream_id;
+
+-- name: remote_device_set
+-- Devices, as of a stream id: user, stream id, device, keys, name. Those of lists that are newer meanwhile, or not known, are left out.
+-- Index: remote_devices_pkey, remote_device_lists_pkey.
+INSERT INTO remote_devices (user_id, device_id, keys, display_name)
+SELECT DISTINCT ON (u.user_id, u.device_id) u.user_id, u.device_id, u.keys, u.display_name
+FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[]) WITH ORDINALITY AS
+	u(user_id, stream_id, device_id, keys, display_name, n)
+JOIN remote_device_lists l ON l.user_id = u.user_id AND l.stream_id = u.stream_id
+ORDER BY u.user_id, u.device_id, u.n DESC
+ON CONFLICT (user_id, device_id) DO UPDATE SET keys = excluded.keys, display_name = excluded.display_name;
+
+-- name: remote_device_delete
+-- Devices that ended: user, device. Index: remote_devices_pkey.
+DELETE FROM remote_devices USING unnest($1::text[], $2::text[]) AS u(user_id, device_id)
+WHERE remote_devices.user_id = u.user_id AND remote_devices.device_id = u.device_id;

@@ -80,7 +80,7 @@ class RemoteRoom:
             via = content.get("join_authorised_via_users_server")
             if via:
                 keys.append(("m.room.member", via))
-        else:
+        if kind != "m.room.member" or content.get("membership") not in ("join", "invite", "knock"):
             keys.remove(("m.room.join_rules", ""))
         found = []
         for key in keys:

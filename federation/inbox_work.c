@@ -1,0 +1,275 @@
+/*
+ * Working off a queue. A batch is read, done in order, and deleted; what fails is put off by itself, so that it does not keep back what
+ * came after it (which then finds out what it needs by its own prev_events).
+ *
+ * A fast thread stops where it would have to wait for another server: the queue goes on with a slow one from there. A signature
+ * that seems wrong is one of these cases, for the key may only not be known yet.
+ */
+#include "federation/inbox_inner.h"
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "federation/edu_in.h"
+#include "federation/missing.h"
+#include "federation/pdu_check.h"
+#include "storage/inbox.h"
+
+enum {
+	FAST_KEYS_MS = 100, /* for keys that are at hand */
+	SLOW_KEYS_MS = 30 * 1000,
+	ITEM_LIMIT_MS = 30 * 1000,
+};
+
+/* How long an item waits after each failed attempt; after the last it is dropped. */
+static const int64_t pauses_ms[] = {2000, 20000, 120000, 900000, 3600000};
+
+static struct metric accepted_total =
+	METRIC_COUNTER("belfry_inbox_events_total", "Events of other servers that were taken in");
+static struct metric dropped_total = METRIC_COUNTER("belfry_inbox_dropped_total",
+	"PDUs and EDUs of other servers that were dropped");
+
+/* One visit to a queue. */
+struct visit {
+	struct ctx *ctx;
+	struct inbox *inbox;
+	struct str queue;
+	enum inbox_lane lane;
+	struct inbox_item *items;
+	size_t count;
+	int64_t *done; /* numbers of items that are dealt with */
+	size_t done_n;
+	size_t put_off_n;
+};
+
+static void set_limit(struct visit *visit, int64_t limit_ms)
+{
+	const struct homeserver *hs = visit->inbox->federation->hs;
+	visit->ctx->deadline_ms = clock_mono_ms(&hs->clock) + limit_ms;
+}
+
+static void note_done(struct visit *visit, size_t i)
+{
+	visit->done[visit->done_n++] = visit->items[i].nid;
+}
+
+/* --- failures -------------------------------------------------------------------------------------------------- */
+
+static void drop(struct visit *visit, size_t i, const char *why)
+{
+	const struct inbox_item *item = &visit->items[i];
+	metric_add(&dropped_total, 1);
+	log_info(0, "inbox.dropped", "origin=%.*s queue=%.*s event=%.*s attempts=%lld why=\"%s\"",
+		STR_ARG(item->origin), STR_ARG(visit->queue), STR_ARG(item->event_id),
+		(long long)item->attempts, why);
+	note_done(visit, i);
+}
+
+static void drop_all(struct visit *visit, const char *why)
+{
+	visit->ctx->fault = (struct fault){0};
+	for (size_t i = 0; i < visit->count; i++) {
+		drop(visit, i, why);
+	}
+}
+
+/* Whether nothing can be done at all, whatever the item. */
+static bool is_general(enum err err)
+{
+	return err == ERR_STORE || err == ERR_SHUTDOWN;
+}
+
+/* The item failed by itself: later, or never. */
+static enum err put_off(struct visit *visit, size_t i, enum err why)
+{
+	struct homeserver *hs = visit->inbox->federation->hs;
+	const struct inbox_item *item = &visit->items[i];
+	struct str cause = visit->ctx->fault.cause;
+	if (item->attempts >= (int64_t)COUNT_OF(pauses_ms)) {
+		drop(visit, i, err_name(why));
+		return ERR_OK;
+	}
+	log_debug(0, "inbox.put_off", "queue=%.*s event=%.*s kind=%s cause=%.*s", STR_ARG(visit->queue),
+		STR_ARG(item->event_id), err_name(why), STR_ARG(cause));
+	visit->put_off_n++;
+	set_limit(visit, ITEM_LIMIT_MS);
+	return store_inbox_defer(visit->ctx, hs->db, item->nid,
+		clock_wall_ms(&hs->clock) + pauses_ms[item->attempts]);
+}
+
+/* --- PDUs -------------------------------------------------------------------------------------------------------- */
+
+static void read_pdus(struct visit *visit, const struct pdu_room *room, struct pdu *pdus)
+{
+	struct arena *arena = visit->ctx->arena;
+	for (size_t i = 0; i < visit->count; i++) {
+		struct json *json = ARENA_NEW(arena, struct json);
+		enum json_error error = json_parse(arena, visit->items[i].body, NULL, json, NULL);
+		invariant(error == JSON_OK); /* it was an event when it was staged */
+		pdu_read(arena, room, json, &pdus[i]);
+	}
+}
+
+static bool any_dropped(const struct pdu *pdus, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (pdus[i].event == NULL) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void note_outcome(struct visit *visit, size_t i, const struct room_outcome *outcome)
+{
+	note_done(visit, i);
+	metric_add(&accepted_total, 1);
+	if (outcome->fate == EVENT_REJECTED || outcome->fate == EVENT_SOFT_FAILED) {
+		log_info(0,
+			outcome->fate == EVENT_REJECTED ? "inbox.event_rejected" : "inbox.event_soft_failed",
+			"event=%.*s rule=%s", STR_ARG(visit->items[i].event_id),
+			outcome->verdict.rule != NULL ? outcome->verdict.rule : "");
+	}
+}
+
+/* One event. @param out_waited  another server was asked */
+static enum err take_in(struct visit *visit, struct room *room, size_t i, const struct event *event,
+	bool *out_waited)
+{
+	struct federation *federation = visit->inbox->federation;
+	struct room_outcome outcome = {0};
+	set_limit(visit, ITEM_LIMIT_MS);
+	enum err err = room_accept(visit->ctx, federation->hs, room,
+		&(struct room_arrival){.event = event}, &outcome);
+	if (err == ERR_MISSING) {
+		if (visit->lane == INBOX_FAST) {
+			return ERR_DEFER;
+		}
+		*out_waited = true;
+		set_limit(visit, MISSING_LIMIT_MS);
+		err = missing_accept(visit->ctx, federation,
+			&(struct missing_case){room, {visit->items[i].origin}, event}, &outcome);
+	}
+	if (err == ERR_OK) {
+		note_outcome(visit, i, &outcome);
+	}
+	return err;
+}
+
+/* In order, until one has to wait (fast), or one has waited (slow). */
+static enum err take_all_in(struct visit *visit, struct room *room, const struct pdu *pdus)
+{
+	bool has_waited = false;
+	for (size_t i = 0; i < visit->count && !has_waited; i++) {
+		if (pdus[i].event == NULL) {
+			drop(visit, i, pdus[i].error);
+			continue;
+		}
+		enum err err = take_in(visit, room, i, pdus[i].event, &has_waited);
+		if (err == ERR_DEFER || is_general(err)) {
+			return err;
+		}
+		if (err != ERR_OK) {
+			TRY(put_off(visit, i, err));
+		}
+	}
+	return ERR_OK;
+}
+
+static enum err work_off_room(struct visit *visit)
+{
+	struct federation *federation = visit->inbox->federation;
+	struct room *room;
+	enum err err = rooms_get(visit->ctx, federation->hs, visit->queue, &room);
+	if (err == ERR_MISSING || (err == ERR_OK && !room_is_resident(room))) {
+		drop_all(visit, "this server is not in the room any more");
+		return ERR_OK;
+	}
+	TRY(err);
+	struct pdu *pdus = ARENA_NEW_ARRAY(visit->ctx->arena, struct pdu, visit->count);
+	read_pdus(visit, &(struct pdu_room){room_version_of(room), room_id_of(room)}, pdus);
+	set_limit(visit, visit->lane == INBOX_FAST ? FAST_KEYS_MS : SLOW_KEYS_MS);
+	err = pdu_check_signatures(visit->ctx, federation, pdus, visit->count);
+	bool knows_more = visit->lane == INBOX_SLOW;
+	if (err == ERR_TIMEOUT || (err == ERR_OK && !knows_more && any_dropped(pdus, visit->count))) {
+		return knows_more ? err : ERR_DEFER;
+	}
+	TRY(err);
+	return take_all_in(visit, room, pdus);
+}
+
+/* --- EDUs -------------------------------------------------------------------------------------------------------- */
+
+static enum err do_edu(struct visit *visit, size_t i)
+{
+	struct arena *arena = visit->ctx->arena;
+	struct edu_arrival arrival = {
+		.origin = {visit->items[i].origin},
+		.may_wait = visit->lane == INBOX_SLOW,
+	};
+	struct json *json = ARENA_NEW(arena, struct json);
+	if (json_parse(arena, visit->items[i].body, NULL, json, NULL) != JSON_OK) {
+		return ERR_OK; /* nested without reason */
+	}
+	arrival.edu.type = json_get_str(json, STR("edu_type"));
+	arrival.edu.content = json_at(json, "content");
+	set_limit(visit, visit->lane == INBOX_SLOW ? MISSING_LIMIT_MS : ITEM_LIMIT_MS);
+	return edu_in_do(visit->ctx, visit->inbox->federation, &arrival);
+}
+
+static enum err work_off_server(struct visit *visit)
+{
+	for (size_t i = 0; i < visit->count; i++) {
+		enum err err = do_edu(visit, i);
+		if (err == ERR_DEFER || is_general(err)) {
+			return err;
+		}
+		if (err != ERR_OK) {
+			TRY(put_off(visit, i, err));
+		} else {
+			note_done(visit, i);
+		}
+	}
+	return ERR_OK;
+}
+
+/* --- a visit ------------------------------------------------------------------------------------------------------- */
+
+static enum inbox_visit failed(const struct visit *visit, enum err err)
+{
+	if (err != ERR_SHUTDOWN) {
+		log_warn(0, "inbox.failed", "queue=%.*s kind=%s cause=%.*s", STR_ARG(visit->queue),
+			err_name(err), STR_ARG(visit->ctx->fault.cause));
+	}
+	return INBOX_VISIT_FAILED;
+}
+
+enum inbox_visit inbox_visit(struct ctx *ctx, struct inbox *inbox, struct str queue,
+	enum inbox_lane lane)
+{
+	struct homeserver *hs = inbox->federation->hs;
+	struct visit visit = {.ctx = ctx, .inbox = inbox, .queue = queue, .lane = lane};
+	set_limit(&visit, ITEM_LIMIT_MS);
+	enum err err = store_inbox_next(ctx, hs->db, queue, clock_wall_ms(&hs->clock), INBOX_BATCH,
+		&visit.items, &visit.count);
+	if (err == ERR_OK && visit.count == 0) {
+		return INBOX_VISIT_DONE;
+	}
+	if (err == ERR_OK) {
+		visit.done = ARENA_NEW_ARRAY(ctx->arena, int64_t, visit.count);
+		err = queue.p[0] == '!' ? work_off_room(&visit) : work_off_server(&visit);
+	}
+	if (visit.done_n > 0) {
+		set_limit(&visit, ITEM_LIMIT_MS);
+		enum err deleted = store_inbox_done(ctx, hs->db, visit.done, visit.done_n);
+		atomic_fetch_sub(&inbox->waiting, (int64_t)visit.done_n);
+		err = err == ERR_OK ? deleted : err;
+	}
+	if (err == ERR_DEFER) {
+		return INBOX_VISIT_WAITS;
+	}
+	if (err != ERR_OK) {
+		return failed(&visit, err);
+	}
+	bool is_all = visit.done_n + visit.put_off_n == visit.count && visit.count < INBOX_BATCH;
+	return is_all ? INBOX_VISIT_DONE : INBOX_VISIT_MORE;
+}

@@ -1,0 +1,149 @@
+/*
+ * Requests for what is missing. Each costs something of the search's budget, so that no answer can lead to more and more of them.
+ */
+#include "federation/missing_inner.h"
+
+#include "base/vec.h"
+#include "federation/fed_gather.h"
+#include "http/uri.h"
+
+enum {
+	SIDE_BY_SIDE = 10,
+	QUICK_MS = 1000,
+	EVENT_ANSWER_MAX_BYTES = 4 * EVENT_MAX_BYTES,
+};
+
+bool missing_is_general(enum err err)
+{
+	return err == ERR_STORE || err == ERR_SHUTDOWN || err == ERR_TIMEOUT;
+}
+
+static enum err ask_one(struct search *search, struct asked_server *server,
+	const struct fed_request *question, struct fed_answer *out)
+{
+	const struct clock *clock = &search->federation->hs->clock;
+	int64_t began_ms = clock_mono_ms(clock);
+	struct fed_request request = *question;
+	request.server = server->name;
+	request.timeout_ms = MISSING_REQUEST_MS;
+	request.ignores_backoff = server->fails_quickly;
+	search->requests_left--;
+	enum err err = fed_ask(search->ctx, search->federation, &request, out, NULL);
+	server->fails_quickly = err != ERR_OK && clock_mono_ms(clock) - began_ms < QUICK_MS;
+	return err;
+}
+
+enum err missing_ask(struct search *search, struct str target, const struct json *body,
+	size_t ceiling_bytes, struct json *out)
+{
+	struct ctx *ctx = search->ctx;
+	const struct fed_request question = {
+		.method = body != NULL ? "POST" : "GET",
+		.target = target,
+		.body = body,
+		.answer_ceiling_bytes = ceiling_bytes,
+	};
+	for (size_t i = 0; i < search->server_n && search->requests_left > 0; i++) {
+		struct fed_answer answer;
+		enum err err = ask_one(search, &search->servers[i], &question, &answer);
+		if (err == ERR_SHUTDOWN || err == ERR_STORE) {
+			return err;
+		}
+		ctx->fault = (struct fault){0};
+		if (err == ERR_OK && answer.json.type == JSON_OBJECT) {
+			*out = answer.json;
+			return ERR_OK;
+		}
+	}
+	return ERR_MISSING;
+}
+
+/* --- events by id ------------------------------------------------------------------------------------------ */
+
+/* The event in an answer, if it is the one that was asked for. */
+static bool read_answer(struct search *search, const struct fed_gathered *answer,
+	struct event_id id, struct pdu *out)
+{
+	const struct json *pdus = json_at(&answer->json, "pdus");
+	if (answer->err != ERR_OK || !json_is(pdus, JSON_ARRAY) || pdus->count != 1) {
+		return false;
+	}
+	pdu_read(search->ctx->arena, &search->room, &pdus->items[0], out);
+	return out->event != NULL && str_equals(out->event_id.s, id.s);
+}
+
+/* Some events of one server. @param pdus  `event` is NULL where none came */
+static enum err ask_some(struct search *search, const struct asked_server *server,
+	const struct event_id *ids, size_t count, struct pdu *pdus)
+{
+	struct arena *arena = search->ctx->arena;
+	struct fed_request requests[SIDE_BY_SIDE];
+	struct fed_gathered answers[SIDE_BY_SIDE];
+	for (size_t i = 0; i < count; i++) {
+		requests[i] = (struct fed_request){
+			.server = server->name,
+			.method = "GET",
+			.target = str_printf(arena, "/_matrix/federation/v1/event/%.*s",
+				STR_ARG(uri_encode(arena, ids[i].s))),
+			.answer_ceiling_bytes = EVENT_ANSWER_MAX_BYTES,
+			.timeout_ms = MISSING_REQUEST_MS,
+			.ignores_backoff = server->fails_quickly,
+		};
+	}
+	search->requests_left -= (int64_t)count;
+	fed_gather(search->ctx, search->federation, requests, count, answers);
+	for (size_t i = 0; i < count; i++) {
+		if (answers[i].err == ERR_SHUTDOWN) {
+			return ERR_SHUTDOWN;
+		}
+		if (!read_answer(search, &answers[i], ids[i], &pdus[i])) {
+			pdus[i].event = NULL;
+		}
+	}
+	return pdu_check_signatures(search->ctx, search->federation, pdus, count);
+}
+
+struct found_events {
+	VEC(const struct event *) list;
+};
+
+/* Asks one server for those that are not there. @param ids  those that came are taken out */
+static enum err ask_server(struct search *search, const struct asked_server *server,
+	struct event_id *ids, size_t *count, struct found_events *found)
+{
+	size_t left = 0;
+	size_t all = *count;
+	for (size_t done = 0; done < all;) {
+		struct pdu pdus[SIDE_BY_SIDE] = {0};
+		size_t n = MIN_OF(all - done, (size_t)SIDE_BY_SIDE);
+		if (search->requests_left >= (int64_t)n) {
+			TRY(ask_some(search, server, ids + done, n, pdus));
+		}
+		for (size_t i = 0; i < n; i++) {
+			if (pdus[i].event != NULL) {
+				VEC_PUSH(search->ctx->arena, &found->list, pdus[i].event);
+			} else {
+				ids[left++] = ids[done + i];
+			}
+		}
+		done += n;
+	}
+	*count = left;
+	return ERR_OK;
+}
+
+enum err missing_ask_events(struct search *search, const struct event_id *ids, size_t count,
+	const struct event ***out, size_t *out_count)
+{
+	struct found_events found = {0};
+	struct event_id *left = ARENA_NEW_ARRAY(search->ctx->arena, struct event_id, count);
+	for (size_t i = 0; i < count; i++) {
+		left[i] = ids[i];
+	}
+	for (size_t i = 0; i < search->server_n && count > 0; i++) {
+		TRY(ask_server(search, &search->servers[i], left, &count, &found));
+	}
+	*out = found.list.p;
+	*out_count = found.list.n;
+	return ERR_OK;
+}

@@ -1,0 +1,31 @@
+-- name: inbox_find hot
+-- One row: the answer that a transaction ($2) of a server ($1) got, NULL when it is new; how much of the server waits.
+-- Index: inbox_transactions_pkey, inbox_origin_idx.
+SELECT (SELECT answer FROM inbox_transactions WHERE origin = $1 AND txn_id = $2),
+	(SELECT count(*) FROM inbox WHERE origin = $1);
+
+-- name: inbox_count
+-- One row: how much waits, and when the oldest of it came. As many rows as wait.
+SELECT count(*), coalesce(min(received_at_ms), 0) FROM inbox;
+
+-- name: inbox_due_queues hot
+-- Up to $2 queues in which something is due at $1. Index: inbox_due_idx.
+SELECT DISTINCT queue FROM (SELECT queue FROM inbox WHERE due_at_ms <= $1 ORDER BY due_at_ms LIMIT $2) AS due;
+
+-- name: inbox_next hot
+-- Up to $3 of a queue's items that are due at $2, in order. Index: inbox_queue_idx.
+SELECT item_nid, origin, event_id, body, attempts FROM inbox
+WHERE queue = $1 AND due_at_ms <= $2 ORDER BY item_nid LIMIT $3;
+
+-- name: inbox_done hot
+-- Items are dealt with. Not flushed: should it be lost, they are dealt with again, which changes nothing. Index: inbox_pkey.
+DELETE FROM inbox USING (SELECT set_config('synchronous_commit', 'off', true)) AS quiet
+WHERE item_nid = ANY($1::bigint[]);
+
+-- name: inbox_defer hot
+-- An item is tried again at $2. Index: inbox_pkey.
+UPDATE inbox SET due_at_ms = $2, attempts = attempts + 1 WHERE item_nid = $1;
+
+-- name: inbox_transaction_tidy
+-- Those older than a time. Index: inbox_transactions_received_idx.
+DELETE FROM inbox_transactions WHERE received_at_ms < $1;
