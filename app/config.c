@@ -319,6 +319,8 @@ static struct media_settings media_of(const struct conf *conf)
 			.access_key = conf_str(conf, "media.s3.access_key"),
 			.secret_key = conf_str(conf, "media.s3.secret_key"),
 			.cache_bytes = conf_int(conf, "media.s3.cache")},
+		.remote_cache_bytes = conf_int(conf, "media.remote_cache_size"),
+		.remote_cache_age_ms = conf_int(conf, "media.remote_cache_age"),
 		.previews_enabled = conf_bool(conf, "previews.enabled"),
 		.preview_page_bytes = conf_int(conf, "previews.max_page"),
 		.preview_image_bytes = conf_int(conf, "previews.max_image"),

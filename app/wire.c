@@ -26,6 +26,7 @@
 #include "federation/fed_media_routes.h"
 #include "federation/federation.h"
 #include "federation/inbox_routes.h"
+#include "federation/history_routes.h"
 #include "federation/key_query_routes.h"
 #include "federation/membership_routes.h"
 #include "federation/outbox.h"
@@ -136,6 +137,7 @@ static const struct wire_table tables[] = {
 	{"fed_media", fed_media_routes, &fed_media_route_count},
 	{"membership", membership_routes, &membership_route_count},
 	{"inbox", inbox_routes, &inbox_route_count},
+	{"history", history_routes, &history_route_count},
 };
 
 const struct wire_table *wire_tables(size_t *out_count)

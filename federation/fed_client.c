@@ -205,16 +205,18 @@ static void ask_destroy(struct ask *ask)
 }
 
 /* Whether it says that the server cannot be used for now. */
-static bool is_failure(const struct raw_end *end)
+static bool is_failure(const struct ask *ask, const struct raw_end *end)
 {
-	return end->err == ERR_REMOTE || end->err == ERR_TIMEOUT ||
-		(end->err == ERR_OK && (end->answer.status >= 500 || end->answer.status == 429));
+	bool is_broken =
+		end->err == ERR_OK && end->answer.status >= 500 && !ask->request.is_about_one_thing;
+	bool is_too_much = end->err == ERR_OK && end->answer.status == 429;
+	return end->err == ERR_REMOTE || end->err == ERR_TIMEOUT || is_broken || is_too_much;
 }
 
 static void ask_end(struct ask *ask, const struct raw_end *end)
 {
 	struct pauses *pauses = ask->federation->client->pauses;
-	if (is_failure(end)) {
+	if (is_failure(ask, end)) {
 		pauses_failed(pauses, ask->request.server.s, mono_ms(ask->federation), end->retry_after_ms);
 	} else if (end->err == ERR_OK) {
 		pauses_ended(pauses, ask->request.server.s);

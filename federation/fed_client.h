@@ -19,6 +19,7 @@ struct fed_request {
 	bool is_unsigned;   /**< for keys: no Authorization */
 	/** A server that failed lately is not asked again before its pause is over, unless a user waits. */
 	bool ignores_backoff;
+	bool is_about_one_thing; /**< a 5xx answer tells of this request only: no pause comes of it */
 	/**
 	 * Takes the body of an answer with status 2xx, whatever its type, piece by piece on the HTTP client's thread: it may not
 	 * block. Another value than ERR_OK breaks the request off with that error. NULL: the answer has to be JSON.

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "federation/answers.h"
+#include "federation/backfill.h"
 #include "federation/discovery.h"
 #include "federation/fed_client.h"
 #include "federation/invite_out.h"
@@ -14,10 +15,11 @@
 #include "federation/outbox.h"
 #include "federation/policy.h"
 #include "federation/remote_keys.h"
+#include "federation/remote_media.h"
 #include "federation/remote_query.h"
 #include "federation/remote_space.h"
 
-enum { PROFILES_BYTES = 4 << 20, SPACES_BYTES = 8 << 20 };
+enum { PROFILES_BYTES = 4 << 20, SPACES_BYTES = 8 << 20, MISSING_MEDIA_BYTES = 1 << 20 };
 
 static void fill_ports(struct federation *federation)
 {
@@ -42,6 +44,10 @@ struct federation *federation_create(struct homeserver *hs)
 	federation->keyring = keyring_create(federation);
 	federation->profiles = answers_create(&hs->clock, "remote_profiles", PROFILES_BYTES);
 	federation->spaces = answers_create(&hs->clock, "remote_spaces", SPACES_BYTES);
+	federation->missing_media =
+		answers_create(&hs->clock, "missing_remote_media", MISSING_MEDIA_BYTES);
+	remote_media_fill_port(federation);
+	federation->backfill = backfill_create(federation);
 	remote_query_fill_ports(federation);
 	remote_space_fill_port(federation);
 	remote_keys_fill_port(federation, hs->e2ee);
@@ -70,6 +76,8 @@ void federation_stop(struct federation *federation)
 void federation_destroy(struct federation *federation)
 {
 	outbox_destroy(federation->outbox);
+	backfill_destroy(federation->backfill);
+	answers_destroy(federation->missing_media);
 	answers_destroy(federation->spaces);
 	answers_destroy(federation->profiles);
 	joins_destroy(federation->joins);

@@ -7,8 +7,10 @@
 #define BELFRY_FEDERATION_FEDERATION_H
 
 #include "homeserver/homeserver.h"
+#include "homeserver/media/media.h"
 
 struct answers;
+struct backfill;
 struct discovery;
 struct fed_client;
 struct joins;
@@ -28,6 +30,11 @@ struct federation {
 	struct outbox *outbox;       /**< what goes to them by transaction (outbox.h) */
 	struct joins *joins;         /**< rooms that are being joined (join_out.h) */
 	struct inbox *inbox;         /**< what they sent (inbox.h) */
+
+	/* Files and history of others. */
+	struct answers *missing_media; /**< that their servers did not have lately (remote_media.h) */
+	struct media_ports media;
+	struct backfill *backfill; /**< see backfill.h */
 };
 
 /** Fills the ports of `hs`; nothing runs yet. The other services of `hs` exist already. */

@@ -79,6 +79,20 @@ struct space_port {
 };
 
 struct room;
+/** History of rooms that other servers have. */
+struct history_port {
+	void *self;
+	/**
+	 * For who reads backwards and ends right before the event at a gap: asks others for what was there, and takes it in. Others who
+	 * come to a gap of the same room meanwhile wait for the same answer.
+	 * @param reached      position at which one ended
+	 * @param out_goes_on  whether to read anew: there is more of history now, or nobody had any, and the gap is passed over for a while
+	 * Errors: STORE; SHUTDOWN; DEFER (ctx_may_ask), nothing was done. Cost: none where there is no gap; else one round trip, and requests
+	 */
+	enum err (
+		*fill)(void *self, struct ctx *ctx, struct room *room, int64_t reached, bool *out_goes_on);
+};
+
 struct room_intent;
 
 /** A membership that a local user wants in a room of others. */
@@ -153,6 +167,7 @@ struct homeserver_ports {
 	struct room_directory_port room_directory;
 	struct profile_port profile;
 	struct space_port space;
+	struct history_port history;
 	struct third_party_port third_party;
 	struct edu_port edus;
 	struct e2ee_port e2ee; /**< always filled */

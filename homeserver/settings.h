@@ -36,6 +36,8 @@ struct media_settings {
 	int64_t pending_lifetime_ms;
 	enum media_unauthenticated unauthenticated;
 	struct media_s3_settings s3;
+	int64_t remote_cache_bytes;  /**< of copies of other servers' files */
+	int64_t remote_cache_age_ms; /**< copies that nobody wanted for so long go */
 	bool previews_enabled;
 	int64_t preview_page_bytes;  /**< that are read of a page */
 	int64_t preview_image_bytes; /**< largest image of a preview */

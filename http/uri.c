@@ -177,6 +177,17 @@ bool uri_parse_query(struct arena *arena, struct str raw, struct uri_pair **out,
 	return true;
 }
 
+bool uri_decode(struct arena *arena, struct str text, struct str *out)
+{
+	char *bytes = arena_alloc(arena, text.n + 1);
+	size_t n = 0;
+	if (!decode(text, false, bytes, &n)) {
+		return false;
+	}
+	*out = str_from(bytes, n);
+	return utf8_is_valid(*out);
+}
+
 struct str uri_encode(struct arena *arena, struct str text)
 {
 	static const char digits[] = "0123456789ABCDEF";

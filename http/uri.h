@@ -46,6 +46,8 @@ MUST_CHECK bool uri_parse_path(struct str raw, char *scratch, struct uri_path *o
 MUST_CHECK bool uri_parse_query(struct arena *arena, struct str raw, struct uri_pair **out,
 	size_t *out_n);
 
+/** One component, decoded, in the arena. @return false for a bad escape, an escaped NUL, invalid UTF-8 */
+MUST_CHECK bool uri_decode(struct arena *arena, struct str text, struct str *out);
 /** A text as a component of an address: all but letters, digits and - . _ ~ as %XX; in the arena. */
 struct str uri_encode(struct arena *arena, struct str text);
 

@@ -9,7 +9,8 @@ enum err store_media_insert(struct ctx *ctx, struct db *db, struct str origin, s
 	return db_exec(ctx, db, STMT_MEDIA_INSERT,
 		DB_ARGS(db_text(origin), db_text(media_id), db_text(row->user_id),
 			db_text(row->content_type), db_text(row->file_name), db_bigint(row->size_bytes),
-			db_bytes(row->sha256), db_bigint(row->created_ms), db_bool(row->is_open)),
+			db_bytes(row->sha256), db_bigint(row->created_ms), db_bool(row->is_open),
+			db_bool(row->is_remote), db_bigint(row->used_ms)),
 		NULL);
 }
 
@@ -55,7 +56,67 @@ enum err store_media_find(struct ctx *ctx, struct db *db, struct str origin, str
 		.expires_ms = db_int(rows, 0, 6),
 		.is_open = db_is_true(rows, 0, 7),
 		.is_quarantined = db_is_true(rows, 0, 8),
+		.is_remote = db_is_true(rows, 0, 9),
+		.used_ms = db_int(rows, 0, 10),
 	};
+	return ERR_OK;
+}
+
+enum err store_media_set_used(struct ctx *ctx, struct db *db, struct str origin,
+	struct str media_id, int64_t used_ms)
+{
+	return db_exec(ctx, db, STMT_MEDIA_SET_USED,
+		DB_ARGS(db_text(origin), db_text(media_id), db_bigint(used_ms)), NULL);
+}
+
+enum err store_media_remote_total(struct ctx *ctx, struct db *db, int64_t *out_bytes)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_MEDIA_REMOTE_TOTAL, DB_NO_ARGS, &rows));
+	*out_bytes = db_int(rows, 0, 0);
+	return ERR_OK;
+}
+
+enum err store_media_remote_oldest(struct ctx *ctx, struct db *db, int64_t limit,
+	struct media_copy **out, size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_MEDIA_REMOTE_OLDEST, DB_ARGS(db_bigint(limit)), &rows));
+	*out_count = db_count(rows);
+	*out = ARENA_NEW_ARRAY(ctx->arena, struct media_copy, *out_count);
+	for (size_t i = 0; i < *out_count; i++) {
+		(*out)[i] = (struct media_copy){
+			.origin = db_str(rows, i, 0),
+			.media_id = db_str(rows, i, 1),
+			.size_bytes = db_int(rows, i, 2),
+			.sha256 = db_str(rows, i, 3),
+			.used_ms = db_int(rows, i, 4),
+		};
+	}
+	return ERR_OK;
+}
+
+enum err store_media_remote_delete(struct ctx *ctx, struct db *db, struct str origin,
+	struct str media_id)
+{
+	int64_t affected = 0;
+	TRY(db_exec(ctx, db, STMT_MEDIA_REMOTE_DELETE, DB_ARGS(db_text(origin), db_text(media_id)),
+		&affected));
+	return affected > 0 ? ERR_OK : ERR_MISSING;
+}
+
+enum err store_thumbnails_delete(struct ctx *ctx, struct db *db, struct str source_sha256,
+	struct str **out, size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_MEDIA_THUMBNAILS_DELETE, DB_ARGS(db_bytes(source_sha256)), &rows));
+	*out = ARENA_NEW_ARRAY(ctx->arena, struct str, db_count(rows));
+	*out_count = 0;
+	for (size_t i = 0; i < db_count(rows); i++) {
+		if (!db_is_null(rows, i, 0)) {
+			(*out)[(*out_count)++] = db_str(rows, i, 0);
+		}
+	}
 	return ERR_OK;
 }
 

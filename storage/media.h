@@ -16,6 +16,8 @@ struct media_row {
 	int64_t expires_ms; /**< of an id without content */
 	bool is_open;       /**< without authentication too */
 	bool is_quarantined;
+	bool is_remote;  /**< a copy of another server's file */
+	int64_t used_ms; /**< of copies: when somebody last wanted it, to the day */
 };
 
 /** Texts without NUL. Errors: CONFLICT when the id is taken; STORE. */
@@ -41,6 +43,25 @@ MUST_CHECK enum err store_media_fill(struct ctx *ctx, struct db *db, struct str 
 MUST_CHECK enum err store_media_find(struct ctx *ctx, struct db *db, struct str origin,
 	struct str media_id, struct media_row *out);
 
+/** Copies of other servers' files. One statement each. */
+MUST_CHECK enum err store_media_set_used(struct ctx *ctx, struct db *db, struct str origin,
+	struct str media_id, int64_t used_ms);
+/** Grows with the copies. */
+MUST_CHECK enum err store_media_remote_total(struct ctx *ctx, struct db *db, int64_t *out_bytes);
+struct media_copy {
+	struct str origin;
+	struct str media_id;
+	int64_t size_bytes;
+	struct str sha256;
+	int64_t used_ms;
+};
+/** Those that were not used for the longest time, that one first; quarantined ones are left out. */
+MUST_CHECK enum err store_media_remote_oldest(struct ctx *ctx, struct db *db, int64_t limit,
+	struct media_copy **out, size_t *out_count);
+/** Errors: MISSING (no fault text): there is none any more; STORE. */
+MUST_CHECK enum err store_media_remote_delete(struct ctx *ctx, struct db *db, struct str origin,
+	struct str media_id);
+
 /** Grows with the user's files: a scan of their index entries. */
 MUST_CHECK enum err store_media_usage(struct ctx *ctx, struct db *db, struct str user_id,
 	int64_t *out_files, int64_t *out_bytes);
@@ -62,6 +83,9 @@ struct thumbnail_row {
 /** @param variant  such as "96x96-crop". Errors: MISSING (no fault text); STORE. */
 MUST_CHECK enum err store_thumbnail_find(struct ctx *ctx, struct db *db, struct str source_sha256,
 	struct str variant, struct thumbnail_row *out);
+/** All of one image. @param out  hashes of their contents */
+MUST_CHECK enum err store_thumbnails_delete(struct ctx *ctx, struct db *db,
+	struct str source_sha256, struct str **out, size_t *out_count);
 /** Does nothing when there is one. */
 MUST_CHECK enum err store_thumbnail_insert(struct ctx *ctx, struct db *db, struct str source_sha256,
 	struct str variant, const struct thumbnail_row *row);

@@ -94,6 +94,16 @@ enum err store_state_viewer(struct ctx *ctx, struct db *db, int64_t room_nid, st
 	return ERR_OK;
 }
 
+enum err store_state_viewer_server(struct ctx *ctx, struct db *db, int64_t room_nid,
+	struct str server, struct state_row **out, size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_STATE_VIEWER_SERVER, DB_ARGS(db_bigint(room_nid), db_text(server)),
+		&rows));
+	read_states(ctx, rows, out, out_count);
+	return ERR_OK;
+}
+
 void store_state_end(struct write *write, int64_t room_nid, struct str type, struct str state_key,
 	size_t position_index)
 {

@@ -35,6 +35,9 @@ MUST_CHECK enum err store_state_memberships(struct ctx *ctx, struct db *db, int6
 /** The same, and every history visibility of the room, oldest first; told apart by their type. */
 MUST_CHECK enum err store_state_viewer(struct ctx *ctx, struct db *db, int64_t room_nid,
 	struct str user_id, struct state_row **out, size_t *out_count);
+/** The same of all users of a server. Grows with all memberships that the room ever had. */
+MUST_CHECK enum err store_state_viewer_server(struct ctx *ctx, struct db *db, int64_t room_nid,
+	struct str server, struct state_row **out, size_t *out_count);
 
 /**
  * Adds a state change to a write: ends the old interval, begins the new one at position `position_index`.

@@ -49,6 +49,7 @@ struct media *media_create(struct homeserver *hs, const char *folder, const char
 	media->previews = previews_create();
 	media->incoming = str_heap(str_printf(arena, "%s/incoming", folder));
 	lock_init(&media->lock, RANK_LEAF);
+	media_turns_init(&media->fetches, MEDIA_FETCHES_MAX, STR("fetch"));
 	return media;
 }
 
@@ -73,6 +74,7 @@ void media_destroy(struct media *media)
 	thumbs_destroy(media->thumbs);
 	previews_destroy(media->previews);
 	str_free(media->incoming);
+	media_turns_fini(&media->fetches);
 	lock_fini(&media->lock);
 	mem_free(media);
 }
@@ -222,36 +224,12 @@ static enum err refuse_missing(struct ctx *ctx)
 	return fail(ctx, ERR_MISSING, M_NOT_FOUND, "There is no such file");
 }
 
-/* Takes a file of another server into the store. */
-static enum err fetch(struct ctx *ctx, struct homeserver *hs, const struct media_query *query,
-	struct media_row *out)
-{
-	struct media *media = hs->media;
-	if (query->is_open || media->ports == NULL ||
-		server_name_equals(query->origin, hs->signer.server)) {
-		return refuse_missing(ctx);
-	}
-	struct body_file file CLEANUP(media_file_discard) = {0};
-	TRY(media->ports->fetch(media->ports->self, ctx, media->incoming.p, query->origin,
-		query->media_id, query->timeout_ms, &file, out));
-	const struct media_upload upload = {.content_type = out->content_type,
-		.file_name = str_slice(out->file_name, 0, MEDIA_NAME_MAX_BYTES),
-		.file = &file};
-	TRY(keep(ctx, hs, &upload, out));
-	out->is_open = false;
-	enum err err = store_media_insert(ctx, hs->db, query->origin.s, query->media_id, out);
-	/* Somebody else has fetched it meanwhile: theirs counts. */
-	return err == ERR_CONFLICT
-		? store_media_find(ctx, hs->db, query->origin.s, query->media_id, out)
-		: err;
-}
-
 enum err media_find(struct ctx *ctx, struct homeserver *hs, const struct media_query *query,
 	struct media_row *out)
 {
 	enum err err = store_media_find(ctx, hs->db, query->origin.s, query->media_id, out);
 	if (err == ERR_MISSING) {
-		err = fetch(ctx, hs, query, out);
+		return refuse_missing(ctx);
 	}
 	TRY(err);
 	bool is_closed = query->is_open &&
@@ -283,5 +261,6 @@ enum err media_tidy(struct ctx *ctx, struct homeserver *hs)
 {
 	int64_t now_ms = clock_wall_ms(&hs->clock);
 	TRY(store_preview_delete_expired(ctx, hs->db, now_ms));
+	TRY(media_remote_tidy(ctx, hs));
 	return store_media_delete_expired(ctx, hs->db, now_ms);
 }

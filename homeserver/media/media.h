@@ -15,19 +15,25 @@ enum { MEDIA_ID_LENGTH = 32, MEDIA_LONGEST_WAIT_MS = 60000, MEDIA_DEFAULT_WAIT_M
 
 struct media;
 
+/** What came of a file of another server. Texts in the ctx's arena. */
+struct media_fetched {
+	int64_t begin, end;      /**< where it lies among the bytes that were written */
+	struct str content_type; /**< unchecked; p == NULL: none */
+	struct str file_name;    /**< UTF-8 without control characters; p == NULL: none */
+};
+
 /**
  * What the federation gives. Filled in app/wire.c; without it files of other servers are not found.
  */
 struct media_ports {
 	void *self;
 	/**
-	 * Fetches a file of another server into a new file of `folder`; the caller closes and removes it. Bounds how many run at
-	 * once by itself, to fewer than the remote lane has workers, and what one user and all together may fetch.
-	 * @param out_row  type and name as the other server told them
-	 * Errors: MISSING M_NOT_FOUND; REMOTE 502 M_TOO_LARGE, M_UNKNOWN; TIMEOUT M_NOT_YET_UPLOADED; LIMIT
+	 * Fetches a file of another server into an empty file. The caller sees to it that only so many run at once, and none twice.
+	 * Errors: MISSING M_NOT_FOUND; REMOTE 502 M_TOO_LARGE, M_UNKNOWN; TIMEOUT 504 M_NOT_YET_UPLOADED; DENIED M_FORBIDDEN (no partner);
+	 * STORE
 	 */
-	enum err (*fetch)(void *self, struct ctx *ctx, const char *folder, struct server_name origin,
-		struct str media_id, int64_t timeout_ms, struct body_file *out, struct media_row *out_row);
+	enum err (*fetch)(void *self, struct ctx *ctx, struct server_name origin, struct str media_id,
+		int64_t timeout_ms, int fd, struct media_fetched *out);
 };
 
 /**
@@ -107,7 +113,7 @@ MUST_CHECK enum err media_open(struct ctx *ctx, struct homeserver *hs, const str
 MUST_CHECK enum err media_quarantine(struct ctx *ctx, struct homeserver *hs,
 	struct server_name origin, struct str media_id, bool is_quarantined);
 
-/** Forgets ids that expired without content, and old previews; for the housekeeper. */
+/** Forgets ids that expired without content, old previews, copies of other servers' files; for the housekeeper. */
 MUST_CHECK enum err media_tidy(struct ctx *ctx, struct homeserver *hs);
 
 #endif

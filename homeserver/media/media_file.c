@@ -45,6 +45,34 @@ enum err media_file_measure(struct ctx *ctx, struct body_file *file)
 	return n == 0 ? ERR_OK : fail_io(ctx, "read", file->path);
 }
 
+static enum err write_all(struct ctx *ctx, const struct body_file *to, struct str bytes)
+{
+	while (bytes.n > 0) {
+		ssize_t n = write(to->fd, bytes.p, bytes.n);
+		if (n < 0 && errno != EINTR) {
+			return fail_io(ctx, "write", to->path);
+		}
+		bytes = str_slice(bytes, n > 0 ? (size_t)n : 0, bytes.n);
+	}
+	return ERR_OK;
+}
+
+enum err media_file_copy(struct ctx *ctx, const struct body_file *from, int64_t begin, int64_t end,
+	struct body_file *to)
+{
+	char *piece = arena_alloc(ctx->arena, PIECE_BYTES);
+	while (begin < end) {
+		size_t room = (size_t)MIN_OF((int64_t)PIECE_BYTES, end - begin);
+		ssize_t n = pread(from->fd, piece, room, (off_t)begin);
+		if (n <= 0) {
+			return fail_io(ctx, "read", from->path);
+		}
+		TRY(write_all(ctx, to, str_from(piece, (size_t)n)));
+		begin += n;
+	}
+	return media_file_measure(ctx, to);
+}
+
 void media_file_discard(struct body_file *file)
 {
 	if (file->path != NULL) {

@@ -7,6 +7,11 @@
 #include "base/lock.h"
 #include "homeserver/media/media.h"
 #include "homeserver/media/media_store.h"
+#include "homeserver/media/media_turn.h"
+
+enum {
+	MEDIA_FETCHES_MAX = 8 /* from other servers at once: fewer than the remote lane has workers */
+};
 
 struct media_wait;
 struct previews;
@@ -19,8 +24,10 @@ struct media {
 	struct str incoming;             /**< folder */
 	struct thumbs *thumbs;
 	struct previews *previews;
-	struct lock lock;         /**< RANK_LEAF; guards the list */
-	struct media_wait *waits; /**< requests that are parked here */
+	struct media_turns fetches;   /**< files of other servers that are on their way */
+	_Atomic int64_t remote_bytes; /**< of copies since they were last counted, about */
+	struct lock lock;             /**< RANK_LEAF; guards the list */
+	struct media_wait *waits;     /**< requests that are parked here */
 };
 
 /**
@@ -43,7 +50,26 @@ MUST_CHECK enum err media_file_create(struct ctx *ctx, const struct media *media
 	struct body_file *out);
 /** Size and hash, by reading it. Errors: STORE. */
 MUST_CHECK enum err media_file_measure(struct ctx *ctx, struct body_file *file);
+/** A part of a file into an empty one, which is measured then. Errors: STORE. */
+MUST_CHECK enum err media_file_copy(struct ctx *ctx, const struct body_file *from, int64_t begin,
+	int64_t end, struct body_file *to);
 /** Closes, and removes it if it was not kept. For CLEANUP too; a file whose path is NULL is none. */
 void media_file_discard(struct body_file *file);
+
+/* --- files of other servers --------------------------------------------------------------------------------- */
+
+/**
+ * Fetches a file that is not there, once for all who ask; others are parked meanwhile.
+ * Errors: MISSING M_NOT_FOUND (nobody to ask, or there is none); those of media_ports.fetch
+ */
+MUST_CHECK enum err media_remote_await(struct call *call, const struct media_query *query,
+	struct media_row *out, bool *out_is_parked);
+/** Somebody wants a copy. Once a day a statement. */
+void media_remote_use(struct ctx *ctx, struct homeserver *hs, const struct media_query *query,
+	const struct media_row *row);
+/** Removes copies that are too old or too many. Errors: STORE. */
+MUST_CHECK enum err media_remote_tidy(struct ctx *ctx, struct homeserver *hs);
+/** The name in the store of what belongs to one file of another server only. In the arena. */
+struct str media_own_name(struct arena *arena, struct str sha256, struct str owner);
 
 #endif

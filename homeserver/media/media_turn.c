@@ -17,8 +17,7 @@ void media_turns_fini(struct media_turns *turns)
 	lock_fini(&turns->lock);
 }
 
-/* @return whether the caller does it; else somebody else does, or too many are at work */
-static bool begin(struct media_turns *turns, struct media_turn *turn)
+bool media_turn_try(struct media_turns *turns, struct media_turn *turn)
 {
 	LOCK_SCOPE(&turns->lock);
 	if (turns->count >= turns->limit) {
@@ -39,13 +38,13 @@ enum err media_turn_await(struct call *call, struct media_turns *turns, struct m
 	int64_t timeout_ms, bool *out_is_parked)
 {
 	*out_is_parked = false;
-	if (begin(turns, turn)) {
+	if (media_turn_try(turns, turn)) {
 		return ERR_OK;
 	}
 	if (!media_park(call, turns->wake_key, timeout_ms)) {
 		return fail(&call->ctx, ERR_TIMEOUT, NULL, "The server is too busy; try again soon");
 	}
-	*out_is_parked = !begin(turns, turn); /* somebody may have ended just now */
+	*out_is_parked = !media_turn_try(turns, turn); /* somebody may have ended just now */
 	return ERR_OK;
 }
 

@@ -33,6 +33,9 @@ void media_turns_fini(struct media_turns *turns);
 MUST_CHECK enum err media_turn_await(struct call *call, struct media_turns *turns,
 	struct media_turn *turn, int64_t timeout_ms, bool *out_is_parked);
 
+/** Takes a turn if there is one. */
+MUST_CHECK bool media_turn_try(struct media_turns *turns, struct media_turn *turn);
+
 struct media;
 /** Gives the turn back, and wakes who waits for one. */
 void media_turn_end(struct media *media, struct media_turns *turns, struct media_turn *turn);

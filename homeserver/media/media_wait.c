@@ -115,9 +115,16 @@ enum err media_await(struct call *call, const struct media_query *query, struct 
 	bool *out_is_parked)
 {
 	struct homeserver *hs = hs_of(call);
+	bool is_ours = server_name_equals(query->origin, hs->signer.server);
 	*out_is_parked = false;
-	TRY(media_find(&call->ctx, hs, query, out));
+	*out = (struct media_row){0};
+	enum err err = media_find(&call->ctx, hs, query, out);
+	if (err == ERR_MISSING && !is_ours && !query->is_open && out->sha256.p == NULL) {
+		return media_remote_await(call, query, out, out_is_parked);
+	}
+	TRY(err);
 	if (out->sha256.p != NULL) {
+		media_remote_use(&call->ctx, hs, query, out);
 		return ERR_OK;
 	}
 	struct str key = upload_key(call->ctx.arena, query->origin, query->media_id);

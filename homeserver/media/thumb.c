@@ -5,6 +5,7 @@
 #include "homeserver/media/thumb.h"
 
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -71,14 +72,20 @@ static void close_fd(const int *fd)
 }
 
 /* Takes the helper's result into the store. */
-static enum err keep(struct ctx *ctx, struct media *media, struct body_file *result,
-	struct thumbnail_row *out)
+static enum err keep(struct ctx *ctx, struct media *media, const struct media_row *source,
+	struct body_file *result, struct thumbnail_row *out)
 {
 	char bytes[MEDIA_SNIFF_BYTES];
 	TRY(media_file_measure(ctx, result));
 	struct str type = sniff(result->fd, bytes);
 	if (type.p == NULL) {
 		return fail_cause(ctx, ERR_INTERNAL, "a thumbnail is no image");
+	}
+	if (source->is_remote) {
+		/* Goes with the copy. */
+		struct str own = media_own_name(ctx->arena,
+			str_from((const char *)result->sha256, SHA256_BYTES), source->sha256);
+		memcpy(result->sha256, own.p, SHA256_BYTES);
 	}
 	TRY(media->store.keep(media->store.self, ctx, result));
 	*out = (struct thumbnail_row){.content_type = type,
@@ -113,7 +120,7 @@ static enum err make(struct ctx *ctx, struct homeserver *hs, const struct media_
 	metric_add(status == THUMBNAIL_IMPOSSIBLE ? &failed_counter : &made_counter, 1);
 	switch (status) {
 	case THUMBNAIL_MADE:
-		return keep(ctx, media, &result, out);
+		return keep(ctx, media, source, &result, out);
 	case THUMBNAIL_IS_ORIGINAL:
 		*out = (struct thumbnail_row){.content_type = type,
 			.size_bytes = source->size_bytes,

@@ -160,13 +160,6 @@ MUST_CHECK enum err room_settle(struct ctx *ctx, struct homeserver *hs, struct r
 /** Puts the redacted form of an event everywhere the old one is kept; writer's thread. Takes over the reference. */
 void room_apply_redaction(struct homeserver *hs, struct room *room, struct stored_event *redacted);
 
-/**
- * Any event of the room by id, also one that is no part of the timeline; *out NULL when it is unknown. As room_event().
- * Errors: STORE
- */
-MUST_CHECK enum err room_any_event(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	struct str event_id, struct stored_event **out);
-
 /** An event from the ring by position or id, with a reference until reset; NULL when not there. Takes the lock. */
 struct stored_event *room_recent_find(struct ctx *ctx, struct room *room, int64_t position,
 	struct str event_id);

@@ -38,6 +38,13 @@ struct known_event {
 MUST_CHECK enum err room_known_events(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct event_id *ids, size_t count, struct known_event *out);
 
+/**
+ * Any event of the room by id, also one that is no part of the timeline; *out NULL when it is unknown. As room_event().
+ * Errors: STORE
+ */
+MUST_CHECK enum err room_any_event(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct str event_id, struct stored_event **out);
+
 /** Whether any user of this server is joined: else what is known of the room is out of date. From memory. */
 bool room_is_resident(struct room *room);
 

@@ -5,6 +5,7 @@
  * auth_select() names are loaded: authorisation looks at nothing else.
  */
 #include "homeserver/room/room_build.h"
+#include "homeserver/room/room_accept.h"
 
 #include "base/b64.h"
 #include "base/json_out.h"

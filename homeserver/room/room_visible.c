@@ -22,10 +22,11 @@ struct visibility_step {
 
 struct room_viewer {
 	struct room *room;
-	struct user_id user;
-	int64_t joined_since; /* the user is joined now, at least since here; INT64_MAX: is not */
-	int64_t sees_since;   /* the user, joined now, sees all from here on */
-	bool is_loaded;       /* what follows is all of the past, oldest first */
+	struct user_id user;       /* s.p == NULL: a server asks */
+	struct server_name server; /* for any of its users; s.p == NULL: a user asks */
+	int64_t joined_since;      /* the user is joined now, at least since here; INT64_MAX: is not */
+	int64_t sees_since;        /* the user, joined now, sees all from here on */
+	bool is_loaded;            /* what follows is all of the past, oldest first */
 	struct membership_step *memberships;
 	size_t membership_n;
 	struct visibility_step *visibilities;
@@ -52,6 +53,34 @@ struct room_viewer *room_viewer_create(struct ctx *ctx, struct room *room, struc
 	return viewer;
 }
 
+static bool is_of_server(struct str user_id, struct server_name server)
+{
+	return server_name_equals(user_id_server((struct user_id){user_id}), server);
+}
+
+struct room_viewer *room_viewer_create_for_server(struct ctx *ctx, struct room *room,
+	struct server_name server)
+{
+	struct room_viewer *viewer = ARENA_NEW(ctx->arena, struct room_viewer);
+	struct str key;
+	void *value;
+	size_t i = 0;
+	viewer->room = room;
+	viewer->server = server;
+	viewer->joined_since = INT64_MAX;
+	LOCK_SCOPE(&room->lock);
+	while (room->content != NULL && map_next(&room->content->state, &i, &key, &value)) {
+		const struct state_slot *slot = value;
+		if (slot->membership != NULL && strcmp(slot->membership, "join") == 0 &&
+			is_of_server(slot->state_key, server)) {
+			viewer->joined_since =
+				MIN_OF(viewer->joined_since, MAX_OF(slot->from_position, (int64_t)0));
+		}
+	}
+	viewer->sees_since = viewer->joined_since;
+	return viewer;
+}
+
 /* The visibilities' own events say what they set. */
 static enum err load_visibilities(struct ctx *ctx, struct homeserver *hs,
 	struct room_viewer *viewer, const int64_t *positions)
@@ -65,17 +94,52 @@ static enum err load_visibilities(struct ctx *ctx, struct homeserver *hs,
 	return ERR_OK;
 }
 
+/* What the best of a server's users was at each time. `rows` are in order. */
+static void merge_memberships(struct ctx *ctx, struct room_viewer *viewer,
+	const struct state_row *rows, size_t count)
+{
+	struct map now; /* user id → the last step of that user */
+	size_t counts[MEMBERSHIP_UNKNOWN + 1] = {0};
+	map_init(&now);
+	for (size_t i = 0; i < count; i++) {
+		if (!str_equals(rows[i].type, STR("m.room.member"))) {
+			continue;
+		}
+		struct membership_step *step = ARENA_NEW(ctx->arena, struct membership_step);
+		step->membership = membership_parse(rows[i].membership);
+		const struct membership_step *before = map_set(&now, rows[i].state_key, step);
+		counts[step->membership]++;
+		if (before != NULL) {
+			counts[before->membership]--;
+		}
+		enum membership best = counts[MEMBERSHIP_JOIN] > 0 ? MEMBERSHIP_JOIN
+			: counts[MEMBERSHIP_INVITE] > 0                ? MEMBERSHIP_INVITE
+														   : MEMBERSHIP_LEAVE;
+		/* "Since ever": since this server came at the latest. */
+		viewer->memberships[viewer->membership_n++] = (struct membership_step){
+			.from_position = rows[i].from_position > ROOM_OUTLIERS ? rows[i].from_position : 0,
+			.text = membership_name(best),
+			.membership = best,
+		};
+	}
+	map_fini(&now);
+}
+
 static enum err load_past(struct ctx *ctx, struct homeserver *hs, struct room_viewer *viewer)
 {
 	struct state_row *rows;
 	size_t count;
-	TRY(store_state_viewer(ctx, hs->db, viewer->room->nid, viewer->user.s, &rows, &count));
+	bool is_server = viewer->server.s.p != NULL;
+	TRY(is_server
+			? store_state_viewer_server(ctx, hs->db, viewer->room->nid, viewer->server.s, &rows,
+				  &count)
+			: store_state_viewer(ctx, hs->db, viewer->room->nid, viewer->user.s, &rows, &count));
 	viewer->memberships = ARENA_NEW_ARRAY(ctx->arena, struct membership_step, count);
 	viewer->visibilities = ARENA_NEW_ARRAY(ctx->arena, struct visibility_step, count);
 	int64_t *positions = ARENA_NEW_ARRAY(ctx->arena, int64_t, count);
 	for (size_t i = 0; i < count; i++) {
 		bool is_member = str_equals(rows[i].type, STR("m.room.member"));
-		if (is_member && rows[i].from_position <= ROOM_OUTLIERS) {
+		if (is_member && (is_server || rows[i].from_position <= ROOM_OUTLIERS)) {
 			continue; /* since when is not known: it opens nothing of history */
 		}
 		if (is_member) {
@@ -88,6 +152,9 @@ static enum err load_past(struct ctx *ctx, struct homeserver *hs, struct room_vi
 			positions[viewer->visibility_n] = rows[i].event_position;
 			viewer->visibilities[viewer->visibility_n++].from_position = rows[i].from_position;
 		}
+	}
+	if (is_server) {
+		merge_memberships(ctx, viewer, rows, count);
 	}
 	if (viewer->visibility_n > 0) {
 		TRY(load_visibilities(ctx, hs, viewer, positions));
@@ -187,14 +254,24 @@ static bool is_joined_between(const struct room_viewer *viewer, int64_t position
 	return false;
 }
 
+/* Whose membership an event may change: the viewer's, or that of the server's user whom it is about. */
+static struct user_id subject_of(const struct room_viewer *viewer, const struct event *event)
+{
+	bool is_own = viewer->server.s.p != NULL && event->is_state &&
+		str_equals(event->type, STR("m.room.member")) &&
+		is_of_server(event->state_key, viewer->server);
+	return is_own ? (struct user_id){event->state_key} : viewer->user;
+}
+
 bool room_viewer_sees(const struct room_viewer *viewer, const struct stored_event *event)
 {
 	if (!viewer->is_loaded) {
 		return event->position >= viewer->sees_since;
 	}
-	const struct visibility_facts facts = visibility_facts_of(event->event, viewer->user,
-		visibility_before(viewer, event->position), membership_before(viewer, event->position),
-		is_joined_between(viewer, event->position, INT64_MAX));
+	const struct visibility_facts facts =
+		visibility_facts_of(event->event, subject_of(viewer, event->event),
+			visibility_before(viewer, event->position), membership_before(viewer, event->position),
+			is_joined_between(viewer, event->position, INT64_MAX));
 	return visibility_allows(&facts);
 }
 
@@ -205,10 +282,11 @@ bool room_viewer_saw(const struct room_viewer *viewer, const struct stored_event
 		return event->position >= viewer->joined_since;
 	}
 	enum visibility visibility = visibility_before(viewer, event->position);
-	const struct visibility_facts facts = visibility_facts_of(event->event, viewer->user,
-		visibility == VISIBILITY_WORLD_READABLE ? VISIBILITY_SHARED : visibility,
-		membership_before(viewer, event->position),
-		is_joined_between(viewer, event->position, by_position));
+	const struct visibility_facts facts =
+		visibility_facts_of(event->event, subject_of(viewer, event->event),
+			visibility == VISIBILITY_WORLD_READABLE ? VISIBILITY_SHARED : visibility,
+			membership_before(viewer, event->position),
+			is_joined_between(viewer, event->position, by_position));
 	return visibility_allows(&facts);
 }
 

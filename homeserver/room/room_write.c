@@ -2,6 +2,7 @@
  * What is done with events that were built: their rows in a write, and what follows when it was committed, or was not.
  */
 #include "homeserver/room/room_write.h"
+#include "homeserver/room/room_accept.h"
 
 #include "base/mem.h"
 #include "base/metrics.h"

@@ -184,6 +184,12 @@ struct room_viewer;
 /** For events of now; from memory. */
 struct room_viewer *room_viewer_create(struct ctx *ctx, struct room *room, struct str user_id);
 /**
+ * The same for another server: it sees what any of its users may see. Looks at all members, in memory; what covers more of the past
+ * reads all memberships that the room ever had.
+ */
+struct room_viewer *room_viewer_create_for_server(struct ctx *ctx, struct room *room,
+	struct server_name server);
+/**
  * Makes it good for all events from a position on. Nothing to do for a user who has been joined all along, else two round
  * trips at most, once. Errors: STORE.
  */

@@ -94,17 +94,47 @@ enum err page_may_read(struct ctx *ctx, struct homeserver *hs, const struct page
 	return reading_begin_room(ctx, hs, ask->who, ask->room_id, &reading);
 }
 
+/* One turn of it. *out_goes_on: others have told more, so it has to be read anew. */
+static enum err read_once(struct ctx *ctx, struct homeserver *hs, const struct page_ask *ask,
+	bool may_fill, struct reading *reading, int64_t *out_start, struct page *out, bool *out_goes_on)
+{
+	*out_goes_on = false;
+	TRY(reading_begin_room(ctx, hs, ask->who, ask->room_id, reading));
+	int64_t oldest = room_begins_here(reading->room) ? 0 : ROOM_OUTLIERS;
+	int64_t first = ask->is_backwards ? reading->view.up_to : oldest;
+	*out_start = ask->has_from ? ask->from.position : first;
+	if (may_fill && ask->is_backwards && ask->has_from) {
+		/* The page before may have ended at a gap. */
+		TRY(reading_fill_gap(ctx, hs, reading, *out_start, out_goes_on));
+	}
+	if (*out_goes_on) {
+		return ERR_OK;
+	}
+	TRY(fill_messages(ctx, hs, ask, reading, *out_start, out));
+	return may_fill && out->is_at_gap && out->n < ask->limit
+		? reading_fill_gap(ctx, hs, reading, out->reached, out_goes_on)
+		: ERR_OK;
+}
+
+/* Goes on where others have history that this server lacks, unless it has enough already. */
+static enum err read_messages(struct ctx *ctx, struct homeserver *hs, const struct page_ask *ask,
+	struct reading *reading, int64_t *out_start, struct page *out)
+{
+	bool goes_on = true;
+	for (size_t i = 0; goes_on; i++) {
+		TRY(read_once(ctx, hs, ask, i < READING_GAPS_MAX, reading, out_start, out, &goes_on));
+	}
+	return ERR_OK;
+}
+
 enum err page_messages(struct ctx *ctx, struct homeserver *hs, const struct page_ask *ask,
 	struct json_out *out)
 {
 	struct reading reading;
-	TRY(reading_begin_room(ctx, hs, ask->who, ask->room_id, &reading));
-	struct room *room = reading.room;
-	int64_t oldest = room_begins_here(room) ? 0 : ROOM_OUTLIERS;
-	int64_t first = ask->is_backwards ? reading.view.up_to : oldest;
-	int64_t start = ask->has_from ? ask->from.position : first;
 	struct page page;
-	TRY(fill_messages(ctx, hs, ask, &reading, start, &page));
+	int64_t start;
+	TRY(read_messages(ctx, hs, ask, &reading, &start, &page));
+	struct room *room = reading.room;
 	struct event_batch *batch;
 	TRY(event_view_prepare(ctx, hs, room, &reading.view, page.events, page.n, &batch));
 	struct event_batch *members = NULL;
@@ -267,8 +297,17 @@ enum err page_context(struct ctx *ctx, struct homeserver *hs, const struct page_
 {
 	struct reading reading;
 	struct surroundings around = {0};
-	TRY(reading_find_event(ctx, hs, ask->who, ask->room_id, event_id, &reading, &around.event));
-	TRY(fill_surroundings(ctx, hs, ask, &reading, &around));
+	bool goes_on = true;
+	for (size_t i = 0; goes_on; i++) {
+		around = (struct surroundings){0};
+		TRY(reading_find_event(ctx, hs, ask->who, ask->room_id, event_id, &reading, &around.event));
+		TRY(fill_surroundings(ctx, hs, ask, &reading, &around));
+		goes_on =
+			i < READING_GAPS_MAX && around.before.is_at_gap && around.before.n < ask->limit / 2;
+		if (goes_on) {
+			TRY(reading_fill_gap(ctx, hs, &reading, around.before.reached, &goes_on));
+		}
+	}
 	TRY(load_context_state(ctx, hs, ask->filter, reading.room, &around));
 	struct event_batch *batch;
 	struct event_batch *state;

@@ -99,3 +99,12 @@ bool reading_ignores(const struct reading *reading, const struct stored_event *e
 {
 	return !event->event->is_state && str_set_has(&reading->ignored, event->event->sender.s);
 }
+
+enum err reading_fill_gap(struct ctx *ctx, struct homeserver *hs, const struct reading *reading,
+	int64_t reached, bool *out_goes_on)
+{
+	const struct history_port *port = &hs->ports.history;
+	*out_goes_on = false;
+	return port->fill == NULL ? ERR_OK
+							  : port->fill(port->self, ctx, reading->room, reached, out_goes_on);
+}

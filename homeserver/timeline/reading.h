@@ -9,6 +9,7 @@
 
 enum {
 	READING_SCAN_LIMIT = 5000, /**< events that one request looks at, at the most */
+	READING_GAPS_MAX = 3,      /**< gaps that others fill for one request */
 };
 
 struct reading {
@@ -40,6 +41,15 @@ MUST_CHECK enum err reading_begin_room(struct ctx *ctx, struct homeserver *hs,
 MUST_CHECK enum err reading_find_event(struct ctx *ctx, struct homeserver *hs,
 	const struct principal *who, struct str room_id, struct str event_id, struct reading *reading,
 	struct stored_event **out);
+
+/**
+ * Has others asked for what was before the gap at which a page ended.
+ * @param reached     page.reached
+ * @param out_goes_on  whether reading anew may find more; false when nobody can be asked
+ * Errors: STORE; DEFER: nothing was done, the request goes on where it may wait for other servers
+ */
+MUST_CHECK enum err reading_fill_gap(struct ctx *ctx, struct homeserver *hs,
+	const struct reading *reading, int64_t reached, bool *out_goes_on);
 
 /** Whether a message of somebody whom the reader ignores is left out. State is shown all the same. */
 bool reading_ignores(const struct reading *reading, const struct stored_event *event);

@@ -25,6 +25,16 @@ SELECT type, state_key, from_position, event_position, event_id, membership
 FROM states WHERE room_nid = $1 AND type = 'm.room.member' AND state_key = $2
 ORDER BY from_position;
 
+-- name: state_viewer_server
+-- Every membership that users of a server ($2) had in a room, and every history visibility of it, oldest first. Reads all memberships of
+-- the room: only for servers that were not there all along. Index: states_pkey, twice.
+SELECT type, state_key, from_position, event_position, event_id, membership
+FROM states WHERE room_nid = $1 AND type = 'm.room.member' AND substr(state_key, strpos(state_key, ':') + 1) = $2
+UNION ALL
+SELECT type, state_key, from_position, event_position, event_id, membership
+FROM states WHERE room_nid = $1 AND type = 'm.room.history_visibility' AND state_key = ''
+ORDER BY 3;
+
 -- name: state_viewer hot
 -- Every membership that a user had in a room, and every history visibility of it, oldest first. Index: states_pkey, twice.
 SELECT type, state_key, from_position, event_position, event_id, membership

@@ -4,13 +4,17 @@ Specification: server-server API, "Content Repository"; client-server API, "Cont
 """
 import email.parser
 import email.policy
+import glob
 import io
+import os
+import threading
 
 import pytest
 
-from support.client import quote
+from support.client import quote, seconds, unique
 from support.database import Cluster
 from support.remote import FEDERATION
+from support.server import wait_until
 
 
 @pytest.fixture
@@ -101,3 +105,225 @@ def test_thumbnail__by_another_server__a_picture_in_two_parts(federated, remote,
     remote.send(federated, "GET", "/media/thumbnail/%s?width=-1&height=3" % media_id).expect(400)
     text = upload(lin, b"no picture")
     remote.send(federated, "GET", "/media/thumbnail/%s?width=32&height=32" % text).expect(400, "M_UNKNOWN")
+
+
+# -- from other servers
+
+def multipart(content, kind="image/png", disposition='inline; filename="a.png"', boundary="b0undary", more=""):
+    head = "--%s\r\nContent-Type: application/json\r\n\r\n{}\r\n--%s\r\nContent-Type: %s\r\nContent-Disposition: %s\r\n%s\r\n" % (
+        boundary, boundary, kind, disposition, more)
+    return 200, head.encode() + content + ("\r\n--%s--\r\n" % boundary).encode(), {
+        "Content-Type": "multipart/mixed; boundary=" + boundary}
+
+
+DOWNLOAD = FEDERATION + "/media/download/([A-Za-z0-9_-]+)"
+
+
+def download(user, origin, media_id, kind="download", **query):
+    return user.get("/_matrix/client/v1/media/%s/%s/%s" % (kind, quote(origin), media_id), query)
+
+
+def asked(remote, part="/media/download/"):
+    return [ask for ask in remote.asked if part in ask.path]
+
+
+@pytest.mark.parametrize("data", [b"", b"x", b"\r\n--b0undar" * 9000, bytes(range(256)) * 5000])
+def test_remote_file__downloaded__its_bytes_once(federated, remote, lin, data):
+    remote.on("GET", DOWNLOAD, lambda ask: multipart(data, "image/png", "inline; filename*=UTF-8''%E6%9E%97.png"))
+    media_id = unique()
+    first = download(lin, remote.name, media_id)
+    assert first.status == 200 and first.raw == data and first.headers["content-type"] == "image/png"
+    assert "%E6%9E%97.png" in first.headers["content-disposition"]
+    assert first.headers["content-security-policy"].startswith("sandbox")
+    assert download(federated.user(), remote.name, media_id).raw == data
+    assert len(asked(remote)) == 1
+
+
+def test_remote_file__wanted_by_many_at_once__fetched_once(federated, remote, lin):
+    go = threading.Event()
+    remote.on("GET", DOWNLOAD, lambda ask: (go.wait(seconds(20)), multipart(b"picture"))[1])
+    media_id, got = unique(), []
+    users = [federated.user() for _ in range(12)]
+    threads = [threading.Thread(target=lambda user=user: got.append(download(user, remote.name, media_id)))
+               for user in users]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: asked(remote))
+    lin.get("/account/whoami").ok()
+    go.set()
+    for thread in threads:
+        thread.join()
+    assert [reply.raw for reply in got] == [b"picture"] * 12 and len(asked(remote)) == 1
+
+
+def test_remote_file__active_content__attachment_and_sandbox(federated, remote, lin):
+    remote.on("GET", DOWNLOAD, lambda ask: multipart(b"<script>", "text/html", 'inline; filename="../../x/evil\\".html"'))
+    reply = download(lin, remote.name, unique())
+    assert reply.headers["content-disposition"].startswith("attachment") and ".." not in reply.headers["content-disposition"]
+
+
+def test_remote_file__its_server_is_old__fetched_in_the_old_way(federated, remote, lin):
+    remote.on("GET", "/_matrix/media/v3/download/.*", lambda ask: (200, b"old", {
+        "Content-Type": "text/plain", "Content-Disposition": "attachment; filename=a.txt"}))
+    reply = download(lin, remote.name, unique())
+    assert reply.raw == b"old" and "a.txt" in reply.headers["content-disposition"]
+    (ask,) = asked(remote, "/_matrix/media/v3/")
+    assert ask.query["allow_remote"] == ["false"] and "authorization" not in ask.headers
+
+
+def test_remote_file__lies_elsewhere__fetched_from_there(federated, remote, make_remote, lin):
+    store = make_remote()
+    store.on("GET", "/cdn/x", lambda ask: (200, b"from the store", {"Content-Type": "image/jpeg"}))
+    boundary = "xyz"
+    body = "\r\n--xyz\r\nContent-Type: application/json\r\n\r\n{}\r\n--xyz\r\nLocation: https://%s/cdn/x\r\n\r\n\r\n--xyz--\r\n"
+    remote.on("GET", DOWNLOAD, lambda ask: (200, (body % store.name).encode(), {
+        "Content-Type": "multipart/mixed; boundary=" + boundary}))
+    reply = download(lin, remote.name, unique())
+    assert reply.raw == b"from the store" and reply.headers["content-type"] == "image/jpeg"
+    assert "authorization" not in store.asked[-1].headers
+
+
+@pytest.mark.parametrize("url", ["http://%s/x", "file:///etc/passwd", "https://127.0.0.1:1/x", "gopher://%s/", "//", "https://"])
+def test_remote_file__redirected_to_bad_places__502(federated, remote, lin, url):
+    where = url % remote.name if "%s" in url else url
+    remote.on("GET", DOWNLOAD, lambda ask: multipart(b"", more="Location: %s\r\n" % where))
+    reply = download(lin, remote.name, unique())
+    assert reply.status in (502, 504) or (reply.status == 403), reply
+    assert b"root:" not in reply.raw
+
+
+BAD_BODIES = {
+    "no multipart": (200, b"x", {"Content-Type": "text/plain"}),
+    "no boundary": (200, b"--b\r\n\r\n{}\r\n--b\r\n\r\nx\r\n--b--", {"Content-Type": "multipart/mixed"}),
+    "no parts": (200, b"hello", {"Content-Type": "multipart/mixed; boundary=b"}),
+    "one part": (200, b"--b\r\n\r\n{}\r\n--b--\r\n", {"Content-Type": "multipart/mixed; boundary=b"}),
+    "no end": (200, b"--b\r\n\r\n{}\r\n--b\r\n\r\nbytes", {"Content-Type": "multipart/mixed; boundary=b"}),
+    "empty": (200, b"", {"Content-Type": "multipart/mixed; boundary=b"}),
+    "endless headers": (200, b"--b\r\n\r\n{}\r\n--b\r\n" + b"X: y\r\n" * 20000 + b"\r\nx\r\n--b--",
+                        {"Content-Type": "multipart/mixed; boundary=b"}),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(BAD_BODIES))
+def test_remote_file__malformed_answer__502_and_nothing_is_kept(federated, remote, lin, kind):
+    answers = [BAD_BODIES[kind], multipart(b"good")]
+    remote.on("GET", DOWNLOAD, lambda ask: answers[min(len(asked(remote)), 2) - 1])
+    media_id = unique()
+    download(lin, remote.name, media_id).expect(502)
+    assert download(lin, remote.name, media_id).raw == b"good"
+
+
+def test_remote_file__larger_than_allowed__502_too_large_and_nothing_stays(make_federated, remote):
+    server = make_federated(settings={"media.max_upload_size": "1MiB"}).start()
+    user = server.user()
+    remote.on("GET", DOWNLOAD, lambda ask: multipart(b"x" * (1 << 20) + b"y"))
+    download(user, remote.name, unique()).expect(502, "M_TOO_LARGE")
+
+    def endless(handler):
+        handler.send_response(200)
+        handler.send_header("Content-Type", "multipart/mixed; boundary=b")
+        handler.end_headers()
+        try:
+            handler.wfile.write(b"--b\r\n\r\n{}\r\n--b\r\n\r\n")
+            while not remote.closing.is_set():
+                handler.wfile.write(b"x" * 65536)
+        except OSError:
+            pass
+    remote.on("GET", DOWNLOAD, lambda ask: endless)
+    download(user, remote.name, unique()).expect(502, "M_TOO_LARGE")
+    assert [path for path in glob.glob(server.data + "/media/**", recursive=True) if os.path.isfile(path)] == []
+
+
+def test_remote_file__unknown_there__404_asked_once_a_while(federated, remote, lin):
+    remote.on("GET", DOWNLOAD, lambda ask: (404, {"errcode": "M_NOT_FOUND", "error": "no"}))
+    media_id = unique()
+    for _ in range(3):
+        download(lin, remote.name, media_id).expect(404, "M_NOT_FOUND")
+    assert len(asked(remote)) == 1
+
+
+def test_remote_file__not_yet_uploaded_there__504_and_the_server_is_asked_on(federated, remote, lin):
+    answers = [(504, {"errcode": "M_NOT_YET_UPLOADED", "error": "wait"}), multipart(b"now")]
+    remote.on("GET", DOWNLOAD, lambda ask: answers[min(len(asked(remote)), 2) - 1])
+    media_id = unique()
+    download(lin, remote.name, media_id, timeout_ms=100).expect(504, "M_NOT_YET_UPLOADED")
+    assert download(lin, remote.name, media_id).raw == b"now"
+
+
+@pytest.mark.parametrize("where", ["..%2F..%2Fetc/passwd", "%s/..%%2F..%%2Fx", "%s/a%%0d%%0ab", "%s/%%2e%%2e", "%s@evil/x"])
+def test_remote_file__path_tricks__400_and_nobody_is_asked(federated, remote, lin, where):
+    where = where % remote.name if "%s" in where else where
+    reply = lin.get("/_matrix/client/v1/media/download/" + where)
+    assert reply.status in (400, 404) and asked(remote, "/media/") == []
+
+
+def test_remote_file__old_endpoint_without_login__never_fetched(federated, remote, lin):
+    remote.on("GET", DOWNLOAD, lambda ask: multipart(b"secret"))
+    media_id = unique()
+    path = "/_matrix/media/v3/download/%s/%s" % (quote(remote.name), media_id)
+    lin.anonymous().get(path, token=False).expect(404, "M_NOT_FOUND")
+    assert asked(remote) == []
+    assert download(lin, remote.name, media_id).raw == b"secret"
+    lin.anonymous().get(path, token=False).expect(404, "M_NOT_FOUND")
+
+
+def test_remote_picture__thumbnail__made_here(federated, remote, lin):
+    from PIL import Image
+    remote.on("GET", DOWNLOAD, lambda ask: multipart(picture()))
+    media_id = unique()
+    reply = download(lin, remote.name, media_id, kind="thumbnail", width=32, height=32, method="crop")
+    assert Image.open(io.BytesIO(reply.raw)).size == (32, 32)
+    assert download(lin, remote.name, media_id).raw == picture() and len(asked(remote)) == 1
+
+
+def test_remote_picture__bomb__refused_and_the_server_goes_on(federated, remote, lin):
+    import zlib
+
+    def piece(kind, data):
+        import struct
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    import struct
+    bomb = b"\x89PNG\r\n\x1a\n" + piece(b"IHDR", struct.pack(">IIBBBBB", 100000, 100000, 8, 2, 0, 0, 0)) + piece(
+        b"IDAT", zlib.compress(b"\0" * 10000000)) + piece(b"IEND", b"")
+    remote.on("GET", DOWNLOAD, lambda ask: multipart(bomb))
+    reply = download(lin, remote.name, unique(), kind="thumbnail", width=32, height=32)
+    assert reply.status in (400, 502) and reply.errcode in ("M_UNKNOWN", "M_TOO_LARGE")
+    lin.get("/account/whoami").ok()
+
+
+def test_remote_copies__over_the_budget__the_oldest_go_and_come_again(make_federated, remote):
+    server = make_federated(settings={"media.remote_cache_size": "100KiB"}).start()
+    user = server.user()
+    remote.on("GET", DOWNLOAD, lambda ask: multipart(ask.match.group(1).encode() * 2000))
+    names = ["file-number-%03d" % number for number in range(8)]  # 30 KB each
+    for name in names:
+        assert download(user, remote.name, name).raw == name.encode() * 2000
+    kept = [path for path in glob.glob(server.data + "/media/**", recursive=True) if os.path.isfile(path)]
+    assert sum(os.path.getsize(path) for path in kept) <= 100 * 1024
+    assert len(asked(remote)) == 8
+    download(user, remote.name, names[-1]).ok
+    assert len(asked(remote)) == 8
+    assert download(user, remote.name, names[0]).raw == names[0].encode() * 2000
+    assert len(asked(remote)) == 9
+
+
+def test_remote_copy__same_bytes_as_an_upload__its_end_leaves_the_upload(make_federated, remote):
+    server = make_federated(settings={"media.remote_cache_size": "1KiB"}).start()
+    user = server.user()
+    data = b"same" * 2000
+    media_id = upload(user, data)
+    remote.on("GET", DOWNLOAD, lambda ask: multipart(data))
+    for _ in range(3):
+        assert download(user, remote.name, unique()).raw == data
+    assert download(user, server.server_name, media_id).raw == data
+
+
+def test_two_servers__file_and_thumbnail__one_from_the_other(federated, make_federated, lin):
+    from PIL import Image
+    other = make_federated().start()
+    zoe = other.user()
+    media_id = upload(zoe, picture(), "image/png", "Bild – ä.png")
+    reply = download(lin, other.server_name, media_id)
+    assert reply.raw == picture() and "%C3%A4.png" in reply.headers["content-disposition"]
+    reply = download(lin, other.server_name, media_id, kind="thumbnail", width=96, height=96)
+    assert Image.open(io.BytesIO(reply.raw)).size[0] <= 320

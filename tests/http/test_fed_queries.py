@@ -405,3 +405,15 @@ def test_two_servers__profile_rooms_keys__one_asks_the_other(federated, make_fed
     found = lin.post("/keys/query", {"device_keys": {zoe.user_id: []}}).ok()
     assert found["device_keys"][zoe.user_id][zoe.device_id]["keys"] == device.keys["keys"] and not found["failures"]
     assert list(claim(lin, device)) == [(zoe.user_id, zoe.device_id)]
+
+
+def test_two_servers__alias__followed_from_the_other(federated, make_federated, lin):
+    other = make_federated().start()
+    name = unique("alias")
+    room_id = lin.create_room(preset="public_chat", room_alias_name=name)
+    zoe, alias = other.user(), "#%s:%s" % (name, federated.server_name)
+    found = zoe.get("/directory/room/" + quote(alias)).ok().json
+    assert found == {"room_id": room_id, "servers": [federated.server_name]}
+    zoe.post("/join/" + quote(alias), {}).ok()
+    assert set(lin.get("/directory/room/" + quote(alias)).ok()["servers"]) == {federated.server_name, other.server_name}
+    zoe.get("/directory/room/" + quote("#nothing%s:%s" % (name, federated.server_name))).expect(404, "M_NOT_FOUND")

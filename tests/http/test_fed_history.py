@@ -1,0 +1,412 @@
+"""History between servers: what those inside a room may read of it, and how clients page back into what only others have.
+
+Specification: server-server API, "Backfilling and retrieving missing events", "Retrieving events", "Retrieving event
+authorisation information"; client-server API, "Room History Visibility".
+"""
+import time
+
+import pytest
+from synapse.api.room_versions import KNOWN_ROOM_VERSIONS
+from synapse.crypto.event_signing import add_hashes_and_signatures
+
+from support.client import path_of, quote, unique
+from support.remote import FEDERATION
+from support.remote_room import Pdu, RemoteRoom
+
+
+@pytest.fixture
+def lin(federated):
+    return federated.user()
+
+
+def get(remote, server, *segments, **query):
+    pairs = [(key, value) for key, values in query.items()
+             for value in (values if isinstance(values, list) else [values])]
+    target = path_of(*segments)
+    if pairs:
+        target += "?" + "&".join("%s=%s" % (key, quote(str(value))) for key, value in pairs)
+    return remote.send(server, "GET", target)
+
+
+def join(remote, server, room_id, user_id=None, version="11"):
+    """A user of the remote comes into a room of the server; the join's event id."""
+    user_id = user_id or "@zoe:" + remote.name
+    draft = get(remote, server, "make_join", room_id, user_id, ver=version).ok()["event"]
+    if version == "1":
+        draft["event_id"] = "$%s:%s" % (unique(), remote.name)
+    add_hashes_and_signatures(KNOWN_ROOM_VERSIONS[version], draft, remote.name, remote.key)
+    event = Pdu(KNOWN_ROOM_VERSIONS[version], draft)
+    remote.send(server, "PUT", "/_matrix/federation/v2/send_join" + path_of(room_id, event.event_id), draft).ok()
+    return event.event_id
+
+
+def leave(remote, server, room_id, user_id=None, version="11"):
+    user_id = user_id or "@zoe:" + remote.name
+    draft = get(remote, server, "make_leave", room_id, user_id).ok()["event"]
+    add_hashes_and_signatures(KNOWN_ROOM_VERSIONS[version], draft, remote.name, remote.key)
+    event = Pdu(KNOWN_ROOM_VERSIONS[version], draft)
+    remote.send(server, "PUT", "/_matrix/federation/v2/send_leave" + path_of(room_id, event.event_id), draft).ok()
+
+
+def open_room(user, visibility="shared", **more):
+    return user.create_room(preset="public_chat", room_version="11", initial_state=[
+        {"type": "m.room.history_visibility", "state_key": "", "content": {"history_visibility": visibility}}], **more)
+
+
+def event_ids(pdus, version="11"):
+    return [Pdu(KNOWN_ROOM_VERSIONS[version], pdu).event_id for pdu in pdus]
+
+
+def bodies(pdus):
+    return [pdu["content"].get("body") for pdu in pdus if pdu["type"] == "m.room.message"]
+
+
+def backfill(remote, server, room_id, *ids, limit=100):
+    return get(remote, server, "backfill", room_id, v=list(ids), limit=limit).ok()["pdus"]
+
+
+def missing(remote, server, room_id, latest, earliest=(), **more):
+    return remote.send(server, "POST", "/get_missing_events" + path_of(room_id), {
+        "latest_events": list(latest), "earliest_events": list(earliest), **more})
+
+
+# -- the door
+
+def questions(room_id, event_id):
+    return [("GET", "/backfill%s?v=%s&limit=5" % (path_of(room_id), quote(event_id)), None),
+            ("POST", "/get_missing_events" + path_of(room_id), {"latest_events": [event_id], "earliest_events": []}),
+            ("GET", "/state%s?event_id=%s" % (path_of(room_id), quote(event_id)), None),
+            ("GET", "/state_ids%s?event_id=%s" % (path_of(room_id), quote(event_id)), None),
+            ("GET", "/event_auth" + path_of(room_id, event_id), None),
+            ("GET", "/timestamp_to_event%s?ts=1&dir=f" % path_of(room_id), None)]
+
+
+def test_history__not_signed__401(federated, remote, lin):
+    room_id = open_room(lin)
+    event_id = lin.send(room_id)
+    for method, target, body in questions(room_id, event_id) + [("GET", "/event" + path_of(event_id), None)]:
+        remote.raw(federated, method, FEDERATION + target, b"{}" if body else None).expect(401, "M_UNAUTHORIZED")
+
+
+def test_sec_5_24__server_outside_the_room__nothing_not_even_whether_it_exists(federated, remote, lin):
+    room_id, nowhere = open_room(lin, "world_readable"), "!%s:%s" % (unique(), federated.server_name)
+    event_id = lin.send(room_id)
+    for inside, outside in zip(questions(room_id, event_id), questions(nowhere, event_id)):
+        refused = remote.send(federated, *inside).expect(403, "M_FORBIDDEN")
+        assert refused.json == remote.send(federated, *outside).expect(403, "M_FORBIDDEN").json
+    unknown = get(remote, federated, "event", "$" + "x" * 43).expect(404, "M_NOT_FOUND")
+    assert get(remote, federated, "event", event_id).expect(404, "M_NOT_FOUND").json == unknown.json
+
+
+def test_history__shut_out_by_the_access_list__403(federated, make_remote, lin):
+    remote = make_remote(host="127.0.0.2")
+    room_id = open_room(lin)
+    event_id = lin.send(room_id)
+    join(remote, federated, room_id)
+    get(remote, federated, "event", event_id).ok()
+    lin.set_state(room_id, "m.room.server_acl", {"allow": ["*"], "deny": ["127.0.0.2"]})
+    for question in questions(room_id, event_id):
+        remote.send(federated, *question).expect(403, "M_FORBIDDEN")
+    get(remote, federated, "event", event_id).expect(404, "M_NOT_FOUND")
+
+
+def test_history__after_the_server_left__403(federated, remote, lin):
+    room_id = open_room(lin)
+    event_id = lin.send(room_id)
+    join(remote, federated, room_id)
+    leave(remote, federated, room_id)
+    for question in questions(room_id, event_id):
+        remote.send(federated, *question).expect(403, "M_FORBIDDEN")
+    get(remote, federated, "event", event_id).expect(404, "M_NOT_FOUND")
+
+
+def test_sec_5_23__event_of_another_room__like_one_that_is_missing(federated, remote, lin):
+    room_id, other = open_room(lin), lin.create_room()
+    join(remote, federated, room_id)
+    foreign = lin.send(other, "secret")
+    for asked, unknown in zip(questions(room_id, foreign), questions(room_id, "$" + "x" * 43)):
+        reply, nothing = remote.send(federated, *asked), remote.send(federated, *unknown)
+        assert (reply.status, strip(reply)) == (nothing.status, strip(nothing)), asked
+        assert "secret" not in str(reply.json)
+
+
+def strip(reply):
+    return {key: value for key, value in reply.json.items() if key != "origin_server_ts"}
+
+
+# -- events, backfill, missing events
+
+def test_event__server_inside__the_signed_pdu(federated, remote, lin):
+    room_id = open_room(lin)
+    event_id = lin.send(room_id, "hello")
+    join(remote, federated, room_id)
+    found = get(remote, federated, "event", event_id).ok().json
+    assert found["origin"] == federated.server_name and found["origin_server_ts"] > 0
+    (pdu,) = found["pdus"]
+    assert event_ids([pdu]) == [event_id] and pdu["content"]["body"] == "hello"
+    assert federated.server_name in pdu["signatures"] and "unsigned" not in pdu
+
+
+@pytest.mark.parametrize("version", ["1", "3", "6", "11", "12"])
+def test_backfill__from_events__they_and_what_was_before_newest_first(federated, remote, lin, version):
+    room_id = lin.create_room(preset="public_chat", room_version=version)
+    sent = [lin.send(room_id, str(number)) for number in range(20)]
+    join(remote, federated, room_id, version=version)
+    later = lin.send(room_id, "later")
+    pdus = backfill(remote, federated, room_id, sent[15], limit=10)
+    assert event_ids(pdus, version) == sent[15:5:-1] and later not in event_ids(pdus, version)
+    whole = backfill(remote, federated, room_id, later)
+    assert bodies(whole) == ["later"] + [str(number) for number in reversed(range(20))]
+    assert whole[-1]["type"] == "m.room.create"
+
+
+def test_backfill__limits__kept(federated, remote, lin):
+    room_id = open_room(lin)
+    sent = [lin.send(room_id, str(number)) for number in range(150)]
+    join(remote, federated, room_id)
+    assert len(backfill(remote, federated, room_id, sent[-1], limit=10 ** 9)) == 100
+    assert backfill(remote, federated, room_id, sent[-1], limit=0) == []
+    assert backfill(remote, federated, room_id, "$unknown", "", "x" * 300) == []
+    get(remote, federated, "backfill", room_id, limit=3).expect(400, "M_MISSING_PARAM")
+    get(remote, federated, "backfill", room_id, v=sent[0]).expect(400, "M_MISSING_PARAM")
+    get(remote, federated, "backfill", room_id, v=sent[0], limit="many").expect(400, "M_INVALID_PARAM")
+
+
+def test_missing_events__between_two__oldest_first_and_limited(federated, remote, lin):
+    room_id = open_room(lin)
+    sent = [lin.send(room_id, str(number)) for number in range(30)]
+    join(remote, federated, room_id)
+    found = missing(remote, federated, room_id, [sent[9]], [sent[4]]).ok()["events"]
+    assert event_ids(found) == sent[5:9]
+    found = missing(remote, federated, room_id, [sent[29]], [sent[4]], limit=5).ok()["events"]
+    assert event_ids(found) == sent[24:29]
+    found = missing(remote, federated, room_id, [sent[29]], [sent[4]]).ok()["events"]
+    assert event_ids(found) == sent[19:29]
+    depth = get(remote, federated, "event", sent[25]).ok()["pdus"][0]["depth"]
+    found = missing(remote, federated, room_id, [sent[29]], min_depth=depth, limit=50).ok()["events"]
+    assert event_ids(found) == sent[25:29]
+    assert missing(remote, federated, room_id, ["$unknown"]).ok()["events"] == []
+    assert missing(remote, federated, room_id, [], []).ok()["events"] == []
+
+
+@pytest.mark.parametrize("body", [{}, {"latest_events": "x", "earliest_events": []},
+                                  {"latest_events": [5], "earliest_events": []},
+                                  {"latest_events": [], "earliest_events": {}},
+                                  {"latest_events": [], "earliest_events": [], "limit": "x"},
+                                  {"latest_events": [], "earliest_events": [], "min_depth": -1}])
+def test_missing_events__wrong_types__400(federated, remote, lin, body):
+    room_id = open_room(lin)
+    join(remote, federated, room_id)
+    assert remote.send(federated, "POST", "/get_missing_events" + path_of(room_id), body).status == 400
+
+
+# -- state
+
+def test_state__before_an_event__as_it_was_with_its_auth_chain(federated, remote, lin):
+    room_id = open_room(lin)
+    lin.set_state(room_id, "m.room.name", {"name": "first"})
+    renaming = lin.set_state(room_id, "m.room.name", {"name": "second"})
+    after = lin.send(room_id)
+    join(remote, federated, room_id)
+    at = get(remote, federated, "state", room_id, event_id=renaming).ok().json
+    assert [pdu["content"]["name"] for pdu in at["pdus"] if pdu["type"] == "m.room.name"] == ["first"]
+    later = get(remote, federated, "state", room_id, event_id=after).ok().json
+    assert [pdu["content"]["name"] for pdu in later["pdus"] if pdu["type"] == "m.room.name"] == ["second"]
+    known = set(event_ids(at["pdus"]) + event_ids(at["auth_chain"]))
+    assert all(ref in known for pdu in at["pdus"] + at["auth_chain"] for ref in pdu["auth_events"])
+    assert not any(pdu["sender"].endswith(remote.name) for pdu in at["pdus"])
+    as_ids = get(remote, federated, "state_ids", room_id, event_id=renaming).ok().json
+    assert sorted(as_ids["pdu_ids"]) == sorted(event_ids(at["pdus"]))
+    assert sorted(as_ids["auth_chain_ids"]) == sorted(event_ids(at["auth_chain"]))
+    get(remote, federated, "state", room_id).expect(400, "M_MISSING_PARAM")
+    get(remote, federated, "state_ids", room_id, event_id="$" + "x" * 43).expect(404, "M_NOT_FOUND")
+
+
+def test_event_auth__of_an_event__closed(federated, remote, lin):
+    room_id = open_room(lin)
+    event_id = lin.send(room_id)
+    join(remote, federated, room_id)
+    chain = get(remote, federated, "event_auth", room_id, event_id).ok()["auth_chain"]
+    ids = event_ids(chain)
+    (pdu,) = get(remote, federated, "event", event_id).ok()["pdus"]
+    assert set(pdu["auth_events"]) <= set(ids) and event_id not in ids
+    assert all(ref in ids for item in chain for ref in item["auth_events"])
+    assert "m.room.create" in {item["type"] for item in chain}
+
+
+def test_timestamp__both_directions__the_nearest_event(federated, remote, lin):
+    room_id = open_room(lin)
+    first = lin.send(room_id, "first")
+    (pdu,) = lin.event(room_id, first).ok().json,
+    join(remote, federated, room_id)
+    ts = pdu["origin_server_ts"]
+    found = get(remote, federated, "timestamp_to_event", room_id, ts=ts, dir="f").ok().json
+    assert found["origin_server_ts"] >= ts
+    late = int(time.time() * 1000) + 10 ** 9
+    get(remote, federated, "timestamp_to_event", room_id, ts=late, dir="f").expect(404, "M_NOT_FOUND")
+    get(remote, federated, "timestamp_to_event", room_id, ts=late, dir="b").ok()
+    get(remote, federated, "timestamp_to_event", room_id, ts=ts, dir="x").expect(400, "M_INVALID_PARAM")
+    get(remote, federated, "timestamp_to_event", room_id, dir="f").expect(400, "M_MISSING_PARAM")
+
+
+# -- what may be seen
+
+@pytest.mark.parametrize("visibility,is_seen", [("world_readable", True), ("shared", True), ("invited", False), ("joined", False)])
+def test_sec_5_24__events_of_before_the_server_came__by_the_history_visibility(federated, remote, lin, visibility, is_seen):
+    room_id = open_room(lin, visibility)
+    before = lin.send(room_id, "before")
+    came = join(remote, federated, room_id)
+    after = lin.send(room_id, "after")
+    expected = ["before"] if is_seen else [None]
+    assert bodies(get(remote, federated, "event", before).ok()["pdus"]) == expected
+    assert bodies(get(remote, federated, "event", after).ok()["pdus"]) == ["after"]
+    pdus = backfill(remote, federated, room_id, after)
+    assert bodies(pdus) == ["after"] + expected
+    assert {before, came, after} <= set(event_ids(pdus))
+    assert bodies(missing(remote, federated, room_id, [came]).ok()["events"]) == expected
+    ts = lin.event(room_id, before).ok()["origin_server_ts"]
+    near = get(remote, federated, "timestamp_to_event", room_id, ts=ts, dir="f").ok()["event_id"]
+    assert (near == before) == is_seen
+
+
+def test_sec_5_24__between_two_stays__not_seen_where_history_is_for_the_joined(federated, remote, lin):
+    room_id = open_room(lin, "joined")
+    join(remote, federated, room_id)
+    first = lin.send(room_id, "first stay")
+    leave(remote, federated, room_id)
+    gone = lin.send(room_id, "while gone")
+    join(remote, federated, room_id, "@other:" + remote.name)
+    last = lin.send(room_id, "second stay")
+    assert bodies(backfill(remote, federated, room_id, last)) == ["second stay", None, "first stay"]
+    assert bodies(get(remote, federated, "event", gone).ok()["pdus"]) == [None]
+    assert bodies(get(remote, federated, "event", first).ok()["pdus"]) == ["first stay"]
+
+
+def test_history__redacted_event__only_its_redacted_form(federated, remote, lin):
+    room_id = open_room(lin)
+    event_id = lin.send(room_id, "regretted")
+    join(remote, federated, room_id)
+    lin.redact(room_id, event_id).ok()
+    assert "regretted" not in get(remote, federated, "event", event_id).ok().raw.decode()
+
+
+# -- for our clients: what only others have
+
+def all_bodies(client, room_id, limit=20):
+    """Everything that paging back gives, and in how many pages."""
+    found, token, pages = [], None, 0
+    while pages < 40:
+        page = client.messages(room_id, "b", limit=limit, **({"from": token} if token else {})).ok()
+        pages += 1
+        found += [event["content"].get("body") for event in page["chunk"] if event["type"] == "m.room.message"]
+        token = page.get("end")
+        if token is None:
+            return found
+    raise AssertionError("no end")
+
+
+def come_in(client, room):
+    client.post("/join/%s?via=%s" % (quote(room.room_id), quote(room.remote.name)), {}).ok()
+
+
+@pytest.mark.parametrize("version", ["1", "10", "11", "12"])
+def test_paging_back__into_the_time_before_the_server_came__fetched_from_others(federated, remote, lin, version):
+    room = RemoteRoom(remote, version=version).serve()
+    said = [str(number) for number in range(250)]
+    for body in said:
+        room.message(body)
+    come_in(lin, room)
+    lin.send(room.room_id, "mine")
+    assert all_bodies(lin, room.room_id) == ["mine"] + said[::-1]
+    asked = [ask for ask in remote.asked if "/backfill/" in ask.path]
+    assert 1 <= len(asked) <= 6
+    assert all_bodies(lin, room.room_id) == ["mine"] + said[::-1]
+    assert len([ask for ask in remote.asked if "/backfill/" in ask.path]) == len(asked)
+
+
+def test_paging_back__local_room__nobody_is_asked(federated, remote, lin):
+    room_id = open_room(lin)
+    lin.send(room_id, "one")
+    join(remote, federated, room_id)
+    assert all_bodies(lin, room_id) == ["one"]
+    assert not [ask for ask in remote.asked if "/backfill/" in ask.path]
+
+
+def test_context__of_the_first_event_here__what_was_before_is_fetched(federated, remote, lin):
+    room = RemoteRoom(remote).serve()
+    for body in ("one", "two", "three"):
+        room.message(body)
+    come_in(lin, room)
+    event_id = lin.send(room.room_id, "mine")
+    found = lin.get(path_of("rooms", room.room_id, "context", event_id), {"limit": 20}).ok()
+    assert [event["content"]["body"] for event in found["events_before"] if event["type"] == "m.room.message"] == [
+        "three", "two", "one"]
+
+
+def spoil(pdu):
+    return {**pdu, "content": {**pdu["content"], "body": "forged"}, "hashes": {"sha256": "A" * 43}}
+
+
+BAD_ANSWERS = {
+    "empty": lambda room, pdus: {"pdus": []},
+    "no list": lambda room, pdus: {"pdus": {"x": 1}},
+    "no object": lambda room, pdus: [],
+    "rubbish": lambda room, pdus: {"pdus": [None, 5, "x", [], {}]},
+    "unsigned": lambda room, pdus: {"pdus": [{**pdu, "signatures": {}} for pdu in pdus]},
+    "another room": lambda room, pdus: {"pdus": [{**pdu, "room_id": "!other:x"} for pdu in pdus]},
+}
+
+
+@pytest.mark.parametrize("kind", sorted(BAD_ANSWERS))
+def test_sec_5_5__backfill_answer_that_is_bad__paging_ends_and_nothing_is_believed(federated, remote, lin, kind):
+    room = RemoteRoom(remote).serve()
+    room.message("before")
+    remote.on("GET", FEDERATION + "/backfill/(.+)", lambda ask: (200, BAD_ANSWERS[kind](
+        room, [event.json for event in room.before(ask.query["v"], 100)])))
+    come_in(lin, room)
+    assert all_bodies(lin, room.room_id) == []
+    lin.send(room.room_id, "goes on")
+    assert all_bodies(lin, room.room_id) == ["goes on"]
+    assert len([ask for ask in remote.asked if "/backfill/" in ask.path]) == 1
+
+
+def test_sec_5_5__backfilled_event_with_a_wrong_hash__shown_redacted(federated, remote, lin):
+    room = RemoteRoom(remote).serve()
+    room.message("before")
+    remote.on("GET", FEDERATION + "/backfill/(.+)", lambda ask: (200, {"pdus": [
+        {**event.json, "content": {**event.json["content"], "body": "forged"}}
+        if event.json["type"] == "m.room.message" else event.json for event in room.before(ask.query["v"], 100)]}))
+    come_in(lin, room)
+    assert all_bodies(lin, room.room_id) == [None]
+
+
+def test_paging_back__everybody_else_unreachable__ends_without_error(federated, remote, lin):
+    room = RemoteRoom(remote).serve()
+    room.message("before")
+    come_in(lin, room)
+    remote.on("GET", FEDERATION + "/backfill/(.+)", lambda ask: (500, {"errcode": "M_UNKNOWN", "error": "down"}))
+    assert all_bodies(lin, room.room_id) == []
+
+
+# -- two servers of this kind
+
+def test_two_servers__history_of_before__readable_from_both(federated, make_federated, lin):
+    other = make_federated().start()
+    zoe = other.user()
+    room_id = open_room(lin)
+    for number in range(130):
+        lin.send(room_id, str(number))
+    zoe.post("/join/%s?via=%s" % (quote(room_id), quote(federated.server_name)), {}).ok()
+    zoe.send(room_id, "hello")
+    assert all_bodies(zoe, room_id) == ["hello"] + [str(number) for number in reversed(range(130))]
+
+
+@pytest.mark.parametrize("visibility", ["joined", "invited"])
+def test_two_servers__history_for_the_joined__stays_closed(federated, make_federated, lin, visibility):
+    other = make_federated().start()
+    zoe = other.user()
+    room_id = open_room(lin, visibility)
+    lin.send(room_id, "before")
+    zoe.post("/join/%s?via=%s" % (quote(room_id), quote(federated.server_name)), {}).ok()
+    zoe.send(room_id, "hello")
+    assert all_bodies(zoe, room_id) == ["hello"]
