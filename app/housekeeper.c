@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "e2ee/e2ee.h"
+#include "federation/keyring.h"
 #include "federation/policy.h"
 #include "federation/federation.h"
 #include "federation/outbox.h"
@@ -86,7 +87,7 @@ static void tidy_hourly(struct ctx *ctx, struct housekeeper *housekeeper)
 	int64_t before_ms = clock_wall_ms(&hs->clock) - TRANSACTIONS_MS;
 	outbox_tidy_hourly(ctx, hs->federation->outbox);
 	if (store_transaction_delete_old(ctx, hs->db, before_ms) != ERR_OK ||
-		media_tidy(ctx, hs) != ERR_OK) {
+		media_tidy(ctx, hs) != ERR_OK || keyring_tidy(ctx, hs) != ERR_OK) {
 		log_warn(0, "serve.tidy_failed", "cause=%.*s", STR_ARG(ctx->fault.cause));
 	}
 }

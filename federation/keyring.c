@@ -16,6 +16,7 @@
 #include "federation/pauses.h"
 #include "http/call.h"
 #include "matrix/sign.h"
+#include "storage/server_key.h"
 
 enum {
 	AFTER_SUCCESS_MS = 10 * 1000, /* a server that answered has no other keys than those so soon */
@@ -24,7 +25,9 @@ enum {
 	WAIT_MS = 20 * 1000, /* of a thread; a fetch by notaries goes on behind it */
 	PARK_MS = 12 * 1000, /* of a request */
 	MAX_FETCHES = 256,   /* under way at once */
-	MAX_KEY_IDS = 8,     /* of one signer of one event that are tried */
+	MAX_STORED_KEYS = 2000000,
+	MAX_STORED_ANSWERS = 200000,
+	MAX_KEY_IDS = 8, /* of one signer of one event that are tried */
 };
 
 /* Who is told that a fetch has ended. */
@@ -525,4 +528,11 @@ enum err keyring_refresh(struct ctx *ctx, struct federation *federation,
 	struct servers unique = servers_of(ctx->arena, needs, count);
 	struct sets sets CLEANUP(drop_sets) = {0};
 	return gather(ctx, federation->keyring, needs, count, &unique, &sets);
+}
+
+/* --- ceilings --------------------------------------------------------------------------------------------------------- */
+
+enum err keyring_tidy(struct ctx *ctx, struct homeserver *hs)
+{
+	return store_server_key_forget(ctx, hs->db, MAX_STORED_KEYS, MAX_STORED_ANSWERS);
 }

@@ -57,4 +57,7 @@ MUST_CHECK enum err keyring_check_object(struct ctx *ctx, struct federation *fed
 MUST_CHECK enum err keyring_refresh(struct ctx *ctx, struct federation *federation,
 	const struct server_name *servers, const int64_t *until_ms, size_t count);
 
+/** For the housekeeper, now and then: of made-up servers' keys no more are kept than fit. Errors: STORE */
+MUST_CHECK enum err keyring_tidy(struct ctx *ctx, struct homeserver *hs);
+
 #endif

@@ -8,7 +8,7 @@
 #include "federation/federation.h"
 
 /** Servers of one query. */
-enum { NOTARY_MAX_SERVERS = 256 };
+enum { NOTARY_MAX_SERVERS = 100 };
 
 /** Whose keys are asked for, and until when they have to hold. */
 struct notary_query {

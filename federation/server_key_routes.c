@@ -73,6 +73,9 @@ static enum err post_query(struct call *call)
 		return fail(&call->ctx, ERR_INPUT, M_INVALID_PARAM, "At most %d servers a query",
 			(int)NOTARY_MAX_SERVERS);
 	}
+	if (servers->count > 1) {
+		TRY(call_charge(call, servers->count - 1));
+	}
 	struct notary_query *queries =
 		ARENA_NEW_ARRAY(call->ctx.arena, struct notary_query, servers->count);
 	for (size_t i = 0; i < servers->count; i++) {

@@ -96,3 +96,9 @@ enum err store_server_key_answers(struct ctx *ctx, struct db *db, const struct s
 	}
 	return ERR_OK;
 }
+
+enum err store_server_key_forget(struct ctx *ctx, struct db *db, int64_t keys, int64_t answers)
+{
+	TRY(db_exec(ctx, db, STMT_SERVER_KEY_FORGET, DB_ARGS(db_bigint(keys)), NULL));
+	return db_exec(ctx, db, STMT_SERVER_KEY_ANSWER_FORGET, DB_ARGS(db_bigint(answers)), NULL);
+}

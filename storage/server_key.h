@@ -36,4 +36,8 @@ MUST_CHECK enum err store_server_key_answers(struct ctx *ctx, struct db *db,
 	const struct str *servers, size_t server_count, struct server_key_answer **out,
 	size_t *out_count);
 
+/** Forgets the keys and answers that were seen longest ago, beyond these numbers. Two round trips. */
+MUST_CHECK enum err store_server_key_forget(struct ctx *ctx, struct db *db, int64_t keys,
+	int64_t answers);
+
 #endif

@@ -27,3 +27,13 @@ WHERE server_key_answers.valid_until_ms <= excluded.valid_until_ms;
 -- The answers of some servers: names. Index: server_key_answers_pkey.
 SELECT server_name, answer, valid_until_ms, received_at_ms FROM server_key_answers
 WHERE server_name = ANY ($1::text[]);
+
+-- name: server_key_forget
+-- Keys that were seen longest ago, beyond a number: number. Index: server_keys_seen_idx.
+DELETE FROM server_keys WHERE seen_at_ms <= (
+	SELECT seen_at_ms FROM server_keys ORDER BY seen_at_ms DESC OFFSET $1 LIMIT 1);
+
+-- name: server_key_answer_forget
+-- Answers that came longest ago, beyond a number: number. Index: server_key_answers_received_idx.
+DELETE FROM server_key_answers WHERE received_at_ms <= (
+	SELECT received_at_ms FROM server_key_answers ORDER BY received_at_ms DESC OFFSET $1 LIMIT 1);

@@ -202,10 +202,10 @@ def test_well_known__redirects__followed_but_not_for_ever(net):
 def test_well_known__redirect_to_http__not_followed(net):
     site = net.remote("school.example")
     remote = net.remote("school.example")
-    site.on("GET", WELL_KNOWN, lambda ask: (302, {}, {"Location": "http://127.0.0.1:%d/x" % net.server.port}))
+    site.on("GET", WELL_KNOWN, lambda ask: (302, {}, {"Location": "http://127.0.0.1:%d%s" % (net.server.port, WELL_KNOWN)}))
     net.lead("school.example", 443, site)
     net.lead("school.example", 8448, remote)
-    net.start()
+    net.start(**{"federation.announce": "127.0.0.1:1"})
     assert net.keys_of("school.example")
 
 
