@@ -159,16 +159,23 @@ static struct transaction_parts parts_of(struct arena *arena, const struct fligh
 	return parts;
 }
 
-static enum err land_badly(struct ctx *ctx, struct outbox *outbox, struct flight *flight)
+static int64_t next_interval_ms(struct outbox *outbox, const struct flight *flight)
 {
 	const struct federation_settings *settings = &outbox->hs->settings.federation;
+	/* Whom our own policy forbids is like one that is away, for as long as can be. */
+	if (flight->err == ERR_DENIED && flight->status == 0) {
+		return settings->retry_longest_ms;
+	}
+	LOCK_SCOPE(&outbox->lock);
+	return outbox_interval_ms(flight->destination->interval_ms, settings->retry_first_ms,
+		settings->retry_longest_ms);
+}
+
+static enum err land_badly(struct ctx *ctx, struct outbox *outbox, struct flight *flight)
+{
 	struct destination *destination = flight->destination;
 	int64_t now_ms = clock_wall_ms(&outbox->hs->clock);
-	/* Whom our own policy forbids is like one that is away, for as long as can be. */
-	bool is_forbidden = flight->err == ERR_DENIED && flight->status == 0;
-	int64_t interval_ms = is_forbidden ? settings->retry_longest_ms
-									   : outbox_interval_ms(destination->interval_ms,
-											 settings->retry_first_ms, settings->retry_longest_ms);
+	int64_t interval_ms = next_interval_ms(outbox, flight);
 	struct destination_failure failure = {
 		.server = destination->server,
 		.interval_ms = interval_ms,

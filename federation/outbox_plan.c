@@ -61,6 +61,12 @@ size_t outbox_fold_stays(struct stay_change *changes, size_t count, struct str o
 
 /* --- catching up -------------------------------------------------------------------------------------------- */
 
+int64_t outbox_newest_of_room(size_t rooms)
+{
+	int64_t share = rooms > 0 ? OUTBOX_PDUS_MAX / (int64_t)rooms : OUTBOX_PDUS_MAX;
+	return MAX_OF(share, (int64_t)OUTBOX_NEWEST_OF_ROOM);
+}
+
 /* A room's events in the list that was given. */
 struct room_part {
 	int64_t room_nid;

@@ -12,7 +12,7 @@ enum {
 	OUTBOX_EDUS_MAX = 100, /**< the same */
 	/** EDUs have no ceiling of their own; together with 50 PDUs of 64 KiB a transaction stays below 6 MiB. */
 	OUTBOX_EDU_BYTES = 2 << 20,
-	/** Of a room that a destination missed so many events are sent, the newest; it asks for others (/get_missing_events). */
+	/** Of a room that a destination missed so many events are sent at least, the newest; for others it asks (/get_missing_events). */
 	OUTBOX_NEWEST_OF_ROOM = 10,
 };
 
@@ -38,6 +38,9 @@ size_t outbox_fold_stays(struct stay_change *changes, size_t count, struct str o
 
 /* --- catching up -------------------------------------------------------------------------------------------- */
 
+/** How many events of each room are sent, when `rooms` were missed: as many of a transaction as each can have. */
+int64_t outbox_newest_of_room(size_t rooms);
+
 /** What became of a room that was missed. */
 struct caught_room {
 	int64_t room_nid;
@@ -54,7 +57,7 @@ struct catch_up {
  * Chooses what a destination that was away gets first: the rooms with the newest events, of each room its newest events,
  * oldest of these first, whole rooms as far as they fit into a transaction. Rooms without events are done.
  *
- * @param events  by room, each room's newest first, at most OUTBOX_NEWEST_OF_ROOM of a room and one that is_beyond
+ * @param events  by room, each room's newest first, at most outbox_newest_of_room() of a room and one that is_beyond
  */
 void outbox_catch_up(struct arena *arena, const int64_t *room_nids, size_t room_n,
 	const struct missed_event *events, size_t count, struct catch_up *out);

@@ -172,7 +172,7 @@ static enum err pack_missed(struct packing *packing)
 	size_t count;
 	struct catch_up choice;
 	TRY(store_outbox_newest(ctx, packing->outbox->hs->db, packing->outbox->hs->signer.server.s,
-		&(struct missed_ask){name_of(flight).s, rooms, from, n, OUTBOX_NEWEST_OF_ROOM}, &events,
+		&(struct missed_ask){name_of(flight).s, rooms, from, n, outbox_newest_of_room(n)}, &events,
 		&count));
 	outbox_catch_up(ctx->arena, rooms, n, events, count, &choice);
 	flight->event_n = choice.event_n;

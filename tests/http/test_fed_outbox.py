@@ -120,7 +120,7 @@ def test_destination__down_for_long__newest_events_of_each_room_once(server, mak
     inbox.refuse = lambda ask: (503, {})
     alice.send(rooms[0], "lost")
     inbox.until(lambda i: i.transactions)
-    for i in range(25):
+    for i in range(50):
         alice.send(rooms[i % 2], "m%d" % i)
     alice.send(rooms[2], "last")
     rows = "SELECT count(*) FROM outbox_missed"
@@ -134,9 +134,9 @@ def test_destination__down_for_long__newest_events_of_each_room_once(server, mak
     assert bodies.count("last") == 1
     for index, room in enumerate(rooms[:2]):
         mine = [pdu["content"]["body"] for pdu in after if pdu["room_id"] == room and pdu["content"]["body"] != "lost"]
-        newest = ["m%d" % i for i in range(25) if i % 2 == index][-10:]
+        newest = ["m%d" % i for i in range(50) if i % 2 == index][-16:]
         assert mine == newest
-    assert bodies.index("last") < bodies.index("m24") < bodies.index("m23")
+    assert bodies.index("last") < bodies.index("m49") < bodies.index("m48")
     alice.send(rooms[1], "on we go")
     inbox.until(lambda i: i.bodies()[-1] == "on we go")
 

@@ -102,6 +102,15 @@ static void catch_up__two_rooms__the_one_with_the_newest_event_first_in_order(vo
 	assert_int_equal(choice.rooms[1].up_to, 20);
 }
 
+static void newest_of_room__few_or_many_rooms__a_share_but_ten_at_least(void **state)
+{
+	(void)state;
+	assert_int_equal(outbox_newest_of_room(0), OUTBOX_PDUS_MAX);
+	assert_int_equal(outbox_newest_of_room(1), OUTBOX_PDUS_MAX);
+	assert_int_equal(outbox_newest_of_room(3), 16);
+	assert_int_equal(outbox_newest_of_room(1000), OUTBOX_NEWEST_OF_ROOM);
+}
+
 static void catch_up__more_rooms_than_fit__whole_rooms_up_to_the_limit(void **state)
 {
 	(void)state;
@@ -169,6 +178,7 @@ int main(void)
 		cmocka_unit_test(stays__ours_leaves__the_room_is_looked_at_and_what_follows_waits),
 		cmocka_unit_test(stays__room_not_known__looked_at_whole),
 		cmocka_unit_test(catch_up__two_rooms__the_one_with_the_newest_event_first_in_order),
+		cmocka_unit_test(newest_of_room__few_or_many_rooms__a_share_but_ten_at_least),
 		cmocka_unit_test(catch_up__more_rooms_than_fit__whole_rooms_up_to_the_limit),
 		cmocka_unit_test(edus__many_or_large__a_hundred_or_what_fits_but_never_none),
 		cmocka_unit_test(transaction_id__same_parts__same_id),
