@@ -41,6 +41,11 @@ bool str_contains(struct str s, struct str needle);
 
 /** Index of the first byte `c`, or SIZE_MAX. */
 size_t str_find_byte(struct str s, char c);
+/** Whether it contains U+0000, which no database column takes. */
+static inline bool str_has_nul(struct str s)
+{
+	return str_find_byte(s, '\0') != SIZE_MAX;
+}
 /** Index of the last byte `c`, or SIZE_MAX. */
 size_t str_find_last_byte(struct str s, char c);
 

@@ -24,7 +24,7 @@ void room_summary_init(struct room_summary *out)
 static struct str text_of(const struct json *content, const char *key)
 {
 	struct str text = json_get_str(content, str_of(key));
-	return text.n > 0 ? text : str_from(NULL, 0);
+	return text.n > 0 && !str_has_nul(text) ? text : str_from(NULL, 0);
 }
 
 struct str room_topic_plain(const struct json *content)

@@ -9,6 +9,26 @@ enum { TERMS_TEXT_MAX = 1 << 20, TYPES_MAX = ROOM_SUMMARY_TYPES + 1 };
 
 /* --- filling ------------------------------------------------------------------------------------------------- */
 
+enum err store_directory_members_unknown(struct ctx *ctx, struct db *db, const int64_t *room_nids,
+	size_t count, int64_t limit, struct directory_change_row **out, size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_DIRECTORY_MEMBERS_UNKNOWN,
+		DB_ARGS(db_bigints(room_nids, count), db_bigint(limit)), &rows));
+	size_t n = db_count(rows);
+	*out = ARENA_NEW_ARRAY(ctx->arena, struct directory_change_row, n);
+	for (size_t i = 0; i < n; i++) {
+		(*out)[i] = (struct directory_change_row){
+			.room_nid = db_int(rows, i, 0),
+			.type = STR("m.room.member"),
+			.state_key = db_str(rows, i, 1),
+			.json = db_str(rows, i, 2),
+		};
+	}
+	*out_count = n;
+	return ERR_OK;
+}
+
 enum err store_directory_changes(struct ctx *ctx, struct db *db, int64_t after, int64_t up_to,
 	int64_t limit, struct directory_change_row **out, size_t *out_count)
 {

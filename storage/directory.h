@@ -22,6 +22,11 @@ struct directory_change_row {
 MUST_CHECK enum err store_directory_changes(struct ctx *ctx, struct db *db, int64_t after,
 	int64_t up_to, int64_t limit, struct directory_change_row **out, size_t *out_count);
 
+/** Members of rooms who came before this server did, and are not in the directory yet. One round trip. */
+MUST_CHECK enum err store_directory_members_unknown(struct ctx *ctx, struct db *db,
+	const int64_t *room_nids, size_t count, int64_t limit, struct directory_change_row **out,
+	size_t *out_count);
+
 struct directory_state_row {
 	int64_t room_nid;
 	struct str type;

@@ -3,7 +3,8 @@
  * whose members changed they are counted anew. So a round can be repeated, and it does not matter that the state may be
  * ahead of the events that are being read.
  *
- * Names of users of other servers come from their member events; those of local accounts from their profiles.
+ * Names of users of other servers come from their member events; those of local accounts from their profiles. A room of others into
+ * which a local user comes has its state and its members from before: they are taken in when the join is read.
  */
 #include "base/fold.h"
 #include "base/map.h"
@@ -11,7 +12,14 @@
 #include "homeserver/directory/directory.h"
 #include "storage/consumer.h"
 
-enum { BATCH = 500, SPAN = 20000, TERMS_MAX = 500, STALE_ROUNDS = 20 };
+enum {
+	BATCH = 500,
+	SPAN = 20000,
+	TERMS_MAX = 500,
+	STALE_ROUNDS = 20,
+	EARLIER_BATCH = 500,
+	EARLIER_ROUNDS = 200,
+};
 
 struct numbers {
 	VEC(int64_t) list;
@@ -22,6 +30,7 @@ struct indexing {
 	struct homeserver *hs;
 	struct numbers changed; /* rooms whose summary is made anew */
 	struct numbers counted; /* rooms whose members are counted anew */
+	struct numbers entered; /* rooms into which local users came */
 	VEC(struct directory_user) users;
 	struct directory_room *rooms;
 	size_t room_n;
@@ -54,25 +63,29 @@ static void name_user(struct arena *arena, struct directory_user *user)
 
 static struct str text_or_none(struct str text)
 {
-	return text.n > 0 ? text : str_from(NULL, 0);
+	return text.n > 0 && !str_has_nul(text) ? text : str_from(NULL, 0);
 }
 
 static void take_member(struct indexing *indexing, const struct directory_change_row *row)
 {
 	struct arena *arena = indexing->ctx->arena;
 	struct json *event = ARENA_NEW(arena, struct json);
-	if (hs_is_local(indexing->hs, row->state_key) || row->json.p == NULL ||
-		json_parse(arena, row->json, NULL, event, NULL) != JSON_OK) {
+	if (row->json.p == NULL || json_parse(arena, row->json, NULL, event, NULL) != JSON_OK) {
 		return;
 	}
 	const struct json *content = json_at(event, "content");
+	bool is_join = str_equals(json_get_str(content, STR("membership")), STR("join"));
+	if (is_join && hs_is_local(indexing->hs, row->state_key)) {
+		add_number(arena, &indexing->entered, row->room_nid);
+		add_number(arena, &indexing->changed, row->room_nid);
+		return;
+	}
 	struct directory_user user = {
 		.user_id = row->state_key,
 		.display_name = text_or_none(json_get_str(content, STR("displayname"))),
 		.avatar_url = text_or_none(json_get_str(content, STR("avatar_url"))),
 	};
-	struct str membership = json_get_str(content, STR("membership"));
-	if (membership.p == NULL || !str_equals(membership, STR("join"))) {
+	if (!is_join || hs_is_local(indexing->hs, row->state_key)) {
 		return;
 	}
 	name_user(arena, &user);
@@ -83,6 +96,30 @@ static void take_member(struct indexing *indexing, const struct directory_change
 		}
 	}
 	VEC_PUSH(arena, &indexing->users, user);
+}
+
+/* Who was in the rooms before this server came: some at a time, so that no transaction is large. */
+static enum err take_earlier_members(struct indexing *indexing)
+{
+	struct ctx *ctx = indexing->ctx;
+	size_t count = indexing->entered.list.n > 0 ? EARLIER_BATCH : 0;
+	for (int i = 0; i < EARLIER_ROUNDS && count == EARLIER_BATCH; i++) {
+		struct directory_change_row *rows;
+		struct indexing some = {.ctx = ctx, .hs = indexing->hs};
+		TRY(store_directory_members_unknown(ctx, indexing->hs->db, indexing->entered.list.p,
+			indexing->entered.list.n, EARLIER_BATCH, &rows, &count));
+		for (size_t k = 0; k < count; k++) {
+			take_member(&some, &rows[k]);
+		}
+		if (some.users.n == 0) {
+			return ERR_OK;
+		}
+		struct tx *tx CLEANUP(tx_cleanup) = NULL;
+		TRY(tx_begin(ctx, indexing->hs->db, &tx));
+		TRY(store_directory_user_set(ctx, tx, some.users.p, some.users.n));
+		TRY(tx_commit(ctx, &tx));
+	}
+	return ERR_OK;
 }
 
 static struct str text_of_json(struct arena *arena, struct str text)
@@ -219,6 +256,7 @@ enum err directory_index_run(struct ctx *ctx, struct homeserver *hs, void *self,
 			add_number(ctx->arena, &indexing.changed, rows[i].room_nid);
 		}
 	}
+	TRY(take_earlier_members(&indexing));
 	TRY(summarise(&indexing));
 	int64_t reached = count < BATCH ? last : rows[count - 1].position;
 	TRY(apply(&indexing, after, reached));

@@ -22,7 +22,7 @@ static struct metric set_aside =
 
 static struct str without_nul(struct arena *arena, struct str text)
 {
-	if (text.p == NULL || str_find_byte(text, '\0') == SIZE_MAX) {
+	if (text.p == NULL || !str_has_nul(text)) {
 		return text;
 	}
 	char *copy = arena_dup(arena, text.p, text.n);
@@ -147,6 +147,11 @@ static enum err judge(struct acceptance *a, bool *out_is_done)
 		return ERR_OK;
 	}
 	struct verdict verdict = acceptance_check_references(a);
+	if (str_has_nul(a->event->event_id.s)) {
+		a->out->fate = EVENT_REJECTED; /* nothing that could be stored stands on it */
+		a->out->verdict = verdict_deny("event.nul", "The event id contains U+0000");
+		return ERR_OK;
+	}
 	if (verdict.allowed) {
 		TRY(acceptance_find_state(a));
 		TRY(acceptance_check(a, &verdict));

@@ -245,7 +245,8 @@ static struct str find_thread_root(struct room_builder *builder, const struct ev
 		return str_from(NULL, 0);
 	}
 	const struct relation_source source = {.get = get_relation, .self = builder};
-	return relation_thread_root(&relation, &source);
+	struct str root = relation_thread_root(&relation, &source);
+	return str_has_nul(root) ? str_from(NULL, 0) : root;
 }
 
 static enum err count_unread(struct room_builder *builder, struct built_event *built)
@@ -388,7 +389,7 @@ static enum err may_redact(struct room_builder *builder, const struct event *red
 /* The same for a redaction of another server: what it redacts may come later, or not be its to redact. */
 static enum err make_redacted_elsewhere(struct room_builder *builder, struct built_event *built)
 {
-	if (!is_redaction(built->event) || str_find_byte(built->event->redacts, '\0') != SIZE_MAX) {
+	if (!is_redaction(built->event) || str_has_nul(built->event->redacts)) {
 		return ERR_OK;
 	}
 	struct stored_event *target;

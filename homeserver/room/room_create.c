@@ -48,7 +48,7 @@ static enum err choose_alias(struct ctx *ctx, struct homeserver *hs, struct str 
 	if (local.p == NULL) {
 		return ERR_OK;
 	}
-	if (str_find_byte(local, '\0') != SIZE_MAX) {
+	if (str_has_nul(local)) {
 		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "room_alias_name is not valid");
 	}
 	struct str text =

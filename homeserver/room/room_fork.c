@@ -420,7 +420,7 @@ static const struct event *source_get(void *self, struct event_id id)
 {
 	struct fork_source *source = self;
 	struct found_event *found = map_get(&source->found, id.s);
-	bool may_be_stored = str_find_byte(id.s, '\0') == SIZE_MAX;
+	bool may_be_stored = !str_has_nul(id.s);
 	if (found == NULL && source->err == ERR_OK && may_be_stored) {
 		source->err = read_chain(source, &id.s, 1);
 		found = map_get(&source->found, id.s);

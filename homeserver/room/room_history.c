@@ -320,8 +320,7 @@ static void write_past(struct history *history, const struct past_event *past, s
 	int64_t nid = history->room->nid;
 	struct relation relation;
 	bool relates = relation_read(event->content, &relation) && relation.rel_type.p != NULL &&
-		str_find_byte(relation.event_id, '\0') == SIZE_MAX &&
-		str_find_byte(relation.rel_type, '\0') == SIZE_MAX;
+		!str_has_nul(relation.event_id) && !str_has_nul(relation.rel_type);
 	struct event_row row = {
 		.room_nid = nid,
 		.event_id = event->event_id.s,
@@ -342,7 +341,7 @@ static void write_past(struct history *history, const struct past_event *past, s
 	}
 	store_gap_close(write, nid, event->event_id.s);
 	for (size_t i = 0; i < event->prev_count; i++) {
-		if (str_find_byte(event->prev_events[i].s, '\0') == SIZE_MAX) {
+		if (!str_has_nul(event->prev_events[i].s)) {
 			store_gap_insert(write, nid, db_bigint(past->position), event->prev_events[i].s);
 		}
 	}

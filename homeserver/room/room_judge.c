@@ -99,8 +99,7 @@ static enum err find_missing(struct acceptance *a)
 		}
 	}
 	for (size_t i = 0; i < event->prev_count; i++) {
-		bool may_come = !a->prev[i].is_elsewhere &&
-			str_find_byte(event->prev_events[i].s, '\0') == SIZE_MAX &&
+		bool may_come = !a->prev[i].is_elsewhere && !str_has_nul(event->prev_events[i].s) &&
 			(a->prev[i].fate == EVENT_UNKNOWN || a->prev[i].fate == EVENT_OUTLIER);
 		if (may_come) {
 			VEC_PUSH(a->ctx->arena, &a->gap_prev, event->prev_events[i]);
@@ -148,9 +147,8 @@ struct verdict acceptance_check_references(const struct acceptance *a)
 	if (!str_equals(event->room_id.s, a->room->id.s)) {
 		return verdict_deny("event.room_id", "It is another room's event");
 	}
-	if (str_find_byte(event->type, '\0') != SIZE_MAX ||
-		(event->is_state && str_find_byte(event->state_key, '\0') != SIZE_MAX) ||
-		str_find_byte(event->sender.s, '\0') != SIZE_MAX) {
+	if (str_has_nul(event->type) || (event->is_state && str_has_nul(event->state_key)) ||
+		str_has_nul(event->sender.s)) {
 		return verdict_deny("event.nul", "A key contains U+0000");
 	}
 	for (size_t i = 0; i < event->auth_count; i++) {

@@ -52,7 +52,7 @@ static void index_rows(struct ctx *ctx, struct map *found, const struct event_ro
 /* Ids with U+0000 are in no database. */
 static bool may_be_stored(struct str event_id)
 {
-	return event_id.n > 0 && str_find_byte(event_id, '\0') == SIZE_MAX;
+	return event_id.n > 0 && !str_has_nul(event_id);
 }
 
 enum err room_known_events(struct ctx *ctx, struct homeserver *hs, struct room *room,

@@ -29,10 +29,8 @@ struct judging {
 
 static bool is_storable(const struct event *event)
 {
-	return str_find_byte(event->event_id.s, '\0') == SIZE_MAX &&
-		str_find_byte(event->type, '\0') == SIZE_MAX &&
-		str_find_byte(event->state_key, '\0') == SIZE_MAX &&
-		str_find_byte(event->sender.s, '\0') == SIZE_MAX;
+	return !str_has_nul(event->event_id.s) && !str_has_nul(event->type) &&
+		!str_has_nul(event->state_key) && !str_has_nul(event->sender.s);
 }
 
 static struct node *put_node(struct judging *judging, struct str id)

@@ -253,8 +253,7 @@ static void write_redactions(struct write *write, struct room *room,
 static bool relates(const struct built_event *built, struct relation *out)
 {
 	return built->redacted_by == 0 && relation_read(built->event->content, out) &&
-		out->rel_type.p != NULL && str_find_byte(out->event_id, '\0') == SIZE_MAX &&
-		str_find_byte(out->rel_type, '\0') == SIZE_MAX;
+		out->rel_type.p != NULL && !str_has_nul(out->event_id) && !str_has_nul(out->rel_type);
 }
 
 static void write_event(struct write *write, struct homeserver *hs, struct room *room,
@@ -275,7 +274,7 @@ static void write_event(struct write *write, struct homeserver *hs, struct room 
 			relation.rel_type, event->type, event->sender.s);
 	}
 	for (size_t i = 0; i < built->mentioned_count; i++) {
-		if (hs_is_local(hs, built->mentioned[i].s)) {
+		if (hs_is_local(hs, built->mentioned[i].s) && !str_has_nul(built->mentioned[i].s)) {
 			store_mention_insert(write, built->mentioned[i].s, room->nid, index,
 				built->row.thread_root, built->is_counted);
 		}

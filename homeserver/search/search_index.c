@@ -99,11 +99,11 @@ static void add_link(struct indexing *indexing, const struct source *source)
 	if (str_equals(source->type, STR("m.room.redaction"))) {
 		struct str above = json_get_str(source->pdu, STR("redacts"));
 		link.event_id = above.p != NULL ? above : json_get_str(source->content, STR("redacts"));
-		if (link.event_id.p != NULL) {
+		if (link.event_id.p != NULL && !str_has_nul(link.event_id)) {
 			VEC_PUSH(arena, &indexing->redactions, link);
 		}
 	} else if (relation_read(source->content, &relation) &&
-		relation_is(&relation, STR("m.replace"))) {
+		relation_is(&relation, STR("m.replace")) && !str_has_nul(relation.event_id)) {
 		link.event_id = relation.event_id;
 		VEC_PUSH(arena, &indexing->edits, link);
 	}

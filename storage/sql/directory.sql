@@ -4,6 +4,15 @@ SELECT position, room_nid, type, state_key, CASE WHEN type = 'm.room.member' THE
 FROM events WHERE position > $1 AND position <= $2 AND state_key IS NOT NULL AND type = ANY ($3::text[])
 ORDER BY position LIMIT $4;
 
+-- name: directory_members_unknown hot
+-- Up to $2 members of rooms ($1) who are in the state, but whose coming was never in the stream: room, user and member event of those who
+-- are not in the directory. Index: states_pkey, directory_users_pkey, events_pkey.
+SELECT s.room_nid, s.state_key, e.json
+FROM states s JOIN events e ON e.room_nid = s.room_nid AND e.position = s.event_position
+WHERE s.room_nid = ANY ($1::bigint[]) AND s.type = 'm.room.member' AND s.membership = 'join'
+	AND s.to_position = 9223372036854775807 AND s.event_position < 0
+	AND NOT EXISTS (SELECT 1 FROM directory_users d WHERE d.user_id = s.state_key) LIMIT $2;
+
 -- name: directory_states hot
 -- The current state events of some rooms that have one of some types and an empty key, by room. Index: states_pkey, events_pkey.
 SELECT s.room_nid, s.type, e.json

@@ -37,6 +37,15 @@ def test_public_rooms__created_public__listed_with_what_it_is(alice, nobody):
     assert room_id in ids(nobody.get("/publicRooms", {"limit": 500}).ok())
 
 
+@pytest.mark.parametrize("text", ["\u0000", "a\u0000b"])
+def test_public_rooms__name_that_no_database_takes__others_still_listed(alice, text):
+    name = word()
+    spoilt = alice.create_room(visibility="public", name=text, topic=text + name)
+    alice.send(spoilt, {"msgtype": "m.text", "body": text})
+    room_id = alice.create_room(visibility="public", name=name)
+    assert ids(listed(alice, name)) == [room_id]
+
+
 def test_public_rooms__private_by_default__published_and_hidden_again(alice):
     name = word()
     room_id = alice.create_room(name=name)

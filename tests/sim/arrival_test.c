@@ -455,6 +455,30 @@ static void accept__thousands_of_forks__few_extremities(void **state)
 	scene_end(&scene);
 }
 
+/* Texts that no database column takes come in events of others all the same. */
+static void accept__byte_zero_in_texts__stops_nothing(void **state)
+{
+	(void)state;
+	struct scene scene;
+	scene_begin(&scene, "10");
+	struct room_node *node = scene.world.join;
+	static const char *const contents[] = {
+		"{'m.relates_to':{'rel_type':'m.thread','event_id':'$a\\u0000'}}",
+		"{'m.relates_to':{'rel_type':'m.\\u0000','event_id':'$a'}}",
+		"{'msgtype':'m.text','body':'\\u0000','m.mentions':{'user_ids':['@a\\u0000:hs','" OURS
+		"']}}",
+	};
+	for (size_t i = 0; i < COUNT_OF(contents); i++) {
+		node = add(&scene.world, node, CREATOR, "m.room.message", NULL, contents[i]);
+		assert_int_equal(take(&scene, node->event).fate, EVENT_IN_TIMELINE);
+	}
+	assert_int_equal(
+		ask_number(scene.server, scene.world.builder.room_id,
+			"SELECT count(*) FROM mentions JOIN rooms USING (room_nid) WHERE room_id = $1"),
+		1);
+	scene_end(&scene);
+}
+
 /* --- redactions ---------------------------------------------------------------------------------------------------- */
 
 static bool shows_secret(struct scene *scene, const struct event *event)
@@ -707,6 +731,7 @@ int main(void)
 		cmocka_unit_test(accept__names_itself_or_begins_anew__rejected),
 		cmocka_unit_test(sec_5_1__depth_at_its_end__rooms_go_on),
 		cmocka_unit_test(accept__thousands_of_forks__few_extremities),
+		cmocka_unit_test(accept__byte_zero_in_texts__stops_nothing),
 		cmocka_unit_test(sec_5_19__redaction_by_power_or_server__only),
 		cmocka_unit_test(accept__redaction_before_its_event__applied_when_it_comes),
 		cmocka_unit_test(accept__unknown_prev__missing_then_gap),
