@@ -120,7 +120,7 @@ void e2ee_write_answers(struct json_out *out, const struct e2ee_remote_ask *asks
 	struct str section)
 {
 	for (size_t i = 0; i < count; i++) {
-		const struct json *users = asks[i].is_answered ? json_get(&asks[i].answer, section) : NULL;
+		const struct json *users = json_get(&asks[i].answer, section);
 		if (users == NULL || users->type != JSON_OBJECT) {
 			continue;
 		}

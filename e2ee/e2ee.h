@@ -11,8 +11,9 @@
 struct e2ee_remote_ask {
 	struct server_name server;
 	struct json request; /**< object: user id → what is asked for, of this server's users */
-	bool is_answered;    /**< set by the port */
-	struct json answer;  /**< set by the port: the checked answer, of these users only */
+	bool is_answered;    /**< set by the port: of all of them */
+	struct json
+		answer; /**< set by the port: the checked answer, of these users only; may hold some where not all answered */
 };
 
 /** A message to devices of another server. */

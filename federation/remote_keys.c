@@ -1,15 +1,21 @@
 /*
- * Asking is one request for each server, side by side. What comes back is checked key by key, since a server may speak for its
+ * What is kept of users with whom a room is shared (remote_devices.h) needs no asking. Else it is one request for each server, side by
+ * side. What comes back is checked key by key, since a server may speak for its
  * own users only, and clients trust what their server tells them: one bad key is left out alone.
  */
 #include "federation/remote_keys.h"
 
 #include "base/log.h"
 #include "federation/fed_gather.h"
+#include "federation/remote_devices.h"
 #include "matrix/cross_key.h"
 #include "matrix/device_key.h"
 
-enum { ANSWER_BYTES = 16 << 20 };
+enum {
+	ANSWER_BYTES = 16 << 20,
+	LEARN_MAX = 5, /* users of one query whose lists are fetched to be kept */
+	LEARN_MS = 5000,
+};
 
 /* --- checking ----------------------------------------------------------------------------------------------- */
 
@@ -199,10 +205,134 @@ static void ask_all(struct federation *federation, struct ctx *ctx, struct e2ee_
 	}
 }
 
+/* --- queries: from what is known here, as far as it goes ------------------------------------------------------- */
+
+/* All users of all asks, in their order, and what is known of them. */
+static const struct remote_keys *find_known(struct federation *federation, struct ctx *ctx,
+	const struct e2ee_remote_ask *asks, size_t count)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < count; i++) {
+		n += asks[i].request.count;
+	}
+	struct str *ids = ARENA_NEW_ARRAY(ctx->arena, struct str, n);
+	struct remote_keys *known = ARENA_NEW_ARRAY(ctx->arena, struct remote_keys, n);
+	n = 0;
+	for (size_t i = 0; i < count; i++) {
+		for (size_t k = 0; k < asks[i].request.count; k++) {
+			ids[n++] = asks[i].request.members[k].key;
+		}
+	}
+	if (remote_devices_find(ctx, federation, ids, n, known) != ERR_OK) {
+		log_warn(ctx->request_id, "fed.keys.not_read", "cause=%.*s", STR_ARG(ctx->fault.cause));
+		ctx->fault = (struct fault){0};
+		return ARENA_NEW_ARRAY(ctx->arena, struct remote_keys, n); /* nothing is known */
+	}
+	return known;
+}
+
+static void add_if_set(struct json *object, struct str key, const struct json *value)
+{
+	if (value->type == JSON_OBJECT) {
+		add(object, key, *value);
+	}
+}
+
+/*
+ * Answers from memory what it can.
+ * @param known  one for each user of the ask
+ * @return what is left to be asked
+ */
+static struct json answer_known(struct arena *arena, struct e2ee_remote_ask *ask,
+	const struct remote_keys *known)
+{
+	struct json left = json_object(arena, ask->request.count);
+	struct json asked = json_object(arena, ask->request.count);
+	struct json devices = json_object(arena, ask->request.count);
+	struct json masters = json_object(arena, ask->request.count);
+	struct json self_signings = json_object(arena, ask->request.count);
+	struct json found = json_object(arena, 3);
+	for (size_t i = 0; i < ask->request.count; i++) {
+		const struct json_member *member = &ask->request.members[i];
+		add(known[i].is_known ? &asked : &left, member->key, member->value);
+		if (known[i].is_known) {
+			add_if_set(&devices, member->key, &known[i].devices);
+			add_if_set(&masters, member->key, &known[i].master_key);
+			add_if_set(&self_signings, member->key, &known[i].self_signing_key);
+		}
+	}
+	add(&found, STR("device_keys"), devices);
+	add(&found, STR("master_keys"), masters);
+	add(&found, STR("self_signing_keys"), self_signings);
+	ask->answer = remote_keys_check_query(arena, &asked, &found);
+	ask->is_answered = left.count == 0;
+	return left;
+}
+
+/* Both answers are checked, and no user is in both. */
+static struct json joined(struct arena *arena, const struct json *one, const struct json *other)
+{
+	struct json all = json_object(arena, one->count);
+	for (size_t i = 0; i < one->count; i++) {
+		const struct json *from[] = {&one->members[i].value, &other->members[i].value};
+		struct json section = json_object(arena, from[0]->count + from[1]->count);
+		for (size_t k = 0; k < COUNT_OF(from); k++) {
+			for (size_t n = 0; n < from[k]->count; n++) {
+				section.members[section.count++] = from[k]->members[n];
+			}
+		}
+		add(&all, one->members[i].key, section);
+	}
+	return all;
+}
+
+/* Lists of those who share a room become known: from then on their servers tell of changes, and nobody needs to ask. */
+static void learn(struct federation *federation, struct ctx *ctx, const struct json *asked,
+	const struct remote_keys *known, size_t *budget)
+{
+	for (size_t i = 0; i<asked->count && * budget> 0; i++) {
+		struct user_id user = {asked->members[i].key};
+		if (!known[i].shares || known[i].is_known) {
+			continue;
+		}
+		(*budget)--;
+		if (remote_devices_refresh(ctx, federation, user, LEARN_MS, NULL) != ERR_OK) {
+			ctx->fault = (struct fault){0}; /* it is asked again the next time */
+			return;
+		}
+	}
+}
+
 static void query(void *self, struct ctx *ctx, struct e2ee_remote_ask *asks, size_t count,
 	int64_t timeout_ms)
 {
-	ask_all(self, ctx, asks, count, timeout_ms, false);
+	struct federation *federation = self;
+	struct e2ee_remote_ask *rest = ARENA_NEW_ARRAY(ctx->arena, struct e2ee_remote_ask, count);
+	size_t *of = ARENA_NEW_ARRAY(ctx->arena, size_t, count);
+	const struct remote_keys *known = find_known(federation, ctx, asks, count);
+	const struct remote_keys *at = known;
+	size_t budget = LEARN_MAX;
+	size_t n = 0;
+	for (size_t i = 0; i < count; at += asks[i].request.count, i++) {
+		rest[n] = (struct e2ee_remote_ask){.server = asks[i].server,
+			.request = answer_known(ctx->arena, &asks[i], at)};
+		of[n] = i;
+		n += rest[n].request.count > 0;
+	}
+	ask_all(federation, ctx, rest, n, timeout_ms, false);
+	for (size_t i = 0; i < n; i++) {
+		struct e2ee_remote_ask *ask = &asks[of[i]];
+		ask->is_answered = rest[i].is_answered;
+		if (rest[i].is_answered) {
+			ask->answer = joined(ctx->arena, &ask->answer, &rest[i].answer);
+		}
+	}
+	at = known;
+	for (size_t i = 0; i < count; at += asks[i].request.count, i++) {
+		if (asks[i].is_answered) {
+			learn(federation, ctx, &asks[i].request, at, &budget);
+		}
+	}
 }
 
 static void claim(void *self, struct ctx *ctx, struct e2ee_remote_ask *asks, size_t count,
