@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/parallel.h"
 #include "base/vec.h"
 #include "federation/key_fetch.h"
 #include "federation/key_store.h"
@@ -27,7 +28,8 @@ enum {
 	MAX_FETCHES = 256,   /* under way at once */
 	MAX_STORED_KEYS = 2000000,
 	MAX_STORED_ANSWERS = 200000,
-	MAX_KEY_IDS = 8, /* of one signer of one event that are tried */
+	MAX_KEY_IDS = 8,  /* of one signer of one event that are tried */
+	CHECK_GRAIN = 64, /* events that one processor checks at a time: some milliseconds */
 };
 
 /* Who is told that a fetch has ended. */
@@ -479,6 +481,33 @@ static struct event_needs needs_of(struct arena *arena, const struct event *cons
 	return out;
 }
 
+/* Events whose keys are at hand, for several processors. */
+struct checking {
+	const struct keyring *keyring;
+	const struct event *const *events;
+	const struct event_needs *all;
+	const struct servers *servers;
+	const struct sets *sets;
+	bool *valid;
+};
+
+static void check_part(void *data, size_t from, size_t to)
+{
+	const struct checking *checking = data;
+	const struct event_needs *all = checking->all;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	for (size_t i = from; i < to; i++) {
+		bool is_valid = true;
+		for (size_t j = all->first[i]; j < all->first[i + 1] && is_valid; j++) {
+			const struct key_set *set = checking->sets->items[checking->servers->of_need[j]];
+			is_valid =
+				is_signed(arena, checking->keyring, &all->needs.p[j], set, checking->events[i]);
+		}
+		checking->valid[i] = is_valid;
+		arena_reset(arena);
+	}
+}
+
 enum err keyring_check_events(struct ctx *ctx, struct federation *federation,
 	const struct event *const *events, size_t count, bool *out_valid)
 {
@@ -487,13 +516,15 @@ enum err keyring_check_events(struct ctx *ctx, struct federation *federation,
 	struct servers servers = servers_of(ctx->arena, all.needs.p, all.needs.n);
 	struct sets sets CLEANUP(drop_sets) = {0};
 	TRY(gather(ctx, keyring, all.needs.p, all.needs.n, &servers, &sets));
-	for (size_t i = 0; i < count; i++) {
-		out_valid[i] = true;
-		for (size_t j = all.first[i]; j < all.first[i + 1] && out_valid[i]; j++) {
-			out_valid[i] = is_signed(ctx->arena, keyring, &all.needs.p[j],
-				sets.items[servers.of_need[j]], events[i]);
-		}
-	}
+	struct checking checking = {
+		.keyring = keyring,
+		.events = events,
+		.all = &all,
+		.servers = &servers,
+		.sets = &sets,
+		.valid = out_valid,
+	};
+	parallel_for(count, CHECK_GRAIN, check_part, &checking);
 	return ERR_OK;
 }
 

@@ -39,7 +39,7 @@ MUST_CHECK enum err keyring_find_for_call(struct call *call, struct federation *
 
 /**
  * Whether events carry all signatures that they need (matrix/sign.h: event_required_signers). Keys of all servers
- * are fetched side by side first. out_valid[i] belongs to events[i].
+ * are fetched side by side first; many events are checked by several processors. out_valid[i] belongs to events[i].
  * Errors: STORE, TIMEOUT (nothing is decided then)
  */
 MUST_CHECK enum err keyring_check_events(struct ctx *ctx, struct federation *federation,
