@@ -7,6 +7,7 @@
 #include "base/json_out.h"
 #include "base/metrics.h"
 #include "federation/edu_in.h"
+#include "federation/outside_in.h"
 #include "federation/pdu_check.h"
 #include "homeserver/room/room_accept.h"
 #include "storage/inbox.h"
@@ -71,7 +72,9 @@ static enum err judge(struct taking *taking, const struct json *json, struct pdu
 		return ERR_OK;
 	}
 	if (!room_is_resident(room)) {
-		return refuse(pdu, "This server is not in the room");
+		bool concerns_us;
+		TRY(outside_in_concerns(ctx, federation, room, pdu->event, &concerns_us));
+		return concerns_us ? ERR_OK : refuse(pdu, "This server is not in the room");
 	}
 	bool is_let_in = false;
 	TRY(pdu_is_let_in(ctx, federation, room, taking->transaction->origin, pdu->event, &is_let_in));

@@ -11,6 +11,7 @@
 #include "base/metrics.h"
 #include "federation/edu_in.h"
 #include "federation/missing.h"
+#include "federation/outside_in.h"
 #include "federation/pdu_check.h"
 #include "storage/inbox.h"
 
@@ -175,13 +176,40 @@ static enum err take_all_in(struct visit *visit, struct room *room, const struct
 	return ERR_OK;
 }
 
+/* This server is not in the room (any more): only who is invited or knocks there still hears of it. */
+static enum err tell_outsiders(struct visit *visit, struct room *room, const struct pdu *pdus)
+{
+	struct federation *federation = visit->inbox->federation;
+	for (size_t i = 0; i < visit->count; i++) {
+		bool concerns_us = false;
+		enum err err = ERR_OK;
+		if (pdus[i].event != NULL) {
+			err = outside_in_concerns(visit->ctx, federation, room, pdus[i].event, &concerns_us);
+		}
+		if (err == ERR_OK && concerns_us) {
+			err = outside_in_take(visit->ctx, federation, pdus[i].event);
+		}
+		if (is_general(err)) {
+			return err;
+		}
+		if (err != ERR_OK) {
+			TRY(put_off(visit, i, err));
+		} else if (concerns_us) {
+			note_done(visit, i);
+		} else {
+			drop(visit, i, "this server is not in the room any more");
+		}
+	}
+	return ERR_OK;
+}
+
 static enum err work_off_room(struct visit *visit)
 {
 	struct federation *federation = visit->inbox->federation;
 	struct room *room;
 	enum err err = rooms_get(visit->ctx, federation->hs, visit->queue, &room);
-	if (err == ERR_MISSING || (err == ERR_OK && !room_is_resident(room))) {
-		drop_all(visit, "this server is not in the room any more");
+	if (err == ERR_MISSING) {
+		drop_all(visit, "this server does not know the room any more");
 		return ERR_OK;
 	}
 	TRY(err);
@@ -194,7 +222,8 @@ static enum err work_off_room(struct visit *visit)
 		return knows_more ? err : ERR_DEFER;
 	}
 	TRY(err);
-	return take_all_in(visit, room, pdus);
+	return room_is_resident(room) ? take_all_in(visit, room, pdus)
+								  : tell_outsiders(visit, room, pdus);
 }
 
 /* --- EDUs -------------------------------------------------------------------------------------------------------- */

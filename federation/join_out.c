@@ -8,6 +8,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "federation/join_answer.h"
+#include "federation/missing.h"
 #include "federation/outbox.h"
 
 enum {
@@ -95,13 +96,12 @@ static enum err take_in(struct ctx *ctx, struct federation *federation,
 	const struct handshake *handshake, struct room *room, const struct event *join)
 {
 	struct room_outcome outcome;
-	enum err err =
-		room_accept(ctx, federation->hs, room, &(struct room_arrival){.event = join}, &outcome);
-	if (err == ERR_MISSING) {
-		return handshake_malformed(ctx, handshake->server,
-			"the join stands on events that are not here");
-	}
-	TRY(err);
+	const struct missing_case missing = {
+		.room = room,
+		.origin = handshake->server,
+		.event = join,
+	};
+	TRY(missing_accept(ctx, federation, &missing, &outcome));
 	return outcome.fate == EVENT_IN_TIMELINE
 		? ERR_OK
 		: fail(ctx, ERR_DENIED, M_FORBIDDEN, "The room does not take the join: %s",

@@ -1,6 +1,6 @@
 /**
  * Which servers are asked about a room when this one is not in it: those that the client names, that an alias leads to, or that this
- * server knows of. A room id names none: "Room IDs are not routable on their own". Inner to room/.
+ * server knows of. A room id names none: "Room IDs are not routable on their own".
  * Spec: appendices, "Routing"; client-server API, `via` of /join and /knock
  */
 #ifndef BELFRY_HOMESERVER_ROOM_ROOM_VIA_H

@@ -244,6 +244,46 @@ def test_sec_5_13__invite_state_of_any_shape__sync_goes_on(federated, remote, st
     alice.sync(full_state="true")
 
 
+def test_invite__room_in_which_we_are__signed_and_nothing_else(federated, remote, alice):
+    """It comes once more as an event of the room; until then it is none."""
+    bob = federated.user()
+    room = RemoteRoom(remote, "11").serve()
+    bob.post(path_of("join", room.room_id), {}, query={"via": remote.name}).ok()
+    invite = Invite(remote, federated, alice.user_id, room=room)
+    event = invite.put().ok()["event"]
+    assert federated.server_name in event["signatures"]
+    watch = alice.watch()
+    remote.transaction(federated, [room.add(event)]).ok()
+    watch.until(lambda sync: sync.invited(room.room_id))
+
+def test_invite__taken_back__gone_from_sync(federated, remote, alice):
+    """The inviter's server sends the leave although nobody of here is in the room."""
+    invite = Invite(remote, federated, alice.user_id)
+    event = invite.put().ok()["event"]
+    invite.room.add(event)
+    watch = alice.watch()
+    leave = invite.room.send("m.room.member", {"membership": "leave"}, alice.user_id)
+    remote.transaction(federated, [leave]).ok()
+    watch.until(lambda sync: sync.left(invite.room.room_id))
+    assert not alice.sync().invited(invite.room.room_id)
+
+
+def test_sec_5_22__taken_back_by_a_stranger__stays(federated, remote, make_remote, alice):
+    """Whoever knows the room's id could otherwise make invites of others vanish."""
+    bob, stranger = federated.user(), make_remote()
+    invite = Invite(remote, federated, alice.user_id)
+    room = invite.room
+    room.add(invite.put().ok()["event"])
+    room.add(Invite(remote, federated, bob.user_id, room=room).put().ok()["event"])
+    draft = room.draft("m.room.member", {"membership": "leave"}, alice.user_id, sender="@eve:" + stranger.name)
+    for event in (room.sign(draft, stranger), room.sign({**draft, "sender": room.creator}, stranger)):
+        stranger.transaction(federated, [event]).ok()
+    watch = bob.watch()  # events of a room are worked off in order
+    remote.transaction(federated, [room.send("m.room.member", {"membership": "leave"}, bob.user_id)]).ok()
+    watch.until(lambda sync: sync.left(room.room_id))
+    assert alice.sync().invited(room.room_id)
+
+
 # -- to others
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from support.client import path_of, unique
-from support.handshake import VERSIONS, add_signature
+from support.handshake import VERSIONS, Guest, add_signature
 from support.remote_room import Pdu, RemoteRoom
 
 JOIN_PATHS = r"/_matrix/federation/v[12]/(make|send)_join/.*"
@@ -146,6 +146,14 @@ def test_join__version_1_of_send_join__where_that_is_all_they_know(federated, re
     remote.on("PUT", r"/_matrix/federation/v2/send_join/.*",
               lambda ask: (404, {"errcode": "M_UNRECOGNIZED", "error": "old"}))
     join(federated.user(), room, [remote.name]).ok()
+
+
+def test_join__messages_go_on__after_it(federated, remote, room):
+    alice = federated.user()
+    join(alice, room, [remote.name]).ok()
+    watch = alice.watch()
+    remote.transaction(federated, [room.message("welcome")]).ok()
+    watch.until(lambda sync: "welcome" in sync.joined(room.room_id).bodies())
 
 
 # -- who says no
@@ -453,3 +461,72 @@ def test_restricted__resident_lets_in__joined_with_both_signatures(federated, re
 def test_restricted__resident_has_not_signed__refused(federated, remote):
     room = serve_restricted(remote, restricted(remote, "10"), signs=False)
     join(federated.user(), room, [remote.name]).expect(502)
+
+
+# -- two of this server, and what comes of it
+
+def membership(user, room, user_id):
+    event = user.state(room).get(("m.room.member", user_id))
+    return event and event["content"]["membership"]
+
+
+def test_two_servers__join_then_talk_both_ways(make_federated):
+    one, two = make_federated().start(), make_federated().start()
+    alice, bob = one.user(), two.user()
+    room = alice.create_room(preset="public_chat", name="Choir")
+    at_alice, at_bob = alice.watch(), bob.watch()
+    join(bob, room, [one.server_name]).ok()
+    at_alice.until(lambda sync: bob.user_id in sync.joined(room).members("timeline"))
+    at_bob.until(lambda sync: sync.joined(room))
+    alice.send(room, "hello from one")
+    at_bob.until(lambda sync: "hello from one" in sync.joined(room).bodies())
+    bob.send(room, "hello from two")
+    at_alice.until(lambda sync: "hello from two" in sync.joined(room).bodies())
+    bob.leave(room).ok()
+    at_alice.until(lambda sync: membership(alice, room, bob.user_id) == "leave")
+    join(bob, room, [one.server_name]).ok()
+    assert membership(bob, room, bob.user_id) == "join"
+    assert membership(alice, room, bob.user_id) == "join"
+
+
+def test_send_join__others_in_the_room_hear_of_it(federated, make_remote):
+    """"The resident server must also send the event to other servers participating in the room." """
+    first, second = make_remote(), make_remote()
+    alice = federated.user()
+    room = alice.create_room(preset="public_chat")
+    first.on("PUT", r"/_matrix/federation/v1/send/.*", lambda ask: (200, {"pdus": {}}))
+    Guest(first, federated, room).join("@zoe:" + first.name)
+    Guest(second, federated, room).join("@yan:" + second.name)
+    while True:
+        ask = first.next("PUT", r"/_matrix/federation/v1/send/.*")
+        joins = [pdu for pdu in ask.json["pdus"] if pdu["type"] == "m.room.member"]
+        if joins:
+            break
+    assert joins[0]["sender"] == "@yan:" + second.name
+    assert not asked(second, "send")
+
+
+def test_restricted__we_are_in_it_but_cannot_let_in__by_another_resident(federated, remote):
+    """Whoever may let in is of another server: it signs the join, and the event comes in like any other."""
+    alice, bob = federated.user(), federated.user()
+    room = restricted(remote, "10")
+    room.send("m.room.member", {"membership": "invite"}, bob.user_id)
+    room.send("m.room.power_levels", {"users": {room.creator: 100}, "invite": 50}, "")
+    serve_restricted(remote, room)
+    remote.on("GET", r".*/make_join/.*/" + bob.user_id, lambda ask: (200, {
+        "room_version": "10", "event": room.draft("m.room.member", {"membership": "join"}, bob.user_id, bob.user_id)}))
+    join(bob, room, [remote.name]).ok()
+    join(alice, room, []).ok()
+    member = alice.state(room.room_id)[("m.room.member", alice.user_id)]
+    assert member["content"]["join_authorised_via_users_server"] == room.creator
+    assert len(asked(remote, "send_join")) == 2
+
+
+def test_restricted__all_residents_refuse__client_hears_of_it(federated, remote):
+    alice, bob = federated.user(), federated.user()
+    room = restricted(remote, "10")
+    room.send("m.room.member", {"membership": "invite"}, bob.user_id)
+    room.serve()
+    join(bob, room, [remote.name]).ok()
+    remote.on("GET", r".*/make_join/.*", lambda ask: (403, {"errcode": "M_FORBIDDEN", "error": "not in the hall"}))
+    join(alice, room, []).expect(403, "M_FORBIDDEN")

@@ -104,6 +104,14 @@ def test_knock__taken_back__the_other_server_hears_of_it(federated, remote, alic
     watch.until(lambda sync: sync.left(room.room_id))
 
 
+def test_knock__turned_away__gone_from_sync(federated, remote, alice):
+    room = RemoteRoom(remote, join_rule="knock").serve()
+    knock(alice, room, remote.name).ok()
+    watch = alice.watch()
+    remote.transaction(federated, [room.send("m.room.member", {"membership": "leave"}, alice.user_id)]).ok()
+    watch.until(lambda sync: sync.left(room.room_id))
+
+
 # -- we leave
 
 def invited(remote, federated, alice):

@@ -1,0 +1,25 @@
+/**
+ * Events of rooms in which this server is not, but users of it are invited or knock: that an invite was taken back, a knock turned away.
+ * Spec: server-server API, "Inviting to a room", "Knocking upon a room"
+ */
+#ifndef BELFRY_FEDERATION_OUTSIDE_IN_H
+#define BELFRY_FEDERATION_OUTSIDE_IN_H
+
+#include "federation/federation.h"
+#include "matrix/event.h"
+
+struct room;
+
+/**
+ * Whether the event may end an invite or a knock of one of our users. This server cannot judge it by the room's rules, so it has to come from a
+ * server by which the invite or knock is known: the inviter's, or one of those whose events came with it. At most one round trip.
+ * Errors: STORE
+ */
+MUST_CHECK enum err outside_in_concerns(struct ctx *ctx, struct federation *federation,
+	struct room *room, const struct event *event, bool *out);
+
+/** Ends it. Signatures were checked. Errors: CONFLICT (this server is in the room by now); STORE */
+MUST_CHECK enum err outside_in_take(struct ctx *ctx, struct federation *federation,
+	const struct event *event);
+
+#endif
