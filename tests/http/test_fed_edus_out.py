@@ -177,6 +177,26 @@ def test_to_device__server_killed_before_it_was_sent__arrives_after_the_start(se
                what="nothing waits")
 
 
+def test_to_device__far_too_many_for_a_server_that_is_away__the_oldest_go_and_the_log_says_so(server, remote, inbox):
+    alice = server.user()
+    bob = "@bob:" + remote.name
+    inbox.refuse = lambda ask: (500, {})
+    send_to_device(alice, {bob: {"D": {"n": 0}}})
+    inbox.until(lambda i: i.transactions)
+    server.sql("INSERT INTO outbox_edus (server, key, edu_type, content) SELECT '%s', 'old ' || n, 'm.direct_to_device', "
+               "'{}' FROM generate_series(1, 10000) n" % remote.name)
+    line = "outbox.edus_dropped server=" + remote.name
+    for n in range(1, 3000):  # one in 64 looks how many there are
+        send_to_device(alice, {bob: {"D": {"n": n}}})
+        if line in server.log():
+            break
+    assert line in server.log()
+    kept = int(server.sql("SELECT count(*) FROM outbox_edus WHERE server = '%s'" % remote.name))
+    assert 10000 <= kept < 10100
+    assert server.sql("SELECT max(edu_id) = (SELECT edu_id FROM outbox_edus WHERE content LIKE '%%\"n\": %d}%%') "
+                      "FROM outbox_edus" % n) == "t"
+
+
 # -- keys
 
 def updates(box, user):

@@ -233,17 +233,19 @@ def test_dead_destinations__two_hundred__a_live_one_gets_its_events_at_once(serv
     assert inbox.bodies() == ["one"] + ["m%d" % i for i in range(20)]
 
 
-def test_server__leaves_the_room__gets_the_leave_and_nothing_after_it(server, remote):
+def test_server__leaves_the_room__gets_the_leave_and_nothing_after_it(server, make_remote):
     """The last event that concerns it is the one by which its user is no longer there."""
-    inbox = Inbox(remote)
+    leaver, stayer = make_remote(), make_remote()
+    inbox, other = Inbox(leaver), Inbox(stayer)
     alice = server.user()
     room, witness = alice.create_room(), alice.create_room()
-    let_in(server, room, remote.name)
-    let_in(server, witness, remote.name)
+    let_in(server, room, leaver.name, stayer.name)
+    let_in(server, witness, leaver.name)
     alice.send(room, "before")
-    let_out(server, room, remote.name)
+    let_out(server, room, leaver.name)
     alice.send(room, "after")
     alice.send(witness, "witness")
+    other.until(lambda i: i.bodies() == ["before", "after"])
     inbox.until(lambda i: "witness" in i.bodies())
     assert inbox.bodies() == ["before", "witness"]
 

@@ -148,3 +148,12 @@ def test_third_server__joins_by_one__the_other_hears_of_it_and_all_talk(pair, se
     for each in (watch, of_ann):
         each.until(lambda a: any(e.get("state_key") == cat.user_id and e["content"]["membership"] == "leave"
                                  for e in a.joined(room).timeline))
+
+
+def test_kick__of_the_only_user_there__its_server_is_told(pair):
+    ann, ben, room = pair
+    watch = ben.watch()
+    ann.kick(room, ben).ok()
+    answer, _ = watch.until(lambda a: room in a.rooms("leave"))
+    (event,) = [e for e in answer.left(room).timeline if e.get("state_key") == ben.user_id]
+    assert event["sender"] == ann.user_id and event["content"]["membership"] == "leave"
