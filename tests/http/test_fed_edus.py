@@ -2,8 +2,8 @@
 import pytest
 
 from support.client import receipts_of, typing_of, unique
-from support.keys import *  # noqa: F401,F403
-from support.shared_room import SharedRoom
+from support.keys import Device, SigningKey
+from support.shared_room import Hold, SharedRoom
 
 
 @pytest.fixture
@@ -187,6 +187,222 @@ def test_to_device__killed_after_the_answer__still_delivered(make_federated, rem
         return len(got) >= 100
     shared.watch.until(until_all, limit=60)
     assert got == list(range(100))
+
+
+# -- device lists
+
+class FarDevices:
+    """Devices of a remote user, and the remote's answers about them."""
+
+    def __init__(self, shared, user_id=None):
+        self.shared, self.remote = shared, shared.remote
+        self.user_id = user_id or shared.room.creator
+        self.stream, self.keys, self.cross = 1, {}, {}
+        self.remote.on("GET", r"/_matrix/federation/v1/user/devices/" + self.user_id, lambda ask: (200, self.list()))
+        self.remote.on("POST", r"/_matrix/federation/v1/user/keys/query", lambda ask: (200, {"device_keys": {
+            self.user_id: {device_id: {**keys, **({"unsigned": {"device_display_name": name}} if name else {})}
+                           for device_id, (keys, name) in self.keys.items()}}}))
+
+    def make(self, device_id, name=None):
+        self.device_id = device_id
+        keys = Device(self).identity()
+        self.keys[device_id] = (keys, name)
+        return keys
+
+    def list(self):
+        devices = [{"device_id": device_id, "keys": keys, **({"device_display_name": name} if name else {})}
+                   for device_id, (keys, name) in self.keys.items()]
+        return {"user_id": self.user_id, "stream_id": self.stream, "devices": devices, **self.cross}
+
+    def update(self, device_id, prev=None, **more):
+        """The EDU for the newest keys of a device."""
+        prev = [self.stream] if prev is None else prev
+        self.stream += 1
+        content = {"user_id": self.user_id, "device_id": device_id, "stream_id": self.stream, "prev_id": prev}
+        if device_id in self.keys:
+            content["keys"], content["device_display_name"] = self.keys[device_id]
+        content.update(more)
+        return {"edu_type": "m.device_list_update",
+                "content": {key: value for key, value in content.items() if value is not None}}
+
+    def asked(self, word="user/devices"):
+        return len([ask for ask in self.remote.asked if word in ask.path])
+
+    def known(self, devices=()):
+        """What our user is told of the devices."""
+        answer = self.shared.user.post("/keys/query", {"device_keys": {self.user_id: list(devices)}}).ok()
+        assert answer["failures"] == {}, answer
+        return answer["device_keys"].get(self.user_id, {})
+
+
+def changed(answer):
+    return answer.get("device_lists", {}).get("changed", [])
+
+
+def until_changed(shared, user_id):
+    shared.watch.until(lambda answer: user_id in changed(answer))
+
+
+@pytest.fixture
+def far(shared):
+    return FarDevices(shared)
+
+
+def test_device_list__first_asked_then_known__not_asked_again(shared, far):
+    keys = far.make("ONE", "My phone")
+    assert far.known()["ONE"] == {**keys, "unsigned": {"device_display_name": "My phone"}}
+    assert set(far.known()) == set(far.known(["ONE"])) == {"ONE"} and far.known(["OTHER"]) == {}
+    assert far.asked() == 1 and far.asked("keys/query") == 1
+
+
+def test_device_list__updates_in_order__applied_without_asking(shared, far):
+    far.make("ONE")
+    far.known()
+    two = far.make("TWO", "Laptop")
+    send(shared, far.update("TWO"))
+    until_changed(shared, far.user_id)
+    assert set(far.known()) == {"ONE", "TWO"} and far.known()["TWO"]["keys"] == two["keys"]
+    del far.keys["ONE"]
+    send(shared, far.update("ONE", deleted=True))
+    until_changed(shared, far.user_id)
+    assert set(far.known()) == {"TWO"}
+    assert far.asked() == 1 and far.asked("keys/query") == 1
+
+
+@pytest.mark.parametrize("prev", [[], [999], None])
+def test_device_list__update_missed__whole_list_fetched(shared, far, prev):
+    far.make("ONE")
+    far.known()
+    far.make("TWO")
+    far.update("TWO")  # nobody hears of it
+    far.make("THREE")
+    send(shared, far.update("THREE", prev))
+    until_changed(shared, far.user_id)
+    assert set(far.known()) == {"ONE", "TWO", "THREE"}
+    send(shared, far.update("ONE", deleted=True))
+    until_changed(shared, far.user_id)
+    assert set(far.known()) == {"TWO", "THREE"}
+    assert far.asked() <= 3  # by the update; and by the query, if it came before the answer
+
+
+def test_device_list__fetch_fails__asked_when_somebody_wants_it(shared, far):
+    far.make("ONE")
+    far.known()
+    usual = list(shared.remote.handlers)
+    shared.remote.on("GET", r"/_matrix/federation/v1/user/devices/.*", lambda ask: (500, {}))
+    far.make("TWO")
+    far.update("TWO")
+    far.make("THREE")
+    send(shared, far.update("THREE"))
+    until_changed(shared, far.user_id)
+    shared.remote.handlers[:] = usual
+    shared.sentinel()  # the server was heard: it may be asked
+    assert set(far.known()) == {"ONE", "TWO", "THREE"}
+
+
+def test_device_list__old_update_again__changes_nothing(shared, far):
+    far.make("ONE")
+    old = far.update("ONE")
+    far.known()
+    new = far.make("ONE", "new keys")
+    send(shared, far.update("ONE"))
+    until_changed(shared, far.user_id)
+    send(shared, old)
+    send(shared, typing(shared))
+    shared.watch.until(lambda answer: typing_of(answer.joined(shared.room_id)))
+    assert far.known()["ONE"]["keys"] == new["keys"] and far.asked() == 1
+
+
+def test_device_list__false_keys__not_handed_on(shared, far):
+    keys = far.make("ONE")
+    far.known()
+    far.keys["ONE"] = ({**keys, "device_id": "OTHER"}, None)
+    send(shared, far.update("ONE"))
+    until_changed(shared, far.user_id)
+    assert far.known() == {}
+    mallory = far.make("TWO")
+    mallory["keys"]["ed25519:TWO"] = SigningKey("TWO").public
+    send(shared, far.update("TWO"))
+    until_changed(shared, far.user_id)
+    assert far.known() == {}
+
+
+def test_device_list__of_others_or_malformed__left_out(shared, far, make_remote):
+    far.make("ONE")
+    far.known()
+    update = far.update("ONE", device_display_name="forged")
+    make_remote().transaction(shared.server, edus=[update]).ok()
+    send(shared, edu("device_list_update"), edu("device_list_update", user_id=shared.user.user_id, device_id="X", stream_id=5),
+         edu("device_list_update", user_id=far.user_id, device_id="\x00", stream_id=50),
+         edu("device_list_update", user_id=far.user_id, device_id="X" * 300, stream_id=50),
+         edu("device_list_update", user_id=far.user_id, device_id="X", stream_id="50"),
+         edu("device_list_update", user_id="@nobody:" + shared.remote.name, device_id="X", stream_id=50))
+    seen = []
+
+    def until_typing(answer):
+        seen.extend(changed(answer))
+        return typing_of(answer.joined(shared.room_id))
+    send(shared, typing(shared))
+    shared.watch.until(until_typing)
+    assert seen == [] and set(far.known()) == {"ONE"} and "unsigned" not in far.known()["ONE"]
+
+
+def test_device_list__nobody_shares_a_room__not_kept(federated, remote, shared):
+    stranger = FarDevices(shared, "@stranger:" + remote.name)
+    stranger.make("ONE")
+    assert set(stranger.known()) == {"ONE"} == set(stranger.known())
+    assert stranger.asked() == 0 and stranger.asked("keys/query") == 2
+
+
+def test_device_list__killed_after_the_answer__still_told(make_federated, remote):
+    server = make_federated().start()
+    shared = SharedRoom(server, remote)
+    far = FarDevices(shared)
+    far.make("ONE")
+    far.known()
+    far.make("TWO")
+    send(shared, far.update("TWO"))
+    server.kill()
+    server.start()
+    shared.user.http.drop()
+    until_changed(shared, far.user_id)
+    assert set(far.known()) == {"ONE", "TWO"}
+
+
+def test_signing_keys__changed__told_and_kept(shared, far):
+    far.make("ONE")
+    far.known()
+    master, self_signing, forger = SigningKey(), SigningKey(), SigningKey()
+
+    def key(usage, key, signer=None):
+        value = {"user_id": far.user_id, "usage": [usage], "keys": {key.id: key.public}}
+        return (signer or key).over(value, far.user_id)
+    send(shared, edu("signing_key_update", user_id=far.user_id, master_key=key("master", master),
+                     self_signing_key=key("self_signing", self_signing, master)))
+    until_changed(shared, far.user_id)
+    answer = shared.user.post("/keys/query", {"device_keys": {far.user_id: []}}).ok()
+    assert answer["master_keys"][far.user_id]["keys"] == {master.id: master.public}
+    assert answer["self_signing_keys"][far.user_id]["keys"] == {self_signing.id: self_signing.public}
+    # One that its master key has not signed is none.
+    send(shared, edu("signing_key_update", user_id=far.user_id, self_signing_key=key("self_signing", forger)))
+    until_changed(shared, far.user_id)
+    answer = shared.user.post("/keys/query", {"device_keys": {far.user_id: []}}).ok()
+    assert far.user_id in answer["master_keys"] and far.user_id not in answer.get("self_signing_keys", {})
+    assert far.asked() == 1
+
+
+def test_device_list__fetch_hangs__other_servers_edus_go_on(shared, far, federated, make_remote):
+    other = SharedRoom(federated, make_remote(), user=shared.user)
+    other.watch = shared.watch
+    far.make("ONE")
+    far.known()
+    hold = Hold(shared.remote, "GET", r"/_matrix/federation/v1/user/devices/.*")
+    far.make("TWO")
+    send(shared, far.update("TWO", prev=[999]))
+    assert hold.waiting.wait(30)
+    send(other, typing(other))
+    shared.watch.until(lambda answer: typing_of(answer.joined(other.room_id)) == [other.room.creator])
+    hold.release()
 
 
 # -- the rest
