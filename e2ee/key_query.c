@@ -4,6 +4,7 @@
  * the user exists or not.
  */
 #include "e2ee/device_keys.h"
+#include "matrix/device_key.h"
 #include "matrix/str_set.h"
 #include "storage/device_key.h"
 #include "storage/device_list.h"
@@ -33,16 +34,18 @@ enum err device_keys_query(struct ctx *ctx, struct homeserver *hs, const struct 
 	const struct json *wanted = ask->wanted;
 	TRY(check_wanted(ctx, wanted));
 	*out = (struct keys_found){.viewer = ask->viewer, .wanted = wanted};
-	struct str *local = ARENA_NEW_ARRAY(ctx->arena, struct str, wanted->count + 1);
-	size_t local_n = 0;
+	/* Of users elsewhere nothing is found but what the viewer has signed. */
+	struct str *users = ARENA_NEW_ARRAY(ctx->arena, struct str, wanted->count + 1);
+	size_t user_n = 0;
 	for (size_t i = 0; i < wanted->count; i++) {
 		struct str user_id = wanted->members[i].key;
-		if (hs_is_local(hs, user_id) && str_find_byte(user_id, '\0') == SIZE_MAX) {
-			local[local_n++] = user_id;
+		bool is_told = ask->viewer.p != NULL || hs_is_local(hs, user_id);
+		if (is_told && str_find_byte(user_id, '\0') == SIZE_MAX) {
+			users[user_n++] = user_id;
 		}
 	}
-	if (local_n > 0) {
-		TRY(store_device_key_query(ctx, hs->db, local, local_n, ask->viewer, &out->keys,
+	if (user_n > 0) {
+		TRY(store_device_key_query(ctx, hs->db, users, user_n, ask->viewer, &out->keys,
 			&out->key_n));
 	}
 	if (ask->viewer.p != NULL) {
@@ -177,6 +180,46 @@ static void write_devices(const struct keys_found *found, struct arena *arena,
 	json_out_end(out);
 }
 
+/* The key with what the viewer has signed of it. */
+static struct json with_own_signatures(const struct keys_found *found, struct arena *arena,
+	const struct json_member *master)
+{
+	struct user_rows rows = rows_of(found, master->key);
+	const struct json *keys = json_at(&master->value, "keys");
+	const struct json *others = json_at(&master->value, "signatures");
+	struct json own = json_object(arena, rows.n);
+	for (size_t i = 0; i < rows.n; i++) {
+		const struct stored_key *row = &rows.p[i];
+		if (row->kind == STORED_SIGNATURE && str_equals(row->signer_user, found->viewer) &&
+			json_get(keys, key_id_of(arena, row->id)) != NULL) {
+			own.members[own.count++] =
+				(struct json_member){row->signer_key, json_string(row->body)};
+		}
+	}
+	if (own.count == 0) {
+		return master->value;
+	}
+	struct json none = json_object(arena, 0);
+	struct json all = json_with(arena, others != NULL ? others : &none, found->viewer, own);
+	return json_with(arena, &master->value, STR("signatures"), all);
+}
+
+static void write_remote_masters(const struct keys_found *found, struct arena *arena,
+	struct json_out *out)
+{
+	for (size_t i = 0; i < found->remote_n; i++) {
+		const struct json *masters = json_at(&found->remote[i].answer, "master_keys");
+		for (size_t k = 0; json_is(masters, JSON_OBJECT) && k < masters->count; k++) {
+			const struct json_member *master = &masters->members[k];
+			if (json_get(&found->remote[i].request, master->key) != NULL) {
+				struct json key = with_own_signatures(found, arena, master);
+				json_out_key(out, master->key);
+				json_out_value(out, &key);
+			}
+		}
+	}
+}
+
 static void write_cross_keys(const struct keys_found *found, struct str usage, struct str section,
 	struct arena *arena, struct json_out *out)
 {
@@ -193,7 +236,9 @@ static void write_cross_keys(const struct keys_found *found, struct str usage, s
 		json_out_key(out, key->user_id);
 		write_key(found, &rows, key, str_from(NULL, 0), arena, out);
 	}
-	if (!is_own_only) {
+	if (str_equals(usage, STR("master"))) {
+		write_remote_masters(found, arena, out);
+	} else if (!is_own_only) {
 		e2ee_write_answers(out, found->remote, found->remote_n, section);
 	}
 	json_out_end(out);

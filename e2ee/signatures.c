@@ -5,8 +5,11 @@
 #include "base/vec.h"
 #include "e2ee/cross_signing.h"
 #include "e2ee/device_lists.h"
+#include "matrix/cross_key.h"
 #include "matrix/device_key.h"
 #include "storage/device_key.h"
+
+enum { REMOTE_MS = 10 * 1000 };
 
 struct sign_run {
 	struct ctx *ctx;
@@ -161,6 +164,57 @@ static bool take_key(struct sign_run *run, struct str user_id, struct str name,
 	return true;
 }
 
+/* A master key that another server told; `key` was checked by the port. */
+static void add_master(struct sign_run *run, const struct json_member *key)
+{
+	struct arena *arena = run->ctx->arena;
+	struct cross_key master;
+	struct field_error error;
+	if (cross_key_read(arena, &key->value, key->key, CROSS_MASTER, STR("key"), &master, &error)) {
+		run->rows[run->row_n++] = (struct stored_key){
+			.kind = STORED_CROSS_KEY,
+			.user_id = key->key,
+			.id = cross_usage_name(CROSS_MASTER),
+			.body = master.body,
+			.public_key = master.public_key,
+		};
+	}
+}
+
+/* Of users elsewhere one signs the master keys; their servers are asked for them. */
+static enum err load_remote(struct homeserver *hs, struct sign_run *run, const struct json *keys)
+{
+	struct arena *arena = run->ctx->arena;
+	const struct json all = {.type = JSON_ARRAY};
+	struct json wanted = json_object(arena, keys->count);
+	struct e2ee_remote_ask *asks;
+	for (size_t i = 0; i < keys->count; i++) {
+		if (!hs_is_local(hs, keys->members[i].key)) {
+			wanted.members[wanted.count++] = (struct json_member){keys->members[i].key, all};
+		}
+	}
+	if (wanted.count == 0) {
+		return ERR_OK;
+	}
+	TRY(ctx_may_ask(run->ctx));
+	size_t count = e2ee_remote_asks(arena, hs, &wanted, &asks);
+	e2ee_ask_remote(run->ctx, hs->e2ee, asks, count, REMOTE_MS, false);
+	struct stored_key *rows = ARENA_NEW_ARRAY(arena, struct stored_key, run->row_n + wanted.count);
+	for (size_t i = 0; i < run->row_n; i++) {
+		rows[i] = run->rows[i];
+	}
+	run->rows = rows;
+	for (size_t i = 0; i < count; i++) {
+		const struct json *masters = json_at(&asks[i].answer, "master_keys");
+		for (size_t k = 0; json_is(masters, JSON_OBJECT) && k < masters->count; k++) {
+			if (json_get(&asks[i].request, masters->members[k].key) != NULL) {
+				add_master(run, &masters->members[k]);
+			}
+		}
+	}
+	return ERR_OK;
+}
+
 static enum err load_keys(struct homeserver *hs, struct sign_run *run, const struct json *keys)
 {
 	struct str *users = ARENA_NEW_ARRAY(run->ctx->arena, struct str, keys->count + 1);
@@ -178,6 +232,7 @@ static enum err load_keys(struct homeserver *hs, struct sign_run *run, const str
 		}
 	}
 	TRY(store_device_key_query(run->ctx, hs->db, users, n, run->me, &run->rows, &run->row_n));
+	TRY(load_remote(hs, run, keys));
 	for (size_t i = 0; i < run->row_n; i++) {
 		run->own_n +=
 			run->rows[i].kind != STORED_SIGNATURE && str_equals(run->rows[i].user_id, run->me);

@@ -223,3 +223,32 @@ def test_query__known_and_unknown_of_one_server_that_is_away__the_known_told_and
     remote.on("POST", QUERY, lambda ask: (500, {"errcode": "M_UNKNOWN", "error": "down"}))
     found = query(lin, far.user_id, "@stranger:" + remote.name)
     assert far.device_id in found["device_keys"][far.user_id] and set(found["failures"]) == {remote.name}
+
+
+# -- verifying users of other servers
+
+def test_signatures__of_a_remote_users_master_key__kept_and_shown_to_who_made_them(federated, remote, lin, far):
+    answering(remote, far.answer())
+    person, bob = Person(lin).upload(), federated.user()
+    signed = person.user_signing.over(far.master, lin.user_id)
+    reply = lin.post("/keys/signatures/upload", {far.user_id: {far.person.master.public: signed}}).ok()
+    assert reply.json.get("failures", {}) == {}
+    signatures = query(lin, far.user_id)["master_keys"][far.user_id]["signatures"]
+    assert signatures[lin.user_id] == {person.user_signing.id: signed["signatures"][lin.user_id][person.user_signing.id]}
+    assert lin.user_id not in query(bob, far.user_id)["master_keys"][far.user_id].get("signatures", {})
+
+
+def test_sec_5_15__signature_over_another_key_than_the_remote_tells__refused(federated, remote, lin, far):
+    answering(remote, far.answer())
+    person = Person(lin).upload()
+    other = Far(remote)
+    other.user_id = far.user_id
+    forged = person.user_signing.over(other.person.key("master", other.person.master), lin.user_id)
+    forged["user_id"] = far.user_id
+    reply = lin.post("/keys/signatures/upload", {far.user_id: {other.person.master.public: forged}}).ok()
+    assert other.person.master.public in reply["failures"][far.user_id]
+    wrong = copy.deepcopy(far.master)
+    wrong["signatures"] = {lin.user_id: {person.user_signing.id: "A" * 86}}
+    reply = lin.post("/keys/signatures/upload", {far.user_id: {far.person.master.public: wrong}}).ok()
+    assert far.person.master.public in reply["failures"][far.user_id]
+    assert lin.user_id not in query(lin, far.user_id)["master_keys"][far.user_id].get("signatures", {})
