@@ -73,8 +73,11 @@ static enum err look_at_member(struct news_run *run, struct room *room,
 	struct member_past past;
 	TRY(look_back(run, room, item->event, &past));
 	if (str_equals(item->state_key, run->span->user_id)) {
-		return past.is_in && past.was_out ? add_members(run, room, run->span->up_to, &run->changed)
-										  : ERR_OK;
+		if (!past.is_in || !past.was_out) {
+			return ERR_OK;
+		}
+		VEC_PUSH(run->ctx->arena, &run->changed, item->state_key); /* the user's other devices */
+		return add_members(run, room, run->span->up_to, &run->changed);
 	}
 	if (past.is_in && past.was_out) {
 		VEC_PUSH(run->ctx->arena, &run->changed, item->state_key);

@@ -355,7 +355,14 @@ static enum err make_redacted(struct room_builder *builder, struct built_event *
 		return ERR_OK;
 	}
 	struct stored_event *target;
-	TRY(room_event(builder->ctx, builder->hs, builder->room, built->event->redacts, &target));
+	enum err err =
+		room_event(builder->ctx, builder->hs, builder->room, built->event->redacts, &target);
+	if (err == ERR_MISSING && str_find_byte(built->event->redacts, '\0') == SIZE_MAX) {
+		builder->ctx->fault = (struct fault){0};
+		built->is_waiting = true; /* others may have it, and tell */
+		return ERR_OK;
+	}
+	TRY(err);
 	if (target->redacted_by == 0) {
 		built->redacted = redacted_form(builder->ctx->arena, target);
 	}

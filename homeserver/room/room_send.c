@@ -4,6 +4,7 @@
 #include "homeserver/room/room_send.h"
 
 #include "base/crypto.h"
+#include "homeserver/room/room_accept.h"
 #include "matrix/power.h"
 #include "matrix/relation.h"
 #include "storage/event.h"
@@ -37,15 +38,36 @@ static struct str transaction_key(struct arena *arena, const struct send_request
 	return str_dup(arena, str_from((const char *)hash, TRANSACTION_KEY_BYTES));
 }
 
-/* One's own events, or those of others with the power to. */
+/* Whether other servers are in the room, which may have an event that has not come here. */
+static enum err may_be_known_elsewhere(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct str event_id, bool *out)
+{
+	struct event_id id;
+	struct server_name *servers;
+	size_t count;
+	TRY(room_servers(ctx, hs, room, &servers, &count));
+	*out = count > 0 && event_id_parse(event_id, &id);
+	return ERR_OK;
+}
+
+/* One's own events, or those of others with the power to: these also before they are known, as other servers may know them. */
 static enum err check_redaction(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct principal *who, struct str event_id)
 {
 	struct user_id sender = who->user;
 	struct stored_event *target;
-	TRY(room_event(ctx, hs, room, event_id, &target));
-	if (str_equals(target->event->sender.s, sender.s)) {
-		return ERR_OK;
+	enum err err = room_event(ctx, hs, room, event_id, &target);
+	if (err == ERR_MISSING) {
+		bool may_exist;
+		TRY(may_be_known_elsewhere(ctx, hs, room, event_id, &may_exist));
+		if (!may_exist) {
+			return fail(ctx, ERR_MISSING, M_NOT_FOUND, "Event not found");
+		}
+	} else {
+		TRY(err);
+		if (str_equals(target->event->sender.s, sender.s)) {
+			return ERR_OK;
+		}
 	}
 	TRY(room_require_not_suspended(ctx, who));
 	static const struct state_ask asks[] = {{STR_INIT("m.room.power_levels"), STR_INIT("")},

@@ -7,6 +7,7 @@
 #include "homeserver/room/room_guest.h"
 #include "homeserver/room/room_member.h"
 #include "homeserver/room/room_send.h"
+#include "matrix/power.h"
 #include "matrix/visibility.h"
 #include "storage/state.h"
 
@@ -118,6 +119,34 @@ static enum err check_canonical_alias(struct ctx *ctx, struct homeserver *hs, st
 	return ERR_OK;
 }
 
+/* What nobody may do, however much power they have: a second create event, power levels for creators (version 12). */
+static enum err check_creation(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct state_wish *wish)
+{
+	if (wish->state_key.n > 0) {
+		return ERR_OK;
+	}
+	if (str_equals(wish->type, STR("m.room.create"))) {
+		return fail(ctx, ERR_INPUT, M_BAD_STATE, "A room is created once");
+	}
+	const struct room_version *version = room_version_of(room);
+	if (!str_equals(wish->type, STR("m.room.power_levels")) || !version->privileged_creators) {
+		return ERR_OK;
+	}
+	static const struct state_ask asks[] = {{STR_INIT("m.room.create"), STR_INIT("")}};
+	struct state_view view;
+	TRY(room_state_view(ctx, hs, room, asks, COUNT_OF(asks), &view));
+	const struct json *users = json_at(wish->content, "users");
+	for (size_t i = 0; json_is(users, JSON_OBJECT) && i < users->count; i++) {
+		struct user_id user;
+		if (user_id_parse(users->members[i].key, &user) && power_is_creator(version, &view, user)) {
+			return fail(ctx, ERR_INPUT, M_BAD_STATE,
+				"Creators have all power: `users` may not name them");
+		}
+	}
+	return ERR_OK;
+}
+
 /* The event, and what it entails for others; all in one commit. */
 static enum err add_state(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct room_intent *intent, struct str *out_event_id)
@@ -148,6 +177,7 @@ enum err room_state_put(struct ctx *ctx, struct homeserver *hs, const struct sta
 	}
 	struct room *room;
 	TRY(rooms_get_for(ctx, hs, wish->room_id, &room));
+	TRY(check_creation(ctx, hs, room, wish));
 	struct stored_event *before;
 	TRY(room_state_event(ctx, hs, room, wish->type, wish->state_key, POSITION_NOW, &before));
 	bool is_own_membership = str_equals(wish->type, STR("m.room.member")) &&
@@ -167,12 +197,15 @@ enum err room_state_put(struct ctx *ctx, struct homeserver *hs, const struct sta
 		return ERR_OK;
 	}
 	TRY(check_canonical_alias(ctx, hs, room, wish, before));
+	/* Who lets somebody in says the server that does. A join again, for a new name, is let in by being joined. */
+	const struct json own_words =
+		json_without(ctx->arena, wish->content, STR("join_authorised_via_users_server"));
 	const struct room_intent intent = {
 		.sender = wish->who->user,
 		.type = wish->type,
 		.is_state = true,
 		.state_key = wish->state_key,
-		.content = wish->content,
+		.content = is_own_join ? &own_words : wish->content,
 	};
 	bool is_invite = str_equals(wish->type, STR("m.room.member")) &&
 		str_equals(json_get_str(wish->content, STR("membership")), STR("invite"));

@@ -112,7 +112,7 @@ def test_lists__oneself_joins__everybody_there_changed(alice, bob, carol, shared
     lists = Lists(carol)
     alice.invite(shared, carol).ok()
     carol.join(shared).ok()
-    assert lists.next() == ({alice.user_id, bob.user_id}, set())
+    assert lists.next() == ({alice.user_id, bob.user_id, carol.user_id}, set())
 
 
 def test_lists__last_common_room_left_by_the_other__left(alice, bob, shared):
@@ -172,7 +172,7 @@ def test_lists__new_room_of_two__each_hears_of_the_other(alice, bob):
     assert lists.next()[1] == set()
     bob.join(room).ok()
     assert lists.next() == ({bob.user_id}, set())
-    assert others.next() == ({alice.user_id}, set())
+    assert others.next() == ({alice.user_id, bob.user_id}, set())
 
 
 def test_lists__invite_refused__nothing(alice, bob, room):

@@ -157,3 +157,40 @@ def test_kick__of_the_only_user_there__its_server_is_told(pair):
     answer, _ = watch.until(lambda a: room in a.rooms("leave"))
     (event,) = [e for e in answer.left(room).timeline if e.get("state_key") == ben.user_id]
     assert event["sender"] == ann.user_id and event["content"]["membership"] == "leave"
+
+
+def restricted_room(ann, servers, version="10"):
+    """(hall, room that lets in who is in the hall), both ann's and at the first server."""
+    hall = ann.create_room(preset="public_chat")
+    rules = {"join_rule": "restricted", "allow": [{"type": "m.room_membership", "room_id": hall}]}
+    return hall, ann.create_room(preset="public_chat", room_version=version, initial_state=[
+        {"type": "m.room.join_rules", "state_key": "", "content": rules}])
+
+
+def test_restricted__joined_and_joined_again_for_a_name__who_let_in_is_not_taken_from_the_client(servers):
+    """Only the server that lets in says so: a client's word would make an event that nobody has signed."""
+    ann, ben = servers[0].user(), servers[1].user()
+    hall, room = restricted_room(ann, servers)
+    join(ben, hall, servers[0])
+    join(ben, room, servers[0])
+    ben.put_state(room, "m.room.member", {"membership": "join", "displayname": "Ben",
+                                          "join_authorised_via_users_server": "unused"}, ben.user_id).ok()
+    content = ben.get_state(room, "m.room.member", ben.user_id).ok().json
+    assert content == {"membership": "join", "displayname": "Ben"}
+
+
+def test_redact__event_that_has_not_come_here__told_to_others_by_who_has_the_power(pair):
+    ann, ben, room = pair
+    watch = ben.watch()
+    reply = ann.redact(room, "$" + "A" * 43).ok()
+    watch.until(lambda a: reply["event_id"] in [e["event_id"] for e in a.joined(room).timeline])
+    ben.redact(room, "$" + "A" * 43).expect(403, "M_FORBIDDEN")
+    ann.redact(room, "$" + "A" * 600).expect(404, "M_NOT_FOUND")
+
+
+def test_device_lists__user_comes_into_a_room__own_other_devices_hear_of_it(servers):
+    ann, ben = servers[0].user(), servers[1].user()
+    room = ann.create_room(preset="public_chat")
+    watch = ben.watch()
+    join(ben, room, servers[0])
+    watch.until(lambda a: {ann.user_id, ben.user_id} <= set(a["device_lists"]["changed"]))

@@ -103,8 +103,18 @@ def test_state__after_leaving__as_it_was_when_left(alice, bob, shared):
     bob.get_state(shared, "org.example.later").expect((403, 404))
 
 
-def test_state__create_event_again__403(alice, room):
-    alice.put_state(room, "m.room.create", {"room_version": "11"}).expect((400, 403))
+@pytest.mark.parametrize("version", ["11", "12"])
+def test_state__create_event_again__400(alice, version):
+    room = alice.create_room(room_version=version)
+    alice.put_state(room, "m.room.create", {"room_version": version, "more": 1}).expect(400, "M_BAD_STATE")
+
+
+def test_state__power_levels_name_a_creator__400(alice, bob):
+    """Room version 12: creators have no entry in `users`; that is no question of power."""
+    room = alice.create_room(room_version="12", creation_content={"additional_creators": [bob.user_id]})
+    for user in (alice, bob):
+        alice.put_state(room, "m.room.power_levels", {"users": {user.user_id: 100}}).expect(400, "M_BAD_STATE")
+    alice.put_state(room, "m.room.power_levels", {"users": {"@carol:example.org": 100}}).ok()
 
 
 @pytest.mark.parametrize("raw", [b"[]", b"5", b'"x"', b"null", b"true"])
