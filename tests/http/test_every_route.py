@@ -99,7 +99,7 @@ class Setting:
             "relType": "m.annotation", "scope": "global", "sessionId": "session", "version": "1",
             "serverName": self.server.server_name, "mediaId": "media", "fileName": "file", "protocol": "irc",
             "appserviceId": "bot", "idpId": "school", "networkId": "irc", "medium": "email", "loginType": "m.login.sso",
-            "authType": "m.login.dummy", "policyId": "terms", "serverPattern": "*.example", "language": "en",
+            "authType": "m.login.dummy", "policyId": "terms", "serverPattern": "*.example", "queryType": "profile", "language": "en",
         }
 
     def paths(self, route, **other):
@@ -303,8 +303,14 @@ def test_exceptions__name_routes_and_give_reasons():
 
 # -- as the specification has it
 
+def is_of_servers(route):
+    """The server-server API gives some of its operations the names that the client-server API has."""
+    return route["path"].startswith("/_matrix/federation/")
+
+
 def specified(condition=lambda row: True):
-    return lambda route: route["id"] in SPECIFICATION and condition(SPECIFICATION[route["id"]])
+    return lambda route: (not is_of_servers(route) and route["id"] in SPECIFICATION and
+                          condition(SPECIFICATION[route["id"]]))
 
 
 @routes(specified())
@@ -313,6 +319,13 @@ def test_authentication__as_specified(route):
     wanted = {"yes": WITH_TOKEN, "no": ("none", "optional"), "optional": ("none", "optional", "user", "user or guest")}
     is_kept = route["auth"] in wanted[SPECIFICATION[route["id"]]["token"]]
     judge(route, "authentication_as_specified", is_kept, route["auth"])
+
+
+@routes(is_of_servers)
+def test_servers_routes__signed_but_for_those_that_the_specification_opens(route):
+    """server-server-api.md: openid.yaml, version.yaml, third_party_invite.yaml (identity servers)."""
+    opened = ("getVersion", "exchangeOpenIdToken", "onBindThirdPartyIdentifier")
+    assert (route["auth"] == "none") == (route["id"] in opened), route
 
 
 @routes(specified(lambda row: row["token"] == "yes"))
@@ -589,7 +602,7 @@ def limited():
     made.server.destroy()
 
 
-@routes(lambda route: route["rate"] != "none")
+@routes(lambda route: route["rate"] != "none" and is_for_clients(route))
 def test_too_often__429_with_the_time_to_wait(limited, route):
     """A budget may have got its next token meanwhile: then it is used up again, by something harmless."""
     for path in limited.where.paths(route):
