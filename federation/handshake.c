@@ -40,7 +40,7 @@ struct str fed_explicit_event_id(struct arena *arena, const struct homeserver *h
 		STR_ARG(hs->signer.server.s));
 }
 
-enum err handshake_malformed(struct ctx *ctx, struct server_name server, const char *what)
+enum err(handshake_malformed)(struct ctx *ctx, struct server_name server, const char *what)
 {
 	enum err err = fail_cause(ctx, ERR_REMOTE, "handshake with %.*s: %s", STR_ARG(server.s), what);
 	ctx->fault.text = str_printf(ctx->arena, "%.*s gave an answer that cannot be used: %s",
@@ -114,7 +114,7 @@ static bool read_ids(struct arena *arena, const struct room_version *version,
 		if (version->event_format == EVENT_FORMAT_V1) {
 			item = item->type == JSON_ARRAY && item->count > 0 ? &item->items[0] : NULL;
 		}
-		if (!json_is(item, JSON_STRING) || !event_id_parse(item->text, &ids[i])) {
+		if (item == NULL || item->type != JSON_STRING || !event_id_parse(item->text, &ids[i])) {
 			return false;
 		}
 	}

@@ -47,6 +47,12 @@ MUST_CHECK enum err handshake_send(struct ctx *ctx, struct federation *federatio
 /** What another server said cannot be used: for the log, and for the client. @return ERR_REMOTE */
 enum err handshake_malformed(struct ctx *ctx, struct server_name server, const char *what);
 
+#ifdef __clang_analyzer__
+/* As in base/ctx.h. */
+#define handshake_malformed(ctx, server, what) \
+	((void)(handshake_malformed)((ctx), (server), (what)), ERR_REMOTE)
+#endif
+
 /**
  * Builds and signs an event at the place in the room that a template gives: its prev_events, auth_events and depth; nothing else of
  * it. Fills the intent's place, time and explicit id.

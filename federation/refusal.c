@@ -29,7 +29,7 @@ static struct str room_version_member(struct arena *arena, const struct json *an
 	return str_dup(arena, buf_str(&text));
 }
 
-enum err refusal_pass_on(struct ctx *ctx, enum err err, const struct fed_refusal *refusal)
+enum err(refusal_pass_on)(struct ctx *ctx, enum err err, const struct fed_refusal *refusal)
 {
 	struct fault *fault = &ctx->fault;
 	if (err != ERR_DENIED && err != ERR_MISSING && err != ERR_INPUT) {

@@ -15,6 +15,11 @@
  */
 enum err refusal_pass_on(struct ctx *ctx, enum err err, const struct fed_refusal *refusal);
 
+#ifdef __clang_analyzer__
+/* As in base/ctx.h. */
+#define refusal_pass_on(ctx, err, refusal) ((void)(refusal_pass_on)((ctx), (err), (refusal)), (err))
+#endif
+
 /** Whether it says that the endpoint is unknown there: an older one may be known. */
 bool refusal_is_unrecognized(enum err err, const struct fed_refusal *refusal);
 

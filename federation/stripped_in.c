@@ -52,23 +52,23 @@ static bool is_pdu(const struct json *entry)
 enum err stripped_in_text(struct ctx *ctx, struct federation *federation,
 	const struct event *member, const struct json *received, struct str *out)
 {
-	size_t received_count = json_is(received, JSON_ARRAY) ? received->count : 0;
-	size_t count = received_count < MAX_EVENTS ? received_count : MAX_EVENTS;
-	struct json *items = ARENA_NEW_ARRAY(ctx->arena, struct json, count + 1);
+	struct json first = {.type = JSON_ARRAY};
+	if (received != NULL && received->type == JSON_ARRAY) {
+		first.items = received->items;
+		first.count = MIN_OF(received->count, (size_t)MAX_EVENTS);
+	}
+	struct json *items = ARENA_NEW_ARRAY(ctx->arena, struct json, first.count + 1);
 	struct json list = {.type = JSON_ARRAY, .items = items};
-	const struct json first = {.type = JSON_ARRAY,
-		.items = received != NULL ? received->items : NULL,
-		.count = count};
 	struct pdu_room room = room_of(member);
 	struct pdu *pdus;
+	size_t count;
 	TRY(pdu_check_list(ctx, federation, &room, &first, &pdus, &count));
 	items[list.count++] = *member->json;
-	for (size_t i = 0; i < count; i++) {
-		bool is_unsigned_form =
-			!member->version->room_id_is_create_hash && !is_pdu(&first.items[i]);
+	for (size_t i = 0; first.items != NULL && i < count; i++) {
+		bool is_old_form = !member->version->room_id_is_create_hash && !is_pdu(&first.items[i]);
 		if (pdus[i].event != NULL) {
 			items[list.count++] = *pdus[i].event->json;
-		} else if (is_unsigned_form) {
+		} else if (is_old_form) {
 			items[list.count++] = first.items[i];
 		}
 	}

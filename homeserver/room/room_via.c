@@ -72,7 +72,7 @@ enum err via_add_known(struct ctx *ctx, struct homeserver *hs, struct room *room
 	}
 	TRY(room_state_event(ctx, hs, room, STR("m.room.power_levels"), STR(""), POSITION_NOW, &event));
 	const struct json *users = event != NULL ? json_at(event->event->content, "users") : NULL;
-	for (size_t i = 0; json_is(users, JSON_OBJECT) && i < users->count; i++) {
+	for (size_t i = 0; users != NULL && users->type == JSON_OBJECT && i < users->count; i++) {
 		add_of_user(via, hs, users->members[i].key);
 	}
 	TRY(room_state_event(ctx, hs, room, STR("m.room.create"), STR(""), POSITION_NOW, &event));

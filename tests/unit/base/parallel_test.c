@@ -37,7 +37,7 @@ static void parallel_for__any_count_and_grain__each_thing_once(void **state)
 {
 	(void)state;
 	static const size_t counts[] = {0, 1, 2, 7, 64, 100, 1000, MOST};
-	static const size_t grains[] = {1, 3, 64, 5000, MOST, 3 * MOST};
+	static const size_t grains[] = {1, 3, 64, 5000, MOST, (size_t)3 * MOST};
 	for (size_t i = 0; i < COUNT_OF(counts); i++) {
 		for (size_t j = 0; j < COUNT_OF(grains); j++) {
 			static struct seen seen;
