@@ -20,7 +20,7 @@ from .client import Client, Http
 from .server import FederatedServer, Server, binary
 
 TARGET = os.environ.get("BELFRY_TEST_TARGET", "")
-PROCESS_FIXTURES = {"make_server", "fresh_server", "running", "federated", "make_federated"}
+PROCESS_FIXTURES = {"make_server", "fresh_server", "running", "federated", "make_federated", "synapse"}
 
 # Schema deviations of Synapse, each looked at: null where the specification wants a string or nothing.
 SYNAPSE_VIOLATIONS = (
@@ -178,6 +178,17 @@ def federated(authority):
     server = FederatedServer(authority=authority).start()
     yield server
     server.destroy()
+
+
+@pytest.fixture(scope="module")
+def synapse(authority):
+    """A running Synapse, which the tests of a file share."""
+    from .synapse import Synapse
+    server = Synapse(authority)
+    try:
+        yield server.start()
+    finally:
+        server.destroy()
 
 
 @pytest.fixture
