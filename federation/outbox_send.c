@@ -257,11 +257,12 @@ static enum err load_room(struct packing *packing, int64_t nid)
 	}
 	TRY(rooms_get_nid(ctx, hs, nid, &room));
 	TRY(is_allowed(packing, room, &allowed));
-	if (allowed) {
-		TRY(room_events_at(ctx, hs, room, positions, n, &events));
-		for (size_t i = 0; i < n; i++) {
-			packing->events[places[i]] = events[i];
-		}
+	TRY(room_events_at(ctx, hs, room, positions, n, &events));
+	for (size_t i = 0; i < n; i++) {
+		/* Who is shut out has to hear of it. */
+		bool is_acl =
+			events[i] != NULL && event_is(events[i]->event, STR("m.room.server_acl"), STR(""));
+		packing->events[places[i]] = allowed || is_acl ? events[i] : NULL;
 	}
 	return ERR_OK;
 }

@@ -55,6 +55,11 @@ static enum err get_profile(struct call *call)
 		return fail(&call->ctx, ERR_DENIED, M_FORBIDDEN,
 			"This server does not give profiles to other servers");
 	}
+	struct user_id id;
+	struct server_name server;
+	if (!user_id_parse(user_id, &id) || !server_name_parse(user_id_server(id).s, &server)) {
+		return fail(&call->ctx, ERR_INPUT, M_INVALID_PARAM, "user_id is not a user id");
+	}
 	if (!hs_is_local(hs, user_id)) {
 		return fail(&call->ctx, ERR_MISSING, M_NOT_FOUND, "That is no user of this server");
 	}

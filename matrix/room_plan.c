@@ -256,7 +256,9 @@ static void plan_preset(struct plan *plan)
 		{STR_INIT("m.room.guest_access"), STR_INIT("guest_access"), preset->guest_access},
 	};
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
-		if (!str_set_has(&plan->initial_types, rows[i].type)) {
+		/* What holds without an event needs none. */
+		bool is_default = str_equals(rows[i].value, STR("forbidden"));
+		if (!is_default && !str_set_has(&plan->initial_types, rows[i].type)) {
 			add_one(plan, rows[i].type, rows[i].key, rows[i].value);
 		}
 	}

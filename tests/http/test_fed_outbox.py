@@ -200,7 +200,7 @@ def test_destination__asks_for_something__is_tried_at_once(make_federated, clust
     assert inbox.bodies() == ["hello"] * 6
 
 
-def test_acl__server_is_shut_out__gets_nothing(server, make_remote):
+def test_acl__server_is_shut_out__is_told_so_and_gets_nothing_more(server, make_remote):
     shut, other = make_remote(host="127.0.0.2"), make_remote()
     inboxes = [Inbox(shut), Inbox(other)]
     alice = server.user()
@@ -208,11 +208,12 @@ def test_acl__server_is_shut_out__gets_nothing(server, make_remote):
     let_in(server, room, shut.name, other.name)
     let_in(server, witness, shut.name)
     alice.set_state(room, "m.room.server_acl", {"allow": ["*"], "deny": ["127.0.0.2"]})
+    inboxes[0].until(lambda i: [pdu["type"] for pdu in i.pdus()] == ["m.room.server_acl"])
     alice.send(room, "secret")
     alice.send(witness, "open")
     inboxes[1].until(lambda i: i.bodies() == ["secret"])
     inboxes[0].until(lambda i: i.bodies() == ["open"])
-    assert [pdu["room_id"] for pdu in inboxes[0].pdus()] == [witness]
+    assert [pdu["room_id"] for pdu in inboxes[0].pdus()] == [room, witness]
 
 
 def test_dead_destinations__two_hundred__a_live_one_gets_its_events_at_once(server, remote):

@@ -48,6 +48,11 @@ def test_query__unknown_kind__404_unrecognized(federated, remote):
 
 # -- profiles
 
+def test_profile__of_what_is_no_user_id__refused(federated, remote):
+    for name in ("@a:localhost:http", "a", "@a"):
+        get(remote, federated, "query", "profile", user_id=name).expect(400, "M_INVALID_PARAM")
+
+
 def test_profile__asked_by_another_server__all_fields_or_one(federated, remote, lin):
     lin.put("/profile/%s/displayname" % quote(lin.user_id), {"displayname": "Lín 林"}).ok()
     lin.put("/profile/%s/m.tz" % quote(lin.user_id), {"m.tz": "Asia/Taipei"}).ok()

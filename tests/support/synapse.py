@@ -42,6 +42,7 @@ class Synapse:
             "database": {"name": "sqlite3", "args": {"database": self._path("db.sqlite")}},
             "registration_shared_secret": self.secret, "enable_registration": True,
             "enable_registration_without_verification": True, "bcrypt_rounds": 4, "allow_public_rooms_over_federation": True,
+            "caches": {"sync_response_cache_duration": "0s"},
             "macaroon_secret_key": "x" * 32, "form_secret": "y" * 32,
             # A partner that was away is asked again soon.
             "federation": {"destination_min_retry_interval": "1s", "destination_max_retry_interval": "2s"},
