@@ -39,6 +39,11 @@ class SharedRoom:
         """What comes after everything that was sent so far; the timeline up to it.  So what is not in it did not come."""
         return self.deliver(self.room.message(text))
 
+    def order(self, *events):
+        """Ids of these events as the room's history has them, oldest first; a sync may leave a gap."""
+        sent = {event.event_id for event in events}
+        return [event["event_id"] for event in reversed(self.user.history(self.room_id)) if event["event_id"] in sent]
+
     def knows(self, event):
         """Whether clients may see the event."""
         return self.user.event(self.room_id, getattr(event, "event_id", event)).status == 200
