@@ -72,6 +72,7 @@ extern const struct command cmd_user;
 extern const struct command cmd_token;
 extern const struct command cmd_report;
 extern const struct command cmd_terms;
+extern const struct command cmd_media;
 extern const struct command cmd_destinations;
 extern const struct command cmd_server_notice;
 extern const struct command cmd_key;

@@ -75,6 +75,9 @@ static void tidy(struct ctx *ctx, struct housekeeper *housekeeper)
 		log_warn(0, "fed.policy.not_read", "cause=%.*s", STR_ARG(ctx->fault.cause));
 	}
 	outbox_tidy(ctx, hs->federation->outbox);
+	if (media_remove_garbage(ctx, hs) != ERR_OK) {
+		log_warn(0, "media.garbage_not_removed", "cause=%.*s", STR_ARG(ctx->fault.cause));
+	}
 	if (notices_deliver(ctx, hs) != ERR_OK) {
 		log_warn(0, "notices.not_delivered", "text=%.*s cause=%.*s", STR_ARG(ctx->fault.text),
 			STR_ARG(ctx->fault.cause));

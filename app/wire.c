@@ -48,6 +48,7 @@
 #include "homeserver/erasure.h"
 #include "homeserver/initial_sync/initial_sync_routes.h"
 #include "homeserver/media/media.h"
+#include "homeserver/media/media_admin_routes.h"
 #include "homeserver/media/media_routes.h"
 #include "homeserver/meta/meta_routes.h"
 #include "homeserver/notice/notice_routes.h"
@@ -125,6 +126,7 @@ static const struct wire_table tables[] = {
 	{"typing", typing_routes, &typing_route_count},
 	{"voip", voip_routes, &voip_route_count},
 	{"media", media_routes, &media_route_count},
+	{"media_admin", media_admin_routes, &media_admin_route_count},
 	{"keys", keys_routes, &keys_route_count},
 	{"cross_signing", cross_signing_routes, &cross_signing_route_count},
 	{"key_backup", key_backup_routes, &key_backup_route_count},

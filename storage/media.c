@@ -4,14 +4,17 @@
 #include "storage/media.h"
 
 enum err store_media_insert(struct ctx *ctx, struct db *db, struct str origin, struct str media_id,
-	const struct media_row *row)
+	const struct media_row *row, bool *out_was_removed)
 {
-	return db_exec(ctx, db, STMT_MEDIA_INSERT,
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_MEDIA_INSERT,
 		DB_ARGS(db_text(origin), db_text(media_id), db_text(row->user_id),
 			db_text(row->content_type), db_text(row->file_name), db_bigint(row->size_bytes),
 			db_bytes(row->sha256), db_bigint(row->created_ms), db_bool(row->is_open),
 			db_bool(row->is_remote), db_bigint(row->used_ms)),
-		NULL);
+		&rows));
+	*out_was_removed = db_is_true(rows, 0, 0);
+	return ERR_OK;
 }
 
 enum err store_media_reserve(struct ctx *ctx, struct db *db, struct str origin, struct str media_id,
@@ -27,15 +30,19 @@ enum err store_media_reserve(struct ctx *ctx, struct db *db, struct str origin, 
 }
 
 enum err store_media_fill(struct ctx *ctx, struct db *db, struct str origin, struct str media_id,
-	const struct media_row *row, int64_t now_ms)
+	const struct media_row *row, int64_t now_ms, bool *out_was_removed)
 {
-	int64_t affected = 0;
-	TRY(db_exec(ctx, db, STMT_MEDIA_FILL,
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_MEDIA_FILL,
 		DB_ARGS(db_text(origin), db_text(media_id), db_text(row->user_id),
 			db_text(row->content_type), db_text(row->file_name), db_bigint(row->size_bytes),
 			db_bytes(row->sha256), db_bigint(now_ms)),
-		&affected));
-	return affected > 0 ? ERR_OK : ERR_MISSING;
+		&rows));
+	if (db_count(rows) == 0) {
+		return ERR_MISSING;
+	}
+	*out_was_removed = db_is_true(rows, 0, 0);
+	return ERR_OK;
 }
 
 enum err store_media_find(struct ctx *ctx, struct db *db, struct str origin, struct str media_id,
@@ -163,10 +170,96 @@ enum err store_thumbnail_find(struct ctx *ctx, struct db *db, struct str source_
 }
 
 enum err store_thumbnail_insert(struct ctx *ctx, struct db *db, struct str source_sha256,
-	struct str variant, const struct thumbnail_row *row)
+	struct str variant, const struct thumbnail_row *row, int64_t now_ms, bool *out_was_removed)
 {
-	return db_exec(ctx, db, STMT_MEDIA_THUMBNAIL_INSERT,
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_MEDIA_THUMBNAIL_INSERT,
 		DB_ARGS(db_bytes(source_sha256), db_text(variant), db_text(row->content_type),
-			db_bigint(row->size_bytes), db_bytes(row->sha256), db_bool(row->is_too_large)),
-		NULL);
+			db_bigint(row->size_bytes), db_bytes(row->sha256), db_bool(row->is_too_large),
+			db_bigint(now_ms)),
+		&rows));
+	*out_was_removed = db_is_true(rows, 0, 0);
+	return ERR_OK;
+}
+
+/* --- administration --------------------------------------------------------------------------------- */
+
+enum err store_media_quarantine_user(struct ctx *ctx, struct db *db, struct str user_id,
+	int64_t *out_count)
+{
+	return db_exec(ctx, db, STMT_MEDIA_QUARANTINE_USER, DB_ARGS(db_text(user_id)), out_count);
+}
+
+enum err store_media_delete(struct ctx *ctx, struct db *db, struct str origin, struct str media_id,
+	int64_t now_ms)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_MEDIA_DELETE,
+		DB_ARGS(db_text(origin), db_text(media_id), db_bigint(now_ms)), &rows));
+	return db_count(rows) > 0 ? ERR_OK : ERR_MISSING;
+}
+
+enum err store_media_delete_user(struct ctx *ctx, struct db *db, struct str user_id, int64_t limit,
+	int64_t now_ms, struct str **out_ids, size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_MEDIA_DELETE_USER,
+		DB_ARGS(db_text(user_id), db_bigint(now_ms), db_bigint(limit)), &rows));
+	*out_count = db_count(rows);
+	*out_ids = ARENA_NEW_ARRAY(ctx->arena, struct str, *out_count);
+	for (size_t i = 0; i < *out_count; i++) {
+		(*out_ids)[i] = db_str(rows, i, 0);
+	}
+	return ERR_OK;
+}
+
+enum err store_media_list(struct ctx *ctx, struct db *db, struct str user_id, int64_t limit,
+	int64_t from, struct media_listed **out, size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_MEDIA_LIST,
+		DB_ARGS(db_text(user_id), db_bigint(limit), db_bigint(from)), &rows));
+	*out_count = db_count(rows);
+	*out = ARENA_NEW_ARRAY(ctx->arena, struct media_listed, *out_count);
+	for (size_t i = 0; i < *out_count; i++) {
+		(*out)[i] = (struct media_listed){
+			.origin = db_str(rows, i, 0),
+			.media_id = db_str(rows, i, 1),
+			.row = {.user_id = db_str(rows, i, 2),
+				.content_type = db_str(rows, i, 3),
+				.file_name = db_str(rows, i, 4),
+				.size_bytes = db_int(rows, i, 5),
+				.created_ms = db_int(rows, i, 6),
+				.is_quarantined = db_is_true(rows, i, 7)},
+		};
+	}
+	return ERR_OK;
+}
+
+enum err store_media_garbage_take(struct ctx *ctx, struct tx *tx, int64_t now_ms,
+	struct str *out_sha256, bool *out_is_wanted)
+{
+	struct db_rows *rows;
+	TRY(tx_query(ctx, tx, STMT_MEDIA_GARBAGE_TAKE, DB_NO_ARGS, &rows));
+	if (db_count(rows) == 0) {
+		return ERR_MISSING;
+	}
+	*out_sha256 = db_str(rows, 0, 0);
+	TRY(tx_query(ctx, tx, STMT_MEDIA_GARBAGE_JUDGE,
+		DB_ARGS(db_bytes(*out_sha256), db_bigint(now_ms)), &rows));
+	*out_is_wanted = db_is_true(rows, 0, 0);
+	return ERR_OK;
+}
+
+enum err store_media_garbage_done(struct ctx *ctx, struct tx *tx, struct str sha256, bool is_wanted,
+	int64_t now_ms)
+{
+	return is_wanted ? tx_query(ctx, tx, STMT_MEDIA_GARBAGE_KEEP, DB_ARGS(db_bytes(sha256)), NULL)
+					 : tx_query(ctx, tx, STMT_MEDIA_GARBAGE_REMOVED,
+						   DB_ARGS(db_bytes(sha256), db_bigint(now_ms)), NULL);
+}
+
+enum err store_media_garbage_forget(struct ctx *ctx, struct db *db, int64_t before_ms)
+{
+	return db_exec(ctx, db, STMT_MEDIA_GARBAGE_FORGET, DB_ARGS(db_bigint(before_ms)), NULL);
 }

@@ -144,13 +144,22 @@ static enum err keep(struct ctx *ctx, struct homeserver *hs, const struct media_
 	return hs->media->store.keep(hs->media->store.self, ctx, upload->file);
 }
 
+/* Its content may have been removed as garbage just before its row was there: then it is kept once more. */
+static enum err insert(struct ctx *ctx, struct homeserver *hs, struct str origin,
+	struct str media_id, const struct body_file *file, const struct media_row *row)
+{
+	bool was_removed;
+	TRY(store_media_insert(ctx, hs->db, origin, media_id, row, &was_removed));
+	return was_removed ? hs->media->store.keep(hs->media->store.self, ctx, file) : ERR_OK;
+}
+
 enum err media_upload(struct ctx *ctx, struct homeserver *hs, const struct media_upload *upload,
 	struct str *out_media_id)
 {
 	struct media_row row;
 	TRY(keep(ctx, hs, upload, &row));
 	*out_media_id = rng_text(&hs->rng, ctx->arena, MEDIA_ID_LENGTH);
-	return store_media_insert(ctx, hs->db, hs->signer.server.s, *out_media_id, &row);
+	return insert(ctx, hs, hs->signer.server.s, *out_media_id, upload->file, &row);
 }
 
 enum err media_reserve(struct ctx *ctx, struct homeserver *hs, struct str user_id,
@@ -205,14 +214,18 @@ enum err media_fill(struct ctx *ctx, struct homeserver *hs, struct server_name o
 	struct media_row row;
 	TRY(check_reserved(ctx, hs, origin, media_id, upload->user_id));
 	TRY(keep(ctx, hs, upload, &row));
-	enum err err =
-		store_media_fill(ctx, hs->db, origin.s, media_id, &row, clock_wall_ms(&hs->clock));
+	bool was_removed;
+	enum err err = store_media_fill(ctx, hs->db, origin.s, media_id, &row,
+		clock_wall_ms(&hs->clock), &was_removed);
 	if (err == ERR_MISSING) {
 		/* Another upload was faster, or the time ran out meanwhile. */
 		TRY(check_reserved(ctx, hs, origin, media_id, upload->user_id));
 		return fail(ctx, ERR_CONFLICT, M_CANNOT_OVERWRITE_MEDIA, "This media id is being filled");
 	}
 	TRY(err);
+	if (was_removed) {
+		TRY(hs->media->store.keep(hs->media->store.self, ctx, upload->file));
+	}
 	media_wake_for_upload(ctx, hs->media, origin, media_id);
 	return ERR_OK;
 }
@@ -248,13 +261,6 @@ enum err media_open(struct ctx *ctx, struct homeserver *hs, const struct media_r
 		return refuse_missing(ctx);
 	}
 	return err;
-}
-
-enum err media_quarantine(struct ctx *ctx, struct homeserver *hs, struct server_name origin,
-	struct str media_id, bool is_quarantined)
-{
-	enum err err = store_media_quarantine(ctx, hs->db, origin.s, media_id, is_quarantined);
-	return err == ERR_MISSING ? refuse_missing(ctx) : err;
 }
 
 enum err media_tidy(struct ctx *ctx, struct homeserver *hs)

@@ -109,9 +109,32 @@ MUST_CHECK enum err media_await(struct call *call, const struct media_query *que
 MUST_CHECK enum err media_open(struct ctx *ctx, struct homeserver *hs, const struct media_row *row,
 	int *out_fd);
 
-/** Errors: MISSING M_NOT_FOUND; STORE. */
+/* --- administration ------------------------------------------------------------------------------ */
+
+/**
+ * Puts a file in quarantine, or takes it out: it, and every other with the same content, also one that is uploaded later, is as if it were
+ * not there. Errors: MISSING M_NOT_FOUND; STORE.     Cost: one round trip.
+ */
 MUST_CHECK enum err media_quarantine(struct ctx *ctx, struct homeserver *hs,
 	struct server_name origin, struct str media_id, bool is_quarantined);
+/** All of a user. @param out_count  how many were not in quarantine. Errors: STORE. */
+MUST_CHECK enum err media_quarantine_user(struct ctx *ctx, struct homeserver *hs,
+	struct str user_id, int64_t *out_count);
+
+enum { MEDIA_DELETE_AT_ONCE = 1000 };
+
+/**
+ * Deletes a file: nobody gets it from now on, nor its thumbnails. Its content leaves the store with the next tidying, unless another
+ * file has the same. One of another server may be fetched again; quarantine keeps it away.
+ * Errors: MISSING M_NOT_FOUND; STORE     Cost: one round trip.
+ */
+MUST_CHECK enum err media_delete(struct ctx *ctx, struct homeserver *hs, struct server_name origin,
+	struct str media_id);
+/** The oldest MEDIA_DELETE_AT_ONCE of a user. @param out_ids  media ids, in the arena. Errors: STORE. */
+MUST_CHECK enum err media_delete_user(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	struct str **out_ids, size_t *out_count);
+/** Removes some content that nothing refers to any more; for the housekeeper, every few seconds. Errors: STORE. */
+MUST_CHECK enum err media_remove_garbage(struct ctx *ctx, struct homeserver *hs);
 
 /** Forgets ids that expired without content, old previews, copies of other servers' files; for the housekeeper. */
 MUST_CHECK enum err media_tidy(struct ctx *ctx, struct homeserver *hs);

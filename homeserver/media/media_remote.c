@@ -51,7 +51,13 @@ static enum err keep(struct ctx *ctx, struct homeserver *hs, const struct media_
 		.used_ms = now_ms,
 	};
 	TRY(media->store.keep(media->store.self, ctx, file));
-	enum err err = store_media_insert(ctx, hs->db, query->origin.s, query->media_id, out);
+	bool was_removed;
+	enum err err =
+		store_media_insert(ctx, hs->db, query->origin.s, query->media_id, out, &was_removed);
+	if (err == ERR_OK && was_removed) {
+		err = media->store.keep(media->store.self, ctx,
+			file); /* deleted by an administrator just now */
+	}
 	/* Another process has fetched it meanwhile: its row counts. */
 	return err == ERR_CONFLICT
 		? store_media_find(ctx, hs->db, query->origin.s, query->media_id, out)

@@ -95,19 +95,18 @@ static enum err keep(struct ctx *ctx, struct media *media, const struct media_ro
 }
 
 static enum err make(struct ctx *ctx, struct homeserver *hs, const struct media_row *source,
-	const struct thumb_wish *wish, struct thumbnail_row *out)
+	const struct thumb_wish *wish, struct body_file *result, struct thumbnail_row *out)
 {
 	struct media *media = hs->media;
 	char bytes[MEDIA_SNIFF_BYTES];
 	int fd CLEANUP(close_fd) = -1;
-	struct body_file result CLEANUP(media_file_discard) = {0};
 	TRY(media_open(ctx, hs, source, &fd));
 	struct str type = sniff(fd, bytes);
 	*out = (struct thumbnail_row){0};
 	if (type.p == NULL) {
 		return ERR_OK;
 	}
-	TRY(media_file_create(ctx, media, &result));
+	TRY(media_file_create(ctx, media, result));
 	enum thumbnail_status status = THUMBNAIL_BAD_CALL;
 	TRY(thumb_run(ctx,
 		&(struct thumb_run){.helper = media->thumbs->helper.p,
@@ -115,12 +114,12 @@ static enum err make(struct ctx *ctx, struct homeserver *hs, const struct media_
 			.size = wish->size,
 			.is_animated = wish->is_animated,
 			.source_fd = fd,
-			.result_fd = result.fd},
+			.result_fd = result->fd},
 		&status));
 	metric_add(status == THUMBNAIL_IMPOSSIBLE ? &failed_counter : &made_counter, 1);
 	switch (status) {
 	case THUMBNAIL_MADE:
-		return keep(ctx, media, source, &result, out);
+		return keep(ctx, media, source, result, out);
 	case THUMBNAIL_IS_ORIGINAL:
 		*out = (struct thumbnail_row){.content_type = type,
 			.size_bytes = source->size_bytes,
@@ -152,12 +151,17 @@ static enum err judge(struct ctx *ctx, const struct thumbnail_row *row,
 static enum err find_or_make(struct ctx *ctx, struct homeserver *hs, const struct media_row *source,
 	const struct thumb_wish *wish, struct str variant, struct thumbnail_row *out)
 {
+	struct body_file result CLEANUP(media_file_discard) = {0};
 	enum err err = store_thumbnail_find(ctx, hs->db, source->sha256, variant, out);
-	if (err == ERR_MISSING) {
-		TRY(make(ctx, hs, source, wish, out));
-		err = store_thumbnail_insert(ctx, hs->db, source->sha256, variant, out);
+	if (err != ERR_MISSING) {
+		return err;
 	}
-	return err;
+	bool was_removed;
+	TRY(make(ctx, hs, source, wish, &result, out));
+	TRY(store_thumbnail_insert(ctx, hs->db, source->sha256, variant, out, clock_wall_ms(&hs->clock),
+		&was_removed));
+	bool is_own = was_removed && result.path != NULL;
+	return is_own ? hs->media->store.keep(hs->media->store.self, ctx, &result) : ERR_OK;
 }
 
 enum err thumb_await(struct call *call, const struct media_row *source,

@@ -107,6 +107,21 @@ def test_s3__upload__lies_in_the_bucket_and_comes_back(bucket, server, alice, si
         assert reply.raw == data[100:200]
 
 
+def test_s3__deleted_by_an_administrator__leaves_bucket_and_cache(bucket, server, alice):
+    admin = accounts.register_by_secret(Http(server.url), server.secret, admin=True)
+    data, kept = picture(200, 154), os.urandom(300)
+    where, other = uploaded(alice, data), uploaded(alice, kept)
+    shown = thumbnail(alice, where).ok().raw
+    assert bucket.get(data) == data and bucket.get(shown) == shown
+    admin.request("DELETE", "/_synapse/admin/v1/media/" + "/".join(where)).ok()
+    download(alice, where).expect(404, "M_NOT_FOUND")
+    server.run("media", "list")  # a command pokes the server
+    wait_until(lambda: bucket.get(data) is None and bucket.get(shown) is None, 30, "the objects are gone")
+    assert bucket.get(kept) == kept and download(alice, other).ok().raw == kept
+    names = {os.path.basename(path) for path in cached(server)}
+    assert hashlib.sha256(data).hexdigest() not in names and hashlib.sha256(kept).hexdigest() in names
+
+
 def test_s3__late_upload_and_thumbnail__in_the_bucket(bucket, server, alice):
     where, _ = create(alice)
     data = picture(400, 400)

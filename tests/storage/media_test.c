@@ -59,6 +59,8 @@ static int tear_down(void **state)
 	return 0;
 }
 
+static bool was_removed;
+
 static struct media_row file_of(struct str user_id, int64_t size_bytes)
 {
 	return (struct media_row){.user_id = user_id,
@@ -75,9 +77,11 @@ static void media__inserted__found_as_it_was(void **state)
 	struct world *world = *state;
 	const struct media_row row = file_of(STR("@a:hs"), 7);
 	struct media_row found;
-	assert_int_equal(store_media_insert(&world->ctx, world->db, STR("hs"), STR("one"), &row),
+	assert_int_equal(
+		store_media_insert(&world->ctx, world->db, STR("hs"), STR("one"), &row, &was_removed),
 		ERR_OK);
-	assert_int_equal(store_media_insert(&world->ctx, world->db, STR("hs"), STR("one"), &row),
+	assert_int_equal(
+		store_media_insert(&world->ctx, world->db, STR("hs"), STR("one"), &row, &was_removed),
 		ERR_CONFLICT);
 	assert_int_equal(store_media_find(&world->ctx, world->db, STR("hs"), STR("one"), &found),
 		ERR_OK);
@@ -97,7 +101,8 @@ static void media__of_nobody_without_labels__nulls(void **state)
 	struct world *world = *state;
 	const struct media_row row = {.sha256 = HASH};
 	struct media_row found;
-	assert_int_equal(store_media_insert(&world->ctx, world->db, STR("hs"), STR("bare"), &row),
+	assert_int_equal(
+		store_media_insert(&world->ctx, world->db, STR("hs"), STR("bare"), &row, &was_removed),
 		ERR_OK);
 	assert_int_equal(store_media_find(&world->ctx, world->db, STR("hs"), STR("bare"), &found),
 		ERR_OK);
@@ -124,12 +129,16 @@ static void media__reserved__filled_once_by_its_user_in_time(void **state)
 	assert_int_equal(store_media_find(ctx, world->db, STR("hs"), STR("r1"), &found), ERR_OK);
 	assert_null(found.sha256.p);
 	assert_int_equal(found.expires_ms, 200);
-	assert_int_equal(store_media_fill(ctx, world->db, STR("hs"), STR("r1"), &other, 150),
+	assert_int_equal(
+		store_media_fill(ctx, world->db, STR("hs"), STR("r1"), &other, 150, &was_removed),
 		ERR_MISSING);
-	assert_int_equal(store_media_fill(ctx, world->db, STR("hs"), STR("r1"), &file, 200),
+	assert_int_equal(
+		store_media_fill(ctx, world->db, STR("hs"), STR("r1"), &file, 200, &was_removed),
 		ERR_MISSING);
-	assert_int_equal(store_media_fill(ctx, world->db, STR("hs"), STR("r1"), &file, 199), ERR_OK);
-	assert_int_equal(store_media_fill(ctx, world->db, STR("hs"), STR("r1"), &file, 199),
+	assert_int_equal(
+		store_media_fill(ctx, world->db, STR("hs"), STR("r1"), &file, 199, &was_removed), ERR_OK);
+	assert_int_equal(
+		store_media_fill(ctx, world->db, STR("hs"), STR("r1"), &file, 199, &was_removed),
 		ERR_MISSING);
 	/* One is free again; expired ones do not count, and go. */
 	assert_int_equal(store_media_reserve(ctx, world->db, STR("hs"), STR("r3"), &reserved, 2),
@@ -154,11 +163,14 @@ static void media__usage__is_the_users_own(void **state)
 		ERR_OK);
 	assert_int_equal(files, 0);
 	assert_int_equal(bytes, 0);
-	assert_int_equal(store_media_insert(&world->ctx, world->db, STR("hs"), STR("u1"), &first),
+	assert_int_equal(
+		store_media_insert(&world->ctx, world->db, STR("hs"), STR("u1"), &first, &was_removed),
 		ERR_OK);
-	assert_int_equal(store_media_insert(&world->ctx, world->db, STR("hs"), STR("u2"), &second),
+	assert_int_equal(
+		store_media_insert(&world->ctx, world->db, STR("hs"), STR("u2"), &second, &was_removed),
 		ERR_OK);
-	assert_int_equal(store_media_insert(&world->ctx, world->db, STR("hs"), STR("u3"), &other),
+	assert_int_equal(
+		store_media_insert(&world->ctx, world->db, STR("hs"), STR("u3"), &other, &was_removed),
 		ERR_OK);
 	assert_int_equal(store_media_usage(&world->ctx, world->db, first.user_id, &files, &bytes),
 		ERR_OK);
@@ -171,7 +183,9 @@ static void media__quarantine__set_and_lifted(void **state)
 	struct world *world = *state;
 	const struct media_row row = file_of(STR("@q:hs"), 1);
 	struct media_row found;
-	assert_int_equal(store_media_insert(&world->ctx, world->db, STR("hs"), STR("q"), &row), ERR_OK);
+	assert_int_equal(
+		store_media_insert(&world->ctx, world->db, STR("hs"), STR("q"), &row, &was_removed),
+		ERR_OK);
 	assert_int_equal(store_media_quarantine(&world->ctx, world->db, STR("hs"), STR("q"), true),
 		ERR_OK);
 	assert_int_equal(store_media_find(&world->ctx, world->db, STR("hs"), STR("q"), &found), ERR_OK);
@@ -192,12 +206,20 @@ static void thumbnail__first_stays__also_a_failure(void **state)
 		.sha256 = HASH};
 	const struct thumbnail_row failed = {.is_too_large = true};
 	struct thumbnail_row found;
+	const struct media_row source = file_of(STR("@t:hs"), 1);
+	assert_int_equal(
+		store_media_insert(&world->ctx, world->db, STR("hs"), STR("t"), &source, &was_removed),
+		ERR_OK);
 	assert_int_equal(store_thumbnail_find(&world->ctx, world->db, HASH, STR("a"), &found),
 		ERR_MISSING);
-	assert_int_equal(store_thumbnail_insert(&world->ctx, world->db, HASH, STR("a"), &made), ERR_OK);
-	assert_int_equal(store_thumbnail_insert(&world->ctx, world->db, HASH, STR("a"), &failed),
+	assert_int_equal(
+		store_thumbnail_insert(&world->ctx, world->db, HASH, STR("a"), &made, 1, &was_removed),
 		ERR_OK);
-	assert_int_equal(store_thumbnail_insert(&world->ctx, world->db, HASH, STR("b"), &failed),
+	assert_int_equal(
+		store_thumbnail_insert(&world->ctx, world->db, HASH, STR("a"), &failed, 1, &was_removed),
+		ERR_OK);
+	assert_int_equal(
+		store_thumbnail_insert(&world->ctx, world->db, HASH, STR("b"), &failed, 1, &was_removed),
 		ERR_OK);
 	assert_int_equal(store_thumbnail_find(&world->ctx, world->db, HASH, STR("a"), &found), ERR_OK);
 	assert_true(str_equals(found.content_type, made.content_type));
@@ -207,6 +229,127 @@ static void thumbnail__first_stays__also_a_failure(void **state)
 	assert_int_equal(store_thumbnail_find(&world->ctx, world->db, HASH, STR("b"), &found), ERR_OK);
 	assert_null(found.sha256.p);
 	assert_true(found.is_too_large);
+}
+
+/* --- garbage --------------------------------------------------------------------------------------- */
+
+/* Takes what is next and says what became of it; *out_hash: its first byte. ERR_MISSING when there is none. */
+static enum err collect(struct world *world, char *out_hash, bool *out_is_wanted)
+{
+	struct ctx *ctx = &world->ctx;
+	struct str sha256;
+	struct tx *tx CLEANUP(tx_cleanup) = NULL;
+	TRY(tx_begin(ctx, world->db, &tx));
+	TRY(store_media_garbage_take(ctx, tx, 50, &sha256, out_is_wanted));
+	*out_hash = sha256.p[0];
+	TRY(store_media_garbage_done(ctx, tx, sha256, *out_is_wanted, 50));
+	return tx_commit(ctx, &tx);
+}
+
+#define CONTENT(letter) \
+	STR(letter letter letter letter letter letter letter letter "________________________")
+
+static void insert(struct world *world, const char *media_id, struct str sha256)
+{
+	struct media_row row = file_of(STR("@g:hs"), 1);
+	row.sha256 = sha256;
+	assert_int_equal(
+		store_media_insert(&world->ctx, world->db, STR("hs"), str_of(media_id), &row, &was_removed),
+		ERR_OK);
+}
+
+static void garbage__last_file_of_a_content_deleted__with_its_thumbnails(void **state)
+{
+	struct world *world = *state;
+	struct ctx *ctx = &world->ctx;
+	struct thumbnail_row thumbnail = {.content_type = STR("image/png"), .sha256 = CONTENT("T")};
+	char hash = 0;
+	bool is_wanted = false;
+	insert(world, "g1", CONTENT("A"));
+	insert(world, "g2", CONTENT("A"));
+	assert_int_equal(
+		store_thumbnail_insert(ctx, world->db, CONTENT("A"), STR("v"), &thumbnail, 1, &was_removed),
+		ERR_OK);
+	assert_int_equal(store_media_delete(ctx, world->db, STR("hs"), STR("g1"), 10), ERR_OK);
+	assert_int_equal(store_media_delete(ctx, world->db, STR("hs"), STR("g1"), 10), ERR_MISSING);
+	assert_int_equal(collect(world, &hash, &is_wanted), ERR_OK);
+	assert_true(is_wanted); /* by g2 */
+	assert_int_equal(collect(world, &hash, &is_wanted), ERR_MISSING);
+	assert_int_equal(store_media_delete(ctx, world->db, STR("hs"), STR("g2"), 20), ERR_OK);
+	assert_int_equal(collect(world, &hash, &is_wanted), ERR_OK);
+	assert_int_equal(hash, 'A');
+	assert_false(is_wanted);
+	assert_int_equal(store_thumbnail_find(ctx, world->db, CONTENT("A"), STR("v"), &thumbnail),
+		ERR_MISSING);
+	assert_int_equal(collect(world, &hash, &is_wanted), ERR_OK);
+	assert_int_equal(hash, 'T');
+	assert_false(is_wanted);
+	assert_int_equal(collect(world, &hash, &is_wanted), ERR_MISSING);
+}
+
+static void garbage__removed__who_stores_it_again_is_told(void **state)
+{
+	struct world *world = *state;
+	struct ctx *ctx = &world->ctx;
+	char hash = 0;
+	bool is_wanted = false;
+	insert(world, "r", CONTENT("B"));
+	assert_false(was_removed);
+	assert_int_equal(store_media_delete(ctx, world->db, STR("hs"), STR("r"), 10), ERR_OK);
+	insert(world, "again", CONTENT("B"));
+	assert_false(was_removed); /* it is there still, and stays */
+	assert_int_equal(collect(world, &hash, &is_wanted), ERR_MISSING);
+	assert_int_equal(store_media_delete(ctx, world->db, STR("hs"), STR("again"), 10), ERR_OK);
+	assert_int_equal(collect(world, &hash, &is_wanted), ERR_OK);
+	insert(world, "once more", CONTENT("B"));
+	assert_true(was_removed);
+	insert(world, "and again", CONTENT("B"));
+	assert_false(was_removed);
+	assert_int_equal(store_media_garbage_forget(ctx, world->db, 1000), ERR_OK);
+}
+
+static void garbage__thumbnail_of_a_deleted_file__not_kept(void **state)
+{
+	struct world *world = *state;
+	struct ctx *ctx = &world->ctx;
+	struct thumbnail_row thumbnail = {.content_type = STR("image/png"), .sha256 = CONTENT("U")};
+	char hash = 0;
+	bool is_wanted = false;
+	assert_int_equal(
+		store_thumbnail_insert(ctx, world->db, CONTENT("C"), STR("v"), &thumbnail, 1, &was_removed),
+		ERR_OK);
+	assert_int_equal(store_thumbnail_find(ctx, world->db, CONTENT("C"), STR("v"), &thumbnail),
+		ERR_MISSING);
+	assert_int_equal(collect(world, &hash, &is_wanted), ERR_OK);
+	assert_int_equal(hash, 'U');
+	assert_false(is_wanted);
+}
+
+static void quarantine__of_a_content__all_its_files_also_later_ones(void **state)
+{
+	struct world *world = *state;
+	struct ctx *ctx = &world->ctx;
+	struct media_row found;
+	int64_t count = 0;
+	insert(world, "q1", CONTENT("D"));
+	insert(world, "q2", CONTENT("D"));
+	insert(world, "q3", CONTENT("E"));
+	assert_int_equal(store_media_quarantine(ctx, world->db, STR("hs"), STR("q1"), true), ERR_OK);
+	insert(world, "q4", CONTENT("D"));
+	static const struct {
+		const char *media_id;
+		bool is_quarantined;
+	} wanted[] = {{"q1", true}, {"q2", true}, {"q3", false}, {"q4", true}};
+	for (size_t i = 0; i < COUNT_OF(wanted); i++) {
+		assert_int_equal(
+			store_media_find(ctx, world->db, STR("hs"), str_of(wanted[i].media_id), &found),
+			ERR_OK);
+		assert_int_equal(found.is_quarantined, wanted[i].is_quarantined);
+	}
+	assert_int_equal(store_media_quarantine_user(ctx, world->db, STR("@g:hs"), &count), ERR_OK);
+	assert_true(count >= 1);
+	assert_int_equal(store_media_find(ctx, world->db, STR("hs"), STR("q3"), &found), ERR_OK);
+	assert_true(found.is_quarantined);
 }
 
 static void preview__newest_counts__until_it_expires(void **state)
@@ -236,6 +379,14 @@ int main(void)
 		cmocka_unit_test_setup_teardown(media__usage__is_the_users_own, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(media__quarantine__set_and_lifted, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(thumbnail__first_stays__also_a_failure, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			garbage__last_file_of_a_content_deleted__with_its_thumbnails, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(garbage__removed__who_stores_it_again_is_told, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(garbage__thumbnail_of_a_deleted_file__not_kept, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(quarantine__of_a_content__all_its_files_also_later_ones,
+			set_up, tear_down),
 		cmocka_unit_test_setup_teardown(preview__newest_counts__until_it_expires, set_up,
 			tear_down),
 	};
