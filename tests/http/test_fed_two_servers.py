@@ -194,3 +194,14 @@ def test_device_lists__user_comes_into_a_room__own_other_devices_hear_of_it(serv
     watch = ben.watch()
     join(ben, room, servers[0])
     watch.until(lambda a: {ann.user_id, ben.user_id} <= set(a["device_lists"]["changed"]))
+
+
+def test_invite__withdrawn_by_a_kick__the_other_server_forgets_it(pair, servers):
+    ann, _, _ = pair
+    eve = servers[1].user()
+    room = ann.create_room(preset="private_chat")
+    watch = eve.watch()
+    ann.invite(room, eve)
+    watch.until(lambda a: room in a.rooms("invite"))
+    ann.kick(room, eve).ok()
+    watch.until(lambda a: room in a.rooms("leave"))
