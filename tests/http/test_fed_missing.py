@@ -1,5 +1,6 @@
 """Events whose ancestors this server does not have: fetched from others, within limits.
 Spec: server-server API, "Backfilling and retrieving missing events", "Retrieving events"."""
+import threading
 import time
 
 import pytest
@@ -301,6 +302,34 @@ def test_missing__hanging_server__other_rooms_go_on(federated, make_remote):
     assert time.monotonic() - began < 60
     assert not held.knows(newest)
     hold.release()
+    held.seen(newest, limit=60)
+
+
+def test_missing__answer_that_drips__given_up_and_tried_again(federated, make_remote):
+    slow, quick = make_remote(), make_remote()
+    held, other = SharedRoom(federated, slow), SharedRoom(federated, quick)
+    usual, dripping = list(slow.handlers), threading.Event()
+
+    def drip(handler):
+        handler.send_response(200)
+        handler.send_header("Content-Length", "1000000")
+        handler.end_headers()
+        dripping.set()
+        try:
+            while not slow.closing.wait(0.2):
+                handler.wfile.write(b" ")
+                handler.wfile.flush()
+        except OSError:
+            pass  # given up
+        handler.close_connection = True
+    slow.on("POST", MISSING, lambda ask: drip)
+    held.room.message("missed")
+    newest = held.room.message("newest")
+    held.send(newest)
+    assert dripping.wait(30)
+    other.sentinel("quick")
+    assert not held.knows(newest)
+    slow.handlers[:] = usual
     held.seen(newest, limit=60)
 
 
