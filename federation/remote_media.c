@@ -216,6 +216,13 @@ static enum err explain(struct ctx *ctx, enum err err, const struct fed_refusal 
 	return err == ERR_INPUT ? fail(ctx, ERR_MISSING, M_NOT_FOUND, "There is no such file") : err;
 }
 
+/* ".." and "-" have the form of a server name, but no host is called so. */
+static bool is_host(struct server_name name)
+{
+	char c = name.s.p[0];
+	return c == '[' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
 static enum err fetch(void *self, struct ctx *ctx, struct server_name origin, struct str media_id,
 	int64_t timeout_ms, int fd, struct media_fetched *out)
 {
@@ -231,7 +238,7 @@ static enum err fetch(void *self, struct ctx *ctx, struct server_name origin, st
 		.arriving = {.fd = fd,
 			.ceiling = federation->hs->settings.media.max_upload_bytes + MULTIPART_HEAD_MAX},
 	};
-	if (answers_get(ctx, federation->missing_media, key, &nothing)) {
+	if (!is_host(origin) || answers_get(ctx, federation->missing_media, key, &nothing)) {
 		return fail(ctx, ERR_MISSING, M_NOT_FOUND, "There is no such file");
 	}
 	enum err err = fetch_new_way(ctx, &wanted, &refusal, out);
