@@ -60,7 +60,7 @@ static bool take(struct key_fetch *fetch, const struct json *json, bool is_direc
 	return true;
 }
 
-static void ask_notary(struct key_fetch *fetch);
+static void ask_notary(struct key_fetch *fetch, enum err before);
 
 /* --- the notary's answer ---------------------------------------------------------------------------------- */
 
@@ -93,7 +93,7 @@ static void on_notary_answer(void *data, const struct fed_end *end)
 			return;
 		}
 	}
-	ask_notary(fetch);
+	ask_notary(fetch, end->err);
 }
 
 /* {"server_keys": {"school.example": {}}}: all its keys. */
@@ -115,7 +115,7 @@ static void on_notary_keys(void *data, const struct fed_end *end)
 	if (end->err != ERR_OK ||
 		!server_keys_parse(fetch->arena, &json, fetch->notary, now_ms(fetch), &fetch->notary_keys)
 			 .allowed) {
-		ask_notary(fetch);
+		ask_notary(fetch, end->err);
 		return;
 	}
 	struct json body = query_body(fetch);
@@ -130,9 +130,13 @@ static void on_notary_keys(void *data, const struct fed_end *end)
 		on_notary_answer, fetch);
 }
 
-/* The next notary, or the end. */
-static void ask_notary(struct key_fetch *fetch)
+/* The next notary, or the end. @param before  how the request before it ended */
+static void ask_notary(struct key_fetch *fetch, enum err before)
 {
+	if (before == ERR_SHUTDOWN) {
+		finish(fetch, &(struct key_fetch_end){.is_stopping = true});
+		return;
+	}
 	struct conf_list notaries = fetch->federation->hs->settings.federation.notaries;
 	while (fetch->next_notary < notaries.n) {
 		struct str name = notaries.items[fetch->next_notary++];
@@ -165,11 +169,7 @@ static void on_own_answer(void *data, const struct fed_end *end)
 		log_debug(0, "fed.keys.not_fetched", "server=%.*s cause=%.*s", STR_ARG(fetch->server.s),
 			STR_ARG(end->cause));
 	}
-	if (end->err == ERR_SHUTDOWN) {
-		finish(fetch, &(struct key_fetch_end){0});
-		return;
-	}
-	ask_notary(fetch);
+	ask_notary(fetch, end->err);
 }
 
 void key_fetch_start(struct federation *federation, struct server_name server,

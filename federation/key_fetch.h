@@ -14,6 +14,7 @@ struct key_fetch_end {
 	struct str text;                /**< the answer as JSON, as the server signed it */
 	int64_t valid_until_ms;         /**< as the answer has it */
 	bool is_direct;                 /**< from the server itself */
+	bool is_stopping;               /**< this server ends: nobody was asked to the end */
 };
 typedef void key_fetch_finished(void *data, const struct key_fetch_end *end);
 

@@ -51,6 +51,7 @@ struct keyring {
 	struct key_store *store;
 	struct pauses *pauses;     /* of servers that could not be asked */
 	struct pauses *just_asked; /* of those that answered */
+	atomic_bool is_stopping;   /* who cannot be asked any more has said nothing */
 	struct lock lock;
 	struct map fetches; /* server → struct fetch; guarded by lock */
 };
@@ -113,6 +114,8 @@ static void on_fetched(void *data, const struct key_fetch_end *end)
 		key_store_put(keyring->store, fetch->known, end);
 		pauses_ended(keyring->pauses, server);
 		pauses_failed(keyring->just_asked, server, mono_ms(keyring), 0);
+	} else if (end->is_stopping) {
+		atomic_store(&keyring->is_stopping, true);
 	} else {
 		pauses_failed(keyring->pauses, server, mono_ms(keyring), 0);
 	}
@@ -307,8 +310,8 @@ static bool are_met(const struct keyring *keyring, const struct need *needs, siz
 	return true;
 }
 
-/* Asks the servers of open needs, so many at once, and waits. */
-static void ask_for_open(struct ctx *ctx, struct keyring *keyring, const struct need *needs,
+/* Asks the servers of open needs, so many at once, and waits. @return false when the time is over before they have answered */
+static bool ask_for_open(struct ctx *ctx, struct keyring *keyring, const struct need *needs,
 	size_t count, const struct servers *servers, const struct sets *sets, int64_t deadline_ms)
 {
 	bool *is_asked = ARENA_NEW_ARRAY(ctx->arena, bool, servers->count);
@@ -325,8 +328,9 @@ static void ask_for_open(struct ctx *ctx, struct keyring *keyring, const struct 
 			join_crowd(keyring, crowd, sets->items[at]);
 		}
 	}
-	(void)wait_for_fewer(crowd, 0, deadline_ms);
+	is_in_time = wait_for_fewer(crowd, 0, deadline_ms) && is_in_time;
 	crowd_unref(crowd);
+	return is_in_time;
 }
 
 /*
@@ -347,12 +351,17 @@ static enum err gather(struct ctx *ctx, struct keyring *keyring, const struct ne
 	if (ctx->deadline_ms != 0) {
 		deadline_ms = MIN_OF(deadline_ms, ctx->deadline_ms);
 	}
-	ask_for_open(ctx, keyring, needs, count, servers, sets, deadline_ms);
+	bool is_in_time = ask_for_open(ctx, keyring, needs, count, servers, sets, deadline_ms);
 	key_store_flush(ctx, keyring->store);
 	drop_sets(sets);
 	TRY(key_store_load(ctx, keyring->store, servers->names, servers->count, sets->items));
 	sets->count = servers->count;
-	return ERR_OK;
+	bool is_stopping = atomic_load(&keyring->is_stopping);
+	if ((is_in_time && !is_stopping) || are_met(keyring, needs, count, servers, sets)) {
+		return ERR_OK;
+	}
+	return fail_cause(ctx, is_stopping ? ERR_SHUTDOWN : ERR_TIMEOUT,
+		"keys of servers did not come");
 }
 
 /* --- one key --------------------------------------------------------------------------------------------------- */
@@ -416,7 +425,12 @@ enum err keyring_find_for_call(struct call *call, struct federation *federation,
 		}
 	}
 	key_set_unref(set);
-	return key != NULL || *out_waits ? ERR_OK : ERR_MISSING;
+	if (key != NULL || *out_waits) {
+		return ERR_OK;
+	}
+	return atomic_load(&keyring->is_stopping)
+		? fail(ctx, ERR_SHUTDOWN, NULL, "The server is stopping; try again soon")
+		: ERR_MISSING;
 }
 
 /* --- events ------------------------------------------------------------------------------------------------------ */

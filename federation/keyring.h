@@ -23,7 +23,8 @@ void keyring_destroy(struct keyring *keyring);
  * @param at_ms    origin_server_ts of the event; 0: requests received now
  * @param version  of the event's room; NULL with at_ms 0
  * @param out      its text is in the ctx's arena
- * Errors: MISSING (the server has no such key, cannot be asked, or it is not valid then; no fault text); STORE
+ * Errors: MISSING (the server has no such key, cannot be asked, or it is not valid then; no fault text); STORE; TIMEOUT;
+ * SHUTDOWN
  * Cost: none for a key in memory; else a round trip, and perhaps requests to others. One request at a time for each server.
  */
 MUST_CHECK enum err keyring_find(struct ctx *ctx, struct federation *federation,
@@ -40,7 +41,7 @@ MUST_CHECK enum err keyring_find_for_call(struct call *call, struct federation *
 /**
  * Whether events carry all signatures that they need (matrix/sign.h: event_required_signers). Keys of all servers
  * are fetched side by side first; many events are checked by several processors. out_valid[i] belongs to events[i].
- * Errors: STORE, TIMEOUT (nothing is decided then)
+ * Errors: STORE, TIMEOUT, SHUTDOWN (nothing is decided then)
  */
 MUST_CHECK enum err keyring_check_events(struct ctx *ctx, struct federation *federation,
 	const struct event *const *events, size_t count, bool *out_valid);
@@ -52,7 +53,7 @@ MUST_CHECK enum err keyring_check_object(struct ctx *ctx, struct federation *fed
 /**
  * Sees to it that the newest answers of servers are known whose keys hold until a time at least, as far as they can be asked; for
  * notaries. The answers are in the database then.
- * Errors: STORE
+ * Errors: STORE, TIMEOUT, SHUTDOWN
  */
 MUST_CHECK enum err keyring_refresh(struct ctx *ctx, struct federation *federation,
 	const struct server_name *servers, const int64_t *until_ms, size_t count);

@@ -51,7 +51,11 @@ enum err notary_query(struct ctx *ctx, struct federation *federation,
 			until_ms[others++] = MIN_OF(queries[i].until_ms, now_ms + longest_ms);
 		}
 	}
-	TRY(keyring_refresh(ctx, federation, servers, until_ms, others));
+	enum err err = keyring_refresh(ctx, federation, servers, until_ms, others);
+	if (err != ERR_OK && err != ERR_TIMEOUT) {
+		return err;
+	}
+	ctx->fault = (struct fault){0}; /* who did not answer in time is left out */
 	struct server_key_answer *answers;
 	size_t answer_count;
 	TRY(store_server_key_answers(ctx, federation->hs->db, names, others, &answers, &answer_count));

@@ -200,3 +200,21 @@ def test_request__too_often__429_to_that_server_alone(make_federated, make_remot
     reply = ask(server, often).expect(429, "M_LIMIT_EXCEEDED")
     assert reply["retry_after_ms"] > 0
     assert is_admitted(ask(server, seldom))
+
+
+def test_requests__wait_for_a_key__server_stops_at_once(make_federated, make_remote):
+    """They are told to come again, not that they are not believed."""
+    server, silent = make_federated().start(), make_remote()
+    silent.on("GET", "/_matrix/key/v2/server", lambda ask: lambda handler: silent.closing.wait(seconds(60)))
+    replies = []
+    threads = [threading.Thread(target=lambda: replies.append(ask(server, silent).status), daemon=True) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    silent.next("GET", "/_matrix/key/v2/server")
+    begun = time.monotonic()
+    assert server.terminate() == 0
+    assert time.monotonic() - begun < seconds(3)
+    for thread in threads:
+        thread.join(seconds(10))
+    # one may have come after the end of listening
+    assert replies and set(replies) == {503}
