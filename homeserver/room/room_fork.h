@@ -33,7 +33,7 @@ struct fork_state room_fork_with(struct arena *arena, const struct fork_state *b
 
 bool room_fork_equals(const struct fork_state *a, const struct fork_state *b);
 
-/** One entry of a state; *out NULL when there is none. @param taken  the event at position 0, or NULL. Errors: STORE */
+/** One entry of a state that does not hold the event being taken in; *out NULL when there is none. Errors: STORE */
 MUST_CHECK enum err room_fork_event(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct fork_state *state, struct str type, struct str state_key,
 	const struct event **out);
