@@ -29,6 +29,31 @@ static void set_timeline(struct sync_run *run, struct room_part *part, struct pa
 	part->has_skipped_state = page->has_skipped_state;
 }
 
+/* What ended an invite or a knock to a room of others stands in no timeline; the user hears of it as if it did. */
+static enum err add_end_outside(struct sync_run *run, struct room_part *part)
+{
+	const struct event_filter *filter = &run->request->filter->timeline;
+	struct stored_event *own;
+	if (!part->was_never_joined || part->timeline.n > 0 || filter->limit == 0) {
+		return ERR_OK;
+	}
+	TRY(room_state_event(run->ctx, run->hs, part->room, STR("m.room.member"), run->who->user.s,
+		part->up_to, &own));
+	if (own == NULL || own->position > ROOM_OUTLIERS) {
+		return ERR_OK;
+	}
+	const struct filter_facts facts = {
+		.type = own->event->type,
+		.sender = own->event->sender.s,
+		.room_id = room_id_of(part->room).s,
+		.content = own->event->content,
+	};
+	if (filter->allows_all || filter_allows_event(filter, &facts)) {
+		VEC_PUSH(run->ctx->arena, &part->timeline, own);
+	}
+	return ERR_OK;
+}
+
 enum err sync_delta_timeline(struct sync_run *run, struct room_part *part)
 {
 	const struct event_filter *filter = &run->request->filter->timeline;
@@ -53,7 +78,7 @@ enum err sync_delta_timeline(struct sync_run *run, struct room_part *part)
 	struct page page;
 	TRY(page_fill(run->ctx, run->hs, part->room, &query, &page));
 	set_timeline(run, part, &page, limit);
-	return ERR_OK;
+	return add_end_outside(run, part);
 }
 
 /* --- state --------------------------------------------------------------------------------------------------- */

@@ -128,7 +128,8 @@ def test_reject__the_inviters_server_hears_of_it(federated, remote, alice):
     send, = asked(remote, "send_leave")
     assert send.json["content"] == {"membership": "leave", "reason": "no time"}
     assert Pdu(room.version, send.json).event_id == send.path.rpartition("/")[2]
-    watch.until(lambda sync: sync.left(room.room_id))
+    _, own = watch.until(lambda sync: sync.left(room.room_id))
+    assert [(e["type"], e["content"]["membership"]) for e in own.timeline] == [("m.room.member", "leave")]
     assert not alice.sync().invited(room.room_id)
     alice.leave(room.room_id).ok()
     alice.forget(room.room_id).ok()
