@@ -68,11 +68,30 @@ static enum err find_room(struct ctx *ctx, struct homeserver *hs, struct destina
 	return ERR_OK;
 }
 
+/*
+ * Whether servers are asked that the client has not named. It may have named some for a reason, and what is known of a room that nobody of here is
+ * in any more is old; but who invited is in the room.
+ */
+static enum err asks_known(struct ctx *ctx, struct homeserver *hs, const struct member_wish *wish,
+	const struct destination *to, bool *out)
+{
+	*out = to->room != NULL;
+	if (to->room == NULL || to->via.count == 0 || room_is_resident(to->room)) {
+		return ERR_OK;
+	}
+	enum membership membership;
+	TRY(member_now(ctx, hs, to->room, wish->who->user.s, &membership));
+	*out = membership == MEMBERSHIP_INVITE;
+	return ERR_OK;
+}
+
 /* Whom to ask, and what for. Errors: MISSING M_NOT_FOUND when nobody is known who could be asked. */
 static enum err ask_whom(struct ctx *ctx, struct homeserver *hs, const struct member_wish *wish,
 	struct destination *to, const struct json *content, struct membership_wish *out)
 {
-	if (to->room != NULL) {
+	bool is_known;
+	TRY(asks_known(ctx, hs, wish, to, &is_known));
+	if (is_known) {
 		TRY(via_add_known(ctx, hs, to->room, wish->who->user.s, &to->via));
 	}
 	if (to->via.count == 0) {

@@ -205,3 +205,14 @@ def test_invite__withdrawn_by_a_kick__the_other_server_forgets_it(pair, servers)
     watch.until(lambda a: room in a.rooms("invite"))
     ann.kick(room, eve).ok()
     watch.until(lambda a: room in a.rooms("leave"))
+
+
+def test_join__again_by_servers_that_the_client_names__only_these_are_asked(pair):
+    """Spec: POST /join, `via`: "the servers to attempt to join the room through". Named nobody, those are that are known."""
+    ann, ben, room = pair
+    ben.leave(room).ok()
+    nobody = {"via": "127.0.0.1:1"}
+    reply = ben.post(path_of("join", room), {}, query=nobody)
+    assert reply.status >= 400, reply
+    assert room not in ben.sync().rooms("join")
+    ben.post(path_of("join", room), {}).ok()
