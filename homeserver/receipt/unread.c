@@ -285,11 +285,14 @@ static enum err find_ignored(struct unread_ask *ask)
 	return ERR_OK;
 }
 
-/* A number that stands for a list of users. */
+/* A number that stands for a list of users; 0: for nobody. */
 static uint64_t stands_for(const struct str_set *users)
 {
 	unsigned char hash[SHA256_BYTES];
 	uint64_t number;
+	if (users->count == 0) {
+		return 0;
+	}
 	struct sha256 *sha256 = sha256_create();
 	for (size_t i = 0; i < users->count; i++) {
 		sha256_add(sha256, users->items[i]);
@@ -298,7 +301,7 @@ static uint64_t stands_for(const struct str_set *users)
 	sha256_end(sha256, hash);
 	sha256_destroy(sha256);
 	memcpy(&number, hash, sizeof(number));
-	return users->count > 0 ? number | 1 : 0;
+	return number | 1;
 }
 
 static enum err find_judgement(struct unread_ask *ask)
