@@ -157,7 +157,7 @@ WHERE pusher_nid = $1;
 -- name: push_give_up
 -- Of what waits only the newest $2 stay. Index: push_queue_pkey.
 DELETE FROM push_queue WHERE pusher_nid = $1 AND position < (
-	SELECT position FROM push_queue WHERE pusher_nid = $1 ORDER BY position DESC OFFSET $2 - 1 LIMIT 1);
+	SELECT position FROM push_queue WHERE pusher_nid = $1 ORDER BY position DESC OFFSET $2::bigint - 1 LIMIT 1);
 
 -- name: notification_scan hot
 -- Up to $3 newest events before $2 of all rooms that the user has joined, without own ones, newest first: room, position, whether a receipt

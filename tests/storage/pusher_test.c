@@ -1,0 +1,246 @@
+/*
+ * Pushers and their queue on a real PostgreSQL.
+ */
+#include "storage/pusher.h"
+
+#include "gen/embedded_migrations.h"
+#include "storage/account.h"
+#include "storage/migrate.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+/* cmocka's macro would replace base/ctx.h's function. */
+#include <cmocka.h>
+#undef fail
+
+enum { NOW = 1000, DELAY = 100, PAUSE = 5000 };
+
+/* One per test. */
+struct world {
+	struct ctx ctx;
+	struct db *db;
+};
+
+static struct str url;
+
+static int set_up_all(void **state)
+{
+	(void)state;
+	url = str_of(getenv("BELFRY_TEST_DATABASE_URL"));
+	assert_true(url.n > 0);
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	assert_int_equal(migrate_run(&ctx, url, embedded_migrations, embedded_migrations_count),
+		ERR_OK);
+	return 0;
+}
+
+static int set_up(void **state)
+{
+	struct world *world = test_calloc(1, sizeof(*world));
+	ctx_init(&world->ctx, arena_create());
+	world->db = db_create(&(struct db_config){.url = url,
+		.pool_size = 2,
+		.statement_timeout_ms = 5000,
+		.acquire_timeout_ms = 5000});
+	*state = world;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct world *world = *state;
+	db_destroy(world->db);
+	arena_destroy(world->ctx.arena);
+	test_free(world);
+	return 0;
+}
+
+static struct pusher_row pusher_of(struct str user_id, const char *kind)
+{
+	bool is_mail = str_equals(str_of(kind), STR("email"));
+	return (struct pusher_row){.user_id = user_id,
+		.app_id = is_mail ? STR("m.email") : STR("org.example"),
+		.pushkey = user_id,
+		.kind = str_of(kind),
+		.app_display_name = STR("App"),
+		.device_display_name = STR("Phone"),
+		.lang = STR("zh-Hant"),
+		.data = STR("{}"),
+		.set_at_ms = NOW,
+		.unsubscribe_token = is_mail ? STR("token") : str_from(NULL, 0)};
+}
+
+/* An account with a pusher. @return the pusher's number */
+static int64_t make(struct world *world, const struct pusher_row *row)
+{
+	struct ctx *ctx = &world->ctx;
+	struct pusher_row *rows;
+	size_t count;
+	struct tx *tx CLEANUP(tx_cleanup) = NULL;
+	assert_int_equal(tx_begin(ctx, world->db, &tx), ERR_OK);
+	assert_int_equal(store_account_insert(ctx, tx,
+						 &(struct account_row){.user_id = row->user_id, .created_at_ms = NOW}),
+		ERR_OK);
+	assert_int_equal(tx_commit(ctx, &tx), ERR_OK);
+	assert_int_equal(store_pusher_set(ctx, world->db, row, 5), ERR_OK);
+	assert_int_equal(store_pusher_list(ctx, world->db, row->user_id, &rows, &count), ERR_OK);
+	assert_int_equal(count, 1);
+	return rows[0].pusher_nid;
+}
+
+static void enqueue(struct world *world, struct str user_id, int64_t position, int64_t now_ms)
+{
+	struct ctx *ctx = &world->ctx;
+	const struct push_news news = {.who = {.room_nid = 7, .position = position, .user_id = user_id},
+		.tweaks = STR("{}")};
+	const struct push_batch batch = {.news = &news,
+		.count = 1,
+		.after = position - 1,
+		.up_to = position,
+		.now_ms = now_ms,
+		.mail_delay_ms = DELAY};
+	struct tx *tx CLEANUP(tx_cleanup) = NULL;
+	assert_int_equal(tx_begin(ctx, world->db, &tx), ERR_OK);
+	assert_int_equal(store_push_enqueue(ctx, tx, &batch), ERR_OK);
+	assert_int_equal(tx_commit(ctx, &tx), ERR_OK);
+}
+
+/* How many are due; *out: the user's, if it is among them. */
+static size_t due(struct world *world, int64_t now_ms, struct str user_id, struct push_due *out)
+{
+	struct push_due *found;
+	size_t count;
+	size_t n = 0;
+	assert_int_equal(store_push_due(&world->ctx, world->db, now_ms, NULL, 0, 100, &found, &count),
+		ERR_OK);
+	for (size_t i = 0; i < count; i++) {
+		if (str_equals(found[i].user_id, user_id)) {
+			*out = found[i];
+			n++;
+		}
+	}
+	return n;
+}
+
+static void pusher__set_again__changed_and_not_due(void **state)
+{
+	struct world *world = *state;
+	struct ctx *ctx = &world->ctx;
+	struct pusher_row row = pusher_of(STR("@again:hs"), "http");
+	struct pusher_row *rows;
+	struct push_due found;
+	size_t count;
+	int64_t next_ms;
+	(void)make(world, &row);
+	row.lang = STR("en");
+	row.set_at_ms = NOW + 1;
+	assert_int_equal(store_pusher_set(ctx, world->db, &row, 5), ERR_OK);
+	assert_int_equal(store_pusher_list(ctx, world->db, row.user_id, &rows, &count), ERR_OK);
+	assert_int_equal(count, 1);
+	assert_true(str_equals(rows[0].lang, STR("en")));
+	assert_int_equal(due(world, NOW + 10, row.user_id, &found), 0);
+	assert_int_equal(store_push_next(ctx, world->db, NULL, 0, &next_ms), ERR_OK);
+	assert_true(next_ms == INT64_MAX);
+	row.pushkey = STR("another");
+	assert_int_equal(store_pusher_set(ctx, world->db, &row, 1), ERR_LIMIT);
+}
+
+static void queue__of_a_gateway__in_order_until_done(void **state)
+{
+	struct world *world = *state;
+	struct ctx *ctx = &world->ctx;
+	const struct pusher_row row = pusher_of(STR("@gate:hs"), "http");
+	struct push_due found;
+	int64_t nid = make(world, &row);
+	enqueue(world, row.user_id, 10, NOW);
+	enqueue(world, row.user_id, 11, NOW);
+	enqueue(world, row.user_id, 11, NOW); /* once */
+	assert_int_equal(due(world, NOW - 1, row.user_id, &found), 0);
+	assert_int_equal(due(world, NOW, row.user_id, &found), 1);
+	assert_int_equal(found.position, 10);
+	assert_false(found.is_mail);
+	assert_int_equal(found.badge, -1);
+	assert_int_equal(store_push_failed(ctx, world->db, nid, NOW + 50, NOW), ERR_OK);
+	assert_int_equal(due(world, NOW + 49, row.user_id, &found), 0);
+	assert_int_equal(due(world, NOW + 50, row.user_id, &found), 1);
+	assert_int_equal(found.failures, 1);
+	assert_int_equal(found.failing_since_ms, NOW);
+	assert_int_equal(store_push_done(ctx, world->db, nid, 10, 3), ERR_OK);
+	assert_int_equal(due(world, NOW, row.user_id, &found), 1);
+	assert_int_equal(found.position, 11);
+	assert_int_equal(found.badge, 3);
+	assert_int_equal(found.failures, 0);
+	assert_int_equal(store_push_done(ctx, world->db, nid, 11, -1), ERR_OK);
+	assert_int_equal(due(world, INT64_MAX, row.user_id, &found), 0);
+}
+
+static void queue__given_up__the_newest_stay(void **state)
+{
+	struct world *world = *state;
+	const struct pusher_row row = pusher_of(STR("@up:hs"), "http");
+	struct push_due found;
+	int64_t nid = make(world, &row);
+	for (int64_t position = 20; position < 25; position++) {
+		enqueue(world, row.user_id, position, NOW);
+	}
+	assert_int_equal(store_push_give_up(&world->ctx, world->db, nid, 2), ERR_OK);
+	assert_int_equal(due(world, NOW, row.user_id, &found), 1);
+	assert_int_equal(found.position, 23);
+}
+
+static void queue__of_mails__due_later_paused_and_unsubscribed(void **state)
+{
+	struct world *world = *state;
+	struct ctx *ctx = &world->ctx;
+	const struct pusher_row row = pusher_of(STR("@mail:hs"), "email");
+	struct push_waiting *waiting;
+	struct push_due found;
+	struct str address;
+	size_t count;
+	int64_t nid = make(world, &row);
+	enqueue(world, row.user_id, 30, NOW);
+	enqueue(world, row.user_id, 31, NOW + 10);
+	assert_int_equal(due(world, NOW + DELAY - 1, row.user_id, &found), 0);
+	assert_int_equal(due(world, NOW + DELAY, row.user_id, &found), 1);
+	assert_true(found.is_mail);
+	assert_true(str_equals(found.unsubscribe_token, STR("token")));
+	assert_int_equal(store_push_waiting(ctx, world->db, nid, 10, &waiting, &count), ERR_OK);
+	assert_int_equal(count, 2);
+	assert_int_equal(waiting[0].position, 31);
+	assert_int_equal(waiting[0].queued_at_ms, NOW + 10);
+	assert_int_equal(waiting[1].position, 30);
+	assert_false(waiting[1].is_read);
+	assert_int_equal(store_push_mailed(ctx, world->db, nid, 30, NOW + 200, PAUSE), ERR_OK);
+	assert_int_equal(due(world, NOW + 200 + PAUSE - 1, row.user_id, &found), 0);
+	assert_int_equal(due(world, NOW + 200 + PAUSE, row.user_id, &found), 1);
+	assert_int_equal(found.position, 31);
+	assert_int_equal(found.mailed_at_ms, NOW + 200);
+	assert_int_equal(found.mail_pause_ms, PAUSE);
+	assert_int_equal(store_push_postpone(ctx, world->db, nid, NOW + 90000), ERR_OK);
+	assert_int_equal(due(world, NOW + 89999, row.user_id, &found), 0);
+	assert_int_equal(store_pusher_unsubscribe_peek(ctx, world->db, nid, STR("no"), &address),
+		ERR_MISSING);
+	assert_int_equal(store_pusher_unsubscribe_peek(ctx, world->db, nid, STR("token"), &address),
+		ERR_OK);
+	assert_true(str_equals(address, row.pushkey));
+	assert_int_equal(store_pusher_unsubscribe(ctx, world->db, nid, STR("no")), ERR_MISSING);
+	assert_int_equal(store_pusher_unsubscribe(ctx, world->db, nid, STR("token")), ERR_OK);
+	assert_int_equal(due(world, INT64_MAX, row.user_id, &found), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(pusher__set_again__changed_and_not_due, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(queue__of_a_gateway__in_order_until_done, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(queue__given_up__the_newest_stay, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(queue__of_mails__due_later_paused_and_unsubscribed, set_up,
+			tear_down),
+	};
+	return cmocka_run_group_tests(tests, set_up_all, NULL);
+}
