@@ -216,11 +216,22 @@ static enum err explain(struct ctx *ctx, enum err err, const struct fed_refusal 
 	return err == ERR_INPUT ? fail(ctx, ERR_MISSING, M_NOT_FOUND, "There is no such file") : err;
 }
 
-/* ".." and "-" have the form of a server name, but no host is called so. */
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* "..", "-" and "123" have the form of a server name, but no host is called so. */
 static bool is_host(struct server_name name)
 {
-	char c = name.s.p[0];
-	return c == '[' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+	struct str host = server_name_host(name);
+	bool is_number = true;
+	for (size_t i = 0; i < host.n; i++) {
+		is_number = is_number && is_digit(host.p[i]);
+	}
+	char c = host.n > 0 ? host.p[0] : '-';
+	bool is_begun = c == '[' || is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+	return is_begun && !is_number;
 }
 
 static enum err fetch(void *self, struct ctx *ctx, struct server_name origin, struct str media_id,
