@@ -132,7 +132,7 @@ static void pusher__set_again__changed_and_not_due(void **state)
 	struct ctx *ctx = &world->ctx;
 	struct pusher_row row = pusher_of(STR("@again:hs"), "http");
 	struct pusher_row *rows;
-	struct push_due found;
+	struct push_due found = {0};
 	size_t count;
 	int64_t next_ms;
 	(void)make(world, &row);
@@ -154,7 +154,7 @@ static void queue__of_a_gateway__in_order_until_done(void **state)
 	struct world *world = *state;
 	struct ctx *ctx = &world->ctx;
 	const struct pusher_row row = pusher_of(STR("@gate:hs"), "http");
-	struct push_due found;
+	struct push_due found = {0};
 	int64_t nid = make(world, &row);
 	enqueue(world, row.user_id, 10, NOW);
 	enqueue(world, row.user_id, 11, NOW);
@@ -182,7 +182,7 @@ static void queue__given_up__the_newest_stay(void **state)
 {
 	struct world *world = *state;
 	const struct pusher_row row = pusher_of(STR("@up:hs"), "http");
-	struct push_due found;
+	struct push_due found = {0};
 	int64_t nid = make(world, &row);
 	for (int64_t position = 20; position < 25; position++) {
 		enqueue(world, row.user_id, position, NOW);
@@ -198,7 +198,7 @@ static void queue__of_mails__due_later_paused_and_unsubscribed(void **state)
 	struct ctx *ctx = &world->ctx;
 	const struct pusher_row row = pusher_of(STR("@mail:hs"), "email");
 	struct push_waiting *waiting;
-	struct push_due found;
+	struct push_due found = {0};
 	struct str address;
 	size_t count;
 	int64_t nid = make(world, &row);
