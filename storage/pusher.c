@@ -84,24 +84,23 @@ enum err store_pusher_list(struct ctx *ctx, struct db *db, struct str user_id,
 /* --- what waits ---------------------------------------------------------------------------------- */
 
 enum err store_push_candidates(struct ctx *ctx, struct db *db, int64_t after, int64_t up_to,
-	int64_t limit, struct push_candidate **out, size_t *out_count, int64_t *out_reached,
-	bool *out_has_readers)
+	int64_t limit, struct push_span *out)
 {
 	struct db_rows *rows;
 	TRY(db_query(ctx, db, STMT_PUSH_CANDIDATES,
 		DB_ARGS(db_bigint(after), db_bigint(up_to), db_bigint(limit)), &rows));
 	size_t last = db_count(rows) - 1;
-	*out = ARENA_NEW_ARRAY(ctx->arena, struct push_candidate, last);
+	out->candidates = ARENA_NEW_ARRAY(ctx->arena, struct push_candidate, last);
 	for (size_t i = 0; i < last; i++) {
-		(*out)[i] = (struct push_candidate){
+		out->candidates[i] = (struct push_candidate){
 			.room_nid = db_int(rows, i, 0),
 			.position = db_int(rows, i, 1),
 			.user_id = db_str(rows, i, 2),
 		};
 	}
-	*out_count = last;
-	*out_has_readers = db_int(rows, last, 0) != 0;
-	*out_reached = db_is_null(rows, last, 2) ? db_int(rows, last, 1) : up_to;
+	out->count = last;
+	out->has_readers = db_int(rows, last, 0) != 0;
+	out->reached = db_is_null(rows, last, 2) ? db_int(rows, last, 1) : up_to;
 	return ERR_OK;
 }
 

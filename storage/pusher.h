@@ -51,15 +51,19 @@ struct push_candidate {
 	int64_t position;
 	struct str user_id;
 };
+/** What a span of the stream means for pushers. */
+struct push_span {
+	struct push_candidate *candidates;
+	size_t count;
+	int64_t reached;  /**< all candidates up to here are there */
+	bool has_readers; /**< somebody with a pusher read something in the span */
+};
 /**
  * Candidates of up to `limit` events with after < position <= up_to, in order; local members and invited users with a pusher.
- * @param out_reached      all of them up to here are in the answer
- * @param out_has_readers  somebody with a pusher read something in the span
  * One round trip; looks at the local members of rooms with events in the span.
  */
 MUST_CHECK enum err store_push_candidates(struct ctx *ctx, struct db *db, int64_t after,
-	int64_t up_to, int64_t limit, struct push_candidate **out, size_t *out_count,
-	int64_t *out_reached, bool *out_has_readers);
+	int64_t up_to, int64_t limit, struct push_span *out);
 
 struct push_news {
 	struct push_candidate who;

@@ -83,35 +83,31 @@ enum err pushers_consume(struct ctx *ctx, struct homeserver *hs, void *self, int
 	int64_t up_to, int64_t *out_reached)
 {
 	struct round round = {.ctx = ctx, .hs = hs};
-	struct push_candidate *candidates;
-	size_t count;
-	int64_t reached;
-	bool has_readers;
-	TRY(store_push_candidates(ctx, hs->db, after, up_to, EVENTS_A_ROUND, &candidates, &count,
-		&reached, &has_readers));
-	for (size_t i = 0; i < count; i++) {
+	struct push_span span;
+	TRY(store_push_candidates(ctx, hs->db, after, up_to, EVENTS_A_ROUND, &span));
+	for (size_t i = 0; i < span.count; i++) {
 		/* What cannot be judged, now or ever, must not hold up the rest. */
-		enum err err = look_at(&round, &candidates[i]);
+		enum err err = look_at(&round, &span.candidates[i]);
 		if (err != ERR_OK && err_is_transient(err)) {
 			return err;
 		}
 	}
-	*out_reached = reached;
-	if (round.news.n == 0 && !has_readers) {
-		return store_consumer_skip(ctx, hs->db, STR("pushers"), after, reached);
+	*out_reached = span.reached;
+	if (round.news.n == 0 && !span.has_readers) {
+		return store_consumer_skip(ctx, hs->db, STR("pushers"), after, span.reached);
 	}
 	const struct push_batch batch = {
 		.news = round.news.p,
 		.count = round.news.n,
 		.after = after,
-		.up_to = reached,
+		.up_to = span.reached,
 		.now_ms = clock_wall_ms(&hs->clock),
 		.mail_delay_ms = hs->settings.mail_unread_after_ms,
 	};
 	struct tx *tx CLEANUP(tx_cleanup) = NULL;
 	TRY(tx_begin(ctx, hs->db, &tx));
 	TRY(store_push_enqueue(ctx, tx, &batch));
-	TRY(store_consumer_move_in(ctx, tx, STR("pushers"), after, reached));
+	TRY(store_consumer_move_in(ctx, tx, STR("pushers"), after, span.reached));
 	TRY(tx_commit(ctx, &tx));
 	pushers_wake(self);
 	return ERR_OK;
