@@ -364,12 +364,17 @@ SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]);
 
 -- name: inbox_insert
 -- What came in them: queue, origin, event id ('': an EDU), text, time; in the order given. The same event of the same server
--- is there once. Index: inbox_event_key.
+-- is there once; one that waits for another attempt and comes again is tried at once. Index: inbox_event_key, twice.
+WITH given AS (
+	SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[]) WITH ORDINALITY AS
+		u(queue, origin, event_id, body, at_ms, n)
+), again AS (
+	UPDATE inbox SET due_at_ms = g.at_ms FROM given AS g
+	WHERE inbox.queue = g.queue AND inbox.event_id = g.event_id AND inbox.origin = g.origin AND inbox.event_id <> ''
+		AND inbox.due_at_ms > g.at_ms
+)
 INSERT INTO inbox (queue, origin, event_id, body, received_at_ms, due_at_ms)
-SELECT queue, origin, event_id, body, at_ms, at_ms
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[]) WITH ORDINALITY AS
-	u(queue, origin, event_id, body, at_ms, n)
-ORDER BY n
+SELECT queue, origin, event_id, body, at_ms, at_ms FROM given ORDER BY n
 ON CONFLICT (queue, event_id, origin) WHERE event_id <> '' DO NOTHING;
 
 -- name: remote_list_set

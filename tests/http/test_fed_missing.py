@@ -6,6 +6,7 @@ import time
 import pytest
 
 from support.remote_room import Pdu, RemoteRoom
+from support.server import wait_until
 from support.shared_room import Hold, SharedRoom
 
 MISSING = r"/_matrix/federation/v1/get_missing_events/.*"
@@ -127,6 +128,23 @@ def test_missing__nobody_answers__comes_when_they_do(shared):
     remote.handlers[:] = usual
     shared.seen(newest, limit=60)  # tried again by itself
     assert shared.knows(missed)
+
+
+def test_missing__put_off_and_sent_again__tried_at_once(shared):
+    room, remote = shared.room, shared.remote
+    missed = room.message("missed")
+    newest = room.message("newest")
+    usual = list(remote.handlers)
+    remote.on("POST", MISSING, nothing)
+    for path in (EVENT, STATE_IDS, STATE):
+        remote.on("GET", path, nothing)
+    shared.send(newest)
+    waits = "SELECT count(*) FROM inbox WHERE event_id = '%s' AND attempts > 0" % newest.event_id
+    wait_until(lambda: shared.server.sql(waits).strip() == "1", 30, "the event is put off")
+    shared.server.sql("UPDATE inbox SET due_at_ms = due_at_ms + 86400000 WHERE event_id = '%s'" % newest.event_id)
+    remote.handlers[:] = usual
+    shared.deliver(missed)
+    shared.deliver(newest)
 
 
 def test_missing__bad_event_of_strict_version__left_out(shared):
