@@ -109,6 +109,21 @@ def test_destination__fails__same_transaction_again_then_the_rest(server, remote
     assert inbox.bodies().count("second") == 1 and inbox.bodies()[-1] == "second"
 
 
+def test_sec_5_11__event_that_a_server_chokes_on__left_out_and_the_rest_goes_on(server, remote):
+    """A transaction that is refused again and again is given up, not kept at the head of the queue for ever."""
+    inbox = Inbox(remote)
+    alice = server.user()
+    room = alice.create_room()
+    let_in(server, room, remote.name)
+    inbox.refuse = lambda ask: (400, {"errcode": "M_BAD_JSON", "error": "poison"}) if "poison" in str(ask.json) else (
+        200, {"pdus": {}})
+    alice.send(room, "poison")
+    inbox.until(lambda i: i.bodies() == ["poison"])
+    alice.send(room, "healthy")
+    inbox.until(lambda i: [ask for ask in i.transactions if "healthy" in str(ask.json) and "poison" not in str(ask.json)], 60)
+    assert "outbox.given_up" in server.log()
+
+
 def test_destination__down_for_long__newest_events_of_each_room_once(server, make_remote, authority):
     """Others fetch what is between by asking for missing events."""
     remote = make_remote()
