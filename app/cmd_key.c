@@ -62,7 +62,7 @@ static int run(struct command_line *line)
 {
 	const char *word = command_argument(line, 0);
 	bool is_rotate = word != NULL && strcmp(word, "rotate") == 0;
-	if (line->argument_count != 1 || (!is_rotate && strcmp(word, "list") != 0)) {
+	if (line->argument_count != 1 || word == NULL || (!is_rotate && strcmp(word, "list") != 0)) {
 		return command_misused(line, "list or rotate?");
 	}
 	struct data_folder folder = {.lock_fd = -1};

@@ -199,8 +199,10 @@ enum err history_write(struct ctx *ctx, struct homeserver *hs, const struct hist
 	TRY(room_viewer_cover_sight(ctx, hs, history->viewer, oldest));
 	struct str *texts = ARENA_NEW_ARRAY(ctx->arena, struct str, count);
 	for (size_t i = 0; i < count; i++) {
-		texts[i] = is_shown(history, events[i]) ? (struct str){0}
-												: redacted_text(ctx->arena, events[i]->event);
+		texts[i] = str_from(NULL, 0);
+		if (!is_shown(history, events[i])) {
+			texts[i] = redacted_text(ctx->arena, events[i]->event);
+		}
 	}
 	TRY(erased_hide(ctx, hs, history->viewer, events, count));
 	json_out_key(out, str_of(key));

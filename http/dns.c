@@ -68,7 +68,7 @@ void dns_srv_order(struct dns_srv *records, size_t count, const struct rng *rng)
 			/* A weight of 0 has a very small chance, not none. */
 			sum += records[j].priority == priority ? (uint64_t)records[j].weight * 100 + 1 : 0;
 		}
-		uint64_t drawn = rng_u64(rng) % sum;
+		uint64_t drawn = rng_u64(rng) % MAX_OF(sum, 1);
 		size_t chosen = i;
 		for (size_t j = i; j < count; j++) {
 			uint64_t share = (uint64_t)records[j].weight * 100 + 1;

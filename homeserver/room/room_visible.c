@@ -260,7 +260,8 @@ static struct user_id subject_of(const struct room_viewer *viewer, const struct 
 	bool is_own = viewer->server.s.p != NULL && event->is_state &&
 		str_equals(event->type, STR("m.room.member")) &&
 		is_of_server(event->state_key, viewer->server);
-	return is_own ? (struct user_id){event->state_key} : viewer->user;
+	const struct user_id about = {event->state_key};
+	return is_own ? about : viewer->user;
 }
 
 bool room_viewer_sees(const struct room_viewer *viewer, const struct stored_event *event)

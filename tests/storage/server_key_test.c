@@ -139,7 +139,7 @@ static void keys__of_many_servers__those_seen_longest_ago_go(void **state)
 	struct server_key_row *rows;
 	struct server_key key = key_of(world, 1, false);
 	for (int i = 1; i <= 10; i++) {
-		put(world, str_printf(world->ctx.arena, "s%d.example", i), 500, i * 100, &key, 1);
+		put(world, str_printf(world->ctx.arena, "s%d.example", i), 500, (int64_t)i * 100, &key, 1);
 	}
 	assert_int_equal(store_server_key_forget(&world->ctx, world->db, 3, 3), ERR_OK);
 	assert_int_equal(count_keys(world, STR("s1.example"), &rows), 0);
