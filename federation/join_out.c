@@ -121,8 +121,10 @@ static enum err join_by(struct ctx *ctx, struct federation *federation,
 	ctx->deadline_ms = clock_mono_ms(&federation->hs->clock) + STORE_TIMEOUT_MS;
 	TRY(join_answer_check(ctx, federation, &handshake, &answer, &import));
 	TRY(outbox_keep_back(ctx, federation, import.join->event_id));
-	return resident != NULL ? take_in(ctx, federation, &handshake, resident, import.join)
-							: rooms_import(ctx, federation->hs, &import, &room);
+	TRY(resident != NULL ? take_in(ctx, federation, &handshake, resident, import.join)
+						 : rooms_import(ctx, federation->hs, &import, &room));
+	outbox_await_stays(federation);
+	return ERR_OK;
 }
 
 /* Whether another server may do what this one did not. */

@@ -205,6 +205,7 @@ enum err member_in_take(struct ctx *ctx, struct federation *federation,
 		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "The room does not allow it: %s",
 			outcome.verdict.text);
 	}
+	outbox_await_stays(federation);
 	*out = (struct taken_member){.room = room, .event = pdu.event};
 	return ERR_OK;
 }

@@ -22,6 +22,7 @@ enum {
 	LEASE_POLL_MS = 100,
 	IDLE_MS = 60 * 1000,
 	TROUBLE_MS = 1000,
+	STAYS_WAIT_MS = 1000,
 	MARKS_KEPT_MS = 7 * 24 * 3600 * 1000,
 };
 
@@ -464,4 +465,11 @@ void outbox_destroy(struct outbox *outbox)
 	cond_fini(&outbox->work);
 	lock_fini(&outbox->lock);
 	mem_free(outbox);
+}
+
+void outbox_await_stays(struct federation *federation)
+{
+	struct homeserver *hs = federation->hs;
+	(void)consumers_await(hs->consumers, OUTBOX_CONSUMER, writer_position(hs->writer),
+		clock_mono_ms(&hs->clock) + STAYS_WAIT_MS);
 }

@@ -53,6 +53,12 @@ MUST_CHECK enum err outbox_pass_on(struct ctx *ctx, struct federation *federatio
 MUST_CHECK enum err outbox_keep_back(struct ctx *ctx, struct federation *federation,
 	struct event_id event_id);
 
+/**
+ * Waits until the outbox knows which servers are in rooms by now, for a second at the most: what is of the moment (typing) would not go to a
+ * server that has just come. Not while a lock is held.
+ */
+void outbox_await_stays(struct federation *federation);
+
 /** For the housekeeper, each 10 s and when a command has changed something: tries at once what an administrator wants tried. */
 void outbox_tidy(struct ctx *ctx, struct outbox *outbox);
 /** The same, each hour. */
