@@ -2,7 +2,6 @@
  * belfry federation
  */
 #include <stdio.h>
-#include <string.h>
 
 #include "app/command.h"
 #include "app/desk.h"
@@ -88,40 +87,14 @@ static enum err remove_rule(struct command_line *line, struct desk *desk)
 	return status(line, desk);
 }
 
-static const struct {
-	const char *name;
-	size_t arguments;
-	enum err (*run)(struct command_line *line, struct desk *desk);
-} actions[] = {{"status", 0, status}, {"list", 0, list}, {"check", 1, check},
-	{"policy", 1, set_policy}, {"allow", 1, allow}, {"deny", 1, deny}, {"remove", 1, remove_rule}};
-
-static int run_action(struct command_line *line, size_t index)
-{
-	if (line->argument_count != actions[index].arguments + 1) {
-		return command_misused(line, "'%s' wants %zu argument(s)", actions[index].name,
-			actions[index].arguments);
-	}
-	struct desk desk;
-	if (desk_open(line, &desk) != ERR_OK) {
-		return command_failed(line->ctx);
-	}
-	enum err err = actions[index].run(line, &desk);
-	desk_close(&desk);
-	return err == ERR_OK ? STATUS_OK : command_failed(line->ctx);
-}
+static const struct desk_action actions[] = {{"status", 0, status}, {"list", 0, list},
+	{"check", 1, check}, {"policy", 1, set_policy}, {"allow", 1, allow}, {"deny", 1, deny},
+	{"remove", 1, remove_rule}};
 
 static int run(struct command_line *line)
 {
-	const char *word = command_argument(line, 0);
-	if (word == NULL) {
-		return command_misused(line, "status, list, check, policy, allow, deny or remove?");
-	}
-	for (size_t i = 0; i < COUNT_OF(actions); i++) {
-		if (strcmp(word, actions[i].name) == 0) {
-			return run_action(line, i);
-		}
-	}
-	return command_misused(line, "cannot do '%s'", word);
+	return desk_run(line, actions, COUNT_OF(actions),
+		"status, list, check, policy, allow, deny or remove?");
 }
 
 const struct command cmd_federation = {

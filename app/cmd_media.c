@@ -2,7 +2,6 @@
  * belfry media
  */
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
 
 #include "app/command.h"
@@ -132,40 +131,12 @@ static enum err unquarantine(struct command_line *line, struct desk *desk)
 	return set_quarantine(line, desk, false);
 }
 
-static const struct {
-	const char *name;
-	size_t arguments;
-	enum err (*run)(struct command_line *line, struct desk *desk);
-} actions[] = {{"list", 0, list}, {"delete", 1, remove_file}, {"quarantine", 1, quarantine},
-	{"unquarantine", 1, unquarantine}};
-
-static int run_action(struct command_line *line, size_t index)
-{
-	if (line->argument_count != actions[index].arguments + 1) {
-		return command_misused(line, "'%s' wants %zu argument(s)", actions[index].name,
-			actions[index].arguments);
-	}
-	struct desk desk;
-	if (desk_open(line, &desk) != ERR_OK) {
-		return command_failed(line->ctx);
-	}
-	enum err err = actions[index].run(line, &desk);
-	desk_close(&desk);
-	return err == ERR_OK ? STATUS_OK : command_failed(line->ctx);
-}
+static const struct desk_action actions[] = {{"list", 0, list}, {"delete", 1, remove_file},
+	{"quarantine", 1, quarantine}, {"unquarantine", 1, unquarantine}};
 
 static int run(struct command_line *line)
 {
-	const char *word = command_argument(line, 0);
-	if (word == NULL) {
-		return command_misused(line, "list, delete, quarantine or unquarantine?");
-	}
-	for (size_t i = 0; i < COUNT_OF(actions); i++) {
-		if (strcmp(word, actions[i].name) == 0) {
-			return run_action(line, i);
-		}
-	}
-	return command_misused(line, "cannot do '%s'", word);
+	return desk_run(line, actions, COUNT_OF(actions), "list, delete, quarantine or unquarantine?");
 }
 
 const struct command cmd_media = {

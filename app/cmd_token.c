@@ -5,7 +5,6 @@
 #include "app/desk.h"
 
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
 
 /* Read by the same rules as the server's options. */
@@ -87,39 +86,12 @@ static enum err revoke(struct command_line *line, struct desk *desk)
 	return ERR_OK;
 }
 
-static const struct {
-	const char *name;
-	size_t arguments;
-	enum err (*run)(struct command_line *line, struct desk *desk);
-} actions[] = {{"create", 0, create}, {"list", 0, list}, {"revoke", 1, revoke}};
-
-static int run_action(struct command_line *line, size_t index)
-{
-	if (line->argument_count != actions[index].arguments + 1) {
-		return command_misused(line, "'%s' wants %zu argument(s)", actions[index].name,
-			actions[index].arguments);
-	}
-	struct desk desk;
-	if (desk_open(line, &desk) != ERR_OK) {
-		return command_failed(line->ctx);
-	}
-	enum err err = actions[index].run(line, &desk);
-	desk_close(&desk);
-	return err == ERR_OK ? STATUS_OK : command_failed(line->ctx);
-}
+static const struct desk_action actions[] = {{"create", 0, create}, {"list", 0, list},
+	{"revoke", 1, revoke}};
 
 static int run(struct command_line *line)
 {
-	const char *word = command_argument(line, 0);
-	if (word == NULL) {
-		return command_misused(line, "create, list or revoke?");
-	}
-	for (size_t i = 0; i < COUNT_OF(actions); i++) {
-		if (strcmp(word, actions[i].name) == 0) {
-			return run_action(line, i);
-		}
-	}
-	return command_misused(line, "cannot do '%s'", word);
+	return desk_run(line, actions, COUNT_OF(actions), "create, list or revoke?");
 }
 
 const struct command cmd_token = {

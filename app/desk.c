@@ -5,6 +5,7 @@
 #include "app/desk.h"
 
 #include <signal.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -109,4 +110,35 @@ void desk_close(struct desk *desk)
 		/* It would notice by itself within seconds. Whoever holds a data folder has this signal blocked. */
 		(void)kill(desk->server, SIGUSR1);
 	}
+}
+
+/* --- words of a command ----------------------------------------------------------------------------------- */
+
+static int run_action(struct command_line *line, const struct desk_action *action)
+{
+	if (line->argument_count != action->arguments + 1) {
+		return command_misused(line, "'%s' wants %zu argument(s)", action->name, action->arguments);
+	}
+	struct desk desk;
+	if (desk_open(line, &desk) != ERR_OK) {
+		return command_failed(line->ctx);
+	}
+	enum err err = action->run(line, &desk);
+	desk_close(&desk);
+	return err == ERR_OK ? STATUS_OK : command_failed(line->ctx);
+}
+
+int desk_run(struct command_line *line, const struct desk_action *actions, size_t count,
+	const char *words)
+{
+	const char *word = command_argument(line, 0);
+	if (word == NULL) {
+		return command_misused(line, "%s", words);
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(word, actions[i].name) == 0) {
+			return run_action(line, &actions[i]);
+		}
+	}
+	return command_misused(line, "cannot do '%s'", word);
 }

@@ -25,4 +25,18 @@ MUST_CHECK enum err desk_open(struct command_line *line, struct desk *desk);
 /** Closes it, and tells a server that runs beside that accounts may have changed. */
 void desk_close(struct desk *desk);
 
+/** One of a command's words, such as `list`. */
+struct desk_action {
+	const char *name;
+	size_t arguments; /**< behind the name: just as many */
+	enum err (*run)(struct command_line *line, struct desk *desk);
+};
+/**
+ * Does what the first argument says, at the desk.
+ * @param words  what to type, when nothing was: "list or remove?"
+ * @return       exit status
+ */
+int desk_run(struct command_line *line, const struct desk_action *actions, size_t count,
+	const char *words);
+
 #endif

@@ -204,7 +204,7 @@ static void ask_destroy(struct ask *ask)
 	mem_free(ask);
 }
 
-/* Whether it says that the server cannot be used for now. */
+/* Whether it says that the server cannot be used at the moment. */
 static bool is_failure(const struct ask *ask, const struct raw_end *end)
 {
 	bool is_broken =
