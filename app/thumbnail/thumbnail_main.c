@@ -5,8 +5,8 @@
  *     belfry-thumbnail TYPE WIDTH HEIGHT scale|crop still|animated <SOURCE >RESULT
  *
  * TYPE is what the server found in the first bytes; only that decoder is reachable. The exit status tells the outcome, see
- * base/thumbnail_status.h. The result is JPEG, PNG when it has transparency, WebP when it moves; turned upright,
- * in sRGB, without metadata.
+ * base/thumbnail_status.h. The result is PNG when the source is or has transparency, else JPEG, and WebP when it moves; turned
+ * upright, in sRGB, without metadata.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -165,7 +165,8 @@ static enum thumbnail_status write_result(VipsImage *image, const struct job *jo
 	if (job->is_animated) {
 		failed = vips_webpsave_target(image, target, "Q", WEBP_QUALITY, "effort", WEBP_EFFORT,
 			"strip", TRUE, NULL);
-	} else if (vips_image_hasalpha(image)) {
+	} else if (strcmp(job->type, "image/png") == 0 || vips_image_hasalpha(image)) {
+		/* Drawings and screenshots too: what is PNG has edges that JPEG would blur. */
 		failed = vips_pngsave_target(image, target, "strip", TRUE, NULL);
 	} else {
 		failed = vips_jpegsave_target(image, target, "Q", JPEG_QUALITY, "strip", TRUE,

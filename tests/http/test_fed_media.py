@@ -101,6 +101,8 @@ def test_thumbnail__by_another_server__a_picture_in_two_parts(federated, remote,
     assert about.get_content_type() == "application/json" and part.get_content_type().startswith("image/")
     from PIL import Image
     assert Image.open(io.BytesIO(content)).size == (32, 32)
+    ours = download(lin, federated.server_name, media_id, kind="thumbnail", width=32, height=32, method="crop")
+    assert content == ours.raw and part.get_content_type() == ours.headers["content-type"] == "image/png"
     remote.send(federated, "GET", "/media/thumbnail/%s?width=32" % media_id).expect(400, "M_MISSING_PARAM")
     remote.send(federated, "GET", "/media/thumbnail/%s?width=-1&height=3" % media_id).expect(400)
     text = upload(lin, b"no picture")

@@ -107,6 +107,16 @@ def test_thumbnail__transparency__kept(alice):
     assert image.mode == "RGBA" and 100 < image.getpixel((5, 5))[3] < 160
 
 
+@pytest.mark.parametrize("kind, mode, expected", [
+    ("PNG", "RGB", "PNG"), ("PNG", "L", "PNG"), ("PNG", "RGBA", "PNG"),
+    ("JPEG", "RGB", "JPEG"), ("WEBP", "RGB", "JPEG"), ("WEBP", "RGBA", "PNG"),
+])
+def test_thumbnail__format__png_of_png_and_transparency_else_jpeg(alice, kind, mode, expected):
+    reply = thumbnail(alice, uploaded(alice, picture(500, 500, kind, mode), TYPES[kind]), 96, 96, "scale").ok()
+    assert opened(reply).format == expected and reply.headers["content-type"] == TYPES[expected]
+    assert reply.headers["content-disposition"].endswith('"thumbnail.%s"' % expected.lower())
+
+
 def test_thumbnail__turned_photo__upright_and_without_metadata(alice):
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by 90 degrees
