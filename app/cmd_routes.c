@@ -63,6 +63,14 @@ static const char *rate_word(enum route_rate rate)
 		return "login";
 	case RATE_REGISTER:
 		return "register";
+	case RATE_SERVER:
+		return "server";
+	case RATE_SERVER_HEAVY:
+		return "server_heavy";
+	case RATE_TRANSACTION:
+		return "transaction";
+	case RATE_UNPROVEN:
+		return "server_unproven";
 	}
 	return "";
 }

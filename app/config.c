@@ -432,6 +432,12 @@ static void fill_proxies(const struct conf *conf, struct arena *arena, struct ht
 	out->trusted_proxy_count = list.n;
 }
 
+/*
+ * Requests of one server that wait for their turn. A server that comes back from an outage asks about many rooms side by side; of
+ * transactions there is one at a time, but for those that it has given up on, and each holds its body.
+ */
+enum { HEAVY_WAITING = 200, TRANSACTIONS_WAITING = 8 };
+
 static void fill_rates(const struct conf *conf, struct http_config *out)
 {
 	static const struct {
@@ -445,6 +451,11 @@ static void fill_rates(const struct conf *conf, struct http_config *out)
 		{RATE_JOIN, "rate_limits.join.per_minute", "rate_limits.join.burst"},
 		{RATE_LOGIN, "rate_limits.login.per_minute", "rate_limits.login.burst"},
 		{RATE_REGISTER, "rate_limits.register.per_minute", "rate_limits.register.burst"},
+		{RATE_SERVER, "rate_limits.server.per_minute", "rate_limits.server.burst"},
+		{RATE_SERVER_HEAVY, "rate_limits.server_heavy.per_minute",
+			"rate_limits.server_heavy.burst"},
+		{RATE_UNPROVEN, "rate_limits.server_unproven.per_minute",
+			"rate_limits.server_unproven.burst"},
 	};
 	out->rate_limits_enabled = conf_bool(conf, "rate_limits.enabled");
 	for (size_t i = 0; i < COUNT_OF(classes); i++) {
@@ -453,6 +464,12 @@ static void fill_rates(const struct conf *conf, struct http_config *out)
 			.burst = conf_int(conf, classes[i].burst),
 		};
 	}
+	struct rate_class *heavy = &out->rates[RATE_SERVER_HEAVY];
+	heavy->at_once = (size_t)conf_int(conf, "rate_limits.server_heavy.at_once");
+	heavy->waiting = HEAVY_WAITING;
+	struct rate_class *transaction = &out->rates[RATE_TRANSACTION];
+	transaction->at_once = (size_t)conf_int(conf, "rate_limits.transaction.at_once");
+	transaction->waiting = TRANSACTIONS_WAITING;
 }
 
 /* Part of the second in which the server ends; the rest is the database's. */

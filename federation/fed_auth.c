@@ -119,11 +119,11 @@ enum err fed_authenticate(struct call *call)
 	struct ctx *ctx = &call->ctx;
 	struct federation *federation = hs_of(call)->federation;
 	TRY(ctx_may_wait(ctx));
-	if (call_principal(call) != NULL) {
-		return ERR_OK; /* its handler parked it */
-	}
 	struct x_matrix header;
 	const struct json *body;
+	if (call_principal(call) != NULL) {
+		return read_body(call, &body); /* it waited for its turn, or its handler parked it */
+	}
 	struct server_key key;
 	bool waits;
 	TRY(read_header(call, &header));

@@ -83,9 +83,9 @@ static enum err get_thumbnail(struct call *call)
 #define MEDIA "/_matrix/federation/v1/media"
 
 const struct route fed_media_routes[] = {
-	{"getContent", "GET", MEDIA "/download/{mediaId}", AUTH_SERVER, LANE_REMOTE, RATE_NONE, 0,
+	{"getContent", "GET", MEDIA "/download/{mediaId}", AUTH_SERVER, LANE_REMOTE, RATE_SERVER, 0,
 		get_download},
 	{"getContentThumbnail", "GET", MEDIA "/thumbnail/{mediaId}", AUTH_SERVER, LANE_REMOTE,
-		RATE_NONE, 0, get_thumbnail},
+		RATE_SERVER_HEAVY, 0, get_thumbnail},
 };
 const size_t fed_media_route_count = COUNT_OF(fed_media_routes);

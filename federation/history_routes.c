@@ -245,18 +245,18 @@ static enum err get_near(struct call *call)
 #define FED "/_matrix/federation/v1"
 
 const struct route history_routes[] = {
-	{"getEvent", "GET", FED "/event/{eventId}", AUTH_SERVER, LANE_LOCAL, RATE_NONE, 0, get_event},
-	{"backfillRoom", "GET", FED "/backfill/{roomId}", AUTH_SERVER, LANE_LOCAL, RATE_NONE, 0,
+	{"getEvent", "GET", FED "/event/{eventId}", AUTH_SERVER, LANE_LOCAL, RATE_SERVER, 0, get_event},
+	{"backfillRoom", "GET", FED "/backfill/{roomId}", AUTH_SERVER, LANE_LOCAL, RATE_SERVER_HEAVY, 0,
 		get_backfill},
 	{"getMissingPreviousEvents", "POST", FED "/get_missing_events/{roomId}", AUTH_SERVER,
-		LANE_LOCAL, RATE_NONE, 0, post_missing},
-	{"getRoomState", "GET", FED "/state/{roomId}", AUTH_SERVER, LANE_LOCAL, RATE_NONE, 0,
+		LANE_LOCAL, RATE_SERVER_HEAVY, 0, post_missing},
+	{"getRoomState", "GET", FED "/state/{roomId}", AUTH_SERVER, LANE_LOCAL, RATE_SERVER_HEAVY, 0,
 		get_state},
-	{"getRoomStateIds", "GET", FED "/state_ids/{roomId}", AUTH_SERVER, LANE_LOCAL, RATE_NONE, 0,
-		get_state_ids},
+	{"getRoomStateIds", "GET", FED "/state_ids/{roomId}", AUTH_SERVER, LANE_LOCAL,
+		RATE_SERVER_HEAVY, 0, get_state_ids},
 	{"getEventAuth", "GET", FED "/event_auth/{roomId}/{eventId}", AUTH_SERVER, LANE_LOCAL,
-		RATE_NONE, 0, get_event_auth},
+		RATE_SERVER_HEAVY, 0, get_event_auth},
 	{"getEventByTimestamp", "GET", FED "/timestamp_to_event/{roomId}", AUTH_SERVER, LANE_LOCAL,
-		RATE_NONE, 0, get_near},
+		RATE_SERVER_HEAVY, 0, get_near},
 };
 const size_t history_route_count = COUNT_OF(history_routes);

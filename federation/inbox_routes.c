@@ -22,6 +22,6 @@ static enum err put_transaction(struct call *call)
 
 const struct route inbox_routes[] = {
 	{"sendTransaction", "PUT", "/_matrix/federation/v1/send/{txnId}", AUTH_SERVER, LANE_LOCAL,
-		RATE_NONE, TRANSACTION_MAX_BYTES, put_transaction},
+		RATE_TRANSACTION, TRANSACTION_MAX_BYTES, put_transaction},
 };
 const size_t inbox_route_count = COUNT_OF(inbox_routes);

@@ -50,11 +50,11 @@ static enum err post_claim(struct call *call)
 #define USER "/_matrix/federation/v1/user"
 
 const struct route key_query_routes[] = {
-	{"getUserDevices", "GET", USER "/devices/{userId}", AUTH_SERVER, LANE_LOCAL, RATE_NONE, 0,
+	{"getUserDevices", "GET", USER "/devices/{userId}", AUTH_SERVER, LANE_LOCAL, RATE_SERVER, 0,
 		get_devices},
-	{"queryUserEncryptionKeys", "POST", USER "/keys/query", AUTH_SERVER, LANE_LOCAL, RATE_NONE,
+	{"queryUserEncryptionKeys", "POST", USER "/keys/query", AUTH_SERVER, LANE_LOCAL, RATE_SERVER,
 		KEYS_BODY_BYTES, post_query},
-	{"claimUserEncryptionKeys", "POST", USER "/keys/claim", AUTH_SERVER, LANE_LOCAL, RATE_NONE,
+	{"claimUserEncryptionKeys", "POST", USER "/keys/claim", AUTH_SERVER, LANE_LOCAL, RATE_SERVER,
 		KEYS_BODY_BYTES, post_claim},
 };
 const size_t key_query_route_count = COUNT_OF(key_query_routes);

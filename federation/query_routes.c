@@ -117,17 +117,17 @@ static enum err get_hierarchy(struct call *call)
 #define FED "/_matrix/federation/v1"
 
 const struct route query_routes[] = {
-	{"queryRoomDirectory", "GET", FED "/query/directory", AUTH_SERVER, LANE_LOCAL, RATE_NONE, 0,
+	{"queryRoomDirectory", "GET", FED "/query/directory", AUTH_SERVER, LANE_LOCAL, RATE_SERVER, 0,
 		get_directory},
-	{"queryProfile", "GET", FED "/query/profile", AUTH_SERVER, LANE_LOCAL, RATE_NONE, 0,
+	{"queryProfile", "GET", FED "/query/profile", AUTH_SERVER, LANE_LOCAL, RATE_SERVER, 0,
 		get_profile},
-	{"queryInfo", "GET", FED "/query/{queryType}", AUTH_SERVER, LANE_LOCAL, RATE_NONE, 0,
+	{"queryInfo", "GET", FED "/query/{queryType}", AUTH_SERVER, LANE_LOCAL, RATE_SERVER, 0,
 		get_unknown},
-	{"getPublicRooms", "GET", FED "/publicRooms", AUTH_SERVER, LANE_LOCAL, RATE_NONE, 0,
+	{"getPublicRooms", "GET", FED "/publicRooms", AUTH_SERVER, LANE_LOCAL, RATE_SERVER_HEAVY, 0,
 		get_public_rooms},
-	{"queryPublicRooms", "POST", FED "/publicRooms", AUTH_SERVER, LANE_LOCAL, RATE_NONE, 0,
+	{"queryPublicRooms", "POST", FED "/publicRooms", AUTH_SERVER, LANE_LOCAL, RATE_SERVER_HEAVY, 0,
 		post_public_rooms},
-	{"getSpaceHierarchy", "GET", FED "/hierarchy/{roomId}", AUTH_SERVER, LANE_LOCAL, RATE_NONE, 0,
-		get_hierarchy},
+	{"getSpaceHierarchy", "GET", FED "/hierarchy/{roomId}", AUTH_SERVER, LANE_LOCAL,
+		RATE_SERVER_HEAVY, 0, get_hierarchy},
 };
 const size_t query_route_count = COUNT_OF(query_routes);

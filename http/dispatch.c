@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "http/admission.h"
 #include "http/call_state.h"
 #include "http/io_loop.h"
 #include "http/observe.h"
@@ -86,56 +87,6 @@ void dispatch_abandon(struct request *request)
 }
 
 /* --- one run of a handler ----------------------------------------------------------------------------- */
-
-static enum err authenticate(struct call *call)
-{
-	struct call_state *state = call->state;
-	if (state->is_known) {
-		return ERR_OK;
-	}
-	if (call->route->auth != AUTH_NONE) {
-		const struct http_ports *ports = state->request->server->config.ports;
-		TRY(ports->authenticate(ports->self, call));
-	}
-	state->is_known = true;
-	return ERR_OK;
-}
-
-enum err call_charge(struct call *call, size_t tokens)
-{
-	struct request *request = call->state->request;
-	struct http_server *server = request->server;
-	if (server->rates == NULL || call->route->rate == RATE_NONE || tokens == 0) {
-		return ERR_OK;
-	}
-	const struct http_ports *ports = server->config.ports;
-	struct str key = ports != NULL && ports->rate_key != NULL ? ports->rate_key(ports->self, call)
-															  : request->address;
-	int64_t wait_ms = rate_take(server->rates, call->route->rate, key, tokens, clock_mono_us());
-	if (wait_ms == 0) {
-		return ERR_OK;
-	}
-	(void)fail(&call->ctx, ERR_LIMIT, "M_LIMIT_EXCEEDED", "Too many requests");
-	call->ctx.fault.retry_after_ms = wait_ms;
-	return ERR_LIMIT;
-}
-
-static enum err check_rate(struct call *call)
-{
-	struct request *request = call->state->request;
-	if (request->is_rated) {
-		return ERR_OK;
-	}
-	request->is_rated = true;
-	return call_charge(call, 1);
-}
-
-/* Errors: DEFER when only a worker can tell. */
-static enum err admit(struct call *call)
-{
-	TRY(authenticate(call));
-	return check_rate(call);
-}
 
 /* What a run came to. */
 enum outcome {
@@ -231,7 +182,7 @@ static bool run_inline(struct request *request, struct call *call, enum err err)
 {
 	bool is_inline = call->route->lane == LANE_INLINE;
 	if (err == ERR_OK) {
-		err = admit(call);
+		err = admission_check(call);
 	}
 	if (err == ERR_OK && is_inline) {
 		err = call->route->handler(call);
@@ -278,7 +229,7 @@ bool dispatch_admit(struct request *request)
 	request->started_us = clock_mono_us();
 	enum err err = call_begin(request, true, &call);
 	if (err == ERR_OK) {
-		err = admit(call);
+		err = admission_check(call);
 	}
 	if (err == ERR_DEFER) {
 		call_rewind(call);
@@ -307,7 +258,7 @@ bool dispatch_again(struct request *request)
 static enum err run_on_worker(struct call *call, enum err err)
 {
 	TRY(err);
-	err = admit(call);
+	err = admission_check(call);
 	if (err == ERR_DEFER && call->state->park != NULL) {
 		call->state->request->waited_for_admission = true;
 		return ERR_OK; /* parked before its handler: comes again as if for the first time */
@@ -322,7 +273,7 @@ static enum err run_on_worker(struct call *call, enum err err)
 /* Once it is admitted, the job's release resumes it: no stop can answer for it any more then. */
 static void admit_on_worker(struct request *request, struct call *call)
 {
-	enum err err = admit(call);
+	enum err err = admission_check(call);
 	if (settle_admission(call, err) && answer_call(call)) {
 		resume(request);
 	}
@@ -397,7 +348,7 @@ void dispatch_release_job(void *self, struct lane_job *job)
 void dispatch_wake(void *self, struct request *request, bool is_batch)
 {
 	struct http_server *server = self;
-	request->is_resumed = request->is_resumed || request->is_rated;
+	request->is_resumed = request->is_resumed || request->is_admitted;
 	request->started_us = clock_mono_us();
 	enum route_lane lane = request->is_moved ? LANE_REMOTE : request->match.entry->route->lane;
 	if (lane == LANE_INLINE) {

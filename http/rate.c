@@ -84,6 +84,11 @@ static struct bucket *find_bucket(struct set *set, uint64_t tag)
 	return oldest;
 }
 
+static uint64_t tag_of(enum route_rate rate, struct str key)
+{
+	return hash_int(hash_bytes(key) + (uint64_t)rate) | 1;
+}
+
 int64_t rate_take(struct rate_table *table, enum route_rate rate, struct str key, size_t tokens,
 	int64_t now_us)
 {
@@ -91,7 +96,7 @@ int64_t rate_take(struct rate_table *table, enum route_rate rate, struct str key
 	if (pace->interval_us == 0 || key.n == 0) {
 		return 0;
 	}
-	uint64_t tag = hash_int(hash_bytes(key) + (uint64_t)rate) | 1;
+	uint64_t tag = tag_of(rate, key);
 	size_t index = (size_t)(tag >> 32) % SETS;
 	LOCK_SCOPE(&table->locks[index % LOCKS]);
 	struct bucket *bucket = find_bucket(&table->sets[index], tag);
@@ -103,4 +108,17 @@ int64_t rate_take(struct rate_table *table, enum route_rate rate, struct str key
 	}
 	bucket->full_us = full_us + more_us + pace->interval_us;
 	return 0;
+}
+
+void rate_give(struct rate_table *table, enum route_rate rate, struct str key, int64_t now_us)
+{
+	uint64_t tag = tag_of(rate, key);
+	size_t index = (size_t)(tag >> 32) % SETS;
+	LOCK_SCOPE(&table->locks[index % LOCKS]);
+	for (size_t i = 0; i < WAYS; i++) {
+		struct bucket *bucket = &table->sets[index].ways[i];
+		if (bucket->tag == tag && bucket->full_us > now_us) {
+			bucket->full_us -= table->paces[rate].interval_us;
+		}
+	}
 }

@@ -7,10 +7,12 @@
 #include "base/str.h"
 #include "http/route.h"
 
-/** One class: `burst` at once, then `per_second`. per_second 0: no limit. */
+/** One class: `burst` in a row, then `per_second`. per_second 0: no limit. */
 struct rate_class {
 	double per_second;
 	int64_t burst;
+	size_t at_once; /**< of one caller that may be under way, see at_once.h; 0: no limit */
+	size_t waiting; /**< of one caller that wait for that */
 };
 
 struct rate_table;
@@ -31,5 +33,8 @@ void rate_destroy(struct rate_table *table);
  */
 int64_t rate_take(struct rate_table *table, enum route_rate rate, struct str key, size_t tokens,
 	int64_t now_us);
+
+/** Puts one back: what it was taken for did not count. One that is full, or forgotten, stays as it is. */
+void rate_give(struct rate_table *table, enum route_rate rate, struct str key, int64_t now_us);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "http/at_once.h"
 #include "http/call_state.h"
 #include "http/io_loop.h"
 
@@ -57,6 +58,9 @@ static void request_destroy(struct request *request)
 		MHD_destroy_response(request->answer.response);
 	}
 	atomic_fetch_sub(&request->server->body_bytes, (int64_t)request->body_charged);
+	if (request->group != NULL) {
+		at_once_leave(request->server->at_once, request->group);
+	}
 	buf_fini(&request->body);
 	body_destroy(request->streamed);
 	mem_free(request->head_block);

@@ -79,11 +79,15 @@ struct request {
 	bool
 		is_admission; /**< its job in the lane is dispatch_admit()'s; written before the push, and by the lane */
 	bool is_counted;           /**< in server->under_way */
+	bool is_unproven;          /**< a token of its address was taken, until it is proven who asks */
 	bool is_rated;             /**< its token was taken */
+	bool is_admitted;          /**< its handler may run */
 	bool waited_for_admission; /**< was parked by the authentication */
 	bool is_resumed;           /**< was parked and woken */
 	bool run_inline;           /**< woken: the I/O thread runs the handler again */
-	bool is_moved;     /**< its handler has to ask another server: it belongs to the remote lane */
+	bool is_moved; /**< its handler has to ask another server: it belongs to the remote lane */
+	struct at_once_group *group; /**< it is under way in it; NULL: in none */
+	int64_t turn_until_ms;       /**< so long it waits for its turn; 0: it has not waited yet */
 	struct call *call; /**< begun on the I/O thread, goes on on a worker; NULL: begin anew */
 	struct lane_job job;
 	void *kept; /**< call_keep() */

@@ -27,12 +27,16 @@ enum route_lane {
 /** Token-bucket classes; capacity and refill come from the configuration. */
 enum route_rate {
 	RATE_NONE,
-	RATE_READ,     /**< cheap reads and syncs */
-	RATE_WRITE,    /**< changes of own data */
-	RATE_MESSAGE,  /**< sending events */
-	RATE_JOIN,     /**< joins, creation of rooms, invites */
-	RATE_LOGIN,    /**< by address (and account): log-in attempts, password checks */
-	RATE_REGISTER, /**< by address */
+	RATE_READ,         /**< cheap reads and syncs */
+	RATE_WRITE,        /**< changes of own data */
+	RATE_MESSAGE,      /**< sending events */
+	RATE_JOIN,         /**< joins, creation of rooms, invites */
+	RATE_LOGIN,        /**< by address (and account): log-in attempts, password checks */
+	RATE_REGISTER,     /**< by address */
+	RATE_SERVER,       /**< by server: questions of another homeserver that cost little */
+	RATE_SERVER_HEAVY, /**< by server: states, history, joins; only so many at once */
+	RATE_TRANSACTION,  /**< by server: no rate, only so many at once */
+	RATE_UNPROVEN, /**< by address, of no route: what claims to come from a homeserver, until its signature is found right */
 	RATE_CLASS_COUNT,
 };
 

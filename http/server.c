@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "http/at_once.h"
 #include "http/dispatch.h"
 #include "http/listener.h"
 #include "http/metrics_routes.h"
@@ -187,6 +188,7 @@ static void start_parts(struct http_server *server)
 	server->conns = conns_create(&limits);
 	if (config->rate_limits_enabled) {
 		server->rates = rate_create(config->rates);
+		server->at_once = at_once_create(config->rates);
 	}
 	server->lanes[LANE_LOCAL] = start_lane(server, "local", &config->local);
 	server->lanes[LANE_SLOW] = start_lane(server, "slow", &config->slow);
@@ -379,6 +381,7 @@ void http_server_destroy(struct http_server *server)
 	}
 	park_set_destroy(server->parks);
 	rate_destroy(server->rates);
+	at_once_destroy(server->at_once);
 	conns_destroy(server->conns);
 	arenas_destroy(server->arenas);
 	tls_destroy(server->tls);

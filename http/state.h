@@ -27,6 +27,7 @@ struct http_server {
 	struct address_range *trusted;   /**< config.trusted_proxies */
 	struct lane *lanes[LANE_COUNT];  /**< LANE_INLINE has none */
 	struct rate_table *rates;        /**< NULL: no limits */
+	struct at_once *at_once;         /**< NULL: no limits */
 	struct arenas *arenas;
 	struct conns *conns;
 	struct park_set *parks;

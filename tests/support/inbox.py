@@ -16,6 +16,7 @@ def federated_on(cluster, make_federated, **more):
     cluster.sql("CREATE DATABASE %s" % name)
     place = types.SimpleNamespace(url=cluster.url.replace("/postgres?", "/%s?" % name))
     server = make_federated(settings={**QUICK, "database.url": place.url, **more})
+    server.database = place.url
     server.sql = lambda text: Cluster.sql(place, text)
     return server.start()
 

@@ -98,9 +98,23 @@ static void table__flood_of_keys__stays_bounded_and_keeps_the_busy_one(void **st
 	rate_destroy(table);
 }
 
+static void bucket__token_given_back__there_again(void **state)
+{
+	(void)state;
+	struct rate_table *table = table_of(1, 2);
+	rate_give(table, RATE_MESSAGE, STR("@a:hs"), start_us); /* nothing was taken */
+	assert_int_equal(rate_take(table, RATE_MESSAGE, STR("@a:hs"), 2, start_us), 0);
+	assert_true(rate_take(table, RATE_MESSAGE, STR("@a:hs"), 1, start_us) > 0);
+	rate_give(table, RATE_MESSAGE, STR("@a:hs"), start_us);
+	assert_int_equal(rate_take(table, RATE_MESSAGE, STR("@a:hs"), 1, start_us), 0);
+	assert_true(rate_take(table, RATE_MESSAGE, STR("@a:hs"), 1, start_us) > 0);
+	rate_destroy(table);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(bucket__token_given_back__there_again),
 		cmocka_unit_test(bucket__burst_used_up__refills_at_its_rate),
 		cmocka_unit_test(bucket__several_tokens__all_or_none),
 		cmocka_unit_test(bucket__keys_and_classes__are_apart),
