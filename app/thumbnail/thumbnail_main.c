@@ -27,10 +27,13 @@ enum {
 	WEBP_QUALITY = 75,
 	WEBP_EFFORT = 2,
 	MAX_FRAMES = 600,
+	GIF_HEAD_BYTES = 10, /* with the canvas's size */
 };
 
 /* Of an image, and of all frames of one that moves, together. */
 static const int64_t max_pixels = 120000000;
+/* Of all frames of the result, which lie in memory and are encoded: some seconds of work at the worst. */
+static const int64_t max_moving_pixels = 48000000;
 
 struct job {
 	const char *type;
@@ -38,6 +41,9 @@ struct job {
 	int height;
 	bool is_crop;
 	bool is_animated; /* wanted; then: will be made */
+	int fit_width;    /* of an animation: what each frame is scaled into, before it is cropped */
+	int fit_height;
+	bool has_profile; /* its colours are to be converted; the others' would only be blurred by it */
 };
 
 static const struct {
@@ -79,6 +85,47 @@ static bool read_job(char **arguments, struct job *out)
 	return read_side(arguments[2], &out->width) && read_side(arguments[3], &out->height);
 }
 
+/* For "crop": the size that just covers what is cut out. */
+static void fit_frames(struct job *job, int64_t width, int64_t height)
+{
+	job->fit_width = job->width;
+	job->fit_height = job->height;
+	if (job->is_crop) {
+		double scale = MIN_OF(1.0,
+			MAX_OF((double)job->width / (double)width, (double)job->height / (double)height));
+		job->fit_width = MAX_OF(job->width, (int)((double)width * scale + 0.5));
+		job->fit_height = MAX_OF(job->height, (int)((double)height * scale + 0.5));
+	}
+}
+
+/* Whether an animation is worth its price; else its first frame has to do. */
+static bool may_move(const struct job *job, int64_t width, int64_t height, int64_t frames)
+{
+	int64_t result = MIN_OF(width, job->fit_width) * MIN_OF(height, job->fit_height) * frames;
+	return frames <= MAX_FRAMES && width * height * frames <= max_pixels &&
+		result <= max_moving_pixels;
+}
+
+/* libvips does not believe in some canvases of GIF; who shows the original would. */
+static bool is_canvas_small(const unsigned char *head, const struct job *job)
+{
+	int width = head[6] | head[7] << 8;
+	int height = head[8] | head[9] << 8;
+	return width <= job->width && height <= job->height;
+}
+
+/* Whether the image is no larger than its thumbnail, and may serve as its own. */
+static bool is_own_thumbnail(VipsSource *source, const struct job *job, int64_t width,
+	int64_t height)
+{
+	/* A PNG may move without saying so (APNG), so it is always made anew. */
+	if (strcmp(job->type, "image/png") == 0 || width > job->width || height > job->height) {
+		return false;
+	}
+	const unsigned char *head = vips_source_sniff(source, GIF_HEAD_BYTES);
+	return head != NULL && (strcmp(job->type, "image/gif") != 0 || is_canvas_small(head, job));
+}
+
 /* Sizes as the header tells them, before anything is decoded. */
 static enum thumbnail_status look_at_header(VipsSource *source, struct job *job)
 {
@@ -90,30 +137,38 @@ static enum thumbnail_status look_at_header(VipsSource *source, struct job *job)
 	int64_t width = vips_image_get_width(image);
 	int64_t height = vips_image_get_height(image);
 	int64_t frames = vips_image_get_n_pages(image);
+	job->has_profile = vips_image_get_typeof(image, VIPS_META_ICC_NAME) != 0 ||
+		vips_image_get_interpretation(image) == VIPS_INTERPRETATION_CMYK;
 	g_object_unref(image);
 	if (width * height > max_pixels) {
 		return THUMBNAIL_TOO_LARGE;
 	}
 	bool moves = frames > 1;
-	job->is_animated =
-		job->is_animated && moves && frames <= MAX_FRAMES && width * height * frames <= max_pixels;
-	/* A PNG may move without saying so here (APNG), so it is always made anew. */
-	bool is_small = width <= job->width && height <= job->height;
+	fit_frames(job, width, height);
+	job->is_animated = job->is_animated && moves && may_move(job, width, height, frames);
 	bool may_stay = job->is_animated || !moves;
-	return is_small && may_stay && strcmp(job->type, "image/png") != 0 ? THUMBNAIL_IS_ORIGINAL
-																	   : THUMBNAIL_MADE;
+	return may_stay && is_own_thumbnail(source, job, width, height) ? THUMBNAIL_IS_ORIGINAL
+																	: THUMBNAIL_MADE;
 }
 
 static VipsImage *make_still(VipsSource *source, const struct job *job)
 {
+	VipsImage *scaled = NULL;
+	if (vips_thumbnail_source(source, &scaled, job->width, "height", job->height, "size",
+			VIPS_SIZE_DOWN, "crop", job->is_crop ? VIPS_INTERESTING_CENTRE : VIPS_INTERESTING_NONE,
+			"export_profile", job->has_profile ? "srgb" : NULL, "fail_on", VIPS_FAIL_ON_TRUNCATED,
+			NULL) != 0) {
+		return NULL;
+	}
 	VipsImage *out = NULL;
-	(void)vips_thumbnail_source(source, &out, job->width, "height", job->height, "size",
-		VIPS_SIZE_DOWN, "crop", job->is_crop ? VIPS_INTERESTING_CENTRE : VIPS_INTERESTING_NONE,
-		"export_profile", "srgb", "fail_on", VIPS_FAIL_ON_TRUNCATED, NULL);
+	bool is_grey = vips_image_get_bands(scaled) < 3;
+	(void)vips_colourspace(scaled, &out,
+		is_grey ? VIPS_INTERPRETATION_B_W : VIPS_INTERPRETATION_sRGB, NULL);
+	g_object_unref(scaled);
 	return out;
 }
 
-/* Cuts the middle out of each frame. Takes `image`. */
+/* Cuts the middle out of each frame. The image lies in memory: each cut of one that does not would decode it anew. */
 static VipsImage *crop_frames(VipsImage *image, const struct job *job)
 {
 	VipsImage *frames[MAX_FRAMES] = {NULL};
@@ -124,35 +179,33 @@ static VipsImage *crop_frames(VipsImage *image, const struct job *job)
 	int height = MIN_OF(job->height, page);
 	int left = (vips_image_get_width(image) - width) / 2;
 	int top = (page - height) / 2;
-	int failed = 0;
+	int failed = count <= MAX_FRAMES ? 0 : -1;
 	for (int i = 0; i < count && failed == 0; i++) {
 		failed = vips_extract_area(image, &frames[i], left, i * page + top, width, height, NULL);
 	}
 	if (failed == 0 && vips_arrayjoin(frames, &out, count, "across", 1, NULL) == 0) {
 		vips_image_set_int(out, VIPS_META_PAGE_HEIGHT, height);
 	}
-	for (int i = 0; i < count; i++) {
+	for (int i = 0; i < MIN_OF(count, (int)MAX_FRAMES); i++) {
 		g_clear_object(&frames[i]);
 	}
-	g_object_unref(image);
 	return out;
 }
 
-static VipsImage *make_animated(VipsSource *source, const struct job *job, int width, int height)
+static VipsImage *make_animated(VipsSource *source, const struct job *job)
 {
-	VipsImage *out = NULL;
-	int fit_width = job->width;
-	int fit_height = job->height;
-	if (job->is_crop) {
-		/* The size whose frames just cover what is cut out. */
-		double scale =
-			MIN_OF(1.0, MAX_OF((double)job->width / width, (double)job->height / height));
-		fit_width = MAX_OF(job->width, (int)(width * scale + 0.5));
-		fit_height = MAX_OF(job->height, (int)(height * scale + 0.5));
+	VipsImage *scaled = NULL;
+	if (vips_thumbnail_source(source, &scaled, job->fit_width, "height", job->fit_height, "size",
+			VIPS_SIZE_DOWN, "export_profile", job->has_profile ? "srgb" : NULL, "option_string",
+			"n=-1", NULL) != 0 ||
+		!job->is_crop) {
+		return scaled;
 	}
-	(void)vips_thumbnail_source(source, &out, fit_width, "height", fit_height, "size",
-		VIPS_SIZE_DOWN, "option_string", "n=-1", NULL);
-	return out != NULL && job->is_crop ? crop_frames(out, job) : out;
+	VipsImage *decoded = vips_image_copy_memory(scaled);
+	g_object_unref(scaled);
+	VipsImage *out = decoded != NULL ? crop_frames(decoded, job) : NULL;
+	g_clear_object(&decoded);
+	return out;
 }
 
 static enum thumbnail_status write_result(VipsImage *image, const struct job *job)
@@ -186,15 +239,7 @@ static enum thumbnail_status run(struct job *job)
 	if (status != THUMBNAIL_MADE) {
 		return status;
 	}
-	VipsImage *first = vips_image_new_from_source(source, "", NULL);
-	if (first == NULL) {
-		return THUMBNAIL_IMPOSSIBLE;
-	}
-	int width = vips_image_get_width(first);
-	int height = vips_image_get_height(first);
-	g_object_unref(first);
-	VipsImage *image =
-		job->is_animated ? make_animated(source, job, width, height) : make_still(source, job);
+	VipsImage *image = job->is_animated ? make_animated(source, job) : make_still(source, job);
 	return image != NULL ? write_result(image, job) : THUMBNAIL_IMPOSSIBLE;
 }
 

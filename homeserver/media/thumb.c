@@ -94,6 +94,17 @@ static enum err keep(struct ctx *ctx, struct media *media, const struct media_ro
 	return ERR_OK;
 }
 
+/* One that cannot be made to move, or not within the limits, may yet have a first frame. */
+static enum err run_helper(struct ctx *ctx, struct thumb_run *run, enum thumbnail_status *out)
+{
+	TRY(thumb_run(ctx, run, out));
+	if (run->is_animated && *out == THUMBNAIL_IMPOSSIBLE) {
+		run->is_animated = false;
+		return thumb_run(ctx, run, out);
+	}
+	return ERR_OK;
+}
+
 static enum err make(struct ctx *ctx, struct homeserver *hs, const struct media_row *source,
 	const struct thumb_wish *wish, struct body_file *result, struct thumbnail_row *out)
 {
@@ -108,7 +119,7 @@ static enum err make(struct ctx *ctx, struct homeserver *hs, const struct media_
 	}
 	TRY(media_file_create(ctx, media, result));
 	enum thumbnail_status status = THUMBNAIL_BAD_CALL;
-	TRY(thumb_run(ctx,
+	TRY(run_helper(ctx,
 		&(struct thumb_run){.helper = media->thumbs->helper.p,
 			.type = type.p,
 			.size = wish->size,

@@ -88,9 +88,20 @@ static int wait_for(pid_t child)
 	return status;
 }
 
+/* Both from their beginning: the process shares their offsets with one that ran before. */
+static enum err rewind_files(struct ctx *ctx, const struct thumb_run *run)
+{
+	bool is_ready = lseek(run->source_fd, 0, SEEK_SET) == 0 &&
+		lseek(run->result_fd, 0, SEEK_SET) == 0 && ftruncate(run->result_fd, 0) == 0;
+	return is_ready ? ERR_OK
+					: fail_cause(ctx, ERR_STORE, "rewind the files of a thumbnail: %s",
+						  file_error_text(ctx->arena, errno));
+}
+
 enum err thumb_run(struct ctx *ctx, const struct thumb_run *run, enum thumbnail_status *out)
 {
 	pid_t child = 0;
+	TRY(rewind_files(ctx, run));
 	TRY(start(ctx, run, &child));
 	int status = wait_for(child);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == THUMBNAIL_BAD_CALL) {

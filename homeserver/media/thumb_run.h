@@ -13,7 +13,7 @@ struct thumb_run {
 	struct thumb_size size;
 	bool is_animated;
 	int source_fd;
-	int result_fd; /**< empty, for writing */
+	int result_fd; /**< for writing; emptied first */
 };
 
 /**

@@ -10,6 +10,7 @@ import os
 import threading
 
 import pytest
+from PIL import Image
 
 from support.client import quote, seconds, unique
 from support.database import Cluster
@@ -38,7 +39,6 @@ def parts_of(reply):
 
 
 def picture(width=640, height=480):
-    from PIL import Image
     out = io.BytesIO()
     Image.new("RGB", (width, height), (10, 200, 30)).save(out, "PNG")
     return out.getvalue()
@@ -99,7 +99,6 @@ def test_thumbnail__by_another_server__a_picture_in_two_parts(federated, remote,
     reply = remote.send(federated, "GET", "/media/thumbnail/%s?width=32&height=32&method=crop" % media_id)
     (about, _), (part, content) = parts_of(reply)
     assert about.get_content_type() == "application/json" and part.get_content_type().startswith("image/")
-    from PIL import Image
     assert Image.open(io.BytesIO(content)).size == (32, 32)
     ours = download(lin, federated.server_name, media_id, kind="thumbnail", width=32, height=32, method="crop")
     assert content == ours.raw and part.get_content_type() == ours.headers["content-type"] == "image/png"
@@ -107,6 +106,27 @@ def test_thumbnail__by_another_server__a_picture_in_two_parts(federated, remote,
     remote.send(federated, "GET", "/media/thumbnail/%s?width=-1&height=3" % media_id).expect(400)
     text = upload(lin, b"no picture")
     remote.send(federated, "GET", "/media/thumbnail/%s?width=32&height=32" % text).expect(400, "M_UNKNOWN")
+
+
+def moving(kind="WEBP"):
+    out = io.BytesIO()
+    frames = [Image.new("RGB", (200, 100), (40 * i, 0, 0)) for i in range(3)]
+    frames[0].save(out, kind, save_all=True, append_images=frames[1:], duration=100)
+    return out.getvalue()
+
+
+def frames_of(data):
+    return getattr(Image.open(io.BytesIO(data)), "n_frames", 1)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP"])
+def test_thumbnail__by_another_server__moves_only_if_wanted(federated, remote, lin, kind):
+    path = "/media/thumbnail/%s?width=32&height=32" % upload(lin, moving(kind), "image/" + kind.lower())
+    for query, count in (("&animated=true", 3), ("&animated=false", 1), ("", 1), ("&animated=true", 3)):
+        _, (part, content) = parts_of(remote.send(federated, "GET", path + query))
+        assert frames_of(content) == count
+        assert part.get_content_type() in (["image/webp"] if count == 3 else ["image/jpeg", "image/png"])
+    remote.send(federated, "GET", path + "&animated=perhaps").expect(400, "M_INVALID_PARAM")
 
 
 # -- from other servers
@@ -270,12 +290,20 @@ def test_remote_file__old_endpoint_without_login__never_fetched(federated, remot
 
 
 def test_remote_picture__thumbnail__made_here(federated, remote, lin):
-    from PIL import Image
     remote.on("GET", DOWNLOAD, lambda ask: multipart(picture()))
     media_id = unique()
     reply = download(lin, remote.name, media_id, kind="thumbnail", width=32, height=32, method="crop")
     assert Image.open(io.BytesIO(reply.raw)).size == (32, 32)
     assert download(lin, remote.name, media_id).raw == picture() and len(asked(remote)) == 1
+
+
+def test_remote_film__thumbnail__moves_only_if_wanted(federated, remote, lin):
+    remote.on("GET", DOWNLOAD, lambda ask: multipart(moving(), "image/webp"))
+    media_id = unique()
+    for query, count in (({"animated": "true"}, 3), ({"animated": "false"}, 1), ({}, 1)):
+        reply = download(lin, remote.name, media_id, kind="thumbnail", width=32, height=32, **query).ok()
+        assert frames_of(reply.raw) == count
+    assert len(asked(remote)) == 1
 
 
 def test_remote_picture__bomb__refused_and_the_server_goes_on(federated, remote, lin):
@@ -321,7 +349,6 @@ def test_remote_copy__same_bytes_as_an_upload__its_end_leaves_the_upload(make_fe
 
 
 def test_two_servers__file_and_thumbnail__one_from_the_other(federated, make_federated, lin):
-    from PIL import Image
     other = make_federated().start()
     zoe = other.user()
     media_id = upload(zoe, picture(), "image/png", "Bild – ä.png")
