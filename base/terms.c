@@ -48,6 +48,7 @@ static void add(struct splitting *splitting, struct str text, const struct term 
 	}
 	struct term term = *kind;
 	term.text = str_dup(splitting->arena, text);
+	term.first_n = term.first_n != 0 ? term.first_n : (uint32_t)text.n;
 	term.position = splitting->position;
 	term.is_glued = splitting->is_glued;
 	VEC_PUSH(splitting->arena, &splitting->terms, term);
@@ -130,6 +131,7 @@ static void add_pair(struct splitting *splitting, const struct unit *first,
 	add(splitting, str_from(text, first->n + second->n),
 		&(struct term){.start = first->start,
 			.end = second->end,
+			.first_n = (uint32_t)first->n,
 			.first_end = first->end,
 			.is_gram = true});
 }

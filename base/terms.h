@@ -21,6 +21,7 @@ struct term {
 	uint32_t position; /**< 1, 2, …: place among the text's words and characters */
 	uint32_t start;    /**< bytes of the text that it comes from: start ≤ … < end */
 	uint32_t end;
+	uint32_t first_n; /**< of a pair: bytes of `text` that are its first character; else = text.n */
 	uint32_t first_end; /**< of a pair: end of its first character; else = end */
 	bool is_gram;       /**< a pair of characters, or the last character of a run */
 	bool is_single;     /**< only one character: the last one of a run */

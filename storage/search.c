@@ -2,16 +2,67 @@
  * Terms become PostgreSQL's tsvector and tsquery. A text's room is a term too ('/12'; no word has a slash): a search in a few rooms
  * has them looked up together with the words, so that a word that is common elsewhere costs nothing here. With many rooms
  * that costs more than it saves, and the rooms are looked at afterwards.
+ *
+ * So is its window of the timeline, on each of several levels ('/a7', '/b0', …): the newest matches are found without reading
+ * the others. A window of the lowest level has 8,192 positions, one of each further level eight times as many. A wide one
+ * is looked at only when at least as much of the timeline is behind it, so that a word that is common in it would have been
+ * found often enough before.
  */
 #include "storage/search.h"
 
+#include "base/vec.h"
 #include "storage/term_text.h"
 
 enum {
 	TERMS_TEXT_MAX = 4 << 20,
 	QUERY_TEXT_MAX = 1 << 16,
 	ROOM_TERMS_MAX = 4, /* spans that are looked up in the index */
+	MATCHES_MAX = 1000, /* that are counted, and ranked */
+	WINDOW_BITS = 13,
+	WINDOW_LEVEL_BITS = 3,
+	WINDOW_LEVELS = 5,
+	WINDOW_TEXT_MAX = 32,
 };
+
+/* --- windows ------------------------------------------------------------------------------------------------- */
+
+static int window_bits(int level)
+{
+	return WINDOW_BITS + level * WINDOW_LEVEL_BITS;
+}
+
+static void add_window(struct buf *buf, int level, int64_t position)
+{
+	buf_printf(buf, "'/%c%lld'", 'a' + level, (long long)(position >> window_bits(level)));
+}
+
+/* The widest window that ends right before a position, with at least as much looked at already. */
+static int window_level(int64_t end, int64_t looked_at)
+{
+	int level = WINDOW_LEVELS - 1;
+	while (level > 0 &&
+		(((int64_t)1 << window_bits(level)) > looked_at ||
+			end % ((int64_t)1 << window_bits(level)) != 0)) {
+		level--;
+	}
+	return level;
+}
+
+/* Those from a position down to another, the newest first. What is older than the stream counts as its beginning. */
+static struct db_value windows_of(struct ctx *ctx, int64_t newest, int64_t after)
+{
+	VEC(struct str) windows = {0};
+	int64_t top = MAX_OF(newest, (int64_t)0);
+	for (int64_t end = top + 1; end > 0 && (end > after || windows.n == 0);) {
+		struct buf buf CLEANUP(buf_fini);
+		buf_init(&buf, WINDOW_TEXT_MAX);
+		int level = window_level(end, top + 1 - end);
+		add_window(&buf, level, end - 1);
+		VEC_PUSH(ctx->arena, &windows, str_dup(ctx->arena, buf_str(&buf)));
+		end = (end - 1) >> window_bits(level) << window_bits(level);
+	}
+	return db_texts(windows.p, windows.n);
+}
 
 /* --- texts --------------------------------------------------------------------------------------------------- */
 
@@ -20,7 +71,12 @@ static struct str vector_text(struct ctx *ctx, const struct search_text *text)
 	struct buf buf CLEANUP(buf_fini);
 	buf_init(&buf, TERMS_TEXT_MAX);
 	buf_printf(&buf, "'/%lld'", (long long)text->place.room_nid);
+	for (int level = 0; level < WINDOW_LEVELS; level++) {
+		buf_add_lit(&buf, " ");
+		add_window(&buf, level, MAX_OF(text->target_position, (int64_t)0));
+	}
 	term_text_vector(&buf, text->terms, text->term_count);
+	term_text_beginnings(&buf, text->terms, text->term_count);
 	return str_dup(ctx->arena, buf_str(&buf));
 }
 
@@ -164,20 +220,23 @@ enum err store_search_scope(struct ctx *ctx, struct db *db, const int64_t *room_
 	return ERR_OK;
 }
 
-/* ('/1' | '/2') & (…) */
-static void add_rooms(struct buf *buf, const struct search_ask *ask)
+/* '/1' | '/2'; NULL with many rooms */
+static struct db_value rooms_text(struct ctx *ctx, const struct search_ask *ask)
 {
-	for (size_t i = 0; i < ask->span_count && ask->span_count <= ROOM_TERMS_MAX; i++) {
-		buf_printf(buf, "%s'/%lld'", i == 0 ? "(" : " | ", (long long)ask->spans[i].room_nid);
-		buf_add(buf, i + 1 == ask->span_count ? STR(") & ") : STR(""));
+	if (ask->span_count > ROOM_TERMS_MAX) {
+		return db_null();
 	}
-	buf_add_lit(buf, "(");
-	term_text_query(buf, ask->matches, ask->match_count);
-	buf_add_lit(buf, ")");
+	struct str text = STR("");
+	for (size_t i = 0; i < ask->span_count; i++) {
+		text = str_printf(ctx->arena, "%.*s%s'/%lld'", STR_ARG(text), i == 0 ? "" : " | ",
+			(long long)ask->spans[i].room_nid);
+	}
+	return db_text(text);
 }
 
 struct span_columns {
 	int64_t *room_nids, *afters, *up_tos, *horizons;
+	int64_t after, up_to; /* of all together */
 };
 
 static struct span_columns columns_of(struct ctx *ctx, const struct search_ask *ask)
@@ -188,30 +247,62 @@ static struct span_columns columns_of(struct ctx *ctx, const struct search_ask *
 		.afters = ARENA_NEW_ARRAY(ctx->arena, int64_t, n),
 		.up_tos = ARENA_NEW_ARRAY(ctx->arena, int64_t, n),
 		.horizons = ARENA_NEW_ARRAY(ctx->arena, int64_t, n),
+		.after = INT64_MAX,
 	};
 	for (size_t i = 0; i < n; i++) {
 		columns.room_nids[i] = ask->spans[i].room_nid;
 		columns.afters[i] = ask->spans[i].after;
 		columns.up_tos[i] = ask->spans[i].up_to;
 		columns.horizons[i] = ask->spans[i].horizon;
+		columns.after = MIN_OF(columns.after, ask->spans[i].after);
+		columns.up_to = MAX_OF(columns.up_to, ask->spans[i].up_to);
 	}
 	return columns;
 }
 
-static enum err query(struct ctx *ctx, struct db *db, const struct search_ask *ask,
-	struct str filter, struct str terms, struct db_rows **out)
+static bool is_first_page(const struct search_ask *ask)
 {
-	struct span_columns columns = columns_of(ctx, ask);
+	return ask->last_position == INT64_MAX;
+}
+
+static enum err query(struct ctx *ctx, struct db *db, const struct search_ask *ask,
+	const struct span_columns *columns, struct db_rows **out)
+{
+	struct buf terms CLEANUP(buf_fini);
+	buf_init(&terms, QUERY_TEXT_MAX);
+	term_text_query_exact(&terms, ask->matches, ask->match_count);
+	if (!buf_ok(&terms)) {
+		return fail_cause(ctx, ERR_LIMIT, "the search is too large");
+	}
 	size_t n = ask->span_count;
-	return db_query(ctx, db, ask->is_by_rank ? STMT_SEARCH_BY_RANK : STMT_SEARCH_BY_RECENCY,
-		DB_ARGS(db_text(filter), db_text(terms), db_bigints(columns.room_nids, n),
-			db_bigints(columns.afters, n), db_bigints(columns.up_tos, n),
-			db_bigints(columns.horizons, n), db_bigints(ask->keys, ask->key_count),
-			ask->senders != NULL ? db_texts(ask->senders, ask->sender_count) : db_null(),
-			db_texts(ask->not_senders, ask->not_sender_count),
-			ask->has_url < 0 ? db_null() : db_bool(ask->has_url > 0), db_bigint(ask->last_rank),
-			db_bigint(ask->last_position), db_bigint(ask->now_ms), db_bigint(ask->limit)),
-		out);
+	bool is_later = !ask->is_by_rank && !is_first_page(ask);
+	int64_t newest = is_later ? MIN_OF(columns->up_to, ask->last_position - 1) : columns->up_to;
+	const struct db_value args[] = {db_text(buf_str(&terms)),
+		windows_of(ctx, newest, columns->after), rooms_text(ctx, ask),
+		db_bigints(columns->room_nids, n), db_bigints(columns->afters, n),
+		db_bigints(columns->up_tos, n), db_bigints(columns->horizons, n),
+		db_bigints(ask->keys, ask->key_count),
+		ask->senders != NULL ? db_texts(ask->senders, ask->sender_count) : db_null(),
+		db_texts(ask->not_senders, ask->not_sender_count),
+		ask->has_url < 0 ? db_null() : db_bool(ask->has_url > 0), db_bigint(ask->last_position),
+		db_bigint(is_later ? ask->limit : MATCHES_MAX),
+		db_bigint(ask->is_by_rank ? ask->last_rank : ask->limit), db_bigint(ask->now_ms),
+		db_bigint(ask->limit)};
+	return ask->is_by_rank
+		? db_query(ctx, db, STMT_SEARCH_BY_RANK, (struct db_args){args, 16}, out)
+		: db_query(ctx, db, STMT_SEARCH_BY_RECENCY, (struct db_args){args, 14}, out);
+}
+
+/* Of more than can be counted: as many as if the older ones lay as close together. */
+static int64_t total_of(const struct db_rows *rows, const struct span_columns *columns)
+{
+	int64_t n = db_int(rows, 0, 3);
+	if (n < MATCHES_MAX) {
+		return n;
+	}
+	int64_t counted = MAX_OF(columns->up_to - db_int(rows, 0, 4), (int64_t)0) + 1;
+	int64_t all = columns->up_to - columns->after;
+	return MAX_OF(n, (int64_t)((double)n * (double)all / (double)counted));
 }
 
 enum err store_search(struct ctx *ctx, struct db *db, const struct search_ask *ask,
@@ -223,18 +314,10 @@ enum err store_search(struct ctx *ctx, struct db *db, const struct search_ask *a
 	if (ask->span_count == 0) {
 		return ERR_OK;
 	}
-	struct buf terms CLEANUP(buf_fini);
-	struct buf filter CLEANUP(buf_fini);
-	buf_init(&terms, QUERY_TEXT_MAX);
-	buf_init(&filter, QUERY_TEXT_MAX);
-	term_text_query(&terms, ask->matches, ask->match_count);
-	add_rooms(&filter, ask);
-	if (!buf_ok(&terms) || !buf_ok(&filter)) {
-		return fail_cause(ctx, ERR_LIMIT, "the search is too large");
-	}
+	struct span_columns columns = columns_of(ctx, ask);
 	struct db_rows *rows;
-	TRY(query(ctx, db, ask, buf_str(&filter), buf_str(&terms), &rows));
-	*out_total = db_int(rows, 0, 3);
+	TRY(query(ctx, db, ask, &columns, &rows));
+	*out_total = is_first_page(ask) ? total_of(rows, &columns) : 0;
 	size_t n = db_is_null(rows, 0, 0) ? 0 : db_count(rows);
 	struct search_hit *hits = ARENA_NEW_ARRAY(ctx->arena, struct search_hit, n);
 	for (size_t i = 0; i < n; i++) {

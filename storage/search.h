@@ -84,7 +84,7 @@ struct search_ask {
 	int has_url; /**< 1: only with a url, 0: only without, -1: all */
 	bool is_by_rank;
 	int64_t now_ms; /**< for the rank */
-	/** What was found last: what comes behind it is wanted. INT64_MAX: from the first on. */
+	/** What was found last: what comes behind it is wanted. INT64_MAX: from the first on, and the matches are counted. */
 	int64_t last_rank;
 	int64_t last_position;
 	int64_t limit;
@@ -94,7 +94,12 @@ struct search_hit {
 	struct search_place place; /**< of the event that is found */
 	int64_t rank;              /**< in millionths; 0 when not by rank */
 };
-/** One round trip. @param out_total  how many match, whatever the limit and where it goes on */
+/**
+ * One round trip. It reads the newest of what matches, about 1,000 texts or as many as are wanted, and at most some thousand more, whatever the number of
+ * matches in the rooms that are looked at; with more than four rooms, what matches in others is read as well.
+ *
+ * @param out_total  how many match: exact up to 1,000, behind that as many as these let expect; 0 when not counted
+ */
 MUST_CHECK enum err store_search(struct ctx *ctx, struct db *db, const struct search_ask *ask,
 	struct search_hit **out, size_t *out_count, int64_t *out_total);
 

@@ -145,6 +145,7 @@ static struct str next_batch(const struct answering *answering, enum search_grou
 	struct search_token token = results->token;
 	token.last_rank = last != NULL ? last->rank : results->last_rank;
 	token.last_position = last != NULL ? last->event->position : results->last_position;
+	token.total = results->total;
 	if (group != SEARCH_GROUP_NONE) {
 		token.group = group;
 		token.group_value = value;

@@ -9,10 +9,10 @@
 #include "matrix/filter.h"
 
 /**
- * The stream consumer that fills the index. Its name has the number of TERMS_VERSION: terms of another version start a new one, which makes
- * the index anew.
+ * The stream consumer that fills the index. Another number makes it anew: for terms of another version (TERMS_VERSION), or when the index keeps
+ * them in another way.
  */
-#define SEARCH_CONSUMER "search_1"
+#define SEARCH_CONSUMER "search_2"
 
 /** A round of the consumer, see homeserver/consumer.h; moves its position itself. */
 enum err search_index_run(struct ctx *ctx, struct homeserver *hs, void *self, int64_t after,
@@ -33,6 +33,7 @@ struct search_token {
 	int64_t now_ms; /**< for the rank */
 	int64_t last_rank;
 	int64_t last_position;
+	int64_t total;           /**< matches, as the first page told */
 	enum search_group group; /**< goes on in one group only */
 	struct str group_value;
 };

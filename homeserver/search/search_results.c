@@ -117,6 +117,7 @@ static void begin_token(struct searching *searching)
 	struct search_token *token = &searching->out->token;
 	if (searching->request->has_token) {
 		*token = searching->request->token;
+		searching->out->total = token->total;
 		return;
 	}
 	*token = (struct search_token){

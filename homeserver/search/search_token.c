@@ -1,5 +1,5 @@
 /*
- * "<group>.<up_to>.<now>.<rank>.<position>[.<value>]", group a, r or s; the value as base64url. It grants nothing: what the reader
+ * "<group>.<up_to>.<now>.<rank>.<position>.<total>[.<value>]", group a, r or s; the value as base64url. It grants nothing: what the reader
  * may see is found anew for each page.
  */
 #include "homeserver/search/search.h"
@@ -10,9 +10,9 @@ static const char group_letters[] = {'a', 'r', 's'};
 
 struct str search_token_text(struct arena *arena, const struct search_token *token)
 {
-	struct str numbers = str_printf(arena, "%c.%lld.%lld.%lld.%lld", group_letters[token->group],
-		(long long)token->up_to, (long long)token->now_ms, (long long)token->last_rank,
-		(long long)token->last_position);
+	struct str numbers = str_printf(arena, "%c.%lld.%lld.%lld.%lld.%lld",
+		group_letters[token->group], (long long)token->up_to, (long long)token->now_ms,
+		(long long)token->last_rank, (long long)token->last_position, (long long)token->total);
 	if (token->group == SEARCH_GROUP_NONE) {
 		return numbers;
 	}
@@ -33,7 +33,8 @@ static bool read_group(struct str letter, enum search_group *out)
 
 static bool read_token(struct arena *arena, struct str text, struct search_token *out)
 {
-	int64_t *numbers[] = {&out->up_to, &out->now_ms, &out->last_rank, &out->last_position};
+	int64_t *numbers[] = {&out->up_to, &out->now_ms, &out->last_rank, &out->last_position,
+		&out->total};
 	struct str head;
 	struct str rest;
 	if (!str_split(text, '.', &head, &rest) || !read_group(head, &out->group)) {

@@ -52,59 +52,71 @@ WHERE s.room_nid = ANY ($1::bigint[]) AND s.type = 'm.room.history_visibility' A
 ORDER BY 1, 2;
 
 -- name: search_by_recency hot
--- Up to $14 texts that match $1 in spans of rooms ($3 … $6), the newest first, from below position $12; with the number of all that match (one row with no text when none
--- is left).
--- The terms are looked up first, whatever the planner thinks of them: they are what narrows. Index: search_texts_terms_idx.
+-- Up to $14 texts that match $1 in spans of rooms ($4 … $7), the newest first, from below position $12; with the number of all that match, at most
+-- $13, and the position of the last of these (one row with no text when none is left).
+-- The windows of the timeline ($2) are looked through one after another, the newest first, until $13 are found: so what is read does not grow
+-- with the matches. A window, the terms and the rooms ($3, NULL: any) are conditions of their own, since an index look-up skips from one
+-- to the next by each of them. Index: search_texts_terms_idx.
 WITH found AS MATERIALIZED (
-	SELECT e.room_nid, e.position, e.target_position, e.superseded_at
-	FROM search_texts e
-	WHERE e.terms @@ $1::text::tsquery AND e.key = ANY ($7::bigint[])
-		AND ($8::text[] IS NULL OR e.sender = ANY ($8::text[]))
-		AND e.sender <> ALL ($9::text[])
-		AND ($10::boolean IS NULL OR e.has_url = $10)
-), matched AS MATERIALIZED (
-	SELECT e.room_nid, e.target_position
-	FROM unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[]) AS s(room_nid, after, up_to, horizon)
-	JOIN found e ON e.room_nid = s.room_nid AND e.position > s.after AND e.position <= s.up_to
-		AND (e.superseded_at IS NULL OR e.superseded_at > s.horizon)
-), page AS (
 	SELECT m.room_nid, m.target_position
-	FROM matched m
-	WHERE m.target_position < $12 AND $11::bigint IS NOT NULL AND $13::bigint IS NOT NULL AND $2::text IS NOT NULL
-	ORDER BY m.target_position DESC LIMIT $14
+	FROM unnest($2::text[]) AS w(term) CROSS JOIN LATERAL (
+		SELECT e.room_nid, e.target_position
+		FROM (
+			SELECT t.room_nid, t.position, t.target_position, t.superseded_at
+			FROM search_texts t
+			WHERE t.terms @@ $1::text::tsquery AND t.terms @@ w.term::tsquery
+				AND t.terms @@ coalesce($3::text, w.term)::tsquery AND t.key = ANY ($8::bigint[])
+				AND ($9::text[] IS NULL OR t.sender = ANY ($9::text[]))
+				AND t.sender <> ALL ($10::text[]) AND ($11::boolean IS NULL OR t.has_url = $11)
+			OFFSET 0
+		) AS e
+		JOIN unnest($4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[]) AS s(room_nid, after, up_to, horizon)
+			ON e.room_nid = s.room_nid AND e.position > s.after AND e.position <= s.up_to
+			AND (e.superseded_at IS NULL OR e.superseded_at > s.horizon)
+		WHERE e.target_position < $12
+		ORDER BY e.target_position DESC
+	) AS m
+	LIMIT $13
+), page AS (
+	SELECT f.room_nid, f.target_position FROM found f ORDER BY f.target_position DESC LIMIT $14
 )
-SELECT p.room_nid, p.target_position, 0::bigint, m.n
-FROM (SELECT count(*) AS n FROM matched) AS m LEFT JOIN page p ON true
+SELECT p.room_nid, p.target_position, 0::bigint, m.n, m.last
+FROM (SELECT count(*) AS n, min(target_position) AS last FROM found) AS m LEFT JOIN page p ON true
 ORDER BY p.target_position DESC;
 
 -- name: search_by_rank hot
--- The same, the most relevant first, from below rank $11 and position $12. Of the newest 1,000 that match; relevant is what has the
--- terms ($2: without those of rooms) close together and often for its length, and is new: at $13, a message of a week counts for six
--- tenths of one of now. The rank is in millionths. Index: search_texts_terms_idx; rows by their place.
+-- The same, the most relevant first, from below rank $14 and position $12, up to $16. Of the newest $13 that match; relevant is what has the
+-- terms close together and often for its length, and is new: at $15, a message of a week counts for six tenths of one of now. The rank is
+-- in millionths. Index: search_texts_terms_idx; rows by their place.
 WITH found AS MATERIALIZED (
-	SELECT e.room_nid, e.position, e.target_position, e.superseded_at, e.ctid AS place
-	FROM search_texts e
-	WHERE e.terms @@ $1::text::tsquery AND e.key = ANY ($7::bigint[])
-		AND ($8::text[] IS NULL OR e.sender = ANY ($8::text[]))
-		AND e.sender <> ALL ($9::text[])
-		AND ($10::boolean IS NULL OR e.has_url = $10)
-), matched AS MATERIALIZED (
-	SELECT e.room_nid, e.target_position, e.place
-	FROM unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[]) AS s(room_nid, after, up_to, horizon)
-	JOIN found e ON e.room_nid = s.room_nid AND e.position > s.after AND e.position <= s.up_to
-		AND (e.superseded_at IS NULL OR e.superseded_at > s.horizon)
-), newest AS MATERIALIZED (
-	SELECT place FROM matched ORDER BY target_position DESC LIMIT 1000
+	SELECT m.target_position, m.place
+	FROM unnest($2::text[]) AS w(term) CROSS JOIN LATERAL (
+		SELECT e.target_position, e.place
+		FROM (
+			SELECT t.room_nid, t.position, t.target_position, t.superseded_at, t.ctid AS place
+			FROM search_texts t
+			WHERE t.terms @@ $1::text::tsquery AND t.terms @@ w.term::tsquery
+				AND t.terms @@ coalesce($3::text, w.term)::tsquery AND t.key = ANY ($8::bigint[])
+				AND ($9::text[] IS NULL OR t.sender = ANY ($9::text[]))
+				AND t.sender <> ALL ($10::text[]) AND ($11::boolean IS NULL OR t.has_url = $11)
+			OFFSET 0
+		) AS e
+		JOIN unnest($4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[]) AS s(room_nid, after, up_to, horizon)
+			ON e.room_nid = s.room_nid AND e.position > s.after AND e.position <= s.up_to
+			AND (e.superseded_at IS NULL OR e.superseded_at > s.horizon)
+		ORDER BY e.target_position DESC
+	) AS m
+	LIMIT $13
 ), ranked AS MATERIALIZED (
-	SELECT e.room_nid, e.target_position, (1000000 * ts_rank_cd(e.terms, $2::text::tsquery, 1)
-		/ (1 + ln(1 + greatest($13::bigint - e.origin_server_ts, 0)::float8 / 604800000)))::bigint AS rank
-	FROM search_texts e WHERE e.ctid = ANY (ARRAY(SELECT place FROM newest))
+	SELECT e.room_nid, e.target_position, (1000000 * ts_rank_cd(e.terms, $1::text::tsquery, 1)
+		/ (1 + ln(1 + greatest($15::bigint - e.origin_server_ts, 0)::float8 / 604800000)))::bigint AS rank
+	FROM search_texts e WHERE e.ctid = ANY (ARRAY(SELECT place FROM found))
 ), page AS (
 	SELECT r.room_nid, r.target_position, r.rank
 	FROM ranked r
-	WHERE r.rank < $11 OR (r.rank = $11 AND r.target_position < $12)
-	ORDER BY r.rank DESC, r.target_position DESC LIMIT $14
+	WHERE r.rank < $14 OR (r.rank = $14 AND r.target_position < $12)
+	ORDER BY r.rank DESC, r.target_position DESC LIMIT $16
 )
-SELECT p.room_nid, p.target_position, p.rank, m.n
-FROM (SELECT count(*) AS n FROM matched) AS m LEFT JOIN page p ON true
+SELECT p.room_nid, p.target_position, p.rank, m.n, m.last
+FROM (SELECT count(*) AS n, min(target_position) AS last FROM found) AS m LEFT JOIN page p ON true
 ORDER BY p.rank DESC, p.target_position DESC;

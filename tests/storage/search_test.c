@@ -1,11 +1,12 @@
 /*
- * The index of searchable texts on a real PostgreSQL: what is found where, edits, redactions, order.
+ * The index of searchable texts on a real PostgreSQL: what is found where, edits, redactions, order, and how much is read for it.
  */
 #include "storage/search.h"
 
 #include "gen/embedded_migrations.h"
 #include "storage/migrate.h"
 
+#include <libpq-fe.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -15,7 +16,7 @@
 #include <cmocka.h>
 #undef fail
 
-enum { TERMS_MAX = 100, HITS_MAX = 20 };
+enum { TERMS_MAX = 100, HITS_MAX = 20, STEP = 4 /* positions from text to text */ };
 
 struct world {
 	struct ctx ctx;
@@ -37,14 +38,19 @@ static int set_up_all(void **state)
 	return 0;
 }
 
+static struct db *connect_db(void)
+{
+	return db_create(&(struct db_config){.url = url,
+		.pool_size = 2,
+		.statement_timeout_ms = 5000,
+		.acquire_timeout_ms = 5000});
+}
+
 static int set_up(void **state)
 {
 	struct world *world = test_calloc(1, sizeof(*world));
 	ctx_init(&world->ctx, arena_create());
-	world->db = db_create(&(struct db_config){.url = url,
-		.pool_size = 2,
-		.statement_timeout_ms = 5000,
-		.acquire_timeout_ms = 5000});
+	world->db = connect_db();
 	assert_int_equal(store_search_clear(&world->ctx, world->db), ERR_OK);
 	*state = world;
 	return 0;
@@ -81,15 +87,41 @@ static void add(struct world *world, int64_t room, int64_t position, int64_t tar
 	apply(world, &(struct search_change){.texts = &text, .text_count = 1});
 }
 
+/* Many texts at once, in the rooms 1 to 6 in turn. */
+static void add_many(struct world *world, size_t from, size_t to, const char *body)
+{
+	size_t n = to - from;
+	struct term *terms;
+	size_t term_count;
+	struct search_text *texts = ARENA_NEW_ARRAY(world->ctx.arena, struct search_text, n);
+	terms_split(world->ctx.arena, str_of(body), TERMS_MAX, &terms, &term_count);
+	for (size_t i = 0; i < n; i++) {
+		int64_t position = (int64_t)(from + i + 1) * STEP;
+		texts[i] = (struct search_text){.place = {(int64_t)(i % 6) + 1, position},
+			.target_position = position,
+			.key = SEARCH_BODY,
+			.sender = STR("@a:hs"),
+			.terms = terms,
+			.term_count = term_count};
+	}
+	apply(world, &(struct search_change){.texts = texts, .text_count = n});
+}
+
 static void redact(struct world *world, int64_t room, int64_t position)
 {
 	const struct search_place place = {room, position};
 	apply(world, &(struct search_change){.redacted = &place, .redacted_count = 1});
 }
 
-/* Positions found, as text; the spans are of the rooms 1 to 6, up to a position. */
-static const char *find(struct world *world, const char *query, int64_t up_to, size_t rooms,
-	bool is_by_rank)
+struct found {
+	struct search_hit *hits;
+	size_t n;
+	int64_t total;
+};
+
+/* The spans are of the rooms 1 to 6, up to a position; `last` is of the hit before. */
+static struct found ask(struct world *world, const char *query, int64_t up_to, size_t rooms,
+	bool is_by_rank, struct search_hit last)
 {
 	static const int64_t keys[] = {SEARCH_BODY, SEARCH_NAME};
 	struct ctx *ctx = &world->ctx;
@@ -99,27 +131,38 @@ static const char *find(struct world *world, const char *query, int64_t up_to, s
 			(struct search_span){.room_nid = (int64_t)i + 1, .up_to = up_to, .horizon = up_to};
 	}
 	struct term_match *matches;
-	struct search_ask ask = {.spans = spans,
+	struct search_ask asked = {.spans = spans,
 		.span_count = rooms,
 		.keys = keys,
 		.key_count = COUNT_OF(keys),
 		.has_url = -1,
 		.is_by_rank = is_by_rank,
 		.now_ms = 1000,
-		.last_rank = INT64_MAX,
-		.last_position = INT64_MAX,
+		.last_rank = last.rank,
+		.last_position = last.place.position,
 		.limit = HITS_MAX};
-	terms_query(ctx->arena, str_of(query), 32, &matches, &ask.match_count);
-	ask.matches = matches;
-	struct search_hit *hits;
-	size_t count;
-	int64_t total;
-	assert_int_equal(store_search(ctx, world->db, &ask, &hits, &count, &total), ERR_OK);
-	assert_int_equal(total, count);
+	terms_query(ctx->arena, str_of(query), 32, &matches, &asked.match_count);
+	asked.matches = matches;
+	struct found found;
+	assert_int_equal(store_search(ctx, world->db, &asked, &found.hits, &found.n, &found.total),
+		ERR_OK);
+	return found;
+}
+
+static const struct search_hit from_the_first = {.place = {.position = INT64_MAX},
+	.rank = INT64_MAX};
+
+/* Positions found, as text. */
+static const char *find(struct world *world, const char *query, int64_t up_to, size_t rooms,
+	bool is_by_rank)
+{
+	struct ctx *ctx = &world->ctx;
+	const struct found found = ask(world, query, up_to, rooms, is_by_rank, from_the_first);
+	assert_int_equal(found.total, found.n);
 	struct str all = STR("");
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < found.n; i++) {
 		all = str_printf(ctx->arena, "%.*s%s%d", STR_ARG(all), i == 0 ? "" : " ",
-			(int)hits[i].place.position);
+			(int)found.hits[i].place.position);
 	}
 	return str_cstr(ctx->arena, all);
 }
@@ -173,6 +216,93 @@ static void search__the_same_change_twice__as_once(void **state)
 	assert_string_equal(find(world, "green", 100, 1, true), "");
 }
 
+static void search__one_character__also_inside_of_words(void **state)
+{
+	struct world *world = *state;
+	add(world, 1, 10, 10, "數學作業");
+	add(world, 1, 20, 20, "上學");
+	add(world, 1, 30, 30, "學 x");
+	add(world, 1, 40, 40, "作文");
+	assert_string_equal(find(world, "學", 100, 1, false), "30 20 10");
+	assert_string_equal(find(world, "作", 100, 1, false), "40 10");
+	assert_string_equal(find(world, "數學", 100, 1, false), "10");
+	assert_string_equal(find(world, "\"學 x\"", 100, 1, false), "30");
+}
+
+/* Positions around the borders of the windows of all levels; and of edits of what is older than the stream. */
+static void search__far_apart__found_by_recency(void **state)
+{
+	struct world *world = *state;
+	static const int64_t places[] = {1, 8191, 8192, 8193, 65535, 65536, 524288, 4194303, 4194304,
+		33554432, 33554433, 400000000000};
+	struct str expected = STR("");
+	for (size_t i = 0; i < COUNT_OF(places); i++) {
+		add(world, (int64_t)(i % 6) + 1, places[i], places[i], "owl");
+		expected = str_printf(world->ctx.arena, "%lld%s%.*s", (long long)places[i],
+			i == 0 ? "" : " ", STR_ARG(expected));
+	}
+	struct str all = STR("");
+	struct search_hit last = from_the_first;
+	for (;;) {
+		const struct found found = ask(world, "owl", 400000000000, 6, false, last);
+		assert_int_equal(found.total, last.rank == INT64_MAX ? COUNT_OF(places) : 0);
+		if (found.n == 0) {
+			break;
+		}
+		last = found.hits[0];
+		all = str_printf(world->ctx.arena, "%.*s%s%lld", STR_ARG(all), all.n == 0 ? "" : " ",
+			(long long)last.place.position);
+	}
+	assert_string_equal(str_cstr(world->ctx.arena, all), str_cstr(world->ctx.arena, expected));
+	add(world, 1, 20, -7, "heron");
+	assert_string_equal(find(world, "heron", 100, 6, false), "-7");
+}
+
+/* How many rows of the index's table were fetched so far: all its connections have to be gone. */
+static long rows_fetched(struct world *world)
+{
+	db_destroy(world->db);
+	world->db = NULL;
+	PGconn *conn = PQconnectdb(str_cstr(world->ctx.arena, url));
+	long fetched = -1;
+	while (fetched < 0) {
+		PGresult *result = PQexec(conn,
+			"SELECT idx_tup_fetch + seq_tup_read FROM pg_stat_user_tables"
+			" WHERE relname = 'search_texts' AND 1 = (SELECT count(*) FROM pg_stat_activity"
+			" WHERE datname = current_database() AND backend_type = 'client backend')");
+		assert_int_equal(PQresultStatus(result), PGRES_TUPLES_OK);
+		fetched = PQntuples(result) == 1 ? strtol(PQgetvalue(result, 0, 0), NULL, 10) : -1;
+		PQclear(result);
+	}
+	PQfinish(conn);
+	world->db = connect_db();
+	return fetched;
+}
+
+/* Of many matches the newest 1,000 are read, and the rest of their window: 8,192 positions. */
+static void search__many_more_matches__no_more_rows_read(void **state)
+{
+	static const size_t numbers[] = {4000, 24000};
+	const long most = 1000 + 8192 / STEP;
+	struct world *world = *state;
+	size_t n = 0;
+	for (size_t i = 0; i < COUNT_OF(numbers); i++) {
+		add_many(world, n, numbers[i], "common words");
+		n = numbers[i];
+		int64_t up_to = (int64_t)n * STEP;
+		for (int by_rank = 0; by_rank <= 1; by_rank++) {
+			long before = rows_fetched(world);
+			const struct found found = ask(world, "common", up_to, 6, by_rank, from_the_first);
+			assert_int_equal(found.n, HITS_MAX);
+			if (!by_rank) {
+				assert_int_equal(found.hits[0].place.position, up_to);
+			}
+			assert_in_range(found.total, n - n / 100, n + n / 100);
+			assert_in_range(rows_fetched(world) - before, 1000, most);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -180,6 +310,11 @@ int main(void)
 			tear_down),
 		cmocka_unit_test_setup_teardown(search__edits__newest_that_is_known, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(search__the_same_change_twice__as_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(search__one_character__also_inside_of_words, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(search__far_apart__found_by_recency, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(search__many_more_matches__no_more_rows_read, set_up,
+			tear_down),
 	};
 	return cmocka_run_group_tests(tests, set_up_all, NULL);
 }
