@@ -18,9 +18,7 @@ static enum err read_query(struct call *call, struct media_query *out)
 	if (!media_id_is_valid(out->media_id)) {
 		return fail(&call->ctx, ERR_INPUT, M_INVALID_PARAM, "This is no media id");
 	}
-	TRY(call_query_int(call, "timeout_ms", 0, INT64_MAX, MEDIA_DEFAULT_WAIT_MS, &out->timeout_ms));
-	out->timeout_ms = MIN_OF(out->timeout_ms, (int64_t)MEDIA_LONGEST_WAIT_MS);
-	return ERR_OK;
+	return media_read_timeout(call, &out->timeout_ms);
 }
 
 static enum err send_parts(struct call *call, const struct media_row *row, struct str file_name)
@@ -60,24 +58,11 @@ static enum err get_download(struct call *call)
 static enum err get_thumbnail(struct call *call)
 {
 	struct media_query query;
-	struct thumb_wish wish;
-	struct media_row source;
-	struct thumbnail_row thumbnail;
+	struct media_row row;
 	bool is_parked;
 	TRY(read_query(call, &query));
-	TRY(thumb_read_wish(call, &wish));
-	TRY(media_await(call, &query, &source, &is_parked));
-	if (is_parked) {
-		return ERR_OK;
-	}
-	TRY(thumb_await(call, &source, &wish, &thumbnail, &is_parked));
-	if (is_parked) {
-		return ERR_OK;
-	}
-	const struct media_row row = {.content_type = thumbnail.content_type,
-		.size_bytes = thumbnail.size_bytes,
-		.sha256 = thumbnail.sha256};
-	return send_parts(call, &row, thumb_file_name(call->ctx.arena, row.content_type));
+	TRY(thumb_await(call, &query, &row, &is_parked));
+	return is_parked ? ERR_OK : send_parts(call, &row, row.file_name);
 }
 
 #define MEDIA "/_matrix/federation/v1/media"

@@ -11,7 +11,7 @@
 #include "homeserver/homeserver.h"
 #include "storage/media.h"
 
-enum { MEDIA_ID_LENGTH = 32, MEDIA_LONGEST_WAIT_MS = 60000, MEDIA_DEFAULT_WAIT_MS = 20000 };
+enum { MEDIA_ID_LENGTH = 32 };
 
 struct media;
 
@@ -89,6 +89,9 @@ struct media_query {
 		is_open; /**< by an endpoint without authentication: frozen, and never fetched from others */
 	int64_t timeout_ms; /**< how long it may take until it is uploaded */
 };
+
+/** How long the request would wait for an upload, within bounds. Errors: INPUT M_INVALID_PARAM. */
+MUST_CHECK enum err media_read_timeout(struct call *call, int64_t *out_ms);
 
 /**
  * What is known of a file; sha256.p == NULL when it is not yet uploaded. Cost: 1 round trip.

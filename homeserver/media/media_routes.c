@@ -97,9 +97,7 @@ static enum err read_query(struct call *call, struct media_query *out)
 {
 	*out = (struct media_query){.is_open = call->route->auth == AUTH_NONE};
 	TRY(read_id(call, &out->origin, &out->media_id));
-	TRY(call_query_int(call, "timeout_ms", 0, INT64_MAX, MEDIA_DEFAULT_WAIT_MS, &out->timeout_ms));
-	out->timeout_ms = MIN_OF(out->timeout_ms, (int64_t)MEDIA_LONGEST_WAIT_MS);
-	return ERR_OK;
+	return media_read_timeout(call, &out->timeout_ms);
 }
 
 /*
@@ -172,25 +170,11 @@ static enum err get_download_named(struct call *call)
 static enum err get_thumbnail(struct call *call)
 {
 	struct media_query query;
-	struct thumb_wish wish;
-	struct media_row source;
-	struct thumbnail_row thumbnail;
+	struct media_row row;
 	bool is_parked;
 	TRY(read_query(call, &query));
-	TRY(thumb_read_wish(call, &wish));
-	wish.is_remote = !server_name_equals(query.origin, hs_of(call)->signer.server);
-	TRY(media_await(call, &query, &source, &is_parked));
-	if (is_parked) {
-		return ERR_OK;
-	}
-	TRY(thumb_await(call, &source, &wish, &thumbnail, &is_parked));
-	if (is_parked) {
-		return ERR_OK;
-	}
-	const struct media_row row = {.content_type = thumbnail.content_type,
-		.size_bytes = thumbnail.size_bytes,
-		.sha256 = thumbnail.sha256};
-	return send_file(call, &row, thumb_file_name(call->ctx.arena, row.content_type), query.is_open);
+	TRY(thumb_await(call, &query, &row, &is_parked));
+	return is_parked ? ERR_OK : send_file(call, &row, row.file_name, query.is_open);
 }
 
 static enum err get_config(struct call *call)

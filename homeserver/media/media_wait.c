@@ -7,6 +7,8 @@
 #include "base/vec.h"
 #include "homeserver/media/media_inner.h"
 
+enum { DEFAULT_TIMEOUT_MS = 20000, LONGEST_TIMEOUT_MS = 60000 };
+
 struct media_wait {
 	struct media *media;
 	struct media_wait *next;
@@ -109,6 +111,13 @@ void media_wake_for_upload(struct ctx *ctx, struct media *media, struct server_n
 	struct str media_id)
 {
 	media_wake(media, upload_key(ctx->arena, origin, media_id));
+}
+
+enum err media_read_timeout(struct call *call, int64_t *out_ms)
+{
+	TRY(call_query_int(call, "timeout_ms", 0, INT64_MAX, DEFAULT_TIMEOUT_MS, out_ms));
+	*out_ms = MIN_OF(*out_ms, (int64_t)LONGEST_TIMEOUT_MS);
+	return ERR_OK;
 }
 
 enum err media_await(struct call *call, const struct media_query *query, struct media_row *out,

@@ -146,11 +146,11 @@ static enum err make(struct ctx *ctx, struct homeserver *hs, const struct media_
 	return ERR_OK;
 }
 
-static enum err judge(struct ctx *ctx, const struct thumbnail_row *row,
-	const struct thumb_wish *wish)
+static enum err judge(struct ctx *ctx, const struct media_row *source,
+	const struct thumbnail_row *row)
 {
 	if (row->is_too_large) {
-		return fail_status(ctx, ERR_LIMIT, wish->is_remote ? 502 : 413, M_TOO_LARGE,
+		return fail_status(ctx, ERR_LIMIT, source->is_remote ? 502 : 413, M_TOO_LARGE,
 			"The image is too large for a thumbnail");
 	}
 	return row->sha256.p != NULL
@@ -175,7 +175,8 @@ static enum err find_or_make(struct ctx *ctx, struct homeserver *hs, const struc
 	return is_own ? hs->media->store.keep(hs->media->store.self, ctx, &result) : ERR_OK;
 }
 
-enum err thumb_await(struct call *call, const struct media_row *source,
+/* From the database, else made now, in turn. */
+static enum err await(struct call *call, const struct media_row *source,
 	const struct thumb_wish *wish, struct thumbnail_row *out, bool *out_is_parked)
 {
 	struct ctx *ctx = &call->ctx;
@@ -196,5 +197,28 @@ enum err thumb_await(struct call *call, const struct media_row *source,
 		err = find_or_make(ctx, hs, source, wish, variant, out);
 		media_turn_end(hs->media, turns, &turn);
 	}
-	return err != ERR_OK ? err : judge(ctx, out, wish);
+	return err;
+}
+
+enum err thumb_await(struct call *call, const struct media_query *query, struct media_row *out,
+	bool *out_is_parked)
+{
+	struct thumb_wish wish;
+	struct media_row source;
+	struct thumbnail_row thumbnail;
+	TRY(thumb_read_wish(call, &wish));
+	TRY(media_await(call, query, &source, out_is_parked));
+	if (*out_is_parked) {
+		return ERR_OK;
+	}
+	TRY(await(call, &source, &wish, &thumbnail, out_is_parked));
+	if (*out_is_parked) {
+		return ERR_OK;
+	}
+	TRY(judge(&call->ctx, &source, &thumbnail));
+	*out = (struct media_row){.content_type = thumbnail.content_type,
+		.file_name = thumb_file_name(call->ctx.arena, thumbnail.content_type),
+		.size_bytes = thumbnail.size_bytes,
+		.sha256 = thumbnail.sha256};
+	return ERR_OK;
 }

@@ -16,6 +16,21 @@ void thumbs_destroy(struct thumbs *thumbs);
 /** Says so in the log when the program is not there. */
 void thumbs_check(const struct thumbs *thumbs);
 
+/**
+ * What a request for a thumbnail gets, a client's or a server's: its query tells size, method and whether it may move. From the
+ * database, else made now. While the file is not yet here, another request makes it, or all helpers are busy, the request is parked.
+ *
+ * Cost: 2 round trips; once per file and size a process of some tens of milliseconds and 2 more.
+ * Errors: those of media_await(); INPUT M_MISSING_PARAM, M_INVALID_PARAM (the query), M_UNKNOWN (no image that can be decoded); LIMIT
+ * 413 M_TOO_LARGE, of another server's file 502; TIMEOUT; STORE
+ * @param out            type, name, size and hash of the thumbnail
+ * @param out_is_parked  the handler returns ERR_OK at once
+ */
+MUST_CHECK enum err thumb_await(struct call *call, const struct media_query *query,
+	struct media_row *out, bool *out_is_parked);
+
+/* --- inner to media/ --------------------------------------------------------------------------------------- */
+
 /** One of the few sizes that are made. */
 struct thumb_size {
 	int width;
@@ -32,23 +47,11 @@ struct thumb_size thumb_choose(int64_t width, int64_t height, bool is_crop);
 struct thumb_wish {
 	struct thumb_size size;
 	bool is_animated; /**< may move */
-	bool is_remote;   /**< of another server's file: another status when it is too large */
 };
 
-/** What the query asks for, the file being local. Errors: INPUT M_MISSING_PARAM, M_INVALID_PARAM */
+/** What the query asks for. Errors: INPUT M_MISSING_PARAM, M_INVALID_PARAM */
 MUST_CHECK enum err thumb_read_wish(struct call *call, struct thumb_wish *out);
 /** "thumbnail.png", in the arena. */
 struct str thumb_file_name(struct arena *arena, struct str content_type);
-
-/**
- * The thumbnail of an uploaded file: from the database, else made now. While another request makes it, or all helpers are busy,
- * the request is parked.
- *
- * Cost: 1 round trip; once per file and size a process of some tens of milliseconds and 1 more.
- * Errors: INPUT M_UNKNOWN (no image that can be decoded); LIMIT 413 M_TOO_LARGE, of a remote file 502; TIMEOUT; STORE
- * @param out_is_parked  the handler returns ERR_OK at once
- */
-MUST_CHECK enum err thumb_await(struct call *call, const struct media_row *source,
-	const struct thumb_wish *wish, struct thumbnail_row *out, bool *out_is_parked);
 
 #endif
