@@ -19,7 +19,12 @@
 #include "federation/remote_query.h"
 #include "federation/remote_space.h"
 
-enum { PROFILES_BYTES = 4 << 20, SPACES_BYTES = 8 << 20, MISSING_MEDIA_BYTES = 1 << 20 };
+enum {
+	PROFILES_BYTES = 4 << 20,
+	SPACES_BYTES = 8 << 20,
+	MISSING_MEDIA_BYTES = 1 << 20,
+	MISSING_EVENTS_BYTES = 1 << 20
+};
 
 static void fill_ports(struct federation *federation)
 {
@@ -48,6 +53,7 @@ struct federation *federation_create(struct homeserver *hs)
 		answers_create(&hs->clock, "missing_remote_media", MISSING_MEDIA_BYTES);
 	remote_media_fill_port(federation);
 	federation->backfill = backfill_create(federation);
+	federation->missing_events = answers_create(&hs->clock, "missing_events", MISSING_EVENTS_BYTES);
 	remote_query_fill_ports(federation);
 	remote_space_fill_port(federation);
 	remote_keys_fill_port(federation, hs->e2ee);
@@ -77,6 +83,7 @@ void federation_destroy(struct federation *federation)
 {
 	outbox_destroy(federation->outbox);
 	backfill_destroy(federation->backfill);
+	answers_destroy(federation->missing_events);
 	answers_destroy(federation->missing_media);
 	answers_destroy(federation->spaces);
 	answers_destroy(federation->profiles);

@@ -34,7 +34,8 @@ struct federation {
 	/* Files and history of others. */
 	struct answers *missing_media; /**< that their servers did not have lately (remote_media.h) */
 	struct media_ports media;
-	struct backfill *backfill; /**< see backfill.h */
+	struct backfill *backfill;      /**< see backfill.h */
+	struct answers *missing_events; /**< that nobody had lately */
 };
 
 /** Fills the ports of `hs`; nothing runs yet. The other services of `hs` exist already. */

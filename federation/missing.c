@@ -421,10 +421,10 @@ static enum err fill_between(struct search *search, struct between *between)
 	return ERR_OK;
 }
 
-enum err missing_accept(struct ctx *ctx, struct federation *federation,
-	const struct missing_case *missing, struct room_outcome *out)
+static enum err begin(struct search *search, struct ctx *ctx, struct federation *federation,
+	const struct missing_case *missing)
 {
-	struct search search = {
+	*search = (struct search){
 		.ctx = ctx,
 		.federation = federation,
 		.missing = missing,
@@ -432,13 +432,78 @@ enum err missing_accept(struct ctx *ctx, struct federation *federation,
 		.requests_left = MISSING_REQUESTS,
 		.states_left = STATES_FETCHED,
 	};
+	return choose_servers(search);
+}
+
+enum err missing_accept(struct ctx *ctx, struct federation *federation,
+	const struct missing_case *missing, struct room_outcome *out)
+{
+	struct search search;
 	struct between *between = ARENA_NEW(ctx->arena, struct between);
 	const struct room_arrival arrival = {.event = missing->event};
-	TRY(choose_servers(&search));
+	TRY(begin(&search, ctx, federation, missing));
 	enum err err = accept_with_auth(&search, &arrival, out);
 	if (err != ERR_MISSING || out->missing_prev_count == 0) {
 		return err;
 	}
 	TRY(fill_between(&search, between));
 	return accept_over_gap(&search, between, missing->event, out);
+}
+
+/* --- history ------------------------------------------------------------------------------------------------------- */
+
+enum err missing_event(struct ctx *ctx, struct federation *federation, struct room *room,
+	struct server_name first, struct event_id id, const struct event **out)
+{
+	struct search search;
+	const struct missing_case missing = {.room = room, .origin = first};
+	const struct event **events;
+	size_t count;
+	TRY(begin(&search, ctx, federation, &missing));
+	TRY(missing_ask_events(&search, &id, 1, &events, &count));
+	*out = count > 0 ? events[0] : NULL;
+	return count > 0 ? ERR_OK : ERR_MISSING;
+}
+
+enum err missing_state(struct ctx *ctx, struct federation *federation,
+	const struct missing_case *missing, const struct event_id **out, size_t *out_count)
+{
+	struct search search;
+	struct id_list state = {0};
+	struct event_id *unknown;
+	size_t count;
+	*out = NULL;
+	*out_count = 0;
+	if (missing->event->prev_count == 0) {
+		return ERR_OK;
+	}
+	TRY(begin(&search, ctx, federation, missing));
+	TRY(room_missing_auth(ctx, federation->hs, missing->room, &missing->event, 1, &unknown,
+		&count));
+	if (count > 0) {
+		TRY(fetch_auth(&search, missing->event));
+	}
+	TRY(fetch_state(&search, missing->event->event_id, &state));
+	*out = state.list.p;
+	*out_count = state.list.n;
+	return ERR_OK;
+}
+
+enum err missing_auth(struct ctx *ctx, struct federation *federation, struct room *room,
+	struct server_name first, const struct event *const *events, size_t count)
+{
+	struct search search;
+	const struct missing_case missing = {.room = room, .origin = first};
+	struct event_id *unknown;
+	size_t unknown_n;
+	TRY(room_missing_auth(ctx, federation->hs, room, events, count, &unknown, &unknown_n));
+	if (unknown_n == 0) {
+		return ERR_OK;
+	}
+	TRY(begin(&search, ctx, federation, &missing));
+	struct closure *closure = closure_create(&search);
+	for (size_t i = 0; i < unknown_n; i++) {
+		closure_want(closure, unknown[i]);
+	}
+	return closure_settle(closure);
 }

@@ -37,4 +37,25 @@ struct missing_case {
 MUST_CHECK enum err missing_accept(struct ctx *ctx, struct federation *federation,
 	const struct missing_case *missing, struct room_outcome *out);
 
+/**
+ * An event by its id, checked: of the room, signed. Who is named is asked first.
+ * Errors: MISSING (nobody has it); TIMEOUT; STORE; SHUTDOWN     Cost: a request for each server until one has it, 4 at the most
+ */
+MUST_CHECK enum err missing_event(struct ctx *ctx, struct federation *federation, struct room *room,
+	struct server_name first, struct event_id id, const struct event **out);
+/**
+ * Fetches the auth events of an event and the state before it; all of it is known as outliers afterwards.
+ * @param out  the state, in the ctx's arena; none for a create event
+ * Errors: MISSING (nobody could help); TIMEOUT; STORE; SHUTDOWN
+ * Cost: one request, and one for each of up to 100 events of it that are unknown, or one for all of it
+ */
+MUST_CHECK enum err missing_state(struct ctx *ctx, struct federation *federation,
+	const struct missing_case *missing, const struct event_id **out, size_t *out_count);
+/**
+ * Fetches those auth events of some events that are unknown and not among them, with all theirs.
+ * Errors: MISSING (some cannot be had: nothing was stored); TIMEOUT; STORE; SHUTDOWN     Cost: one round trip, a request for each
+ */
+MUST_CHECK enum err missing_auth(struct ctx *ctx, struct federation *federation, struct room *room,
+	struct server_name first, const struct event *const *events, size_t count);
+
 #endif

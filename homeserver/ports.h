@@ -79,6 +79,14 @@ struct space_port {
 };
 
 struct room;
+
+/** An event by its time: the last one before it (or the first after it) that is nearer than the one that is known. */
+struct history_time {
+	int64_t ts; /**< milliseconds */
+	bool is_backwards;
+	int64_t from, to; /**< times that are nearer, both ends included; none when from > to */
+};
+
 /** History of rooms that other servers have. */
 struct history_port {
 	void *self;
@@ -91,6 +99,21 @@ struct history_port {
 	 */
 	enum err (
 		*fill)(void *self, struct ctx *ctx, struct room *room, int64_t reached, bool *out_goes_on);
+	/**
+	 * For who wants an event that is not in the timeline: asks others for it and takes it in, where it belongs, if history is missing
+	 * there. One that nobody had is not asked for again within a minute.
+	 * @param out_is_news  whether to look again: it is in the timeline now, or somebody else asked meanwhile
+	 * Errors: STORE; SHUTDOWN; DEFER (ctx_may_ask), nothing was done. Cost: none in a room without gaps; else one round trip, and
+	 * requests: one where it is near what is known, else a second for the state before it
+	 */
+	enum err (*fetch)(void *self, struct ctx *ctx, struct room *room, struct event_id event_id,
+		bool *out_is_news);
+	/**
+	 * The same for an event by its time, where history of that time may be missing.
+	 * Cost: none in a room without gaps; else one round trip, and one request for the event's id besides the above
+	 */
+	enum err (*fetch_near)(void *self, struct ctx *ctx, struct room *room,
+		const struct history_time *wanted, bool *out_is_news);
 };
 
 struct room_intent;

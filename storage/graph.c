@@ -195,6 +195,29 @@ enum err store_gap_newest(struct ctx *ctx, struct db *db, int64_t room_nid, int6
 	return ERR_OK;
 }
 
+static enum err query_position(struct ctx *ctx, struct db *db, enum stmt_id stmt,
+	struct db_args args, int64_t *out)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, stmt, args, &rows));
+	*out = db_count(rows) > 0 ? db_int(rows, 0, 0) : 0;
+	return ERR_OK;
+}
+
+enum err store_gap_over(struct ctx *ctx, struct db *db, int64_t room_nid, int64_t depth,
+	int64_t *out_position)
+{
+	return query_position(ctx, db, STMT_GAP_OVER, DB_ARGS(db_bigint(room_nid), db_bigint(depth)),
+		out_position);
+}
+
+enum err store_gap_in_time(struct ctx *ctx, struct db *db, int64_t room_nid, int64_t from_ms,
+	int64_t to_ms, int64_t *out_position)
+{
+	return query_position(ctx, db, STMT_GAP_IN_TIME,
+		DB_ARGS(db_bigint(room_nid), db_bigint(from_ms), db_bigint(to_ms)), out_position);
+}
+
 enum err store_gap_postpone(struct ctx *ctx, struct db *db, int64_t room_nid, int64_t position,
 	int64_t now_ms)
 {

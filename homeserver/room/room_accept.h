@@ -87,6 +87,20 @@ struct room_gap {
  */
 MUST_CHECK enum err room_gap_find(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	int64_t after, int64_t up_to, struct room_gap *out);
+/** Whether the timeline is known to have any. From memory. */
+bool room_has_gaps(struct room *room);
+/**
+ * The event right over the place where one of that depth is missing; *out 0: it is missing nowhere.
+ * Errors: STORE.  Cost: none for a room without gaps, else one round trip
+ */
+MUST_CHECK enum err room_gap_over(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	int64_t depth, int64_t *out);
+/**
+ * The event over the newest gap in which events of a time may be missing, both ends included; *out 0: there is none. By what the clocks
+ * of those say who sent the events around it. Errors: STORE.  Cost: as above
+ */
+MUST_CHECK enum err room_gap_in_time(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	int64_t from_ms, int64_t to_ms, int64_t *out);
 /** Nobody could fill it: it is not found again for a while (which grows), so that readers do not wait for nothing. */
 void room_gap_postpone(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct room_gap *gap);
@@ -146,6 +160,15 @@ MUST_CHECK enum err room_missing_auth(struct ctx *ctx, struct homeserver *hs, st
  */
 MUST_CHECK enum err room_accept_history(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	int64_t below, const struct event *const *events, size_t count, size_t *out_added);
+
+/**
+ * Adds one event of long ago, with the state before it (all of it known as outliers): between it and the timeline there may be any number
+ * of others, which are missing as before. It is judged by its auth events and by that state; who may see it is told by that state too.
+ * @param out_is_added  false: it is not allowed there, was judged before, or belongs into no gap
+ * Errors: MISSING (its auth events are unknown); STORE
+ */
+MUST_CHECK enum err room_accept_past(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct room_arrival *arrival, bool *out_is_added);
 
 /* --- coming into a room of others ---------------------------------------------------------------------- */
 

@@ -53,6 +53,27 @@ enum err room_gap_bound(struct ctx *ctx, struct homeserver *hs, struct room *roo
 	return ERR_OK;
 }
 
+bool room_has_gaps(struct room *room)
+{
+	return newest_gap(room) != STATE_SINCE_EVER;
+}
+
+enum err room_gap_over(struct ctx *ctx, struct homeserver *hs, struct room *room, int64_t depth,
+	int64_t *out)
+{
+	*out = 0;
+	return room_has_gaps(room) ? store_gap_over(ctx, hs->db, room->nid, depth, out) : ERR_OK;
+}
+
+enum err room_gap_in_time(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	int64_t from_ms, int64_t to_ms, int64_t *out)
+{
+	*out = 0;
+	return from_ms <= to_ms && room_has_gaps(room)
+		? store_gap_in_time(ctx, hs->db, room->nid, from_ms, to_ms, out)
+		: ERR_OK;
+}
+
 void room_gap_postpone(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct room_gap *gap)
 {

@@ -4,32 +4,11 @@
  *
  * Only what the gap leads to is taken: the events that are missing, what they stand on, and so on.
  */
-#include "base/vec.h"
-#include "homeserver/room/room_known.h"
-#include "homeserver/room/room_write.h"
+#include "homeserver/room/room_history.h"
+
 #include "matrix/relation.h"
-#include "storage/graph.h"
 
 #include <stdlib.h>
-
-/* One event that is added. */
-struct past_event {
-	const struct event *event;
-	int64_t position;
-	int64_t moved_from; /* below the timeline; 0: it is new */
-};
-
-struct history {
-	struct ctx *ctx;
-	struct homeserver *hs;
-	struct room *room;
-	int64_t below;
-	struct map given;              /* event id → const struct event * */
-	VEC(struct past_event) events; /* newest first */
-	struct stored_event
-		*before;     /* the newest event of the timeline before all of these; NULL: none */
-	struct map keys; /* of the state that they touch: type, NUL, state key → struct key_history * */
-};
 
 /* --- which events --------------------------------------------------------------------------------------------- */
 
@@ -44,6 +23,25 @@ static int compare_age(const void *a, const void *b)
 		return left->origin_server_ts > right->origin_server_ts ? -1 : 1;
 	}
 	return str_compare(left->event_id.s, right->event_id.s);
+}
+
+/* What is in the timeline already ends the way: behind it is another gap, or none. */
+static enum err leave_placed(struct history *history, const struct event *const *events,
+	size_t count)
+{
+	struct ctx *ctx = history->ctx;
+	struct event_id *ids = ARENA_NEW_ARRAY(ctx->arena, struct event_id, count + 1);
+	struct known_event *known = ARENA_NEW_ARRAY(ctx->arena, struct known_event, count + 1);
+	for (size_t i = 0; i < count; i++) {
+		ids[i] = events[i]->event_id;
+	}
+	TRY(room_known_events(ctx, history->hs, history->room, ids, count, known));
+	for (size_t i = 0; i < count; i++) {
+		if (known[i].fate == EVENT_IN_TIMELINE) {
+			(void)map_remove(&history->given, ids[i].s);
+		}
+	}
+	return ERR_OK;
 }
 
 /* Follows prev_events from the gap through what was given. */
@@ -149,8 +147,8 @@ static enum err place(struct history *history)
 	history->before = timeline.n > 0 ? timeline.events[0] : NULL;
 	int64_t floor = history->before != NULL ? history->before->position : ROOM_OUTLIERS;
 	int64_t next = history->below - 1;
-	if (history->before == NULL) {
-		next = MIN_OF(next, -1);
+	if (floor < 0) {
+		next = MIN_OF(next, -1); /* before this server came; nothing was left free after that */
 	}
 	size_t kept = 0;
 	for (; kept < history->events.n && next > floor; kept++) {
@@ -161,13 +159,6 @@ static enum err place(struct history *history)
 }
 
 /* --- since when state holds --------------------------------------------------------------------------------------- */
-
-/* The intervals of one key, oldest first. */
-struct key_history {
-	struct state_interval *rows;
-	size_t n;
-	bool is_changed;
-};
 
 static struct state_row row_of(const struct past_event *past)
 {
@@ -237,6 +228,40 @@ static void hold_between(struct key_history *key, const struct past_event *past)
 	}
 }
 
+/*
+ * What held where an event of long ago was put, as others say: it counts where nothing more is known than what was found when this
+ * server came, or nothing at all. @param held  NULL: there was nothing
+ */
+static void hold_at(struct key_history *key, const struct known_event *held, int64_t position)
+{
+	size_t at = 0;
+	while (at < key->n && key->rows[at].to_position <= position) {
+		at++;
+	}
+	struct state_interval *covering =
+		at < key->n && key->rows[at].row.from_position <= position ? &key->rows[at] : NULL;
+	bool is_it = covering != NULL && held != NULL && covering->row.event_position == held->position;
+	if (is_it || (covering != NULL && covering->row.from_position > ROOM_OUTLIERS) ||
+		(covering == NULL && held == NULL)) {
+		return;
+	}
+	int64_t until = position + 1;
+	if (covering != NULL) {
+		covering->row.from_position = until; /* until it is known when it began */
+	} else if (at < key->n) {
+		until = key->rows[at].row.from_position;
+	}
+	key->is_changed = true;
+	if (held != NULL) {
+		struct state_interval interval = {.to_position = until};
+		const struct past_event past = {.event = held->event, .position = held->position};
+		interval.row = row_of(&past);
+		interval.row.from_position =
+			at > 0 ? MAX_OF(key->rows[at - 1].to_position, position - 1) : STATE_SINCE_EVER;
+		insert_at(key, at, &interval);
+	}
+}
+
 static void refine(struct key_history *key, const struct past_event *past)
 {
 	key->is_changed = true;
@@ -259,6 +284,16 @@ static struct key_history *key_at(struct history *history, struct map *keys, str
 	return key;
 }
 
+/* What held there, where it is known. */
+static void hold_all(struct history *history, struct map *keys, size_t room)
+{
+	for (size_t i = 0; i < history->held_n; i++) {
+		const struct held_state *held = &history->held[i];
+		hold_at(key_at(history, keys, held->type, held->state_key, room), held->event,
+			history->events.p[0].position);
+	}
+}
+
 static enum err load_keys(struct history *history, struct map *keys)
 {
 	struct ctx *ctx = history->ctx;
@@ -272,6 +307,10 @@ static enum err load_keys(struct history *history, struct map *keys)
 				event->state_key.p != NULL ? event->state_key : STR(""));
 		}
 	}
+	for (size_t i = 0; i < history->held_n; i++) {
+		VEC_PUSH(ctx->arena, &types, history->held[i].type);
+		VEC_PUSH(ctx->arena, &state_keys, history->held[i].state_key);
+	}
 	if (types.n == 0) {
 		return ERR_OK;
 	}
@@ -279,16 +318,18 @@ static enum err load_keys(struct history *history, struct map *keys)
 	size_t count;
 	TRY(store_state_intervals(ctx, history->hs->db, history->room->nid, types.p, state_keys.p,
 		types.n, &rows, &count));
+	size_t room = count + history->events.n + 1;
 	for (size_t i = 0; i < count; i++) {
-		struct key_history *key = key_at(history, keys, rows[i].row.type, rows[i].row.state_key,
-			count + history->events.n);
+		struct key_history *key =
+			key_at(history, keys, rows[i].row.type, rows[i].row.state_key, room);
 		key->rows[key->n++] = rows[i];
 	}
+	hold_all(history, keys, room);
 	for (size_t i = 0; i < history->events.n; i++) {
 		const struct past_event *past = &history->events.p[i];
 		if (past->event->is_state) {
 			struct state_row row = row_of(past);
-			refine(key_at(history, keys, row.type, row.state_key, count + history->events.n), past);
+			refine(key_at(history, keys, row.type, row.state_key, room), past);
 		}
 	}
 	return ERR_OK;
@@ -371,7 +412,7 @@ static void on_committed(void *data, int64_t first_position)
 	}
 }
 
-static enum err add(struct history *history)
+enum err history_add(struct history *history)
 {
 	struct write *write = write_new(history->ctx);
 	TRY(load_keys(history, &history->keys));
@@ -396,10 +437,11 @@ static enum err add_in_turn(struct history *history, const struct event *const *
 		return ERR_OK;
 	}
 	TRY(judge(history, events, count));
+	TRY(leave_placed(history, events, count));
 	follow(history, &gap);
 	TRY(drop_unfit(history));
 	TRY(place(history));
-	return history->events.n > 0 ? add(history) : ERR_OK;
+	return history->events.n > 0 ? history_add(history) : ERR_OK;
 }
 
 enum err room_accept_history(struct ctx *ctx, struct homeserver *hs, struct room *room,

@@ -174,7 +174,7 @@ enum err page_event(struct ctx *ctx, struct homeserver *hs, const struct princip
 {
 	struct reading reading;
 	struct stored_event *event;
-	TRY(reading_find_event(ctx, hs, who, room_id, event_id, &reading, &event));
+	TRY(reading_get_event(ctx, hs, who, room_id, event_id, &reading, &event));
 	struct event_batch *batch;
 	TRY(event_view_prepare(ctx, hs, reading.room, &reading.view, &event, 1, &batch));
 	event_view_write(batch, 0, out);
@@ -292,21 +292,37 @@ static void write_range(const struct event_batch *batch, size_t from, size_t cou
 	json_out_end(out);
 }
 
+/* One turn of it. *out_goes_on: others have told more, so it has to be read anew. */
+static enum err surround_once(struct ctx *ctx, struct homeserver *hs, const struct page_ask *ask,
+	struct str event_id, bool may_fill, struct reading *reading, struct surroundings *around,
+	bool *out_goes_on)
+{
+	size_t before = ask->limit / 2;
+	*around = (struct surroundings){0};
+	*out_goes_on = false;
+	TRY(reading_get_event(ctx, hs, ask->who, ask->room_id, event_id, reading, &around->event));
+	if (may_fill && before > 0) {
+		/* History may be missing right before it. */
+		TRY(reading_fill_gap(ctx, hs, reading, around->event->position - 1, out_goes_on));
+	}
+	if (*out_goes_on) {
+		return ERR_OK;
+	}
+	TRY(fill_surroundings(ctx, hs, ask, reading, around));
+	return may_fill && around->before.is_at_gap && around->before.n < before
+		? reading_fill_gap(ctx, hs, reading, around->before.reached, out_goes_on)
+		: ERR_OK;
+}
+
 enum err page_context(struct ctx *ctx, struct homeserver *hs, const struct page_ask *ask,
 	struct str event_id, struct json_out *out)
 {
 	struct reading reading;
-	struct surroundings around = {0};
+	struct surroundings around;
 	bool goes_on = true;
 	for (size_t i = 0; goes_on; i++) {
-		around = (struct surroundings){0};
-		TRY(reading_find_event(ctx, hs, ask->who, ask->room_id, event_id, &reading, &around.event));
-		TRY(fill_surroundings(ctx, hs, ask, &reading, &around));
-		goes_on =
-			i < READING_GAPS_MAX && around.before.is_at_gap && around.before.n < ask->limit / 2;
-		if (goes_on) {
-			TRY(reading_fill_gap(ctx, hs, &reading, around.before.reached, &goes_on));
-		}
+		TRY(surround_once(ctx, hs, ask, event_id, i < READING_GAPS_MAX, &reading, &around,
+			&goes_on));
 	}
 	TRY(load_context_state(ctx, hs, ask->filter, reading.room, &around));
 	struct event_batch *batch;

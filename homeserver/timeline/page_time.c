@@ -57,13 +57,45 @@ static enum err find(struct ctx *ctx, struct homeserver *hs, struct reading *rea
 	return ERR_OK;
 }
 
+/* What would be nearer than the event that was found; NULL: none was. */
+static struct history_time nearer_than(const struct stored_event *found, int64_t ts,
+	bool is_backwards)
+{
+	int64_t found_ts = found != NULL ? found->event->origin_server_ts : 0;
+	struct history_time wanted = {.ts = ts, .is_backwards = is_backwards};
+	if (is_backwards) {
+		wanted.from = found != NULL ? found_ts + 1 : 0;
+		wanted.to = ts;
+	} else {
+		wanted.from = MAX_OF(ts, (int64_t)0);
+		wanted.to = found != NULL ? found_ts - 1 : INT64_MAX;
+	}
+	return wanted;
+}
+
+/* Of what is here, and where something of that time may be missing here, of what others have. */
+static enum err find_anywhere(struct ctx *ctx, struct homeserver *hs, struct reading *reading,
+	const struct principal *who, int64_t ts, bool is_backwards, struct stored_event **out)
+{
+	bool is_news;
+	TRY(find(ctx, hs, reading, ts, is_backwards, out));
+	const struct history_time wanted = nearer_than(*out, ts, is_backwards);
+	TRY(reading_fetch_near(ctx, hs, reading, &wanted, &is_news));
+	if (!is_news) {
+		return ERR_OK;
+	}
+	/* What came may have changed since when the reader sees what. */
+	TRY(reading_begin(ctx, hs, who, reading->room, reading));
+	return find(ctx, hs, reading, ts, is_backwards, out);
+}
+
 enum err page_event_near(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
 	struct str room_id, int64_t ts, bool is_backwards, struct json_out *out)
 {
 	struct reading reading;
 	struct stored_event *event;
 	TRY(reading_begin_room(ctx, hs, who, room_id, &reading));
-	TRY(find(ctx, hs, &reading, ts, is_backwards, &event));
+	TRY(find_anywhere(ctx, hs, &reading, who, ts, is_backwards, &event));
 	if (event == NULL) {
 		return fail(ctx, ERR_MISSING, M_NOT_FOUND, "There is no event %s that time",
 			is_backwards ? "before" : "after");

@@ -108,3 +108,46 @@ enum err reading_fill_gap(struct ctx *ctx, struct homeserver *hs, const struct r
 	return port->fill == NULL ? ERR_OK
 							  : port->fill(port->self, ctx, reading->room, reached, out_goes_on);
 }
+
+/* Whether others may be asked for an event of a room for this reader: who may not read it at all asks nobody. */
+static enum err ask_for(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
+	struct str room_id, struct str event_id, bool *out_is_news)
+{
+	const struct history_port *port = &hs->ports.history;
+	struct reading reading;
+	struct event_id id;
+	*out_is_news = false;
+	if (port->fetch == NULL || !event_id_parse(event_id, &id)) {
+		return ERR_OK;
+	}
+	enum err err = reading_begin_room(ctx, hs, who, room_id, &reading);
+	if (err == ERR_OK) {
+		err = port->fetch(port->self, ctx, reading.room, id, out_is_news);
+	}
+	return err == ERR_DENIED || err == ERR_MISSING ? ERR_OK : err;
+}
+
+enum err reading_get_event(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
+	struct str room_id, struct str event_id, struct reading *reading, struct stored_event **out)
+{
+	bool is_news = true;
+	enum err err = reading_find_event(ctx, hs, who, room_id, event_id, reading, out);
+	for (size_t i = 0; err == ERR_MISSING && is_news && i < READING_FETCHES_MAX; i++) {
+		TRY(ask_for(ctx, hs, who, room_id, event_id, &is_news));
+		if (is_news) {
+			ctx->fault = (struct fault){0};
+			err = reading_find_event(ctx, hs, who, room_id, event_id, reading, out);
+		}
+	}
+	return err == ERR_MISSING ? no_event(ctx) : err;
+}
+
+enum err reading_fetch_near(struct ctx *ctx, struct homeserver *hs, const struct reading *reading,
+	const struct history_time *wanted, bool *out_is_news)
+{
+	const struct history_port *port = &hs->ports.history;
+	*out_is_news = false;
+	return port->fetch_near == NULL
+		? ERR_OK
+		: port->fetch_near(port->self, ctx, reading->room, wanted, out_is_news);
+}

@@ -10,6 +10,7 @@
 enum {
 	READING_SCAN_LIMIT = 5000, /**< events that one request looks at, at the most */
 	READING_GAPS_MAX = 3,      /**< gaps that others fill for one request */
+	READING_FETCHES_MAX = 2,   /**< times that an event is looked for elsewhere for one request */
 };
 
 struct reading {
@@ -41,6 +42,22 @@ MUST_CHECK enum err reading_begin_room(struct ctx *ctx, struct homeserver *hs,
 MUST_CHECK enum err reading_find_event(struct ctx *ctx, struct homeserver *hs,
 	const struct principal *who, struct str room_id, struct str event_id, struct reading *reading,
 	struct stored_event **out);
+
+/**
+ * The same, and others are asked for it where it is not here (struct history_port).
+ * Errors: also DEFER: nothing was done, the request goes on where it may wait for other servers
+ */
+MUST_CHECK enum err reading_get_event(struct ctx *ctx, struct homeserver *hs,
+	const struct principal *who, struct str room_id, struct str event_id, struct reading *reading,
+	struct stored_event **out);
+
+/**
+ * Has others asked for an event by its time, where history of that time may be missing here.
+ * @param out_is_news  whether to look anew
+ * Errors: STORE; DEFER, as above
+ */
+MUST_CHECK enum err reading_fetch_near(struct ctx *ctx, struct homeserver *hs,
+	const struct reading *reading, const struct history_time *wanted, bool *out_is_news);
 
 /**
  * Has others asked for what was before the gap at which a page ended.

@@ -53,8 +53,10 @@ class Pdu:
 
 
 class RemoteRoom:
-    def __init__(self, remote, version="11", join_rule="public", creator=None, more_state=(), creation=None):
-        self.remote, self.version = remote, KNOWN_ROOM_VERSIONS[version]
+    """`age_ms`: its events are that old, so those of others certainly are later."""
+
+    def __init__(self, remote, version="11", join_rule="public", creator=None, more_state=(), creation=None, age_ms=0):
+        self.remote, self.version, self.age_ms = remote, KNOWN_ROOM_VERSIONS[version], age_ms
         self.creator = creator or "@creator:" + remote.name
         self.events, self.state, self.heads, self.rejected = {}, {}, [], set()
         self.states = {}  # event id -> the state after it
@@ -100,7 +102,7 @@ class RemoteRoom:
         state = self.state_before(prev)
         depth = max([self.events[event_id].json["depth"] for event_id in prev if event_id in self.events] or [0]) + 1
         pdu = {"type": kind, "content": content, "sender": sender, "room_id": self.room_id, "depth": depth,
-               "origin_server_ts": now_ms(), "prev_events": self.refs(prev),
+               "origin_server_ts": now_ms() - self.age_ms, "prev_events": self.refs(prev),
                "auth_events": self.refs(self.auth_ids(kind, sender, state_key, content, state))}
         if state_key is not None:
             pdu["state_key"] = state_key
@@ -225,6 +227,7 @@ class RemoteRoom:
             200, {"auth_chain": [item.json for item in self.auth_chain([self.events[ask.match.group(2)]])]})))
         remote.on("GET", fed + "/backfill" + rid, of_room(self._backfill))
         remote.on("POST", fed + "/get_missing_events" + rid, of_room(self._missing))
+        remote.on("GET", fed + "/timestamp_to_event" + rid, of_room(self._near))
         return self
 
     def _event(self, ask):
@@ -263,6 +266,21 @@ class RemoteRoom:
         limit = min(int(ask.query.get("limit", ["100"])[0]), 100)
         return 200, {"origin": self.remote.name, "origin_server_ts": now_ms(),
                      "pdus": [event.json for event in self.before(ask.query["v"], limit)]}
+
+    def near(self, ts, direction):
+        """The event that is nearest to a time, or None."""
+        events = sorted(self.events.values(), key=lambda event: event["origin_server_ts"])
+        if direction == "b":
+            events = [event for event in reversed(events) if event["origin_server_ts"] <= ts]
+        else:
+            events = [event for event in events if event["origin_server_ts"] >= ts]
+        return events[0] if events else None
+
+    def _near(self, ask):
+        event = self.near(int(ask.query["ts"][0]), ask.query["dir"][0])
+        if event is None:
+            return 404, {"errcode": "M_NOT_FOUND", "error": "no such event"}
+        return 200, {"event_id": event.event_id, "origin_server_ts": event["origin_server_ts"]}
 
     def _missing(self, ask):
         start = [event_id for latest in ask.json["latest_events"] if latest in self.events

@@ -1,0 +1,52 @@
+/**
+ * Events that come into the timeline from before what is known: what room_history.c (at a gap) and room_past.c (one of long ago) share.
+ */
+#ifndef BELFRY_HOMESERVER_ROOM_ROOM_HISTORY_H
+#define BELFRY_HOMESERVER_ROOM_ROOM_HISTORY_H
+
+#include "base/vec.h"
+#include "homeserver/room/room_known.h"
+#include "homeserver/room/room_write.h"
+#include "storage/graph.h"
+
+/** One event that is added. */
+struct past_event {
+	const struct event *event;
+	int64_t position;
+	int64_t moved_from; /**< below the timeline */
+};
+
+/** The intervals of one key of the state, oldest first. */
+struct key_history {
+	struct state_interval *rows;
+	size_t n;
+	bool is_changed;
+};
+
+/** An entry of the state before the events that are added, by others' word. */
+struct held_state {
+	struct str type;
+	struct str state_key;
+	const struct known_event *event; /**< NULL: there was none */
+};
+
+/** The caller has the room's turn. */
+struct history {
+	struct ctx *ctx;
+	struct homeserver *hs;
+	struct room *room;
+	int64_t below;                 /**< the event at the gap */
+	struct map given;              /**< event id → const struct event * */
+	VEC(struct past_event) events; /**< newest first */
+	struct held_state *held;       /**< each key once */
+	size_t held_n;
+	struct stored_event
+		*before; /**< the newest event of the timeline before all of these; NULL: none */
+	struct map
+		keys; /**< of the state that they touch: type, NUL, state key → struct key_history * */
+};
+
+/** Writes the events and what the state's intervals are with them, in one commit. Errors: STORE; SHUTDOWN */
+MUST_CHECK enum err history_add(struct history *history);
+
+#endif
