@@ -278,6 +278,7 @@ struct between {
 	const struct event *events[MISSING_EVENTS];
 	bool is_done[MISSING_EVENTS];
 	size_t n;
+	bool is_spoiled; /* the answer has events, but none that is one of the room */
 };
 
 static size_t place_between(const struct between *between, struct event_id id)
@@ -288,6 +289,19 @@ static size_t place_between(const struct between *between, struct event_id id)
 		}
 	}
 	return SIZE_MAX;
+}
+
+/* Whether events came that all had to be dropped; what has no id at all is not even meant as one. */
+static bool is_spoiled(const struct pdu *pdus, size_t count)
+{
+	bool has_dropped = false;
+	for (size_t i = 0; i < count; i++) {
+		if (pdus[i].event != NULL) {
+			return false;
+		}
+		has_dropped = has_dropped || pdus[i].event_id.s.p != NULL;
+	}
+	return has_dropped;
 }
 
 static const struct event *find_pdu(const struct pdu *pdus, size_t count, struct event_id id)
@@ -358,6 +372,7 @@ static enum err ask_between(struct search *search, struct between *out)
 		&answer));
 	const struct json events = first_of(json_at(&answer, "events"));
 	TRY(pdu_check_list(search->ctx, search->federation, &search->room, &events, &pdus, &count));
+	out->is_spoiled = is_spoiled(pdus, count);
 	TRY(drop_judged(search, pdus, count));
 	link_between(search->missing->event, pdus, count, out);
 	return ERR_OK;
@@ -367,7 +382,7 @@ static enum err ask_between(struct search *search, struct between *out)
 
 /*
  * Takes one event in, over a gap if need be. A prev_event that came in the answer and could not be taken in makes no gap: what is
- * missing stands before it.
+ * missing stands before it. Nor is what is missing asked for by its id where all that the sender had for it was no event.
  */
 static enum err accept_over_gap(struct search *search, const struct between *between,
 	const struct event *event, struct room_outcome *out)
@@ -378,7 +393,7 @@ static enum err accept_over_gap(struct search *search, const struct between *bet
 		return err;
 	}
 	for (size_t i = 0; i < out->missing_prev_count; i++) {
-		if (place_between(between, out->missing_prev[i]) != SIZE_MAX) {
+		if (between->is_spoiled || place_between(between, out->missing_prev[i]) != SIZE_MAX) {
 			return ERR_MISSING;
 		}
 	}

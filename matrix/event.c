@@ -262,7 +262,7 @@ struct verdict event_parse(struct arena *arena, const struct room_version *versi
 		verdict = steps[i](&r);
 	}
 	if (verdict.allowed) {
-		verdict = event_check_sizes(event);
+		verdict = event_check_sizes(event, EVENT_OF_OTHERS);
 	}
 	if (verdict.allowed) {
 		verdict = read_event_id(&r);

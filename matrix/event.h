@@ -15,7 +15,8 @@ enum {
 	EVENT_MAX_BYTES = 65536, /**< of the canonical JSON, signatures included */
 	EVENT_MAX_PREV_EVENTS = 20,
 	EVENT_MAX_AUTH_EVENTS = 10,
-	EVENT_MAX_KEY_BYTES = 255, /**< of type and state_key */
+	EVENT_MAX_KEY_BYTES =
+		255, /**< of type and state_key; code points in what others send of versions ≤ 10 */
 	/**
 	 * Levels of arrays and objects, the event itself included. Whoever parses a text that carries events
 	 * of others (a transaction, a state response) allows far more, so that one event over the limit is

@@ -193,7 +193,7 @@ static bool is_plain_text(struct str text)
 static struct verdict check_intent(const struct event_intent *in, const struct event *event)
 {
 	struct event_id event_id;
-	struct verdict verdict = event_check_sizes(event);
+	struct verdict verdict = event_check_sizes(event, EVENT_OF_OURS);
 	if (!verdict.allowed) {
 		return verdict;
 	}

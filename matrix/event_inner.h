@@ -29,8 +29,10 @@ bool event_is_create(struct str type, bool is_state, struct str state_key);
 struct str event_redacts_of(const struct room_version *version, struct str type,
 	const struct json *event, const struct json *content);
 
-/** Byte limits of type and state key, counts of references. */
-MUST_CHECK struct verdict event_check_sizes(const struct event *event);
+/** Whose event is checked: ours keep to the letter, others' to what servers have always let pass. */
+enum event_maker { EVENT_OF_OURS, EVENT_OF_OTHERS };
+/** Limits of type and state key, counts of references. */
+MUST_CHECK struct verdict event_check_sizes(const struct event *event, enum event_maker maker);
 /** Numbers and nesting of a whole event, or of content that stands `levels_above` levels deep. */
 MUST_CHECK struct verdict event_check_values(const struct room_version *version,
 	const struct json *value, size_t levels_above);

@@ -18,8 +18,8 @@
 #define VERSION_9 VERSION_8, .redaction_keeps_authorised_via = true
 #define VERSION_10 VERSION_9, .allows_knock_restricted = true, .strict_power_levels = true
 #define VERSION_11 \
-	VERSION_10, .creator_is_sender = true, .redacts_in_content = true, \
-				.redaction_keeps_updated = true
+	VERSION_10, .measures_keys_in_bytes = true, .creator_is_sender = true, \
+				.redacts_in_content = true, .redaction_keeps_updated = true
 #define VERSION_12 VERSION_11, .room_id_is_create_hash = true, .privileged_creators = true
 
 static const struct room_version versions[] = {

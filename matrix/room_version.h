@@ -37,10 +37,12 @@ struct room_version {
 	bool limits_notifications_power; /**< ≥ 6: changes of `notifications` are checked */
 	/** 1, 2: redactions are authorised by an auth rule of their own. */
 	bool redaction_needs_power_or_origin;
-	bool allows_knocking;                /**< ≥ 7 */
-	bool allows_restricted;              /**< ≥ 8 */
-	bool allows_knock_restricted;        /**< ≥ 10 */
-	bool strict_power_levels;            /**< ≥ 10: power levels are integers, not strings */
+	bool allows_knocking;         /**< ≥ 7 */
+	bool allows_restricted;       /**< ≥ 8 */
+	bool allows_knock_restricted; /**< ≥ 10 */
+	bool strict_power_levels;     /**< ≥ 10: power levels are integers, not strings */
+	/** ≥ 11: type and state key of others' events are measured in bytes; before, servers went by code points. */
+	bool measures_keys_in_bytes;
 	bool creator_is_sender;              /**< ≥ 11: content.creator is gone */
 	bool redacts_in_content;             /**< ≥ 11: m.room.redaction's `redacts` is in content */
 	bool redaction_keeps_updated;        /**< ≥ 11: redaction algorithm of MSC2176/3821 */

@@ -100,6 +100,40 @@ def test_sec_5_5__flipped_byte_in_the_answer__not_taken(shared):
     assert not shared.knows(forged) and not shared.knows(on_forged)
 
 
+def test_missing__what_the_answer_has_is_no_event__not_asked_for_again(shared):
+    """A number that is none in canonical JSON: asked for by its id it would be the same once more."""
+    room, remote = shared.room, shared.remote
+    shared.sentinel()
+    base = list(room.heads)
+    bad = room.message("bad")
+    bad.json["content"]["number"] = 1.5
+    on_bad = room.message("on the bad one")
+    remote.on("POST", MISSING, lambda ask: (200, {"events": [bad.json]}))
+    shared.send(on_bad)
+    wait_until(lambda: asked(remote, "get_missing_events"))
+    room.heads, room.state = base, room.states[base[0]]
+    assert on_bad.event_id not in ids(shared.sentinel())
+    room.heads, room.state = [on_bad.event_id], room.states[on_bad.event_id]
+    shared.send(room.message("on both"))
+    wait_until(lambda: len(asked(remote, "get_missing_events")) == 2)
+    ask = asked(remote, "get_missing_events")[1]
+    assert on_bad.event_id not in ask.json["earliest_events"]
+    assert not [ask for ask in asked(remote, "event") if ask.path.endswith(bad.event_id)]
+
+
+@pytest.mark.parametrize("version, is_taken", [("10", True), ("11", False)])
+def test_event__state_key_of_85_emoji__part_of_rooms_up_to_version_10(federated, remote, version, is_taken):
+    """340 bytes: servers have always measured code points in old rooms, so what stands on such an event would be lost."""
+    shared = SharedRoom(federated, remote, version)
+    long = shared.room.send("org.example.long", {"x": 1}, "\U0001f4a5" * 85)
+    too_long = shared.room.sign(shared.room.draft("org.example.long", {"x": 1}, "\U0001f4a5" * 256))
+    told = shared.send(long, too_long)
+    assert ("error" not in told[long.event_id]) == is_taken and "error" in told[too_long.event_id]
+    if is_taken:
+        shared.sentinel()
+        assert shared.user.get_state(shared.room_id, "org.example.long", "\U0001f4a5" * 85).ok()["x"] == 1
+
+
 @pytest.mark.parametrize("answer", [
     lambda ask: (200, {"events": {}}), lambda ask: (200, []), lambda ask: (200, b"{"), lambda ask: (500, {}),
     lambda ask: (200, {"events": [[]] * 1000}), lambda ask: (200, b"[" * 100000), nothing])

@@ -4,6 +4,7 @@
  */
 #include "tests/unit/base/check.h"
 
+#include "base/utf8.h"
 #include "matrix/canonical.h"
 #include "matrix/event.h"
 #include "matrix/redact.h"
@@ -268,11 +269,18 @@ static void keys__255_and_256_bytes__last_and_first(void **state)
 	assert_rule(rule_with(version, "state_key", json_string(letters(255))), NULL, "state_key");
 	assert_rule(rule_with(version, "state_key", json_string(letters(256))), "event.size.state_key",
 		"state_key");
-	/* Bytes, not characters. */
+	/* Bytes, not characters, from version 11 on. */
+	const struct room_version *strict = version_of("11");
 	struct str umlauts = str_printf(arena, "%s%s", "xxxxxxxxxxxxxxx",
 		"éééééééééééééééééééééééééééééééééééééééééééééééééééééééééééé"
 		"éééééééééééééééééééééééééééééééééééééééééééééééééééééééééééé");
 	assert_int_equal(umlauts.n, 255);
+	assert_rule(rule_with(strict, "type", json_string(umlauts)), NULL, "type");
+	umlauts = str_printf(arena, "%.*sx", STR_ARG(umlauts));
+	assert_rule(rule_with(strict, "type", json_string(umlauts)), "event.size.type", "type");
+	assert_rule(rule_with(version, "type", json_string(umlauts)), NULL, "type");
+	umlauts = str_printf(arena, "%.*s%.*s", STR_ARG(umlauts), STR_ARG(letters(119)));
+	assert_int_equal(utf8_length(umlauts), 255);
 	assert_rule(rule_with(version, "type", json_string(umlauts)), NULL, "type");
 	umlauts = str_printf(arena, "%.*sx", STR_ARG(umlauts));
 	assert_rule(rule_with(version, "type", json_string(umlauts)), "event.size.type", "type");
