@@ -311,7 +311,10 @@ static void plan_creation(struct arena *arena, const struct upgrade_facts *facts
 {
 	struct json predecessor = json_object(arena, 2);
 	json_put(&predecessor, STR("room_id"), json_string(facts->room_id));
-	json_put(&predecessor, STR("event_id"), json_string(facts->last_event_id));
+	/* Deprecated since the id of such a room leaves no time for it; without it clients look for the tombstone, which is better. */
+	if (!facts->to->room_id_is_create_hash) {
+		json_put(&predecessor, STR("event_id"), json_string(facts->last_event_id));
+	}
 	struct json content = json_with(arena, facts->create->content, STR("predecessor"), predecessor);
 	content = json_without(arena, &content, STR("additional_creators"));
 	if (facts->to->privileged_creators && facts->additional_creators != NULL) {

@@ -24,7 +24,7 @@ def test_upgrade__any_to_any__new_room_and_tombstone(alice, bob, source, to):
     new = upgrade(alice, old, to).ok()["replacement_room"]
     create = content(alice, new, "m.room.create")
     assert create["room_version"] == to
-    assert create["predecessor"]["room_id"] == old and create["predecessor"]["event_id"] == last
+    assert create["predecessor"] == {"room_id": old, **({"event_id": last} if to != "12" else {})}
     tombstone = content(alice, old, "m.room.tombstone")
     assert tombstone["replacement_room"] == new and tombstone["body"]
     assert content(alice, new, "m.room.name") == {"name": "The choir"}
