@@ -11,7 +11,6 @@ enum {
 	ANSWER_BYTES = 4 << 20,
 	ASK_MS = 10 * 1000,
 	KEPT_MS = 5 * 60 * 1000,
-	NOTHING_KEPT_MS = 5 * 1000, /* a partner may be let in any time */
 };
 
 static enum err fetch(struct federation *federation, struct ctx *ctx, struct server_name server,
@@ -33,25 +32,22 @@ static enum err fetch(struct federation *federation, struct ctx *ctx, struct ser
 		: fail_cause(ctx, ERR_REMOTE, "a hierarchy is no object");
 }
 
-/* What one server says is kept for that server only: another may know better. */
+/*
+ * What one server says is kept for that server only: another may know better. That it says nothing is not kept: it may have heard a moment later
+ * that the user came into a room by which it tells.
+ */
 static enum err ask_one(struct federation *federation, struct ctx *ctx, struct server_name server,
 	struct str room_id, bool suggested_only, int64_t timeout_ms, struct json *out)
 {
-	const struct json nothing = {.type = JSON_NULL};
 	struct str key = str_printf(ctx->arena, "%d %.*s %.*s", suggested_only ? 1 : 0,
 		STR_ARG(server.s), STR_ARG(room_id));
 	if (answers_get(ctx, federation->spaces, key, out)) {
-		return out->type == JSON_OBJECT ? ERR_OK
-										: fail(ctx, ERR_MISSING, M_NOT_FOUND, "Unknown room");
+		return ERR_OK;
 	}
 	TRY(ctx_may_ask(ctx));
-	enum err err = fetch(federation, ctx, server, room_id, suggested_only, timeout_ms, out);
-	if (err == ERR_OK) {
-		answers_put(ctx, federation->spaces, key, out, KEPT_MS);
-	} else if (err == ERR_MISSING || err == ERR_DENIED) {
-		answers_put(ctx, federation->spaces, key, &nothing, NOTHING_KEPT_MS);
-	}
-	return err;
+	TRY(fetch(federation, ctx, server, room_id, suggested_only, timeout_ms, out));
+	answers_put(ctx, federation->spaces, key, out, KEPT_MS);
+	return ERR_OK;
 }
 
 static enum err ask(void *self, struct ctx *ctx, const struct server_name *servers, size_t count,

@@ -353,6 +353,17 @@ def test_hierarchy__rooms_of_another_server__asked_by_via_and_kept(federated, re
     assert len([ask for ask in remote.asked if "/hierarchy/" in ask.path]) == 1
 
 
+def test_hierarchy__refused_and_then_told__shown_at_once(federated, remote, lin):
+    """Somebody of the other server came into the space meanwhile, so that it knows who may see the room."""
+    root, far = space(lin), "!%s:%s" % (unique("far"), remote.name)
+    add(lin, root, far, via=remote.name)
+    remote.on("GET", FEDERATION + "/hierarchy/(.*)", lambda ask: (404, {"errcode": "M_NOT_FOUND", "error": "?"}))
+    assert [room["room_id"] for room in hierarchy(lin, root)["rooms"]] == [root]
+    remote.on("GET", FEDERATION + "/hierarchy/(.*)", lambda ask: (200, {
+        "room": chunk(far, name="Partner"), "children": [], "inaccessible_children": []}))
+    assert [room["room_id"] for room in hierarchy(lin, root)["rooms"]] == [root, far]
+
+
 def test_hierarchy__remote_answers_hostile__left_out(federated, remote, lin):
     root = space(lin)
     rooms = ["!%s:%s" % (unique("h"), remote.name) for _ in range(6)]
