@@ -15,18 +15,39 @@ static bool is_end(const struct homeserver *hs, const struct event *event)
 		(membership == MEMBERSHIP_LEAVE || membership == MEMBERSHIP_BAN);
 }
 
+/* Events come in any order: what ends something else (a ban, before the invite) does not name this one. */
+static bool stands_on(const struct event *event, const struct event *before)
+{
+	for (size_t i = 0; i < event->auth_count; i++) {
+		if (str_equals(event->auth_events[i].s, before->event_id.s)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Nobody here knows who else has the power to take an invite back. A ban is believed: it is no use to be invited then. */
+static bool may_end(const struct event *event, const struct event *before)
+{
+	return membership_of(before) == MEMBERSHIP_KNOCK || membership_of(event) == MEMBERSHIP_BAN ||
+		str_equals(event->sender.s, before->sender.s);
+}
+
 enum err outside_in_concerns(struct ctx *ctx, struct federation *federation, struct room *room,
 	const struct event *event, bool *out)
 {
 	struct homeserver *hs = federation->hs;
-	struct str membership;
+	struct stored_event *now;
 	struct via via = {0};
 	*out = false;
 	if (!is_end(hs, event)) {
 		return ERR_OK;
 	}
-	TRY(room_membership(ctx, hs, room, event->state_key, &membership));
-	if (!str_equals(membership, STR("invite")) && !str_equals(membership, STR("knock"))) {
+	TRY(room_state_event(ctx, hs, room, STR("m.room.member"), event->state_key, POSITION_NOW,
+		&now));
+	enum membership membership = now != NULL ? membership_of(now->event) : MEMBERSHIP_LEAVE;
+	bool is_open = membership == MEMBERSHIP_INVITE || membership == MEMBERSHIP_KNOCK;
+	if (!is_open || !stands_on(event, now->event) || !may_end(event, now->event)) {
 		return ERR_OK;
 	}
 	TRY(via_add_known(ctx, hs, room, event->state_key, &via));

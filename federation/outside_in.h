@@ -11,8 +11,9 @@
 struct room;
 
 /**
- * Whether the event may end an invite or a knock of one of our users. This server cannot judge it by the room's rules, so it has to come from a
- * server by which the invite or knock is known: the inviter's, or one of those whose events came with it. At most one round trip.
+ * Whether the event may end an invite or a knock of one of our users: it names it among its auth events. This server cannot judge it by the
+ * room's rules, so an invite is taken back by who made it; a knock is turned away, and a ban told, by a server by which they are known: the
+ * inviter's, or one of those whose events came along. At most one round trip.
  * Errors: STORE
  */
 MUST_CHECK enum err outside_in_concerns(struct ctx *ctx, struct federation *federation,

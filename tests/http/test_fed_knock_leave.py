@@ -112,6 +112,42 @@ def test_knock__turned_away__gone_from_sync(federated, remote, alice):
     watch.until(lambda sync: sync.left(room.room_id))
 
 
+# -- others end an invite
+
+def test_invite__taken_back_by_another_than_who_invited__stays(federated, remote, alice):
+    """Nothing is known of who has the power in a room in which nobody of here is."""
+    bob = federated.user()
+    invite = Invite(remote, federated, alice.user_id)
+    room, other = invite.room, "@other:" + remote.name
+    room.add(invite.put().ok()["event"])
+    room.add(Invite(remote, federated, bob.user_id, room=room).put().ok()["event"])
+    by_other = room.sign(room.draft("m.room.member", {"membership": "leave"}, alice.user_id, sender=other))
+    remote.transaction(federated, [by_other]).ok()
+    watch = bob.watch()  # events of a room are worked off in order
+    remote.transaction(federated, [room.send("m.room.member", {"membership": "leave"}, bob.user_id)]).ok()
+    watch.until(lambda sync: sync.left(room.room_id))
+    assert alice.sync().invited(room.room_id)
+    watch = alice.watch()
+    banned = room.sign(room.draft("m.room.member", {"membership": "ban"}, alice.user_id, sender=other))
+    remote.transaction(federated, [banned]).ok()
+    watch.until(lambda sync: sync.left(room.room_id))
+
+
+def test_invite__end_of_a_ban_comes_after_it__still_invited(federated, remote, alice):
+    """The invite is asked for at once, events before it come by transaction, whenever."""
+    bob = federated.user()
+    room = RemoteRoom(remote, "11", join_rule="invite")
+    room.send("m.room.member", {"membership": "ban"}, alice.user_id)
+    unban = room.send("m.room.member", {"membership": "leave"}, alice.user_id)
+    for user in (alice, bob):
+        room.add(Invite(remote, federated, user.user_id, room=room).put().ok()["event"])
+    watch = bob.watch()
+    taken_back = room.send("m.room.member", {"membership": "leave"}, bob.user_id)
+    remote.transaction(federated, [unban, taken_back]).ok()
+    watch.until(lambda sync: sync.left(room.room_id))
+    assert alice.sync().invited(room.room_id)
+
+
 # -- we leave
 
 def invited(remote, federated, alice):
