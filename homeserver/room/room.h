@@ -157,6 +157,8 @@ void room_apply_since(struct room *room, struct str type, struct str state_key,
 MUST_CHECK enum err room_refresh_gaps(struct ctx *ctx, struct homeserver *hs, struct room *room);
 /** Waits until no write of the room is under way; the caller has the turn. Errors: TIMEOUT */
 MUST_CHECK enum err room_settle(struct ctx *ctx, struct homeserver *hs, struct room *room);
+/** Waits until an event after a position is in the room, or until the deadline. Not with the turn. */
+void room_await_event(struct room *room, int64_t position, int64_t deadline_mono_ms);
 /** Puts the redacted form of an event everywhere the old one is kept; writer's thread. Takes over the reference. */
 void room_apply_redaction(struct homeserver *hs, struct room *room, struct stored_event *redacted);
 

@@ -268,6 +268,15 @@ enum err room_settle(struct ctx *ctx, struct homeserver *hs, struct room *room)
 	return ERR_OK;
 }
 
+void room_await_event(struct room *room, int64_t position, int64_t deadline_mono_ms)
+{
+	LOCK_SCOPE(&room->lock);
+	bool in_time = true;
+	while (in_time && room_last_position(room) <= position) {
+		in_time = cond_wait_until(&room->changed, &room->lock, deadline_mono_ms);
+	}
+}
+
 static enum err read_content(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	struct room_content **out)
 {

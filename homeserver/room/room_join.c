@@ -2,8 +2,11 @@
  * Coming into rooms: joins and knocks. A room in which this server is needs nobody else, unless it is restricted and nobody of here can
  * let the user in. For other rooms the servers are asked that are said to be in it.
  *
- * Another join may make the room resident while this one is under way: then it begins anew, on what is known by now.
+ * Another join may make the room resident while this one is under way: then it begins anew, on what is known by now. So it does, a few times,
+ * where this server knows that the user may come in and others say no: who has come into a space and goes on into its rooms is quicker than
+ * the news of it.
  */
+#include "homeserver/room/room.h"
 #include "homeserver/room/room_accept.h"
 #include "homeserver/room/room_alias.h"
 #include "homeserver/room/room_guest.h"
@@ -12,13 +15,15 @@
 #include "homeserver/room/room_send.h"
 #include "homeserver/room/room_via.h"
 
-enum { MAX_ATTEMPTS = 4 };
+enum { MAX_ATTEMPTS = 4, NEWS_WAIT_MS = 250 };
 
 /* Where somebody wants to go. */
 struct destination {
 	struct str room_id;
 	struct via via;
 	struct room *room; /* NULL: nothing is known of it here */
+	bool is_admitted;  /* the user may come in, but it takes others to grant it */
+	int64_t position;  /* of the room, when that was found out */
 };
 
 /* --- where to --------------------------------------------------------------------------------------------- */
@@ -147,6 +152,8 @@ static enum err join_restricted(struct ctx *ctx, struct homeserver *hs,
 	struct server_name *servers;
 	size_t count;
 	*out_by_others = false;
+	to->is_admitted = false;
+	int64_t position = room_last_position(to->room);
 	TRY(room_restricted_way(ctx, hs, to->room, wish->who->user.s, &way, &authoriser));
 	TRY(room_servers(ctx, hs, to->room, &servers, &count));
 	switch (way) {
@@ -166,6 +173,8 @@ static enum err join_restricted(struct ctx *ctx, struct homeserver *hs,
 		if (count == 0) {
 			return fail(ctx, ERR_DENIED, M_FORBIDDEN, "Nobody here could let you in");
 		}
+		to->is_admitted = true;
+		to->position = position;
 		*out_by_others = true;
 		return ERR_OK;
 	case RESTRICTED_REFUSED:
@@ -213,6 +222,17 @@ static enum err join_once(struct ctx *ctx, struct homeserver *hs, const struct m
 					   : join_by_others(ctx, hs, wish, to, &content);
 }
 
+/*
+ * Others have refused a user who may come in: they have not heard of it, or this server not of who here can grant it. The news is waited for; what
+ * comes in this room is met at once.
+ */
+static enum err wait_for_news(struct ctx *ctx, struct homeserver *hs, struct destination *to)
+{
+	ctx->fault = (struct fault){0};
+	room_await_event(to->room, to->position, clock_mono_ms(&hs->clock) + NEWS_WAIT_MS);
+	return ERR_CONFLICT;
+}
+
 enum err room_join(struct ctx *ctx, struct homeserver *hs, const struct member_wish *wish,
 	struct str *out_room_id)
 {
@@ -223,6 +243,9 @@ enum err room_join(struct ctx *ctx, struct homeserver *hs, const struct member_w
 	enum err err = ERR_CONFLICT;
 	for (int attempt = 0; attempt < MAX_ATTEMPTS && err == ERR_CONFLICT; attempt++) {
 		err = join_once(ctx, hs, wish, &to, &is_new);
+		if (err == ERR_DENIED && to.is_admitted && attempt + 1 < MAX_ATTEMPTS) {
+			err = wait_for_news(ctx, hs, &to);
+		}
 	}
 	if (err == ERR_CONFLICT) {
 		return fail(ctx, ERR_TIMEOUT, M_UNKNOWN, "The room is busy; try again");

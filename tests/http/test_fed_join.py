@@ -530,3 +530,43 @@ def test_restricted__all_residents_refuse__client_hears_of_it(federated, remote)
     join(bob, room, [remote.name]).ok()
     remote.on("GET", r".*/make_join/.*", lambda ask: (403, {"errcode": "M_FORBIDDEN", "error": "not in the hall"}))
     join(alice, room, []).expect(403, "M_FORBIDDEN")
+
+
+def test_restricted__others_have_not_heard_yet__joined_a_moment_later(federated, remote):
+    """Quicker than the news: into the hall, and on into a room that it admits to."""
+    alice, bob = federated.user(), federated.user()
+    hall = alice.create_room(preset="public_chat")
+    room = restricted(remote, "10", allow=[hall])
+    room.send("m.room.member", {"membership": "invite"}, bob.user_id)
+    room.send("m.room.power_levels", {"users": {room.creator: 100}, "invite": 50}, "")
+    serve_restricted(remote, room)
+    granted = remote.handlers[:]
+    remote.on("GET", r".*/make_join/.*/" + bob.user_id, lambda ask: (200, {
+        "room_version": "10", "event": room.draft("m.room.member", {"membership": "join"}, bob.user_id, bob.user_id)}))
+    join(bob, room, [remote.name]).ok()
+
+    def refuse_once(ask):
+        remote.handlers[:] = granted
+        return 403, {"errcode": "M_FORBIDDEN", "error": "not in the hall"}
+    remote.on("GET", r".*/make_join/.*", refuse_once)
+    join(alice, room, []).ok()
+    assert membership(alice, room.room_id, alice.user_id) == "join"
+
+
+def test_restricted__power_comes_here_while_others_refuse__granted_by_our_user(federated, remote):
+    alice, bob = federated.user(), federated.user()
+    hall = alice.create_room(preset="public_chat")
+    room = restricted(remote, "10", allow=[hall])
+    room.send("m.room.member", {"membership": "invite"}, bob.user_id)
+    room.send("m.room.power_levels", {"users": {room.creator: 100}, "invite": 50}, "")
+    room.serve()
+    join(bob, room, [remote.name]).ok()
+    power = room.send("m.room.power_levels", {"users": {room.creator: 100, bob.user_id: 50}, "invite": 50}, "")
+
+    def refuse(ask):
+        remote.transaction(federated, [power])
+        return 403, {"errcode": "M_FORBIDDEN", "error": "not in the hall"}
+    remote.on("GET", r".*/make_join/.*", refuse)
+    join(alice, room, []).ok()
+    member = alice.state(room.room_id)[("m.room.member", alice.user_id)]
+    assert member["content"]["join_authorised_via_users_server"] == bob.user_id
