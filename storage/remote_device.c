@@ -65,6 +65,11 @@ void store_remote_list_spoil(struct write *write, struct str user_id)
 	write_add(write, STMT_REMOTE_LIST_SPOIL, DB_ARGS(db_text(user_id)));
 }
 
+void store_remote_list_part(struct write *write, struct str user_id, int64_t room_nid)
+{
+	write_add(write, STMT_REMOTE_LIST_PART, DB_ARGS(db_text(user_id), db_bigint(room_nid)));
+}
+
 void store_remote_device_clear(struct write *write, struct str user_id, int64_t stream_id)
 {
 	write_add(write, STMT_REMOTE_DEVICE_CLEAR, DB_ARGS(db_text(user_id), db_bigint(stream_id)));

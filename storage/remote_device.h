@@ -37,6 +37,11 @@ MUST_CHECK enum err store_remote_user_shares(struct ctx *ctx, struct db *db,
 /** Makes a list known, or changes it; one that is newer and not stale stays as it is. */
 void store_remote_list_set(struct write *write, const struct remote_list_row *row);
 void store_remote_list_spoil(struct write *write, struct str user_id);
+/**
+ * Somebody, of here or elsewhere, has left a room, with this write: the lists of those with whom no room is shared any more are stale.
+ * Grows with the room when nobody of this server is left in it.
+ */
+void store_remote_list_part(struct write *write, struct str user_id, int64_t room_nid);
 /** All devices go, if the list is as of `stream_id`. */
 void store_remote_device_clear(struct write *write, struct str user_id, int64_t stream_id);
 /** Sets a device, if the list is as of `stream_id`. */

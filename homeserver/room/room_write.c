@@ -11,6 +11,7 @@
 #include "storage/notice.h"
 #include "storage/event.h"
 #include "storage/graph.h"
+#include "storage/remote_device.h"
 #include "storage/room.h"
 #include "storage/state.h"
 
@@ -186,6 +187,9 @@ void room_write_step(struct write *write, struct homeserver *hs, struct room *ro
 			.stripped = stripped,
 		};
 		store_member_set(write, &member, index);
+		if (is_over) {
+			store_remote_list_part(write, step->state_key, room->nid);
+		}
 	}
 }
 

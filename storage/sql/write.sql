@@ -394,6 +394,23 @@ WHERE remote_device_lists.stream_id <= excluded.stream_id OR remote_device_lists
 UPDATE remote_device_lists SET is_stale = true FROM unnest($1::text[]) AS u(user_id)
 WHERE remote_device_lists.user_id = u.user_id;
 
+-- name: remote_list_part
+-- Who has left rooms: user, nid. Of those who share no room with anybody here any more no changes are told: of the user and, where nobody of
+-- here is left in the room, of all who are in it. Index: members_local_idx, members_room_idx, remote_device_lists_pkey, members_pkey.
+WITH parted AS (
+	SELECT * FROM unnest($1::text[], $2::bigint[]) AS u(user_id, room_nid)
+), abandoned AS MATERIALIZED (
+	SELECT DISTINCT p.room_nid FROM parted p WHERE NOT EXISTS (
+		SELECT 1 FROM members h WHERE h.room_nid = p.room_nid AND h.is_local AND h.membership = 'join')
+)
+UPDATE remote_device_lists l SET is_stale = true FROM (
+	SELECT user_id FROM parted
+	UNION SELECT m.user_id FROM abandoned a JOIN members m ON m.room_nid = a.room_nid AND m.membership = 'join'
+) AS gone
+WHERE l.user_id = gone.user_id AND NOT l.is_stale AND NOT EXISTS (
+	SELECT 1 FROM members m JOIN members h ON h.room_nid = m.room_nid AND h.is_local AND h.membership = 'join'
+	WHERE m.user_id = l.user_id AND m.membership = 'join');
+
 -- name: remote_device_clear
 -- The devices of these users are written anew, as of a stream id: user, stream id. Index: remote_devices_pkey.
 DELETE FROM remote_devices USING unnest($1::text[], $2::bigint[]) AS u(user_id, stream_id), remote_device_lists l

@@ -214,6 +214,61 @@ def test_query__user_in_a_shared_room__asked_once_then_known(federated, remote, 
     assert none["device_keys"] == {far.user_id: {}}
 
 
+def signing_key(client, far):
+    return query(client, far.user_id)["device_keys"][far.user_id][far.device_id]["keys"]["ed25519:" + far.device_id]
+
+
+def changed_while_nobody_saw(remote, far):
+    """The device's keys are others now; nobody here was told.  Its key for signatures."""
+    far.device = Device(far)
+    answer = far.answer()
+    answering(remote, answer)
+    return answer["device_keys"][far.user_id][far.device_id]["keys"]["ed25519:" + far.device_id]
+
+
+@pytest.mark.parametrize("who_leaves", ["the other", "all of here"])
+def test_query__no_room_was_shared_meanwhile__what_was_known_is_not_told(federated, remote, lin, far, who_leaves):
+    """"Servers must send m.device_list_update EDUs to all the servers who share a room": nobody told of changes in between."""
+    room = RemoteRoom(remote, creator=far.user_id).serve()
+    join = "/join/%s?via=%s" % (quote(room.room_id), quote(remote.name))
+    watch = lin.watch()
+    lin.post(join, {}).ok()
+    watch.until(lambda sync: sync.joined(room.room_id))
+    answering(remote, far.answer())
+    remote.on("GET", FEDERATION + "/user/devices/(.+)", lambda ask: (200, far.list()))
+    assert signing_key(lin, far) == signing_key(lin, far)
+    assert len(asks(remote, QUERY)) == 1
+    if who_leaves == "the other":
+        remote.transaction(federated, [room.send("m.room.member", {"membership": "leave"}, far.user_id, far.user_id)]).ok()
+        watch.until(lambda sync: far.user_id in sync["device_lists"]["left"])
+        now = changed_while_nobody_saw(remote, far)
+        remote.transaction(federated, [room.send("m.room.member", {"membership": "join"}, far.user_id, far.user_id)]).ok()
+        watch.until(lambda sync: far.user_id in sync["device_lists"]["changed"])
+    else:
+        lin.leave(room.room_id).ok()
+        watch.until(lambda sync: sync.left(room.room_id))
+        now = changed_while_nobody_saw(remote, far)
+        lin.post(join, {}).ok()
+    assert signing_key(lin, far) == now
+
+
+def test_query__one_of_two_shared_rooms_left__what_is_known_is_told(federated, remote, lin, far):
+    rooms = []
+    for _ in range(2):
+        rooms.append(RemoteRoom(remote, creator=far.user_id).serve())
+        lin.post("/join/%s?via=%s" % (quote(rooms[-1].room_id), quote(remote.name)), {}).ok()
+    answering(remote, far.answer())
+    remote.on("GET", FEDERATION + "/user/devices/(.+)", lambda ask: (200, far.list()))
+    signing_key(lin, far)
+    lin.leave(rooms[0].room_id).ok()
+    watch = lin.watch()
+    leave = rooms[1].send("m.room.topic", {"topic": "still here"}, "")
+    remote.transaction(federated, [leave]).ok()
+    watch.until(lambda sync: sync.joined(rooms[1].room_id))
+    signing_key(lin, far)
+    assert len(asks(remote, QUERY)) == 1
+
+
 def test_query__known_and_unknown_of_one_server_that_is_away__the_known_told_and_a_failure(federated, remote, lin, far):
     room = RemoteRoom(remote, creator=far.user_id).serve()
     lin.post("/join/%s?via=%s" % (quote(room.room_id), quote(remote.name)), {}).ok()
