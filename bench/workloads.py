@@ -1,0 +1,210 @@
+"""What is measured.  Each workload is prepared once for a target and then run in rounds; a run gives {row: value}.
+
+A row's name ends with its unit.  Processor time is that of the server and of its database, in milliseconds; what the load generator
+uses is not in it.
+"""
+import queue
+import statistics
+import threading
+import time
+
+from rooms import PDUS_MAX, School
+from support.client import path_of
+
+MS = 1000
+
+
+class Workload:
+    """`options` are those of the command line, `say` tells what is done."""
+
+    def __init__(self, target, authority, options, say):
+        self.target, self.options, self.say = target, options, say
+        self.server = target.server
+        self.prepare(authority)
+
+    def prepare(self, authority):
+        raise NotImplementedError
+
+    def run(self):
+        raise NotImplementedError
+
+    def close(self):
+        pass
+
+    def wait_for(self, user, room, event, pause):
+        """Until the user may see the event."""
+        end = time.monotonic() + 300
+        while user.event(room.room_id, event.event_id).status != 200:
+            assert time.monotonic() < end, "%s never showed %s" % (self.target.name, event.event_id)
+            time.sleep(pause)
+
+    def measured(self, action):
+        """Seconds that it took; processor seconds of server and database."""
+        self.target.rest()
+        before, begun = self.target.cpu(), time.monotonic()
+        action()
+        took = time.monotonic() - begun
+        after = self.target.cpu()
+        return took, after[0] - before[0], after[1] - before[1]
+
+
+class SchoolWorkload(Workload):
+    """One with a partner server of its own."""
+
+    def prepare(self, authority):
+        self.school = School(authority).start()
+        self.fill()
+
+    def fill(self):
+        raise NotImplementedError
+
+    def close(self):
+        self.school.stop()
+
+
+class Inbound(SchoolWorkload):
+    """Messages of another server, until a local member may see the last one of each room."""
+
+    count, where = 1, "one room"
+
+    def fill(self):
+        self.say("%d rooms" % self.count)
+        self.rooms = [self.school.room(10) for _ in range(self.count)]
+        self.user = self.server.user()
+        for room in self.rooms:
+            self.school.join(self.server, room, self.user)
+        self.many = 0
+        self.many = max(PDUS_MAX, int(self.flood(2 * PDUS_MAX)[0] * self.options.seconds) // PDUS_MAX * PDUS_MAX)
+
+    def flood(self, many):
+        """Rate, and processor milliseconds of server and database for an event."""
+        events = [self.rooms[number % self.count].message("message %d" % number) for number in range(many)]
+        last = {event["room_id"]: event for event in events}
+
+        def action():
+            self.school.deliver(self.server, events)
+            for room in self.rooms:
+                if room.room_id in last:
+                    self.wait_for(self.user, room, last[room.room_id], 0.05)
+        took, server, database = self.measured(action)
+        return many / took, server / many * MS, database / many * MS
+
+    def run(self):
+        rate, server, database = self.flood(self.many)
+        return {"inbound, %s: events/s" % self.where: rate,
+                "inbound, %s: processor of the server, ms an event" % self.where: server,
+                "inbound, %s: processor of its database, ms an event" % self.where: database}
+
+
+class InboundMany(Inbound):
+    where = "spread over many"
+
+    def fill(self):
+        self.count, self.where = self.options.rooms, "spread over %d" % self.options.rooms
+        super().fill()
+
+
+class Delivery(Workload):
+    """From a client's send until a client at another server of the same kind has it from /sync."""
+
+    def prepare(self, authority):
+        self.say("two servers")
+        self.sender, self.reader = self.server.user(), self.target.other.user()
+        self.room_id = self.sender.create_room(preset="public_chat")
+        self.reader.post(path_of("join", self.room_id), {}, query={"server_name": self.server.server_name}).ok()
+        self.arrived, self.is_over = queue.Queue(), False
+        self.since = self.reader.sync().since
+        self.thread = threading.Thread(target=self.follow, daemon=True)
+        self.thread.start()
+        self.times(10)
+
+    def follow(self):
+        while not self.is_over:
+            answer = self.reader.sync(self.since, timeout=2000)
+            now = time.monotonic()
+            self.since = answer.since
+            for event in answer.joined(self.room_id).timeline if self.room_id in answer.rooms("join") else ():
+                self.arrived.put((event["event_id"], now))
+
+    def times(self, count):
+        found = []
+        for number in range(count):
+            begun = time.monotonic()
+            event_id = self.sender.send(self.room_id, "message %d" % number)
+            while True:
+                arrived, at = self.arrived.get(timeout=60)
+                if arrived == event_id:
+                    break
+            found.append((at - begun) * MS)
+        return sorted(found)
+
+    def run(self):
+        self.target.rest()
+        times = self.times(self.options.messages)
+        return {"delivery to another server: p50, ms": statistics.median(times),
+                "delivery to another server: p99, ms": times[int(len(times) * 0.99)]}
+
+    def close(self):
+        self.is_over = True
+        self.thread.join()
+
+
+class Large(SchoolWorkload):
+    """Coming into a large room, and two forks of it with different topics that a message joins again."""
+
+    def fill(self):
+        self.members = self.options.members
+        self.say("a room of %d members" % self.members)
+        self.room = self.school.room(self.members)
+        self.user = self.server.user()
+        self.say("joining it")
+        memory = self.target.memory()
+        self.joined = self.measured(lambda: (self.school.join(self.server, self.room, self.user), self.target.rest()))
+        self.memory = self.target.memory() - memory
+
+    def deliver(self, events):
+        self.school.deliver(self.server, events)
+        self.wait_for(self.user, self.room, events[-1], 0.01)
+
+    def run(self):
+        many = "%d members" % self.members
+        head = list(self.room.heads)
+        forks = [self.room.send("m.room.topic", {"topic": "%s %f" % (name, time.time())}, "", prev=head) for name in "ab"]
+        merge = self.room.message("after both")
+        took, server, database = self.measured(lambda: self.deliver([*forks, merge]))
+        plain = [self.room.message("plain %d" % number) for number in range(3)]
+        plain_took = self.measured(lambda: self.deliver(plain))[0]
+        return {"join a room of %s: processor, s" % many: self.joined[1] + self.joined[2],
+                "join a room of %s: memory that stays, MiB" % many: self.memory,
+                "two forks joined, %s: ms" % many: took * MS,
+                "two forks joined, %s: processor, ms" % many: (server + database) * MS,
+                "the same without a fork: ms": plain_took * MS}
+
+
+class Growth(SchoolWorkload):
+    """Bytes of the database for each further state event (topics), by the room's size."""
+
+    def fill(self):
+        self.rooms = {}
+        self.user = self.server.user()
+        for size in self.options.sizes:
+            self.say("a room of %d members" % size)
+            self.rooms[size] = self.school.room(size)
+            self.school.join(self.server, self.rooms[size], self.user)
+        self.target.rest()
+
+    def run(self):
+        rows = {}
+        for size, room in self.rooms.items():
+            events = [room.send("m.room.topic", {"topic": "number %d" % number}, "")
+                      for number in range(self.options.events)]
+            before = self.target.database_bytes()
+            self.school.deliver(self.server, events)
+            self.wait_for(self.user, room, events[-1], 0.05)
+            self.target.rest()
+            rows["growth for a state event, %d members: bytes" % size] = (
+                self.target.database_bytes() - before) / len(events)
+        return rows
+
+
+WORKLOADS = {"inbound": Inbound, "inbound_many": InboundMany, "delivery": Delivery, "large": Large, "growth": Growth}
