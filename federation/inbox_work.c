@@ -19,6 +19,7 @@ enum {
 	FAST_KEYS_MS = 100, /* for keys that are at hand */
 	SLOW_KEYS_MS = 30 * 1000,
 	ITEM_LIMIT_MS = 30 * 1000,
+	RUN_LIMIT_MS = 60 * 1000, /* of all events of a batch that need nobody */
 };
 
 /* How long an item waits after each failed attempt; after the last it is dropped. */
@@ -132,46 +133,71 @@ static void note_outcome(struct visit *visit, size_t i, const struct room_outcom
 	}
 }
 
-/* One event. @param out_waited  another server was asked */
-static enum err take_in(struct visit *visit, struct room *room, size_t i, const struct event *event,
-	bool *out_waited)
+/* Events from one on, until one cannot be taken in: its error, and the number of those that are done. */
+static enum err take_run(struct visit *visit, struct room *room, const struct pdu *pdus,
+	size_t from, size_t *out_done)
 {
-	struct federation *federation = visit->inbox->federation;
-	struct room_outcome outcome = {0};
-	set_limit(visit, ITEM_LIMIT_MS);
-	enum err err = room_accept(visit->ctx, federation->hs, room,
-		&(struct room_arrival){.event = event}, &outcome);
-	if (err == ERR_MISSING) {
-		if (visit->lane == INBOX_FAST) {
-			return ERR_DEFER;
-		}
-		*out_waited = true;
-		set_limit(visit, MISSING_LIMIT_MS);
-		err = missing_accept(visit->ctx, federation,
-			&(struct missing_case){room, {visit->items[i].origin}, event}, &outcome);
+	const struct event **events =
+		ARENA_NEW_ARRAY(visit->ctx->arena, const struct event *, visit->count);
+	struct room_outcome *outcomes =
+		ARENA_NEW_ARRAY(visit->ctx->arena, struct room_outcome, visit->count);
+	size_t n = 0;
+	while (from + n < visit->count && pdus[from + n].event != NULL) {
+		events[n] = pdus[from + n].event;
+		n++;
 	}
-	if (err == ERR_OK) {
-		note_outcome(visit, i, &outcome);
+	set_limit(visit, RUN_LIMIT_MS);
+	enum err err = room_accept_run(visit->ctx, visit->inbox->federation->hs, room, events, n,
+		outcomes, out_done);
+	for (size_t i = 0; i < *out_done; i++) {
+		note_outcome(visit, from + i, &outcomes[i]);
 	}
 	return err;
+}
+
+/* One event that stands on what is not here. Errors: DEFER where another server may not be asked */
+static enum err take_with_missing(struct visit *visit, struct room *room, size_t i,
+	const struct event *event)
+{
+	struct room_outcome outcome = {0};
+	if (visit->lane == INBOX_FAST) {
+		return ERR_DEFER;
+	}
+	set_limit(visit, MISSING_LIMIT_MS);
+	TRY(missing_accept(visit->ctx, visit->inbox->federation,
+		&(struct missing_case){room, {visit->items[i].origin}, event}, &outcome));
+	note_outcome(visit, i, &outcome);
+	return ERR_OK;
 }
 
 /* In order, until one has to wait (fast), or one has waited (slow). */
 static enum err take_all_in(struct visit *visit, struct room *room, const struct pdu *pdus)
 {
+	size_t i = 0;
 	bool has_waited = false;
-	for (size_t i = 0; i < visit->count && !has_waited; i++) {
+	while (i < visit->count && !has_waited) {
 		if (pdus[i].event == NULL) {
 			drop(visit, i, pdus[i].error);
+			i++;
 			continue;
 		}
-		enum err err = take_in(visit, room, i, pdus[i].event, &has_waited);
+		size_t done;
+		enum err err = take_run(visit, room, pdus, i, &done);
+		i += done;
+		if (err == ERR_OK) {
+			continue;
+		}
+		if (err == ERR_MISSING) {
+			err = take_with_missing(visit, room, i, pdus[i].event);
+			has_waited = true;
+		}
 		if (err == ERR_DEFER || is_general(err)) {
 			return err;
 		}
 		if (err != ERR_OK) {
 			TRY(put_off(visit, i, err));
 		}
+		i++;
 	}
 	return ERR_OK;
 }

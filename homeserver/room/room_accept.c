@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "homeserver/room/room_acceptance.h"
+#include "matrix/relation.h"
 #include "storage/graph.h"
 
 enum { MAX_ATTEMPTS = 5 };
@@ -182,38 +183,65 @@ static enum err accept_in_turn(struct acceptance *a, struct room_builder *builde
 	return is_done ? ERR_OK : submit(a, builder, out, out_keeps_turn);
 }
 
+/* An event on its way: judged, and submitted if it comes into the timeline. */
+struct submission {
+	struct acceptance acceptance;
+	struct room_builder builder;
+	struct write *write; /* NULL: nothing is left to wait for */
+	bool keeps_turn;
+};
+
+static void submission_init(struct submission *s, struct ctx *ctx, struct homeserver *hs,
+	struct room *room, const struct room_arrival *arrival, struct room_outcome *out)
+{
+	*out = (struct room_outcome){0};
+	*s = (struct submission){
+		.acceptance = {.ctx = ctx, .hs = hs, .room = room, .arrival = arrival, .out = out}};
+}
+
+/* To be ended if it succeeds. Until then it has the room's turn if it changes what the next event is judged by. */
+static enum err submission_begin(struct submission *s)
+{
+	struct acceptance *a = &s->acceptance;
+	TRY(room_turn_take(a->ctx, a->hs, a->room));
+	enum err err = accept_in_turn(a, &s->builder, &s->write, &s->keeps_turn);
+	if (err != ERR_OK || s->write == NULL || !s->keeps_turn) {
+		room_turn_give(a->room);
+	}
+	if (err != ERR_OK) {
+		room_builder_fini(&s->builder);
+	}
+	return err;
+}
+
+/* Waits for the commit. */
+static enum err submission_end(struct submission *s)
+{
+	struct acceptance *a = &s->acceptance;
+	if (s->write == NULL) {
+		return ERR_OK;
+	}
+	enum err err = writer_wait(a->ctx, s->write, NULL);
+	bool has_closed = a->standing.closes_gap || s->builder.events[0].redacted_by != 0;
+	if (err == ERR_OK && has_closed) {
+		err = room_refresh_gaps(a->ctx, a->hs, a->room);
+	}
+	if (s->keeps_turn) {
+		room_turn_give(a->room);
+	}
+	a->out->fate = EVENT_IN_TIMELINE;
+	a->out->verdict = verdict_allow();
+	room_builder_fini(&s->builder);
+	return err;
+}
+
 static enum err accept_once(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct room_arrival *arrival, struct room_outcome *out)
 {
-	*out = (struct room_outcome){0};
-	struct acceptance acceptance = {.ctx = ctx,
-		.hs = hs,
-		.room = room,
-		.arrival = arrival,
-		.out = out};
-	TRY(room_turn_take(ctx, hs, room));
-	struct room_builder builder CLEANUP(room_builder_fini) = {0};
-	struct write *write;
-	bool keeps_turn = false;
-	enum err err = accept_in_turn(&acceptance, &builder, &write, &keeps_turn);
-	if (err != ERR_OK || write == NULL) {
-		room_turn_give(room);
-		return err;
-	}
-	if (!keeps_turn) {
-		room_turn_give(room);
-	}
-	err = writer_wait(ctx, write, NULL);
-	bool has_closed = acceptance.standing.closes_gap || builder.events[0].redacted_by != 0;
-	if (err == ERR_OK && has_closed) {
-		err = room_refresh_gaps(ctx, hs, room);
-	}
-	if (keeps_turn) {
-		room_turn_give(room);
-	}
-	out->fate = EVENT_IN_TIMELINE;
-	out->verdict = verdict_allow();
-	return err;
+	struct submission s;
+	submission_init(&s, ctx, hs, room, arrival, out);
+	TRY(submission_begin(&s));
+	return submission_end(&s);
 }
 
 enum err room_accept(struct ctx *ctx, struct homeserver *hs, struct room *room,
@@ -225,4 +253,141 @@ enum err room_accept(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	}
 	return err == ERR_CONFLICT ? fail(ctx, ERR_TIMEOUT, M_UNKNOWN, "The room is busy; try again")
 							   : err;
+}
+
+/* --- a run of events ----------------------------------------------------------------------------------------------- */
+
+struct run {
+	struct ctx *ctx;
+	struct homeserver *hs;
+	struct room *room;
+	const struct event *const *events;
+	struct room_outcome *out;
+	struct map absent;
+	struct submission **submissions; /* of events from `done` on: not waited for yet */
+	size_t done;
+	size_t begun;
+};
+
+/* What neither memory nor the database has of all that the events are and name. Should it come meanwhile, the commit fails. */
+static enum err find_absent(struct run *run, size_t count)
+{
+	struct arena *arena = run->ctx->arena;
+	VEC(struct event_id) ids = {0};
+	for (size_t i = 0; i < count; i++) {
+		const struct event *event = run->events[i];
+		VEC_PUSH(arena, &ids, event->event_id);
+		for (size_t k = 0; k < event->auth_count; k++) {
+			VEC_PUSH(arena, &ids, event->auth_events[k]);
+		}
+		for (size_t k = 0; k < event->prev_count; k++) {
+			VEC_PUSH(arena, &ids, event->prev_events[k]);
+		}
+	}
+	struct known_event *known = ARENA_NEW_ARRAY(arena, struct known_event, ids.n);
+	TRY(room_known_events(run->ctx, run->hs, run->room, ids.p, ids.n, known));
+	for (size_t i = 0; i < ids.n; i++) {
+		if (known[i].event == NULL && !known[i].is_elsewhere) {
+			(void)map_set(&run->absent, ids.p[i].s, run);
+		}
+	}
+	return ERR_OK;
+}
+
+static enum err accept_alone(struct run *run, size_t i)
+{
+	const struct room_arrival arrival = {.event = run->events[i]};
+	return room_accept(run->ctx, run->hs, run->room, &arrival, &run->out[i]);
+}
+
+/* Waits for all that was begun. What failed because of what was before it is done again, in order. */
+static enum err settle_run(struct run *run)
+{
+	enum err *ends = ARENA_NEW_ARRAY(run->ctx->arena, enum err, run->begun);
+	for (size_t i = run->done; i < run->begun; i++) {
+		ends[i] = submission_end(run->submissions[i]);
+	}
+	size_t begun = run->begun;
+	run->begun = run->done;
+	for (size_t i = run->done; i < begun; i++) {
+		TRY(ends[i] == ERR_CONFLICT ? accept_alone(run, i) : ends[i]);
+		run->begun = run->done = i + 1;
+	}
+	return ERR_OK;
+}
+
+/* Whether an event is about another: then it can only be understood once that one is there. */
+static bool is_about(const struct event *event, const struct event *other)
+{
+	struct relation relation;
+	return str_equals(event->event_id.s, other->event_id.s) ||
+		str_equals(event->redacts, other->event_id.s) ||
+		(relation_read(event->content, &relation) &&
+			str_equals(relation.event_id, other->event_id.s));
+}
+
+static bool is_about_pending(const struct run *run, const struct event *event)
+{
+	for (size_t i = run->done; i < run->begun; i++) {
+		if (is_about(event, run->events[i])) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The next event, without waiting if it is an ordinary one. */
+static enum err run_next(struct run *run)
+{
+	size_t i = run->begun;
+	struct room_arrival *arrival = ARENA_NEW(run->ctx->arena, struct room_arrival);
+	struct submission *s = ARENA_NEW(run->ctx->arena, struct submission);
+	*arrival = (struct room_arrival){.event = run->events[i]};
+	if (is_about_pending(run, run->events[i])) {
+		TRY(settle_run(run));
+	}
+	submission_init(s, run->ctx, run->hs, run->room, arrival, &run->out[i]);
+	s->acceptance.absent = &run->absent;
+	enum err err = submission_begin(s);
+	if (err == ERR_OK) {
+		run->submissions[i] = s;
+		run->begun++;
+		return s->write == NULL || !s->keeps_turn ? ERR_OK : settle_run(run);
+	}
+	if (err != ERR_CONFLICT && err != ERR_MISSING) {
+		enum err before = settle_run(run);
+		return before != ERR_OK ? before : err;
+	}
+	/* It may be on its way what it needs. */
+	TRY(settle_run(run));
+	TRY(accept_alone(run, i));
+	run->begun++;
+	run->done++;
+	return ERR_OK;
+}
+
+static void run_fini(struct run *run)
+{
+	map_fini(&run->absent);
+}
+
+enum err room_accept_run(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct event *const *events, size_t count, struct room_outcome *out, size_t *out_done)
+{
+	struct run run CLEANUP(run_fini) = {
+		.ctx = ctx,
+		.hs = hs,
+		.room = room,
+		.events = events,
+		.out = out,
+		.submissions = ARENA_NEW_ARRAY(ctx->arena, struct submission *, count),
+	};
+	*out_done = 0;
+	enum err err = find_absent(&run, count);
+	while (err == ERR_OK && run.begun < count) {
+		err = run_next(&run);
+	}
+	enum err settled = settle_run(&run);
+	*out_done = run.done;
+	return settled != ERR_OK ? settled : err;
 }

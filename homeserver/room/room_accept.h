@@ -139,6 +139,18 @@ MUST_CHECK enum err room_accept(struct ctx *ctx, struct homeserver *hs, struct r
 	const struct room_arrival *arrival, struct room_outcome *out);
 
 /**
+ * Takes a run of events in, in order, as room_accept() would one after the other. Those that stand on all forward extremities and change
+ * neither the state nor the text of an earlier event share a commit; the others wait for theirs.
+ *
+ * @param out       one for each event, filled for those that are done
+ * @param out_done  how many are, from the first on: all if it succeeds, else the error is that of the next one
+ * Errors: as room_accept(); what is not done may have been committed all the same when it is STORE
+ * Cost: one round trip for all that is not in memory, and a shared commit; what does not share it, as room_accept()
+ */
+MUST_CHECK enum err room_accept_run(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct event *const *events, size_t count, struct room_outcome *out, size_t *out_done);
+
+/**
  * Stores events that are known only for others' sake (auth events, state). Each is authorised by its auth events, which are among
  * them or known; those that are not allowed are stored as rejected. Signatures were checked.
  * Errors: MISSING (auth events missing, in `out`); STORE

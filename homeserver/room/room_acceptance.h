@@ -16,6 +16,8 @@ struct acceptance {
 	struct homeserver *hs;
 	struct room *room;
 	const struct room_arrival *arrival;
+	const struct map
+		*absent; /* ids that the database did not have a moment ago; NULL: not looked */
 	const struct event *event; /* as it came, or as it was known */
 	struct room_outcome *out;
 	struct known_event self;

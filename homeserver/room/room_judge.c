@@ -31,7 +31,7 @@ static enum err look_up(struct acceptance *a, const struct event *event)
 	for (size_t i = 0; i < event->prev_count; i++) {
 		ids[n++] = event->prev_events[i];
 	}
-	TRY(room_known_events(a->ctx, a->hs, a->room, ids, n, known));
+	TRY(room_known_events_but(a->ctx, a->hs, a->room, ids, n, a->absent, known));
 	a->self = known[0];
 	a->auth = known + 1;
 	a->prev = known + 1 + event->auth_count;
@@ -99,6 +99,9 @@ static enum err find_missing(struct acceptance *a)
 		}
 	}
 	for (size_t i = 0; i < event->prev_count; i++) {
+		if (a->is_on_all && a->prev[i].fate == EVENT_UNKNOWN && !a->prev[i].is_elsewhere) {
+			continue; /* a forward extremity that is being committed */
+		}
 		bool may_come = !a->prev[i].is_elsewhere && !str_has_nul(event->prev_events[i].s) &&
 			(a->prev[i].fate == EVENT_UNKNOWN || a->prev[i].fate == EVENT_OUTLIER);
 		if (may_come) {

@@ -58,6 +58,12 @@ static bool may_be_stored(struct str event_id)
 enum err room_known_events(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct event_id *ids, size_t count, struct known_event *out)
 {
+	return room_known_events_but(ctx, hs, room, ids, count, NULL, out);
+}
+
+enum err room_known_events_but(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct event_id *ids, size_t count, const struct map *absent, struct known_event *out)
+{
 	VEC(struct str) missing = {0};
 	VEC(size_t) indexes = {0};
 	for (size_t i = 0; i < count; i++) {
@@ -70,7 +76,8 @@ enum err room_known_events(struct ctx *ctx, struct homeserver *hs, struct room *
 			out[i] = known_of(stored);
 		} else if (stored != NULL) {
 			out[i].is_elsewhere = true;
-		} else if (may_be_stored(ids[i].s)) {
+		} else if (may_be_stored(ids[i].s) &&
+			(absent == NULL || map_get(absent, ids[i].s) == NULL)) {
 			VEC_PUSH(ctx->arena, &missing, ids[i].s);
 			VEC_PUSH(ctx->arena, &indexes, i);
 		}

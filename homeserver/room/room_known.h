@@ -11,4 +11,11 @@
 struct stored_event *room_load_row(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct event_row *row, int64_t redactions);
 
+/**
+ * room_known_events() without asking the database for some ids.
+ * @param absent  ids that it did not have a moment ago (value: anything); NULL: none
+ */
+MUST_CHECK enum err room_known_events_but(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct event_id *ids, size_t count, const struct map *absent, struct known_event *out);
+
 #endif

@@ -15,7 +15,7 @@
 #include <cmocka.h>
 #undef fail
 
-enum { DAG_EVENTS = 40, LOCAL_EVENTS = 60 };
+enum { MOST_AT_ONCE = 8, DAG_EVENTS = 40, LOCAL_EVENTS = 60 };
 
 /* --- random graphs ------------------------------------------------------------------------------------------------- */
 
@@ -153,47 +153,74 @@ static struct room_node *merge(struct world *world, const struct dag *dag, bool 
 	return node;
 }
 
-/* Takes all in, each once what it stands on is there. */
+static void check_outcome(struct ctx *ctx, struct server *server, struct room *room,
+	const struct dag *dag, size_t i, const struct room_outcome *outcome)
+{
+	const struct made *made = &dag->list[i];
+	assert_false(outcome->was_known);
+	if (made->is_refused != (outcome->fate == EVENT_REJECTED)) {
+		print_error("event %zu: refused %d, fate %d, %s\n", i, made->is_refused, (int)outcome->fate,
+			outcome->verdict.allowed ? "" : outcome->verdict.text);
+	}
+	assert_int_equal(made->is_refused, outcome->fate == EVENT_REJECTED);
+	struct state_map after;
+	assert_int_equal(
+		room_state_around(ctx, &server->hs, room, made->node->event->event_id, true, &after),
+		ERR_OK);
+	if (!room_states_equal(&after, &made->node->state)) {
+		print_error("event %zu (fate %d), behind", i, (int)outcome->fate);
+		for (size_t p = 0; p < made->prev_count; p++) {
+			print_error(" %zu", made->prev[p]);
+		}
+		print_error("\n");
+	}
+	assert_same_state(&after, &made->node->state);
+}
+
+/* One whose prev_events are done, at random. */
+static size_t next_ready(const struct dag *dag, const bool *done, uint64_t *seed)
+{
+	for (;;) {
+		size_t i = 1 + room_random(seed, dag->n - 1);
+		bool is_ready = !done[i];
+		for (size_t p = 0; p < dag->list[i].prev_count; p++) {
+			is_ready = is_ready && done[dag->list[i].prev[p]];
+		}
+		if (is_ready) {
+			return i;
+		}
+	}
+}
+
+/* Takes all in, in runs of a few, each once what it stands on is there or comes before it. */
 static void accept_in_random_order(struct server *server, struct world *world,
 	const struct dag *dag, uint64_t *seed)
 {
 	bool done[DAG_EVENTS + 2] = {true};
 	for (size_t left = dag->n - 1; left > 0;) {
-		size_t i = 1 + room_random(seed, dag->n - 1);
-		const struct made *made = &dag->list[i];
-		bool is_ready = !done[i];
-		for (size_t p = 0; p < made->prev_count; p++) {
-			is_ready = is_ready && done[made->prev[p]];
-		}
-		if (!is_ready) {
-			continue;
-		}
 		struct arena *arena CLEANUP(arena_cleanup) = arena_create();
 		struct ctx ctx;
 		ctx_init(&ctx, arena);
+		size_t run[MOST_AT_ONCE];
+		const struct event *events[MOST_AT_ONCE];
+		struct room_outcome outcomes[MOST_AT_ONCE];
+		size_t length = 1 + room_random(seed, MOST_AT_ONCE);
+		size_t n = MIN_OF(length, left);
+		for (size_t k = 0; k < n; k++) {
+			run[k] = next_ready(dag, done, seed);
+			done[run[k]] = true;
+			events[k] = dag->list[run[k]].node->event;
+		}
 		struct room *room;
+		size_t accepted;
 		assert_int_equal(rooms_get(&ctx, &server->hs, world->builder.room_id, &room), ERR_OK);
-		struct room_outcome outcome = accept_event(&ctx, server, room, made->node->event);
-		assert_false(outcome.was_known);
-		if (made->is_refused != (outcome.fate == EVENT_REJECTED)) {
-			print_error("event %zu: refused %d, fate %d, %s\n", i, made->is_refused,
-				(int)outcome.fate, outcome.verdict.allowed ? "" : outcome.verdict.text);
-		}
-		assert_int_equal(made->is_refused, outcome.fate == EVENT_REJECTED);
-		struct state_map after;
-		assert_int_equal(
-			room_state_around(&ctx, &server->hs, room, made->node->event->event_id, true, &after),
+		assert_int_equal(room_accept_run(&ctx, &server->hs, room, events, n, outcomes, &accepted),
 			ERR_OK);
-		if (!room_states_equal(&after, &made->node->state)) {
-			print_error("event %zu (fate %d), behind", i, (int)outcome.fate);
-			for (size_t p = 0; p < made->prev_count; p++) {
-				print_error(" %zu", made->prev[p]);
-			}
-			print_error("\n");
+		assert_int_equal(accepted, n);
+		for (size_t k = 0; k < n; k++) {
+			check_outcome(&ctx, server, room, dag, run[k], &outcomes[k]);
 		}
-		assert_same_state(&after, &made->node->state);
-		done[i] = true;
-		left--;
+		left -= n;
 	}
 }
 
