@@ -186,12 +186,14 @@ static enum err decide(struct ctx *ctx, struct elsewhere *elsewhere, const struc
 {
 	const struct room_summary *content = &told->room.content;
 	TRY(load_membership(ctx, elsewhere, told->room.room_id.s, &out->membership));
-	out->is_accessible = content->is_world_readable ||
-		str_equals(content->join_rule, STR("public")) ||
+	bool is_open = str_equals(content->join_rule, STR("public")) ||
 		str_equals(content->join_rule, STR("knock")) ||
-		str_equals(content->join_rule, STR("knock_restricted")) ||
+		str_equals(content->join_rule, STR("knock_restricted"));
+	bool is_member =
 		str_equals(out->membership, STR("join")) || str_equals(out->membership, STR("invite"));
-	bool is_restricted = str_equals(content->join_rule, STR("restricted"));
+	bool is_banned = str_equals(out->membership, STR("ban"));
+	out->is_accessible = content->is_world_readable || (!is_banned && (is_open || is_member));
+	bool is_restricted = str_equals(content->join_rule, STR("restricted")) && !is_banned;
 	for (size_t i = 0; is_restricted && !out->is_accessible && i < content->allowed_count; i++) {
 		struct str membership;
 		TRY(load_membership(ctx, elsewhere, content->allowed_room_ids[i], &membership));

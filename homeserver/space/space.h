@@ -37,14 +37,22 @@ MUST_CHECK enum err space_summary_load(struct ctx *ctx, struct homeserver *hs, s
 /** Writes the members of a summary into an open object. */
 void space_summary_write(const struct space_summary *summary, struct json_out *out);
 
+/** What /room_summary was asked. */
+struct summary_ask {
+	struct str id;      /**< room id or alias */
+	struct str user_id; /**< p == NULL: somebody without account, for whom nobody else is asked */
+	const struct str *via;
+	size_t via_count;
+};
 /**
- * Writes the summary of a room. Unknown rooms and those of which the user may not know look the same.
- * @param id       room id or alias
- * @param user_id  p == NULL: somebody without account
- * Errors: MISSING M_NOT_FOUND; INPUT M_INVALID_PARAM; STORE
+ * Writes the summary of a room: as it is here, or, when this server is not in it, as one of the servers tells that the client named, that
+ * the alias leads to, or that invited the user. Unknown rooms and those of which the user may not know look the same.
+ *
+ * Cost: from memory for a room that is loaded. For one that is elsewhere a request, kept for 5 minutes, and one for an alias.
+ * Errors: MISSING M_NOT_FOUND; INPUT M_INVALID_PARAM; STORE; DEFER (ctx_may_ask); of an alias elsewhere also REMOTE, TIMEOUT, DENIED
  */
-MUST_CHECK enum err space_write_summary(struct ctx *ctx, struct homeserver *hs, struct str id,
-	struct str user_id, struct json_out *out);
+MUST_CHECK enum err space_write_summary(struct ctx *ctx, struct homeserver *hs,
+	const struct summary_ask *ask, struct json_out *out);
 
 enum {
 	SPACE_LIMIT_DEFAULT = 50,

@@ -24,8 +24,12 @@ static enum err get_hierarchy(struct call *call)
 static enum err get_summary(struct call *call)
 {
 	const struct principal *who = principal_of(call);
-	return space_write_summary(&call->ctx, hs_of(call), call_path(call, "roomIdOrAlias"),
-		who != NULL ? who->user.s : str_from(NULL, 0), reply_json(call, 200));
+	struct summary_ask ask = {
+		.id = call_path(call, "roomIdOrAlias"),
+		.user_id = who != NULL ? who->user.s : str_from(NULL, 0),
+	};
+	ask.via = call_query_all(call, "via", &ask.via_count);
+	return space_write_summary(&call->ctx, hs_of(call), &ask, reply_json(call, 200));
 }
 
 const struct route space_routes[] = {

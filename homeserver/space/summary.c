@@ -1,7 +1,8 @@
 /*
  * Summaries, and who may have them.
  */
-#include "homeserver/space/space.h"
+#include "base/vec.h"
+#include "homeserver/space/space_inner.h"
 #include "matrix/join_rule.h"
 #include "storage/alias.h"
 
@@ -121,37 +122,135 @@ static enum err no_room(struct ctx *ctx)
 	return fail(ctx, ERR_MISSING, M_NOT_FOUND, "Room not found");
 }
 
-static enum err find_room(struct ctx *ctx, struct homeserver *hs, struct str id, struct room **out)
+/* Where a room is: here, and who else may know it. */
+struct place {
+	struct room *room; /* NULL: nothing is known of it here */
+	struct str room_id;
+	VEC(struct json) via;
+};
+
+static void add_via(struct arena *arena, struct place *place, struct str server)
+{
+	VEC_PUSH(arena, &place->via, json_string(server));
+}
+
+static enum err find_here(struct ctx *ctx, struct homeserver *hs, struct place *place)
+{
+	enum err err = rooms_get(ctx, hs, place->room_id, &place->room);
+	if (err == ERR_MISSING) {
+		place->room = NULL;
+		ctx->fault = (struct fault){0};
+		return ERR_OK;
+	}
+	return err;
+}
+
+static enum err find_alias(struct ctx *ctx, struct homeserver *hs, const struct summary_ask *ask,
+	struct room_alias alias, struct place *out)
+{
+	if (server_name_equals(room_alias_server(alias), hs->signer.server)) {
+		struct alias_row row;
+		enum err err = store_alias_find(ctx, hs->db, alias.s, &row);
+		err = err == ERR_OK ? rooms_get_nid(ctx, hs, row.room_nid, &out->room) : err;
+		out->room_id = err == ERR_OK ? room_id_of(out->room).s : STR("");
+		return err == ERR_MISSING ? no_room(ctx) : err;
+	}
+	const struct membership_port *others = &hs->ports.membership;
+	struct server_name *servers;
+	size_t count;
+	if (ask->user_id.p == NULL) {
+		return no_room(ctx);
+	}
+	TRY(ctx_may_ask(ctx));
+	enum err err = others->find_alias(others->self, ctx, alias, &out->room_id, &servers, &count);
+	if (err != ERR_OK) {
+		return err == ERR_MISSING ? no_room(ctx) : err;
+	}
+	for (size_t i = 0; i < count; i++) {
+		add_via(ctx->arena, out, servers[i].s);
+	}
+	return find_here(ctx, hs, out);
+}
+
+static enum err find_place(struct ctx *ctx, struct homeserver *hs, const struct summary_ask *ask,
+	struct place *out)
 {
 	struct room_alias alias;
 	struct room_id room_id;
-	struct alias_row row;
-	enum err err;
-	if (room_alias_parse(id, &alias)) {
-		err = store_alias_find(ctx, hs->db, alias.s, &row);
-		err = err == ERR_OK ? rooms_get_nid(ctx, hs, row.room_nid, out) : err;
-	} else if (room_id_parse(id, &room_id)) {
-		err = rooms_get(ctx, hs, id, out);
-	} else {
+	for (size_t i = 0; i < ask->via_count; i++) {
+		add_via(ctx->arena, out, ask->via[i]);
+	}
+	if (room_alias_parse(ask->id, &alias)) {
+		return find_alias(ctx, hs, ask, alias, out);
+	}
+	if (!room_id_parse(ask->id, &room_id)) {
 		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "That is neither a room id nor an alias");
 	}
-	return err == ERR_MISSING ? no_room(ctx) : err;
+	out->room_id = ask->id;
+	return find_here(ctx, hs, out);
 }
 
-enum err space_write_summary(struct ctx *ctx, struct homeserver *hs, struct str id,
-	struct str user_id, struct json_out *out)
+/* What is known here of a room that this server is not in is of long ago, or of an invite, whose sender is in it. */
+static enum err is_known_well(struct ctx *ctx, struct homeserver *hs, const struct summary_ask *ask,
+	struct place *place, bool *out)
 {
-	const struct space_viewer viewer = {.user_id = user_id};
-	struct room *room;
+	struct server_members ours;
+	struct stored_event *member;
+	*out = false;
+	if (place->room == NULL) {
+		return ERR_OK;
+	}
+	TRY(room_server_members(ctx, hs, place->room, hs->signer.server, &ours));
+	*out = ours.is_joined;
+	if (!*out && ask->user_id.p != NULL) {
+		TRY(room_state_event(ctx, hs, place->room, STR("m.room.member"), ask->user_id, POSITION_NOW,
+			&member));
+		if (member != NULL) {
+			add_via(ctx->arena, place, user_id_server(member->event->sender).s);
+		}
+	}
+	return ERR_OK;
+}
+
+static enum err ask_elsewhere(struct ctx *ctx, struct homeserver *hs, const struct summary_ask *ask,
+	const struct place *place, struct space_summary *out)
+{
+	struct space_children children;
+	const struct json via = {.type = JSON_ARRAY, .items = place->via.p, .count = place->via.n};
+	/* Those below it are not wanted: of suggested ones there are the fewest. */
+	struct elsewhere *elsewhere = elsewhere_create(ctx, hs, ask->user_id, true);
+	return elsewhere_find(ctx, elsewhere, place->room_id, &via, out, &children);
+}
+
+static enum err load_summary(struct ctx *ctx, struct homeserver *hs, const struct summary_ask *ask,
+	struct space_summary *out)
+{
+	struct place place = {0};
+	bool is_known_here;
+	*out = (struct space_summary){.membership = STR("")};
+	TRY(find_place(ctx, hs, ask, &place));
+	TRY(is_known_well(ctx, hs, ask, &place, &is_known_here));
+	if (!is_known_here && ask->user_id.p != NULL) {
+		TRY(ask_elsewhere(ctx, hs, ask, &place, out));
+	}
+	if (out->is_accessible || place.room == NULL) {
+		return ERR_OK;
+	}
+	const struct space_viewer viewer = {.user_id = ask->user_id};
+	return space_summary_load(ctx, hs, place.room, &viewer, out);
+}
+
+enum err space_write_summary(struct ctx *ctx, struct homeserver *hs, const struct summary_ask *ask,
+	struct json_out *out)
+{
 	struct space_summary summary;
-	TRY(find_room(ctx, hs, id, &room));
-	TRY(space_summary_load(ctx, hs, room, &viewer, &summary));
+	TRY(load_summary(ctx, hs, ask, &summary));
 	if (!summary.is_accessible) {
 		return no_room(ctx);
 	}
 	json_out_object(out);
 	space_summary_write(&summary, out);
-	if (user_id.p != NULL) {
+	if (ask->user_id.p != NULL) {
 		json_out_key_str(out, "membership",
 			summary.membership.n > 0 ? summary.membership : STR("leave"));
 	}
