@@ -14,8 +14,8 @@ enum registration_mode { REGISTRATION_CLOSED, REGISTRATION_TOKEN, REGISTRATION_O
 
 enum media_unauthenticated {
 	MEDIA_UNAUTHENTICATED_OFF,    /**< nothing */
-	MEDIA_UNAUTHENTICATED_FROZEN, /**< what was uploaded while it was ALL */
-	MEDIA_UNAUTHENTICATED_ALL,    /**< the same, and new uploads are open too */
+	MEDIA_UNAUTHENTICATED_FROZEN, /**< what was uploaded, or fetched from others, while it was ALL */
+	MEDIA_UNAUTHENTICATED_ALL,    /**< the same, new uploads, and all files of other servers */
 };
 
 /** A bucket of an S3-compatible service. */

@@ -137,7 +137,7 @@ static enum err keep(struct ctx *ctx, struct homeserver *hs, const struct media_
 		.size_bytes = upload->file->size_bytes,
 		.sha256 = str_from((const char *)upload->file->sha256, SHA256_BYTES),
 		.created_ms = clock_wall_ms(&hs->clock),
-		.is_open = hs->settings.media.unauthenticated == MEDIA_UNAUTHENTICATED_ALL,
+		.is_open = media_is_all_open(hs),
 	};
 	TRY(read_labels(ctx, upload, out));
 	TRY(check_quota(ctx, hs, upload));
@@ -171,7 +171,7 @@ enum err media_reserve(struct ctx *ctx, struct homeserver *hs, struct str user_i
 		.user_id = user_id,
 		.created_ms = now_ms,
 		.expires_ms = now_ms + settings->pending_lifetime_ms,
-		.is_open = settings->unauthenticated == MEDIA_UNAUTHENTICATED_ALL,
+		.is_open = media_is_all_open(hs),
 	};
 	*out_media_id = rng_text(&hs->rng, ctx->arena, MEDIA_ID_LENGTH);
 	*out_expires_ms = row.expires_ms;
@@ -237,6 +237,16 @@ static enum err refuse_missing(struct ctx *ctx)
 	return fail(ctx, ERR_MISSING, M_NOT_FOUND, "There is no such file");
 }
 
+bool media_is_all_open(const struct homeserver *hs)
+{
+	return hs->settings.media.unauthenticated == MEDIA_UNAUTHENTICATED_ALL;
+}
+
+static bool may_give_open(const struct homeserver *hs)
+{
+	return hs->settings.media.unauthenticated != MEDIA_UNAUTHENTICATED_OFF;
+}
+
 enum err media_find(struct ctx *ctx, struct homeserver *hs, const struct media_query *query,
 	struct media_row *out)
 {
@@ -245,8 +255,8 @@ enum err media_find(struct ctx *ctx, struct homeserver *hs, const struct media_q
 		return refuse_missing(ctx);
 	}
 	TRY(err);
-	bool is_closed = query->is_open &&
-		(!out->is_open || hs->settings.media.unauthenticated == MEDIA_UNAUTHENTICATED_OFF);
+	bool is_given = out->is_open ? may_give_open(hs) : out->is_remote && media_is_all_open(hs);
+	bool is_closed = query->is_open && !is_given;
 	bool is_expired = out->sha256.p == NULL && out->expires_ms <= clock_wall_ms(&hs->clock);
 	return out->is_quarantined || is_closed || is_expired ? refuse_missing(ctx) : ERR_OK;
 }

@@ -81,12 +81,15 @@ MUST_CHECK enum err media_reserve(struct ctx *ctx, struct homeserver *hs, struct
 MUST_CHECK enum err media_fill(struct ctx *ctx, struct homeserver *hs, struct server_name origin,
 	struct str media_id, const struct media_upload *upload);
 
+/** Whether the older endpoints give everything, files of other servers too. */
+bool media_is_all_open(const struct homeserver *hs);
+
 /** Which file, and for whom. */
 struct media_query {
 	struct server_name origin;
 	struct str media_id;
-	bool
-		is_open; /**< by an endpoint without authentication: frozen, and never fetched from others */
+	bool is_open;       /**< by an endpoint without authentication: gives what the settings allow */
+	bool may_fetch;     /**< a file of another server that is not here is fetched */
 	int64_t timeout_ms; /**< how long it may take until it is uploaded */
 };
 

@@ -47,6 +47,7 @@ static enum err keep(struct ctx *ctx, struct homeserver *hs, const struct media_
 		.size_bytes = file->size_bytes,
 		.sha256 = own,
 		.created_ms = now_ms,
+		.is_open = media_is_all_open(hs),
 		.is_remote = true,
 		.used_ms = now_ms,
 	};

@@ -1,6 +1,6 @@
 /*
  * Endpoints of the content repository. Each download has two routes: with authentication, and the older one without, which
- * gives only what was uploaded while that was allowed. All run on the remote lane: the store may be far away.
+ * gives only what came while that was allowed. All run on the remote lane: the store may be far away.
  */
 #include "homeserver/media/media_routes.h"
 
@@ -95,8 +95,13 @@ static enum err put_upload(struct call *call)
 
 static enum err read_query(struct call *call, struct media_query *out)
 {
-	*out = (struct media_query){.is_open = call->route->auth == AUTH_NONE};
+	*out = (struct media_query){.is_open = call->route->auth == AUTH_NONE, .may_fetch = true};
 	TRY(read_id(call, &out->origin, &out->media_id));
+	if (out->is_open) {
+		/* Another server that asks so does not want to be asked in turn. */
+		TRY(call_query_bool(call, "allow_remote", true, &out->may_fetch));
+		out->may_fetch = out->may_fetch && media_is_all_open(hs_of(call));
+	}
 	return media_read_timeout(call, &out->timeout_ms);
 }
 

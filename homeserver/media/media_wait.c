@@ -128,7 +128,7 @@ enum err media_await(struct call *call, const struct media_query *query, struct 
 	*out_is_parked = false;
 	*out = (struct media_row){0};
 	enum err err = media_find(&call->ctx, hs, query, out);
-	if (err == ERR_MISSING && !is_ours && !query->is_open && out->sha256.p == NULL) {
+	if (err == ERR_MISSING && !is_ours && query->may_fetch && out->sha256.p == NULL) {
 		return media_remote_await(call, query, out, out_is_parked);
 	}
 	TRY(err);

@@ -289,6 +289,58 @@ def test_remote_file__old_endpoint_without_login__never_fetched(federated, remot
     lin.anonymous().get(path, token=False).expect(404, "M_NOT_FOUND")
 
 
+def old_download(user, origin, media_id, kind="download", **query):
+    return user.get("/_matrix/media/v3/%s/%s/%s" % (kind, quote(origin), media_id), query, token=False)
+
+
+def test_remote_file__old_endpoints_open_to_all__fetched_unless_the_client_asks_not_to(make_federated, remote):
+    server = make_federated(settings={"media.unauthenticated": "all"}).start()
+    nobody = server.user().anonymous()
+    remote.on("GET", DOWNLOAD, lambda ask: multipart(picture(), "image/png", 'inline; filename="a.png"'))
+    media_id, other = unique(), unique()
+    for kind, query in (("download", {}), ("thumbnail", {"width": 32, "height": 32})):
+        old_download(nobody, remote.name, media_id, kind, allow_remote="false", **query).expect(404, "M_NOT_FOUND")
+        old_download(nobody, remote.name, media_id, kind, allow_remote="perhaps", **query).expect(400, "M_INVALID_PARAM")
+    assert asked(remote, "/media/") == []
+    reply = old_download(nobody, remote.name, media_id).ok()
+    assert reply.raw == picture() and reply.headers["content-type"] == "image/png"
+    assert reply.headers["content-disposition"] == 'inline; filename="a.png"'
+    assert old_download(nobody, remote.name, media_id, allow_remote="false").ok().raw == picture()
+    assert len(asked(remote)) == 1 and "authorization" in asked(remote)[0].headers
+    reply = old_download(nobody, remote.name, other, "thumbnail", width=32, height=32, method="crop").ok()
+    assert Image.open(io.BytesIO(reply.raw)).size == (32, 32) and reply.headers["content-type"] == "image/png"
+
+
+def test_remote_file__old_endpoints_frozen_later__copies_of_before_stay_open(make_federated, remote):
+    server = make_federated(settings={"media.unauthenticated": "frozen"}).start()
+    user = server.user()
+    remote.on("GET", DOWNLOAD, lambda ask: multipart(ask.match.group(1).encode()))
+    first, second, third = unique(), unique(), unique()
+    download(user, remote.name, first).ok()
+    for setting, opened in (("frozen", ()), ("all", (first, second)), ("frozen", (second,)), ("off", ())):
+        server.terminate()
+        server.settings["media.unauthenticated"] = setting
+        server.start()
+        for media_id in (first, second, third if setting != "all" else second):
+            reply = old_download(user.anonymous(), remote.name, media_id)
+            if media_id in opened:
+                assert reply.ok().raw == media_id.encode()
+            else:
+                reply.expect(404, "M_NOT_FOUND")
+    assert download(user, remote.name, first).ok().raw == first.encode()
+    assert len(asked(remote)) == 2
+
+
+def test_sec_5_34__old_endpoints_open_to_all__copies_keep_to_their_budget(make_federated, remote):
+    server = make_federated(settings={"media.unauthenticated": "all", "media.remote_cache_size": "100KiB"}).start()
+    nobody = server.user().anonymous()
+    remote.on("GET", DOWNLOAD, lambda ask: multipart(b"x" * 60_000))
+    for _ in range(6):
+        assert len(old_download(nobody, remote.name, unique()).ok().raw) == 60_000
+    kept = [path for path in glob.glob(server.data + "/media/**", recursive=True) if os.path.isfile(path)]
+    assert sum(os.path.getsize(path) for path in kept) <= 100 * 1024
+
+
 def test_remote_picture__thumbnail__made_here(federated, remote, lin):
     remote.on("GET", DOWNLOAD, lambda ask: multipart(picture()))
     media_id = unique()

@@ -229,7 +229,7 @@ SPOILED = {
 
 
 @pytest.mark.parametrize("kind", sorted(SPOILED))
-def test_event__answer_that_is_wrong__404_and_nothing_of_it_is_kept(federated, remote, lin, kind):
+def test_sec_5_5__event_answer_that_is_wrong__404_and_nothing_of_it_is_kept(federated, remote, lin, kind):
     room, said = spoken(remote, FAR)
     come_in(lin, room)
     remote.on("GET", FEDERATION + "/event/(.+)", lambda ask: (200, {"pdus": SPOILED[kind](room, said[7])}))

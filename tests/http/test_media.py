@@ -364,10 +364,11 @@ def test_sec_5_31__names_of_files__never_from_the_client(make_server):
     assert download(alice, where, "../../x").ok().raw == b"evil"
 
 
-def test_sec_5_34__unauthenticated_download__fetches_and_stores_nothing(make_server):
-    server = make_server(settings={"media.unauthenticated": "all"}).start()
+@pytest.mark.parametrize("setting, more", [("frozen", {}), ("off", {}), ("all", {"allow_remote": "false"})])
+def test_sec_5_34__unauthenticated_download__fetches_and_stores_nothing(make_server, setting, more):
+    server = make_server(settings={"media.unauthenticated": setting}).start()
     nobody = Client(Http(server.url))
-    for kind, query in (("download", {}), ("thumbnail", {"width": 32, "height": 32})):
+    for kind, query in (("download", more), ("thumbnail", {"width": 32, "height": 32, **more})):
         download(nobody, ("other.example", "A" * 24), kind=kind, base=MEDIA,
                  query=query).expect(404, "M_NOT_FOUND")
     assert files_of(server) == []
