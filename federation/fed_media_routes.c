@@ -24,9 +24,14 @@ static enum err read_query(struct call *call, struct media_query *out)
 static enum err send_parts(struct call *call, const struct media_row *row, struct str file_name)
 {
 	int fd;
+	bool is_parked;
 	struct homeserver *hs = hs_of(call);
 	struct arena *arena = call->ctx.arena;
-	TRY(media_open(&call->ctx, hs, row, &fd));
+	const struct reply_part all = {.end = row->size_bytes};
+	TRY(media_open_await(call, row, &all, &fd, &is_parked));
+	if (is_parked) {
+		return ERR_OK;
+	}
 	struct str type = row->content_type.p != NULL ? row->content_type : STR(MEDIA_TYPE_UNKNOWN);
 	/* Nobody can guess it, so no file can have it inside. */
 	struct str boundary = rng_text(&hs->rng, arena, BOUNDARY_CHARS);

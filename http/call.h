@@ -141,7 +141,7 @@ enum err reply_bytes(struct call *call, int status, const char *content_type, st
 
 /** A file, or what a client asks of it. */
 struct reply_file {
-	int fd;             /**< closed once the answer is sent, or when it is not */
+	int fd; /**< closed once the answer is sent, or when it is not; -1: nothing of it is sent */
 	int64_t size_bytes; /**< of the whole */
 	const char *content_type;
 	struct str etag; /**< with its quotes; never the same for other bytes; p == NULL: none */
@@ -155,6 +155,17 @@ struct reply_file {
  * Spec: RFC 9110, 13 and 14
  */
 enum err reply_file(struct call *call, const struct reply_file *file);
+
+/** Bytes of a file, from `begin` to before `end`. */
+struct reply_part {
+	int64_t begin, end;
+};
+
+/**
+ * What reply_file() would send of a file with this etag, for who has to fetch it first; empty when the client has it, or asks for
+ * what is not there.
+ */
+struct reply_part call_wanted_part(const struct call *call, struct str etag, int64_t size_bytes);
 
 /** Adds a response header (both copied). */
 void reply_header(struct call *call, const char *name, struct str value);

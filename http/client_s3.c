@@ -5,6 +5,7 @@
 #include "http/client_s3.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -17,6 +18,7 @@ enum {
 	ERROR_BYTES = 64 * 1024, /* of an answer that tells an error */
 	OK = 200,
 	NO_CONTENT = 204,
+	PARTIAL = 206,
 	NOT_FOUND = 404,
 };
 
@@ -27,14 +29,15 @@ static const struct str empty_sha256 =
 struct exchange {
 	struct transfer *transfer; /* touched by the client's thread alone once it is submitted */
 	int fd;
-	int64_t at;        /* offset of the next piece */
-	int64_t max_bytes; /* to be read or written */
+	int64_t at;  /* offset of the next piece */
+	int64_t end; /* where there is no more to be read or written */
+	int success; /* the status of an answer with an object */
 };
 
 static size_t on_send(char *bytes, size_t size, size_t count, void *data)
 {
 	struct exchange *exchange = data;
-	size_t wanted = MIN_OF(size * count, (size_t)(exchange->max_bytes - exchange->at));
+	size_t wanted = MIN_OF(size * count, (size_t)(exchange->end - exchange->at));
 	ssize_t n = pread(exchange->fd, bytes, wanted, exchange->at);
 	if (n < 0 || (n == 0 && wanted > 0)) {
 		transfer_refuse(exchange->transfer, ERR_STORE, "the file cannot be read");
@@ -55,11 +58,11 @@ static int on_rewind(void *data, curl_off_t offset, int origin)
 	return CURL_SEEKFUNC_OK;
 }
 
-static bool is_success(const struct transfer *transfer)
+static bool is_object(const struct exchange *exchange)
 {
 	long status = 0;
-	(void)curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
-	return status == OK;
+	(void)curl_easy_getinfo(exchange->transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+	return exchange->success != 0 && status == exchange->success;
 }
 
 static size_t on_receive(char *bytes, size_t size, size_t count, void *data)
@@ -67,11 +70,11 @@ static size_t on_receive(char *bytes, size_t size, size_t count, void *data)
 	struct exchange *exchange = data;
 	struct transfer *transfer = exchange->transfer;
 	struct str piece = {bytes, size * count};
-	if (exchange->fd < 0 || exchange->max_bytes == 0 || !is_success(transfer)) {
+	if (!is_object(exchange)) {
 		buf_add(&transfer->body, str_slice(piece, 0, ERROR_BYTES - transfer->body.n));
 		return piece.n;
 	}
-	if ((int64_t)piece.n > exchange->max_bytes - exchange->at) {
+	if ((int64_t)piece.n > exchange->end - exchange->at) {
 		transfer_refuse(transfer, ERR_LIMIT, "the object is larger than it was");
 		return 0;
 	}
@@ -127,7 +130,8 @@ static enum err run(struct ctx *ctx, struct http_client *client, struct exchange
 	client_submit(client, exchange->transfer);
 	TRY(client_wait(waiter, &answer));
 	*out_status = answer.status;
-	if (answer.status == OK || answer.status == NO_CONTENT || answer.status == NOT_FOUND) {
+	if (answer.status == OK || answer.status == NO_CONTENT || answer.status == NOT_FOUND ||
+		answer.status == exchange->success) {
 		return ERR_OK;
 	}
 	return fail_cause(ctx, ERR_REMOTE, "s3: status %d: %.*s", answer.status, STR_ARG(answer.body));
@@ -136,9 +140,7 @@ static enum err run(struct ctx *ctx, struct http_client *client, struct exchange
 enum err s3_put(struct ctx *ctx, struct http_client *client, const struct s3_bucket *bucket,
 	struct str key, int fd, int64_t size_bytes, struct str sha256)
 {
-	struct exchange exchange = {.transfer = begin(client, size_bytes),
-		.fd = fd,
-		.max_bytes = size_bytes};
+	struct exchange exchange = {.transfer = begin(client, size_bytes), .fd = fd, .end = size_bytes};
 	CURL *easy = exchange.transfer->easy;
 	int status = 0;
 	set_up(&exchange, bucket, key);
@@ -154,16 +156,28 @@ enum err s3_put(struct ctx *ctx, struct http_client *client, const struct s3_buc
 }
 
 enum err s3_get(struct ctx *ctx, struct http_client *client, const struct s3_bucket *bucket,
-	struct str key, int fd, int64_t max_bytes)
+	struct str key, const struct s3_piece *piece)
 {
-	struct exchange exchange = {.transfer = begin(client, max_bytes),
-		.fd = fd,
-		.max_bytes = max_bytes};
+	struct exchange exchange = {.transfer = begin(client, piece->end - piece->begin),
+		.fd = piece->fd,
+		.at = piece->begin,
+		.end = piece->end,
+		.success = piece->is_whole ? OK : PARTIAL};
+	struct transfer *transfer = exchange.transfer;
 	int status = 0;
 	set_up(&exchange, bucket, key);
-	sign(exchange.transfer, bucket, empty_sha256);
+	sign(transfer, bucket, empty_sha256);
+	if (!piece->is_whole) {
+		(void)curl_easy_setopt(transfer->easy, CURLOPT_RANGE,
+			arena_printf(transfer->arena, "%" PRId64 "-%" PRId64, piece->begin, piece->end - 1));
+	}
 	TRY(run(ctx, client, &exchange, &status));
-	return status == OK ? ERR_OK : ERR_MISSING;
+	if (status == NOT_FOUND) {
+		return ERR_MISSING;
+	}
+	return status == exchange.success && exchange.at == exchange.end
+		? ERR_OK
+		: fail_cause(ctx, ERR_REMOTE, "s3: status %d, and not all of what was asked for", status);
 }
 
 enum err s3_delete(struct ctx *ctx, struct http_client *client, const struct s3_bucket *bucket,

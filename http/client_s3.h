@@ -30,13 +30,19 @@ struct s3_bucket {
 MUST_CHECK enum err s3_put(struct ctx *ctx, struct http_client *client,
 	const struct s3_bucket *bucket, struct str key, int fd, int64_t size_bytes, struct str sha256);
 
+struct s3_piece {
+	int fd;             /**< an empty file */
+	int64_t begin, end; /**< what is wanted */
+	bool is_whole;      /**< that is all of the object */
+};
+
 /**
- * Writes an object into an empty file.
- * @param size_bytes  that it has; more is refused
- * Errors: MISSING (no fault text); REMOTE; LIMIT; STORE (the file cannot be written); TIMEOUT; SHUTDOWN
+ * Writes an object, or a part of it, into a file, each byte where it lies in the object.
+ * Errors: MISSING (no fault text); REMOTE (also: the object is shorter); LIMIT (it is longer); STORE (the file cannot be written);
+ * TIMEOUT; SHUTDOWN
  */
 MUST_CHECK enum err s3_get(struct ctx *ctx, struct http_client *client,
-	const struct s3_bucket *bucket, struct str key, int fd, int64_t max_bytes);
+	const struct s3_bucket *bucket, struct str key, const struct s3_piece *piece);
 
 /** One that is not there is fine. Errors: as s3_put(). */
 MUST_CHECK enum err s3_delete(struct ctx *ctx, struct http_client *client,

@@ -275,15 +275,26 @@ static void close_file(void *data)
 	}
 }
 
+static struct range wanted_range(const struct call *call, struct str etag, int64_t size_bytes)
+{
+	const struct range_request wanted = {.range = call_header(call, "Range"),
+		.if_range = call_header(call, "If-Range"),
+		.if_none_match = call_header(call, "If-None-Match")};
+	return range_choose(&wanted, etag, (uint64_t)size_bytes);
+}
+
+struct reply_part call_wanted_part(const struct call *call, struct str etag, int64_t size_bytes)
+{
+	const struct range range = wanted_range(call, etag, size_bytes);
+	return (struct reply_part){(int64_t)range.begin, (int64_t)(range.begin + range.bytes)};
+}
+
 enum err reply_file(struct call *call, const struct reply_file *file)
 {
 	struct call_state *state = call->state;
 	uint64_t size = (uint64_t)file->size_bytes;
-	const struct range_request wanted = {.range = call_header(call, "Range"),
-		.if_range = call_header(call, "If-Range"),
-		.if_none_match = call_header(call, "If-None-Match")};
 	state->part = file->before.n > 0 ? (struct range){.status = 200, .bytes = size}
-									 : range_choose(&wanted, file->etag, size);
+									 : wanted_range(call, file->etag, file->size_bytes);
 	begin_reply(call, state->part.status, str_cstr(call->ctx.arena, str_of(file->content_type)));
 	state->file = ARENA_NEW(call->ctx.arena, struct reply_file);
 	*state->file = *file;

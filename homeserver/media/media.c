@@ -18,6 +18,8 @@
 #include "homeserver/media/thumb.h"
 #include "storage/preview.h"
 
+enum { OPEN_WAIT_MS = 60 * 1000 };
+
 /* Uploads that a crash cut off. This process has the data folder to itself. */
 static void sweep(const char *folder)
 {
@@ -50,6 +52,7 @@ struct media *media_create(struct homeserver *hs, const char *folder, const char
 	media->incoming = str_heap(str_printf(arena, "%s/incoming", folder));
 	lock_init(&media->lock, RANK_LEAF);
 	media_turns_init(&media->fetches, MEDIA_FETCHES_MAX, STR("fetch"));
+	media_turns_init(&media->openings, SIZE_MAX, STR("open")); /* as many as there are workers */
 	return media;
 }
 
@@ -75,6 +78,7 @@ void media_destroy(struct media *media)
 	previews_destroy(media->previews);
 	str_free(media->incoming);
 	media_turns_fini(&media->fetches);
+	media_turns_fini(&media->openings);
 	lock_fini(&media->lock);
 	mem_free(media);
 }
@@ -141,7 +145,7 @@ static enum err keep(struct ctx *ctx, struct homeserver *hs, const struct media_
 	};
 	TRY(read_labels(ctx, upload, out));
 	TRY(check_quota(ctx, hs, upload));
-	return hs->media->store.keep(hs->media->store.self, ctx, upload->file);
+	return hs->media->store.keep(hs->media->store.self, ctx, upload->file, out->sha256);
 }
 
 /* Its content may have been removed as garbage just before its row was there: then it is kept once more. */
@@ -150,7 +154,8 @@ static enum err insert(struct ctx *ctx, struct homeserver *hs, struct str origin
 {
 	bool was_removed;
 	TRY(store_media_insert(ctx, hs->db, origin, media_id, row, &was_removed));
-	return was_removed ? hs->media->store.keep(hs->media->store.self, ctx, file) : ERR_OK;
+	return was_removed ? hs->media->store.keep(hs->media->store.self, ctx, file, row->sha256)
+					   : ERR_OK;
 }
 
 enum err media_upload(struct ctx *ctx, struct homeserver *hs, const struct media_upload *upload,
@@ -224,7 +229,7 @@ enum err media_fill(struct ctx *ctx, struct homeserver *hs, struct server_name o
 	}
 	TRY(err);
 	if (was_removed) {
-		TRY(hs->media->store.keep(hs->media->store.self, ctx, upload->file));
+		TRY(hs->media->store.keep(hs->media->store.self, ctx, upload->file, row.sha256));
 	}
 	media_wake_for_upload(ctx, hs->media, origin, media_id);
 	return ERR_OK;
@@ -261,15 +266,64 @@ enum err media_find(struct ctx *ctx, struct homeserver *hs, const struct media_q
 	return out->is_quarantined || is_closed || is_expired ? refuse_missing(ctx) : ERR_OK;
 }
 
+static struct media_content content_of(const struct media_row *row)
+{
+	return (struct media_content){.name = row->sha256,
+		.size_bytes = row->size_bytes,
+		.is_named_by_hash = !row->is_remote,
+		.end = row->size_bytes};
+}
+
+/* Here, else from afar. */
+static enum err open_content(struct ctx *ctx, const struct media_store *store,
+	const struct media_content *content, int *out_fd)
+{
+	enum err err = store->open(store->self, ctx, content->name, out_fd);
+	if (err == ERR_MISSING && store->fetch != NULL) {
+		err = store->fetch(store->self, ctx, content, out_fd);
+	}
+	if (err == ERR_MISSING) {
+		log_error(ctx->request_id, "media.content_lost", "sha256=%.*s",
+			STR_ARG(media_hash_text(ctx->arena, content->name)));
+		return refuse_missing(ctx);
+	}
+	return err;
+}
+
 enum err media_open(struct ctx *ctx, struct homeserver *hs, const struct media_row *row,
 	int *out_fd)
 {
-	enum err err = hs->media->store.open(hs->media->store.self, ctx, row->sha256, out_fd);
-	if (err == ERR_MISSING) {
-		log_error(ctx->request_id, "media.content_lost", "sha256=%.*s",
-			STR_ARG(media_hash_text(ctx->arena, row->sha256)));
-		return refuse_missing(ctx);
+	const struct media_content content = content_of(row);
+	return open_content(ctx, &hs->media->store, &content, out_fd);
+}
+
+enum err media_open_await(struct call *call, const struct media_row *row,
+	const struct reply_part *part, int *out_fd, bool *out_is_parked)
+{
+	struct ctx *ctx = &call->ctx;
+	struct media *media = hs_of(call)->media;
+	struct media_content content = content_of(row);
+	struct media_turn turn = {.key = media_hash_text(ctx->arena, content.name)};
+	content.begin = part->begin;
+	content.end = part->end;
+	*out_is_parked = false;
+	enum err err = media->store.open(media->store.self, ctx, content.name, out_fd);
+	if (err != ERR_MISSING) {
+		return err;
 	}
+	if (media->store.fetch != NULL && content.begin == content.end) {
+		*out_fd = -1;
+		return ERR_OK;
+	}
+	if (content.begin > 0 || content.end < content.size_bytes) {
+		return open_content(ctx, &media->store, &content, out_fd); /* is not kept for others */
+	}
+	TRY(media_turn_await(call, &media->openings, &turn, OPEN_WAIT_MS, out_is_parked));
+	if (*out_is_parked) {
+		return ERR_OK;
+	}
+	err = open_content(ctx, &media->store, &content, out_fd); /* it may have come just now */
+	media_turn_end(media, &media->openings, &turn);
 	return err;
 }
 

@@ -114,6 +114,15 @@ MUST_CHECK enum err media_await(struct call *call, const struct media_query *que
 /** Opens the content of an uploaded file. Errors: MISSING M_NOT_FOUND; STORE. */
 MUST_CHECK enum err media_open(struct ctx *ctx, struct homeserver *hs, const struct media_row *row,
 	int *out_fd);
+/**
+ * The same for a handler that sends a part of it or all. What lies afar is fetched only so far; all of it once, however many want it:
+ * the others are parked meanwhile.
+ * @param out_fd         has at least the part, where it lies in the whole; -1 when it is empty and does not lie here
+ * @param out_is_parked  the handler returns ERR_OK at once
+ * Errors: also TIMEOUT
+ */
+MUST_CHECK enum err media_open_await(struct call *call, const struct media_row *row,
+	const struct reply_part *part, int *out_fd, bool *out_is_parked);
 
 /* --- administration ------------------------------------------------------------------------------ */
 

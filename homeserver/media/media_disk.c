@@ -67,10 +67,10 @@ static enum err make_folders(struct ctx *ctx, const struct place *place)
 	return ERR_OK;
 }
 
-static enum err disk_keep(void *self, struct ctx *ctx, const struct body_file *file)
+static enum err disk_keep(void *self, struct ctx *ctx, const struct body_file *file,
+	struct str name)
 {
-	struct place place =
-		place_of(self, ctx->arena, str_from((const char *)file->sha256, SHA256_BYTES));
+	struct place place = place_of(self, ctx->arena, name);
 	struct stat found;
 	if (stat(place.paths[3], &found) == 0 && found.st_size == file->size_bytes) {
 		return ERR_OK;
@@ -85,9 +85,9 @@ static enum err disk_keep(void *self, struct ctx *ctx, const struct body_file *f
 	return file_sync_folder(ctx, place.paths[2]);
 }
 
-static enum err disk_open(void *self, struct ctx *ctx, struct str sha256, int *out_fd)
+static enum err disk_open(void *self, struct ctx *ctx, struct str name, int *out_fd)
 {
-	struct place place = place_of(self, ctx->arena, sha256);
+	struct place place = place_of(self, ctx->arena, name);
 	int fd = open(place.paths[3], O_RDONLY | O_CLOEXEC);
 	if (fd < 0) {
 		return errno == ENOENT ? ERR_MISSING : fail_io(ctx, "open", place.paths[3]);
@@ -96,9 +96,9 @@ static enum err disk_open(void *self, struct ctx *ctx, struct str sha256, int *o
 	return ERR_OK;
 }
 
-static enum err disk_remove(void *self, struct ctx *ctx, struct str sha256)
+static enum err disk_remove(void *self, struct ctx *ctx, struct str name)
 {
-	struct place place = place_of(self, ctx->arena, sha256);
+	struct place place = place_of(self, ctx->arena, name);
 	if (unlink(place.paths[3]) != 0 && errno != ENOENT) {
 		return fail_io(ctx, "remove", place.paths[3]);
 	}

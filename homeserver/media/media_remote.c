@@ -39,7 +39,6 @@ static enum err keep(struct ctx *ctx, struct homeserver *hs, const struct media_
 	int64_t now_ms = clock_wall_ms(&hs->clock);
 	struct str own = media_own_name(ctx->arena, str_from((const char *)file->sha256, SHA256_BYTES),
 		uri_of(ctx->arena, query->origin.s, query->media_id));
-	memcpy(file->sha256, own.p, SHA256_BYTES);
 	*out = (struct media_row){
 		.content_type =
 			fetched->content_type.n > 0 ? media_type_clean(fetched->content_type) : (struct str){0},
@@ -51,13 +50,13 @@ static enum err keep(struct ctx *ctx, struct homeserver *hs, const struct media_
 		.is_remote = true,
 		.used_ms = now_ms,
 	};
-	TRY(media->store.keep(media->store.self, ctx, file));
+	TRY(media->store.keep(media->store.self, ctx, file, own));
 	bool was_removed;
 	enum err err =
 		store_media_insert(ctx, hs->db, query->origin.s, query->media_id, out, &was_removed);
 	if (err == ERR_OK && was_removed) {
-		err = media->store.keep(media->store.self, ctx,
-			file); /* deleted by an administrator just now */
+		/* deleted by an administrator just now */
+		err = media->store.keep(media->store.self, ctx, file, own);
 	}
 	/* Another process has fetched it meanwhile: its row counts. */
 	return err == ERR_CONFLICT

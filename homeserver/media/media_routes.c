@@ -127,15 +127,21 @@ static enum err send_file(struct call *call, const struct media_row *row, struct
 	bool is_open)
 {
 	int fd;
-	TRY(media_open(&call->ctx, hs_of(call), row, &fd));
+	bool is_parked;
 	struct arena *arena = call->ctx.arena;
+	struct str etag = str_printf(arena, "\"%.*s\"", STR_ARG(media_hash_text(arena, row->sha256)));
+	const struct reply_part part = call_wanted_part(call, etag, row->size_bytes);
+	TRY(media_open_await(call, row, &part, &fd, &is_parked));
+	if (is_parked) {
+		return ERR_OK;
+	}
 	struct str type = row->content_type.p != NULL ? row->content_type : STR(MEDIA_TYPE_UNKNOWN);
 	TRY(reply_file(call,
 		&(struct reply_file){
 			.fd = fd,
 			.size_bytes = row->size_bytes,
 			.content_type = str_cstr(arena, type),
-			.etag = str_printf(arena, "\"%.*s\"", STR_ARG(media_hash_text(arena, row->sha256))),
+			.etag = etag,
 		}));
 	add_safety(call, is_open);
 	reply_header(call, "Content-Disposition",

@@ -1,7 +1,7 @@
 /*
  * Objects named as the files of media_disk are. What was put or fetched lately also lies in a folder of this machine, up to a
- * limit, so that a picture that a whole class looks at is fetched once, and ranges are cut from files. Only what the
- * service has acknowledged is kept; the folder may be removed at any time.
+ * limit, so that a picture that a whole class looks at is fetched once. A range of something else is fetched alone, and not kept. Only
+ * what the service has acknowledged is kept; the folder may be removed at any time.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -35,15 +35,15 @@ struct media_s3 {
 	atomic_flag is_tidying;
 };
 
-static struct str key_of(struct arena *arena, struct str sha256)
+static struct str key_of(struct arena *arena, struct str name)
 {
-	struct str hash = media_hash_text(arena, sha256);
+	struct str hash = media_hash_text(arena, name);
 	return str_printf(arena, "%.2s/%.2s/%.*s", hash.p, hash.p + 2, (int)hash.n - 4, hash.p + 4);
 }
 
-static const char *path_of(const struct media_s3 *s3, struct arena *arena, struct str sha256)
+static const char *path_of(const struct media_s3 *s3, struct arena *arena, struct str name)
 {
-	return arena_printf(arena, "%s/%.*s", s3->folder.p, STR_ARG(media_hash_text(arena, sha256)));
+	return arena_printf(arena, "%s/%.*s", s3->folder.p, STR_ARG(media_hash_text(arena, name)));
 }
 
 /* --- what is at hand --------------------------------------------------------------------------------------- */
@@ -94,10 +94,10 @@ static void tidy(struct media_s3 *s3)
 }
 
 /* A file that the service has; it may stay where it is as well. */
-static void put_at_hand(struct media_s3 *s3, struct ctx *ctx, const struct body_file *file)
+static void put_at_hand(struct media_s3 *s3, struct ctx *ctx, const struct body_file *file,
+	struct str name)
 {
-	struct str sha256 = str_from((const char *)file->sha256, SHA256_BYTES);
-	if (rename(file->path, path_of(s3, ctx->arena, sha256)) != 0) {
+	if (rename(file->path, path_of(s3, ctx->arena, name)) != 0) {
 		return;
 	}
 	int64_t bytes = atomic_fetch_add(&s3->bytes, file->size_bytes) + file->size_bytes;
@@ -119,56 +119,71 @@ static enum err as_store(struct ctx *ctx, enum err err)
 	return fail_cause(ctx, ERR_STORE, "media: %.*s", STR_ARG(cause));
 }
 
-static enum err s3_keep(void *self, struct ctx *ctx, const struct body_file *file)
+static enum err s3_keep(void *self, struct ctx *ctx, const struct body_file *file, struct str name)
 {
 	struct media_s3 *s3 = self;
 	struct str sha256 = str_from((const char *)file->sha256, SHA256_BYTES);
 	TRY(as_store(ctx,
-		s3_put(ctx, s3->media->hs->http_client, &s3->bucket, key_of(ctx->arena, sha256), file->fd,
+		s3_put(ctx, s3->media->hs->http_client, &s3->bucket, key_of(ctx->arena, name), file->fd,
 			file->size_bytes, media_hash_text(ctx->arena, sha256))));
-	put_at_hand(s3, ctx, file);
+	put_at_hand(s3, ctx, file, name);
 	return ERR_OK;
 }
 
-static enum err fetch(struct media_s3 *s3, struct ctx *ctx, struct str sha256, int *out_fd)
+static enum err s3_open(void *self, struct ctx *ctx, struct str name, int *out_fd)
 {
+	struct media_s3 *s3 = self;
+	*out_fd = open(path_of(s3, ctx->arena, name), O_RDONLY | O_CLOEXEC);
+	if (*out_fd < 0) {
+		return ERR_MISSING;
+	}
+	metric_add(&hits, 1);
+	(void)futimens(*out_fd, NULL); /* used now */
+	return ERR_OK;
+}
+
+/* All of it has arrived: is it what was put there? */
+static enum err check(struct ctx *ctx, struct body_file *file, const struct media_content *content)
+{
+	TRY(media_file_measure(ctx, file));
+	struct str sha256 = str_from((const char *)file->sha256, SHA256_BYTES);
+	bool is_same = file->size_bytes == content->size_bytes &&
+		(!content->is_named_by_hash || str_equals(sha256, content->name));
+	return is_same
+		? ERR_OK
+		: fail_cause(ctx, ERR_STORE, "media: the bucket gives other content than was put there");
+}
+
+static enum err s3_fetch(void *self, struct ctx *ctx, const struct media_content *content,
+	int *out_fd)
+{
+	struct media_s3 *s3 = self;
 	struct body_file file CLEANUP(media_file_discard) = {0};
+	bool is_whole = content->begin == 0 && content->end == content->size_bytes;
+	metric_add(&misses, 1);
 	TRY(media_file_create(ctx, s3->media, &file));
 	TRY(as_store(ctx,
-		s3_get(ctx, s3->media->hs->http_client, &s3->bucket, key_of(ctx->arena, sha256), file.fd,
-			s3->media->hs->settings.media.max_upload_bytes)));
-	TRY(media_file_measure(ctx, &file));
-	if (!str_equals(str_from((const char *)file.sha256, SHA256_BYTES), sha256)) {
-		return fail_cause(ctx, ERR_STORE,
-			"media: the bucket gives other content than was put there");
+		s3_get(ctx, s3->media->hs->http_client, &s3->bucket, key_of(ctx->arena, content->name),
+			&(struct s3_piece){file.fd, content->begin, content->end, is_whole})));
+	if (is_whole) {
+		TRY(check(ctx, &file, content));
 	}
 	*out_fd = fcntl(file.fd, F_DUPFD_CLOEXEC, 0);
 	if (*out_fd < 0) {
 		return fail_cause(ctx, ERR_STORE, "media: %s", file_error_text(ctx->arena, errno));
 	}
-	put_at_hand(s3, ctx, &file);
+	if (is_whole) {
+		put_at_hand(s3, ctx, &file, content->name);
+	}
 	return ERR_OK;
 }
 
-static enum err s3_open(void *self, struct ctx *ctx, struct str sha256, int *out_fd)
+static enum err s3_remove(void *self, struct ctx *ctx, struct str name)
 {
 	struct media_s3 *s3 = self;
-	*out_fd = open(path_of(s3, ctx->arena, sha256), O_RDONLY | O_CLOEXEC);
-	if (*out_fd >= 0) {
-		metric_add(&hits, 1);
-		(void)futimens(*out_fd, NULL); /* used now */
-		return ERR_OK;
-	}
-	metric_add(&misses, 1);
-	return fetch(s3, ctx, sha256, out_fd);
-}
-
-static enum err s3_remove(void *self, struct ctx *ctx, struct str sha256)
-{
-	struct media_s3 *s3 = self;
-	(void)unlink(path_of(s3, ctx->arena, sha256));
+	(void)unlink(path_of(s3, ctx->arena, name));
 	return as_store(ctx,
-		s3_delete(ctx, s3->media->hs->http_client, &s3->bucket, key_of(ctx->arena, sha256)));
+		s3_delete(ctx, s3->media->hs->http_client, &s3->bucket, key_of(ctx->arena, name)));
 }
 
 static enum err s3_start(void *self, struct ctx *ctx)
@@ -205,6 +220,7 @@ struct media_store media_s3_create(struct media *media, const char *folder)
 		.start = s3_start,
 		.keep = s3_keep,
 		.open = s3_open,
+		.fetch = s3_fetch,
 		.remove = s3_remove,
 		.destroy = s3_destroy};
 }

@@ -1,11 +1,19 @@
 /**
- * Where the bytes of media lie, under their SHA-256: the same content once. Two kinds: a folder (media_disk), and a
+ * Where the bytes of media lie, under their SHA-256: the same content once; copies of other servers' files under names of their own. Two kinds: a folder (media_disk), and a
  * bucket of an S3-compatible service (media_s3). Which content is still wanted stands in the database.
  */
 #ifndef BELFRY_HOMESERVER_MEDIA_MEDIA_STORE_H
 #define BELFRY_HOMESERVER_MEDIA_MEDIA_STORE_H
 
 #include "http/call.h"
+
+/** Content, and what is wanted of it. */
+struct media_content {
+	struct str name; /**< in the store, 32 bytes */
+	int64_t size_bytes;
+	bool is_named_by_hash; /**< the name is its SHA-256; else one that media_own_name() gave */
+	int64_t begin, end;    /**< the bytes that are wanted */
+};
 
 struct media_store {
 	void *self;
@@ -14,26 +22,32 @@ struct media_store {
 	enum err (*start)(void *self, struct ctx *ctx);
 
 	/**
-	 * Keeps a complete file; on return it survives a crash. Having it already is fine. The file at file->path may be
-	 * gone afterwards. Errors: STORE (the cause says).
+	 * Keeps a complete file under a name; on return it survives a crash. Having it already is fine. The file at file->path may
+	 * be gone afterwards. Errors: STORE (the cause says).
 	 */
-	enum err (*keep)(void *self, struct ctx *ctx, const struct body_file *file);
+	enum err (*keep)(void *self, struct ctx *ctx, const struct body_file *file, struct str name);
 
 	/**
-	 * Opens content for reading.
-	 * @param sha256   32 bytes
+	 * Opens content that lies on this machine.
 	 * @param out_fd   the caller's to close
-	 * Errors: MISSING (no fault text) if it is not there; STORE
+	 * Errors: MISSING (no fault text) if it does not; STORE
 	 */
-	enum err (*open)(void *self, struct ctx *ctx, struct str sha256, int *out_fd);
+	enum err (*open)(void *self, struct ctx *ctx, struct str name, int *out_fd);
+
+	/**
+	 * Brings content here from afar, or only a part of it: then the file has that where it lies in the whole, and holes elsewhere.
+	 * NULL: all lies on this machine. Errors: MISSING (no fault text) if it is not there either; STORE; SHUTDOWN
+	 */
+	enum err (
+		*fetch)(void *self, struct ctx *ctx, const struct media_content *content, int *out_fd);
 
 	/** Removes content. One that is not there is fine. Errors: STORE. */
-	enum err (*remove)(void *self, struct ctx *ctx, struct str sha256);
+	enum err (*remove)(void *self, struct ctx *ctx, struct str name);
 
 	void (*destroy)(void *self);
 };
 
-/** Hexadecimal, in the arena. */
+/** A name in hexadecimal, in the arena. */
 struct str media_hash_text(struct arena *arena, struct str sha256);
 
 struct media;

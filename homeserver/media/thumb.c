@@ -81,16 +81,14 @@ static enum err keep(struct ctx *ctx, struct media *media, const struct media_ro
 	if (type.p == NULL) {
 		return fail_cause(ctx, ERR_INTERNAL, "a thumbnail is no image");
 	}
+	struct str name = str_dup(ctx->arena, str_from((const char *)result->sha256, SHA256_BYTES));
 	if (source->is_remote) {
-		/* Goes with the copy. */
-		struct str own = media_own_name(ctx->arena,
-			str_from((const char *)result->sha256, SHA256_BYTES), source->sha256);
-		memcpy(result->sha256, own.p, SHA256_BYTES);
+		name = media_own_name(ctx->arena, name, source->sha256); /* goes with the copy */
 	}
-	TRY(media->store.keep(media->store.self, ctx, result));
+	TRY(media->store.keep(media->store.self, ctx, result, name));
 	*out = (struct thumbnail_row){.content_type = type,
 		.size_bytes = result->size_bytes,
-		.sha256 = str_dup(ctx->arena, str_from((const char *)result->sha256, SHA256_BYTES))};
+		.sha256 = name};
 	return ERR_OK;
 }
 
@@ -172,7 +170,8 @@ static enum err find_or_make(struct ctx *ctx, struct homeserver *hs, const struc
 	TRY(store_thumbnail_insert(ctx, hs->db, source->sha256, variant, out, clock_wall_ms(&hs->clock),
 		&was_removed));
 	bool is_own = was_removed && result.path != NULL;
-	return is_own ? hs->media->store.keep(hs->media->store.self, ctx, &result) : ERR_OK;
+	return is_own ? hs->media->store.keep(hs->media->store.self, ctx, &result, out->sha256)
+				  : ERR_OK;
 }
 
 /* From the database, else made now, in turn. */
@@ -219,6 +218,7 @@ enum err thumb_await(struct call *call, const struct media_query *query, struct 
 	*out = (struct media_row){.content_type = thumbnail.content_type,
 		.file_name = thumb_file_name(call->ctx.arena, thumbnail.content_type),
 		.size_bytes = thumbnail.size_bytes,
-		.sha256 = thumbnail.sha256};
+		.sha256 = thumbnail.sha256,
+		.is_remote = source.is_remote};
 	return ERR_OK;
 }

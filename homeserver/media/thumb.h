@@ -23,7 +23,7 @@ void thumbs_check(const struct thumbs *thumbs);
  * Cost: 2 round trips; once per file and size a process of some tens of milliseconds and 2 more.
  * Errors: those of media_await(); INPUT M_MISSING_PARAM, M_INVALID_PARAM (the query), M_UNKNOWN (no image that can be decoded); LIMIT
  * 413 M_TOO_LARGE, of another server's file 502; TIMEOUT; STORE
- * @param out            type, name, size and hash of the thumbnail
+ * @param out            type, name, size, hash of the thumbnail, and whether it is of a copy
  * @param out_is_parked  the handler returns ERR_OK at once
  */
 MUST_CHECK enum err thumb_await(struct call *call, const struct media_query *query,

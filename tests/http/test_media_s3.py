@@ -3,18 +3,24 @@
 The bucket's user may put, get and delete its objects, and nothing else.
 """
 import hashlib
+import http.client
+import http.server
 import json
 import os
+import re
 import subprocess
 import sys
+import threading
+import urllib.request
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
 
 from support import accounts
-from support.client import Http, seconds
+from support.client import Http, seconds, unique
 from support.server import free_port, wait_until
+from test_fed_media import DOWNLOAD, multipart
 from test_media import create, download, fill, files_of, upload, uploaded
 from test_media_thumbnails import opened, picture, thumbnail
 
@@ -66,6 +72,67 @@ class Bucket:
                 "media.s3.access_key": self.access, "media.s3.secret_key": self.secret, **more}
 
 
+class Road:
+    """What lies between the server and the bucket: sees what goes over it, and can be closed."""
+
+    def __init__(self, bucket):
+        self.seen = []  # (method, Range, bytes of the answer)
+        self.arrived = threading.Semaphore(0)  # once for each GET
+        self.is_open = threading.Event()
+        self.is_open.set()
+        road = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def pass_on(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                if self.command == "GET":
+                    road.arrived.release()
+                    road.is_open.wait(seconds(60))
+                to = http.client.HTTPConnection("127.0.0.1", bucket.port)
+                to.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+                for name, value in self.headers.items():
+                    to.putheader(name, value)
+                to.endheaders(body or None)
+                answer = to.getresponse()
+                data = answer.read()
+                to.close()
+                road.seen.append((self.command, self.headers.get("Range"), len(data)))
+                self.send_response(answer.status)
+                for name, value in answer.getheaders():
+                    if name.lower() not in ("content-length", "transfer-encoding", "connection", "server", "date"):
+                        self.send_header(name, value)
+                if self.command != "DELETE":
+                    self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            do_GET = do_PUT = do_DELETE = pass_on
+
+            def log_message(self, *_):
+                pass
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = "http://127.0.0.1:%d" % self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def gets(self):
+        return [(part, size) for method, part, size in self.seen if method == "GET"]
+
+    def end(self):
+        self.is_open.set()
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def road(bucket):
+    road = Road(bucket)
+    yield road
+    road.end()
+
+
 @pytest.fixture(scope="module")
 def bucket():
     bucket = Bucket()
@@ -105,6 +172,101 @@ def test_s3__upload__lies_in_the_bucket_and_comes_back(bucket, server, alice, si
     if size > 200:
         reply = download(alice, where, headers={"Range": "bytes=100-199"}).expect(206)
         assert reply.raw == data[100:200]
+
+
+# -- content that does not lie on this machine
+
+def test_s3__range_of_what_is_far__only_that_is_fetched(bucket, road, make_server):
+    server = make_server(settings=bucket.settings(**{"media.s3.endpoint": road.url})).start()
+    alice = accounts.register(Http(server.url))
+    data = os.urandom(3_000_000)
+    where = uploaded(alice, data)
+    forget(server)
+    parts = [("bytes=100-199", 100, 199), ("bytes=0-0", 0, 0), ("bytes=2999000-", 2_999_000, 2_999_999),
+             ("bytes=-10", 2_999_990, 2_999_999), ("bytes=2999999-9999999", 2_999_999, 2_999_999)]
+    for asked, first, last in parts:
+        reply = download(alice, where, headers={"Range": asked}).expect(206)
+        assert reply.raw == data[first:last + 1]
+        assert reply.headers["content-range"] == "bytes %d-%d/3000000" % (first, last)
+        assert road.gets()[-1] == ("bytes=%d-%d" % (first, last), last + 1 - first)
+        assert files_of(server) == [], "a part is not kept"
+    assert download(alice, where).ok().raw == data
+    for asked, first, last in parts:
+        assert download(alice, where, headers={"Range": asked}).expect(206).raw == data[first:last + 1]
+    assert len(road.gets()) == len(parts) + 1, "by then all of it is at hand"
+
+
+def test_s3__range_that_is_all_of_it__kept_and_checked(bucket, road, make_server):
+    server = make_server(settings=bucket.settings(**{"media.s3.endpoint": road.url})).start()
+    alice = accounts.register(Http(server.url))
+    data = os.urandom(1000)
+    where = uploaded(alice, data)
+    forget(server)
+    for _ in range(2):
+        assert download(alice, where, headers={"Range": "bytes=0-"}).expect(206).raw == data
+    assert road.gets() == [(None, 1000)]
+
+
+def test_s3__nothing_of_what_is_far_is_sent__nothing_fetched(bucket, road, make_server):
+    server = make_server(settings=bucket.settings(**{"media.s3.endpoint": road.url})).start()
+    alice = accounts.register(Http(server.url))
+    where = uploaded(alice, os.urandom(1000))
+    etag = download(alice, where).ok().headers["etag"]
+    forget(server)
+    reply = download(alice, where, headers={"Range": "bytes=1000-"}).expect(416)
+    assert reply.headers["content-range"] == "bytes */1000"
+    download(alice, where, headers={"If-None-Match": etag}).expect(304)
+    assert road.gets() == []
+
+
+def test_s3__range_of_what_the_bucket_lost_or_cut__404_and_503(bucket, server, alice):
+    data = os.urandom(1000)
+    where = uploaded(alice, data)
+    name = hashlib.sha256(data).hexdigest()
+    key = {"Bucket": "school-media", "Key": "%s/%s/%s" % (name[:2], name[2:4], name[4:])}
+    forget(server)
+    bucket.s3.put_object(Body=data[:150], **key)
+    for asked in ("bytes=100-199", "bytes=500-599"):
+        download(alice, where, headers={"Range": asked}).expect(503, "M_UNKNOWN")
+    bucket.s3.delete_object(**key)
+    download(alice, where, headers={"Range": "bytes=100-199"}).expect(404, "M_NOT_FOUND")
+
+
+def test_s3__many_want_what_is_far__fetched_once(bucket, road, make_server):
+    metrics = free_port()
+    server = make_server(settings=bucket.settings(**{
+        "media.s3.endpoint": road.url, "listen.metrics": "127.0.0.1:%d" % metrics})).start()
+    alice = accounts.register(Http(server.url))
+    data = os.urandom(100_000)
+    where, got = uploaded(alice, data), []
+    forget(server)
+
+    def parked():
+        with urllib.request.urlopen("http://127.0.0.1:%d/metrics" % metrics, timeout=seconds(10)) as page:
+            return int(re.search(r"^belfry_http_parked (\d+)$", page.read().decode(), re.M).group(1))
+    road.is_open.clear()
+    readers = [threading.Thread(target=lambda: got.append(download(alice, where, timeout=seconds(60)).ok().raw))
+               for _ in range(8)]
+    for reader in readers:
+        reader.start()
+    wait_until(lambda: parked() == 7, what="those who wait for the first")
+    road.is_open.set()
+    for reader in readers:
+        reader.join(seconds(60))
+    assert got == [data] * 8 and road.gets() == [(None, 100_000)]
+
+
+def test_s3__file_of_another_server__kept_in_the_bucket(bucket, road, make_federated, remote):
+    server = make_federated(settings=bucket.settings(**{"media.s3.endpoint": road.url})).start()
+    lin, data, media_id = server.user(), picture(300, 300), unique()
+    remote.on("GET", DOWNLOAD, lambda ask: multipart(data, "image/jpeg"))
+    where = (remote.name, media_id)
+    small = thumbnail(lin, where)
+    assert opened(small).size == (96, 96) and download(lin, where).ok().raw == data
+    forget(server)
+    assert download(lin, where, headers={"Range": "bytes=10-19"}).expect(206).raw == data[10:20]
+    assert download(lin, where).ok().raw == data and thumbnail(lin, where).ok().raw == small.raw
+    assert len(road.gets()) == 3 and len(remote.asked) == 1
 
 
 def test_s3__deleted_by_an_administrator__leaves_bucket_and_cache(bucket, server, alice):
