@@ -25,6 +25,12 @@ enum {
 /* How long an item waits after each failed attempt; after the last it is dropped. */
 static const int64_t pauses_ms[] = {2000, 20000, 120000, 900000, 3600000};
 
+enum {
+	ATTEMPTS = COUNT_OF(pauses_ms),
+	/* Who brought an event is not to blame for the server whose key is missing: a day, once an hour in the end. */
+	ATTEMPTS_FOR_KEYS = ATTEMPTS + 22,
+};
+
 static struct metric accepted_total =
 	METRIC_COUNTER("belfry_inbox_events_total", "Events of other servers that were taken in");
 static struct metric dropped_total = METRIC_COUNTER("belfry_inbox_dropped_total",
@@ -81,21 +87,35 @@ static bool is_general(enum err err)
 }
 
 /* The item failed by itself: later, or never. */
-static enum err put_off(struct visit *visit, size_t i, enum err why)
+static enum err put_off_until(struct visit *visit, size_t i, int64_t attempts, const char *why)
 {
 	struct homeserver *hs = visit->inbox->federation->hs;
 	const struct inbox_item *item = &visit->items[i];
-	struct str cause = visit->ctx->fault.cause;
-	if (item->attempts >= (int64_t)COUNT_OF(pauses_ms)) {
-		drop(visit, i, err_name(why));
+	if (item->attempts >= attempts) {
+		drop(visit, i, why);
 		return ERR_OK;
 	}
-	log_debug(0, "inbox.put_off", "queue=%.*s event=%.*s kind=%s cause=%.*s", STR_ARG(visit->queue),
-		STR_ARG(item->event_id), err_name(why), STR_ARG(cause));
+	log_debug(0, "inbox.put_off", "queue=%.*s event=%.*s why=\"%s\" cause=%.*s",
+		STR_ARG(visit->queue), STR_ARG(item->event_id), why, STR_ARG(visit->ctx->fault.cause));
 	visit->put_off_n++;
 	set_limit(visit, ITEM_LIMIT_MS);
-	return store_inbox_defer(visit->ctx, hs->db, item->nid,
-		clock_wall_ms(&hs->clock) + pauses_ms[item->attempts]);
+	int64_t pause_ms = pauses_ms[MIN_OF(item->attempts, (int64_t)ATTEMPTS - 1)];
+	return store_inbox_defer(visit->ctx, hs->db, item->nid, clock_wall_ms(&hs->clock) + pause_ms);
+}
+
+static enum err put_off(struct visit *visit, size_t i, enum err why)
+{
+	return put_off_until(visit, i, ATTEMPTS, err_name(why));
+}
+
+/* One that is no event, or not signed; or of which that cannot be told yet. */
+static enum err turn_away(struct visit *visit, size_t i, const struct pdu *pdu)
+{
+	if (pdu->is_undecided) {
+		return put_off_until(visit, i, ATTEMPTS_FOR_KEYS, pdu->error);
+	}
+	drop(visit, i, pdu->error);
+	return ERR_OK;
 }
 
 /* --- PDUs -------------------------------------------------------------------------------------------------------- */
@@ -177,7 +197,7 @@ static enum err take_all_in(struct visit *visit, struct room *room, const struct
 	bool has_waited = false;
 	while (i < visit->count && !has_waited) {
 		if (pdus[i].event == NULL) {
-			drop(visit, i, pdus[i].error);
+			TRY(turn_away(visit, i, &pdus[i]));
 			i++;
 			continue;
 		}
@@ -208,10 +228,12 @@ static enum err tell_outsiders(struct visit *visit, struct room *room, const str
 	struct federation *federation = visit->inbox->federation;
 	for (size_t i = 0; i < visit->count; i++) {
 		bool concerns_us = false;
-		enum err err = ERR_OK;
-		if (pdus[i].event != NULL) {
-			err = outside_in_concerns(visit->ctx, federation, room, pdus[i].event, &concerns_us);
+		if (pdus[i].event == NULL) {
+			TRY(turn_away(visit, i, &pdus[i]));
+			continue;
 		}
+		enum err err =
+			outside_in_concerns(visit->ctx, federation, room, pdus[i].event, &concerns_us);
 		if (err == ERR_OK && concerns_us) {
 			err = outside_in_take(visit->ctx, federation, pdus[i].event);
 		}

@@ -454,19 +454,28 @@ static void add_need(struct arena *arena, const struct json *json, struct server
 	}
 }
 
+/* Whether a server that has not told of any of these keys may still have one: it was not asked a moment ago, or did not answer. */
+static bool may_come(const struct keyring *keyring, const struct need *need,
+	const struct key_set *set)
+{
+	return need->key_id_count > 0 && meet(keyring, need, set) == NULL &&
+		!is_own(keyring, need->server) &&
+		pauses_left_ms(keyring->just_asked, need->server.s, mono_ms(keyring)) == 0;
+}
+
 /* Whether one of the keys that are known for a need signed the event. */
-static bool is_signed(struct arena *arena, const struct keyring *keyring, const struct need *need,
-	const struct key_set *set, const struct event *event)
+static enum signed_state is_signed(struct arena *arena, const struct keyring *keyring,
+	const struct need *need, const struct key_set *set, const struct event *event)
 {
 	for (size_t i = 0; i < need->key_id_count; i++) {
 		const struct server_key *key = key_set_find(set, need->key_ids[i]);
 		if (key != NULL && is_usable(keyring, need, key) &&
 			event_verify(arena, event->version, event->json, need->server.s, need->key_ids[i],
 				str_from((const char *)key->public_key, ED25519_PUBLIC_BYTES))) {
-			return true;
+			return SIGNED;
 		}
 	}
-	return false;
+	return may_come(keyring, need, set) ? SIGNED_UNKNOWN : SIGNED_NOT;
 }
 
 /* What events need: needs of one event stand together. */
@@ -502,7 +511,7 @@ struct checking {
 	const struct event_needs *all;
 	const struct servers *servers;
 	const struct sets *sets;
-	bool *valid;
+	enum signed_state *out;
 };
 
 static void check_part(void *data, size_t from, size_t to)
@@ -511,19 +520,20 @@ static void check_part(void *data, size_t from, size_t to)
 	const struct event_needs *all = checking->all;
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
 	for (size_t i = from; i < to; i++) {
-		bool is_valid = true;
-		for (size_t j = all->first[i]; j < all->first[i + 1] && is_valid; j++) {
+		enum signed_state state = SIGNED;
+		for (size_t j = all->first[i]; j < all->first[i + 1] && state != SIGNED_NOT; j++) {
 			const struct key_set *set = checking->sets->items[checking->servers->of_need[j]];
-			is_valid =
+			enum signed_state one =
 				is_signed(arena, checking->keyring, &all->needs.p[j], set, checking->events[i]);
+			state = one != SIGNED ? one : state;
 		}
-		checking->valid[i] = is_valid;
+		checking->out[i] = state;
 		arena_reset(arena);
 	}
 }
 
 enum err keyring_check_events(struct ctx *ctx, struct federation *federation,
-	const struct event *const *events, size_t count, bool *out_valid)
+	const struct event *const *events, size_t count, enum signed_state *out)
 {
 	struct keyring *keyring = federation->keyring;
 	struct event_needs all = needs_of(ctx->arena, events, count);
@@ -536,7 +546,7 @@ enum err keyring_check_events(struct ctx *ctx, struct federation *federation,
 		.all = &all,
 		.servers = &servers,
 		.sets = &sets,
-		.valid = out_valid,
+		.out = out,
 	};
 	parallel_for(count, CHECK_GRAIN, check_part, &checking);
 	return ERR_OK;

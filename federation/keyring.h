@@ -38,13 +38,18 @@ MUST_CHECK enum err keyring_find(struct ctx *ctx, struct federation *federation,
 MUST_CHECK enum err keyring_find_for_call(struct call *call, struct federation *federation,
 	struct server_name server, struct str key_id, struct server_key *out, bool *out_waits);
 
+enum signed_state {
+	SIGNED_NOT, /**< a signature is missing or wrong, or made by a key that its server does not have */
+	SIGNED,
+	SIGNED_UNKNOWN, /**< nobody could be asked for a key that it needs: later, perhaps */
+};
 /**
  * Whether events carry all signatures that they need (matrix/sign.h: event_required_signers). Keys of all servers
- * are fetched side by side first; many events are checked by several processors. out_valid[i] belongs to events[i].
+ * are fetched side by side first; many events are checked by several processors. out[i] belongs to events[i].
  * Errors: STORE, TIMEOUT, SHUTDOWN (nothing is decided then)
  */
 MUST_CHECK enum err keyring_check_events(struct ctx *ctx, struct federation *federation,
-	const struct event *const *events, size_t count, bool *out_valid);
+	const struct event *const *events, size_t count, enum signed_state *out);
 
 /** Whether an object is signed by a server now (invites' and joins' answers, EDUs of cross-signing). Errors as above. */
 MUST_CHECK enum err keyring_check_object(struct ctx *ctx, struct federation *federation,

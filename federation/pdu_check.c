@@ -53,7 +53,7 @@ enum err pdu_check_signatures(struct ctx *ctx, struct federation *federation, st
 {
 	const struct event **events = ARENA_NEW_ARRAY(ctx->arena, const struct event *, count);
 	struct pdu **owners = ARENA_NEW_ARRAY(ctx->arena, struct pdu *, count);
-	bool *valid = ARENA_NEW_ARRAY(ctx->arena, bool, count);
+	enum signed_state *states = ARENA_NEW_ARRAY(ctx->arena, enum signed_state, count);
 	size_t n = 0;
 	for (size_t i = 0; i < count; i++) {
 		if (pdus[i].event != NULL) {
@@ -64,10 +64,13 @@ enum err pdu_check_signatures(struct ctx *ctx, struct federation *federation, st
 	if (n == 0) {
 		return ERR_OK;
 	}
-	TRY(keyring_check_events(ctx, federation, events, n, valid));
+	TRY(keyring_check_events(ctx, federation, events, n, states));
 	for (size_t i = 0; i < n; i++) {
-		if (!valid[i]) {
-			drop(owners[i], "The event is not signed by all who have to");
+		owners[i]->is_undecided = states[i] == SIGNED_UNKNOWN;
+		if (states[i] != SIGNED) {
+			drop(owners[i],
+				owners[i]->is_undecided ? "A key by which the event is signed cannot be had"
+										: "The event is not signed by all who have to");
 		}
 	}
 	return ERR_OK;

@@ -20,6 +20,7 @@ struct pdu {
 	struct event_id event_id;  /**< s.p == NULL: it has none that could be told */
 	const char *error;         /**< why it was dropped; static; NULL: it was not */
 	bool is_redacted;          /**< its content hash was wrong */
+	bool is_undecided;         /**< dropped, because a key could not be fetched: it may be good */
 };
 
 /** Which room events have to be of. */

@@ -358,3 +358,24 @@ def test_send__too_much_waits__told_to_come_later(make_federated, remote, make_r
     assert shared.knows(kept_back)
     remote.transaction(server, sent[-1]).ok()
     shared.seen(sent[-1][-1], limit=60)
+
+
+# -- keys that cannot be had
+
+def test_event__key_server_of_its_sender_is_away__waits_and_comes_when_it_is_back(federated, remote, make_remote):
+    """What another server brings of it is not given up because its own does not answer for its keys."""
+    shared = SharedRoom(federated, remote)
+    room, away = shared.room, make_remote()
+    away.on("GET", r"/_matrix/key/v2/server", lambda ask: (503, {"errcode": "M_UNKNOWN", "error": "away"}))
+    guest = "@guest:" + away.name
+    before = list(room.heads)
+    joined = room.add(room.sign(room.draft("m.room.member", {"membership": "join"}, guest, guest), away))
+    said = room.add(room.sign(room.draft("m.room.message", {"body": "said meanwhile"}, sender=guest), away))
+    forged = room.sign(room.draft("m.room.message", {"body": "forged"}, sender=guest))  # not by its server
+    assert shared.send(joined, said, forged) == {event.event_id: {} for event in (joined, said, forged)}
+    away.next("GET", r"/_matrix/key/v2/server")
+    shared.deliver(room.message("of others, meanwhile", prev=before))
+    assert not shared.knows(said)
+    away.handlers.pop(0)
+    shared.seen(said, limit=60)
+    assert shared.knows(joined) and not shared.knows(forged)
