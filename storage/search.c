@@ -173,6 +173,11 @@ enum err store_search_change(struct ctx *ctx, struct tx *tx, const struct search
 	return ERR_OK;
 }
 
+void store_search_forget(struct write *write, int64_t room_nid, int64_t position)
+{
+	write_add(write, STMT_SEARCH_FORGET, DB_ARGS(db_bigint(room_nid), db_bigint(position)));
+}
+
 enum err store_search_clear(struct ctx *ctx, struct db *db)
 {
 	int64_t gone = 1;

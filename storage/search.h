@@ -5,7 +5,7 @@
 #define BELFRY_STORAGE_SEARCH_H
 
 #include "base/terms.h"
-#include "storage/db.h"
+#include "storage/writer.h"
 
 /** What of an event can be searched. Stored: never renumber. */
 enum search_key {
@@ -44,6 +44,8 @@ struct search_change {
 /** Applies a change; edits supersede what they edit. Two to five round trips. */
 MUST_CHECK enum err store_search_change(struct ctx *ctx, struct tx *tx,
 	const struct search_change *change);
+/** The text of one event and those of its edits go with a write: it was redacted in the past, where no consumer looks. */
+void store_search_forget(struct write *write, int64_t room_nid, int64_t position);
 /** Forgets everything. A round trip for each 20,000 texts. */
 MUST_CHECK enum err store_search_clear(struct ctx *ctx, struct db *db);
 /** Those of some rooms that are encrypted, in no order. */

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/vec.h"
 #include "homeserver/room/room_invitee.h"
+#include "homeserver/room/room_redact.h"
 #include "matrix/auth.h"
 #include "matrix/canonical.h"
 #include "matrix/power.h"
@@ -314,44 +315,10 @@ static enum err make_stripped(struct room_builder *builder, struct built_event *
 	return ERR_OK;
 }
 
-/* For struct event_row; no text unless both are known. */
-static struct str event_txn(struct arena *arena, struct str device, struct str id)
-{
-	return device.p != NULL && id.p != NULL
-		? str_printf(arena, "%.*s%c%.*s", STR_ARG(device), EVENT_TXN_SEPARATOR, STR_ARG(id))
-		: str_from(NULL, 0);
-}
-
-static struct stored_event *redacted_form(struct arena *arena, const struct stored_event *target)
-{
-	const struct event *event = target->event;
-	struct json redacted = redact_event(arena, event->version, event->json);
-	struct event_row row = {
-		.room_nid = target->room_nid,
-		.position = target->position,
-		.event_id = event->event_id.s,
-		.json = canonical_text(arena, &redacted),
-		.replaces_position = target->replaces_position,
-		.thread_root = target->thread_root,
-		.txn = event_txn(arena, target->txn_device, target->txn_id),
-		.notify_seq = target->notify_seq,
-		.highlight_seq = target->highlight_seq,
-		.redacted_by = INT64_MAX, /* its position is set at the commit */
-		.fate = target->fate,
-	};
-	return stored_event_create(event->version, event->room_id.s, &row);
-}
-
-static bool is_redaction(const struct event *event)
-{
-	return event->redacts.p != NULL && !event->is_state &&
-		str_equals(event->type, STR("m.room.redaction"));
-}
-
 /* Loads what a redaction redacts and makes its redacted form. */
 static enum err make_redacted(struct room_builder *builder, struct built_event *built)
 {
-	if (!is_redaction(built->event)) {
+	if (!room_is_redaction(built->event)) {
 		return ERR_OK;
 	}
 	struct stored_event *target;
@@ -364,12 +331,12 @@ static enum err make_redacted(struct room_builder *builder, struct built_event *
 	}
 	TRY(err);
 	if (target->redacted_by == 0) {
-		built->redacted = redacted_form(builder->ctx->arena, target);
+		built->redacted =
+			room_redacted_form(builder->ctx->arena, target, INT64_MAX /* set at the commit */);
 	}
 	return ERR_OK;
 }
 
-/* Whether a redaction redacts an event: its sender has the power, or is of the same server. Spec: rooms/v3, "Handling redactions" */
 static enum err may_redact(struct room_builder *builder, const struct event *redaction,
 	const struct event *target, bool *out)
 {
@@ -377,26 +344,14 @@ static enum err may_redact(struct room_builder *builder, const struct event *red
 	const struct event *create;
 	TRY(room_builder_state(builder, STR("m.room.power_levels"), STR(""), &levels));
 	TRY(room_builder_state(builder, STR("m.room.create"), STR(""), &create));
-	struct state_map map;
-	state_map_init(&map, builder->ctx->arena);
-	if (levels != NULL) {
-		(void)state_map_put(&map, levels);
-	}
-	if (create != NULL) {
-		(void)state_map_put(&map, create);
-	}
-	struct state_view view = state_map_view(&map);
-	const struct room_version *version = builder->room->version;
-	*out = server_name_equals(user_id_server(redaction->sender), user_id_server(target->sender)) ||
-		power_of_user(version, &view, redaction->sender) >=
-			power_for_action(version, &view, POWER_REDACT);
+	*out = room_may_redact(builder->ctx->arena, redaction, target, levels, create);
 	return ERR_OK;
 }
 
 /* The same for a redaction of another server: what it redacts may come later, or not be its to redact. */
 static enum err make_redacted_elsewhere(struct room_builder *builder, struct built_event *built)
 {
-	if (!is_redaction(built->event) || str_has_nul(built->event->redacts)) {
+	if (!room_is_redaction(built->event) || str_has_nul(built->event->redacts)) {
 		return ERR_OK;
 	}
 	struct stored_event *target;
@@ -408,7 +363,8 @@ static enum err make_redacted_elsewhere(struct room_builder *builder, struct bui
 	bool is_allowed;
 	TRY(may_redact(builder, built->event, target->event, &is_allowed));
 	if (is_allowed && target->redacted_by == 0) {
-		built->redacted = redacted_form(builder->ctx->arena, target);
+		built->redacted =
+			room_redacted_form(builder->ctx->arena, target, INT64_MAX /* set at the commit */);
 	}
 	return ERR_OK;
 }
@@ -525,7 +481,7 @@ enum err room_builder_add(struct room_builder *builder, const struct room_intent
 	TRY(make_redacted(builder, built));
 	TRY(find_replaced(builder, built));
 	struct arena *arena = builder->ctx->arena;
-	fill_row(builder, built, event_txn(arena, intent->txn_device, intent->txn_id));
+	fill_row(builder, built, room_event_txn(arena, intent->txn_device, intent->txn_id));
 	builder->head.depth = built->event->depth;
 	go_on(builder, built, room_extremities_text(arena, &built->event->event_id, 1));
 	return ERR_OK;

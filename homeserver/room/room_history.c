@@ -360,8 +360,9 @@ static void write_past(struct history *history, const struct past_event *past, s
 	const struct event *event = past->event;
 	int64_t nid = history->room->nid;
 	struct relation relation;
-	bool relates = relation_read(event->content, &relation) && relation.rel_type.p != NULL &&
-		!str_has_nul(relation.event_id) && !str_has_nul(relation.rel_type);
+	bool relates = !past->is_redacted && relation_read(event->content, &relation) &&
+		relation.rel_type.p != NULL && !str_has_nul(relation.event_id) &&
+		!str_has_nul(relation.rel_type);
 	struct event_row row = {
 		.room_nid = nid,
 		.event_id = event->event_id.s,
@@ -406,6 +407,10 @@ static void on_committed(void *data, int64_t first_position)
 		}
 	}
 	room_apply_history(room, history->events.p[0].position);
+	for (size_t i = 0; i < history->redacted.n; i++) {
+		stored_event_ref(history->redacted.p[i]);
+		room_apply_redaction(history->hs, room, history->redacted.p[i]);
+	}
 	for (size_t i = 0; i < history->events.n; i++) {
 		room_uncache_event(history->hs, room, history->events.p[i].event->event_id.s,
 			history->events.p[i].moved_from);
@@ -416,6 +421,7 @@ enum err history_add(struct history *history)
 {
 	struct write *write = write_new(history->ctx);
 	TRY(load_keys(history, &history->keys));
+	TRY(history_redact(history, write));
 	for (size_t i = 0; i < history->events.n; i++) {
 		write_past(history, &history->events.p[i], write);
 	}

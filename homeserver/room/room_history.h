@@ -14,6 +14,7 @@ struct past_event {
 	const struct event *event;
 	int64_t position;
 	int64_t moved_from; /**< below the timeline */
+	bool is_redacted;
 };
 
 /** The intervals of one key of the state, oldest first. */
@@ -44,9 +45,17 @@ struct history {
 		*before; /**< the newest event of the timeline before all of these; NULL: none */
 	struct map
 		keys; /**< of the state that they touch: type, NUL, state key → struct key_history * */
+	VEC(struct stored_event *)
+	redacted; /**< the redacted forms of events of the timeline that one of these redacts */
 };
 
 /** Writes the events and what the state's intervals are with them, in one commit. Errors: STORE; SHUTDOWN */
 MUST_CHECK enum err history_add(struct history *history);
+
+/**
+ * Redacts what these events redact, and those of them that earlier redactions wait for. Errors: STORE.
+ * Cost: none without redactions; one round trip for each event in a room where redactions wait
+ */
+MUST_CHECK enum err history_redact(struct history *history, struct write *write);
 
 #endif

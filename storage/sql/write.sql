@@ -206,6 +206,11 @@ DELETE FROM relations USING unnest($1::bigint[], $2::text[], $3::bigint[]) AS u(
 WHERE relations.room_nid = u.room_nid AND relations.parent_id = u.parent_id
 	AND relations.position = u.position;
 
+-- name: search_forget
+-- What is redacted is not found any more, nor its edits: nid, position. Index: search_texts_pkey, search_texts_target_idx.
+DELETE FROM search_texts t USING unnest($1::bigint[], $2::bigint[]) AS u(room_nid, position)
+WHERE t.room_nid = u.room_nid AND (t.position = u.position OR t.target_position = u.position);
+
 -- name: mention_insert
 -- One row for each user mentioned. Index: mentions_pkey.
 INSERT INTO mentions (user_id, room_nid, position, thread_root, is_counted)

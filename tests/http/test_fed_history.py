@@ -12,6 +12,8 @@ from synapse.crypto.event_signing import add_hashes_and_signatures
 from support.client import path_of, quote, unique
 from support.remote import FEDERATION
 from support.remote_room import Pdu, RemoteRoom
+from support.server import wait_until
+from support.shared_room import SharedRoom
 
 
 @pytest.fixture
@@ -410,3 +412,85 @@ def test_two_servers__history_for_the_joined__stays_closed(federated, make_feder
     zoe.post("/join/%s?via=%s" % (quote(room_id), quote(federated.server_name)), {}).ok()
     zoe.send(room_id, "hello")
     assert all_bodies(zoe, room_id) == ["hello"]
+
+
+# -- redactions in what is fetched later
+
+def redact(room, event, **more):
+    """A redaction as the room's version has it."""
+    place = {"content": {"redacts": event.event_id}} if room.version.identifier == "11" else {
+        "content": {}, "redacts": event.event_id}
+    return room.send("m.room.redaction", place.pop("content"), **place, **more)
+
+
+def gap(room, count=60):
+    """More messages than are fetched when one is missing."""
+    for number in range(count):
+        room.message("gap %d" % number)
+
+
+def is_redacted(user, room_id, event, redaction):
+    seen = user.event(room_id, event.event_id).ok()
+    return seen["content"] == {} and seen["unsigned"]["redacted_because"]["event_id"] == redaction.event_id
+
+
+@pytest.mark.parametrize("version", ["3", "11"])
+def test_redaction_in_a_gap__of_what_is_known__applied_when_it_is_fetched(federated, remote, version):
+    shared = SharedRoom(federated, remote, version)
+    word = unique("geheim").replace("-", "")
+    known = shared.room.message(word)
+    shared.deliver(known)
+    redaction = redact(shared.room, known)
+    gap(shared.room)
+    shared.deliver(shared.room.message("newest"))
+    find = {"search_categories": {"room_events": {"search_term": word}}}
+    user = shared.user
+    wait_until(lambda: user.post("/search", find).ok()["search_categories"]["room_events"]["results"], 20, "the text in the index")
+    assert word not in all_bodies(user, shared.room_id)
+    assert is_redacted(user, shared.room_id, known, redaction)
+    assert not user.post("/search", find).ok()["search_categories"]["room_events"]["results"]
+
+
+@pytest.mark.parametrize("version", ["3", "11"])
+def test_redaction_known__of_what_is_in_a_gap__applied_when_it_is_fetched(federated, remote, version):
+    shared = SharedRoom(federated, remote, version)
+    room = shared.room
+    shared.sentinel()
+    target = room.message("secret")
+    gap(room)
+    shared.deliver(room.message("newest"))
+    redaction = redact(room, target)
+    shared.deliver(redaction)
+    assert "secret" not in all_bodies(shared.user, shared.room_id)
+    assert is_redacted(shared.user, shared.room_id, target, redaction)
+
+
+def test_redaction_and_its_event_in_a_gap__fetched_as_they_were__applied(federated, remote):
+    shared = SharedRoom(federated, remote)
+    room = shared.room
+    shared.sentinel()
+    target, kept = room.message("secret"), room.message("kept")
+    redaction = redact(room, target)
+    gap(room)
+    shared.deliver(room.message("newest"))
+    bodies = all_bodies(shared.user, shared.room_id)
+    assert "secret" not in bodies and "kept" in bodies
+    assert is_redacted(shared.user, shared.room_id, target, redaction)
+    assert shared.user.event(shared.room_id, kept.event_id).ok()["content"]["body"] == "kept"
+
+
+def test_redaction_in_a_gap__by_somebody_without_the_power__does_nothing(federated, make_remote):
+    remote, other = make_remote(), make_remote()
+    shared = SharedRoom(federated, remote)
+    room = shared.room
+    guest = "@guest:" + other.name
+    join = room.draft("m.room.member", {"membership": "join"}, guest, guest)
+    shared.deliver(room.add(room.sign(join, other)))
+    known = room.message("stays")
+    shared.deliver(known)
+    draft = room.draft("m.room.redaction", {"redacts": known.event_id}, sender=guest)
+    room.add(room.sign(draft, other))
+    gap(room)
+    shared.deliver(room.message("newest"))
+    assert "stays" in all_bodies(shared.user, shared.room_id)
+    assert shared.user.event(shared.room_id, known.event_id).ok()["content"]["body"] == "stays"

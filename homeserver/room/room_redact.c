@@ -1,0 +1,59 @@
+/*
+ * What redactions do, the same for events that are new and for those that are fetched later.
+ */
+#include "homeserver/room/room_redact.h"
+
+#include "matrix/canonical.h"
+#include "matrix/power.h"
+#include "matrix/redact.h"
+
+bool room_is_redaction(const struct event *event)
+{
+	return event->redacts.p != NULL && !event->is_state &&
+		str_equals(event->type, STR("m.room.redaction"));
+}
+
+bool room_may_redact(struct arena *arena, const struct event *redaction, const struct event *target,
+	const struct event *levels, const struct event *create)
+{
+	struct state_map map;
+	state_map_init(&map, arena);
+	if (levels != NULL) {
+		(void)state_map_put(&map, levels);
+	}
+	if (create != NULL) {
+		(void)state_map_put(&map, create);
+	}
+	struct state_view view = state_map_view(&map);
+	return server_name_equals(user_id_server(redaction->sender), user_id_server(target->sender)) ||
+		power_of_user(redaction->version, &view, redaction->sender) >=
+		power_for_action(redaction->version, &view, POWER_REDACT);
+}
+
+struct str room_event_txn(struct arena *arena, struct str device, struct str id)
+{
+	return device.p != NULL && id.p != NULL
+		? str_printf(arena, "%.*s%c%.*s", STR_ARG(device), EVENT_TXN_SEPARATOR, STR_ARG(id))
+		: str_from(NULL, 0);
+}
+
+struct stored_event *room_redacted_form(struct arena *arena, const struct stored_event *target,
+	int64_t redacted_by)
+{
+	const struct event *event = target->event;
+	struct json redacted = redact_event(arena, event->version, event->json);
+	struct event_row row = {
+		.room_nid = target->room_nid,
+		.position = target->position,
+		.event_id = event->event_id.s,
+		.json = canonical_text(arena, &redacted),
+		.replaces_position = target->replaces_position,
+		.thread_root = target->thread_root,
+		.txn = room_event_txn(arena, target->txn_device, target->txn_id),
+		.notify_seq = target->notify_seq,
+		.highlight_seq = target->highlight_seq,
+		.redacted_by = redacted_by,
+		.fate = target->fate,
+	};
+	return stored_event_create(event->version, event->room_id.s, &row);
+}

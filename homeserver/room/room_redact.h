@@ -1,0 +1,24 @@
+/**
+ * Redactions: who may redact what, and what becomes of it. Spec: client-server API, "Redactions"; rooms/v3, "Handling redactions".
+ */
+#ifndef BELFRY_HOMESERVER_ROOM_ROOM_REDACT_H
+#define BELFRY_HOMESERVER_ROOM_ROOM_REDACT_H
+
+#include "homeserver/room/room.h"
+
+/** Whether the event redacts another, which is named. */
+bool room_is_redaction(const struct event *event);
+/**
+ * Whether a redaction redacts an event: its sender has the power, or is of the same server.
+ * @param levels  power levels of the room, NULL: none
+ * @param create  its create event, NULL: unknown
+ */
+bool room_may_redact(struct arena *arena, const struct event *redaction, const struct event *target,
+	const struct event *levels, const struct event *create);
+/** The redacted form of an event, `redacted_by` a position. One reference for the caller. */
+struct stored_event *room_redacted_form(struct arena *arena, const struct stored_event *target,
+	int64_t redacted_by);
+/** For struct event_row; no text unless both are known. */
+struct str room_event_txn(struct arena *arena, struct str device, struct str id);
+
+#endif
