@@ -28,7 +28,8 @@ struct acceptance {
 	struct event_id *extremities; /* as they are */
 	size_t extremity_count;
 	VEC(struct event_id) missing_prev; /* no state is known after them */
-	VEC(struct event_id) gap_prev;     /* of these, what is not in the timeline and may come */
+	VEC(struct event_id)
+	gap_prev; /* of these, and of what events that were set aside stand on: what is not in the timeline and may come */
 	struct fork_state before;
 	struct event_standing standing;
 };
@@ -47,6 +48,8 @@ MUST_CHECK enum err acceptance_check(struct acceptance *a, struct verdict *out);
 MUST_CHECK enum err acceptance_check_now(struct acceptance *a, struct verdict *out);
 /** Whether the state after an event is known. */
 bool acceptance_has_state(const struct known_event *known);
+/** Whether an event is not in the timeline, but may come into it. */
+bool acceptance_may_come(const struct known_event *known, struct event_id id);
 /** Whether an id is among others. */
 bool acceptance_names(const struct event_id *ids, size_t count, struct event_id id);
 

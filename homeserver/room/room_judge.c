@@ -77,6 +77,12 @@ bool acceptance_has_state(const struct known_event *known)
 			known->fate == EVENT_REJECTED);
 }
 
+bool acceptance_may_come(const struct known_event *known, struct event_id id)
+{
+	return !known->is_elsewhere && !str_has_nul(id.s) &&
+		(known->fate == EVENT_UNKNOWN || known->fate == EVENT_OUTLIER);
+}
+
 static enum err tell_missing(struct acceptance *a, const struct event_id *auth, size_t auth_count,
 	const struct event_id *prev, size_t prev_count)
 {
@@ -102,9 +108,7 @@ static enum err find_missing(struct acceptance *a)
 		if (a->is_on_all && a->prev[i].fate == EVENT_UNKNOWN && !a->prev[i].is_elsewhere) {
 			continue; /* a forward extremity that is being committed */
 		}
-		bool may_come = !a->prev[i].is_elsewhere && !str_has_nul(event->prev_events[i].s) &&
-			(a->prev[i].fate == EVENT_UNKNOWN || a->prev[i].fate == EVENT_OUTLIER);
-		if (may_come) {
+		if (acceptance_may_come(&a->prev[i], event->prev_events[i])) {
 			VEC_PUSH(a->ctx->arena, &a->gap_prev, event->prev_events[i]);
 		}
 		if (!acceptance_has_state(&a->prev[i])) {
@@ -286,9 +290,20 @@ enum err acceptance_check(struct acceptance *a, struct verdict *out)
 	return out->allowed ? check_by_state(a, &a->before, out) : ERR_OK;
 }
 
+/*
+ * By the current state. Where what it stands on is missing, the current state may be behind rather than the event: a member may have
+ * joined in what was missed. Then it is what the current state and the one that was given resolve to.
+ */
 enum err acceptance_check_now(struct acceptance *a, struct verdict *out)
 {
-	const struct fork_state current = {0};
+	struct fork_state states[2] = {{0}, a->before};
 	*out = verdict_allow();
-	return a->before.n > 0 ? check_by_state(a, &current, out) : ERR_OK; /* else it was that */
+	if (a->before.n == 0) {
+		return ERR_OK; /* it was that */
+	}
+	struct fork_state current = {0};
+	if (a->missing_prev.n > 0) {
+		TRY(room_fork_resolve(a->ctx, a->hs, a->room, states, COUNT_OF(states), NULL, &current));
+	}
+	return check_by_state(a, &current, out);
 }

@@ -49,7 +49,8 @@ static void step_back(struct arena *arena, const struct known_event *known, size
 }
 
 /*
- * What the new event stands on by way of events that were set aside: as these are no extremities, what they stand on has stayed one.
+ * What the new event stands on by way of events that were set aside: as these are no extremities, what they stand on has stayed one;
+ * and as they are not in the timeline, history that is missing before them is missing before the new event.
  * One round trip for each step back that is not in memory, usually none.
  */
 static enum err find_behind_aside(struct acceptance *a, struct map *gone)
@@ -62,6 +63,11 @@ static enum err find_behind_aside(struct acceptance *a, struct map *gone)
 		step_back(arena, known, count, gone, &next);
 		struct known_event *found = ARENA_NEW_ARRAY(arena, struct known_event, next.n + 1);
 		TRY(room_known_events(a->ctx, a->hs, a->room, next.p, next.n, found));
+		for (size_t i = 0; i < next.n; i++) {
+			if (acceptance_may_come(&found[i], next.p[i])) {
+				VEC_PUSH(arena, &a->gap_prev, next.p[i]);
+			}
+		}
 		known = found;
 		count = next.n;
 	}

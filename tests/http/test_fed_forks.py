@@ -5,6 +5,8 @@ import pytest
 from support.handshake import VERSIONS
 from support.shared_room import SharedRoom
 
+MISSING = r"/_matrix/federation/v1/get_missing_events/.*"
+
 
 def topic(user, room_id):
     return user.state(room_id)[("m.room.topic", "")]["content"]["topic"]
@@ -58,6 +60,71 @@ def test_fork__message_of_somebody_banned_meanwhile__soft_failed(federated, remo
     after = room.send("m.room.message", {"msgtype": "m.text", "body": "after"}, prev=[late])
     shared.deliver(after)
     assert not shared.knows(late)
+
+
+def missed(remote):
+    """Missing events are not given, so what stands on them comes with the state before it."""
+    remote.on("POST", MISSING, lambda ask: (404, {"errcode": "M_NOT_FOUND", "error": "no"}))
+
+
+def known_from_paging(user, room_id):
+    return [event["event_id"] for event in user.history(room_id)]
+
+
+@pytest.mark.parametrize("version", ["1", "6", "11", "12"])
+def test_gap__member_who_joined_in_it__not_soft_failed_on_a_fork(federated, remote, version):
+    """What was missed is no reason to take a member for a stranger, also when this server went on meanwhile."""
+    shared = SharedRoom(federated, remote, version)
+    room, alice = shared.room, shared.user
+    guest = "@guest:" + remote.name
+    shared.sentinel()
+    alice.send(room.room_id, "meanwhile here")
+    joined = room.join(guest)
+    said = room.message("hello", sender=guest)
+    missed(remote)
+    shared.deliver(room.message("and on", sender=guest))  # the state before `said` is given
+    assert shared.knows(said)
+    assert alice.state(room.room_id)[("m.room.member", guest)]["event_id"] == joined.event_id
+    history = known_from_paging(alice, room.room_id)
+    assert history.index(said.event_id) < history.index(joined.event_id)
+
+
+def test_sec_5_7__gap_with_a_state_that_forgets_a_ban__still_soft_failed(federated, remote):
+    """Whoever is banned does not come in by a gap of his own making."""
+    shared = SharedRoom(federated, remote)
+    room = shared.room
+    guest = "@guest:" + remote.name
+    joined = room.join(guest)
+    shared.deliver(joined)
+    ban = room.send("m.room.member", {"membership": "ban"}, guest, prev=[joined])
+    shared.deliver(ban)
+    room.heads, room.state = [joined.event_id], room.states[joined.event_id]
+    room.message("missed")
+    late = room.message("late", sender=guest)
+    missed(remote)
+    shared.send(room.message("later", sender=guest))  # the state before `late` is given
+    shared.deliver(room.send("m.room.message", {"msgtype": "m.text", "body": "on"}, prev=[ban]))
+    assert not shared.knows(late)
+
+
+def test_gap__behind_a_soft_failed_event__fetched_when_others_stand_on_it(federated, remote):
+    shared = SharedRoom(federated, remote)
+    room, alice = shared.room, shared.user
+    guest = "@guest:" + remote.name
+    joined = room.join(guest)
+    shared.deliver(joined)
+    ban = room.send("m.room.member", {"membership": "ban"}, guest, prev=[joined])
+    shared.deliver(ban)
+    room.heads, room.state = [joined.event_id], room.states[joined.event_id]
+    honest = [room.message("honest %d" % number) for number in range(3)]
+    late = room.message("late", sender=guest)
+    missed(remote)
+    shared.deliver(room.message("on the late one"))  # the state before `late` is given
+    assert not shared.knows(late)
+    history = known_from_paging(alice, room.room_id)
+    assert [event_id for event_id in history if event_id in {event.event_id for event in honest}] == [
+        event.event_id for event in reversed(honest)]
+    assert late.event_id not in history and not shared.knows(late)
 
 
 def test_redaction__before_its_event__applied_when_it_comes(federated, remote):
