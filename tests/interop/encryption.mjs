@@ -5,110 +5,23 @@
 //
 // Prints each step; ends with status 0 if all of them worked, else names the step and what was missing.
 import process from "node:process";
+import { begin, bootstrapIdentity, check, encryptedRoom, event, isCrossSigned, login, reads, register, run, say, session, text,
+	trusts, unique, until, verifyEachOther, verifyOwn } from "./encrypted_session.mjs";
 
-// The library talks a lot; only what this script says is shown.
-const say = (line) => process.stdout.write(line + "\n");
-for (const name of ["trace", "debug", "log", "info", "warn", "error"]) {
-	console[name] = () => {};
-}
-const sdk = await import("matrix-js-sdk");
-
-const [baseUrl, slowness = "1"] = process.argv.slice(2);
-const slow = Number(slowness);
-const run = Date.now().toString(36) + process.pid.toString(36);
-const MEGOLM = "m.megolm.v1.aes-sha2", SAS = "m.sas.v1";
-let step = "start";
-const clients = [];
-
-function begin(name) {
-	step = name;
-	say("step: " + name);
-}
-
-function check(condition, message) {
-	if (!condition) {
-		throw new Error(message);
-	}
-}
-
-// Resolves with the first true value of condition(), which may be a promise; looked at again and again.
-async function until(what, condition, limitS = 30) {
-	const end = Date.now() + limitS * 1000 * slow;
-	while (Date.now() < end) {
-		const found = await condition();
-		if (found) {
-			return found;
-		}
-		await new Promise((resolve) => setTimeout(resolve, 50));
-	}
-	throw new Error("did not come: " + what);
-}
-
-async function session(answer, recoveryKey) {
-	const client = sdk.createClient({ baseUrl, userId: answer.user_id, accessToken: answer.access_token,
-		deviceId: answer.device_id, timelineSupport: true, verificationMethods: [SAS],
-		cryptoCallbacks: {
-			getSecretStorageKey: async ({ keys }) => client.recoveryKey && [Object.keys(keys)[0], client.recoveryKey],
-		} });
-	client.recoveryKey = recoveryKey;
-	client.requests = [];
-	client.on("crypto.verificationRequestReceived", (request) => client.requests.push(request));
-	clients.push(client);
-	await client.initRustCrypto({ useIndexedDB: false });
-	await client.startClient({ initialSyncLimit: 30, pollTimeout: 5000 });
-	await until("the first sync", () => client.isInitialSyncComplete());
-	return client;
-}
-
-// Both sides see the same emoji, say so, and are done.
-async function compare(asking, request, answering, otherRequest) {
-	await otherRequest.accept();
-	await until("readiness", () => request.phase === 3 && otherRequest.phase === 3);
-	const verifier = await request.startVerification(SAS);
-	const other = await until("the start", () => otherRequest.verifier);
-	const shown = [];
-	for (const side of [verifier, other]) {
-		side.on("show_sas", (sas) => shown.push(sas));
-	}
-	const ends = [verifier.verify(), other.verify()];
-	ends.forEach((end) => end.catch(() => {}));
-	await until("the emoji", () => shown.length === 2);
-	check(JSON.stringify(shown[0].sas.decimal) === JSON.stringify(shown[1].sas.decimal), "the two see different emoji");
-	await Promise.all(shown.map((sas) => sas.confirm()));
-	await Promise.all(ends);
-}
-
-const text = (body) => ({ msgtype: "m.text", body });
-const event = (client, roomId, id) => client.getRoom(roomId)?.findEventById(id);
-
-async function reads(client, roomId, id, body) {
-	await until(client.getDeviceId() + " reads '" + body + "'", () => {
-		const found = event(client, roomId, id);
-		return found && !found.isBeingDecrypted() && found.isEncrypted() && found.getContent().body === body;
-	});
-}
-
-const isCrossSigned = async (viewer, owner) =>
-	(await viewer.getCrypto().getDeviceVerificationStatus(owner.getUserId(), owner.getDeviceId()))?.crossSigningVerified;
+const baseUrl = process.argv[2];
 
 async function main() {
 	begin("register, two devices each");
-	const anonymous = sdk.createClient({ baseUrl });
-	const register = (name) => anonymous.registerRequest({ username: name, password: name + "'s words",
-		auth: { type: "m.login.dummy" } });
-	const login = (answer, name) => anonymous.login("m.login.password", {
-		identifier: { type: "m.id.user", user: answer.user_id }, password: name + "'s words" });
-	const annName = "ann-" + run, benName = "ben-" + run;
-	const annAnswer = await register(annName), benAnswer = await register(benName);
-	const ann = await session(annAnswer), ben = await session(benAnswer);
-	const annTablet = await session(await login(annAnswer, annName));
-	const benTablet = await session(await login(benAnswer, benName));
+	const annName = "ann-" + unique, benName = "ben-" + unique;
+	const annAnswer = await register(baseUrl, annName), benAnswer = await register(baseUrl, benName);
+	const ann = await session(baseUrl, annAnswer), ben = await session(baseUrl, benAnswer);
+	const annTablet = await session(baseUrl, await login(baseUrl, annAnswer, annName));
+	const benTablet = await session(baseUrl, await login(baseUrl, benAnswer, benName));
 
 	begin("cross-signing, secret storage, key backup");
-	const withoutProof = { authUploadDeviceSigningKeys: (makeRequest) => makeRequest(null) };
 	for (const client of [ann, ben]) {
 		const crypto = client.getCrypto();
-		await crypto.bootstrapCrossSigning(withoutProof);
+		await bootstrapIdentity(client);
 		const key = await crypto.createRecoveryKeyFromPassphrase();
 		client.recoveryKey = key.privateKey;
 		await crypto.bootstrapSecretStorage({ createSecretStorageKey: async () => key, setupNewSecretStorage: true,
@@ -121,30 +34,13 @@ async function main() {
 
 	begin("verify the own second device");
 	for (const [phone, tablet] of [[ann, annTablet], [ben, benTablet]]) {
-		await until("the tablet knows the identity",
-			() => tablet.getCrypto().userHasCrossSigningKeys(tablet.getUserId(), true));
-		await until("the phone knows the tablet", async () =>
-			(await phone.getCrypto().getUserDeviceInfo([phone.getUserId()], true)).get(phone.getUserId())
-				?.has(tablet.getDeviceId()));
-		const request = await phone.getCrypto().requestOwnUserVerification();
-		const other = await until("the request", () => tablet.requests.at(-1));
-		await compare(phone, request, tablet, other);
-		await until("the tablet is signed", () => isCrossSigned(phone, tablet));
-		await until("the tablet has the secrets", () => tablet.getCrypto().isCrossSigningReady());
+		await verifyOwn(phone, tablet);
 		await until("the tablet backs up too", () => tablet.getCrypto().getSessionBackupPrivateKey());
 	}
 
 	begin("an encrypted room of two");
-	const { room_id: roomId } = await ann.createRoom({ preset: "trusted_private_chat", is_direct: true,
-		invite: [ben.getUserId()], initial_state: [{ type: "m.room.encryption", state_key: "",
-			content: { algorithm: MEGOLM } }] });
-	await until("the invite", () => ben.getRoom(roomId)?.getMyMembership() === "invite");
-	await ben.joinRoom(roomId);
 	const all = [ann, annTablet, ben, benTablet];
-	for (const client of all) {
-		await until("the room", () => client.getRoom(roomId)?.getJoinedMemberCount() === 2 &&
-			client.getRoom(roomId).hasEncryptionStateEvent());
-	}
+	const roomId = await encryptedRoom(ann, ben, all);
 
 	begin("talk, read on all four devices");
 	const said = [];
@@ -159,18 +55,13 @@ async function main() {
 	check(ben.getRoom(roomId).findEventById(said[0][0]).getWireContent().body === undefined, "it was sent in the clear");
 
 	begin("verify each other");
-	const request = await ann.getCrypto().requestVerificationDM(ben.getUserId(), roomId);
-	const other = await until("the request", () => ben.getCrypto().findVerificationRequestDMInProgress(roomId,
-		ann.getUserId()));
-	await compare(ann, request, ben, other);
-	const verified = (viewer, person) => until(viewer.getDeviceId() + " trusts " + person.getUserId(), async () =>
-		(await viewer.getCrypto().getUserVerificationStatus(person.getUserId())).isCrossSigningVerified());
+	await verifyEachOther(ann, ben, roomId);
 	for (const client of [ann, annTablet]) {
-		await verified(client, ben);
+		await trusts(client, ben);
 		await until("ben's devices are trusted", () => isCrossSigned(client, benTablet));
 	}
 	for (const client of [ben, benTablet]) {
-		await verified(client, ann);
+		await trusts(client, ann);
 	}
 
 	begin("back up");
@@ -186,7 +77,7 @@ async function main() {
 	});
 
 	begin("history on a new device, with the recovery key");
-	const late = await session(await login(annAnswer, annName), ann.recoveryKey);
+	const late = await session(baseUrl, await login(baseUrl, annAnswer, annName), ann.recoveryKey);
 	const crypto = late.getCrypto();
 	await until("the room", () => late.getRoom(roomId));
 	await until("the own identity and device", async () => await crypto.userHasCrossSigningKeys(late.getUserId(), true) &&
@@ -210,18 +101,4 @@ async function main() {
 	say("all steps worked");
 }
 
-// The library may reject promises of its own in the background; they are shown, and do not decide.
-process.on("unhandledRejection", (error) => say("background: " + error));
-const watchdog = setTimeout(() => {
-	say("FAILED in step '" + step + "': no end in sight");
-	process.exit(2);
-}, 240000 * slow);
-
-main().then(() => 0, (error) => {
-	say("FAILED in step '" + step + "': " + (error?.stack ?? error));
-	return 1;
-}).then((status) => {
-	clearTimeout(watchdog);
-	clients.forEach((client) => client.stopClient());
-	process.exit(status);
-});
+run(main, 240);
