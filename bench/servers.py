@@ -93,6 +93,7 @@ class Target:
         self.authority = authority
         self.server = self.start_one()
         self._other = None
+        self.school, self.rooms = None, {}  # the partner of its workloads, and large rooms by members
 
     @property
     def other(self):
@@ -138,6 +139,8 @@ class Target:
         for server in (self.server, self._other):
             if server is not None:
                 server.destroy()
+        if self.school is not None:
+            self.school.stop()
 
 
 class BelfryTarget(Target):

@@ -49,17 +49,27 @@ class Workload:
 
 
 class SchoolWorkload(Workload):
-    """One with a partner server of its own."""
+    """One with a partner server, which the target's workloads share, and so its large rooms."""
 
     def prepare(self, authority):
-        self.school = School(authority).start()
+        if self.target.school is None:
+            self.target.school = School(authority).start()
+        self.school = self.target.school
         self.fill()
 
     def fill(self):
         raise NotImplementedError
 
-    def close(self):
-        self.school.stop()
+    def joined(self, members):
+        """A room of so many members: (room, a local user who has come in, what that took, MiB that stay)."""
+        if members not in self.target.rooms:
+            self.say("a room of %d members" % members)
+            room, user = self.school.room(members), self.server.user()
+            self.say("joining it")
+            memory = self.target.memory()
+            took = self.measured(lambda: (self.school.join(self.server, room, user), self.target.rest()))
+            self.target.rooms[members] = (room, user, took, self.target.memory() - memory)
+        return self.target.rooms[members]
 
 
 class Inbound(SchoolWorkload):
@@ -154,13 +164,7 @@ class Large(SchoolWorkload):
 
     def fill(self):
         self.members = self.options.members
-        self.say("a room of %d members" % self.members)
-        self.room = self.school.room(self.members)
-        self.user = self.server.user()
-        self.say("joining it")
-        memory = self.target.memory()
-        self.joined = self.measured(lambda: (self.school.join(self.server, self.room, self.user), self.target.rest()))
-        self.memory = self.target.memory() - memory
+        self.room, self.user, self.coming, self.memory = self.joined(self.members)
 
     def deliver(self, events):
         self.school.deliver(self.server, events)
@@ -174,7 +178,7 @@ class Large(SchoolWorkload):
         took, server, database = self.measured(lambda: self.deliver([*forks, merge]))
         plain = [self.room.message("plain %d" % number) for number in range(3)]
         plain_took = self.measured(lambda: self.deliver(plain))[0]
-        return {"join a room of %s: processor, s" % many: self.joined[1] + self.joined[2],
+        return {"join a room of %s: processor, s" % many: self.coming[1] + self.coming[2],
                 "join a room of %s: memory that stays, MiB" % many: self.memory,
                 "two forks joined, %s: ms" % many: took * MS,
                 "two forks joined, %s: processor, ms" % many: (server + database) * MS,
@@ -185,22 +189,18 @@ class Growth(SchoolWorkload):
     """Bytes of the database for each further state event (topics), by the room's size."""
 
     def fill(self):
-        self.rooms = {}
-        self.user = self.server.user()
         for size in self.options.sizes:
-            self.say("a room of %d members" % size)
-            self.rooms[size] = self.school.room(size)
-            self.school.join(self.server, self.rooms[size], self.user)
-        self.target.rest()
+            self.joined(size)
 
     def run(self):
         rows = {}
-        for size, room in self.rooms.items():
+        for size in self.options.sizes:
+            room, user, _, _ = self.joined(size)
             events = [room.send("m.room.topic", {"topic": "number %d" % number}, "")
                       for number in range(self.options.events)]
             before = self.target.database_bytes()
             self.school.deliver(self.server, events)
-            self.wait_for(self.user, room, events[-1], 0.05)
+            self.wait_for(user, room, events[-1], 0.05)
             self.target.rest()
             rows["growth for a state event, %d members: bytes" % size] = (
                 self.target.database_bytes() - before) / len(events)

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "e2ee/claim_queue.h"
 #include "e2ee/cross_signing.h"
 #include "e2ee/device_lists.h"
 #include "e2ee/device_state.h"
@@ -20,6 +21,7 @@ struct e2ee *e2ee_create(struct homeserver *hs)
 	e2ee->hs = hs;
 	e2ee->lists = device_lists_create(writer_position(hs->writer));
 	e2ee->states = device_states_create(hs);
+	e2ee->claims = claim_queue_create(hs->db);
 	e2ee->message_limit = hs->settings.to_device_limit;
 	hs->ports.e2ee = (struct e2ee_port){
 		.sync_load = e2ee_sync_load,
@@ -35,6 +37,7 @@ void e2ee_destroy(struct e2ee *e2ee)
 	if (e2ee == NULL) {
 		return;
 	}
+	claim_queue_destroy(e2ee->claims);
 	device_states_destroy(e2ee->states);
 	device_lists_destroy(e2ee->lists);
 	mem_free(e2ee);

@@ -44,6 +44,7 @@ struct e2ee {
 	struct e2ee_remote_port remote;
 	struct device_lists *lists;   /**< changes of device lists (device_lists.h) */
 	struct device_states *states; /**< what devices have left (device_state.h) */
+	struct claim_queue *claims;   /**< claims that wait (claim_queue.h) */
 	int64_t message_limit;        /**< messages kept for a device */
 };
 

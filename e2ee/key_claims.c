@@ -1,9 +1,10 @@
 /*
  * Claims. The database hands the keys out: each is marked and committed before anybody sees it, so it is given once, also when
- * the server ends between the commit and the answer.
+ * the server ends between the commit and the answer. Claims of one moment share a statement (claim_queue.h).
  */
 #include "e2ee/key_claims.h"
 
+#include "e2ee/claim_queue.h"
 #include "e2ee/device_state.h"
 #include "matrix/device_key.h"
 #include "storage/one_time_key.h"
@@ -77,7 +78,7 @@ enum err key_claims_take(struct ctx *ctx, struct homeserver *hs, const struct js
 	*out = (struct keys_claimed){.wanted = wanted};
 	out->claim = local_claim(ctx->arena, hs, wanted, devices);
 	if (out->claim->count > 0) {
-		TRY(store_one_time_key_claim(ctx, hs->db, out->claim, &out->keys, &out->key_n));
+		TRY(claim_queue_take(ctx, hs->e2ee->claims, out->claim, &out->keys, &out->key_n));
 	}
 	if (out->key_n > 1) {
 		qsort(out->keys, out->key_n, sizeof(*out->keys), compare_index);

@@ -20,7 +20,7 @@ struct keys_claimed {
 /**
  * Takes one key for each device of local users asked for: a one-time key, which nobody else gets, or the fallback key.
  * Errors: INPUT M_INVALID_PARAM; STORE
- * Cost: one round trip for all local devices.
+ * Cost: one round trip for all local devices, which claims of one moment share.
  */
 MUST_CHECK enum err key_claims_take(struct ctx *ctx, struct homeserver *hs,
 	const struct json *wanted, struct keys_claimed *out);

@@ -276,6 +276,29 @@ def test_claim__by_many_at_once__each_key_once_and_none_left(hs, alice):
     assert len(given) == 80
 
 
+@pytest.mark.tsan
+def test_claim__many_at_once_of_different_devices__everybody_gets_those_of_the_device(hs):
+    owners = [hs.user() for _ in range(6)]
+    devices = [Device(owner) for owner in owners]
+    uploaded = {device.user_id: device.upload(keys=30)["one_time_keys"] for device in devices}
+    wrong, given, lock = [], [], threading.Lock()
+
+    def run(number):
+        mine = [devices[number], devices[(number + 1) % 6], Device(owners[number])]
+        mine[2].device_id = "NO_SUCH_DEVICE"
+        for turn in range(15):
+            asked = [mine[turn % 2], mine[2]] if turn % 3 else mine[:1]
+            for (user_id, device_id), keys in claim(owners[number], *asked).items():
+                with lock:
+                    given.extend(keys)
+                    wrong.extend(name for name, key in keys.items() if uploaded[user_id].get(name) != key)
+                    wrong.extend([device_id] if device_id == "NO_SUCH_DEVICE" else [])
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(6)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert wrong == [] and len(given) == len(set(given)) == 6 * 15
+
+
 def test_claim__server_killed__no_key_twice(make_server):
     server = make_server().start()
     alice, bob = accounts.register(server.url), accounts.register(server.url)
