@@ -204,6 +204,13 @@ static enum err query_position(struct ctx *ctx, struct db *db, enum stmt_id stmt
 	return ERR_OK;
 }
 
+enum err store_gap_oldest(struct ctx *ctx, struct db *db, int64_t room_nid, int64_t after,
+	int64_t up_to, int64_t *out_position)
+{
+	return query_position(ctx, db, STMT_GAP_OLDEST,
+		DB_ARGS(db_bigint(room_nid), db_bigint(after), db_bigint(up_to)), out_position);
+}
+
 enum err store_gap_over(struct ctx *ctx, struct db *db, int64_t room_nid, int64_t depth,
 	int64_t *out_position)
 {

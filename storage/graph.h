@@ -76,6 +76,9 @@ struct gap_row {
 /** The newest gap in (after, up_to] that may be asked for at a time (INT64_MAX: any). One round trip. */
 MUST_CHECK enum err store_gap_newest(struct ctx *ctx, struct db *db, int64_t room_nid,
 	int64_t after, int64_t up_to, int64_t now_ms, struct gap_row *out);
+/** Of the oldest gap in (after, up_to]. One round trip. @param out_position  0: there is none */
+MUST_CHECK enum err store_gap_oldest(struct ctx *ctx, struct db *db, int64_t room_nid,
+	int64_t after, int64_t up_to, int64_t *out_position);
 /** Of the oldest gap under an event that is deeper than `depth`. One round trip. @param out_position  0: there is none */
 MUST_CHECK enum err store_gap_over(struct ctx *ctx, struct db *db, int64_t room_nid, int64_t depth,
 	int64_t *out_position);

@@ -53,6 +53,17 @@ enum err room_gap_bound(struct ctx *ctx, struct homeserver *hs, struct room *roo
 	return ERR_OK;
 }
 
+enum err room_gap_bound_above(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	int64_t after, int64_t up_to, int64_t *out)
+{
+	int64_t oldest = 0;
+	if (newest_gap(room) > after) {
+		TRY(store_gap_oldest(ctx, hs->db, room->nid, after, up_to, &oldest));
+	}
+	*out = oldest != 0 ? oldest - 1 : up_to;
+	return ERR_OK;
+}
+
 bool room_has_gaps(struct room *room)
 {
 	return newest_gap(room) != STATE_SINCE_EVER;

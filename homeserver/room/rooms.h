@@ -88,6 +88,9 @@ MUST_CHECK enum err room_timeline(struct ctx *ctx, struct homeserver *hs, struct
  */
 MUST_CHECK enum err room_gap_bound(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	int64_t after, int64_t up_to, int64_t *out);
+/** The same for reading forwards from `after` to `up_to`: right before the event at the oldest gap; `up_to` when there is none. */
+MUST_CHECK enum err room_gap_bound_above(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	int64_t after, int64_t up_to, int64_t *out);
 /** Whether nothing of the room was before the first position, for it was made here. From memory. */
 bool room_begins_here(struct room *room);
 

@@ -48,7 +48,7 @@ static struct str position_token(struct ctx *ctx, int64_t position)
 }
 
 static enum err fill_messages(struct ctx *ctx, struct homeserver *hs, const struct page_ask *ask,
-	struct reading *reading, int64_t start, struct page *out)
+	struct reading *reading, int64_t start, bool stops_at_gaps, struct page *out)
 {
 	int64_t last = reading->view.up_to;
 	struct page_query query = {
@@ -59,6 +59,7 @@ static enum err fill_messages(struct ctx *ctx, struct homeserver *hs, const stru
 		.is_backwards = ask->is_backwards,
 		.limit = ask->limit,
 		.scan_limit = READING_SCAN_LIMIT,
+		.stops_at_gaps = stops_at_gaps,
 	};
 	if (ask->is_backwards) {
 		query.after = ask->has_to ? ask->to.position : ROOM_OUTLIERS;
@@ -110,9 +111,14 @@ static enum err read_once(struct ctx *ctx, struct homeserver *hs, const struct p
 	if (*out_goes_on) {
 		return ERR_OK;
 	}
-	TRY(fill_messages(ctx, hs, ask, reading, *out_start, out));
-	return may_fill && out->is_at_gap && out->n < ask->limit
-		? reading_fill_gap(ctx, hs, reading, out->reached, out_goes_on)
+	TRY(fill_messages(ctx, hs, ask, reading, *out_start, true, out));
+	if (may_fill && out->is_at_gap && out->n < ask->limit) {
+		TRY(reading_fill_gap(ctx, hs, reading, out->before_gap, out_goes_on));
+	}
+	bool is_stuck = !ask->is_backwards && out->is_at_gap && out->reached == *out_start;
+	/* What nobody has, or what is more than may be fetched at once, is passed over: a client would take the same token for the end. */
+	return is_stuck && !*out_goes_on && ask->limit > 0
+		? fill_messages(ctx, hs, ask, reading, *out_start, false, out)
 		: ERR_OK;
 }
 
@@ -226,6 +232,7 @@ static enum err fill_surroundings(struct ctx *ctx, struct homeserver *hs,
 	};
 	TRY(page_fill(ctx, hs, reading->room, &query, &around->before));
 	query.is_backwards = false;
+	query.stops_at_gaps = true;
 	query.after = around->event->position;
 	query.up_to = reading->view.up_to;
 	query.limit = ask->limit - ask->limit / 2;

@@ -112,15 +112,34 @@ static int64_t end_of(int64_t after, int64_t reached)
 	return after > ROOM_OUTLIERS ? after : MIN_OF(reached, 0);
 }
 
+/* Forwards a page that ends at a gap has got to its last event: what will be fetched stands behind that. */
+static void end_page(const struct page_query *query, int64_t first_after, int64_t last,
+	struct page *page)
+{
+	page->is_at_gap = first_after != query->after || last != query->up_to;
+	page->is_end = !page->is_at_gap;
+	if (query->is_backwards) {
+		page->reached = end_of(first_after, page->reached);
+		page->before_gap = page->reached;
+	} else if (page->is_at_gap) {
+		page->before_gap = last;
+	} else {
+		page->reached = query->up_to;
+	}
+}
+
 enum err page_fill(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct page_query *query, struct page *out)
 {
 	struct filling filling = {.ctx = ctx, .hs = hs, .room = room, .query = query};
 	struct page page = {.reached = query->is_backwards ? query->up_to : query->after};
 	int64_t first_after = query->after;
+	int64_t last = query->up_to;
+	/* A page ends where history is missing: who goes on from there may have it fetched. */
 	if (query->is_backwards) {
-		/* A page ends where history is missing: who goes on from there may have it fetched. */
 		TRY(room_gap_bound(ctx, hs, room, query->after, query->up_to, &first_after));
+	} else if (query->stops_at_gaps) {
+		TRY(room_gap_bound_above(ctx, hs, room, query->after, query->up_to, &last));
 	}
 	filling.asks_relations = query->filter != NULL && event_filter_asks_relations(query->filter);
 	size_t chunk_size = query->limit;
@@ -128,7 +147,7 @@ enum err page_fill(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	for (size_t scanned = 0; !is_full && !page.is_end && scanned < query->scan_limit;) {
 		struct timeline chunk;
 		int64_t after = query->is_backwards ? first_after : page.reached;
-		int64_t up_to = query->is_backwards ? page.reached : query->up_to;
+		int64_t up_to = query->is_backwards ? page.reached : last;
 		TRY(room_timeline(ctx, hs, room, after, up_to, query->is_backwards, chunk_size, &chunk));
 		TRY(cover(&filling, &chunk));
 		is_full = take_chunk(&filling, &chunk, &page);
@@ -136,9 +155,7 @@ enum err page_fill(struct ctx *ctx, struct homeserver *hs, struct room *room,
 		chunk_size = MIN_OF(chunk_size * 4, (size_t)CHUNK_MAX);
 	}
 	if (page.is_end) {
-		page.reached = query->is_backwards ? end_of(first_after, page.reached) : query->up_to;
-		page.is_at_gap = query->is_backwards && first_after != query->after;
-		page.is_end = !page.is_at_gap;
+		end_page(query, first_after, last, &page);
 	}
 	page.events = filling.found.p;
 	page.n = filling.found.n;

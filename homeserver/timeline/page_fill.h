@@ -16,7 +16,9 @@ struct page_query {
 	int64_t up_to;
 	bool is_backwards;
 	size_t limit;
-	size_t scan_limit;      /**< events looked at, at the most */
+	size_t scan_limit; /**< events looked at, at the most */
+	bool
+		stops_at_gaps; /**< forwards: does not go on where history is missing; backwards none does */
 	bool shows_own_changes; /**< also memberships of the reader that history visibility hides */
 };
 
@@ -29,7 +31,8 @@ struct page {
 	int64_t reached;
 	bool is_end; /**< everything within the bounds was looked at */
 	bool
-		is_at_gap; /**< backwards: it ends where others have events that this server lacks; then it is not at the end */
+		is_at_gap; /**< it ends where others have events that this server lacks; then it is not at the end */
+	int64_t before_gap;     /**< then: the position right before the event on the newer side */
 	bool has_skipped;       /**< events were left out */
 	bool has_skipped_state; /**< state events among them */
 };

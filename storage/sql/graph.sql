@@ -73,6 +73,11 @@ WHERE room_nid = $1 AND position = $2;
 -- Which of these ids are missing at a gap. Index: room_gaps_prev_idx.
 SELECT DISTINCT prev_id FROM room_gaps WHERE room_nid = $1 AND prev_id = ANY ($2::text[]);
 
+-- name: gap_oldest hot
+-- Of the oldest gap whose event on this side is in ($2, $3]. Index: room_gaps_pkey.
+SELECT g.position FROM room_gaps g WHERE g.room_nid = $1 AND g.position > $2 AND g.position <= $3
+ORDER BY g.position LIMIT 1;
+
 -- name: gap_over hot
 -- The oldest gap whose event on this side is deeper than $2: what has that depth and is missing, is missing there. Index: room_gaps_pkey,
 -- events_pkey.

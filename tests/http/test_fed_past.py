@@ -115,6 +115,44 @@ def test_time__many_jumps__history_is_whole_and_in_order_afterwards(federated, r
     assert all_bodies(lin, room.room_id, limit=100) == everything
 
 
+def forwards(user, room_id, token, limit=50):
+    """Bodies from a token on, in how many pages."""
+    found, pages = [], 0
+    while token is not None and pages < 60:
+        page = user.messages(room_id, "f", limit=limit, **{"from": token}).ok()
+        found, pages = found + bodies(page["chunk"]), pages + 1
+        assert page.get("end") != token or not page["chunk"]
+        token = page.get("end") if page.get("end") != token else None
+    return found, pages
+
+
+def test_paging_forwards__after_a_jump__what_lies_between_is_fetched(federated, remote, lin):
+    room, said = spoken(remote, FAR)
+    come_in(lin, room)
+    lin.send(room.room_id, "mine")
+    near(lin, room.room_id, said[20]["origin_server_ts"], "b").ok()
+    around = context(lin, room.room_id, said[20].event_id, 6).ok()
+    assert bodies(around["events_before"]) == ["19", "18", "17"] and around["events_after"] == []
+    found, pages = forwards(lin, room.room_id, around["end"])
+    assert found == [str(number) for number in range(21, FAR)] + ["mine"]
+    assert len(asked(remote, "backfill")) <= 5
+
+
+@pytest.mark.parametrize("is_down", [False, True])
+def test_paging_forwards__more_lies_between_than_is_fetched_at_once__goes_on_to_the_newest(federated, remote, lin, is_down):
+    room, said = spoken(remote, 3 * FAR)
+    come_in(lin, room)
+    lin.send(room.room_id, "mine")
+    near(lin, room.room_id, said[20]["origin_server_ts"], "b").ok()
+    token = context(lin, room.room_id, said[20].event_id, 0).ok()["end"]
+    if is_down:
+        remote.on("GET", FEDERATION + "/backfill/(.+)", lambda ask: (500, {"errcode": "M_UNKNOWN", "error": "down"}))
+    found, pages = forwards(lin, room.room_id, token)
+    assert found[-1] == "mine" and len(found) == len(set(found)) and pages < 30
+    numbers = [int(body) for body in found[:-1]]
+    assert numbers == sorted(numbers) and (len(numbers) >= 300 or is_down)
+
+
 def test_time__another_server_is_away__the_next_is_asked(federated, remote, make_remote, lin):
     other = make_remote()
     room, said = spoken(remote, 5)
