@@ -198,6 +198,13 @@ static enum err fetch_old_way(struct ctx *ctx, struct wanted *wanted, struct fed
 	return ERR_OK;
 }
 
+/* Whether the refusal comes from a server that does not know the endpoint: one that does tells a reason. */
+static bool is_unknown_way(enum err err, const struct fed_refusal *refusal)
+{
+	return (err == ERR_MISSING && !str_equals(refusal->errcode, STR("M_NOT_FOUND"))) ||
+		(err == ERR_INPUT && str_is_empty(refusal->errcode));
+}
+
 /* What the client is told. */
 static enum err explain(struct ctx *ctx, enum err err, const struct fed_refusal *refusal)
 {
@@ -253,7 +260,7 @@ static enum err fetch(void *self, struct ctx *ctx, struct server_name origin, st
 		return fail(ctx, ERR_MISSING, M_NOT_FOUND, "There is no such file");
 	}
 	enum err err = fetch_new_way(ctx, &wanted, &refusal, out);
-	if (err == ERR_MISSING && !str_equals(refusal.errcode, STR("M_NOT_FOUND"))) {
+	if (is_unknown_way(err, &refusal)) {
 		err = fetch_old_way(ctx, &wanted, &refusal, out);
 	}
 	if (err == ERR_MISSING) {

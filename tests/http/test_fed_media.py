@@ -184,13 +184,24 @@ def test_remote_file__active_content__attachment_and_sandbox(federated, remote, 
     assert reply.headers["content-disposition"].startswith("attachment") and ".." not in reply.headers["content-disposition"]
 
 
-def test_remote_file__its_server_is_old__fetched_in_the_old_way(federated, remote, lin):
+@pytest.mark.parametrize("refusal", [(404, {"errcode": "M_UNRECOGNIZED", "error": "?"}), (404, b"no such page"), (400, b"what?")])
+def test_remote_file__its_server_is_old__fetched_in_the_old_way(federated, remote, lin, refusal):
+    remote.on("GET", DOWNLOAD, lambda ask: refusal)
     remote.on("GET", "/_matrix/media/v3/download/.*", lambda ask: (200, b"old", {
         "Content-Type": "text/plain", "Content-Disposition": "attachment; filename=a.txt"}))
     reply = download(lin, remote.name, unique())
     assert reply.raw == b"old" and "a.txt" in reply.headers["content-disposition"]
     (ask,) = asked(remote, "/_matrix/media/v3/")
     assert ask.query["allow_remote"] == ["false"] and "authorization" not in ask.headers
+
+
+@pytest.mark.parametrize("refusal", [(404, {"errcode": "M_NOT_FOUND", "error": "no"}), (400, {"errcode": "M_INVALID_PARAM", "error": "no"}),
+                                     (403, b"go away")])
+def test_remote_file__its_server_says_no__not_asked_in_the_old_way(federated, remote, lin, refusal):
+    remote.on("GET", DOWNLOAD, lambda ask: refusal)
+    remote.on("GET", "/_matrix/media/v3/download/.*", lambda ask: (200, b"old", {"Content-Type": "text/plain"}))
+    download(lin, remote.name, unique()).expect((403, 404))
+    assert asked(remote, "/_matrix/media/v3/") == []
 
 
 def test_remote_file__lies_elsewhere__fetched_from_there(federated, remote, make_remote, lin):
