@@ -104,6 +104,9 @@ endfunction()
 # belfry_cmocka_kind(<kind> <layer> <timeout_s>): all *_test.c right in tests/<kind>.
 function(belfry_cmocka_kind kind layer timeout_s)
 	belfry_helpers(${kind}_helpers tests/${kind})
+	if(TARGET ${kind}_helpers_objects)
+		target_link_libraries(${kind}_helpers_objects PUBLIC ${layer})
+	endif()
 	file(GLOB files CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR}
 		${CMAKE_SOURCE_DIR}/tests/${kind}/*_test.c)
 	foreach(file IN LISTS files)

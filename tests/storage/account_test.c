@@ -3,89 +3,13 @@
  */
 #include "storage/account.h"
 
-#include "gen/embedded_migrations.h"
 #include "storage/device.h"
-#include "storage/migrate.h"
 #include "storage/registration_token.h"
 #include "storage/token.h"
 #include "storage/uia.h"
+#include "tests/storage/world.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
-
-/* cmocka's macro would replace base/ctx.h's function. */
-#include <cmocka.h>
-#undef fail
-
-/* One per test. */
-struct world {
-	struct ctx ctx;
-	struct db *db;
-};
-
-static struct str url;
-
-static int set_up_all(void **state)
-{
-	(void)state;
-	url = str_of(getenv("BELFRY_TEST_DATABASE_URL"));
-	assert_true(url.n > 0);
-	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
-	struct ctx ctx;
-	ctx_init(&ctx, arena);
-	assert_int_equal(migrate_run(&ctx, url, embedded_migrations, embedded_migrations_count),
-		ERR_OK);
-	return 0;
-}
-
-static int set_up(void **state)
-{
-	struct world *world = test_calloc(1, sizeof(*world));
-	ctx_init(&world->ctx, arena_create());
-	world->db = db_create(&(struct db_config){.url = url,
-		.pool_size = 2,
-		.statement_timeout_ms = 5000,
-		.acquire_timeout_ms = 5000});
-	*state = world;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct world *world = *state;
-	db_destroy(world->db);
-	arena_destroy(world->ctx.arena);
-	test_free(world);
-	return 0;
-}
-
-/* Runs `call`, which uses `tx`, in a transaction of its own; gives what it returned. */
-#define IN_TX(world, call) \
-	__extension__({ \
-		struct tx *tx CLEANUP(tx_cleanup) = NULL; \
-		assert_int_equal(tx_begin(&(world)->ctx, (world)->db, &tx), ERR_OK); \
-		enum err result_ = (call); \
-		if (result_ == ERR_OK) { \
-			assert_int_equal(tx_commit(&(world)->ctx, &tx), ERR_OK); \
-		} \
-		result_; \
-	})
-
-static void add_account(struct world *world, struct str user_id)
-{
-	struct account_row row = {.user_id = user_id, .password_hash = STR("hash"), .created_at_ms = 7};
-	assert_int_equal(IN_TX(world, store_account_insert(&world->ctx, tx, &row)), ERR_OK);
-}
-
-static void add_device(struct world *world, struct str user_id, struct str device_id)
-{
-	struct device_row row = {.device_id = device_id,
-		.display_name = STR("Phone"),
-		.last_seen_ms = 10};
-	assert_int_equal(IN_TX(world, store_device_upsert(&world->ctx, tx, user_id, &row)), ERR_OK);
-}
 
 static void add_pair(struct world *world, struct str user_id, struct str device_id,
 	const char *access, const char *refresh, bool is_confirmed)
@@ -139,7 +63,7 @@ static void account__deactivated__final(void **state)
 {
 	struct world *world = *state;
 	struct str id = STR("@gone:hs1");
-	add_account(world, id);
+	world_add_account(world, id);
 	assert_int_equal(IN_TX(world, store_account_deactivate(&world->ctx, tx, id, true)), ERR_OK);
 	struct account_row found;
 	assert_int_equal(store_account_find(&world->ctx, world->db, id, &found), ERR_OK);
@@ -173,7 +97,7 @@ static void account__deactivated__leaving_until_left(void **state)
 {
 	struct world *world = *state;
 	struct str id = STR("@leaver:hs1");
-	add_account(world, id);
+	world_add_account(world, id);
 	assert_false(is_leaving(world, id));
 	assert_int_equal(IN_TX(world, store_account_deactivate(&world->ctx, tx, id, false)), ERR_OK);
 	assert_true(is_leaving(world, id));
@@ -185,7 +109,7 @@ static void account__changed__as_set(void **state)
 {
 	struct world *world = *state;
 	struct str id = STR("@changed:hs1");
-	add_account(world, id);
+	world_add_account(world, id);
 	assert_int_equal(IN_TX(world, store_account_set_state(&world->ctx, tx, id, ACCOUNT_LOCKED)),
 		ERR_OK);
 	assert_int_equal(IN_TX(world, store_account_set_admin(&world->ctx, tx, id, true)), ERR_OK);
@@ -201,9 +125,9 @@ static void account__changed__as_set(void **state)
 static void account_list__after_one__next_in_order(void **state)
 {
 	struct world *world = *state;
-	add_account(world, STR("@list1:hs1"));
-	add_account(world, STR("@list2:hs1"));
-	add_account(world, STR("@list3:hs1"));
+	world_add_account(world, STR("@list1:hs1"));
+	world_add_account(world, STR("@list2:hs1"));
+	world_add_account(world, STR("@list3:hs1"));
 	struct account_row *rows;
 	size_t count;
 	assert_int_equal(
@@ -236,8 +160,8 @@ static void device__known_again__keeps_its_name(void **state)
 {
 	struct world *world = *state;
 	struct str id = STR("@dev:hs1");
-	add_account(world, id);
-	add_device(world, id, STR("D1"));
+	world_add_account(world, id);
+	world_add_device(world, id, STR("D1"));
 	struct device_row again = {.device_id = STR("D1"),
 		.display_name = STR("Other"),
 		.last_seen_ms = 20,
@@ -254,8 +178,8 @@ static void device__renamed_and_seen__shown(void **state)
 {
 	struct world *world = *state;
 	struct str id = STR("@ren:hs1");
-	add_account(world, id);
-	add_device(world, id, STR("D1"));
+	world_add_account(world, id);
+	world_add_device(world, id, STR("D1"));
 	assert_int_equal(store_device_rename(&world->ctx, world->db, id, STR("D1"), STR("Kitchen")),
 		ERR_OK);
 	assert_int_equal(store_device_rename(&world->ctx, world->db, id, STR("NO"), STR("x")),
@@ -284,10 +208,10 @@ static void device__deleted__tokens_gone_too(void **state)
 {
 	struct world *world = *state;
 	struct str id = STR("@del:hs1");
-	add_account(world, id);
-	add_device(world, id, STR("D1"));
-	add_device(world, id, STR("D2"));
-	add_device(world, id, STR("D3"));
+	world_add_account(world, id);
+	world_add_device(world, id, STR("D1"));
+	world_add_device(world, id, STR("D2"));
+	world_add_device(world, id, STR("D3"));
 	add_pair(world, id, STR("D1"), "del-a1", "del-r1", true);
 	add_pair(world, id, STR("D2"), "del-a2", NULL, true);
 	add_pair(world, id, STR("D3"), "del-a3", NULL, true);
@@ -310,8 +234,8 @@ static void token__found__with_its_account(void **state)
 {
 	struct world *world = *state;
 	struct str id = STR("@tok:hs1");
-	add_account(world, id);
-	add_device(world, id, STR("D1"));
+	world_add_account(world, id);
+	world_add_device(world, id, STR("D1"));
 	add_pair(world, id, STR("D1"), "tok-a", "tok-r", true);
 	struct token_row row;
 	assert_int_equal(store_token_find(&world->ctx, world->db, STR("tok-a"), &row), ERR_OK);
@@ -328,9 +252,9 @@ static void token__pair_confirmed__all_others_of_the_device_end(void **state)
 	struct world *world = *state;
 	struct str id = STR("@pair:hs1");
 	struct str device = STR("D1");
-	add_account(world, id);
-	add_device(world, id, device);
-	add_device(world, id, STR("D2"));
+	world_add_account(world, id);
+	world_add_device(world, id, device);
+	world_add_device(world, id, STR("D2"));
 	add_pair(world, id, device, "pair-a1", "pair-r1", true);
 	add_pair(world, id, device, "pair-a2", "pair-r2", false);
 	add_pair(world, id, device, "pair-a3", "pair-r3", false);
@@ -358,9 +282,9 @@ static void token__expired_long_ago__forgotten_unless_refreshable(void **state)
 {
 	struct world *world = *state;
 	struct str id = STR("@exp:hs1");
-	add_account(world, id);
-	add_device(world, id, STR("D1"));
-	add_device(world, id, STR("D2"));
+	world_add_account(world, id);
+	world_add_device(world, id, STR("D1"));
+	world_add_device(world, id, STR("D2"));
 	struct token_pair alone = {.user_id = id,
 		.device_id = STR("D1"),
 		.token_hash = STR("exp-a"),
@@ -461,8 +385,6 @@ static void registration_token__without_limit_but_time__ends_then(void **state)
 	assert_int_equal(use(world, row.token, 1), ERR_MISSING);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -484,5 +406,5 @@ int main(void)
 		TEST(registration_token__uses__counted_to_the_end),
 		TEST(registration_token__without_limit_but_time__ends_then),
 	};
-	return cmocka_run_group_tests(tests, set_up_all, NULL);
+	return cmocka_run_group_tests(tests, world_set_up_all, NULL);
 }

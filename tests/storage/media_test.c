@@ -3,61 +3,10 @@
  */
 #include "storage/media.h"
 
-#include "gen/embedded_migrations.h"
-#include "storage/migrate.h"
 #include "storage/preview.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-
-/* cmocka's macro would replace base/ctx.h's function. */
-#include <cmocka.h>
-#undef fail
+#include "tests/storage/world.h"
 
 #define HASH STR("0123456789abcdef0123456789abcdef")
-
-/* One per test. */
-struct world {
-	struct ctx ctx;
-	struct db *db;
-};
-
-static struct str url;
-
-static int set_up_all(void **state)
-{
-	(void)state;
-	url = str_of(getenv("BELFRY_TEST_DATABASE_URL"));
-	assert_true(url.n > 0);
-	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
-	struct ctx ctx;
-	ctx_init(&ctx, arena);
-	assert_int_equal(migrate_run(&ctx, url, embedded_migrations, embedded_migrations_count),
-		ERR_OK);
-	return 0;
-}
-
-static int set_up(void **state)
-{
-	struct world *world = test_calloc(1, sizeof(*world));
-	ctx_init(&world->ctx, arena_create());
-	world->db = db_create(&(struct db_config){.url = url,
-		.pool_size = 2,
-		.statement_timeout_ms = 5000,
-		.acquire_timeout_ms = 5000});
-	*state = world;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct world *world = *state;
-	db_destroy(world->db);
-	arena_destroy(world->ctx.arena);
-	test_free(world);
-	return 0;
-}
 
 static bool was_removed;
 
@@ -372,23 +321,17 @@ static void preview__newest_counts__until_it_expires(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(media__inserted__found_as_it_was, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(media__of_nobody_without_labels__nulls, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(media__reserved__filled_once_by_its_user_in_time, set_up,
-			tear_down),
-		cmocka_unit_test_setup_teardown(media__usage__is_the_users_own, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(media__quarantine__set_and_lifted, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(thumbnail__first_stays__also_a_failure, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-			garbage__last_file_of_a_content_deleted__with_its_thumbnails, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(garbage__removed__who_stores_it_again_is_told, set_up,
-			tear_down),
-		cmocka_unit_test_setup_teardown(garbage__thumbnail_of_a_deleted_file__not_kept, set_up,
-			tear_down),
-		cmocka_unit_test_setup_teardown(quarantine__of_a_content__all_its_files_also_later_ones,
-			set_up, tear_down),
-		cmocka_unit_test_setup_teardown(preview__newest_counts__until_it_expires, set_up,
-			tear_down),
+		TEST(media__inserted__found_as_it_was),
+		TEST(media__of_nobody_without_labels__nulls),
+		TEST(media__reserved__filled_once_by_its_user_in_time),
+		TEST(media__usage__is_the_users_own),
+		TEST(media__quarantine__set_and_lifted),
+		TEST(thumbnail__first_stays__also_a_failure),
+		TEST(garbage__last_file_of_a_content_deleted__with_its_thumbnails),
+		TEST(garbage__removed__who_stores_it_again_is_told),
+		TEST(garbage__thumbnail_of_a_deleted_file__not_kept),
+		TEST(quarantine__of_a_content__all_its_files_also_later_ones),
+		TEST(preview__newest_counts__until_it_expires),
 	};
-	return cmocka_run_group_tests(tests, set_up_all, NULL);
+	return cmocka_run_group_tests(tests, world_set_up_all, NULL);
 }

@@ -3,61 +3,10 @@
  */
 #include "storage/pusher.h"
 
-#include "gen/embedded_migrations.h"
 #include "storage/account.h"
-#include "storage/migrate.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-
-/* cmocka's macro would replace base/ctx.h's function. */
-#include <cmocka.h>
-#undef fail
+#include "tests/storage/world.h"
 
 enum { NOW = 1000, DELAY = 100, PAUSE = 5000 };
-
-/* One per test. */
-struct world {
-	struct ctx ctx;
-	struct db *db;
-};
-
-static struct str url;
-
-static int set_up_all(void **state)
-{
-	(void)state;
-	url = str_of(getenv("BELFRY_TEST_DATABASE_URL"));
-	assert_true(url.n > 0);
-	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
-	struct ctx ctx;
-	ctx_init(&ctx, arena);
-	assert_int_equal(migrate_run(&ctx, url, embedded_migrations, embedded_migrations_count),
-		ERR_OK);
-	return 0;
-}
-
-static int set_up(void **state)
-{
-	struct world *world = test_calloc(1, sizeof(*world));
-	ctx_init(&world->ctx, arena_create());
-	world->db = db_create(&(struct db_config){.url = url,
-		.pool_size = 2,
-		.statement_timeout_ms = 5000,
-		.acquire_timeout_ms = 5000});
-	*state = world;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct world *world = *state;
-	db_destroy(world->db);
-	arena_destroy(world->ctx.arena);
-	test_free(world);
-	return 0;
-}
 
 static struct pusher_row pusher_of(struct str user_id, const char *kind)
 {
@@ -235,12 +184,10 @@ static void queue__of_mails__due_later_paused_and_unsubscribed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(pusher__set_again__changed_and_not_due, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(queue__of_a_gateway__in_order_until_done, set_up,
-			tear_down),
-		cmocka_unit_test_setup_teardown(queue__given_up__the_newest_stay, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(queue__of_mails__due_later_paused_and_unsubscribed, set_up,
-			tear_down),
+		TEST(pusher__set_again__changed_and_not_due),
+		TEST(queue__of_a_gateway__in_order_until_done),
+		TEST(queue__given_up__the_newest_stay),
+		TEST(queue__of_mails__due_later_paused_and_unsubscribed),
 	};
-	return cmocka_run_group_tests(tests, set_up_all, NULL);
+	return cmocka_run_group_tests(tests, world_set_up_all, NULL);
 }

@@ -3,65 +3,19 @@
  */
 #include "storage/search.h"
 
-#include "gen/embedded_migrations.h"
-#include "storage/migrate.h"
+#include "tests/storage/world.h"
 
 #include <libpq-fe.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
-
-/* cmocka's macro would replace base/ctx.h's function. */
-#include <cmocka.h>
-#undef fail
 
 enum { TERMS_MAX = 100, HITS_MAX = 20, STEP = 4 /* positions from text to text */ };
 
-struct world {
-	struct ctx ctx;
-	struct db *db;
-};
-
-static struct str url;
-
-static int set_up_all(void **state)
-{
-	(void)state;
-	url = str_of(getenv("BELFRY_TEST_DATABASE_URL"));
-	assert_true(url.n > 0);
-	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
-	struct ctx ctx;
-	ctx_init(&ctx, arena);
-	assert_int_equal(migrate_run(&ctx, url, embedded_migrations, embedded_migrations_count),
-		ERR_OK);
-	return 0;
-}
-
-static struct db *connect_db(void)
-{
-	return db_create(&(struct db_config){.url = url,
-		.pool_size = 2,
-		.statement_timeout_ms = 5000,
-		.acquire_timeout_ms = 5000});
-}
-
+/* Each test begins with none. */
 static int set_up(void **state)
 {
-	struct world *world = test_calloc(1, sizeof(*world));
-	ctx_init(&world->ctx, arena_create());
-	world->db = connect_db();
-	assert_int_equal(store_search_clear(&world->ctx, world->db), ERR_OK);
-	*state = world;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
+	(void)world_set_up(state);
 	struct world *world = *state;
-	db_destroy(world->db);
-	arena_destroy(world->ctx.arena);
-	test_free(world);
+	assert_int_equal(store_search_clear(&world->ctx, world->db), ERR_OK);
 	return 0;
 }
 
@@ -263,7 +217,7 @@ static long rows_fetched(struct world *world)
 {
 	db_destroy(world->db);
 	world->db = NULL;
-	PGconn *conn = PQconnectdb(str_cstr(world->ctx.arena, url));
+	PGconn *conn = PQconnectdb(str_cstr(world->ctx.arena, world_url));
 	long fetched = -1;
 	while (fetched < 0) {
 		PGresult *result = PQexec(conn,
@@ -275,7 +229,7 @@ static long rows_fetched(struct world *world)
 		PQclear(result);
 	}
 	PQfinish(conn);
-	world->db = connect_db();
+	world->db = world_connect(2);
 	return fetched;
 }
 
@@ -303,18 +257,17 @@ static void search__many_more_matches__no_more_rows_read(void **state)
 	}
 }
 
+#define FRESH(name) cmocka_unit_test_setup_teardown(name, set_up, world_tear_down)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(search__few_and_many_rooms__the_same_hits, set_up,
-			tear_down),
-		cmocka_unit_test_setup_teardown(search__edits__newest_that_is_known, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(search__the_same_change_twice__as_once, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(search__one_character__also_inside_of_words, set_up,
-			tear_down),
-		cmocka_unit_test_setup_teardown(search__far_apart__found_by_recency, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(search__many_more_matches__no_more_rows_read, set_up,
-			tear_down),
+		FRESH(search__few_and_many_rooms__the_same_hits),
+		FRESH(search__edits__newest_that_is_known),
+		FRESH(search__the_same_change_twice__as_once),
+		FRESH(search__one_character__also_inside_of_words),
+		FRESH(search__far_apart__found_by_recency),
+		FRESH(search__many_more_matches__no_more_rows_read),
 	};
-	return cmocka_run_group_tests(tests, set_up_all, NULL);
+	return cmocka_run_group_tests(tests, world_set_up_all, NULL);
 }

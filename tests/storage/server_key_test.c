@@ -3,58 +3,16 @@
  */
 #include "storage/server_key.h"
 
-#include "gen/embedded_migrations.h"
-#include "storage/migrate.h"
+#include "tests/storage/world.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 
-/* cmocka's macro would replace base/ctx.h's function. */
-#include <cmocka.h>
-#undef fail
-
-/* One per test. */
-struct world {
-	struct ctx ctx;
-	struct db *db;
-};
-
-static struct str url;
-
-static int set_up_all(void **state)
-{
-	(void)state;
-	url = str_of(getenv("BELFRY_TEST_DATABASE_URL"));
-	assert_true(url.n > 0);
-	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
-	struct ctx ctx;
-	ctx_init(&ctx, arena);
-	assert_int_equal(migrate_run(&ctx, url, embedded_migrations, embedded_migrations_count),
-		ERR_OK);
-	return 0;
-}
-
+/* Each test begins with none. */
 static int set_up(void **state)
 {
-	struct world *world = test_calloc(1, sizeof(*world));
-	ctx_init(&world->ctx, arena_create());
-	world->db = db_create(&(struct db_config){.url = url,
-		.pool_size = 2,
-		.statement_timeout_ms = 20000,
-		.acquire_timeout_ms = 5000});
-	assert_int_equal(store_server_key_forget(&world->ctx, world->db, 0, 0), ERR_OK);
-	*state = world;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
+	(void)world_set_up(state);
 	struct world *world = *state;
-	db_destroy(world->db);
-	arena_destroy(world->ctx.arena);
-	test_free(world);
+	assert_int_equal(store_server_key_forget(&world->ctx, world->db, 0, 0), ERR_OK);
 	return 0;
 }
 
@@ -149,14 +107,14 @@ static void keys__of_many_servers__those_seen_longest_ago_go(void **state)
 	assert_int_equal(count_keys(world, STR("s8.example"), &rows), 1);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define FRESH(name) cmocka_unit_test_setup_teardown(name, set_up, world_tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(keys__put_and_put_again__the_newer_ones),
-		TEST(keys__of_one_server__no_more_than_are_kept),
-		TEST(keys__of_many_servers__those_seen_longest_ago_go),
+		FRESH(keys__put_and_put_again__the_newer_ones),
+		FRESH(keys__of_one_server__no_more_than_are_kept),
+		FRESH(keys__of_many_servers__those_seen_longest_ago_go),
 	};
-	return cmocka_run_group_tests(tests, set_up_all, NULL);
+	return cmocka_run_group_tests(tests, world_set_up_all, NULL);
 }

@@ -11,37 +11,17 @@
 #include "storage/pg.h"
 #include "storage/room.h"
 #include "storage/event.h"
+#include "tests/storage/world.h"
 
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
-
-/* cmocka's macro would replace base/ctx.h's function. */
-#include <cmocka.h>
-#undef fail
 
 enum { THREADS = 8, WRITES = 60 };
 
-static struct str url;
 static _Atomic int64_t last_seen;
 static _Atomic int64_t published;
 static atomic_int out_of_order;
-
-static int set_up(void **state)
-{
-	(void)state;
-	url = str_of(getenv("BELFRY_TEST_DATABASE_URL"));
-	assert_true(url.n > 0);
-	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
-	struct ctx ctx;
-	ctx_init(&ctx, arena);
-	assert_int_equal(migrate_run(&ctx, url, embedded_migrations, embedded_migrations_count),
-		ERR_OK);
-	return 0;
-}
 
 static void on_published(void *self, int64_t position)
 {
@@ -59,22 +39,13 @@ static void on_committed(void *data, int64_t first_position)
 
 static struct writer *start_writer(size_t queue_limit)
 {
-	const struct writer_config config = {.url = url,
+	const struct writer_config config = {.url = world_url,
 		.queue_limit = queue_limit,
 		.group_limit = 64,
 		.published = on_published};
 	struct writer *writer = writer_create(&config);
 	assert_non_null(writer);
 	return writer;
-}
-
-static struct db *start_db(void)
-{
-	const struct db_config config = {.url = url,
-		.pool_size = 4,
-		.statement_timeout_ms = 5000,
-		.acquire_timeout_ms = 5000};
-	return db_create(&config);
 }
 
 static void add_transaction(struct write *write, struct ctx *ctx, const char *key)
@@ -129,7 +100,7 @@ static void run_senders(struct writer *writer, struct sender *senders, int first
 
 static void check_stored(const struct sender *senders)
 {
-	struct db *db = start_db();
+	struct db *db = world_connect(4);
 	for (int s = 0; s < THREADS; s++) {
 		for (int i = 0; i < WRITES; i++) {
 			struct arena *arena CLEANUP(arena_cleanup) = arena_create();
@@ -177,7 +148,7 @@ static void *kill_backends(void *data)
 {
 	atomic_bool *is_over = data;
 	struct pg pg;
-	pg_init(&pg, url, 5000);
+	pg_init(&pg, world_url, 5000);
 	while (!atomic_load(is_over)) {
 		struct arena *arena CLEANUP(arena_cleanup) = arena_create();
 		struct ctx ctx;
@@ -308,7 +279,7 @@ static bool signal_backends(int number)
 	ctx_init(&ctx, arena);
 	struct pg pg;
 	struct str text;
-	pg_init(&pg, url, 5000);
+	pg_init(&pg, world_url, 5000);
 	assert_int_equal(pg_ensure(&ctx, &pg), ERR_OK);
 	assert_int_equal(pg_query_text(&ctx, &pg,
 						 "SELECT string_agg(pid::text, ' ') FROM pg_stat_activity WHERE "
@@ -378,7 +349,7 @@ static void migrate__again__nothing_to_do(void **state)
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
 	struct ctx ctx;
 	ctx_init(&ctx, arena);
-	assert_int_equal(migrate_run(&ctx, url, embedded_migrations, embedded_migrations_count),
+	assert_int_equal(migrate_run(&ctx, world_url, embedded_migrations, embedded_migrations_count),
 		ERR_OK);
 }
 
@@ -392,7 +363,7 @@ static void migrate__edited__refused(void **state)
 		ARENA_NEW_ARRAY(arena, struct embedded_migration, embedded_migrations_count);
 	memcpy(table, embedded_migrations, embedded_migrations_count * sizeof(*table));
 	table[1].sha256_hex = "0000";
-	assert_int_equal(migrate_run(&ctx, url, table, embedded_migrations_count), ERR_CONFLICT);
+	assert_int_equal(migrate_run(&ctx, world_url, table, embedded_migrations_count), ERR_CONFLICT);
 	assert_true(str_contains(ctx.fault.text, STR("Migration 2")));
 }
 
@@ -402,7 +373,8 @@ static void migrate__database_newer__refused(void **state)
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
 	struct ctx ctx;
 	ctx_init(&ctx, arena);
-	assert_int_equal(migrate_run(&ctx, url, embedded_migrations, embedded_migrations_count - 1),
+	assert_int_equal(
+		migrate_run(&ctx, world_url, embedded_migrations, embedded_migrations_count - 1),
 		ERR_CONFLICT);
 	assert_true(str_contains(ctx.fault.text, STR("newer")));
 }
@@ -421,5 +393,5 @@ int main(void)
 		cmocka_unit_test(migrate__edited__refused),
 		cmocka_unit_test(migrate__database_newer__refused),
 	};
-	return cmocka_run_group_tests(tests, set_up, NULL);
+	return cmocka_run_group_tests(tests, world_set_up_all, NULL);
 }

@@ -1,0 +1,416 @@
+/*
+ * The server's half of end-to-end encryption on a real PostgreSQL: identity keys, one-time keys that nobody gets twice, also while
+ * connections break, and messages to devices.
+ */
+#include "storage/one_time_key.h"
+
+#include "base/lock.h"
+#include "storage/device.h"
+#include "storage/device_key.h"
+#include "storage/to_device.h"
+#include "tests/storage/world.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#define CURVE STR("signed_curve25519")
+
+enum { CLAIMERS = 8, KEYS = 160, CLAIMED_KEPT = 1000 };
+
+/* A user of its own with a device. */
+static struct str user_of(struct world *world, const char *name)
+{
+	struct str user_id = str_printf(world->ctx.arena, "@%s:hs", name);
+	world_add_account(world, user_id);
+	world_add_device(world, user_id, STR("PHONE"));
+	return user_id;
+}
+
+/* --- identity keys ----------------------------------------------------------------------------------------------- */
+
+static struct writer *start_writer(void)
+{
+	struct writer *writer = writer_create(
+		&(struct writer_config){.url = world_url, .queue_limit = 100, .group_limit = 10});
+	assert_non_null(writer);
+	return writer;
+}
+
+/* Commits what `add` adds to `write`; gives what became of it. */
+#define IN_WRITE(world, writer, add) \
+	__extension__({ \
+		struct write *write = write_new(&(world)->ctx); \
+		write_set_positions(write, 1); \
+		add; \
+		writer_commit(&(world)->ctx, writer, write, NULL); \
+	})
+
+static struct device_key_facts facts_of(struct world *world, struct str user_id)
+{
+	struct device_key_facts facts;
+	assert_int_equal(store_device_key_facts(&world->ctx, world->db, user_id, STR("PHONE"), &facts),
+		ERR_OK);
+	return facts;
+}
+
+static size_t keys_seen(struct world *world, struct str user_id, struct str viewer,
+	struct stored_key **out)
+{
+	size_t count;
+	assert_int_equal(
+		store_device_key_query(&world->ctx, world->db, &user_id, 1, viewer, out, &count), ERR_OK);
+	return count;
+}
+
+static void sign(struct write *write, struct str user_id, struct str key, struct str signer)
+{
+	store_key_signature_set(write,
+		&(struct key_signature_row){user_id, key, signer, STR("ed25519:S"), STR("sig")});
+}
+
+static void device_keys__set_and_replaced__with_what_hung_on_them(void **state)
+{
+	struct world *world = *state;
+	struct writer *writer = start_writer();
+	struct str ann = user_of(world, "ann");
+	struct stored_key *keys;
+	assert_true(facts_of(world, ann).ed25519.p == NULL);
+	assert_int_equal(IN_WRITE(world, writer,
+						 store_device_key_set(write, ann, STR("PHONE"), STR("ed1"), STR("{1}"))),
+		ERR_OK);
+	assert_int_equal(IN_WRITE(world, writer, sign(write, ann, STR("PHONE"), ann)), ERR_OK);
+	assert_int_equal(IN_WRITE(world, writer, sign(write, ann, STR("PHONE"), STR("@bob:hs"))),
+		ERR_OK);
+	assert_true(str_equals(facts_of(world, ann).ed25519, STR("ed1")));
+	assert_int_equal(keys_seen(world, ann, ann, &keys),
+		2); /* nobody sees what others have signed */
+	assert_int_equal(keys[0].kind, STORED_DEVICE_KEY);
+	assert_true(str_equals(keys[0].body, STR("{1}")));
+	assert_true(str_equals(keys[0].display_name, STR("Phone")));
+	assert_int_equal(keys[1].kind, STORED_SIGNATURE);
+	assert_true(str_equals(keys[1].signer_user, ann));
+	assert_int_equal(keys_seen(world, ann, STR("@bob:hs"), &keys), 3);
+	assert_int_equal(keys_seen(world, ann, STR("@eve:hs"), &keys), 2);
+	assert_int_equal(IN_WRITE(world, writer,
+						 store_device_key_set(write, ann, STR("PHONE"), STR("ed2"), STR("{2}"))),
+		ERR_OK);
+	assert_int_equal(keys_seen(world, ann, STR("@bob:hs"), &keys), 1);
+	assert_true(str_equals(keys[0].body, STR("{2}")));
+	writer_destroy(writer);
+}
+
+static void device_keys__device_gone__conflict_and_no_keys(void **state)
+{
+	struct world *world = *state;
+	struct writer *writer = start_writer();
+	struct str gus = user_of(world, "gus");
+	struct stored_key *keys;
+	struct str phone = STR("PHONE");
+	assert_int_equal(
+		IN_WRITE(world, writer, store_device_key_set(write, gus, phone, STR("ed"), STR("{}"))),
+		ERR_OK);
+	assert_int_equal(store_device_delete(&world->ctx, world->db, gus, &phone, 1), ERR_OK);
+	assert_int_equal(keys_seen(world, gus, gus, &keys), 0);
+	assert_int_equal(
+		IN_WRITE(world, writer, store_device_key_set(write, gus, phone, STR("ed"), STR("{}"))),
+		ERR_CONFLICT);
+	assert_int_equal(keys_seen(world, gus, gus, &keys), 0);
+	writer_destroy(writer);
+}
+
+static void cross_signing__account_ends__keys_and_signatures_gone(void **state)
+{
+	struct world *world = *state;
+	struct writer *writer = start_writer();
+	struct str cas = user_of(world, "cas");
+	struct stored_key *keys;
+	assert_int_equal(IN_WRITE(world, writer,
+						 store_cross_key_set(write, cas, STR("master"), STR("M1"), STR("{m}"))),
+		ERR_OK);
+	assert_int_equal(IN_WRITE(world, writer, sign(write, cas, STR("M1"), cas)), ERR_OK);
+	assert_int_equal(keys_seen(world, cas, cas, &keys), 2);
+	assert_int_equal(keys[0].kind, STORED_CROSS_KEY);
+	assert_true(str_equals(keys[0].public_key, STR("M1")));
+	assert_int_equal(IN_WRITE(world, writer,
+						 store_cross_key_set(write, cas, STR("master"), STR("M2"), STR("{n}"))),
+		ERR_OK);
+	assert_int_equal(keys_seen(world, cas, cas, &keys), 1); /* the signature was of the old one */
+	assert_int_equal(store_device_key_end_account(&world->ctx, world->db, cas), ERR_OK);
+	assert_int_equal(keys_seen(world, cas, cas, &keys), 0);
+	writer_destroy(writer);
+}
+
+/* --- one-time keys ----------------------------------------------------------------------------------------------- */
+
+/* Keys "k0" and on, with their numbers as content. */
+static enum err add_keys(struct world *world, struct str user_id, int first, int count,
+	const char *content)
+{
+	struct arena *arena = world->ctx.arena;
+	struct str algorithms[KEYS];
+	struct str ids[KEYS];
+	struct str keys[KEYS];
+	for (int i = 0; i < count; i++) {
+		algorithms[i] = CURVE;
+		ids[i] = str_printf(arena, "k%d", first + i);
+		keys[i] = str_printf(arena, "\"%s%d\"", content, first + i);
+	}
+	const struct key_upload upload = {user_id, STR("PHONE"), algorithms, ids, keys, (size_t)count};
+	return store_one_time_key_add(&world->ctx, world->db, &upload, CLAIMED_KEPT);
+}
+
+/* @return the key's number, -1: none was given, -2: the claim failed */
+static int claim_by(struct ctx *ctx, struct db *db, struct str user_id)
+{
+	const struct str device = STR("PHONE");
+	const struct str algorithm = CURVE;
+	const struct key_claim claim = {&user_id, &device, &algorithm, 1};
+	struct claimed_key *keys;
+	size_t count;
+	int64_t number = -1;
+	if (store_one_time_key_claim(ctx, db, &claim, &keys, &count) != ERR_OK) {
+		return -2;
+	}
+	if (count > 0 &&
+		!str_to_int(str_slice(keys[0].key_id, 1, keys[0].key_id.n), 0, KEYS, &number)) {
+		number = KEYS; /* the fallback key */
+	}
+	return (int)number;
+}
+
+static int claim(struct world *world, struct str user_id)
+{
+	return claim_by(&world->ctx, world->db, user_id);
+}
+
+static int64_t unclaimed(struct world *world, struct str user_id)
+{
+	struct device_key_state left;
+	assert_int_equal(store_one_time_key_state(&world->ctx, world->db, user_id, STR("PHONE"), &left),
+		ERR_OK);
+	return left.one_time_n == 0 ? 0 : left.one_time[0].count;
+}
+
+static void one_time_keys__claimed__the_oldest_and_never_again(void **state)
+{
+	struct world *world = *state;
+	struct str ota = user_of(world, "ota");
+	assert_int_equal(add_keys(world, ota, 0, 3, "a"), ERR_OK);
+	assert_int_equal(add_keys(world, ota, 0, 4, "a"), ERR_OK); /* three of them again */
+	assert_int_equal(unclaimed(world, ota), 4);
+	assert_int_equal(claim(world, ota), 0);
+	assert_int_equal(add_keys(world, ota, 0, 1, "a"),
+		ERR_OK); /* a client that did not hear of it */
+	assert_int_equal(unclaimed(world, ota), 3);
+	assert_int_equal(add_keys(world, ota, 3, 2, "b"), ERR_CONFLICT);
+	assert_int_equal(unclaimed(world, ota), 3); /* nor the other of the two */
+	assert_int_equal(claim(world, ota), 1);
+	assert_int_equal(claim(world, ota), 2);
+	assert_int_equal(claim(world, ota), 3);
+	assert_int_equal(claim(world, ota), -1);
+}
+
+static void fallback_key__used_up__again_and_again_and_told(void **state)
+{
+	struct world *world = *state;
+	struct str fay = user_of(world, "fay");
+	struct device_key_state left;
+	const struct str algorithm = CURVE;
+	const struct str id = STR("fallback");
+	const struct str key = STR("\"f\"");
+	const struct key_upload upload = {fay, STR("PHONE"), &algorithm, &id, &key, 1};
+	assert_int_equal(store_fallback_key_set(&world->ctx, world->db, &upload), ERR_OK);
+	assert_int_equal(add_keys(world, fay, 0, 1, "a"), ERR_OK);
+	assert_int_equal(claim(world, fay), 0);
+	assert_int_equal(store_one_time_key_state(&world->ctx, world->db, fay, STR("PHONE"), &left),
+		ERR_OK);
+	assert_int_equal(left.unused_fallback_n, 1);
+	assert_int_equal(claim(world, fay), KEYS);
+	assert_int_equal(claim(world, fay), KEYS);
+	assert_int_equal(store_fallback_key_set(&world->ctx, world->db, &upload), ERR_OK);
+	assert_int_equal(store_one_time_key_state(&world->ctx, world->db, fay, STR("PHONE"), &left),
+		ERR_OK);
+	assert_int_equal(left.unused_fallback_n, 0); /* the same one is as used as before */
+}
+
+struct claimer {
+	struct db *db;
+	struct str user_id;
+	int claims;
+	atomic_int *given;   /* for each key, how often */
+	atomic_int *answers; /* of all claimers, good or not */
+	int empty;
+	int failed;
+};
+
+static void *claim_many(void *data)
+{
+	struct claimer *claimer = data;
+	for (int i = 0; i < claimer->claims; i++) {
+		struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+		struct ctx ctx;
+		ctx_init(&ctx, arena);
+		int number = claim_by(&ctx, claimer->db, claimer->user_id);
+		claimer->empty += number == -1;
+		claimer->failed += number == -2;
+		if (number >= 0) {
+			atomic_fetch_add(&claimer->given[number], 1);
+		}
+		atomic_fetch_add(claimer->answers, 1);
+	}
+	return NULL;
+}
+
+/* Runs them; `blows` times in between all connections break. @return keys given; each once at the most */
+static int run_claimers(struct claimer *claimers, const struct claimer *like, int blows)
+{
+	pthread_t threads[CLAIMERS];
+	int given = 0;
+	for (int i = 0; i < CLAIMERS; i++) {
+		claimers[i] = *like;
+		threads[i] = thread_start("claimer", claim_many, &claimers[i]);
+	}
+	for (int i = 0; i < blows; i++) {
+		while (atomic_load(like->answers) < (i + 1) * CLAIMERS) {
+			const struct timespec pause = {.tv_nsec = 200000L};
+			(void)nanosleep(&pause, NULL);
+		}
+		world_kill_backends();
+	}
+	for (int i = 0; i < CLAIMERS; i++) {
+		(void)pthread_join(threads[i], NULL);
+	}
+	for (int i = 0; i < KEYS; i++) {
+		assert_in_range(atomic_load(&like->given[i]), 0, 1);
+		given += atomic_load(&like->given[i]);
+	}
+	return given;
+}
+
+static void one_time_keys__claimed_by_many_at_once__each_key_once_and_none_empty(void **state)
+{
+	struct world *world = *state;
+	struct claimer claimers[CLAIMERS];
+	atomic_int given[KEYS + 1] = {0};
+	atomic_int answers = 0;
+	const struct claimer like = {.db = world_connect(CLAIMERS),
+		.user_id = user_of(world, "many"),
+		.claims = KEYS / CLAIMERS,
+		.given = given,
+		.answers = &answers};
+	assert_int_equal(add_keys(world, like.user_id, 0, KEYS, "a"), ERR_OK);
+	assert_int_equal(run_claimers(claimers, &like, 0), KEYS);
+	for (int i = 0; i < CLAIMERS; i++) {
+		assert_int_equal(claimers[i].empty + claimers[i].failed, 0);
+	}
+	db_destroy(like.db);
+	assert_int_equal(claim(world, like.user_id), -1);
+}
+
+static void one_time_keys__connections_break__no_key_twice(void **state)
+{
+	struct world *world = *state;
+	struct claimer claimers[CLAIMERS];
+	atomic_int given[KEYS + 1] = {0};
+	atomic_int answers = 0;
+	const struct claimer like = {.db = world_connect(CLAIMERS),
+		.user_id = user_of(world, "broken"),
+		.claims = KEYS / CLAIMERS / 2,
+		.given = given,
+		.answers = &answers};
+	assert_int_equal(add_keys(world, like.user_id, 0, KEYS, "a"), ERR_OK);
+	int in_hand = run_claimers(claimers, &like, 5);
+	db_destroy(like.db);
+	db_destroy(world->db);
+	world->db = world_connect(2);
+	/* What somebody has is claimed; a key whose answer was lost may be, and is nobody's. */
+	assert_true(in_hand > 0);
+	assert_true(unclaimed(world, like.user_id) <= KEYS - in_hand);
+	for (int number = claim(world, like.user_id); number >= 0;
+		 number = claim(world, like.user_id)) {
+		assert_int_equal(atomic_fetch_add(&given[number], 1), 0);
+	}
+	assert_int_equal(unclaimed(world, like.user_id), 0);
+}
+
+/* --- messages to devices ----------------------------------------------------------------------------------------- */
+
+static enum err send_to(struct world *world, struct writer *writer, struct str user_id,
+	const char *message)
+{
+	return IN_WRITE(world, writer,
+		store_to_device_add(write, user_id, STR("PHONE"), str_of(message)));
+}
+
+/* What comes after `arrived`, which goes. */
+static size_t next(struct world *world, struct str user_id, int64_t arrived, int64_t limit,
+	struct to_device_row **out)
+{
+	size_t count;
+	const struct to_device_span span = {user_id, STR("PHONE"), arrived, INT64_MAX, limit};
+	assert_int_equal(store_to_device_next(&world->ctx, world->db, &span, out, &count), ERR_OK);
+	return count;
+}
+
+static void to_device__sent__in_order_until_arrived_also_after_a_crash(void **state)
+{
+	struct world *world = *state;
+	struct writer *writer = start_writer();
+	struct str tom = user_of(world, "tom");
+	struct to_device_row *rows;
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(send_to(world, writer, tom, arena_printf(world->ctx.arena, "m%d", i)),
+			ERR_OK);
+	}
+	assert_int_equal(send_to(world, writer, STR("@nobody:hs"), "lost"), ERR_OK);
+	assert_int_equal(next(world, tom, 0, 2, &rows), 2);
+	assert_true(str_equals(rows[0].message, STR("m0")));
+	assert_int_equal(next(world, tom, 0, 2, &rows), 2); /* the answer was lost: the same again */
+	assert_true(str_equals(rows[0].message, STR("m0")) && rows[0].position < rows[1].position);
+	int64_t arrived = rows[1].position;
+	world_kill_backends();
+	writer_destroy(writer);
+	db_destroy(world->db);
+	world->db = world_connect(2);
+	assert_int_equal(next(world, tom, arrived, 10, &rows), 3);
+	assert_true(str_equals(rows[0].message, STR("m2")) && str_equals(rows[2].message, STR("m4")));
+	assert_int_equal(next(world, tom, 0, 10, &rows), 3); /* what has arrived is gone */
+	assert_int_equal(next(world, tom, rows[2].position, 10, &rows), 0);
+	assert_int_equal(next(world, tom, 0, 10, &rows), 0);
+}
+
+static void to_device__too_many__the_newest_stay(void **state)
+{
+	struct world *world = *state;
+	struct writer *writer = start_writer();
+	struct str tim = user_of(world, "tim");
+	struct to_device_row *rows;
+	struct str phone = STR("PHONE");
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(send_to(world, writer, tim, arena_printf(world->ctx.arena, "m%d", i)),
+			ERR_OK);
+	}
+	assert_int_equal(IN_WRITE(world, writer, store_to_device_trim(write, tim, phone, 2)), ERR_OK);
+	assert_int_equal(next(world, tim, 0, 10, &rows), 2);
+	assert_true(str_equals(rows[0].message, STR("m3")) && str_equals(rows[1].message, STR("m4")));
+	assert_int_equal(store_device_delete(&world->ctx, world->db, tim, &phone, 1), ERR_OK);
+	world_add_device(world, tim, phone);
+	assert_int_equal(next(world, tim, 0, 10, &rows), 0); /* another device of the same name */
+	writer_destroy(writer);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(device_keys__set_and_replaced__with_what_hung_on_them),
+		TEST(device_keys__device_gone__conflict_and_no_keys),
+		TEST(cross_signing__account_ends__keys_and_signatures_gone),
+		TEST(one_time_keys__claimed__the_oldest_and_never_again),
+		TEST(fallback_key__used_up__again_and_again_and_told),
+		TEST(one_time_keys__claimed_by_many_at_once__each_key_once_and_none_empty),
+		TEST(one_time_keys__connections_break__no_key_twice),
+		TEST(to_device__sent__in_order_until_arrived_also_after_a_crash),
+		TEST(to_device__too_many__the_newest_stay),
+	};
+	return cmocka_run_group_tests(tests, world_set_up_all, NULL);
+}
