@@ -4,6 +4,7 @@
 //   run(main, 120);
 //
 // The slowness by which limits are stretched is the last argument of the script.
+import { webcrypto } from "node:crypto";
 import process from "node:process";
 
 // The library talks a lot; only what this script says is shown.
@@ -11,6 +12,8 @@ export const say = (line) => process.stdout.write(line + "\n");
 for (const name of ["trace", "debug", "log", "info", "warn", "error"]) {
 	console[name] = () => {};
 }
+// Debian's Node.js 18 has it in its module only; the library wants it where browsers have it.
+globalThis.crypto ??= webcrypto;
 export const sdk = await import("matrix-js-sdk");
 
 const slow = Number(process.argv.at(-1));
