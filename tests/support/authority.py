@@ -26,10 +26,10 @@ def _key_text(key):
 
 
 class Authority:
-    """`ca_file` is its certificate; `certificate(host, …)` makes files for a server."""
+    """`ca_file` is its certificate; `certificate(host, …)` makes files for a server.  They are good from yesterday on, for `days`."""
 
-    def __init__(self, folder):
-        self.folder = folder
+    def __init__(self, folder, days=3):
+        self.folder, self.days = folder, days
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.subject = _name("Belfry test authority")
         self.count = 0
@@ -41,7 +41,8 @@ class Authority:
         now = datetime.datetime.now(datetime.timezone.utc)
         return (x509.CertificateBuilder().subject_name(subject).issuer_name(self.subject).public_key(public_key)
                 .serial_number(x509.random_serial_number())
-                .not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=2)))
+                .not_valid_before(now - datetime.timedelta(days=1))
+                .not_valid_after(now + datetime.timedelta(days=self.days - 1)))
 
     def _write(self, name, data):
         path = os.path.join(self.folder, name)

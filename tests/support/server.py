@@ -86,6 +86,7 @@ class Server:
         self.log_path = os.path.join(self.root, "server.log")
         self.process = None
         self.known_children = set()
+        self.environment = {}  # variables of the process besides ours
         self.settings = {"server_name": server_name, "listen.client": "127.0.0.1:%d" % self.port}
         if defaults:
             self.settings.update({"registration.mode": "open", "registration.shared_secret": self.secret,
@@ -105,7 +106,8 @@ class Server:
         """Starts without waiting."""
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=subprocess.STDOUT, cwd=self.root, start_new_session=True)
+                                            stderr=subprocess.STDOUT, cwd=self.root, start_new_session=True,
+                                            env={**os.environ, **self.environment})
         return self
 
     def start(self, limit=60):
@@ -279,12 +281,14 @@ class Server:
 class FederatedServer(Server):
     """A server that others reach: 127.0.0.1:PORT with a certificate of the tests' authority."""
 
-    def __init__(self, authority, settings=None, **more):
+    def __init__(self, authority, settings=None, server_name=None, **more):
+        """server_name: another port of 127.0.0.1, which leads to it."""
         port = free_port()
         certificate, key = authority.certificate("127.0.0.1")
         federation = {"listen.federation": "127.0.0.1:%d" % port, "tls.certificate": certificate, "tls.key": key,
                       "federation.ca_file": authority.ca_file, "network.allow_addresses": "127.0.0.0/8"}
-        super().__init__(server_name="127.0.0.1:%d" % port, settings={**federation, **(settings or {})}, **more)
+        self.federation_port = port
+        super().__init__(server_name=server_name or "127.0.0.1:%d" % port, settings={**federation, **(settings or {})}, **more)
 
     def user(self, name=None, **more):
         """A fresh user."""

@@ -21,11 +21,13 @@ RATE = {"per_second": 10000, "burst_count": 10000}
 class Synapse:
     secret = "synapse-shared-secret"
 
-    def __init__(self, authority, **more):
+    def __init__(self, authority, server_name=None, **more):
+        """server_name: another port of 127.0.0.1, which leads to it; `more` goes into its configuration."""
         self.root = new_folder("synapse-")
         self.port, self.federation_port = free_port(), free_port()
         self.url = "http://127.0.0.1:%d" % self.port
-        self.server_name = "127.0.0.1:%d" % self.federation_port
+        self.server_name = server_name or "127.0.0.1:%d" % self.federation_port
+        self.environment = {}  # variables of the process besides ours
         self.log_path = os.path.join(self.root, "synapse.log")
         self.process = None
         certificate, key = authority.certificate("127.0.0.1")
@@ -68,10 +70,18 @@ class Synapse:
         with open(self._path("out.log"), "ab") as log:
             return subprocess.Popen([sys.executable, "-m", "synapse.app.homeserver", "-c", self._path("config.yaml"), *more],
                                     stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd=self.root,
-                                    start_new_session=True)
+                                    start_new_session=True, env={**os.environ, **self.environment})
 
     def start(self, limit=90):
+        self.launch()
+        return self.wait_ready(limit)
+
+    def launch(self):
+        """Starts without waiting."""
         self.process = self._run()
+        return self
+
+    def wait_ready(self, limit=90):
 
         def ready():
             assert self.process.poll() is None, "Synapse ended:\n" + self.log()[-3000:]
@@ -98,6 +108,11 @@ class Synapse:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+
+    def kill(self):
+        """SIGKILL."""
+        self.process.kill()
+        self.process.wait()
 
     def destroy(self):
         import shutil
