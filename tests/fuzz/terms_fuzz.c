@@ -13,6 +13,7 @@ static void check_terms(struct str text, const struct term *terms, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		invariant(terms[i].start < terms[i].end && terms[i].end <= text.n);
 		invariant(terms[i].first_end > terms[i].start && terms[i].first_end <= terms[i].end);
+		invariant(terms[i].first_n > 0 && terms[i].first_n <= terms[i].text.n);
 		invariant(terms[i].position == i + 1);
 		invariant(terms[i].text.n > 0 && utf8_is_valid(terms[i].text));
 		invariant(
