@@ -348,6 +348,7 @@ static struct federation_settings federation_of(const struct conf *conf)
 		.transaction_timeout_ms = conf_int(conf, "federation.transaction_timeout"),
 		.retry_first_ms = conf_int(conf, "federation.retry_first"),
 		.retry_longest_ms = conf_int(conf, "federation.retry_longest"),
+		.max_join_answer_bytes = (size_t)conf_int(conf, "federation.max_join_answer"),
 	};
 }
 

@@ -349,7 +349,7 @@ static void begin(struct ask *ask)
 
 /* --- what an answer means --------------------------------------------------------------------------------- */
 
-static const struct json_limits answer_limits = {.max_depth = MAX_DEPTH, .max_values = 20000000};
+static const struct json_limits answer_limits = {.max_depth = MAX_DEPTH, .max_values = 8000000};
 
 /* The kind of failure that a status other than 2xx stands for. */
 static enum err err_of_status(int status)

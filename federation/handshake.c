@@ -10,7 +10,6 @@ enum {
 	MAKE_TIMEOUT_MS = 10000,
 	SEND_TIMEOUT_MS = 90000, /* the other server makes the state of a large room */
 	MAKE_CEILING = 256 * 1024,
-	SEND_CEILING = 512 * 1024 * 1024,
 	EXPLICIT_ID_CHARS = 24,
 };
 
@@ -238,7 +237,7 @@ enum err handshake_send(struct ctx *ctx, struct federation *federation,
 			.target = fed_path(ctx->arena, endpoint->send[i], handshake->room_id.s,
 				handshake->event->event_id.s),
 			.body = handshake->event->json,
-			.answer_ceiling_bytes = SEND_CEILING,
+			.answer_ceiling_bytes = federation->hs->settings.federation.max_join_answer_bytes,
 			.timeout_ms = SEND_TIMEOUT_MS,
 			.ignores_backoff = true,
 		};

@@ -53,6 +53,7 @@ struct federation_settings {
 	int64_t transaction_timeout_ms; /**< that another server gets to take one */
 	int64_t retry_first_ms;         /**< pause after the first failure; it doubles with each */
 	int64_t retry_longest_ms;
+	size_t max_join_answer_bytes; /**< of send_join */
 	struct str announce;          /**< "NAME[:PORT]" for .well-known/matrix/server; empty: none */
 	struct conf_list dns_servers; /**< for SRV records; empty: the system's */
 };
