@@ -98,6 +98,11 @@ static enum err look_inside(struct news_run *run, const struct user_room *entry)
 		return ERR_OK;
 	}
 	TRY(rooms_get_nid(run->ctx, run->hs, room_nid(entry->room), &room));
+	int64_t whole_at = room_whole_at(room);
+	if (whole_at > span->since && whole_at <= span->up_to) {
+		/* Its members have become known. */
+		TRY(add_members(run, room, span->up_to, &run->changed));
+	}
 	TRY(room_state_changes(run->ctx, run->hs, room, span->since, span->up_to, &items, &n));
 	for (size_t i = 0; i < n; i++) {
 		if (str_equals(items[i].type, STR("m.room.member")) && items[i].event != NULL) {

@@ -212,6 +212,10 @@ static enum err fill(void *self, struct ctx *ctx, struct room *room, int64_t rea
 		return ERR_OK;
 	}
 	TRY(ctx_may_ask(ctx));
+	if (room_await_whole(ctx, hs, room) != ERR_OK) {
+		ctx->fault = (struct fault){0};
+		return ERR_OK; /* history tells since when members are there, which has to fit what is known of them */
+	}
 	*out_goes_on = true;
 	if (!begin(backfill, &nid, clock_mono_ms(&hs->clock) + ALL_MS)) {
 		return ERR_OK;
@@ -311,8 +315,8 @@ static enum err is_worth_asking(struct ctx *ctx, struct federation *federation, 
 	struct known_event known;
 	struct json nothing;
 	*out = false;
-	if (!room_is_resident(room) || !room_has_gaps(room)) {
-		return ERR_OK; /* all that was there is here */
+	if (!room_is_resident(room) || !room_has_gaps(room) || room_is_partial(room)) {
+		return ERR_OK; /* all that was there is here; or nothing may come yet */
 	}
 	TRY(look_up(ctx, federation->hs, room, id, &known));
 	bool is_open =

@@ -223,6 +223,17 @@ static enum err unwrap(struct ctx *ctx, const struct handshake *handshake,
 	return handshake_malformed(ctx, handshake->server, "the answer is no object");
 }
 
+/* That members may be left out is said in version 2 only. */
+static struct str send_target(struct arena *arena, const struct handshake *handshake,
+	size_t attempt)
+{
+	struct str path = fed_path(arena, endpoints[handshake->kind].send[attempt],
+		handshake->room_id.s, handshake->event->event_id.s);
+	return handshake->takes_no_members && attempt == 0
+		? str_printf(arena, "%.*s?omit_members=true", STR_ARG(path))
+		: path;
+}
+
 enum err handshake_send(struct ctx *ctx, struct federation *federation,
 	const struct handshake *handshake, struct json *out)
 {
@@ -234,8 +245,7 @@ enum err handshake_send(struct ctx *ctx, struct federation *federation,
 		const struct fed_request request = {
 			.server = handshake->server,
 			.method = "PUT",
-			.target = fed_path(ctx->arena, endpoint->send[i], handshake->room_id.s,
-				handshake->event->event_id.s),
+			.target = send_target(ctx->arena, handshake, i),
 			.body = handshake->event->json,
 			.answer_ceiling_bytes = federation->hs->settings.federation.max_join_answer_bytes,
 			.timeout_ms = SEND_TIMEOUT_MS,

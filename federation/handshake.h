@@ -26,6 +26,7 @@ struct handshake {
 	const struct event *event;     /**< ours, signed */
 	struct room_id room_id;        /**< parsed from the wish */
 	struct user_id authorised_via; /**< who lets ours in; s.p == NULL: nobody needs to */
+	bool takes_no_members;         /**< of a join: the answer may leave the room's members out */
 };
 
 /**

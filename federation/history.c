@@ -29,6 +29,7 @@ enum err history_open(struct ctx *ctx, struct homeserver *hs, struct str room_id
 		return refuse(ctx);
 	}
 	TRY(err);
+	TRY(room_await_whole(ctx, hs, out->room));
 	TRY(room_server_members(ctx, hs, out->room, server, &members));
 	TRY(room_allows_server(ctx, hs, out->room, server, &is_allowed));
 	if (!members.is_joined || !is_allowed) {

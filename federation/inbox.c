@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "storage/inbox.h"
+#include "storage/partial_join.h"
 
 enum {
 	LOOK_MS = 5000,
@@ -114,6 +115,10 @@ static enum err look(struct ctx *ctx, struct inbox *inbox, bool tidies)
 	int64_t oldest_ms;
 	int64_t now_ms = clock_wall_ms(&hs->clock);
 	TRY(store_inbox_due_queues(ctx, hs->db, now_ms, LOOKS_AT, &queues, &count));
+	for (size_t i = 0; i < count; i++) {
+		inbox_wake(inbox, queues[i]);
+	}
+	TRY(store_partial_joins_due(ctx, hs->db, now_ms, LOOKS_AT, &queues, &count));
 	for (size_t i = 0; i < count; i++) {
 		inbox_wake(inbox, queues[i]);
 	}

@@ -20,6 +20,11 @@ MUST_CHECK enum err inbox_start(struct ctx *ctx, struct inbox *inbox);
 void inbox_stop(struct inbox *inbox);
 void inbox_destroy(struct inbox *inbox);
 
+/**
+ * Something is to be done in a room's (or server's) queue: what came there, or the rest of a room that is partial (join_rest.h). Any thread.
+ */
+void inbox_wake(struct inbox *inbox, struct str queue);
+
 /** A transaction that came. */
 struct inbox_transaction {
 	struct server_name origin; /**< who signed the request */

@@ -48,15 +48,12 @@ struct inbox {
 	size_t thread_n;
 };
 
-/** Something is due in a queue. Any thread. */
-void inbox_wake(struct inbox *inbox, struct str queue);
-
 /** How a visit to a queue ended. */
 enum inbox_visit {
 	INBOX_VISIT_DONE,  /**< nothing is due */
 	INBOX_VISIT_MORE,  /**< it goes on */
 	INBOX_VISIT_WAITS, /**< only a slow thread can go on */
-	INBOX_VISIT_FAILED /**< the database is away: later */
+	INBOX_VISIT_FAILED /**< the database is away, or nobody gives the rest of a room: later */
 };
 /** Works off some of a queue. The arena of ctx is reset by the caller. */
 enum inbox_visit inbox_visit(struct ctx *ctx, struct inbox *inbox, struct str queue,

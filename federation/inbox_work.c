@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "federation/edu_in.h"
+#include "federation/join_rest.h"
 #include "federation/missing.h"
 #include "federation/outside_in.h"
 #include "federation/pdu_check.h"
@@ -320,14 +321,44 @@ static enum inbox_visit failed(const struct visit *visit, enum err err)
 	return INBOX_VISIT_FAILED;
 }
 
+/*
+ * A room of which members are not known takes nothing in: who is in it decides about what came. The rest is fetched first, by a thread
+ * that may wait for others.
+ */
+static enum err make_whole(struct visit *visit, bool *out_is_whole)
+{
+	struct federation *federation = visit->inbox->federation;
+	struct room *room;
+	*out_is_whole = true;
+	enum err err = visit->queue.p[0] == '!'
+		? rooms_get(visit->ctx, federation->hs, visit->queue, &room)
+		: ERR_MISSING;
+	if (err != ERR_OK) {
+		return err == ERR_MISSING ? ERR_OK : err;
+	}
+	if (!room_is_partial(room)) {
+		return ERR_OK;
+	}
+	return visit->lane == INBOX_SLOW ? join_rest_fetch(visit->ctx, federation, room, out_is_whole)
+									 : ERR_DEFER;
+}
+
 enum inbox_visit inbox_visit(struct ctx *ctx, struct inbox *inbox, struct str queue,
 	enum inbox_lane lane)
 {
 	struct homeserver *hs = inbox->federation->hs;
 	struct visit visit = {.ctx = ctx, .inbox = inbox, .queue = queue, .lane = lane};
 	set_limit(&visit, ITEM_LIMIT_MS);
-	enum err err = store_inbox_next(ctx, hs->db, queue, clock_wall_ms(&hs->clock), INBOX_BATCH,
-		&visit.items, &visit.count);
+	bool is_whole = true;
+	enum err err = make_whole(&visit, &is_whole);
+	if (err == ERR_OK && !is_whole) {
+		return INBOX_VISIT_FAILED;
+	}
+	if (err == ERR_OK) {
+		set_limit(&visit, ITEM_LIMIT_MS);
+		err = store_inbox_next(ctx, hs->db, queue, clock_wall_ms(&hs->clock), INBOX_BATCH,
+			&visit.items, &visit.count);
+	}
 	if (err == ERR_OK && visit.count == 0) {
 		return INBOX_VISIT_DONE;
 	}

@@ -7,6 +7,8 @@
 #include "base/map.h"
 #include "federation/pdu_check.h"
 
+enum { SERVERS_KEPT = 10000 }; /* of those said to be in a room */
+
 /* One event of the answer. */
 struct node {
 	const struct event *event; /* NULL: dropped */
@@ -180,6 +182,15 @@ static bool has_auth_events_of(const struct table *table, const struct event *jo
 	return true;
 }
 
+/* What a join stands on was in the state, also where other members are left out of it. */
+static void count_as_state(struct table *table, const struct event *join)
+{
+	for (size_t i = 0; i < join->auth_count; i++) {
+		struct node *node = map_get(&table->by_id, join->auth_events[i].s);
+		node->is_state = true;
+	}
+}
+
 static void hand_out(const struct table *table, struct room_import *out)
 {
 	struct arena *arena = table->ctx->arena;
@@ -205,30 +216,101 @@ static void hand_out(const struct table *table, struct room_import *out)
 	out->auth = auth;
 }
 
-enum err join_answer_check(struct ctx *ctx, struct federation *federation,
-	const struct handshake *handshake, const struct json *answer, struct room_import *out)
+/* A state and its auth chain, for a join. */
+struct answered {
+	struct server_name server;
+	const struct json *state;
+	const struct json *auth;
+};
+
+/* @param out  version, room id and join are filled */
+static enum err check_state(struct ctx *ctx, struct federation *federation,
+	const struct answered *answered, struct room_import *out)
 {
-	const struct json *state = json_at(answer, "state");
-	const struct json *auth = json_at(answer, "auth_chain");
-	if (!json_is(state, JSON_ARRAY) || !json_is(auth, JSON_ARRAY) ||
-		json_get_bool(answer, STR("members_omitted"), false)) {
-		return handshake_malformed(ctx, handshake->server, "there is no whole state");
+	const struct json *state = answered->state;
+	const struct json *auth = answered->auth;
+	if (!json_is(state, JSON_ARRAY) || !json_is(auth, JSON_ARRAY)) {
+		return handshake_malformed(ctx, answered->server, "there is no whole state");
 	}
-	*out = (struct room_import){.version = handshake->version, .room_id = handshake->room_id};
-	TRY(countersigned(ctx, federation, handshake, answer, &out->join));
 	struct table table CLEANUP(table_fini) = {.ctx = ctx};
 	table.nodes = ARENA_NEW_ARRAY(ctx->arena, struct node, state->count + auth->count);
-	const struct pdu_room room = {handshake->version, handshake->room_id};
+	const struct pdu_room room = {out->version, out->room_id};
 	add_list(&table, &room, state, true);
 	add_list(&table, &room, auth, false);
 	TRY(drop_unsigned(&table, federation));
 	mark_good(&table);
-	if (!has_create(&table, handshake->version)) {
-		return handshake_malformed(ctx, handshake->server, "the create event is missing");
+	if (!has_create(&table, out->version)) {
+		return handshake_malformed(ctx, answered->server, "the create event is missing");
 	}
 	if (!has_auth_events_of(&table, out->join)) {
-		return handshake_malformed(ctx, handshake->server, "what the join stands on is missing");
+		return handshake_malformed(ctx, answered->server, "what the join stands on is missing");
+	}
+	if (out->omits_members) {
+		count_as_state(&table, out->join);
 	}
 	hand_out(&table, out);
 	return ERR_OK;
+}
+
+/* Who took the join, then who else is said to be in the room: the state is asked of them. */
+static enum err read_servers(struct ctx *ctx, struct federation *federation,
+	struct server_name taker, const struct json *list, struct room_import *out)
+{
+	if (!json_is(list, JSON_ARRAY)) {
+		return handshake_malformed(ctx, taker, "it does not say which servers are in the room");
+	}
+	struct map seen CLEANUP(map_fini) = {0};
+	struct server_name *servers = ARENA_NEW_ARRAY(ctx->arena, struct server_name, list->count + 1);
+	servers[out->server_count++] = taker;
+	(void)map_set(&seen, taker.s, out);
+	(void)map_set(&seen, federation->hs->signer.server.s, out);
+	for (size_t i = 0; i < list->count && out->server_count < SERVERS_KEPT; i++) {
+		struct server_name server;
+		if (list->items[i].type == JSON_STRING && server_name_parse(list->items[i].text, &server) &&
+			map_set(&seen, server.s, out) == NULL) {
+			servers[out->server_count++] = server;
+		}
+	}
+	out->servers = servers;
+	return ERR_OK;
+}
+
+enum err join_answer_check(struct ctx *ctx, struct federation *federation,
+	const struct handshake *handshake, const struct json *answer, struct room_import *out)
+{
+	const struct answered answered = {
+		.server = handshake->server,
+		.state = json_at(answer, "state"),
+		.auth = json_at(answer, "auth_chain"),
+	};
+	*out = (struct room_import){
+		.version = handshake->version,
+		.room_id = handshake->room_id,
+		.omits_members = json_get_bool(answer, STR("members_omitted"), false),
+	};
+	if (out->omits_members && !handshake->takes_no_members) {
+		return handshake_malformed(ctx, handshake->server, "there is no whole state");
+	}
+	if (out->omits_members) {
+		TRY(read_servers(ctx, federation, handshake->server, json_at(answer, "servers_in_room"),
+			out));
+	}
+	TRY(countersigned(ctx, federation, handshake, answer, &out->join));
+	return check_state(ctx, federation, &answered, out);
+}
+
+enum err join_answer_check_rest(struct ctx *ctx, struct federation *federation,
+	const struct join_rest *rest, const struct json *answer, struct room_import *out)
+{
+	const struct answered answered = {
+		.server = rest->server,
+		.state = json_at(answer, "pdus"),
+		.auth = json_at(answer, "auth_chain"),
+	};
+	*out = (struct room_import){
+		.version = room_version_of(rest->room),
+		.room_id = room_id_of(rest->room),
+		.join = rest->join,
+	};
+	return check_state(ctx, federation, &answered, out);
 }

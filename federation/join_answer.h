@@ -20,4 +20,17 @@
 MUST_CHECK enum err join_answer_check(struct ctx *ctx, struct federation *federation,
 	const struct handshake *handshake, const struct json *answer, struct room_import *out);
 
+/** Whose state is asked for afterwards. */
+struct join_rest {
+	struct room *room;
+	const struct event *join;  /**< ours, by which this server came into the room */
+	struct server_name server; /**< who is asked */
+};
+/**
+ * The same for the state before a join that was taken without the room's members, as of GET /state.
+ * @param out  in the ctx's arena, for rooms_store_rest()
+ */
+MUST_CHECK enum err join_answer_check_rest(struct ctx *ctx, struct federation *federation,
+	const struct join_rest *rest, const struct json *answer, struct room_import *out);
+
 #endif

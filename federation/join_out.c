@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "federation/inbox.h"
 #include "federation/join_answer.h"
 #include "federation/missing.h"
 #include "federation/outbox.h"
@@ -74,18 +75,26 @@ static void end(struct joins *joins, struct str room_id)
 
 /* --- what is known here ---------------------------------------------------------------------------------------- */
 
-/* The room when this server is in it, else NULL. */
-static enum err find_resident(struct ctx *ctx, struct federation *federation, struct str room_id,
-	struct room **out)
+struct known_room {
+	struct room *resident; /* NULL: this server is not in it */
+	bool has_state;        /* of now, or of before */
+};
+
+static enum err find_known(struct ctx *ctx, struct federation *federation, struct str room_id,
+	struct known_room *out)
 {
-	*out = NULL;
+	*out = (struct known_room){0};
 	struct room *room;
 	enum err err = rooms_get(ctx, federation->hs, room_id, &room);
 	if (err == ERR_MISSING) {
 		return ERR_OK;
 	}
 	TRY(err);
-	*out = room_is_resident(room) ? room : NULL;
+	struct stored_event *create;
+	TRY(room_state_event(ctx, federation->hs, room, STR("m.room.create"), STR(""), POSITION_NOW,
+		&create));
+	out->resident = room_is_resident(room) ? room : NULL;
+	out->has_state = create != NULL;
 	return ERR_OK;
 }
 
@@ -109,13 +118,16 @@ static enum err take_in(struct ctx *ctx, struct federation *federation,
 }
 
 static enum err join_by(struct ctx *ctx, struct federation *federation,
-	const struct membership_wish *wish, struct server_name server, struct room *resident)
+	const struct membership_wish *wish, struct server_name server, const struct known_room *known)
 {
+	struct room *resident = known->resident;
 	struct handshake handshake;
 	struct json answer;
 	struct room_import import;
 	struct room *room;
 	TRY(handshake_make(ctx, federation, HANDSHAKE_JOIN, wish, server, &handshake));
+	/* How large a room is, nobody says before. Where members are known from before, it takes all of them to tell who has left. */
+	handshake.takes_no_members = !known->has_state;
 	TRY(handshake_send(ctx, federation, &handshake, &answer));
 	/* The room has taken the join: now it has to come here, however late it is. */
 	ctx->deadline_ms = clock_mono_ms(&federation->hs->clock) + STORE_TIMEOUT_MS;
@@ -124,6 +136,9 @@ static enum err join_by(struct ctx *ctx, struct federation *federation,
 	TRY(resident != NULL ? take_in(ctx, federation, &handshake, resident, import.join)
 						 : rooms_import(ctx, federation->hs, &import, &room));
 	outbox_await_stays(federation);
+	if (import.omits_members) {
+		inbox_wake(federation->inbox, wish->room_id); /* the rest comes by join_rest */
+	}
 	return ERR_OK;
 }
 
@@ -136,13 +151,13 @@ static bool may_go_on(const struct ctx *ctx, const struct federation *federation
 }
 
 static enum err join_by_any(struct ctx *ctx, struct federation *federation,
-	const struct membership_wish *wish, struct room *resident)
+	const struct membership_wish *wish, const struct known_room *known)
 {
 	int64_t deadline_ms = clock_mono_ms(&federation->hs->clock) + JOIN_TIMEOUT_MS;
 	struct refusal_best best = {0};
 	for (size_t i = 0; i < wish->server_count; i++) {
 		ctx->deadline_ms = deadline_ms;
-		enum err err = join_by(ctx, federation, wish, wish->servers[i], resident);
+		enum err err = join_by(ctx, federation, wish, wish->servers[i], known);
 		if (err == ERR_OK) {
 			return ERR_OK;
 		}
@@ -164,11 +179,11 @@ enum err join_out(void *self, struct ctx *ctx, const struct membership_wish *wis
 	TRY(ctx_may_ask(ctx));
 	invariant(wish->server_count > 0);
 	TRY(begin(ctx, federation->joins, wish->room_id, &has_waited));
-	struct room *resident;
-	enum err err = find_resident(ctx, federation, wish->room_id, &resident);
+	struct known_room known;
+	enum err err = find_known(ctx, federation, wish->room_id, &known);
 	if (err == ERR_OK) {
-		err = has_waited && resident != NULL ? ERR_CONFLICT
-											 : join_by_any(ctx, federation, wish, resident);
+		err = has_waited && known.resident != NULL ? ERR_CONFLICT
+												   : join_by_any(ctx, federation, wish, &known);
 	}
 	end(federation->joins, wish->room_id);
 	return err;

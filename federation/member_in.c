@@ -27,6 +27,7 @@ static enum err find_room(struct ctx *ctx, struct federation *federation, struct
 		return fail(ctx, ERR_MISSING, M_NOT_FOUND, "This server is not in that room");
 	}
 	TRY(err);
+	TRY(room_await_whole(ctx, hs, *out));
 	bool is_allowed;
 	TRY(room_allows_server(ctx, hs, *out, origin, &is_allowed));
 	return is_allowed

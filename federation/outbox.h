@@ -59,6 +59,13 @@ MUST_CHECK enum err outbox_keep_back(struct ctx *ctx, struct federation *federat
  */
 void outbox_await_stays(struct federation *federation);
 
+/**
+ * The members of a room are stored that were missing since a position: the servers in it are looked at anew. Errors: STORE. One transaction;
+ * grows with the room's members.
+ */
+MUST_CHECK enum err outbox_correct_stays(struct ctx *ctx, struct federation *federation,
+	struct room *room, int64_t position);
+
 /** For the housekeeper, each 10 s and when a command has changed something: tries at once what an administrator wants tried. */
 void outbox_tidy(struct ctx *ctx, struct outbox *outbox);
 /** The same, each hour. */

@@ -6,6 +6,7 @@
  */
 #include "base/vec.h"
 #include "federation/outbox_inner.h"
+#include "homeserver/room/rooms.h"
 #include "storage/consumer.h"
 
 enum { EVENTS_A_ROUND = 200, PAUSE_MS = 2, PAUSE_ALONE_MS = 250 };
@@ -98,6 +99,20 @@ static enum err find_targets(struct round *round)
 		TRY(store_outbox_receipts(ctx, db, round->own, round->after, round->reached,
 			&round->receipts, &round->receipt_n));
 	}
+	return ERR_OK;
+}
+
+enum err outbox_correct_stays(struct ctx *ctx, struct federation *federation, struct room *room,
+	int64_t position)
+{
+	struct homeserver *hs = federation->hs;
+	struct tx *tx CLEANUP(tx_cleanup) = NULL;
+	int64_t nid = room_nid(room);
+	TRY(tx_begin(ctx, hs->db, &tx));
+	TRY(store_outbox_stays_sync(ctx, tx, nid, position, hs->signer.server.s));
+	TRY(tx_commit(ctx, &tx));
+	LOCK_SCOPE(&federation->outbox->lock);
+	outbox_share_room_locked(federation->outbox, nid);
 	return ERR_OK;
 }
 

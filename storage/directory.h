@@ -18,7 +18,10 @@ struct directory_change_row {
 	struct str state_key;
 	struct str json; /**< of m.room.member; else p == NULL */
 };
-/** Up to `limit` state events with after < position <= up_to of the types of summaries, and members. One round trip. */
+/**
+ * Up to `limit` state events with after < position <= up_to of the types of summaries, and members; and rooms whose members became known, with
+ * an empty type. One round trip.
+ */
 MUST_CHECK enum err store_directory_changes(struct ctx *ctx, struct db *db, int64_t after,
 	int64_t up_to, int64_t limit, struct directory_change_row **out, size_t *out_count);
 

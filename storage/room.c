@@ -27,6 +27,7 @@ static enum err read_room(struct db_rows *rows, struct room_row *out)
 		.notify_seq = db_int(rows, 0, 7),
 		.highlight_seq = db_int(rows, 0, 8),
 		.receipt_position = db_int(rows, 0, 9),
+		.whole_at = db_int(rows, 0, 10),
 	};
 	return ERR_OK;
 }

@@ -252,6 +252,9 @@ enum err directory_index_run(struct ctx *ctx, struct homeserver *hs, void *self,
 		if (str_equals(rows[i].type, STR("m.room.member"))) {
 			add_number(ctx->arena, &indexing.counted, rows[i].room_nid);
 			take_member(&indexing, &rows[i]);
+		} else if (rows[i].type.n == 0) { /* its members have become known */
+			add_number(ctx->arena, &indexing.entered, rows[i].room_nid);
+			add_number(ctx->arena, &indexing.changed, rows[i].room_nid);
 		} else if (rows[i].state_key.n == 0) {
 			add_number(ctx->arena, &indexing.changed, rows[i].room_nid);
 		}

@@ -72,6 +72,12 @@ static enum err load_messages(struct snapshot *snapshot, struct room_snapshot *p
 static enum err load_state(struct snapshot *snapshot, struct room_snapshot *part, int64_t up_to)
 {
 	const struct state_query query = {0};
+	enum err whole = room_await_whole(snapshot->ctx, snapshot->hs, part->room);
+	if (whole != ERR_OK && whole != ERR_TIMEOUT) {
+		return whole;
+	}
+	snapshot->ctx->fault =
+		(struct fault){0}; /* one room more or less whole is no reason to tell of none */
 	struct state_item *items;
 	size_t count;
 	TRY(room_state_list(snapshot->ctx, snapshot->hs, part->room, up_to, &query, &items, &count));

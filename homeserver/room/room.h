@@ -81,11 +81,13 @@ struct room {
 	_Atomic int64_t typing_serial;
 	_Atomic int64_t last_used_ms;
 	_Atomic int64_t local_joined; /**< users of this server, once the content was loaded */
+	_Atomic int64_t whole_at;     /**< see room_whole_at(); the same */
 	struct lock lock;
-	struct cond changed;          /**< the turn was given back, or a pending write ended */
-	bool turn_taken;              /**< guarded by lock, like all below but head */
-	bool is_stale;                /**< a write failed: head and content have to be loaded anew */
-	int pending;                  /**< writes submitted and not finished */
+	struct cond changed; /**< the turn was given back, or a pending write ended */
+	bool turn_taken;     /**< guarded by lock, like all below but head */
+	bool is_stale;       /**< a write failed: head and content have to be loaded anew */
+	int pending;         /**< writes submitted and not finished */
+	bool is_rest_late;   /**< nobody gave the members that are missing: see room_note_rest() */
 	struct room_content *content; /**< NULL: not loaded */
 	int64_t redactions; /**< applied so far: what was read before one may be out of date */
 	struct user **listeners;

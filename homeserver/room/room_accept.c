@@ -247,6 +247,7 @@ static enum err accept_once(struct ctx *ctx, struct homeserver *hs, struct room 
 enum err room_accept(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct room_arrival *arrival, struct room_outcome *out)
 {
+	TRY(room_await_whole(ctx, hs, room));
 	enum err err = ERR_CONFLICT;
 	for (int attempt = 0; attempt < MAX_ATTEMPTS && err == ERR_CONFLICT; attempt++) {
 		err = accept_once(ctx, hs, room, arrival, out);
@@ -383,6 +384,7 @@ enum err room_accept_run(struct ctx *ctx, struct homeserver *hs, struct room *ro
 		.submissions = ARENA_NEW_ARRAY(ctx->arena, struct submission *, count),
 	};
 	*out_done = 0;
+	TRY(room_await_whole(ctx, hs, room));
 	enum err err = find_absent(&run, count);
 	while (err == ERR_OK && run.begun < count) {
 		err = run_next(&run);

@@ -193,14 +193,32 @@ struct room_import {
 	size_t state_count;
 	const struct event *const *auth; /**< the auth chain of all of these */
 	size_t auth_count;
+	/** Members are left out of the state, but what the join stands on: the room is partial until rooms_make_whole(). */
+	bool omits_members;
+	const struct server_name *servers; /**< then: who may know the state, who took the join first */
+	size_t server_count;
 };
 /**
- * Makes the room known here, or brings it up to date after nobody of this server was in it. One commit makes it visible.
+ * Makes the room known here, or brings it up to date after nobody of this server was in it. One commit makes it visible. Members may be
+ * left out only where nothing of the room's state is known.
  * Errors: DENIED M_FORBIDDEN (the join is not allowed by that state; or there is no create event); CONFLICT (another join was
  * first: the room is resident by now); STORE
  */
 MUST_CHECK enum err rooms_import(struct ctx *ctx, struct homeserver *hs,
 	const struct room_import *import, struct room **out);
+/**
+ * Stores the rest of a partial room's state: of the whole state before the join what is not known. What was known stays as it is, so
+ * nothing that was judged by it changes. Nobody sees it before rooms_make_whole(). A room that is whole, or that nobody of
+ * here is in any more, is left as it is.
+ * Errors: DENIED M_FORBIDDEN (it is not this room's state); STORE; TIMEOUT
+ * Cost: as a join with all members; the room's turn is kept while the state is written, not while its events are
+ */
+MUST_CHECK enum err rooms_store_rest(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct room_import *import);
+/** The rest is stored: the room is whole from now on, and users of here hear of it. Errors: STORE; TIMEOUT.  Cost: one commit */
+MUST_CHECK enum err rooms_make_whole(struct ctx *ctx, struct homeserver *hs, struct room *room);
+/** Others were asked for the members: none gave them (who waits need not), or they are asked now. */
+void room_note_rest(struct room *room, bool is_late);
 
 /** A membership of a local user in a room in which this server has nobody: an invite, a knock, or the end of one. */
 struct outside_membership {

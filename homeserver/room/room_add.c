@@ -67,7 +67,8 @@ enum err room_require_resident(struct ctx *ctx, struct room *room)
 	const struct room_content *content = room->content;
 	bool is_ours = content != NULL &&
 		(atomic_load(&room->local_joined) > 0 ||
-			(content->counts.joined == 0 && map_get(&content->state, key) != NULL));
+			(content->counts.joined == 0 && !room_is_partial(room) &&
+				map_get(&content->state, key) != NULL));
 	return is_ours ? ERR_OK
 				   : fail(ctx, ERR_DENIED, M_FORBIDDEN, "Nobody of this server is in that room");
 }
@@ -144,6 +145,25 @@ static struct stored_event *find_recent_transaction(struct ctx *ctx, struct room
 	return found;
 }
 
+/*
+ * What may be added is told by what is known also in a room without its members, unless it is about somebody's membership; members
+ * of here may change and end their own.
+ */
+static enum err await_rules(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct room_intent *intents, size_t count)
+{
+	bool waits = false;
+	for (size_t i = 0; room_is_partial(room) && i < count; i++) {
+		struct str membership = str_from(NULL, 0);
+		if (str_equals(intents[i].type, STR("m.room.member"))) {
+			TRY(room_membership(ctx, hs, room, intents[i].state_key, &membership));
+			waits = waits || !str_equals(intents[i].sender.s, intents[i].state_key) ||
+				!str_equals(membership, STR("join"));
+		}
+	}
+	return waits ? room_await_whole(ctx, hs, room) : ERR_OK;
+}
+
 enum err room_add(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct room_intent *intents, size_t count, struct stored_event **out)
 {
@@ -158,6 +178,7 @@ enum err room_add(struct ctx *ctx, struct homeserver *hs, struct room *room,
 			return ERR_OK;
 		}
 	}
+	TRY(await_rules(ctx, hs, room, intents, count));
 	enum err err = ERR_CONFLICT;
 	for (int attempt = 0; attempt < MAX_ATTEMPTS && err == ERR_CONFLICT; attempt++) {
 		err = add_once(ctx, hs, room, intents, count, out);

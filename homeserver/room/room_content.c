@@ -328,6 +328,7 @@ enum err room_load(struct ctx *ctx, struct homeserver *hs, struct room *room)
 	room_unload_locked(hs->rooms, room);
 	room->content = content;
 	atomic_store(&room->local_joined, local_joined(hs, content));
+	atomic_store(&room->whole_at, row.whole_at);
 	(void)atomic_fetch_add(&hs->rooms->loaded, 1);
 	room_head_clear_threads(&room->head);
 	str_free(room->head.extremities);

@@ -454,6 +454,8 @@ enum err room_accept_history(struct ctx *ctx, struct homeserver *hs, struct room
 	int64_t below, const struct event *const *events, size_t count, size_t *out_added)
 {
 	struct history history = {.ctx = ctx, .hs = hs, .room = room, .below = below};
+	*out_added = 0;
+	TRY(room_await_whole(ctx, hs, room));
 	TRY(room_turn_take(ctx, hs, room));
 	enum err err = add_in_turn(&history, events, count);
 	room_turn_give(room);

@@ -3,6 +3,7 @@
  * batches beside the writer, and one small commit with the join makes it what it is. A crash in between leaves rows that the
  * next attempt finds and uses.
  */
+#include "base/json_out.h"
 #include "base/vec.h"
 #include "homeserver/room/room_accept.h"
 #include "homeserver/room/room_fork.h"
@@ -10,6 +11,7 @@
 #include "homeserver/room/room_write.h"
 #include "matrix/auth.h"
 #include "storage/graph.h"
+#include "storage/partial_join.h"
 #include "storage/room.h"
 
 enum { BATCH = 500 };
@@ -149,10 +151,8 @@ static enum err find_state(struct importing *in)
 	return ERR_OK;
 }
 
-/* By the state that was given; its auth events are part of it or known. */
-static enum err check_join(struct importing *in)
+static enum err check_create(struct importing *in)
 {
-	const struct event *join = in->import->join;
 	const struct event *create = state_map_get(&in->map, STR("m.room.create"), STR(""));
 	if (create == NULL) {
 		return fail(in->ctx, ERR_DENIED, M_FORBIDDEN, "The room's state has no beginning");
@@ -163,21 +163,29 @@ static enum err check_join(struct importing *in)
 	if (known != NULL && !str_equals(known->event->event_id.s, create->event_id.s)) {
 		return fail(in->ctx, ERR_DENIED, M_FORBIDDEN, "The room is known with another beginning");
 	}
+	return ERR_OK;
+}
+
+/* By the state that was given; its auth events are part of it or known. */
+static enum err check_join(struct importing *in)
+{
+	const struct event *join = in->import->join;
+	TRY(check_create(in));
 	struct state_view view = state_map_view(&in->map);
 	struct verdict verdict = auth_check(join, &view);
 	return verdict.allowed ? ERR_OK : fail(in->ctx, ERR_DENIED, M_FORBIDDEN, "%s", verdict.text);
 }
 
-/* State that the room has since ever, as far as this server can know. */
-static enum err import_state(struct importing *in)
+/* State that the room has since ever, as far as this server can know, so much at a time. */
+static enum err import_state(struct importing *in, size_t batch)
 {
 	struct ctx *ctx = in->ctx;
-	struct state_row *rows = ARENA_NEW_ARRAY(ctx->arena, struct state_row, BATCH);
-	struct member_row *members = ARENA_NEW_ARRAY(ctx->arena, struct member_row, BATCH);
+	struct state_row *rows = ARENA_NEW_ARRAY(ctx->arena, struct state_row, batch);
+	struct member_row *members = ARENA_NEW_ARRAY(ctx->arena, struct member_row, batch);
 	for (size_t done = 0; done < in->state_count;) {
 		size_t n = 0;
 		size_t member_n = 0;
-		for (; n < BATCH && done < in->state_count; n++, done++) {
+		for (; n < batch && done < in->state_count; n++, done++) {
 			const struct event *event = in->state[done].event;
 			bool is_member = str_equals(event->type, STR("m.room.member"));
 			rows[n] = (struct state_row){
@@ -198,7 +206,21 @@ static enum err import_state(struct importing *in)
 		TRY(store_state_import(ctx, in->hs->db, in->room->nid, rows, n));
 		TRY(store_member_import(ctx, in->hs->db, in->room->nid, members, member_n));
 	}
-	return reload(ctx, in->hs, in->room);
+	return ERR_OK;
+}
+
+/* Members that were left out did not leave. */
+static void keep_members(struct fork_state *state)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < state->n; i++) {
+		bool is_absent = state->steps[i].event_id.p == NULL &&
+			str_equals(state->steps[i].type, STR("m.room.member"));
+		if (!is_absent) {
+			state->steps[kept++] = state->steps[i];
+		}
+	}
+	state->n = kept;
 }
 
 /* What the state is now, where it differs from what was known. */
@@ -206,11 +228,49 @@ static enum err update_state(struct importing *in)
 {
 	struct fork_state state =
 		room_fork_of_events(in->ctx->arena, in->room, in->state, in->state_count);
+	if (in->import->omits_members) {
+		keep_members(&state);
+	}
 	for (size_t done = 0; done < state.n; done += BATCH) {
 		TRY(commit_steps(in->ctx, in->hs, in->room, state.steps + done,
 			MIN_OF(state.n - done, (size_t)BATCH), str_from(NULL, 0)));
 	}
 	return state.n > 0 ? reload(in->ctx, in->hs, in->room) : ERR_OK;
+}
+
+/* Whom to ask for the members, as a JSON array. */
+static struct str servers_text(struct importing *in)
+{
+	const struct room_import *import = in->import;
+	struct buf buf CLEANUP(buf_fini);
+	struct json_out out;
+	buf_init(&buf, import->server_count * (ID_MAX_BYTES + 3) + 3);
+	json_out_init(&out, &buf);
+	json_out_array(&out);
+	for (size_t i = 0; i < import->server_count; i++) {
+		json_out_str(&out, import->servers[i].s);
+	}
+	json_out_end(&out);
+	invariant(buf_ok(&buf));
+	return str_dup(in->ctx->arena, buf_str(&buf));
+}
+
+/* Whether members are missing from the join on. A room that was left before it was whole is so by a join with all of them. */
+static void write_wholeness(struct importing *in, struct write *write, size_t index)
+{
+	if (in->import->omits_members) {
+		const struct partial_join_row row = {
+			.join_event_id = in->import->join->event_id.s,
+			.servers = servers_text(in),
+			.retry_at_ms = clock_wall_ms(&in->hs->clock),
+		};
+		store_partial_join_insert(write, in->room->nid, &row);
+		/* Nobody of here is in it yet, so nobody sees it before the commit; should that fail, it is read anew. */
+		atomic_store(&in->room->whole_at, ROOM_NOT_WHOLE);
+	} else if (room_is_partial(in->room)) {
+		store_partial_join_end(write, in->room->nid, index);
+		atomic_store(&in->room->whole_at, 0); /* who comes in gets it as it is */
+	}
 }
 
 /* The join, at the end of what was missed; the room is resident with it. */
@@ -237,6 +297,7 @@ static enum err commit_join(struct importing *in)
 	struct write *write = write_new(ctx);
 	write_set_positions(write, base + 1);
 	TRY(room_write_rows(&builder, NULL, write, base));
+	write_wholeness(in, write, base);
 	room_submit(&builder, write, base);
 	return writer_wait(ctx, write, NULL);
 }
@@ -247,11 +308,16 @@ static enum err import_in_turn(struct importing *in)
 	if (room_is_resident(in->room)) {
 		return ERR_CONFLICT;
 	}
+	bool is_new = in->room->head.event_seq == 0;
+	if (in->import->omits_members && !is_new) {
+		return fail(in->ctx, ERR_TIMEOUT, M_UNKNOWN, "The room is busy; try again");
+	}
 	TRY(store_events(in));
 	TRY(find_state(in));
 	TRY(check_join(in));
-	if (in->room->head.event_seq == 0) {
-		TRY(import_state(in));
+	if (is_new) {
+		TRY(import_state(in, BATCH));
+		TRY(reload(in->ctx, in->hs, in->room));
 	}
 	TRY(update_state(in));
 	return commit_join(in);
@@ -267,6 +333,77 @@ enum err rooms_import(struct ctx *ctx, struct homeserver *hs, const struct room_
 	room_turn_give(importing.room);
 	TRY(err);
 	return rooms_get(ctx, hs, import->room_id.s, out);
+}
+
+/* --- the rest ------------------------------------------------------------------------------------------------------------ */
+
+static enum err store_rest_in_turn(struct importing *in)
+{
+	TRY(room_load_if_needed(in->ctx, in->hs, in->room));
+	if (!room_is_partial(in->room) || !room_is_resident(in->room)) {
+		return ERR_OK;
+	}
+	TRY(check_create(in));
+	/* All at once, so that a crash does not leave a mixture of what two servers say. */
+	TRY(import_state(in, in->state_count));
+	return store_partial_join_stored(in->ctx, in->hs->db, in->room->nid);
+}
+
+enum err rooms_store_rest(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct room_import *import)
+{
+	struct importing importing = {.ctx = ctx, .hs = hs, .room = room, .import = import};
+	TRY(store_events(&importing));
+	TRY(find_state(&importing));
+	TRY(room_turn_take(ctx, hs, room));
+	enum err err = store_rest_in_turn(&importing);
+	room_turn_give(room);
+	return err;
+}
+
+struct whole_commit {
+	struct homeserver *hs;
+	struct room *room;
+};
+
+static void on_whole(void *data, int64_t position)
+{
+	const struct whole_commit *commit = data;
+	struct room *room = commit->room;
+	const struct room_observer *observer = &commit->hs->rooms->observer;
+	lock_take(&room->lock);
+	room->is_stale = true;
+	room_unload_locked(commit->hs->rooms, room);
+	atomic_store(&room->whole_at, position);
+	atomic_store(&room->last_position, position);
+	cond_broadcast(&room->changed);
+	lock_give(&room->lock);
+	observer->room_committed(observer->self, room);
+}
+
+static enum err make_whole_in_turn(struct ctx *ctx, struct homeserver *hs, struct room *room)
+{
+	TRY(room_load_if_needed(ctx, hs, room));
+	TRY(room_settle(ctx, hs, room)); /* messages are committed without the turn */
+	if (!room_is_partial(room)) {
+		return ERR_OK;
+	}
+	struct write *write = write_new(ctx);
+	write_set_positions(write, 1);
+	store_partial_join_end(write, room->nid, 0);
+	struct whole_commit *commit = ARENA_NEW(ctx->arena, struct whole_commit);
+	*commit = (struct whole_commit){hs, room};
+	write_on_commit(write, on_whole, commit);
+	TRY(writer_commit(ctx, hs->writer, write, NULL));
+	return room_load(ctx, hs, room);
+}
+
+enum err rooms_make_whole(struct ctx *ctx, struct homeserver *hs, struct room *room)
+{
+	TRY(room_turn_take(ctx, hs, room));
+	enum err err = make_whole_in_turn(ctx, hs, room);
+	room_turn_give(room);
+	return err;
 }
 
 /* --- memberships from outside -------------------------------------------------------------------------------------------- */

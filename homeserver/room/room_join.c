@@ -211,6 +211,7 @@ static enum err join_once(struct ctx *ctx, struct homeserver *hs, const struct m
 		if (!*out_joins) {
 			return ERR_OK;
 		}
+		TRY(room_await_whole(ctx, hs, to->room)); /* whether they are banned, say */
 	} else if (wish->who->is_guest) {
 		return fail(ctx, ERR_DENIED, M_GUEST_ACCESS_FORBIDDEN, "Guests may not join this room");
 	}

@@ -161,6 +161,7 @@ static enum err find_target(struct ctx *ctx, struct homeserver *hs, const struct
 	}
 	TRY(rooms_get_for(ctx, hs, wish->room_id, out));
 	TRY(room_require_joined(ctx, hs, *out, wish->who->user.s));
+	TRY(room_await_whole(ctx, hs, *out));
 	return member_now(ctx, hs, *out, wish->target, out_membership);
 }
 

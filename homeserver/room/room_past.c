@@ -158,6 +158,8 @@ enum err room_accept_past(struct ctx *ctx, struct homeserver *hs, struct room *r
 	const struct room_arrival *arrival, bool *out_is_added)
 {
 	struct history history = {.ctx = ctx, .hs = hs, .room = room};
+	*out_is_added = false;
+	TRY(room_await_whole(ctx, hs, room));
 	TRY(room_turn_take(ctx, hs, room));
 	enum err err = add_in_turn(&history, arrival, out_is_added);
 	room_turn_give(room);

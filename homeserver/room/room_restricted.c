@@ -1,5 +1,6 @@
 /*
- * A room that this server is not in counts as unknown: what it was when somebody of here was there says nothing.
+ * A room that this server is not in counts as unknown: what it was when somebody of here was there says nothing. So does one whose
+ * members are not known yet.
  */
 #include "homeserver/room/room_restricted.h"
 
@@ -20,7 +21,8 @@ static enum err is_in_allowed_room(struct ctx *ctx, struct homeserver *hs,
 		struct room *other;
 		struct str membership;
 		enum err err = rooms_get(ctx, hs, allowed[i].s, &other);
-		if (err == ERR_MISSING || (err == ERR_OK && !room_is_resident(other))) {
+		if (err == ERR_MISSING ||
+			(err == ERR_OK && (!room_is_resident(other) || room_is_partial(other)))) {
 			*out_knows_all = false;
 			continue;
 		}

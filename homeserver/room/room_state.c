@@ -50,6 +50,10 @@ enum err room_state_get(struct ctx *ctx, struct homeserver *hs, const struct pri
 	TRY(rooms_get_for(ctx, hs, room_id, &room));
 	TRY(room_state_horizon(ctx, hs, room, who->user.s, &position));
 	TRY(room_state_event(ctx, hs, room, type, state_key, position, out));
+	if (*out == NULL && room_is_partial(room)) {
+		TRY(room_await_whole(ctx, hs, room));
+		TRY(room_state_event(ctx, hs, room, type, state_key, position, out));
+	}
 	if (*out == NULL) {
 		return fail(ctx, ERR_MISSING, M_NOT_FOUND, "The room has no such state");
 	}

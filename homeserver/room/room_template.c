@@ -22,6 +22,7 @@ enum err room_template(struct ctx *ctx, struct homeserver *hs, struct room *room
 	const struct room_intent *intent, struct json *out)
 {
 	struct json event;
+	TRY(room_await_whole(ctx, hs, room));
 	TRY(room_turn_take(ctx, hs, room));
 	enum err err = draft(ctx, hs, room, intent, &event);
 	room_turn_give(room);

@@ -22,6 +22,7 @@ static enum err read_state(struct ctx *ctx, struct homeserver *hs, struct old_ro
 	const struct state_query query = {.without_events = true};
 	struct state_item *items;
 	size_t count;
+	TRY(room_await_whole(ctx, hs, old->room)); /* for its bans */
 	TRY(room_state_list(ctx, hs, old->room, POSITION_NOW, &query, &items, &count));
 	VEC(int64_t) positions = {0};
 	for (size_t i = 0; i < count; i++) {

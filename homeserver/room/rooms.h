@@ -94,6 +94,24 @@ MUST_CHECK enum err room_gap_bound_above(struct ctx *ctx, struct homeserver *hs,
 /** Whether nothing of the room was before the first position, for it was made here. From memory. */
 bool room_begins_here(struct room *room);
 
+/* --- rooms without their members ----------------------------------------------------------------------- */
+
+/**
+ * Position at which the members became known that were left out when this server came into the room; 0: none were; INT64_MAX: they are
+ * not known yet. Of a loaded room; from memory.
+ */
+int64_t room_whole_at(const struct room *room);
+/**
+ * Whether members are not known yet: of these only local users, and what the room's rules need. Nothing else of the state is missing, so
+ * events of members of here are judged rightly; nothing from outside is taken in before the room is whole.
+ */
+bool room_is_partial(const struct room *room);
+/**
+ * To be asked before anything that rests on who is in a room: waits until the room is whole, not long once others have failed to tell.
+ * Errors: TIMEOUT; DEFER (ctx_may_ask); STORE.  Cost: none for a whole room, or one in which nobody of here is
+ */
+MUST_CHECK enum err room_await_whole(struct ctx *ctx, struct homeserver *hs, struct room *room);
+
 /* --- state ------------------------------------------------------------------------------------------ */
 
 /** "Now", for the functions that take a position. */

@@ -4,11 +4,18 @@
 #include "homeserver/sync/sync_inner.h"
 #include "homeserver/typing/typing.h"
 
+enum { WHOLE_WAIT_MS = 5000 }; /* other rooms may have news meanwhile */
+
 /* --- which rooms -------------------------------------------------------------------------------------- */
 
 static bool is_member(const struct user_room *entry)
 {
 	return str_equals(entry->membership, STR("join"));
+}
+
+static bool is_lazy(const struct sync_run *run)
+{
+	return run->request->filter->state.lazy_load_members;
 }
 
 static bool is_outside(const struct user_room *entry)
@@ -72,10 +79,34 @@ static enum err plan_joined(struct sync_run *run, const struct user_room *entry,
 	if (entry->position > run->since) {
 		TRY(was_joined(run, entry->room, run->since, &stayed));
 	}
-	part->after = stayed ? run->since : 0;
-	part->is_whole = run->request->is_full_state || part->after == 0;
+	int64_t whole_at = room_whole_at(part->room);
+	bool has_become_whole = whole_at > run->since && whole_at <= run->up_to;
+	part->after = stayed && (is_lazy(run) || !has_become_whole) ? run->since : 0;
+	part->is_whole = run->request->is_full_state || part->after == 0 || has_become_whole;
 	part->up_to = run->up_to;
 	return ERR_OK;
+}
+
+/*
+ * Who loads members lazily sees a room also while members are missing, and hears of its size and name again when they are there. Others
+ * get it once it is whole, as if they had come into it then; for that they wait a little.
+ */
+static enum err may_show(struct sync_run *run, struct room *room, bool *out)
+{
+	*out = is_lazy(run) || room_whole_at(room) <= run->up_to;
+	if (*out) {
+		return ERR_OK;
+	}
+	int64_t deadline_ms = run->ctx->deadline_ms;
+	run->ctx->deadline_ms = clock_mono_ms(&run->hs->clock) + WHOLE_WAIT_MS;
+	enum err err = room_await_whole(run->ctx, run->hs, room);
+	run->ctx->deadline_ms = deadline_ms;
+	if (err == ERR_TIMEOUT) {
+		run->ctx->fault = (struct fault){0};
+		return ERR_OK;
+	}
+	run->is_late = run->is_late || (err == ERR_OK && !room_is_partial(room));
+	return err;
 }
 
 static enum err plan_left(struct sync_run *run, const struct user_room *entry,
@@ -107,8 +138,13 @@ static bool shows_left(const struct sync_run *run, const struct user_room *entry
 static enum err add_part(struct sync_run *run, const struct user_room *entry)
 {
 	struct room_part *part = ARENA_NEW(run->ctx->arena, struct room_part);
+	bool is_shown = true;
 	TRY(rooms_get_nid(run->ctx, run->hs, room_nid(entry->room), &part->room));
 	if (is_member(entry)) {
+		TRY(may_show(run, part->room, &is_shown));
+		if (!is_shown) {
+			return ERR_OK;
+		}
 		TRY(plan_joined(run, entry, part));
 	} else {
 		TRY(plan_left(run, entry, part));
@@ -259,6 +295,18 @@ static enum err begin_run(struct sync_run *run, struct sync_request *request)
 	return ERR_OK;
 }
 
+/* Again, if it waited for a room: what came meanwhile is told too. */
+static enum err run_all(struct sync_run *run, struct sync_request *request)
+{
+	const struct sync_run begun = *run;
+	do {
+		*run = begun;
+		TRY(begin_run(run, request));
+		TRY(run_once(run));
+	} while (run->is_late);
+	return ERR_OK;
+}
+
 enum err sync_serve(struct call *call, struct sync_request *request)
 {
 	struct homeserver *hs = hs_of(call);
@@ -271,8 +319,7 @@ enum err sync_serve(struct call *call, struct sync_request *request)
 		.since = request->since.position,
 		.since_ephemeral = request->since.ephemeral,
 	};
-	TRY(begin_run(&run, request));
-	TRY(run_once(&run));
+	TRY(run_all(&run, request));
 	bool may_wait =
 		request->deadline_mono_ms > clock_mono_ms(&hs->clock) && !call_is_stopping(call);
 	if (may_wait && !has_news(&run)) {

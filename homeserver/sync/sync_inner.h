@@ -49,6 +49,7 @@ struct sync_run {
 	size_t part_n;
 	struct user_room *outside; /**< new invites and knocks */
 	size_t outside_n;
+	bool is_late; /**< it waited for a room's members: what it tells ends before they came */
 };
 
 /** A list of events in the arena. */

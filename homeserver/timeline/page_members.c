@@ -59,6 +59,7 @@ enum err page_state(struct ctx *ctx, struct homeserver *hs, const struct princip
 	int64_t horizon;
 	TRY(rooms_get_for(ctx, hs, room_id, &room));
 	TRY(find_horizon(ctx, hs, room, who->user.s, &horizon));
+	TRY(room_await_whole(ctx, hs, room));
 	const struct state_query query = {0};
 	struct state_item *items;
 	size_t count;
@@ -91,6 +92,7 @@ enum err page_members(struct ctx *ctx, struct homeserver *hs, const struct membe
 	int64_t horizon;
 	TRY(rooms_get_for(ctx, hs, ask->room_id, &room));
 	TRY(find_horizon(ctx, hs, room, ask->who->user.s, &horizon));
+	TRY(room_await_whole(ctx, hs, room));
 	int64_t position = horizon;
 	if (ask->has_at) {
 		int64_t begun;
@@ -137,6 +139,7 @@ enum err page_joined_members(struct ctx *ctx, struct homeserver *hs, const struc
 	struct room *room;
 	TRY(rooms_get_for(ctx, hs, room_id, &room));
 	TRY(room_require_joined(ctx, hs, room, who->user.s));
+	TRY(room_await_whole(ctx, hs, room));
 	const struct state_query query = {.only_members = true};
 	struct state_item *items;
 	size_t count;

@@ -1,8 +1,14 @@
 -- name: directory_changes hot
--- Up to $4 state events of the types $3 with $1 < position <= $2, in order; the text only of member events. Index: events_position_idx.
-SELECT position, room_nid, type, state_key, CASE WHEN type = 'm.room.member' THEN json END
-FROM events WHERE position > $1 AND position <= $2 AND state_key IS NOT NULL AND type = ANY ($3::text[])
-ORDER BY position LIMIT $4;
+-- Up to $4 state events of the types $3 with $1 < position <= $2, in order; the text only of member events. Rooms that became whole are among
+-- them, with an empty type. Index: events_position_idx, rooms_whole_idx.
+SELECT position, room_nid, type, state_key, json FROM (
+	(SELECT position, room_nid, type, state_key, CASE WHEN type = 'm.room.member' THEN json END AS json
+	FROM events WHERE position > $1 AND position <= $2 AND state_key IS NOT NULL AND type = ANY ($3::text[])
+	ORDER BY position LIMIT $4)
+	UNION ALL
+	(SELECT whole_at, room_nid, '', '', NULL FROM rooms WHERE whole_at > 0 AND whole_at > $1 AND whole_at <= $2
+	ORDER BY whole_at LIMIT $4)
+) AS changes ORDER BY position LIMIT $4;
 
 -- name: directory_members_unknown hot
 -- Up to $2 members of rooms ($1) who are in the state, but whose coming was never in the stream: room, user and member event of those who

@@ -104,10 +104,12 @@ SELECT coalesce((SELECT max(position) FROM room_gaps WHERE room_nid = $1), -9223
 SELECT position FROM waiting_redactions WHERE room_nid = $1 AND redacts = $2 ORDER BY position;
 
 -- name: state_import
--- State since ever of a room that this server comes into: nid, type, state_key, event position, event id, membership. What has state
--- already stays. Index: states_pkey.
-INSERT INTO states (room_nid, type, state_key, from_position, event_position, event_id, membership)
-SELECT u.room_nid, u.type, u.state_key, -9223372036854775807, u.event_position, u.event_id, u.membership
+-- State since ever of a room that this server comes into: nid, type, state_key, event position, event id, membership. It holds until what
+-- is known of a key begins, which stays. Index: states_pkey.
+INSERT INTO states (room_nid, type, state_key, from_position, to_position, event_position, event_id, membership)
+SELECT u.room_nid, u.type, u.state_key, -9223372036854775807, coalesce((SELECT min(s.from_position) FROM states s
+		WHERE s.room_nid = u.room_nid AND s.type = u.type AND s.state_key = u.state_key), 9223372036854775807),
+	u.event_position, u.event_id, u.membership
 FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[]) AS
 	u(room_nid, type, state_key, event_position, event_id, membership)
 ON CONFLICT (room_nid, type, state_key, from_position) DO NOTHING;

@@ -48,11 +48,12 @@ INSERT INTO server_stays (room_nid, server, from_position) VALUES ($1, $2, $3) O
 UPDATE server_stays SET to_position = $3 WHERE room_nid = $1 AND server = $2 AND to_position = 9223372036854775807;
 
 -- name: outbox_stays_sync
--- All servers of a room ($1) as its state after a position ($2) has them; none, when ours ($3) is not among them. Grows with the room's
--- members. Index: states_pkey, server_stays_pkey.
+-- All servers of a room ($1) as its state after a position ($2) has them, or as was said to us as long as it has no members; none, when ours ($3)
+-- is not among them. Grows with the room's members. Index: states_pkey, server_stays_pkey, partial_joins_pkey.
 WITH joined AS MATERIALIZED (
 	SELECT DISTINCT substr(state_key, strpos(state_key, ':') + 1) AS server FROM states
 	WHERE room_nid = $1 AND type = 'm.room.member' AND membership = 'join' AND from_position <= $2 AND to_position > $2
+	UNION SELECT json_array_elements_text(servers::json) FROM partial_joins WHERE room_nid = $1
 ), present AS MATERIALIZED (
 	SELECT server FROM joined WHERE EXISTS (SELECT 1 FROM joined WHERE server = $3)
 ), closed AS (

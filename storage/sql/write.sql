@@ -436,3 +436,23 @@ ON CONFLICT (user_id, device_id) DO UPDATE SET keys = excluded.keys, display_nam
 -- Devices that ended: user, device. Index: remote_devices_pkey.
 DELETE FROM remote_devices USING unnest($1::text[], $2::text[]) AS u(user_id, device_id)
 WHERE remote_devices.user_id = u.user_id AND remote_devices.device_id = u.device_id;
+
+-- name: partial_join_insert
+-- Rooms into which this server comes without their members: nid, join, servers, time. Index: rooms_pkey, partial_joins_pkey.
+WITH given AS (
+	SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[]) AS u(room_nid, join_event_id, servers, retry_at_ms)
+), marked AS (
+	UPDATE rooms SET whole_at = 9223372036854775807 FROM given g WHERE rooms.room_nid = g.room_nid
+)
+INSERT INTO partial_joins (room_nid, join_event_id, servers, retry_at_ms)
+SELECT room_nid, join_event_id, servers, retry_at_ms FROM given;
+
+-- name: partial_join_end
+-- Rooms whose members are all known from a position on: nid, position. Index: partial_joins_pkey, rooms_pkey.
+WITH given AS (
+	SELECT * FROM unnest($1::bigint[], $2::bigint[]) AS u(room_nid, position)
+), ended AS (
+	DELETE FROM partial_joins p USING given g WHERE p.room_nid = g.room_nid
+)
+UPDATE rooms SET whole_at = g.position, last_position = greatest(rooms.last_position, g.position)
+FROM given g WHERE rooms.room_nid = g.room_nid;

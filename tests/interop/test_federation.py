@@ -85,6 +85,19 @@ def test_room_of_synapse__joined_by_belfry__all_that_people_do(federated, synaps
     wait_until(lambda: zoe.state(room_id)[("m.room.member", ann.user_id)]["content"]["membership"] == "leave", 20, "the leave")
 
 
+def test_room_of_synapse__members_left_out_of_the_join__all_there_afterwards(federated, synapse, ann, zoe):
+    others = [synapse.user() for _ in range(3)]
+    room_id = zoe.create_room(preset="public_chat", name="large")
+    for other in others:
+        other.join(room_id).ok()
+    join_by(ann, room_id, synapse).ok()
+    has(zoe, room_id, ann.send(room_id, "at once"))
+    members = set(ann.get(path_of("rooms", room_id, "joined_members")).ok()["joined"])
+    assert members == {user.user_id for user in (ann, zoe, *others)}
+    assert int(federated.sql("SELECT whole_at FROM rooms WHERE room_id = '%s'" % room_id)) > 0, "they came later"
+    same_state(zoe, ann, room_id)
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_room_of_belfry__joined_by_synapse__all_that_people_do(federated, synapse, ann, zoe, version):
     room_id = ann.create_room(room_version=version, preset="public_chat", name="ours")

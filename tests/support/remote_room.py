@@ -60,6 +60,7 @@ class RemoteRoom:
         self.creator = creator or "@creator:" + remote.name
         self.events, self.state, self.heads, self.rejected = {}, {}, [], set()
         self.states = {}  # event id -> the state after it
+        self.omits_members = False  # from answers to joins, where they may be
         self.is_v12 = version == "12"
         self.room_id = None if self.is_v12 else "!%s:%s" % (unique("room"), remote.name)
         content = {"room_version": version, **(creation or {})}
@@ -175,6 +176,19 @@ class RemoteRoom:
                 "state": [item.json for item in state],
                 "auth_chain": [item.json for item in self.auth_chain(state + [event])]}
 
+    def join_answer_without_members(self, event):
+        """The same as an answer to ?omit_members=true."""
+        answer = self.join_answer(event)
+        state = [item for item in self.state_before_of(event, self.prev_ids(event)).values()
+                 if item.json["type"] != "m.room.member"]
+        members = [item.json for item in self.states[event.event_id].values()
+                   if item.json["type"] == "m.room.member" and item.json["content"]["membership"] == "join"]
+        answer.update(members_omitted=True, state=[item.json for item in state],
+                      auth_chain=[item.json for item in self.auth_chain(state + [event])],
+                      servers_in_room=sorted({item["sender"].partition(":")[2] for item in members
+                                              if item["sender"] != event.json["sender"]}))
+        return answer
+
     def state_before_of(self, event, prev):
         merged = {}
         for event_id in prev:
@@ -204,6 +218,11 @@ class RemoteRoom:
                 return make(event)
             return of_room(answer)
 
+        def take_join(ask):
+            event = self.add(ask.json)
+            may_omit = self.omits_members and ask.query.get("omit_members") == ["true"]
+            return 200, self.join_answer_without_members(event) if may_omit else self.join_answer(event)
+
         def v1(answer):
             return [200, answer]
 
@@ -211,8 +230,7 @@ class RemoteRoom:
         remote.on("GET", fed + "/make_join" + rid + "/(.+)", template("join"))
         remote.on("GET", fed + "/make_leave" + rid + "/(.+)", template("leave"))
         remote.on("GET", fed + "/make_knock" + rid + "/(.+)", template("knock"))
-        remote.on("PUT", r"/_matrix/federation/v2/send_join" + rid + "/(.+)",
-                  take(lambda event: (200, self.join_answer(event))))
+        remote.on("PUT", r"/_matrix/federation/v2/send_join" + rid + "/(.+)", of_room(take_join))
         remote.on("PUT", r"/_matrix/federation/v1/send_join" + rid + "/(.+)",
                   take(lambda event: (200, v1(self.join_answer(event)))))
         remote.on("PUT", r"/_matrix/federation/v2/send_leave" + rid + "/(.+)", take(lambda event: (200, {})))

@@ -1,0 +1,16 @@
+-- name: partial_join_due hot
+-- Ids of up to $2 rooms whose missing members may be asked for at $1. Index: partial_joins_retry_idx, rooms_pkey.
+SELECT r.room_id FROM partial_joins p JOIN rooms r ON r.room_nid = p.room_nid
+WHERE p.retry_at_ms <= $1 ORDER BY p.retry_at_ms LIMIT $2;
+
+-- name: partial_join_find hot
+-- At most one row: the join, servers, attempts, when they are asked again. Index: partial_joins_pkey.
+SELECT join_event_id, servers, attempts, retry_at_ms FROM partial_joins WHERE room_nid = $1;
+
+-- name: partial_join_defer hot
+-- One more attempt has failed; the next one is at $2. Index: partial_joins_pkey.
+UPDATE partial_joins SET attempts = attempts + 1, retry_at_ms = $2 WHERE room_nid = $1;
+
+-- name: partial_join_stored hot
+-- The members are stored: which servers are in the room, they tell from now on. Index: partial_joins_pkey.
+UPDATE partial_joins SET servers = '[]' WHERE room_nid = $1;
