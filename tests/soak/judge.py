@@ -108,14 +108,15 @@ class Judge:
                 yield "%s believes %s" % (letter, view.describe(event["event_id"]))
 
     def _order(self, room, view):
-        """Whose messages do not stand in the order in which they were said: time does not heal that."""
+        """Whose messages do not stand in the order in which they were said.  It is told, but is no difference: see README.md."""
         place = {event_id: number for number, event_id in enumerate(view.messages)}
         for user_id, order in room.order.items():
             places = [place[event_id] for event_id in order if event_id in place]
             if places != sorted(places):
                 wrong = next(i for i in range(1, len(places)) if places[i] < places[i - 1])
                 yield "%s shows the messages of %s in another order: %s after %s" % (
-                    view.member.letter, user_id, view.describe(view.messages[places[wrong - 1]]), view.describe(view.messages[places[wrong]]))
+                    view.member.letter, user_id, view.describe(view.messages[places[wrong - 1]]),
+                    view.describe(view.messages[places[wrong]]))
 
     def verdict(self):
         """Prints the table; the differences that are left."""
@@ -123,7 +124,8 @@ class Judge:
         for room in self.rooms:
             views = self.views.get(room, [])
             found = list(self._compare(room, views)) if views else ["no answers"]
-            found += [line for view in views for line in self._order(room, view)]
+            for line in (line for view in views for line in self._order(room, view)):
+                self.say("order: version %s: %s" % (room.version, line))
             self.differences += ["room %s (version %s): %s" % (room.room_id, room.version, line) for line in found]
             for view in views:
                 self.say("%-8s %-9s %8d %8d %8d %8d  %s" % (
