@@ -98,6 +98,7 @@ static enum err wait_for_turn(struct call *call, struct str key)
 	int64_t now_ms = clock_mono_us() / 1000;
 	bool has_waited = request->turn_until_ms != 0;
 	if (!has_waited || now_ms < request->turn_until_ms) {
+		request->turn_tag = at_once_tag(call->route->rate, key);
 		request->turn_until_ms = has_waited ? request->turn_until_ms : now_ms + TURN_WAIT_MS;
 		struct park *park = call_park(call, request->turn_until_ms);
 		enum at_once_turn turn = at_once_enter(request->server->at_once, call->route->rate, key,

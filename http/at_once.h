@@ -12,6 +12,9 @@ struct at_once;
 /** A caller's requests of a class that are under way. */
 struct at_once_group;
 
+/** Names a caller's group; never 0. */
+uint64_t at_once_tag(enum route_rate rate, struct str key);
+
 /** @param classes  RATE_CLASS_COUNT rows, copied */
 struct at_once *at_once_create(const struct rate_class *classes);
 /** Nothing is under way any more. NULL does nothing. */
@@ -38,5 +41,8 @@ enum at_once_turn at_once_enter(struct at_once *all, enum route_rate rate, struc
 
 /** The request has ended, its answer is sent: the next that waits is woken. */
 void at_once_leave(struct at_once *all, struct at_once_group *group);
+
+/** A request that has waited for its turn has ended without: if it was woken for it, the next is. */
+void at_once_pass(struct at_once *all, uint64_t tag);
 
 #endif

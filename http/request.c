@@ -60,6 +60,8 @@ static void request_destroy(struct request *request)
 	atomic_fetch_sub(&request->server->body_bytes, (int64_t)request->body_charged);
 	if (request->group != NULL) {
 		at_once_leave(request->server->at_once, request->group);
+	} else if (request->turn_tag != 0) {
+		at_once_pass(request->server->at_once, request->turn_tag);
 	}
 	buf_fini(&request->body);
 	body_destroy(request->streamed);

@@ -87,6 +87,7 @@ struct request {
 	bool run_inline;           /**< woken: the I/O thread runs the handler again */
 	bool is_moved; /**< its handler has to ask another server: it belongs to the remote lane */
 	struct at_once_group *group; /**< it is under way in it; NULL: in none */
+	uint64_t turn_tag;           /**< of the group in which it has waited; 0: in none */
 	int64_t turn_until_ms;       /**< so long it waits for its turn; 0: it has not waited yet */
 	struct call *call; /**< begun on the I/O thread, goes on on a worker; NULL: begin anew */
 	struct lane_job job;
