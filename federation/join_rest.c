@@ -15,7 +15,6 @@ enum {
 	ASKED_AT_ONCE = 4,
 	REQUEST_MS = 90 * 1000, /* the other server makes the state of a large room */
 	STORE_MS = 60 * 1000,
-	STATE_MAX_BYTES = 512 * 1024 * 1024,
 	MAX_DOUBLINGS = 20,
 };
 
@@ -55,7 +54,7 @@ static enum err ask(struct rest *rest, struct server_name server, struct json *o
 		.target = str_printf(arena, "/_matrix/federation/v1/state/%.*s?event_id=%.*s",
 			STR_ARG(uri_encode(arena, room_id_of(rest->room).s)),
 			STR_ARG(uri_encode(arena, rest->row.join_event_id))),
-		.answer_ceiling_bytes = STATE_MAX_BYTES,
+		.answer_ceiling_bytes = rest->federation->hs->settings.federation.max_join_answer_bytes,
 		.timeout_ms = REQUEST_MS,
 		.ignores_backoff = true,
 	};
