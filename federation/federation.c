@@ -14,6 +14,7 @@
 #include "federation/keyring.h"
 #include "federation/outbox.h"
 #include "federation/policy.h"
+#include "federation/policy_sign.h"
 #include "federation/remote_keys.h"
 #include "federation/remote_media.h"
 #include "federation/remote_query.h"
@@ -36,6 +37,7 @@ static void fill_ports(struct federation *federation)
 		.leave = leave_out,
 		.invite = invite_out,
 	};
+	federation->hs->ports.policy = (struct policy_port){.self = federation, .sign = policy_sign};
 }
 
 struct federation *federation_create(struct homeserver *hs)
@@ -59,6 +61,7 @@ struct federation *federation_create(struct homeserver *hs)
 	remote_keys_fill_port(federation, hs->e2ee);
 	federation->outbox = outbox_create(federation);
 	federation->joins = joins_create();
+	federation->policy_askers = policy_askers_create();
 	fill_ports(federation);
 	federation->inbox = inbox_create(federation);
 	return federation;
@@ -89,6 +92,7 @@ void federation_destroy(struct federation *federation)
 	answers_destroy(federation->profiles);
 	joins_destroy(federation->joins);
 	inbox_destroy(federation->inbox);
+	policy_askers_destroy(federation->policy_askers);
 	keyring_destroy(federation->keyring);
 	fed_client_destroy(federation->client);
 	discovery_destroy(federation->discovery);

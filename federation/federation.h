@@ -16,6 +16,7 @@ struct fed_client;
 struct joins;
 struct keyring;
 struct policy;
+struct policy_askers;
 struct outbox;
 struct inbox;
 
@@ -30,6 +31,7 @@ struct federation {
 	struct outbox *outbox;       /**< what goes to them by transaction (outbox.h) */
 	struct joins *joins;         /**< rooms that are being joined (join_out.h) */
 	struct inbox *inbox;         /**< what they sent (inbox.h) */
+	struct policy_askers *policy_askers; /**< who asks policy servers of rooms (policy_sign.h) */
 
 	/* Files and history of others. */
 	struct answers *missing_media; /**< that their servers did not have lately (remote_media.h) */

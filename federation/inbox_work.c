@@ -21,6 +21,8 @@ enum {
 	SLOW_KEYS_MS = 30 * 1000,
 	ITEM_LIMIT_MS = 30 * 1000,
 	RUN_LIMIT_MS = 60 * 1000, /* of all events of a batch that need nobody */
+	POLICY_ATTEMPTS =
+		2, /* then an event is judged without the policy server that cannot be asked */
 };
 
 /* How long an item waits after each failed attempt; after the last it is dropped. */
@@ -168,8 +170,10 @@ static enum err take_run(struct visit *visit, struct room *room, const struct pd
 		n++;
 	}
 	set_limit(visit, RUN_LIMIT_MS);
+	visit->ctx->may_not_ask = visit->lane == INBOX_FAST;
 	enum err err = room_accept_run(visit->ctx, visit->inbox->federation->hs, room, events, n,
 		outcomes, out_done);
+	visit->ctx->may_not_ask = false;
 	for (size_t i = 0; i < *out_done; i++) {
 		note_outcome(visit, from + i, &outcomes[i]);
 	}
@@ -189,6 +193,24 @@ static enum err take_with_missing(struct visit *visit, struct room *room, size_t
 		&(struct missing_case){room, {visit->items[i].origin}, event}, &outcome));
 	note_outcome(visit, i, &outcome);
 	return ERR_OK;
+}
+
+/* One event that has come again often enough for the policy server of its room. */
+static enum err take_without_policy(struct visit *visit, struct room *room, size_t i,
+	const struct event *event)
+{
+	struct room_outcome outcome = {0};
+	set_limit(visit, ITEM_LIMIT_MS);
+	TRY(room_accept(visit->ctx, visit->inbox->federation->hs, room,
+		&(struct room_arrival){.event = event}, &outcome));
+	note_outcome(visit, i, &outcome);
+	return ERR_OK;
+}
+
+/* Whether the policy server of a room may have been asked in vain. */
+static bool may_be_away(enum err err)
+{
+	return err == ERR_REMOTE || err == ERR_LIMIT || err == ERR_TIMEOUT;
 }
 
 /* In order, until one has to wait (fast), or one has waited (slow). */
@@ -211,6 +233,11 @@ static enum err take_all_in(struct visit *visit, struct room *room, const struct
 		if (err == ERR_MISSING) {
 			err = take_with_missing(visit, room, i, pdus[i].event);
 			has_waited = true;
+		} else if (visit->lane == INBOX_SLOW && may_be_away(err)) {
+			has_waited = true;
+			if (visit->items[i].attempts >= POLICY_ATTEMPTS) {
+				err = take_without_policy(visit, room, i, pdus[i].event);
+			}
 		}
 		if (err == ERR_DEFER || is_general(err)) {
 			return err;

@@ -1,5 +1,5 @@
 /*
- * template → our event → PUT invite → their signature → room_accept().
+ * template → our event → the room's policy server, if it has one → PUT invite → their signature → room_accept().
  */
 #include "federation/invite_out.h"
 
@@ -7,6 +7,7 @@
 #include "federation/handshake.h"
 #include "federation/keyring.h"
 #include "homeserver/room/room_accept.h"
+#include "homeserver/room/room_policy.h"
 #include "matrix/redact.h"
 #include "matrix/stripped.h"
 
@@ -73,6 +74,7 @@ static enum err build(struct ctx *ctx, struct invite *invite, const struct room_
 		return fail(ctx, ERR_INPUT, M_BAD_JSON, "%s", verdict.text);
 	}
 	invite->event = event;
+	TRY(room_policy_sign(ctx, hs, invite->room, &invite->event));
 	return gather_state(ctx, invite);
 }
 
@@ -134,6 +136,19 @@ static enum err ask(struct ctx *ctx, const struct invite *invite, const struct j
 	return ERR_OK;
 }
 
+/* Theirs beside what we have of the same server: as the room's policy server it may have signed already. */
+static struct json with_theirs(struct arena *arena, const struct json *all, struct str server,
+	const struct json *theirs)
+{
+	struct json none = json_object(arena, 0);
+	const struct json *before = json_get(all, server);
+	struct json merged = before != NULL ? *before : none;
+	for (size_t i = 0; i < theirs->count; i++) {
+		merged = json_with(arena, &merged, theirs->members[i].key, theirs->members[i].value);
+	}
+	return json_with(arena, all, server, merged);
+}
+
 /* Our event with their signature; nothing else of what came back counts. */
 static enum err take_signature(struct ctx *ctx, const struct invite *invite,
 	const struct json *answered, const struct event **out)
@@ -144,7 +159,7 @@ static enum err take_signature(struct ctx *ctx, const struct invite *invite,
 		return handshake_malformed(ctx, invite->server, "it has not signed the invite");
 	}
 	struct json signatures =
-		json_with(ctx->arena, json_at(event->json, "signatures"), invite->server.s, *theirs);
+		with_theirs(ctx->arena, json_at(event->json, "signatures"), invite->server.s, theirs);
 	struct json *json = ARENA_NEW(ctx->arena, struct json);
 	*json = json_with(ctx->arena, event->json, STR("signatures"), signatures);
 	struct json redacted = redact_event(ctx->arena, event->version, json);

@@ -197,7 +197,7 @@ enum err member_in_take(struct ctx *ctx, struct federation *federation,
 	TRY(outbox_pass_on(ctx, federation, pdu.event->event_id));
 	struct room_outcome outcome = {0};
 	enum err err = room_accept(ctx, federation->hs, room,
-		&(struct room_arrival){.event = pdu.event}, &outcome);
+		&(struct room_arrival){.event = pdu.event, .comes_again = true}, &outcome);
 	if (err == ERR_MISSING) {
 		return invalid(ctx, "The event stands on others that this server does not know");
 	}
@@ -207,6 +207,6 @@ enum err member_in_take(struct ctx *ctx, struct federation *federation,
 			outcome.verdict.text);
 	}
 	outbox_await_stays(federation);
-	*out = (struct taken_member){.room = room, .event = pdu.event};
+	*out = (struct taken_member){.room = room, .event = outcome.event};
 	return ERR_OK;
 }

@@ -184,6 +184,22 @@ struct edu_port {
 	void (*presence)(void *self, const struct presence_view *view);
 };
 
+struct event;
+
+/** Servers that rooms have chosen to look at events before everybody else (m.room.policy). */
+struct policy_port {
+	void *self;
+	/**
+	 * Asks a policy server to sign an event. Waits some seconds at the most; one that does not answer is left alone for a while, and is
+	 * never asked by more than a few threads at once, so that it holds none of those that others need.
+	 * Errors: DENIED, INPUT, MISSING (it refuses: errcode, text and status are its own, as far as clients may see them); LIMIT
+	 * M_LIMIT_EXCEEDED (it, or this server, has too much to do); REMOTE, TIMEOUT (no answer); SHUTDOWN; DEFER (ctx_may_ask)
+	 * @param out  the body of its answer; in the ctx's arena
+	 */
+	enum err (*sign)(void *self, struct ctx *ctx, struct server_name server,
+		const struct event *event, struct json *out);
+};
+
 struct homeserver_ports {
 	struct succession_port succession; /**< always filled */
 	struct membership_port membership; /**< always filled */
@@ -193,7 +209,8 @@ struct homeserver_ports {
 	struct history_port history;
 	struct third_party_port third_party;
 	struct edu_port edus;
-	struct e2ee_port e2ee; /**< always filled */
+	struct policy_port policy; /**< always filled */
+	struct e2ee_port e2ee;     /**< always filled */
 };
 
 #endif

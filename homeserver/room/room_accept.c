@@ -13,6 +13,7 @@
 #include "homeserver/room/room_acceptance.h"
 #include "matrix/relation.h"
 #include "storage/graph.h"
+#include "storage/room.h"
 
 enum { MAX_ATTEMPTS = 5 };
 
@@ -43,11 +44,14 @@ static enum err check_still_loaded(struct room *room)
 	return room->content != NULL && !room->is_stale ? ERR_OK : ERR_CONFLICT;
 }
 
-/* Rejected or soft-failed: it is kept, for others may stand on it. */
+/* Rejected or soft-failed: it is kept, for others may stand on it. Nobody has seen one that was made here. */
 static enum err keep_aside(struct acceptance *a, enum event_row_fate fate, struct verdict verdict)
 {
 	struct ctx *ctx = a->ctx;
 	const struct event *event = a->event;
+	if (a->arrival->intent != NULL) {
+		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "%s", verdict.text);
+	}
 	struct fork_state after =
 		fate == ROW_REJECTED ? a->before : room_fork_with(ctx->arena, &a->before, event);
 	const struct fork_state now = {0};
@@ -100,17 +104,28 @@ static enum err submit(struct acceptance *a, struct room_builder *builder, struc
 	bool *out_keeps_turn)
 {
 	room_builder_init(builder, a->ctx, a->hs, a->room, 1);
-	TRY(room_builder_take(builder, a->event, is_ordinary(a) ? NULL : &a->standing));
+	const struct room_intent *intent = a->arrival->intent;
+	TRY(room_builder_take(builder, a->event, is_ordinary(a) ? NULL : &a->standing, intent));
 	/* Room for what is missing before it. */
 	size_t base = a->gap_prev.n > 0 ? ROOM_GAP_POSITIONS : 0;
 	struct write *write = write_new(a->ctx);
 	write_set_positions(write, base + 1);
 	TRY(room_write_rows(builder, NULL, write, base));
+	if (intent != NULL && intent->txn_key.p != NULL) {
+		store_transaction_insert(write, intent->txn_key, a->event->event_id.s,
+			clock_wall_ms(&a->hs->clock));
+	}
 	*out = write;
 	*out_keeps_turn = room_changes_the_past(builder);
 	room_submit(builder, write, base);
 	return ERR_OK;
 }
+
+/* What is known of the room's policy server from attempt to attempt. */
+struct asked_policy {
+	struct policy_server server; /* whose signature is missing; via.s.p == NULL: nobody's */
+	bool was_asked;
+};
 
 /* --- one attempt --------------------------------------------------------------------------------------------------- */
 
@@ -161,6 +176,9 @@ static enum err judge(struct acceptance *a, bool *out_is_done)
 		return reject(a, verdict);
 	}
 	TRY(acceptance_check_now(a, &verdict));
+	if (verdict.allowed) {
+		TRY(acceptance_check_policy(a, &verdict));
+	}
 	TRY(acceptance_find_beside(a));
 	if (verdict.allowed && !is_ordinary(a)) {
 		TRY(room_settle(a->ctx, a->hs, a->room));
@@ -194,7 +212,7 @@ struct submission {
 static void submission_init(struct submission *s, struct ctx *ctx, struct homeserver *hs,
 	struct room *room, const struct room_arrival *arrival, struct room_outcome *out)
 {
-	*out = (struct room_outcome){0};
+	*out = (struct room_outcome){.event = arrival->event};
 	*s = (struct submission){
 		.acceptance = {.ctx = ctx, .hs = hs, .room = room, .arrival = arrival, .out = out}};
 }
@@ -235,25 +253,65 @@ static enum err submission_end(struct submission *s)
 	return err;
 }
 
+/* @param policy  in: whether the policy server was asked; out: which one has to be */
 static enum err accept_once(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	const struct room_arrival *arrival, struct room_outcome *out)
+	const struct room_arrival *arrival, struct asked_policy *policy, struct room_outcome *out)
 {
 	struct submission s;
 	submission_init(&s, ctx, hs, room, arrival, out);
-	TRY(submission_begin(&s));
+	s.acceptance.was_refused = out->has_asked = policy->was_asked;
+	enum err err = submission_begin(&s);
+	policy->server = s.acceptance.policy;
+	TRY(err);
 	return submission_end(&s);
+}
+
+static enum err accept_settled(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct room_arrival *arrival, struct asked_policy *policy, struct room_outcome *out)
+{
+	enum err err = ERR_CONFLICT;
+	for (int attempt = 0; attempt < MAX_ATTEMPTS && err == ERR_CONFLICT; attempt++) {
+		err = accept_once(ctx, hs, room, arrival, policy, out);
+	}
+	return err == ERR_CONFLICT ? fail(ctx, ERR_TIMEOUT, M_UNKNOWN, "The room is busy; try again")
+							   : err;
+}
+
+/* What is no answer to the question whether an event belongs into the room. */
+static bool may_help_later(enum err err)
+{
+	return err == ERR_REMOTE || err == ERR_TIMEOUT || err == ERR_LIMIT;
+}
+
+/* Nobody has the turn meanwhile. An event of others that gets no signature is judged without it. */
+static enum err ask_policy(struct ctx *ctx, struct homeserver *hs,
+	const struct policy_server *server, struct room_arrival *arrival)
+{
+	enum err err = room_policy_ask(ctx, hs, server, arrival->event, &arrival->event);
+	bool is_final = err == ERR_DENIED || err == ERR_INPUT || err == ERR_MISSING;
+	bool is_judged = is_final || (may_help_later(err) && !arrival->comes_again);
+	if (err == ERR_OK || arrival->intent != NULL || !is_judged) {
+		return err;
+	}
+	ctx->fault = (struct fault){0};
+	return ERR_OK;
 }
 
 enum err room_accept(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct room_arrival *arrival, struct room_outcome *out)
 {
+	struct room_arrival current = *arrival;
+	struct asked_policy policy = {0};
 	TRY(room_await_whole(ctx, hs, room));
-	enum err err = ERR_CONFLICT;
-	for (int attempt = 0; attempt < MAX_ATTEMPTS && err == ERR_CONFLICT; attempt++) {
-		err = accept_once(ctx, hs, room, arrival, out);
+	enum err err = accept_settled(ctx, hs, room, &current, &policy, out);
+	if (err != ERR_MISSING || policy.server.via.s.p == NULL) {
+		return err;
 	}
-	return err == ERR_CONFLICT ? fail(ctx, ERR_TIMEOUT, M_UNKNOWN, "The room is busy; try again")
-							   : err;
+	TRY(ctx_may_ask(ctx));
+	out->has_asked = true;
+	TRY(ask_policy(ctx, hs, &policy.server, &current));
+	policy.was_asked = true;
+	return accept_settled(ctx, hs, room, &current, &policy, out);
 }
 
 /* --- a run of events ----------------------------------------------------------------------------------------------- */
@@ -297,7 +355,7 @@ static enum err find_absent(struct run *run, size_t count)
 
 static enum err accept_alone(struct run *run, size_t i)
 {
-	const struct room_arrival arrival = {.event = run->events[i]};
+	const struct room_arrival arrival = {.event = run->events[i], .comes_again = true};
 	return room_accept(run->ctx, run->hs, run->room, &arrival, &run->out[i]);
 }
 
@@ -343,7 +401,7 @@ static enum err run_next(struct run *run)
 	size_t i = run->begun;
 	struct room_arrival *arrival = ARENA_NEW(run->ctx->arena, struct room_arrival);
 	struct submission *s = ARENA_NEW(run->ctx->arena, struct submission);
-	*arrival = (struct room_arrival){.event = run->events[i]};
+	*arrival = (struct room_arrival){.event = run->events[i], .comes_again = true};
 	if (is_about_pending(run, run->events[i])) {
 		TRY(settle_run(run));
 	}

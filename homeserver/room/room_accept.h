@@ -113,12 +113,19 @@ struct room_arrival {
 	/** The state before it, as another server says (all events known as outliers); NULL: made of its prev_events. */
 	const struct event_id *state_before;
 	size_t state_before_count;
+	/** An event of ours was built for it: either it comes into the timeline, or nothing of it is kept. NULL: another server's. */
+	const struct room_intent *intent;
+	/** Whoever brings it comes again if the policy server cannot be asked now. Else the event is soft-failed then. */
+	bool comes_again;
 };
 
 struct room_outcome {
 	enum event_fate fate;
 	struct verdict verdict; /**< why it was rejected or soft-failed */
 	bool was_known;         /**< it had been taken in before: nothing was done */
+	bool has_asked;         /**< the room's policy server was asked */
+	const struct event
+		*event; /**< as it was taken in, with the policy server's signature if it had none */
 	/** When the function fails with MISSING: what has to be fetched first. In the ctx's arena. */
 	const struct event_id *missing_prev;
 	size_t missing_prev_count;
@@ -127,11 +134,13 @@ struct room_outcome {
 };
 
 /**
- * Takes one event in: authorised by its auth events, by the state before it, and by the current state; then the room's
- * forward extremities, resolved state, members and timeline go on. Returns after the commit.
+ * Takes one event in: authorised by its auth events, by the state before it, and by the current state, and signed by the room's policy
+ * server, which is asked where its signature is missing; then the room's forward extremities, resolved state, members and timeline go
+ * on. Returns after the commit.
  *
- * Errors: MISSING (see struct room_outcome; nothing was done); STORE; TIMEOUT. An event that breaks a rule is no error, but
- * rejected or soft-failed.
+ * Errors: MISSING (see struct room_outcome; nothing was done); STORE; TIMEOUT; DEFER (the policy server has to be asked and the ctx may
+ * not). An event that breaks a rule is no error, but rejected or soft-failed; one of ours (`intent`) is refused: DENIED M_FORBIDDEN, and
+ * what struct policy_port says. With `comes_again` REMOTE, TIMEOUT, LIMIT: the policy server cannot be asked now.
  * Cost: an event that stands on all forward extremities: as one of our own. Else the state of the forks: at most a few round trips; with
  * state resolution only where the forks' states differ.
  */
@@ -144,7 +153,7 @@ MUST_CHECK enum err room_accept(struct ctx *ctx, struct homeserver *hs, struct r
  *
  * @param out       one for each event, filled for those that are done
  * @param out_done  how many are, from the first on: all if it succeeds, else the error is that of the next one
- * Errors: as room_accept(); what is not done may have been committed all the same when it is STORE
+ * Errors: as room_accept() with `comes_again`; what is not done may have been committed all the same when it is STORE
  * Cost: one round trip for all that is not in memory, and a shared commit; what does not share it, as room_accept()
  */
 MUST_CHECK enum err room_accept_run(struct ctx *ctx, struct homeserver *hs, struct room *room,

@@ -8,6 +8,7 @@
 #include "base/vec.h"
 #include "homeserver/room/room_fork.h"
 #include "homeserver/room/room_known.h"
+#include "homeserver/room/room_policy.h"
 #include "homeserver/room/room_write.h"
 
 /** The caller has the room's turn. */
@@ -32,6 +33,8 @@ struct acceptance {
 	gap_prev; /* of these, and of what events that were set aside stand on: what is not in the timeline and may come */
 	struct fork_state before;
 	struct event_standing standing;
+	struct policy_server policy; /* whose signature is missing */
+	bool was_refused;            /* the policy server was asked already */
 };
 
 /* --- room_judge.c ------------------------------------------------------------------------------------------ */
@@ -46,6 +49,8 @@ MUST_CHECK enum err acceptance_find_state(struct acceptance *a);
 MUST_CHECK enum err acceptance_check(struct acceptance *a, struct verdict *out);
 /** By the current state. Errors: STORE */
 MUST_CHECK enum err acceptance_check_now(struct acceptance *a, struct verdict *out);
+/** By the room's policy server, if it uses one. Errors: MISSING (it has to be asked first: sets a->policy); STORE */
+MUST_CHECK enum err acceptance_check_policy(struct acceptance *a, struct verdict *out);
 /** Whether the state after an event is known. */
 bool acceptance_has_state(const struct known_event *known);
 /** Whether an event is not in the timeline, but may come into it. */

@@ -5,7 +5,12 @@
  * state (or the text of an earlier event) keeps the turn until it is committed: the next event has to be judged
  * by it. When a write fails, the room's content is dropped and loaded anew; whoever had built on the failed event fails
  * by the check on event_seq and tries again.
+ *
+ * Where the room has a policy server, that one is asked for each event, and nobody waits for it with the turn: the event is built on the
+ * head, signed, and then taken in like one of another server, wherever the room is by then.
  */
+#include "homeserver/room/room_accept.h"
+#include "homeserver/room/room_policy.h"
 #include "homeserver/room/room_write.h"
 #include "storage/event.h"
 #include "storage/room.h"
@@ -73,15 +78,35 @@ enum err room_require_resident(struct ctx *ctx, struct room *room)
 				   : fail(ctx, ERR_DENIED, M_FORBIDDEN, "Nobody of this server is in that room");
 }
 
-static enum err add_once(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	const struct room_intent *intents, size_t count, struct stored_event **out)
+/* Whether some of the events need a policy server's signature. The caller has the turn. */
+static enum err find_policy(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct room_intent *intents, size_t count, bool *out)
 {
+	struct policy_server policy;
+	TRY(room_policy_server(ctx, hs, room, &policy));
+	*out = false;
+	for (size_t i = 0; policy.via.s.p != NULL && i < count; i++) {
+		*out = *out ||
+			!policy_server_exempts(intents[i].type, intents[i].is_state, intents[i].state_key);
+	}
+	return ERR_OK;
+}
+
+/* @param out_needs_policy  nothing was done: the events have to be signed by a policy server first */
+static enum err add_once(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct room_intent *intents, size_t count, struct stored_event **out,
+	bool *out_needs_policy)
+{
+	*out_needs_policy = false;
 	TRY(room_turn_take(ctx, hs, room));
 	enum err err = room_load_if_needed(ctx, hs, room);
 	if (err == ERR_OK) {
 		err = room_require_resident(ctx, room);
 	}
-	if (err != ERR_OK) {
+	if (err == ERR_OK) {
+		err = find_policy(ctx, hs, room, intents, count, out_needs_policy);
+	}
+	if (err != ERR_OK || *out_needs_policy) {
 		room_turn_give(room);
 		return err;
 	}
@@ -106,6 +131,49 @@ static enum err add_once(struct ctx *ctx, struct homeserver *hs, struct room *ro
 	}
 	return err;
 }
+
+/* --- with a policy server ---------------------------------------------------------------------------------------- */
+
+/* Errors: CONFLICT (what it was built on is not in the room after all, or the event is not its own) */
+static enum err add_signed_once(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct room_intent *intent, struct stored_event **out)
+{
+	const struct event *event;
+	struct room_outcome outcome = {0};
+	struct stored_event *stored;
+	TRY(room_draft(ctx, hs, room, intent, &event));
+	enum err err = room_accept(ctx, hs, room,
+		&(struct room_arrival){.event = event, .intent = intent}, &outcome);
+	if (err == ERR_MISSING && outcome.missing_prev_count + outcome.missing_auth_count > 0) {
+		return ERR_CONFLICT;
+	}
+	TRY(err);
+	if (outcome.was_known) {
+		return ERR_CONFLICT; /* the same words in the same millisecond at the same place: another event has that id */
+	}
+	TRY(room_event(ctx, hs, room, event->event_id.s, &stored));
+	if (out != NULL) {
+		*out = stored;
+	}
+	return ERR_OK;
+}
+
+/* One after the other: what others have signed cannot be taken back when the next is refused. */
+static enum err add_signed(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct room_intent *intents, size_t count, struct stored_event **out)
+{
+	TRY(ctx_may_ask(ctx));
+	for (size_t i = 0; i < count; i++) {
+		enum err err = ERR_CONFLICT;
+		for (int attempt = 0; attempt < MAX_ATTEMPTS && err == ERR_CONFLICT; attempt++) {
+			err = add_signed_once(ctx, hs, room, &intents[i], out != NULL ? &out[i] : NULL);
+		}
+		TRY(err);
+	}
+	return ERR_OK;
+}
+
+/* --- transactions -------------------------------------------------------------------------------------------------- */
 
 /* What a repeated transaction id made. Errors: MISSING when it is new. */
 static enum err find_transaction(struct ctx *ctx, struct homeserver *hs, struct room *room,
@@ -181,8 +249,12 @@ enum err room_add(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	TRY(await_rules(ctx, hs, room, intents, count));
 	enum err err = ERR_CONFLICT;
 	for (int attempt = 0; attempt < MAX_ATTEMPTS && err == ERR_CONFLICT; attempt++) {
-		err = add_once(ctx, hs, room, intents, count, out);
-		if (err == ERR_CONFLICT && has_txn) {
+		bool needs_policy;
+		err = add_once(ctx, hs, room, intents, count, out, &needs_policy);
+		if (err == ERR_OK && needs_policy) {
+			err = add_signed(ctx, hs, room, intents, count, out);
+		}
+		if ((err == ERR_CONFLICT || err == ERR_TIMEOUT) && has_txn) {
 			enum err found = find_transaction(ctx, hs, room, &intents[0], out);
 			if (found != ERR_MISSING) {
 				return found;

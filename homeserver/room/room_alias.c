@@ -168,8 +168,11 @@ enum err room_alias_remove(struct ctx *ctx, struct homeserver *hs, const struct 
 	if (!may_change && !who->is_admin && !str_equals(row.creator, who->user.s)) {
 		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "Only its maker or a moderator may remove it");
 	}
-	TRY(store_alias_delete(ctx, hs->db, alias.s));
-	return may_change ? drop_from_canonical(ctx, hs, room, who, alias.s) : ERR_OK;
+	/* The room first: what is refused there may be tried again. */
+	if (may_change) {
+		TRY(drop_from_canonical(ctx, hs, room, who, alias.s));
+	}
+	return store_alias_delete(ctx, hs->db, alias.s);
 }
 
 enum err room_alias_list(struct ctx *ctx, struct homeserver *hs, const struct principal *who,

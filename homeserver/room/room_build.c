@@ -496,7 +496,7 @@ enum err room_builder_draft(struct room_builder *builder, const struct room_inte
 }
 
 enum err room_builder_take(struct room_builder *builder, const struct event *event,
-	const struct event_standing *standing)
+	const struct event_standing *standing, const struct room_intent *intent)
 {
 	invariant(builder->count < builder->capacity);
 	struct built_event *built = &builder->events[builder->count];
@@ -506,7 +506,9 @@ enum err room_builder_take(struct room_builder *builder, const struct event *eve
 	TRY(make_redacted_elsewhere(builder, built));
 	TRY(find_replaced(builder, built));
 	TRY(find_waiting(builder, built));
-	fill_row(builder, built, str_from(NULL, 0));
+	fill_row(builder, built,
+		intent != NULL ? room_event_txn(builder->ctx->arena, intent->txn_device, intent->txn_id)
+					   : str_from(NULL, 0));
 	if (standing != NULL && standing->redacted_by != 0) {
 		built->row.redacted_by = standing->redacted_by;
 	}

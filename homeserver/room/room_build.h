@@ -59,11 +59,12 @@ void room_builder_init(struct room_builder *builder, struct ctx *ctx, struct hom
 void room_builder_fini(struct room_builder *builder);
 
 /**
- * Takes in an event of another server that is allowed. Errors: STORE
+ * Takes in an event that is allowed: of another server, or of ours and made before. Errors: STORE
  * @param standing  lives as long as the builder; NULL: it stands on all extremities
+ * @param intent    what it was made for; NULL: another server's
  */
 MUST_CHECK enum err room_builder_take(struct room_builder *builder, const struct event *event,
-	const struct event_standing *standing);
+	const struct event_standing *standing, const struct room_intent *intent);
 /** Builds and authorises what room_builder_add() would, without keeping it. Errors: the same */
 MUST_CHECK enum err room_builder_draft(struct room_builder *builder,
 	const struct room_intent *intent, const struct event **out);

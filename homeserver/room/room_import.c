@@ -291,7 +291,7 @@ static enum err commit_join(struct importing *in)
 	};
 	struct room_builder builder CLEANUP(room_builder_fini);
 	room_builder_init(&builder, ctx, in->hs, in->room, 1);
-	TRY(room_builder_take(&builder, join, &standing));
+	TRY(room_builder_take(&builder, join, &standing, NULL));
 	/* The first time there is room below all positions, else before the join. */
 	size_t base = builder.head.event_seq > 1 ? ROOM_GAP_POSITIONS : 0;
 	struct write *write = write_new(ctx);

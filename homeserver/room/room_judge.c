@@ -307,3 +307,22 @@ enum err acceptance_check_now(struct acceptance *a, struct verdict *out)
 	}
 	return check_by_state(a, &current, out);
 }
+
+enum err acceptance_check_policy(struct acceptance *a, struct verdict *out)
+{
+	const struct event *event = a->arrival->event; /* which may be signed since it was known */
+	struct policy_server policy;
+	*out = verdict_allow();
+	TRY(room_policy_server(a->ctx, a->hs, a->room, &policy));
+	if (policy.via.s.p == NULL ||
+		policy_server_exempts(event->type, event->is_state, event->state_key) ||
+		policy_server_has_signed(a->ctx->arena, &policy, event)) {
+		return ERR_OK;
+	}
+	if (!a->was_refused) {
+		a->policy = policy;
+		return ERR_MISSING;
+	}
+	*out = verdict_deny("policy_server", "The room's policy server has not signed the event");
+	return ERR_OK;
+}

@@ -1,7 +1,9 @@
 /*
  * New rooms: everything in one commit. A room that takes the place of another is committed together with what the old one is
- * told, so there is no half of it.
+ * told, so there is no half of it; but where the old one has a policy server, which signs its tombstone before there is a new one.
  */
+#include "homeserver/room/room_accept.h"
+#include "homeserver/room/room_policy.h"
 #include "homeserver/room/room_write.h"
 #include "storage/alias.h"
 #include "storage/notice.h"
@@ -38,28 +40,47 @@ static void on_new_committed(void *data, int64_t first_position)
 	room_commit_new_done(data, first_position);
 }
 
+static enum err build_new(struct room_builder *builder, const struct room_start *start)
+{
+	for (size_t i = 0; i < start->count; i++) {
+		TRY(room_builder_add(builder, &start->intents[i]));
+	}
+	return ERR_OK;
+}
+
+/* @param old  whose place it takes; NULL: nobody's */
+static enum err commit_new(struct room_builder *builder, const struct room_start *start,
+	const struct room *old, int64_t *out_nid)
+{
+	struct ctx *ctx = builder->ctx;
+	struct homeserver *hs = builder->hs;
+	struct room *fresh = builder->room;
+	TRY(rooms_new_nid(ctx, hs, &fresh->nid));
+	struct write *write = write_new(ctx);
+	write_set_positions(write, builder->count);
+	TRY(room_write_rows(builder, start, write, 0));
+	if (old != NULL) {
+		store_room_succeed(write, old->nid, fresh->nid);
+	}
+	struct room_commit *commit = ARENA_NEW(ctx->arena, struct room_commit);
+	*commit = (struct room_commit){.hs = hs,
+		.room = fresh,
+		.events = builder->events,
+		.count = builder->count};
+	write_on_commit(write, on_new_committed, commit);
+	TRY(writer_commit(ctx, hs->writer, write, NULL));
+	*out_nid = fresh->nid;
+	return ERR_OK;
+}
+
 static enum err create_once(struct ctx *ctx, struct homeserver *hs, const struct room_start *start,
 	int64_t *out_nid)
 {
 	struct room *fresh CLEANUP(fresh_room_fini) = fresh_room(hs, start->version, ctx->arena);
 	struct room_builder builder CLEANUP(room_builder_fini);
 	room_builder_init(&builder, ctx, hs, fresh, start->count);
-	for (size_t i = 0; i < start->count; i++) {
-		TRY(room_builder_add(&builder, &start->intents[i]));
-	}
-	TRY(rooms_new_nid(ctx, hs, &fresh->nid));
-	struct write *write = write_new(ctx);
-	write_set_positions(write, builder.count);
-	TRY(room_write_rows(&builder, start, write, 0));
-	struct room_commit *commit = ARENA_NEW(ctx->arena, struct room_commit);
-	*commit = (struct room_commit){.hs = hs,
-		.room = fresh,
-		.events = builder.events,
-		.count = builder.count};
-	write_on_commit(write, on_new_committed, commit);
-	TRY(writer_commit(ctx, hs->writer, write, NULL));
-	*out_nid = fresh->nid;
-	return ERR_OK;
+	TRY(build_new(&builder, start));
+	return commit_new(&builder, start, NULL, out_nid);
 }
 
 static enum err check_alias_free(struct ctx *ctx, struct homeserver *hs, struct str alias)
@@ -133,17 +154,29 @@ static void on_replace_failed(void *data)
 	room_commit_failed(&commit->old_room);
 }
 
-/* What the sender has not the power for stays as it is. */
-static enum err add_if_allowed(struct room_builder *builder, const struct room_succession *how,
-	struct str type, const struct json *content)
+static struct room_intent farewell_intent(const struct room_succession *how, struct str type,
+	const struct json *content)
 {
-	const struct room_intent intent = {
+	return (struct room_intent){
 		.sender = how->by,
 		.type = type,
 		.is_state = true,
 		.state_key = STR(""),
 		.content = content,
 	};
+}
+
+static struct json tombstone_content(struct arena *arena, const struct room_succession *how,
+	struct str new_room_id)
+{
+	return json_with(arena, how->tombstone, STR("replacement_room"), json_string(new_room_id));
+}
+
+/* What the sender has not the power for stays as it is. */
+static enum err add_if_allowed(struct room_builder *builder, const struct room_succession *how,
+	struct str type, const struct json *content)
+{
+	const struct room_intent intent = farewell_intent(how, type, content);
 	enum err err = content != NULL ? room_builder_add(builder, &intent) : ERR_OK;
 	return err == ERR_DENIED ? ERR_OK : err;
 }
@@ -151,15 +184,8 @@ static enum err add_if_allowed(struct room_builder *builder, const struct room_s
 static enum err build_farewell(struct room_builder *builder, const struct room_succession *how,
 	struct str new_room_id)
 {
-	struct json content = json_with(builder->ctx->arena, how->tombstone, STR("replacement_room"),
-		json_string(new_room_id));
-	const struct room_intent tombstone = {
-		.sender = how->by,
-		.type = STR("m.room.tombstone"),
-		.is_state = true,
-		.state_key = STR(""),
-		.content = &content,
-	};
+	struct json content = tombstone_content(builder->ctx->arena, how, new_room_id);
+	const struct room_intent tombstone = farewell_intent(how, STR("m.room.tombstone"), &content);
 	TRY(room_builder_add(builder, &tombstone));
 	TRY(add_if_allowed(builder, how, STR("m.room.canonical_alias"), how->canonical_alias));
 	return add_if_allowed(builder, how, STR("m.room.power_levels"), how->power_levels);
@@ -207,9 +233,7 @@ static enum err replace_in_turn(struct ctx *ctx, struct homeserver *hs,
 	struct room_builder farewell CLEANUP(room_builder_fini);
 	room_builder_init(&builder, ctx, hs, fresh, start->count);
 	room_builder_init(&farewell, ctx, hs, how->old, SUCCESSION_EVENTS);
-	for (size_t i = 0; i < start->count; i++) {
-		TRY(room_builder_add(&builder, &start->intents[i]));
-	}
+	TRY(build_new(&builder, start));
 	TRY(build_farewell(&farewell, how, fresh->id.s));
 	TRY(rooms_new_nid(ctx, hs, &fresh->nid));
 	struct write *write;
@@ -219,15 +243,60 @@ static enum err replace_in_turn(struct ctx *ctx, struct homeserver *hs,
 	return ERR_OK;
 }
 
+/* The same as add_if_allowed(); the new room is there by now, so nothing that fails here undoes it. */
+static void try_to_add(struct ctx *ctx, struct homeserver *hs, const struct room_succession *how,
+	struct str type, const struct json *content)
+{
+	const struct room_intent intent = farewell_intent(how, type, content);
+	if (content != NULL && room_add(ctx, hs, how->old, &intent, 1, NULL) != ERR_OK) {
+		ctx->fault = (struct fault){0};
+	}
+}
+
+/* With a policy server in the old room: what that refuses is not begun. */
+static enum err replace_signed(struct ctx *ctx, struct homeserver *hs,
+	const struct room_start *start, const struct room_succession *how, int64_t *out_nid)
+{
+	const struct event *event;
+	struct room_outcome outcome;
+	TRY(ctx_may_ask(ctx));
+	struct room *fresh CLEANUP(fresh_room_fini) = fresh_room(hs, start->version, ctx->arena);
+	struct room_builder builder CLEANUP(room_builder_fini);
+	room_builder_init(&builder, ctx, hs, fresh, start->count);
+	TRY(build_new(&builder, start));
+	struct json content = tombstone_content(ctx->arena, how, fresh->id.s);
+	const struct room_intent tombstone = farewell_intent(how, STR("m.room.tombstone"), &content);
+	TRY(room_draft(ctx, hs, how->old, &tombstone, &event));
+	TRY(room_policy_sign(ctx, hs, how->old, &event));
+	TRY(commit_new(&builder, start, how->old, out_nid));
+	TRY(room_accept(ctx, hs, how->old, &(struct room_arrival){.event = event, .intent = &tombstone},
+		&outcome));
+	try_to_add(ctx, hs, how, STR("m.room.canonical_alias"), how->canonical_alias);
+	try_to_add(ctx, hs, how, STR("m.room.power_levels"), how->power_levels);
+	return ERR_OK;
+}
+
+static enum err replace_once(struct ctx *ctx, struct homeserver *hs, const struct room_start *start,
+	const struct room_succession *how, int64_t *out_nid)
+{
+	struct policy_server policy;
+	TRY(room_policy_server(ctx, hs, how->old, &policy));
+	if (policy.via.s.p != NULL) {
+		return replace_signed(ctx, hs, start, how, out_nid);
+	}
+	TRY(room_turn_take(ctx, hs, how->old));
+	enum err err = replace_in_turn(ctx, hs, start, how, out_nid);
+	room_turn_give(how->old);
+	return err;
+}
+
 enum err rooms_replace(struct ctx *ctx, struct homeserver *hs, const struct room_start *start,
 	const struct room_succession *how, struct room **out)
 {
 	int64_t nid = 0;
 	enum err err = ERR_CONFLICT;
 	for (int attempt = 0; attempt < MAX_ATTEMPTS && err == ERR_CONFLICT; attempt++) {
-		TRY(room_turn_take(ctx, hs, how->old));
-		err = replace_in_turn(ctx, hs, start, how, &nid);
-		room_turn_give(how->old);
+		err = replace_once(ctx, hs, start, how, &nid);
 	}
 	if (err == ERR_CONFLICT) {
 		return fail(ctx, ERR_TIMEOUT, M_UNKNOWN, "The room is busy; try again");

@@ -32,6 +32,13 @@ MUST_CHECK enum err room_load_if_needed(struct ctx *ctx, struct homeserver *hs, 
 /** Errors: DENIED M_FORBIDDEN when others are in the room and nobody of this server; its content is loaded. From memory. */
 MUST_CHECK enum err room_require_resident(struct ctx *ctx, struct room *room);
 
+/**
+ * What room_add() would make of an intent: authorised and signed, not stored; nothing of the room changes. Waits for the turn.
+ * Errors: as room_add()
+ */
+MUST_CHECK enum err room_draft(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct room_intent *intent, const struct event **out);
+
 /** Whether the next event has to wait for these: they change the state, or earlier events. */
 bool room_changes_the_past(const struct room_builder *builder);
 /**

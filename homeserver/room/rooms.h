@@ -261,6 +261,8 @@ struct room_intent {
  *
  * @param out  one per intent; may be NULL
  * Errors: DENIED M_FORBIDDEN (rules), M_INVITE_BLOCKED; INPUT M_TOO_LARGE, M_BAD_JSON, M_BAD_STATE (server ACL); STORE; SHUTDOWN
+ * Where the room has a policy server, each event is committed by itself, once that one has signed it; then also what struct policy_port
+ * says (DEFER before anything was changed).
  * A repeated transaction id gives the event made before (only for count == 1).
  */
 MUST_CHECK enum err room_add(struct ctx *ctx, struct homeserver *hs, struct room *room,
@@ -302,8 +304,8 @@ struct room_succession {
 	const struct json *power_levels; /**< the same */
 };
 /**
- * A new room, and what the old one is told of it, in one commit: all of it or nothing. Aliases and the place in the
- * directory go over to the new room.
+ * A new room, and what the old one is told of it, in one commit: all of it or nothing; in several where the old room has a policy
+ * server. Aliases and the place in the directory go over to the new room.
  *
  * Errors: as room_add(); DENIED M_FORBIDDEN when the user may not send the tombstone
  */

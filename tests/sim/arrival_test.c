@@ -574,7 +574,9 @@ static void accept__unknown_prev__missing_then_gap(void **state)
 	while ((event = state_map_next(&lost->state, &at)) != NULL) {
 		ids[n++] = event->event_id;
 	}
-	const struct room_arrival arrival = {late->event, ids, n};
+	const struct room_arrival arrival = {.event = late->event,
+		.state_before = ids,
+		.state_before_count = n};
 	assert_int_equal(room_accept(&scene.ctx, hs_at(&scene), scene.room, &arrival, &outcome),
 		ERR_OK);
 	assert_int_equal(outcome.fate, EVENT_IN_TIMELINE);
@@ -616,7 +618,9 @@ static void sec_5_7__given_state_with_less__undoes_nothing(void **state)
 	for (size_t i = 0; i < world->import.state_count; i++) {
 		ids[n++] = world->import.state[i]->event_id;
 	}
-	const struct room_arrival arrival = {event->event, ids, n};
+	const struct room_arrival arrival = {.event = event->event,
+		.state_before = ids,
+		.state_before_count = n};
 	struct room_outcome outcome;
 	assert_int_equal(room_accept(&scene.ctx, hs_at(&scene), scene.room, &arrival, &outcome),
 		ERR_OK);
