@@ -336,7 +336,7 @@ static void begin(struct ask *ask)
 	bool is_allowed = ask->request.is_unsigned ? fed_policy_allows_keys(federation)
 											   : fed_policy_allows(federation, server);
 	if (!is_allowed) {
-		ask_fail(ask, ERR_DENIED, "federation.policy");
+		ask_fail(ask, ERR_DENIED, FED_POLICY_CAUSE);
 		return;
 	}
 	if (!ask->request.ignores_backoff &&

@@ -61,6 +61,9 @@ struct fed_client *fed_client_create(struct homeserver *hs);
 /** After the HTTP client has stopped. */
 void fed_client_destroy(struct fed_client *client);
 
+/** The cause of a failure that is our own policy's. */
+#define FED_POLICY_CAUSE "federation.policy"
+
 /** How a request of fed_start() ended; borrowed for the callback. */
 struct fed_end {
 	enum err err; /**< as above */

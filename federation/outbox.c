@@ -11,6 +11,8 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "base/vec.h"
+#include "federation/fed_client.h"
+#include "federation/policy.h"
 #include "homeserver/consumer.h"
 #include "storage/consumer.h"
 #include "storage/destination.h"
@@ -73,6 +75,7 @@ static void set_trouble_locked(struct outbox *outbox, const struct destination_t
 	destination->interval_ms = trouble->interval_ms;
 	destination->retry_at_ms = trouble->retry_at_ms;
 	destination->is_open = trouble->is_open;
+	destination->is_forbidden = str_equals(trouble->cause, STR(FED_POLICY_CAUSE));
 	if (trouble->failures > 0) {
 		atomic_fetch_add(&outbox->failing_n, 1);
 	}
@@ -119,6 +122,48 @@ static enum err load(struct ctx *ctx, struct outbox *outbox)
 		fill_locked(outbox, &stored);
 	}
 	return ERR_OK;
+}
+
+/* The servers that were forbidden when they were tried. In the arena. */
+static size_t find_forbidden(struct outbox *outbox, struct arena *arena, struct str **out)
+{
+	VEC(struct str) servers = {0};
+	size_t i = 0;
+	struct str server;
+	void *value;
+	LOCK_SCOPE(&outbox->lock);
+	while (map_next(&outbox->destinations, &i, &server, &value)) {
+		const struct destination *destination = value;
+		if (destination->failures > 0 && destination->is_forbidden) {
+			VEC_PUSH(arena, &servers, str_dup(arena, server));
+		}
+	}
+	*out = servers.p;
+	return servers.n;
+}
+
+void outbox_policy_changed(struct outbox *outbox)
+{
+	struct arena *arena CLEANUP(arena_cleanup) = NULL;
+	if (atomic_load(&outbox->failing_n) == 0) {
+		return;
+	}
+	arena = arena_create();
+	struct str *servers;
+	size_t count = find_forbidden(outbox, arena, &servers);
+	for (size_t i = 0; i < count; i++) {
+		if (!fed_policy_allows(outbox->federation, (struct server_name){servers[i]})) {
+			continue;
+		}
+		LOCK_SCOPE(&outbox->lock);
+		struct destination *destination = map_get(&outbox->destinations, servers[i]);
+		if (destination != NULL && destination->is_forbidden) {
+			destination->is_forbidden = false;
+			destination->interval_ms = destination->retry_at_ms = 0;
+			outbox->is_woken = true;
+			cond_signal(&outbox->work);
+		}
+	}
 }
 
 bool outbox_await_loaded(struct outbox *outbox, int64_t position)
@@ -260,7 +305,13 @@ static enum err run_round(struct ctx *ctx, struct outbox *outbox, struct pace *p
 		pace->pause_ms = LEASE_POLL_MS;
 		return ERR_OK;
 	}
+	lock_take(&outbox->lock);
+	bool was_loaded = outbox->is_loaded;
+	lock_give(&outbox->lock);
 	TRY(load(ctx, outbox));
+	if (!was_loaded) {
+		outbox_policy_changed(outbox); /* perhaps while nobody was there */
+	}
 	TRY(outbox_spread_news(ctx, outbox));
 	TRY(save_missed(ctx, outbox));
 	TRY(outbox_launch(outbox));

@@ -41,6 +41,11 @@ MUST_CHECK enum err outbox_consume_devices(struct ctx *ctx, struct homeserver *h
 void outbox_heard_of(struct outbox *outbox, struct server_name server);
 
 /**
+ * The policy has changed: servers that it did not allow and allows now are tried at once. From memory; not while a lock is held.
+ */
+void outbox_policy_changed(struct outbox *outbox);
+
+/**
  * An event that a user of another server sent, and that this one has to pass on to the others in the room: what came by
  * send_join, send_leave, send_knock. To be called before room_accept(). Errors: STORE. One round trip.
  */

@@ -73,6 +73,7 @@ struct destination {
 	int64_t tried_at_ms; /**< when the last transaction was begun */
 	int64_t noted_at_ms; /**< when its row last said that it was reached */
 	bool is_open;        /**< a transaction is to be sent again before others */
+	bool is_forbidden;   /**< it was our own policy that the last one failed by */
 	bool has_edus;       /**< some may be stored */
 	bool has_new_edus;   /**< some were stored while the flight was under way */
 	struct queued_event *queue;

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "federation/fed_client.h"
+#include "federation/policy.h"
 #include "storage/destination.h"
 
 enum {
@@ -159,11 +160,18 @@ static struct transaction_parts parts_of(struct arena *arena, const struct fligh
 	return parts;
 }
 
+/* Whether it is our own policy by which it failed, and still would. */
+static bool is_forbidden(struct outbox *outbox, const struct flight *flight)
+{
+	return flight->err == ERR_DENIED && flight->status == 0 &&
+		!fed_policy_allows(outbox->federation, (struct server_name){flight->destination->server});
+}
+
 static int64_t next_interval_ms(struct outbox *outbox, const struct flight *flight)
 {
 	const struct federation_settings *settings = &outbox->hs->settings.federation;
-	/* Whom our own policy forbids is like one that is away, for as long as can be. */
-	if (flight->err == ERR_DENIED && flight->status == 0) {
+	/* Whom our own policy forbids is like one that is away, for as long as can be: it is tried when the policy changes. */
+	if (is_forbidden(outbox, flight)) {
 		return settings->retry_longest_ms;
 	}
 	LOCK_SCOPE(&outbox->lock);
@@ -176,6 +184,7 @@ static enum err land_badly(struct ctx *ctx, struct outbox *outbox, struct flight
 	struct destination *destination = flight->destination;
 	int64_t now_ms = clock_wall_ms(&outbox->hs->clock);
 	int64_t interval_ms = next_interval_ms(outbox, flight);
+	bool by_policy = flight->err == ERR_DENIED && flight->status == 0;
 	struct destination_failure failure = {
 		.server = destination->server,
 		.interval_ms = interval_ms,
@@ -192,6 +201,7 @@ static enum err land_badly(struct ctx *ctx, struct outbox *outbox, struct flight
 		atomic_fetch_add(&outbox->failing_n, 1);
 	}
 	LOCK_SCOPE(&outbox->lock);
+	destination->is_forbidden = by_policy;
 	destination->failures++;
 	destination->interval_ms = interval_ms;
 	destination->retry_at_ms = failure.retry_at_ms;

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/refc.h"
+#include "federation/outbox.h"
 #include "storage/federation_policy.h"
 
 struct snapshot {
@@ -163,6 +164,7 @@ enum err fed_policy_follow(struct ctx *ctx, struct federation *federation)
 	policy->version = version;
 	lock_give(&policy->lock);
 	snapshot_unref(before);
+	outbox_policy_changed(federation->outbox);
 	return ERR_OK;
 }
 

@@ -21,7 +21,7 @@ bool fed_policy_allows_keys(struct federation *federation);
 enum err fed_policy_refuse(struct ctx *ctx, struct federation *federation,
 	struct server_name server);
 
-/** Reads what is stored, if it changed since. Errors: STORE. Cost: one round trip, another when it changed. */
+/** Reads what is stored, if it changed since; what waits for servers that are allowed now goes out. Errors: STORE. Cost: one round trip, another when it changed. */
 MUST_CHECK enum err fed_policy_follow(struct ctx *ctx, struct federation *federation);
 
 /** What counts at the moment. */

@@ -18,6 +18,7 @@ enum err store_destination_trouble(struct ctx *ctx, struct db *db, struct destin
 			.retry_at_ms = db_int(rows, i, 3),
 			.failing_since_ms = db_int(rows, i, 4),
 			.is_open = db_is_true(rows, i, 5),
+			.cause = db_str(rows, i, 6),
 		};
 	}
 	return ERR_OK;

@@ -14,6 +14,7 @@ struct destination_trouble {
 	int64_t retry_at_ms;      /**< wall clock; 0: at once */
 	int64_t failing_since_ms; /**< 0: it does not fail */
 	bool is_open;             /**< a transaction is to be sent again */
+	struct str cause;         /**< of the last failure; empty: none */
 };
 /** All of them. One round trip. */
 MUST_CHECK enum err store_destination_trouble(struct ctx *ctx, struct db *db,

@@ -1,8 +1,8 @@
 -- name: destination_trouble
--- Destinations that fail, or whose last transaction is open: server, failures, interval, next try, since when, whether one is open.
+-- Destinations that fail, or whose last transaction is open: server, failures, interval, next try, since when, whether one is open, cause.
 -- Once a start, and when an administrator wants some tried at once: then few.
 SELECT server, failures, interval_ms, retry_at_ms, failing_since_ms,
-	cardinality(open_positions) > 0 OR cardinality(open_edus) > 0
+	cardinality(open_positions) > 0 OR cardinality(open_edus) > 0, cause
 FROM destinations WHERE failures > 0 OR cardinality(open_positions) > 0 OR cardinality(open_edus) > 0;
 
 -- name: destination_open hot

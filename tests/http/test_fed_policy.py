@@ -3,6 +3,8 @@ import pytest
 
 from support import accounts
 from support.client import quote
+from support.handshake import Guest
+from support.inbox import Inbox
 from support.server import wait_until
 
 ADMIN = "/_belfry/admin/v1/federation"
@@ -115,3 +117,56 @@ def test_administrator__changes_it__at_once(server, remote):
     admin.put(ADMIN, {}).ok()
     assert admin.get(ADMIN).ok()["is_configured"] is True
     server.user().put(ADMIN, {"policy": "closed"}).expect(403, "M_FORBIDDEN")
+
+
+# -- what waits for who is let in
+
+@pytest.fixture
+def waiting(make_federated, remote):
+    """A room with a user of the remote, which is no partner any more when something is said: (server, alice, room, inbox)."""
+    server = make_federated(settings={"federation.retry_longest": "4h"}).start()
+    inbox = Inbox(remote)
+    alice = server.user()
+    room = alice.create_room(preset="public_chat")
+    Guest(remote, server, room).join("@zoe:" + remote.name)
+    alice.send(room, "before")
+    inbox.until(lambda i: "before" in i.bodies())
+    command(server, "policy", "partners")
+    wait_until(lambda: not is_in(server, remote), 20, "the server follows")
+    alice.send(room, "while refused")
+    wait_until(lambda: " failing " in server.run("destinations", "list", settings={}).stdout, 20, "it is refused")
+    return server, alice, room, inbox
+
+
+def test_policy__allowed_by_command__what_waits_goes_out_at_once(waiting, remote):
+    server, alice, room, inbox = waiting
+    command(server, "allow", remote.name)
+    inbox.until(lambda i: "while refused" in i.bodies())
+    alice.send(room, "after")
+    inbox.until(lambda i: "after" in i.bodies())
+
+
+def test_policy__allowed_by_an_administrator__what_waits_goes_out_at_once(waiting, remote):
+    server, _, _, inbox = waiting
+    admin = accounts.register_by_secret(server.url, server.secret, admin=True)
+    admin.put(ADMIN + "/servers/" + quote("127.0.0.1*"), {"rule": "allow"}).ok()
+    inbox.until(lambda i: "while refused" in i.bodies())
+
+
+def test_policy__allowed_by_the_configuration__goes_out_after_the_start(waiting, remote):
+    server, _, _, inbox = waiting
+    server.terminate()
+    server.settings["federation.partners"] = remote.name
+    server.start()
+    inbox.until(lambda i: "while refused" in i.bodies())
+
+
+def test_policy__another_server_allowed__who_is_refused_still_waits(waiting, remote, make_remote):
+    server, alice, room, inbox = waiting
+    other = make_remote()
+    command(server, "allow", other.name)
+    wait_until(lambda: is_in(server, other), 20, "the server follows")
+    assert not is_in(server, remote)
+    assert "while refused" not in inbox.bodies()
+    command(server, "allow", remote.name)
+    inbox.until(lambda i: "while refused" in i.bodies())
