@@ -196,10 +196,11 @@ enum err claim_queue_take(struct ctx *ctx, struct claim_queue *queue, const stru
 	}
 	lock_give(&queue->lock);
 	cond_fini(&waiter.changed);
+	if (waiter.err != ERR_OK && !waiter.is_told) {
+		/* It failed with its leader's statement, maybe for want of the leader's time alone. */
+		return store_one_time_key_claim(ctx, queue->db, claim, out, out_count);
+	}
 	*out = waiter.keys;
 	*out_count = waiter.key_n;
-	if (waiter.err != ERR_OK && !waiter.is_told) {
-		return fail_cause(ctx, waiter.err, "the statement that it shared with other claims");
-	}
 	return waiter.err;
 }

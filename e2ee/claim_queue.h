@@ -16,7 +16,8 @@ void claim_queue_destroy(struct claim_queue *queue);
  * Takes keys as store_one_time_key_claim() does, for several callers at once; committed before it returns. Each triple of the claim is
  * there once.
  *
- * Threads: any; one of the callers does the work for all.     Errors: as the statement, for all that shared it.
+ * Threads: any; one of the callers does the work for all.     Errors: as the statement; what failed together with others is tried
+ * once more alone.
  * Cost: one round trip, shared with others when many come; then behind one that is on its way.
  */
 MUST_CHECK enum err claim_queue_take(struct ctx *ctx, struct claim_queue *queue,
