@@ -130,7 +130,11 @@ static void read__nothing__defaults_of_every_layer(void **state)
 	assert_string_equal(http.listen[0].address, "127.0.0.1:8008");
 	assert_int_equal(http.trusted_proxy_count, 2);
 	for (int rate = RATE_NONE + 1; rate < RATE_CLASS_COUNT; rate++) {
-		assert_true(http.rates[rate].per_second > 0 && http.rates[rate].burst > 0);
+		const struct rate_class *class = &http.rates[rate];
+		bool has_budget = class->per_second > 0 && class->burst > 0;
+		bool has_turns = class->at_once > 0 && class->waiting > 0;
+		assert_true(has_budget || has_turns);
+		assert_true(has_turns == (rate == RATE_SERVER_HEAVY || rate == RATE_TRANSACTION));
 	}
 	struct db_config db;
 	config_to_db(conf, &db);
