@@ -64,6 +64,7 @@ static enum err build(struct ctx *ctx, struct invite *invite, const struct room_
 		.is_state = true,
 		.state_key = intent->state_key,
 		.content = intent->content,
+		.names_origin = true,
 	};
 	struct event *event;
 	struct verdict verdict;

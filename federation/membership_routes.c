@@ -55,6 +55,9 @@ static enum err make(struct call *call, enum handshake_kind kind)
 	struct json event;
 	const struct room_version *version;
 	TRY(member_in_make(&call->ctx, federation_of(call), &wish, &event, &version));
+	/* "The name of the resident homeserver": of the template only; whoever signs it makes an event without it, or with its own. */
+	event = json_with(call->ctx.arena, &event, STR("origin"),
+		json_string(hs_of(call)->signer.server.s));
 	struct json_out *out = reply_json(call, 200);
 	json_out_object(out);
 	json_out_key_str(out, "room_version", version->id);

@@ -13,11 +13,12 @@
 #include "matrix/canonical.h"
 #include "matrix/event_inner.h"
 
-enum { MAX_MEMBERS = 13 };
+enum { MAX_MEMBERS = 14 };
 
 struct builder {
 	struct arena *arena;
 	const struct event_intent *intent;
+	const struct event_signer *signer;
 	struct event *event;
 	struct json_member *members; /* room for MAX_MEMBERS, sorted */
 	size_t count;
@@ -64,6 +65,9 @@ static void add_members(struct builder *b)
 	add(b, STR("depth"), json_integer(in->depth));
 	if (version->event_id_encoding == EVENT_ID_EXPLICIT) {
 		add(b, STR("event_id"), json_string(in->explicit_event_id));
+	}
+	if (in->names_origin) {
+		add(b, STR("origin"), json_string(b->signer->server.s));
 	}
 	add(b, STR("origin_server_ts"), json_integer(in->origin_server_ts));
 	add(b, STR("prev_events"), references(b->arena, version, in->prev_events, in->prev_count));
@@ -257,7 +261,12 @@ static void finish_event(struct builder *b, struct str raw)
 struct verdict event_build(struct arena *arena, const struct event_intent *intent,
 	const struct event_signer *signer, struct event **out)
 {
-	struct builder b = {.arena = arena, .intent = intent, .event = start_event(arena, intent)};
+	struct builder b = {
+		.arena = arena,
+		.intent = intent,
+		.signer = signer,
+		.event = start_event(arena, intent),
+	};
 	struct verdict verdict = check_intent(intent, b.event);
 	if (!verdict.allowed) {
 		return verdict;

@@ -24,6 +24,7 @@ struct event_intent {
 	const struct event_id *auth_events;
 	size_t auth_count;
 	struct str explicit_event_id; /**< versions 1 and 2: "$opaque:server"; else empty */
+	bool names_origin; /**< it says `origin`, as the specification's example of an invite does */
 };
 
 /** Who signs. */

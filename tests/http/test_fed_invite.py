@@ -296,6 +296,7 @@ def test_invite_out__every_version__signed_by_both(federated, remote, alice, zoe
     event = ask.json["event"]
     assert (event["type"], event["state_key"], event["sender"]) == ("m.room.member", zoe, alice.user_id)
     assert event["content"] == {"membership": "invite", "reason": "sing"}
+    assert event["origin"] == federated.server_name
     assert ask.path.endswith("/" + Pdu(KNOWN_ROOM_VERSIONS[version], event).event_id)
     kinds = {item["type"]: item for item in ask.json["invite_room_state"]}
     assert {"m.room.create", "m.room.join_rules", "m.room.name", "m.room.member"} <= set(kinds)

@@ -96,8 +96,9 @@ def test_send_join__again__the_same_answer(guest, zoe):
     assert len(first["state"]) == len(second["state"])
 
 
-def test_make_join__template_is_of_what_was_asked_for(guest, zoe, room):
+def test_make_join__template_is_of_what_was_asked_for(federated, guest, zoe, room):
     event = guest.make("join", zoe)["event"]
+    assert event["origin"] == federated.server_name
     assert (event["type"], event["sender"], event["state_key"], event["room_id"]) == ("m.room.member", zoe, zoe, room)
     assert event["content"] == {"membership": "join"}
     assert event["prev_events"] and event["auth_events"] and isinstance(event["depth"], int)
