@@ -90,6 +90,10 @@ def test_notice__without_a_server__delivered_at_the_start_once(make_server):
     server.kill()
     server.start()
     lin = Client(server.url, lin.token, lin.user_id)
+    watch = lin.watch()
+    send(server, lin, "the last")  # they go in order: what stands before it will not come any more
+    if "the last" not in watch.first.joined(room).bodies():
+        watch.until(lambda answer: "the last" in answer.joined(room).bodies())
     bodies = [event["content"].get("body") for event in lin.messages(room, limit=50).ok()["chunk"]]
     assert bodies.count("later") == 1
 
