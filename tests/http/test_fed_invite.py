@@ -6,7 +6,7 @@ import pytest
 from synapse.api.room_versions import KNOWN_ROOM_VERSIONS
 
 from support.client import path_of, unique
-from support.handshake import VERSIONS, Guest, add_signature, countersign
+from support.handshake import VERSIONS, Guest, add_signature, asked, countersign, membership
 from support.remote_room import Pdu, RemoteRoom
 
 INVITE_V1 = r"/_matrix/federation/v1/invite/.*"
@@ -21,15 +21,6 @@ def alice(federated):
 @pytest.fixture
 def zoe(remote):
     return "@zoe:" + remote.name
-
-
-def asked(remote, kind):
-    return [ask for ask in remote.asked if "/%s/" % kind in ask.path]
-
-
-def membership(user, room, user_id):
-    event = user.state(room).get(("m.room.member", user_id))
-    return event and event["content"]["membership"]
 
 
 # -- to us

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from support.client import path_of, unique
-from support.handshake import VERSIONS, Guest, add_signature
+from support.handshake import VERSIONS, Guest, add_signature, asked, membership
 from support.remote_room import Pdu, RemoteRoom
 
 JOIN_PATHS = r"/_matrix/federation/v[12]/(make|send)_join/.*"
@@ -14,10 +14,6 @@ JOIN_PATHS = r"/_matrix/federation/v[12]/(make|send)_join/.*"
 
 def join(user, room, via, **body):
     return user.post(path_of("join", getattr(room, "room_id", room)), body, query=[("via", name) for name in via])
-
-
-def asked(remote, kind):
-    return [ask for ask in remote.asked if "/%s/" % kind in ask.path]
 
 
 @pytest.fixture
@@ -464,11 +460,6 @@ def test_restricted__resident_has_not_signed__refused(federated, remote):
 
 
 # -- two of this server, and what comes of it
-
-def membership(user, room, user_id):
-    event = user.state(room).get(("m.room.member", user_id))
-    return event and event["content"]["membership"]
-
 
 def test_two_servers__join_then_talk_both_ways(make_federated):
     one, two = make_federated().start(), make_federated().start()

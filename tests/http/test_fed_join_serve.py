@@ -5,7 +5,7 @@ from synapse.api.room_versions import KNOWN_ROOM_VERSIONS
 from unpaddedbase64 import decode_base64
 
 from support.client import path_of
-from support.handshake import VERSIONS, Guest, countersign
+from support.handshake import VERSIONS, Guest, countersign, membership
 from support.remote_room import Pdu
 
 PUBLIC = {"preset": "public_chat"}
@@ -37,11 +37,6 @@ def pdus(version, events):
 
 def refs(event):
     return [ref[0] if isinstance(ref, list) else ref for ref in event["auth_events"]]
-
-
-def membership(user, room, user_id):
-    event = user.state(room).get(("m.room.member", user_id))
-    return event and event["content"]["membership"]
 
 
 # -- the plain way

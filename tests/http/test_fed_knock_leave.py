@@ -3,7 +3,7 @@ Spec: server-server API, "Knocking upon a room", "Leaving Rooms (Rejecting Invit
 import pytest
 
 from support.client import path_of
-from support.handshake import Guest, countersign
+from support.handshake import Guest, asked, countersign, membership
 from support.remote_room import Pdu, RemoteRoom
 from test_fed_invite import Invite
 
@@ -18,15 +18,6 @@ def alice(federated):
 @pytest.fixture
 def zoe(remote):
     return "@zoe:" + remote.name
-
-
-def asked(remote, kind):
-    return [ask for ask in remote.asked if "/%s/" % kind in ask.path]
-
-
-def membership(user, room, user_id):
-    event = user.state(room).get(("m.room.member", user_id))
-    return event and event["content"]["membership"]
 
 
 def knock(user, room, *via, **body):

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from support.handshake import asked
 from support.remote_room import Pdu, RemoteRoom
 from support.server import wait_until
 from support.shared_room import Hold, SharedRoom
@@ -23,10 +24,6 @@ def shared(federated, remote):
 
 def ids(events):
     return [event["event_id"] for event in events]
-
-
-def asked(remote, word):
-    return [ask for ask in remote.asked if "/" + word + "/" in ask.path]
 
 
 def nothing(ask):

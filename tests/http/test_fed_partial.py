@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from support.client import path_of, unique
+from support.handshake import asked
 from support.remote_room import RemoteRoom
 from support.server import FederatedServer, wait_until
 from support.shared_room import Hold
@@ -37,10 +38,6 @@ def join(user, room, remote):
 
 def joined_members(user, room):
     return set(user.get(path_of("rooms", room.room_id, "joined_members")).ok()["joined"])
-
-
-def asked(remote, kind):
-    return [ask for ask in remote.asked if "/%s/" % kind in ask.path]
 
 
 class Later:

@@ -6,6 +6,7 @@ API, "Retrieving events", "Backfilling and retrieving missing events".
 import pytest
 
 from support.client import path_of, quote, unique
+from support.handshake import asked
 from support.remote import FEDERATION
 from support.remote_room import RemoteRoom
 from test_fed_history import all_bodies, come_in
@@ -28,10 +29,6 @@ def context(user, room_id, event_id, limit=10):
 
 def bodies(events):
     return [event["content"].get("body") for event in events if event["type"] == "m.room.message"]
-
-
-def asked(remote, part):
-    return [ask for ask in remote.asked if "/%s/" % part in ask.path]
 
 
 def old_room(remote, **more):

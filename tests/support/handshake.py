@@ -15,6 +15,17 @@ from .remote_room import Pdu, now_ms
 VERSIONS = [str(number) for number in range(1, 13)]
 
 
+def asked(remote, word):
+    """What the remote was asked with this word in the path, oldest first."""
+    return [ask for ask in remote.asked if "/%s/" % word in ask.path]
+
+
+def membership(user, room, user_id):
+    """What the user is told of somebody's membership; None: nothing."""
+    event = user.state(room).get(("m.room.member", user_id))
+    return event and event["content"]["membership"]
+
+
 class Guest:
     def __init__(self, remote, server, room_id):
         self.remote, self.server, self.room_id = remote, server, room_id
