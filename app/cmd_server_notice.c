@@ -7,9 +7,9 @@
 #include "app/command.h"
 #include "app/desk.h"
 #include "base/utf8.h"
-#include "homeserver/notice/notices.h"
+#include "homeserver/server_notice/server_notices.h"
 #include "storage/account.h"
-#include "storage/notice.h"
+#include "storage/server_notice.h"
 
 static enum err find_user(struct command_line *line, struct desk *desk, struct str given,
 	struct str *out)
@@ -32,14 +32,14 @@ static enum err find_user(struct command_line *line, struct desk *desk, struct s
 static enum err send(struct command_line *line, struct desk *desk)
 {
 	struct str body = str_of(command_argument(line, 2));
-	struct notice_row row = {.body = body};
-	if (body.n == 0 || body.n > NOTICE_MAX_BYTES || !utf8_is_valid(body)) {
+	struct server_notice_row row = {.body = body};
+	if (body.n == 0 || body.n > SERVER_NOTICE_MAX_BYTES || !utf8_is_valid(body)) {
 		return fail(line->ctx, ERR_INPUT, NULL, "the text must be 1 to %d bytes of UTF-8",
-			(int)NOTICE_MAX_BYTES);
+			(int)SERVER_NOTICE_MAX_BYTES);
 	}
 	TRY(find_user(line, desk, str_of(command_argument(line, 1)), &row.user_id));
 	row.created_at_ms = clock_wall_ms(&desk->accounts.clock);
-	TRY(store_notice_insert(line->ctx, desk->accounts.db, &row));
+	TRY(store_server_notice_insert(line->ctx, desk->accounts.db, &row));
 	(void)printf("%s\n",
 		desk->server != 0 ? "The notice is on its way."
 						  : "The notice waits for the server's start.");

@@ -17,7 +17,7 @@
 #include "federation/outbox.h"
 #include "homeserver/account/session.h"
 #include "homeserver/media/media.h"
-#include "homeserver/notice/notices.h"
+#include "homeserver/server_notice/server_notices.h"
 #include "homeserver/presence/presence.h"
 #include "homeserver/room/rooms.h"
 #include "homeserver/typing/typing.h"
@@ -78,9 +78,9 @@ static void tidy(struct ctx *ctx, struct housekeeper *housekeeper)
 	if (media_remove_garbage(ctx, hs) != ERR_OK) {
 		log_warn(0, "media.garbage_not_removed", "cause=%.*s", STR_ARG(ctx->fault.cause));
 	}
-	if (notices_deliver(ctx, hs) != ERR_OK) {
-		log_warn(0, "notices.not_delivered", "text=%.*s cause=%.*s", STR_ARG(ctx->fault.text),
-			STR_ARG(ctx->fault.cause));
+	if (server_notices_deliver(ctx, hs) != ERR_OK) {
+		log_warn(0, "server_notices.not_delivered", "text=%.*s cause=%.*s",
+			STR_ARG(ctx->fault.text), STR_ARG(ctx->fault.cause));
 	}
 }
 

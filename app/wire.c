@@ -51,7 +51,7 @@
 #include "homeserver/media/media_admin_routes.h"
 #include "homeserver/media/media_routes.h"
 #include "homeserver/meta/meta_routes.h"
-#include "homeserver/notice/notice_routes.h"
+#include "homeserver/server_notice/server_notice_routes.h"
 #include "homeserver/person/person_routes.h"
 #include "homeserver/person/persons.h"
 #include "homeserver/presence/presence.h"
@@ -104,7 +104,7 @@ static const struct wire_table tables[] = {
 	{"fallback", fallback_routes, &fallback_route_count},
 	{"sso", sso_routes, &sso_route_count},
 	{"moderation", moderation_routes, &moderation_route_count},
-	{"notice", notice_routes, &notice_route_count},
+	{"server_notice", server_notice_routes, &server_notice_route_count},
 	{"device", device_routes, &device_route_count},
 	{"person", person_routes, &person_route_count},
 	{"presence", presence_routes, &presence_route_count},

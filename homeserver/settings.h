@@ -69,11 +69,11 @@ struct settings {
 	int64_t password_min_length;
 	uint32_t argon2_memory_kib;
 	uint32_t argon2_iterations;
-	int64_t access_token_lifetime_ms;  /**< of sessions with refresh tokens; 0: they never end */
-	int64_t refresh_token_lifetime_ms; /**< 0: never */
-	struct str notices_localpart;      /**< of who sends server notices */
-	struct str notices_display_name;
-	struct str notices_room_name;
+	int64_t access_token_lifetime_ms;    /**< of sessions with refresh tokens; 0: they never end */
+	int64_t refresh_token_lifetime_ms;   /**< 0: never */
+	struct str server_notices_localpart; /**< of who sends server notices */
+	struct str server_notices_display_name;
+	struct str server_notices_room_name;
 	bool presence_enabled;
 	int64_t presence_idle_ms;    /**< without an action: unavailable */
 	int64_t presence_offline_ms; /**< without a sync: offline */

@@ -271,8 +271,8 @@ enum err room_create(struct ctx *ctx, struct homeserver *hs, const struct create
 	return ERR_OK;
 }
 
-enum err rooms_make_for_notices(struct ctx *ctx, struct homeserver *hs, struct user_id sender,
-	struct str user_id, struct str name, struct room **out)
+enum err rooms_make_for_server_notices(struct ctx *ctx, struct homeserver *hs,
+	struct user_id sender, struct str user_id, struct str name, struct room **out)
 {
 	static const char *const levels =
 		"{\"events_default\":50,\"state_default\":100,\"invite\":100}";
@@ -303,7 +303,7 @@ enum err rooms_make_for_notices(struct ctx *ctx, struct homeserver *hs, struct u
 		.version = wish.version,
 		.intents = intents,
 		.count = count,
-		.notices_for = user_id,
+		.server_notices_for = user_id,
 	};
 	return rooms_add_new(ctx, hs, &start, out);
 }

@@ -79,7 +79,7 @@ enum err room_require_may_reject(struct ctx *ctx, struct homeserver *hs, struct 
 	struct stored_event *member;
 	TRY(room_state_event(ctx, hs, room, STR("m.room.member"), user_id, POSITION_NOW, &member));
 	struct str office = str_printf(ctx->arena, "@%.*s:%.*s",
-		STR_ARG(hs->settings.notices_localpart), STR_ARG(hs->signer.server.s));
+		STR_ARG(hs->settings.server_notices_localpart), STR_ARG(hs->signer.server.s));
 	if (member != NULL && str_equals(event_membership(member->event), STR("invite")) &&
 		str_equals(member->event->sender.s, office)) {
 		return fail(ctx, ERR_DENIED, M_CANNOT_LEAVE_SERVER_NOTICE_ROOM,

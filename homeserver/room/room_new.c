@@ -6,7 +6,7 @@
 #include "homeserver/room/room_policy.h"
 #include "homeserver/room/room_write.h"
 #include "storage/alias.h"
-#include "storage/notice.h"
+#include "storage/server_notice.h"
 #include "storage/room.h"
 
 enum { MAX_ATTEMPTS = 5, SPREAD_MS = 1000, SUCCESSION_EVENTS = 3 };
@@ -100,11 +100,11 @@ static enum err check_alias_free(struct ctx *ctx, struct homeserver *hs, struct 
 static enum err check_claims(struct ctx *ctx, struct homeserver *hs, const struct room_start *start)
 {
 	TRY(check_alias_free(ctx, hs, start->alias));
-	if (start->notices_for.p == NULL) {
+	if (start->server_notices_for.p == NULL) {
 		return ERR_OK;
 	}
 	int64_t nid;
-	enum err err = store_notice_room_find(ctx, hs->db, start->notices_for, &nid);
+	enum err err = store_server_notice_room_find(ctx, hs->db, start->server_notices_for, &nid);
 	if (err == ERR_OK) {
 		return ERR_CONFLICT;
 	}

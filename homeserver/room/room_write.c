@@ -8,7 +8,7 @@
 #include "base/metrics.h"
 #include "matrix/relation.h"
 #include "storage/alias.h"
-#include "storage/notice.h"
+#include "storage/server_notice.h"
 #include "storage/event.h"
 #include "storage/graph.h"
 #include "storage/remote_device.h"
@@ -315,8 +315,8 @@ static void write_start(struct write *write, const struct room_start *start,
 			.creator = start->intents[0].sender.s};
 		store_alias_claim(write, &alias, now_ms);
 	}
-	if (start->notices_for.p != NULL) {
-		store_notice_room_claim(write, start->notices_for, row->room_nid);
+	if (start->server_notices_for.p != NULL) {
+		store_server_notice_room_claim(write, start->server_notices_for, row->room_nid);
 	}
 }
 

@@ -276,13 +276,13 @@ struct room_start {
 	struct str alias; /**< local alias that is made for it; p == NULL: none */
 	bool is_published;
 	struct str
-		notices_for; /**< user whose room for server notices it becomes; p == NULL: nobody's */
+		server_notices_for; /**< user whose room for server notices it becomes; p == NULL: nobody's */
 };
 /**
  * A new room: all its events, its alias and its place in the directory in one commit, so there is all of it or nothing. For
  * versions ≥ 12 the room id is made from the create event.
  *
- * Errors: as room_add(); INPUT M_ROOM_IN_USE when the alias is taken; CONFLICT (no fault text) when `notices_for` has such a room
+ * Errors: as room_add(); INPUT M_ROOM_IN_USE when the alias is taken; CONFLICT (no fault text) when `server_notices_for` has such a room
  */
 MUST_CHECK enum err rooms_add_new(struct ctx *ctx, struct homeserver *hs,
 	const struct room_start *start, struct room **out);
@@ -291,7 +291,7 @@ MUST_CHECK enum err rooms_add_new(struct ctx *ctx, struct homeserver *hs,
  * The one room in which a user is told things by the server; invites the user, also one who takes no invites. Nobody but
  * `sender` talks in it. Errors: as room_add(); CONFLICT (no fault text) when the user has it already
  */
-MUST_CHECK enum err rooms_make_for_notices(struct ctx *ctx, struct homeserver *hs,
+MUST_CHECK enum err rooms_make_for_server_notices(struct ctx *ctx, struct homeserver *hs,
 	struct user_id sender, struct str user_id, struct str name, struct room **out);
 
 /** How a new room takes the place of an old one. */

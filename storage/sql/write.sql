@@ -17,7 +17,7 @@ UPDATE rooms SET is_published = true FROM unnest($1::bigint[]) AS u(room_nid) WH
 INSERT INTO aliases (alias, room_nid, creator, created_at_ms)
 SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[]);
 
--- name: notice_room_claim
+-- name: server_notice_room_claim
 -- Users' rooms for server notices: user, nid. Fails when a user has one.
 INSERT INTO notice_rooms (user_id, room_nid) SELECT * FROM unnest($1::text[], $2::bigint[]);
 

@@ -2,7 +2,7 @@
  * One room for each user, tagged m.server_notice, made by the account of the notices. Each notice that waited has a transaction
  * id, so that a crash between sending and forgetting it does not send it twice.
  */
-#include "homeserver/notice/notices.h"
+#include "homeserver/server_notice/server_notices.h"
 
 #include "base/b64.h"
 #include "base/crypto.h"
@@ -11,7 +11,7 @@
 #include "matrix/canonical.h"
 #include "matrix/json_make.h"
 #include "storage/account.h"
-#include "storage/notice.h"
+#include "storage/server_notice.h"
 #include "storage/profile.h"
 #include "storage/room.h"
 
@@ -21,7 +21,7 @@ enum { AT_ONCE = 100 };
 static enum err make_sender(struct ctx *ctx, struct homeserver *hs, struct user_id *out)
 {
 	const struct settings *settings = &hs->settings;
-	out->s = str_printf(ctx->arena, "@%.*s:%.*s", STR_ARG(settings->notices_localpart),
+	out->s = str_printf(ctx->arena, "@%.*s:%.*s", STR_ARG(settings->server_notices_localpart),
 		STR_ARG(hs->signer.server.s));
 	const struct account_row row = {
 		.user_id = out->s,
@@ -35,7 +35,7 @@ static enum err make_sender(struct ctx *ctx, struct homeserver *hs, struct user_
 	}
 	TRY(err);
 	TRY(tx_commit(ctx, &tx));
-	struct json name = json_string(settings->notices_display_name);
+	struct json name = json_string(settings->server_notices_display_name);
 	return store_profile_set(ctx, hs->db, out->s, STR("displayname"),
 		canonical_text(ctx->arena, &name));
 }
@@ -43,7 +43,8 @@ static enum err make_sender(struct ctx *ctx, struct homeserver *hs, struct user_
 static enum err make_room(struct ctx *ctx, struct homeserver *hs, struct user_id sender,
 	struct str user_id, struct room **out)
 {
-	TRY(rooms_make_for_notices(ctx, hs, sender, user_id, hs->settings.notices_room_name, out));
+	TRY(rooms_make_for_server_notices(ctx, hs, sender, user_id,
+		hs->settings.server_notices_room_name, out));
 	return account_data_put(ctx, hs, user_id, room_nid(*out), STR("m.tag"),
 		STR("{\"tags\":{\"m.server_notice\":{}}}"));
 }
@@ -73,7 +74,7 @@ static enum err find_room(struct ctx *ctx, struct homeserver *hs, struct user_id
 	struct str user_id, struct room **out)
 {
 	int64_t nid;
-	TRY(store_notice_room_find(ctx, hs->db, user_id, &nid));
+	TRY(store_server_notice_room_find(ctx, hs->db, user_id, &nid));
 	TRY(rooms_get_nid(ctx, hs, nid, out));
 	return invite_again(ctx, hs, *out, sender, user_id);
 }
@@ -101,7 +102,7 @@ static void set_transaction(struct ctx *ctx, struct room_intent *intent, struct 
 }
 
 static enum err deliver(struct ctx *ctx, struct homeserver *hs, struct user_id sender,
-	const struct notice_row *notice)
+	const struct server_notice_row *notice)
 {
 	struct room *room;
 	TRY(room_for(ctx, hs, sender, notice->user_id, &room));
@@ -116,15 +117,15 @@ static enum err deliver(struct ctx *ctx, struct homeserver *hs, struct user_id s
 	set_transaction(ctx, &intent,
 		str_printf(ctx->arena, "server notice %lld", (long long)notice->notice_id));
 	TRY(room_add(ctx, hs, room, &intent, 1, NULL));
-	return store_notice_delete(ctx, hs->db, notice->notice_id);
+	return store_server_notice_delete(ctx, hs->db, notice->notice_id);
 }
 
-enum err notices_deliver(struct ctx *ctx, struct homeserver *hs)
+enum err server_notices_deliver(struct ctx *ctx, struct homeserver *hs)
 {
-	struct notice_row *notices;
+	struct server_notice_row *notices;
 	size_t count;
 	struct user_id sender;
-	TRY(store_notice_waiting(ctx, hs->db, AT_ONCE, &notices, &count));
+	TRY(store_server_notice_waiting(ctx, hs->db, AT_ONCE, &notices, &count));
 	if (count == 0) {
 		return ERR_OK;
 	}
@@ -151,7 +152,7 @@ static enum err check_recipient(struct ctx *ctx, struct homeserver *hs, struct s
 }
 
 /* Lengths keep the parts apart, whatever is in them. */
-static struct str transaction_of(struct arena *arena, const struct notice_request *request)
+static struct str transaction_of(struct arena *arena, const struct server_notice_request *request)
 {
 	struct str user_id = request->who->user.s;
 	struct str device_id = request->who->device_id;
@@ -172,8 +173,8 @@ static enum err find_sent(struct ctx *ctx, struct homeserver *hs, const struct r
 	return ERR_OK;
 }
 
-enum err notices_send(struct ctx *ctx, struct homeserver *hs, const struct notice_request *request,
-	struct str *out_event_id)
+enum err server_notices_send(struct ctx *ctx, struct homeserver *hs,
+	const struct server_notice_request *request, struct str *out_event_id)
 {
 	TRY(check_recipient(ctx, hs, request->user_id));
 	struct room_intent intent = {

@@ -1,14 +1,14 @@
 /*
  * Sending server notices, by the interface that Synapse has for it and tools know.
  */
-#include "homeserver/notice/notice_routes.h"
+#include "homeserver/server_notice/server_notice_routes.h"
 
-#include "homeserver/notice/notices.h"
+#include "homeserver/server_notice/server_notices.h"
 
 static enum err send(struct call *call, struct str txn_id)
 {
 	const struct json *body;
-	struct notice_request request = {.who = principal_of(call), .txn_id = txn_id};
+	struct server_notice_request request = {.who = principal_of(call), .txn_id = txn_id};
 	TRY(call_json(call, &body));
 	TRY(body_str(call, body, "user_id", &request.user_id));
 	TRY(body_opt_object(call, body, "content", &request.content));
@@ -18,7 +18,7 @@ static enum err send(struct call *call, struct str txn_id)
 		return fail(&call->ctx, ERR_INPUT, M_MISSING_PARAM, "'content' is missing");
 	}
 	struct str event_id;
-	TRY(notices_send(&call->ctx, hs_of(call), &request, &event_id));
+	TRY(server_notices_send(&call->ctx, hs_of(call), &request, &event_id));
 	struct json_out *out = reply_json(call, 200);
 	json_out_object(out);
 	json_out_key_str(out, "event_id", event_id);
@@ -38,10 +38,10 @@ static enum err put_notice(struct call *call)
 
 #define NOTICE "/_synapse/admin/v1/send_server_notice"
 
-const struct route notice_routes[] = {
+const struct route server_notice_routes[] = {
 	{"synapseSendServerNotice", "POST", NOTICE, AUTH_ADMIN, LANE_LOCAL, RATE_MESSAGE, 0,
 		post_notice},
 	{"synapsePutServerNotice", "PUT", NOTICE "/{txnId}", AUTH_ADMIN, LANE_LOCAL, RATE_MESSAGE, 0,
 		put_notice},
 };
-const size_t notice_route_count = COUNT_OF(notice_routes);
+const size_t server_notice_route_count = COUNT_OF(server_notice_routes);
