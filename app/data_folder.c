@@ -190,9 +190,6 @@ enum err data_folder_signing_key(struct ctx *ctx, const struct data_folder *fold
 	}
 	struct ed25519_key *key = ed25519_key_create((const unsigned char *)seed.p);
 	crypto_wipe((char *)(uintptr_t)seed.p, seed.n);
-	if (key == NULL) {
-		return fail(ctx, ERR_INTERNAL, NULL, "%s: OpenSSL does not take the key", path);
-	}
 	unsigned char public_key[ED25519_PUBLIC_BYTES];
 	ed25519_public(key, public_key);
 	if (server_key_is_leaked(public_key)) {

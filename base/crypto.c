@@ -1,7 +1,7 @@
 /*
- * OpenSSL 3 and libargon2 behind one face. Algorithms are fetched once per process, and a signing
- * key keeps its EVP_PKEY, so that a call costs the mathematics and little else. Everything here can
- * fail only when the library itself is broken, which ends the process; wrong input gives false.
+ * OpenSSL 3 and libargon2 behind one face (signatures: ed25519.c). Algorithms are fetched once per process, so that a call
+ * costs the mathematics and little else. Everything here can fail only when the library itself is broken, which ends the
+ * process; wrong input gives false.
  */
 #include "base/crypto.h"
 
@@ -167,71 +167,6 @@ bool crypto_open(struct arena *arena, const unsigned char key[SEAL_KEY_BYTES], s
 		*out = str_from((const char *)text, size_bytes);
 	}
 	return is_ours;
-}
-
-struct ed25519_key {
-	EVP_PKEY *pkey;
-	unsigned char public_key[ED25519_PUBLIC_BYTES];
-};
-
-struct ed25519_key *ed25519_key_create(const unsigned char seed[ED25519_SEED_BYTES])
-{
-	EVP_PKEY *pkey = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, seed, ED25519_SEED_BYTES);
-	if (pkey == NULL) {
-		return NULL;
-	}
-	struct ed25519_key *key = mem_alloc(sizeof(*key));
-	key->pkey = pkey;
-	size_t length = sizeof(key->public_key);
-	int done = EVP_PKEY_get_raw_public_key(pkey, key->public_key, &length);
-	invariant(done == 1 && length == sizeof(key->public_key));
-	return key;
-}
-
-void ed25519_key_destroy(struct ed25519_key *key)
-{
-	if (key != NULL) {
-		EVP_PKEY_free(key->pkey);
-		mem_free(key);
-	}
-}
-
-void ed25519_public(const struct ed25519_key *key, unsigned char out[ED25519_PUBLIC_BYTES])
-{
-	memcpy(out, key->public_key, ED25519_PUBLIC_BYTES);
-}
-
-void ed25519_sign(const struct ed25519_key *key, struct str message,
-	unsigned char out[ED25519_SIGNATURE_BYTES])
-{
-	EVP_MD_CTX *md_ctx = EVP_MD_CTX_new();
-	invariant(md_ctx != NULL);
-	size_t length = ED25519_SIGNATURE_BYTES;
-	int ready = EVP_DigestSignInit(md_ctx, NULL, NULL, NULL, key->pkey);
-	invariant(ready == 1);
-	int done = EVP_DigestSign(md_ctx, out, &length, data_or_empty(message), message.n);
-	invariant(done == 1 && length == ED25519_SIGNATURE_BYTES);
-	EVP_MD_CTX_free(md_ctx);
-}
-
-bool ed25519_verify(struct str public_key, struct str message, struct str signature)
-{
-	if (public_key.n != ED25519_PUBLIC_BYTES || signature.n != ED25519_SIGNATURE_BYTES) {
-		return false;
-	}
-	EVP_PKEY *pkey = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL,
-		(const unsigned char *)public_key.p, public_key.n);
-	if (pkey == NULL) {
-		return false;
-	}
-	EVP_MD_CTX *md_ctx = EVP_MD_CTX_new();
-	invariant(md_ctx != NULL);
-	bool valid = EVP_DigestVerifyInit(md_ctx, NULL, NULL, NULL, pkey) == 1 &&
-		EVP_DigestVerify(md_ctx, (const unsigned char *)signature.p, signature.n,
-			data_or_empty(message), message.n) == 1;
-	EVP_MD_CTX_free(md_ctx);
-	EVP_PKEY_free(pkey);
-	return valid;
 }
 
 struct str password_hash(struct arena *arena, struct str password, uint32_t memory_kib,

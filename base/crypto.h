@@ -51,7 +51,7 @@ MUST_CHECK bool crypto_open(struct arena *arena, const unsigned char key[SEAL_KE
 /** A signing key kept ready for use; immutable, any thread. */
 struct ed25519_key;
 
-/** From the 32-byte seed (RFC 8032 private key); NULL when OpenSSL refuses. */
+/** From the 32-byte seed (RFC 8032 private key). */
 struct ed25519_key *ed25519_key_create(const unsigned char seed[ED25519_SEED_BYTES]);
 void ed25519_key_destroy(struct ed25519_key *key);
 void ed25519_public(const struct ed25519_key *key, unsigned char out[ED25519_PUBLIC_BYTES]);

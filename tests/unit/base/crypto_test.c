@@ -106,6 +106,19 @@ static void ed25519__rfc_8032__signatures_equal_and_verify(void **state)
 	ed25519_key_destroy(NULL);
 }
 
+/* Of the neutral point as a key, R = B and S = 1 are a "signature" of everything. Others refuse it; so must we, or rooms part. */
+static void ed25519_verify__key_of_small_order__false(void **state)
+{
+	(void)state;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct str neutral =
+		unhex(arena, "0100000000000000000000000000000000000000000000000000000000000000");
+	struct str signature = unhex(arena,
+		"5866666666666666666666666666666666666666666666666666666666666666"
+		"0100000000000000000000000000000000000000000000000000000000000000");
+	assert_false(ed25519_verify(neutral, STR("anything"), signature));
+}
+
 static void ed25519_verify__anything_changed__false(void **state)
 {
 	(void)state;
@@ -230,6 +243,7 @@ int main(void)
 		cmocka_unit_test(sha256__known_texts__known_digests),
 		cmocka_unit_test(hmac__rfc_cases__known_tags),
 		cmocka_unit_test(ed25519__rfc_8032__signatures_equal_and_verify),
+		cmocka_unit_test(ed25519_verify__key_of_small_order__false),
 		cmocka_unit_test(ed25519_verify__anything_changed__false),
 		cmocka_unit_test(equals__pairs__by_content_and_length),
 		cmocka_unit_test(wipe__secret__zero),
