@@ -11,7 +11,6 @@
 #include "http/uri.h"
 
 enum {
-	SERVERS_ASKED = 4,              /* who sent it, and others */
 	LOOKED_AT = 4 * MISSING_EVENTS, /* of an answer */
 	STATES_FETCHED = 4,             /* for one event */
 	EVENT_BY_EVENT = 100, /* unknown events of a state; more are fetched with all of it at once */
@@ -30,10 +29,10 @@ static enum err choose_servers(struct search *search)
 	struct server_name *others;
 	size_t count;
 	TRY(room_servers(ctx, hs, search->missing->room, &others, &count));
-	search->servers = ARENA_NEW_ARRAY(ctx->arena, struct asked_server, SERVERS_ASKED);
+	search->servers = ARENA_NEW_ARRAY(ctx->arena, struct asked_server, MISSING_SERVERS);
 	search->servers[search->server_n++].name = search->missing->origin;
 	size_t first = count > 0 ? (size_t)(rng_u64(&hs->rng) % count) : 0;
-	for (size_t i = 0; i < count && search->server_n < SERVERS_ASKED; i++) {
+	for (size_t i = 0; i < count && search->server_n < MISSING_SERVERS; i++) {
 		struct server_name server = others[(first + i) % count];
 		if (!server_name_equals(server, search->missing->origin)) {
 			search->servers[search->server_n++].name = server;

@@ -9,7 +9,8 @@
 
 enum {
 	SIDE_BY_SIDE = 10,
-	QUICK_MS = 1000,
+	WAITS_MAX = 2, /* of one server in one search */
+	QUICK_MS = MISSING_REQUEST_MS / 2,
 	EVENT_ANSWER_MAX_BYTES = 4 * EVENT_MAX_BYTES,
 };
 
@@ -18,18 +19,47 @@ bool missing_is_general(enum err err)
 	return err == ERR_STORE || err == ERR_SHUTDOWN || err == ERR_TIMEOUT;
 }
 
+/* --- whom to ask --------------------------------------------------------------------------------------------- */
+
+/* Who answers one kind of question slowly or never may well answer the next, but nobody else has to wait for it. @return count */
+static size_t in_turn(struct search *search, struct asked_server *out[MISSING_SERVERS])
+{
+	size_t n = 0;
+	for (int waits = 0; waits < WAITS_MAX; waits++) {
+		for (size_t i = 0; i < search->server_n; i++) {
+			if (search->servers[i].waits == waits) {
+				out[n++] = &search->servers[i];
+			}
+		}
+	}
+	return n;
+}
+
+static int64_t now_ms(const struct search *search)
+{
+	return clock_mono_ms(&search->federation->hs->clock);
+}
+
+static void note_asked(const struct search *search, struct asked_server *server, bool has_answered,
+	int64_t began_ms)
+{
+	server->was_asked = true;
+	server->waits += !has_answered && now_ms(search) - began_ms >= QUICK_MS;
+}
+
+/* --- any question ---------------------------------------------------------------------------------------------- */
+
 static enum err ask_one(struct search *search, struct asked_server *server,
 	const struct fed_request *question, struct fed_answer *out)
 {
-	const struct clock *clock = &search->federation->hs->clock;
-	int64_t began_ms = clock_mono_ms(clock);
+	int64_t began_ms = now_ms(search);
 	struct fed_request request = *question;
 	request.server = server->name;
 	request.timeout_ms = MISSING_REQUEST_MS;
-	request.ignores_backoff = server->fails_quickly;
+	request.ignores_backoff = server->was_asked;
 	search->requests_left--;
 	enum err err = fed_ask(search->ctx, search->federation, &request, out, NULL);
-	server->fails_quickly = err != ERR_OK && clock_mono_ms(clock) - began_ms < QUICK_MS;
+	note_asked(search, server, err == ERR_OK, began_ms);
 	return err;
 }
 
@@ -43,9 +73,11 @@ enum err missing_ask(struct search *search, struct str target, const struct json
 		.body = body,
 		.answer_ceiling_bytes = ceiling_bytes,
 	};
-	for (size_t i = 0; i < search->server_n && search->requests_left > 0; i++) {
+	struct asked_server *servers[MISSING_SERVERS];
+	size_t count = in_turn(search, servers);
+	for (size_t i = 0; i < count && search->requests_left > 0; i++) {
 		struct fed_answer answer;
-		enum err err = ask_one(search, &search->servers[i], &question, &answer);
+		enum err err = ask_one(search, servers[i], &question, &answer);
 		if (err == ERR_SHUTDOWN || err == ERR_STORE) {
 			return err;
 		}
@@ -73,10 +105,12 @@ static bool read_answer(struct search *search, const struct fed_gathered *answer
 }
 
 /* Some events of one server. @param pdus  `event` is NULL where none came */
-static enum err ask_some(struct search *search, const struct asked_server *server,
+static enum err ask_some(struct search *search, struct asked_server *server,
 	const struct event_id *ids, size_t count, struct pdu *pdus)
 {
 	struct arena *arena = search->ctx->arena;
+	int64_t began_ms = now_ms(search);
+	bool has_answered = false;
 	struct fed_request requests[SIDE_BY_SIDE];
 	struct fed_gathered answers[SIDE_BY_SIDE];
 	for (size_t i = 0; i < count; i++) {
@@ -87,7 +121,7 @@ static enum err ask_some(struct search *search, const struct asked_server *serve
 				STR_ARG(uri_encode(arena, ids[i].s))),
 			.answer_ceiling_bytes = EVENT_ANSWER_MAX_BYTES,
 			.timeout_ms = MISSING_REQUEST_MS,
-			.ignores_backoff = server->fails_quickly,
+			.ignores_backoff = server->was_asked,
 		};
 	}
 	search->requests_left -= (int64_t)count;
@@ -99,7 +133,9 @@ static enum err ask_some(struct search *search, const struct asked_server *serve
 		if (!read_answer(search, &answers[i], ids[i], &pdus[i])) {
 			pdus[i].event = NULL;
 		}
+		has_answered = has_answered || answers[i].err == ERR_OK;
 	}
+	note_asked(search, server, has_answered, began_ms);
 	return pdu_check_signatures(search->ctx, search->federation, pdus, count);
 }
 
@@ -108,15 +144,15 @@ struct found_events {
 };
 
 /* Asks one server for those that are not there. @param ids  those that came are taken out */
-static enum err ask_server(struct search *search, const struct asked_server *server,
-	struct event_id *ids, size_t *count, struct found_events *found)
+static enum err ask_server(struct search *search, struct asked_server *server, struct event_id *ids,
+	size_t *count, struct found_events *found)
 {
 	size_t left = 0;
 	size_t all = *count;
 	for (size_t done = 0; done < all;) {
 		struct pdu pdus[SIDE_BY_SIDE] = {0};
 		size_t n = MIN_OF(all - done, (size_t)SIDE_BY_SIDE);
-		if (search->requests_left >= (int64_t)n) {
+		if (search->requests_left >= (int64_t)n && server->waits < WAITS_MAX) {
 			TRY(ask_some(search, server, ids + done, n, pdus));
 		}
 		for (size_t i = 0; i < n; i++) {
@@ -140,8 +176,10 @@ enum err missing_ask_events(struct search *search, const struct event_id *ids, s
 	for (size_t i = 0; i < count; i++) {
 		left[i] = ids[i];
 	}
-	for (size_t i = 0; i < search->server_n && count > 0; i++) {
-		TRY(ask_server(search, &search->servers[i], left, &count, &found));
+	struct asked_server *servers[MISSING_SERVERS];
+	size_t server_n = in_turn(search, servers);
+	for (size_t i = 0; i < server_n && count > 0; i++) {
+		TRY(ask_server(search, servers[i], left, &count, &found));
 	}
 	*out = found.list.p;
 	*out_count = found.list.n;

@@ -9,14 +9,15 @@
 #include "federation/missing.h"
 #include "federation/pdu_check.h"
 
+enum { MISSING_SERVERS = 4 /**< that are asked for one event: who sent it, and others */ };
+
 /** A server that may be asked. */
 struct asked_server {
 	struct server_name name;
-	/**
-	 * It failed without letting anybody wait: a refusal of one question says nothing about the next, whatever pause it is given
-	 * otherwise.
-	 */
-	bool fails_quickly;
+	/** One failure says nothing about the next question: the pause that it was given for that does not count. */
+	bool was_asked;
+	/** So often it let others wait and gave nothing: it is asked after the others, and not for ever. */
+	int waits;
 };
 
 /** Everything that is done for one event. */
@@ -25,7 +26,8 @@ struct search {
 	struct federation *federation;
 	const struct missing_case *missing;
 	struct pdu_room room;
-	struct asked_server *servers; /**< to be asked, in this order */
+	struct asked_server
+		*servers; /**< to be asked, in this order, but who lets others wait comes last */
 	size_t server_n;
 	int64_t requests_left;
 	int64_t states_left; /**< states that may still be fetched */
