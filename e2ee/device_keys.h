@@ -57,10 +57,11 @@ void device_keys_write(const struct keys_found *found, struct arena *arena,
 /**
  * Writes the answer to another server that wants all devices of a local user: {"user_id":…,"stream_id":…,"devices":[…],…}. A user
  * who is unknown looks like one without devices. `stream_id` is the position of the newest change.
- * Cost: two round trips. Errors: STORE
+ * @param with_keyless  devices without keys too; the answer to a question has none (its schema requires `keys`), updates may
+ * Cost: two round trips, with devices without keys three. Errors: STORE
  * Spec: server-server API, "Device Management"
  */
 MUST_CHECK enum err device_keys_write_list(struct ctx *ctx, struct homeserver *hs,
-	struct str user_id, struct json_out *out);
+	struct str user_id, bool with_keyless, struct json_out *out);
 
 #endif

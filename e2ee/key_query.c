@@ -6,6 +6,7 @@
 #include "e2ee/device_keys.h"
 #include "matrix/device_key.h"
 #include "matrix/str_set.h"
+#include "storage/device.h"
 #include "storage/device_key.h"
 #include "storage/device_list.h"
 
@@ -120,10 +121,10 @@ static void write_signatures(const struct keys_found *found, const struct user_r
 
 /* What users call their devices may be a name or a place: other servers learn it only if the school wants that. */
 static struct str told_name(const struct keys_found *found, const struct homeserver *hs,
-	const struct stored_key *key)
+	struct str display_name)
 {
 	bool is_told = found->viewer.p != NULL || hs->settings.device_names_for_servers;
-	return is_told ? key->display_name : str_from(NULL, 0);
+	return is_told ? display_name : str_from(NULL, 0);
 }
 
 static void write_key(const struct keys_found *found, const struct user_rows *rows,
@@ -171,7 +172,8 @@ static void write_devices(const struct keys_found *found, struct arena *arena,
 		for (size_t k = 0; k < rows.n; k++) {
 			if (rows.p[k].kind == STORED_DEVICE_KEY && is_wanted(&wanted->value, rows.p[k].id)) {
 				json_out_key(out, rows.p[k].id);
-				write_key(found, &rows, &rows.p[k], told_name(found, hs, &rows.p[k]), arena, out);
+				write_key(found, &rows, &rows.p[k], told_name(found, hs, rows.p[k].display_name),
+					arena, out);
 			}
 		}
 		json_out_end(out);
@@ -260,16 +262,20 @@ void device_keys_write(const struct keys_found *found, struct arena *arena,
 
 /* --- for another server --------------------------------------------------------------------------------------- */
 
+static void open_list_device(struct str device_id, struct str name, struct json_out *out)
+{
+	json_out_object(out);
+	json_out_key_str(out, "device_id", device_id);
+	if (name.p != NULL) {
+		json_out_key_str(out, "device_display_name", name);
+	}
+}
+
 static void write_list_device(const struct keys_found *found, const struct homeserver *hs,
 	const struct user_rows *rows, const struct stored_key *key, struct arena *arena,
 	struct json_out *out)
 {
-	struct str name = told_name(found, hs, key);
-	json_out_object(out);
-	json_out_key_str(out, "device_id", key->id);
-	if (name.p != NULL) {
-		json_out_key_str(out, "device_display_name", name);
-	}
+	open_list_device(key->id, told_name(found, hs, key->display_name), out);
 	json_out_key(out, STR("keys"));
 	write_key(found, rows, key, str_from(NULL, 0), arena, out);
 	json_out_end(out);
@@ -286,8 +292,35 @@ static void write_list_cross_key(const struct keys_found *found, const struct us
 	}
 }
 
-enum err device_keys_write_list(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+static bool has_keys(const struct user_rows *rows, struct str device_id)
+{
+	for (size_t i = 0; i < rows->n; i++) {
+		if (rows->p[i].kind == STORED_DEVICE_KEY && str_equals(rows->p[i].id, device_id)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static enum err write_list_keyless(struct ctx *ctx, struct homeserver *hs,
+	const struct keys_found *found, const struct user_rows *rows, struct str user_id,
 	struct json_out *out)
+{
+	struct device_row *devices;
+	size_t count;
+	TRY(store_device_list(ctx, hs->db, user_id, &devices, &count));
+	for (size_t i = 0; i < count; i++) {
+		if (!has_keys(rows, devices[i].device_id)) {
+			open_list_device(devices[i].device_id, told_name(found, hs, devices[i].display_name),
+				out);
+			json_out_end(out);
+		}
+	}
+	return ERR_OK;
+}
+
+enum err device_keys_write_list(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	bool with_keyless, struct json_out *out)
 {
 	struct keys_found found = {0};
 	int64_t stream_id = 0;
@@ -306,6 +339,9 @@ enum err device_keys_write_list(struct ctx *ctx, struct homeserver *hs, struct s
 		if (rows.p[i].kind == STORED_DEVICE_KEY) {
 			write_list_device(&found, hs, &rows, &rows.p[i], ctx->arena, out);
 		}
+	}
+	if (with_keyless) {
+		TRY(write_list_keyless(ctx, hs, &found, &rows, user_id, out));
 	}
 	json_out_end(out);
 	write_list_cross_key(&found, &rows, STR("master"), STR("master_key"), ctx->arena, out);

@@ -224,7 +224,7 @@ static enum err tell_of(struct device_round *round, const struct keys_change *ch
 			telling->told_n++;
 		}
 	}
-	TRY(outbox_read_device_list(round->ctx, round->hs, change->user_id, &telling->list));
+	TRY(outbox_read_device_list(round->ctx, round->hs, change->user_id, false, &telling->list));
 	compare(telling);
 	for (size_t i = 0; i < round->pair_n; i++) {
 		if (str_equals(round->pairs[i].user_id, change->user_id)) {
@@ -311,13 +311,13 @@ static enum err introduce(struct ctx *ctx, struct homeserver *hs,
 	struct json list;
 	int64_t stream_id = 0;
 	int64_t prev_id = 0;
-	TRY(outbox_read_device_list(ctx, hs, pair->user_id, &list));
+	TRY(outbox_read_device_list(ctx, hs, pair->user_id, true, &list));
 	const struct json *devices = json_at(&list, "devices");
 	if (!json_get_int(&list, STR("stream_id"), 0, INT64_MAX, &stream_id) ||
-		!json_is(devices, JSON_ARRAY) || stream_id < (int64_t)devices->count) {
+		!json_is(devices, JSON_ARRAY)) {
 		return ERR_OK;
 	}
-	stream_id -= (int64_t)devices->count;
+	stream_id = MAX_OF(stream_id, (int64_t)devices->count) - (int64_t)devices->count;
 	for (size_t i = 0; i < devices->count; i++) {
 		struct str id = json_get_str(&devices->items[i], STR("device_id"));
 		stream_id++;

@@ -9,13 +9,13 @@
 enum { LIST_CEILING_BYTES = 16 << 20 };
 
 enum err outbox_read_device_list(struct ctx *ctx, struct homeserver *hs, struct str user_id,
-	struct json *out)
+	bool with_keyless, struct json *out)
 {
 	struct buf buf CLEANUP(buf_fini);
 	struct json_out json;
 	buf_init(&buf, LIST_CEILING_BYTES);
 	json_out_init(&json, &buf);
-	TRY(device_keys_write_list(ctx, hs, user_id, &json));
+	TRY(device_keys_write_list(ctx, hs, user_id, with_keyless, &json));
 	if (!buf_ok(&buf) ||
 		json_parse(ctx->arena, str_dup(ctx->arena, buf_str(&buf)), NULL, out, NULL) != JSON_OK) {
 		return fail_cause(ctx, ERR_INTERNAL, "a device list could not be written");
@@ -86,7 +86,7 @@ enum err outbox_write_keys(struct ctx *ctx, struct homeserver *hs, const struct 
 	if (json_parse(ctx->arena, row->content, NULL, &content, NULL) != JSON_OK) {
 		return fail_cause(ctx, ERR_INTERNAL, "a stored EDU is not JSON");
 	}
-	TRY(outbox_read_device_list(ctx, hs, json_get_str(&content, STR("user_id")), &list));
+	TRY(outbox_read_device_list(ctx, hs, json_get_str(&content, STR("user_id")), true, &list));
 	if (str_equals(row->edu_type, STR("m.signing_key_update"))) {
 		*out_written = write_cross_keys(out, &list);
 		return ERR_OK;

@@ -15,7 +15,7 @@ static enum err get_devices(struct call *call)
 	if (!hs_is_local(hs, user_id)) {
 		return fail(&call->ctx, ERR_INPUT, M_INVALID_PARAM, "That is no user of this server");
 	}
-	return device_keys_write_list(&call->ctx, hs, user_id, reply_json(call, 200));
+	return device_keys_write_list(&call->ctx, hs, user_id, false, reply_json(call, 200));
 }
 
 static enum err read_map(struct call *call, const char *key, const struct json **out)

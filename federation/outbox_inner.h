@@ -184,15 +184,18 @@ void outbox_fill_message_port(struct outbox *outbox);
 /** Writes a stored EDU, a value. @param out_written  false: there is nothing to tell any more */
 MUST_CHECK enum err outbox_write_stored(struct ctx *ctx, struct homeserver *hs,
 	const struct outbox_edu_row *row, struct json_out *out, bool *out_written);
-/** The same of keys: as they are now. Two round trips. */
+/** The same of keys: as they are now. Three round trips. */
 MUST_CHECK enum err outbox_write_keys(struct ctx *ctx, struct homeserver *hs,
 	const struct outbox_edu_row *row, struct json_out *out, bool *out_written);
-/** What /user/devices says of a user, in the ctx's arena. Errors: STORE. Two round trips. */
+/** What device_keys_write_list() writes of a user, in the ctx's arena. Errors: STORE */
 MUST_CHECK enum err outbox_read_device_list(struct ctx *ctx, struct homeserver *hs,
-	struct str user_id, struct json *out);
+	struct str user_id, bool with_keyless, struct json *out);
 /** A device in it; NULL: there is none. */
 const struct json *outbox_find_device(const struct json *list, struct str device_id);
-/** Tells servers all devices of users with whom they share a room for the first time. Errors: STORE */
+/**
+ * Tells servers all devices of users with whom they share a room for the first time, those without keys too. (Later these come and go
+ * unheard: nothing can be encrypted for them.) Errors: STORE. Three round trips a user.
+ */
 MUST_CHECK enum err outbox_introduce(struct ctx *ctx, struct outbox *outbox,
 	const struct outbox_user_server *pairs, size_t count);
 

@@ -274,6 +274,26 @@ def test_device_list__user_comes_into_a_room_with_a_new_server__told_all_devices
     inbox.until(lambda i: len(updates(i, bob)) >= 3)
 
 
+def test_device_list__user_whose_devices_have_no_keys_comes__told_without_keys(place, inbox, server):
+    """Servers that do not get updates of the user yet begin to when the user joins; `keys` may be absent."""
+    _, room = place
+    bob = server.user()
+    devices = [bob, bob.login()]
+    Device(devices[1]).upload()
+    bob.join(room)
+    inbox.until(lambda i: len(updates(i, bob)) == 2)
+    told = {e["device_id"]: e for e in updates(inbox, bob)}
+    assert "keys" not in told[bob.device_id] and "deleted" not in told[bob.device_id]
+    assert told[devices[1].device_id]["keys"]["device_id"] == devices[1].device_id
+    Device(bob).upload()
+    inbox.until(lambda i: "keys" in updates(i, bob)[-1])
+    carol = server.user()
+    carol.join(room)
+    inbox.until(lambda i: updates(i, carol))
+    (one,) = updates(inbox, carol)
+    assert one == {"user_id": carol.user_id, "device_id": carol.device_id, "stream_id": one["stream_id"], "prev_id": []}
+
+
 def test_device_list__no_room_shared__not_told(server, remote, inbox, place):
     alice, _ = place
     Device(server.user()).upload()
