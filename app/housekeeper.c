@@ -6,6 +6,7 @@
 
 #include <stdatomic.h>
 
+#include "appservices/registry.h"
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/log.h"
@@ -100,6 +101,9 @@ static void run_round(struct housekeeper *housekeeper, struct arena *arena, int6
 	struct ctx ctx;
 	ctx_init(&ctx, arena);
 	ctx.deadline_ms = now_ms(housekeeper) + limit_ms;
+	if (appservices_follow(&ctx, housekeeper->hs->appservices) != ERR_OK) {
+		log_warn(0, "appservice.not_read", "cause=%.*s", STR_ARG(ctx.fault.cause));
+	}
 	sessions_tidy(&ctx, housekeeper->hs);
 	e2ee_tidy(&ctx, housekeeper->hs->e2ee);
 	typing_tidy(housekeeper->hs->typing);

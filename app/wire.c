@@ -14,6 +14,7 @@
 
 #include "app/first_start.h"
 #include "app/housekeeper.h"
+#include "appservices/registry.h"
 #include "appservices/thirdparty_routes.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -246,6 +247,7 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 	hs->e2ee = e2ee_create(hs);
 	hs->pushers = pushers_create(hs, config->database_url);
 	(void)federation_create(hs);
+	hs->appservices = appservices_create(hs);
 }
 
 /* Who hears of commits, see homeserver/consumer.h. */
@@ -319,6 +321,7 @@ enum err wire_start(struct ctx *ctx, struct wire *wire)
 	TRY(sso_load(ctx, &wire->hs));
 	TRY(media_start(ctx, wire->hs.media));
 	TRY(erasure_load(ctx, &wire->hs));
+	TRY(appservices_follow(ctx, wire->hs.appservices));
 	TRY(federation_start(ctx, wire->hs.federation));
 	return http_server_start(wire->http, ctx);
 }
@@ -378,6 +381,7 @@ bool wire_destroy(struct wire *wire)
 	consumers_destroy(hs->consumers);
 	pushers_destroy(hs->pushers);
 	http_client_destroy(hs->http_client);
+	appservices_destroy(hs->appservices);
 	federation_destroy(hs->federation);
 	e2ee_destroy(hs->e2ee);
 	receipts_destroy(hs->receipts);

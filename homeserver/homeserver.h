@@ -33,6 +33,7 @@ struct e2ee;
 struct erasure;
 struct pushers;
 struct federation;
+struct appservices;
 
 struct homeserver {
 	struct settings settings;
@@ -61,6 +62,7 @@ struct homeserver {
 	struct e2ee *e2ee;                 /**< of the encryption layer (e2ee/e2ee.h) */
 	struct pushers *pushers;           /**< who is notified outside of syncs (pusher/pushers.h) */
 	struct federation *federation;     /**< of the federation layer (federation/federation.h) */
+	struct appservices *appservices;   /**< who is registered (appservices/registry.h) */
 };
 
 /** The server that a handler works for. */

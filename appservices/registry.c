@@ -1,0 +1,223 @@
+/*
+ * A snapshot is made anew when the stored version has moved, and takes the place of the one before; who holds that one keeps it.
+ */
+#include "appservices/registry.h"
+
+#include "base/lock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "homeserver/account/session.h"
+#include "storage/appservice.h"
+
+#include <inttypes.h>
+
+struct appservices {
+	struct homeserver *hs;
+	struct lock lock;
+	struct appservice_set *current; /* guarded by lock; never NULL */
+};
+
+/* --- sets --------------------------------------------------------------------------------------------------- */
+
+static struct appservice_set *set_new(int64_t version)
+{
+	struct appservice_set *set = mem_alloc(sizeof(*set));
+	refc_init(&set->refc);
+	set->arena = arena_create();
+	set->version = version;
+	return set;
+}
+
+void appservice_set_release(struct appservice_set *set)
+{
+	if (set != NULL && refc_drop(&set->refc)) {
+		arena_destroy(set->arena);
+		mem_free(set);
+	}
+}
+
+void appservice_set_cleanup(struct appservice_set **set)
+{
+	appservice_set_release(*set);
+}
+
+/* Everything of the service lies in the ctx's arena. */
+static enum err read_service(struct ctx *ctx, struct server_name server,
+	const struct appservice_row *row, struct appservice *out)
+{
+	struct arena *arena = ctx->arena;
+	TRY(registration_from_json(ctx, row->registration, &out->reg));
+	out->reg.hs_token = str_dup(arena, row->hs_token);
+	out->as_token_hash = str_dup(arena, row->as_token_hash);
+	out->added_ms = row->added_ms;
+	out->changed_ms = row->changed_ms;
+	struct str sender =
+		str_printf(arena, "@%.*s:%.*s", STR_ARG(out->reg.sender_localpart), STR_ARG(server.s));
+	return user_id_parse(sender, &out->sender)
+		? ERR_OK
+		: fail(ctx, ERR_INPUT, NULL, "sender_localpart is too long");
+}
+
+enum err appservice_set_create(struct ctx *ctx, struct server_name server,
+	const struct appservice_row *rows, size_t count, int64_t version, struct appservice_set **out)
+{
+	struct appservice_set *set CLEANUP(appservice_set_cleanup) = set_new(version);
+	struct appservice *items = ARENA_NEW_ARRAY(set->arena, struct appservice, count);
+	struct ctx inner;
+	ctx_init(&inner, set->arena);
+	for (size_t i = 0; i < count; i++) {
+		if (read_service(&inner, server, &rows[i], &items[i]) != ERR_OK) {
+			return fail_cause(ctx, ERR_STORE, "application service '%.*s': %.*s",
+				STR_ARG(rows[i].id), STR_ARG(inner.fault.text));
+		}
+	}
+	set->items = items;
+	set->count = count;
+	*out = set;
+	set = NULL; /* NOLINT(clang-analyzer-deadcode.DeadStores): not released here */
+	return ERR_OK;
+}
+
+/* --- the newest --------------------------------------------------------------------------------------------- */
+
+struct appservices *appservices_create(struct homeserver *hs)
+{
+	struct appservices *appservices = mem_alloc(sizeof(*appservices));
+	appservices->hs = hs;
+	lock_init(&appservices->lock, RANK_LEAF);
+	appservices->current = set_new(0);
+	return appservices;
+}
+
+void appservices_destroy(struct appservices *appservices)
+{
+	if (appservices != NULL) {
+		appservice_set_release(appservices->current);
+		lock_fini(&appservices->lock);
+		mem_free(appservices);
+	}
+}
+
+struct appservice_set *appservices_hold(struct appservices *appservices)
+{
+	LOCK_SCOPE(&appservices->lock);
+	refc_take(&appservices->current->refc);
+	return appservices->current;
+}
+
+static int64_t current_version(struct appservices *appservices)
+{
+	LOCK_SCOPE(&appservices->lock);
+	return appservices->current->version;
+}
+
+/* The version is read first: a change in between is noticed by the next look. */
+enum err appservices_follow(struct ctx *ctx, struct appservices *appservices)
+{
+	struct homeserver *hs = appservices->hs;
+	int64_t version;
+	struct appservice_row *rows;
+	size_t count;
+	struct appservice_set *set;
+	TRY(store_appservice_version(ctx, hs->db, &version));
+	if (version == current_version(appservices)) {
+		return ERR_OK;
+	}
+	TRY(store_appservice_list(ctx, hs->db, &rows, &count));
+	TRY(appservice_set_create(ctx, hs->signer.server, rows, count, version, &set));
+	lock_take(&appservices->lock);
+	struct appservice_set *before = appservices->current;
+	appservices->current = set;
+	lock_give(&appservices->lock);
+	if (before->version != 0 || count > 0) {
+		log_info(0, "appservice.registry", "version=%" PRId64 " services=%zu", version, count);
+	}
+	appservice_set_release(before);
+	return ERR_OK;
+}
+
+/* --- look-ups ------------------------------------------------------------------------------------------------ */
+
+const struct appservice *appservice_by_id(const struct appservice_set *set, struct str id)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		if (str_equals(set->items[i].reg.id, id)) {
+			return &set->items[i];
+		}
+	}
+	return NULL;
+}
+
+const struct appservice *appservice_of_token(const struct appservice_set *set, struct str hash)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		if (str_equals(set->items[i].as_token_hash, hash)) {
+			return &set->items[i];
+		}
+	}
+	return NULL;
+}
+
+const struct appservice *appservice_of_sender(const struct appservice_set *set, struct user_id user)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		if (str_equals(set->items[i].sender.s, user.s)) {
+			return &set->items[i];
+		}
+	}
+	return NULL;
+}
+
+static bool is_local(const struct appservice *service, struct user_id user)
+{
+	return server_name_equals(user_id_server(user), user_id_server(service->sender));
+}
+
+bool appservice_has_user(const struct appservice *service, struct user_id user)
+{
+	return str_equals(service->sender.s, user.s) ||
+		(is_local(service, user) && namespace_has(&service->reg.users, user.s));
+}
+
+bool appservice_claims_user(const struct appservice *service, struct user_id user)
+{
+	return str_equals(service->sender.s, user.s) ||
+		(is_local(service, user) && namespace_has_exclusively(&service->reg.users, user.s));
+}
+
+bool appservice_has_alias(const struct appservice *service, struct room_alias alias)
+{
+	return namespace_has(&service->reg.aliases, alias.s);
+}
+
+bool appservice_claims_alias(const struct appservice *service, struct room_alias alias)
+{
+	return namespace_has_exclusively(&service->reg.aliases, alias.s);
+}
+
+bool appservice_has_room(const struct appservice *service, struct str room_id)
+{
+	return namespace_has(&service->reg.rooms, room_id);
+}
+
+const struct appservice *appservice_claiming_user(const struct appservice_set *set,
+	struct user_id user)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		if (appservice_claims_user(&set->items[i], user)) {
+			return &set->items[i];
+		}
+	}
+	return NULL;
+}
+
+const struct appservice *appservice_claiming_alias(const struct appservice_set *set,
+	struct room_alias alias)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		if (appservice_claims_alias(&set->items[i], alias)) {
+			return &set->items[i];
+		}
+	}
+	return NULL;
+}

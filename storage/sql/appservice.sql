@@ -1,0 +1,23 @@
+-- name: appservice_version_find
+-- One row: the version.
+SELECT version FROM appservice_version;
+
+-- name: appservice_version_next
+-- The row, locked until the transaction ends, so that changes come one after the other.
+UPDATE appservice_version SET version = version + 1;
+
+-- name: appservice_list
+-- All rows, in order, up to a number. Index: appservices_pkey.
+SELECT id, as_token_hash, hs_token, registration, added_ms, changed_ms FROM appservices ORDER BY id LIMIT $1;
+
+-- name: appservice_put
+-- One row, new or changed: id, hash of its token, our token, registration, now. Index: appservices_pkey.
+INSERT INTO appservices (id, as_token_hash, hs_token, registration, added_ms, changed_ms)
+VALUES ($1, $2, $3, $4, $5, $5)
+ON CONFLICT ON CONSTRAINT appservices_pkey DO UPDATE SET as_token_hash = excluded.as_token_hash,
+	hs_token = excluded.hs_token, registration = excluded.registration, changed_ms = excluded.changed_ms;
+
+-- name: appservice_delete
+-- At most one row, and the version grows: id. Returns the version when there was one. Index: appservices_pkey.
+WITH gone AS (DELETE FROM appservices WHERE id = $1 RETURNING id)
+UPDATE appservice_version SET version = version + 1 WHERE EXISTS (SELECT 1 FROM gone) RETURNING version;
