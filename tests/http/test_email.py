@@ -1,6 +1,5 @@
 """E-mail addresses of accounts: validation, registration, password reset, log-in, identity servers (security 5.46 to 5.49)."""
 import json
-import threading
 import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,6 +11,7 @@ from support.client import Client, unique
 from support.mailbox import Mailbox
 from support.proofs import BASE, Proof, addresses, email_auth, new_address, register, with_address
 from support.server import Server, binary, free_port, wait_until
+from support.serving import serve
 
 pytestmark = pytest.mark.skipif(not binary(), reason="needs the program")
 
@@ -405,7 +405,7 @@ class IdentityServer:
             def log_message(self, *_):
                 pass
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        serve(self.server)
         self.name = "127.0.0.1:%d" % self.server.server_address[1]
 
     def close(self):

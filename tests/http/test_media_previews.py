@@ -12,6 +12,7 @@ import pytest
 
 from support import accounts
 from support.client import Client, Http, seconds, unique
+from support.serving import serve
 from test_media import AUTHED, download
 from test_media_thumbnails import picture
 
@@ -48,7 +49,7 @@ class Web:
         self.server.daemon_threads = True
         self.port = self.server.server_address[1]
         self.url = "http://127.0.0.1:%d" % self.port
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        serve(self.server)
 
     def close(self):
         self.server.shutdown()

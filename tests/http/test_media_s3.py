@@ -20,6 +20,7 @@ from botocore.exceptions import ClientError
 from support import accounts
 from support.client import Http, seconds, unique
 from support.server import free_port, wait_until
+from support.serving import serve
 from test_fed_media import DOWNLOAD, multipart
 from test_media import create, download, fill, files_of, upload, uploaded
 from test_media_thumbnails import opened, picture, thumbnail
@@ -115,7 +116,7 @@ class Road:
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.url = "http://127.0.0.1:%d" % self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        serve(self.server)
 
     def gets(self):
         return [(part, size) for method, part, size in self.seen if method == "GET"]

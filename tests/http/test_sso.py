@@ -6,7 +6,6 @@ import base64
 import hashlib
 import json
 import os
-import threading
 import time
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from support import accounts
 from support.client import path_of, unique
 from support.server import Server, binary
+from support.serving import serve
 
 pytestmark = pytest.mark.skipif(not binary(), reason="needs the program")
 
@@ -66,7 +66,7 @@ class Provider:
             def log_message(self, *_):
                 pass
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        serve(self.server)
         self.issuer = "http://127.0.0.1:%d" % self.server.server_address[1]
         self.reset()
 

@@ -7,6 +7,7 @@ import threading
 import time
 
 from .client import seconds
+from .serving import serve
 
 
 class Mail:
@@ -73,7 +74,7 @@ class Mailbox:
 
         self.server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Session)
         self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        serve(self.server)
 
     def keep(self, recipients, raw):
         with self.arrived:

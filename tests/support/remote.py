@@ -21,6 +21,7 @@ from signedjson.key import encode_verify_key_base64, generate_signing_key, get_v
 from signedjson.sign import sign_json, verify_signed_json
 
 from .client import Reply, seconds
+from .serving import serve
 
 FEDERATION = "/_matrix/federation/v1"
 
@@ -133,7 +134,7 @@ class Remote:
         return 404, {"errcode": "M_UNRECOGNIZED", "error": "the test has no answer"}
 
     def start(self):
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        serve(self.server)
         return self
 
     def stop(self):
