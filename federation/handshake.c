@@ -3,6 +3,8 @@
  */
 #include "federation/handshake.h"
 
+#include "base/b64.h"
+#include "base/crypto.h"
 #include "http/uri.h"
 #include "matrix/canonical.h"
 
@@ -100,25 +102,47 @@ static enum err check_template(struct ctx *ctx, const struct handshake *handshak
 		: handshake_malformed(ctx, handshake->server, "the template is of another event");
 }
 
-/* Ids of prev_events or auth_events, in the format of the version. @return false when they are none, or too many */
-static bool read_ids(struct arena *arena, const struct room_version *version,
-	const struct json *list, size_t most, const struct event_id **out, size_t *out_count)
+/* References to events as a template has them. */
+struct template_refs {
+	struct event_id *ids;
+	struct str *hashes; /* p == NULL: none, or not in versions that have them */
+	size_t count;
+};
+
+/* "sha256" of a pair [id, hashes], if it can be one; p == NULL: it cannot, or is not there. */
+static struct str read_hash(struct arena *arena, const struct json *pair)
+{
+	struct str hash = pair->count > 1 ? json_get_str(&pair->items[1], STR("sha256")) : STR("");
+	struct str bytes;
+	bool is_good = b64_decode(arena, hash, &bytes) && bytes.n == SHA256_BYTES;
+	return is_good ? b64_encode(arena, bytes) : str_from(NULL, 0);
+}
+
+/* prev_events or auth_events, in the format of the version. @return false when they are none, or too many */
+static bool read_refs(struct arena *arena, const struct room_version *version,
+	const struct json *list, size_t most, struct template_refs *out)
 {
 	if (!json_is(list, JSON_ARRAY) || list->count > most) {
 		return false;
 	}
-	struct event_id *ids = ARENA_NEW_ARRAY(arena, struct event_id, list->count);
+	*out = (struct template_refs){
+		.ids = ARENA_NEW_ARRAY(arena, struct event_id, list->count),
+		.hashes = ARENA_NEW_ARRAY(arena, struct str, list->count),
+		.count = list->count,
+	};
 	for (size_t i = 0; i < list->count; i++) {
 		const struct json *item = &list->items[i];
 		if (version->event_format == EVENT_FORMAT_V1) {
-			item = item->type == JSON_ARRAY && item->count > 0 ? &item->items[0] : NULL;
+			if (item->type != JSON_ARRAY || item->count == 0) {
+				return false;
+			}
+			out->hashes[i] = read_hash(arena, item);
+			item = &item->items[0];
 		}
-		if (item == NULL || item->type != JSON_STRING || !event_id_parse(item->text, &ids[i])) {
+		if (item->type != JSON_STRING || !event_id_parse(item->text, &out->ids[i])) {
 			return false;
 		}
 	}
-	*out = ids;
-	*out_count = list->count;
 	return true;
 }
 
@@ -126,13 +150,21 @@ bool fed_build_at(struct arena *arena, const struct homeserver *hs, const struct
 	struct event_intent *intent, struct event **out, struct verdict *out_verdict)
 {
 	const struct room_version *version = intent->version;
-	if (!read_ids(arena, version, json_at(template, "prev_events"), EVENT_MAX_PREV_EVENTS,
-			&intent->prev_events, &intent->prev_count) ||
-		!read_ids(arena, version, json_at(template, "auth_events"), EVENT_MAX_AUTH_EVENTS,
-			&intent->auth_events, &intent->auth_count) ||
+	struct template_refs prev;
+	struct template_refs auth;
+	if (!read_refs(arena, version, json_at(template, "prev_events"), EVENT_MAX_PREV_EVENTS,
+			&prev) ||
+		!read_refs(arena, version, json_at(template, "auth_events"), EVENT_MAX_AUTH_EVENTS,
+			&auth) ||
 		!json_get_int(template, STR("depth"), 0, CANONICAL_INT_MAX, &intent->depth)) {
 		return false;
 	}
+	intent->prev_events = prev.ids;
+	intent->prev_hashes = prev.hashes;
+	intent->prev_count = prev.count;
+	intent->auth_events = auth.ids;
+	intent->auth_hashes = auth.hashes;
+	intent->auth_count = auth.count;
 	intent->origin_server_ts = clock_wall_ms(&hs->clock);
 	intent->explicit_event_id = fed_explicit_event_id(arena, hs, version);
 	*out_verdict = event_build(arena, intent, &hs->signer, out);

@@ -12,6 +12,7 @@
 #include "base/utf8.h"
 #include "matrix/canonical.h"
 #include "matrix/event_inner.h"
+#include "matrix/sign.h"
 
 enum { MAX_MEMBERS = 14 };
 
@@ -34,18 +35,31 @@ static void add(struct builder *b, struct str key, struct json value)
 	b->members[b->count++] = (struct json_member){.key = key, .value = value};
 }
 
+static struct json one_member(struct arena *arena, struct str key, struct json value)
+{
+	struct json object = json_object(arena, 1);
+	object.members[0] = (struct json_member){.key = key, .value = value};
+	object.count = 1;
+	return object;
+}
+
+static struct json reference(struct arena *arena, struct event_id id, struct str hash)
+{
+	struct json *pair = ARENA_NEW_ARRAY(arena, struct json, 2);
+	pair[0] = json_string(id.s);
+	pair[1] = hash.p != NULL ? one_member(arena, STR("sha256"), json_string(hash))
+							 : json_object(arena, 0);
+	return (struct json){.type = JSON_ARRAY, .items = pair, .count = 2};
+}
+
 static struct json references(struct arena *arena, const struct room_version *version,
-	const struct event_id *ids, size_t count)
+	const struct event_id *ids, size_t count, const struct str *hashes)
 {
 	struct json *items = ARENA_NEW_ARRAY(arena, struct json, count);
 	for (size_t i = 0; i < count; i++) {
-		items[i] = json_string(ids[i].s);
-		if (version->event_format == EVENT_FORMAT_V1) {
-			struct json *pair = ARENA_NEW_ARRAY(arena, struct json, 2);
-			pair[0] = items[i];
-			pair[1] = json_object(arena, 0);
-			items[i] = (struct json){.type = JSON_ARRAY, .items = pair, .count = 2};
-		}
+		items[i] = version->event_format == EVENT_FORMAT_V1
+			? reference(arena, ids[i], hashes != NULL ? hashes[i] : str_from(NULL, 0))
+			: json_string(ids[i].s);
 	}
 	return (struct json){.type = JSON_ARRAY, .items = items, .count = count};
 }
@@ -60,7 +74,8 @@ static void add_members(struct builder *b)
 	if (has_redacts && version->redacts_in_content) {
 		content = json_with(b->arena, &content, STR("redacts"), json_string(in->redacts));
 	}
-	add(b, STR("auth_events"), references(b->arena, version, in->auth_events, in->auth_count));
+	add(b, STR("auth_events"),
+		references(b->arena, version, in->auth_events, in->auth_count, in->auth_hashes));
 	add(b, STR("content"), content);
 	add(b, STR("depth"), json_integer(in->depth));
 	if (version->event_id_encoding == EVENT_ID_EXPLICIT) {
@@ -70,7 +85,8 @@ static void add_members(struct builder *b)
 		add(b, STR("origin"), json_string(b->signer->server.s));
 	}
 	add(b, STR("origin_server_ts"), json_integer(in->origin_server_ts));
-	add(b, STR("prev_events"), references(b->arena, version, in->prev_events, in->prev_count));
+	add(b, STR("prev_events"),
+		references(b->arena, version, in->prev_events, in->prev_count, in->prev_hashes));
 	if (has_redacts && !version->redacts_in_content) {
 		add(b, STR("redacts"), json_string(in->redacts));
 	}
@@ -147,17 +163,19 @@ static void write_final(struct buf *buf, struct str text, size_t hashes_at, size
 	buf_add(buf, str_slice(text, signatures_at, text.n));
 }
 
-static struct json one_member(struct arena *arena, struct str key, struct json value)
-{
-	struct json object = json_object(arena, 1);
-	object.members[0] = (struct json_member){.key = key, .value = value};
-	object.count = 1;
-	return object;
-}
-
 static struct str encode_hash(struct arena *arena, const unsigned char hash[SHA256_BYTES])
 {
 	return b64_encode(arena, str_from((const char *)hash, SHA256_BYTES));
+}
+
+struct str event_reference_text(struct arena *arena, const struct event *event)
+{
+	unsigned char hash[SHA256_BYTES];
+	if (event->version->event_format != EVENT_FORMAT_V1) {
+		return str_from(NULL, 0);
+	}
+	event_reference_hash(arena, event->version, event->json, hash);
+	return encode_hash(arena, hash);
 }
 
 static struct json sign_text(struct arena *arena, const struct event_signer *signer,

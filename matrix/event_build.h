@@ -23,7 +23,10 @@ struct event_intent {
 	size_t prev_count;
 	const struct event_id *auth_events;
 	size_t auth_count;
-	struct str explicit_event_id; /**< versions 1 and 2: "$opaque:server"; else empty */
+	/** Versions 1 and 2: event_reference_text() of prev_events, in their order; p == NULL where it is not known. NULL: nowhere. */
+	const struct str *prev_hashes;
+	const struct str *auth_hashes; /**< the same of auth_events */
+	struct str explicit_event_id;  /**< versions 1 and 2: "$opaque:server"; else empty */
 	bool names_origin; /**< it says `origin`, as the specification's example of an invite does */
 };
 
@@ -35,7 +38,7 @@ struct event_signer {
 };
 
 /**
- * Assembles, hashes and signs. In versions 1 and 2 the [id, hashes] pairs carry {} as hashes
+ * Assembles, hashes and signs. In versions 1 and 2 the [id, hashes] pairs carry {} where the hash is not known
  * (accepted everywhere). `redacts` goes where the version has it: into the event or its content.
  *
  * @param out  in the arena; views the texts and values of the intent
@@ -45,5 +48,13 @@ struct event_signer {
  */
 MUST_CHECK struct verdict event_build(struct arena *arena, const struct event_intent *intent,
 	const struct event_signer *signer, struct event **out);
+
+/**
+ * What others carry beside an event's id when they refer to it, in versions 1 and 2: its reference hash, unpadded base64.
+ * @return  p == NULL in later versions, whose ids are the hashes
+ * Cost: nothing in later versions; else one hash of the redacted form
+ * Spec: rooms/v1, "Event format"
+ */
+struct str event_reference_text(struct arena *arena, const struct event *event);
 
 #endif

@@ -63,7 +63,7 @@ enum err room_builder_state(struct room_builder *builder, struct str type, struc
 
 /* What authorisation may look at: the entries auth_select() names, and the create event. */
 static enum err gather_auth_state(struct room_builder *builder, const struct room_intent *intent,
-	struct state_map *state, const struct event_id **out_ids, size_t *out_count)
+	struct state_map *state, struct event_intent *full)
 {
 	struct ctx *ctx = builder->ctx;
 	struct auth_key *keys;
@@ -71,11 +71,13 @@ static enum err gather_auth_state(struct room_builder *builder, const struct roo
 		intent->state_key, intent->sender, intent->content, &keys);
 	state_map_init(state, ctx->arena);
 	VEC(struct event_id) ids = {0};
+	VEC(struct str) hashes = {0};
 	for (size_t i = 0; i < n; i++) {
 		const struct event *event;
 		TRY(room_builder_state(builder, keys[i].type, keys[i].state_key, &event));
 		if (event != NULL && state_map_put(state, event) == NULL) {
 			VEC_PUSH(ctx->arena, &ids, event->event_id);
+			VEC_PUSH(ctx->arena, &hashes, event_reference_text(ctx->arena, event));
 		}
 	}
 	const struct event *create;
@@ -83,8 +85,9 @@ static enum err gather_auth_state(struct room_builder *builder, const struct roo
 	if (create != NULL) {
 		(void)state_map_put(state, create);
 	}
-	*out_ids = ids.p;
-	*out_count = ids.n;
+	full->auth_events = ids.p;
+	full->auth_count = ids.n;
+	full->auth_hashes = hashes.p;
 	return ERR_OK;
 }
 
@@ -117,6 +120,43 @@ struct str room_extremities_text(struct arena *arena, const struct event_id *ids
 	}
 	const struct json list = {.type = JSON_ARRAY, .count = count, .items = items};
 	return canonical_text(arena, &list);
+}
+
+static enum err hash_of_prev(struct room_builder *builder, struct event_id id, struct str *out)
+{
+	struct arena *arena = builder->ctx->arena;
+	struct stored_event *stored;
+	for (size_t i = builder->count; i-- > 0;) {
+		if (str_equals(builder->events[i].event->event_id.s, id.s)) {
+			*out = event_reference_text(arena, builder->events[i].event);
+			return ERR_OK;
+		}
+	}
+	TRY(room_any_event(builder->ctx, builder->hs, builder->room, id.s, &stored));
+	*out = stored != NULL ? event_reference_text(arena, stored->event) : str_from(NULL, 0);
+	return ERR_OK;
+}
+
+/*
+ * The events that the next one follows. Their hashes go beside their ids in versions 1 and 2: mostly from memory, for the head was just
+ * sent or just came; else a round trip each.
+ */
+static enum err gather_prev(struct room_builder *builder, struct event_intent *full)
+{
+	struct ctx *ctx = builder->ctx;
+	struct event_id *prev = NULL;
+	size_t count;
+	TRY(room_extremities_read(ctx, builder->head.extremities, &prev, &count));
+	full->prev_events = prev;
+	full->prev_count = MIN_OF(count, (size_t)MAX_PREV);
+	if (full->version->event_format == EVENT_FORMAT_V1) {
+		struct str *hashes = ARENA_NEW_ARRAY(ctx->arena, struct str, full->prev_count);
+		for (size_t i = 0; i < full->prev_count; i++) {
+			TRY(hash_of_prev(builder, prev[i], &hashes[i]));
+		}
+		full->prev_hashes = hashes;
+	}
+	return ERR_OK;
 }
 
 static enum err refuse(struct ctx *ctx, struct verdict verdict, bool is_rule)
@@ -174,12 +214,8 @@ static enum err assemble(struct room_builder *builder, const struct room_intent 
 			intent->origin_server_ts != 0 ? intent->origin_server_ts : clock_wall_ms(&hs->clock),
 		.depth = MIN_OF(builder->head.depth + 1, ((int64_t)1 << 53) - 1),
 	};
-	TRY(gather_auth_state(builder, intent, &state, &full.auth_events, &full.auth_count));
-	struct event_id *prev = NULL;
-	size_t prev_count;
-	TRY(room_extremities_read(ctx, builder->head.extremities, &prev, &prev_count));
-	full.prev_events = prev;
-	full.prev_count = MIN_OF(prev_count, (size_t)MAX_PREV);
+	TRY(gather_auth_state(builder, intent, &state, &full));
+	TRY(gather_prev(builder, &full));
 	if (version->event_id_encoding == EVENT_ID_EXPLICIT) {
 		full.explicit_event_id = str_printf(ctx->arena, "$%.*s:%.*s",
 			STR_ARG(rng_text(&hs->rng, ctx->arena, EXPLICIT_ID_CHARS)),

@@ -36,6 +36,23 @@ def test_join__room_of_another_server__state_is_here(federated, remote, version)
     assert room.room_id in alice.sync().rooms("join")
 
 
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_join__versions_with_hashes_beside_ids__those_of_the_template(federated, remote, version):
+    """rooms/v1, "Event format".  What is no hash is left out."""
+    alice = federated.user()
+    room = RemoteRoom(remote, version).serve()
+    hash_of = room.hash_of
+    (last,) = room.heads
+    create = room.state[("m.room.create", "")].event_id
+    room.hash_of = lambda event_id: {"sha256": "short"} if event_id == create else hash_of(event_id)
+    join(alice, room, [remote.name]).ok()
+    send, = asked(remote, "send_join")
+    event = send.json
+    assert event["prev_events"] == [[last, hash_of(last)]] and hash_of(last)
+    assert dict(event["auth_events"])[create] == {}
+    assert all(hashes == hash_of(event_id) for event_id, hashes in event["auth_events"] if event_id != create)
+
+
 def test_join__signed_request_with_all_versions(federated, remote, room):
     alice = federated.user()
     join(alice, room, [remote.name]).ok()

@@ -2,11 +2,12 @@
 import pytest
 from signedjson.key import decode_verify_key_bytes
 from synapse.api.room_versions import KNOWN_ROOM_VERSIONS
-from unpaddedbase64 import decode_base64
+from unpaddedbase64 import decode_base64, encode_base64
 
 from support.client import path_of
 from support.handshake import VERSIONS, Guest, countersign, membership
-from support.remote_room import Pdu
+from support.inbox import Inbox
+from support.remote_room import Pdu, reference_hash
 
 PUBLIC = {"preset": "public_chat"}
 
@@ -77,6 +78,33 @@ def check_signatures(federated, remote, version, events):
         redacted.pop("unsigned", None)
         redacted.pop("age_ts", None)
         verify_signed_json(redacted, federated.server_name, verify_key)
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_send_join__versions_with_hashes_beside_ids__the_reference_hashes(federated, remote, zoe, version):
+    """rooms/v1, "Event format": [event id, {"sha256": reference hash}].  Of what was built with the room, after it, redacted, and
+    of others."""
+    alice, inbox = federated.user(), Inbox(remote)
+    alice.put(path_of("profile", alice.user_id, "displayname"), {"displayname": "Alice"}).ok()
+    room = alice.create_room(room_version=version, name="Choir", **PUBLIC)
+    alice.redact(room, alice.state(room)[("m.room.member", alice.user_id)]["event_id"]).ok()
+    guest = Guest(remote, federated, room)
+    template = guest.make("join", zoe)["event"]
+    answer = guest.join(zoe)
+    message = alice.send(room, "hello")
+    inbox.until(lambda i: "hello" in i.bodies())
+    events = [*answer["state"], *answer["auth_chain"], answer["event"], *inbox.pdus()]
+    known = pdus(version, events)
+    assert message in known
+    checked = set()
+    for event in [template, *events]:
+        for event_id, hashes in event["prev_events"] + event["auth_events"]:
+            assert set(hashes) == {"sha256"}
+            if event_id in known:
+                expected = reference_hash(KNOWN_ROOM_VERSIONS[version], known[event_id])
+                assert hashes["sha256"] == encode_base64(expected)
+                checked.add(event_id)
+    assert len(checked) > 5 and Pdu(KNOWN_ROOM_VERSIONS[version], answer["event"]).event_id in checked
 
 
 def test_send_join__v1__in_an_array(guest, zoe):

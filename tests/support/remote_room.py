@@ -94,7 +94,13 @@ class RemoteRoom:
         return [] if kind == "m.room.create" else found
 
     def refs(self, ids):
-        return [[event_id, {}] for event_id in ids] if self.version.event_format == 1 else list(ids)
+        return [[event_id, self.hash_of(event_id)] for event_id in ids] if self.version.event_format == 1 else list(ids)
+
+    def hash_of(self, event_id):
+        """What stands beside an event's ID in versions 1 and 2; {} when the event is not known."""
+        if event_id not in self.events:
+            return {}
+        return {"sha256": encode_base64(reference_hash(self.version, self.events[event_id].json))}
 
     def draft(self, kind, content, state_key=None, sender=None, prev=None, **more):
         """The PDU without hashes and signatures; `more` sets or (None) removes keys."""

@@ -268,8 +268,17 @@ static void build__versions_1_and_2__pairs_and_own_id(void **state)
 	assert_text(event->event_id.s, "$new:a.example");
 	assert_true(str_contains(event->raw, STR("\"event_id\":\"$new:a.example\"")));
 	assert_true(str_contains(event->raw, STR("\"prev_events\":[[\"$0:a.example\",{}]]")));
+	const struct str hash = event_reference_text(arena, event);
+	assert_int_equal(hash.n, 43);
+	intent.prev_hashes = &hash;
+	const struct event *next = build(&intent);
+	assert_true(str_contains(next->raw,
+		str_printf(arena, "\"prev_events\":[[\"$0:a.example\",{\"sha256\":\"%.*s\"}]]",
+			STR_ARG(hash))));
 	intent = intent_of("3", text_content(1));
+	intent.prev_hashes = &hash;
 	event = build(&intent);
+	assert_null(event_reference_text(arena, event).p);
 	assert_true(str_contains(event->raw, STR("\"prev_events\":[\"$0:a.example\"]")));
 	assert_null(json_at(event->json, "event_id"));
 }
