@@ -202,6 +202,27 @@ enum err data_folder_signing_key(struct ctx *ctx, const struct data_folder *fold
 	return ERR_OK;
 }
 
+enum err data_folder_secrets_key(struct ctx *ctx, const struct data_folder *folder,
+	const struct rng *rng, unsigned char out[SEAL_KEY_BYTES])
+{
+	const char *path = path_in(ctx, folder, "secrets.key");
+	struct str text;
+	struct str bytes;
+	bool is_there;
+	TRY(read_small(ctx, path, &text, &is_there));
+	if (!is_there) {
+		rng_fill(rng, out, SEAL_KEY_BYTES);
+		text = b64_encode(ctx->arena, str_from((const char *)out, SEAL_KEY_BYTES));
+		return file_write_atomic(ctx, path, str_printf(ctx->arena, "%.*s\n", STR_ARG(text)), 0600);
+	}
+	if (!b64_decode(ctx->arena, text, &bytes) || bytes.n != SEAL_KEY_BYTES) {
+		return fail(ctx, ERR_INPUT, NULL, "%s does not hold a key of 32 bytes in base64", path);
+	}
+	memcpy(out, bytes.p, SEAL_KEY_BYTES);
+	crypto_wipe((char *)(uintptr_t)bytes.p, bytes.n);
+	return ERR_OK;
+}
+
 /* --- keys before it ------------------------------------------------------------------------------------- */
 
 static bool parse_old_key(struct ctx *ctx, struct str line, struct old_key *out)

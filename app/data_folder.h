@@ -4,6 +4,7 @@
  *     DATA/lock          held while a server (or a command without one) works in the folder; says which process
  *     DATA/server_name   fixed by the first start
  *     DATA/signing.key   "ed25519 VERSION SEED", mode 0600
+ *     DATA/secrets.key   seals secrets that the database keeps, base64, mode 0600; without it they cannot be read
  *     DATA/old_keys      keys before it, one a line, "ed25519 VERSION PUBLIC_KEY UNTIL" (milliseconds since 1970)
  *     DATA/belfry.yaml   options, if there; otherwise --config names a file
  *     DATA/media/        uploaded files, by the hash of their content; DATA/media/incoming/ while they arrive
@@ -12,6 +13,7 @@
 #ifndef BELFRY_APP_DATA_FOLDER_H
 #define BELFRY_APP_DATA_FOLDER_H
 
+#include "base/crypto.h"
 #include "base/ctx.h"
 #include "base/rand.h"
 #include "matrix/server_keys.h"
@@ -52,6 +54,13 @@ MUST_CHECK enum err data_folder_server_name(struct ctx *ctx, const struct data_f
  */
 MUST_CHECK enum err data_folder_signing_key(struct ctx *ctx, const struct data_folder *folder,
 	const struct rng *rng, struct event_signer *out);
+
+/**
+ * The key that seals secrets in the database, made when there is none.
+ * Errors: INPUT when the file is not of the right form; STORE
+ */
+MUST_CHECK enum err data_folder_secrets_key(struct ctx *ctx, const struct data_folder *folder,
+	const struct rng *rng, unsigned char out[SEAL_KEY_BYTES]);
 
 /**
  * The public keys that the server signed with before, newest first.

@@ -31,6 +31,7 @@ struct server {
 	struct event_signer signer;
 	struct old_key *old_keys;
 	size_t old_key_count;
+	unsigned char secrets_key[SEAL_KEY_BYTES];
 	struct database database;
 	struct wire *wire;
 	int64_t started_ms;
@@ -69,6 +70,7 @@ static enum err open_folder(struct server *server, const char *given)
 	struct rng rng = rng_os();
 	TRY(data_folder_signing_key(ctx, &server->folder, &rng, &server->signer));
 	server->signer.server = server->settings.server_name;
+	TRY(data_folder_secrets_key(ctx, &server->folder, &rng, server->secrets_key));
 	return data_folder_old_keys(ctx, &server->folder, &server->old_keys, &server->old_key_count);
 }
 
@@ -84,6 +86,7 @@ static enum err start(struct server *server, struct command_line *line)
 		.signer = server->signer,
 		.old_keys = server->old_keys,
 		.old_key_count = server->old_key_count,
+		.secrets_key = server->secrets_key,
 		.database_url = server->database.url,
 		.data_folder = server->folder.path,
 	});
@@ -150,6 +153,7 @@ static void stop(struct server *server)
 		_exit(STATUS_OK);
 	}
 	ed25519_key_destroy((struct ed25519_key *)(uintptr_t)server->signer.key);
+	crypto_wipe(server->secrets_key, sizeof(server->secrets_key));
 	data_folder_close(&server->folder);
 }
 

@@ -10,6 +10,7 @@
 #include "app/wire.h"
 
 #include <limits.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "app/first_start.h"
@@ -214,6 +215,7 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 	hs->signer = config->signer;
 	hs->old_keys = config->old_keys;
 	hs->old_key_count = config->old_key_count;
+	memcpy(hs->secrets_key, config->secrets_key, sizeof(hs->secrets_key));
 	hs->clock = clock_os();
 	hs->rng = rng_os();
 	hs->db = db_create(&db);
@@ -391,6 +393,7 @@ bool wire_destroy(struct wire *wire)
 	users_destroy(hs->users);
 	rooms_destroy(hs->rooms);
 	db_destroy(hs->db);
+	crypto_wipe(hs->secrets_key, sizeof(hs->secrets_key));
 	arena_destroy(wire->arena);
 	mem_free(wire);
 	return true;

@@ -24,6 +24,7 @@ struct wire_config {
 	struct event_signer signer;      /**< borrowed */
 	const struct old_key *old_keys;  /**< borrowed */
 	size_t old_key_count;
+	const unsigned char *secrets_key; /**< SEAL_KEY_BYTES, copied */
 	struct str database_url;
 	const char *data_folder; /**< absolute; borrowed for the call */
 };

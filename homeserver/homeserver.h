@@ -6,6 +6,7 @@
 #define BELFRY_HOMESERVER_HOMESERVER_H
 
 #include "base/clock.h"
+#include "base/crypto.h"
 #include "base/rand.h"
 #include "homeserver/ports.h"
 #include "homeserver/settings.h"
@@ -41,6 +42,8 @@ struct homeserver {
 	struct event_signer signer;     /**< server name and signing key */
 	const struct old_key *old_keys; /**< keys that the server signed with before; borrowed */
 	size_t old_key_count;
+	unsigned char
+		secrets_key[SEAL_KEY_BYTES]; /**< seals secrets that the database keeps (e2ee/vault.h) */
 	struct clock clock;
 	struct rng rng;
 	struct db *db;

@@ -155,6 +155,23 @@ static void sec_5_44__leaked_signing_key__refused(void **state)
 	assert_false(str_contains(ctx.fault.text, STR("AZT9")));
 }
 
+static void secrets_key__random_and_made_once__malformed_refused(void **state)
+{
+	(void)state;
+	struct rng rng = rng_os();
+	unsigned char first[SEAL_KEY_BYTES];
+	unsigned char second[SEAL_KEY_BYTES];
+	const unsigned char zero[SEAL_KEY_BYTES] = {0};
+	assert_int_equal(data_folder_secrets_key(&ctx, &folder, &rng, first), ERR_OK);
+	assert_int_equal(mode_of("secrets.key"), 0600);
+	assert_memory_not_equal(first, zero, sizeof(first));
+	assert_int_equal(data_folder_secrets_key(&ctx, &folder, &rng, second), ERR_OK);
+	assert_memory_equal(first, second, sizeof(first));
+	const char *path = arena_printf(arena, "%s/secrets.key", folder.path);
+	assert_int_equal(file_write_atomic(&ctx, path, STR("c2hvcnQ\n"), 0600), ERR_OK);
+	assert_int_equal(data_folder_secrets_key(&ctx, &folder, &rng, second), ERR_INPUT);
+}
+
 static void tree_copy__folder__same_files_private(void **state)
 {
 	(void)state;
@@ -195,6 +212,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(signing_key__malformed__refused_without_showing_it, set_up,
 			tear_down),
 		cmocka_unit_test_setup_teardown(sec_5_44__leaked_signing_key__refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(secrets_key__random_and_made_once__malformed_refused,
+			set_up, tear_down),
 		cmocka_unit_test_setup_teardown(tree_copy__folder__same_files_private, set_up, tear_down),
 	};
 	return cmocka_run_group_tests_name(__FILE__, tests, NULL, NULL);
