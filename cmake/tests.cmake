@@ -166,7 +166,7 @@ function(belfry_fuzz_targets)
 		belfry_flags(fuzz_${subject})
 		target_compile_options(fuzz_${subject} PRIVATE -Wno-missing-prototypes)
 		target_link_options(fuzz_${subject} PRIVATE -fsanitize=fuzzer)
-		target_link_libraries(fuzz_${subject} PRIVATE fuzz_helpers support_helpers federation)
+		target_link_libraries(fuzz_${subject} PRIVATE fuzz_helpers support_helpers notices federation)
 		set_target_properties(fuzz_${subject} PROPERTIES
 			RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 		if(fuzz IN_LIST BELFRY_TESTS)

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-LAYERS = ["base", "matrix", "http", "storage", "homeserver", "e2ee", "federation", "appservices", "app"]
+LAYERS = ["base", "matrix", "http", "storage", "homeserver", "e2ee", "federation", "appservices", "notices", "app"]
 
 # Comments, string and character literals, in one pass, so that none hides in another.
 _OPAQUE = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.DOTALL)
