@@ -17,8 +17,10 @@ static const char *auth_word(enum route_auth auth)
 	case AUTH_OPTIONAL:
 		return "optional";
 	case AUTH_USER:
+	case AUTH_USER_ACTS:
 		return "user";
 	case AUTH_GUEST:
+	case AUTH_GUEST_ACTS:
 		return "user or guest";
 	case AUTH_APPSERVICE:
 		return "application service";
@@ -91,8 +93,8 @@ static void print_table(const struct wire_table *table)
 		const struct route *row = &table->rows[i];
 		(void)printf("| `%s ", row->method);
 		print_path(row->path);
-		(void)printf("` | %s | %s | %s | %s |\n", row->id, auth_word(row->auth),
-			lane_word(row->lane), rate_word(row->rate));
+		(void)printf("` | %s | %s%s | %s | %s |\n", row->id, auth_word(row->auth),
+			route_acts(row) ? ", terms accepted" : "", lane_word(row->lane), rate_word(row->rate));
 	}
 }
 
@@ -104,6 +106,8 @@ static void write_row(struct json_out *out, const char *table, const struct rout
 	json_out_key_str(out, "method", str_of(row->method));
 	json_out_key_str(out, "path", str_of(row->path));
 	json_out_key_str(out, "auth", str_of(auth_word(row->auth)));
+	json_out_key(out, STR("acts"));
+	json_out_bool(out, route_acts(row));
 	json_out_key_str(out, "lane", str_of(lane_word(row->lane)));
 	json_out_key_str(out, "rate", str_of(rate_word(row->rate)));
 	json_out_key(out, STR("body_ceiling_bytes"));

@@ -13,6 +13,9 @@
 #include "matrix/id.h"
 #include "matrix/room_version.h"
 
+#include <string.h>
+#include <time.h>
+
 static const char *check_server_name(struct arena *arena, struct str text)
 {
 	(void)arena;
@@ -126,6 +129,29 @@ static const char *check_policy(struct arena *arena, struct str text)
 		: "is no policy like 'terms 1.2 en https://school.example/terms Terms of use'";
 }
 
+/* Milliseconds of the beginning of a day, UTC; -1: no day. */
+static int64_t day_ms(struct str text)
+{
+	char copy[sizeof("2026-09-01")];
+	struct tm fields = {0};
+	if (text.n != sizeof(copy) - 1) {
+		return -1;
+	}
+	memcpy(copy, text.p, text.n);
+	copy[text.n] = '\0';
+	const char *end = strptime(copy, "%Y-%m-%d", &fields);
+	int day = fields.tm_mday;
+	/* timegm() makes the 1st of March of the 30th of February. */
+	int64_t seconds = end != NULL && *end == '\0' ? (int64_t)timegm(&fields) : -1;
+	return seconds > 0 && fields.tm_mday == day ? seconds * 1000 : -1;
+}
+
+static const char *check_day(struct arena *arena, struct str text)
+{
+	(void)arena;
+	return text.n == 0 || day_ms(text) > 0 ? NULL : "is no day like 2026-09-01";
+}
+
 static const char *check_page_url(struct arena *arena, struct str text)
 {
 	return text.n > 0 && web_page_url_is_safe(text)
@@ -215,6 +241,11 @@ static enum err check_accounts(struct ctx *ctx, const struct conf *conf)
 	if (provider_count > 0 && !has_address) {
 		return fail(ctx, ERR_INPUT, NULL, "sso.folder needs public_base_url");
 	}
+	if (!str_is_empty(conf_str(conf, "terms.enforced_from")) &&
+		(!has_address || conf_list(conf, "terms.policies").n == 0)) {
+		return fail(ctx, ERR_INPUT, NULL,
+			"terms.enforced_from needs terms.policies and public_base_url");
+	}
 	return check_policies(ctx, conf_list(conf, "terms.policies"), has_address);
 }
 
@@ -291,6 +322,9 @@ static struct account_settings account_settings_of(const struct conf *conf)
 		.support_page = conf_str(conf, "support.page"),
 		.support_contacts = conf_list(conf, "support.contacts"),
 		.policies = conf_list(conf, "terms.policies"),
+		.terms_enforced_from_ms = MAX_OF(day_ms(conf_str(conf, "terms.enforced_from")), (int64_t)0),
+		.terms_enforced_from = conf_str(conf, "terms.enforced_from"),
+		.terms_notices = conf_bool(conf, "terms.notices"),
 		.passwords_are_on = conf_bool(conf, "password.login"),
 		.login_token_lifetime_ms = conf_int(conf, "sessions.login_token_lifetime"),
 		.registration_email = email_of(conf_str(conf, "registration.email")),

@@ -38,6 +38,7 @@
 #include "federation/server_key_routes.h"
 #include "homeserver/account/account_routes.h"
 #include "homeserver/account/email/email_routes.h"
+#include "homeserver/account/consent_routes.h"
 #include "homeserver/account/fallback_routes.h"
 #include "homeserver/account/moderation_routes.h"
 #include "homeserver/account/session.h"
@@ -104,6 +105,7 @@ static const struct wire_table tables[] = {
 	{"account", account_routes, &account_route_count},
 	{"email", email_routes, &email_route_count},
 	{"fallback", fallback_routes, &fallback_route_count},
+	{"consent", consent_routes, &consent_route_count},
 	{"sso", sso_routes, &sso_route_count},
 	{"moderation", moderation_routes, &moderation_route_count},
 	{"server_notice", server_notice_routes, &server_notice_route_count},

@@ -25,7 +25,10 @@ struct account_settings {
 	struct str support_page;           /**< empty: none */
 	struct conf_list support_contacts; /**< "ROLE ADDRESS…" */
 	struct conf_list policies;         /**< "ID VERSION LANGUAGE SOURCE NAME" (account/terms.h) */
-	bool passwords_are_on;             /**< whether people log in by password */
+	int64_t terms_enforced_from_ms; /**< who lacks policies does not act from then on; 0: never */
+	struct str terms_enforced_from; /**< the same as it was written */
+	bool terms_notices;             /**< whether who lacks policies gets a server notice */
+	bool passwords_are_on;          /**< whether people log in by password */
 	int64_t login_token_lifetime_ms;
 	enum email_at_registration registration_email;
 	int64_t email_token_lifetime_ms;

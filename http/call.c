@@ -65,16 +65,29 @@ void call_rewind(struct call *call)
 
 /* --- request ---------------------------------------------------------------------------------- */
 
-struct str call_path(const struct call *call, const char *name)
+/* Its place among the path parameters; their number when there is none. */
+static size_t path_place(const struct router_match *match, const char *name)
 {
-	const struct router_match *match = &call->state->request->match;
 	size_t i = 0;
 	while (
 		i < match->entry->param_count && !str_equals(match->entry->param_names[i], str_of(name))) {
 		i++;
 	}
+	return i;
+}
+
+struct str call_path(const struct call *call, const char *name)
+{
+	const struct router_match *match = &call->state->request->match;
+	size_t i = path_place(match, name);
 	invariant(i < match->entry->param_count);
 	return match->params[i];
+}
+
+bool call_has_path(const struct call *call, const char *name)
+{
+	const struct router_match *match = &call->state->request->match;
+	return path_place(match, name) < match->entry->param_count;
 }
 
 /* The call's state, with its query parsed. */

@@ -41,6 +41,8 @@ struct call {
 
 /** Decoded path parameter by its name in the template, e.g. "roomId"; the name must exist (invariant). */
 struct str call_path(const struct call *call, const char *name);
+/** Whether the template has a path parameter of that name. */
+bool call_has_path(const struct call *call, const char *name);
 
 /** First query parameter of that name, decoded; p == NULL when absent. */
 struct str call_query(const struct call *call, const char *name);

@@ -8,10 +8,12 @@
 #include "http/call.h"
 
 enum route_auth {
-	AUTH_NONE,       /**< anybody */
-	AUTH_OPTIONAL,   /**< a token is looked at when given; a wrong one is refused */
-	AUTH_USER,       /**< a valid access token of a user (appservice masquerading included) */
-	AUTH_GUEST,      /**< the same, guests allowed */
+	AUTH_NONE,     /**< anybody */
+	AUTH_OPTIONAL, /**< a token is looked at when given; a wrong one is refused */
+	AUTH_USER,     /**< a valid access token of a user (appservice masquerading included) */
+	AUTH_GUEST,    /**< the same, guests allowed */
+	AUTH_USER_ACTS, /**< AUTH_USER for what others get to see: who has to accept terms first may not (route_acts) */
+	AUTH_GUEST_ACTS, /**< the same, guests allowed */
 	AUTH_APPSERVICE, /**< an application service's own token */
 	AUTH_ADMIN,      /**< a user who is server administrator */
 	AUTH_SERVER,     /**< a signed request of another homeserver */
@@ -64,6 +66,19 @@ struct route {
 		body_ceiling_bytes; /**< 0: the default for JSON (configured, 256 KiB); BODY_STREAMED; no body on GET */
 	route_handler *handler;
 };
+
+/** Whether it does what others get to see, which needs more than reading does. */
+static inline bool route_acts(const struct route *route)
+{
+	return route->auth == AUTH_USER_ACTS || route->auth == AUTH_GUEST_ACTS;
+}
+
+/** Whether it takes tokens of guests. */
+static inline bool route_takes_guests(const struct route *route)
+{
+	return route->auth == AUTH_GUEST || route->auth == AUTH_GUEST_ACTS ||
+		route->auth == AUTH_OPTIONAL;
+}
 
 struct route_table {
 	const struct route *rows;

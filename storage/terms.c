@@ -12,6 +12,26 @@ enum err store_terms_accept(struct ctx *ctx, struct tx *tx, struct str user_id,
 		NULL);
 }
 
+enum err store_terms_lacking(struct ctx *ctx, struct db *db, struct str user_id,
+	const struct terms_versions *terms, bool *out)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_TERMS_LACKING,
+		DB_ARGS(db_text(user_id), db_texts(terms->ids, terms->count),
+			db_texts(terms->versions, terms->count)),
+		&rows));
+	*out = db_is_true(rows, 0, 0);
+	return ERR_OK;
+}
+
+enum err store_terms_tell(struct ctx *ctx, struct db *db, struct str user_id, struct str versions,
+	struct str body, int64_t now_ms)
+{
+	struct db_rows *rows;
+	return db_query(ctx, db, STMT_TERMS_TELL,
+		DB_ARGS(db_text(user_id), db_text(versions), db_text(body), db_bigint(now_ms)), &rows);
+}
+
 enum err store_terms_accepted_list(struct ctx *ctx, struct db *db,
 	const struct terms_accepted_row *after, struct str user_id, int64_t limit,
 	struct terms_accepted_row **out, size_t *out_count)

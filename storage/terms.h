@@ -20,9 +20,15 @@ struct terms_accepted_row {
 	int64_t accepted_at_ms;
 };
 
-/** Notes that a user has accepted them; what was accepted before stays as it is. */
+/** Notes that a user has accepted them; what was accepted before stays as it is, and so do deactivated users. */
 MUST_CHECK enum err store_terms_accept(struct ctx *ctx, struct tx *tx, struct str user_id,
 	const struct terms_versions *terms, int64_t now_ms);
+/** Whether a user has not accepted all of `terms`. */
+MUST_CHECK enum err store_terms_lacking(struct ctx *ctx, struct db *db, struct str user_id,
+	const struct terms_versions *terms, bool *out);
+/** A server notice about these versions begins to wait, if the user was not told of them before. */
+MUST_CHECK enum err store_terms_tell(struct ctx *ctx, struct db *db, struct str user_id,
+	struct str versions, struct str body, int64_t now_ms);
 /**
  * Up to `limit` rows by user, policy and version, those after `after`.
  * @param after    texts are empty: from the first

@@ -7,10 +7,13 @@
 #include "storage/token.h"
 
 enum err store_token_find(struct ctx *ctx, struct db *db, struct str token_hash,
-	struct token_row *out)
+	const struct terms_versions *required, struct token_row *out)
 {
 	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_TOKEN_FIND, DB_ARGS(db_bytes(token_hash)), &rows));
+	TRY(db_query(ctx, db, STMT_TOKEN_FIND,
+		DB_ARGS(db_bytes(token_hash), db_texts(required->ids, required->count),
+			db_texts(required->versions, required->count)),
+		&rows));
 	if (db_count(rows) == 0) {
 		return ERR_MISSING;
 	}
@@ -24,6 +27,8 @@ enum err store_token_find(struct ctx *ctx, struct db *db, struct str token_hash,
 		.is_admin = db_is_true(rows, 0, 6),
 		.is_guest = db_is_true(rows, 0, 7),
 		.is_suspended = db_is_true(rows, 0, 8),
+		.lacks_terms = db_is_true(rows, 0, 9),
+		.notices_room_id = db_str(rows, 0, 10),
 	};
 	return ERR_OK;
 }

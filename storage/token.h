@@ -9,6 +9,7 @@
 #define BELFRY_STORAGE_TOKEN_H
 
 #include "storage/account.h"
+#include "storage/terms.h"
 
 struct token_row {
 	struct str user_id;
@@ -20,11 +21,17 @@ struct token_row {
 	bool is_suspended;
 	bool is_admin;
 	bool is_guest;
+	bool lacks_terms;           /**< has not accepted all that was asked for */
+	struct str notices_room_id; /**< of who lacks terms, the room for notices; p == NULL: none */
 };
 
-/** An access token by its hash. Errors: MISSING (no fault text); STORE. */
+/**
+ * An access token by its hash.
+ * @param required  policies that its user has to have accepted; may be none
+ * Errors: MISSING (no fault text); STORE
+ */
 MUST_CHECK enum err store_token_find(struct ctx *ctx, struct db *db, struct str token_hash,
-	struct token_row *out);
+	const struct terms_versions *required, struct token_row *out);
 
 /** A new access token, or pair of tokens. */
 struct token_pair {

@@ -15,6 +15,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "homeserver/account/consent.h"
 #include "homeserver/account/deactivate.h"
 #include "homeserver/account/grant.h"
 #include "homeserver/account/nonce.h"
@@ -36,6 +37,7 @@ enum {
 	CLEAN_INTERVAL_MS = 10 * 60 * 1000,
 	SEEN_BATCH = 500,
 	ENTRY_OVERHEAD_BYTES = 200, /* two map entries */
+	LACKING_MS = 1000,          /* that terms are lacking is believed for so long */
 };
 
 static struct metric hits =
@@ -51,7 +53,10 @@ struct session {
 	struct principal principal; /* its texts are the session's */
 	enum account_state state;
 	int64_t expires_at_ms;
-	atomic_bool is_dropped; /* out of the table: ended, changed, or put away */
+	int64_t read_mono_ms; /* when it came from the database */
+	bool lacks_terms;
+	struct str notices_room_id; /* of who lacks terms, the session's; empty: none */
+	atomic_bool is_dropped;     /* out of the table: ended, changed, or put away */
 	/* Guarded by the lock of struct sessions: */
 	struct session *newer, *older;             /* in order of use */
 	struct session *user_next, *user_previous; /* of the same user */
@@ -94,10 +99,11 @@ struct nonces *sessions_nonces(struct sessions *sessions)
 static size_t session_bytes(const struct session *session)
 {
 	return sizeof(*session) + session->principal.user.s.n + session->principal.device_id.n +
-		ENTRY_OVERHEAD_BYTES;
+		session->notices_room_id.n + ENTRY_OVERHEAD_BYTES;
 }
 
-static struct session *session_create(struct str key, const struct token_row *row)
+static struct session *session_create(const struct homeserver *hs, struct str key,
+	const struct token_row *row)
 {
 	struct session *session = mem_alloc(sizeof(*session));
 	refc_init(&session->refc);
@@ -111,6 +117,9 @@ static struct session *session_create(struct str key, const struct token_row *ro
 	session->principal.is_suspended = row->is_suspended;
 	session->state = row->state;
 	session->expires_at_ms = row->expires_at_ms;
+	session->read_mono_ms = clock_mono_ms(&hs->clock);
+	session->lacks_terms = row->lacks_terms && consent_is_asked_of(hs, row->user_id);
+	session->notices_room_id = str_heap(row->notices_room_id);
 	return session;
 }
 
@@ -119,6 +128,7 @@ static void session_unref(struct session *session)
 	if (refc_drop(&session->refc)) {
 		str_free(session->principal.user.s);
 		str_free(session->principal.device_id);
+		str_free(session->notices_room_id);
 		mem_free(session);
 	}
 }
@@ -206,44 +216,28 @@ void sessions_destroy(struct sessions *sessions)
 	mem_free(sessions);
 }
 
-struct str session_user_agent(struct call *call)
-{
-	struct str text = call_header(call, "User-Agent");
-	size_t n = 0;
-	while (n < MIN_OF(text.n, USER_AGENT_TEXT_BYTES - 1) && text.p[n] >= ' ' && text.p[n] < 0x7F) {
-		n++;
-	}
-	return n > 0 ? str_slice(text, 0, n) : (struct str){0};
-}
-
-static void copy_text(char *out, size_t size, struct str text)
-{
-	size_t n = MIN_OF(text.n, size - 1);
-	if (n > 0) {
-		memcpy(out, text.p, n);
-	}
-	out[n] = '\0';
-}
-
-/* What a request shows of its sender. */
-static struct last_seen seen_of(struct homeserver *hs, struct call *call)
-{
-	struct last_seen seen = {.at_ms = clock_wall_ms(&hs->clock)};
-	copy_text(seen.address, sizeof(seen.address), call_client_address(call));
-	copy_text(seen.user_agent, sizeof(seen.user_agent), session_user_agent(call));
-	return seen;
-}
-
 /* --- what a token stands for ------------------------------------------------------------------------ */
+
+/* Whether what lets the request be refused has to be read again: its user may have accepted the terms at another process. */
+static bool is_doubtful(const struct homeserver *hs, const struct call *call,
+	const struct session *session)
+{
+	return session->lacks_terms && route_acts(call->route) &&
+		clock_mono_ms(&hs->clock) - session->read_mono_ms > LACKING_MS;
+}
 
 /* With a reference; NULL when it is not there. */
 static struct session *find_in_memory(struct homeserver *hs, struct call *call, struct str key)
 {
 	struct sessions *sessions = hs->sessions;
-	struct last_seen seen = seen_of(hs, call);
+	struct last_seen seen = session_seen_of(hs, call);
 	LOCK_SCOPE(&sessions->lock);
 	struct session *session = map_get(&sessions->by_key, key);
 	if (session == NULL) {
+		return NULL;
+	}
+	if (is_doubtful(hs, call, session)) {
+		drop_locked(sessions, session);
 		return NULL;
 	}
 	session->seen = seen;
@@ -261,7 +255,7 @@ static void keep(struct homeserver *hs, struct call *call, struct session *sessi
 {
 	struct sessions *sessions = hs->sessions;
 	struct str key = session->principal.token_key;
-	session->seen = seen_of(hs, call);
+	session->seen = session_seen_of(hs, call);
 	LOCK_SCOPE(&sessions->lock);
 	if (sessions->generation != generation || map_get(&sessions->by_key, key) != NULL) {
 		atomic_store(&session->is_dropped, true);
@@ -310,10 +304,11 @@ static bool is_over(const struct homeserver *hs, int64_t expires_at_ms)
 static enum err load(struct homeserver *hs, struct call *call, struct str key, struct session **out)
 {
 	struct ctx *ctx = &call->ctx;
+	const struct terms_versions required = consent_required(ctx->arena, &hs->settings);
 	for (int attempt = 0; attempt < 2; attempt++) {
 		uint64_t generation = current_generation(hs->sessions);
 		struct token_row row;
-		enum err err = store_token_find(ctx, hs->db, key, &row);
+		enum err err = store_token_find(ctx, hs->db, key, &required, &row);
 		if (err == ERR_OK && !row.is_confirmed && !is_over(hs, row.expires_at_ms)) {
 			err = refresh_confirm(ctx, hs, row.user_id, row.device_id, row.refresh_hash);
 			if (err == ERR_OK) {
@@ -324,7 +319,10 @@ static enum err load(struct homeserver *hs, struct call *call, struct str key, s
 			return refuse_unknown(ctx);
 		}
 		TRY(err);
-		*out = session_create(key, &row);
+		if (row.lacks_terms && !row.is_guest) {
+			TRY(consent_tell(ctx, hs, row.user_id));
+		}
+		*out = session_create(hs, key, &row);
 		keep(hs, call, *out, generation);
 		return ERR_OK;
 	}
@@ -352,7 +350,7 @@ static enum err check(struct homeserver *hs, struct call *call, const struct ses
 	if (session->state == ACCOUNT_LOCKED && !is_log_out(route)) {
 		return refuse_token(ctx, M_USER_LOCKED, "This account has been locked", true);
 	}
-	if (session->principal.is_guest && route->auth != AUTH_GUEST && route->auth != AUTH_OPTIONAL) {
+	if (session->principal.is_guest && !route_takes_guests(route)) {
 		return fail(ctx, ERR_DENIED, M_GUEST_ACCESS_FORBIDDEN, "Guests may not do this");
 	}
 	if (route->auth == AUTH_ADMIN && !session->principal.is_admin) {
@@ -361,7 +359,9 @@ static enum err check(struct homeserver *hs, struct call *call, const struct ses
 	if (route->auth == AUTH_APPSERVICE) {
 		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "Only application services may do this");
 	}
-	return ERR_OK;
+	return session->lacks_terms && route_acts(route)
+		? consent_require(call, hs, session->principal.user.s, session->notices_room_id)
+		: ERR_OK;
 }
 
 /* The token as sent; empty when there is none. */

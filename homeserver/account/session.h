@@ -29,8 +29,9 @@ void sessions_destroy(struct sessions *sessions);
  * Where the route's authentication is optional, no token means no principal.
  *
  * Errors: DEFER when the database has to be asked and the call may not wait; DENIED 401 M_MISSING_TOKEN; 401 M_UNKNOWN_TOKEN (with soft_logout when the token expired); 401 M_USER_LOCKED
- * with soft_logout but on log-out; 403 M_GUEST_ACCESS_FORBIDDEN; 403 M_FORBIDDEN for no administrator; STORE
- * Cost: a hash and a short lock; one round trip when the session is not in memory.
+ * with soft_logout but on log-out; 403 M_GUEST_ACCESS_FORBIDDEN; 403 M_FORBIDDEN for no administrator; 403 M_CONSENT_NOT_GIVEN (consent.h); STORE
+ * Cost: a hash and a short lock; one round trip when the session is not in memory, or, once a second, when it would be refused
+ * for terms that were not accepted; another when its user is told of new ones.
  */
 MUST_CHECK enum err sessions_authenticate(struct homeserver *hs, struct call *call);
 
@@ -49,6 +50,9 @@ struct last_seen {
 };
 /** The request's User-Agent as far as it is kept: printable ASCII; p == NULL: none. */
 struct str session_user_agent(struct call *call);
+
+/** What a request shows of its sender. */
+struct last_seen session_seen_of(const struct homeserver *hs, struct call *call);
 
 /** @return false when no session of the device is in memory */
 bool sessions_last_seen(struct homeserver *hs, struct str user_id, struct str device_id,

@@ -133,7 +133,7 @@ const struct route directory_routes[] = {
 		post_public_rooms},
 	{"getRoomVisibilityOnDirectory", "GET", CLIENT "/directory/list/room/{roomId}", AUTH_OPTIONAL,
 		LANE_LOCAL, RATE_READ, 0, get_visibility},
-	{"setRoomVisibilityOnDirectory", "PUT", CLIENT "/directory/list/room/{roomId}", AUTH_USER,
+	{"setRoomVisibilityOnDirectory", "PUT", CLIENT "/directory/list/room/{roomId}", AUTH_USER_ACTS,
 		LANE_LOCAL, RATE_WRITE, 0, put_visibility},
 };
 const size_t directory_route_count = COUNT_OF(directory_routes);

@@ -222,11 +222,11 @@ static enum err get_preview(struct call *call)
 #define UPLOAD "/_matrix/media/(r0|v3)/upload"
 
 const struct route media_routes[] = {
-	{"uploadContent", "POST", UPLOAD, AUTH_USER, LANE_REMOTE, RATE_WRITE, BODY_STREAMED,
+	{"uploadContent", "POST", UPLOAD, AUTH_USER_ACTS, LANE_REMOTE, RATE_WRITE, BODY_STREAMED,
 		post_upload},
-	{"createContent", "POST", "/_matrix/media/v1/create", AUTH_USER, LANE_LOCAL, RATE_WRITE, 0,
+	{"createContent", "POST", "/_matrix/media/v1/create", AUTH_USER_ACTS, LANE_LOCAL, RATE_WRITE, 0,
 		post_create},
-	{"uploadContentToMXC", "PUT", "/_matrix/media/v3/upload/{serverName}/{mediaId}", AUTH_USER,
+	{"uploadContentToMXC", "PUT", "/_matrix/media/v3/upload/{serverName}/{mediaId}", AUTH_USER_ACTS,
 		LANE_REMOTE, RATE_WRITE, BODY_STREAMED, put_upload},
 	{"getContentAuthed", "GET", AUTHED "/download/{serverName}/{mediaId}", AUTH_GUEST, LANE_REMOTE,
 		RATE_READ, 0, get_download},

@@ -236,7 +236,7 @@ const struct route person_routes[] = {
 		get_profile},
 	{"getProfileField", "GET", CLIENT "/profile/{userId}/{keyName}", AUTH_NONE, LANE_LOCAL,
 		RATE_READ, 0, get_profile_field},
-	{"setProfileField", "PUT", CLIENT "/profile/{userId}/{keyName}", AUTH_GUEST, LANE_LOCAL,
+	{"setProfileField", "PUT", CLIENT "/profile/{userId}/{keyName}", AUTH_GUEST_ACTS, LANE_LOCAL,
 		RATE_WRITE, 0, put_profile_field},
 	{"deleteProfileField", "DELETE", CLIENT "/profile/{userId}/{keyName}", AUTH_GUEST, LANE_LOCAL,
 		RATE_WRITE, 0, delete_profile_field},

@@ -242,9 +242,9 @@ void presence_note_request(struct homeserver *hs, const struct call *call)
 {
 	struct presence *presence = hs->presence;
 	const struct principal *who = principal_of(call);
-	enum route_auth auth = call->route->auth;
 	enum route_rate rate = call->route->rate;
-	bool is_users = auth == AUTH_USER || auth == AUTH_GUEST;
+	bool is_users = route_acts(call->route) || call->route->auth == AUTH_USER ||
+		call->route->auth == AUTH_GUEST;
 	bool is_action = is_users && (rate == RATE_WRITE || rate == RATE_MESSAGE || rate == RATE_JOIN);
 	if (!hs->settings.presence_enabled || who == NULL || !is_action) {
 		return;

@@ -146,17 +146,18 @@ static enum err post_unban(struct call *call)
 #define ROOM_PATH "/_matrix/client/(r0|v3)/rooms/{roomId}"
 
 const struct route member_routes[] = {
-	{"joinRoom", "POST", "/_matrix/client/(r0|v3)/join/{roomIdOrAlias}", AUTH_USER, LANE_LOCAL,
+	{"joinRoom", "POST", "/_matrix/client/(r0|v3)/join/{roomIdOrAlias}", AUTH_USER_ACTS, LANE_LOCAL,
 		RATE_JOIN, 0, post_join},
-	{"joinRoomById", "POST", ROOM_PATH "/join", AUTH_GUEST, LANE_LOCAL, RATE_JOIN, 0,
+	{"joinRoomById", "POST", ROOM_PATH "/join", AUTH_GUEST_ACTS, LANE_LOCAL, RATE_JOIN, 0,
 		post_room_join},
-	{"knockRoom", "POST", "/_matrix/client/(r0|v3)/knock/{roomIdOrAlias}", AUTH_USER, LANE_LOCAL,
-		RATE_JOIN, 0, post_knock},
+	{"knockRoom", "POST", "/_matrix/client/(r0|v3)/knock/{roomIdOrAlias}", AUTH_USER_ACTS,
+		LANE_LOCAL, RATE_JOIN, 0, post_knock},
 	{"leaveRoom", "POST", ROOM_PATH "/leave", AUTH_GUEST, LANE_LOCAL, RATE_WRITE, 0, post_leave},
 	{"forgetRoom", "POST", ROOM_PATH "/forget", AUTH_USER, LANE_LOCAL, RATE_WRITE, 0, post_forget},
-	{"inviteUser", "POST", ROOM_PATH "/invite", AUTH_USER, LANE_LOCAL, RATE_JOIN, 0, post_invite},
-	{"kick", "POST", ROOM_PATH "/kick", AUTH_USER, LANE_LOCAL, RATE_WRITE, 0, post_kick},
-	{"ban", "POST", ROOM_PATH "/ban", AUTH_USER, LANE_LOCAL, RATE_WRITE, 0, post_ban},
-	{"unban", "POST", ROOM_PATH "/unban", AUTH_USER, LANE_LOCAL, RATE_WRITE, 0, post_unban},
+	{"inviteUser", "POST", ROOM_PATH "/invite", AUTH_USER_ACTS, LANE_LOCAL, RATE_JOIN, 0,
+		post_invite},
+	{"kick", "POST", ROOM_PATH "/kick", AUTH_USER_ACTS, LANE_LOCAL, RATE_WRITE, 0, post_kick},
+	{"ban", "POST", ROOM_PATH "/ban", AUTH_USER_ACTS, LANE_LOCAL, RATE_WRITE, 0, post_ban},
+	{"unban", "POST", ROOM_PATH "/unban", AUTH_USER_ACTS, LANE_LOCAL, RATE_WRITE, 0, post_unban},
 };
 const size_t member_route_count = COUNT_OF(member_routes);

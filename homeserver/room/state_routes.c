@@ -82,11 +82,11 @@ const struct route state_routes[] = {
 		get_state_without_key},
 	{"getRoomStateWithKey", "GET", STATE_PATH "/{eventType}", AUTH_GUEST, LANE_LOCAL, RATE_READ, 0,
 		get_state_without_key},
-	{"setRoomStateWithKey", "PUT", STATE_PATH "/{eventType}/{stateKey}", AUTH_GUEST, LANE_LOCAL,
-		RATE_MESSAGE, 0, put_state_with_key},
-	{"setRoomStateWithKey", "PUT", STATE_PATH "/{eventType}/", AUTH_GUEST, LANE_LOCAL, RATE_MESSAGE,
-		0, put_state_without_key},
-	{"setRoomStateWithKey", "PUT", STATE_PATH "/{eventType}", AUTH_GUEST, LANE_LOCAL, RATE_MESSAGE,
-		0, put_state_without_key},
+	{"setRoomStateWithKey", "PUT", STATE_PATH "/{eventType}/{stateKey}", AUTH_GUEST_ACTS,
+		LANE_LOCAL, RATE_MESSAGE, 0, put_state_with_key},
+	{"setRoomStateWithKey", "PUT", STATE_PATH "/{eventType}/", AUTH_GUEST_ACTS, LANE_LOCAL,
+		RATE_MESSAGE, 0, put_state_without_key},
+	{"setRoomStateWithKey", "PUT", STATE_PATH "/{eventType}", AUTH_GUEST_ACTS, LANE_LOCAL,
+		RATE_MESSAGE, 0, put_state_without_key},
 };
 const size_t state_route_count = COUNT_OF(state_routes);

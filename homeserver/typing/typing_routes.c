@@ -27,7 +27,7 @@ static enum err put_typing(struct call *call)
 }
 
 const struct route typing_routes[] = {
-	{"setTyping", "PUT", "/_matrix/client/(r0|v3)/rooms/{roomId}/typing/{userId}", AUTH_USER,
+	{"setTyping", "PUT", "/_matrix/client/(r0|v3)/rooms/{roomId}/typing/{userId}", AUTH_USER_ACTS,
 		LANE_LOCAL, RATE_WRITE, 0, put_typing},
 };
 const size_t typing_route_count = COUNT_OF(typing_routes);

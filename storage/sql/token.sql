@@ -1,8 +1,18 @@
 -- name: token_find hot
--- At most one row. Index: access_tokens_pkey, accounts_pkey.
+-- At most one row: hash, and policies that have to be accepted (ids $2, versions $3). Whether one of them is not is the last column but
+-- one, the last the user's room for notices in that case. Index: access_tokens_pkey, accounts_pkey, terms_accepted_pkey,
+-- notice_rooms_pkey, rooms_pkey.
 SELECT t.user_id, t.device_id, t.refresh_hash, t.is_confirmed, t.expires_at_ms, a.state, a.is_admin,
-	a.is_guest, a.is_suspended
-FROM access_tokens t JOIN accounts a ON a.user_id = t.user_id WHERE t.token_hash = $1;
+	a.is_guest, a.is_suspended, lacking.is_one,
+	CASE WHEN lacking.is_one THEN (SELECT r.room_id FROM notice_rooms AS n JOIN rooms AS r ON r.room_nid = n.room_nid
+		WHERE n.user_id = a.user_id) END
+FROM access_tokens t JOIN accounts a ON a.user_id = t.user_id
+CROSS JOIN LATERAL (SELECT EXISTS (
+	SELECT 1 FROM unnest($2::text[], $3::text[]) AS u(policy_id, version) WHERE NOT EXISTS (
+		SELECT 1 FROM terms_accepted AS c
+		WHERE c.user_id = a.user_id AND c.policy_id = u.policy_id AND c.version = u.version))
+) AS lacking(is_one)
+WHERE t.token_hash = $1;
 
 -- name: token_insert
 -- One row: hash, user, device, hash of the refresh token, confirmed, expiry, now.

@@ -177,6 +177,7 @@ EXCEPTIONS = {
     "setRoomVisibilityOnDirectory": NOT_LISTED,
     "emailConfirm": A_PAGE,
     "pusherUnsubscribe": A_PAGE,
+    "consentGive": {rule: ((403, None), "a page for people: its form has no JSON") for rule in A_PAGE},
     "authFallback": A_PAGE,
     "ssoConfirm": A_PAGE,
     "logout": LOG_OUT,
@@ -242,7 +243,7 @@ def judge(route, rule, is_kept, what):
 
 
 PAGES = {"emailConfirmPage", "emailConfirm", "pusherUnsubscribePage", "pusherUnsubscribe", "authFallbackPage",
-         "authFallback", "loginPage", "termsPage", "redirectToSSO", "redirectToIdP", "ssoCallback", "ssoStage",
+         "authFallback", "loginPage", "termsPage", "consentPage", "consentGive", "redirectToSSO", "redirectToIdP", "ssoCallback", "ssoStage",
          "ssoConfirm"}
 """Routes for people in a browser, whose answers are pages."""
 
@@ -411,6 +412,59 @@ def test_locked__401_user_locked(setting, locked, route):
         judge(route, "locked", is_answer(reply, 401, "M_USER_LOCKED") and reply.get("soft_logout") is True, reply)
         if departs(route, "locked"):
             break
+
+
+# -- terms
+
+OPEN_WITHOUT_TERMS = {
+    "leaving, and telling of abuse": ("leaveRoom", "forgetRoom", "reportEvent", "reportRoom", "reportUser"),
+    "one's own account and its safety": (
+        "logout", "logout_all", "deactivateAccount", "changePassword", "generateLoginToken", "requestOpenIdToken",
+        "updateDevice", "deleteDevice", "deleteDevices", "add3PID", "post3PIDs", "bind3PID", "delete3pidFromAccount",
+        "unbind3pidFromAccount", "deleteProfileField"),
+    "what nobody else gets to see": (
+        "postReceipt", "setReadMarker", "setAccountData", "setAccountDataPerRoom", "setRoomTag", "deleteRoomTag",
+        "defineFilter", "setPresence", "postPusher", "setPushRule", "deletePushRule", "setPushRuleEnabled",
+        "setPushRuleActions"),
+    "reading, though by POST": ("search", "searchUserDirectory", "queryPublicRooms"),
+    "without keys nothing can be read": (
+        "uploadKeys", "queryKeys", "claimKeys", "uploadCrossSigningKeys", "uploadCrossSigningSignatures", "sendToDevice",
+        "postRoomKeysVersion", "putRoomKeysVersion", "deleteRoomKeysVersion", "putRoomKeys", "deleteRoomKeys",
+        "putRoomKeysByRoomId", "deleteRoomKeysByRoomId", "putRoomKeyBySessionId", "deleteRoomKeyBySessionId"),
+}
+"""Routes that change something and stay open to who has not accepted the terms.  A new route belongs here, or is marked
+in its table (AUTH_USER_ACTS, AUTH_GUEST_ACTS)."""
+
+
+def test_terms__each_route_that_changes_something__decided():
+    changing = {route["id"] for route in ROUTES if route["method"] != "GET" and not is_of_servers(route) and
+                route["auth"] in ("user", "user or guest", "optional")}
+    acting = {route["id"] for route in ROUTES if route["acts"]}
+    open_ones = {name for names in OPEN_WITHOUT_TERMS.values() for name in names}
+    assert acting <= changing and not acting & open_ones
+    assert changing == acting | open_ones, changing ^ (acting | open_ones)
+
+
+@pytest.fixture(scope="module")
+def lacking():
+    """Somebody who has never accepted the terms of a server that enforces them."""
+    started = Server(settings={"public_base_url": "https://hs1.example", "terms.enforced_from": "2024-01-01",
+                               "terms.notices": "false", "terms.policies": "t 1 en https://hs1.example/t T"}).start()
+    yield accounts.register_by_secret(started.url, started.secret)
+    started.destroy()
+
+
+@routes(lambda route: route["auth"] in ("user", "user or guest", "optional"))
+def test_terms_not_accepted__403_where_it_acts_and_only_there(setting, lacking, route):
+    user = lacking
+    if route["id"] in ("logout", "logout_all"):
+        user = Client(lacking.http, user_id=lacking.user_id, password=lacking.password).login()
+        if route["id"] == "logout_all":
+            return  # the same rule, and it would end the session of all others
+    for path in setting.paths(route, userId=lacking.user_id):
+        reply = ask(user, route, path)
+        assert is_answer(reply, 403, "M_CONSENT_NOT_GIVEN") == route["acts"], reply
+        assert not route["acts"] or reply["consent_uri"].startswith("https://hs1.example/_matrix/client/belfry/terms?")
 
 
 # -- bodies

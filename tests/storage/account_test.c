@@ -28,7 +28,8 @@ static void add_pair(struct world *world, struct str user_id, struct str device_
 static enum err find_token(struct world *world, const char *access)
 {
 	struct token_row row;
-	return store_token_find(&world->ctx, world->db, str_of(access), &row);
+	return store_token_find(&world->ctx, world->db, str_of(access), &(struct terms_versions){0},
+		&row);
 }
 
 static enum err find_refresh(struct world *world, const char *refresh)
@@ -238,7 +239,9 @@ static void token__found__with_its_account(void **state)
 	world_add_device(world, id, STR("D1"));
 	add_pair(world, id, STR("D1"), "tok-a", "tok-r", true);
 	struct token_row row;
-	assert_int_equal(store_token_find(&world->ctx, world->db, STR("tok-a"), &row), ERR_OK);
+	assert_int_equal(
+		store_token_find(&world->ctx, world->db, STR("tok-a"), &(struct terms_versions){0}, &row),
+		ERR_OK);
 	assert_true(str_equals(row.user_id, id));
 	assert_true(str_equals(row.device_id, STR("D1")));
 	assert_true(str_equals(row.refresh_hash, STR("tok-r")));
@@ -268,7 +271,9 @@ static void token__pair_confirmed__all_others_of_the_device_end(void **state)
 	assert_int_equal(find_token(world, "pair-other"), ERR_OK);
 	struct token_row row;
 	struct refresh_row refresh;
-	assert_int_equal(store_token_find(&world->ctx, world->db, STR("pair-a2"), &row), ERR_OK);
+	assert_int_equal(
+		store_token_find(&world->ctx, world->db, STR("pair-a2"), &(struct terms_versions){0}, &row),
+		ERR_OK);
 	assert_true(row.is_confirmed);
 	assert_int_equal(IN_TX(world, store_refresh_lock(&world->ctx, tx, STR("pair-r2"), &refresh)),
 		ERR_OK);
