@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 
+#include "base/backoff.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "federation/fed_client.h"
@@ -175,7 +176,7 @@ static int64_t next_interval_ms(struct outbox *outbox, const struct flight *flig
 		return settings->retry_longest_ms;
 	}
 	LOCK_SCOPE(&outbox->lock);
-	return outbox_interval_ms(flight->destination->interval_ms, settings->retry_first_ms,
+	return backoff_interval_ms(flight->destination->interval_ms, settings->retry_first_ms,
 		settings->retry_longest_ms);
 }
 
@@ -188,7 +189,7 @@ static enum err land_badly(struct ctx *ctx, struct outbox *outbox, struct flight
 	struct destination_failure failure = {
 		.server = destination->server,
 		.interval_ms = interval_ms,
-		.retry_at_ms = now_ms + outbox_pause_ms(interval_ms, rng_u64(&outbox->hs->rng)),
+		.retry_at_ms = now_ms + backoff_pause_ms(interval_ms, rng_u64(&outbox->hs->rng)),
 		.now_ms = now_ms,
 		.cause = flight->cause,
 		.open = parts_of(ctx->arena, flight),

@@ -8,22 +8,7 @@
 #include "base/buf.h"
 #include "base/crypto.h"
 
-enum { JITTER_PART = 5, ID_BYTES = 16, ID_LENGTH = 2 * ID_BYTES };
-
-/* --- back-off ------------------------------------------------------------------------------------------- */
-
-int64_t outbox_interval_ms(int64_t before_ms, int64_t first_ms, int64_t longest_ms)
-{
-	if (before_ms <= 0) {
-		return first_ms;
-	}
-	return before_ms >= longest_ms / 2 ? longest_ms : MAX_OF(before_ms * 2, first_ms);
-}
-
-int64_t outbox_pause_ms(int64_t interval_ms, uint64_t chance)
-{
-	return interval_ms + (int64_t)(chance % (uint64_t)(interval_ms / JITTER_PART + 1));
-}
+enum { ID_BYTES = 16, ID_LENGTH = 2 * ID_BYTES };
 
 /* --- stays ------------------------------------------------------------------------------------------------ */
 

@@ -16,13 +16,6 @@ enum {
 	OUTBOX_NEWEST_OF_ROOM = 10,
 };
 
-/* --- back-off ------------------------------------------------------------------------------------------- */
-
-/** The pause after a failure: the one before doubled, between `first_ms` and `longest_ms`. @param before_ms  0: first failure */
-int64_t outbox_interval_ms(int64_t before_ms, int64_t first_ms, int64_t longest_ms);
-/** With up to a fifth more by chance, so that what failed together does not come back together. */
-int64_t outbox_pause_ms(int64_t interval_ms, uint64_t chance);
-
 /* --- stays ------------------------------------------------------------------------------------------------ */
 
 /**

@@ -5,6 +5,7 @@
  */
 #include "homeserver/pusher/pushers_inner.h"
 
+#include "base/backoff.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -114,12 +115,11 @@ static void flight_destroy(struct flight *flight)
 	mem_free(flight);
 }
 
-/* Doubling, with a random fifth more, so that what failed together does not come back together. */
 static int64_t backoff_ms(struct homeserver *hs, int64_t failures)
 {
-	int64_t base_ms =
+	int64_t interval_ms =
 		MIN_OF((int64_t)BACKOFF_FIRST_MS << MIN_OF(failures, 16), (int64_t)BACKOFF_MAX_MS);
-	return base_ms + (int64_t)(rng_u64(&hs->rng) % (uint64_t)(base_ms / 5 + 1));
+	return backoff_pause_ms(interval_ms, rng_u64(&hs->rng));
 }
 
 static enum err note_failure(struct ctx *ctx, struct homeserver *hs, const struct flight *flight)
