@@ -60,6 +60,11 @@ struct fetch {
 	int redirects_allowed;    /**< 0: a redirect is an answer like others */
 	bool is_https_only;       /**< http:// is refused, also in a redirect */
 	/**
+	 * The URL is the administrator's: any address may be reached. Its connection is used for nothing else, so that no other request
+	 * comes by way of it to where it may not go.
+	 */
+	bool is_administrators;
+	/**
 	 * Where to connect instead of the URL's host and port (SRV records); the name in `Host` and the one that the
 	 * certificate must have stay the URL's. Empty: the URL's.
 	 */

@@ -81,7 +81,7 @@ static curl_socket_t on_open_socket(void *data, curlsocktype purpose, struct cur
 	const struct http_client_config *config = client_config(transfer->client);
 	struct address address;
 	if (!address_of_socket(&to->addr, &address) ||
-		(!address_is_public(&address) &&
+		(!transfer->is_any_address && !address_is_public(&address) &&
 			!address_in_ranges(&address, config->allow, config->allow_count))) {
 		transfer->is_address_denied = true;
 		return CURL_SOCKET_BAD;
@@ -319,6 +319,12 @@ static void set_limits(struct transfer *transfer, const struct fetch *fetch)
 	(void)curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
 	(void)curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
 	buf_init(&transfer->body, fetch->answer_ceiling_bytes);
+	transfer->is_any_address = fetch->is_administrators;
+	if (fetch->is_administrators) {
+		/* Version 1.1: with 2 others could join it while it is under way. */
+		(void)curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+		(void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	}
 }
 
 /* A host as libcurl writes it in a list of ways. */

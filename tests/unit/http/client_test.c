@@ -274,6 +274,21 @@ static void sec_5_39__own_machine_in_all_notations__denied(void **state)
 	assert_int_equal(ask(asker, fetch, &answer), ERR_DENIED);
 }
 
+/* Before and after: a connection that is kept would be a way around. */
+static void sec_5_39__administrators_url__own_machine_but_for_nobody_else(void **state)
+{
+	struct asker *asker = *state;
+	struct fetch theirs = get(url_of(asker, "127.0.0.1", "/echo"));
+	struct fetch ours = theirs;
+	struct fetched answer;
+	ours.is_administrators = true;
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(ask(asker, theirs, &answer), ERR_DENIED);
+		assert_int_equal(ask(asker, ours, &answer), ERR_OK);
+		assert_int_equal(answer.status, 200);
+	}
+}
+
 static void connect_host__other_place__host_header_of_the_url(void **state)
 {
 	struct asker *asker = *state;
@@ -463,6 +478,9 @@ int main(void)
 		WITH(sec_5_39__redirect_to_denied_address__denied),
 		cmocka_unit_test_setup_teardown(sec_5_39__own_machine_in_all_notations__denied,
 			make_strict_asker, drop_asker),
+		cmocka_unit_test_setup_teardown(
+			sec_5_39__administrators_url__own_machine_but_for_nobody_else, make_strict_asker,
+			drop_asker),
 		WITH(connect_host__other_place__host_header_of_the_url),
 		WITH(url__not_of_the_web__input),
 		WITH(answer__over_the_ceiling__limit),
