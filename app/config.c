@@ -386,6 +386,15 @@ static struct federation_settings federation_of(const struct conf *conf)
 	};
 }
 
+static struct appservice_settings appservices_of(const struct conf *conf)
+{
+	return (struct appservice_settings){
+		.transaction_timeout_ms = conf_int(conf, "appservices.transaction_timeout"),
+		.retry_first_ms = conf_int(conf, "appservices.retry_first"),
+		.retry_longest_ms = conf_int(conf, "appservices.retry_longest"),
+	};
+}
+
 void config_to_settings(const struct conf *conf, struct settings *out)
 {
 	*out = (struct settings){
@@ -426,6 +435,7 @@ void config_to_settings(const struct conf *conf, struct settings *out)
 		.account = account_settings_of(conf),
 		.media = media_of(conf),
 		.federation = federation_of(conf),
+		.appservices = appservices_of(conf),
 	};
 }
 

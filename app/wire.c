@@ -15,6 +15,7 @@
 
 #include "app/first_start.h"
 #include "app/housekeeper.h"
+#include "appservices/as_queue.h"
 #include "appservices/registry.h"
 #include "appservices/thirdparty_routes.h"
 #include "base/log.h"
@@ -252,6 +253,7 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 	hs->pushers = pushers_create(hs, config->database_url);
 	(void)federation_create(hs);
 	hs->appservices = appservices_create(hs);
+	hs->as_queue = as_queue_create(hs);
 }
 
 /* Who hears of commits, see homeserver/consumer.h. */
@@ -288,6 +290,13 @@ static void add_consumers(struct homeserver *hs)
 			.saves_itself = true,
 			.from_now = true,
 			.pause_ms = OUTBOX_DEVICES_PAUSE_MS});
+	consumers_add(hs->consumers,
+		&(struct consumer_def){.name = APPSERVICE_CONSUMER,
+			.run = as_queue_consume,
+			.self = hs->as_queue,
+			.saves_itself = true,
+			.from_now = true,
+			.pause = as_queue_pause_ms});
 }
 
 struct wire *wire_create(const struct wire_config *config)
@@ -327,6 +336,7 @@ enum err wire_start(struct ctx *ctx, struct wire *wire)
 	TRY(erasure_load(ctx, &wire->hs));
 	TRY(appservices_follow(ctx, wire->hs.appservices));
 	TRY(federation_start(ctx, wire->hs.federation));
+	as_queue_start(wire->hs.as_queue);
 	return http_server_start(wire->http, ctx);
 }
 
@@ -366,6 +376,7 @@ bool wire_destroy(struct wire *wire)
 {
 	struct homeserver *hs = &wire->hs;
 	pushers_stop(hs->pushers);
+	as_queue_stop(hs->as_queue);
 	http_client_stop(hs->http_client);
 	federation_stop(hs->federation);
 	if (!http_server_stop(wire->http)) {
@@ -385,6 +396,7 @@ bool wire_destroy(struct wire *wire)
 	consumers_destroy(hs->consumers);
 	pushers_destroy(hs->pushers);
 	http_client_destroy(hs->http_client);
+	as_queue_destroy(hs->as_queue);
 	appservices_destroy(hs->appservices);
 	federation_destroy(hs->federation);
 	e2ee_destroy(hs->e2ee);

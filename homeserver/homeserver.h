@@ -35,6 +35,7 @@ struct erasure;
 struct pushers;
 struct federation;
 struct appservices;
+struct as_queue;
 
 struct homeserver {
 	struct settings settings;
@@ -66,6 +67,7 @@ struct homeserver {
 	struct pushers *pushers;           /**< who is notified outside of syncs (pusher/pushers.h) */
 	struct federation *federation;     /**< of the federation layer (federation/federation.h) */
 	struct appservices *appservices;   /**< who is registered (appservices/registry.h) */
+	struct as_queue *as_queue;         /**< what they are told (appservices/as_queue.h) */
 };
 
 /** The server that a handler works for. */

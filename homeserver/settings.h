@@ -58,6 +58,12 @@ struct federation_settings {
 	struct conf_list dns_servers; /**< for SRV records; empty: the system's */
 };
 
+struct appservice_settings {
+	int64_t transaction_timeout_ms; /**< that a service gets to take one */
+	int64_t retry_first_ms;         /**< pause after the first failure; it doubles with each */
+	int64_t retry_longest_ms;
+};
+
 struct settings {
 	struct server_name server_name;
 	struct str public_base_url; /**< for .well-known/matrix/client */
@@ -95,6 +101,7 @@ struct settings {
 	struct account_settings account;
 	struct media_settings media;
 	struct federation_settings federation;
+	struct appservice_settings appservices;
 	int64_t mail_unread_after_ms; /**< how long a message is unread before a mail tells of it */
 	int64_t mail_unread_pause_ms; /**< between two such mails, the first time; doubles */
 };

@@ -115,7 +115,7 @@ enum err event_view_prepare(struct ctx *ctx, struct homeserver *hs, struct room 
 	TRY(load_others(ctx, hs, room, batch));
 	TRY(hide_replaced(ctx, hs, batch));
 	TRY(hide_erased(ctx, hs, batch));
-	if (!view->is_state) {
+	if (!view->is_state && !view->without_relations) {
 		TRY(bundle_load(ctx, hs, room, view, batch->events, count, &batch->bundles));
 	}
 	*out = batch;

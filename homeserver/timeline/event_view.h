@@ -17,6 +17,7 @@ struct event_view {
 	const struct str_set *ignored; /**< users whose relations do not count; NULL: none */
 	int64_t up_to;                 /**< newest position of which the reader may know */
 	bool with_room_id;
+	bool without_relations; /**< what relates to the events is not told */
 	bool is_state; /**< a state section: without what the event replaced and what relates to it */
 	/**
 	 * The events are all that the reader can see from the oldest of them up to `up_to`: so what relates to them is among

@@ -11,11 +11,17 @@ UPDATE appservice_version SET version = version + 1;
 SELECT id, as_token_hash, hs_token, registration, added_ms, changed_ms FROM appservices ORDER BY id LIMIT $1;
 
 -- name: appservice_put
--- One row, new or changed: id, hash of its token, our token, registration, now. Index: appservices_pkey.
-INSERT INTO appservices (id, as_token_hash, hs_token, registration, added_ms, changed_ms)
-VALUES ($1, $2, $3, $4, $5, $5)
-ON CONFLICT ON CONSTRAINT appservices_pkey DO UPDATE SET as_token_hash = excluded.as_token_hash,
-	hs_token = excluded.hs_token, registration = excluded.registration, changed_ms = excluded.changed_ms;
+-- One row, new or changed: id, hash of its token, our token, registration, now; a new one hears of what comes from now on.
+-- Index: appservices_pkey, appservice_deliveries_pkey.
+WITH put AS (
+	INSERT INTO appservices (id, as_token_hash, hs_token, registration, added_ms, changed_ms)
+	VALUES ($1, $2, $3, $4, $5, $5)
+	ON CONFLICT ON CONSTRAINT appservices_pkey DO UPDATE SET as_token_hash = excluded.as_token_hash,
+		hs_token = excluded.hs_token, registration = excluded.registration, changed_ms = excluded.changed_ms
+	RETURNING id
+)
+INSERT INTO appservice_deliveries (appservice_id, since_position) SELECT id, position FROM put, stream_head
+ON CONFLICT (appservice_id) DO NOTHING;
 
 -- name: appservice_delete
 -- At most one row, and the version grows: id. Returns the version when there was one. Index: appservices_pkey.

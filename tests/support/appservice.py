@@ -7,6 +7,7 @@
     service.on("GET", "/_matrix/app/v1/users/", lambda ask: (404, {}))
     service.wait_for(lambda ask: ask.method == "PUT")           the first request that fulfils it, seen or still to come
 """
+import contextlib
 import json
 import os
 import threading
@@ -74,6 +75,11 @@ class AppService:
                     outer.asks.append(ask)
                     outer.heard.notify_all()
                 status, answer = outer._answer(ask)
+                if callable(answer):
+                    self.close_connection = True
+                    with contextlib.suppress(OSError):
+                        answer(self)
+                    return
                 data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
@@ -102,7 +108,8 @@ class AppService:
     close = stop
 
     def on(self, method, prefix, answer):
-        """answer(ask) gives (status, JSON or bytes); the newest rule wins.  Without one: 200 {} ."""
+        """answer(ask) gives (status, JSON or bytes), or (None, a function that writes to the handler it is given); the newest rule
+        wins.  Without one: 200 {} ."""
         self.rules.insert(0, (method, prefix, answer))
         return self
 
@@ -122,6 +129,37 @@ class AppService:
         with self.heard:
             assert self.heard.wait_for(look, seconds(limit)), "not asked so; asked: %r" % self.asks[-20:]
         return found[0]
+
+    # -- what it was told by transactions
+
+    def transactions(self):
+        """Requests that carry one, in order, each as often as it came."""
+        return [ask for ask in list(self.asks) if ask.method == "PUT" and "/transactions/" in ask.path]
+
+    def told(self, part="events"):
+        """What the transactions hold, each once; one that came again has to be the same to the byte."""
+        bodies = {}
+        for ask in self.transactions():
+            assert bodies.setdefault(ask.path.rpartition("/")[2], ask.body) == ask.body, ask
+        return [item for body in bodies.values() for item in json.loads(body).get(part, [])]
+
+    def until_told(self, condition, limit=20, part="events"):
+        """Waits for the first that fulfils it."""
+        found = []
+
+        def look():
+            found[:] = [item for item in self.told(part) if condition(item)]
+            return bool(found)
+        with self.heard:
+            assert self.heard.wait_for(look, seconds(limit)), "not told so; told: %r" % self.told(part)[-20:]
+        return found[0]
+
+    def until_event(self, event_id, limit=20):
+        return self.until_told(lambda event: event["event_id"] == event_id, limit)
+
+    def ids(self, room_id=None):
+        """Of the events that it was told, in order."""
+        return [event["event_id"] for event in self.told() if room_id in (None, event["room_id"])]
 
     # -- its registration
 

@@ -1,0 +1,281 @@
+/*
+ * The thread of the queues: write down how transactions ended, start what is due. All its database work is done here, one call after the
+ * other; the requests themselves wait in the HTTP client's thread.
+ */
+#include "appservices/as_queue_inner.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/metrics.h"
+#include "homeserver/consumer.h"
+
+enum {
+	ROUND_LIMIT_MS = 30 * 1000,
+	LEASE_POLL_MS = 100,
+	IDLE_MS = 1000, /* how soon a change of the registrations is seen */
+	TROUBLE_MS = 1000,
+};
+
+static struct metric failing = METRIC_GAUGE("belfry_appservice_failing",
+	"Application services that did not take their last transaction");
+
+struct as_sender *as_sender_locked(struct as_queue *queue, struct str id)
+{
+	struct as_sender *sender = map_get(&queue->senders, id);
+	if (sender == NULL) {
+		sender = mem_alloc(sizeof(*sender));
+		sender->id = str_heap(id);
+		(void)map_set(&queue->senders, id, sender);
+	}
+	return sender;
+}
+
+static void sender_free(struct as_sender *sender)
+{
+	str_free(sender->id);
+	str_free(sender->txn_id);
+	mem_free(sender);
+}
+
+void as_flight_free(struct as_flight *flight)
+{
+	str_free(flight->id);
+	str_free(flight->cause);
+	mem_free(flight);
+}
+
+/* --- what the database says ------------------------------------------------------------------------------------ */
+
+static void fill_locked(struct as_queue *queue, const struct appservice_delivery *row)
+{
+	struct as_sender *sender = as_sender_locked(queue, row->id);
+	sender->is_known = true;
+	sender->has_queue = true; /* what was queued since this was read, too */
+	if (sender->is_flying) {
+		return; /* how it ends is written down first */
+	}
+	str_free(sender->txn_id);
+	sender->txn_id = row->txn_id.p != NULL ? str_heap(row->txn_id) : str_from(NULL, 0);
+	sender->is_open = row->is_open;
+	sender->taken_at_ms = 0;
+	sender->failures = row->failures;
+	sender->interval_ms = row->interval_ms;
+	sender->retry_at_ms = row->retry_at_ms;
+	sender->is_failing = row->failures > 0;
+}
+
+static void drop_unknown_locked(struct as_queue *queue)
+{
+	size_t i = 0;
+	struct str key;
+	void *value;
+	while (map_next(&queue->senders, &i, &key, &value)) {
+		struct as_sender *sender = value;
+		if (!sender->is_known && !sender->is_flying) {
+			(void)map_remove(&queue->senders, key);
+			sender_free(sender);
+		}
+	}
+}
+
+static void forget_known_locked(struct as_queue *queue)
+{
+	size_t i = 0;
+	struct str key;
+	void *value;
+	while (map_next(&queue->senders, &i, &key, &value)) {
+		((struct as_sender *)value)->is_known = false;
+	}
+}
+
+/* Rows, when there are others since, or this process has just got the lease. */
+static enum err load(struct ctx *ctx, struct as_queue *queue, const struct appservice_set *set)
+{
+	struct appservice_delivery *rows;
+	size_t count;
+	if (queue->loaded_version == set->version) {
+		return ERR_OK;
+	}
+	TRY(store_appservice_deliveries(ctx, queue->hs->db, &rows, &count));
+	LOCK_SCOPE(&queue->lock);
+	forget_known_locked(queue);
+	for (size_t i = 0; i < count; i++) {
+		fill_locked(queue, &rows[i]);
+	}
+	drop_unknown_locked(queue);
+	queue->loaded_version = set->version;
+	return ERR_OK;
+}
+
+/* --- a round ------------------------------------------------------------------------------------------------------ */
+
+/* How long until a pause is over; counts who fails. */
+static int64_t next_due_in_ms(struct as_queue *queue)
+{
+	int64_t now_ms = clock_wall_ms(&queue->hs->clock);
+	int64_t in_ms = IDLE_MS;
+	size_t failing_n = 0;
+	size_t i = 0;
+	struct str key;
+	void *value;
+	LOCK_SCOPE(&queue->lock);
+	while (map_next(&queue->senders, &i, &key, &value)) {
+		const struct as_sender *sender = value;
+		failing_n += sender->is_failing ? 1 : 0;
+		if (sender->is_failing && !sender->is_flying && sender->is_known) {
+			in_ms = MIN_OF(in_ms, MAX_OF(sender->retry_at_ms - now_ms, (int64_t)1));
+		}
+	}
+	atomic_store(&queue->failing_n, failing_n);
+	metric_set(&failing, (int64_t)failing_n);
+	return in_ms;
+}
+
+static enum err run_round(struct ctx *ctx, struct as_queue *queue, int64_t *out_pause_ms)
+{
+	struct appservice_set *set CLEANUP(appservice_set_cleanup) = NULL;
+	bool is_ours = consumers_is_ours(queue->hs->consumers, APPSERVICE_CONSUMER);
+	TRY(as_queue_land(queue));
+	TRY(as_queue_hold(ctx, queue->hs, &set));
+	if (!is_ours) {
+		queue->loaded_version = -1;
+		*out_pause_ms = LEASE_POLL_MS;
+		return ERR_OK;
+	}
+	*out_pause_ms = IDLE_MS;
+	if (set->count == 0) {
+		return ERR_OK;
+	}
+	TRY(load(ctx, queue, set));
+	TRY(as_queue_launch(queue, set));
+	*out_pause_ms = next_due_in_ms(queue);
+	return ERR_OK;
+}
+
+/* --- the thread ------------------------------------------------------------------------------------------------------ */
+
+/* @return false when it is time to end */
+static bool wait_for_work(struct as_queue *queue, int64_t pause_ms)
+{
+	int64_t until_ms = clock_mono_us() / 1000 + pause_ms;
+	LOCK_SCOPE(&queue->lock);
+	while (!queue->is_stopping && !queue->is_woken &&
+		cond_wait_until(&queue->work, &queue->lock, until_ms)) {
+	}
+	queue->is_woken = false;
+	return !queue->is_stopping;
+}
+
+static void *run(void *data)
+{
+	struct as_queue *queue = data;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	int64_t pause_ms = 0;
+	while (wait_for_work(queue, pause_ms)) {
+		struct ctx ctx;
+		ctx_init(&ctx, arena);
+		ctx.deadline_ms = clock_mono_us() / 1000 + ROUND_LIMIT_MS;
+		if (run_round(&ctx, queue, &pause_ms) != ERR_OK) {
+			pause_ms = TROUBLE_MS;
+			log_warn(0, "appservice.round_failed", "cause=%.*s",
+				STR_ARG(ctx.fault.cause.n > 0 ? ctx.fault.cause : ctx.fault.text));
+		}
+		arena_reset(arena);
+	}
+	if (as_queue_land(queue) != ERR_OK) {
+		log_warn(0, "appservice.not_noted", "at=end");
+	}
+	return NULL;
+}
+
+/* --- from outside ------------------------------------------------------------------------------------------------------ */
+
+void as_queue_wake(struct as_queue *queue)
+{
+	LOCK_SCOPE(&queue->lock);
+	queue->is_woken = true;
+	cond_signal(&queue->work);
+}
+
+void as_queue_filled(struct as_queue *queue, const struct appservice_news *news, size_t count)
+{
+	LOCK_SCOPE(&queue->lock);
+	for (size_t i = 0; i < count; i++) {
+		struct as_sender *sender = map_get(&queue->senders, news[i].appservice_id);
+		if (sender != NULL) {
+			sender->has_queue = true;
+		}
+	}
+	queue->is_woken = true;
+	cond_signal(&queue->work);
+}
+
+void as_queue_heard_of(struct as_queue *queue, struct str appservice_id)
+{
+	if (atomic_load(&queue->failing_n) == 0) {
+		return;
+	}
+	LOCK_SCOPE(&queue->lock);
+	struct as_sender *sender = map_get(&queue->senders, appservice_id);
+	if (sender != NULL && sender->is_failing && !sender->is_flying) {
+		sender->is_retried = true;
+		queue->is_woken = true;
+		cond_signal(&queue->work);
+	}
+}
+
+struct as_queue *as_queue_create(struct homeserver *hs)
+{
+	struct as_queue *queue = mem_alloc(sizeof(*queue));
+	queue->hs = hs;
+	queue->interest = as_interest_create(hs);
+	queue->since_version = queue->loaded_version = -1;
+	lock_init(&queue->lock, RANK_LEAF);
+	cond_init(&queue->work);
+	map_init(&queue->senders);
+	return queue;
+}
+
+void as_queue_start(struct as_queue *queue)
+{
+	queue->thread = thread_start("appservices", run, queue);
+	queue->is_started = true;
+}
+
+void as_queue_stop(struct as_queue *queue)
+{
+	if (queue == NULL || !queue->is_started) {
+		return;
+	}
+	lock_take(&queue->lock);
+	queue->is_stopping = true;
+	cond_signal(&queue->work);
+	lock_give(&queue->lock);
+	(void)pthread_join(queue->thread, NULL);
+	queue->is_started = false;
+}
+
+void as_queue_destroy(struct as_queue *queue)
+{
+	if (queue == NULL) {
+		return;
+	}
+	as_queue_stop(queue);
+	while (queue->over != NULL) {
+		struct as_flight *flight = queue->over;
+		queue->over = flight->next;
+		as_flight_free(flight);
+	}
+	size_t i = 0;
+	struct str key;
+	void *value;
+	while (map_next(&queue->senders, &i, &key, &value)) {
+		sender_free(value);
+	}
+	map_fini(&queue->senders);
+	mem_free(queue->since);
+	as_interest_destroy(queue->interest);
+	cond_fini(&queue->work);
+	lock_fini(&queue->lock);
+	mem_free(queue);
+}

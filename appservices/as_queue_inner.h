@@ -1,0 +1,87 @@
+/**
+ * Inside of the queues. Only as_queue*.c include it.
+ */
+#ifndef BELFRY_APPSERVICES_AS_QUEUE_INNER_H
+#define BELFRY_APPSERVICES_AS_QUEUE_INNER_H
+
+#include "appservices/as_interest.h"
+#include "appservices/as_queue.h"
+#include "base/lock.h"
+#include "base/map.h"
+
+#include <stdatomic.h>
+
+/** A transaction under way. */
+struct as_flight {
+	struct as_queue *queue;
+	struct str id; /**< of the service; heap */
+	bool is_older; /**< by the path that older services know */
+	/* Once it is over: */
+	enum err err;
+	int status;       /**< 0: there was no answer */
+	struct str cause; /**< heap */
+	struct as_flight *next;
+};
+
+/** A service as it is sent to. Guarded by the queue's lock, but what the thread alone touches. */
+struct as_sender {
+	struct str id;   /**< heap */
+	bool has_queue;  /**< something may wait for it */
+	bool is_retried; /**< its pause is over, whatever it says */
+	bool is_failing; /**< its last transaction was not taken */
+	bool is_known;   /**< its row was there when rows were last read */
+	/* The thread's own: */
+	bool is_flying;
+	struct str txn_id;   /**< of its newest transaction; heap; p == NULL: there was none */
+	bool is_open;        /**< the row says that it is not taken */
+	int64_t taken_at_ms; /**< it was, which the row does not say yet; 0: it was not */
+	int64_t failures;    /**< in a row */
+	int64_t interval_ms;
+	int64_t retry_at_ms; /**< wall clock */
+	int64_t
+		older_until; /**< monotonic milliseconds: until then it is taken for one that knows the older path only */
+	int newer_status; /**< what it has just said to the newer path, so that the older one is next; 0: nothing */
+};
+
+struct as_queue {
+	struct homeserver *hs;
+	struct as_interest *interest;
+	pthread_t thread;
+	bool is_started;
+	atomic_bool has_listeners; /**< there are services to send to */
+	atomic_size_t failing_n;
+	struct lock lock;
+	struct cond work;
+	bool is_stopping; /**< guarded by lock, like all below */
+	bool is_woken;
+	struct as_flight *over; /**< ended, not written down */
+	struct map senders;     /**< id → struct as_sender * */
+	/* The consumer's own: */
+	int64_t reached;       /**< where its last round ended */
+	int64_t saved;         /**< its position in the database */
+	int64_t since_version; /**< of the set that `since` belongs to; -1: none */
+	int64_t *since;        /**< since when each service of the set hears; heap */
+	/* The thread's own: */
+	int64_t loaded_version; /**< of the set whose rows are in `senders`; -1: none */
+};
+
+/** There may be something to do. */
+void as_queue_wake(struct as_queue *queue);
+/** Something was queued for services. */
+void as_queue_filled(struct as_queue *queue, const struct appservice_news *news, size_t count);
+
+/** The newest set, read first if nobody has. Errors: STORE */
+MUST_CHECK enum err as_queue_hold(struct ctx *ctx, struct homeserver *hs,
+	struct appservice_set **out);
+
+struct as_sender *as_sender_locked(struct as_queue *queue, struct str id);
+void as_flight_free(struct as_flight *flight);
+
+/* --- sending (as_queue_send.c), the thread's --------------------------------------------------------------- */
+
+/** Starts a transaction to each service that is due. Errors: STORE */
+MUST_CHECK enum err as_queue_launch(struct as_queue *queue, const struct appservice_set *set);
+/** Writes down how flights ended. Errors: STORE */
+MUST_CHECK enum err as_queue_land(struct as_queue *queue);
+
+#endif

@@ -1,0 +1,29 @@
+/**
+ * The text of a transaction: what waits for a service, as far as it fits.
+ * Spec: application-service API, "Pushing events"
+ */
+#ifndef BELFRY_APPSERVICES_AS_TRANSACTION_H
+#define BELFRY_APPSERVICES_AS_TRANSACTION_H
+
+#include "appservices/registry.h"
+#include "storage/appservice_queue.h"
+
+enum {
+	AS_TRANSACTION_NEWS_MAX = 100,
+	AS_TRANSACTION_BYTES = 2 << 20, /**< no further event once it is larger than this */
+};
+
+/** A transaction that is put together; in the arena. */
+struct as_draft {
+	const struct appservice *service;
+	const struct appservice_news *news; /**< in order; positions are whole */
+	size_t news_n;
+	/* Afterwards: */
+	int64_t up_to;   /**< what waited up to here is in it, or has nothing to tell (any more) */
+	struct str body; /**< p == NULL: there is nothing to send */
+};
+
+/** Writes it. Errors: STORE. Cost: what is not in memory of rooms and events. */
+MUST_CHECK enum err as_draft_write(struct ctx *ctx, struct homeserver *hs, struct as_draft *draft);
+
+#endif

@@ -1,0 +1,100 @@
+-- name: appservice_look
+-- Up to $3 events with $1 < position <= $2, in order: position, room, room id, sender, for m.room.member the state key, whether that user is
+-- joined after it and was before it, whether by it another member's state changed (events met on a fork), where it is stored. Among them
+-- memberships of local users in rooms that this server is not in: those have no sender, and are stored elsewhere.
+-- Index: events_position_idx, rooms_pkey, states_pkey, states_to_idx, members_position_idx.
+WITH span AS MATERIALIZED (
+	SELECT room_nid, position, sender, state_key, CASE WHEN type = 'm.room.member' THEN state_key END AS target
+	FROM events WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3
+)
+(SELECT e.position, e.room_nid, r.room_id, e.sender, e.target,
+	e.target IS NOT NULL AND EXISTS (SELECT 1 FROM states s WHERE s.room_nid = e.room_nid AND s.type = 'm.room.member'
+		AND s.state_key = e.target AND s.membership = 'join' AND s.from_position <= e.position AND s.to_position > e.position),
+	e.target IS NOT NULL AND EXISTS (SELECT 1 FROM states s WHERE s.room_nid = e.room_nid AND s.type = 'm.room.member'
+		AND s.state_key = e.target AND s.membership = 'join' AND s.from_position < e.position AND s.to_position >= e.position),
+	EXISTS (SELECT 1 FROM states s WHERE s.room_nid = e.room_nid AND s.to_position = e.position
+		AND s.to_position > $1 AND s.to_position <= $2
+		AND s.type = 'm.room.member' AND s.state_key IS DISTINCT FROM e.state_key),
+	e.position
+FROM span e JOIN rooms r ON r.room_nid = e.room_nid)
+UNION ALL
+SELECT m.position, m.room_nid, r.room_id, '', m.user_id, false, false, false, s.event_position
+FROM members m JOIN rooms r ON r.room_nid = m.room_nid
+	JOIN states s ON s.room_nid = m.room_nid AND s.type = 'm.room.member' AND s.state_key = m.user_id AND s.from_position = m.position
+WHERE m.is_local AND m.position > $1 AND m.position <= $2 AND s.event_position < 0 AND m.membership <> 'join'
+ORDER BY 1;
+
+-- name: appservice_members hot
+-- Users of a server ($3) who were joined to rooms ($1) after a position ($2): room, user. Grows with the rooms' members.
+-- Index: states_pkey.
+SELECT s.room_nid, s.state_key FROM unnest($1::bigint[]) AS u(room_nid)
+JOIN states s ON s.room_nid = u.room_nid AND s.type = 'm.room.member'
+WHERE s.membership = 'join' AND s.from_position <= $2 AND s.to_position > $2
+	AND substr(s.state_key, strpos(s.state_key, ':') + 1) = $3;
+
+-- name: appservice_aliases hot
+-- Aliases of rooms ($1): room, alias. Index: aliases_room_idx.
+SELECT room_nid, alias FROM aliases WHERE room_nid = ANY($1::bigint[]);
+
+-- name: appservice_enqueue
+-- Rows for services that there are: service, position, kind, room, where the event is. Index: appservice_deliveries_pkey.
+INSERT INTO appservice_queue (appservice_id, position, kind, room_nid, event_position)
+SELECT u.appservice_id, u.position, u.kind, u.room_nid, u.event_position
+FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) AS
+	u(appservice_id, position, kind, room_nid, event_position)
+JOIN appservice_deliveries d ON d.appservice_id = u.appservice_id;
+
+-- name: appservice_deliveries
+-- One row for each service: id, since when it hears, id of its newest transaction, whether that one is not taken yet, failures, interval,
+-- next try, whether something waits. Once a start, and when services change. Index: appservice_queue_pkey.
+SELECT d.appservice_id, d.since_position, d.txn_id, d.body IS NOT NULL, d.failures, d.interval_ms, d.retry_at_ms,
+	EXISTS (SELECT 1 FROM appservice_queue q WHERE q.appservice_id = d.appservice_id)
+FROM appservice_deliveries d ORDER BY d.appservice_id;
+
+-- name: appservice_queue_next hot
+-- What waits for a service ($1), oldest first, up to $2: position, kind, room, where the event is. Index: appservice_queue_pkey.
+SELECT position, kind, room_nid, event_position FROM appservice_queue WHERE appservice_id = $1 ORDER BY position, kind LIMIT $2;
+
+-- name: appservice_transaction_make
+-- The next transaction of a service ($1) is written: its id ($3), its text ($4; NULL: there is nothing to send); what it is made of, up to a position ($5),
+-- waits no more. The one before ($2) was taken, at a time ($6; 0: it was already known). One that is not the newest divides by zero.
+-- Index: appservice_deliveries_pkey, appservice_queue_pkey.
+WITH made AS (
+	UPDATE appservice_deliveries SET txn_id = $3, body = $4, failures = 0, interval_ms = 0, retry_at_ms = 0,
+		failing_since_ms = 0, cause = '', reached_at_ms = greatest(reached_at_ms, $6)
+	WHERE appservice_id = $1 AND txn_id IS NOT DISTINCT FROM $2 RETURNING 1
+), taken AS (
+	DELETE FROM appservice_queue q USING made WHERE q.appservice_id = $1 AND q.position <= $5
+)
+SELECT 1 / count(*) FROM made;
+
+-- name: appservice_transaction_open hot
+-- The transaction of a service that it has not taken: id, text. Index: appservice_deliveries_pkey.
+SELECT txn_id, body FROM appservice_deliveries WHERE appservice_id = $1 AND body IS NOT NULL;
+
+-- name: appservice_transaction_taken
+-- A service ($1) has taken a transaction ($2) at a time ($3). Not worth a flush: forgotten, it is sent once more.
+-- Index: appservice_deliveries_pkey.
+WITH unflushed AS MATERIALIZED (
+	SELECT set_config('synchronous_commit', 'off', true) AS value
+)
+UPDATE appservice_deliveries SET body = NULL, failures = 0, interval_ms = 0, retry_at_ms = 0, failing_since_ms = 0, cause = '',
+	reached_at_ms = $3
+FROM unflushed u WHERE appservice_id = $1 AND txn_id = $2 AND u.value IS NOT NULL;
+
+-- name: appservice_transaction_failed
+-- A service ($1) did not take its transaction: interval, next try, time, cause. Index: appservice_deliveries_pkey.
+UPDATE appservice_deliveries SET failures = failures + 1, interval_ms = $2, retry_at_ms = $3,
+	failing_since_ms = CASE WHEN failing_since_ms = 0 THEN $4 ELSE failing_since_ms END, cause = $5
+WHERE appservice_id = $1;
+
+-- name: appservice_retry
+-- A failing service is tried at once. Index: appservice_deliveries_pkey.
+UPDATE appservice_deliveries SET retry_at_ms = 0 WHERE appservice_id = $1 AND failures > 0;
+
+-- name: appservice_delivery_list
+-- How it goes, for administrators: service, what waits in its queue (counted up to 10,000) and in its open transaction (0 or 1), failures, next try,
+-- failing since, last reached, cause. Index: appservice_queue_pkey.
+SELECT d.appservice_id, (SELECT count(*) FROM (SELECT 1 FROM appservice_queue q WHERE q.appservice_id = d.appservice_id LIMIT 10000) AS waiting),
+	d.body IS NOT NULL, d.failures, d.retry_at_ms, d.failing_since_ms, d.reached_at_ms, d.cause
+FROM appservice_deliveries d ORDER BY d.appservice_id;
