@@ -59,7 +59,7 @@ MUST_CHECK enum err outbox_keep_back(struct ctx *ctx, struct federation *federat
 	struct event_id event_id);
 
 /**
- * Waits until the outbox knows which servers are in rooms by now, for a second at the most: what is of the moment (typing) would not go to a
+ * Waits until the outbox knows which servers are in rooms by now, for 5 s at the most: what is of the moment (typing) would not go to a
  * server that has just come. Not while a lock is held.
  */
 void outbox_await_stays(struct federation *federation);

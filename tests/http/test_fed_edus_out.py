@@ -1,9 +1,14 @@
 """EDUs to other servers: typing, receipts, presence, messages to devices, changes of keys.  Spec: server-server API,
 "EDUs"; "Typing Notifications", "Receipts", "Presence", "Send-to-device messaging", "Device Management"."""
+import contextlib
+import threading
+import time
+
 import pytest
 
 from support.client import path_of, unique
-from support.database import Cluster
+from support.database import Cluster, HeldTable
+from support.handshake import Guest
 from support.inbox import Inbox, federated_on, let_in
 from support.keys import Device, Person
 from support.server import wait_until
@@ -45,6 +50,20 @@ def send_to_device(client, messages, txn=None, kind="m.test"):
     return client.put(path_of("sendToDevice", kind, txn or unique("t")), {"messages": messages}).ok()
 
 
+@contextlib.contextmanager
+def coming_in(server, remote, room):
+    """A user of the remote joins, and the block runs while the outbox cannot note that its server is in the room: gives the thread that
+    waits for the answer."""
+    guest = Guest(remote, server, room)
+    event = guest.sign(guest.make("join", "@zoe:" + remote.name))
+    thread = threading.Thread(target=guest.hand_in, args=("join", event))
+    with HeldTable(server.database, "server_stays") as held:
+        thread.start()
+        wait_until(held.is_waited_for, what="the outbox has seen the join")
+        yield thread
+    thread.join()
+
+
 # -- typing
 
 def test_typing__begins_and_ends__told_in_order(place, inbox):
@@ -69,6 +88,17 @@ def test_typing__room_without_the_server__not_told(place, inbox):
     alice.typing(room)
     inbox.until(lambda i: i.edus("m.typing"))
     assert [e["room_id"] for e in inbox.edus("m.typing")] == [room]
+
+
+def test_typing__right_after_another_server_came__told(server, remote, inbox):
+    """Whose join has been answered, is known to be there: what is of the moment is kept for nobody."""
+    alice = server.user()
+    room = alice.create_room(preset="public_chat")
+    with coming_in(server, remote, room) as answered:
+        answered.join(0.3)
+        assert answered.is_alive(), "answered before its server counts as one in the room"
+    alice.typing(room)
+    inbox.until(lambda i: i.edus("m.typing"))
 
 
 # -- receipts
@@ -257,6 +287,20 @@ def test_device_list__several_end_at_once__each_told_with_its_own_stream_id(plac
     chain = updates(inbox, alice)
     assert all(after["prev_id"] == [before["stream_id"]] for before, after in zip(chain, chain[1:]))
     assert list_of(server, remote, alice)["stream_id"] == chain[-1]["stream_id"]
+
+
+def test_device_list__changes_while_another_server_comes__told_to_it(server, remote, inbox):
+    """Whoever looks for changed keys must not be ahead of who notes which servers are in rooms."""
+    alice = server.user()
+    room = alice.create_room(preset="public_chat")
+    with coming_in(server, remote, room):
+        Device(alice).upload()
+        passed = ("SELECT c.position >= d.position FROM consumers c, device_list_changes d WHERE c.name = 'outbox_devices' "
+                  "AND d.user_id = '%s'" % alice.user_id)
+        until = time.monotonic() + 0.5
+        while server.sql(passed) != "t" and time.monotonic() < until:
+            time.sleep(0.05)
+    inbox.until(lambda i: updates(i, alice))
 
 
 def test_device_list__user_comes_into_a_room_with_a_new_server__told_all_devices(place, inbox, server):

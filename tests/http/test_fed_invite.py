@@ -259,20 +259,47 @@ def test_invite__taken_back__gone_from_sync(federated, remote, alice):
     assert not alice.sync().invited(invite.room.room_id)
 
 
+def deliver(remote, server, room, *events):
+    """And waits until they were looked at: a room's events are worked off in order, and the last one is told to a user."""
+    bob = server.user()
+    room.add(Invite(remote, server, bob.user_id, room=room).put().ok()["event"])
+    watch = bob.watch()
+    remote.transaction(server, [*events, room.send("m.room.member", {"membership": "leave"}, bob.user_id)]).ok()
+    watch.until(lambda sync: sync.left(room.room_id))
+
+
 def test_sec_5_22__taken_back_by_a_stranger__stays(federated, remote, make_remote, alice):
     """Whoever knows the room's id could otherwise make invites of others vanish."""
-    bob, stranger = federated.user(), make_remote()
-    invite = Invite(remote, federated, alice.user_id)
+    stranger, invite = make_remote(), Invite(remote, federated, alice.user_id)
     room = invite.room
     room.add(invite.put().ok()["event"])
-    room.add(Invite(remote, federated, bob.user_id, room=room).put().ok()["event"])
     draft = room.draft("m.room.member", {"membership": "leave"}, alice.user_id, sender="@eve:" + stranger.name)
     for event in (room.sign(draft, stranger), room.sign({**draft, "sender": room.creator}, stranger)):
         stranger.transaction(federated, [event]).ok()
-    watch = bob.watch()  # events of a room are worked off in order
-    remote.transaction(federated, [room.send("m.room.member", {"membership": "leave"}, bob.user_id)]).ok()
-    watch.until(lambda sync: sync.left(room.room_id))
+    deliver(remote, federated, room)
     assert alice.sync().invited(room.room_id)
+
+
+def test_invite__older_ban_comes_after_it__stays(federated, remote, alice):
+    """Events come in any order: what ended something else, before, does not have the invite among its auth events."""
+    room = RemoteRoom(remote, "11", join_rule="invite")
+    older = [room.send("m.room.member", {"membership": what}, alice.user_id) for what in ("ban", "leave")]
+    room.add(Invite(remote, federated, alice.user_id, room=room).put().ok()["event"])
+    deliver(remote, federated, room, *older)
+    assert alice.sync().invited(room.room_id)
+
+
+def test_invite__ended_by_another_member__only_a_ban_is_believed(federated, remote, alice):
+    """Nobody here knows who has the power to take it back."""
+    invite, other = Invite(remote, federated, alice.user_id), "@mod:" + remote.name
+    room = invite.room
+    room.add(invite.put().ok()["event"])
+    ends = [room.sign(room.draft("m.room.member", {"membership": what}, alice.user_id, other)) for what in ("leave", "ban")]
+    deliver(remote, federated, room, ends[0])
+    assert alice.sync().invited(room.room_id)
+    watch = alice.watch()
+    remote.transaction(federated, [ends[1]]).ok()
+    watch.until(lambda sync: sync.left(room.room_id))
 
 
 # -- to others

@@ -6,6 +6,7 @@
 
 #include "base/lock.h"
 #include "base/mem.h"
+#include "gen/stmt_ids.h"
 #include "storage/consumer.h"
 #include "storage/room.h"
 #include "storage/schema.h"
@@ -14,6 +15,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <libpq-fe.h>
 
@@ -23,6 +25,9 @@
 
 enum { LIMIT_MS = 60 * 1000, STEP = 3 };
 
+/* Who saves a round's end: the service; the consumer in a transaction of its own; the consumer, without a flush. */
+enum saving { SAVING_SERVICE, SAVING_ITSELF, SAVING_SKIPS };
+
 /* What a consumer of these tests has seen; one for each process. */
 struct seen {
 	_Atomic int64_t rounds;
@@ -30,7 +35,7 @@ struct seen {
 	_Atomic int64_t last;  /* where the last round ended */
 	_Atomic bool is_out_of_order;
 	_Atomic int failures_left;
-	bool moves_itself;
+	enum saving saving;
 };
 
 static struct homeserver hs;
@@ -57,7 +62,9 @@ static enum err look(struct ctx *ctx, struct homeserver *server, void *self, int
 		return fail_cause(ctx, ERR_STORE, "as the test wants it");
 	}
 	int64_t reached = MIN_OF(after + STEP, up_to);
-	if (seen->moves_itself) {
+	if (seen->saving == SAVING_SKIPS) {
+		TRY(store_consumer_skip(ctx, server->db, STR("looker"), after, reached));
+	} else if (seen->saving == SAVING_ITSELF) {
 		struct tx *tx CLEANUP(tx_cleanup) = NULL;
 		TRY(tx_begin(ctx, server->db, &tx));
 		TRY(store_consumer_move_in(ctx, tx, STR("looker"), after, reached));
@@ -80,7 +87,7 @@ static struct consumers *start_process(size_t number, struct seen *seen)
 		&(struct consumer_def){.name = "looker",
 			.run = look,
 			.self = seen,
-			.saves_itself = seen->moves_itself});
+			.saves_itself = seen->saving != SAVING_SERVICE});
 	atomic_store(&both[number], consumers);
 	consumers_start(consumers);
 	return consumers;
@@ -167,6 +174,17 @@ static int64_t limit(void)
 	return clock_mono_us() / 1000 + LIMIT_MS;
 }
 
+/* A process that has just ended, also one of the test before, may have its lease for a moment: until its connection is gone from the database. */
+static void await_takeover(struct consumers *consumers, int64_t position)
+{
+	const struct timespec moment = {.tv_nsec = 10 * 1000 * 1000};
+	int64_t until = limit();
+	while (!consumers_await(consumers, "looker", position, until)) {
+		assert_true(clock_mono_us() / 1000 < until);
+		(void)nanosleep(&moment, NULL);
+	}
+}
+
 static int64_t stored_position(void)
 {
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
@@ -179,22 +197,22 @@ static int64_t stored_position(void)
 
 /* --- tests ------------------------------------------------------------------------------------------------- */
 
-static void check_all_once(bool moves_itself)
+static void check_all_once(enum saving saving)
 {
-	struct seen seen = {.moves_itself = moves_itself};
+	struct seen seen = {.saving = saving};
 	int64_t before = publish(10);
 	struct consumers *consumers = start_process(0, &seen);
-	assert_true(consumers_await(consumers, "looker", before, limit()));
+	await_takeover(consumers, before);
 	int64_t newest = publish(20);
 	assert_true(consumers_await(consumers, "looker", newest, limit()));
 	assert_int_equal(atomic_load(&seen.dealt), newest);
 	assert_int_equal(stored_position(), newest);
 	end_process(0);
 
-	struct seen later = {.moves_itself = moves_itself};
+	struct seen later = {.saving = saving};
 	int64_t further = publish(5);
 	consumers = start_process(0, &later);
-	assert_true(consumers_await(consumers, "looker", further, limit()));
+	await_takeover(consumers, further);
 	assert_int_equal(atomic_load(&later.dealt), further - newest);
 	assert_false(atomic_load(&seen.is_out_of_order) || atomic_load(&later.is_out_of_order));
 	end_process(0);
@@ -203,13 +221,58 @@ static void check_all_once(bool moves_itself)
 static void consumer__restart__goes_on_from_its_position(void **state)
 {
 	(void)state;
-	check_all_once(false);
+	check_all_once(SAVING_SERVICE);
 }
 
 static void consumer__moves_itself__goes_on_from_its_position(void **state)
 {
 	(void)state;
-	check_all_once(true);
+	check_all_once(SAVING_ITSELF);
+}
+
+static void consumer__skips__goes_on_from_its_position(void **state)
+{
+	(void)state;
+	check_all_once(SAVING_SKIPS);
+}
+
+/* Another process has moved the consumer: two must not both believe to have dealt with the same. */
+static void consumer_skip__not_where_it_stands__fails_and_moves_nothing(void **state)
+{
+	(void)state;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	assert_int_equal(stored_position(), 0);
+	assert_int_equal(store_consumer_skip(&ctx, hs.db, STR("looker"), 0, 5), ERR_OK);
+	assert_int_equal(store_consumer_skip(&ctx, hs.db, STR("looker"), 0, 7), ERR_CONFLICT);
+	assert_int_equal(store_consumer_skip(&ctx, hs.db, STR("nobody"), 0, 7), ERR_CONFLICT);
+	assert_int_equal(stored_position(), 5);
+}
+
+/* Rounds of which nothing comes follow every message: a flush for each would be paid by all who wait for theirs. */
+static void consumer_skip__as_sent__its_commit_needs_no_flush(void **state)
+{
+	(void)state;
+	assert_int_equal(stored_position(), 0);
+	char *database = mem_dup(url.p, url.n);
+	PGconn *conn = PQconnectdb(database);
+	const char *const values[] = {"looker", "0", "5"};
+	PQclear(PQexec(conn, "SET synchronous_commit = on"));
+	PQclear(PQexec(conn, "BEGIN"));
+	PGresult *moved = PQexecParams(conn, stmt_table[STMT_CONSUMER_SKIP].sql, COUNT_OF(values), NULL,
+		values, NULL, NULL, 0);
+	assert_int_equal(PQresultStatus(moved), PGRES_TUPLES_OK);
+	PGresult *within = PQexec(conn, "SHOW synchronous_commit");
+	assert_string_equal(PQgetvalue(within, 0, 0), "off");
+	PQclear(PQexec(conn, "COMMIT"));
+	PGresult *after = PQexec(conn, "SHOW synchronous_commit");
+	assert_string_equal(PQgetvalue(after, 0, 0), "on");
+	PQclear(moved);
+	PQclear(within);
+	PQclear(after);
+	PQfinish(conn);
+	mem_free(database);
 }
 
 static void consumer__failing_rounds__tries_again(void **state)
@@ -230,9 +293,9 @@ static void consumer__failing_rounds__tries_again(void **state)
 static void consumer__two_processes__one_runs_until_it_ends(void **state)
 {
 	(void)state;
-	struct seen seen[2] = {{.moves_itself = true}, {.moves_itself = true}};
+	struct seen seen[2] = {{.saving = SAVING_ITSELF}, {.saving = SAVING_ITSELF}};
 	struct consumers *first = start_process(0, &seen[0]);
-	assert_true(consumers_await(first, "looker", publish(1), limit()));
+	await_takeover(first, publish(1));
 	struct consumers *second = start_process(1, &seen[1]);
 	int64_t newest = publish(10);
 	assert_true(consumers_await(first, "looker", newest, limit()));
@@ -241,8 +304,7 @@ static void consumer__two_processes__one_runs_until_it_ends(void **state)
 
 	end_process(0);
 	int64_t further = publish(10);
-	while (!consumers_await(second, "looker", further, limit())) {
-	}
+	await_takeover(second, further);
 	assert_int_equal(atomic_load(&seen[1].dealt), further - newest);
 	end_process(1);
 }
@@ -250,9 +312,9 @@ static void consumer__two_processes__one_runs_until_it_ends(void **state)
 static void consumer__lease_connection_breaks__nothing_twice(void **state)
 {
 	(void)state;
-	struct seen seen[2] = {{.moves_itself = true}, {.moves_itself = true}};
+	struct seen seen[2] = {{.saving = SAVING_ITSELF}, {.saving = SAVING_ITSELF}};
 	struct consumers *first = start_process(0, &seen[0]);
-	assert_true(consumers_await(first, "looker", publish(1), limit()));
+	await_takeover(first, publish(1));
 	struct consumers *second = start_process(1, &seen[1]);
 	int64_t newest = 0;
 	for (int i = 0; i < 4; i++) {
@@ -275,6 +337,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(consumer__restart__goes_on_from_its_position, set_up,
 			tear_down),
 		cmocka_unit_test_setup_teardown(consumer__moves_itself__goes_on_from_its_position, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(consumer__skips__goes_on_from_its_position, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(consumer_skip__not_where_it_stands__fails_and_moves_nothing,
+			set_up, tear_down),
+		cmocka_unit_test_setup_teardown(consumer_skip__as_sent__its_commit_needs_no_flush, set_up,
 			tear_down),
 		cmocka_unit_test_setup_teardown(consumer__failing_rounds__tries_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(consumer__two_processes__one_runs_until_it_ends, set_up,

@@ -11,6 +11,8 @@ import subprocess
 import threading
 import urllib.parse
 
+import psycopg2
+
 from .client import seconds
 from .server import wait_until
 
@@ -61,6 +63,31 @@ class Cluster:
             return self.sql("SELECT 1") == "1"
         except OSError:
             return False
+
+
+class HeldTable:
+    """Nobody writes to a table until the end of the block; who reads it goes on."""
+
+    def __init__(self, url, table):
+        self.url, self.table = url, table
+
+    def __enter__(self):
+        self.connection = psycopg2.connect(self.url)
+        self._ask("LOCK TABLE %s IN EXCLUSIVE MODE" % self.table)
+        return self
+
+    def __exit__(self, *exception):
+        self.connection.close()
+
+    def _ask(self, text):
+        cursor = self.connection.cursor()
+        cursor.execute(text)
+        return cursor
+
+    def is_waited_for(self):
+        """Whether somebody wants to write to it."""
+        return self._ask("SELECT EXISTS (SELECT 1 FROM pg_locks WHERE relation = '%s'::regclass AND NOT granted)"
+                         % self.table).fetchone()[0]
 
 
 class CommitProxy:
