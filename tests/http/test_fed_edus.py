@@ -391,6 +391,7 @@ def test_signing_keys__changed__told_and_kept(shared, far):
     assert far.asked() == 1
 
 
+@pytest.mark.tsan
 def test_device_list__fetch_hangs__other_servers_edus_go_on(shared, far, federated, make_remote):
     other = SharedRoom(federated, make_remote(), user=shared.user)
     other.watch = shared.watch

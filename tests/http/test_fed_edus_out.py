@@ -90,6 +90,7 @@ def test_typing__room_without_the_server__not_told(place, inbox):
     assert [e["room_id"] for e in inbox.edus("m.typing")] == [room]
 
 
+@pytest.mark.tsan
 def test_typing__right_after_another_server_came__told(server, remote, inbox):
     """Whose join has been answered, is known to be there: what is of the moment is kept for nobody."""
     alice = server.user()
@@ -175,6 +176,7 @@ def test_to_device__sent_and_repeated__arrives_once(server, remote, inbox):
     assert all(len(name) <= 32 for name in sent)
 
 
+@pytest.mark.tsan
 def test_to_device__many_while_it_is_down__in_order_at_most_a_hundred_a_transaction(server, remote, inbox):
     alice = server.user()
     bob = "@bob:" + remote.name
@@ -289,6 +291,7 @@ def test_device_list__several_end_at_once__each_told_with_its_own_stream_id(plac
     assert list_of(server, remote, alice)["stream_id"] == chain[-1]["stream_id"]
 
 
+@pytest.mark.tsan
 def test_device_list__changes_while_another_server_comes__told_to_it(server, remote, inbox):
     """Whoever looks for changed keys must not be ahead of who notes which servers are in rooms."""
     alice = server.user()

@@ -91,6 +91,7 @@ def test_event__good__clients_see_it(federated, remote, version):
     assert shared.user.get_state(shared.room_id, "m.room.topic").ok()["topic"] == "far"
 
 
+@pytest.mark.tsan
 def test_sec_5_51__one_bad_among_fifty__others_stored(shared):
     good = [shared.room.message("good %d" % i) for i in range(49)]
     bad = shared.room.sign(shared.room.draft("m.room.message", {"body": "bad"}, depth="deep"))
@@ -324,6 +325,7 @@ def test_event__refers_to_itself_or_in_circles__does_no_harm(federated, remote, 
 
 # -- nothing acknowledged is lost
 
+@pytest.mark.tsan
 def test_send__killed_after_the_answer__everything_arrives(make_federated, remote):
     server = make_federated().start()
     shared = SharedRoom(server, remote)

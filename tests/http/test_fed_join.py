@@ -130,6 +130,7 @@ def test_join__second_user__is_a_local_join(federated, remote, room):
     assert alice.state(room.room_id)[("m.room.member", bob.user_id)]["content"]["membership"] == "join"
 
 
+@pytest.mark.tsan
 def test_join__several_users_at_once__one_handshake(federated, remote, room):
     users = [federated.user() for _ in range(5)]
     release = threading.Event()

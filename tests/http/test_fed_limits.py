@@ -119,6 +119,7 @@ def cluster():
         yield made
 
 
+@pytest.mark.tsan
 def test_transactions__several_at_once__wait_and_all_are_taken(make_federated, cluster, make_remote):
     port = free_port()
     server = federated_on(cluster, make_federated, **LIMITS, **{

@@ -52,6 +52,7 @@ def test_missing__state_among_them__is_the_rooms(shared):
     assert shared.user.get_state(shared.room_id, "m.room.topic").ok()["topic"] == "missed"
 
 
+@pytest.mark.tsan
 def test_missing__two_branches__both_fetched(shared):
     room = shared.room
     base = list(room.heads)
@@ -337,6 +338,7 @@ def test_sec_5_10__endless_auth_chain__given_up_within_bounds(shared):
 
 # -- who is slow delays nobody else
 
+@pytest.mark.tsan
 def test_missing__hanging_server__other_rooms_go_on(federated, make_remote):
     slow, quick = make_remote(), make_remote()
     held, other = SharedRoom(federated, slow), SharedRoom(federated, quick)

@@ -38,6 +38,7 @@ def test_message__another_server_in_the_room__gets_it_signed(server, remote):
     assert server.server_name in pdu["signatures"] and event_id.startswith("$")
 
 
+@pytest.mark.tsan
 def test_messages__many__in_order_and_at_most_fifty_a_transaction(server, remote):
     inbox = Inbox(remote)
     alice = server.user()
@@ -57,6 +58,7 @@ def test_messages__many__in_order_and_at_most_fifty_a_transaction(server, remote
     assert len(set(ids)) == len(ids)
 
 
+@pytest.mark.tsan
 def test_messages__one_under_way__others_wait_for_it(server, remote):
     """At most one transaction at a time to each destination."""
     inbox = Inbox(remote)
@@ -124,6 +126,7 @@ def test_sec_5_11__event_that_a_server_chokes_on__left_out_and_the_rest_goes_on(
     assert "outbox.given_up" in server.log()
 
 
+@pytest.mark.tsan
 def test_destination__down_for_long__newest_events_of_each_room_once(server, make_remote, authority):
     """Others fetch what is between by asking for missing events."""
     remote = make_remote()
@@ -156,6 +159,7 @@ def test_destination__down_for_long__newest_events_of_each_room_once(server, mak
     inbox.until(lambda i: i.bodies()[-1] == "on we go")
 
 
+@pytest.mark.tsan
 def test_server__killed_after_the_commit__sends_after_the_start(server, remote):
     inbox = Inbox(remote)
     alice = server.user()
@@ -231,6 +235,7 @@ def test_acl__server_is_shut_out__is_told_so_and_gets_nothing_more(server, make_
     assert [pdu["room_id"] for pdu in inboxes[0].pdus()] == [room, witness]
 
 
+@pytest.mark.tsan
 def test_dead_destinations__two_hundred__a_live_one_gets_its_events_at_once(server, remote):
     inbox = Inbox(remote)
     alice = server.user()

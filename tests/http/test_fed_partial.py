@@ -134,6 +134,7 @@ def test_partial__sync_with_all_members__shows_the_room_when_whole(partial):
     assert shown.members() | shown.members("timeline") == {room.creator, alice.user_id, *room.far}
 
 
+@pytest.mark.tsan
 @pytest.mark.parametrize("path", ["members", "joined_members", "state"])
 def test_partial__who_is_in_it__waits(partial, path):
     alice, room, hold = partial
@@ -161,6 +162,7 @@ def test_partial__invite_of_who_is_in_it__refused_when_whole(partial):
     later.result().expect(403, "M_FORBIDDEN")
 
 
+@pytest.mark.tsan
 def test_partial__join_of_who_is_banned__refused_when_whole(federated, remote):
     alice, bob, room = federated.user(), federated.user(), large(remote)
     room.send("m.room.member", {"membership": "ban"}, bob.user_id)
@@ -181,6 +183,7 @@ def test_partial__own_name__changes_at_once(partial):
     assert alice.state(room.room_id)[("m.room.member", alice.user_id)]["content"]["displayname"] == "Alice"
 
 
+@pytest.mark.tsan
 def test_partial__events_of_others__acknowledged_and_shown_when_whole(partial, remote, federated):
     alice, room, hold = partial
     watch = alice.watch(filter=LAZY)

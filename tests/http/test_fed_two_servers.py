@@ -5,6 +5,7 @@ from support.client import path_of, unique
 from support.keys import Device, query
 from support.server import FederatedServer
 
+pytestmark = pytest.mark.tsan
 QUICK = {"federation.retry_first": "200ms", "federation.retry_longest": "1s"}
 
 
