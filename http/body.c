@@ -1,5 +1,6 @@
 /*
- * Why the I/O thread writes: taking 64 KiB into the page cache costs less than handing them to another thread would. Flushing, which waits for the disk, is left to the worker that keeps the file.
+ * Full pieces go to the body writer, while the I/O thread receives the next; a body that fits into one piece never does. Flushing, which
+ * waits for the disk, is left to the worker that keeps the file.
  */
 #include "http/body.h"
 
@@ -8,7 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/fault_point.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
@@ -17,13 +17,14 @@
 static struct metric failed_counter = METRIC_COUNTER("belfry_http_body_write_failures_total",
 	"Uploads that could not be written to disk");
 
-/* Pieces are gathered to what the page cache takes best: whole pages, few calls. */
-enum { GATHER_BYTES = 64 * 1024 };
+/* Pieces are gathered to what is worth handing over: whole pages, few calls. */
+enum { GATHER_BYTES = 128 * 1024 };
 
 struct body {
 	struct body_file file;
-	struct sha256 *hash;
-	char *gathered; /* GATHER_BYTES */
+	struct body_writer *writer;
+	struct body_tail tail; /* holds the piece before the one that is gathered */
+	char *gathered;        /* GATHER_BYTES; NULL: nothing is gathered */
 	size_t gathered_n;
 	uint64_t request_id;
 	char path[]; /* file.path */
@@ -37,7 +38,7 @@ static void log_failure(const struct body *body, const char *action)
 		body->path, strerror_r(errno, text, sizeof(text)));
 }
 
-struct body *body_create(const char *folder, uint64_t request_id)
+struct body *body_create(struct body_writer *writer, const char *folder, uint64_t request_id)
 {
 	const struct rng rng = rng_os();
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
@@ -47,14 +48,15 @@ struct body *body_create(const char *folder, uint64_t request_id)
 	memcpy(body->path, path.p, path.n);
 	body->file.path = body->path;
 	body->request_id = request_id;
+	body->writer = writer;
 	body->file.fd = open(body->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (body->file.fd < 0) {
 		log_failure(body, "create");
 		body_destroy(body);
 		return NULL;
 	}
-	body->hash = sha256_create();
-	body->gathered = mem_realloc(NULL, GATHER_BYTES);
+	body->tail.fd = body->file.fd;
+	body->tail.hash = sha256_create();
 	return body;
 }
 
@@ -63,32 +65,34 @@ void body_destroy(struct body *body)
 	if (body == NULL) {
 		return;
 	}
+	body_writer_give_up(body->writer, &body->tail);
 	if (body->file.fd >= 0) {
 		(void)close(body->file.fd);
 		(void)unlink(body->path); /* none there when it was kept under another name */
 	}
-	sha256_destroy(body->hash);
+	sha256_destroy(body->tail.hash);
 	mem_free(body->gathered);
 	mem_free(body);
 }
 
-/* Hashes and writes what was gathered. */
-static bool flush(struct body *body)
+static bool log_unwritten(const struct body *body)
 {
-	struct str rest = str_from(body->gathered, body->gathered_n);
-	sha256_add(body->hash, rest);
-	body->gathered_n = 0;
-	while (rest.n > 0) {
-		ssize_t n = FAULT_POINT("media.write") ? -1 : write(body->file.fd, rest.p, rest.n);
-		if (n < 0 && errno == EINTR) {
-			continue;
-		}
-		if (n < 0) {
-			log_failure(body, "write");
-			return false;
-		}
-		rest = str_slice(rest, (size_t)n, rest.n);
+	errno = body->tail.error;
+	log_failure(body, "write");
+	return false;
+}
+
+/* Hands over what was gathered, once the piece before it is written. */
+static bool hand_over(struct body *body)
+{
+	if (!body_writer_settle(body->writer, &body->tail)) {
+		return log_unwritten(body);
 	}
+	body->tail.bytes = body->gathered;
+	body->tail.n = body->gathered_n;
+	body->gathered = NULL;
+	body->gathered_n = 0;
+	body_writer_push(body->writer, &body->tail);
 	return true;
 }
 
@@ -96,11 +100,14 @@ bool body_add(struct body *body, struct str piece)
 {
 	body->file.size_bytes += (int64_t)piece.n;
 	while (piece.n > 0) {
+		if (body->gathered == NULL) {
+			body->gathered = mem_realloc(NULL, GATHER_BYTES);
+		}
 		size_t n = MIN_OF(piece.n, (size_t)GATHER_BYTES - body->gathered_n);
 		memcpy(body->gathered + body->gathered_n, piece.p, n);
 		body->gathered_n += n;
 		piece = str_slice(piece, n, piece.n);
-		if (body->gathered_n == GATHER_BYTES && !flush(body)) {
+		if (body->gathered_n == GATHER_BYTES && !hand_over(body)) {
 			return false;
 		}
 	}
@@ -109,10 +116,11 @@ bool body_add(struct body *body, struct str piece)
 
 bool body_end(struct body *body)
 {
-	if (!flush(body)) {
-		return false;
+	struct str rest = str_from(body->gathered, body->gathered_n);
+	if (!body_writer_settle(body->writer, &body->tail) || !body_tail_write(&body->tail, rest)) {
+		return log_unwritten(body);
 	}
-	sha256_end(body->hash, body->file.sha256);
+	sha256_end(body->tail.hash, body->file.sha256);
 	mem_free(body->gathered);
 	body->gathered = NULL;
 	return true;

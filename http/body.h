@@ -1,11 +1,12 @@
 /**
- * A request's body on its way into a file: gathered, hashed and written as it arrives, 64 KiB at a time, which is all
- * the memory that an upload of any size takes. Writes go to the page cache; who keeps the file flushes it, on a worker.
+ * A request's body on its way into a file: gathered, hashed and written as it arrives, in pieces of 128 KiB, two of
+ * which are all the memory that an upload of any size takes. Writes go to the page cache; who keeps the file flushes it, on a worker.
  * Used by the connection's I/O thread until it is complete, then by the handler. Inner to http/.
  */
 #ifndef BELFRY_HTTP_BODY_H
 #define BELFRY_HTTP_BODY_H
 
+#include "http/body_writer.h"
 #include "http/call.h"
 
 struct body;
@@ -14,7 +15,7 @@ struct body;
  * Begins a file of a new name in the folder.
  * @return NULL (logged) when the file system refuses
  */
-struct body *body_create(const char *folder, uint64_t request_id);
+struct body *body_create(struct body_writer *writer, const char *folder, uint64_t request_id);
 
 /** Closes the file, and removes it when it still has its name. NULL does nothing. */
 void body_destroy(struct body *body);

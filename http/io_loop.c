@@ -149,9 +149,13 @@ static int wait_limit_ms(struct MHD_Daemon *daemon)
 
 static void wait_for_events(struct io_loop *loop)
 {
+	int limit_ms = wait_limit_ms(loop->daemon);
+	if (limit_ms == 0) {
+		return; /* some connection has more to read, as in the midst of an upload */
+	}
 	struct pollfd events[2] = {{.fd = loop->epoll_fd, .events = POLLIN},
 		{.fd = loop->wake_fd, .events = POLLIN}};
-	int ready = poll(events, COUNT_OF(events), wait_limit_ms(loop->daemon));
+	int ready = poll(events, COUNT_OF(events), limit_ms);
 	invariant(ready >= 0 || errno == EINTR);
 	if ((events[1].revents & POLLIN) != 0) {
 		uint64_t count = 0;

@@ -253,7 +253,8 @@ static void refuse_unwritable(struct request *request)
 
 void request_open_body(struct request *request)
 {
-	request->streamed = body_create(request->server->config.stream_folder, request->id);
+	const struct http_server *server = request->server;
+	request->streamed = body_create(server->body_writer, server->config.stream_folder, request->id);
 	if (request->streamed == NULL) {
 		refuse_unwritable(request);
 	}

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "http/at_once.h"
+#include "http/body_writer.h"
 #include "http/dispatch.h"
 #include "http/listener.h"
 #include "http/metrics_routes.h"
@@ -200,6 +201,7 @@ static void start_parts(struct http_server *server)
 		.tick_ms = tick_interval(config),
 		.self = server};
 	server->parks = park_set_create(&parks);
+	server->body_writer = config->stream_folder != NULL ? body_writer_create() : NULL;
 }
 
 /* The limit that the process's file descriptors allow. */
@@ -380,6 +382,7 @@ void http_server_destroy(struct http_server *server)
 		lane_destroy(server->lanes[i]);
 	}
 	park_set_destroy(server->parks);
+	body_writer_destroy(server->body_writer);
 	rate_destroy(server->rates);
 	at_once_destroy(server->at_once);
 	conns_destroy(server->conns);

@@ -31,6 +31,7 @@ struct http_server {
 	struct arenas *arenas;
 	struct conns *conns;
 	struct park_set *parks;
+	struct body_writer *body_writer; /**< NULL: no route streams */
 	struct listener **listeners;     /**< config.listen_count */
 	_Atomic(struct io_loop *) loops; /**< all that were started, last first */
 	struct tls *tls;                 /**< of TLS listeners; NULL: there are none */

@@ -324,13 +324,13 @@ def test_upload__disk_fails__503_and_half_file_goes(make_server, monkeypatch):
     server.start()
     monkeypatch.delenv("BELFRY_FAULTS")
     alice = accounts.register(Http(server.url))
-    data = os.urandom(100_000)
+    data = os.urandom(300_000)
     replies = [upload(alice, data) for _ in range(3)]
     if replies[0].status == 200:
         pytest.fail("this needs a build with fault points")
     assert [reply.status for reply in replies] == [503, 503, 200]
     assert replies[0].errcode == "M_UNKNOWN"
-    wait_until(lambda: [os.path.getsize(path) for path in files_of(server)] == [100_000], what="the uploads' ends")
+    wait_until(lambda: [os.path.getsize(path) for path in files_of(server)] == [300_000], what="the uploads' ends")
 
 
 # -- known failures of others
