@@ -3,6 +3,7 @@
  */
 #include "app/command.h"
 #include "app/desk.h"
+#include "appservices/registry.h"
 #include "app/secret_input.h"
 
 #include <stdio.h>
@@ -55,6 +56,7 @@ static enum err add(struct command_line *line, struct desk *desk, struct str pas
 	bool is_admin = command_value(line, "--admin") != NULL;
 	struct str used = or_random(line->ctx, desk, password);
 	struct str user_id;
+	TRY(appservices_follow(line->ctx, desk->appservices)); /* whose names are not to be had */
 	TRY(account_create(line->ctx, &desk->accounts, name_of(line), used, is_admin, &user_id));
 	(void)printf("Made %s %.*s.\n", is_admin ? "the administrator" : "the user", STR_ARG(user_id));
 	print_generated(password, used);

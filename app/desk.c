@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "appservices/registry.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -97,12 +98,16 @@ enum err desk_open(struct command_line *line, struct desk *desk)
 		.settings = &desk->settings,
 		.clock = clock_os(),
 		.rng = rng_os(),
+		.appservices = &desk->port,
 	};
+	desk->appservices = appservices_create(desk->accounts.db, desk->settings.server_name);
+	desk->port = appservices_port(desk->appservices);
 	return ERR_OK;
 }
 
 void desk_close(struct desk *desk)
 {
+	appservices_destroy(desk->appservices);
 	db_destroy(desk->accounts.db);
 	database_close(&desk->database, now_ms() + STOP_MS);
 	data_folder_close(&desk->folder);

@@ -12,7 +12,9 @@
 
 struct desk {
 	struct settings settings;
-	struct account_desk accounts; /**< points into `settings` */
+	struct account_desk accounts;    /**< points into `settings` and `port` */
+	struct appservices *appservices; /**< not read yet: see appservices_follow() */
+	struct appservice_port port;
 	struct signals signals;
 	struct data_folder folder;
 	struct database database;

@@ -62,7 +62,8 @@ static enum err make_administrator(struct ctx *ctx, struct homeserver *hs,
 	struct account_desk desk = {.db = hs->db,
 		.settings = &hs->settings,
 		.clock = hs->clock,
-		.rng = hs->rng};
+		.rng = hs->rng,
+		.appservices = &hs->ports.appservices};
 	struct account_row *rows;
 	size_t count;
 	TRY(account_list(ctx, &desk, STR(""), 1, &rows, &count));

@@ -103,6 +103,7 @@ static void run_round(struct housekeeper *housekeeper, struct arena *arena, int6
 	ctx.deadline_ms = now_ms(housekeeper) + limit_ms;
 	if (appservices_follow(&ctx, housekeeper->hs->appservices) != ERR_OK) {
 		log_warn(0, "appservice.not_read", "cause=%.*s", STR_ARG(ctx.fault.cause));
+		ctx.fault = (struct fault){0};
 	}
 	sessions_tidy(&ctx, housekeeper->hs);
 	e2ee_tidy(&ctx, housekeeper->hs->e2ee);

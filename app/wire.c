@@ -16,6 +16,7 @@
 #include "app/first_start.h"
 #include "app/housekeeper.h"
 #include "appservices/as_queue.h"
+#include "appservices/manage.h"
 #include "appservices/registry.h"
 #include "appservices/thirdparty_routes.h"
 #include "base/log.h"
@@ -98,7 +99,8 @@ struct wire {
 	struct http_ports ports;
 	struct http_server *http;
 	struct housekeeper *housekeeper;
-	struct arena *arena; /* of the HTTP configuration's lists */
+	struct str appservices_folder; /* empty: none */
+	struct arena *arena;           /* of the HTTP configuration's lists */
 };
 
 static const struct wire_table tables[] = {
@@ -252,7 +254,8 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 	hs->e2ee = e2ee_create(hs);
 	hs->pushers = pushers_create(hs, config->database_url);
 	(void)federation_create(hs);
-	hs->appservices = appservices_create(hs);
+	hs->appservices = appservices_create(hs->db, hs->signer.server);
+	hs->ports.appservices = appservices_port(hs->appservices);
 	hs->as_queue = as_queue_create(hs);
 }
 
@@ -303,6 +306,7 @@ struct wire *wire_create(const struct wire_config *config)
 {
 	struct wire *wire = mem_alloc(sizeof(*wire));
 	wire->arena = arena_create();
+	wire->appservices_folder = str_dup(wire->arena, conf_str(config->conf, "appservices.folder"));
 	create_services(wire, config);
 	wire->ports = (struct http_ports){
 		.self = wire,
@@ -328,12 +332,26 @@ struct wire *wire_create(const struct wire_config *config)
 	return wire;
 }
 
+/* Those of the folder that is configured. */
+static enum err add_appservices(struct ctx *ctx, struct wire *wire)
+{
+	const struct homeserver *hs = &wire->hs;
+	const struct account_desk desk = {.db = hs->db,
+		.settings = &hs->settings,
+		.clock = hs->clock,
+		.rng = hs->rng};
+	return wire->appservices_folder.n > 0
+		? as_add_folder(ctx, &desk, str_cstr(ctx->arena, wire->appservices_folder))
+		: ERR_OK;
+}
+
 enum err wire_start(struct ctx *ctx, struct wire *wire)
 {
 	TRY(presence_load(ctx, &wire->hs));
 	TRY(sso_load(ctx, &wire->hs));
 	TRY(media_start(ctx, wire->hs.media));
 	TRY(erasure_load(ctx, &wire->hs));
+	TRY(add_appservices(ctx, wire));
 	TRY(appservices_follow(ctx, wire->hs.appservices));
 	TRY(federation_start(ctx, wire->hs.federation));
 	as_queue_start(wire->hs.as_queue);

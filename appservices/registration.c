@@ -78,7 +78,7 @@ static enum err optional_bool(const struct reader *reader, const struct json *ob
 		return fail_at(reader, value,
 			arena_printf(reader->ctx->arena, "%s must be true or false", key));
 	}
-	*out = json_is(value, JSON_BOOL) ? value->boolean : otherwise;
+	*out = value != NULL && value->type == JSON_BOOL ? value->boolean : otherwise;
 	return ERR_OK;
 }
 
@@ -86,7 +86,7 @@ static enum err optional_bool(const struct reader *reader, const struct json *ob
 static enum err read_token(const struct reader *reader, const struct json *object, const char *key,
 	struct str *out)
 {
-	struct str token;
+	struct str token = {0};
 	TRY(required_text(reader, object, key, &token));
 	for (size_t i = 0; i < token.n; i++) {
 		if (token.p[i] <= ' ' || (unsigned char)token.p[i] > '~') {
@@ -110,7 +110,7 @@ static enum err read_url(const struct reader *reader, const struct json *root, s
 		*out = (struct str){0};
 		return ERR_OK;
 	}
-	struct str url;
+	struct str url = {0};
 	TRY(read_text(reader, value, "url", &url));
 	struct str rest = str_starts_with(url, STR("http://")) ? str_slice(url, 7, url.n)
 		: str_starts_with(url, STR("https://"))            ? str_slice(url, 8, url.n)
@@ -140,7 +140,7 @@ bool appservice_localpart_is_valid(struct str localpart)
 
 static enum err read_sender(const struct reader *reader, const struct json *root, struct str *out)
 {
-	struct str localpart;
+	struct str localpart = {0};
 	TRY(required_text(reader, root, "sender_localpart", &localpart));
 	if (!appservice_localpart_is_valid(localpart)) {
 		return fail_at(reader, json_at(root, "sender_localpart"),

@@ -12,7 +12,8 @@
 #include <inttypes.h>
 
 struct appservices {
-	struct homeserver *hs;
+	struct db *db;
+	struct server_name server;
 	struct lock lock;
 	struct appservice_set *current; /* guarded by lock; never NULL */
 };
@@ -80,10 +81,11 @@ enum err appservice_set_create(struct ctx *ctx, struct server_name server,
 
 /* --- the newest --------------------------------------------------------------------------------------------- */
 
-struct appservices *appservices_create(struct homeserver *hs)
+struct appservices *appservices_create(struct db *db, struct server_name server)
 {
 	struct appservices *appservices = mem_alloc(sizeof(*appservices));
-	appservices->hs = hs;
+	appservices->db = db;
+	appservices->server = server;
 	lock_init(&appservices->lock, RANK_LEAF);
 	appservices->current = set_new(0);
 	return appservices;
@@ -111,28 +113,35 @@ static int64_t current_version(struct appservices *appservices)
 	return appservices->current->version;
 }
 
+/* Puts a set in the place of an older one. Another thread may have put a newer one meanwhile. */
+static void publish(struct appservices *appservices, struct appservice_set *set)
+{
+	lock_take(&appservices->lock);
+	struct appservice_set *older = appservices->current;
+	if (set->version > older->version) {
+		appservices->current = set;
+	} else {
+		older = set;
+	}
+	lock_give(&appservices->lock);
+	appservice_set_release(older);
+}
+
 /* The version is read first: a change in between is noticed by the next look. */
 enum err appservices_follow(struct ctx *ctx, struct appservices *appservices)
 {
-	struct homeserver *hs = appservices->hs;
 	int64_t version;
 	struct appservice_row *rows;
 	size_t count;
 	struct appservice_set *set;
-	TRY(store_appservice_version(ctx, hs->db, &version));
-	if (version == current_version(appservices)) {
+	TRY(store_appservice_version(ctx, appservices->db, &version));
+	if (version <= current_version(appservices)) {
 		return ERR_OK;
 	}
-	TRY(store_appservice_list(ctx, hs->db, &rows, &count));
-	TRY(appservice_set_create(ctx, hs->signer.server, rows, count, version, &set));
-	lock_take(&appservices->lock);
-	struct appservice_set *before = appservices->current;
-	appservices->current = set;
-	lock_give(&appservices->lock);
-	if (before->version != 0 || count > 0) {
-		log_info(0, "appservice.registry", "version=%" PRId64 " services=%zu", version, count);
-	}
-	appservice_set_release(before);
+	TRY(store_appservice_list(ctx, appservices->db, &rows, &count));
+	TRY(appservice_set_create(ctx, appservices->server, rows, count, version, &set));
+	publish(appservices, set);
+	log_info(0, "appservice.registry", "version=%" PRId64 " services=%zu", version, count);
 	return ERR_OK;
 }
 
@@ -220,4 +229,76 @@ const struct appservice *appservice_claiming_alias(const struct appservice_set *
 		}
 	}
 	return NULL;
+}
+
+/* --- the port -------------------------------------------------------------------------------------------------- */
+
+static bool port_of_token(void *self, struct arena *arena, struct str token_hash,
+	struct appservice_view *out)
+{
+	struct appservice_set *set CLEANUP(appservice_set_cleanup) = appservices_hold(self);
+	const struct appservice *service = appservice_of_token(set, token_hash);
+	if (service == NULL) {
+		return false;
+	}
+	struct appservice_view view = {.id = str_dup(arena, service->reg.id),
+		.is_rate_limited = service->reg.is_rate_limited};
+	bool is_valid = user_id_parse(str_dup(arena, service->sender.s), &view.sender);
+	invariant(is_valid);
+	*out = view;
+	return true;
+}
+
+static bool port_has_user(void *self, struct str id, struct user_id user)
+{
+	struct appservice_set *set CLEANUP(appservice_set_cleanup) = appservices_hold(self);
+	const struct appservice *service = appservice_by_id(set, id);
+	return service != NULL && appservice_has_user(service, user);
+}
+
+static bool port_has_alias(void *self, struct str id, struct room_alias alias)
+{
+	struct appservice_set *set CLEANUP(appservice_set_cleanup) = appservices_hold(self);
+	const struct appservice *service = appservice_by_id(set, id);
+	return service != NULL && appservice_has_alias(service, alias);
+}
+
+/* Whether a service is another than the one that asks, if one does. */
+static bool is_other(const struct appservice *service, struct str id)
+{
+	return id.p == NULL || !str_equals(service->reg.id, id);
+}
+
+static bool port_is_user_claimed(void *self, struct str id, struct user_id user)
+{
+	struct appservice_set *set CLEANUP(appservice_set_cleanup) = appservices_hold(self);
+	for (size_t i = 0; i < set->count; i++) {
+		if (is_other(&set->items[i], id) && appservice_claims_user(&set->items[i], user)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool port_is_alias_claimed(void *self, struct str id, struct room_alias alias)
+{
+	struct appservice_set *set CLEANUP(appservice_set_cleanup) = appservices_hold(self);
+	for (size_t i = 0; i < set->count; i++) {
+		if (is_other(&set->items[i], id) && appservice_claims_alias(&set->items[i], alias)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+struct appservice_port appservices_port(struct appservices *appservices)
+{
+	return (struct appservice_port){
+		.self = appservices,
+		.of_token = port_of_token,
+		.has_user = port_has_user,
+		.has_alias = port_has_alias,
+		.is_user_claimed = port_is_user_claimed,
+		.is_alias_claimed = port_is_alias_claimed,
+	};
 }

@@ -36,15 +36,17 @@ struct appservice_set {
 };
 
 /** Kept in hs->appservices; nobody is registered until the first appservices_follow(). */
-struct appservices *appservices_create(struct homeserver *hs);
+struct appservices *appservices_create(struct db *db, struct server_name server);
 void appservices_destroy(struct appservices *appservices);
 
 /**
- * Reads what is stored, if it changed since; all sessions of services are authenticated anew then. At the start, and every few
- * seconds by the housekeeper.
+ * Reads what is stored, if it changed since. At the start, and every few seconds by the housekeeper. Any thread.
  * Errors: STORE. Cost: one round trip, another when it changed
  */
 MUST_CHECK enum err appservices_follow(struct ctx *ctx, struct appservices *appservices);
+
+/** How the homeserver's domains ask for it (homeserver/ports.h). */
+struct appservice_port appservices_port(struct appservices *appservices);
 
 /** The newest snapshot; never NULL. Any thread. Cost: a short lock. */
 struct appservice_set *appservices_hold(struct appservices *appservices);

@@ -4,6 +4,7 @@
  */
 #include "base/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -16,6 +17,7 @@
 
 #include "base/buf.h"
 #include "base/fault_point.h"
+#include "base/vec.h"
 
 enum { READ_BYTES = 65536 };
 
@@ -184,6 +186,50 @@ enum err file_make_folder(struct ctx *ctx, const char *path, unsigned mode)
 		}
 		partial[i] = saved;
 	}
+	return ERR_OK;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return str_compare(*(const struct str *)a, *(const struct str *)b);
+}
+
+static void close_folder(DIR **folder)
+{
+	if (*folder != NULL) {
+		(void)closedir(*folder);
+	}
+}
+
+enum err file_list_folder(struct ctx *ctx, const char *folder, size_t ceiling, struct str **out,
+	size_t *out_count)
+{
+	VEC(struct str) names = {0};
+	DIR *opened CLEANUP(close_folder) = opendir(folder);
+	if (opened == NULL) {
+		int error_number = errno;
+		return error_number == ENOENT ? ERR_MISSING : fail_io(ctx, "read", folder, error_number);
+	}
+	errno = 0;
+	for (struct dirent *entry = readdir(opened);
+		 entry != NULL;             // NOLINT(concurrency-mt-unsafe): our own
+		 entry = readdir(opened)) { // NOLINT(concurrency-mt-unsafe)
+		if (entry->d_name[0] == '.') {
+			continue;
+		}
+		if (names.n == ceiling) {
+			return ERR_LIMIT;
+		}
+		VEC_PUSH(ctx->arena, &names, str_dup(ctx->arena, str_of(entry->d_name)));
+	}
+	if (errno != 0) {
+		return fail_io(ctx, "read", folder, errno);
+	}
+	if (names.n > 0) {
+		qsort(names.p, names.n, sizeof(*names.p), compare_names);
+	}
+	*out = names.p;
+	*out_count = names.n;
 	return ERR_OK;
 }
 

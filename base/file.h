@@ -27,6 +27,13 @@ MUST_CHECK enum err file_make_folder(struct ctx *ctx, const char *path, unsigned
 /** Makes the names in a folder durable. Errors: STORE. */
 MUST_CHECK enum err file_sync_folder(struct ctx *ctx, const char *folder);
 
+/**
+ * Names in a folder, sorted, without those that begin with a dot; in the arena.
+ * Errors: MISSING if there is none; LIMIT if more than `ceiling`; STORE
+ */
+MUST_CHECK enum err file_list_folder(struct ctx *ctx, const char *folder, size_t ceiling,
+	struct str **out, size_t *out_count);
+
 bool file_exists(const char *path);
 
 /** strerror in the arena, thread-safe. */

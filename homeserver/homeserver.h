@@ -91,6 +91,9 @@ struct principal {
 	bool is_admin;
 	bool is_guest;
 	bool is_suspended;
+	struct str
+		appservice_id; /**< of the application service that acts as the user; p == NULL: none */
+	bool is_rate_exempt;
 };
 
 static inline const struct principal *principal_of(const struct call *call)

@@ -200,6 +200,30 @@ struct policy_port {
 		const struct event *event, struct json *out);
 };
 
+/** An application service, as far as the domains have to know it. */
+struct appservice_view {
+	struct str id; /**< p == NULL: none */
+	struct user_id sender;
+	bool is_rate_limited; /**< whether its users are; its sender never is */
+};
+
+/**
+ * Application services: who asks by a service's token, and what they have for themselves. All from memory, on any thread; costs a short
+ * lock, and where names are compared, the expressions of their namespaces. Who asks for a person gives an id with p == NULL.
+ */
+struct appservice_port {
+	void *self;
+	/** Whose access token it is. @return false: none's. @param out  in the arena */
+	bool (*of_token)(void *self, struct arena *arena, struct str token_hash,
+		struct appservice_view *out);
+	/** Whether the service may act as a user of this server: as its sender, and as who is in its namespace. */
+	bool (*has_user)(void *self, struct str id, struct user_id user);
+	bool (*has_alias)(void *self, struct str id, struct room_alias alias);
+	/** Whether another than the service has the name for itself, so that it is not to be had. */
+	bool (*is_user_claimed)(void *self, struct str id, struct user_id user);
+	bool (*is_alias_claimed)(void *self, struct str id, struct room_alias alias);
+};
+
 struct homeserver_ports {
 	struct succession_port succession; /**< always filled */
 	struct membership_port membership; /**< always filled */
@@ -209,8 +233,9 @@ struct homeserver_ports {
 	struct history_port history;
 	struct third_party_port third_party;
 	struct edu_port edus;
-	struct policy_port policy; /**< always filled */
-	struct e2ee_port e2ee;     /**< always filled */
+	struct policy_port policy;          /**< always filled */
+	struct appservice_port appservices; /**< always filled */
+	struct e2ee_port e2ee;              /**< always filled */
 };
 
 #endif

@@ -127,6 +127,9 @@ static enum err check_at_once(struct call *call)
 		return ERR_OK;
 	}
 	struct str key = rate_key(call);
+	if (key.n == 0) {
+		return ERR_OK; /* exempt */
+	}
 	bool has_waited = request->turn_until_ms != 0;
 	if (at_once_enter(all, call->route->rate, key, has_waited, NULL, &request->group) ==
 		AT_ONCE_ENTERED) {

@@ -344,7 +344,9 @@ static void abandon_lanes(struct http_server *server)
 
 bool http_server_stop(struct http_server *server)
 {
-	invariant(server->is_started);
+	if (!server->is_started) {
+		return true;
+	}
 	int64_t deadline_ms = now_ms() + server->config.stop_timeout_ms;
 	atomic_store(&server->is_stopping, true);
 	for (size_t i = 0; i < server->config.listen_count; i++) {

@@ -94,7 +94,7 @@ uint16_t http_server_port(const struct http_server *server, size_t index);
 
 /**
  * Stops: refuses new connections, wakes the parked, lets what is under way finish for
- * stop_timeout_ms, answers the rest with 503, closes the listeners.
+ * stop_timeout_ms, answers the rest with 503, closes the listeners. One that was not started has nothing to stop.
  *
  * @return false when a handler is still running on its worker; then only http_server_destroy(), which waits
  *         for it, or the end of the process may follow

@@ -15,6 +15,7 @@
 #include "homeserver/account/password.h"
 #include "homeserver/account/refresh.h"
 #include "homeserver/account/register.h"
+#include "homeserver/account/service_user.h"
 #include "homeserver/account/shared_secret.h"
 #include "homeserver/account/sso/sso.h"
 
@@ -63,6 +64,9 @@ static enum err get_login(struct call *call)
 	if (sso_is_on(hs_of(call))) {
 		write_sso_flow(out, hs_of(call));
 	}
+	json_out_object(out);
+	json_out_key_str(out, "type", STR("m.login.application_service"));
+	json_out_end(out);
 	json_out_end(out);
 	json_out_end(out);
 	return ERR_OK;
@@ -100,6 +104,23 @@ static enum err post_login_token(struct call *call, const struct json *body, str
 	return answer_grant(call, &grant);
 }
 
+static enum err post_login_service(struct call *call, const struct json *body,
+	struct grant_ask *ask)
+{
+	struct homeserver *hs = hs_of(call);
+	struct appservice_view service;
+	const struct json *identifier;
+	struct str name;
+	struct user_id user;
+	struct grant grant;
+	TRY(sessions_appservice(hs, call, &service));
+	TRY(body_opt_object(call, body, "identifier", &identifier));
+	TRY(body_str(call, identifier != NULL ? identifier : body, "user", &name));
+	TRY(service_user_named(&call->ctx, hs, &service, name, &user));
+	TRY(service_user_login(&call->ctx, hs, user, ask, &grant));
+	return answer_grant(call, &grant);
+}
+
 static enum err post_login(struct call *call)
 {
 	const struct json *body;
@@ -113,6 +134,9 @@ static enum err post_login(struct call *call)
 	}
 	if (str_equals(type, STR("m.login.token"))) {
 		return post_login_token(call, body, &ask);
+	}
+	if (str_equals(type, STR("m.login.application_service"))) {
+		return post_login_service(call, body, &ask);
 	}
 	return fail(&call->ctx, ERR_INPUT, M_UNKNOWN, "This type of log-in is not known");
 }
@@ -203,7 +227,9 @@ static enum err read_registration(struct call *call, struct registration *out)
 	TRY(grant_ask_read(call, body, &out->ask));
 	if (username.p != NULL) {
 		TRY(new_user_id(&call->ctx, username, hs->settings.server_name, &out->user_id));
-		TRY(account_check_free(&call->ctx, hs->db, out->user_id));
+		TRY(account_check_free(&call->ctx, hs->db,
+			&(struct account_wish){.user_id = out->user_id,
+				.appservices = &hs->ports.appservices}));
 	}
 	if (out->password.p != NULL) {
 		TRY(password_check_policy(&call->ctx, &hs->settings, out->password));
@@ -242,7 +268,7 @@ static enum err register_guest(struct call *call)
 	TRY(call_json(call, &body));
 	TRY(body_opt_str(call, body, "initial_device_display_name", &display_name));
 	TRY(device_name_check(&call->ctx, display_name));
-	struct account_wish wish = {.is_guest = true};
+	struct account_wish wish = {.is_guest = true, .appservices = &hs_of(call)->ports.appservices};
 	struct grant_ask ask;
 	grant_ask_from(call, &ask);
 	ask.display_name = display_name;
@@ -273,12 +299,39 @@ static enum err register_user(struct call *call)
 		.registration_token = proof.evidence.registration_token,
 		.email = proof.evidence.email,
 		.terms = proof.evidence.terms,
+		.appservices = &hs->ports.appservices,
 	};
 	return finish_registration(call, &wish, &wanted.ask, wanted.inhibit_login);
 }
 
+/* Whether registration is open, what names people may have and what they have to accept: all that does not concern a service. */
+static enum err register_for_service(struct call *call, const struct json *body)
+{
+	struct homeserver *hs = hs_of(call);
+	struct appservice_view service;
+	struct str name;
+	struct user_id user;
+	bool inhibit_login = false;
+	struct grant_ask ask;
+	TRY(sessions_appservice(hs, call, &service));
+	TRY(body_str(call, body, "username", &name));
+	TRY(body_opt_bool(call, body, "inhibit_login", false, &inhibit_login));
+	TRY(grant_ask_read(call, body, &ask));
+	TRY(service_user_named(&call->ctx, hs, &service, name, &user));
+	struct account_wish wish = {.user_id = user.s,
+		.appservices = &hs->ports.appservices,
+		.appservice_id = service.id};
+	TRY(account_check_free(&call->ctx, hs->db, &wish));
+	return finish_registration(call, &wish, &ask, inhibit_login);
+}
+
 static enum err post_register(struct call *call)
 {
+	const struct json *body;
+	TRY(call_json(call, &body));
+	if (str_equals(json_get_str(body, STR("type")), STR("m.login.application_service"))) {
+		return register_for_service(call, body);
+	}
 	struct str kind = call_query(call, "kind");
 	if (str_equals(kind, STR("guest"))) {
 		return register_guest(call);
@@ -293,15 +346,15 @@ static enum err get_register_available(struct call *call)
 {
 	struct homeserver *hs = hs_of(call);
 	struct str username = call_query(call, "username");
-	struct str user_id;
+	struct account_wish wish = {.appservices = &hs->ports.appservices};
 	if (hs->settings.registration_mode == REGISTRATION_CLOSED) {
 		return fail(&call->ctx, ERR_DENIED, M_FORBIDDEN, "Registration is closed on this server");
 	}
 	if (username.p == NULL) {
 		return fail(&call->ctx, ERR_INPUT, M_MISSING_PARAM, "'username' is missing");
 	}
-	TRY(new_user_id(&call->ctx, username, hs->settings.server_name, &user_id));
-	TRY(account_check_free(&call->ctx, hs->db, user_id));
+	TRY(new_user_id(&call->ctx, username, hs->settings.server_name, &wish.user_id));
+	TRY(account_check_free(&call->ctx, hs->db, &wish));
 	struct json_out *out = reply_json(call, 200);
 	json_out_object(out);
 	json_out_key_bool(out, "available", true);

@@ -49,14 +49,14 @@ static enum err localpart_of(struct ctx *ctx, const struct account_desk *desk, s
 enum err account_create(struct ctx *ctx, const struct account_desk *desk, struct str name,
 	struct str password, bool is_admin, struct str *out_user_id)
 {
-	struct account_wish wish = {.is_admin = is_admin};
+	struct account_wish wish = {.is_admin = is_admin, .appservices = desk->appservices};
 	struct str localpart;
 	struct str user_id;
 	struct server_name server = desk->settings->server_name;
 	TRY(password_check_policy(ctx, desk->settings, password));
 	TRY(localpart_of(ctx, desk, name, &localpart));
 	TRY(new_user_id(ctx, localpart, server, &wish.user_id));
-	TRY(account_check_free(ctx, desk->db, wish.user_id));
+	TRY(account_check_free(ctx, desk->db, &wish));
 	wish.password_hash = password_make_hash(ctx, desk->settings, password);
 	TRY(account_make(ctx, desk->db, &desk->rng, clock_wall_ms(&desk->clock), server, &wish,
 		&user_id));

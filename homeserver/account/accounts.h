@@ -19,11 +19,13 @@ struct account_desk {
 	const struct settings *settings;
 	struct clock clock;
 	struct rng rng;
+	const struct appservice_port
+		*appservices; /**< whose names are not to be had; NULL: not asked */
 };
 
 /**
  * A new account.
- * Errors: INPUT M_INVALID_USERNAME, M_USER_IN_USE, M_WEAK_PASSWORD, M_INVALID_PARAM (password too long); STORE
+ * Errors: INPUT M_INVALID_USERNAME, M_USER_IN_USE, M_EXCLUSIVE, M_WEAK_PASSWORD, M_INVALID_PARAM (password too long); STORE
  * @param out_user_id  in the arena; may be NULL
  */
 MUST_CHECK enum err account_create(struct ctx *ctx, const struct account_desk *desk,

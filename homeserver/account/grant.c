@@ -32,7 +32,7 @@ enum err device_name_check(struct ctx *ctx, struct str display_name)
 	return ERR_OK;
 }
 
-static enum err device_id_check(struct ctx *ctx, struct str device_id)
+enum err device_id_check(struct ctx *ctx, struct str device_id)
 {
 	bool is_good = device_id.n > 0 && device_id.n <= DEVICE_ID_MAX_BYTES;
 	for (size_t i = 0; i < device_id.n; i++) {

@@ -37,6 +37,8 @@ void grant_ask_from(struct call *call, struct grant_ask *out);
 MUST_CHECK enum err grant_ask_read(struct call *call, const struct json *body,
 	struct grant_ask *out);
 
+/** Checks the id of a new device. Errors: INPUT M_INVALID_PARAM (not 1 to 255 bytes, control characters). */
+MUST_CHECK enum err device_id_check(struct ctx *ctx, struct str device_id);
 /** Checks a name for a device. Errors: INPUT M_TOO_LARGE (over 100 characters), M_INVALID_PARAM (U+0000). */
 MUST_CHECK enum err device_name_check(struct ctx *ctx, struct str display_name);
 

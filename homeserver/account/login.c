@@ -49,18 +49,24 @@ enum err login_with_password(struct ctx *ctx, struct homeserver *hs, struct str 
 	return grant_open(ctx, hs, ask, out);
 }
 
-enum err login_with_token(struct ctx *ctx, struct homeserver *hs, struct str token,
-	struct grant_ask *ask, struct grant *out)
+enum err login_without_proof(struct ctx *ctx, struct homeserver *hs, const struct grant_ask *ask,
+	const char *refusal, struct grant *out)
 {
 	struct account_row row;
 	const struct account_row *account;
-	TRY(login_token_use(ctx, hs, token, &ask->user_id));
 	TRY(find_account(ctx, hs, ask->user_id, &row, &account));
 	if (account == NULL || account->state == ACCOUNT_DEACTIVATED) {
-		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "This login token is not known or has ended");
+		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "%s", refusal);
 	}
 	TRY(check_not_locked(ctx, account));
 	return grant_open(ctx, hs, ask, out);
+}
+
+enum err login_with_token(struct ctx *ctx, struct homeserver *hs, struct str token,
+	struct grant_ask *ask, struct grant *out)
+{
+	TRY(login_token_use(ctx, hs, token, &ask->user_id));
+	return login_without_proof(ctx, hs, ask, "This login token is not known or has ended", out);
 }
 
 enum err logout(struct ctx *ctx, struct homeserver *hs, const struct principal *who)

@@ -25,6 +25,14 @@ MUST_CHECK enum err login_with_password(struct ctx *ctx, struct homeserver *hs, 
 MUST_CHECK enum err login_with_token(struct ctx *ctx, struct homeserver *hs, struct str token,
 	struct grant_ask *ask, struct grant *out);
 
+/**
+ * For who has proven otherwise that it may be the ask's user.
+ * @param refusal  what is said when there is no such user, or a deactivated one
+ * Errors: DENIED M_FORBIDDEN, 401 M_USER_LOCKED; STORE
+ */
+MUST_CHECK enum err login_without_proof(struct ctx *ctx, struct homeserver *hs,
+	const struct grant_ask *ask, const char *refusal, struct grant *out);
+
 /** Ends the session and its device. Errors: STORE. */
 MUST_CHECK enum err logout(struct ctx *ctx, struct homeserver *hs, const struct principal *who);
 /** Ends all sessions and devices of the user. Errors: STORE. */

@@ -89,10 +89,31 @@ static enum err refuse_taken(struct ctx *ctx)
 	return fail(ctx, ERR_INPUT, M_USER_IN_USE, "This user name is taken");
 }
 
-enum err account_check_free(struct ctx *ctx, struct db *db, struct str user_id)
+/* Whether an application service, other than the one that makes it, has the name for itself. */
+static bool is_claimed(const struct account_wish *wish, struct str name)
+{
+	const struct appservice_port *port = wish->appservices;
+	struct user_id user_id;
+	return port != NULL && user_id_parse(name, &user_id) &&
+		port->is_user_claimed(port->self, wish->appservice_id, user_id);
+}
+
+static enum err refuse_claimed(struct ctx *ctx)
+{
+	return fail(ctx, ERR_INPUT, M_EXCLUSIVE,
+		"This user name is reserved for an application service");
+}
+
+enum err account_check_free(struct ctx *ctx, struct db *db, const struct account_wish *wish)
 {
 	struct account_row row;
-	enum err err = store_account_find(ctx, db, user_id, &row);
+	if (wish->user_id.p == NULL) {
+		return ERR_OK;
+	}
+	if (is_claimed(wish, wish->user_id)) {
+		return refuse_claimed(ctx);
+	}
+	enum err err = store_account_find(ctx, db, wish->user_id, &row);
 	if (err == ERR_MISSING) {
 		return ERR_OK;
 	}
@@ -168,7 +189,7 @@ enum err account_make(struct ctx *ctx, struct db *db, const struct rng *rng, int
 		}
 		row.user_id =
 			wish->user_id.p != NULL ? wish->user_id : random_user_id(ctx->arena, rng, server);
-		err = insert(ctx, db, wish, &row);
+		err = is_claimed(wish, row.user_id) ? refuse_claimed(ctx) : insert(ctx, db, wish, &row);
 	}
 	if (err == ERR_CONFLICT) {
 		return refuse_taken(ctx);

@@ -20,20 +20,24 @@ struct account_wish {
 	struct str
 		terms; /**< policies accepted, as terms_current() writes them; noted with the account */
 	const struct sso_identity *identity; /**< whose at an identity provider; NULL: nobody's */
+	const struct appservice_port
+		*appservices;         /**< whose names are not to be had; NULL: not asked */
+	struct str appservice_id; /**< of the application service that makes it; p == NULL: none */
 };
 
 /**
  * Makes the account; of several at once for one name one succeeds.
  * @param out_user_id  in the arena
- * Errors: INPUT M_USER_IN_USE, M_THREEPID_IN_USE (the address got another account meanwhile); DENIED M_FORBIDDEN (the
+ * Errors: INPUT M_USER_IN_USE, M_EXCLUSIVE, M_THREEPID_IN_USE (the address got another account meanwhile); DENIED M_FORBIDDEN (the
  * registration token was used up meanwhile); STORE
  */
 MUST_CHECK enum err account_make(struct ctx *ctx, struct db *db, const struct rng *rng,
 	int64_t now_ms, struct server_name server, const struct account_wish *wish,
 	struct str *out_user_id);
 
-/** Whether the name can still be had. Errors: INPUT M_USER_IN_USE; STORE. */
-MUST_CHECK enum err account_check_free(struct ctx *ctx, struct db *db, struct str user_id);
+/** Whether a wish's name, if it has one, can still be had. Errors: INPUT M_EXCLUSIVE (an application service's), M_USER_IN_USE; STORE. */
+MUST_CHECK enum err account_check_free(struct ctx *ctx, struct db *db,
+	const struct account_wish *wish);
 
 /** Which proofs registration asks for, in the arena; NULL: it is closed. */
 const struct uia_flows *register_flows(struct arena *arena, const struct homeserver *hs);

@@ -3,11 +3,9 @@
  * copy. The least recently used go when the budget is used up.
  *
  * A session is put here by the worker that read it from the database. Between its query and the putting the session may
- * have been ended; `generation` counts endings, and what was read before one is not put.
- *
- * A request holds the session that it was authenticated by, so one that waited asks only whether that is still there.
+ * have been ended; `generation` counts endings, and what was read before one is not put. Who asks is found out in authenticate.c.
  */
-#include "homeserver/account/session.h"
+#include "homeserver/account/session_inner.h"
 
 #include "base/crypto.h"
 #include "base/lock.h"
@@ -17,16 +15,13 @@
 #include "base/metrics.h"
 #include "homeserver/account/consent.h"
 #include "homeserver/account/deactivate.h"
-#include "homeserver/account/grant.h"
 #include "homeserver/account/nonce.h"
-#include "homeserver/account/refresh.h"
 #include "homeserver/erasure.h"
 #include "homeserver/user/users.h"
 #include "http/route.h"
 #include "storage/device.h"
 #include "storage/email_validation.h"
 #include "storage/secret.h"
-#include "storage/token.h"
 #include "storage/uia.h"
 
 #include <inttypes.h>
@@ -40,29 +35,7 @@ enum {
 	LACKING_MS = 1000,          /* that terms are lacking is believed for so long */
 };
 
-static struct metric hits =
-	METRIC_COUNTER("belfry_session_hits_total", "Requests whose session was in memory");
-static struct metric misses = METRIC_COUNTER("belfry_session_misses_total",
-	"Requests whose session was read from the database");
 static struct metric used_bytes = METRIC_GAUGE("belfry_session_used_bytes", "Memory of sessions");
-
-struct session {
-	struct refc refc; /* one for the table, one for each request that it authenticated */
-	/* Never changed: */
-	char key[SHA256_BYTES];
-	struct principal principal; /* its texts are the session's */
-	enum account_state state;
-	int64_t expires_at_ms;
-	int64_t read_mono_ms; /* when it came from the database */
-	bool lacks_terms;
-	struct str notices_room_id; /* of who lacks terms, the session's; empty: none */
-	atomic_bool is_dropped;     /* out of the table: ended, changed, or put away */
-	/* Guarded by the lock of struct sessions: */
-	struct session *newer, *older;             /* in order of use */
-	struct session *user_next, *user_previous; /* of the same user */
-	struct last_seen seen;
-	int64_t stored_seen_ms; /* what the database has, as far as we know */
-};
 
 struct sessions {
 	struct nonces *nonces;
@@ -102,7 +75,12 @@ static size_t session_bytes(const struct session *session)
 		session->notices_room_id.n + ENTRY_OVERHEAD_BYTES;
 }
 
-static struct session *session_create(const struct homeserver *hs, struct str key,
+static struct str heap_or_none(struct str text)
+{
+	return text.p != NULL ? str_heap(text) : (struct str){0};
+}
+
+struct session *session_create(const struct homeserver *hs, struct str key,
 	const struct token_row *row)
 {
 	struct session *session = mem_alloc(sizeof(*session));
@@ -110,7 +88,7 @@ static struct session *session_create(const struct homeserver *hs, struct str ke
 	memcpy(session->key, key.p, sizeof(session->key));
 	bool is_valid = user_id_parse(str_heap(row->user_id), &session->principal.user);
 	invariant(is_valid); /* only valid ids become accounts */
-	session->principal.device_id = str_heap(row->device_id);
+	session->principal.device_id = heap_or_none(row->device_id);
 	session->principal.token_key = str_from(session->key, sizeof(session->key));
 	session->principal.is_admin = row->is_admin;
 	session->principal.is_guest = row->is_guest;
@@ -123,24 +101,15 @@ static struct session *session_create(const struct homeserver *hs, struct str ke
 	return session;
 }
 
-static void session_unref(struct session *session)
+void session_unref(struct session *session)
 {
 	if (refc_drop(&session->refc)) {
 		str_free(session->principal.user.s);
 		str_free(session->principal.device_id);
 		str_free(session->notices_room_id);
+		str_free(session->principal.appservice_id);
 		mem_free(session);
 	}
-}
-
-static struct session *session_of(struct principal *principal)
-{
-	return CONTAINER_OF(principal, struct session, principal);
-}
-
-static void release_principal(void *principal)
-{
-	session_unref(session_of(principal));
 }
 
 static void use_order_remove_locked(struct sessions *sessions, struct session *session)
@@ -227,7 +196,7 @@ static bool is_doubtful(const struct homeserver *hs, const struct call *call,
 }
 
 /* With a reference; NULL when it is not there. */
-static struct session *find_in_memory(struct homeserver *hs, struct call *call, struct str key)
+struct session *session_find(struct homeserver *hs, struct call *call, struct str key)
 {
 	struct sessions *sessions = hs->sessions;
 	struct last_seen seen = session_seen_of(hs, call);
@@ -250,7 +219,7 @@ static struct session *find_in_memory(struct homeserver *hs, struct call *call, 
 }
 
 /* Puts a session that was read at a generation into the table, unless it may have ended since. */
-static void keep(struct homeserver *hs, struct call *call, struct session *session,
+void session_keep(struct homeserver *hs, struct call *call, struct session *session,
 	uint64_t generation)
 {
 	struct sessions *sessions = hs->sessions;
@@ -272,156 +241,10 @@ static void keep(struct homeserver *hs, struct call *call, struct session *sessi
 	metric_set(&used_bytes, (int64_t)sessions->used_bytes);
 }
 
-static uint64_t current_generation(struct sessions *sessions)
+uint64_t sessions_generation(struct sessions *sessions)
 {
 	LOCK_SCOPE(&sessions->lock);
 	return sessions->generation;
-}
-
-/* --- authentication -------------------------------------------------------------------------------------- */
-
-static enum err refuse_token(struct ctx *ctx, const char *errcode, const char *text, bool soft)
-{
-	enum err err = fail_status(ctx, ERR_DENIED, 401, errcode, "%s", text);
-	if (soft) {
-		ctx->fault.extra = STR("\"soft_logout\":true");
-	}
-	return err;
-}
-
-static enum err refuse_unknown(struct ctx *ctx)
-{
-	return refuse_token(ctx, M_UNKNOWN_TOKEN, "This access token is not valid; log in again",
-		false);
-}
-
-static bool is_over(const struct homeserver *hs, int64_t expires_at_ms)
-{
-	return expires_at_ms > 0 && clock_wall_ms(&hs->clock) >= expires_at_ms;
-}
-
-/* Reads a session from the database. The first use of a refreshed token ends the tokens before it. */
-static enum err load(struct homeserver *hs, struct call *call, struct str key, struct session **out)
-{
-	struct ctx *ctx = &call->ctx;
-	const struct terms_versions required = consent_required(ctx->arena, &hs->settings);
-	for (int attempt = 0; attempt < 2; attempt++) {
-		uint64_t generation = current_generation(hs->sessions);
-		struct token_row row;
-		enum err err = store_token_find(ctx, hs->db, key, &required, &row);
-		if (err == ERR_OK && !row.is_confirmed && !is_over(hs, row.expires_at_ms)) {
-			err = refresh_confirm(ctx, hs, row.user_id, row.device_id, row.refresh_hash);
-			if (err == ERR_OK) {
-				continue; /* that moved the generation: read it again */
-			}
-		}
-		if (err == ERR_MISSING) {
-			return refuse_unknown(ctx);
-		}
-		TRY(err);
-		if (row.lacks_terms && !row.is_guest) {
-			TRY(consent_tell(ctx, hs, row.user_id));
-		}
-		*out = session_create(hs, key, &row);
-		keep(hs, call, *out, generation);
-		return ERR_OK;
-	}
-	return refuse_unknown(ctx);
-}
-
-static bool is_log_out(const struct route *route)
-{
-	struct str id = str_of(route->id);
-	return str_equals(id, STR("logout")) || str_equals(id, STR("logout_all"));
-}
-
-/* Whether the owner of the token may use the route. */
-static enum err check(struct homeserver *hs, struct call *call, const struct session *session)
-{
-	struct ctx *ctx = &call->ctx;
-	const struct route *route = call->route;
-	if (session->state == ACCOUNT_DEACTIVATED) {
-		return refuse_unknown(ctx);
-	}
-	if (is_over(hs, session->expires_at_ms)) {
-		return refuse_token(ctx, M_UNKNOWN_TOKEN, "This access token has expired; refresh it",
-			true);
-	}
-	if (session->state == ACCOUNT_LOCKED && !is_log_out(route)) {
-		return refuse_token(ctx, M_USER_LOCKED, "This account has been locked", true);
-	}
-	if (session->principal.is_guest && !route_takes_guests(route)) {
-		return fail(ctx, ERR_DENIED, M_GUEST_ACCESS_FORBIDDEN, "Guests may not do this");
-	}
-	if (route->auth == AUTH_ADMIN && !session->principal.is_admin) {
-		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "Only server administrators may do this");
-	}
-	if (route->auth == AUTH_APPSERVICE) {
-		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "Only application services may do this");
-	}
-	return session->lacks_terms && route_acts(route)
-		? consent_require(call, hs, session->principal.user.s, session->notices_room_id)
-		: ERR_OK;
-}
-
-/* The token as sent; empty when there is none. */
-static struct str token_of(const struct call *call)
-{
-	struct str header = call_header(call, "Authorization");
-	if (header.p == NULL) {
-		return call_query(call, "access_token");
-	}
-	struct str scheme;
-	struct str token;
-	if (!str_split(str_trim(header), ' ', &scheme, &token) ||
-		!str_equals_nocase(scheme, STR("Bearer"))) {
-		return (struct str){0};
-	}
-	return str_trim(token);
-}
-
-/* Whether a request that waited is still authenticated. */
-static bool is_still_known(struct homeserver *hs, struct call *call)
-{
-	struct principal *principal = call_principal(call);
-	return principal != NULL && !atomic_load(&session_of(principal)->is_dropped) &&
-		!is_over(hs, session_of(principal)->expires_at_ms);
-}
-
-enum err sessions_authenticate(struct homeserver *hs, struct call *call)
-{
-	invariant(call->route->auth != AUTH_SERVER);
-	if (is_still_known(hs, call)) {
-		return ERR_OK;
-	}
-	struct str token = token_of(call);
-	if (token.n == 0) {
-		return call->route->auth == AUTH_OPTIONAL
-			? ERR_OK
-			: refuse_token(&call->ctx, M_MISSING_TOKEN, "An access token is needed", false);
-	}
-	struct str key = token_hash(call->ctx.arena, token);
-	struct session *session = find_in_memory(hs, call, key);
-	if (session == NULL) {
-		TRY(ctx_may_wait(&call->ctx));
-		metric_add(&misses, 1);
-		TRY(load(hs, call, key, &session));
-	} else {
-		metric_add(&hits, 1);
-	}
-	call_set_principal(call, &session->principal, release_principal);
-	return check(hs, call, session);
-}
-
-struct str sessions_rate_key(struct homeserver *hs, struct call *call)
-{
-	(void)hs;
-	enum route_rate rate = call->route->rate;
-	const struct principal *who = principal_of(call);
-	if (who == NULL || rate == RATE_LOGIN || rate == RATE_REGISTER) {
-		return call_client_address(call);
-	}
-	return who->user.s;
 }
 
 /* --- forgetting --------------------------------------------------------------------------------------------- */
@@ -493,7 +316,8 @@ static void collect_seen(struct arena *arena, struct sessions *sessions, struct 
 	LOCK_SCOPE(&sessions->lock);
 	for (struct session *session = sessions->newest; session != NULL && batch->n < SEEN_BATCH;
 		 session = session->older) {
-		if (session->seen.at_ms == session->stored_seen_ms) {
+		if (session->seen.at_ms == session->stored_seen_ms ||
+			session->principal.device_id.p == NULL) {
 			continue;
 		}
 		session->stored_seen_ms = session->seen.at_ms;

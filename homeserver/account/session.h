@@ -29,9 +29,10 @@ void sessions_destroy(struct sessions *sessions);
  * Where the route's authentication is optional, no token means no principal.
  *
  * Errors: DEFER when the database has to be asked and the call may not wait; DENIED 401 M_MISSING_TOKEN; 401 M_UNKNOWN_TOKEN (with soft_logout when the token expired); 401 M_USER_LOCKED
- * with soft_logout but on log-out; 403 M_GUEST_ACCESS_FORBIDDEN; 403 M_FORBIDDEN for no administrator; 403 M_CONSENT_NOT_GIVEN (consent.h); STORE
- * Cost: a hash and a short lock; one round trip when the session is not in memory, or, once a second, when it would be refused
- * for terms that were not accepted; another when its user is told of new ones.
+ * with soft_logout but on log-out; 403 M_GUEST_ACCESS_FORBIDDEN; 403 M_FORBIDDEN for no administrator; 403 M_CONSENT_NOT_GIVEN (consent.h); STORE;
+ * of an application service's token as masquerade_read() and masquerade_load()
+ * Cost: a hash and a short lock, twice for application services; one round trip when the session is not in memory (two for theirs),
+ * or, once a second, when it would be refused for terms that were not accepted; another when its user is told of new ones.
  */
 MUST_CHECK enum err sessions_authenticate(struct homeserver *hs, struct call *call);
 
@@ -41,6 +42,14 @@ struct str sessions_rate_key(struct homeserver *hs, struct call *call);
 /** Sessions of one device, or all of a user, have ended or changed: forgotten, their waiting requests woken. */
 void sessions_forget_device(struct homeserver *hs, struct str user_id, struct str device_id);
 void sessions_forget_user(struct homeserver *hs, struct str user_id);
+
+/**
+ * The application service whose token a request has, for routes that anybody may use.
+ * @param out  in the call's arena
+ * Errors: DENIED 401 M_MISSING_TOKEN, M_UNKNOWN_TOKEN (also a user's)
+ */
+MUST_CHECK enum err sessions_appservice(struct homeserver *hs, struct call *call,
+	struct appservice_view *out);
 
 /** When, from where and by what a device was last seen, if that is newer than what the database has. */
 struct last_seen {

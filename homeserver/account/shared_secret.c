@@ -99,9 +99,9 @@ enum err shared_secret_register(struct ctx *ctx, struct homeserver *hs,
 	TRY(check_on(ctx, hs));
 	TRY(check_fields(ctx, ask));
 	TRY(check_mac(ctx, hs, ask));
-	struct account_wish wish = {.is_admin = ask->is_admin};
+	struct account_wish wish = {.is_admin = ask->is_admin, .appservices = &hs->ports.appservices};
 	TRY(new_user_id(ctx, ask->username, hs->settings.server_name, &wish.user_id));
-	TRY(account_check_free(ctx, hs->db, wish.user_id));
+	TRY(account_check_free(ctx, hs->db, &wish));
 	wish.password_hash = password_make_hash(ctx, &hs->settings, ask->password);
 	return account_make(ctx, hs->db, &hs->rng, clock_wall_ms(&hs->clock), hs->settings.server_name,
 		&wish, out_user_id);

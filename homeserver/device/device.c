@@ -86,6 +86,25 @@ enum err devices_rename(struct ctx *ctx, struct homeserver *hs, struct str user_
 	return ERR_OK;
 }
 
+enum err devices_make(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	const struct device_row *row, bool *out_new)
+{
+	struct device_row made = *row;
+	TRY(device_id_check(ctx, row->device_id));
+	TRY(device_name_check(ctx, row->display_name));
+	enum err err = devices_rename(ctx, hs, user_id, row->device_id, row->display_name);
+	*out_new = err == ERR_MISSING;
+	if (err != ERR_MISSING) {
+		return err;
+	}
+	ctx->fault = (struct fault){0};
+	made.last_seen_ms = clock_wall_ms(&hs->clock);
+	struct tx *tx CLEANUP(tx_cleanup) = NULL;
+	TRY(tx_begin(ctx, hs->db, &tx));
+	TRY(store_device_upsert(ctx, tx, user_id, &made));
+	return tx_commit(ctx, &tx);
+}
+
 enum err devices_delete(struct ctx *ctx, struct homeserver *hs, struct str user_id,
 	const struct str *device_ids, size_t count)
 {

@@ -45,12 +45,30 @@ static enum err get_device(struct call *call)
 	return ERR_OK;
 }
 
+/* An application service makes its users' devices this way. */
+static enum err put_service_device(struct call *call, struct str display_name)
+{
+	bool is_new;
+	TRY(devices_make(&call->ctx, hs_of(call), principal_of(call)->user.s,
+		&(struct device_row){.device_id = call_path(call, "deviceId"),
+			.display_name = display_name,
+			.last_seen_ip = call_client_address(call)},
+		&is_new));
+	struct json_out *out = reply_json(call, is_new ? 201 : 200);
+	json_out_object(out);
+	json_out_end(out);
+	return ERR_OK;
+}
+
 static enum err put_device(struct call *call)
 {
 	const struct json *body;
 	struct str display_name;
 	TRY(call_json(call, &body));
 	TRY(body_opt_str(call, body, "display_name", &display_name));
+	if (principal_of(call)->appservice_id.p != NULL) {
+		return put_service_device(call, display_name);
+	}
 	TRY(devices_rename(&call->ctx, hs_of(call), principal_of(call)->user.s,
 		call_path(call, "deviceId"), display_name));
 	return reply_empty(call);

@@ -70,6 +70,21 @@ enum err room_alias_write(struct ctx *ctx, struct homeserver *hs, struct room_al
 	return ERR_OK;
 }
 
+enum err room_alias_check_claim(struct ctx *ctx, const struct homeserver *hs,
+	const struct principal *who, struct room_alias alias)
+{
+	const struct appservice_port *port = &hs->ports.appservices;
+	if (port->is_alias_claimed(port->self, who->appservice_id, alias)) {
+		return fail(ctx, ERR_INPUT, M_EXCLUSIVE,
+			"This alias is reserved for an application service");
+	}
+	if (who->appservice_id.p != NULL && !port->has_alias(port->self, who->appservice_id, alias)) {
+		return fail(ctx, ERR_INPUT, M_EXCLUSIVE,
+			"This alias is not in the application service's namespaces");
+	}
+	return ERR_OK;
+}
+
 enum err room_alias_set(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
 	struct room_alias alias, struct str room_id)
 {
@@ -78,8 +93,11 @@ enum err room_alias_set(struct ctx *ctx, struct homeserver *hs, const struct pri
 			STR_ARG(hs->signer.server.s));
 	}
 	struct room *room;
+	TRY(room_alias_check_claim(ctx, hs, who, alias));
 	TRY(rooms_get_for(ctx, hs, room_id, &room));
-	TRY(room_require_joined(ctx, hs, room, who->user.s));
+	if (who->appservice_id.p == NULL) {
+		TRY(room_require_joined(ctx, hs, room, who->user.s));
+	}
 	const struct alias_row row = {.alias = alias.s,
 		.room_nid = room_nid(room),
 		.creator = who->user.s};
@@ -156,6 +174,7 @@ enum err room_alias_remove(struct ctx *ctx, struct homeserver *hs, const struct 
 	struct room_alias alias)
 {
 	struct alias_row row;
+	TRY(room_alias_check_claim(ctx, hs, who, alias));
 	enum err err = store_alias_find(ctx, hs->db, alias.s, &row);
 	if (err == ERR_MISSING) {
 		return fail(ctx, ERR_MISSING, M_NOT_FOUND, "Unknown alias");
@@ -163,9 +182,10 @@ enum err room_alias_remove(struct ctx *ctx, struct homeserver *hs, const struct 
 	TRY(err);
 	struct room *room;
 	bool may_change;
+	bool is_services = who->appservice_id.p != NULL; /* in its namespace, as was checked */
 	TRY(rooms_get_nid(ctx, hs, row.room_nid, &room));
 	TRY(may_change_canonical(ctx, hs, room, who->user, &may_change));
-	if (!may_change && !who->is_admin && !str_equals(row.creator, who->user.s)) {
+	if (!may_change && !is_services && !who->is_admin && !str_equals(row.creator, who->user.s)) {
 		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "Only its maker or a moderator may remove it");
 	}
 	/* The room first: what is refused there may be tried again. */

@@ -210,8 +210,9 @@ static enum err assemble(struct room_builder *builder, const struct room_intent 
 		.state_key = intent->state_key,
 		.content = intent->content,
 		.redacts = intent->redacts,
-		.origin_server_ts =
-			intent->origin_server_ts != 0 ? intent->origin_server_ts : clock_wall_ms(&hs->clock),
+		.origin_server_ts = intent->is_dated || intent->origin_server_ts != 0
+			? intent->origin_server_ts
+			: clock_wall_ms(&hs->clock),
 		.depth = MIN_OF(builder->head.depth + 1, ((int64_t)1 << 53) - 1),
 	};
 	TRY(gather_auth_state(builder, intent, &state, &full));

@@ -5,6 +5,7 @@
 #include "homeserver/room/room_create.h"
 
 #include "base/log.h"
+#include "homeserver/room/room_alias.h"
 #include "homeserver/room/room_member.h"
 #include "homeserver/room/room_send.h"
 #include "matrix/room_plan.h"
@@ -41,9 +42,10 @@ static enum err choose_preset(struct ctx *ctx, const struct create_request *requ
 }
 
 /* The full alias; it has to be free. */
-static enum err choose_alias(struct ctx *ctx, struct homeserver *hs, struct str local,
-	struct room_alias *out)
+static enum err choose_alias(struct ctx *ctx, struct homeserver *hs,
+	const struct create_request *request, struct room_alias *out)
 {
+	struct str local = request->alias_name;
 	*out = (struct room_alias){0};
 	if (local.p == NULL) {
 		return ERR_OK;
@@ -57,6 +59,7 @@ static enum err choose_alias(struct ctx *ctx, struct homeserver *hs, struct str 
 		!room_alias_parse(text, out)) {
 		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "room_alias_name is not valid");
 	}
+	TRY(room_alias_check_claim(ctx, hs, request->who, *out));
 	struct alias_row row;
 	enum err err = store_alias_find(ctx, hs->db, text, &row);
 	if (err == ERR_OK) {
@@ -240,7 +243,7 @@ enum err room_create(struct ctx *ctx, struct homeserver *hs, const struct create
 	struct room_alias alias;
 	TRY(choose_version(ctx, hs, request->room_version, &wish.version));
 	TRY(choose_preset(ctx, request, &wish.preset, &is_published));
-	TRY(choose_alias(ctx, hs, request->alias_name, &alias));
+	TRY(choose_alias(ctx, hs, request, &alias));
 	wish.canonical_alias = alias.s;
 	struct room_plan_event *plan;
 	size_t count;

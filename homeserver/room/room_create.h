@@ -32,7 +32,7 @@ size_t room_create_weight(const struct create_request *request);
 
 /**
  * Makes a room with all its events in one commit.
- * Errors: INPUT M_UNSUPPORTED_ROOM_VERSION, M_ROOM_IN_USE, M_INVALID_ROOM_STATE, M_INVALID_PARAM, M_BAD_JSON, M_TOO_LARGE;
+ * Errors: INPUT M_UNSUPPORTED_ROOM_VERSION, M_ROOM_IN_USE, M_EXCLUSIVE, M_INVALID_ROOM_STATE, M_INVALID_PARAM, M_BAD_JSON, M_TOO_LARGE;
  * DENIED M_USER_SUSPENDED, M_THREEPID_DENIED; STORE
  * @param out_room_id  in the ctx's arena
  */

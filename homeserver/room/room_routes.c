@@ -72,6 +72,7 @@ static enum err put_send(struct call *call)
 		.txn_id = call_path(call, "txnId"),
 	};
 	struct str event_id;
+	TRY(event_stamp_read(call, &request.stamp));
 	TRY(call_json(call, &request.content));
 	TRY(room_send(&call->ctx, hs_of(call), &request, &event_id));
 	return reply_event_id(call, event_id);

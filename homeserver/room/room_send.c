@@ -5,6 +5,7 @@
 
 #include "base/crypto.h"
 #include "homeserver/room/room_accept.h"
+#include "matrix/canonical.h"
 #include "matrix/power.h"
 #include "matrix/relation.h"
 #include "storage/event.h"
@@ -17,6 +18,16 @@ enum err room_require_not_suspended(struct ctx *ctx, const struct principal *who
 			"Your account is suspended; ask your school's administrator");
 	}
 	return ERR_OK;
+}
+
+enum err event_stamp_read(struct call *call, struct event_stamp *out)
+{
+	*out = (struct event_stamp){0};
+	if (principal_of(call)->appservice_id.p == NULL) {
+		return ERR_OK;
+	}
+	out->is_given = call_query(call, "ts").p != NULL;
+	return call_query_int(call, "ts", 0, CANONICAL_INT_MAX, 0, &out->ms);
 }
 
 /* Scope of a transaction id: the device and everything in the path. */
@@ -172,7 +183,8 @@ enum err room_send(struct ctx *ctx, struct homeserver *hs, const struct send_req
 		.type = request->type,
 		.content = request->content,
 		.redacts = request->redacts,
-		.origin_server_ts = request->origin_server_ts,
+		.origin_server_ts = request->stamp.ms,
+		.is_dated = request->stamp.is_given,
 		.txn_key = transaction_key(ctx->arena, request),
 		.txn_device = request->who->device_id,
 		.txn_id = request->txn_id,

@@ -7,6 +7,19 @@
 
 #include "homeserver/room/rooms.h"
 
+/** When an event shall have been sent, as application services may say. Zeroed: now. */
+struct event_stamp {
+	bool is_given;
+	int64_t ms; /**< since 1970 */
+};
+
+/**
+ * Reads `ts` of a request; who is no application service is given the time as it is.
+ * Errors: INPUT M_INVALID_PARAM (what no event can have)
+ * Spec: application-service API, "Timestamp massaging"
+ */
+MUST_CHECK enum err event_stamp_read(struct call *call, struct event_stamp *out);
+
 /** A request to send; texts are borrowed. */
 struct send_request {
 	const struct principal *who;
@@ -15,7 +28,7 @@ struct send_request {
 	struct str txn_id;
 	const struct json *content; /**< object */
 	struct str redacts;         /**< event id from the path of /redact; p == NULL otherwise */
-	int64_t origin_server_ts;   /**< 0: now */
+	struct event_stamp stamp;
 };
 
 /**

@@ -210,6 +210,8 @@ enum err room_state_put(struct ctx *ctx, struct homeserver *hs, const struct sta
 		.is_state = true,
 		.state_key = wish->state_key,
 		.content = is_own_join ? &own_words : wish->content,
+		.origin_server_ts = wish->stamp.ms,
+		.is_dated = wish->stamp.is_given,
 	};
 	bool is_invite = str_equals(wish->type, STR("m.room.member")) &&
 		str_equals(json_get_str(wish->content, STR("membership")), STR("invite"));

@@ -5,7 +5,7 @@
 #ifndef BELFRY_HOMESERVER_ROOM_ROOM_STATE_H
 #define BELFRY_HOMESERVER_ROOM_ROOM_STATE_H
 
-#include "homeserver/room/rooms.h"
+#include "homeserver/room/room_send.h"
 
 /**
  * Up to which position a user may see the state: POSITION_NOW for members (and anybody where history is world-readable),
@@ -25,6 +25,7 @@ struct state_wish {
 	struct str type;
 	struct str state_key;
 	const struct json *content; /**< object */
+	struct event_stamp stamp;
 };
 /**
  * Sets state; the same content by the same sender makes no new event.

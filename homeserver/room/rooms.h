@@ -250,7 +250,8 @@ struct room_intent {
 	struct str state_key;
 	const struct json *content;
 	struct str redacts;       /**< event id; p == NULL unless m.room.redaction */
-	int64_t origin_server_ts; /**< 0: now */
+	int64_t origin_server_ts; /**< 0: now, unless is_dated */
+	bool is_dated;            /**< the time is as it is given, also when it is 0 */
 	bool is_servers;    /**< the server itself wants it: an invite reaches also who takes none */
 	struct str txn_key; /**< TRANSACTION_KEY_BYTES; p == NULL: no transaction id */
 	struct str txn_device, txn_id; /**< for unsigned.transaction_id */

@@ -54,6 +54,7 @@ static enum err put_state_of(struct call *call, struct str state_key)
 		.state_key = state_key,
 	};
 	struct str event_id;
+	TRY(event_stamp_read(call, &wish.stamp));
 	TRY(call_json(call, &wish.content));
 	TRY(room_state_put(&call->ctx, hs_of(call), &wish, &event_id));
 	struct json_out *out = reply_json(call, 200);

@@ -420,7 +420,7 @@ def test_passwords_off__identity_provider_is_the_only_way(make_server, idp):
     server.start()
     assert server.run("user", "add", "lin", "--password-stdin", input="lin words\n").returncode == 0
     flows = [flow["type"] for flow in server.anonymous().get("/login", token=False).ok()["flows"]]
-    assert flows == ["m.login.token", "m.login.sso"]
+    assert flows == ["m.login.token", "m.login.sso", "m.login.application_service"]
     server.anonymous().post("/login", {"type": "m.login.password", "password": "lin words", "identifier": {
         "type": "m.id.user", "user": "lin"}}, token=False).expect(403, "M_FORBIDDEN")
     token = log_in(server, sign_in(server, idp)).ok()["access_token"]

@@ -20,7 +20,7 @@ from .client import Client, Http
 from .server import FederatedServer, Server, binary
 
 TARGET = os.environ.get("BELFRY_TEST_TARGET", "")
-PROCESS_FIXTURES = {"make_server", "fresh_server", "running", "federated", "make_federated", "synapse"}
+PROCESS_FIXTURES = {"make_server", "fresh_server", "running", "federated", "make_federated", "synapse", "bridged", "make_appservice"}
 
 # Schema deviations of Synapse, each looked at: null where the specification wants a string or nothing.
 SYNAPSE_VIOLATIONS = (
@@ -178,6 +178,28 @@ def federated(authority):
     server = FederatedServer(authority=authority).start()
     yield server
     server.destroy()
+
+
+@pytest.fixture(scope="module")
+def bridged():
+    """A running server for application services, which the tests of a file share."""
+    server = Server().start()
+    yield server
+    server.destroy()
+
+
+@pytest.fixture
+def make_appservice():
+    """Makes application services (appservice.py); they stop to listen after the test."""
+    from .appservice import AppService
+    services = []
+
+    def make(*arguments, **more):
+        services.append(AppService(*arguments, **more))
+        return services[-1]
+    yield make
+    for service in services:
+        service.stop()
 
 
 @pytest.fixture(scope="module")

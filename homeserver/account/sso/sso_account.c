@@ -65,11 +65,18 @@ static enum err make(struct ctx *ctx, struct homeserver *hs, const struct provid
 		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "You have no account on this server yet");
 	}
 	struct sso_identity identity = identity_of(provider, claims);
-	const struct account_wish wish = {.user_id = user_id, .identity = &identity};
-	TRY(account_make(ctx, hs->db, &hs->rng, clock_wall_ms(&hs->clock), hs->settings.server_name,
-		&wish, &made));
+	const struct account_wish wish = {.user_id = user_id,
+		.identity = &identity,
+		.appservices = &hs->ports.appservices};
+	enum err err = account_make(ctx, hs->db, &hs->rng, clock_wall_ms(&hs->clock),
+		hs->settings.server_name, &wish, &made);
+	if (err == ERR_INPUT && str_equals(str_of(ctx->fault.errcode), STR(M_EXCLUSIVE))) {
+		return fail(ctx, ERR_DENIED, M_EXCLUSIVE,
+			"Your user name is reserved on this server; ask its administrator");
+	}
+	TRY(err);
 	log_info(ctx->request_id, "sso.account_made", "provider=%.*s", STR_ARG(provider->id));
-	enum err err = import(ctx, hs, provider, claims, user_id);
+	err = import(ctx, hs, provider, claims, user_id);
 	if (err != ERR_OK) {
 		log_warn(ctx->request_id, "sso.import_failed", "kind=%s", err_name(err));
 		ctx->fault = (struct fault){0};

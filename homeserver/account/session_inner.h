@@ -1,0 +1,43 @@
+/**
+ * What the files of sessions share; not for others.
+ */
+#ifndef BELFRY_HOMESERVER_ACCOUNT_SESSION_INNER_H
+#define BELFRY_HOMESERVER_ACCOUNT_SESSION_INNER_H
+
+#include "base/refc.h"
+#include "homeserver/account/session.h"
+#include "storage/token.h"
+
+struct session {
+	struct refc refc; /* one for the table, one for each request that it authenticated */
+	/* Never changed: */
+	char key[SHA256_BYTES];
+	struct principal principal; /* its texts are the session's */
+	enum account_state state;
+	int64_t expires_at_ms;
+	int64_t read_mono_ms; /* when it came from the database */
+	bool lacks_terms;
+	struct str notices_room_id; /* of who lacks terms, the session's; empty: none */
+	atomic_bool is_dropped;     /* out of the table: ended, changed, or put away */
+	/* Guarded by the lock of struct sessions: */
+	struct session *newer, *older;             /* in order of use */
+	struct session *user_next, *user_previous; /* of the same user */
+	struct last_seen seen;
+	int64_t stored_seen_ms; /* what the database has, as far as we know */
+};
+
+/** Of a row; with a reference for the caller. @param key  of SHA256_BYTES, by which it is found; copied */
+struct session *session_create(const struct homeserver *hs, struct str key,
+	const struct token_row *row);
+void session_unref(struct session *session);
+
+/** The session of a key, seen now, with a reference; NULL when it is not in memory. */
+struct session *session_find(struct homeserver *hs, struct call *call, struct str key);
+
+/** Grows with everything that may end sessions. */
+uint64_t sessions_generation(struct sessions *sessions);
+/** Puts a session that was read at a generation into memory, unless it may have ended since. */
+void session_keep(struct homeserver *hs, struct call *call, struct session *session,
+	uint64_t generation);
+
+#endif
