@@ -7,7 +7,7 @@
 #include "base/lock.h"
 #include "base/map.h"
 #include "base/mem.h"
-#include "base/vec.h"
+#include "storage/state.h"
 
 enum { MAX_ROOMS = 20000, MAX_COUNTS = 1000000 };
 
@@ -82,7 +82,7 @@ void as_interest_destroy(struct as_interest *interest)
 
 /* --- counting ------------------------------------------------------------------------------------------------ */
 
-static bool has_user(const struct appservice *service, struct str user_id)
+bool as_has_user(const struct appservice *service, struct str user_id)
 {
 	struct user_id user;
 	return as_is_listening(service) && user_id_parse(user_id, &user) &&
@@ -93,7 +93,7 @@ static void count_user(const struct appservice_set *set, struct counted_room *ro
 	struct str user_id, bool is_joined)
 {
 	for (size_t i = 0; i < set->count; i++) {
-		if (!has_user(&set->items[i], user_id)) {
+		if (!as_has_user(&set->items[i], user_id)) {
 			continue;
 		}
 		if (is_joined) {
@@ -268,7 +268,7 @@ static bool wants_room(const struct as_walk *walk, size_t place, int64_t nid, st
 	const struct appservice *service = &walk->set->items[place];
 	const struct counted_room *room = map_get(&walk->rooms, nid_key(&nid));
 	return as_is_listening(service) &&
-		(room->joined[place] > 0 || appservice_has_room(service, room_id) ||
+		(room->joined[place] > 0 || (room_id.p != NULL && appservice_has_room(service, room_id)) ||
 			has_alias(walk, service, nid));
 }
 
@@ -284,8 +284,8 @@ enum err as_walk_event(struct as_walk *walk, const struct appservice_event *even
 	}
 	for (size_t i = 0; i < set->count; i++) {
 		out_wants[i] = wants_room(walk, i, event->room_nid, event->room_id) ||
-			has_user(&set->items[i], event->sender) ||
-			(event->target.p != NULL && has_user(&set->items[i], event->target));
+			as_has_user(&set->items[i], event->sender) ||
+			(event->target.p != NULL && as_has_user(&set->items[i], event->target));
 	}
 	return ERR_OK;
 }
@@ -296,6 +296,12 @@ void as_walk_end(struct as_walk *walk, int64_t reached)
 	LOCK_SCOPE(&interest->lock);
 	keep_all_locked(interest, walk->set, &walk->rooms);
 	interest->position = reached;
+}
+
+void as_interest_forget(struct as_interest *interest)
+{
+	LOCK_SCOPE(&interest->lock);
+	interest->position = -1;
 }
 
 enum err as_interest_now(struct ctx *ctx, struct as_interest *interest,
@@ -315,7 +321,7 @@ enum err as_interest_now(struct ctx *ctx, struct as_interest *interest,
 	lock_give(&interest->lock);
 	TRY(count_rooms(ctx, interest, set, is_same ? unknown : room_nids, unknown_n,
 		is_same ? position : writer_position(interest->hs->writer), &walk->rooms));
-	TRY(load_aliases(walk, room_nids, count));
+	TRY(load_aliases(walk, room_nids, room_ids != NULL ? count : 0));
 	lock_take(&interest->lock);
 	if (is_same && interest->version == set->version && interest->position == position) {
 		keep_all_locked(interest, set, &walk->rooms);
@@ -324,7 +330,34 @@ enum err as_interest_now(struct ctx *ctx, struct as_interest *interest,
 	*out_wants = ARENA_NEW_ARRAY(ctx->arena, bool, count * set->count);
 	for (size_t i = 0; i < count; i++) {
 		for (size_t k = 0; k < set->count; k++) {
-			(*out_wants)[i * set->count + k] = wants_room(walk, k, room_nids[i], room_ids[i]);
+			(*out_wants)[i * set->count + k] = wants_room(walk, k, room_nids[i],
+				room_ids != NULL ? room_ids[i] : str_from(NULL, 0));
+		}
+	}
+	return ERR_OK;
+}
+
+enum err as_interest_in_users(struct ctx *ctx, struct as_interest *interest,
+	const struct appservice_set *set, const struct str *user_ids, size_t count, bool **out_wants)
+{
+	struct joined_row *joined;
+	size_t joined_n;
+	bool *by_room;
+	TRY(store_member_joined(ctx, interest->hs->db, user_ids, count, &joined, &joined_n));
+	int64_t *nids = ARENA_NEW_ARRAY(ctx->arena, int64_t, joined_n);
+	for (size_t i = 0; i < joined_n; i++) {
+		nids[i] = joined[i].room_nid;
+	}
+	TRY(as_interest_now(ctx, interest, set, nids, NULL, joined_n, &by_room));
+	*out_wants = ARENA_NEW_ARRAY(ctx->arena, bool, count * set->count);
+	for (size_t i = 0; i < count; i++) {
+		bool *wants = &(*out_wants)[i * set->count];
+		for (size_t k = 0; k < set->count; k++) {
+			wants[k] = as_has_user(&set->items[k], user_ids[i]);
+			for (size_t r = 0; r < joined_n && !wants[k]; r++) {
+				wants[k] =
+					by_room[r * set->count + k] && str_equals(joined[r].user_id, user_ids[i]);
+			}
 		}
 	}
 	return ERR_OK;

@@ -39,17 +39,29 @@ MUST_CHECK enum err as_walk_begin(struct ctx *ctx, struct as_interest *interest,
  */
 MUST_CHECK enum err as_walk_event(struct as_walk *walk, const struct appservice_event *event,
 	bool *out_wants);
-/** Ends it well: memory is as of this position now. A walk that is not ended so is forgotten. */
+/** Ends it: memory is as of this position now. A walk that is not ended so is forgotten. */
 void as_walk_end(struct as_walk *walk, int64_t reached);
+/** The position was not reached after all. */
+void as_interest_forget(struct as_interest *interest);
 
 /**
- * Who is interested in rooms as they are now, for what is of the moment. Any thread.
+ * Who is interested in rooms as they are where the last walk ended, for what is no event. Any thread.
  * Errors: STORE. Cost: as as_walk_begin()
- * @param room_ids   room_ids[i] belongs to room_nids[i]
+ * @param room_ids   room_ids[i] belongs to room_nids[i]; NULL: only by users who are in them
  * @param out_wants  out_wants[i * set->count + k]: room i, set->items[k]; in the ctx's arena
  */
 MUST_CHECK enum err as_interest_now(struct ctx *ctx, struct as_interest *interest,
 	const struct appservice_set *set, const int64_t *room_nids, const struct str *room_ids,
 	size_t count, bool **out_wants);
+
+/**
+ * The same of users: the services whose users they are, and those who share rooms with them by users of theirs.
+ * Errors: STORE. Cost: one round trip besides that of the rooms
+ * @param out_wants  out_wants[i * set->count + k]: user i, set->items[k]; in the ctx's arena
+ */
+MUST_CHECK enum err as_interest_in_users(struct ctx *ctx, struct as_interest *interest,
+	const struct appservice_set *set, const struct str *user_ids, size_t count, bool **out_wants);
+/** Whether a user is one of a service that is sent something. */
+bool as_has_user(const struct appservice *service, struct str user_id);
 
 #endif

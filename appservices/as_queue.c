@@ -32,6 +32,7 @@ struct as_sender *as_sender_locked(struct as_queue *queue, struct str id)
 
 static void sender_free(struct as_sender *sender)
 {
+	as_moments_fini(&sender->moments);
 	str_free(sender->id);
 	str_free(sender->txn_id);
 	mem_free(sender);
@@ -139,14 +140,17 @@ static enum err run_round(struct ctx *ctx, struct as_queue *queue, int64_t *out_
 	TRY(as_queue_hold(ctx, queue->hs, &set));
 	if (!is_ours) {
 		queue->loaded_version = -1;
+		as_queue_note_set(queue, NULL);
 		*out_pause_ms = LEASE_POLL_MS;
 		return ERR_OK;
 	}
+	as_queue_note_set(queue, set);
 	*out_pause_ms = IDLE_MS;
 	if (set->count == 0) {
 		return ERR_OK;
 	}
 	TRY(load(ctx, queue, set));
+	TRY(as_queue_spread(ctx, queue, set));
 	TRY(as_queue_launch(queue, set));
 	*out_pause_ms = next_due_in_ms(queue);
 	return ERR_OK;
@@ -233,6 +237,7 @@ struct as_queue *as_queue_create(struct homeserver *hs)
 	lock_init(&queue->lock, RANK_LEAF);
 	cond_init(&queue->work);
 	map_init(&queue->senders);
+	as_queue_fill_port(queue);
 	return queue;
 }
 
@@ -273,6 +278,7 @@ void as_queue_destroy(struct as_queue *queue)
 		sender_free(value);
 	}
 	map_fini(&queue->senders);
+	as_moments_fini(&queue->moments);
 	mem_free(queue->since);
 	as_interest_destroy(queue->interest);
 	cond_fini(&queue->work);

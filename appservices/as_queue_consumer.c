@@ -8,7 +8,13 @@
 #include "base/vec.h"
 #include "storage/consumer.h"
 
-enum { EVENTS_A_ROUND = 200, PAUSE_MS = 2, PAUSE_ALONE_MS = 250, UNSAVED_POSITIONS = 1000 };
+enum {
+	EVENTS_A_ROUND = 200,
+	OTHERS_A_ROUND = 1000,
+	PAUSE_MS = 2,
+	PAUSE_ALONE_MS = 250,
+	UNSAVED_POSITIONS = 1000
+};
 
 struct round {
 	struct ctx *ctx;
@@ -17,6 +23,12 @@ struct round {
 	const struct appservice_set *set;
 	int64_t after;
 	int64_t reached;
+	struct appservice_event *events;
+	size_t event_n;
+	struct appservice_other *receipts;
+	size_t receipt_n;
+	struct appservice_other *devices;
+	size_t device_n;
 	VEC(struct appservice_news) news;
 };
 
@@ -112,29 +124,146 @@ static size_t rooms_of(struct arena *arena, const struct appservice_event *event
 	return rooms.n;
 }
 
-static enum err walk_events(struct round *round, int64_t up_to, struct as_walk **out)
+/* --- looking --------------------------------------------------------------------------------------------------- */
+
+static bool has_taker(const struct appservice_set *set, bool of_devices)
 {
-	struct appservice_event *events;
-	size_t count;
-	int64_t *rooms;
+	for (size_t i = 0; i < set->count; i++) {
+		const struct registration *reg = &set->items[i].reg;
+		if (as_is_listening(&set->items[i]) &&
+			(reg->receives_ephemeral || (of_devices && reg->receives_devices))) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* A list that is full may go on at its last position; all of that is for the next round then. */
+static size_t cut(struct round *round, const struct appservice_other *others, size_t count)
+{
+	if (count < OTHERS_A_ROUND) {
+		return count;
+	}
+	int64_t last = others[count - 1].position;
+	while (count > 0 && others[count - 1].position == last) {
+		count--;
+	}
+	round->reached = MIN_OF(round->reached, last - 1);
+	return count;
+}
+
+static enum err look(struct round *round, int64_t up_to)
+{
 	struct ctx *ctx = round->ctx;
-	TRY(store_appservice_look(ctx, round->hs->db, round->after, up_to, EVENTS_A_ROUND, &events,
-		&count, &round->reached));
-	size_t room_n = rooms_of(ctx->arena, events, count, &rooms);
-	TRY(as_walk_begin(ctx, round->queue->interest, round->set, round->after, rooms, room_n, out));
-	bool *wants = ARENA_NEW_ARRAY(ctx->arena, bool, round->set->count);
-	for (size_t i = 0; i < count; i++) {
-		TRY(as_walk_event(*out, &events[i], wants));
-		add_news(round, wants,
-			(struct appservice_news){
-				.position = events[i].position,
-				.kind = APPSERVICE_NEWS_EVENT,
-				.room_nid = events[i].room_nid,
-				.event_position = events[i].event_position,
-			});
+	struct db *db = round->hs->db;
+	TRY(store_appservice_look(ctx, db, round->after, up_to, EVENTS_A_ROUND, &round->events,
+		&round->event_n, &round->reached));
+	if (has_taker(round->set, false)) {
+		TRY(store_appservice_look_receipts(ctx, db, round->after, round->reached, OTHERS_A_ROUND,
+			&round->receipts, &round->receipt_n));
+		round->receipt_n = cut(round, round->receipts, round->receipt_n);
+	}
+	if (has_taker(round->set, true)) {
+		TRY(store_appservice_look_devices(ctx, db, round->after, round->reached, OTHERS_A_ROUND,
+			&round->devices, &round->device_n));
+		round->device_n = cut(round, round->devices, round->device_n);
 	}
 	return ERR_OK;
 }
+
+void as_queue_note_set(struct as_queue *queue, const struct appservice_set *set)
+{
+	atomic_store(&queue->has_listeners, set != NULL && has_listeners(set));
+	atomic_store(&queue->has_takers, set != NULL && has_taker(set, false));
+}
+
+/* --- who is interested ------------------------------------------------------------------------------------------- */
+
+static enum err walk_events(struct round *round)
+{
+	struct ctx *ctx = round->ctx;
+	int64_t *rooms;
+	struct as_walk *walk;
+	size_t room_n = rooms_of(ctx->arena, round->events, round->event_n, &rooms);
+	TRY(as_walk_begin(ctx, round->queue->interest, round->set, round->after, rooms, room_n, &walk));
+	bool *wants = ARENA_NEW_ARRAY(ctx->arena, bool, round->set->count);
+	for (size_t i = 0; i < round->event_n && round->events[i].position <= round->reached; i++) {
+		const struct appservice_event *event = &round->events[i];
+		TRY(as_walk_event(walk, event, wants));
+		add_news(round, wants,
+			(struct appservice_news){
+				.position = event->position,
+				.kind = APPSERVICE_NEWS_EVENT,
+				.room_nid = event->room_nid,
+				.event_position = event->event_position,
+			});
+	}
+	as_walk_end(walk, round->reached);
+	return ERR_OK;
+}
+
+/* Private ones only to who reads by them. */
+static enum err add_receipts(struct round *round)
+{
+	const struct appservice_set *set = round->set;
+	size_t n = round->receipt_n;
+	int64_t *nids = ARENA_NEW_ARRAY(round->ctx->arena, int64_t, n);
+	struct str *ids = ARENA_NEW_ARRAY(round->ctx->arena, struct str, n);
+	bool *wants;
+	if (n == 0) {
+		return ERR_OK;
+	}
+	for (size_t i = 0; i < n; i++) {
+		nids[i] = round->receipts[i].room_nid;
+		ids[i] = round->receipts[i].room_id;
+	}
+	TRY(as_interest_now(round->ctx, round->queue->interest, set, nids, ids, n, &wants));
+	for (size_t i = 0; i < n && round->receipts[i].position <= round->reached; i++) {
+		const struct appservice_other *receipt = &round->receipts[i];
+		bool *by = &wants[i * set->count];
+		for (size_t k = 0; k < set->count; k++) {
+			const struct appservice *service = &set->items[k];
+			by[k] = by[k] && service->reg.receives_ephemeral &&
+				(!receipt->is_private || as_has_user(service, receipt->user_id));
+		}
+		add_news(round, by,
+			(struct appservice_news){.position = receipt->position,
+				.kind = APPSERVICE_NEWS_RECEIPT,
+				.room_nid = receipt->room_nid});
+	}
+	return ERR_OK;
+}
+
+static enum err add_devices(struct round *round)
+{
+	const struct appservice_set *set = round->set;
+	struct str *ids = ARENA_NEW_ARRAY(round->ctx->arena, struct str, round->device_n);
+	bool *wants;
+	if (round->device_n == 0) {
+		return ERR_OK;
+	}
+	for (size_t i = 0; i < round->device_n; i++) {
+		ids[i] = round->devices[i].user_id;
+	}
+	TRY(as_interest_in_users(round->ctx, round->queue->interest, set, ids, round->device_n,
+		&wants));
+	for (size_t i = 0; i < round->device_n && round->devices[i].position <= round->reached; i++) {
+		const struct appservice_other *device = &round->devices[i];
+		bool *by = &wants[i * set->count];
+		for (size_t k = 0; k < set->count; k++) {
+			const struct registration *reg = &set->items[k].reg;
+			by[k] = device->is_change
+				? by[k] && reg->receives_devices
+				: reg->receives_ephemeral && as_has_user(&set->items[k], device->user_id);
+		}
+		add_news(round, by,
+			(struct appservice_news){.position = device->position,
+				.kind = device->is_change ? APPSERVICE_NEWS_KEYS : APPSERVICE_NEWS_MESSAGE});
+	}
+	return ERR_OK;
+}
+
+/* --- the round ------------------------------------------------------------------------------------------------------ */
 
 static enum err save(struct round *round)
 {
@@ -159,9 +288,15 @@ static enum err save(struct round *round)
 	return ERR_OK;
 }
 
+static enum err add_others(struct round *round)
+{
+	TRY(add_receipts(round));
+	TRY(add_devices(round));
+	return save(round);
+}
+
 static enum err run_round(struct round *round, int64_t up_to)
 {
-	struct as_walk *walk = NULL;
 	TRY(load_since(round));
 	int64_t first = first_since(round);
 	if (first >= up_to) {
@@ -169,10 +304,13 @@ static enum err run_round(struct round *round, int64_t up_to)
 		return save(round);
 	}
 	round->after = MAX_OF(round->after, first);
-	TRY(walk_events(round, up_to, &walk));
-	TRY(save(round));
-	as_walk_end(walk, round->reached);
-	return ERR_OK;
+	TRY(look(round, up_to));
+	TRY(walk_events(round));
+	enum err err = add_others(round);
+	if (err != ERR_OK) {
+		as_interest_forget(round->queue->interest);
+	}
+	return err;
 }
 
 enum err as_queue_consume(struct ctx *ctx, struct homeserver *hs, void *self, int64_t after,
@@ -182,7 +320,7 @@ enum err as_queue_consume(struct ctx *ctx, struct homeserver *hs, void *self, in
 	struct appservice_set *set CLEANUP(appservice_set_cleanup) = NULL;
 	TRY(as_queue_hold(ctx, hs, &set));
 	bool is_heard = has_listeners(set);
-	atomic_store(&queue->has_listeners, is_heard);
+	as_queue_note_set(queue, set);
 	if (after != queue->reached) {
 		queue->saved = after; /* it comes from the database */
 	}

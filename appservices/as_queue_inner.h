@@ -4,7 +4,7 @@
 #ifndef BELFRY_APPSERVICES_AS_QUEUE_INNER_H
 #define BELFRY_APPSERVICES_AS_QUEUE_INNER_H
 
-#include "appservices/as_interest.h"
+#include "appservices/as_moments.h"
 #include "appservices/as_queue.h"
 #include "base/lock.h"
 #include "base/map.h"
@@ -31,6 +31,7 @@ struct as_sender {
 	bool is_failing; /**< its last transaction was not taken */
 	bool is_known;   /**< its row was there when rows were last read */
 	/* The thread's own: */
+	struct as_moments moments; /**< to be told */
 	bool is_flying;
 	struct str txn_id;   /**< of its newest transaction; heap; p == NULL: there was none */
 	bool is_open;        /**< the row says that it is not taken */
@@ -49,13 +50,15 @@ struct as_queue {
 	pthread_t thread;
 	bool is_started;
 	atomic_bool has_listeners; /**< there are services to send to */
+	atomic_bool has_takers;    /**< of these some who are told what is of the moment */
 	atomic_size_t failing_n;
 	struct lock lock;
 	struct cond work;
 	bool is_stopping; /**< guarded by lock, like all below */
 	bool is_woken;
-	struct as_flight *over; /**< ended, not written down */
-	struct map senders;     /**< id → struct as_sender * */
+	struct as_flight *over;    /**< ended, not written down */
+	struct map senders;        /**< id → struct as_sender * */
+	struct as_moments moments; /**< of which it is not worked out yet who is told */
 	/* The consumer's own: */
 	int64_t reached;       /**< where its last round ended */
 	int64_t saved;         /**< its position in the database */
@@ -70,12 +73,23 @@ void as_queue_wake(struct as_queue *queue);
 /** Something was queued for services. */
 void as_queue_filled(struct as_queue *queue, const struct appservice_news *news, size_t count);
 
+/** Whom there is to tell something. @param set  NULL: nobody, for another process does it */
+void as_queue_note_set(struct as_queue *queue, const struct appservice_set *set);
+
 /** The newest set, read first if nobody has. Errors: STORE */
 MUST_CHECK enum err as_queue_hold(struct ctx *ctx, struct homeserver *hs,
 	struct appservice_set **out);
 
 struct as_sender *as_sender_locked(struct as_queue *queue, struct str id);
 void as_flight_free(struct as_flight *flight);
+
+/* --- what is of the moment (as_queue_moments.c) ------------------------------------------------------------- */
+
+/** Fills the port for typing and presence. */
+void as_queue_fill_port(struct as_queue *queue);
+/** Works out who is told; the thread's. Errors: STORE (nobody is) */
+MUST_CHECK enum err as_queue_spread(struct ctx *ctx, struct as_queue *queue,
+	const struct appservice_set *set);
 
 /* --- sending (as_queue_send.c), the thread's --------------------------------------------------------------- */
 

@@ -274,6 +274,8 @@ static enum err make_transaction(struct sending *sending, const struct as_draft 
 		.body = draft->body,
 		.up_to = draft->up_to,
 		.taken_at_ms = sender->taken_at_ms,
+		.messages = draft->messages,
+		.message_n = draft->message_n,
 	};
 	enum err err = store_appservice_transaction_make(sending->ctx, hs->db, &transaction);
 	if (err == ERR_CONFLICT) {
@@ -301,11 +303,15 @@ static enum err send_next(struct sending *sending)
 	sending->sender->has_queue = false; /* before it is read: what comes meanwhile says so again */
 	lock_give(&queue->lock);
 	TRY(take_news(sending, &draft));
-	if (draft.news_n == 0) {
+	if (draft.news_n == 0 && as_moments_is_empty(&sending->sender->moments)) {
 		return rest(sending);
 	}
+	struct as_moments moments CLEANUP(as_moments_fini) = {0};
+	as_moments_move(&sending->sender->moments, &moments);
+	as_moments_list(sending->ctx->arena, &moments, &draft.moments);
 	lock_take(&queue->lock);
-	sending->sender->has_queue = true; /* there may be more than fits */
+	sending->sender->has_queue =
+		sending->sender->has_queue || draft.news_n > 0; /* there may be more than fits */
 	lock_give(&queue->lock);
 	TRY(as_draft_write(sending->ctx, queue->hs, &draft));
 	return make_transaction(sending, &draft);
@@ -316,7 +322,8 @@ static bool is_due(struct as_queue *queue, struct as_sender *sender)
 	int64_t now_ms = clock_wall_ms(&queue->hs->clock);
 	LOCK_SCOPE(&queue->lock);
 	bool is_pausing = sender->failures > 0 && sender->retry_at_ms > now_ms && !sender->is_retried;
-	bool has_work = sender->has_queue || sender->is_open || sender->taken_at_ms != 0;
+	bool has_work = sender->has_queue || sender->is_open || sender->taken_at_ms != 0 ||
+		!as_moments_is_empty(&sender->moments);
 	if (!sender->is_known || sender->is_flying || is_pausing || !has_work) {
 		return false;
 	}

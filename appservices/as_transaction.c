@@ -3,9 +3,12 @@
  */
 #include "appservices/as_transaction.h"
 
-#include "base/map.h"
+#include <stdlib.h>
+#include <string.h>
+
 #include "homeserver/room/rooms.h"
 #include "homeserver/timeline/event_view.h"
+#include "storage/one_time_key.h"
 
 enum { CEILING_BYTES = 16 << 20 };
 
@@ -22,6 +25,7 @@ struct writing {
 	struct as_draft *draft;
 	struct room_part **parts; /* of news[i]; NULL: nothing to send */
 	size_t event_n;
+	size_t other_n;
 };
 
 static bool is_first_of_room(const struct as_draft *draft, size_t index)
@@ -101,6 +105,226 @@ static void write_events(struct writing *writing, struct json_out *out)
 	json_out_end(out);
 }
 
+/* --- what is no event ------------------------------------------------------------------------------------------ */
+
+/* Positions of one kind that are in the transaction. */
+static size_t positions_of(const struct writing *writing, enum appservice_news_kind kind,
+	int64_t **out)
+{
+	const struct as_draft *draft = writing->draft;
+	size_t n = 0;
+	*out = ARENA_NEW_ARRAY(writing->ctx->arena, int64_t, draft->news_n);
+	for (size_t i = 0; i < draft->news_n; i++) {
+		if (draft->news[i].kind == kind && draft->news[i].position <= draft->up_to) {
+			(*out)[n++] = draft->news[i].position;
+		}
+	}
+	return n;
+}
+
+static void write_receipt(const struct appservice_receipt *receipt, struct json_out *out)
+{
+	json_out_object(out);
+	json_out_key_str(out, "type", STR("m.receipt"));
+	json_out_key_str(out, "room_id", receipt->room_id);
+	json_out_key_object(out, "content");
+	json_out_key(out, receipt->event_id);
+	json_out_object(out);
+	json_out_key(out, receipt->type);
+	json_out_object(out);
+	json_out_key(out, receipt->user_id);
+	json_out_object(out);
+	json_out_key_int(out, "ts", receipt->ts_ms);
+	if (receipt->thread_id.n > 0) {
+		json_out_key_str(out, "thread_id", receipt->thread_id);
+	}
+	for (int i = 0; i < 5; i++) {
+		json_out_end(out);
+	}
+}
+
+/* Services that ask for it by the name of before it was specified get it by that one, too. */
+static const char *ephemeral_name(const struct registration *reg)
+{
+	return json_at(&reg->all, "receive_ephemeral") == NULL &&
+			json_at(&reg->all, "de.sorunome.msc2409.push_ephemeral") != NULL
+		? "de.sorunome.msc2409.ephemeral"
+		: "ephemeral";
+}
+
+static enum err write_ephemeral(struct writing *writing, struct json_out *out)
+{
+	struct ctx *ctx = writing->ctx;
+	const struct as_draft *draft = writing->draft;
+	struct appservice_receipt *receipts = NULL;
+	int64_t *positions;
+	size_t receipt_n = 0;
+	size_t moment_n;
+	size_t n = positions_of(writing, APPSERVICE_NEWS_RECEIPT, &positions);
+	if (n > 0) {
+		TRY(store_appservice_receipts(ctx, writing->hs->db, positions, n, &receipts, &receipt_n));
+	}
+	if (receipt_n + draft->moments.room_n + draft->moments.user_n == 0) {
+		return ERR_OK;
+	}
+	json_out_key(out, str_of(ephemeral_name(&draft->service->reg)));
+	json_out_array(out);
+	for (size_t i = 0; i < receipt_n; i++) {
+		write_receipt(&receipts[i], out);
+	}
+	TRY(as_moments_write(ctx, writing->hs, &draft->moments, out, &moment_n));
+	json_out_end(out);
+	writing->other_n += receipt_n + moment_n;
+	return ERR_OK;
+}
+
+static void write_message(const struct appservice_message *message, struct json_out *out)
+{
+	json_out_object(out);
+	/* What a client sent as one, without its opening brace. */
+	buf_add(out->buf, str_slice(message->message, 1, message->message.n - 1));
+	out->need_comma = true;
+	json_out_key_str(out, "to_user_id", message->user_id);
+	json_out_key_str(out, "to_device_id", message->device_id);
+	json_out_end(out);
+}
+
+/* Of one device: how many keys of each algorithm are left, or which fallback keys are unused. */
+static void write_left(const struct device_key_state *state, bool is_fallback, struct json_out *out)
+{
+	if (is_fallback) {
+		json_out_array(out);
+		for (size_t i = 0; i < state->unused_fallback_n; i++) {
+			json_out_str(out, state->unused_fallback[i]);
+		}
+	} else {
+		json_out_object(out);
+		for (size_t i = 0; i < state->one_time_n; i++) {
+			json_out_key(out, state->one_time[i].algorithm);
+			json_out_int(out, state->one_time[i].count);
+		}
+	}
+	json_out_end(out);
+}
+
+/* {user: {device: …}} of the devices that messages go to; sorted by user. */
+static void write_devices(const struct appservice_message *devices,
+	const struct device_key_state *states, size_t count, bool is_fallback, struct json_out *out)
+{
+	json_out_object(out);
+	for (size_t i = 0; i < count; i++) {
+		if (i == 0 || !str_equals(devices[i].user_id, devices[i - 1].user_id)) {
+			if (i > 0) {
+				json_out_end(out);
+			}
+			json_out_key(out, devices[i].user_id);
+			json_out_object(out);
+		}
+		json_out_key(out, devices[i].device_id);
+		write_left(&states[i], is_fallback, out);
+	}
+	if (count > 0) {
+		json_out_end(out);
+	}
+	json_out_end(out);
+}
+
+static int compare_devices(const void *a, const void *b)
+{
+	const struct appservice_message *x = a;
+	const struct appservice_message *y = b;
+	int order = str_compare(x->user_id, y->user_id);
+	return order != 0 ? order : str_compare(x->device_id, y->device_id);
+}
+
+/* A message may have taken a one-time key: what is left, of each device that gets one. */
+static enum err write_keys_left(struct writing *writing, const struct appservice_message *messages,
+	size_t count, struct json_out *out)
+{
+	struct ctx *ctx = writing->ctx;
+	struct appservice_message *devices =
+		ARENA_NEW_ARRAY(ctx->arena, struct appservice_message, count + 1);
+	struct device_key_state *states =
+		ARENA_NEW_ARRAY(ctx->arena, struct device_key_state, count + 1);
+	size_t n = 0;
+	memcpy(devices, messages, count * sizeof(*devices));
+	qsort(devices, count, sizeof(*devices), compare_devices);
+	for (size_t i = 0; i < count; i++) {
+		if (n == 0 || compare_devices(&devices[n - 1], &devices[i]) != 0) {
+			devices[n++] = devices[i];
+		}
+	}
+	for (size_t i = 0; i < n; i++) {
+		TRY(store_one_time_key_state(ctx, writing->hs->db, devices[i].user_id, devices[i].device_id,
+			&states[i]));
+	}
+	json_out_key(out, STR("org.matrix.msc3202.device_one_time_keys_count"));
+	write_devices(devices, states, n, false, out);
+	json_out_key(out, STR("org.matrix.msc3202.device_unused_fallback_key_types"));
+	write_devices(devices, states, n, true, out);
+	return ERR_OK;
+}
+
+static enum err write_messages(struct writing *writing, struct json_out *out)
+{
+	struct ctx *ctx = writing->ctx;
+	struct as_draft *draft = writing->draft;
+	struct appservice_message *messages;
+	int64_t *positions;
+	size_t count;
+	size_t sent = 0;
+	size_t n = positions_of(writing, APPSERVICE_NEWS_MESSAGE, &positions);
+	if (n == 0) {
+		return ERR_OK;
+	}
+	TRY(store_appservice_messages(ctx, writing->hs->db, positions, n, &messages, &count));
+	draft->messages = ARENA_NEW_ARRAY(ctx->arena, struct appservice_message, count);
+	json_out_key_array(out, "de.sorunome.msc2409.to_device");
+	for (size_t i = 0; i < count; i++) {
+		struct user_id user;
+		if (!as_has_user(draft->service, messages[i].user_id) ||
+			!user_id_parse(messages[i].user_id, &user)) {
+			continue; /* of another user at the same position */
+		}
+		write_message(&messages[i], out);
+		if (appservice_claims_user(draft->service, user)) {
+			draft->messages[draft->message_n++] = messages[i];
+		}
+		messages[sent++] = messages[i];
+	}
+	json_out_end(out);
+	writing->other_n += sent;
+	return draft->service->reg.receives_devices && sent > 0
+		? write_keys_left(writing, messages, sent, out)
+		: ERR_OK;
+}
+
+static enum err write_key_changes(struct writing *writing, struct json_out *out)
+{
+	int64_t *positions;
+	struct str *users;
+	size_t count;
+	size_t n = positions_of(writing, APPSERVICE_NEWS_KEYS, &positions);
+	if (n == 0) {
+		return ERR_OK;
+	}
+	TRY(store_appservice_key_changes(writing->ctx, writing->hs->db, positions, n, &users, &count));
+	if (count == 0) {
+		return ERR_OK;
+	}
+	json_out_key_object(out, "org.matrix.msc3202.device_lists");
+	json_out_key_array(out, "changed");
+	for (size_t i = 0; i < count; i++) {
+		json_out_str(out, users[i]);
+	}
+	json_out_end(out);
+	json_out_key_array(out, "left");
+	json_out_end(out);
+	json_out_end(out);
+	writing->other_n += count;
+	return ERR_OK;
+}
+
 enum err as_draft_write(struct ctx *ctx, struct homeserver *hs, struct as_draft *draft)
 {
 	struct writing writing = {.ctx = ctx, .hs = hs, .draft = draft};
@@ -111,10 +335,18 @@ enum err as_draft_write(struct ctx *ctx, struct homeserver *hs, struct as_draft 
 	TRY(load_events(&writing));
 	json_out_object(&out);
 	write_events(&writing, &out);
+	if (draft->service->reg.receives_ephemeral) {
+		TRY(write_ephemeral(&writing, &out));
+		TRY(write_messages(&writing, &out));
+	}
+	if (draft->service->reg.receives_devices) {
+		TRY(write_key_changes(&writing, &out));
+	}
 	json_out_end(&out);
 	if (!buf_ok(&buf)) {
 		return fail_cause(ctx, ERR_INTERNAL, "a transaction could not be written");
 	}
-	draft->body = writing.event_n > 0 ? str_dup(ctx->arena, buf_str(&buf)) : str_from(NULL, 0);
+	draft->body = writing.event_n + writing.other_n > 0 ? str_dup(ctx->arena, buf_str(&buf))
+														: str_from(NULL, 0);
 	return ERR_OK;
 }

@@ -1,12 +1,11 @@
 /**
  * The text of a transaction: what waits for a service, as far as it fits.
- * Spec: application-service API, "Pushing events"
+ * Spec: application-service API, "Pushing events", "Pushing ephemeral data"; MSC4203 (messages to devices), MSC3202 (keys)
  */
 #ifndef BELFRY_APPSERVICES_AS_TRANSACTION_H
 #define BELFRY_APPSERVICES_AS_TRANSACTION_H
 
-#include "appservices/registry.h"
-#include "storage/appservice_queue.h"
+#include "appservices/as_moments.h"
 
 enum {
 	AS_TRANSACTION_NEWS_MAX = 100,
@@ -18,9 +17,12 @@ struct as_draft {
 	const struct appservice *service;
 	const struct appservice_news *news; /**< in order; positions are whole */
 	size_t news_n;
+	struct as_moment_list moments;
 	/* Afterwards: */
 	int64_t up_to;   /**< what waited up to here is in it, or has nothing to tell (any more) */
 	struct str body; /**< p == NULL: there is nothing to send */
+	struct appservice_message *messages; /**< in it, to devices that nobody else may have */
+	size_t message_n;
 };
 
 /** Writes it. Errors: STORE. Cost: what is not in memory of rooms and events. */

@@ -63,7 +63,7 @@ static void tell_presence(void *self, const struct presence_view *view)
 
 void outbox_fill_edu_port(struct outbox *outbox)
 {
-	outbox->hs->ports.edus =
+	outbox->hs->ports.edus[EDU_SERVERS] =
 		(struct edu_port){.self = outbox, .typing = tell_typing, .presence = tell_presence};
 }
 

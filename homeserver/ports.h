@@ -175,10 +175,17 @@ struct succession_port {
 
 struct presence_view;
 
-/** Servers that share rooms, told what is worth something only now. NULL functions: there are none. Called with no lock held; never block. */
+/** Others who are told what is worth something only now. */
+enum edu_listener {
+	EDU_SERVERS,     /**< other servers that share rooms */
+	EDU_APPSERVICES, /**< application services that are interested */
+	EDU_LISTENERS,
+};
+
+/** One of them. NULL functions: there is none. Called with no lock held; never block. */
 struct edu_port {
 	void *self;
-	/** Somebody began to type, still types, or has ended. What concerns no other server costs a look into memory. */
+	/** Somebody began to type, still types, or has ended. What concerns nobody there costs a look into memory. */
 	void (*typing)(void *self, struct room *room, struct str user_id, bool is_typing);
 	/** What others see of a user has changed. */
 	void (*presence)(void *self, const struct presence_view *view);
@@ -232,7 +239,7 @@ struct homeserver_ports {
 	struct space_port space;
 	struct history_port history;
 	struct third_party_port third_party;
-	struct edu_port edus;
+	struct edu_port edus[EDU_LISTENERS];
 	struct policy_port policy;          /**< always filled */
 	struct appservice_port appservices; /**< always filled */
 	struct e2ee_port e2ee;              /**< always filled */

@@ -65,6 +65,44 @@ enum err store_appservice_aliases(struct ctx *ctx, struct db *db, const int64_t 
 	return ERR_OK;
 }
 
+enum err store_appservice_look_receipts(struct ctx *ctx, struct db *db, int64_t after,
+	int64_t up_to, int64_t limit, struct appservice_other **out, size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_APPSERVICE_LOOK_RECEIPTS,
+		DB_ARGS(db_bigint(after), db_bigint(up_to), db_bigint(limit)), &rows));
+	*out_count = db_count(rows);
+	*out = ARENA_NEW_ARRAY(ctx->arena, struct appservice_other, *out_count);
+	for (size_t i = 0; i < *out_count; i++) {
+		(*out)[i] = (struct appservice_other){
+			.position = db_int(rows, i, 0),
+			.room_nid = db_int(rows, i, 1),
+			.room_id = db_str(rows, i, 2),
+			.user_id = db_str(rows, i, 3),
+			.is_private = db_is_true(rows, i, 4),
+		};
+	}
+	return ERR_OK;
+}
+
+enum err store_appservice_look_devices(struct ctx *ctx, struct db *db, int64_t after, int64_t up_to,
+	int64_t limit, struct appservice_other **out, size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_APPSERVICE_LOOK_DEVICES,
+		DB_ARGS(db_bigint(after), db_bigint(up_to), db_bigint(limit)), &rows));
+	*out_count = db_count(rows);
+	*out = ARENA_NEW_ARRAY(ctx->arena, struct appservice_other, *out_count);
+	for (size_t i = 0; i < *out_count; i++) {
+		(*out)[i] = (struct appservice_other){
+			.position = db_int(rows, i, 0),
+			.user_id = db_str(rows, i, 1),
+			.is_change = db_is_true(rows, i, 2),
+		};
+	}
+	return ERR_OK;
+}
+
 /* --- the queue ------------------------------------------------------------------------------------------- */
 
 enum err store_appservice_enqueue(struct ctx *ctx, struct tx *tx,
@@ -107,6 +145,54 @@ enum err store_appservice_queue_next(struct ctx *ctx, struct db *db, struct str 
 	return ERR_OK;
 }
 
+enum err store_appservice_receipts(struct ctx *ctx, struct db *db, const int64_t *positions,
+	size_t count, struct appservice_receipt **out, size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_APPSERVICE_RECEIPTS, DB_ARGS(db_bigints(positions, count)), &rows));
+	*out_count = db_count(rows);
+	*out = ARENA_NEW_ARRAY(ctx->arena, struct appservice_receipt, *out_count);
+	for (size_t i = 0; i < *out_count; i++) {
+		(*out)[i] = (struct appservice_receipt){
+			.room_id = db_str(rows, i, 0),
+			.user_id = db_str(rows, i, 1),
+			.type = db_str(rows, i, 2),
+			.thread_id = db_str(rows, i, 3),
+			.event_id = db_str(rows, i, 4),
+			.ts_ms = db_int(rows, i, 5),
+		};
+	}
+	return ERR_OK;
+}
+
+enum err store_appservice_messages(struct ctx *ctx, struct db *db, const int64_t *positions,
+	size_t count, struct appservice_message **out, size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_APPSERVICE_MESSAGES, DB_ARGS(db_bigints(positions, count)), &rows));
+	*out_count = db_count(rows);
+	*out = ARENA_NEW_ARRAY(ctx->arena, struct appservice_message, *out_count);
+	for (size_t i = 0; i < *out_count; i++) {
+		(*out)[i] = (struct appservice_message){db_str(rows, i, 0), db_str(rows, i, 1),
+			db_int(rows, i, 2), db_str(rows, i, 3)};
+	}
+	return ERR_OK;
+}
+
+enum err store_appservice_key_changes(struct ctx *ctx, struct db *db, const int64_t *positions,
+	size_t count, struct str **out, size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_APPSERVICE_KEY_CHANGES, DB_ARGS(db_bigints(positions, count)),
+		&rows));
+	*out_count = db_count(rows);
+	*out = ARENA_NEW_ARRAY(ctx->arena, struct str, *out_count);
+	for (size_t i = 0; i < *out_count; i++) {
+		(*out)[i] = db_str(rows, i, 0);
+	}
+	return ERR_OK;
+}
+
 /* --- transactions ------------------------------------------------------------------------------------------ */
 
 enum err store_appservice_deliveries(struct ctx *ctx, struct db *db,
@@ -134,10 +220,20 @@ enum err store_appservice_deliveries(struct ctx *ctx, struct db *db,
 enum err store_appservice_transaction_make(struct ctx *ctx, struct db *db,
 	const struct appservice_transaction *transaction)
 {
+	size_t n = transaction->message_n;
+	struct str *users = ARENA_NEW_ARRAY(ctx->arena, struct str, n);
+	struct str *devices = ARENA_NEW_ARRAY(ctx->arena, struct str, n);
+	int64_t *positions = ARENA_NEW_ARRAY(ctx->arena, int64_t, n);
+	for (size_t i = 0; i < n; i++) {
+		users[i] = transaction->messages[i].user_id;
+		devices[i] = transaction->messages[i].device_id;
+		positions[i] = transaction->messages[i].position;
+	}
 	return db_exec(ctx, db, STMT_APPSERVICE_TRANSACTION_MAKE,
 		DB_ARGS(db_text(transaction->appservice_id), db_text(transaction->before),
 			db_text(transaction->txn_id), db_text(transaction->body), db_bigint(transaction->up_to),
-			db_bigint(transaction->taken_at_ms)),
+			db_bigint(transaction->taken_at_ms), db_texts(users, n), db_texts(devices, n),
+			db_bigints(positions, n)),
 		NULL);
 }
 

@@ -42,6 +42,22 @@ MUST_CHECK enum err store_appservice_members(struct ctx *ctx, struct db *db, str
 MUST_CHECK enum err store_appservice_aliases(struct ctx *ctx, struct db *db,
 	const int64_t *room_nids, size_t count, struct appservice_member **out, size_t *out_count);
 
+/** A receipt, or what concerns devices of a user. */
+struct appservice_other {
+	int64_t position;
+	struct str user_id;
+	bool is_private;  /**< a private receipt */
+	bool is_change;   /**< of the user's keys; else messages to devices */
+	int64_t room_nid; /**< of a receipt */
+	struct str room_id;
+};
+/** Receipts with after < position <= up_to, in order, up to a limit. One round trip. */
+MUST_CHECK enum err store_appservice_look_receipts(struct ctx *ctx, struct db *db, int64_t after,
+	int64_t up_to, int64_t limit, struct appservice_other **out, size_t *out_count);
+/** The same of what concerns devices. One round trip. */
+MUST_CHECK enum err store_appservice_look_devices(struct ctx *ctx, struct db *db, int64_t after,
+	int64_t up_to, int64_t limit, struct appservice_other **out, size_t *out_count);
+
 /* --- the queue ------------------------------------------------------------------------------------------- */
 
 /** What stands at a position of the stream. The numbers are in the database. */
@@ -64,6 +80,32 @@ MUST_CHECK enum err store_appservice_enqueue(struct ctx *ctx, struct tx *tx,
 /** What waits for a service, oldest first, up to a limit. One round trip. */
 MUST_CHECK enum err store_appservice_queue_next(struct ctx *ctx, struct db *db, struct str id,
 	int64_t limit, struct appservice_news **out, size_t *out_count);
+
+/** What receipts say. */
+struct appservice_receipt {
+	struct str room_id;
+	struct str user_id;
+	struct str type;
+	struct str thread_id; /**< empty: unthreaded */
+	struct str event_id;
+	int64_t ts_ms;
+};
+/** Receipts at positions, in order; those that went on are not there any more. One round trip. */
+MUST_CHECK enum err store_appservice_receipts(struct ctx *ctx, struct db *db,
+	const int64_t *positions, size_t count, struct appservice_receipt **out, size_t *out_count);
+
+struct appservice_message {
+	struct str user_id;
+	struct str device_id;
+	int64_t position;
+	struct str message; /**< JSON object */
+};
+/** Messages to devices at positions, in order. One round trip. */
+MUST_CHECK enum err store_appservice_messages(struct ctx *ctx, struct db *db,
+	const int64_t *positions, size_t count, struct appservice_message **out, size_t *out_count);
+/** Users whose keys changed at positions, in order. One round trip. */
+MUST_CHECK enum err store_appservice_key_changes(struct ctx *ctx, struct db *db,
+	const int64_t *positions, size_t count, struct str **out, size_t *out_count);
 
 /* --- transactions ------------------------------------------------------------------------------------------ */
 
@@ -90,6 +132,9 @@ struct appservice_transaction {
 	struct str body;     /**< p == NULL: what waited has nothing to send */
 	int64_t up_to;       /**< what waited up to here is in it */
 	int64_t taken_at_ms; /**< when the one before was taken; 0: long ago */
+	const struct appservice_message
+		*messages; /**< to devices that hear by it alone: they leave their queues */
+	size_t message_n;
 };
 /** Errors: CONFLICT (another one is the newest, or the service is gone: read anew); STORE. One round trip. */
 MUST_CHECK enum err store_appservice_transaction_make(struct ctx *ctx, struct db *db,

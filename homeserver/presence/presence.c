@@ -341,8 +341,9 @@ enum err presence_load(struct ctx *ctx, struct homeserver *hs)
 
 /* --- time passes --------------------------------------------------------------------------------------------------- */
 
-/* Of whom others have not been woken yet: users of this server, and rooms of users of others. */
+/* Of whom others have not been woken yet: users, of these who is of this server, and rooms of users of others. */
 struct untold {
+	VEC(struct str) all;
 	VEC(struct str) ids;
 	VEC(int64_t) nids;
 };
@@ -350,8 +351,9 @@ struct untold {
 static void note_untold(struct untold *untold, struct arena *arena,
 	const struct presence_entry *entry)
 {
+	struct str id = str_dup(arena, entry->user_id);
+	VEC_PUSH(arena, &untold->all, id);
 	if (!presence_is_remote(entry)) {
-		struct str id = str_dup(arena, entry->user_id);
 		VEC_PUSH(arena, &untold->ids, id);
 	}
 	for (size_t i = 0; i < entry->remote.room_n; i++) {
@@ -394,13 +396,31 @@ static void wake_rooms(struct homeserver *hs, struct arena *arena, struct untold
 	}
 }
 
-/* By way of the port, for users of other servers. */
-static void tell_servers(struct homeserver *hs, struct arena *arena, const struct str *ids,
+static bool has_presence_listeners(const struct homeserver *hs)
+{
+	bool has = false;
+	for (size_t i = 0; i < EDU_LISTENERS; i++) {
+		has = has || hs->ports.edus[i].presence != NULL;
+	}
+	return has;
+}
+
+static void tell(struct homeserver *hs, const struct presence_view *view)
+{
+	for (size_t i = 0; i < EDU_LISTENERS; i++) {
+		const struct edu_port *port = &hs->ports.edus[i];
+		if (port->presence != NULL) {
+			port->presence(port->self, view);
+		}
+	}
+}
+
+/* By way of the ports. */
+static void tell_others(struct homeserver *hs, struct arena *arena, const struct str *ids,
 	size_t count)
 {
-	const struct edu_port *port = &hs->ports.edus;
 	struct presence *presence = hs->presence;
-	for (size_t i = 0; port->presence != NULL && i < count; i++) {
+	for (size_t i = 0; has_presence_listeners(hs) && i < count; i++) {
 		struct presence_view view;
 		lock_take(&presence->lock);
 		const struct presence_entry *entry = map_get(&presence->by_user, ids[i]);
@@ -410,7 +430,7 @@ static void tell_servers(struct homeserver *hs, struct arena *arena, const struc
 		}
 		lock_give(&presence->lock);
 		if (is_known) {
-			port->presence(port->self, &view);
+			tell(hs, &view);
 		}
 	}
 }
@@ -425,8 +445,8 @@ void presence_tidy(struct homeserver *hs)
 	collect_untold(hs->presence, arena, &untold);
 	if (untold.ids.n > 0) {
 		users_wake_sharing(hs->users, arena, untold.ids.p, untold.ids.n, PRESENCE_WAKES_UP_TO);
-		tell_servers(hs, arena, untold.ids.p, untold.ids.n);
 	}
+	tell_others(hs, arena, untold.all.p, untold.all.n);
 	if (untold.nids.n > 0) {
 		wake_rooms(hs, arena, &untold);
 	}

@@ -183,13 +183,15 @@ static bool stop_locked(struct typing *typing, struct room *room, struct str use
 	return removed;
 }
 
-/* By way of the port. */
-static void tell_servers(struct homeserver *hs, struct room *room, struct str user_id,
+/* By way of the ports. */
+static void tell_others(struct homeserver *hs, struct room *room, struct str user_id,
 	bool is_typing)
 {
-	const struct edu_port *port = &hs->ports.edus;
-	if (port->typing != NULL) {
-		port->typing(port->self, room, user_id, is_typing);
+	for (size_t i = 0; i < EDU_LISTENERS; i++) {
+		const struct edu_port *port = &hs->ports.edus[i];
+		if (port->typing != NULL) {
+			port->typing(port->self, room, user_id, is_typing);
+		}
 	}
 }
 
@@ -216,7 +218,7 @@ enum err typing_set(struct ctx *ctx, struct homeserver *hs, struct str user_id, 
 		users_wake_room(hs->users, room);
 	}
 	if (changed || is_told) {
-		tell_servers(hs, room, user_id, timeout_ms > 0);
+		tell_others(hs, room, user_id, timeout_ms > 0);
 	}
 	return ERR_OK;
 }
@@ -257,7 +259,7 @@ void typing_tidy(struct typing *typing)
 	}
 	lock_give(&typing->lock);
 	for (i = 0; i < ended.n; i++) {
-		tell_servers(typing->hs, ended.p[i].room, ended.p[i].user_id, false);
+		tell_others(typing->hs, ended.p[i].room, ended.p[i].user_id, false);
 	}
 	for (i = 0; i < changed.n; i++) {
 		users_wake_room(typing->hs->users, changed.p[i]);

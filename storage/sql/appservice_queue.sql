@@ -36,13 +36,28 @@ WHERE s.membership = 'join' AND s.from_position <= $2 AND s.to_position > $2
 -- Aliases of rooms ($1): room, alias. Index: aliases_room_idx.
 SELECT room_nid, alias FROM aliases WHERE room_nid = ANY($1::bigint[]);
 
+-- name: appservice_look_receipts hot
+-- Receipts with $1 < position <= $2, in order, up to $3: position, room, room id, user, whether it is private.
+-- Index: receipts_stream_idx, rooms_pkey.
+SELECT c.position, c.room_nid, r.room_id, c.user_id, c.receipt_type = 'm.read.private'
+FROM receipts c JOIN rooms r ON r.room_nid = c.room_nid WHERE c.position > $1 AND c.position <= $2 ORDER BY c.position LIMIT $3;
+
+-- name: appservice_look_devices
+-- What concerns devices with $1 < position <= $2, in order, up to $3: position, user, whether it is a change of keys, else messages.
+-- Index: device_messages_position_idx, device_list_changes_position_idx.
+SELECT DISTINCT position, user_id, false AS is_change FROM device_messages WHERE position > $1 AND position <= $2
+UNION ALL
+SELECT position, user_id, true FROM device_list_changes WHERE position > $1 AND position <= $2 AND seen_by = ''
+ORDER BY 1, 2 LIMIT $3;
+
 -- name: appservice_enqueue
 -- Rows for services that there are: service, position, kind, room, where the event is. Index: appservice_deliveries_pkey.
 INSERT INTO appservice_queue (appservice_id, position, kind, room_nid, event_position)
 SELECT u.appservice_id, u.position, u.kind, u.room_nid, u.event_position
 FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) AS
 	u(appservice_id, position, kind, room_nid, event_position)
-JOIN appservice_deliveries d ON d.appservice_id = u.appservice_id;
+JOIN appservice_deliveries d ON d.appservice_id = u.appservice_id
+ON CONFLICT (appservice_id, position, kind) DO NOTHING;
 
 -- name: appservice_deliveries
 -- One row for each service: id, since when it hears, id of its newest transaction, whether that one is not taken yet, failures, interval,
@@ -55,16 +70,33 @@ FROM appservice_deliveries d ORDER BY d.appservice_id;
 -- What waits for a service ($1), oldest first, up to $2: position, kind, room, where the event is. Index: appservice_queue_pkey.
 SELECT position, kind, room_nid, event_position FROM appservice_queue WHERE appservice_id = $1 ORDER BY position, kind LIMIT $2;
 
+-- name: appservice_receipts hot
+-- Receipts at positions ($1), in order: room id, user, type, thread, event, time. Index: receipts_stream_idx, rooms_pkey.
+SELECT r.room_id, c.user_id, c.receipt_type, c.thread_id, c.event_id, c.ts
+FROM receipts c JOIN rooms r ON r.room_nid = c.room_nid WHERE c.position = ANY($1::bigint[]) ORDER BY c.position;
+
+-- name: appservice_messages hot
+-- Messages to devices at positions ($1), in order: user, device, position, text. Index: device_messages_position_idx.
+SELECT user_id, device_id, position, message FROM device_messages WHERE position = ANY($1::bigint[])
+ORDER BY position, user_id, device_id;
+
+-- name: appservice_key_changes hot
+-- Users whose keys changed at positions ($1), in order. Index: device_list_changes_position_idx.
+SELECT user_id FROM device_list_changes WHERE position = ANY($1::bigint[]) AND seen_by = '' ORDER BY position;
+
 -- name: appservice_transaction_make
 -- The next transaction of a service ($1) is written: its id ($3), its text ($4; NULL: there is nothing to send); what it is made of, up to a position ($5),
--- waits no more. The one before ($2) was taken, at a time ($6; 0: it was already known). One that is not the newest divides by zero.
--- Index: appservice_deliveries_pkey, appservice_queue_pkey.
+-- waits no more, and so do messages to devices: user, device ($7, $8), position ($9). The one before ($2) was taken, at a time ($6; 0: it was
+-- already known). One that is not the newest divides by zero. Index: appservice_deliveries_pkey, appservice_queue_pkey, device_messages_pkey.
 WITH made AS (
 	UPDATE appservice_deliveries SET txn_id = $3, body = $4, failures = 0, interval_ms = 0, retry_at_ms = 0,
 		failing_since_ms = 0, cause = '', reached_at_ms = greatest(reached_at_ms, $6)
 	WHERE appservice_id = $1 AND txn_id IS NOT DISTINCT FROM $2 RETURNING 1
 ), taken AS (
 	DELETE FROM appservice_queue q USING made WHERE q.appservice_id = $1 AND q.position <= $5
+), arrived AS (
+	DELETE FROM device_messages m USING made, unnest($7::text[], $8::text[], $9::bigint[]) AS u(user_id, device_id, position)
+	WHERE m.user_id = u.user_id AND m.device_id = u.device_id AND m.position = u.position
 )
 SELECT 1 / count(*) FROM made;
 
