@@ -422,6 +422,7 @@ void config_to_settings(const struct conf *conf, struct settings *out)
 		.to_device_limit = conf_int(conf, "to_device.limit"),
 		.inbox_per_server = conf_int(conf, "federation.inbox_per_server"),
 		.inbox_total = conf_int(conf, "federation.inbox_total"),
+		.set_aside_max = conf_int(conf, "federation.set_aside_max"),
 		.event_cache_bytes = (size_t)conf_int(conf, "caches.events"),
 		.room_cache_count = (size_t)conf_int(conf, "caches.rooms"),
 		.user_cache_count = (size_t)conf_int(conf, "caches.users"),

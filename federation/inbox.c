@@ -18,6 +18,7 @@ enum {
 	LOOK_MS = 5000,
 	TIDY_MS = 3600 * 1000,
 	KEPT_MS = 24 * 3600 * 1000, /* so long a transaction that comes again gets the same answer */
+	KEPT_OF_SERVER = 10000,     /* whoever sends more an hour repeats none of them */
 	LOOKS_AT = 10000,           /* items that are due */
 	LOOK_LIMIT_MS = 10 * 1000,
 };
@@ -126,7 +127,7 @@ static enum err look(struct ctx *ctx, struct inbox *inbox, bool tidies)
 	atomic_store(&inbox->waiting, waiting);
 	metric_set(&waiting_items, waiting);
 	metric_set(&oldest_age, oldest_ms > 0 ? (now_ms - oldest_ms) / 1000 : 0);
-	return tidies ? store_inbox_tidy(ctx, hs->db, now_ms - KEPT_MS) : ERR_OK;
+	return tidies ? store_inbox_tidy(ctx, hs->db, now_ms - KEPT_MS, KEPT_OF_SERVER) : ERR_OK;
 }
 
 static void look_at_database(struct inbox *inbox, struct arena *arena, bool tidies)

@@ -298,8 +298,13 @@ static enum err work_off_room(struct visit *visit)
 		return knows_more ? err : ERR_DEFER;
 	}
 	TRY(err);
-	return room_is_resident(room) ? take_all_in(visit, room, pdus)
-								  : tell_outsiders(visit, room, pdus);
+	if (!room_is_resident(room)) {
+		return tell_outsiders(visit, room, pdus);
+	}
+	err = take_all_in(visit, room, pdus);
+	set_limit(visit, ITEM_LIMIT_MS);
+	enum err limited = room_aside_limit(visit->ctx, federation->hs, room);
+	return err != ERR_OK ? err : limited;
 }
 
 /* --- EDUs -------------------------------------------------------------------------------------------------------- */

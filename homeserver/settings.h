@@ -89,6 +89,7 @@ struct settings {
 	int64_t to_device_limit;  /**< messages kept for a device */
 	int64_t inbox_per_server; /**< PDUs and EDUs of one other server that may wait */
 	int64_t inbox_total;      /**< the same of all of them */
+	int64_t set_aside_max;    /**< rejected and soft-failed events of a room that are kept */
 	size_t event_cache_bytes;
 	size_t room_cache_count; /**< rooms whose content is kept loaded */
 	size_t user_cache_count;

@@ -77,6 +77,51 @@ enum err store_event_set_aside(struct ctx *ctx, struct db *db, int64_t room_nid,
 	return ERR_OK;
 }
 
+enum err store_events_hold(struct ctx *ctx, struct db *db, int64_t room_nid,
+	const struct str *event_ids, size_t count)
+{
+	return db_exec(ctx, db, STMT_EVENT_HOLD,
+		DB_ARGS(db_bigint(room_nid), db_texts(event_ids, count)), NULL);
+}
+
+enum err store_events_hold_all(struct ctx *ctx, struct db *db, int64_t room_nid,
+	const int64_t *positions, size_t count)
+{
+	return db_exec(ctx, db, STMT_EVENT_HOLD_ALL,
+		DB_ARGS(db_bigint(room_nid), db_bigints(positions, count)), NULL);
+}
+
+enum err store_events_aside(struct ctx *ctx, struct db *db, int64_t room_nid,
+	struct aside_row **out, size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_EVENTS_ASIDE, DB_ARGS(db_bigint(room_nid)), &rows));
+	*out_count = db_count(rows);
+	*out = ARENA_NEW_ARRAY(ctx->arena, struct aside_row, *out_count);
+	for (size_t i = 0; i < *out_count; i++) {
+		(*out)[i] = (struct aside_row){
+			.position = db_int(rows, i, 0),
+			.event_id = db_str(rows, i, 1),
+			.json = db_str(rows, i, 2),
+			.difference = db_str(rows, i, 3),
+			.is_held = db_is_true(rows, i, 4),
+		};
+	}
+	return ERR_OK;
+}
+
+enum err store_events_aside_forget(struct ctx *ctx, struct db *db, int64_t room_nid,
+	const int64_t *positions, size_t count)
+{
+	return db_exec(ctx, db, STMT_EVENTS_ASIDE_FORGET,
+		DB_ARGS(db_bigint(room_nid), db_bigints(positions, count)), NULL);
+}
+
+enum err store_room_ground(struct ctx *ctx, struct db *db, int64_t room_nid)
+{
+	return db_exec(ctx, db, STMT_ROOM_GROUND, DB_ARGS(db_bigint(room_nid)), NULL);
+}
+
 enum err store_event_states(struct ctx *ctx, struct db *db, int64_t room_nid,
 	const int64_t *positions, size_t count, struct event_state_row **out, size_t *out_count)
 {

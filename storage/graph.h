@@ -38,6 +38,29 @@ struct event_state_row {
 MUST_CHECK enum err store_event_set_aside(struct ctx *ctx, struct db *db, int64_t room_nid,
 	const struct kept_event *event, int64_t base_position, struct str difference,
 	int64_t *out_position);
+/** An event outside of the timeline that may be given up. */
+struct aside_row {
+	int64_t position;
+	struct str event_id;
+	struct str json;
+	struct str difference; /**< of the state after it; p == NULL: none */
+	bool is_held; /**< it is the room's state at some time, or others are noted to rest on it */
+};
+/** Notes that others rest on these, whichever of them are outside of the timeline. One round trip. */
+MUST_CHECK enum err store_events_hold(struct ctx *ctx, struct db *db, int64_t room_nid,
+	const struct str *event_ids, size_t count);
+/** Notes that these are held with all on which they rest: they are not looked at again. One round trip. */
+MUST_CHECK enum err store_events_hold_all(struct ctx *ctx, struct db *db, int64_t room_nid,
+	const int64_t *positions, size_t count);
+/** All that may be given up in a room, oldest first. One round trip. */
+MUST_CHECK enum err store_events_aside(struct ctx *ctx, struct db *db, int64_t room_nid,
+	struct aside_row **out, size_t *out_count);
+/** Gives some of them up. One round trip. */
+MUST_CHECK enum err store_events_aside_forget(struct ctx *ctx, struct db *db, int64_t room_nid,
+	const int64_t *positions, size_t count);
+/** What is outside of a room's timeline by now is never given up. One round trip. */
+MUST_CHECK enum err store_room_ground(struct ctx *ctx, struct db *db, int64_t room_nid);
+
 /** Differences of the events that have one. One round trip. */
 MUST_CHECK enum err store_event_states(struct ctx *ctx, struct db *db, int64_t room_nid,
 	const int64_t *positions, size_t count, struct event_state_row **out, size_t *out_count);

@@ -81,7 +81,8 @@ enum err store_inbox_defer(struct ctx *ctx, struct db *db, int64_t nid, int64_t 
 	return db_exec(ctx, db, STMT_INBOX_DEFER, DB_ARGS(db_bigint(nid), db_bigint(due_at_ms)), NULL);
 }
 
-enum err store_inbox_tidy(struct ctx *ctx, struct db *db, int64_t before_ms)
+enum err store_inbox_tidy(struct ctx *ctx, struct db *db, int64_t before_ms, int64_t of_server)
 {
-	return db_exec(ctx, db, STMT_INBOX_TRANSACTION_TIDY, DB_ARGS(db_bigint(before_ms)), NULL);
+	return db_exec(ctx, db, STMT_INBOX_TRANSACTION_TIDY,
+		DB_ARGS(db_bigint(before_ms), db_bigint(of_server)), NULL);
 }

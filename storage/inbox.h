@@ -55,7 +55,8 @@ MUST_CHECK enum err store_inbox_done(struct ctx *ctx, struct db *db, const int64
 /** One more attempt has failed. One round trip. */
 MUST_CHECK enum err store_inbox_defer(struct ctx *ctx, struct db *db, int64_t nid,
 	int64_t due_at_ms);
-/** Forgets transactions that came before a time. */
-MUST_CHECK enum err store_inbox_tidy(struct ctx *ctx, struct db *db, int64_t before_ms);
+/** Forgets transactions that came before a time, and those of each server but the newest. As many rows as there are. */
+MUST_CHECK enum err store_inbox_tidy(struct ctx *ctx, struct db *db, int64_t before_ms,
+	int64_t of_server);
 
 #endif

@@ -93,7 +93,12 @@ struct room {
 	struct user **listeners;
 	size_t listener_n;
 	size_t listener_capacity;
+	int keeping;           /**< threads that store outliers, see room_aside.h */
+	bool is_pruning;       /**< what is outside of the timeline is being given up */
 	struct room_head head; /**< guarded by the turn */
+	/** As much more may be kept outside of the timeline before its ceiling is looked at. */
+	_Atomic int64_t aside_left;
+	_Atomic int64_t aside_left_bytes;
 };
 
 struct rooms {

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "homeserver/room/room_acceptance.h"
+#include "homeserver/room/room_aside.h"
 #include "matrix/relation.h"
 #include "storage/graph.h"
 #include "storage/room.h"
@@ -90,6 +91,7 @@ static enum err keep_aside(struct acceptance *a, enum event_row_fate fate, struc
 	metric_add(&set_aside, 1);
 	log_debug(0, "room.event_set_aside", "event=%.*s fate=%s rule=%s", STR_ARG(event->event_id.s),
 		fate == ROW_REJECTED ? "rejected" : "soft_failed", verdict.rule);
+	room_aside_note(a->room, 1, event->raw.n + difference.n);
 	return ERR_OK;
 }
 
@@ -109,6 +111,7 @@ static enum err submit(struct acceptance *a, struct room_builder *builder, struc
 	/* Room for what is missing before it. */
 	size_t base = a->gap_prev.n > 0 ? ROOM_GAP_POSITIONS : 0;
 	struct write *write = write_new(a->ctx);
+	TRY(room_aside_hold(a));
 	write_set_positions(write, base + 1);
 	TRY(room_write_rows(builder, NULL, write, base));
 	if (intent != NULL && intent->txn_key.p != NULL) {

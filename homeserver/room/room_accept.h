@@ -167,6 +167,13 @@ MUST_CHECK enum err room_accept_run(struct ctx *ctx, struct homeserver *hs, stru
 MUST_CHECK enum err room_accept_outliers(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct event *const *events, size_t count, struct room_outcome *out);
 
+/**
+ * Gives up the oldest of what is kept outside of the timeline and not needed, if there is too much of it (room_aside_plan). To be called
+ * when whoever fetched such events has taken in what they were fetched for. Errors: STORE; TIMEOUT
+ * Cost: two or three round trips with the room's turn for each tenth of the ceiling, else none
+ */
+MUST_CHECK enum err room_aside_limit(struct ctx *ctx, struct homeserver *hs, struct room *room);
+
 /** The auth events of these that are neither known nor among them. One round trip. Errors: STORE */
 MUST_CHECK enum err room_missing_auth(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct event *const *events, size_t count, struct event_id **out, size_t *out_count);

@@ -5,6 +5,7 @@
  * Only what the gap leads to is taken: the events that are missing, what they stand on, and so on.
  */
 #include "homeserver/room/room_history.h"
+#include "homeserver/room/room_aside.h"
 
 #include "matrix/relation.h"
 
@@ -417,9 +418,20 @@ static void on_committed(void *data, int64_t first_position)
 	}
 }
 
+static enum err hold_auth(struct history *history)
+{
+	size_t count = history->events.n;
+	const struct event **events = ARENA_NEW_ARRAY(history->ctx->arena, const struct event *, count);
+	for (size_t i = 0; i < count; i++) {
+		events[i] = history->events.p[i].event;
+	}
+	return room_aside_hold_auth(history->ctx, history->hs, history->room, events, count);
+}
+
 enum err history_add(struct history *history)
 {
 	struct write *write = write_new(history->ctx);
+	TRY(hold_auth(history));
 	TRY(load_keys(history, &history->keys));
 	TRY(history_redact(history, write));
 	for (size_t i = 0; i < history->events.n; i++) {

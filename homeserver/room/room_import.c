@@ -122,9 +122,12 @@ static enum err store_events(struct importing *in)
 	}
 	struct room_outcome outcome;
 	enum err err = room_accept_outliers(in->ctx, in->hs, in->room, events, count, &outcome);
-	return err == ERR_MISSING
-		? fail(in->ctx, ERR_DENIED, M_FORBIDDEN, "The room's state came without what it stands on")
-		: err;
+	if (err == ERR_MISSING) {
+		return fail(in->ctx, ERR_DENIED, M_FORBIDDEN,
+			"The room's state came without what it stands on");
+	}
+	TRY(err);
+	return store_room_ground(in->ctx, in->hs->db, in->room->nid);
 }
 
 static enum err find_state(struct importing *in)

@@ -4,6 +4,7 @@
 #include "homeserver/room/room_accept.h"
 
 #include "base/vec.h"
+#include "homeserver/room/room_aside.h"
 #include "homeserver/room/room_build.h"
 #include "homeserver/room/room_known.h"
 #include "matrix/auth.h"
@@ -159,8 +160,10 @@ static enum err store(struct judging *judging, struct homeserver *hs, struct nod
 	int64_t *positions;
 	TRY(rooms_new_outliers(ctx, hs, count, &positions));
 	struct kept_event *rows = ARENA_NEW_ARRAY(ctx->arena, struct kept_event, count);
+	size_t bytes = 0;
 	for (size_t i = 0; i < count; i++) {
 		const struct event *event = nodes[i]->event;
+		bytes += event->raw.n;
 		rows[i] = (struct kept_event){
 			.position = positions[i],
 			.event_id = event->event_id.s,
@@ -173,6 +176,7 @@ static enum err store(struct judging *judging, struct homeserver *hs, struct nod
 		TRY(store_events_keep(ctx, hs->db, judging->room->nid, rows + done,
 			MIN_OF(count - done, (size_t)BATCH)));
 	}
+	room_aside_note(judging->room, count, bytes);
 	return ERR_OK;
 }
 
@@ -229,10 +233,12 @@ enum err room_accept_outliers(struct ctx *ctx, struct homeserver *hs, struct roo
 	TRY(room_state_event(ctx, hs, room, STR("m.room.create"), STR(""), POSITION_NOW, &create));
 	find_create(&judging, create, events, count);
 	give(&judging, events, count);
+	room_aside_begin(room);
 	enum err err = look_up(&judging, hs, events, count, out);
 	if (err == ERR_OK) {
 		err = judge_and_store(&judging, hs, events, count);
 	}
+	room_aside_end(room);
 	map_fini(&judging.nodes);
 	return err;
 }

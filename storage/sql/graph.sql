@@ -31,6 +31,35 @@ ON CONFLICT (room_nid, position) DO NOTHING RETURNING position;
 -- The stored differences of events that have one. Index: event_states_pkey.
 SELECT position, base_position, difference FROM event_states WHERE room_nid = $1 AND position = ANY ($2::bigint[]);
 
+-- name: event_hold
+-- Others rest on these from now on, if they are outside of the timeline. Index: events_event_id_key.
+UPDATE events SET hold = 1 WHERE event_id = ANY ($2::text[]) AND room_nid = $1 AND position <= -1152921504606846976 AND hold = 0;
+
+-- name: event_hold_all
+-- These are held, and all on which they rest. Index: events_pkey.
+UPDATE events SET hold = 2 WHERE room_nid = $1 AND position = ANY ($2::bigint[]);
+
+-- name: events_aside hot
+-- What is outside of a room's timeline and may be given up, oldest first: position, id, text, difference of the state after it (NULL: none),
+-- whether others rest on it. Index: events_pkey, event_states_pkey, states_pkey.
+SELECT e.position, e.event_id, e.json, s.difference, e.hold > 0 OR EXISTS (
+	SELECT FROM states st WHERE st.room_nid = e.room_nid AND st.type = e.type AND st.state_key = e.state_key
+	AND st.event_position = e.position)
+FROM rooms r JOIN events e ON e.room_nid = r.room_nid AND e.position < r.ground_position
+LEFT JOIN event_states s ON s.room_nid = e.room_nid AND s.position = e.position
+WHERE r.room_nid = $1 AND e.hold < 2 ORDER BY e.position DESC;
+
+-- name: events_aside_forget
+-- Some of these are given up. Index: events_pkey, event_states_pkey.
+WITH gone AS (DELETE FROM events WHERE room_nid = $1 AND position = ANY ($2::bigint[]) RETURNING position)
+DELETE FROM event_states WHERE room_nid = $1 AND position IN (SELECT position FROM gone);
+
+-- name: room_ground hot
+-- All that is outside of the timeline by now is never given up. Index: rooms_pkey, events_pkey.
+UPDATE rooms SET ground_position = least(ground_position, (SELECT e.position FROM events e
+	WHERE e.room_nid = $1 AND e.position < -1152921504606846976 ORDER BY e.position LIMIT 1))
+WHERE room_nid = $1;
+
 -- name: state_ended_since hot
 -- What ended after a position: one row for each interval, in no order. Index: states_to_idx.
 SELECT type, state_key, from_position, to_position, event_position, event_id, membership

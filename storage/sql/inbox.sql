@@ -27,5 +27,7 @@ WHERE item_nid = ANY($1::bigint[]);
 UPDATE inbox SET due_at_ms = $2, attempts = attempts + 1 WHERE item_nid = $1;
 
 -- name: inbox_transaction_tidy
--- Those older than a time. Index: inbox_transactions_received_idx.
-DELETE FROM inbox_transactions WHERE received_at_ms < $1;
+-- Those older than a time, and of each server all but the newest $2. As many rows as there are.
+DELETE FROM inbox_transactions t USING (SELECT origin, txn_id,
+	row_number() OVER (PARTITION BY origin ORDER BY received_at_ms DESC) AS place FROM inbox_transactions) AS ranked
+WHERE t.origin = ranked.origin AND t.txn_id = ranked.txn_id AND (t.received_at_ms < $1 OR ranked.place > $2);

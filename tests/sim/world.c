@@ -38,6 +38,7 @@ static void start(struct server *server)
 	struct str url = str_of(server->url);
 	*hs = (struct homeserver){.clock = clock_os(), .rng = rng_os()};
 	hs->settings.event_cache_bytes = (size_t)1 << 27;
+	hs->settings.set_aside_max = 1000;
 	const unsigned char seed[32] = {1, 2, 3};
 	hs->signer = (struct event_signer){.server = {STR("hs")},
 		.key_id = STR("ed25519:1"),
