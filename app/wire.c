@@ -25,6 +25,7 @@
 #include "e2ee/e2ee.h"
 #include "e2ee/key_backup_routes.h"
 #include "e2ee/keys_routes.h"
+#include "e2ee/own_inbox.h"
 #include "e2ee/to_device_routes.h"
 #include "federation/fed_auth.h"
 #include "federation/fed_media_routes.h"
@@ -92,6 +93,7 @@ enum {
 	FLUSH_MS = 200,
 	PUSH_PAUSE_MS = 100,
 	OUTBOX_DEVICES_PAUSE_MS = 100,
+	OWN_INBOX_PAUSE_MS = 250,
 };
 
 struct wire {
@@ -300,6 +302,12 @@ static void add_consumers(struct homeserver *hs)
 			.saves_itself = true,
 			.from_now = true,
 			.pause = as_queue_pause_ms});
+	consumers_add(hs->consumers,
+		&(struct consumer_def){.name = OWN_INBOX_CONSUMER,
+			.run = own_inbox_consume,
+			.saves_itself = true,
+			.from_now = true,
+			.pause_ms = OWN_INBOX_PAUSE_MS});
 }
 
 struct wire *wire_create(const struct wire_config *config)

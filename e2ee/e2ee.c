@@ -10,6 +10,7 @@
 #include "e2ee/device_lists.h"
 #include "e2ee/device_state.h"
 #include "e2ee/e2ee_sync.h"
+#include "e2ee/own_device.h"
 
 #include <stdlib.h>
 
@@ -22,6 +23,7 @@ struct e2ee *e2ee_create(struct homeserver *hs)
 	e2ee->lists = device_lists_create(writer_position(hs->writer));
 	e2ee->states = device_states_create(hs);
 	e2ee->claims = claim_queue_create(hs->db);
+	e2ee->own = own_devices_create(hs);
 	e2ee->message_limit = hs->settings.to_device_limit;
 	hs->ports.e2ee = (struct e2ee_port){
 		.sync_load = e2ee_sync_load,
@@ -37,6 +39,7 @@ void e2ee_destroy(struct e2ee *e2ee)
 	if (e2ee == NULL) {
 		return;
 	}
+	own_devices_destroy(e2ee->own);
 	claim_queue_destroy(e2ee->claims);
 	device_states_destroy(e2ee->states);
 	device_lists_destroy(e2ee->lists);
@@ -56,6 +59,7 @@ void e2ee_tidy(struct ctx *ctx, struct e2ee *e2ee)
 	if (device_lists_settle(ctx, hs) != ERR_OK) {
 		log_warn(0, "e2ee.settle_failed", "cause=%.*s", STR_ARG(ctx->fault.cause));
 	}
+	own_devices_tidy(ctx, hs);
 }
 
 /* --- other servers ----------------------------------------------------------------------------------- */

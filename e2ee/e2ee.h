@@ -45,6 +45,7 @@ struct e2ee {
 	struct device_lists *lists;   /**< changes of device lists (device_lists.h) */
 	struct device_states *states; /**< what devices have left (device_state.h) */
 	struct claim_queue *claims;   /**< claims that wait (claim_queue.h) */
+	struct own_devices *own;      /**< devices that the server itself runs (own_device.h) */
 	int64_t message_limit;        /**< messages kept for a device */
 };
 

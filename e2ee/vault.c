@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "base/b64.h"
 #include "base/crypto.h"
 
 enum { SALT_BYTES = 16 };
@@ -32,7 +33,7 @@ struct str vault_seal(struct arena *arena, const struct homeserver *hs, struct s
 	char *out = arena_alloc(arena, SALT_BYTES + sealed.n);
 	memcpy(out, salt, SALT_BYTES);
 	memcpy(out + SALT_BYTES, sealed.p, sealed.n);
-	return str_from(out, SALT_BYTES + sealed.n);
+	return b64_encode(arena, str_from(out, SALT_BYTES + sealed.n));
 }
 
 struct str vault_seal_and_wipe(struct arena *arena, const struct homeserver *hs, struct str context,
@@ -47,10 +48,11 @@ enum err vault_open(struct ctx *ctx, const struct homeserver *hs, struct str con
 	struct str sealed, struct str *out)
 {
 	bool is_open = false;
-	if (sealed.n > SALT_BYTES) {
+	struct str bytes;
+	if (b64_decode(ctx->arena, sealed, &bytes) && bytes.n > SALT_BYTES) {
 		unsigned char key[SEAL_KEY_BYTES];
-		make_key(hs, str_slice(sealed, 0, SALT_BYTES), context, key);
-		is_open = crypto_open(ctx->arena, key, str_slice(sealed, SALT_BYTES, sealed.n), out);
+		make_key(hs, str_slice(bytes, 0, SALT_BYTES), context, key);
+		is_open = crypto_open(ctx->arena, key, str_slice(bytes, SALT_BYTES, bytes.n), out);
 		crypto_wipe(key, sizeof(key));
 	}
 	return is_open

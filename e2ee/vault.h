@@ -9,7 +9,7 @@
 
 #include "homeserver/homeserver.h"
 
-/** @param context  the same when it is opened. @return in the arena */
+/** @param context  the same when it is opened. @return unpadded Base64, in the arena */
 struct str vault_seal(struct arena *arena, const struct homeserver *hs, struct str context,
 	struct str text);
 /** The same, and the text is wiped. */

@@ -40,7 +40,7 @@ static void vault__other_key_context_or_bytes__stays_shut(void **state)
 	assert_int_equal(vault_open(&ctx, &other, STR("account @a:hs"), sealed, &out), ERR_INTERNAL);
 	for (size_t i = 0; i < sealed.n; i++) {
 		char *changed = arena_dup(arena, sealed.p, sealed.n);
-		changed[i] ^= 1;
+		changed[i] = changed[i] == 'A' ? 'Q' : 'A';
 		assert_int_equal(
 			vault_open(&ctx, &hs, STR("account @a:hs"), str_from(changed, sealed.n), &out),
 			ERR_INTERNAL);
