@@ -2,10 +2,14 @@
  * belfry appservice
  */
 #include <stdio.h>
+#include <time.h>
 
 #include "app/command.h"
 #include "app/desk.h"
 #include "appservices/manage.h"
+#include "storage/appservice_queue.h"
+
+enum { WAITING_COUNTED = 10000, TIME_BYTES = 32 };
 
 static enum err add(struct command_line *line, struct desk *desk)
 {
@@ -39,10 +43,49 @@ static void print_rules(const char *kind, const struct namespace_rules *rules)
 	}
 }
 
+/* What others wrote: no control characters for the terminal. */
+static struct str printable(struct arena *arena, struct str text)
+{
+	char *copy = arena_alloc(arena, text.n + 1);
+	for (size_t i = 0; i < text.n; i++) {
+		unsigned char c = (unsigned char)text.p[i];
+		copy[i] = c < 0x20 || c == 0x7f ? ' ' : text.p[i];
+	}
+	return str_from(copy, text.n);
+}
+
+static const char *time_text(struct arena *arena, int64_t at_ms)
+{
+	time_t at = (time_t)(at_ms / 1000);
+	struct tm fields;
+	char text[TIME_BYTES] = "-";
+	if (at_ms > 0 && gmtime_r(&at, &fields) != NULL) {
+		(void)strftime(text, sizeof(text), "%Y-%m-%d %H:%M UTC", &fields);
+	}
+	return arena_printf(arena, "%s", text);
+}
+
+/* "  queue    3 waiting, failing since …: status 502" */
+static void print_queue(struct arena *arena, const struct appservice_delivery_row *row)
+{
+	struct str waiting = str_printf(arena, "%s%lld",
+		row->waiting >= WAITING_COUNTED ? "at least " : "", (long long)row->waiting);
+	if (row->failures > 0) {
+		(void)printf("  %-8s %.*s waiting, failing since %s: %.*s\n", "queue", STR_ARG(waiting),
+			time_text(arena, row->failing_since_ms), STR_ARG(printable(arena, row->cause)));
+	} else {
+		(void)printf("  %-8s %.*s waiting, last taken %s\n", "queue", STR_ARG(waiting),
+			time_text(arena, row->reached_at_ms));
+	}
+}
+
 static enum err list(struct command_line *line, struct desk *desk)
 {
 	struct appservice_set *set CLEANUP(appservice_set_cleanup) = NULL;
+	struct appservice_delivery_row *queues;
+	size_t queue_n;
 	TRY(as_list(line->ctx, &desk->accounts, &set));
+	TRY(store_appservice_delivery_list(line->ctx, desk->accounts.db, &queues, &queue_n));
 	for (size_t i = 0; i < set->count; i++) {
 		const struct appservice *service = &set->items[i];
 		struct str url = service->reg.url.p != NULL ? service->reg.url : STR("(nothing is sent)");
@@ -51,6 +94,11 @@ static enum err list(struct command_line *line, struct desk *desk)
 		print_rules("users", &service->reg.users);
 		print_rules("aliases", &service->reg.aliases);
 		print_rules("rooms", &service->reg.rooms);
+		for (size_t k = 0; service->reg.url.p != NULL && k < queue_n; k++) {
+			if (str_equals(queues[k].id, service->reg.id)) {
+				print_queue(line->ctx->arena, &queues[k]);
+			}
+		}
 	}
 	return ERR_OK;
 }

@@ -15,9 +15,11 @@
 
 #include "app/first_start.h"
 #include "app/housekeeper.h"
+#include "appservices/as_query.h"
 #include "appservices/as_queue.h"
 #include "appservices/manage.h"
 #include "appservices/registry.h"
+#include "appservices/ping_routes.h"
 #include "appservices/thirdparty_routes.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -123,6 +125,7 @@ static const struct wire_table tables[] = {
 	{"timeline", timeline_routes, &timeline_route_count},
 	{"relation", relation_routes, &relation_route_count},
 	{"report", report_routes, &report_route_count},
+	{"ping", ping_routes, &ping_route_count},
 	{"thirdparty", thirdparty_routes, &thirdparty_route_count},
 	{"sync", sync_routes, &sync_route_count},
 	{"initial_sync", initial_sync_routes, &initial_sync_route_count},
@@ -165,6 +168,10 @@ static enum err authenticate(void *self, struct call *call)
 	}
 	TRY(sessions_authenticate(&wire->hs, call));
 	presence_note_request(&wire->hs, call);
+	const struct principal *who = call_principal(call);
+	if (who != NULL && who->appservice_id.p != NULL) {
+		as_queue_heard_of(wire->hs.as_queue, who->appservice_id);
+	}
 	return ERR_OK;
 }
 
@@ -259,6 +266,7 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 	hs->appservices = appservices_create(hs->db, hs->signer.server);
 	hs->ports.appservices = appservices_port(hs->appservices);
 	hs->as_queue = as_queue_create(hs);
+	hs->as_query = as_query_create(hs);
 }
 
 /* Who hears of commits, see homeserver/consumer.h. */
@@ -422,6 +430,7 @@ bool wire_destroy(struct wire *wire)
 	consumers_destroy(hs->consumers);
 	pushers_destroy(hs->pushers);
 	http_client_destroy(hs->http_client);
+	as_query_destroy(hs->as_query);
 	as_queue_destroy(hs->as_queue);
 	appservices_destroy(hs->appservices);
 	federation_destroy(hs->federation);

@@ -118,8 +118,15 @@ static enum err read_event(struct ctx *ctx, struct federation *federation,
 
 static enum err check_invitee(struct ctx *ctx, struct homeserver *hs, struct str user_id)
 {
+	const struct query_port *query = &hs->ports.query;
 	struct account_row account;
+	struct user_id user;
+	bool is_made = false;
 	enum err err = store_account_find(ctx, hs->db, user_id, &account);
+	if (err == ERR_MISSING && query->user != NULL && user_id_parse(user_id, &user)) {
+		TRY(query->user(query->self, ctx, user, &is_made));
+		err = is_made ? store_account_find(ctx, hs->db, user_id, &account) : ERR_MISSING;
+	}
 	if (err == ERR_MISSING || (err == ERR_OK && account.state == ACCOUNT_DEACTIVATED)) {
 		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "There is no such user");
 	}

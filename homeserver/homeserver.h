@@ -36,6 +36,7 @@ struct pushers;
 struct federation;
 struct appservices;
 struct as_queue;
+struct as_query;
 
 struct homeserver {
 	struct settings settings;
@@ -68,6 +69,7 @@ struct homeserver {
 	struct federation *federation;     /**< of the federation layer (federation/federation.h) */
 	struct appservices *appservices;   /**< who is registered (appservices/registry.h) */
 	struct as_queue *as_queue;         /**< what they are told (appservices/as_queue.h) */
+	struct as_query *as_query;         /**< what they may make (appservices/as_query.h) */
 };
 
 /** The server that a handler works for. */

@@ -231,6 +231,19 @@ struct appservice_port {
 	bool (*is_alias_claimed)(void *self, struct str id, struct room_alias alias);
 };
 
+/** Users and aliases of this server that there are not, and that an application service may make when they are wanted. */
+struct query_port {
+	void *self;
+	/**
+	 * Asks the services in whose namespace a user is, if there is no such account.
+	 * @param out_made  whether one says that it has made it: look again
+	 * Errors: STORE; DEFER (ctx_may_ask). Cost: none outside of all namespaces; else one round trip, and requests if there is none
+	 */
+	enum err (*user)(void *self, struct ctx *ctx, struct user_id user, bool *out_made);
+	/** The same for an alias that there is not. */
+	enum err (*alias)(void *self, struct ctx *ctx, struct room_alias alias, bool *out_made);
+};
+
 struct homeserver_ports {
 	struct succession_port succession; /**< always filled */
 	struct membership_port membership; /**< always filled */
@@ -242,7 +255,8 @@ struct homeserver_ports {
 	struct edu_port edus[EDU_LISTENERS];
 	struct policy_port policy;          /**< always filled */
 	struct appservice_port appservices; /**< always filled */
-	struct e2ee_port e2ee;              /**< always filled */
+	struct query_port query;
+	struct e2ee_port e2ee; /**< always filled */
 };
 
 #endif

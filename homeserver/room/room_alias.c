@@ -13,8 +13,14 @@ enum { ALIAS_SERVERS_MAX = 100 };
 static enum err find_own(struct ctx *ctx, struct homeserver *hs, struct room_alias alias,
 	struct str *out_room_id)
 {
+	const struct query_port *port = &hs->ports.query;
 	struct alias_row row;
+	bool is_made = false;
 	enum err err = store_alias_find(ctx, hs->db, alias.s, &row);
+	if (err == ERR_MISSING && port->alias != NULL) {
+		TRY(port->alias(port->self, ctx, alias, &is_made));
+		err = is_made ? store_alias_find(ctx, hs->db, alias.s, &row) : ERR_MISSING;
+	}
 	if (err == ERR_MISSING) {
 		return fail(ctx, ERR_MISSING, M_NOT_FOUND, "Unknown alias");
 	}

@@ -165,6 +165,17 @@ static enum err find_target(struct ctx *ctx, struct homeserver *hs, const struct
 	return member_now(ctx, hs, *out, wish->target, out_membership);
 }
 
+/* An application service may make the user first. */
+static enum err ask_for_user(struct ctx *ctx, struct homeserver *hs, struct str user_id)
+{
+	const struct query_port *port = &hs->ports.query;
+	struct user_id user;
+	bool is_made;
+	return port->user != NULL && hs_is_local(hs, user_id) && user_id_parse(user_id, &user)
+		? port->user(port->self, ctx, user, &is_made)
+		: ERR_OK;
+}
+
 enum err room_invite(struct ctx *ctx, struct homeserver *hs, const struct member_wish *wish)
 {
 	TRY(room_require_not_suspended(ctx, wish->who));
@@ -174,6 +185,7 @@ enum err room_invite(struct ctx *ctx, struct homeserver *hs, const struct member
 	if (membership == MEMBERSHIP_JOIN) {
 		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "That user is in the room already");
 	}
+	TRY(ask_for_user(ctx, hs, wish->target));
 	struct json content;
 	TRY(member_content(ctx, hs, "invite", wish->target, wish->reason, &content));
 	const struct room_intent intent = member_intent(wish->who->user, wish->target, &content);

@@ -7,7 +7,7 @@ import pytest
 from support.appservice import AppService
 from support.client import path_of, unique
 from support.remote_room import RemoteRoom
-from support.server import FederatedServer, Server
+from support.server import FederatedServer, Server, wait_until
 from support.shared_room import SharedRoom
 
 FAST = {"appservices.retry_first": "20ms", "appservices.retry_longest": "50ms", "appservices.transaction_timeout": "1s"}
@@ -360,6 +360,23 @@ def test_retry__nobody_listens__told_once_it_does(server, bridged):
     service.listen()
     service.until_event(sent[-1])
     assert [event_id for event_id in service.ids() if event_id in sent] == sent
+
+
+def test_list__service_takes_nothing__what_waits_since_when_and_why(server, bridged):
+    service, alice, _, room_id = bridged
+    service.on("PUT", "/", lambda ask: (503, {}))
+    event_id = alice.send(room_id, "waits")
+    service.wait_for(lambda ask: event_id.encode() in ask.body)
+    alice.send(room_id, "waits too")
+
+    def listed():
+        done = server.run("appservice", "list")
+        assert done.returncode == 0, done.stderr
+        own = done.stdout[done.stdout.index(service.id):]
+        return next(line for line in own.splitlines() if line.startswith("  queue"))
+    wait_until(lambda: "1 waiting, failing since" in listed() and listed().endswith("status 503"), 20, "the list")
+    service.rules.clear()
+    wait_until(lambda: "0 waiting, last taken" in listed(), 20, "the list")
 
 
 def test_older_path__service_knows_only_that__used_with_the_token_in_the_query(server, bridged):

@@ -1,0 +1,161 @@
+/*
+ * Names come from outside, so the memory of what was in vain has a ceiling: when it is full, all of it is forgotten.
+ */
+#include "appservices/as_query.h"
+
+#include "appservices/as_call.h"
+#include "appservices/as_interest.h"
+#include "base/lock.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "http/uri.h"
+#include "storage/account.h"
+
+enum {
+	TIMEOUT_MS = 20 * 1000,
+	ANSWER_CEILING_BYTES = 64 * 1024,
+	IN_VAIN_MS = 10 * 1000,
+	MAX_IN_VAIN = 10000,
+};
+
+struct as_query {
+	struct homeserver *hs;
+	struct lock lock;
+	struct map in_vain; /* id → int64_t *, monotonic milliseconds until when; guarded by lock */
+};
+
+static void forget_locked(struct as_query *query)
+{
+	size_t i = 0;
+	struct str key;
+	void *value;
+	while (map_next(&query->in_vain, &i, &key, &value)) {
+		mem_free(value);
+	}
+	map_clear(&query->in_vain);
+}
+
+static bool was_in_vain(struct as_query *query, struct str id)
+{
+	LOCK_SCOPE(&query->lock);
+	const int64_t *until_ms = map_get(&query->in_vain, id);
+	return until_ms != NULL && *until_ms > clock_mono_ms(&query->hs->clock);
+}
+
+static void note_in_vain(struct as_query *query, struct str id)
+{
+	int64_t *until_ms = mem_alloc(sizeof(*until_ms));
+	*until_ms = clock_mono_ms(&query->hs->clock) + IN_VAIN_MS;
+	LOCK_SCOPE(&query->lock);
+	if (query->in_vain.n >= MAX_IN_VAIN) {
+		forget_locked(query);
+	}
+	mem_free(map_set(&query->in_vain, id, until_ms));
+}
+
+/* One service. @param kind  "users" or "rooms" */
+static bool is_made_by(struct ctx *ctx, struct as_query *query, const struct appservice *service,
+	const char *kind, struct str id)
+{
+	struct str name = uri_encode(ctx->arena, id);
+	struct fetched answer;
+	const struct as_request request = {
+		.service = service,
+		.method = "GET",
+		.path = str_printf(ctx->arena, "/_matrix/app/v1/%s/%.*s", kind, STR_ARG(name)),
+		.legacy_path = str_printf(ctx->arena, "/%s/%.*s", kind, STR_ARG(name)),
+		.answer_ceiling_bytes = ANSWER_CEILING_BYTES,
+		.timeout_ms =
+			MIN_OF((int64_t)TIMEOUT_MS, query->hs->settings.appservices.transaction_timeout_ms),
+	};
+	bool is_made = as_ask(ctx, query->hs, &request, &answer) == ERR_OK && answer.status >= 200 &&
+		answer.status < 300;
+	ctx->fault = (struct fault){0};
+	return is_made;
+}
+
+static bool is_in_namespace(const struct appservice *service, const struct user_id *user,
+	const struct room_alias *alias)
+{
+	return as_is_listening(service) &&
+		(user != NULL ? appservice_has_user(service, *user)
+					  : appservice_has_alias(service, *alias));
+}
+
+/* @param user, alias  one of them */
+static enum err ask(struct as_query *query, struct ctx *ctx, const struct user_id *user,
+	const struct room_alias *alias, bool *out_made)
+{
+	struct appservice_set *set CLEANUP(appservice_set_cleanup) =
+		appservices_hold(query->hs->appservices);
+	struct str id = user != NULL ? user->s : alias->s;
+	bool is_asked = false;
+	*out_made = false;
+	for (size_t i = 0; i < set->count && !*out_made; i++) {
+		if (!is_in_namespace(&set->items[i], user, alias) || was_in_vain(query, id)) {
+			continue;
+		}
+		TRY(ctx_may_ask(ctx));
+		is_asked = true;
+		*out_made = is_made_by(ctx, query, &set->items[i], user != NULL ? "users" : "rooms", id);
+	}
+	if (is_asked && !*out_made) {
+		note_in_vain(query, id);
+	}
+	return ERR_OK;
+}
+
+static bool may_have_user(struct as_query *query, struct user_id user)
+{
+	struct appservice_set *set CLEANUP(appservice_set_cleanup) =
+		appservices_hold(query->hs->appservices);
+	for (size_t i = 0; i < set->count; i++) {
+		if (is_in_namespace(&set->items[i], &user, NULL)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static enum err query_user(void *self, struct ctx *ctx, struct user_id user, bool *out_made)
+{
+	struct as_query *query = self;
+	struct account_row account;
+	*out_made = false;
+	if (!may_have_user(query, user)) {
+		return ERR_OK;
+	}
+	enum err err = store_account_find(ctx, query->hs->db, user.s, &account);
+	if (err != ERR_MISSING) {
+		return err;
+	}
+	return ask(query, ctx, &user, NULL, out_made);
+}
+
+static enum err query_alias(void *self, struct ctx *ctx, struct room_alias alias, bool *out_made)
+{
+	return ask(self, ctx, NULL, &alias, out_made);
+}
+
+struct as_query *as_query_create(struct homeserver *hs)
+{
+	struct as_query *query = mem_alloc(sizeof(*query));
+	query->hs = hs;
+	lock_init(&query->lock, RANK_LEAF);
+	map_init(&query->in_vain);
+	hs->ports.query = (struct query_port){.self = query, .user = query_user, .alias = query_alias};
+	return query;
+}
+
+void as_query_destroy(struct as_query *query)
+{
+	if (query == NULL) {
+		return;
+	}
+	lock_take(&query->lock);
+	forget_locked(query);
+	lock_give(&query->lock);
+	map_fini(&query->in_vain);
+	lock_fini(&query->lock);
+	mem_free(query);
+}

@@ -1,0 +1,171 @@
+"""What application services are asked: a ping, users and aliases that there are not yet.
+Spec: application-service API, "Pinging", "Querying"."""
+import threading
+
+import pytest
+
+from support import accounts
+from support.appservice import AppService
+from support.client import Http, path_of, unique
+from support.server import Server
+
+FAST = {"appservices.retry_first": "60s", "appservices.retry_longest": "60s", "appservices.transaction_timeout": "1s"}
+
+
+@pytest.fixture(scope="module")
+def server():
+    server = Server(settings=FAST).start()
+    yield server
+    server.destroy()
+
+
+@pytest.fixture(scope="module")
+def service(server):
+    service = AppService("q", users=["@_q_.*"], aliases=["#_q_.*"]).register(server)
+    yield service
+    service.stop()
+
+
+@pytest.fixture(autouse=True)
+def _rules(service):
+    yield
+    service.rules.clear()
+
+
+@pytest.fixture
+def alice(server):
+    return accounts.register(Http(server.url))
+
+
+def ping(server, service, **body):
+    return service.client(server).post("/_matrix/client/v1" + path_of("appservice", service.id, "ping"), body)
+
+
+# -- ping
+
+def test_ping__answered__how_long_it_took(server, service):
+    txn = unique("ping")
+    reply = ping(server, service, transaction_id=txn).ok()
+    assert isinstance(reply["duration_ms"], int)
+    ask = service.wait_for(lambda ask: ask.path == "/_matrix/app/v1/ping" and ask.json == {"transaction_id": txn})
+    assert ask.method == "POST" and ask.headers["authorization"] == "Bearer " + service.hs_token
+
+
+def test_ping__bad_status__passed_on(server, service):
+    service.on("POST", "/_matrix/app/v1/ping", lambda ask: (403, {"errcode": "M_FORBIDDEN"}))
+    reply = ping(server, service).expect(502, "M_BAD_STATUS")
+    assert reply["status"] == 403 and "M_FORBIDDEN" in reply["body"]
+
+
+def test_ping__nobody_there_or_no_answer__told_apart(server, service):
+    stop = threading.Event()
+    service.on("POST", "/_matrix/app/v1/ping", lambda ask: (None, lambda handler: stop.wait(60)))
+    ping(server, service).expect(504, "M_CONNECTION_TIMEOUT")
+    stop.set()
+    service.stop()
+    try:
+        ping(server, service).expect(502, "M_CONNECTION_FAILED")
+    finally:
+        service.listen()
+
+
+def test_ping__of_another_service_or_a_user__forbidden(server, service, alice):
+    other = AppService("other").register(server)
+    path = "/_matrix/client/v1" + path_of("appservice", service.id, "ping")
+    other.client(server).post(path, {}).expect(403, "M_FORBIDDEN")
+    assert alice.post(path, {}).status in (401, 403)
+    other.stop()
+
+
+def test_ping__service_without_url__said_so(server):
+    silent = AppService("silent", listens=False).register(server)
+    ping(server, silent).expect(400, "M_URL_NOT_SET")
+
+
+def test_ping__service_was_away__its_pause_ends(server, service, alice):
+    ghost = service.ghost(server, "_q_" + unique("p"))
+    room_id = alice.create_room(preset="public_chat")
+    ghost.join(room_id).ok()
+    service.until_told(lambda event: event.get("state_key") == ghost.user_id)
+    service.on("PUT", "/", lambda ask: (503, {}))
+    event_id = alice.send(room_id, "missed")
+    service.wait_for(lambda ask: event_id.encode() in ask.body)
+    service.rules.clear()
+    seen = len(service.asks)
+    # The failure is written down before the pause begins: until then a ping finds nothing to end.
+    while not any(event_id.encode() in ask.body for ask in service.asks[seen:]):
+        ping(server, service).ok()
+    service.until_event(event_id)
+
+
+# -- users
+
+def made(service, server, localpart):
+    def answer(ask):
+        service.ghost(server, localpart)
+        return 200, {}
+    return answer
+
+
+def test_user__unknown_and_in_the_namespace__made_when_asked_for(server, service, alice):
+    name = "_q_" + unique("u")
+    user_id = service.user_id(server, name)
+    service.on("GET", "/_matrix/app/v1/users/" + user_id, made(service, server, name))
+    alice.get("/profile/" + user_id).ok()
+    ask = service.wait_for(lambda ask: ask.method == "GET" and user_id in ask.path)
+    assert ask.headers["authorization"] == "Bearer " + service.hs_token
+
+
+def test_user__invited__asked_for_before_the_invite(server, service, alice):
+    name = "_q_" + unique("i")
+    user_id = service.user_id(server, name)
+    service.on("GET", "/_matrix/app/v1/users/" + user_id, made(service, server, name))
+    room_id = alice.create_room()
+    alice.invite(room_id, user_id).ok()
+    service.wait_for(lambda ask: ask.method == "GET" and user_id in ask.path)
+    service.client(server, name).join(room_id).ok()
+
+
+def test_user__service_knows_none__not_found_and_not_asked_again_at_once(server, service, alice):
+    user_id = service.user_id(server, "_q_" + unique("n"))
+    service.on("GET", "/", lambda ask: (404, {"errcode": "M_NOT_FOUND"}))
+    for _ in range(3):
+        alice.get("/profile/" + user_id).expect(404, "M_NOT_FOUND")
+    paths = [ask.path for ask in service.asks if user_id in ask.path]
+    assert paths == ["/_matrix/app/v1/users/" + user_id, "/users/" + user_id]
+
+
+def test_user__outside_of_the_namespace__nobody_asked(server, service, alice):
+    user_id = "@%s:%s" % (unique("else"), server.server_name)
+    alice.get("/profile/" + user_id).expect(404, "M_NOT_FOUND")
+    assert not any(user_id in ask.path for ask in service.asks)
+
+
+def test_user__service_hangs__not_found_in_the_end(server, service, alice):
+    stop = threading.Event()
+    service.on("GET", "/", lambda ask: (None, lambda handler: stop.wait(60)))
+    alice.get("/profile/" + service.user_id(server, "_q_" + unique("h"))).expect(404, "M_NOT_FOUND")
+    stop.set()
+
+
+# -- aliases
+
+def test_alias__unknown_and_in_the_namespace__made_when_joined(server, service, alice):
+    name = "_q_" + unique("a")
+    alias = "#%s:%s" % (name, server.server_name)
+    rooms = []
+
+    def answer(ask):
+        rooms.append(service.client(server).create_room(room_alias_name=name, preset="public_chat"))
+        return 200, {}
+    service.on("GET", "/_matrix/app/v1/rooms/" + alias, answer)
+    reply = alice.post("/join" + path_of(alias), {}).ok()
+    assert [reply["room_id"]] == rooms
+    assert alice.get("/directory/room" + path_of(alias)).ok()["room_id"] == rooms[0]
+
+
+def test_alias__service_knows_none__not_found(server, service, alice):
+    service.on("GET", "/", lambda ask: (404, {}))
+    alias = "#_q_%s:%s" % (unique("n"), server.server_name)
+    alice.get("/directory/room" + path_of(alias)).expect(404, "M_NOT_FOUND")
+    service.wait_for(lambda ask: ask.path == "/_matrix/app/v1/rooms/" + alias)
