@@ -2,43 +2,49 @@
  * A few claims are at the database at once. Who comes when there are more waits in line; the first who may go on leads, takes all that wait along,
  * and hands out what was found. A statement gives no triple two keys, so who wants a key of a device that somebody before in
  * line wants too goes with a later one.
+ *
+ * Who waits may run out of time and go, from the line and from a statement under way: so a leader has copies of what its followers want, and
+ * touches what is theirs under the lock only. The keys of who has gone by then are given to nobody.
  */
 #include "e2ee/claim_queue.h"
 
 #include "base/lock.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "matrix/errcode.h"
 
 enum {
 	STATEMENTS_MAX = 4, /* at once */
 	TRIPLES_MAX = 500,  /* of a statement, unless one claim alone has more */
 };
 
-/* A caller that waits, on its stack. */
+/* A caller that waits, on its stack. All of it is guarded by the queue's lock, its ctx's arena too while it waits. */
 struct waiter {
-	struct ctx *ctx; /* its arena is the leader's to use until is_done */
+	struct ctx *ctx;
 	const struct key_claim *claim;
 	struct claimed_key *keys;
 	size_t key_n;
+	size_t first; /* of its triples, in the statement that it is part of */
 	enum err err;
-	bool is_taken; /* out of the line, by a leader */
-	bool is_told;  /* the failure is described in its ctx */
+	bool is_told; /* the failure is described in its ctx */
 	bool is_done;
 	struct cond changed;
+	struct waiter **list; /* where it stands: in line, or with its leader */
 	struct waiter *next;
 };
 
 struct claim_queue {
 	struct db *db;
+	key_claimer *claimer;
 	struct lock lock;
-	struct waiter *first; /* guarded by lock, as all waiters in it */
-	int leaders;          /* guarded by lock */
+	struct waiter *line; /* guarded by lock */
+	int leaders;         /* guarded by lock */
 };
 
-struct claim_queue *claim_queue_create(struct db *db)
+struct claim_queue *claim_queue_create(struct db *db, key_claimer *claimer)
 {
 	struct claim_queue *queue = mem_alloc(sizeof(*queue));
-	*queue = (struct claim_queue){.db = db};
+	*queue = (struct claim_queue){.db = db, .claimer = claimer};
 	lock_init(&queue->lock, RANK_LEAF);
 	return queue;
 }
@@ -48,7 +54,7 @@ void claim_queue_destroy(struct claim_queue *queue)
 	if (queue == NULL) {
 		return;
 	}
-	invariant(queue->first == NULL && queue->leaders == 0);
+	invariant(queue->line == NULL && queue->leaders == 0);
 	lock_fini(&queue->lock);
 	mem_free(queue);
 }
@@ -71,7 +77,7 @@ static bool is_apart(struct arena *arena, const struct key_claim *claim, const s
 	return true;
 }
 
-/* Takes out of the queue who can go together: the first, and of those behind it whose triples nobody before wants. @return triples */
+/* Takes out of the line who can go together: the first, and of those behind it whose triples nobody before wants. @return triples */
 static size_t take_together_locked(struct claim_queue *queue, struct arena *arena,
 	struct waiter **out)
 {
@@ -79,7 +85,7 @@ static size_t take_together_locked(struct claim_queue *queue, struct arena *aren
 	map_init(&triples);
 	size_t n = 0;
 	struct waiter **last = out;
-	for (struct waiter **at = &queue->first; *at != NULL;) {
+	for (struct waiter **at = &queue->line; *at != NULL;) {
 		struct waiter *waiter = *at;
 		const struct key_claim *claim = waiter->claim;
 		bool has_room = last == out || n + claim->count <= TRIPLES_MAX;
@@ -88,8 +94,9 @@ static size_t take_together_locked(struct claim_queue *queue, struct arena *aren
 			(void)map_set(&triples, triple_text(arena, claim, i), waiter);
 		}
 		if (goes) {
+			waiter->first = n;
+			waiter->list = out;
 			n += claim->count;
-			waiter->is_taken = true;
 			*at = waiter->next;
 			*last = waiter;
 			last = &waiter->next;
@@ -102,7 +109,9 @@ static size_t take_together_locked(struct claim_queue *queue, struct arena *aren
 	return n;
 }
 
-static struct key_claim join_claims(struct arena *arena, const struct waiter *waiters, size_t n)
+/* Copies: of who goes away meanwhile nothing may be used. */
+static struct key_claim join_claims_locked(struct arena *arena, const struct waiter *waiters,
+	size_t n)
 {
 	struct str *user_ids = ARENA_NEW_ARRAY(arena, struct str, n);
 	struct str *device_ids = ARENA_NEW_ARRAY(arena, struct str, n);
@@ -110,23 +119,24 @@ static struct key_claim join_claims(struct arena *arena, const struct waiter *wa
 	size_t at = 0;
 	for (const struct waiter *waiter = waiters; waiter != NULL; waiter = waiter->next) {
 		for (size_t i = 0; i < waiter->claim->count; i++, at++) {
-			user_ids[at] = waiter->claim->user_ids[i];
-			device_ids[at] = waiter->claim->device_ids[i];
-			algorithms[at] = waiter->claim->algorithms[i];
+			user_ids[at] = str_dup(arena, waiter->claim->user_ids[i]);
+			device_ids[at] = str_dup(arena, waiter->claim->device_ids[i]);
+			algorithms[at] = str_dup(arena, waiter->claim->algorithms[i]);
 		}
 	}
 	return (struct key_claim){user_ids, device_ids, algorithms, n};
 }
 
-/* Those keys that are of triples from `first` on. */
-static void hand_out(struct waiter *waiter, size_t first, const struct claimed_key *keys, size_t n)
+/* Those keys that are of the waiter's triples. */
+static void hand_out_locked(struct waiter *waiter, const struct claimed_key *keys, size_t n)
 {
 	struct arena *arena = waiter->ctx->arena;
 	waiter->keys = ARENA_NEW_ARRAY(arena, struct claimed_key, waiter->claim->count);
 	for (size_t i = 0; i < n; i++) {
-		if (keys[i].index >= first && keys[i].index - first < waiter->claim->count) {
+		if (keys[i].index >= waiter->first &&
+			keys[i].index - waiter->first < waiter->claim->count) {
 			waiter->keys[waiter->key_n++] = (struct claimed_key){
-				.index = keys[i].index - first,
+				.index = keys[i].index - waiter->first,
 				.key_id = str_dup(arena, keys[i].key_id),
 				.key = str_dup(arena, keys[i].key),
 			};
@@ -134,49 +144,84 @@ static void hand_out(struct waiter *waiter, size_t first, const struct claimed_k
 	}
 }
 
-static void take_all(struct ctx *ctx, struct db *db, struct waiter *waiters, size_t n)
+/* --- taking turns ----------------------------------------------------------------------------------------- */
+
+/* Who is first in line may lead, if there is room for one more. */
+static void call_next_locked(struct claim_queue *queue)
 {
-	const struct key_claim claim = join_claims(ctx->arena, waiters, n);
-	struct claimed_key *keys = NULL;
-	size_t key_n = 0;
-	enum err err = store_one_time_key_claim(ctx, db, &claim, &keys, &key_n);
-	size_t first = 0;
-	for (struct waiter *waiter = waiters; waiter != NULL; waiter = waiter->next) {
-		waiter->err = err;
-		waiter->is_told = waiter->ctx == ctx;
-		hand_out(waiter, first, keys, key_n);
-		first += waiter->claim->count;
+	if (queue->line != NULL && queue->leaders < STATEMENTS_MAX) {
+		cond_signal(&queue->line->changed);
 	}
 }
 
-/* --- taking turns ----------------------------------------------------------------------------------------- */
-
 static void lead_locked(struct ctx *ctx, struct claim_queue *queue)
 {
-	struct waiter *together;
-	size_t n = take_together_locked(queue, ctx->arena, &together);
+	struct waiter **together = ARENA_NEW(ctx->arena, struct waiter *);
+	struct claimed_key *keys = NULL;
+	size_t key_n = 0;
+	size_t n = take_together_locked(queue, ctx->arena, together);
+	const struct key_claim claim = join_claims_locked(ctx->arena, *together, n);
 	queue->leaders++;
 	lock_give(&queue->lock);
-	take_all(ctx, queue->db, together, n);
+	enum err err = queue->claimer(ctx, queue->db, &claim, &keys, &key_n);
 	lock_take(&queue->lock);
 	queue->leaders--;
-	for (struct waiter *next; together != NULL; together = next) {
-		next = together->next;
-		together->is_done = true;
-		cond_signal(&together->changed);
+	for (struct waiter *waiter = *together; waiter != NULL; waiter = waiter->next) {
+		waiter->err = err;
+		waiter->is_told = waiter->ctx == ctx;
+		hand_out_locked(waiter, keys, err == ERR_OK ? key_n : 0);
+		waiter->is_done = true;
+		waiter->list = NULL;
+		cond_signal(&waiter->changed);
 	}
-	if (queue->first != NULL) {
-		cond_signal(&queue->first->changed);
-	}
+	call_next_locked(queue);
 }
 
 static void stand_in_line_locked(struct claim_queue *queue, struct waiter *waiter)
 {
-	struct waiter **last = &queue->first;
+	struct waiter **last = &queue->line;
 	while (*last != NULL) {
 		last = &(*last)->next;
 	}
 	*last = waiter;
+	waiter->list = &queue->line;
+}
+
+/* @return false when the waiter's time is over */
+static bool wait_locked(struct claim_queue *queue, struct waiter *waiter)
+{
+	if (waiter->ctx->deadline_ms == 0) {
+		cond_wait(&waiter->changed, &queue->lock);
+		return true;
+	}
+	return cond_wait_until(&waiter->changed, &queue->lock, waiter->ctx->deadline_ms);
+}
+
+static void go_away_locked(struct claim_queue *queue, struct waiter *waiter)
+{
+	struct waiter **at = waiter->list;
+	while (*at != waiter) {
+		at = &(*at)->next;
+	}
+	*at = waiter->next;
+	call_next_locked(queue); /* it may have been the one who was called */
+}
+
+/* @return false when the waiter's time was over before it got an answer */
+static bool take_turns(struct claim_queue *queue, struct waiter *waiter)
+{
+	LOCK_SCOPE(&queue->lock);
+	stand_in_line_locked(queue, waiter);
+	while (!waiter->is_done) {
+		if (waiter->list == &queue->line && queue->leaders < STATEMENTS_MAX) {
+			/* Takes the first in line, and this one unless it has to go later. */
+			lead_locked(waiter->ctx, queue);
+		} else if (!wait_locked(queue, waiter) && !waiter->is_done) {
+			go_away_locked(queue, waiter);
+			return false;
+		}
+	}
+	return true;
 }
 
 enum err claim_queue_take(struct ctx *ctx, struct claim_queue *queue, const struct key_claim *claim,
@@ -184,23 +229,26 @@ enum err claim_queue_take(struct ctx *ctx, struct claim_queue *queue, const stru
 {
 	struct waiter waiter = {.ctx = ctx, .claim = claim};
 	cond_init(&waiter.changed);
-	lock_take(&queue->lock);
-	stand_in_line_locked(queue, &waiter);
-	while (!waiter.is_done) {
-		if (!waiter.is_taken && queue->leaders < STATEMENTS_MAX) {
-			lead_locked(ctx,
-				queue); /* takes the first in line, and this one unless it has to go later */
-		} else {
-			cond_wait(&waiter.changed, &queue->lock);
-		}
-	}
-	lock_give(&queue->lock);
+	bool is_answered = take_turns(queue, &waiter);
 	cond_fini(&waiter.changed);
+	if (!is_answered) {
+		return fail(ctx, ERR_TIMEOUT, M_UNKNOWN, "The server is busy; try again");
+	}
 	if (waiter.err != ERR_OK && !waiter.is_told) {
 		/* It failed with its leader's statement, maybe for want of the leader's time alone. */
-		return store_one_time_key_claim(ctx, queue->db, claim, out, out_count);
+		return queue->claimer(ctx, queue->db, claim, out, out_count);
 	}
 	*out = waiter.keys;
 	*out_count = waiter.key_n;
 	return waiter.err;
+}
+
+size_t claim_queue_length(struct claim_queue *queue)
+{
+	LOCK_SCOPE(&queue->lock);
+	size_t n = 0;
+	for (const struct waiter *waiter = queue->line; waiter != NULL; waiter = waiter->next) {
+		n++;
+	}
+	return n;
 }

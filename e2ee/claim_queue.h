@@ -8,7 +8,11 @@
 
 struct claim_queue;
 
-struct claim_queue *claim_queue_create(struct db *db);
+/** What takes the keys: store_one_time_key_claim(), or a test's. */
+typedef enum err key_claimer(struct ctx *ctx, struct db *db, const struct key_claim *claim,
+	struct claimed_key **out, size_t *out_count);
+
+struct claim_queue *claim_queue_create(struct db *db, key_claimer *claimer);
 /** No claim may wait any more. */
 void claim_queue_destroy(struct claim_queue *queue);
 
@@ -16,11 +20,15 @@ void claim_queue_destroy(struct claim_queue *queue);
  * Takes keys as store_one_time_key_claim() does, for several callers at once; committed before it returns. Each triple of the claim is
  * there once.
  *
- * Threads: any; one of the callers does the work for all.     Errors: as the statement; what failed together with others is tried
- * once more alone.
+ * Threads: any; one of the callers does the work for all.     Errors: as the statement (what failed together with others is tried
+ * once more alone); TIMEOUT M_UNKNOWN when the request's time is over while others are at the database: keys that they take for it
+ * after that are given to nobody.
  * Cost: one round trip, shared with others when many come; then behind one that is on its way.
  */
 MUST_CHECK enum err claim_queue_take(struct ctx *ctx, struct claim_queue *queue,
 	const struct key_claim *claim, struct claimed_key **out, size_t *out_count);
+
+/** Claims that stand in line: neither at the database nor taken along by one that is. */
+size_t claim_queue_length(struct claim_queue *queue);
 
 #endif

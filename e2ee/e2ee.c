@@ -22,7 +22,7 @@ struct e2ee *e2ee_create(struct homeserver *hs)
 	e2ee->hs = hs;
 	e2ee->lists = device_lists_create(writer_position(hs->writer));
 	e2ee->states = device_states_create(hs);
-	e2ee->claims = claim_queue_create(hs->db);
+	e2ee->claims = claim_queue_create(hs->db, store_one_time_key_claim);
 	e2ee->own = own_devices_create(hs);
 	e2ee->message_limit = hs->settings.to_device_limit;
 	hs->ports.e2ee = (struct e2ee_port){
