@@ -29,7 +29,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
-	static const char *const names[] = {"a", "b", "secret", "x/y/z", "x/y", "x", "empty"};
+	static const char *const names[] = {"a", "b", "secret", "x/y/z", "x/y", "x", "empty", "listed"};
 	for (size_t i = 0; i < COUNT_OF(names); i++) {
 		(void)remove(path_of(names[i]));
 	}
@@ -130,6 +130,31 @@ static void make_folder__file_in_the_way__store(void **state)
 	assert_int_equal(file_make_folder(&ctx, path_of("b/c"), 0700), ERR_STORE);
 }
 
+static void list_folder__names__sorted_without_hidden_ones_up_to_a_ceiling(void **state)
+{
+	(void)state;
+	struct str *names;
+	size_t count;
+	const char *listed = path_of("listed");
+	assert_int_equal(file_make_folder(&ctx, listed, 0700), ERR_OK);
+	assert_int_equal(file_list_folder(&ctx, listed, 2, &names, &count), ERR_OK);
+	assert_int_equal(count, 0);
+	static const char *const made[] = {"listed/b", "listed/.hidden", "listed/a"};
+	for (size_t i = 0; i < COUNT_OF(made); i++) {
+		assert_int_equal(file_write_atomic(&ctx, path_of(made[i]), STR(""), 0600), ERR_OK);
+	}
+	assert_int_equal(file_list_folder(&ctx, listed, 2, &names, &count), ERR_OK);
+	assert_int_equal(count, 2);
+	assert_text(names[0], "a");
+	assert_text(names[1], "b");
+	assert_int_equal(file_list_folder(&ctx, listed, 1, &names, &count), ERR_LIMIT);
+	assert_int_equal(file_list_folder(&ctx, path_of("nowhere"), 1, &names, &count), ERR_MISSING);
+	assert_int_equal(file_list_folder(&ctx, path_of("listed/a"), 1, &names, &count), ERR_STORE);
+	for (size_t i = 0; i < COUNT_OF(made); i++) {
+		assert_int_equal(remove(path_of(made[i])), 0);
+	}
+}
+
 int main(void)
 {
 	(void)setenv("BELFRY_FAULTS", "file.write:1,file.fsync:1,file.rename:1,file.read:1", 1);
@@ -143,6 +168,7 @@ int main(void)
 		cmocka_unit_test(read__empty_missing_folder__as_named),
 		cmocka_unit_test(make_folder__nested_and_again__there),
 		cmocka_unit_test(make_folder__file_in_the_way__store),
+		cmocka_unit_test(list_folder__names__sorted_without_hidden_ones_up_to_a_ceiling),
 	};
 	return cmocka_run_group_tests_name(__FILE__, tests, set_up, tear_down);
 }
