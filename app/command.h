@@ -74,6 +74,7 @@ extern const struct command cmd_report;
 extern const struct command cmd_terms;
 extern const struct command cmd_media;
 extern const struct command cmd_destinations;
+extern const struct command cmd_notice;
 extern const struct command cmd_server_notice;
 extern const struct command cmd_key;
 extern const struct command cmd_federation;

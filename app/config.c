@@ -4,6 +4,7 @@
  */
 #include "app/config.h"
 
+#include "base/zone.h"
 #include "homeserver/account/sso/provider.h"
 #include "homeserver/account/terms.h"
 #include "homeserver/meta/support.h"
@@ -15,6 +16,12 @@
 
 #include <string.h>
 #include <time.h>
+
+static const char *check_time_zone(struct arena *arena, struct str text)
+{
+	struct zone *zone;
+	return zone_open(arena, text, &zone) ? NULL : "is no time zone, like Asia/Taipei or UTC";
+}
 
 static const char *check_server_name(struct arena *arena, struct str text)
 {
@@ -404,6 +411,7 @@ void config_to_settings(const struct conf *conf, struct settings *out)
 		.registration_mode = mode_of(conf_str(conf, "registration.mode")),
 		.registration_shared_secret = conf_str(conf, "registration.shared_secret"),
 		.guests_allowed = conf_bool(conf, "registration.guests"),
+		.notices_time_zone = conf_str(conf, "notices.time_zone"),
 		.server_notices_localpart = conf_str(conf, "server_notices.localpart"),
 		.server_notices_display_name = conf_str(conf, "server_notices.display_name"),
 		.server_notices_room_name = conf_str(conf, "server_notices.room_name"),

@@ -88,6 +88,7 @@
 #include "homeserver/user/users.h"
 #include "homeserver/voip/voip_routes.h"
 #include "http/client.h"
+#include "notices/notice_job.h"
 
 enum {
 	WRITER_QUEUE = 4096,
@@ -263,6 +264,7 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 	hs->e2ee = e2ee_create(hs);
 	hs->pushers = pushers_create(hs, config->database_url);
 	(void)federation_create(hs);
+	hs->notices = notice_job_create(hs, config->database_url);
 	hs->appservices = appservices_create(hs->db, hs->signer.server);
 	hs->ports.appservices = appservices_port(hs->appservices);
 	hs->as_queue = as_queue_create(hs);
@@ -344,6 +346,7 @@ struct wire *wire_create(const struct wire_config *config)
 	add_consumers(&wire->hs);
 	consumers_start(wire->hs.consumers);
 	pushers_start(wire->hs.pushers);
+	notice_job_start(wire->hs.notices);
 	wire->housekeeper = housekeeper_create(&wire->hs);
 	return wire;
 }
@@ -392,6 +395,7 @@ void wire_reload_tls(struct wire *wire)
 void wire_poke(struct wire *wire)
 {
 	housekeeper_poke(wire->housekeeper);
+	notice_job_wake(wire->hs.notices);
 }
 
 /* What devices did last is written now and then; the rest of it now. */
@@ -413,6 +417,7 @@ bool wire_destroy(struct wire *wire)
 	as_queue_stop(hs->as_queue);
 	http_client_stop(hs->http_client);
 	federation_stop(hs->federation);
+	notice_job_stop(hs->notices);
 	if (!http_server_stop(wire->http)) {
 		return false;
 	}
@@ -428,6 +433,7 @@ bool wire_destroy(struct wire *wire)
 	consumers_stop(hs->consumers);
 	writer_destroy(hs->writer);
 	consumers_destroy(hs->consumers);
+	notice_job_destroy(hs->notices);
 	pushers_destroy(hs->pushers);
 	http_client_destroy(hs->http_client);
 	as_query_destroy(hs->as_query);

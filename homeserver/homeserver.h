@@ -29,6 +29,7 @@ struct lazy_members;
 struct media;
 struct consumers;
 struct http_client;
+struct notice_job;
 struct push;
 struct e2ee;
 struct erasure;
@@ -62,6 +63,7 @@ struct homeserver {
 	struct media *media;               /**< files (media/media.h) */
 	struct consumers *consumers;       /**< stream consumers (consumer.h) */
 	struct http_client *http_client;   /**< outgoing requests and mails (http/client.h) */
+	struct notice_job *notices;        /**< of the notices' layer (notices/notice_job.h) */
 	struct push *push;                 /**< users' push rules (push/push.h) */
 	struct erasure *erasure;           /**< whose events are hidden (erasure.h) */
 	struct e2ee *e2ee;                 /**< of the encryption layer (e2ee/e2ee.h) */

@@ -105,6 +105,7 @@ struct settings {
 	struct appservice_settings appservices;
 	int64_t mail_unread_after_ms; /**< how long a message is unread before a mail tells of it */
 	int64_t mail_unread_pause_ms; /**< between two such mails, the first time; doubles */
+	struct str notices_time_zone; /**< of the school's clock */
 };
 
 #endif

@@ -98,42 +98,55 @@ static bool is_left_out(const struct schedule *schedule, const struct wall_time 
 	return false;
 }
 
-static enum err next_of_rule(struct ctx *ctx, const struct schedule *schedule, int64_t after_ms,
-	int64_t *out_ms)
+static enum err walk_rule(struct ctx *ctx, const struct schedule *schedule, int64_t at_ms,
+	struct schedule_moments *out)
 {
 	struct recurrence *recurrence;
 	struct wall_time wall;
-	int64_t at_ms;
-	int64_t found_ms = -1;
+	int64_t found_ms;
 	int64_t look_until_ms = INT64_MAX;
 	TRY(recurrence_open(ctx, schedule->rule, &schedule->start, schedule->zone, &recurrence));
-	for (size_t i = 0; recurrence_step(recurrence, &wall, &at_ms); i++) {
+	for (size_t i = 0; recurrence_step(recurrence, &wall, &found_ms); i++) {
 		if (i == SCHEDULE_STEPS_MAX) {
 			return fail(ctx, ERR_INPUT, M_INVALID_PARAM,
 				"The rule has more than %d occurrences by now; let it start later",
 				(int)SCHEDULE_STEPS_MAX);
 		}
-		if (at_ms > look_until_ms) {
+		if (found_ms > look_until_ms) {
 			break;
 		}
-		if (at_ms > after_ms && !is_left_out(schedule, &wall) &&
-			(found_ms < 0 || at_ms < found_ms)) {
-			found_ms = at_ms;
-			look_until_ms = at_ms + OUT_OF_ORDER_MS;
+		if (is_left_out(schedule, &wall)) {
+			continue;
+		}
+		if (found_ms <= at_ms) {
+			out->last_ms = MAX_OF(out->last_ms, found_ms);
+		} else if (out->next_ms < 0 || found_ms < out->next_ms) {
+			out->next_ms = found_ms;
+			look_until_ms = found_ms + OUT_OF_ORDER_MS;
 		}
 	}
-	*out_ms = found_ms;
+	return ERR_OK;
+}
+
+enum err schedule_around(struct ctx *ctx, struct schedule *schedule, int64_t at_ms,
+	struct schedule_moments *out)
+{
+	*out = (struct schedule_moments){.last_ms = -1, .next_ms = -1};
+	if (schedule->rule.p != NULL) {
+		return walk_rule(ctx, schedule, at_ms, out);
+	}
+	if (!is_left_out(schedule, &schedule->start)) {
+		*(schedule->start_ms > at_ms ? &out->next_ms : &out->last_ms) = schedule->start_ms;
+	}
 	return ERR_OK;
 }
 
 enum err schedule_next(struct ctx *ctx, struct schedule *schedule, int64_t after_ms,
 	int64_t *out_ms)
 {
-	if (schedule->rule.p != NULL) {
-		return next_of_rule(ctx, schedule, after_ms, out_ms);
-	}
-	bool is_later = schedule->start_ms > after_ms && !is_left_out(schedule, &schedule->start);
-	*out_ms = is_later ? schedule->start_ms : -1;
+	struct schedule_moments moments;
+	TRY(schedule_around(ctx, schedule, after_ms, &moments));
+	*out_ms = moments.next_ms;
 	return ERR_OK;
 }
 

@@ -43,6 +43,15 @@ MUST_CHECK enum err schedule_open(struct ctx *ctx, const struct schedule_text *t
 MUST_CHECK enum err schedule_next(struct ctx *ctx, struct schedule *schedule, int64_t after_ms,
 	int64_t *out_ms);
 
+/** What lies around a moment; -1: nothing. */
+struct schedule_moments {
+	int64_t last_ms; /**< the newest that is not later */
+	int64_t next_ms; /**< the first that is later */
+};
+/** Both at once, of a schedule with a rule or without. Errors and cost: as schedule_next() */
+MUST_CHECK enum err schedule_around(struct ctx *ctx, struct schedule *schedule, int64_t at_ms,
+	struct schedule_moments *out);
+
 /** The moment as the zone's clock shows it: "2026-11-30 07:00". In the ctx's arena. */
 struct str schedule_show(struct ctx *ctx, struct schedule *schedule, int64_t at_ms);
 

@@ -1,0 +1,344 @@
+/*
+ * belfry notice
+ */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "app/command.h"
+#include "app/desk.h"
+#include "base/vec.h"
+#include "notices/notices.h"
+
+enum { LISTED = 100, DELIVERIES_SHOWN = 200, TIME_BYTES = 32 };
+
+/* Pieces between commas. */
+static void split_commas(struct arena *arena, const char *text, struct str **out, size_t *out_count)
+{
+	VEC(struct str) pieces = {0};
+	struct str rest = str_of(text);
+	while (rest.n > 0) {
+		struct str piece;
+		(void)str_split(rest, ',', &piece, &rest);
+		piece = str_trim(piece);
+		if (piece.n > 0) {
+			VEC_PUSH(arena, &pieces, piece);
+		}
+	}
+	*out = pieces.p;
+	*out_count = pieces.n;
+}
+
+static const char *time_text(struct arena *arena, int64_t at_ms)
+{
+	time_t at = (time_t)(at_ms / 1000);
+	struct tm fields;
+	char text[TIME_BYTES] = "";
+	if (at_ms == 0 || gmtime_r(&at, &fields) == NULL) {
+		return "-";
+	}
+	(void)strftime(text, sizeof(text), "%Y-%m-%d %H:%M UTC", &fields);
+	return arena_printf(arena, "%s", text);
+}
+
+/* Words behind the action's name. */
+static const char *word(const struct command_line *line, size_t index)
+{
+	return command_argument(line, index + 1);
+}
+
+static enum err read_id(struct command_line *line, int64_t *out)
+{
+	return str_to_int(str_of(word(line, 0)), 1, INT64_MAX, out)
+		? ERR_OK
+		: fail(line->ctx, ERR_INPUT, NULL, "'%s' is no number of one; see the list", word(line, 0));
+}
+
+/* --- senders and tokens ------------------------------------------------------------------------------------ */
+
+static enum err make_sender(struct command_line *line, struct desk *desk)
+{
+	struct str user_id;
+	TRY(notice_sender_make(line->ctx, &desk->accounts, str_of(word(line, 0)),
+		str_of(command_value(line, "--name")), &user_id));
+	(void)printf("%.*s\n", STR_ARG(user_id));
+	return ERR_OK;
+}
+
+static enum err list_senders(struct command_line *line, struct desk *desk)
+{
+	struct str *senders;
+	size_t count;
+	TRY(store_notice_sender_list(line->ctx, desk->accounts.db, &senders, &count));
+	for (size_t i = 0; i < count; i++) {
+		(void)printf("%.*s\n", STR_ARG(senders[i]));
+	}
+	return ERR_OK;
+}
+
+static enum err make_token(struct command_line *line, struct desk *desk)
+{
+	struct str *targets;
+	size_t count;
+	struct str token;
+	split_commas(line->ctx->arena, word(line, 1), &targets, &count);
+	TRY(notice_token_make(line->ctx, &desk->accounts, str_of(word(line, 0)), targets, count,
+		command_value(line, "--name") != NULL ? str_of(command_value(line, "--name")) : STR(""),
+		&token));
+	(void)printf("%.*s\n", STR_ARG(token));
+	return ERR_OK;
+}
+
+static enum err list_tokens(struct command_line *line, struct desk *desk)
+{
+	struct notice_token_row *tokens;
+	size_t count;
+	TRY(store_notice_token_list(line->ctx, desk->accounts.db, &tokens, &count));
+	for (size_t i = 0; i < count; i++) {
+		(void)printf("%-4lld %.*s → %.*s  since %s  %.*s\n", (long long)tokens[i].token_id,
+			STR_ARG(tokens[i].sender), STR_ARG(tokens[i].targets),
+			time_text(line->ctx->arena, tokens[i].created_at_ms), STR_ARG(tokens[i].name));
+	}
+	return ERR_OK;
+}
+
+static enum err revoke_token(struct command_line *line, struct desk *desk)
+{
+	int64_t token_id;
+	TRY(read_id(line, &token_id));
+	TRY(notice_token_revoke(line->ctx, desk->accounts.db, token_id));
+	(void)printf("The token is revoked.\n");
+	return ERR_OK;
+}
+
+/* --- notices ------------------------------------------------------------------------------------------------ */
+
+/* Texts stand behind `first`; their languages in --lang, in the same order. */
+static enum err read_texts(struct command_line *line, size_t first, struct notice_post *post)
+{
+	struct arena *arena = line->ctx->arena;
+	struct str *languages;
+	size_t count;
+	size_t text_count = line->argument_count - first - 1;
+	struct notice_text *texts = ARENA_NEW_ARRAY(arena, struct notice_text, text_count);
+	split_commas(arena, command_value(line, "--lang"), &languages, &count);
+	if (count > text_count || (text_count > 1 && count != text_count)) {
+		return fail(line->ctx, ERR_INPUT, NULL,
+			"there are %zu text(s) and %zu language(s) in --lang", text_count, count);
+	}
+	for (size_t i = 0; i < text_count; i++) {
+		texts[i].lang = i < count ? languages[i] : STR("");
+		texts[i].markdown = str_of(word(line, first + i));
+	}
+	post->texts = texts;
+	post->text_count = text_count;
+	return ERR_OK;
+}
+
+static void read_targets(struct command_line *line, struct notice_post *post)
+{
+	struct str *names;
+	split_commas(line->ctx->arena, word(line, 1), &names, &post->target_count);
+	struct notice_target *targets =
+		ARENA_NEW_ARRAY(line->ctx->arena, struct notice_target, post->target_count);
+	for (size_t i = 0; i < post->target_count; i++) {
+		targets[i] = (struct notice_target){.target = names[i], .languages = STR("")};
+	}
+	post->targets = targets;
+}
+
+static enum err post(struct command_line *line, struct desk *desk, bool is_scheduled)
+{
+	struct ctx *ctx = line->ctx;
+	struct notice_post post = {
+		.start = str_of(is_scheduled ? word(line, 2) : NULL),
+		.zone = str_of(command_value(line, "--zone")),
+		.rule = str_of(command_value(line, "--rule")),
+		.expires = str_of(command_value(line, "--expires")),
+	};
+	struct str *except;
+	struct notice_row row;
+	int64_t notice_id;
+	split_commas(ctx->arena, command_value(line, "--except"), &except, &post.except_count);
+	post.except = except;
+	read_targets(line, &post);
+	TRY(notice_sender_find(ctx, &desk->accounts, str_of(word(line, 0)), &post.sender));
+	TRY(read_texts(line, is_scheduled ? 3 : 2, &post));
+	TRY(notices_post(ctx, &desk->accounts, &post, &notice_id));
+	TRY(store_notice_get(ctx, desk->accounts.db, notice_id, &row));
+	(void)printf("notice %lld: %s%s\n", (long long)notice_id,
+		is_scheduled            ? time_text(ctx->arena, row.next_at_ms)
+			: desk->server != 0 ? "on its way"
+								: "waits for the server's start",
+		is_scheduled && row.rule.p != NULL ? ", the first time" : "");
+	return ERR_OK;
+}
+
+static enum err send(struct command_line *line, struct desk *desk)
+{
+	return post(line, desk, false);
+}
+
+static enum err schedule(struct command_line *line, struct desk *desk)
+{
+	return post(line, desk, true);
+}
+
+/* The first line of the first text. */
+static struct str title_of(struct ctx *ctx, const struct notice_row *row)
+{
+	struct notice_text *texts;
+	size_t count;
+	struct str line;
+	struct str rest;
+	if (notice_texts_read(ctx, row->texts, &texts, &count) != ERR_OK) {
+		return STR("?");
+	}
+	(void)str_split(str_trim(texts[0].markdown), '\n', &line, &rest);
+	return line;
+}
+
+static enum err list(struct command_line *line, struct desk *desk)
+{
+	struct ctx *ctx = line->ctx;
+	struct notice_row *rows;
+	size_t count;
+	TRY(store_notice_list(ctx, desk->accounts.db, str_from(NULL, 0), INT64_MAX, LISTED, &rows,
+		&count));
+	for (size_t i = 0; i < count; i++) {
+		(void)printf("%-4lld %-9.*s next: %-20s %.*s: %.*s\n", (long long)rows[i].notice_id,
+			STR_ARG(rows[i].state), time_text(ctx->arena, rows[i].next_at_ms),
+			STR_ARG(rows[i].sender), STR_ARG(title_of(ctx, &rows[i])));
+	}
+	return ERR_OK;
+}
+
+static void print_outcome(struct ctx *ctx, const struct notice_outcome_row *outcome)
+{
+	const char *what = outcome->event_id.p != NULL ? "sent"
+		: outcome->next_try_ms != 0                ? "waits"
+												   : "not sent";
+	(void)printf("  %s  %-8s %.*s %.*s%.*s\n", time_text(ctx->arena, outcome->due_at_ms), what,
+		STR_ARG(outcome->room_id), STR_ARG(outcome->event_id), STR_ARG(outcome->reason));
+}
+
+static enum err show(struct command_line *line, struct desk *desk)
+{
+	struct ctx *ctx = line->ctx;
+	int64_t notice_id;
+	struct notice_row row;
+	struct notice_outcome_row *outcomes;
+	size_t count;
+	TRY(read_id(line, &notice_id));
+	enum err err = store_notice_get(ctx, desk->accounts.db, notice_id, &row);
+	if (err == ERR_MISSING) {
+		return fail(ctx, err, NULL, "there is no notice %lld", (long long)notice_id);
+	}
+	TRY(err);
+	TRY(store_notice_delivery_list(ctx, desk->accounts.db, notice_id, DELIVERIES_SHOWN, &outcomes,
+		&count));
+	(void)printf("%.*s by %.*s, next: %s\n%.*s\n", STR_ARG(row.state), STR_ARG(row.sender),
+		time_text(ctx->arena, row.next_at_ms), STR_ARG(row.texts));
+	if (row.start_at.p != NULL) {
+		(void)printf("%.*s %.*s %.*s\n", STR_ARG(row.start_at), STR_ARG(row.zone),
+			STR_ARG(row.rule));
+	}
+	for (size_t i = 0; i < count; i++) {
+		print_outcome(ctx, &outcomes[i]);
+	}
+	return ERR_OK;
+}
+
+static enum err cancel(struct command_line *line, struct desk *desk)
+{
+	int64_t notice_id;
+	TRY(read_id(line, &notice_id));
+	TRY(notices_cancel(line->ctx, &desk->accounts, notice_id, str_from(NULL, 0)));
+	(void)printf("Nothing more of notice %lld is sent.\n", (long long)notice_id);
+	return ERR_OK;
+}
+
+/* --- the command ---------------------------------------------------------------------------------------------- */
+
+static const struct {
+	const char *name;
+	size_t least, most; /* words behind it */
+	enum err (*run)(struct command_line *line, struct desk *desk);
+} actions[] = {
+	{"send", 3, 2 + NOTICE_LANGUAGES_MAX, send},
+	{"schedule", 4, 3 + NOTICE_LANGUAGES_MAX, schedule},
+	{"list", 0, 0, list},
+	{"show", 1, 1, show},
+	{"cancel", 1, 1, cancel},
+	{"sender", 1, 1, make_sender},
+	{"senders", 0, 0, list_senders},
+	{"token", 2, 2, make_token},
+	{"tokens", 0, 0, list_tokens},
+	{"revoke", 1, 1, revoke_token},
+};
+
+static int run(struct command_line *line)
+{
+	const char *name = command_argument(line, 0);
+	size_t i = 0;
+	if (name == NULL) {
+		return command_misused(line, "send, schedule, list, show, cancel, sender or token?");
+	}
+	while (i < COUNT_OF(actions) && strcmp(name, actions[i].name) != 0) {
+		i++;
+	}
+	if (i == COUNT_OF(actions)) {
+		return command_misused(line, "cannot do '%s'", name);
+	}
+	size_t words = line->argument_count - 1;
+	if (words < actions[i].least || words > actions[i].most) {
+		return command_misused(line, "'%s' wants other words behind it", name);
+	}
+	struct desk desk;
+	if (desk_open(line, &desk) != ERR_OK) {
+		return command_failed(line->ctx);
+	}
+	notice_text_start();
+	enum err err = actions[i].run(line, &desk);
+	desk_close(&desk);
+	return err == ERR_OK ? STATUS_OK : command_failed(line->ctx);
+}
+
+const struct command cmd_notice = {
+	.name = "notice",
+	.summary = "Posts notices of the school into rooms, at once or when they are due.",
+	.usage =
+		"usage: belfry notice sender NAME [--name DISPLAY]\n"
+		"       belfry notice send SENDER TARGETS TEXT... [--lang LANGS] [--expires TIME]\n"
+		"       belfry notice schedule SENDER TARGETS TIME TEXT... [--rule RRULE] [--zone ZONE]\n"
+		"              [--except DATES] [--lang LANGS] [--expires TIME]\n"
+		"       belfry notice list | show ID | cancel ID | senders\n"
+		"       belfry notice token SENDER TARGETS [--name TEXT] | tokens | revoke ID\n"
+		"\n"
+		"A sender is an account of its own, such as @office, that nobody can log in to; invite it to\n"
+		"rooms that are not open to all. TARGETS are rooms and spaces, by alias or id, with commas\n"
+		"between them; a space stands for the rooms in it. TEXT is Markdown; several languages are\n"
+		"shown one below the other. Works beside a running server; without one, notices are sent at\n"
+		"the next start, and say that they are late. A token lets a program post by HTTP, as this\n"
+		"sender, to these targets.\n"
+		"\n"
+		"  --lang LANGS       languages of the texts, in their order: zh-Hant,en\n"
+		"  --rule RRULE       repeats it, by a rule of iCalendar: FREQ=WEEKLY;BYDAY=MO\n"
+		"  --zone ZONE        time zone of all times; notices.time_zone\n"
+		"  --except DATES     dates that are left out: 2026-12-25,2027-01-01\n"
+		"  --expires TIME     from then on nothing of it is sent\n"
+		"  --name TEXT        name that people see\n"
+		"  --data FOLDER      the server's data folder; ./data\n"
+		"  --config FILE      its options; FOLDER/belfry.yaml if it is there\n"
+		"  --set KEY=VALUE    one option\n"
+		"\n"
+		"examples:\n"
+		"  belfry notice sender office --name '校務處 · Office'\n"
+		"  belfry notice send office '#class-3b' '明天**停課**' 'No school tomorrow' --lang zh-Hant,en\n"
+		"  belfry notice schedule office '#class-3b,#class-3c' 2026-11-30T07:00 '記得帶水壺' \\\n"
+		"      --rule 'FREQ=WEEKLY;BYDAY=MO;COUNT=10' --except 2026-12-07\n"
+		"  belfry notice token office '#class-3b' --name 'timetable program'\n",
+	.options = {{"--lang", true}, {"--rule", true}, {"--zone", true}, {"--except", true},
+		{"--expires", true}, {"--name", true}},
+	.run = run,
+};

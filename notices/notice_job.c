@@ -1,0 +1,401 @@
+/*
+ * A round: notices that are due get their deliveries, deliveries that wait are sent, one after the other. What fails is tried again
+ * by itself, and never holds up the others.
+ */
+#include "notices/notice_job.h"
+
+#include "base/backoff.h"
+#include "base/lock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/metrics.h"
+#include "homeserver/room/room_member.h"
+#include "homeserver/room/rooms.h"
+#include "notices/notice_rooms.h"
+#include "notices/notices.h"
+#include "notices/schedule.h"
+#include "storage/consumer.h"
+
+#include <inttypes.h>
+
+enum {
+	POLL_MS = 1000, /* what other processes and the command line stored */
+	TROUBLE_MS = 1000,
+	NOT_OURS_MS = 5000,
+	ROUND_LIMIT_MS = 60 * 1000,
+	DELIVERY_LIMIT_MS = 30 * 1000,
+	AT_ONCE = 50,
+	LATE_MS = 2 * 60 * 1000, /* from then on people are told */
+	RETRY_FIRST_MS = 5 * 1000,
+	RETRY_MAX_MS = 60 * 60 * 1000,
+	GIVE_UP_MS = 24 * 60 * 60 * 1000,
+};
+
+#define OUTCOME(word) \
+	{ \
+		.kind = METRIC_KIND_COUNTER, .name = "belfry_notice_deliveries_total", \
+		.help = "Notices of the school, each room by itself", .labels = "outcome=\"" word "\"" \
+	}
+static struct metric sent = OUTCOME("sent");
+static struct metric failed = OUTCOME("failed");
+
+struct notice_job {
+	struct homeserver *hs;
+	struct db *leases;
+	pthread_t thread;
+	bool is_started;
+	struct lock lock;
+	struct cond work;
+	bool is_woken;    /* guarded by lock */
+	bool is_stopping; /* guarded by lock */
+};
+
+static bool is_stopping(struct notice_job *job)
+{
+	LOCK_SCOPE(&job->lock);
+	return job->is_stopping;
+}
+
+/* --- what is due ------------------------------------------------------------------------------------------------ */
+
+static enum err open_schedule(struct ctx *ctx, const struct notice_row *notice,
+	struct schedule **out)
+{
+	struct schedule_text text = {.start = notice->start_at,
+		.zone = notice->zone,
+		.rule = notice->rule};
+	struct str *except;
+	notice_words_read(ctx, notice->except_at, &except, &text.except_count);
+	text.except = except;
+	return schedule_open(ctx, &text, out);
+}
+
+/* The newest time that has come, and the next one. */
+static enum err find_times(struct ctx *ctx, const struct notice_row *notice, int64_t now_ms,
+	struct notice_step *step)
+{
+	struct schedule *schedule;
+	step->due_ms = notice->next_at_ms;
+	step->next_at_ms = 0;
+	if (notice->rule.p == NULL) {
+		return ERR_OK;
+	}
+	TRY(open_schedule(ctx, notice, &schedule));
+	struct schedule_moments moments;
+	TRY(schedule_around(ctx, schedule, now_ms, &moments));
+	step->due_ms = MAX_OF(moments.last_ms, notice->next_at_ms);
+	step->next_at_ms = moments.next_ms > 0 ? moments.next_ms : 0;
+	return ERR_OK;
+}
+
+static void set_rooms(struct ctx *ctx, struct notice_step *step, const struct notice_room *rooms,
+	size_t count)
+{
+	struct str *ids = ARENA_NEW_ARRAY(ctx->arena, struct str, count);
+	struct str *languages = ARENA_NEW_ARRAY(ctx->arena, struct str, count);
+	struct str *reasons = ARENA_NEW_ARRAY(ctx->arena, struct str, count);
+	for (size_t i = 0; i < count; i++) {
+		ids[i] = rooms[i].room_id;
+		languages[i] = rooms[i].languages;
+		reasons[i] = rooms[i].reason;
+	}
+	step->rooms = ids;
+	step->languages = languages;
+	step->reasons = reasons;
+	step->room_count = count;
+}
+
+static enum err move_on(struct ctx *ctx, struct homeserver *hs, const struct notice_row *notice)
+{
+	int64_t now_ms = clock_wall_ms(&hs->clock);
+	struct notice_target_row *targets;
+	struct notice_room *rooms;
+	size_t count;
+	struct notice_step step = {.notice_id = notice->notice_id, .was_due_ms = notice->next_at_ms};
+	if (notice->expires_at_ms != 0 && notice->expires_at_ms <= now_ms) {
+		step.state = STR("expired");
+		return store_notice_move_on(ctx, hs->db, &step);
+	}
+	enum err err = find_times(ctx, notice, now_ms, &step);
+	if (err == ERR_INPUT) {
+		log_error(0, "notices.schedule_broken", "notice=%" PRId64 " text=%.*s", notice->notice_id,
+			STR_ARG(ctx->fault.text));
+		ctx->fault = (struct fault){0};
+		step.state = STR("cancelled");
+		return store_notice_move_on(ctx, hs->db, &step);
+	}
+	TRY(err);
+	if (notice->expires_at_ms != 0 && step.next_at_ms >= notice->expires_at_ms) {
+		step.next_at_ms = 0;
+	}
+	step.state = step.next_at_ms != 0 ? STR("scheduled") : STR("sent");
+	TRY(store_notice_targets(ctx, hs->db, notice->notice_id, &targets, &count));
+	TRY(notice_rooms_find(ctx, hs, targets, count, &rooms, &count));
+	set_rooms(ctx, &step, rooms, count);
+	return store_notice_move_on(ctx, hs->db, &step);
+}
+
+/* --- sending ---------------------------------------------------------------------------------------------------- */
+
+/* The room, with the sender in it. */
+static enum err enter_room(struct ctx *ctx, struct homeserver *hs, struct user_id sender,
+	struct str room_id, struct room **out)
+{
+	struct str membership = STR("");
+	enum err err = rooms_get(ctx, hs, room_id, out);
+	if (err == ERR_OK) {
+		TRY(room_membership(ctx, hs, *out, sender.s, &membership));
+	} else if (err != ERR_MISSING) {
+		return err;
+	}
+	ctx->fault = (struct fault){0};
+	if (str_equals(membership, STR("join"))) {
+		return ERR_OK;
+	}
+	const struct principal who = {.user = sender};
+	const struct member_wish wish = {.who = &who, .room_id = room_id};
+	struct str joined;
+	TRY(room_join(ctx, hs, &wish, &joined));
+	return rooms_get(ctx, hs, room_id, out);
+}
+
+static enum err require_clear(struct ctx *ctx, struct homeserver *hs, struct room *room)
+{
+	struct stored_event *encryption;
+	TRY(room_state_event(ctx, hs, room, STR("m.room.encryption"), STR(""), POSITION_NOW,
+		&encryption));
+	return encryption == NULL
+		? ERR_OK
+		: fail(ctx, ERR_DENIED, M_FORBIDDEN,
+			  "The room is encrypted, and a notice does not go there in clear");
+}
+
+static enum err compose(struct ctx *ctx, struct homeserver *hs,
+	const struct notice_delivery_row *delivery, struct json *out)
+{
+	struct notice_text *texts;
+	struct str *wanted;
+	struct schedule *clock;
+	struct notice_message message = {0};
+	TRY(notice_texts_read(ctx, delivery->texts, &texts, &message.count));
+	message.texts = texts;
+	notice_words_read(ctx, delivery->languages, &wanted, &message.wanted_count);
+	message.wanted = wanted;
+	if (clock_wall_ms(&hs->clock) - delivery->due_at_ms > LATE_MS) {
+		const struct schedule_text text = {.start = STR("2000-01-01T00:00"),
+			.zone = delivery->zone};
+		TRY(schedule_open(ctx, &text, &clock));
+		message.late_since = schedule_show(ctx, clock, delivery->due_at_ms);
+	}
+	return notice_message_compose(ctx, &message, out);
+}
+
+static enum err send(struct ctx *ctx, struct homeserver *hs,
+	const struct notice_delivery_row *delivery, struct str *out_event_id)
+{
+	struct room *room;
+	struct json content;
+	struct stored_event *event;
+	struct room_intent intent = {
+		.type = STR("m.room.message"),
+		.content = &content,
+		.txn_key = delivery->txn_key,
+		.txn_device = STR("NOTICES"),
+	};
+	if (!user_id_parse(delivery->sender, &intent.sender)) {
+		return fail_cause(ctx, ERR_INTERNAL, "the sender of a notice is none");
+	}
+	intent.txn_id =
+		str_printf(ctx->arena, "%" PRId64 "-%" PRId64, delivery->notice_id, delivery->due_at_ms);
+	TRY(enter_room(ctx, hs, intent.sender, delivery->room_id, &room));
+	TRY(require_clear(ctx, hs, room));
+	TRY(compose(ctx, hs, delivery, &content));
+	TRY(room_add(ctx, hs, room, &intent, 1, &event));
+	*out_event_id = event->event->event_id.s;
+	return ERR_OK;
+}
+
+static int64_t pause_ms(struct homeserver *hs, int64_t failures)
+{
+	int64_t interval_ms =
+		MIN_OF((int64_t)RETRY_FIRST_MS << MIN_OF(failures, 16), (int64_t)RETRY_MAX_MS);
+	return backoff_pause_ms(interval_ms, rng_u64(&hs->rng));
+}
+
+static enum err note_failure(struct ctx *ctx, struct homeserver *hs,
+	const struct notice_delivery_row *delivery)
+{
+	int64_t now_ms = clock_wall_ms(&hs->clock);
+	bool gives_up = now_ms - delivery->due_at_ms > GIVE_UP_MS && delivery->failures > 0;
+	struct str reason = ctx->fault.text.n > 0 ? ctx->fault.text : STR("The server is in trouble");
+	metric_add(&failed, 1);
+	log_info(0, "notices.not_sent", "notice=%" PRId64 " kind=%s failures=%" PRId64 " cause=%.*s",
+		delivery->notice_id, err_name(ctx->fault.err), delivery->failures + 1,
+		STR_ARG(ctx->fault.cause));
+	ctx->fault = (struct fault){0};
+	ctx->deadline_ms =
+		clock_mono_us() / 1000 + DELIVERY_LIMIT_MS; /* the old one may be why it failed */
+	return store_notice_delivery_failed(ctx, hs->db, delivery,
+		gives_up ? 0 : now_ms + pause_ms(hs, delivery->failures), reason);
+}
+
+static enum err deliver(struct ctx *ctx, struct homeserver *hs,
+	const struct notice_delivery_row *delivery)
+{
+	struct str event_id;
+	ctx->deadline_ms = clock_mono_us() / 1000 + DELIVERY_LIMIT_MS;
+	enum err err = send(ctx, hs, delivery, &event_id);
+	if (err == ERR_STORE || err == ERR_SHUTDOWN) {
+		return err; /* nothing can be written down either */
+	}
+	if (err != ERR_OK) {
+		return note_failure(ctx, hs, delivery);
+	}
+	metric_add(&sent, 1);
+	return store_notice_delivery_sent(ctx, hs->db, delivery, event_id, clock_wall_ms(&hs->clock));
+}
+
+/* --- rounds ------------------------------------------------------------------------------------------------------- */
+
+static enum err move_all_on(struct ctx *ctx, struct notice_job *job, bool *out_more)
+{
+	struct homeserver *hs = job->hs;
+	struct notice_row *notices;
+	size_t count;
+	enum err first = ERR_OK;
+	TRY(store_notice_due(ctx, hs->db, clock_wall_ms(&hs->clock), AT_ONCE, &notices, &count));
+	for (size_t i = 0; i < count && !is_stopping(job); i++) {
+		enum err err = move_on(ctx, hs, &notices[i]);
+		if (err != ERR_OK) {
+			log_warn(0, "notices.not_moved_on", "notice=%" PRId64 " text=%.*s cause=%.*s",
+				notices[i].notice_id, STR_ARG(ctx->fault.text), STR_ARG(ctx->fault.cause));
+			ctx->fault = (struct fault){0};
+		}
+		first = first == ERR_OK ? err : first;
+	}
+	*out_more = *out_more || (count == AT_ONCE && first == ERR_OK);
+	return first;
+}
+
+static enum err deliver_all(struct ctx *ctx, struct notice_job *job, bool *out_more)
+{
+	struct homeserver *hs = job->hs;
+	struct notice_delivery_row *deliveries;
+	size_t count;
+	TRY(store_notice_delivery_due(ctx, hs->db, clock_wall_ms(&hs->clock), AT_ONCE, &deliveries,
+		&count));
+	for (size_t i = 0; i < count && !is_stopping(job); i++) {
+		TRY(deliver(ctx, hs, &deliveries[i]));
+	}
+	*out_more = *out_more || count == AT_ONCE;
+	return ERR_OK;
+}
+
+/* *out_pause_ms: how long nothing is to be done unless somebody wakes the thread. */
+static enum err run_round(struct ctx *ctx, struct notice_job *job, int64_t *out_pause_ms)
+{
+	bool is_ours = false;
+	bool has_more = false;
+	int64_t next_ms;
+	struct homeserver *hs = job->hs;
+	TRY(store_notice_next(ctx, hs->db, &next_ms));
+	int64_t wait_ms = next_ms == INT64_MAX ? POLL_MS : next_ms - clock_wall_ms(&hs->clock);
+	*out_pause_ms = MIN_OF(MAX_OF(wait_ms, (int64_t)1), (int64_t)POLL_MS);
+	if (wait_ms > 0) {
+		return ERR_OK;
+	}
+	TRY(store_consumer_lease(ctx, job->leases, STR("notices"), &is_ours));
+	if (!is_ours) {
+		*out_pause_ms = NOT_OURS_MS;
+		return ERR_OK;
+	}
+	enum err err = move_all_on(ctx, job, &has_more);
+	TRY(deliver_all(ctx, job, &has_more));
+	*out_pause_ms = has_more ? 0 : 1;
+	return err;
+}
+
+/* @return false when it is time to end */
+static bool wait_for_work(struct notice_job *job, int64_t pause)
+{
+	LOCK_SCOPE(&job->lock);
+	int64_t until_ms = clock_mono_us() / 1000 + pause;
+	while (
+		!job->is_stopping && !job->is_woken && cond_wait_until(&job->work, &job->lock, until_ms)) {
+	}
+	job->is_woken = false;
+	return !job->is_stopping;
+}
+
+static void *run(void *data)
+{
+	struct notice_job *job = data;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	int64_t pause = 0;
+	while (wait_for_work(job, pause)) {
+		struct ctx ctx;
+		ctx_init(&ctx, arena);
+		ctx.deadline_ms = clock_mono_us() / 1000 + ROUND_LIMIT_MS;
+		if (run_round(&ctx, job, &pause) != ERR_OK) {
+			log_warn(0, "notices.round_failed", "text=%.*s cause=%.*s", STR_ARG(ctx.fault.text),
+				STR_ARG(ctx.fault.cause));
+			pause = TROUBLE_MS;
+		}
+		arena_reset(arena);
+	}
+	return NULL;
+}
+
+/* --- its life ------------------------------------------------------------------------------------------------------- */
+
+struct notice_job *notice_job_create(struct homeserver *hs, struct str url)
+{
+	struct notice_job *job = mem_alloc(sizeof(*job));
+	job->hs = hs;
+	job->leases = db_create(&(struct db_config){.url = url,
+		.pool_size = 1,
+		.statement_timeout_ms = 5000,
+		.acquire_timeout_ms = 5000});
+	notice_text_start();
+	lock_init(&job->lock, RANK_LEAF);
+	cond_init(&job->work);
+	return job;
+}
+
+void notice_job_start(struct notice_job *job)
+{
+	job->thread = thread_start("notices", run, job);
+	job->is_started = true;
+}
+
+void notice_job_wake(struct notice_job *job)
+{
+	LOCK_SCOPE(&job->lock);
+	job->is_woken = true;
+	cond_signal(&job->work);
+}
+
+void notice_job_stop(struct notice_job *job)
+{
+	if (job == NULL || !job->is_started) {
+		return;
+	}
+	lock_take(&job->lock);
+	job->is_stopping = true;
+	cond_signal(&job->work);
+	lock_give(&job->lock);
+	(void)pthread_join(job->thread, NULL);
+	job->is_started = false;
+}
+
+void notice_job_destroy(struct notice_job *job)
+{
+	if (job == NULL) {
+		return;
+	}
+	notice_job_stop(job);
+	db_destroy(job->leases);
+	cond_fini(&job->work);
+	lock_fini(&job->lock);
+	mem_free(job);
+}

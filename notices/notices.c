@@ -1,0 +1,363 @@
+/*
+ * What people and programs want is checked here as a whole before it is stored: what is stored can be sent, as far as that
+ * is up to this server.
+ */
+#include "notices/notices.h"
+
+#include "base/buf.h"
+#include "base/utf8.h"
+#include "base/vec.h"
+#include "homeserver/account/identifier.h"
+#include "matrix/canonical.h"
+#include "matrix/errcode.h"
+#include "matrix/json_make.h"
+#include "notices/schedule.h"
+#include "storage/profile.h"
+
+enum {
+	PAST_ALLOWED_MS = 60 * 1000, /* clocks differ a little */
+	TOKEN_CHARS = 40,
+};
+
+/* --- lists as text -------------------------------------------------------------------------------------------- */
+
+void notice_words_read(struct ctx *ctx, struct str text, struct str **out, size_t *out_count)
+{
+	VEC(struct str) words = {0};
+	while (text.n > 0) {
+		struct str word;
+		(void)str_split(text, ' ', &word, &text);
+		if (word.n > 0) {
+			VEC_PUSH(ctx->arena, &words, word);
+		}
+	}
+	*out = words.p;
+	*out_count = words.n;
+}
+
+static struct str write_words(struct ctx *ctx, const struct str *words, size_t count)
+{
+	struct buf text CLEANUP(buf_fini) = {0};
+	buf_init(&text, SIZE_MAX);
+	for (size_t i = 0; i < count; i++) {
+		buf_add(&text, i > 0 ? STR(" ") : STR(""));
+		buf_add(&text, words[i]);
+	}
+	return str_dup(ctx->arena, buf_str(&text));
+}
+
+static struct str write_texts(struct ctx *ctx, const struct notice_text *texts, size_t count)
+{
+	struct json *items = ARENA_NEW_ARRAY(ctx->arena, struct json, count);
+	for (size_t i = 0; i < count; i++) {
+		items[i] = json_object(ctx->arena, 2);
+		json_put(&items[i], STR("lang"), json_string(texts[i].lang));
+		json_put(&items[i], STR("text"), json_string(texts[i].markdown));
+	}
+	struct json array = json_array_of(items, count);
+	return canonical_text(ctx->arena, &array);
+}
+
+enum err notice_texts_read(struct ctx *ctx, struct str json, struct notice_text **out,
+	size_t *out_count)
+{
+	struct json array;
+	if (json_parse(ctx->arena, json, NULL, &array, NULL) != JSON_OK || array.type != JSON_ARRAY ||
+		array.count == 0 || array.count > NOTICE_LANGUAGES_MAX) {
+		return fail_cause(ctx, ERR_INTERNAL, "texts of a notice are none");
+	}
+	*out_count = array.count;
+	*out = ARENA_NEW_ARRAY(ctx->arena, struct notice_text, array.count);
+	for (size_t i = 0; i < array.count; i++) {
+		(*out)[i] = (struct notice_text){
+			.lang = json_get_str(&array.items[i], STR("lang")),
+			.markdown = json_get_str(&array.items[i], STR("text")),
+		};
+	}
+	return ERR_OK;
+}
+
+/* --- senders -------------------------------------------------------------------------------------------------- */
+
+static struct str sender_id(struct ctx *ctx, const struct account_desk *desk, struct str name)
+{
+	return str_starts_with(name, STR("@")) ? name
+										   : str_printf(ctx->arena, "@%.*s:%.*s", STR_ARG(name),
+												 STR_ARG(desk->settings->server_name.s));
+}
+
+enum err notice_sender_find(struct ctx *ctx, const struct account_desk *desk, struct str name,
+	struct str *out_user_id)
+{
+	*out_user_id = sender_id(ctx, desk, name);
+	enum err err = store_notice_sender_find(ctx, desk->db, *out_user_id);
+	return err == ERR_MISSING
+		? fail(ctx, err, M_NOT_FOUND, "There is no sender '%.*s'", STR_ARG(name))
+		: err;
+}
+
+/* Nobody can log in to it: it has no password. */
+static enum err make_account(struct ctx *ctx, const struct account_desk *desk, struct str user_id)
+{
+	const struct account_row row = {
+		.user_id = user_id,
+		.created_at_ms = clock_wall_ms(&desk->clock),
+	};
+	struct tx *tx CLEANUP(tx_cleanup) = NULL;
+	TRY(tx_begin(ctx, desk->db, &tx));
+	enum err err = store_account_insert(ctx, tx, &row);
+	if (err == ERR_CONFLICT) {
+		return fail(ctx, err, M_USER_IN_USE, "'%.*s' is an account of somebody", STR_ARG(user_id));
+	}
+	TRY(err);
+	TRY(store_notice_sender_insert(ctx, tx, user_id, row.created_at_ms));
+	return tx_commit(ctx, &tx);
+}
+
+enum err notice_sender_make(struct ctx *ctx, const struct account_desk *desk, struct str name,
+	struct str display_name, struct str *out_user_id)
+{
+	struct user_id id;
+	struct str user_id;
+	struct str localpart = name;
+	if (str_starts_with(name, STR("@")) && user_id_parse(name, &id) &&
+		server_name_equals(user_id_server(id), desk->settings->server_name)) {
+		localpart = user_id_localpart(id);
+	}
+	if (display_name.n > NOTICE_NAME_MAX_BYTES || !utf8_is_valid(display_name) ||
+		str_has_nul(display_name)) {
+		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "The display name has more than %d bytes",
+			(int)NOTICE_NAME_MAX_BYTES);
+	}
+	TRY(new_user_id(ctx, localpart, desk->settings->server_name, &user_id));
+	enum err err = store_notice_sender_find(ctx, desk->db, user_id);
+	TRY(err == ERR_MISSING ? make_account(ctx, desk, user_id) : err);
+	*out_user_id = user_id;
+	if (display_name.p == NULL) {
+		return ERR_OK;
+	}
+	struct json value = json_string(display_name);
+	return store_profile_set(ctx, desk->db, user_id, STR("displayname"),
+		canonical_text(ctx->arena, &value));
+}
+
+/* --- targets ---------------------------------------------------------------------------------------------------- */
+
+/* A whole room id or alias. */
+static enum err read_target(struct ctx *ctx, const struct account_desk *desk, struct str text,
+	struct str *out)
+{
+	struct room_id room;
+	struct room_alias alias;
+	bool is_short = str_starts_with(text, STR("#")) && str_find_byte(text, ':') == SIZE_MAX;
+	struct str whole = is_short
+		? str_printf(ctx->arena, "%.*s:%.*s", STR_ARG(text), STR_ARG(desk->settings->server_name.s))
+		: text;
+	bool has_space = str_find_byte(whole, ' ') != SIZE_MAX; /* lists of them are kept as words */
+	if (has_space || (!room_id_parse(whole, &room) && !room_alias_parse(whole, &alias))) {
+		return fail(ctx, ERR_INPUT, M_INVALID_PARAM,
+			"'%.*s' is neither a room id nor an alias, such as #class-3b", STR_ARG(text));
+	}
+	*out = whole;
+	return ERR_OK;
+}
+
+static enum err read_languages(struct ctx *ctx, struct str text, struct str *out)
+{
+	struct str *words;
+	size_t count;
+	notice_words_read(ctx, text, &words, &count);
+	for (size_t i = 0; i < count; i++) {
+		if (i == NOTICE_LANGUAGES_MAX || !notice_lang_read(ctx->arena, words[i], &words[i])) {
+			return fail(ctx, ERR_INPUT, M_INVALID_PARAM,
+				"'%.*s' is no language, such as zh-Hant, or there are too many", STR_ARG(words[i]));
+		}
+	}
+	*out = write_words(ctx, words, count);
+	return ERR_OK;
+}
+
+static enum err read_targets(struct ctx *ctx, const struct account_desk *desk,
+	const struct notice_post *post, struct notice_target_row **out)
+{
+	if (post->target_count == 0 || post->target_count > NOTICE_TARGETS_MAX) {
+		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "A notice goes to 1 to %d rooms or spaces",
+			(int)NOTICE_TARGETS_MAX);
+	}
+	*out = ARENA_NEW_ARRAY(ctx->arena, struct notice_target_row, post->target_count);
+	for (size_t i = 0; i < post->target_count; i++) {
+		TRY(read_target(ctx, desk, post->targets[i].target, &(*out)[i].target));
+		TRY(read_languages(ctx, post->targets[i].languages, &(*out)[i].languages));
+	}
+	return ERR_OK;
+}
+
+/* --- tokens ------------------------------------------------------------------------------------------------------ */
+
+static struct str hash_of(struct ctx *ctx, struct str token)
+{
+	unsigned char hash[SHA256_BYTES];
+	crypto_sha256(token, hash);
+	return str_dup(ctx->arena, str_from((const char *)hash, sizeof(hash)));
+}
+
+enum err notice_token_make(struct ctx *ctx, const struct account_desk *desk, struct str sender,
+	const struct str *targets, size_t count, struct str name, struct str *out_token)
+{
+	struct notice_token_row row = {
+		.name = name,
+		.created_at_ms = clock_wall_ms(&desk->clock),
+	};
+	int64_t token_id;
+	struct str *whole = ARENA_NEW_ARRAY(ctx->arena, struct str, count);
+	TRY(notice_sender_find(ctx, desk, sender, &row.sender));
+	if (count == 0 || count > NOTICE_TARGETS_MAX || name.n > NOTICE_NAME_MAX_BYTES ||
+		!utf8_is_valid(name)) {
+		return fail(ctx, ERR_INPUT, M_INVALID_PARAM,
+			"A token is for 1 to %d rooms, and its name has at most %d bytes",
+			(int)NOTICE_TARGETS_MAX, (int)NOTICE_NAME_MAX_BYTES);
+	}
+	for (size_t i = 0; i < count; i++) {
+		TRY(read_target(ctx, desk, targets[i], &whole[i]));
+	}
+	row.targets = write_words(ctx, whole, count);
+	*out_token =
+		str_printf(ctx->arena, "bnt_%.*s", STR_ARG(rng_text(&desk->rng, ctx->arena, TOKEN_CHARS)));
+	return store_notice_token_insert(ctx, desk->db, hash_of(ctx, *out_token), &row, &token_id);
+}
+
+enum err notice_token_check(struct ctx *ctx, struct db *db, struct str token,
+	struct notice_token_row *out)
+{
+	enum err err =
+		token.n == 0 ? ERR_MISSING : store_notice_token_find(ctx, db, hash_of(ctx, token), out);
+	return err == ERR_MISSING ? fail_status(ctx, ERR_DENIED, 401, M_UNKNOWN_TOKEN,
+									"This is no token for notices, or it was revoked")
+							  : err;
+}
+
+enum err notice_token_revoke(struct ctx *ctx, struct db *db, int64_t token_id)
+{
+	enum err err = store_notice_token_delete(ctx, db, token_id);
+	return err == ERR_MISSING
+		? fail(ctx, err, M_NOT_FOUND, "There is no token %lld", (long long)token_id)
+		: err;
+}
+
+/* --- posting ------------------------------------------------------------------------------------------------------- */
+
+/* Renders everything once: what can go wrong later is up to the rooms. */
+static enum err read_texts(struct ctx *ctx, const struct notice_post *post,
+	struct notice_text **out)
+{
+	struct json content;
+	if (post->text_count == 0 || post->text_count > NOTICE_LANGUAGES_MAX) {
+		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "A notice has 1 to %d texts",
+			(int)NOTICE_LANGUAGES_MAX);
+	}
+	*out = ARENA_NEW_ARRAY(ctx->arena, struct notice_text, post->text_count);
+	for (size_t i = 0; i < post->text_count; i++) {
+		struct notice_text *text = &(*out)[i];
+		*text = (struct notice_text){.lang = STR(""), .markdown = post->texts[i].markdown};
+		struct str lang = post->texts[i].lang;
+		if (lang.n > 0 && !notice_lang_read(ctx->arena, lang, &text->lang)) {
+			return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "'%.*s' is no language, such as zh-Hant",
+				STR_ARG(lang));
+		}
+		for (size_t j = 0; j < i; j++) {
+			if (str_equals((*out)[j].lang, text->lang)) {
+				return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "Two texts have the language '%.*s'",
+					STR_ARG(text->lang));
+			}
+		}
+	}
+	const struct notice_message message = {.texts = *out,
+		.count = post->text_count,
+		.late_since = STR("0000-00-00 00:00")};
+	return notice_message_compose(ctx, &message, &content);
+}
+
+static enum err set_expiry(struct ctx *ctx, const struct notice_post *post, struct notice_row *row)
+{
+	const struct schedule_text text = {.start = post->expires, .zone = row->zone};
+	struct schedule *schedule;
+	if (post->expires.p == NULL) {
+		return ERR_OK;
+	}
+	TRY(schedule_open(ctx, &text, &schedule));
+	TRY(schedule_next(ctx, schedule, INT64_MIN, &row->expires_at_ms));
+	if (row->expires_at_ms <= row->next_at_ms) {
+		return fail(ctx, ERR_INPUT, M_INVALID_PARAM,
+			"The notice would expire before it is due for the first time");
+	}
+	return ERR_OK;
+}
+
+static enum err set_schedule(struct ctx *ctx, const struct notice_post *post,
+	struct notice_row *row)
+{
+	struct schedule *schedule;
+	const struct schedule_text text = {
+		.start = post->start,
+		.zone = row->zone,
+		.rule = post->rule,
+		.except = post->except,
+		.except_count = post->except_count,
+	};
+	if (post->start.p == NULL) {
+		row->next_at_ms = row->created_at_ms;
+		return post->rule.p == NULL && post->except_count == 0
+			? set_expiry(ctx, post, row)
+			: fail(ctx, ERR_INPUT, M_INVALID_PARAM, "A repeated notice needs a start");
+	}
+	TRY(schedule_open(ctx, &text, &schedule));
+	TRY(schedule_next(ctx, schedule, row->created_at_ms - PAST_ALLOWED_MS, &row->next_at_ms));
+	if (row->next_at_ms < 0) {
+		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "All of the schedule is in the past");
+	}
+	row->start_at = post->start;
+	row->rule = post->rule;
+	row->except_at = write_words(ctx, post->except, post->except_count);
+	return set_expiry(ctx, post, row);
+}
+
+enum err notices_post(struct ctx *ctx, const struct account_desk *desk,
+	const struct notice_post *post, int64_t *out_notice_id)
+{
+	struct notice_target_row *targets;
+	struct notice_text *texts;
+	struct notice_row row = {
+		.sender = post->sender,
+		.zone = post->zone.p != NULL ? post->zone : desk->settings->notices_time_zone,
+		.except_at = STR(""),
+		.created_at_ms = clock_wall_ms(&desk->clock),
+		.token_id = post->token_id,
+		.request_key = post->request_key,
+	};
+	if (post->request_key.n > NOTICE_REQUEST_KEY_MAX_BYTES) {
+		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "The request's key has more than %d bytes",
+			(int)NOTICE_REQUEST_KEY_MAX_BYTES);
+	}
+	TRY(read_targets(ctx, desk, post, &targets));
+	TRY(read_texts(ctx, post, &texts));
+	TRY(set_schedule(ctx, post, &row));
+	row.texts = write_texts(ctx, texts, post->text_count);
+	enum err err = store_notice_insert(ctx, desk->db, &row, targets, post->target_count,
+		NOTICE_WAITING_MAX, out_notice_id);
+	if (err == ERR_LIMIT) {
+		return fail(ctx, err, M_LIMIT_EXCEEDED, "%d notices of this sender wait already",
+			(int)NOTICE_WAITING_MAX);
+	}
+	return err == ERR_CONFLICT ? ERR_OK : err;
+}
+
+enum err notices_cancel(struct ctx *ctx, const struct account_desk *desk, int64_t notice_id,
+	struct str sender)
+{
+	enum err err = store_notice_cancel(ctx, desk->db, notice_id, sender);
+	return err == ERR_MISSING
+		? fail(ctx, err, M_NOT_FOUND,
+			  "There is no notice %lld of which something is still to be sent",
+			  (long long)notice_id)
+		: err;
+}

@@ -1,0 +1,123 @@
+-- name: notice_sender_insert
+-- At most one row changed: none when it is one already.
+INSERT INTO notice_senders (user_id, created_at_ms) VALUES ($1, $2) ON CONFLICT DO NOTHING;
+
+-- name: notice_sender_find hot
+-- At most one row. Index: notice_senders_pkey.
+SELECT 1::bigint FROM notice_senders WHERE user_id = $1;
+
+-- name: notice_sender_list
+-- All, by name.
+SELECT user_id FROM notice_senders ORDER BY user_id;
+
+-- name: notice_token_insert
+-- One row: the number.
+INSERT INTO notice_tokens (hash, sender, targets, name, created_at_ms) VALUES ($1, $2, $3, $4, $5) RETURNING token_id;
+
+-- name: notice_token_find hot
+-- At most one row. Index: notice_tokens_hash_key.
+SELECT token_id, sender, targets, name, created_at_ms FROM notice_tokens WHERE hash = $1;
+
+-- name: notice_token_list
+-- All, oldest first.
+SELECT token_id, sender, targets, name, created_at_ms FROM notice_tokens ORDER BY token_id;
+
+-- name: notice_token_delete
+-- At most one row. Index: notice_tokens_pkey.
+DELETE FROM notice_tokens WHERE token_id = $1;
+
+-- name: notice_insert
+-- One row: the number. None when the sender has $12 that are still due, or the token has sent this request before.
+-- Index: notices_sender_idx, notices_request_key.
+WITH made AS (
+	INSERT INTO notices (sender, texts, state, start_at, zone, rule, except_at, next_at_ms, expires_at_ms, created_at_ms, token_id,
+		request_key)
+	SELECT $1, $2, 'scheduled', $3, $4, $5, $6, $7, $8, $9, $10, $11
+	WHERE (SELECT count(*) FROM notices WHERE sender = $1 AND next_at_ms IS NOT NULL) < $12
+	ON CONFLICT (token_id, request_key) DO NOTHING
+	RETURNING notice_id
+), targets AS (
+	INSERT INTO notice_targets (notice_id, ordinal, target, languages)
+	SELECT made.notice_id, t.ordinal, t.target, t.languages
+	FROM made, unnest($13::text[], $14::text[]) WITH ORDINALITY AS t (target, languages, ordinal)
+)
+SELECT notice_id FROM made;
+
+-- name: notice_find_request hot
+-- At most one row. Index: notices_request_key.
+SELECT notice_id FROM notices WHERE token_id = $1 AND request_key = $2;
+
+-- name: notice_get hot
+-- At most one row. Index: notices_pkey.
+SELECT notice_id, sender, texts, state, start_at, zone, rule, except_at, next_at_ms, expires_at_ms, created_at_ms FROM notices
+WHERE notice_id = $1;
+
+-- name: notice_list
+-- The newest $3 before $2, of the sender $1 or of all. Index: notices_pkey.
+SELECT notice_id, sender, texts, state, start_at, zone, rule, except_at, next_at_ms, expires_at_ms, created_at_ms FROM notices
+WHERE ($1::text IS NULL OR sender = $1) AND notice_id < $2 ORDER BY notice_id DESC LIMIT $3;
+
+-- name: notice_targets hot
+-- Of a notice, in order. Index: notice_targets_pkey.
+SELECT target, languages FROM notice_targets WHERE notice_id = $1 ORDER BY ordinal;
+
+-- name: notice_cancel
+-- One row when there was something to cancel: a time to come, or a delivery that waits. Index: notices_pkey, notice_deliveries_pkey.
+WITH stopped AS (
+	UPDATE notice_deliveries SET next_try_ms = NULL, reason = 'cancelled'
+	WHERE notice_id = $1 AND next_try_ms IS NOT NULL
+		AND EXISTS (SELECT 1 FROM notices WHERE notice_id = $1 AND ($2::text IS NULL OR sender = $2))
+	RETURNING 1
+)
+UPDATE notices SET state = 'cancelled', next_at_ms = NULL
+WHERE notice_id = $1 AND ($2::text IS NULL OR sender = $2)
+	AND (next_at_ms IS NOT NULL OR EXISTS (SELECT 1 FROM stopped))
+RETURNING notice_id;
+
+-- name: notice_due hot
+-- Up to $2 that are due, longest first. Index: notices_next_idx.
+SELECT notice_id, sender, texts, state, start_at, zone, rule, except_at, next_at_ms, expires_at_ms, created_at_ms FROM notices
+WHERE next_at_ms <= $1 ORDER BY next_at_ms LIMIT $2;
+
+-- name: notice_next hot
+-- One row: when something is due next, null for never. Index: notices_next_idx, notice_deliveries_waiting_idx.
+SELECT least((SELECT min(next_at_ms) FROM notices WHERE next_at_ms IS NOT NULL),
+	(SELECT min(next_try_ms) FROM notice_deliveries WHERE next_try_ms IS NOT NULL));
+
+-- name: notice_move_on
+-- A notice $1 that was due at $2 is due next at $3 (null: never again) and has the state $4; at $5 it is due in rooms $6, in
+-- languages $7, but for those with a reason in $8. One row when it was so; nothing happens when somebody was first.
+-- Index: notices_pkey.
+WITH moved AS (
+	UPDATE notices SET next_at_ms = $3, state = $4 WHERE notice_id = $1 AND next_at_ms = $2 RETURNING notice_id
+), made AS (
+	INSERT INTO notice_deliveries (notice_id, due_at_ms, room_id, languages, txn_key, next_try_ms, failures, reason)
+	SELECT moved.notice_id, $5::bigint, r.room_id, r.languages,
+		substr(sha256(convert_to('notice ' || moved.notice_id || ' ' || $5::bigint || ' ' || r.room_id, 'UTF8')), 1, 16),
+		CASE WHEN r.reason = '' THEN $5::bigint END, 0, nullif(r.reason, '')
+	FROM moved, unnest($6::text[], $7::text[], $8::text[]) AS r (room_id, languages, reason)
+	ON CONFLICT DO NOTHING
+)
+SELECT notice_id FROM moved;
+
+-- name: notice_delivery_due hot
+-- Up to $2 that are to be sent, longest first. Index: notice_deliveries_waiting_idx, notices_pkey.
+SELECT d.notice_id, d.due_at_ms, d.room_id, d.languages, d.txn_key, d.failures, n.sender, n.texts, n.zone
+FROM notice_deliveries AS d JOIN notices AS n ON n.notice_id = d.notice_id
+WHERE d.next_try_ms <= $1 ORDER BY d.next_try_ms LIMIT $2;
+
+-- name: notice_delivery_sent
+-- One row. Index: notice_deliveries_pkey.
+UPDATE notice_deliveries SET event_id = $4, sent_at_ms = $5, next_try_ms = NULL, reason = NULL
+WHERE notice_id = $1 AND due_at_ms = $2 AND room_id = $3;
+
+-- name: notice_delivery_failed
+-- At most one row: it is tried again at $4, null: not any more. One that was cancelled or sent meanwhile stays as it is. Index:
+-- notice_deliveries_pkey.
+UPDATE notice_deliveries SET failures = failures + 1, next_try_ms = $4, reason = $5
+WHERE notice_id = $1 AND due_at_ms = $2 AND room_id = $3 AND next_try_ms IS NOT NULL;
+
+-- name: notice_delivery_list hot
+-- The newest $2 of a notice, by time, then by room. Index: notice_deliveries_pkey.
+SELECT due_at_ms, room_id, next_try_ms, failures, reason, event_id, sent_at_ms FROM notice_deliveries
+WHERE notice_id = $1 ORDER BY due_at_ms DESC, room_id LIMIT $2;

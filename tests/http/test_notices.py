@@ -1,0 +1,216 @@
+"""The notices of a school (docs/notices.md): posted and scheduled by the command line, sent once by the server."""
+import datetime
+import re
+import time
+
+import pytest
+
+from support import accounts
+from support.client import Client, unique
+from support.server import wait_until
+
+
+@pytest.fixture(scope="module")
+def school():
+    from support.server import Server
+    server = Server(settings={"notices.time_zone": "Asia/Taipei"}).start()
+    yield server
+    server.destroy()
+
+
+def notice(server, *arguments):
+    done = server.run("notice", *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def number(text):
+    return re.search(r"notice (\d+)", text).group(1)
+
+
+def refused(server, *arguments):
+    done = server.run("notice", *arguments)
+    assert done.returncode != 0 and done.stderr, done.stdout
+    return done.stderr
+
+
+@pytest.fixture(scope="module")
+def office(school):
+    return notice(school, "sender", "office", "--name", "校務處 · Office").strip()
+
+
+def class_room(client, **options):
+    """A room with an alias, and a watch that has seen it."""
+    alias = unique("class")
+    room = client.create_room(preset="public_chat", room_alias_name=alias, **options)
+    return room, "#" + alias, client.watch()
+
+
+def until_body(watch, room, text):
+    """The event with that body, once it is there."""
+    found = []
+
+    def arrived(answer):
+        found.extend(event for event in answer.joined(room).timeline
+                     if text in event["content"].get("body", ""))
+        return found
+    if not arrived(watch.first):
+        watch.until(arrived)
+    return found[0]
+
+
+def until_shown(server, made, text):
+    """Deliveries go out one after the other: what `show` says once a text is in it."""
+    return wait_until(lambda: text in (shown := notice(server, "show", made)) and shown, 10, text)
+
+
+def bodies(client, room):
+    return [event["content"]["body"] for event in client.messages(room, limit=50).ok()["chunk"]
+            if event["type"] == "m.room.message"]
+
+
+def test_send__two_languages__one_message_of_the_sender(school, office):
+    lin = accounts.register(school.url)
+    room, alias, watch = class_room(lin)
+    notice(school, "send", "office", alias, "明天**停課**", "No school <b>tomorrow</b>", "--lang", "zh-Hant,en")
+    event = until_body(watch, room, "停課")
+    assert event["sender"] == office == "@office:hs1"
+    content = event["content"]
+    assert content["body"] == "明天停課\n\n———\n\nNo school <b>tomorrow</b>"
+    assert content["formatted_body"] == ("<p>明天<strong>停課</strong></p><hr>"
+                                         "<p>No school &lt;b&gt;tomorrow&lt;/b&gt;</p>")
+    assert (content["msgtype"], content["m.mentions"]) == ("m.text", {})
+    assert lin.get_state(room, "m.room.member", office).ok()["displayname"] == "校務處 · Office"
+
+
+def test_send__space__each_room_in_it_once(school, office):
+    lin = accounts.register(school.url)
+    space = lin.create_room(preset="public_chat", creation_content={"type": "m.space"})
+    inner = lin.create_room(preset="public_chat", creation_content={"type": "m.space"})
+    rooms = [lin.create_room(preset="public_chat") for _ in range(2)]
+    for parent, child in ((space, rooms[0]), (space, inner), (inner, rooms[1]), (inner, rooms[0]), (inner, space)):
+        lin.set_state(parent, "m.space.child", {"via": ["hs1"]}, child)
+    text = unique("to all")
+    watch = lin.watch()
+    notice(school, "send", "office", "%s,%s" % (space, rooms[0]), text)
+    for room in rooms:
+        until_body(watch, room, text) if text not in bodies(lin, room) else None
+        assert bodies(lin, room) == [text]
+    assert bodies(lin, space) == bodies(lin, inner) == []
+
+
+def test_send__room_by_invitation__joined_once_invited(school, office):
+    lin = accounts.register(school.url)
+    room = lin.create_room(preset="private_chat", invite=[office])
+    watch = lin.watch()
+    notice(school, "send", "office", room, "hello guardians")
+    until_body(watch, room, "hello guardians")
+
+
+def test_send__some_rooms_cannot_be__reasons_are_shown_and_others_have_it(school, office):
+    lin = accounts.register(school.url)
+    room, alias, watch = class_room(lin)
+    closed = lin.create_room(preset="private_chat")
+    secret = lin.create_room(preset="public_chat", initial_state=[
+        {"type": "m.room.encryption", "state_key": "", "content": {"algorithm": "m.megolm.v1.aes-sha2"}}])
+    text = unique("some")
+    missing = "#" + unique("nowhere")
+    made = number(notice(school, "send", "office", ",".join((closed, secret, missing, alias)), text))
+    until_body(watch, room, text)
+    lines = until_shown(school, made, "encrypted")
+    assert re.search(r"not sent +%s:hs1 " % missing, lines)
+    assert re.search(r"sent +%s " % re.escape(room), lines)
+    assert re.search(r"waits +%s .*encrypted" % re.escape(secret), lines)
+    assert re.search(r"waits +%s " % re.escape(closed), lines)
+    assert bodies(lin, secret) == []
+    # What waits goes out once it can: the next try is no further than some seconds away.
+    lin.invite(closed, office)
+    watch = lin.watch()
+    until_body(watch, closed, text)
+    notice(school, "cancel", made)
+    assert re.search(r"not sent +%s cancelled" % re.escape(secret), notice(school, "show", made))
+
+
+def in_taipei(seconds):
+    zone = datetime.timezone(datetime.timedelta(hours=8))
+    return (datetime.datetime.now(zone) + datetime.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def test_schedule__comes_due__sent_then_and_once(school, office):
+    lin = accounts.register(school.url)
+    room, alias, watch = class_room(lin)
+    text = unique("water bottle")
+    before = time.time()
+    made = number(notice(school, "schedule", "office", alias, in_taipei(2), text))
+    event = until_body(watch, room, text)
+    assert event["origin_server_ts"] >= (int(before) + 2) * 1000
+    assert event["content"]["body"] == text  # not late
+    assert re.search(r"^%s +sent" % made, notice(school, "list"), re.MULTILINE)
+    assert bodies(lin, room) == [text]
+
+
+def test_schedule__rule__next_one_is_listed_and_can_be_cancelled(school, office):
+    lin = accounts.register(school.url)
+    _, alias, _ = class_room(lin)
+    said = notice(school, "schedule", "office", alias, "2099-01-05T07:00", unique("weekly"),
+                  "--rule", "FREQ=WEEKLY;BYDAY=MO;COUNT=3", "--except", "2099-01-05")
+    made = number(said)
+    assert "2099-01-11 23:00 UTC, the first time" in said
+    assert re.search(r"^%s +scheduled next: 2099-01-11 23:00 UTC" % made, notice(school, "list"), re.MULTILINE)
+    notice(school, "cancel", made)
+    assert re.search(r"^%s +cancelled next: -" % made, notice(school, "list"), re.MULTILINE)
+    assert "still to be sent" in refused(school, "cancel", made)
+    said = notice(school, "schedule", "office", alias, "2099-07-01T07:00", "x", "--zone", "Europe/Berlin")
+    assert "2099-07-01 05:00 UTC" in said
+    notice(school, "cancel", number(said))
+
+
+def test_down_at_that_minute__sent_late_and_says_so_once(make_server):
+    server = make_server().start()
+    notice(server, "sender", "office")
+    lin = accounts.register(server.url)
+    room, alias, _ = class_room(lin)
+    daily, past = unique("daily"), unique("past")
+    notice(server, "schedule", "office", alias, "2099-01-01T07:00", daily, past, "--lang", "zh-Hant,en")
+    # As if no server had run since yesterday: the clock cannot be moved, so what is stored is.
+    due = int(time.time() - 86400) * 1000
+    server.sql("UPDATE notices SET next_at_ms = %d" % due)
+    server.kill()
+    server.start()
+    lin = Client(server.url, lin.token, lin.user_id)
+    event = until_body(lin.watch(), room, daily)
+    zone = datetime.timezone(datetime.timedelta(hours=8))
+    shown = datetime.datetime.fromtimestamp(due / 1000, zone).strftime("%Y-%m-%d %H:%M")
+    assert event["content"]["body"].startswith("（延遲送達：原定 %s）\n\n%s" % (shown, daily))
+    assert "(Late: this was due %s.)\n\n%s" % (shown, past) in event["content"]["body"]
+
+
+@pytest.mark.parametrize("arguments, why", [
+    (("send", "office", "#x"), "words"),
+    (("send", "nobody", "#x", "t"), "no sender 'nobody'"),
+    (("send", "office", "class", "t"), "neither a room id nor an alias"),
+    (("send", "office", ",", "t"), "1 to 100"),
+    (("send", "office", "#x", " "), "empty"),
+    (("send", "office", "#x", "a", "b", "--lang", "en"), "2 text(s) and 1 language(s)"),
+    (("send", "office", "#x", "a", "--lang", "英文"), "no language"),
+    (("send", "office", "#x", "a", "b", "--lang", "en,EN"), "Two texts"),
+    (("send", "office", "#x", "a", "--expires", "2020-01-01T00:00"), "expire before"),
+    (("schedule", "office", "#x", "2020-01-01T00:00", "t"), "in the past"),
+    (("schedule", "office", "#x", "tomorrow", "t"), "write it as"),
+    (("schedule", "office", "#x", "2099-01-01T00:00", "t", "--zone", "Mars"), "time zone"),
+    (("schedule", "office", "#x", "2099-01-01T00:00", "t", "--rule", "FREQ=SECONDLY"), "FREQ=DAILY"),
+    (("schedule", "office", "#x", "2099-01-01T00:00", "t", "--rule", "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30"), "never"),
+    (("show", "x"), "no number"), (("show", "999999"), "no notice"), (("cancel", "999999"), "no notice"),
+    (("revoke", "999999"), "no token"), (("shout",), "cannot do"), ((), "send, schedule"),
+    (("token", "office", "nowhere"), "neither"), (("sender", "Bad Name"), "")])
+def test_command__wrong__says_why(school, office, arguments, why):
+    assert why in refused(school, *arguments)
+
+
+def test_sender__name_of_somebody__refused_and_nobody_logs_in_as_one(school, office):
+    lin = accounts.register(school.url)
+    assert "somebody" in refused(school, "sender", lin.user_id)
+    assert notice(school, "sender", "office").strip() == office
+    assert office in notice(school, "senders").split()
+    school.anonymous().post("/login", {"type": "m.login.password", "password": "",
+                                       "identifier": {"type": "m.id.user", "user": "office"}}, token=False).expect(403)
