@@ -28,6 +28,7 @@ def main():
     parser.add_argument("--belfrys", type=int, default=2, help="how many Belfrys (default 2)")
     parser.add_argument("--no-synapse", action="store_true", help="Belfrys alone")
     parser.add_argument("--no-clocks", action="store_true", help="clocks are right")
+    parser.add_argument("--no-database", action="store_true", help="no database is killed under a server that runs")
     parser.add_argument("--no-hostile", action="store_true", help="everybody means well")
     parser.add_argument("--pause", type=float, default=0.25,
                         help="seconds between two deeds of a person, on average (default %(default)s)")
@@ -41,7 +42,8 @@ def main():
     for number in range(options.runs):
         seed = first if number == 0 else "%s+%d" % (first, number)
         found = soak(seed, options.seconds, options.versions.split(","), options.belfrys, not options.no_synapse,
-                     not options.no_clocks, not options.no_hostile, pause_s=options.pause, heal_s=options.heal, keep=options.keep,
+                     not options.no_clocks, not options.no_hostile, with_database=not options.no_database, pause_s=options.pause,
+                     heal_s=options.heal, keep=options.keep,
                      say=lambda line: print(line, flush=True))
         for line in found[:60]:
             print("DIFFERS: " + line)

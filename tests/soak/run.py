@@ -15,8 +15,8 @@ from .world import World
 VERSIONS = ("1", "3", "6", "8", "10", "11", "12")
 
 
-def soak(seed, seconds_, versions=VERSIONS, belfrys=2, with_synapse=True, with_clocks=True, with_hostile=True, talkers_each=2,
-         pause_s=0.25, heal_s=180, keep=False, say=print, max_hours=None):
+def soak(seed, seconds_, versions=VERSIONS, belfrys=2, with_synapse=True, with_clocks=True, with_hostile=True, with_database=True,
+         talkers_each=2, pause_s=0.25, heal_s=180, keep=False, say=print, max_hours=None):
     """What differs or went wrong, as lines; none: all is well."""
     began = time.monotonic()
 
@@ -30,7 +30,7 @@ def soak(seed, seconds_, versions=VERSIONS, belfrys=2, with_synapse=True, with_c
         try:
             tell("seed %s; %s; clocks %s" % (seed, ", ".join("%s is %s %s" % (m.letter, m.kind, m.name) for m in world.members),
                                              "skewed" if world.with_clocks else "as they are"))
-            found = _run(world, seed, seconds_, versions, with_hostile, talkers_each, pause_s, heal_s, tell, max_hours)
+            found = _run(world, seed, seconds_, versions, with_hostile, with_database, talkers_each, pause_s, heal_s, tell, max_hours)
             is_good = not found
             return found
         finally:
@@ -39,7 +39,7 @@ def soak(seed, seconds_, versions=VERSIONS, belfrys=2, with_synapse=True, with_c
             world.destroy(keep and not is_good)
 
 
-def _run(world, seed, seconds_, versions, with_hostile, talkers_each, pause_s, heal_s, tell, max_hours):
+def _run(world, seed, seconds_, versions, with_hostile, with_database, talkers_each, pause_s, heal_s, tell, max_hours):
     world.start()
     rooms, users, visitors = settle(world, versions, talkers_each)
     people = {member: [Talker(member, user, rooms, visitors, "%s %s %d" % (seed, member.letter, number), pause_s)
@@ -49,7 +49,7 @@ def _run(world, seed, seconds_, versions, with_hostile, talkers_each, pause_s, h
     tell("%d rooms, %d people" % (len(rooms), len(talkers) + len(visitors)))
     for thread in talkers + ([hostile] if hostile else []):
         thread.start()
-    troubles = Troubles(world, "%s trouble" % seed, tell)
+    troubles = Troubles(world, "%s trouble" % seed, tell, with_database)
     end, hours, died = time.monotonic() + seconds_, 0, []
     while time.monotonic() < end and (max_hours is None or hours < max_hours) and not died:
         troubles.hour()

@@ -8,7 +8,7 @@ import time
 
 
 class Troubles:
-    def __init__(self, world, seed, say):
+    def __init__(self, world, seed, say, with_database=True):
         self.world, self.say = world, say
         self.random = random.Random(seed)
         self.counts = collections.Counter()
@@ -17,7 +17,9 @@ class Troubles:
         self.kinds = [(self.partition, 4), (self.one_way, 3), (self.slow, 2), (self.drip, 2), (self.restart, 2), (self.kill, 3),
                       (self.freeze, 2)]
         if belfrys:
-            self.kinds += [(self.kill_database, 2), (self.kill_everything, 2)]
+            self.kinds += [(self.kill_everything, 2)]
+        if belfrys and with_database:
+            self.kinds += [(self.kill_database, 2)]
         if world.with_clocks:
             self.kinds += [(self.skew, 3)]
         self.belfrys = belfrys
