@@ -152,6 +152,24 @@ static size_t cut(struct round *round, const struct appservice_other *others, si
 	return count;
 }
 
+/* One message may go to more users than a round takes: then that one is the round. */
+static enum err look_at_devices(struct round *round)
+{
+	struct ctx *ctx = round->ctx;
+	struct db *db = round->hs->db;
+	TRY(store_appservice_look_devices(ctx, db, round->after, round->reached, OTHERS_A_ROUND,
+		&round->devices, &round->device_n));
+	int64_t first = round->device_n > 0 ? round->devices[0].position : 0;
+	size_t found = round->device_n;
+	round->device_n = cut(round, round->devices, found);
+	if (found == 0 || round->device_n > 0) {
+		return ERR_OK;
+	}
+	round->reached = first;
+	return store_appservice_look_devices(ctx, db, round->after, first, INT64_MAX, &round->devices,
+		&round->device_n);
+}
+
 static enum err look(struct round *round, int64_t up_to)
 {
 	struct ctx *ctx = round->ctx;
@@ -164,9 +182,7 @@ static enum err look(struct round *round, int64_t up_to)
 		round->receipt_n = cut(round, round->receipts, round->receipt_n);
 	}
 	if (has_taker(round->set, true)) {
-		TRY(store_appservice_look_devices(ctx, db, round->after, round->reached, OTHERS_A_ROUND,
-			&round->devices, &round->device_n));
-		round->device_n = cut(round, round->devices, round->device_n);
+		TRY(look_at_devices(round));
 	}
 	return ERR_OK;
 }

@@ -136,3 +136,21 @@ def test_keys__of_who_shares_a_room__change_told(scene):
     Device(scene.alice).upload()
     scene.service.wait_for(lambda ask: scene.alice.user_id in
                            (ask.json or {}).get("org.matrix.msc3202.device_lists", {}).get("changed", []))
+
+
+def test_message__to_more_devices_than_a_round_takes__told_and_on(server, scene):
+    """Put into the database, for to register 1,200 people takes a minute."""
+    crowd = unique("crowd")
+    for table, key, value in (("accounts", "user_id", ""), ("devices", "user_id,device_id", ",'D'")):
+        columns = server.sql("select string_agg(column_name, ',') from information_schema.columns where table_name = '%s' "
+                             "and column_name not in ('user_id', 'device_id')" % table).strip()
+        server.sql("insert into %s (%s,%s) select '@%s'||i||':%s'%s,%s from %s, generate_series(1,1200) i where user_id = '%s'" % (
+            table, key, columns, crowd, server.server_name, value, columns, table, scene.alice.user_id))
+    messages = {"@%s%d:%s" % (crowd, number, server.server_name): {"D": {}} for number in range(1, 1201)}
+    name = "de.sorunome.msc2409.to_device"
+    for number in (1, 2):
+        content = {crowd: number}
+        messages[scene.member.user_id] = {scene.member.device_id: content}
+        scene.alice.put("/sendToDevice/m.test/" + unique("t"), {"messages": messages}).ok()
+        scene.service.until_told(lambda item, content=content: item["content"] == content, part=name)
+        messages = {}
