@@ -305,7 +305,10 @@ enum err room_accept(struct ctx *ctx, struct homeserver *hs, struct room *room,
 {
 	struct room_arrival current = *arrival;
 	struct asked_policy policy = {0};
-	TRY(room_await_whole(ctx, hs, room));
+	/* What rests on members has waited for them before it was built. */
+	if (arrival->intent == NULL) {
+		TRY(room_await_whole(ctx, hs, room));
+	}
 	enum err err = accept_settled(ctx, hs, room, &current, &policy, out);
 	if (err != ERR_MISSING || policy.server.via.s.p == NULL) {
 		return err;

@@ -5,6 +5,8 @@
 
 #include "homeserver/homeserver.h"
 #include "homeserver/room/room.h"
+#include "homeserver/room/room_accept.h"
+#include "storage/partial_join.h"
 
 /* Whether the state may have the event: the content is not read for this. */
 static bool may_name_one(struct room *room)
@@ -15,6 +17,32 @@ static bool may_name_one(struct room *room)
 		map_get(&room->content->state, str_from(key, sizeof(key))) != NULL;
 }
 
+/*
+ * While members are not known: whether who let us in said that the server is there. Without their word it is, for what goes out unsigned is
+ * lost, and what is refused is not.
+ */
+static enum err is_said_to_be_there(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct server_name server, bool *out)
+{
+	struct partial_join_row row;
+	struct json list;
+	*out = true;
+	enum err err = store_partial_join_find(ctx, hs->db, room->nid, &row);
+	if (err == ERR_MISSING) {
+		return ERR_OK;
+	}
+	TRY(err);
+	bool is_list = json_parse(ctx->arena, row.servers, NULL, &list, NULL) == JSON_OK &&
+		json_is(&list, JSON_ARRAY) && list.count > 0;
+	for (size_t i = 0; is_list && i < list.count; i++) {
+		if (list.items[i].type == JSON_STRING && str_equals(list.items[i].text, server.s)) {
+			return ERR_OK;
+		}
+	}
+	*out = !is_list;
+	return ERR_OK;
+}
+
 static enum err has_joined(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	struct server_name server, bool *out)
 {
@@ -23,6 +51,9 @@ static enum err has_joined(struct ctx *ctx, struct homeserver *hs, struct room *
 	bool is_loaded = room->content != NULL;
 	*out = is_loaded && map_get(&room->content->servers, server.s) != NULL;
 	lock_give(&room->lock);
+	if (is_loaded && !*out && room_is_partial(room)) {
+		return is_said_to_be_there(ctx, hs, room, server, out);
+	}
 	if (is_loaded) {
 		return ERR_OK;
 	}

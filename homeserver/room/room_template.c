@@ -21,7 +21,6 @@ static enum err draft_in_turn(struct ctx *ctx, struct homeserver *hs, struct roo
 static enum err draft(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct room_intent *intent, struct json *out)
 {
-	TRY(room_await_whole(ctx, hs, room));
 	TRY(room_turn_take(ctx, hs, room));
 	enum err err = draft_in_turn(ctx, hs, room, intent, out);
 	room_turn_give(room);
@@ -46,6 +45,7 @@ enum err room_template(struct ctx *ctx, struct homeserver *hs, struct room *room
 	const struct room_intent *intent, struct json *out)
 {
 	struct json event;
+	TRY(room_await_whole(ctx, hs, room));
 	TRY(draft(ctx, hs, room, intent, &event));
 	/* Whoever signs it hashes it, and in versions 1 and 2 names it. */
 	*out = json_without(ctx->arena, &event, STR("signatures"));

@@ -6,6 +6,8 @@ import pytest
 
 from support.client import path_of, unique
 from support.handshake import asked
+from support.inbox import Inbox
+from support.policy_server import PolicyServer
 from support.remote_room import RemoteRoom
 from support.server import FederatedServer, wait_until
 from support.shared_room import Hold
@@ -60,10 +62,33 @@ def partial(federated, remote):
     """(user, room, Hold of what is missing) of a room that is joined and not whole."""
     room = large(remote)
     hold = Hold(remote, "GET", STATE)
+    room.inbox = Inbox(remote)
     user = federated.user()
     join(user, room, remote).ok()
     yield user, room, hold
     hold.release()
+
+
+# -- policy servers
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_policy_server__members_omitted__asked_if_it_is_said_to_be_there(federated, remote, make_remote, is_there):
+    policy = PolicyServer(make_remote())
+    room = large(remote)
+    watch = "@watch:" + policy.remote.name
+    if is_there:
+        room.add(room.sign(room.draft("m.room.member", {"membership": "join"}, watch, watch), policy.remote))
+    room.send("m.room.policy", policy.content, "")
+    hold = Hold(remote, "GET", STATE)
+    alice = federated.user()
+    join(alice, room, remote).ok()
+    event_id = alice.send(room.room_id, "before the members are known")
+    assert policy.bodies() == (["before the members are known"] if is_there else [])
+    assert alice.event(room.room_id, event_id).ok()["content"]["body"] == "before the members are known"
+    hold.release()
+    assert (watch in joined_members(alice, room)) == is_there
+    alice.send(room.room_id, "afterwards")
+    assert policy.bodies() == (["before the members are known", "afterwards"] if is_there else [])
 
 
 # -- the plain way
@@ -105,9 +130,8 @@ def test_join__invite_only_room__what_the_join_stands_on_is_state(federated, rem
 def test_partial__message__goes_to_the_servers_that_were_named(partial, remote):
     alice, room, _ = partial
     event_id = alice.send(room.room_id, "at once")
-    body = remote.next("PUT", SEND).json
-    assert [pdu["content"]["body"] for pdu in body["pdus"]] == ["at once"]
-    assert event_id == room.add(body["pdus"][0]).event_id
+    room.inbox.until(lambda inbox: inbox.bodies() == ["at once"])
+    assert event_id == room.add(room.inbox.pdus()[0]).event_id
 
 
 def test_partial__lazy_sync__shows_the_room_and_later_its_size(partial):
@@ -237,7 +261,8 @@ def test_partial__members__found_in_the_directory_when_whole(federated, remote):
 def test_partial__left__joined_again_with_all_members(partial, remote):
     alice, room, hold = partial
     alice.leave(room.room_id).ok()
-    leave = [pdu for pdu in remote.next("PUT", SEND).json["pdus"]][0]
+    room.inbox.until(lambda inbox: inbox.pdus())
+    leave, = room.inbox.pdus()
     assert leave["content"]["membership"] == "leave"
     room.add(leave)
     hold.release()
