@@ -87,6 +87,7 @@ struct chunk {
 	const struct json *content;
 	struct own_letter *letters;
 	size_t n;
+	struct json own_keys; /* of the device, signed: they go along */
 	struct str *peer_keys;
 	struct str *one_time_keys; /* claimed; p == NULL: none */
 	struct json *messages;     /* contents of m.room.encrypted, of those that are sent */
@@ -191,7 +192,7 @@ static enum err claim_missing(struct ctx *ctx, struct homeserver *hs, struct chu
 
 /* Spec: client-server API, "m.olm.v1.curve25519-aes-sha2", the plaintext */
 static struct str plaintext_of(struct arena *arena, const struct chunk *chunk,
-	const struct peer_device *to, const struct json *own_keys)
+	const struct peer_device *to)
 {
 	struct buf text CLEANUP(buf_fini);
 	struct json_out out;
@@ -208,7 +209,7 @@ static struct str plaintext_of(struct arena *arena, const struct chunk *chunk,
 	json_out_key_object(&out, "keys");
 	json_out_key_str(&out, "ed25519", chunk->device->identity.ed25519);
 	json_out_end(&out);
-	json_out_key_value(&out, "sender_device_keys", own_keys);
+	json_out_key_value(&out, "sender_device_keys", &chunk->own_keys);
 	json_out_end(&out);
 	return buf_ok(&text) ? str_dup(arena, buf_str(&text)) : str_from(NULL, 0);
 }
@@ -250,8 +251,7 @@ static enum err encrypt_letter(struct ctx *ctx, struct homeserver *hs, struct ch
 	struct str user_id = chunk->device->user.s;
 	struct str peer_key = chunk->peer_keys[i];
 	const struct own_session_row *row = find_sendable(found, peer_key, hs->e2ee->own->run);
-	struct json own_keys = own_device_keys(ctx->arena, chunk->device, account);
-	struct str plaintext = plaintext_of(ctx->arena, chunk, chunk->letters[i].to, &own_keys);
+	struct str plaintext = plaintext_of(ctx->arena, chunk, chunk->letters[i].to);
 	struct ratchet_message message;
 	TRY(session_for(ctx, hs, chunk, i, account, row, &session));
 	if (session == NULL ||
@@ -284,6 +284,7 @@ static enum err encrypt_chunk(struct ctx *ctx, struct homeserver *hs, struct chu
 	TRY(own_device_begin(ctx, hs, chunk->device, &tx, &account));
 	TRY(store_own_session_list_in(ctx, tx, user_id, chunk->peer_keys, chunk->n, &found.rows,
 		&found.n));
+	chunk->own_keys = own_device_keys(ctx->arena, chunk->device, account);
 	for (size_t i = 0; i < chunk->n; i++) {
 		TRY(encrypt_letter(ctx, hs, chunk, i, account, &found));
 	}

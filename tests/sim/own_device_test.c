@@ -358,6 +358,10 @@ static void room__both_speak__over_restarts(void **state)
 	restart(&scene);
 	struct event *later = say(&scene, &scene.bot, "{\"body\":\"later\"}");
 	assert_false(str_equals(session_of(later), str_of(session)));
+	/* Nor is anything sent by an Olm session of before: the database may have come back from a backup. */
+	assert_int_equal(count("SELECT count(*) FROM one_time_keys WHERE user_id = $1 AND is_claimed",
+						 scene.ann.user.s),
+		2);
 	restart(&scene); /* what was sent before it is taken after it */
 	struct event *last = say(&scene, &scene.ann, "{\"body\":\"last\"}");
 	take_messages(&scene);
@@ -397,6 +401,21 @@ static void room__rules_and_leaving__new_session(void **state)
 	assert_int_equal(try_read(&scene, &bob, events[4], &plain), ERR_MISSING);
 	assert_reads(&scene, &scene.ann, events[2], "2");
 	assert_reads(&scene, &scene.ann, events[5], "5");
+	scene_fini(&scene);
+}
+
+/* Others may have told her what was said. */
+static void room__member_without_a_device_leaves__new_session(void **state)
+{
+	(void)state;
+	struct scene scene;
+	scene_init(&scene, MEGOLM);
+	struct user_id carol = new_user(&scene, "carol");
+	join(&scene, carol);
+	struct event *before = say(&scene, &scene.bot, "{\"body\":\"before\"}");
+	set_state(&scene, carol, "m.room.member", carol.s, "{\"membership\":\"leave\"}");
+	struct event *after = say(&scene, &scene.bot, "{\"body\":\"after\"}");
+	assert_false(str_equals(session_of(before), session_of(after)));
 	scene_fini(&scene);
 }
 
@@ -631,6 +650,7 @@ int main(void)
 		cmocka_unit_test(own_device__deleted__comes_back_as_another),
 		cmocka_unit_test(room__both_speak__over_restarts),
 		cmocka_unit_test(room__rules_and_leaving__new_session),
+		cmocka_unit_test(room__member_without_a_device_leaves__new_session),
 		cmocka_unit_test(room__device_that_ended__new_session),
 		cmocka_unit_test(room__replayed_moved_or_forged__refused),
 		cmocka_unit_test(room__policy__others_are_told_that_it_is_withheld),
