@@ -22,9 +22,12 @@ struct terms_versions consent_required(struct arena *arena, const struct setting
 
 bool consent_is_asked_of(const struct homeserver *hs, struct str user_id)
 {
+	const struct appservice_port *services = &hs->ports.appservices;
+	const struct str nobody = {0};
 	struct user_id id;
 	return user_id_parse(user_id, &id) &&
-		!str_equals(user_id_localpart(id), hs->settings.server_notices_localpart);
+		!str_equals(user_id_localpart(id), hs->settings.server_notices_localpart) &&
+		!services->is_user_claimed(services->self, nobody, id);
 }
 
 /* --- links -------------------------------------------------------------------------------------------- */

@@ -6,8 +6,8 @@
  * history, leaving, reports, log-out, deactivation. The link is signed for one user and the policies as they are now, so it is
  * good for nothing else, and for nothing once they change.
  *
- * Guests are asked as everybody is who acts. Application services, and users in whose name they ask, are not, nor is the user
- * of the server notices.
+ * Guests are asked as everybody is who acts. Application services, and users in whose name they ask or whom they have
+ * for themselves, are not, nor is the user of the server notices.
  */
 #ifndef BELFRY_HOMESERVER_ACCOUNT_CONSENT_H
 #define BELFRY_HOMESERVER_ACCOUNT_CONSENT_H
@@ -20,7 +20,7 @@
 
 /** What has to be accepted, in the arena; none where terms are not enforced. */
 struct terms_versions consent_required(struct arena *arena, const struct settings *settings);
-/** Whether somebody of that id is asked at all. */
+/** Whether somebody of that id is asked at all: no user whom an application service has for itself. From memory. */
 bool consent_is_asked_of(const struct homeserver *hs, struct str user_id);
 
 /**

@@ -6,6 +6,7 @@ import urllib.parse
 import pytest
 
 from support import accounts
+from support.appservice import AppService
 from support.client import Client, Http
 from support.server import Server, binary, free_port, wait_until
 
@@ -87,6 +88,17 @@ def test_consent__guest__asked_too(server):
     guest = Client(server.url, reply["access_token"], reply["user_id"], reply["device_id"])
     refused(guest.put("/profile/%s/displayname" % guest.user_id, {"displayname": "G"}))
     guest.sync()
+
+
+def test_consent__application_service_and_its_users__not_asked(server):
+    """As its users, and with a token of such a user's own."""
+    service = AppService("irc", users=["@_irc_.*"], listens=False).register(server)
+    ghost = service.ghost(server, "_irc_lin")
+    service.client(server).post("/createRoom", {}).ok()
+    ghost.send(ghost.create_room())
+    body = {"type": "m.login.application_service", "identifier": {"type": "m.id.user", "user": "_irc_lin"}}
+    own = Client(server.url, service.client(server).post("/login", body).ok()["access_token"], ghost.user_id)
+    own.send(own.create_room())
 
 
 @pytest.mark.parametrize("day", ["tomorrow", "2026-02-30", "2026-13-01", "2026-1-1", "2026-01-01T00:00"])
