@@ -372,34 +372,19 @@ static void begin_item(struct reader *reader, int count, const xmlChar **attribu
 	}
 }
 
-static void start_element(void *data, const xmlChar *local_name, const xmlChar *prefix,
-	const xmlChar *uri, int namespace_count, const xmlChar **namespaces, int count,
-	int defaulted_count, const xmlChar **attributes)
+static void start_root(struct reader *reader, struct str name, const xmlChar *uri)
 {
-	struct reader *reader = data;
-	struct str name = str_of_xml(local_name);
-	(void)prefix;
-	(void)namespace_count;
-	(void)namespaces;
-	(void)defaulted_count;
-	if (++reader->depth > DEPTH_MAX) {
-		refuse(reader, "it is nested too deeply");
-		return;
+	reader->kind = kind_of(name, uri);
+	reader->channel_depth = reader->kind == KIND_ATOM ? 1 : 0;
+	if (reader->kind == KIND_UNKNOWN) {
+		refuse(reader, "it is neither RSS nor Atom");
 	}
-	if (reader->depth == 1) {
-		reader->kind = kind_of(name, uri);
-		reader->channel_depth = reader->kind == KIND_ATOM ? 1 : 0;
-		if (reader->kind == KIND_UNKNOWN) {
-			refuse(reader, "it is neither RSS nor Atom");
-		}
-		return;
-	}
-	if (reader->field != FIELD_NONE) {
-		if (is_block(local_name)) {
-			buf_add_byte(&reader->text, '\n');
-		}
-		return;
-	}
+}
+
+/* An element within no field. */
+static void start_inner(struct reader *reader, struct str name, const xmlChar *uri, int count,
+	const xmlChar **attributes)
+{
 	bool is_item = str_equals(name, reader->kind == KIND_ATOM ? STR("entry") : STR("item"));
 	if (reader->item_depth == 0 && is_item) {
 		begin_item(reader, count, attributes);
@@ -415,6 +400,27 @@ static void start_element(void *data, const xmlChar *local_name, const xmlChar *
 		reader->depth == reader->channel_depth + 1;
 	if (field != FIELD_NONE && (is_items || is_feeds)) {
 		begin_field(reader, field, count, attributes);
+	}
+}
+
+/* NOLINTNEXTLINE(readability-function-size): the library's callback has as many parameters */
+static void start_element(void *data, const xmlChar *local_name, const xmlChar *prefix,
+	const xmlChar *uri, int namespace_count, const xmlChar **namespaces, int count,
+	int defaulted_count, const xmlChar **attributes)
+{
+	struct reader *reader = data;
+	(void)prefix;
+	(void)namespace_count;
+	(void)namespaces;
+	(void)defaulted_count;
+	if (++reader->depth > DEPTH_MAX) {
+		refuse(reader, "it is nested too deeply");
+	} else if (reader->depth == 1) {
+		start_root(reader, str_of_xml(local_name), uri);
+	} else if (reader->field == FIELD_NONE) {
+		start_inner(reader, str_of_xml(local_name), uri, count, attributes);
+	} else if (is_block(local_name)) {
+		buf_add_byte(&reader->text, '\n');
 	}
 }
 
