@@ -330,7 +330,10 @@ enum err remote_devices_update(struct ctx *ctx, struct federation *federation,
 		return ERR_OK;
 	}
 	if (list == NULL) {
-		return commit_and_tell(ctx, federation, write_new(ctx), update->user);
+		/* A device without keys is nothing to clients: they have none of it, and there are none to ask for. */
+		return update->keys == NULL && !update->is_deleted
+			? ERR_OK
+			: commit_and_tell(ctx, federation, write_new(ctx), update->user);
 	}
 	if (update->stream_id <= list->stream_id) {
 		return ERR_OK; /* it was in when the list was fetched, or comes a second time */
