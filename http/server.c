@@ -26,10 +26,10 @@ enum {
 	MIB = 1024 * 1024,
 	DEFAULT_QUEUE = 1024,
 	METRICS_CONNECTIONS = 64,
-	SPARE_FILES = 128,     /* for database, disk and outgoing connections */
-	LAST_SENDING_MS = 150, /* for answers that were made at the end of the time for stopping */
-	LAST_WORKING_MS = 50,  /* for workers to end after their answers */
-	RESUMING_MS = 60000,   /* all have been resumed; this waits for the last to return from it */
+	SPARE_FILES = 128,      /* for database, disk and outgoing connections */
+	LAST_SENDING_MS = 150,  /* for answers that were made at the end of the time for stopping */
+	LAST_WORKING_MS = 1000, /* for workers to end after their answers; idle ones do at once */
+	RESUMING_MS = 60000,    /* all have been resumed; this waits for the last to return from it */
 	TICK_MS = 2000,
 	SHORTEST_TICK_MS = 20,
 };
