@@ -115,7 +115,8 @@ static enum err look(struct ctx *ctx, struct inbox *inbox, bool tidies)
 	int64_t waiting;
 	int64_t oldest_ms;
 	int64_t now_ms = clock_wall_ms(&hs->clock);
-	TRY(store_inbox_due_queues(ctx, hs->db, now_ms, LOOKS_AT, &queues, &count));
+	TRY(store_inbox_due_queues(ctx, hs->db, now_ms, INBOX_LONGEST_PAUSE_MS, LOOKS_AT, &queues,
+		&count));
 	for (size_t i = 0; i < count; i++) {
 		inbox_wake(inbox, queues[i]);
 	}

@@ -12,6 +12,7 @@ enum {
 	INBOX_BATCH = 50, /**< items of a queue that are looked at together */
 	INBOX_FAST_THREADS = 3,
 	INBOX_SLOW_THREADS = 8,
+	INBOX_LONGEST_PAUSE_MS = 3600000, /**< between attempts */
 };
 
 /** Which threads take a queue. */

@@ -26,7 +26,7 @@ enum {
 };
 
 /* How long an item waits after each failed attempt; after the last it is dropped. */
-static const int64_t pauses_ms[] = {2000, 20000, 120000, 900000, 3600000};
+static const int64_t pauses_ms[] = {2000, 20000, 120000, 900000, INBOX_LONGEST_PAUSE_MS};
 
 enum {
 	ATTEMPTS = COUNT_OF(pauses_ms),

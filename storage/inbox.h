@@ -34,9 +34,12 @@ void store_inbox_add(struct write *write, const struct inbox_row *row, int64_t n
 MUST_CHECK enum err store_inbox_count(struct ctx *ctx, struct db *db, int64_t *out_count,
 	int64_t *out_oldest_ms);
 
-/** Queues in which something is due. One round trip. */
+/**
+ * Queues in which something is due; what can only wait because the clock was set back is due too. One round trip.
+ * @param longest_pause_ms  for which store_inbox_defer() ever puts anything off
+ */
 MUST_CHECK enum err store_inbox_due_queues(struct ctx *ctx, struct db *db, int64_t now_ms,
-	int64_t limit, struct str **out, size_t *out_count);
+	int64_t longest_pause_ms, int64_t limit, struct str **out, size_t *out_count);
 
 struct inbox_item {
 	int64_t nid;

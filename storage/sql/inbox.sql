@@ -9,8 +9,13 @@ SELECT (SELECT answer FROM inbox_transactions WHERE origin = $1 AND txn_id = $2)
 SELECT count(*), coalesce(min(received_at_ms), 0) FROM inbox;
 
 -- name: inbox_due_queues hot
--- Up to $2 queues in which something is due at $1. Index: inbox_due_idx.
-SELECT DISTINCT queue FROM (SELECT queue FROM inbox WHERE due_at_ms <= $1 ORDER BY due_at_ms LIMIT $2) AS due;
+-- Up to $2 queues in which something is due at $1. What is new yet has its time to come, or waits for longer than the longest pause ($3),
+-- was written before the clock was set back: due now. Index: inbox_due_idx, twice.
+WITH early AS (
+	UPDATE inbox SET due_at_ms = $1 WHERE due_at_ms > $1 AND (attempts = 0 OR due_at_ms > $1 + $3) RETURNING queue
+)
+SELECT queue FROM (SELECT queue FROM inbox WHERE due_at_ms <= $1 ORDER BY due_at_ms LIMIT $2) AS due
+UNION SELECT queue FROM early LIMIT $2;
 
 -- name: inbox_next hot
 -- Up to $3 of a queue's items that are due at $2, in order. Index: inbox_queue_idx.

@@ -173,10 +173,29 @@ def test_missing__put_off_and_sent_again__tried_at_once(shared):
     shared.send(newest)
     waits = "SELECT count(*) FROM inbox WHERE event_id = '%s' AND attempts > 0" % newest.event_id
     wait_until(lambda: shared.server.sql(waits).strip() == "1", 30, "the event is put off")
-    shared.server.sql("UPDATE inbox SET due_at_ms = due_at_ms + 86400000 WHERE event_id = '%s'" % newest.event_id)
+    shared.server.sql("UPDATE inbox SET due_at_ms = due_at_ms + 1800000 WHERE event_id = '%s'" % newest.event_id)
     remote.handlers[:] = usual
     shared.deliver(missed)
     shared.deliver(newest)
+
+
+@pytest.mark.parametrize("later_ms, attempts", [(86400000, "attempts"), (1800000, "0")])
+def test_inbox__clock_set_back__what_waits_is_tried_all_the_same(shared, later_ms, attempts):
+    """As if it had been put off, or staged, by a clock that was ahead."""
+    room, remote = shared.room, shared.remote
+    room.message("missed")
+    newest = room.message("newest")
+    usual = list(remote.handlers)
+    remote.on("POST", MISSING, nothing)
+    for path in (EVENT, STATE_IDS, STATE):
+        remote.on("GET", path, nothing)
+    shared.send(newest)
+    waits = "SELECT count(*) FROM inbox WHERE event_id = '%s' AND attempts > 0" % newest.event_id
+    wait_until(lambda: shared.server.sql(waits).strip() == "1", 30, "the event is put off")
+    shared.server.sql("UPDATE inbox SET due_at_ms = due_at_ms + %d, attempts = %s WHERE event_id = '%s'"
+                      % (later_ms, attempts, newest.event_id))
+    remote.handlers[:] = usual
+    shared.seen(newest, limit=60)
 
 
 def test_missing__bad_event_of_strict_version__left_out(shared):

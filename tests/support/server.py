@@ -6,6 +6,7 @@ started again.  The program is BELFRY_BIN.
 import contextlib
 import glob
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -21,9 +22,15 @@ def binary():
 
 
 def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """Below the ports that the kernel gives to outgoing connections and to who asks for any: until the server listens on it, nobody
+    else takes it but by a rare chance."""
+    while True:
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", secrets.randbelow(22000) + 10000))
+                return listener.getsockname()[1]
+            except OSError:
+                continue
 
 
 def new_folder(prefix="belfry-"):
