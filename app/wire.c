@@ -17,6 +17,7 @@
 #include "app/housekeeper.h"
 #include "appservices/as_query.h"
 #include "appservices/as_queue.h"
+#include "appservices/as_third_party.h"
 #include "appservices/manage.h"
 #include "appservices/registry.h"
 #include "appservices/ping_routes.h"
@@ -269,6 +270,7 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 	hs->ports.appservices = appservices_port(hs->appservices);
 	hs->as_queue = as_queue_create(hs);
 	hs->as_query = as_query_create(hs);
+	hs->as_third_party = as_third_party_create(hs);
 }
 
 /* Who hears of commits, see homeserver/consumer.h. */
@@ -436,6 +438,7 @@ bool wire_destroy(struct wire *wire)
 	notice_job_destroy(hs->notices);
 	pushers_destroy(hs->pushers);
 	http_client_destroy(hs->http_client);
+	as_third_party_destroy(hs->as_third_party);
 	as_query_destroy(hs->as_query);
 	as_queue_destroy(hs->as_queue);
 	appservices_destroy(hs->appservices);

@@ -38,6 +38,7 @@ struct federation;
 struct appservices;
 struct as_queue;
 struct as_query;
+struct as_third_party;
 
 struct homeserver {
 	struct settings settings;
@@ -72,6 +73,8 @@ struct homeserver {
 	struct appservices *appservices;   /**< who is registered (appservices/registry.h) */
 	struct as_queue *as_queue;         /**< what they are told (appservices/as_queue.h) */
 	struct as_query *as_query;         /**< what they may make (appservices/as_query.h) */
+	struct as_third_party
+		*as_third_party; /**< networks behind them (appservices/as_third_party.h) */
 };
 
 /** The server that a handler works for. */

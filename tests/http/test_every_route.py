@@ -217,9 +217,9 @@ EXCEPTIONS = {
     "getRelatingEventsWithRelType": NO_PARENT,
     "getRelatingEventsWithRelTypeAndEventType": NO_PARENT,
     "reportEvent": {"unknown_id.roomId": ((404, "M_NOT_FOUND"), "report_content.yaml: 404 when one is not joined")},
-    "updateAppserviceRoomDirectoryVisibility": {
-        "malformed_body": ((403, "M_FORBIDDEN"), "a user's token is refused first"),
-        "body_no_object": ((403, "M_FORBIDDEN"), "a user's token is refused first")},
+    **{name: {rule: ((403, "M_FORBIDDEN"), "a user's token is refused first") for rule in rules} for name, rules in (
+        ("updateAppserviceRoomDirectoryVisibility", ("malformed_body", "body_no_object")),
+        ("pingAppservice", ("malformed_body", "body_no_object", "too_often")))},
     "reportRoom": {
         "unknown_id.roomId": ((200, None), "report_content.yaml: 200 conceals whether the room exists")},
     "reportUser": {"unknown_id.userId": ((200, None), "report_content.yaml: 200 conceals whether the user exists")},

@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from .client import Client, Http, seconds, unique
 from .server import wait_until
+from .serving import serve
 
 
 class Ask:
@@ -95,7 +96,7 @@ class AppService:
         self.server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
         self.server.daemon_threads = True
         self.port = self.server.server_port
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        serve(self.server)
         return self
 
     def stop(self):
