@@ -12,7 +12,7 @@
 
 struct as_third_party;
 
-/** Fills hs->ports.third_party, as far as look-ups go. */
+/** Fills hs->ports.third_party. */
 struct as_third_party *as_third_party_create(struct homeserver *hs);
 /** NULL does nothing. */
 void as_third_party_destroy(struct as_third_party *third_party);

@@ -3,7 +3,10 @@
  */
 #include "appservices/thirdparty_routes.h"
 
-#include "homeserver/homeserver.h"
+#include "homeserver/room/rooms.h"
+#include "storage/directory.h"
+
+enum { NETWORK_ID_MAX_BYTES = 255 };
 
 static enum err found(struct call *call, enum err err, const char *text)
 {
@@ -80,20 +83,25 @@ static enum err get_users_of(struct call *call)
 
 static enum err put_listed(struct call *call)
 {
-	const struct third_party_port *port = &hs_of(call)->ports.third_party;
+	struct homeserver *hs = hs_of(call);
 	const struct json *body;
 	struct str visibility;
+	struct room *room;
 	TRY(call_json(call, &body));
 	TRY(body_str(call, body, "visibility", &visibility));
 	bool is_listed = str_equals(visibility, STR("public"));
 	if (!is_listed && !str_equals(visibility, STR("private"))) {
 		return fail(&call->ctx, ERR_INPUT, M_INVALID_PARAM, "visibility is public or private");
 	}
-	if (port->set_listed == NULL) {
-		return fail(&call->ctx, ERR_DENIED, M_FORBIDDEN, "Nobody here bridges that network");
+	struct directory_network network = {
+		.appservice_id = principal_of(call)->appservice_id,
+		.network_id = call_path(call, "networkId"),
+	};
+	if (network.network_id.n > NETWORK_ID_MAX_BYTES) {
+		return fail(&call->ctx, ERR_INPUT, M_INVALID_PARAM, "The network's id is too long");
 	}
-	TRY(port->set_listed(port->self, &call->ctx, principal_of(call)->user.s,
-		call_path(call, "networkId"), call_path(call, "roomId"), is_listed));
+	TRY(rooms_get(&call->ctx, hs, call_path(call, "roomId"), &room));
+	TRY(store_network_room_set(&call->ctx, hs->db, network, room_nid(room), is_listed));
 	return reply_empty(call);
 }
 

@@ -34,13 +34,6 @@ struct third_party_port {
 	/** The same of all networks, for a room alias or a user id. Errors: MISSING when there are none; REMOTE */
 	enum err (*write_matches_of)(void *self, struct ctx *ctx, enum third_party_kind kind,
 		struct str id, struct json_out *out);
-	/**
-	 * Lists a room in the directory of a network, or takes it out. Errors: DENIED M_FORBIDDEN when the application service
-	 * does not bridge the network; MISSING (unknown room); STORE
-	 * @param user_id  of the application service
-	 */
-	enum err (*set_listed)(void *self, struct ctx *ctx, struct str user_id, struct str network_id,
-		struct str room_id, bool is_listed);
 };
 
 /** Published rooms of other servers. */

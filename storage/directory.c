@@ -236,7 +236,9 @@ enum err store_directory_rooms(struct ctx *ctx, struct db *db, const struct dire
 		ask->is_backwards ? STMT_DIRECTORY_ROOMS_BEFORE : STMT_DIRECTORY_ROOMS_AFTER;
 	TRY(db_query(ctx, db, stmt,
 		DB_ARGS(query, types, db_bool(!ask->is_backwards), db_bigint(ask->place.joined_members),
-			db_bigint(ask->place.room_nid), db_bigint(ask->limit)),
+			db_bigint(ask->place.room_nid), db_bigint(ask->limit),
+			db_text(ask->network.appservice_id), db_text(ask->network.network_id),
+			db_bool(ask->has_all_networks)),
 		&rows));
 	size_t n = db_count(rows);
 	struct directory_room_row *list = ARENA_NEW_ARRAY(ctx->arena, struct directory_room_row, n);
@@ -248,6 +250,14 @@ enum err store_directory_rooms(struct ctx *ctx, struct db *db, const struct dire
 	*out = list;
 	*out_count = n;
 	return ERR_OK;
+}
+
+enum err store_network_room_set(struct ctx *ctx, struct db *db, struct directory_network network,
+	int64_t room_nid, bool is_listed)
+{
+	return db_exec(ctx, db, is_listed ? STMT_NETWORK_ROOM_SET : STMT_NETWORK_ROOM_REMOVE,
+		DB_ARGS(db_text(network.appservice_id), db_text(network.network_id), db_bigint(room_nid)),
+		NULL);
 }
 
 enum err store_mutual_rooms(struct ctx *ctx, struct db *db, const struct mutual_rooms_ask *ask,

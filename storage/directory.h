@@ -103,11 +103,18 @@ struct directory_place {
 	int64_t joined_members;
 	int64_t room_nid;
 };
+/** A list of an application service's; appservice_id.p == NULL: this server's own. */
+struct directory_network {
+	struct str appservice_id;
+	struct str network_id;
+};
 struct directory_room_ask {
 	const struct term_match *matches; /**< none: all rooms */
 	size_t match_count;
 	const struct str *types; /**< NULL: any; an empty text stands for rooms without type */
 	size_t type_count;
+	struct directory_network network;
+	bool has_all_networks; /**< those of networks too */
 	struct directory_place place;
 	bool is_backwards; /**< what is before the place, the nearest first */
 	int64_t limit;
@@ -121,6 +128,10 @@ struct directory_room_row {
 MUST_CHECK enum err store_directory_rooms(struct ctx *ctx, struct db *db,
 	const struct directory_room_ask *ask, struct directory_room_row **out, size_t *out_count,
 	int64_t *out_total);
+
+/** Puts a room on the list of a network, or takes it off. One round trip. */
+MUST_CHECK enum err store_network_room_set(struct ctx *ctx, struct db *db,
+	struct directory_network network, int64_t room_nid, bool is_listed);
 
 struct mutual_rooms_ask {
 	struct str user_id;

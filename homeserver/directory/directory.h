@@ -42,6 +42,8 @@ struct public_rooms_ask {
 	struct str term;         /**< p == NULL: all rooms */
 	const struct str *types; /**< NULL: any; an empty text stands for rooms without type */
 	size_t type_count;
+	struct directory_network network; /**< whose list; appservice_id.p == NULL: this server's */
+	bool has_all_networks;            /**< those of all networks besides */
 };
 /** What a GET asks by its query. Errors: INPUT M_INVALID_PARAM */
 MUST_CHECK enum err public_rooms_read_query(struct call *call, struct public_rooms_ask *out);

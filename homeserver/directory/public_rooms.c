@@ -75,6 +75,8 @@ enum err public_rooms_list(struct ctx *ctx, struct homeserver *hs,
 	struct directory_room_ask ask = {
 		.types = wanted->types,
 		.type_count = wanted->type_count,
+		.network = wanted->network,
+		.has_all_networks = wanted->has_all_networks,
 		.limit = (int64_t)wanted->limit + 1,
 	};
 	struct directory_room_row *rows;

@@ -9,17 +9,17 @@ static size_t room_limit(int64_t limit)
 					  : (size_t)MIN_OF(limit, (int64_t)DIRECTORY_ROOMS_MAX);
 }
 
-static enum err no_rooms_of_networks(struct call *call, bool all_networks, struct str network,
+/* @param network  an instance_id of GET /thirdparty/protocols: "service|network" */
+static enum err read_networks(struct call *call, bool all_networks, struct str network,
 	struct public_rooms_ask *ask)
 {
 	if (all_networks && network.p != NULL) {
 		return fail(&call->ctx, ERR_INPUT, M_INVALID_PARAM,
 			"include_all_networks and third_party_instance_id exclude each other");
 	}
+	ask->has_all_networks = all_networks;
 	if (network.p != NULL) {
-		/* Rooms of a bridged network are listed by its application service; here are none of them. */
-		ask->types = ARENA_NEW_ARRAY(call->ctx.arena, struct str, 1);
-		ask->type_count = 0;
+		(void)str_split(network, '|', &ask->network.appservice_id, &ask->network.network_id);
 	}
 	return ERR_OK;
 }
@@ -33,7 +33,7 @@ enum err public_rooms_read_query(struct call *call, struct public_rooms_ask *out
 	TRY(call_query_int(call, "limit", 0, INT64_MAX, 0, &limit));
 	TRY(call_query_bool(call, "include_all_networks", false, &all_networks));
 	out->limit = room_limit(limit);
-	return no_rooms_of_networks(call, all_networks, network, out);
+	return read_networks(call, all_networks, network, out);
 }
 
 static enum err read_types(struct call *call, const struct json *filter,
@@ -84,5 +84,5 @@ enum err public_rooms_read_body(struct call *call, const struct json *body,
 	if (filter != NULL) {
 		TRY(read_filter(call, filter, out));
 	}
-	return no_rooms_of_networks(call, all_networks, network, out);
+	return read_networks(call, all_networks, network, out);
 }

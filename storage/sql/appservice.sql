@@ -25,5 +25,6 @@ ON CONFLICT (appservice_id) DO NOTHING;
 
 -- name: appservice_delete
 -- At most one row, and the version grows: id. Returns the version when there was one. Index: appservices_pkey.
-WITH gone AS (DELETE FROM appservices WHERE id = $1 RETURNING id)
+WITH gone AS (DELETE FROM appservices WHERE id = $1 RETURNING id),
+	rooms_gone AS (DELETE FROM network_rooms WHERE appservice_id = $1)
 UPDATE appservice_version SET version = version + 1 WHERE EXISTS (SELECT 1 FROM gone) RETURNING version;

@@ -97,10 +97,15 @@ LIMIT $6;
 
 -- name: directory_rooms_after
 -- Up to $6 published rooms, largest first, behind $4 members and room $5; that match $1 (NULL: all), of the types $2 (NULL: any; '' is
--- none). With how many there are. Index: rooms_published_idx, room_summaries_pkey.
-WITH matched AS (
-	SELECT r.room_id, s.* FROM rooms r JOIN room_summaries s ON s.room_nid = r.room_nid
-	WHERE r.is_published AND ($1::text IS NULL OR s.terms @@ $1::text::tsquery)
+-- none). Those of a network only ($7, $8; NULL: this server's list), or of all networks too ($9). With how many there are.
+-- Index: rooms_published_idx, network_rooms_pkey, rooms_pkey, room_summaries_pkey.
+WITH listed AS (
+	SELECT room_nid FROM rooms WHERE is_published AND $7::text IS NULL
+	UNION SELECT room_nid FROM network_rooms WHERE $9::boolean OR (appservice_id = $7 AND network_id = $8)
+), matched AS (
+	SELECT r.room_id, s.* FROM listed l JOIN rooms r ON r.room_nid = l.room_nid
+	JOIN room_summaries s ON s.room_nid = r.room_nid
+	WHERE ($1::text IS NULL OR s.terms @@ $1::text::tsquery)
 		AND ($2::text[] IS NULL OR coalesce(s.room_type, '') = ANY ($2::text[]))
 )
 SELECT room_nid, room_id, joined_members, name, topic, canonical_alias, avatar_url, join_rule, room_type,
@@ -111,9 +116,13 @@ ORDER BY joined_members DESC, room_nid LIMIT $6;
 
 -- name: directory_rooms_before
 -- The same before $4 members and room $5, the nearest first.
-WITH matched AS (
-	SELECT r.room_id, s.* FROM rooms r JOIN room_summaries s ON s.room_nid = r.room_nid
-	WHERE r.is_published AND ($1::text IS NULL OR s.terms @@ $1::text::tsquery)
+WITH listed AS (
+	SELECT room_nid FROM rooms WHERE is_published AND $7::text IS NULL
+	UNION SELECT room_nid FROM network_rooms WHERE $9::boolean OR (appservice_id = $7 AND network_id = $8)
+), matched AS (
+	SELECT r.room_id, s.* FROM listed l JOIN rooms r ON r.room_nid = l.room_nid
+	JOIN room_summaries s ON s.room_nid = r.room_nid
+	WHERE ($1::text IS NULL OR s.terms @@ $1::text::tsquery)
 		AND ($2::text[] IS NULL OR coalesce(s.room_type, '') = ANY ($2::text[]))
 )
 SELECT room_nid, room_id, joined_members, name, topic, canonical_alias, avatar_url, join_rule, room_type,
@@ -121,6 +130,14 @@ SELECT room_nid, room_id, joined_members, name, topic, canonical_alias, avatar_u
 FROM matched
 WHERE NOT $3::boolean AND (joined_members > $4 OR (joined_members = $4 AND room_nid < $5))
 ORDER BY joined_members, room_nid DESC LIMIT $6;
+
+-- name: network_room_set
+-- At most one row: service, network, room. Index: network_rooms_pkey.
+INSERT INTO network_rooms (appservice_id, network_id, room_nid) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING;
+
+-- name: network_room_remove
+-- At most one row: service, network, room. Index: network_rooms_pkey.
+DELETE FROM network_rooms WHERE appservice_id = $1 AND network_id = $2 AND room_nid = $3;
 
 -- name: mutual_rooms hot
 -- Up to $4 rooms, by id, that both users are joined to, behind room id $3; with how many there are. Index: members_pkey, rooms_pkey.

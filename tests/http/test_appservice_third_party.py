@@ -147,3 +147,52 @@ def test_matches_of_an_id__every_bridge_is_asked(alice, bridge, kind, key):
     assert alice.get("/thirdparty/%s?%s" % (kind, urllib.parse.urlencode({key: wanted}))).ok().json == [answer]
     assert first.asks
     alice.get("/thirdparty/%s?%s" % (kind, urllib.parse.urlencode({key: "#other:x"}))).expect(404, "M_NOT_FOUND")
+
+
+# -- what a service lists
+
+def listed(alice, **body):
+    return {room["room_id"] for room in alice.post("/publicRooms", {"limit": 500, **body}).ok()["chunk"]}
+
+
+def list_room(server, service, network, room_id, visibility="public"):
+    return service.client(server).put("/directory/list/appservice/%s/%s" % (network, urllib.parse.quote(room_id, safe="")),
+                                      {"visibility": visibility})
+
+
+def test_directory__room_of_a_network__in_its_list_and_in_that_of_all(server, alice, bridge):
+    service, other = bridge("irc"), bridge("irc")
+    room_id, own = alice.create_room(preset="public_chat"), alice.create_room(preset="public_chat", visibility="public")
+    network = unique("net")
+    list_room(server, service, network, room_id).ok()
+    list_room(server, service, network, room_id).ok()
+    assert listed(alice, third_party_instance_id="%s|%s" % (service.id, network)) == {room_id}
+    query = urllib.parse.urlencode({"third_party_instance_id": "%s|%s" % (service.id, network)})
+    reply = alice.get("/publicRooms?" + query).ok()
+    assert [room["room_id"] for room in reply["chunk"]] == [room_id] and reply["total_room_count_estimate"] == 1
+    for elsewhere in (service.id + "|x", "%s|%s" % (other.id, network), network, service.id, "|", ""):
+        assert listed(alice, third_party_instance_id=elsewhere) == set()
+    ours = listed(alice)
+    assert own in ours and room_id not in ours
+    assert {own, room_id} <= listed(alice, include_all_networks=True)
+    list_room(server, service, network, room_id, "private").ok()
+    assert listed(alice, third_party_instance_id="%s|%s" % (service.id, network)) == set()
+    assert room_id not in listed(alice, include_all_networks=True)
+
+
+def test_directory__service_removed__its_lists_are_gone(server, alice, bridge):
+    service = bridge("irc")
+    room_id = alice.create_room(preset="public_chat")
+    list_room(server, service, "net", room_id).ok()
+    server.run("appservice", "remove", service.id).check_returncode()
+    assert listed(alice, third_party_instance_id=service.id + "|net") == set()
+
+
+def test_directory__bad_request__refused(server, alice, bridge):
+    service = bridge("irc")
+    room_id = alice.create_room()
+    list_room(server, service, "net", "!none:x.example").expect(404, "M_NOT_FOUND")
+    list_room(server, service, "net", room_id, "visible").expect(400, "M_INVALID_PARAM")
+    list_room(server, service, "n" * 300, room_id).expect(400, "M_INVALID_PARAM")
+    service.client(server).put("/directory/list/appservice/net/" + urllib.parse.quote(room_id), {}).expect(400, "M_MISSING_PARAM")
+    alice.put("/directory/list/appservice/net/" + urllib.parse.quote(room_id), {"visibility": "public"}).expect(403, "M_FORBIDDEN")
