@@ -53,11 +53,20 @@ static void note_in_vain(struct as_query *query, struct str id)
 	mem_free(map_set(&query->in_vain, id, until_ms));
 }
 
-/* One service. @param kind  "users" or "rooms" */
+/* Who or what is asked for. */
+struct wanted {
+	struct str id;
+	bool is_user;
+	struct user_id user;     /* if it is one */
+	struct room_alias alias; /* else */
+};
+
+/* One service. */
 static bool is_made_by(struct ctx *ctx, struct as_query *query, const struct appservice *service,
-	const char *kind, struct str id)
+	const struct wanted *wanted)
 {
-	struct str name = uri_encode(ctx->arena, id);
+	const char *kind = wanted->is_user ? "users" : "rooms";
+	struct str name = uri_encode(ctx->arena, wanted->id);
 	struct fetched answer;
 	const struct as_request request = {
 		.service = service,
@@ -74,43 +83,40 @@ static bool is_made_by(struct ctx *ctx, struct as_query *query, const struct app
 	return is_made;
 }
 
-static bool is_in_namespace(const struct appservice *service, const struct user_id *user,
-	const struct room_alias *alias)
+static bool is_in_namespace(const struct appservice *service, const struct wanted *wanted)
 {
 	return as_is_listening(service) &&
-		(user != NULL ? appservice_has_user(service, *user)
-					  : appservice_has_alias(service, *alias));
+		(wanted->is_user ? appservice_has_user(service, wanted->user)
+						 : appservice_has_alias(service, wanted->alias));
 }
 
-/* @param user, alias  one of them */
-static enum err ask(struct as_query *query, struct ctx *ctx, const struct user_id *user,
-	const struct room_alias *alias, bool *out_made)
+static enum err ask(struct as_query *query, struct ctx *ctx, const struct wanted *wanted,
+	bool *out_made)
 {
 	struct appservice_set *set CLEANUP(appservice_set_cleanup) =
 		appservices_hold(query->hs->appservices);
-	struct str id = user != NULL ? user->s : alias->s;
 	bool is_asked = false;
 	*out_made = false;
 	for (size_t i = 0; i < set->count && !*out_made; i++) {
-		if (!is_in_namespace(&set->items[i], user, alias) || was_in_vain(query, id)) {
+		if (!is_in_namespace(&set->items[i], wanted) || was_in_vain(query, wanted->id)) {
 			continue;
 		}
 		TRY(ctx_may_ask(ctx));
 		is_asked = true;
-		*out_made = is_made_by(ctx, query, &set->items[i], user != NULL ? "users" : "rooms", id);
+		*out_made = is_made_by(ctx, query, &set->items[i], wanted);
 	}
 	if (is_asked && !*out_made) {
-		note_in_vain(query, id);
+		note_in_vain(query, wanted->id);
 	}
 	return ERR_OK;
 }
 
-static bool may_have_user(struct as_query *query, struct user_id user)
+static bool may_have(struct as_query *query, const struct wanted *wanted)
 {
 	struct appservice_set *set CLEANUP(appservice_set_cleanup) =
 		appservices_hold(query->hs->appservices);
 	for (size_t i = 0; i < set->count; i++) {
-		if (is_in_namespace(&set->items[i], &user, NULL)) {
+		if (is_in_namespace(&set->items[i], wanted)) {
 			return true;
 		}
 	}
@@ -120,21 +126,23 @@ static bool may_have_user(struct as_query *query, struct user_id user)
 static enum err query_user(void *self, struct ctx *ctx, struct user_id user, bool *out_made)
 {
 	struct as_query *query = self;
+	const struct wanted wanted = {.id = user.s, .is_user = true, .user = user};
 	struct account_row account;
 	*out_made = false;
-	if (!may_have_user(query, user)) {
+	if (!may_have(query, &wanted)) {
 		return ERR_OK;
 	}
 	enum err err = store_account_find(ctx, query->hs->db, user.s, &account);
 	if (err != ERR_MISSING) {
 		return err;
 	}
-	return ask(query, ctx, &user, NULL, out_made);
+	return ask(query, ctx, &wanted, out_made);
 }
 
 static enum err query_alias(void *self, struct ctx *ctx, struct room_alias alias, bool *out_made)
 {
-	return ask(self, ctx, NULL, &alias, out_made);
+	const struct wanted wanted = {.id = alias.s, .alias = alias};
+	return ask(self, ctx, &wanted, out_made);
 }
 
 struct as_query *as_query_create(struct homeserver *hs)

@@ -13,7 +13,7 @@ static enum err fail_bad_status(struct ctx *ctx, const struct fetched *answer)
 {
 	struct buf extra CLEANUP(buf_fini);
 	struct str body = str_slice(answer->body, 0, BODY_SHOWN_BYTES);
-	buf_init(&extra, 16 * BODY_SHOWN_BYTES);
+	buf_init(&extra, (size_t)16 * BODY_SHOWN_BYTES);
 	buf_printf(&extra, "\"status\":%d", answer->status);
 	if (utf8_is_valid(body)) {
 		buf_add_lit(&extra, ",\"body\":");

@@ -18,11 +18,14 @@ enum {
 	TRIPLES_MAX = 500,  /* of a statement, unless one claim alone has more */
 };
 
-/* A caller that waits, on its stack. All of it is guarded by the queue's lock, its ctx's arena too while it waits. */
+/*
+ * A caller that waits, on its stack. All of it is guarded by the queue's lock. Its ctx is its thread's alone: it may lead a statement
+ * without it while another statement brings its keys.
+ */
 struct waiter {
 	struct ctx *ctx;
 	const struct key_claim *claim;
-	struct claimed_key *keys;
+	struct claimed_key *keys; /* on the heap, until the waiter takes them */
 	size_t key_n;
 	size_t first; /* of its triples, in the statement that it is part of */
 	enum err err;
@@ -130,18 +133,33 @@ static struct key_claim join_claims_locked(struct arena *arena, const struct wai
 /* Those keys that are of the waiter's triples. */
 static void hand_out_locked(struct waiter *waiter, const struct claimed_key *keys, size_t n)
 {
-	struct arena *arena = waiter->ctx->arena;
-	waiter->keys = ARENA_NEW_ARRAY(arena, struct claimed_key, waiter->claim->count);
+	waiter->keys = mem_alloc(sizeof(*waiter->keys) * (waiter->claim->count + 1));
 	for (size_t i = 0; i < n; i++) {
 		if (keys[i].index >= waiter->first &&
 			keys[i].index - waiter->first < waiter->claim->count) {
 			waiter->keys[waiter->key_n++] = (struct claimed_key){
 				.index = keys[i].index - waiter->first,
-				.key_id = str_dup(arena, keys[i].key_id),
-				.key = str_dup(arena, keys[i].key),
+				.key_id = str_heap(keys[i].key_id),
+				.key = str_heap(keys[i].key),
 			};
 		}
 	}
+}
+
+/* From the heap into the waiter's arena, on its own thread. */
+static struct claimed_key *take_keys(struct waiter *waiter)
+{
+	struct arena *arena = waiter->ctx->arena;
+	struct claimed_key *keys = ARENA_NEW_ARRAY(arena, struct claimed_key, waiter->key_n);
+	for (size_t i = 0; i < waiter->key_n; i++) {
+		struct claimed_key *key = &waiter->keys[i];
+		keys[i] =
+			(struct claimed_key){key->index, str_dup(arena, key->key_id), str_dup(arena, key->key)};
+		str_free(key->key_id);
+		str_free(key->key);
+	}
+	mem_free(waiter->keys);
+	return keys;
 }
 
 /* --- taking turns ----------------------------------------------------------------------------------------- */
@@ -234,11 +252,12 @@ enum err claim_queue_take(struct ctx *ctx, struct claim_queue *queue, const stru
 	if (!is_answered) {
 		return fail(ctx, ERR_TIMEOUT, M_UNKNOWN, "The server is busy; try again");
 	}
+	struct claimed_key *keys = take_keys(&waiter);
 	if (waiter.err != ERR_OK && !waiter.is_told) {
 		/* It failed with its leader's statement, maybe for want of the leader's time alone. */
 		return queue->claimer(ctx, queue->db, claim, out, out_count);
 	}
-	*out = waiter.keys;
+	*out = keys;
 	*out_count = waiter.key_n;
 	return waiter.err;
 }

@@ -99,9 +99,13 @@ static void compare(struct telling *telling)
 
 /* --- EDUs -------------------------------------------------------------------------------------------------- */
 
-/* @param prev_id  0: none */
+/*
+ * What is kept of an update; the rest is added when it is sent (outbox_write_keys).
+ * @param prev_id      0: none
+ * @param is_new_here  the server hears of the device for the first time, so of one without keys too
+ */
 static struct str write_update(struct arena *arena, struct str user_id, struct str device_id,
-	int64_t stream_id, int64_t prev_id)
+	int64_t stream_id, int64_t prev_id, bool is_new_here)
 {
 	struct buf buf CLEANUP(buf_fini);
 	struct json_out out;
@@ -117,6 +121,7 @@ static struct str write_update(struct arena *arena, struct str user_id, struct s
 			json_out_int(&out, prev_id);
 		}
 		json_out_end(&out);
+		json_out_key_bool(&out, "is_new_here", is_new_here);
 	}
 	json_out_end(&out);
 	return str_dup(arena, buf_str(&buf));
@@ -147,7 +152,7 @@ static void add_cross_keys(struct arena *arena, struct edu_rows *rows, struct st
 		.server = server,
 		.key = str_printf(arena, "cross %.*s", STR_ARG(user_id)),
 		.edu_type = STR("m.signing_key_update"),
-		.content = write_update(arena, user_id, STR(""), 0, 0),
+		.content = write_update(arena, user_id, STR(""), 0, 0, false),
 	};
 	VEC_PUSH(arena, rows, row);
 }
@@ -162,7 +167,8 @@ static void add_updates(const struct telling *telling, struct str server, struct
 	for (size_t i = first; i < telling->changed.n; i++) {
 		int64_t stream_id = telling->position - (count - 1 - (int64_t)i);
 		add_device(arena, rows, server, telling->user_id, telling->changed.p[i],
-			write_update(arena, telling->user_id, telling->changed.p[i], stream_id, prev_id));
+			write_update(arena, telling->user_id, telling->changed.p[i], stream_id, prev_id,
+				false));
 		prev_id = stream_id;
 	}
 	if (telling->cross_keys_changed) {
@@ -322,7 +328,7 @@ static enum err introduce(struct ctx *ctx, struct homeserver *hs,
 		struct str id = json_get_str(&devices->items[i], STR("device_id"));
 		stream_id++;
 		add_device(ctx->arena, rows, pair->server, pair->user_id, id,
-			write_update(ctx->arena, pair->user_id, id, stream_id, prev_id));
+			write_update(ctx->arena, pair->user_id, id, stream_id, prev_id, true));
 		prev_id = stream_id;
 	}
 	if (json_at(&list, "master_key") != NULL) {

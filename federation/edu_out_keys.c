@@ -86,7 +86,9 @@ enum err outbox_write_keys(struct ctx *ctx, struct homeserver *hs, const struct 
 	if (json_parse(ctx->arena, row->content, NULL, &content, NULL) != JSON_OK) {
 		return fail_cause(ctx, ERR_INTERNAL, "a stored EDU is not JSON");
 	}
-	TRY(outbox_read_device_list(ctx, hs, json_get_str(&content, STR("user_id")), true, &list));
+	/* A device whose keys are gone is as good as gone itself, also if it is not quite yet. */
+	TRY(outbox_read_device_list(ctx, hs, json_get_str(&content, STR("user_id")),
+		json_get_bool(&content, STR("is_new_here"), false), &list));
 	if (str_equals(row->edu_type, STR("m.signing_key_update"))) {
 		*out_written = write_cross_keys(out, &list);
 		return ERR_OK;

@@ -177,7 +177,7 @@ static int64_t limit(void)
 /* A process that has just ended, also one of the test before, may have its lease for a moment: until its connection is gone from the database. */
 static void await_takeover(struct consumers *consumers, int64_t position)
 {
-	const struct timespec moment = {.tv_nsec = 10 * 1000 * 1000};
+	const struct timespec moment = {.tv_nsec = 10000000};
 	int64_t until = limit();
 	while (!consumers_await(consumers, "looker", position, until)) {
 		assert_true(clock_mono_us() / 1000 < until);

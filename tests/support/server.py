@@ -297,6 +297,12 @@ class FederatedServer(Server):
         self.federation_port = port
         super().__init__(server_name=server_name or "127.0.0.1:%d" % port, settings={**federation, **(settings or {})}, **more)
 
+    def answers(self):
+        """Also to other servers: its listeners are opened one after the other."""
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.federation_port), seconds(2)):
+            return super().answers()
+        return False
+
     def user(self, name=None, **more):
         """A fresh user."""
         from . import accounts

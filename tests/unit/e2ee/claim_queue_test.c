@@ -247,7 +247,7 @@ static void claim__out_of_time_with_its_leader__goes_and_the_leader_goes_on(void
 	struct caller last;
 	fill(world, before);
 	stand_in_line(world, &leader, STR("@leader:hs"), 0, 1);
-	begin(world, &hasty, STR("@hasty:hs"), 4 * SHORT_MS);
+	begin(world, &hasty, STR("@hasty:hs"), (int64_t)4 * SHORT_MS);
 	stand_in_line(world, &last, STR("@last:hs"), 0, 2);
 	end_statement(world, 0, false);
 	wait_begun(world, AT_ONCE + 1);
