@@ -93,6 +93,14 @@ static void compare(struct telling *telling)
 	telling->cross_keys_changed =
 		note_now(telling, STR(""), cross_key_digest(arena, &telling->list)) &&
 		json_at(&telling->list, "master_key") != NULL;
+	if (telling->changed.n == 0 && !telling->cross_keys_changed && telling->now.n > 1 &&
+		telling->position > telling->told_position) {
+		/*
+		 * A device came and went between two rounds. Who fetched the list in between has it still: an update whose prev_id is not
+		 * the stream_id of that list makes it be fetched anew.
+		 */
+		VEC_PUSH(arena, &telling->changed, telling->now.p[telling->now.n - 2].device_id);
+	}
 	telling->now.p[telling->now.n - 1].position =
 		telling->changed.n > 0 ? telling->position : telling->told_position;
 }
@@ -231,6 +239,11 @@ static enum err tell_of(struct device_round *round, const struct keys_change *ch
 		}
 	}
 	TRY(outbox_read_device_list(round->ctx, round->hs, change->user_id, false, &telling->list));
+	/* The list may be newer than the change; then so is what is told. */
+	int64_t of_list;
+	if (json_get_int(&telling->list, STR("stream_id"), 0, INT64_MAX, &of_list)) {
+		telling->position = MAX_OF(telling->position, of_list);
+	}
 	compare(telling);
 	for (size_t i = 0; i < round->pair_n; i++) {
 		if (str_equals(round->pairs[i].user_id, change->user_id)) {

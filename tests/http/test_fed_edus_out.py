@@ -306,6 +306,23 @@ def test_device_list__changes_while_another_server_comes__told_to_it(server, rem
     inbox.until(lambda i: updates(i, alice))
 
 
+def test_device_list__device_comes_and_goes_unheard__who_fetched_it_meanwhile_is_told(server, remote, inbox):
+    alice = server.user()
+    let_in(server, alice.create_room(preset="public_chat"), remote.name)
+    Device(alice).upload()
+    inbox.until(lambda i: updates(i, alice))
+    with coming_in(server, remote, alice.create_room(preset="public_chat")):  # nobody looks for changed keys meanwhile
+        tablet = alice.login()
+        Device(tablet).upload()
+        fetched = list_of(server, remote, alice)
+        assert tablet.device_id in [device["device_id"] for device in fetched["devices"]]
+        alice.uia("DELETE", path_of("devices", tablet.device_id)).ok()
+        wait_until(lambda: list_of(server, remote, alice)["stream_id"] > fetched["stream_id"], what="the change has its place")
+    inbox.until(lambda i: updates(i, alice)[-1]["stream_id"] > fetched["stream_id"])
+    first = [update for update in updates(inbox, alice) if update["stream_id"] >= fetched["stream_id"]][0]
+    assert first["stream_id"] > fetched["stream_id"] and first["prev_id"] != [fetched["stream_id"]]
+
+
 def test_device_list__user_comes_into_a_room_with_a_new_server__told_all_devices(place, inbox, server):
     _, room = place
     bob = server.user()
