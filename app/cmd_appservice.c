@@ -2,14 +2,14 @@
  * belfry appservice
  */
 #include <stdio.h>
-#include <time.h>
 
 #include "app/command.h"
 #include "app/desk.h"
+#include "app/show.h"
 #include "appservices/manage.h"
 #include "storage/appservice_queue.h"
 
-enum { WAITING_COUNTED = 10000, TIME_BYTES = 32 };
+enum { WAITING_COUNTED = 10000 };
 
 static enum err add(struct command_line *line, struct desk *desk)
 {
@@ -43,28 +43,6 @@ static void print_rules(const char *kind, const struct namespace_rules *rules)
 	}
 }
 
-/* What others wrote: no control characters for the terminal. */
-static struct str printable(struct arena *arena, struct str text)
-{
-	char *copy = arena_alloc(arena, text.n + 1);
-	for (size_t i = 0; i < text.n; i++) {
-		unsigned char c = (unsigned char)text.p[i];
-		copy[i] = c < 0x20 || c == 0x7f ? ' ' : text.p[i];
-	}
-	return str_from(copy, text.n);
-}
-
-static const char *time_text(struct arena *arena, int64_t at_ms)
-{
-	time_t at = (time_t)(at_ms / 1000);
-	struct tm fields;
-	char text[TIME_BYTES] = "-";
-	if (at_ms > 0 && gmtime_r(&at, &fields) != NULL) {
-		(void)strftime(text, sizeof(text), "%Y-%m-%d %H:%M UTC", &fields);
-	}
-	return arena_printf(arena, "%s", text);
-}
-
 /* "  queue    3 waiting, failing since …: status 502" */
 static void print_queue(struct arena *arena, const struct appservice_delivery_row *row)
 {
@@ -72,10 +50,10 @@ static void print_queue(struct arena *arena, const struct appservice_delivery_ro
 		row->waiting >= WAITING_COUNTED ? "at least " : "", (long long)row->waiting);
 	if (row->failures > 0) {
 		(void)printf("  %-8s %.*s waiting, failing since %s: %.*s\n", "queue", STR_ARG(waiting),
-			time_text(arena, row->failing_since_ms), STR_ARG(printable(arena, row->cause)));
+			show_time(arena, row->failing_since_ms), STR_ARG(show_text(arena, row->cause)));
 	} else {
 		(void)printf("  %-8s %.*s waiting, last taken %s\n", "queue", STR_ARG(waiting),
-			time_text(arena, row->reached_at_ms));
+			show_time(arena, row->reached_at_ms));
 	}
 }
 

@@ -3,35 +3,13 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "app/command.h"
 #include "app/desk.h"
+#include "app/show.h"
 #include "storage/destination.h"
 
-enum { PAGE = 500, TIME_BYTES = 32, EDUS_COUNTED = 1000 };
-
-/* What others wrote: no control characters for the terminal. */
-static struct str printable(struct arena *arena, struct str text)
-{
-	char *copy = arena_alloc(arena, text.n + 1);
-	for (size_t i = 0; i < text.n; i++) {
-		unsigned char c = (unsigned char)text.p[i];
-		copy[i] = c < 0x20 || c == 0x7f ? ' ' : text.p[i];
-	}
-	return str_from(copy, text.n);
-}
-
-static const char *time_text(struct arena *arena, int64_t at_ms)
-{
-	time_t at = (time_t)(at_ms / 1000);
-	struct tm fields;
-	char text[TIME_BYTES] = "-";
-	if (at_ms > 0 && gmtime_r(&at, &fields) != NULL) {
-		(void)strftime(text, sizeof(text), "%Y-%m-%d %H:%M UTC", &fields);
-	}
-	return arena_printf(arena, "%s", text);
-}
+enum { PAGE = 500, EDUS_COUNTED = 1000 };
 
 /* "3 rooms, 12 EDUs"; "-" when nothing waits. */
 static const char *waiting_text(struct arena *arena, const struct destination_row *row)
@@ -53,15 +31,15 @@ static const char *waiting_text(struct arena *arena, const struct destination_ro
 
 static void print_row(struct arena *arena, const struct destination_row *row, int64_t now_ms)
 {
-	struct str server = printable(arena, row->server);
+	struct str server = show_text(arena, row->server);
 	bool is_failing = row->failures > 0;
 	const char *state = !is_failing ? "reached" : row->retry_at_ms > now_ms ? "failing" : "due";
 	(void)printf("%-40.*s %-8s %-21s %-21s %s\n", STR_ARG(server), state,
-		time_text(arena, is_failing ? row->failing_since_ms : row->reached_at_ms),
-		is_failing && row->retry_at_ms > 0 ? time_text(arena, row->retry_at_ms) : "-",
+		show_time(arena, is_failing ? row->failing_since_ms : row->reached_at_ms),
+		is_failing && row->retry_at_ms > 0 ? show_time(arena, row->retry_at_ms) : "-",
 		waiting_text(arena, row));
 	if (is_failing) {
-		struct str cause = printable(arena, row->cause);
+		struct str cause = show_text(arena, row->cause);
 		(void)printf("    %lld in a row: %.*s\n", (long long)row->failures, STR_ARG(cause));
 	}
 }

@@ -3,23 +3,12 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "app/command.h"
 #include "app/data_folder.h"
+#include "app/show.h"
 #include "base/b64.h"
 #include "base/clock.h"
-
-static const char *time_text(struct arena *arena, int64_t at_ms)
-{
-	time_t at = (time_t)(at_ms / 1000);
-	struct tm fields;
-	char text[32] = "?";
-	if (gmtime_r(&at, &fields) != NULL) {
-		(void)strftime(text, sizeof(text), "%Y-%m-%d %H:%M UTC", &fields);
-	}
-	return arena_printf(arena, "%s", text);
-}
 
 static void print_key(struct arena *arena, struct str key_id,
 	const unsigned char public_key[ED25519_PUBLIC_BYTES], const char *state)
@@ -43,7 +32,7 @@ static enum err list(struct ctx *ctx, struct data_folder *folder)
 	TRY(data_folder_old_keys(ctx, folder, &old_keys, &count));
 	for (size_t i = 0; i < count; i++) {
 		print_key(ctx->arena, old_keys[i].key_id, old_keys[i].public_key,
-			arena_printf(ctx->arena, "until %s", time_text(ctx->arena, old_keys[i].expired_ts)));
+			arena_printf(ctx->arena, "until %s", show_time(ctx->arena, old_keys[i].expired_ts)));
 	}
 	return ERR_OK;
 }

@@ -2,10 +2,10 @@
  * belfry media
  */
 #include <stdio.h>
-#include <time.h>
 
 #include "app/command.h"
 #include "app/desk.h"
+#include "app/show.h"
 #include "storage/media.h"
 
 enum { DEFAULT_LIMIT = 50, MAX_LIMIT = 100000 };
@@ -41,32 +41,15 @@ static enum err read_uri(struct command_line *line, struct server_name *out_orig
 	return ERR_OK;
 }
 
-/* Others have given names and types: no control characters for the terminal. */
-static struct str printable(struct arena *arena, struct str text)
-{
-	char *copy = arena_alloc(arena, text.n + 1);
-	for (size_t i = 0; i < text.n; i++) {
-		unsigned char c = (unsigned char)text.p[i];
-		copy[i] = c < 0x20 || c == 0x7f ? ' ' : text.p[i];
-	}
-	return str_from(copy, text.n);
-}
-
 static void print_listed(struct arena *arena, const struct media_listed *listed)
 {
 	const struct media_row *row = &listed->row;
-	time_t at = (time_t)(row->created_ms / 1000);
-	struct tm fields;
-	char date[32] = "";
-	if (gmtime_r(&at, &fields) != NULL) {
-		(void)strftime(date, sizeof(date), "%Y-%m-%d %H:%M UTC", &fields);
-	}
 	struct str user = row->user_id.p != NULL ? row->user_id : STR("-");
-	struct str type = row->content_type.p != NULL ? printable(arena, row->content_type) : STR("-");
-	struct str name = row->file_name.p != NULL ? printable(arena, row->file_name) : STR("");
+	struct str type = row->content_type.p != NULL ? show_text(arena, row->content_type) : STR("-");
+	struct str name = row->file_name.p != NULL ? show_text(arena, row->file_name) : STR("");
 	(void)printf("mxc://%.*s/%.*s  %s  %lld bytes  %.*s  %.*s%s  %.*s\n", STR_ARG(listed->origin),
-		STR_ARG(listed->media_id), date, (long long)row->size_bytes, STR_ARG(user), STR_ARG(type),
-		row->is_quarantined ? "  in quarantine" : "", STR_ARG(name));
+		STR_ARG(listed->media_id), show_time(arena, row->created_ms), (long long)row->size_bytes,
+		STR_ARG(user), STR_ARG(type), row->is_quarantined ? "  in quarantine" : "", STR_ARG(name));
 }
 
 static enum err list(struct command_line *line, struct desk *desk)

@@ -3,14 +3,14 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "app/command.h"
 #include "app/desk.h"
+#include "app/show.h"
 #include "base/vec.h"
 #include "notices/notices.h"
 
-enum { LISTED = 100, DELIVERIES_SHOWN = 200, TIME_BYTES = 32 };
+enum { LISTED = 100, DELIVERIES_SHOWN = 200 };
 
 /* Pieces between commas. */
 static void split_commas(struct arena *arena, const char *text, struct str **out, size_t *out_count)
@@ -27,18 +27,6 @@ static void split_commas(struct arena *arena, const char *text, struct str **out
 	}
 	*out = pieces.p;
 	*out_count = pieces.n;
-}
-
-static const char *time_text(struct arena *arena, int64_t at_ms)
-{
-	time_t at = (time_t)(at_ms / 1000);
-	struct tm fields;
-	char text[TIME_BYTES] = "";
-	if (at_ms == 0 || gmtime_r(&at, &fields) == NULL) {
-		return "-";
-	}
-	(void)strftime(text, sizeof(text), "%Y-%m-%d %H:%M UTC", &fields);
-	return arena_printf(arena, "%s", text);
 }
 
 /* Words behind the action's name. */
@@ -97,7 +85,7 @@ static enum err list_tokens(struct command_line *line, struct desk *desk)
 	for (size_t i = 0; i < count; i++) {
 		(void)printf("%-4lld %.*s → %.*s  since %s  %.*s\n", (long long)tokens[i].token_id,
 			STR_ARG(tokens[i].sender), STR_ARG(tokens[i].targets),
-			time_text(line->ctx->arena, tokens[i].created_at_ms), STR_ARG(tokens[i].name));
+			show_time(line->ctx->arena, tokens[i].created_at_ms), STR_ARG(tokens[i].name));
 	}
 	return ERR_OK;
 }
@@ -167,7 +155,7 @@ static enum err post(struct command_line *line, struct desk *desk, bool is_sched
 	TRY(notices_post(ctx, &desk->accounts, &post, &notice_id));
 	TRY(store_notice_get(ctx, desk->accounts.db, notice_id, &row));
 	(void)printf("notice %lld: %s%s\n", (long long)notice_id,
-		is_scheduled            ? time_text(ctx->arena, row.next_at_ms)
+		is_scheduled            ? show_time(ctx->arena, row.next_at_ms)
 			: desk->server != 0 ? "on its way"
 								: "waits for the server's start",
 		is_scheduled && row.rule.p != NULL ? ", the first time" : "");
@@ -207,8 +195,8 @@ static enum err list(struct command_line *line, struct desk *desk)
 		&count));
 	for (size_t i = 0; i < count; i++) {
 		(void)printf("%-4lld %-9.*s next: %-20s %.*s: %.*s\n", (long long)rows[i].notice_id,
-			STR_ARG(rows[i].state), time_text(ctx->arena, rows[i].next_at_ms),
-			STR_ARG(rows[i].sender), STR_ARG(title_of(ctx, &rows[i])));
+			STR_ARG(rows[i].state), show_time(ctx->arena, rows[i].next_at_ms),
+			STR_ARG(rows[i].sender), STR_ARG(show_text(ctx->arena, title_of(ctx, &rows[i]))));
 	}
 	return ERR_OK;
 }
@@ -218,8 +206,9 @@ static void print_outcome(struct ctx *ctx, const struct notice_outcome_row *outc
 	const char *what = outcome->event_id.p != NULL ? "sent"
 		: outcome->next_try_ms != 0                ? "waits"
 												   : "not sent";
-	(void)printf("  %s  %-8s %.*s %.*s%.*s\n", time_text(ctx->arena, outcome->due_at_ms), what,
-		STR_ARG(outcome->room_id), STR_ARG(outcome->event_id), STR_ARG(outcome->reason));
+	(void)printf("  %s  %-8s %.*s %.*s%.*s\n", show_time(ctx->arena, outcome->due_at_ms), what,
+		STR_ARG(outcome->room_id), STR_ARG(outcome->event_id),
+		STR_ARG(show_text(ctx->arena, outcome->reason)));
 }
 
 static enum err show(struct command_line *line, struct desk *desk)
@@ -238,7 +227,7 @@ static enum err show(struct command_line *line, struct desk *desk)
 	TRY(store_notice_delivery_list(ctx, desk->accounts.db, notice_id, DELIVERIES_SHOWN, &outcomes,
 		&count));
 	(void)printf("%.*s by %.*s, next: %s\n%.*s\n", STR_ARG(row.state), STR_ARG(row.sender),
-		time_text(ctx->arena, row.next_at_ms), STR_ARG(row.texts));
+		show_time(ctx->arena, row.next_at_ms), STR_ARG(row.texts));
 	if (row.start_at.p != NULL) {
 		(void)printf("%.*s %.*s %.*s\n", STR_ARG(row.start_at), STR_ARG(row.zone),
 			STR_ARG(row.rule));

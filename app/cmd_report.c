@@ -2,40 +2,18 @@
  * belfry report
  */
 #include <stdio.h>
-#include <time.h>
 
 #include "app/command.h"
 #include "app/desk.h"
+#include "app/show.h"
 #include "storage/report.h"
 
 enum { DEFAULT_LIMIT = 50, MAX_LIMIT = 100000 };
 
-/* Others have written it: no control characters for the terminal. */
-static struct str printable(struct arena *arena, struct str text)
-{
-	char *copy = arena_alloc(arena, text.n + 1);
-	for (size_t i = 0; i < text.n; i++) {
-		unsigned char c = (unsigned char)text.p[i];
-		copy[i] = c < 0x20 || c == 0x7f ? ' ' : text.p[i];
-	}
-	return str_from(copy, text.n);
-}
-
-static const char *time_text(struct arena *arena, int64_t at_ms)
-{
-	time_t at = (time_t)(at_ms / 1000);
-	struct tm fields;
-	char text[32] = "";
-	if (gmtime_r(&at, &fields) != NULL) {
-		(void)strftime(text, sizeof(text), "%Y-%m-%d %H:%M UTC", &fields);
-	}
-	return arena_printf(arena, "%s", text);
-}
-
 static void print_line(struct arena *arena, const char *name, struct str value)
 {
 	if (value.p != NULL && value.n > 0) {
-		struct str shown = printable(arena, value);
+		struct str shown = show_text(arena, value);
 		(void)printf("  %-9s %.*s\n", name, STR_ARG(shown));
 	}
 }
@@ -46,7 +24,7 @@ static void print_report(struct arena *arena, const struct report_row *row)
 		: row->room_id.p != NULL               ? "a room"
 											   : "a user";
 	(void)printf("%lld: %s, %.*s reports %s\n", (long long)row->report_id,
-		time_text(arena, row->created_at_ms), STR_ARG(row->reporter), kind);
+		show_time(arena, row->created_at_ms), STR_ARG(row->reporter), kind);
 	print_line(arena, "room", row->room_id);
 	print_line(arena, "event", row->event_id);
 	print_line(arena, "user", row->user_id);

@@ -3,24 +3,18 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "app/command.h"
 #include "app/desk.h"
+#include "app/show.h"
 #include "homeserver/account/terms.h"
 
 enum { PAGE_ROWS = 500 };
 
-static void print_row(const struct terms_accepted_row *row)
+static void print_row(struct arena *arena, const struct terms_accepted_row *row)
 {
-	time_t at = (time_t)(row->accepted_at_ms / 1000);
-	struct tm fields;
-	char date[32] = "";
-	if (gmtime_r(&at, &fields) != NULL) {
-		(void)strftime(date, sizeof(date), "%Y-%m-%d %H:%M UTC", &fields);
-	}
 	(void)printf("%-40.*s %-20.*s %-12.*s %s\n", STR_ARG(row->user_id), STR_ARG(row->policy_id),
-		STR_ARG(row->version), date);
+		STR_ARG(row->version), show_time(arena, row->accepted_at_ms));
 }
 
 /* All, or of one account, also one that is deactivated. */
@@ -41,7 +35,7 @@ static enum err list(struct command_line *line, struct desk *desk)
 		TRY(store_terms_accepted_list(ctx, desk->accounts.db, &after, user_id, PAGE_ROWS, &rows,
 			&count));
 		for (size_t i = 0; i < count; i++) {
-			print_row(&rows[i]);
+			print_row(ctx->arena, &rows[i]);
 		}
 		if (count < PAGE_ROWS) {
 			return ERR_OK;

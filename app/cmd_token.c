@@ -3,9 +3,9 @@
  */
 #include "app/command.h"
 #include "app/desk.h"
+#include "app/show.h"
 
 #include <stdio.h>
-#include <time.h>
 
 /* Read by the same rules as the server's options. */
 static const struct conf_row numbers[] = {
@@ -47,17 +47,6 @@ static enum err create(struct command_line *line, struct desk *desk)
 	return ERR_OK;
 }
 
-static const char *time_text(struct arena *arena, int64_t at_ms)
-{
-	time_t at = (time_t)(at_ms / 1000);
-	struct tm fields;
-	char text[32] = "";
-	if (at_ms != 0 && gmtime_r(&at, &fields) != NULL) {
-		(void)strftime(text, sizeof(text), "%Y-%m-%d %H:%M UTC", &fields);
-	}
-	return at_ms == 0 ? "never" : arena_printf(arena, "%s", text);
-}
-
 static enum err list(struct command_line *line, struct desk *desk)
 {
 	struct registration_token_row *rows;
@@ -69,7 +58,8 @@ static enum err list(struct command_line *line, struct desk *desk)
 			? "any"
 			: arena_printf(arena, "%lld", (long long)rows[i].uses_allowed);
 		(void)printf("%-32.*s used %lld of %s, expires: %s\n", STR_ARG(rows[i].token),
-			(long long)rows[i].use_count, allowed, time_text(arena, rows[i].expires_at_ms));
+			(long long)rows[i].use_count, allowed,
+			rows[i].expires_at_ms == 0 ? "never" : show_time(arena, rows[i].expires_at_ms));
 	}
 	return ERR_OK;
 }

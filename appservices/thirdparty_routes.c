@@ -1,5 +1,5 @@
 /*
- * Each look-up is a question to the port; without one nothing is bridged.
+ * Each look-up is a question to the port; what services list in the directories of their networks is stored right here.
  */
 #include "appservices/thirdparty_routes.h"
 
