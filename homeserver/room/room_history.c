@@ -207,8 +207,11 @@ static bool begin_earlier(struct key_history *key, const struct past_event *past
 	return false;
 }
 
-/* It was state for a while: until what is known to have followed. */
-static void hold_between(struct key_history *key, const struct past_event *past)
+/*
+ * It was state for a while: until what is known to have followed, or until the event at the gap. What the state is there was found out
+ * when that event came, and stays: what held before the gap and holds behind it begins anew there.
+ */
+static void hold_between(struct key_history *key, const struct past_event *past, int64_t below)
 {
 	struct state_interval interval = {.row = row_of(past), .to_position = past->position + 1};
 	size_t at = 0;
@@ -216,9 +219,11 @@ static void hold_between(struct key_history *key, const struct past_event *past)
 		key->rows[at].row.from_position <= past->position) {
 		at++;
 	}
+	struct state_interval behind = {0};
 	if (at > 0) {
-		interval.to_position = key->rows[at - 1].to_position;
-		key->rows[at - 1].to_position = MIN_OF(interval.to_position, past->position);
+		behind = key->rows[at - 1];
+		interval.to_position = MIN_OF(behind.to_position, below);
+		key->rows[at - 1].to_position = MIN_OF(behind.to_position, past->position);
 	} else if (key->n > 0 && key->rows[0].row.from_position <= ROOM_OUTLIERS) {
 		key->rows[0].row.from_position = past->position + 1; /* until it is known when it began */
 	} else if (key->n > 0) {
@@ -226,6 +231,10 @@ static void hold_between(struct key_history *key, const struct past_event *past)
 	}
 	if (interval.to_position > past->position) {
 		insert_at(key, at, &interval);
+	}
+	if (behind.to_position > below) {
+		behind.row.from_position = below;
+		insert_at(key, at + 1, &behind);
 	}
 }
 
@@ -263,11 +272,11 @@ static void hold_at(struct key_history *key, const struct known_event *held, int
 	}
 }
 
-static void refine(struct key_history *key, const struct past_event *past)
+static void refine(struct key_history *key, const struct past_event *past, int64_t below)
 {
 	key->is_changed = true;
 	if (!begin_earlier(key, past)) {
-		hold_between(key, past);
+		hold_between(key, past, below);
 	}
 }
 
@@ -319,7 +328,7 @@ static enum err load_keys(struct history *history, struct map *keys)
 	size_t count;
 	TRY(store_state_intervals(ctx, history->hs->db, history->room->nid, types.p, state_keys.p,
 		types.n, &rows, &count));
-	size_t room = count + history->events.n + 1;
+	size_t room = count + history->events.n + 2; /* what is held, and what begins anew */
 	for (size_t i = 0; i < count; i++) {
 		struct key_history *key =
 			key_at(history, keys, rows[i].row.type, rows[i].row.state_key, room);
@@ -330,7 +339,7 @@ static enum err load_keys(struct history *history, struct map *keys)
 		const struct past_event *past = &history->events.p[i];
 		if (past->event->is_state) {
 			struct state_row row = row_of(past);
-			refine(key_at(history, keys, row.type, row.state_key, room), past);
+			refine(key_at(history, keys, row.type, row.state_key, room), past, history->below);
 		}
 	}
 	return ERR_OK;

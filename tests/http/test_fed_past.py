@@ -9,6 +9,7 @@ from support.client import path_of, quote, unique
 from support.handshake import asked
 from support.remote import FEDERATION
 from support.remote_room import RemoteRoom
+from support.shared_room import SharedRoom
 from test_fed_history import all_bodies, come_in
 
 FAR = 250  # more than one filling of a gap brings
@@ -326,6 +327,26 @@ def test_event__who_is_not_in_the_room__404_and_nobody_is_asked(federated, remot
 
 
 # -- two servers of this kind
+
+def test_history__branch_that_lost__the_state_of_now_stays(federated, remote):
+    """A member was banned, and went on elsewhere. That comes as history of a gap, whose end knows of the ban."""
+    shared = SharedRoom(federated, remote)
+    room, guest = shared.room, "@guest:" + remote.name
+    joined = room.join(guest)
+    ban = room.send("m.room.member", {"membership": "ban"}, guest)
+    shared.deliver(joined, ban)
+    chain = [joined]
+    for number in range(60):
+        chain.append(room.send("m.room.member", {"membership": "join", "displayname": str(number)}, guest, guest, prev=[chain[-1]]))
+    room.heads, room.state = [chain[-1].event_id, ban.event_id], room.states[ban.event_id]
+    shared.deliver(room.message("stands on both"))
+    all_bodies(shared.user, room.room_id)
+    assert shared.knows(chain[1])  # it is in the history now
+    state = shared.user.state(room.room_id)
+    assert state[("m.room.member", guest)]["event_id"] == ban.event_id
+    assert [event["content"]["membership"] for event in context(shared.user, room.room_id, ban.event_id, 0).ok()["state"]
+            if event["state_key"] == guest] == ["ban"]
+
 
 def test_two_servers__jump_to_a_date_and_page_from_there(federated, make_federated, lin):
     other = make_federated().start()

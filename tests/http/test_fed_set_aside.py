@@ -94,4 +94,5 @@ def test_set_aside__chain_without_end__ceiling_and_what_stands_on_its_end_comes(
     room.heads, room.state = [last[0].event_id, ban.event_id], room.states[ban.event_id]
     shared.deliver(room.message("on the end of it"))
     assert not shared.knows(last[0])
+    assert shared.user.state(room.room_id)[("m.room.member", guest)]["content"]["membership"] == "ban"
     wait_for_few(shared)
