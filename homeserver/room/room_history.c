@@ -232,7 +232,7 @@ static void hold_between(struct key_history *key, const struct past_event *past,
 	if (interval.to_position > past->position) {
 		insert_at(key, at, &interval);
 	}
-	if (behind.to_position > below) {
+	if (at > 0 && behind.to_position > below) {
 		behind.row.from_position = below;
 		insert_at(key, at + 1, &behind);
 	}
