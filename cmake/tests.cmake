@@ -7,6 +7,7 @@
 #   tests/http/test_X.py       pytest against the binary
 #   tests/interop/test_X.py    pytest with real clients and servers of others
 #   tests/tools/test_X.py      the tools' own tests (kind lint)
+#   tests/counts/              instructions of the pure hot paths, counted by callgrind
 # Other *.c files beside the tests are helpers and linked into each of their kind; those of
 # tests/support/ into all. BELFRY_TESTS says which kinds this build registers.
 
@@ -214,6 +215,21 @@ function(belfry_lint_tests)
 	endforeach()
 endfunction()
 
+# The program runs wherever it is built; what its paths cost is told for the release build only.
+function(belfry_counts)
+	if(NOT counts IN_LIST BELFRY_TESTS)
+		return()
+	endif()
+	belfry_helpers(counts_helpers tests/counts)
+	target_link_libraries(counts_helpers_objects PUBLIC homeserver)
+	add_executable(hot_paths $<TARGET_OBJECTS:counts_helpers_objects>)
+	belfry_flags(hot_paths)
+	set_target_properties(hot_paths PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+	target_link_libraries(hot_paths PRIVATE support_helpers homeserver)
+	belfry_test_libraries(hot_paths)
+	belfry_register(counts counts 300 ${CMAKE_SOURCE_DIR}/tools/check-counts $<TARGET_FILE:hot_paths>)
+endfunction()
+
 belfry_helpers(support_helpers tests/support)
 if(BELFRY_FUZZ)
 	belfry_fuzz_targets()
@@ -222,6 +238,7 @@ else()
 	belfry_cmocka_kind(vectors federation 120)
 	belfry_cmocka_kind(storage storage 300)
 	belfry_cmocka_kind(sim app 600)
+	belfry_counts()
 	belfry_pytest(http 600)
 	belfry_pytest(interop 900)
 	if(lint IN_LIST BELFRY_TESTS)
