@@ -11,6 +11,7 @@
 #include "http/address.h"
 #include "http/detour.h"
 #include "http/mail_text.h"
+#include "matrix/device_key.h"
 #include "matrix/id.h"
 #include "matrix/room_version.h"
 
@@ -21,6 +22,14 @@ static const char *check_time_zone(struct arena *arena, struct str text)
 {
 	struct zone *zone;
 	return zone_open(arena, text, &zone) ? NULL : "is no time zone, like Asia/Taipei or UTC";
+}
+
+static const char *check_public_key(struct arena *arena, struct str text)
+{
+	struct str bytes;
+	return text.n == 0 || public_key_decode(arena, text, &bytes)
+		? NULL
+		: "is no public key of 43 letters and digits, as clients show it in a session's details (without spaces)";
 }
 
 static const char *check_server_name(struct arena *arena, struct str text)
@@ -412,6 +421,8 @@ void config_to_settings(const struct conf *conf, struct settings *out)
 		.registration_shared_secret = conf_str(conf, "registration.shared_secret"),
 		.guests_allowed = conf_bool(conf, "registration.guests"),
 		.notices_time_zone = conf_str(conf, "notices.time_zone"),
+		.notices_keys = conf_str(conf, "notices.keys"),
+		.notices_keys_listed = conf_list(conf, "notices.keys_listed"),
 		.server_notices_localpart = conf_str(conf, "server_notices.localpart"),
 		.server_notices_display_name = conf_str(conf, "server_notices.display_name"),
 		.server_notices_room_name = conf_str(conf, "server_notices.room_name"),

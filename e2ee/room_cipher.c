@@ -131,14 +131,6 @@ static enum err state_content(struct ctx *ctx, struct homeserver *hs, struct roo
 	return ERR_OK;
 }
 
-enum err room_cipher_is_on(struct ctx *ctx, struct homeserver *hs, struct room *room, bool *out)
-{
-	const struct json *encryption;
-	TRY(state_content(ctx, hs, room, STR("m.room.encryption"), &encryption));
-	*out = str_equals(json_get_str(encryption, STR("algorithm")), MEGOLM_ALGORITHM);
-	return ERR_OK;
-}
-
 static int64_t period_of(const struct json *encryption, struct str key, int64_t otherwise)
 {
 	int64_t value;
@@ -261,7 +253,7 @@ static bool is_allowed(const struct cipher_message *message, const struct peer_d
 	case SHARE_ALL:
 		return true;
 	case SHARE_CROSS_SIGNED:
-		return peer->master_key.p != NULL;
+		return peer->master_key.p != NULL || is_listed(message, peer->ed25519);
 	case SHARE_LISTED:
 		return is_listed(message, peer->ed25519) || is_listed(message, peer->master_key);
 	}

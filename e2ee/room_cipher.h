@@ -11,7 +11,7 @@
 /** Which devices of the members get the keys of a message. */
 enum share_policy {
 	SHARE_ALL,          /**< every device that speaks Olm */
-	SHARE_CROSS_SIGNED, /**< those that their owners have signed */
+	SHARE_CROSS_SIGNED, /**< those that their owners have signed, and those listed */
 	SHARE_LISTED,       /**< those listed, and those signed by way of a master key that is listed */
 };
 
@@ -22,10 +22,6 @@ struct cipher_message {
 	const struct str *listed; /**< Ed25519 keys of devices, and master keys; unpadded Base64 */
 	size_t listed_n;
 };
-
-/** Whether the room is encrypted, by an algorithm that is spoken here. Errors: STORE. From memory. */
-MUST_CHECK enum err room_cipher_is_on(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	bool *out);
 
 /**
  * Encrypts an event for a room. Who may read it and has not got the session's key gets it first: devices of all who are joined and,

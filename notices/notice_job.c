@@ -9,9 +9,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
-#include "homeserver/room/room_member.h"
-#include "homeserver/room/rooms.h"
 #include "notices/notice_rooms.h"
+#include "notices/notice_send.h"
 #include "notices/notices.h"
 #include "notices/schedule.h"
 #include "storage/consumer.h"
@@ -137,39 +136,6 @@ static enum err move_on(struct ctx *ctx, struct homeserver *hs, const struct not
 
 /* --- sending ---------------------------------------------------------------------------------------------------- */
 
-/* The room, with the sender in it. */
-static enum err enter_room(struct ctx *ctx, struct homeserver *hs, struct user_id sender,
-	struct str room_id, struct room **out)
-{
-	struct str membership = STR("");
-	enum err err = rooms_get(ctx, hs, room_id, out);
-	if (err == ERR_OK) {
-		TRY(room_membership(ctx, hs, *out, sender.s, &membership));
-	} else if (err != ERR_MISSING) {
-		return err;
-	}
-	ctx->fault = (struct fault){0};
-	if (str_equals(membership, STR("join"))) {
-		return ERR_OK;
-	}
-	const struct principal who = {.user = sender};
-	const struct member_wish wish = {.who = &who, .room_id = room_id};
-	struct str joined;
-	TRY(room_join(ctx, hs, &wish, &joined));
-	return rooms_get(ctx, hs, room_id, out);
-}
-
-static enum err require_clear(struct ctx *ctx, struct homeserver *hs, struct room *room)
-{
-	struct stored_event *encryption;
-	TRY(room_state_event(ctx, hs, room, STR("m.room.encryption"), STR(""), POSITION_NOW,
-		&encryption));
-	return encryption == NULL
-		? ERR_OK
-		: fail(ctx, ERR_DENIED, M_FORBIDDEN,
-			  "The room is encrypted, and a notice does not go there in clear");
-}
-
 static enum err compose(struct ctx *ctx, struct homeserver *hs,
 	const struct notice_delivery_row *delivery, struct json *out)
 {
@@ -193,26 +159,20 @@ static enum err compose(struct ctx *ctx, struct homeserver *hs,
 static enum err send(struct ctx *ctx, struct homeserver *hs,
 	const struct notice_delivery_row *delivery, struct str *out_event_id)
 {
-	struct room *room;
 	struct json content;
-	struct stored_event *event;
-	struct room_intent intent = {
+	struct notice_words words = {
+		.room_id = delivery->room_id,
 		.type = STR("m.room.message"),
 		.content = &content,
 		.txn_key = delivery->txn_key,
-		.txn_device = STR("NOTICES"),
 	};
-	if (!user_id_parse(delivery->sender, &intent.sender)) {
+	if (!user_id_parse(delivery->sender, &words.sender)) {
 		return fail_cause(ctx, ERR_INTERNAL, "the sender of a notice is none");
 	}
-	intent.txn_id =
+	words.txn_id =
 		str_printf(ctx->arena, "%" PRId64 "-%" PRId64, delivery->notice_id, delivery->due_at_ms);
-	TRY(enter_room(ctx, hs, intent.sender, delivery->room_id, &room));
-	TRY(require_clear(ctx, hs, room));
 	TRY(compose(ctx, hs, delivery, &content));
-	TRY(room_add(ctx, hs, room, &intent, 1, &event));
-	*out_event_id = event->event->event_id.s;
-	return ERR_OK;
+	return notice_say(ctx, hs, &words, out_event_id);
 }
 
 static int64_t pause_ms(struct homeserver *hs, int64_t failures)

@@ -1,5 +1,6 @@
 """The notices of a school (docs/notices.md): posted and scheduled by the command line, sent once by the server."""
 import datetime
+import json
 import re
 import time
 
@@ -7,6 +8,7 @@ import pytest
 
 from support import accounts
 from support.client import Client, unique
+from support.keys import query
 from support.server import wait_until
 
 
@@ -112,7 +114,7 @@ def test_send__some_rooms_cannot_be__reasons_are_shown_and_others_have_it(school
     room, alias, watch = class_room(lin)
     closed = lin.create_room(preset="private_chat")
     secret = lin.create_room(preset="public_chat", initial_state=[
-        {"type": "m.room.encryption", "state_key": "", "content": {"algorithm": "m.megolm.v1.aes-sha2"}}])
+        {"type": "m.room.encryption", "state_key": "", "content": {"algorithm": "org.example.secret"}}])
     text = unique("some")
     missing = "#" + unique("nowhere")
     made = number(notice(school, "send", "office", ",".join((closed, secret, missing, alias)), text))
@@ -129,6 +131,29 @@ def test_send__some_rooms_cannot_be__reasons_are_shown_and_others_have_it(school
     until_body(watch, closed, text)
     notice(school, "cancel", made)
     assert re.search(r"not sent +%s cancelled" % re.escape(secret), notice(school, "show", made))
+
+
+def test_send__encrypted_room__encrypted_by_a_device_of_the_sender_that_its_owner_has_signed(school, office):
+    lin = accounts.register(school.url)
+    room = lin.create_room(preset="public_chat", initial_state=[
+        {"type": "m.room.encryption", "state_key": "", "content": {"algorithm": "m.megolm.v1.aes-sha2"}}])
+    watch = lin.watch()
+    text = unique("secret")
+    made = number(notice(school, "send", "office", room, text))
+    events = []
+
+    def arrived(answer):
+        events.extend(event for event in answer.joined(room).timeline if event["sender"] == office)
+        return len(events) == 2
+    watch.until(arrived)
+    assert [event["type"] for event in events] == ["m.room.member", "m.room.encrypted"], notice(school, "show", made)
+    content = events[1]["content"]
+    assert set(content) == {"algorithm", "ciphertext", "device_id", "sender_key", "session_id"}
+    keys = query(lin, office)
+    device = keys["device_keys"][office][content["device_id"]]
+    assert device["keys"]["curve25519:" + content["device_id"]] == content["sender_key"]
+    assert any(key_id in device["signatures"][office] for key_id in keys["self_signing_keys"][office]["keys"])
+    assert text not in json.dumps(lin.messages(room, limit=50).ok().json)
 
 
 def in_taipei(seconds):
