@@ -5,11 +5,13 @@
 
 #include "app/command.h"
 #include "app/desk.h"
+#include "app/first_start.h"
 #include "app/show.h"
+#include "appservices/as_ping.h"
 #include "appservices/manage.h"
 #include "storage/appservice_queue.h"
 
-enum { WAITING_COUNTED = 10000 };
+enum { WAITING_COUNTED = 10000, BODY_SHOWN_BYTES = 200 };
 
 static enum err add(struct command_line *line, struct desk *desk)
 {
@@ -81,25 +83,129 @@ static enum err list(struct command_line *line, struct desk *desk)
 	return ERR_OK;
 }
 
+/* --- ping ------------------------------------------------------------------------------------------------------- */
+
+static enum err fail_unreached(struct ctx *ctx, const struct appservice *service, enum err err,
+	int64_t timeout_ms)
+{
+	struct str cause = str_dup(ctx->arena, ctx->fault.cause);
+	struct str url = service->reg.url;
+	if (err == ERR_TIMEOUT) {
+		return fail(ctx, err, NULL,
+			"%.*s did not answer within %lld s; does the service hang, or does something else, such "
+			"as a firewall, stand at that address?",
+			STR_ARG(url), (long long)timeout_ms / 1000);
+	}
+	return fail(ctx, err, NULL, "%.*s could not be reached: %.*s; does the service run, and %s?",
+		STR_ARG(url), STR_ARG(cause),
+		str_starts_with(url, STR("https:"))
+			? "is its certificate from an authority that this machine or federation.ca_file knows"
+			: "does it listen at the 'url' of its registration");
+}
+
+/* What the service says of itself: 'M_FORBIDDEN: Bad token', or the beginning of what is no such answer. */
+static struct str said(struct arena *arena, struct str body)
+{
+	struct json json;
+	if (json_parse(arena, body, NULL, &json, NULL) == JSON_OK) {
+		struct str errcode = json_get_str(&json, STR("errcode"));
+		struct str error = json_get_str(&json, STR("error"));
+		if (errcode.n > 0) {
+			body = error.n > 0 ? str_printf(arena, "%.*s: %.*s", STR_ARG(errcode), STR_ARG(error))
+							   : errcode;
+		}
+	}
+	return show_text(arena, str_trim(str_slice(body, 0, BODY_SHOWN_BYTES)));
+}
+
+static const char *advice(int status)
+{
+	switch (status) {
+	case 401:
+	case 403:
+		return "it does not know our hs_token: its registration file and the one that was added differ; "
+			   "add its own with 'belfry appservice add FILE --replace'";
+	case 404:
+	case 405:
+		return "whoever answers knows no pings: either something else listens at that address, or the "
+			   "service is older than Matrix 1.7 ('belfry appservice list' says whether it takes what "
+			   "it is sent)";
+	default:
+		return status >= 300 && status < 400
+			? "something else listens at that address; 'url' in the registration has to be the service's own"
+			: "the service has trouble of its own; its log should say which";
+	}
+}
+
+static enum err ask_service(struct command_line *line, struct desk *desk,
+	const struct appservice *service, struct as_pong *out)
+{
+	struct ctx *ctx = line->ctx;
+	struct conf *conf;
+	struct http_client_config config;
+	TRY(command_config(line, &conf));
+	config_to_http_client(conf, ctx->arena, &config);
+	config.user_agent = str_printf(ctx->arena, "Belfry/%s", app_version());
+	struct http_client *client = http_client_create(&config);
+	int64_t timeout_ms = as_ping_timeout_ms(&desk->settings);
+	enum err err = as_ping(ctx, client, service, STR("{}"), timeout_ms, out);
+	http_client_destroy(client);
+	return err == ERR_OK ? ERR_OK : fail_unreached(ctx, service, err, timeout_ms);
+}
+
+static enum err ping(struct command_line *line, struct desk *desk)
+{
+	struct ctx *ctx = line->ctx;
+	struct str id = str_of(command_argument(line, 1));
+	struct appservice_set *set CLEANUP(appservice_set_cleanup) = NULL;
+	struct as_pong pong;
+	TRY(as_list(ctx, &desk->accounts, &set));
+	const struct appservice *service = appservice_by_id(set, id);
+	if (service == NULL) {
+		return fail(ctx, ERR_MISSING, NULL,
+			"there is no application service '%.*s'; 'belfry appservice list' names all",
+			STR_ARG(id));
+	}
+	if (service->reg.url.p == NULL) {
+		return fail(ctx, ERR_INPUT, NULL,
+			"nothing is sent to '%.*s', for its registration has no 'url'", STR_ARG(id));
+	}
+	TRY(ask_service(line, desk, service, &pong));
+	if (!pong.is_well) {
+		struct str body = said(ctx->arena, pong.answer.body);
+		return fail(ctx, ERR_REMOTE, NULL, "%.*s answered with status %d%s%.*s; %s",
+			STR_ARG(service->reg.url), pong.answer.status, body.n > 0 ? ", " : "", STR_ARG(body),
+			advice(pong.answer.status));
+	}
+	TRY(store_appservice_retry(ctx, desk->accounts.db, id));
+	(void)printf("'%.*s' answered at %.*s after %lld ms.\n", STR_ARG(id), STR_ARG(service->reg.url),
+		(long long)pong.duration_ms);
+	return ERR_OK;
+}
+
 static const struct desk_action actions[] = {{"add", 1, add}, {"list", 0, list},
-	{"remove", 1, remove_service}};
+	{"remove", 1, remove_service}, {"ping", 1, ping}};
 
 static int run(struct command_line *line)
 {
-	return desk_run(line, actions, COUNT_OF(actions), "add, list or remove?");
+	return desk_run(line, actions, COUNT_OF(actions), "add, list, remove or ping?");
 }
 
 const struct command cmd_appservice = {
 	.name = "appservice",
-	.summary = "Adds, lists and removes application services: bridges and bots.",
+	.summary = "Adds, lists, removes and tries application services: bridges and bots.",
 	.usage =
 		"usage: belfry appservice add FILE [--replace]\n"
 		"       belfry appservice list\n"
 		"       belfry appservice remove ID\n"
+		"       belfry appservice ping ID\n"
 		"\n"
 		"FILE is the registration file (YAML) that the bridge or bot has written; it may be deleted\n"
 		"afterwards. A server that runs follows within seconds, without a restart. A service that is\n"
 		"removed leaves its users and rooms as they are.\n"
+		"\n"
+		"ping asks a service, from this machine, and says how long the answer took, or what is wrong. What\n"
+		"waits for a service that answers is sent at once.\n"
 		"\n"
 		"  --replace          another registration for a service that is registered already\n"
 		"  --data FOLDER      the server's data folder; ./data\n"
@@ -109,6 +215,7 @@ const struct command cmd_appservice = {
 		"examples:\n"
 		"  belfry appservice add /etc/mautrix-telegram/registration.yaml\n"
 		"  belfry appservice list\n"
+		"  belfry appservice ping telegram\n"
 		"  belfry appservice remove telegram\n",
 	.options = {{"--replace", false}},
 	.run = run,

@@ -46,29 +46,29 @@ static void fill(struct arena *arena, const struct as_request *request, bool is_
 	};
 }
 
-void as_start(struct homeserver *hs, const struct as_request *request, bool is_legacy,
+void as_start(struct http_client *client, const struct as_request *request, bool is_legacy,
 	fetch_finished *finished, void *data)
 {
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
 	struct as_fetch it;
 	fill(arena, request, is_legacy, &it);
-	http_client_start(hs->http_client, &it.fetch, finished, data);
+	http_client_start(client, &it.fetch, finished, data);
 }
 
-enum err as_ask(struct ctx *ctx, struct homeserver *hs, const struct as_request *request,
+enum err as_ask(struct ctx *ctx, struct http_client *client, const struct as_request *request,
 	struct fetched *out)
 {
 	struct as_fetch it;
 	TRY(ctx_may_ask(ctx));
 	fill(ctx->arena, request, false, &it);
-	TRY(http_client_fetch(ctx, hs->http_client, &it.fetch, out));
+	TRY(http_client_fetch(ctx, client, &it.fetch, out));
 	if (request->legacy_path.p == NULL || !as_is_unknown_path(out->status)) {
 		return ERR_OK;
 	}
 	struct fetched older;
 	fill(ctx->arena, request, true, &it);
-	if (http_client_fetch(ctx, hs->http_client, &it.fetch, &older) == ERR_OK &&
-		older.status >= 200 && older.status < 300) {
+	if (http_client_fetch(ctx, client, &it.fetch, &older) == ERR_OK && older.status >= 200 &&
+		older.status < 300) {
 		*out = older;
 	}
 	return ERR_OK;

@@ -26,14 +26,14 @@ struct as_request {
 bool as_is_unknown_path(int status);
 
 /** Asks once, without waiting, at the path or the older one; see http_client_start(). */
-void as_start(struct homeserver *hs, const struct as_request *request, bool is_legacy,
+void as_start(struct http_client *client, const struct as_request *request, bool is_legacy,
 	fetch_finished *finished, void *data);
 
 /**
  * Asks and waits for the answer, whatever its status; where there is an older path, at that too if need be. On the remote lane.
  * Errors: as http_client_fetch(); DEFER (ctx_may_ask)
  */
-MUST_CHECK enum err as_ask(struct ctx *ctx, struct homeserver *hs, const struct as_request *request,
-	struct fetched *out);
+MUST_CHECK enum err as_ask(struct ctx *ctx, struct http_client *client,
+	const struct as_request *request, struct fetched *out);
 
 #endif

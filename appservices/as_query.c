@@ -77,8 +77,8 @@ static bool is_made_by(struct ctx *ctx, struct as_query *query, const struct app
 		.timeout_ms =
 			MIN_OF((int64_t)TIMEOUT_MS, query->hs->settings.appservices.transaction_timeout_ms),
 	};
-	bool is_made = as_ask(ctx, query->hs, &request, &answer) == ERR_OK && answer.status >= 200 &&
-		answer.status < 300;
+	bool is_made = as_ask(ctx, query->hs->http_client, &request, &answer) == ERR_OK &&
+		answer.status >= 200 && answer.status < 300;
 	ctx->fault = (struct fault){0};
 	return is_made;
 }

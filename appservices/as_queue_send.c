@@ -209,7 +209,7 @@ static void send_transaction(struct sending *sending, struct str body)
 		.answer_ceiling_bytes = ANSWER_CEILING_BYTES,
 		.timeout_ms = queue->hs->settings.appservices.transaction_timeout_ms,
 	};
-	as_start(queue->hs, &request, flight->is_older, flight_finished, flight);
+	as_start(queue->hs->http_client, &request, flight->is_older, flight_finished, flight);
 }
 
 /* The one that is open, once more. */

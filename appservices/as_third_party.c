@@ -111,8 +111,8 @@ static bool is_told(struct as_third_party *self, struct ctx *ctx, const struct a
 		.timeout_ms =
 			MIN_OF((int64_t)TIMEOUT_MS, self->hs->settings.appservices.transaction_timeout_ms),
 	};
-	bool is_good = as_ask(ctx, self->hs, &request, &answer) == ERR_OK && answer.status == 200 &&
-		json_parse(ctx->arena, answer.body, NULL, out, NULL) == JSON_OK;
+	bool is_good = as_ask(ctx, self->hs->http_client, &request, &answer) == ERR_OK &&
+		answer.status == 200 && json_parse(ctx->arena, answer.body, NULL, out, NULL) == JSON_OK;
 	ctx->fault = (struct fault){0};
 	return is_good;
 }

@@ -3,11 +3,11 @@
  */
 #include "appservices/ping_routes.h"
 
-#include "appservices/as_call.h"
+#include "appservices/as_ping.h"
 #include "appservices/as_queue.h"
 #include "base/utf8.h"
 
-enum { TIMEOUT_MS = 20 * 1000, ANSWER_CEILING_BYTES = 64 * 1024, BODY_SHOWN_BYTES = 4096 };
+enum { BODY_SHOWN_BYTES = 4096 };
 
 static enum err fail_bad_status(struct ctx *ctx, const struct fetched *answer)
 {
@@ -60,27 +60,20 @@ static enum err write_body(struct call *call, struct str *out)
 static enum err ping(struct call *call, const struct appservice *service, int64_t *out_ms)
 {
 	struct homeserver *hs = hs_of(call);
-	struct as_request request = {
-		.service = service,
-		.method = "POST",
-		.path = STR("/_matrix/app/v1/ping"),
-		.answer_ceiling_bytes = ANSWER_CEILING_BYTES,
-		.timeout_ms = MIN_OF((int64_t)TIMEOUT_MS, hs->settings.appservices.transaction_timeout_ms),
-	};
-	struct fetched answer;
+	struct as_pong pong;
+	struct str body;
 	if (service->reg.url.p == NULL) {
 		return fail(&call->ctx, ERR_INPUT, M_URL_NOT_SET,
 			"The application service is registered without a URL");
 	}
-	TRY(write_body(call, &request.body));
-	int64_t begun_ms = clock_mono_ms(&hs->clock);
-	enum err err = as_ask(&call->ctx, hs, &request, &answer);
+	TRY(write_body(call, &body));
+	enum err err = as_ping(&call->ctx, hs->http_client, service, body,
+		as_ping_timeout_ms(&hs->settings), &pong);
 	if (err != ERR_OK) {
 		return fail_unreached(&call->ctx, err);
 	}
-	*out_ms = clock_mono_ms(&hs->clock) - begun_ms;
-	return answer.status >= 200 && answer.status < 300 ? ERR_OK
-													   : fail_bad_status(&call->ctx, &answer);
+	*out_ms = pong.duration_ms;
+	return pong.is_well ? ERR_OK : fail_bad_status(&call->ctx, &pong.answer);
 }
 
 static enum err post_ping(struct call *call)

@@ -156,7 +156,7 @@ struct appservice_failure {
 /** It was not taken. One round trip. */
 MUST_CHECK enum err store_appservice_transaction_failed(struct ctx *ctx, struct db *db,
 	const struct appservice_failure *failure);
-/** One that fails is due at once. */
+/** One that fails is due at once; whoever sends hears of it as of a change of the registrations. One round trip. */
 MUST_CHECK enum err store_appservice_retry(struct ctx *ctx, struct db *db, struct str id);
 
 /** The same for administrators. */

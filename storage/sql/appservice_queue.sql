@@ -121,8 +121,9 @@ UPDATE appservice_deliveries SET failures = failures + 1, interval_ms = $2, retr
 WHERE appservice_id = $1;
 
 -- name: appservice_retry
--- A failing service is tried at once. Index: appservice_deliveries_pkey.
-UPDATE appservice_deliveries SET retry_at_ms = 0 WHERE appservice_id = $1 AND failures > 0;
+-- A failing service is tried at once; the version grows, so that whoever sends reads it. Index: appservice_deliveries_pkey.
+WITH retried AS (UPDATE appservice_deliveries SET retry_at_ms = 0 WHERE appservice_id = $1 AND failures > 0 RETURNING 1)
+UPDATE appservice_version SET version = version + 1 WHERE EXISTS (SELECT 1 FROM retried);
 
 -- name: appservice_delivery_list
 -- How it goes, for administrators: service, what waits in its queue (counted up to 10,000) and in its open transaction (0 or 1), failures, next try,

@@ -1,5 +1,6 @@
 """What application services are asked: a ping, users and aliases that there are not yet.
 Spec: application-service API, "Pinging", "Querying"."""
+import re
 import threading
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from support import accounts
 from support.appservice import AppService
 from support.client import Http, path_of, unique
-from support.server import Server
+from support.server import Server, wait_until
 
 FAST = {"appservices.retry_first": "60s", "appservices.retry_longest": "60s", "appservices.transaction_timeout": "1s"}
 
@@ -95,6 +96,65 @@ def test_ping__service_was_away__its_pause_ends(server, service, alice):
     # The failure is written down before the pause begins: until then a ping finds nothing to end.
     while not any(event_id.encode() in ask.body for ask in service.asks[seen:]):
         ping(server, service).ok()
+    service.until_event(event_id)
+
+
+# -- ping by command
+
+def refused(server, service_id, *words):
+    done = server.run("appservice", "ping", service_id, "--set", "appservices.transaction_timeout=1s")
+    assert done.returncode == 1 and not done.stdout, done.stdout
+    for word in words:
+        assert word in done.stderr, done.stderr
+
+
+def test_ping_command__answered__says_how_long_it_took(server, service):
+    done = server.run("appservice", "ping", service.id)
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"'%s' answered at %s after \d+ ms\.\n" % (service.id, re.escape(service.url)), done.stdout)
+    ask = service.wait_for(lambda ask: ask.path == "/_matrix/app/v1/ping" and ask.json == {})
+    assert ask.method == "POST" and ask.headers["authorization"] == "Bearer " + service.hs_token
+
+
+def test_ping_command__answered_badly__its_words_and_what_to_do(server, service):
+    answers = [(403, {"errcode": "M_FORBIDDEN", "error": "Bad\x1b token"}, ("403", "M_FORBIDDEN: Bad  token", "--replace")),
+               (404, b"<html>", ("404, <html>", "knows no pings")), (302, b"", ("status 302; something else listens",)),
+               (500, b"x" * 5000, ("500, " + "x" * 200 + ";", "its log"))]
+    for status, body, words in answers:
+        service.on("POST", "/_matrix/app/v1/ping", lambda ask, answer=(status, body): answer)
+        refused(server, service.id, *words)
+
+
+def test_ping_command__no_answer__says_which_way(server, service):
+    stop = threading.Event()
+    service.on("POST", "/_matrix/app/v1/ping", lambda ask: (None, lambda handler: stop.wait(60)))
+    refused(server, service.id, service.url, "did not answer within 1 s")
+    stop.set()
+    service.stop()
+    try:
+        refused(server, service.id, "could not be reached", "does it listen at the 'url'")
+    finally:
+        service.listen()
+    secure = AppService("tls", listens=False, url=service.url.replace("http:", "https:")).register(server)
+    refused(server, secure.id, "could not be reached", "SSL", "federation.ca_file")
+
+
+def test_ping_command__nobody_to_ask__says_why(server):
+    silent = AppService("silent", listens=False).register(server)
+    refused(server, silent.id, "has no 'url'")
+    refused(server, "nowhere", "no application service 'nowhere'", "belfry appservice list")
+
+
+def test_ping_command__service_was_away__what_waits_comes_at_once(server, service, alice):
+    ghost = service.ghost(server, "_q_" + unique("p"))
+    room_id = alice.create_room(preset="public_chat")
+    ghost.join(room_id).ok()
+    service.until_told(lambda event: event.get("state_key") == ghost.user_id)
+    service.on("PUT", "/", lambda ask: (503, {}))
+    event_id = alice.send(room_id, "missed")
+    wait_until(lambda: "status 503" in server.run("appservice", "list").stdout, 20, "the failure is written down")
+    service.rules.clear()
+    assert server.run("appservice", "ping", service.id).returncode == 0
     service.until_event(event_id)
 
 

@@ -93,7 +93,7 @@ def test_list__services__with_address_sender_and_namespaces(bridged, quiet):
     assert service.as_token not in text and service.hs_token not in text
 
 
-@pytest.mark.parametrize("arguments", [[], ["add"], ["add", "a", "b"], ["list", "x"], ["remove"], ["paint"]])
+@pytest.mark.parametrize("arguments", [[], ["add"], ["add", "a", "b"], ["list", "x"], ["remove"], ["ping"], ["paint"]])
 def test_command__wrong_words__usage(bridged, arguments):
     assert bridged.run("appservice", *arguments).returncode == 2
 
