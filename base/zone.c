@@ -1,5 +1,6 @@
 /*
- * A zone is one of ICU's calendars, told how to take times that do not exist or exist twice.
+ * A zone is one of ICU's calendars, told how to take times that do not exist or exist twice; or a list of changes, which
+ * takes them just so.
  */
 #include "base/zone.h"
 
@@ -7,10 +8,13 @@
 
 #include "base/defs.h"
 
-enum { NAME_MAX_CHARS = 64 };
+enum { NAME_MAX_CHARS = 64, DAY_MS = 24 * 60 * 60 * 1000 };
 
 struct zone {
-	UCalendar *calendar;
+	UCalendar *calendar; /* NULL: a list of changes */
+	int64_t first_ms;
+	const struct zone_change *changes;
+	size_t change_n;
 };
 
 /* --- the wall ----------------------------------------------------------------------------------------------- */
@@ -80,13 +84,101 @@ bool zone_open(struct arena *arena, struct str name, struct zone **out)
 	ucal_setAttribute(calendar, UCAL_REPEATED_WALL_TIME, UCAL_WALLTIME_FIRST);
 	ucal_setAttribute(calendar, UCAL_SKIPPED_WALL_TIME, UCAL_WALLTIME_LAST);
 	*out = ARENA_NEW(arena, struct zone);
-	(*out)->calendar = calendar;
+	**out = (struct zone){.calendar = calendar};
 	arena_on_reset(arena, close_calendar, calendar);
 	return true;
 }
 
+/* --- by their changes ----------------------------------------------------------------------------------------- */
+
+struct zone *zone_of_changes(struct arena *arena, int64_t first_ms,
+	const struct zone_change *changes, size_t count)
+{
+	struct zone *zone = ARENA_NEW(arena, struct zone);
+	*zone = (struct zone){.first_ms = first_ms, .changes = changes, .change_n = count};
+	return zone;
+}
+
+/* How many changes have come by a moment. */
+static size_t changes_by(const struct zone *zone, int64_t at_ms)
+{
+	size_t low = 0;
+	size_t high = zone->change_n;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (zone->changes[middle].at_ms <= at_ms) {
+			low = middle + 1;
+		} else {
+			high = middle;
+		}
+	}
+	return low;
+}
+
+/* The offset after so many changes. */
+static int64_t offset_after(const struct zone *zone, size_t count)
+{
+	return count == 0 ? zone->first_ms : zone->changes[count - 1].offset_ms;
+}
+
+/* Days since 1970 of the Gregorian calendar; the year begins in March, so that its odd day is the last. */
+static int64_t days_of(const struct wall_time *wall)
+{
+	int64_t year = wall->month > 2 ? wall->year : wall->year - 1;
+	int64_t month = (wall->month + 9) % 12;
+	return 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + wall->day -
+		719469;
+}
+
+static int64_t wall_to_utc_ms(const struct wall_time *wall)
+{
+	return ((days_of(wall) * 24 + wall->hour) * 60 + wall->minute) * 60 * 1000 +
+		(int64_t)wall->second * 1000;
+}
+
+static void utc_ms_to_wall(int64_t at_ms, struct wall_time *out)
+{
+	int64_t days = at_ms / DAY_MS - (at_ms % DAY_MS < 0 ? 1 : 0);
+	int64_t second = (at_ms - days * DAY_MS) / 1000;
+	int64_t year = 1970 + (days < 0 ? days / 365 - 1 : days / 366);
+	struct wall_time wall = {.year = (int)year, .month = 1, .day = 1};
+	while (days_of(&(struct wall_time){.year = wall.year + 1, .month = 1, .day = 1}) <= days) {
+		wall.year++;
+	}
+	int64_t left = days - days_of(&wall);
+	while (left >= wall_time_month_days(wall.year, wall.month)) {
+		left -= wall_time_month_days(wall.year, wall.month++);
+	}
+	wall.day = (int)left + 1;
+	wall.hour = (int)(second / 3600);
+	wall.minute = (int)(second / 60 % 60);
+	wall.second = (int)(second % 60);
+	*out = wall;
+}
+
+/* Of the stretches between changes: the first in which the clock shows it, else the offset before the jump that leaves it out. */
+static int64_t changes_to_ms(const struct zone *zone, const struct wall_time *wall)
+{
+	int64_t utc_ms = wall_to_utc_ms(wall);
+	size_t i = changes_by(zone, utc_ms - DAY_MS);
+	for (; i < zone->change_n; i++) {
+		if (utc_ms - offset_after(zone, i) < zone->changes[i].at_ms) {
+			break;
+		}
+		if (utc_ms - offset_after(zone, i + 1) < zone->changes[i].at_ms) {
+			break; /* the jump leaves it out */
+		}
+	}
+	return utc_ms - offset_after(zone, i);
+}
+
+/* --- both ------------------------------------------------------------------------------------------------------- */
+
 int64_t zone_to_ms(struct zone *zone, const struct wall_time *wall)
 {
+	if (zone->calendar == NULL) {
+		return changes_to_ms(zone, wall);
+	}
 	UErrorCode status = U_ZERO_ERROR;
 	ucal_clear(zone->calendar);
 	ucal_setDateTime(zone->calendar, wall->year, wall->month - 1, wall->day, wall->hour,
@@ -98,6 +190,10 @@ int64_t zone_to_ms(struct zone *zone, const struct wall_time *wall)
 
 void zone_to_wall(struct zone *zone, int64_t at_ms, struct wall_time *out)
 {
+	if (zone->calendar == NULL) {
+		utc_ms_to_wall(at_ms + offset_after(zone, changes_by(zone, at_ms)), out);
+		return;
+	}
 	UErrorCode status = U_ZERO_ERROR;
 	ucal_setMillis(zone->calendar, (UDate)at_ms, &status);
 	*out = (struct wall_time){

@@ -34,6 +34,19 @@ struct zone;
  */
 MUST_CHECK bool zone_open(struct arena *arena, struct str name, struct zone **out);
 
+/** From a moment on a clock is so far before UTC. */
+struct zone_change {
+	int64_t at_ms;
+	int64_t offset_ms;
+};
+/**
+ * A zone by the changes of its clock, for those that have no name.
+ * @param first_ms  offset before the first change
+ * @param changes   in order; offsets of less than a day; lives as long as the arena
+ */
+struct zone *zone_of_changes(struct arena *arena, int64_t first_ms,
+	const struct zone_change *changes, size_t count);
+
 /**
  * When a clock there shows this. A time that a jump forward leaves out is taken by the offset before it (02:30 is 03:30 after a jump of an
  * hour); of one that comes twice the first counts.

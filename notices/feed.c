@@ -11,6 +11,7 @@
 #include "base/utf8.h"
 #include "base/vec.h"
 #include "matrix/errcode.h"
+#include "notices/notice_plain.h"
 
 enum {
 	PIECE_BYTES = 64 * 1024,
@@ -97,34 +98,6 @@ static struct str str_of_xml(const xmlChar *text)
 
 /* --- texts ---------------------------------------------------------------------------------------------------- */
 
-/* In one line, cut. */
-static struct str one_line(struct arena *arena, struct str text, size_t limit)
-{
-	struct buf line CLEANUP(buf_fini) = {0};
-	size_t at = 0;
-	bool wants_space = false;
-	buf_init(&line, limit + 8);
-	while (at < text.n && line.n < limit) {
-		size_t start = at;
-		uint32_t c = utf8_next(text, &at);
-		bool is_space = c <= 0x20 || c == 0x7f || c == 0xa0 || c == 0x3000;
-		if (is_space) {
-			wants_space = line.n > 0;
-			continue;
-		}
-		if (line.n + (wants_space ? 1 : 0) + (at - start) > limit) {
-			buf_add_lit(&line, "…");
-			break;
-		}
-		if (wants_space) {
-			buf_add_byte(&line, ' ');
-		}
-		wants_space = false;
-		buf_add(&line, str_slice(text, start, at));
-	}
-	return str_dup(arena, buf_str(&line));
-}
-
 struct html_reader {
 	struct buf text;
 	size_t hidden; /* open elements whose text is none */
@@ -181,23 +154,6 @@ static void html_text(void *data, const xmlChar *text, int n)
 	}
 }
 
-/* Lines without spaces around them, and no empty ones. */
-static struct str tidy_lines(struct arena *arena, struct str text, size_t limit)
-{
-	struct buf lines CLEANUP(buf_fini) = {0};
-	buf_init(&lines, limit + 16);
-	while (text.n > 0 && lines.n < limit) {
-		struct str line;
-		(void)str_split(text, '\n', &line, &text);
-		line = one_line(arena, line, limit - lines.n);
-		if (line.n > 0) {
-			buf_add(&lines, lines.n > 0 ? STR("\n") : STR(""));
-			buf_add(&lines, line);
-		}
-	}
-	return str_dup(arena, buf_str(&lines));
-}
-
 struct str feed_html_to_text(struct arena *arena, struct str html, size_t limit)
 {
 	struct html_reader reader = {0};
@@ -217,7 +173,7 @@ struct str feed_html_to_text(struct arena *arena, struct str html, size_t limit)
 	}
 	(void)htmlParseChunk(parser, NULL, 0, 1);
 	htmlFreeParserCtxt(parser);
-	struct str text = tidy_lines(arena, buf_str(&reader.text), limit);
+	struct str text = notice_plain_lines(arena, buf_str(&reader.text), limit);
 	buf_fini(&reader.text);
 	return text;
 }
@@ -239,14 +195,14 @@ static void end_item(struct reader *reader)
 	const struct str *taken = reader->taken;
 	struct arena *arena = reader->arena;
 	struct feed_item item = {
-		.title = one_line(arena, taken[FIELD_TITLE], FEED_TITLE_MAX_BYTES),
-		.link = one_line(arena, taken[FIELD_LINK], FEED_LINK_MAX_BYTES),
-		.summary = tidy_lines(arena, first_of(taken[FIELD_SUMMARY], taken[FIELD_CONTENT]),
+		.title = notice_plain_line(arena, taken[FIELD_TITLE], FEED_TITLE_MAX_BYTES),
+		.link = notice_plain_line(arena, taken[FIELD_LINK], FEED_LINK_MAX_BYTES),
+		.summary = notice_plain_lines(arena, first_of(taken[FIELD_SUMMARY], taken[FIELD_CONTENT]),
 			FEED_SUMMARY_MAX_BYTES),
 		.at_ms = feed_date_read(str_trim(taken[FIELD_PUBLISHED])),
 	};
 	item.link = is_web(item.link) ? item.link : STR("");
-	item.id = first_of(one_line(arena, taken[FIELD_ID], FEED_ID_MAX_BYTES),
+	item.id = first_of(notice_plain_line(arena, taken[FIELD_ID], FEED_ID_MAX_BYTES),
 		first_of(item.link, item.title));
 	if (item.at_ms == 0) {
 		item.at_ms = feed_date_read(str_trim(taken[FIELD_UPDATED]));
@@ -271,8 +227,8 @@ static void end_field(struct reader *reader)
 		? feed_html_to_text(reader->arena, text, FEED_SUMMARY_MAX_BYTES)
 		: str_dup(reader->arena, text);
 	if (reader->item_depth == 0) {
-		reader->feed->title =
-			first_of(reader->feed->title, one_line(reader->arena, value, FEED_TITLE_MAX_BYTES));
+		reader->feed->title = first_of(reader->feed->title,
+			notice_plain_line(reader->arena, value, FEED_TITLE_MAX_BYTES));
 	} else {
 		reader->taken[reader->field] = first_of(reader->taken[reader->field], value);
 	}
@@ -534,7 +490,7 @@ static enum err judge(struct ctx *ctx, struct reader *reader)
 		return ERR_OK;
 	}
 	struct str why = error != NULL && error->message != NULL
-		? one_line(ctx->arena, str_of(error->message), 200)
+		? notice_plain_line(ctx->arena, str_of(error->message), 200)
 		: STR("it is empty");
 	return fail(ctx, ERR_INPUT, M_BAD_JSON, "The feed is no XML (line %d): %.*s",
 		error != NULL ? error->line : 1, STR_ARG(why));
