@@ -429,6 +429,7 @@ void config_to_settings(const struct conf *conf, struct settings *out)
 		.presence_enabled = conf_bool(conf, "presence.enabled"),
 		.presence_idle_ms = conf_int(conf, "presence.idle_after"),
 		.presence_offline_ms = conf_int(conf, "presence.offline_after"),
+		.mentions_in_text = conf_bool(conf, "push.mentions_in_text"),
 		.forgets_on_leave = conf_bool(conf, "rooms.forget_on_leave"),
 		.default_room_version = room_version_find(conf_str(conf, "rooms.default_version")),
 		.password_min_length = conf_int(conf, "password.min_length"),

@@ -239,7 +239,7 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 	hs->users = users_create(hs);
 	hs->presence = presence_create(hs);
 	hs->persons = persons_create();
-	hs->push = push_create();
+	hs->push = push_create(hs->settings.mentions_in_text);
 	hs->receipts = receipts_create(hs);
 	hs->consumers = consumers_create(hs, config->database_url);
 	hs->writer = writer_create(&(struct writer_config){

@@ -83,6 +83,7 @@ struct settings {
 	bool presence_enabled;
 	int64_t presence_idle_ms;    /**< without an action: unavailable */
 	int64_t presence_offline_ms; /**< without a sync: offline */
+	bool mentions_in_text;       /**< push rules look for names and @room in the text */
 	bool forgets_on_leave;       /**< capability m.forget_forced_upon_leave */
 	bool rate_limits_enabled;
 	int64_t sync_max_timeout_ms;

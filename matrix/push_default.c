@@ -7,6 +7,7 @@
 #include "matrix/push_default.h"
 
 #define USER "<user>" /* cannot stand in a user id's JSON: replaced with its quotes */
+#define NAME "<name>" /* the same with its local part */
 
 struct default_rule {
 	enum push_kind kind;
@@ -35,8 +36,14 @@ static const struct default_rule default_rules[] = {
 	{PUSH_OVERRIDE, STR_INIT(".m.rule.is_user_mention"),
 		RULE("{\"kind\":\"event_property_contains\",\"key\":\"content.m\\\\.mentions.user_ids\","
 			"\"value\":" USER "}", "\"notify\"," SOUND("default") "," HIGHLIGHT)},
+	{PUSH_OVERRIDE, STR_INIT(".m.rule.contains_display_name"),
+		RULE("{\"kind\":\"contains_display_name\"}", "\"notify\"," SOUND("default") "," HIGHLIGHT)},
 	{PUSH_OVERRIDE, STR_INIT(".m.rule.is_room_mention"),
 		RULE("{\"kind\":\"event_property_is\",\"key\":\"content.m\\\\.mentions.room\",\"value\":true},"
+			"{\"kind\":\"sender_notification_permission\",\"key\":\"room\"}",
+			"\"notify\"," HIGHLIGHT)},
+	{PUSH_OVERRIDE, STR_INIT(".m.rule.roomnotif"),
+		RULE(MATCH("content.body", "@room") ","
 			"{\"kind\":\"sender_notification_permission\",\"key\":\"room\"}",
 			"\"notify\"," HIGHLIGHT)},
 	{PUSH_OVERRIDE, STR_INIT(".m.rule.tombstone"),
@@ -48,6 +55,9 @@ static const struct default_rule default_rules[] = {
 	{PUSH_OVERRIDE, STR_INIT(".m.rule.suppress_edits"),
 		RULE("{\"kind\":\"event_property_is\",\"key\":\"content.m\\\\.relates_to.rel_type\","
 			"\"value\":\"m.replace\"}", "")},
+	{PUSH_CONTENT, STR_INIT(".m.rule.contains_user_name"),
+		"{\"enabled\":true,\"pattern\":" NAME ",\"actions\":[\"notify\"," SOUND("default") ","
+			HIGHLIGHT "]}"},
 	{PUSH_UNDERRIDE, STR_INIT(".m.rule.call"),
 		RULE(MATCH("type", "m.call.invite"), "\"notify\"," SOUND("ring"))},
 	{PUSH_UNDERRIDE, STR_INIT(".m.rule.encrypted_room_one_to_one"),
@@ -64,7 +74,15 @@ static const struct default_rule default_rules[] = {
 
 enum { RULE_TEXT_CEILING = 8192 };
 
-/* The rule's text with the user's id in place of the marker. */
+/* Only where mentions are looked for in the text. */
+static bool is_for_text(const struct default_rule *row)
+{
+	return str_equals(row->rule_id, STR(".m.rule.contains_display_name")) ||
+		str_equals(row->rule_id, STR(".m.rule.roomnotif")) ||
+		str_equals(row->rule_id, STR(".m.rule.contains_user_name"));
+}
+
+/* The rule's text with the user's id, or its local part, in place of the marker. */
 static struct str rule_text(struct arena *arena, const char *text, struct user_id user)
 {
 	struct str left = str_of(text);
@@ -74,8 +92,9 @@ static struct str rule_text(struct arena *arena, const char *text, struct user_i
 	struct str tail;
 	while (str_split(left, '<', &head, &tail)) {
 		buf_add(&buf, head);
-		json_escape(&buf, user.s);
-		left = str_slice(tail, STR(USER).n - 1, tail.n);
+		bool is_name = str_starts_with(tail, str_slice(STR(NAME), 1, STR(NAME).n));
+		json_escape(&buf, is_name ? user_id_localpart(user) : user.s);
+		left = str_slice(tail, is_name ? STR(NAME).n - 1 : STR(USER).n - 1, tail.n);
 	}
 	buf_add(&buf, left);
 	invariant(buf_ok(&buf));
@@ -88,7 +107,9 @@ static struct push_rule *make_rule(struct arena *arena, const struct default_rul
 	struct json *json = ARENA_NEW(arena, struct json);
 	enum json_error error = json_parse(arena, rule_text(arena, row->json, user), NULL, json, NULL);
 	invariant(error == JSON_OK);
-	return push_rule_read(arena, row->kind, row->rule_id, json);
+	struct push_rule *rule = push_rule_read(arena, row->kind, row->rule_id, json);
+	rule->is_for_text = is_for_text(row);
+	return rule;
 }
 
 static const struct json *find_change(const struct json *stored, struct str rule_id)
@@ -114,16 +135,23 @@ static void apply_change(struct arena *arena, struct push_rule *rule, const stru
 	}
 }
 
+struct owner {
+	struct user_id user;
+	bool in_text;
+	const struct json *stored;
+};
+
 static void add_defaults(struct arena *arena, struct push_ruleset *set, enum push_kind kind,
-	struct user_id user, const struct json *stored, bool is_master)
+	const struct owner *owner, bool is_master)
 {
 	for (size_t i = 0; i < COUNT_OF(default_rules); i++) {
 		const struct default_rule *row = &default_rules[i];
-		if (row->kind != kind || str_equals(row->rule_id, STR(".m.rule.master")) != is_master) {
+		if (row->kind != kind || str_equals(row->rule_id, STR(".m.rule.master")) != is_master ||
+			(is_for_text(row) && !owner->in_text)) {
 			continue;
 		}
-		struct push_rule *rule = make_rule(arena, row, user);
-		apply_change(arena, rule, find_change(stored, row->rule_id));
+		struct push_rule *rule = make_rule(arena, row, owner->user);
+		apply_change(arena, rule, find_change(owner->stored, row->rule_id));
 		push_ruleset_append(arena, set, rule);
 	}
 }
@@ -140,22 +168,23 @@ static void add_own(struct arena *arena, struct push_ruleset *set, enum push_kin
 	}
 }
 
-struct push_ruleset push_default_load(struct arena *arena, struct user_id user,
+struct push_ruleset push_default_load(struct arena *arena, struct user_id user, bool in_text,
 	const struct json *stored)
 {
+	const struct owner owner = {user, in_text, stored};
 	struct push_ruleset set = {0};
 	for (size_t i = 0; i < PUSH_KINDS; i++) {
 		enum push_kind kind = (enum push_kind)i;
-		add_defaults(arena, &set, kind, user, stored, true);
+		add_defaults(arena, &set, kind, &owner, true);
 		add_own(arena, &set, kind, stored);
-		add_defaults(arena, &set, kind, user, stored, false);
+		add_defaults(arena, &set, kind, &owner, false);
 	}
 	return set;
 }
 
-struct push_ruleset push_default_ruleset(struct arena *arena, struct user_id user)
+struct push_ruleset push_default_ruleset(struct arena *arena, struct user_id user, bool in_text)
 {
-	return push_default_load(arena, user, NULL);
+	return push_default_load(arena, user, in_text, NULL);
 }
 
 static bool is_untouched(const struct push_rule *rule)

@@ -8,8 +8,12 @@
 #include "matrix/id.h"
 #include "matrix/push_rule.h"
 
-/** The rules of a user who has changed nothing. All in the arena. */
-struct push_ruleset push_default_ruleset(struct arena *arena, struct user_id user);
+/**
+ * The rules of a user who has changed nothing. All in the arena.
+ * @param in_text  with the rules that find names and @room in the text of events without m.mentions
+ *                 (specification v1.7 to v1.16; removed since)
+ */
+struct push_ruleset push_default_ruleset(struct arena *arena, struct user_id user, bool in_text);
 
 /**
  * The predefined rules with what the user has made and changed.
@@ -17,12 +21,12 @@ struct push_ruleset push_default_ruleset(struct arena *arena, struct user_id use
  * @param stored  what push_default_store() wrote, parsed; NULL: nothing. Lives as long as the
  *                ruleset. Parts that are malformed are left out
  */
-struct push_ruleset push_default_load(struct arena *arena, struct user_id user,
+struct push_ruleset push_default_load(struct arena *arena, struct user_id user, bool in_text,
 	const struct json *stored);
 
 /**
- * Whether the user has made or changed any rule: without that, push_eval_generic() holds for the
- * user.
+ * Whether the user has made or changed no rule: without rules for the text, push_eval_generic()
+ * holds for the user then.
  */
 bool push_default_is_unchanged(const struct push_ruleset *set);
 

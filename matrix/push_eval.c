@@ -240,6 +240,9 @@ static bool conditions_hold(const struct evaluation *e, const struct push_rule *
 static bool rule_matches(const struct evaluation *e, const struct push_rule *rule)
 {
 	const struct event *event = e->facts->event;
+	if (rule->is_for_text && json_at(event->content, "m.mentions") != NULL) {
+		return false;
+	}
 	switch (rule->kind) {
 	case PUSH_OVERRIDE:
 	case PUSH_UNDERRIDE:

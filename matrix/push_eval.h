@@ -38,7 +38,7 @@ struct push_result push_eval(struct arena *arena, const struct push_ruleset *set
 
 /**
  * What the predefined rules say to all members at once, so that counters need not be kept for each.
- * Equal to push_eval() for everybody whose ruleset is push_default_ruleset() (see
+ * Equal to push_eval() for everybody whose ruleset is push_default_ruleset() without rules for text (see
  * push_generic_for()).
  */
 struct push_generic {

@@ -68,7 +68,8 @@ struct push_actions {
 struct push_rule {
 	enum push_kind kind;
 	struct str rule_id;
-	bool is_default; /**< one of the predefined rules */
+	bool is_default;  /**< one of the predefined rules */
+	bool is_for_text; /**< holds only for events without m.mentions */
 	bool is_enabled;
 	bool is_enabled_changed; /**< predefined rules: the user decided */
 	bool is_actions_changed;

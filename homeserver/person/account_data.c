@@ -47,13 +47,13 @@ enum err account_data_changes(struct ctx *ctx, struct homeserver *hs, struct use
 	for (size_t i = 0; i < *out_count; i++) {
 		struct account_data_item *item = &(*out)[i];
 		if (is_push_rules(room_nid, item->type)) {
-			item->content = push_rules_content(ctx->arena, id, item->content);
+			item->content = push_rules_content(ctx->arena, hs->push, id, item->content);
 			has_rules = true;
 		}
 	}
 	if (room_nid == 0 && after == 0 && !has_rules) {
 		(*out)[(*out_count)++] = (struct account_data_item){.type = STR("m.push_rules"),
-			.content = push_rules_content(ctx->arena, id, str_from(NULL, 0))};
+			.content = push_rules_content(ctx->arena, hs->push, id, str_from(NULL, 0))};
 	}
 	return ERR_OK;
 }
@@ -77,7 +77,7 @@ enum err account_data_get(struct ctx *ctx, struct homeserver *hs, struct user_id
 	struct account_data_row row;
 	enum err err = store_account_data_get(ctx, hs->db, user_id.s, room_nid, type, &row);
 	if (is_push_rules(room_nid, type) && (err == ERR_OK || err == ERR_MISSING)) {
-		*out_content = push_rules_content(ctx->arena, user_id,
+		*out_content = push_rules_content(ctx->arena, hs->push, user_id,
 			err == ERR_OK ? row.content : str_from(NULL, 0));
 		return ERR_OK;
 	}

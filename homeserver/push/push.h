@@ -14,7 +14,8 @@
 #include "matrix/push_default.h"
 #include "matrix/push_eval.h"
 
-struct push *push_create(void);
+/** @param in_text  whether mentions are looked for in the text of events without m.mentions (push.mentions_in_text) */
+struct push *push_create(bool in_text);
 /** After the writer was destroyed: its commits come here. */
 void push_destroy(struct push *push);
 /** All rules are read anew: memory may be older than the database. Writer's thread. */
@@ -22,8 +23,9 @@ void push_forget(struct push *push);
 
 /** A user's rules as they are. */
 struct push_rules {
-	int64_t position;        /**< of the newest change; 0: never changed */
-	bool is_unchanged;       /**< the predefined ones: push_eval_generic() holds for the user */
+	int64_t position; /**< of the newest change; 0: never changed */
+	bool
+		is_generic; /**< the predefined ones, none for text: push_eval_generic() holds for the user */
 	struct push_ruleset set; /**< else; until the ctx's arena is reset; not to be changed */
 };
 
@@ -44,7 +46,8 @@ struct push_ruleset push_rules_set(struct arena *arena, const struct push_rules 
  * Content of m.push_rules as clients get it.
  * @param stored  content as it is in the database; p == NULL: nothing is stored
  */
-struct str push_rules_content(struct arena *arena, struct user_id user, struct str stored);
+struct str push_rules_content(struct arena *arena, const struct push *push, struct user_id user,
+	struct str stored);
 
 /* --- judging events ------------------------------------------------------------------------------- */
 

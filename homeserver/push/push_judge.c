@@ -38,7 +38,7 @@ enum err push_judge(struct ctx *ctx, struct homeserver *hs, const struct push_sc
 		.state = &scene->state,
 		.member_count = scene->member_count,
 	};
-	if (rules->is_unchanged) {
+	if (rules->is_generic) {
 		struct push_generic generic = push_eval_generic(ctx->arena, &facts);
 		*out = push_generic_for(&generic, user);
 		return ERR_OK;
@@ -85,7 +85,7 @@ static enum reach reach_of(const struct push_rule *rule, struct str room_id)
 
 bool push_rules_are_silent(const struct push_rules *rules, struct str room_id)
 {
-	if (rules->is_unchanged) {
+	if (rules->is_generic) {
 		return false;
 	}
 	for (size_t kind = 0; kind < PUSH_KINDS; kind++) {

@@ -32,7 +32,7 @@ static enum err store(struct ctx *ctx, struct homeserver *hs, struct user_id use
 	struct str stored, int64_t expected)
 {
 	struct commit *commit = ARENA_NEW(ctx->arena, struct commit);
-	*commit = (struct commit){hs, user, push_entry_create(user, stored)};
+	*commit = (struct commit){hs, user, push_entry_create(hs->push, user, stored)};
 	arena_on_reset(ctx->arena, push_entry_unref, commit->entry);
 	struct write *write = write_new(ctx);
 	write_set_positions(write, 1);
@@ -55,7 +55,8 @@ static enum err read_stored(struct ctx *ctx, struct homeserver *hs, struct user_
 		return err;
 	}
 	*out_position = is_stored ? row.position : 0;
-	if (!push_stored_parse(ctx->arena, user, is_stored ? row.content : str_from(NULL, 0), out)) {
+	if (!push_stored_parse(ctx->arena, hs->push, user, is_stored ? row.content : str_from(NULL, 0),
+			out)) {
 		return fail_cause(ctx, ERR_INTERNAL, "stored push rules are not JSON");
 	}
 	return ERR_OK;
@@ -241,7 +242,7 @@ enum err push_rule_copy_room(struct ctx *ctx, struct homeserver *hs, struct user
 	struct room_copy copy = {from_room_id, to_room_id};
 	struct push_rules rules;
 	TRY(push_rules_get(ctx, hs, user, &rules));
-	if (rules.is_unchanged || rule_to_copy(&rules.set, &copy) == NULL) {
+	if (rules.is_generic || rule_to_copy(&rules.set, &copy) == NULL) {
 		return ERR_OK;
 	}
 	return change(ctx, hs, user, copy_rule, &copy);

@@ -12,15 +12,17 @@
 #include "storage/account_data.h"
 
 enum {
-	RULES_BUDGET_BYTES = 32 << 20,
+	RULES_BUDGET_BYTES = 128 << 20, /* some 4,000 users with rules of their own */
 	ENTRY_BASE_BYTES = 256,
-	TREE_FACTOR = 8, /* an estimate: parsed rules for each byte of their text */
+	PREDEFINED_BYTES = 30 << 10, /* parsed; seen */
+	TREE_FACTOR = 8,             /* an estimate: parsed rules for each byte of their text */
 	CONTENT_CEILING_BYTES = 16 << 20,
 	MAX_STORED_VALUES = 4000000,
 };
 
 struct push {
 	struct cache *entries; /* user id → struct push_entry */
+	bool in_text;          /* mentions are looked for in the text too */
 };
 
 struct push_entry {
@@ -31,7 +33,7 @@ struct push_entry {
 	struct arena *arena;
 	struct user_id user;
 	int64_t position;
-	bool is_unchanged; /* then `set` is empty */
+	bool is_generic; /* then `set` is empty */
 	struct push_ruleset set;
 	size_t size_bytes;
 };
@@ -64,32 +66,33 @@ static struct push_entry *entry_new(struct user_id user)
 	return entry;
 }
 
-bool push_stored_parse(struct arena *arena, struct user_id user, struct str stored,
-	struct push_ruleset *out)
+bool push_stored_parse(struct arena *arena, const struct push *push, struct user_id user,
+	struct str stored, struct push_ruleset *out)
 {
 	static const struct json_limits limits = {.max_values = MAX_STORED_VALUES};
 	struct json *json = ARENA_NEW(arena, struct json);
 	bool is_json = stored.p == NULL || json_parse(arena, stored, &limits, json, NULL) == JSON_OK;
-	*out = push_default_load(arena, user, is_json && stored.p != NULL ? json : NULL);
+	*out = push_default_load(arena, user, push->in_text, is_json && stored.p != NULL ? json : NULL);
 	return is_json;
 }
 
 /* What is stored cannot be wrong; were it so, the user would have the predefined rules. */
-static void fill(struct push_entry *entry, struct str stored)
+static void fill(const struct push *push, struct push_entry *entry, struct str stored)
 {
-	entry->is_unchanged = true;
-	if (stored.p != NULL) {
-		struct str text = str_dup(entry->arena, stored);
-		entry->is_unchanged = !push_stored_parse(entry->arena, entry->user, text, &entry->set) ||
-			push_default_is_unchanged(&entry->set);
-		entry->size_bytes += text.n * TREE_FACTOR;
+	entry->is_generic = !push->in_text;
+	if (stored.p != NULL || push->in_text) {
+		struct str text = stored.p != NULL ? str_dup(entry->arena, stored) : stored;
+		bool is_good = push_stored_parse(entry->arena, push, entry->user, text, &entry->set);
+		entry->is_generic = !push->in_text && (!is_good || push_default_is_unchanged(&entry->set));
+		entry->size_bytes += PREDEFINED_BYTES + text.n * TREE_FACTOR;
 	}
 }
 
-struct push_entry *push_entry_create(struct user_id user, struct str stored)
+struct push_entry *push_entry_create(const struct push *push, struct user_id user,
+	struct str stored)
 {
 	struct push_entry *entry = entry_new(user);
-	fill(entry, stored);
+	fill(push, entry, stored);
 	entry->is_loaded = true;
 	return entry;
 }
@@ -112,9 +115,10 @@ void push_entry_forget(struct push *push, struct user_id user)
 	cache_remove(push->entries, user.s);
 }
 
-struct push *push_create(void)
+struct push *push_create(bool in_text)
 {
 	struct push *push = mem_alloc(sizeof(*push));
+	push->in_text = in_text;
 	push->entries = cache_create("push_rules", RULES_BUDGET_BYTES,
 		(struct cache_ops){.ref = ref_entry, .unref = push_entry_unref});
 	return push;
@@ -140,7 +144,7 @@ static struct push_rules rules_of(const struct push_entry *entry)
 {
 	return (struct push_rules){
 		.position = entry->position,
-		.is_unchanged = entry->is_unchanged,
+		.is_generic = entry->is_generic,
 		.set = entry->set,
 	};
 }
@@ -148,7 +152,7 @@ static struct push_rules rules_of(const struct push_entry *entry)
 struct push_ruleset push_rules_set(struct arena *arena, const struct push_rules *rules,
 	struct user_id user)
 {
-	return rules->is_unchanged ? push_default_ruleset(arena, user) : rules->set;
+	return rules->is_generic ? push_default_ruleset(arena, user, false) : rules->set;
 }
 
 /* The reference ends with the arena. */
@@ -172,7 +176,7 @@ static enum err load(struct ctx *ctx, struct homeserver *hs, struct push_entry *
 	if (err != ERR_OK && err != ERR_MISSING) {
 		return err;
 	}
-	fill(entry, err == ERR_OK ? row.content : str_from(NULL, 0));
+	fill(hs->push, entry, err == ERR_OK ? row.content : str_from(NULL, 0));
 	entry->position = err == ERR_OK ? row.position : 0;
 	LOCK_SCOPE(&entry->lock);
 	*out_done = !entry->is_overtaken;
@@ -206,11 +210,12 @@ bool push_rules_peek(struct arena *arena, struct homeserver *hs, struct user_id 
 	return entry != NULL;
 }
 
-struct str push_rules_content(struct arena *arena, struct user_id user, struct str stored)
+struct str push_rules_content(struct arena *arena, const struct push *push, struct user_id user,
+	struct str stored)
 {
 	struct push_ruleset set;
-	if (!push_stored_parse(arena, user, stored, &set)) {
-		set = push_default_ruleset(arena, user);
+	if (!push_stored_parse(arena, push, user, stored, &set)) {
+		set = push_default_ruleset(arena, user, push->in_text);
 	}
 	struct buf buf CLEANUP(buf_fini);
 	buf_init(&buf, CONTENT_CEILING_BYTES);

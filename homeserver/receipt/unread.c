@@ -36,7 +36,8 @@ enum {
 
 /* What an entry was judged by; all 0: by nothing, it has running counts. */
 struct judgement {
-	int64_t rules_position; /* of the user's rules; 0: the predefined ones */
+	bool by_rules;          /* other ones than running counts go by */
+	int64_t rules_position; /* of these */
 	uint64_t
 		ignored; /* stands for those whom the user ignores, of who is or was in the room; 0: nobody */
 };
@@ -258,7 +259,7 @@ static bool add_events_locked(const struct unread_ask *ask, struct unread_entry 
 
 static bool is_judged(const struct unread_ask *ask)
 {
-	return ask->judgement.rules_position != 0 || ask->judgement.ignored != 0;
+	return ask->judgement.by_rules || ask->judgement.ignored != 0;
 }
 
 /* Those of the ignored who were never in the room cannot have sent anything. */
@@ -308,7 +309,8 @@ static enum err find_judgement(struct unread_ask *ask)
 {
 	TRY(find_ignored(ask));
 	ask->judgement = (struct judgement){
-		.rules_position = ask->rules.is_unchanged ? 0 : ask->rules.position,
+		.by_rules = !ask->rules.is_generic,
+		.rules_position = ask->rules.is_generic ? 0 : ask->rules.position,
 		.ignored = stands_for(&ask->ignored),
 	};
 	return ERR_OK;
@@ -383,6 +385,7 @@ static enum err catch_up(const struct unread_ask *ask, struct unread_entry *entr
 	struct ctx *ctx = ask->ctx;
 	lock_take(&entry->lock);
 	bool is_usable = entry->is_loaded && !entry->is_stale &&
+		entry->judgement.by_rules == ask->judgement.by_rules &&
 		entry->judgement.rules_position == ask->judgement.rules_position &&
 		entry->judgement.ignored == ask->judgement.ignored;
 	int64_t applied = entry->state.applied_position;

@@ -48,7 +48,7 @@ static struct event event_of(const struct json *json)
 
 static void check_generic(struct arena *arena, const struct push_facts *facts, struct user_id user)
 {
-	struct push_ruleset set = push_default_ruleset(arena, user);
+	struct push_ruleset set = push_default_ruleset(arena, user, false);
 	struct push_result full = push_eval(arena, &set, facts, user, STR("me"));
 	struct push_generic generic = push_eval_generic(arena, facts);
 	struct push_result quick = push_generic_for(&generic, user);
@@ -59,7 +59,7 @@ static void check_generic(struct arena *arena, const struct push_facts *facts, s
 static void check_rules(struct arena *arena, const struct json *json,
 	const struct push_facts *facts, struct user_id user)
 {
-	struct push_ruleset set = push_default_ruleset(arena, user);
+	struct push_ruleset set = push_default_ruleset(arena, user, false);
 	for (size_t i = 0; i < PUSH_KINDS; i++) {
 		struct push_rule *rule = NULL;
 		struct field_error error = {0};
@@ -76,12 +76,12 @@ static void check_rules(struct arena *arena, const struct json *json,
 
 static void check_store(struct arena *arena, const struct json *json, struct user_id user)
 {
-	struct push_ruleset set = push_default_load(arena, user, json);
+	struct push_ruleset set = push_default_load(arena, user, false, json);
 	struct json stored;
 	enum json_error error =
 		json_parse(arena, write(arena, &set, push_default_store), NULL, &stored, NULL);
 	invariant(error == JSON_OK);
-	struct push_ruleset again = push_default_load(arena, user, &stored);
+	struct push_ruleset again = push_default_load(arena, user, false, &stored);
 	invariant(str_equals(write(arena, &set, push_ruleset_write),
 		write(arena, &again, push_ruleset_write)));
 }

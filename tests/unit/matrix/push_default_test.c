@@ -99,7 +99,7 @@ static void rules__of_a_new_user__those_of_the_specification(void **state)
 {
 	(void)state;
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
-	struct push_ruleset set = push_default_ruleset(arena, sample_user("@me:hs1"));
+	struct push_ruleset set = push_default_ruleset(arena, sample_user("@me:hs1"), false);
 	sample_assert_text(arena, write_set(arena, &set, push_ruleset_write), expected_rules);
 	assert_true(push_default_is_unchanged(&set));
 	struct str account_data = write_set(arena, &set, push_default_write_account_data);
@@ -108,11 +108,54 @@ static void rules__of_a_new_user__those_of_the_specification(void **state)
 		"{'override':[],'content':[],'room':[],'sender':[],'underride':[],'defaults':[]}");
 }
 
+/* The specification v1.16 has them there. */
+static void rules__for_text__at_their_old_places(void **state)
+{
+	(void)state;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct push_ruleset set = push_default_ruleset(arena, sample_user("@me:hs1"), true);
+	assert_true(push_default_is_unchanged(&set));
+	assert_int_equal(set.count[PUSH_OVERRIDE], 12);
+	assert_int_equal(set.count[PUSH_CONTENT], 1);
+	static const char *const names[] = {".m.rule.is_user_mention", ".m.rule.contains_display_name",
+		".m.rule.is_room_mention", ".m.rule.roomnotif", ".m.rule.tombstone"};
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		assert_true(str_equals(set.rules[PUSH_OVERRIDE][4 + i]->rule_id, str_of(names[i])));
+	}
+	static const struct {
+		enum push_kind kind;
+		size_t place;
+		const char *text;
+	} rows[] = {
+		{PUSH_OVERRIDE, 5,
+			"{'rule_id':'.m.rule.contains_display_name','default':true,'enabled':true,"
+			"'conditions':[{'kind':'contains_display_name'}],'actions':['notify',"
+			"{'set_tweak':'sound','value':'default'},{'set_tweak':'highlight'}]}"},
+		{PUSH_OVERRIDE, 7,
+			"{'rule_id':'.m.rule.roomnotif','default':true,'enabled':true,'conditions':["
+			"{'kind':'event_match','key':'content.body','pattern':'@room'},"
+			"{'kind':'sender_notification_permission','key':'room'}],'actions':['notify',"
+			"{'set_tweak':'highlight'}]}"},
+		{PUSH_CONTENT, 0,
+			"{'rule_id':'.m.rule.contains_user_name','default':true,'enabled':true,"
+			"'pattern':'me','actions':['notify',{'set_tweak':'sound','value':'default'},"
+			"{'set_tweak':'highlight'}]}"},
+	};
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct buf buf CLEANUP(buf_fini);
+		buf_init(&buf, 4096);
+		struct json_out out;
+		json_out_init(&out, &buf);
+		push_rule_write(&out, set.rules[rows[i].kind][rows[i].place]);
+		sample_assert_text(arena, buf_str(&buf), rows[i].text);
+	}
+}
+
 static void rules__user_id_with_quotes__stays_inside_its_string(void **state)
 {
 	(void)state;
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
-	struct push_ruleset set = push_default_ruleset(arena, sample_user("@a\"<\\:hs1"));
+	struct push_ruleset set = push_default_ruleset(arena, sample_user("@a\"<\\:hs1"), false);
 	const struct push_rule *rule =
 		push_ruleset_find(&set, PUSH_OVERRIDE, STR(".m.rule.is_user_mention"));
 	assert_text(rule->conditions[0].value->text, "@a\"<\\:hs1");
@@ -123,7 +166,7 @@ static void own__stored_and_loaded__the_same(void **state)
 	(void)state;
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
 	struct user_id user = sample_user("@me:hs1");
-	struct push_ruleset set = push_default_ruleset(arena, user);
+	struct push_ruleset set = push_default_ruleset(arena, user, false);
 	put(arena, &set,
 		make_rule(arena, PUSH_CONTENT, "cake",
 			"{'pattern':'cake*lie','actions':['notify',{'set_tweak':'org.x','value':[1.0]}]}"));
@@ -149,7 +192,7 @@ static void own__stored_and_loaded__the_same(void **state)
 		"{'set_tweak':'sound','value':'x'}]}]}");
 	struct json json;
 	assert_int_equal(json_parse(arena, stored, NULL, &json, NULL), JSON_OK);
-	struct push_ruleset loaded = push_default_load(arena, user, &json);
+	struct push_ruleset loaded = push_default_load(arena, user, false, &json);
 	struct str before = write_set(arena, &set, push_ruleset_write);
 	struct str after = write_set(arena, &loaded, push_ruleset_write);
 	assert_true(str_equals(before, after));
@@ -168,7 +211,7 @@ static void load__malformed_parts__left_out(void **state)
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		struct push_ruleset set =
-			push_default_load(arena, sample_user("@me:hs1"), sample_json(arena, rows[i]));
+			push_default_load(arena, sample_user("@me:hs1"), false, sample_json(arena, rows[i]));
 		sample_assert_text(arena, write_set(arena, &set, push_ruleset_write), expected_rules);
 	}
 }
@@ -177,6 +220,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rules__of_a_new_user__those_of_the_specification),
+		cmocka_unit_test(rules__for_text__at_their_old_places),
 		cmocka_unit_test(rules__user_id_with_quotes__stays_inside_its_string),
 		cmocka_unit_test(own__stored_and_loaded__the_same),
 		cmocka_unit_test(load__malformed_parts__left_out),

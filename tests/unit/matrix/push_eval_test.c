@@ -280,6 +280,29 @@ struct default_row {
 	const char *result; /* n: notify, h: highlight, then the sound */
 };
 
+/* What the predefined rules of @me:hs, whose name here is Me, make of events of a member of power 50. */
+static void check_rows(const struct default_row *rows, size_t count, bool in_text)
+{
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct room room = make_room(arena, "{'users':{'@alice:hs':50}}");
+	const struct state_view view = {.get = room_get, .self = &room};
+	struct push_ruleset set = push_default_ruleset(arena, sample_user("@me:hs"), in_text);
+	for (size_t i = 0; i < count; i++) {
+		const struct json *json = sample_json(arena,
+			arena_printf(arena, "{'sender':'@alice:hs','room_id':'!r:hs',%s}", rows[i].event));
+		const struct push_facts facts = {.event = sample_event(arena, "11", json),
+			.state = &view,
+			.member_count = rows[i].member_count};
+		struct push_result result =
+			push_eval(arena, &set, &facts, sample_user("@me:hs"), STR("Me"));
+		struct str text = str_printf(arena, "%s%s%.*s", result.notify ? "n" : "",
+			result.highlight ? "h" : "", STR_ARG(result.sound));
+		if (!str_equals(text, str_of(rows[i].result))) {
+			fail_msg("%s: %.*s", rows[i].event, STR_ARG(text));
+		}
+	}
+}
+
 static void defaults__events__as_listed(void **state)
 {
 	(void)state;
@@ -316,24 +339,24 @@ static void defaults__events__as_listed(void **state)
 		 "'m.mentions':{'user_ids':['@me:hs']}}",
 			2, ""},
 	};
-	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
-	struct room room = make_room(arena, "{'users':{'@alice:hs':50}}");
-	const struct state_view view = {.get = room_get, .self = &room};
-	struct push_ruleset set = push_default_ruleset(arena, sample_user("@me:hs"));
-	for (size_t i = 0; i < COUNT_OF(rows); i++) {
-		const struct json *json = sample_json(arena,
-			arena_printf(arena, "{'sender':'@alice:hs','room_id':'!r:hs',%s}", rows[i].event));
-		const struct push_facts facts = {.event = sample_event(arena, "11", json),
-			.state = &view,
-			.member_count = rows[i].member_count};
-		struct push_result result =
-			push_eval(arena, &set, &facts, sample_user("@me:hs"), STR("Me"));
-		struct str text = str_printf(arena, "%s%s%.*s", result.notify ? "n" : "",
-			result.highlight ? "h" : "", STR_ARG(result.sound));
-		if (!str_equals(text, str_of(rows[i].result))) {
-			fail_msg("%s: %.*s", rows[i].event, STR_ARG(text));
-		}
-	}
+	check_rows(rows, COUNT_OF(rows), false);
+}
+
+static void defaults__with_rules_for_text__only_without_mentions(void **state)
+{
+	(void)state;
+	static const struct default_row rows[] = {
+		{"'type':'m.room.message','content':{'body':'for ME!'}", 3, "nhdefault"},
+		{"'type':'m.room.message','content':{'body':'mean'}", 3, "n"},
+		{"'type':'m.room.message','content':{'body':'at @room'}", 3, "nh"},
+		{"'type':'m.room.message','content':{'body':'me @room','m.mentions':{}}", 3, "n"},
+		{"'type':'m.room.message','content':{'body':'me','m.mentions':null}", 3, "n"},
+		{"'type':'m.room.message','content':{'body':'x','m.mentions':{'user_ids':['@me:hs']}}", 3,
+			"nhdefault"},
+		{"'type':'m.room.message','content':{'body':'me','msgtype':'m.notice'}", 3, ""},
+		{"'type':'m.room.encrypted','content':{'ciphertext':'me'}", 3, "n"},
+	};
+	check_rows(rows, COUNT_OF(rows), true);
 }
 
 static const char *pick(uint64_t *random, const char *const *choices, size_t count)
@@ -397,7 +420,7 @@ static void generic__random_events__equal_to_the_predefined_rules(void **state)
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
 	struct push_ruleset sets[USERS];
 	for (size_t i = 0; i < USERS; i++) {
-		sets[i] = push_default_ruleset(keep, sample_user(members[i]));
+		sets[i] = push_default_ruleset(keep, sample_user(members[i]), false);
 	}
 	uint64_t random = 0x9E3779B97F4A7C15U;
 	size_t seen[2][2][3] = {0};
@@ -475,6 +498,7 @@ int main(void)
 		cmocka_unit_test(display_name__words__found_in_any_case),
 		cmocka_unit_test(order__kinds_and_rules__first_match_decides),
 		cmocka_unit_test(defaults__events__as_listed),
+		cmocka_unit_test(defaults__with_rules_for_text__only_without_mentions),
 		cmocka_unit_test(generic__random_events__equal_to_the_predefined_rules),
 		cmocka_unit_test(evaluate__hostile_patterns__bounded_time),
 	};

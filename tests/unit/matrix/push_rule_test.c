@@ -202,7 +202,7 @@ static void put__before_and_after__order_of_the_specification(void **state)
 {
 	(void)state;
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
-	struct push_ruleset set = push_default_ruleset(arena, sample_user("@me:hs1"));
+	struct push_ruleset set = push_default_ruleset(arena, sample_user("@me:hs1"), false);
 	assert_int_equal(put(arena, &set, "a", NULL, NULL), PUSH_PUT_DONE);
 	assert_int_equal(put(arena, &set, "b", NULL, NULL), PUSH_PUT_DONE);
 	assert_string_equal(order(arena, &set), "*ba");
@@ -235,7 +235,7 @@ static void put__disabled_rule__stays_disabled(void **state)
 {
 	(void)state;
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
-	struct push_ruleset set = push_default_ruleset(arena, sample_user("@me:hs1"));
+	struct push_ruleset set = push_default_ruleset(arena, sample_user("@me:hs1"), false);
 	assert_int_equal(put(arena, &set, "a", NULL, NULL), PUSH_PUT_DONE);
 	push_rule_set_enabled(push_ruleset_find(&set, PUSH_OVERRIDE, STR("a")), false);
 	assert_int_equal(put(arena, &set, "a", NULL, NULL), PUSH_PUT_DONE);
@@ -246,7 +246,7 @@ static void remove__own_rules_only(void **state)
 {
 	(void)state;
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
-	struct push_ruleset set = push_default_ruleset(arena, sample_user("@me:hs1"));
+	struct push_ruleset set = push_default_ruleset(arena, sample_user("@me:hs1"), false);
 	assert_int_equal(put(arena, &set, "a", NULL, NULL), PUSH_PUT_DONE);
 	assert_int_equal(put(arena, &set, "b", NULL, NULL), PUSH_PUT_DONE);
 	assert_false(push_ruleset_remove(&set, PUSH_OVERRIDE, STR(".m.rule.master")));
@@ -260,7 +260,7 @@ static void put__flood__stops_at_the_limit(void **state)
 {
 	(void)state;
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
-	struct push_ruleset set = push_default_ruleset(arena, sample_user("@me:hs1"));
+	struct push_ruleset set = push_default_ruleset(arena, sample_user("@me:hs1"), false);
 	const struct json *body = sample_json(arena, "{'actions':[]}");
 	for (int i = 0; i < PUSH_MAX_RULES; i++) {
 		struct str id = str_printf(arena, "!%d:hs1", i);
