@@ -64,15 +64,23 @@ static enum err list_senders(struct command_line *line, struct desk *desk)
 	return ERR_OK;
 }
 
-static enum err make_token(struct command_line *line, struct desk *desk)
+static enum err make_token_of(struct command_line *line, struct desk *desk,
+	struct notice_token_wish *wish, struct str *out)
 {
 	struct str *targets;
-	size_t count;
+	split_commas(line->ctx->arena, word(line, 1), &targets, &wish->target_count);
+	wish->sender = str_of(word(line, 0));
+	wish->targets = targets;
+	wish->name =
+		command_value(line, "--name") != NULL ? str_of(command_value(line, "--name")) : STR("");
+	return notice_token_make(line->ctx, &desk->accounts, wish, out);
+}
+
+static enum err make_token(struct command_line *line, struct desk *desk)
+{
+	struct notice_token_wish wish = {0};
 	struct str token;
-	split_commas(line->ctx->arena, word(line, 1), &targets, &count);
-	TRY(notice_token_make(line->ctx, &desk->accounts, str_of(word(line, 0)), targets, count,
-		command_value(line, "--name") != NULL ? str_of(command_value(line, "--name")) : STR(""),
-		&token));
+	TRY(make_token_of(line, desk, &wish, &token));
 	(void)printf("%.*s\n", STR_ARG(token));
 	return ERR_OK;
 }
@@ -191,8 +199,8 @@ static enum err list(struct command_line *line, struct desk *desk)
 	struct ctx *ctx = line->ctx;
 	struct notice_row *rows;
 	size_t count;
-	TRY(store_notice_list(ctx, desk->accounts.db, str_from(NULL, 0), INT64_MAX, LISTED, &rows,
-		&count));
+	const struct notice_query query = {.before = INT64_MAX, .limit = LISTED};
+	TRY(store_notice_list(ctx, desk->accounts.db, &query, &rows, &count));
 	for (size_t i = 0; i < count; i++) {
 		(void)printf("%-4lld %-9.*s next: %-20s %.*s: %.*s\n", (long long)rows[i].notice_id,
 			STR_ARG(rows[i].state), show_time(ctx->arena, rows[i].next_at_ms),

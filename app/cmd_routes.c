@@ -28,6 +28,10 @@ static const char *auth_word(enum route_auth auth)
 		return "administrator";
 	case AUTH_SERVER:
 		return "server";
+	case AUTH_NOTICE:
+		return "notice token";
+	case AUTH_NOTICE_HOOK:
+		return "notice hook";
 	}
 	return "";
 }
@@ -71,6 +75,8 @@ static const char *rate_word(enum route_rate rate)
 		return "server_heavy";
 	case RATE_TRANSACTION:
 		return "transaction";
+	case RATE_NOTICE:
+		return "notice";
 	case RATE_UNPROVEN:
 		return "server_unproven";
 	}

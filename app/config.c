@@ -520,6 +520,7 @@ static void fill_rates(const struct conf *conf, struct http_config *out)
 		{RATE_SERVER, "rate_limits.server.per_minute", "rate_limits.server.burst"},
 		{RATE_SERVER_HEAVY, "rate_limits.server_heavy.per_minute",
 			"rate_limits.server_heavy.burst"},
+		{RATE_NOTICE, "rate_limits.notice.per_minute", "rate_limits.notice.burst"},
 		{RATE_UNPROVEN, "rate_limits.server_unproven.per_minute",
 			"rate_limits.server_unproven.burst"},
 	};

@@ -90,6 +90,8 @@
 #include "homeserver/voip/voip_routes.h"
 #include "http/client.h"
 #include "notices/notice_job.h"
+#include "notices/notice_routes.h"
+#include "notices/notice_token.h"
 
 enum {
 	WRITER_QUEUE = 4096,
@@ -154,6 +156,7 @@ static const struct wire_table tables[] = {
 	{"membership", membership_routes, &membership_route_count},
 	{"inbox", inbox_routes, &inbox_route_count},
 	{"history", history_routes, &history_route_count},
+	{"notice", notice_routes, &notice_route_count},
 };
 
 const struct wire_table *wire_tables(size_t *out_count)
@@ -162,11 +165,19 @@ const struct wire_table *wire_tables(size_t *out_count)
 	return tables;
 }
 
+static bool is_for_notices(const struct call *call)
+{
+	return call->route->auth == AUTH_NOTICE || call->route->auth == AUTH_NOTICE_HOOK;
+}
+
 static enum err authenticate(void *self, struct call *call)
 {
 	struct wire *wire = self;
 	if (call->route->auth == AUTH_SERVER) {
 		return fed_authenticate(call);
+	}
+	if (is_for_notices(call)) {
+		return notice_authenticate(call);
 	}
 	TRY(sessions_authenticate(&wire->hs, call));
 	presence_note_request(&wire->hs, call);
@@ -182,6 +193,9 @@ static struct str rate_key(void *self, struct call *call)
 	struct wire *wire = self;
 	if (call->route->auth == AUTH_SERVER) {
 		return fed_rate_key(call);
+	}
+	if (is_for_notices(call)) {
+		return notice_rate_key(call);
 	}
 	return sessions_rate_key(&wire->hs, call);
 }

@@ -13,10 +13,12 @@ enum route_auth {
 	AUTH_USER,     /**< a valid access token of a user (appservice masquerading included) */
 	AUTH_GUEST,    /**< the same, guests allowed */
 	AUTH_USER_ACTS, /**< AUTH_USER for what others get to see: who has to accept terms first may not (route_acts) */
-	AUTH_GUEST_ACTS, /**< the same, guests allowed */
-	AUTH_APPSERVICE, /**< an application service's own token */
-	AUTH_ADMIN,      /**< a user who is server administrator */
-	AUTH_SERVER,     /**< a signed request of another homeserver */
+	AUTH_GUEST_ACTS,  /**< the same, guests allowed */
+	AUTH_APPSERVICE,  /**< an application service's own token */
+	AUTH_ADMIN,       /**< a user who is server administrator */
+	AUTH_SERVER,      /**< a signed request of another homeserver */
+	AUTH_NOTICE,      /**< a token for notices of the school */
+	AUTH_NOTICE_HOOK, /**< the same in the path, as {hookToken} */
 };
 
 enum route_lane {
@@ -38,6 +40,7 @@ enum route_rate {
 	RATE_SERVER,       /**< by server: questions of another homeserver that cost little */
 	RATE_SERVER_HEAVY, /**< by server: states, history, joins; only so many at once */
 	RATE_TRANSACTION,  /**< by server: no rate, only so many at once */
+	RATE_NOTICE,       /**< by token for notices */
 	RATE_UNPROVEN, /**< by address, of no route: what claims to come from a homeserver, until its signature is found right */
 	RATE_CLASS_COUNT,
 };

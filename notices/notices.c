@@ -16,7 +16,6 @@
 
 enum {
 	PAST_ALLOWED_MS = 60 * 1000, /* clocks differ a little */
-	TOKEN_CHARS = 40,
 };
 
 /* --- lists as text -------------------------------------------------------------------------------------------- */
@@ -35,7 +34,7 @@ void notice_words_read(struct ctx *ctx, struct str text, struct str **out, size_
 	*out_count = words.n;
 }
 
-static struct str write_words(struct ctx *ctx, const struct str *words, size_t count)
+struct str notice_words_write(struct ctx *ctx, const struct str *words, size_t count)
 {
 	struct buf text CLEANUP(buf_fini) = {0};
 	buf_init(&text, SIZE_MAX);
@@ -143,8 +142,7 @@ enum err notice_sender_make(struct ctx *ctx, const struct account_desk *desk, st
 
 /* --- targets ---------------------------------------------------------------------------------------------------- */
 
-/* A whole room id or alias. */
-static enum err read_target(struct ctx *ctx, const struct account_desk *desk, struct str text,
+enum err notice_target_read(struct ctx *ctx, const struct account_desk *desk, struct str text,
 	struct str *out)
 {
 	struct room_id room;
@@ -173,75 +171,45 @@ static enum err read_languages(struct ctx *ctx, struct str text, struct str *out
 				"'%.*s' is no language, such as zh-Hant, or there are too many", STR_ARG(words[i]));
 		}
 	}
-	*out = write_words(ctx, words, count);
+	*out = notice_words_write(ctx, words, count);
 	return ERR_OK;
 }
 
-static enum err read_targets(struct ctx *ctx, const struct account_desk *desk,
-	const struct notice_post *post, struct notice_target_row **out)
+/* All that the token is for. */
+static void take_token_targets(struct ctx *ctx, const struct notice_token_row *token,
+	struct notice_target_row **out, size_t *out_count)
 {
+	struct str *names;
+	notice_words_read(ctx, token->targets, &names, out_count);
+	*out = ARENA_NEW_ARRAY(ctx->arena, struct notice_target_row, *out_count);
+	for (size_t i = 0; i < *out_count; i++) {
+		(*out)[i] = (struct notice_target_row){.target = names[i], .languages = STR("")};
+	}
+}
+
+static enum err read_targets(struct ctx *ctx, const struct account_desk *desk,
+	const struct notice_post *post, struct notice_target_row **out, size_t *out_count)
+{
+	if (post->target_count == 0 && post->token != NULL) {
+		take_token_targets(ctx, post->token, out, out_count);
+		return ERR_OK;
+	}
 	if (post->target_count == 0 || post->target_count > NOTICE_TARGETS_MAX) {
 		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "A notice goes to 1 to %d rooms or spaces",
 			(int)NOTICE_TARGETS_MAX);
 	}
+	*out_count = post->target_count;
 	*out = ARENA_NEW_ARRAY(ctx->arena, struct notice_target_row, post->target_count);
 	for (size_t i = 0; i < post->target_count; i++) {
-		TRY(read_target(ctx, desk, post->targets[i].target, &(*out)[i].target));
-		TRY(read_languages(ctx, post->targets[i].languages, &(*out)[i].languages));
+		struct notice_target_row *row = &(*out)[i];
+		TRY(notice_target_read(ctx, desk, post->targets[i].target, &row->target));
+		TRY(read_languages(ctx, post->targets[i].languages, &row->languages));
+		if (post->token != NULL && !notice_token_allows(post->token, row->target)) {
+			return fail(ctx, ERR_DENIED, M_FORBIDDEN, "The token is not for '%.*s'",
+				STR_ARG(row->target));
+		}
 	}
 	return ERR_OK;
-}
-
-/* --- tokens ------------------------------------------------------------------------------------------------------ */
-
-static struct str hash_of(struct ctx *ctx, struct str token)
-{
-	unsigned char hash[SHA256_BYTES];
-	crypto_sha256(token, hash);
-	return str_dup(ctx->arena, str_from((const char *)hash, sizeof(hash)));
-}
-
-enum err notice_token_make(struct ctx *ctx, const struct account_desk *desk, struct str sender,
-	const struct str *targets, size_t count, struct str name, struct str *out_token)
-{
-	struct notice_token_row row = {
-		.name = name,
-		.created_at_ms = clock_wall_ms(&desk->clock),
-	};
-	int64_t token_id;
-	struct str *whole = ARENA_NEW_ARRAY(ctx->arena, struct str, count);
-	TRY(notice_sender_find(ctx, desk, sender, &row.sender));
-	if (count == 0 || count > NOTICE_TARGETS_MAX || name.n > NOTICE_NAME_MAX_BYTES ||
-		!utf8_is_valid(name)) {
-		return fail(ctx, ERR_INPUT, M_INVALID_PARAM,
-			"A token is for 1 to %d rooms, and its name has at most %d bytes",
-			(int)NOTICE_TARGETS_MAX, (int)NOTICE_NAME_MAX_BYTES);
-	}
-	for (size_t i = 0; i < count; i++) {
-		TRY(read_target(ctx, desk, targets[i], &whole[i]));
-	}
-	row.targets = write_words(ctx, whole, count);
-	*out_token =
-		str_printf(ctx->arena, "bnt_%.*s", STR_ARG(rng_text(&desk->rng, ctx->arena, TOKEN_CHARS)));
-	return store_notice_token_insert(ctx, desk->db, hash_of(ctx, *out_token), &row, &token_id);
-}
-
-enum err notice_token_check(struct ctx *ctx, struct db *db, struct str token,
-	struct notice_token_row *out)
-{
-	enum err err =
-		token.n == 0 ? ERR_MISSING : store_notice_token_find(ctx, db, hash_of(ctx, token), out);
-	return err == ERR_MISSING ? fail_status(ctx, ERR_DENIED, 401, M_UNKNOWN_TOKEN,
-									"This is no token for notices, or it was revoked")
-							  : err;
-}
-
-enum err notice_token_revoke(struct ctx *ctx, struct db *db, int64_t token_id)
-{
-	enum err err = store_notice_token_delete(ctx, db, token_id);
-	return err == ERR_MISSING
-		? fail(ctx, err, M_NOT_FOUND, "There is no token %lld", (long long)token_id)
-		: err;
 }
 
 /* --- posting ------------------------------------------------------------------------------------------------------- */
@@ -317,38 +285,125 @@ static enum err set_schedule(struct ctx *ctx, const struct notice_post *post,
 	}
 	row->start_at = post->start;
 	row->rule = post->rule;
-	row->except_at = write_words(ctx, post->except, post->except_count);
+	row->except_at = notice_words_write(ctx, post->except, post->except_count);
 	return set_expiry(ctx, post, row);
+}
+
+/* What is asked for, so that another request with the same key is told from a repeated one. */
+static struct str hash_request(struct ctx *ctx, const struct notice_post *post,
+	const struct notice_row *row, const struct notice_target_row *targets, size_t count)
+{
+	const struct str parts[] = {row->texts, post->start, row->zone, post->rule,
+		notice_words_write(ctx, post->except, post->except_count), post->expires};
+	unsigned char hash[SHA256_BYTES];
+	struct sha256 *sum = sha256_create();
+	for (size_t i = 0; i < COUNT_OF(parts); i++) {
+		sha256_add(sum, parts[i]);
+		sha256_add(sum, STR("\0"));
+	}
+	for (size_t i = 0; i < count; i++) {
+		sha256_add(sum, targets[i].target);
+		sha256_add(sum, STR("\0"));
+		sha256_add(sum, targets[i].languages);
+		sha256_add(sum, STR("\0"));
+	}
+	sha256_end(sum, hash);
+	sha256_destroy(sum);
+	return str_dup(ctx->arena, str_from((const char *)hash, sizeof(hash)));
+}
+
+/* MISSING (no fault text) when the request is new. */
+static enum err find_repeated(struct ctx *ctx, struct db *db, const struct notice_row *row,
+	int64_t *out_notice_id)
+{
+	struct str hash;
+	if (row->request_key.p == NULL) {
+		return ERR_MISSING;
+	}
+	TRY(store_notice_find_request(ctx, db, row->token_id, row->request_key, out_notice_id, &hash));
+	return str_equals(hash, row->request_hash)
+		? ERR_OK
+		: fail(ctx, ERR_CONFLICT, M_INVALID_PARAM,
+			  "Under this request key something else was posted before, as notice %lld",
+			  (long long)*out_notice_id);
+}
+
+static enum err insert(struct ctx *ctx, struct db *db, const struct notice_row *row,
+	const struct notice_target_row *targets, size_t target_count, int64_t *out_notice_id)
+{
+	enum err err =
+		store_notice_insert(ctx, db, row, targets, target_count, NOTICE_WAITING_MAX, out_notice_id);
+	if (err != ERR_LIMIT) {
+		return err;
+	}
+	err = find_repeated(ctx, db, row, out_notice_id); /* somebody was first just now? */
+	return err == ERR_MISSING
+		? fail(ctx, ERR_LIMIT, M_LIMIT_EXCEEDED, "%d notices of this sender wait already",
+			  (int)NOTICE_WAITING_MAX)
+		: err;
 }
 
 enum err notices_post(struct ctx *ctx, const struct account_desk *desk,
 	const struct notice_post *post, int64_t *out_notice_id)
 {
 	struct notice_target_row *targets;
+	size_t target_count;
 	struct notice_text *texts;
 	struct notice_row row = {
 		.sender = post->sender,
 		.zone = post->zone.p != NULL ? post->zone : desk->settings->notices_time_zone,
 		.except_at = STR(""),
 		.created_at_ms = clock_wall_ms(&desk->clock),
-		.token_id = post->token_id,
+		.token_id = post->token != NULL ? post->token->token_id : 0,
 		.request_key = post->request_key,
 	};
 	if (post->request_key.n > NOTICE_REQUEST_KEY_MAX_BYTES) {
 		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "The request's key has more than %d bytes",
 			(int)NOTICE_REQUEST_KEY_MAX_BYTES);
 	}
-	TRY(read_targets(ctx, desk, post, &targets));
+	TRY(read_targets(ctx, desk, post, &targets, &target_count));
 	TRY(read_texts(ctx, post, &texts));
-	TRY(set_schedule(ctx, post, &row));
 	row.texts = write_texts(ctx, texts, post->text_count);
-	enum err err = store_notice_insert(ctx, desk->db, &row, targets, post->target_count,
-		NOTICE_WAITING_MAX, out_notice_id);
-	if (err == ERR_LIMIT) {
-		return fail(ctx, err, M_LIMIT_EXCEEDED, "%d notices of this sender wait already",
-			(int)NOTICE_WAITING_MAX);
+	row.request_hash = post->request_key.p != NULL
+		? hash_request(ctx, post, &row, targets, target_count)
+		: str_from(NULL, 0);
+	enum err err = find_repeated(ctx, desk->db, &row, out_notice_id);
+	if (err != ERR_MISSING) {
+		return err; /* also when its time has passed since */
 	}
-	return err == ERR_CONFLICT ? ERR_OK : err;
+	TRY(set_schedule(ctx, post, &row));
+	return insert(ctx, desk->db, &row, targets, target_count, out_notice_id);
+}
+
+static enum err require_token_for(struct ctx *ctx, struct db *db, const struct notice_row *notice,
+	const struct notice_token_row *token)
+{
+	struct notice_target_row *targets;
+	size_t count;
+	TRY(store_notice_targets(ctx, db, notice->notice_id, &targets, &count));
+	bool may = str_equals(notice->sender, token->sender);
+	for (size_t i = 0; i < count; i++) {
+		may = may && notice_token_allows(token, targets[i].target);
+	}
+	return may ? ERR_OK
+			   : fail(ctx, ERR_DENIED, M_FORBIDDEN, "The token is not for notice %lld",
+					 (long long)notice->notice_id);
+}
+
+enum err notices_get(struct ctx *ctx, const struct account_desk *desk, int64_t notice_id,
+	const struct notice_token_row *token, struct notice_row *out)
+{
+	struct notice_row row;
+	enum err err = store_notice_get(ctx, desk->db, notice_id, &row);
+	if (err == ERR_MISSING) {
+		return fail(ctx, err, M_NOT_FOUND, "There is no notice %lld", (long long)notice_id);
+	}
+	TRY(err);
+	TRY(token != NULL ? require_token_for(ctx, desk->db, &row, token) : ERR_OK);
+	if (out != NULL) {
+		*out = row;
+	}
+	return ERR_OK;
 }
 
 enum err notices_cancel(struct ctx *ctx, const struct account_desk *desk, int64_t notice_id,

@@ -9,6 +9,7 @@
 
 #include "homeserver/account/accounts.h"
 #include "notices/notice_message.h"
+#include "notices/notice_token.h"
 #include "storage/notice.h"
 
 enum {
@@ -16,10 +17,9 @@ enum {
 	NOTICE_ROOMS_MAX = 2000,            /**< of one occurrence */
 	NOTICE_WAITING_MAX = 1000,          /**< of one sender */
 	NOTICE_REQUEST_KEY_MAX_BYTES = 255, /**< of what makes a request repeatable */
-	NOTICE_NAME_MAX_BYTES = 255,        /**< of a token */
 };
 
-/* --- senders and tokens ------------------------------------------------------------------------------------ */
+/* --- senders -------------------------------------------------------------------------------------------------- */
 
 /**
  * Makes a sender and its account, or gives a sender another display name.
@@ -35,24 +35,11 @@ MUST_CHECK enum err notice_sender_make(struct ctx *ctx, const struct account_des
 MUST_CHECK enum err notice_sender_find(struct ctx *ctx, const struct account_desk *desk,
 	struct str name, struct str *out_user_id);
 
-/**
- * Makes a token, which is kept nowhere.
- *
- * @param targets    rooms, aliases and spaces to which it may post, just as a request has to name them
- * @param name       what people call it
- * @param out_token  in the ctx's arena
- * Errors: MISSING M_NOT_FOUND (sender); INPUT M_INVALID_PARAM (targets); STORE
- */
-MUST_CHECK enum err notice_token_make(struct ctx *ctx, const struct account_desk *desk,
-	struct str sender, const struct str *targets, size_t count, struct str name,
-	struct str *out_token);
-/** Whose token it is. Errors: DENIED 401 M_UNKNOWN_TOKEN; STORE */
-MUST_CHECK enum err notice_token_check(struct ctx *ctx, struct db *db, struct str token,
-	struct notice_token_row *out);
-/** Errors: MISSING M_NOT_FOUND; STORE */
-MUST_CHECK enum err notice_token_revoke(struct ctx *ctx, struct db *db, int64_t token_id);
-
 /* --- notices ------------------------------------------------------------------------------------------------ */
+
+/** A target as it is kept: "#class-3b" is an alias of this server. Errors: INPUT M_INVALID_PARAM */
+MUST_CHECK enum err notice_target_read(struct ctx *ctx, const struct account_desk *desk,
+	struct str text, struct str *out);
 
 /** Where it goes. */
 struct notice_target {
@@ -67,27 +54,37 @@ struct notice_post {
 	const struct notice_text *texts; /**< languages are read anew */
 	size_t text_count;
 	const struct notice_target *targets;
-	size_t target_count;
-	struct str start; /**< p == NULL: at once; else as schedule_open() reads it */
-	struct str zone;  /**< p == NULL: notices.time_zone */
-	struct str rule;  /**< p == NULL: once */
+	size_t target_count; /**< 0: all that the token may post to */
+	struct str start;    /**< p == NULL: at once; else as schedule_open() reads it */
+	struct str zone;     /**< p == NULL: notices.time_zone */
+	struct str rule;     /**< p == NULL: once */
 	const struct str *except;
 	size_t except_count;
 	struct str
 		expires; /**< date with time of the same clock, after which nothing is sent; p == NULL: never */
-	int64_t token_id;       /**< 0: none */
+	const struct notice_token_row *token; /**< of the program that posts; NULL: people do */
 	struct str request_key; /**< of the token: the same again is the same notice; p == NULL: none */
 };
 
 /**
  * Takes a notice; once it returns, it will be sent.
  *
- * Errors: INPUT M_INVALID_PARAM (targets, languages, schedule; in the past), M_BAD_JSON, M_TOO_LARGE (texts); LIMIT
+ * Errors: INPUT M_INVALID_PARAM (targets, languages, schedule; in the past), M_BAD_JSON, M_TOO_LARGE (texts); DENIED M_FORBIDDEN
+ * (a target that the token is not for); CONFLICT M_INVALID_PARAM (the token has used the request's key for another notice); LIMIT
  * M_LIMIT_EXCEEDED (too many wait); STORE
- * Cost: one round trip, two for a repeated request
+ * Cost: one round trip; one before it where the request has a key
  */
 MUST_CHECK enum err notices_post(struct ctx *ctx, const struct account_desk *desk,
 	const struct notice_post *post, int64_t *out_notice_id);
+/**
+ * A notice for who has a token: of its sender, and to its targets alone.
+ *
+ * @param token  NULL: people may have all
+ * @param out    may be NULL
+ * Errors: MISSING M_NOT_FOUND; DENIED M_FORBIDDEN; STORE. Cost: one round trip; two with a token
+ */
+MUST_CHECK enum err notices_get(struct ctx *ctx, const struct account_desk *desk, int64_t notice_id,
+	const struct notice_token_row *token, struct notice_row *out);
 /**
  * Nothing of it is sent any more; what was sent stays.
  * Errors: MISSING M_NOT_FOUND (none of the sender, or nothing is left to be sent); STORE
@@ -101,5 +98,6 @@ MUST_CHECK enum err notice_texts_read(struct ctx *ctx, struct str json, struct n
 	size_t *out_count);
 /** Words with spaces between them. In the ctx's arena. */
 void notice_words_read(struct ctx *ctx, struct str text, struct str **out, size_t *out_count);
+struct str notice_words_write(struct ctx *ctx, const struct str *words, size_t count);
 
 #endif

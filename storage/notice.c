@@ -43,7 +43,7 @@ enum err store_notice_token_insert(struct ctx *ctx, struct db *db, struct str ha
 	struct db_rows *rows;
 	TRY(db_query(ctx, db, STMT_NOTICE_TOKEN_INSERT,
 		DB_ARGS(db_bytes(hash), db_text(row->sender), db_text(row->targets), db_text(row->name),
-			db_bigint(row->created_at_ms)),
+			db_bigint(row->created_at_ms), db_bool(row->is_hook), db_bool(row->is_signed)),
 		&rows));
 	*out_token_id = db_int(rows, 0, 0);
 	return ERR_OK;
@@ -61,17 +61,20 @@ static void read_tokens(struct ctx *ctx, const struct db_rows *rows, struct noti
 			.targets = db_str(rows, i, 2),
 			.name = db_str(rows, i, 3),
 			.created_at_ms = db_int(rows, i, 4),
+			.is_hook = db_is_true(rows, i, 5),
+			.is_signed = db_is_true(rows, i, 6),
 		};
 	}
 }
 
-enum err store_notice_token_find(struct ctx *ctx, struct db *db, struct str hash,
+enum err store_notice_token_find(struct ctx *ctx, struct db *db, struct str hash, bool is_hook,
 	struct notice_token_row *out)
 {
 	struct db_rows *rows;
 	struct notice_token_row *tokens;
 	size_t count;
-	TRY(db_query(ctx, db, STMT_NOTICE_TOKEN_FIND, DB_ARGS(db_bytes(hash)), &rows));
+	TRY(db_query(ctx, db, STMT_NOTICE_TOKEN_FIND, DB_ARGS(db_bytes(hash), db_bool(is_hook)),
+		&rows));
 	read_tokens(ctx, rows, &tokens, &count);
 	if (count == 0) {
 		return ERR_MISSING;
@@ -120,21 +123,18 @@ static void read_notices(struct ctx *ctx, const struct db_rows *rows, struct not
 	}
 }
 
-/* Why nothing was inserted. */
-static enum err find_request(struct ctx *ctx, struct db *db, const struct notice_row *row,
-	int64_t *out_notice_id)
+enum err store_notice_find_request(struct ctx *ctx, struct db *db, int64_t token_id,
+	struct str request_key, int64_t *out_notice_id, struct str *out_hash)
 {
 	struct db_rows *rows;
-	if (row->request_key.p == NULL) {
-		return ERR_LIMIT;
-	}
 	TRY(db_query(ctx, db, STMT_NOTICE_FIND_REQUEST,
-		DB_ARGS(db_bigint(row->token_id), db_text(row->request_key)), &rows));
+		DB_ARGS(db_bigint(token_id), db_text(request_key)), &rows));
 	if (db_count(rows) == 0) {
-		return ERR_LIMIT;
+		return ERR_MISSING;
 	}
 	*out_notice_id = db_int(rows, 0, 0);
-	return ERR_CONFLICT;
+	*out_hash = db_str(rows, 0, 1);
+	return ERR_OK;
 }
 
 enum err store_notice_insert(struct ctx *ctx, struct db *db, const struct notice_row *row,
@@ -154,10 +154,10 @@ enum err store_notice_insert(struct ctx *ctx, struct db *db, const struct notice
 			db_bigint(row->next_at_ms), db_bigint_or_null(row->expires_at_ms),
 			db_bigint(row->created_at_ms), db_bigint_or_null(row->token_id),
 			db_text(row->request_key), db_bigint(limit), db_texts(names, target_count),
-			db_texts(languages, target_count)),
+			db_texts(languages, target_count), db_bytes(row->request_hash)),
 		&rows));
 	if (db_count(rows) == 0) {
-		return find_request(ctx, db, row, out_notice_id);
+		return ERR_LIMIT;
 	}
 	*out_notice_id = db_int(rows, 0, 0);
 	return ERR_OK;
@@ -177,12 +177,14 @@ enum err store_notice_get(struct ctx *ctx, struct db *db, int64_t notice_id, str
 	return ERR_OK;
 }
 
-enum err store_notice_list(struct ctx *ctx, struct db *db, struct str sender, int64_t before,
-	int64_t limit, struct notice_row **out, size_t *out_count)
+enum err store_notice_list(struct ctx *ctx, struct db *db, const struct notice_query *query,
+	struct notice_row **out, size_t *out_count)
 {
 	struct db_rows *rows;
 	TRY(db_query(ctx, db, STMT_NOTICE_LIST,
-		DB_ARGS(db_text(sender), db_bigint(before), db_bigint(limit)), &rows));
+		DB_ARGS(db_text(query->sender), db_bigint(query->before), db_bigint(query->limit),
+			query->targets != NULL ? db_texts(query->targets, query->target_count) : db_null()),
+		&rows));
 	read_notices(ctx, rows, out, out_count);
 	return ERR_OK;
 }

@@ -23,13 +23,15 @@ struct notice_token_row {
 	struct str targets; /**< with spaces between them */
 	struct str name;
 	int64_t created_at_ms;
+	bool is_hook;   /**< in the address of a webhook, and good for nothing else */
+	bool is_signed; /**< what comes to the hook has to be signed */
 };
 /** @param hash  SHA-256 of the token */
 MUST_CHECK enum err store_notice_token_insert(struct ctx *ctx, struct db *db, struct str hash,
 	const struct notice_token_row *row, int64_t *out_token_id);
-/** Errors: MISSING (no fault text); STORE. */
+/** Errors: MISSING (no fault text), also when the sender's account is closed or locked; STORE. */
 MUST_CHECK enum err store_notice_token_find(struct ctx *ctx, struct db *db, struct str hash,
-	struct notice_token_row *out);
+	bool is_hook, struct notice_token_row *out);
 MUST_CHECK enum err store_notice_token_list(struct ctx *ctx, struct db *db,
 	struct notice_token_row **out, size_t *out_count);
 /** Errors: MISSING (no fault text); STORE. */
@@ -49,16 +51,19 @@ struct notice_row {
 	int64_t next_at_ms;    /**< 0: never again */
 	int64_t expires_at_ms; /**< 0: not said */
 	int64_t created_at_ms;
-	int64_t token_id;       /**< when written; 0: none */
-	struct str request_key; /**< when written; p == NULL: none */
+	int64_t token_id;        /**< when written; 0: none */
+	struct str request_key;  /**< when written; p == NULL: none */
+	struct str request_hash; /**< with request_key: SHA-256 of what is asked for */
 };
 struct notice_target_row {
 	struct str target;
 	struct str languages; /**< with spaces between them; empty: all */
 };
+/** What a token has asked for before. Errors: MISSING (no fault text); STORE. @param out_hash  of the request */
+MUST_CHECK enum err store_notice_find_request(struct ctx *ctx, struct db *db, int64_t token_id,
+	struct str request_key, int64_t *out_notice_id, struct str *out_hash);
 /**
- * Errors: LIMIT (no fault text) when the sender has `limit` that are due; CONFLICT (no fault text) when the token has sent
- * the request before: *out_notice_id is that notice; STORE. One round trip more for these two.
+ * Errors: LIMIT (no fault text) when the sender has `limit` that are due, or the token has sent the request before; STORE
  */
 MUST_CHECK enum err store_notice_insert(struct ctx *ctx, struct db *db,
 	const struct notice_row *row, const struct notice_target_row *targets, size_t target_count,
@@ -66,9 +71,17 @@ MUST_CHECK enum err store_notice_insert(struct ctx *ctx, struct db *db,
 /** Errors: MISSING (no fault text); STORE. */
 MUST_CHECK enum err store_notice_get(struct ctx *ctx, struct db *db, int64_t notice_id,
 	struct notice_row *out);
-/** The newest before a number (INT64_MAX: of all). @param sender  p == NULL: of all senders */
-MUST_CHECK enum err store_notice_list(struct ctx *ctx, struct db *db, struct str sender,
-	int64_t before, int64_t limit, struct notice_row **out, size_t *out_count);
+/** Which notices are listed. */
+struct notice_query {
+	struct str sender;         /**< p == NULL: of all senders */
+	const struct str *targets; /**< those that go to no other target; NULL: to any */
+	size_t target_count;
+	int64_t before; /**< number; INT64_MAX: from the newest on */
+	int64_t limit;
+};
+/** The newest first. */
+MUST_CHECK enum err store_notice_list(struct ctx *ctx, struct db *db,
+	const struct notice_query *query, struct notice_row **out, size_t *out_count);
 MUST_CHECK enum err store_notice_targets(struct ctx *ctx, struct db *db, int64_t notice_id,
 	struct notice_target_row **out, size_t *out_count);
 /**

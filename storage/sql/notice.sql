@@ -12,15 +12,18 @@ SELECT user_id FROM notice_senders ORDER BY user_id;
 
 -- name: notice_token_insert
 -- One row: the number.
-INSERT INTO notice_tokens (hash, sender, targets, name, created_at_ms) VALUES ($1, $2, $3, $4, $5) RETURNING token_id;
+INSERT INTO notice_tokens (hash, sender, targets, name, created_at_ms, is_hook, is_signed) VALUES ($1, $2, $3, $4, $5, $6, $7)
+RETURNING token_id;
 
 -- name: notice_token_find hot
--- At most one row. Index: notice_tokens_hash_key.
-SELECT token_id, sender, targets, name, created_at_ms FROM notice_tokens WHERE hash = $1;
+-- At most one row: none when the sender's account is closed. Index: notice_tokens_hash_key, accounts_pkey.
+SELECT t.token_id, t.sender, t.targets, t.name, t.created_at_ms, t.is_hook, t.is_signed
+FROM notice_tokens AS t JOIN accounts AS a ON a.user_id = t.sender AND a.state = 'active'
+WHERE t.hash = $1 AND t.is_hook = $2;
 
 -- name: notice_token_list
 -- All, oldest first.
-SELECT token_id, sender, targets, name, created_at_ms FROM notice_tokens ORDER BY token_id;
+SELECT token_id, sender, targets, name, created_at_ms, is_hook, is_signed FROM notice_tokens ORDER BY token_id;
 
 -- name: notice_token_delete
 -- At most one row. Index: notice_tokens_pkey.
@@ -31,8 +34,8 @@ DELETE FROM notice_tokens WHERE token_id = $1;
 -- Index: notices_sender_idx, notices_request_key.
 WITH made AS (
 	INSERT INTO notices (sender, texts, state, start_at, zone, rule, except_at, next_at_ms, expires_at_ms, created_at_ms, token_id,
-		request_key)
-	SELECT $1, $2, 'scheduled', $3, $4, $5, $6, $7, $8, $9, $10, $11
+		request_key, request_hash)
+	SELECT $1, $2, 'scheduled', $3, $4, $5, $6, $7, $8, $9, $10, $11, $15
 	WHERE (SELECT count(*) FROM notices WHERE sender = $1 AND next_at_ms IS NOT NULL) < $12
 	ON CONFLICT (token_id, request_key) DO NOTHING
 	RETURNING notice_id
@@ -45,7 +48,7 @@ SELECT notice_id FROM made;
 
 -- name: notice_find_request hot
 -- At most one row. Index: notices_request_key.
-SELECT notice_id FROM notices WHERE token_id = $1 AND request_key = $2;
+SELECT notice_id, request_hash FROM notices WHERE token_id = $1 AND request_key = $2;
 
 -- name: notice_get hot
 -- At most one row. Index: notices_pkey.
@@ -53,9 +56,11 @@ SELECT notice_id, sender, texts, state, start_at, zone, rule, except_at, next_at
 WHERE notice_id = $1;
 
 -- name: notice_list
--- The newest $3 before $2, of the sender $1 or of all. Index: notices_pkey.
+-- The newest $3 before $2, of the sender $1 or of all, that go to none but $4 (null: to any). Index: notices_pkey.
 SELECT notice_id, sender, texts, state, start_at, zone, rule, except_at, next_at_ms, expires_at_ms, created_at_ms FROM notices
-WHERE ($1::text IS NULL OR sender = $1) AND notice_id < $2 ORDER BY notice_id DESC LIMIT $3;
+WHERE ($1::text IS NULL OR sender = $1) AND notice_id < $2 AND ($4::text[] IS NULL OR NOT EXISTS (
+	SELECT 1 FROM notice_targets AS t WHERE t.notice_id = notices.notice_id AND t.target <> ALL ($4)))
+ORDER BY notice_id DESC LIMIT $3;
 
 -- name: notice_targets hot
 -- Of a notice, in order. Index: notice_targets_pkey.

@@ -19,6 +19,7 @@ import pytest
 
 from support import accounts
 from support.client import Client, path_of, quote, unique
+from support.notices import Program
 from support.server import Server, binary
 
 pytestmark = pytest.mark.skipif(not binary(), reason="needs the program")
@@ -45,6 +46,9 @@ BODY_CEILING = 256 * 1024
 
 WITH_TOKEN = ("user", "user or guest", "administrator", "application service")
 """Kinds of authentication for which an access token must be sent."""
+
+WITH_OTHER_TOKEN = ("notice token",)
+"""Those for which another kind of token stands in the same header."""
 
 
 def named(route):
@@ -81,15 +85,25 @@ class Setting:
         self.event = self.user.send(self.room)
         self.alias = "#%s:%s" % (unique("a"), server.server_name)
         self.user.put(path_of("directory", "room", self.alias), {"room_id": self.room}).ok()
-        self._admin = None
+        self._admin = self._program = None
 
     def asker(self, route):
         """Somebody who may ask."""
+        if route["auth"] in ("notice token", "notice hook"):
+            return self.program().client
         if route["auth"] != "administrator":
             return self.user
         if self._admin is None:
             self._admin = accounts.register_by_secret(self.server.url, self.server.secret, admin=True)
         return self._admin
+
+    def program(self):
+        """One that posts notices to the room; its first notice is due in a future that no test sees."""
+        if self._program is None:
+            self.server.run("notice", "sender", "office")
+            self._program = Program(self.server, "office", self.room)
+            self._program.notice = self._program.send("x", start="2099-01-01T00:00")
+        return self._program
 
     def good(self):
         return {
@@ -106,6 +120,8 @@ class Setting:
     def paths(self, route, **other):
         """The route's paths, with good values but for those given."""
         values = {**self.good(), **other}
+        if "noticeId" in parameters(route) and "noticeId" not in values:
+            values["noticeId"] = str(self.program().notice)
         for name in parameters(route):
             assert name in values, "give a good value for {%s} in Setting.good" % name
         return [re.sub(r"\{(\w+)\}", lambda match: quote(values[match.group(1)]), path)
@@ -144,6 +160,7 @@ UNKNOWN = {
     "roomAlias": ("#no-such-alias:hs1", (404, "M_NOT_FOUND")),
     # most often the path says whose thing it is: one's own
     "userId": ("@no-such-user:hs1", (403, "M_FORBIDDEN")),
+    "noticeId": ("999999999", (404, "M_NOT_FOUND")),
 }
 """Parameter: a value that names nothing, and the answer to it."""
 
@@ -351,19 +368,33 @@ def test_rate_limit__as_specified(route):
 
 # -- who asks
 
-@routes(lambda route: route["auth"] in WITH_TOKEN)
+@routes(lambda route: route["auth"] in WITH_TOKEN + WITH_OTHER_TOKEN)
 def test_no_token__401_missing_token(setting, route):
     for path in setting.paths(route):
         reply = ask(setting.asker(route), route, path, token=False)
         judge(route, "no_token", is_answer(reply, 401, "M_MISSING_TOKEN"), reply)
 
 
-@routes(lambda route: route["auth"] in WITH_TOKEN + ("optional",))
+@routes(lambda route: route["auth"] in WITH_TOKEN + WITH_OTHER_TOKEN + ("optional",))
 def test_unknown_token__401_unknown_token(setting, route):
     for path in setting.paths(route):
         reply = ask(setting.asker(route), route, path, token="no-such-token")
         judge(route, "unknown_token", is_answer(reply, 401, "M_UNKNOWN_TOKEN"), reply)
         assert reply.get("soft_logout") is not True
+
+
+@routes(lambda route: route["auth"] in WITH_OTHER_TOKEN)
+def test_users_token__where_another_kind_is_wanted__401_unknown_token(setting, route):
+    for path in setting.paths(route):
+        reply = ask(setting.user, route, path)
+        judge(route, "users_token", is_answer(reply, 401, "M_UNKNOWN_TOKEN"), reply)
+
+
+@routes(lambda route: route["auth"] in WITH_TOKEN)
+def test_notice_token__where_a_users_is_wanted__401_unknown_token(setting, route):
+    for path in setting.paths(route)[:1]:
+        reply = ask(setting.program().client, route, path)
+        judge(route, "notice_token", is_answer(reply, 401, "M_UNKNOWN_TOKEN"), reply)
 
 
 def test_servers_route__unsigned__401(setting):
@@ -626,6 +657,7 @@ def test_foreign_room__as_one_that_is_not_there(setting, foreign, route):
 RATES = {
     "read": ("GET", "/joined_rooms"), "write": ("PUT", "/rooms/!x/typing/@x"), "message": ("PUT", "/rooms/!x/send/m/t"),
     "join": ("POST", "/join/!x"), "login": ("POST", "/login"), "register": ("POST", "/register"),
+    "notice": ("GET", "/_belfry/notices/v1/notices"),
 }
 """Every budget, and a harmless request that is charged to it."""
 
@@ -644,12 +676,18 @@ class Limited:
         self.where = Setting.__new__(Setting)
         self.where.server, self.where.user, self.where.room = self.server, self.user, "!room:hs1"
         self.where.event, self.where.alias = "$event", "#alias:hs1"
+        assert self.server.run("notice", "sender", "office").returncode == 0
+        self.where._program = Program(self.server, "office", "!room:hs1")
+        self.where._program.notice = 1
         for name in RATES:
             self.use_up(name)
 
     def use_up(self, name):
         """Of the user, and of the address."""
         method, path = RATES[name]
+        if name == "notice":
+            self.where.program().client.request(method, path, check=False)
+            return
         for token in (True, False):
             self.user.request(method, path, check=False, token=token)
         if name in ("read", "write"):
@@ -669,7 +707,8 @@ def test_too_often__429_with_the_time_to_wait(limited, route):
     """A budget may have got its next token meanwhile: then it is used up again, by something harmless."""
     for path in limited.where.paths(route):
         limited.use_up(route["rate"])
-        reply = ask(limited.user, route, path)
+        is_for_programs = route["auth"] in WITH_OTHER_TOKEN
+        reply = ask(limited.where.program().client if is_for_programs else limited.user, route, path)
         is_kept = (is_answer(reply, 429, "M_LIMIT_EXCEEDED") and reply.get("retry_after_ms", 0) > 0 and
                    int(reply.headers.get("retry-after", "0")) * 1000 >= reply["retry_after_ms"])
         judge(route, "too_often", is_kept, reply)

@@ -9,6 +9,7 @@ import pytest
 from support import accounts
 from support.client import Client, unique
 from support.keys import query
+from support.notices import bodies, class_room, notice, number, refused, until_body
 from support.server import wait_until
 
 
@@ -20,55 +21,14 @@ def school():
     server.destroy()
 
 
-def notice(server, *arguments):
-    done = server.run("notice", *arguments)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def number(text):
-    return re.search(r"notice (\d+)", text).group(1)
-
-
-def refused(server, *arguments):
-    done = server.run("notice", *arguments)
-    assert done.returncode != 0 and done.stderr, done.stdout
-    return done.stderr
-
-
 @pytest.fixture(scope="module")
 def office(school):
     return notice(school, "sender", "office", "--name", "校務處 · Office").strip()
 
 
-def class_room(client, **options):
-    """A room with an alias, and a watch that has seen it."""
-    alias = unique("class")
-    room = client.create_room(preset="public_chat", room_alias_name=alias, **options)
-    return room, "#" + alias, client.watch()
-
-
-def until_body(watch, room, text):
-    """The event with that body, once it is there."""
-    found = []
-
-    def arrived(answer):
-        found.extend(event for event in answer.joined(room).timeline
-                     if text in event["content"].get("body", ""))
-        return found
-    if not arrived(watch.first):
-        watch.until(arrived)
-    return found[0]
-
-
 def until_shown(server, made, text):
     """Deliveries go out one after the other: what `show` says once a text is in it."""
     return wait_until(lambda: text in (shown := notice(server, "show", made)) and shown, 10, text)
-
-
-def bodies(client, room):
-    return [event["content"]["body"] for event in client.messages(room, limit=50).ok()["chunk"]
-            if event["type"] == "m.room.message"]
 
 
 def test_send__two_languages__one_message_of_the_sender(school, office):

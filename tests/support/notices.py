@@ -1,0 +1,72 @@
+"""Notices of the school: the command line, and rooms to post to."""
+import re
+
+from .client import Client, unique
+
+API = "/_belfry/notices/v1"
+
+
+def notice(server, *arguments):
+    """What `belfry notice` prints."""
+    done = server.run("notice", *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def refused(server, *arguments):
+    """What it says on standard error."""
+    done = server.run("notice", *arguments)
+    assert done.returncode != 0 and done.stderr, done.stdout
+    return done.stderr
+
+
+def number(text):
+    return re.search(r"notice (\d+)", text).group(1)
+
+
+def class_room(client, **options):
+    """A room with an alias, and a watch that has seen it."""
+    alias = unique("class")
+    room = client.create_room(preset="public_chat", room_alias_name=alias, **options)
+    return room, "#" + alias, client.watch()
+
+
+def until_event(watch, room, is_wanted):
+    """The first event of the room that is wanted, once it is there."""
+    found = []
+
+    def arrived(answer):
+        found.extend(event for event in answer.joined(room).timeline if is_wanted(event))
+        return found
+    if not arrived(watch.first):
+        watch.until(arrived)
+    return found[0]
+
+
+def until_body(watch, room, text):
+    """The event with that in its body, once it is there."""
+    return until_event(watch, room, lambda event: text in event["content"].get("body", ""))
+
+
+def bodies(client, room):
+    """What was said, the newest first."""
+    return [event["content"]["body"] for event in client.messages(room, limit=50).ok()["chunk"]
+            if event["type"] == "m.room.message"]
+
+
+class Program:
+    """Another program, with a token for some targets."""
+
+    def __init__(self, server, sender, *targets, name="program"):
+        self.token = notice(server, "token", sender, ",".join(targets), "--name", name).strip()
+        self.client = Client(server.url, self.token)
+
+    def get(self, path, **more):
+        return self.client.get(API + path, **more)
+
+    def post(self, path, body=None, **more):
+        return self.client.post(API + path, body, **more)
+
+    def send(self, text=None, **fields):
+        """The number of a new notice."""
+        return self.post("/notices", {**({"text": text} if text else {}), **fields}).ok()["notice_id"]
