@@ -127,9 +127,8 @@ static const char *advice(int status)
 			   "add its own with 'belfry appservice add FILE --replace'";
 	case 404:
 	case 405:
-		return "whoever answers knows no pings: either something else listens at that address, or the "
-			   "service is older than Matrix 1.7 ('belfry appservice list' says whether it takes what "
-			   "it is sent)";
+		return "whoever answers knows no pings: something else listens at that address, or the service is "
+			   "one that cannot be asked ('belfry appservice list' says whether it takes what it is sent)";
 	default:
 		return status >= 300 && status < 400
 			? "something else listens at that address; 'url' in the registration has to be the service's own"
