@@ -22,12 +22,16 @@ struct fault {
 	int64_t retry_after_ms; /**< 0: none */
 };
 
+struct memo;
+
 struct ctx {
 	struct arena *arena; /**< everything this request makes */
 	int64_t deadline_ms; /**< monotonic clock; 0: none */
 	bool may_not_wait;   /**< on an I/O thread: what is not in memory fails with ERR_DEFER */
 	bool
 		may_not_ask; /**< on a worker that others need soon: so does what another server has to say */
+	struct memo *
+		memo; /**< of a request that waits without its thread (http/memo.h); NULL: who waits holds it */
 	uint64_t request_id; /**< in every log line of this request */
 	struct fault fault;
 };

@@ -15,6 +15,7 @@
 #include "federation/pauses.h"
 #include "federation/policy.h"
 #include "http/client.h"
+#include "http/memo.h"
 #include "matrix/canonical.h"
 #include "matrix/x_matrix.h"
 
@@ -25,6 +26,8 @@ enum {
 	MAX_DEPTH =
 		2000, /* one event that is nested too deeply is refused alone, see EVENT_MAX_NESTING */
 	MAX_HEADERS = 2,
+	LATE_MS =
+		500, /* the answer itself says that the time is over, unless its server is still being looked for */
 };
 
 struct fed_client {
@@ -439,7 +442,7 @@ static enum err describe(struct ctx *ctx, struct federation *federation,
 	return err;
 }
 
-/* Asks and waits. */
+/* Asks and waits, with the thread. */
 static void run(struct ctx *ctx, struct federation *federation, const struct fed_request *request,
 	struct raw_end *out)
 {
@@ -461,6 +464,74 @@ static void run(struct ctx *ctx, struct federation *federation, const struct fed
 	waiter_unref(waiter);
 }
 
+/* --- who waits without a thread ----------------------------------------------------------------------------- */
+
+/* An answer that a parked call waits for, and finds again whenever it runs. */
+struct parked_answer {
+	struct refc refc;    /* one for the memo, one for the ask */
+	struct arena *arena; /* of what follows, which is the ask's until it wakes the call */
+	struct raw_end raw;
+	struct memo_wait *wait;
+	int64_t deadline_ms;
+};
+
+static void parked_unref(void *data)
+{
+	struct parked_answer *answer = data;
+	if (refc_drop(&answer->refc)) {
+		arena_destroy(answer->arena);
+		mem_free(answer);
+	}
+}
+
+static void on_parked_end(void *data, const struct raw_end *end)
+{
+	struct parked_answer *answer = data;
+	answer->raw = *end;
+	copy_answer(answer->arena, &answer->raw.answer);
+	answer->raw.cause = str_dup(answer->arena, end->cause);
+	memo_wake(answer->wait);
+	parked_unref(answer);
+}
+
+static struct parked_answer *ask_parked(struct ctx *ctx, struct federation *federation,
+	const struct fed_request *request)
+{
+	struct parked_answer *answer = mem_alloc(sizeof(*answer));
+	refc_init(&answer->refc);
+	refc_take(&answer->refc);
+	arena_on_reset(ctx->arena, parked_unref, answer);
+	answer->arena = arena_create();
+	answer->wait = memo_wait_create(ctx->memo);
+	struct ask *ask = ask_create(federation, request);
+	answer->deadline_ms = ask->deadline_ms;
+	ask->ended = on_parked_end;
+	ask->data = answer;
+	begin(ask);
+	return answer;
+}
+
+/* Errors: DEFER, SHUTDOWN */
+static enum err run_parked(struct ctx *ctx, struct federation *federation,
+	const struct fed_request *request, struct raw_end *out)
+{
+	struct str key = str_printf(ctx->arena, "%p %s %.*s %.*s", request->purpose, request->method,
+		STR_ARG(request->server.s), STR_ARG(request->target));
+	struct parked_answer *answer = memo_get(ctx->memo, key);
+	if (answer == NULL) {
+		answer = ask_parked(ctx, federation, request);
+		memo_put(ctx->memo, key, answer);
+	}
+	enum err err = memo_park(ctx, answer->wait, answer->deadline_ms + LATE_MS);
+	if (err == ERR_DEFER || err == ERR_SHUTDOWN) {
+		return err;
+	}
+	*out = err == ERR_OK
+		? answer->raw
+		: (struct raw_end){.err = ERR_TIMEOUT, .cause = STR("it was not found in time")};
+	return ERR_OK;
+}
+
 enum err fed_ask(struct ctx *ctx, struct federation *federation, const struct fed_request *request,
 	struct fed_answer *out, struct fed_refusal *out_refusal)
 {
@@ -473,7 +544,11 @@ enum err fed_ask(struct ctx *ctx, struct federation *federation, const struct fe
 		within.timeout_ms = MAX_OF(MIN_OF(within.timeout_ms, left_ms), (int64_t)1);
 	}
 	struct raw_end *raw = ARENA_NEW(ctx->arena, struct raw_end);
-	run(ctx, federation, &within, raw);
+	if (request->purpose != NULL && ctx->memo != NULL) {
+		TRY(run_parked(ctx, federation, &within, raw));
+	} else {
+		run(ctx, federation, &within, raw);
+	}
 	struct fed_refusal refusal = {0};
 	struct str cause;
 	enum err err = read_answer(ctx->arena, request, raw, out, &refusal, &cause);

@@ -21,6 +21,11 @@ struct fed_request {
 	bool ignores_backoff;
 	bool is_about_one_thing; /**< a 5xx answer tells of this request only: no pause comes of it */
 	/**
+	 * fed_ask() of a call with a memo parks it (fails with DEFER) until the answer is there, and gives that to whoever asks the same once more for
+	 * the same purpose: any address that stays as long as the purpose does. NULL: the thread waits.
+	 */
+	const void *purpose;
+	/**
 	 * Takes the body of an answer with status 2xx, whatever its type, piece by piece on the HTTP client's thread: it may not
 	 * block. Another value than ERR_OK breaks the request off with that error. NULL: the answer has to be JSON.
 	 */
@@ -47,8 +52,8 @@ struct fed_refusal {
 /**
  * Asks and waits; LANE_REMOTE, a consumer's or a queue's thread.
  *
- * Errors: REMOTE (unreachable, TLS, no JSON, 5xx, 429); TIMEOUT; LIMIT (answer too large); SHUTDOWN; DENIED M_FORBIDDEN (policy of
- * this server: not a partner); for other statuses DENIED (401, 403), MISSING (404), INPUT (other 4xx), with `out_refusal` filled
+ * Errors: REMOTE (unreachable, TLS, no JSON, 5xx, 429); TIMEOUT; LIMIT (answer too large); SHUTDOWN; DEFER (parked); DENIED M_FORBIDDEN
+ * (policy of this server: not a partner); for other statuses DENIED (401, 403), MISSING (404), INPUT (other 4xx), with `out_refusal` filled
  * @param out_refusal  may be NULL
  */
 MUST_CHECK enum err fed_ask(struct ctx *ctx, struct federation *federation,

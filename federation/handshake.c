@@ -5,6 +5,8 @@
 
 #include "base/b64.h"
 #include "base/crypto.h"
+#include "base/log.h"
+#include "http/memo.h"
 #include "http/uri.h"
 #include "matrix/canonical.h"
 
@@ -79,6 +81,7 @@ static enum err ask_template(struct ctx *ctx, struct federation *federation,
 		.answer_ceiling_bytes = MAKE_CEILING,
 		.timeout_ms = MAKE_TIMEOUT_MS,
 		.ignores_backoff = true,
+		.purpose = handshake,
 	};
 	struct fed_refusal refusal = {0};
 	enum err err = fed_ask(ctx, federation, &request, out, &refusal);
@@ -282,6 +285,7 @@ enum err handshake_send(struct ctx *ctx, struct federation *federation,
 			.answer_ceiling_bytes = federation->hs->settings.federation.max_join_answer_bytes,
 			.timeout_ms = SEND_TIMEOUT_MS,
 			.ignores_backoff = true,
+			.purpose = handshake,
 		};
 		refusal = (struct fed_refusal){0};
 		err = fed_ask(ctx, federation, &request, &answer, &refusal);
@@ -293,4 +297,78 @@ enum err handshake_send(struct ctx *ctx, struct federation *federation,
 		}
 	}
 	return refusal_pass_on(ctx, err, &refusal);
+}
+
+/* --- with one of several --------------------------------------------------------------------------------------- */
+
+static const struct str memo_key = STR_INIT("handshakes");
+
+/* Whatever of it stands on the stack of this run is copied. */
+static struct membership_wish keep_wish(struct arena *arena, const struct membership_wish *wish)
+{
+	struct membership_wish kept = *wish;
+	struct json *content = ARENA_NEW(arena, struct json);
+	struct server_name *servers = ARENA_NEW_ARRAY(arena, struct server_name, wish->server_count);
+	*content = *wish->content;
+	for (size_t i = 0; i < wish->server_count; i++) {
+		servers[i] = wish->servers[i];
+	}
+	kept.content = content;
+	kept.servers = servers;
+	return kept;
+}
+
+struct handshakes *handshakes_of(struct ctx *ctx, struct federation *federation,
+	enum handshake_kind kind, const struct membership_wish *wish, int64_t limit_ms)
+{
+	struct handshakes *shakes = memo_get(ctx->memo, memo_key);
+	if (shakes == NULL) {
+		shakes = ARENA_NEW(ctx->arena, struct handshakes);
+		*shakes = (struct handshakes){
+			.kind = kind,
+			.wish = keep_wish(ctx->arena, wish),
+			.deadline_ms = clock_mono_ms(&federation->hs->clock) + limit_ms,
+		};
+		memo_put(ctx->memo, memo_key, shakes);
+	}
+	return shakes;
+}
+
+void handshakes_end(struct ctx *ctx)
+{
+	memo_put(ctx->memo, memo_key, NULL);
+}
+
+bool handshakes_go_on(struct ctx *ctx, struct federation *federation,
+	const struct handshakes *shakes)
+{
+	ctx->deadline_ms = shakes->deadline_ms;
+	return shakes->at < shakes->wish.server_count &&
+		(shakes->is_answered || clock_mono_ms(&federation->hs->clock) < shakes->deadline_ms);
+}
+
+enum err handshakes_do(struct ctx *ctx, struct federation *federation, struct handshakes *shakes)
+{
+	struct handshake *now = &shakes->now;
+	if (now->event == NULL) {
+		TRY(handshake_make(ctx, federation, shakes->kind, &shakes->wish,
+			shakes->wish.servers[shakes->at], now));
+		now->takes_no_members = shakes->takes_no_members;
+	}
+	if (!shakes->is_answered) {
+		TRY(handshake_send(ctx, federation, now, &shakes->answer));
+		shakes->is_answered = true;
+	}
+	return ERR_OK;
+}
+
+void handshakes_failed(struct ctx *ctx, struct handshakes *shakes, enum err err)
+{
+	log_info(ctx->request_id, "fed.handshake.failed", "what=%s server=%.*s err=%s cause=%.*s",
+		endpoints[shakes->kind].membership, STR_ARG(shakes->wish.servers[shakes->at].s),
+		err_name(err), STR_ARG(ctx->fault.cause));
+	refusal_note(&shakes->best, ctx, err);
+	shakes->at++;
+	shakes->now = (struct handshake){0};
+	shakes->is_answered = false;
 }

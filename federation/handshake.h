@@ -45,6 +45,36 @@ MUST_CHECK enum err handshake_make(struct ctx *ctx, struct federation *federatio
 MUST_CHECK enum err handshake_send(struct ctx *ctx, struct federation *federation,
 	const struct handshake *handshake, struct json *out);
 
+/**
+ * A handshake with one of several servers, tried in their order. In the arena of a call, and found again by the next run of one with a memo,
+ * which goes on where the last one was.
+ */
+struct handshakes {
+	enum handshake_kind kind;
+	struct membership_wish wish; /**< of the first run */
+	int64_t deadline_ms;         /**< of the whole; monotonic clock */
+	bool takes_no_members;
+	size_t at;            /**< whose turn it is among wish.servers */
+	struct handshake now; /**< with that one; `event` NULL: it has given no template yet */
+	bool is_answered;     /**< it has taken the event */
+	struct json answer;
+	struct refusal_best best; /**< of those before */
+};
+
+/** The call's: new, or as the run before left them. @param limit_ms  from the first run on, for all servers together */
+struct handshakes *handshakes_of(struct ctx *ctx, struct federation *federation,
+	enum handshake_kind kind, const struct membership_wish *wish, int64_t limit_ms);
+/** They have ended: the next ones of the call are new. */
+void handshakes_end(struct ctx *ctx);
+/** Whether there is another server to try, in time. Sets ctx's deadline. */
+bool handshakes_go_on(struct ctx *ctx, struct federation *federation,
+	const struct handshakes *shakes);
+/** Makes and sends the event, as far as that is not done: `now` and `answer` are filled. Errors: as above; DEFER (parked) */
+MUST_CHECK enum err handshakes_do(struct ctx *ctx, struct federation *federation,
+	struct handshakes *shakes);
+/** The one whose turn it was has failed, or its answer cannot be used: for the log, and for the client if nobody else does better. */
+void handshakes_failed(struct ctx *ctx, struct handshakes *shakes, enum err err);
+
 /** What another server said cannot be used: for the log, and for the client. @return ERR_REMOTE */
 enum err handshake_malformed(struct ctx *ctx, struct server_name server, const char *what);
 

@@ -11,16 +11,32 @@
 #include "federation/join_answer.h"
 #include "federation/missing.h"
 #include "federation/outbox.h"
+#include "http/memo.h"
 
 enum {
 	JOIN_TIMEOUT_MS = 150 * 1000, /* for all servers that are asked */
 	STORE_TIMEOUT_MS = 60 * 1000, /* to take in what one has answered */
 };
 
+/* Somebody who joins, in the arena of their request. */
+struct turn {
+	struct joins *joins;
+	struct str room_id;
+	int64_t deadline_ms; /* so long it is waited for */
+	bool has_waited;     /* guarded by joins->lock, as what follows */
+	bool is_taken;
+	struct waiting *waiting; /* parked requests that want it next */
+};
+
+struct waiting {
+	struct waiting *next;
+	struct memo_wait *wait;
+};
+
 struct joins {
 	struct lock lock;
 	struct cond ended;
-	struct map rooms; /* room ids that are being joined; guarded by lock */
+	struct map rooms; /* id of a room that is being joined → struct turn *; guarded by lock */
 	bool is_stopped;  /* guarded by lock */
 };
 
@@ -47,30 +63,95 @@ void joins_destroy(struct joins *joins)
 	mem_free(joins);
 }
 
-/* Waits until nobody else joins the room. @param out_waited  whether somebody did */
-static enum err begin(struct ctx *ctx, struct joins *joins, struct str room_id, bool *out_waited)
+/* Gives the room to the next, if it was taken. */
+static void end(void *data)
 {
-	LOCK_SCOPE(&joins->lock);
-	*out_waited = false;
-	while (!joins->is_stopped && map_get(&joins->rooms, room_id) != NULL) {
-		*out_waited = true;
-		if (!cond_wait_until(&joins->ended, &joins->lock, ctx->deadline_ms)) {
-			return fail(ctx, ERR_TIMEOUT, M_UNKNOWN,
-				"Somebody else of this server is joining that room, which takes long");
-		}
+	struct turn *turn = data;
+	struct joins *joins = turn->joins;
+	lock_take(&joins->lock);
+	if (turn->is_taken) {
+		(void)map_remove(&joins->rooms, turn->room_id);
+		cond_broadcast(&joins->ended);
 	}
-	if (joins->is_stopped) {
-		return fail(ctx, ERR_SHUTDOWN, M_UNKNOWN, "The server is stopping; try again soon");
+	turn->is_taken = false;
+	struct waiting *waiting = turn->waiting;
+	turn->waiting = NULL;
+	lock_give(&joins->lock);
+	while (waiting != NULL) {
+		struct waiting *next = waiting->next;
+		memo_wake(waiting->wait);
+		mem_free(waiting);
+		waiting = next;
 	}
-	(void)map_set(&joins->rooms, room_id, joins);
-	return ERR_OK;
 }
 
-static void end(struct joins *joins, struct str room_id)
+static const struct str memo_key = STR_INIT("turn to join");
+
+/* The call's; one that is given up with its request ends then. */
+static struct turn *turn_of(struct ctx *ctx, struct federation *federation, struct str room_id)
 {
+	struct turn *turn = memo_get(ctx->memo, memo_key);
+	if (turn == NULL) {
+		turn = ARENA_NEW(ctx->arena, struct turn);
+		turn->joins = federation->joins;
+		turn->room_id = str_dup(ctx->arena, room_id);
+		turn->deadline_ms = ctx->deadline_ms;
+		arena_on_reset(ctx->arena, end, turn);
+		memo_put(ctx->memo, memo_key, turn);
+	}
+	return turn;
+}
+
+/* @return false while somebody else has it; then a call with a memo hears of its end by *out_wait */
+static bool take_locked(struct turn *turn, struct memo *memo, struct memo_wait **out_wait)
+{
+	struct turn *other = map_get(&turn->joins->rooms, turn->room_id);
+	if (other == NULL || other == turn) {
+		(void)map_set(&turn->joins->rooms, turn->room_id, turn);
+		turn->is_taken = true;
+		return true;
+	}
+	turn->has_waited = true;
+	if (memo != NULL) {
+		struct waiting *waiting = mem_alloc(sizeof(*waiting));
+		*out_wait = memo_wait_create(memo);
+		*waiting = (struct waiting){.next = other->waiting, .wait = *out_wait};
+		other->waiting = waiting;
+	}
+	return false;
+}
+
+/* @param out_wait  NULL: the turn is taken; else what to park for. Errors: TIMEOUT, SHUTDOWN */
+static enum err try_begin(struct ctx *ctx, struct turn *turn, struct memo_wait **out_wait)
+{
+	struct joins *joins = turn->joins;
 	LOCK_SCOPE(&joins->lock);
-	(void)map_remove(&joins->rooms, room_id);
-	cond_broadcast(&joins->ended);
+	*out_wait = NULL;
+	while (!joins->is_stopped && !take_locked(turn, ctx->memo, out_wait) && *out_wait == NULL) {
+		if (!cond_wait_until(&joins->ended, &joins->lock, turn->deadline_ms)) {
+			return ERR_TIMEOUT;
+		}
+	}
+	return joins->is_stopped
+		? fail(ctx, ERR_SHUTDOWN, M_UNKNOWN, "The server is stopping; try again soon")
+		: ERR_OK;
+}
+
+/* Waits until nobody else joins the room. */
+static enum err begin(struct ctx *ctx, struct turn *turn)
+{
+	struct memo_wait *wait;
+	enum err err;
+	do {
+		err = try_begin(ctx, turn, &wait);
+		if (err == ERR_OK && wait != NULL) {
+			err = memo_park(ctx, wait, turn->deadline_ms);
+		}
+	} while (err == ERR_OK && wait != NULL);
+	return err == ERR_TIMEOUT
+		? fail(ctx, ERR_TIMEOUT, M_UNKNOWN,
+			  "Somebody else of this server is joining that room, which takes long")
+		: err;
 }
 
 /* --- what is known here ---------------------------------------------------------------------------------------- */
@@ -117,74 +198,68 @@ static enum err take_in(struct ctx *ctx, struct federation *federation,
 			  outcome.verdict.text);
 }
 
-static enum err join_by(struct ctx *ctx, struct federation *federation,
-	const struct membership_wish *wish, struct server_name server, const struct known_room *known)
+static enum err join_by(struct ctx *ctx, struct federation *federation, struct handshakes *shakes,
+	const struct known_room *known)
 {
 	struct room *resident = known->resident;
-	struct handshake handshake;
-	struct json answer;
 	struct room_import import;
 	struct room *room;
-	TRY(handshake_make(ctx, federation, HANDSHAKE_JOIN, wish, server, &handshake));
-	/* How large a room is, nobody says before. Where members are known from before, it takes all of them to tell who has left. */
-	handshake.takes_no_members = !known->has_state;
-	TRY(handshake_send(ctx, federation, &handshake, &answer));
+	TRY(handshakes_do(ctx, federation, shakes));
 	/* The room has taken the join: now it has to come here, however late it is. */
 	ctx->deadline_ms = clock_mono_ms(&federation->hs->clock) + STORE_TIMEOUT_MS;
-	TRY(join_answer_check(ctx, federation, &handshake, &answer, &import));
+	TRY(join_answer_check(ctx, federation, &shakes->now, &shakes->answer, &import));
 	TRY(outbox_keep_back(ctx, federation, import.join->event_id));
-	TRY(resident != NULL ? take_in(ctx, federation, &handshake, resident, import.join)
+	TRY(resident != NULL ? take_in(ctx, federation, &shakes->now, resident, import.join)
 						 : rooms_import(ctx, federation->hs, &import, &room));
 	outbox_await_stays(federation);
 	if (import.omits_members) {
-		inbox_wake(federation->inbox, wish->room_id); /* the rest comes by join_rest */
+		inbox_wake(federation->inbox, shakes->wish.room_id); /* the rest comes by join_rest */
 	}
 	return ERR_OK;
 }
 
 /* Whether another server may do what this one did not. */
-static bool may_go_on(const struct ctx *ctx, const struct federation *federation, enum err err)
+static bool is_theirs(enum err err)
 {
-	bool is_theirs = err == ERR_DENIED || err == ERR_INPUT || err == ERR_MISSING ||
-		err == ERR_REMOTE || err == ERR_TIMEOUT || err == ERR_LIMIT;
-	return is_theirs && clock_mono_ms(&federation->hs->clock) < ctx->deadline_ms;
+	return err == ERR_DENIED || err == ERR_INPUT || err == ERR_MISSING || err == ERR_REMOTE ||
+		err == ERR_TIMEOUT || err == ERR_LIMIT;
 }
 
 static enum err join_by_any(struct ctx *ctx, struct federation *federation,
 	const struct membership_wish *wish, const struct known_room *known)
 {
-	int64_t deadline_ms = clock_mono_ms(&federation->hs->clock) + JOIN_TIMEOUT_MS;
-	struct refusal_best best = {0};
-	for (size_t i = 0; i < wish->server_count; i++) {
-		ctx->deadline_ms = deadline_ms;
-		enum err err = join_by(ctx, federation, wish, wish->servers[i], known);
-		if (err == ERR_OK) {
-			return ERR_OK;
-		}
-		log_info(ctx->request_id, "fed.join.failed", "server=%.*s err=%s cause=%.*s",
-			STR_ARG(wish->servers[i].s), err_name(err), STR_ARG(ctx->fault.cause));
-		ctx->deadline_ms = deadline_ms;
-		if (!may_go_on(ctx, federation, err)) {
+	struct handshakes *shakes =
+		handshakes_of(ctx, federation, HANDSHAKE_JOIN, wish, JOIN_TIMEOUT_MS);
+	/* How large a room is, nobody says before. Where members are known from before, it takes all of them to tell who has left. */
+	shakes->takes_no_members = !known->has_state;
+	while (handshakes_go_on(ctx, federation, shakes)) {
+		enum err err = join_by(ctx, federation, shakes, known);
+		if (!is_theirs(err)) {
 			return err;
 		}
-		refusal_note(&best, ctx, err);
+		handshakes_failed(ctx, shakes, err);
 	}
-	return refusal_give(ctx, &best);
+	return refusal_give(ctx, &shakes->best);
 }
 
 enum err join_out(void *self, struct ctx *ctx, const struct membership_wish *wish)
 {
 	struct federation *federation = self;
-	bool has_waited;
 	TRY(ctx_may_ask(ctx));
 	invariant(wish->server_count > 0);
-	TRY(begin(ctx, federation->joins, wish->room_id, &has_waited));
+	struct turn *turn = turn_of(ctx, federation, wish->room_id);
+	TRY(begin(ctx, turn));
 	struct known_room known;
 	enum err err = find_known(ctx, federation, wish->room_id, &known);
 	if (err == ERR_OK) {
-		err = has_waited && known.resident != NULL ? ERR_CONFLICT
-												   : join_by_any(ctx, federation, wish, &known);
+		err = turn->has_waited && known.resident != NULL
+			? ERR_CONFLICT
+			: join_by_any(ctx, federation, wish, &known);
 	}
-	end(federation->joins, wish->room_id);
+	if (err != ERR_DEFER) {
+		handshakes_end(ctx);
+		memo_put(ctx->memo, memo_key, NULL);
+		end(turn);
+	}
 	return err;
 }

@@ -3,7 +3,6 @@
  *
  * Leaving always works. When nobody takes the leave, the user is out here all the same: an event that only this server knows says so.
  */
-#include "base/log.h"
 #include "federation/handshake.h"
 #include "federation/join_out.h"
 #include "federation/stripped_in.h"
@@ -24,41 +23,33 @@ static int64_t now_ms(const struct federation *federation)
 	return clock_mono_ms(&federation->hs->clock);
 }
 
-/* Asks the servers in turn until one takes the event. @param answer  may be NULL */
-static enum err hand_in(struct ctx *ctx, struct federation *federation, enum handshake_kind kind,
-	const struct membership_wish *wish, struct handshake *out, struct json *answer)
+/* Asks the servers in turn until one takes the event. */
+static enum err hand_in(struct ctx *ctx, struct federation *federation, struct handshakes *shakes)
 {
-	int64_t deadline_ms = ctx->deadline_ms;
-	struct refusal_best best = {0};
-	for (size_t i = 0; i < wish->server_count && now_ms(federation) < deadline_ms; i++) {
-		enum err err = handshake_make(ctx, federation, kind, wish, wish->servers[i], out);
-		if (err == ERR_OK) {
-			err = handshake_send(ctx, federation, out, answer);
-		}
-		if (err == ERR_OK || err == ERR_SHUTDOWN) {
+	while (handshakes_go_on(ctx, federation, shakes)) {
+		enum err err = handshakes_do(ctx, federation, shakes);
+		if (err == ERR_OK || err == ERR_SHUTDOWN || err == ERR_DEFER) {
 			return err;
 		}
-		log_info(ctx->request_id, "fed.handshake.failed", "server=%.*s err=%s cause=%.*s",
-			STR_ARG(wish->servers[i].s), err_name(err), STR_ARG(ctx->fault.cause));
-		refusal_note(&best, ctx, err);
+		handshakes_failed(ctx, shakes, err);
 	}
-	if (best.err == ERR_OK) {
+	if (shakes->best.err == ERR_OK) {
 		return fail(ctx, ERR_REMOTE, M_UNKNOWN, "No server is known that could be asked");
 	}
-	return refusal_give(ctx, &best);
+	return refusal_give(ctx, &shakes->best);
 }
 
 enum err knock_out(void *self, struct ctx *ctx, const struct membership_wish *wish)
 {
 	struct federation *federation = self;
-	struct handshake handshake;
-	struct json answer;
 	TRY(ctx_may_ask(ctx));
-	ctx->deadline_ms = now_ms(federation) + KNOCK_TIMEOUT_MS;
-	TRY(hand_in(ctx, federation, HANDSHAKE_KNOCK, wish, &handshake, &answer));
+	struct handshakes *shakes =
+		handshakes_of(ctx, federation, HANDSHAKE_KNOCK, wish, KNOCK_TIMEOUT_MS);
+	TRY(hand_in(ctx, federation, shakes));
 	ctx->deadline_ms = now_ms(federation) + STORE_TIMEOUT_MS;
-	struct outside_membership what = {.version = handshake.version, .event = handshake.event};
-	TRY(stripped_in_text(ctx, federation, handshake.event, json_at(&answer, "knock_room_state"),
+	const struct event *event = shakes->now.event;
+	struct outside_membership what = {.version = shakes->now.version, .event = event};
+	TRY(stripped_in_text(ctx, federation, event, json_at(&shakes->answer, "knock_room_state"),
 		&what.stripped));
 	return rooms_set_outside(ctx, federation->hs, &what);
 }
@@ -94,20 +85,16 @@ static enum err build_alone(struct ctx *ctx, struct federation *federation,
 enum err leave_out(void *self, struct ctx *ctx, const struct membership_wish *wish)
 {
 	struct federation *federation = self;
-	struct handshake handshake;
-	struct json answer;
 	TRY(ctx_may_ask(ctx));
-	ctx->deadline_ms = now_ms(federation) + LEAVE_TIMEOUT_MS;
-	enum err err = hand_in(ctx, federation, HANDSHAKE_LEAVE, wish, &handshake, &answer);
-	if (err == ERR_SHUTDOWN) {
+	struct handshakes *shakes =
+		handshakes_of(ctx, federation, HANDSHAKE_LEAVE, wish, LEAVE_TIMEOUT_MS);
+	enum err err = hand_in(ctx, federation, shakes);
+	if (err == ERR_SHUTDOWN || err == ERR_DEFER) {
 		return err;
 	}
 	ctx->deadline_ms = now_ms(federation) + STORE_TIMEOUT_MS;
-	struct outside_membership what = {0};
-	if (err == ERR_OK) {
-		what.version = handshake.version;
-		what.event = handshake.event;
-	} else {
+	struct outside_membership what = {.version = shakes->now.version, .event = shakes->now.event};
+	if (err != ERR_OK) {
 		TRY(build_alone(ctx, federation, wish, &what));
 	}
 	return rooms_set_outside(ctx, federation->hs, &what);
@@ -127,6 +114,7 @@ enum err alias_out(void *self, struct ctx *ctx, struct room_alias alias, struct 
 		.answer_ceiling_bytes = ALIAS_CEILING,
 		.timeout_ms = ALIAS_TIMEOUT_MS,
 		.ignores_backoff = true,
+		.purpose = ctx->memo,
 	};
 	struct fed_answer answer;
 	struct fed_refusal refusal = {0};

@@ -23,6 +23,7 @@ enum err call_begin(struct request *request, bool is_inline, struct call **out)
 	call->service = request->match.entry->service;
 	call->state = state;
 	state->request = request;
+	state->arena = arena;
 	call->ctx.may_not_wait = is_inline;
 	call->ctx.may_not_ask = !request->is_moved && call->route->lane != LANE_REMOTE;
 	state->is_stopping = server_is_stopping(server);
@@ -45,7 +46,7 @@ void call_end(struct call *call)
 	if (state->park != NULL) {
 		park_cancel(state->park);
 	}
-	arenas_give(state->request->server->arenas, call->ctx.arena);
+	arenas_give(state->request->server->arenas, state->arena);
 }
 
 void call_rewind(struct call *call)

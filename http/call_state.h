@@ -16,8 +16,9 @@ struct reply_header {
 
 struct call_state {
 	struct request *request;
-	bool is_stopping; /**< the server was stopping when this run began */
-	bool is_known;    /**< authentication is done */
+	struct arena *arena; /**< the call's own; ctx.arena is another where there is a memo */
+	bool is_stopping;    /**< the server was stopping when this run began */
+	bool is_known;       /**< authentication is done */
 	struct park *park;
 	bool has_query; /**< parsed */
 	struct uri_pair *query;

@@ -314,6 +314,9 @@ void dispatch_run_job(void *self, struct lane_job *job)
 		err = call_begin(request, false, &call);
 	}
 	err = run_on_worker(call, err);
+	if (err == ERR_DEFER && call->state->park != NULL) {
+		err = ERR_OK; /* memo_park(): it runs again when what it waits for has come */
+	}
 	if (err == ERR_DEFER && call->ctx.may_not_ask) {
 		if (move_to_remote(request, call)) {
 			return;

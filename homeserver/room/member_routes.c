@@ -4,6 +4,7 @@
 #include "homeserver/room/member_routes.h"
 
 #include "homeserver/room/room_member.h"
+#include "http/memo.h"
 
 /* Room and reason. `room_parameter` names the path's. */
 static enum err read_wish(struct call *call, const char *room_parameter,
@@ -44,6 +45,7 @@ static enum err join_as(struct call *call, const char *room_parameter)
 	const struct json *body;
 	struct member_wish wish;
 	struct str room_id;
+	call_begin_memo(call);
 	TRY(read_wish(call, room_parameter, &body, &wish));
 	wish.body = body;
 	read_via(call, &wish);
@@ -66,6 +68,7 @@ static enum err post_knock(struct call *call)
 	const struct json *body;
 	struct member_wish wish;
 	struct str room_id;
+	call_begin_memo(call);
 	TRY(read_wish(call, "roomIdOrAlias", &body, &wish));
 	read_via(call, &wish);
 	TRY(room_knock(&call->ctx, hs_of(call), &wish, &room_id));
@@ -76,6 +79,7 @@ static enum err post_leave(struct call *call)
 {
 	const struct json *body;
 	struct member_wish wish;
+	call_begin_memo(call);
 	TRY(read_wish(call, "roomId", &body, &wish));
 	TRY(room_leave(&call->ctx, hs_of(call), &wish));
 	return reply_empty(call);

@@ -14,6 +14,7 @@
 #include "homeserver/room/room_restricted.h"
 #include "homeserver/room/room_send.h"
 #include "homeserver/room/room_via.h"
+#include "http/memo.h"
 
 enum { MAX_ATTEMPTS = 4, NEWS_WAIT_MS = 250 };
 
@@ -234,6 +235,18 @@ static enum err wait_for_news(struct ctx *ctx, struct homeserver *hs, struct des
 	return ERR_CONFLICT;
 }
 
+/* How often it was tried, in all runs of a call with a memo. */
+static int *attempts_of(struct ctx *ctx)
+{
+	static const struct str key = STR_INIT("attempts to join");
+	int *attempts = memo_get(ctx->memo, key);
+	if (attempts == NULL) {
+		attempts = ARENA_NEW(ctx->arena, int);
+		memo_put(ctx->memo, key, attempts);
+	}
+	return attempts;
+}
+
 enum err room_join(struct ctx *ctx, struct homeserver *hs, const struct member_wish *wish,
 	struct str *out_room_id)
 {
@@ -242,9 +255,10 @@ enum err room_join(struct ctx *ctx, struct homeserver *hs, const struct member_w
 	TRY(find_destination(ctx, hs, wish, &to));
 	bool is_new = false;
 	enum err err = ERR_CONFLICT;
-	for (int attempt = 0; attempt < MAX_ATTEMPTS && err == ERR_CONFLICT; attempt++) {
+	for (int *attempt = attempts_of(ctx); *attempt < MAX_ATTEMPTS && err == ERR_CONFLICT;) {
 		err = join_once(ctx, hs, wish, &to, &is_new);
-		if (err == ERR_DENIED && to.is_admitted && attempt + 1 < MAX_ATTEMPTS) {
+		*attempt += err != ERR_DEFER;
+		if (err == ERR_DENIED && to.is_admitted && *attempt < MAX_ATTEMPTS) {
 			err = wait_for_news(ctx, hs, &to);
 		}
 	}

@@ -1,0 +1,48 @@
+/**
+ * What a request has found out so far, for one that waits for others without its worker.
+ *
+ * The handler stays straight-line code: it runs from its beginning whenever something that it waited for has come, and what it put
+ * into its memo is there again, as is everything in its arena, which stays with the request. So whoever asks others looks into the memo first, and
+ * whatever time or chance has a part in (an event that was signed) is kept there rather than made again.
+ *
+ *     call_begin_memo(call);                    the handler's first line; call->ctx.memo from then on
+ *     …
+ *     struct memo_wait *wait = memo_get(ctx->memo, key);
+ *     if (wait == NULL) {
+ *     	wait = memo_wait_create(ctx->memo);
+ *     	memo_put(ctx->memo, key, wait);
+ *     	start(…, wait);                          calls memo_wake(wait) when it has come, on any thread
+ *     }
+ *     TRY(memo_park(ctx, wait, deadline_ms));   DEFER, and the handler returns with it: parked
+ *
+ * A ctx without memo (another thread's than a worker's, or of a handler that did not begin one): who waits holds the thread.
+ * Threads: a memo belongs to the run that is under way; memo_wake() alone may be called by others.
+ */
+#ifndef BELFRY_HTTP_MEMO_H
+#define BELFRY_HTTP_MEMO_H
+
+#include "http/call.h"
+
+struct memo;
+struct memo_wait;
+
+/** From here on the call waits without its worker, where those whom it asks know how to. Not with call_keep(). */
+void call_begin_memo(struct call *call);
+
+/** What was put under a key; NULL: nothing, or no memo. */
+void *memo_get(const struct memo *memo, struct str key);
+/** Keeps a value of the request's arena; NULL takes the key out. Without a memo nothing is done. */
+void memo_put(struct memo *memo, struct str key, void *value);
+/** Something to wait for. One reference is the memo's, the other belongs to who calls memo_wake(). */
+struct memo_wait *memo_wait_create(struct memo *memo);
+/** It has come; takes the caller's reference. Any thread, also while the run that asked for it goes on, or when the request is gone. */
+void memo_wake(struct memo_wait *wait);
+
+/**
+ * Waits: OK when it has come by now, else parks the call until it does.
+ * Errors: DEFER (parked: to be returned by the handler, with nothing else done); TIMEOUT (the deadline is over, no fault text); SHUTDOWN
+ * @param deadline_ms  monotonic clock
+ */
+MUST_CHECK enum err memo_park(struct ctx *ctx, struct memo_wait *wait, int64_t deadline_ms);
+
+#endif

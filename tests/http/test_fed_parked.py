@@ -1,0 +1,219 @@
+"""Who comes into, knocks at, or leaves a room of a slow server waits without a worker: more of them than there are workers delay nobody else."""
+import threading
+
+import pytest
+
+from support.client import path_of, unique
+from support.handshake import asked, membership
+from support.remote_room import RemoteRoom
+from test_fed_join import restricted, serve_restricted
+
+WORKERS = 1  # for requests that may wait for another server
+HANGING = WORKERS + 2
+
+
+@pytest.fixture(scope="module")
+def server(authority):
+    from support.server import FederatedServer
+    server = FederatedServer(authority, settings={"http.remote_workers": WORKERS}).start()
+    yield server
+    server.destroy()
+
+
+class Slow:
+    """Remotes whose answers wait: each request of that kind is counted, and held until the end."""
+
+    def __init__(self, word, *remotes):
+        self.word = word
+        self.release, self.arrived = threading.Event(), threading.Semaphore(0)
+        for remote in remotes:
+            remote.answer = self.slowed(remote.answer)
+
+    def slowed(self, answer):
+        def slow(ask):
+            if self.word in ask.path:
+                self.arrived.release()
+                assert self.release.wait(120)
+            return answer(ask)
+        return slow
+
+    def await_hanging(self, count):
+        for _ in range(count):
+            assert self.arrived.acquire(timeout=120)
+
+    def hurry(self):
+        """Goes on, and is not slow any more."""
+        self.release.set()
+
+
+class Asks:
+    """Requests of users, each in a thread."""
+
+    def __init__(self, asks):
+        self.replies = {}
+        self.threads = [threading.Thread(target=self.run, args=(at, ask)) for at, ask in enumerate(asks)]
+        for thread in self.threads:
+            thread.start()
+
+    def run(self, at, ask):
+        self.replies[at] = ask()
+
+    def all(self):
+        for thread in self.threads:
+            thread.join()
+        return [self.replies[at] for at in range(len(self.threads))]
+
+
+def assert_another_is_answered(server, make_remote):
+    quick, user = make_remote(), server.user()
+    quick.on("GET", r"/_matrix/federation/v1/query/profile", lambda ask: (200, {"displayname": "Zoë"}))
+    assert user.get(path_of("profile", "@zoe:" + quick.name)).ok()["displayname"] == "Zoë"
+
+
+def join(user, target, remote):
+    return user.post(path_of("join", target), {}, query={"via": remote.name})
+
+
+@pytest.mark.tsan
+@pytest.mark.parametrize("word", ["/make_join/", "/send_join/"])
+def test_join__many_hang_at_a_slow_server__others_are_asked_meanwhile(server, make_remote, word):
+    remotes = [make_remote() for _ in range(HANGING)]
+    rooms = [RemoteRoom(remote).serve() for remote in remotes]
+    users = [server.user() for _ in rooms]
+    slow = Slow(word, *remotes)
+    joins = Asks([lambda user=user, room=room: join(user, room.room_id, room.remote) for user, room in zip(users, rooms)])
+    try:
+        slow.await_hanging(HANGING)
+        assert_another_is_answered(server, make_remote)
+    finally:
+        slow.hurry()
+    assert [reply.status for reply in joins.all()] == [200] * HANGING
+    for user, room in zip(users, rooms):
+        assert membership(user, room.room_id, user.user_id) == "join"
+        assert [len(asked(room.remote, word)) for word in ("make_join", "send_join")] == [1, 1]
+
+
+def test_join__many_wait_for_one_of_the_same_room__one_handshake(server, make_remote):
+    remote = make_remote()
+    room = RemoteRoom(remote).serve()
+    users = [server.user() for _ in range(HANGING)]
+    slow = Slow("/send_join/", remote)
+    first = Asks([lambda: join(users[0], room.room_id, remote)])
+    try:
+        slow.await_hanging(1)
+        others = Asks([lambda user=user: join(user, room.room_id, remote) for user in users[1:]])
+        assert_another_is_answered(server, make_remote)
+    finally:
+        slow.hurry()
+    assert [reply.status for reply in first.all() + others.all()] == [200] * HANGING
+    members = users[0].get(path_of("rooms", room.room_id, "joined_members")).ok()["joined"]
+    assert {user.user_id for user in users} <= set(members)
+    assert len(asked(remote, "send_join")) == 1
+
+
+def test_join__first_of_several_is_refused_late__next_asks_anew(server, make_remote):
+    remote = make_remote()
+    room = RemoteRoom(remote).serve()
+    refused, taken = server.user(), server.user()
+    remote.on("PUT", r".*/send_join/.*/?", lambda ask: (
+        (403, {"errcode": "M_FORBIDDEN", "error": "not you"}) if ask.json["sender"] == refused.user_id
+        else (200, room.join_answer(room.add(ask.json)))))
+    slow = Slow("/send_join/", remote)
+    first = Asks([lambda: join(refused, room.room_id, remote)])
+    try:
+        slow.await_hanging(1)
+        second = Asks([lambda: join(taken, room.room_id, remote)])
+        assert_another_is_answered(server, make_remote)
+    finally:
+        slow.hurry()
+    first.all()[0].expect(403, "M_FORBIDDEN")
+    second.all()[0].ok()
+    assert membership(taken, room.room_id, taken.user_id) == "join"
+
+
+def test_join__several_servers__each_is_asked_once(server, make_remote):
+    """A run that goes on does not begin with the first one again."""
+    bad, good = make_remote(), make_remote()
+    bad.on("GET", r".*/make_join/.*", lambda ask: (403, {"errcode": "M_FORBIDDEN", "error": "no"}))
+    room = RemoteRoom(good).serve()
+    good.on("PUT", r".*/v2/send_join/.*", lambda ask: (404, {"errcode": "M_UNRECOGNIZED", "error": "old"}))
+    user = server.user()
+    user.post(path_of("join", room.room_id), {}, query=[("via", bad.name), ("via", good.name)]).ok()
+    assert [ask.path.split("/")[3:5] for ask in bad.asked + good.asked if "_join" in ask.path] == [
+        ["v1", "make_join"], ["v1", "make_join"], ["v2", "send_join"], ["v1", "send_join"]]
+    events = [ask.json for ask in asked(good, "send_join")]
+    assert events[0] == events[1]
+
+
+def test_restricted__resident_here__others_let_in_and_hang(server, make_remote):
+    remote, member = make_remote(), server.user()
+    room = restricted(remote, "10")
+    room.send("m.room.member", {"membership": "invite"}, member.user_id)
+    room.send("m.room.power_levels", {"users": {room.creator: 100}, "invite": 50}, "")
+    serve_restricted(remote, room)
+    remote.on("GET", r".*/make_join/.*/" + member.user_id, lambda ask: (200, {
+        "room_version": "10", "event": room.draft("m.room.member", {"membership": "join"}, member.user_id, member.user_id)}))
+    join(member, room.room_id, remote).ok()
+    users = [server.user() for _ in range(HANGING)]
+    slow = Slow("/make_join/", remote)
+    joins = Asks([lambda user=user: join(user, room.room_id, remote) for user in users])
+    try:
+        slow.await_hanging(1)
+        assert_another_is_answered(server, make_remote)
+    finally:
+        slow.hurry()
+    assert [reply.status for reply in joins.all()] == [200] * HANGING
+    for user in users:
+        assert membership(user, room.room_id, user.user_id) == "join"
+
+
+def test_alias__of_a_slow_server__others_are_asked_meanwhile(server, make_remote):
+    remote = make_remote()
+    room = RemoteRoom(remote).serve()
+    remote.on("GET", r"/_matrix/federation/v1/query/directory", lambda ask: (
+        200, {"room_id": room.room_id, "servers": [remote.name]}))
+    users = [server.user() for _ in range(HANGING)]
+    slow = Slow("/query/directory", remote)
+    joins = Asks([lambda user=user: user.post(path_of("join", "#a:" + remote.name)) for user in users])
+    try:
+        slow.await_hanging(HANGING)
+        assert_another_is_answered(server, make_remote)
+    finally:
+        slow.hurry()
+    assert [reply.ok()["room_id"] for reply in joins.all()] == [room.room_id] * HANGING
+    assert sum("/query/directory" in ask.path for ask in remote.asked) == HANGING
+
+
+def test_knock_and_leave__at_a_slow_server__others_are_asked_meanwhile(server, make_remote):
+    remotes = [make_remote() for _ in range(HANGING)]
+    rooms = [RemoteRoom(remote, "10", join_rule="knock").serve() for remote in remotes]
+    users = [server.user() for _ in rooms]
+    for word, step, wanted in [("/send_knock/", lambda user, room: user.post(
+            path_of("knock", room.room_id), {}, query={"via": room.remote.name}), "knock"),
+            ("/send_leave/", lambda user, room: user.leave(room.room_id), None)]:
+        slow = Slow(word, *remotes)
+        steps = Asks([lambda user=user, room=room: step(user, room) for user, room in zip(users, rooms)])
+        try:
+            slow.await_hanging(HANGING)
+            assert_another_is_answered(server, make_remote)
+        finally:
+            slow.hurry()
+        assert [reply.status for reply in steps.all()] == [200] * HANGING
+        for user, room in zip(users, rooms):
+            assert (room.room_id in user.sync().rooms("knock")) == (wanted == "knock")
+
+
+def test_stop__while_joins_hang__ends_and_says_so(make_federated, make_remote):
+    server, remote = make_federated(), make_remote()
+    server.start()
+    room = RemoteRoom(remote).serve()
+    users = [server.user() for _ in range(2)]
+    slow = Slow("/make_join/", remote)
+    joins = Asks([lambda user=user: join(user, room.room_id, remote) for user in users])
+    try:
+        slow.await_hanging(1)
+        server.terminate()
+    finally:
+        slow.hurry()
+    for reply in joins.all():
+        reply.expect(503)
