@@ -3,7 +3,8 @@
  * room_accept() alone says whether it has what it needs.
  *
  * The state before an event that nobody here can link to what is known is never taken for that event itself, but for the event
- * before it that is missing: this one is fetched and taken in with it, so that it is judged like any other.
+ * before it that is missing: this one is fetched and taken in with it, so that it is judged like any other. Only what stands on events
+ * that are here without their state (history that was fetched later) has nothing before it that could be fetched.
  */
 #include "federation/missing_inner.h"
 
@@ -197,11 +198,11 @@ static enum err accept_with_auth(struct search *search, const struct room_arriva
 	return room_accept(search->ctx, hs, room, arrival, out);
 }
 
-/* An event before which nothing links to what is known: with the state that others say it stood on. */
-static enum err accept_with_state(struct search *search, const struct event *event)
+/* An event before which nothing links to a state that is known: with the state that others say it stood on. */
+static enum err accept_with_state(struct search *search, const struct event *event,
+	struct room_outcome *out)
 {
 	struct id_list state = {0};
-	struct room_outcome outcome = {0};
 	if (search->states_left == 0) {
 		return ERR_MISSING;
 	}
@@ -213,7 +214,7 @@ static enum err accept_with_state(struct search *search, const struct event *eve
 			.state_before = state.list.p,
 			.state_before_count = state.list.n,
 		},
-		&outcome);
+		out);
 }
 
 static bool names(const struct event *event, struct event_id prev)
@@ -236,7 +237,8 @@ static enum err bridge_gap(struct search *search, const struct event *event,
 	for (size_t i = 0; i < n; i++) {
 		bool is_before = !names(events[i], event->event_id) &&
 			!names(events[i], search->missing->event->event_id);
-		enum err err = is_before ? accept_with_state(search, events[i]) : ERR_MISSING;
+		struct room_outcome outcome = {0};
+		enum err err = is_before ? accept_with_state(search, events[i], &outcome) : ERR_MISSING;
 		if (missing_is_general(err)) {
 			return err;
 		}
@@ -380,24 +382,58 @@ static enum err ask_between(struct search *search, struct between *out)
 /* --- all of it ---------------------------------------------------------------------------------------------------- */
 
 /*
+ * Those of an event's missing prev_events that have to come. Of the others only the state is missing: history that was fetched later, and
+ * what was rejected before anybody asked what it stands on.
+ */
+static enum err find_unknown(struct search *search, const struct room_outcome *outcome,
+	struct event_id **out, size_t *out_count)
+{
+	struct arena *arena = search->ctx->arena;
+	size_t count = outcome->missing_prev_count;
+	struct known_event *known = ARENA_NEW_ARRAY(arena, struct known_event, count);
+	TRY(room_known_events(search->ctx, search->federation->hs, search->missing->room,
+		outcome->missing_prev, count, known));
+	*out = ARENA_NEW_ARRAY(arena, struct event_id, count);
+	*out_count = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (known[i].fate == EVENT_UNKNOWN || known[i].fate == EVENT_OUTLIER) {
+			(*out)[(*out_count)++] = outcome->missing_prev[i];
+		}
+	}
+	return ERR_OK;
+}
+
+/*
  * Takes one event in, over a gap if need be. A prev_event that came in the answer and could not be taken in makes no gap: what is
  * missing stands before it. Nor is what is missing asked for by its id where all that the sender had for it was no event.
+ *
+ * Where nothing is missing but the state after what it stands on, the event itself is the first for which others have to say the state.
  */
 static enum err accept_over_gap(struct search *search, const struct between *between,
 	const struct event *event, struct room_outcome *out)
 {
 	const struct room_arrival arrival = {.event = event};
+	struct event_id *unknown;
+	size_t count;
 	enum err err = accept_with_auth(search, &arrival, out);
 	if (err != ERR_MISSING || out->missing_prev_count == 0) {
 		return err;
 	}
-	for (size_t i = 0; i < out->missing_prev_count; i++) {
-		if (between->is_spoiled || place_between(between, out->missing_prev[i]) != SIZE_MAX) {
+	TRY(find_unknown(search, out, &unknown, &count));
+	for (size_t i = 0; i < count; i++) {
+		if (between->is_spoiled || place_between(between, unknown[i]) != SIZE_MAX) {
 			return ERR_MISSING;
 		}
 	}
-	TRY(bridge_gap(search, event, out->missing_prev, out->missing_prev_count));
-	return accept_with_auth(search, &arrival, out);
+	if (count > 0) {
+		TRY(bridge_gap(search, event, unknown, count));
+		err = accept_with_auth(search, &arrival, out);
+		if (err != ERR_MISSING || out->missing_prev_count == 0) {
+			return err;
+		}
+		TRY(find_unknown(search, out, &unknown, &count));
+	}
+	return count == 0 ? accept_with_state(search, event, out) : ERR_MISSING;
 }
 
 /* The oldest that is not done: all of its prev_events among them are. NULL: none, or they go round in circles (versions 1, 2). */

@@ -7,6 +7,8 @@
  */
 #include "federation/outbox_inner.h"
 
+#include <inttypes.h>
+
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
@@ -52,15 +54,12 @@ struct stored_outbox {
 	int64_t position;
 };
 
-static enum err read_stored(struct ctx *ctx, struct outbox *outbox, int64_t wanted_from,
-	struct stored_outbox *out)
+/* The position first: whoever moves it meanwhile has written down before what was missed up to there. */
+static enum err read_stored(struct ctx *ctx, struct outbox *outbox, struct stored_outbox *out)
 {
 	struct db *db = outbox->hs->db;
-	out->position = wanted_from;
-	if (wanted_from < 0) {
-		TRY(store_consumer_position(ctx, db, STR(OUTBOX_CONSUMER),
-			writer_position(outbox->hs->writer), &out->position));
-	}
+	TRY(store_consumer_position(ctx, db, STR(OUTBOX_CONSUMER), writer_position(outbox->hs->writer),
+		&out->position));
 	TRY(store_destination_trouble(ctx, db, &out->trouble, &out->trouble_n));
 	TRY(store_outbox_missed_all(ctx, db, &out->missed, &out->missed_n));
 	TRY(store_outbox_edus_servers(ctx, db, &out->edu_servers, &out->edu_server_n));
@@ -100,7 +99,6 @@ static void fill_locked(struct outbox *outbox, const struct stored_outbox *store
 		outbox_share_room_locked(outbox, stored->shared[i]);
 	}
 	outbox->is_loaded = true;
-	outbox->wanted_from = -1;
 	cond_broadcast(&outbox->loaded);
 }
 
@@ -109,16 +107,15 @@ static enum err load(struct ctx *ctx, struct outbox *outbox)
 	struct stored_outbox stored = {0};
 	lock_take(&outbox->lock);
 	bool is_loaded = outbox->is_loaded;
-	int64_t wanted_from = outbox->wanted_from;
 	int64_t edus_serial = outbox->edus_serial;
 	lock_give(&outbox->lock);
 	if (is_loaded) {
 		return ERR_OK;
 	}
-	TRY(read_stored(ctx, outbox, wanted_from, &stored));
+	TRY(read_stored(ctx, outbox, &stored));
 	LOCK_SCOPE(&outbox->lock);
 	/* If something has come between, what was read is too old: once more, in the next round. */
-	if (outbox->wanted_from == wanted_from && outbox->edus_serial == edus_serial) {
+	if (outbox->edus_serial == edus_serial) {
 		fill_locked(outbox, &stored);
 	}
 	return ERR_OK;
@@ -166,20 +163,23 @@ void outbox_policy_changed(struct outbox *outbox)
 	}
 }
 
-bool outbox_await_loaded(struct outbox *outbox, int64_t position)
+enum err outbox_await_loaded(struct ctx *ctx, struct outbox *outbox, int64_t position,
+	bool *out_is_loaded)
 {
 	int64_t until_ms = clock_mono_us() / 1000 + LOAD_WAIT_MS;
 	LOCK_SCOPE(&outbox->lock);
 	if (!outbox->is_loaded || outbox->dispatched != position) {
 		outbox->is_loaded = false;
-		outbox->wanted_from = position;
 		outbox->is_woken = true;
 		cond_signal(&outbox->work);
 	}
 	while (!outbox->is_stopping && !outbox->is_loaded &&
 		cond_wait_until(&outbox->loaded, &outbox->lock, until_ms)) {
 	}
-	return !outbox->is_stopping && outbox->is_loaded && outbox->dispatched == position;
+	*out_is_loaded = !outbox->is_stopping && outbox->is_loaded;
+	return *out_is_loaded && outbox->dispatched != position
+		? fail_cause(ctx, ERR_CONFLICT, "the outbox begins elsewhere than its consumer")
+		: ERR_OK;
 }
 
 /* --- a round -------------------------------------------------------------------------------------------------- */
@@ -221,7 +221,8 @@ static enum err save_missed(struct ctx *ctx, struct outbox *outbox)
 }
 
 /*
- * The consumer goes on. Should another process have moved it, memory begins anew. Not worth a flush: what is sent twice because
+ * The consumer goes on. Should it not be where it was left (another process has moved it, the database has lost the last move, or made one
+ * whose answer was lost), memory and consumer begin anew where the database says. Not worth a flush: what is sent twice because
  * the database has forgotten this, others know by its ids.
  */
 static enum err save_position(struct ctx *ctx, struct outbox *outbox)
@@ -234,11 +235,16 @@ static enum err save_position(struct ctx *ctx, struct outbox *outbox)
 		return ERR_OK;
 	}
 	enum err err = store_consumer_skip(ctx, outbox->hs->db, STR(OUTBOX_CONSUMER), from, to);
-	LOCK_SCOPE(&outbox->lock);
+	lock_take(&outbox->lock);
 	if (err == ERR_OK && outbox->saved == from) {
 		outbox->saved = to;
 	} else if (err == ERR_CONFLICT) {
 		outbox->is_loaded = false;
+	}
+	lock_give(&outbox->lock);
+	if (err == ERR_CONFLICT) {
+		consumers_begin_anew(outbox->hs->consumers, OUTBOX_CONSUMER);
+		log_info(0, "outbox.begins_anew", "position=%" PRId64, from);
 	}
 	return err == ERR_CONFLICT ? ERR_OK : err;
 }
@@ -301,7 +307,6 @@ static enum err run_round(struct ctx *ctx, struct outbox *outbox, struct pace *p
 	if (!is_ours) {
 		LOCK_SCOPE(&outbox->lock);
 		outbox->is_loaded = false;
-		outbox->wanted_from = -1;
 		pace->pause_ms = LEASE_POLL_MS;
 		return ERR_OK;
 	}
@@ -453,7 +458,6 @@ struct outbox *outbox_create(struct federation *federation)
 	struct outbox *outbox = mem_alloc(sizeof(*outbox));
 	outbox->federation = federation;
 	outbox->hs = federation->hs;
-	outbox->wanted_from = -1;
 	outbox->news_end = &outbox->news;
 	lock_init(&outbox->lock, RANK_LEAF);
 	cond_init(&outbox->work);

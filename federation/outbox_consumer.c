@@ -122,11 +122,15 @@ static bool is_same_receipt(const struct outbox_receipt *a, const struct outbox_
 		str_equals(a->thread_id, b->thread_id);
 }
 
-static void dispatch(struct round *round)
+/* Into memory, unless that has begun anew since the round began: then it lacks what was before. */
+static enum err dispatch(struct round *round)
 {
 	struct outbox *outbox = round->outbox;
 	struct edu_note *note = NULL;
 	LOCK_SCOPE(&outbox->lock);
+	if (!outbox->is_loaded || outbox->dispatched != round->after) {
+		return fail_cause(round->ctx, ERR_CONFLICT, "the outbox has begun anew");
+	}
 	for (size_t i = 0; i < round->target_n; i++) {
 		const struct outbox_target *target = &round->targets[i];
 		outbox_add_event_locked(outbox_destination_locked(outbox, target->server), target->room_nid,
@@ -146,6 +150,7 @@ static void dispatch(struct round *round)
 		edu_note_unref(note);
 	}
 	outbox->dispatched = round->reached;
+	return ERR_OK;
 }
 
 int64_t outbox_rounds_pause_ms(void *self)
@@ -163,8 +168,10 @@ enum err outbox_consume(struct ctx *ctx, struct homeserver *hs, void *self, int6
 		.outbox = outbox,
 		.own = hs->signer.server.s,
 		.after = after};
+	bool is_loaded;
 	*out_reached = after;
-	if (!outbox_await_loaded(outbox, after)) {
+	TRY(outbox_await_loaded(ctx, outbox, after, &is_loaded));
+	if (!is_loaded) {
 		return ERR_OK;
 	}
 	TRY(look(&round, up_to));
@@ -174,7 +181,7 @@ enum err outbox_consume(struct ctx *ctx, struct homeserver *hs, void *self, int6
 	if (round.introduced_n > 0) {
 		TRY(outbox_introduce(ctx, outbox, round.introduced, round.introduced_n));
 	}
-	dispatch(&round);
+	TRY(dispatch(&round));
 	outbox_wake(outbox);
 	*out_reached = round.reached;
 	return ERR_OK;

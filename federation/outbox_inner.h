@@ -106,7 +106,6 @@ struct outbox {
 	bool is_stopping;
 	bool is_woken;
 	bool is_loaded;          /**< memory holds what the database says up to `dispatched` */
-	int64_t wanted_from;     /**< where the consumer wants memory to begin anew; -1: nowhere */
 	int64_t dispatched;      /**< everything up to here is in memory */
 	int64_t saved;           /**< the consumer's position in the database */
 	struct map destinations; /**< server → struct destination * */
@@ -151,8 +150,14 @@ void outbox_flight_free(struct flight *flight);
 
 /** There may be something to do. */
 void outbox_wake(struct outbox *outbox);
-/** Waits until memory holds everything up to a position. @return false when it does not (yet) */
-MUST_CHECK bool outbox_await_loaded(struct outbox *outbox, int64_t position);
+/**
+ * Waits until memory holds everything up to a position, where the consumer is. Where it does not, memory begins anew by what the
+ * database says, and so has the consumer to: what was in memory only would be lost otherwise.
+ * @param out_is_loaded  false: not yet
+ * Errors: CONFLICT (the database's position is another one)
+ */
+MUST_CHECK enum err outbox_await_loaded(struct ctx *ctx, struct outbox *outbox, int64_t position,
+	bool *out_is_loaded);
 /** EDUs were stored for these servers. */
 void outbox_edus_stored(struct outbox *outbox, const struct str *servers, size_t count);
 

@@ -63,9 +63,9 @@ void outbox_flight_finished(void *data, const struct fed_end *end)
 	cond_signal(&outbox->work);
 }
 
-static const struct missed_room *find_missed_locked(const struct flight *flight, int64_t room_nid)
+static struct missed_room *find_missed_locked(const struct flight *flight, int64_t room_nid)
 {
-	const struct destination *destination = flight->destination;
+	struct destination *destination = flight->destination;
 	for (size_t i = 0; i < destination->missed_n; i++) {
 		if (destination->missed[i].room_nid == room_nid) {
 			return &destination->missed[i];
@@ -85,6 +85,18 @@ static int64_t settled_up_to_locked(const struct flight *flight, const struct ca
 	return is_done ? INT64_MAX : MAX_OF(flight->horizon, room->up_to);
 }
 
+/* Whether a room's row went is not known: it counts as not written, so that nothing relies on it. */
+static void doubt_rows(struct outbox *outbox, struct flight *flight)
+{
+	LOCK_SCOPE(&outbox->lock);
+	for (size_t i = 0; i < flight->room_n; i++) {
+		struct missed_room *missed = find_missed_locked(flight, flight->rooms[i].room_nid);
+		if (missed != NULL) {
+			missed->is_saved = false;
+		}
+	}
+}
+
 /* Rows first: should something come between them and memory, its room is missed again, without a row. */
 static enum err settle_rooms(struct ctx *ctx, struct outbox *outbox, struct flight *flight)
 {
@@ -96,8 +108,12 @@ static enum err settle_rooms(struct ctx *ctx, struct outbox *outbox, struct flig
 		up_to[i] = settled_up_to_locked(flight, &flight->rooms[i]);
 	}
 	lock_give(&outbox->lock);
-	TRY(store_outbox_missed_done(ctx, outbox->hs->db, flight->destination->server, nids, up_to,
-		flight->room_n));
+	enum err err = store_outbox_missed_done(ctx, outbox->hs->db, flight->destination->server, nids,
+		up_to, flight->room_n);
+	if (err != ERR_OK) {
+		doubt_rows(outbox, flight);
+		return err;
+	}
 	LOCK_SCOPE(&outbox->lock);
 	for (size_t i = 0; i < flight->room_n; i++) {
 		int64_t now = settled_up_to_locked(flight, &flight->rooms[i]);

@@ -34,6 +34,7 @@ struct consumer {
 	bool is_running;
 	bool is_ours;   /* has the lease, and the position is known */
 	bool is_urgent; /* somebody waits: the pause is left out */
+	bool is_lost;   /* while it ran, its position became what the database says */
 	int64_t position;
 	int64_t due_ms;   /* not before; monotonic */
 	int64_t failures; /* in a row */
@@ -140,7 +141,7 @@ static struct consumer *pick(struct consumers *consumers, int64_t *out_up_to)
 		return NULL;
 	}
 	consumer->is_running = true;
-	consumer->is_urgent = false;
+	consumer->is_urgent = consumer->is_lost = false;
 	*out_up_to = consumers->newest;
 	return consumer;
 }
@@ -218,12 +219,12 @@ static void enter(struct consumers *consumers, struct consumer *consumer,
 {
 	LOCK_SCOPE(&consumers->lock);
 	consumer->is_running = false;
-	consumer->is_ours = outcome->is_ours;
-	consumer->position = outcome->is_ours ? outcome->position : 0;
+	consumer->is_ours = outcome->is_ours && !consumer->is_lost;
+	consumer->position = consumer->is_ours ? outcome->position : 0;
 	consumer->failures = outcome->err == ERR_OK ? 0 : consumer->failures + 1;
 	bool skips_pause = consumer->is_urgent && outcome->err == ERR_OK && outcome->is_ours;
 	consumer->due_ms = skips_pause ? 0 : now_ms() + outcome->pause_ms;
-	if (outcome->is_ours) {
+	if (consumer->is_ours) {
 		metric_set(consumer->lag, consumers->newest - consumer->position);
 	}
 	cond_broadcast(&consumers->moved);
@@ -276,6 +277,19 @@ bool consumers_is_ours(struct consumers *consumers, const char *name)
 	LOCK_SCOPE(&consumers->lock);
 	const struct consumer *consumer = find_named(consumers, name);
 	return consumer != NULL && consumer->is_ours;
+}
+
+void consumers_begin_anew(struct consumers *consumers, const char *name)
+{
+	LOCK_SCOPE(&consumers->lock);
+	struct consumer *consumer = find_named(consumers, name);
+	invariant(consumer != NULL);
+	if (consumer->is_running) {
+		consumer->is_lost = true; /* the rest is its thread's */
+	} else {
+		consumer->is_ours = false;
+		cond_signal(&consumers->work);
+	}
 }
 
 bool consumers_await(struct consumers *consumers, const char *name, int64_t position,

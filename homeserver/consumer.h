@@ -62,6 +62,12 @@ void consumers_published(struct consumers *consumers, int64_t position);
 bool consumers_is_ours(struct consumers *consumers, const char *name);
 
 /**
+ * What a consumer that saves itself put into memory is gone: it begins anew at once, from the position in the database, whether or not
+ * anything new is published.
+ */
+void consumers_begin_anew(struct consumers *consumers, const char *name);
+
+/**
  * Waits until a consumer has dealt with everything up to a position, without its pause. Blocks the calling worker; no lock is held.
  * @return false when it has not by the deadline (monotonic), when it fails, or when another process runs it
  */

@@ -150,3 +150,25 @@ def test_rejected__topic_without_power__never_shown(federated, remote):
     shared.deliver(room.send("m.room.message", {"msgtype": "m.text", "body": "on"}, prev=before))
     assert not shared.knows(bad)
     assert ("m.room.topic", "") not in shared.user.state(room.room_id)
+
+
+@pytest.mark.parametrize("missed_n", [0, 2, 30])
+def test_branch__off_history_that_was_fetched_later__taken_in_with_its_state(federated, remote, missed_n):
+    """Who was apart goes on from what this server has only as history of a gap, without the state after it."""
+    shared = SharedRoom(federated, remote)
+    room, alice = shared.room, shared.user
+    shared.sentinel()
+    gap = [room.message("gap %d" % number) for number in range(40)]
+    shared.deliver(room.message("over the gap"))
+    known_from_paging(alice, room.room_id)
+    assert shared.knows(gap[10])
+    newest, state = list(room.heads), room.state
+    room.heads, room.state = [gap[10].event_id], room.states[gap[10].event_id]
+    topic = room.send("m.room.topic", {"topic": "of the branch"}, "")
+    branch = [topic] + [room.message("branch %d" % number) for number in range(missed_n)]
+    shared.deliver(branch[-1])
+    room.heads, room.state = newest + [branch[-1].event_id], {**state, **room.state}
+    shared.deliver(room.message("on both"))
+    assert alice.state(room.room_id)[("m.room.topic", "")]["event_id"] == topic.event_id
+    known_from_paging(alice, room.room_id)
+    assert all(shared.knows(event) for event in branch)

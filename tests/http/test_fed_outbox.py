@@ -200,6 +200,29 @@ def test_server__killed_while_a_destination_is_down__knows_it_after_the_start(se
     assert inbox.transactions[0].match.group(1) == txn
 
 
+def test_database__has_lost_how_far_it_came__what_waits_in_memory_is_sent_all_the_same(server, remote):
+    """The position is not flushed: a database that was killed may be behind what the server remembers. Nothing new is said after that."""
+    inbox = Inbox(remote)
+    alice = server.user()
+    room = alice.create_room()
+    let_in(server, room, remote.name)
+    gates = [threading.Event(), threading.Event()]
+    inbox.refuse = lambda ask: (gates[min(inbox.transactions.index(ask), 1)].wait(seconds(20)), (200, {"pdus": {}}))[1]
+    first = alice.send(room, "m0")
+    inbox.until(lambda i: i.transactions)
+    position = "FROM consumers c, events e WHERE c.name = 'outbox' AND e.event_id = '%s'" % first
+    wait_until(lambda: server.sql("SELECT e.position - c.position " + position) == "1", what="all before it is done with")
+    for number in range(1, 61):
+        alice.send(room, "m%d" % number)
+    server.sql("UPDATE consumers SET position = position - 1 WHERE name = 'outbox'")
+    gates[0].set()
+    inbox.until(lambda i: len(i.transactions) == 2)
+    wait_until(lambda: "outbox.begins_anew" in server.log(), what="it is noticed")
+    gates[1].set()
+    inbox.until(lambda i: "m60" in i.bodies())
+    assert list(dict.fromkeys(inbox.bodies())) == ["m%d" % number for number in range(61)]
+
+
 def test_destination__asks_for_something__is_tried_at_once(make_federated, cluster, remote):
     one = federated_on(cluster, make_federated, **{"federation.retry_first": "1s", "federation.retry_longest": "1h"})
     inbox = Inbox(remote)

@@ -290,6 +290,23 @@ static void consumer__failing_rounds__tries_again(void **state)
 	end_process(0);
 }
 
+/* What was only in memory is gone, and nobody publishes anything. */
+static void consumer__begins_anew__deals_again_with_what_the_database_says(void **state)
+{
+	(void)state;
+	const int64_t lost = 4;
+	struct seen seen = {.saving = SAVING_ITSELF};
+	int64_t newest = publish(10);
+	struct consumers *consumers = start_process(0, &seen);
+	await_takeover(consumers, newest);
+	run_sql("UPDATE consumers SET position = position - 4");
+	consumers_begin_anew(consumers, "looker");
+	await_takeover(consumers, newest);
+	assert_int_equal(atomic_load(&seen.dealt), newest + lost);
+	assert_int_equal(stored_position(), newest);
+	end_process(0);
+}
+
 static void consumer__two_processes__one_runs_until_it_ends(void **state)
 {
 	(void)state;
@@ -345,6 +362,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(consumer_skip__as_sent__its_commit_needs_no_flush, set_up,
 			tear_down),
 		cmocka_unit_test_setup_teardown(consumer__failing_rounds__tries_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			consumer__begins_anew__deals_again_with_what_the_database_says, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(consumer__two_processes__one_runs_until_it_ends, set_up,
 			tear_down),
 		cmocka_unit_test_setup_teardown(consumer__lease_connection_breaks__nothing_twice, set_up,
