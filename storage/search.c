@@ -48,12 +48,15 @@ static int window_level(int64_t end, int64_t looked_at)
 	return level;
 }
 
-/* Those from a position down to another, the newest first. What is older than the stream counts as its beginning. */
-static struct db_value windows_of(struct ctx *ctx, int64_t newest, int64_t after)
+/*
+ * Those from a position down to the first, the newest first. What is older than the stream counts as its beginning. A text stands in the
+ * window of what is found, and what an edit of today edits may be older than all that the reader may see.
+ */
+static struct db_value windows_of(struct ctx *ctx, int64_t newest)
 {
 	VEC(struct str) windows = {0};
 	int64_t top = MAX_OF(newest, (int64_t)0);
-	for (int64_t end = top + 1; end > 0 && (end > after || windows.n == 0);) {
+	for (int64_t end = top + 1; end > 0;) {
 		struct buf buf CLEANUP(buf_fini);
 		buf_init(&buf, WINDOW_TEXT_MAX);
 		int level = window_level(end, top + 1 - end);
@@ -282,9 +285,8 @@ static enum err query(struct ctx *ctx, struct db *db, const struct search_ask *a
 	size_t n = ask->span_count;
 	bool is_later = !ask->is_by_rank && !is_first_page(ask);
 	int64_t newest = is_later ? MIN_OF(columns->up_to, ask->last_position - 1) : columns->up_to;
-	const struct db_value args[] = {db_text(buf_str(&terms)),
-		windows_of(ctx, newest, columns->after), rooms_text(ctx, ask),
-		db_bigints(columns->room_nids, n), db_bigints(columns->afters, n),
+	const struct db_value args[] = {db_text(buf_str(&terms)), windows_of(ctx, newest),
+		rooms_text(ctx, ask), db_bigints(columns->room_nids, n), db_bigints(columns->afters, n),
 		db_bigints(columns->up_tos, n), db_bigints(columns->horizons, n),
 		db_bigints(ask->keys, ask->key_count),
 		ask->senders != NULL ? db_texts(ask->senders, ask->sender_count) : db_null(),
@@ -328,6 +330,7 @@ enum err store_search(struct ctx *ctx, struct db *db, const struct search_ask *a
 	for (size_t i = 0; i < n; i++) {
 		hits[i] = (struct search_hit){
 			.place = {.room_nid = db_int(rows, i, 0), .position = db_int(rows, i, 1)},
+			.text_position = db_int(rows, i, 5),
 			.rank = db_int(rows, i, 2),
 		};
 	}

@@ -64,7 +64,7 @@ struct search_scope_row {
 MUST_CHECK enum err store_search_scope(struct ctx *ctx, struct db *db, const int64_t *room_nids,
 	size_t count, struct str user_id, struct search_scope_row **out, size_t *out_count);
 
-/** A part of a room's timeline: after < position <= up_to. */
+/** A part of a room's timeline: after < position <= up_to. An edit is in it by its own position, wherever what it edits lies. */
 struct search_span {
 	int64_t room_nid;
 	int64_t after;
@@ -94,6 +94,7 @@ struct search_ask {
 
 struct search_hit {
 	struct search_place place; /**< of the event that is found */
+	int64_t text_position;     /**< of who has the text: the same, or its newest edit */
 	int64_t rank;              /**< in millionths; 0 when not by rank */
 };
 /**

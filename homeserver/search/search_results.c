@@ -1,6 +1,7 @@
 /*
  * The index is asked for a page. Its answer keeps to what the reader may see already; each event is looked at once more when it
- * is loaded, since it may have been redacted a moment ago, and the original of an edit may be hidden when the edit is not.
+ * is loaded, since it may have been redacted a moment ago, and the original of an edit may be hidden when the edit is not; then the
+ * edit is what was found.
  */
 #include "homeserver/search/search_results.h"
 
@@ -168,30 +169,54 @@ static enum err find_room(struct searching *searching, int64_t nid, struct searc
 	return ERR_OK;
 }
 
-/* Loads the event of a hit. *out_shown is false when it is gone, or hidden from the reader. */
+/* The event at a position that is found for the reader; NULL when it is gone or redacted: then *out_is_gone too; or when it is hidden. */
+static enum err load_found(struct searching *searching, struct reading *reading, int64_t position,
+	struct stored_event **out, bool *out_is_gone)
+{
+	struct ctx *ctx = searching->ctx;
+	struct stored_event *event;
+	*out = NULL;
+	*out_is_gone = true;
+	enum err err = room_event_at(ctx, searching->hs, reading->room, position, &event);
+	if (err == ERR_MISSING || err == ERR_DENIED) {
+		return ERR_OK;
+	}
+	TRY(err);
+	if (event->redacted_by != 0) {
+		return ERR_OK;
+	}
+	*out_is_gone = false;
+	TRY(room_viewer_cover(ctx, searching->hs, reading->viewer, position));
+	if (!room_viewer_sees(reading->viewer, event)) {
+		return ERR_OK;
+	}
+	struct stored_event *seen = event;
+	TRY(erased_hide(ctx, searching->hs, reading->viewer, &seen, 1));
+	*out = seen == event ? event : NULL; /* what the reader does not get has not been found */
+	return ERR_OK;
+}
+
+/*
+ * Loads the event of a hit. *out_shown is false when it is gone, or hidden from the reader. Who came after an event was sent and sees it
+ * edited finds the edit: that is all there is for the reader, in the timeline too.
+ */
 static enum err load_hit(struct searching *searching, const struct search_hit *hit,
 	struct search_result *result, bool *out_shown)
 {
-	struct ctx *ctx = searching->ctx;
 	*out_shown = false;
 	enum err err = find_room(searching, hit->place.room_nid, &result->room);
-	if (err == ERR_OK) {
-		err = room_event_at(ctx, searching->hs, result->room->reading.room, hit->place.position,
-			&result->event);
-	}
 	if (err == ERR_MISSING || err == ERR_DENIED) {
 		return ERR_OK; /* the room was forgotten or taken away meanwhile */
 	}
 	TRY(err);
 	struct reading *reading = &result->room->reading;
-	TRY(room_viewer_cover(ctx, searching->hs, reading->viewer, hit->place.position));
-	result->rank = hit->rank;
-	if (result->event->redacted_by != 0 || !room_viewer_sees(reading->viewer, result->event)) {
-		return ERR_OK;
+	bool is_gone;
+	TRY(load_found(searching, reading, hit->place.position, &result->event, &is_gone));
+	if (result->event == NULL && !is_gone && hit->text_position != hit->place.position) {
+		TRY(load_found(searching, reading, hit->text_position, &result->event, &is_gone));
 	}
-	struct stored_event *seen = result->event;
-	TRY(erased_hide(ctx, searching->hs, reading->viewer, &seen, 1));
-	*out_shown = seen == result->event; /* what the reader does not get has not been found */
+	result->rank = hit->rank;
+	*out_shown = result->event != NULL;
 	return ERR_OK;
 }
 

@@ -58,9 +58,9 @@ ORDER BY 1, 2;
 -- with the matches. A window, the terms and the rooms ($3, NULL: any) are conditions of their own, since an index look-up skips from one
 -- to the next by each of them. Index: search_texts_terms_idx.
 WITH found AS MATERIALIZED (
-	SELECT m.room_nid, m.target_position
+	SELECT m.room_nid, m.target_position, m.position
 	FROM unnest($2::text[]) AS w(term) CROSS JOIN LATERAL (
-		SELECT e.room_nid, e.target_position
+		SELECT e.room_nid, e.target_position, e.position
 		FROM (
 			SELECT t.room_nid, t.position, t.target_position, t.superseded_at
 			FROM search_texts t
@@ -78,9 +78,9 @@ WITH found AS MATERIALIZED (
 	) AS m
 	LIMIT $13
 ), page AS (
-	SELECT f.room_nid, f.target_position FROM found f ORDER BY f.target_position DESC LIMIT $14
+	SELECT f.room_nid, f.target_position, f.position FROM found f ORDER BY f.target_position DESC LIMIT $14
 )
-SELECT p.room_nid, p.target_position, 0::bigint, m.n, m.last
+SELECT p.room_nid, p.target_position, 0::bigint, m.n, m.last, p.position
 FROM (SELECT count(*) AS n, min(target_position) AS last FROM found) AS m LEFT JOIN page p ON true
 ORDER BY p.target_position DESC;
 
@@ -108,15 +108,15 @@ WITH found AS MATERIALIZED (
 	) AS m
 	LIMIT $13
 ), ranked AS MATERIALIZED (
-	SELECT e.room_nid, e.target_position, (1000000 * ts_rank_cd(e.terms, $1::text::tsquery, 1)
+	SELECT e.room_nid, e.target_position, e.position, (1000000 * ts_rank_cd(e.terms, $1::text::tsquery, 1)
 		/ (1 + ln(1 + greatest($15::bigint - e.origin_server_ts, 0)::float8 / 604800000)))::bigint AS rank
 	FROM search_texts e WHERE e.ctid = ANY (ARRAY(SELECT place FROM found))
 ), page AS (
-	SELECT r.room_nid, r.target_position, r.rank
+	SELECT r.room_nid, r.target_position, r.position, r.rank
 	FROM ranked r
 	WHERE r.rank < $14 OR (r.rank = $14 AND r.target_position < $12)
 	ORDER BY r.rank DESC, r.target_position DESC LIMIT $16
 )
-SELECT p.room_nid, p.target_position, p.rank, m.n, m.last
+SELECT p.room_nid, p.target_position, p.rank, m.n, m.last, p.position
 FROM (SELECT count(*) AS n, min(target_position) AS last FROM found) AS m LEFT JOIN page p ON true
 ORDER BY p.rank DESC, p.target_position DESC;

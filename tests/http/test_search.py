@@ -295,6 +295,27 @@ def test_search__history_visibility__decides_what_was_before_joining(alice, bob,
     assert answer["count"] == len(expected)
 
 
+@pytest.mark.parametrize("order_by", ["recent", "rank"])
+def test_search__edit_of_an_event_before_joining__the_edit_is_found_and_nothing_of_the_original(alice, bob, order_by):
+    """Who may see the edit and not what it edits finds it all the same, as it stands in the timeline."""
+    room_id = alice.create_room(preset="public_chat", initial_state=[
+        {"type": "m.room.history_visibility", "state_key": "", "content": {"history_visibility": "joined"}}])
+    original = alice.send(room_id, "lobelia")
+    bob.join(room_id).ok()
+    edit = alice.send(room_id, {"msgtype": "m.text", "body": "* wisteria", "m.new_content": {
+        "msgtype": "m.text", "body": "wisteria"}, "m.relates_to": {"rel_type": "m.replace", "event_id": original}})
+    later = alice.send(room_id, "later")
+    assert found(alice, "wisteria", order_by=order_by) == [original]
+    answer = search(bob, "wisteria", order_by=order_by, event_context={})
+    result, = answer["results"]
+    assert result["result"]["event_id"] == edit and answer["count"] == 1
+    assert later in [event["event_id"] for event in result["context"]["events_after"]]
+    assert original not in [event["event_id"] for event in result["context"]["events_before"]]
+    assert "lobelia" not in json.dumps(answer) and found(bob, "lobelia") == []
+    alice.redact(room_id, edit).ok()
+    assert found(bob, "wisteria") == [] and found(bob, "lobelia") == []
+
+
 def test_search__visibility_changes__each_time_counts(alice, bob):
     room_id = alice.create_room(preset="public_chat")
     first = alice.send(room_id, "hyacinth one")

@@ -212,6 +212,38 @@ static void search__far_apart__found_by_recency(void **state)
 	assert_string_equal(find(world, "heron", 100, 6, false), "-7");
 }
 
+/* The reader may see what came last only. */
+static void search__edit_of_what_is_older_than_all_spans__found(void **state)
+{
+	struct world *world = *state;
+	struct ctx *ctx = &world->ctx;
+	static const int64_t keys[] = {SEARCH_BODY};
+	const struct search_span span = {1, 5000000, 5000100, 5000100};
+	add(world, 1, 7, 7, "kestrel");
+	add(world, 1, 5000050, 7, "goshawk");
+	for (int by_rank = 0; by_rank <= 1; by_rank++) {
+		struct term_match *matches;
+		struct search_ask asked = {.spans = &span,
+			.span_count = 1,
+			.keys = keys,
+			.key_count = 1,
+			.has_url = -1,
+			.is_by_rank = by_rank,
+			.last_rank = INT64_MAX,
+			.last_position = INT64_MAX,
+			.limit = HITS_MAX};
+		terms_query(ctx->arena, STR("goshawk"), 32, &matches, &asked.match_count);
+		asked.matches = matches;
+		struct found found;
+		assert_int_equal(store_search(ctx, world->db, &asked, &found.hits, &found.n, &found.total),
+			ERR_OK);
+		assert_int_equal(found.n, 1);
+		assert_int_equal(found.total, 1);
+		assert_int_equal(found.hits[0].place.position, 7);
+		assert_int_equal(found.hits[0].text_position, 5000050);
+	}
+}
+
 /* How many rows of the index's table were fetched so far: all its connections have to be gone. */
 static long rows_fetched(struct world *world)
 {
@@ -267,6 +299,7 @@ int main(void)
 		FRESH(search__the_same_change_twice__as_once),
 		FRESH(search__one_character__also_inside_of_words),
 		FRESH(search__far_apart__found_by_recency),
+		FRESH(search__edit_of_what_is_older_than_all_spans__found),
 		FRESH(search__many_more_matches__no_more_rows_read),
 	};
 	return cmocka_run_group_tests(tests, world_set_up_all, NULL);
