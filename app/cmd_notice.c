@@ -4,8 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "app/command.h"
-#include "app/desk.h"
+#include "app/cmd_notice.h"
 #include "app/show.h"
 #include "base/vec.h"
 #include "notices/notices.h"
@@ -29,17 +28,17 @@ static void split_commas(struct arena *arena, const char *text, struct str **out
 	*out_count = pieces.n;
 }
 
-/* Words behind the action's name. */
-static const char *word(const struct command_line *line, size_t index)
+const char *notice_word(const struct command_line *line, size_t index)
 {
 	return command_argument(line, index + 1);
 }
 
-static enum err read_id(struct command_line *line, int64_t *out)
+enum err notice_read_id(struct command_line *line, int64_t *out)
 {
-	return str_to_int(str_of(word(line, 0)), 1, INT64_MAX, out)
+	const char *word = notice_word(line, 0);
+	return str_to_int(str_of(word), 1, INT64_MAX, out)
 		? ERR_OK
-		: fail(line->ctx, ERR_INPUT, NULL, "'%s' is no number of one; see the list", word(line, 0));
+		: fail(line->ctx, ERR_INPUT, NULL, "'%s' is no number of one; see the list", word);
 }
 
 /* --- senders and tokens ------------------------------------------------------------------------------------ */
@@ -47,7 +46,7 @@ static enum err read_id(struct command_line *line, int64_t *out)
 static enum err make_sender(struct command_line *line, struct desk *desk)
 {
 	struct str user_id;
-	TRY(notice_sender_make(line->ctx, &desk->accounts, str_of(word(line, 0)),
+	TRY(notice_sender_make(line->ctx, &desk->accounts, str_of(notice_word(line, 0)),
 		str_of(command_value(line, "--name")), &user_id));
 	(void)printf("%.*s\n", STR_ARG(user_id));
 	return ERR_OK;
@@ -68,8 +67,8 @@ static enum err make_token_of(struct command_line *line, struct desk *desk,
 	struct notice_token_wish *wish, struct str *out)
 {
 	struct str *targets;
-	split_commas(line->ctx->arena, word(line, 1), &targets, &wish->target_count);
-	wish->sender = str_of(word(line, 0));
+	split_commas(line->ctx->arena, notice_word(line, 1), &targets, &wish->target_count);
+	wish->sender = str_of(notice_word(line, 0));
 	wish->targets = targets;
 	wish->name =
 		command_value(line, "--name") != NULL ? str_of(command_value(line, "--name")) : STR("");
@@ -101,7 +100,7 @@ static enum err list_tokens(struct command_line *line, struct desk *desk)
 static enum err revoke_token(struct command_line *line, struct desk *desk)
 {
 	int64_t token_id;
-	TRY(read_id(line, &token_id));
+	TRY(notice_read_id(line, &token_id));
 	TRY(notice_token_revoke(line->ctx, desk->accounts.db, token_id));
 	(void)printf("The token is revoked.\n");
 	return ERR_OK;
@@ -124,7 +123,7 @@ static enum err read_texts(struct command_line *line, size_t first, struct notic
 	}
 	for (size_t i = 0; i < text_count; i++) {
 		texts[i].lang = i < count ? languages[i] : STR("");
-		texts[i].markdown = str_of(word(line, first + i));
+		texts[i].markdown = str_of(notice_word(line, first + i));
 	}
 	post->texts = texts;
 	post->text_count = text_count;
@@ -134,7 +133,7 @@ static enum err read_texts(struct command_line *line, size_t first, struct notic
 static void read_targets(struct command_line *line, struct notice_post *post)
 {
 	struct str *names;
-	split_commas(line->ctx->arena, word(line, 1), &names, &post->target_count);
+	split_commas(line->ctx->arena, notice_word(line, 1), &names, &post->target_count);
 	struct notice_target *targets =
 		ARENA_NEW_ARRAY(line->ctx->arena, struct notice_target, post->target_count);
 	for (size_t i = 0; i < post->target_count; i++) {
@@ -147,7 +146,7 @@ static enum err post(struct command_line *line, struct desk *desk, bool is_sched
 {
 	struct ctx *ctx = line->ctx;
 	struct notice_post post = {
-		.start = str_of(is_scheduled ? word(line, 2) : NULL),
+		.start = str_of(is_scheduled ? notice_word(line, 2) : NULL),
 		.zone = str_of(command_value(line, "--zone")),
 		.rule = str_of(command_value(line, "--rule")),
 		.expires = str_of(command_value(line, "--expires")),
@@ -158,7 +157,7 @@ static enum err post(struct command_line *line, struct desk *desk, bool is_sched
 	split_commas(ctx->arena, command_value(line, "--except"), &except, &post.except_count);
 	post.except = except;
 	read_targets(line, &post);
-	TRY(notice_sender_find(ctx, &desk->accounts, str_of(word(line, 0)), &post.sender));
+	TRY(notice_sender_find(ctx, &desk->accounts, str_of(notice_word(line, 0)), &post.sender));
 	TRY(read_texts(line, is_scheduled ? 3 : 2, &post));
 	TRY(notices_post(ctx, &desk->accounts, &post, &notice_id));
 	TRY(store_notice_get(ctx, desk->accounts.db, notice_id, &row));
@@ -185,13 +184,9 @@ static struct str title_of(struct ctx *ctx, const struct notice_row *row)
 {
 	struct notice_text *texts;
 	size_t count;
-	struct str line;
-	struct str rest;
-	if (notice_texts_read(ctx, row->texts, &texts, &count) != ERR_OK) {
-		return STR("?");
-	}
-	(void)str_split(str_trim(texts[0].markdown), '\n', &line, &rest);
-	return line;
+	return notice_texts_read(ctx, row->texts, &texts, &count) == ERR_OK
+		? notice_title(ctx->arena, texts[0].markdown, SIZE_MAX)
+		: STR("?");
 }
 
 static enum err list(struct command_line *line, struct desk *desk)
@@ -226,7 +221,7 @@ static enum err show(struct command_line *line, struct desk *desk)
 	struct notice_row row;
 	struct notice_outcome_row *outcomes;
 	size_t count;
-	TRY(read_id(line, &notice_id));
+	TRY(notice_read_id(line, &notice_id));
 	enum err err = store_notice_get(ctx, desk->accounts.db, notice_id, &row);
 	if (err == ERR_MISSING) {
 		return fail(ctx, err, NULL, "there is no notice %lld", (long long)notice_id);
@@ -249,7 +244,7 @@ static enum err show(struct command_line *line, struct desk *desk)
 static enum err cancel(struct command_line *line, struct desk *desk)
 {
 	int64_t notice_id;
-	TRY(read_id(line, &notice_id));
+	TRY(notice_read_id(line, &notice_id));
 	TRY(notices_cancel(line->ctx, &desk->accounts, notice_id, str_from(NULL, 0)));
 	(void)printf("Nothing more of notice %lld is sent.\n", (long long)notice_id);
 	return ERR_OK;
@@ -257,11 +252,7 @@ static enum err cancel(struct command_line *line, struct desk *desk)
 
 /* --- the command ---------------------------------------------------------------------------------------------- */
 
-static const struct {
-	const char *name;
-	size_t least, most; /* words behind it */
-	enum err (*run)(struct command_line *line, struct desk *desk);
-} actions[] = {
+static const struct notice_action actions[] = {
 	{"send", 3, 2 + NOTICE_LANGUAGES_MAX, send},
 	{"schedule", 4, 3 + NOTICE_LANGUAGES_MAX, schedule},
 	{"list", 0, 0, list},
@@ -274,21 +265,38 @@ static const struct {
 	{"revoke", 1, 1, revoke_token},
 };
 
+/* NULL: nothing is called so. */
+static const struct notice_action *find_action(const char *name)
+{
+	const struct {
+		const struct notice_action *rows;
+		size_t count;
+	} groups[] = {
+		{actions, COUNT_OF(actions)},
+		{notice_seen_actions, notice_seen_action_count},
+	};
+	for (size_t i = 0; i < COUNT_OF(groups); i++) {
+		for (size_t j = 0; j < groups[i].count; j++) {
+			if (strcmp(name, groups[i].rows[j].name) == 0) {
+				return &groups[i].rows[j];
+			}
+		}
+	}
+	return NULL;
+}
+
 static int run(struct command_line *line)
 {
 	const char *name = command_argument(line, 0);
-	size_t i = 0;
 	if (name == NULL) {
-		return command_misused(line, "send, schedule, list, show, cancel, sender or token?");
+		return command_misused(line, "send, schedule, list, show, seen, cancel, sender or token?");
 	}
-	while (i < COUNT_OF(actions) && strcmp(name, actions[i].name) != 0) {
-		i++;
-	}
-	if (i == COUNT_OF(actions)) {
+	const struct notice_action *action = find_action(name);
+	if (action == NULL) {
 		return command_misused(line, "cannot do '%s'", name);
 	}
 	size_t words = line->argument_count - 1;
-	if (words < actions[i].least || words > actions[i].most) {
+	if (words < action->least || words > action->most) {
 		return command_misused(line, "'%s' wants other words behind it", name);
 	}
 	struct desk desk;
@@ -296,7 +304,7 @@ static int run(struct command_line *line)
 		return command_failed(line->ctx);
 	}
 	notice_text_start();
-	enum err err = actions[i].run(line, &desk);
+	enum err err = action->run(line, &desk);
 	desk_close(&desk);
 	return err == ERR_OK ? STATUS_OK : command_failed(line->ctx);
 }
@@ -310,6 +318,7 @@ const struct command cmd_notice = {
 		"       belfry notice schedule SENDER TARGETS TIME TEXT... [--rule RRULE] [--zone ZONE]\n"
 		"              [--except DATES] [--lang LANGS] [--expires TIME]\n"
 		"       belfry notice list | show ID | cancel ID | senders\n"
+		"       belfry notice seen ID [OCCURRENCE] [--not LEVEL] [--csv [--bom]]\n"
 		"       belfry notice token SENDER TARGETS [--name TEXT] | tokens | revoke ID\n"
 		"\n"
 		"A sender is an account of its own, such as @office, that nobody can log in to; invite it to\n"
@@ -325,6 +334,8 @@ const struct command cmd_notice = {
 		"  --except DATES     dates that are left out: 2026-12-25,2027-01-01\n"
 		"  --expires TIME     from then on nothing of it is sent\n"
 		"  --name TEXT        name that people see\n"
+		"  --not LEVEL        only who has not: delivered, read or confirmed\n"
+		"  --csv              a table for other programs; --bom: for Excel\n"
 		"  --data FOLDER      the server's data folder; ./data\n"
 		"  --config FILE      its options; FOLDER/belfry.yaml if it is there\n"
 		"  --set KEY=VALUE    one option\n"
@@ -336,6 +347,6 @@ const struct command cmd_notice = {
 		"      --rule 'FREQ=WEEKLY;BYDAY=MO;COUNT=10' --except 2026-12-07\n"
 		"  belfry notice token office '#class-3b' --name 'timetable program'\n",
 	.options = {{"--lang", true}, {"--rule", true}, {"--zone", true}, {"--except", true},
-		{"--expires", true}, {"--name", true}},
+		{"--expires", true}, {"--name", true}, {"--not", true}, {"--csv", false}, {"--bom", false}},
 	.run = run,
 };

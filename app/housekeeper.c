@@ -44,6 +44,7 @@ struct housekeeper {
 	bool is_poked;  /* guarded by lock */
 	bool is_ending; /* guarded by lock */
 	atomic_bool is_healthy;
+	bool was_poked; /* its thread's: a command asks what this server knows */
 	int64_t next_tidy_ms;
 	int64_t next_hourly_ms;
 };
@@ -106,6 +107,10 @@ static void run_round(struct housekeeper *housekeeper, struct arena *arena, int6
 		ctx.fault = (struct fault){0};
 	}
 	sessions_tidy(&ctx, housekeeper->hs);
+	if (housekeeper->was_poked && sessions_flush(&ctx, housekeeper->hs) != ERR_OK) {
+		log_warn(0, "sessions.not_flushed", "cause=%.*s", STR_ARG(ctx.fault.cause));
+		ctx.fault = (struct fault){0};
+	}
 	e2ee_tidy(&ctx, housekeeper->hs->e2ee);
 	typing_tidy(housekeeper->hs->typing);
 	presence_tidy(housekeeper->hs);
@@ -131,6 +136,7 @@ static bool wait_for_round(struct housekeeper *housekeeper)
 	if (housekeeper->is_poked) {
 		housekeeper->next_tidy_ms = 0; /* a command may have left something to do */
 	}
+	housekeeper->was_poked = housekeeper->is_poked;
 	housekeeper->is_poked = false;
 	return !housekeeper->is_ending;
 }

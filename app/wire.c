@@ -89,6 +89,7 @@
 #include "homeserver/user/users.h"
 #include "homeserver/voip/voip_routes.h"
 #include "http/client.h"
+#include "notices/notice_confirm.h"
 #include "notices/notice_job.h"
 #include "notices/notice_routes.h"
 #include "notices/notice_token.h"
@@ -120,6 +121,7 @@ static const struct wire_table tables[] = {
 	{"sso", sso_routes, &sso_route_count},
 	{"moderation", moderation_routes, &moderation_route_count},
 	{"server_notice", server_notice_routes, &server_notice_route_count},
+	{"notice", notice_confirm_routes, &notice_confirm_route_count},
 	{"device", device_routes, &device_route_count},
 	{"person", person_routes, &person_route_count},
 	{"presence", presence_routes, &presence_route_count},

@@ -76,6 +76,23 @@ enum err notice_texts_read(struct ctx *ctx, struct str json, struct notice_text 
 	return ERR_OK;
 }
 
+struct str notice_title(struct arena *arena, struct str markdown, size_t limit)
+{
+	struct str line;
+	struct str rest;
+	size_t at = 0;
+	size_t fits = 0;
+	(void)str_split(str_trim(markdown), '\n', &line, &rest);
+	if (line.n <= limit) {
+		return str_trim(line);
+	}
+	while (at <= limit) {
+		fits = at;
+		(void)utf8_next(line, &at);
+	}
+	return str_printf(arena, "%.*s…", STR_ARG(str_slice(line, 0, fits)));
+}
+
 /* --- senders -------------------------------------------------------------------------------------------------- */
 
 static struct str sender_id(struct ctx *ctx, const struct account_desk *desk, struct str name)

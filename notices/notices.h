@@ -96,6 +96,8 @@ MUST_CHECK enum err notices_cancel(struct ctx *ctx, const struct account_desk *d
 /** Texts of a row; in the ctx's arena. Errors: INTERNAL (the row is not what was written) */
 MUST_CHECK enum err notice_texts_read(struct ctx *ctx, struct str json, struct notice_text **out,
 	size_t *out_count);
+/** The first line of a text that has one, as it was written; cut at so many bytes, with "…". In the arena. */
+struct str notice_title(struct arena *arena, struct str markdown, size_t limit);
 /** Words with spaces between them. In the ctx's arena. */
 void notice_words_read(struct ctx *ctx, struct str text, struct str **out, size_t *out_count);
 struct str notice_words_write(struct ctx *ctx, const struct str *words, size_t count);

@@ -87,6 +87,7 @@ enum err store_device_seen(struct ctx *ctx, struct db *db, const struct device_s
 	size_t n = seen->count;
 	return db_exec(ctx, db, STMT_DEVICE_SEEN,
 		DB_ARGS(db_texts(seen->user_ids, n), db_texts(seen->device_ids, n),
-			db_bigints(seen->at_ms, n), db_texts(seen->ips, n), db_texts(seen->user_agents, n)),
+			db_bigints(seen->at_ms, n), db_texts(seen->ips, n), db_texts(seen->user_agents, n),
+			db_bigints(seen->synced_positions, n)),
 		NULL);
 }

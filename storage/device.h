@@ -41,13 +41,14 @@ MUST_CHECK enum err store_device_delete(struct ctx *ctx, struct db *db, struct s
 MUST_CHECK enum err store_device_delete_but(struct ctx *ctx, struct tx *tx, struct str user_id,
 	struct str kept);
 
-/** When devices were last seen, from where and by which program; one entry a device. */
+/** When devices were last seen, from where and by which program, and how far they have synced; one entry a device. */
 struct device_seen {
 	const struct str *user_ids;
 	const struct str *device_ids;
 	const int64_t *at_ms;
 	const struct str *ips;
 	const struct str *user_agents;
+	const int64_t *synced_positions; /**< 0: not known */
 	size_t count;
 };
 /** Notes it. One round trip. */

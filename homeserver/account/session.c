@@ -283,6 +283,19 @@ void sessions_forget_user(struct homeserver *hs, struct str user_id)
 
 /* --- last seen ------------------------------------------------------------------------------------------------ */
 
+void sessions_note_synced(struct homeserver *hs, const struct principal *who, int64_t position)
+{
+	struct sessions *sessions = hs->sessions;
+	if (who->token_key.p == NULL || who->device_id.p == NULL) {
+		return;
+	}
+	LOCK_SCOPE(&sessions->lock);
+	struct session *session = map_get(&sessions->by_key, who->token_key);
+	if (session != NULL) {
+		session->synced_position = MAX_OF(session->synced_position, position);
+	}
+}
+
 bool sessions_last_seen(struct homeserver *hs, struct str user_id, struct str device_id,
 	struct last_seen *out)
 {
@@ -307,6 +320,7 @@ struct seen_batch {
 	int64_t at_ms[SEEN_BATCH];
 	struct str addresses[SEEN_BATCH];
 	struct str user_agents[SEEN_BATCH];
+	int64_t synced_positions[SEEN_BATCH];
 	size_t n;
 };
 
@@ -316,16 +330,19 @@ static void collect_seen(struct arena *arena, struct sessions *sessions, struct 
 	LOCK_SCOPE(&sessions->lock);
 	for (struct session *session = sessions->newest; session != NULL && batch->n < SEEN_BATCH;
 		 session = session->older) {
-		if (session->seen.at_ms == session->stored_seen_ms ||
+		if ((session->seen.at_ms == session->stored_seen_ms &&
+				session->synced_position == session->stored_synced_position) ||
 			session->principal.device_id.p == NULL) {
 			continue;
 		}
 		session->stored_seen_ms = session->seen.at_ms;
+		session->stored_synced_position = session->synced_position;
 		batch->user_ids[batch->n] = str_dup(arena, session->principal.user.s);
 		batch->device_ids[batch->n] = str_dup(arena, session->principal.device_id);
 		batch->at_ms[batch->n] = session->seen.at_ms;
 		batch->addresses[batch->n] = str_dup(arena, str_of(session->seen.address));
 		batch->user_agents[batch->n] = str_dup(arena, str_of(session->seen.user_agent));
+		batch->synced_positions[batch->n] = session->synced_position;
 		batch->n++;
 	}
 }
@@ -342,6 +359,7 @@ enum err sessions_flush(struct ctx *ctx, struct homeserver *hs)
 					.at_ms = batch->at_ms,
 					.ips = batch->addresses,
 					.user_agents = batch->user_agents,
+					.synced_positions = batch->synced_positions,
 					.count = batch->n}));
 		}
 	} while (batch->n == SEEN_BATCH);

@@ -23,7 +23,9 @@ struct session {
 	struct session *newer, *older;             /* in order of use */
 	struct session *user_next, *user_previous; /* of the same user */
 	struct last_seen seen;
-	int64_t stored_seen_ms; /* what the database has, as far as we know */
+	int64_t synced_position; /* its client has all up to here */
+	int64_t stored_seen_ms;  /* what the database has, as far as we know */
+	int64_t stored_synced_position;
 };
 
 /** Of a row; with a reference for the caller. @param key  of SHA256_BYTES, by which it is found; copied */

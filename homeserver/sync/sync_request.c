@@ -2,6 +2,7 @@
  * The request: parsed once, kept while it waits.
  */
 #include "base/mem.h"
+#include "homeserver/account/accounts.h"
 #include "homeserver/sync/sync_inner.h"
 
 static enum err read_filter(struct call *call, struct sync_request *request)
@@ -41,6 +42,7 @@ static enum err read_request(struct call *call, struct sync_request *request)
 		TRY(token_read(&call->ctx, hs, since, &request->since));
 	}
 	TRY(read_filter(call, request));
+	sessions_note_synced(hs_of(call), principal_of(call), request->since.position);
 	timeout_ms = MIN_OF(timeout_ms, hs->settings.sync_max_timeout_ms);
 	if (timeout_ms > 0 && request->has_since && !request->is_full_state) {
 		request->deadline_mono_ms = clock_mono_ms(&hs->clock) + timeout_ms;

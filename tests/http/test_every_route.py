@@ -114,7 +114,7 @@ class Setting:
             "relType": "m.annotation", "scope": "global", "sessionId": "session", "version": "1",
             "serverName": self.server.server_name, "mediaId": "media", "fileName": "file", "protocol": "irc",
             "appserviceId": "bot", "idpId": "school", "networkId": "irc", "medium": "email", "loginType": "m.login.sso",
-            "authType": "m.login.dummy", "policyId": "terms", "serverPattern": "*.example", "queryType": "profile", "language": "en",
+            "authType": "m.login.dummy", "policyId": "terms", "serverPattern": "*.example", "queryType": "profile", "language": "en", "link": "notice.code",
         }
 
     def paths(self, route, **other):
@@ -193,6 +193,7 @@ EXCEPTIONS = {
     "getRoomVisibilityOnDirectory": NOT_LISTED,
     "setRoomVisibilityOnDirectory": NOT_LISTED,
     "emailConfirm": A_PAGE,
+    "noticeConfirm": A_PAGE,
     "pusherUnsubscribe": A_PAGE,
     "consentGive": {rule: ((403, None), "a page for people: its form has no JSON") for rule in A_PAGE},
     "authFallback": A_PAGE,
@@ -259,7 +260,7 @@ def judge(route, rule, is_kept, what):
     assert answer is None or is_answer(what, *answer), "%s, although '%s': %r" % (route["id"], reason, what)
 
 
-PAGES = {"emailConfirmPage", "emailConfirm", "pusherUnsubscribePage", "pusherUnsubscribe", "authFallbackPage",
+PAGES = {"noticeConfirmPage", "noticeConfirm", "emailConfirmPage", "emailConfirm", "pusherUnsubscribePage", "pusherUnsubscribe", "authFallbackPage",
          "authFallback", "loginPage", "termsPage", "consentPage", "consentGive", "redirectToSSO", "redirectToIdP", "ssoCallback", "ssoStage",
          "ssoConfirm"}
 """Routes for people in a browser, whose answers are pages."""

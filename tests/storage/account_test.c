@@ -190,7 +190,8 @@ static void device__renamed_and_seen__shown(void **state)
 	struct str ips[] = {STR("::1"), STR("::2")};
 	int64_t at_ms[] = {99, 99};
 	struct str agents[] = {STR("Bell/1"), STR("")};
-	struct device_seen seen = {users, devices, at_ms, ips, agents, 2};
+	int64_t synced[] = {7, 7};
+	struct device_seen seen = {users, devices, at_ms, ips, agents, synced, 2};
 	assert_int_equal(store_device_seen(&world->ctx, world->db, &seen), ERR_OK);
 	at_ms[0] = 50; /* older: does not count */
 	seen.count = 1;

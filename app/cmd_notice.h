@@ -1,0 +1,27 @@
+/**
+ * belfry notice: its words, by subject. A file for each group of them.
+ */
+#ifndef BELFRY_APP_CMD_NOTICE_H
+#define BELFRY_APP_CMD_NOTICE_H
+
+#include "app/command.h"
+#include "app/desk.h"
+
+/** A word such as `send`, and what stands behind it. */
+struct notice_action {
+	const char *name;
+	size_t least, most; /**< words behind it */
+	enum err (*run)(struct command_line *line, struct desk *desk);
+};
+
+/** What stands behind the action's name; NULL when there are fewer. */
+const char *notice_word(const struct command_line *line, size_t index);
+/** The first of them as the number of a notice or token. Errors: INPUT. */
+MUST_CHECK enum err notice_read_id(struct command_line *line, int64_t *out);
+
+/* --- cmd_notice_seen.c ---------------------------------------------------------------------------------------- */
+
+extern const struct notice_action notice_seen_actions[];
+extern const size_t notice_seen_action_count;
+
+#endif

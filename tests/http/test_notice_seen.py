@@ -1,0 +1,187 @@
+"""Who has seen a notice of the school (docs/notices.md): delivered, read, confirmed; per person and occurrence."""
+import csv
+import io
+import re
+
+import pytest
+
+from support import accounts
+from support.client import path_of, unique
+from support.server import wait_until
+
+
+@pytest.fixture(scope="module")
+def school():
+    from support.server import Server
+    server = Server(settings={"notices.time_zone": "Asia/Taipei"}).start()
+    assert server.run("notice", "sender", "office", "--name", "校務處").returncode == 0
+    yield server
+    server.destroy()
+
+
+def notice(server, *arguments):
+    done = server.run("notice", *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def class_room(teacher, *guardians, **options):
+    """A room of a class; its id and alias."""
+    alias = unique("class")
+    room = teacher.create_room(preset="public_chat", room_alias_name=alias, **options)
+    for guardian in guardians:
+        guardian.join(room).ok()
+    return room, "#" + alias
+
+
+def post(server, client, room, targets, text):
+    """A notice, once it is in the room: number and event id."""
+    watch = client.watch()
+    made = re.search(r"notice (\d+)", notice(server, "send", "office", targets, text)).group(1)
+    found = []
+
+    def arrived(answer):
+        found.extend(event for event in answer.joined(room).timeline if event["content"].get("body") == text)
+        return found
+    watch.until(arrived)
+    return made, found[0]["event_id"]
+
+
+def levels(server, made, *more):
+    """{user: level}, by the table for other programs."""
+    rows = list(csv.DictReader(io.StringIO(notice(server, "seen", made, "--csv", *more))))
+    return {row["user_id"].lstrip("'"): row["level"] for row in rows}
+
+
+def until_level(server, made, user, level):
+    wait_until(lambda: levels(server, made).get(user.user_id) == level, 10, level)
+
+
+def receipt(client, room, event_id, kind="m.read"):
+    client.receipt(room, event_id, kind).ok()
+
+
+def react(client, room, event_id):
+    return client.send(room, {"m.relates_to": {
+        "rel_type": "m.annotation", "event_id": event_id, "key": "👍"}}, kind="m.reaction")
+
+
+def test_seen__three_levels__each_when_it_is_reached(school):
+    teacher, lin, chen = (accounts.register(school.url) for _ in range(3))
+    room, alias = class_room(teacher, lin, chen)
+    made, event = post(school, teacher, room, alias, unique("trip"))
+    assert levels(school, made)[lin.user_id] == "waiting"
+    token = lin.sync().since
+    lin.sync(since=token)  # coming back with it shows that the answer had arrived
+    until_level(school, made, lin, "delivered")
+    receipt(lin, room, event)
+    until_level(school, made, lin, "read")
+    reaction = react(lin, room, event)
+    until_level(school, made, lin, "confirmed")
+    lin.redact(room, reaction).ok()
+    until_level(school, made, lin, "read")
+    shown = notice(school, "seen", made)
+    assert "occurrence 1 of 1" in shown and "in 1 of 1 room(s)" in shown
+    assert re.search(r"^read +\d{4}-\d\d-\d\d \d\d:\d\d +%s +%s" % (re.escape(room), re.escape(lin.user_id)), shown,
+                     re.MULTILINE)
+    assert "@office:hs1" not in shown
+
+
+def test_seen__private_receipt__not_told(school):
+    teacher, lin = accounts.register(school.url), accounts.register(school.url)
+    room, alias = class_room(teacher, lin)
+    made, event = post(school, teacher, room, alias, unique("quiet"))
+    receipt(lin, room, event, "m.read.private")
+    receipt(teacher, room, event)
+    until_level(school, made, teacher, "read")
+    assert levels(school, made)[lin.user_id] == "waiting"
+
+
+def test_seen__receipt_before_it__not_read(school):
+    teacher, lin = accounts.register(school.url), accounts.register(school.url)
+    room, alias = class_room(teacher, lin)
+    receipt(lin, room, teacher.send(room, "before"))
+    made, _ = post(school, teacher, room, alias, unique("later"))
+    assert levels(school, made)[lin.user_id] == "waiting"
+    receipt(lin, room, teacher.send(room, "behind"))
+    until_level(school, made, lin, "read")
+
+
+def test_seen__in_several_rooms__a_person_counts_once_with_most(school):
+    teacher, lin = accounts.register(school.url), accounts.register(school.url)
+    one, one_alias = class_room(teacher, lin)
+    two, two_alias = class_room(teacher, lin)
+    text = unique("both")
+    made, _ = post(school, teacher, one, one_alias + "," + two_alias, text)
+    event = wait_until(lambda: next((e["event_id"] for e in teacher.messages(two, limit=10).ok()["chunk"]
+                                     if e["content"].get("body") == text), None), 10, "the other room")
+    react(lin, two, event)
+    until_level(school, made, lin, "confirmed")
+    shown = notice(school, "seen", made)
+    assert "2 people: 1 confirmed" in shown and shown.count(lin.user_id) == 1
+    assert two in re.search(r"^confirmed .*$", shown, re.MULTILINE).group()
+
+
+def test_seen__invited_or_gone__who_is_there_counts(school):
+    teacher, lin, chen = (accounts.register(school.url) for _ in range(3))
+    room, alias = class_room(teacher, chen)
+    teacher.invite(room, lin.user_id).ok()
+    made, _ = post(school, teacher, room, alias, unique("who"))
+    chen.leave(room).ok()
+    assert set(levels(school, made)) == {teacher.user_id, lin.user_id}
+    assert levels(school, made)[lin.user_id] == "waiting"
+
+
+def test_seen__edited__newest_text_counts_and_confirmation_says_which(school):
+    teacher, lin = accounts.register(school.url), accounts.register(school.url)
+    room, alias = class_room(teacher, lin)
+    made, event = post(school, teacher, room, alias, unique("v1"))
+    receipt(lin, room, event)
+    react(teacher, room, event)
+    until_level(school, made, lin, "read")
+    # The sender has no client: what an edit leaves behind is put there as it would be.
+    edit = teacher.send(room, {
+        "msgtype": "m.text", "body": "* v2", "m.new_content": {"msgtype": "m.text", "body": "v2"},
+        "m.relates_to": {"rel_type": "m.replace", "event_id": event}})
+    school.sql("UPDATE relations SET sender = '@office:hs1' WHERE parent_id = '%s' AND rel_type = 'm.replace'" % event)
+    assert levels(school, made)[lin.user_id] == "waiting"
+    assert re.search(r"^confirmed .*%s.*\(before it was edited\)$" % re.escape(teacher.user_id),
+                     notice(school, "seen", made), re.MULTILINE)
+    receipt(lin, room, edit)
+    until_level(school, made, lin, "read")
+
+
+def test_seen__not_and_csv__whom_and_how(school):
+    teacher = accounts.register(school.url)
+    lin = accounts.register(school.url)
+    lin.put(path_of("profile", lin.user_id, "displayname"), {"displayname": '=cmd|"x",y'}).ok()
+    room, alias = class_room(teacher, lin)
+    made, event = post(school, teacher, room, alias, unique("csv"))
+    receipt(teacher, room, event)
+    until_level(school, made, teacher, "read")
+    assert set(levels(school, made, "--not", "read")) == {lin.user_id}
+    assert set(levels(school, made, "--not", "confirmed")) == {lin.user_id, teacher.user_id}
+    wait_until(lambda: "cmd" in notice(school, "seen", made, "--csv"), 10, "the name")
+    table = notice(school, "seen", made, "--csv", "--bom")
+    assert table.startswith("\ufeffname,user_id,room_id,level,since,text\r\n") or \
+        table.startswith("\ufeffname,user_id,room_id,level,since,text\n")  # newlines as the reader takes them
+    assert '"\'=cmd|""x"",y",\'%s,%s,waiting,,current' % (lin.user_id, room) in table
+
+
+@pytest.mark.parametrize("arguments, why", [
+    (("seen", "999999"), "no notice 999999"), (("seen", "x"), "no number"), (("seen",), "words")])
+def test_seen__wrong__says_why(school, arguments, why):
+    done = school.run("notice", *arguments)
+    assert done.returncode != 0 and why in done.stderr
+
+
+def test_seen__wrong_level_or_not_sent__says_why(school):
+    teacher = accounts.register(school.url)
+    room, alias = class_room(teacher)
+    later = re.search(r"notice (\d+)", notice(school, "schedule", "office", alias, "2099-01-01T07:00", "x")).group(1)
+    made, _ = post(school, teacher, room, alias, unique("now"))
+    for arguments, why in (((later,), "not been sent"), ((made, "2"), "sent 1 time"), ((made, "0"), "number of an occurrence"),
+                           ((made, "--not", "seen"), "delivered, read or confirmed")):
+        done = school.run("notice", "seen", *arguments)
+        assert done.returncode != 0 and why in done.stderr, done
+    notice(school, "cancel", later)
