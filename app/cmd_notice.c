@@ -84,13 +84,36 @@ static enum err make_token(struct command_line *line, struct desk *desk)
 	return ERR_OK;
 }
 
+static enum err make_hook(struct command_line *line, struct desk *desk)
+{
+	struct notice_token_wish wish = {
+		.is_hook = true,
+		.is_signed = command_value(line, "--signed") != NULL,
+	};
+	struct str token;
+	unsigned char key[SEAL_KEY_BYTES];
+	struct str base = desk->settings.public_base_url;
+	TRY(data_folder_secrets_key(line->ctx, &desk->folder, &desk->accounts.rng, key));
+	TRY(make_token_of(line, desk, &wish, &token));
+	(void)printf("%.*s/_belfry/notices/v1/hooks/%.*s\n", STR_ARG(base), STR_ARG(token));
+	if (wish.is_signed) {
+		struct str secret = notice_hook_secret(line->ctx->arena, key, token);
+		(void)printf("secret: %.*s\n", STR_ARG(secret));
+	}
+	crypto_wipe(key, sizeof(key));
+	return ERR_OK;
+}
+
 static enum err list_tokens(struct command_line *line, struct desk *desk)
 {
 	struct notice_token_row *tokens;
 	size_t count;
 	TRY(store_notice_token_list(line->ctx, desk->accounts.db, &tokens, &count));
 	for (size_t i = 0; i < count; i++) {
-		(void)printf("%-4lld %.*s → %.*s  since %s  %.*s\n", (long long)tokens[i].token_id,
+		(void)printf("%-4lld %-6s %.*s → %.*s  since %s  %.*s\n", (long long)tokens[i].token_id,
+			!tokens[i].is_hook        ? "token"
+				: tokens[i].is_signed ? "signed"
+									  : "hook",
 			STR_ARG(tokens[i].sender), STR_ARG(tokens[i].targets),
 			show_time(line->ctx->arena, tokens[i].created_at_ms), STR_ARG(tokens[i].name));
 	}
@@ -130,6 +153,27 @@ static enum err read_texts(struct command_line *line, size_t first, struct notic
 	return ERR_OK;
 }
 
+/* "#class-3b=zh-Hant+en": a target and its languages. What stands behind '=' and is none belongs to the name. */
+static struct notice_target read_target(struct arena *arena, struct str text)
+{
+	struct str lang;
+	size_t at = str_find_last_byte(text, '=');
+	struct str rest = at != SIZE_MAX ? str_slice(text, at + 1, text.n) : STR("");
+	struct notice_target target = {.target = text, .languages = STR("")};
+	if (rest.n == 0) {
+		return target;
+	}
+	struct str languages = STR("");
+	while (rest.n > 0) {
+		(void)str_split(rest, '+', &lang, &rest);
+		if (!notice_lang_read(arena, lang, &lang)) {
+			return target;
+		}
+		languages = str_printf(arena, "%.*s %.*s", STR_ARG(languages), STR_ARG(lang));
+	}
+	return (struct notice_target){.target = str_slice(text, 0, at), .languages = languages};
+}
+
 static void read_targets(struct command_line *line, struct notice_post *post)
 {
 	struct str *names;
@@ -137,7 +181,7 @@ static void read_targets(struct command_line *line, struct notice_post *post)
 	struct notice_target *targets =
 		ARENA_NEW_ARRAY(line->ctx->arena, struct notice_target, post->target_count);
 	for (size_t i = 0; i < post->target_count; i++) {
-		targets[i] = (struct notice_target){.target = names[i], .languages = STR("")};
+		targets[i] = read_target(line->ctx->arena, names[i]);
 	}
 	post->targets = targets;
 }
@@ -261,6 +305,7 @@ static const struct notice_action actions[] = {
 	{"sender", 1, 1, make_sender},
 	{"senders", 0, 0, list_senders},
 	{"token", 2, 2, make_token},
+	{"hook", 2, 2, make_hook},
 	{"tokens", 0, 0, list_tokens},
 	{"revoke", 1, 1, revoke_token},
 };
@@ -320,13 +365,16 @@ const struct command cmd_notice = {
 		"       belfry notice list | show ID | cancel ID | senders\n"
 		"       belfry notice seen ID [OCCURRENCE] [--not LEVEL] [--csv [--bom]]\n"
 		"       belfry notice token SENDER TARGETS [--name TEXT] | tokens | revoke ID\n"
+		"       belfry notice hook SENDER TARGETS [--name TEXT] [--signed]\n"
 		"\n"
 		"A sender is an account of its own, such as @office, that nobody can log in to; invite it to\n"
 		"rooms that are not open to all. TARGETS are rooms and spaces, by alias or id, with commas\n"
-		"between them; a space stands for the rooms in it. TEXT is Markdown; several languages are\n"
+		"between them; a space stands for the rooms in it; '#exchange=en' gets English alone, and\n"
+		"'#office=zh-Hant+en' two languages. TEXT is Markdown; several languages are\n"
 		"shown one below the other. Works beside a running server; without one, notices are sent at\n"
 		"the next start, and say that they are late. A token lets a program post by HTTP, as this\n"
-		"sender, to these targets.\n"
+		"sender, to these targets; a hook is an address for programs that know webhooks: as it is, or\n"
+		"with /slack or /github behind it.\n"
 		"\n"
 		"  --lang LANGS       languages of the texts, in their order: zh-Hant,en\n"
 		"  --rule RRULE       repeats it, by a rule of iCalendar: FREQ=WEEKLY;BYDAY=MO\n"
@@ -336,6 +384,7 @@ const struct command cmd_notice = {
 		"  --name TEXT        name that people see\n"
 		"  --not LEVEL        only who has not: delivered, read or confirmed\n"
 		"  --csv              a table for other programs; --bom: for Excel\n"
+		"  --signed           the hook takes only what is signed with its secret, which is printed\n"
 		"  --data FOLDER      the server's data folder; ./data\n"
 		"  --config FILE      its options; FOLDER/belfry.yaml if it is there\n"
 		"  --set KEY=VALUE    one option\n"
@@ -347,6 +396,7 @@ const struct command cmd_notice = {
 		"      --rule 'FREQ=WEEKLY;BYDAY=MO;COUNT=10' --except 2026-12-07\n"
 		"  belfry notice token office '#class-3b' --name 'timetable program'\n",
 	.options = {{"--lang", true}, {"--rule", true}, {"--zone", true}, {"--except", true},
-		{"--expires", true}, {"--name", true}, {"--not", true}, {"--csv", false}, {"--bom", false}},
+		{"--expires", true}, {"--name", true}, {"--not", true}, {"--csv", false}, {"--bom", false},
+		{"--signed", false}},
 	.run = run,
 };

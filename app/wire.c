@@ -90,6 +90,7 @@
 #include "homeserver/voip/voip_routes.h"
 #include "http/client.h"
 #include "notices/notice_confirm.h"
+#include "notices/notice_hooks.h"
 #include "notices/notice_job.h"
 #include "notices/notice_routes.h"
 #include "notices/notice_token.h"
@@ -159,6 +160,7 @@ static const struct wire_table tables[] = {
 	{"inbox", inbox_routes, &inbox_route_count},
 	{"history", history_routes, &history_route_count},
 	{"notice", notice_routes, &notice_route_count},
+	{"notice_hook", notice_hook_routes, &notice_hook_route_count},
 };
 
 const struct wire_table *wire_tables(size_t *out_count)

@@ -3,6 +3,14 @@
  */
 #include "notices/notice_request.h"
 
+struct account_desk notice_desk(const struct homeserver *hs)
+{
+	return (struct account_desk){.db = hs->db,
+		.settings = &hs->settings,
+		.clock = hs->clock,
+		.rng = hs->rng};
+}
+
 static enum err require_fields(struct call *call, const struct json *object, struct str fields)
 {
 	struct str *known;

@@ -8,6 +8,9 @@
 #include "homeserver/homeserver.h"
 #include "notices/notices.h"
 
+/** For functions that need no more than the database. */
+struct account_desk notice_desk(const struct homeserver *hs);
+
 /**
  * The body as an object with fields of a list only.
  * @param fields  names with spaces between them

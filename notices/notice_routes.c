@@ -10,14 +10,6 @@
 
 enum { LISTED_DEFAULT = 50, LISTED_MAX = 500 };
 
-static struct account_desk desk_of(const struct homeserver *hs)
-{
-	return (struct account_desk){.db = hs->db,
-		.settings = &hs->settings,
-		.clock = hs->clock,
-		.rng = hs->rng};
-}
-
 /* --- what is shown ------------------------------------------------------------------------------------------- */
 
 /* A time; left out where there is none. */
@@ -110,7 +102,7 @@ static void write_deliveries(struct json_out *out, const struct notice_outcome_r
 static enum err reply_notice(struct call *call, int64_t notice_id)
 {
 	struct notice_row notice;
-	const struct account_desk desk = desk_of(hs_of(call));
+	const struct account_desk desk = notice_desk(hs_of(call));
 	TRY(notices_get(&call->ctx, &desk, notice_id, NULL, &notice));
 	struct json_out *out = reply_json(call, 200);
 	json_out_object(out);
@@ -123,7 +115,7 @@ static enum err post_notice(struct call *call)
 {
 	struct notice_post post;
 	int64_t notice_id;
-	const struct account_desk desk = desk_of(hs_of(call));
+	const struct account_desk desk = notice_desk(hs_of(call));
 	TRY(notice_request_post(call, &post));
 	TRY(notices_post(&call->ctx, &desk, &post, &notice_id));
 	notice_job_wake(hs_of(call)->notices);
@@ -162,7 +154,7 @@ static enum err list_notices(struct call *call)
 /* The number of a notice that the token is for. */
 static enum err read_id(struct call *call, int64_t *out)
 {
-	const struct account_desk desk = desk_of(hs_of(call));
+	const struct account_desk desk = notice_desk(hs_of(call));
 	TRY(notice_request_id(call, out));
 	return notices_get(&call->ctx, &desk, *out, notice_token_of(call), NULL);
 }
@@ -196,7 +188,7 @@ static enum err cancel_notice(struct call *call)
 {
 	const struct json *body;
 	int64_t notice_id;
-	const struct account_desk desk = desk_of(hs_of(call));
+	const struct account_desk desk = notice_desk(hs_of(call));
 	TRY(notice_request_body(call, STR(""), &body));
 	TRY(read_id(call, &notice_id));
 	TRY(notices_cancel(&call->ctx, &desk, notice_id, notice_token_of(call)->sender));

@@ -19,7 +19,7 @@ import pytest
 
 from support import accounts
 from support.client import Client, path_of, quote, unique
-from support.notices import Program
+from support.notices import Hook, Program
 from support.server import Server, binary
 
 pytestmark = pytest.mark.skipif(not binary(), reason="needs the program")
@@ -49,6 +49,9 @@ WITH_TOKEN = ("user", "user or guest", "administrator", "application service")
 
 WITH_OTHER_TOKEN = ("notice token",)
 """Those for which another kind of token stands in the same header."""
+
+TOKEN_IN_PATH = {"notice hook": "hookToken"}
+"""Those for which a token stands in the path, and its parameter."""
 
 
 def named(route):
@@ -102,6 +105,7 @@ class Setting:
         if self._program is None:
             self.server.run("notice", "sender", "office")
             self._program = Program(self.server, "office", self.room)
+            self._program.hook = Hook(self.server, "office", self.room)
             self._program.notice = self._program.send("x", start="2099-01-01T00:00")
         return self._program
 
@@ -122,6 +126,8 @@ class Setting:
         values = {**self.good(), **other}
         if "noticeId" in parameters(route) and "noticeId" not in values:
             values["noticeId"] = str(self.program().notice)
+        if "hookToken" in parameters(route) and "hookToken" not in values:
+            values["hookToken"] = self.program().hook.token
         for name in parameters(route):
             assert name in values, "give a good value for {%s} in Setting.good" % name
         return [re.sub(r"\{(\w+)\}", lambda match: quote(values[match.group(1)]), path)
@@ -382,6 +388,14 @@ def test_unknown_token__401_unknown_token(setting, route):
         reply = ask(setting.asker(route), route, path, token="no-such-token")
         judge(route, "unknown_token", is_answer(reply, 401, "M_UNKNOWN_TOKEN"), reply)
         assert reply.get("soft_logout") is not True
+
+
+@routes(lambda route: route["auth"] in TOKEN_IN_PATH)
+def test_unknown_token_in_the_path__401_unknown_token(setting, route):
+    for wrong in ("no-such-token", setting.program().token, setting.user.token):
+        for path in setting.paths(route, **{TOKEN_IN_PATH[route["auth"]]: wrong}):
+            reply = ask(setting.user, route, path)
+            judge(route, "unknown_token", is_answer(reply, 401, "M_UNKNOWN_TOKEN"), reply)
 
 
 @routes(lambda route: route["auth"] in WITH_OTHER_TOKEN)
@@ -680,6 +694,7 @@ class Limited:
         assert self.server.run("notice", "sender", "office").returncode == 0
         self.where._program = Program(self.server, "office", "!room:hs1")
         self.where._program.notice = 1
+        self.where._program.hook = Hook(self.server, "office", "!room:hs1")
         for name in RATES:
             self.use_up(name)
 
@@ -688,6 +703,7 @@ class Limited:
         method, path = RATES[name]
         if name == "notice":
             self.where.program().client.request(method, path, check=False)
+            self.where.program().hook.call(raw=b"{")
             return
         for token in (True, False):
             self.user.request(method, path, check=False, token=token)

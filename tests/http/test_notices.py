@@ -45,6 +45,16 @@ def test_send__two_languages__one_message_of_the_sender(school, office):
     assert lin.get_state(room, "m.room.member", office).ok()["displayname"] == "校務處 · Office"
 
 
+def test_send__languages_of_a_target__those_alone(school, office):
+    lin = accounts.register(school.url)
+    zh, en = unique("停課"), unique("closed")
+    rooms = [class_room(lin) for _ in range(3)]
+    targets = "%s=en,%s=en-GB+zh,%s" % tuple(alias for _, alias, _ in rooms)
+    notice(school, "send", "office", targets, zh, en, "--lang", "zh-Hant,en")
+    for (room, _, watch), body in zip(rooms, (en, "%s\n\n———\n\n%s" % (en, zh), "%s\n\n———\n\n%s" % (zh, en))):
+        assert until_body(watch, room, en)["content"]["body"] == body
+
+
 def test_send__space__each_room_in_it_once(school, office):
     lin = accounts.register(school.url)
     space = lin.create_room(preset="public_chat", creation_content={"type": "m.space"})

@@ -70,3 +70,18 @@ class Program:
     def send(self, text=None, **fields):
         """The number of a new notice."""
         return self.post("/notices", {**({"text": text} if text else {}), **fields}).ok()["notice_id"]
+
+
+class Hook(Program):
+    """An address that another program calls; `secret` is None for one that takes what is not signed."""
+
+    def __init__(self, server, sender, *targets, signed=False):
+        printed = notice(server, "hook", sender, ",".join(targets), *(["--signed"] if signed else [])).split()
+        self.path = printed[0][printed[0].index(API):]
+        self.token = self.path.rpartition("/")[2]
+        self.secret = printed[2] if signed else None
+        self.client = Client(server.url)
+
+    def call(self, form="", body=None, **more):
+        """`form`: "", "/slack" or "/github"."""
+        return self.client.post(self.path + form, body, **more)
