@@ -58,11 +58,16 @@ static int on_rewind(void *data, curl_off_t offset, int origin)
 	return CURL_SEEKFUNC_OK;
 }
 
-static bool is_object(const struct exchange *exchange)
+static long status_of(const struct exchange *exchange)
 {
 	long status = 0;
 	(void)curl_easy_getinfo(exchange->transfer->easy, CURLINFO_RESPONSE_CODE, &status);
-	return exchange->success != 0 && status == exchange->success;
+	return status;
+}
+
+static bool is_object(const struct exchange *exchange)
+{
+	return exchange->success != 0 && status_of(exchange) == exchange->success;
 }
 
 static size_t on_receive(char *bytes, size_t size, size_t count, void *data)
@@ -70,6 +75,10 @@ static size_t on_receive(char *bytes, size_t size, size_t count, void *data)
 	struct exchange *exchange = data;
 	struct transfer *transfer = exchange->transfer;
 	struct str piece = {bytes, size * count};
+	if (exchange->success == PARTIAL && status_of(exchange) == OK) {
+		transfer_refuse(transfer, ERR_CONFLICT, "the service gives all of the object for a part");
+		return 0;
+	}
 	if (!is_object(exchange)) {
 		buf_add(&transfer->body, str_slice(piece, 0, ERROR_BYTES - transfer->body.n));
 		return piece.n;

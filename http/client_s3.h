@@ -38,8 +38,8 @@ struct s3_piece {
 
 /**
  * Writes an object, or a part of it, into a file, each byte where it lies in the object.
- * Errors: MISSING (no fault text); REMOTE (also: the object is shorter); LIMIT (it is longer); STORE (the file cannot be written);
- * TIMEOUT; SHUTDOWN
+ * Errors: MISSING (no fault text); CONFLICT (the service gives all of it where a part is asked for: broken off at the first byte);
+ * REMOTE (also: the object is shorter); LIMIT (it is longer); STORE (the file cannot be written); TIMEOUT; SHUTDOWN
  */
 MUST_CHECK enum err s3_get(struct ctx *ctx, struct http_client *client,
 	const struct s3_bucket *bucket, struct str key, const struct s3_piece *piece);

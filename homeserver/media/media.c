@@ -315,9 +315,14 @@ enum err media_open_await(struct call *call, const struct media_row *row,
 		*out_fd = -1;
 		return ERR_OK;
 	}
-	if (content.begin > 0 || content.end < content.size_bytes) {
-		return open_content(ctx, &media->store, &content, out_fd); /* is not kept for others */
+	bool is_part = content.begin > 0 || content.end < content.size_bytes;
+	if (is_part && media->store.fetch != NULL && media->store.gives_parts(media->store.self)) {
+		err = open_content(ctx, &media->store, &content, out_fd); /* is not kept for others */
+		if (err != ERR_CONFLICT) {
+			return err;
+		}
 	}
+	content = content_of(row);
 	TRY(media_turn_await(call, &media->openings, &turn, OPEN_WAIT_MS, out_is_parked));
 	if (*out_is_parked) {
 		return ERR_OK;

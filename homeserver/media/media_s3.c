@@ -1,6 +1,7 @@
 /*
  * Objects named as the files of media_disk are. What was put or fetched lately also lies in a folder of this machine, up to a
- * limit, so that a picture that a whole class looks at is fetched once. A range of something else is fetched alone, and not kept. Only
+ * limit, so that a picture that a whole class looks at is fetched once. A range of something else is fetched alone, and not kept; from a
+ * service that knows no ranges, all of it once for everybody, and kept. Only
  * what the service has acknowledged is kept; the folder may be removed at any time.
  */
 #include <dirent.h>
@@ -33,6 +34,7 @@ struct media_s3 {
 	int64_t max_bytes;       /* there */
 	_Atomic int64_t bytes;   /* there, roughly: a race costs a scan, no more */
 	atomic_flag is_tidying;
+	atomic_bool ignores_ranges; /* the service gives all of an object, whatever part is asked for */
 };
 
 static struct str key_of(struct arena *arena, struct str name)
@@ -112,7 +114,7 @@ static void put_at_hand(struct media_s3 *s3, struct ctx *ctx, const struct body_
 /* For a client it is our storage that is away, whoever runs it. */
 static enum err as_store(struct ctx *ctx, enum err err)
 {
-	if (err == ERR_OK || err == ERR_MISSING || err == ERR_SHUTDOWN) {
+	if (err == ERR_OK || err == ERR_MISSING || err == ERR_CONFLICT || err == ERR_SHUTDOWN) {
 		return err;
 	}
 	struct str cause = ctx->fault.cause;
@@ -162,9 +164,14 @@ static enum err s3_fetch(void *self, struct ctx *ctx, const struct media_content
 	bool is_whole = content->begin == 0 && content->end == content->size_bytes;
 	metric_add(&misses, 1);
 	TRY(media_file_create(ctx, s3->media, &file));
-	TRY(as_store(ctx,
+	enum err err = as_store(ctx,
 		s3_get(ctx, s3->media->hs->http_client, &s3->bucket, key_of(ctx->arena, content->name),
-			&(struct s3_piece){file.fd, content->begin, content->end, is_whole})));
+			&(struct s3_piece){file.fd, content->begin, content->end, is_whole}));
+	if (err == ERR_CONFLICT && !atomic_exchange(&s3->ignores_ranges, true)) {
+		log_warn(ctx->request_id, "media.s3_ignores_ranges", "endpoint=%.*s",
+			STR_ARG(s3->bucket.endpoint));
+	}
+	TRY(err);
 	if (is_whole) {
 		TRY(check(ctx, &file, content));
 	}
@@ -176,6 +183,12 @@ static enum err s3_fetch(void *self, struct ctx *ctx, const struct media_content
 		put_at_hand(s3, ctx, &file, content->name);
 	}
 	return ERR_OK;
+}
+
+static bool s3_gives_parts(void *self)
+{
+	struct media_s3 *s3 = self;
+	return !atomic_load(&s3->ignores_ranges);
 }
 
 static enum err s3_remove(void *self, struct ctx *ctx, struct str name)
@@ -221,6 +234,7 @@ struct media_store media_s3_create(struct media *media, const char *folder)
 		.keep = s3_keep,
 		.open = s3_open,
 		.fetch = s3_fetch,
+		.gives_parts = s3_gives_parts,
 		.remove = s3_remove,
 		.destroy = s3_destroy};
 }

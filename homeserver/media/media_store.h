@@ -36,10 +36,14 @@ struct media_store {
 
 	/**
 	 * Brings content here from afar, or only a part of it: then the file has that where it lies in the whole, and holes elsewhere.
-	 * NULL: all lies on this machine. Errors: MISSING (no fault text) if it is not there either; STORE; SHUTDOWN
+	 * NULL: all lies on this machine. Errors: MISSING (no fault text) if it is not there either; CONFLICT if only all of it can be had,
+	 * which gives_parts() tells from then on; STORE; SHUTDOWN
 	 */
 	enum err (
 		*fetch)(void *self, struct ctx *ctx, const struct media_content *content, int *out_fd);
+
+	/** Whether fetch() may be asked for a part, as far as is known; NULL as fetch. */
+	bool (*gives_parts)(void *self);
 
 	/** Removes content. One that is not there is fine. Errors: STORE. */
 	enum err (*remove)(void *self, struct ctx *ctx, struct str name);
