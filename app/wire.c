@@ -228,6 +228,44 @@ static void overtaken(void *self, int64_t position)
 	users_forget(hs->users);
 }
 
+static void told_one(const struct homeserver *hs, const struct news *news, int64_t position)
+{
+	switch (news->kind) {
+	case NEWS_ROOM:
+	case NEWS_REWRITTEN:
+		rooms_told(hs->rooms, news->room_nid, position, news->kind == NEWS_REWRITTEN);
+		break;
+	case NEWS_RECEIPTS:
+		receipts_told(hs->receipts, news->room_nid);
+		rooms_told_receipts(hs->rooms, news->room_nid, position);
+		break;
+	case NEWS_USER:
+		push_forget_user(hs->push, (struct user_id){news->user_id});
+		users_told(hs->users, news->user_id);
+		break;
+	case NEWS_OWN:
+		users_own_committed(hs->users, news->user_id, position);
+		break;
+	case NEWS_DEVICE:
+		e2ee_told_device(hs->e2ee, news->user_id);
+		break;
+	case NEWS_KEYS:
+		e2ee_told_lists(hs->e2ee, position);
+		break;
+	case NEWS_EVERYTHING:
+		overtaken((void *)(uintptr_t)hs, position);
+		break;
+	}
+}
+
+/* The same, of what another process has committed. */
+static void told(void *self, const struct news_group *group)
+{
+	for (size_t i = 0; i < group->count; i++) {
+		told_one(self, &group->list[i], group->position);
+	}
+}
+
 /* A program that is installed beside this one. */
 static const char *sibling_program(struct arena *arena, const char *name)
 {
@@ -266,6 +304,7 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 		.group_limit = WRITER_GROUP,
 		.published = published,
 		.overtaken = overtaken,
+		.told = told,
 		.self = hs,
 	});
 	hs->sessions = sessions_create(hs);

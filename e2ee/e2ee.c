@@ -11,6 +11,7 @@
 #include "e2ee/device_state.h"
 #include "e2ee/e2ee_sync.h"
 #include "e2ee/own_device.h"
+#include "homeserver/user/users.h"
 
 #include <stdlib.h>
 
@@ -50,6 +51,19 @@ void e2ee_forget(struct e2ee *e2ee, int64_t position)
 {
 	device_lists_forget(e2ee->lists, position);
 	device_states_forget(e2ee->states);
+}
+
+void e2ee_told_device(struct e2ee *e2ee, struct str user_id)
+{
+	device_states_forget(e2ee->states);
+	users_news_committed(e2ee->hs->users, user_id);
+}
+
+/* Which rooms the user is in is not asked here: so everybody looks. */
+void e2ee_told_lists(struct e2ee *e2ee, int64_t position)
+{
+	device_lists_forget(e2ee->lists, position);
+	users_tell_all(e2ee->hs->users);
 }
 
 void e2ee_tidy(struct ctx *ctx, struct e2ee *e2ee)

@@ -54,6 +54,10 @@ struct e2ee *e2ee_create(struct homeserver *hs);
 void e2ee_destroy(struct e2ee *e2ee);
 /** Everything up to a position is read anew: memory may be older than the database. Writer's thread. */
 void e2ee_forget(struct e2ee *e2ee, int64_t position);
+/** Another process has committed messages to devices of a user, or changed their keys. Writer's thread. */
+void e2ee_told_device(struct e2ee *e2ee, struct str user_id);
+/** Another process has committed changes of device lists, up to a position: whom they concern looks anew. Writer's thread. */
+void e2ee_told_lists(struct e2ee *e2ee, int64_t position);
 
 /**
  * For the housekeeper, at each round: tells of devices that ended beside the writer (by the command line, or before a crash), and

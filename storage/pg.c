@@ -15,7 +15,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CONNECT_TIMEOUT_S = 3, OID_BOOL = 16, OID_BYTEA = 17, OID_INT8 = 20, OID_TEXT = 25 };
+enum {
+	CONNECT_TIMEOUT_S = 3,
+	LISTEN_TIMEOUT_MS = 3000,
+	OID_BOOL = 16,
+	OID_BYTEA = 17,
+	OID_INT8 = 20,
+	OID_TEXT = 25
+};
 
 static int64_t now_ms(void)
 {
@@ -65,14 +72,30 @@ static void ignore_notice(void *self, const PGresult *result)
 	(void)result;
 }
 
-/* An idle connection has nothing to say: what can be read there is the server's farewell. */
+/* What can be read from an idle connection is a notification, or the server's farewell, with the end behind it. */
 static bool is_alive(const struct pg *pg)
 {
-	if (pg->conn == NULL || PQstatus(pg->conn) != CONNECTION_OK) {
-		return false;
+	while (pg->conn != NULL && PQstatus(pg->conn) == CONNECTION_OK) {
+		struct pollfd fd = {.fd = PQsocket(pg->conn), .events = POLLIN};
+		if (poll(&fd, 1, 0) == 0) {
+			return true;
+		}
+		if (PQconsumeInput(pg->conn) == 0) {
+			return false;
+		}
+		(void)PQisBusy(pg->conn); /* reads what has come */
 	}
-	struct pollfd fd = {.fd = PQsocket(pg->conn), .events = POLLIN};
-	return poll(&fd, 1, 0) == 0;
+	return false;
+}
+
+static enum err listen_to(struct ctx *ctx, struct pg *pg)
+{
+	enum err err =
+		pg_exec(ctx, pg, arena_printf(ctx->arena, "LISTEN %s", pg->channel), LISTEN_TIMEOUT_MS);
+	if (err != ERR_OK) {
+		pg_close(pg); /* one that hears nothing is none */
+	}
+	return err;
 }
 
 enum err pg_ensure(struct ctx *ctx, struct pg *pg)
@@ -93,7 +116,19 @@ enum err pg_ensure(struct ctx *ctx, struct pg *pg)
 		return connection_lost(ctx, pg);
 	}
 	(void)PQsetNoticeReceiver(pg->conn, ignore_notice, NULL);
-	return ERR_OK;
+	pg->connections++;
+	return pg->channel != NULL ? listen_to(ctx, pg) : ERR_OK;
+}
+
+struct str pg_notification(struct ctx *ctx, struct pg *pg)
+{
+	PGnotify *notify = pg->conn != NULL ? PQnotifies(pg->conn) : NULL;
+	if (notify == NULL) {
+		return str_from(NULL, 0);
+	}
+	struct str text = str_dup(ctx->arena, str_of(notify->extra));
+	PQfreemem(notify);
+	return text;
 }
 
 /* --- answers ---------------------------------------------------------------------------------------- */

@@ -13,6 +13,9 @@ struct pg {
 	PGconn *conn;
 	struct str url; /**< borrowed */
 	int64_t statement_timeout_ms;
+	const char *channel; /**< notifications that it listens to; NULL: none; static */
+	int64_t
+		connections; /**< opened so far: when it has moved, notifications may have been missed */
 	bool prepared[STMT_COUNT];
 	Oid *param_types[STMT_COUNT]; /**< known once prepared; heap */
 };
@@ -62,6 +65,13 @@ enum err pg_fail(struct ctx *ctx, const struct pg *pg, const PGresult *result);
 
 /** Runs plain SQL (BEGIN, COMMIT, a migration) and waits. Errors: as pg_fail. */
 MUST_CHECK enum err pg_exec(struct ctx *ctx, struct pg *pg, const char *sql, int64_t timeout_ms);
+
+/**
+ * The text of the oldest notification that has come and was not taken yet; in the ctx's arena; p == NULL when there is none.
+ * Asks the connection nothing: pg_ensure() and each answer bring what has come. (PostgreSQL sends what was committed before a transaction
+ * of this connection with the answer to its COMMIT at the latest.)
+ */
+struct str pg_notification(struct ctx *ctx, struct pg *pg);
 
 /** First column of the first row of plain SQL without parameters; p == NULL when there is none. */
 MUST_CHECK enum err pg_query_text(struct ctx *ctx, struct pg *pg, const char *sql,

@@ -42,6 +42,13 @@ struct write_marks {
 };
 
 /**
+ * What other processes are told of a group (news.h), but for its position, which PostgreSQL puts in front.
+ * @return in the arena
+ */
+struct str news_write(struct arena *arena, int64_t writer_id, struct write *const *writes,
+	size_t count);
+
+/**
  * Commits a group in one transaction: two round trips.
  *
  * Errors: CONFLICT, INPUT, INTERNAL when a statement fails (nothing happened); STORE when the connection failed (nothing

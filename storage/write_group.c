@@ -196,6 +196,7 @@ struct group {
 	size_t row_count;
 	size_t first_of[STMT_COUNT + 1]; /* rows of statement s: first_of[s] … first_of[s + 1] */
 	int64_t positions;
+	struct str news;     /* for other processes */
 	int64_t deadline_ms; /* monotonic; of both round trips together */
 };
 
@@ -259,7 +260,8 @@ static enum err begin(struct ctx *ctx, struct pg *pg, const struct group *group,
 {
 	struct pg_params params;
 	TRY(pg_encode(ctx,
-		DB_ARGS(db_bigint(group->positions), db_bigint(marks->writer_id), db_bigint(marks->serial)),
+		DB_ARGS(db_bigint(group->positions), db_bigint(marks->writer_id), db_bigint(marks->serial),
+			db_text(group->news)),
 		&params));
 	TRY(send_plain(ctx, pg, "BEGIN"));
 	TRY(pg_send(ctx, pg, STMT_STREAM_ADVANCE, &params));
@@ -357,6 +359,7 @@ enum err write_group(struct ctx *ctx, struct pg *pg, struct write_marks *marks,
 	bool commit_sent = false;
 	*out_unknown = false;
 	TRY(gather(ctx, writes, count, &group));
+	group.news = news_write(ctx->arena, marks->writer_id, writes, count);
 	TRY(pg_ensure(ctx, pg));
 	TRY(prepare_all(ctx, pg, &group));
 	group.deadline_ms = clock_mono_us() / 1000 + GROUP_TIMEOUT_MS;

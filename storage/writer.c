@@ -12,14 +12,19 @@
 #include "base/rand.h"
 #include "storage/write.h"
 
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
 	RETRY_FOR_MS = 2000,
 	RETRY_PAUSE_MS = 50,
 	DOUBT_PAUSE_MS = 100,
+	CONNECT_PAUSE_MS = 1000,
+	AWAIT_MS = 5000,
 	START_WAIT_MS = 10000,
 	STATEMENT_TIMEOUT_MS = 4000
 };
@@ -31,6 +36,10 @@ static struct metric groups =
 static struct metric grouped = METRIC_COUNTER("belfry_writer_writes_total", "Writes committed");
 static struct metric failures =
 	METRIC_COUNTER("belfry_writer_failures_total", "Writes that failed");
+static struct metric heard = METRIC_COUNTER("belfry_writer_heard_total",
+	"Transactions of other processes that were heard of");
+static struct metric missed = METRIC_COUNTER("belfry_writer_missed_total",
+	"Times when others may have committed unheard, so that memory was emptied");
 static struct metric group_time =
 	METRIC_HISTOGRAM("belfry_writer_group_seconds", "Duration of a group's transaction");
 
@@ -39,8 +48,10 @@ struct writer {
 	char *url;
 	pthread_t thread;
 	_Atomic int64_t position;
-	struct lock lock; /* guards all below */
-	struct cond changed;
+	int wake_fd;       /* an eventfd: there is something in the queue, or it is time to stop */
+	struct lock lock;  /* guards all below */
+	struct cond moved; /* the position; told while somebody waits for one */
+	int awaiting;
 	struct write *first;
 	struct write *last;
 	size_t queued;
@@ -50,6 +61,7 @@ struct writer {
 	struct write_marks marks;
 	bool is_in_doubt;          /* whether the newest transaction was committed */
 	int64_t doubtful_position; /* the newest position, if it was */
+	int64_t heard_since;       /* the connection on which all that others commit is heard */
 };
 
 /* --- the caller's side ------------------------------------------------------------------------------------ */
@@ -118,9 +130,15 @@ static void fail_write(struct write *write, enum err err, const char *cause)
 	}
 }
 
+static void wake(struct writer *writer)
+{
+	(void)!eventfd_write(writer->wake_fd, 1); /* fails only when it is woken 2^64 times over */
+}
+
 void writer_submit(struct writer *writer, struct write *write)
 {
 	lock_take(&writer->lock);
+	bool was_empty = writer->first == NULL;
 	write->is_submitted = true;
 	bool is_full = writer->queued >= writer->config.queue_limit;
 	bool is_refused = is_full || writer->is_stopping;
@@ -133,9 +151,11 @@ void writer_submit(struct writer *writer, struct write *write)
 		writer->last = write;
 		writer->queued++;
 		metric_set(&queue_depth, (int64_t)writer->queued);
-		cond_signal(&writer->changed);
 	}
 	lock_give(&writer->lock);
+	if (was_empty && !is_refused) {
+		wake(writer);
+	}
 	if (is_refused) {
 		fail_write(write, is_full ? ERR_LIMIT : ERR_SHUTDOWN, "refused");
 		finish(write);
@@ -181,12 +201,37 @@ int64_t writer_position(const struct writer *writer)
 	return atomic_load(&writer->position);
 }
 
+enum err writer_await(struct ctx *ctx, struct writer *writer, int64_t position)
+{
+	TRY(ctx_may_wait(ctx));
+	int64_t until_ms = clock_mono_us() / 1000 + AWAIT_MS;
+	bool in_time = true;
+	LOCK_SCOPE(&writer->lock);
+	writer->awaiting++;
+	while (writer_position(writer) < position && in_time) {
+		in_time = cond_wait_until(&writer->moved, &writer->lock, until_ms);
+	}
+	writer->awaiting--;
+	return writer_position(writer) >= position
+		? ERR_OK
+		: fail(ctx, ERR_TIMEOUT, "M_UNKNOWN", "The server is behind; try again soon");
+}
+
 /* --- the thread's side --------------------------------------------------------------------------------------- */
 
 static void pause_ms(long ms)
 {
 	const struct timespec pause = {.tv_nsec = ms * 1000000L};
 	(void)nanosleep(&pause, NULL);
+}
+
+static void move_to(struct writer *writer, int64_t position)
+{
+	atomic_store(&writer->position, position);
+	LOCK_SCOPE(&writer->lock);
+	if (writer->awaiting > 0) {
+		cond_broadcast(&writer->moved);
+	}
 }
 
 static void publish(struct writer *writer, int64_t position)
@@ -211,7 +256,7 @@ static void complete(struct writer *writer, struct write *const *writes, size_t 
 		}
 		first += (int64_t)writes[i]->positions;
 	}
-	atomic_store(&writer->position, position);
+	move_to(writer, position);
 	metric_add(&groups, 1);
 	metric_add(&grouped, (int64_t)count);
 	/* The callers first: how many others have to be woken is not their affair. */
@@ -245,10 +290,103 @@ static enum err settle_doubt(struct writer *writer, struct ctx *ctx)
 		if (writer->config.overtaken != NULL) {
 			writer->config.overtaken(writer->config.self, writer->doubtful_position);
 		}
-		atomic_store(&writer->position, writer->doubtful_position);
+		move_to(writer, writer->doubtful_position);
 		publish(writer, writer->doubtful_position);
 	}
 	return ERR_OK;
+}
+
+/* Others may have committed what was not heard of: nothing that is in memory can be trusted. */
+static void forget_all(struct writer *writer, int64_t position)
+{
+	metric_add(&missed, 1);
+	if (writer->config.overtaken != NULL) {
+		writer->config.overtaken(writer->config.self, position);
+	}
+}
+
+static enum err ask_position(struct writer *writer, struct ctx *ctx, int64_t *out)
+{
+	struct str text;
+	TRY(pg_query_text(ctx, &writer->pg, "SELECT position::text FROM stream_head",
+		STATEMENT_TIMEOUT_MS, &text));
+	return str_to_int(text, 0, INT64_MAX, out)
+		? ERR_OK
+		: fail_cause(ctx, ERR_INTERNAL, "stream_head has no row");
+}
+
+/* A connection that hears, and nothing missed before it. One round trip on a new connection, else none. */
+static enum err listen(struct writer *writer, struct ctx *ctx)
+{
+	int64_t position;
+	TRY(pg_ensure(ctx, &writer->pg));
+	if (writer->heard_since == writer->pg.connections) {
+		return ERR_OK;
+	}
+	TRY(ask_position(writer, ctx, &position));
+	writer->heard_since = writer->pg.connections;
+	if (position != writer_position(writer)) {
+		forget_all(writer, position);
+		move_to(writer, position);
+		publish(writer, position);
+	}
+	return ERR_OK;
+}
+
+/* A group of another process, behind what is known. */
+static void take_in(struct writer *writer, const struct news_group *group)
+{
+	bool is_next = group->position - group->positions == writer_position(writer);
+	bool has_all = group->count == 1 && group->list[0].kind == NEWS_EVERYTHING;
+	metric_add(&heard, 1);
+	if (is_next && !has_all && writer->config.told != NULL) {
+		writer->config.told(writer->config.self, group);
+	} else {
+		forget_all(writer, group->position);
+	}
+	move_to(writer, group->position);
+	publish(writer, group->position);
+}
+
+/*
+ * What has come of others, in order; our own groups are in memory already.
+ * @param up_to_own  only those before our newest group, whose callbacks are still to come
+ */
+static void hear(struct writer *writer, struct ctx *ctx, bool up_to_own)
+{
+	for (;;) {
+		struct news_group group;
+		struct str text = pg_notification(ctx, &writer->pg);
+		if (text.p == NULL) {
+			return;
+		}
+		if (!news_read(ctx->arena, text, &group)) {
+			log_warn(0, "db.news_unknown", "bytes=%zu", text.n);
+			forget_all(writer, writer_position(writer));
+		} else if (group.writer_id == writer->marks.writer_id) {
+			if (up_to_own) {
+				return;
+			}
+		} else if (group.position > writer_position(writer) || group.positions == 0) {
+			take_in(writer, &group);
+		} /* else it was there when the connection began */
+	}
+}
+
+/* Before a group of ours is shown: what others committed before it. */
+static void hear_before(struct writer *writer, struct ctx *ctx, int64_t position,
+	struct write *const *writes, size_t count)
+{
+	int64_t before = position;
+	for (size_t i = 0; i < count; i++) {
+		before -= (int64_t)writes[i]->positions;
+	}
+	hear(writer, ctx, true);
+	bool is_same = writer->heard_since == writer->pg.connections;
+	if (!is_same || writer_position(writer) != before) {
+		writer->heard_since = writer->pg.connections;
+		forget_all(writer, before);
+	}
 }
 
 /* @param out_doubtful  on failure: whether these may have been committed all the same */
@@ -259,11 +397,14 @@ static enum err commit_once(struct writer *writer, struct ctx *ctx, struct write
 	int64_t position = 0;
 	*out_doubtful = false;
 	TRY(settle_doubt(writer, ctx));
+	TRY(listen(writer, ctx));
 	enum err err =
 		write_group(ctx, &writer->pg, &writer->marks, writes, count, &position, out_doubtful);
 	metric_observe_us(&group_time, clock_mono_us() - start_us);
 	if (err == ERR_OK) {
+		hear_before(writer, ctx, position, writes, count);
 		complete(writer, writes, count, position);
+		hear(writer, ctx, false);
 	} else if (*out_doubtful) {
 		writer->is_in_doubt = true;
 		writer->doubtful_position = position;
@@ -335,18 +476,39 @@ static size_t take_group_locked(struct writer *writer, struct write **out)
 	return count;
 }
 
-/* Waits for writes; in doubt, not for long. @return false at the end */
+/* How long a thread without writes may rest: as long as nothing is to be asked of the database. */
+static int rest_ms(const struct writer *writer)
+{
+	if (writer->is_in_doubt) {
+		return DOUBT_PAUSE_MS;
+	}
+	return writer->pg.conn == NULL ? CONNECT_PAUSE_MS : -1;
+}
+
+/* Until there are writes, something to hear, or something to ask. */
+static void rest(struct writer *writer)
+{
+	eventfd_t ignored;
+	struct pollfd fds[] = {
+		{.fd = writer->wake_fd, .events = POLLIN},
+		{.fd = writer->pg.conn != NULL ? PQsocket(writer->pg.conn) : -1, .events = POLLIN},
+	};
+	int ready = poll(fds, COUNT_OF(fds), rest_ms(writer));
+	if (ready > 0 && fds[0].revents != 0) {
+		(void)!eventfd_read(writer->wake_fd, &ignored);
+	}
+}
+
+/* What is in the queue; nothing when it is time to hear what others did. @return false at the end */
 static bool take_group(struct writer *writer, struct write **out, size_t *out_count)
 {
-	int64_t ask_again_ms = clock_mono_us() / 1000 + DOUBT_PAUSE_MS;
-	LOCK_SCOPE(&writer->lock);
-	while (writer->first == NULL && !writer->is_stopping) {
-		if (!writer->is_in_doubt) {
-			cond_wait(&writer->changed, &writer->lock);
-		} else if (!cond_wait_until(&writer->changed, &writer->lock, ask_again_ms)) {
-			break;
-		}
+	lock_take(&writer->lock);
+	bool has_some = writer->first != NULL || writer->is_stopping;
+	lock_give(&writer->lock);
+	if (!has_some) {
+		rest(writer);
 	}
+	LOCK_SCOPE(&writer->lock);
 	*out_count = take_group_locked(writer, out);
 	return *out_count > 0 || !writer->is_stopping;
 }
@@ -366,6 +528,16 @@ static void fail_queued(struct writer *writer, struct write **writes)
 	}
 }
 
+/* While nothing is to be written. What fails is tried again after a rest. */
+static void look_around(struct writer *writer, struct arena *arena)
+{
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	if (settle_doubt(writer, &ctx) == ERR_OK && listen(writer, &ctx) == ERR_OK) {
+		hear(writer, &ctx, false);
+	}
+}
+
 static void *writer_run(void *data)
 {
 	struct writer *writer = data;
@@ -374,9 +546,7 @@ static void *writer_run(void *data)
 	size_t count;
 	while (take_group(writer, writes, &count)) {
 		if (count == 0) {
-			struct ctx ctx;
-			ctx_init(&ctx, arena);
-			(void)!settle_doubt(writer, &ctx); /* the next round asks again */
+			look_around(writer, arena);
 		} else if (commit_group(writer, arena, writes, count) == ERR_STORE) {
 			fail_queued(writer, writes);
 		}
@@ -390,19 +560,25 @@ static void *writer_run(void *data)
 /* The position at the start: what other runs of the server have committed. */
 static enum err read_position(struct writer *writer, struct ctx *ctx)
 {
-	struct str text;
-	TRY(pg_ensure(ctx, &writer->pg));
-	TRY(pg_query_text(ctx, &writer->pg, "SELECT position::text FROM stream_head",
-		STATEMENT_TIMEOUT_MS, &text));
 	int64_t position;
-	if (!str_to_int(text, 0, INT64_MAX, &position)) {
-		return fail_cause(ctx, ERR_INTERNAL, "stream_head has no row");
-	}
-	atomic_store(&writer->position, position);
 	PGresult *result = NULL;
+	TRY(pg_ensure(ctx, &writer->pg));
+	TRY(ask_position(writer, ctx, &position));
+	move_to(writer, position);
+	writer->heard_since = writer->pg.connections;
 	TRY(pg_run(ctx, &writer->pg, STMT_WRITER_MARK_TIDY, DB_NO_ARGS, &result));
 	PQclear(result);
 	return ERR_OK;
+}
+
+static void writer_free(struct writer *writer)
+{
+	pg_close(&writer->pg);
+	(void)close(writer->wake_fd);
+	cond_fini(&writer->moved);
+	lock_fini(&writer->lock);
+	mem_free(writer->url);
+	mem_free(writer);
 }
 
 struct writer *writer_create(const struct writer_config *config)
@@ -411,10 +587,13 @@ struct writer *writer_create(const struct writer_config *config)
 	writer->config = *config;
 	writer->url = mem_dup(config->url.p, config->url.n);
 	pg_init(&writer->pg, str_of(writer->url), STATEMENT_TIMEOUT_MS);
+	writer->pg.channel = "belfry";
+	writer->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	invariant(writer->wake_fd >= 0);
 	struct rng rng = rng_os();
 	writer->marks.writer_id = (int64_t)(rng_u64(&rng) >> 1);
 	lock_init(&writer->lock, RANK_WRITER);
-	cond_init(&writer->changed);
+	cond_init(&writer->moved);
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
 	struct ctx ctx;
 	ctx_init(&ctx, arena);
@@ -422,9 +601,7 @@ struct writer *writer_create(const struct writer_config *config)
 	while (read_position(writer, &ctx) != ERR_OK) {
 		if (clock_mono_us() / 1000 >= give_up_ms) {
 			log_error(0, "db.unreachable", "cause=%.*s", STR_ARG(ctx.fault.cause));
-			pg_close(&writer->pg);
-			mem_free(writer->url);
-			mem_free(writer);
+			writer_free(writer);
 			return NULL;
 		}
 		pause_ms(RETRY_PAUSE_MS);
@@ -440,12 +617,8 @@ void writer_destroy(struct writer *writer)
 	}
 	lock_take(&writer->lock);
 	writer->is_stopping = true;
-	cond_broadcast(&writer->changed);
 	lock_give(&writer->lock);
+	wake(writer);
 	(void)pthread_join(writer->thread, NULL);
-	pg_close(&writer->pg);
-	cond_fini(&writer->changed);
-	lock_fini(&writer->lock);
-	mem_free(writer->url);
-	mem_free(writer);
+	writer_free(writer);
 }

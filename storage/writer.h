@@ -20,6 +20,7 @@
 #define BELFRY_STORAGE_WRITER_H
 
 #include "storage/db.h"
+#include "storage/news.h"
 
 struct writer;
 struct write;
@@ -68,6 +69,12 @@ MUST_CHECK enum err writer_wait(struct ctx *ctx, struct write *write, int64_t *o
 MUST_CHECK enum err writer_commit(struct ctx *ctx, struct writer *writer, struct write *write,
 	int64_t *out_first_position);
 
+/*
+ * Several processes: each group tells the others what it changed (news.h), with its commit. A writer takes these in the order of
+ * positions, on its own thread: those before its own group with the answer to its COMMIT, so before the group's callbacks; else when
+ * they come. Where something may have been missed (another connection, a hole in the positions), everything is forgotten.
+ */
+
 struct writer_config {
 	struct str url;
 	size_t queue_limit; /**< writes waiting at the most */
@@ -76,11 +83,16 @@ struct writer_config {
 	void (*published)(void *self, int64_t position);
 	/**
 	 * Called on the writer's thread when writes that failed because the connection broke turn out to have been
-	 * committed, before their position is published: all that memory keeps of what is written through the writer has
+	 * committed, or when others may have committed what was not told, before their position is published: all that memory keeps of what is written through the writer has
 	 * to be forgotten, and who waits has to look anew. Until then memory shows what was before them, and nothing else is
 	 * committed. May be NULL.
 	 */
 	void (*overtaken)(void *self, int64_t position);
+	/**
+	 * Called on the writer's thread when another process has committed, before its newest position is published: what memory
+	 * keeps of these things has to be forgotten, and who waits for them to look anew. May be NULL: then `overtaken` is.
+	 */
+	void (*told)(void *self, const struct news_group *group);
 	void *self;
 };
 
@@ -88,6 +100,12 @@ struct writer_config {
 struct writer *writer_create(const struct writer_config *config);
 /** Finishes what is queued, then stops. */
 void writer_destroy(struct writer *writer);
+
+/**
+ * Waits until a position is published here that another process has committed: that takes moments. Errors: DEFER; TIMEOUT (it does not
+ * come: the connection is broken)
+ */
+MUST_CHECK enum err writer_await(struct ctx *ctx, struct writer *writer, int64_t position);
 
 /** The newest position whose effects are in the caches; readers may show everything up to it. */
 int64_t writer_position(const struct writer *writer);

@@ -20,6 +20,8 @@ struct push *push_create(bool in_text);
 void push_destroy(struct push *push);
 /** All rules are read anew: memory may be older than the database. Writer's thread. */
 void push_forget(struct push *push);
+/** Those of one user: another process has changed them. */
+void push_forget_user(struct push *push, struct user_id user);
 
 /** A user's rules as they are. */
 struct push_rules {

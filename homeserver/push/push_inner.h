@@ -19,7 +19,5 @@ struct push_entry *push_entry_create(const struct push *push, struct user_id use
 void push_entry_unref(void *entry);
 /** Its rules are the user's now. From the commit callback. */
 void push_entry_committed(struct push *push, struct push_entry *entry, int64_t position);
-/** What is in memory of a user is not so (another process changed it). */
-void push_entry_forget(struct push *push, struct user_id user);
 
 #endif

@@ -40,7 +40,7 @@ static enum err store(struct ctx *ctx, struct homeserver *hs, struct user_id use
 	write_on_commit(write, on_committed, commit);
 	enum err err = writer_commit(ctx, hs->writer, write, NULL);
 	if (err != ERR_OK) {
-		push_entry_forget(hs->push, user);
+		push_forget_user(hs->push, user);
 	}
 	return err;
 }

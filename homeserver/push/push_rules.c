@@ -110,7 +110,7 @@ void push_entry_committed(struct push *push, struct push_entry *entry, int64_t p
 	cache_put(push->entries, entry->user.s, entry, entry->size_bytes);
 }
 
-void push_entry_forget(struct push *push, struct user_id user)
+void push_forget_user(struct push *push, struct user_id user)
 {
 	cache_remove(push->entries, user.s);
 }

@@ -232,6 +232,11 @@ enum err receipt_set_get(struct ctx *ctx, struct homeserver *hs, struct cache *s
 	return ERR_OK;
 }
 
+void receipt_set_forget(struct cache *sets, int64_t room_nid)
+{
+	cache_remove(sets, nid_key(&room_nid));
+}
+
 void receipt_set_committed(struct cache *sets, int64_t room_nid,
 	const struct placed_receipt *receipt)
 {

@@ -32,6 +32,9 @@ MUST_CHECK enum err receipt_set_get(struct ctx *ctx, struct homeserver *hs, stru
 void receipt_set_committed(struct cache *sets, int64_t room_nid,
 	const struct placed_receipt *receipt);
 
+/** Another process has committed receipts: the set is read anew by whoever asks next. Writer's thread. */
+void receipt_set_forget(struct cache *sets, int64_t room_nid);
+
 /** The event's position of what a receipt would replace; 0: there is none. */
 int64_t receipt_set_find(struct receipt_set *set, struct arena *arena,
 	const struct receipt *receipt);

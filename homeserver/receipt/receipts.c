@@ -50,6 +50,12 @@ void receipts_forget(struct receipts *receipts)
 	unread_forget(receipts->unread);
 }
 
+void receipts_told(struct receipts *receipts, int64_t room_nid)
+{
+	receipt_set_forget(receipts->sets, room_nid);
+	unread_forget(receipts->unread);
+}
+
 struct unread *receipts_unread(const struct receipts *receipts)
 {
 	return receipts->unread;

@@ -16,6 +16,8 @@ struct receipts *receipts_create(struct homeserver *hs);
 void receipts_destroy(struct receipts *receipts);
 /** Everything is read anew: what memory knows may be older than the database. Writer's thread. */
 void receipts_forget(struct receipts *receipts);
+/** Another process has committed receipts of a room. Writer's thread. */
+void receipts_told(struct receipts *receipts, int64_t room_nid);
 
 /* --- setting ------------------------------------------------------------------------------------- */
 

@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-enum { SETTLE_WAIT_MS = 10000 };
+enum { SETTLE_WAIT_MS = 10000, LOAD_ATTEMPTS = 8 };
 
 const char *membership_static(struct str membership)
 {
@@ -309,9 +309,9 @@ static enum err read_content(struct ctx *ctx, struct homeserver *hs, struct room
 	return ERR_OK;
 }
 
-enum err room_load(struct ctx *ctx, struct homeserver *hs, struct room *room)
+/* *out_done: false when the room was forgotten meanwhile, for this may be older than the database. */
+static enum err load_once(struct ctx *ctx, struct homeserver *hs, struct room *room, bool *out_done)
 {
-	TRY(room_settle(ctx, hs, room));
 	lock_take(&room->lock);
 	room->is_stale = false;
 	lock_give(&room->lock);
@@ -321,9 +321,10 @@ enum err room_load(struct ctx *ctx, struct homeserver *hs, struct room *room)
 	TRY(read_content(ctx, hs, room, &content));
 
 	LOCK_SCOPE(&room->lock);
-	if (room->is_stale) { /* rooms_forget() came in between: this may be older than the database */
+	*out_done = !room->is_stale;
+	if (room->is_stale) {
 		content_destroy(content);
-		return fail(ctx, ERR_TIMEOUT, M_UNKNOWN, "The room is busy; try again");
+		return ERR_OK;
 	}
 	room_unload_locked(hs->rooms, room);
 	room->content = content;
@@ -342,6 +343,16 @@ enum err room_load(struct ctx *ctx, struct homeserver *hs, struct room *room)
 		atomic_store(&room->last_position, row.last_position);
 	}
 	return ERR_OK;
+}
+
+enum err room_load(struct ctx *ctx, struct homeserver *hs, struct room *room)
+{
+	bool is_done = false;
+	TRY(room_settle(ctx, hs, room));
+	for (int i = 0; i < LOAD_ATTEMPTS && !is_done; i++) {
+		TRY(load_once(ctx, hs, room, &is_done));
+	}
+	return is_done ? ERR_OK : fail(ctx, ERR_TIMEOUT, M_UNKNOWN, "The room is busy; try again");
 }
 
 /* --- commits ----------------------------------------------------------------------------------------- */

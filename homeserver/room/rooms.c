@@ -388,21 +388,48 @@ void rooms_tidy(struct rooms *rooms, int64_t before_ms)
 	metric_set(&loaded_rooms, atomic_load(&rooms->loaded));
 }
 
+static void forget_content(struct rooms *rooms, struct room *room, bool is_rewritten)
+{
+	LOCK_SCOPE(&room->lock);
+	room->is_stale = true;                    /* also for who is loading it now */
+	room->redactions += is_rewritten ? 1 : 0; /* the same, for single events */
+	room_unload_locked(rooms, room);
+}
+
 void rooms_forget(struct rooms *rooms)
 {
 	size_t n;
 	struct room **list = list_rooms(rooms, INT64_MAX, &n);
 	for (size_t i = 0; i < n; i++) {
-		struct room *room = list[i];
-		lock_take(&room->lock);
-		room->is_stale = true; /* also for who is loading it now */
-		room->redactions++;    /* the same, for single events */
-		room_unload_locked(rooms, room);
-		lock_give(&room->lock);
-		room_unref(room);
+		forget_content(rooms, list[i], true);
+		room_unref(list[i]);
 	}
 	mem_free(list);
 	cache_clear(rooms->events);
+}
+
+void rooms_told(struct rooms *rooms, int64_t room_nid, int64_t position, bool is_rewritten)
+{
+	struct room *room = find_ref(rooms, &rooms->by_nid, nid_key(&room_nid));
+	if (room != NULL) {
+		forget_content(rooms, room, is_rewritten);
+		raise_to(&room->last_position, position);
+		rooms->observer.room_committed(rooms->observer.self, room);
+		room_unref(room);
+	}
+	if (is_rewritten) {
+		cache_clear(rooms->events);
+	}
+}
+
+void rooms_told_receipts(struct rooms *rooms, int64_t room_nid, int64_t position)
+{
+	struct room *room = find_ref(rooms, &rooms->by_nid, nid_key(&room_nid));
+	if (room != NULL) {
+		raise_to(&room->receipt_position, position);
+		rooms->observer.room_committed(rooms->observer.self, room);
+		room_unref(room);
+	}
 }
 
 /* --- listeners --------------------------------------------------------------------------------------- */

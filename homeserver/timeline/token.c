@@ -4,6 +4,7 @@
 #include "homeserver/timeline/token.h"
 
 #include "homeserver/room/rooms.h"
+#include "storage/stream.h"
 
 /* "-0" would be zero too, but no token is written so. */
 static bool read_number(struct str text, int64_t *out)
@@ -60,7 +61,15 @@ enum err token_read(struct ctx *ctx, const struct homeserver *hs, struct str tex
 	struct token *out)
 {
 	struct token token;
-	if (!token_parse(text, &token) || token.position > writer_position(hs->writer)) {
+	int64_t newest = writer_position(hs->writer);
+	bool is_token = token_parse(text, &token);
+	if (is_token &&
+		token.position > newest) { /* another process's, of which this one has not heard yet? */
+		TRY(ctx_may_wait(ctx));
+		TRY(store_stream_position(ctx, hs->db, &newest));
+		TRY(token.position <= newest ? writer_await(ctx, hs->writer, token.position) : ERR_OK);
+	}
+	if (!is_token || token.position > newest) {
 		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "Not a token of this server");
 	}
 	*out = token;

@@ -21,7 +21,11 @@ MUST_CHECK bool token_parse(struct str text, struct token *out);
 /** Its text, in the arena. */
 struct str token_text(struct arena *arena, struct token token);
 
-/** Reads a client's token. Errors: INPUT M_INVALID_PARAM when malformed, or beyond the present. */
+/**
+ * Reads a client's token. One that another process gave out a moment ago is waited for.
+ * Errors: INPUT M_INVALID_PARAM when malformed, or beyond the present; DEFER; TIMEOUT; STORE
+ * Cost: none; of one beyond what this process has heard of, one round trip
+ */
 MUST_CHECK enum err token_read(struct ctx *ctx, const struct homeserver *hs, struct str text,
 	struct token *out);
 

@@ -197,6 +197,7 @@ void users_destroy(struct users *users)
 	map_fini(&users->by_id);
 	mem_free(users->told_rooms);
 	mem_free(users->told_users);
+	mem_free(users->told_ids);
 	mem_free(users->waiters.p);
 	arena_destroy(users->arena);
 	lock_fini(&users->lock);
@@ -322,24 +323,41 @@ void users_tidy(struct users *users, int64_t idle_ms)
 	mem_free(idle);
 }
 
-/*
- * Who waits is woken by the publication only: before it there is nothing new to see. Those who come in between wait at a user
- * made anew, which nothing told: hence all.
- */
+/* Afterwards it is made anew by whoever asks. Who waits is woken by the publication only: before it there is nothing new to see. */
+static void forget(struct users *users, struct user *user)
+{
+	lock_take(&users->lock);
+	bool is_out = take_out_locked(users, user);
+	lock_give(&users->lock);
+	if (is_out) {
+		user_put_away(user);
+		user_unref(user);
+	}
+	users_tell(users, user);
+}
+
+void users_told(struct users *users, struct str user_id)
+{
+	struct user *user = users_find_active(users, user_id);
+	if (user != NULL) {
+		forget(users, user);
+		users_tell_id(users, user_id);
+	}
+}
+
+void users_tell_all(struct users *users)
+{
+	users->wakes_all = true;
+}
+
+/* Those who come in between wait at a user made anew, which nothing told: hence all. */
 void users_forget(struct users *users)
 {
 	size_t n;
 	struct user **all = users_list(users, INT64_MAX, &n);
 	for (size_t i = 0; i < n; i++) {
-		lock_take(&users->lock);
-		bool is_out = take_out_locked(users, all[i]);
-		lock_give(&users->lock);
-		if (is_out) {
-			user_put_away(all[i]);
-			user_unref(all[i]);
-		}
-		users_tell(users, all[i]);
+		forget(users, all[i]);
 	}
 	mem_free(all);
-	users->wakes_all = true;
+	users_tell_all(users);
 }

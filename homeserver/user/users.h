@@ -91,6 +91,10 @@ void users_published(struct users *users);
  * is published. Writer's thread.
  */
 void users_forget(struct users *users);
+/** The same for one user: another process has changed memberships or account data. Writer's thread. */
+void users_told(struct users *users, struct str user_id);
+/** Who waits, whoever it is, is woken once the next position is published. Writer's thread. */
+void users_tell_all(struct users *users);
 
 /** Wakes the room's listeners at once (typing: nothing is committed). */
 void users_wake_room(struct users *users, struct room *room);

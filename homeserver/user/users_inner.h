@@ -61,6 +61,9 @@ struct users {
 	struct user **told_users;
 	size_t told_user_n;
 	size_t told_user_capacity;
+	struct str *told_ids; /* heap; of users who are loaded anew */
+	size_t told_id_n;
+	size_t told_id_capacity;
 	bool wakes_all; /* at the next publication */
 	struct waiters waiters;
 	struct arena *arena; /* of one publication */
@@ -103,5 +106,7 @@ void waiters_wake(struct waiters *waiters);
 void user_wake(struct user *user);
 /** Woken with the next publication. Takes over the reference. Writer's thread. */
 void users_tell(struct users *users, struct user *user);
+/** The same for whoever is that user by then, for one that is about to be made anew. */
+void users_tell_id(struct users *users, struct str user_id);
 
 #endif

@@ -108,6 +108,29 @@ void users_tell(struct users *users, struct user *user)
 	users->told_users[users->told_user_n++] = user;
 }
 
+void users_tell_id(struct users *users, struct str user_id)
+{
+	if (users->told_id_n == users->told_id_capacity) {
+		users->told_id_capacity = users->told_id_capacity == 0 ? 16 : users->told_id_capacity * 2;
+		users->told_ids =
+			mem_realloc(users->told_ids, users->told_id_capacity * sizeof(struct str));
+	}
+	users->told_ids[users->told_id_n++] = str_heap(user_id);
+}
+
+static void take_waiters_of_ids(struct users *users)
+{
+	for (size_t i = 0; i < users->told_id_n; i++) {
+		struct user *user = users_find_active(users, users->told_ids[i]);
+		if (user != NULL) {
+			user_take_waiters(user, &users->waiters);
+			user_unref(user);
+		}
+		str_free(users->told_ids[i]);
+	}
+	users->told_id_n = 0;
+}
+
 void users_membership_committed(struct users *users, struct room *room, struct str user_id,
 	struct str membership, int64_t position, struct str stripped)
 {
@@ -168,6 +191,7 @@ void users_published(struct users *users)
 		user_unref(users->told_users[i]);
 	}
 	users->told_user_n = 0;
+	take_waiters_of_ids(users);
 	if (users->wakes_all) {
 		users->wakes_all = false;
 		take_all_waiters(users, &users->waiters);

@@ -1,27 +1,27 @@
 -- Statements of the group-commit writer. Each (but stream_advance and those of marks) takes arrays, one element a row; they run in this order. A row may
 -- stand twice for one key in a group: each statement says which wins. A statement that must not go wrong fails by itself.
 
--- name: room_insert
+-- name: room_insert tells=nothing
 -- A new room. Rows: as many as given.
 INSERT INTO rooms (room_nid, room_id, version, event_seq, depth, extremities, last_position,
 	notify_seq, highlight_seq, created_at_ms)
 SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[],
 	$7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[]);
 
--- name: room_publish
+-- name: room_publish tells=nothing
 -- New rooms that are listed in the directory. Index: rooms_pkey.
 UPDATE rooms SET is_published = true FROM unnest($1::bigint[]) AS u(room_nid) WHERE rooms.room_nid = u.room_nid;
 
--- name: alias_claim
+-- name: alias_claim tells=nothing
 -- Aliases of new rooms: alias, nid, creator, time. Fails when one is taken.
 INSERT INTO aliases (alias, room_nid, creator, created_at_ms)
 SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[]);
 
--- name: server_notice_room_claim
+-- name: server_notice_room_claim tells=nothing
 -- Users' rooms for server notices: user, nid. Fails when a user has one.
 INSERT INTO notice_rooms (user_id, room_nid) SELECT * FROM unnest($1::text[], $2::bigint[]);
 
--- name: room_succeed
+-- name: room_succeed tells=nothing
 -- Aliases and places in the directory go from old rooms to new ones: old nid, new nid. Index: aliases_room_idx, rooms_pkey.
 WITH pairs AS (
 	SELECT * FROM unnest($1::bigint[], $2::bigint[]) AS u(old_nid, new_nid)
@@ -32,29 +32,30 @@ UPDATE rooms SET is_published = rooms.room_nid = p.new_nid AND old.is_published
 FROM pairs p JOIN rooms old ON old.room_nid = p.old_nid
 WHERE rooms.room_nid IN (p.old_nid, p.new_nid);
 
--- name: stream_advance
+-- name: stream_advance tells=nothing
 -- Takes $1 positions; the row's lock is held to the end of the transaction, which orders the commits of all processes.
--- Marks the transaction as number $3 of the writer $2, see writer_mark_ask. One row: the newest position.
+-- Marks the transaction as number $3 of the writer $2, see writer_mark_ask. Tells other processes with the commit: the position, and the
+-- text $4 (storage/news.h). One row: the newest position.
 -- Index: stream_head_pkey, writer_marks_pkey.
 WITH mark AS (
 	INSERT INTO writer_marks (writer_id, serial, at_ms)
 	VALUES ($2, $3, (extract(epoch FROM now()) * 1000)::bigint)
 	ON CONFLICT (writer_id) DO UPDATE SET serial = excluded.serial, at_ms = excluded.at_ms
 )
-UPDATE stream_head SET position = position + $1 RETURNING position;
+UPDATE stream_head SET position = position + $1 RETURNING position, pg_notify('belfry', position::text || ' ' || $4::text);
 
--- name: writer_mark_ask
+-- name: writer_mark_ask tells=nothing
 -- One row: the number of the writer's last transaction that was committed; 0: none was. Writes, so that it waits for one that is
 -- still under way. Index: writer_marks_pkey.
 INSERT INTO writer_marks (writer_id, serial, at_ms)
 VALUES ($1, 0, (extract(epoch FROM now()) * 1000)::bigint)
 ON CONFLICT (writer_id) DO UPDATE SET at_ms = excluded.at_ms RETURNING serial;
 
--- name: writer_mark_tidy
+-- name: writer_mark_tidy tells=nothing
 -- Writers that have written nothing for a week: they are gone, or mark anew. A row for each start of a server.
 DELETE FROM writer_marks WHERE at_ms < (extract(epoch FROM now()) * 1000)::bigint - 604800000;
 
--- name: room_advance
+-- name: room_advance tells=room:1
 -- A room goes on by one event each: nid, event_seq before, event_seq after, depth, extremities, position, notify_seq,
 -- highlight_seq. The rows of a room form a chain without gaps: the first's "before" has to be what stands in the table, the
 -- last one's values are stored. A room that does not fit divides by zero, which fails the write. Index: rooms_pkey.
@@ -76,7 +77,7 @@ WITH chain AS (
 )
 SELECT 1 / CASE WHEN (SELECT count(*) FROM moved) = (SELECT count(*) FROM chain) THEN 1 ELSE 0 END;
 
--- name: event_insert
+-- name: event_insert tells=room:1
 -- One row for each event; a unique violation when an id is known. Index: events_pkey.
 INSERT INTO events (room_nid, position, event_id, type, state_key, sender, origin_server_ts, depth,
 	json, replaces_position, thread_root, txn, notify_seq, highlight_seq)
@@ -84,7 +85,7 @@ SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::tex
 	$7::bigint[], $8::bigint[], $9::text[], $10::bigint[], $11::text[], $12::text[], $13::bigint[],
 	$14::bigint[]);
 
--- name: event_move
+-- name: event_move tells=rewritten:1
 -- Events that were known but no part of the timeline come into it: nid, event id, position, replaced position, thread, notify_seq,
 -- highlight_seq, fate. What is not as expected divides by zero, which fails the write. Index: events_event_id_key.
 WITH moved AS (
@@ -97,7 +98,7 @@ WITH moved AS (
 )
 SELECT 1 / CASE WHEN (SELECT count(*) FROM moved) = cardinality($2::text[]) THEN 1 ELSE 0 END;
 
--- name: state_event_move
+-- name: state_event_move tells=rewritten:1
 -- State whose events have moved: nid, type, state_key, event id, position. Index: states_pkey.
 UPDATE states SET event_position = u.position
 FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[]) AS
@@ -105,22 +106,22 @@ FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[]) AS
 WHERE states.room_nid = u.room_nid AND states.type = u.type AND states.state_key = u.state_key
 	AND states.event_id = u.event_id;
 
--- name: state_forget
+-- name: state_forget tells=rewritten:1
 -- All intervals of some keys are written anew: nid, type, state_key. Index: states_pkey.
 DELETE FROM states s USING unnest($1::bigint[], $2::text[], $3::text[]) AS u(room_nid, type, state_key)
 WHERE s.room_nid = u.room_nid AND s.type = u.type AND s.state_key = u.state_key;
 
--- name: state_interval_insert
+-- name: state_interval_insert tells=rewritten:1
 -- Intervals as they are known now: nid, type, state_key, from, to, event position, event id, membership.
 INSERT INTO states (room_nid, type, state_key, from_position, to_position, event_position, event_id, membership)
 SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[], $8::text[]);
 
--- name: transaction_insert
+-- name: transaction_insert tells=nothing
 -- Fails when the transaction id was used before (another process was first).
 INSERT INTO transactions (key, event_id, created_at_ms)
 SELECT * FROM unnest($1::bytea[], $2::text[], $3::bigint[]);
 
--- name: state_close
+-- name: state_close tells=room:1
 -- Ends the intervals that new state replaces: nid, type, state_key, position. Index: states_pkey.
 UPDATE states SET to_position = n.position
 FROM (
@@ -132,7 +133,7 @@ FROM (
 WHERE states.room_nid = n.room_nid AND states.type = n.type AND states.state_key = n.state_key
 	AND states.to_position = 9223372036854775807;
 
--- name: state_open
+-- name: state_open tells=room:1
 -- Begins intervals: nid, type, state_key, position, event position, event id, membership. Several rows of one key in a
 -- group follow each other.
 INSERT INTO states (room_nid, type, state_key, from_position, event_position, event_id, membership,
@@ -143,7 +144,7 @@ FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6
 	$7::text[]) AS
 	u(room_nid, type, state_key, position, event_position, event_id, membership);
 
--- name: member_set
+-- name: member_set tells=room:1,user:2@5
 -- nid, user, membership, position, is_local, stripped, is_forgotten; the last one wins. Index: members_pkey.
 INSERT INTO members (room_nid, user_id, membership, position, is_local, stripped, is_forgotten)
 SELECT DISTINCT ON (u.room_nid, u.user_id) u.*
@@ -153,24 +154,24 @@ ORDER BY u.room_nid, u.user_id, u.position DESC
 ON CONFLICT (user_id, room_nid) DO UPDATE SET membership = excluded.membership,
 	position = excluded.position, stripped = excluded.stripped, is_forgotten = excluded.is_forgotten;
 
--- name: relation_insert
+-- name: relation_insert tells=nothing
 -- One row for each relation. Index: relations_pkey.
 INSERT INTO relations (room_nid, parent_id, position, rel_type, type, sender)
 SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[])
 ON CONFLICT DO NOTHING;
 
--- name: event_state_insert
+-- name: event_state_insert tells=nothing
 -- The state after events that stood on a fork: nid, position, base position, difference. Index: event_states_pkey.
 INSERT INTO event_states (room_nid, position, base_position, difference)
 SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[])
 ON CONFLICT (room_nid, position) DO UPDATE SET base_position = excluded.base_position, difference = excluded.difference;
 
--- name: gap_close
+-- name: gap_close tells=room:1
 -- Events that were missing have come: nid, event id. Index: room_gaps_prev_idx.
 DELETE FROM room_gaps g USING unnest($1::bigint[], $2::text[]) AS u(room_nid, prev_id)
 WHERE g.room_nid = u.room_nid AND g.prev_id = u.prev_id;
 
--- name: gap_insert
+-- name: gap_insert tells=room:1
 -- Previous events that are missing: nid, position of the event on this side, event id. Those that came in the same transaction are
 -- none. Index: room_gaps_pkey, events_event_id_key.
 INSERT INTO room_gaps (room_nid, position, prev_id)
@@ -178,18 +179,18 @@ SELECT u.room_nid, u.position, u.prev_id FROM unnest($1::bigint[], $2::bigint[],
 WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.event_id = u.prev_id AND e.position > -1152921504606846976)
 ON CONFLICT DO NOTHING;
 
--- name: waiting_redaction_insert
+-- name: waiting_redaction_insert tells=room:1
 -- Redactions of what has not come yet: nid, event id, position of the redaction. Index: waiting_redactions_pkey.
 INSERT INTO waiting_redactions (room_nid, redacts, position)
 SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[])
 ON CONFLICT DO NOTHING;
 
--- name: waiting_redaction_delete
+-- name: waiting_redaction_delete tells=room:1
 -- What they wait for has come: nid, event id. Index: waiting_redactions_pkey.
 DELETE FROM waiting_redactions w USING unnest($1::bigint[], $2::text[]) AS u(room_nid, redacts)
 WHERE w.room_nid = u.room_nid AND w.redacts = u.redacts;
 
--- name: event_redact
+-- name: event_redact tells=rewritten:1
 -- The event's text is replaced by its redacted form: nid, event id, text, position of the redaction.
 -- The first redaction stays. Index: events_event_id_key.
 UPDATE events SET json = n.json, redacted_by = n.position
@@ -200,24 +201,24 @@ FROM (
 ) AS n
 WHERE events.event_id = n.event_id AND events.room_nid = n.room_nid AND events.redacted_by IS NULL;
 
--- name: relation_delete
+-- name: relation_delete tells=rewritten:1
 -- A redacted event no longer relates to anything: nid, position. Index: relations_pkey by room.
 DELETE FROM relations USING unnest($1::bigint[], $2::text[], $3::bigint[]) AS u(room_nid, parent_id, position)
 WHERE relations.room_nid = u.room_nid AND relations.parent_id = u.parent_id
 	AND relations.position = u.position;
 
--- name: search_forget
+-- name: search_forget tells=nothing
 -- What is redacted is not found any more, nor its edits: nid, position. Index: search_texts_pkey, search_texts_target_idx.
 DELETE FROM search_texts t USING unnest($1::bigint[], $2::bigint[]) AS u(room_nid, position)
 WHERE t.room_nid = u.room_nid AND (t.position = u.position OR t.target_position = u.position);
 
--- name: mention_insert
+-- name: mention_insert tells=nothing
 -- One row for each user mentioned. Index: mentions_pkey.
 INSERT INTO mentions (user_id, room_nid, position, thread_root, is_counted)
 SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::boolean[])
 ON CONFLICT DO NOTHING;
 
--- name: receipt_set
+-- name: receipt_set tells=receipts:1,own:2
 -- nid, user, type, thread, event id, event position, ts, position; the one whose event is furthest on wins, also over what is
 -- stored. Index: receipts_pkey.
 INSERT INTO receipts (room_nid, user_id, receipt_type, thread_id, event_id, event_position, ts, position)
@@ -230,7 +231,7 @@ ON CONFLICT (room_nid, user_id, receipt_type, thread_id) DO UPDATE SET event_id 
 	event_position = excluded.event_position, ts = excluded.ts, position = excluded.position
 WHERE receipts.event_position < excluded.event_position;
 
--- name: account_data_set
+-- name: account_data_set tells=user:1
 -- user, nid, type, content, position, position expected before (-1: any, 0: none yet); the last one wins. What was expected and is not so
 -- divides by zero, which fails the write. Index: account_data_pkey.
 WITH given AS (
@@ -253,7 +254,7 @@ WITH given AS (
 SELECT 1 / CASE WHEN NOT EXISTS (SELECT 1 FROM crowded)
 	AND (SELECT count(*) FROM stored) = (SELECT count(*) FROM newest) THEN 1 ELSE 0 END;
 
--- name: consumer_move
+-- name: consumer_move tells=nothing
 -- Stream consumers go on: name, position before, position after. One that does not stand where it is said to divides by zero, which
 -- fails the write. Index: consumers_pkey.
 WITH moved AS (
@@ -264,7 +265,7 @@ WITH moved AS (
 )
 SELECT 1 / CASE WHEN (SELECT count(*) FROM moved) = cardinality($1::text[]) THEN 1 ELSE 0 END;
 
--- name: device_key_set
+-- name: device_key_set tells=device:1
 -- Identity keys: user, device, Ed25519 key, body; the last one wins. With another identity the device's one-time and fallback
 -- keys end, with another body the signatures over it. Fails when there is no such device. Index: device_keys_pkey.
 WITH given AS (
@@ -287,7 +288,7 @@ WITH given AS (
 INSERT INTO device_keys (user_id, device_id, ed25519, body) SELECT * FROM given
 ON CONFLICT (user_id, device_id) DO UPDATE SET ed25519 = excluded.ed25519, body = excluded.body;
 
--- name: cross_key_set
+-- name: cross_key_set tells=nothing
 -- Cross-signing keys: user, usage, public key, body; the last one wins. What the old key signed, and what was signed of it,
 -- ends with it; with the master key also the user's other keys. Index: cross_signing_keys_pkey, key_signatures_signer_idx.
 WITH given AS (
@@ -315,7 +316,7 @@ WITH given AS (
 INSERT INTO cross_signing_keys (user_id, usage, public_key, body) SELECT * FROM given
 ON CONFLICT (user_id, usage) DO UPDATE SET public_key = excluded.public_key, body = excluded.body;
 
--- name: key_signature_set
+-- name: key_signature_set tells=nothing
 -- Checked signatures: target user, target key, signer, signer's key, signature; the last one wins. Index: key_signatures_pkey.
 INSERT INTO key_signatures (target_user, target_key, signer_user, signer_key, signature)
 SELECT DISTINCT ON (target_user, target_key, signer_user, signer_key)
@@ -325,7 +326,7 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) WITH ORD
 ORDER BY target_user, target_key, signer_user, signer_key, n DESC
 ON CONFLICT (target_user, target_key, signer_user, signer_key) DO UPDATE SET signature = excluded.signature;
 
--- name: device_list_change
+-- name: device_list_change tells=keys:1
 -- Somebody's keys changed: user, who alone sees it ('': everybody), position. Index: device_list_changes_pkey.
 INSERT INTO device_list_changes (user_id, seen_by, position)
 SELECT user_id, seen_by, max(position) FROM unnest($1::text[], $2::text[], $3::bigint[]) AS
@@ -333,7 +334,7 @@ SELECT user_id, seen_by, max(position) FROM unnest($1::text[], $2::text[], $3::b
 GROUP BY user_id, seen_by
 ON CONFLICT (user_id, seen_by) DO UPDATE SET position = excluded.position;
 
--- name: device_message_insert
+-- name: device_message_insert tells=device:1
 -- A message for each device that there is: user, device, position, text. Index: devices_pkey.
 INSERT INTO device_messages (user_id, device_id, position, message)
 SELECT u.user_id, u.device_id, u.position, u.message
@@ -341,7 +342,7 @@ FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[]) AS u(user_id, devi
 JOIN devices d ON d.user_id = u.user_id AND d.device_id = u.device_id
 ORDER BY u.user_id, u.device_id;
 
--- name: device_message_trim
+-- name: device_message_trim tells=nothing
 -- Of the devices given the newest messages stay: user, device, how many. Index: device_messages_pkey.
 DELETE FROM device_messages m
 USING (SELECT DISTINCT user_id, device_id, kept FROM unnest($1::text[], $2::text[], $3::bigint[]) AS
@@ -350,7 +351,7 @@ WHERE m.user_id = u.user_id AND m.device_id = u.device_id AND m.position <= (
 	SELECT n.position FROM device_messages n WHERE n.user_id = u.user_id AND n.device_id = u.device_id
 	ORDER BY n.position DESC OFFSET u.kept LIMIT 1);
 
--- name: device_list_settle
+-- name: device_list_settle tells=keys:1
 -- What was pending of these users has its position now; signatures over devices that ended go. What is not committed yet is not
 -- seen here and stays pending. Last, for a device that ends has locked its own row before it waits for this one.
 -- Index: device_list_pending_pkey, key_signatures_pkey.
@@ -362,12 +363,12 @@ DELETE FROM key_signatures s USING users u WHERE s.target_user = u.user_id
 	AND NOT EXISTS (SELECT 1 FROM device_keys k WHERE k.user_id = s.target_user AND k.device_id = s.target_key)
 	AND NOT EXISTS (SELECT 1 FROM cross_signing_keys c WHERE c.user_id = s.target_user AND c.public_key = s.target_key);
 
--- name: inbox_transaction_insert
+-- name: inbox_transaction_insert tells=nothing
 -- Transactions of other servers: origin, id, answer, time. Fails when one is known (another request was first).
 INSERT INTO inbox_transactions (origin, txn_id, answer, received_at_ms)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]);
 
--- name: inbox_insert
+-- name: inbox_insert tells=nothing
 -- What came in them: queue, origin, event id ('': an EDU), text, time; in the order given. The same event of the same server
 -- is there once; one that waits for another attempt and comes again is tried at once. Index: inbox_event_key, twice.
 WITH given AS (
@@ -382,7 +383,7 @@ INSERT INTO inbox (queue, origin, event_id, body, received_at_ms, due_at_ms)
 SELECT queue, origin, event_id, body, at_ms, at_ms FROM given ORDER BY n
 ON CONFLICT (queue, event_id, origin) WHERE event_id <> '' DO NOTHING;
 
--- name: remote_list_set
+-- name: remote_list_set tells=nothing
 -- Device lists of users of other servers: user, stream id, stale, master key, self-signing key. The row with the newest stream id
 -- wins, and what is older than the list changes nothing. Index: remote_device_lists_pkey.
 INSERT INTO remote_device_lists (user_id, stream_id, is_stale, master_key, self_signing_key)
@@ -394,12 +395,12 @@ ON CONFLICT (user_id) DO UPDATE SET stream_id = excluded.stream_id, is_stale = e
 	master_key = excluded.master_key, self_signing_key = excluded.self_signing_key
 WHERE remote_device_lists.stream_id <= excluded.stream_id OR remote_device_lists.is_stale;
 
--- name: remote_list_spoil
+-- name: remote_list_spoil tells=nothing
 -- Changes of these users were missed. Index: remote_device_lists_pkey.
 UPDATE remote_device_lists SET is_stale = true FROM unnest($1::text[]) AS u(user_id)
 WHERE remote_device_lists.user_id = u.user_id;
 
--- name: remote_list_part
+-- name: remote_list_part tells=nothing
 -- Who has left rooms: user, nid. Of those who share no room with anybody here any more no changes are told: of the user and, where nobody of
 -- here is left in the room, of all who are in it. Index: members_local_idx, members_room_idx, remote_device_lists_pkey, members_pkey.
 WITH parted AS (
@@ -416,12 +417,12 @@ WHERE l.user_id = gone.user_id AND NOT l.is_stale AND NOT EXISTS (
 	SELECT 1 FROM members m JOIN members h ON h.room_nid = m.room_nid AND h.is_local AND h.membership = 'join'
 	WHERE m.user_id = l.user_id AND m.membership = 'join');
 
--- name: remote_device_clear
+-- name: remote_device_clear tells=nothing
 -- The devices of these users are written anew, as of a stream id: user, stream id. Index: remote_devices_pkey.
 DELETE FROM remote_devices USING unnest($1::text[], $2::bigint[]) AS u(user_id, stream_id), remote_device_lists l
 WHERE remote_devices.user_id = u.user_id AND l.user_id = u.user_id AND l.stream_id = u.stream_id;
 
--- name: remote_device_set
+-- name: remote_device_set tells=nothing
 -- Devices, as of a stream id: user, stream id, device, keys, name. Those of lists that are newer meanwhile, or not known, are left out.
 -- Index: remote_devices_pkey, remote_device_lists_pkey.
 INSERT INTO remote_devices (user_id, device_id, keys, display_name)
@@ -432,12 +433,12 @@ JOIN remote_device_lists l ON l.user_id = u.user_id AND l.stream_id = u.stream_i
 ORDER BY u.user_id, u.device_id, u.n DESC
 ON CONFLICT (user_id, device_id) DO UPDATE SET keys = excluded.keys, display_name = excluded.display_name;
 
--- name: remote_device_delete
+-- name: remote_device_delete tells=nothing
 -- Devices that ended: user, device. Index: remote_devices_pkey.
 DELETE FROM remote_devices USING unnest($1::text[], $2::text[]) AS u(user_id, device_id)
 WHERE remote_devices.user_id = u.user_id AND remote_devices.device_id = u.device_id;
 
--- name: partial_join_insert
+-- name: partial_join_insert tells=room:1
 -- Rooms into which this server comes without their members: nid, join, servers, time. Index: rooms_pkey, partial_joins_pkey.
 WITH given AS (
 	SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[]) AS u(room_nid, join_event_id, servers, retry_at_ms)
@@ -447,7 +448,7 @@ WITH given AS (
 INSERT INTO partial_joins (room_nid, join_event_id, servers, retry_at_ms)
 SELECT room_nid, join_event_id, servers, retry_at_ms FROM given;
 
--- name: partial_join_end
+-- name: partial_join_end tells=room:1
 -- Rooms whose members are all known from a position on: nid, position. Index: partial_joins_pkey, rooms_pkey.
 WITH given AS (
 	SELECT * FROM unnest($1::bigint[], $2::bigint[]) AS u(room_nid, position)

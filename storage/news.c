@@ -1,0 +1,139 @@
+#include "storage/news.h"
+
+#include "base/buf.h"
+#include "base/vec.h"
+#include "storage/write.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+/* --- writing --------------------------------------------------------------------------------------------------- */
+
+static bool names_room(enum news_kind kind)
+{
+	return kind == NEWS_ROOM || kind == NEWS_REWRITTEN || kind == NEWS_RECEIPTS;
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct news *x = a;
+	const struct news *y = b;
+	if (x->kind != y->kind) {
+		return x->kind < y->kind ? -1 : 1;
+	}
+	if (x->room_nid != y->room_nid) {
+		return x->room_nid < y->room_nid ? -1 : 1;
+	}
+	return str_compare(x->user_id, y->user_id);
+}
+
+typedef VEC(struct news) news_list;
+
+static void add_row(struct arena *arena, const struct write_row *row, news_list *out)
+{
+	const struct stmt_def *def = &stmt_table[row->stmt];
+	for (size_t i = 0; i < COUNT_OF(def->tells) && def->tells[i].kind != 0; i++) {
+		int condition = def->tells[i].condition;
+		const struct db_value *value = &row->values[def->tells[i].column - 1];
+		if (condition != 0 && row->values[condition - 1].integer == 0) {
+			continue;
+		}
+		struct news item = {.kind = (enum news_kind)def->tells[i].kind};
+		if (names_room(item.kind)) {
+			item.room_nid = value->integer;
+		} else {
+			item.user_id = value->text;
+		}
+		VEC_PUSH(arena, out, item);
+	}
+}
+
+struct str news_write(struct arena *arena, int64_t writer_id, struct write *const *writes,
+	size_t count)
+{
+	int64_t positions = 0;
+	news_list list = {0};
+	for (size_t i = 0; i < count; i++) {
+		positions += (int64_t)writes[i]->positions;
+		for (size_t k = 0; k < writes[i]->rows.n; k++) {
+			add_row(arena, &writes[i]->rows.p[k], &list);
+		}
+	}
+	if (list.n > 1) {
+		qsort(list.p, list.n, sizeof(*list.p), compare);
+	}
+	struct buf text;
+	buf_init(&text, NEWS_MAX_BYTES);
+	buf_printf(&text, "%" PRId64 " %" PRId64, positions, writer_id);
+	for (size_t i = 0; i < list.n; i++) {
+		if (i > 0 && compare(&list.p[i - 1], &list.p[i]) == 0) {
+			continue;
+		}
+		buf_add_byte(&text, '\n');
+		buf_add_byte(&text, (char)list.p[i].kind);
+		if (names_room(list.p[i].kind)) {
+			buf_add_int(&text, list.p[i].room_nid);
+		} else {
+			buf_add(&text, list.p[i].user_id);
+		}
+	}
+	struct str out = buf_ok(&text)
+		? str_dup(arena, buf_str(&text))
+		: str_printf(arena, "%" PRId64 " %" PRId64 "\n%c", positions, writer_id, NEWS_EVERYTHING);
+	buf_fini(&text);
+	return out;
+}
+
+/* --- reading --------------------------------------------------------------------------------------------------- */
+
+static bool read_number(struct str *rest, char end, int64_t *out)
+{
+	struct str word;
+	(void)str_split(*rest, end, &word, rest);
+	return str_to_int(word, 0, INT64_MAX, out);
+}
+
+static bool read_item(struct str line, struct news *out)
+{
+	struct str which = str_slice(line, 1, line.n);
+	*out = (struct news){.kind = (enum news_kind)line.p[0]};
+	switch (out->kind) {
+	case NEWS_EVERYTHING:
+		return which.n == 0;
+	case NEWS_ROOM:
+	case NEWS_REWRITTEN:
+	case NEWS_RECEIPTS:
+		return str_to_int(which, 0, INT64_MAX, &out->room_nid);
+	case NEWS_USER:
+	case NEWS_OWN:
+	case NEWS_DEVICE:
+	case NEWS_KEYS:
+		out->user_id = which;
+		return which.n > 0;
+	}
+	return false;
+}
+
+bool news_read(struct arena *arena, struct str text, struct news_group *out)
+{
+	news_list list = {0};
+	struct str rest;
+	struct str head;
+	(void)str_split(text, '\n', &head, &rest);
+	if (!read_number(&head, ' ', &out->position) || !read_number(&head, ' ', &out->positions) ||
+		!read_number(&head, ' ', &out->writer_id) || head.n > 0) {
+		return false;
+	}
+	while (rest.n > 0) {
+		struct str line;
+		struct news item;
+		(void)str_split(rest, '\n', &line, &rest);
+		if (line.n == 0 || !read_item(line, &item)) {
+			return false;
+		}
+		VEC_PUSH(arena, &list, item);
+	}
+	out->list = list.p;
+	out->count = list.n;
+	return true;
+}

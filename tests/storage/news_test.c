@@ -1,0 +1,274 @@
+/*
+ * Several writers on one database: each hears what the others commit, in the order of positions, and forgets everything when it
+ * may have missed something.
+ */
+#include "storage/writer.h"
+
+#include "base/lock.h"
+#include "storage/device_list.h"
+#include "storage/news.h"
+#include "storage/pg.h"
+#include "storage/room.h"
+#include "storage/stream.h"
+#include "tests/storage/world.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+enum { HEARD_MAX = 64, TOO_MANY = 500 };
+
+/* What a writer was told. Its own thread writes; read after writer_await(). */
+struct ear {
+	struct writer *writer;
+	struct lock lock;
+	struct news_group groups[HEARD_MAX]; /* without their lists */
+	char first[HEARD_MAX][64];           /* the first thing of each: kind and user */
+	size_t n;
+	int overtaken;
+	int64_t newest_told; /* when the own write was committed */
+};
+
+static void on_told(void *self, const struct news_group *group)
+{
+	struct ear *ear = self;
+	LOCK_SCOPE(&ear->lock);
+	assert_true(ear->n < HEARD_MAX);
+	ear->groups[ear->n] = *group;
+	if (group->count > 0) {
+		(void)snprintf(ear->first[ear->n], sizeof(ear->first[0]), "%c %.*s",
+			(char)group->list[0].kind, STR_ARG(group->list[0].user_id));
+	}
+	ear->n++;
+}
+
+static void on_overtaken(void *self, int64_t position)
+{
+	struct ear *ear = self;
+	(void)position;
+	LOCK_SCOPE(&ear->lock);
+	ear->overtaken++;
+}
+
+static void open_ear(struct ear *ear)
+{
+	memset(ear, 0, sizeof(*ear));
+	lock_init(&ear->lock, RANK_LEAF);
+	const struct writer_config config = {.url = world_url,
+		.queue_limit = 1000,
+		.group_limit = 64,
+		.told = on_told,
+		.overtaken = on_overtaken,
+		.self = ear};
+	ear->writer = writer_create(&config);
+	assert_non_null(ear->writer);
+}
+
+static void close_ear(struct ear *ear)
+{
+	writer_destroy(ear->writer);
+	lock_fini(&ear->lock);
+}
+
+static size_t told_so_far(struct ear *ear)
+{
+	LOCK_SCOPE(&ear->lock);
+	return ear->n;
+}
+
+static int overtaken_so_far(struct ear *ear)
+{
+	LOCK_SCOPE(&ear->lock);
+	return ear->overtaken;
+}
+
+static void note_told(void *data, int64_t first_position)
+{
+	struct ear *ear = data;
+	(void)first_position;
+	LOCK_SCOPE(&ear->lock);
+	ear->newest_told = ear->n > 0 ? ear->groups[ear->n - 1].position : 0;
+}
+
+/* A change of somebody's device list, `count` times under other names. @return its position */
+static int64_t commit(struct world *world, struct ear *ear, const char *name, int count)
+{
+	int64_t position = 0;
+	struct write *write = write_new(&world->ctx);
+	write_set_positions(write, 1);
+	for (int i = 0; i < count; i++) {
+		struct str user_id = count == 1 ? str_printf(world->ctx.arena, "@%s:a.example", name)
+										: str_printf(world->ctx.arena, "@%s%d:a.example", name, i);
+		store_device_list_change(write, user_id, STR(""), 0);
+	}
+	write_on_commit(write, note_told, ear);
+	assert_int_equal(writer_commit(&world->ctx, ear->writer, write, &position), ERR_OK);
+	return position;
+}
+
+static void reach(struct world *world, struct ear *ear, int64_t position)
+{
+	assert_int_equal(writer_await(&world->ctx, ear->writer, position), ERR_OK);
+}
+
+/* Takes positions without a word, as something older than this would. */
+static void take_silently(struct world *world)
+{
+	struct pg pg;
+	pg_init(&pg, world_url, 5000);
+	assert_int_equal(pg_ensure(&world->ctx, &pg), ERR_OK);
+	assert_int_equal(
+		pg_exec(&world->ctx, &pg, "UPDATE stream_head SET position = position + 5", 5000), ERR_OK);
+	pg_close(&pg);
+}
+
+/* --- hearing ---------------------------------------------------------------------------------------------------- */
+
+static void writer__another_commits__told_what_in_order(void **state)
+{
+	struct world *world = *state;
+	struct ear ours;
+	struct ear theirs;
+	open_ear(&ours);
+	open_ear(&theirs);
+	for (int i = 0; i < 10; i++) {
+		int64_t position = commit(world, &theirs, i % 2 == 0 ? "even" : "odd", 1);
+		reach(world, &ours, position);
+		assert_int_equal(told_so_far(&ours), i + 1);
+		assert_int_equal(ours.groups[i].position, position);
+		assert_string_equal(ours.first[i], i % 2 == 0 ? "k @even:a.example" : "k @odd:a.example");
+	}
+	assert_int_equal(told_so_far(&theirs), 0);
+	assert_int_equal(overtaken_so_far(&ours) + overtaken_so_far(&theirs), 0);
+	close_ear(&ours);
+	close_ear(&theirs);
+}
+
+static void writer__another_commits_before__told_before_own_callback(void **state)
+{
+	struct world *world = *state;
+	struct ear ours;
+	struct ear theirs;
+	open_ear(&ours);
+	open_ear(&theirs);
+	for (int i = 0; i < 50; i++) {
+		int64_t before = commit(world, &theirs, "theirs", 1);
+		int64_t own = commit(world, &ours, "ours", 1);
+		assert_int_equal(own, before + 1);
+		assert_int_equal(ours.newest_told, before);
+		assert_int_equal(writer_position(ours.writer), own);
+		reach(world, &theirs, own);
+		ours.n = 0;
+		theirs.n = 0;
+	}
+	assert_int_equal(overtaken_so_far(&ours) + overtaken_so_far(&theirs), 0);
+	close_ear(&ours);
+	close_ear(&theirs);
+}
+
+/* --- missing something ------------------------------------------------------------------------------------------- */
+
+static void writer__positions_taken_unheard__everything_forgotten(void **state)
+{
+	struct world *world = *state;
+	struct ear ours;
+	struct ear theirs;
+	open_ear(&ours);
+	open_ear(&theirs);
+	take_silently(world);
+	reach(world, &ours, commit(world, &theirs, "theirs", 1));
+	assert_int_equal(overtaken_so_far(&theirs), 1);
+	assert_int_equal(overtaken_so_far(&ours), 1);
+	assert_int_equal(told_so_far(&ours), 0);
+	reach(world, &ours, commit(world, &theirs, "theirs", 1));
+	assert_int_equal(overtaken_so_far(&ours), 1);
+	assert_int_equal(told_so_far(&ours), 1);
+	close_ear(&ours);
+	close_ear(&theirs);
+}
+
+static void writer__connection_lost__forgets_only_when_others_committed(void **state)
+{
+	struct world *world = *state;
+	struct ear ours;
+	struct ear theirs;
+	int64_t newest;
+	open_ear(&ours);
+	open_ear(&theirs);
+	world_kill_backends();
+	(void)commit(world, &ours, "ours", 1); /* nobody else was there in between */
+	assert_int_equal(overtaken_so_far(&ours), 0);
+	world_kill_backends();
+	int64_t position = commit(world, &theirs, "theirs", 1);
+	reach(world, &ours, position);
+	assert_int_equal(told_so_far(&ours) + (size_t)overtaken_so_far(&ours), 1);
+	assert_int_equal(store_stream_position(&world->ctx, world->db, &newest), ERR_OK);
+	assert_int_equal(newest, position);
+	close_ear(&ours);
+	close_ear(&theirs);
+}
+
+static void writer__more_changed_than_can_be_told__everything_forgotten(void **state)
+{
+	struct world *world = *state;
+	struct ear ours;
+	struct ear theirs;
+	open_ear(&ours);
+	open_ear(&theirs);
+	reach(world, &ours, commit(world, &theirs, "one-of-many-with-a-long-name-", TOO_MANY));
+	assert_int_equal(told_so_far(&ours), 0);
+	assert_int_equal(overtaken_so_far(&ours), 1);
+	close_ear(&ours);
+	close_ear(&theirs);
+}
+
+static void writer__position_that_nobody_gave_out__not_waited_for(void **state)
+{
+	struct world *world = *state;
+	struct ear ours;
+	open_ear(&ours);
+	world->ctx.may_not_wait = true;
+	assert_int_equal(writer_await(&world->ctx, ours.writer, INT64_MAX), ERR_DEFER);
+	world->ctx.may_not_wait = false;
+	reach(world, &ours, writer_position(ours.writer));
+	close_ear(&ours);
+}
+
+/* --- the text ------------------------------------------------------------------------------------------------------ */
+
+static void news__text__read(void **state)
+{
+	struct world *world = *state;
+	struct arena *arena = world->ctx.arena;
+	struct news_group group;
+	assert_true(news_read(arena, STR("17 3 99"), &group));
+	assert_int_equal(group.position, 17);
+	assert_int_equal(group.positions, 3);
+	assert_int_equal(group.writer_id, 99);
+	assert_int_equal(group.count, 0);
+	assert_true(news_read(arena, STR("1 0 2\nr12\nu@a b:c\n*"), &group));
+	assert_int_equal(group.count, 3);
+	assert_int_equal(group.list[0].kind, NEWS_ROOM);
+	assert_int_equal(group.list[0].room_nid, 12);
+	assert_int_equal(group.list[1].kind, NEWS_USER);
+	assert_true(str_equals(group.list[1].user_id, STR("@a b:c")));
+	assert_int_equal(group.list[2].kind, NEWS_EVERYTHING);
+	static const char *const wrong[] = {"", "1", "1 2", "x 1 2", "1 -1 2", "1 1 2 3", "1 1 2\nr",
+		"1 1 2\nrx", "1 1 2\nu", "1 1 2\nz1", "1 1 2\n*x", "1 1 2\n\nr1"};
+	for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+		assert_false(news_read(arena, str_of(wrong[i]), &group));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(writer__another_commits__told_what_in_order),
+		TEST(writer__another_commits_before__told_before_own_callback),
+		TEST(writer__positions_taken_unheard__everything_forgotten),
+		TEST(writer__connection_lost__forgets_only_when_others_committed),
+		TEST(writer__more_changed_than_can_be_told__everything_forgotten),
+		TEST(writer__position_that_nobody_gave_out__not_waited_for),
+		TEST(news__text__read),
+	};
+	return cmocka_run_group_tests(tests, world_set_up_all, NULL);
+}
