@@ -166,8 +166,9 @@ static void pass_over(struct ctx *ctx, struct server_name server, enum err err)
 	}
 }
 
+/* @param out_is_unanswered  somebody did not answer */
 static enum err ask_all(struct ctx *ctx, struct federation *federation, struct room *room,
-	const struct room_gap *gap, size_t *out_added)
+	const struct room_gap *gap, size_t *out_added, bool *out_is_unanswered)
 {
 	struct homeserver *hs = federation->hs;
 	struct server_name *servers;
@@ -179,6 +180,8 @@ static enum err ask_all(struct ctx *ctx, struct federation *federation, struct r
 		if (is_general(err)) {
 			return err;
 		}
+		*out_is_unanswered =
+			*out_is_unanswered || err == ERR_REMOTE || err == ERR_TIMEOUT || err == ERR_LIMIT;
 		pass_over(ctx, servers[i], err);
 	}
 	return ERR_OK;
@@ -189,9 +192,10 @@ static enum err fill_gap(struct ctx *ctx, struct federation *federation, struct 
 	const struct room_gap *gap)
 {
 	size_t added = 0;
-	TRY(ask_all(ctx, federation, room, gap, &added));
+	bool is_unanswered = false;
+	TRY(ask_all(ctx, federation, room, gap, &added, &is_unanswered));
 	if (added == 0) {
-		room_gap_postpone(ctx, federation->hs, room, gap);
+		room_gap_postpone(ctx, federation->hs, room, gap, is_unanswered);
 	}
 	return ERR_OK;
 }

@@ -271,10 +271,12 @@ enum err store_gap_in_time(struct ctx *ctx, struct db *db, int64_t room_nid, int
 }
 
 enum err store_gap_postpone(struct ctx *ctx, struct db *db, int64_t room_nid, int64_t position,
-	int64_t now_ms)
+	int64_t now_ms, int64_t first_ms, int64_t longest_ms)
 {
 	return db_exec(ctx, db, STMT_GAP_POSTPONE,
-		DB_ARGS(db_bigint(room_nid), db_bigint(position), db_bigint(now_ms)), NULL);
+		DB_ARGS(db_bigint(room_nid), db_bigint(position), db_bigint(now_ms), db_bigint(first_ms),
+			db_bigint(longest_ms)),
+		NULL);
 }
 
 enum err store_gaps_named(struct ctx *ctx, struct db *db, int64_t room_nid,

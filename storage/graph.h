@@ -108,8 +108,9 @@ MUST_CHECK enum err store_gap_over(struct ctx *ctx, struct db *db, int64_t room_
 /** Of the newest gap in which events of a time (milliseconds, both ends included) may be missing. One round trip. @param out_position  0: there is none */
 MUST_CHECK enum err store_gap_in_time(struct ctx *ctx, struct db *db, int64_t room_nid,
 	int64_t from_ms, int64_t to_ms, int64_t *out_position);
+/** Not asked for again for a while, which doubles with each attempt from `first_ms` to `longest_ms`. One round trip. */
 MUST_CHECK enum err store_gap_postpone(struct ctx *ctx, struct db *db, int64_t room_nid,
-	int64_t position, int64_t now_ms);
+	int64_t position, int64_t now_ms, int64_t first_ms, int64_t longest_ms);
 /** Which of these events are missing at a gap. One round trip. */
 MUST_CHECK enum err store_gaps_named(struct ctx *ctx, struct db *db, int64_t room_nid,
 	const struct str *event_ids, size_t count, struct str **out, size_t *out_count);

@@ -101,9 +101,12 @@ MUST_CHECK enum err room_gap_over(struct ctx *ctx, struct homeserver *hs, struct
  */
 MUST_CHECK enum err room_gap_in_time(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	int64_t from_ms, int64_t to_ms, int64_t *out);
-/** Nobody could fill it: it is not found again for a while (which grows), so that readers do not wait for nothing. */
+/**
+ * Nobody could fill it: it is not found again for a while (which grows), so that readers do not wait for nothing.
+ * @param is_unanswered  somebody did not answer: that may be over soon
+ */
 void room_gap_postpone(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	const struct room_gap *gap);
+	const struct room_gap *gap, bool is_unanswered);
 
 /* --- taking events in -------------------------------------------------------------------------------- */
 

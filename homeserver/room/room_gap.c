@@ -5,6 +5,13 @@
 #include "homeserver/room/room_accept.h"
 #include "storage/graph.h"
 
+enum {
+	FIRST_PAUSE_MS = 60 * 1000, /* of a gap for which others have nothing */
+	LONGEST_PAUSE_MS = 24 * 3600 * 1000,
+	UNANSWERED_FIRST_MS = 5 * 1000,
+	UNANSWERED_LONGEST_MS = 10 * 60 * 1000,
+};
+
 /* Position of the newest gap; STATE_SINCE_EVER: there is none; INT64_MAX: not known. */
 static int64_t newest_gap(struct room *room)
 {
@@ -86,10 +93,12 @@ enum err room_gap_in_time(struct ctx *ctx, struct homeserver *hs, struct room *r
 }
 
 void room_gap_postpone(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	const struct room_gap *gap)
+	const struct room_gap *gap, bool is_unanswered)
 {
 	/* When it fails, somebody asks once more. */
-	(void)!store_gap_postpone(ctx, hs->db, room->nid, gap->below, clock_wall_ms(&hs->clock));
+	(void)!store_gap_postpone(ctx, hs->db, room->nid, gap->below, clock_wall_ms(&hs->clock),
+		is_unanswered ? UNANSWERED_FIRST_MS : FIRST_PAUSE_MS,
+		is_unanswered ? UNANSWERED_LONGEST_MS : LONGEST_PAUSE_MS);
 }
 
 bool room_begins_here(struct room *room)

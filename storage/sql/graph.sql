@@ -93,9 +93,9 @@ SELECT g.position, g.prev_id FROM room_gaps g WHERE g.room_nid = $1 AND g.positi
 	WHERE n.room_nid = $1 AND n.position > $2 AND n.position <= $3 AND n.retry_at_ms <= $4);
 
 -- name: gap_postpone
--- Nobody could fill it: the pause begins at a minute ($3 is now), and doubles up to a day. Index: room_gaps_pkey.
+-- Nobody could fill it: the pause begins at $4 milliseconds ($3 is now), and doubles up to $5. Index: room_gaps_pkey.
 UPDATE room_gaps SET attempts = attempts + 1,
-	retry_at_ms = $3 + least(60000 * (1::bigint << least(attempts, 11)::integer), 86400000)
+	retry_at_ms = $3 + least($4::bigint * (1::bigint << least(attempts, 20)::integer), $5::bigint)
 WHERE room_nid = $1 AND position = $2;
 
 -- name: gap_named hot

@@ -390,6 +390,20 @@ def test_paging_back__everybody_else_unreachable__ends_without_error(federated, 
     assert all_bodies(lin, room.room_id) == []
 
 
+def test_paging_back__others_unreachable_for_a_moment__asked_again_within_seconds(federated, remote, lin):
+    """An outage says nothing about what they have, so it is not taken for a gap that nobody can fill."""
+    room = RemoteRoom(remote).serve()
+    room.message("before")
+    come_in(lin, room)
+    usual = list(remote.handlers)
+    remote.on("GET", FEDERATION + "/backfill/(.+)", lambda ask: (500, {"errcode": "M_UNKNOWN", "error": "down"}))
+    assert all_bodies(lin, room.room_id) == []
+    remote.handlers[:] = usual
+    waits = "SELECT retry_at_ms - (extract(epoch FROM now()) * 1000)::bigint FROM room_gaps g JOIN rooms r USING (room_nid) WHERE "
+    assert int(federated.sql(waits + "r.room_id = '%s'" % room.room_id)) < 10000
+    wait_until(lambda: all_bodies(lin, room.room_id) == ["before"], 30, "history is fetched")
+
+
 # -- two servers of this kind
 
 def test_two_servers__history_of_before__readable_from_both(federated, make_federated, lin):

@@ -261,7 +261,7 @@ static void import__again_after_leaving__state_moves_on_and_gap(void **state)
 	assert_int_equal(room_gap_bound(&scene.ctx, hs_at(&scene), scene.room, 0, POSITION_NOW, &bound),
 		ERR_OK);
 	assert_int_equal(bound, gap.below - 1);
-	room_gap_postpone(&scene.ctx, hs_at(&scene), scene.room, &gap);
+	room_gap_postpone(&scene.ctx, hs_at(&scene), scene.room, &gap, false);
 	assert_int_equal(room_gap_find(&scene.ctx, hs_at(&scene), scene.room, 100, POSITION_NOW, &gap),
 		ERR_OK);
 	assert_int_equal(gap.below, 0);

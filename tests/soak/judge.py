@@ -7,6 +7,10 @@ from support.client import path_of, seconds
 from .hostile import FORGED
 
 
+SLOW_S = 15
+"""Reading a room that takes longer is told: somebody waited for another server."""
+
+
 class View:
     """What one server shows of one room to one of its users."""
 
@@ -64,12 +68,19 @@ class Judge:
 
     def _agree(self, room):
         try:
-            views = [View(member, self.people[member][0].user, room) for member in self.world.members]
+            views = [self._view(member, room) for member in self.world.members]
         except (OSError, AssertionError) as error:
             self.say("not answered: %.200r" % error)
             return False
         self.views[room] = views
         return not list(self._compare(room, views))
+
+    def _view(self, member, room):
+        began = time.monotonic()
+        view = View(member, self.people[member][0].user, room)
+        if time.monotonic() - began > SLOW_S:
+            self.say("slow: version %s of %s took %.0f s" % (room.version, member.letter, time.monotonic() - began))
+        return view
 
     def _compare(self, room, views):
         """What differs, a line each."""

@@ -67,6 +67,7 @@ def _run(world, seed, seconds_, versions, with_hostile, with_database, talkers_e
         found += ["%s hangs" % talker.name] if talker.is_alive() else []
     if hostile:
         hostile.rest()
+    tell("people rest")
     judge = Judge(world, rooms, people, tell)
     if not died:
         tell("converged" if judge.converge(heal_s) else "not converged within %d s" % heal_s)
