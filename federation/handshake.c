@@ -303,7 +303,7 @@ enum err handshake_send(struct ctx *ctx, struct federation *federation,
 
 static const struct str memo_key = STR_INIT("handshakes");
 
-/* Whatever of it stands on the stack of this run is copied. */
+/* Whatever of it ends with this run is copied: what stands on its stack, and what is the session's (each run authenticates anew). */
 static struct membership_wish keep_wish(struct arena *arena, const struct membership_wish *wish)
 {
 	struct membership_wish kept = *wish;
@@ -311,8 +311,10 @@ static struct membership_wish keep_wish(struct arena *arena, const struct member
 	struct server_name *servers = ARENA_NEW_ARRAY(arena, struct server_name, wish->server_count);
 	*content = *wish->content;
 	for (size_t i = 0; i < wish->server_count; i++) {
-		servers[i] = wish->servers[i];
+		servers[i].s = str_dup(arena, wish->servers[i].s);
 	}
+	kept.user.s = str_dup(arena, wish->user.s);
+	kept.room_id = str_dup(arena, wish->room_id);
 	kept.content = content;
 	kept.servers = servers;
 	return kept;

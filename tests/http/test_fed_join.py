@@ -1,13 +1,15 @@
 """Users of this server come into rooms of others.  Spec: server-server API, "Joining Rooms", "Restricted rooms"."""
+import concurrent.futures
 import copy
 import threading
 import time
 
 import pytest
 
-from support.client import path_of, unique
+from support.client import path_of, seconds, unique
 from support.handshake import VERSIONS, Guest, add_signature, asked, membership
 from support.remote_room import Pdu, RemoteRoom
+from support.shared_room import Hold
 
 JOIN_PATHS = r"/_matrix/federation/v[12]/(make|send)_join/.*"
 
@@ -34,6 +36,19 @@ def test_join__room_of_another_server__state_is_here(federated, remote, version)
         key: event.event_id for key, event in room.state.items()}
     assert here[("m.room.member", alice.user_id)]["content"]["membership"] == "join"
     assert room.room_id in alice.sync().rooms("join")
+
+
+def test_join__password_changed_while_another_server_is_asked__goes_on(federated, remote, room):
+    """Nobody waits on a worker: the request goes on by a session that is loaded anew."""
+    alice = federated.user()
+    hold = Hold(remote, "GET", JOIN_PATHS)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        joining = pool.submit(join, alice, room, [remote.name])
+        assert hold.waiting.wait(seconds(20))
+        alice.uia("POST", "/account/password", {"new_password": "quite another one"}).ok()
+        hold.release()
+        joining.result(seconds(60)).ok()
+    assert room.state[("m.room.member", alice.user_id)]["content"]["membership"] == "join"
 
 
 @pytest.mark.parametrize("version", ["1", "2"])
