@@ -7,6 +7,8 @@ from support.client import path_of, seconds
 from .hostile import FORGED
 
 
+ROUND_S = 6
+"""So often something is said anew: what one server alone was told by the hostile peer, others find behind what it says next."""
 SLOW_S = 15
 """Reading a room that takes longer is told: somebody waited for another server."""
 
@@ -57,7 +59,7 @@ class Judge:
                     talker = self.people[member][0]
                     talker.say(room, "%s ends %d" % (talker.user.user_id, round_))
             round_ += 1
-            pause = time.monotonic() + seconds(6)
+            pause = time.monotonic() + ROUND_S
             while left and time.monotonic() < pause:
                 left = [room for room in left if not self._agree(room)]
                 time.sleep(0.3)
