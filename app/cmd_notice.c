@@ -364,6 +364,7 @@ const struct command cmd_notice = {
 		"              [--except DATES] [--lang LANGS] [--expires TIME]\n"
 		"       belfry notice list | show ID | cancel ID | senders\n"
 		"       belfry notice seen ID [OCCURRENCE] [--not LEVEL] [--csv [--bom]]\n"
+		"       belfry notice remind ID [OCCURRENCE] [--not read|confirmed]\n"
 		"       belfry notice token SENDER TARGETS [--name TEXT] | tokens | revoke ID\n"
 		"       belfry notice hook SENDER TARGETS [--name TEXT] [--signed]\n"
 		"\n"

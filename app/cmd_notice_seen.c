@@ -1,11 +1,11 @@
 /*
- * belfry notice seen
+ * belfry notice seen, remind
  */
 #include <stdio.h>
 
 #include "app/cmd_notice.h"
 #include "app/show.h"
-#include "notices/notice_seen.h"
+#include "notices/notice_remind.h"
 
 enum { OCCURRENCES_MAX = 1000000 };
 
@@ -84,7 +84,34 @@ static enum err show_seen(struct command_line *line, struct desk *desk)
 	return ERR_OK;
 }
 
+static enum err remind(struct command_line *line, struct desk *desk)
+{
+	int64_t notice_id;
+	size_t occurrence;
+	enum notice_level level;
+	struct notice_reminded reminded;
+	TRY(notice_read_id(line, &notice_id));
+	TRY(read_occurrence(line, &occurrence));
+	TRY(read_below(line, &level));
+	if (level == NOTICE_LEVEL_COUNT) {
+		level = NOTICE_READ;
+	}
+	if (level == NOTICE_DELIVERED) {
+		return fail(line->ctx, ERR_INPUT, NULL,
+			"people are reminded to read or to confirm: --not read, --not confirmed");
+	}
+	TRY(notice_remind(line->ctx, &desk->accounts, notice_id, (struct str){0}, occurrence, level,
+		&reminded));
+	(void)printf("%zu reminded\n", reminded.reminded);
+	if (reminded.spared > 0) {
+		(void)printf("%zu were reminded less than %d minutes ago, and are not again\n",
+			reminded.spared, NOTICE_REMIND_PAUSE_MS / 60000);
+	}
+	return ERR_OK;
+}
+
 const struct notice_action notice_seen_actions[] = {
+	{"remind", 1, 2, remind},
 	{"seen", 1, 2, show_seen},
 };
 const size_t notice_seen_action_count = COUNT_OF(notice_seen_actions);

@@ -89,8 +89,9 @@ static enum err show_titles(struct call *call, struct web_page *page,
 	}
 	TRY(notice_texts_read(&call->ctx, row->texts, &texts, &count));
 	for (size_t i = 0; i < count; i++) {
-		web_page_value(page,
-			notice_title(call->ctx.arena, texts[i].markdown, (size_t)TITLE_MAX_BYTES));
+		struct notice_markup markup;
+		TRY(notice_text_render(&call->ctx, texts[i].markdown, &markup));
+		web_page_value(page, notice_title(call->ctx.arena, markup.plain, TITLE_MAX_BYTES));
 	}
 	return ERR_OK;
 }

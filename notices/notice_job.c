@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "notices/notice_remind.h"
 #include "notices/notice_rooms.h"
 #include "notices/notice_send.h"
 #include "notices/notices.h"
@@ -271,6 +272,7 @@ static enum err run_round(struct ctx *ctx, struct notice_job *job, int64_t *out_
 	}
 	enum err err = move_all_on(ctx, job, &has_more);
 	TRY(deliver_all(ctx, job, &has_more));
+	TRY(notice_remind_send(ctx, hs, &has_more));
 	*out_pause_ms = has_more ? 0 : 1;
 	return err;
 }

@@ -7,13 +7,22 @@ import pytest
 
 from support import accounts
 from support.client import path_of, unique
-from support.server import wait_until
+from support.mailbox import Mailbox
+from support.proofs import BASE, with_address
+from support.server import Server, wait_until
 
 
 @pytest.fixture(scope="module")
-def school():
-    from support.server import Server
-    server = Server(settings={"notices.time_zone": "Asia/Taipei"}).start()
+def box():
+    mailbox = Mailbox()
+    yield mailbox
+    mailbox.close()
+
+
+@pytest.fixture(scope="module")
+def school(box):
+    server = Server(settings={**box.settings(), "public_base_url": BASE, "registration.email": "optional",
+                              "notices.time_zone": "Asia/Taipei"}).start()
     assert server.run("notice", "sender", "office", "--name", "校務處").returncode == 0
     yield server
     server.destroy()
@@ -41,7 +50,7 @@ def post(server, client, room, targets, text):
     found = []
 
     def arrived(answer):
-        found.extend(event for event in answer.joined(room).timeline if event["content"].get("body") == text)
+        found.extend(event for event in answer.joined(room).timeline if event["content"].get("body") == text.replace("*", ""))
         return found
     watch.until(arrived)
     return made, found[0]["event_id"]
@@ -185,3 +194,97 @@ def test_seen__wrong_level_or_not_sent__says_why(school):
         done = school.run("notice", "seen", *arguments)
         assert done.returncode != 0 and why in done.stderr, done
     notice(school, "cancel", later)
+
+
+# -- reminders
+
+def direct_message(client):
+    """The room to which the sender invites, entered, and what is said there first."""
+    watch = client.watch()
+    found = []
+
+    def invited(answer):
+        found.extend(room for room in answer.rooms("invite"))
+        return found
+    if not invited(watch.first):
+        watch.until(invited)
+    client.join(found[0]).ok()
+    said = []
+
+    def arrived(answer):
+        said.extend(event for event in answer.joined(found[0]).timeline if event["type"] == "m.room.message")
+        return said
+    watch.until(arrived)
+    return found[0], said[0]
+
+
+def test_remind__who_has_not_read__told_apart_once(school):
+    teacher, lin, chen = (accounts.register(school.url) for _ in range(3))
+    room, alias = class_room(teacher, lin, chen)
+    title = unique("Trip *tomorrow*")
+    made, event = post(school, teacher, room, alias, title)
+    for reader in (teacher, chen):
+        receipt(reader, room, event)
+    until_level(school, made, chen, "read")
+    assert notice(school, "remind", made) == "1 reminded\n"
+    direct, said = direct_message(lin)
+    assert said["sender"] == "@office:hs1" and said["content"]["m.mentions"] == {"user_ids": [lin.user_id]}
+    assert title.replace("*", "") in said["content"]["body"] and "提醒" in said["content"]["body"]
+    assert "https://matrix.to/#/" in said["content"]["formatted_body"]
+    assert notice(school, "remind", made).startswith("0 reminded\n1 were reminded less than 10 minutes ago")
+    # The next notice's reminder comes into the same room; one of this notice would have come before it.
+    other, _ = post(school, teacher, room, alias, unique("second"))
+    watch = lin.watch()
+    notice(school, "remind", other, "--not", "confirmed")
+    bodies = []
+
+    def arrived(answer):
+        bodies.extend(answer.joined(direct).bodies())
+        return any("second" in body for body in bodies)
+    watch.until(arrived)
+    assert not any("Trip" in body for body in bodies)
+    _, said = direct_message(chen)
+    assert "second" in said["content"]["body"]
+
+
+def page(server, method, target):
+    return server.anonymous().http.raw(method, target)
+
+
+def test_remind__no_client__mail_with_a_link_that_a_button_confirms(school, box):
+    teacher, lin = accounts.register(school.url), with_address(school, box)
+    room, alias = class_room(teacher, lin)
+    before = len(box.to(lin.address.lower()))
+    title = unique("Trip **tomorrow**")
+    made, event = post(school, teacher, room, alias, title)
+    receipt(teacher, room, event)
+    until_level(school, made, teacher, "read")
+    assert notice(school, "remind", made) == "1 reminded\n"
+    mail = box.wait(lin.address.lower(), before + 1)
+    plain = title.replace("*", "")
+    assert plain in mail.text and "有一則通知給您" in mail.text and "has a notice for you" in mail.text
+    assert "<strong>tomorrow</strong>" in mail.message.get_body(("html",)).get_content()
+    link, = [link for link in mail.links if "/_belfry/" in link]
+    assert link.startswith(BASE + "/_belfry/notices/confirm/")
+    target = link[len(BASE):]
+    for _ in range(2):  # programs that look at mails open what they find
+        shown = page(school, "GET", target)
+        assert shown.status == 200 and plain.encode() in shown.raw and "我已看到".encode() in shown.raw
+    assert levels(school, made)[lin.user_id] == "waiting"
+    assert page(school, "POST", target).status == 200
+    assert levels(school, made)[lin.user_id] == "confirmed"
+    assert "謝謝您".encode() in page(school, "GET", target).raw
+    assert page(school, "POST", target).status == 200
+    assert notice(school, "remind", made) == "0 reminded\n"
+    assert len(box.to(lin.address.lower())) == before + 1
+
+
+def test_confirm__link_of_another__refused(school, box):
+    for link in ("x", "MSAxIEBhOmhzMQ.AAAA", "." * 700):
+        for method in ("GET", "POST"):
+            assert page(school, method, "/_belfry/notices/confirm/" + link).status == 404
+
+
+def test_remind__to_be_delivered__says_why(school):
+    done = school.run("notice", "remind", "1", "--not", "delivered")
+    assert done.returncode != 0 and "--not confirmed" in done.stderr
