@@ -352,6 +352,29 @@ static enum err make_stripped(struct room_builder *builder, struct built_event *
 	return ERR_OK;
 }
 
+static bool is_committing(struct room *room)
+{
+	LOCK_SCOPE(&room->lock);
+	return room->pending > 0;
+}
+
+/*
+ * What a redaction names; *out NULL: it is unknown. While it is being committed it cannot be found, nor has it found this redaction: who
+ * redacts what another server's client has just seen would miss it.
+ */
+static enum err find_target(struct room_builder *builder, struct str event_id,
+	struct stored_event **out)
+{
+	struct ctx *ctx = builder->ctx;
+	bool was_committing = is_committing(builder->room);
+	TRY(room_any_event(ctx, builder->hs, builder->room, event_id, out));
+	if (*out != NULL || !was_committing) {
+		return ERR_OK;
+	}
+	TRY(room_settle(ctx, builder->hs, builder->room));
+	return room_any_event(ctx, builder->hs, builder->room, event_id, out);
+}
+
 /* Loads what a redaction redacts and makes its redacted form. */
 static enum err make_redacted(struct room_builder *builder, struct built_event *built)
 {
@@ -359,15 +382,10 @@ static enum err make_redacted(struct room_builder *builder, struct built_event *
 		return ERR_OK;
 	}
 	struct stored_event *target;
-	enum err err =
-		room_event(builder->ctx, builder->hs, builder->room, built->event->redacts, &target);
-	if (err == ERR_MISSING && str_find_byte(built->event->redacts, '\0') == SIZE_MAX) {
-		builder->ctx->fault = (struct fault){0};
-		built->is_waiting = true; /* others may have it, and tell */
-		return ERR_OK;
-	}
-	TRY(err);
-	if (target->redacted_by == 0) {
+	TRY(find_target(builder, built->event->redacts, &target));
+	bool is_here = target != NULL && target->position > ROOM_OUTLIERS;
+	built->is_waiting = !is_here; /* others may have it, and tell */
+	if (is_here && target->redacted_by == 0) {
 		built->redacted =
 			room_redacted_form(builder->ctx->arena, target, INT64_MAX /* set at the commit */);
 	}
@@ -392,7 +410,7 @@ static enum err make_redacted_elsewhere(struct room_builder *builder, struct bui
 		return ERR_OK;
 	}
 	struct stored_event *target;
-	TRY(room_any_event(builder->ctx, builder->hs, builder->room, built->event->redacts, &target));
+	TRY(find_target(builder, built->event->redacts, &target));
 	if (target == NULL) {
 		built->is_waiting = true;
 		return ERR_OK;

@@ -1,8 +1,14 @@
 """Events of others that stand on forks, come too late, or before what they are about: what clients see of them.
 Spec: server-server API, "Soft failure", "Rejection"; rooms/v2, "State resolution"; rooms/v3, "Handling redactions"."""
+import concurrent.futures
+
 import pytest
 
+from support.client import Client, seconds
+from support.database import Cluster, HeldTable
 from support.handshake import VERSIONS
+from support.inbox import federated_on
+from support.server import free_port, wait_until
 from support.shared_room import SharedRoom
 
 MISSING = r"/_matrix/federation/v1/get_missing_events/.*"
@@ -137,6 +143,27 @@ def test_redaction__before_its_event__applied_when_it_comes(federated, remote):
     shared.deliver(redaction)
     shared.deliver(target)
     assert shared.user.event(room.room_id, target.event_id).ok()["content"] == {}
+
+
+def test_redaction__while_its_event_is_being_committed__applied(make_federated, remote):
+    """A client that sees events on another server may be quicker than the way between the two."""
+    port = free_port()
+    with Cluster() as cluster:
+        server = federated_on(cluster, make_federated, **{"listen.metrics": "127.0.0.1:%d" % port})
+        metrics = Client("http://127.0.0.1:%d" % port).http
+        shared = SharedRoom(server, remote, more_state=[
+            ("m.room.power_levels", "", {"users": {"@creator:" + remote.name: 100}, "redact": 0})])
+        shared.sentinel()
+        event = shared.room.message("seen elsewhere")
+        with concurrent.futures.ThreadPoolExecutor(1) as pool, HeldTable(server.database, "events") as held:
+            shared.send(event)
+            wait_until(held.is_waited_for, what="it is being committed")
+            reply = pool.submit(shared.user.redact, shared.room_id, event.event_id)
+            wait_until(lambda: b'belfry_http_lane_busy{lane="local"} 1' in metrics.raw("GET", "/metrics").raw, what="it is redacted")
+            held.release()
+            reply.result(seconds(60)).ok()
+        assert "redacted_because" in shared.user.event(shared.room_id, event.event_id).ok()["unsigned"]
+        server.terminate()
 
 
 def test_rejected__topic_without_power__never_shown(federated, remote):

@@ -77,6 +77,9 @@ class HeldTable:
         return self
 
     def __exit__(self, *exception):
+        self.release()
+
+    def release(self):
         self.connection.close()
 
     def _ask(self, text):
