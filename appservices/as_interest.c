@@ -4,9 +4,12 @@
  */
 #include "appservices/as_interest.h"
 
+#include <stdlib.h>
+
 #include "base/lock.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "matrix/str_set.h"
 #include "storage/state.h"
 
 enum { MAX_ROOMS = 20000, MAX_COUNTS = 1000000 };
@@ -31,6 +34,7 @@ struct as_walk {
 	struct as_interest *interest;
 	const struct appservice_set *set;
 	struct map rooms; /* the walk's own counts, in the arena: number → struct counted_room * */
+	uint32_t *before; /* counts of a room before an event */
 	const struct appservice_member *aliases;
 	size_t alias_n;
 };
@@ -222,6 +226,7 @@ static struct as_walk *walk_new(struct ctx *ctx, struct as_interest *interest,
 {
 	struct as_walk *walk = ARENA_NEW(ctx->arena, struct as_walk);
 	*walk = (struct as_walk){.ctx = ctx, .interest = interest, .set = set};
+	walk->before = ARENA_NEW_ARRAY(ctx->arena, uint32_t, set->count);
 	map_init(&walk->rooms);
 	arena_on_reset(ctx->arena, walk_over, &walk->rooms);
 	return walk;
@@ -272,9 +277,38 @@ static bool wants_room(const struct as_walk *walk, size_t place, int64_t nid, st
 			has_alias(walk, service, nid));
 }
 
-enum err as_walk_event(struct as_walk *walk, const struct appservice_event *event, bool *out_wants)
+static void note_before(struct as_walk *walk, int64_t nid)
+{
+	const struct counted_room *room = map_get(&walk->rooms, nid_key(&nid));
+	for (size_t i = 0; i < walk->set->count; i++) {
+		walk->before[i] = room->joined[i];
+	}
+}
+
+static struct as_crossing crossing_of(const struct appservice_event *event, bool had, bool has)
+{
+	return (struct as_crossing){
+		.came = had && has && event->is_joined && !event->was_joined,
+		.all_came = has && (!had || event->is_resolved),
+		.went = had && has && (event->is_resolved || (event->was_joined && !event->is_joined)),
+		.all_went = had && !has,
+	};
+}
+
+static void tell_crossings(const struct as_walk *walk, const struct appservice_event *event,
+	struct as_crossing *out)
+{
+	const struct counted_room *room = map_get(&walk->rooms, nid_key(&event->room_nid));
+	for (size_t i = 0; i < walk->set->count; i++) {
+		out[i] = crossing_of(event, walk->before[i] > 0, room->joined[i] > 0);
+	}
+}
+
+enum err as_walk_event(struct as_walk *walk, const struct appservice_event *event, bool *out_wants,
+	struct as_crossing *out_crossing)
 {
 	const struct appservice_set *set = walk->set;
+	note_before(walk, event->room_nid);
 	if (event->is_resolved) {
 		TRY(count_rooms(walk->ctx, walk->interest, set, &event->room_nid, 1, event->position,
 			&walk->rooms));
@@ -282,6 +316,7 @@ enum err as_walk_event(struct as_walk *walk, const struct appservice_event *even
 		count_user(set, map_get(&walk->rooms, nid_key(&event->room_nid)), event->target,
 			event->is_joined);
 	}
+	tell_crossings(walk, event, out_crossing);
 	for (size_t i = 0; i < set->count; i++) {
 		out_wants[i] = wants_room(walk, i, event->room_nid, event->room_id) ||
 			as_has_user(&set->items[i], event->sender) ||
@@ -337,27 +372,58 @@ enum err as_interest_now(struct ctx *ctx, struct as_interest *interest,
 	return ERR_OK;
 }
 
+static int compare_nids(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a;
+	int64_t y = *(const int64_t *)b;
+	return (x > y) - (x < y);
+}
+
+/* Each once: a room that were counted for two of its users would have everybody twice. */
+static size_t rooms_of(struct arena *arena, const struct joined_row *joined, size_t count,
+	int64_t **out)
+{
+	int64_t *nids = ARENA_NEW_ARRAY(arena, int64_t, count);
+	size_t n = 0;
+	for (size_t i = 0; i < count; i++) {
+		nids[i] = joined[i].room_nid;
+	}
+	qsort(nids, count, sizeof(*nids), compare_nids);
+	for (size_t i = 0; i < count; i++) {
+		if (n == 0 || nids[i] != nids[n - 1]) {
+			nids[n++] = nids[i];
+		}
+	}
+	*out = nids;
+	return n;
+}
+
 enum err as_interest_in_users(struct ctx *ctx, struct as_interest *interest,
 	const struct appservice_set *set, const struct str *user_ids, size_t count, bool **out_wants)
 {
 	struct joined_row *joined;
 	size_t joined_n;
+	int64_t *nids;
 	bool *by_room;
-	TRY(store_member_joined(ctx, interest->hs->db, user_ids, count, &joined, &joined_n));
-	int64_t *nids = ARENA_NEW_ARRAY(ctx->arena, int64_t, joined_n);
-	for (size_t i = 0; i < joined_n; i++) {
-		nids[i] = joined[i].room_nid;
+	struct str_set users = str_set_make(ctx->arena, user_ids, count);
+	TRY(store_member_joined(ctx, interest->hs->db, users.items, users.count, &joined, &joined_n));
+	size_t nid_n = rooms_of(ctx->arena, joined, joined_n, &nids);
+	TRY(as_interest_now(ctx, interest, set, nids, NULL, nid_n, &by_room));
+	bool *by_user = ARENA_NEW_ARRAY(ctx->arena, bool, users.count * set->count);
+	for (size_t r = 0; r < joined_n; r++) {
+		const int64_t *nid = bsearch(&joined[r].room_nid, nids, nid_n, sizeof(*nids), compare_nids);
+		size_t room = (size_t)(nid - nids);
+		size_t user = str_set_index(&users, joined[r].user_id);
+		for (size_t k = 0; k < set->count; k++) {
+			by_user[user * set->count + k] |= by_room[room * set->count + k];
+		}
 	}
-	TRY(as_interest_now(ctx, interest, set, nids, NULL, joined_n, &by_room));
 	*out_wants = ARENA_NEW_ARRAY(ctx->arena, bool, count * set->count);
 	for (size_t i = 0; i < count; i++) {
-		bool *wants = &(*out_wants)[i * set->count];
+		size_t user = str_set_index(&users, user_ids[i]);
 		for (size_t k = 0; k < set->count; k++) {
-			wants[k] = as_has_user(&set->items[k], user_ids[i]);
-			for (size_t r = 0; r < joined_n && !wants[k]; r++) {
-				wants[k] =
-					by_room[r * set->count + k] && str_equals(joined[r].user_id, user_ids[i]);
-			}
+			(*out_wants)[i * set->count + k] =
+				by_user[user * set->count + k] || as_has_user(&set->items[k], user_ids[i]);
 		}
 	}
 	return ERR_OK;

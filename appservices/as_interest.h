@@ -25,6 +25,15 @@ static inline bool as_is_listening(const struct appservice *service)
 /** A piece of the stream that is being walked; in the ctx's arena. */
 struct as_walk;
 
+/** By an event, with whom the users of a service share a room, and no more. */
+struct as_crossing {
+	bool came; /**< somebody joined a room with users of the service */
+	bool
+		all_came; /**< they are with everybody in the room now, or with some that the event does not name */
+	bool went;     /**< somebody left such a room */
+	bool all_went; /**< none of them is in the room any more */
+};
+
 /**
  * Begins to walk at a position, through events of some rooms. One walk at a time.
  * Errors: STORE. Cost: none when the rooms are known, but one round trip where a service has a namespace of aliases; else one more, which grows
@@ -35,10 +44,11 @@ MUST_CHECK enum err as_walk_begin(struct ctx *ctx, struct as_interest *interest,
 	struct as_walk **out);
 /**
  * The next event, in order. Errors: STORE. Cost: none, but after members changed by events that met on a fork
- * @param out_wants  out_wants[i] belongs to set->items[i]
+ * @param out_wants     out_wants[i] belongs to set->items[i]
+ * @param out_crossing  the same
  */
 MUST_CHECK enum err as_walk_event(struct as_walk *walk, const struct appservice_event *event,
-	bool *out_wants);
+	bool *out_wants, struct as_crossing *out_crossing);
 /** Ends it: memory is as of this position now. A walk that is not ended so is forgotten. */
 void as_walk_end(struct as_walk *walk, int64_t reached);
 /** The position was not reached after all. */

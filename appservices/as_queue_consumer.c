@@ -29,6 +29,8 @@ struct round {
 	size_t receipt_n;
 	struct appservice_other *devices;
 	size_t device_n;
+	struct appservice_other *whole; /* rooms whose members have become known */
+	size_t whole_n;
 	VEC(struct appservice_news) news;
 };
 
@@ -96,13 +98,20 @@ static int64_t first_since(const struct round *round)
 	return first;
 }
 
+static void add_one(struct round *round, size_t place, struct appservice_news news)
+{
+	if (news.position > round->queue->since[place]) {
+		news.appservice_id = round->set->items[place].reg.id;
+		VEC_PUSH(round->ctx->arena, &round->news, news);
+	}
+}
+
 /* @param news  without its service */
 static void add_news(struct round *round, const bool *wants, struct appservice_news news)
 {
 	for (size_t i = 0; i < round->set->count; i++) {
-		if (wants[i] && news.position > round->queue->since[i]) {
-			news.appservice_id = round->set->items[i].reg.id;
-			VEC_PUSH(round->ctx->arena, &round->news, news);
+		if (wants[i]) {
+			add_one(round, i, news);
 		}
 	}
 }
@@ -132,6 +141,16 @@ static bool has_taker(const struct appservice_set *set, bool of_devices)
 		const struct registration *reg = &set->items[i].reg;
 		if (as_is_listening(&set->items[i]) &&
 			(reg->receives_ephemeral || (of_devices && reg->receives_devices))) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool has_list_taker(const struct appservice_set *set)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		if (as_is_listening(&set->items[i]) && set->items[i].reg.receives_devices) {
 			return true;
 		}
 	}
@@ -184,6 +203,10 @@ static enum err look(struct round *round, int64_t up_to)
 	if (has_taker(round->set, true)) {
 		TRY(look_at_devices(round));
 	}
+	if (has_list_taker(round->set)) {
+		TRY(store_appservice_look_whole(ctx, db, round->after, round->reached, &round->whole,
+			&round->whole_n));
+	}
 	return ERR_OK;
 }
 
@@ -195,6 +218,30 @@ void as_queue_note_set(struct as_queue *queue, const struct appservice_set *set)
 
 /* --- who is interested ------------------------------------------------------------------------------------------- */
 
+/* With whom a service's users share rooms now, or no more: whose keys are of use to it. */
+static void add_crossings(struct round *round, const struct appservice_event *event,
+	const struct as_crossing *crossings)
+{
+	for (size_t i = 0; i < round->set->count; i++) {
+		const struct as_crossing *crossing = &crossings[i];
+		const bool has[] = {
+			[APPSERVICE_NEWS_CAME] = crossing->came,
+			[APPSERVICE_NEWS_ALL_CAME] = crossing->all_came,
+			[APPSERVICE_NEWS_WENT] = crossing->went,
+			[APPSERVICE_NEWS_ALL_WENT] = crossing->all_went,
+		};
+		for (size_t kind = 0; round->set->items[i].reg.receives_devices && kind < COUNT_OF(has);
+			 kind++) {
+			if (has[kind]) {
+				add_one(round, i,
+					(struct appservice_news){.position = event->position,
+						.kind = (enum appservice_news_kind)kind,
+						.room_nid = event->room_nid});
+			}
+		}
+	}
+}
+
 static enum err walk_events(struct round *round)
 {
 	struct ctx *ctx = round->ctx;
@@ -203,9 +250,12 @@ static enum err walk_events(struct round *round)
 	size_t room_n = rooms_of(ctx->arena, round->events, round->event_n, &rooms);
 	TRY(as_walk_begin(ctx, round->queue->interest, round->set, round->after, rooms, room_n, &walk));
 	bool *wants = ARENA_NEW_ARRAY(ctx->arena, bool, round->set->count);
+	struct as_crossing *crossings =
+		ARENA_NEW_ARRAY(ctx->arena, struct as_crossing, round->set->count);
 	for (size_t i = 0; i < round->event_n && round->events[i].position <= round->reached; i++) {
 		const struct appservice_event *event = &round->events[i];
-		TRY(as_walk_event(walk, event, wants));
+		TRY(as_walk_event(walk, event, wants, crossings));
+		add_crossings(round, event, crossings);
 		add_news(round, wants,
 			(struct appservice_news){
 				.position = event->position,
@@ -279,6 +329,33 @@ static enum err add_devices(struct round *round)
 	return ERR_OK;
 }
 
+/* Everybody in a room that this server has come into without knowing its members. */
+static enum err add_whole(struct round *round)
+{
+	const struct appservice_set *set = round->set;
+	int64_t *nids = ARENA_NEW_ARRAY(round->ctx->arena, int64_t, round->whole_n);
+	bool *wants;
+	if (round->whole_n == 0) {
+		return ERR_OK;
+	}
+	for (size_t i = 0; i < round->whole_n; i++) {
+		nids[i] = round->whole[i].room_nid;
+	}
+	TRY(as_interest_now(round->ctx, round->queue->interest, set, nids, NULL, round->whole_n,
+		&wants));
+	for (size_t i = 0; i < round->whole_n && round->whole[i].position <= round->reached; i++) {
+		for (size_t k = 0; k < set->count; k++) {
+			if (wants[i * set->count + k] && set->items[k].reg.receives_devices) {
+				add_one(round, k,
+					(struct appservice_news){.position = round->whole[i].position,
+						.kind = APPSERVICE_NEWS_ALL_CAME,
+						.room_nid = nids[i]});
+			}
+		}
+	}
+	return ERR_OK;
+}
+
 /* --- the round ------------------------------------------------------------------------------------------------------ */
 
 static enum err save(struct round *round)
@@ -308,6 +385,7 @@ static enum err add_others(struct round *round)
 {
 	TRY(add_receipts(round));
 	TRY(add_devices(round));
+	TRY(add_whole(round));
 	return save(round);
 }
 

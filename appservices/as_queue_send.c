@@ -174,6 +174,7 @@ enum err as_queue_land(struct as_queue *queue)
 struct sending {
 	struct ctx *ctx;
 	struct as_queue *queue;
+	const struct appservice_set *set;
 	const struct appservice *service;
 	struct as_sender *sender;
 };
@@ -298,7 +299,9 @@ static enum err make_transaction(struct sending *sending, const struct as_draft 
 static enum err send_next(struct sending *sending)
 {
 	struct as_queue *queue = sending->queue;
-	struct as_draft draft = {.service = sending->service};
+	struct as_draft draft = {.service = sending->service,
+		.set = sending->set,
+		.interest = queue->interest};
 	lock_take(&queue->lock);
 	sending->sender->has_queue = false; /* before it is read: what comes meanwhile says so again */
 	lock_give(&queue->lock);
@@ -332,9 +335,9 @@ static bool is_due(struct as_queue *queue, struct as_sender *sender)
 }
 
 static enum err launch_one(struct ctx *ctx, struct as_queue *queue,
-	const struct appservice *service)
+	const struct appservice_set *set, const struct appservice *service)
 {
-	struct sending sending = {.ctx = ctx, .queue = queue, .service = service};
+	struct sending sending = {.ctx = ctx, .queue = queue, .set = set, .service = service};
 	lock_take(&queue->lock);
 	struct as_sender *sender = map_get(&queue->senders, service->reg.id);
 	lock_give(&queue->lock);
@@ -362,7 +365,7 @@ enum err as_queue_launch(struct as_queue *queue, const struct appservice_set *se
 		struct ctx ctx;
 		ctx_init(&ctx, arena);
 		ctx.deadline_ms = clock_mono_ms(&queue->hs->clock) + ROUND_LIMIT_MS;
-		enum err err = launch_one(&ctx, queue, &set->items[i]);
+		enum err err = launch_one(&ctx, queue, set, &set->items[i]);
 		first = first == ERR_OK ? err : first;
 		arena_reset(arena);
 	}

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "appservices/as_device_lists.h"
 #include "homeserver/room/rooms.h"
 #include "homeserver/timeline/event_view.h"
 #include "storage/one_time_key.h"
@@ -39,6 +40,44 @@ static bool is_first_of_room(const struct as_draft *draft, size_t index)
 	return true;
 }
 
+static bool is_invitation(const struct event *event)
+{
+	struct str membership = event_membership(event);
+	return str_equals(event->type, STR("m.room.member")) &&
+		(str_equals(membership, STR("invite")) || str_equals(membership, STR("knock")));
+}
+
+/* What invites and knocks show of the room. @param places  of the events among the news */
+static enum err load_stripped(struct writing *writing, struct event_view *view,
+	struct stored_event *const *events, const size_t *places, size_t count)
+{
+	struct arena *arena = writing->ctx->arena;
+	int64_t *positions = ARENA_NEW_ARRAY(arena, int64_t, count);
+	struct appservice_stripped *found;
+	size_t found_n;
+	size_t n = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (is_invitation(events[i]->event)) {
+			positions[n++] = writing->draft->news[places[i]].position;
+		}
+	}
+	if (n == 0) {
+		return ERR_OK;
+	}
+	TRY(store_appservice_stripped(writing->ctx, writing->hs->db, positions, n, &found, &found_n));
+	struct str *texts = ARENA_NEW_ARRAY(arena, struct str, count);
+	for (size_t i = 0; i < count; i++) {
+		for (size_t k = 0; k < found_n; k++) {
+			if (found[k].position == writing->draft->news[places[i]].position &&
+				str_equals(found[k].user_id, events[i]->event->state_key)) {
+				texts[i] = found[k].stripped;
+			}
+		}
+	}
+	view->stripped = texts;
+	return ERR_OK;
+}
+
 /* Loads the events of one room; those that are gone have nothing to tell. */
 static enum err load_room(struct writing *writing, int64_t nid)
 {
@@ -64,9 +103,11 @@ static enum err load_room(struct writing *writing, int64_t nid)
 	for (size_t i = 0; i < n; i++) {
 		if (events[i] != NULL) {
 			writing->parts[places[i]] = part;
+			places[kept] = places[i];
 			events[kept++] = events[i];
 		}
 	}
+	TRY(load_stripped(writing, &part->view, events, places, kept));
 	return event_view_prepare(ctx, writing->hs, room, &part->view, events, kept, &part->batch);
 }
 
@@ -86,21 +127,24 @@ static enum err load_events(struct writing *writing)
 	return ERR_OK;
 }
 
-/* In order, until it is large: what else stands at the last position is in it too. */
+/* In order, until it is large: what else stands at the last position is in it too. Everybody of a room is large. */
 static void write_events(struct writing *writing, struct json_out *out)
 {
 	struct as_draft *draft = writing->draft;
+	bool is_large = false;
 	json_out_key_array(out, "events");
 	for (size_t i = 0; i < draft->news_n; i++) {
-		if (out->buf->n > AS_TRANSACTION_BYTES && draft->news[i].position != draft->up_to) {
+		if (is_large && draft->news[i].position != draft->up_to) {
 			break;
 		}
 		draft->up_to = draft->news[i].position;
+		is_large = is_large || as_news_is_crowd(&draft->news[i]);
 		struct room_part *part = writing->parts[i];
 		if (part != NULL) {
 			event_view_write(part->batch, part->written++, out);
 			writing->event_n++;
 		}
+		is_large = is_large || out->buf->n > AS_TRANSACTION_BYTES;
 	}
 	json_out_end(out);
 }
@@ -299,32 +343,6 @@ static enum err write_messages(struct writing *writing, struct json_out *out)
 		: ERR_OK;
 }
 
-static enum err write_key_changes(struct writing *writing, struct json_out *out)
-{
-	int64_t *positions;
-	struct str *users;
-	size_t count;
-	size_t n = positions_of(writing, APPSERVICE_NEWS_KEYS, &positions);
-	if (n == 0) {
-		return ERR_OK;
-	}
-	TRY(store_appservice_key_changes(writing->ctx, writing->hs->db, positions, n, &users, &count));
-	if (count == 0) {
-		return ERR_OK;
-	}
-	json_out_key_object(out, "org.matrix.msc3202.device_lists");
-	json_out_key_array(out, "changed");
-	for (size_t i = 0; i < count; i++) {
-		json_out_str(out, users[i]);
-	}
-	json_out_end(out);
-	json_out_key_array(out, "left");
-	json_out_end(out);
-	json_out_end(out);
-	writing->other_n += count;
-	return ERR_OK;
-}
-
 enum err as_draft_write(struct ctx *ctx, struct homeserver *hs, struct as_draft *draft)
 {
 	struct writing writing = {.ctx = ctx, .hs = hs, .draft = draft};
@@ -340,7 +358,7 @@ enum err as_draft_write(struct ctx *ctx, struct homeserver *hs, struct as_draft 
 		TRY(write_messages(&writing, &out));
 	}
 	if (draft->service->reg.receives_devices) {
-		TRY(write_key_changes(&writing, &out));
+		TRY(as_device_lists_write(ctx, hs, draft, &out, &writing.other_n));
 	}
 	json_out_end(&out);
 	if (!buf_ok(&buf)) {

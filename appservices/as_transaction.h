@@ -15,6 +15,8 @@ enum {
 /** A transaction that is put together; in the arena. */
 struct as_draft {
 	const struct appservice *service;
+	const struct appservice_set *set; /**< that it is in */
+	struct as_interest *interest;
 	const struct appservice_news *news; /**< in order; positions are whole */
 	size_t news_n;
 	struct as_moment_list moments;

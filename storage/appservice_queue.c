@@ -103,6 +103,21 @@ enum err store_appservice_look_devices(struct ctx *ctx, struct db *db, int64_t a
 	return ERR_OK;
 }
 
+enum err store_appservice_look_whole(struct ctx *ctx, struct db *db, int64_t after, int64_t up_to,
+	struct appservice_other **out, size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_APPSERVICE_LOOK_WHOLE, DB_ARGS(db_bigint(after), db_bigint(up_to)),
+		&rows));
+	*out_count = db_count(rows);
+	*out = ARENA_NEW_ARRAY(ctx->arena, struct appservice_other, *out_count);
+	for (size_t i = 0; i < *out_count; i++) {
+		(*out)[i] = (struct appservice_other){.position = db_int(rows, i, 0),
+			.room_nid = db_int(rows, i, 1)};
+	}
+	return ERR_OK;
+}
+
 /* --- the queue ------------------------------------------------------------------------------------------- */
 
 enum err store_appservice_enqueue(struct ctx *ctx, struct tx *tx,
@@ -189,6 +204,50 @@ enum err store_appservice_key_changes(struct ctx *ctx, struct db *db, const int6
 	*out = ARENA_NEW_ARRAY(ctx->arena, struct str, *out_count);
 	for (size_t i = 0; i < *out_count; i++) {
 		(*out)[i] = db_str(rows, i, 0);
+	}
+	return ERR_OK;
+}
+
+enum err store_appservice_crossings(struct ctx *ctx, struct db *db,
+	const struct appservice_news *news, size_t count, struct appservice_crossings *out)
+{
+	int64_t *rooms = ARENA_NEW_ARRAY(ctx->arena, int64_t, count);
+	int64_t *positions = ARENA_NEW_ARRAY(ctx->arena, int64_t, count);
+	int64_t *kinds = ARENA_NEW_ARRAY(ctx->arena, int64_t, count);
+	struct db_rows *rows;
+	for (size_t i = 0; i < count; i++) {
+		rooms[i] = news[i].room_nid;
+		positions[i] = news[i].position;
+		kinds[i] = (int64_t)news[i].kind;
+	}
+	TRY(db_query(ctx, db, STMT_APPSERVICE_CROSSINGS,
+		DB_ARGS(db_bigints(rooms, count), db_bigints(positions, count), db_bigints(kinds, count)),
+		&rows));
+	size_t n = db_count(rows);
+	*out = (struct appservice_crossings){
+		.came = ARENA_NEW_ARRAY(ctx->arena, struct str, n),
+		.gone = ARENA_NEW_ARRAY(ctx->arena, struct str, n),
+	};
+	for (size_t i = 0; i < n; i++) {
+		if (db_is_true(rows, i, 0)) {
+			out->gone[out->gone_n++] = db_str(rows, i, 1);
+		} else {
+			out->came[out->came_n++] = db_str(rows, i, 1);
+		}
+	}
+	return ERR_OK;
+}
+
+enum err store_appservice_stripped(struct ctx *ctx, struct db *db, const int64_t *positions,
+	size_t count, struct appservice_stripped **out, size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_APPSERVICE_STRIPPED, DB_ARGS(db_bigints(positions, count)), &rows));
+	*out_count = db_count(rows);
+	*out = ARENA_NEW_ARRAY(ctx->arena, struct appservice_stripped, *out_count);
+	for (size_t i = 0; i < *out_count; i++) {
+		(*out)[i] = (struct appservice_stripped){db_int(rows, i, 0), db_str(rows, i, 1),
+			db_str(rows, i, 2)};
 	}
 	return ERR_OK;
 }

@@ -58,6 +58,10 @@ MUST_CHECK enum err store_appservice_look_receipts(struct ctx *ctx, struct db *d
 MUST_CHECK enum err store_appservice_look_devices(struct ctx *ctx, struct db *db, int64_t after,
 	int64_t up_to, int64_t limit, struct appservice_other **out, size_t *out_count);
 
+/** Rooms whose members have become known with after < position <= up_to, in order; only position and room are written. One round trip. */
+MUST_CHECK enum err store_appservice_look_whole(struct ctx *ctx, struct db *db, int64_t after,
+	int64_t up_to, struct appservice_other **out, size_t *out_count);
+
 /* --- the queue ------------------------------------------------------------------------------------------- */
 
 /** What stands at a position of the stream. The numbers are in the database. */
@@ -66,6 +70,11 @@ enum appservice_news_kind {
 	APPSERVICE_NEWS_RECEIPT = 1,
 	APPSERVICE_NEWS_MESSAGE = 2, /**< to devices */
 	APPSERVICE_NEWS_KEYS = 3,
+	/* In a room with users of the service, or with none any more: */
+	APPSERVICE_NEWS_CAME = 4,     /**< whoever joined there */
+	APPSERVICE_NEWS_ALL_CAME = 5, /**< everybody who is in it */
+	APPSERVICE_NEWS_WENT = 6,     /**< whoever left there */
+	APPSERVICE_NEWS_ALL_WENT = 7, /**< everybody who is or was in it */
 };
 struct appservice_news {
 	struct str appservice_id; /**< only when it is queued */
@@ -106,6 +115,27 @@ MUST_CHECK enum err store_appservice_messages(struct ctx *ctx, struct db *db,
 /** Users whose keys changed at positions, in order. One round trip. */
 MUST_CHECK enum err store_appservice_key_changes(struct ctx *ctx, struct db *db,
 	const int64_t *positions, size_t count, struct str **out, size_t *out_count);
+
+/** Who came into rooms, and who went. */
+struct appservice_crossings {
+	struct str *came;
+	size_t came_n;
+	struct str *gone;
+	size_t gone_n;
+};
+/** By news of these kinds; others are passed over. Each user once. One round trip; grows with a room of which all came or went. */
+MUST_CHECK enum err store_appservice_crossings(struct ctx *ctx, struct db *db,
+	const struct appservice_news *news, size_t count, struct appservice_crossings *out);
+
+/** What an invite or a knock shows of its room. */
+struct appservice_stripped {
+	int64_t position;
+	struct str user_id;
+	struct str stripped; /**< JSON array */
+};
+/** Of invites and knocks of local users that stand at positions and are still the newest membership. One round trip. */
+MUST_CHECK enum err store_appservice_stripped(struct ctx *ctx, struct db *db,
+	const int64_t *positions, size_t count, struct appservice_stripped **out, size_t *out_count);
 
 /* --- transactions ------------------------------------------------------------------------------------------ */
 

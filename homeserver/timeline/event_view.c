@@ -174,6 +174,11 @@ static void write_unsigned(const struct event_batch *batch, size_t index, struct
 	if (batch->redaction[index] != NULL) {
 		write_redaction(batch, batch->redaction[index], out);
 	}
+	if (view->stripped != NULL && view->stripped[index].p != NULL) {
+		bool is_knock = str_equals(event_membership(event->event), STR("knock"));
+		json_out_key(out, str_of(is_knock ? "knock_room_state" : "invite_room_state"));
+		json_out_raw(out, view->stripped[index]);
+	}
 	if (batch->bundles != NULL && !relation_bundle_is_empty(&batch->bundles[index])) {
 		json_out_key(out, STR("m.relations"));
 		relation_bundle_write(out, &batch->bundles[index]);

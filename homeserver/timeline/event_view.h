@@ -16,6 +16,8 @@ struct event_view {
 	const struct filter *filter;   /**< event_fields, event_format; NULL: all, for clients */
 	const struct str_set *ignored; /**< users whose relations do not count; NULL: none */
 	int64_t up_to;                 /**< newest position of which the reader may know */
+	const struct str *
+		stripped; /**< what each event shows of its room (invites, knocks), a JSON array; NULL: none does */
 	bool with_room_id;
 	bool without_relations; /**< what relates to the events is not told */
 	bool is_state; /**< a state section: without what the event replaced and what relates to it */

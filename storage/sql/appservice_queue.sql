@@ -50,6 +50,10 @@ UNION ALL
 SELECT position, user_id, true FROM device_list_changes WHERE position > $1 AND position <= $2 AND seen_by = ''
 ORDER BY 1, 2 LIMIT $3;
 
+-- name: appservice_look_whole hot
+-- Rooms whose members have become known with $1 < position <= $2: position, room. Index: rooms_whole_idx.
+SELECT whole_at, room_nid FROM rooms WHERE whole_at > 0 AND whole_at > $1 AND whole_at <= $2 ORDER BY whole_at;
+
 -- name: appservice_enqueue
 -- Rows for services that there are: service, position, kind, room, where the event is. Index: appservice_deliveries_pkey.
 INSERT INTO appservice_queue (appservice_id, position, kind, room_nid, event_position)
@@ -83,6 +87,30 @@ ORDER BY position, user_id, device_id;
 -- name: appservice_key_changes hot
 -- Users whose keys changed at positions ($1), in order. Index: device_list_changes_position_idx.
 SELECT user_id FROM device_list_changes WHERE position = ANY($1::bigint[]) AND seen_by = '' ORDER BY position;
+
+-- name: appservice_crossings
+-- Users who came into rooms or went, at a position: rooms ($1), positions ($2), kinds of news ($3; 4: who joined, 5: all who are in, 6: who left, 7: all
+-- who were in). Whether they went, user; each once. Of kinds 5 and 7 it grows with the room. Index: events_pkey, states_to_idx.
+WITH news AS MATERIALIZED (
+	SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS u(room_nid, position, kind)
+)
+SELECT false AS is_gone, e.state_key AS user_id FROM news n JOIN events e ON e.room_nid = n.room_nid AND e.position = n.position
+WHERE n.kind = 4 AND e.state_key IS NOT NULL
+UNION
+SELECT false, s.state_key FROM news n JOIN states s ON s.room_nid = n.room_nid AND s.to_position > n.position AND s.from_position <= n.position
+WHERE n.kind = 5 AND s.type = 'm.room.member' AND s.membership = 'join'
+UNION
+SELECT true, s.state_key FROM news n JOIN states s ON s.room_nid = n.room_nid AND s.to_position = n.position
+WHERE n.kind = 6 AND s.type = 'm.room.member' AND s.membership = 'join'
+UNION
+SELECT true, s.state_key FROM news n JOIN states s ON s.room_nid = n.room_nid AND s.to_position >= n.position AND s.from_position <= n.position
+WHERE n.kind = 7 AND s.type = 'm.room.member' AND s.membership = 'join'
+ORDER BY 1, 2;
+
+-- name: appservice_stripped hot
+-- Stripped state of invites and knocks of local users that stand at positions ($1): position, user, text. Index: members_position_idx.
+SELECT position, user_id, stripped FROM members
+WHERE is_local AND position = ANY($1::bigint[]) AND membership IN ('invite', 'knock') AND stripped IS NOT NULL;
 
 -- name: appservice_transaction_make
 -- The next transaction of a service ($1) is written: its id ($3), its text ($4; NULL: there is nothing to send); what it is made of, up to a position ($5),

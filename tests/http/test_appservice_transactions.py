@@ -151,6 +151,33 @@ def test_interest__user_is_invited_joins_leaves__from_the_invite_to_the_leave(se
     assert told[1]["unsigned"]["prev_content"]["membership"] == "invite"
 
 
+def test_invite__what_it_shows_of_the_room__told_with_it(server, make_service):
+    name, rule = pattern()
+    service = make_service(users=[rule])
+    alice, member = server.user(), server.user(name)
+    room_id = alice.create_room(name="Class 3B", invite=[member.user_id])
+    event = service.until_told(lambda event: event.get("state_key") == member.user_id)
+    shown = {(item["type"], item["state_key"]): item for item in event["unsigned"]["invite_room_state"]}
+    assert shown["m.room.name", ""]["content"] == {"name": "Class 3B"}
+    assert ("m.room.create", "") in shown and ("m.room.join_rules", "") in shown
+    assert all(set(item) == {"type", "state_key", "sender", "content"} for item in shown.values())
+    member.join(room_id).ok()
+    joined = service.until_told(lambda event: event.get("state_key") == member.user_id and event["content"]["membership"] == "join")
+    assert "invite_room_state" not in joined["unsigned"]
+
+
+def test_knock__what_it_shows_of_the_room__told_with_it(server, make_service):
+    name, rule = pattern()
+    service = make_service(users=[rule])
+    alice, member = server.user(), server.user(name)
+    room_id = alice.create_room(name="Class 3B", preset="public_chat", initial_state=[
+        {"type": "m.room.join_rules", "state_key": "", "content": {"join_rule": "knock"}}])
+    member.post(path_of("knock", room_id), {}).ok()
+    event = service.until_told(lambda event: event.get("state_key") == member.user_id)
+    shown = {item["type"]: item["content"] for item in event["unsigned"]["knock_room_state"]}
+    assert shown["m.room.name"] == {"name": "Class 3B"} and "invite_room_state" not in event["unsigned"]
+
+
 def test_interest__kicked_by_another__told_of_the_kick_and_nothing_after(server, bridged):
     service, alice, member, room_id = bridged
     alice.kick(room_id, member).ok()
@@ -261,6 +288,7 @@ def test_remote__invite_of_a_user_by_another_server__told(server, make_service, 
     event = service.until_told(lambda event: event.get("state_key") == member.user_id)
     assert event["content"]["membership"] == "invite" and event["room_id"] == room.room_id
     assert event["sender"] == room.creator and event["event_id"] == invite.event_id
+    assert {item["type"] for item in event["unsigned"]["invite_room_state"]} >= {"m.room.create", "m.room.member"}
     member.leave(room.room_id).ok()
     service.until_told(lambda event: event["content"].get("membership") == "leave")
 
