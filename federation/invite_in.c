@@ -121,11 +121,15 @@ static enum err check_invitee(struct ctx *ctx, struct homeserver *hs, struct str
 	const struct query_port *query = &hs->ports.query;
 	struct account_row account;
 	struct user_id user;
-	bool is_made = false;
+	enum query_answer answer = QUERY_UNKNOWN;
 	enum err err = store_account_find(ctx, hs->db, user_id, &account);
 	if (err == ERR_MISSING && query->user != NULL && user_id_parse(user_id, &user)) {
-		TRY(query->user(query->self, ctx, user, &is_made));
-		err = is_made ? store_account_find(ctx, hs->db, user_id, &account) : ERR_MISSING;
+		TRY(query->user(query->self, ctx, user, &answer));
+		err =
+			answer == QUERY_MADE ? store_account_find(ctx, hs->db, user_id, &account) : ERR_MISSING;
+	}
+	if (answer == QUERY_UNANSWERED) {
+		return query_fail_unanswered(ctx);
 	}
 	if (err == ERR_MISSING || (err == ERR_OK && account.state == ACCOUNT_DEACTIVATED)) {
 		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "There is no such user");

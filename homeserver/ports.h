@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/json_out.h"
 #include "homeserver/e2ee_port.h"
+#include "matrix/errcode.h"
 #include "matrix/id.h"
 
 /** What a client looks up on a network behind a bridge. */
@@ -224,18 +225,31 @@ struct appservice_port {
 	bool (*is_alias_claimed)(void *self, struct str id, struct room_alias alias);
 };
 
+/** What application services say of a user or an alias that there is not. */
+enum query_answer {
+	QUERY_UNKNOWN,    /**< none makes it */
+	QUERY_MADE,       /**< one says that it has made it: look again */
+	QUERY_UNANSWERED, /**< none makes it, and one that might does not answer */
+};
+
 /** Users and aliases of this server that there are not, and that an application service may make when they are wanted. */
 struct query_port {
 	void *self;
 	/**
 	 * Asks the services in whose namespace a user is, if there is no such account.
-	 * @param out_made  whether one says that it has made it: look again
 	 * Errors: STORE; DEFER (ctx_may_ask). Cost: none outside of all namespaces; else one round trip, and requests if there is none
 	 */
-	enum err (*user)(void *self, struct ctx *ctx, struct user_id user, bool *out_made);
+	enum err (*user)(void *self, struct ctx *ctx, struct user_id user, enum query_answer *out);
 	/** The same for an alias that there is not. */
-	enum err (*alias)(void *self, struct ctx *ctx, struct room_alias alias, bool *out_made);
+	enum err (*alias)(void *self, struct ctx *ctx, struct room_alias alias, enum query_answer *out);
 };
+
+/** What to tell whoever wanted what QUERY_UNANSWERED is said of. Spec: application-service API, "Querying" */
+static inline enum err query_fail_unanswered(struct ctx *ctx)
+{
+	return fail_status(ctx, ERR_TIMEOUT, 408, M_CONNECTION_TIMEOUT,
+		"The application service that may have it does not answer; try again later");
+}
 
 struct homeserver_ports {
 	struct succession_port succession; /**< always filled */

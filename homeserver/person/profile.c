@@ -39,11 +39,15 @@ enum err profile_get(struct ctx *ctx, struct homeserver *hs, struct str user_id,
 		err = store_account_find(ctx, hs->db, user_id, &account);
 	}
 	const struct query_port *query = &hs->ports.query;
-	bool is_made = false;
+	enum query_answer answer = QUERY_UNKNOWN;
 	if (err == ERR_MISSING && query->user != NULL && hs_is_local(hs, user_id) &&
 		user_id_parse(user_id, &user)) {
-		TRY(query->user(query->self, ctx, user, &is_made));
-		err = is_made ? store_account_find(ctx, hs->db, user_id, &account) : ERR_MISSING;
+		TRY(query->user(query->self, ctx, user, &answer));
+		err =
+			answer == QUERY_MADE ? store_account_find(ctx, hs->db, user_id, &account) : ERR_MISSING;
+	}
+	if (answer == QUERY_UNANSWERED) {
+		return query_fail_unanswered(ctx);
 	}
 	if (err == ERR_MISSING || (err == ERR_OK && account.state == ACCOUNT_DEACTIVATED)) {
 		return fail(ctx, ERR_MISSING, M_NOT_FOUND, "There is no such user here");

@@ -15,11 +15,14 @@ static enum err find_own(struct ctx *ctx, struct homeserver *hs, struct room_ali
 {
 	const struct query_port *port = &hs->ports.query;
 	struct alias_row row;
-	bool is_made = false;
+	enum query_answer answer = QUERY_UNKNOWN;
 	enum err err = store_alias_find(ctx, hs->db, alias.s, &row);
 	if (err == ERR_MISSING && port->alias != NULL) {
-		TRY(port->alias(port->self, ctx, alias, &is_made));
-		err = is_made ? store_alias_find(ctx, hs->db, alias.s, &row) : ERR_MISSING;
+		TRY(port->alias(port->self, ctx, alias, &answer));
+		err = answer == QUERY_MADE ? store_alias_find(ctx, hs->db, alias.s, &row) : ERR_MISSING;
+	}
+	if (answer == QUERY_UNANSWERED) {
+		return query_fail_unanswered(ctx);
 	}
 	if (err == ERR_MISSING) {
 		return fail(ctx, ERR_MISSING, M_NOT_FOUND, "Unknown alias");

@@ -165,14 +165,14 @@ static enum err find_target(struct ctx *ctx, struct homeserver *hs, const struct
 	return member_now(ctx, hs, *out, wish->target, out_membership);
 }
 
-/* An application service may make the user first. */
+/* An application service may make the user first. One that does not answer now hears of the invite when it can. */
 static enum err ask_for_user(struct ctx *ctx, struct homeserver *hs, struct str user_id)
 {
 	const struct query_port *port = &hs->ports.query;
 	struct user_id user;
-	bool is_made;
+	enum query_answer answer;
 	return port->user != NULL && hs_is_local(hs, user_id) && user_id_parse(user_id, &user)
-		? port->user(port->self, ctx, user, &is_made)
+		? port->user(port->self, ctx, user, &answer)
 		: ERR_OK;
 }
 

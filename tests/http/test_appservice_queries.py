@@ -201,11 +201,39 @@ def test_user__outside_of_the_namespace__nobody_asked(server, service, alice):
     assert not any(user_id in ask.path for ask in service.asks)
 
 
-def test_user__service_hangs__not_found_in_the_end(server, service, alice):
-    stop = threading.Event()
+def test_user__service_hangs__timed_out_in_the_end_and_not_asked_again_at_once(server, service, alice):
+    stop, user_id = threading.Event(), service.user_id(server, "_q_" + unique("h"))
     service.on("GET", "/", lambda ask: (None, lambda handler: stop.wait(60)))
-    alice.get("/profile/" + service.user_id(server, "_q_" + unique("h"))).expect(404, "M_NOT_FOUND")
+    for _ in range(2):
+        alice.get("/profile/" + user_id).expect(408, "M_CONNECTION_TIMEOUT")
     stop.set()
+    assert [ask.path for ask in service.asks if user_id in ask.path] == ["/_matrix/app/v1/users/" + user_id]
+
+
+def test_user__service_breaks_off__asked_again(server, service, alice):
+    name = "_q_" + unique("b")
+    user_id, broken = service.user_id(server, name), []
+
+    def answer(ask):
+        broken.append(ask)
+        return made(service, server, name)(ask) if len(broken) == 3 else (None, lambda handler: None)
+    service.on("GET", "/_matrix/app/v1/users/" + user_id, answer)
+    alice.get("/profile/" + user_id).ok()
+    assert len(broken) == 3
+
+
+def test_user__invited_while_the_service_is_down__hears_of_it_later(server, service, alice):
+    ghost = service.ghost(server, "_q_" + unique("g"))
+    name = "_q_" + unique("d")
+    room_id = alice.create_room()
+    alice.invite(room_id, ghost).ok()
+    ghost.join(room_id).ok()
+    service.stop()
+    alice.get("/profile/" + service.user_id(server, "_q_" + unique("x"))).expect(408, "M_CONNECTION_TIMEOUT")
+    alice.invite(room_id, service.user_id(server, name)).ok()
+    service.listen()
+    while not any(event.get("state_key") == service.user_id(server, name) for event in service.told()):
+        ping(server, service).ok()
 
 
 # -- aliases
@@ -229,3 +257,11 @@ def test_alias__service_knows_none__not_found(server, service, alice):
     alias = "#_q_%s:%s" % (unique("n"), server.server_name)
     alice.get("/directory/room" + path_of(alias)).expect(404, "M_NOT_FOUND")
     service.wait_for(lambda ask: ask.path == "/_matrix/app/v1/rooms/" + alias)
+
+
+def test_alias__service_hangs__joining_times_out(server, service, alice):
+    stop = threading.Event()
+    service.on("GET", "/", lambda ask: (None, lambda handler: stop.wait(60)))
+    alias = "#_q_%s:%s" % (unique("h"), server.server_name)
+    alice.post("/join" + path_of(alias), {}).expect(408, "M_CONNECTION_TIMEOUT")
+    stop.set()

@@ -320,8 +320,9 @@ def count_of(service, txn_path):
 
 
 @pytest.mark.parametrize("status", [500, 503, 401, 302])
-def test_retry__service_refuses__the_same_bytes_under_the_same_id_until_it_takes_them(server, bridged, status):
+def test_retry__service_refuses__the_same_bytes_under_the_same_id_until_it_takes_them(server, bridged, make_service, status):
     service, alice, _, room_id = bridged
+    witness = make_service(rooms=[(room_id.replace("!", "\\!"), False)])
     left = [6]
 
     def refuse(ask):
@@ -332,6 +333,8 @@ def test_retry__service_refuses__the_same_bytes_under_the_same_id_until_it_takes
     service.wait_for(lambda ask: sent[0].encode() in ask.body)
     sent += say(alice, room_id, 10)
     service.until_event(sent[-1])
+    witness.until_event(sent[-1])
+    assert witness.ids() == sent
     assert [event_id for event_id in service.ids() if event_id in sent] == sent
     again = [ask for ask in service.transactions() if sent[0].encode() in ask.body]
     assert len({ask.path.rpartition("/")[2] for ask in again}) == 1 and len({ask.body for ask in again}) == 1
