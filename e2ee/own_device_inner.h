@@ -24,7 +24,7 @@ struct own_devices {
 	struct cond changed;
 	struct map published; /**< user id, NUL, device id → itself: the keys are known to be there */
 	struct map
-		ciphers; /**< user id, NUL, device id, NUL, room id → struct room_cipher * (room_cipher.c) */
+		ciphers; /**< user id, NUL, device id, NUL, room id → struct room_cipher * (room_cipher_inner.h) */
 };
 void room_ciphers_destroy(struct own_devices *own);
 
@@ -92,6 +92,31 @@ struct str own_session_seal(struct arena *arena, const struct homeserver *hs, st
 /** Errors: INTERNAL */
 MUST_CHECK enum err own_session_open(struct ctx *ctx, const struct homeserver *hs,
 	struct str user_id, const struct own_session_row *row, struct ratchet_session **out);
+
+/* --- room_key_again.c ------------------------------------------------------------------------------------------ */
+
+/** Who wants a room's key once more. */
+struct own_key_ask {
+	struct str user_id;
+	struct str device_id;  /**< p == NULL: whichever has the key below */
+	struct str curve25519; /**< p == NULL: whichever it has */
+	struct str room_id;
+	struct str session_id; /**< p == NULL: the one that is in use */
+};
+enum own_key_answer {
+	OWN_KEY_UNKNOWN, /**< no such session is in use, or the device was never to have its key */
+	OWN_KEY_REFUSED, /**< by policy */
+	OWN_KEY_GIVEN,   /**< again, unless it was often enough */
+};
+/**
+ * Gives a device the key of a session in use as it was given before: it reads what it could read, and no more.
+ * Errors: MISSING when the own device is gone; STORE.  Cost: none but for a device that was given it: own_letters_send()
+ */
+MUST_CHECK enum err own_room_key_give_again(struct ctx *ctx, struct homeserver *hs,
+	const struct own_device *device, const struct own_key_ask *ask, enum own_key_answer *out);
+/** The same of all rooms, for a device with which a session had to be begun anew: what it was sent lately may be lost. */
+MUST_CHECK enum err own_room_keys_give_again(struct ctx *ctx, struct homeserver *hs,
+	const struct own_device *device, struct str user_id, struct str curve25519);
 
 /* --- room_decrypt.c ---------------------------------------------------------------------------------------------- */
 

@@ -28,7 +28,8 @@ static struct metric refused_total = METRIC_COUNTER("belfry_e2ee_own_messages_re
 enum aftermath {
 	AFTER_NOTHING,
 	AFTER_RENEW,  /* the session with the sender's device */
-	AFTER_REFUSE, /* a request for a key */
+	AFTER_ANSWER, /* a request for a key */
+	AFTER_GIVE, /* keys again: the sender's device has begun a new session, since it did not understand the old one */
 };
 
 struct letter_in {
@@ -224,6 +225,9 @@ static enum err take_event(struct letter_in *in, const struct olm_envelope *enve
 		return reading->row != NULL ? save_session(in, envelope, reading) : ERR_OK;
 	}
 	TRY(save_session(in, envelope, reading));
+	if (reading->row == NULL && str_equals(event.type, STR("m.dummy"))) {
+		in->aftermath = AFTER_GIVE;
+	}
 	return str_equals(event.type, STR("m.room_key")) ? take_room_key(in, &event) : ERR_OK;
 }
 
@@ -250,6 +254,26 @@ static enum err take_encrypted(struct letter_in *in)
 
 /* --- any message -------------------------------------------------------------------------------------------------- */
 
+/* Of members of the room, and of the device's own user; to others nothing is said. */
+static enum err take_request(struct letter_in *in)
+{
+	const struct json *body = json_at(in->content, "body");
+	struct str device_id = json_get_str(in->content, STR("requesting_device_id"));
+	struct str room_id = json_get_str(body, STR("room_id"));
+	bool is_in = str_equals(in->sender, in->device.user.s);
+	if (device_id.n == 0 || device_id.n > ID_MAX_BYTES || str_has_nul(device_id) ||
+		str_equals(device_id, STR("*")) || room_id.n == 0 || room_id.n > ID_MAX_BYTES ||
+		str_has_nul(room_id) || json_get_str(body, STR("session_id")).n == 0 ||
+		(is_in && str_equals(device_id, in->device.device_id))) {
+		return ERR_OK;
+	}
+	if (!is_in) {
+		TRY(store_own_room_is_in(in->ctx, in->tx, in->sender, room_id, &is_in));
+	}
+	in->aftermath = is_in ? AFTER_ANSWER : AFTER_NOTHING;
+	return ERR_OK;
+}
+
 static enum err take_message(struct letter_in *in)
 {
 	struct str bytes;
@@ -257,9 +281,8 @@ static enum err take_message(struct letter_in *in)
 		return take_encrypted(in);
 	}
 	if (str_equals(in->type, STR("m.room_key_request")) &&
-		str_equals(json_get_str(in->content, STR("action")), STR("request")) &&
-		str_equals(in->sender, in->device.user.s)) {
-		in->aftermath = AFTER_REFUSE;
+		str_equals(json_get_str(in->content, STR("action")), STR("request"))) {
+		TRY(take_request(in));
 	}
 	/* The other side has no session with this device. */
 	if (str_equals(in->type, STR("m.room_key.withheld")) &&
@@ -318,31 +341,48 @@ static enum err renew_session(struct letter_in *in)
 		: ERR_OK;
 }
 
-static enum err refuse_request(struct letter_in *in)
+static enum err withhold(struct letter_in *in, struct str code, struct str reason)
 {
 	struct arena *arena = in->ctx->arena;
-	struct peer_devices peers;
-	struct str device_id = json_get_str(in->content, STR("requesting_device_id"));
+	const struct peer_device to = {.user_id = in->sender,
+		.device_id = json_get_str(in->content, STR("requesting_device_id"))};
+	const struct peer_device *list = &to;
 	const struct json *body = json_at(in->content, "body");
 	const struct str fields[] = {STR("algorithm"), STR("room_id"), STR("sender_key"),
 		STR("session_id")};
 	struct json content = json_object(arena, COUNT_OF(fields) + 2);
-	json_put(&content, STR("code"), json_string(STR("m.unavailable")));
-	json_put(&content, STR("reason"), json_string(STR("This device keeps no keys for others")));
+	json_put(&content, STR("code"), json_string(code));
+	json_put(&content, STR("reason"), json_string(reason));
 	for (size_t i = 0; i < COUNT_OF(fields); i++) {
 		struct str value = json_get_str(body, fields[i]);
 		if (value.p != NULL && value.n <= ID_MAX_BYTES) {
 			json_put(&content, fields[i], json_string(value));
 		}
 	}
-	TRY(find_local_peers(in, &peers));
-	for (size_t i = 0; i < peers.n; i++) {
-		const struct peer_device *peer = &peers.p[i];
-		if (str_equals(peer->device_id, device_id) &&
-			!str_equals(device_id, in->device.device_id)) {
-			return own_plain_send(in->ctx, in->hs, &in->device, STR("m.room_key.withheld"), &peer,
-				&content, 1);
-		}
+	return own_plain_send(in->ctx, in->hs, &in->device, STR("m.room_key.withheld"), &list, &content,
+		1);
+}
+
+static enum err answer_request(struct letter_in *in)
+{
+	const struct json *body = json_at(in->content, "body");
+	const struct own_key_ask ask = {
+		.user_id = in->sender,
+		.device_id = json_get_str(in->content, STR("requesting_device_id")),
+		.room_id = json_get_str(body, STR("room_id")),
+		.session_id = json_get_str(body, STR("session_id")),
+	};
+	enum own_key_answer answer;
+	TRY(own_room_key_give_again(in->ctx, in->hs, &in->device, &ask, &answer));
+	switch (answer) {
+	case OWN_KEY_GIVEN:
+		return ERR_OK;
+	case OWN_KEY_REFUSED:
+		return withhold(in, STR("m.unverified"),
+			STR("The sender shares keys with verified devices only"));
+	case OWN_KEY_UNKNOWN:
+		return withhold(in, STR("m.unavailable"),
+			STR("This device keeps no keys of earlier sessions"));
 	}
 	return ERR_OK;
 }
@@ -354,8 +394,10 @@ static enum err see_to_aftermath(struct letter_in *in)
 		return ERR_OK;
 	case AFTER_RENEW:
 		return renew_session(in);
-	case AFTER_REFUSE:
-		return refuse_request(in);
+	case AFTER_ANSWER:
+		return answer_request(in);
+	case AFTER_GIVE:
+		return own_room_keys_give_again(in->ctx, in->hs, &in->device, in->sender, in->peer_key);
 	}
 	return ERR_OK;
 }

@@ -12,8 +12,10 @@
 /**
  * Takes the messages to own devices, in their order. Room keys are taken from Olm messages only, for rooms in which the device's user
  * is or is invited; forwarded ones are not taken. Whoever cannot be understood gets a new session, once an hour, if it is a device of
- * this server; with others the next message that is sent begins one. Requests for keys are refused: an own device keeps none of its own,
- * which is said to other devices of its user.
+ * this server; with others the next message that is sent begins one. Requests for keys
+ * are answered to members of the room: a device that was given the key of the session in use gets it again, as it was then, some times; others
+ * are told that it is withheld (m.unverified), or not there any more (m.unavailable). So does a device that begins a new session because it
+ * did not understand the old one (m.dummy).
  *
  * What a message can do is limited to its sender: a message costs one transaction, and each sender's sessions and keys have a number
  * beyond which their oldest ones go.

@@ -7,31 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "base/vec.h"
 #include "e2ee/device_lists.h"
 #include "e2ee/own_device_inner.h"
+#include "e2ee/room_cipher_inner.h"
 #include "matrix/canonical.h"
 
 enum {
 	PERIOD_MS = 7 * 24 * 60 * 60 * 1000, /* unless the room says otherwise */
 	PERIOD_MESSAGES = 100,
 	TURN_MS = 60 * 1000, /* longest wait for another message of the same room */
-};
-
-struct room_cipher {
-	bool turn_taken;        /* guarded by own_devices.lock; all below by the turn */
-	struct megolm_out *out; /* NULL: none yet */
-	int64_t made_ms;        /* monotonic */
-	int64_t messages;
-	bool is_history_shared;
-	struct map shared;  /* device_key() → the cipher: who has got the key */
-	struct map refused; /* device_key() → the cipher: who was told that there is none */
-	/* Nothing has to be looked at while these hold. */
-	bool is_settled; /* everybody who may have the key has it */
-	int64_t lists_position;
-	int64_t room_position;
-	unsigned char policy[SHA256_BYTES];
 };
 
 /* What the room says. */
@@ -56,68 +41,27 @@ struct cipher_run {
 	size_t member_n;
 };
 
-/* --- ciphers --------------------------------------------------------------------------------------------------- */
+/* --- the turn -------------------------------------------------------------------------------------------------- */
+
+static enum err take_turn(struct cipher_run *run)
+{
+	int64_t until_ms = clock_mono_ms(&run->hs->clock) + TURN_MS;
+	if (run->ctx->deadline_ms > 0) {
+		until_ms = MIN_OF(until_ms, run->ctx->deadline_ms);
+	}
+	run->cipher = room_cipher_take(run->ctx->arena, run->hs->e2ee->own, run->device,
+		room_id_of(run->room).s, true, until_ms);
+	return run->cipher != NULL
+		? ERR_OK
+		: fail(run->ctx, ERR_TIMEOUT, NULL, "Other messages to this room take too long");
+}
 
 static void end_session(struct room_cipher *cipher)
 {
 	megolm_out_destroy(cipher->out);
 	cipher->out = NULL;
-	map_clear(&cipher->shared);
+	room_cipher_forget_given(cipher);
 	map_clear(&cipher->refused);
-}
-
-void room_ciphers_destroy(struct own_devices *own)
-{
-	size_t i = 0;
-	struct str key;
-	void *value;
-	while (map_next(&own->ciphers, &i, &key, &value)) {
-		struct room_cipher *cipher = value;
-		end_session(cipher);
-		map_fini(&cipher->shared);
-		map_fini(&cipher->refused);
-		mem_free(cipher);
-	}
-	map_fini(&own->ciphers);
-}
-
-static struct room_cipher *find_or_add_locked(struct own_devices *own, struct str key)
-{
-	struct room_cipher *cipher = map_get(&own->ciphers, key);
-	if (cipher == NULL) {
-		cipher = mem_alloc(sizeof(*cipher));
-		(void)map_set(&own->ciphers, key, cipher);
-	}
-	return cipher;
-}
-
-static enum err take_turn(struct cipher_run *run)
-{
-	struct own_devices *own = run->hs->e2ee->own;
-	const struct str parts[] = {run->device->user.s, run->device->device_id,
-		room_id_of(run->room).s};
-	struct str key = own_key_of(run->ctx->arena, parts, COUNT_OF(parts));
-	int64_t until_ms = clock_mono_ms(&run->hs->clock) + TURN_MS;
-	if (run->ctx->deadline_ms > 0) {
-		until_ms = MIN_OF(until_ms, run->ctx->deadline_ms);
-	}
-	LOCK_SCOPE(&own->lock);
-	run->cipher = find_or_add_locked(own, key);
-	while (run->cipher->turn_taken) {
-		if (!cond_wait_until(&own->changed, &own->lock, until_ms)) {
-			return fail(run->ctx, ERR_TIMEOUT, NULL, "Other messages to this room take too long");
-		}
-	}
-	run->cipher->turn_taken = true;
-	return ERR_OK;
-}
-
-static void give_turn(struct cipher_run *run)
-{
-	struct own_devices *own = run->hs->e2ee->own;
-	LOCK_SCOPE(&own->lock);
-	run->cipher->turn_taken = false;
-	cond_broadcast(&own->changed);
 }
 
 /* --- what the room says ------------------------------------------------------------------------------------- */
@@ -266,13 +210,6 @@ static bool is_self(const struct cipher_run *run, const struct peer_device *peer
 		str_equals(peer->device_id, run->device->device_id);
 }
 
-/* A device that has got other keys meanwhile is another one. */
-static struct str device_key(struct arena *arena, const struct peer_device *peer)
-{
-	const struct str parts[] = {peer->user_id, peer->device_id, peer->curve25519, peer->ed25519};
-	return own_key_of(arena, parts, COUNT_OF(parts));
-}
-
 /* Whether somebody has the key who may not have what is said from now on. Whose server does not answer is taken to be as before. */
 static bool has_somebody_else(const struct cipher_run *run)
 {
@@ -298,20 +235,6 @@ static bool has_somebody_else(const struct cipher_run *run)
 }
 
 /* --- sharing ------------------------------------------------------------------------------------------------------- */
-
-static struct json room_key_content(struct cipher_run *run)
-{
-	struct arena *arena = run->ctx->arena;
-	struct json content = json_object(arena, 5);
-	json_put(&content, STR("algorithm"), json_string(MEGOLM_ALGORITHM));
-	json_put(&content, STR("room_id"), json_string(room_id_of(run->room).s));
-	json_put(&content, STR("session_id"), json_string(megolm_out_id(arena, run->cipher->out)));
-	json_put(&content, STR("session_key"), json_string(megolm_out_key(arena, run->cipher->out)));
-	if (run->cipher->is_history_shared) {
-		json_put(&content, STR("shared_history"), json_boolean(true));
-	}
-	return content;
-}
 
 static struct json withheld_content(struct cipher_run *run, struct str code, struct str reason,
 	bool is_of_session)
@@ -406,11 +329,13 @@ static enum err share(struct cipher_run *run)
 			letters[n++].to = peer;
 		}
 	}
-	struct json content = room_key_content(run);
+	struct json content = room_key_content(arena, cipher, room_id_of(run->room).s,
+		megolm_out_key(arena, cipher->out));
 	TRY(own_letters_send(run->ctx, run->hs, run->device, STR("m.room_key"), &content, letters, n));
 	for (size_t i = 0; i < n; i++) {
 		if (letters[i].is_sent) {
-			(void)map_set(&cipher->shared, device_key(arena, letters[i].to), cipher);
+			room_cipher_note_given(cipher, device_key(arena, letters[i].to),
+				json_get_str(&content, STR("session_key")));
 		} else {
 			VEC_PUSH(arena, &unreached, letters[i].to);
 		}
@@ -522,6 +447,6 @@ enum err room_cipher_encrypt(struct ctx *ctx, struct homeserver *hs,
 	TRY(ctx_may_ask(ctx));
 	TRY(take_turn(&run));
 	enum err err = encrypt_in_turn(&run, out);
-	give_turn(&run);
+	room_cipher_leave(hs->e2ee->own, run.cipher);
 	return err;
 }

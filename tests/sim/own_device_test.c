@@ -642,6 +642,117 @@ static void inbox__room_key_of_foreign_room__not_kept(void **state)
 	scene_fini(&scene);
 }
 
+/* --- keys that are given again ---------------------------------------------------------------------------------- */
+
+static int64_t rows_of(const char *table_and_more, struct str user_id)
+{
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	return count(arena_printf(arena, "SELECT count(*) FROM %s user_id = $1", table_and_more),
+		user_id);
+}
+
+static void lose(const char *table, struct str user_id)
+{
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	(void)count(
+		arena_printf(arena,
+			"WITH x AS (DELETE FROM %s WHERE user_id = $1 RETURNING 1) SELECT count(*) FROM x",
+			table),
+		user_id);
+}
+
+static void ask_for_key(struct scene *scene, struct str sender, struct str device_id,
+	struct str session_id)
+{
+	send_plain(scene, sender, STR("m.room_key_request"),
+		arena_printf(scene->arena,
+			"{\"action\":\"request\",\"request_id\":\"r\",\"requesting_device_id\":\"%.*s\",\"body\":{"
+			"\"algorithm\":\"m.megolm.v1.aes-sha2\",\"room_id\":\"%.*s\",\"session_id\":\"%.*s\"}}",
+			STR_ARG(device_id), STR_ARG(scene->room_id), STR_ARG(session_id)));
+	take_messages(scene);
+}
+
+static void key_request__of_who_was_given_it__given_as_it_was(void **state)
+{
+	(void)state;
+	struct scene scene;
+	struct cipher_plain plain;
+	scene_init(&scene, MEGOLM);
+	struct str ann = scene.ann.user.s;
+	struct own_device late = open_device(&scene, new_user(&scene, "late"));
+	struct event *first = say(&scene, &scene.bot, "{\"body\":\"1\"}");
+	join(&scene, late.user);
+	struct event *second = say(&scene, &scene.bot, "{\"body\":\"2\"}");
+	assert_true(str_equals(session_of(first), session_of(second)));
+	take_messages(&scene);
+	lose("own_room_keys", ann);
+	lose("own_room_keys", late.user.s);
+	ask_for_key(&scene, ann, scene.ann.device_id, session_of(first));
+	ask_for_key(&scene, late.user.s, late.device_id, session_of(first));
+	take_messages(&scene);
+	assert_reads(&scene, &scene.ann, first, "1");
+	assert_reads(&scene, &scene.ann, second, "2");
+	assert_reads(&scene, &late, second, "2");
+	assert_int_equal(try_read(&scene, &late, first, &plain), ERR_MISSING); /* before its time */
+	/* It is not given without end. */
+	for (int i = 0; i < 5; i++) {
+		ask_for_key(&scene, ann, scene.ann.device_id, session_of(first));
+	}
+	assert_in_range(rows_of("device_messages WHERE", ann), 0, 2);
+	scene_fini(&scene);
+}
+
+static void key_request__of_others__not_given(void **state)
+{
+	(void)state;
+	struct scene scene;
+	scene_init(&scene, MEGOLM);
+	struct str ann = scene.ann.user.s;
+	const char *unavailable = "device_messages WHERE message LIKE '%m.unavailable%' AND";
+	struct user_id stranger = new_user(&scene, "stranger");
+	struct own_device strange = open_device(&scene, stranger);
+	struct event *first = say(&scene, &scene.bot, "{\"body\":\"1\"}");
+	take_messages(&scene);
+	/* Not of the room; another device than has it; everybody's devices; a session that is none; the device itself. */
+	ask_for_key(&scene, stranger.s, strange.device_id, session_of(first));
+	ask_for_key(&scene, ann, STR("*"), session_of(first));
+	ask_for_key(&scene, scene.bot.user.s, scene.bot.device_id, session_of(first));
+	assert_int_equal(rows_of("device_messages WHERE", stranger.s), 0);
+	assert_int_equal(rows_of("device_messages WHERE", ann), 0);
+	assert_int_equal(rows_of("device_messages WHERE", scene.bot.user.s), 0);
+	ask_for_key(&scene, ann, scene.ann.device_id, STR("unknown"));
+	assert_int_equal(rows_of(unavailable, ann), 1);
+	/* Of an earlier run. */
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct str session_id = str_dup(arena, session_of(first));
+	restart(&scene);
+	ask_for_key(&scene, scene.ann.user.s, scene.ann.device_id, session_id);
+	assert_int_equal(rows_of(unavailable, scene.ann.user.s), 1); /* the other was taken */
+	scene_fini(&scene);
+}
+
+static void inbox__begun_anew_by_who_lost_all__gets_the_keys_again(void **state)
+{
+	(void)state;
+	struct scene scene;
+	struct json nothing;
+	scene_init(&scene, MEGOLM);
+	struct event *first = say(&scene, &scene.bot, "{\"body\":\"1\"}");
+	/* Ann cannot read the message with the key, and begins a new session. */
+	lose("device_messages", scene.ann.user.s);
+	nothing = json_object(scene.arena, 0);
+	struct peer_device bot = {scene.bot.user.s, scene.bot.device_id, scene.bot.identity.curve25519,
+		scene.bot.identity.ed25519, {0}};
+	struct own_letter letter = {.to = &bot};
+	assert_int_equal(
+		own_letters_send(&scene.ctx, &hs, &scene.ann, STR("m.dummy"), &nothing, &letter, 1),
+		ERR_OK);
+	take_messages(&scene);
+	take_messages(&scene);
+	assert_reads(&scene, &scene.ann, first, "1");
+	scene_fini(&scene);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -658,6 +769,9 @@ int main(void)
 		cmocka_unit_test(inbox__stuck_session__renewed_once),
 		cmocka_unit_test(inbox__hostile_messages__gone_and_the_rest_goes_on),
 		cmocka_unit_test(inbox__room_key_of_foreign_room__not_kept),
+		cmocka_unit_test(key_request__of_who_was_given_it__given_as_it_was),
+		cmocka_unit_test(key_request__of_others__not_given),
+		cmocka_unit_test(inbox__begun_anew_by_who_lost_all__gets_the_keys_again),
 	};
 	return cmocka_run_group_tests(tests, set_up_all, NULL);
 }
