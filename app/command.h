@@ -78,6 +78,7 @@ extern const struct command cmd_notice;
 extern const struct command cmd_server_notice;
 extern const struct command cmd_key;
 extern const struct command cmd_federation;
+extern const struct command cmd_restored;
 extern const struct command cmd_appservice;
 extern const struct command cmd_migrate;
 extern const struct command cmd_routes;

@@ -10,7 +10,7 @@
 
 static const struct command *const commands[] = {&cmd_serve, &cmd_user, &cmd_token, &cmd_report,
 	&cmd_destinations, &cmd_terms, &cmd_media, &cmd_notice, &cmd_server_notice, &cmd_key,
-	&cmd_federation, &cmd_appservice, &cmd_config, &cmd_migrate, &cmd_routes};
+	&cmd_federation, &cmd_appservice, &cmd_config, &cmd_migrate, &cmd_restored, &cmd_routes};
 
 static void print_overview(FILE *out)
 {

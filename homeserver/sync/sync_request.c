@@ -39,7 +39,7 @@ static enum err read_request(struct call *call, struct sync_request *request)
 	struct str since = call_query(call, "since");
 	request->has_since = since.p != NULL;
 	if (request->has_since) {
-		TRY(token_read(&call->ctx, hs, since, &request->since));
+		TRY(token_read_since(&call->ctx, hs, since, &request->since));
 	}
 	TRY(read_filter(call, request));
 	sessions_note_synced(hs_of(call), principal_of(call), request->since.position);

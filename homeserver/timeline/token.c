@@ -57,21 +57,48 @@ struct str token_text(struct arena *arena, struct token token)
 		: str_printf(arena, "%.*s_%lld", STR_ARG(text), (long long)token.messages);
 }
 
+static enum err refuse(struct ctx *ctx)
+{
+	return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "Not a token of this server");
+}
+
+/* Whether the position was given out; another process may have, of which this one has not heard yet. */
+static enum err is_past(struct ctx *ctx, const struct homeserver *hs, int64_t position, bool *out)
+{
+	int64_t newest = writer_position(hs->writer);
+	if (position > newest) {
+		TRY(ctx_may_wait(ctx));
+		TRY(store_stream_position(ctx, hs->db, &newest));
+		TRY(position <= newest ? writer_await(ctx, hs->writer, position) : ERR_OK);
+	}
+	*out = position <= newest;
+	return ERR_OK;
+}
+
 enum err token_read(struct ctx *ctx, const struct homeserver *hs, struct str text,
 	struct token *out)
 {
 	struct token token;
-	int64_t newest = writer_position(hs->writer);
-	bool is_token = token_parse(text, &token);
-	if (is_token &&
-		token.position > newest) { /* another process's, of which this one has not heard yet? */
-		TRY(ctx_may_wait(ctx));
-		TRY(store_stream_position(ctx, hs->db, &newest));
-		TRY(token.position <= newest ? writer_await(ctx, hs->writer, token.position) : ERR_OK);
+	bool is_known = token_parse(text, &token);
+	if (is_known) {
+		TRY(is_past(ctx, hs, token.position, &is_known));
 	}
-	if (!is_token || token.position > newest) {
-		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "Not a token of this server");
+	if (!is_known) {
+		return refuse(ctx);
 	}
 	*out = token;
+	return ERR_OK;
+}
+
+enum err token_read_since(struct ctx *ctx, const struct homeserver *hs, struct str text,
+	struct token *out)
+{
+	struct token token;
+	bool is_known;
+	if (!token_parse(text, &token)) {
+		return refuse(ctx);
+	}
+	TRY(is_past(ctx, hs, token.position, &is_known));
+	*out = is_known ? token : (struct token){0};
 	return ERR_OK;
 }

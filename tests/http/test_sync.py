@@ -671,6 +671,17 @@ def test_token__changed_by_one_character__400_or_harmless(alice, bob, room):
             assert secret not in reply.raw.decode() and "bobs-secret" not in reply.raw.decode()
 
 
+def test_token__beyond_the_present__all_is_told_anew_and_goes_on(alice, bob, room, shared):
+    """A database that comes back from a backup has not seen the time that clients have."""
+    event_id = alice.send(room)
+    answer = alice.sync("s%d_0" % (10 ** 12))
+    assert answer.rooms("join") == {room, shared}
+    assert event_id in {event["event_id"] for event in answer.joined(room).timeline}
+    assert {"m.room.create"} <= {event["type"] for event in answer.joined(room).state + answer.joined(room).timeline}
+    later = alice.send(room)
+    assert [event["event_id"] for event in alice.sync(answer.since).joined(room).timeline] == [later]
+
+
 def test_token__of_another_user__shows_only_ones_own(alice, bob, room, shared):
     own = bob.create_room(name="bobs-own")
     answer = alice.sync(bob.sync().since)

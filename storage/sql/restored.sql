@@ -1,0 +1,7 @@
+-- name: restored
+-- A database that came back from a backup goes on behind all that it can have given out since, $1 positions further, and forgets the
+-- one-time keys, of which devices may have used some up since. One row: the newest position. Walks over all one-time keys.
+WITH forgotten AS (
+	DELETE FROM one_time_keys
+)
+UPDATE stream_head SET position = position + $1 RETURNING position;
