@@ -11,8 +11,7 @@
 
 enum { LISTED = 100, DELIVERIES_SHOWN = 200 };
 
-/* Pieces between commas. */
-static void split_commas(struct arena *arena, const char *text, struct str **out, size_t *out_count)
+void notice_split_commas(struct arena *arena, const char *text, struct str **out, size_t *out_count)
 {
 	VEC(struct str) pieces = {0};
 	struct str rest = str_of(text);
@@ -67,7 +66,7 @@ static enum err make_token_of(struct command_line *line, struct desk *desk,
 	struct notice_token_wish *wish, struct str *out)
 {
 	struct str *targets;
-	split_commas(line->ctx->arena, notice_word(line, 1), &targets, &wish->target_count);
+	notice_split_commas(line->ctx->arena, notice_word(line, 1), &targets, &wish->target_count);
 	wish->sender = str_of(notice_word(line, 0));
 	wish->targets = targets;
 	wish->name =
@@ -139,7 +138,7 @@ static enum err read_texts(struct command_line *line, size_t first, struct notic
 	size_t count;
 	size_t text_count = line->argument_count - first - 1;
 	struct notice_text *texts = ARENA_NEW_ARRAY(arena, struct notice_text, text_count);
-	split_commas(arena, command_value(line, "--lang"), &languages, &count);
+	notice_split_commas(arena, command_value(line, "--lang"), &languages, &count);
 	if (count > text_count || (text_count > 1 && count != text_count)) {
 		return fail(line->ctx, ERR_INPUT, NULL,
 			"there are %zu text(s) and %zu language(s) in --lang", text_count, count);
@@ -177,7 +176,7 @@ static struct notice_target read_target(struct arena *arena, struct str text)
 static void read_targets(struct command_line *line, struct notice_post *post)
 {
 	struct str *names;
-	split_commas(line->ctx->arena, notice_word(line, 1), &names, &post->target_count);
+	notice_split_commas(line->ctx->arena, notice_word(line, 1), &names, &post->target_count);
 	struct notice_target *targets =
 		ARENA_NEW_ARRAY(line->ctx->arena, struct notice_target, post->target_count);
 	for (size_t i = 0; i < post->target_count; i++) {
@@ -198,7 +197,7 @@ static enum err post(struct command_line *line, struct desk *desk, bool is_sched
 	struct str *except;
 	struct notice_row row;
 	int64_t notice_id;
-	split_commas(ctx->arena, command_value(line, "--except"), &except, &post.except_count);
+	notice_split_commas(ctx->arena, command_value(line, "--except"), &except, &post.except_count);
 	post.except = except;
 	read_targets(line, &post);
 	TRY(notice_sender_find(ctx, &desk->accounts, str_of(notice_word(line, 0)), &post.sender));
@@ -319,6 +318,7 @@ static const struct notice_action *find_action(const char *name)
 	} groups[] = {
 		{actions, COUNT_OF(actions)},
 		{notice_seen_actions, notice_seen_action_count},
+		{notice_source_actions, notice_source_action_count},
 	};
 	for (size_t i = 0; i < COUNT_OF(groups); i++) {
 		for (size_t j = 0; j < groups[i].count; j++) {
@@ -334,7 +334,8 @@ static int run(struct command_line *line)
 {
 	const char *name = command_argument(line, 0);
 	if (name == NULL) {
-		return command_misused(line, "send, schedule, list, show, seen, cancel, sender or token?");
+		return command_misused(line,
+			"send, schedule, list, show, seen, cancel, sender, token or source?");
 	}
 	const struct notice_action *action = find_action(name);
 	if (action == NULL) {
@@ -367,6 +368,9 @@ const struct command cmd_notice = {
 		"       belfry notice remind ID [OCCURRENCE] [--not read|confirmed]\n"
 		"       belfry notice token SENDER TARGETS [--name TEXT] | tokens | revoke ID\n"
 		"       belfry notice hook SENDER TARGETS [--name TEXT] [--signed]\n"
+		"       belfry notice source add SENDER TARGETS URL [--every 15m] [--lang LANG]\n"
+		"              [--days-before 1] [--at 07:00]\n"
+		"       belfry notice source show ID | check ID-OR-URL | ask ID | remove ID | sources\n"
 		"\n"
 		"A sender is an account of its own, such as @office, that nobody can log in to; invite it to\n"
 		"rooms that are not open to all. TARGETS are rooms and spaces, by alias or id, with commas\n"
@@ -375,7 +379,8 @@ const struct command cmd_notice = {
 		"shown one below the other. Works beside a running server; without one, notices are sent at\n"
 		"the next start, and say that they are late. A token lets a program post by HTTP, as this\n"
 		"sender, to these targets; a hook is an address for programs that know webhooks: as it is, or\n"
-		"with /slack or /github behind it.\n"
+		"with /slack or /github behind it. A source is a feed (RSS, Atom) or a calendar (iCalendar):\n"
+		"each new item, and each event some days before it, becomes a notice; `check` shows what it has.\n"
 		"\n"
 		"  --lang LANGS       languages of the texts, in their order: zh-Hant,en\n"
 		"  --rule RRULE       repeats it, by a rule of iCalendar: FREQ=WEEKLY;BYDAY=MO\n"
@@ -385,6 +390,9 @@ const struct command cmd_notice = {
 		"  --name TEXT        name that people see\n"
 		"  --not LEVEL        only who has not: delivered, read or confirmed\n"
 		"  --csv              a table for other programs; --bom: for Excel\n"
+		"  --every TIME       how often a source is asked: 1h, 1d; 15m\n"
+		"  --days-before N    events of a calendar are announced so many days before; 1\n"
+		"  --at TIME          at this time of that day; 07:00\n"
 		"  --signed           the hook takes only what is signed with its secret, which is printed\n"
 		"  --data FOLDER      the server's data folder; ./data\n"
 		"  --config FILE      its options; FOLDER/belfry.yaml if it is there\n"
@@ -395,9 +403,10 @@ const struct command cmd_notice = {
 		"  belfry notice send office '#class-3b' '明天**停課**' 'No school tomorrow' --lang zh-Hant,en\n"
 		"  belfry notice schedule office '#class-3b,#class-3c' 2026-11-30T07:00 '記得帶水壺' \\\n"
 		"      --rule 'FREQ=WEEKLY;BYDAY=MO;COUNT=10' --except 2026-12-07\n"
-		"  belfry notice token office '#class-3b' --name 'timetable program'\n",
+		"  belfry notice token office '#class-3b' --name 'timetable program'\n"
+		"  belfry notice source add office '#school' https://school.example/calendar.ics --lang zh-Hant\n",
 	.options = {{"--lang", true}, {"--rule", true}, {"--zone", true}, {"--except", true},
 		{"--expires", true}, {"--name", true}, {"--not", true}, {"--csv", false}, {"--bom", false},
-		{"--signed", false}},
+		{"--signed", false}, {"--every", true}, {"--days-before", true}, {"--at", true}},
 	.run = run,
 };

@@ -19,9 +19,18 @@ const char *notice_word(const struct command_line *line, size_t index);
 /** The first of them as the number of a notice or token. Errors: INPUT. */
 MUST_CHECK enum err notice_read_id(struct command_line *line, int64_t *out);
 
+/** Pieces between commas; none for NULL. */
+void notice_split_commas(struct arena *arena, const char *text, struct str **out,
+	size_t *out_count);
+
 /* --- cmd_notice_seen.c ---------------------------------------------------------------------------------------- */
 
 extern const struct notice_action notice_seen_actions[];
 extern const size_t notice_seen_action_count;
+
+/* --- cmd_notice_source.c -------------------------------------------------------------------------------------- */
+
+extern const struct notice_action notice_source_actions[];
+extern const size_t notice_source_action_count;
 
 #endif

@@ -421,6 +421,7 @@ void config_to_settings(const struct conf *conf, struct settings *out)
 		.registration_shared_secret = conf_str(conf, "registration.shared_secret"),
 		.guests_allowed = conf_bool(conf, "registration.guests"),
 		.notices_time_zone = conf_str(conf, "notices.time_zone"),
+		.notices_source_timeout_ms = conf_int(conf, "notices.source_timeout"),
 		.notices_keys = conf_str(conf, "notices.keys"),
 		.notices_keys_listed = conf_list(conf, "notices.keys_listed"),
 		.server_notices_localpart = conf_str(conf, "server_notices.localpart"),

@@ -94,6 +94,7 @@
 #include "notices/notice_job.h"
 #include "notices/notice_routes.h"
 #include "notices/notice_token.h"
+#include "notices/notice_upkeep.h"
 
 enum {
 	WRITER_QUEUE = 4096,
@@ -323,6 +324,7 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 	hs->pushers = pushers_create(hs, config->database_url);
 	(void)federation_create(hs);
 	hs->notices = notice_job_create(hs, config->database_url);
+	hs->notice_upkeep = notice_upkeep_create(hs, config->database_url);
 	hs->appservices = appservices_create(hs->db, hs->signer.server);
 	hs->ports.appservices = appservices_port(hs->appservices);
 	hs->as_queue = as_queue_create(hs);
@@ -406,6 +408,7 @@ struct wire *wire_create(const struct wire_config *config)
 	consumers_start(wire->hs.consumers);
 	pushers_start(wire->hs.pushers);
 	notice_job_start(wire->hs.notices);
+	notice_upkeep_start(wire->hs.notice_upkeep);
 	wire->housekeeper = housekeeper_create(&wire->hs);
 	return wire;
 }
@@ -455,6 +458,7 @@ void wire_poke(struct wire *wire)
 {
 	housekeeper_poke(wire->housekeeper);
 	notice_job_wake(wire->hs.notices);
+	notice_upkeep_wake(wire->hs.notice_upkeep);
 }
 
 /* What devices did last is written now and then; the rest of it now. */
@@ -476,6 +480,7 @@ bool wire_destroy(struct wire *wire)
 	as_queue_stop(hs->as_queue);
 	http_client_stop(hs->http_client);
 	federation_stop(hs->federation);
+	notice_upkeep_stop(hs->notice_upkeep);
 	notice_job_stop(hs->notices);
 	if (!http_server_stop(wire->http)) {
 		return false;
@@ -492,6 +497,7 @@ bool wire_destroy(struct wire *wire)
 	consumers_stop(hs->consumers);
 	writer_destroy(hs->writer);
 	consumers_destroy(hs->consumers);
+	notice_upkeep_destroy(hs->notice_upkeep);
 	notice_job_destroy(hs->notices);
 	pushers_destroy(hs->pushers);
 	http_client_destroy(hs->http_client);

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "storage/appservice.h"
+#include "storage/notice.h"
 
 /* What is added, beside those that are there. */
 struct candidate {
@@ -56,6 +57,23 @@ static enum err check_against(struct ctx *ctx, const struct candidate *new,
 		id));
 	return check_rules(ctx, new, "exclusive namespace of aliases", &new->reg->aliases,
 		&other->reg.aliases, id);
+}
+
+/* The senders of notices are the server's own. */
+static enum err check_senders(struct ctx *ctx, struct tx *tx, const struct candidate *new)
+{
+	struct str *senders;
+	size_t count;
+	TRY(store_notice_sender_list_locked(ctx, tx, &senders, &count));
+	for (size_t i = 0; i < count; i++) {
+		if (str_equals(senders[i], new->sender.s) ||
+			namespace_has_exclusively(&new->reg->users, senders[i])) {
+			return fail(ctx, ERR_CONFLICT, NULL,
+				"%s: %.*s is a sender of notices (belfry notice senders), and no service's",
+				new->name, STR_ARG(senders[i]));
+		}
+	}
+	return ERR_OK;
 }
 
 /* The account of its sender: there is one from now on, and it is nobody's who logs in with a password. */
@@ -139,6 +157,7 @@ enum err as_add(struct ctx *ctx, const struct account_desk *desk,
 	TRY(tx_begin(ctx, desk->db, &tx));
 	TRY(store_appservice_lock(ctx, tx));
 	TRY(check_others(ctx, tx, desk, &new, &before));
+	TRY(check_senders(ctx, tx, &new));
 	if (before != NULL && is_same(before, &row)) {
 		*out = APPSERVICE_UNCHANGED;
 		return ERR_OK; /* nothing is committed */

@@ -15,7 +15,8 @@ enum appservice_change { APPSERVICE_ADDED, APPSERVICE_REPLACED, APPSERVICE_UNCHA
  *
  * @param name      of the file, for messages
  * @param replaces  whether the one with the same id may be replaced
- * Errors: CONFLICT, text "NAME: …" (its id, token, sender or an exclusive part of its namespaces is another's; its sender is a person);
+ * Errors: CONFLICT, text "NAME: …" (its id, token, sender or an exclusive part of its namespaces is another's; its sender is a person; a sender of
+ * notices would be its);
  * LIMIT (too many); STORE
  */
 MUST_CHECK enum err as_add(struct ctx *ctx, const struct account_desk *desk,

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "homeserver/account/session.h"
 #include "storage/appservice.h"
+#include "storage/notice.h"
 
 #include <inttypes.h>
 
@@ -79,6 +80,16 @@ enum err appservice_set_create(struct ctx *ctx, struct server_name server,
 	return ERR_OK;
 }
 
+void appservice_set_senders(struct appservice_set *set, const struct str *senders, size_t count)
+{
+	struct str *copies = ARENA_NEW_ARRAY(set->arena, struct str, count);
+	for (size_t i = 0; i < count; i++) {
+		copies[i] = str_dup(set->arena, senders[i]);
+	}
+	set->senders = copies;
+	set->sender_count = count;
+}
+
 /* --- the newest --------------------------------------------------------------------------------------------- */
 
 struct appservices *appservices_create(struct db *db, struct server_name server)
@@ -134,12 +145,16 @@ enum err appservices_follow(struct ctx *ctx, struct appservices *appservices)
 	struct appservice_row *rows;
 	size_t count;
 	struct appservice_set *set;
+	struct str *senders;
+	size_t sender_count;
 	TRY(store_appservice_version(ctx, appservices->db, &version));
 	if (version <= current_version(appservices)) {
 		return ERR_OK;
 	}
 	TRY(store_appservice_list(ctx, appservices->db, &rows, &count));
+	TRY(store_notice_sender_list(ctx, appservices->db, &senders, &sender_count));
 	TRY(appservice_set_create(ctx, appservices->server, rows, count, version, &set));
+	appservice_set_senders(set, senders, sender_count);
 	publish(appservices, set);
 	log_info(0, "appservice.registry", "version=%" PRId64 " services=%zu", version, count);
 	return ERR_OK;
@@ -231,6 +246,16 @@ const struct appservice *appservice_claiming_alias(const struct appservice_set *
 	return NULL;
 }
 
+bool appservice_set_has_sender(const struct appservice_set *set, struct user_id user)
+{
+	for (size_t i = 0; i < set->sender_count; i++) {
+		if (str_equals(set->senders[i], user.s)) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* --- the port -------------------------------------------------------------------------------------------------- */
 
 static bool port_of_token(void *self, struct arena *arena, struct str token_hash,
@@ -253,7 +278,8 @@ static bool port_has_user(void *self, struct str id, struct user_id user)
 {
 	struct appservice_set *set CLEANUP(appservice_set_cleanup) = appservices_hold(self);
 	const struct appservice *service = appservice_by_id(set, id);
-	return service != NULL && appservice_has_user(service, user);
+	return service != NULL && appservice_has_user(service, user) &&
+		!appservice_set_has_sender(set, user);
 }
 
 static bool port_has_alias(void *self, struct str id, struct room_alias alias)
@@ -272,6 +298,9 @@ static bool is_other(const struct appservice *service, struct str id)
 static bool port_is_user_claimed(void *self, struct str id, struct user_id user)
 {
 	struct appservice_set *set CLEANUP(appservice_set_cleanup) = appservices_hold(self);
+	if (appservice_set_has_sender(set, user)) {
+		return true;
+	}
 	for (size_t i = 0; i < set->count; i++) {
 		if (is_other(&set->items[i], id) && appservice_claims_user(&set->items[i], user)) {
 			return true;

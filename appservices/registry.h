@@ -33,6 +33,9 @@ struct appservice_set {
 	int64_t version;                /**< grows with every change; 0: not read yet */
 	const struct appservice *items; /**< by id */
 	size_t count;
+	const struct str
+		*senders; /**< of notices: users that the server itself speaks as, and nobody else */
+	size_t sender_count;
 };
 
 /** Kept in hs->appservices; nobody is registered until the first appservices_follow(). */
@@ -41,7 +44,7 @@ void appservices_destroy(struct appservices *appservices);
 
 /**
  * Reads what is stored, if it changed since. At the start, and every few seconds by the housekeeper. Any thread.
- * Errors: STORE. Cost: one round trip, another when it changed
+ * Errors: STORE. Cost: one round trip, two more when it changed
  */
 MUST_CHECK enum err appservices_follow(struct ctx *ctx, struct appservices *appservices);
 
@@ -76,9 +79,14 @@ const struct appservice *appservice_claiming_user(const struct appservice_set *s
 const struct appservice *appservice_claiming_alias(const struct appservice_set *set,
 	struct room_alias alias);
 
+/** Whether a user is a sender of notices (notices/notices.h), whose name no service and no person can have. */
+bool appservice_set_has_sender(const struct appservice_set *set, struct user_id user);
+
 /** Builds a set by hand, as of version `version`; for commands and tests. Registrations are copied by their JSON. */
 struct appservice_row;
 MUST_CHECK enum err appservice_set_create(struct ctx *ctx, struct server_name server,
 	const struct appservice_row *rows, size_t count, int64_t version, struct appservice_set **out);
+/** Tells a set that is being built of the senders; they are copied. */
+void appservice_set_senders(struct appservice_set *set, const struct str *senders, size_t count);
 
 #endif

@@ -30,6 +30,7 @@ struct media;
 struct consumers;
 struct http_client;
 struct notice_job;
+struct notice_upkeep;
 struct push;
 struct e2ee;
 struct erasure;
@@ -52,27 +53,28 @@ struct homeserver {
 	struct rng rng;
 	struct db *db;
 	struct writer *writer;
-	struct rooms *rooms;               /**< loaded rooms (room/rooms.h) */
-	struct users *users;               /**< active local users and who waits (user/users.h) */
-	struct sessions *sessions;         /**< access tokens (account/session.h) */
-	struct sso *sso;                   /**< identity providers (account/sso/sso.h) */
-	struct persons *persons;           /**< stored filters in memory (person/persons.h) */
-	struct receipts *receipts;         /**< receipts and unread counts (receipt/receipts.h) */
-	struct typing *typing;             /**< who types where (typing/typing.h) */
-	struct presence *presence;         /**< who is there (presence/presence.h) */
-	struct lazy_members *lazy_members; /**< members that devices have (sync/sync.h) */
-	struct media *media;               /**< files (media/media.h) */
-	struct consumers *consumers;       /**< stream consumers (consumer.h) */
-	struct http_client *http_client;   /**< outgoing requests and mails (http/client.h) */
-	struct notice_job *notices;        /**< of the notices' layer (notices/notice_job.h) */
-	struct push *push;                 /**< users' push rules (push/push.h) */
-	struct erasure *erasure;           /**< whose events are hidden (erasure.h) */
-	struct e2ee *e2ee;                 /**< of the encryption layer (e2ee/e2ee.h) */
-	struct pushers *pushers;           /**< who is notified outside of syncs (pusher/pushers.h) */
-	struct federation *federation;     /**< of the federation layer (federation/federation.h) */
-	struct appservices *appservices;   /**< who is registered (appservices/registry.h) */
-	struct as_queue *as_queue;         /**< what they are told (appservices/as_queue.h) */
-	struct as_query *as_query;         /**< what they may make (appservices/as_query.h) */
+	struct rooms *rooms;                 /**< loaded rooms (room/rooms.h) */
+	struct users *users;                 /**< active local users and who waits (user/users.h) */
+	struct sessions *sessions;           /**< access tokens (account/session.h) */
+	struct sso *sso;                     /**< identity providers (account/sso/sso.h) */
+	struct persons *persons;             /**< stored filters in memory (person/persons.h) */
+	struct receipts *receipts;           /**< receipts and unread counts (receipt/receipts.h) */
+	struct typing *typing;               /**< who types where (typing/typing.h) */
+	struct presence *presence;           /**< who is there (presence/presence.h) */
+	struct lazy_members *lazy_members;   /**< members that devices have (sync/sync.h) */
+	struct media *media;                 /**< files (media/media.h) */
+	struct consumers *consumers;         /**< stream consumers (consumer.h) */
+	struct http_client *http_client;     /**< outgoing requests and mails (http/client.h) */
+	struct notice_job *notices;          /**< of the notices' layer (notices/notice_job.h) */
+	struct notice_upkeep *notice_upkeep; /**< the same (notices/notice_upkeep.h) */
+	struct push *push;                   /**< users' push rules (push/push.h) */
+	struct erasure *erasure;             /**< whose events are hidden (erasure.h) */
+	struct e2ee *e2ee;                   /**< of the encryption layer (e2ee/e2ee.h) */
+	struct pushers *pushers;             /**< who is notified outside of syncs (pusher/pushers.h) */
+	struct federation *federation;       /**< of the federation layer (federation/federation.h) */
+	struct appservices *appservices;     /**< who is registered (appservices/registry.h) */
+	struct as_queue *as_queue;           /**< what they are told (appservices/as_queue.h) */
+	struct as_query *as_query;           /**< what they may make (appservices/as_query.h) */
 	struct as_third_party
 		*as_third_party; /**< networks behind them (appservices/as_third_party.h) */
 };

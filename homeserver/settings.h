@@ -107,6 +107,7 @@ struct settings {
 	int64_t mail_unread_after_ms; /**< how long a message is unread before a mail tells of it */
 	int64_t mail_unread_pause_ms; /**< between two such mails, the first time; doubles */
 	struct str notices_time_zone; /**< of the school's clock */
+	int64_t notices_source_timeout_ms; /**< that a feed or calendar gets to answer */
 	struct str
 		notices_keys; /**< whose devices can read notices in encrypted rooms: "all", "cross_signed", "listed" */
 	struct conf_list notices_keys_listed; /**< Ed25519 keys of devices, and master keys */

@@ -4,6 +4,7 @@
  */
 #include "notices/notices.h"
 
+#include "appservices/registry.h"
 #include "base/buf.h"
 #include "base/utf8.h"
 #include "base/vec.h"
@@ -12,6 +13,7 @@
 #include "matrix/errcode.h"
 #include "matrix/json_make.h"
 #include "notices/schedule.h"
+#include "storage/appservice.h"
 #include "storage/profile.h"
 
 enum {
@@ -45,7 +47,7 @@ struct str notice_words_write(struct ctx *ctx, const struct str *words, size_t c
 	return str_dup(ctx->arena, buf_str(&text));
 }
 
-static struct str write_texts(struct ctx *ctx, const struct notice_text *texts, size_t count)
+struct str notice_texts_write(struct ctx *ctx, const struct notice_text *texts, size_t count)
 {
 	struct json *items = ARENA_NEW_ARRAY(ctx->arena, struct json, count);
 	for (size_t i = 0; i < count; i++) {
@@ -112,6 +114,25 @@ enum err notice_sender_find(struct ctx *ctx, const struct account_desk *desk, st
 		: err;
 }
 
+/* As long as the transaction runs no service takes the name, and whoever runs notices that it is taken. */
+static enum err require_free(struct ctx *ctx, struct tx *tx, const struct account_desk *desk,
+	struct str user_id)
+{
+	struct appservice_row *rows;
+	size_t count;
+	struct user_id id;
+	struct appservice_set *set CLEANUP(appservice_set_cleanup) = NULL;
+	TRY(store_appservice_lock(ctx, tx));
+	TRY(store_appservice_list_locked(ctx, tx, &rows, &count));
+	TRY(appservice_set_create(ctx, desk->settings->server_name, rows, count, 0, &set));
+	const struct appservice *service =
+		user_id_parse(user_id, &id) ? appservice_claiming_user(set, id) : NULL;
+	return service == NULL ? ERR_OK
+						   : fail(ctx, ERR_CONFLICT, M_EXCLUSIVE,
+								 "'%.*s' is in the namespace of the application service '%.*s'",
+								 STR_ARG(user_id), STR_ARG(service->reg.id));
+}
+
 /* Nobody can log in to it: it has no password. */
 static enum err make_account(struct ctx *ctx, const struct account_desk *desk, struct str user_id)
 {
@@ -121,6 +142,7 @@ static enum err make_account(struct ctx *ctx, const struct account_desk *desk, s
 	};
 	struct tx *tx CLEANUP(tx_cleanup) = NULL;
 	TRY(tx_begin(ctx, desk->db, &tx));
+	TRY(require_free(ctx, tx, desk, user_id));
 	enum err err = store_account_insert(ctx, tx, &row);
 	if (err == ERR_CONFLICT) {
 		return fail(ctx, err, M_USER_IN_USE, "'%.*s' is an account of somebody", STR_ARG(user_id));
@@ -380,7 +402,7 @@ enum err notices_post(struct ctx *ctx, const struct account_desk *desk,
 	}
 	TRY(read_targets(ctx, desk, post, &targets, &target_count));
 	TRY(read_texts(ctx, post, &texts));
-	row.texts = write_texts(ctx, texts, post->text_count);
+	row.texts = notice_texts_write(ctx, texts, post->text_count);
 	row.request_hash = post->request_key.p != NULL
 		? hash_request(ctx, post, &row, targets, target_count)
 		: str_from(NULL, 0);

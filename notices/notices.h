@@ -22,12 +22,12 @@ enum {
 /* --- senders -------------------------------------------------------------------------------------------------- */
 
 /**
- * Makes a sender and its account, or gives a sender another display name.
+ * Makes a sender and its account, whose name is from now on no service's and no person's (appservices/registry.h), or gives a sender another display name.
  *
  * @param name          localpart, or whole user id of this server
  * @param display_name  p == NULL: none, or as it was
  * @param out_user_id   in the ctx's arena
- * Errors: INPUT M_INVALID_USERNAME; CONFLICT M_USER_IN_USE (an account of somebody); STORE
+ * Errors: INPUT M_INVALID_USERNAME; CONFLICT M_USER_IN_USE (an account of somebody), M_EXCLUSIVE (an application service's); STORE
  */
 MUST_CHECK enum err notice_sender_make(struct ctx *ctx, const struct account_desk *desk,
 	struct str name, struct str display_name, struct str *out_user_id);
@@ -98,6 +98,8 @@ MUST_CHECK enum err notice_texts_read(struct ctx *ctx, struct str json, struct n
 	size_t *out_count);
 /** The first line of a text that has one, as it was written; cut at so many bytes, with "…". In the arena. */
 struct str notice_title(struct arena *arena, struct str markdown, size_t limit);
+/** The reverse: what is stored of texts. In the ctx's arena. */
+struct str notice_texts_write(struct ctx *ctx, const struct notice_text *texts, size_t count);
 /** Words with spaces between them. In the ctx's arena. */
 void notice_words_read(struct ctx *ctx, struct str text, struct str **out, size_t *out_count);
 struct str notice_words_write(struct ctx *ctx, const struct str *words, size_t count);

@@ -13,6 +13,9 @@ MUST_CHECK enum err store_notice_sender_insert(struct ctx *ctx, struct tx *tx, s
 	int64_t created_at_ms);
 /** Errors: MISSING (no fault text); STORE. */
 MUST_CHECK enum err store_notice_sender_find(struct ctx *ctx, struct db *db, struct str user_id);
+/** All, by name, as the transaction sees them. */
+MUST_CHECK enum err store_notice_sender_list_locked(struct ctx *ctx, struct tx *tx,
+	struct str **out, size_t *out_count);
 /** All, by name. */
 MUST_CHECK enum err store_notice_sender_list(struct ctx *ctx, struct db *db, struct str **out,
 	size_t *out_count);
