@@ -319,6 +319,7 @@ static const struct notice_action *find_action(const char *name)
 		{actions, COUNT_OF(actions)},
 		{notice_seen_actions, notice_seen_action_count},
 		{notice_source_actions, notice_source_action_count},
+		{notice_class_actions, notice_class_action_count},
 	};
 	for (size_t i = 0; i < COUNT_OF(groups); i++) {
 		for (size_t j = 0; j < groups[i].count; j++) {
@@ -335,7 +336,7 @@ static int run(struct command_line *line)
 	const char *name = command_argument(line, 0);
 	if (name == NULL) {
 		return command_misused(line,
-			"send, schedule, list, show, seen, cancel, sender, token or source?");
+			"send, schedule, list, show, seen, cancel, sender, token, source or class?");
 	}
 	const struct notice_action *action = find_action(name);
 	if (action == NULL) {
@@ -371,6 +372,11 @@ const struct command cmd_notice = {
 		"       belfry notice source add SENDER TARGETS URL [--every 15m] [--lang LANG]\n"
 		"              [--days-before 1] [--at 07:00]\n"
 		"       belfry notice source show ID | check ID-OR-URL | ask ID | remove ID | sources\n"
+		"       belfry notice class create ALIAS --sender SENDER [--name TEXT] [--staff USERS]\n"
+		"              [--members USERS] [--guardians USERS] [--template NAME] [--encrypted]\n"
+		"              [--space ALIAS]\n"
+		"       belfry notice class add ALIAS [--staff USERS] [--members USERS] [--guardians USERS]\n"
+		"       belfry notice class remove ALIAS USERS | show ALIAS | classes\n"
 		"\n"
 		"A sender is an account of its own, such as @office, that nobody can log in to; invite it to\n"
 		"rooms that are not open to all. TARGETS are rooms and spaces, by alias or id, with commas\n"
@@ -381,6 +387,8 @@ const struct command cmd_notice = {
 		"sender, to these targets; a hook is an address for programs that know webhooks: as it is, or\n"
 		"with /slack or /github behind it. A source is a feed (RSS, Atom) or a calendar (iCalendar):\n"
 		"each new item, and each event some days before it, becomes a notice; `check` shows what it has.\n"
+		"A class is a room that the sender makes and stays the creator of, so that it is never without its\n"
+		"head; the same command again changes what differs.\n"
 		"\n"
 		"  --lang LANGS       languages of the texts, in their order: zh-Hant,en\n"
 		"  --rule RRULE       repeats it, by a rule of iCalendar: FREQ=WEEKLY;BYDAY=MO\n"
@@ -393,6 +401,11 @@ const struct command cmd_notice = {
 		"  --every TIME       how often a source is asked: 1h, 1d; 15m\n"
 		"  --days-before N    events of a calendar are announced so many days before; 1\n"
 		"  --at TIME          at this time of that day; 07:00\n"
+		"  --staff USERS      who has power 50 in the class: @lin,@chen\n"
+		"  --members USERS, --guardians USERS   who else is invited\n"
+		"  --template NAME    class (all talk), notices (staff talks), space; class\n"
+		"  --encrypted        the room is encrypted\n"
+		"  --space ALIAS      the space in which it is\n"
 		"  --signed           the hook takes only what is signed with its secret, which is printed\n"
 		"  --data FOLDER      the server's data folder; ./data\n"
 		"  --config FILE      its options; FOLDER/belfry.yaml if it is there\n"
@@ -404,9 +417,12 @@ const struct command cmd_notice = {
 		"  belfry notice schedule office '#class-3b,#class-3c' 2026-11-30T07:00 '記得帶水壺' \\\n"
 		"      --rule 'FREQ=WEEKLY;BYDAY=MO;COUNT=10' --except 2026-12-07\n"
 		"  belfry notice token office '#class-3b' --name 'timetable program'\n"
-		"  belfry notice source add office '#school' https://school.example/calendar.ics --lang zh-Hant\n",
+		"  belfry notice source add office '#school' https://school.example/calendar.ics --lang zh-Hant\n"
+		"  belfry notice class create class-3b --sender office --name '三年乙班' --staff @lin --space '#school'\n",
 	.options = {{"--lang", true}, {"--rule", true}, {"--zone", true}, {"--except", true},
 		{"--expires", true}, {"--name", true}, {"--not", true}, {"--csv", false}, {"--bom", false},
-		{"--signed", false}, {"--every", true}, {"--days-before", true}, {"--at", true}},
+		{"--signed", false}, {"--every", true}, {"--days-before", true}, {"--at", true},
+		{"--sender", true}, {"--staff", true}, {"--members", true}, {"--guardians", true},
+		{"--template", true}, {"--encrypted", false}, {"--space", true}},
 	.run = run,
 };

@@ -33,4 +33,9 @@ extern const size_t notice_seen_action_count;
 extern const struct notice_action notice_source_actions[];
 extern const size_t notice_source_action_count;
 
+/* --- cmd_notice_class.c --------------------------------------------------------------------------------------- */
+
+extern const struct notice_action notice_class_actions[];
+extern const size_t notice_class_action_count;
+
 #endif

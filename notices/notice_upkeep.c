@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "notices/feed.h"
+#include "notices/notice_class.h"
 #include "notices/notice_job.h"
 #include "notices/notice_source.h"
 #include "storage/consumer.h"
@@ -42,8 +43,11 @@ static enum err run_round(struct ctx *ctx, struct notice_upkeep *upkeep, int64_t
 	struct homeserver *hs = upkeep->hs;
 	bool is_ours = false;
 	bool has_more = false;
-	int64_t next_ms;
-	TRY(store_notice_source_next(ctx, hs->db, &next_ms));
+	int64_t source_ms;
+	int64_t class_ms;
+	TRY(store_notice_source_next(ctx, hs->db, &source_ms));
+	TRY(store_notice_class_next(ctx, hs->db, &class_ms));
+	int64_t next_ms = MIN_OF(source_ms, class_ms);
 	int64_t wait_ms = next_ms == INT64_MAX ? POLL_MS : next_ms - clock_wall_ms(&hs->clock);
 	*out_pause_ms = MIN_OF(MAX_OF(wait_ms, (int64_t)1), (int64_t)POLL_MS);
 	if (wait_ms > 0) {
@@ -54,6 +58,7 @@ static enum err run_round(struct ctx *ctx, struct notice_upkeep *upkeep, int64_t
 		*out_pause_ms = NOT_OURS_MS;
 		return ERR_OK;
 	}
+	TRY(notice_classes_run(ctx, hs, is_stopping, upkeep));
 	TRY(notice_sources_run(ctx, hs, is_stopping, upkeep, &has_more));
 	notice_job_wake(hs->notices);
 	*out_pause_ms = has_more ? 0 : 1;
