@@ -161,7 +161,7 @@ static void read_event(struct reader *reader, const struct line *line)
 		}
 		if (fields[i].text != NULL) {
 			*fields[i].text = keep(reader, line->value);
-		} else {
+		} else if (fields[i].stamp != NULL) {
 			*fields[i].stamp = keep_stamp(reader, line);
 		}
 		return;

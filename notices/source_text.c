@@ -105,7 +105,7 @@ static int weekday_of(const struct wall_time *wall)
 
 static void add_day(struct buf *out, const struct wall_time *wall, struct str days)
 {
-	struct str day;
+	struct str day = STR("");
 	for (int i = 0; i <= weekday_of(wall); i++) {
 		(void)str_split(days, ',', &day, &days);
 	}
