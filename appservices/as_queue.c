@@ -4,6 +4,7 @@
  */
 #include "appservices/as_queue_inner.h"
 
+#include "base/backoff.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
@@ -124,7 +125,8 @@ static int64_t next_due_in_ms(struct as_queue *queue)
 		const struct as_sender *sender = value;
 		failing_n += sender->is_failing ? 1 : 0;
 		if (sender->is_failing && !sender->is_flying && sender->is_known) {
-			in_ms = MIN_OF(in_ms, MAX_OF(sender->retry_at_ms - now_ms, (int64_t)1));
+			int64_t left_ms = backoff_left_ms(sender->retry_at_ms, now_ms, sender->interval_ms);
+			in_ms = MIN_OF(in_ms, MAX_OF(left_ms, (int64_t)1));
 		}
 	}
 	atomic_store(&queue->failing_n, failing_n);

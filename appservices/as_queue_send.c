@@ -324,7 +324,8 @@ static bool is_due(struct as_queue *queue, struct as_sender *sender)
 {
 	int64_t now_ms = clock_wall_ms(&queue->hs->clock);
 	LOCK_SCOPE(&queue->lock);
-	bool is_pausing = sender->failures > 0 && sender->retry_at_ms > now_ms && !sender->is_retried;
+	bool is_pausing = sender->failures > 0 && !sender->is_retried &&
+		backoff_left_ms(sender->retry_at_ms, now_ms, sender->interval_ms) > 0;
 	bool has_work = sender->has_queue || sender->is_open || sender->taken_at_ms != 0 ||
 		!as_moments_is_empty(&sender->moments);
 	if (!sender->is_known || sender->is_flying || is_pausing || !has_work) {

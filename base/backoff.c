@@ -17,3 +17,9 @@ int64_t backoff_pause_ms(int64_t interval_ms, uint64_t chance)
 {
 	return interval_ms + (int64_t)(chance % (uint64_t)(interval_ms / CHANCE_PART + 1));
 }
+
+int64_t backoff_left_ms(int64_t until_ms, int64_t now_ms, int64_t interval_ms)
+{
+	int64_t left_ms = MAX_OF(until_ms - now_ms, (int64_t)0);
+	return left_ms <= interval_ms + interval_ms / CHANCE_PART ? left_ms : 0;
+}

@@ -115,12 +115,16 @@ static enum err look(struct ctx *ctx, struct inbox *inbox, bool tidies)
 	int64_t waiting;
 	int64_t oldest_ms;
 	int64_t now_ms = clock_wall_ms(&hs->clock);
+	const struct partial_join_pauses pauses = {
+		.first_ms = hs->settings.federation.retry_first_ms,
+		.longest_ms = hs->settings.federation.retry_longest_ms,
+	};
 	TRY(store_inbox_due_queues(ctx, hs->db, now_ms, INBOX_LONGEST_PAUSE_MS, LOOKS_AT, &queues,
 		&count));
 	for (size_t i = 0; i < count; i++) {
 		inbox_wake(inbox, queues[i]);
 	}
-	TRY(store_partial_joins_due(ctx, hs->db, now_ms, LOOKS_AT, &queues, &count));
+	TRY(store_partial_joins_due(ctx, hs->db, now_ms, &pauses, LOOKS_AT, &queues, &count));
 	for (size_t i = 0; i < count; i++) {
 		inbox_wake(inbox, queues[i]);
 	}

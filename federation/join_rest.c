@@ -3,6 +3,7 @@
  */
 #include "federation/join_rest.h"
 
+#include "base/backoff.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "federation/fed_client.h"
@@ -99,12 +100,18 @@ static enum err store_by_any(struct rest *rest)
 
 /* --- all of it -------------------------------------------------------------------------------------------------- */
 
+/* How long nobody is asked after so many attempts in vain. */
+static int64_t pause_after_ms(const struct homeserver *hs, int64_t attempts)
+{
+	int64_t doublings = MIN_OF(MAX_OF(attempts - 1, (int64_t)0), (int64_t)MAX_DOUBLINGS);
+	return MIN_OF(hs->settings.federation.retry_first_ms << doublings,
+		hs->settings.federation.retry_longest_ms);
+}
+
 static enum err put_off(struct rest *rest)
 {
 	struct homeserver *hs = rest->federation->hs;
-	int64_t doublings = MIN_OF(rest->row.attempts, (int64_t)MAX_DOUBLINGS);
-	int64_t pause_ms = MIN_OF(hs->settings.federation.retry_first_ms << doublings,
-		hs->settings.federation.retry_longest_ms);
+	int64_t pause_ms = pause_after_ms(hs, rest->row.attempts + 1);
 	set_limit(rest, STORE_MS);
 	room_note_rest(rest->room, true);
 	metric_add(&late_total, 1);
@@ -127,7 +134,9 @@ static enum err find(struct rest *rest, bool *out_is_due)
 		return ERR_OK; /* another process has done it */
 	}
 	TRY(err);
-	if (rest->row.retry_at_ms > clock_wall_ms(&hs->clock)) {
+	int64_t left_ms = backoff_left_ms(rest->row.retry_at_ms, clock_wall_ms(&hs->clock),
+		pause_after_ms(hs, rest->row.attempts));
+	if (rest->row.attempts > 0 && left_ms > 0) {
 		return ERR_OK;
 	}
 	bool is_array = json_parse(ctx->arena, rest->row.servers, NULL, servers, NULL) == JSON_OK &&

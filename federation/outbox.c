@@ -9,6 +9,7 @@
 
 #include <inttypes.h>
 
+#include "base/backoff.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
@@ -268,6 +269,18 @@ static void measure(struct outbox *outbox)
 	metric_set(&destinations_failing, (int64_t)atomic_load(&outbox->failing_n));
 }
 
+int64_t outbox_pause_left_ms(const struct outbox *outbox, const struct destination *destination,
+	int64_t now_ms)
+{
+	if (destination->failures == 0) {
+		return 0;
+	}
+	/* One that was heard of has no interval, but a first pause all the same. */
+	int64_t interval_ms =
+		MAX_OF(destination->interval_ms, outbox->hs->settings.federation.retry_first_ms);
+	return backoff_left_ms(destination->retry_at_ms, now_ms, interval_ms);
+}
+
 /* When something is due next, of what is not due now; INT64_MAX: nothing is known. */
 static int64_t next_due_in_ms(struct outbox *outbox, int64_t saved_at_mono_ms)
 {
@@ -279,10 +292,9 @@ static int64_t next_due_in_ms(struct outbox *outbox, int64_t saved_at_mono_ms)
 	LOCK_SCOPE(&outbox->lock);
 	while (map_next(&outbox->destinations, &i, &server, &value)) {
 		const struct destination *destination = value;
-		bool waits = destination->failures > 0 && destination->flight == NULL &&
-			destination->retry_at_ms > now_ms && outbox_has_work_locked(destination);
-		if (waits) {
-			in_ms = MIN_OF(in_ms, destination->retry_at_ms - now_ms);
+		int64_t left_ms = outbox_pause_left_ms(outbox, destination, now_ms);
+		if (left_ms > 0 && destination->flight == NULL && outbox_has_work_locked(destination)) {
+			in_ms = MIN_OF(in_ms, left_ms);
 		}
 	}
 	if (!outbox->is_loaded) {

@@ -140,6 +140,9 @@ void outbox_caught_up_locked(struct destination *destination, int64_t room_nid, 
 void outbox_add_note_locked(struct destination *destination, struct edu_note *note);
 void outbox_drop_notes_locked(struct destination *destination, size_t count);
 bool outbox_has_work_locked(const struct destination *destination);
+/** How long it is left alone, for it failed; 0: it may be tried. */
+int64_t outbox_pause_left_ms(const struct outbox *outbox, const struct destination *destination,
+	int64_t now_ms);
 /** Up to where everything was sent, or has rows. */
 int64_t outbox_reached_locked(struct outbox *outbox);
 void outbox_share_room_locked(struct outbox *outbox, int64_t room_nid);

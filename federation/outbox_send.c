@@ -52,10 +52,11 @@ static bool is_probe(const struct destination *destination)
 	return destination->failures > 0 || destination->is_open || destination->missed_n > 0;
 }
 
-static bool is_due_locked(const struct destination *destination, int64_t now_ms)
+static bool is_due_locked(const struct outbox *outbox, const struct destination *destination,
+	int64_t now_ms)
 {
 	return destination->flight == NULL && outbox_has_work_locked(destination) &&
-		(destination->failures == 0 || destination->retry_at_ms <= now_ms);
+		outbox_pause_left_ms(outbox, destination, now_ms) == 0;
 }
 
 static int compare_due(const void *a, const void *b)
@@ -75,7 +76,7 @@ static size_t find_due(struct outbox *outbox, struct arena *arena, struct destin
 	void *value;
 	LOCK_SCOPE(&outbox->lock);
 	while (outbox->is_loaded && map_next(&outbox->destinations, &i, &server, &value)) {
-		if (is_due_locked(value, now_ms)) {
+		if (is_due_locked(outbox, value, now_ms)) {
 			VEC_PUSH(arena, &due, (struct destination *)value);
 		}
 	}

@@ -171,7 +171,7 @@ static void read_event(struct reader *reader, const struct line *line)
 	} else if (str_equals_nocase(line->name, STR("EXDATE"))) {
 		VEC_PUSH(reader->ctx->arena, &event->except, keep_stamp(reader, line));
 	} else if (str_equals_nocase(line->name, STR("SEQUENCE"))) {
-		(void)str_to_int(str_trim(line->value), 0, INT64_MAX, &event->sequence);
+		(void)!str_to_int(str_trim(line->value), 0, INT64_MAX, &event->sequence);
 	}
 }
 

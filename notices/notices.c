@@ -385,7 +385,7 @@ static enum err insert(struct ctx *ctx, struct db *db, const struct notice_row *
 enum err notices_post(struct ctx *ctx, const struct account_desk *desk,
 	const struct notice_post *post, int64_t *out_notice_id)
 {
-	struct notice_target_row *targets;
+	struct notice_target_row *targets = NULL;
 	size_t target_count;
 	struct notice_text *texts;
 	struct notice_row row = {

@@ -17,11 +17,13 @@ void store_partial_join_end(struct write *write, int64_t room_nid, size_t positi
 		DB_ARGS(db_bigint(room_nid), db_position(position_index)));
 }
 
-enum err store_partial_joins_due(struct ctx *ctx, struct db *db, int64_t now_ms, int64_t limit,
-	struct str **out, size_t *out_count)
+enum err store_partial_joins_due(struct ctx *ctx, struct db *db, int64_t now_ms,
+	const struct partial_join_pauses *pauses, int64_t limit, struct str **out, size_t *out_count)
 {
 	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_PARTIAL_JOIN_DUE, DB_ARGS(db_bigint(now_ms), db_bigint(limit)),
+	TRY(db_query(ctx, db, STMT_PARTIAL_JOIN_DUE,
+		DB_ARGS(db_bigint(now_ms), db_bigint(limit), db_bigint(pauses->first_ms),
+			db_bigint(pauses->longest_ms)),
 		&rows));
 	*out_count = db_count(rows);
 	*out = ARENA_NEW_ARRAY(ctx->arena, struct str, *out_count);

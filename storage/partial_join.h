@@ -24,9 +24,17 @@ void store_partial_join_insert(struct write *write, int64_t room_nid,
 /** The room is whole from the write's position `position_index` on, which counts as its newest. */
 void store_partial_join_end(struct write *write, int64_t room_nid, size_t position_index);
 
-/** Ids of rooms that are not whole and for which others may be asked by now. One round trip. */
+/** For how long store_partial_join_defer() puts a room off: double each time. */
+struct partial_join_pauses {
+	int64_t first_ms;
+	int64_t longest_ms;
+};
+/**
+ * Ids of rooms that are not whole and for which others may be asked by now; what can only wait because the clock was set back is due too. One
+ * round trip.
+ */
 MUST_CHECK enum err store_partial_joins_due(struct ctx *ctx, struct db *db, int64_t now_ms,
-	int64_t limit, struct str **out, size_t *out_count);
+	const struct partial_join_pauses *pauses, int64_t limit, struct str **out, size_t *out_count);
 /** Errors: MISSING (no fault text): the room is whole; STORE. One round trip. */
 MUST_CHECK enum err store_partial_join_find(struct ctx *ctx, struct db *db, int64_t room_nid,
 	struct partial_join_row *out);

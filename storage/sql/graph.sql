@@ -86,11 +86,13 @@ SELECT e.position, e.event_id, e.json, e.replaces_position, e.thread_root, e.txn
 FROM chain c JOIN events e ON e.event_id = c.event_id WHERE e.room_nid = $1;
 
 -- name: gap_newest hot
--- The newest gap whose event on this side is in ($2, $3], and which may be asked for at $4: a row for each event that is missing.
+-- The newest gap whose event on this side is in ($2, $3], and which may be asked for at $4, or waits for longer than gap_postpone lets any,
+-- for the clock was set back: a row for each event that is missing.
 -- Index: room_gaps_pkey.
 SELECT g.position, g.prev_id FROM room_gaps g WHERE g.room_nid = $1 AND g.position = (
 	SELECT max(n.position) FROM room_gaps n
-	WHERE n.room_nid = $1 AND n.position > $2 AND n.position <= $3 AND n.retry_at_ms <= $4);
+	WHERE n.room_nid = $1 AND n.position > $2 AND n.position <= $3
+		AND (n.retry_at_ms <= $4 OR n.retry_at_ms - 86400000 > $4));
 
 -- name: gap_postpone
 -- Nobody could fill it: the pause begins at $4 milliseconds ($3 is now), and doubles up to $5. Index: room_gaps_pkey.

@@ -1,7 +1,11 @@
 -- name: partial_join_due hot
--- Ids of up to $2 rooms whose missing members may be asked for at $1. Index: partial_joins_retry_idx, rooms_pkey.
-SELECT r.room_id FROM partial_joins p JOIN rooms r ON r.room_nid = p.room_nid
-WHERE p.retry_at_ms <= $1 ORDER BY p.retry_at_ms LIMIT $2;
+-- Ids of up to $2 rooms whose missing members may be asked for at $1; also of those that wait for their first time, or for longer than
+-- their pause may last, the first of which is $3, the longest $4: the clock has been set back. Index: partial_joins_retry_idx, twice, rooms_pkey.
+SELECT r.room_id FROM (
+	(SELECT room_nid FROM partial_joins WHERE retry_at_ms <= $1 ORDER BY retry_at_ms LIMIT $2)
+	UNION ALL (SELECT room_nid FROM partial_joins WHERE retry_at_ms > $1
+		AND (attempts = 0 OR retry_at_ms - $1 > least($3::bigint << least(attempts - 1, 20)::integer, $4)) LIMIT $2)
+) AS p JOIN rooms r ON r.room_nid = p.room_nid LIMIT $2;
 
 -- name: partial_join_find hot
 -- At most one row: the join, servers, attempts, when they are asked again. Index: partial_joins_pkey.
