@@ -184,6 +184,7 @@ enum err invite_out(void *self, struct ctx *ctx, struct room *room,
 	struct user_id invitee;
 	bool is_allowed;
 	TRY(ctx_may_ask(ctx));
+	ctx->memo = NULL; /* another run would send another event */
 	if (!user_id_parse(intent->state_key, &invitee)) {
 		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "user_id is not a user id");
 	}

@@ -6,8 +6,16 @@
 
 #include "base/map.h"
 #include "federation/pdu_check.h"
+#include "http/memo.h"
 
 enum { SERVERS_KEPT = 10000 }; /* of those said to be in a room */
+
+/* A state and its auth chain, for a join. */
+struct answered {
+	struct server_name server;
+	const struct json *state;
+	const struct json *auth;
+};
 
 /* One event of the answer. */
 struct node {
@@ -33,8 +41,9 @@ struct table {
 	size_t link_count;
 };
 
-static void table_fini(struct table *table)
+static void table_fini(void *data)
 {
+	struct table *table = data;
 	map_fini(&table->by_id);
 }
 
@@ -75,6 +84,26 @@ static enum err drop_unsigned(struct table *table, struct federation *federation
 		table->nodes[i].event = pdus[i].event;
 	}
 	return ERR_OK;
+}
+
+/* What was answered, read once by all runs of a call. */
+static struct table *read_table(struct ctx *ctx, const struct pdu_room *room,
+	const struct answered *answered)
+{
+	struct str key = str_printf(ctx->arena, "answer %p", (const void *)answered->state);
+	struct table *table = memo_get(ctx->memo, key);
+	if (table == NULL) {
+		table = ARENA_NEW(ctx->arena, struct table);
+		arena_on_reset(ctx->arena, table_fini, table);
+		table->nodes = ARENA_NEW_ARRAY(ctx->arena, struct node,
+			answered->state->count + answered->auth->count);
+		table->ctx = ctx;
+		add_list(table, room, answered->state, true);
+		add_list(table, room, answered->auth, false);
+		memo_put(ctx->memo, key, table);
+	}
+	table->ctx = ctx;
+	return table;
 }
 
 /* --- what stands on what ------------------------------------------------------------------------------------ */
@@ -216,13 +245,6 @@ static void hand_out(const struct table *table, struct room_import *out)
 	out->auth = auth;
 }
 
-/* A state and its auth chain, for a join. */
-struct answered {
-	struct server_name server;
-	const struct json *state;
-	const struct json *auth;
-};
-
 /* @param out  version, room id and join are filled */
 static enum err check_state(struct ctx *ctx, struct federation *federation,
 	const struct answered *answered, struct room_import *out)
@@ -232,23 +254,20 @@ static enum err check_state(struct ctx *ctx, struct federation *federation,
 	if (!json_is(state, JSON_ARRAY) || !json_is(auth, JSON_ARRAY)) {
 		return handshake_malformed(ctx, answered->server, "there is no whole state");
 	}
-	struct table table CLEANUP(table_fini) = {.ctx = ctx};
-	table.nodes = ARENA_NEW_ARRAY(ctx->arena, struct node, state->count + auth->count);
 	const struct pdu_room room = {out->version, out->room_id};
-	add_list(&table, &room, state, true);
-	add_list(&table, &room, auth, false);
-	TRY(drop_unsigned(&table, federation));
-	mark_good(&table);
-	if (!has_create(&table, out->version)) {
+	struct table *table = read_table(ctx, &room, answered);
+	TRY(drop_unsigned(table, federation));
+	mark_good(table);
+	if (!has_create(table, out->version)) {
 		return handshake_malformed(ctx, answered->server, "the create event is missing");
 	}
-	if (!has_auth_events_of(&table, out->join)) {
+	if (!has_auth_events_of(table, out->join)) {
 		return handshake_malformed(ctx, answered->server, "what the join stands on is missing");
 	}
 	if (out->omits_members) {
-		count_as_state(&table, out->join);
+		count_as_state(table, out->join);
 	}
-	hand_out(&table, out);
+	hand_out(table, out);
 	return ERR_OK;
 }
 

@@ -208,6 +208,7 @@ static enum err join_by(struct ctx *ctx, struct federation *federation, struct h
 	/* The room has taken the join: now it has to come here, however late it is. */
 	ctx->deadline_ms = clock_mono_ms(&federation->hs->clock) + STORE_TIMEOUT_MS;
 	TRY(join_answer_check(ctx, federation, &shakes->now, &shakes->answer, &import));
+	ctx->memo = NULL; /* from here on nothing is done twice */
 	TRY(outbox_keep_back(ctx, federation, import.join->event_id));
 	TRY(resident != NULL ? take_in(ctx, federation, &shakes->now, resident, import.join)
 						 : rooms_import(ctx, federation->hs, &import, &room));

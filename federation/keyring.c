@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/parallel.h"
 #include "base/vec.h"
+#include "federation/key_crowd.h"
 #include "federation/key_fetch.h"
 #include "federation/key_store.h"
 #include "federation/pauses.h"
@@ -208,54 +209,15 @@ static const struct server_key *meet(const struct keyring *keyring, const struct
 	return NULL;
 }
 
-/* Threads that wait for several fetches. Outlives them: each fetch has a reference. */
-struct crowd {
-	struct refc refc;
-	struct lock lock;
-	struct cond fewer;
-	size_t waiting; /* guarded by lock */
-};
-
-static void crowd_unref(struct crowd *crowd)
+/* @return false when the server is not asked now */
+static bool join_crowd(struct keyring *keyring, struct key_crowd *crowd, const struct key_set *set)
 {
-	if (refc_drop(&crowd->refc)) {
-		cond_fini(&crowd->fewer);
-		lock_fini(&crowd->lock);
-		mem_free(crowd);
+	key_crowd_add(crowd);
+	bool is_asked = ask(keyring, set, key_crowd_tell, crowd);
+	if (!is_asked) {
+		key_crowd_tell(crowd);
 	}
-}
-
-static void tell_crowd(void *data)
-{
-	struct crowd *crowd = data;
-	lock_take(&crowd->lock);
-	crowd->waiting--;
-	cond_signal(&crowd->fewer);
-	lock_give(&crowd->lock);
-	crowd_unref(crowd);
-}
-
-/* @return false when the time is over */
-static bool wait_for_fewer(struct crowd *crowd, size_t limit, int64_t deadline_ms)
-{
-	LOCK_SCOPE(&crowd->lock);
-	while (crowd->waiting > limit) {
-		if (!cond_wait_until(&crowd->fewer, &crowd->lock, deadline_ms)) {
-			return false;
-		}
-	}
-	return true;
-}
-
-static void join_crowd(struct keyring *keyring, struct crowd *crowd, const struct key_set *set)
-{
-	lock_take(&crowd->lock);
-	crowd->waiting++;
-	lock_give(&crowd->lock);
-	refc_take(&crowd->refc);
-	if (!ask(keyring, set, tell_crowd, crowd)) {
-		tell_crowd(crowd);
-	}
+	return is_asked;
 }
 
 /* The servers of needs, each once, and where each need's is. */
@@ -310,27 +272,52 @@ static bool are_met(const struct keyring *keyring, const struct need *needs, siz
 	return true;
 }
 
-/* Asks the servers of open needs, so many at once, and waits. @return false when the time is over before they have answered */
-static bool ask_for_open(struct ctx *ctx, struct keyring *keyring, const struct need *needs,
-	size_t count, const struct servers *servers, const struct sets *sets, int64_t deadline_ms)
+/* Needs of which some are open, and what is known. */
+struct gathering {
+	const struct need *needs;
+	size_t count;
+	const struct servers *servers;
+	const struct sets *sets;
+	int64_t deadline_ms;
+};
+
+/* Whether a server is asked by this call for the first time. */
+static bool is_first(struct ctx *ctx, struct server_name server)
 {
-	bool *is_asked = ARENA_NEW_ARRAY(ctx->arena, bool, servers->count);
-	struct crowd *crowd = mem_alloc(sizeof(*crowd));
-	refc_init(&crowd->refc);
-	lock_init(&crowd->lock, RANK_LEAF);
-	cond_init(&crowd->fewer);
+	struct str key = str_printf(ctx->arena, "keys of %.*s", STR_ARG(server.s));
+	bool is_first = memo_get(ctx->memo, key) == NULL;
+	memo_put(ctx->memo, key, ctx);
+	return is_first;
+}
+
+/*
+ * Asks the servers of open needs, so many at once, and waits. A call with a memo is parked, and comes again for those that are left.
+ * Errors: TIMEOUT (the time is over before they have answered); DEFER, SHUTDOWN
+ */
+static enum err ask_for_open(struct ctx *ctx, struct keyring *keyring, const struct gathering *all)
+{
+	bool *is_tried = ARENA_NEW_ARRAY(ctx->arena, bool, all->servers->count);
+	bool parks = ctx->memo != NULL;
+	struct key_crowd *crowd = key_crowd_create(ctx->memo);
+	size_t asked = 0;
 	bool is_in_time = true;
-	for (size_t i = 0; i < count && is_in_time; i++) {
-		size_t at = servers->of_need[i];
-		if (!is_asked[at] && meet(keyring, &needs[i], sets->items[at]) == NULL) {
-			is_asked[at] = true;
-			is_in_time = wait_for_fewer(crowd, MAX_FETCHES / 2, deadline_ms);
-			join_crowd(keyring, crowd, sets->items[at]);
+	for (size_t i = 0; i < all->count && is_in_time && (!parks || asked < MAX_FETCHES / 2); i++) {
+		size_t at = all->servers->of_need[i];
+		if (!is_tried[at] && meet(keyring, &all->needs[i], all->sets->items[at]) == NULL &&
+			is_first(ctx, all->servers->names[at])) {
+			is_tried[at] = true;
+			is_in_time = parks || key_crowd_wait(crowd, MAX_FETCHES / 2, all->deadline_ms);
+			asked += join_crowd(keyring, crowd, all->sets->items[at]);
 		}
 	}
-	is_in_time = wait_for_fewer(crowd, 0, deadline_ms) && is_in_time;
-	crowd_unref(crowd);
-	return is_in_time;
+	enum err err = ERR_OK;
+	if (parks) {
+		err = key_crowd_park(ctx, crowd, all->deadline_ms);
+	} else if (!key_crowd_wait(crowd, 0, all->deadline_ms) || !is_in_time) {
+		err = ERR_TIMEOUT;
+	}
+	key_crowd_unref(crowd);
+	return err;
 }
 
 /*
@@ -341,23 +328,29 @@ static enum err gather(struct ctx *ctx, struct keyring *keyring, const struct ne
 	size_t count, const struct servers *servers, struct sets *sets)
 {
 	sets->items = ARENA_NEW_ARRAY(ctx->arena, struct key_set *, servers->count);
+	if (ctx->memo != NULL) {
+		key_store_flush(ctx, keyring->store); /* what the run before has waited for */
+	}
 	TRY(key_store_load(ctx, keyring->store, servers->names, servers->count, sets->items));
 	sets->count = servers->count;
 	if (are_met(keyring, needs, count, servers, sets)) {
 		return ERR_OK;
 	}
 	TRY(ctx_may_ask(ctx));
-	int64_t deadline_ms = mono_ms(keyring) + WAIT_MS;
+	struct gathering all = {needs, count, servers, sets, mono_ms(keyring) + WAIT_MS};
 	if (ctx->deadline_ms != 0) {
-		deadline_ms = MIN_OF(deadline_ms, ctx->deadline_ms);
+		all.deadline_ms = MIN_OF(all.deadline_ms, ctx->deadline_ms);
 	}
-	bool is_in_time = ask_for_open(ctx, keyring, needs, count, servers, sets, deadline_ms);
+	enum err waited = ask_for_open(ctx, keyring, &all);
+	if (waited == ERR_DEFER || waited == ERR_SHUTDOWN) {
+		return waited;
+	}
 	key_store_flush(ctx, keyring->store);
 	drop_sets(sets);
 	TRY(key_store_load(ctx, keyring->store, servers->names, servers->count, sets->items));
 	sets->count = servers->count;
 	bool is_stopping = atomic_load(&keyring->is_stopping);
-	if ((is_in_time && !is_stopping) || are_met(keyring, needs, count, servers, sets)) {
+	if ((waited == ERR_OK && !is_stopping) || are_met(keyring, needs, count, servers, sets)) {
 		return ERR_OK;
 	}
 	return fail_cause(ctx, is_stopping ? ERR_SHUTDOWN : ERR_TIMEOUT,

@@ -315,6 +315,7 @@ void dispatch_run_job(void *self, struct lane_job *job)
 	}
 	err = run_on_worker(call, err);
 	if (err == ERR_DEFER && call->state->park != NULL) {
+		call->state->is_replied = false;
 		err = ERR_OK; /* memo_park(): it runs again when what it waits for has come */
 	}
 	if (err == ERR_DEFER && call->ctx.may_not_ask) {

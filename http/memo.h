@@ -15,7 +15,8 @@
  *     }
  *     TRY(memo_park(ctx, wait, deadline_ms));   DEFER, and the handler returns with it: parked
  *
- * A ctx without memo (another thread's than a worker's, or of a handler that did not begin one): who waits holds the thread.
+ * Who changes something, or hands out what another run would make anew, takes the memo away before: ctx->memo = NULL, and all that follows waits with
+ * its thread. A ctx without memo (another thread's than a worker's, or of a handler that did not begin one): who waits holds the thread.
  * Threads: a memo belongs to the run that is under way; memo_wake() alone may be called by others.
  */
 #ifndef BELFRY_HTTP_MEMO_H

@@ -102,6 +102,7 @@ static enum err change_other(struct call *call, member_change *change)
 {
 	const struct json *body;
 	struct member_wish wish;
+	call_begin_memo(call);
 	TRY(read_wish(call, "roomId", &body, &wish));
 	TRY(body_str(call, body, "user_id", &wish.target));
 	TRY(change(&call->ctx, hs_of(call), &wish));

@@ -71,6 +71,8 @@ struct room_content {
 	int64_t recent_after; /**< every event after this position is in the ring */
 };
 
+struct rest_waiter;
+
 struct room {
 	struct refc refc;
 	int64_t nid;
@@ -88,7 +90,8 @@ struct room {
 	bool is_stale;       /**< a write failed: head and content have to be loaded anew */
 	int pending;         /**< writes submitted and not finished */
 	bool is_rest_late;   /**< nobody gave the members that are missing: see room_note_rest() */
-	struct room_content *content; /**< NULL: not loaded */
+	struct rest_waiter *rest_waiters; /**< parked requests that wait for these members */
+	struct room_content *content;     /**< NULL: not loaded */
 	int64_t redactions; /**< applied so far: what was read before one may be out of date */
 	struct user **listeners;
 	size_t listener_n;

@@ -238,6 +238,8 @@ MUST_CHECK enum err rooms_store_rest(struct ctx *ctx, struct homeserver *hs, str
 MUST_CHECK enum err rooms_make_whole(struct ctx *ctx, struct homeserver *hs, struct room *room);
 /** Others were asked for the members: none gave them (who waits need not), or they are asked now. */
 void room_note_rest(struct room *room, bool is_late);
+/** Those who wait for the members look whether the room is whole. No lock of it may be held. */
+void room_wake_rest_waiters(struct room *room);
 
 /** A membership of a local user in a room in which this server has nobody: an invite, a knock, or the end of one. */
 struct outside_membership {

@@ -379,8 +379,8 @@ static void on_whole(void *data, int64_t position)
 	room_unload_locked(commit->hs->rooms, room);
 	atomic_store(&room->whole_at, position);
 	atomic_store(&room->last_position, position);
-	cond_broadcast(&room->changed);
 	lock_give(&room->lock);
+	room_wake_rest_waiters(room);
 	observer->room_committed(observer->self, room);
 }
 

@@ -85,6 +85,7 @@ void room_unref(struct room *room)
 		return;
 	}
 	invariant(room->content == NULL && room->listener_n == 0);
+	room_wake_rest_waiters(room);
 	mem_free(room->listeners);
 	room_head_clear_threads(&room->head);
 	str_free(room->head.extremities);

@@ -116,7 +116,7 @@ int64_t room_whole_at(const struct room *room);
 bool room_is_partial(const struct room *room);
 /**
  * To be asked before anything that rests on who is in a room: waits until the room is whole, not long once others have failed to tell.
- * Errors: TIMEOUT; DEFER (ctx_may_ask); STORE.  Cost: none for a whole room, or one in which nobody of here is
+ * A call with a memo is parked. Errors: TIMEOUT; DEFER (ctx_may_ask; parked); STORE.  Cost: none for a whole room, or one in which nobody of here is
  */
 MUST_CHECK enum err room_await_whole(struct ctx *ctx, struct homeserver *hs, struct room *room);
 

@@ -4,6 +4,7 @@
 #include "homeserver/timeline/timeline_routes.h"
 
 #include "homeserver/timeline/page.h"
+#include "http/memo.h"
 
 static enum err read_token(struct call *call, const char *name, bool *out_has, struct token *out)
 {
@@ -93,6 +94,7 @@ static enum err get_event_by_id(struct call *call)
 
 static enum err get_state(struct call *call)
 {
+	call_begin_memo(call);
 	return page_state(&call->ctx, hs_of(call), principal_of(call), call_path(call, "roomId"),
 		reply_json(call, 200));
 }
@@ -112,6 +114,7 @@ static enum err read_membership(struct call *call, const char *name, struct str 
 
 static enum err get_members(struct call *call)
 {
+	call_begin_memo(call);
 	struct members_ask ask = {.who = principal_of(call), .room_id = call_path(call, "roomId")};
 	TRY(read_token(call, "at", &ask.has_at, &ask.at));
 	TRY(read_membership(call, "membership", &ask.membership));
@@ -121,6 +124,7 @@ static enum err get_members(struct call *call)
 
 static enum err get_joined_members(struct call *call)
 {
+	call_begin_memo(call);
 	return page_joined_members(&call->ctx, hs_of(call), principal_of(call),
 		call_path(call, "roomId"), reply_json(call, 200));
 }

@@ -61,4 +61,5 @@ def test_clock_set_back__what_failed_before__is_tried_again(ahead, remote, make_
     inbox.refuse, service.rules[:], far.handlers[:] = None, rules, far_answers
     await_failing(ahead, "destinations", 0)
     await_failing(ahead, "appservice_deliveries", 0)
+    wait_until(lambda: ahead.sql("SELECT count(*) FROM partial_joins").strip() == "0", 30, "the room is whole")
     assert joined_members(alice, partial) == {partial.creator, alice.user_id, *partial.far}

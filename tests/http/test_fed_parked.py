@@ -7,6 +7,7 @@ from support.client import path_of, unique
 from support.handshake import asked, membership
 from support.remote_room import RemoteRoom
 from test_fed_join import restricted, serve_restricted
+from test_fed_partial import joined_members, large
 
 WORKERS = 1  # for requests that may wait for another server
 HANGING = WORKERS + 2
@@ -75,7 +76,7 @@ def join(user, target, remote):
 
 
 @pytest.mark.tsan
-@pytest.mark.parametrize("word", ["/make_join/", "/send_join/"])
+@pytest.mark.parametrize("word", ["/make_join/", "/send_join/", "/key/v2/server"])
 def test_join__many_hang_at_a_slow_server__others_are_asked_meanwhile(server, make_remote, word):
     remotes = [make_remote() for _ in range(HANGING)]
     rooms = [RemoteRoom(remote).serve() for remote in remotes]
@@ -90,7 +91,7 @@ def test_join__many_hang_at_a_slow_server__others_are_asked_meanwhile(server, ma
     assert [reply.status for reply in joins.all()] == [200] * HANGING
     for user, room in zip(users, rooms):
         assert membership(user, room.room_id, user.user_id) == "join"
-        assert [len(asked(room.remote, word)) for word in ("make_join", "send_join")] == [1, 1]
+        assert [len(asked(room.remote, step)) for step in ("make_join", "send_join")] == [1, 1]
 
 
 def test_join__many_wait_for_one_of_the_same_room__one_handshake(server, make_remote):
@@ -201,6 +202,47 @@ def test_knock_and_leave__at_a_slow_server__others_are_asked_meanwhile(server, m
         assert [reply.status for reply in steps.all()] == [200] * HANGING
         for user, room in zip(users, rooms):
             assert (room.room_id in user.sync().rooms("knock")) == (wanted == "knock")
+
+
+def test_join__keys_of_many_servers__asked_once_each(server, make_remote):
+    """Those that say nothing of use are not asked again by the run that follows: their members are left out."""
+    remote, silent, late = make_remote(), make_remote(), make_remote()
+    silent.on("GET", r"/_matrix/key/v2/server", lambda ask: (500, {}))
+    room = RemoteRoom(remote).serve()
+    for other in (silent, late):
+        far = "@far:" + other.name
+        room.add(room.sign(room.draft("m.room.member", {"membership": "join"}, far, far), other))
+    user = server.user()
+    slow = Slow("/key/v2/server", late)
+    joins = Asks([lambda: join(user, room.room_id, remote)])
+    try:
+        slow.await_hanging(1)
+        assert_another_is_answered(server, make_remote)
+    finally:
+        slow.hurry()
+    joins.all()[0].ok()
+    assert membership(user, room.room_id, "@far:" + late.name) == "join"
+    assert membership(user, room.room_id, "@far:" + silent.name) is None
+    assert sum("/key/" in ask.path for ask in silent.asked) == 1
+
+
+def test_partial__many_wait_for_the_members__others_are_asked_meanwhile(server, make_remote):
+    remote = make_remote()
+    room, users = large(remote), [server.user() for _ in range(HANGING)]
+    slow = Slow("/v1/state/", remote)
+    join(users[0], room.room_id, remote).ok()
+    try:
+        slow.await_hanging(1)
+        asks = Asks([lambda: users[0].get(path_of("rooms", room.room_id, "members")),
+                     lambda: users[0].get(path_of("rooms", room.room_id, "joined_members")),
+                     lambda: users[0].get(path_of("rooms", room.room_id, "state")),
+                     lambda: join(users[1], room.room_id, remote),
+                     lambda: users[0].invite(room.room_id, users[2])])
+        assert_another_is_answered(server, make_remote)
+    finally:
+        slow.hurry()
+    assert [reply.status for reply in asks.all()] == [200] * 5
+    assert joined_members(users[1], room) == {room.creator, users[0].user_id, users[1].user_id, *room.far}
 
 
 def test_stop__while_joins_hang__ends_and_says_so(make_federated, make_remote):
