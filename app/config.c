@@ -553,6 +553,7 @@ void config_to_http(const struct conf *conf, struct arena *arena, struct http_co
 		.remote = {(size_t)conf_int(conf, "http.remote_workers"), queue_limit},
 		.body_ceiling_bytes = (size_t)conf_int(conf, "http.max_body"),
 		.body_budget_bytes = (size_t)conf_int(conf, "http.body_budget"),
+		.answer_budget_bytes = (size_t)conf_int(conf, "http.answer_budget"),
 		.stream_ceiling_bytes = (size_t)conf_int(conf, "media.max_upload_size"),
 		.idle_timeout_ms = conf_int(conf, "http.idle_timeout"),
 		.header_timeout_ms = conf_int(conf, "http.header_timeout"),

@@ -17,6 +17,7 @@ enum {
 	ERROR_BODY_CEILING = 64 * 1024,
 	READ_AHEAD_BYTES = 4 * 1024 * 1024,
 	REPLY_BYTES = 1024, /* most answers need no more */
+	RETRY_LARGE_MS = 1000,
 };
 
 static const char json_type[] = "application/json";
@@ -226,6 +227,12 @@ struct answer reply_answer(struct call *call)
 	}
 	if (state->is_json && (state->out.depth != 0 || state->body.n == 0)) {
 		(void)fail_cause(&call->ctx, ERR_INTERNAL, "the handler left its JSON unfinished");
+		return reply_fault(call);
+	}
+	if (!request_charge_answer(state->request, state->body.n)) {
+		(void)fail(&call->ctx, ERR_LIMIT, "M_LIMIT_EXCEEDED",
+			"The server has too many large answers under way; try again soon");
+		call->ctx.fault.retry_after_ms = RETRY_LARGE_MS;
 		return reply_fault(call);
 	}
 	return make_answer(state->status, &state->body, state->content_type, state->headers);

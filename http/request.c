@@ -12,6 +12,8 @@
 
 #include <string.h>
 
+enum { LARGE_ANSWER_BYTES = 256 * 1024 };
+
 struct request *request_create(struct io_loop *loop, struct MHD_Connection *connection,
 	struct conn *conn, struct str target)
 {
@@ -58,6 +60,7 @@ static void request_destroy(struct request *request)
 		MHD_destroy_response(request->answer.response);
 	}
 	atomic_fetch_sub(&request->server->body_bytes, (int64_t)request->body_charged);
+	atomic_fetch_sub(&request->server->answer_bytes, (int64_t)request->answer_charged);
 	if (request->group != NULL) {
 		at_once_leave(request->server->at_once, request->group);
 	} else if (request->turn_tag != 0) {
@@ -230,6 +233,18 @@ static bool charge_body(struct request *request)
 	int64_t before = atomic_fetch_add(&server->body_bytes, more);
 	request->body_charged = request->body.capacity;
 	return before + more <= (int64_t)server->config.body_budget_bytes;
+}
+
+bool request_charge_answer(struct request *request, size_t bytes)
+{
+	struct http_server *server = request->server;
+	if (bytes < LARGE_ANSWER_BYTES) {
+		return true;
+	}
+	int64_t before = atomic_fetch_add(&server->answer_bytes, (int64_t)bytes);
+	request->answer_charged += bytes;
+	/* One alone is sent in any case. */
+	return before == 0 || before + (int64_t)bytes <= (int64_t)server->config.answer_budget_bytes;
 }
 
 static void drop_body(struct request *request)

@@ -72,6 +72,7 @@ struct request {
 	size_t body_ceiling;
 	struct buf body;
 	size_t body_charged;    /**< what it counts in server->body_bytes */
+	size_t answer_charged;  /**< in server->answer_bytes */
 	size_t discarded_bytes; /**< of a body that nobody wants */
 	struct body *streamed;  /**< a body that goes to a file; NULL: it does not */
 	int64_t body_begun_ms;
@@ -118,6 +119,9 @@ void request_route(struct request *request, const struct router *router);
 
 /** Adds bytes of the body; sets refusal when a ceiling or the budget is hit. */
 void request_add_body(struct request *request, struct str bytes);
+
+/** Charges an answer to the budget of all large ones. @return false when that is spent */
+MUST_CHECK bool request_charge_answer(struct request *request, size_t bytes);
 
 /** Whether its body goes to a file. */
 bool request_is_streamed(const struct request *request);

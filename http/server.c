@@ -65,6 +65,7 @@ static void fill_defaults(struct http_config *config)
 	default_lane(&config->remote, 16);
 	default_size(&config->body_ceiling_bytes, (size_t)256 * KIB);
 	default_size(&config->body_budget_bytes, (size_t)256 * MIB);
+	default_size(&config->answer_budget_bytes, (size_t)1024 * MIB);
 	default_size(&config->stream_ceiling_bytes, (size_t)50 * MIB);
 	default_size(&config->reply_ceiling_bytes, (size_t)512 * MIB);
 	default_size(&config->header_ceiling_bytes, (size_t)12 * KIB);

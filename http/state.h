@@ -38,9 +38,10 @@ struct http_server {
 	bool is_started;
 
 	atomic_bool is_stopping;
-	_Atomic int64_t under_way;  /**< complete requests not yet answered in full */
-	_Atomic int64_t suspended;  /**< connections that MHD must get back before it may stop */
-	_Atomic int64_t body_bytes; /**< held by request bodies */
+	_Atomic int64_t under_way;    /**< complete requests not yet answered in full */
+	_Atomic int64_t suspended;    /**< connections that MHD must get back before it may stop */
+	_Atomic int64_t body_bytes;   /**< held by request bodies */
+	_Atomic int64_t answer_bytes; /**< held by large answers */
 	_Atomic uint64_t last_request_id;
 };
 

@@ -198,6 +198,28 @@ static void bodies__over_the_common_budget__429(void **state)
 	loopback_stop(server);
 }
 
+static void answers__unread_ones_over_the_common_budget__429_until_they_are_read(void **state)
+{
+	(void)state;
+	struct http_config config = loopback_config();
+	config.answer_budget_bytes = 12 << 20; /* one of /much, and a bit */
+	struct http_server *server = start_server(&config);
+	int unread = client_connect(http_server_port(server, 0));
+	assert_true(client_request(unread, arena, "GET", "/much", "", NULL));
+	char first;
+	assert_int_equal(recv(unread, &first, 1, MSG_PEEK), 1); /* it is made */
+	struct client_reply reply = client_call(server, arena, "GET", "/much", "", NULL);
+	assert_errcode(reply, 429, "M_LIMIT_EXCEEDED");
+	assert_int_equal(client_call(server, arena, "GET", "/ok", "", NULL).status, 200);
+	assert_int_equal(client_read(unread, arena).status, 200);
+	assert_int_equal(close(unread), 0);
+	int status = 0;
+	while (status != 200) { /* its memory is free once the server has seen the end */
+		status = client_call(server, arena, "GET", "/much", "", NULL).status;
+	}
+	loopback_stop(server);
+}
+
 static void listener__metrics__serves_its_pages_only(void **state)
 {
 	(void)state;
@@ -294,6 +316,7 @@ int main(void)
 		TEST(answer__taken_too_slowly__cut_at_its_deadline),
 		TEST(head__too_large__refused),
 		TEST(bodies__over_the_common_budget__429),
+		TEST(answers__unread_ones_over_the_common_budget__429_until_they_are_read),
 		TEST(listener__metrics__serves_its_pages_only),
 		TEST(listener__tls__serves_the_api),
 	};
