@@ -6,6 +6,7 @@
 #   tests/fuzz/X_fuzz.c        libFuzzer; corpus in tests/fuzz/corpus/X/
 #   tests/http/test_X.py       pytest against the binary
 #   tests/interop/test_X.py    pytest with real clients and servers of others
+#   tests/soak                 one seeded run among Belfrys
 #   tests/tools/test_X.py      the tools' own tests (kind lint)
 #   tests/counts/              instructions of the pure hot paths, counted by callgrind
 # Other *.c files beside the tests are helpers and linked into each of their kind; those of
@@ -156,6 +157,18 @@ function(belfry_pytest kind timeout_s)
 	endforeach()
 endfunction()
 
+# A minute of trouble, most of which it waits: Belfrys alone, since a Synapse costs more and has excuses of its own (tests/soak/README.md).
+function(belfry_soak)
+	if(NOT soak IN_LIST BELFRY_TESTS OR NOT TARGET belfry)
+		return()
+	endif()
+	belfry_register(soak soak 600 ${BELFRY_REPORTS} ${BELFRY_RUN} ${PYTHON} -B -m soak --seed 11 --seconds 45
+		--belfrys 3 --no-synapse --no-clocks --heal 180)
+	set_property(TEST ${BELFRY_TEST_PREFIX}soak APPEND PROPERTY ENVIRONMENT
+		BELFRY_BIN=$<TARGET_FILE:belfry> BELFRY_TEST_SLOW=${BELFRY_SLOW})
+	set_property(TEST ${BELFRY_TEST_PREFIX}soak PROPERTY WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}/tests)
+endfunction()
+
 function(belfry_fuzz_targets)
 	belfry_helpers(fuzz_helpers tests/fuzz)
 	file(GLOB files CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR}
@@ -241,6 +254,7 @@ else()
 	belfry_counts()
 	belfry_pytest(http 600)
 	belfry_pytest(interop 900)
+	belfry_soak()
 	if(lint IN_LIST BELFRY_TESTS)
 		belfry_lint_tests()
 	endif()
