@@ -320,6 +320,7 @@ static const struct notice_action *find_action(const char *name)
 		{notice_seen_actions, notice_seen_action_count},
 		{notice_source_actions, notice_source_action_count},
 		{notice_class_actions, notice_class_action_count},
+		{notice_manager_actions, notice_manager_action_count},
 	};
 	for (size_t i = 0; i < COUNT_OF(groups); i++) {
 		for (size_t j = 0; j < groups[i].count; j++) {
@@ -367,6 +368,7 @@ const struct command cmd_notice = {
 		"       belfry notice list | show ID | cancel ID | senders\n"
 		"       belfry notice seen ID [OCCURRENCE] [--not LEVEL] [--csv [--bom]]\n"
 		"       belfry notice remind ID [OCCURRENCE] [--not read|confirmed]\n"
+		"       belfry notice allow SENDER USER | disallow SENDER USER | managers SENDER\n"
 		"       belfry notice token SENDER TARGETS [--name TEXT] | tokens | revoke ID\n"
 		"       belfry notice hook SENDER TARGETS [--name TEXT] [--signed]\n"
 		"       belfry notice source add SENDER TARGETS URL [--every 15m] [--lang LANG]\n"

@@ -38,4 +38,9 @@ extern const size_t notice_source_action_count;
 extern const struct notice_action notice_class_actions[];
 extern const size_t notice_class_action_count;
 
+/* --- cmd_notice_managers.c ------------------------------------------------------------------------------------ */
+
+extern const struct notice_action notice_manager_actions[];
+extern const size_t notice_manager_action_count;
+
 #endif

@@ -89,6 +89,7 @@
 #include "homeserver/user/users.h"
 #include "homeserver/voip/voip_routes.h"
 #include "http/client.h"
+#include "notices/notice_commands.h"
 #include "notices/notice_confirm.h"
 #include "notices/notice_hooks.h"
 #include "notices/notice_job.h"
@@ -379,6 +380,12 @@ static void add_consumers(struct homeserver *hs)
 			.saves_itself = true,
 			.from_now = true,
 			.pause_ms = OWN_INBOX_PAUSE_MS});
+	consumers_add(hs->consumers,
+		&(struct consumer_def){.name = NOTICE_COMMANDS_CONSUMER,
+			.run = notice_commands_consume,
+			.saves_itself = true,
+			.from_now = true,
+			.pause_ms = NOTICE_COMMANDS_PAUSE_MS});
 }
 
 struct wire *wire_create(const struct wire_config *config)

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "notices/notice_commands.h"
 #include "notices/notice_remind.h"
 #include "notices/notice_rooms.h"
 #include "notices/notice_send.h"
@@ -270,6 +271,7 @@ static enum err run_round(struct ctx *ctx, struct notice_job *job, int64_t *out_
 		*out_pause_ms = NOT_OURS_MS;
 		return ERR_OK;
 	}
+	TRY(notice_commands_run(ctx, hs, &has_more));
 	enum err err = move_all_on(ctx, job, &has_more);
 	TRY(deliver_all(ctx, job, &has_more));
 	TRY(notice_remind_send(ctx, hs, &has_more));

@@ -10,9 +10,6 @@
 
 #include <string.h>
 
-/* What the sender's device is called in the list of its sessions, which others see too. */
-#define DEVICE_NAME STR("Notices · 公告")
-
 enum err notice_enter_room(struct ctx *ctx, struct homeserver *hs, struct user_id sender,
 	struct str room_id, struct room **out)
 {
@@ -67,7 +64,7 @@ static enum err encrypt(struct ctx *ctx, struct homeserver *hs, struct room *roo
 		.listed = listed.items,
 		.listed_n = listed.n,
 	};
-	TRY(own_device_open(ctx, hs, words->sender, DEVICE_NAME, &device));
+	TRY(own_device_open(ctx, hs, words->sender, NOTICE_DEVICE_NAME, &device));
 	return room_cipher_encrypt(ctx, hs, &device, room, &message, out);
 }
 

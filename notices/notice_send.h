@@ -7,6 +7,9 @@
 
 #include "homeserver/room/rooms.h"
 
+/** What a sender's device is called in the list of its sessions, which others see too. */
+#define NOTICE_DEVICE_NAME STR("Notices · 公告")
+
 /** One event, no state. */
 struct notice_words {
 	struct user_id sender; /**< whose device encrypts it, too */

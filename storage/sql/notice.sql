@@ -86,10 +86,11 @@ WHERE next_at_ms <= $1 ORDER BY next_at_ms LIMIT $2;
 
 -- name: notice_next hot
 -- One row: when something is due next, null for never. Index: notices_next_idx, notice_deliveries_waiting_idx,
--- notice_reminders_waiting_idx.
+-- notice_reminders_waiting_idx, notice_commands_waiting_idx.
 SELECT least((SELECT min(next_at_ms) FROM notices WHERE next_at_ms IS NOT NULL),
 	(SELECT min(next_try_ms) FROM notice_deliveries WHERE next_try_ms IS NOT NULL),
-	(SELECT min(next_try_ms) FROM notice_reminders WHERE next_try_ms IS NOT NULL));
+	(SELECT min(next_try_ms) FROM notice_reminders WHERE next_try_ms IS NOT NULL),
+	(SELECT min(next_try_ms) FROM notice_commands));
 
 -- name: notice_move_on
 -- A notice $1 that was due at $2 is due next at $3 (null: never again) and has the state $4; at $5 it is due in rooms $6, in
