@@ -29,6 +29,8 @@ enum {
 	LATE_MS = 2 * 60 * 1000, /* from then on people are told */
 	RETRY_FIRST_MS = 5 * 1000,
 	RETRY_MAX_MS = 60 * 60 * 1000,
+	LONGEST_PAUSE_MS = 2 * RETRY_MAX_MS, /* with what chance adds */
+	SET_BACK_MS = 1000,
 	GIVE_UP_MS = 24 * 60 * 60 * 1000,
 };
 
@@ -45,6 +47,8 @@ struct notice_job {
 	struct db *leases;
 	pthread_t thread;
 	bool is_started;
+	int64_t
+		lead_ms; /* of the thread: of the wall clock before the monotonic one, at the round before */
 	struct lock lock;
 	struct cond work;
 	bool is_woken;    /* guarded by lock */
@@ -253,6 +257,22 @@ static enum err deliver_all(struct ctx *ctx, struct notice_job *job, bool *out_m
 	return ERR_OK;
 }
 
+/*
+ * Due times are on the wall clock. At the start, and when it was set back since the round before, what was put off by the clock that was
+ * ahead is due again.
+ */
+static enum err follow_clock(struct ctx *ctx, struct notice_job *job)
+{
+	struct homeserver *hs = job->hs;
+	int64_t now_ms = clock_wall_ms(&hs->clock);
+	int64_t lead_ms = now_ms - clock_mono_ms(&hs->clock);
+	if (lead_ms < job->lead_ms - SET_BACK_MS) {
+		TRY(store_notice_delivery_recall(ctx, hs->db, now_ms, LONGEST_PAUSE_MS));
+	}
+	job->lead_ms = lead_ms;
+	return ERR_OK;
+}
+
 /* *out_pause_ms: how long nothing is to be done unless somebody wakes the thread. */
 static enum err run_round(struct ctx *ctx, struct notice_job *job, int64_t *out_pause_ms)
 {
@@ -260,6 +280,7 @@ static enum err run_round(struct ctx *ctx, struct notice_job *job, int64_t *out_
 	bool has_more = false;
 	int64_t next_ms;
 	struct homeserver *hs = job->hs;
+	TRY(follow_clock(ctx, job));
 	TRY(store_notice_next(ctx, hs->db, &next_ms));
 	int64_t wait_ms = next_ms == INT64_MAX ? POLL_MS : next_ms - clock_wall_ms(&hs->clock);
 	*out_pause_ms = MIN_OF(MAX_OF(wait_ms, (int64_t)1), (int64_t)POLL_MS);
@@ -316,6 +337,7 @@ struct notice_job *notice_job_create(struct homeserver *hs, struct str url)
 {
 	struct notice_job *job = mem_alloc(sizeof(*job));
 	job->hs = hs;
+	job->lead_ms = INT64_MAX;
 	job->leases = db_create(&(struct db_config){.url = url,
 		.pool_size = 1,
 		.statement_timeout_ms = 5000,

@@ -254,6 +254,14 @@ enum err store_notice_move_on(struct ctx *ctx, struct db *db, const struct notic
 		NULL);
 }
 
+enum err store_notice_delivery_recall(struct ctx *ctx, struct db *db, int64_t now_ms,
+	int64_t longest_pause_ms)
+{
+	struct db_rows *rows;
+	return db_query(ctx, db, STMT_NOTICE_DELIVERY_RECALL,
+		DB_ARGS(db_bigint(now_ms), db_bigint(longest_pause_ms)), &rows);
+}
+
 enum err store_notice_delivery_due(struct ctx *ctx, struct db *db, int64_t now_ms, int64_t limit,
 	struct notice_delivery_row **out, size_t *out_count)
 {

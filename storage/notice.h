@@ -127,6 +127,9 @@ struct notice_delivery_row {
 	int64_t failures;
 	struct str sender, texts, zone; /**< of the notice */
 };
+/** What was put off for longer than any pause, by a clock that has been set back since, is due now. */
+MUST_CHECK enum err store_notice_delivery_recall(struct ctx *ctx, struct db *db, int64_t now_ms,
+	int64_t longest_pause_ms);
 /** Up to `limit` that are to be sent, longest first. */
 MUST_CHECK enum err store_notice_delivery_due(struct ctx *ctx, struct db *db, int64_t now_ms,
 	int64_t limit, struct notice_delivery_row **out, size_t *out_count);

@@ -114,6 +114,11 @@ SELECT d.notice_id, d.due_at_ms, d.room_id, d.languages, d.txn_key, d.failures, 
 FROM notice_deliveries AS d JOIN notices AS n ON n.notice_id = d.notice_id
 WHERE d.next_try_ms <= $1 ORDER BY d.next_try_ms LIMIT $2;
 
+-- name: notice_delivery_recall
+-- Deliveries that failed and wait for longer than any pause ($2) from now ($1) were put off by a clock that has been set back: due now.
+-- Index: notice_deliveries_waiting_idx.
+UPDATE notice_deliveries SET next_try_ms = $1 WHERE next_try_ms > $1::bigint + $2::bigint AND failures > 0;
+
 -- name: notice_delivery_sent
 -- One row. Index: notice_deliveries_pkey.
 UPDATE notice_deliveries SET event_id = $4, sent_at_ms = $5, next_try_ms = NULL, reason = NULL
