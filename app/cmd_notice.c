@@ -8,6 +8,7 @@
 #include "app/show.h"
 #include "base/vec.h"
 #include "notices/notices.h"
+#include "storage/notice_follow_up.h"
 
 enum { LISTED = 100, DELIVERIES_SHOWN = 200 };
 
@@ -130,8 +131,7 @@ static enum err revoke_token(struct command_line *line, struct desk *desk)
 
 /* --- notices ------------------------------------------------------------------------------------------------ */
 
-/* Texts stand behind `first`; their languages in --lang, in the same order. */
-static enum err read_texts(struct command_line *line, size_t first, struct notice_post *post)
+enum err notice_read_texts(struct command_line *line, size_t first, struct notice_post *post)
 {
 	struct arena *arena = line->ctx->arena;
 	struct str *languages;
@@ -193,6 +193,8 @@ static enum err post(struct command_line *line, struct desk *desk, bool is_sched
 		.zone = str_of(command_value(line, "--zone")),
 		.rule = str_of(command_value(line, "--rule")),
 		.expires = str_of(command_value(line, "--expires")),
+		.is_draft = command_value(line, "--draft") != NULL,
+		.is_pinned = command_value(line, "--pin") != NULL,
 	};
 	struct str *except;
 	struct notice_row row;
@@ -201,14 +203,15 @@ static enum err post(struct command_line *line, struct desk *desk, bool is_sched
 	post.except = except;
 	read_targets(line, &post);
 	TRY(notice_sender_find(ctx, &desk->accounts, str_of(notice_word(line, 0)), &post.sender));
-	TRY(read_texts(line, is_scheduled ? 3 : 2, &post));
+	TRY(notice_read_texts(line, is_scheduled ? 3 : 2, &post));
 	TRY(notices_post(ctx, &desk->accounts, &post, &notice_id));
 	TRY(store_notice_get(ctx, desk->accounts.db, notice_id, &row));
 	(void)printf("notice %lld: %s%s\n", (long long)notice_id,
-		is_scheduled            ? show_time(ctx->arena, row.next_at_ms)
+		post.is_draft           ? "a draft; somebody has to release it"
+			: is_scheduled      ? show_time(ctx->arena, row.next_at_ms)
 			: desk->server != 0 ? "on its way"
 								: "waits for the server's start",
-		is_scheduled && row.rule.p != NULL ? ", the first time" : "");
+		is_scheduled && !post.is_draft && row.rule.p != NULL ? ", the first time" : "");
 	return ERR_OK;
 }
 
@@ -257,6 +260,21 @@ static void print_outcome(struct ctx *ctx, const struct notice_outcome_row *outc
 		STR_ARG(show_text(ctx->arena, outcome->reason)));
 }
 
+static enum err print_follow_ups(struct ctx *ctx, struct db *db, int64_t notice_id)
+{
+	struct notice_follow_up_outcome *rows;
+	size_t count;
+	TRY(store_notice_follow_up_list(ctx, db, notice_id, DELIVERIES_SHOWN, &rows, &count));
+	for (size_t i = 0; i < count; i++) {
+		const char *what = rows[i].done_at_ms != 0 ? "done"
+			: rows[i].next_try_ms != 0             ? "waits"
+												   : "not done";
+		(void)printf("  %.*s: %-8s %.*s %.*s\n", STR_ARG(rows[i].kind), what,
+			STR_ARG(rows[i].room_id), STR_ARG(show_text(ctx->arena, rows[i].reason)));
+	}
+	return ERR_OK;
+}
+
 static enum err show(struct command_line *line, struct desk *desk)
 {
 	struct ctx *ctx = line->ctx;
@@ -281,7 +299,7 @@ static enum err show(struct command_line *line, struct desk *desk)
 	for (size_t i = 0; i < count; i++) {
 		print_outcome(ctx, &outcomes[i]);
 	}
-	return ERR_OK;
+	return print_follow_ups(ctx, desk->accounts.db, notice_id);
 }
 
 static enum err cancel(struct command_line *line, struct desk *desk)
@@ -317,6 +335,7 @@ static const struct notice_action *find_action(const char *name)
 		size_t count;
 	} groups[] = {
 		{actions, COUNT_OF(actions)},
+		{notice_change_actions, notice_change_action_count},
 		{notice_seen_actions, notice_seen_action_count},
 		{notice_source_actions, notice_source_action_count},
 		{notice_class_actions, notice_class_action_count},
@@ -357,15 +376,31 @@ static int run(struct command_line *line)
 	return err == ERR_OK ? STATUS_OK : command_failed(line->ctx);
 }
 
+static void print_examples(void)
+{
+	(void)fputs(
+		"\n"
+		"examples:\n"
+		"  belfry notice sender office --name '校務處 · Office'\n"
+		"  belfry notice send office '#class-3b' '明天**停課**' 'No school tomorrow' --lang zh-Hant,en\n"
+		"  belfry notice schedule office '#class-3b,#class-3c' 2026-11-30T07:00 '記得帶水壺' \\\n"
+		"      --rule 'FREQ=WEEKLY;BYDAY=MO;COUNT=10' --except 2026-12-07\n"
+		"  belfry notice token office '#class-3b' --name 'timetable program'\n"
+		"  belfry notice source add office '#school' https://school.example/calendar.ics --lang zh-Hant\n"
+		"  belfry notice class create class-3b --sender office --name '三年乙班' --staff @lin --space '#school'\n",
+		stdout);
+}
+
 const struct command cmd_notice = {
 	.name = "notice",
 	.summary = "Posts notices of the school into rooms, at once or when they are due.",
 	.usage =
 		"usage: belfry notice sender NAME [--name DISPLAY]\n"
-		"       belfry notice send SENDER TARGETS TEXT... [--lang LANGS] [--expires TIME]\n"
+		"       belfry notice send SENDER TARGETS TEXT... [--lang LANGS] [--expires TIME] [--pin] [--draft]\n"
 		"       belfry notice schedule SENDER TARGETS TIME TEXT... [--rule RRULE] [--zone ZONE]\n"
-		"              [--except DATES] [--lang LANGS] [--expires TIME]\n"
+		"              [--except DATES] [--lang LANGS] [--expires TIME] [--pin] [--draft]\n"
 		"       belfry notice list | show ID | cancel ID | senders\n"
+		"       belfry notice move ID TIME | edit ID TEXT... [--lang LANGS] | release ID [TIME]\n"
 		"       belfry notice seen ID [OCCURRENCE] [--not LEVEL] [--csv [--bom]]\n"
 		"       belfry notice remind ID [OCCURRENCE] [--not read|confirmed]\n"
 		"       belfry notice allow SENDER USER | disallow SENDER USER | managers SENDER\n"
@@ -397,6 +432,8 @@ const struct command cmd_notice = {
 		"  --zone ZONE        time zone of all times; notices.time_zone\n"
 		"  --except DATES     dates that are left out: 2026-12-25,2027-01-01\n"
 		"  --expires TIME     from then on nothing of it is sent\n"
+		"  --pin              it stands among the pinned messages until it expires or is cancelled\n"
+		"  --draft            it waits until somebody releases it\n"
 		"  --name TEXT        name that people see\n"
 		"  --not LEVEL        only who has not: delivered, read or confirmed\n"
 		"  --csv              a table for other programs; --bom: for Excel\n"
@@ -411,20 +448,13 @@ const struct command cmd_notice = {
 		"  --signed           the hook takes only what is signed with its secret, which is printed\n"
 		"  --data FOLDER      the server's data folder; ./data\n"
 		"  --config FILE      its options; FOLDER/belfry.yaml if it is there\n"
-		"  --set KEY=VALUE    one option\n"
-		"\n"
-		"examples:\n"
-		"  belfry notice sender office --name '校務處 · Office'\n"
-		"  belfry notice send office '#class-3b' '明天**停課**' 'No school tomorrow' --lang zh-Hant,en\n"
-		"  belfry notice schedule office '#class-3b,#class-3c' 2026-11-30T07:00 '記得帶水壺' \\\n"
-		"      --rule 'FREQ=WEEKLY;BYDAY=MO;COUNT=10' --except 2026-12-07\n"
-		"  belfry notice token office '#class-3b' --name 'timetable program'\n"
-		"  belfry notice source add office '#school' https://school.example/calendar.ics --lang zh-Hant\n"
-		"  belfry notice class create class-3b --sender office --name '三年乙班' --staff @lin --space '#school'\n",
+		"  --set KEY=VALUE    one option\n",
+	.more_help = print_examples,
 	.options = {{"--lang", true}, {"--rule", true}, {"--zone", true}, {"--except", true},
 		{"--expires", true}, {"--name", true}, {"--not", true}, {"--csv", false}, {"--bom", false},
 		{"--signed", false}, {"--every", true}, {"--days-before", true}, {"--at", true},
 		{"--sender", true}, {"--staff", true}, {"--members", true}, {"--guardians", true},
-		{"--template", true}, {"--encrypted", false}, {"--space", true}},
+		{"--template", true}, {"--encrypted", false}, {"--space", true}, {"--pin", false},
+		{"--draft", false}},
 	.run = run,
 };

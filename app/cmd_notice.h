@@ -22,6 +22,15 @@ MUST_CHECK enum err notice_read_id(struct command_line *line, int64_t *out);
 /** Pieces between commas; none for NULL. */
 void notice_split_commas(struct arena *arena, const char *text, struct str **out,
 	size_t *out_count);
+struct notice_post;
+/** Texts stand behind `first`; their languages in --lang, in the same order. Errors: INPUT */
+MUST_CHECK enum err notice_read_texts(struct command_line *line, size_t first,
+	struct notice_post *post);
+
+/* --- cmd_notice_change.c -------------------------------------------------------------------------------------- */
+
+extern const struct notice_action notice_change_actions[];
+extern const size_t notice_change_action_count;
 
 /* --- cmd_notice_seen.c ---------------------------------------------------------------------------------------- */
 

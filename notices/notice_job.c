@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "notices/notice_commands.h"
+#include "notices/notice_follow_up.h"
 #include "notices/notice_remind.h"
 #include "notices/notice_rooms.h"
 #include "notices/notice_send.h"
@@ -257,6 +258,19 @@ static enum err deliver_all(struct ctx *ctx, struct notice_job *job, bool *out_m
 	return ERR_OK;
 }
 
+static enum err follow_all_up(struct ctx *ctx, struct notice_job *job, bool *out_more)
+{
+	struct homeserver *hs = job->hs;
+	struct notice_follow_up_row *rows;
+	size_t count;
+	TRY(store_notice_follow_up_due(ctx, hs->db, clock_wall_ms(&hs->clock), AT_ONCE, &rows, &count));
+	for (size_t i = 0; i < count && !is_stopping(job); i++) {
+		TRY(notice_follow_up_do(ctx, hs, &rows[i]));
+	}
+	*out_more = *out_more || count == AT_ONCE;
+	return ERR_OK;
+}
+
 /*
  * Due times are on the wall clock. At the start, and when it was set back since the round before, what was put off by the clock that was
  * ahead is due again.
@@ -295,6 +309,7 @@ static enum err run_round(struct ctx *ctx, struct notice_job *job, int64_t *out_
 	TRY(notice_commands_run(ctx, hs, &has_more));
 	enum err err = move_all_on(ctx, job, &has_more);
 	TRY(deliver_all(ctx, job, &has_more));
+	TRY(follow_all_up(ctx, job, &has_more));
 	TRY(notice_remind_send(ctx, hs, &has_more));
 	*out_pause_ms = has_more ? 0 : 1;
 	return err;

@@ -134,7 +134,8 @@ enum err notice_request_post(struct call *call, struct notice_post *out)
 	*out = (struct notice_post){.token = notice_token_of(call)};
 	out->sender = out->token->sender;
 	TRY(notice_request_body(call,
-		STR("text lang texts targets start zone rule except expires request_key"), &body));
+		STR("text lang texts targets start zone rule except expires draft pin request_key"),
+		&body));
 	TRY(read_texts(call, body, out));
 	TRY(read_targets(call, body, out));
 	TRY(body_opt_str(call, body, "start", &out->start));
@@ -142,9 +143,18 @@ enum err notice_request_post(struct call *call, struct notice_post *out)
 	TRY(body_opt_str(call, body, "rule", &out->rule));
 	TRY(body_opt_str(call, body, "expires", &out->expires));
 	TRY(body_opt_str(call, body, "request_key", &out->request_key));
+	TRY(body_opt_bool(call, body, "draft", false, &out->is_draft));
+	TRY(body_opt_bool(call, body, "pin", false, &out->is_pinned));
 	TRY(read_strings(call, body, "except", &except, &out->except_count));
 	out->except = except;
 	return ERR_OK;
+}
+
+enum err notice_request_texts(struct call *call, struct notice_post *out)
+{
+	const struct json *body;
+	TRY(notice_request_body(call, STR("text lang texts"), &body));
+	return read_texts(call, body, out);
 }
 
 enum err notice_request_id(struct call *call, int64_t *out)

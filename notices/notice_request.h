@@ -24,11 +24,14 @@ MUST_CHECK enum err notice_request_body(struct call *call, struct str fields,
  *
  *     text, lang | texts [{lang, text}]
  *     targets [alias or id | {target, languages []}]; without: all of the token's
- *     start, zone, rule, except [], expires, request_key
+ *     start, zone, rule, except [], expires, draft, pin, request_key
  *
  * Errors: INPUT M_BAD_JSON, M_MISSING_PARAM
  */
 MUST_CHECK enum err notice_request_post(struct call *call, struct notice_post *out);
+
+/** The texts of another body: text, lang | texts. Errors: INPUT M_BAD_JSON, M_MISSING_PARAM */
+MUST_CHECK enum err notice_request_texts(struct call *call, struct notice_post *out);
 
 /** The number in the path. Errors: MISSING M_NOT_FOUND when it is none */
 MUST_CHECK enum err notice_request_id(struct call *call, int64_t *out);

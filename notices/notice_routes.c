@@ -4,9 +4,11 @@
 #include "notices/notice_routes.h"
 
 #include "homeserver/homeserver.h"
+#include "notices/notice_change.h"
 #include "notices/notice_job.h"
 #include "notices/notice_request.h"
 #include "notices/notices.h"
+#include "storage/notice_follow_up.h"
 
 enum { LISTED_DEFAULT = 50, LISTED_MAX = 500 };
 
@@ -50,6 +52,7 @@ static void write_notice(struct json_out *out, const struct notice_row *notice)
 	json_out_key_str(out, "sender", notice->sender);
 	json_out_key_raw(out, "texts", notice->texts);
 	json_out_key_int(out, "created_ts", notice->created_at_ms);
+	json_out_key_bool(out, "pin", notice->is_pinned);
 	write_time(out, STR("next_ts"), notice->next_at_ms);
 	write_time(out, STR("expires_ts"), notice->expires_at_ms);
 }
@@ -92,6 +95,38 @@ static void write_deliveries(struct json_out *out, const struct notice_outcome_r
 		write_text(out, STR("event_id"), row->event_id);
 		write_text(out, STR("reason"), row->reason);
 		write_time(out, STR("sent_ts"), row->sent_at_ms);
+		json_out_end(out);
+	}
+	json_out_end(out);
+}
+
+/* What it said before, oldest first. */
+static void write_edits(struct json_out *out, const struct notice_edit_row *edits, size_t count)
+{
+	json_out_key_array(out, "edits");
+	for (size_t i = 0; i < count; i++) {
+		json_out_object(out);
+		json_out_key_raw(out, "texts", edits[i].texts);
+		json_out_key_int(out, "replaced_ts", edits[i].replaced_at_ms);
+		json_out_end(out);
+	}
+	json_out_end(out);
+}
+
+static void write_follow_ups(struct json_out *out, const struct notice_follow_up_outcome *rows,
+	size_t count)
+{
+	json_out_key_array(out, "follow_ups");
+	for (size_t i = 0; i < count; i++) {
+		json_out_object(out);
+		json_out_key_int(out, "due_ts", rows[i].due_at_ms);
+		json_out_key_str(out, "room_id", rows[i].room_id);
+		json_out_key_str(out, "what", rows[i].kind);
+		json_out_key_str(out, "state",
+			rows[i].done_at_ms != 0        ? STR("done")
+				: rows[i].next_try_ms != 0 ? STR("waiting")
+										   : STR("failed"));
+		write_text(out, STR("reason"), rows[i].reason);
 		json_out_end(out);
 	}
 	json_out_end(out);
@@ -167,19 +202,28 @@ static enum err get_notice(struct call *call)
 	struct notice_row notice;
 	struct notice_target_row *targets;
 	struct notice_outcome_row *outcomes;
+	struct notice_edit_row *edits;
+	struct notice_follow_up_outcome *follow_ups;
 	size_t target_count;
 	size_t outcome_count;
+	size_t edit_count;
+	size_t follow_up_count;
 	TRY(read_id(call, &notice_id));
 	TRY(store_notice_get(ctx, db, notice_id, &notice));
 	TRY(store_notice_targets(ctx, db, notice_id, &targets, &target_count));
 	TRY(store_notice_delivery_list(ctx, db, notice_id, NOTICE_ROOMS_MAX, &outcomes,
 		&outcome_count));
+	TRY(store_notice_edit_list(ctx, db, notice_id, &edits, &edit_count));
+	TRY(store_notice_follow_up_list(ctx, db, notice_id, NOTICE_ROOMS_MAX, &follow_ups,
+		&follow_up_count));
 	struct json_out *out = reply_json(call, 200);
 	json_out_object(out);
 	write_notice(out, &notice);
 	write_schedule(ctx, out, &notice);
 	write_targets(ctx, out, targets, target_count);
 	write_deliveries(out, outcomes, outcome_count);
+	write_edits(out, edits, edit_count);
+	write_follow_ups(out, follow_ups, follow_up_count);
 	json_out_end(out);
 	return ERR_OK;
 }
@@ -192,7 +236,49 @@ static enum err cancel_notice(struct call *call)
 	TRY(notice_request_body(call, STR(""), &body));
 	TRY(read_id(call, &notice_id));
 	TRY(notices_cancel(&call->ctx, &desk, notice_id, notice_token_of(call)->sender));
+	notice_job_wake(hs_of(call)->notices);
 	return reply_empty(call);
+}
+
+static enum err move_notice(struct call *call)
+{
+	const struct json *body;
+	struct str start;
+	int64_t notice_id;
+	const struct account_desk desk = notice_desk(hs_of(call));
+	TRY(notice_request_body(call, STR("start"), &body));
+	TRY(read_id(call, &notice_id));
+	TRY(body_str(call, body, "start", &start));
+	TRY(notices_move(&call->ctx, &desk, notice_id, start));
+	return reply_notice(call, notice_id);
+}
+
+static enum err edit_notice(struct call *call)
+{
+	struct notice_post post = {0};
+	const struct json *body;
+	int64_t notice_id;
+	const struct account_desk desk = notice_desk(hs_of(call));
+	TRY(call_json_optional(call, &body));
+	TRY(read_id(call, &notice_id));
+	TRY(notice_request_texts(call, &post));
+	TRY(notices_edit(&call->ctx, &desk, notice_id, post.texts, post.text_count));
+	notice_job_wake(hs_of(call)->notices);
+	return reply_notice(call, notice_id);
+}
+
+static enum err release_notice(struct call *call)
+{
+	const struct json *body;
+	struct str start;
+	int64_t notice_id;
+	const struct account_desk desk = notice_desk(hs_of(call));
+	TRY(notice_request_body(call, STR("start"), &body));
+	TRY(read_id(call, &notice_id));
+	TRY(body_opt_str(call, body, "start", &start));
+	TRY(notices_release(&call->ctx, &desk, notice_id, start, notice_token_of(call)));
+	notice_job_wake(hs_of(call)->notices);
+	return reply_notice(call, notice_id);
 }
 
 #define API "/_belfry/notices/v1"
@@ -204,5 +290,11 @@ const struct route notice_routes[] = {
 		get_notice},
 	{"cancelNotice", "POST", API "/notices/{noticeId}/cancel", AUTH_NOTICE, LANE_LOCAL, RATE_NOTICE,
 		0, cancel_notice},
+	{"moveNotice", "POST", API "/notices/{noticeId}/move", AUTH_NOTICE, LANE_LOCAL, RATE_NOTICE, 0,
+		move_notice},
+	{"editNotice", "POST", API "/notices/{noticeId}/edit", AUTH_NOTICE, LANE_LOCAL, RATE_NOTICE, 0,
+		edit_notice},
+	{"releaseNotice", "POST", API "/notices/{noticeId}/release", AUTH_NOTICE, LANE_LOCAL,
+		RATE_NOTICE, 0, release_notice},
 };
 const size_t notice_route_count = COUNT_OF(notice_routes);

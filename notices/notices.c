@@ -253,35 +253,43 @@ static enum err read_targets(struct ctx *ctx, const struct account_desk *desk,
 
 /* --- posting ------------------------------------------------------------------------------------------------------- */
 
-/* Renders everything once: what can go wrong later is up to the rooms. */
-static enum err read_texts(struct ctx *ctx, const struct notice_post *post,
-	struct notice_text **out)
+static enum err read_text(struct ctx *ctx, const struct notice_text *given, size_t index,
+	struct notice_text *out)
+{
+	struct notice_text *text = &out[index];
+	struct str lang = given[index].lang;
+	*text = (struct notice_text){.lang = STR(""), .markdown = given[index].markdown};
+	if (lang.n > 0 && !notice_lang_read(ctx->arena, lang, &text->lang)) {
+		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "'%.*s' is no language, such as zh-Hant",
+			STR_ARG(lang));
+	}
+	for (size_t i = 0; i < index; i++) {
+		if (str_equals(out[i].lang, text->lang)) {
+			return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "Two texts have the language '%.*s'",
+				STR_ARG(text->lang));
+		}
+	}
+	return ERR_OK;
+}
+
+enum err notice_texts_take(struct ctx *ctx, const struct notice_text *texts, size_t count,
+	struct str *out)
 {
 	struct json content;
-	if (post->text_count == 0 || post->text_count > NOTICE_LANGUAGES_MAX) {
+	if (count == 0 || count > NOTICE_LANGUAGES_MAX) {
 		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "A notice has 1 to %d texts",
 			(int)NOTICE_LANGUAGES_MAX);
 	}
-	*out = ARENA_NEW_ARRAY(ctx->arena, struct notice_text, post->text_count);
-	for (size_t i = 0; i < post->text_count; i++) {
-		struct notice_text *text = &(*out)[i];
-		*text = (struct notice_text){.lang = STR(""), .markdown = post->texts[i].markdown};
-		struct str lang = post->texts[i].lang;
-		if (lang.n > 0 && !notice_lang_read(ctx->arena, lang, &text->lang)) {
-			return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "'%.*s' is no language, such as zh-Hant",
-				STR_ARG(lang));
-		}
-		for (size_t j = 0; j < i; j++) {
-			if (str_equals((*out)[j].lang, text->lang)) {
-				return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "Two texts have the language '%.*s'",
-					STR_ARG(text->lang));
-			}
-		}
+	struct notice_text *read = ARENA_NEW_ARRAY(ctx->arena, struct notice_text, count);
+	for (size_t i = 0; i < count; i++) {
+		TRY(read_text(ctx, texts, i, read));
 	}
-	const struct notice_message message = {.texts = *out,
-		.count = post->text_count,
+	const struct notice_message message = {.texts = read,
+		.count = count,
 		.late_since = STR("0000-00-00 00:00")};
-	return notice_message_compose(ctx, &message, &content);
+	TRY(notice_message_compose(ctx, &message, &content));
+	*out = notice_texts_write(ctx, read, count);
+	return ERR_OK;
 }
 
 static enum err set_expiry(struct ctx *ctx, const struct notice_post *post, struct notice_row *row)
@@ -300,7 +308,7 @@ static enum err set_expiry(struct ctx *ctx, const struct notice_post *post, stru
 	return ERR_OK;
 }
 
-static enum err set_schedule(struct ctx *ctx, const struct notice_post *post,
+enum err notice_schedule_set(struct ctx *ctx, const struct notice_post *post,
 	struct notice_row *row)
 {
 	struct schedule *schedule;
@@ -333,7 +341,8 @@ static struct str hash_request(struct ctx *ctx, const struct notice_post *post,
 	const struct notice_row *row, const struct notice_target_row *targets, size_t count)
 {
 	const struct str parts[] = {row->texts, post->start, row->zone, post->rule,
-		notice_words_write(ctx, post->except, post->except_count), post->expires};
+		notice_words_write(ctx, post->except, post->except_count), post->expires,
+		post->is_draft ? STR("draft") : STR(""), post->is_pinned ? STR("pin") : STR("")};
 	unsigned char hash[SHA256_BYTES];
 	struct sha256 *sum = sha256_create();
 	for (size_t i = 0; i < COUNT_OF(parts); i++) {
@@ -387,11 +396,12 @@ enum err notices_post(struct ctx *ctx, const struct account_desk *desk,
 {
 	struct notice_target_row *targets = NULL;
 	size_t target_count;
-	struct notice_text *texts;
 	struct notice_row row = {
 		.sender = post->sender,
 		.zone = post->zone.p != NULL ? post->zone : desk->settings->notices_time_zone,
 		.except_at = STR(""),
+		.state = post->is_draft ? STR("draft") : STR("scheduled"),
+		.is_pinned = post->is_pinned,
 		.created_at_ms = clock_wall_ms(&desk->clock),
 		.token_id = post->token != NULL ? post->token->token_id : 0,
 		.request_key = post->request_key,
@@ -401,8 +411,7 @@ enum err notices_post(struct ctx *ctx, const struct account_desk *desk,
 			(int)NOTICE_REQUEST_KEY_MAX_BYTES);
 	}
 	TRY(read_targets(ctx, desk, post, &targets, &target_count));
-	TRY(read_texts(ctx, post, &texts));
-	row.texts = notice_texts_write(ctx, texts, post->text_count);
+	TRY(notice_texts_take(ctx, post->texts, post->text_count, &row.texts));
 	row.request_hash = post->request_key.p != NULL
 		? hash_request(ctx, post, &row, targets, target_count)
 		: str_from(NULL, 0);
@@ -410,7 +419,8 @@ enum err notices_post(struct ctx *ctx, const struct account_desk *desk,
 	if (err != ERR_MISSING) {
 		return err; /* also when its time has passed since */
 	}
-	TRY(set_schedule(ctx, post, &row));
+	TRY(notice_schedule_set(ctx, post, &row));
+	row.next_at_ms = post->is_draft ? 0 : row.next_at_ms;
 	return insert(ctx, desk->db, &row, targets, target_count, out_notice_id);
 }
 

@@ -62,6 +62,9 @@ struct notice_post {
 	size_t except_count;
 	struct str
 		expires; /**< date with time of the same clock, after which nothing is sent; p == NULL: never */
+	bool is_draft; /**< waits until somebody releases it (notice_change.h) */
+	bool
+		is_pinned; /**< stands among the pinned events of its rooms until it expires or is cancelled */
 	const struct notice_token_row *token; /**< of the program that posts; NULL: people do */
 	struct str request_key; /**< of the token: the same again is the same notice; p == NULL: none */
 };
@@ -93,6 +96,15 @@ MUST_CHECK enum err notices_get(struct ctx *ctx, const struct account_desk *desk
 MUST_CHECK enum err notices_cancel(struct ctx *ctx, const struct account_desk *desk,
 	int64_t notice_id, struct str sender);
 
+/**
+ * Texts as a row keeps them, in the ctx's arena. All are rendered once: what can go wrong later is up to the rooms.
+ * Errors: INPUT M_INVALID_PARAM (number, languages), M_BAD_JSON, M_TOO_LARGE
+ */
+MUST_CHECK enum err notice_texts_take(struct ctx *ctx, const struct notice_text *texts,
+	size_t count, struct str *out);
+/** Sets what a row says of times; row->zone, and row->created_at_ms as now, are given. Errors: INPUT M_INVALID_PARAM */
+MUST_CHECK enum err notice_schedule_set(struct ctx *ctx, const struct notice_post *post,
+	struct notice_row *row);
 /** Texts of a row; in the ctx's arena. Errors: INTERNAL (the row is not what was written) */
 MUST_CHECK enum err notice_texts_read(struct ctx *ctx, struct str json, struct notice_text **out,
 	size_t *out_count);

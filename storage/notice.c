@@ -134,6 +134,9 @@ static void read_notices(struct ctx *ctx, const struct db_rows *rows, struct not
 			.next_at_ms = db_int(rows, i, 8),
 			.expires_at_ms = db_int(rows, i, 9),
 			.created_at_ms = db_int(rows, i, 10),
+			.is_pinned = db_is_true(rows, i, 11),
+			.edits = db_int(rows, i, 12),
+			.token_id = db_int(rows, i, 13),
 		};
 	}
 }
@@ -166,10 +169,11 @@ enum err store_notice_insert(struct ctx *ctx, struct db *db, const struct notice
 	TRY(db_query(ctx, db, STMT_NOTICE_INSERT,
 		DB_ARGS(db_text(row->sender), db_text(row->texts), db_text(row->start_at),
 			db_text(row->zone), db_text(row->rule), db_text(row->except_at),
-			db_bigint(row->next_at_ms), db_bigint_or_null(row->expires_at_ms),
+			db_bigint_or_null(row->next_at_ms), db_bigint_or_null(row->expires_at_ms),
 			db_bigint(row->created_at_ms), db_bigint_or_null(row->token_id),
 			db_text(row->request_key), db_bigint(limit), db_texts(names, target_count),
-			db_texts(languages, target_count), db_bytes(row->request_hash)),
+			db_texts(languages, target_count), db_bytes(row->request_hash), db_text(row->state),
+			db_bool(row->is_pinned)),
 		&rows));
 	if (db_count(rows) == 0) {
 		return ERR_LIMIT;
@@ -221,6 +225,17 @@ enum err store_notice_cancel(struct ctx *ctx, struct db *db, int64_t notice_id, 
 {
 	struct db_rows *rows;
 	TRY(db_query(ctx, db, STMT_NOTICE_CANCEL, DB_ARGS(db_bigint(notice_id), db_text(sender)),
+		&rows));
+	return db_count(rows) > 0 ? ERR_OK : ERR_MISSING;
+}
+
+enum err store_notice_reschedule(struct ctx *ctx, struct db *db, int64_t notice_id,
+	int64_t was_due_ms, struct str start_at, int64_t next_at_ms)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_NOTICE_RESCHEDULE,
+		DB_ARGS(db_bigint(notice_id), db_bigint(was_due_ms), db_text(start_at),
+			db_bigint(next_at_ms)),
 		&rows));
 	return db_count(rows) > 0 ? ERR_OK : ERR_MISSING;
 }

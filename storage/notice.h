@@ -46,7 +46,7 @@ struct notice_row {
 	int64_t notice_id; /**< when read */
 	struct str sender;
 	struct str texts;      /**< JSON array */
-	struct str state;      /**< when read */
+	struct str state;      /**< when written: scheduled or draft */
 	struct str start_at;   /**< p == NULL: at once */
 	struct str zone;       /**< of the clock */
 	struct str rule;       /**< p == NULL: once */
@@ -54,7 +54,9 @@ struct notice_row {
 	int64_t next_at_ms;    /**< 0: never again */
 	int64_t expires_at_ms; /**< 0: not said */
 	int64_t created_at_ms;
-	int64_t token_id;        /**< when written; 0: none */
+	bool is_pinned;
+	int64_t edits;           /**< when read: how often its texts were changed */
+	int64_t token_id;        /**< 0: none */
 	struct str request_key;  /**< when written; p == NULL: none */
 	struct str request_hash; /**< with request_key: SHA-256 of what is asked for */
 };
@@ -93,6 +95,13 @@ MUST_CHECK enum err store_notice_targets(struct ctx *ctx, struct db *db, int64_t
  */
 MUST_CHECK enum err store_notice_cancel(struct ctx *ctx, struct db *db, int64_t notice_id,
 	struct str sender);
+
+/**
+ * Another start, and what is due then; a draft is none any more.
+ * Errors: MISSING (no fault text) when it was not so; STORE. @param was_due_ms  as it was read; 0: it is a draft
+ */
+MUST_CHECK enum err store_notice_reschedule(struct ctx *ctx, struct db *db, int64_t notice_id,
+	int64_t was_due_ms, struct str start_at, int64_t next_at_ms);
 
 /* --- what is due ------------------------------------------------------------------------------------------------ */
 

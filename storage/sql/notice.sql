@@ -30,13 +30,13 @@ SELECT token_id, sender, targets, name, created_at_ms, is_hook, is_signed FROM n
 DELETE FROM notice_tokens WHERE token_id = $1;
 
 -- name: notice_insert
--- One row: the number. None when the sender has $12 that are still due, or the token has sent this request before.
+-- One row: the number. None when the sender has $12 that are still due or drafts, or the token has sent this request before.
 -- Index: notices_sender_idx, notices_request_key.
 WITH made AS (
 	INSERT INTO notices (sender, texts, state, start_at, zone, rule, except_at, next_at_ms, expires_at_ms, created_at_ms, token_id,
-		request_key, request_hash)
-	SELECT $1, $2, 'scheduled', $3, $4, $5, $6, $7, $8, $9, $10, $11, $15
-	WHERE (SELECT count(*) FROM notices WHERE sender = $1 AND next_at_ms IS NOT NULL) < $12
+		request_key, request_hash, is_pinned)
+	SELECT $1, $2, $16, $3, $4, $5, $6, $7, $8, $9, $10, $11, $15, $17
+	WHERE (SELECT count(*) FROM notices WHERE sender = $1 AND (next_at_ms IS NOT NULL OR state = 'draft')) < $12
 	ON CONFLICT (token_id, request_key) DO NOTHING
 	RETURNING notice_id
 ), targets AS (
@@ -52,12 +52,16 @@ SELECT notice_id, request_hash FROM notices WHERE token_id = $1 AND request_key 
 
 -- name: notice_get hot
 -- At most one row. Index: notices_pkey.
-SELECT notice_id, sender, texts, state, start_at, zone, rule, except_at, next_at_ms, expires_at_ms, created_at_ms FROM notices
+SELECT notice_id, sender, texts, state, start_at, zone, rule, except_at, next_at_ms, expires_at_ms, created_at_ms, is_pinned, edits,
+	token_id
+FROM notices
 WHERE notice_id = $1;
 
 -- name: notice_list
 -- The newest $3 before $2, of the sender $1 or of all, that go to none but $4 (null: to any). Index: notices_pkey.
-SELECT notice_id, sender, texts, state, start_at, zone, rule, except_at, next_at_ms, expires_at_ms, created_at_ms FROM notices
+SELECT notice_id, sender, texts, state, start_at, zone, rule, except_at, next_at_ms, expires_at_ms, created_at_ms, is_pinned, edits,
+	token_id
+FROM notices
 WHERE ($1::text IS NULL OR sender = $1) AND notice_id < $2 AND ($4::text[] IS NULL OR NOT EXISTS (
 	SELECT 1 FROM notice_targets AS t WHERE t.notice_id = notices.notice_id AND t.target <> ALL ($4)))
 ORDER BY notice_id DESC LIMIT $3;
@@ -67,30 +71,54 @@ ORDER BY notice_id DESC LIMIT $3;
 SELECT target, languages FROM notice_targets WHERE notice_id = $1 ORDER BY ordinal;
 
 -- name: notice_cancel
--- One row when there was something to cancel: a time to come, or a delivery that waits. Index: notices_pkey, notice_deliveries_pkey.
-WITH stopped AS (
+-- One row when there was something to cancel: a time to come, a draft, a delivery or what follows it that waits, or a pin. Index:
+-- notices_pkey, notice_deliveries_pkey, notice_follow_ups_pkey.
+WITH mine AS (
+	SELECT notice_id, is_pinned, next_at_ms IS NOT NULL OR state = 'draft' AS is_due FROM notices
+	WHERE notice_id = $1 AND ($2::text IS NULL OR sender = $2) FOR UPDATE
+), stopped AS (
 	UPDATE notice_deliveries SET next_try_ms = NULL, reason = 'cancelled'
-	WHERE notice_id = $1 AND next_try_ms IS NOT NULL
-		AND EXISTS (SELECT 1 FROM notices WHERE notice_id = $1 AND ($2::text IS NULL OR sender = $2))
+	WHERE notice_id = (SELECT notice_id FROM mine) AND next_try_ms IS NOT NULL
+	RETURNING 1
+), dropped AS (
+	UPDATE notice_follow_ups SET next_try_ms = NULL, reason = 'cancelled'
+	WHERE notice_id = (SELECT notice_id FROM mine) AND next_try_ms IS NOT NULL AND kind <> 'unpin'
+	RETURNING 1
+), unpinned AS (
+	INSERT INTO notice_follow_ups (notice_id, due_at_ms, room_id, kind, ordinal, txn_key, next_try_ms, failures)
+	SELECT d.notice_id, d.due_at_ms, d.room_id, 'unpin', 0, '', 0, 0
+	FROM mine JOIN notice_deliveries AS d ON d.notice_id = mine.notice_id
+	WHERE mine.is_pinned AND d.event_id IS NOT NULL
+	ON CONFLICT (notice_id, due_at_ms, room_id, kind, ordinal) DO UPDATE SET next_try_ms = 0
+		WHERE notice_follow_ups.done_at_ms IS NULL
 	RETURNING 1
 )
 UPDATE notices SET state = 'cancelled', next_at_ms = NULL
-WHERE notice_id = $1 AND ($2::text IS NULL OR sender = $2)
-	AND (next_at_ms IS NOT NULL OR EXISTS (SELECT 1 FROM stopped))
+WHERE notice_id = (SELECT notice_id FROM mine WHERE is_due OR EXISTS (SELECT 1 FROM stopped) OR EXISTS (SELECT 1 FROM dropped)
+	OR EXISTS (SELECT 1 FROM unpinned))
+RETURNING notice_id;
+
+-- name: notice_reschedule
+-- One row when a notice $1 was due at $2, or a draft (0): it begins at $3, is due next at $4, and is a draft no more. Index: notices_pkey.
+UPDATE notices SET start_at = $3, next_at_ms = $4, state = 'scheduled'
+WHERE notice_id = $1 AND CASE WHEN $2::bigint = 0 THEN state = 'draft' ELSE next_at_ms = $2::bigint END
 RETURNING notice_id;
 
 -- name: notice_due hot
 -- Up to $2 that are due, longest first. Index: notices_next_idx.
-SELECT notice_id, sender, texts, state, start_at, zone, rule, except_at, next_at_ms, expires_at_ms, created_at_ms FROM notices
+SELECT notice_id, sender, texts, state, start_at, zone, rule, except_at, next_at_ms, expires_at_ms, created_at_ms, is_pinned, edits,
+	token_id
+FROM notices
 WHERE next_at_ms <= $1 ORDER BY next_at_ms LIMIT $2;
 
 -- name: notice_next hot
 -- One row: when something is due next, null for never. Index: notices_next_idx, notice_deliveries_waiting_idx,
--- notice_reminders_waiting_idx, notice_commands_waiting_idx.
+-- notice_reminders_waiting_idx, notice_commands_waiting_idx, notice_follow_ups_waiting_idx.
 SELECT least((SELECT min(next_at_ms) FROM notices WHERE next_at_ms IS NOT NULL),
 	(SELECT min(next_try_ms) FROM notice_deliveries WHERE next_try_ms IS NOT NULL),
 	(SELECT min(next_try_ms) FROM notice_reminders WHERE next_try_ms IS NOT NULL),
-	(SELECT min(next_try_ms) FROM notice_commands));
+	(SELECT min(next_try_ms) FROM notice_commands),
+	(SELECT min(next_try_ms) FROM notice_follow_ups WHERE next_try_ms IS NOT NULL));
 
 -- name: notice_move_on
 -- A notice $1 that was due at $2 is due next at $3 (null: never again) and has the state $4; at $5 it is due in rooms $6, in
@@ -120,9 +148,24 @@ WHERE d.next_try_ms <= $1 ORDER BY d.next_try_ms LIMIT $2;
 UPDATE notice_deliveries SET next_try_ms = $1 WHERE next_try_ms > $1::bigint + $2::bigint AND failures > 0;
 
 -- name: notice_delivery_sent
--- One row. Index: notice_deliveries_pkey.
-UPDATE notice_deliveries SET event_id = $4, sent_at_ms = $5, next_try_ms = NULL, reason = NULL
-WHERE notice_id = $1 AND due_at_ms = $2 AND room_id = $3;
+-- The event $4 is there since $5; what follows it is to be done. What was sent may be older than an edit of a time when it was already due.
+-- Index: notice_deliveries_pkey, notices_pkey.
+WITH sent AS (
+	UPDATE notice_deliveries SET event_id = $4, sent_at_ms = $5, next_try_ms = NULL, reason = NULL
+	WHERE notice_id = $1 AND due_at_ms = $2 AND room_id = $3
+	RETURNING notice_id, due_at_ms, room_id
+)
+INSERT INTO notice_follow_ups (notice_id, due_at_ms, room_id, kind, ordinal, txn_key, next_try_ms, failures)
+SELECT sent.notice_id, sent.due_at_ms, sent.room_id, f.kind, f.ordinal,
+	substr(sha256(convert_to(concat_ws(' ', 'notice', sent.notice_id, sent.due_at_ms, sent.room_id, f.kind, f.ordinal), 'UTF8')), 1, 16),
+	f.at_ms, 0
+FROM sent JOIN notices AS n ON n.notice_id = sent.notice_id CROSS JOIN LATERAL (VALUES
+	('pin', 0, $5::bigint, n.is_pinned AND n.state <> 'cancelled' AND coalesce(n.expires_at_ms > $5::bigint, true)),
+	('unpin', 0, n.expires_at_ms, n.is_pinned AND n.expires_at_ms IS NOT NULL),
+	('amend', n.edits, $5::bigint, sent.due_at_ms <= n.edited_at_ms)
+) AS f (kind, ordinal, at_ms, is_wanted)
+WHERE f.is_wanted
+ON CONFLICT DO NOTHING;
 
 -- name: notice_delivery_failed
 -- At most one row: it is tried again at $4, null: not any more. One that was cancelled or sent meanwhile stays as it is. Index:

@@ -30,7 +30,8 @@ SELECT event_id FROM transactions WHERE key = $1;
 
 -- name: transaction_delete_old
 -- As many as are old, but for those of notices that may have been sent without anybody having written it down. Index:
--- transactions_created_idx, notice_deliveries_waiting_idx, notice_reminders_waiting_idx.
+-- transactions_created_idx, notice_deliveries_waiting_idx, notice_reminders_waiting_idx, notice_follow_ups_waiting_idx.
 DELETE FROM transactions WHERE created_at_ms < $1
 	AND key <> ALL (ARRAY(SELECT txn_key FROM notice_deliveries WHERE next_try_ms IS NOT NULL
-		UNION ALL SELECT txn_key FROM notice_reminders WHERE next_try_ms IS NOT NULL));
+		UNION ALL SELECT txn_key FROM notice_reminders WHERE next_try_ms IS NOT NULL
+		UNION ALL SELECT txn_key FROM notice_follow_ups WHERE next_try_ms IS NOT NULL));
