@@ -24,6 +24,7 @@ static const unsigned char no_nonce[SEAL_NONCE_BYTES];
 static EVP_MD *md_sha256;
 static EVP_MD *md_sha1;
 static EVP_CIPHER *aes_256_gcm;
+static EVP_CIPHER *aes_256_ctr;
 static pthread_once_t fetch_once = PTHREAD_ONCE_INIT;
 
 static void fetch_algorithms(void)
@@ -33,7 +34,8 @@ static void fetch_algorithms(void)
 	invariant(md_sha256 != NULL);
 	invariant(md_sha1 != NULL);
 	aes_256_gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
-	invariant(aes_256_gcm != NULL);
+	aes_256_ctr = EVP_CIPHER_fetch(NULL, "AES-256-CTR", NULL);
+	invariant(aes_256_gcm != NULL && aes_256_ctr != NULL);
 }
 
 static const void *data_or_empty(struct str s)
@@ -121,6 +123,37 @@ void crypto_wipe(void *bytes, size_t size_bytes)
 	if (size_bytes > 0) {
 		explicit_bzero(bytes, size_bytes);
 	}
+}
+
+struct aes_ctr {
+	EVP_CIPHER_CTX *state;
+};
+
+struct aes_ctr *aes_ctr_create(const unsigned char key[AES_CTR_KEY_BYTES],
+	const unsigned char iv[AES_CTR_IV_BYTES])
+{
+	(void)pthread_once(&fetch_once, fetch_algorithms);
+	struct aes_ctr *cipher = mem_alloc(sizeof(*cipher));
+	cipher->state = EVP_CIPHER_CTX_new();
+	invariant(cipher->state != NULL);
+	int done = EVP_EncryptInit_ex2(cipher->state, aes_256_ctr, key, iv, NULL);
+	invariant(done == 1);
+	return cipher;
+}
+
+void aes_ctr_destroy(struct aes_ctr *cipher)
+{
+	EVP_CIPHER_CTX_free(cipher->state);
+	mem_free(cipher);
+}
+
+void aes_ctr_apply(struct aes_ctr *cipher, char *bytes, size_t size_bytes)
+{
+	int written = 0;
+	unsigned char *piece = (unsigned char *)bytes;
+	invariant(size_bytes <= INT32_MAX);
+	int done = EVP_EncryptUpdate(cipher->state, piece, &written, piece, (int)size_bytes);
+	invariant(done == 1 && (size_t)written == size_bytes);
 }
 
 struct str crypto_seal(struct arena *arena, const unsigned char key[SEAL_KEY_BYTES],

@@ -48,6 +48,17 @@ struct str crypto_seal(struct arena *arena, const unsigned char key[SEAL_KEY_BYT
 MUST_CHECK bool crypto_open(struct arena *arena, const unsigned char key[SEAL_KEY_BYTES],
 	struct str sealed, struct str *out);
 
+enum { AES_CTR_KEY_BYTES = 32, AES_CTR_IV_BYTES = 16 };
+
+/** AES-256 in counter mode, piece by piece; protects from nobody who changes bytes. Used by one thread at a time. */
+struct aes_ctr;
+/** A key with an iv is for one text only, ever. */
+struct aes_ctr *aes_ctr_create(const unsigned char key[AES_CTR_KEY_BYTES],
+	const unsigned char iv[AES_CTR_IV_BYTES]);
+void aes_ctr_destroy(struct aes_ctr *cipher);
+/** Encrypts (or decrypts, which is the same) a piece where it is. */
+void aes_ctr_apply(struct aes_ctr *cipher, char *bytes, size_t size_bytes);
+
 /** A signing key kept ready for use; immutable, any thread. */
 struct ed25519_key;
 

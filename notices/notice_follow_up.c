@@ -11,6 +11,7 @@
 #include "homeserver/room/rooms.h"
 #include "matrix/canonical.h"
 #include "matrix/json_make.h"
+#include "notices/notice_file.h"
 #include "notices/notice_send.h"
 #include "notices/notices.h"
 
@@ -168,6 +169,9 @@ static enum err do_it(struct ctx *ctx, struct homeserver *hs,
 	struct user_id sender;
 	if (!user_id_parse(row->sender, &sender)) {
 		return fail_cause(ctx, ERR_INTERNAL, "the sender of a notice is none");
+	}
+	if (str_equals(row->kind, STR("file"))) {
+		return notice_file_say(ctx, hs, sender, row);
 	}
 	bool is_pin = str_equals(row->kind, STR("pin")) || str_equals(row->kind, STR("unpin"));
 	return is_pin ? pin(ctx, hs, sender, row) : edit(ctx, hs, sender, row);

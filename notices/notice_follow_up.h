@@ -1,5 +1,5 @@
 /**
- * What is done in a room after a notice was sent there: what was edited, pins. Each once, as deliveries are; the job does them
+ * What is done in a room after a notice was sent there: its files, what was edited, pins. Each once, as deliveries are; the job does them
  * (notices/notice_job.h).
  */
 #ifndef BELFRY_NOTICES_NOTICE_FOLLOW_UP_H

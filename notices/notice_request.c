@@ -131,10 +131,11 @@ enum err notice_request_post(struct call *call, struct notice_post *out)
 {
 	const struct json *body;
 	struct str *except;
+	struct str *files;
 	*out = (struct notice_post){.token = notice_token_of(call)};
 	out->sender = out->token->sender;
 	TRY(notice_request_body(call,
-		STR("text lang texts targets start zone rule except expires draft pin request_key"),
+		STR("text lang texts targets start zone rule except expires draft pin files request_key"),
 		&body));
 	TRY(read_texts(call, body, out));
 	TRY(read_targets(call, body, out));
@@ -147,6 +148,8 @@ enum err notice_request_post(struct call *call, struct notice_post *out)
 	TRY(body_opt_bool(call, body, "pin", false, &out->is_pinned));
 	TRY(read_strings(call, body, "except", &except, &out->except_count));
 	out->except = except;
+	TRY(read_strings(call, body, "files", &files, &out->file_count));
+	out->files = files;
 	return ERR_OK;
 }
 

@@ -24,7 +24,7 @@ MUST_CHECK enum err notice_request_body(struct call *call, struct str fields,
  *
  *     text, lang | texts [{lang, text}]
  *     targets [alias or id | {target, languages []}]; without: all of the token's
- *     start, zone, rule, except [], expires, draft, pin, request_key
+ *     start, zone, rule, except [], expires, draft, pin, files [mxc URI], request_key
  *
  * Errors: INPUT M_BAD_JSON, M_MISSING_PARAM
  */

@@ -3,7 +3,7 @@
  */
 #include "notices/notice_routes.h"
 
-#include "homeserver/homeserver.h"
+#include "homeserver/media/media.h"
 #include "notices/notice_change.h"
 #include "notices/notice_job.h"
 #include "notices/notice_request.h"
@@ -98,6 +98,22 @@ static void write_deliveries(struct json_out *out, const struct notice_outcome_r
 		json_out_end(out);
 	}
 	json_out_end(out);
+}
+
+static enum err write_files(struct call *call, struct json_out *out, int64_t notice_id)
+{
+	struct str *ids;
+	size_t count;
+	const struct homeserver *hs = hs_of(call);
+	TRY(store_notice_attachments(&call->ctx, hs->db, notice_id, &ids, &count));
+	json_out_key_array(out, "files");
+	for (size_t i = 0; i < count; i++) {
+		json_out_str(out,
+			str_printf(call->ctx.arena, "mxc://%.*s/%.*s", STR_ARG(hs->signer.server.s),
+				STR_ARG(ids[i])));
+	}
+	json_out_end(out);
+	return ERR_OK;
 }
 
 /* What it said before, oldest first. */
@@ -222,6 +238,7 @@ static enum err get_notice(struct call *call)
 	write_schedule(ctx, out, &notice);
 	write_targets(ctx, out, targets, target_count);
 	write_deliveries(out, outcomes, outcome_count);
+	TRY(write_files(call, out, notice_id));
 	write_edits(out, edits, edit_count);
 	write_follow_ups(out, follow_ups, follow_up_count);
 	json_out_end(out);
@@ -281,6 +298,26 @@ static enum err release_notice(struct call *call)
 	return reply_notice(call, notice_id);
 }
 
+/* A file for notices of the token's sender, whose quota counts it. */
+static enum err post_media(struct call *call)
+{
+	struct str media_id;
+	const struct media_upload upload = {
+		.user_id = notice_token_of(call)->sender,
+		.content_type = call_header(call, "Content-Type"),
+		.file_name = call_query(call, "filename"),
+		.file = call_body_file(call),
+	};
+	TRY(media_upload(&call->ctx, hs_of(call), &upload, &media_id));
+	struct json_out *out = reply_json(call, 200);
+	json_out_object(out);
+	json_out_key_str(out, "content_uri",
+		str_printf(call->ctx.arena, "mxc://%.*s/%.*s", STR_ARG(hs_of(call)->signer.server.s),
+			STR_ARG(media_id)));
+	json_out_end(out);
+	return ERR_OK;
+}
+
 #define API "/_belfry/notices/v1"
 
 const struct route notice_routes[] = {
@@ -296,5 +333,7 @@ const struct route notice_routes[] = {
 		edit_notice},
 	{"releaseNotice", "POST", API "/notices/{noticeId}/release", AUTH_NOTICE, LANE_LOCAL,
 		RATE_NOTICE, 0, release_notice},
+	{"uploadNoticeMedia", "POST", API "/media", AUTH_NOTICE, LANE_REMOTE, RATE_NOTICE,
+		BODY_STREAMED, post_media},
 };
 const size_t notice_route_count = COUNT_OF(notice_routes);

@@ -14,6 +14,7 @@
 #include "matrix/json_make.h"
 #include "notices/schedule.h"
 #include "storage/appservice.h"
+#include "storage/media.h"
 #include "storage/profile.h"
 
 enum {
@@ -349,6 +350,10 @@ static struct str hash_request(struct ctx *ctx, const struct notice_post *post,
 		sha256_add(sum, parts[i]);
 		sha256_add(sum, STR("\0"));
 	}
+	for (size_t i = 0; i < post->file_count; i++) {
+		sha256_add(sum, post->files[i]);
+		sha256_add(sum, STR("\0"));
+	}
 	for (size_t i = 0; i < count; i++) {
 		sha256_add(sum, targets[i].target);
 		sha256_add(sum, STR("\0"));
@@ -391,6 +396,43 @@ static enum err insert(struct ctx *ctx, struct db *db, const struct notice_row *
 		: err;
 }
 
+/* A file that the sender has uploaded here. */
+static enum err read_file(struct ctx *ctx, const struct account_desk *desk, struct str sender,
+	struct str uri, struct str *out)
+{
+	struct server_name origin;
+	struct media_row row;
+	enum err err = ERR_MISSING;
+	if (mxc_parse(uri, &origin, out) && server_name_equals(origin, desk->settings->server_name)) {
+		err = store_media_find(ctx, desk->db, origin.s, *out, &row);
+	}
+	if (err == ERR_OK &&
+		(row.sha256.p == NULL || row.is_quarantined || row.user_id.p == NULL ||
+			!str_equals(row.user_id, sender))) {
+		err = ERR_MISSING;
+	}
+	return err == ERR_MISSING
+		? fail(ctx, ERR_INPUT, M_INVALID_PARAM, "'%.*s' is no file that was uploaded for '%.*s'",
+			  STR_ARG(uri), STR_ARG(sender))
+		: err;
+}
+
+static enum err read_files(struct ctx *ctx, const struct account_desk *desk,
+	const struct notice_post *post, struct notice_row *row)
+{
+	struct str *ids = ARENA_NEW_ARRAY(ctx->arena, struct str, post->file_count);
+	if (post->file_count > NOTICE_FILES_MAX) {
+		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "A notice has at most %d files",
+			(int)NOTICE_FILES_MAX);
+	}
+	for (size_t i = 0; i < post->file_count; i++) {
+		TRY(read_file(ctx, desk, post->sender, post->files[i], &ids[i]));
+	}
+	row->media_ids = ids;
+	row->media_count = post->file_count;
+	return ERR_OK;
+}
+
 enum err notices_post(struct ctx *ctx, const struct account_desk *desk,
 	const struct notice_post *post, int64_t *out_notice_id)
 {
@@ -419,6 +461,7 @@ enum err notices_post(struct ctx *ctx, const struct account_desk *desk,
 	if (err != ERR_MISSING) {
 		return err; /* also when its time has passed since */
 	}
+	TRY(read_files(ctx, desk, post, &row));
 	TRY(notice_schedule_set(ctx, post, &row));
 	row.next_at_ms = post->is_draft ? 0 : row.next_at_ms;
 	return insert(ctx, desk->db, &row, targets, target_count, out_notice_id);

@@ -14,8 +14,9 @@
 
 enum {
 	NOTICE_TARGETS_MAX = 100,
-	NOTICE_ROOMS_MAX = 2000,            /**< of one occurrence */
-	NOTICE_WAITING_MAX = 1000,          /**< of one sender */
+	NOTICE_ROOMS_MAX = 2000,   /**< of one occurrence */
+	NOTICE_WAITING_MAX = 1000, /**< of one sender */
+	NOTICE_FILES_MAX = 10,
 	NOTICE_REQUEST_KEY_MAX_BYTES = 255, /**< of what makes a request repeatable */
 };
 
@@ -62,6 +63,8 @@ struct notice_post {
 	size_t except_count;
 	struct str
 		expires; /**< date with time of the same clock, after which nothing is sent; p == NULL: never */
+	const struct str *files; /**< mxc URIs of what the sender uploaded, sent behind the text */
+	size_t file_count;
 	bool is_draft; /**< waits until somebody releases it (notice_change.h) */
 	bool
 		is_pinned; /**< stands among the pinned events of its rooms until it expires or is cancelled */
@@ -72,10 +75,10 @@ struct notice_post {
 /**
  * Takes a notice; once it returns, it will be sent.
  *
- * Errors: INPUT M_INVALID_PARAM (targets, languages, schedule; in the past), M_BAD_JSON, M_TOO_LARGE (texts); DENIED M_FORBIDDEN
+ * Errors: INPUT M_INVALID_PARAM (targets, languages, files, schedule; in the past), M_BAD_JSON, M_TOO_LARGE (texts); DENIED M_FORBIDDEN
  * (a target that the token is not for); CONFLICT M_INVALID_PARAM (the token has used the request's key for another notice); LIMIT
  * M_LIMIT_EXCEEDED (too many wait); STORE
- * Cost: one round trip; one before it where the request has a key
+ * Cost: one round trip; one before it where the request has a key, and for each file
  */
 MUST_CHECK enum err notices_post(struct ctx *ctx, const struct account_desk *desk,
 	const struct notice_post *post, int64_t *out_notice_id);

@@ -173,7 +173,7 @@ enum err store_notice_insert(struct ctx *ctx, struct db *db, const struct notice
 			db_bigint(row->created_at_ms), db_bigint_or_null(row->token_id),
 			db_text(row->request_key), db_bigint(limit), db_texts(names, target_count),
 			db_texts(languages, target_count), db_bytes(row->request_hash), db_text(row->state),
-			db_bool(row->is_pinned)),
+			db_bool(row->is_pinned), db_texts(row->media_ids, row->media_count)),
 		&rows));
 	if (db_count(rows) == 0) {
 		return ERR_LIMIT;
@@ -205,6 +205,19 @@ enum err store_notice_list(struct ctx *ctx, struct db *db, const struct notice_q
 			query->targets != NULL ? db_texts(query->targets, query->target_count) : db_null()),
 		&rows));
 	read_notices(ctx, rows, out, out_count);
+	return ERR_OK;
+}
+
+enum err store_notice_attachments(struct ctx *ctx, struct db *db, int64_t notice_id,
+	struct str **out, size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_NOTICE_ATTACHMENTS, DB_ARGS(db_bigint(notice_id)), &rows));
+	*out_count = db_count(rows);
+	*out = ARENA_NEW_ARRAY(ctx->arena, struct str, *out_count);
+	for (size_t i = 0; i < *out_count; i++) {
+		(*out)[i] = db_str(rows, i, 0);
+	}
 	return ERR_OK;
 }
 

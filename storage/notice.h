@@ -55,9 +55,11 @@ struct notice_row {
 	int64_t expires_at_ms; /**< 0: not said */
 	int64_t created_at_ms;
 	bool is_pinned;
-	int64_t edits;           /**< when read: how often its texts were changed */
-	int64_t token_id;        /**< 0: none */
-	struct str request_key;  /**< when written; p == NULL: none */
+	int64_t edits;               /**< when read: how often its texts were changed */
+	int64_t token_id;            /**< 0: none */
+	struct str request_key;      /**< when written; p == NULL: none */
+	const struct str *media_ids; /**< when written: its files */
+	size_t media_count;
 	struct str request_hash; /**< with request_key: SHA-256 of what is asked for */
 };
 struct notice_target_row {
@@ -87,6 +89,9 @@ struct notice_query {
 /** The newest first. */
 MUST_CHECK enum err store_notice_list(struct ctx *ctx, struct db *db,
 	const struct notice_query *query, struct notice_row **out, size_t *out_count);
+/** Media ids of its files, in order. */
+MUST_CHECK enum err store_notice_attachments(struct ctx *ctx, struct db *db, int64_t notice_id,
+	struct str **out, size_t *out_count);
 MUST_CHECK enum err store_notice_targets(struct ctx *ctx, struct db *db, int64_t notice_id,
 	struct notice_target_row **out, size_t *out_count);
 /**

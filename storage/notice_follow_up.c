@@ -46,9 +46,20 @@ enum err store_notice_follow_up_due(struct ctx *ctx, struct db *db, int64_t now_
 			.languages = db_str(rows, i, 8),
 			.sender = db_str(rows, i, 9),
 			.texts = db_str(rows, i, 10),
+			.media_id = db_str(rows, i, 11),
+			.sealed = db_str(rows, i, 12),
 		};
 	}
 	return ERR_OK;
+}
+
+enum err store_notice_follow_up_seal(struct ctx *ctx, struct db *db,
+	const struct notice_follow_up_row *row, struct str sealed)
+{
+	return db_exec(ctx, db, STMT_NOTICE_FOLLOW_UP_SEAL,
+		DB_ARGS(db_bigint(row->notice_id), db_bigint(row->due_at_ms), db_text(row->room_id),
+			db_text(row->kind), db_bigint(row->ordinal), db_text(sealed)),
+		NULL);
 }
 
 enum err store_notice_follow_up_done(struct ctx *ctx, struct db *db,

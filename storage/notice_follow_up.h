@@ -23,16 +23,21 @@ struct notice_follow_up_row {
 	int64_t notice_id;
 	int64_t due_at_ms;
 	struct str room_id;
-	struct str kind; /**< edit, amend, pin, unpin */
+	struct str kind; /**< edit, amend, pin, unpin, file */
 	int64_t ordinal;
 	struct str txn_key;
 	int64_t failures;
 	struct str event_id, languages; /**< of the delivery */
 	struct str sender, texts;       /**< of the notice */
+	struct str media_id;            /**< of a file */
+	struct str sealed;              /**< of a file: its ciphertext; p == NULL: none was made */
 };
 /** Up to `limit` that are to be done, longest first. */
 MUST_CHECK enum err store_notice_follow_up_due(struct ctx *ctx, struct db *db, int64_t now_ms,
 	int64_t limit, struct notice_follow_up_row **out, size_t *out_count);
+/** Its ciphertext is made. @param sealed  what says where it is */
+MUST_CHECK enum err store_notice_follow_up_seal(struct ctx *ctx, struct db *db,
+	const struct notice_follow_up_row *row, struct str sealed);
 MUST_CHECK enum err store_notice_follow_up_done(struct ctx *ctx, struct db *db,
 	const struct notice_follow_up_row *row, int64_t now_ms);
 /** @param next_try_ms  0: it is given up */

@@ -43,6 +43,9 @@ WITH made AS (
 	INSERT INTO notice_targets (notice_id, ordinal, target, languages)
 	SELECT made.notice_id, t.ordinal, t.target, t.languages
 	FROM made, unnest($13::text[], $14::text[]) WITH ORDINALITY AS t (target, languages, ordinal)
+), files AS (
+	INSERT INTO notice_attachments (notice_id, ordinal, media_id)
+	SELECT made.notice_id, t.ordinal, t.media_id FROM made, unnest($18::text[]) WITH ORDINALITY AS t (media_id, ordinal)
 )
 SELECT notice_id FROM made;
 
@@ -65,6 +68,10 @@ FROM notices
 WHERE ($1::text IS NULL OR sender = $1) AND notice_id < $2 AND ($4::text[] IS NULL OR NOT EXISTS (
 	SELECT 1 FROM notice_targets AS t WHERE t.notice_id = notices.notice_id AND t.target <> ALL ($4)))
 ORDER BY notice_id DESC LIMIT $3;
+
+-- name: notice_attachments hot
+-- Of a notice, in order. Index: notice_attachments_pkey.
+SELECT media_id FROM notice_attachments WHERE notice_id = $1 ORDER BY ordinal;
 
 -- name: notice_targets hot
 -- Of a notice, in order. Index: notice_targets_pkey.
@@ -149,7 +156,7 @@ UPDATE notice_deliveries SET next_try_ms = $1 WHERE next_try_ms > $1::bigint + $
 
 -- name: notice_delivery_sent
 -- The event $4 is there since $5; what follows it is to be done. What was sent may be older than an edit of a time when it was already due.
--- Index: notice_deliveries_pkey, notices_pkey.
+-- Index: notice_deliveries_pkey, notices_pkey, notice_attachments_pkey.
 WITH sent AS (
 	UPDATE notice_deliveries SET event_id = $4, sent_at_ms = $5, next_try_ms = NULL, reason = NULL
 	WHERE notice_id = $1 AND due_at_ms = $2 AND room_id = $3
@@ -159,10 +166,13 @@ INSERT INTO notice_follow_ups (notice_id, due_at_ms, room_id, kind, ordinal, txn
 SELECT sent.notice_id, sent.due_at_ms, sent.room_id, f.kind, f.ordinal,
 	substr(sha256(convert_to(concat_ws(' ', 'notice', sent.notice_id, sent.due_at_ms, sent.room_id, f.kind, f.ordinal), 'UTF8')), 1, 16),
 	f.at_ms, 0
-FROM sent JOIN notices AS n ON n.notice_id = sent.notice_id CROSS JOIN LATERAL (VALUES
-	('pin', 0, $5::bigint, n.is_pinned AND n.state <> 'cancelled' AND coalesce(n.expires_at_ms > $5::bigint, true)),
-	('unpin', 0, n.expires_at_ms, n.is_pinned AND n.expires_at_ms IS NOT NULL),
-	('amend', n.edits, $5::bigint, sent.due_at_ms <= n.edited_at_ms)
+FROM sent JOIN notices AS n ON n.notice_id = sent.notice_id CROSS JOIN LATERAL (
+	SELECT 'file' AS kind, a.ordinal, $5::bigint AS at_ms, n.state <> 'cancelled' AS is_wanted
+		FROM notice_attachments AS a WHERE a.notice_id = sent.notice_id
+	UNION ALL VALUES
+		('pin', 0, $5::bigint, n.is_pinned AND n.state <> 'cancelled' AND coalesce(n.expires_at_ms > $5::bigint, true)),
+		('unpin', 0, n.expires_at_ms, n.is_pinned AND n.expires_at_ms IS NOT NULL),
+		('amend', n.edits, $5::bigint, sent.due_at_ms <= n.edited_at_ms)
 ) AS f (kind, ordinal, at_ms, is_wanted)
 WHERE f.is_wanted
 ON CONFLICT DO NOTHING;

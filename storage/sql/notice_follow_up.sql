@@ -22,12 +22,20 @@ SELECT edits FROM changed;
 SELECT texts, replaced_at_ms FROM notice_edits WHERE notice_id = $1 ORDER BY ordinal;
 
 -- name: notice_follow_up_due hot
--- Up to $2 that are to be done, longest first. Index: notice_follow_ups_waiting_idx, notices_pkey, notice_deliveries_pkey.
-SELECT f.notice_id, f.due_at_ms, f.room_id, f.kind, f.ordinal, f.txn_key, f.failures, d.event_id, d.languages, n.sender, n.texts
+-- Up to $2 that are to be done, longest first. Index: notice_follow_ups_waiting_idx, notices_pkey, notice_deliveries_pkey,
+-- notice_attachments_pkey.
+SELECT f.notice_id, f.due_at_ms, f.room_id, f.kind, f.ordinal, f.txn_key, f.failures, d.event_id, d.languages, n.sender, n.texts,
+	a.media_id, f.sealed
 FROM notice_follow_ups AS f
 	JOIN notices AS n ON n.notice_id = f.notice_id
 	JOIN notice_deliveries AS d ON d.notice_id = f.notice_id AND d.due_at_ms = f.due_at_ms AND d.room_id = f.room_id
+	LEFT JOIN notice_attachments AS a ON f.kind = 'file' AND a.notice_id = f.notice_id AND a.ordinal = f.ordinal
 WHERE f.next_try_ms <= $1 ORDER BY f.next_try_ms, f.kind, f.ordinal LIMIT $2;
+
+-- name: notice_follow_up_seal
+-- At most one row: its ciphertext is made. Index: notice_follow_ups_pkey.
+UPDATE notice_follow_ups SET sealed = $6
+WHERE notice_id = $1 AND due_at_ms = $2 AND room_id = $3 AND kind = $4 AND ordinal = $5;
 
 -- name: notice_follow_up_done
 -- At most one row. Index: notice_follow_ups_pkey.

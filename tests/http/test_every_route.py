@@ -206,6 +206,7 @@ EXCEPTIONS = {
     "ssoConfirm": A_PAGE,
     "logout": LOG_OUT,
     "uploadContent": UPLOAD,
+    "uploadNoticeMedia": UPLOAD,
     "uploadContentToMXC": LATE_UPLOAD,
     "logout_all": LOG_OUT,
     "getCapabilities": {"guests_as_specified": (None, "a guest's client cannot know what to offer without it")},

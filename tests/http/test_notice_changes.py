@@ -84,9 +84,12 @@ def test_edit__still_to_come__sent_with_the_new_text_alone(school, lin):
     made = program.send(before, start="2099-01-05T07:00")
     assert program.post("/notices/%d/edit" % made, {"text": after, "lang": "en"}).ok()["texts"] == [
         {"lang": "en", "text": after}]
-    school.sql("UPDATE notices SET next_at_ms = 1 WHERE notice_id = %d" % made)
-    assert before not in until_body(watch, room, after)["content"]["body"]
-    assert len(bodies(lin, room)) == 1
+    school.sql("UPDATE notices SET next_at_ms = extract(epoch FROM now()) * 1000 WHERE notice_id = %d" % made)
+    assert until_body(watch, room, after)["content"]["body"] == after
+    last = unique("last")
+    program.send(last)
+    until_body(watch, room, last)
+    assert bodies(lin, room) == [last, after]
 
 
 def test_edit__of_a_delivery_that_waited__the_room_has_the_new_text(school, lin):

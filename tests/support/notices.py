@@ -32,15 +32,15 @@ def class_room(client, **options):
 
 
 def until_event(watch, room, is_wanted):
-    """The first event of the room that is wanted, once it is there."""
-    found = []
+    """The first event of the room that is wanted, once it is there; also one that came while another was waited for."""
+    seen = vars(watch).setdefault("seen", {}).setdefault(room, list(watch.first.joined(room).timeline))
 
     def arrived(answer):
-        found.extend(event for event in answer.joined(room).timeline if is_wanted(event))
-        return found
-    if not arrived(watch.first):
+        seen.extend(answer.joined(room).timeline)
+        return any(is_wanted(event) for event in seen)
+    if not any(is_wanted(event) for event in seen):
         watch.until(arrived)
-    return found[0]
+    return next(event for event in seen if is_wanted(event))
 
 
 def until_body(watch, room, text):

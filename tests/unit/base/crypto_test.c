@@ -41,6 +41,28 @@ static void sha256__known_texts__known_digests(void **state)
 		"248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
 }
 
+/* NIST SP 800-38A, F.5.5, in two pieces. */
+static void aes_ctr__known_text__known_ciphertext(void **state)
+{
+	(void)state;
+	static const unsigned char key[AES_CTR_KEY_BYTES] = {0x60, 0x3d, 0xeb, 0x10, 0x15, 0xca, 0x71,
+		0xbe, 0x2b, 0x73, 0xae, 0xf0, 0x85, 0x7d, 0x77, 0x81, 0x1f, 0x35, 0x2c, 0x07, 0x3b, 0x61,
+		0x08, 0xd7, 0x2d, 0x98, 0x10, 0xa3, 0x09, 0x14, 0xdf, 0xf4};
+	static const unsigned char iv[AES_CTR_IV_BYTES] = {0xf0, 0xf1, 0xf2, 0xf3, 0xf4, 0xf5, 0xf6,
+		0xf7, 0xf8, 0xf9, 0xfa, 0xfb, 0xfc, 0xfd, 0xfe, 0xff};
+	static const unsigned char plain[16] = {0x6b, 0xc1, 0xbe, 0xe2, 0x2e, 0x40, 0x9f, 0x96, 0xe9,
+		0x3d, 0x7e, 0x11, 0x73, 0x93, 0x17, 0x2a};
+	static const unsigned char sealed[16] = {0x60, 0x1e, 0xc3, 0x13, 0x77, 0x57, 0x89, 0xa5, 0xb7,
+		0xa7, 0xf5, 0x04, 0xbb, 0xf3, 0xd2, 0x28};
+	char text[sizeof(plain)];
+	memcpy(text, plain, sizeof(text));
+	struct aes_ctr *cipher = aes_ctr_create(key, iv);
+	aes_ctr_apply(cipher, text, 5);
+	aes_ctr_apply(cipher, text + 5, sizeof(text) - 5);
+	aes_ctr_destroy(cipher);
+	assert_memory_equal(text, sealed, sizeof(text));
+}
+
 static void hmac__rfc_cases__known_tags(void **state)
 {
 	(void)state;
@@ -241,6 +263,7 @@ int main(void)
 		cmocka_unit_test(seal__opened_with_its_key__the_text),
 		cmocka_unit_test(seal__other_key_or_one_bit_changed__not_opened),
 		cmocka_unit_test(sha256__known_texts__known_digests),
+		cmocka_unit_test(aes_ctr__known_text__known_ciphertext),
 		cmocka_unit_test(hmac__rfc_cases__known_tags),
 		cmocka_unit_test(ed25519__rfc_8032__signatures_equal_and_verify),
 		cmocka_unit_test(ed25519_verify__key_of_small_order__false),
