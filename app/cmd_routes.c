@@ -18,6 +18,7 @@ static const char *auth_word(enum route_auth auth)
 		return "optional";
 	case AUTH_USER:
 	case AUTH_USER_ACTS:
+	case AUTH_USER_RETRACTS:
 		return "user";
 	case AUTH_GUEST:
 	case AUTH_GUEST_ACTS:
@@ -34,6 +35,14 @@ static const char *auth_word(enum route_auth auth)
 		return "notice hook";
 	}
 	return "";
+}
+
+static const char *terms_words(const struct route *row)
+{
+	if (row->auth == AUTH_USER_RETRACTS) {
+		return ", terms accepted but for one's own";
+	}
+	return route_acts(row) ? ", terms accepted" : "";
 }
 
 static const char *lane_word(enum route_lane lane)
@@ -99,8 +108,8 @@ static void print_table(const struct wire_table *table)
 		const struct route *row = &table->rows[i];
 		(void)printf("| `%s ", row->method);
 		print_path(row->path);
-		(void)printf("` | %s | %s%s | %s | %s |\n", row->id, auth_word(row->auth),
-			route_acts(row) ? ", terms accepted" : "", lane_word(row->lane), rate_word(row->rate));
+		(void)printf("` | %s | %s%s | %s | %s |\n", row->id, auth_word(row->auth), terms_words(row),
+			lane_word(row->lane), rate_word(row->rate));
 	}
 }
 
@@ -113,7 +122,7 @@ static void write_row(struct json_out *out, const char *table, const struct rout
 	json_out_key_str(out, "path", str_of(row->path));
 	json_out_key_str(out, "auth", str_of(auth_word(row->auth)));
 	json_out_key(out, STR("acts"));
-	json_out_bool(out, route_acts(row));
+	json_out_bool(out, route_acts(row) && row->auth != AUTH_USER_RETRACTS);
 	json_out_key_str(out, "lane", str_of(lane_word(row->lane)));
 	json_out_key_str(out, "rate", str_of(rate_word(row->rate)));
 	json_out_key(out, STR("body_ceiling_bytes"));

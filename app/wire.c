@@ -43,6 +43,7 @@
 #include "federation/server_info_routes.h"
 #include "federation/server_key_routes.h"
 #include "homeserver/account/account_routes.h"
+#include "homeserver/account/consent.h"
 #include "homeserver/account/email/email_routes.h"
 #include "homeserver/account/consent_routes.h"
 #include "homeserver/account/fallback_routes.h"
@@ -320,6 +321,7 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 	config_to_http_client(config->conf, wire->arena, &client);
 	client.user_agent = str_printf(wire->arena, "Belfry/%s", app_version());
 	hs->http_client = http_client_create(&client);
+	hs->ports.consent.require = consent_require;
 	hs->ports.succession = succession_port(hs);
 	hs->e2ee = e2ee_create(hs);
 	hs->pushers = pushers_create(hs, config->database_url);

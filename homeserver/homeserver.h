@@ -100,6 +100,8 @@ struct principal {
 	bool is_admin;
 	bool is_guest;
 	bool is_suspended;
+	bool lacks_terms;           /**< has not accepted the newest terms; see account/consent.h */
+	struct str notices_room_id; /**< of who lacks terms: where they are told; empty: none */
 	struct str
 		appservice_id; /**< of the application service that acts as the user; p == NULL: none */
 	bool is_rate_exempt;

@@ -251,6 +251,16 @@ static inline enum err query_fail_unanswered(struct ctx *ctx)
 		"The application service that may have it does not answer; try again later");
 }
 
+struct homeserver;
+struct principal;
+
+/** Terms that have to be accepted before one acts: account/ knows of them, which stands above the rooms. */
+struct consent_port {
+	/** As consent_require() (account/consent.h), for what a handler finds to be acting. NULL: nothing has to be. */
+	enum err (*require)(struct ctx *ctx, const struct homeserver *hs, const struct principal *who,
+		struct str room_id);
+};
+
 struct homeserver_ports {
 	struct succession_port succession; /**< always filled */
 	struct membership_port membership; /**< always filled */
@@ -264,6 +274,7 @@ struct homeserver_ports {
 	struct appservice_port appservices; /**< always filled */
 	struct query_port query;
 	struct e2ee_port e2ee; /**< always filled */
+	struct consent_port consent;
 };
 
 #endif

@@ -13,12 +13,13 @@ enum route_auth {
 	AUTH_USER,     /**< a valid access token of a user (appservice masquerading included) */
 	AUTH_GUEST,    /**< the same, guests allowed */
 	AUTH_USER_ACTS, /**< AUTH_USER for what others get to see: who has to accept terms first may not (route_acts) */
-	AUTH_GUEST_ACTS,  /**< the same, guests allowed */
-	AUTH_APPSERVICE,  /**< an application service's own token */
-	AUTH_ADMIN,       /**< a user who is server administrator */
-	AUTH_SERVER,      /**< a signed request of another homeserver */
-	AUTH_NOTICE,      /**< a token for notices of the school */
-	AUTH_NOTICE_HOOK, /**< the same in the path, as {hookToken} */
+	AUTH_GUEST_ACTS,    /**< the same, guests allowed */
+	AUTH_USER_RETRACTS, /**< AUTH_USER_ACTS, but who has to accept terms first may take back what is their own: the handler refuses the rest */
+	AUTH_APPSERVICE,    /**< an application service's own token */
+	AUTH_ADMIN,         /**< a user who is server administrator */
+	AUTH_SERVER,        /**< a signed request of another homeserver */
+	AUTH_NOTICE,        /**< a token for notices of the school */
+	AUTH_NOTICE_HOOK,   /**< the same in the path, as {hookToken} */
 };
 
 enum route_lane {
@@ -73,7 +74,8 @@ struct route {
 /** Whether it does what others get to see, which needs more than reading does. */
 static inline bool route_acts(const struct route *route)
 {
-	return route->auth == AUTH_USER_ACTS || route->auth == AUTH_GUEST_ACTS;
+	return route->auth == AUTH_USER_ACTS || route->auth == AUTH_GUEST_ACTS ||
+		route->auth == AUTH_USER_RETRACTS;
 }
 
 /** Whether it takes tokens of guests. */

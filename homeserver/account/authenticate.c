@@ -80,6 +80,18 @@ static bool is_log_out(const struct route *route)
 	return str_equals(id, STR("logout")) || str_equals(id, STR("logout_all"));
 }
 
+/* The room that the path names; p == NULL: none. */
+static struct str room_of_path(const struct call *call)
+{
+	static const char *const names[] = {"roomId", "roomIdOrAlias"};
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		if (call_has_path(call, names[i])) {
+			return call_path(call, names[i]);
+		}
+	}
+	return (struct str){0};
+}
+
 /* Whether the owner of the token may use the route. */
 static enum err check(struct homeserver *hs, struct call *call, const struct session *session)
 {
@@ -104,8 +116,8 @@ static enum err check(struct homeserver *hs, struct call *call, const struct ses
 	if (route->auth == AUTH_APPSERVICE && session->principal.appservice_id.p == NULL) {
 		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "Only application services may do this");
 	}
-	return session->lacks_terms && route_acts(route)
-		? consent_require(call, hs, session->principal.user.s, session->notices_room_id)
+	return route_acts(route) && route->auth != AUTH_USER_RETRACTS
+		? consent_require(ctx, hs, &session->principal, room_of_path(call))
 		: ERR_OK;
 }
 

@@ -58,28 +58,15 @@ bool consent_link_is_good(struct arena *arena, const struct homeserver *hs, stru
 
 /* --- refusing ----------------------------------------------------------------------------------------- */
 
-/* Whether the path names this room. */
-static bool is_about_room(const struct call *call, struct str room_id)
+enum err consent_require(struct ctx *ctx, const struct homeserver *hs, const struct principal *who,
+	struct str room_id)
 {
-	static const char *const names[] = {"roomId", "roomIdOrAlias"};
-	for (size_t i = 0; i < COUNT_OF(names) && room_id.n > 0; i++) {
-		if (call_has_path(call, names[i]) && str_equals(call_path(call, names[i]), room_id)) {
-			return true;
-		}
-	}
-	return false;
-}
-
-enum err consent_require(struct call *call, const struct homeserver *hs, struct str user_id,
-	struct str notices_room_id)
-{
-	struct ctx *ctx = &call->ctx;
-	if (!is_on(&hs->settings) ||
+	if (!who->lacks_terms || !is_on(&hs->settings) ||
 		clock_wall_ms(&hs->clock) < hs->settings.account.terms_enforced_from_ms ||
-		is_about_room(call, notices_room_id)) {
+		(who->notices_room_id.n > 0 && str_equals(room_id, who->notices_room_id))) {
 		return ERR_OK;
 	}
-	struct str link = link_for(ctx->arena, hs, user_id);
+	struct str link = link_for(ctx->arena, hs, who->user.s);
 	enum err err = fail(ctx, ERR_DENIED, M_CONSENT_NOT_GIVEN,
 		"There are new terms to be accepted first, at %.*s", STR_ARG(link));
 	ctx->fault.extra = str_printf(ctx->arena, "\"consent_uri\":\"%.*s\"", STR_ARG(link));

@@ -4,7 +4,8 @@
  * Where terms.enforced_from is set, a session knows whether its user lacks one of the policies; routes marked as acting
  * (AUTH_USER_ACTS, AUTH_GUEST_ACTS) refuse them with a link at which they can be accepted. All else stays open: log-in, syncs,
  * history, leaving, reports, log-out, deactivation. The link is signed for one user and the policies as they are now, so it is
- * good for nothing else, and for nothing once they change.
+ * good for nothing else, and for nothing once they change. Who does not accept may take back what they have said: of
+ * AUTH_USER_RETRACTS routes the handler refuses the rest.
  *
  * Guests are asked as everybody is who acts. Application services, and users in whose name they ask or whom they have
  * for themselves, are not, nor is the user of the server notices.
@@ -24,13 +25,13 @@ struct terms_versions consent_required(struct arena *arena, const struct setting
 bool consent_is_asked_of(const struct homeserver *hs, struct str user_id);
 
 /**
- * Refuses a request that acts, of a user who lacks policies, once they are enforced. In the room for notices, where the user is
+ * Refuses a request that acts when its user lacks policies, once they are enforced. In the room for notices, where the user is
  * told, everything goes on.
- * @param notices_room_id  may be empty
+ * @param room_id  in which; p == NULL: none
  * Errors: DENIED M_CONSENT_NOT_GIVEN with `consent_uri`.     Cost: nothing before that day; else a signature.
  */
-MUST_CHECK enum err consent_require(struct call *call, const struct homeserver *hs,
-	struct str user_id, struct str notices_room_id);
+MUST_CHECK enum err consent_require(struct ctx *ctx, const struct homeserver *hs,
+	const struct principal *who, struct str room_id);
 
 /**
  * Queues a server notice with the link for a user who lacks policies, unless there was one for these already.

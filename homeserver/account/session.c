@@ -72,7 +72,7 @@ struct nonces *sessions_nonces(struct sessions *sessions)
 static size_t session_bytes(const struct session *session)
 {
 	return sizeof(*session) + session->principal.user.s.n + session->principal.device_id.n +
-		session->notices_room_id.n + ENTRY_OVERHEAD_BYTES;
+		session->principal.notices_room_id.n + ENTRY_OVERHEAD_BYTES;
 }
 
 static struct str heap_or_none(struct str text)
@@ -96,8 +96,8 @@ struct session *session_create(const struct homeserver *hs, struct str key,
 	session->state = row->state;
 	session->expires_at_ms = row->expires_at_ms;
 	session->read_mono_ms = clock_mono_ms(&hs->clock);
-	session->lacks_terms = row->lacks_terms && consent_is_asked_of(hs, row->user_id);
-	session->notices_room_id = str_heap(row->notices_room_id);
+	session->principal.lacks_terms = row->lacks_terms && consent_is_asked_of(hs, row->user_id);
+	session->principal.notices_room_id = str_heap(row->notices_room_id);
 	return session;
 }
 
@@ -106,7 +106,7 @@ void session_unref(struct session *session)
 	if (refc_drop(&session->refc)) {
 		str_free(session->principal.user.s);
 		str_free(session->principal.device_id);
-		str_free(session->notices_room_id);
+		str_free(session->principal.notices_room_id);
 		str_free(session->principal.appservice_id);
 		mem_free(session);
 	}
@@ -191,7 +191,7 @@ void sessions_destroy(struct sessions *sessions)
 static bool is_doubtful(const struct homeserver *hs, const struct call *call,
 	const struct session *session)
 {
-	return session->lacks_terms && route_acts(call->route) &&
+	return session->principal.lacks_terms && route_acts(call->route) &&
 		clock_mono_ms(&hs->clock) - session->read_mono_ms > LACKING_MS;
 }
 

@@ -15,10 +15,8 @@ struct session {
 	struct principal principal; /* its texts are the session's */
 	enum account_state state;
 	int64_t expires_at_ms;
-	int64_t read_mono_ms; /* when it came from the database */
-	bool lacks_terms;
-	struct str notices_room_id; /* of who lacks terms, the session's; empty: none */
-	atomic_bool is_dropped;     /* out of the table: ended, changed, or put away */
+	int64_t read_mono_ms;   /* when it came from the database */
+	atomic_bool is_dropped; /* out of the table: ended, changed, or put away */
 	/* Guarded by the lock of struct sessions: */
 	struct session *newer, *older;             /* in order of use */
 	struct session *user_next, *user_previous; /* of the same user */

@@ -161,7 +161,7 @@ const struct route room_routes[] = {
 	{"sendMessage", "PUT", "/_matrix/client/(r0|v3)/rooms/{roomId}/send/{eventType}/{txnId}",
 		AUTH_GUEST_ACTS, LANE_LOCAL, RATE_MESSAGE, 0, put_send},
 	{"redactEvent", "PUT", "/_matrix/client/(r0|v3)/rooms/{roomId}/redact/{eventId}/{txnId}",
-		AUTH_USER_ACTS, LANE_LOCAL, RATE_MESSAGE, 0, put_redact},
+		AUTH_USER_RETRACTS, LANE_LOCAL, RATE_MESSAGE, 0, put_redact},
 	{"getRoomIdByAlias", "GET", "/_matrix/client/(r0|v3)/directory/room/{roomAlias}", AUTH_NONE,
 		LANE_LOCAL, RATE_READ, 0, get_alias},
 	{"setRoomAlias", "PUT", "/_matrix/client/(r0|v3)/directory/room/{roomAlias}", AUTH_USER_ACTS,

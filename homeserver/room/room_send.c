@@ -81,6 +81,9 @@ static enum err check_redaction(struct ctx *ctx, struct homeserver *hs, struct r
 		}
 	}
 	TRY(room_require_not_suspended(ctx, who));
+	if (hs->ports.consent.require != NULL) {
+		TRY(hs->ports.consent.require(ctx, hs, who, room_id_of(room).s));
+	}
 	static const struct state_ask asks[] = {{STR_INIT("m.room.power_levels"), STR_INIT("")},
 		{STR_INIT("m.room.create"), STR_INIT("")}};
 	struct state_view view;

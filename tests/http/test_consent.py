@@ -79,6 +79,23 @@ def test_consent__lacking__can_log_in_and_out_and_be_deactivated(server, lin):
     lin.uia("POST", "/account/deactivate", {}).ok()
 
 
+def test_consent__lacking__takes_back_own_words_but_nobody_elses(server, host):
+    """Whoever does not agree any more may leave, and take along what they have said; to moderate is to act."""
+    lin = accept_at_registration(server)
+    room = lin.create_room(preset="public_chat")
+    host.join(room).ok()
+    own, other, of_host = lin.send(room, "mine"), lin.send(room, "mine too"), host.send(room, "not mine")
+    server.sql("delete from terms_accepted where user_id = '%s'" % lin.user_id)
+    lin = lin.login()  # the session in memory knows nothing of that
+    refused(lin.put_event(room, "m.room.message", {"msgtype": "m.text", "body": "x"}))
+    lin.redact(room, own).ok()
+    assert "body" not in host.event(room, own).ok()["content"]
+    refused(lin.redact(room, of_host))
+    refused(lin.put_event(room, "m.room.redaction", {"redacts": other}))
+    assert host.event(room, of_host).ok()["content"]["body"] == "not mine"
+    host.redact(room, own).expect(403, "M_FORBIDDEN")
+
+
 def test_consent__accepted_at_registration__acts(host):
     host.send(host.create_room())
 
