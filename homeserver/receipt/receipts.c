@@ -17,7 +17,7 @@
 #include "matrix/relation.h"
 #include "storage/receipt.h"
 
-enum { CONTENT_CEILING_BYTES = 16 * 1024 * 1024 };
+enum { CONTENT_CEILING_BYTES = 16 * 1024 * 1024, HOPS_MAX = 3 };
 
 struct receipts {
 	struct homeserver *hs;
@@ -124,19 +124,33 @@ static enum err commit_receipts(struct ctx *ctx, struct homeserver *hs, struct r
 
 /* --- setting ----------------------------------------------------------------------------------------------- */
 
-/* A root, and what relates to it outside the thread, may be named as read in the thread too. */
 static bool is_in_thread(const struct stored_event *event, struct str thread_id)
 {
 	if (str_equals(thread_id, STR("main"))) {
 		return event->thread_root.p == NULL;
 	}
-	if (event->thread_root.p != NULL) {
-		return str_equals(event->thread_root, thread_id);
-	}
+	return str_equals(event->thread_root, thread_id) ||
+		str_equals(event->event->event_id.s, thread_id);
+}
+
+/*
+ * A root, and what relates to it outside the thread, if over others, may be named as read in the thread too. Spec: "Threaded read
+ * receipts", and of the endpoint: refused is what "is not related to the thread_id".
+ */
+static enum err check_thread(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct stored_event *event, struct str thread_id)
+{
 	struct relation relation;
-	return str_equals(event->event->event_id.s, thread_id) ||
-		(relation_read(event->event->content, &relation) && relation.rel_type.p != NULL &&
-			str_equals(relation.event_id, thread_id));
+	for (int hops = 0; !is_in_thread(event, thread_id); hops++) {
+		bool is_end = hops == HOPS_MAX || event->thread_root.p != NULL ||
+			!relation_read(event->event->content, &relation) || relation.rel_type.p == NULL;
+		enum err err = is_end ? ERR_MISSING : room_event(ctx, hs, room, relation.event_id, &event);
+		if (err == ERR_MISSING) {
+			return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "The event is not in that thread");
+		}
+		TRY(err);
+	}
+	return ERR_OK;
 }
 
 static enum err joined_room(struct ctx *ctx, struct homeserver *hs, struct str user_id,
@@ -158,8 +172,8 @@ enum err receipts_set(struct ctx *ctx, struct homeserver *hs, struct str user_id
 	for (size_t i = 0; i < count; i++) {
 		struct stored_event *event;
 		TRY(room_event(ctx, hs, room, marks[i].event_id, &event));
-		if (marks[i].thread_id.p != NULL && !is_in_thread(event, marks[i].thread_id)) {
-			return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "The event is not in that thread");
+		if (marks[i].thread_id.p != NULL) {
+			TRY(check_thread(ctx, hs, room, event, marks[i].thread_id));
 		}
 		struct receipt receipt = {
 			.user_id = user_id,

@@ -105,6 +105,19 @@ def test_receipt__thread_id_for_fully_read__400(alice, shared):
     alice.receipt(shared, event, "m.fully_read", thread_id="main").expect(400)
 
 
+def test_receipt__event_related_to_the_root_over_others__reads_the_thread(alice, bob, shared):
+    root = alice.send(shared, "root")
+    in_thread(alice, shared, root)
+    beside = root
+    for hop in range(4):
+        beside = alice.send(shared, {"msgtype": "m.text", "body": "beside", "m.relates_to": {
+            "rel_type": "m.reference", "event_id": beside}})
+        if hop == 2:
+            bob.receipt(shared, beside, thread_id=root).ok()
+            assert unread(bob, shared, threads=True) == ((4, 0), {})
+    bob.receipt(shared, beside, thread_id=root).expect(400, "M_INVALID_PARAM")
+
+
 def test_receipt__event_not_in_that_thread__400(alice, shared):
     root, other = alice.send(shared), alice.send(shared)
     in_thread(alice, shared, root)
