@@ -1,5 +1,6 @@
 """Encrypted rooms with the libraries of others: matrix-js-sdk (encryption.mjs) and matrix-nio."""
 import asyncio
+import json
 import os
 import shutil
 import subprocess
@@ -7,8 +8,10 @@ import time
 
 import nio
 import pytest
+import vodozemac
+from nio.crypto.key_export import decrypt_and_read, encrypt_and_save
 
-from support.client import SLOW, seconds, unique
+from support.client import SLOW, Client, path_of, seconds, unique
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -31,9 +34,9 @@ class Session:
         os.makedirs(folder, exist_ok=True)
         self.client = nio.AsyncClient(url, name, store_path=str(folder), config=nio.AsyncClientConfig(
             request_timeout=seconds(30), encryption_enabled=True, max_timeouts=1, max_limit_exceeded=0))
-        self.read, self.unread = {}, []
+        self.read, self.unread = {}, {}
         self.client.add_event_callback(self._message, nio.RoomMessageText)
-        self.client.add_event_callback(lambda room, event: self.unread.append(event.event_id), nio.MegolmEvent)
+        self.client.add_event_callback(lambda room, event: self.unread.update({event.event_id: event}), nio.MegolmEvent)
 
     def _message(self, room, event):
         self.read[event.event_id] = (event.body, event.decrypted)
@@ -60,15 +63,76 @@ class Session:
                                                 ignore_unverified_devices=True), nio.RoomSendResponse).event_id
 
 
+    def rest(self):
+        """The same session, for what nio has no call for."""
+        return Client(self.client.homeserver, self.client.access_token, self.client.user_id)
+
+    def device(self, other):
+        """Another session's device, as this one knows it."""
+        return self.client.device_store[other.client.user_id].get(other.client.device_id)
+
+
 def good(response, kind):
     assert isinstance(response, kind), "nio: expected %s, got %r" % (kind.__name__, response)
     return response
 
 
+async def verify(one, other):
+    """Two devices verify each other by emoji."""
+    await one.until(lambda: one.device(other), "the other device")
+    await other.until(lambda: other.device(one), "the device that begins")
+    known = set(one.client.key_verifications)
+    good(await one.client.start_key_verification(one.device(other)), nio.ToDeviceResponse)
+    name, = set(one.client.key_verifications) - known
+    await other.until(lambda: name in other.client.key_verifications, "the start of the verification")
+    good(await other.client.accept_key_verification(name), nio.ToDeviceResponse)
+    sas = [session.client.key_verifications[name] for session in (one, other)]
+    for session in (one, other, one):  # accepted; the keys, both ways
+        await session.sync()
+    for session, its in zip((one, other), sas):
+        await session.until(lambda its=its: its.established_sas, "the other's key")
+    assert sas[0].get_emoji() == sas[1].get_emoji()
+    for session in (one, other):
+        good(await session.client.confirm_short_auth_string(name), nio.ToDeviceResponse)
+    for session, its in zip((one, other), sas):
+        await session.until(lambda its=its: its.verified, "the other's confirmation")
+    assert one.device(other).verified and other.device(one).verified
+
+
+async def back_up(session, folder):
+    """Puts all room keys of a session into a backup at the server; returns the key that opens it."""
+    await session.client.export_keys(str(folder / "export"), "x", 1000)
+    opener = vodozemac.PkDecryption()
+    rest, rooms = session.rest(), {}
+    version = rest.post("/room_keys/version", {"algorithm": "m.megolm_backup.v1.curve25519-aes-sha2", "auth_data": {
+        "public_key": opener.public_key.to_base64()}}).ok()["version"]
+    for key in json.loads(decrypt_and_read(str(folder / "export"), "x")):
+        sealed = vodozemac.PkEncryption.from_key(opener.public_key).encrypt(json.dumps(key).encode())
+        ephemeral, mac, ciphertext = sealed.to_base64()  # in another order than they are read in
+        rooms.setdefault(key["room_id"], {"sessions": {}})["sessions"][key["session_id"]] = {
+            "first_message_index": 0, "forwarded_count": 0, "is_verified": True,
+            "session_data": {"ciphertext": ciphertext, "mac": mac, "ephemeral": ephemeral}}
+    assert rest.put("/room_keys/keys", {"rooms": rooms}, query={"version": version}).ok()["count"] > 0
+    return opener
+
+
+async def restore(session, opener, folder):
+    """Gives a session all keys of the newest backup."""
+    version = session.rest().get("/room_keys/version").ok()["version"]
+    keys = []
+    for room in session.rest().get("/room_keys/keys", {"version": version}).ok()["rooms"].values():
+        for stored in room["sessions"].values():
+            data = stored["session_data"]
+            sealed = vodozemac.Message.from_base64(data["ciphertext"], data["mac"], data["ephemeral"])
+            keys.append(json.loads(opener.decrypt(sealed)))
+    encrypt_and_save(json.dumps(keys).encode(), str(folder / "import"), "x", 1000)
+    await session.client.import_keys(str(folder / "import"), "x")
+
+
 async def conversation(hs, folder):
     ann_name, ben_name = unique("ann"), unique("ben")
     ann, ben = Session(hs.url, ann_name, folder / "ann"), Session(hs.url, ben_name, folder / "ben")
-    late = None
+    tablet = late = None
     try:
         good(await ann.client.register(ann_name, "ann's words"), nio.RegisterResponse)
         good(await ben.client.register(ben_name, "ben's words"), nio.RegisterResponse)
@@ -83,6 +147,8 @@ async def conversation(hs, folder):
                                 session.client.rooms[room].encrypted and session.client.rooms[room].member_count == 2,
                                 "the encrypted room of two")
 
+        await verify(ann, ben)
+
         # talk both ways
         before = set()
         for sender, reader in ((ann, ben), (ben, ann), (ann, ben)):
@@ -91,26 +157,44 @@ async def conversation(hs, folder):
             await reader.until(lambda: event_id in reader.read, "a message")
             assert reader.read[event_id] == (body, True)
             before.add(event_id)
-        # a new device of ben's is heard of, and gets what is said from then on
+        # each has a second device; it is heard of, and gets what is said from then on
+        tablet = Session(hs.url, ann.client.user_id, folder / "tablet")
+        good(await tablet.client.login("ann's words"), nio.LoginResponse)
         late = Session(hs.url, ben.client.user_id, folder / "late")
         good(await late.client.login("ben's words"), nio.LoginResponse)
-        await late.sync()
+        for session in (tablet, late):
+            await session.sync()
+        await verify(ben, late)
+        await ann.until(lambda: ann.device(tablet), "one's own new device")
         devices = lambda: ann.client.device_store.active_user_devices(ben.client.user_id)
         await ann.until(lambda: late.client.device_id in {device.id for device in devices()}, "the new device")
         event_id = await ann.say(room, "to both devices")
-        for session in (ben, late):
-            await session.until(lambda session=session: event_id in session.read, "a message on both devices")
+        for session in (ben, late, tablet):
+            await session.until(lambda session=session: event_id in session.read, "a message on all devices")
             assert session.read[event_id] == ("to both devices", True)
 
         # one that ends is heard of too
+        opener = await back_up(ben, folder)
         good(await ben.client.logout(), nio.LogoutResponse)
         await ann.until(lambda: ben.client.device_id not in {device.id for device in devices()}, "the end of the device")
         event_id = await ann.say(room, "to the other one")
         await late.until(lambda: event_id in late.read, "a message on the other device")
         assert late.read[event_id] == ("to the other one", True)
-        assert set(late.unread) <= before  # what was said before the device was there
+
+        # what was said before the device was there comes back with the backup
+        assert set(late.unread) <= before
+        history = good(await late.client.room_messages(room, limit=100), nio.RoomMessagesResponse).chunk
+        sealed = {event.event_id: event for event in history if isinstance(event, nio.MegolmEvent)}
+        assert before <= set(sealed)
+        for event_id in before:
+            sealed[event_id].room_id = room
+            with pytest.raises(nio.EncryptionError):
+                late.client.decrypt_event(sealed[event_id])
+        await restore(late, opener, folder)
+        for event_id in before:
+            assert late.client.decrypt_event(sealed[event_id]).body.startswith("from ")
     finally:
-        for session in (ann, ben, late):
+        for session in (ann, ben, tablet, late):
             if session is not None:
                 await session.client.close()
 
