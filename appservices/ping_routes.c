@@ -42,7 +42,7 @@ static enum err write_body(struct call *call, struct str *out)
 {
 	const struct json *body;
 	struct str transaction_id;
-	struct buf buf CLEANUP(buf_fini);
+	struct buf buf CLEANUP(buf_fini) = {0};
 	struct json_out json;
 	TRY(call_json_optional(call, &body));
 	TRY(body_opt_str(call, body, "transaction_id", &transaction_id));

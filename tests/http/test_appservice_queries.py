@@ -52,6 +52,13 @@ def test_ping__answered__how_long_it_took(server, service):
     assert ask.method == "POST" and ask.headers["authorization"] == "Bearer " + service.hs_token
 
 
+def test_ping__bad_body__400_and_the_server_goes_on(server, service):
+    path = "/_matrix/client/v1" + path_of("appservice", service.id, "ping")
+    ping(server, service, transaction_id=5).expect(400, "M_BAD_JSON")
+    service.client(server).request("POST", path, raw=b'{"').expect(400, "M_NOT_JSON")
+    ping(server, service).ok()
+
+
 def test_ping__bad_status__passed_on(server, service):
     service.on("POST", "/_matrix/app/v1/ping", lambda ask: (403, {"errcode": "M_FORBIDDEN"}))
     reply = ping(server, service).expect(502, "M_BAD_STATUS")
