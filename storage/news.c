@@ -49,12 +49,10 @@ static void add_row(struct arena *arena, const struct write_row *row, news_list 
 }
 
 struct str news_write(struct arena *arena, int64_t writer_id, struct write *const *writes,
-	size_t count)
+	size_t count, int64_t *positions)
 {
-	int64_t positions = 0;
 	news_list list = {0};
 	for (size_t i = 0; i < count; i++) {
-		positions += (int64_t)writes[i]->positions;
 		for (size_t k = 0; k < writes[i]->rows.n; k++) {
 			add_row(arena, &writes[i]->rows.p[k], &list);
 		}
@@ -62,9 +60,10 @@ struct str news_write(struct arena *arena, int64_t writer_id, struct write *cons
 	if (list.n > 1) {
 		qsort(list.p, list.n, sizeof(*list.p), compare);
 	}
+	*positions = MAX_OF(*positions, list.n > 0 ? INT64_C(1) : INT64_C(0));
 	struct buf text;
 	buf_init(&text, NEWS_MAX_BYTES);
-	buf_printf(&text, "%" PRId64 " %" PRId64, positions, writer_id);
+	buf_printf(&text, "%" PRId64 " %" PRId64, *positions, writer_id);
 	for (size_t i = 0; i < list.n; i++) {
 		if (i > 0 && compare(&list.p[i - 1], &list.p[i]) == 0) {
 			continue;
@@ -79,7 +78,7 @@ struct str news_write(struct arena *arena, int64_t writer_id, struct write *cons
 	}
 	struct str out = buf_ok(&text)
 		? str_dup(arena, buf_str(&text))
-		: str_printf(arena, "%" PRId64 " %" PRId64 "\n%c", positions, writer_id, NEWS_EVERYTHING);
+		: str_printf(arena, "%" PRId64 " %" PRId64 "\n%c", *positions, writer_id, NEWS_EVERYTHING);
 	buf_fini(&text);
 	return out;
 }
@@ -91,6 +90,18 @@ static bool read_number(struct str *rest, char end, int64_t *out)
 	struct str word;
 	(void)str_split(*rest, end, &word, rest);
 	return str_to_int(word, 0, INT64_MAX, out);
+}
+
+/* What is said: a word, or how many positions a group has. */
+static bool read_what(struct str *rest, struct news_group *out)
+{
+	struct str word;
+	(void)str_split(*rest, ' ', &word, rest);
+	if (str_equals(word, STR("heard")) || str_equals(word, STR("bye"))) {
+		out->what = str_equals(word, STR("bye")) ? NEWS_BYE : NEWS_HEARD;
+		return true;
+	}
+	return str_to_int(word, 0, INT64_MAX, &out->positions);
 }
 
 static bool read_item(struct str line, struct news *out)
@@ -120,7 +131,8 @@ bool news_read(struct arena *arena, struct str text, struct news_group *out)
 	struct str rest;
 	struct str head;
 	(void)str_split(text, '\n', &head, &rest);
-	if (!read_number(&head, ' ', &out->position) || !read_number(&head, ' ', &out->positions) ||
+	*out = (struct news_group){.what = NEWS_GROUP};
+	if (!read_number(&head, ' ', &out->position) || !read_what(&head, out) ||
 		!read_number(&head, ' ', &out->writer_id) || head.n > 0) {
 		return false;
 	}

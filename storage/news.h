@@ -29,8 +29,15 @@ struct news {
 	struct str user_id; /**< of the others */
 };
 
-/** A group of another process, or of our own. */
+/** What a process says. */
+enum news_what {
+	NEWS_GROUP, /**< it has committed: everything up to the position is known to it */
+	NEWS_HEARD, /**< the same, without a commit of its own: "<position> heard <writer>" */
+	NEWS_BYE,   /**< it ends: "<position> bye <writer>" */
+};
+
 struct news_group {
+	enum news_what what;
 	int64_t writer_id;
 	int64_t position;  /**< newest */
 	int64_t positions; /**< so many, up to that one */

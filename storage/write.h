@@ -24,7 +24,9 @@ struct write {
 	void (*failed)(void *data);
 	void *failed_data;
 	bool is_submitted;
-	struct write *next; /**< in the queue */
+	struct write *next;     /**< in the queue, then among those of which not all peers have heard */
+	int64_t group_position; /**< newest of its group */
+	int64_t patience_until_ms; /**< monotonic; then nobody is waited for any more */
 	/* Set by the writer's thread before `is_done`: */
 	int64_t first_position;
 	enum err err;
@@ -43,20 +45,28 @@ struct write_marks {
 
 /**
  * What other processes are told of a group (news.h), but for its position, which PostgreSQL puts in front.
- * @return in the arena
+ * @param positions  of the group; raised to 1 when something is told: by its position it is known whether all have heard of it
+ * @return           in the arena
  */
 struct str news_write(struct arena *arena, int64_t writer_id, struct write *const *writes,
-	size_t count);
+	size_t count, int64_t *positions);
+
+/** What became of a group. */
+struct write_result {
+	int64_t before; /**< the newest position before the group's */
+	int64_t
+		position; /**< the newest one; like the other also set when it is not known whether it was committed */
+	bool is_unknown;
+};
 
 /**
  * Commits a group in one transaction: two round trips.
  *
  * Errors: CONFLICT, INPUT, INTERNAL when a statement fails (nothing happened); STORE when the connection failed (nothing
- * happened, or *out_unknown: it may have)
- * @param out_position  the newest position: the group's are those up to it; also when unknown
+ * happened, or out->is_unknown: it may have)
  */
 MUST_CHECK enum err write_group(struct ctx *ctx, struct pg *pg, struct write_marks *marks,
-	struct write *const *writes, size_t count, int64_t *out_position, bool *out_unknown);
+	struct write *const *writes, size_t count, struct write_result *out);
 
 /**
  * Whether the transaction that was begun last has been committed; waits for one that is still under way.

@@ -353,18 +353,19 @@ static enum err run_pipeline(struct ctx *ctx, struct pg *pg, struct group *group
 }
 
 enum err write_group(struct ctx *ctx, struct pg *pg, struct write_marks *marks,
-	struct write *const *writes, size_t count, int64_t *out_position, bool *out_unknown)
+	struct write *const *writes, size_t count, struct write_result *out)
 {
 	struct group group;
 	bool commit_sent = false;
-	*out_unknown = false;
+	*out = (struct write_result){0};
 	TRY(gather(ctx, writes, count, &group));
-	group.news = news_write(ctx->arena, marks->writer_id, writes, count);
+	group.news = news_write(ctx->arena, marks->writer_id, writes, count, &group.positions);
 	TRY(pg_ensure(ctx, pg));
 	TRY(prepare_all(ctx, pg, &group));
 	group.deadline_ms = clock_mono_us() / 1000 + GROUP_TIMEOUT_MS;
 	marks->serial++;
-	enum err err = run_pipeline(ctx, pg, &group, marks, out_position, &commit_sent);
+	enum err err = run_pipeline(ctx, pg, &group, marks, &out->position, &commit_sent);
+	out->before = out->position - group.positions;
 	if (err == ERR_OK) {
 		return ERR_OK;
 	}
@@ -375,6 +376,6 @@ enum err write_group(struct ctx *ctx, struct pg *pg, struct write_marks *marks,
 	}
 	bool committed = false;
 	enum err asked = ask_outcome(ctx, pg, marks, &committed);
-	*out_unknown = asked != ERR_OK;
+	out->is_unknown = asked != ERR_OK;
 	return asked == ERR_OK && committed ? ERR_OK : err;
 }

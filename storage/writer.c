@@ -3,17 +3,15 @@
  * caches in order, publishes the position, wakes the callers. Nobody waits for company: a write that finds
  * the thread idle is a group of one.
  */
-#include "storage/writer.h"
+#include "storage/writer_inner.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "base/rand.h"
-#include "storage/write.h"
 
 #include <poll.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -26,7 +24,6 @@ enum {
 	CONNECT_PAUSE_MS = 1000,
 	AWAIT_MS = 5000,
 	START_WAIT_MS = 10000,
-	STATEMENT_TIMEOUT_MS = 4000
 };
 
 static struct metric queue_depth =
@@ -36,33 +33,8 @@ static struct metric groups =
 static struct metric grouped = METRIC_COUNTER("belfry_writer_writes_total", "Writes committed");
 static struct metric failures =
 	METRIC_COUNTER("belfry_writer_failures_total", "Writes that failed");
-static struct metric heard = METRIC_COUNTER("belfry_writer_heard_total",
-	"Transactions of other processes that were heard of");
-static struct metric missed = METRIC_COUNTER("belfry_writer_missed_total",
-	"Times when others may have committed unheard, so that memory was emptied");
 static struct metric group_time =
 	METRIC_HISTOGRAM("belfry_writer_group_seconds", "Duration of a group's transaction");
-
-struct writer {
-	struct writer_config config;
-	char *url;
-	pthread_t thread;
-	_Atomic int64_t position;
-	int wake_fd;       /* an eventfd: there is something in the queue, or it is time to stop */
-	struct lock lock;  /* guards all below */
-	struct cond moved; /* the position; told while somebody waits for one */
-	int awaiting;
-	struct write *first;
-	struct write *last;
-	size_t queued;
-	bool is_stopping;
-	/* The thread's own: */
-	struct pg pg;
-	struct write_marks marks;
-	bool is_in_doubt;          /* whether the newest transaction was committed */
-	int64_t doubtful_position; /* the newest position, if it was */
-	int64_t heard_since;       /* the connection on which all that others commit is heard */
-};
 
 /* --- the caller's side ------------------------------------------------------------------------------------ */
 
@@ -113,7 +85,7 @@ void write_on_failure(struct write *write, void (*failed)(void *data), void *dat
 	write->failed_data = data;
 }
 
-static void finish(struct write *write)
+void write_finish(struct write *write)
 {
 	LOCK_SCOPE(&write->lock);
 	write->is_done = true;
@@ -158,7 +130,7 @@ void writer_submit(struct writer *writer, struct write *write)
 	}
 	if (is_refused) {
 		fail_write(write, is_full ? ERR_LIMIT : ERR_SHUTDOWN, "refused");
-		finish(write);
+		write_finish(write);
 	}
 }
 
@@ -225,30 +197,11 @@ static void pause_ms(long ms)
 	(void)nanosleep(&pause, NULL);
 }
 
-static void move_to(struct writer *writer, int64_t position)
-{
-	atomic_store(&writer->position, position);
-	LOCK_SCOPE(&writer->lock);
-	if (writer->awaiting > 0) {
-		cond_broadcast(&writer->moved);
-	}
-}
-
-static void publish(struct writer *writer, int64_t position)
-{
-	if (writer->config.published != NULL) {
-		writer->config.published(writer->config.self, position);
-	}
-}
-
-/* The group was committed with positions up to `position`: caches, publication, callers. */
+/* The group was committed: caches, publication, callers. */
 static void complete(struct writer *writer, struct write *const *writes, size_t count,
-	int64_t position)
+	const struct write_result *result)
 {
-	int64_t first = position + 1;
-	for (size_t i = 0; i < count; i++) {
-		first -= (int64_t)writes[i]->positions;
-	}
+	int64_t first = result->before + 1;
 	for (size_t i = 0; i < count; i++) {
 		writes[i]->first_position = first;
 		if (writes[i]->committed != NULL) {
@@ -256,14 +209,14 @@ static void complete(struct writer *writer, struct write *const *writes, size_t 
 		}
 		first += (int64_t)writes[i]->positions;
 	}
-	move_to(writer, position);
+	writer_move_to(writer, result->position);
 	metric_add(&groups, 1);
 	metric_add(&grouped, (int64_t)count);
 	/* The callers first: how many others have to be woken is not their affair. */
 	for (size_t i = 0; i < count; i++) {
-		finish(writes[i]);
+		writer_finish_heard(writer, writes[i], result->position);
 	}
-	publish(writer, position);
+	writer_publish(writer, result->position);
 }
 
 static void fail_all(struct write *const *writes, size_t count, enum err err, struct str cause)
@@ -272,7 +225,7 @@ static void fail_all(struct write *const *writes, size_t count, enum err err, st
 	(void)snprintf(text, sizeof(text), "%.*s", STR_ARG(cause));
 	for (size_t i = 0; i < count; i++) {
 		fail_write(writes[i], err, text);
-		finish(writes[i]);
+		write_finish(writes[i]);
 	}
 }
 
@@ -290,103 +243,10 @@ static enum err settle_doubt(struct writer *writer, struct ctx *ctx)
 		if (writer->config.overtaken != NULL) {
 			writer->config.overtaken(writer->config.self, writer->doubtful_position);
 		}
-		move_to(writer, writer->doubtful_position);
-		publish(writer, writer->doubtful_position);
+		writer_move_to(writer, writer->doubtful_position);
+		writer_publish(writer, writer->doubtful_position);
 	}
 	return ERR_OK;
-}
-
-/* Others may have committed what was not heard of: nothing that is in memory can be trusted. */
-static void forget_all(struct writer *writer, int64_t position)
-{
-	metric_add(&missed, 1);
-	if (writer->config.overtaken != NULL) {
-		writer->config.overtaken(writer->config.self, position);
-	}
-}
-
-static enum err ask_position(struct writer *writer, struct ctx *ctx, int64_t *out)
-{
-	struct str text;
-	TRY(pg_query_text(ctx, &writer->pg, "SELECT position::text FROM stream_head",
-		STATEMENT_TIMEOUT_MS, &text));
-	return str_to_int(text, 0, INT64_MAX, out)
-		? ERR_OK
-		: fail_cause(ctx, ERR_INTERNAL, "stream_head has no row");
-}
-
-/* A connection that hears, and nothing missed before it. One round trip on a new connection, else none. */
-static enum err listen(struct writer *writer, struct ctx *ctx)
-{
-	int64_t position;
-	TRY(pg_ensure(ctx, &writer->pg));
-	if (writer->heard_since == writer->pg.connections) {
-		return ERR_OK;
-	}
-	TRY(ask_position(writer, ctx, &position));
-	writer->heard_since = writer->pg.connections;
-	if (position != writer_position(writer)) {
-		forget_all(writer, position);
-		move_to(writer, position);
-		publish(writer, position);
-	}
-	return ERR_OK;
-}
-
-/* A group of another process, behind what is known. */
-static void take_in(struct writer *writer, const struct news_group *group)
-{
-	bool is_next = group->position - group->positions == writer_position(writer);
-	bool has_all = group->count == 1 && group->list[0].kind == NEWS_EVERYTHING;
-	metric_add(&heard, 1);
-	if (is_next && !has_all && writer->config.told != NULL) {
-		writer->config.told(writer->config.self, group);
-	} else {
-		forget_all(writer, group->position);
-	}
-	move_to(writer, group->position);
-	publish(writer, group->position);
-}
-
-/*
- * What has come of others, in order; our own groups are in memory already.
- * @param up_to_own  only those before our newest group, whose callbacks are still to come
- */
-static void hear(struct writer *writer, struct ctx *ctx, bool up_to_own)
-{
-	for (;;) {
-		struct news_group group;
-		struct str text = pg_notification(ctx, &writer->pg);
-		if (text.p == NULL) {
-			return;
-		}
-		if (!news_read(ctx->arena, text, &group)) {
-			log_warn(0, "db.news_unknown", "bytes=%zu", text.n);
-			forget_all(writer, writer_position(writer));
-		} else if (group.writer_id == writer->marks.writer_id) {
-			if (up_to_own) {
-				return;
-			}
-		} else if (group.position > writer_position(writer) || group.positions == 0) {
-			take_in(writer, &group);
-		} /* else it was there when the connection began */
-	}
-}
-
-/* Before a group of ours is shown: what others committed before it. */
-static void hear_before(struct writer *writer, struct ctx *ctx, int64_t position,
-	struct write *const *writes, size_t count)
-{
-	int64_t before = position;
-	for (size_t i = 0; i < count; i++) {
-		before -= (int64_t)writes[i]->positions;
-	}
-	hear(writer, ctx, true);
-	bool is_same = writer->heard_since == writer->pg.connections;
-	if (!is_same || writer_position(writer) != before) {
-		writer->heard_since = writer->pg.connections;
-		forget_all(writer, before);
-	}
 }
 
 /* @param out_doubtful  on failure: whether these may have been committed all the same */
@@ -394,20 +254,20 @@ static enum err commit_once(struct writer *writer, struct ctx *ctx, struct write
 	size_t count, bool *out_doubtful)
 {
 	int64_t start_us = clock_mono_us();
-	int64_t position = 0;
+	struct write_result result;
 	*out_doubtful = false;
 	TRY(settle_doubt(writer, ctx));
-	TRY(listen(writer, ctx));
-	enum err err =
-		write_group(ctx, &writer->pg, &writer->marks, writes, count, &position, out_doubtful);
+	TRY(writer_listen(writer, ctx));
+	enum err err = write_group(ctx, &writer->pg, &writer->marks, writes, count, &result);
+	*out_doubtful = result.is_unknown;
 	metric_observe_us(&group_time, clock_mono_us() - start_us);
 	if (err == ERR_OK) {
-		hear_before(writer, ctx, position, writes, count);
-		complete(writer, writes, count, position);
-		hear(writer, ctx, false);
+		writer_hear_before(writer, ctx, result.before);
+		complete(writer, writes, count, &result);
+		writer_hear(writer, ctx);
 	} else if (*out_doubtful) {
 		writer->is_in_doubt = true;
-		writer->doubtful_position = position;
+		writer->doubtful_position = result.position;
 	}
 	return err;
 }
@@ -482,7 +342,11 @@ static int rest_ms(const struct writer *writer)
 	if (writer->is_in_doubt) {
 		return DOUBT_PAUSE_MS;
 	}
-	return writer->pg.conn == NULL ? CONNECT_PAUSE_MS : -1;
+	int patience_ms = writer_patience_ms(writer);
+	if (writer->pg.conn != NULL) {
+		return patience_ms;
+	}
+	return patience_ms >= 0 ? MIN_OF(patience_ms, (int)CONNECT_PAUSE_MS) : CONNECT_PAUSE_MS;
 }
 
 /* Until there are writes, something to hear, or something to ask. */
@@ -505,7 +369,7 @@ static bool take_group(struct writer *writer, struct write **out, size_t *out_co
 	lock_take(&writer->lock);
 	bool has_some = writer->first != NULL || writer->is_stopping;
 	lock_give(&writer->lock);
-	if (!has_some) {
+	if (!has_some && !writer->owes_heard) {
 		rest(writer);
 	}
 	LOCK_SCOPE(&writer->lock);
@@ -533,9 +397,24 @@ static void look_around(struct writer *writer, struct arena *arena)
 {
 	struct ctx ctx;
 	ctx_init(&ctx, arena);
-	if (settle_doubt(writer, &ctx) == ERR_OK && listen(writer, &ctx) == ERR_OK) {
-		hear(writer, &ctx, false);
+	if (settle_doubt(writer, &ctx) == ERR_OK && writer_listen(writer, &ctx) == ERR_OK) {
+		writer_hear(writer, &ctx);
+		writer_tell_heard(writer, &ctx);
 	}
+	writer_lose_patience(writer);
+}
+
+/* At the end: what is committed is answered, and nobody waits for this process any more. */
+static void take_leave(struct writer *writer, struct arena *arena)
+{
+	while (writer->unheard != NULL) {
+		rest(writer);
+		look_around(writer, arena);
+		arena_reset(arena);
+	}
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	writer_say_bye(writer, &ctx);
 }
 
 static void *writer_run(void *data)
@@ -552,6 +431,7 @@ static void *writer_run(void *data)
 		}
 		arena_reset(arena);
 	}
+	take_leave(writer, arena);
 	mem_free(writes);
 	arena_destroy(arena);
 	return NULL;
@@ -563,9 +443,10 @@ static enum err read_position(struct writer *writer, struct ctx *ctx)
 	int64_t position;
 	PGresult *result = NULL;
 	TRY(pg_ensure(ctx, &writer->pg));
-	TRY(ask_position(writer, ctx, &position));
-	move_to(writer, position);
+	TRY(writer_ask_position(writer, ctx, &position));
+	writer_move_to(writer, position);
 	writer->heard_since = writer->pg.connections;
+	writer->owes_heard = true; /* others learn of this one */
 	TRY(pg_run(ctx, &writer->pg, STMT_WRITER_MARK_TIDY, DB_NO_ARGS, &result));
 	PQclear(result);
 	return ERR_OK;
@@ -586,7 +467,7 @@ struct writer *writer_create(const struct writer_config *config)
 	struct writer *writer = mem_alloc(sizeof(*writer));
 	writer->config = *config;
 	writer->url = mem_dup(config->url.p, config->url.n);
-	pg_init(&writer->pg, str_of(writer->url), STATEMENT_TIMEOUT_MS);
+	pg_init(&writer->pg, str_of(writer->url), WRITER_TIMEOUT_MS);
 	writer->pg.channel = "belfry";
 	writer->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	invariant(writer->wake_fd >= 0);

@@ -73,6 +73,9 @@ MUST_CHECK enum err writer_commit(struct ctx *ctx, struct writer *writer, struct
  * Several processes: each group tells the others what it changed (news.h), with its commit. A writer takes these in the order of
  * positions, on its own thread: those before its own group with the answer to its COMMIT, so before the group's callbacks; else when
  * they come. Where something may have been missed (another connection, a hole in the positions), everything is forgotten.
+ *
+ * A caller goes on when all processes have heard of its write, so that any of them, asked afterwards, answers with it. One that does not hear
+ * within `patience_ms` hangs, or was killed: it is not waited for again before it speaks.
  */
 
 struct writer_config {
@@ -93,6 +96,8 @@ struct writer_config {
 	 * keeps of these things has to be forgotten, and who waits for them to look anew. May be NULL: then `overtaken` is.
 	 */
 	void (*told)(void *self, const struct news_group *group);
+	/** Longest time that a caller waits until the other processes have heard of its write; 0: a second. */
+	int64_t patience_ms;
 	void *self;
 };
 

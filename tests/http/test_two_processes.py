@@ -77,7 +77,7 @@ def test_token_of_the_other__whoever_reads_it__nothing_is_missing(pair, people):
         assert own.joined(room).ids() == [event]
         since = readers[1 - number % 2].sync(own.since).since
         assert position_of(since) >= position_of(own.since)
-    readers[0].sync_reply("s999999999_0").expect(400, "M_INVALID_PARAM")
+    alice.messages(room, **{"from": "s999999999999_0"}).expect(400, "M_INVALID_PARAM")
 
 
 def test_waiting_sync__other_process_commits__answers(people):
@@ -173,6 +173,7 @@ def test_device_keys__uploaded_by_the_other__told_and_claimed_once(people):
     assert len(set(claimed)) == 6
 
 
+@pytest.mark.tsan
 def test_many_senders__on_both__each_event_once_and_the_same_order(pair, people):
     alice, bob, room = people
     senders = [(client, number) for client in (alice, bob, at(pair[1], alice), at(pair[0], bob)) for number in range(12)]

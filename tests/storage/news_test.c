@@ -4,6 +4,7 @@
  */
 #include "storage/writer.h"
 
+#include "base/clock.h"
 #include "base/lock.h"
 #include "storage/device_list.h"
 #include "storage/news.h"
@@ -49,7 +50,7 @@ static void on_overtaken(void *self, int64_t position)
 	ear->overtaken++;
 }
 
-static void open_ear(struct ear *ear)
+static void open_patient_ear(struct ear *ear, int64_t patience_ms)
 {
 	memset(ear, 0, sizeof(*ear));
 	lock_init(&ear->lock, RANK_LEAF);
@@ -58,9 +59,16 @@ static void open_ear(struct ear *ear)
 		.group_limit = 64,
 		.told = on_told,
 		.overtaken = on_overtaken,
+		.patience_ms = patience_ms,
 		.self = ear};
 	ear->writer = writer_create(&config);
 	assert_non_null(ear->writer);
+}
+
+/* The machine may be slow, and nobody here is gone. */
+static void open_ear(struct ear *ear)
+{
+	open_patient_ear(ear, INT64_C(60) * 1000);
 }
 
 static void close_ear(struct ear *ear)
@@ -165,6 +173,62 @@ static void writer__another_commits_before__told_before_own_callback(void **stat
 	close_ear(&theirs);
 }
 
+/* --- waiting for others ------------------------------------------------------------------------------------------ */
+
+/* Says something on the channel as a process would that is not there any more. */
+static void say(struct world *world, const char *text)
+{
+	struct pg pg;
+	pg_init(&pg, world_url, 5000);
+	assert_int_equal(pg_ensure(&world->ctx, &pg), ERR_OK);
+	assert_int_equal(pg_exec(&world->ctx, &pg,
+						 arena_printf(world->ctx.arena, "SELECT pg_notify('belfry', '%s')", text),
+						 5000),
+		ERR_OK);
+	pg_close(&pg);
+}
+
+static void writer__commit_returned__all_others_have_heard_of_it(void **state)
+{
+	struct world *world = *state;
+	struct ear ours;
+	struct ear theirs;
+	open_ear(&ours);
+	open_ear(&theirs);
+	reach(world, &ours, commit(world, &theirs, "introduction", 1));
+	reach(world, &theirs, commit(world, &ours, "introduction", 1));
+	for (size_t i = 1; i < 30; i++) {
+		int64_t position = commit(world, &theirs, "theirs", 1);
+		assert_int_equal(writer_position(ours.writer), position);
+		assert_int_equal(told_so_far(&ours), i + 1);
+	}
+	close_ear(&ours);
+	(void)commit(world, &theirs, "alone",
+		1); /* whoever has taken leave is not waited for: see the log */
+	close_ear(&theirs);
+}
+
+static void writer__process_gone_without_leave__waited_for_once(void **state)
+{
+	struct world *world = *state;
+	struct ear ours;
+	open_patient_ear(&ours, 2000);
+	(void)commit(world, &ours, "alone", 1);
+	say(world, "0 heard 777");
+	int64_t position = commit(world, &ours, "waits", 1);
+	assert_int_equal(writer_position(ours.writer), position);
+	int64_t start_us = clock_mono_us();
+	for (int i = 0; i < 20; i++) {
+		(void)commit(world, &ours, "does not wait", 1);
+	}
+	assert_true(clock_mono_us() - start_us <
+		INT64_C(40) * 1000 * 1000); /* were it waited for again each time */
+	say(world, "0 heard 778");
+	say(world, "0 bye 778");
+	(void)commit(world, &ours, "does not wait either", 1);
+	close_ear(&ours);
+}
+
 /* --- missing something ------------------------------------------------------------------------------------------- */
 
 static void writer__positions_taken_unheard__everything_forgotten(void **state)
@@ -252,6 +316,8 @@ static void news__text__read(void **state)
 	assert_int_equal(group.list[1].kind, NEWS_USER);
 	assert_true(str_equals(group.list[1].user_id, STR("@a b:c")));
 	assert_int_equal(group.list[2].kind, NEWS_EVERYTHING);
+	assert_true(news_read(arena, STR("5 heard 7"), &group) && group.what == NEWS_HEARD);
+	assert_true(news_read(arena, STR("5 bye 7"), &group) && group.what == NEWS_BYE);
 	static const char *const wrong[] = {"", "1", "1 2", "x 1 2", "1 -1 2", "1 1 2 3", "1 1 2\nr",
 		"1 1 2\nrx", "1 1 2\nu", "1 1 2\nz1", "1 1 2\n*x", "1 1 2\n\nr1"};
 	for (size_t i = 0; i < COUNT_OF(wrong); i++) {
@@ -264,6 +330,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(writer__another_commits__told_what_in_order),
 		TEST(writer__another_commits_before__told_before_own_callback),
+		TEST(writer__commit_returned__all_others_have_heard_of_it),
+		TEST(writer__process_gone_without_leave__waited_for_once),
 		TEST(writer__positions_taken_unheard__everything_forgotten),
 		TEST(writer__connection_lost__forgets_only_when_others_committed),
 		TEST(writer__more_changed_than_can_be_told__everything_forgotten),

@@ -1,0 +1,236 @@
+/*
+ * What other processes commit, taken in between our own groups; and that they have heard of ours.
+ *
+ * A caller whose write is committed goes on once all peers have heard of it, so that what is asked of any process afterwards is
+ * answered with it. A group of a peer says that it knows everything before; who has nothing to write says so by itself ("heard").
+ * Who does not for a second is not waited for any more: until its connection breaks it may show what was before.
+ */
+#include "storage/writer_inner.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+
+#include <inttypes.h>
+
+static struct metric heard = METRIC_COUNTER("belfry_writer_heard_total",
+	"Transactions of other processes that were heard of");
+static struct metric unheard = METRIC_COUNTER("belfry_writer_peers_dropped_total",
+	"Times when a process was not waited for any more, for it did not hear");
+static struct metric missed = METRIC_COUNTER("belfry_writer_missed_total",
+	"Times when others may have committed unheard, so that memory was emptied");
+
+/* --- the position ------------------------------------------------------------------------------------------ */
+
+void writer_move_to(struct writer *writer, int64_t position)
+{
+	atomic_store(&writer->position, position);
+	LOCK_SCOPE(&writer->lock);
+	if (writer->awaiting > 0) {
+		cond_broadcast(&writer->moved);
+	}
+}
+
+void writer_publish(struct writer *writer, int64_t position)
+{
+	if (writer->config.published != NULL) {
+		writer->config.published(writer->config.self, position);
+	}
+}
+
+/* --- callers that wait for peers --------------------------------------------------------------------------- */
+
+static void let_go(struct writer *writer)
+{
+	int64_t heard_up_to = peers_heard(&writer->peers);
+	while (writer->unheard != NULL && writer->unheard->group_position <= heard_up_to) {
+		struct write *write = writer->unheard;
+		writer->unheard = write->next;
+		write_finish(write);
+	}
+}
+
+/* The oldest has waited long enough: it goes on without those who have not heard of it. */
+void writer_lose_patience(struct writer *writer)
+{
+	while (
+		writer->unheard != NULL && clock_mono_us() / 1000 >= writer->unheard->patience_until_ms) {
+		size_t dropped = peers_drop_behind(&writer->peers, writer->unheard->group_position);
+		metric_add(&unheard, (int64_t)dropped);
+		log_warn(0, "db.peer_silent", "peers=%zu left=%zu", dropped, writer->peers.n);
+		let_go(writer);
+	}
+}
+
+void writer_finish_heard(struct writer *writer, struct write *write, int64_t position)
+{
+	if (writer->unheard == NULL && peers_heard(&writer->peers) >= position) {
+		write_finish(write);
+		return;
+	}
+	int64_t patience_ms =
+		writer->config.patience_ms > 0 ? writer->config.patience_ms : (int64_t)PATIENCE_MS;
+	write->group_position = position;
+	write->patience_until_ms = clock_mono_us() / 1000 + patience_ms;
+	write->next = NULL;
+	if (writer->unheard == NULL) {
+		writer->unheard = write;
+	} else {
+		writer->unheard_last->next = write;
+	}
+	writer->unheard_last = write;
+}
+
+int writer_patience_ms(const struct writer *writer)
+{
+	if (writer->unheard == NULL) {
+		return -1;
+	}
+	int64_t left_ms = writer->unheard->patience_until_ms - clock_mono_us() / 1000;
+	return (int)MAX_OF(left_ms, (int64_t)0);
+}
+
+/* --- saying ---------------------------------------------------------------------------------------------------- */
+
+static void say(struct writer *writer, struct ctx *ctx, const char *what)
+{
+	PGresult *result = NULL;
+	struct str text = str_printf(ctx->arena, "%" PRId64 " %s %" PRId64, writer_position(writer),
+		what, writer->marks.writer_id);
+	if (writer->pg.conn == NULL ||
+		pg_run(ctx, &writer->pg, STMT_STREAM_SAY, DB_ARGS(db_text(text)), &result) != ERR_OK) {
+		ctx->fault =
+			(struct fault){0}; /* nobody waits for long; the next connection says it anew */
+	}
+	PQclear(result);
+}
+
+void writer_tell_heard(struct writer *writer, struct ctx *ctx)
+{
+	if (writer->owes_heard) {
+		writer->owes_heard = false;
+		say(writer, ctx, "heard");
+	}
+}
+
+void writer_say_bye(struct writer *writer, struct ctx *ctx)
+{
+	say(writer, ctx, "bye");
+}
+
+/* --- hearing ---------------------------------------------------------------------------------------------------- */
+
+/* Others may have committed what was not heard of: nothing that is in memory can be trusted. */
+static void forget_all(struct writer *writer, int64_t position)
+{
+	metric_add(&missed, 1);
+	if (writer->config.overtaken != NULL) {
+		writer->config.overtaken(writer->config.self, position);
+	}
+}
+
+enum err writer_ask_position(struct writer *writer, struct ctx *ctx, int64_t *out)
+{
+	PGresult *result = NULL;
+	TRY(pg_run(ctx, &writer->pg, STMT_STREAM_POSITION, DB_NO_ARGS, &result));
+	const struct db_rows *rows = pg_rows(ctx, result);
+	if (db_count(rows) != 1) {
+		return fail_cause(ctx, ERR_INTERNAL, "stream_head has no row");
+	}
+	*out = db_int(rows, 0, 0);
+	return ERR_OK;
+}
+
+/* A connection that hears, and nothing missed before it. One round trip on a new connection, else none. */
+enum err writer_listen(struct writer *writer, struct ctx *ctx)
+{
+	int64_t position;
+	TRY(pg_ensure(ctx, &writer->pg));
+	if (writer->heard_since == writer->pg.connections) {
+		return ERR_OK;
+	}
+	TRY(writer_ask_position(writer, ctx, &position));
+	writer->heard_since = writer->pg.connections;
+	writer->owes_heard = true; /* also so that others know of this one */
+	if (position != writer_position(writer)) {
+		forget_all(writer, position);
+		writer_move_to(writer, position);
+		writer_publish(writer, position);
+	}
+	return ERR_OK;
+}
+
+/* A group of another process, behind what is known. */
+static void take_in(struct writer *writer, const struct news_group *group)
+{
+	bool is_next = group->position - group->positions == writer_position(writer);
+	bool has_all = group->count == 1 && group->list[0].kind == NEWS_EVERYTHING;
+	metric_add(&heard, 1);
+	if (is_next && !has_all && writer->config.told != NULL) {
+		writer->config.told(writer->config.self, group);
+	} else {
+		forget_all(writer, group->position);
+	}
+	writer->owes_heard = true;
+	writer_move_to(writer, group->position);
+	writer_publish(writer, group->position);
+}
+
+/* One that was not known does not know this one either. */
+static void note_peer(struct writer *writer, const struct news_group *group)
+{
+	if (group->what == NEWS_BYE) {
+		peers_remove(&writer->peers, group->writer_id);
+	} else if (peers_note(&writer->peers, group->writer_id, group->position)) {
+		writer->owes_heard = true;
+	}
+}
+
+/*
+ * What has come of others, in order; our own groups are in memory already.
+ * @param up_to_own  only those before our newest group, whose callbacks are still to come
+ */
+static void hear(struct writer *writer, struct ctx *ctx, bool up_to_own)
+{
+	for (;;) {
+		struct news_group group;
+		struct str text = pg_notification(ctx, &writer->pg);
+		if (text.p == NULL) {
+			return;
+		}
+		if (!news_read(ctx->arena, text, &group)) {
+			log_warn(0, "db.news_unknown", "bytes=%zu", text.n);
+			forget_all(writer, writer_position(writer));
+			continue;
+		}
+		if (group.writer_id == writer->marks.writer_id) {
+			if (up_to_own && group.what == NEWS_GROUP) {
+				return;
+			}
+			continue;
+		}
+		note_peer(writer, &group);
+		if (group.what == NEWS_GROUP && group.position > writer_position(writer)) {
+			take_in(writer, &group);
+		} /* else it was there when the connection began */
+	}
+}
+
+void writer_hear_before(struct writer *writer, struct ctx *ctx, int64_t before)
+{
+	hear(writer, ctx, true);
+	writer->owes_heard = false; /* the group says so */
+	bool is_same = writer->heard_since == writer->pg.connections;
+	if (!is_same || writer_position(writer) != before) {
+		writer->heard_since =
+			0; /* what came with the new connection is asked for before the next group */
+		forget_all(writer, before);
+	}
+}
+
+void writer_hear(struct writer *writer, struct ctx *ctx)
+{
+	hear(writer, ctx, false);
+	let_go(writer);
+	writer_lose_patience(writer);
+}
