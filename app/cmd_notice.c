@@ -7,6 +7,8 @@
 #include "app/cmd_notice.h"
 #include "app/show.h"
 #include "base/vec.h"
+#include "base/zone.h"
+#include "notices/notice_seen.h"
 #include "notices/notices.h"
 #include "storage/notice_follow_up.h"
 
@@ -26,6 +28,16 @@ void notice_split_commas(struct arena *arena, const char *text, struct str **out
 	}
 	*out = pieces.p;
 	*out_count = pieces.n;
+}
+
+const char *notice_show_time(struct arena *arena, struct str zone, int64_t at_ms)
+{
+	struct zone *clock;
+	if (at_ms == 0 || !zone_open(arena, zone, &clock)) {
+		return show_time(arena, at_ms);
+	}
+	return arena_printf(arena, "%.*s %.*s", STR_ARG(notice_time_text(arena, clock, at_ms)),
+		STR_ARG(zone));
 }
 
 const char *notice_word(const struct command_line *line, size_t index)
@@ -208,7 +220,7 @@ static enum err post(struct command_line *line, struct desk *desk, bool is_sched
 	TRY(store_notice_get(ctx, desk->accounts.db, notice_id, &row));
 	(void)printf("notice %lld: %s%s\n", (long long)notice_id,
 		post.is_draft           ? "a draft; somebody has to release it"
-			: is_scheduled      ? show_time(ctx->arena, row.next_at_ms)
+			: is_scheduled      ? notice_show_time(ctx->arena, row.zone, row.next_at_ms)
 			: desk->server != 0 ? "on its way"
 								: "waits for the server's start",
 		is_scheduled && !post.is_draft && row.rule.p != NULL ? ", the first time" : "");
@@ -243,21 +255,22 @@ static enum err list(struct command_line *line, struct desk *desk)
 	const struct notice_query query = {.before = INT64_MAX, .limit = LISTED};
 	TRY(store_notice_list(ctx, desk->accounts.db, &query, &rows, &count));
 	for (size_t i = 0; i < count; i++) {
-		(void)printf("%-4lld %-9.*s next: %-20s %.*s: %.*s\n", (long long)rows[i].notice_id,
-			STR_ARG(rows[i].state), show_time(ctx->arena, rows[i].next_at_ms),
+		(void)printf("%-4lld %-9.*s next: %-29s %.*s: %.*s\n", (long long)rows[i].notice_id,
+			STR_ARG(rows[i].state), notice_show_time(ctx->arena, rows[i].zone, rows[i].next_at_ms),
 			STR_ARG(rows[i].sender), STR_ARG(show_text(ctx->arena, title_of(ctx, &rows[i]))));
 	}
 	return ERR_OK;
 }
 
-static void print_outcome(struct ctx *ctx, const struct notice_outcome_row *outcome)
+static void print_outcome(struct ctx *ctx, struct str zone,
+	const struct notice_outcome_row *outcome)
 {
 	const char *what = outcome->event_id.p != NULL ? "sent"
 		: outcome->next_try_ms != 0                ? "waits"
 												   : "not sent";
-	(void)printf("  %s  %-8s %.*s %.*s%.*s\n", show_time(ctx->arena, outcome->due_at_ms), what,
-		STR_ARG(outcome->room_id), STR_ARG(outcome->event_id),
-		STR_ARG(show_text(ctx->arena, outcome->reason)));
+	(void)printf("  %s  %-8s %.*s %.*s%.*s\n",
+		notice_show_time(ctx->arena, zone, outcome->due_at_ms), what, STR_ARG(outcome->room_id),
+		STR_ARG(outcome->event_id), STR_ARG(show_text(ctx->arena, outcome->reason)));
 }
 
 static enum err print_follow_ups(struct ctx *ctx, struct db *db, int64_t notice_id)
@@ -291,13 +304,13 @@ static enum err show(struct command_line *line, struct desk *desk)
 	TRY(store_notice_delivery_list(ctx, desk->accounts.db, notice_id, DELIVERIES_SHOWN, &outcomes,
 		&count));
 	(void)printf("%.*s by %.*s, next: %s\n%.*s\n", STR_ARG(row.state), STR_ARG(row.sender),
-		show_time(ctx->arena, row.next_at_ms), STR_ARG(row.texts));
+		notice_show_time(ctx->arena, row.zone, row.next_at_ms), STR_ARG(row.texts));
 	if (row.start_at.p != NULL) {
 		(void)printf("%.*s %.*s %.*s\n", STR_ARG(row.start_at), STR_ARG(row.zone),
 			STR_ARG(row.rule));
 	}
 	for (size_t i = 0; i < count; i++) {
-		print_outcome(ctx, &outcomes[i]);
+		print_outcome(ctx, row.zone, &outcomes[i]);
 	}
 	return print_follow_ups(ctx, desk->accounts.db, notice_id);
 }

@@ -22,6 +22,8 @@ MUST_CHECK enum err notice_read_id(struct command_line *line, int64_t *out);
 /** Pieces between commas; none for NULL. */
 void notice_split_commas(struct arena *arena, const char *text, struct str **out,
 	size_t *out_count);
+/** "2026-11-30 07:00 Asia/Taipei", in the arena; "-" for 0, which stands for never. */
+const char *notice_show_time(struct arena *arena, struct str zone, int64_t at_ms);
 struct notice_post;
 /** Texts stand behind `first`; their languages in --lang, in the same order. Errors: INPUT */
 MUST_CHECK enum err notice_read_texts(struct command_line *line, size_t first,

@@ -12,7 +12,7 @@ static enum err print_next(struct command_line *line, struct desk *desk, int64_t
 	struct notice_row row;
 	TRY(notices_get(line->ctx, &desk->accounts, notice_id, NULL, &row));
 	(void)printf("notice %lld: %s\n", (long long)notice_id,
-		show_time(line->ctx->arena, row.next_at_ms));
+		notice_show_time(line->ctx->arena, row.zone, row.next_at_ms));
 	return ERR_OK;
 }
 

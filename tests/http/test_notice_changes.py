@@ -35,14 +35,14 @@ def test_move__what_has_not_gone_out__due_then(school, lin):
     room, alias, watch = class_room(lin)
     text = unique("moved")
     made = number(notice(school, "schedule", "office", alias, "2099-01-05T07:00", text))
-    assert "2099-01-06 00:30 UTC" in notice(school, "move", made, "2099-01-06T08:30")
+    assert "2099-01-06 08:30 Asia/Taipei" in notice(school, "move", made, "2099-01-06T08:30")
     assert "in the past" in refused(school, "move", made, "2020-01-01T00:00")
     program = Program(school, "office", alias)
     assert program.post("/notices/%s/move" % made, {"start": "2099-01-07T08:30"}).ok()["next_ts"] == 4071429000000
     program.post("/notices/%s/move" % made).expect(400, "M_MISSING_PARAM")
     weekly = number(notice(school, "schedule", "office", alias, "2099-01-05T07:00", "x", "--rule", "FREQ=WEEKLY;BYDAY=MO",
                            "--expires", "2099-03-01T00:00"))
-    assert "2099-01-11 23:30 UTC" in notice(school, "move", weekly, "2099-01-06T07:30")
+    assert "2099-01-12 07:30 Asia/Taipei" in notice(school, "move", weekly, "2099-01-06T07:30")
     assert "expires" in refused(school, "move", weekly, "2099-03-02T00:00")
     # What has gone out stays.
     sent = program.send(text)
@@ -167,7 +167,7 @@ def test_draft__released_by_somebody_else__sent_then(school, lin):
     until_body(watch, room, text)
     other.post("/notices/%d/release" % made).expect(404, "M_NOT_FOUND")
     later = number(notice(school, "schedule", "office", alias, "2099-01-05T07:00", text, "--draft"))
-    assert "2099-01-05 23:00 UTC" in notice(school, "release", later, "2099-01-06T07:00")
+    assert "2099-01-06 07:00 Asia/Taipei" in notice(school, "release", later, "2099-01-06T07:00")
     dropped = number(notice(school, "send", "office", alias, text, "--draft"))
     notice(school, "cancel", dropped)
     assert "no draft" in refused(school, "release", dropped)
