@@ -78,6 +78,9 @@ static enum err read_message(struct ctx *ctx, struct homeserver *hs, struct user
 	}
 	TRY(own_device_open(ctx, hs, sender, NOTICE_DEVICE_NAME, &device));
 	TRY(room_cipher_decrypt(ctx, hs, &device, event, &plain));
+	if (plain.device_id.p == NULL) {
+		return fail_cause(ctx, ERR_MISSING, "of a device that its user is not known to have");
+	}
 	*out = (struct message){plain.type, plain.content};
 	return ERR_OK;
 }
