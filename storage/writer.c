@@ -369,7 +369,7 @@ static bool take_group(struct writer *writer, struct write **out, size_t *out_co
 	lock_take(&writer->lock);
 	bool has_some = writer->first != NULL || writer->is_stopping;
 	lock_give(&writer->lock);
-	if (!has_some && !writer->owes_heard) {
+	if (!has_some && writer->has_looked) {
 		rest(writer);
 	}
 	LOCK_SCOPE(&writer->lock);
@@ -399,18 +399,23 @@ static void look_around(struct writer *writer, struct arena *arena)
 	ctx_init(&ctx, arena);
 	if (settle_doubt(writer, &ctx) == ERR_OK && writer_listen(writer, &ctx) == ERR_OK) {
 		writer_hear(writer, &ctx);
-		writer_tell_heard(writer, &ctx);
+		while (writer->owes_heard) {
+			writer_tell_heard(writer, &ctx);
+			writer_hear(writer, &ctx); /* came with the answer: the socket will not tell */
+		}
 	}
 	writer_lose_patience(writer);
+	writer->has_looked = true;
 }
 
 /* At the end: what is committed is answered, and nobody waits for this process any more. */
 static void take_leave(struct writer *writer, struct arena *arena)
 {
+	look_around(writer, arena);
 	while (writer->unheard != NULL) {
+		arena_reset(arena);
 		rest(writer);
 		look_around(writer, arena);
-		arena_reset(arena);
 	}
 	struct ctx ctx;
 	ctx_init(&ctx, arena);
@@ -426,8 +431,11 @@ static void *writer_run(void *data)
 	while (take_group(writer, writes, &count)) {
 		if (count == 0) {
 			look_around(writer, arena);
-		} else if (commit_group(writer, arena, writes, count) == ERR_STORE) {
-			fail_queued(writer, writes);
+		} else {
+			writer->has_looked = false;
+			if (commit_group(writer, arena, writes, count) == ERR_STORE) {
+				fail_queued(writer, writes);
+			}
 		}
 		arena_reset(arena);
 	}

@@ -44,6 +44,7 @@ struct writer {
 	int64_t doubtful_position; /* the newest position, if it was */
 	int64_t heard_since;       /* the connection on which all that others commit is heard */
 	struct peers peers;        /* the other processes */
+	bool has_looked;           /* since the last group: what came with its answers was heard */
 	bool owes_heard;           /* others' groups were taken in, and nothing has told them so yet */
 	struct write *
 		unheard; /* committed and in memory here; its caller waits until all peers have heard of it */
