@@ -1,7 +1,7 @@
 /*
  * Start: options, data folder and its lock, name, key, database, schema, services, listeners, administrator. What can
  * be refused without touching anything comes first. Then the main thread waits for signals and minds the
- * database's process. End: listeners, services, database, lock; all within a second.
+ * database's process. End: `http.drain_time` for load balancers, then listeners, services, database, lock; these within a second.
  */
 #include "app/serve.h"
 
@@ -121,11 +121,12 @@ static int64_t watchdog_interval_ms(void)
 	return MAX_OF((int64_t)(interval_us / 2000), (int64_t)100);
 }
 
-static void run(struct server *server)
+/* Until a signal to stop, or `end_ms`. */
+static void run(struct server *server, int64_t end_ms)
 {
 	int64_t interval_ms = watchdog_interval_ms();
-	while (!server->signals.stop) {
-		int64_t wait_ms = interval_ms;
+	while (!server->signals.stop && now_ms() < end_ms) {
+		int64_t wait_ms = MIN_OF(interval_ms, end_ms - now_ms());
 		if (server->database.cluster != NULL) {
 			int64_t tend_ms = pg_postmaster_tend(server->database.cluster);
 			wait_ms = tend_ms >= 0 ? MIN_OF(wait_ms, tend_ms) : wait_ms;
@@ -137,6 +138,20 @@ static void run(struct server *server)
 			server->signals.poke = false;
 			wire_poke(server->wire);
 		}
+	}
+}
+
+/* A load balancer is given the time to notice. A second signal ends it. */
+static void drain(struct server *server)
+{
+	int64_t drain_ms = conf_int(server->conf, "http.drain_time");
+	if (drain_ms > 0) {
+		log_info(0, "serve.draining", "for_ms=%lld", (long long)drain_ms);
+		(void)sd_notify(0, "STOPPING=1");
+		wire_drain(server->wire);
+		server->signals.stop = false;
+		run(server, now_ms() + drain_ms);
+		server->signals.stop = true;
 	}
 }
 
@@ -164,7 +179,8 @@ enum err serve(struct command_line *line, bool is_quiet)
 	enum err err = start(&server, line);
 	if (err == ERR_OK) {
 		announce(&server, line, is_quiet);
-		run(&server);
+		run(&server, INT64_MAX);
+		drain(&server);
 		log_info(0, "serve.stopping", "after_s=%lld",
 			(long long)((now_ms() - server.started_ms) / 1000));
 	}

@@ -114,6 +114,7 @@ struct wire {
 	struct housekeeper *housekeeper;
 	struct str appservices_folder; /* empty: none */
 	struct arena *arena;           /* of the HTTP configuration's lists */
+	atomic_bool is_draining;
 };
 
 static const struct wire_table tables[] = {
@@ -210,7 +211,8 @@ static struct str rate_key(void *self, struct call *call)
 static bool is_healthy(void *self)
 {
 	const struct wire *wire = self;
-	return wire->housekeeper != NULL && housekeeper_is_healthy(wire->housekeeper);
+	return !atomic_load(&wire->is_draining) && wire->housekeeper != NULL &&
+		housekeeper_is_healthy(wire->housekeeper);
 }
 
 static void published(void *self, int64_t position)
@@ -461,6 +463,11 @@ struct homeserver *wire_homeserver(struct wire *wire)
 void wire_reload_tls(struct wire *wire)
 {
 	http_server_reload_tls(wire->http);
+}
+
+void wire_drain(struct wire *wire)
+{
+	atomic_store(&wire->is_draining, true);
 }
 
 void wire_poke(struct wire *wire)

@@ -45,6 +45,9 @@ struct homeserver *wire_homeserver(struct wire *wire);
 /** Looks whether the certificate has changed; now and then, and when asked to by SIGHUP. */
 void wire_reload_tls(struct wire *wire);
 
+/** From now on /health says 503, as it does when the database is away; everything else goes on. */
+void wire_drain(struct wire *wire);
+
 /** Accounts were changed by another process. */
 void wire_poke(struct wire *wire);
 

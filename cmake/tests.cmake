@@ -169,6 +169,18 @@ function(belfry_soak)
 	set_property(TEST ${BELFRY_TEST_PREFIX}soak PROPERTY WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}/tests)
 endfunction()
 
+# Two processes behind HAProxy: what meets most of what they share. tools/test-pair without a file runs everything.
+function(belfry_pair)
+	if(NOT interop IN_LIST BELFRY_TESTS OR NOT TARGET belfry)
+		return()
+	endif()
+	belfry_register(pair interop 300 ${CMAKE_SOURCE_DIR}/tools/test-pair
+		tests/http/test_send.py tests/http/test_to_device.py tests/http/test_fed_inbox.py)
+	set_property(TEST ${BELFRY_TEST_PREFIX}pair APPEND PROPERTY ENVIRONMENT
+		BELFRY_BIN=$<TARGET_FILE:belfry> BELFRY_TEST_SLOW=${BELFRY_SLOW} PYTHON=${PYTHON})
+	set_property(TEST ${BELFRY_TEST_PREFIX}pair PROPERTY WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+endfunction()
+
 function(belfry_fuzz_targets)
 	belfry_helpers(fuzz_helpers tests/fuzz)
 	file(GLOB files CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR}
@@ -254,6 +266,7 @@ else()
 	belfry_counts()
 	belfry_pytest(http 600)
 	belfry_pytest(interop 900)
+	belfry_pair()
 	belfry_soak()
 	if(lint IN_LIST BELFRY_TESTS)
 		belfry_lint_tests()

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from support import accounts
-from support.client import Client, seconds
-from support.server import is_alive
+from support.client import Client, Http, seconds
+from support.server import free_port, is_alive, wait_until
 
 
 def test_sigterm__idle__ends_within_a_second_with_status_0(make_server):
@@ -91,6 +91,31 @@ def test_sigterm__twice__still_clean(make_server):
     server.process.send_signal(signal.SIGTERM)
     server.process.send_signal(signal.SIGTERM)
     assert server.terminate() == 0
+
+
+def test_sigterm__with_drain_time__served_while_health_says_no(make_server):
+    port = free_port()
+    server = make_server(settings={"http.drain_time": "10m", "listen.metrics": "127.0.0.1:%d" % port}, processes=1).start()
+    health = Http("http://127.0.0.1:%d" % port)
+    assert health.raw("GET", "/health").status == 200
+    user = accounts.register(server.url)
+    room = user.create_room()
+    since = user.sync().since
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(Client(server.url, user.token, user.user_id).sync, since, 60000)
+        server.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: health.raw("GET", "/health").status == 503, what="it is drained")
+        accounts.register(server.url)  # by a new connection
+        event = user.send(room, "still here")
+        assert waiting.result().joined(room).ids() == [event]
+    assert server.terminate() == 0
+
+
+def test_sigterm__drain_time_is_over__ends(make_server):
+    server = make_server(settings={"http.drain_time": "300ms"}, processes=1).start()
+    start = time.monotonic()
+    assert server.terminate() == 0
+    assert time.monotonic() - start >= 0.3
 
 
 def test_sigint__ends_too(make_server):

@@ -4,6 +4,8 @@
     BELFRY_TEST_TARGET=http://… BELFRY_TEST_SECRET=… pytest tests/http
                                                        against a running server; tests that start, kill or
                                                        configure a server are deselected
+    BELFRY_TEST_PROCESSES=2                            each server is two processes behind HAProxy (server.py); tests marked
+                                                       `one_process(reason)` are deselected
     BELFRY_TEST_SLOW=5                                 multiplies all time limits (sanitizer builds)
     BELFRY_TEST_KEEP=1                                 keeps the data folders
 
@@ -17,7 +19,7 @@ import pytest
 from . import accounts
 from .authority import Authority
 from .client import Client, Http
-from .server import FederatedServer, Server, binary
+from .server import PROCESSES, FederatedServer, Server, binary
 
 TARGET = os.environ.get("BELFRY_TEST_TARGET", "")
 PROCESS_FIXTURES = {"make_server", "fresh_server", "running", "federated", "make_federated", "synapse", "bridged", "make_appservice"}
@@ -32,18 +34,18 @@ SYNAPSE_VIOLATIONS = (
 def pytest_configure(config):
     config.addinivalue_line("markers", "peer(reason, only=[…]): Synapse departs from the specification here; "
                                        "only: in the cases whose names contain one of these")
+    config.addinivalue_line("markers", "one_process(reason): not run with BELFRY_TEST_PROCESSES=2")
     config.addinivalue_line("markers", "tsan: worth its time under ThreadSanitizer too")
     if not TARGET and not binary():
         raise pytest.UsageError("give BELFRY_BIN (the program) or BELFRY_TEST_TARGET (a running server)")
 
 
 def pytest_collection_modifyitems(config, items):
-    if not TARGET:
-        return
     kept, dropped = [], []
     for item in items:
-        uses = PROCESS_FIXTURES & set(getattr(item, "fixturenames", ()))
-        (dropped if uses else kept).append(item)
+        leaves_out = PROCESS_FIXTURES & set(getattr(item, "fixturenames", ())) if TARGET else (
+            PROCESSES > 1 and item.get_closest_marker("one_process"))
+        (dropped if leaves_out else kept).append(item)
     if dropped:
         config.hook.pytest_deselected(items=dropped)
         items[:] = kept

@@ -2,89 +2,30 @@
 
 One `Server` is one data folder: it can be stopped, killed with SIGKILL (with or without its database) and
 started again.  The program is BELFRY_BIN.
+
+With BELFRY_TEST_PROCESSES=2 it is two processes on the database of the first, behind HAProxy (haproxy.py), and `url` and `port`
+are the proxy's. To start, stop and kill is then meant for both; `process`, `data` and `run` are the first's, `log` has the lines of both.
 """
 import contextlib
 import glob
 import os
-import secrets
 import shutil
 import signal
 import socket
 import subprocess
-import tempfile
-import time
 
 from .client import Client, Http, seconds
+from .haproxy import Haproxy
+from .processes import binary, children_of, free_port, is_alive, new_folder, wait_until
 
-
-def binary():
-    return os.environ.get("BELFRY_BIN", "")
-
-
-def free_port():
-    """Below the ports that the kernel gives to outgoing connections and to who asks for any: until the server listens on it, nobody
-    else takes it but by a rare chance."""
-    while True:
-        with socket.socket() as listener:
-            try:
-                listener.bind(("127.0.0.1", secrets.randbelow(22000) + 10000))
-                return listener.getsockname()[1]
-            except OSError:
-                continue
-
-
-def new_folder(prefix="belfry-"):
-    """A short path that every account may traverse: the database does not run as root, and the path of a
-    Unix socket is at most 107 bytes."""
-    folder = tempfile.mkdtemp(prefix=prefix, dir=os.environ.get("BELFRY_TEST_TMP", "/tmp"))
-    os.chmod(folder, 0o755)
-    return folder
-
-
-def children_of(pid):
-    """Process ids of all descendants."""
-    parents = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                with open("/proc/%s/stat" % name, encoding="utf-8", errors="replace") as file:
-                    parents[int(name)] = int(file.read().rpartition(")")[2].split()[1])
-            except (OSError, ValueError, IndexError):
-                continue
-    found, todo = [], [pid]
-    while todo:
-        parent = todo.pop()
-        for child, its_parent in parents.items():
-            if its_parent == parent:
-                found.append(child)
-                todo.append(child)
-    return found
-
-
-def is_alive(pid):
-    try:
-        with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as file:
-            return file.read().rpartition(")")[2].split()[0] not in ("Z", "X")
-    except (OSError, IndexError):
-        return False
-
-
-def wait_until(condition, limit=10, what="condition", pause=0.01):
-    """Polls; for what gives no event of its own (processes, sockets)."""
-    deadline = time.monotonic() + seconds(limit)
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            raise AssertionError("%s: not within %ss" % (what, seconds(limit)))
-        time.sleep(pause)
+PROCESSES = int(os.environ.get("BELFRY_TEST_PROCESSES", "1"))
+"""How many processes serve behind HAProxy where a test does not say it: one without a proxy, or two."""
 
 
 class Server:
     secret = "harness-shared-secret-0123456789"
 
-    def __init__(self, folder=None, server_name="hs1", settings=None, defaults=True):
+    def __init__(self, folder=None, server_name="hs1", settings=None, defaults=True, processes=PROCESSES):
         self.root = folder or new_folder()
         self.data = os.path.join(self.root, "data")
         self.server_name = server_name
@@ -101,13 +42,53 @@ class Server:
                                   # thousands of test users: their passwords need no strength
                                   "password.memory": "64KiB", "password.iterations": "1"})
         self.settings.update(settings or {})
+        self.proxy = self.second = None
+        if processes > 1:
+            self.inner = [(free_port(), free_port()) for _ in range(2)]
+            self.proxy = Haproxy(self.root, self.port, self.inner)
+            self.second = Server(os.path.join(self.root, "second"), server_name, processes=1)
 
     def command(self):
         command = [binary(), "serve", "--data", self.data]
-        for key, value in self.settings.items():
+        for key, value in (self.settings if self.proxy is None else self._settings_behind_proxy(0)).items():
             if value is not None:
                 command += ["--set", "%s=%s" % (key, value)]
         return command
+
+    def _settings_behind_proxy(self, number):
+        """Of the first (0) or second process: the proxy takes over the addresses and TLS."""
+        port, health = self.inner[number]
+        settings = {key: value for key, value in self.settings.items() if key not in ("listen.federation", "tls.certificate", "tls.key")}
+        settings["listen.client"] = "127.0.0.1:%d" % port
+        if number == 1 or "listen.metrics" not in settings:
+            settings["listen.metrics"] = "127.0.0.1:%d" % health
+        if "database.url" not in self.settings and number == 0:
+            settings.setdefault("database.pool_size", "24")  # its cluster takes so many connections, the second's too
+        elif "database.url" not in self.settings:
+            settings["database.url"] = "host=%s user=belfry dbname=postgres" % self.socket_folder()
+        return settings
+
+    def _start_second(self, limit):
+        """The same keys, the same files."""
+        second = self.second
+        os.makedirs(second.data, mode=0o755, exist_ok=True)
+        for name in os.listdir(self.data):
+            if os.path.isfile(os.path.join(self.data, name)) and name not in ("lock", "postgres.log"):
+                shutil.copy2(os.path.join(self.data, name), second.data)
+        if not os.path.lexists(os.path.join(second.data, "media")):
+            os.symlink(os.path.join(self.data, "media"), os.path.join(second.data, "media"))
+        second.settings, second.environment, second.log_path = self._settings_behind_proxy(1), self.environment, self.log_path
+        second.url = "http://" + second.settings["listen.client"]
+        second.start(limit)
+
+    def _start_proxy(self, limit):
+        if self.proxy.process is None:
+            self.proxy.servers = [(port, int(self._settings_behind_proxy(number)["listen.metrics"].rpartition(":")[2]))
+                                  for number, (port, _) in enumerate(self.inner)]
+            if self.settings.get("listen.federation"):
+                self.proxy.federate(self.settings["listen.federation"], self.settings["tls.certificate"], self.settings["tls.key"])
+            self.proxy.start()
+        self.proxy.wait_running(limit)
 
     def launch(self):
         """Starts without waiting."""
@@ -126,13 +107,19 @@ class Server:
         def ready():
             assert self.process.poll() is None, "the server ended with %s:\n%s" % (
                 self.process.returncode, self.log()[-3000:])
-            return self.answers()
+            return self.answers() if self.proxy is None else self._answers_at("http://127.0.0.1:%d" % self.inner[0][0])
         wait_until(ready, limit, "server ready; log:\n" + self.log()[-2000:])
         self.known_children.update(children_of(self.process.pid))
+        if self.proxy is not None:
+            self._start_second(limit)
+            self._start_proxy(limit)
 
     def answers(self):
+        return self._answers_at(self.url)
+
+    def _answers_at(self, url):
         try:
-            return Http(self.url).raw("GET", "/_matrix/client/versions", timeout=seconds(2)).status == 200
+            return Http(url).raw("GET", "/_matrix/client/versions", timeout=seconds(2)).status == 200
         except OSError:
             return False
 
@@ -145,6 +132,8 @@ class Server:
 
     def terminate(self, limit=20):
         """SIGTERM; returns the exit status."""
+        if self.second is not None:
+            assert self.second.terminate(limit) in (None, 0)
         if self.process is None:
             return None
         if self.process.poll() is None:
@@ -169,6 +158,8 @@ class Server:
 
     def kill(self):
         """SIGKILL to the server alone."""
+        if self.second is not None and self.second.process is not None:
+            self.second.kill()
         self.known_children.update(children_of(self.process.pid))
         self.process.kill()
         self.process.wait()
@@ -188,6 +179,8 @@ class Server:
         except (OSError, ValueError):
             victims = []
         victims += children_of(self.process.pid)
+        if self.second is not None and self.second.process is not None:
+            self.second.kill()
         for pid in [self.process.pid] + victims:
             try:
                 os.kill(pid, signal.SIGKILL)
@@ -199,6 +192,9 @@ class Server:
 
     def destroy(self, keep=False):
         """Ends the server and removes its folder."""
+        if self.second is not None:
+            self.second.destroy(keep=True)
+            self.proxy.stop()
         if self.process is not None and self.process.poll() is None:
             try:
                 self.terminate()

@@ -1,0 +1,72 @@
+"""Processes, ports and folders of tests."""
+import os
+import secrets
+import socket
+import tempfile
+import time
+
+from .client import seconds
+
+
+def binary():
+    return os.environ.get("BELFRY_BIN", "")
+
+
+def free_port():
+    """Below the ports that the kernel gives to outgoing connections and to who asks for any: until the server listens on it, nobody
+    else takes it but by a rare chance."""
+    while True:
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", secrets.randbelow(22000) + 10000))
+                return listener.getsockname()[1]
+            except OSError:
+                continue
+
+
+def new_folder(prefix="belfry-"):
+    """A short path that every account may traverse: the database does not run as root, and the path of a
+    Unix socket is at most 107 bytes."""
+    folder = tempfile.mkdtemp(prefix=prefix, dir=os.environ.get("BELFRY_TEST_TMP", "/tmp"))
+    os.chmod(folder, 0o755)
+    return folder
+
+
+def children_of(pid):
+    """Process ids of all descendants."""
+    parents = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open("/proc/%s/stat" % name, encoding="utf-8", errors="replace") as file:
+                    parents[int(name)] = int(file.read().rpartition(")")[2].split()[1])
+            except (OSError, ValueError, IndexError):
+                continue
+    found, todo = [], [pid]
+    while todo:
+        parent = todo.pop()
+        for child, its_parent in parents.items():
+            if its_parent == parent:
+                found.append(child)
+                todo.append(child)
+    return found
+
+
+def is_alive(pid):
+    try:
+        with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except (OSError, IndexError):
+        return False
+
+
+def wait_until(condition, limit=10, what="condition", pause=0.01):
+    """Polls; for what gives no event of its own (processes, sockets)."""
+    deadline = time.monotonic() + seconds(limit)
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError("%s: not within %ss" % (what, seconds(limit)))
+        time.sleep(pause)
