@@ -216,7 +216,12 @@ static enum err post(struct command_line *line, struct desk *desk, bool is_sched
 	read_targets(line, &post);
 	TRY(notice_sender_find(ctx, &desk->accounts, str_of(notice_word(line, 0)), &post.sender));
 	TRY(notice_read_texts(line, is_scheduled ? 3 : 2, &post));
-	TRY(notices_post(ctx, &desk->accounts, &post, &notice_id));
+	TRY(notice_upload_files(line, desk, &post));
+	enum err err = notices_post(ctx, &desk->accounts, &post, &notice_id);
+	if (err != ERR_OK) {
+		notice_drop_files(line, desk, &post);
+		return err;
+	}
 	TRY(store_notice_get(ctx, desk->accounts.db, notice_id, &row));
 	(void)printf("notice %lld: %s%s\n", (long long)notice_id,
 		post.is_draft           ? "a draft; somebody has to release it"
@@ -396,6 +401,7 @@ static void print_examples(void)
 		"examples:\n"
 		"  belfry notice sender office --name '校務處 · Office'\n"
 		"  belfry notice send office '#class-3b' '明天**停課**' 'No school tomorrow' --lang zh-Hant,en\n"
+		"  belfry notice send office '#class-3b' '請填寫附件' --file form.pdf --file map.png\n"
 		"  belfry notice schedule office '#class-3b,#class-3c' 2026-11-30T07:00 '記得帶水壺' \\\n"
 		"      --rule 'FREQ=WEEKLY;BYDAY=MO;COUNT=10' --except 2026-12-07\n"
 		"  belfry notice token office '#class-3b' --name 'timetable program'\n"
@@ -409,9 +415,11 @@ const struct command cmd_notice = {
 	.summary = "Posts notices of the school into rooms, at once or when they are due.",
 	.usage =
 		"usage: belfry notice sender NAME [--name DISPLAY]\n"
-		"       belfry notice send SENDER TARGETS TEXT... [--lang LANGS] [--expires TIME] [--pin] [--draft]\n"
+		"       belfry notice send SENDER TARGETS TEXT... [--file PATH]... [--lang LANGS]\n"
+		"              [--expires TIME] [--pin] [--draft]\n"
 		"       belfry notice schedule SENDER TARGETS TIME TEXT... [--rule RRULE] [--zone ZONE]\n"
-		"              [--except DATES] [--lang LANGS] [--expires TIME] [--pin] [--draft]\n"
+		"              [--except DATES] [--file PATH]... [--lang LANGS] [--expires TIME] [--pin]\n"
+		"              [--draft]\n"
 		"       belfry notice list | show ID | cancel ID | senders\n"
 		"       belfry notice move ID TIME | edit ID TEXT... [--lang LANGS] | release ID [TIME]\n"
 		"       belfry notice seen ID [OCCURRENCE] [--not LEVEL] [--csv [--bom]]\n"
@@ -440,6 +448,7 @@ const struct command cmd_notice = {
 		"A class is a room that the sender makes and stays the creator of, so that it is never without its\n"
 		"head; the same command again changes what differs.\n"
 		"\n"
+		"  --file PATH        a file that is sent behind the text; up to 10, each with its own --file\n"
 		"  --lang LANGS       languages of the texts, in their order: zh-Hant,en\n"
 		"  --rule RRULE       repeats it, by a rule of iCalendar: FREQ=WEEKLY;BYDAY=MO\n"
 		"  --zone ZONE        time zone of all times; notices.time_zone\n"
@@ -468,6 +477,6 @@ const struct command cmd_notice = {
 		{"--signed", false}, {"--every", true}, {"--days-before", true}, {"--at", true},
 		{"--sender", true}, {"--staff", true}, {"--members", true}, {"--guardians", true},
 		{"--template", true}, {"--encrypted", false}, {"--space", true}, {"--pin", false},
-		{"--draft", false}},
+		{"--draft", false}, {"--file", true}},
 	.run = run,
 };

@@ -29,6 +29,15 @@ struct notice_post;
 MUST_CHECK enum err notice_read_texts(struct command_line *line, size_t first,
 	struct notice_post *post);
 
+/* --- cmd_notice_file.c ---------------------------------------------------------------------------------------- */
+
+/** The files of --file as uploads of the sender, in order; texts in the ctx's arena. Errors: INPUT, MISSING; DENIED (quota); STORE */
+MUST_CHECK enum err notice_upload_files(struct command_line *line, struct desk *desk,
+	struct notice_post *post);
+/** Nothing came of the notice: its files go too. The fault stays. */
+void notice_drop_files(struct command_line *line, struct desk *desk,
+	const struct notice_post *post);
+
 /* --- cmd_notice_change.c -------------------------------------------------------------------------------------- */
 
 extern const struct notice_action notice_change_actions[];

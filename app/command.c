@@ -18,6 +18,7 @@ struct parser {
 	int at;
 	VEC(const char *) assignments;
 	VEC(const char *) arguments;
+	VEC(struct command_given) given;
 };
 
 /* The value of the option at hand: behind '=', or the next word. */
@@ -42,13 +43,14 @@ static enum err take_own(struct parser *parser, struct str name, const char *beh
 		if (!str_equals(name, str_of(options[i].name))) {
 			continue;
 		}
-		parser->line->values[i] = "";
+		struct command_given given = {.option = i, .value = ""};
 		if (options[i].takes_value) {
-			return take_value(parser, name, behind, &parser->line->values[i]);
+			TRY(take_value(parser, name, behind, &given.value));
+		} else if (behind != NULL) {
+			return fail(parser->ctx, ERR_INPUT, NULL, "%.*s takes no value", STR_ARG(name));
 		}
-		return behind == NULL
-			? ERR_OK
-			: fail(parser->ctx, ERR_INPUT, NULL, "%.*s takes no value", STR_ARG(name));
+		VEC_PUSH(parser->ctx->arena, &parser->given, given);
+		return ERR_OK;
 	}
 	return fail(parser->ctx, ERR_INPUT, NULL, "there is no option %.*s", STR_ARG(name));
 }
@@ -98,18 +100,37 @@ enum err command_parse(struct ctx *ctx, const struct command *command, int argc,
 	out->assignment_count = parser.assignments.n;
 	out->arguments = parser.arguments.p;
 	out->argument_count = parser.arguments.n;
+	out->given = parser.given.p;
+	out->given_count = parser.given.n;
 	return ERR_OK;
+}
+
+void command_values(const struct command_line *line, const char *name, const char ***out,
+	size_t *out_count)
+{
+	const struct command_option *options = line->command->options;
+	VEC(const char *) values = {0};
+	size_t option = 0;
+	while (option < COMMAND_OPTIONS && options[option].name != NULL &&
+		strcmp(options[option].name, name) != 0) {
+		option++;
+	}
+	invariant(option < COMMAND_OPTIONS && options[option].name != NULL);
+	for (size_t i = 0; i < line->given_count; i++) {
+		if (line->given[i].option == option) {
+			VEC_PUSH(line->ctx->arena, &values, line->given[i].value);
+		}
+	}
+	*out = values.p;
+	*out_count = values.n;
 }
 
 const char *command_value(const struct command_line *line, const char *name)
 {
-	const struct command_option *options = line->command->options;
-	size_t i = 0;
-	while (i < COMMAND_OPTIONS && options[i].name != NULL && strcmp(options[i].name, name) != 0) {
-		i++;
-	}
-	invariant(i < COMMAND_OPTIONS && options[i].name != NULL);
-	return line->values[i];
+	const char **values;
+	size_t count;
+	command_values(line, name, &values, &count);
+	return count > 0 ? values[count - 1] : NULL;
 }
 
 const char *command_argument(const struct command_line *line, size_t index)

@@ -30,6 +30,12 @@ struct command {
 	void (*more_help)(void);               /**< printed behind the usage; NULL: nothing */
 };
 
+/** An option of the command's own, as it was given. */
+struct command_given {
+	size_t option;     /**< number in its table */
+	const char *value; /**< "" for one without value */
+};
+
 struct command_line {
 	struct ctx *ctx;
 	const struct command *command;
@@ -39,8 +45,8 @@ struct command_line {
 	size_t assignment_count;
 	const char *const *arguments; /**< what is no option, in order */
 	size_t argument_count;
-	const char *values
-		[COMMAND_OPTIONS]; /**< by the command's options; "" for given ones without value; NULL: not given */
+	const struct command_given *given; /**< in order */
+	size_t given_count;
 };
 
 /**
@@ -51,8 +57,11 @@ struct command_line {
 MUST_CHECK enum err command_parse(struct ctx *ctx, const struct command *command, int argc,
 	char *const *argv, struct command_line *out, bool *out_wants_help);
 
-/** Value of one of the command's options; NULL when it was not given. The name is in its table (invariant). */
+/** Value of one of the command's options, the last one given; NULL when it was not given. The name is in its table (invariant). */
 const char *command_value(const struct command_line *line, const char *name);
+/** All values of an option that may be given several times; in the ctx's arena. */
+void command_values(const struct command_line *line, const char *name, const char ***out,
+	size_t *out_count);
 
 /** Argument by number; NULL when there are fewer. */
 const char *command_argument(const struct command_line *line, size_t index);

@@ -67,6 +67,14 @@ MUST_CHECK enum err media_upload(struct ctx *ctx, struct homeserver *hs,
 	const struct media_upload *upload, struct str *out_media_id);
 
 /**
+ * Keeps a copy of a file of this machine, as an upload. Cost: as media_upload(), and two ways through the file.
+ * Errors: as media_upload(); INPUT M_TOO_LARGE, M_INVALID_PARAM (it is no plain file)
+ * @param labels  without file; without content type: what the name or the first bytes say
+ */
+MUST_CHECK enum err media_upload_copy(struct ctx *ctx, struct homeserver *hs,
+	const struct media_upload *labels, int fd, struct str *out_media_id);
+
+/**
  * An id whose content comes later. Cost: 1 round trip.
  * Errors: LIMIT M_LIMIT_EXCEEDED when the user has too many of them; STORE
  */

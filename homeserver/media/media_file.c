@@ -1,12 +1,14 @@
 /*
- * Files that the server makes itself: thumbnails, images of previews, what comes from other servers.
+ * Files that the server makes itself: thumbnails, images of previews, what comes from other servers, or lies on this machine.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "homeserver/media/media_inner.h"
+#include "homeserver/media/media_type.h"
 
 enum { NAME_LENGTH = 24, PIECE_BYTES = 65536 };
 
@@ -80,4 +82,37 @@ void media_file_discard(struct body_file *file)
 		(void)unlink(file->path);
 		file->path = NULL;
 	}
+}
+
+static struct str guess_type(struct ctx *ctx, const struct body_file *file, struct str name)
+{
+	char *first = arena_alloc(ctx->arena, MEDIA_SNIFF_BYTES);
+	ssize_t n = pread(file->fd, first, MEDIA_SNIFF_BYTES, 0);
+	struct str type = media_type_sniff(str_from(first, n > 0 ? (size_t)n : 0));
+	return type.p != NULL ? type : media_type_of_name(name);
+}
+
+enum err media_upload_copy(struct ctx *ctx, struct homeserver *hs,
+	const struct media_upload *labels, int fd, struct str *out_media_id)
+{
+	struct media_upload upload = *labels;
+	const struct body_file from = {.path = str_cstr(ctx->arena, labels->file_name), .fd = fd};
+	struct body_file to CLEANUP(media_file_discard) = {.path = NULL};
+	struct stat status;
+	int64_t limit = hs->settings.media.max_upload_bytes;
+	if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
+		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "'%s' is no plain file", from.path);
+	}
+	if (status.st_size > limit) {
+		return fail(ctx, ERR_INPUT, M_TOO_LARGE,
+			"'%s' has more than the %lld bytes that media.max_upload_size allows", from.path,
+			(long long)limit);
+	}
+	TRY(media_file_create(ctx, hs->media, &to));
+	TRY(media_file_copy(ctx, &from, 0, status.st_size, &to));
+	upload.file = &to;
+	if (upload.content_type.n == 0) {
+		upload.content_type = guess_type(ctx, &to, upload.file_name);
+	}
+	return media_upload(ctx, hs, &upload, out_media_id);
 }

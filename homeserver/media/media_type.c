@@ -54,6 +54,54 @@ struct str media_type_sniff(struct str first_bytes)
 	return (struct str){0};
 }
 
+struct str media_type_of_name(struct str file_name)
+{
+#define OFFICE "application/vnd.openxmlformats-officedocument."
+#define OPEN "application/vnd.oasis.opendocument."
+	static const struct {
+		struct str end, type;
+	} types[] = {
+		{STR_INIT("pdf"), STR_INIT("application/pdf")},
+		{STR_INIT("docx"), STR_INIT(OFFICE "wordprocessingml.document")},
+		{STR_INIT("xlsx"), STR_INIT(OFFICE "spreadsheetml.sheet")},
+		{STR_INIT("pptx"), STR_INIT(OFFICE "presentationml.presentation")},
+		{STR_INIT("doc"), STR_INIT("application/msword")},
+		{STR_INIT("xls"), STR_INIT("application/vnd.ms-excel")},
+		{STR_INIT("ppt"), STR_INIT("application/vnd.ms-powerpoint")},
+		{STR_INIT("odt"), STR_INIT(OPEN "text")},
+		{STR_INIT("ods"), STR_INIT(OPEN "spreadsheet")},
+		{STR_INIT("odp"), STR_INIT(OPEN "presentation")},
+		{STR_INIT("txt"), STR_INIT("text/plain")},
+		{STR_INIT("csv"), STR_INIT("text/csv")},
+		{STR_INIT("html"), STR_INIT("text/html")},
+		{STR_INIT("ics"), STR_INIT("text/calendar")},
+		{STR_INIT("zip"), STR_INIT("application/zip")},
+		{STR_INIT("jpg"), STR_INIT("image/jpeg")},
+		{STR_INIT("jpeg"), STR_INIT("image/jpeg")},
+		{STR_INIT("png"), STR_INIT("image/png")},
+		{STR_INIT("gif"), STR_INIT("image/gif")},
+		{STR_INIT("webp"), STR_INIT("image/webp")},
+		{STR_INIT("svg"), STR_INIT("image/svg+xml")},
+		{STR_INIT("mp3"), STR_INIT("audio/mpeg")},
+		{STR_INIT("m4a"), STR_INIT("audio/mp4")},
+		{STR_INIT("ogg"), STR_INIT("audio/ogg")},
+		{STR_INIT("wav"), STR_INIT("audio/wav")},
+		{STR_INIT("mp4"), STR_INIT("video/mp4")},
+		{STR_INIT("webm"), STR_INIT("video/webm")},
+		{STR_INIT("mov"), STR_INIT("video/quicktime")},
+	};
+#undef OFFICE
+#undef OPEN
+	size_t dot = str_find_last_byte(file_name, '.');
+	struct str end = dot != SIZE_MAX ? str_slice(file_name, dot + 1, file_name.n) : (struct str){0};
+	for (size_t i = 0; i < COUNT_OF(types); i++) {
+		if (str_equals_nocase(end, types[i].end)) {
+			return types[i].type;
+		}
+	}
+	return (struct str){0};
+}
+
 struct str media_type_clean(struct str content_type)
 {
 	struct str type = str_trim(content_type);

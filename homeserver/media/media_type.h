@@ -17,6 +17,9 @@ enum { MEDIA_TYPE_MAX_BYTES = 255, MEDIA_NAME_MAX_BYTES = 1024 };
 struct str media_type_sniff(struct str first_bytes);
 enum { MEDIA_SNIFF_BYTES = 16 };
 
+/** The type that a file's name stands for by its end, for files of offices and cameras; static. @return p == NULL: unknown */
+struct str media_type_of_name(struct str file_name);
+
 /** What is served where nothing better is known. */
 #define MEDIA_TYPE_UNKNOWN "application/octet-stream"
 

@@ -3,7 +3,7 @@ import pytest
 
 from support import accounts
 from support.client import unique
-from support.notices import API, Program, class_room, notice, until_body, until_event
+from support.notices import API, Program, class_room, notice, refused, until_event
 from support.server import wait_until
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 40
@@ -89,3 +89,38 @@ def test_files__not_the_senders__refused(school, lin):
     assert "at most 10" in program.post("/notices", {"text": "x", "files": [mine] * 11}).expect(400, "M_INVALID_PARAM")["error"]
     program.post("/notices", {"text": "x", "files": [1]}).expect(400, "M_BAD_JSON")
     lin.post(API + "/media", raw=b"x").expect(401, "M_UNKNOWN_TOKEN")
+
+
+def test_files__by_the_command__sent_behind_the_text_as_their_names_say(school, lin, tmp_path):
+    room, alias, watch = class_room(lin)
+    contents = {unique("表格") + ".pdf": unique("form").encode(), "map": PNG, "list.odd": b""}
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    options = [word for name in contents for word in ("--file", str(tmp_path / name))]
+    text = unique("by hand")
+    notice(school, "send", "office", alias, text, *options)
+    until_event(watch, room, lambda event: event["content"].get("body") == "list.odd")
+    said = [event["content"] for event in reversed(lin.messages(room, limit=50).ok()["chunk"])
+            if event["type"] == "m.room.message"]
+    assert [content["body"] for content in said] == [text, *contents]
+    assert [(content["msgtype"], content["info"]["mimetype"]) for content in said[1:]] == [
+        ("m.file", "application/pdf"), ("m.image", "image/png"), ("m.file", "application/octet-stream")]
+    for content, wanted in zip(said[1:], contents.values()):
+        assert lin.get("/_matrix/client/v1/media/download/" + content["url"][len("mxc://"):]).ok().raw == wanted
+
+
+def test_files__by_the_command_that_cannot_be__refused_and_nothing_stays(school, lin, tmp_path):
+    _, alias, _ = class_room(lin)
+    (tmp_path / "a.txt").write_bytes(b"a")
+    (tmp_path / "big").write_bytes(b"x" * (1024 * 1024 + 1))
+    a = ("--file", str(tmp_path / "a.txt"))
+    counted = "SELECT (SELECT count(*) FROM media WHERE sha256 IS NOT NULL), (SELECT count(*) FROM notices)"
+    before = school.sql(counted)
+    limit = {"server_name": "hs1", "media.max_upload_size": "1MiB"}
+    done = school.run("notice", "send", "office", alias, "x", *a, "--file", str(tmp_path / "big"), settings=limit)
+    assert done.returncode != 0 and "media.max_upload_size" in done.stderr
+    for files, text in (((*a, "--file", str(tmp_path / "none.pdf")), "cannot read"),
+                        ((*a, "--file", str(tmp_path)), "no plain file"), (a * 11, "at most 10"),
+                        ((*a, "--expires", "yesterday"), "yesterday")):
+        assert text in refused(school, "send", "office", alias, "x", *files)
+    assert school.sql(counted) == before
