@@ -303,6 +303,7 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 	hs->push = push_create(hs->settings.mentions_in_text);
 	hs->receipts = receipts_create(hs);
 	hs->consumers = consumers_create(hs, config->database_url);
+	hs->e2ee = e2ee_create(hs);
 	hs->writer = writer_create(&(struct writer_config){
 		.url = config->database_url,
 		.queue_limit = WRITER_QUEUE,
@@ -312,6 +313,7 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 		.told = told,
 		.self = hs,
 	});
+	e2ee_forget(hs->e2ee, writer_position(hs->writer));
 	hs->sessions = sessions_create(hs);
 	hs->sso = sso_create();
 	hs->erasure = erasure_create();
@@ -325,7 +327,6 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 	hs->http_client = http_client_create(&client);
 	hs->ports.consent.require = consent_require;
 	hs->ports.succession = succession_port(hs);
-	hs->e2ee = e2ee_create(hs);
 	hs->pushers = pushers_create(hs, config->database_url);
 	(void)federation_create(hs);
 	hs->notices = notice_job_create(hs, config->database_url);

@@ -39,11 +39,10 @@ struct device_lists {
 	int64_t floor; /* every change after this position is in memory */
 };
 
-struct device_lists *device_lists_create(int64_t position)
+struct device_lists *device_lists_create(void)
 {
 	struct device_lists *lists = mem_alloc(sizeof(*lists));
 	lock_init(&lists->lock, RANK_LEAF);
-	lists->floor = position;
 	return lists;
 }
 
@@ -71,8 +70,8 @@ void device_lists_forget(struct device_lists *lists, int64_t position)
 {
 	LOCK_SCOPE(&lists->lock);
 	drop_all_locked(lists);
-	lists->floor = position;
-	atomic_store(&lists->newest, position);
+	lists->floor = MAX_OF(lists->floor, position);
+	atomic_store(&lists->newest, MAX_OF(atomic_load(&lists->newest), position));
 }
 
 void device_lists_destroy(struct device_lists *lists)

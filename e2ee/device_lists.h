@@ -10,8 +10,8 @@
 
 #include "e2ee/e2ee.h"
 
-/** @param position  every change after it will be told here */
-struct device_lists *device_lists_create(int64_t position);
+/** Knows nothing before device_lists_forget() says from where on every change will be told here. */
+struct device_lists *device_lists_create(void);
 void device_lists_destroy(struct device_lists *lists);
 /** Changes up to a position are looked up in the database from now on. */
 void device_lists_forget(struct device_lists *lists, int64_t position);

@@ -21,7 +21,7 @@ struct e2ee *e2ee_create(struct homeserver *hs)
 {
 	struct e2ee *e2ee = mem_alloc(sizeof(*e2ee));
 	e2ee->hs = hs;
-	e2ee->lists = device_lists_create(writer_position(hs->writer));
+	e2ee->lists = device_lists_create();
 	e2ee->states = device_states_create(hs);
 	e2ee->claims = claim_queue_create(hs->db, store_one_time_key_claim);
 	e2ee->own = own_devices_create(hs);

@@ -49,7 +49,10 @@ struct e2ee {
 	int64_t message_limit;        /**< messages kept for a device */
 };
 
-/** Fills hs->ports.e2ee. The users service exists already. */
+/**
+ * Fills hs->ports.e2ee. The users service exists already. The writer is made after it, since it tells of what other processes do from
+ * its first moment on; then e2ee_forget() with its position, before anybody asks.
+ */
 struct e2ee *e2ee_create(struct homeserver *hs);
 void e2ee_destroy(struct e2ee *e2ee);
 /** Everything up to a position is read anew: memory may be older than the database. Writer's thread. */

@@ -55,6 +55,7 @@ static void start(void)
 		.self = &hs});
 	assert_non_null(hs.writer);
 	hs.e2ee = e2ee_create(&hs);
+	e2ee_forget(hs.e2ee, writer_position(hs.writer));
 }
 
 static void stop(void)

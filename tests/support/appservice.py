@@ -188,9 +188,10 @@ class AppService:
         return self
 
     def wait_known(self, server):
-        """Until its token is good."""
-        bot = self.client(server)
-        wait_until(lambda: bot.get("/account/whoami").status == 200, 20, "the server knows %s" % self.id)
+        """Until its token is good, at each process."""
+        for url in server.urls():
+            bot = Client(url, self.as_token)
+            wait_until(lambda bot=bot: bot.get("/account/whoami").status == 200, 20, "the server knows %s" % self.id)
 
     # -- what it does on the server
 

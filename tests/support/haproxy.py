@@ -1,7 +1,7 @@
 """HAProxy before two processes of a server, with the configuration that is shipped (packaging/haproxy/).
 
-What differs: addresses, rights, that clients speak without TLS and may use all paths; and that each request goes to a random process,
-whatever connection it comes by.
+What differs: addresses, rights, and that clients speak without TLS; for tests also that all paths are open, and that each request goes to a
+random process, whatever connection it comes by.
 """
 import os
 import re
@@ -30,9 +30,10 @@ def _swap(text, count, *changes):
 
 
 class Haproxy:
-    def __init__(self, folder, port, servers):
-        """servers: pairs of the ports for requests and for health, one for each process."""
-        self.folder, self.port, self.servers = folder, port, servers
+    def __init__(self, folder, port, servers, for_tests=True):
+        """servers: pairs of the ports for requests and for health, one for each process.
+        for_tests: all paths are open, and each request goes to a random process."""
+        self.folder, self.port, self.servers, self.for_tests = folder, port, servers, for_tests
         self.path = os.path.join(folder, "haproxy.cfg")
         self.socket = os.path.join(folder, "haproxy.sock")
         self.federation = None
@@ -58,16 +59,18 @@ class Haproxy:
             (r"/etc/haproxy/belfry-503.http", os.path.join(FOLDER, "belfry-503.http")),
             (r"^\tbind :443 .*$", "\tbind 127.0.0.1:%d" % self.port),
             (r"^\tbind :80\n", ""), (r"^\thttp-request redirect scheme .*\n", ""),
-            (r"^\thttp-request deny .* /_belfry/ .*\n", ""),
             (r"^\tbind :8448 .*$", "\t" + (self.federation or "bind unix@%s/federation.sock" % self.folder)),
             (r"inter 1s", "inter 200ms"))
-        text = _swap(text, 2, (r"^\tbalance .*$", "\tbalance random"), (r"^\thash-type .*\n", ""))
+        if self.for_tests:
+            text = _swap(text, 1, (r"^\thttp-request deny .* /_belfry/ .*\n", ""))
+            text = _swap(text, 2, (r"^\tbalance .*$", "\tbalance random"), (r"^\thash-type .*\n", ""))
         for number, (port, health) in enumerate(self.servers, 1):
             text = _swap(text, 2, (r"127\.0\.0\.1:80%d8\b" % number, "127.0.0.1:%d" % port))
             text = _swap(text, 1, (r"port 90%d8\b" % number, "port %d" % health))
         return text
 
     def start(self):
+        os.makedirs(self.folder, exist_ok=True)
         with open(self.path, "w", encoding="utf-8") as file:
             file.write(self.text())
         with open(os.path.join(self.folder, "haproxy.log"), "ab") as log:

@@ -107,7 +107,7 @@ class Server:
         def ready():
             assert self.process.poll() is None, "the server ended with %s:\n%s" % (
                 self.process.returncode, self.log()[-3000:])
-            return self.answers() if self.proxy is None else self._answers_at("http://127.0.0.1:%d" % self.inner[0][0])
+            return self.answers() if self.proxy is None else self._answers_at(self.urls()[0])
         wait_until(ready, limit, "server ready; log:\n" + self.log()[-2000:])
         self.known_children.update(children_of(self.process.pid))
         if self.proxy is not None:
@@ -122,6 +122,25 @@ class Server:
             return Http(url).raw("GET", "/_matrix/client/versions", timeout=seconds(2)).status == 200
         except OSError:
             return False
+
+    def urls(self):
+        """Where each process can be asked by itself."""
+        return [self.url] if self.proxy is None else ["http://127.0.0.1:%d" % port for port, _ in self.inner]
+
+    def kill_one(self, number):
+        """SIGKILL to the first (0) or second (1) of two processes."""
+        victim = (self, self.second)[number].process
+        victim.kill()
+        victim.wait()
+
+    def start_one(self, number, limit=60):
+        """Starts it again, and waits until the proxy finds both."""
+        if number == 0:
+            self.launch()
+            wait_until(lambda: self._answers_at(self.urls()[0]), limit, "the first process")
+        else:
+            self.second.start(limit)
+        self.proxy.wait_running(limit)
 
     def log(self):
         try:
@@ -226,7 +245,9 @@ class Server:
     def run(self, *arguments, input=None, settings=None, limit=60):
         """Another subcommand on the same data folder: CompletedProcess with text output."""
         command = [binary(), *arguments, "--data", self.data]
-        merged = {"server_name": self.server_name} if settings is None else settings
+        merged = settings
+        if settings is None:
+            merged = {"server_name": self.server_name, **{key: value for key, value in self.settings.items() if key == "database.url"}}
         for key, value in merged.items():
             command += ["--set", "%s=%s" % (key, value)]
         return subprocess.run(command, input=input, capture_output=True, text=True, timeout=seconds(limit),
