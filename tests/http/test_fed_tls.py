@@ -10,6 +10,8 @@ import pytest
 from support.client import seconds
 from support.server import wait_until
 
+pytestmark = pytest.mark.one_process("of two, HAProxy speaks TLS")
+
 
 def shown(server, authority):
     """The certificate that a new connection gets, in DER."""

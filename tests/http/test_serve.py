@@ -15,6 +15,8 @@ from support import accounts, ed25519
 from support.client import Client, seconds
 from support.server import Server, binary, free_port, new_folder, wait_until
 
+pytestmark = pytest.mark.one_process("how one process starts and ends")
+
 
 def ended(server, limit=30):
     """Exit status of a server that must not come up."""

@@ -10,6 +10,8 @@ from support import accounts
 from support.client import Client, Http, seconds
 from support.server import free_port, is_alive, wait_until
 
+pytestmark = pytest.mark.one_process("how one process ends")
+
 
 def test_sigterm__idle__ends_within_a_second_with_status_0(make_server):
     server = make_server().start()
