@@ -197,7 +197,7 @@ static enum err put_exchange(struct call *call)
 	return reply_empty(call);
 }
 
-static enum err put_onbind(struct call *call)
+static enum err take_onbind(struct call *call)
 {
 	const struct json *body;
 	TRY(call_json(call, &body));
@@ -234,6 +234,9 @@ const struct route membership_routes[] = {
 	{"exchangeThirdPartyInvite", "PUT", V1 "/exchange_third_party_invite/{roomId}", AUTH_SERVER,
 		LANE_REMOTE, RATE_SERVER, 0, put_exchange},
 	{"onBindThirdPartyIdentifier", "PUT", V1 "/3pid/onbind", AUTH_NONE, LANE_REMOTE, RATE_LOGIN, 0,
-		put_onbind},
+		take_onbind},
+	/* What identity servers in use ask instead, by an older text of the specification. */
+	{"onBindThirdPartyIdentifierByPost", "POST", V1 "/3pid/onbind", AUTH_NONE, LANE_REMOTE,
+		RATE_LOGIN, 0, take_onbind},
 };
 const size_t membership_route_count = COUNT_OF(membership_routes);

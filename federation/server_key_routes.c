@@ -92,6 +92,9 @@ static enum err post_query(struct call *call)
 
 const struct route server_key_routes[] = {
 	{"getServerKey", "GET", KEY "/server", AUTH_NONE, LANE_INLINE, RATE_NONE, 0, get_server_keys},
+	/* As before v1.5, where the answer is the same; without a key's id it is what identity servers ask for. */
+	{"getServerKeyById", "GET", KEY "/server/{keyId}", AUTH_NONE, LANE_INLINE, RATE_NONE, 0,
+		get_server_keys},
 	{"perspectivesKeyQuery", "GET", KEY "/query/{serverName}", AUTH_NONE, LANE_LOCAL, RATE_WRITE, 0,
 		get_query},
 	{"bulkPerspectivesKeyQuery", "POST", KEY "/query", AUTH_NONE, LANE_LOCAL, RATE_WRITE, 0,

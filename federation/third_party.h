@@ -1,6 +1,5 @@
 /**
- * Invites by mail address or phone number, once it is known whose it is. This server itself makes no such invites; it takes part in those
- * of rooms that have them.
+ * Invites by mail address or phone number, once it is known whose it is. What promises them: homeserver/room/room_third_party.h.
  * Spec: server-server API, "Third-party invites"
  */
 #ifndef BELFRY_FEDERATION_THIRD_PARTY_H
@@ -11,7 +10,7 @@
 /**
  * The invited user's server asks for the invite that a m.room.third_party_invite of a user of ours promised: it is built anew, judged by the
  * room's rules (which check the identity server's signature), signed by both, and added to the room.
- * Errors: INPUT M_INVALID_PARAM, M_BAD_JSON, M_MISSING_PARAM; MISSING M_NOT_FOUND (room, or promise); DENIED M_FORBIDDEN; as invite_out()
+ * Errors: INPUT M_INVALID_PARAM, M_BAD_JSON, M_MISSING_PARAM; MISSING M_NOT_FOUND (room, or promise); DENIED M_FORBIDDEN (signature, or its key is not valid any more); REMOTE, TIMEOUT (that could not be asked); as invite_out()
  */
 MUST_CHECK enum err third_party_exchange(struct ctx *ctx, struct federation *federation,
 	struct server_name origin, struct str room_id, const struct json *body);

@@ -4,9 +4,10 @@
  * object; one signature by one key is enough. How many pairs are tried is limited, because both lists
  * come from outside and fill up to 64 KiB each.
  */
-#include "matrix/auth_rule.h"
+#include "matrix/auth_third_party.h"
 
 #include "base/b64.h"
+#include "matrix/auth_rule.h"
 #include "matrix/sign.h"
 
 /* Real invites have one signature and one or two keys. */
@@ -45,35 +46,47 @@ static bool key_signed(struct trial *trial, struct str key)
 	return false;
 }
 
-static bool encoded_key_signed(struct trial *trial, struct str encoded)
+/* Of an object with public_key. */
+static bool is_signer(struct trial *trial, const struct json *object, struct third_party_key *out)
 {
 	struct str key;
-	return encoded.p != NULL && b64_decode(trial->arena, encoded, &key) &&
+	*out = (struct third_party_key){
+		.public_key = json_get_str(object, STR("public_key")),
+		.validity_url = json_get_str(object, STR("key_validity_url")),
+	};
+	return out->public_key.p != NULL && b64_decode(trial->arena, out->public_key, &key) &&
 		key.n == ED25519_PUBLIC_BYTES && key_signed(trial, key);
 }
 
 /* 5.4.1.7 */
-static bool is_signed_by_room(const struct json *signed_object, const struct event *invite)
+bool third_party_key(struct arena *arena, const struct json *signed_object,
+	const struct json *content, struct third_party_key *out)
 {
-	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
 	struct trial trial = {
 		.arena = arena,
 		.signed_object = signed_object,
 		.tries_left = MAX_TRIES,
 	};
-	if (encoded_key_signed(&trial, json_get_str(invite->content, STR("public_key")))) {
+	if (is_signer(&trial, content, out)) {
 		return true; /* 5.4.1.7.1 */
 	}
-	const struct json *keys = json_at(invite->content, "public_keys");
+	const struct json *keys = json_at(content, "public_keys");
 	if (!json_is(keys, JSON_ARRAY)) {
 		return false;
 	}
 	for (size_t i = 0; i < keys->count && trial.tries_left > 0; i++) {
-		if (encoded_key_signed(&trial, json_get_str(&keys->items[i], STR("public_key")))) {
+		if (is_signer(&trial, &keys->items[i], out)) {
 			return true; /* 5.4.1.7.2 */
 		}
 	}
 	return false;
+}
+
+static bool is_signed_by_room(const struct json *signed_object, const struct event *invite)
+{
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct third_party_key key;
+	return third_party_key(arena, signed_object, invite->content, &key);
 }
 
 struct verdict auth_check_third_party(const struct auth_case *c)

@@ -4,6 +4,7 @@
 #include "homeserver/room/member_routes.h"
 
 #include "homeserver/room/room_member.h"
+#include "homeserver/room/room_third_party.h"
 #include "http/memo.h"
 
 /* Room and reason. `room_parameter` names the path's. */
@@ -109,19 +110,16 @@ static enum err change_other(struct call *call, member_change *change)
 	return reply_empty(call);
 }
 
-/* By mail address or phone number: no identity server is trusted here to say whose they are. */
 static enum err invite_third_party(struct call *call, const struct json *body)
 {
-	static const char *const fields[] = {"id_server", "id_access_token", "medium", "address"};
-	for (size_t i = 0; i < COUNT_OF(fields); i++) {
-		struct str ignored;
-		TRY(body_str(call, body, fields[i], &ignored));
-	}
-	const struct member_wish wish = {
+	struct third_party_wish wish = {
 		.who = principal_of(call),
 		.room_id = call_path(call, "roomId"),
 	};
-	return room_invite_third_party(&call->ctx, hs_of(call), &wish);
+	TRY(third_party_read(call, body, &wish.ask));
+	TRY(body_opt_str(call, body, "reason", &wish.reason));
+	TRY(room_invite_third_party(&call->ctx, hs_of(call), &wish));
+	return reply_empty(call);
 }
 
 static enum err post_invite(struct call *call)

@@ -1,6 +1,7 @@
 /*
  * createRoom: checks the request, lets matrix/room_plan.h list the events, adds the invitees' profiles,
- * and commits everything at once, the alias too. Users of other servers are invited afterwards, since theirs have to be asked.
+ * and commits everything at once, the alias too. Users of other servers, and those of whom an address is known, are invited afterwards,
+ * since others have to be asked.
  */
 #include "homeserver/room/room_create.h"
 
@@ -8,6 +9,7 @@
 #include "homeserver/room/room_alias.h"
 #include "homeserver/room/room_member.h"
 #include "homeserver/room/room_send.h"
+#include "homeserver/room/room_third_party.h"
 #include "matrix/room_plan.h"
 #include "storage/alias.h"
 #include "storage/profile.h"
@@ -204,14 +206,41 @@ static enum err invite_others(struct ctx *ctx, struct homeserver *hs, struct roo
 	return last;
 }
 
+/* @param out_invited  how many were */
+static enum err invite_third_parties(struct ctx *ctx, struct homeserver *hs, struct str room_id,
+	const struct create_request *request, size_t *out_invited)
+{
+	enum err last = ERR_OK;
+	*out_invited = 0;
+	for (size_t i = 0; i < request->third_party_count; i++) {
+		const struct third_party_wish wish = {
+			.who = request->who,
+			.room_id = room_id,
+			.ask = request->third_parties[i],
+			.is_direct = request->is_direct,
+		};
+		enum err err = room_invite_third_party(ctx, hs, &wish);
+		if (err == ERR_OK) {
+			(*out_invited)++;
+			continue;
+		}
+		last = err;
+		log_info(ctx->request_id, "room.not_invited", "err=%s medium=%.*s cause=%.*s",
+			err_name(err), STR_ARG(wish.ask.medium), STR_ARG(ctx->fault.cause));
+	}
+	return last;
+}
+
 /* The room is there; only when nobody at all could be invited, the client hears of it. */
 static enum err finish_invites(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	const struct room_intent *others, size_t count)
+	const struct create_request *request, const struct room_intent *others, size_t count)
 {
 	size_t invited;
+	size_t found;
 	enum err err = invite_others(ctx, hs, room, others, count, &invited);
-	bool is_alone = invited == 0 && room_member_counts(room).invited == 0;
-	return is_alone ? err : ERR_OK;
+	enum err later = invite_third_parties(ctx, hs, room_id_of(room).s, request, &found);
+	bool is_alone = invited + found == 0 && room_member_counts(room).invited == 0;
+	return !is_alone ? ERR_OK : err != ERR_OK ? err : later;
 }
 
 static size_t count_of(const struct json *array)
@@ -224,19 +253,25 @@ size_t room_create_weight(const struct create_request *request)
 	return (count_of(request->invite) + count_of(request->initial_state)) / EVENTS_PER_WEIGHT;
 }
 
+static enum err check_size(struct ctx *ctx, const struct create_request *request)
+{
+	bool is_too_large = count_of(request->invite) > CREATE_MAX_INVITES ||
+		request->third_party_count > CREATE_MAX_THIRD_PARTIES ||
+		count_of(request->initial_state) > CREATE_MAX_INITIAL_STATE;
+	return is_too_large
+		? fail_status(ctx, ERR_INPUT, 413, M_TOO_LARGE,
+			  "A room begins with at most %d invites, %d of them by mail or phone, and %d events of state; send the others afterwards",
+			  CREATE_MAX_INVITES, CREATE_MAX_THIRD_PARTIES, CREATE_MAX_INITIAL_STATE)
+		: ERR_OK;
+}
+
 enum err room_create(struct ctx *ctx, struct homeserver *hs, const struct create_request *request,
 	struct str *out_room_id)
 {
 	TRY(room_require_not_suspended(ctx, request->who));
-	if (request->invite_3pid != NULL && request->invite_3pid->count > 0) {
-		return fail(ctx, ERR_DENIED, M_THREEPID_DENIED,
-			"This server has no identity server to invite by mail or phone");
-	}
-	if (count_of(request->invite) > CREATE_MAX_INVITES ||
-		count_of(request->initial_state) > CREATE_MAX_INITIAL_STATE) {
-		return fail_status(ctx, ERR_INPUT, 413, M_TOO_LARGE,
-			"A room begins with at most %d invites and %d events of state; send the others afterwards",
-			CREATE_MAX_INVITES, CREATE_MAX_INITIAL_STATE);
+	TRY(check_size(ctx, request));
+	for (size_t i = 0; i < request->third_party_count; i++) {
+		TRY(third_party_check(ctx, hs, &request->third_parties[i]));
 	}
 	struct room_wish wish = {0};
 	bool is_published;
@@ -251,7 +286,7 @@ enum err room_create(struct ctx *ctx, struct homeserver *hs, const struct create
 	struct room_intent *intents;
 	TRY(make_intents(ctx, hs, wish.creator, plan, count, &intents));
 	size_t own = part_invites(ctx, hs, intents, count);
-	if (own < count) {
+	if (own < count || request->third_party_count > 0) {
 		TRY(ctx_may_ask(ctx));
 	}
 	struct room *room;
@@ -269,7 +304,7 @@ enum err room_create(struct ctx *ctx, struct homeserver *hs, const struct create
 	}
 	TRY(err);
 	hs->ports.succession.carry_over(hs->ports.succession.self, ctx, room, wish.creator);
-	TRY(finish_invites(ctx, hs, room, intents + own, count - own));
+	TRY(finish_invites(ctx, hs, room, request, intents + own, count - own));
 	*out_room_id = room_id_of(room).s;
 	return ERR_OK;
 }

@@ -188,6 +188,9 @@ enum err room_invite(struct ctx *ctx, struct homeserver *hs, const struct member
 	TRY(ask_for_user(ctx, hs, wish->target));
 	struct json content;
 	TRY(member_content(ctx, hs, "invite", wish->target, wish->reason, &content));
+	if (wish->is_direct) {
+		content = json_with(ctx->arena, &content, STR("is_direct"), json_boolean(true));
+	}
 	const struct room_intent intent = member_intent(wish->who->user, wish->target, &content);
 	return room_invite_by(ctx, hs, room, &intent, NULL);
 }
@@ -206,16 +209,6 @@ enum err room_invite_by(struct ctx *ctx, struct homeserver *hs, struct room *roo
 		*out_event_id = event->event->event_id.s;
 	}
 	return ERR_OK;
-}
-
-enum err room_invite_third_party(struct ctx *ctx, struct homeserver *hs,
-	const struct member_wish *wish)
-{
-	struct room *room;
-	TRY(rooms_get_for(ctx, hs, wish->room_id, &room));
-	TRY(room_require_joined(ctx, hs, room, wish->who->user.s));
-	return fail(ctx, ERR_DENIED, M_THREEPID_DENIED,
-		"This server has no identity server to invite by mail or phone");
 }
 
 enum err room_kick(struct ctx *ctx, struct homeserver *hs, const struct member_wish *wish)

@@ -14,6 +14,7 @@ struct member_wish {
 	struct str room_id; /**< as in the path */
 	struct str target;  /**< user id, of invite, kick, ban, unban */
 	struct str reason;  /**< p == NULL: none */
+	bool is_direct;     /**< of an invite: to a room of two */
 	const struct json
 		*body; /**< of a join: further members go into the event's content; NULL: none */
 	const struct str *via; /**< of a join or knock: names of servers that may be in the room */
@@ -56,12 +57,6 @@ MUST_CHECK enum err room_invite(struct ctx *ctx, struct homeserver *hs,
  */
 MUST_CHECK enum err room_invite_by(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct room_intent *intent, struct str *out_event_id);
-/**
- * Invites by mail address or phone number. Always fails: DENIED M_FORBIDDEN for who is not in the room, else
- * M_THREEPID_DENIED, since this server asks no identity server.
- */
-MUST_CHECK enum err room_invite_third_party(struct ctx *ctx, struct homeserver *hs,
-	const struct member_wish *wish);
 MUST_CHECK enum err room_kick(struct ctx *ctx, struct homeserver *hs,
 	const struct member_wish *wish);
 MUST_CHECK enum err room_ban(struct ctx *ctx, struct homeserver *hs,

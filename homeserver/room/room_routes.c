@@ -6,7 +6,23 @@
 #include "homeserver/room/room_alias.h"
 #include "homeserver/room/room_create.h"
 #include "homeserver/room/room_send.h"
+#include "homeserver/room/room_third_party.h"
 #include "homeserver/room/room_upgrade.h"
+
+static enum err read_third_parties(struct call *call, const struct json *body,
+	struct create_request *out)
+{
+	const struct json *list;
+	TRY(body_opt_array(call, body, "invite_3pid", &list));
+	size_t count = list != NULL ? list->count : 0;
+	struct threepid_ask *asks = ARENA_NEW_ARRAY(call->ctx.arena, struct threepid_ask, count);
+	for (size_t i = 0; i < count; i++) {
+		TRY(third_party_read(call, &list->items[i], &asks[i]));
+	}
+	out->third_parties = asks;
+	out->third_party_count = count;
+	return ERR_OK;
+}
 
 static enum err post_create_room(struct call *call)
 {
@@ -20,7 +36,7 @@ static enum err post_create_room(struct call *call)
 	TRY(body_opt_str(call, body, "name", &request.name));
 	TRY(body_opt_str(call, body, "topic", &request.topic));
 	TRY(body_opt_array(call, body, "invite", &request.invite));
-	TRY(body_opt_array(call, body, "invite_3pid", &request.invite_3pid));
+	TRY(read_third_parties(call, body, &request));
 	TRY(body_opt_object(call, body, "creation_content", &request.creation_content));
 	TRY(body_opt_array(call, body, "initial_state", &request.initial_state));
 	TRY(body_opt_object(call, body, "power_level_content_override", &request.power_override));

@@ -1,8 +1,6 @@
-"""E-mail addresses of accounts: validation, registration, password reset, log-in, identity servers (security 5.46 to 5.49)."""
-import json
+"""E-mail addresses of accounts: validation, registration, password reset, log-in (security 5.46 to 5.49)."""
 import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -10,8 +8,7 @@ from support import accounts
 from support.client import Client, unique
 from support.mailbox import Mailbox
 from support.proofs import BASE, Proof, addresses, email_auth, new_address, register, with_address
-from support.server import Server, binary, free_port, wait_until
-from support.serving import serve
+from support.server import Server, binary, wait_until
 
 pytestmark = pytest.mark.skipif(not binary(), reason="needs the program")
 
@@ -380,128 +377,3 @@ def test_sec_5_46__secrets_of_a_validation__not_in_the_database_or_the_log(serve
 
 def test_capabilities__with_mails__3pid_changes(user):
     assert user.get("/capabilities").ok()["capabilities"]["m.3pid_changes"]["enabled"] is True
-
-
-# -- identity servers
-
-class IdentityServer:
-    """Takes bind and unbind, remembers what was asked, answers as told."""
-
-    def __init__(self):
-        self.asked, self.answers = [], {}
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                outer.asked.append((self.path, self.headers["Authorization"], body))
-                status, answer = outer.answers.get(self.path, (404, "nothing here"))
-                data = (json.dumps(answer) if isinstance(answer, dict) else answer).encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            def log_message(self, *_):
-                pass
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        serve(self.server)
-        self.name = "127.0.0.1:%d" % self.server.server_address[1]
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
-
-
-BIND, UNBIND = "/_matrix/identity/v2/3pid/bind", "/_matrix/identity/v2/3pid/unbind"
-
-
-@pytest.fixture(scope="module")
-def identity():
-    started = IdentityServer()
-    yield started
-    started.close()
-
-
-@pytest.fixture(scope="module")
-def bound_server(identity):
-    started = Server(settings={"identity_server": "http://" + identity.name,
-                               "network.allow_addresses": "127.0.0.0/8"}).start()
-    yield started
-    started.destroy()
-
-
-def bind(user, identity, **more):
-    return user.post("/account/3pid/bind", {"id_server": identity.name, "id_access_token": "id-token", "sid": "42",
-                                            "client_secret": "hush", **more})
-
-
-def bound_answer(user, address="lin@post.example"):
-    return 200, {"medium": "email", "address": address, "mxid": user.user_id, "not_before": 0, "not_after": 1, "ts": 0,
-                 "signatures": {}}
-
-
-def test_bind_and_unbind__identity_server_agrees__asked_properly(bound_server, identity):
-    user = accounts.register(bound_server.url)
-    identity.asked.clear()
-    identity.answers.update({BIND: bound_answer(user), UNBIND: (200, {})})
-    bind(user, identity).ok()
-    path, authorization, body = identity.asked.pop()
-    assert (path, authorization) == (BIND, "Bearer id-token")
-    assert body == {"sid": "42", "client_secret": "hush", "mxid": user.user_id}
-    assert addresses(user) == [], "what an identity server publishes is not the account's"
-    reply = user.post("/account/3pid/unbind", {"medium": "email", "address": "Lin@post.example"}).ok()
-    assert reply["id_server_unbind_result"] == "success"
-    path, authorization, body = identity.asked.pop()
-    assert path == UNBIND and body == {"mxid": user.user_id,
-                                       "threepid": {"medium": "email", "address": "lin@post.example"}}
-    assert authorization.startswith("X-Matrix ") and 'origin="%s"' % bound_server.server_name in authorization
-    assert user.post("/account/3pid/unbind", {"medium": "email", "address": "lin@post.example"}).ok()[
-        "id_server_unbind_result"] == "no-support"
-    assert identity.asked == []
-
-
-def test_bind__old_endpoint__the_same(bound_server, identity):
-    user = accounts.register(bound_server.url)
-    identity.answers[BIND] = bound_answer(user)
-    user.post("/account/3pid", {"three_pid_creds": {"id_server": identity.name, "id_access_token": "t", "sid": "1",
-                                                    "client_secret": "s"}}).ok()
-    assert identity.asked.pop()[0] == BIND
-
-
-def test_bind__identity_server_refuses__its_error_handed_on(bound_server, identity):
-    user = accounts.register(bound_server.url)
-    identity.answers[BIND] = (400, {"errcode": "M_SESSION_NOT_VALIDATED", "error": "not yet"})
-    assert bind(user, identity).expect(400, "M_SESSION_NOT_VALIDATED")["error"] == "not yet"
-    identity.answers[BIND] = (500, "broken")
-    assert bind(user, identity).status == 502
-    identity.answers[BIND] = (200, "[]")
-    assert bind(user, identity).status == 502
-
-
-def test_unbind__identity_server_refuses__no_support(bound_server, identity):
-    user = accounts.register(bound_server.url)
-    identity.answers.update({BIND: bound_answer(user), UNBIND: (501, "cannot")})
-    bind(user, identity).ok()
-    assert user.post("/account/3pid/unbind", {"medium": "email", "address": "lin@post.example"}).ok()[
-        "id_server_unbind_result"] == "no-support"
-    assert user.uia("POST", "/account/deactivate").ok()["id_server_unbind_result"] == "no-support"
-
-
-def test_deactivate__bound__unbound_before(bound_server, identity):
-    user = accounts.register(bound_server.url)
-    identity.answers.update({BIND: bound_answer(user), UNBIND: (200, {})})
-    bind(user, identity).ok()
-    identity.asked.clear()
-    assert user.uia("POST", "/account/deactivate").ok()["id_server_unbind_result"] == "success"
-    assert [path for path, _, _ in identity.asked] == [UNBIND]
-
-
-def test_bind__identity_server_that_nobody_trusts__never_asked(bound_server, server, user, identity):
-    someone = accounts.register(bound_server.url)
-    identity.asked.clear()
-    for name in ("evil.example", "127.0.0.1:%d" % free_port(), identity.name + "/x", "x@" + identity.name, ""):
-        someone.post("/account/3pid/bind", {"id_server": name, "id_access_token": "t", "sid": "1",
-                                            "client_secret": "s"}).expect(400, "M_SERVER_NOT_TRUSTED")
-    bind(user, identity).expect(400, "M_SERVER_NOT_TRUSTED")
-    assert identity.asked == []

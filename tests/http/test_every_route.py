@@ -358,7 +358,8 @@ def test_authentication__as_specified(route):
 @routes(is_of_servers)
 def test_servers_routes__signed_but_for_those_that_the_specification_opens(route):
     """server-server-api.md: openid.yaml, version.yaml, third_party_invite.yaml (identity servers)."""
-    opened = ("getVersion", "exchangeOpenIdToken", "onBindThirdPartyIdentifier")
+    opened = ("getVersion", "exchangeOpenIdToken", "onBindThirdPartyIdentifier",
+              "onBindThirdPartyIdentifierByPost")
     assert (route["auth"] == "none") == (route["id"] in opened), route
 
 

@@ -1,4 +1,4 @@
-"""Invites across servers, both ways.  Spec: server-server API, "Inviting to a room", "Third-party invites"."""
+"""Invites across servers, both ways.  Spec: server-server API, "Inviting to a room"."""
 import copy
 import threading
 
@@ -6,7 +6,7 @@ import pytest
 from synapse.api.room_versions import KNOWN_ROOM_VERSIONS
 
 from support.client import path_of, unique
-from support.handshake import VERSIONS, Guest, add_signature, asked, countersign, membership
+from support.handshake import VERSIONS, add_signature, asked, countersign, membership
 from support.remote_room import Pdu, RemoteRoom
 
 INVITE_V1 = r"/_matrix/federation/v1/invite/.*"
@@ -482,115 +482,3 @@ def test_two_servers__invite_and_join(make_federated):
     bob.join(room).ok()
     assert membership(alice, room, bob.user_id) == "join"
     assert bob.state(room)[("m.room.name", "")]["content"]["name"] == "Choir"
-
-
-# -- third-party invites
-
-class IdentityServer:
-    """Its key, and what it signs."""
-
-    def __init__(self):
-        from signedjson.key import encode_verify_key_base64, generate_signing_key, get_verify_key
-        self.key = generate_signing_key("0")
-        self.public = encode_verify_key_base64(get_verify_key(self.key))
-
-    def sign(self, user_id, token):
-        from signedjson.sign import sign_json
-        return sign_json({"mxid": user_id, "token": token}, "identity.example", self.key)
-
-    def promise(self, user, room, token, name="z...@example.org"):
-        user.put_state(room, "m.room.third_party_invite", {
-            "display_name": name, "public_key": self.public, "key_validity_url": "https://identity.example/valid",
-            "public_keys": [{"public_key": self.public}]}, token).ok()
-
-
-def exchange(remote, server, room, inviter, user_id, signed, **more):
-    body = {"type": "m.room.member", "room_id": room, "sender": inviter, "state_key": user_id,
-            "content": {"membership": "invite", "third_party_invite": {"display_name": "x", "signed": signed}}, **more}
-    return remote.send(server, "PUT", "/_matrix/federation/v1" + path_of("exchange_third_party_invite", room), body)
-
-
-def test_exchange__signed_by_the_identity_server__invited(federated, remote, alice, zoe):
-    identity, token, room = IdentityServer(), unique("token"), alice.create_room()
-    identity.promise(alice, room, token)
-    remote.on("PUT", INVITE_V2, lambda ask: countersign(remote, ask))
-    exchange(remote, federated, room, alice.user_id, zoe, identity.sign(zoe, token)).ok()
-    member = alice.state(room)[("m.room.member", zoe)]
-    assert member["content"]["membership"] == "invite"
-    assert member["content"]["third_party_invite"]["display_name"] == "z...@example.org"
-    assert member["sender"] == alice.user_id
-
-
-def test_exchange__signed_by_another_key_or_for_another_user__refused(federated, remote, alice, zoe):
-    identity, token, room = IdentityServer(), unique("token"), alice.create_room()
-    identity.promise(alice, room, token)
-    remote.on("PUT", INVITE_V2, lambda ask: countersign(remote, ask))
-    other = "@other:" + remote.name
-    exchange(remote, federated, room, alice.user_id, zoe, IdentityServer().sign(zoe, token)).expect(403, "M_FORBIDDEN")
-    exchange(remote, federated, room, alice.user_id, zoe, identity.sign(other, token)).expect(403, "M_FORBIDDEN")
-    exchange(remote, federated, room, alice.user_id, zoe, identity.sign(zoe, "other")).expect(404, "M_NOT_FOUND")
-    assert not asked(remote, "invite")
-    assert membership(alice, room, zoe) is None
-
-
-@pytest.mark.parametrize("change", [
-    {"type": "m.room.power_levels"}, {"room_id": "!x:y"}, {"state_key": "@x:elsewhere.example"}, {"state_key": 7},
-    {"sender": "@x:elsewhere.example"}, {"content": {"membership": "join"}}, {"content": []}, {"content": {
-        "membership": "invite", "third_party_invite": {"signed": []}}}])
-def test_sec_5_21__exchange_of_something_else__400(federated, remote, alice, zoe, change):
-    identity, token, room = IdentityServer(), unique("token"), alice.create_room()
-    identity.promise(alice, room, token)
-    exchange(remote, federated, room, alice.user_id, zoe, identity.sign(zoe, token), **change).expect(400, "M_INVALID_PARAM")
-
-
-def test_exchange__in_the_name_of_who_has_not_promised__403(federated, remote, alice, zoe):
-    bob = federated.user()
-    identity, token, room = IdentityServer(), unique("token"), alice.create_room(invite=[bob.user_id])
-    bob.join(room).ok()
-    identity.promise(alice, room, token)
-    exchange(remote, federated, room, bob.user_id, zoe, identity.sign(zoe, token)).expect(403, "M_FORBIDDEN")
-
-
-def bind(remote, server, user_id, *invites):
-    """An identity server signs no requests."""
-    import json
-    body = {"medium": "email", "address": "a@example.org", "mxid": user_id, "invites": list(invites)}
-    return remote.raw(server, "PUT", "/_matrix/federation/v1/3pid/onbind", json.dumps(body),
-                      {"Content-Type": "application/json"})
-
-
-def bound(user_id, room, sender, signed):
-    return {"medium": "email", "address": "a@example.org", "mxid": user_id, "room_id": room, "sender": sender,
-            "signed": signed}
-
-
-def test_onbind__room_of_ours__invited(federated, remote, alice):
-    bob = federated.user()
-    identity, token, room = IdentityServer(), unique("token"), alice.create_room()
-    identity.promise(alice, room, token)
-    bind(remote, federated, bob.user_id, bound(bob.user_id, room, alice.user_id, identity.sign(bob.user_id, token))).ok()
-    assert membership(alice, room, bob.user_id) == "invite"
-
-
-def test_onbind__forged__nobody_is_invited(federated, remote, alice):
-    bob = federated.user()
-    identity, token, room = IdentityServer(), unique("token"), alice.create_room()
-    identity.promise(alice, room, token)
-    forged = IdentityServer().sign(bob.user_id, token)
-    bind(remote, federated, bob.user_id, bound(bob.user_id, room, alice.user_id, forged), {}, {"signed": 7}).ok()
-    assert membership(alice, room, bob.user_id) is None
-
-
-def test_onbind__room_of_others__asked_of_the_inviters_server(federated, remote):
-    bob, token = federated.user(), unique("token")
-    sender, signed = "@zoe:" + remote.name, IdentityServer().sign(bob.user_id, token)
-    remote.on("PUT", r".*/exchange_third_party_invite/.*", lambda ask: (200, {}))
-    bind(remote, federated, bob.user_id, bound(bob.user_id, "!far:" + remote.name, sender, signed)).ok()
-    ask, = asked(remote, "exchange_third_party_invite")
-    assert ask.json["type"] == "m.room.member" and ask.json["state_key"] == bob.user_id
-    assert ask.json["content"]["third_party_invite"]["signed"] == signed
-
-
-def test_onbind__no_user_of_ours__400(federated, remote):
-    bind(remote, federated, "@x:elsewhere.example").expect(400, "M_INVALID_PARAM")
-    bind(remote, federated, "@nobody-at-all:" + federated.server_name).expect(400, "M_INVALID_PARAM")

@@ -38,6 +38,8 @@ def test_server_keys__asked_over_tls__signed_by_themselves(federated, remote):
     verify(keys.json, federated.server_name, keys)
     assert 3600 * 1000 < keys["valid_until_ts"] - time.time() * 1000 < 7 * 24 * 3600 * 1000
     assert keys["old_verify_keys"] == {}
+    for older in ("/", "/ed25519:0"):
+        assert remote.raw(federated, "GET", KEYS + older).ok()["verify_keys"] == keys["verify_keys"]
 
 
 def test_key_rotation__old_key_stays_listed(make_federated):

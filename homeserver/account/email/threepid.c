@@ -6,7 +6,6 @@
 
 #include "base/log.h"
 #include "homeserver/account/email/email_proof.h"
-#include "homeserver/account/email/identity_server.h"
 
 static enum err refuse_suspended(struct ctx *ctx, const struct principal *who)
 {

@@ -5,8 +5,7 @@
 #ifndef BELFRY_HOMESERVER_ACCOUNT_EMAIL_THREEPID_H
 #define BELFRY_HOMESERVER_ACCOUNT_EMAIL_THREEPID_H
 
-#include "homeserver/homeserver.h"
-#include "storage/threepid.h"
+#include "homeserver/identity_server.h"
 
 /** Errors: STORE. */
 MUST_CHECK enum err threepids_list(struct ctx *ctx, struct homeserver *hs, struct str user_id,
@@ -43,12 +42,6 @@ MUST_CHECK enum err threepid_delete(struct ctx *ctx, struct homeserver *hs,
  * Has an identity server publish an identifier that it has validated itself.
  * Errors: INPUT M_SERVER_NOT_TRUSTED; the identity server's own refusals; REMOTE, TIMEOUT; STORE
  */
-struct bind_ask {
-	struct str id_server;
-	struct str id_access_token;
-	struct str sid;
-	struct str client_secret;
-};
 MUST_CHECK enum err threepid_bind(struct ctx *ctx, struct homeserver *hs, struct str user_id,
 	const struct bind_ask *ask);
 
