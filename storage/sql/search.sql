@@ -56,7 +56,8 @@ ORDER BY 1, 2;
 -- $13, and the position of the last of these (one row with no text when none is left).
 -- The windows of the timeline ($2) are looked through one after another, the newest first, until $13 are found: so what is read does not grow
 -- with the matches. A window, the terms and the rooms ($3, NULL: any) are conditions of their own, since an index look-up skips from one
--- to the next by each of them. Index: search_texts_terms_idx.
+-- to the next by each of them. A text counts until a later one of the same event stands in the spans. Index: search_texts_terms_idx,
+-- search_texts_target_idx.
 WITH found AS MATERIALIZED (
 	SELECT m.room_nid, m.target_position, m.position
 	FROM unnest($2::text[]) AS w(term) CROSS JOIN LATERAL (
@@ -72,7 +73,10 @@ WITH found AS MATERIALIZED (
 		) AS e
 		JOIN unnest($4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[]) AS s(room_nid, after, up_to, horizon)
 			ON e.room_nid = s.room_nid AND e.position > s.after AND e.position <= s.up_to
-			AND (e.superseded_at IS NULL OR e.superseded_at > s.horizon)
+			AND (e.superseded_at IS NULL OR e.superseded_at > s.horizon OR NOT EXISTS (
+				SELECT FROM search_texts l JOIN unnest($4::bigint[], $5::bigint[], $6::bigint[]) AS v(room_nid, after, up_to)
+					ON l.room_nid = v.room_nid AND l.position > v.after AND l.position <= v.up_to
+				WHERE l.room_nid = e.room_nid AND l.target_position = e.target_position AND l.position > e.position))
 		WHERE e.target_position < $12
 		ORDER BY e.target_position DESC
 	) AS m
@@ -103,7 +107,10 @@ WITH found AS MATERIALIZED (
 		) AS e
 		JOIN unnest($4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[]) AS s(room_nid, after, up_to, horizon)
 			ON e.room_nid = s.room_nid AND e.position > s.after AND e.position <= s.up_to
-			AND (e.superseded_at IS NULL OR e.superseded_at > s.horizon)
+			AND (e.superseded_at IS NULL OR e.superseded_at > s.horizon OR NOT EXISTS (
+				SELECT FROM search_texts l JOIN unnest($4::bigint[], $5::bigint[], $6::bigint[]) AS v(room_nid, after, up_to)
+					ON l.room_nid = v.room_nid AND l.position > v.after AND l.position <= v.up_to
+				WHERE l.room_nid = e.room_nid AND l.target_position = e.target_position AND l.position > e.position))
 		ORDER BY e.target_position DESC
 	) AS m
 	LIMIT $13

@@ -316,6 +316,26 @@ def test_search__edit_of_an_event_before_joining__the_edit_is_found_and_nothing_
     assert found(bob, "wisteria") == [] and found(bob, "lobelia") == []
 
 
+@pytest.mark.parametrize("order_by", ["recent", "rank"])
+def test_search__edit_that_may_not_be_seen__the_original_is_found_by_what_may(alice, bob, order_by):
+    room_id = alice.create_room(preset="public_chat")
+
+    def edit(text):
+        alice.send(room_id, {"msgtype": "m.text", "body": "* " + text, "m.new_content": {"msgtype": "m.text", "body": text},
+                             "m.relates_to": {"rel_type": "m.replace", "event_id": original}})
+    original = alice.send(room_id, "aubrieta")
+    alice.set_state(room_id, "m.room.history_visibility", {"history_visibility": "joined"})
+    edit("verbena")
+    bob.join(room_id).ok()
+    assert found(alice, "verbena", order_by=order_by) == [original] and found(alice, "aubrieta", order_by=order_by) == []
+    answer = search(bob, "aubrieta", order_by=order_by)
+    assert [item["result"]["event_id"] for item in answer["results"]] == [original] and answer["count"] == 1
+    assert "verbena" not in json.dumps(answer) and found(bob, "verbena", order_by=order_by) == []
+    edit("gentian")
+    assert found(bob, "gentian", order_by=order_by) == [original]
+    assert found(bob, "aubrieta", order_by=order_by) == [] and found(bob, "verbena", order_by=order_by) == []
+
+
 def test_search__visibility_changes__each_time_counts(alice, bob):
     room_id = alice.create_room(preset="public_chat")
     first = alice.send(room_id, "hyacinth one")
