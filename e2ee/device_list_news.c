@@ -37,10 +37,8 @@ static enum err look_back(struct news_run *run, struct room *room, struct stored
 	struct stored_event *event = newest;
 	*out = (struct member_past){.is_in = is_join(newest)};
 	while (event->position > run->span->since) {
-		struct stored_event *before = NULL;
-		if (event->replaces_position != 0) {
-			TRY(room_event_at(run->ctx, run->hs, room, event->replaces_position, &before));
-		}
+		struct stored_event *before;
+		TRY(room_replaced(run->ctx, run->hs, room, event, &before));
 		if (before == NULL) {
 			out->was_out = true;
 			return ERR_OK;

@@ -297,6 +297,27 @@ enum err room_state_event(struct ctx *ctx, struct homeserver *hs, struct room *r
 	return ERR_OK;
 }
 
+enum err room_replaced(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct stored_event *event, struct stored_event **out)
+{
+	*out = NULL;
+	if (event->replaces_position == 0 || !event->event->is_state) {
+		return ERR_OK;
+	}
+	struct stored_event **found;
+	TRY(room_events_at(ctx, hs, room, &event->replaces_position, 1, &found));
+	*out = found[0];
+	if (*out != NULL) {
+		return ERR_OK;
+	}
+	TRY(room_state_event(ctx, hs, room, event->event->type, event->event->state_key,
+		event->position - 1, out));
+	if (*out != NULL && (*out)->position >= event->position) {
+		*out = NULL;
+	}
+	return ERR_OK;
+}
+
 static bool is_member_type(struct str type)
 {
 	return str_equals(type, STR("m.room.member"));

@@ -125,6 +125,12 @@ MUST_CHECK enum err room_await_whole(struct ctx *ctx, struct homeserver *hs, str
 /** "Now", for the functions that take a position. */
 #define POSITION_NOW INT64_MAX
 
+/**
+ * The event that a state event replaced; *out NULL when there is none. Where that one stood elsewhere meanwhile (an event that was known as
+ * state alone came into the history), it is what stood before. One round trip for what is not in memory, one or two more for what has moved.
+ */
+MUST_CHECK enum err room_replaced(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct stored_event *event, struct stored_event **out);
 /** State event after a position; *out NULL when there is none. From memory unless it changed since. */
 MUST_CHECK enum err room_state_event(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	struct str type, struct str state_key, int64_t position, struct stored_event **out);

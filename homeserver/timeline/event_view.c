@@ -51,6 +51,12 @@ static enum err load_others(struct ctx *ctx, struct homeserver *hs, struct room 
 	for (size_t i = 0; i < positions.n; i++) {
 		*places.p[i] = found[i];
 	}
+	for (size_t i = 0; i < batch->count; i++) {
+		const struct stored_event *event = batch->events[i];
+		if (event->replaces_position != 0 && !batch->view->is_state && batch->replaced[i] == NULL) {
+			TRY(room_replaced(ctx, hs, room, event, &batch->replaced[i]));
+		}
+	}
 	return ERR_OK;
 }
 

@@ -311,6 +311,24 @@ def come_in(client, room):
     client.post("/join/%s?via=%s" % (quote(room.room_id), quote(room.remote.name)), {}).ok()
 
 
+def test_paging_back__over_a_join_that_was_replaced__sync_still_tells_of_it(federated, remote, lin):
+    """The join was known as state alone, a leave replaced it, then it comes into the history."""
+    room, ghost = RemoteRoom(remote).serve(), "@ghost:" + remote.name
+    room.join(ghost)
+    said = [room.message(str(number)) for number in range(3)]
+    come_in(lin, room)
+    watch = lin.watch()
+    since = watch.since
+    gone = room.send("m.room.member", {"membership": "leave"}, ghost, ghost)
+    remote.transaction(federated, [gone]).ok()
+    watch.timeline_until(room.room_id, gone.event_id)
+    assert len(all_bodies(lin, room.room_id)) == len(said)
+    answer = lin.sync(since)
+    assert ghost in answer["device_lists"]["left"]
+    event = next(event for event in answer.joined(room.room_id).timeline if event["event_id"] == gone.event_id)
+    assert event["unsigned"]["prev_content"] == {"membership": "join"}
+
+
 @pytest.mark.parametrize("version", ["1", "10", "11", "12"])
 def test_paging_back__into_the_time_before_the_server_came__fetched_from_others(federated, remote, lin, version):
     room = RemoteRoom(remote, version=version).serve()
