@@ -7,6 +7,7 @@
 #   tests/http/test_X.py       pytest against the binary
 #   tests/interop/test_X.py    pytest with real clients and servers of others
 #   tests/soak                 one seeded run among Belfrys
+#   tests/load, bench/year     seconds of each
 #   tests/tools/test_X.py      the tools' own tests (kind lint)
 #   tests/counts/              instructions of the pure hot paths, counted by callgrind
 # Other *.c files beside the tests are helpers and linked into each of their kind; those of
@@ -181,6 +182,24 @@ function(belfry_pair)
 	set_property(TEST ${BELFRY_TEST_PREFIX}pair PROPERTY WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
 endfunction()
 
+# Seconds of what `tools/soak-load` does for hours: descriptors and threads that are not given back, answers that are wrong.
+function(belfry_soak_load)
+	if(NOT TARGET belfry OR NOT (soak IN_LIST BELFRY_TESTS OR BELFRY_SANITIZE MATCHES "thread"))
+		return()
+	endif()
+	belfry_register(soak_load soak 300 ${BELFRY_REPORTS} ${BELFRY_RUN} ${PYTHON} -B -m load --seconds 6)
+	set_property(TEST ${BELFRY_TEST_PREFIX}soak_load APPEND PROPERTY ENVIRONMENT
+		BELFRY_BIN=$<TARGET_FILE:belfry> BELFRY_TEST_SLOW=${BELFRY_SLOW})
+	set_property(TEST ${BELFRY_TEST_PREFIX}soak_load PROPERTY WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}/tests)
+endfunction()
+
+# Two days of a small school, all that bench/year does and measures.
+function(belfry_year)
+	if(soak IN_LIST BELFRY_TESTS AND TARGET belfry)
+		belfry_register(year soak 300 ${PYTHON} ${CMAKE_SOURCE_DIR}/bench/year --belfry $<TARGET_FILE:belfry> --users 24 --days 2)
+	endif()
+endfunction()
+
 function(belfry_fuzz_targets)
 	belfry_helpers(fuzz_helpers tests/fuzz)
 	file(GLOB files CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR}
@@ -268,6 +287,8 @@ else()
 	belfry_pytest(interop 900)
 	belfry_pair()
 	belfry_soak()
+	belfry_soak_load()
+	belfry_year()
 	if(lint IN_LIST BELFRY_TESTS)
 		belfry_lint_tests()
 	endif()

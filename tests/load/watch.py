@@ -1,0 +1,169 @@
+"""What a server uses, sample by sample, and the verdict over all of them."""
+import collections
+import os
+import statistics
+import time
+
+from support.server import children_of
+
+TICK = os.sysconf("SC_CLK_TCK")
+MIB = 1 << 20
+
+# A run is judged by its rates of change only when its windows are long enough to mean something.
+JUDGED_WINDOWS, JUDGED_SECONDS = 9, 30
+WARM_UP = 1 / 3            # of the windows: caches fill
+MEMORY_GROWTH = 0.04       # of the median, from the end of the warm-up to the end, by the median slope …
+MEMORY_SLACK = 3 * MIB     # … or so much
+COST_GROWTH = 1.25         # processor time of a request, last third against the middle one
+LATENCY_GROWTH = 1.5       # p50, and p99, the same; when others used as much of the machine
+FOREIGN_SLACK = 0.3        # processors
+
+TABLES = ("stream_head", "writer_marks", "consumers", "rooms", "receipts", "device_messages", "one_time_keys", "access_tokens", "devices",
+          "members", "states")
+BOUNDED = ("stream_head", "writer_marks", "consumers")  # a handful of rows, updated all the time: pages are used again
+BOUNDED_BYTES = 2 * MIB
+
+
+def cpu_of(pids):
+    ticks = 0
+    for pid in pids:
+        try:
+            with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as file:
+                ticks += sum(int(value) for value in file.read().rpartition(")")[2].split()[11:15])
+        except (OSError, ValueError):
+            continue
+    return ticks / TICK
+
+
+def cpu_of_machine():
+    with open("/proc/stat", encoding="utf-8") as file:
+        user, nice, system, _, _, irq, soft = (int(value) for value in file.readline().split()[1:8])
+    return (user + nice + system + irq + soft) / TICK
+
+
+def status_of(pid, name):
+    with open("/proc/%d/status" % pid, encoding="utf-8") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith(name))
+
+
+def descriptors(pid):
+    """How many of each kind: sockets, files by name."""
+    found = collections.Counter()
+    for name in os.listdir("/proc/%d/fd" % pid):
+        try:
+            target = os.readlink("/proc/%d/fd/%s" % (pid, name))
+        except OSError:
+            continue
+        found["socket" if target.startswith("socket:") else "pipe" if target.startswith("pipe:") else target.partition(" ")[0]] += 1
+    return found
+
+
+class Window:
+    """Answers since the last sample. While one is taken nobody reads answers: what was asked before is counted, its time is not."""
+
+    def __init__(self):
+        self.clear()
+
+    def clear(self):
+        self.took, self.counts = collections.defaultdict(list), collections.Counter()
+        self.begun = time.monotonic()
+
+    def answered(self, kind, seconds):
+        self.counts["requests"] += 1
+        if time.monotonic() - seconds >= self.begun:
+            self.took[kind].append(seconds)
+
+    def count(self, what):
+        self.counts[what] += 1
+
+    def take(self):
+        took = {kind: sorted(values) for kind, values in self.took.items()}
+        return {"requests": self.counts["requests"], "hung_up": self.counts["hung up"],
+                "latency": {kind: {"n": len(values), "p50": values[len(values) // 2], "p99": values[len(values) * 99 // 100]}
+                            for kind, values in took.items()}}
+
+
+class Watch:
+    """Of one server."""
+
+    def __init__(self, server):
+        self.server = server
+        self.samples = []
+        self.begin()
+
+    def begin(self):
+        """The first window begins."""
+        self.last = self._clocks()
+
+    def _clocks(self):
+        database = set(self.server.database_pids())
+        own = {self.server.process.pid, *children_of(self.server.process.pid)} - database
+        return {"server": cpu_of(own), "database": cpu_of(database), "machine": cpu_of_machine(), "loader": sum(os.times()[:2])}
+
+    def still(self):
+        """What it holds now; "own": descriptors but those of the database's connections, which come and go with the load."""
+        pid = self.server.process.pid
+        kinds = descriptors(pid)
+        connections = int(self.server.sql("select count(*) from pg_stat_activity where application_name like 'belfry%'"))
+        return {"descriptors": sum(kinds.values()), "own": sum(kinds.values()) - connections, "kinds": dict(kinds),
+                "threads": status_of(pid, "Threads:"), "connections": connections, "memory": status_of(pid, "RssAnon:") * 1024}
+
+    def sample(self, window, seconds):
+        now, before = self._clocks(), self.last
+        self.last = now
+        used = {name: (now[name] - before[name]) for name in now}
+        sizes = self.server.sql("select relname, pg_relation_size(relid), n_live_tup, n_dead_tup from pg_stat_user_tables")
+        tables = {name: [int(value) for value in rest] for name, *rest in (line.split("|") for line in sizes.splitlines()) if name in TABLES}
+        self.samples.append({
+            "seconds": seconds, **self.still(), **window, "tables": tables,
+            "server_ms": 1000 * used["server"] / max(1, window["requests"]), "database_ms": 1000 * used["database"] / max(1, window["requests"]),
+            "foreign": max(0, used["machine"] - used["server"] - used["database"] - used["loader"]) / seconds})
+        return self.samples[-1]
+
+
+def slope(values):
+    """Median of the slopes between all pairs, each step one: what single outliers do not move."""
+    pairs = [(later - earlier) / (n - m) for m, earlier in enumerate(values) for n, later in enumerate(values) if n > m]
+    return statistics.median(pairs) if pairs else 0
+
+
+def verdict(samples, tell):
+    """Findings of one server's windows; figures are told."""
+    warm = samples[int(len(samples) * WARM_UP):]
+    findings = ["%s has grown to %d KiB" % (name, rows[name][0] // 1024) for rows in [samples[-1]["tables"]] for name in BOUNDED
+                if rows[name][0] > BOUNDED_BYTES]
+    memory = [sample["memory"] for sample in warm]
+    growth, limit = slope(memory) * (len(memory) - 1), max(MEMORY_SLACK, MEMORY_GROWTH * statistics.median(memory))
+    tell("memory: %.1f MiB, by its slope %+.2f MiB from the end of the warm-up to the end (limit %.1f)" % (
+        statistics.median(memory) / MIB, growth / MIB, limit / MIB))
+    tell("most descriptors, threads, connections of the database: %d, %d, %d" % tuple(
+        max(sample[name] for sample in samples) for name in ("descriptors", "threads", "connections")))
+    third = len(samples) // 3
+    middle, last = samples[third:2 * third] or samples, samples[-third:] or samples
+    costs = [statistics.median(sample["server_ms"] + sample["database_ms"] for sample in part) for part in (middle, last)]
+    foreign = [statistics.median(sample["foreign"] for sample in part) for part in (middle, last)]
+    tell("processor time of a request: %.2f ms in the middle third, %.2f ms in the last; others used %.2f and %.2f processors" % (*costs, *foreign))
+    slower = list(_latencies(middle, last, tell))
+    if len(samples) < JUDGED_WINDOWS or samples[0]["seconds"] < JUDGED_SECONDS:
+        tell("too short to judge memory, processor time and latency")
+        return findings
+    if growth > limit:
+        findings.append("memory grows: %.1f MiB" % (growth / MIB))
+    if costs[1] > costs[0] * COST_GROWTH:
+        findings.append("a request costs %.2f times as much as before" % (costs[1] / costs[0]))
+    if foreign[1] <= foreign[0] + FOREIGN_SLACK:
+        findings += slower
+    return findings
+
+
+def _latencies(middle, last, tell):
+    kinds = sorted({kind for sample in middle + last for kind in sample["latency"]} - {"waiting sync"})
+    for kind in kinds:
+        told = []
+        for percentile in ("p50", "p99"):
+            before, after = (statistics.median([sample["latency"][kind][percentile] for sample in part if kind in sample["latency"]] or [0])
+                             for part in (middle, last))
+            told.append("%s %.1f → %.1f ms" % (percentile, before * 1000, after * 1000))
+            if before and after > before * LATENCY_GROWTH + 0.002:
+                yield "%s: %s" % (kind, told[-1])
+        tell("%s: %s" % (kind, ", ".join(told)))
