@@ -59,7 +59,8 @@ class Report:
         self.values["tables"] = measure.sizes(server, events)
         self.values["indexes"] = measure.indexes(server)
         self.add("database", bytes_text(measure.database_bytes(server)))
-        self.add("start until the first answer", ", ".join(seconds_text(value) for value in measure.start_times(server)))
+        self.add("start until the first answer; processor time of that", "; ".join(
+            ", ".join(seconds_text(value) for value in values) for values in zip(*measure.start_times(server))))
         own, database = measure.memory(server)
         self.add("memory after the start: server, database", "%s, %s" % (bytes_text(own), bytes_text(database)))
         room = max((room for room in school.rooms if room.kind == "class"), key=lambda room: len(room.said))
