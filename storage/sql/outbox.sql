@@ -8,8 +8,9 @@ WITH span AS MATERIALIZED (
 		THEN substr(state_key, strpos(state_key, ':') + 1) END AS target
 	FROM events WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3
 ), looked AS MATERIALIZED (
+	-- The offset says nothing, but keeps the planner from a hash of the stays of all rooms.
 	SELECT e.*, EXISTS (SELECT 1 FROM server_stays o WHERE o.room_nid = e.room_nid AND o.server = $4
-			AND o.to_position = 9223372036854775807) AS is_tracked,
+			AND o.to_position = 9223372036854775807 OFFSET 0) AS is_tracked,
 		-- The range says nothing new, but tells the planner that these are few.
 		EXISTS (SELECT 1 FROM states s WHERE s.room_nid = e.room_nid AND s.to_position = e.position
 			AND s.to_position > $1 AND s.to_position <= $2
@@ -24,7 +25,7 @@ WITH span AS MATERIALIZED (
 		AND s.membership = 'join' AND s.from_position <= l.position AND s.to_position > l.position
 		AND substr(s.state_key, strpos(s.state_key, ':') + 1) = l.target),
 	EXISTS (SELECT 1 FROM server_stays o WHERE o.room_nid = l.room_nid AND o.server = l.target
-		AND o.to_position = 9223372036854775807),
+		AND o.to_position = 9223372036854775807 OFFSET 0),
 	false
 FROM looked l
 WHERE (NOT l.is_tracked AND l.type <> 'm.room.create') OR l.is_resolved
