@@ -5,6 +5,7 @@
  */
 #include "base/arena.h"
 
+#include "base/arena_sized.h"
 #include "base/mem.h"
 
 #include <stdarg.h>
@@ -29,6 +30,7 @@
 
 enum {
 	FIRST_BLOCK_BYTES = 8192,
+	SMALL_BLOCK_BYTES = 1024,
 	MAX_KEPT_BYTES = 65536,
 	MAX_BLOCK_BYTES = 1 << 20,
 	ALIGNMENT = 16
@@ -52,12 +54,21 @@ struct arena {
 	struct reset_hook *hooks;
 	size_t used_bytes;
 	size_t next_block_bytes;
+	bool is_sized; /* its first block is of a given size, and still to be made */
 };
 
 struct arena *arena_create(void)
 {
 	struct arena *arena = mem_alloc(sizeof(*arena));
 	arena->next_block_bytes = FIRST_BLOCK_BYTES;
+	return arena;
+}
+
+struct arena *arena_create_sized(size_t expected_bytes)
+{
+	struct arena *arena = arena_create();
+	arena->next_block_bytes = expected_bytes;
+	arena->is_sized = true;
 	return arena;
 }
 
@@ -127,7 +138,10 @@ static struct block *add_block(struct arena *arena, size_t at_least)
 	block->used = 0;
 	block->next = arena->blocks;
 	arena->blocks = block;
-	if (arena->next_block_bytes < MAX_BLOCK_BYTES) {
+	if (arena->is_sized) {
+		arena->is_sized = false;
+		arena->next_block_bytes = SMALL_BLOCK_BYTES;
+	} else if (arena->next_block_bytes < MAX_BLOCK_BYTES) {
 		arena->next_block_bytes *= 2;
 	}
 	POISON(block->bytes, block->size);
@@ -204,6 +218,15 @@ void arena_on_reset(struct arena *arena, void (*callback)(void *data), void *dat
 size_t arena_used_bytes(const struct arena *arena)
 {
 	return arena->used_bytes;
+}
+
+size_t arena_held_bytes(const struct arena *arena)
+{
+	size_t bytes = sizeof(*arena);
+	for (const struct block *block = arena->blocks; block != NULL; block = block->next) {
+		bytes += sizeof(*block) + block->size;
+	}
+	return bytes;
 }
 
 void arena_cleanup(struct arena **arena)

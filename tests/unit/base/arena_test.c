@@ -3,6 +3,8 @@
  */
 #include "check.h"
 
+#include "base/arena_sized.h"
+
 static void alloc__many_sizes__aligned_zeroed_and_apart(void **state)
 {
 	(void)state;
@@ -36,6 +38,18 @@ static void alloc__nothing_and_very_much__works(void **state)
 	assert_int_equal(arena_used_bytes(arena), 0);
 	char *again = arena_alloc(arena, 100);
 	assert_int_equal(again[99], 0);
+}
+
+static void alloc__sized__holds_little_more_than_is_used(void **state)
+{
+	(void)state;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create_sized(1000);
+	(void)arena_alloc(arena, 900);
+	assert_in_range(arena_held_bytes(arena), 1000, 1200);
+	(void)arena_alloc(arena, 200);
+	assert_in_range(arena_held_bytes(arena), 2024, 2300);
+	memset(arena_alloc(arena, 5000), 1, 5000);
+	assert_in_range(arena_held_bytes(arena), 7024, 7400);
 }
 
 static void alloc__after_reset__zeroed_again(void **state)
@@ -132,6 +146,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(alloc__many_sizes__aligned_zeroed_and_apart),
 		cmocka_unit_test(alloc__nothing_and_very_much__works),
+		cmocka_unit_test(alloc__sized__holds_little_more_than_is_used),
 		cmocka_unit_test(alloc__after_reset__zeroed_again),
 		cmocka_unit_test(dup__bytes_with_nul__copied_and_terminated),
 		cmocka_unit_test(printf__short_and_long__whole),
