@@ -306,6 +306,7 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 	hs->e2ee = e2ee_create(hs);
 	hs->writer = writer_create(&(struct writer_config){
 		.url = config->database_url,
+		.db = hs->db,
 		.queue_limit = WRITER_QUEUE,
 		.group_limit = WRITER_GROUP,
 		.published = published,

@@ -18,6 +18,7 @@ enum {
 	READ_AHEAD_BYTES = 4 * 1024 * 1024,
 	REPLY_BYTES = 1024, /* most answers need no more */
 	RETRY_LARGE_MS = 1000,
+	RETRY_AWAY_MS = 2000, /* the database fails over, restarts, is overloaded */
 };
 
 static const char json_type[] = "application/json";
@@ -210,7 +211,8 @@ struct answer reply_fault(struct call *call)
 		write_error(&body, errcode, default_text(fault->err), (struct str){0}, 0);
 	}
 	struct answer answer = make_answer(status, &body, json_type, call->state->headers);
-	add_retry_after(answer.response, fault->retry_after_ms);
+	bool is_away = (status == 503 || status == 504) && fault->retry_after_ms == 0;
+	add_retry_after(answer.response, is_away ? (int64_t)RETRY_AWAY_MS : fault->retry_after_ms);
 	return answer;
 }
 

@@ -26,6 +26,7 @@ struct pooled {
 struct db {
 	struct db_config config;
 	char *url;
+	_Atomic int64_t moves; /* the database was found at another place */
 	struct lock lock;
 	struct cond freed;
 	struct pooled *connections;
@@ -45,6 +46,7 @@ struct db *db_create(const struct db_config *config)
 	for (size_t i = size; i > 0; i--) {
 		struct pooled *pooled = &db->connections[i - 1];
 		pg_init(&pooled->pg, str_of(db->url), config->statement_timeout_ms);
+		pooled->pg.moves = &db->moves;
 		pooled->next_free = db->free;
 		db->free = pooled;
 	}
@@ -64,6 +66,11 @@ void db_destroy(struct db *db)
 	lock_fini(&db->lock);
 	mem_free(db->url);
 	mem_free(db);
+}
+
+void db_moved(struct db *db)
+{
+	atomic_fetch_add(&db->moves, 1);
 }
 
 /* --- leases ------------------------------------------------------------------------------------------- */

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "gen/embedded_migrations.h"
 #include "storage/pg.h"
+#include "storage/pooler.h"
 
 enum { LOCK_TIMEOUT_MS = 60000, MIGRATION_TIMEOUT_MS = 3600000, QUICK_MS = 30000 };
 
@@ -105,6 +106,9 @@ enum err migrate_run(struct ctx *ctx, struct str url, const struct embedded_migr
 	struct pg pg;
 	pg_init(&pg, url, 0);
 	enum err err = pg_ensure(ctx, &pg);
+	if (err == ERR_OK) {
+		err = pooler_check(ctx, &pg);
+	}
 	if (err == ERR_OK) {
 		err = run_locked(ctx, &pg, table, count);
 	}

@@ -16,8 +16,9 @@
 #include <string.h>
 
 enum {
-	CONNECT_TIMEOUT_S = 3,
-	LISTEN_TIMEOUT_MS = 3000,
+	SETTING_TIMEOUT_MS = 3000,
+	MOVED_LOOK_MS =
+		500, /* how often who waits for an answer looks whether the database has moved */
 	OID_BOOL = 16,
 	OID_BYTEA = 17,
 	OID_INT8 = 20,
@@ -88,36 +89,68 @@ static bool is_alive(const struct pg *pg)
 	return false;
 }
 
-static enum err listen_to(struct ctx *ctx, struct pg *pg)
+/*
+ * What holds unless the connection string says otherwise: of several servers the one that takes writes; each is given up after three seconds;
+ * and a machine that has gone without a word is missed within about ten.
+ */
+static const char *const default_keys[] = {"target_session_attrs", "connect_timeout",
+	"tcp_user_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count"};
+static const char *const default_values[] = {"read-write", "3", "8000", "5", "2", "2"};
+
+static PGconn *connect_to(struct ctx *ctx, const struct pg *pg)
 {
-	enum err err =
-		pg_exec(ctx, pg, arena_printf(ctx->arena, "LISTEN %s", pg->channel), LISTEN_TIMEOUT_MS);
+	enum { DEFAULTS = COUNT_OF(default_keys), OWN = 3 };
+	const char *keys[DEFAULTS + OWN + 1];
+	const char *values[DEFAULTS + OWN + 1];
+	memcpy(keys, default_keys, sizeof(default_keys));
+	memcpy(values, default_values, sizeof(default_values));
+	/* The first "dbname" is taken for a connection string. What stands behind it counts whatever that says. */
+	const char *own_keys[] = {"dbname", "application_name", "client_encoding", NULL};
+	const char *own_values[] = {str_cstr(ctx->arena, pg->url), "belfry", "UTF8", NULL};
+	memcpy(keys + DEFAULTS, own_keys, sizeof(own_keys));
+	memcpy(values + DEFAULTS, own_values, sizeof(own_values));
+	return PQconnectdbParams(keys, values, 1);
+}
+
+/* Settings, and who is listened to. Statements rather than options of the connection, which PgBouncer refuses. */
+static enum err set_up(struct ctx *ctx, struct pg *pg)
+{
+	const char *listen =
+		pg->channel != NULL ? arena_printf(ctx->arena, "; LISTEN %s", pg->channel) : "";
+	enum err err = pg_exec(ctx, pg,
+		arena_printf(ctx->arena, "SET statement_timeout = %lld; SET jit = off%s",
+			(long long)pg->statement_timeout_ms, listen),
+		SETTING_TIMEOUT_MS);
 	if (err != ERR_OK) {
 		pg_close(pg); /* one that hears nothing is none */
 	}
 	return err;
 }
 
+static bool has_moved(const struct pg *pg)
+{
+	return pg->moves != NULL && atomic_load(pg->moves) != pg->moves_seen;
+}
+
 enum err pg_ensure(struct ctx *ctx, struct pg *pg)
 {
-	if (is_alive(pg)) {
+	if (!has_moved(pg) && is_alive(pg)) {
 		return ERR_OK;
 	}
 	pg_close(pg);
-	const char *url = str_cstr(ctx->arena, pg->url);
-	const char *timeout = arena_printf(ctx->arena, "%d", CONNECT_TIMEOUT_S);
-	const char *options = arena_printf(ctx->arena, "-c statement_timeout=%lld -c jit=off",
-		(long long)pg->statement_timeout_ms);
-	const char *keys[] = {"dbname", "connect_timeout", "options", "application_name",
-		"client_encoding", NULL};
-	const char *values[] = {url, timeout, options, "belfry", "UTF8", NULL};
-	pg->conn = PQconnectdbParams(keys, values, 1);
+	pg->moves_seen = pg->moves != NULL ? atomic_load(pg->moves) : 0;
+	pg->conn = connect_to(ctx, pg);
 	if (PQstatus(pg->conn) != CONNECTION_OK || PQsetnonblocking(pg->conn, 1) != 0) {
 		return connection_lost(ctx, pg);
 	}
 	(void)PQsetNoticeReceiver(pg->conn, ignore_notice, NULL);
 	pg->connections++;
-	return pg->channel != NULL ? listen_to(ctx, pg) : ERR_OK;
+	return set_up(ctx, pg);
+}
+
+struct str pg_place(struct ctx *ctx, const struct pg *pg)
+{
+	return str_printf(ctx->arena, "%s:%s", PQhost(pg->conn), PQport(pg->conn));
 }
 
 struct str pg_notification(struct ctx *ctx, struct pg *pg)
@@ -133,16 +166,19 @@ struct str pg_notification(struct ctx *ctx, struct pg *pg)
 
 /* --- answers ---------------------------------------------------------------------------------------- */
 
-/* Waits until the connection can be read (or, when there is something to send, written). */
+/* Waits until the connection can be read (or, when there is something to send, written), or it is time to look around. */
 static enum err wait_socket(struct ctx *ctx, struct pg *pg, bool wants_write, int64_t deadline_ms)
 {
 	int64_t left_ms = deadline_ms - now_ms();
 	struct pollfd fd = {.fd = PQsocket(pg->conn),
 		.events = (short)(POLLIN | (wants_write ? POLLOUT : 0))};
-	int ready = left_ms <= 0 ? 0 : poll(&fd, 1, (int)MIN_OF(left_ms, (int64_t)INT32_MAX));
-	if (ready == 0) {
+	int64_t rest_ms = pg->moves != NULL ? (int64_t)MOVED_LOOK_MS : (int64_t)INT32_MAX;
+	int ready = left_ms <= 0 ? 0 : poll(&fd, 1, (int)MIN_OF(left_ms, rest_ms));
+	if (ready == 0 && (left_ms <= rest_ms || has_moved(pg))) {
+		const char *what =
+			has_moved(pg) ? "the database has moved" : "the database did not answer in time";
 		pg_close(pg);
-		return fail_cause(ctx, ERR_STORE, "the database did not answer in time");
+		return fail_cause(ctx, ERR_STORE, "%s", what);
 	}
 	if (ready < 0 && errno != EINTR) {
 		return connection_lost(ctx, pg);

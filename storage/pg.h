@@ -8,12 +8,16 @@
 #include "storage/db.h"
 
 #include <libpq-fe.h>
+#include <stdatomic.h>
 
 struct pg {
 	PGconn *conn;
 	struct str url; /**< borrowed */
 	int64_t statement_timeout_ms;
 	const char *channel; /**< notifications that it listens to; NULL: none; static */
+	/** Moves when the database is found at another place: then this connection is given up; NULL: it never is. */
+	const _Atomic int64_t *moves;
+	int64_t moves_seen;
 	int64_t
 		connections; /**< opened so far: when it has moved, notifications may have been missed */
 	bool prepared[STMT_COUNT];
@@ -23,8 +27,14 @@ struct pg {
 void pg_init(struct pg *pg, struct str url, int64_t statement_timeout_ms);
 void pg_close(struct pg *pg);
 
-/** Connects unless connected; a connection that was found broken is opened anew. Errors: STORE. */
+/**
+ * Connects unless connected; a connection that was found broken is opened anew: of several servers that the connection string names, to the
+ * one that takes writes. Three round trips on a new connection, else none. Errors: STORE.
+ */
 MUST_CHECK enum err pg_ensure(struct ctx *ctx, struct pg *pg);
+
+/** Which of the servers of the connection string it is connected to; in the ctx's arena. Connected. */
+struct str pg_place(struct ctx *ctx, const struct pg *pg);
 
 /** Prepares a statement on this connection if it is not yet. One round trip the first time. Errors: STORE, INTERNAL. */
 MUST_CHECK enum err pg_prepare(struct ctx *ctx, struct pg *pg, enum stmt_id stmt);

@@ -451,7 +451,7 @@ static enum err read_position(struct writer *writer, struct ctx *ctx)
 	int64_t position;
 	PGresult *result = NULL;
 	TRY(pg_ensure(ctx, &writer->pg));
-	TRY(writer_ask_position(writer, ctx, &position));
+	TRY(writer_settle_position(writer, ctx, &position));
 	writer_move_to(writer, position);
 	writer->heard_since = writer->pg.connections;
 	writer->owes_heard = true; /* others learn of this one */

@@ -99,6 +99,8 @@ struct writer_config {
 	/** Longest time that a caller waits until the other processes have heard of its write; 0: a second. */
 	int64_t patience_ms;
 	void *self;
+	/** Whose connections are given up when the writer finds the database at another place; may be NULL. */
+	struct db *db;
 };
 
 /** Reads the position and starts the writer's thread. NULL (logged) when the database cannot be reached within some seconds. */

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "base/metrics.h"
 
 #include <inttypes.h>
@@ -129,15 +130,34 @@ static void forget_all(struct writer *writer, int64_t position)
 	}
 }
 
-enum err writer_ask_position(struct writer *writer, struct ctx *ctx, int64_t *out)
+/* Another server of the connection string took over: whoever still speaks to the old one is told by it what was. */
+static void note_place(struct writer *writer, struct ctx *ctx)
+{
+	struct str text = pg_place(ctx, &writer->pg);
+	uint64_t place = hash_bytes(text);
+	if (writer->place != 0 && writer->place != place && writer->config.db != NULL) {
+		log_info(0, "db.moved", "to=%.*s", STR_ARG(text));
+		db_moved(writer->config.db);
+	}
+	writer->place = place;
+}
+
+enum err writer_settle_position(struct writer *writer, struct ctx *ctx, int64_t *out)
 {
 	PGresult *result = NULL;
-	TRY(pg_run(ctx, &writer->pg, STMT_STREAM_POSITION, DB_NO_ARGS, &result));
+	int64_t published = writer_position(writer);
+	TRY(pg_run(ctx, &writer->pg, STMT_STREAM_SETTLE, DB_ARGS(db_bigint(published)), &result));
 	const struct db_rows *rows = pg_rows(ctx, result);
 	if (db_count(rows) != 1) {
 		return fail_cause(ctx, ERR_INTERNAL, "stream_head has no row");
 	}
 	*out = db_int(rows, 0, 0);
+	if (db_int(rows, 0, 1) < published) {
+		log_error(0, "db.behind", "published=%" PRId64 " found=%" PRId64, published,
+			db_int(rows, 0, 1));
+		forget_all(writer, *out);
+	}
+	note_place(writer, ctx);
 	return ERR_OK;
 }
 
@@ -149,7 +169,7 @@ enum err writer_listen(struct writer *writer, struct ctx *ctx)
 	if (writer->heard_since == writer->pg.connections) {
 		return ERR_OK;
 	}
-	TRY(writer_ask_position(writer, ctx, &position));
+	TRY(writer_settle_position(writer, ctx, &position));
 	writer->heard_since = writer->pg.connections;
 	writer->owes_heard = true; /* also so that others know of this one */
 	if (position != writer_position(writer)) {

@@ -43,6 +43,7 @@ struct writer {
 	bool is_in_doubt;          /* whether the newest transaction was committed */
 	int64_t doubtful_position; /* the newest position, if it was */
 	int64_t heard_since;       /* the connection on which all that others commit is heard */
+	uint64_t place;            /* hash of where the database is; 0: not known yet */
 	struct peers peers;        /* the other processes */
 	bool has_looked;           /* since the last group: what came with its answers was heard */
 	bool owes_heard;           /* others' groups were taken in, and nothing has told them so yet */
@@ -66,8 +67,11 @@ void writer_move_to(struct writer *writer, int64_t position);
 MUST_CHECK enum err writer_listen(struct writer *writer, struct ctx *ctx);
 /** Before a group of ours is shown, whose positions begin behind `before`: what others committed before it. */
 void writer_hear_before(struct writer *writer, struct ctx *ctx, int64_t before);
-/** The newest position in the database. One round trip. */
-MUST_CHECK enum err writer_ask_position(struct writer *writer, struct ctx *ctx, int64_t *out);
+/**
+ * The newest position in the database, after whose connection was opened; also notes where the database is. Never behind what is
+ * published here, and kept by the standby, when there is a synchronous one. One round trip. Errors: STORE, INTERNAL
+ */
+MUST_CHECK enum err writer_settle_position(struct writer *writer, struct ctx *ctx, int64_t *out);
 /** What has come of others meanwhile; and lets those go on of whose writes all have heard. */
 void writer_hear(struct writer *writer, struct ctx *ctx);
 /** Tells others how much was heard, if that is owed; a round trip. */

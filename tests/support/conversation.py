@@ -1,4 +1,4 @@
-"""A room in which some write and one reads while servers are killed and started.
+"""Talk that goes on over every crash, and the check afterwards that nothing acknowledged is lost.
 
 Writers send numbered messages and retry each, with the same transaction id, until it is acknowledged.  A reader
 follows /sync all the time, over every crash, from its last token, and fills gaps by /messages.  At the end:
@@ -22,6 +22,8 @@ class Writer(threading.Thread):
         self.client = Client(server.url, user.token, user.user_id)
         self.room, self.number = room, number
         self.acknowledged = []  # (body, event id)
+        self.times = []  # when each was; monotonic
+        self.refusals = []  # answers meanwhile
         self.stopping = threading.Event()
         self.surprises = []
         self.retries = 0
@@ -33,6 +35,7 @@ class Writer(threading.Thread):
             event_id = self.deliver(body)
             if event_id is None:
                 return
+            self.times.append(time.monotonic())
             self.acknowledged.append((body, event_id))
             count += 1
 
@@ -54,6 +57,7 @@ class Writer(threading.Thread):
                 if reply.status not in (502, 503, 504):
                     self.surprises.append(repr(reply))
                     return None
+                self.refusals.append(reply)
             self.retries += 1
             self.client.http.drop()
             time.sleep(0.02)
@@ -115,10 +119,11 @@ class Reader(threading.Thread):
 
 
 class Conversation:
-    """A room with writers and a reader."""
+    """A room with writers and a reader. others: processes on the same database; the writers are spread over all."""
 
-    def __init__(self, server, writers=4):
+    def __init__(self, server, writers=4, others=()):
         self.server = server
+        servers = [server, *others]
         owner = accounts.register(server.url)
         self.owner = owner
         self.room = owner.create_room(preset="public_chat")
@@ -126,12 +131,21 @@ class Conversation:
         for user in users:
             user.join(self.room).ok()
         self.reader = Reader(server, owner, self.room)
-        self.writers = [Writer(server, user, self.room, number) for number, user in enumerate(users)]
+        self.writers = [Writer(servers[number % len(servers)], user, self.room, number)
+                        for number, user in enumerate(users)]
         for thread in [self.reader] + self.writers:
             thread.start()
 
     def acknowledged(self):
         return sum(len(writer.acknowledged) for writer in self.writers)
+
+    def silence(self):
+        """The longest time in which nothing was acknowledged, in seconds."""
+        times = sorted(at for writer in self.writers for at in writer.times)
+        return max(later - sooner for sooner, later in zip(times, times[1:]))
+
+    def refusals(self):
+        return [reply for writer in self.writers for reply in writer.refusals]
 
     def progress(self, more, limit=90):
         """Waits until `more` further messages were acknowledged."""

@@ -1,0 +1,116 @@
+"""The database fails over to a synchronous standby: what was acknowledged is there, and whoever still answers for the old one is not asked.
+
+The connection string names both servers; the test decides when the standby takes over (support/standby.py). With Patroni: tests/ha.
+"""
+import concurrent.futures
+import time
+
+import pytest
+
+from support import accounts
+from support.client import path_of, seconds, unique
+from support.conversation import Conversation
+from support.standby import StandbyPair
+from support.server import Server, wait_until
+
+READERS = 3
+
+
+@pytest.fixture(scope="module")
+def pair_of_all():
+    with StandbyPair() as it:
+        yield it
+
+
+@pytest.fixture(scope="module")
+def server(pair_of_all):
+    it = Server(server_name=unique("hs"), settings={"database.url": pair_of_all.url}).start()
+    yield it
+    it.destroy()
+
+
+@pytest.fixture
+def pair(pair_of_all):
+    pair_of_all.make_whole()
+    return pair_of_all
+
+
+def put(user, room, body):
+    return user.put_event(room, "m.room.message", {"msgtype": "m.text", "body": body})
+
+
+def bodies(user, room):
+    return [event["content"].get("body") for event in user.messages(room, limit=50).ok()["chunk"]
+            if event["type"] == "m.room.message"]
+
+
+def rename(user, name):
+    return user.put(path_of("devices", user.device_id), {"display_name": name})
+
+
+def device_name(user):
+    """Not kept in memory."""
+    return user.get(path_of("devices", user.device_id)).ok().get("display_name")
+
+
+def read_at_once(user, pool, holding):
+    """The device's name, asked for so that each holds a connection of its own to the database."""
+    with holding as held:
+        reads = [pool.submit(device_name, user) for _ in range(READERS)]
+        wait_until(lambda: held.waiting() >= READERS, 30, "readers on connections of their own")
+    return [read.result(seconds(30)) for read in reads]
+
+
+def test_primary_killed__under_load__goes_on_at_the_standby_with_all_that_was_acknowledged(server, pair):
+    user = accounts.register(server.url)
+    room = user.create_room()
+    talk = Conversation(server)
+    talk.progress(60)
+    pair.kill(pair.primary)
+    refused = put(user, room, "refused").expect(503)
+    assert refused.errcode and int(refused.headers["retry-after"]) > 0
+    pair.promote()
+    talk.progress(60)
+    talk.finish()
+    talk.check()
+
+
+def test_primary_hangs_and_comes_back__nobody_waits_for_it_long_or_reads_it(server, pair):
+    user = accounts.register(server.url)
+    room = user.create_room()
+    rename(user, "old").ok()
+    old, new = pair.primary, pair.standby
+    with concurrent.futures.ThreadPoolExecutor(READERS) as pool:
+        assert read_at_once(user, pool, pair.held(old, "devices")) == ["old"] * READERS
+        pair.freeze(old)  # and so many connections lead to it
+        waiting = pool.submit(user.get, path_of("devices"))
+        pair.promote()
+        wait_until(lambda: put(user, room, "found").status == 200, 60, "writing again", pause=0.05)
+        start = time.monotonic()
+        waiting.result(seconds(30)).expect((200, 503))
+        assert time.monotonic() - start < seconds(5), "who waits for the old one is told soon"
+        wait_until(lambda: rename(user, "new").status == 200, 60, "writing again", pause=0.05)
+        pair.thaw(old)  # it takes itself for the primary
+        assert read_at_once(user, pool, pair.held(new, "devices")) == ["new"] * READERS
+    assert pair.sql(old, "SELECT count(*) FROM devices WHERE display_name = 'new'") == "0"
+
+
+def test_standby_that_lacks_events_takes_over__positions_go_on_behind_those_given_out(server, pair):
+    """Without a synchronous standby the last moments may be lost; what comes after them has to reach all clients nevertheless."""
+    user = accounts.register(server.url)
+    room = user.create_room()
+    user.send(room, "kept")
+    old, new = pair.primary, pair.standby
+    pair.expect_no_standby()
+    pair.kill(new)
+    for number in range(5):
+        user.send(room, "lost %d" % number)
+    since = user.sync().since
+    pair.kill(old)
+    pair.start(new)
+    pair.promote()
+    wait_until(lambda: put(user, room, "new").status == 200, 60, "writing again", pause=0.05)
+    live = user.sync(since, timeout=0)
+    assert live.joined(room).bodies() == ["new"]
+    assert bodies(user, room) == ["new", "kept"]
+    assert "db.behind" in server.log()

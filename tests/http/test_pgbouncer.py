@@ -1,0 +1,42 @@
+"""PgBouncer before the database: its session mode serves; the others are refused at the start, with words that help."""
+import concurrent.futures
+
+import pytest
+
+from support import accounts
+from support.client import seconds, unique
+from support.database import Cluster
+from support.pgbouncer import PgBouncer
+from support.server import wait_until
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with Cluster() as it:
+        yield it
+
+
+def test_session_mode__messages_go_live__and_a_restart_of_it_is_got_over(make_server, cluster):
+    with PgBouncer(cluster, "session") as bouncer:
+        server = make_server(server_name=unique("hs"), settings={"database.url": bouncer.url}).start()
+        user, other = accounts.register(server.url), accounts.register(server.url)
+        room = user.create_room(invite=[other.user_id])
+        other.join(room).ok()
+        since = other.sync().since
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(other.sync, since, 30000)
+            event = user.send(room, "by way of a pooler")
+            assert waiting.result(seconds(30)).joined(room).ids() == [event]
+        bouncer.kill()
+        bouncer.start()
+        wait_until(lambda: user.put_event(room, "m.room.message", {"msgtype": "m.text", "body": "again"}).status == 200,
+                   60, "writing again")
+        assert server.terminate() == 0
+
+
+@pytest.mark.parametrize("mode", ["transaction", "statement"])
+def test_other_modes__start__is_refused_and_says_what_to_do(make_server, cluster, mode):
+    with PgBouncer(cluster, mode) as bouncer:
+        server = make_server(server_name=unique("hs"), settings={"database.url": bouncer.url}).launch()
+        assert server.process.wait(seconds(30)) != 0
+        assert "pool_mode = session" in server.log()
