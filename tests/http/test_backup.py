@@ -1,0 +1,69 @@
+"""A copy made by packaging/backup/belfry-backup while the server runs, put back by belfry-restore: everything is there, and goes on."""
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from support import accounts
+from support.client import Client, seconds, unique
+from support.database import ROOT, Cluster
+from support.keys import Device
+from support.server import binary
+
+FILE = b"a timetable"
+
+
+def tool(name, *arguments):
+    done = subprocess.run([os.path.join(ROOT, "packaging", "backup", name), *arguments], capture_output=True, text=True,
+                          env={**os.environ, "BELFRY": binary()}, timeout=seconds(60), check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.strip().splitlines()[-1]
+
+
+@pytest.fixture
+def database(request):
+    """Of its own; None: the private one in the data folder."""
+    if request.param == "private":
+        yield None
+        return
+    with Cluster() as cluster:
+        yield cluster.url
+
+
+@pytest.mark.parametrize("database", ["private", "own"], indirect=True)
+def test_copy_put_back__on_another_machine__history_files_keys_and_sessions_are_there(make_server, database):
+    name = unique("hs")
+    settings = {"database.url": database} if database else {}
+    lost = make_server(server_name=name, settings=settings).start()
+    user, other = accounts.register(lost.url), accounts.register(lost.url)
+    room = user.create_room(invite=[other.user_id])
+    other.join(room).ok()
+    kept = user.send(room, "kept")
+    file = user.request("POST", "/_matrix/media/v3/upload", raw=FILE, headers={"Content-Type": "text/plain"}).ok()["content_uri"]
+    keys = Device(other)
+    identity = keys.identity()
+    other.post("/keys/upload", {"device_keys": identity, "one_time_keys": keys.one_time(5)}).ok()
+    copies = os.path.join(lost.root, "copies")
+    copy = tool("belfry-backup", lost.data, copies, *([database] if database else []))
+    user.send(room, "after the copy")
+    since = other.sync().since
+    lost.terminate()
+    safe = os.path.join(os.path.dirname(lost.root), os.path.basename(lost.root) + "-copies")
+    shutil.move(copies, safe)
+    lost.destroy()
+
+    server = make_server(server_name=name, settings=settings)
+    said = tool("belfry-restore", os.path.join(safe, os.path.basename(copy)), server.data, *([database] if database else []))
+    assert said == "The server can be started."
+    shutil.rmtree(safe)
+    server.start()
+    user, other = (Client(server.url, one.token, one.user_id, one.device_id) for one in (user, other))
+    assert [event["event_id"] for event in user.history(room) if event["type"] == "m.room.message"] == [kept]
+    assert user.get("/_matrix/client/v1/media/download/" + file[len("mxc://"):]).ok().raw == FILE
+    queried = user.post("/keys/query", {"device_keys": {other.user_id: []}}).ok()
+    assert queried["device_keys"][other.user_id][other.device_id]["keys"] == identity["keys"]
+    fresh = user.send(room, "and on it goes")
+    live = other.sync(since)
+    assert live.joined(room).ids() == [fresh], "whoever saw what is lost gets what is new"
+    assert live["device_one_time_keys_count"].get("signed_curve25519", 0) == 0, "one may be used up that the copy still has"
