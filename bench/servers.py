@@ -2,18 +2,24 @@
 
     with Cluster() as cluster: …                 a PostgreSQL on a Unix socket
     target = BelfryTarget(authority)             or SynapseTarget(authority, cluster)
+    target = DendriteTarget(authority, cluster)  where its program is found
+    target = MachineTarget(…)                    no homeserver: what this machine can do at most
     target.cpu()                                 (server, database): seconds of processor time so far
 """
+import base64
 import glob
 import json
 import os
 import pwd
 import shutil
+import re
+import secrets
 import signal
 import subprocess
 import time
 
-from support.server import FederatedServer, children_of, new_folder, wait_until
+from support.client import Http
+from support.server import FederatedServer, children_of, free_port, new_folder, wait_until
 from support.synapse import Synapse
 
 TICK = os.sysconf("SC_CLK_TCK")
@@ -73,6 +79,19 @@ class Cluster:
         self._run("createdb", "-h", self.folder, "-U", "bench", name)
         return {"name": "psycopg2", "args": {"host": self.folder, "user": "bench", "dbname": name, "cp_min": 5, "cp_max": 10}}
 
+    def inserts(self, connections, seconds):
+        """Rows a second that pgbench inserts, each in a transaction of its own that is flushed; None when there were none."""
+        if not os.path.exists(os.path.join(self.folder, "insert.sql")):
+            self.create("rows")
+            self._run("psql", "-X", "-q", "-h", self.folder, "-U", "bench", "-d", "rows", "-c",
+                      "create table rows (id bigserial primary key, text text)")
+            with open(os.path.join(self.folder, "insert.sql"), "w", encoding="utf-8") as file:
+                file.write("insert into rows (text) values (repeat('x', 500));\n")
+        text = self._run("pgbench", "-n", "-M", "prepared", "-c", str(connections), "-j", "2",
+                         *(["-T", str(round(seconds))] if seconds >= 1 else ["-t", "10"]), "-f", os.path.join(self.folder, "insert.sql"), "-h", self.folder, "-U", "bench", "rows")
+        found = re.search(r"tps = ([0-9.]+)", text)
+        return float(found.group(1)) if found else None
+
     def size(self, name):
         return int(self._run("psql", "-X", "-A", "-t", "-h", self.folder, "-U", "bench", "-d", name, "-c",
                              "select pg_database_size(current_database())"))
@@ -89,11 +108,25 @@ class Cluster:
 class Target:
     """`server` is what is measured, `other` a second one of its kind (started when asked for)."""
 
+    is_machine = False
+    members_max = 10000
+    """Of rooms, so that filling them ends in time."""
+    pause = 0.5
+    """Seconds that it has to rest, to be at rest."""
+
     def __init__(self, authority):
         self.authority = authority
         self.server = self.start_one()
         self._other = None
         self.school, self.rooms = None, {}  # the partner of its workloads, and large rooms by members
+        self.users, self.notes, self.number = [], [], 0
+        self.memory_at_start = self.memory("VmRSS:")
+
+    now = staticmethod(time.monotonic)
+
+    def next_number(self):
+        self.number += 1
+        return self.number
 
     @property
     def other(self):
@@ -110,28 +143,39 @@ class Target:
     def database_bytes(self):
         raise NotImplementedError
 
+    def pad(self, events):
+        """Makes up events until there are so many, where that can be done."""
+
+    def start_again(self):
+        """Ends the server; seconds from its start until it answers."""
+        self.rest()
+        self.server.terminate()
+        begun = time.monotonic()
+        self.server.start()
+        return time.monotonic() - begun
+
     def cpu(self):
         database = tree(self.database_root())
         return cpu_of(tree(self.server.process.pid) - database), cpu_of(database)
 
-    def memory(self):
-        """MiB of the server's processes that only they use (anonymous), without the database."""
+    def memory(self, kind="RssAnon:"):
+        """MiB of the server's processes that only they use (anonymous; or another kind), without the database."""
         total = 0
         for pid in tree(self.server.process.pid) - tree(self.database_root()):
             try:
                 with open("/proc/%d/status" % pid, encoding="utf-8") as file:
-                    total += sum(int(line.split()[1]) for line in file if line.startswith("RssAnon:"))
+                    total += sum(int(line.split()[1]) for line in file if line.startswith(kind))
             except OSError:
                 continue
         return total / 1024
 
     def rest(self, limit=30):
-        """Waits until it has done what it put off: less than a twentieth of a processor in half a second."""
+        """Waits until it has done what it put off: less than a twentieth of a processor for a while."""
         end, before = time.monotonic() + limit, sum(self.cpu())
         while time.monotonic() < end:
-            time.sleep(0.5)
+            time.sleep(self.pause)
             now = sum(self.cpu())
-            if now - before < 0.025:
+            if now - before <= self.pause / 20:
                 return
             before = now
 
@@ -143,11 +187,42 @@ class Target:
             self.school.stop()
 
 
+# Copies of one event, far above all numbers of the run; what follows the stream has seen them.
+PAD = """
+    insert into rooms select (jsonb_populate_record(old, jsonb_build_object('room_nid', 1000000 + n, 'room_id', '!pad' || n || old.room_id))).*
+        from (select * from rooms order by room_nid limit 1) old, generate_series(0, MISSING / 10000) n;
+    insert into events select (jsonb_populate_record(old, jsonb_build_object('room_nid', 1000000 + n / 10000,
+            'position', (select position from stream_head) + n, 'event_id', old.event_id || n))).*
+        from (select * from events where state_key is null order by position limit 1) old, generate_series(1, MISSING) n;
+    update stream_head set position = position + MISSING;
+    update consumers set position = (select position from stream_head);
+    analyze"""
+
+
 class BelfryTarget(Target):
-    name = "Belfry"
+    settings = {"http.max_connections": "20000", "http.max_connections_per_address": "20000"}
+
+    def __init__(self, authority, program, name="Belfry"):
+        self.program, self.name = program, name
+        super().__init__(authority)
 
     def start_one(self):
-        return FederatedServer(authority=self.authority).start()
+        server = FederatedServer(authority=self.authority, settings=self.settings)
+        server.binary = self.program
+        return server.start()
+
+    def pad(self, events):
+        """In rooms of 10,000 that nobody is in."""
+        missing = events - int(self.server.sql("select count(*) from events"))
+        if missing <= 0:
+            return
+        self.rest()
+        self.server.terminate()
+        with self.server.database_alone():
+            database = self.server.sql("select datname from pg_database where not datistemplate and datname <> 'postgres'",
+                                       "postgres").strip()
+            self.server.sql(PAD.replace("MISSING", str(missing)), database)
+        self.server.start()
 
     def database_root(self):
         return self.server.database_pid()
@@ -158,6 +233,7 @@ class BelfryTarget(Target):
 
 class SynapseTarget(Target):
     name = "Synapse"
+    members_max = 1000
 
     def __init__(self, authority, cluster):
         self.cluster, self.databases = cluster, []
@@ -179,3 +255,132 @@ class SynapseTarget(Target):
 
     def database_bytes(self):
         return self.cluster.size(self.databases[0])
+
+
+class DendriteTarget(Target):
+    """One process, by its program (`go install github.com/matrix-org/dendrite/cmd/dendrite@v0.13.8`)."""
+
+    name = "Dendrite"
+    members_max = 1000
+
+    def __init__(self, authority, cluster, program):
+        self.cluster, self.program = cluster, program
+        super().__init__(authority)
+
+    def start_one(self):
+        self.cluster.create("dendrite")
+        return Dendrite(self.program, self.cluster.folder).start()
+
+    def database_root(self):
+        return self.cluster.process.pid
+
+    def database_bytes(self):
+        return self.cluster.size("dendrite")
+
+
+class Process:
+    """One that is started with a command and answers at a path when it is ready."""
+
+    ready = "/_matrix/client/versions"
+
+    def __init__(self):
+        self.port = free_port()
+        self.url = "http://127.0.0.1:%d" % self.port
+        self.root, self.process = new_folder("bench-"), None
+
+    def command(self):
+        raise NotImplementedError
+
+    def start(self):
+        with open(os.path.join(self.root, "log"), "ab") as log:
+            self.process = subprocess.Popen(self.command(), stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, cwd=self.root)
+
+        def answers():
+            assert self.process.poll() is None, self.log()[-3000:]
+            try:
+                return Http(self.url).raw("GET", self.ready, timeout=2).status == 200
+            except OSError:
+                return False
+        wait_until(answers, 60, "an answer of " + self.command()[0])
+        return self
+
+    def log(self):
+        with open(os.path.join(self.root, "log"), encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def terminate(self):
+        self.process.stdin.close()
+        self.process.terminate()
+        self.process.wait(30)
+
+    def destroy(self):
+        self.terminate()
+        shutil.rmtree(self.root, ignore_errors=True)
+
+
+class Dendrite(Process):
+    def __init__(self, program, database_folder):
+        super().__init__()
+        self.program = program
+        key = os.path.join(self.root, "key.pem")
+        with open(key, "w", encoding="utf-8") as file:
+            file.write("-----BEGIN MATRIX PRIVATE KEY-----\nKey-ID: ed25519:bench\n\n%s\n-----END MATRIX PRIVATE KEY-----\n"
+                       % base64.b64encode(secrets.token_bytes(32)).decode())
+        folder = os.path.join(self.root, "data")
+        with open(os.path.join(self.root, "dendrite.yaml"), "w", encoding="utf-8") as file:
+            json.dump({
+                "version": 2,
+                "global": {"server_name": "dendrite", "private_key": key, "disable_federation": True,
+                           "database": {"connection_string": "postgres:///dendrite?host=%s&user=bench&sslmode=disable" % database_folder,
+                                        "max_open_conns": 40, "max_idle_conns": 5},
+                           "jetstream": {"storage_path": folder}, "report_stats": {"enabled": False}},
+                "client_api": {"registration_disabled": False, "rate_limiting": {"enabled": False}},
+                "media_api": {"base_path": folder}, "user_api": {"bcrypt_cost": 4},
+                "sync_api": {"search": {"enabled": False, "index_path": folder}},
+                "logging": [{"type": "std", "level": "error"}],
+            }, file)
+
+    def command(self):
+        return [self.program, "-config", os.path.join(self.root, "dendrite.yaml"), "-http-bind-address",
+                "127.0.0.1:%d" % self.port, "-really-enable-open-registration"]
+
+
+class Limits(Process):
+    """bench-limits: a bare answer of libmicrohttpd, and what it measures of the machine."""
+
+    ready = "/"
+
+    def __init__(self, programs, cluster):
+        super().__init__()
+        self.programs, self.cluster = programs, cluster
+        self.inserts = cluster.inserts
+
+    def command(self):
+        return [os.path.join(self.programs, "bench-limits"), "serve", str(self.port)]
+
+    def measure(self):
+        done = subprocess.run([os.path.join(self.programs, "bench-limits"), "measure", self.cluster.folder], capture_output=True,
+                              text=True, check=True)
+        return json.loads(done.stdout)
+
+    def bare(self, seconds, connections=16):
+        """Answers a second; processor time of the server for one, µs."""
+        from load import Load, ask
+        before = cpu_of([self.process.pid])
+        found = Load(self.url, self.programs).loop([ask("GET", "/account/whoami", "a-token-of-usual-length")], connections, seconds)
+        return found["rate"], (cpu_of([self.process.pid]) - before) / found["count"] * 1e6
+
+
+class MachineTarget(Target):
+    name = "limit"
+    is_machine = True
+
+    def __init__(self, authority, cluster, programs):
+        self.cluster, self.programs = cluster, programs
+        super().__init__(authority)
+
+    def start_one(self):
+        return Limits(self.programs, self.cluster).start()
+
+    def database_root(self):
+        return self.cluster.process.pid

@@ -8,6 +8,7 @@
 #   tests/interop/test_X.py    pytest with real clients and servers of others
 #   tests/soak                 one seeded run among Belfrys
 #   tests/load, bench/year     seconds of each
+#   bench/run                  whether it still works
 #   tests/tools/test_X.py      the tools' own tests (kind lint)
 #   tests/counts/              instructions of the pure hot paths, counted by callgrind
 # Other *.c files beside the tests are helpers and linked into each of their kind; those of
@@ -200,6 +201,14 @@ function(belfry_year)
 	endif()
 endfunction()
 
+# That the benchmark still works; its figures are judged by people.
+function(belfry_bench)
+	if(NOT bench IN_LIST BELFRY_TESTS OR NOT TARGET belfry)
+		return()
+	endif()
+	belfry_register(bench bench 300 ${PYTHON} -B ${CMAKE_SOURCE_DIR}/bench/run --belfry $<TARGET_FILE:belfry> --self-test)
+endfunction()
+
 function(belfry_fuzz_targets)
 	belfry_helpers(fuzz_helpers tests/fuzz)
 	file(GLOB files CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR}
@@ -289,6 +298,7 @@ else()
 	belfry_soak()
 	belfry_soak_load()
 	belfry_year()
+	belfry_bench()
 	if(lint IN_LIST BELFRY_TESTS)
 		belfry_lint_tests()
 	endif()

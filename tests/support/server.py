@@ -35,6 +35,7 @@ class Server:
         self.process = None
         self.known_children = set()
         self.environment = {}  # variables of the process besides ours
+        self.binary = None  # another program than the usual one
         self.settings = {"server_name": server_name, "listen.client": "127.0.0.1:%d" % self.port}
         if defaults:
             self.settings.update({"registration.mode": "open", "registration.shared_secret": self.secret,
@@ -49,7 +50,7 @@ class Server:
             self.second = Server(os.path.join(self.root, "second"), server_name, processes=1)
 
     def command(self):
-        command = [binary(), "serve", "--data", self.data]
+        command = [self.binary or binary(), "serve", "--data", self.data]
         for key, value in (self.settings if self.proxy is None else self._settings_behind_proxy(0)).items():
             if value is not None:
                 command += ["--set", "%s=%s" % (key, value)]

@@ -1,0 +1,122 @@
+"""What clients do besides: rooms, keys, messages to devices; and what the server needs to stand by."""
+from load import ask, sync
+from support.keys import Device
+from workload import ClientWorkload
+
+
+class Rooms(ClientWorkload):
+    """Rooms made; one joined by many; many invited to one."""
+
+    def fill(self):
+        self.people = self.users(self.options.people)
+
+    def rows(self):
+        maker, rest = self.people[0], self.people[1:]
+        public, private = self.room(maker), self.room(maker, preset="private_chat")
+        rows = {}
+        create = ask("POST", "/createRoom", maker["access_token"], {"preset": "private_chat"})
+        invites = [ask("POST", "/rooms/%s/invite" % private, maker["access_token"], {"user_id": user["user_id"]}) for user in rest]
+        joins = [ask("POST", "/rooms/%s/join" % public, user["access_token"], {}) for user in rest]
+        for connections in (1, 8):
+            rows["create a room, %d at a time: rooms/s" % connections] = self.load.loop(
+                [create], connections, self.options.seconds)["rate"]
+        for name, lines in (("join", joins), ("invite", invites)):
+            found = {}
+            _, server, database = self.measured(lambda f=found, l=lines: f.update(self.load.once(l, 8)[0]))
+            rows["%s, 8 at a time: requests/s" % name] = found["rate"]
+            rows["%s: processor, ms" % name] = (server + database) / len(lines) * 1000
+        return rows
+
+    def limits(self):
+        rate = self.server.inserts(8, self.options.seconds)
+        return {"join, 8 at a time: requests/s": rate, "invite, 8 at a time: requests/s": rate}
+
+
+class Owner:
+    """Of a device, as support.keys knows it."""
+
+    def __init__(self, user):
+        self.user_id, self.device_id = user["user_id"], user["device_id"]
+
+
+class Keys(ClientWorkload):
+    """One-time keys given and claimed, messages to devices."""
+
+    batch = 50
+
+    def fill(self):
+        self.people = self.fresh(8)
+        self.devices = [Device(Owner(user)) for user in self.people]
+        self.load.once([ask("POST", "/keys/upload", user["access_token"], {"device_keys": device.identity()})
+                        for user, device in zip(self.people, self.devices)], 1)
+        # Signatures do not cover a key's name, so that the same keys go up again under other names.
+        self.uploads = [ask("POST", "/keys/upload", user["access_token"], {"one_time_keys": {
+            "%s-{n}" % name: value for name, value in device.one_time(self.batch).items()}})
+            for user, device in zip(self.people, self.devices)]
+
+    def rows(self):
+        rows, claims = {}, self.options.claims
+        rounds = -(-claims // (self.batch * len(self.uploads)))
+        for _ in range(rounds):
+            uploaded = self.load.once(self.uploads, 1)[0]
+        rows["upload of 50 one-time keys: p50, ms"] = uploaded["time_p50"]
+        found, answers = {}, []
+        lines = [self.claim(number) for number in range(claims)]
+
+        def action():
+            figures, bodies = self.load.once(lines, 8)
+            found.update(figures)
+            answers.extend(bodies)
+        _, server, database = self.measured(action)
+        rows["claim of a key, 8 at a time: claims/s"] = found["rate"]
+        rows["claim of a key: processor, ms"] = (server + database) / claims * 1000
+        rows["claims without a key while some are left: of 1,000"] = 1000 * sum(
+            1 for answer in answers if not any(device for user in answer["one_time_keys"].values() for device in user.values())) / claims
+        line = ask("PUT", "/sendToDevice/m.room.encrypted/d{n}", self.people[0]["access_token"],
+                   {"messages": {self.people[1]["user_id"]: {self.people[1]["device_id"]: {"ciphertext": "x" * 750}}}})
+        rows["message of 800 bytes to a device, 8 at a time: messages/s"] = self.load.loop([line], 8, self.options.seconds)["rate"]
+        query = ask("POST", "/keys/query", self.people[0]["access_token"], {"device_keys": {user["user_id"]: [] for user in self.people}})
+        rows["query of 8 users' keys, 8 at a time: requests/s"] = self.load.loop([query], 8, self.options.seconds)["rate"]
+        return rows
+
+    def claim(self, number):
+        user = self.people[number % len(self.people)]
+        return ask("POST", "/keys/claim", self.people[(number + 1) % len(self.people)]["access_token"],
+                   {"one_time_keys": {user["user_id"]: {user["device_id"]: "signed_curve25519"}}})
+
+    def limits(self):
+        rate = self.server.inserts(8, self.options.seconds)
+        return {"upload of 50 one-time keys: p50, ms": 50 * self.server.measure()["signature_us"] / 1000,
+                "message of 800 bytes to a device, 8 at a time: messages/s": rate, "claim of a key, 8 at a time: claims/s": rate}
+
+
+class Memory(ClientWorkload):
+    """Of the server's processes: at rest, and with syncs that wait."""
+
+    def fill(self):
+        self.waiting = min(self.options.parked, self.target.members_max)
+        self.user = self.fresh(1)[0]
+        self.room(self.user)
+
+    def rows(self):
+        self.target.rest()
+        before = self.target.memory()
+        follower = sync(self.user["access_token"], 120000)
+        wake = self.load.wake(sync(self.user["access_token"]), [follower] * self.waiting)
+        try:
+            self.target.rest()
+            more = self.target.memory() - before
+        finally:
+            wake.close()
+        return {"memory of the fresh server, resident, MiB": self.target.memory_at_start,
+                "memory with %d waiting syncs, MiB" % self.options.parked: self.target.memory_at_start + more * self.options.parked / self.waiting}
+
+
+class Start(ClientWorkload):
+    """Started again on all that this run left, and more where it may be made up."""
+
+    def fill(self):
+        self.target.pad(self.options.events)
+
+    def rows(self):
+        return {"start with the events of this run: s": self.target.start_again()}

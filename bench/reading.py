@@ -1,0 +1,118 @@
+"""What clients read: nothing new, everything at once, old pages, large lists."""
+from load import ask, sync
+from workload import ClientWorkload, message
+
+
+class Idle(ClientWorkload):
+    """/sync with nothing new, and whoami, beside a bare answer of libmicrohttpd."""
+
+    ways = (1, 16)
+
+    def fill(self):
+        user = self.fresh(1)[0]
+        self.rooms([user] * 10)
+        since = self.load.once([sync(user["access_token"])], 1)[1][0]["next_batch"]
+        self.lines = {"idle sync": sync(user["access_token"]).replace("{since}", "&since=" + since),
+                      "whoami": ask("GET", "/account/whoami", user["access_token"])}
+        self.load.loop([self.lines["idle sync"]], 1, 0.2)
+
+    def rows(self):
+        rows = {}
+        for name, line in self.lines.items():
+            for connections in self.ways:
+                found = {}
+                _, server, _ = self.measured(lambda f=found, l=line, n=connections: f.update(
+                    self.load.loop([l], n, self.options.seconds)))
+                rows["%s, %d at a time: requests/s" % (name, connections)] = found["rate"]
+                if connections > 1:
+                    rows["%s: server time, µs" % name] = server / found["count"] * 1e6
+        return rows
+
+    def limits(self):
+        rows = {}
+        for connections in self.ways:
+            rate, each = self.server.bare(self.options.seconds, connections)
+            for name in ("idle sync", "whoami"):
+                rows["%s, %d at a time: requests/s" % (name, connections)] = rate
+                rows["%s: server time, µs" % name] = each
+        return rows
+
+
+class Initial(ClientWorkload):
+    """The first sync of a user in many rooms with messages."""
+
+    def fill(self):
+        self.user = self.fresh(1)[0]
+        self.say("%d rooms of %d messages" % (self.options.rooms, self.options.messages))
+        rooms = self.rooms([self.user] * self.options.rooms)
+        self.load.once([message(self.user, room_id) for _ in range(self.options.messages) for room_id in rooms], 16)
+
+    def rows(self):
+        self.target.rest()
+        before = self.target.memory()
+        rows, what = {}, "first sync of %d rooms" % self.options.rooms
+        for name, wanted in (("", {"room": {"timeline": {"limit": 20}}}),
+                             (", lazy", {"room": {"timeline": {"limit": 20}, "state": {"lazy_load_members": True}}})):
+            found = self.load.once([sync(self.user["access_token"], wanted=wanted)] * 3, 1)[0]
+            rows.update({what + name + ": whole, ms": found["time_p50"], what + name + ": first byte, ms": found["first_p50"],
+                         what + name + ": bytes": found["bytes"] / 3})
+        rows[what + ": memory more, MiB"] = max(0, self.target.memory() - before)
+        return rows
+
+    def limits(self):
+        """A copy in memory of as many bytes as such an answer has: 1 MB."""
+        return {"first sync of %d rooms: whole, ms" % self.options.rooms: 1000 / self.server.measure()["copy_mb_s"]}
+
+
+class Pages(ClientWorkload):
+    """Old messages of one long room, from its end and from far back."""
+
+    def fill(self):
+        self.user, self.room_id = self.fresh(1)[0], None
+        self.room_id = self.room(self.user)
+        sent = self.load.once([message(self.user, self.room_id)] * 80, 1)[1]
+        self.event_id = sent[20]["event_id"]
+        page = self.load.once([self.page("")], 1)[1][0]
+        self.deep = "&from=" + page["end"]
+        # As deep as the time allows.
+        depth, begun = 80, self.target.now()
+        while depth < self.options.depth and self.target.now() - begun < self.options.filling:
+            depth += self.load.once([message(self.user, self.room_id)] * min(2000, self.options.depth // 20), 16)[0]["count"]
+        self.say("%d events" % depth)
+        self.newest = self.load.once([message(self.user, self.room_id)], 1)[1][0]["event_id"]
+        self.target.notes.append("The long room has %d events." % depth)
+
+    def page(self, start):
+        return ask("GET", "/rooms/%s/messages?dir=b&limit=50%s" % (self.room_id, start), self.user["access_token"])
+
+    def context(self, event_id):
+        return ask("GET", "/rooms/%s/context/%s?limit=20" % (self.room_id, event_id), self.user["access_token"])
+
+    def rows(self):
+        lines = {"page of 50 backwards, newest": self.page(""), "page of 50 backwards, from the room's beginning": self.page(self.deep),
+                 "context of the newest event": self.context(self.newest), "context of an event at the room's beginning": self.context(self.event_id)}
+        return {name + ": p50, ms": self.load.loop([line], 1, self.options.seconds / 2)["time_p50"] for name, line in lines.items()}
+
+
+class Lists(ClientWorkload):
+    """Members and state of a large room, most of which are a partner server's."""
+
+    def prepare(self, authority):
+        self.authority = authority
+        super().prepare(authority)
+
+    def fill(self):
+        from between import School
+        if self.target.school is None:
+            self.target.school = School(self.authority).start()
+        room = self.target.school.room(self.options.listed)
+        user = self.fresh(1)[0]
+        line = ask("POST", "/join/%s?server_name=%s" % (room.room_id, self.target.school.name), user["access_token"], {})
+        self.load.once([line], 1)
+        self.target.rest()
+        self.lines = {name: ask("GET", "/rooms/%s/%s" % (room.room_id, name), user["access_token"])
+                      for name in ("members", "joined_members", "state")}
+
+    def rows(self):
+        return {"%s of a room of %d: p50, ms" % (name, self.options.listed):
+                self.load.loop([line], 1, self.options.seconds / 2)["time_p50"] for name, line in self.lines.items()}

@@ -1,0 +1,10 @@
+# The programs of bench/ that have to be fast: the load generator, and what this machine can do at most.
+foreach(name load limits)
+	add_executable(bench-${name} bench/${name}.c)
+	belfry_flags(bench-${name})
+	set_target_properties(bench-${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)
+	target_link_libraries(bench-${name} PRIVATE base)
+endforeach()
+target_sources(bench-load PRIVATE bench/load_connection.c)
+belfry_package(libmicrohttpd microhttpd)
+target_link_libraries(bench-limits PRIVATE ${microhttpd})
