@@ -1,5 +1,5 @@
 """What clients read: nothing new, everything at once, old pages, large lists."""
-from load import ask, sync
+from load import SYNC_FILTER, ask, sync
 from workload import ClientWorkload, message
 
 
@@ -12,7 +12,8 @@ class Idle(ClientWorkload):
         user = self.fresh(1)[0]
         self.rooms([user] * 10)
         since = self.load.once([sync(user["access_token"])], 1)[1][0]["next_batch"]
-        self.lines = {"idle sync": sync(user["access_token"]).replace("{since}", "&since=" + since),
+        stored = self.load.once([ask("POST", "/user/%s/filter" % user["user_id"], user["access_token"], SYNC_FILTER)], 1)[1][0]["filter_id"]
+        self.lines = {"idle sync": ask("GET", "/sync?set_presence=offline&timeout=0&filter=%s&since=%s" % (stored, since), user["access_token"]),
                       "whoami": ask("GET", "/account/whoami", user["access_token"])}
         self.load.loop([self.lines["idle sync"]], 1, 0.2)
 

@@ -20,7 +20,7 @@ import time
 
 from support.client import Http
 from support.server import FederatedServer, children_of, free_port, new_folder, wait_until
-from support.synapse import Synapse
+from support.synapse import RATE, Synapse
 
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -189,11 +189,13 @@ class Target:
 
 # Copies of one event, far above all numbers of the run; what follows the stream has seen them.
 PAD = """
-    insert into rooms select (jsonb_populate_record(old, jsonb_build_object('room_nid', 1000000 + n, 'room_id', '!pad' || n || old.room_id))).*
+    insert into rooms select (jsonb_populate_record(null::rooms, to_jsonb(old) || jsonb_build_object(
+            'room_nid', 1000000 + n, 'room_id', '!pad' || n || old.room_id))).*
         from (select * from rooms order by room_nid limit 1) old, generate_series(0, MISSING / 10000) n;
-    insert into events select (jsonb_populate_record(old, jsonb_build_object('room_nid', 1000000 + n / 10000,
-            'position', (select position from stream_head) + n, 'event_id', old.event_id || n))).*
-        from (select * from events where state_key is null order by position limit 1) old, generate_series(1, MISSING) n;
+    insert into events select (jsonb_populate_record(null::events, to_jsonb(old) || jsonb_build_object(
+            'room_nid', 1000000 + n / 10000, 'position', old.newest + n, 'event_id', old.event_id || n))).*
+        from (select *, (select position from stream_head) as newest from events where state_key is null order by position limit 1) old,
+            generate_series(1, MISSING) n;
     update stream_head set position = position + MISSING;
     update consumers set position = (select position from stream_head);
     analyze"""
@@ -219,9 +221,7 @@ class BelfryTarget(Target):
         self.rest()
         self.server.terminate()
         with self.server.database_alone():
-            database = self.server.sql("select datname from pg_database where not datistemplate and datname <> 'postgres'",
-                                       "postgres").strip()
-            self.server.sql(PAD.replace("MISSING", str(missing)), database)
+            self.server.sql(PAD.replace("MISSING", str(missing)))
         self.server.start()
 
     def database_root(self):
@@ -241,7 +241,7 @@ class SynapseTarget(Target):
 
     def start_one(self):
         self.databases.append("synapse_%d" % len(self.databases))
-        server = Synapse(self.authority, database=self.cluster.create(self.databases[-1]))
+        server = Synapse(self.authority, database=self.cluster.create(self.databases[-1]), rc_room_creation=RATE)
         path = server.config["log_config"]
         with open(path, encoding="utf-8") as file:
             log = json.load(file)
