@@ -10,6 +10,7 @@
 #include "appservices/registry.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "storage/stream.h"
 
 enum {
 	FIND_POLL_MS = 50,
@@ -105,14 +106,26 @@ enum err desk_open(struct command_line *line, struct desk *desk)
 	return ERR_OK;
 }
 
+/* Servers would notice by themselves within seconds. */
+static void tell_servers(struct desk *desk)
+{
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	if (store_stream_look(&ctx, desk->accounts.db) != ERR_OK) {
+		log_warn(0, "desk.servers_not_told", "cause=%.*s", STR_ARG(ctx.fault.cause));
+	}
+}
+
 void desk_close(struct desk *desk)
 {
+	tell_servers(desk);
 	appservices_destroy(desk->appservices);
 	db_destroy(desk->accounts.db);
 	database_close(&desk->database, now_ms() + STOP_MS);
 	data_folder_close(&desk->folder);
 	if (desk->server != 0) {
-		/* It would notice by itself within seconds. Whoever holds a data folder has this signal blocked. */
+		/* Whoever holds a data folder has this signal blocked. */
 		(void)kill(desk->server, SIGUSR1);
 	}
 }

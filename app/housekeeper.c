@@ -23,6 +23,7 @@
 #include "homeserver/room/rooms.h"
 #include "homeserver/typing/typing.h"
 #include "homeserver/user/users.h"
+#include "http/server.h"
 #include "storage/account.h"
 #include "storage/room.h"
 
@@ -38,6 +39,7 @@ enum {
 
 struct housekeeper {
 	struct homeserver *hs;
+	struct http_server *http;
 	pthread_t thread;
 	struct lock lock;
 	struct cond woken;
@@ -106,6 +108,7 @@ static void run_round(struct housekeeper *housekeeper, struct arena *arena, int6
 		log_warn(0, "appservice.not_read", "cause=%.*s", STR_ARG(ctx.fault.cause));
 		ctx.fault = (struct fault){0};
 	}
+	http_server_share_rates(housekeeper->http, writer_process_count(housekeeper->hs->writer));
 	sessions_tidy(&ctx, housekeeper->hs);
 	if (housekeeper->was_poked && sessions_flush(&ctx, housekeeper->hs) != ERR_OK) {
 		log_warn(0, "sessions.not_flushed", "cause=%.*s", STR_ARG(ctx.fault.cause));
@@ -113,7 +116,7 @@ static void run_round(struct housekeeper *housekeeper, struct arena *arena, int6
 	}
 	e2ee_tidy(&ctx, housekeeper->hs->e2ee);
 	typing_tidy(housekeeper->hs->typing);
-	presence_tidy(housekeeper->hs);
+	presence_tidy(&ctx, housekeeper->hs);
 	if (now_ms(housekeeper) >= housekeeper->next_tidy_ms) {
 		housekeeper->next_tidy_ms = now_ms(housekeeper) + TIDY_INTERVAL_MS;
 		tidy(&ctx, housekeeper);
@@ -154,10 +157,11 @@ static void *run(void *data)
 	return NULL;
 }
 
-struct housekeeper *housekeeper_create(struct homeserver *hs)
+struct housekeeper *housekeeper_create(struct homeserver *hs, struct http_server *http)
 {
 	struct housekeeper *housekeeper = mem_alloc(sizeof(*housekeeper));
 	housekeeper->hs = hs;
+	housekeeper->http = http;
 	lock_init(&housekeeper->lock, RANK_LEAF);
 	cond_init(&housekeeper->woken);
 	atomic_init(&housekeeper->is_healthy, true);

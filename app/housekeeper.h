@@ -9,8 +9,10 @@
 
 struct housekeeper;
 
-/** Starts the thread. `hs` is whole and stays until the destruction. */
-struct housekeeper *housekeeper_create(struct homeserver *hs);
+struct http_server;
+
+/** Starts the thread. Both are whole and stay until the destruction. */
+struct housekeeper *housekeeper_create(struct homeserver *hs, struct http_server *http);
 
 /** Looks at the sessions now instead of within seconds. Any thread. */
 void housekeeper_poke(struct housekeeper *housekeeper);

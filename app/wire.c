@@ -47,6 +47,7 @@
 #include "homeserver/account/email/email_routes.h"
 #include "homeserver/account/consent_routes.h"
 #include "homeserver/account/fallback_routes.h"
+#include "homeserver/account/nonce.h"
 #include "homeserver/account/moderation_routes.h"
 #include "homeserver/account/session.h"
 #include "homeserver/account/sso/sso.h"
@@ -111,7 +112,7 @@ struct wire {
 	struct homeserver hs;
 	struct http_ports ports;
 	struct http_server *http;
-	struct housekeeper *housekeeper;
+	struct housekeeper *_Atomic housekeeper;
 	struct str appservices_folder; /* empty: none */
 	struct arena *arena;           /* of the HTTP configuration's lists */
 	atomic_bool is_draining;
@@ -217,15 +218,14 @@ static bool is_healthy(void *self)
 
 static void published(void *self, int64_t position)
 {
-	const struct homeserver *hs = self;
+	const struct homeserver *hs = wire_homeserver(self);
 	users_published(hs->users);
 	consumers_published(hs->consumers, position);
 }
 
 /* All that is kept in memory of what the writer writes. */
-static void overtaken(void *self, int64_t position)
+static void forget_all(const struct homeserver *hs, int64_t position)
 {
-	const struct homeserver *hs = self;
 	rooms_forget(hs->rooms);
 	receipts_forget(hs->receipts);
 	push_forget(hs->push);
@@ -233,12 +233,18 @@ static void overtaken(void *self, int64_t position)
 	users_forget(hs->users);
 }
 
+static void overtaken(void *self, int64_t position)
+{
+	forget_all(wire_homeserver(self), position);
+}
+
 static void told_one(const struct homeserver *hs, const struct news *news, int64_t position)
 {
 	switch (news->kind) {
+	case NEWS_MESSAGE:
 	case NEWS_ROOM:
 	case NEWS_REWRITTEN:
-		rooms_told(hs->rooms, news->room_nid, position, news->kind == NEWS_REWRITTEN);
+		rooms_told(hs->rooms, news->room_nid, position, news->kind);
 		break;
 	case NEWS_RECEIPTS:
 		receipts_told(hs->receipts, news->room_nid);
@@ -258,8 +264,14 @@ static void told_one(const struct homeserver *hs, const struct news *news, int64
 		e2ee_told_lists(hs->e2ee, position);
 		break;
 	case NEWS_EVERYTHING:
-		overtaken((void *)(uintptr_t)hs, position);
+		forget_all(hs, position);
 		break;
+	case NEWS_TYPING:
+	case NEWS_PRESENCE:
+	case NEWS_SESSION:
+	case NEWS_NONCE:
+	case NEWS_LOOK:
+		break; /* no commit says these */
 	}
 }
 
@@ -267,8 +279,41 @@ static void told_one(const struct homeserver *hs, const struct news *news, int64
 static void told(void *self, const struct news_group *group)
 {
 	for (size_t i = 0; i < group->count; i++) {
-		told_one(self, &group->list[i], group->position);
+		told_one(wire_homeserver(self), &group->list[i], group->position);
 	}
+}
+
+/* What a process has said, this one included. */
+static void heard(void *self, const struct news *news, int64_t serial)
+{
+	struct homeserver *hs = wire_homeserver(self);
+	switch ((int)news->kind) {
+	case NEWS_TYPING:
+		typing_heard(hs, news->text, serial);
+		break;
+	case NEWS_PRESENCE:
+		presence_heard(hs, news->text, serial);
+		break;
+	case NEWS_SESSION:
+		sessions_heard(hs, news->text);
+		break;
+	case NEWS_NONCE:
+		nonce_note_used(sessions_nonces(hs->sessions), news->text, clock_wall_ms(&hs->clock));
+		break;
+	case NEWS_LOOK:
+		wire_poke(self);
+		break;
+	default:
+		told_one(hs, news, 0);
+		break;
+	}
+}
+
+/* Others may have said what was not heard. Who types, and who is there, is said again soon, or runs out. */
+static void deaf(void *self)
+{
+	sessions_forget_all(wire_homeserver(self));
+	wire_poke(self);
 }
 
 /* A program that is installed beside this one. */
@@ -304,6 +349,8 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 	hs->receipts = receipts_create(hs);
 	hs->consumers = consumers_create(hs, config->database_url);
 	hs->e2ee = e2ee_create(hs);
+	hs->sessions = sessions_create(hs);
+	hs->typing = typing_create(hs);
 	hs->writer = writer_create(&(struct writer_config){
 		.url = config->database_url,
 		.db = hs->db,
@@ -312,13 +359,13 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 		.published = published,
 		.overtaken = overtaken,
 		.told = told,
-		.self = hs,
+		.heard = heard,
+		.deaf = deaf,
+		.self = wire,
 	});
 	e2ee_forget(hs->e2ee, writer_position(hs->writer));
-	hs->sessions = sessions_create(hs);
 	hs->sso = sso_create();
 	hs->erasure = erasure_create();
-	hs->typing = typing_create(hs);
 	hs->lazy_members = lazy_members_create();
 	hs->media = media_create(hs, arena_printf(wire->arena, "%s/media", config->data_folder),
 		sibling_program(wire->arena, "belfry-thumbnail"));
@@ -422,7 +469,7 @@ struct wire *wire_create(const struct wire_config *config)
 	pushers_start(wire->hs.pushers);
 	notice_job_start(wire->hs.notices);
 	notice_upkeep_start(wire->hs.notice_upkeep);
-	wire->housekeeper = housekeeper_create(&wire->hs);
+	wire->housekeeper = housekeeper_create(&wire->hs, wire->http);
 	return wire;
 }
 
@@ -474,6 +521,9 @@ void wire_drain(struct wire *wire)
 
 void wire_poke(struct wire *wire)
 {
+	if (wire->housekeeper == NULL) {
+		return; /* it begins with a look */
+	}
 	housekeeper_poke(wire->housekeeper);
 	notice_job_wake(wire->hs.notices);
 	notice_upkeep_wake(wire->hs.notice_upkeep);

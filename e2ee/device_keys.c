@@ -146,6 +146,7 @@ enum err device_keys_upload(struct ctx *ctx, struct homeserver *hs, const struct
 	enum err err = upload_parts(ctx, hs, &owner, upload);
 	/* Part of it may have been stored before another part failed. */
 	device_state_keys_changed(hs->e2ee->states, owner.user_id, owner.device_id);
+	e2ee_tell_keys_changed(hs, &owner.user_id, 1);
 	TRY(err);
 	struct device_state state;
 	TRY(device_state_get(ctx, hs, owner.user_id, owner.device_id, &state));

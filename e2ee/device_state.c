@@ -57,17 +57,25 @@ void device_states_destroy(struct device_states *states)
 	mem_free(states);
 }
 
-void device_states_forget(struct device_states *states)
+/* Whose key begins with a text. */
+static void forget(struct device_states *states, struct str prefix)
 {
 	LOCK_SCOPE(&states->lock);
 	size_t i = 0;
 	struct str key;
 	void *value;
 	while (map_next(&states->entries, &i, &key, &value)) {
-		struct entry *entry = value;
-		entry->is_known = false;
-		entry->changes++; /* also what is being read now */
+		if (str_starts_with(key, prefix)) {
+			struct entry *entry = value;
+			entry->is_known = false;
+			entry->changes++; /* also what is being read now */
+		}
 	}
+}
+
+void device_states_forget(struct device_states *states)
+{
+	forget(states, STR(""));
 }
 
 /* Both ids have at most ID_MAX_BYTES. */
@@ -82,6 +90,12 @@ static struct str make_key(struct entry_key *key, struct str user_id, struct str
 	key->bytes[user_id.n] = '\0';
 	memcpy(key->bytes + user_id.n + 1, device_id.p, device_id.n);
 	return str_from(key->bytes, user_id.n + 1 + device_id.n);
+}
+
+void device_states_forget_user(struct device_states *states, struct str user_id)
+{
+	struct entry_key key;
+	forget(states, make_key(&key, user_id, STR("")));
 }
 
 static struct entry *find_locked(struct device_states *states, struct str user_id,

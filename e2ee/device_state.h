@@ -12,6 +12,9 @@ void device_states_destroy(struct device_states *states);
 /** All entries are read anew by whoever asks next. */
 void device_states_forget(struct device_states *states);
 
+/** The same of a user's devices. Cost: a look at each entry. */
+void device_states_forget_user(struct device_states *states, struct str user_id);
+
 struct device_state {
 	struct str one_time_counts;  /**< JSON object: algorithm → unclaimed one-time keys */
 	struct str unused_fallbacks; /**< JSON array of algorithms */

@@ -55,8 +55,20 @@ void e2ee_forget(struct e2ee *e2ee, int64_t position)
 
 void e2ee_told_device(struct e2ee *e2ee, struct str user_id)
 {
-	device_states_forget(e2ee->states);
+	device_states_forget_user(e2ee->states, user_id);
 	users_news_committed(e2ee->hs->users, user_id);
+}
+
+void e2ee_tell_keys_changed(struct homeserver *hs, const struct str *user_ids, size_t count)
+{
+	for (size_t i = 0; writer_has_peers(hs->writer) && i < count; i++) {
+		bool is_last = i + 1 == count; /* what is heard of it is heard of those before */
+		if (is_last) {
+			writer_tell_all(hs->writer, NEWS_DEVICE, user_ids[i]);
+		} else if (!str_equals(user_ids[i], user_ids[i + 1])) {
+			writer_tell(hs->writer, NEWS_DEVICE, user_ids[i]);
+		}
+	}
 }
 
 /* Which rooms the user is in is not asked here: so everybody looks. */

@@ -59,6 +59,11 @@ void e2ee_destroy(struct e2ee *e2ee);
 void e2ee_forget(struct e2ee *e2ee, int64_t position);
 /** Another process has committed messages to devices of a user, or changed their keys. Writer's thread. */
 void e2ee_told_device(struct e2ee *e2ee, struct str user_id);
+/**
+ * One-time or fallback keys of some users were added or claimed: other processes know it when this returns. One user may stand there several
+ * times. Cost: nothing where there is one process; else as writer_tell_all().
+ */
+void e2ee_tell_keys_changed(struct homeserver *hs, const struct str *user_ids, size_t count);
 /** Another process has committed changes of device lists, up to a position: whom they concern looks anew. Writer's thread. */
 void e2ee_told_lists(struct e2ee *e2ee, int64_t position);
 

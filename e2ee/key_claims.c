@@ -83,11 +83,14 @@ enum err key_claims_take(struct ctx *ctx, struct homeserver *hs, const struct js
 	if (out->key_n > 1) {
 		qsort(out->keys, out->key_n, sizeof(*out->keys), compare_index);
 	}
+	struct str *user_ids = ARENA_NEW_ARRAY(ctx->arena, struct str, out->key_n);
 	for (size_t i = 0; i < out->key_n; i++) {
 		size_t index = out->keys[i].index;
 		struct str device_id = out->claim->device_ids[index];
-		device_state_keys_changed(hs->e2ee->states, out->claim->user_ids[index], device_id);
+		user_ids[i] = out->claim->user_ids[index];
+		device_state_keys_changed(hs->e2ee->states, user_ids[i], device_id);
 	}
+	e2ee_tell_keys_changed(hs, user_ids, out->key_n);
 	return ERR_OK;
 }
 

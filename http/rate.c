@@ -10,6 +10,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 enum { SETS = 16384, WAYS = 4, LOCKS = 64 };
@@ -27,13 +28,14 @@ struct set {
 
 /* A class as the algorithm wants it. */
 struct pace {
-	int64_t interval_us;  /* between two tokens; 0: no limit */
-	int64_t tolerance_us; /* how far ahead full_us may lie */
+	int64_t interval_us; /* between two tokens; 0: no limit */
+	int64_t burst; /* tokens of a full bucket: so many intervals, but one, full_us may lie ahead */
 };
 
 struct rate_table {
 	struct pace paces[RATE_CLASS_COUNT];
-	struct lock locks[LOCKS]; /* each guards the sets whose number gives its index */
+	_Atomic int64_t processes; /* that share the callers */
+	struct lock locks[LOCKS];  /* each guards the sets whose number gives its index */
 	struct set *sets;
 };
 
@@ -46,9 +48,9 @@ struct rate_table *rate_create(const struct rate_class *classes)
 		}
 		int64_t interval = (int64_t)(us_per_second / classes[i].per_second);
 		table->paces[i].interval_us = MAX_OF(interval, (int64_t)1);
-		table->paces[i].tolerance_us =
-			(MAX_OF(classes[i].burst, (int64_t)1) - 1) * table->paces[i].interval_us;
+		table->paces[i].burst = MAX_OF(classes[i].burst, (int64_t)1);
 	}
+	atomic_init(&table->processes, 1);
 	for (size_t i = 0; i < LOCKS; i++) {
 		lock_init(&table->locks[i], RANK_RATE);
 	}
@@ -66,6 +68,20 @@ void rate_destroy(struct rate_table *table)
 	}
 	mem_free(table->sets);
 	mem_free(table);
+}
+
+void rate_share(struct rate_table *table, size_t processes)
+{
+	atomic_store(&table->processes, (int64_t)processes);
+}
+
+/* This process's part of a class. */
+static struct pace share_of(const struct rate_table *table, enum route_rate rate)
+{
+	int64_t processes = atomic_load(&table->processes);
+	const struct pace *pace = &table->paces[rate];
+	return (struct pace){.interval_us = pace->interval_us * processes,
+		.burst = (pace->burst + processes - 1) / processes};
 }
 
 static struct bucket *find_bucket(struct set *set, uint64_t tag)
@@ -92,21 +108,24 @@ static uint64_t tag_of(enum route_rate rate, struct str key)
 int64_t rate_take(struct rate_table *table, enum route_rate rate, struct str key, size_t tokens,
 	int64_t now_us)
 {
-	const struct pace *pace = &table->paces[rate];
-	if (pace->interval_us == 0 || key.n == 0) {
+	const struct pace pace = share_of(table, rate);
+	if (pace.interval_us == 0 || key.n == 0) {
 		return 0;
 	}
+	int64_t wanted = (int64_t)tokens <= table->paces[rate].burst
+		? MIN_OF((int64_t)tokens, pace.burst)
+		: (int64_t)tokens;
 	uint64_t tag = tag_of(rate, key);
 	size_t index = (size_t)(tag >> 32) % SETS;
 	LOCK_SCOPE(&table->locks[index % LOCKS]);
 	struct bucket *bucket = find_bucket(&table->sets[index], tag);
 	int64_t full_us = MAX_OF(bucket->full_us, now_us);
-	int64_t more_us = ((int64_t)tokens - 1) * pace->interval_us;
-	int64_t over_us = full_us + more_us - now_us - pace->tolerance_us;
+	int64_t more_us = (wanted - 1) * pace.interval_us;
+	int64_t over_us = full_us + more_us - now_us - (pace.burst - 1) * pace.interval_us;
 	if (over_us > 0) {
 		return (over_us + 999) / 1000;
 	}
-	bucket->full_us = full_us + more_us + pace->interval_us;
+	bucket->full_us = full_us + more_us + pace.interval_us;
 	return 0;
 }
 
@@ -118,7 +137,7 @@ void rate_give(struct rate_table *table, enum route_rate rate, struct str key, i
 	for (size_t i = 0; i < WAYS; i++) {
 		struct bucket *bucket = &table->sets[index].ways[i];
 		if (bucket->tag == tag && bucket->full_us > now_us) {
-			bucket->full_us -= table->paces[rate].interval_us;
+			bucket->full_us -= share_of(table, rate).interval_us;
 		}
 	}
 }

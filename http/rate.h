@@ -22,10 +22,16 @@ struct rate_table *rate_create(const struct rate_class *classes);
 void rate_destroy(struct rate_table *table);
 
 /**
+ * So many processes share the callers: each gives out its share of a class's rate, and of its burst (rounded up). Any thread.
+ * @param processes  at least 1
+ */
+void rate_share(struct rate_table *table, size_t processes);
+
+/**
  * Takes tokens: all or none.
  *
  * @param key     whose bucket; "" is exempt
- * @param tokens  at least 1; more than a full bucket holds are never there
+ * @param tokens  at least 1; more than a full bucket holds are never there; more than this process's share of one count as the share
  * @param now_us  monotonic microseconds
  * @return        0 when they were there, else milliseconds (≥ 1) until they are
  *

@@ -286,6 +286,13 @@ enum err http_server_start(struct http_server *server, struct ctx *ctx)
 	return err;
 }
 
+void http_server_share_rates(struct http_server *server, size_t processes)
+{
+	if (server->rates != NULL) {
+		rate_share(server->rates, processes);
+	}
+}
+
 uint16_t http_server_port(const struct http_server *server, size_t index)
 {
 	invariant(index < server->config.listen_count && server->listeners[index] != NULL);

@@ -90,6 +90,9 @@ MUST_CHECK enum err http_server_start(struct http_server *server, struct ctx *ct
 /** Reads certificate and key of TLS listeners anew when their files have changed; new connections get them. One thread. */
 void http_server_reload_tls(struct http_server *server);
 
+/** So many processes share the callers: each gives out its part of the rate limits (rate.h). Any thread. */
+void http_server_share_rates(struct http_server *server, size_t processes);
+
 /** The port of config.listen[index], once started. */
 uint16_t http_server_port(const struct http_server *server, size_t index);
 

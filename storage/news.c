@@ -11,7 +11,8 @@
 
 static bool names_room(enum news_kind kind)
 {
-	return kind == NEWS_ROOM || kind == NEWS_REWRITTEN || kind == NEWS_RECEIPTS;
+	return kind == NEWS_MESSAGE || kind == NEWS_ROOM || kind == NEWS_REWRITTEN ||
+		kind == NEWS_RECEIPTS;
 }
 
 static int compare(const void *a, const void *b)
@@ -83,6 +84,17 @@ struct str news_write(struct arena *arena, int64_t writer_id, struct write *cons
 	return out;
 }
 
+bool news_add_line(struct buf *text, enum news_kind kind, struct str line)
+{
+	if (buf_str(text).n + line.n + 2 > NEWS_MAX_BYTES) {
+		return false;
+	}
+	buf_add_byte(text, '\n');
+	buf_add_byte(text, (char)kind);
+	buf_add(text, line);
+	return true;
+}
+
 /* --- reading --------------------------------------------------------------------------------------------------- */
 
 static bool read_number(struct str *rest, char end, int64_t *out)
@@ -95,13 +107,41 @@ static bool read_number(struct str *rest, char end, int64_t *out)
 /* What is said: a word, or how many positions a group has. */
 static bool read_what(struct str *rest, struct news_group *out)
 {
+	static const struct {
+		struct str word;
+		enum news_what what;
+	} words[] = {{STR_INIT("heard"), NEWS_HEARD}, {STR_INIT("bye"), NEWS_BYE},
+		{STR_INIT("tell"), NEWS_TELL}};
 	struct str word;
 	(void)str_split(*rest, ' ', &word, rest);
-	if (str_equals(word, STR("heard")) || str_equals(word, STR("bye"))) {
-		out->what = str_equals(word, STR("bye")) ? NEWS_BYE : NEWS_HEARD;
-		return true;
+	for (size_t i = 0; i < COUNT_OF(words); i++) {
+		if (str_equals(word, words[i].word)) {
+			out->what = words[i].what;
+			return true;
+		}
 	}
 	return str_to_int(word, 0, INT64_MAX, &out->positions);
+}
+
+static bool read_head(struct str head, struct news_group *out)
+{
+	bool is_good = read_number(&head, ' ', &out->position) && read_what(&head, out) &&
+		read_number(&head, ' ', &out->writer_id);
+	if (is_good && out->what == NEWS_HEARD) {
+		is_good = read_number(&head, ' ', &out->serial);
+	} else if (is_good && out->what == NEWS_TELL) {
+		out->serial = out->position;
+		out->position = 0;
+		is_good = read_number(&head, ' ', &out->number);
+	}
+	return is_good && head.n == 0;
+}
+
+static bool read_ack(struct str line, struct news_ack *out)
+{
+	struct str rest = str_slice(line, 1, line.n);
+	return line.p[0] == 'a' && read_number(&rest, ' ', &out->writer_id) &&
+		read_number(&rest, ' ', &out->number) && rest.n == 0;
 }
 
 static bool read_item(struct str line, struct news *out)
@@ -111,6 +151,7 @@ static bool read_item(struct str line, struct news *out)
 	switch (out->kind) {
 	case NEWS_EVERYTHING:
 		return which.n == 0;
+	case NEWS_MESSAGE:
 	case NEWS_ROOM:
 	case NEWS_REWRITTEN:
 	case NEWS_RECEIPTS:
@@ -121,31 +162,58 @@ static bool read_item(struct str line, struct news *out)
 	case NEWS_KEYS:
 		out->user_id = which;
 		return which.n > 0;
+	case NEWS_TYPING:
+	case NEWS_PRESENCE:
+	case NEWS_SESSION:
+	case NEWS_NONCE:
+	case NEWS_LOOK:
+		out->text = which;
+		return which.n > 0;
 	}
 	return false;
+}
+
+typedef VEC(struct news_ack) ack_list;
+
+static bool read_line(struct arena *arena, struct str line, enum news_what what, news_list *list,
+	ack_list *acks)
+{
+	struct news item = {0};
+	struct news_ack ack = {0};
+	if (line.n == 0) {
+		return false;
+	}
+	if (what == NEWS_HEARD) {
+		bool is_good = read_ack(line, &ack);
+		VEC_PUSH(arena, acks, ack);
+		return is_good;
+	}
+	bool is_good = read_item(line, &item);
+	VEC_PUSH(arena, list, item);
+	return is_good;
 }
 
 bool news_read(struct arena *arena, struct str text, struct news_group *out)
 {
 	news_list list = {0};
+	ack_list acks = {0};
 	struct str rest;
 	struct str head;
 	(void)str_split(text, '\n', &head, &rest);
 	*out = (struct news_group){.what = NEWS_GROUP};
-	if (!read_number(&head, ' ', &out->position) || !read_what(&head, out) ||
-		!read_number(&head, ' ', &out->writer_id) || head.n > 0) {
+	if (!read_head(head, out)) {
 		return false;
 	}
 	while (rest.n > 0) {
 		struct str line;
-		struct news item;
 		(void)str_split(rest, '\n', &line, &rest);
-		if (line.n == 0 || !read_item(line, &item)) {
+		if (!read_line(arena, line, out->what, &list, &acks)) {
 			return false;
 		}
-		VEC_PUSH(arena, &list, item);
 	}
 	out->list = list.p;
 	out->count = list.n;
+	out->acks = acks.p;
+	out->ack_n = acks.n;
 	return true;
 }

@@ -9,4 +9,9 @@
 /** The newest position that any process has given out and committed. One round trip. Errors: STORE */
 MUST_CHECK enum err store_stream_position(struct ctx *ctx, struct db *db, int64_t *out);
 
+/**
+ * Lets all processes look at what they read of the database now and then: a command has changed something. One round trip. Errors: STORE
+ */
+MUST_CHECK enum err store_stream_look(struct ctx *ctx, struct db *db);
+
 #endif

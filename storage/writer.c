@@ -367,7 +367,7 @@ static void rest(struct writer *writer)
 static bool take_group(struct writer *writer, struct write **out, size_t *out_count)
 {
 	lock_take(&writer->lock);
-	bool has_some = writer->first != NULL || writer->is_stopping;
+	bool has_some = writer->first != NULL || writer->tells != NULL || writer->is_stopping;
 	lock_give(&writer->lock);
 	if (!has_some && writer->has_looked) {
 		rest(writer);
@@ -398,11 +398,14 @@ static void look_around(struct writer *writer, struct arena *arena)
 	struct ctx ctx;
 	ctx_init(&ctx, arena);
 	if (settle_doubt(writer, &ctx) == ERR_OK && writer_listen(writer, &ctx) == ERR_OK) {
+		writer_say_tells(writer, &ctx);
 		writer_hear(writer, &ctx);
-		while (writer->owes_heard) {
+		while (writer->owes_heard || writer->owes_answers) {
 			writer_tell_heard(writer, &ctx);
 			writer_hear(writer, &ctx); /* came with the answer: the socket will not tell */
 		}
+	} else {
+		writer_lose_tells(writer);
 	}
 	writer_lose_patience(writer);
 	writer->has_looked = true;
@@ -412,7 +415,7 @@ static void look_around(struct writer *writer, struct arena *arena)
 static void take_leave(struct writer *writer, struct arena *arena)
 {
 	look_around(writer, arena);
-	while (writer->unheard != NULL) {
+	while (writer->unheard != NULL || writer->untold != NULL) {
 		arena_reset(arena);
 		rest(writer);
 		look_around(writer, arena);
@@ -429,9 +432,11 @@ static void *writer_run(void *data)
 	struct write **writes = mem_alloc_array(writer->config.group_limit, sizeof(*writes));
 	size_t count;
 	while (take_group(writer, writes, &count)) {
-		if (count == 0) {
+		if (count == 0 || writer_has_tells(writer)) {
 			look_around(writer, arena);
-		} else {
+		}
+		if (count > 0) {
+			arena_reset(arena);
 			writer->has_looked = false;
 			if (commit_group(writer, arena, writes, count) == ERR_STORE) {
 				fail_queued(writer, writes);
@@ -465,6 +470,7 @@ static void writer_free(struct writer *writer)
 	pg_close(&writer->pg);
 	(void)close(writer->wake_fd);
 	cond_fini(&writer->moved);
+	cond_fini(&writer->tells_done);
 	lock_fini(&writer->lock);
 	mem_free(writer->url);
 	mem_free(writer);
@@ -483,6 +489,9 @@ struct writer *writer_create(const struct writer_config *config)
 	writer->marks.writer_id = (int64_t)(rng_u64(&rng) >> 1);
 	lock_init(&writer->lock, RANK_WRITER);
 	cond_init(&writer->moved);
+	cond_init(&writer->tells_done);
+	const struct clock clock = clock_os();
+	atomic_init(&writer->ephemeral, clock_wall_ms(&clock)); /* rises over restarts */
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
 	struct ctx ctx;
 	ctx_init(&ctx, arena);

@@ -96,6 +96,14 @@ struct writer_config {
 	 * keeps of these things has to be forgotten, and who waits for them to look anew. May be NULL: then `overtaken` is.
 	 */
 	void (*told)(void *self, const struct news_group *group);
+	/**
+	 * Called on the writer's thread with each line that writer_tell() said, here or in another process: in the same order in all of them.
+	 * The own ones come here too; each has the same `serial` everywhere (see writer_ephemeral()). May take ranked locks below
+	 * RANK_WRITER for moments; never blocks, queries or submits.
+	 */
+	void (*heard)(void *self, const struct news *news, int64_t serial);
+	/** Called on the writer's thread when something that writer_tell() said may have been missed. */
+	void (*deaf)(void *self);
 	/** Longest time that a caller waits until the other processes have heard of its write; 0: a second. */
 	int64_t patience_ms;
 	void *self;
@@ -113,6 +121,36 @@ void writer_destroy(struct writer *writer);
  * come: the connection is broken)
  */
 MUST_CHECK enum err writer_await(struct ctx *ctx, struct writer *writer, int64_t position);
+
+/*
+ * What is in memory only, and several processes have to know: it is told by NOTIFY without a commit, so without a flush. Where there is one
+ * process nothing is said: whoever has something asks writer_has_peers() first, and does it alone if there are none.
+ */
+
+/** Whether there are other processes on the database, as far as is known. From memory. */
+bool writer_has_peers(const struct writer *writer);
+/** How many processes there are, this one included: at least 1. From memory. */
+size_t writer_process_count(const struct writer *writer);
+
+/**
+ * Says a line to all processes, this one included (`heard`); goes on at once. Where the database is away, or there is too much to say, it is
+ * lost. Any thread; any lock below RANK_WRITER may be held.
+ * @param line  one of more than NEWS_LINE_MAX_BYTES, or with a NUL or line feed, is lost too; copied
+ */
+void writer_tell(struct writer *writer, enum news_kind kind, struct str line);
+/**
+ * The same, and waits until all have heard it, or have let `patience_ms` pass. Never on an I/O thread, no lock held.
+ * Cost: a round trip here and one at each other process, no flush; what many say at once goes together.
+ */
+void writer_tell_all(struct writer *writer, enum news_kind kind, struct str line);
+
+/**
+ * The newest serial of what is never stored. One process counts by itself (typing/typing.h); of several each takes the serials of `heard`,
+ * which are the same for all, and greater than any before.
+ */
+int64_t writer_ephemeral(const struct writer *writer);
+/** What has a serial can be seen. Any thread. */
+void writer_raise_ephemeral(struct writer *writer, int64_t serial);
 
 /** The newest position whose effects are in the caches; readers may show everything up to it. */
 int64_t writer_position(const struct writer *writer);

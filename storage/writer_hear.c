@@ -43,6 +43,7 @@ void writer_publish(struct writer *writer, int64_t position)
 
 static void let_go(struct writer *writer)
 {
+	writer_let_tellers_go(writer);
 	int64_t heard_up_to = peers_heard(&writer->peers);
 	while (writer->unheard != NULL && writer->unheard->group_position <= heard_up_to) {
 		struct write *write = writer->unheard;
@@ -51,16 +52,29 @@ static void let_go(struct writer *writer)
 	}
 }
 
+/* Those who are behind are told on, but nobody waits for them before they speak. */
+static void drop_peers(struct writer *writer, int64_t position, int64_t said, int64_t now_ms)
+{
+	size_t dropped = peers_drop_behind(&writer->peers, position, said, now_ms);
+	metric_add(&unheard, (int64_t)dropped);
+	log_warn(0, "db.peer_silent", "dropped=%zu of=%zu", dropped, writer->peers.n);
+	let_go(writer);
+}
+
 /* The oldest has waited long enough: it goes on without those who have not heard of it. */
 void writer_lose_patience(struct writer *writer)
 {
-	while (
-		writer->unheard != NULL && clock_mono_us() / 1000 >= writer->unheard->patience_until_ms) {
-		size_t dropped = peers_drop_behind(&writer->peers, writer->unheard->group_position);
-		metric_add(&unheard, (int64_t)dropped);
-		log_warn(0, "db.peer_silent", "peers=%zu left=%zu", dropped, writer->peers.n);
-		let_go(writer);
+	int64_t now_ms = clock_mono_us() / 1000;
+	while (writer->unheard != NULL && now_ms >= writer->unheard->patience_until_ms) {
+		drop_peers(writer, writer->unheard->group_position, 0, now_ms);
 	}
+	while (writer->untold != NULL && now_ms >= writer->untold->patience_until_ms) {
+		/* What does not come back here either was lost with the connection. */
+		writer->said_heard = MAX_OF(writer->said_heard, writer->untold->number);
+		drop_peers(writer, 0, writer->untold->number, now_ms);
+	}
+	peers_forget_silent(&writer->peers, now_ms - PEER_FORGOTTEN_MS);
+	atomic_store(&writer->peer_n, writer->peers.n);
 }
 
 void writer_finish_heard(struct writer *writer, struct write *write, int64_t position)
@@ -69,10 +83,8 @@ void writer_finish_heard(struct writer *writer, struct write *write, int64_t pos
 		write_finish(write);
 		return;
 	}
-	int64_t patience_ms =
-		writer->config.patience_ms > 0 ? writer->config.patience_ms : (int64_t)PATIENCE_MS;
 	write->group_position = position;
-	write->patience_until_ms = clock_mono_us() / 1000 + patience_ms;
+	write->patience_until_ms = clock_mono_us() / 1000 + writer_patience(writer);
 	write->next = NULL;
 	if (writer->unheard == NULL) {
 		writer->unheard = write;
@@ -82,22 +94,31 @@ void writer_finish_heard(struct writer *writer, struct write *write, int64_t pos
 	writer->unheard_last = write;
 }
 
+int64_t writer_patience(const struct writer *writer)
+{
+	return writer->config.patience_ms > 0 ? writer->config.patience_ms : (int64_t)PATIENCE_MS;
+}
+
 int writer_patience_ms(const struct writer *writer)
 {
-	if (writer->unheard == NULL) {
+	int64_t until_ms = INT64_MAX;
+	if (writer->unheard != NULL) {
+		until_ms = writer->unheard->patience_until_ms;
+	}
+	if (writer->untold != NULL) {
+		until_ms = MIN_OF(until_ms, writer->untold->patience_until_ms);
+	}
+	if (until_ms == INT64_MAX) {
 		return -1;
 	}
-	int64_t left_ms = writer->unheard->patience_until_ms - clock_mono_us() / 1000;
-	return (int)MAX_OF(left_ms, (int64_t)0);
+	return (int)MAX_OF(until_ms - clock_mono_us() / 1000, (int64_t)0);
 }
 
 /* --- saying ---------------------------------------------------------------------------------------------------- */
 
-static void say(struct writer *writer, struct ctx *ctx, const char *what)
+static void say(struct writer *writer, struct ctx *ctx, struct str text)
 {
 	PGresult *result = NULL;
-	struct str text = str_printf(ctx->arena, "%" PRId64 " %s %" PRId64, writer_position(writer),
-		what, writer->marks.writer_id);
 	if (writer->pg.conn == NULL ||
 		pg_run(ctx, &writer->pg, STMT_STREAM_SAY, DB_ARGS(db_text(text)), &result) != ERR_OK) {
 		ctx->fault =
@@ -106,17 +127,36 @@ static void say(struct writer *writer, struct ctx *ctx, const char *what)
 	PQclear(result);
 }
 
+/* With what is owed to each whose words were heard. */
+static struct str heard_text(struct writer *writer, struct arena *arena)
+{
+	struct buf text CLEANUP(buf_fini);
+	buf_init(&text, NEWS_MAX_BYTES); /* PEERS_MAX lines are far less */
+	buf_printf(&text, "%" PRId64 " heard %" PRId64 " %" PRId64, writer_position(writer),
+		writer->marks.writer_id, writer_ephemeral(writer));
+	for (size_t i = 0; i < writer->peers.n; i++) {
+		struct peer *peer = &writer->peers.list[i];
+		if (peer->owed != 0) {
+			buf_printf(&text, "\na%" PRId64 " %" PRId64, peer->writer_id, peer->owed);
+			peer->owed = 0;
+		}
+	}
+	return str_dup(arena, buf_str(&text));
+}
+
 void writer_tell_heard(struct writer *writer, struct ctx *ctx)
 {
-	if (writer->owes_heard) {
-		writer->owes_heard = false;
-		say(writer, ctx, "heard");
+	if (writer->owes_heard || writer->owes_answers) {
+		writer->owes_heard = writer->owes_answers = false;
+		say(writer, ctx, heard_text(writer, ctx->arena));
 	}
 }
 
 void writer_say_bye(struct writer *writer, struct ctx *ctx)
 {
-	say(writer, ctx, "bye");
+	say(writer, ctx,
+		str_printf(ctx->arena, "%" PRId64 " bye %" PRId64, writer_position(writer),
+			writer->marks.writer_id));
 }
 
 /* --- hearing ---------------------------------------------------------------------------------------------------- */
@@ -172,6 +212,10 @@ enum err writer_listen(struct writer *writer, struct ctx *ctx)
 	TRY(writer_settle_position(writer, ctx, &position));
 	writer->heard_since = writer->pg.connections;
 	writer->owes_heard = true; /* also so that others know of this one */
+	writer_give_up_tells(writer);
+	if (writer->config.deaf != NULL) {
+		writer->config.deaf(writer->config.self);
+	}
 	if (position != writer_position(writer)) {
 		forget_all(writer, position);
 		writer_move_to(writer, position);
@@ -201,13 +245,59 @@ static void note_peer(struct writer *writer, const struct news_group *group)
 {
 	if (group->what == NEWS_BYE) {
 		peers_remove(&writer->peers, group->writer_id);
-	} else if (peers_note(&writer->peers, group->writer_id, group->position)) {
+	} else if (peers_note(&writer->peers, group->writer_id, group->position, writer->said)) {
 		writer->owes_heard = true;
+	}
+	atomic_store(&writer->peer_n, writer->peers.n);
+}
+
+static void note_answers(struct writer *writer, const struct news_group *group)
+{
+	writer_raise_ephemeral(writer, group->serial);
+	for (size_t i = 0; i < group->ack_n; i++) {
+		if (group->acks[i].writer_id == writer->marks.writer_id) {
+			peers_answered(&writer->peers, group->writer_id, group->acks[i].number);
+		}
+	}
+}
+
+/* Our own words, in between those of others. Our groups are in memory already. */
+static void hear_own(struct writer *writer, const struct news_group *group)
+{
+	if (group->what == NEWS_TELL) {
+		writer_take_in_tells(writer, group);
+		writer->said_heard = MAX_OF(writer->said_heard, group->number);
+	}
+}
+
+static void hear_other(struct writer *writer, const struct news_group *group)
+{
+	if (group->writer_id == 0) { /* a command, which hears nothing */
+		writer_take_in_tells(writer, group);
+		return;
+	}
+	note_peer(writer, group);
+	switch (group->what) {
+	case NEWS_GROUP:
+		if (group->position > writer_position(writer)) {
+			take_in(writer, group);
+		} /* else it was there when the connection began */
+		break;
+	case NEWS_HEARD:
+		note_answers(writer, group);
+		break;
+	case NEWS_TELL:
+		writer_take_in_tells(writer, group);
+		peers_owe(&writer->peers, group->writer_id, group->number);
+		writer->owes_answers = true;
+		break;
+	case NEWS_BYE:
+		break;
 	}
 }
 
 /*
- * What has come of others, in order; our own groups are in memory already.
+ * What has come of others, in order.
  * @param up_to_own  only those before our newest group, whose callbacks are still to come
  */
 static void hear(struct writer *writer, struct ctx *ctx, bool up_to_own)
@@ -223,16 +313,14 @@ static void hear(struct writer *writer, struct ctx *ctx, bool up_to_own)
 			forget_all(writer, writer_position(writer));
 			continue;
 		}
-		if (group.writer_id == writer->marks.writer_id) {
-			if (up_to_own && group.what == NEWS_GROUP) {
-				return;
-			}
+		if (group.writer_id != writer->marks.writer_id) {
+			hear_other(writer, &group);
 			continue;
 		}
-		note_peer(writer, &group);
-		if (group.what == NEWS_GROUP && group.position > writer_position(writer)) {
-			take_in(writer, &group);
-		} /* else it was there when the connection began */
+		if (up_to_own && group.what == NEWS_GROUP) {
+			return;
+		}
+		hear_own(writer, &group);
 	}
 }
 

@@ -1,5 +1,5 @@
 /*
- * A nonce is 16 random bytes, the time, and an HMAC of both by a key of this process. Used ones are remembered until
+ * A nonce is 16 random bytes, the time, and an HMAC of both by a key that is made of the server's secret. Used ones are remembered until
  * they are too old anyway; only who knows the shared secret can use one, so nobody else makes that table grow.
  */
 #include "homeserver/account/nonce.h"
@@ -16,16 +16,16 @@ enum { NONCE_BYTES = BODY_BYTES + MAC_BYTES, NONCE_CHARS = 2 * NONCE_BYTES };
 
 struct nonces {
 	struct rng rng;
-	char key[SHA256_BYTES];
+	unsigned char key[SHA256_BYTES];
 	struct lock lock; /* guards the rest */
 	struct map used;  /* nonce → int64_t *: when it was made */
 };
 
-struct nonces *nonces_create(const struct rng *rng)
+struct nonces *nonces_create(const struct rng *rng, struct str secret)
 {
 	struct nonces *nonces = mem_alloc(sizeof(*nonces));
 	nonces->rng = *rng;
-	rng_fill(rng, nonces->key, sizeof(nonces->key));
+	crypto_hmac_sha256(secret, STR("registration nonces"), nonces->key);
 	lock_init(&nonces->lock, RANK_LEAF);
 	map_init(&nonces->used);
 	return nonces;
@@ -66,7 +66,7 @@ static void sign(const struct nonces *nonces, const unsigned char *body,
 	unsigned char out[MAC_BYTES])
 {
 	unsigned char mac[SHA256_BYTES];
-	crypto_hmac_sha256(str_from(nonces->key, sizeof(nonces->key)),
+	crypto_hmac_sha256(str_from((const char *)nonces->key, sizeof(nonces->key)),
 		str_from((const char *)body, BODY_BYTES), mac);
 	memcpy(out, mac, MAC_BYTES);
 }
@@ -138,6 +138,13 @@ bool nonce_is_good(struct nonces *nonces, struct str nonce, int64_t now_ms)
 	return is_good_locked(nonces, nonce, now_ms, &made_ms);
 }
 
+static void remember_locked(struct nonces *nonces, struct str nonce, int64_t made_ms)
+{
+	int64_t *kept = mem_alloc(sizeof(*kept));
+	*kept = made_ms;
+	(void)map_set(&nonces->used, nonce, kept);
+}
+
 bool nonce_use(struct nonces *nonces, struct str nonce, int64_t now_ms)
 {
 	int64_t made_ms;
@@ -146,8 +153,15 @@ bool nonce_use(struct nonces *nonces, struct str nonce, int64_t now_ms)
 	if (!is_good_locked(nonces, nonce, now_ms, &made_ms)) {
 		return false;
 	}
-	int64_t *kept = mem_alloc(sizeof(*kept));
-	*kept = made_ms;
-	(void)map_set(&nonces->used, nonce, kept);
+	remember_locked(nonces, nonce, made_ms);
 	return true;
+}
+
+void nonce_note_used(struct nonces *nonces, struct str nonce, int64_t now_ms)
+{
+	int64_t made_ms;
+	LOCK_SCOPE(&nonces->lock);
+	if (is_good_locked(nonces, nonce, now_ms, &made_ms)) {
+		remember_locked(nonces, nonce, made_ms);
+	}
 }

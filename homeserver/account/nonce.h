@@ -1,6 +1,6 @@
 /**
  * Numbers that are good once and for a minute, for the shared-secret registration. Giving one out costs no memory: it
- * carries its time and a signature; only those that were used are remembered.
+ * carries its time (milliseconds since 1970) and a signature; only those that were used are remembered.
  */
 #ifndef BELFRY_HOMESERVER_ACCOUNT_NONCE_H
 #define BELFRY_HOMESERVER_ACCOUNT_NONCE_H
@@ -12,7 +12,8 @@ enum { NONCE_LIFETIME_MS = 60 * 1000 };
 
 struct nonces;
 
-struct nonces *nonces_create(const struct rng *rng);
+/** @param secret  the same in all processes of a server: what one gives out is good at the others */
+struct nonces *nonces_create(const struct rng *rng, struct str secret);
 void nonces_destroy(struct nonces *nonces);
 
 /** A new one: lower-case hexadecimal, in the arena. */
@@ -23,5 +24,8 @@ MUST_CHECK bool nonce_is_good(struct nonces *nonces, struct str nonce, int64_t n
 
 /** Uses it up. @return false when it was not good (any more): of two at once one gets true */
 MUST_CHECK bool nonce_use(struct nonces *nonces, struct str nonce, int64_t now_ms);
+
+/** It was used at another process. One that is none is let go. */
+void nonce_note_used(struct nonces *nonces, struct str nonce, int64_t now_ms);
 
 #endif

@@ -23,6 +23,7 @@
 #include "storage/email_validation.h"
 #include "storage/secret.h"
 #include "storage/uia.h"
+#include "storage/writer.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -54,7 +55,8 @@ struct sessions {
 struct sessions *sessions_create(struct homeserver *hs)
 {
 	struct sessions *sessions = mem_alloc(sizeof(*sessions));
-	sessions->nonces = nonces_create(&hs->rng);
+	sessions->nonces =
+		nonces_create(&hs->rng, str_from((const char *)hs->secrets_key, sizeof(hs->secrets_key)));
 	lock_init(&sessions->lock, RANK_SESSION);
 	map_init(&sessions->by_key);
 	map_init(&sessions->by_user);
@@ -270,15 +272,46 @@ static void forget(struct homeserver *hs, struct str user_id, struct str device_
 	}
 }
 
+/* "<length of the user id> <user><device>" */
+static void tell(struct homeserver *hs, struct str user_id, struct str device_id)
+{
+	if (writer_has_peers(hs->writer)) {
+		struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+		writer_tell_all(hs->writer, NEWS_SESSION,
+			str_printf(arena, "%zu %.*s%.*s", user_id.n, STR_ARG(user_id), STR_ARG(device_id)));
+	}
+}
+
+void sessions_heard(struct homeserver *hs, struct str line)
+{
+	struct str word;
+	int64_t length;
+	(void)str_split(line, ' ', &word, &line);
+	if (!str_to_int(word, 0, (int64_t)line.n, &length)) {
+		sessions_forget_all(hs);
+		return;
+	}
+	struct str device_id = str_slice(line, (size_t)length, line.n);
+	forget(hs, str_slice(line, 0, (size_t)length), device_id.n > 0 ? device_id : (struct str){0});
+}
+
 void sessions_forget_device(struct homeserver *hs, struct str user_id, struct str device_id)
 {
 	invariant(device_id.p != NULL);
 	forget(hs, user_id, device_id);
+	tell(hs, user_id, device_id);
 }
 
 void sessions_forget_user(struct homeserver *hs, struct str user_id)
 {
 	forget(hs, user_id, (struct str){0});
+	tell(hs, user_id, STR(""));
+}
+
+void sessions_forget_all(struct homeserver *hs)
+{
+	LOCK_SCOPE(&hs->sessions->lock);
+	drop_all_locked(hs->sessions);
 }
 
 /* --- last seen ------------------------------------------------------------------------------------------------ */
@@ -383,9 +416,7 @@ static enum err follow_epoch(struct ctx *ctx, struct homeserver *hs)
 	if (epoch == sessions->epoch) {
 		return ERR_OK;
 	}
-	lock_take(&sessions->lock);
-	drop_all_locked(sessions);
-	lock_give(&sessions->lock);
+	sessions_forget_all(hs);
 	TRY(erasure_load(ctx, hs));
 	TRY(deactivate_finish(ctx, hs));
 	sessions->epoch = epoch;

@@ -2,8 +2,8 @@
  * The `sessions` service: who an access token belongs to.
  *
  * Sessions that are in use are kept in memory, so that a request is authenticated on the I/O thread without the
- * database. Whoever ends a session or changes an account calls sessions_forget_… after the change was committed. What
- * other processes change (the command line) is noticed by sessions_tidy().
+ * database. Whoever ends a session or changes an account calls sessions_forget_… after the change was committed; then all other
+ * processes have forgotten them too. What commands change is noticed by sessions_tidy().
  * Spec: client-server API, "Using access tokens", "Soft logout", "Account locking"
  */
 #ifndef BELFRY_HOMESERVER_ACCOUNT_SESSION_H
@@ -39,9 +39,17 @@ MUST_CHECK enum err sessions_authenticate(struct homeserver *hs, struct call *ca
 /** The port http_ports.rate_key: the address for log-in and registration, else the user, else the address. */
 struct str sessions_rate_key(struct homeserver *hs, struct call *call);
 
-/** Sessions of one device, or all of a user, have ended or changed: forgotten, their waiting requests woken. */
+/**
+ * Sessions of one device, or all of a user, have ended or changed: forgotten, their waiting requests woken, here and at other processes.
+ * Cost: nothing but memory where there is one process; else as writer_tell_all().
+ */
 void sessions_forget_device(struct homeserver *hs, struct str user_id, struct str device_id);
 void sessions_forget_user(struct homeserver *hs, struct str user_id);
+
+/** Another process may have ended any. Nobody is woken. */
+void sessions_forget_all(struct homeserver *hs);
+/** One of several processes ended some: a line of NEWS_SESSION. Writer's thread. */
+void sessions_heard(struct homeserver *hs, struct str line);
 
 /**
  * The application service whose token a request has, for routes that anybody may use.

@@ -55,7 +55,7 @@ static enum err check_on(struct ctx *ctx, const struct homeserver *hs)
 enum err shared_secret_nonce(struct ctx *ctx, struct homeserver *hs, struct str *out)
 {
 	TRY(check_on(ctx, hs));
-	*out = nonce_new(sessions_nonces(hs->sessions), ctx->arena, clock_mono_ms(&hs->clock));
+	*out = nonce_new(sessions_nonces(hs->sessions), ctx->arena, clock_wall_ms(&hs->clock));
 	return ERR_OK;
 }
 
@@ -80,7 +80,7 @@ static enum err check_mac(struct ctx *ctx, struct homeserver *hs,
 	const struct shared_secret_ask *ask)
 {
 	struct nonces *nonces = sessions_nonces(hs->sessions);
-	int64_t now_ms = clock_mono_ms(&hs->clock);
+	int64_t now_ms = clock_wall_ms(&hs->clock);
 	if (!nonce_is_good(nonces, ask->nonce, now_ms)) {
 		return fail(ctx, ERR_INPUT, M_UNKNOWN, "The nonce is not known, was used or is too old");
 	}
@@ -88,9 +88,13 @@ static enum err check_mac(struct ctx *ctx, struct homeserver *hs,
 	if (right.n == 0 || !crypto_equals(right, str_lower(ctx->arena, ask->mac))) {
 		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "The MAC is not right");
 	}
-	return nonce_use(nonces, ask->nonce, now_ms)
-		? ERR_OK
-		: fail(ctx, ERR_INPUT, M_UNKNOWN, "The nonce was used");
+	if (!nonce_use(nonces, ask->nonce, now_ms)) {
+		return fail(ctx, ERR_INPUT, M_UNKNOWN, "The nonce was used");
+	}
+	if (writer_has_peers(hs->writer)) {
+		writer_tell_all(hs->writer, NEWS_NONCE, ask->nonce);
+	}
+	return ERR_OK;
 }
 
 enum err shared_secret_register(struct ctx *ctx, struct homeserver *hs,

@@ -4,25 +4,27 @@
  * A reader takes typing_serial_now() first and the lock afterwards; a change takes its serial under the lock. So whoever sees a
  * serial as "now" finds the change.
  *
+ * What users do comes by presence_apply(), in the same order in all processes (presence_tell.c); time passes in each, and what follows from
+ * it is said to all like everything else.
+ *
  * Users of other servers have entries too, for as long as their servers speak of them. Whom they share rooms with is kept with the
  * entry, as it was when the server spoke last.
  */
 #include "homeserver/presence/presence_inner.h"
 
 #include <stdatomic.h>
-#include <stdlib.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
-#include "base/vec.h"
 #include "homeserver/typing/typing.h"
 #include "http/route.h"
 #include "storage/presence.h"
 
 enum {
 	ACTIVE_PART = 5, /* of the idle time: so long after an action one is "currently active" */
-	REMOTE_KEPT_MS = 60 * 60 * 1000, /* offline users of other servers, so that all hear of it */
+	HOLDS_LONGER_MS =
+		10 * 1000, /* what all are told of a device, so that not each sync has to be */
 };
 
 static struct metric users_here =
@@ -114,6 +116,13 @@ static void take_out_locked(struct presence *presence, const struct presence_ent
 	}
 }
 
+void presence_remove_locked(struct presence *presence, struct presence_entry *entry)
+{
+	take_out_locked(presence, entry);
+	(void)map_remove(&presence->by_user, entry->user_id);
+	entry_destroy(entry);
+}
+
 static struct presence_entry *entry_of_locked(struct presence *presence, struct str user_id)
 {
 	struct presence_entry *entry = map_get(&presence->by_user, user_id);
@@ -126,11 +135,11 @@ static struct presence_entry *entry_of_locked(struct presence *presence, struct 
 	return entry;
 }
 
-static void changed_locked(struct presence *presence, struct presence_entry *entry)
+static void changed_locked(struct presence *presence, struct presence_entry *entry, int64_t serial)
 {
 	take_out_locked(presence, entry);
 	put_in_front_locked(presence, entry);
-	entry->serial = typing_serial_next(presence->hs);
+	entry->serial = serial > 0 ? serial : typing_serial_next(presence->hs);
 	entry->is_untold = true;
 	atomic_store(&presence->serial, entry->serial);
 }
@@ -155,24 +164,39 @@ static enum presence_state state_at(struct presence_entry *entry, int64_t now, i
 																			 : best;
 }
 
-/* What others see is brought up to date. */
-void presence_refresh_locked(struct presence *presence, struct presence_entry *entry, int64_t now)
+static bool is_active_at(const struct presence_entry *entry, enum presence_state state, int64_t now,
+	int64_t idle_ms)
+{
+	if (state != PRESENCE_ONLINE) {
+		return false;
+	}
+	return presence_is_remote(entry) ? entry->remote.is_active
+									 : now - entry->last_active_ms < idle_ms / ACTIVE_PART;
+}
+
+bool presence_is_due_locked(struct presence *presence, struct presence_entry *entry, int64_t now)
 {
 	int64_t idle_ms = presence->hs->settings.presence_idle_ms;
 	enum presence_state state = state_at(entry, now, idle_ms);
-	bool is_active = state == PRESENCE_ONLINE &&
-		(presence_is_remote(entry) ? entry->remote.is_active
-								   : now - entry->last_active_ms < idle_ms / ACTIVE_PART);
-	if (state == entry->state && is_active == entry->is_active) {
+	return state != entry->state || is_active_at(entry, state, now, idle_ms) != entry->is_active;
+}
+
+/* What others see is brought up to date. */
+void presence_refresh_locked(struct presence *presence, struct presence_entry *entry, int64_t now,
+	int64_t serial)
+{
+	if (!presence_is_due_locked(presence, entry, now)) {
 		return;
 	}
+	int64_t idle_ms = presence->hs->settings.presence_idle_ms;
+	enum presence_state state = state_at(entry, now, idle_ms);
 	if (!presence_is_remote(entry)) {
 		bool was_here = entry->state != PRESENCE_OFFLINE;
 		metric_add(&users_here, (state != PRESENCE_OFFLINE) - was_here);
 	}
 	entry->state = state;
-	entry->is_active = is_active;
-	changed_locked(presence, entry);
+	entry->is_active = is_active_at(entry, state, now, idle_ms);
+	changed_locked(presence, entry, serial);
 }
 
 static struct presence_device *find_device(struct presence_entry *entry, struct str id)
@@ -220,27 +244,155 @@ static void set_device_locked(struct presence_entry *entry, struct str id,
 
 /* --- what users do --------------------------------------------------------------------------------------------- */
 
-void presence_synced(struct homeserver *hs, const struct principal *who, enum presence_state state,
-	int64_t until_mono_ms)
+static void set_status_locked(struct presence *presence, struct presence_entry *entry,
+	struct str status_msg, int64_t serial)
+{
+	if (!str_equals(entry->status_msg, status_msg)) {
+		str_free(entry->status_msg);
+		entry->status_msg = status_msg.n > 0 ? str_heap(status_msg) : str_from(NULL, 0);
+		changed_locked(presence, entry, serial);
+	}
+}
+
+static void set_remote_locked(struct presence_entry *entry, const struct presence_news *news,
+	int64_t now)
+{
+	mem_free(entry->remote.room_nids);
+	entry->remote = (struct remote_presence){
+		.state = news->state,
+		.is_active = news->is_currently_active,
+		.until_ms = now + PRESENCE_REMOTE_MS,
+		.room_nids = mem_dup(news->room_nids, news->room_n * sizeof(*news->room_nids)),
+		.room_n = news->room_n,
+	};
+	if (news->last_active_ago_ms >= 0) {
+		entry->last_active_ms = MAX_OF(now - news->last_active_ago_ms, (int64_t)1);
+	}
+}
+
+/* What concerns nobody who is known needs no entry. */
+static bool makes_entry(const struct presence_input *input)
+{
+	return input->remote != NULL || input->has_status ||
+		(input->has_device && input->state != PRESENCE_OFFLINE);
+}
+
+static void apply_locked(struct presence *presence, struct presence_entry *entry,
+	const struct presence_input *input, int64_t serial)
+{
+	int64_t now = now_ms(presence->hs);
+	if (input->remote != NULL) {
+		set_remote_locked(entry, input->remote, now);
+	}
+	if (input->has_device) {
+		set_device_locked(entry, input->device_id, input->state, now + input->for_ms, now);
+		struct presence_device *device = find_device(entry, input->device_id);
+		if (device != NULL && serial > 0) {
+			device->told_to = writer_process_count(presence->hs->writer);
+			entry->is_to_be_loaded = true;
+		}
+	}
+	if (input->is_action) {
+		entry->last_active_ms = now;
+	}
+	if (input->has_status) {
+		set_status_locked(presence, entry, input->status_msg, serial);
+	}
+	presence_refresh_locked(presence, entry, now, serial);
+	if (input->is_again) {
+		changed_locked(presence, entry, serial);
+	}
+}
+
+void presence_apply(struct homeserver *hs, const struct presence_input *input, int64_t serial)
 {
 	struct presence *presence = hs->presence;
-	if (!hs->settings.presence_enabled) {
-		return;
-	}
-	int64_t now = now_ms(hs);
 	LOCK_SCOPE(&presence->lock);
-	if (state == PRESENCE_OFFLINE && map_get(&presence->by_user, who->user.s) == NULL) {
-		return;
+	struct presence_entry *entry = map_get(&presence->by_user, input->user_id);
+	if (entry == NULL && makes_entry(input)) {
+		entry = entry_of_locked(presence, input->user_id);
 	}
-	struct presence_entry *entry = entry_of_locked(presence, who->user.s);
-	set_device_locked(entry, who->device_id, state,
-		until_mono_ms + hs->settings.presence_offline_ms, now);
-	presence_refresh_locked(presence, entry, now);
+	if (entry != NULL) {
+		apply_locked(presence, entry, input, serial);
+	}
+}
+
+static struct presence_input input_of_sync(struct homeserver *hs, const struct principal *who,
+	enum presence_state state, int64_t until_mono_ms)
+{
+	return (struct presence_input){
+		.user_id = who->user.s,
+		.has_device = true,
+		.device_id = who->device_id,
+		.state = state,
+		.for_ms = until_mono_ms + hs->settings.presence_offline_ms - now_ms(hs),
+	};
+}
+
+/* What others, at other processes, do not know already. */
+enum sync_news { SYNC_SAYS_NOTHING, SYNC_GOES_ON, SYNC_CHANGES };
+
+static enum sync_news news_of_sync(struct homeserver *hs, const struct presence_input *input)
+{
+	struct presence *presence = hs->presence;
+	LOCK_SCOPE(&presence->lock);
+	struct presence_entry *entry = map_get(&presence->by_user, input->user_id);
+	const struct presence_device *device =
+		entry != NULL ? find_device(entry, input->device_id) : NULL;
+	enum presence_state known = device != NULL ? device->state : PRESENCE_OFFLINE;
+	if (known != input->state) {
+		return SYNC_CHANGES;
+	}
+	bool is_known = input->state == PRESENCE_OFFLINE ||
+		(device->until_ms >= now_ms(hs) + input->for_ms &&
+			device->told_to == writer_process_count(hs->writer));
+	return is_known ? SYNC_SAYS_NOTHING : SYNC_GOES_ON;
+}
+
+enum err presence_synced(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
+	enum presence_state state, int64_t until_mono_ms)
+{
+	if (!hs->settings.presence_enabled) {
+		return ERR_OK;
+	}
+	struct presence_input input = input_of_sync(hs, who, state, until_mono_ms);
+	if (!writer_has_peers(hs->writer)) {
+		presence_apply(hs, &input, 0);
+		return ERR_OK;
+	}
+	enum sync_news news = news_of_sync(hs, &input);
+	if (news == SYNC_SAYS_NOTHING) {
+		return ERR_OK;
+	}
+	if (news == SYNC_CHANGES) {
+		TRY(ctx_may_wait(ctx));
+	}
+	input.for_ms += MIN_OF(hs->settings.presence_offline_ms / 2, (int64_t)HOLDS_LONGER_MS);
+	presence_say(hs, &input, news == SYNC_CHANGES);
+	return ERR_OK;
+}
+
+void presence_sync_ended(struct homeserver *hs, const struct principal *who,
+	enum presence_state state)
+{
+	if (hs->settings.presence_enabled && !writer_has_peers(hs->writer)) {
+		const struct presence_input input = input_of_sync(hs, who, state, now_ms(hs));
+		presence_apply(hs, &input, 0);
+	}
+}
+
+/* Where all have to be told, not each action is; but one that shows that somebody is active again. */
+static bool is_sign_of_life(struct homeserver *hs, struct str user_id)
+{
+	struct presence *presence = hs->presence;
+	int64_t often_ms = hs->settings.presence_idle_ms / (2 * ACTIVE_PART);
+	LOCK_SCOPE(&presence->lock);
+	const struct presence_entry *entry = map_get(&presence->by_user, user_id);
+	return entry != NULL && now_ms(hs) - entry->last_active_ms >= often_ms;
 }
 
 void presence_note_request(struct homeserver *hs, const struct call *call)
 {
-	struct presence *presence = hs->presence;
 	const struct principal *who = principal_of(call);
 	enum route_rate rate = call->route->rate;
 	bool is_users = route_acts(call->route) || call->route->auth == AUTH_USER ||
@@ -249,29 +401,27 @@ void presence_note_request(struct homeserver *hs, const struct call *call)
 	if (!hs->settings.presence_enabled || who == NULL || !is_action) {
 		return;
 	}
-	int64_t now = now_ms(hs);
-	LOCK_SCOPE(&presence->lock);
-	struct presence_entry *entry = map_get(&presence->by_user, who->user.s);
-	if (entry != NULL) {
-		entry->last_active_ms = now;
-		presence_refresh_locked(presence, entry, now);
+	if (!writer_has_peers(hs->writer) || is_sign_of_life(hs, who->user.s)) {
+		const struct presence_input input = {.user_id = who->user.s, .is_action = true};
+		presence_say(hs, &input, false);
 	}
 }
 
-static void set_status_locked(struct presence *presence, struct presence_entry *entry,
-	struct str status_msg)
+/* How long a device counts that has said something without a sync: at least as long as before. */
+static int64_t counts_for(struct homeserver *hs, const struct principal *who)
 {
-	if (!str_equals(entry->status_msg, status_msg)) {
-		str_free(entry->status_msg);
-		entry->status_msg = status_msg.n > 0 ? str_heap(status_msg) : str_from(NULL, 0);
-		changed_locked(presence, entry);
-	}
+	struct presence *presence = hs->presence;
+	int64_t for_ms = hs->settings.presence_offline_ms;
+	LOCK_SCOPE(&presence->lock);
+	struct presence_entry *entry = map_get(&presence->by_user, who->user.s);
+	const struct presence_device *device =
+		entry != NULL ? find_device(entry, who->device_id) : NULL;
+	return device != NULL ? MAX_OF(device->until_ms - now_ms(hs), for_ms) : for_ms;
 }
 
 enum err presence_set(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
 	enum presence_state state, struct str status_msg)
 {
-	struct presence *presence = hs->presence;
 	if (status_msg.n > PRESENCE_MAX_STATUS_BYTES) {
 		return fail_status(ctx, ERR_INPUT, 413, M_TOO_LARGE, "The status message is too long");
 	}
@@ -281,45 +431,33 @@ enum err presence_set(struct ctx *ctx, struct homeserver *hs, const struct princ
 	struct user *user; /* active, so that others can be told */
 	TRY(users_get(ctx, hs, who->user.s, &user));
 	TRY(store_presence_status_set(ctx, hs->db, who->user.s, status_msg));
-	int64_t now = now_ms(hs);
-	LOCK_SCOPE(&presence->lock);
-	struct presence_entry *entry = entry_of_locked(presence, who->user.s);
-	const struct presence_device *device = find_device(entry, who->device_id);
-	int64_t until = now + hs->settings.presence_offline_ms;
-	set_device_locked(entry, who->device_id, state,
-		device != NULL ? MAX_OF(device->until_ms, until) : until, now);
-	entry->last_active_ms = now;
-	set_status_locked(presence, entry, status_msg);
-	presence_refresh_locked(presence, entry, now);
+	const struct presence_input input = {
+		.user_id = who->user.s,
+		.has_device = true,
+		.device_id = who->device_id,
+		.state = state,
+		.for_ms = counts_for(hs, who),
+		.is_action = true,
+		.has_status = true,
+		.status_msg = status_msg,
+	};
+	presence_say(hs, &input, true);
 	return ERR_OK;
 }
 
 void presence_received(struct homeserver *hs, const struct presence_news *news)
 {
-	struct presence *presence = hs->presence;
 	invariant(news->room_n > 0);
 	if (!hs->settings.presence_enabled) {
 		return;
 	}
-	int64_t now = now_ms(hs);
-	size_t bytes = news->room_n * sizeof(*news->room_nids);
-	LOCK_SCOPE(&presence->lock);
-	struct presence_entry *entry = entry_of_locked(presence, news->user_id);
-	mem_free(entry->remote.room_nids);
-	entry->remote = (struct remote_presence){
-		.state = news->state,
-		.is_active = news->is_currently_active,
-		.until_ms = now + PRESENCE_REMOTE_MS,
-		.room_nids = mem_dup(news->room_nids, bytes),
-		.room_n = news->room_n,
+	const struct presence_input input = {
+		.user_id = news->user_id,
+		.has_status = news->status_msg.n <= PRESENCE_MAX_STATUS_BYTES,
+		.status_msg = news->status_msg,
+		.remote = news,
 	};
-	if (news->last_active_ago_ms >= 0) {
-		entry->last_active_ms = MAX_OF(now - news->last_active_ago_ms, (int64_t)1);
-	}
-	if (news->status_msg.n <= PRESENCE_MAX_STATUS_BYTES) {
-		set_status_locked(presence, entry, news->status_msg);
-	}
-	presence_refresh_locked(presence, entry, now);
+	presence_say(hs, &input, false);
 }
 
 enum err presence_load(struct ctx *ctx, struct homeserver *hs)
@@ -337,117 +475,4 @@ enum err presence_load(struct ctx *ctx, struct homeserver *hs)
 		entry->status_msg = str_heap(rows[i].status_msg);
 	}
 	return ERR_OK;
-}
-
-/* --- time passes --------------------------------------------------------------------------------------------------- */
-
-/* Of whom others have not been woken yet: users, of these who is of this server, and rooms of users of others. */
-struct untold {
-	VEC(struct str) all;
-	VEC(struct str) ids;
-	VEC(int64_t) nids;
-};
-
-static void note_untold(struct untold *untold, struct arena *arena,
-	const struct presence_entry *entry)
-{
-	struct str id = str_dup(arena, entry->user_id);
-	VEC_PUSH(arena, &untold->all, id);
-	if (!presence_is_remote(entry)) {
-		VEC_PUSH(arena, &untold->ids, id);
-	}
-	for (size_t i = 0; i < entry->remote.room_n; i++) {
-		VEC_PUSH(arena, &untold->nids, entry->remote.room_nids[i]);
-	}
-}
-
-static void collect_untold(struct presence *presence, struct arena *arena, struct untold *out)
-{
-	int64_t now = now_ms(presence->hs);
-	LOCK_SCOPE(&presence->lock);
-	size_t i = 0;
-	struct str key;
-	void *value;
-	while (map_next(&presence->by_user, &i, &key, &value)) {
-		struct presence_entry *entry = value;
-		presence_refresh_locked(presence, entry, now);
-		if (entry->is_untold) {
-			entry->is_untold = false;
-			note_untold(out, arena, entry);
-		} else if (presence_is_remote(entry) && entry->remote.until_ms + REMOTE_KEPT_MS < now) {
-			take_out_locked(presence, entry);
-			(void)map_remove(&presence->by_user, key);
-			entry_destroy(entry);
-		}
-	}
-}
-
-static void wake_rooms(struct homeserver *hs, struct arena *arena, struct untold *untold)
-{
-	struct ctx ctx;
-	ctx_init(&ctx, arena);
-	qsort(untold->nids.p, untold->nids.n, sizeof(*untold->nids.p), presence_compare_nids);
-	for (size_t i = 0; i < untold->nids.n; i++) {
-		bool is_new = i == 0 || untold->nids.p[i] != untold->nids.p[i - 1];
-		struct room *room = is_new ? rooms_find(&ctx, hs, untold->nids.p[i]) : NULL;
-		if (room != NULL && room_member_counts(room).joined <= PRESENCE_WAKES_UP_TO) {
-			users_wake_room(hs->users, room);
-		}
-	}
-}
-
-static bool has_presence_listeners(const struct homeserver *hs)
-{
-	bool has = false;
-	for (size_t i = 0; i < EDU_LISTENERS; i++) {
-		has = has || hs->ports.edus[i].presence != NULL;
-	}
-	return has;
-}
-
-static void tell(struct homeserver *hs, const struct presence_view *view)
-{
-	for (size_t i = 0; i < EDU_LISTENERS; i++) {
-		const struct edu_port *port = &hs->ports.edus[i];
-		if (port->presence != NULL) {
-			port->presence(port->self, view);
-		}
-	}
-}
-
-/* By way of the ports. */
-static void tell_others(struct homeserver *hs, struct arena *arena, const struct str *ids,
-	size_t count)
-{
-	struct presence *presence = hs->presence;
-	for (size_t i = 0; has_presence_listeners(hs) && i < count; i++) {
-		struct presence_view view;
-		lock_take(&presence->lock);
-		const struct presence_entry *entry = map_get(&presence->by_user, ids[i]);
-		bool is_known = entry != NULL;
-		if (is_known) {
-			view = presence_view_locked(entry, arena, now_ms(hs));
-		}
-		lock_give(&presence->lock);
-		if (is_known) {
-			tell(hs, &view);
-		}
-	}
-}
-
-void presence_tidy(struct homeserver *hs)
-{
-	if (!hs->settings.presence_enabled) {
-		return;
-	}
-	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
-	struct untold untold = {0};
-	collect_untold(hs->presence, arena, &untold);
-	if (untold.ids.n > 0) {
-		users_wake_sharing(hs->users, arena, untold.ids.p, untold.ids.n, PRESENCE_WAKES_UP_TO);
-	}
-	tell_others(hs, arena, untold.all.p, untold.all.n);
-	if (untold.nids.n > 0) {
-		wake_rooms(hs, arena, &untold);
-	}
 }

@@ -41,9 +41,16 @@ struct presence_view {
 	struct str status_msg;      /**< p == NULL: none */
 };
 
-/** A device syncs: it counts as `state` until a monotonic time. PRESENCE_OFFLINE: it does not count. Any thread, no database. */
-void presence_synced(struct homeserver *hs, const struct principal *who, enum presence_state state,
-	int64_t until_mono_ms);
+/**
+ * A device begins to sync: it counts as `state` until a monotonic time. PRESENCE_OFFLINE: it does not count.
+ * From memory. Where there are several processes, all are told when something changes by it, before this returns, and now and then that the
+ * device is still there; so it may count for ten seconds longer. Errors: DEFER
+ */
+MUST_CHECK enum err presence_synced(struct ctx *ctx, struct homeserver *hs,
+	const struct principal *who, enum presence_state state, int64_t until_mono_ms);
+/** Its sync is over: it counts for a while. Where there are several processes, as long as the sync might have lasted. Any thread, no database. */
+void presence_sync_ended(struct homeserver *hs, const struct principal *who,
+	enum presence_state state);
 /** The user has done something, as far as the request shows it (sent, changed, joined). Any thread, no database. */
 void presence_note_request(struct homeserver *hs, const struct call *call);
 /**
@@ -91,7 +98,13 @@ void presence_write(const struct presence_view *view, struct json_out *out);
 /** Writes the m.presence event. */
 void presence_write_event(const struct presence_view *view, struct json_out *out);
 
-/** Ends what has timed out and wakes who should hear of changes. Called each second by the housekeeper. */
-void presence_tidy(struct homeserver *hs);
+/** Something happened at one of several processes: a line of NEWS_PRESENCE. Writer's thread. */
+void presence_heard(struct homeserver *hs, struct str line, int64_t serial);
+
+/**
+ * Ends what has timed out and wakes who should hear of changes. Called at each round of the housekeeper.
+ * Cost: nothing but memory; where there are several processes, a round trip for each user who came to another one.
+ */
+void presence_tidy(struct ctx *ctx, struct homeserver *hs);
 
 #endif

@@ -22,6 +22,14 @@ struct presence_view presence_view_locked(const struct presence_entry *entry, st
 	};
 }
 
+static bool is_due(struct presence *presence, struct str user_id)
+{
+	LOCK_SCOPE(&presence->lock);
+	struct presence_entry *entry = map_get(&presence->by_user, user_id);
+	return entry != NULL &&
+		presence_is_due_locked(presence, entry, clock_mono_ms(&presence->hs->clock));
+}
+
 enum err presence_get(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
 	struct str user_id, struct presence_view *out)
 {
@@ -33,13 +41,15 @@ enum err presence_get(struct ctx *ctx, struct homeserver *hs, const struct princ
 	if (!is_shared) {
 		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "You share no room with this user");
 	}
+	if (is_due(presence, user_id)) {
+		const struct presence_input input = presence_input_time(user_id);
+		presence_say(hs, &input, true);
+	}
 	*out = (struct presence_view){.user_id = user_id, .last_active_ago_ms = -1};
-	int64_t now = clock_mono_ms(&hs->clock);
 	LOCK_SCOPE(&presence->lock);
-	struct presence_entry *entry = map_get(&presence->by_user, user_id);
+	const struct presence_entry *entry = map_get(&presence->by_user, user_id);
 	if (entry != NULL) {
-		presence_refresh_locked(presence, entry, now);
-		*out = presence_view_locked(entry, ctx->arena, now);
+		*out = presence_view_locked(entry, ctx->arena, clock_mono_ms(&hs->clock));
 	}
 	return ERR_OK;
 }

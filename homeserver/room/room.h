@@ -88,8 +88,10 @@ struct room {
 	struct cond changed; /**< the turn was given back, or a pending write ended */
 	bool turn_taken;     /**< guarded by lock, like all below but head */
 	bool is_stale;       /**< a write failed: head and content have to be loaded anew */
-	int pending;         /**< writes submitted and not finished */
-	bool is_rest_late;   /**< nobody gave the members that are missing: see room_note_rest() */
+	bool
+		is_behind; /**< another process has added events that are no state: room_load() reads them */
+	int pending;   /**< writes submitted and not finished */
+	bool is_rest_late; /**< nobody gave the members that are missing: see room_note_rest() */
 	struct rest_waiter *rest_waiters; /**< parked requests that wait for these members */
 	struct room_content *content;     /**< NULL: not loaded */
 	int64_t redactions; /**< applied so far: what was read before one may be out of date */
@@ -128,8 +130,25 @@ struct str state_slot_key(struct arena *arena, struct str type, struct str state
 MUST_CHECK enum err room_turn_take(struct ctx *ctx, struct homeserver *hs, struct room *room);
 void room_turn_give(struct room *room);
 
-/** Loads the content (again when stale), once nothing is pending any more; the caller has the turn. */
+/** Whether the content is there, and all of it. Lock held. */
+static inline bool room_is_current_locked(const struct room *room)
+{
+	return room->content != NULL && !room->is_stale && !room->is_behind;
+}
+
+/**
+ * Loads the content (again when stale), once nothing is pending any more; the caller has the turn. Where it lacks only the newest events, these
+ * are read: two round trips.
+ */
 MUST_CHECK enum err room_load(struct ctx *ctx, struct homeserver *hs, struct room *room);
+/** Whether content was only behind, and has been brought up to date by the events that it lacked. The caller has the turn. */
+MUST_CHECK enum err room_follow(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	bool *out_done);
+/** Adds an event that is no state at the end of the ring, and takes over its reference. Lock held. */
+void room_push_recent_locked(struct room_content *content, struct stored_event *event);
+/** What the next event is built on, as the row says. The caller has the turn. */
+struct room_row;
+void room_head_set(struct room *room, const struct room_row *row);
 /** Frees the content; lock held. */
 void room_unload_locked(struct rooms *rooms, struct room *room);
 /** Forgets the counts of threads: the caller has the turn (or nobody else has the room), and nothing is pending. */

@@ -42,7 +42,7 @@ static struct str without_nul(struct arena *arena, struct str text)
 static enum err check_still_loaded(struct room *room)
 {
 	LOCK_SCOPE(&room->lock);
-	return room->content != NULL && !room->is_stale ? ERR_OK : ERR_CONFLICT;
+	return room_is_current_locked(room) ? ERR_OK : ERR_CONFLICT;
 }
 
 /* Rejected or soft-failed: it is kept, for others may stand on it. Nobody has seen one that was made here. */

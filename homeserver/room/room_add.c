@@ -56,7 +56,7 @@ static enum err build_and_submit(struct room_builder *builder, const struct room
 enum err room_load_if_needed(struct ctx *ctx, struct homeserver *hs, struct room *room)
 {
 	lock_take(&room->lock);
-	bool needs_load = room->content == NULL || room->is_stale;
+	bool needs_load = !room_is_current_locked(room);
 	lock_give(&room->lock);
 	return needs_load ? room_load(ctx, hs, room) : ERR_OK;
 }

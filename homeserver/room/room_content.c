@@ -173,6 +173,11 @@ static void ring_push(struct room_content *content, struct stored_event *event)
 	content->recent_n++;
 }
 
+void room_push_recent_locked(struct room_content *content, struct stored_event *event)
+{
+	ring_push(content, event);
+}
+
 static void content_destroy(struct room_content *content)
 {
 	size_t i = 0;
@@ -309,11 +314,23 @@ static enum err read_content(struct ctx *ctx, struct homeserver *hs, struct room
 	return ERR_OK;
 }
 
+void room_head_set(struct room *room, const struct room_row *row)
+{
+	room_head_clear_threads(&room->head);
+	str_free(room->head.extremities);
+	room->head = (struct room_head){
+		.event_seq = row->event_seq,
+		.depth = row->depth,
+		.extremities = str_heap(row->extremities),
+		.main = {row->notify_seq, row->highlight_seq},
+	};
+}
+
 /* *out_done: false when the room was forgotten meanwhile, for this may be older than the database. */
 static enum err load_once(struct ctx *ctx, struct homeserver *hs, struct room *room, bool *out_done)
 {
 	lock_take(&room->lock);
-	room->is_stale = false;
+	room->is_stale = room->is_behind = false;
 	lock_give(&room->lock);
 	struct room_row row;
 	TRY(store_room_find_nid(ctx, hs->db, room->nid, &row));
@@ -331,14 +348,7 @@ static enum err load_once(struct ctx *ctx, struct homeserver *hs, struct room *r
 	atomic_store(&room->local_joined, local_joined(hs, content));
 	atomic_store(&room->whole_at, row.whole_at);
 	(void)atomic_fetch_add(&hs->rooms->loaded, 1);
-	room_head_clear_threads(&room->head);
-	str_free(room->head.extremities);
-	room->head = (struct room_head){
-		.event_seq = row.event_seq,
-		.depth = row.depth,
-		.extremities = str_heap(row.extremities),
-		.main = {row.notify_seq, row.highlight_seq},
-	};
+	room_head_set(room, &row);
 	if (atomic_load(&room->last_position) < row.last_position) {
 		atomic_store(&room->last_position, row.last_position);
 	}
@@ -349,6 +359,7 @@ enum err room_load(struct ctx *ctx, struct homeserver *hs, struct room *room)
 {
 	bool is_done = false;
 	TRY(room_settle(ctx, hs, room));
+	TRY(room_follow(ctx, hs, room, &is_done));
 	for (int i = 0; i < LOAD_ATTEMPTS && !is_done; i++) {
 		TRY(load_once(ctx, hs, room, &is_done));
 	}

@@ -129,7 +129,7 @@ static bool timeline_from_ring(struct ctx *ctx, struct room *room, int64_t after
 {
 	LOCK_SCOPE(&room->lock);
 	const struct room_content *content = room->content;
-	if (content == NULL) {
+	if (content == NULL || room->is_behind) {
 		return false;
 	}
 	struct stored_event **found = ARENA_NEW_ARRAY(ctx->arena, struct stored_event *, ROOM_RECENT);

@@ -179,7 +179,7 @@ void room_turn_give(struct room *room)
 static bool is_loaded(struct room *room)
 {
 	LOCK_SCOPE(&room->lock);
-	return room->content != NULL && !room->is_stale;
+	return room_is_current_locked(room);
 }
 
 static enum err ensure_loaded(struct ctx *ctx, struct homeserver *hs, struct room *room)
@@ -409,11 +409,26 @@ void rooms_forget(struct rooms *rooms)
 	cache_clear(rooms->events);
 }
 
-void rooms_told(struct rooms *rooms, int64_t room_nid, int64_t position, bool is_rewritten)
+/* What holds in it is as it was; who loads it now reads on. */
+static void leave_behind(struct room *room)
 {
+	LOCK_SCOPE(&room->lock);
+	room->is_behind = true;
+}
+
+void rooms_told(struct rooms *rooms, int64_t room_nid, int64_t position, enum news_kind kind)
+{
+	bool is_rewritten = kind == NEWS_REWRITTEN;
 	struct room *room = find_ref(rooms, &rooms->by_nid, nid_key(&room_nid));
-	if (room != NULL) {
+	if (room != NULL && kind == NEWS_MESSAGE) {
+		leave_behind(room);
+	} else if (room != NULL) {
 		forget_content(rooms, room, is_rewritten);
+		if (room_is_partial(room)) {
+			room_wake_rest_waiters(room); /* the other process may have got the members */
+		}
+	}
+	if (room != NULL) {
 		raise_to(&room->last_position, position);
 		rooms->observer.room_committed(rooms->observer.self, room);
 		room_unref(room);

@@ -21,11 +21,11 @@ void rooms_tidy(struct rooms *rooms, int64_t before_ms);
 /** All content is read anew by whoever asks next: it may be older than the database. Writer's thread. */
 void rooms_forget(struct rooms *rooms);
 /**
- * Another process has committed in a room, up to a position: the content is read anew by whoever asks next, and listeners are told.
- * Writer's thread.
- * @param is_rewritten  events that were there have another text or place
+ * Another process has committed in a room, up to a position: what was added is read, or the content anew, by whoever asks next, and listeners
+ * are told. Writer's thread.
+ * @param kind  NEWS_MESSAGE, NEWS_ROOM, NEWS_REWRITTEN
  */
-void rooms_told(struct rooms *rooms, int64_t room_nid, int64_t position, bool is_rewritten);
+void rooms_told(struct rooms *rooms, int64_t room_nid, int64_t position, enum news_kind kind);
 /** The same of receipts. */
 void rooms_told_receipts(struct rooms *rooms, int64_t room_nid, int64_t position);
 

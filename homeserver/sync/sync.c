@@ -4,7 +4,10 @@
 #include "homeserver/sync/sync_inner.h"
 #include "homeserver/typing/typing.h"
 
-enum { WHOLE_WAIT_MS = 5000 }; /* other rooms may have news meanwhile */
+enum {
+	WHOLE_WAIT_MS = 5000,  /* other rooms may have news meanwhile */
+	SERIALS_AHEAD = 10000, /* so far other processes may be, if one is slow */
+};
 
 /* --- which rooms -------------------------------------------------------------------------------------- */
 
@@ -269,6 +272,17 @@ static void wait_for_news(struct call *call, struct sync_request *request, struc
 	park_unref(park);
 }
 
+/* What another process has shown, moments before this one hears of it, or a token of another time: then all is told. */
+static void meet_serial_ahead(struct sync_run *run)
+{
+	bool is_near = run->since_ephemeral - run->ephemeral_now < SERIALS_AHEAD;
+	if (is_near && writer_has_peers(run->hs->writer)) {
+		run->ephemeral_now = run->since_ephemeral;
+	} else {
+		run->since_ephemeral = 0;
+	}
+}
+
 /*
  * The user, and the end of this run. A user who was put away in between may have missed what was committed since.
  * A request that waited still has its user.
@@ -290,7 +304,7 @@ static enum err begin_run(struct sync_run *run, struct sync_request *request)
 	user_touch(run->user);
 	run->ephemeral_now = typing_serial_now(hs);
 	if (run->since_ephemeral > run->ephemeral_now) {
-		run->since_ephemeral = 0; /* of another time: tell it all */
+		meet_serial_ahead(run);
 	}
 	return ERR_OK;
 }

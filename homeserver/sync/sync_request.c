@@ -47,9 +47,8 @@ static enum err read_request(struct call *call, struct sync_request *request)
 	if (timeout_ms > 0 && request->has_since && !request->is_full_state) {
 		request->deadline_mono_ms = clock_mono_ms(&hs->clock) + timeout_ms;
 	}
-	presence_synced(hs_of(call), principal_of(call), request->presence,
+	return presence_synced(&call->ctx, hs_of(call), principal_of(call), request->presence,
 		MAX_OF(request->deadline_mono_ms, clock_mono_ms(&hs->clock)));
-	return ERR_OK;
 }
 
 static void destroy_request(void *value)

@@ -129,7 +129,7 @@ static void write_encryption(const struct e2ee_news *news, struct json_out *out)
 void sync_sections_write(const struct sync_run *run, struct json_out *out)
 {
 	/* The device has been there until now, not until the end of its waiting. */
-	presence_synced(run->hs, run->who, run->request->presence, clock_mono_ms(&run->hs->clock));
+	presence_sync_ended(run->hs, run->who, run->request->presence);
 	bool has_all = run->encryption.messages_up_to >= run->up_to;
 	const struct token next = {
 		.position = run->up_to,

@@ -3,10 +3,13 @@
  *
  * A room is given its new serial before the serial becomes "now": a sync that takes typing_serial_now() first, and then looks
  * at rooms, sees at least every change up to it. Listeners are woken after the lock was given back.
+ *
+ * Where there are several processes, each change is said to all, and made by each when it hears it: so all have the same lists, and the same
+ * serials. Each tells other servers and application services; those who have the leases of their queues take it.
  */
 #include "homeserver/typing/typing.h"
 
-#include <stdatomic.h>
+#include <inttypes.h>
 
 #include "base/lock.h"
 #include "base/map.h"
@@ -14,7 +17,10 @@
 #include "base/vec.h"
 #include "homeserver/user/users.h"
 
-enum { TELL_AGAIN_MS = 30 * 1000 };
+enum {
+	TELL_AGAIN_MS = 30 * 1000,
+	RUN_OUT = -1, /* instead of a timeout: who has not typed for long ends */
+};
 
 struct typist {
 	struct str user_id; /* heap */
@@ -31,7 +37,6 @@ struct typing_room {
 
 struct typing {
 	struct homeserver *hs;
-	_Atomic int64_t serial;
 	struct lock lock; /* guards below */
 	struct map rooms; /* bytes of the room's number → struct typing_room *, never empty */
 };
@@ -45,7 +50,6 @@ struct typing *typing_create(struct homeserver *hs)
 {
 	struct typing *typing = mem_alloc(sizeof(*typing));
 	typing->hs = hs;
-	atomic_init(&typing->serial, clock_wall_ms(&hs->clock));
 	lock_init(&typing->lock, RANK_TYPING);
 	return typing;
 }
@@ -78,25 +82,26 @@ void typing_destroy(struct typing *typing)
 
 int64_t typing_serial_now(const struct homeserver *hs)
 {
-	return atomic_load(&hs->typing->serial);
+	return writer_ephemeral(hs->writer);
 }
 
 int64_t typing_serial_next(struct homeserver *hs)
 {
-	struct typing *typing = hs->typing;
-	LOCK_SCOPE(&typing->lock);
-	int64_t serial = atomic_load(&typing->serial) + 1;
-	atomic_store(&typing->serial, serial);
+	LOCK_SCOPE(&hs->typing->lock);
+	int64_t serial = writer_ephemeral(hs->writer) + 1;
+	writer_raise_ephemeral(hs->writer, serial);
 	return serial;
 }
 
 /* --- lists, lock held ----------------------------------------------------------------------------------- */
 
-static void list_changed_locked(struct typing *typing, struct room *room)
+/* @param serial  0: the next */
+static void list_changed_locked(struct typing *typing, struct room *room, int64_t serial)
 {
-	int64_t serial = atomic_load(&typing->serial) + 1;
+	struct writer *writer = typing->hs->writer;
+	serial = serial > 0 ? serial : writer_ephemeral(writer) + 1;
 	room_set_typing_serial(room, serial);
-	atomic_store(&typing->serial, serial);
+	writer_raise_ephemeral(writer, serial);
 }
 
 static struct typist *find_locked(struct typing_room *entry, struct str user_id)
@@ -119,13 +124,13 @@ static void add_locked(struct typing_room *entry, struct str user_id, int64_t un
 		(struct typist){.user_id = str_heap(user_id), .until_ms = until_ms};
 }
 
-/* Takes out who has run out by a time, or one user. @return whether there was anybody */
-static bool remove_locked(struct typing_room *entry, int64_t now_ms, struct str user_id)
+/* Takes out one user who has run out by a time; the others keep their order. @return whether there was one */
+static bool remove_locked(struct typing_room *entry, struct str user_id, int64_t by_ms)
 {
 	size_t kept = 0;
 	for (size_t i = 0; i < entry->n; i++) {
 		struct typist *typist = &entry->typists[i];
-		if (typist->until_ms <= now_ms || str_equals(typist->user_id, user_id)) {
+		if (typist->until_ms <= by_ms && str_equals(typist->user_id, user_id)) {
 			str_free(typist->user_id);
 		} else {
 			entry->typists[kept++] = *typist;
@@ -171,11 +176,11 @@ static bool start_locked(struct typing *typing, struct room *room, struct str us
 	return true;
 }
 
-static bool stop_locked(struct typing *typing, struct room *room, struct str user_id)
+static bool stop_locked(struct typing *typing, struct room *room, struct str user_id, int64_t by_ms)
 {
 	int64_t nid = room_nid(room);
 	struct typing_room *entry = map_get(&typing->rooms, nid_key(&nid));
-	bool removed = entry != NULL && remove_locked(entry, INT64_MIN, user_id);
+	bool removed = entry != NULL && remove_locked(entry, user_id, by_ms);
 	if (removed && entry->n == 0) {
 		(void)map_remove(&typing->rooms, nid_key(&nid));
 		room_destroy(entry);
@@ -195,23 +200,22 @@ static void tell_others(struct homeserver *hs, struct room *room, struct str use
 	}
 }
 
-/* --- the face -------------------------------------------------------------------------------------------- */
+/* --- changes --------------------------------------------------------------------------------------------- */
 
-enum err typing_set(struct ctx *ctx, struct homeserver *hs, struct str user_id, struct str room_id,
-	int64_t timeout_ms)
+/* @param serial  the same in all processes; 0: there is this one only */
+static void change(struct homeserver *hs, struct room *room, struct str user_id, int64_t timeout_ms,
+	int64_t serial)
 {
-	struct room *room;
-	TRY(rooms_get_for(ctx, hs, room_id, &room));
-	TRY(room_require_joined(ctx, hs, room, user_id));
 	struct typing *typing = hs->typing;
 	int64_t now_ms = clock_mono_ms(&hs->clock);
 	int64_t until_ms = now_ms + MIN_OF(timeout_ms, (int64_t)TYPING_LONGEST_MS);
 	bool is_told = false;
 	lock_take(&typing->lock);
-	bool changed = timeout_ms > 0 ? start_locked(typing, room, user_id, now_ms, until_ms, &is_told)
-								  : stop_locked(typing, room, user_id);
+	bool changed = timeout_ms > 0
+		? start_locked(typing, room, user_id, now_ms, until_ms, &is_told)
+		: stop_locked(typing, room, user_id, timeout_ms == RUN_OUT ? now_ms : INT64_MAX);
 	if (changed) {
-		list_changed_locked(typing, room);
+		list_changed_locked(typing, room, serial);
 	}
 	lock_give(&typing->lock);
 	if (changed) {
@@ -220,21 +224,61 @@ enum err typing_set(struct ctx *ctx, struct homeserver *hs, struct str user_id, 
 	if (changed || is_told) {
 		tell_others(hs, room, user_id, timeout_ms > 0);
 	}
+}
+
+/* "<room's number> <timeout> <version> <length of its id> <its id><user>" */
+static struct str line_of(struct arena *arena, struct room *room, struct str user_id,
+	int64_t timeout_ms)
+{
+	struct str id = room_id_of(room).s;
+	return str_printf(arena, "%" PRId64 " %" PRId64 " %.*s %zu %.*s%.*s", room_nid(room),
+		timeout_ms, STR_ARG(room_version_of(room)->id), id.n, STR_ARG(id), STR_ARG(user_id));
+}
+
+void typing_heard(struct homeserver *hs, struct str line, int64_t serial)
+{
+	struct str words[4];
+	int64_t nid;
+	int64_t timeout_ms;
+	int64_t length;
+	for (size_t i = 0; i < COUNT_OF(words); i++) {
+		(void)str_split(line, ' ', &words[i], &line);
+	}
+	if (!str_to_int(words[0], 0, INT64_MAX, &nid) ||
+		!str_to_int(words[1], RUN_OUT, INT64_MAX, &timeout_ms) ||
+		room_version_find(words[2]) == NULL || !str_to_int(words[3], 0, (int64_t)line.n, &length)) {
+		return; /* of a newer version of this server */
+	}
+	struct room *room =
+		rooms_intern(hs->rooms, nid, str_slice(line, 0, (size_t)length), words[2], 0, 0);
+	change(hs, room, str_slice(line, (size_t)length, line.n), timeout_ms, serial);
+	room_unref(room);
+}
+
+enum err typing_set(struct ctx *ctx, struct homeserver *hs, struct str user_id, struct str room_id,
+	int64_t timeout_ms)
+{
+	struct room *room;
+	TRY(rooms_get_for(ctx, hs, room_id, &room));
+	TRY(room_require_joined(ctx, hs, room, user_id));
+	if (writer_has_peers(hs->writer)) {
+		writer_tell_all(hs->writer, NEWS_TYPING, line_of(ctx->arena, room, user_id, timeout_ms));
+	} else {
+		change(hs, room, user_id, timeout_ms, 0);
+	}
 	return ERR_OK;
 }
 
 struct ended_typist {
-	struct room *room; /* counted among the rooms that changed */
+	struct room *room; /* counted */
 	struct str user_id;
 };
+typedef VEC(struct ended_typist) ended_list;
 
-void typing_tidy(struct typing *typing)
+static void collect_ended(struct typing *typing, struct arena *arena, ended_list *out)
 {
-	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
-	VEC(struct room *) changed = {0};
-	VEC(struct ended_typist) ended = {0};
 	int64_t now_ms = clock_mono_ms(&typing->hs->clock);
-	lock_take(&typing->lock);
+	LOCK_SCOPE(&typing->lock);
 	size_t i = 0;
 	struct str key;
 	void *value;
@@ -243,29 +287,31 @@ void typing_tidy(struct typing *typing)
 		for (size_t k = 0; k < entry->n; k++) {
 			if (entry->typists[k].until_ms <= now_ms) {
 				struct ended_typist one = {entry->room, str_dup(arena, entry->typists[k].user_id)};
-				VEC_PUSH(arena, &ended, one);
+				room_ref(entry->room);
+				VEC_PUSH(arena, out, one);
 			}
 		}
-		if (!remove_locked(entry, now_ms, str_from(NULL, 0))) {
-			continue;
-		}
-		room_ref(entry->room);
-		VEC_PUSH(arena, &changed, entry->room);
-		list_changed_locked(typing, entry->room);
-		if (entry->n == 0) {
-			(void)map_remove(&typing->rooms, key);
-			room_destroy(entry);
-		}
-	}
-	lock_give(&typing->lock);
-	for (i = 0; i < ended.n; i++) {
-		tell_others(typing->hs, ended.p[i].room, ended.p[i].user_id, false);
-	}
-	for (i = 0; i < changed.n; i++) {
-		users_wake_room(typing->hs->users, changed.p[i]);
-		room_unref(changed.p[i]);
 	}
 }
+
+void typing_tidy(struct typing *typing)
+{
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct homeserver *hs = typing->hs;
+	ended_list ended = {0};
+	collect_ended(typing, arena, &ended);
+	for (size_t i = 0; i < ended.n; i++) {
+		struct room *room = ended.p[i].room;
+		if (writer_has_peers(hs->writer)) {
+			writer_tell(hs->writer, NEWS_TYPING, line_of(arena, room, ended.p[i].user_id, RUN_OUT));
+		} else {
+			change(hs, room, ended.p[i].user_id, RUN_OUT, 0);
+		}
+		room_unref(room);
+	}
+}
+
+/* --- the face -------------------------------------------------------------------------------------------- */
 
 static size_t copy_typists(struct typing *typing, struct room *room, struct arena *arena,
 	struct str **out)

@@ -2,7 +2,7 @@
  * Who is typing where. In memory only: after a restart nobody is.
  *
  * Every change of a room's list has a serial, by which a sync knows whether it has told the list already. Serials rise
- * over restarts too: they begin at the wall clock.
+ * over restarts too: they begin at the wall clock. Several processes have the same ones (storage/writer.h, writer_ephemeral()).
  */
 #ifndef BELFRY_HOMESERVER_TYPING_TYPING_H
 #define BELFRY_HOMESERVER_TYPING_TYPING_H
@@ -21,12 +21,16 @@ void typing_destroy(struct typing *typing);
 void typing_tidy(struct typing *typing);
 
 /**
- * A user, of this server or another, types (timeout_ms > 0) or has stopped. Wakes the room's listeners when the list changed.
+ * A user, of this server or another, types (timeout_ms > 0) or has stopped. Wakes the room's listeners when the list changed, and those at other
+ * processes. From memory where there is one process; else as writer_tell_all().
  *
  * Errors: DENIED M_FORBIDDEN (not joined); STORE
  */
 MUST_CHECK enum err typing_set(struct ctx *ctx, struct homeserver *hs, struct str user_id,
 	struct str room_id, int64_t timeout_ms);
+
+/** Somebody typed at one of several processes: a line of NEWS_TYPING. Writer's thread. */
+void typing_heard(struct homeserver *hs, struct str line, int64_t serial);
 
 /** The joined users who are typing, in the order in which they began. From memory. @return count */
 size_t typing_users(struct homeserver *hs, struct room *room, struct arena *arena,

@@ -55,7 +55,7 @@ ON CONFLICT (writer_id) DO UPDATE SET at_ms = excluded.at_ms RETURNING serial;
 -- Writers that have written nothing for a week: they are gone, or mark anew. A row for each start of a server.
 DELETE FROM writer_marks WHERE at_ms < (extract(epoch FROM now()) * 1000)::bigint - 604800000;
 
--- name: room_advance tells=room:1
+-- name: room_advance tells=message:1
 -- A room goes on by one event each: nid, event_seq before, event_seq after, depth, extremities, position, notify_seq,
 -- highlight_seq. The rows of a room form a chain without gaps: the first's "before" has to be what stands in the table, the
 -- last one's values are stored. A room that does not fit divides by zero, which fails the write. Index: rooms_pkey.
@@ -77,7 +77,7 @@ WITH chain AS (
 )
 SELECT 1 / CASE WHEN (SELECT count(*) FROM moved) = (SELECT count(*) FROM chain) THEN 1 ELSE 0 END;
 
--- name: event_insert tells=room:1
+-- name: event_insert tells=message:1
 -- One row for each event; a unique violation when an id is known. Index: events_pkey.
 INSERT INTO events (room_nid, position, event_id, type, state_key, sender, origin_server_ts, depth,
 	json, replaces_position, thread_root, txn, notify_seq, highlight_seq)

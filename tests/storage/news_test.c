@@ -27,7 +27,11 @@ struct ear {
 	char first[HEARD_MAX][64];           /* the first thing of each: kind and user */
 	size_t n;
 	int overtaken;
-	int64_t newest_told; /* when the own write was committed */
+	int64_t newest_told;      /* when the own write was committed */
+	char lines[HEARD_MAX][8]; /* what was said beside commits */
+	int64_t serials[HEARD_MAX];
+	size_t line_n;
+	int deaf;
 };
 
 static void on_told(void *self, const struct news_group *group)
@@ -51,6 +55,24 @@ static void on_overtaken(void *self, int64_t position)
 	ear->overtaken++;
 }
 
+static void on_heard(void *self, const struct news *news, int64_t serial)
+{
+	struct ear *ear = self;
+	LOCK_SCOPE(&ear->lock);
+	assert_true(ear->line_n < HEARD_MAX);
+	assert_int_equal(news->kind, NEWS_TYPING);
+	(void)snprintf(ear->lines[ear->line_n], sizeof(ear->lines[0]), "%.*s", STR_ARG(news->text));
+	ear->serials[ear->line_n++] = serial;
+	writer_raise_ephemeral(ear->writer, serial);
+}
+
+static void on_deaf(void *self)
+{
+	struct ear *ear = self;
+	LOCK_SCOPE(&ear->lock);
+	ear->deaf++;
+}
+
 static void open_patient_ear(struct ear *ear, int64_t patience_ms)
 {
 	memset(ear, 0, sizeof(*ear));
@@ -60,6 +82,8 @@ static void open_patient_ear(struct ear *ear, int64_t patience_ms)
 		.group_limit = 64,
 		.told = on_told,
 		.overtaken = on_overtaken,
+		.heard = on_heard,
+		.deaf = on_deaf,
 		.patience_ms = patience_ms,
 		.self = ear};
 	ear->writer = writer_create(&config);
@@ -239,7 +263,7 @@ static void writer__process_gone_without_leave__waited_for_once(void **state)
 	struct ear ours;
 	open_patient_ear(&ours, 2000);
 	(void)commit(world, &ours, "alone", 1);
-	say(world, "0 heard 777");
+	say(world, "0 heard 777 0");
 	int64_t position = commit(world, &ours, "waits", 1);
 	assert_int_equal(writer_position(ours.writer), position);
 	for (int i = 0; i < 20; i++) {
@@ -247,9 +271,98 @@ static void writer__process_gone_without_leave__waited_for_once(void **state)
 	}
 	gone_for_good++;
 	assert_int_equal(peers_dropped(), gone_for_good);
-	say(world, "0 heard 778");
+	say(world, "0 heard 778 0");
 	say(world, "0 bye 778");
 	(void)commit(world, &ours, "does not wait either", 1);
+	close_ear(&ours);
+}
+
+/* --- what is said beside commits --------------------------------------------------------------------------------- */
+
+/* Both know of each other. */
+static void meet(struct world *world, struct ear *ours, struct ear *theirs)
+{
+	open_ear(ours);
+	open_ear(theirs);
+	reach(world, ours, commit(world, theirs, "introduction", 1));
+	reach(world, theirs, commit(world, ours, "introduction", 1));
+	assert_true(writer_has_peers(ours->writer) && writer_has_peers(theirs->writer));
+	assert_int_equal(writer_process_count(ours->writer), 2);
+}
+
+static void writer__something_said__all_have_heard_it_in_the_same_order(void **state)
+{
+	struct world *world = *state;
+	struct ear ours;
+	struct ear theirs;
+	meet(world, &ours, &theirs);
+	for (size_t i = 0; i < 20; i++) {
+		struct ear *speaker = i % 2 == 0 ? &ours : &theirs;
+		writer_tell(speaker->writer, NEWS_TYPING, STR("quiet"));
+		writer_tell_all(speaker->writer, NEWS_TYPING, str_printf(world->ctx.arena, "%zu", i));
+		assert_int_equal(ours.line_n, 2 * i + 2);
+		assert_int_equal(theirs.line_n, 2 * i + 2);
+		assert_int_equal(writer_ephemeral(ours.writer), ours.serials[2 * i + 1]);
+		assert_int_equal(writer_ephemeral(theirs.writer), ours.serials[2 * i + 1]);
+	}
+	for (size_t i = 0; i < ours.line_n; i++) {
+		assert_string_equal(ours.lines[i], theirs.lines[i]);
+		assert_int_equal(ours.serials[i], theirs.serials[i]);
+		assert_true(i == 0 || ours.serials[i] > ours.serials[i - 1]);
+	}
+	writer_tell_all(ours.writer, NEWS_TYPING, STR("two\nlines"));
+	assert_int_equal(ours.line_n, 40);
+	close_ear(&ours);
+	close_ear(&theirs);
+}
+
+static void writer__newcomer_with_a_clock_behind__serials_go_on_rising(void **state)
+{
+	struct world *world = *state;
+	struct ear ours;
+	struct ear theirs;
+	open_ear(&ours);
+	writer_raise_ephemeral(ours.writer, writer_ephemeral(ours.writer) + INT64_C(1000000));
+	int64_t before = writer_ephemeral(ours.writer);
+	open_ear(&theirs);
+	reach(world, &ours, commit(world, &theirs, "introduction", 1));
+	reach(world, &theirs, commit(world, &ours, "introduction", 1));
+	writer_tell_all(ours.writer, NEWS_TYPING, STR("a"));
+	writer_tell_all(theirs.writer, NEWS_TYPING, STR("b"));
+	assert_true(theirs.serials[0] > before && theirs.serials[1] > theirs.serials[0]);
+	close_ear(&theirs);
+	close_ear(&ours);
+}
+
+static void writer__peer_does_not_hear__waited_for_once_and_told_on(void **state)
+{
+	struct world *world = *state;
+	struct ear ours;
+	open_patient_ear(&ours, 300);
+	(void)commit(world, &ours, "alone", 1);
+	say(world, "0 heard 779 0");
+	(void)commit(world, &ours, "waits", 1);
+	gone_for_good++;
+	for (int i = 0; i < 20; i++) {
+		assert_true(writer_has_peers(ours.writer)); /* it may only be slow */
+		writer_tell_all(ours.writer, NEWS_TYPING, STR("a"));
+	}
+	assert_int_equal(ours.line_n, 20);
+	say(world, "0 bye 779");
+	(void)commit(world, &ours, "alone again", 1);
+	assert_false(writer_has_peers(ours.writer));
+	close_ear(&ours);
+}
+
+static void writer__command_says_something__heard_and_no_peer(void **state)
+{
+	struct world *world = *state;
+	struct ear ours;
+	open_ear(&ours);
+	say(world, "0 tell 0 0\nta");
+	(void)commit(world, &ours, "alone", 1);
+	assert_int_equal(ours.line_n, 1);
+	assert_false(writer_has_peers(ours.writer));
 	close_ear(&ours);
 }
 
@@ -285,6 +398,7 @@ static void writer__connection_lost__forgets_only_when_others_committed(void **s
 	world_kill_backends();
 	(void)commit(world, &ours, "ours", 1); /* nobody else was there in between */
 	assert_int_equal(overtaken_so_far(&ours), 0);
+	assert_int_equal(ours.deaf, 1); /* but may have said something */
 	world_kill_backends();
 	int64_t position = commit(world, &theirs, "theirs", 1);
 	reach(world, &ours, position);
@@ -340,10 +454,17 @@ static void news__text__read(void **state)
 	assert_int_equal(group.list[1].kind, NEWS_USER);
 	assert_true(str_equals(group.list[1].user_id, STR("@a b:c")));
 	assert_int_equal(group.list[2].kind, NEWS_EVERYTHING);
-	assert_true(news_read(arena, STR("5 heard 7"), &group) && group.what == NEWS_HEARD);
+	assert_true(news_read(arena, STR("5 heard 7 0"), &group) && group.what == NEWS_HEARD);
 	assert_true(news_read(arena, STR("5 bye 7"), &group) && group.what == NEWS_BYE);
+	assert_true(news_read(arena, STR("5 heard 7 44\na3 9\na4 1"), &group) && group.ack_n == 2);
+	assert_true(group.serial == 44 && group.acks[0].writer_id == 3 && group.acks[0].number == 9);
+	assert_true(news_read(arena, STR("44 tell 7 6\nt1 a b\nsx"), &group) && group.count == 2);
+	assert_true(
+		group.what == NEWS_TELL && group.serial == 44 && group.position == 0 && group.number == 6);
+	assert_true(str_equals(group.list[0].text, STR("1 a b")));
 	static const char *const wrong[] = {"", "1", "1 2", "x 1 2", "1 -1 2", "1 1 2 3", "1 1 2\nr",
-		"1 1 2\nrx", "1 1 2\nu", "1 1 2\nz1", "1 1 2\n*x", "1 1 2\n\nr1"};
+		"1 1 2\nrx", "1 1 2\nu", "1 1 2\nz1", "1 1 2\n*x", "1 1 2\n\nr1", "5 heard 7",
+		"5 heard 7 8 9", "5 heard 7 8\nr1", "5 heard 7 8\na1", "5 tell 7", "5 tell 7 8\nt"};
 	for (size_t i = 0; i < COUNT_OF(wrong); i++) {
 		assert_false(news_read(arena, str_of(wrong[i]), &group));
 	}
@@ -356,6 +477,10 @@ int main(void)
 		TEST(writer__another_commits_before__told_before_own_callback),
 		TEST(writer__commit_returned__all_others_have_heard_of_it),
 		TEST(writer__process_gone_without_leave__waited_for_once),
+		TEST(writer__something_said__all_have_heard_it_in_the_same_order),
+		TEST(writer__newcomer_with_a_clock_behind__serials_go_on_rising),
+		TEST(writer__peer_does_not_hear__waited_for_once_and_told_on),
+		TEST(writer__command_says_something__heard_and_no_peer),
 		TEST(writer__positions_taken_unheard__everything_forgotten),
 		TEST(writer__connection_lost__forgets_only_when_others_committed),
 		TEST(writer__more_changed_than_can_be_told__everything_forgotten),

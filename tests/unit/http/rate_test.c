@@ -111,6 +111,29 @@ static void bucket__token_given_back__there_again(void **state)
 	rate_destroy(table);
 }
 
+static void bucket__two_processes__each_gives_out_half(void **state)
+{
+	(void)state;
+	struct rate_table *first = table_of(10, 5);
+	struct rate_table *second = table_of(10, 5);
+	rate_share(first, 2);
+	rate_share(second, 2);
+	int taken = 0;
+	for (int64_t at_us = start_us; at_us < start_us + 100 * INT64_C(1000000); at_us += 10000) {
+		taken += rate_take(first, RATE_MESSAGE, STR("@a:hs"), 1, at_us) == 0;
+		taken += rate_take(second, RATE_MESSAGE, STR("@a:hs"), 1, at_us) == 0;
+	}
+	assert_in_range(taken, 1000, 1006); /* 10 a second; 3 at once at each */
+	int64_t later_us = start_us + 200 * INT64_C(1000000);
+	assert_int_equal(rate_take(first, RATE_MESSAGE, STR("@a:hs"), 5, later_us), 0);
+	assert_true(rate_take(first, RATE_MESSAGE, STR("@a:hs"), 1, later_us) > 0);
+	assert_true(rate_take(second, RATE_MESSAGE, STR("@a:hs"), 6, later_us) > 0); /* never so many */
+	rate_share(second, 1);
+	assert_int_equal(rate_take(second, RATE_MESSAGE, STR("@a:hs"), 5, later_us), 0);
+	rate_destroy(first);
+	rate_destroy(second);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -118,6 +141,7 @@ int main(void)
 		cmocka_unit_test(bucket__burst_used_up__refills_at_its_rate),
 		cmocka_unit_test(bucket__several_tokens__all_or_none),
 		cmocka_unit_test(bucket__keys_and_classes__are_apart),
+		cmocka_unit_test(bucket__two_processes__each_gives_out_half),
 		cmocka_unit_test(bucket__no_key_or_no_rate__exempt),
 		cmocka_unit_test(table__flood_of_keys__stays_bounded_and_keeps_the_busy_one),
 	};

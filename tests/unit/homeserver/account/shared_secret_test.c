@@ -36,7 +36,7 @@ static void nonce__used__not_good_again(void **state)
 	(void)state;
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
 	struct rng rng = rng_os();
-	struct nonces *nonces = nonces_create(&rng);
+	struct nonces *nonces = nonces_create(&rng, STR("secret"));
 	struct str first = nonce_new(nonces, arena, 1000);
 	struct str second = nonce_new(nonces, arena, 1000);
 	assert_false(str_equals(first, second));
@@ -53,7 +53,7 @@ static void nonce__too_old__not_good_also_when_used(void **state)
 	(void)state;
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
 	struct rng rng = rng_os();
-	struct nonces *nonces = nonces_create(&rng);
+	struct nonces *nonces = nonces_create(&rng, STR("secret"));
 	struct str first = nonce_new(nonces, arena, 1000);
 	struct str used = nonce_new(nonces, arena, 1000);
 	assert_true(nonce_use(nonces, used, 1000));
@@ -64,13 +64,31 @@ static void nonce__too_old__not_good_also_when_used(void **state)
 	nonces_destroy(nonces);
 }
 
-static void nonce__made_up_or_of_another_process__not_good(void **state)
+static void nonce__of_another_process_of_the_server__good_once(void **state)
 {
 	(void)state;
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
 	struct rng rng = rng_os();
-	struct nonces *nonces = nonces_create(&rng);
-	struct nonces *other = nonces_create(&rng);
+	struct nonces *nonces = nonces_create(&rng, STR("secret"));
+	struct nonces *other = nonces_create(&rng, STR("secret"));
+	struct str nonce = nonce_new(nonces, arena, 1000);
+	assert_true(nonce_use(other, nonce, 1000));
+	nonce_note_used(nonces, STR("none"), 1000);
+	assert_true(nonce_is_good(nonces, nonce, 1000));
+	nonce_note_used(nonces, nonce, 1000);
+	nonce_note_used(nonces, nonce, 1000);
+	assert_false(nonce_use(nonces, nonce, 1000));
+	nonces_destroy(nonces);
+	nonces_destroy(other);
+}
+
+static void nonce__made_up_or_of_another_server__not_good(void **state)
+{
+	(void)state;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct rng rng = rng_os();
+	struct nonces *nonces = nonces_create(&rng, STR("secret"));
+	struct nonces *other = nonces_create(&rng, STR("another"));
 	struct str nonce = nonce_new(nonces, arena, 1000);
 	assert_false(nonce_is_good(other, nonce, 1000));
 	assert_false(nonce_is_good(nonces, STR(""), 1000));
@@ -95,7 +113,8 @@ int main(void)
 		cmocka_unit_test(mac__fields__as_synapse_makes_it),
 		cmocka_unit_test(nonce__used__not_good_again),
 		cmocka_unit_test(nonce__too_old__not_good_also_when_used),
-		cmocka_unit_test(nonce__made_up_or_of_another_process__not_good),
+		cmocka_unit_test(nonce__of_another_process_of_the_server__good_once),
+		cmocka_unit_test(nonce__made_up_or_of_another_server__not_good),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
