@@ -47,6 +47,18 @@ enum err store_state_at(struct ctx *ctx, struct db *db, int64_t room_nid, int64_
 	return ERR_OK;
 }
 
+enum err store_state_without_members(struct ctx *ctx, struct db *db, int64_t room_nid,
+	int64_t position, const struct str *members, size_t member_count, struct state_row **out,
+	size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_STATE_WITHOUT_MEMBERS,
+		DB_ARGS(db_bigint(room_nid), before_the_end(position), db_texts(members, member_count)),
+		&rows));
+	read_states(ctx, rows, out, out_count);
+	return ERR_OK;
+}
+
 enum err store_state_one_at(struct ctx *ctx, struct db *db, int64_t room_nid, struct str type,
 	struct str state_key, int64_t position, struct state_row *out)
 {

@@ -23,6 +23,10 @@ MUST_CHECK enum err store_state_current(struct ctx *ctx, struct db *db, int64_t 
 /** State after the event at (or before) a position. One round trip. */
 MUST_CHECK enum err store_state_at(struct ctx *ctx, struct db *db, int64_t room_nid,
 	int64_t position, struct state_row **out, size_t *out_count);
+/** The same without memberships but those of `members`. Does not grow with the room's members. */
+MUST_CHECK enum err store_state_without_members(struct ctx *ctx, struct db *db, int64_t room_nid,
+	int64_t position, const struct str *members, size_t member_count, struct state_row **out,
+	size_t *out_count);
 /** One entry after a position. Errors: MISSING; STORE. */
 MUST_CHECK enum err store_state_one_at(struct ctx *ctx, struct db *db, int64_t room_nid,
 	struct str type, struct str state_key, int64_t position, struct state_row *out);

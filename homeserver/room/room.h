@@ -25,6 +25,7 @@ struct state_slot {
 	int64_t from_position;
 	int64_t event_position;
 	struct stored_event *event; /**< counted; NULL until somebody asks */
+	struct state_slot *next;    /**< in room_content.others */
 	size_t key_size;
 	char key[]; /**< type, NUL, state key */
 };
@@ -54,7 +55,9 @@ struct room_head {
 
 /** Committed facts of a loaded room. Guarded by the room's lock. */
 struct room_content {
-	struct map state;       /**< key (type, NUL, state key) → struct state_slot * */
+	struct map state; /**< key (type, NUL, state key) → struct state_slot * */
+	struct state_slot *
+		others; /**< of these, those of no members, in a list: what is asked for without members is few */
 	int64_t state_position; /**< newest from_position */
 	/**
 	 * Newest position at which the state changed by another event than the one that stands there, or did not change by the state

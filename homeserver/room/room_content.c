@@ -117,6 +117,10 @@ static struct state_slot *slot_at(struct room_content *content, struct str type,
 	if (slot == NULL) {
 		slot = slot_create(type, state_key);
 		(void)map_set(&content->state, str_from(slot->key, slot->key_size), slot);
+		if (!str_equals(type, STR("m.room.member"))) {
+			slot->next = content->others;
+			content->others = slot;
+		}
 	}
 	return slot;
 }
@@ -145,6 +149,13 @@ static void remove_state(struct room_content *content, struct str type, struct s
 	struct state_slot *slot = slot_find(content, type, state_key);
 	if (slot != NULL) {
 		count_member(content, slot, -1);
+		struct state_slot **link = &content->others;
+		while (*link != NULL && *link != slot) {
+			link = &(*link)->next;
+		}
+		if (*link != NULL) {
+			*link = slot->next;
+		}
 		(void)map_remove(&content->state, str_from(slot->key, slot->key_size));
 		slot_destroy(slot);
 	}

@@ -323,23 +323,6 @@ static bool is_member_type(struct str type)
 	return str_equals(type, STR("m.room.member"));
 }
 
-static bool query_wants(const struct state_query *query, struct str type, struct str state_key)
-{
-	bool is_member = is_member_type(type);
-	if (query->only_members && !is_member) {
-		return false;
-	}
-	if (!query->without_members || !is_member) {
-		return true;
-	}
-	for (size_t i = 0; i < query->member_count; i++) {
-		if (str_equals(query->members[i], state_key)) {
-			return true;
-		}
-	}
-	return false;
-}
-
 struct item_vec {
 	struct state_item *p;
 	size_t n;
@@ -358,6 +341,28 @@ static bool is_listed_before(const struct state_query *query, size_t index)
 }
 
 /* The current state, when nothing of it began after `position`. */
+static void list_slot(struct ctx *ctx, const struct state_slot *slot, struct item_vec *items)
+{
+	struct state_item item = item_of_slot(slot, ctx->arena);
+	take_slot_event(ctx, slot, &item);
+	VEC_PUSH(ctx->arena, items, item);
+}
+
+static void list_without_members(struct ctx *ctx, const struct room_content *content,
+	const struct state_query *query, struct item_vec *items)
+{
+	for (size_t i = 0; i < query->member_count; i++) {
+		struct str key = state_slot_key(ctx->arena, STR("m.room.member"), query->members[i]);
+		const struct state_slot *slot = map_get(&content->state, key);
+		if (slot != NULL && !is_listed_before(query, i)) {
+			list_slot(ctx, slot, items);
+		}
+	}
+	for (const struct state_slot *slot = content->others; slot != NULL; slot = slot->next) {
+		list_slot(ctx, slot, items);
+	}
+}
+
 static bool list_from_memory(struct ctx *ctx, struct room *room, int64_t position,
 	const struct state_query *query, struct item_vec *items)
 {
@@ -366,28 +371,17 @@ static bool list_from_memory(struct ctx *ctx, struct room *room, int64_t positio
 		return false;
 	}
 	if (query->without_members) {
-		for (size_t i = 0; i < query->member_count; i++) {
-			struct str key = state_slot_key(ctx->arena, STR("m.room.member"), query->members[i]);
-			const struct state_slot *slot = map_get(&room->content->state, key);
-			if (slot != NULL && !is_listed_before(query, i)) {
-				struct state_item item = item_of_slot(slot, ctx->arena);
-				take_slot_event(ctx, slot, &item);
-				VEC_PUSH(ctx->arena, items, item);
-			}
-		}
+		list_without_members(ctx, room->content, query, items);
+		return true;
 	}
 	size_t i = 0;
 	struct str key;
 	void *value;
 	while (map_next(&room->content->state, &i, &key, &value)) {
 		const struct state_slot *slot = value;
-		bool is_done = query->without_members && is_member_type(slot->type);
-		if (is_done || !query_wants(query, slot->type, slot->state_key)) {
-			continue;
+		if (!query->only_members || is_member_type(slot->type)) {
+			list_slot(ctx, slot, items);
 		}
-		struct state_item item = item_of_slot(slot, ctx->arena);
-		take_slot_event(ctx, slot, &item);
-		VEC_PUSH(ctx->arena, items, item);
 	}
 	return true;
 }
@@ -399,9 +393,12 @@ enum err room_state_list(struct ctx *ctx, struct homeserver *hs, struct room *ro
 	if (!list_from_memory(ctx, room, position, query, &items)) {
 		struct state_row *rows;
 		size_t count;
-		TRY(store_state_at(ctx, hs->db, room->nid, position, &rows, &count));
+		TRY(query->without_members
+				? store_state_without_members(ctx, hs->db, room->nid, position, query->members,
+					  query->member_count, &rows, &count)
+				: store_state_at(ctx, hs->db, room->nid, position, &rows, &count));
 		for (size_t i = 0; i < count; i++) {
-			if (query_wants(query, rows[i].type, rows[i].state_key)) {
+			if (!query->only_members || is_member_type(rows[i].type)) {
 				struct state_item item;
 				item_of_row(&rows[i], &item);
 				VEC_PUSH(ctx->arena, &items, item);

@@ -8,6 +8,15 @@ FROM states WHERE room_nid = $1 AND to_position = 9223372036854775807;
 SELECT type, state_key, from_position, event_position, event_id, membership
 FROM states WHERE room_nid = $1 AND to_position > $2 AND from_position <= $2;
 
+-- name: state_without_members hot
+-- The same without memberships but those of users ($3). Index: states_others_idx, states_pkey.
+SELECT type, state_key, from_position, event_position, event_id, membership
+FROM states WHERE room_nid = $1 AND type <> 'm.room.member' AND to_position > $2 AND from_position <= $2
+UNION ALL
+SELECT type, state_key, from_position, event_position, event_id, membership
+FROM states WHERE room_nid = $1 AND type = 'm.room.member' AND state_key = ANY($3::text[]) AND from_position <= $2
+	AND to_position > $2;
+
 -- name: state_one_at hot
 -- One entry of the state after a position: at most one row. Index: states_pkey.
 SELECT type, state_key, from_position, event_position, event_id, membership
