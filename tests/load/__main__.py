@@ -80,7 +80,7 @@ class Soak:
         def clock():
             for number in range(windows):
                 yield Pause(length / windows)
-                self._sample(number, length / windows)
+                self._sample(number)
             if not windows:
                 yield Pause(length)
             self.crowd.is_over = True
@@ -90,10 +90,10 @@ class Soak:
         self.pump.add(clock())
         self.pump.run()
 
-    def _sample(self, number, length):
+    def _sample(self, number):
         taken = self.window.take()
         for watch in self.watches:
-            found = watch.sample(taken, length)
+            found = watch.sample(taken)
             self.tell("window %d: %d requests, %.2f + %.2f ms each; %.1f MiB, %d descriptors, %d threads; others %.2f processors" % (
                 number, found["requests"], found["server_ms"], found["database_ms"], found["memory"] / (1 << 20), found["descriptors"],
                 found["threads"], found["foreign"]))
@@ -102,8 +102,9 @@ class Soak:
     def resting(self, watch):
         """What it holds without clients, once that has not changed for longer than a sync waits whose client hung up."""
         pause = self.crowd.wait_ms / 1000 + 0.3
+        pause = min(seconds(pause), pause + 3)
         found, since = watch.still(), time.monotonic()
-        while time.monotonic() - since < seconds(pause):
+        while time.monotonic() - since < pause:
             time.sleep(0.1)
             now = watch.still()
             if (now["own"], now["threads"]) != (found["own"], found["threads"]):

@@ -98,7 +98,8 @@ class Watch:
     def _clocks(self):
         database = set(self.server.database_pids())
         own = {self.server.process.pid, *children_of(self.server.process.pid)} - database
-        return {"server": cpu_of(own), "database": cpu_of(database), "machine": cpu_of_machine(), "loader": sum(os.times()[:2])}
+        return {"server": cpu_of(own), "database": cpu_of(database), "machine": cpu_of_machine(), "loader": sum(os.times()[:2]),
+                "clock": time.monotonic()}
 
     def still(self):
         """What it holds now; "own": descriptors but those of the database's connections, which come and go with the load."""
@@ -108,16 +109,16 @@ class Watch:
         return {"descriptors": sum(kinds.values()), "own": sum(kinds.values()) - connections, "kinds": dict(kinds),
                 "threads": status_of(pid, "Threads:"), "connections": connections, "memory": status_of(pid, "RssAnon:") * 1024}
 
-    def sample(self, window, seconds):
+    def sample(self, window):
         now, before = self._clocks(), self.last
         self.last = now
         used = {name: (now[name] - before[name]) for name in now}
         sizes = self.server.sql("select relname, pg_relation_size(relid), n_live_tup, n_dead_tup from pg_stat_user_tables")
         tables = {name: [int(value) for value in rest] for name, *rest in (line.split("|") for line in sizes.splitlines()) if name in TABLES}
         self.samples.append({
-            "seconds": seconds, **self.still(), **window, "tables": tables,
+            "seconds": used["clock"], **self.still(), **window, "tables": tables,
             "server_ms": 1000 * used["server"] / max(1, window["requests"]), "database_ms": 1000 * used["database"] / max(1, window["requests"]),
-            "foreign": max(0, used["machine"] - used["server"] - used["database"] - used["loader"]) / seconds})
+            "foreign": max(0, used["machine"] - used["server"] - used["database"] - used["loader"]) / used["clock"]})
         return self.samples[-1]
 
 
