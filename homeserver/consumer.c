@@ -17,6 +17,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 enum {
 	THREADS = 2,
@@ -26,6 +27,8 @@ enum {
 	BACKOFF_FIRST_MS = 100,
 	BACKOFF_MAX_MS = 60 * 1000,
 	LABEL_BYTES = 64,
+	LOOK_FIRST_MS = 5, /* between two looks at what another process has done */
+	LOOK_MAX_MS = 50,
 };
 
 struct consumer {
@@ -292,12 +295,12 @@ void consumers_begin_anew(struct consumers *consumers, const char *name)
 	}
 }
 
-bool consumers_await(struct consumers *consumers, const char *name, int64_t position,
-	int64_t deadline_mono_ms)
+/* *out_is_elsewhere: it is not done, because another process runs it. */
+static bool await_own(struct consumers *consumers, struct consumer *consumer, int64_t position,
+	int64_t deadline_mono_ms, bool *out_is_elsewhere)
 {
+	*out_is_elsewhere = false;
 	LOCK_SCOPE(&consumers->lock);
-	struct consumer *consumer = find_named(consumers, name);
-	invariant(consumer != NULL);
 	while (!consumers->is_stopping && consumer->failures == 0 &&
 		(consumer->is_running || consumer->is_ours || consumer->due_ms == 0)) {
 		if (consumer->is_ours && consumer->position >= position) {
@@ -312,7 +315,49 @@ bool consumers_await(struct consumers *consumers, const char *name, int64_t posi
 			break;
 		}
 	}
+	*out_is_elsewhere = !consumers->is_stopping && consumer->failures == 0 && !consumer->is_ours;
 	return consumer->is_ours && consumer->position >= position;
+}
+
+/* The row is there, since whoever has the lease has made it; should it not be, it begins as it would there. */
+static bool await_elsewhere(struct consumers *consumers, const struct consumer *consumer,
+	int64_t position, int64_t deadline_mono_ms)
+{
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	ctx.deadline_ms = deadline_mono_ms;
+	struct str name = str_of(consumer->def.name);
+	int64_t first = consumer->def.from_now ? position : 0;
+	int64_t pause_ms = LOOK_FIRST_MS;
+	int64_t reached = 0;
+	while (store_consumer_position(&ctx, consumers->hs->db, name, first, &reached) == ERR_OK &&
+		reached < position && now_ms() + pause_ms < deadline_mono_ms) {
+		const struct timespec pause = {.tv_nsec = pause_ms * 1000000L};
+		(void)nanosleep(&pause, NULL);
+		pause_ms = MIN_OF(pause_ms * 2, (int64_t)LOOK_MAX_MS);
+		arena_reset(arena);
+	}
+	return reached >= position;
+}
+
+bool consumers_await(struct consumers *consumers, const char *name, int64_t position,
+	int64_t deadline_mono_ms)
+{
+	struct consumer *consumer = find_named(consumers, name);
+	invariant(consumer != NULL);
+	bool is_elsewhere;
+	return await_own(consumers, consumer, position, deadline_mono_ms, &is_elsewhere);
+}
+
+bool consumers_await_stored(struct consumers *consumers, const char *name, int64_t position,
+	int64_t deadline_mono_ms)
+{
+	struct consumer *consumer = find_named(consumers, name);
+	invariant(consumer != NULL);
+	bool is_elsewhere;
+	return await_own(consumers, consumer, position, deadline_mono_ms, &is_elsewhere) ||
+		(is_elsewhere && await_elsewhere(consumers, consumer, position, deadline_mono_ms));
 }
 
 struct consumers *consumers_create(struct homeserver *hs, struct str url)

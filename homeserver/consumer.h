@@ -74,4 +74,12 @@ void consumers_begin_anew(struct consumers *consumers, const char *name);
 bool consumers_await(struct consumers *consumers, const char *name, int64_t position,
 	int64_t deadline_mono_ms);
 
+/**
+ * The same for who reads what the consumer stores together with its position, whichever process runs it. Where it is another, the
+ * database is asked until it says so, with growing pauses: a round trip at least, and as many as fit in.
+ * @return false when it has not by the deadline, or when it fails
+ */
+bool consumers_await_stored(struct consumers *consumers, const char *name, int64_t position,
+	int64_t deadline_mono_ms);
+
 #endif

@@ -8,7 +8,7 @@
 #include "matrix/power.h"
 #include "storage/room.h"
 
-enum { MATCHES_MAX = 16, INDEX_WAIT_MS = 300 };
+enum { MATCHES_MAX = 16, INDEX_WAIT_MS = 1500 };
 
 /* --- tokens: "n.<members>.<room>" goes on, "p.<members>.<room>" goes back ----------------------------------------- */
 
@@ -87,7 +87,7 @@ enum err public_rooms_list(struct ctx *ctx, struct homeserver *hs,
 		terms_query_names(ctx->arena, wanted->term, MATCHES_MAX, &matches, &ask.match_count);
 		ask.matches = matches;
 	}
-	(void)consumers_await(hs->consumers, DIRECTORY_CONSUMER, writer_position(hs->writer),
+	(void)consumers_await_stored(hs->consumers, DIRECTORY_CONSUMER, writer_position(hs->writer),
 		clock_mono_ms(&hs->clock) + INDEX_WAIT_MS);
 	TRY(store_directory_rooms(ctx, hs->db, &ask, &rows, &count, &total));
 	bool has_more = count > wanted->limit;

@@ -6,7 +6,7 @@
 #include "homeserver/consumer.h"
 #include "homeserver/directory/directory.h"
 
-enum { MATCHES_MAX = 16, INDEX_WAIT_MS = 300 };
+enum { MATCHES_MAX = 16, INDEX_WAIT_MS = 1500 };
 
 /* "@lin:hs" is looked for by "lin": everybody has a server. */
 static struct str words_of(struct str term)
@@ -58,7 +58,7 @@ enum err directory_search_users(struct ctx *ctx, struct homeserver *hs, struct s
 	terms_query_names(ctx->arena, words_of(trimmed), MATCHES_MAX, &matches, &ask.match_count);
 	ask.matches = matches;
 	if (ask.match_count > 0) {
-		(void)consumers_await(hs->consumers, DIRECTORY_CONSUMER, writer_position(hs->writer),
+		(void)consumers_await_stored(hs->consumers, DIRECTORY_CONSUMER, writer_position(hs->writer),
 			clock_mono_ms(&hs->clock) + INDEX_WAIT_MS);
 		TRY(directory_refresh_users(ctx, hs));
 		TRY(store_directory_user_search(ctx, hs->db, &ask, &rows, &count));

@@ -12,8 +12,9 @@
 
 enum {
 	MATCHES_MAX = 32,
-	INDEX_WAIT_MS = 300, /* for what was committed right before */
-	PAGES_MAX = 4,       /* of the index for one page of the answer */
+	INDEX_WAIT_MS =
+		1500, /* for what was committed right before; the process that indexes may be in its pause */
+	PAGES_MAX = 4, /* of the index for one page of the answer */
 };
 
 struct searching {
@@ -127,7 +128,7 @@ static void begin_token(struct searching *searching)
 		.last_rank = INT64_MAX,
 		.last_position = INT64_MAX,
 	};
-	(void)consumers_await(hs->consumers, SEARCH_CONSUMER, token->up_to,
+	(void)consumers_await_stored(hs->consumers, SEARCH_CONSUMER, token->up_to,
 		clock_mono_ms(&hs->clock) + INDEX_WAIT_MS);
 }
 

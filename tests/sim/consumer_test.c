@@ -318,6 +318,9 @@ static void consumer__two_processes__one_runs_until_it_ends(void **state)
 	assert_true(consumers_await(first, "looker", newest, limit()));
 	assert_int_equal(atomic_load(&seen[0].dealt), newest);
 	assert_int_equal(atomic_load(&seen[1].rounds), 0);
+	assert_false(consumers_await(second, "looker", newest, limit()));
+	assert_true(consumers_await_stored(second, "looker", newest, limit()));
+	assert_false(consumers_await_stored(second, "looker", newest + 1, clock_mono_us() / 1000 + 20));
 
 	end_process(0);
 	int64_t further = publish(10);
