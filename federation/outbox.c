@@ -25,7 +25,7 @@ enum {
 	LOAD_WAIT_MS = 5000,
 	SAVE_EACH_MS = 250,
 	LEASE_POLL_MS = 100,
-	IDLE_MS = 60 * 1000,
+	LOOK_MS = 1000, /* what another process has stored; the longest rest */
 	TROUBLE_MS = 1000,
 	STAYS_WAIT_MS = 5000,
 	MARKS_KEPT_MS = 7 * 24 * 3600 * 1000,
@@ -101,6 +101,13 @@ static void fill_locked(struct outbox *outbox, const struct stored_outbox *store
 	}
 	outbox->is_loaded = true;
 	cond_broadcast(&outbox->loaded);
+}
+
+static void add_edus_locked(struct outbox *outbox, struct str server)
+{
+	struct destination *destination = outbox_destination_locked(outbox, server);
+	destination->has_edus = true;
+	destination->has_new_edus = true;
 }
 
 static enum err load(struct ctx *ctx, struct outbox *outbox)
@@ -285,7 +292,7 @@ int64_t outbox_pause_left_ms(const struct outbox *outbox, const struct destinati
 static int64_t next_due_in_ms(struct outbox *outbox, int64_t saved_at_mono_ms)
 {
 	int64_t now_ms = clock_wall_ms(&outbox->hs->clock);
-	int64_t in_ms = IDLE_MS;
+	int64_t in_ms = LOOK_MS;
 	size_t i = 0;
 	struct str server;
 	void *value;
@@ -308,9 +315,23 @@ static int64_t next_due_in_ms(struct outbox *outbox, int64_t saved_at_mono_ms)
 }
 
 struct pace {
-	int64_t saved_at_ms; /* monotonic */
+	int64_t saved_at_ms;  /* monotonic */
+	int64_t looked_at_ms; /* the same */
 	int64_t pause_ms;
 };
+
+/* EDUs that another process has stored: nobody tells of them. */
+static enum err look_for_edus(struct ctx *ctx, struct outbox *outbox)
+{
+	struct str *servers;
+	size_t count;
+	TRY(store_outbox_edus_servers(ctx, outbox->hs->db, &servers, &count));
+	LOCK_SCOPE(&outbox->lock);
+	for (size_t i = 0; outbox->is_loaded && i < count; i++) {
+		add_edus_locked(outbox, servers[i]);
+	}
+	return ERR_OK;
+}
 
 static enum err run_round(struct ctx *ctx, struct outbox *outbox, struct pace *pace)
 {
@@ -331,6 +352,10 @@ static enum err run_round(struct ctx *ctx, struct outbox *outbox, struct pace *p
 	}
 	TRY(outbox_spread_news(ctx, outbox));
 	TRY(save_missed(ctx, outbox));
+	if (clock_mono_us() / 1000 - pace->looked_at_ms >= LOOK_MS) {
+		TRY(look_for_edus(ctx, outbox));
+		pace->looked_at_ms = clock_mono_us() / 1000;
+	}
 	TRY(outbox_launch(outbox));
 	if (clock_mono_us() / 1000 - pace->saved_at_ms >= SAVE_EACH_MS) {
 		TRY(save_position(ctx, outbox));
@@ -393,9 +418,7 @@ void outbox_edus_stored(struct outbox *outbox, const struct str *servers, size_t
 	LOCK_SCOPE(&outbox->lock);
 	outbox->edus_serial++;
 	for (size_t i = 0; outbox->is_loaded && i < count; i++) {
-		struct destination *destination = outbox_destination_locked(outbox, servers[i]);
-		destination->has_edus = true;
-		destination->has_new_edus = true;
+		add_edus_locked(outbox, servers[i]);
 	}
 	outbox->is_woken = true;
 	cond_signal(&outbox->work);

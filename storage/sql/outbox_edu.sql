@@ -1,6 +1,12 @@
 -- name: outbox_edus_servers
--- Destinations for which EDUs are stored. Once a start. Index: outbox_edus_pkey.
-SELECT DISTINCT server FROM outbox_edus ORDER BY server;
+-- Destinations for which EDUs are stored: one look into the index for each. Once a second. Index: outbox_edus_pkey.
+WITH RECURSIVE found AS (
+	(SELECT server FROM outbox_edus ORDER BY server LIMIT 1)
+	UNION ALL
+	SELECT (SELECT e.server FROM outbox_edus e WHERE e.server > f.server ORDER BY e.server LIMIT 1)
+	FROM found f WHERE f.server IS NOT NULL
+)
+SELECT server FROM found WHERE server IS NOT NULL;
 
 -- name: outbox_edus_next hot
 -- The first $2 EDUs of a destination: number, type, content. Index: outbox_edus_pkey.
