@@ -30,8 +30,12 @@ enum {
 		500, /* the answer itself says that the time is over, unless its server is still being looked for */
 };
 
+/* So many times the largest answer of all may be held by calls that are parked: what comes beyond that is refused. */
+enum { PARKED_LARGEST = 2 };
+
 struct fed_client {
 	struct pauses *pauses;
+	_Atomic int64_t parked_bytes; /* of answers that parked calls get or have */
 };
 
 struct fed_client *fed_client_create(struct homeserver *hs)
@@ -59,6 +63,8 @@ void fed_client_heard(struct federation *federation, struct server_name server)
 /* The answer as it came; borrowed for the callback. */
 struct raw_end {
 	enum err err;
+	bool
+		is_over_budget; /* then `err` is LIMIT: others hold so much that this one cannot be taken now */
 	struct str cause;
 	struct fetched answer;
 	int64_t retry_after_ms;
@@ -145,6 +151,42 @@ static bool waiter_wait(struct waiter *waiter, int64_t deadline_ms)
 	return waiter->is_done;
 }
 
+/*
+ * An answer that a parked call waits for, and finds again whenever it runs. How many are parked nobody limits, so the texts of all
+ * answers together have a ceiling, from their first byte to the end of their calls.
+ */
+struct parked_answer {
+	struct refc refc; /* one for the memo, one for the ask */
+	struct fed_client *client;
+	int64_t budget_bytes; /* of all of them */
+	struct arena *arena;  /* of what follows, which is the ask's until it wakes the call */
+	struct buf body;
+	int64_t charged_bytes;
+	bool is_over_budget;
+	struct raw_end raw;
+	struct memo_wait *wait;
+	int64_t deadline_ms;
+};
+
+static void parked_clear(struct parked_answer *answer)
+{
+	buf_fini(&answer->body);
+	buf_init(&answer->body, SIZE_MAX / 2); /* the ceiling is the request's */
+	atomic_fetch_sub(&answer->client->parked_bytes, answer->charged_bytes);
+	answer->charged_bytes = 0;
+}
+
+static enum err parked_take(struct parked_answer *answer, struct str piece)
+{
+	int64_t bytes = (int64_t)piece.n;
+	int64_t others = atomic_fetch_add(&answer->client->parked_bytes, bytes) - answer->charged_bytes;
+	answer->charged_bytes += bytes;
+	/* One alone is never refused. */
+	answer->is_over_budget = others > 0 && others + answer->charged_bytes > answer->budget_bytes;
+	buf_add(&answer->body, piece);
+	return answer->is_over_budget ? ERR_LIMIT : ERR_OK;
+}
+
 /* --- the request ------------------------------------------------------------------------------------------ */
 
 struct ask {
@@ -158,8 +200,9 @@ struct ask {
 	const struct server_target *targets; /* in the arena */
 	size_t target_count;
 	size_t next_target;
-	bool has_sunk;         /* the sink got something: there is no other try */
-	struct waiter *waiter; /* of fed_ask(); NULL: nobody waits */
+	bool has_sunk;                /* the sink got something: there is no other try */
+	struct waiter *waiter;        /* of fed_ask(); NULL: nobody waits */
+	struct parked_answer *parked; /* the same of a parked call */
 	void (*ended)(void *data, const struct raw_end *end);
 	void *data;
 };
@@ -268,6 +311,9 @@ static void on_answer(void *data, const struct fetch_end *end)
 static enum err on_piece(void *data, struct str piece)
 {
 	struct ask *ask = data;
+	if (ask->parked != NULL) {
+		return parked_take(ask->parked, piece);
+	}
 	ask->has_sunk = true;
 	return ask->request.sink(ask->request.sink_data, piece);
 }
@@ -282,6 +328,9 @@ static void try_target(struct ask *ask)
 	}
 	if (ask->text.p != NULL) {
 		headers[count++] = (struct fetch_header){STR("Content-Type"), STR("application/json")};
+	}
+	if (ask->parked != NULL) {
+		parked_clear(ask->parked); /* of what another target began to say */
 	}
 	int64_t left_ms = ask->deadline_ms - mono_ms(ask->federation);
 	if (left_ms <= 0) {
@@ -300,7 +349,7 @@ static void try_target(struct ask *ask)
 			.is_https_only = true,
 			.connect_host = target->host,
 			.connect_port = target->port,
-			.sink = ask->request.sink != NULL ? on_piece : NULL,
+			.sink = ask->request.sink != NULL || ask->parked != NULL ? on_piece : NULL,
 			.sink_data = ask},
 		on_answer, ask);
 }
@@ -466,19 +515,12 @@ static void run(struct ctx *ctx, struct federation *federation, const struct fed
 
 /* --- who waits without a thread ----------------------------------------------------------------------------- */
 
-/* An answer that a parked call waits for, and finds again whenever it runs. */
-struct parked_answer {
-	struct refc refc;    /* one for the memo, one for the ask */
-	struct arena *arena; /* of what follows, which is the ask's until it wakes the call */
-	struct raw_end raw;
-	struct memo_wait *wait;
-	int64_t deadline_ms;
-};
-
 static void parked_unref(void *data)
 {
 	struct parked_answer *answer = data;
 	if (refc_drop(&answer->refc)) {
+		parked_clear(answer);
+		buf_fini(&answer->body);
 		arena_destroy(answer->arena);
 		mem_free(answer);
 	}
@@ -488,8 +530,12 @@ static void on_parked_end(void *data, const struct raw_end *end)
 {
 	struct parked_answer *answer = data;
 	answer->raw = *end;
+	answer->raw.is_over_budget = end->err == ERR_LIMIT && answer->is_over_budget;
 	copy_answer(answer->arena, &answer->raw.answer);
 	answer->raw.cause = str_dup(answer->arena, end->cause);
+	if (answer->body.n > 0 && end->err == ERR_OK) {
+		answer->raw.answer.body = buf_str(&answer->body); /* else it is a refusal's, collected */
+	}
 	memo_wake(answer->wait);
 	parked_unref(answer);
 }
@@ -502,8 +548,12 @@ static struct parked_answer *ask_parked(struct ctx *ctx, struct federation *fede
 	refc_take(&answer->refc);
 	arena_on_reset(ctx->arena, parked_unref, answer);
 	answer->arena = arena_create();
+	answer->client = federation->client;
+	answer->budget_bytes =
+		PARKED_LARGEST * (int64_t)federation->hs->settings.federation.max_join_answer_bytes;
 	answer->wait = memo_wait_create(ctx->memo);
 	struct ask *ask = ask_create(federation, request);
+	ask->parked = answer;
 	answer->deadline_ms = ask->deadline_ms;
 	ask->ended = on_parked_end;
 	ask->data = answer;
@@ -554,6 +604,10 @@ enum err fed_ask(struct ctx *ctx, struct federation *federation, const struct fe
 	enum err err = read_answer(ctx->arena, request, raw, out, &refusal, &cause);
 	if (out_refusal != NULL) {
 		*out_refusal = refusal;
+	}
+	if (raw->is_over_budget) {
+		return fail(ctx, ERR_LIMIT, M_LIMIT_EXCEEDED,
+			"This server takes in so much of other rooms at the moment that there is no memory for this one; try again in a minute");
 	}
 	return err == ERR_OK ? ERR_OK : describe(ctx, federation, request, err, &refusal, cause);
 }

@@ -8,6 +8,7 @@
 #include "federation/keyring.h"
 #include "homeserver/room/room_accept.h"
 #include "homeserver/room/room_policy.h"
+#include "http/memo.h"
 #include "matrix/redact.h"
 #include "matrix/stripped.h"
 
@@ -59,7 +60,8 @@ static enum err build(struct ctx *ctx, struct invite *invite, const struct room_
 	struct event_intent full = {
 		.version = room_version_of(invite->room),
 		.room_id = room_id_of(invite->room),
-		.sender = intent->sender,
+		.sender = {str_dup(ctx->arena,
+			intent->sender.s)}, /* the session's; each run authenticates anew */
 		.type = intent->type,
 		.is_state = true,
 		.state_key = intent->state_key,
@@ -93,6 +95,7 @@ static enum err put(struct ctx *ctx, const struct invite *invite, const char *en
 		.answer_ceiling_bytes = INVITE_CEILING,
 		.timeout_ms = INVITE_TIMEOUT_MS,
 		.ignores_backoff = true,
+		.purpose = invite,
 	};
 	*out_refusal = (struct fed_refusal){0};
 	return fed_ask(ctx, invite->federation, &request, out, out_refusal);
@@ -176,34 +179,51 @@ static enum err take_signature(struct ctx *ctx, const struct invite *invite,
 
 /* --- the room ------------------------------------------------------------------------------------------------------ */
 
+/* As another run of the call has made it, or made now: the same event is asked about and taken in. */
+static enum err invite_of(struct ctx *ctx, struct federation *federation, struct room *room,
+	const struct room_intent *intent, struct invite **out)
+{
+	struct str key = str_printf(ctx->arena, "invite of %.*s", STR_ARG(intent->state_key));
+	struct user_id invitee;
+	bool is_allowed;
+	*out = memo_get(ctx->memo, key);
+	if (*out != NULL) {
+		return ERR_OK;
+	}
+	if (!user_id_parse(intent->state_key, &invitee)) {
+		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "user_id is not a user id");
+	}
+	struct invite *invite = ARENA_NEW(ctx->arena, struct invite);
+	*invite = (struct invite){
+		.federation = federation,
+		.room = room,
+		.server = user_id_server(invitee),
+	};
+	TRY(room_allows_server(ctx, federation->hs, room, invite->server, &is_allowed));
+	if (!is_allowed) {
+		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "The room's access list shuts out %.*s",
+			STR_ARG(invite->server.s));
+	}
+	TRY(build(ctx, invite, intent));
+	memo_put(ctx->memo, key, invite);
+	*out = invite;
+	return ERR_OK;
+}
+
 enum err invite_out(void *self, struct ctx *ctx, struct room *room,
 	const struct room_intent *intent, struct str *out_event_id)
 {
 	struct federation *federation = self;
 	struct homeserver *hs = federation->hs;
-	struct user_id invitee;
-	bool is_allowed;
-	TRY(ctx_may_ask(ctx));
-	ctx->memo = NULL; /* another run would send another event */
-	if (!user_id_parse(intent->state_key, &invitee)) {
-		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "user_id is not a user id");
-	}
-	struct invite invite = {
-		.federation = federation,
-		.room = room,
-		.server = user_id_server(invitee),
-	};
-	TRY(room_allows_server(ctx, hs, room, invite.server, &is_allowed));
-	if (!is_allowed) {
-		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "The room's access list shuts out %.*s",
-			STR_ARG(invite.server.s));
-	}
+	struct invite *invite;
 	const struct json *answered;
 	const struct event *event;
-	TRY(build(ctx, &invite, intent));
-	TRY(ask(ctx, &invite, &answered));
+	TRY(ctx_may_ask(ctx));
+	TRY(invite_of(ctx, federation, room, intent, &invite));
+	TRY(ask(ctx, invite, &answered));
 	ctx->deadline_ms = clock_mono_ms(&hs->clock) + STORE_TIMEOUT_MS;
-	TRY(take_signature(ctx, &invite, answered, &event));
+	TRY(take_signature(ctx, invite, answered, &event));
+	ctx->memo = NULL; /* from here on nothing is done twice */
 	struct room_outcome outcome;
 	TRY(room_accept(ctx, hs, room, &(struct room_arrival){.event = event}, &outcome));
 	if (outcome.fate != EVENT_IN_TIMELINE) {

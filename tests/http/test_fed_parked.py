@@ -6,17 +6,20 @@ import pytest
 from support.client import path_of, unique
 from support.handshake import asked, membership
 from support.remote_room import RemoteRoom
+from test_fed_invite import INVITE_V2, countersign
 from test_fed_join import restricted, serve_restricted
 from test_fed_partial import joined_members, large
 
 WORKERS = 1  # for requests that may wait for another server
 HANGING = WORKERS + 2
+LARGEST_ANSWER = 1 << 20
 
 
 @pytest.fixture(scope="module")
 def server(authority):
     from support.server import FederatedServer
-    server = FederatedServer(authority, settings={"http.remote_workers": WORKERS}).start()
+    server = FederatedServer(authority, settings={
+        "http.remote_workers": WORKERS, "federation.max_join_answer": LARGEST_ANSWER}).start()
     yield server
     server.destroy()
 
@@ -202,6 +205,46 @@ def test_knock_and_leave__at_a_slow_server__others_are_asked_meanwhile(server, m
         assert [reply.status for reply in steps.all()] == [200] * HANGING
         for user, room in zip(users, rooms):
             assert (room.room_id in user.sync().rooms("knock")) == (wanted == "knock")
+
+
+def test_invite__at_a_slow_server__others_are_asked_meanwhile(server, make_remote):
+    remotes, user = [make_remote() for _ in range(HANGING)], server.user()
+    for remote in remotes:
+        remote.on("PUT", INVITE_V2, lambda ask, remote=remote: countersign(remote, ask))
+    room_id = user.create_room()
+    slow = Slow("/invite/", *remotes)
+    invites = Asks([lambda remote=remote: user.invite(room_id, "@zoe:" + remote.name) for remote in remotes])
+    try:
+        slow.await_hanging(HANGING)
+        assert_another_is_answered(server, make_remote)
+    finally:
+        slow.hurry()
+    assert [reply.status for reply in invites.all()] == [200] * HANGING
+    for remote in remotes:
+        assert membership(user, room_id, "@zoe:" + remote.name) == "invite"
+        assert len(asked(remote, "invite")) == 1
+
+
+def test_join__answers_of_those_that_wait__no_more_than_the_budget(server, make_remote):
+    """Joins of large rooms that wait for somebody's keys hold what was answered: together they have a ceiling."""
+    silent = [make_remote() for _ in range(3)]
+    rooms = [RemoteRoom(make_remote()).serve() for _ in silent]
+    for room, other in zip(rooms, silent):
+        for number in range(15):
+            room.send("org.example.large", {"text": "x" * 55000}, str(number))
+        far = "@far:" + other.name
+        room.add(room.sign(room.draft("m.room.member", {"membership": "join"}, far, far), other))
+    users = [server.user() for _ in rooms]
+    slow = Slow("/key/v2/server", *silent)
+    joins = Asks([lambda user=user, room=room: join(user, room.room_id, room.remote) for user, room in zip(users[:2], rooms)])
+    try:
+        slow.await_hanging(2)
+        join(users[2], rooms[2].room_id, rooms[2].remote).expect(429, "M_LIMIT_EXCEEDED")
+        assert_another_is_answered(server, make_remote)
+    finally:
+        slow.hurry()
+    assert [reply.status for reply in joins.all()] == [200] * 2
+    join(users[2], rooms[2].room_id, rooms[2].remote).ok()
 
 
 def test_join__keys_of_many_servers__asked_once_each(server, make_remote):
