@@ -50,6 +50,8 @@ struct visit {
 	int64_t *done; /* numbers of items that are dealt with */
 	size_t done_n;
 	size_t put_off_n;
+	bool
+		is_thrown_out; /* members of the room are not known, and others say that we are not in it */
 };
 
 static void set_limit(struct visit *visit, int64_t limit_ms)
@@ -185,12 +187,17 @@ static enum err take_with_missing(struct visit *visit, struct room *room, size_t
 	const struct event *event)
 {
 	struct room_outcome outcome = {0};
+	const struct missing_case missing = {
+		.room = room,
+		.origin = {visit->items[i].origin},
+		.event = event,
+		.is_last = visit->items[i].attempts >= ATTEMPTS,
+	};
 	if (visit->lane == INBOX_FAST) {
 		return ERR_DEFER;
 	}
 	set_limit(visit, MISSING_LIMIT_MS);
-	TRY(missing_accept(visit->ctx, visit->inbox->federation,
-		&(struct missing_case){room, {visit->items[i].origin}, event}, &outcome));
+	TRY(missing_accept(visit->ctx, visit->inbox->federation, &missing, &outcome));
 	note_outcome(visit, i, &outcome);
 	return ERR_OK;
 }
@@ -250,6 +257,24 @@ static enum err take_all_in(struct visit *visit, struct room *room, const struct
 	return ERR_OK;
 }
 
+/* Of a partial room only the end of our join is taken in. That it came is done with; what else came waits. */
+static enum err end_join(struct visit *visit, struct room *room, const struct pdu *pdus)
+{
+	struct federation *federation = visit->inbox->federation;
+	for (size_t i = 0; i < visit->count; i++) {
+		bool is_end = false;
+		if (pdus[i].event != NULL) {
+			TRY(outside_in_ends_join(visit->ctx, federation, room, pdus[i].event, &is_end));
+		}
+		if (is_end) {
+			TRY(outside_in_take(visit->ctx, federation, pdus[i].event));
+			note_done(visit, i);
+			return ERR_OK;
+		}
+	}
+	return ERR_OK;
+}
+
 /* This server is not in the room (any more): only who is invited or knocks there still hears of it. */
 static enum err tell_outsiders(struct visit *visit, struct room *room, const struct pdu *pdus)
 {
@@ -298,6 +323,9 @@ static enum err work_off_room(struct visit *visit)
 		return knows_more ? err : ERR_DEFER;
 	}
 	TRY(err);
+	if (visit->is_thrown_out) {
+		return end_join(visit, room, pdus);
+	}
 	if (!room_is_resident(room)) {
 		return tell_outsiders(visit, room, pdus);
 	}
@@ -357,21 +385,21 @@ static enum inbox_visit failed(const struct visit *visit, enum err err)
  * A room of which members are not known takes nothing in: who is in it decides about what came. The rest is fetched first, by a thread
  * that may wait for others.
  */
-static enum err make_whole(struct visit *visit, bool *out_is_whole)
+static enum err make_whole(struct visit *visit, enum join_rest_end *out)
 {
 	struct federation *federation = visit->inbox->federation;
 	struct room *room;
-	*out_is_whole = true;
+	*out = JOIN_REST_WHOLE;
 	enum err err = visit->queue.p[0] == '!'
 		? rooms_get(visit->ctx, federation->hs, visit->queue, &room)
 		: ERR_MISSING;
 	if (err != ERR_OK) {
 		return err == ERR_MISSING ? ERR_OK : err;
 	}
-	if (!room_is_partial(room)) {
-		return ERR_OK;
+	if (!room_is_partial(room) || !room_is_resident(room)) {
+		return ERR_OK; /* nobody tells a server that is not in the room; a join makes it whole */
 	}
-	return visit->lane == INBOX_SLOW ? join_rest_fetch(visit->ctx, federation, room, out_is_whole)
+	return visit->lane == INBOX_SLOW ? join_rest_fetch(visit->ctx, federation, room, out)
 									 : ERR_DEFER;
 }
 
@@ -381,11 +409,12 @@ enum inbox_visit inbox_visit(struct ctx *ctx, struct inbox *inbox, struct str qu
 	struct homeserver *hs = inbox->federation->hs;
 	struct visit visit = {.ctx = ctx, .inbox = inbox, .queue = queue, .lane = lane};
 	set_limit(&visit, ITEM_LIMIT_MS);
-	bool is_whole = true;
-	enum err err = make_whole(&visit, &is_whole);
-	if (err == ERR_OK && !is_whole) {
+	enum join_rest_end rest;
+	enum err err = make_whole(&visit, &rest);
+	if (err == ERR_OK && rest == JOIN_REST_LATER) {
 		return INBOX_VISIT_FAILED;
 	}
+	visit.is_thrown_out = rest == JOIN_REST_REFUSED;
 	if (err == ERR_OK) {
 		set_limit(&visit, ITEM_LIMIT_MS);
 		err = store_inbox_next(ctx, hs->db, queue, clock_wall_ms(&hs->clock), INBOX_BATCH,
@@ -409,6 +438,9 @@ enum inbox_visit inbox_visit(struct ctx *ctx, struct inbox *inbox, struct str qu
 	}
 	if (err != ERR_OK) {
 		return failed(&visit, err);
+	}
+	if (visit.is_thrown_out && visit.done_n == 0) {
+		return INBOX_VISIT_FAILED;
 	}
 	bool is_all = visit.done_n + visit.put_off_n == visit.count && visit.count < INBOX_BATCH;
 	return is_all ? INBOX_VISIT_DONE : INBOX_VISIT_MORE;

@@ -31,6 +31,7 @@ struct rest {
 	struct partial_join_row row;
 	struct stored_event *join;
 	const struct json *servers; /* array */
+	bool is_refused;            /* somebody says that we are not in the room */
 };
 
 static void set_limit(struct rest *rest, int64_t limit_ms)
@@ -49,6 +50,7 @@ static enum err ask(struct rest *rest, struct server_name server, struct json *o
 {
 	struct arena *arena = rest->ctx->arena;
 	struct fed_answer answer;
+	struct fed_refusal refusal = {0};
 	const struct fed_request request = {
 		.server = server,
 		.method = "GET",
@@ -60,7 +62,9 @@ static enum err ask(struct rest *rest, struct server_name server, struct json *o
 		.ignores_backoff = true,
 	};
 	set_limit(rest, REQUEST_MS);
-	TRY(fed_ask(rest->ctx, rest->federation, &request, &answer, NULL));
+	enum err err = fed_ask(rest->ctx, rest->federation, &request, &answer, &refusal);
+	rest->is_refused = rest->is_refused || (err == ERR_DENIED && refusal.status == 403);
+	TRY(err);
 	*out = answer.json;
 	return ERR_OK;
 }
@@ -149,23 +153,20 @@ static enum err find(struct rest *rest, bool *out_is_due)
 }
 
 enum err join_rest_fetch(struct ctx *ctx, struct federation *federation, struct room *room,
-	bool *out_is_whole)
+	enum join_rest_end *out)
 {
 	struct rest rest = {.ctx = ctx, .federation = federation, .room = room};
 	bool is_due;
-	*out_is_whole = false;
+	*out = JOIN_REST_LATER;
 	TRY(find(&rest, &is_due));
 	if (!is_due) {
 		return ERR_OK;
-	}
-	if (!room_is_resident(room)) {
-		return put_off(
-			&rest); /* nobody tells a server that is not in the room; a join makes it whole */
 	}
 	room_note_rest(room, false);
 	/* There are none once the state is stored: then a crash came in between. */
 	enum err err = rest.servers->count > 0 ? store_by_any(&rest) : ERR_OK;
 	if (err == ERR_REMOTE) {
+		*out = rest.is_refused ? JOIN_REST_REFUSED : JOIN_REST_LATER;
 		return put_off(&rest);
 	}
 	TRY(err);
@@ -173,6 +174,6 @@ enum err join_rest_fetch(struct ctx *ctx, struct federation *federation, struct 
 	TRY(outbox_correct_stays(ctx, federation, room, rest.join->position));
 	TRY(rooms_make_whole(ctx, federation->hs, room));
 	metric_add(&whole_total, 1);
-	*out_is_whole = !room_is_partial(room);
+	*out = room_is_partial(room) ? JOIN_REST_LATER : JOIN_REST_WHOLE;
 	return ERR_OK;
 }

@@ -9,14 +9,19 @@
 #include "federation/federation.h"
 #include "homeserver/room/rooms.h"
 
+enum join_rest_end {
+	JOIN_REST_WHOLE,
+	JOIN_REST_LATER,
+	JOIN_REST_REFUSED, /**< later; and a server that was asked says that we are not in the room */
+};
+
 /**
  * Asks servers of a partial room for its state before our join, and makes the room whole by what one of them says, which is checked like the
  * answer to a join. If none gives it, they are left alone for a while that doubles. Waits for other servers.
  *
- * @param out_is_whole  false: later
  * Errors: STORE; SHUTDOWN; TIMEOUT.  Cost: one request where who took the join answers; a signature check for each event
  */
 MUST_CHECK enum err join_rest_fetch(struct ctx *ctx, struct federation *federation,
-	struct room *room, bool *out_is_whole);
+	struct room *room, enum join_rest_end *out);
 
 #endif

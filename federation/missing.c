@@ -4,7 +4,8 @@
  *
  * The state before an event that nobody here can link to what is known is never taken for that event itself, but for the event
  * before it that is missing: this one is fetched and taken in with it, so that it is judged like any other. Only what stands on events
- * that are here without their state (history that was fetched later) has nothing before it that could be fetched.
+ * that are here without their state (history that was fetched later) has nothing before it that could be fetched; and in the end what
+ * stands on events that nobody has any more. That gives nobody more than he has, who could as well have made the event before it.
  */
 #include "federation/missing_inner.h"
 
@@ -433,7 +434,8 @@ static enum err accept_over_gap(struct search *search, const struct between *bet
 		}
 		TRY(find_unknown(search, out, &unknown, &count));
 	}
-	return count == 0 ? accept_with_state(search, event, out) : ERR_MISSING;
+	bool is_given_up = search->missing->is_last && event == search->missing->event;
+	return count == 0 || is_given_up ? accept_with_state(search, event, out) : ERR_MISSING;
 }
 
 /* The oldest that is not done: all of its prev_events among them are. NULL: none, or they go round in circles (versions 1, 2). */

@@ -26,6 +26,11 @@ struct missing_case {
 	struct room *room;
 	struct server_name origin; /**< who sent it */
 	const struct event *event; /**< checked */
+	/**
+	 * Nobody could help often enough: if what it stands on still cannot be had, the event itself is taken in with the state that others
+	 * have before it.
+	 */
+	bool is_last;
 };
 
 /**

@@ -6,6 +6,7 @@
 #include "homeserver/room/room_accept.h"
 #include "homeserver/room/room_via.h"
 #include "matrix/membership.h"
+#include "matrix/power.h"
 
 static bool is_end(const struct homeserver *hs, const struct event *event)
 {
@@ -55,6 +56,51 @@ enum err outside_in_concerns(struct ctx *ctx, struct federation *federation, str
 		*out = server_name_equals(via.servers[i], user_id_server(event->sender));
 	}
 	return ERR_OK;
+}
+
+/* By the state of now, of which only members are missing. */
+static enum err has_power(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct event *event, bool *out)
+{
+	const struct state_ask asks[] = {
+		{STR("m.room.create"), STR("")},
+		{STR("m.room.power_levels"), STR("")},
+		{STR("m.room.member"), event->sender.s},
+	};
+	struct state_view view;
+	struct user_id target;
+	const struct room_version *version = event->version;
+	*out = false;
+	TRY(room_state_view(ctx, hs, room, asks, COUNT_OF(asks), &view));
+	if (!user_id_parse(event->state_key, &target)) {
+		return ERR_OK;
+	}
+	enum membership sender =
+		membership_of(state_view_get(&view, STR("m.room.member"), event->sender.s));
+	int64_t level = power_of_user(version, &view, event->sender);
+	enum power_action action = membership_of(event) == MEMBERSHIP_BAN ? POWER_BAN : POWER_KICK;
+	*out = (sender == MEMBERSHIP_JOIN || sender == MEMBERSHIP_NONE) &&
+		level >= power_for_action(version, &view, action) &&
+		level > power_of_user(version, &view, target);
+	return ERR_OK;
+}
+
+enum err outside_in_ends_join(struct ctx *ctx, struct federation *federation, struct room *room,
+	const struct event *event, bool *out)
+{
+	struct homeserver *hs = federation->hs;
+	struct stored_event *now;
+	*out = false;
+	if (!is_end(hs, event)) {
+		return ERR_OK;
+	}
+	TRY(room_state_event(ctx, hs, room, STR("m.room.member"), event->state_key, POSITION_NOW,
+		&now));
+	if (now == NULL || membership_of(now->event) != MEMBERSHIP_JOIN ||
+		!stands_on(event, now->event)) {
+		return ERR_OK;
+	}
+	return has_power(ctx, hs, room, event, out);
 }
 
 enum err outside_in_take(struct ctx *ctx, struct federation *federation, const struct event *event)

@@ -1,5 +1,6 @@
 /**
- * Events of rooms in which this server is not, but users of it are invited or knock: that an invite was taken back, a knock turned away.
+ * Events of rooms in which this server is not, but users of it are invited or knock: that an invite was taken back, a knock turned away. And
+ * of those in which it was for a moment, and thrown out before it got to know the members.
  * Spec: server-server API, "Inviting to a room", "Knocking upon a room"
  */
 #ifndef BELFRY_FEDERATION_OUTSIDE_IN_H
@@ -17,6 +18,14 @@ struct room;
  * Errors: STORE
  */
 MUST_CHECK enum err outside_in_concerns(struct ctx *ctx, struct federation *federation,
+	struct room *room, const struct event *event, bool *out);
+
+/**
+ * Whether the event ends the only join of one of our users in a partial room of which others say that we are not in it: it names the join
+ * among its auth events, and is by somebody who has the power to ban or kick, as the state says, and is not known to be outside. That
+ * the sender is in the room is all that cannot be told. From memory, or two round trips. Errors: STORE
+ */
+MUST_CHECK enum err outside_in_ends_join(struct ctx *ctx, struct federation *federation,
 	struct room *room, const struct event *event, bool *out);
 
 /** Ends it. Signatures were checked. Errors: CONFLICT (this server is in the room by now); STORE */

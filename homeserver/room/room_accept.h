@@ -241,13 +241,16 @@ void room_note_rest(struct room *room, bool is_late);
 /** Those who wait for the members look whether the room is whole. No lock of it may be held. */
 void room_wake_rest_waiters(struct room *room);
 
-/** A membership of a local user in a room in which this server has nobody: an invite, a knock, or the end of one. */
+/**
+ * A membership of a local user in a room in which this server has nobody: an invite, a knock, or the end of one. Or the end of a join that left
+ * the members out: it is the only one of this server, and nobody tells it anything of the room any more.
+ */
 struct outside_membership {
 	const struct room_version *version;
 	const struct event *event; /**< m.room.member of a local user, signed */
 	struct str stripped;       /**< JSON array for clients; of an invite or knock */
 };
-/** Errors: CONFLICT (the room is resident: room_accept() is right); STORE */
+/** Errors: CONFLICT (the room is resident and whole: room_accept() is right); STORE */
 MUST_CHECK enum err rooms_set_outside(struct ctx *ctx, struct homeserver *hs,
 	const struct outside_membership *what);
 

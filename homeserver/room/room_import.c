@@ -415,9 +415,11 @@ static enum err set_outside_in_turn(struct ctx *ctx, struct homeserver *hs, stru
 	const struct outside_membership *what)
 {
 	TRY(room_load_if_needed(ctx, hs, room));
-	if (room_is_resident(room)) {
+	bool is_resident = room_is_resident(room);
+	if (is_resident && !room_is_partial(room)) {
 		return ERR_CONFLICT;
 	}
+	TRY(is_resident ? room_settle(ctx, hs, room) : ERR_OK);
 	const struct event *event = what->event;
 	int64_t *position;
 	TRY(rooms_new_outliers(ctx, hs, 1, &position));
@@ -442,7 +444,8 @@ static enum err set_outside_in_turn(struct ctx *ctx, struct homeserver *hs, stru
 		.membership = event_membership(event),
 		.event_position = known.position,
 	};
-	return commit_steps(ctx, hs, room, step, 1, what->stripped);
+	TRY(commit_steps(ctx, hs, room, step, 1, what->stripped));
+	return is_resident ? room_load(ctx, hs, room) : ERR_OK;
 }
 
 enum err rooms_set_outside(struct ctx *ctx, struct homeserver *hs,
@@ -453,5 +456,7 @@ enum err rooms_set_outside(struct ctx *ctx, struct homeserver *hs,
 	TRY(room_turn_take(ctx, hs, room));
 	enum err err = set_outside_in_turn(ctx, hs, room, what);
 	room_turn_give(room);
+	room_wake_rest_waiters(
+		room); /* a partial room in which nobody of here is keeps nobody waiting */
 	return err;
 }

@@ -29,12 +29,16 @@ static void set_timeline(struct sync_run *run, struct room_part *part, struct pa
 	part->has_skipped_state = page->has_skipped_state;
 }
 
-/* What ended an invite or a knock to a room of others stands in no timeline; the user hears of it as if it did. */
+/*
+ * What ended an invite or a knock to a room of others, or a join before the room's members were known, stands in no timeline; the user hears
+ * of it as if it did.
+ */
 static enum err add_end_outside(struct sync_run *run, struct room_part *part)
 {
 	const struct event_filter *filter = &run->request->filter->timeline;
 	struct stored_event *own;
-	if (!part->was_never_joined || part->timeline.n > 0 || filter->limit == 0) {
+	bool may_be_outside = part->is_left && (!part->was_never_joined || part->timeline.n == 0);
+	if (!may_be_outside || filter->limit == 0) {
 		return ERR_OK;
 	}
 	TRY(room_state_event(run->ctx, run->hs, part->room, STR("m.room.member"), run->who->user.s,

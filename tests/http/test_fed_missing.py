@@ -179,6 +179,28 @@ def test_missing__put_off_and_sent_again__tried_at_once(shared):
     shared.deliver(newest)
 
 
+def test_missing__ancestor_that_nobody_has_any_more__taken_over_a_gap_in_the_end(shared):
+    """Not before the last attempt: who has it may be away.  Then rather with a gap than never, like all that is said upon it."""
+    room, remote = shared.room, shared.remote
+    shared.sentinel()
+    lost = room.message("lost")
+    newest = room.message("newest")
+    remote.on("POST", MISSING, nothing)
+    remote.on("GET", EVENT, lambda ask: nothing(ask) if ask.match.group(1) == lost.event_id else room._event(ask))
+    shared.send(newest)
+    waits = "SELECT count(*) FROM inbox WHERE event_id = '%s' AND attempts = 1" % newest.event_id
+    wait_until(lambda: shared.server.sql(waits).strip() == "1", 30, "the event is put off")
+    assert not shared.knows(newest)
+    shared.server.sql("UPDATE inbox SET attempts = 5, due_at_ms = 0 WHERE event_id = '%s'" % newest.event_id)
+    shared.seen(newest, limit=60)
+    shared.deliver(room.message("upon it"))
+    # When it turns up after all it has its place.
+    remote.on("GET", EVENT, room._event)
+    shared.deliver(lost)
+    shown = [event["event_id"] for event in shared.user.history(room.room_id)]
+    assert shown.index(newest.event_id) < shown.index(lost.event_id)
+
+
 @pytest.mark.parametrize("later_ms, attempts", [(86400000, "attempts"), (1800000, "0")])
 def test_inbox__clock_set_back__what_waits_is_tried_all_the_same(shared, later_ms, attempts):
     """As if it had been put off, or staged, by a clock that was ahead."""

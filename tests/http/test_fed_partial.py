@@ -450,3 +450,57 @@ def test_partial__another_server_joins_by_us__waits(federated, make_remote):
     hold.release()
     template = later.result().ok()["event"]
     assert template["state_key"] == user
+
+
+# -- thrown out before the members are known
+
+def forbidden(ask):
+    return 403, {"errcode": "M_FORBIDDEN", "error": "Your server is not in that room"}
+
+
+def left(user, room_id):
+    """The membership with which the room is told to be over."""
+    def look():
+        sync = user.get("/sync", {"filter": '{"room":{"include_leave":true}}'}).ok().json
+        gone = sync.get("rooms", {}).get("leave", {}).get(room_id)
+        events = gone["state"]["events"] + gone["timeline"]["events"] if gone else []
+        own = [event for event in events if event.get("state_key") == user.user_id]
+        return own and own[-1]["content"]["membership"]
+    return wait_until(look, what="the user is out of the room")
+
+
+@pytest.mark.parametrize("membership", ["ban", "leave"])
+def test_partial__thrown_out__the_user_hears_of_it(quick, remote, membership):
+    """Nobody gives the members to a server that is not in the room any more, so it takes the word of who had the power."""
+    room, alice = large(remote), quick.user()
+    remote.on("GET", STATE, forbidden)
+    join(alice, room, remote).ok()
+    end = room.send("m.room.member", {"membership": membership}, alice.user_id)
+    assert remote.transaction(quick, [end]).ok()["pdus"] == {end.event_id: {}}
+    assert left(alice, room.room_id) == membership
+    alice.put(path_of("rooms", room.room_id, "send", "m.room.message", unique()), {"body": "in?"}).expect(403, "M_FORBIDDEN")
+    # The other server lets the user in again, and the room is as ever.
+    room.serve()
+    if membership == "ban":
+        room.send("m.room.member", {"membership": "leave"}, alice.user_id)
+    join(alice, room, remote).ok()
+    assert joined_members(alice, room) == {room.creator, alice.user_id, *room.far}
+
+
+@pytest.mark.parametrize("who", ["without power", "not of this join"])
+def test_sec_5_7__partial__thrown_out_by_who_may_not__stays(quick, remote, who):
+    room, alice = large(remote), quick.user()
+    moderator = "@moderator:" + remote.name
+    room.join(moderator)
+    room.send("m.room.power_levels", {"users": {room.creator: 100, moderator: 60}}, "")
+    remote.on("GET", STATE, forbidden)
+    before = list(room.heads), room.state
+    join(alice, room, remote).ok()
+    sender = room.far[0] if who == "without power" else moderator
+    if who == "not of this join":
+        room.heads, room.state = before
+    end = room.send("m.room.member", {"membership": "ban"}, alice.user_id, sender=sender)
+    assert remote.transaction(quick, [end]).ok()["pdus"] == {end.event_id: {}}
+    asked_before = len(asked(remote, "state"))
+    wait_until(lambda: len(asked(remote, "state")) > asked_before + 1, what="it was looked at")
+    alice.send(room.room_id, "still in")
