@@ -84,7 +84,7 @@ static enum err choose_servers(struct ctx *ctx, struct homeserver *hs, struct ro
 	struct stored_event *at;
 	struct server_name first = {0};
 	TRY(room_servers(ctx, hs, room, out, out_count));
-	if (room_event_at(ctx, hs, room, gap->below, &at) == ERR_OK) {
+	if (room_event_at_place(ctx, hs, room, gap->below, &at) == ERR_OK) {
 		first = user_id_server(at->event->sender);
 	}
 	for (size_t i = 1; i < *out_count; i++) {
@@ -245,7 +245,7 @@ static enum err fill_down_to(struct ctx *ctx, struct federation *federation, str
 	struct stored_event *over;
 	struct room_gap gap;
 	struct known_event known;
-	TRY(room_event_at(ctx, hs, room, below, &over));
+	TRY(room_event_at_place(ctx, hs, room, below, &over));
 	TRY(room_gap_find(ctx, hs, room, below - 1, below, &gap));
 	*out_is_here = false;
 	if (gap.below == 0 || over->event->depth - event->depth > EVENTS) {

@@ -1,6 +1,6 @@
 /*
- * Positions go along with prev_events: what stands behind an event has a smaller one. So a walk reads the timeline backwards and
- * takes what was named by an event taken before.
+ * Places go along with prev_events: what stands behind an event has a smaller one, also when it came later. So a walk reads the timeline
+ * backwards as history shows it, and takes what was named by an event taken before.
  */
 #include "federation/history.h"
 
@@ -97,10 +97,11 @@ static void want(struct walking *walking, const struct event_id *ids, size_t cou
 	}
 }
 
-/* @return the newest position among the events from which the walk goes */
+/* @param out_place  the newest among the events from which the walk goes */
 static enum err begin(struct walking *walking, struct homeserver *hs, struct room *room,
-	int64_t *out_position)
+	int64_t *out_place)
 {
+	VEC(int64_t) positions = {0};
 	const struct history_walk *walk = walking->walk;
 	struct known_event *known =
 		ARENA_NEW_ARRAY(walking->ctx->arena, struct known_event, walk->from_count);
@@ -108,18 +109,23 @@ static enum err begin(struct walking *walking, struct homeserver *hs, struct roo
 		(void)map_set(&walking->ids, walk->stop[i].s, &stop_mark);
 	}
 	TRY(room_known_events(walking->ctx, hs, room, walk->from, walk->from_count, known));
-	*out_position = ROOM_OUTLIERS;
 	for (size_t i = 0; i < walk->from_count; i++) {
 		if (known[i].fate != EVENT_IN_TIMELINE) {
 			continue;
 		}
-		*out_position = MAX_OF(*out_position, known[i].position);
+		VEC_PUSH(walking->ctx->arena, &positions, known[i].position);
 		if (walk->without_from) {
 			want(walking, known[i].event->prev_events, known[i].event->prev_count);
 			(void)map_set(&walking->ids, walk->from[i].s, &stop_mark);
 		} else {
 			want(walking, &walk->from[i], 1);
 		}
+	}
+	int64_t *places = ARENA_NEW_ARRAY(walking->ctx->arena, int64_t, positions.n + 1);
+	TRY(room_places_of(walking->ctx, hs, room, positions.p, positions.n, places));
+	*out_place = ROOM_OUTLIERS;
+	for (size_t i = 0; i < positions.n; i++) {
+		*out_place = MAX_OF(*out_place, places[i]);
 	}
 	return ERR_OK;
 }
@@ -153,10 +159,10 @@ static enum err run(struct walking *walking, struct homeserver *hs, struct room 
 	TRY(begin(walking, hs, room, &up_to));
 	for (size_t scanned = 0; !is_done && walking->open > 0 && scanned < HISTORY_SCAN_MAX;) {
 		struct timeline chunk;
-		TRY(room_timeline(walking->ctx, hs, room, ROOM_OUTLIERS, up_to, true, CHUNK, &chunk));
+		TRY(room_timeline_shown(walking->ctx, hs, room, ROOM_OUTLIERS, up_to, true, CHUNK, &chunk));
 		is_done = take(walking, &chunk) || !chunk.has_more || chunk.n == 0;
 		scanned += chunk.n;
-		up_to = chunk.n > 0 ? chunk.events[chunk.n - 1]->position - 1 : up_to;
+		up_to = chunk.n > 0 ? timeline_place(&chunk, chunk.n - 1) - 1 : up_to;
 	}
 	return ERR_OK;
 }

@@ -280,13 +280,16 @@ enum err store_gap_postpone(struct ctx *ctx, struct db *db, int64_t room_nid, in
 }
 
 enum err store_gaps_named(struct ctx *ctx, struct db *db, int64_t room_nid,
-	const struct str *event_ids, size_t count, struct str **out, size_t *out_count)
+	const struct str *event_ids, size_t count, struct named_gap **out, size_t *out_count)
 {
 	struct db_rows *rows;
 	TRY(db_query(ctx, db, STMT_GAP_NAMED, DB_ARGS(db_bigint(room_nid), db_texts(event_ids, count)),
 		&rows));
 	*out_count = db_count(rows);
-	*out = read_texts(ctx, rows, 0);
+	*out = ARENA_NEW_ARRAY(ctx->arena, struct named_gap, *out_count);
+	for (size_t i = 0; i < *out_count; i++) {
+		(*out)[i] = (struct named_gap){.prev_id = db_str(rows, i, 0), .lowest = db_int(rows, i, 1)};
+	}
 	return ERR_OK;
 }
 
@@ -302,12 +305,15 @@ void store_gap_close(struct write *write, int64_t room_nid, struct str prev_id)
 }
 
 enum err store_graph_summary(struct ctx *ctx, struct db *db, int64_t room_nid,
-	int64_t *out_newest_gap, bool *out_has_waiting)
+	struct graph_summary *out)
 {
 	struct db_rows *rows;
 	TRY(db_query(ctx, db, STMT_ROOM_GRAPH_SUMMARY, DB_ARGS(db_bigint(room_nid)), &rows));
-	*out_newest_gap = db_int(rows, 0, 0);
-	*out_has_waiting = db_is_true(rows, 0, 1);
+	*out = (struct graph_summary){
+		.newest_gap = db_int(rows, 0, 0),
+		.newest_placed = db_int(rows, 0, 1),
+		.has_waiting = db_is_true(rows, 0, 2),
+	};
 	return ERR_OK;
 }
 

@@ -90,9 +90,9 @@ void store_state_interval(struct write *write, int64_t room_nid,
 MUST_CHECK enum err store_auth_chain(struct ctx *ctx, struct db *db, int64_t room_nid,
 	const struct str *event_ids, size_t count, struct event_row **out, size_t *out_count);
 
-/** A place where the timeline does not go on. */
+/** A place where the timeline does not go on. Positions of gaps are the places of their events (storage/place.h). */
 struct gap_row {
-	int64_t position; /**< of the event on this side; 0: there is no gap */
+	int64_t position; /**< place of the event on this side; 0: there is no gap */
 	struct str *prev_ids;
 	size_t prev_count;
 };
@@ -111,16 +111,27 @@ MUST_CHECK enum err store_gap_in_time(struct ctx *ctx, struct db *db, int64_t ro
 /** Not asked for again for a while, which doubles with each attempt from `first_ms` to `longest_ms`. One round trip. */
 MUST_CHECK enum err store_gap_postpone(struct ctx *ctx, struct db *db, int64_t room_nid,
 	int64_t position, int64_t now_ms, int64_t first_ms, int64_t longest_ms);
-/** Which of these events are missing at a gap. One round trip. */
+/** An event that is missing. */
+struct named_gap {
+	struct str prev_id;
+	int64_t lowest; /**< place of the lowest gap at which it is missing */
+};
+/** Which of these events are missing at gaps. One round trip. */
 MUST_CHECK enum err store_gaps_named(struct ctx *ctx, struct db *db, int64_t room_nid,
-	const struct str *event_ids, size_t count, struct str **out, size_t *out_count);
+	const struct str *event_ids, size_t count, struct named_gap **out, size_t *out_count);
 void store_gap_insert(struct write *write, int64_t room_nid, struct db_value position,
 	struct str prev_id);
 void store_gap_close(struct write *write, int64_t room_nid, struct str prev_id);
 
-/** What a room's memory has to know. One round trip. @param out_newest_gap  STATE_SINCE_EVER: there is none */
+/** What a room's memory has to know. STATE_SINCE_EVER: there is none. */
+struct graph_summary {
+	int64_t newest_gap;    /**< its place */
+	int64_t newest_placed; /**< newest position that history shows elsewhere */
+	bool has_waiting;      /**< redactions wait for what they redact */
+};
+/** One round trip. */
 MUST_CHECK enum err store_graph_summary(struct ctx *ctx, struct db *db, int64_t room_nid,
-	int64_t *out_newest_gap, bool *out_has_waiting);
+	struct graph_summary *out);
 
 /** Positions of redactions that wait for an event. One round trip. */
 MUST_CHECK enum err store_waiting_redactions(struct ctx *ctx, struct db *db, int64_t room_nid,

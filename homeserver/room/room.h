@@ -12,6 +12,7 @@
 #include "base/lock.h"
 #include "base/map.h"
 #include "homeserver/room/rooms.h"
+#include "storage/graph.h"
 
 enum {
 	ROOM_RECENT = 48, /**< newest events kept with a loaded room */
@@ -66,8 +67,7 @@ struct room_content {
 	int64_t forked_position;
 	struct member_counts counts;
 	struct map servers; /**< name → struct room_server *, of all joined members */
-	int64_t newest_gap; /**< `below` of the newest gap; STATE_SINCE_EVER: none */
-	bool has_waiting;   /**< redactions wait for what they redact */
+	struct graph_summary graph;
 	struct stored_event *recent[ROOM_RECENT]; /**< ring of the newest events, counted */
 	size_t recent_first;
 	size_t recent_n;
@@ -173,6 +173,7 @@ struct room_news {
 	const struct state_step *steps;
 	size_t step_count;
 	bool has_gap;     /**< history is missing before it */
+	bool is_placed;   /**< history shows it elsewhere */
 	bool has_waiting; /**< it redacts what has not come yet */
 };
 /** Brings a committed event into the content; writer's thread. */
@@ -185,7 +186,7 @@ void room_apply_move(struct room *room, struct str type, struct str state_key,
 /** It is known now since when an entry of the state holds, and where its event stands. Writer's thread. */
 void room_apply_since(struct room *room, struct str type, struct str state_key,
 	int64_t from_position, int64_t event_position);
-/** Reads anew what gaps there are. One round trip. */
+/** Reads anew what gaps there are, and what history shows elsewhere. One round trip. */
 MUST_CHECK enum err room_refresh_gaps(struct ctx *ctx, struct homeserver *hs, struct room *room);
 /** Waits until no write of the room is under way; the caller has the turn. Errors: TIMEOUT */
 MUST_CHECK enum err room_settle(struct ctx *ctx, struct homeserver *hs, struct room *room);

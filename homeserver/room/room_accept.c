@@ -12,6 +12,7 @@
 #include "base/metrics.h"
 #include "homeserver/room/room_acceptance.h"
 #include "homeserver/room/room_aside.h"
+#include "homeserver/room/room_place.h"
 #include "matrix/relation.h"
 #include "storage/graph.h"
 #include "storage/room.h"
@@ -101,6 +102,19 @@ static bool is_ordinary(const struct acceptance *a)
 	return a->is_on_all && a->standing.moved_from == 0 && !a->is_beside;
 }
 
+/* One that was missing is shown where it was missing. */
+static enum err find_place(struct acceptance *a, struct write *write)
+{
+	const struct late_event late = {
+		.event = a->event,
+		.below = a->closes_at,
+		.moves_itself = true,
+	};
+	return a->standing.closes_gap
+		? room_order(a->ctx, a->hs, a->room, &late, write, &a->standing.place)
+		: ERR_OK;
+}
+
 /* Into the timeline. @param out_keeps_turn  until the commit */
 static enum err submit(struct acceptance *a, struct room_builder *builder, struct write **out,
 	bool *out_keeps_turn)
@@ -112,6 +126,7 @@ static enum err submit(struct acceptance *a, struct room_builder *builder, struc
 	size_t base = a->gap_prev.n > 0 ? ROOM_GAP_POSITIONS : 0;
 	struct write *write = write_new(a->ctx);
 	TRY(room_aside_hold(a));
+	TRY(find_place(a, write));
 	write_set_positions(write, base + 1);
 	TRY(room_write_rows(builder, NULL, write, base));
 	if (intent != NULL && intent->txn_key.p != NULL) {

@@ -26,6 +26,7 @@ struct acceptance {
 	struct known_event *prev;     /* prev_events */
 	bool is_on_all;               /* it stands on all forward extremities and nothing else */
 	bool is_beside;               /* others stand on it already: it is no extremity */
+	int64_t closes_at;            /* then: place of the lowest gap at which it was missing */
 	struct event_id *extremities; /* as they are */
 	size_t extremity_count;
 	VEC(struct event_id) missing_prev; /* no state is known after them */

@@ -430,7 +430,7 @@ static enum err find_waiting(struct room_builder *builder, struct built_event *b
 	struct ctx *ctx = builder->ctx;
 	struct room *room = builder->room;
 	lock_take(&room->lock);
-	bool has_waiting = room->content == NULL || room->content->has_waiting;
+	bool has_waiting = room->content == NULL || room->content->graph.has_waiting;
 	lock_give(&room->lock);
 	if (!has_waiting) {
 		return ERR_OK;

@@ -20,6 +20,7 @@ struct event_standing {
 	const struct event_id *missing_prev; /**< history is missing before it */
 	size_t missing_prev_count;
 	bool closes_gap; /**< it was missing before another event */
+	int64_t place;   /**< where history shows it then; 0: at its position */
 };
 
 /** One event that was built, or taken in. */

@@ -300,8 +300,7 @@ static enum err read_content(struct ctx *ctx, struct homeserver *hs, struct room
 	struct event_row *events;
 	size_t state_count;
 	size_t event_count;
-	int64_t newest_gap;
-	bool has_waiting;
+	struct graph_summary graph;
 	TRY(store_state_current(ctx, hs->db, room->nid, &states, &state_count));
 	const struct event_span newest = {.room_nid = room->nid,
 		.after = ROOM_OUTLIERS,
@@ -309,7 +308,7 @@ static enum err read_content(struct ctx *ctx, struct homeserver *hs, struct room
 		.is_backwards = true,
 		.limit = ROOM_RECENT};
 	TRY(store_events_between(ctx, hs->db, &newest, &events, &event_count));
-	TRY(store_graph_summary(ctx, hs->db, room->nid, &newest_gap, &has_waiting));
+	TRY(store_graph_summary(ctx, hs->db, room->nid, &graph));
 	struct room_content *content = mem_alloc(sizeof(*content));
 	content->state_position = STATE_SINCE_EVER;
 	for (size_t i = 0; i < state_count; i++) {
@@ -319,8 +318,7 @@ static enum err read_content(struct ctx *ctx, struct homeserver *hs, struct room
 	}
 	load_recent(room, content, events, event_count);
 	content->forked_position = find_forked(content);
-	content->newest_gap = newest_gap;
-	content->has_waiting = has_waiting;
+	content->graph = graph;
 	*out = content;
 	return ERR_OK;
 }
@@ -436,8 +434,10 @@ void room_apply(struct homeserver *hs, struct room *room, const struct room_news
 	struct room_content *content = room->content;
 	if (content != NULL) {
 		apply_state(content, news);
-		content->newest_gap = news->has_gap ? stored->position : content->newest_gap;
-		content->has_waiting = content->has_waiting || news->has_waiting;
+		content->graph.newest_placed =
+			news->is_placed ? stored->position : content->graph.newest_placed;
+		content->graph.newest_gap = news->has_gap ? stored->position : content->graph.newest_gap;
+		content->graph.has_waiting = content->graph.has_waiting || news->has_waiting;
 		atomic_store(&room->local_joined, local_joined(hs, content));
 		stored_event_ref(stored);
 		ring_push(content, stored);
@@ -498,13 +498,11 @@ void room_uncache_event(struct homeserver *hs, struct room *room, struct str eve
 
 enum err room_refresh_gaps(struct ctx *ctx, struct homeserver *hs, struct room *room)
 {
-	int64_t newest_gap;
-	bool has_waiting;
-	TRY(store_graph_summary(ctx, hs->db, room->nid, &newest_gap, &has_waiting));
+	struct graph_summary graph;
+	TRY(store_graph_summary(ctx, hs->db, room->nid, &graph));
 	LOCK_SCOPE(&room->lock);
 	if (room->content != NULL) {
-		room->content->newest_gap = newest_gap;
-		room->content->has_waiting = has_waiting;
+		room->content->graph = graph;
 	}
 	return ERR_OK;
 }

@@ -16,7 +16,7 @@ enum {
 static int64_t newest_gap(struct room *room)
 {
 	LOCK_SCOPE(&room->lock);
-	return room->content != NULL ? room->content->newest_gap : INT64_MAX;
+	return room->content != NULL ? room->content->graph.newest_gap : INT64_MAX;
 }
 
 enum err room_gap_find(struct ctx *ctx, struct homeserver *hs, struct room *room, int64_t after,

@@ -6,6 +6,8 @@
  */
 #include "homeserver/room/room_history.h"
 #include "homeserver/room/room_aside.h"
+#include "homeserver/room/room_place.h"
+#include "storage/place.h"
 
 #include "matrix/relation.h"
 
@@ -146,13 +148,11 @@ static enum err place(struct history *history)
 	TRY(room_timeline(history->ctx, history->hs, history->room, ROOM_OUTLIERS, history->below - 1,
 		true, 1, &timeline));
 	history->before = timeline.n > 0 ? timeline.events[0] : NULL;
-	int64_t floor = history->before != NULL ? history->before->position : ROOM_OUTLIERS;
-	int64_t next = history->below - 1;
-	if (floor < 0) {
-		next = MIN_OF(next, -1); /* before this server came; nothing was left free after that */
-	}
+	struct free_places free_places;
+	TRY(room_free_places(history->ctx, history->hs, history->room, history->below, &free_places));
 	size_t kept = 0;
-	for (; kept < history->events.n && next > floor; kept++) {
+	for (int64_t next = free_places.last; kept < history->events.n && next >= free_places.first;
+		 kept++) {
 		history->events.p[kept].position = next--;
 	}
 	history->events.n = kept;
@@ -437,9 +437,110 @@ static enum err hold_auth(struct history *history)
 	return room_aside_hold_auth(history->ctx, history->hs, history->room, events, count);
 }
 
+/* --- the order ------------------------------------------------------------------------------------------------ */
+
+struct past_event *history_event(struct history *history, struct str event_id)
+{
+	for (size_t i = 0; i < history->events.n; i++) {
+		if (str_equals(history->events.p[i].event->event_id.s, event_id)) {
+			return &history->events.p[i];
+		}
+	}
+	return NULL;
+}
+
+/* Those that are missing at gaps below the place that they get, and where that is. To be asked before the gaps are closed. */
+static enum err find_lower_gaps(struct history *history)
+{
+	struct ctx *ctx = history->ctx;
+	struct str *ids = ARENA_NEW_ARRAY(ctx->arena, struct str, history->events.n);
+	struct named_gap *named;
+	size_t count;
+	for (size_t i = 0; i < history->events.n; i++) {
+		ids[i] = history->events.p[i].event->event_id.s;
+	}
+	TRY(store_gaps_named(ctx, history->hs->db, history->room->nid, ids, history->events.n, &named,
+		&count));
+	for (size_t i = 0; i < history->events.n; i++) {
+		history->events.p[i].stands_below = history->events.p[i].position;
+	}
+	for (size_t i = 0; i < count; i++) {
+		struct past_event *past = history_event(history, named[i].prev_id);
+		past->stands_below = MIN_OF(past->position, named[i].lowest);
+	}
+	return ERR_OK;
+}
+
+/* What these stand on and is none of them. */
+static enum err look_up_prevs(struct history *history, struct known_event **out, size_t *out_count)
+{
+	struct arena *arena = history->ctx->arena;
+	VEC(struct event_id) ids = {0};
+	for (size_t i = 0; i < history->events.n; i++) {
+		const struct event *event = history->events.p[i].event;
+		for (size_t k = 0; k < event->prev_count; k++) {
+			if (history_event(history, event->prev_events[k].s) == NULL) {
+				VEC_PUSH(arena, &ids, event->prev_events[k]);
+			}
+		}
+	}
+	*out = ARENA_NEW_ARRAY(arena, struct known_event, ids.n + 1);
+	*out_count = ids.n;
+	return room_known_events(history->ctx, history->hs, history->room, ids.p, ids.n, *out);
+}
+
+/* Whether an event stands on something that came with a greater position than it has got. */
+static bool stands_on_later(const struct past_event *past, const struct known_event *prevs,
+	size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		bool is_later = prevs[i].fate == EVENT_IN_TIMELINE && prevs[i].position > past->position;
+		for (size_t k = 0; k < past->event->prev_count && is_later; k++) {
+			if (str_equals(past->event->prev_events[k].s, prevs[i].event->event_id.s)) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+/* Of one: what came before by another way, and has its place below it; or it below others. */
+static enum err order_one(struct history *history, const struct past_event *past)
+{
+	struct ctx *ctx = history->ctx;
+	struct write *write = write_new(ctx);
+	const struct late_event late = {
+		.event = past->event,
+		.below = past->stands_below,
+		.moves_itself = past->stands_below < past->position,
+	};
+	int64_t place;
+	TRY(room_order(ctx, history->hs, history->room, &late, write, &place));
+	if (place != 0) {
+		store_place_set(write, history->room->nid, db_bigint(past->position), place);
+		store_gap_move(write, history->room->nid, past->position, place);
+	}
+	return writer_commit(ctx, history->hs->writer, write, NULL);
+}
+
+/* Oldest first. Nobody is told of history, so a commit for each that needs it is no harm. */
+static enum err order(struct history *history)
+{
+	struct known_event *prevs;
+	size_t count;
+	TRY(look_up_prevs(history, &prevs, &count));
+	for (size_t i = history->events.n; i > 0; i--) {
+		const struct past_event *past = &history->events.p[i - 1];
+		bool is_late = past->stands_below < past->position || stands_on_later(past, prevs, count);
+		TRY(is_late ? order_one(history, past) : ERR_OK);
+	}
+	return ERR_OK;
+}
+
 enum err history_add(struct history *history)
 {
 	struct write *write = write_new(history->ctx);
+	TRY(find_lower_gaps(history));
 	TRY(hold_auth(history));
 	TRY(load_keys(history, &history->keys));
 	TRY(history_redact(history, write));
@@ -449,6 +550,7 @@ enum err history_add(struct history *history)
 	write_keys(history, &history->keys, write);
 	write_on_commit(write, on_committed, history);
 	TRY(writer_commit(history->ctx, history->hs->writer, write, NULL));
+	TRY(order(history));
 	return room_refresh_gaps(history->ctx, history->hs, history->room);
 }
 

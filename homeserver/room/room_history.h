@@ -14,6 +14,8 @@ struct past_event {
 	const struct event *event;
 	int64_t position;
 	int64_t moved_from; /**< below the timeline */
+	int64_t
+		stands_below; /**< place of the lowest gap at which it was missing; its own when there is none below */
 	bool is_redacted;
 };
 
@@ -48,6 +50,9 @@ struct history {
 	VEC(struct stored_event *)
 	redacted; /**< the redacted forms of events of the timeline that one of these redacts */
 };
+
+/** One of the events by its id; NULL: it is none of them. */
+struct past_event *history_event(struct history *history, struct str event_id);
 
 /** Writes the events and what the state's intervals are with them, in one commit. Errors: STORE; SHUTDOWN */
 MUST_CHECK enum err history_add(struct history *history);

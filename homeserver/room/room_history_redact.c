@@ -6,16 +6,6 @@
 #include "matrix/relation.h"
 #include "storage/search.h"
 
-static struct past_event *find_past(struct history *history, struct str event_id)
-{
-	for (size_t i = 0; i < history->events.n; i++) {
-		if (str_equals(history->events.p[i].event->event_id.s, event_id)) {
-			return &history->events.p[i];
-		}
-	}
-	return NULL;
-}
-
 static enum err may_redact(struct history *history, const struct event *redaction,
 	const struct event *target, bool *out)
 {
@@ -36,7 +26,7 @@ static enum err redact(struct history *history, struct write *write, const struc
 {
 	struct arena *arena = history->ctx->arena;
 	int64_t nid = history->room->nid;
-	struct past_event *past = find_past(history, target->event->event_id.s);
+	struct past_event *past = history_event(history, target->event->event_id.s);
 	bool is_allowed = false;
 	bool is_redacted = target->redacted_by != 0 || (past != NULL && past->is_redacted);
 	if (!is_redacted) {
@@ -109,7 +99,7 @@ enum err history_redact(struct history *history, struct write *write)
 {
 	struct room *room = history->room;
 	lock_take(&room->lock);
-	bool has_waiting = room->content == NULL || room->content->has_waiting;
+	bool has_waiting = room->content == NULL || room->content->graph.has_waiting;
 	lock_give(&room->lock);
 	for (size_t i = history->events.n; i > 0; i--) { /* the oldest first, as they would have come */
 		TRY(redact_by(history, write, &history->events.p[i - 1]));

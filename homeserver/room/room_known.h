@@ -10,6 +10,9 @@
 /** A stored row as an event, kept in the cache. @param redactions  room_redactions() before it was read */
 struct stored_event *room_load_row(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct event_row *row, int64_t redactions);
+/** The same, but what is in memory already is left as it is. */
+struct stored_event *room_take_row(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct event_row *row, int64_t redactions);
 
 /**
  * room_known_events() without asking the database for some ids.

@@ -6,6 +6,7 @@
  * tell who may see it.
  */
 #include "homeserver/room/room_history.h"
+#include "homeserver/room/room_place.h"
 #include "matrix/auth.h"
 
 /* --- whether it is right there ------------------------------------------------------------------------------------ */
@@ -50,16 +51,15 @@ static enum err find_place(struct history *history, const struct event *event, i
 	TRY(room_timeline(history->ctx, history->hs, history->room, ROOM_OUTLIERS, history->below - 1,
 		true, 1, &timeline));
 	history->before = timeline.n > 0 ? timeline.events[0] : NULL;
-	/* What is before this server came is this room's alone; later ones are free as far as they were left so. */
-	bool is_early = history->before == NULL || history->before->position < 0;
-	int64_t ceiling = is_early ? MIN_OF(history->below, 0) : history->below;
-	int64_t floor = ceiling - ROOM_GAP_POSITIONS;
-	if (history->before == NULL) {
-		floor -= ROOM_GAP_POSITIONS;
-	} else if (is_early) {
-		floor = history->before->position;
-	} else {
-		floor = MAX_OF(floor, history->before->position);
+	struct free_places free_places;
+	TRY(room_free_places(history->ctx, history->hs, history->room, history->below, &free_places));
+	bool is_oldest = free_places.first == ROOM_OUTLIERS + 1;
+	int64_t ceiling = free_places.last + 1;
+	int64_t floor = free_places.first - 1;
+	if (is_oldest) {
+		floor = ceiling - INT64_C(2) * ROOM_GAP_POSITIONS;
+	} else if (floor >= 0) {
+		floor = MAX_OF(floor, ceiling - ROOM_GAP_POSITIONS);
 	}
 	int64_t middle = floor + (ceiling - floor) / 2;
 	*out = middle - 1 > floor && middle + 1 < ceiling && floor > ROOM_OUTLIERS ? middle : 0;

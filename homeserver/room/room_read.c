@@ -155,6 +155,13 @@ static bool timeline_from_ring(struct ctx *ctx, struct room *room, int64_t after
 	return true;
 }
 
+struct stored_event *room_take_row(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct event_row *row, int64_t redactions)
+{
+	struct stored_event *event = at_position(ctx, hs, room, row->position);
+	return event != NULL ? event : room_load_row(ctx, hs, room, row, redactions);
+}
+
 enum err room_timeline(struct ctx *ctx, struct homeserver *hs, struct room *room, int64_t after,
 	int64_t up_to, bool backwards, size_t limit, struct timeline *out)
 {
@@ -178,8 +185,7 @@ enum err room_timeline(struct ctx *ctx, struct homeserver *hs, struct room *room
 	out->n = MIN_OF(count, limit);
 	out->events = ARENA_NEW_ARRAY(ctx->arena, struct stored_event *, out->n);
 	for (size_t i = 0; i < out->n; i++) {
-		struct stored_event *event = at_position(ctx, hs, room, rows[i].position);
-		out->events[i] = event != NULL ? event : room_load_row(ctx, hs, room, &rows[i], redactions);
+		out->events[i] = room_take_row(ctx, hs, room, &rows[i], redactions);
 	}
 	return ERR_OK;
 }

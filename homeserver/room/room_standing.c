@@ -225,16 +225,17 @@ enum err acceptance_find_beside(struct acceptance *a)
 {
 	lock_take(&a->room->lock);
 	const struct room_content *content = a->room->content;
-	bool has_gaps = content != NULL && content->newest_gap > STATE_SINCE_EVER;
+	bool has_gaps = content != NULL && content->graph.newest_gap > STATE_SINCE_EVER;
 	lock_give(&a->room->lock);
 	if (!has_gaps) {
 		return ERR_OK;
 	}
-	struct str *named;
+	struct named_gap *named;
 	size_t count;
 	TRY(store_gaps_named(a->ctx, a->hs->db, a->room->nid, &a->event->event_id.s, 1, &named,
 		&count));
 	a->is_beside = count > 0;
 	a->standing.closes_gap = a->is_beside;
+	a->closes_at = a->is_beside ? named[0].lowest : 0;
 	return ERR_OK;
 }

@@ -11,6 +11,7 @@
 #include "storage/server_notice.h"
 #include "storage/event.h"
 #include "storage/graph.h"
+#include "storage/place.h"
 #include "storage/remote_device.h"
 #include "storage/room.h"
 #include "storage/state.h"
@@ -90,6 +91,7 @@ static void apply(struct room_commit *commit, struct built_event *built)
 		news.steps = standing->steps;
 		news.step_count = standing->step_count;
 		news.has_gap = standing->missing_prev_count > 0;
+		news.is_placed = standing->place != 0;
 		if (standing->moved_from != 0 && built->event->is_state) {
 			room_apply_move(commit->room, built->event->type, built->event->state_key,
 				standing->moved_from, built->stored->position);
@@ -230,8 +232,14 @@ static void write_standing(struct write *write, struct room *room, const struct 
 	if (standing->closes_gap) {
 		store_gap_close(write, room->nid, event->event_id.s);
 	}
+	bool is_placed = standing->place != 0;
 	for (size_t i = 0; i < standing->missing_prev_count; i++) {
-		store_gap_insert(write, room->nid, db_position(index), standing->missing_prev[i].s);
+		store_gap_insert(write, room->nid,
+			is_placed ? db_bigint(standing->place) : db_position(index),
+			standing->missing_prev[i].s);
+	}
+	if (is_placed) {
+		store_place_set(write, room->nid, db_position(index), standing->place);
 	}
 }
 

@@ -82,6 +82,8 @@ struct timeline {
 	struct stored_event **events; /**< in the order asked for */
 	size_t n;
 	bool has_more; /**< there are further events within the bounds in that direction */
+	const int64_t *
+		places; /**< of room_timeline_shown(): theirs, where they may differ from their positions; else NULL */
 };
 /**
  * Up to `limit` events with after < position <= up_to: the newest ones, newest first, when `backwards`, else the oldest,
@@ -89,6 +91,25 @@ struct timeline {
  */
 MUST_CHECK enum err room_timeline(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	int64_t after, int64_t up_to, bool backwards, size_t limit, struct timeline *out);
+
+/**
+ * The same in the order of history: by places. An event's place is its position, unless it came after what stands on it: then it is a number
+ * below that. So a place is what a position is to tokens and gaps, while all who are told of events go by positions.
+ * From memory as room_timeline(), when nothing that came after `after` is shown elsewhere.
+ */
+MUST_CHECK enum err room_timeline_shown(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	int64_t after, int64_t up_to, bool backwards, size_t limit, struct timeline *out);
+/** Place of one of its events. */
+static inline int64_t timeline_place(const struct timeline *timeline, size_t i)
+{
+	return timeline->places != NULL ? timeline->places[i] : timeline->events[i]->position;
+}
+/** Places of events by their positions. Cost: none where nothing newer is shown elsewhere, else one round trip. Errors: STORE */
+MUST_CHECK enum err room_places_of(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const int64_t *positions, size_t count, int64_t *out);
+/** The event that is shown there. Errors: MISSING; STORE. */
+MUST_CHECK enum err room_event_at_place(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	int64_t place, struct stored_event **out);
 
 /**
  * For reading backwards from `up_to` to `after`: where to stop, right before the event at the newest gap; `after` when there is none.

@@ -267,12 +267,17 @@ static enum err fill(struct searching *searching, struct search_result *result, 
 	struct page *out)
 {
 	const struct reading *reading = &result->room->reading;
+	int64_t place;
+	TRY(room_places_of(searching->ctx, searching->hs, reading->room, &result->event->position, 1,
+		&place));
 	const struct page_query query = {
 		.viewer = reading->viewer,
 		.user_id = searching->request->who->user.s,
 		.ignored = reading->view.ignored,
-		.after = is_before ? ROOM_OUTLIERS : result->event->position,
-		.up_to = is_before ? result->event->position - 1 : reading->view.up_to,
+		.is_history = true,
+		.came_up_to = reading->view.up_to,
+		.after = is_before ? ROOM_OUTLIERS : place,
+		.up_to = is_before ? place - 1 : reading->view.up_to,
 		.is_backwards = is_before,
 		.limit = is_before ? searching->request->context_before : searching->request->context_after,
 		.scan_limit = READING_SCAN_LIMIT / 10,

@@ -56,6 +56,8 @@ static enum err fill_messages(struct ctx *ctx, struct homeserver *hs, const stru
 		.user_id = ask->who->user.s,
 		.filter = ask->filter,
 		.ignored = reading->view.ignored,
+		.is_history = true,
+		.came_up_to = last,
 		.is_backwards = ask->is_backwards,
 		.limit = ask->limit,
 		.scan_limit = READING_SCAN_LIMIT,
@@ -207,6 +209,7 @@ enum err page_event_by_id(struct ctx *ctx, struct homeserver *hs, const struct p
 /* Before and after the event, and the event between them. */
 struct surroundings {
 	struct stored_event *event;
+	int64_t place; /* of the event */
 	struct page before;
 	struct page after;
 	struct stored_event **all; /* the event, before, after: as they are written */
@@ -225,15 +228,17 @@ static enum err fill_surroundings(struct ctx *ctx, struct homeserver *hs,
 		.filter = ask->filter,
 		.ignored = reading->view.ignored,
 		.scan_limit = READING_SCAN_LIMIT,
+		.is_history = true,
+		.came_up_to = reading->view.up_to,
 		.is_backwards = true,
 		.after = ROOM_OUTLIERS,
-		.up_to = around->event->position - 1,
+		.up_to = around->place - 1,
 		.limit = ask->limit / 2,
 	};
 	TRY(page_fill(ctx, hs, reading->room, &query, &around->before));
 	query.is_backwards = false;
 	query.stops_at_gaps = true;
-	query.after = around->event->position;
+	query.after = around->place;
 	query.up_to = reading->view.up_to;
 	query.limit = ask->limit - ask->limit / 2;
 	TRY(page_fill(ctx, hs, reading->room, &query, &around->after));
@@ -308,9 +313,10 @@ static enum err surround_once(struct ctx *ctx, struct homeserver *hs, const stru
 	*around = (struct surroundings){0};
 	*out_goes_on = false;
 	TRY(reading_get_event(ctx, hs, ask->who, ask->room_id, event_id, reading, &around->event));
+	TRY(room_places_of(ctx, hs, reading->room, &around->event->position, 1, &around->place));
 	if (may_fill && before > 0) {
 		/* History may be missing right before it. */
-		TRY(reading_fill_gap(ctx, hs, reading, around->event->position - 1, out_goes_on));
+		TRY(reading_fill_gap(ctx, hs, reading, around->place - 1, out_goes_on));
 	}
 	if (*out_goes_on) {
 		return ERR_OK;

@@ -73,13 +73,23 @@ static bool is_shown(struct filling *filling, const struct stored_event *stored)
 		passes_filter(filling, event);
 }
 
+/* It is shown among older ones, but the reader may not know of it. */
+static bool has_come_later(const struct page_query *query, const struct stored_event *event)
+{
+	return query->is_history && event->position > query->came_up_to;
+}
+
 /* Looks at a chunk. @return true when the page is full */
 static bool take_chunk(struct filling *filling, const struct timeline *chunk, struct page *page)
 {
 	bool backwards = filling->query->is_backwards;
 	for (size_t i = 0; i < chunk->n; i++) {
 		struct stored_event *event = chunk->events[i];
-		page->reached = backwards ? event->position - 1 : event->position;
+		int64_t place = timeline_place(chunk, i);
+		page->reached = backwards ? place - 1 : place;
+		if (has_come_later(filling->query, event)) {
+			continue;
+		}
 		if (!is_shown(filling, event)) {
 			page->has_skipped = true;
 			page->has_skipped_state = page->has_skipped_state || event->event->is_state;
@@ -100,9 +110,11 @@ static enum err cover(struct filling *filling, const struct timeline *chunk)
 	if (chunk->n == 0) {
 		return ERR_OK;
 	}
-	size_t oldest = filling->query->is_backwards ? chunk->n - 1 : 0;
-	TRY(room_viewer_cover(filling->ctx, filling->hs, filling->query->viewer,
-		chunk->events[oldest]->position));
+	int64_t oldest = INT64_MAX;
+	for (size_t i = 0; i < chunk->n; i++) {
+		oldest = MIN_OF(oldest, chunk->events[i]->position);
+	}
+	TRY(room_viewer_cover(filling->ctx, filling->hs, filling->query->viewer, oldest));
 	return filling->asks_relations ? load_kinds(filling, chunk) : ERR_OK;
 }
 
@@ -148,7 +160,10 @@ enum err page_fill(struct ctx *ctx, struct homeserver *hs, struct room *room,
 		struct timeline chunk;
 		int64_t after = query->is_backwards ? first_after : page.reached;
 		int64_t up_to = query->is_backwards ? page.reached : last;
-		TRY(room_timeline(ctx, hs, room, after, up_to, query->is_backwards, chunk_size, &chunk));
+		TRY(query->is_history ? room_timeline_shown(ctx, hs, room, after, up_to,
+									query->is_backwards, chunk_size, &chunk)
+							  : room_timeline(ctx, hs, room, after, up_to, query->is_backwards,
+									chunk_size, &chunk));
 		TRY(cover(&filling, &chunk));
 		is_full = take_chunk(&filling, &chunk, &page);
 		scanned += chunk.n;

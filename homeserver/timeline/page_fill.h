@@ -14,6 +14,12 @@ struct page_query {
 	const struct str_set *ignored;     /**< users of whom only state is shown; NULL: none */
 	int64_t after;                     /**< after < position <= up_to */
 	int64_t up_to;
+	/**
+	 * In the order of history: all positions of the query and of the page are places, see room_timeline_shown(). Else in the order in
+	 * which events came.
+	 */
+	bool is_history;
+	int64_t came_up_to; /**< then: newest position that is shown, wherever its place is */
 	bool is_backwards;
 	size_t limit;
 	size_t scan_limit; /**< events looked at, at the most */

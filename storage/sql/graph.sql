@@ -101,8 +101,8 @@ UPDATE room_gaps SET attempts = attempts + 1,
 WHERE room_nid = $1 AND position = $2;
 
 -- name: gap_named hot
--- Which of these ids are missing at a gap. Index: room_gaps_prev_idx.
-SELECT DISTINCT prev_id FROM room_gaps WHERE room_nid = $1 AND prev_id = ANY ($2::text[]);
+-- Which of these ids are missing at a gap, and the place of the lowest one. Index: room_gaps_prev_idx.
+SELECT prev_id, min(position) FROM room_gaps WHERE room_nid = $1 AND prev_id = ANY ($2::text[]) GROUP BY prev_id;
 
 -- name: gap_oldest hot
 -- Of the oldest gap whose event on this side is in ($2, $3]. Index: room_gaps_pkey.
@@ -111,14 +111,16 @@ ORDER BY g.position LIMIT 1;
 
 -- name: gap_over hot
 -- The oldest gap whose event on this side is deeper than $2: what has that depth and is missing, is missing there. Index: room_gaps_pkey,
--- events_pkey.
-SELECT g.position FROM room_gaps g JOIN events e ON e.room_nid = g.room_nid AND e.position = g.position
+-- event_places_pkey, events_pkey.
+SELECT g.position FROM room_gaps g LEFT JOIN event_places p ON p.room_nid = $1 AND p.place = g.position
+JOIN events e ON e.room_nid = $1 AND e.position = coalesce(p.position, g.position)
 WHERE g.room_nid = $1 AND e.depth > $2 ORDER BY g.position LIMIT 1;
 
 -- name: gap_in_time hot
 -- The newest gap in which events of $2 to $3 may be missing: by the times of the event on this side and of the one before the gap.
--- Index: room_gaps_pkey, events_pkey.
-SELECT g.position FROM room_gaps g JOIN events e ON e.room_nid = g.room_nid AND e.position = g.position
+-- Index: room_gaps_pkey, event_places_pkey, events_pkey.
+SELECT g.position FROM room_gaps g LEFT JOIN event_places p ON p.room_nid = $1 AND p.place = g.position
+JOIN events e ON e.room_nid = $1 AND e.position = coalesce(p.position, g.position)
 WHERE g.room_nid = $1 AND e.origin_server_ts >= $2 AND coalesce((
 	SELECT b.origin_server_ts FROM events b
 	WHERE b.room_nid = $1 AND b.position < g.position AND b.position > -1152921504606846976
@@ -126,8 +128,10 @@ WHERE g.room_nid = $1 AND e.origin_server_ts >= $2 AND coalesce((
 ORDER BY g.position DESC LIMIT 1;
 
 -- name: room_graph_summary hot
--- One row: position of the newest gap; whether redactions wait. Index: room_gaps_pkey, waiting_redactions_pkey.
+-- One row: place of the newest gap; newest position that history shows elsewhere; whether redactions wait. Index: room_gaps_pkey,
+-- event_places_position_key, waiting_redactions_pkey.
 SELECT coalesce((SELECT max(position) FROM room_gaps WHERE room_nid = $1), -9223372036854775807),
+	coalesce((SELECT max(position) FROM event_places WHERE room_nid = $1), -9223372036854775807),
 	EXISTS (SELECT 1 FROM waiting_redactions WHERE room_nid = $1);
 
 -- name: waiting_redactions_of hot

@@ -179,6 +179,17 @@ SELECT u.room_nid, u.position, u.prev_id FROM unnest($1::bigint[], $2::bigint[],
 WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.event_id = u.prev_id AND e.position > -1152921504606846976)
 ON CONFLICT DO NOTHING;
 
+-- name: event_place_set tells=rewritten:1
+-- Events that history shows elsewhere than where they came: nid, place, position. Index: event_places_position_key.
+INSERT INTO event_places (room_nid, place, position) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[])
+ON CONFLICT (room_nid, position) DO UPDATE SET place = excluded.place;
+
+-- name: gap_move tells=rewritten:1
+-- Gaps go along with the events at which they are: nid, place, new place. Index: room_gaps_pkey.
+UPDATE room_gaps g SET position = u.to_place
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS u(room_nid, from_place, to_place)
+WHERE g.room_nid = u.room_nid AND g.position = u.from_place;
+
 -- name: waiting_redaction_insert tells=room:1
 -- Redactions of what has not come yet: nid, event id, position of the redaction. Index: waiting_redactions_pkey.
 INSERT INTO waiting_redactions (room_nid, redacts, position)

@@ -229,3 +229,8 @@ def test_partner_was_away__both_wrote__same_state_and_history_after(federated, s
     for user in (ann, zoe):
         wait_until(lambda: {"ours %d" % n for n in range(5)} | {"theirs %d" % n for n in range(5)} <= set(bodies(user, room_id)),
                    60, "all that was said")
+        # Both branches in the order of the graph; how they are mixed is each server's.
+        said = bodies(user, room_id)[::-1]
+        for whose in ("ours", "theirs"):
+            assert [body for body in said if body.startswith(whose)] == ["%s %d" % (whose, n) for n in range(5)] + [whose + " again"]
+        assert said[-1] == "last"

@@ -116,12 +116,13 @@ class Judge:
         for body, count in bodies.items():
             if body is not None and count > 1:
                 yield "%s shows %r as %d events" % (letter, body, count)
+        yield from self._order(room, view)
         for event in view.events.values():
             if FORGED in str(event["content"]):
                 yield "%s believes %s" % (letter, view.describe(event["event_id"]))
 
     def _order(self, room, view):
-        """Whose messages do not stand in the order in which they were said.  It is told, but is no difference: see README.md."""
+        """Whose messages do not stand in the order in which they were said."""
         place = {event_id: number for number, event_id in enumerate(view.messages)}
         for user_id, order in room.order.items():
             places = [place[event_id] for event_id in order if event_id in place]
@@ -137,8 +138,6 @@ class Judge:
         for room in self.rooms:
             views = self.views.get(room, [])
             found = list(self._compare(room, views)) if views else ["no answers"]
-            for line in (line for view in views for line in self._order(room, view)):
-                self.say("order: version %s: %s" % (room.version, line))
             self.differences += ["room %s (version %s): %s" % (room.room_id, room.version, line) for line in found]
             for view in views:
                 self.say("%-8s %-9s %8d %8d %8d %8d  %s" % (

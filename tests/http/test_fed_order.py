@@ -1,0 +1,160 @@
+"""History in the order of the event graph, when what others stand on comes after them.
+
+/sync is in the order in which events came: "This can conflict with other APIs which order events based on their partial ordering in
+the event graph. This can result in duplicate events being received (once per distinct API called)."
+Spec: client-server API, "Syncing"; /messages, "in chronological order"
+"""
+import pytest
+
+from support.client import path_of
+from support.handshake import VERSIONS
+from support.shared_room import SharedRoom
+
+MISSING = r"/_matrix/federation/v1/get_missing_events/.*"
+
+
+def missed(remote):
+    """Missing events are not given, so what stands on them comes with the state before it."""
+    remote.on("POST", MISSING, lambda ask: (404, {"errcode": "M_NOT_FOUND", "error": "no"}))
+
+
+class Late:
+    """A room in which the newest of what was missed came first: first ..., [missed ...], over, newest."""
+
+    def __init__(self, server, remote, count, version="11"):
+        self.shared = SharedRoom(server, remote, version)
+        self.room, self.alice = self.shared.room, self.shared.user
+        self.first = self.room.message("first")
+        self.shared.deliver(self.first)
+        self.missed = [self.room.message("missed %d" % number) for number in range(count)]
+        self.over = self.room.message("over the gap")
+        self.newest = self.room.message("newest")
+        missed(remote)
+        self.came = [event["event_id"] for event in self.shared.deliver(self.newest)]  # the state before `over` is given
+
+    def all(self):
+        return ids(self.first, *self.missed, self.over, self.newest)
+
+    def has(self, event):
+        """Whether it is part of the timeline.  Asking for it would have it fetched."""
+        found = "SELECT count(*) FROM events WHERE position > -(1::bigint << 60) AND event_id = '%s'" % event.event_id
+        return self.shared.server.sql(found).strip() == "1"
+
+    def shows(self, **query):
+        """What history says of these, oldest first."""
+        return told(reversed(self.alice.history(self.room.room_id, **query)), self.all())
+
+
+def ids(*events):
+    return [event.event_id for event in events]
+
+
+def told(events, of):
+    return [event["event_id"] for event in events if event["event_id"] in of]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_history__ancestors_came_last__shown_before_what_stands_on_them(federated, remote, version):
+    late = Late(federated, remote, 5, version)
+    assert late.came == ids(late.over, late.newest)
+    came = late.shared.deliver(*late.missed)
+    assert told(came, late.all()) == ids(*late.missed)
+    for limit in (1, 3, 50):
+        assert late.shows(limit=limit) == late.all()
+    assert told(late.alice.history(late.room.room_id, "f"), late.all()) == late.all()
+    # New ones come behind all of that.
+    after = late.room.message("after")
+    late.shared.deliver(after)
+    assert late.alice.history(late.room.room_id)[0]["event_id"] == after.event_id
+    assert late.shows() == late.all()
+
+
+def test_history__ancestors_came_last__a_limited_sync_and_pages_from_it_lack_none(federated, remote):
+    late = Late(federated, remote, 12)
+    late.shared.deliver(*late.missed)
+    sync = late.alice.get("/sync", {"filter": '{"room":{"timeline":{"limit":5}}}'}).ok()
+    timeline = sync["rooms"]["join"][late.room.room_id]["timeline"]
+    assert told(timeline["events"], late.all()) == ids(*late.missed[-5:])
+    older = late.alice.history(late.room.room_id, start=timeline["prev_batch"])
+    assert told(reversed(older), late.all()) == late.all()
+
+
+def test_context__ancestors_came_last__around_the_gap_in_order(federated, remote):
+    late = Late(federated, remote, 4)
+    late.shared.deliver(*late.missed)
+    for at, event in enumerate([late.first, *late.missed, late.over, late.newest]):
+        around = late.alice.get(path_of("rooms", late.room.room_id, "context", event.event_id), {"limit": 4}).ok()
+        assert told(reversed(around["events_before"]), late.all()) == late.all()[max(at - 2, 0):at]
+        assert told(around["events_after"], late.all()) == late.all()[at + 1:at + 3]
+        before = late.alice.history(late.room.room_id, start=around["start"])
+        assert told(reversed(before), late.all()) == late.all()[:max(at - 2, 0)]
+
+
+def test_history__branch_over_a_gap_of_its_own__the_gap_goes_with_it(federated, remote):
+    """Only the end of the branch comes by itself: the rest is fetched by whoever pages there, and stands before it."""
+    late = Late(federated, remote, 9)
+    late.shared.deliver(late.missed[7], late.missed[8])  # the state before `6` is given, and so it is over a gap
+    assert late.has(late.missed[6]) and not late.has(late.missed[5])
+    assert late.shows(limit=2) == late.all()
+    assert late.shows() == late.all()
+
+
+def test_history__known_branch_met_again_in_a_gap__shown_below_what_stands_on_it(federated, remote):
+    """Part of what is missing came as a branch of its own before, and is met when the gap is filled."""
+    late = Late(federated, remote, 9)
+    late.shared.deliver(late.missed[4])  # the state before `3` is given
+    assert [late.has(event) for event in late.missed[2:6]] == [False, True, True, False]
+    assert late.shows() == late.all()
+    assert late.shows(limit=2) == late.all()
+
+
+def test_history__two_branches_at_one_gap__each_in_order(federated, remote):
+    late = Late(federated, remote, 0)
+    room = late.room
+    point = late.newest
+    one = [room.message("one", prev=[point.event_id])]
+    one.append(room.message("one end", prev=[one[0].event_id]))
+    other = [room.message("other", prev=[point.event_id])]
+    other.append(room.message("other end", prev=[other[0].event_id]))
+    room.heads = [one[-1].event_id, other[-1].event_id]
+    both = room.message("on both")
+    late.shared.deliver(room.message("newest of all"))  # the state before `both` is given
+    assert late.has(both) and not late.has(one[0])
+    late.shared.deliver(*other)
+    late.shared.deliver(*one)
+    shown = [event["event_id"] for event in reversed(late.alice.history(room.room_id))]
+    for branch in (one, other):
+        places = [shown.index(event_id) for event_id in ids(point, *branch, both)]
+        assert places == sorted(places)
+    assert len(shown) == len(set(shown))
+
+
+def test_history__ancestors_came_after_somebody_had_left__not_shown_to_them(federated, remote):
+    late, bob = Late(federated, remote, 3), federated.user()
+    bob.join(late.room.room_id).ok()
+    late.alice.leave(late.room.room_id).ok()
+    watch = bob.watch()
+    late.shared.send(*late.missed)
+    watch.timeline_until(late.room.room_id, late.missed[-1].event_id)
+    assert told(reversed(bob.history(late.room.room_id)), late.all()) == late.all()
+    assert late.shows() == ids(late.first, late.over, late.newest)
+
+
+def test_history_for_servers__ancestors_came_last__walked_as_the_graph_goes(federated, remote):
+    late = Late(federated, remote, 5)
+    late.shared.deliver(*late.missed)
+    target = "/backfill" + path_of(late.room.room_id) + "?limit=50&v=" + late.newest.event_id
+    pdus = remote.send(federated, "GET", target).ok()["pdus"]
+    bodies = [pdu["content"].get("body") for pdu in pdus if pdu["type"] == "m.room.message"]
+    assert bodies == ["newest", "over the gap", *["missed %d" % number for number in (4, 3, 2, 1, 0)], "first"]
+    reply = remote.send(federated, "POST", "/get_missing_events" + path_of(late.room.room_id), {
+        "latest_events": [late.over.event_id], "earliest_events": [late.first.event_id], "limit": 10}).ok()
+    assert [pdu["content"].get("body") for pdu in reply["events"]] == ["missed %d" % number for number in range(5)]
+
+
+def test_unread__ancestors_came_last__counted_as_they_came(federated, remote):
+    late = Late(federated, remote, 3)
+    late.alice.receipt(late.room.room_id, late.newest.event_id).ok()
+    late.shared.deliver(*late.missed)
+    counts = late.alice.get("/sync").ok()["rooms"]["join"][late.room.room_id]["unread_notifications"]
+    assert counts["notification_count"] == 3
