@@ -200,6 +200,16 @@ static enum err fill_gap(struct ctx *ctx, struct federation *federation, struct 
 	return ERR_OK;
 }
 
+/* History tells since when members are there, which has to fit what is known of them. */
+static bool await_whole(struct ctx *ctx, struct homeserver *hs, struct room *room)
+{
+	bool is_whole = room_await_whole(ctx, hs, room) == ERR_OK;
+	if (!is_whole) {
+		ctx->fault = (struct fault){0};
+	}
+	return is_whole;
+}
+
 static enum err fill(void *self, struct ctx *ctx, struct room *room, int64_t reached,
 	bool *out_goes_on)
 {
@@ -216,9 +226,8 @@ static enum err fill(void *self, struct ctx *ctx, struct room *room, int64_t rea
 		return ERR_OK;
 	}
 	TRY(ctx_may_ask(ctx));
-	if (room_await_whole(ctx, hs, room) != ERR_OK) {
-		ctx->fault = (struct fault){0};
-		return ERR_OK; /* history tells since when members are there, which has to fit what is known of them */
+	if (!await_whole(ctx, hs, room)) {
+		return ERR_OK;
 	}
 	*out_goes_on = true;
 	if (!begin(backfill, &nid, clock_mono_ms(&hs->clock) + ALL_MS)) {
@@ -458,6 +467,9 @@ static enum err fetch_near(void *self, struct ctx *ctx, struct room *room,
 		return ERR_OK;
 	}
 	TRY(ctx_may_ask(ctx));
+	if (!await_whole(ctx, federation->hs, room)) {
+		return ERR_OK;
+	}
 	*out_is_news = true;
 	if (!begin(backfill, &nid, clock_mono_ms(clock) + ALL_MS)) {
 		return ERR_OK;

@@ -232,6 +232,17 @@ def test_partial__history_of_before__not_fetched_until_whole(partial, remote):
     assert joined_members(alice, room) == {room.creator, alice.user_id, *room.far}
 
 
+def test_partial__event_of_before_by_its_time__found_when_whole(partial, remote):
+    alice, room, hold = partial
+    before = room.state[("m.room.join_rules", "")]
+    later = Later(lambda: alice.get("/_matrix/client/v1" + path_of("rooms", room.room_id, "timestamp_to_event"),
+                                    {"ts": before["origin_server_ts"], "dir": "b"}))
+    assert hold.waiting.wait(60)
+    alice.send(room.room_id, "meanwhile")
+    hold.release()
+    assert later.result().ok()["event_id"] == before.event_id
+
+
 def test_partial__keys_of_members__told_as_changed_when_whole(partial):
     alice, room, hold = partial
     watch = alice.watch(filter=LAZY)
