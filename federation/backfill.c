@@ -200,10 +200,15 @@ static enum err fill_gap(struct ctx *ctx, struct federation *federation, struct 
 	return ERR_OK;
 }
 
-/* History tells since when members are there, which has to fit what is known of them. */
+/*
+ * History tells since when members are there, which has to fit what is known of them. A room's content is put away when it becomes whole, and who
+ * may be asked stands in it.
+ */
 static bool await_whole(struct ctx *ctx, struct homeserver *hs, struct room *room)
 {
-	bool is_whole = room_await_whole(ctx, hs, room) == ERR_OK;
+	struct room *loaded;
+	bool is_whole = room_await_whole(ctx, hs, room) == ERR_OK &&
+		rooms_get_nid(ctx, hs, room_nid(room), &loaded) == ERR_OK;
 	if (!is_whole) {
 		ctx->fault = (struct fault){0};
 	}
@@ -459,7 +464,9 @@ static enum err fetch_near(void *self, struct ctx *ctx, struct room *room,
 	const struct clock *clock = &federation->hs->clock;
 	int64_t nid = room_nid(room);
 	int64_t below = 0;
+	struct room *loaded;
 	*out_is_news = false;
+	TRY(rooms_get_nid(ctx, federation->hs, nid, &loaded));
 	if (room_is_resident(room)) {
 		TRY(room_gap_in_time(ctx, federation->hs, room, wanted->from, wanted->to, &below));
 	}
