@@ -521,10 +521,11 @@ void wire_drain(struct wire *wire)
 
 void wire_poke(struct wire *wire)
 {
-	if (wire->housekeeper == NULL) {
+	struct housekeeper *housekeeper = wire->housekeeper;
+	if (housekeeper == NULL) {
 		return; /* it begins with a look */
 	}
-	housekeeper_poke(wire->housekeeper);
+	housekeeper_poke(housekeeper);
 	notice_job_wake(wire->hs.notices);
 	notice_upkeep_wake(wire->hs.notice_upkeep);
 }
@@ -553,8 +554,9 @@ bool wire_destroy(struct wire *wire)
 	if (!http_server_stop(wire->http)) {
 		return false;
 	}
+	/* It looks at the HTTP server; and the writer still hears others, who may want it to look. */
+	housekeeper_destroy(atomic_exchange(&wire->housekeeper, NULL));
 	http_server_destroy(wire->http);
-	housekeeper_destroy(wire->housekeeper);
 	media_destroy(hs->media);
 	lazy_members_destroy(hs->lazy_members);
 	flush_sessions(hs);
