@@ -244,7 +244,9 @@ static void told_one(const struct homeserver *hs, const struct news *news, int64
 	case NEWS_MESSAGE:
 	case NEWS_ROOM:
 	case NEWS_REWRITTEN:
-		rooms_told(hs->rooms, news->room_nid, position, news->kind);
+		/* Messages too: following the room instead (room_content.c) let a /sync miss events when a process was killed. */
+		rooms_told(hs->rooms, news->room_nid, position,
+			news->kind == NEWS_MESSAGE ? NEWS_ROOM : news->kind);
 		break;
 	case NEWS_RECEIPTS:
 		receipts_told(hs->receipts, news->room_nid);
