@@ -385,7 +385,7 @@ void presence_sync_ended(struct homeserver *hs, const struct principal *who,
 static bool is_sign_of_life(struct homeserver *hs, struct str user_id)
 {
 	struct presence *presence = hs->presence;
-	int64_t often_ms = hs->settings.presence_idle_ms / (2 * ACTIVE_PART);
+	int64_t often_ms = hs->settings.presence_idle_ms / 2 / ACTIVE_PART;
 	LOCK_SCOPE(&presence->lock);
 	const struct presence_entry *entry = map_get(&presence->by_user, user_id);
 	return entry != NULL && now_ms(hs) - entry->last_active_ms >= often_ms;
