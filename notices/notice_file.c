@@ -206,6 +206,7 @@ enum err notice_file_say(struct ctx *ctx, struct homeserver *hs, struct user_id 
 		.room_id = row->room_id,
 		.type = STR("m.room.message"),
 		.content = &content,
+		.holds_clear_file = encryption == NULL,
 		.txn_key = row->txn_key};
 	return notice_say(ctx, hs, &words, &event_id);
 }

@@ -123,42 +123,42 @@ static bool make_pins(struct ctx *ctx, const struct json *before, struct str eve
 	return is_on != was_on;
 }
 
-/*
- * The list is one event of state, which others change too. What came between reading and writing is known by what ours replaced; then
- * that is taken as it was, changed, and written once more, so that nobody's pin is lost.
- */
-static enum err pin(struct ctx *ctx, struct homeserver *hs, struct user_id sender,
+/* Errors: CONFLICT (somebody has changed the list since it was read) */
+static enum err pin_once(struct ctx *ctx, struct homeserver *hs, struct user_id sender,
 	const struct notice_follow_up_row *row)
 {
-	const struct str type = STR("m.room.pinned_events");
 	bool is_on = str_equals(row->kind, STR("pin"));
 	struct room *room;
 	struct stored_event *base;
-	struct stored_event *event;
 	struct json content;
+	struct room_premise as_read = {.type = STR("m.room.pinned_events"), .state_key = STR("")};
 	const struct room_intent intent = {.sender = sender,
-		.type = type,
+		.type = as_read.type,
 		.is_state = true,
-		.state_key = STR(""),
-		.content = &content};
+		.state_key = as_read.state_key,
+		.content = &content,
+		.premise = &as_read};
 	TRY(rooms_get(ctx, hs, row->room_id, &room));
-	TRY(room_state_event(ctx, hs, room, type, STR(""), POSITION_NOW, &base));
+	TRY(room_state_event(ctx, hs, room, as_read.type, as_read.state_key, POSITION_NOW, &base));
 	if (!make_pins(ctx, base != NULL ? base->event->content : NULL, row->event_id, is_on,
 			&content)) {
 		return ERR_OK;
 	}
+	as_read.position = base != NULL ? base->position : 0;
 	TRY(notice_enter_room(ctx, hs, sender, row->room_id, &room));
-	int64_t expected = base != NULL ? base->position : 0;
-	for (int i = 0; i < PIN_TRIES; i++) {
-		TRY(room_add(ctx, hs, room, &intent, 1, &event));
-		if (event->replaces_position == expected || event->replaces_position == 0) {
-			break;
-		}
-		TRY(room_event_at(ctx, hs, room, event->replaces_position, &base));
-		(void)make_pins(ctx, base->event->content, row->event_id, is_on, &content);
-		expected = event->position;
+	return room_add(ctx, hs, room, &intent, 1, NULL);
+}
+
+/* The list is one event of state, which others change too: it is written only over what was read, so nobody's pin is lost. */
+static enum err pin(struct ctx *ctx, struct homeserver *hs, struct user_id sender,
+	const struct notice_follow_up_row *row)
+{
+	enum err err = pin_once(ctx, hs, sender, row);
+	for (int i = 1; i < PIN_TRIES && err == ERR_CONFLICT; i++) {
+		ctx->fault = (struct fault){0};
+		err = pin_once(ctx, hs, sender, row);
 	}
-	return ERR_OK;
+	return err;
 }
 
 /* --- each -------------------------------------------------------------------------------------------------------- */

@@ -68,13 +68,16 @@ static enum err encrypt(struct ctx *ctx, struct homeserver *hs, struct room *roo
 	return room_cipher_encrypt(ctx, hs, &device, room, &message, out);
 }
 
-enum err notice_say(struct ctx *ctx, struct homeserver *hs, const struct notice_words *words,
+/* Errors: CONFLICT (it was to go in clear, and the room is encrypted since just now) */
+static enum err say_once(struct ctx *ctx, struct homeserver *hs, const struct notice_words *words,
 	struct str *out_event_id)
 {
 	struct room *room;
 	struct stored_event *encryption;
 	struct stored_event *event;
 	struct json ciphertext;
+	static const struct room_premise in_clear = {.type = STR_INIT("m.room.encryption"),
+		.state_key = STR_INIT("")};
 	struct room_intent intent = {
 		.sender = words->sender,
 		.type = words->type,
@@ -85,9 +88,13 @@ enum err notice_say(struct ctx *ctx, struct homeserver *hs, const struct notice_
 		.txn_id = words->txn_id,
 	};
 	TRY(notice_enter_room(ctx, hs, words->sender, words->room_id, &room));
-	TRY(room_state_event(ctx, hs, room, STR("m.room.encryption"), STR(""), POSITION_NOW,
+	TRY(room_state_event(ctx, hs, room, in_clear.type, in_clear.state_key, POSITION_NOW,
 		&encryption));
-	if (encryption != NULL && !is_always_clear(words->type)) {
+	if (encryption == NULL) {
+		intent.premise = is_always_clear(words->type) ? NULL : &in_clear;
+	} else if (words->holds_clear_file) {
+		return fail(ctx, ERR_CONFLICT, M_BAD_STATE, "The room has become encrypted");
+	} else if (!is_always_clear(words->type)) {
 		TRY(encrypt(ctx, hs, room, words, &ciphertext));
 		intent.type = STR("m.room.encrypted");
 		intent.content = &ciphertext;
@@ -95,4 +102,15 @@ enum err notice_say(struct ctx *ctx, struct homeserver *hs, const struct notice_
 	TRY(room_add(ctx, hs, room, &intent, 1, &event));
 	*out_event_id = event->event->event_id.s;
 	return ERR_OK;
+}
+
+enum err notice_say(struct ctx *ctx, struct homeserver *hs, const struct notice_words *words,
+	struct str *out_event_id)
+{
+	enum err err = say_once(ctx, hs, words, out_event_id);
+	if (err != ERR_CONFLICT) {
+		return err;
+	}
+	ctx->fault = (struct fault){0};
+	return say_once(ctx, hs, words, out_event_id);
 }

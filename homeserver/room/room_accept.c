@@ -216,6 +216,11 @@ static enum err accept_in_turn(struct acceptance *a, struct room_builder *builde
 	*out = NULL;
 	TRY(room_load_if_needed(a->ctx, a->hs, a->room));
 	TRY(judge(a, &is_done));
+	const struct room_intent *intent = a->arrival->intent;
+	if (!is_done && intent != NULL && !room_premise_holds(a->room, intent)) {
+		a->out->is_outdated = true;
+		return ERR_CONFLICT;
+	}
 	return is_done ? ERR_OK : submit(a, builder, out, out_keeps_turn);
 }
 
@@ -288,11 +293,14 @@ static enum err accept_settled(struct ctx *ctx, struct homeserver *hs, struct ro
 	const struct room_arrival *arrival, struct asked_policy *policy, struct room_outcome *out)
 {
 	enum err err = ERR_CONFLICT;
-	for (int attempt = 0; attempt < MAX_ATTEMPTS && err == ERR_CONFLICT; attempt++) {
+	out->is_outdated = false;
+	for (int attempt = 0; attempt < MAX_ATTEMPTS && err == ERR_CONFLICT && !out->is_outdated;
+		 attempt++) {
 		err = accept_once(ctx, hs, room, arrival, policy, out);
 	}
-	return err == ERR_CONFLICT ? fail(ctx, ERR_TIMEOUT, M_UNKNOWN, "The room is busy; try again")
-							   : err;
+	return err == ERR_CONFLICT && !out->is_outdated
+		? fail(ctx, ERR_TIMEOUT, M_UNKNOWN, "The room is busy; try again")
+		: err;
 }
 
 /* What is no answer to the question whether an event belongs into the room. */

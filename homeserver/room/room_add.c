@@ -17,6 +17,27 @@
 
 enum { MAX_ATTEMPTS = 5 };
 
+/* --- what events rest on ---------------------------------------------------------------------------------------- */
+
+bool room_premise_holds(struct room *room, const struct room_intent *intent)
+{
+	const struct room_premise *premise = intent->premise;
+	if (premise == NULL) {
+		return true;
+	}
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct str key = state_slot_key(arena, premise->type, premise->state_key);
+	LOCK_SCOPE(&room->lock);
+	const struct state_slot *slot =
+		room->content != NULL ? map_get(&room->content->state, key) : NULL;
+	return premise->position == (slot != NULL ? slot->event_position : 0);
+}
+
+enum err room_premise_gone(struct ctx *ctx)
+{
+	return fail(ctx, ERR_CONFLICT, M_BAD_STATE, "The room has changed meanwhile; try again");
+}
+
 /* --- the turn's part ------------------------------------------------------------------------------------------ */
 
 /* Gives the committed events to the request. */
@@ -92,21 +113,30 @@ static enum err find_policy(struct ctx *ctx, struct homeserver *hs, struct room 
 	return ERR_OK;
 }
 
-/* @param out_needs_policy  nothing was done: the events have to be signed by a policy server first */
+/* Why nothing was done. */
+struct obstacle {
+	bool needs_policy; /* the events have to be signed by a policy server first */
+	bool is_outdated;  /* what they rest on is not so any more; CONFLICT */
+};
+
 static enum err add_once(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct room_intent *intents, size_t count, struct stored_event **out,
-	bool *out_needs_policy)
+	struct obstacle *obstacle)
 {
-	*out_needs_policy = false;
+	*obstacle = (struct obstacle){0};
 	TRY(room_turn_take(ctx, hs, room));
 	enum err err = room_load_if_needed(ctx, hs, room);
 	if (err == ERR_OK) {
 		err = room_require_resident(ctx, room);
 	}
 	if (err == ERR_OK) {
-		err = find_policy(ctx, hs, room, intents, count, out_needs_policy);
+		err = find_policy(ctx, hs, room, intents, count, &obstacle->needs_policy);
 	}
-	if (err != ERR_OK || *out_needs_policy) {
+	if (err == ERR_OK && !room_premise_holds(room, &intents[0])) {
+		obstacle->is_outdated = true;
+		err = ERR_CONFLICT;
+	}
+	if (err != ERR_OK || obstacle->needs_policy) {
 		room_turn_give(room);
 		return err;
 	}
@@ -136,7 +166,7 @@ static enum err add_once(struct ctx *ctx, struct homeserver *hs, struct room *ro
 
 /* Errors: CONFLICT (what it was built on is not in the room after all, or the event is not its own) */
 static enum err add_signed_once(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	const struct room_intent *intent, struct stored_event **out)
+	const struct room_intent *intent, struct stored_event **out, struct obstacle *obstacle)
 {
 	const struct event *event;
 	struct room_outcome outcome = {0};
@@ -144,6 +174,7 @@ static enum err add_signed_once(struct ctx *ctx, struct homeserver *hs, struct r
 	TRY(room_draft(ctx, hs, room, intent, &event));
 	enum err err = room_accept(ctx, hs, room,
 		&(struct room_arrival){.event = event, .intent = intent}, &outcome);
+	obstacle->is_outdated = outcome.is_outdated;
 	if (err == ERR_MISSING && outcome.missing_prev_count + outcome.missing_auth_count > 0) {
 		return ERR_CONFLICT;
 	}
@@ -160,13 +191,16 @@ static enum err add_signed_once(struct ctx *ctx, struct homeserver *hs, struct r
 
 /* One after the other: what others have signed cannot be taken back when the next is refused. */
 static enum err add_signed(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	const struct room_intent *intents, size_t count, struct stored_event **out)
+	const struct room_intent *intents, size_t count, struct stored_event **out,
+	struct obstacle *obstacle)
 {
 	TRY(ctx_may_ask(ctx));
 	for (size_t i = 0; i < count; i++) {
 		enum err err = ERR_CONFLICT;
-		for (int attempt = 0; attempt < MAX_ATTEMPTS && err == ERR_CONFLICT; attempt++) {
-			err = add_signed_once(ctx, hs, room, &intents[i], out != NULL ? &out[i] : NULL);
+		for (int attempt = 0;
+			 attempt < MAX_ATTEMPTS && err == ERR_CONFLICT && !obstacle->is_outdated; attempt++) {
+			err =
+				add_signed_once(ctx, hs, room, &intents[i], out != NULL ? &out[i] : NULL, obstacle);
 		}
 		TRY(err);
 	}
@@ -248,11 +282,12 @@ enum err room_add(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	}
 	TRY(await_rules(ctx, hs, room, intents, count));
 	enum err err = ERR_CONFLICT;
-	for (int attempt = 0; attempt < MAX_ATTEMPTS && err == ERR_CONFLICT; attempt++) {
-		bool needs_policy;
-		err = add_once(ctx, hs, room, intents, count, out, &needs_policy);
-		if (err == ERR_OK && needs_policy) {
-			err = add_signed(ctx, hs, room, intents, count, out);
+	struct obstacle obstacle = {0};
+	for (int attempt = 0; attempt < MAX_ATTEMPTS && err == ERR_CONFLICT && !obstacle.is_outdated;
+		 attempt++) {
+		err = add_once(ctx, hs, room, intents, count, out, &obstacle);
+		if (err == ERR_OK && obstacle.needs_policy) {
+			err = add_signed(ctx, hs, room, intents, count, out, &obstacle);
 		}
 		if ((err == ERR_CONFLICT || err == ERR_TIMEOUT) && has_txn) {
 			enum err found = find_transaction(ctx, hs, room, &intents[0], out);
@@ -260,6 +295,9 @@ enum err room_add(struct ctx *ctx, struct homeserver *hs, struct room *room,
 				return found;
 			}
 		}
+	}
+	if (err == ERR_CONFLICT && obstacle.is_outdated) {
+		return room_premise_gone(ctx);
 	}
 	if (err == ERR_CONFLICT) {
 		return fail(ctx, ERR_TIMEOUT, M_UNKNOWN, "The room is busy; try again");

@@ -32,6 +32,11 @@ MUST_CHECK enum err room_load_if_needed(struct ctx *ctx, struct homeserver *hs, 
 /** Errors: DENIED M_FORBIDDEN when others are in the room and nobody of this server; its content is loaded. From memory. */
 MUST_CHECK enum err room_require_resident(struct ctx *ctx, struct room *room);
 
+/** Whether what the intent rests on is the room's state still; the caller has the turn, and its content is loaded. From memory. */
+bool room_premise_holds(struct room *room, const struct room_intent *intent);
+/** Errors: CONFLICT M_BAD_STATE, always. */
+MUST_CHECK enum err room_premise_gone(struct ctx *ctx);
+
 /**
  * What room_add() would make of an intent: authorised and signed, not stored; nothing of the room changes. Waits for the turn.
  * Errors: as room_add()

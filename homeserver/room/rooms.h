@@ -277,6 +277,12 @@ MUST_CHECK enum err room_viewer_horizon(struct ctx *ctx, struct homeserver *hs,
 
 /* --- changing --------------------------------------------------------------------------------------------- */
 
+/** An entry of the state as it was read. */
+struct room_premise {
+	struct str type, state_key;
+	int64_t position; /**< of the event that sets it; 0: none does */
+};
+
 /** What a local user wants to add. */
 struct room_intent {
 	struct user_id sender;
@@ -290,6 +296,8 @@ struct room_intent {
 	bool is_servers;    /**< the server itself wants it: an invite reaches also who takes none */
 	struct str txn_key; /**< TRANSACTION_KEY_BYTES; p == NULL: no transaction id */
 	struct str txn_device, txn_id; /**< for unsigned.transaction_id */
+	const struct room_premise
+		*premise; /**< what it rests on (of the first intent); NULL: nothing */
 };
 
 /**
@@ -297,6 +305,7 @@ struct room_intent {
  *
  * @param out  one per intent; may be NULL
  * Errors: DENIED M_FORBIDDEN (rules), M_INVITE_BLOCKED; INPUT M_TOO_LARGE, M_BAD_JSON, M_BAD_STATE (server ACL); STORE; SHUTDOWN
+ * CONFLICT M_BAD_STATE when the premise is not the room's state any more: nothing was added, read it again
  * Where the room has a policy server, each event is committed by itself, once that one has signed it; then also what struct policy_port
  * says (DEFER before anything was changed).
  * A repeated transaction id gives the event made before (only for count == 1).

@@ -611,6 +611,108 @@ static void room_add__transaction_of_another_redaction__not_mistaken(void **stat
 	assert_ptr_not_equal(redactions[0], redactions[1]);
 }
 
+/* --- premises ------------------------------------------------------------------------------------------------------ */
+
+enum { LISTERS = 6, LISTED = 15 };
+
+struct lister {
+	struct str room_id;
+	int number;
+};
+
+/* Adds a name to a list that others add to, too; only over what it has read. @return CONFLICT when it has changed since */
+static enum err add_name(struct ctx *ctx, struct str room_id, const char *name)
+{
+	struct room *room;
+	struct stored_event *base;
+	struct str list = STR("");
+	struct room_premise as_read = {.type = STR("org.example.list"), .state_key = STR("")};
+	TRY(rooms_get(ctx, &hs, room_id, &room));
+	TRY(room_state_event(ctx, &hs, room, as_read.type, as_read.state_key, POSITION_NOW, &base));
+	if (base != NULL) {
+		list = json_get_str(base->event->content, STR("names"));
+		as_read.position = base->position;
+	}
+	struct room_intent intent = state_intent(ctx->arena, user_of(ctx->arena, 0), "org.example.list",
+		STR(""), arena_printf(ctx->arena, "{\"names\":\"%.*s %s\"}", STR_ARG(list), name));
+	intent.premise = &as_read;
+	return room_add(ctx, &hs, room, &intent, 1, NULL);
+}
+
+static void *add_names(void *data)
+{
+	const struct lister *lister = data;
+	for (int i = 0; i < LISTED; i++) {
+		enum err err = ERR_CONFLICT;
+		while (err == ERR_CONFLICT) {
+			struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+			struct ctx ctx;
+			ctx_init(&ctx, arena);
+			err =
+				add_name(&ctx, lister->room_id, arena_printf(arena, "<%d.%d>", lister->number, i));
+			assert_true(err != ERR_CONFLICT || strcmp(ctx.fault.errcode, M_BAD_STATE) == 0);
+		}
+		assert_int_equal(err, ERR_OK);
+	}
+	return NULL;
+}
+
+static void room_add__premise__many_change_a_list_and_nothing_is_lost(void **state)
+{
+	(void)state;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	struct room *room;
+	struct lister listers[LISTERS];
+	pthread_t threads[LISTERS];
+	assert_int_equal(make_room(&ctx, "12", NULL, &room), ERR_OK);
+	struct str room_id = str_dup(arena, room_id_of(room).s);
+	for (int i = 0; i < LISTERS; i++) {
+		listers[i] = (struct lister){.room_id = room_id, .number = i};
+		threads[i] = thread_start("lister", add_names, &listers[i]);
+	}
+	for (int i = 0; i < LISTERS; i++) {
+		(void)pthread_join(threads[i], NULL);
+	}
+	struct stored_event *last;
+	assert_int_equal(
+		room_state_event(&ctx, &hs, room, STR("org.example.list"), STR(""), POSITION_NOW, &last),
+		ERR_OK);
+	struct str names = json_get_str(last->event->content, STR("names"));
+	for (int i = 0; i < LISTERS * LISTED; i++) {
+		assert_true(str_contains(names, str_printf(arena, "<%d.%d>", i / LISTED, i % LISTED)));
+	}
+}
+
+static void room_add__premise_that_is_gone__nothing_is_added(void **state)
+{
+	(void)state;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	struct room *room;
+	struct stored_event *event;
+	assert_int_equal(make_room(&ctx, "11", NULL, &room), ERR_OK);
+	const struct room_premise in_clear = {.type = STR("m.room.encryption"), .state_key = STR("")};
+	struct room_intent intent =
+		message_intent(arena, 0, "{\"msgtype\":\"m.text\",\"body\":\"x\"}", 79000001);
+	intent.premise = &in_clear;
+	assert_int_equal(room_add(&ctx, &hs, room, &intent, 1, &event), ERR_OK);
+	const struct room_intent encrypts = state_intent(arena, user_of(arena, 0), "m.room.encryption",
+		STR(""), "{\"algorithm\":\"m.megolm.v1.aes-sha2\"}");
+	assert_int_equal(room_add(&ctx, &hs, room, &encrypts, 1, NULL), ERR_OK);
+	/* What was said under the key stays said; anything else is refused. */
+	struct stored_event *again;
+	assert_int_equal(room_add(&ctx, &hs, room, &intent, 1, &again), ERR_OK);
+	assert_true(str_equals(again->event->event_id.s, event->event->event_id.s));
+	intent.txn_key = transaction_key(arena, 79000002);
+	intent.txn_id = STR("other");
+	int64_t last = room_last_position(room);
+	assert_int_equal(room_add(&ctx, &hs, room, &intent, 1, &event), ERR_CONFLICT);
+	assert_int_equal(room_last_position(room), last);
+}
+
 /* --- lists --------------------------------------------------------------------------------------------------------- */
 
 static void room_state_list__chosen_members__each_once(void **state)
@@ -652,6 +754,8 @@ int main(void)
 		SERVER_TEST(rooms_add_new__alias_taken__no_room),
 		SERVER_TEST(room_add__transaction_again_after_restart__same_event),
 		SERVER_TEST(room_add__transaction_of_another_redaction__not_mistaken),
+		SERVER_TEST(room_add__premise__many_change_a_list_and_nothing_is_lost),
+		SERVER_TEST(room_add__premise_that_is_gone__nothing_is_added),
 		SERVER_TEST(room_state_list__chosen_members__each_once),
 	};
 	return cmocka_run_group_tests(tests, set_up, NULL);
