@@ -107,15 +107,11 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (user_id, session_id) DO UPDATE SET received_at_ms = excluded.received_at_ms, state = excluded.state;
 
 -- name: own_room_message_add
--- One row: the event that has the index; this one, if none had: user, session, index, event. Index: own_room_messages_pkey.
-WITH added AS (
-	INSERT INTO own_room_messages (user_id, session_id, message_index, event_id) VALUES ($1, $2, $3, $4)
-	ON CONFLICT (user_id, session_id, message_index) DO NOTHING RETURNING event_id
-)
-SELECT event_id FROM added
-UNION ALL
-SELECT event_id FROM own_room_messages WHERE user_id = $1 AND session_id = $2 AND message_index = $3
-LIMIT 1;
+-- One row: the event that has the index, whoever else adds one at the same time; this one, if none had: user, session, index, event.
+-- Index: own_room_messages_pkey.
+INSERT INTO own_room_messages (user_id, session_id, message_index, event_id) VALUES ($1, $2, $3, $4)
+ON CONFLICT (user_id, session_id, message_index) DO UPDATE SET event_id = own_room_messages.event_id
+RETURNING event_id;
 
 -- name: own_room_is_in hot
 -- One row if the user is in the room, or invited: room, user. Index: rooms_room_id_key, members_pkey.
