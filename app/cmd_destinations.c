@@ -101,13 +101,7 @@ static int run(struct command_line *line)
 	if (!is_list && line->argument_count != (is_all ? 1 : 2)) {
 		return command_misused(line, "'retry' wants one server, or --all");
 	}
-	struct desk desk;
-	if (desk_open(line, &desk) != ERR_OK) {
-		return command_failed(line->ctx);
-	}
-	enum err err = is_list ? list(line, &desk) : retry(line, &desk);
-	desk_close(&desk);
-	return err == ERR_OK ? STATUS_OK : command_failed(line->ctx);
+	return desk_do(line, is_list ? list : retry);
 }
 
 const struct command cmd_destinations = {

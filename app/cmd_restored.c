@@ -23,13 +23,7 @@ static int run(struct command_line *line)
 	if (line->argument_count != 0) {
 		return command_misused(line, "'restored' wants no further words");
 	}
-	struct desk desk;
-	if (desk_open(line, &desk) != ERR_OK) {
-		return command_failed(line->ctx);
-	}
-	enum err err = restored(line, &desk);
-	desk_close(&desk);
-	return err == ERR_OK ? STATUS_OK : command_failed(line->ctx);
+	return desk_do(line, restored);
 }
 
 const struct command cmd_restored = {

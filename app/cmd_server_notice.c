@@ -55,13 +55,7 @@ static int run(struct command_line *line)
 	if (line->argument_count != 3) {
 		return command_misused(line, "'send' wants a user and a text");
 	}
-	struct desk desk;
-	if (desk_open(line, &desk) != ERR_OK) {
-		return command_failed(line->ctx);
-	}
-	enum err err = send(line, &desk);
-	desk_close(&desk);
-	return err == ERR_OK ? STATUS_OK : command_failed(line->ctx);
+	return desk_do(line, send);
 }
 
 const struct command cmd_server_notice = {

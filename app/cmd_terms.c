@@ -80,13 +80,7 @@ static int run(struct command_line *line)
 	if (line->argument_count > 2) {
 		return command_misused(line, "one name at the most");
 	}
-	struct desk desk;
-	if (desk_open(line, &desk) != ERR_OK) {
-		return command_failed(line->ctx);
-	}
-	enum err err = is_missing ? missing(line, &desk) : list(line, &desk);
-	desk_close(&desk);
-	return err == ERR_OK ? STATUS_OK : command_failed(line->ctx);
+	return desk_do(line, is_missing ? missing : list);
 }
 
 const struct command cmd_terms = {

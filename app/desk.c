@@ -130,6 +130,17 @@ void desk_close(struct desk *desk)
 	}
 }
 
+int desk_do(struct command_line *line, desk_work *work)
+{
+	struct desk desk;
+	if (desk_open(line, &desk) != ERR_OK) {
+		return command_failed(line->ctx);
+	}
+	enum err err = work(line, &desk);
+	desk_close(&desk);
+	return err == ERR_OK ? STATUS_OK : command_failed(line->ctx);
+}
+
 /* --- words of a command ----------------------------------------------------------------------------------- */
 
 static int run_action(struct command_line *line, const struct desk_action *action)
@@ -137,13 +148,7 @@ static int run_action(struct command_line *line, const struct desk_action *actio
 	if (line->argument_count != action->arguments + 1) {
 		return command_misused(line, "'%s' wants %zu argument(s)", action->name, action->arguments);
 	}
-	struct desk desk;
-	if (desk_open(line, &desk) != ERR_OK) {
-		return command_failed(line->ctx);
-	}
-	enum err err = action->run(line, &desk);
-	desk_close(&desk);
-	return err == ERR_OK ? STATUS_OK : command_failed(line->ctx);
+	return desk_do(line, action->run);
 }
 
 int desk_run(struct command_line *line, const struct desk_action *actions, size_t count,

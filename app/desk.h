@@ -27,11 +27,16 @@ MUST_CHECK enum err desk_open(struct command_line *line, struct desk *desk);
 /** Closes it, and tells a server that runs beside that accounts may have changed. */
 void desk_close(struct desk *desk);
 
+/** What a command does at the desk. Errors: any; the text is for whoever typed it. */
+typedef enum err desk_work(struct command_line *line, struct desk *desk);
+/** Opens the desk, does it, closes the desk, and says what went wrong. @return exit status */
+int desk_do(struct command_line *line, desk_work *work);
+
 /** One of a command's words, such as `list`. */
 struct desk_action {
 	const char *name;
 	size_t arguments; /**< behind the name: just as many */
-	enum err (*run)(struct command_line *line, struct desk *desk);
+	desk_work *run;
 };
 /**
  * Does what the first argument says, at the desk.
