@@ -384,14 +384,8 @@ static int run(struct command_line *line)
 	if (words < action->least || words > action->most) {
 		return command_misused(line, "'%s' wants other words behind it", name);
 	}
-	struct desk desk;
-	if (desk_open(line, &desk) != ERR_OK) {
-		return command_failed(line->ctx);
-	}
 	notice_text_start();
-	enum err err = action->run(line, &desk);
-	desk_close(&desk);
-	return err == ERR_OK ? STATUS_OK : command_failed(line->ctx);
+	return desk_do(line, action->run);
 }
 
 static void print_examples(void)
@@ -421,7 +415,8 @@ const struct command cmd_notice = {
 		"              [--except DATES] [--file PATH]... [--lang LANGS] [--expires TIME] [--pin]\n"
 		"              [--draft]\n"
 		"       belfry notice list | show ID | cancel ID | senders\n"
-		"       belfry notice move ID TIME | edit ID TEXT... [--lang LANGS] | release ID [TIME]\n"
+		"       belfry notice move ID TIME | release ID [TIME]\n"
+		"       belfry notice edit ID TEXT... [--lang LANGS] [--later]\n"
 		"       belfry notice seen ID [OCCURRENCE] [--not LEVEL] [--csv [--bom]]\n"
 		"       belfry notice remind ID [OCCURRENCE] [--not read|confirmed]\n"
 		"       belfry notice allow SENDER USER | disallow SENDER USER | managers SENDER\n"
@@ -456,6 +451,7 @@ const struct command cmd_notice = {
 		"  --expires TIME     from then on nothing of it is sent\n"
 		"  --pin              it stands among the pinned messages until it expires or is cancelled\n"
 		"  --draft            it waits until somebody releases it\n"
+		"  --later            what was sent stays as it is; only what is still to come gets the new text\n"
 		"  --name TEXT        name that people see\n"
 		"  --not LEVEL        only who has not: delivered, read or confirmed\n"
 		"  --csv              a table for other programs; --bom: for Excel\n"
@@ -477,6 +473,6 @@ const struct command cmd_notice = {
 		{"--signed", false}, {"--every", true}, {"--days-before", true}, {"--at", true},
 		{"--sender", true}, {"--staff", true}, {"--members", true}, {"--guardians", true},
 		{"--template", true}, {"--encrypted", false}, {"--space", true}, {"--pin", false},
-		{"--draft", false}, {"--file", true}},
+		{"--draft", false}, {"--file", true}, {"--later", false}},
 	.run = run,
 };

@@ -11,7 +11,7 @@
 struct notice_action {
 	const char *name;
 	size_t least, most; /**< words behind it */
-	enum err (*run)(struct command_line *line, struct desk *desk);
+	desk_work *run;
 };
 
 /** What stands behind the action's name; NULL when there are fewer. */

@@ -55,9 +55,10 @@ static enum err edit(struct command_line *line, struct desk *desk)
 	} else {
 		TRY(notice_read_texts(line, 1, &post));
 	}
-	TRY(notices_edit(line->ctx, &desk->accounts, notice_id, post.texts, post.text_count));
-	(void)printf("notice %lld says that from now on, also where it was sent.\n",
-		(long long)notice_id);
+	bool is_later = command_value(line, "--later") != NULL;
+	TRY(notices_edit(line->ctx, &desk->accounts, notice_id, post.texts, post.text_count, is_later));
+	(void)printf("notice %lld says that from now on%s.\n", (long long)notice_id,
+		is_later ? "; what was sent stays" : ", also where it was sent last");
 	return ERR_OK;
 }
 

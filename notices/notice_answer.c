@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/zone.h"
 #include "homeserver/account/accounts.h"
+#include "notices/notice_reason.h"
 #include "notices/notice_remind.h"
 #include "notices/notices.h"
 #include "storage/notice_command.h"
@@ -50,6 +51,14 @@ struct str notice_answer_unreadable(void)
 {
 	return STR("抱歉，我無法解讀您的訊息（沒有收到加密金鑰），請再傳一次。\n"
 			   "Sorry, I cannot read your message: its key has not come. Please write it again.");
+}
+
+struct str notice_answer_in_clear(void)
+{
+	return STR(
+		"這個聊天室已加密，但您這則訊息沒有加密，任何人都可能冒用您的名義，所以我不會照做。請用支援加密的程式再傳一次。\n"
+		"This room is encrypted, but your message was not; anybody could have written it in your name, so nothing was done. "
+		"Please send it again with a client that encrypts.");
 }
 
 /* --- parts ---------------------------------------------------------------------------------------------------------- */
@@ -342,7 +351,8 @@ enum err notice_answer(struct ctx *ctx, struct homeserver *hs, const struct noti
 	if (err != ERR_OK) {
 		buf_clear(&text);
 		add(&work, "沒有成功：", "That did not work: ");
-		buf_add(&text, ctx->fault.text);
+		buf_add(&text,
+			is_zh(&work) ? notice_reason_in_chinese(ctx->arena, ctx->fault.text) : ctx->fault.text);
 		ctx->fault = (struct fault){0};
 	}
 	*out = str_dup(ctx->arena, buf_str(&text));

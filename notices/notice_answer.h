@@ -24,6 +24,8 @@ MUST_CHECK enum err notice_answer(struct ctx *ctx, struct homeserver *hs,
 
 /** What who lacks the right is told, in both languages; static. */
 struct str notice_answer_stranger(void);
+/** What is said of a message in clear where the room is encrypted, in both languages; static. */
+struct str notice_answer_in_clear(void);
 /** What is said of a message that cannot be decrypted, in both languages; static. */
 struct str notice_answer_unreadable(void);
 

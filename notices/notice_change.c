@@ -12,6 +12,12 @@ static enum err get(struct ctx *ctx, const struct account_desk *desk, int64_t no
 	return notices_get(ctx, desk, notice_id, NULL, out);
 }
 
+static enum err refuse_gone(struct ctx *ctx, int64_t notice_id)
+{
+	return fail(ctx, ERR_MISSING, M_NOT_FOUND, "Nothing of notice %lld is still to be sent",
+		(long long)notice_id);
+}
+
 /* The start again, or another one, as of now. */
 static enum err reschedule(struct ctx *ctx, const struct account_desk *desk,
 	const struct notice_row *row, struct str start)
@@ -43,8 +49,7 @@ enum err notices_move(struct ctx *ctx, const struct account_desk *desk, int64_t 
 			"Notice %lld is a draft; give the time when you release it", (long long)notice_id);
 	}
 	if (row.next_at_ms == 0) {
-		return fail(ctx, ERR_MISSING, M_NOT_FOUND, "Nothing of notice %lld is still to be sent",
-			(long long)notice_id);
+		return refuse_gone(ctx, notice_id);
 	}
 	return reschedule(ctx, desk, &row, start);
 }
@@ -64,13 +69,16 @@ enum err notices_release(struct ctx *ctx, const struct account_desk *desk, int64
 }
 
 enum err notices_edit(struct ctx *ctx, const struct account_desk *desk, int64_t notice_id,
-	const struct notice_text *texts, size_t count)
+	const struct notice_text *texts, size_t count, bool is_later)
 {
 	struct notice_row row;
 	struct notice_text *before;
 	size_t before_count;
 	struct str json;
 	TRY(get(ctx, desk, notice_id, &row));
+	if (is_later && row.next_at_ms == 0 && !str_equals(row.state, STR("draft"))) {
+		return refuse_gone(ctx, notice_id);
+	}
 	TRY(notice_texts_read(ctx, row.texts, &before, &before_count));
 	struct notice_text *after = ARENA_NEW_ARRAY(ctx->arena, struct notice_text, count);
 	bool has_language = false;
@@ -82,5 +90,5 @@ enum err notices_edit(struct ctx *ctx, const struct account_desk *desk, int64_t 
 		after[i].lang = before[i].lang;
 	}
 	TRY(notice_texts_take(ctx, after, count, &json));
-	return store_notice_edit(ctx, desk->db, notice_id, json, clock_wall_ms(&desk->clock));
+	return store_notice_edit(ctx, desk->db, notice_id, json, clock_wall_ms(&desk->clock), is_later);
 }

@@ -28,12 +28,13 @@ MUST_CHECK enum err notices_release(struct ctx *ctx, const struct account_desk *
 
 /**
  * Gives it other texts: what is still to come is sent with them; what the newest occurrence sent is edited in each room, where people are
- * told. The texts before are kept.
+ * told. Earlier occurrences stay as they were. The texts before are kept.
  *
- * @param texts  as many as before without a language: those of before keep theirs
- * Errors: MISSING M_NOT_FOUND; those of texts in notices_post(); STORE. Cost: two round trips
+ * @param texts     as many as before without a language: those of before keep theirs
+ * @param is_later  what has gone out stays as it is
+ * Errors: MISSING M_NOT_FOUND (with is_later also: all has gone out); those of texts in notices_post(); STORE. Cost: two round trips
  */
 MUST_CHECK enum err notices_edit(struct ctx *ctx, const struct account_desk *desk,
-	int64_t notice_id, const struct notice_text *texts, size_t count);
+	int64_t notice_id, const struct notice_text *texts, size_t count, bool is_later);
 
 #endif

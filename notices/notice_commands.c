@@ -11,6 +11,7 @@
 #include "matrix/relation.h"
 #include "notices/notice_answer.h"
 #include "notices/notice_job.h"
+#include "notices/notice_round.h"
 #include "notices/notice_send.h"
 #include "notices/notices.h"
 #include "storage/consumer.h"
@@ -57,13 +58,23 @@ struct message {
 };
 
 static enum err find_event(struct ctx *ctx, struct homeserver *hs,
-	const struct notice_command_row *row, const struct event **out)
+	const struct notice_command_row *row, struct stored_event **out)
 {
 	struct room *room;
-	struct stored_event *event;
 	TRY(rooms_get(ctx, hs, row->room_id, &room));
-	TRY(room_event(ctx, hs, room, row->event_id, &event));
-	*out = event->event;
+	return room_event(ctx, hs, room, row->event_id, out);
+}
+
+/* What the server could have made up, or changed: in clear where people encrypt. */
+static enum err find_exposed(struct ctx *ctx, struct homeserver *hs,
+	const struct notice_command_row *row, const struct stored_event *event, bool *out)
+{
+	struct room *room;
+	struct stored_event *encryption;
+	TRY(rooms_get(ctx, hs, row->room_id, &room));
+	TRY(room_state_event(ctx, hs, room, STR("m.room.encryption"), STR(""), event->position,
+		&encryption));
+	*out = encryption != NULL && !str_equals(event->event->type, STR("m.room.encrypted"));
 	return ERR_OK;
 }
 
@@ -138,19 +149,22 @@ static enum err obey(struct ctx *ctx, struct homeserver *hs, const struct notice
 static enum err look_at_message(struct ctx *ctx, struct homeserver *hs,
 	const struct notice_command_row *row, bool may)
 {
-	const struct event *event;
+	struct stored_event *event;
 	struct message message;
 	struct user_id sender;
+	bool is_exposed;
 	TRY(find_event(ctx, hs, row, &event));
 	if (!user_id_parse(row->sender, &sender)) {
 		return fail_cause(ctx, ERR_INTERNAL, "the sender of notices is none");
 	}
-	TRY(read_message(ctx, hs, sender, event, &message));
+	TRY(read_message(ctx, hs, sender, event->event, &message));
 	if (!is_words(&message)) {
 		return ERR_OK;
 	}
 	if (may) {
-		return obey(ctx, hs, row, &message);
+		TRY(find_exposed(ctx, hs, row, event, &is_exposed));
+		return is_exposed ? say(ctx, hs, row, answer_key(ctx, row), notice_answer_in_clear())
+						  : obey(ctx, hs, row, &message);
 	}
 	/* The key is kept for a day. */
 	return say(ctx, hs, row,
@@ -162,12 +176,12 @@ static enum err look_at_message(struct ctx *ctx, struct homeserver *hs,
 static enum err look_at_invite(struct ctx *ctx, struct homeserver *hs,
 	const struct notice_command_row *row, bool may)
 {
-	const struct event *event;
+	struct stored_event *event;
 	struct user_id sender;
 	struct own_device device;
 	struct room *room;
 	TRY(find_event(ctx, hs, row, &event));
-	if (!may || !json_get_bool(event->content, STR("is_direct"), false) ||
+	if (!may || !json_get_bool(event->event->content, STR("is_direct"), false) ||
 		!user_id_parse(row->sender, &sender)) {
 		return ERR_OK;
 	}
@@ -207,22 +221,30 @@ static enum err put_off(struct ctx *ctx, struct homeserver *hs,
 	return store_notice_commands_done(ctx, hs->db, row);
 }
 
+static enum err take_up(struct ctx *ctx, struct homeserver *hs,
+	const struct notice_command_row *row)
+{
+	ctx->deadline_ms = clock_mono_us() / 1000 + LIMIT_MS;
+	enum err err = look_at(ctx, hs, row);
+	if (err == ERR_STORE || err == ERR_SHUTDOWN) {
+		return err; /* nothing can be written down either */
+	}
+	return err == ERR_OK ? store_notice_commands_done(ctx, hs->db, row)
+						 : put_off(ctx, hs, row, err);
+}
+
 enum err notice_commands_run(struct ctx *ctx, struct homeserver *hs, bool *out_more)
 {
 	struct notice_command_row *rows;
 	size_t count;
+	struct notice_round round = {0};
+	bool goes_on = true;
 	TRY(store_notice_commands_due(ctx, hs->db, clock_wall_ms(&hs->clock), AT_ONCE, &rows, &count));
-	for (size_t i = 0; i < count; i++) {
-		ctx->deadline_ms = clock_mono_us() / 1000 + LIMIT_MS;
-		enum err err = look_at(ctx, hs, &rows[i]);
-		if (err == ERR_STORE || err == ERR_SHUTDOWN) {
-			return err;
-		}
-		TRY(err == ERR_OK ? store_notice_commands_done(ctx, hs->db, &rows[i])
-						  : put_off(ctx, hs, &rows[i], err));
+	for (size_t i = 0; i < count && goes_on; i++) {
+		goes_on = notice_round_note(ctx, &round, "obey", take_up(ctx, hs, &rows[i]));
 	}
 	*out_more = *out_more || count > 0; /* a command may have made something that is due */
-	return ERR_OK;
+	return round.err;
 }
 
 /* --- who may ------------------------------------------------------------------------------------------------------------------ */

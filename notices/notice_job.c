@@ -13,6 +13,7 @@
 #include "notices/notice_follow_up.h"
 #include "notices/notice_remind.h"
 #include "notices/notice_rooms.h"
+#include "notices/notice_round.h"
 #include "notices/notice_send.h"
 #include "notices/notices.h"
 #include "notices/schedule.h"
@@ -229,19 +230,14 @@ static enum err move_all_on(struct ctx *ctx, struct notice_job *job, bool *out_m
 	struct homeserver *hs = job->hs;
 	struct notice_row *notices;
 	size_t count;
-	enum err first = ERR_OK;
+	struct notice_round round = {0};
+	bool goes_on = true;
 	TRY(store_notice_due(ctx, hs->db, clock_wall_ms(&hs->clock), AT_ONCE, &notices, &count));
-	for (size_t i = 0; i < count && !is_stopping(job); i++) {
-		enum err err = move_on(ctx, hs, &notices[i]);
-		if (err != ERR_OK) {
-			log_warn(0, "notices.not_moved_on", "notice=%" PRId64 " text=%.*s cause=%.*s",
-				notices[i].notice_id, STR_ARG(ctx->fault.text), STR_ARG(ctx->fault.cause));
-			ctx->fault = (struct fault){0};
-		}
-		first = first == ERR_OK ? err : first;
+	for (size_t i = 0; i < count && goes_on && !is_stopping(job); i++) {
+		goes_on = notice_round_note(ctx, &round, "move on", move_on(ctx, hs, &notices[i]));
 	}
-	*out_more = *out_more || (count == AT_ONCE && first == ERR_OK);
-	return first;
+	*out_more = *out_more || count == AT_ONCE;
+	return round.err;
 }
 
 static enum err deliver_all(struct ctx *ctx, struct notice_job *job, bool *out_more)
@@ -249,13 +245,15 @@ static enum err deliver_all(struct ctx *ctx, struct notice_job *job, bool *out_m
 	struct homeserver *hs = job->hs;
 	struct notice_delivery_row *deliveries;
 	size_t count;
+	struct notice_round round = {0};
+	bool goes_on = true;
 	TRY(store_notice_delivery_due(ctx, hs->db, clock_wall_ms(&hs->clock), AT_ONCE, &deliveries,
 		&count));
-	for (size_t i = 0; i < count && !is_stopping(job); i++) {
-		TRY(deliver(ctx, hs, &deliveries[i]));
+	for (size_t i = 0; i < count && goes_on && !is_stopping(job); i++) {
+		goes_on = notice_round_note(ctx, &round, "deliver", deliver(ctx, hs, &deliveries[i]));
 	}
 	*out_more = *out_more || count == AT_ONCE;
-	return ERR_OK;
+	return round.err;
 }
 
 static enum err follow_all_up(struct ctx *ctx, struct notice_job *job, bool *out_more)
@@ -263,12 +261,15 @@ static enum err follow_all_up(struct ctx *ctx, struct notice_job *job, bool *out
 	struct homeserver *hs = job->hs;
 	struct notice_follow_up_row *rows;
 	size_t count;
+	struct notice_round round = {0};
+	bool goes_on = true;
 	TRY(store_notice_follow_up_due(ctx, hs->db, clock_wall_ms(&hs->clock), AT_ONCE, &rows, &count));
-	for (size_t i = 0; i < count && !is_stopping(job); i++) {
-		TRY(notice_follow_up_do(ctx, hs, &rows[i]));
+	for (size_t i = 0; i < count && goes_on && !is_stopping(job); i++) {
+		goes_on =
+			notice_round_note(ctx, &round, "follow up", notice_follow_up_do(ctx, hs, &rows[i]));
 	}
 	*out_more = *out_more || count == AT_ONCE;
-	return ERR_OK;
+	return round.err;
 }
 
 /*
@@ -306,13 +307,15 @@ static enum err run_round(struct ctx *ctx, struct notice_job *job, int64_t *out_
 		*out_pause_ms = NOT_OURS_MS;
 		return ERR_OK;
 	}
-	TRY(notice_commands_run(ctx, hs, &has_more));
-	enum err err = move_all_on(ctx, job, &has_more);
-	TRY(deliver_all(ctx, job, &has_more));
-	TRY(follow_all_up(ctx, job, &has_more));
-	TRY(notice_remind_send(ctx, hs, &has_more));
-	*out_pause_ms = has_more ? 0 : 1;
-	return err;
+	struct notice_round round = {0};
+	bool goes_on =
+		notice_round_note(ctx, &round, "commands", notice_commands_run(ctx, hs, &has_more)) &&
+		notice_round_note(ctx, &round, "moving on", move_all_on(ctx, job, &has_more)) &&
+		notice_round_note(ctx, &round, "deliveries", deliver_all(ctx, job, &has_more)) &&
+		notice_round_note(ctx, &round, "what follows", follow_all_up(ctx, job, &has_more)) &&
+		notice_round_note(ctx, &round, "reminders", notice_remind_send(ctx, hs, &has_more));
+	*out_pause_ms = has_more && goes_on ? 0 : 1;
+	return round.err;
 }
 
 /* @return false when it is time to end */

@@ -14,6 +14,7 @@
 #include "notices/notice_confirm.h"
 #include "notices/notice_direct.h"
 #include "notices/notice_mail.h"
+#include "notices/notice_round.h"
 #include "notices/notice_send.h"
 #include "notices/notices.h"
 #include "storage/notice_remind.h"
@@ -231,30 +232,36 @@ static enum err note_failure(struct ctx *ctx, struct homeserver *hs,
 		gives_up ? 0 : now_ms + backoff_pause_ms(interval_ms, rng_u64(&hs->rng)), reason);
 }
 
+/* @param is_relay_away  whether the round has met that already */
+static enum err send(struct ctx *ctx, struct homeserver *hs, const struct notice_reminder_row *row,
+	bool *is_relay_away)
+{
+	enum err err = ERR_OK;
+	if (row->address.p == NULL || !mails(hs)) {
+		err = send_message(ctx, hs, row);
+	} else if (*is_relay_away) {
+		err = fail(ctx, ERR_REMOTE, NULL, "The mail relay does not answer");
+	} else {
+		err = send_mail(ctx, hs, row);
+		*is_relay_away = err == ERR_TIMEOUT || err == ERR_REMOTE;
+	}
+	if (err == ERR_STORE || err == ERR_SHUTDOWN) {
+		return err; /* nothing can be written down either */
+	}
+	return err == ERR_OK ? ERR_OK : note_failure(ctx, hs, row);
+}
+
 enum err notice_remind_send(struct ctx *ctx, struct homeserver *hs, bool *out_more)
 {
 	struct notice_reminder_row *rows;
 	size_t count;
 	bool is_relay_away = false;
+	bool goes_on = true;
+	struct notice_round round = {0};
 	TRY(store_notice_remind_due(ctx, hs->db, clock_wall_ms(&hs->clock), AT_ONCE, &rows, &count));
-	for (size_t i = 0; i < count; i++) {
-		bool is_mail = rows[i].address.p != NULL && mails(hs);
-		enum err err = ERR_OK;
-		if (!is_mail) {
-			err = send_message(ctx, hs, &rows[i]);
-		} else if (is_relay_away) {
-			err = fail(ctx, ERR_REMOTE, NULL, "The mail relay does not answer");
-		} else {
-			err = send_mail(ctx, hs, &rows[i]);
-			is_relay_away = err == ERR_TIMEOUT || err == ERR_REMOTE;
-		}
-		if (err == ERR_STORE || err == ERR_SHUTDOWN) {
-			return err; /* nothing can be written down either */
-		}
-		if (err != ERR_OK) {
-			TRY(note_failure(ctx, hs, &rows[i]));
-		}
+	for (size_t i = 0; i < count && goes_on; i++) {
+		goes_on = notice_round_note(ctx, &round, "remind", send(ctx, hs, &rows[i], &is_relay_away));
 	}
 	*out_more = *out_more || count == AT_ONCE;
-	return ERR_OK;
+	return round.err;
 }

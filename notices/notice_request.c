@@ -153,10 +153,11 @@ enum err notice_request_post(struct call *call, struct notice_post *out)
 	return ERR_OK;
 }
 
-enum err notice_request_texts(struct call *call, struct notice_post *out)
+enum err notice_request_texts(struct call *call, struct notice_post *out, bool *out_is_later)
 {
 	const struct json *body;
-	TRY(notice_request_body(call, STR("text lang texts"), &body));
+	TRY(notice_request_body(call, STR("text lang texts later"), &body));
+	TRY(body_opt_bool(call, body, "later", false, out_is_later));
 	return read_texts(call, body, out);
 }
 

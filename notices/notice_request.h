@@ -30,8 +30,12 @@ MUST_CHECK enum err notice_request_body(struct call *call, struct str fields,
  */
 MUST_CHECK enum err notice_request_post(struct call *call, struct notice_post *out);
 
-/** The texts of another body: text, lang | texts. Errors: INPUT M_BAD_JSON, M_MISSING_PARAM */
-MUST_CHECK enum err notice_request_texts(struct call *call, struct notice_post *out);
+/**
+ * Other texts of a notice: text, lang | texts, later. Errors: INPUT M_BAD_JSON, M_MISSING_PARAM
+ * @param out_is_later  for what has not gone out alone
+ */
+MUST_CHECK enum err notice_request_texts(struct call *call, struct notice_post *out,
+	bool *out_is_later);
 
 /** The number in the path. Errors: MISSING M_NOT_FOUND when it is none */
 MUST_CHECK enum err notice_request_id(struct call *call, int64_t *out);

@@ -275,11 +275,12 @@ static enum err edit_notice(struct call *call)
 	struct notice_post post = {0};
 	const struct json *body;
 	int64_t notice_id;
+	bool is_later;
 	const struct account_desk desk = notice_desk(hs_of(call));
 	TRY(call_json_optional(call, &body));
 	TRY(read_id(call, &notice_id));
-	TRY(notice_request_texts(call, &post));
-	TRY(notices_edit(&call->ctx, &desk, notice_id, post.texts, post.text_count));
+	TRY(notice_request_texts(call, &post, &is_later));
+	TRY(notices_edit(&call->ctx, &desk, notice_id, post.texts, post.text_count, is_later));
 	notice_job_wake(hs_of(call)->notices);
 	return reply_notice(call, notice_id);
 }

@@ -4,11 +4,12 @@
 #include "storage/notice_follow_up.h"
 
 enum err store_notice_edit(struct ctx *ctx, struct db *db, int64_t notice_id, struct str texts,
-	int64_t now_ms)
+	int64_t now_ms, bool is_later)
 {
 	struct db_rows *rows;
 	TRY(db_query(ctx, db, STMT_NOTICE_EDIT,
-		DB_ARGS(db_bigint(notice_id), db_text(texts), db_bigint(now_ms)), &rows));
+		DB_ARGS(db_bigint(notice_id), db_text(texts), db_bigint(now_ms), db_bool(is_later)),
+		&rows));
 	return db_count(rows) > 0 ? ERR_OK : ERR_MISSING;
 }
 

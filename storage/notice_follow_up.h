@@ -6,9 +6,12 @@
 
 #include "storage/db.h"
 
-/** Other texts; those before are kept, and what the newest occurrence sent is to be edited. Errors: MISSING (no fault text); STORE */
+/**
+ * Other texts; those before are kept, and what the newest occurrence sent is to be edited. Errors: MISSING (no fault text); STORE
+ * @param is_later  for what has not gone out alone
+ */
 MUST_CHECK enum err store_notice_edit(struct ctx *ctx, struct db *db, int64_t notice_id,
-	struct str texts, int64_t now_ms);
+	struct str texts, int64_t now_ms, bool is_later);
 
 /** What a notice said before. */
 struct notice_edit_row {

@@ -9,6 +9,7 @@
 #include "homeserver/account/password.h"
 #include "homeserver/account/register.h"
 #include "storage/device.h"
+#include "storage/notice.h"
 #include "storage/secret.h"
 #include "storage/threepid.h"
 
@@ -131,9 +132,23 @@ static enum err change_account(struct ctx *ctx, const struct account_desk *desk,
 	return tx_commit(ctx, &tx);
 }
 
+/* A sender of notices is nobody who could log in. */
+static enum err refuse_sender(struct ctx *ctx, const struct account_desk *desk, struct str name)
+{
+	struct str user_id = local_user_id(ctx->arena, name, desk->settings->server_name);
+	enum err err =
+		user_id.p != NULL ? store_notice_sender_find(ctx, desk->db, user_id) : ERR_MISSING;
+	if (err == ERR_OK) {
+		return fail(ctx, ERR_DENIED, M_FORBIDDEN,
+			"'%.*s' sends the school's notices; nobody logs in to it", STR_ARG(user_id));
+	}
+	return err == ERR_MISSING ? ERR_OK : err;
+}
+
 enum err account_set_password(struct ctx *ctx, const struct account_desk *desk, struct str name,
 	struct str password)
 {
+	TRY(refuse_sender(ctx, desk, name));
 	TRY(password_check_policy(ctx, desk->settings, password));
 	struct change change = {.password_hash = password_make_hash(ctx, desk->settings, password)};
 	return change_account(ctx, desk, name, &change);

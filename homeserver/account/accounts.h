@@ -37,7 +37,7 @@ struct str account_random_password(struct ctx *ctx, const struct account_desk *d
 /** Errors of those that name an account: MISSING M_NOT_FOUND (a deactivated one counts as none to change); STORE. */
 MUST_CHECK enum err account_find(struct ctx *ctx, const struct account_desk *desk, struct str name,
 	struct account_row *out);
-/** Ends all sessions too. Errors: also INPUT M_WEAK_PASSWORD, M_INVALID_PARAM. */
+/** Ends all sessions too. Errors: also INPUT M_WEAK_PASSWORD, M_INVALID_PARAM; DENIED M_FORBIDDEN (a sender of notices). */
 MUST_CHECK enum err account_set_password(struct ctx *ctx, const struct account_desk *desk,
 	struct str name, struct str password);
 /** To ACCOUNT_DEACTIVATED: for ever; all sessions end, the server takes the user out of the rooms. */

@@ -16,8 +16,9 @@ SELECT EXISTS (SELECT 1 FROM notice_managers WHERE sender = $1 AND user_id = $2)
 	OR EXISTS (SELECT 1 FROM accounts WHERE user_id = $2 AND is_admin AND state = 'active');
 
 -- name: notice_commands_take
--- A row for each that was queued: of the stream after $1 up to $2, at $3: messages in rooms without a name in which nobody is but a sender
--- and one other, and invitations of senders. Index: events_position_idx, members_pkey, members_room_idx, states_pkey.
+-- A row for each that was queued: of the stream after $1 up to $2, at $3: messages in direct rooms of a sender, and invitations of senders.
+-- A direct room: one of the two was invited to it as that, nobody else is there, and it has no name. Index: events_position_idx,
+-- members_pkey, members_room_idx, states_pkey, events_pkey.
 WITH news AS MATERIALIZED (
 	SELECT e.event_id, e.room_nid, e.position, e.sender, e.type, e.state_key FROM events AS e
 	WHERE e.position > $1 AND e.position <= $2 AND e.fate = 0
@@ -34,7 +35,10 @@ WHERE (n.state_key = o.user_id AND s.membership = 'invite' AND s.position = n.po
 		AND NOT EXISTS (SELECT 1 FROM members AS x WHERE x.room_nid = n.room_nid AND x.membership = 'join'
 			AND x.user_id <> o.user_id AND x.user_id <> n.sender)
 		AND NOT EXISTS (SELECT 1 FROM states AS t WHERE t.room_nid = n.room_nid AND t.state_key = '' AND t.to_position = 9223372036854775807
-			AND t.type IN ('m.room.name', 'm.room.canonical_alias', 'm.room.tombstone')))
+			AND t.type IN ('m.room.name', 'm.room.canonical_alias', 'm.room.tombstone'))
+		AND EXISTS (SELECT 1 FROM states AS t JOIN events AS e ON e.room_nid = t.room_nid AND e.position = t.event_position
+			WHERE t.room_nid = n.room_nid AND t.type = 'm.room.member' AND t.state_key IN (o.user_id, n.sender)
+				AND t.membership = 'invite' AND e.json ~ '"is_direct"\s*:\s*true'))
 ON CONFLICT DO NOTHING
 RETURNING event_id;
 

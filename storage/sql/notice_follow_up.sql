@@ -1,19 +1,21 @@
 -- name: notice_edit
--- One row: how many edits there were. A notice $1 gets the texts $2 at $3; what the newest occurrence sent is to be edited. Index:
+-- One row: how many edits there were. A notice $1 gets the texts $2 at $3; what the newest occurrence sent is to be edited unless $4. Index:
 -- notices_pkey, notice_deliveries_pkey.
 WITH old AS (
 	SELECT notice_id, texts, edits FROM notices WHERE notice_id = $1 FOR UPDATE
 ), kept AS (
-	INSERT INTO notice_edits (notice_id, ordinal, texts, replaced_at_ms) SELECT notice_id, edits, texts, $3::bigint FROM old
+	INSERT INTO notice_edits (notice_id, ordinal, texts, replaced_at_ms, is_later)
+	SELECT notice_id, edits, texts, $3::bigint, $4 FROM old
 ), changed AS (
-	UPDATE notices AS n SET texts = $2, edits = n.edits + 1, edited_at_ms = $3 FROM old WHERE n.notice_id = old.notice_id
+	UPDATE notices AS n SET texts = $2, edits = n.edits + 1, edited_at_ms = CASE WHEN $4 THEN n.edited_at_ms ELSE $3::bigint END
+	FROM old WHERE n.notice_id = old.notice_id
 	RETURNING n.notice_id, n.edits
 ), told AS (
 	INSERT INTO notice_follow_ups (notice_id, due_at_ms, room_id, kind, ordinal, txn_key, next_try_ms, failures)
 	SELECT d.notice_id, d.due_at_ms, d.room_id, 'edit', c.edits,
 		substr(sha256(convert_to(concat_ws(' ', 'notice', d.notice_id, d.due_at_ms, d.room_id, 'edit', c.edits), 'UTF8')), 1, 16), $3, 0
 	FROM changed AS c JOIN notice_deliveries AS d ON d.notice_id = c.notice_id
-	WHERE d.event_id IS NOT NULL AND d.due_at_ms = (SELECT max(due_at_ms) FROM notice_deliveries WHERE notice_id = $1)
+	WHERE NOT $4 AND d.event_id IS NOT NULL AND d.due_at_ms = (SELECT max(due_at_ms) FROM notice_deliveries WHERE notice_id = $1)
 )
 SELECT edits FROM changed;
 
@@ -22,9 +24,11 @@ SELECT edits FROM changed;
 SELECT texts, replaced_at_ms FROM notice_edits WHERE notice_id = $1 ORDER BY ordinal;
 
 -- name: notice_follow_up_due hot
--- Up to $2 that are to be done, longest first. Index: notice_follow_ups_waiting_idx, notices_pkey, notice_deliveries_pkey,
--- notice_attachments_pkey.
-SELECT f.notice_id, f.due_at_ms, f.room_id, f.kind, f.ordinal, f.txn_key, f.failures, d.event_id, d.languages, n.sender, n.texts,
+-- Up to $2 that are to be done, longest first; the texts are the newest but for edits since that are for what was still to come. Index:
+-- notice_follow_ups_waiting_idx, notices_pkey, notice_deliveries_pkey, notice_attachments_pkey, notice_edits_pkey.
+SELECT f.notice_id, f.due_at_ms, f.room_id, f.kind, f.ordinal, f.txn_key, f.failures, d.event_id, d.languages, n.sender,
+	coalesce((SELECT e.texts FROM notice_edits AS e WHERE e.notice_id = f.notice_id AND e.ordinal >= f.ordinal AND e.is_later
+		ORDER BY e.ordinal LIMIT 1), n.texts),
 	a.media_id, f.sealed
 FROM notice_follow_ups AS f
 	JOIN notices AS n ON n.notice_id = f.notice_id

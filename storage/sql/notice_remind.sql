@@ -13,9 +13,12 @@ WHERE notice_reminders.next_try_ms IS NULL AND notice_reminders.asked_at_ms < $7
 RETURNING user_id;
 
 -- name: notice_remind_due hot
--- Up to $2 that are to be sent, longest first, with what they are about; an address where the person has none of our devices that ever
--- synced. Index: notice_reminders_waiting_idx, notice_deliveries_pkey, notices_pkey, states_pkey, threepids_user_idx, devices_pkey.
-SELECT m.notice_id, m.due_at_ms, m.user_id, m.room_id, m.level, m.asked_at_ms, m.txn_key, m.failures, n.sender, u.display_name, n.texts,
+-- Up to $2 that are to be sent, longest first, with what they are about, as it says; an address where the person has none of our devices that
+-- ever synced. Index: notice_reminders_waiting_idx, notice_deliveries_pkey, notices_pkey, notice_edits_pkey, states_pkey, threepids_user_idx,
+-- devices_pkey.
+SELECT m.notice_id, m.due_at_ms, m.user_id, m.room_id, m.level, m.asked_at_ms, m.txn_key, m.failures, n.sender, u.display_name,
+	coalesce((SELECT e.texts FROM notice_edits AS e WHERE e.notice_id = m.notice_id AND e.is_later AND e.replaced_at_ms > d.sent_at_ms
+		ORDER BY e.ordinal LIMIT 1), n.texts),
 	d.languages, d.event_id,
 	EXISTS (SELECT 1 FROM rooms AS r JOIN states AS s ON s.room_nid = r.room_nid
 		WHERE r.room_id = m.room_id AND s.type = 'm.room.encryption' AND s.state_key = ''),
@@ -39,8 +42,8 @@ UPDATE notice_reminders SET next_try_ms = $5, failures = failures + 1, reason = 
 WHERE notice_id = $1 AND due_at_ms = $2 AND user_id = $3 AND asked_at_ms = $4;
 
 -- name: notice_direct_room hot
--- At most one row: the newest room without a name in which nobody is but $1, joined, and $2, joined or invited. Index: members_pkey,
--- members_room_idx, states_pkey.
+-- At most one row: the newest direct room of $1, joined, and $2, joined or invited: one was invited to it as that, nobody else is there, and it
+-- has no name. Index: members_pkey, members_room_idx, states_pkey, events_pkey.
 SELECT r.room_id FROM members AS s
 JOIN members AS p ON p.user_id = $2 AND p.room_nid = s.room_nid AND p.membership IN ('join', 'invite')
 JOIN rooms AS r ON r.room_nid = s.room_nid
@@ -49,4 +52,7 @@ WHERE s.user_id = $1 AND s.membership = 'join'
 		AND o.user_id <> $1 AND o.user_id <> $2)
 	AND NOT EXISTS (SELECT 1 FROM states AS t WHERE t.room_nid = s.room_nid AND t.state_key = '' AND t.to_position = 9223372036854775807
 		AND t.type IN ('m.room.name', 'm.room.canonical_alias', 'm.room.tombstone'))
+	AND EXISTS (SELECT 1 FROM states AS t JOIN events AS e ON e.room_nid = t.room_nid AND e.position = t.event_position
+		WHERE t.room_nid = s.room_nid AND t.type = 'm.room.member' AND t.state_key IN ($1, $2)
+			AND t.membership = 'invite' AND e.json ~ '"is_direct"\s*:\s*true')
 ORDER BY s.position DESC LIMIT 1;

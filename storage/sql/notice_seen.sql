@@ -50,8 +50,12 @@ RETURNING confirmed_at_ms;
 
 -- name: notice_confirm_show
 -- At most one row: what a link of (notice, due, user) is about: sender, its name, texts, zone, whether any of its rooms is encrypted, when
--- it was confirmed (null: not). Index: notices_pkey, notice_deliveries_pkey, states_pkey.
-SELECT n.sender, u.display_name, n.texts, n.zone,
+-- it was confirmed (null: not). Index: notices_pkey, notice_deliveries_pkey, notice_edits_pkey, states_pkey.
+SELECT n.sender, u.display_name,
+	coalesce((SELECT e.texts FROM notice_edits AS e WHERE e.notice_id = $1 AND e.is_later AND e.replaced_at_ms > (SELECT min(d.sent_at_ms)
+		FROM notice_deliveries AS d WHERE d.notice_id = $1 AND d.due_at_ms = $2)
+		ORDER BY e.ordinal LIMIT 1), n.texts),
+	n.zone,
 	EXISTS (SELECT 1 FROM notice_deliveries AS d JOIN rooms AS r ON r.room_id = d.room_id
 		JOIN states AS s ON s.room_nid = r.room_nid AND s.type = 'm.room.encryption' AND s.state_key = ''
 		WHERE d.notice_id = $1 AND d.due_at_ms = $2),

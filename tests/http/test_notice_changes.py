@@ -92,6 +92,40 @@ def test_edit__still_to_come__sent_with_the_new_text_alone(school, lin):
     assert bodies(lin, room) == [last, after]
 
 
+def come_due(school, made):
+    school.sql("UPDATE notices SET next_at_ms = extract(epoch FROM now()) * 1000 WHERE notice_id = %s" % made)
+
+
+def test_edit__later__what_was_sent_stays_also_in_reminders(school, lin):
+    room, alias, watch = class_room(lin)
+    first, second, third = unique("first"), unique("second"), unique("third")
+    made = number(notice(school, "schedule", "office", alias, "2099-01-05T07:00", first, "--rule", "FREQ=WEEKLY;BYDAY=MO"))
+    come_due(school, made)
+    events = [until_body(watch, room, first)["event_id"]]
+    assert "what was sent stays" in notice(school, "edit", made, second, "--later")
+    program = Program(school, "office", alias)
+    assert program.get("/notices/" + made).ok()["follow_ups"] == []
+    notice(school, "remind", made, "--not", "confirmed")
+    told = lin.watch()
+    direct = next(iter(told.first.rooms("invite")), None) or next(iter(told.until(
+        lambda answer: answer.rooms("invite")).rooms("invite")))
+    lin.join(direct).ok()
+    said = until_event(lin.watch(), direct, lambda event: "提醒" in event["content"].get("body", ""))
+    assert first in said["content"]["body"] and second not in said["content"]["body"]
+    come_due(school, made)
+    events.append(until_body(watch, room, second)["event_id"])
+    # Without it the newest that went out is edited, too, and the first stays.
+    program.post("/notices/%s/edit" % made, {"text": third}).ok()
+    edit = until_event(watch, room, is_edit_of(events[1]))
+    assert edit["content"]["m.new_content"]["body"] == third
+    until_event(watch, room, is_answer_to(events[1]))
+    assert lin.get("/_matrix/client/v1/rooms/%s/relations/%s/m.replace" % (room, events[0])).ok()["chunk"] == []
+    sent = program.send(unique("once"))
+    wait_until(lambda: program.get("/notices/%d" % sent).ok()["state"] == "sent", 10, "sent")
+    program.post("/notices/%d/edit" % sent, {"text": "x", "later": True}).expect(404, "M_NOT_FOUND")
+    program.post("/notices/%d/edit" % sent, {"text": "x", "later": 1}).expect(400)
+
+
 def test_edit__of_a_delivery_that_waited__the_room_has_the_new_text(school, lin):
     """It may have been sent by somebody who died before he wrote that down: then it is amended, and nobody is told twice."""
     room, alias, watch = class_room(lin)

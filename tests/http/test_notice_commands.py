@@ -115,7 +115,8 @@ def test_commands__chinese__answered_so(school, talk):
 @pytest.mark.parametrize("command, why", [
     ("show 999999", "no notice 999999"), ("send nowhere hello", "neither a room id nor an alias"),
     ("schedule #x 2001-01-01 07:00 hello", "in the past"), ("schedule #x soon hello", "When?"), ("dance", "write: help"),
-    ("顯示 999999", "沒有成功"), ("發送", "要送到哪裡")])
+    ("顯示 999999", "沒有編號 999999 的通知"), ("發送", "要送到哪裡"), ("發送 nowhere 明天停課", "不是聊天室代號或別名"),
+    ("排程 #x 2001-01-01 07:00 停課", "都已經過去了"), ("排程 #x 2099-01-01 07:00 FREQ=HOURLY 停課", "週期規則")])
 def test_commands__wrong__says_why(talk, command, why):
     assert why in talk.ask(command)
 
@@ -156,8 +157,32 @@ def test_commands__bots_edits_and_class_rooms__left_alone(school):
     notice(school, "send", "office", room, "welcome")
     until_body(watch, room, "welcome")
     lin.send(room, "list")
+    # Nor one of two without a name, to which nobody was invited as to a direct one.
+    nameless = lin.create_room(invite=[OFFICE])
+    notice(school, "send", "office", nameless, "welcome")
+    until_body(watch, nameless, "welcome")
+    lin.send(nameless, "list")
     talk.ask("show 999999")
-    assert len(talk.answers()) == 2 and bodies(lin, room) == ["list", "welcome"]
+    assert len(talk.answers()) == 2 and bodies(lin, room) == bodies(lin, nameless) == ["list", "welcome"]
+
+
+def test_commands__in_clear_where_the_room_is_encrypted__not_obeyed(school):
+    lin = allowed(school)
+    talk = Talk(lin)
+    room, alias = class_room(lin)
+    watch = lin.watch()
+    lin.set_state(talk.room, "m.room.encryption", {"algorithm": "m.megolm.v1.aes-sha2"})
+    said = talk.say("send %s forged" % alias)
+    answers = []
+
+    def answered(answer):
+        answers.extend(event for event in answer.joined(talk.room).timeline
+                       if event["sender"] == OFFICE and event["type"] == "m.room.encrypted")
+        return answers
+    watch.until(answered)
+    assert answers[0]["content"]["m.relates_to"]["m.in_reply_to"]["event_id"] == said
+    Talk(lin).ask("list")  # behind it in the queue
+    assert bodies(lin, room) == [] and "forged" not in notice(school, "list")
 
 
 def test_commands__administrator__may(school):

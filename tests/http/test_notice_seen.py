@@ -160,6 +160,26 @@ def test_seen__edited__newest_text_counts_and_confirmation_says_which(school):
     until_level(school, made, lin, "read")
 
 
+def test_seen__edit_that_was_redacted__the_text_before_counts(school):
+    teacher, lin = accounts.register(school.url), accounts.register(school.url)
+    room, alias = class_room(teacher, lin)
+    made, event = post(school, teacher, room, alias, unique("first"))
+    receipt(lin, room, event)
+    until_level(school, made, lin, "read")
+    watch = teacher.watch()
+    notice(school, "edit", made, unique("second"))
+    edits = []
+
+    def edited(answer):
+        edits.extend(found for found in answer.joined(room).timeline
+                     if found["content"].get("m.relates_to", {}).get("rel_type") == "m.replace")
+        return edits
+    watch.until(edited)
+    until_level(school, made, lin, "waiting")
+    teacher.redact(room, edits[0]["event_id"]).ok()
+    until_level(school, made, lin, "read")
+
+
 def test_seen__not_and_csv__whom_and_how(school):
     teacher = accounts.register(school.url)
     lin = accounts.register(school.url)

@@ -35,3 +35,9 @@ def test_sender__service_with_a_wide_namespace__cannot_act_as_it(bridged, quiet)
                         "identifier": {"type": "m.id.user", "user": office}}).expect(400, "M_EXCLUSIVE")
     bridged.anonymous().post("/register", {"username": office[1:].partition(":")[0], "password": unique("Pass-word"),
                                            "auth": {"type": "m.login.dummy"}}, token=False).expect(400)
+
+
+def test_sender__password_by_the_command__refused(bridged):
+    office = notice(bridged, "sender", name("office")).strip()
+    done = bridged.run("user", "password", office, "--password-stdin", input=unique("Pass-word") + "\n")
+    assert done.returncode == 1 and "nobody logs in" in done.stderr

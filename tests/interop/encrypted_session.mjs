@@ -1,4 +1,5 @@
-// What the scripts with matrix-js-sdk's Rust cryptography share: sessions, waiting, verification by emoji.
+// What the scripts with matrix-js-sdk's Rust cryptography share: sessions, waiting, verification by emoji, and asking the test for
+// something that is to be done to a server.
 //
 //   import { begin, check, run, session, until } from "./encrypted_session.mjs";
 //   run(main, 120);
@@ -6,6 +7,7 @@
 // The slowness by which limits are stretched is the last argument of the script.
 import { webcrypto } from "node:crypto";
 import process from "node:process";
+import { createInterface } from "node:readline";
 
 // The library talks a lot; only what this script says is shown.
 export const say = (line) => process.stdout.write(line + "\n");
@@ -26,6 +28,14 @@ const clients = [];
 export function begin(name) {
 	step = name;
 	say("step: " + name);
+}
+
+// Asks by a line ("ask: send ROOM TEXT"); the answer is a line on standard input.
+let answers;
+export async function ask(...words) {
+	answers ??= createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+	say("ask: " + words.join(" "));
+	return (await answers.next()).value;
 }
 
 export function check(condition, message) {

@@ -1,14 +1,14 @@
 // Encryption across homeservers, with matrix-js-sdk's Rust cryptography: two people on two servers talk in an encrypted room,
-// verify each other, get a second device each, and lose it again.
+// verify each other, get a second device each, and lose it again; and the one at the other server reads the notices of a school.
 //
-//   node encryption_federated.mjs BASE_URL OTHER_BASE_URL SLOWNESS
+//   node encryption_federated.mjs BASE_URL OTHER_BASE_URL SENDER SLOWNESS
 //
-// Prints each step; ends with status 0 if all of them worked, else names the step and what was missing.
+// Asks for notices by lines (encrypted_session.mjs). Prints each step; ends with status 0 if all of them worked, else names the step and what was missing.
 import process from "node:process";
-import { begin, bootstrapIdentity, check, encryptedRoom, isCrossSigned, login, reads, register, run, say, session, text, trusts,
+import { ask, begin, bootstrapIdentity, check, encryptedRoom, isCrossSigned, login, reads, register, run, say, session, text, trusts,
 	unique, until, verifyEachOther, verifyOwn } from "./encrypted_session.mjs";
 
-const [here, there] = process.argv.slice(2, 4);
+const [here, there, sender] = process.argv.slice(2, 5);
 
 async function devices(viewer, owner) {
 	return (await viewer.getCrypto().getUserDeviceInfo([owner.getUserId()])).get(owner.getUserId()) ?? new Map();
@@ -82,6 +82,20 @@ async function main() {
 	begin("talk on");
 	await talk(roomId, [ann, zoe], [ann, zoe], "third");
 	check((await zoe.getCrypto().getUserVerificationStatus(ann.getUserId())).isCrossSigningVerified(), "trust is gone");
+
+	begin("a notice of the school in the encrypted room, read at the other server");
+	await ann.invite(roomId, sender);
+	const found = (reader, id, body) => until(reader.getDeviceId() + " reads '" + body + "'", () => reader.getRoom(id)
+		?.getLiveTimeline().getEvents().find((one) => one.getSender() === sender && one.getContent().body === body));
+	await ask("send", roomId, "sealed");
+	check((await found(zoe, roomId, "sealed")).isEncrypted(), "it came in clear");
+
+	begin("one in a room in clear");
+	const { room_id: openId } = await ann.createRoom({ preset: "private_chat", invite: [zoe.getUserId(), sender] });
+	await until("the invite", () => zoe.getRoom(openId)?.getMyMembership() === "invite");
+	await zoe.joinRoom(openId);
+	await ask("send", openId, "open");
+	check(!(await found(zoe, openId, "open")).isEncrypted(), "it came encrypted");
 	say("all steps worked");
 }
 

@@ -6,17 +6,10 @@
 // What is to be done to the server is asked for by lines ("ask: send ROOM TEXT", "ask: restart"); each is answered by a line on standard
 // input. Prints each step; ends with status 0 if all of them worked, else names the step and what was missing.
 import process from "node:process";
-import { createInterface } from "node:readline";
-import { begin, bootstrapIdentity, check, event, login, reads, register, run, say, session, text, unique, until,
+import { ask, begin, bootstrapIdentity, check, event, login, register, run, say, session, unique, until,
 	verifyOwn } from "./encrypted_session.mjs";
 
 const [baseUrl, sender] = process.argv.slice(2, 4);
-const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
-
-async function ask(...words) {
-	say("ask: " + words.join(" "));
-	return (await answers.next()).value;
-}
 
 const room = (client, roomId) => client.getRoom(roomId);
 const notices = (client, roomId) => room(client, roomId)?.getLiveTimeline().getEvents()
@@ -40,6 +33,20 @@ async function send(roomId, body, readers) {
 			(info = await reader.getCrypto().getEncryptionInfoForEvent(found))?.shieldColour === 0);
 	}
 	return id;
+}
+
+// What is in an encrypted file, as clients open it. Spec: client-server API, "Sending encrypted attachments"
+async function open(client, file) {
+	check(file.v === "v2" && file.key.alg === "A256CTR", "no encrypted file");
+	const answer = await fetch(client.mxcUrlToHttp(file.url, undefined, undefined, undefined, false, true, true),
+		{ headers: { Authorization: "Bearer " + client.getAccessToken() } });
+	check(answer.status === 200, "the file cannot be downloaded: " + answer.status);
+	const ciphertext = new Uint8Array(await answer.arrayBuffer());
+	const sum = Buffer.from(await crypto.subtle.digest("SHA-256", ciphertext)).toString("base64").replace(/=+$/, "");
+	check(sum === file.hashes.sha256, "the file is another one");
+	const key = await crypto.subtle.importKey("jwk", file.key, "AES-CTR", false, ["decrypt"]);
+	return Buffer.from(await crypto.subtle.decrypt({ name: "AES-CTR", counter: Buffer.from(file.iv, "base64"), length: 64 },
+		key, ciphertext)).toString();
 }
 
 // A client that has the room but not the key of an event, and why.
@@ -70,6 +77,14 @@ async function main() {
 	await verifyOwn(ann, tablet);
 	const all = [ann, tablet, ben];
 	await send(roomId, "second", all);
+
+	begin("a file behind a notice");
+	const wanted = await ask("file", roomId, "form");
+	for (const reader of all) {
+		const found = await until("the file", () => notices(reader, roomId).find((one) => one.getContent().msgtype === "m.file"));
+		check(found.getContent().url === undefined && found.getContent().body === "form.txt", "it is in clear");
+		check(await open(reader, found.getContent().file) === wanted, "another file");
+	}
 
 	begin("the server is killed");
 	await ask("dump");

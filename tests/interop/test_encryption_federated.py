@@ -1,17 +1,13 @@
 """Encrypted rooms that Belfry and a real Synapse share, with real client cryptography (encryption_federated.mjs), and the keys that
 the servers hand each other for them.  Spec: server-server API, "End-to-End Encryption"."""
-import os
-import shutil
-import subprocess
 import threading
 
 import pytest
 
-from support.client import SLOW, Client, path_of, seconds
+from support.client import Client, path_of, seconds
 from support.keys import Device, Person, claim, query
 from support.server import wait_until
-
-HERE = os.path.dirname(os.path.abspath(__file__))
+from test_notices import Hands, converse, notice
 
 
 @pytest.fixture
@@ -27,13 +23,8 @@ def zoe(synapse):
 
 
 def test_js_sdk__people_of_two_servers__verify_talk_and_change_devices(federated, synapse):
-    node = shutil.which("node")
-    assert node, "node is not installed (package nodejs)"
-    assert os.path.isdir(os.path.join(HERE, "node_modules", "matrix-js-sdk")), (
-        "matrix-js-sdk is not installed: npm ci in tests/interop")
-    done = subprocess.run([node, "encryption_federated.mjs", federated.url, synapse.url, str(SLOW)], cwd=HERE,
-                          capture_output=True, text=True, timeout=seconds(150), check=False)
-    assert done.returncode == 0, "matrix-js-sdk:\n%s\n%s" % (done.stdout[-3000:], done.stderr[-3000:])
+    office = notice(federated, "sender", "office").strip()
+    converse("encryption_federated.mjs", Hands(federated), federated.url, synapse.url, office)
 
 
 def test_one_time_keys__claimed_at_once_from_the_other_server__each_once(federated, synapse, ann, zoe):

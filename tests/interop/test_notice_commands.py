@@ -1,8 +1,10 @@
-"""Commands to a sender of notices in an encrypted direct room, with matrix-nio: read by the sender, answered encrypted."""
+"""Commands to a sender of notices in an encrypted direct room, with matrix-nio: read by the sender, answered encrypted; and a notice with a
+file, which the client opens."""
 import asyncio
 
 import nio
 import pytest
+from nio.crypto.attachments import decrypt_attachment
 
 from support.client import unique
 from test_encryption import Session, good
@@ -18,7 +20,9 @@ def notice(server, *arguments):
 async def conversation(server, folder):
     name = unique("lin")
     lin = Session(server.url, name, folder)
+    files = []
     lin.client.add_event_callback(lin._message, nio.RoomMessageNotice)
+    lin.client.add_event_callback(lambda _, event: files.append(event), nio.RoomEncryptedFile)
     try:
         good(await lin.client.register(name, "lin's words"), nio.RegisterResponse)
         notice(server, "allow", "office", lin.client.user_id)
@@ -32,13 +36,20 @@ async def conversation(server, folder):
         for command, answer in (("說明", "發送 #class-3b"), ("show 999999", "no notice 999999")):
             await lin.say(room, command)
             await lin.until(lambda answer=answer: any(answer in body for body, _ in lin.read.values()), "an answer")
+        body, form = unique("notice"), ("表格 " + unique("form")).encode()
+        (folder / "form.pdf").write_bytes(form)
+        notice(server, "send", "office", room, body, "--file", str(folder / "form.pdf"))
+        await lin.until(lambda: body in [said for said, _ in lin.read.values()] and files, "the notice and its file")
         assert all(decrypted for _, decrypted in lin.read.values()) and not lin.unread
+        assert files[0].body == "form.pdf" and files[0].decrypted
+        sealed = good(await lin.client.download(files[0].url), nio.DownloadResponse).body
+        assert sealed != form and decrypt_attachment(sealed, files[0].key["k"], files[0].hashes["sha256"], files[0].iv) == form
     finally:
         await lin.client.close()
 
 
 @pytest.mark.timeout(300)
-def test_nio__commands_in_an_encrypted_room__read_and_answered(make_server, tmp_path):
+def test_nio__commands_and_a_notice_with_a_file_in_an_encrypted_room__read_and_answered(make_server, tmp_path):
     server = make_server(settings={"registration.mode": "open", "notices.keys": "all"}).start()
     notice(server, "sender", "office")
     asyncio.run(conversation(server, tmp_path))

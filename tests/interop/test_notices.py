@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from support.client import SLOW, seconds
+from support.client import SLOW, seconds, unique
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -37,23 +37,36 @@ class Hands:
     """Does to the server what the script asks for."""
 
     def __init__(self, server):
-        self.server, self.copy = server, None
-        self.name = server.sql("select current_database()").strip()
+        self.server, self.copy, self._name = server, None, None
 
     def send(self, room_id, *words):
         notice(self.server, "send", "office", room_id, " ".join(words))
+
+    def file(self, room_id, *words):
+        """Sends a file; what is in it."""
+        path = os.path.join(self.server.root, "form.txt")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("請填寫 " + unique("form"))
+        notice(self.server, "send", "office", room_id, " ".join(words), "--file", path)
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+
+    def name(self):
+        """Of the database; asked for while the server runs."""
+        self._name = self._name or self.server.sql("select current_database()").strip()
+        return self._name
 
     def restart(self):
         self.server.kill()
         self.server.start()
 
     def dump(self):
-        self.copy = of_database(self.server, "pg_dump", "--clean", "--if-exists", self.name)
+        self.copy = of_database(self.server, "pg_dump", "--clean", "--if-exists", self.name())
 
     def restore(self):
         self.server.terminate()
         with self.server.database_alone():
-            of_database(self.server, "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", self.name, input=self.copy)
+            of_database(self.server, "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", self.name(), input=self.copy)
         done = self.server.run("restored")
         assert done.returncode == 0, done.stderr
         self.server.start()
