@@ -10,7 +10,7 @@
 #include "homeserver/room/rooms.h"
 #include "homeserver/typing/typing.h"
 
-enum { MAX_EACH = 1000 };
+enum { MAX_ROOMS = 1000, MAX_USERS = 10000 };
 
 static void clear(struct map *map)
 {
@@ -30,9 +30,9 @@ void as_moments_fini(struct as_moments *moments)
 	clear(&moments->users);
 }
 
-static void add(struct map *map, struct str key, struct str text)
+static void add(struct map *map, size_t limit, struct str key, struct str text)
 {
-	if (map->n < MAX_EACH && map_get(map, key) == NULL) {
+	if (map->n < limit && map_get(map, key) == NULL) {
 		char *copy = mem_alloc(text.n + 1); /* which is zeroed */
 		memcpy(copy, text.p, text.n);
 		(void)map_set(map, key, copy);
@@ -41,12 +41,12 @@ static void add(struct map *map, struct str key, struct str text)
 
 void as_moments_add_room(struct as_moments *moments, int64_t room_nid, struct str room_id)
 {
-	add(&moments->rooms, str_from((const char *)&room_nid, sizeof(room_nid)), room_id);
+	add(&moments->rooms, MAX_ROOMS, str_from((const char *)&room_nid, sizeof(room_nid)), room_id);
 }
 
 void as_moments_add_user(struct as_moments *moments, struct str user_id)
 {
-	add(&moments->users, user_id, user_id);
+	add(&moments->users, MAX_USERS, user_id, user_id);
 }
 
 bool as_moments_is_empty(const struct as_moments *moments)

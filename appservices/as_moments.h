@@ -1,6 +1,6 @@
 /**
- * What is of the moment and stored nowhere: in which rooms somebody types, who came or went. Told to services that want it and can be
- * reached; what happens while one cannot is not told later. Inner to the queues.
+ * What is of the moment and stored nowhere: in which rooms somebody types, who came or went. Told to services that want it. One that cannot be
+ * reached is told of presence as it is when it is back, and of typing not at all. Inner to the queues.
  * Spec: application-service API, "Pushing ephemeral data"
  */
 #ifndef BELFRY_APPSERVICES_AS_MOMENTS_H

@@ -109,6 +109,30 @@ static enum err load(struct ctx *ctx, struct as_queue *queue, const struct appse
 	return ERR_OK;
 }
 
+/* Claims of keys are written down by whoever grants them, in any process: looked for once a round, if anybody is told. */
+static enum err find_claims(struct ctx *ctx, struct as_queue *queue,
+	const struct appservice_set *set)
+{
+	struct str *ids;
+	size_t count;
+	bool is_anybody_told = false;
+	for (size_t i = 0; i < set->count; i++) {
+		is_anybody_told = is_anybody_told || as_hears_of_keys(&set->items[i]);
+	}
+	if (!is_anybody_told) {
+		return ERR_OK;
+	}
+	TRY(store_appservice_key_news_takers(ctx, queue->hs->db, &ids, &count));
+	LOCK_SCOPE(&queue->lock);
+	for (size_t i = 0; i < count; i++) {
+		struct as_sender *sender = map_get(&queue->senders, ids[i]);
+		if (sender != NULL) {
+			sender->has_queue = true;
+		}
+	}
+	return ERR_OK;
+}
+
 /* --- a round ------------------------------------------------------------------------------------------------------ */
 
 /* How long until a pause is over; counts who fails. */
@@ -152,6 +176,7 @@ static enum err run_round(struct ctx *ctx, struct as_queue *queue, int64_t *out_
 		return ERR_OK;
 	}
 	TRY(load(ctx, queue, set));
+	TRY(find_claims(ctx, queue, set));
 	TRY(as_queue_spread(ctx, queue, set));
 	TRY(as_queue_launch(queue, set));
 	*out_pause_ms = next_due_in_ms(queue);

@@ -157,6 +157,12 @@ static bool has_list_taker(const struct appservice_set *set)
 	return false;
 }
 
+bool as_hears_of_keys(const struct appservice *service)
+{
+	return as_is_listening(service) && service->reg.receives_ephemeral &&
+		service->reg.receives_devices;
+}
+
 /* A list that is full may go on at its last position; all of that is for the next round then. */
 static size_t cut(struct round *round, const struct appservice_other *others, size_t count)
 {

@@ -80,6 +80,9 @@ void as_queue_note_set(struct as_queue *queue, const struct appservice_set *set)
 MUST_CHECK enum err as_queue_hold(struct ctx *ctx, struct homeserver *hs,
 	struct appservice_set **out);
 
+/** Whether it is told how many keys its users' devices have left. */
+bool as_hears_of_keys(const struct appservice *service);
+
 struct as_sender *as_sender_locked(struct as_queue *queue, struct str id);
 void as_flight_free(struct as_flight *flight);
 

@@ -40,17 +40,23 @@ void as_queue_fill_port(struct as_queue *queue)
 		(struct edu_port){.self = queue, .typing = tell_typing, .presence = tell_presence};
 }
 
-/* Who takes it, and can be reached. */
-static struct as_sender *taker(struct as_queue *queue, const struct appservice *service)
+/* Who takes it. @param out_is_away  it cannot be reached now */
+static struct as_sender *taker(struct as_queue *queue, const struct appservice *service,
+	bool *out_is_away)
 {
 	if (!service->reg.receives_ephemeral || !as_is_listening(service)) {
 		return NULL;
 	}
 	LOCK_SCOPE(&queue->lock);
 	struct as_sender *sender = map_get(&queue->senders, service->reg.id);
-	return sender != NULL && !sender->is_failing ? sender : NULL;
+	*out_is_away = sender != NULL && sender->is_failing;
+	return sender;
 }
 
+/*
+ * Whoever is away has no use for who typed meanwhile: that is over within seconds. Who is there is told when it is back, as it is then: so
+ * the users are kept.
+ */
 static enum err spread(struct ctx *ctx, struct as_queue *queue, const struct appservice_set *set,
 	const struct as_moment_list *list)
 {
@@ -60,8 +66,9 @@ static enum err spread(struct ctx *ctx, struct as_queue *queue, const struct app
 		&by_room));
 	TRY(as_interest_in_users(ctx, queue->interest, set, list->user_ids, list->user_n, &by_user));
 	for (size_t k = 0; k < set->count; k++) {
-		struct as_sender *sender = taker(queue, &set->items[k]);
-		for (size_t i = 0; sender != NULL && i < list->room_n; i++) {
+		bool is_away = false;
+		struct as_sender *sender = taker(queue, &set->items[k], &is_away);
+		for (size_t i = 0; sender != NULL && !is_away && i < list->room_n; i++) {
 			if (by_room[i * set->count + k]) {
 				as_moments_add_room(&sender->moments, list->room_nids[i], list->room_ids[i]);
 			}

@@ -248,6 +248,19 @@ static enum err take_news(struct sending *sending, struct as_draft *draft)
 	return ERR_OK;
 }
 
+/* Read before the keys are counted: what is claimed meanwhile is told once more. */
+static enum err take_key_news(struct sending *sending, struct as_draft *draft)
+{
+	struct appservice_key_news *news;
+	if (!as_hears_of_keys(sending->service)) {
+		return ERR_OK;
+	}
+	TRY(store_appservice_key_news(sending->ctx, sending->queue->hs->db, sending->sender->id,
+		AS_TRANSACTION_KEY_NEWS_MAX, &news, &draft->key_news_n));
+	draft->key_news = news;
+	return ERR_OK;
+}
+
 /* Nothing waits: the row hears that all was taken. */
 static enum err rest(struct sending *sending)
 {
@@ -277,6 +290,8 @@ static enum err make_transaction(struct sending *sending, const struct as_draft 
 		.taken_at_ms = sender->taken_at_ms,
 		.messages = draft->messages,
 		.message_n = draft->message_n,
+		.key_news = draft->key_news,
+		.key_news_n = draft->key_news_n,
 	};
 	enum err err = store_appservice_transaction_make(sending->ctx, hs->db, &transaction);
 	if (err == ERR_CONFLICT) {
@@ -306,7 +321,9 @@ static enum err send_next(struct sending *sending)
 	sending->sender->has_queue = false; /* before it is read: what comes meanwhile says so again */
 	lock_give(&queue->lock);
 	TRY(take_news(sending, &draft));
-	if (draft.news_n == 0 && as_moments_is_empty(&sending->sender->moments)) {
+	TRY(take_key_news(sending, &draft));
+	bool has_rows = draft.news_n + draft.key_news_n > 0;
+	if (!has_rows && as_moments_is_empty(&sending->sender->moments)) {
 		return rest(sending);
 	}
 	struct as_moments moments CLEANUP(as_moments_fini) = {0};
@@ -314,7 +331,7 @@ static enum err send_next(struct sending *sending)
 	as_moments_list(sending->ctx->arena, &moments, &draft.moments);
 	lock_take(&queue->lock);
 	sending->sender->has_queue =
-		sending->sender->has_queue || draft.news_n > 0; /* there may be more than fits */
+		sending->sender->has_queue || has_rows; /* there may be more than fits */
 	lock_give(&queue->lock);
 	TRY(as_draft_write(sending->ctx, queue->hs, &draft));
 	return make_transaction(sending, &draft);

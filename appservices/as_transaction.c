@@ -4,7 +4,6 @@
 #include "appservices/as_transaction.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "appservices/as_device_lists.h"
 #include "homeserver/room/rooms.h"
@@ -281,22 +280,41 @@ static int compare_devices(const void *a, const void *b)
 	return order != 0 ? order : str_compare(x->device_id, y->device_id);
 }
 
-/* A message may have taken a one-time key: what is left, of each device that gets one. */
-static enum err write_keys_left(struct writing *writing, const struct appservice_message *messages,
-	size_t count, struct json_out *out)
+/* What is left, of each device that gets a message, and of each whose keys were claimed. Each once, by user. */
+static size_t devices_of(const struct writing *writing, const struct appservice_message *messages,
+	size_t message_n, struct appservice_message **out)
 {
-	struct ctx *ctx = writing->ctx;
+	const struct as_draft *draft = writing->draft;
+	size_t count = message_n + draft->key_news_n;
 	struct appservice_message *devices =
-		ARENA_NEW_ARRAY(ctx->arena, struct appservice_message, count + 1);
-	struct device_key_state *states =
-		ARENA_NEW_ARRAY(ctx->arena, struct device_key_state, count + 1);
+		ARENA_NEW_ARRAY(writing->ctx->arena, struct appservice_message, count + 1);
 	size_t n = 0;
-	memcpy(devices, messages, count * sizeof(*devices));
+	for (size_t i = 0; i < message_n; i++) {
+		devices[i] = messages[i];
+	}
+	for (size_t i = 0; i < draft->key_news_n; i++) {
+		devices[message_n + i] = (struct appservice_message){.user_id = draft->key_news[i].user_id,
+			.device_id = draft->key_news[i].device_id};
+	}
 	qsort(devices, count, sizeof(*devices), compare_devices);
 	for (size_t i = 0; i < count; i++) {
 		if (n == 0 || compare_devices(&devices[n - 1], &devices[i]) != 0) {
 			devices[n++] = devices[i];
 		}
+	}
+	*out = devices;
+	return n;
+}
+
+static enum err write_keys_left(struct writing *writing, const struct appservice_message *messages,
+	size_t message_n, struct json_out *out)
+{
+	struct ctx *ctx = writing->ctx;
+	struct appservice_message *devices;
+	size_t n = devices_of(writing, messages, message_n, &devices);
+	struct device_key_state *states = ARENA_NEW_ARRAY(ctx->arena, struct device_key_state, n + 1);
+	if (n == 0 || !writing->draft->service->reg.receives_devices) {
+		return ERR_OK;
 	}
 	for (size_t i = 0; i < n; i++) {
 		TRY(store_one_time_key_state(ctx, writing->hs->db, devices[i].user_id, devices[i].device_id,
@@ -306,6 +324,7 @@ static enum err write_keys_left(struct writing *writing, const struct appservice
 	write_devices(devices, states, n, false, out);
 	json_out_key(out, STR("org.matrix.msc3202.device_unused_fallback_key_types"));
 	write_devices(devices, states, n, true, out);
+	writing->other_n += n;
 	return ERR_OK;
 }
 
@@ -313,13 +332,13 @@ static enum err write_messages(struct writing *writing, struct json_out *out)
 {
 	struct ctx *ctx = writing->ctx;
 	struct as_draft *draft = writing->draft;
-	struct appservice_message *messages;
+	struct appservice_message *messages = NULL;
 	int64_t *positions;
 	size_t count;
 	size_t sent = 0;
 	size_t n = positions_of(writing, APPSERVICE_NEWS_MESSAGE, &positions);
 	if (n == 0) {
-		return ERR_OK;
+		return write_keys_left(writing, NULL, 0, out);
 	}
 	TRY(store_appservice_messages(ctx, writing->hs->db, positions, n, &messages, &count));
 	draft->messages = ARENA_NEW_ARRAY(ctx->arena, struct appservice_message, count);
@@ -338,9 +357,7 @@ static enum err write_messages(struct writing *writing, struct json_out *out)
 	}
 	json_out_end(out);
 	writing->other_n += sent;
-	return draft->service->reg.receives_devices && sent > 0
-		? write_keys_left(writing, messages, sent, out)
-		: ERR_OK;
+	return write_keys_left(writing, messages, sent, out);
 }
 
 enum err as_draft_write(struct ctx *ctx, struct homeserver *hs, struct as_draft *draft)

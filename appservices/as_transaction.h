@@ -9,6 +9,7 @@
 
 enum {
 	AS_TRANSACTION_NEWS_MAX = 100,
+	AS_TRANSACTION_KEY_NEWS_MAX = 100,
 	AS_TRANSACTION_BYTES = 2 << 20, /**< no further event once it is larger than this */
 };
 
@@ -20,6 +21,9 @@ struct as_draft {
 	const struct appservice_news *news; /**< in order; positions are whole */
 	size_t news_n;
 	struct as_moment_list moments;
+	const struct appservice_key_news
+		*key_news; /**< devices of which it says how many keys are left, whatever else is in it */
+	size_t key_news_n;
 	/* Afterwards: */
 	int64_t up_to;   /**< what waited up to here is in it, or has nothing to tell (any more) */
 	struct str body; /**< p == NULL: there is nothing to send */

@@ -85,7 +85,8 @@ static enum err prepare_sender(struct ctx *ctx, struct tx *tx, const struct acco
 	if (err == ERR_MISSING) {
 		account = (struct account_row){.user_id = new->sender.s,
 			.created_at_ms = clock_wall_ms(&desk->clock)};
-		return store_account_insert(ctx, tx, &account);
+		TRY(store_account_insert(ctx, tx, &account));
+		return store_appservice_account_set(ctx, tx, new->sender.s, new->reg->id);
 	}
 	TRY(err);
 	if (account.password_hash.p != NULL || account.is_guest ||
@@ -95,7 +96,7 @@ static enum err prepare_sender(struct ctx *ctx, struct tx *tx, const struct acco
 			STR_ARG(new->sender.s),
 			account.state == ACCOUNT_DEACTIVATED ? ", who was deactivated" : "");
 	}
-	return ERR_OK;
+	return store_appservice_account_set(ctx, tx, new->sender.s, new->reg->id);
 }
 
 static bool is_same(const struct appservice_row *a, const struct appservice_row *b)

@@ -45,6 +45,13 @@ enum err store_appservice_lock(struct ctx *ctx, struct tx *tx)
 	return tx_query(ctx, tx, STMT_APPSERVICE_VERSION_NEXT, DB_NO_ARGS, NULL);
 }
 
+enum err store_appservice_account_set(struct ctx *ctx, struct tx *tx, struct str user_id,
+	struct str id)
+{
+	return tx_query(ctx, tx, STMT_APPSERVICE_ACCOUNT_SET, DB_ARGS(db_text(user_id), db_text(id)),
+		NULL);
+}
+
 enum err store_appservice_list_locked(struct ctx *ctx, struct tx *tx, struct appservice_row **out,
 	size_t *out_count)
 {

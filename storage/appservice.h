@@ -29,6 +29,9 @@ MUST_CHECK enum err store_appservice_list(struct ctx *ctx, struct db *db,
  * First in a transaction that changes them: others who want to wait until it ends; whoever runs notices the change.
  */
 MUST_CHECK enum err store_appservice_lock(struct ctx *ctx, struct tx *tx);
+/** Notes that an account is of the service that made it. */
+MUST_CHECK enum err store_appservice_account_set(struct ctx *ctx, struct tx *tx, struct str user_id,
+	struct str id);
 /** All, by id, as the transaction sees them. */
 MUST_CHECK enum err store_appservice_list_locked(struct ctx *ctx, struct tx *tx,
 	struct appservice_row **out, size_t *out_count);

@@ -276,6 +276,33 @@ enum err store_appservice_deliveries(struct ctx *ctx, struct db *db,
 	return ERR_OK;
 }
 
+enum err store_appservice_key_news(struct ctx *ctx, struct db *db, struct str id, int64_t limit,
+	struct appservice_key_news **out, size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_APPSERVICE_KEY_NEWS, DB_ARGS(db_text(id), db_bigint(limit)), &rows));
+	*out_count = db_count(rows);
+	*out = ARENA_NEW_ARRAY(ctx->arena, struct appservice_key_news, *out_count);
+	for (size_t i = 0; i < *out_count; i++) {
+		(*out)[i] = (struct appservice_key_news){db_str(rows, i, 0), db_str(rows, i, 1),
+			db_int(rows, i, 2)};
+	}
+	return ERR_OK;
+}
+
+enum err store_appservice_key_news_takers(struct ctx *ctx, struct db *db, struct str **out,
+	size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_APPSERVICE_KEY_NEWS_TAKERS, DB_NO_ARGS, &rows));
+	*out_count = db_count(rows);
+	*out = ARENA_NEW_ARRAY(ctx->arena, struct str, *out_count);
+	for (size_t i = 0; i < *out_count; i++) {
+		(*out)[i] = db_str(rows, i, 0);
+	}
+	return ERR_OK;
+}
+
 enum err store_appservice_transaction_make(struct ctx *ctx, struct db *db,
 	const struct appservice_transaction *transaction)
 {
@@ -288,11 +315,21 @@ enum err store_appservice_transaction_make(struct ctx *ctx, struct db *db,
 		devices[i] = transaction->messages[i].device_id;
 		positions[i] = transaction->messages[i].position;
 	}
+	size_t key_n = transaction->key_news_n;
+	struct str *key_users = ARENA_NEW_ARRAY(ctx->arena, struct str, key_n);
+	struct str *key_devices = ARENA_NEW_ARRAY(ctx->arena, struct str, key_n);
+	int64_t *claims = ARENA_NEW_ARRAY(ctx->arena, int64_t, key_n);
+	for (size_t i = 0; i < key_n; i++) {
+		key_users[i] = transaction->key_news[i].user_id;
+		key_devices[i] = transaction->key_news[i].device_id;
+		claims[i] = transaction->key_news[i].claims;
+	}
 	return db_exec(ctx, db, STMT_APPSERVICE_TRANSACTION_MAKE,
 		DB_ARGS(db_text(transaction->appservice_id), db_text(transaction->before),
 			db_text(transaction->txn_id), db_text(transaction->body), db_bigint(transaction->up_to),
 			db_bigint(transaction->taken_at_ms), db_texts(users, n), db_texts(devices, n),
-			db_bigints(positions, n)),
+			db_bigints(positions, n), db_texts(key_users, key_n), db_texts(key_devices, key_n),
+			db_bigints(claims, key_n)),
 		NULL);
 }
 

@@ -154,6 +154,18 @@ struct appservice_delivery {
 MUST_CHECK enum err store_appservice_deliveries(struct ctx *ctx, struct db *db,
 	struct appservice_delivery **out, size_t *out_count);
 
+/** A device of a service's user whose keys were claimed. */
+struct appservice_key_news {
+	struct str user_id, device_id;
+	int64_t claims; /**< since a transaction said how many keys are left */
+};
+/** Up to `limit` of a service, by user and device. One round trip. */
+MUST_CHECK enum err store_appservice_key_news(struct ctx *ctx, struct db *db, struct str id,
+	int64_t limit, struct appservice_key_news **out, size_t *out_count);
+/** Services of which there are some. One round trip. */
+MUST_CHECK enum err store_appservice_key_news_takers(struct ctx *ctx, struct db *db,
+	struct str **out, size_t *out_count);
+
 /** A transaction that takes the place of the one before. */
 struct appservice_transaction {
 	struct str appservice_id;
@@ -165,6 +177,8 @@ struct appservice_transaction {
 	const struct appservice_message
 		*messages; /**< to devices that hear by it alone: they leave their queues */
 	size_t message_n;
+	const struct appservice_key_news *key_news; /**< what is left is in it, as of these or later */
+	size_t key_news_n;
 };
 /** Errors: CONFLICT (another one is the newest, or the service is gone: read anew); STORE. One round trip. */
 MUST_CHECK enum err store_appservice_transaction_make(struct ctx *ctx, struct db *db,

@@ -7,6 +7,7 @@
 #include "homeserver/account/email/email_proof.h"
 #include "homeserver/account/terms.h"
 #include "storage/account.h"
+#include "storage/appservice.h"
 #include "storage/registration_token.h"
 #include "storage/threepid.h"
 
@@ -144,6 +145,9 @@ static enum err insert(struct ctx *ctx, struct db *db, const struct account_wish
 	struct tx *tx CLEANUP(tx_cleanup) = NULL;
 	TRY(tx_begin(ctx, db, &tx));
 	TRY(store_account_insert(ctx, tx, row));
+	if (wish->appservice_id.p != NULL) {
+		TRY(store_appservice_account_set(ctx, tx, row->user_id, wish->appservice_id));
+	}
 	if (wish->registration_token.p != NULL) {
 		enum err err =
 			store_registration_token_use(ctx, tx, wish->registration_token, row->created_at_ms);

@@ -23,6 +23,10 @@ WITH put AS (
 INSERT INTO appservice_deliveries (appservice_id, since_position) SELECT id, position FROM put, stream_head
 ON CONFLICT (appservice_id) DO NOTHING;
 
+-- name: appservice_account_set
+-- An account ($1) is of the service ($2) that made it. Index: accounts_pkey.
+UPDATE accounts SET appservice_id = $2 WHERE user_id = $1;
+
 -- name: appservice_delete
 -- At most one row, and the version grows: id. Returns the version when there was one. Index: appservices_pkey.
 WITH gone AS (DELETE FROM appservices WHERE id = $1 RETURNING id),

@@ -112,10 +112,21 @@ ORDER BY 1, 2;
 SELECT position, user_id, stripped FROM members
 WHERE is_local AND position = ANY($1::bigint[]) AND membership IN ('invite', 'knock') AND stripped IS NOT NULL;
 
+-- name: appservice_key_news
+-- Up to $2 devices of a service's ($1) users whose keys were claimed, by user: user, device, claims. Index: appservice_key_news_pkey,
+-- accounts_pkey.
+SELECT n.user_id, n.device_id, n.claims FROM appservice_key_news n JOIN accounts a ON a.user_id = n.user_id
+WHERE a.appservice_id = $1 ORDER BY n.user_id, n.device_id LIMIT $2;
+
+-- name: appservice_key_news_takers
+-- Services of which there are such devices. Few rows. Index: accounts_pkey.
+SELECT DISTINCT a.appservice_id FROM appservice_key_news n JOIN accounts a ON a.user_id = n.user_id WHERE a.appservice_id IS NOT NULL;
+
 -- name: appservice_transaction_make
 -- The next transaction of a service ($1) is written: its id ($3), its text ($4; NULL: there is nothing to send); what it is made of, up to a position ($5),
--- waits no more, and so do messages to devices: user, device ($7, $8), position ($9). The one before ($2) was taken, at a time ($6; 0: it was
--- already known). One that is not the newest divides by zero. Index: appservice_deliveries_pkey, appservice_queue_pkey, device_messages_pkey.
+-- waits no more, and so do messages to devices: user, device ($7, $8), position ($9); and claims of keys of devices ($10, $11), unless there
+-- were others than those ($12). The one before ($2) was taken, at a time ($6; 0: it was already known). One that is not the newest divides by
+-- zero. Index: appservice_deliveries_pkey, appservice_queue_pkey, device_messages_pkey, appservice_key_news_pkey.
 WITH made AS (
 	UPDATE appservice_deliveries SET txn_id = $3, body = $4, failures = 0, interval_ms = 0, retry_at_ms = 0,
 		failing_since_ms = 0, cause = '', reached_at_ms = greatest(reached_at_ms, $6)
@@ -125,6 +136,9 @@ WITH made AS (
 ), arrived AS (
 	DELETE FROM device_messages m USING made, unnest($7::text[], $8::text[], $9::bigint[]) AS u(user_id, device_id, position)
 	WHERE m.user_id = u.user_id AND m.device_id = u.device_id AND m.position = u.position
+), counted AS (
+	DELETE FROM appservice_key_news n USING made, unnest($10::text[], $11::text[], $12::bigint[]) AS u(user_id, device_id, claims)
+	WHERE n.user_id = u.user_id AND n.device_id = u.device_id AND n.claims = u.claims
 )
 SELECT 1 / count(*) FROM made;
 

@@ -37,8 +37,8 @@ ORDER BY 1, 2;
 -- name: one_time_key_claim
 -- One key for each triple of user, device, algorithm: the oldest that nobody else is taking, else the fallback key. `picked` has to
 -- be made once: looked at again it would lock others; both limits tell the planner how few they are, so that it
--- plans once. Nobody waits for anybody: what another one has locked is passed over. Rows: number of the triple, key id, key.
--- Index: one_time_keys_free_idx, fallback_keys_pkey.
+-- plans once. Nobody waits for anybody: what another one has locked is passed over. Application services are told what their users have
+-- left. Rows: number of the triple, key id, key. Index: one_time_keys_free_idx, fallback_keys_pkey, accounts_pkey, appservice_key_news_pkey.
 WITH wanted AS (
 	SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS u(user_id, device_id, algorithm, n)
 	LIMIT cardinality($1::text[])
@@ -51,7 +51,7 @@ WITH wanted AS (
 ), taken AS (
 	UPDATE one_time_keys k SET is_claimed = true FROM picked p
 	WHERE k.user_id = p.user_id AND k.device_id = p.device_id AND k.algorithm = p.algorithm AND k.key_id = p.key_id
-	RETURNING p.n, k.key_id, k.key
+	RETURNING p.n, k.user_id, k.device_id, k.key_id, k.key
 ), short AS (
 	SELECT w.* FROM wanted w WHERE NOT EXISTS (SELECT 1 FROM taken t WHERE t.n = w.n)
 ), marked AS (
@@ -64,6 +64,14 @@ WITH wanted AS (
 		) AS l
 	) AS u
 	WHERE f.user_id = u.user_id AND f.device_id = u.device_id AND f.algorithm = u.algorithm
+	RETURNING f.user_id, f.device_id
+), told AS (
+	INSERT INTO appservice_key_news (user_id, device_id, claims)
+	SELECT c.user_id, c.device_id, 1
+	FROM (SELECT user_id, device_id FROM taken UNION SELECT user_id, device_id FROM marked) AS c
+	JOIN accounts a ON a.user_id = c.user_id AND a.appservice_id IS NOT NULL
+	ORDER BY c.user_id, c.device_id
+	ON CONFLICT (user_id, device_id) DO UPDATE SET claims = appservice_key_news.claims + 1
 )
 SELECT t.n, t.key_id, t.key FROM taken t
 UNION ALL

@@ -6,7 +6,7 @@ from support import accounts
 from support.appservice import AppService
 from support.client import Http, unique
 from support.keys import Device
-from support.server import Server
+from support.server import Server, wait_until
 
 FAST = {"appservices.retry_first": "20ms", "appservices.retry_longest": "50ms"}
 
@@ -154,3 +154,51 @@ def test_message__to_more_devices_than_a_round_takes__told_and_on(server, scene)
         scene.alice.put("/sendToDevice/m.test/" + unique("t"), {"messages": messages}).ok()
         scene.service.until_told(lambda item, content=content: item["content"] == content, part=name)
         messages = {}
+
+
+def counts_of(scene, device):
+    """What transactions said of keys left, one after the other."""
+    bodies = {ask.path: ask.json for ask in scene.service.transactions()}
+    name = "org.matrix.msc3202.device_one_time_keys_count"
+    return [body[name][device.user_id][device.device_id] for body in bodies.values()
+            if device.device_id in body.get(name, {}).get(device.user_id, {})]
+
+
+def test_keys_left__claimed_by_others__told_without_a_message_and_once(server, scene):
+    puppet = scene.service.ghost(server, scene.member.user_id[1:].partition(":")[0] + "puppet")
+    puppet.put("/devices/BRIDGE", {}).expect(201)
+    puppet.device_id = "BRIDGE"
+    device = Device(puppet)
+    puppet.post("/keys/upload", {"device_keys": device.identity(), "one_time_keys": device.one_time(3),
+                                 "fallback_keys": device.fallback()}).ok()
+    claim = {"one_time_keys": {puppet.user_id: {"BRIDGE": "signed_curve25519"}}}
+    for left in (2, 1):
+        scene.alice.post("/keys/claim", claim).ok()
+        scene.service.wait_for(lambda _, left=left: {"signed_curve25519": left} in counts_of(scene, device))
+    scene.service.stop()
+    for _ in range(2):  # the last one, and the fallback key
+        scene.alice.post("/keys/claim", claim).ok()
+    scene.service.listen()
+    left = scene.service.wait_for(lambda ask: {} == (ask.json or {}).get(
+        "org.matrix.msc3202.device_one_time_keys_count", {}).get(puppet.user_id, {}).get("BRIDGE"))
+    assert left.json["org.matrix.msc3202.device_unused_fallback_key_types"][puppet.user_id]["BRIDGE"] in ([], ["signed_curve25519"])
+    assert server.sql("SELECT count(*) FROM appservice_key_news WHERE device_id = 'BRIDGE'").strip() == "0"
+    scene.service.until_event(scene.alice.send(scene.room_id, "sentinel"))
+    said = counts_of(scene, device)
+    assert [{"signed_curve25519": 2}, {"signed_curve25519": 1}] == said[:2] and said.count({"signed_curve25519": 2}) == 1
+
+
+def test_presence__while_the_service_is_away__told_as_it_is_when_it_is_back(server, scene):
+    """Who typed meanwhile is not: that was over long before."""
+    ben = accounts.register(scene.alice.http)
+    ben.join(scene.room_id).ok()
+    scene.service.until_event(ben.send(scene.room_id, "here"))
+    scene.service.stop()
+    ben.send(scene.room_id, "nobody takes this now")
+    failing = "SELECT failures FROM appservice_deliveries WHERE appservice_id = '%s'" % scene.service.id
+    wait_until(lambda: int(server.sql(failing)) > 0, 20, "the service cannot be reached")
+    for words in ("first", "second"):
+        ben.put("/presence/%s/status" % ben.user_id, {"presence": "online", "status_msg": words}).ok()
+    scene.service.listen()
+    item = told(scene, lambda item: item["type"] == "m.presence" and item["sender"] == ben.user_id)
+    assert item["content"]["status_msg"] == "second"

@@ -72,6 +72,9 @@ class AppService:
             def _handle(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 ask = Ask(self.command, self.path, self.headers, body)
+                if ask.headers.get("authorization") != "Bearer " + outer.hs_token:
+                    self.send_error(403)  # meant for one that had the port before, and is registered still
+                    return
                 with outer.heard:
                     outer.asks.append(ask)
                     outer.heard.notify_all()
