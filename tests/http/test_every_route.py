@@ -119,6 +119,7 @@ class Setting:
             "serverName": self.server.server_name, "mediaId": "media", "fileName": "file", "protocol": "irc",
             "appserviceId": "bot", "idpId": "school", "networkId": "irc", "medium": "email", "loginType": "m.login.sso",
             "authType": "m.login.dummy", "policyId": "terms", "serverPattern": "*.example", "queryType": "profile", "language": "en", "link": "notice.code",
+            "keyId": "ed25519:auto",
         }
 
     def paths(self, route, **other):

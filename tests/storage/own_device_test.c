@@ -251,7 +251,7 @@ static void own_message__taken_in__all_of_it_or_nothing(void **state)
 {
 	struct world *world = *state;
 	struct str user_id = user_of(world, "inbox");
-	struct own_message_row message;
+	struct own_message_row message = {0};
 	send_to(world, user_id, "first");
 	send_to(world, user_id, "second");
 	assert_int_equal(waiting(world, user_id, &message), 2);
