@@ -244,9 +244,7 @@ static void told_one(const struct homeserver *hs, const struct news *news, int64
 	case NEWS_MESSAGE:
 	case NEWS_ROOM:
 	case NEWS_REWRITTEN:
-		/* Messages too: following the room instead (room_content.c) let a /sync miss events when a process was killed. */
-		rooms_told(hs->rooms, news->room_nid, position,
-			news->kind == NEWS_MESSAGE ? NEWS_ROOM : news->kind);
+		rooms_told(hs->rooms, news->room_nid, position, news->kind);
 		break;
 	case NEWS_RECEIPTS:
 		receipts_told(hs->receipts, news->room_nid);
@@ -304,6 +302,9 @@ static void heard(void *self, const struct news *news, int64_t serial)
 		break;
 	case NEWS_LOOK:
 		wire_poke(self);
+		break;
+	case NEWS_DEVICE:
+		e2ee_heard_device(hs->e2ee, news->user_id);
 		break;
 	default:
 		told_one(hs, news, 0);

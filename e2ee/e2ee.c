@@ -59,6 +59,12 @@ void e2ee_told_device(struct e2ee *e2ee, struct str user_id)
 	users_news_committed(e2ee->hs->users, user_id);
 }
 
+void e2ee_heard_device(struct e2ee *e2ee, struct str user_id)
+{
+	device_states_forget_user(e2ee->states, user_id);
+	users_wake_user(e2ee->hs->users, user_id);
+}
+
 void e2ee_tell_keys_changed(struct homeserver *hs, const struct str *user_ids, size_t count)
 {
 	for (size_t i = 0; writer_has_peers(hs->writer) && i < count; i++) {

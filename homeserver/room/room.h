@@ -88,13 +88,13 @@ struct room {
 	_Atomic int64_t local_joined; /**< users of this server, once the content was loaded */
 	_Atomic int64_t whole_at;     /**< see room_whole_at(); the same */
 	struct lock lock;
-	struct cond changed; /**< the turn was given back, or a pending write ended */
-	bool turn_taken;     /**< guarded by lock, like all below but head */
-	bool is_stale;       /**< a write failed: head and content have to be loaded anew */
-	bool
-		is_behind; /**< another process has added events that are no state: room_load() reads them */
-	int pending;   /**< writes submitted and not finished */
-	bool is_rest_late; /**< nobody gave the members that are missing: see room_note_rest() */
+	struct cond changed;   /**< the turn was given back, or a pending write ended */
+	bool turn_taken;       /**< guarded by lock, like all below but head */
+	bool is_stale;         /**< a write failed: head and content have to be loaded anew */
+	int64_t messages_told; /**< times that another process added events that are no state */
+	int64_t messages_read; /**< of these, what the content has */
+	int pending;           /**< writes submitted and not finished */
+	bool is_rest_late;     /**< nobody gave the members that are missing: see room_note_rest() */
 	struct rest_waiter *rest_waiters; /**< parked requests that wait for these members */
 	struct room_content *content;     /**< NULL: not loaded */
 	int64_t redactions; /**< applied so far: what was read before one may be out of date */
@@ -133,10 +133,16 @@ struct str state_slot_key(struct arena *arena, struct str type, struct str state
 MUST_CHECK enum err room_turn_take(struct ctx *ctx, struct homeserver *hs, struct room *room);
 void room_turn_give(struct room *room);
 
+/** Whether the content lacks events of another process, which room_load() reads. Lock held. */
+static inline bool room_is_behind_locked(const struct room *room)
+{
+	return room->messages_read != room->messages_told;
+}
+
 /** Whether the content is there, and all of it. Lock held. */
 static inline bool room_is_current_locked(const struct room *room)
 {
-	return room->content != NULL && !room->is_stale && !room->is_behind;
+	return room->content != NULL && !room->is_stale && !room_is_behind_locked(room);
 }
 
 /**

@@ -339,7 +339,8 @@ void room_head_set(struct room *room, const struct room_row *row)
 static enum err load_once(struct ctx *ctx, struct homeserver *hs, struct room *room, bool *out_done)
 {
 	lock_take(&room->lock);
-	room->is_stale = room->is_behind = false;
+	room->is_stale = false;
+	int64_t messages_told = room->messages_told;
 	lock_give(&room->lock);
 	struct room_row row;
 	TRY(store_room_find_nid(ctx, hs->db, room->nid, &row));
@@ -354,6 +355,7 @@ static enum err load_once(struct ctx *ctx, struct homeserver *hs, struct room *r
 	}
 	room_unload_locked(hs->rooms, room);
 	room->content = content;
+	room->messages_read = messages_told;
 	atomic_store(&room->local_joined, local_joined(hs, content));
 	atomic_store(&room->whole_at, row.whole_at);
 	(void)atomic_fetch_add(&hs->rooms->loaded, 1);

@@ -12,15 +12,18 @@
 static struct metric followed = METRIC_COUNTER("belfry_rooms_followed_total",
 	"Times when a room was brought up to date by the events that another process added");
 
-/* From where on events are lacking. @return false when the content cannot be followed */
-static bool begin(struct room *room, int64_t *out_after)
+/*
+ * From where on events are lacking, and how many times others told of some. Until these are there the room stays behind, so that nobody takes its
+ * ring for whole. @return false when the content cannot be followed
+ */
+static bool begin(struct room *room, int64_t *out_after, int64_t *out_told)
 {
 	LOCK_SCOPE(&room->lock);
 	const struct room_content *content = room->content;
-	if (content == NULL || room->is_stale || !room->is_behind) {
+	if (content == NULL || room->is_stale || !room_is_behind_locked(room)) {
 		return false;
 	}
-	room->is_behind = false;
+	*out_told = room->messages_told;
 	size_t newest = content->recent_first + content->recent_n - 1;
 	*out_after = content->recent_n > 0 ? content->recent[newest % ROOM_RECENT]->position
 									   : content->recent_after;
@@ -38,7 +41,7 @@ static bool can_follow(const struct room *room, struct stored_event *const *even
 }
 
 static bool push_all(struct room *room, struct stored_event *const *events, size_t count,
-	const struct room_row *row)
+	const struct room_row *row, int64_t messages_told)
 {
 	LOCK_SCOPE(&room->lock);
 	if (!can_follow(room, events, count)) {
@@ -50,17 +53,19 @@ static bool push_all(struct room *room, struct stored_event *const *events, size
 		room_push_recent_locked(room->content, events[i]);
 	}
 	room_head_set(room, row);
+	room->messages_read = messages_told;
 	return true;
 }
 
 enum err room_follow(struct ctx *ctx, struct homeserver *hs, struct room *room, bool *out_done)
 {
 	int64_t after;
+	int64_t told;
 	struct room_row row;
 	struct event_row *rows;
 	size_t count;
 	*out_done = false;
-	if (!begin(room, &after)) {
+	if (!begin(room, &after, &told)) {
 		return ERR_OK;
 	}
 	TRY(store_room_find_nid(ctx, hs->db, room->nid, &row));
@@ -74,7 +79,7 @@ enum err room_follow(struct ctx *ctx, struct homeserver *hs, struct room *room, 
 		events[i] = stored_event_create(room->version, room->id.s, &rows[i]);
 		stored_event_until_reset(ctx->arena, events[i]);
 	}
-	*out_done = push_all(room, events, count, &row);
+	*out_done = push_all(room, events, count, &row, told);
 	metric_add(&followed, *out_done ? 1 : 0);
 	return ERR_OK;
 }

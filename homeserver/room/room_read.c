@@ -129,7 +129,7 @@ static bool timeline_from_ring(struct ctx *ctx, struct room *room, int64_t after
 {
 	LOCK_SCOPE(&room->lock);
 	const struct room_content *content = room->content;
-	if (content == NULL || room->is_behind) {
+	if (content == NULL || room_is_behind_locked(room)) {
 		return false;
 	}
 	struct stored_event **found = ARENA_NEW_ARRAY(ctx->arena, struct stored_event *, ROOM_RECENT);
@@ -364,7 +364,8 @@ static void list_without_members(struct ctx *ctx, const struct room_content *con
 			list_slot(ctx, slot, items);
 		}
 	}
-	for (const struct state_slot *slot = content->others; slot != NULL; slot = slot->next) {
+	const struct state_slot *others = query->only_members ? NULL : content->others;
+	for (const struct state_slot *slot = others; slot != NULL; slot = slot->next) {
 		list_slot(ctx, slot, items);
 	}
 }

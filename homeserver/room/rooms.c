@@ -413,7 +413,7 @@ void rooms_forget(struct rooms *rooms)
 static void leave_behind(struct room *room)
 {
 	LOCK_SCOPE(&room->lock);
-	room->is_behind = true;
+	room->messages_told++;
 }
 
 void rooms_told(struct rooms *rooms, int64_t room_nid, int64_t position, enum news_kind kind)

@@ -67,6 +67,28 @@ def test_messages__each_way__arrive_live_and_in_order(people):
                 if event["type"] == "m.room.message"] == said
 
 
+def test_messages__many_follow_them_at_the_other__each_has_all(pair, people):
+    """One reader brings the room up to date while another takes its newest events: nobody may take them before they are all there."""
+    alice, bob, room = people
+    since = bob.sync().since
+
+    def follow():
+        reader, seen, token = at(pair[1], bob), [], since
+        while not seen or seen[-1]["content"]["body"] != "149":
+            answer = reader.sync(token, timeout=20000, filter={"room": {"timeline": {"limit": 200}}})
+            if room not in answer.get("rooms", {}).get("join", {}):
+                break  # 20 s without the rest
+            seen += answer.joined(room).timeline
+            token = answer.since
+        return [event["event_id"] for event in seen]
+
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        readers = [pool.submit(follow) for _ in range(6)]
+        sent = [alice.send(room, str(number)) for number in range(150)]
+        for reader in readers:
+            assert reader.result() == sent
+
+
 def test_token_of_the_other__whoever_reads_it__nothing_is_missing(pair, people):
     alice, _, room = people
     readers = (alice, at(pair[1], alice))
