@@ -416,6 +416,7 @@ static enum err follow_epoch(struct ctx *ctx, struct homeserver *hs)
 	if (epoch == sessions->epoch) {
 		return ERR_OK;
 	}
+	TRY(sessions_flush(ctx, hs)); /* what was seen of their devices would go with them */
 	sessions_forget_all(hs);
 	TRY(erasure_load(ctx, hs));
 	TRY(deactivate_finish(ctx, hs));

@@ -84,6 +84,17 @@ def test_suspended__login_and_reading__work(server):
     session.post("/logout").ok()
 
 
+def test_last_seen__sessions_read_anew_after_others_changed__is_kept(server):
+    user, other = accounts.register(server.url), accounts.register(server.url)
+    other.get("/account/whoami").ok()  # known in memory from here on, so that a refusal tells that it was read anew
+    user.get("/account/whoami", headers={"User-Agent": "Bell/2.0"}).ok()
+    set_state(server, other, "locked")
+    until(other, 401, "M_USER_LOCKED")
+    admin = accounts.register_by_secret(server.url, server.secret, admin=True)
+    connections = admin.get(path_of("admin", "whois", user.user_id)).ok()["devices"][user.device_id]["sessions"][0]["connections"]
+    assert [seen.get("user_agent") for seen in connections] == ["Bell/2.0"]
+
+
 def test_waiting_sync__deactivated_by_command__gets_nothing_more(server):
     owner, user = accounts.register(server.url), accounts.register(server.url)
     room = owner.create_room(invite=[user.user_id])
