@@ -19,33 +19,12 @@ import subprocess
 import time
 
 from support.client import Http
+from support.processes import cpu_of
 from support.server import FederatedServer, children_of, free_port, new_folder, wait_until
 from support.synapse import RATE, Synapse
 
-TICK = os.sysconf("SC_CLK_TCK")
-
-
 def tree(pid):
     return {pid, *children_of(pid)}
-
-
-def cpu_of(pids):
-    """User and system seconds of processes, with those of their children that have ended."""
-    ticks = 0
-    for pid in pids:
-        try:
-            with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as file:
-                ticks += sum(int(value) for value in file.read().rpartition(")")[2].split()[11:15])
-        except (OSError, ValueError):
-            continue
-    return ticks / TICK
-
-
-def cpu_of_machine():
-    """Busy seconds of all processors."""
-    with open("/proc/stat", encoding="utf-8") as file:
-        user, nice, system, _, _, irq, soft = (int(value) for value in file.readline().split()[1:8])
-    return (user + nice + system + irq + soft) / TICK
 
 
 class Cluster:

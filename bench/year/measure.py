@@ -6,7 +6,8 @@ import statistics
 import subprocess
 import time
 
-from servers import cpu_of, tree
+from servers import tree
+from support.processes import cpu_of
 from support.pump import Request, ask
 from support.server import wait_until
 

@@ -2,7 +2,7 @@
 import os
 import time
 
-from servers import cpu_of_machine
+from support.processes import cpu_of_machine
 
 from . import measure
 from .measure import bytes_text, seconds_text

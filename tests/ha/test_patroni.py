@@ -3,8 +3,6 @@
 Nothing acknowledged is lost, nobody saw what is not there afterwards, no one-time key is given out twice, and what the processes have in memory
 is what the database has. How long nothing could be written is printed, and has to be less than docs/scaling.md says.
 """
-import os
-import shutil
 import threading
 import time
 
@@ -12,10 +10,10 @@ import pytest
 
 from cluster import Patroni
 from support import accounts
-from support.client import Client, seconds, unique
+from support.client import Client, seconds
 from support.conversation import Conversation
 from support.keys import Device
-from support.server import Server
+from support.twins import twins_on
 
 ALLOWED_S = 30  # longest silence; docs/scaling.md says so
 KEYS = 900
@@ -29,17 +27,8 @@ def cluster():
 
 @pytest.fixture(scope="module")
 def processes(cluster):
-    """Two of one server."""
-    name = unique("hs")
-    first = Server(server_name=name, settings={"database.url": cluster.url}).start()
-    second = Server(server_name=name, settings={"database.url": cluster.url})
-    os.makedirs(second.data, mode=0o755)
-    for key in ("signing.key", "secrets.key"):
-        shutil.copy2(os.path.join(first.data, key), second.data)
-    second.start()
-    yield first, second
-    for server in (second, first):
-        server.destroy()
+    with twins_on(cluster.url) as servers:
+        yield servers
 
 
 class Claimer(threading.Thread):

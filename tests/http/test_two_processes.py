@@ -5,37 +5,20 @@ process hears of another's commit moments after that was acknowledged: who carri
 without one is asked for until it is there.
 """
 import concurrent.futures
-import os
-import shutil
 
 import pytest
 
 from support import accounts
-from support.client import Client, path_of, unique
-from support.database import Cluster
+from support.client import path_of, unique
 from support.keys import Device
-from support.server import Server, wait_until
+from support.server import wait_until
+from support.twins import at, twins
 
 
 @pytest.fixture(scope="module")
 def pair():
-    """Two Servers on the same keys, files and database."""
-    with Cluster() as cluster:
-        name = unique("hs")
-        first = Server(server_name=name, settings={"database.url": cluster.url}).start()
-        second = Server(server_name=name, settings={"database.url": cluster.url})
-        os.makedirs(second.data, mode=0o755)
-        for key in ("signing.key", "secrets.key"):
-            shutil.copy2(os.path.join(first.data, key), second.data)
-        second.start()
-        yield first, second
-        for server in (second, first):
-            server.destroy()
-
-
-def at(server, user):
-    """The same session by way of another process."""
-    return Client(server.url, user.token, user.user_id, user.device_id, user.password)
+    with twins() as servers:
+        yield servers
 
 
 def position_of(token):

@@ -4,9 +4,9 @@ import os
 import statistics
 import time
 
+from support.processes import cpu_of, cpu_of_machine
 from support.server import children_of
 
-TICK = os.sysconf("SC_CLK_TCK")
 MIB = 1 << 20
 
 # A run is judged by its rates of change only when its windows are long enough to mean something.
@@ -22,23 +22,6 @@ TABLES = ("stream_head", "writer_marks", "consumers", "rooms", "receipts", "devi
           "members", "states")
 BOUNDED = ("stream_head", "writer_marks", "consumers")  # a handful of rows, updated all the time: pages are used again
 BOUNDED_BYTES = 2 * MIB
-
-
-def cpu_of(pids):
-    ticks = 0
-    for pid in pids:
-        try:
-            with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as file:
-                ticks += sum(int(value) for value in file.read().rpartition(")")[2].split()[11:15])
-        except (OSError, ValueError):
-            continue
-    return ticks / TICK
-
-
-def cpu_of_machine():
-    with open("/proc/stat", encoding="utf-8") as file:
-        user, nice, system, _, _, irq, soft = (int(value) for value in file.readline().split()[1:8])
-    return (user + nice + system + irq + soft) / TICK
 
 
 def status_of(pid, name):

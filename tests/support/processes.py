@@ -7,6 +7,8 @@ import time
 
 from .client import seconds
 
+TICK = os.sysconf("SC_CLK_TCK")  # of the kernel's processor times, a second
+
 
 def binary():
     return os.environ.get("BELFRY_BIN", "")
@@ -70,3 +72,22 @@ def wait_until(condition, limit=10, what="condition", pause=0.01):
         if time.monotonic() > deadline:
             raise AssertionError("%s: not within %ss" % (what, seconds(limit)))
         time.sleep(pause)
+
+
+def cpu_of(pids):
+    """User and system seconds of processes, with those of their children that have ended."""
+    ticks = 0
+    for pid in pids:
+        try:
+            with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as file:
+                ticks += sum(int(value) for value in file.read().rpartition(")")[2].split()[11:15])
+        except (OSError, ValueError):
+            continue
+    return ticks / TICK
+
+
+def cpu_of_machine():
+    """Busy seconds of all processors."""
+    with open("/proc/stat", encoding="utf-8") as file:
+        user, nice, system, _, _, irq, soft = (int(value) for value in file.readline().split()[1:8])
+    return (user + nice + system + irq + soft) / TICK
