@@ -238,8 +238,10 @@ static void overtaken(void *self, int64_t position)
 	forget_all(wire_homeserver(self), position);
 }
 
-static void told_one(const struct homeserver *hs, const struct news *news, int64_t position)
+static void told_one(const struct homeserver *hs, const struct news *news,
+	const struct news_group *group)
 {
+	int64_t position = group->position;
 	switch (news->kind) {
 	case NEWS_MESSAGE:
 	case NEWS_ROOM:
@@ -247,7 +249,7 @@ static void told_one(const struct homeserver *hs, const struct news *news, int64
 		rooms_told(hs->rooms, news->room_nid, position, news->kind);
 		break;
 	case NEWS_RECEIPTS:
-		receipts_told(hs->receipts, news->room_nid);
+		receipts_told(hs->receipts, news->room_nid, group);
 		rooms_told_receipts(hs->rooms, news->room_nid, position);
 		break;
 	case NEWS_USER:
@@ -270,6 +272,9 @@ static void told_one(const struct homeserver *hs, const struct news *news, int64
 	case NEWS_PRESENCE:
 	case NEWS_SESSION:
 	case NEWS_NONCE:
+	case NEWS_MEDIA:
+	case NEWS_PUSH:
+	case NEWS_ERASED:
 	case NEWS_LOOK:
 		break; /* no commit says these */
 	}
@@ -279,7 +284,7 @@ static void told_one(const struct homeserver *hs, const struct news *news, int64
 static void told(void *self, const struct news_group *group)
 {
 	for (size_t i = 0; i < group->count; i++) {
-		told_one(wire_homeserver(self), &group->list[i], group->position);
+		told_one(wire_homeserver(self), &group->list[i], group);
 	}
 }
 
@@ -300,14 +305,26 @@ static void heard(void *self, const struct news *news, int64_t serial)
 	case NEWS_NONCE:
 		nonce_note_used(sessions_nonces(hs->sessions), news->text, clock_wall_ms(&hs->clock));
 		break;
+	case NEWS_MEDIA:
+		media_heard(hs->media, news->text);
+		break;
+	case NEWS_PUSH:
+		pushers_wake(hs->pushers);
+		break;
+	case NEWS_ERASED:
+		erasure_heard(hs->erasure, news->text);
+		break;
 	case NEWS_LOOK:
 		wire_poke(self);
+		break;
+	case NEWS_USER:
+		users_heard(hs->users, news->user_id);
 		break;
 	case NEWS_DEVICE:
 		e2ee_heard_device(hs->e2ee, news->user_id);
 		break;
 	default:
-		told_one(hs, news, 0);
+		told_one(hs, news, &(struct news_group){.what = NEWS_TELL});
 		break;
 	}
 }
@@ -315,7 +332,10 @@ static void heard(void *self, const struct news *news, int64_t serial)
 /* Others may have said what was not heard. Who types, and who is there, is said again soon, or runs out. */
 static void deaf(void *self)
 {
+	const struct homeserver *hs = wire_homeserver(self);
 	sessions_forget_all(wire_homeserver(self));
+	users_heard_all(hs->users);
+	e2ee_deaf(hs->e2ee);
 	wire_poke(self);
 }
 
@@ -354,6 +374,10 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 	hs->e2ee = e2ee_create(hs);
 	hs->sessions = sessions_create(hs);
 	hs->typing = typing_create(hs);
+	hs->erasure = erasure_create();
+	hs->media = media_create(hs, arena_printf(wire->arena, "%s/media", config->data_folder),
+		sibling_program(wire->arena, "belfry-thumbnail"));
+	hs->pushers = pushers_create(hs, config->database_url);
 	hs->writer = writer_create(&(struct writer_config){
 		.url = config->database_url,
 		.db = hs->db,
@@ -368,17 +392,13 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 	});
 	e2ee_forget(hs->e2ee, writer_position(hs->writer));
 	hs->sso = sso_create();
-	hs->erasure = erasure_create();
 	hs->lazy_members = lazy_members_create();
-	hs->media = media_create(hs, arena_printf(wire->arena, "%s/media", config->data_folder),
-		sibling_program(wire->arena, "belfry-thumbnail"));
 	struct http_client_config client;
 	config_to_http_client(config->conf, wire->arena, &client);
 	client.user_agent = str_printf(wire->arena, "Belfry/%s", app_version());
 	hs->http_client = http_client_create(&client);
 	hs->ports.consent.require = consent_require;
 	hs->ports.succession = succession_port(hs);
-	hs->pushers = pushers_create(hs, config->database_url);
 	(void)federation_create(hs);
 	hs->notices = notice_job_create(hs, config->database_url);
 	hs->notice_upkeep = notice_upkeep_create(hs, config->database_url);
@@ -560,15 +580,15 @@ bool wire_destroy(struct wire *wire)
 	/* It looks at the HTTP server; and the writer still hears others, who may want it to look. */
 	housekeeper_destroy(atomic_exchange(&wire->housekeeper, NULL));
 	http_server_destroy(wire->http);
-	media_destroy(hs->media);
 	lazy_members_destroy(hs->lazy_members);
 	flush_sessions(hs);
-	typing_destroy(hs->typing);
 	sso_destroy(hs->sso);
+	consumers_stop(hs->consumers);
+	writer_destroy(hs->writer); /* until then it brings to these what others say */
+	typing_destroy(hs->typing);
 	sessions_destroy(hs->sessions);
 	erasure_destroy(hs->erasure);
-	consumers_stop(hs->consumers);
-	writer_destroy(hs->writer);
+	media_destroy(hs->media);
 	consumers_destroy(hs->consumers);
 	notice_upkeep_destroy(hs->notice_upkeep);
 	notice_job_destroy(hs->notices);

@@ -65,6 +65,11 @@ void e2ee_heard_device(struct e2ee *e2ee, struct str user_id)
 	users_wake_user(e2ee->hs->users, user_id);
 }
 
+void e2ee_deaf(struct e2ee *e2ee)
+{
+	device_states_forget(e2ee->states);
+}
+
 void e2ee_tell_keys_changed(struct homeserver *hs, const struct str *user_ids, size_t count)
 {
 	for (size_t i = 0; writer_has_peers(hs->writer) && i < count; i++) {

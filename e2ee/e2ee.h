@@ -61,6 +61,8 @@ void e2ee_forget(struct e2ee *e2ee, int64_t position);
 void e2ee_told_device(struct e2ee *e2ee, struct str user_id);
 /** The same, of a change that is no commit (keys were claimed): no publication follows, so who waits is woken at once. Writer's thread. */
 void e2ee_heard_device(struct e2ee *e2ee, struct str user_id);
+/** Such changes may have been missed, of anybody. Writer's thread. */
+void e2ee_deaf(struct e2ee *e2ee);
 /**
  * One-time or fallback keys of some users were added or claimed: other processes know it when this returns. One user may stand there several
  * times. Cost: nothing where there is one process; else as writer_tell_all().

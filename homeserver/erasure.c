@@ -1,5 +1,6 @@
 /*
- * One map, made anew by each load.
+ * One map, made anew by each load. What another process says is added to it; a load that was under way then, and did not find it, is followed
+ * by another one at the housekeeper's next round (the epoch of sessions has changed).
  */
 #include "homeserver/erasure.h"
 
@@ -8,6 +9,7 @@
 #include "base/mem.h"
 #include "storage/account.h"
 
+#include <inttypes.h>
 #include <stdatomic.h>
 
 struct erasure {
@@ -63,6 +65,35 @@ enum err erasure_load(struct ctx *ctx, struct homeserver *hs)
 	lock_give(&erasure->lock);
 	users_fini(&before);
 	return ERR_OK;
+}
+
+static void add_locked(struct erasure *erasure, struct str user_id, int64_t position)
+{
+	int64_t *kept = mem_alloc(sizeof(*kept));
+	*kept = position;
+	mem_free(map_set(&erasure->users, user_id, kept));
+	atomic_store(&erasure->count, erasure->users.n);
+}
+
+/* "<position> <user>" */
+void erasure_tell(struct arena *arena, struct homeserver *hs, struct str user_id)
+{
+	if (writer_has_peers(hs->writer)) {
+		int64_t position = erasure_position(hs->erasure, user_id);
+		writer_tell_all(hs->writer, NEWS_ERASED,
+			str_printf(arena, "%" PRId64 " %.*s", position, STR_ARG(user_id)));
+	}
+}
+
+void erasure_heard(struct erasure *erasure, struct str line)
+{
+	struct str word;
+	int64_t position;
+	(void)str_split(line, ' ', &word, &line);
+	if (str_to_int(word, 0, INT64_MAX, &position) && line.n > 0) {
+		LOCK_SCOPE(&erasure->lock);
+		add_locked(erasure, line, position);
+	}
 }
 
 bool erasure_is_empty(const struct erasure *erasure)

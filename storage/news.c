@@ -166,6 +166,9 @@ static bool read_item(struct str line, struct news *out)
 	case NEWS_PRESENCE:
 	case NEWS_SESSION:
 	case NEWS_NONCE:
+	case NEWS_MEDIA:
+	case NEWS_PUSH:
+	case NEWS_ERASED:
 	case NEWS_LOOK:
 		out->text = which;
 		return which.n > 0;

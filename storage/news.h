@@ -35,6 +35,9 @@ enum news_kind {
 	NEWS_PRESENCE = 'p', /**< what is known of who is there (homeserver/presence) */
 	NEWS_SESSION = 's',  /**< sessions that ended or changed (homeserver/account) */
 	NEWS_NONCE = 'n',    /**< a nonce that was used up (homeserver/account) */
+	NEWS_MEDIA = 'f',    /**< a file that others may wait for has come (homeserver/media) */
+	NEWS_PUSH = 'q',     /**< notifications were queued (homeserver/pusher) */
+	NEWS_ERASED = 'x',   /**< a user whose events are hidden from now on (homeserver/erasure) */
 	NEWS_LOOK =
 		'l', /**< a command has changed something: each looks at the database (app/housekeeper) */
 };

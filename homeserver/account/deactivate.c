@@ -109,9 +109,7 @@ enum err deactivate(struct ctx *ctx, struct homeserver *hs, struct str user_id, 
 	sessions_forget_user(hs, user_id);
 	if (erase) {
 		TRY(erasure_load(ctx, hs));
-		if (writer_has_peers(hs->writer)) {
-			writer_tell_all(hs->writer, NEWS_LOOK, STR("erased"));
-		}
+		erasure_tell(ctx->arena, hs, user_id);
 	}
 	enum err err = finish_one(ctx, hs, user_id);
 	if (err != ERR_OK) { /* the account is deactivated all the same */

@@ -6,7 +6,9 @@
 #include "homeserver/media/media.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -18,18 +20,31 @@
 #include "homeserver/media/thumb.h"
 #include "storage/preview.h"
 
-enum { OPEN_WAIT_MS = 60 * 1000 };
+enum {
+	OPEN_WAIT_MS = 60 * 1000,
+	LEFT_SECONDS = 3600, /* what arrives is written to all the time, and taken at its end */
+};
 
-/* Uploads that a crash cut off. This process has the data folder to itself. */
-static void sweep(const char *folder)
+/* Whether nobody can be writing it any more. */
+static bool is_left(int folder, const char *name, time_t now)
+{
+	struct stat status;
+	return name[0] != '.' && fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+		status.st_mtime < now - LEFT_SECONDS;
+}
+
+/* Uploads that a crash cut off; other processes may share the folder, and be in the midst of some. */
+static void sweep(const char *folder, const struct clock *clock)
 {
 	DIR *entries = opendir(folder);
+	time_t now = (time_t)(clock_wall_ms(clock) / 1000);
 	size_t removed = 0;
 	if (entries == NULL) {
 		return;
 	}
 	for (const struct dirent *entry = readdir(entries); entry != NULL; entry = readdir(entries)) {
-		if (entry->d_name[0] != '.' && unlinkat(dirfd(entries), entry->d_name, 0) == 0) {
+		if (is_left(dirfd(entries), entry->d_name, now) &&
+			unlinkat(dirfd(entries), entry->d_name, 0) == 0) {
 			removed++;
 		}
 	}
@@ -59,7 +74,7 @@ struct media *media_create(struct homeserver *hs, const char *folder, const char
 enum err media_start(struct ctx *ctx, struct media *media)
 {
 	TRY(file_make_folder(ctx, media->incoming.p, 0700));
-	sweep(media->incoming.p);
+	sweep(media->incoming.p, &media->hs->clock);
 	if (media->store.start != NULL) {
 		TRY(media->store.start(media->store.self, ctx));
 	}
@@ -231,7 +246,7 @@ enum err media_fill(struct ctx *ctx, struct homeserver *hs, struct server_name o
 	if (was_removed) {
 		TRY(hs->media->store.keep(hs->media->store.self, ctx, upload->file, row.sha256));
 	}
-	media_wake_for_upload(ctx, hs->media, origin, media_id);
+	media_wake_for_upload(ctx, hs, origin, media_id);
 	return ERR_OK;
 }
 
@@ -335,6 +350,7 @@ enum err media_open_await(struct call *call, const struct media_row *row,
 enum err media_tidy(struct ctx *ctx, struct homeserver *hs)
 {
 	int64_t now_ms = clock_wall_ms(&hs->clock);
+	sweep(hs->media->incoming.p, &hs->clock);
 	TRY(store_preview_delete_expired(ctx, hs->db, now_ms));
 	TRY(media_remote_tidy(ctx, hs));
 	return store_media_delete_expired(ctx, hs->db, now_ms);

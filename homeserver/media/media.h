@@ -82,12 +82,15 @@ MUST_CHECK enum err media_reserve(struct ctx *ctx, struct homeserver *hs, struct
 	struct str *out_media_id, int64_t *out_expires_ms);
 
 /**
- * The content of a reserved id; wakes who waits for it.
+ * The content of a reserved id; wakes who waits for it, at other processes too.
  * Errors: those of media_upload(); MISSING M_NOT_FOUND (never reserved, expired); DENIED M_FORBIDDEN (by somebody else);
  * CONFLICT M_CANNOT_OVERWRITE_MEDIA
  */
 MUST_CHECK enum err media_fill(struct ctx *ctx, struct homeserver *hs, struct server_name origin,
 	struct str media_id, const struct media_upload *upload);
+
+/** A file was uploaded by way of another process: who waits for it here looks again. @param uri  "mxc://…"; writer's thread */
+void media_heard(struct media *media, struct str uri);
 
 /** Whether the older endpoints give everything, files of other servers too. */
 bool media_is_all_open(const struct homeserver *hs);
@@ -159,7 +162,7 @@ MUST_CHECK enum err media_delete_user(struct ctx *ctx, struct homeserver *hs, st
 /** Removes some content that nothing refers to any more; for the housekeeper, every few seconds. Errors: STORE. */
 MUST_CHECK enum err media_remove_garbage(struct ctx *ctx, struct homeserver *hs);
 
-/** Forgets ids that expired without content, old previews, copies of other servers' files; for the housekeeper. */
+/** Forgets ids that expired without content, old previews, copies of other servers' files, what is left of uploads; for the housekeeper. */
 MUST_CHECK enum err media_tidy(struct ctx *ctx, struct homeserver *hs);
 
 #endif

@@ -40,8 +40,8 @@ MUST_CHECK bool media_park(struct call *call, struct str key, int64_t timeout_ms
 
 void media_wake(struct media *media, struct str key);
 
-/** Somebody has uploaded this: who waits for it looks again. */
-void media_wake_for_upload(struct ctx *ctx, struct media *media, struct server_name origin,
+/** Somebody has uploaded this: who waits for it looks again, at other processes too. */
+void media_wake_for_upload(struct ctx *ctx, struct homeserver *hs, struct server_name origin,
 	struct str media_id);
 
 /* --- files that the server makes itself --------------------------------------------------------------------- */

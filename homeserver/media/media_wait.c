@@ -107,10 +107,19 @@ static struct str upload_key(struct arena *arena, struct server_name origin, str
 	return str_printf(arena, "mxc://%.*s/%.*s", STR_ARG(origin.s), STR_ARG(media_id));
 }
 
-void media_wake_for_upload(struct ctx *ctx, struct media *media, struct server_name origin,
+void media_wake_for_upload(struct ctx *ctx, struct homeserver *hs, struct server_name origin,
 	struct str media_id)
 {
-	media_wake(media, upload_key(ctx->arena, origin, media_id));
+	struct str key = upload_key(ctx->arena, origin, media_id);
+	media_wake(hs->media, key);
+	if (writer_has_peers(hs->writer)) {
+		writer_tell(hs->writer, NEWS_MEDIA, key);
+	}
+}
+
+void media_heard(struct media *media, struct str uri)
+{
+	media_wake(media, uri);
 }
 
 enum err media_read_timeout(struct call *call, int64_t *out_ms)

@@ -19,7 +19,7 @@ enum {
 	MAX_FLIGHTS = 128,
 	TIMEOUT_MS = 20 * 1000,
 	ANSWER_CEILING_BYTES = 65536,
-	POLL_MS = 5000, /* what other processes queued */
+	POLL_MS = 5000, /* should nobody have said that something was queued */
 	TROUBLE_MS = 1000,
 	BACKOFF_FIRST_MS = 1000,
 	BACKOFF_MAX_MS = 30 * 60 * 1000,

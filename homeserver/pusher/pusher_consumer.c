@@ -110,5 +110,8 @@ enum err pushers_consume(struct ctx *ctx, struct homeserver *hs, void *self, int
 	TRY(store_consumer_move_in(ctx, tx, STR("pushers"), after, span.reached));
 	TRY(tx_commit(ctx, &tx));
 	pushers_wake(self);
+	if (writer_has_peers(hs->writer)) {
+		writer_tell(hs->writer, NEWS_PUSH, STR("queued")); /* another one may have the delivery */
+	}
 	return ERR_OK;
 }

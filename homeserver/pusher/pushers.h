@@ -23,6 +23,9 @@ void pushers_stop(struct pushers *pushers);
 /** After the outgoing client has stopped, which ends what is under way. NULL does nothing. */
 void pushers_destroy(struct pushers *pushers);
 
+/** Something was queued, here or at another process: the delivery looks at once. Any thread. */
+void pushers_wake(struct pushers *pushers);
+
 /** The consumer "pushers"; saves its position itself, begins at what is newest. */
 consumer_run pushers_consume;
 

@@ -8,9 +8,6 @@
 #include "homeserver/room/rooms.h"
 #include "http/mail_text.h"
 
-/** Something was queued: looks at once. Any thread. */
-void pushers_wake(struct pushers *pushers);
-
 /**
  * The event of a notification, as far as the user may still hear of it: who is in the room or invited, does not ignore the sender, and
  * the event is neither redacted nor an invite that was accepted. What was read is the caller's to know.

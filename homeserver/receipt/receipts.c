@@ -50,10 +50,14 @@ void receipts_forget(struct receipts *receipts)
 	unread_forget(receipts->unread);
 }
 
-void receipts_told(struct receipts *receipts, int64_t room_nid)
+void receipts_told(struct receipts *receipts, int64_t room_nid, const struct news_group *group)
 {
 	receipt_set_forget(receipts->sets, room_nid);
-	unread_forget(receipts->unread);
+	for (size_t i = 0; i < group->count; i++) {
+		if (group->list[i].kind == NEWS_OWN) {
+			unread_forget_one(receipts->unread, room_nid, group->list[i].user_id);
+		}
+	}
 }
 
 struct unread *receipts_unread(const struct receipts *receipts)

@@ -16,8 +16,11 @@ struct receipts *receipts_create(struct homeserver *hs);
 void receipts_destroy(struct receipts *receipts);
 /** Everything is read anew: what memory knows may be older than the database. Writer's thread. */
 void receipts_forget(struct receipts *receipts);
-/** Another process has committed receipts of a room. Writer's thread. */
-void receipts_told(struct receipts *receipts, int64_t room_nid);
+/**
+ * Another process has committed receipts of a room, of users whom the group names too (NEWS_OWN): what each of these has read there is read
+ * anew. Writer's thread; memory only.
+ */
+void receipts_told(struct receipts *receipts, int64_t room_nid, const struct news_group *group);
 
 /* --- setting ------------------------------------------------------------------------------------- */
 

@@ -136,6 +136,12 @@ static struct str entry_key(int64_t room_nid, struct str user_id, char buffer[st
 	return str_from(buffer, sizeof(room_nid) + user_id.n);
 }
 
+void unread_forget_one(struct unread *unread, int64_t room_nid, struct str user_id)
+{
+	char buffer[KEY_BYTES];
+	cache_remove(unread->entries, entry_key(room_nid, user_id, buffer));
+}
+
 /* --- receipts ---------------------------------------------------------------------------------------------- */
 
 void unread_receipt_committed(struct unread *unread, struct str user_id,

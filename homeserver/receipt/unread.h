@@ -15,6 +15,8 @@ struct unread *unread_create(void);
 void unread_destroy(struct unread *unread);
 /** All entries are read anew by whoever asks next. */
 void unread_forget(struct unread *unread);
+/** The same for one user's in one room. */
+void unread_forget_one(struct unread *unread, int64_t room_nid, struct str user_id);
 
 /**
  * A receipt was committed: moves the user's marks, if they are in memory. Writer's thread; memory only.

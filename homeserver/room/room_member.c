@@ -145,7 +145,10 @@ enum err room_forget(struct ctx *ctx, struct homeserver *hs, const struct member
 	}
 	TRY(store_member_forget(ctx, hs->db, room_nid(room), me));
 	const struct room_observer *observer = &hs->rooms->observer;
-	observer->forgotten(observer->self, room, me);
+	observer->forgotten(observer->self, me);
+	if (writer_has_peers(hs->writer)) {
+		writer_tell_all(hs->writer, NEWS_USER, me);
+	}
 	return ERR_OK;
 }
 

@@ -376,8 +376,8 @@ struct room_observer {
 	/** A membership of a local user changed; `stripped` may have p == NULL. */
 	void (*membership_committed)(void *self, struct room *room, struct str user_id,
 		struct str membership, int64_t position, struct str stripped);
-	/** A local user has forgotten the room; on the request's thread, after it was stored. */
-	void (*forgotten)(void *self, struct room *room, struct str user_id);
+	/** A local user has forgotten a room, which is stored; on the request's thread. Other processes are told by NEWS_USER. */
+	void (*forgotten)(void *self, struct str user_id);
 	void (*user_ref)(struct user *user);
 };
 /** Set once, before threads start. */

@@ -136,17 +136,6 @@ bool user_room_find(struct user *user, struct arena *arena, int64_t room_nid, st
 	return entry != NULL;
 }
 
-void user_room_forget(struct user *user, int64_t room_nid)
-{
-	LOCK_SCOPE(&user->lock);
-	struct user_entry *entry = map_get(&user->rooms, nid_key(&room_nid));
-	/* Unless the user has come back meanwhile. */
-	if (entry != NULL &&
-		(strcmp(entry->membership, "leave") == 0 || strcmp(entry->membership, "ban") == 0)) {
-		entry->is_forgotten = true;
-	}
-}
-
 bool user_ignored_list(struct user *user, struct arena *arena, struct str *out_content)
 {
 	LOCK_SCOPE(&user->lock);

@@ -156,13 +156,9 @@ static void observe_membership(void *self, struct room *room, struct str user_id
 	users_membership_committed(self, room, user_id, membership, position, stripped);
 }
 
-static void observe_forgotten(void *self, struct room *room, struct str user_id)
+static void observe_forgotten(void *self, struct str user_id)
 {
-	struct user *user = users_find_active(self, user_id);
-	if (user != NULL) {
-		user_room_forget(user, room_nid(room));
-		user_unref(user);
-	}
+	users_heard(self, user_id);
 }
 
 struct users *users_create(struct homeserver *hs)
@@ -343,6 +339,26 @@ void users_told(struct users *users, struct str user_id)
 		forget(users, user);
 		users_tell_id(users, user_id);
 	}
+}
+
+void users_heard(struct users *users, struct str user_id)
+{
+	struct user *user = users_find_active(users, user_id);
+	if (user != NULL) {
+		remove_from_table(users, user);
+		user_unref(user);
+	}
+}
+
+void users_heard_all(struct users *users)
+{
+	size_t n;
+	struct user **all = users_list(users, INT64_MAX, &n);
+	for (size_t i = 0; i < n; i++) {
+		remove_from_table(users, all[i]);
+		user_unref(all[i]);
+	}
+	mem_free(all);
 }
 
 void users_tell_all(struct users *users)

@@ -42,8 +42,6 @@ void user_rooms(struct user *user, struct arena *arena, struct user_room **out, 
 /** One of them. @return false when the user has none with the room */
 bool user_room_find(struct user *user, struct arena *arena, int64_t room_nid,
 	struct user_room *out);
-/** After the forgetting was stored. */
-void user_room_forget(struct user *user, int64_t room_nid);
 
 /** Newest position at which something of the user's own changed (account data, later: to-device, device lists). */
 int64_t user_own_position(const struct user *user);
@@ -93,6 +91,10 @@ void users_published(struct users *users);
 void users_forget(struct users *users);
 /** The same for one user: another process has changed memberships or account data. Writer's thread. */
 void users_told(struct users *users, struct str user_id);
+/** The same for a change that is no commit (a room was forgotten): no publication follows, so who waits looks again at once. Any thread. */
+void users_heard(struct users *users, struct str user_id);
+/** The same for all users: such changes may have been missed. */
+void users_heard_all(struct users *users);
 /** Who waits, whoever it is, is woken once the next position is published. Writer's thread. */
 void users_tell_all(struct users *users);
 

@@ -1,15 +1,20 @@
-"""Two processes of one server: what is in no database (typing, presence), or is kept in memory as well (sessions, counts of keys, nonces).
+"""Two processes of one server: what is in no database (typing, presence), or is kept in memory as well (sessions, counts of keys, nonces,
+rooms that were forgotten), and who waits at one for what comes by way of the other.
 
 What is said at one process is there at the other when the request has been answered: no test here waits for it.
 """
+import concurrent.futures
 import itertools
+import os
+import time
 
 import pytest
 
 from support import accounts
-from support.client import Client, path_of, typing_of, unique
+from support.client import Client, path_of, seconds, typing_of, unique
 from support.keys import Device, claim
-from support.twins import at, twins
+from support.server import wait_until
+from support.twins import at, twins, waiting
 
 
 @pytest.fixture(scope="module")
@@ -212,3 +217,81 @@ def test_keys__claimed_at_one__fewer_shown_by_the_other_at_once(pair, people):
     assert "signed_curve25519" not in alice.sync()["device_unused_fallback_key_types"]
     at(pair[1], alice).post("/keys/upload", {"one_time_keys": device.one_time(2)}).ok()
     assert count_left(alice.sync()) == 2
+
+
+# -- rooms that were forgotten
+
+INCLUDE_LEAVE = {"room": {"include_leave": True}}
+
+
+def test_forget__at_one__left_out_by_the_other_at_once(pair, people):
+    alice, bob, room = people
+    there = at(pair[0], bob)
+    second = alice.create_room(invite=[bob.user_id])
+    bob.join(second).ok()
+    for left, one, other in ((room, bob, there), (second, there, bob)):
+        one.leave(left).ok()
+        for reader in (one, other):
+            assert left in reader.sync(filter=INCLUDE_LEAVE)["rooms"]["leave"]
+        one.forget(left).ok()
+        for reader in (one, other):
+            assert left not in reader.sync(filter=INCLUDE_LEAVE).get("rooms", {}).get("leave", {})
+
+
+def test_forget__who_waits_at_the_other__still_woken_by_what_is_not_stored(pair, people):
+    """The list of rooms is read anew; somebody who types publishes nothing that would wake who waited before."""
+    alice, bob, room = people
+    old = bob.create_room()
+    bob.leave(old).ok()
+    since = bob.sync().since
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        waiter = pool.submit(bob.sync, since, 30000)
+        wait_until(lambda: waiting(pair[1]) == 1, what="the waiting sync")
+        at(pair[0], bob).forget(old).ok()
+        alice.typing(room).ok()
+        assert typists(waiter.result(), room) == [alice.user_id]
+
+
+# -- users who are erased
+
+def test_erased__at_one__hidden_by_the_other_at_once(pair, people):
+    _, bob, _ = people
+    reader = accounts.register(pair[1].url)
+    room = bob.create_room(preset="public_chat")
+    bob.set_state(room, "m.room.history_visibility", {"history_visibility": "world_readable"})
+    for _ in range(5):
+        author = accounts.register(pair[0].url)
+        author.join(room).ok()
+        event = author.send(room, "a secret")
+        assert reader.event(room, event)["content"]["body"] == "a secret"
+        author.uia("POST", "/account/deactivate", {"erase": True}).ok()
+        assert reader.event(room, event).ok()["content"] == {}
+        assert bob.event(room, event)["content"]["body"] == "a secret"
+
+
+# -- files
+
+def test_upload__by_way_of_one__told_to_who_waits_at_the_other(pair, people):
+    alice, bob, _ = people
+    for one, other, server in ((alice, bob, pair[1]), (bob, alice, pair[0])):
+        name = one.post("/_matrix/media/v1/create").ok()["content_uri"][len("mxc://"):]
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            began = time.monotonic()
+            waiter = pool.submit(other.get, "/_matrix/client/v1/media/download/" + name, {"timeout_ms": 60000}, timeout=seconds(90))
+            wait_until(lambda server=server: waiting(server) == 1, what="the waiting download")
+            one.request("PUT", "/_matrix/media/v3/upload/" + name, raw=b"late", headers={"Content-Type": "text/plain"}).ok()
+            assert waiter.result().ok().raw == b"late"
+        assert time.monotonic() - began < 60  # it did not look when its time was over
+
+
+def test_upload__under_way_when_another_process_starts__is_kept(pair):
+    """The folder is common: who starts removes what a crash has left there, long ago."""
+    folder = os.path.join(pair[0].data, "media", "incoming")
+    for name, age in (("fresh", 60), ("left", 2 * 3600)):
+        path = os.path.join(folder, name)
+        with open(path, "wb"):
+            pass
+        os.utime(path, (time.time() - age,) * 2)
+    pair[1].terminate()
+    pair[1].start()
+    assert os.listdir(folder) == ["fresh"]

@@ -1,10 +1,12 @@
 """Two processes of one server on one database."""
 import contextlib
 import os
+import re
 import shutil
 
-from .client import Client, unique
+from .client import Client, Http, unique
 from .database import Cluster
+from .processes import free_port
 from .server import Server
 
 
@@ -12,13 +14,14 @@ from .server import Server
 def twins_on(url, settings=None):
     """Two Servers on the same keys and files, and on the database of a URL."""
     name = unique("hs")
-    settings = {"database.url": url, **(settings or {})}
-    first = Server(server_name=name, settings=settings).start()
-    second = Server(server_name=name, settings=settings)
+    first, second = [Server(server_name=name, processes=1, settings={
+        "database.url": url, "listen.metrics": "127.0.0.1:%d" % free_port(), **(settings or {})}) for _ in range(2)]
+    first.start()
     second.secret = first.secret
     os.makedirs(second.data, mode=0o755)
     for key in ("signing.key", "secrets.key"):
         shutil.copy2(os.path.join(first.data, key), second.data)
+    os.symlink(os.path.join(first.data, "media"), os.path.join(second.data, "media"))
     second.start()
     try:
         yield first, second
@@ -32,6 +35,13 @@ def twins(settings=None):
     """The same, with a database of their own."""
     with Cluster() as cluster, twins_on(cluster.url, settings) as servers:
         yield servers
+
+
+def waiting(server):
+    """How many requests wait at one of them without a thread."""
+    metrics = Http("http://" + server.settings["listen.metrics"]).raw("GET", "/metrics").raw.decode()
+    told = re.search(r"^belfry_http_parked (\d+)", metrics, re.M)
+    return int(told.group(1)) if told else 0  # it is told of once somebody waits
 
 
 def at(server, user):
