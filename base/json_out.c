@@ -5,6 +5,130 @@
 
 #include <string.h>
 
+/* --- strings --------------------------------------------------------------------------------------------- */
+
+/* What follows the backslash for bytes with a short escape, 'u' for other control bytes, else 0. */
+static const char escapes[256] = {
+	[0x00] = 'u',
+	[0x01] = 'u',
+	[0x02] = 'u',
+	[0x03] = 'u',
+	[0x04] = 'u',
+	[0x05] = 'u',
+	[0x06] = 'u',
+	[0x07] = 'u',
+	['\b'] = 'b',
+	['\t'] = 't',
+	['\n'] = 'n',
+	[0x0b] = 'u',
+	['\f'] = 'f',
+	['\r'] = 'r',
+	[0x0e] = 'u',
+	[0x0f] = 'u',
+	[0x10] = 'u',
+	[0x11] = 'u',
+	[0x12] = 'u',
+	[0x13] = 'u',
+	[0x14] = 'u',
+	[0x15] = 'u',
+	[0x16] = 'u',
+	[0x17] = 'u',
+	[0x18] = 'u',
+	[0x19] = 'u',
+	[0x1a] = 'u',
+	[0x1b] = 'u',
+	[0x1c] = 'u',
+	[0x1d] = 'u',
+	[0x1e] = 'u',
+	[0x1f] = 'u',
+	['"'] = '"',
+	['\\'] = '\\',
+};
+
+/* A word of eight times the same byte. */
+#define EIGHT(byte) (UINT64_MAX / 0xFF * (uint64_t)(byte))
+
+/* Whether one of eight bytes has to be escaped. Subtracting borrows into the highest bit of a byte that is less. */
+static bool word_needs_escape(uint64_t word)
+{
+	uint64_t quote = word ^ EIGHT('"');
+	uint64_t backslash = word ^ EIGHT('\\');
+	uint64_t found = ((word - EIGHT(0x20)) & ~word) | ((quote - EIGHT(1)) & ~quote) |
+		((backslash - EIGHT(1)) & ~backslash);
+	return (found & EIGHT(0x80)) != 0;
+}
+
+/* Where the first byte at or after `at` stands that has to be escaped; else the text's end. */
+static size_t find_escape(struct str text, size_t at)
+{
+	uint64_t word = 0;
+	while (text.n - at >= sizeof(word)) {
+		memcpy(&word, text.p + at, sizeof(word));
+		if (word_needs_escape(word)) {
+			break;
+		}
+		at += sizeof(word);
+	}
+	/* Byte by byte within that word, or the rest of less than a word. */
+	while (at < text.n && escapes[(unsigned char)text.p[at]] == '\0') {
+		at++;
+	}
+	return at;
+}
+
+/* The text with its escapes. */
+static void add_escaped(struct buf *buf, struct str text, size_t first_escape)
+{
+	static const char hex[] = "0123456789abcdef";
+	size_t plain = 0;
+	for (size_t i = first_escape; i < text.n; i = find_escape(text, plain)) {
+		unsigned char c = (unsigned char)text.p[i];
+		buf_add(buf, str_slice(text, plain, i));
+		plain = i + 1;
+		buf_add_byte(buf, '\\');
+		buf_add_byte(buf, escapes[c]);
+		if (escapes[c] == 'u') {
+			const char digits[4] = {'0', '0', hex[c >> 4], hex[c & 15]};
+			buf_add(buf, str_from(digits, sizeof(digits)));
+		}
+	}
+	buf_add(buf, str_slice(text, plain, text.n));
+}
+
+/*
+ * A string, with a comma before it and a colon behind it where there are such (0 or 1 of each). Most have nothing to escape,
+ * and are then added in one piece.
+ */
+static void add_string(struct buf *buf, size_t comma, struct str text, size_t colon)
+{
+	size_t plain = find_escape(text, 0);
+	if (plain < text.n) {
+		buf_add(buf, comma > 0 ? STR(",\"") : STR("\""));
+		add_escaped(buf, text, plain);
+		buf_add(buf, colon > 0 ? STR("\":") : STR("\""));
+		return;
+	}
+	char *at = buf_extend(buf, comma + text.n + 2 + colon);
+	if (at == NULL) {
+		return;
+	}
+	at[0] = ',';
+	at[comma] = '"';
+	if (text.n > 0) {
+		memcpy(at + comma + 1, text.p, text.n);
+	}
+	at += comma + 1 + text.n;
+	at[colon] = ':';
+	at[0] = '"';
+}
+
+void json_escape(struct buf *buf, struct str text)
+{
+	add_string(buf, 0, text, 0);
+}
+
+/* --- values ---------------------------------------------------------------------------------------------- */
+
 void json_out_init(struct json_out *out, struct buf *buf)
 {
 	out->buf = buf;
@@ -12,20 +136,28 @@ void json_out_init(struct json_out *out, struct buf *buf)
 	out->need_comma = false;
 }
 
+/* @return bytes of the comma that is due before the next value */
+static size_t take_comma(struct json_out *out)
+{
+	size_t n = out->need_comma ? 1 : 0;
+	out->need_comma = true;
+	return n;
+}
+
 static void begin_value(struct json_out *out)
 {
-	if (out->need_comma) {
+	if (take_comma(out) > 0) {
 		buf_add_byte(out->buf, ',');
 	}
-	out->need_comma = true;
 }
 
 static void open(struct json_out *out, bool is_array)
 {
-	begin_value(out);
+	static const char texts[2][2] = {{',', '{'}, {',', '['}};
+	size_t comma = take_comma(out);
 	invariant(out->depth < JSON_OUT_MAX_DEPTH);
 	out->is_array[out->depth++] = is_array;
-	buf_add_byte(out->buf, is_array ? '[' : '{');
+	buf_add(out->buf, str_from(texts[is_array] + 1 - comma, 1 + comma));
 	out->need_comma = false;
 }
 
@@ -48,16 +180,13 @@ void json_out_end(struct json_out *out)
 
 void json_out_key(struct json_out *out, struct str key)
 {
-	begin_value(out);
-	json_escape(out->buf, key);
-	buf_add_byte(out->buf, ':');
+	add_string(out->buf, take_comma(out), key, 1);
 	out->need_comma = false;
 }
 
 void json_out_str(struct json_out *out, struct str text)
 {
-	begin_value(out);
-	json_escape(out->buf, text);
+	add_string(out->buf, take_comma(out), text, 0);
 }
 
 void json_out_int(struct json_out *out, int64_t value)
@@ -129,66 +258,4 @@ void json_out_value(struct json_out *out, const struct json *value)
 	} else {
 		write_scalar(out, value);
 	}
-}
-
-/* What follows the backslash for bytes with a short escape, 'u' for other control bytes, else 0. */
-static const char escapes[256] = {
-	[0x00] = 'u',
-	[0x01] = 'u',
-	[0x02] = 'u',
-	[0x03] = 'u',
-	[0x04] = 'u',
-	[0x05] = 'u',
-	[0x06] = 'u',
-	[0x07] = 'u',
-	['\b'] = 'b',
-	['\t'] = 't',
-	['\n'] = 'n',
-	[0x0b] = 'u',
-	['\f'] = 'f',
-	['\r'] = 'r',
-	[0x0e] = 'u',
-	[0x0f] = 'u',
-	[0x10] = 'u',
-	[0x11] = 'u',
-	[0x12] = 'u',
-	[0x13] = 'u',
-	[0x14] = 'u',
-	[0x15] = 'u',
-	[0x16] = 'u',
-	[0x17] = 'u',
-	[0x18] = 'u',
-	[0x19] = 'u',
-	[0x1a] = 'u',
-	[0x1b] = 'u',
-	[0x1c] = 'u',
-	[0x1d] = 'u',
-	[0x1e] = 'u',
-	[0x1f] = 'u',
-	['"'] = '"',
-	['\\'] = '\\',
-};
-
-void json_escape(struct buf *buf, struct str text)
-{
-	static const char hex[] = "0123456789abcdef";
-	buf_add_byte(buf, '"');
-	size_t plain = 0;
-	for (size_t i = 0; i < text.n; i++) {
-		unsigned char c = (unsigned char)text.p[i];
-		char escape = escapes[c];
-		if (escape == '\0') {
-			continue;
-		}
-		buf_add(buf, str_slice(text, plain, i));
-		plain = i + 1;
-		buf_add_byte(buf, '\\');
-		buf_add_byte(buf, escape);
-		if (escape == 'u') {
-			const char digits[4] = {'0', '0', hex[c >> 4], hex[c & 15]};
-			buf_add(buf, str_from(digits, sizeof(digits)));
-		}
-	}
-	buf_add(buf, str_slice(text, plain, text.n));
-	buf_add_byte(buf, '"');
 }

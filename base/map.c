@@ -10,6 +10,9 @@
 #include <string.h>
 #include <sys/random.h>
 
+/* Many maps hold one or two things (the rooms of most users, threads of a room), and are walked through more than they grow. */
+enum { FIRST_PLACES = 4 };
+
 struct map_entry {
 	uint64_t hash;
 	struct str key; /* key.p: heap copy; NULL: never used; TOMBSTONE: deleted */
@@ -135,7 +138,7 @@ static struct map_entry *find(const struct map *map, struct str key, uint64_t ha
 static void resize(struct map *map)
 {
 	struct map old = *map;
-	size_t capacity = 16;
+	size_t capacity = FIRST_PLACES;
 	while (capacity < old.n * 3) {
 		capacity *= 2;
 	}

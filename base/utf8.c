@@ -3,6 +3,8 @@
  */
 #include "base/utf8.h"
 
+#include <string.h>
+
 /* Decodes at `at`; returns the length, 0 when invalid. */
 static size_t decode(struct str s, size_t at, uint32_t *out)
 {
@@ -32,17 +34,39 @@ static size_t decode(struct str s, size_t at, uint32_t *out)
 	return n;
 }
 
+/* Where the first byte at or after `at` stands that is not ASCII; else the end. Eight at a time. */
+static size_t skip_ascii(struct str s, size_t at)
+{
+	const uint64_t high_bits = 0x8080808080808080U;
+	uint64_t word = 0;
+	while (s.n - at >= sizeof(word)) {
+		memcpy(&word, s.p + at, sizeof(word));
+		if ((word & high_bits) != 0) {
+			break;
+		}
+		at += sizeof(word);
+	}
+	while (at < s.n && (unsigned char)s.p[at] < 0x80) {
+		at++;
+	}
+	return at;
+}
+
 bool utf8_is_valid(struct str s)
 {
-	for (size_t at = 0; at < s.n;) {
+	size_t at = 0;
+	while (true) {
 		uint32_t code_point;
+		at = skip_ascii(s, at);
+		if (at == s.n) {
+			return true;
+		}
 		size_t n = decode(s, at, &code_point);
 		if (n == 0) {
 			return false;
 		}
 		at += n;
 	}
-	return true;
 }
 
 size_t utf8_encode(uint32_t c, char *out)

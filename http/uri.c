@@ -32,13 +32,8 @@ static int hex_value(char c)
 	if (c >= '0' && c <= '9') {
 		return c - '0';
 	}
-	if (c >= 'a' && c <= 'f') {
-		return c - 'a' + 10;
-	}
-	if (c >= 'A' && c <= 'F') {
-		return c - 'A' + 10;
-	}
-	return -1;
+	char lower = (char)(c | 0x20);
+	return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
 /* Decodes `raw` into `out` (room for raw.n); false for bad escapes and NUL. */
@@ -134,10 +129,11 @@ static bool decode_query_part(struct arena *arena, struct str raw, struct str *o
 
 static size_t count_pairs(struct str raw)
 {
-	size_t n = 1;
-	for (size_t i = 0; i < raw.n; i++) {
-		n += raw.p[i] == '&';
-	}
+	size_t n = 0;
+	struct str part;
+	do {
+		n++;
+	} while (str_split(raw, '&', &part, &raw));
 	return n;
 }
 

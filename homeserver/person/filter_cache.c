@@ -37,7 +37,8 @@ struct cache *filter_cache_create(void)
 
 struct str filter_cache_key(struct arena *arena, struct str user_id, int64_t filter_id)
 {
-	return str_printf(arena, "%lld %.*s", (long long)filter_id, STR_ARG(user_id));
+	struct str id = str_from((const char *)&filter_id, sizeof(filter_id));
+	return str_concat(arena, (const struct str[]){STR("#"), id, user_id}, 3);
 }
 
 struct str filter_cache_inline_key(struct arena *arena, struct str definition)

@@ -6,6 +6,8 @@
 #include "homeserver/room/rooms.h"
 #include "storage/stream.h"
 
+enum { TOKEN_MAX_BYTES = 64 }; /* three numbers of at most 19 digits, and what stands between */
+
 /* "-0" would be zero too, but no token is written so. */
 static bool read_number(struct str text, int64_t *out)
 {
@@ -47,14 +49,32 @@ bool token_parse(struct str text, struct token *out)
 	return true;
 }
 
+/* Writes a number that ends before `end`. @return where it begins */
+static char *write_before(char *end, int64_t number)
+{
+	do {
+		*--end = (char)('0' + number % 10);
+		number /= 10;
+	} while (number > 0);
+	return end;
+}
+
+/* From its end to its beginning; each sync writes two of them, so without printf. */
 struct str token_text(struct arena *arena, struct token token)
 {
+	char text[TOKEN_MAX_BYTES];
+	char *end = text + sizeof(text);
+	char *at = end;
 	bool is_history = token.position < 0;
-	struct str text = str_printf(arena, "%c%lld_%lld", is_history ? 'h' : 's',
-		(long long)(is_history ? -token.position : token.position), (long long)token.ephemeral);
-	return token.messages == 0
-		? text
-		: str_printf(arena, "%.*s_%lld", STR_ARG(text), (long long)token.messages);
+	if (token.messages != 0) {
+		at = write_before(at, token.messages);
+		*--at = '_';
+	}
+	at = write_before(at, token.ephemeral);
+	*--at = '_';
+	at = write_before(at, is_history ? -token.position : token.position);
+	*--at = is_history ? 'h' : 's';
+	return str_dup(arena, str_from(at, (size_t)(end - at)));
 }
 
 static enum err refuse(struct ctx *ctx)

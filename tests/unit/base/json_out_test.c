@@ -48,6 +48,55 @@ static void escape__every_byte_that_needs_it__canonical_form(void **state)
 		"\xc3\xa4\xe2\x80\xa8\"");
 }
 
+/* It looks at eight bytes at once: every byte at every place of a text of every length up to three words. */
+static void escape__every_byte_at_every_place__only_it_is_escaped(void **state)
+{
+	(void)state;
+	enum { LONGEST = 24 };
+	char text[LONGEST];
+	for (unsigned c = 0; c < 256; c++) {
+		struct buf one CLEANUP(buf_fini);
+		buf_init(&one, 100);
+		json_escape(&one, str_from(&(char){(char)c}, 1));
+		const struct str escaped = str_slice(buf_str(&one), 1, one.n - 1);
+		assert_true((escaped.n == 1) == (c >= 0x20 && c != '"' && c != '\\'));
+		for (size_t n = 1; n <= LONGEST; n++) {
+			for (size_t at = 0; at < n; at++) {
+				memset(text, '!', n); /* the least byte behind white space that is plain */
+				text[at] = (char)c;
+				struct buf buf CLEANUP(buf_fini);
+				buf_init(&buf, 100);
+				json_escape(&buf, str_from(text, n));
+				assert_int_equal(buf.n, n + 1 + escaped.n);
+				assert_memory_equal(buf.p + 1 + at, escaped.p, escaped.n);
+				for (size_t i = 0; i < buf.n; i++) {
+					bool is_inside = i > at && i <= at + escaped.n;
+					assert_true(is_inside || buf.p[i] == (i == 0 || i == buf.n - 1 ? '"' : '!'));
+				}
+			}
+		}
+	}
+}
+
+static void key__to_be_escaped__with_comma_and_colon(void **state)
+{
+	(void)state;
+	struct buf buf CLEANUP(buf_fini);
+	buf_init(&buf, 1000);
+	struct json_out out;
+	json_out_init(&out, &buf);
+	json_out_object(&out);
+	json_out_key_str(&out, "a\n", STR("1\""));
+	json_out_key_str(&out, "b", STR("2"));
+	json_out_key(&out, STR("\\c"));
+	json_out_array(&out);
+	json_out_str(&out, STR("3"));
+	json_out_str(&out, STR("\t"));
+	json_out_end(&out);
+	json_out_end(&out);
+	assert_text(buf_str(&buf), "{\"a\\n\":\"1\\\"\",\"b\":\"2\",\"\\\\c\":[\"3\",\"\\t\"]}");
+}
+
 static void write__over_ceiling__error_in_buffer(void **state)
 {
 	(void)state;
@@ -152,6 +201,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(write__nested__commas_where_due),
 		cmocka_unit_test(escape__every_byte_that_needs_it__canonical_form),
+		cmocka_unit_test(escape__every_byte_at_every_place__only_it_is_escaped),
+		cmocka_unit_test(key__to_be_escaped__with_comma_and_colon),
 		cmocka_unit_test(write__over_ceiling__error_in_buffer),
 		cmocka_unit_test(value__parsed_trees__raw_text_spliced),
 		cmocka_unit_test(value__trees_without_raw__compact_and_equal_when_read),

@@ -57,6 +57,22 @@ static void is_valid__every_two_bytes__as_the_standard_says(void **state)
 	}
 }
 
+/* ASCII is skipped eight bytes at once. */
+static void is_valid__one_bad_byte_at_every_place__refused(void **state)
+{
+	(void)state;
+	char text[24];
+	for (size_t n = 1; n <= sizeof(text); n++) {
+		memset(text, 'a', n);
+		assert_true(utf8_is_valid(str_from(text, n)));
+		for (size_t at = 0; at < n; at++) {
+			text[at] = (char)0x80;
+			assert_false(utf8_is_valid(str_from(text, n)));
+			text[at] = 'a';
+		}
+	}
+}
+
 static void is_valid__good_texts__accepted(void **state)
 {
 	(void)state;
@@ -90,6 +106,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(encode__every_code_point__decodes_to_itself),
 		cmocka_unit_test(is_valid__malformed__refused),
+		cmocka_unit_test(is_valid__one_bad_byte_at_every_place__refused),
 		cmocka_unit_test(is_valid__every_two_bytes__as_the_standard_says),
 		cmocka_unit_test(is_valid__good_texts__accepted),
 		cmocka_unit_test(next__invalid_bytes__replacement_and_one_step),

@@ -78,6 +78,21 @@ static void assert_behind(const char *peer_text, const char *forwarded, const ch
 	assert_string_equal(text, expected);
 }
 
+static void write__every_octet__as_inet_ntop(void **state)
+{
+	(void)state;
+	for (unsigned octet = 0; octet < 256; octet++) {
+		char expected[ADDRESS_TEXT_BYTES];
+		char text[ADDRESS_TEXT_BYTES];
+		const uint8_t bytes[4] = {(uint8_t)octet, 0, (uint8_t)(255 - octet), (uint8_t)octet};
+		assert_non_null(inet_ntop(AF_INET, bytes, expected, sizeof(expected)));
+		struct address address;
+		assert_true(address_parse(str_of(expected), &address));
+		assert_int_equal(address_write(&address, text), strlen(expected));
+		assert_string_equal(text, expected);
+	}
+}
+
 static void forwarded_for__only_what_trusted_proxies_wrote__counts(void **state)
 {
 	(void)state;
@@ -133,6 +148,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(listen__forms__parsed),
 		cmocka_unit_test(range__bits__compared),
+		cmocka_unit_test(write__every_octet__as_inet_ntop),
 		cmocka_unit_test(forwarded_for__only_what_trusted_proxies_wrote__counts),
 		cmocka_unit_test(sec_5_39__special_addresses_in_every_form__not_public),
 	};
