@@ -3,10 +3,12 @@
  */
 #include "homeserver/sync/sync_inner.h"
 #include "homeserver/typing/typing.h"
+#include "storage/state.h"
 
 enum {
 	WHOLE_WAIT_MS = 5000,  /* other rooms may have news meanwhile */
 	SERIALS_AHEAD = 10000, /* so far other processes may be, if one is slow */
+	THROWN_OUT_MAX = 100,  /* rooms out of which others have put the user, in a first sync */
 };
 
 /* --- which rooms -------------------------------------------------------------------------------------- */
@@ -130,12 +132,49 @@ static enum err plan_left(struct sync_run *run, const struct user_room *entry,
 	return ERR_OK;
 }
 
+static bool is_left(const struct user_room *entry)
+{
+	return !is_member(entry) && !is_outside(entry);
+}
+
+/*
+ * A first sync leaves out what the user has left ("Once a user leaves a room, it will no longer appear in the response", client-server
+ * API, "Leaving rooms"), unless the filter asks for it. Who was kicked or banned has not left, and may not have heard of it: a client
+ * that begins anew, or had no sync since, would see a room vanish without a word by whom and why. So these are told, as Synapse does, the newest
+ * of them: nobody's first sync gets slow because somebody invites and kicks ever again. Asks the database only for who has left rooms at all.
+ */
+static enum err find_thrown_out(struct sync_run *run)
+{
+	run->thrown_out_n = 0;
+	if (!run->is_initial || run->request->filter->include_leave) {
+		return ERR_OK;
+	}
+	for (size_t i = 0; i < run->room_n; i++) {
+		if (is_left(&run->rooms[i]) && !run->rooms[i].is_forgotten) {
+			return store_member_thrown_out(run->ctx, run->hs->db, run->who->user.s, run->up_to,
+				THROWN_OUT_MAX, &run->thrown_out, &run->thrown_out_n);
+		}
+	}
+	return ERR_OK;
+}
+
+static bool was_thrown_out(const struct sync_run *run, const struct user_room *entry)
+{
+	for (size_t i = 0; i < run->thrown_out_n; i++) {
+		if (run->thrown_out[i] == room_nid(entry->room)) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static bool shows_left(const struct sync_run *run, const struct user_room *entry)
 {
 	bool is_asked = run->request->filter->include_leave && !entry->is_forgotten &&
 		(run->is_initial || run->request->is_full_state);
 	/* That it was left is told once, also when it is forgotten by then. */
-	return is_asked || (!run->is_initial && entry->position > run->since);
+	return is_asked || (!run->is_initial && entry->position > run->since) ||
+		was_thrown_out(run, entry);
 }
 
 static enum err add_part(struct sync_run *run, const struct user_room *entry)
@@ -220,6 +259,7 @@ static enum err run_once(struct sync_run *run)
 	run->ignored = str_set_make(run->ctx->arena, ignored, ignored_n);
 	user_rooms(run->user, run->ctx->arena, &run->rooms, &run->room_n);
 	TRY(sync_sections_load(run));
+	TRY(find_thrown_out(run));
 	TRY(look_at_rooms(run));
 	return sync_presence_add_newcomers(run);
 }

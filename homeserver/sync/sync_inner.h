@@ -38,6 +38,9 @@ struct sync_run {
 	struct str_set ignored;
 	struct user_room *rooms; /**< all of the user */
 	size_t room_n;
+	int64_t *
+		thrown_out; /**< of a first sync: rooms that are told though the user is not in them any more */
+	size_t thrown_out_n;
 	struct e2ee_news encryption;
 	struct account_data_item *global_data; /**< what changed, or all */
 	size_t global_data_n;

@@ -4,6 +4,18 @@ SELECT m.room_nid, m.membership, m.position, m.is_forgotten, m.stripped, r.room_
 	coalesce((SELECT max(c.position) FROM receipts c WHERE c.room_nid = r.room_nid), 0)
 FROM members m JOIN rooms r ON r.room_nid = m.room_nid WHERE m.user_id = $1;
 
+-- name: member_thrown_out hot
+-- Rooms out of which others have put a user by a position, the newest first, some at the most; not what was forgotten.
+-- Index: members_pkey, states_pkey, events_event_id_key.
+SELECT m.room_nid
+FROM members m
+LEFT JOIN states s ON m.membership = 'leave' AND s.room_nid = m.room_nid AND s.type = 'm.room.member'
+	AND s.state_key = m.user_id AND s.to_position = 9223372036854775807
+LEFT JOIN events e ON e.event_id = s.event_id
+WHERE m.user_id = $1 AND m.membership IN ('leave', 'ban') AND NOT m.is_forgotten AND m.position <= $2
+	AND (m.membership = 'ban' OR e.sender <> m.user_id)
+ORDER BY m.position DESC LIMIT $3;
+
 -- name: member_joined hot
 -- Rooms that users are joined to. Index: members_pkey.
 SELECT m.user_id, m.room_nid FROM members m

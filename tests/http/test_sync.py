@@ -360,6 +360,57 @@ def test_leave__initial_sync__only_with_include_leave(alice, bob, shared):
     assert shared not in answer.rooms("join")
 
 
+def test_leave__thrown_out_before_first_sync__told_until_forgotten(alice, bob):
+    kicked, banned, left, rejoined, unbanned = rooms = [alice.create_room(invite=[bob.user_id]) for _ in range(5)]
+    for room in rooms:
+        bob.join(room).ok()
+        alice.send(room, "while there")
+    alice.kick(kicked, bob, reason="out").ok()
+    alice.ban(banned, bob, reason="for good").ok()
+    bob.leave(left).ok()
+    alice.kick(rejoined, bob).ok()
+    alice.invite(rejoined, bob).ok()
+    bob.join(rejoined).ok()
+    bob.leave(rejoined).ok()
+    alice.ban(unbanned, bob).ok()
+    alice.unban(unbanned, bob).ok()
+    alice.send(kicked, "after")
+    answer = bob.sync()
+    assert answer.rooms("leave") == {kicked, banned, unbanned} and answer.rooms("join") == set()
+    assert answer.left(kicked).timeline[-1]["content"]["reason"] == "out"
+    assert answer.left(kicked).bodies() == ["while there"]
+    assert answer.left(banned).timeline[-1]["content"] == {"membership": "ban", "reason": "for good"}
+    assert bob.sync(answer.since, full_state=True).rooms("leave") == set()
+    asked = {"room": {"include_leave": True}}
+    assert bob.sync(filter=asked).rooms("leave") == {kicked, banned, unbanned, left, rejoined}
+    bob.forget(kicked).ok()
+    assert bob.sync().rooms("leave") == {banned, unbanned}
+    assert bob.sync(filter={"room": {"not_rooms": [banned]}}).rooms("leave") == {unbanned}
+
+
+def test_leave__invite_taken_back_and_banned_unseen__only_that_in_first_sync(alice, bob):
+    revoked, banned, refused = (alice.create_room(preset="public_chat") for _ in range(3))
+    alice.invite(revoked, bob).ok()
+    alice.kick(revoked, bob).ok()
+    alice.ban(banned, bob).ok()
+    alice.invite(refused, bob).ok()
+    bob.leave(refused).ok()
+    answer = bob.sync()
+    assert answer.rooms("leave") == {revoked, banned} and answer.rooms("invite") == set()
+    for room, membership in ((revoked, "leave"), (banned, "ban")):
+        assert [event["content"] for event in answer.left(room).timeline] == [{"membership": membership}]
+        assert answer.left(room).state == []
+
+
+def test_leave__thrown_out_of_many_rooms__the_newest_hundred_in_first_sync(alice, bob):
+    rooms = [alice.create_room() for _ in range(103)]
+    for room in rooms[1:]:
+        alice.ban(room, bob).ok()
+    alice.ban(rooms[0], bob).ok()
+    assert bob.sync().rooms("leave") == {rooms[0], *rooms[4:]}
+    assert bob.sync(filter={"room": {"include_leave": True}}).rooms("leave") == set(rooms)
+
+
 def test_leave__and_join_again_between_syncs__in_join(alice, bob, shared):
     since = bob.sync().since
     bob.leave(shared).ok()
