@@ -196,11 +196,16 @@ enum err store_push_mailed(struct ctx *ctx, struct db *db, int64_t pusher_nid, i
 	return tx_commit(ctx, &tx);
 }
 
-enum err store_push_postpone(struct ctx *ctx, struct db *db, int64_t pusher_nid,
-	int64_t next_try_ms)
+enum err store_push_postpone(struct ctx *ctx, struct db *db, int64_t pusher_nid, int64_t now_ms,
+	int64_t pause_ms)
 {
 	return db_exec(ctx, db, STMT_PUSH_POSTPONE,
-		DB_ARGS(db_bigint(pusher_nid), db_bigint(next_try_ms)), NULL);
+		DB_ARGS(db_bigint(pusher_nid), db_bigint(now_ms), db_bigint(pause_ms)), NULL);
+}
+
+enum err store_push_set_back(struct ctx *ctx, struct db *db, int64_t now_ms)
+{
+	return db_exec(ctx, db, STMT_PUSH_SET_BACK, DB_ARGS(db_bigint(now_ms)), NULL);
 }
 
 enum err store_push_done(struct ctx *ctx, struct db *db, int64_t pusher_nid, int64_t position,
@@ -214,11 +219,11 @@ enum err store_push_done(struct ctx *ctx, struct db *db, int64_t pusher_nid, int
 	return tx_commit(ctx, &tx);
 }
 
-enum err store_push_failed(struct ctx *ctx, struct db *db, int64_t pusher_nid, int64_t next_try_ms,
-	int64_t now_ms)
+enum err store_push_failed(struct ctx *ctx, struct db *db, int64_t pusher_nid, int64_t now_ms,
+	int64_t pause_ms)
 {
 	return db_exec(ctx, db, STMT_PUSH_FAILED,
-		DB_ARGS(db_bigint(pusher_nid), db_bigint(next_try_ms), db_bigint(now_ms)), NULL);
+		DB_ARGS(db_bigint(pusher_nid), db_bigint(now_ms), db_bigint(pause_ms)), NULL);
 }
 
 enum err store_push_give_up(struct ctx *ctx, struct db *db, int64_t pusher_nid, int64_t keep)

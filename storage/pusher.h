@@ -112,8 +112,9 @@ MUST_CHECK enum err store_push_next(struct ctx *ctx, struct db *db, const int64_
 /** All up to a position is dealt with; `badge` is the count that was told, -1: none. Three round trips. */
 MUST_CHECK enum err store_push_done(struct ctx *ctx, struct db *db, int64_t pusher_nid,
 	int64_t position, int64_t badge);
+/** It is tried again after a pause. */
 MUST_CHECK enum err store_push_failed(struct ctx *ctx, struct db *db, int64_t pusher_nid,
-	int64_t next_try_ms, int64_t now_ms);
+	int64_t now_ms, int64_t pause_ms);
 /** Of what waits for a pusher, only the newest `keep` stay. */
 MUST_CHECK enum err store_push_give_up(struct ctx *ctx, struct db *db, int64_t pusher_nid,
 	int64_t keep);
@@ -131,9 +132,11 @@ MUST_CHECK enum err store_push_waiting(struct ctx *ctx, struct db *db, int64_t p
 /** A mail with all up to a position was sent; none for `pause_ms` after it. Three round trips. */
 MUST_CHECK enum err store_push_mailed(struct ctx *ctx, struct db *db, int64_t pusher_nid,
 	int64_t position, int64_t now_ms, int64_t pause_ms);
-/** Nothing is sent before a time. */
+/** Nothing is sent for a while. */
 MUST_CHECK enum err store_push_postpone(struct ctx *ctx, struct db *db, int64_t pusher_nid,
-	int64_t next_try_ms);
+	int64_t now_ms, int64_t pause_ms);
+/** Those that would wait for longer than their own pause, since the clock was set back, are due. One round trip. */
+MUST_CHECK enum err store_push_set_back(struct ctx *ctx, struct db *db, int64_t now_ms);
 
 /* --- looking back -------------------------------------------------------------------------------- */
 

@@ -4,6 +4,7 @@
  */
 #include "homeserver/pusher/pushers_inner.h"
 
+#include "base/backoff.h"
 #include "base/vec.h"
 #include "http/client_mail.h"
 #include "storage/threepid.h"
@@ -50,17 +51,19 @@ static int64_t oldest_unread_ms(const struct push_waiting *waiting, size_t count
 	return oldest_ms;
 }
 
-/* PUSH_MAIL_SEND: as far as the time goes. */
+/* PUSH_MAIL_SEND: as far as the time goes. What would take longer than it may was decided by a clock that was set back since. */
 static enum push_mail_next what_next(const struct homeserver *hs, const struct push_due *due,
-	const struct push_waiting *waiting, size_t count, int64_t *out_after_ms)
+	const struct push_waiting *waiting, size_t count, int64_t *out_left_ms)
 {
+	int64_t now_ms = clock_wall_ms(&hs->clock);
+	int64_t delay_ms = hs->settings.mail_unread_after_ms;
 	int64_t oldest_ms = oldest_unread_ms(waiting, count);
 	if (oldest_ms == INT64_MAX) {
 		return PUSH_MAIL_NOTHING;
 	}
-	*out_after_ms = MAX_OF(oldest_ms + hs->settings.mail_unread_after_ms,
-		due->mailed_at_ms + due->mail_pause_ms);
-	return *out_after_ms > clock_wall_ms(&hs->clock) ? PUSH_MAIL_LATER : PUSH_MAIL_SEND;
+	*out_left_ms = MAX_OF(backoff_left_ms(oldest_ms + delay_ms, now_ms, delay_ms),
+		backoff_left_ms(due->mailed_at_ms + due->mail_pause_ms, now_ms, due->mail_pause_ms));
+	return *out_left_ms > 0 ? PUSH_MAIL_LATER : PUSH_MAIL_SEND;
 }
 
 static int64_t next_pause_ms(const struct homeserver *hs, const struct push_due *due)
@@ -198,7 +201,7 @@ enum err push_mail_write(struct ctx *ctx, struct homeserver *hs, const struct pu
 		return ERR_OK;
 	}
 	out->position = waiting[0].position;
-	out->next = what_next(hs, due, waiting, count, &out->after_ms);
+	out->next = what_next(hs, due, waiting, count, &out->left_ms);
 	if (out->next != PUSH_MAIL_SEND) {
 		return ERR_OK;
 	}

@@ -72,6 +72,7 @@ struct pushers {
 	/* The thread's own: */
 	int64_t busy[MAX_FLIGHTS]; /* pushers with a request under way */
 	size_t busy_n;
+	int64_t clock_heeded_ms; /* monotonic */
 };
 
 /* --- ends, on the client's thread ---------------------------------------------------------------------- */
@@ -129,8 +130,8 @@ static enum err note_failure(struct ctx *ctx, struct homeserver *hs, const struc
 	metric_add(&failed, 1);
 	log_debug(0, "push.failed", "pusher=%" PRId64 " kind=%s status=%d failures=%" PRId64,
 		flight->pusher_nid, err_name(flight->err), flight->status, flight->failures + 1);
-	TRY(store_push_failed(ctx, hs->db, flight->pusher_nid,
-		now_ms + backoff_ms(hs, flight->failures), now_ms));
+	TRY(store_push_failed(ctx, hs->db, flight->pusher_nid, now_ms,
+		backoff_ms(hs, flight->failures)));
 	return store_push_give_up(ctx, hs->db, flight->pusher_nid,
 		gives_up ? KEPT_AFTER_GIVING_UP : KEPT_WHILE_FAILING);
 }
@@ -258,7 +259,8 @@ static enum err send_mail(struct ctx *ctx, struct pushers *pushers, const struct
 		*out_more = true;
 		return store_push_done(ctx, hs->db, due->pusher_nid, mail.position, -1);
 	case PUSH_MAIL_LATER:
-		return store_push_postpone(ctx, hs->db, due->pusher_nid, mail.after_ms);
+		return store_push_postpone(ctx, hs->db, due->pusher_nid, clock_wall_ms(&hs->clock),
+			mail.left_ms);
 	case PUSH_MAIL_SEND:
 		break;
 	}
@@ -278,11 +280,10 @@ static enum err send_one(struct ctx *ctx, struct pushers *pushers, const struct 
 	if (err == ERR_OK || err_is_transient(err)) {
 		return err;
 	}
-	int64_t now_ms = clock_wall_ms(&hs->clock);
 	log_warn(0, "push.not_written", "pusher=%" PRId64 " cause=%.*s", due->pusher_nid,
 		STR_ARG(ctx->fault.cause));
-	return store_push_failed(ctx, hs->db, due->pusher_nid, now_ms + backoff_ms(hs, due->failures),
-		now_ms);
+	return store_push_failed(ctx, hs->db, due->pusher_nid, clock_wall_ms(&hs->clock),
+		backoff_ms(hs, due->failures));
 }
 
 /* *out_more: there may be more that is due. */
@@ -303,6 +304,18 @@ static enum err send_due(struct ctx *ctx, struct pushers *pushers, bool *out_mor
 	}
 	*out_more = *out_more || count == room_for;
 	return ERR_OK;
+}
+
+/* Pauses are times of the wall clock, which somebody may have set back. */
+static enum err heed_clock(struct ctx *ctx, struct pushers *pushers)
+{
+	struct homeserver *hs = pushers->hs;
+	int64_t now_ms = clock_mono_ms(&hs->clock);
+	if (now_ms < pushers->clock_heeded_ms + POLL_MS) {
+		return ERR_OK;
+	}
+	pushers->clock_heeded_ms = now_ms;
+	return store_push_set_back(ctx, hs->db, clock_wall_ms(&hs->clock));
 }
 
 static enum err time_until_next(struct ctx *ctx, struct pushers *pushers, int64_t *out_ms)
@@ -327,6 +340,7 @@ static enum err run_round(struct ctx *ctx, struct pushers *pushers, struct fligh
 		*out_pause_ms = POLL_MS;
 		return ERR_OK;
 	}
+	TRY(heed_clock(ctx, pushers));
 	TRY(send_due(ctx, pushers, &has_more));
 	*out_pause_ms = POLL_MS;
 	if (has_more) {

@@ -49,7 +49,7 @@ struct push_mail {
 	enum push_mail_next next;
 	struct mail mail;
 	int64_t position; /**< what waits up to here is dealt with by it, or by there being nothing */
-	int64_t after_ms; /**< PUSH_MAIL_LATER: not before this */
+	int64_t left_ms;  /**< PUSH_MAIL_LATER: so long */
 	int64_t pause_ms; /**< none after it for so long, unless the user reads something */
 };
 /**

@@ -79,7 +79,11 @@ WITH news AS (
 			WHEN kind = 'http' THEN coalesce(next_try_ms, $7)
 			WHEN next_try_ms IS NULL AND coalesce(c.newest_event, 0) <= since_position THEN NULL
 			WHEN c.has_read THEN least(next_try_ms, $7::bigint + $8::bigint)
-			ELSE coalesce(next_try_ms, $7::bigint + $8::bigint) END
+			ELSE coalesce(next_try_ms, $7::bigint + $8::bigint) END,
+		try_pause_ms = CASE
+			WHEN kind = 'http' THEN CASE WHEN next_try_ms IS NULL THEN 0 ELSE try_pause_ms END
+			WHEN next_try_ms IS NULL OR (c.has_read AND next_try_ms > $7::bigint + $8::bigint) THEN $8::bigint
+			ELSE try_pause_ms END
 	FROM concerned AS c
 	WHERE pushers.user_id = c.user_id AND c.newest > pushers.since_position
 	RETURNING pushers.pusher_nid, pushers.user_id, pushers.kind, pushers.since_position
@@ -127,13 +131,20 @@ ORDER BY q.position DESC LIMIT $2;
 WITH gone AS (
 	DELETE FROM push_queue WHERE pusher_nid = $1 AND position <= $2
 )
-UPDATE pushers SET mailed_at_ms = $3, mail_pause_ms = $4, failures = 0, failing_since_ms = 0,
+UPDATE pushers SET mailed_at_ms = $3, mail_pause_ms = $4, try_pause_ms = $4, failures = 0, failing_since_ms = 0,
 	next_try_ms = (SELECT $3::bigint + $4::bigint FROM push_queue WHERE pusher_nid = $1 AND position > $2 LIMIT 1)
 WHERE pusher_nid = $1;
 
 -- name: push_postpone
--- Nothing is sent before $2. Index: pushers_pkey.
-UPDATE pushers SET next_try_ms = $2 WHERE pusher_nid = $1 AND next_try_ms IS NOT NULL;
+-- Nothing is sent for $3 from $2 on. Index: pushers_pkey.
+UPDATE pushers SET next_try_ms = $2::bigint + $3::bigint, try_pause_ms = $3
+WHERE pusher_nid = $1 AND next_try_ms IS NOT NULL;
+
+-- name: push_set_back hot
+-- What would wait at $1 for longer than its own pause (and a fifth, as base/backoff.h) is due: the clock was set back. Index:
+-- pushers_set_back_idx.
+UPDATE pushers SET next_try_ms = $1
+WHERE next_try_ms IS NOT NULL AND next_try_ms - try_pause_ms - try_pause_ms / 5 > $1;
 
 -- name: push_lock
 -- The pusher's row stays locked until the transaction ends, so that what comes meanwhile is seen. Index: pushers_pkey.
@@ -149,9 +160,9 @@ UPDATE pushers SET badge = CASE WHEN $3::bigint >= 0 THEN $3::bigint ELSE badge 
 WHERE pusher_nid = $1;
 
 -- name: push_failed
--- Next attempt at $2; it fails since $3 if it did not before. Index: pushers_pkey.
-UPDATE pushers SET failures = failures + 1, next_try_ms = $2,
-	failing_since_ms = CASE WHEN failing_since_ms = 0 THEN $3 ELSE failing_since_ms END
+-- It failed at $2, and is tried again after $3. Index: pushers_pkey.
+UPDATE pushers SET failures = failures + 1, next_try_ms = $2::bigint + $3::bigint, try_pause_ms = $3,
+	failing_since_ms = CASE WHEN failing_since_ms = 0 THEN $2 ELSE failing_since_ms END
 WHERE pusher_nid = $1;
 
 -- name: push_give_up

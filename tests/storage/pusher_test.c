@@ -113,7 +113,7 @@ static void queue__of_a_gateway__in_order_until_done(void **state)
 	assert_int_equal(found.position, 10);
 	assert_false(found.is_mail);
 	assert_int_equal(found.badge, -1);
-	assert_int_equal(store_push_failed(ctx, world->db, nid, NOW + 50, NOW), ERR_OK);
+	assert_int_equal(store_push_failed(ctx, world->db, nid, NOW, 50), ERR_OK);
 	assert_int_equal(due(world, NOW + 49, row.user_id, &found), 0);
 	assert_int_equal(due(world, NOW + 50, row.user_id, &found), 1);
 	assert_int_equal(found.failures, 1);
@@ -169,7 +169,7 @@ static void queue__of_mails__due_later_paused_and_unsubscribed(void **state)
 	assert_int_equal(found.position, 31);
 	assert_int_equal(found.mailed_at_ms, NOW + 200);
 	assert_int_equal(found.mail_pause_ms, PAUSE);
-	assert_int_equal(store_push_postpone(ctx, world->db, nid, NOW + 90000), ERR_OK);
+	assert_int_equal(store_push_postpone(ctx, world->db, nid, NOW + 80000, 10000), ERR_OK);
 	assert_int_equal(due(world, NOW + 89999, row.user_id, &found), 0);
 	assert_int_equal(store_pusher_unsubscribe_peek(ctx, world->db, nid, STR("no"), &address),
 		ERR_MISSING);
@@ -181,6 +181,32 @@ static void queue__of_mails__due_later_paused_and_unsubscribed(void **state)
 	assert_int_equal(due(world, INT64_MAX, row.user_id, &found), 0);
 }
 
+/* By a clock that was set back, one that waits for longer than its own pause, and a fifth, is due; others are left alone. */
+static void queue__clock_set_back__due_beyond_its_own_pause(void **state)
+{
+	struct world *world = *state;
+	struct ctx *ctx = &world->ctx;
+	const struct pusher_row gate = pusher_of(STR("@back:hs"), "http");
+	const struct pusher_row mail = pusher_of(STR("@backmail:hs"), "email");
+	struct push_due found = {0};
+	int64_t nid = make(world, &gate);
+	(void)make(world, &mail);
+	enqueue(world, gate.user_id, 40, NOW);
+	enqueue(world, mail.user_id, 41, NOW);
+	assert_int_equal(store_push_failed(ctx, world->db, nid, NOW, 1000), ERR_OK);
+	assert_int_equal(store_push_set_back(ctx, world->db, NOW - 200), ERR_OK);
+	assert_int_equal(due(world, NOW - 200, gate.user_id, &found), 0);
+	assert_int_equal(store_push_set_back(ctx, world->db, NOW - 201), ERR_OK);
+	assert_int_equal(due(world, NOW - 201, gate.user_id, &found), 1);
+	assert_int_equal(store_push_set_back(ctx, world->db, NOW - DELAY), ERR_OK);
+	assert_int_equal(due(world, NOW - DELAY, mail.user_id, &found), 1);
+	assert_int_equal(store_push_postpone(ctx, world->db, found.pusher_nid, NOW, PAUSE), ERR_OK);
+	assert_int_equal(store_push_set_back(ctx, world->db, NOW - PAUSE / 5), ERR_OK);
+	assert_int_equal(due(world, NOW + PAUSE - 1, mail.user_id, &found), 0);
+	assert_int_equal(store_push_set_back(ctx, world->db, NOW - PAUSE / 5 - 1), ERR_OK);
+	assert_int_equal(due(world, NOW, mail.user_id, &found), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -188,6 +214,7 @@ int main(void)
 		TEST(queue__of_a_gateway__in_order_until_done),
 		TEST(queue__given_up__the_newest_stay),
 		TEST(queue__of_mails__due_later_paused_and_unsubscribed),
+		TEST(queue__clock_set_back__due_beyond_its_own_pause),
 	};
 	return cmocka_run_group_tests(tests, world_set_up_all, NULL);
 }
