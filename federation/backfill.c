@@ -204,15 +204,19 @@ static enum err fill_gap(struct ctx *ctx, struct federation *federation, struct 
  * History tells since when members are there, which has to fit what is known of them. A room's content is put away when it becomes whole, and who
  * may be asked stands in it.
  */
-static bool await_whole(struct ctx *ctx, struct homeserver *hs, struct room *room)
+static enum err await_whole(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	bool *out_is_whole)
 {
 	struct room *loaded;
-	bool is_whole = room_await_whole(ctx, hs, room) == ERR_OK &&
-		rooms_get_nid(ctx, hs, room_nid(room), &loaded) == ERR_OK;
-	if (!is_whole) {
+	enum err err = room_await_whole(ctx, hs, room);
+	if (err == ERR_DEFER || err == ERR_SHUTDOWN) {
+		return err;
+	}
+	*out_is_whole = err == ERR_OK && rooms_get_nid(ctx, hs, room_nid(room), &loaded) == ERR_OK;
+	if (!*out_is_whole) {
 		ctx->fault = (struct fault){0};
 	}
-	return is_whole;
+	return ERR_OK;
 }
 
 static enum err fill(void *self, struct ctx *ctx, struct room *room, int64_t reached,
@@ -222,6 +226,7 @@ static enum err fill(void *self, struct ctx *ctx, struct room *room, int64_t rea
 	struct homeserver *hs = backfill->federation->hs;
 	struct room_gap gap;
 	int64_t nid = room_nid(room);
+	bool is_whole;
 	*out_goes_on = false;
 	if (!room_is_resident(room)) {
 		return ERR_OK; /* nobody tells a server that is not in the room */
@@ -231,7 +236,8 @@ static enum err fill(void *self, struct ctx *ctx, struct room *room, int64_t rea
 		return ERR_OK;
 	}
 	TRY(ctx_may_ask(ctx));
-	if (!await_whole(ctx, hs, room)) {
+	TRY(await_whole(ctx, hs, room, &is_whole));
+	if (!is_whole) {
 		return ERR_OK;
 	}
 	*out_goes_on = true;
@@ -333,8 +339,8 @@ static enum err is_worth_asking(struct ctx *ctx, struct federation *federation, 
 	struct known_event known;
 	struct json nothing;
 	*out = false;
-	if (!room_is_resident(room) || !room_has_gaps(room) || room_is_partial(room)) {
-		return ERR_OK; /* all that was there is here; or nothing may come yet */
+	if (!room_is_resident(room) || !room_has_gaps(room)) {
+		return ERR_OK; /* all that was there is here */
 	}
 	TRY(look_up(ctx, federation->hs, room, id, &known));
 	bool is_open =
@@ -373,6 +379,9 @@ static enum err fetch(void *self, struct ctx *ctx, struct room *room, struct eve
 	const struct clock *clock = &federation->hs->clock;
 	struct json nothing = {.type = JSON_NULL};
 	int64_t nid = room_nid(room);
+	if (room_is_partial(room) && room_is_resident(room)) {
+		return await_whole(ctx, federation->hs, room, out_is_news); /* nothing may come yet */
+	}
 	TRY(is_worth_asking(ctx, federation, room, id, out_is_news));
 	if (!*out_is_news) {
 		return ERR_OK;
@@ -465,6 +474,7 @@ static enum err fetch_near(void *self, struct ctx *ctx, struct room *room,
 	int64_t nid = room_nid(room);
 	int64_t below = 0;
 	struct room *loaded;
+	bool is_whole;
 	*out_is_news = false;
 	TRY(rooms_get_nid(ctx, federation->hs, nid, &loaded));
 	if (room_is_resident(room)) {
@@ -474,7 +484,8 @@ static enum err fetch_near(void *self, struct ctx *ctx, struct room *room,
 		return ERR_OK;
 	}
 	TRY(ctx_may_ask(ctx));
-	if (!await_whole(ctx, federation->hs, room)) {
+	TRY(await_whole(ctx, federation->hs, room, &is_whole));
+	if (!is_whole) {
 		return ERR_OK;
 	}
 	*out_is_news = true;

@@ -64,6 +64,7 @@ static enum err read_ask(struct call *call, struct page_ask *out)
 static enum err get_messages(struct call *call)
 {
 	struct page_ask ask;
+	call_begin_memo(call);
 	TRY(read_ask(call, &ask));
 	TRY(page_may_read(&call->ctx, hs_of(call), &ask));
 	TRY(read_direction(call, &ask.is_backwards));
@@ -75,6 +76,7 @@ static enum err get_messages(struct call *call)
 static enum err get_context(struct call *call)
 {
 	struct page_ask ask;
+	call_begin_memo(call);
 	TRY(read_ask(call, &ask));
 	return page_context(&call->ctx, hs_of(call), &ask, call_path(call, "eventId"),
 		reply_json(call, 200));
@@ -82,12 +84,14 @@ static enum err get_context(struct call *call)
 
 static enum err get_event(struct call *call)
 {
+	call_begin_memo(call);
 	return page_event(&call->ctx, hs_of(call), principal_of(call), call_path(call, "roomId"),
 		call_path(call, "eventId"), reply_json(call, 200));
 }
 
 static enum err get_event_by_id(struct call *call)
 {
+	call_begin_memo(call);
 	return page_event_by_id(&call->ctx, hs_of(call), principal_of(call), call_path(call, "eventId"),
 		reply_json(call, 200));
 }

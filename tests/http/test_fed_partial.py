@@ -214,7 +214,7 @@ def test_partial__events_of_others__acknowledged_and_shown_when_whole(partial, r
     kick = room.send("m.room.member", {"membership": "leave"}, room.far[0])
     said = room.message("of one who was left out", sender=room.far[1])
     assert remote.transaction(federated, [kick, said]).ok()["pdus"] == {kick.event_id: {}, said.event_id: {}}
-    assert alice.event(room.room_id, said.event_id).status == 404
+    assert said.event_id not in alice.sync(filter=LAZY).joined(room.room_id).ids()
     hold.release()
     seen = watch.timeline_until(room.room_id, said.event_id, 30)
     assert [event["event_id"] for event in seen if event["event_id"] in (kick.event_id, said.event_id)] == [
@@ -241,6 +241,18 @@ def test_partial__event_of_before_by_its_time__found_when_whole(partial, remote)
     alice.send(room.room_id, "meanwhile")
     hold.release()
     assert later.result().ok()["event_id"] == before.event_id
+
+
+@pytest.mark.parametrize("how", ["event", "context"])
+def test_partial__event_of_before_by_its_id__found_when_whole(partial, remote, how):
+    alice, room, hold = partial
+    before = room.state[("m.room.join_rules", "")]
+    later = Later(lambda: alice.get(path_of("rooms", room.room_id, how, before.event_id)))
+    assert hold.waiting.wait(60)
+    alice.send(room.room_id, "meanwhile")
+    hold.release()
+    found = later.result().ok()
+    assert (found["event"] if how == "context" else found)["event_id"] == before.event_id
 
 
 def test_partial__keys_of_members__told_as_changed_when_whole(partial):
