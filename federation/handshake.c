@@ -373,4 +373,5 @@ void handshakes_failed(struct ctx *ctx, struct handshakes *shakes, enum err err)
 	shakes->at++;
 	shakes->now = (struct handshake){0};
 	shakes->is_answered = false;
+	shakes->checked = NULL;
 }

@@ -58,7 +58,8 @@ struct handshakes {
 	struct handshake now; /**< with that one; `event` NULL: it has given no template yet */
 	bool is_answered;     /**< it has taken the event */
 	struct json answer;
-	struct refusal_best best; /**< of those before */
+	const struct room_import *checked; /**< what a join's answer brought; NULL: not checked yet */
+	struct refusal_best best;          /**< of those before */
 };
 
 /** The call's: new, or as the run before left them. @param limit_ms  from the first run on, for all servers together */

@@ -24,7 +24,7 @@ struct invite {
 	struct room *room;
 	struct server_name server; /* the invitee's */
 	const struct event *event; /* as we signed it */
-	struct str state;          /* JSON array of PDUs */
+	struct str state;          /* JSON array of PDUs; p == NULL: not gathered yet */
 };
 
 /* --- what is sent --------------------------------------------------------------------------------------------- */
@@ -77,7 +77,16 @@ static enum err build(struct ctx *ctx, struct invite *invite, const struct room_
 		return fail(ctx, ERR_INPUT, M_BAD_JSON, "%s", verdict.text);
 	}
 	invite->event = event;
-	TRY(room_policy_sign(ctx, hs, invite->room, &invite->event));
+	return ERR_OK;
+}
+
+/* What others have to say before the invitee's server is asked. */
+static enum err prepare(struct ctx *ctx, struct invite *invite)
+{
+	if (invite->state.p != NULL) {
+		return ERR_OK;
+	}
+	TRY(room_policy_sign(ctx, invite->federation->hs, invite->room, &invite->event));
 	return gather_state(ctx, invite);
 }
 
@@ -179,11 +188,16 @@ static enum err take_signature(struct ctx *ctx, const struct invite *invite,
 
 /* --- the room ------------------------------------------------------------------------------------------------------ */
 
+static struct str memo_key(struct ctx *ctx, const struct room_intent *intent)
+{
+	return str_printf(ctx->arena, "invite of %.*s", STR_ARG(intent->state_key));
+}
+
 /* As another run of the call has made it, or made now: the same event is asked about and taken in. */
 static enum err invite_of(struct ctx *ctx, struct federation *federation, struct room *room,
 	const struct room_intent *intent, struct invite **out)
 {
-	struct str key = str_printf(ctx->arena, "invite of %.*s", STR_ARG(intent->state_key));
+	struct str key = memo_key(ctx, intent);
 	struct user_id invitee;
 	bool is_allowed;
 	*out = memo_get(ctx->memo, key);
@@ -210,28 +224,46 @@ static enum err invite_of(struct ctx *ctx, struct federation *federation, struct
 	return ERR_OK;
 }
 
-enum err invite_out(void *self, struct ctx *ctx, struct room *room,
-	const struct room_intent *intent, struct str *out_event_id)
+/* Errors: DEFER (parked) */
+static enum err ask_and_add(struct ctx *ctx, struct federation *federation, struct room *room,
+	const struct room_intent *intent, struct event_id *out)
 {
-	struct federation *federation = self;
 	struct homeserver *hs = federation->hs;
 	struct invite *invite;
 	const struct json *answered;
 	const struct event *event;
-	TRY(ctx_may_ask(ctx));
 	TRY(invite_of(ctx, federation, room, intent, &invite));
+	TRY(prepare(ctx, invite));
 	TRY(ask(ctx, invite, &answered));
 	ctx->deadline_ms = clock_mono_ms(&hs->clock) + STORE_TIMEOUT_MS;
 	TRY(take_signature(ctx, invite, answered, &event));
+	struct memo *memo = ctx->memo;
 	ctx->memo = NULL; /* from here on nothing is done twice */
 	struct room_outcome outcome;
-	TRY(room_accept(ctx, hs, room, &(struct room_arrival){.event = event}, &outcome));
-	if (outcome.fate != EVENT_IN_TIMELINE) {
+	enum err err = room_accept(ctx, hs, room, &(struct room_arrival){.event = event}, &outcome);
+	ctx->memo = memo;
+	*out = event->event_id;
+	if (err == ERR_OK && outcome.fate != EVENT_IN_TIMELINE) {
 		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "The room no longer allows the invite: %s",
 			outcome.verdict.text);
 	}
-	if (out_event_id != NULL) {
-		*out_event_id = event->event_id.s;
+	return err;
+}
+
+enum err invite_out(void *self, struct ctx *ctx, struct room *room,
+	const struct room_intent *intent, struct str *out_event_id)
+{
+	int64_t deadline_ms = ctx->deadline_ms;
+	struct event_id event_id;
+	TRY(ctx_may_ask(ctx));
+	enum err err = ask_and_add(ctx, self, room, intent, &event_id);
+	if (err == ERR_DEFER) {
+		return err;
 	}
-	return ERR_OK;
+	memo_put(ctx->memo, memo_key(ctx, intent), NULL);
+	ctx->deadline_ms = deadline_ms; /* who invites several goes on */
+	if (err == ERR_OK && out_event_id != NULL) {
+		*out_event_id = event_id.s;
+	}
+	return err;
 }

@@ -191,29 +191,43 @@ static enum err take_in(struct ctx *ctx, struct federation *federation,
 		.origin = handshake->server,
 		.event = join,
 	};
-	TRY(missing_accept(ctx, federation, &missing, &outcome));
+	TRY(inbox_accept(ctx, federation->inbox, &missing, &outcome));
 	return outcome.fate == EVENT_IN_TIMELINE
 		? ERR_OK
 		: fail(ctx, ERR_DENIED, M_FORBIDDEN, "The room does not take the join: %s",
 			  outcome.verdict.text);
 }
 
+/* The answer of the server whose turn it is, checked: once for all runs. */
+static enum err check_answer(struct ctx *ctx, struct federation *federation,
+	struct handshakes *shakes)
+{
+	if (shakes->checked == NULL) {
+		struct room_import *import = ARENA_NEW(ctx->arena, struct room_import);
+		TRY(join_answer_check(ctx, federation, &shakes->now, &shakes->answer, import));
+		TRY(outbox_keep_back(ctx, federation, import->join->event_id));
+		shakes->checked = import;
+	}
+	return ERR_OK;
+}
+
 static enum err join_by(struct ctx *ctx, struct federation *federation, struct handshakes *shakes,
 	const struct known_room *known)
 {
-	struct room *resident = known->resident;
-	struct room_import import;
 	struct room *room;
 	TRY(handshakes_do(ctx, federation, shakes));
 	/* The room has taken the join: now it has to come here, however late it is. */
 	ctx->deadline_ms = clock_mono_ms(&federation->hs->clock) + STORE_TIMEOUT_MS;
-	TRY(join_answer_check(ctx, federation, &shakes->now, &shakes->answer, &import));
-	ctx->memo = NULL; /* from here on nothing is done twice */
-	TRY(outbox_keep_back(ctx, federation, import.join->event_id));
-	TRY(resident != NULL ? take_in(ctx, federation, &shakes->now, resident, import.join)
-						 : rooms_import(ctx, federation->hs, &import, &room));
+	TRY(check_answer(ctx, federation, shakes));
+	const struct room_import *import = shakes->checked;
+	if (known->resident != NULL) {
+		TRY(take_in(ctx, federation, &shakes->now, known->resident, import->join));
+	} else {
+		ctx->memo = NULL; /* from here on nothing is done twice */
+		TRY(rooms_import(ctx, federation->hs, import, &room));
+	}
 	outbox_await_stays(federation);
-	if (import.omits_members) {
+	if (import->omits_members) {
 		inbox_wake(federation->inbox, shakes->wish.room_id); /* the rest comes by join_rest */
 	}
 	return ERR_OK;

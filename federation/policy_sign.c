@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "federation/fed_client.h"
+#include "http/memo.h"
 #include "matrix/event.h"
 
 enum {
@@ -80,6 +81,13 @@ void policy_askers_destroy(struct policy_askers *askers)
 
 /* --- who may ask --------------------------------------------------------------------------------------------- */
 
+/* How a question ended. */
+enum heard {
+	HEARD_NOTHING, /* the policy server has failed */
+	HEARD_IT,
+	HEARD_UNASKED, /* nobody waits for it any more: says nothing of the policy server */
+};
+
 static struct asked *find_locked(struct policy_askers *askers, struct server_name server,
 	int64_t now_ms)
 {
@@ -116,16 +124,17 @@ static enum err begin(struct policy_askers *askers, struct server_name server, i
 }
 
 static void end(struct policy_askers *askers, struct server_name server, int64_t now_ms,
-	bool has_answered)
+	enum heard heard)
 {
 	LOCK_SCOPE(&askers->lock);
 	struct asked *asked = map_get(&askers->by_server, server.s);
 	asked->under_way--;
 	askers->under_way--;
-	if (has_answered) {
+	if (heard == HEARD_IT) {
 		asked->failures = 0;
 		asked->until_ms = 0;
-	} else if (asked->until_ms <= now_ms) { /* several that failed together count once */
+	} else if (heard == HEARD_NOTHING &&
+		asked->until_ms <= now_ms) { /* several that failed together count once */
 		int64_t pause_ms = (int64_t)FIRST_PAUSE_MS << MIN_OF(asked->failures, (int)MAX_DOUBLINGS);
 		asked->until_ms = now_ms + MIN_OF(pause_ms, (int64_t)LONGEST_PAUSE_MS);
 		asked->failures++;
@@ -214,10 +223,53 @@ static enum err describe(struct ctx *ctx, enum err err, struct server_name serve
 
 /* --- the question ------------------------------------------------------------------------------------------------ */
 
+/* A question under way, in the arena of who asks: it counts until it has ended, or the request is gone. */
+struct asking {
+	struct federation *federation;
+	struct server_name server;
+	bool has_ended;
+};
+
+static void asking_end(struct asking *asking, enum heard heard)
+{
+	if (!asking->has_ended) {
+		asking->has_ended = true;
+		end(asking->federation->policy_askers, asking->server,
+			clock_mono_ms(&asking->federation->hs->clock), heard);
+	}
+}
+
+static void asking_drop(void *data)
+{
+	asking_end(data, HEARD_UNASKED);
+}
+
+/* As another run of the call has begun it, or begun now. Errors: as begin(), described */
+static enum err asking_of(struct ctx *ctx, struct federation *federation, struct server_name server,
+	const struct event *event, struct asking **out)
+{
+	struct str key = str_printf(ctx->arena, "policy server asked about %p", (const void *)event);
+	*out = memo_get(ctx->memo, key);
+	if (*out != NULL) {
+		return ERR_OK;
+	}
+	enum err err = begin(federation->policy_askers, server, clock_mono_ms(&federation->hs->clock));
+	if (err != ERR_OK) {
+		return err == ERR_LIMIT ? busy(ctx, BUSY_MS) : unavailable(ctx, err, server);
+	}
+	metric_add(&asked_total, 1);
+	struct asking *asking = ARENA_NEW(ctx->arena, struct asking);
+	*asking = (struct asking){.federation = federation, .server = {str_dup(ctx->arena, server.s)}};
+	arena_on_reset(ctx->arena, asking_drop, asking);
+	memo_put(ctx->memo, key, asking);
+	*out = asking;
+	return ERR_OK;
+}
+
 static enum err ask(struct ctx *ctx, struct federation *federation, struct server_name server,
 	const struct event *event, struct json *out)
 {
-	struct homeserver *hs = federation->hs;
+	struct asking *asking;
 	struct fed_answer answer;
 	struct fed_refusal refusal = {0};
 	const struct fed_request request = {
@@ -229,16 +281,16 @@ static enum err ask(struct ctx *ctx, struct federation *federation, struct serve
 		.timeout_ms = TIMEOUT_MS,
 		.ignores_backoff = true, /* it may discard transactions, and be a good policy server */
 		.is_about_one_thing = true,
+		.purpose = event,
 	};
-	enum err err = begin(federation->policy_askers, server, clock_mono_ms(&hs->clock));
-	if (err != ERR_OK) {
-		return err == ERR_LIMIT ? busy(ctx, BUSY_MS) : unavailable(ctx, err, server);
+	TRY(asking_of(ctx, federation, server, event, &asking));
+	enum err err = fed_ask(ctx, federation, &request, &answer, &refusal);
+	if (err == ERR_DEFER) {
+		return err;
 	}
-	metric_add(&asked_total, 1);
-	err = fed_ask(ctx, federation, &request, &answer, &refusal);
 	bool is_heard = has_answered(err, &refusal) || err == ERR_DENIED || err == ERR_SHUTDOWN;
 	metric_add(&failed_total, is_heard ? 0 : 1);
-	end(federation->policy_askers, server, clock_mono_ms(&hs->clock), is_heard);
+	asking_end(asking, is_heard ? HEARD_IT : HEARD_NOTHING);
 	if (err != ERR_OK) {
 		return describe(ctx, err, server, &refusal);
 	}

@@ -1,8 +1,8 @@
 /**
  * Asking the policy servers of rooms to sign events (struct policy_port).
  *
- * Whoever sends into such a room waits for one, so they are kept from harming others: few requests at a time, for each and for all;
- * one that does not answer is left alone for a while, and is tried by one request when that is over.
+ * Whoever sends into such a room waits for one, so they are kept from harming others: a request with a memo waits without its worker; few
+ * questions at a time, for each and for all; one that does not answer is left alone for a while, and is tried by one question when that is over.
  * Spec: server-server API, "Asking for a Policy Server signature on an event"
  */
 #ifndef BELFRY_FEDERATION_POLICY_SIGN_H

@@ -7,7 +7,7 @@
 
 #include "base/b64.h"
 #include "base/crypto.h"
-#include "http/client.h"
+#include "http/memo_fetch.h"
 #include "http/uri.h"
 #include "matrix/canonical.h"
 #include "matrix/json_make.h"
@@ -46,15 +46,15 @@ static struct str base_of(const struct homeserver *hs)
 
 /* --- asking ------------------------------------------------------------------------------------------------------ */
 
-/* @param body  NULL: a GET */
-static enum err send(struct ctx *ctx, struct homeserver *hs, const char *path,
+/* @param body  NULL: a GET.  @param key  what is asked, for a request with a memo */
+static enum err send(struct ctx *ctx, struct homeserver *hs, const char *path, struct str key,
 	struct str authorization, const struct json *body, struct fetched *out)
 {
 	const struct fetch_header headers[] = {
 		{STR("Content-Type"), STR("application/json")},
 		{STR("Authorization"), authorization},
 	};
-	return http_client_fetch(ctx, hs->http_client,
+	return memo_fetch(ctx, hs->http_client, key,
 		&(struct fetch){
 			.method = body != NULL ? "POST" : "GET",
 			.url = str_printf(ctx->arena, "%.*s%s", STR_ARG(base_of(hs)), path),
@@ -90,13 +90,22 @@ static enum err hand_on(struct ctx *ctx, int status, const struct json *body)
 		STR_ARG(text));
 }
 
+/* Of the same question about an address a request has one answer. @param attempt  tells those apart that ask anew */
+static struct str key_of(struct arena *arena, const char *path, const struct threepid_ask *ask,
+	int attempt)
+{
+	return str_printf(arena, "%s %.*s %.*s %d", path, STR_ARG(ask->medium), STR_ARG(ask->address),
+		attempt);
+}
+
 /* As a user who has an account there. @param out  an object; of a refusal, too */
 static enum err ask_as_user(struct ctx *ctx, struct homeserver *hs, const char *path,
-	struct str token, const struct json *body, struct json *out)
+	struct str key, struct str token, const struct json *body, struct json *out)
 {
 	struct fetched answer;
 	*out = (struct json){0};
-	TRY(send(ctx, hs, path, str_printf(ctx->arena, "Bearer %.*s", STR_ARG(token)), body, &answer));
+	TRY(send(ctx, hs, path, key, str_printf(ctx->arena, "Bearer %.*s", STR_ARG(token)), body,
+		&answer));
 	if (json_parse(ctx->arena, answer.body, NULL, out, NULL) != JSON_OK ||
 		out->type != JSON_OBJECT) {
 		*out = json_object(ctx->arena, 0);
@@ -115,7 +124,7 @@ enum err identity_server_bind(struct ctx *ctx, struct homeserver *hs, struct str
 	json_put(&body, STR("sid"), json_string(ask->sid));
 	json_put(&body, STR("client_secret"), json_string(ask->client_secret));
 	json_put(&body, STR("mxid"), json_string(user_id));
-	TRY(ask_as_user(ctx, hs, API "/3pid/bind", ask->id_access_token, &body, &answer));
+	TRY(ask_as_user(ctx, hs, API "/3pid/bind", ask->sid, ask->id_access_token, &body, &answer));
 	*out = (struct threepid_bind_row){
 		.medium = json_get_str(&answer, STR("medium")),
 		.address = json_get_str(&answer, STR("address")),
@@ -143,7 +152,7 @@ enum err identity_server_unbind(struct ctx *ctx, struct homeserver *hs, struct s
 		.content = &body,
 	};
 	struct str authorization = x_matrix_sign(arena, &request, &hs->signer);
-	TRY(send(ctx, hs, API "/3pid/unbind", authorization, &body, &answer));
+	TRY(send(ctx, hs, API "/3pid/unbind", row->address, authorization, &body, &answer));
 	return answer.status == 200
 		? ERR_OK
 		: fail(ctx, ERR_REMOTE, NULL, "The identity server refused with %d", answer.status);
@@ -157,11 +166,13 @@ struct hashing {
 	struct str pepper;
 };
 
-static enum err read_hashing(struct ctx *ctx, struct homeserver *hs, struct str token,
-	struct hashing *out)
+static enum err read_hashing(struct ctx *ctx, struct homeserver *hs, const struct threepid_ask *ask,
+	int attempt, struct hashing *out)
 {
 	struct json answer;
-	TRY(ask_as_user(ctx, hs, API "/hash_details", token, NULL, &answer));
+	const char *path = API "/hash_details";
+	TRY(ask_as_user(ctx, hs, path, key_of(ctx->arena, path, ask, attempt), ask->id_access_token,
+		NULL, &answer));
 	const struct json *algorithms = json_at(&answer, "algorithms");
 	*out = (struct hashing){.pepper = json_get_str(&answer, STR("lookup_pepper"))};
 	for (size_t i = 0; json_is(algorithms, JSON_ARRAY) && i < algorithms->count; i++) {
@@ -192,18 +203,20 @@ static struct str asked_as(struct arena *arena, const struct hashing *hashing,
 }
 
 static enum err look_up(struct ctx *ctx, struct homeserver *hs, const struct threepid_ask *ask,
-	struct user_id *out)
+	int attempt, struct user_id *out)
 {
 	struct hashing hashing;
 	struct json answer;
-	TRY(read_hashing(ctx, hs, ask->id_access_token, &hashing));
+	const char *path = API "/lookup";
+	TRY(read_hashing(ctx, hs, ask, attempt, &hashing));
 	struct str key = asked_as(ctx->arena, &hashing, ask);
 	struct json address = json_string(key);
 	struct json body = json_object(ctx->arena, 3);
 	json_put(&body, STR("addresses"), json_array_of(&address, 1));
 	json_put(&body, STR("algorithm"), json_string(hashing.algorithm));
 	json_put(&body, STR("pepper"), json_string(hashing.pepper));
-	TRY(ask_as_user(ctx, hs, API "/lookup", ask->id_access_token, &body, &answer));
+	TRY(ask_as_user(ctx, hs, path, key_of(ctx->arena, path, ask, attempt), ask->id_access_token,
+		&body, &answer));
 	struct str found = json_get_str(json_at(&answer, "mappings"), key);
 	*out = (struct user_id){0};
 	return found.p == NULL || user_id_parse(found, out) ? ERR_OK : unusable(ctx);
@@ -212,10 +225,10 @@ static enum err look_up(struct ctx *ctx, struct homeserver *hs, const struct thr
 enum err identity_server_lookup(struct ctx *ctx, struct homeserver *hs,
 	const struct threepid_ask *ask, struct user_id *out)
 {
-	enum err err = look_up(ctx, hs, ask, out);
+	enum err err = look_up(ctx, hs, ask, 1, out);
 	if (err == ERR_DENIED && str_equals(str_of(ctx->fault.errcode), STR("M_INVALID_PEPPER"))) {
 		ctx->fault = (struct fault){0}; /* it changed between the two requests */
-		return look_up(ctx, hs, ask, out);
+		return look_up(ctx, hs, ask, 2, out);
 	}
 	return err;
 }
@@ -250,9 +263,11 @@ enum err identity_server_keep_invite(struct ctx *ctx, struct homeserver *hs,
 	const struct threepid_ask *ask, const struct json *about, struct kept_invite *out)
 {
 	struct json answer;
+	const char *path = API "/store-invite";
 	struct json body = json_with(ctx->arena, about, STR("medium"), json_string(ask->medium));
 	body = json_with(ctx->arena, &body, STR("address"), json_string(ask->address));
-	TRY(ask_as_user(ctx, hs, API "/store-invite", ask->id_access_token, &body, &answer));
+	TRY(ask_as_user(ctx, hs, path, key_of(ctx->arena, path, ask, 1), ask->id_access_token, &body,
+		&answer));
 	const struct json *keys = json_at(&answer, "public_keys");
 	*out = (struct kept_invite){
 		.token = json_get_str(&answer, STR("token")),

@@ -95,7 +95,7 @@ struct history_port {
 		*fill)(void *self, struct ctx *ctx, struct room *room, int64_t reached, bool *out_goes_on);
 	/**
 	 * For who wants an event that is not in the timeline: asks others for it and takes it in, where it belongs, if history is missing
-	 * there. One that nobody had is not asked for again within a minute.
+	 * there; of a partial room once it is whole. One that nobody had is not asked for again within a minute.
 	 * @param out_is_news  whether to look again: it is in the timeline now, or somebody else asked meanwhile
 	 * Errors: STORE; SHUTDOWN; DEFER (ctx_may_ask), nothing was done. Cost: none in a room without gaps; else one round trip, and
 	 * requests: one where it is near what is known, else a second for the state before it
@@ -192,9 +192,9 @@ struct policy_port {
 	void *self;
 	/**
 	 * Asks a policy server to sign an event. Waits some seconds at the most; one that does not answer is left alone for a while, and is
-	 * never asked by more than a few threads at once, so that it holds none of those that others need.
+	 * never asked by more than a few at once. With a memo the request is parked, and finds the answer by the address of `event`.
 	 * Errors: DENIED, INPUT, MISSING (it refuses: errcode, text and status are its own, as far as clients may see them); LIMIT
-	 * M_LIMIT_EXCEEDED (it, or this server, has too much to do); REMOTE, TIMEOUT (no answer); SHUTDOWN; DEFER (ctx_may_ask)
+	 * M_LIMIT_EXCEEDED (it, or this server, has too much to do); REMOTE, TIMEOUT (no answer); SHUTDOWN; DEFER
 	 * @param out  the body of its answer; in the ctx's arena
 	 */
 	enum err (*sign)(void *self, struct ctx *ctx, struct server_name server,

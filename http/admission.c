@@ -71,13 +71,24 @@ static enum err authenticate(struct call *call)
 	return ERR_OK;
 }
 
-enum err call_charge(struct call *call, size_t tokens)
+static enum err charge(struct call *call, size_t tokens)
 {
 	struct http_server *server = call->state->request->server;
 	if (server->rates == NULL || call->route->rate == RATE_NONE || tokens == 0) {
 		return ERR_OK;
 	}
 	return take_tokens(call, call->route->rate, rate_key(call), tokens);
+}
+
+enum err call_charge(struct call *call, size_t tokens)
+{
+	struct request *request = call->state->request;
+	if (request->is_charged) {
+		return ERR_OK;
+	}
+	TRY(charge(call, tokens));
+	request->is_charged = true;
+	return ERR_OK;
 }
 
 static enum err check_rate(struct call *call)
@@ -87,7 +98,7 @@ static enum err check_rate(struct call *call)
 		return ERR_OK;
 	}
 	request->is_rated = true;
-	return call_charge(call, 1);
+	return charge(call, 1);
 }
 
 /* Waits for its turn without a thread. Errors: DEFER (the call is parked); LIMIT */

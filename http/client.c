@@ -105,7 +105,7 @@ struct client_waiter *client_waiter_new(struct ctx *ctx)
 	return waiter;
 }
 
-static struct fetched copy_answer(struct arena *arena, const struct fetched *from)
+struct fetched client_copy_answer(struct arena *arena, const struct fetched *from)
 {
 	struct fetched to = *from;
 	struct fetch_header *headers = ARENA_NEW_ARRAY(arena, struct fetch_header, from->header_count);
@@ -119,17 +119,23 @@ static struct fetched copy_answer(struct arena *arena, const struct fetched *fro
 	return to;
 }
 
+enum err client_fail(struct ctx *ctx, enum err err, struct str cause)
+{
+	(void)fail_cause(ctx, err, "%.*s", STR_ARG(cause));
+	ctx->fault.text = err == ERR_INPUT ? STR("That is no address that can be asked")
+									   : STR("Another server could not be asked");
+	return err;
+}
+
 /* The one who waits does nothing with its arena meanwhile. */
 void client_wait_finished(void *data, const struct fetch_end *end)
 {
 	struct client_waiter *waiter = data;
 	struct ctx *ctx = waiter->ctx;
 	if (end->err == ERR_OK) {
-		waiter->answer = copy_answer(ctx->arena, &end->answer);
+		waiter->answer = client_copy_answer(ctx->arena, &end->answer);
 	} else {
-		(void)fail_cause(ctx, end->err, "%.*s", STR_ARG(end->cause));
-		ctx->fault.text = end->err == ERR_INPUT ? STR("That is no address that can be asked")
-												: STR("Another server could not be asked");
+		(void)client_fail(ctx, end->err, end->cause);
 	}
 	LOCK_SCOPE(&waiter->lock);
 	waiter->err = end->err;

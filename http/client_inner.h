@@ -9,6 +9,7 @@
 
 #include <curl/curl.h>
 
+#include "base/buf.h"
 #include "base/vec.h"
 #include "http/address.h"
 #include "http/client.h"
@@ -64,6 +65,11 @@ struct client_waiter;
 struct client_waiter *client_waiter_new(struct ctx *ctx);
 void client_wait_finished(void *waiter, const struct fetch_end *end);
 MUST_CHECK enum err client_wait(struct client_waiter *waiter, struct fetched *out);
+
+/** An answer in another arena, texts and all. */
+struct fetched client_copy_answer(struct arena *arena, const struct fetched *from);
+/** Describes how a transfer failed to who waits for it, and returns its kind. */
+enum err client_fail(struct ctx *ctx, enum err err, struct str cause);
 
 /** Time that is left until the ctx's deadline, at most `timeout_ms`, at least 1. */
 int64_t client_time_left_ms(const struct ctx *ctx, int64_t timeout_ms);

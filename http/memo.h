@@ -27,7 +27,10 @@
 struct memo;
 struct memo_wait;
 
-/** From here on the call waits without its worker, where those whom it asks know how to. Not with call_keep(). */
+/**
+ * From here on the call waits without its worker, where those whom it asks know how to. Not with call_keep(). While the call may not ask
+ * others at all (ctx_may_ask) it has none, and costs nothing: whoever wants to ask has it begin anew.
+ */
 void call_begin_memo(struct call *call);
 
 /** What was put under a key; NULL: nothing, or no memo. */

@@ -82,6 +82,7 @@ struct request {
 	bool is_counted;           /**< in server->under_way */
 	bool is_unproven;          /**< a token of its address was taken, until it is proven who asks */
 	bool is_rated;             /**< its token was taken */
+	bool is_charged;           /**< call_charge() took more */
 	bool is_admitted;          /**< its handler may run */
 	bool waited_for_admission; /**< was parked by the authentication */
 	bool is_resumed;           /**< was parked and woken */

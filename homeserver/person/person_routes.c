@@ -6,6 +6,7 @@
 #include "homeserver/person/account_data.h"
 #include "homeserver/person/filters.h"
 #include "homeserver/person/profile.h"
+#include "http/memo.h"
 #include "matrix/account_data.h"
 #include "matrix/profile_field.h"
 
@@ -65,6 +66,7 @@ static enum err put_profile_field(struct call *call)
 	const struct json *body;
 	const struct json *value;
 	struct field_error error;
+	call_begin_memo(call);
 	struct str key = call_path(call, "keyName");
 	TRY(require_own_profile(call));
 	TRY(call_json(call, &body));
@@ -78,6 +80,7 @@ static enum err put_profile_field(struct call *call)
 static enum err delete_profile_field(struct call *call)
 {
 	struct field_error error;
+	call_begin_memo(call);
 	struct str key = call_path(call, "keyName");
 	TRY(require_own_profile(call));
 	if (!profile_key_check(key, &error)) {

@@ -125,6 +125,7 @@ static enum err invite_third_party(struct call *call, const struct json *body)
 static enum err post_invite(struct call *call)
 {
 	const struct json *body;
+	call_begin_memo(call);
 	TRY(call_json_optional(call, &body));
 	bool is_third_party = json_at(body, "user_id") == NULL &&
 		(json_at(body, "medium") != NULL || json_at(body, "address") != NULL);

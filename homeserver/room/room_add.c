@@ -6,12 +6,13 @@
  * by it. When a write fails, the room's content is dropped and loaded anew; whoever had built on the failed event fails
  * by the check on event_seq and tries again.
  *
- * Where the room has a policy server, that one is asked for each event, and nobody waits for it with the turn: the event is built on the
- * head, signed, and then taken in like one of another server, wherever the room is by then.
+ * Where the room has a policy server, that one is asked for each event, and nobody waits for it with the turn, nor, with a memo, with a worker:
+ * the event is built on the head, signed, and then taken in like one of another server, wherever the room is by then.
  */
 #include "homeserver/room/room_accept.h"
 #include "homeserver/room/room_policy.h"
 #include "homeserver/room/room_write.h"
+#include "http/memo.h"
 #include "storage/event.h"
 #include "storage/room.h"
 
@@ -164,14 +165,43 @@ static enum err add_once(struct ctx *ctx, struct homeserver *hs, struct room *ro
 
 /* --- with a policy server ---------------------------------------------------------------------------------------- */
 
-/* Errors: CONFLICT (what it was built on is not in the room after all, or the event is not its own) */
-static enum err add_signed_once(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	const struct room_intent *intent, struct stored_event **out, struct obstacle *obstacle)
-{
+/* An event of ours that the room's policy server is to sign, and has signed. Lives as long as the request. */
+struct draft {
 	const struct event *event;
+	bool is_signed;
+};
+
+static struct str draft_key(struct ctx *ctx, const struct room *room, size_t index)
+{
+	return str_printf(ctx->arena, "draft %zu for room %lld", index, (long long)room->nid);
+}
+
+/* Errors: DEFER (parked: the next run asks about the same event) */
+static enum err sign_draft(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct room_intent *intent, size_t index, struct draft **out)
+{
+	struct str key = draft_key(ctx, room, index);
+	struct draft *draft = memo_get(ctx->memo, key);
+	if (draft == NULL) {
+		draft = ARENA_NEW(ctx->arena, struct draft);
+		TRY(room_draft(ctx, hs, room, intent, &draft->event));
+		memo_put(ctx->memo, key, draft);
+	}
+	if (!draft->is_signed) {
+		TRY(room_policy_sign(ctx, hs, room, &draft->event));
+		draft->is_signed = true;
+	}
+	*out = draft;
+	return ERR_OK;
+}
+
+/* Errors: CONFLICT (what it was built on is not in the room after all, or the event is not its own) */
+static enum err add_draft(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct room_intent *intent, const struct event *event, struct stored_event **out,
+	struct obstacle *obstacle)
+{
 	struct room_outcome outcome = {0};
 	struct stored_event *stored;
-	TRY(room_draft(ctx, hs, room, intent, &event));
 	enum err err = room_accept(ctx, hs, room,
 		&(struct room_arrival){.event = event, .intent = intent}, &outcome);
 	obstacle->is_outdated = outcome.is_outdated;
@@ -189,22 +219,48 @@ static enum err add_signed_once(struct ctx *ctx, struct homeserver *hs, struct r
 	return ERR_OK;
 }
 
-/* One after the other: what others have signed cannot be taken back when the next is refused. */
-static enum err add_signed(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	const struct room_intent *intents, size_t count, struct stored_event **out,
-	struct obstacle *obstacle)
+static enum err add_drafts(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct room_intent *intents, struct draft **drafts, size_t count,
+	struct stored_event **out, struct obstacle *obstacle)
 {
-	TRY(ctx_may_ask(ctx));
 	for (size_t i = 0; i < count; i++) {
 		enum err err = ERR_CONFLICT;
 		for (int attempt = 0;
 			 attempt < MAX_ATTEMPTS && err == ERR_CONFLICT && !obstacle->is_outdated; attempt++) {
-			err =
-				add_signed_once(ctx, hs, room, &intents[i], out != NULL ? &out[i] : NULL, obstacle);
+			if (attempt > 0) {
+				TRY(sign_draft(ctx, hs, room, &intents[i], i, &drafts[i]));
+			}
+			err = add_draft(ctx, hs, room, &intents[i], drafts[i]->event,
+				out != NULL ? &out[i] : NULL, obstacle);
 		}
 		TRY(err);
 	}
 	return ERR_OK;
+}
+
+/* All are signed before any is added: what others have been told cannot be taken back when the next is refused. */
+static enum err add_signed(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct room_intent *intents, size_t count, struct stored_event **out,
+	struct obstacle *obstacle)
+{
+	struct draft **drafts = ARENA_NEW_ARRAY(ctx->arena, struct draft *, count);
+	enum err err = ctx_may_ask(ctx);
+	for (size_t i = 0; i < count && err == ERR_OK; i++) {
+		err = sign_draft(ctx, hs, room, &intents[i], i, &drafts[i]);
+	}
+	if (err == ERR_DEFER) {
+		return err;
+	}
+	struct memo *memo = ctx->memo;
+	ctx->memo = NULL; /* nothing is added twice */
+	if (err == ERR_OK) {
+		err = add_drafts(ctx, hs, room, intents, drafts, count, out, obstacle);
+	}
+	ctx->memo = memo;
+	for (size_t i = 0; i < count; i++) {
+		memo_put(ctx->memo, draft_key(ctx, room, i), NULL);
+	}
+	return err;
 }
 
 /* --- transactions -------------------------------------------------------------------------------------------------- */

@@ -1,7 +1,7 @@
 /*
  * createRoom: checks the request, lets matrix/room_plan.h list the events, adds the invitees' profiles,
  * and commits everything at once, the alias too. Users of other servers, and those of whom an address is known, are invited afterwards,
- * since others have to be asked.
+ * since others have to be asked: without a worker, where the request has a memo.
  */
 #include "homeserver/room/room_create.h"
 
@@ -10,6 +10,7 @@
 #include "homeserver/room/room_member.h"
 #include "homeserver/room/room_send.h"
 #include "homeserver/room/room_third_party.h"
+#include "http/memo.h"
 #include "matrix/room_plan.h"
 #include "storage/alias.h"
 #include "storage/profile.h"
@@ -178,69 +179,92 @@ static bool is_of_failed(const struct server_name *failed, size_t count, struct 
 	return false;
 }
 
-/* A server that cannot be reached is asked once. @param out_invited  how many were */
-static enum err invite_others(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	const struct room_intent *intents, size_t count, size_t *out_invited)
+/* A room that is there, and who is still to be invited. A request that waits without its worker finds it again. */
+struct made_room {
+	struct room *room;
+	struct room_intent *others; /* of other servers' users; the sender is the run's */
+	size_t other_count;
+	struct server_name *failed; /* a server that cannot be reached is asked once */
+	size_t failed_count;
+	size_t at;      /* in `others`, then in the request's third parties */
+	size_t invited; /* of them */
+	struct refusal {
+		enum err err;
+		struct fault fault;
+	} last;
+};
+
+static const struct str memo_key = STR_INIT("room that was made");
+
+/* One is dealt with. */
+static void note_invite(struct ctx *ctx, struct made_room *made, enum err err, struct str whom)
 {
-	struct server_name *failed = ARENA_NEW_ARRAY(ctx->arena, struct server_name, count);
-	size_t failed_count = 0;
-	enum err last = ERR_OK;
-	*out_invited = 0;
-	for (size_t i = 0; i < count; i++) {
-		struct server_name server = user_id_server((struct user_id){intents[i].state_key});
-		if (is_of_failed(failed, failed_count, server)) {
-			continue;
-		}
-		enum err err = room_invite_by(ctx, hs, room, &intents[i], NULL);
-		if (err == ERR_OK) {
-			(*out_invited)++;
-			continue;
-		}
-		last = err;
-		log_info(ctx->request_id, "room.not_invited", "err=%s server=%.*s cause=%.*s",
-			err_name(err), STR_ARG(server.s), STR_ARG(ctx->fault.cause));
-		if (err == ERR_REMOTE || err == ERR_TIMEOUT) {
-			failed[failed_count++] = server;
-		}
+	made->at++;
+	made->invited += err == ERR_OK;
+	if (err != ERR_OK) {
+		log_info(ctx->request_id, "room.not_invited", "err=%s whom=%.*s cause=%.*s", err_name(err),
+			STR_ARG(whom), STR_ARG(ctx->fault.cause));
+		made->last = (struct refusal){err, ctx->fault};
+		ctx->fault = (struct fault){0};
 	}
-	return last;
 }
 
-/* @param out_invited  how many were */
-static enum err invite_third_parties(struct ctx *ctx, struct homeserver *hs, struct str room_id,
-	const struct create_request *request, size_t *out_invited)
+/* Errors: DEFER (parked), SHUTDOWN */
+static enum err invite_others(struct ctx *ctx, struct homeserver *hs,
+	const struct create_request *request, struct made_room *made)
 {
-	enum err last = ERR_OK;
-	*out_invited = 0;
-	for (size_t i = 0; i < request->third_party_count; i++) {
+	while (made->at < made->other_count) {
+		struct room_intent *intent = &made->others[made->at];
+		struct server_name server = user_id_server((struct user_id){intent->state_key});
+		if (is_of_failed(made->failed, made->failed_count, server)) {
+			made->at++;
+			continue;
+		}
+		intent->sender = request->who->user;
+		enum err err = room_invite_by(ctx, hs, made->room, intent, NULL);
+		if (err == ERR_DEFER || err == ERR_SHUTDOWN) {
+			return err;
+		}
+		if (err == ERR_REMOTE || err == ERR_TIMEOUT) {
+			made->failed[made->failed_count++] = server;
+		}
+		note_invite(ctx, made, err, server.s);
+	}
+	return ERR_OK;
+}
+
+/* Errors: DEFER (parked), SHUTDOWN */
+static enum err invite_third_parties(struct ctx *ctx, struct homeserver *hs,
+	const struct create_request *request, struct made_room *made)
+{
+	while (made->at < made->other_count + request->third_party_count) {
 		const struct third_party_wish wish = {
 			.who = request->who,
-			.room_id = room_id,
-			.ask = request->third_parties[i],
+			.room_id = room_id_of(made->room).s,
+			.ask = request->third_parties[made->at - made->other_count],
 			.is_direct = request->is_direct,
 		};
 		enum err err = room_invite_third_party(ctx, hs, &wish);
-		if (err == ERR_OK) {
-			(*out_invited)++;
-			continue;
+		if (err == ERR_DEFER || err == ERR_SHUTDOWN) {
+			return err;
 		}
-		last = err;
-		log_info(ctx->request_id, "room.not_invited", "err=%s medium=%.*s cause=%.*s",
-			err_name(err), STR_ARG(wish.ask.medium), STR_ARG(ctx->fault.cause));
+		note_invite(ctx, made, err, wish.ask.medium);
 	}
-	return last;
+	return ERR_OK;
 }
 
 /* The room is there; only when nobody at all could be invited, the client hears of it. */
-static enum err finish_invites(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	const struct create_request *request, const struct room_intent *others, size_t count)
+static enum err finish_invites(struct ctx *ctx, struct homeserver *hs,
+	const struct create_request *request, struct made_room *made)
 {
-	size_t invited;
-	size_t found;
-	enum err err = invite_others(ctx, hs, room, others, count, &invited);
-	enum err later = invite_third_parties(ctx, hs, room_id_of(room).s, request, &found);
-	bool is_alone = invited + found == 0 && room_member_counts(room).invited == 0;
-	return !is_alone ? ERR_OK : err != ERR_OK ? err : later;
+	TRY(invite_others(ctx, hs, request, made));
+	TRY(invite_third_parties(ctx, hs, request, made));
+	bool is_alone = made->invited == 0 && room_member_counts(made->room).invited == 0;
+	if (is_alone && made->last.err != ERR_OK) {
+		ctx->fault = made->last.fault;
+		return made->last.err;
+	}
+	return ERR_OK;
 }
 
 static size_t count_of(const struct json *array)
@@ -265,14 +289,10 @@ static enum err check_size(struct ctx *ctx, const struct create_request *request
 		: ERR_OK;
 }
 
-enum err room_create(struct ctx *ctx, struct homeserver *hs, const struct create_request *request,
-	struct str *out_room_id)
+/* The room with all that needs nobody else. */
+static enum err make_room(struct ctx *ctx, struct homeserver *hs,
+	const struct create_request *request, struct made_room **out)
 {
-	TRY(room_require_not_suspended(ctx, request->who));
-	TRY(check_size(ctx, request));
-	for (size_t i = 0; i < request->third_party_count; i++) {
-		TRY(third_party_check(ctx, hs, &request->third_parties[i]));
-	}
 	struct room_wish wish = {0};
 	bool is_published;
 	struct room_alias alias;
@@ -289,13 +309,13 @@ enum err room_create(struct ctx *ctx, struct homeserver *hs, const struct create
 	if (own < count || request->third_party_count > 0) {
 		TRY(ctx_may_ask(ctx));
 	}
-	struct room *room;
+	struct made_room *made = ARENA_NEW(ctx->arena, struct made_room);
 	const struct room_start start = {.version = wish.version,
 		.intents = intents,
 		.count = own,
 		.alias = alias.s,
 		.is_published = is_published};
-	enum err err = rooms_add_new(ctx, hs, &start, &room);
+	enum err err = rooms_add_new(ctx, hs, &start, &made->room);
 	if (err == ERR_DENIED && !str_equals(str_of(ctx->fault.errcode), STR(M_INVITE_BLOCKED))) {
 		/* The creator has taken the power to do what the request asks for. */
 		return fail(ctx, ERR_INPUT, M_INVALID_ROOM_STATE,
@@ -303,9 +323,29 @@ enum err room_create(struct ctx *ctx, struct homeserver *hs, const struct create
 			STR_ARG(ctx->fault.text));
 	}
 	TRY(err);
-	hs->ports.succession.carry_over(hs->ports.succession.self, ctx, room, wish.creator);
-	TRY(finish_invites(ctx, hs, room, request, intents + own, count - own));
-	*out_room_id = room_id_of(room).s;
+	made->others = intents + own;
+	made->other_count = count - own;
+	made->failed = ARENA_NEW_ARRAY(ctx->arena, struct server_name, made->other_count);
+	memo_put(ctx->memo, memo_key, made);
+	hs->ports.succession.carry_over(hs->ports.succession.self, ctx, made->room, wish.creator);
+	*out = made;
+	return ERR_OK;
+}
+
+enum err room_create(struct ctx *ctx, struct homeserver *hs, const struct create_request *request,
+	struct str *out_room_id)
+{
+	struct made_room *made = memo_get(ctx->memo, memo_key);
+	if (made == NULL) {
+		TRY(room_require_not_suspended(ctx, request->who));
+		TRY(check_size(ctx, request));
+		for (size_t i = 0; i < request->third_party_count; i++) {
+			TRY(third_party_check(ctx, hs, &request->third_parties[i]));
+		}
+		TRY(make_room(ctx, hs, request, &made));
+	}
+	TRY(finish_invites(ctx, hs, request, made));
+	*out_room_id = room_id_of(made->room).s;
 	return ERR_OK;
 }
 

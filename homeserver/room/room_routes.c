@@ -8,6 +8,7 @@
 #include "homeserver/room/room_send.h"
 #include "homeserver/room/room_third_party.h"
 #include "homeserver/room/room_upgrade.h"
+#include "http/memo.h"
 
 static enum err read_third_parties(struct call *call, const struct json *body,
 	struct create_request *out)
@@ -28,6 +29,7 @@ static enum err post_create_room(struct call *call)
 {
 	const struct json *body;
 	struct create_request request = {.who = principal_of(call)};
+	call_begin_memo(call);
 	TRY(call_json(call, &body));
 	TRY(body_opt_str(call, body, "room_version", &request.room_version));
 	TRY(body_opt_str(call, body, "preset", &request.preset));
@@ -81,6 +83,7 @@ static enum err reply_event_id(struct call *call, struct str event_id)
 
 static enum err put_send(struct call *call)
 {
+	call_begin_memo(call);
 	struct send_request request = {
 		.who = principal_of(call),
 		.room_id = call_path(call, "roomId"),
@@ -98,6 +101,7 @@ static enum err put_redact(struct call *call)
 {
 	const struct json *body;
 	struct str reason;
+	call_begin_memo(call);
 	TRY(call_json_optional(call, &body));
 	TRY(body_opt_str(call, body, "reason", &reason));
 	struct send_request request = {
@@ -147,6 +151,7 @@ static enum err put_alias(struct call *call)
 static enum err delete_alias(struct call *call)
 {
 	struct room_alias alias;
+	call_begin_memo(call);
 	TRY(path_alias(call, &alias));
 	TRY(room_alias_remove(&call->ctx, hs_of(call), principal_of(call), alias));
 	return reply_empty(call);

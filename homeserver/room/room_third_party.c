@@ -135,7 +135,6 @@ enum err room_invite_third_party(struct ctx *ctx, struct homeserver *hs,
 	TRY(room_require_joined(ctx, hs, room, wish->who->user.s));
 	TRY(third_party_check(ctx, hs, &wish->ask));
 	TRY(ctx_may_ask(ctx));
-	ctx->memo = NULL; /* another run would have another mail written */
 	TRY(room_await_whole(ctx, hs, room));
 	TRY(require_power(ctx, hs, room, wish->who->user));
 	TRY(identity_server_lookup(ctx, hs, &wish->ask, &found));

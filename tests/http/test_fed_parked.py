@@ -1,14 +1,18 @@
-"""Who comes into, knocks at, or leaves a room of a slow server waits without a worker: more of them than there are workers delay nobody else."""
+"""Who comes into, knocks at, or leaves a room of a slow server, invites its users, or waits for a policy server waits without a worker: more of
+them than there are workers delay nobody else."""
+import itertools
 import threading
 
 import pytest
 
 from support.client import path_of, unique
-from support.handshake import asked, membership
+from support.handshake import Guest, asked, membership
+from support.policy_server import PATH as POLICY, PolicyServer
 from support.remote_room import RemoteRoom
 from test_fed_invite import INVITE_V2, countersign
 from test_fed_join import restricted, serve_restricted
 from test_fed_partial import joined_members, large
+from test_identity_server import DETAILS, LOOKUP, STORE, IdentityServer
 
 WORKERS = 1  # for requests that may wait for another server
 HANGING = WORKERS + 2
@@ -16,10 +20,18 @@ LARGEST_ANSWER = 1 << 20
 
 
 @pytest.fixture(scope="module")
-def server(authority):
+def identity():
+    started = IdentityServer()
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="module")
+def server(authority, identity):
     from support.server import FederatedServer
     server = FederatedServer(authority, settings={
-        "http.remote_workers": WORKERS, "federation.max_join_answer": LARGEST_ANSWER}).start()
+        "http.remote_workers": WORKERS, "federation.max_join_answer": LARGEST_ANSWER,
+        "identity_server": "http://" + identity.name}).start()
     yield server
     server.destroy()
 
@@ -223,6 +235,175 @@ def test_invite__at_a_slow_server__others_are_asked_meanwhile(server, make_remot
     for remote in remotes:
         assert membership(user, room_id, "@zoe:" + remote.name) == "invite"
         assert len(asked(remote, "invite")) == 1
+
+
+def test_invite__by_state_event__others_are_asked_meanwhile(server, make_remote):
+    remotes, user = [make_remote() for _ in range(HANGING)], server.user()
+    for remote in remotes:
+        remote.on("PUT", INVITE_V2, lambda ask, remote=remote: countersign(remote, ask))
+    room_id = user.create_room()
+    slow = Slow("/invite/", *remotes)
+    invites = Asks([lambda remote=remote: user.put_state(
+        room_id, "m.room.member", {"membership": "invite"}, "@zoe:" + remote.name) for remote in remotes])
+    try:
+        slow.await_hanging(HANGING)
+        assert_another_is_answered(server, make_remote)
+    finally:
+        slow.hurry()
+    state = {reply.ok()["event_id"] for reply in invites.all()}
+    for remote in remotes:
+        assert user.state(room_id)["m.room.member", "@zoe:" + remote.name]["event_id"] in state
+        assert len(asked(remote, "invite")) == 1
+
+
+def test_create_room__invites_at_slow_servers__one_room_and_others_are_asked_meanwhile(server, make_remote):
+    """Each room invites two: who hangs, and somebody after them."""
+    remotes, second = [make_remote() for _ in range(HANGING)], make_remote()
+    for remote in (*remotes, second):
+        remote.on("PUT", INVITE_V2, lambda ask, remote=remote: countersign(remote, ask))
+    users = [server.user() for _ in remotes]
+    slow = Slow("/invite/", *remotes)
+    made = Asks([lambda user=user, remote=remote: user.post("/createRoom", {
+        "invite": ["@zoe:" + remote.name, "@yan:" + second.name], "room_alias_name": unique("a"), "name": "Hall"})
+        for user, remote in zip(users, remotes)])
+    try:
+        slow.await_hanging(HANGING)
+        assert_another_is_answered(server, make_remote)
+    finally:
+        slow.hurry()
+    for user, remote, reply in zip(users, remotes, made.all()):
+        room_id = reply.ok()["room_id"]
+        assert user.get("/joined_rooms").ok()["joined_rooms"] == [room_id]
+        assert {membership(user, room_id, who) for who in ("@zoe:" + remote.name, "@yan:" + second.name)} == {"invite"}
+        assert len(asked(remote, "invite")) == 1
+    assert len(asked(second, "invite")) == HANGING
+
+
+def test_create_room__server_of_invitees_refuses_late__made_all_the_same_or_said(server, make_remote):
+    remote, user = make_remote(), server.user()
+    remote.on("PUT", INVITE_V2, lambda ask: (403, {"errcode": "M_FORBIDDEN", "error": "nobody of us"}))
+    slow = Slow("/invite/", remote)
+    alone = Asks([lambda: user.post("/createRoom", {"invite": ["@zoe:" + remote.name]})])
+    try:
+        slow.await_hanging(1)
+    finally:
+        slow.hurry()
+    assert "nobody of us" in alone.all()[0].expect(403, "M_FORBIDDEN")["error"]
+    local = server.user()
+    room_id = user.create_room(invite=["@zoe:" + remote.name, local.user_id])
+    assert membership(user, room_id, local.user_id) == "invite"
+    assert membership(user, room_id, "@zoe:" + remote.name) is None
+
+
+class SlowIdentity:
+    """The answers of some paths wait, as those of Slow."""
+
+    def __init__(self, identity, path, answers):
+        self.release, self.arrived = threading.Event(), threading.Semaphore(0)
+        identity.asked.clear()
+        identity.answers = {**answers, path: self.slowed(answers[path])}
+
+    def slowed(self, answer):
+        def slow(body):
+            self.arrived.release()
+            assert self.release.wait(120)
+            return answer(body) if callable(answer) else answer
+        return slow
+
+    await_hanging, hurry = Slow.await_hanging, Slow.hurry
+
+
+@pytest.mark.parametrize("path", [DETAILS, LOOKUP, STORE], ids=["hash_details", "lookup", "store-invite"])
+def test_invite__by_mail_at_a_slow_identity_server__others_are_asked_meanwhile(server, make_remote, identity, path):
+    """By POST /invite, and with a new room; each address is written to once."""
+    user, numbers = server.user(), itertools.count()
+    room_id = user.create_room()
+    token = unique("token")
+    answers = {DETAILS: (200, {"algorithms": ["none"], "lookup_pepper": "salt"}), LOOKUP: (200, {"mappings": {}}),
+               STORE: lambda body: (200, {"token": "%s-%d" % (token, next(numbers)), "display_name": "somebody", "public_keys": [
+                   {"public_key": "key", "key_validity_url": "http://%s/valid" % identity.name}]})}
+    ask = {"id_server": identity.name, "id_access_token": "id-token", "medium": "email"}
+    slow = SlowIdentity(identity, path, answers)
+    invites = Asks([lambda number=number: user.post(user.room(room_id, "invite"), {**ask, "address": "m%d@post.example" % number})
+                    for number in range(HANGING)] + [
+        lambda: user.post("/createRoom", {"invite_3pid": [{**ask, "address": "new@post.example"}]})])
+    try:
+        slow.await_hanging(HANGING + 1)
+        assert_another_is_answered(server, make_remote)
+    finally:
+        slow.hurry()
+    *_, made = [reply.ok() for reply in invites.all()]
+    kept = [body["address"] for asked_path, _, body in identity.asked if asked_path == STORE]
+    assert sorted(kept) == sorted(["m%d@post.example" % number for number in range(HANGING)] + ["new@post.example"])
+    promises = [key for room in (room_id, made["room_id"]) for key in user.state(room) if key[0] == "m.room.third_party_invite"]
+    assert len(promises) == HANGING + 1
+
+
+def test_policy_server__slow__who_sends_waits_without_a_worker(server, make_remote):
+    """Two rooms, since not more than four questions go to one policy server at a time."""
+    user, rooms, policies = server.user(), [], []
+    for _ in range(2):
+        policy = PolicyServer(make_remote())
+        rooms.append(user.create_room(preset="public_chat"))
+        policies.append(policy)
+        Guest(policy.remote, server, rooms[-1]).join("@watch:" + policy.remote.name)
+    bob = server.user()
+    bob.join(rooms[0]).ok()
+    message = user.send(rooms[1], "to be redacted")
+    for room, policy in zip(rooms, policies):
+        user.set_state(room, "m.room.policy", policy.content)
+    name, invited = unique("Name"), make_remote()
+    invited.on("PUT", INVITE_V2, lambda ask: countersign(invited, ask))
+    slow = Slow(POLICY, *(policy.remote for policy in policies))
+    asks = Asks([lambda: user.put_event(rooms[0], "m.room.message", {"msgtype": "m.text", "body": "hello"}),
+                 lambda: user.put_state(rooms[0], "m.room.topic", {"topic": "x"}),
+                 lambda: user.kick(rooms[0], bob),
+                 lambda: user.redact(rooms[1], message),
+                 lambda: user.invite(rooms[1], "@zoe:" + invited.name),
+                 lambda: bob.join(rooms[1])])
+    try:
+        slow.await_hanging(6)
+        assert_another_is_answered(server, make_remote)
+    finally:
+        slow.hurry()
+    assert [reply.status for reply in asks.all()] == [200] * 6
+    assert user.get_state(rooms[0], "m.room.topic").ok()["topic"] == "x"
+    assert membership(user, rooms[0], bob.user_id) == "leave" and membership(user, rooms[1], bob.user_id) == "join"
+    assert membership(user, rooms[1], "@zoe:" + invited.name) == "invite"
+    assert [event["content"]["body"] for event in user.history(rooms[0]) if event["type"] == "m.room.message"] == ["hello"]
+    assert "body" not in user.event(rooms[1], message).ok()["content"]
+    assert [len(policy.asked) for policy in policies] == [3, 3]
+    user.put(path_of("profile", user.user_id, "displayname"), {"displayname": name}).ok()
+    assert [len(policy.asked) for policy in policies] == [4, 4], "one event in each room"
+    for room in rooms:
+        assert user.state(room)["m.room.member", user.user_id]["content"]["displayname"] == name
+
+
+def test_restricted__join_stands_on_what_a_slow_server_has__others_are_asked_meanwhile(server, make_remote):
+    """The join is taken in where others may be waited for: not by the worker."""
+    remote, member = make_remote(), server.user()
+    room = restricted(remote, "10")
+    room.send("m.room.member", {"membership": "invite"}, member.user_id)
+    serve_restricted(remote, room)
+    remote.on("GET", r".*/make_join/.*/" + member.user_id, lambda ask: (200, {
+        "room_version": "10", "event": room.draft("m.room.member", {"membership": "join"}, member.user_id, member.user_id)}))
+    join(member, room.room_id, remote).ok()
+    for number in range(3):
+        room.send("m.room.message", {"msgtype": "m.text", "body": "unheard %d" % number})
+    users = [server.user() for _ in range(HANGING)]
+    slow = Slow("/get_missing_events", remote)
+    joins = Asks([lambda user=user: join(user, room.room_id, remote) for user in users])
+    try:
+        slow.await_hanging(1)
+        assert_another_is_answered(server, make_remote)
+    finally:
+        slow.hurry()
+    assert [reply.status for reply in joins.all()] == [200] * HANGING
+    for user in users:
+        assert membership(user, room.room_id, user.user_id) == "join"
+    assert len(asked(remote, "send_join")) == HANGING + 1
+    texts = [event["content"]["body"] for event in member.history(room.room_id) if event["type"] == "m.room.message"]
+    assert sorted(texts) == ["unheard %d" % number for number in range(3)]
 
 
 def test_join__answers_of_those_that_wait__no_more_than_the_budget(server, make_remote):
