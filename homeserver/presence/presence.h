@@ -77,8 +77,8 @@ struct presence_news {
 void presence_received(struct homeserver *hs, const struct presence_news *news);
 
 /**
- * Changes with a serial after `since` (0: whoever is not offline) of others who share a room with the user, newest first; in the
- * ctx's arena. No database.
+ * Changes with a serial after `since` (0: whoever is not offline) of the user, for the other devices, and of those who share a room with
+ * the user, newest first; in the ctx's arena. No database.
  */
 size_t presence_changes(struct ctx *ctx, struct homeserver *hs, struct user *user, int64_t since,
 	struct presence_view **out);

@@ -125,8 +125,8 @@ struct seen {
 	size_t n;
 };
 
-/* Changes of anybody here but one user, and of those elsewhere who are in one of the rooms. */
-static void collect(struct presence *presence, struct arena *arena, struct str user_id,
+/* Changes of anybody here but one user (n == 0: nobody), and of those elsewhere who are in one of the rooms. */
+static void collect(struct presence *presence, struct arena *arena, struct str but,
 	const struct nids *nids, int64_t since, struct seen *out)
 {
 	VEC(struct presence_view) views = {0};
@@ -138,7 +138,7 @@ static void collect(struct presence *presence, struct arena *arena, struct str u
 		 i++, entry = entry->older) {
 		bool is_told = (since > 0 || entry->state != PRESENCE_OFFLINE) &&
 			(!presence_is_remote(entry) || is_in_any(&entry->remote, nids));
-		if (is_told && !str_equals(entry->user_id, user_id)) {
+		if (is_told && !str_equals(entry->user_id, but)) {
 			struct presence_view view = presence_view_locked(entry, arena, now);
 			VEC_PUSH(arena, &views, view);
 			VEC_PUSH(arena, &is_remote, presence_is_remote(entry));
@@ -149,6 +149,13 @@ static void collect(struct presence *presence, struct arena *arena, struct str u
 	out->ids = ARENA_NEW_ARRAY(arena, struct str, views.n);
 	for (size_t i = 0; i < views.n; i++) {
 		out->ids[i] = views.p[i].user_id;
+	}
+}
+
+static void mark_oneself(const struct seen *seen, struct str user_id, bool *marks)
+{
+	for (size_t i = 0; i < seen->n; i++) {
+		marks[i] = marks[i] || str_equals(seen->ids[i], user_id);
 	}
 }
 
@@ -177,9 +184,10 @@ size_t presence_changes(struct ctx *ctx, struct homeserver *hs, struct user *use
 	}
 	struct seen seen;
 	struct nids nids = joined_nids(ctx->arena, user);
-	collect(hs->presence, ctx->arena, user_id_of(user), &nids, since, &seen);
+	collect(hs->presence, ctx->arena, STR(""), &nids, since, &seen);
 	bool *shares = ARENA_NEW_ARRAY(ctx->arena, bool, seen.n);
 	users_sharing(hs->users, user, ctx->arena, seen.ids, seen.n, shares);
+	mark_oneself(&seen, user_id_of(user), shares);
 	*out = seen.views;
 	return keep_marked(&seen, shares);
 }

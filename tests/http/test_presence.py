@@ -80,8 +80,26 @@ def test_presence__told_once(pair):
     assert again is None or again.get("status_msg") == "once"
 
 
-def status_messages(answer):
-    return {event["sender"]: event["content"].get("status_msg") for event in answer["presence"]["events"]}
+def test_presence__ones_own__told_with_the_first_sync_and_when_it_changes(quick, pair):
+    lin, _, _ = pair
+    alone = accounts.register(quick.url)
+    for user in (lin, alone):
+        answer = user.sync()
+        assert told(answer, user)["presence"] == "online"
+        put_status(user, "online", status_msg="at my desk").ok()
+        assert told(user.sync(answer.since), user)["status_msg"] == "at my desk"
+
+
+def test_presence__ones_own__tells_the_other_device(pair):
+    lin, _, _ = pair
+    watch = lin.login().watch()
+    put_status(lin, "online", status_msg="moved").ok()
+    until_told(watch, lin, lambda content: content.get("status_msg") == "moved")
+
+
+def status_messages(answer, but=None):
+    return {event["sender"]: event["content"].get("status_msg") for event in answer["presence"]["events"]
+            if but is None or event["sender"] != but.user_id}
 
 
 def test_presence__joining__members_told_of_the_joiner_and_the_joiner_of_them(quick, keep_syncing):
@@ -92,10 +110,10 @@ def test_presence__joining__members_told_of_the_joiner_and_the_joiner_of_them(qu
         put_status(user, "online", status_msg=text).ok()
     lins, mos = lin.sync(), mo.sync()
     mo.join(room).ok()
-    assert status_messages(lin.sync(lins.since)) == {mo.user_id: "coming"}
+    assert status_messages(lin.sync(lins.since), but=lin) == {mo.user_id: "coming"}
     answer = mo.sync(mos.since)
-    assert status_messages(answer) == {lin.user_id: "here for long"}
-    assert mo.sync(answer.since)["presence"]["events"] == []
+    assert status_messages(answer, but=mo) == {lin.user_id: "here for long"}
+    assert status_messages(mo.sync(answer.since), but=mo) == {}
 
 
 def test_presence__member_changes_the_profile__told_nothing_anew(quick, keep_syncing):
