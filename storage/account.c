@@ -97,6 +97,13 @@ static enum err change(struct ctx *ctx, struct tx *tx, enum stmt_id stmt, struct
 	return db_count(rows) > 0 ? ERR_OK : ERR_MISSING;
 }
 
+enum err store_account_end_guesthood(struct ctx *ctx, struct tx *tx, struct str user_id,
+	struct str password_hash)
+{
+	return change(ctx, tx, STMT_ACCOUNT_END_GUESTHOOD,
+		DB_ARGS(db_text(user_id), db_text(password_hash)));
+}
+
 enum err store_account_set_password(struct ctx *ctx, struct tx *tx, struct str user_id,
 	struct str password_hash)
 {

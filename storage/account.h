@@ -36,6 +36,13 @@ enum account_state account_state_parse(struct str name);
 MUST_CHECK enum err store_account_insert(struct ctx *ctx, struct tx *tx,
 	const struct account_row *row);
 
+/**
+ * A guest becomes a user with a password, and keeps all else.
+ * Errors: MISSING (no fault text) when there is no such guest, or one who is locked; STORE
+ */
+MUST_CHECK enum err store_account_end_guesthood(struct ctx *ctx, struct tx *tx, struct str user_id,
+	struct str password_hash);
+
 /** Errors: MISSING (no fault text); STORE. */
 MUST_CHECK enum err store_account_find(struct ctx *ctx, struct db *db, struct str user_id,
 	struct account_row *out);

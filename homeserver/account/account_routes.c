@@ -210,27 +210,42 @@ static enum err get_whoami(struct call *call)
 struct registration {
 	struct str user_id;  /* p == NULL: we choose one */
 	struct str password; /* p == NULL: not given */
+	bool is_guest;       /* who has the account, and becomes a user */
 	bool inhibit_login;
 	struct grant_ask ask;
 };
+
+/* Whether the name can be had, or, with a guest's token, is that guest's. */
+static enum err check_name(struct call *call, struct str guest_token, struct registration *out)
+{
+	struct homeserver *hs = hs_of(call);
+	out->is_guest = guest_token.p != NULL;
+	if (!out->is_guest) {
+		return account_check_free(&call->ctx, hs->db,
+			&(struct account_wish){.user_id = out->user_id, .appservices = &hs->ports.appservices});
+	}
+	return out->user_id.p != NULL
+		? account_check_guest(&call->ctx, hs, guest_token, out->user_id)
+		: fail(&call->ctx, ERR_INPUT, M_MISSING_PARAM, "'username' is missing");
+}
 
 static enum err read_registration(struct call *call, struct registration *out)
 {
 	struct homeserver *hs = hs_of(call);
 	const struct json *body;
 	struct str username;
+	struct str guest_token;
 	*out = (struct registration){0};
 	TRY(call_json(call, &body));
 	TRY(body_opt_str(call, body, "username", &username));
+	TRY(body_opt_str(call, body, "guest_access_token", &guest_token));
 	TRY(body_opt_str(call, body, "password", &out->password));
 	TRY(body_opt_bool(call, body, "inhibit_login", false, &out->inhibit_login));
 	TRY(grant_ask_read(call, body, &out->ask));
 	if (username.p != NULL) {
 		TRY(new_user_id(&call->ctx, username, hs->settings.server_name, &out->user_id));
-		TRY(account_check_free(&call->ctx, hs->db,
-			&(struct account_wish){.user_id = out->user_id,
-				.appservices = &hs->ports.appservices}));
 	}
+	TRY(check_name(call, guest_token, out));
 	if (out->password.p != NULL) {
 		TRY(password_check_policy(&call->ctx, &hs->settings, out->password));
 	}
@@ -245,6 +260,9 @@ static enum err finish_registration(struct call *call, const struct account_wish
 	struct ctx *ctx = &call->ctx;
 	TRY(account_make(ctx, hs->db, &hs->rng, clock_wall_ms(&hs->clock), hs->settings.server_name,
 		wish, &ask->user_id));
+	if (wish->ends_guesthood) {
+		sessions_forget_user(hs, ask->user_id);
+	}
 	if (!inhibit_login) {
 		struct grant grant;
 		TRY(grant_open(ctx, hs, ask, &grant));
@@ -295,6 +313,7 @@ static enum err register_user(struct call *call)
 	}
 	struct account_wish wish = {
 		.user_id = wanted.user_id,
+		.ends_guesthood = wanted.is_guest,
 		.password_hash = password_make_hash(&call->ctx, &hs->settings, wanted.password),
 		.registration_token = proof.evidence.registration_token,
 		.email = proof.evidence.email,

@@ -1,6 +1,6 @@
 /*
  * New accounts. Who is first to insert the row has the name; the registration token is used in the same transaction, so
- * that it makes as many accounts as it may and no more.
+ * that it makes as many accounts as it may and no more. A guest who becomes a user has the row already.
  */
 #include "homeserver/account/register.h"
 
@@ -10,6 +10,7 @@
 #include "storage/appservice.h"
 #include "storage/registration_token.h"
 #include "storage/threepid.h"
+#include "storage/token.h"
 
 enum { RANDOM_NAME_CHARS = 10, NAME_ATTEMPTS = 5, TOKEN_MAX_BYTES = 64 };
 
@@ -122,6 +123,20 @@ enum err account_check_free(struct ctx *ctx, struct db *db, const struct account
 	return refuse_taken(ctx);
 }
 
+enum err account_check_guest(struct ctx *ctx, struct homeserver *hs, struct str access_token,
+	struct str user_id)
+{
+	const struct terms_versions none = {0};
+	struct token_row row;
+	enum err err = store_token_find(ctx, hs->db, token_hash(ctx->arena, access_token), &none, &row);
+	if (err == ERR_MISSING ||
+		(err == ERR_OK && !(row.is_guest && str_equals(row.user_id, user_id)))) {
+		return fail(ctx, ERR_DENIED, M_FORBIDDEN,
+			"'guest_access_token' is not of a guest of that name");
+	}
+	return err;
+}
+
 static enum err insert_email(struct ctx *ctx, struct tx *tx, struct str email,
 	const struct account_row *row)
 {
@@ -138,13 +153,23 @@ static enum err insert_email(struct ctx *ctx, struct tx *tx, struct str email,
 		: err;
 }
 
+static enum err insert_account(struct ctx *ctx, struct tx *tx, const struct account_wish *wish,
+	const struct account_row *row)
+{
+	if (!wish->ends_guesthood) {
+		return store_account_insert(ctx, tx, row);
+	}
+	enum err err = store_account_end_guesthood(ctx, tx, row->user_id, row->password_hash);
+	return err == ERR_MISSING ? ERR_CONFLICT : err;
+}
+
 /* Errors: CONFLICT (no fault text) when the name is taken; else as account_make(). */
 static enum err insert(struct ctx *ctx, struct db *db, const struct account_wish *wish,
 	const struct account_row *row)
 {
 	struct tx *tx CLEANUP(tx_cleanup) = NULL;
 	TRY(tx_begin(ctx, db, &tx));
-	TRY(store_account_insert(ctx, tx, row));
+	TRY(insert_account(ctx, tx, wish, row));
 	if (wish->appservice_id.p != NULL) {
 		TRY(store_appservice_account_set(ctx, tx, row->user_id, wish->appservice_id));
 	}

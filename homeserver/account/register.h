@@ -15,6 +15,7 @@ struct account_wish {
 	struct str password_hash; /**< p == NULL: no login by password */
 	bool is_admin;
 	bool is_guest;
+	bool ends_guesthood; /**< the account is there: its guest becomes a user with the password */
 	struct str registration_token; /**< used once more, in the same transaction; p == NULL: none */
 	struct str email;              /**< confirmed, in lower case; p == NULL: none */
 	struct str
@@ -26,7 +27,8 @@ struct account_wish {
 };
 
 /**
- * Makes the account; of several at once for one name one succeeds.
+ * Makes the account, or a user of the guest who has it; of several at once for one name one succeeds. Of a guest's sessions the
+ * caller then has to say that they have changed.
  * @param out_user_id  in the arena
  * Errors: INPUT M_USER_IN_USE, M_EXCLUSIVE, M_THREEPID_IN_USE (the address got another account meanwhile); DENIED M_FORBIDDEN (the
  * registration token was used up meanwhile); STORE
@@ -38,6 +40,14 @@ MUST_CHECK enum err account_make(struct ctx *ctx, struct db *db, const struct rn
 /** Whether a wish's name, if it has one, can still be had. Errors: INPUT M_EXCLUSIVE (an application service's), M_USER_IN_USE; STORE. */
 MUST_CHECK enum err account_check_free(struct ctx *ctx, struct db *db,
 	const struct account_wish *wish);
+
+/**
+ * Whether a guest may become a user: it is one of that name whose access token it is.
+ * Spec: client-server API, "Guest Access"
+ * Errors: DENIED M_FORBIDDEN; STORE
+ */
+MUST_CHECK enum err account_check_guest(struct ctx *ctx, struct homeserver *hs,
+	struct str access_token, struct str user_id);
 
 /** Which proofs registration asks for, in the arena; NULL: it is closed. */
 const struct uia_flows *register_flows(struct arena *arena, const struct homeserver *hs);

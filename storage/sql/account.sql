@@ -13,6 +13,11 @@ WITH made AS (
 )
 SELECT user_id FROM made;
 
+-- name: account_end_guesthood
+-- One row if there is a guest of that id who is not locked, who is a user with a password from then on. Index: accounts_pkey.
+UPDATE accounts SET is_guest = false, password_hash = $2
+WHERE user_id = $1 AND is_guest AND state = 'active' RETURNING user_id;
+
 -- name: account_find hot
 -- At most one row. Index: accounts_pkey.
 SELECT user_id, password_hash, state, is_admin, is_guest, is_erased, created_at_ms, is_suspended

@@ -2,7 +2,7 @@
 import pytest
 
 from support import accounts
-from support.client import Client, path_of
+from support.client import Client, path_of, unique
 
 FORBIDDEN = "M_GUEST_ACCESS_FORBIDDEN"
 
@@ -111,6 +111,47 @@ def test_guest__what_is_not_listed__refused(host, guest):
                   guest.get("/joined_rooms"), guest.get(guest.room(room, "joined_members")),
                   guest.redact(room, "$x"), guest.post(guest.room(room, "upgrade"), {"new_version": "12"})):
         reply.expect(403, FORBIDDEN)
+
+
+def upgrade(guest, **changes):
+    """Registration of a guest as a user, as far as it comes."""
+    body = {"username": guest.user_id[1:].split(":")[0], "password": "password-" + guest.user_id, "guest_access_token": guest.token,
+            **changes}
+    nobody = Client(guest.http)
+    first = nobody.post("/register", body, token=False)
+    if first.status != 401:
+        return first
+    return nobody.post("/register", {**body, "auth": {"type": "m.login.dummy", "session": first["session"]}}, token=False)
+
+
+def test_guest__registers_with_the_own_token__is_a_user_of_the_same_name_who_stays_in_rooms(host, guest):
+    room = room_of(host)
+    guest.join(room).ok()
+    guest.post("/createRoom", {}).expect(403, FORBIDDEN)
+    reply = upgrade(guest).ok()
+    assert reply["user_id"] == guest.user_id and reply["access_token"] != guest.token
+    user = Client(guest.http, reply["access_token"], reply["user_id"], reply["device_id"], "password-" + guest.user_id)
+    host.set_state(room, "m.room.guest_access", {"guest_access": "forbidden"})
+    for session in (user, guest, user.login()):
+        assert session.get("/account/whoami").ok()["is_guest"] is False
+        session.send(room, "still here")
+    user.create_room()
+    found = host.post("/user_directory/search", {"search_term": user.user_id}).ok()["results"]
+    assert [item["user_id"] for item in found] == [user.user_id]
+    upgrade(guest).expect(403, "M_FORBIDDEN")
+
+
+def test_guest__registers_with_what_is_not_the_own_token_or_name__refused_and_still_a_guest(running, host, guest):
+    other = Client(running.url).post("/register", {}, query={"kind": "guest"}, token=False).ok()
+    upgrade(guest, guest_access_token=other["access_token"]).expect(403, "M_FORBIDDEN")
+    upgrade(guest, guest_access_token=host.token).expect(403, "M_FORBIDDEN")
+    upgrade(guest, guest_access_token="made-up").expect(403, "M_FORBIDDEN")
+    upgrade(guest, username=unique("free")).expect(403, "M_FORBIDDEN")
+    upgrade(guest, username=None).expect(400)
+    upgrade(guest, guest_access_token=7).expect(400, "M_BAD_JSON")
+    upgrade(host, guest_access_token=host.token).expect(403, "M_FORBIDDEN")
+    assert guest.get("/account/whoami").ok()["is_guest"] is True
+    guest.post("/createRoom", {}).expect(403, FORBIDDEN)
 
 
 def test_guest__registration_off__refused(make_server):
