@@ -88,7 +88,7 @@ static enum err read_event(struct ctx *ctx, struct federation *federation,
 	struct pdu pdu;
 	pdu_read(ctx->arena, &room, received->event, &pdu);
 	if (pdu.event == NULL) {
-		return invalid(ctx, pdu.error);
+		return pdu_refuse(ctx, &pdu);
 	}
 	const struct event *event = pdu.event;
 	struct user_id invitee;
@@ -110,7 +110,7 @@ static enum err read_event(struct ctx *ctx, struct federation *federation,
 	}
 	TRY(pdu_check_signatures(ctx, federation, &pdu, 1));
 	if (pdu.event == NULL) {
-		return invalid(ctx, pdu.error);
+		return pdu_refuse(ctx, &pdu);
 	}
 	*out = event;
 	return ERR_OK;

@@ -22,8 +22,8 @@ struct invite_received {
  * of it at once.
  *
  * @param out  the event with our signature, in the arena
- * Errors: INPUT M_INCOMPATIBLE_ROOM_VERSION, M_INVALID_PARAM (no such invite, not signed, bad state); DENIED M_FORBIDDEN (no such user;
- * access list), M_INVITE_BLOCKED; STORE
+ * Errors: INPUT M_INCOMPATIBLE_ROOM_VERSION, M_BAD_JSON, M_INVALID_PARAM (no such invite, not signed, bad state); DENIED
+ * M_FORBIDDEN (no such user; access list), M_INVITE_BLOCKED; STORE
  */
 MUST_CHECK enum err invite_in_take(struct ctx *ctx, struct federation *federation,
 	const struct invite_received *received, struct json *out);

@@ -134,7 +134,7 @@ static enum err read_sent(struct ctx *ctx, const struct room *room,
 	const struct pdu_room pdu_room = {room_version_of(room), room_id_of(room)};
 	pdu_read(ctx->arena, &pdu_room, sent->body, out);
 	if (out->event == NULL) {
-		return invalid(ctx, out->error);
+		return pdu_refuse(ctx, out);
 	}
 	const struct event *event = out->event;
 	if (out->is_redacted) {
@@ -192,7 +192,7 @@ enum err member_in_take(struct ctx *ctx, struct federation *federation,
 	TRY(countersign(ctx, federation, room, sent, &pdu));
 	TRY(pdu_check_signatures(ctx, federation, &pdu, 1));
 	if (pdu.event == NULL) {
-		return invalid(ctx, pdu.error);
+		return pdu_refuse(ctx, &pdu);
 	}
 	TRY(outbox_pass_on(ctx, federation, pdu.event->event_id));
 	struct room_outcome outcome = {0};

@@ -45,7 +45,7 @@ struct taken_member {
 
 /**
  * Takes the event into the room: checked, and signed by us only when a user of ours lets its sender in. One that comes again is taken again.
- * Errors: INPUT M_INVALID_PARAM (not what the endpoint is for, or not signed), and as above
+ * Errors: INPUT M_BAD_JSON, M_INVALID_PARAM (not what the endpoint is for, or not signed), and as above
  * Cost: as room_accept()
  */
 MUST_CHECK enum err member_in_take(struct ctx *ctx, struct federation *federation,

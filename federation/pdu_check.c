@@ -34,6 +34,7 @@ void pdu_read(struct arena *arena, const struct pdu_room *room, const struct jso
 	struct verdict verdict = event_parse(arena, room->version, json, &event);
 	if (!verdict.allowed) {
 		drop(out, verdict.text);
+		out->is_bad_json = str_equals(str_of(verdict.rule), STR("event.canonical"));
 		if (!event_id_find(arena, room->version, json, &out->event_id)) {
 			out->event_id.s = str_from(NULL, 0);
 		}
@@ -46,6 +47,11 @@ void pdu_read(struct arena *arena, const struct pdu_room *room, const struct jso
 	}
 	out->is_redacted = !event_hash_is_valid(arena, event->json);
 	out->event = out->is_redacted ? redacted(arena, event) : event;
+}
+
+enum err pdu_refuse(struct ctx *ctx, const struct pdu *pdu)
+{
+	return fail(ctx, ERR_INPUT, pdu->is_bad_json ? M_BAD_JSON : M_INVALID_PARAM, "%s", pdu->error);
 }
 
 enum err pdu_check_signatures(struct ctx *ctx, struct federation *federation, struct pdu *pdus,

@@ -19,8 +19,9 @@ struct pdu {
 	const struct event *event; /**< NULL: dropped */
 	struct event_id event_id;  /**< s.p == NULL: it has none that could be told */
 	const char *error;         /**< why it was dropped; static; NULL: it was not */
-	bool is_redacted;          /**< its content hash was wrong */
-	bool is_undecided;         /**< dropped, because a key could not be fetched: it may be good */
+	bool is_bad_json;  /**< dropped, because it has no canonical form in its room's version */
+	bool is_redacted;  /**< its content hash was wrong */
+	bool is_undecided; /**< dropped, because a key could not be fetched: it may be good */
 };
 
 /** Which room events have to be of. */
@@ -32,6 +33,12 @@ struct pdu_room {
 /** Format, sizes, room, content hash. Pure: no I/O. `is not dropped` says nothing about signatures. */
 void pdu_read(struct arena *arena, const struct pdu_room *room, const struct json *json,
 	struct pdu *out);
+
+/**
+ * Refuses a request for what is wrong with its event, which was dropped.
+ * Errors: INPUT M_BAD_JSON (no canonical form; rooms/v6, "Canonical JSON"), M_INVALID_PARAM
+ */
+MUST_CHECK enum err pdu_refuse(struct ctx *ctx, const struct pdu *pdu);
 
 /**
  * Drops those that are not signed by all who have to. Keys that are not known are asked for, of all servers side by side.

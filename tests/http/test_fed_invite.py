@@ -133,7 +133,7 @@ def test_sec_5_12__no_invite_of_ours__not_signed(federated, remote, alice, what)
     else:
         event = invite.room.sign(draft)
     reply = invite.put(event=event)
-    reply.expect(400, ("M_INVALID_PARAM", "M_BAD_JSON"))
+    reply.expect(400, "M_BAD_JSON" if what == "float" else "M_INVALID_PARAM")
     assert "event" not in reply
     assert not alice.sync().invited(invite.room.room_id)
 

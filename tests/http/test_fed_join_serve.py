@@ -238,6 +238,13 @@ def test_sec_5_12__send_join__event_of_another_kind__400(guest, alice, room, zoe
     assert membership(alice, room, zoe) is None
 
 
+def test_send_join__number_without_canonical_form__400_bad_json(guest, alice, room, zoe):
+    event = guest.sign(guest.make("join", zoe))
+    event.json["content"]["number"] = 1.5
+    guest.hand_in("join", event).expect(400, "M_BAD_JSON")
+    assert membership(alice, room, zoe) is None
+
+
 def test_sec_5_22__local_user_joined_by_another_server__refused(guest, alice, federated, room):
     """2019 #5744: membership of a local user only by that user's own request."""
     bob = federated.user()
