@@ -8,9 +8,9 @@
 
 #include "appservices/registry.h"
 #include "base/clock.h"
-#include "base/lock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/rounds.h"
 #include "e2ee/e2ee.h"
 #include "federation/keyring.h"
 #include "federation/policy.h"
@@ -40,14 +40,10 @@ enum {
 struct housekeeper {
 	struct homeserver *hs;
 	struct http_server *http;
-	pthread_t thread;
-	struct lock lock;
-	struct cond woken;
-	bool is_poked;  /* guarded by lock */
-	bool is_ending; /* guarded by lock */
+	struct rounds *rounds;
+	atomic_bool is_poked; /* a command asks what this server knows */
 	atomic_bool is_healthy;
-	bool was_poked; /* its thread's: a command asks what this server knows */
-	int64_t next_tidy_ms;
+	int64_t next_tidy_ms; /* its thread's */
 	int64_t next_hourly_ms;
 };
 
@@ -99,62 +95,45 @@ static void tidy_hourly(struct ctx *ctx, struct housekeeper *housekeeper)
 	}
 }
 
-static void run_round(struct housekeeper *housekeeper, struct arena *arena, int64_t limit_ms)
+static void look_around(struct ctx *ctx, struct housekeeper *housekeeper, bool is_poked)
 {
-	struct ctx ctx;
-	ctx_init(&ctx, arena);
-	ctx.deadline_ms = now_ms(housekeeper) + limit_ms;
-	if (appservices_follow(&ctx, housekeeper->hs->appservices) != ERR_OK) {
-		log_warn(0, "appservice.not_read", "cause=%.*s", STR_ARG(ctx.fault.cause));
-		ctx.fault = (struct fault){0};
+	if (appservices_follow(ctx, housekeeper->hs->appservices) != ERR_OK) {
+		log_warn(0, "appservice.not_read", "cause=%.*s", STR_ARG(ctx->fault.cause));
+		ctx->fault = (struct fault){0};
 	}
 	http_server_share_rates(housekeeper->http, writer_process_count(housekeeper->hs->writer));
-	sessions_tidy(&ctx, housekeeper->hs);
-	if (housekeeper->was_poked && sessions_flush(&ctx, housekeeper->hs) != ERR_OK) {
-		log_warn(0, "sessions.not_flushed", "cause=%.*s", STR_ARG(ctx.fault.cause));
-		ctx.fault = (struct fault){0};
+	sessions_tidy(ctx, housekeeper->hs);
+	if (is_poked && sessions_flush(ctx, housekeeper->hs) != ERR_OK) {
+		log_warn(0, "sessions.not_flushed", "cause=%.*s", STR_ARG(ctx->fault.cause));
+		ctx->fault = (struct fault){0};
 	}
-	e2ee_tidy(&ctx, housekeeper->hs->e2ee);
+	e2ee_tidy(ctx, housekeeper->hs->e2ee);
 	typing_tidy(housekeeper->hs->typing);
-	presence_tidy(&ctx, housekeeper->hs);
-	if (now_ms(housekeeper) >= housekeeper->next_tidy_ms) {
+	presence_tidy(ctx, housekeeper->hs);
+}
+
+static enum err run_round(void *self, struct ctx *ctx, int64_t *out_pause_ms)
+{
+	struct housekeeper *housekeeper = self;
+	bool is_poked = atomic_exchange(&housekeeper->is_poked, false);
+	look_around(ctx, housekeeper, is_poked);
+	if (is_poked || now_ms(housekeeper) >= housekeeper->next_tidy_ms) {
 		housekeeper->next_tidy_ms = now_ms(housekeeper) + TIDY_INTERVAL_MS;
-		tidy(&ctx, housekeeper);
+		tidy(ctx, housekeeper); /* a command may have left something to do */
 	}
 	if (now_ms(housekeeper) >= housekeeper->next_hourly_ms) {
 		housekeeper->next_hourly_ms = now_ms(housekeeper) + HOURLY_MS;
-		tidy_hourly(&ctx, housekeeper);
+		tidy_hourly(ctx, housekeeper);
 	}
-	arena_reset(arena);
+	*out_pause_ms = SESSIONS_TIDY_INTERVAL_MS;
+	return ERR_OK;
 }
 
-/* @return false when it is time to end */
-static bool wait_for_round(struct housekeeper *housekeeper)
+static void end(void *self, struct ctx *ctx)
 {
-	LOCK_SCOPE(&housekeeper->lock);
-	int64_t deadline_ms = clock_mono_us() / 1000 + SESSIONS_TIDY_INTERVAL_MS;
-	while (!housekeeper->is_ending && !housekeeper->is_poked &&
-		cond_wait_until(&housekeeper->woken, &housekeeper->lock, deadline_ms)) {
-	}
-	if (housekeeper->is_poked) {
-		housekeeper->next_tidy_ms = 0; /* a command may have left something to do */
-	}
-	housekeeper->was_poked = housekeeper->is_poked;
-	housekeeper->is_poked = false;
-	return !housekeeper->is_ending;
-}
-
-static void *run(void *data)
-{
-	struct housekeeper *housekeeper = data;
-	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
-	while (wait_for_round(housekeeper)) {
-		run_round(housekeeper, arena, ROUND_LIMIT_MS);
-	}
-	housekeeper->next_tidy_ms = INT64_MAX;
-	housekeeper->next_hourly_ms = INT64_MAX;
-	run_round(housekeeper, arena, LAST_LIMIT_MS);
-	return NULL;
+	struct housekeeper *housekeeper = self;
+	ctx->deadline_ms = now_ms(housekeeper) + LAST_LIMIT_MS;
+	look_around(ctx, housekeeper, atomic_load(&housekeeper->is_poked));
 }
 
 struct housekeeper *housekeeper_create(struct homeserver *hs, struct http_server *http)
@@ -162,20 +141,26 @@ struct housekeeper *housekeeper_create(struct homeserver *hs, struct http_server
 	struct housekeeper *housekeeper = mem_alloc(sizeof(*housekeeper));
 	housekeeper->hs = hs;
 	housekeeper->http = http;
-	lock_init(&housekeeper->lock, RANK_LEAF);
-	cond_init(&housekeeper->woken);
 	atomic_init(&housekeeper->is_healthy, true);
 	housekeeper->next_tidy_ms = now_ms(housekeeper) + TIDY_INTERVAL_MS;
 	housekeeper->next_hourly_ms = now_ms(housekeeper) + TIDY_INTERVAL_MS;
-	housekeeper->thread = thread_start("housekeeper", run, housekeeper);
+	housekeeper->rounds = rounds_create(&(struct rounds_def){.name = "housekeeper",
+		.limit_ms = ROUND_LIMIT_MS,
+		.run = run_round,
+		.end = end,
+		.self = housekeeper});
 	return housekeeper;
+}
+
+void housekeeper_start(struct housekeeper *housekeeper)
+{
+	rounds_start(housekeeper->rounds);
 }
 
 void housekeeper_poke(struct housekeeper *housekeeper)
 {
-	LOCK_SCOPE(&housekeeper->lock);
-	housekeeper->is_poked = true;
-	cond_signal(&housekeeper->woken);
+	atomic_store(&housekeeper->is_poked, true);
+	rounds_wake(housekeeper->rounds);
 }
 
 bool housekeeper_is_healthy(const struct housekeeper *housekeeper)
@@ -188,12 +173,6 @@ void housekeeper_destroy(struct housekeeper *housekeeper)
 	if (housekeeper == NULL) {
 		return;
 	}
-	lock_take(&housekeeper->lock);
-	housekeeper->is_ending = true;
-	cond_signal(&housekeeper->woken);
-	lock_give(&housekeeper->lock);
-	(void)pthread_join(housekeeper->thread, NULL);
-	cond_fini(&housekeeper->woken);
-	lock_fini(&housekeeper->lock);
+	rounds_destroy(housekeeper->rounds);
 	mem_free(housekeeper);
 }

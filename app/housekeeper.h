@@ -11,8 +11,10 @@ struct housekeeper;
 
 struct http_server;
 
-/** Starts the thread. Both are whole and stay until the destruction. */
+/** No thread yet. Both stay until the destruction. */
 struct housekeeper *housekeeper_create(struct homeserver *hs, struct http_server *http);
+/** Starts the thread; the homeserver is whole. */
+void housekeeper_start(struct housekeeper *housekeeper);
 
 /** Looks at the sessions now instead of within seconds. Any thread. */
 void housekeeper_poke(struct housekeeper *housekeeper);
@@ -20,7 +22,7 @@ void housekeeper_poke(struct housekeeper *housekeeper);
 /** Whether the database answered when it was last asked. Any thread, from memory. */
 bool housekeeper_is_healthy(const struct housekeeper *housekeeper);
 
-/** Does the sessions' last round, and ends the thread. NULL does nothing. */
+/** Does the sessions' last round if it was started, and ends the thread. NULL does nothing. */
 void housekeeper_destroy(struct housekeeper *housekeeper);
 
 #endif

@@ -519,6 +519,7 @@ enum err wire_start(struct ctx *ctx, struct wire *wire)
 	TRY(appservices_follow(ctx, wire->hs.appservices));
 	TRY(federation_start(ctx, wire->hs.federation));
 	as_queue_start(wire->hs.as_queue);
+	housekeeper_start(wire->housekeeper);
 	return http_server_start(wire->http, ctx);
 }
 

@@ -14,7 +14,6 @@ enum {
 	ROUND_LIMIT_MS = 30 * 1000,
 	LEASE_POLL_MS = 100,
 	IDLE_MS = 1000, /* how soon a change of the registrations is seen */
-	TROUBLE_MS = 1000,
 };
 
 static struct metric failing = METRIC_GAUGE("belfry_appservice_failing",
@@ -158,8 +157,9 @@ static int64_t next_due_in_ms(struct as_queue *queue)
 	return in_ms;
 }
 
-static enum err run_round(struct ctx *ctx, struct as_queue *queue, int64_t *out_pause_ms)
+static enum err run_round(void *self, struct ctx *ctx, int64_t *out_pause_ms)
 {
+	struct as_queue *queue = self;
 	struct appservice_set *set CLEANUP(appservice_set_cleanup) = NULL;
 	bool is_ours = consumers_is_ours(queue->hs->consumers, APPSERVICE_CONSUMER);
 	TRY(as_queue_land(queue));
@@ -183,49 +183,19 @@ static enum err run_round(struct ctx *ctx, struct as_queue *queue, int64_t *out_
 	return ERR_OK;
 }
 
-/* --- the thread ------------------------------------------------------------------------------------------------------ */
-
-/* @return false when it is time to end */
-static bool wait_for_work(struct as_queue *queue, int64_t pause_ms)
+static void end(void *self, struct ctx *ctx)
 {
-	int64_t until_ms = clock_mono_us() / 1000 + pause_ms;
-	LOCK_SCOPE(&queue->lock);
-	while (!queue->is_stopping && !queue->is_woken &&
-		cond_wait_until(&queue->work, &queue->lock, until_ms)) {
-	}
-	queue->is_woken = false;
-	return !queue->is_stopping;
-}
-
-static void *run(void *data)
-{
-	struct as_queue *queue = data;
-	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
-	int64_t pause_ms = 0;
-	while (wait_for_work(queue, pause_ms)) {
-		struct ctx ctx;
-		ctx_init(&ctx, arena);
-		ctx.deadline_ms = clock_mono_us() / 1000 + ROUND_LIMIT_MS;
-		if (run_round(&ctx, queue, &pause_ms) != ERR_OK) {
-			pause_ms = TROUBLE_MS;
-			log_warn(0, "appservice.round_failed", "cause=%.*s",
-				STR_ARG(ctx.fault.cause.n > 0 ? ctx.fault.cause : ctx.fault.text));
-		}
-		arena_reset(arena);
-	}
-	if (as_queue_land(queue) != ERR_OK) {
+	(void)ctx;
+	if (as_queue_land(self) != ERR_OK) {
 		log_warn(0, "appservice.not_noted", "at=end");
 	}
-	return NULL;
 }
 
 /* --- from outside ------------------------------------------------------------------------------------------------------ */
 
 void as_queue_wake(struct as_queue *queue)
 {
-	LOCK_SCOPE(&queue->lock);
-	queue->is_woken = true;
-	cond_signal(&queue->work);
+	rounds_wake(queue->rounds);
 }
 
 void as_queue_filled(struct as_queue *queue, const struct appservice_news *news, size_t count)
@@ -237,8 +207,7 @@ void as_queue_filled(struct as_queue *queue, const struct appservice_news *news,
 			sender->has_queue = true;
 		}
 	}
-	queue->is_woken = true;
-	cond_signal(&queue->work);
+	as_queue_wake(queue);
 }
 
 void as_queue_heard_of(struct as_queue *queue, struct str appservice_id)
@@ -250,8 +219,7 @@ void as_queue_heard_of(struct as_queue *queue, struct str appservice_id)
 	struct as_sender *sender = map_get(&queue->senders, appservice_id);
 	if (sender != NULL && sender->is_failing && !sender->is_flying) {
 		sender->is_retried = true;
-		queue->is_woken = true;
-		cond_signal(&queue->work);
+		as_queue_wake(queue);
 	}
 }
 
@@ -261,8 +229,12 @@ struct as_queue *as_queue_create(struct homeserver *hs)
 	queue->hs = hs;
 	queue->interest = as_interest_create(hs);
 	queue->since_version = queue->loaded_version = -1;
+	queue->rounds = rounds_create(&(struct rounds_def){.name = "appservices",
+		.limit_ms = ROUND_LIMIT_MS,
+		.run = run_round,
+		.end = end,
+		.self = queue});
 	lock_init(&queue->lock, RANK_LEAF);
-	cond_init(&queue->work);
 	map_init(&queue->senders);
 	as_queue_fill_port(queue);
 	return queue;
@@ -270,21 +242,14 @@ struct as_queue *as_queue_create(struct homeserver *hs)
 
 void as_queue_start(struct as_queue *queue)
 {
-	queue->thread = thread_start("appservices", run, queue);
-	queue->is_started = true;
+	rounds_start(queue->rounds);
 }
 
 void as_queue_stop(struct as_queue *queue)
 {
-	if (queue == NULL || !queue->is_started) {
-		return;
+	if (queue != NULL) {
+		rounds_stop(queue->rounds);
 	}
-	lock_take(&queue->lock);
-	queue->is_stopping = true;
-	cond_signal(&queue->work);
-	lock_give(&queue->lock);
-	(void)pthread_join(queue->thread, NULL);
-	queue->is_started = false;
 }
 
 void as_queue_destroy(struct as_queue *queue)
@@ -292,7 +257,7 @@ void as_queue_destroy(struct as_queue *queue)
 	if (queue == NULL) {
 		return;
 	}
-	as_queue_stop(queue);
+	rounds_stop(queue->rounds);
 	while (queue->over != NULL) {
 		struct as_flight *flight = queue->over;
 		queue->over = flight->next;
@@ -308,7 +273,7 @@ void as_queue_destroy(struct as_queue *queue)
 	as_moments_fini(&queue->moments);
 	mem_free(queue->since);
 	as_interest_destroy(queue->interest);
-	cond_fini(&queue->work);
+	rounds_destroy(queue->rounds);
 	lock_fini(&queue->lock);
 	mem_free(queue);
 }

@@ -8,6 +8,7 @@
 #include "appservices/as_queue.h"
 #include "base/lock.h"
 #include "base/map.h"
+#include "base/rounds.h"
 
 #include <stdatomic.h>
 
@@ -47,16 +48,12 @@ struct as_sender {
 struct as_queue {
 	struct homeserver *hs;
 	struct as_interest *interest;
-	pthread_t thread;
-	bool is_started;
+	struct rounds *rounds;
 	atomic_bool has_listeners; /**< there are services to send to */
 	atomic_bool has_takers;    /**< of these some who are told what is of the moment */
 	atomic_size_t failing_n;
 	struct lock lock;
-	struct cond work;
-	bool is_stopping; /**< guarded by lock, like all below */
-	bool is_woken;
-	struct as_flight *over;    /**< ended, not written down */
+	struct as_flight *over;    /**< ended, not written down; guarded by lock, like all below */
 	struct map senders;        /**< id → struct as_sender * */
 	struct as_moments moments; /**< of which it is not worked out yet who is told */
 	/* The consumer's own: */

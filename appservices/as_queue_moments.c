@@ -6,12 +6,6 @@
 #include "homeserver/presence/presence.h"
 #include "homeserver/room/rooms.h"
 
-static void wake_locked(struct as_queue *queue)
-{
-	queue->is_woken = true;
-	cond_signal(&queue->work);
-}
-
 static void tell_typing(void *self, struct room *room, struct str user_id, bool is_typing)
 {
 	struct as_queue *queue = self;
@@ -20,7 +14,7 @@ static void tell_typing(void *self, struct room *room, struct str user_id, bool 
 	if (atomic_load(&queue->has_takers)) {
 		LOCK_SCOPE(&queue->lock);
 		as_moments_add_room(&queue->moments, room_nid(room), room_id_of(room).s);
-		wake_locked(queue);
+		as_queue_wake(queue);
 	}
 }
 
@@ -30,7 +24,7 @@ static void tell_presence(void *self, const struct presence_view *view)
 	if (atomic_load(&queue->has_takers)) {
 		LOCK_SCOPE(&queue->lock);
 		as_moments_add_user(&queue->moments, view->user_id);
-		wake_locked(queue);
+		as_queue_wake(queue);
 	}
 }
 

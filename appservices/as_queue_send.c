@@ -50,8 +50,7 @@ static void flight_finished(void *data, const struct fetch_end *end)
 	LOCK_SCOPE(&queue->lock);
 	flight->next = queue->over;
 	queue->over = flight;
-	queue->is_woken = true;
-	cond_signal(&queue->work);
+	as_queue_wake(queue);
 }
 
 static bool is_taken(const struct as_flight *flight)

@@ -24,8 +24,7 @@ static void add_news(struct outbox *outbox, struct edu_note *note, int64_t nid, 
 	*outbox->news_end = news;
 	outbox->news_end = &news->next;
 	outbox->news_n++;
-	outbox->is_woken = true;
-	cond_signal(&outbox->work);
+	outbox_wake(outbox);
 }
 
 static bool is_shared(struct outbox *outbox, int64_t nid)

@@ -26,7 +26,6 @@ enum {
 	SAVE_EACH_MS = 250,
 	LEASE_POLL_MS = 100,
 	LOOK_MS = 1000, /* what another process has stored; the longest rest */
-	TROUBLE_MS = 1000,
 	STAYS_WAIT_MS = 5000,
 	MARKS_KEPT_MS = 7 * 24 * 3600 * 1000,
 };
@@ -165,8 +164,7 @@ void outbox_policy_changed(struct outbox *outbox)
 		if (destination != NULL && destination->is_forbidden) {
 			destination->is_forbidden = false;
 			destination->interval_ms = destination->retry_at_ms = 0;
-			outbox->is_woken = true;
-			cond_signal(&outbox->work);
+			outbox_wake(outbox);
 		}
 	}
 }
@@ -178,8 +176,7 @@ enum err outbox_await_loaded(struct ctx *ctx, struct outbox *outbox, int64_t pos
 	LOCK_SCOPE(&outbox->lock);
 	if (!outbox->is_loaded || outbox->dispatched != position) {
 		outbox->is_loaded = false;
-		outbox->is_woken = true;
-		cond_signal(&outbox->work);
+		outbox_wake(outbox);
 	}
 	while (!outbox->is_stopping && !outbox->is_loaded &&
 		cond_wait_until(&outbox->loaded, &outbox->lock, until_ms)) {
@@ -289,7 +286,7 @@ int64_t outbox_pause_left_ms(const struct outbox *outbox, const struct destinati
 }
 
 /* When something is due next, of what is not due now; INT64_MAX: nothing is known. */
-static int64_t next_due_in_ms(struct outbox *outbox, int64_t saved_at_mono_ms)
+static int64_t next_due_in_ms(struct outbox *outbox)
 {
 	int64_t now_ms = clock_wall_ms(&outbox->hs->clock);
 	int64_t in_ms = LOOK_MS;
@@ -308,17 +305,11 @@ static int64_t next_due_in_ms(struct outbox *outbox, int64_t saved_at_mono_ms)
 		return 0;
 	}
 	if (outbox_reached_locked(outbox) != outbox->saved) {
-		int64_t save_in_ms = saved_at_mono_ms + SAVE_EACH_MS - clock_mono_us() / 1000;
+		int64_t save_in_ms = outbox->saved_at_mono_ms + SAVE_EACH_MS - clock_mono_us() / 1000;
 		in_ms = MIN_OF(in_ms, MAX_OF(save_in_ms, (int64_t)1));
 	}
 	return in_ms;
 }
-
-struct pace {
-	int64_t saved_at_ms;  /* monotonic */
-	int64_t looked_at_ms; /* the same */
-	int64_t pause_ms;
-};
 
 /* EDUs that another process has stored: nobody tells of them. */
 static enum err look_for_edus(struct ctx *ctx, struct outbox *outbox)
@@ -333,14 +324,15 @@ static enum err look_for_edus(struct ctx *ctx, struct outbox *outbox)
 	return ERR_OK;
 }
 
-static enum err run_round(struct ctx *ctx, struct outbox *outbox, struct pace *pace)
+static enum err run_round(void *self, struct ctx *ctx, int64_t *out_pause_ms)
 {
+	struct outbox *outbox = self;
 	bool is_ours = consumers_is_ours(outbox->hs->consumers, OUTBOX_CONSUMER);
 	TRY(outbox_land(outbox));
 	if (!is_ours) {
 		LOCK_SCOPE(&outbox->lock);
 		outbox->is_loaded = false;
-		pace->pause_ms = LEASE_POLL_MS;
+		*out_pause_ms = LEASE_POLL_MS;
 		return ERR_OK;
 	}
 	lock_take(&outbox->lock);
@@ -352,63 +344,31 @@ static enum err run_round(struct ctx *ctx, struct outbox *outbox, struct pace *p
 	}
 	TRY(outbox_spread_news(ctx, outbox));
 	TRY(save_missed(ctx, outbox));
-	if (clock_mono_us() / 1000 - pace->looked_at_ms >= LOOK_MS) {
+	if (clock_mono_us() / 1000 - outbox->looked_at_mono_ms >= LOOK_MS) {
 		TRY(look_for_edus(ctx, outbox));
-		pace->looked_at_ms = clock_mono_us() / 1000;
+		outbox->looked_at_mono_ms = clock_mono_us() / 1000;
 	}
 	TRY(outbox_launch(outbox));
-	if (clock_mono_us() / 1000 - pace->saved_at_ms >= SAVE_EACH_MS) {
+	if (clock_mono_us() / 1000 - outbox->saved_at_mono_ms >= SAVE_EACH_MS) {
 		TRY(save_position(ctx, outbox));
 		measure(outbox);
-		pace->saved_at_ms = clock_mono_us() / 1000;
+		outbox->saved_at_mono_ms = clock_mono_us() / 1000;
 	}
-	pace->pause_ms = next_due_in_ms(outbox, pace->saved_at_ms);
+	*out_pause_ms = next_due_in_ms(outbox);
 	return ERR_OK;
 }
 
-/* --- the thread -------------------------------------------------------------------------------------------------- */
-
-/* @return false when it is time to end */
-static bool wait_for_work(struct outbox *outbox, int64_t pause_ms)
+static void end(void *self, struct ctx *ctx)
 {
-	int64_t until_ms = clock_mono_us() / 1000 + pause_ms;
-	LOCK_SCOPE(&outbox->lock);
-	while (!outbox->is_stopping && !outbox->is_woken &&
-		cond_wait_until(&outbox->work, &outbox->lock, until_ms)) {
+	struct outbox *outbox = self;
+	if (outbox_land(outbox) != ERR_OK || save_position(ctx, outbox) != ERR_OK) {
+		log_warn(0, "outbox.not_saved", "cause=%.*s", STR_ARG(ctx->fault.cause));
 	}
-	outbox->is_woken = false;
-	return !outbox->is_stopping;
-}
-
-static void *run(void *data)
-{
-	struct outbox *outbox = data;
-	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
-	struct pace pace = {0};
-	struct ctx ctx;
-	while (wait_for_work(outbox, pace.pause_ms)) {
-		ctx_init(&ctx, arena);
-		ctx.deadline_ms = clock_mono_us() / 1000 + ROUND_LIMIT_MS;
-		if (run_round(&ctx, outbox, &pace) != ERR_OK) {
-			pace.pause_ms = TROUBLE_MS;
-			log_warn(0, "outbox.round_failed", "cause=%.*s",
-				STR_ARG(ctx.fault.cause.n > 0 ? ctx.fault.cause : ctx.fault.text));
-		}
-		arena_reset(arena);
-	}
-	ctx_init(&ctx, arena);
-	ctx.deadline_ms = clock_mono_us() / 1000 + TROUBLE_MS;
-	if (outbox_land(outbox) != ERR_OK || save_position(&ctx, outbox) != ERR_OK) {
-		log_warn(0, "outbox.not_saved", "cause=%.*s", STR_ARG(ctx.fault.cause));
-	}
-	return NULL;
 }
 
 void outbox_wake(struct outbox *outbox)
 {
-	LOCK_SCOPE(&outbox->lock);
-	outbox->is_woken = true;
-	cond_signal(&outbox->work);
+	rounds_wake(outbox->rounds);
 }
 
 /* --- from outside -------------------------------------------------------------------------------------------------- */
@@ -420,8 +380,7 @@ void outbox_edus_stored(struct outbox *outbox, const struct str *servers, size_t
 	for (size_t i = 0; outbox->is_loaded && i < count; i++) {
 		add_edus_locked(outbox, servers[i]);
 	}
-	outbox->is_woken = true;
-	cond_signal(&outbox->work);
+	outbox_wake(outbox);
 }
 
 void outbox_heard_of(struct outbox *outbox, struct server_name server)
@@ -441,8 +400,7 @@ void outbox_heard_of(struct outbox *outbox, struct server_name server)
 	destination->interval_ms = 0;
 	if (at_ms < destination->retry_at_ms) {
 		destination->retry_at_ms = at_ms;
-		outbox->is_woken = true;
-		cond_signal(&outbox->work);
+		outbox_wake(outbox);
 	}
 }
 
@@ -474,10 +432,9 @@ void outbox_tidy(struct ctx *ctx, struct outbox *outbox)
 		struct destination *destination = map_get(&outbox->destinations, trouble[i].server);
 		if (trouble[i].retry_at_ms == 0 && destination != NULL) {
 			destination->retry_at_ms = 0;
-			outbox->is_woken = true;
+			outbox_wake(outbox);
 		}
 	}
-	cond_signal(&outbox->work);
 }
 
 void outbox_tidy_hourly(struct ctx *ctx, struct outbox *outbox)
@@ -494,8 +451,12 @@ struct outbox *outbox_create(struct federation *federation)
 	outbox->federation = federation;
 	outbox->hs = federation->hs;
 	outbox->news_end = &outbox->news;
+	outbox->rounds = rounds_create(&(struct rounds_def){.name = "outbox",
+		.limit_ms = ROUND_LIMIT_MS,
+		.run = run_round,
+		.end = end,
+		.self = outbox});
 	lock_init(&outbox->lock, RANK_LEAF);
-	cond_init(&outbox->work);
 	cond_init(&outbox->loaded);
 	outbox_fill_edu_port(outbox);
 	outbox_fill_message_port(outbox);
@@ -504,22 +465,19 @@ struct outbox *outbox_create(struct federation *federation)
 
 void outbox_start(struct outbox *outbox)
 {
-	outbox->thread = thread_start("outbox", run, outbox);
-	outbox->is_started = true;
+	rounds_start(outbox->rounds);
 }
 
 void outbox_stop(struct outbox *outbox)
 {
-	if (outbox == NULL || !outbox->is_started) {
+	if (outbox == NULL) {
 		return;
 	}
 	lock_take(&outbox->lock);
 	outbox->is_stopping = true;
-	cond_signal(&outbox->work);
 	cond_broadcast(&outbox->loaded);
 	lock_give(&outbox->lock);
-	(void)pthread_join(outbox->thread, NULL);
-	outbox->is_started = false;
+	rounds_stop(outbox->rounds);
 }
 
 static void free_all(struct outbox *outbox)
@@ -551,8 +509,8 @@ void outbox_destroy(struct outbox *outbox)
 	lock_take(&outbox->lock);
 	free_all(outbox);
 	lock_give(&outbox->lock);
+	rounds_destroy(outbox->rounds);
 	cond_fini(&outbox->loaded);
-	cond_fini(&outbox->work);
 	lock_fini(&outbox->lock);
 	mem_free(outbox);
 }

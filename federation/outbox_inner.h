@@ -6,6 +6,7 @@
 
 #include "base/lock.h"
 #include "base/map.h"
+#include "base/rounds.h"
 #include "federation/edu_out.h"
 #include "federation/outbox.h"
 #include "federation/outbox_plan.h"
@@ -96,15 +97,14 @@ struct edu_news {
 struct outbox {
 	struct federation *federation;
 	struct homeserver *hs;
-	pthread_t thread;
-	bool is_started;
-	atomic_size_t shared_n; /**< rooms in `shared` */
+	struct rounds *rounds;
+	int64_t saved_at_mono_ms;  /**< of the thread: when it last saved its position */
+	int64_t looked_at_mono_ms; /**< the same: when it last looked for what another process stored */
+	atomic_size_t shared_n;    /**< rooms in `shared` */
 	atomic_size_t failing_n;
 	struct lock lock; /**< guards all below */
-	struct cond work;
 	struct cond loaded;
-	bool is_stopping;
-	bool is_woken;
+	bool is_stopping;        /**< nobody waits for `loaded` any more */
 	bool is_loaded;          /**< memory holds what the database says up to `dispatched` */
 	int64_t dispatched;      /**< everything up to here is in memory */
 	int64_t saved;           /**< the consumer's position in the database */

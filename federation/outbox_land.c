@@ -59,8 +59,7 @@ void outbox_flight_finished(void *data, const struct fed_end *end)
 	LOCK_SCOPE(&outbox->lock);
 	flight->next = outbox->over;
 	outbox->over = flight;
-	outbox->is_woken = true;
-	cond_signal(&outbox->work);
+	outbox_wake(outbox);
 }
 
 static struct missed_room *find_missed_locked(const struct flight *flight, int64_t room_nid)

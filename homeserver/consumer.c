@@ -364,10 +364,7 @@ struct consumers *consumers_create(struct homeserver *hs, struct str url)
 {
 	struct consumers *consumers = mem_alloc(sizeof(*consumers));
 	consumers->hs = hs;
-	consumers->leases = db_create(&(struct db_config){.url = url,
-		.pool_size = 1,
-		.statement_timeout_ms = 5000,
-		.acquire_timeout_ms = 5000});
+	consumers->leases = store_leases_create(url);
 	lock_init(&consumers->lock, RANK_LEAF);
 	cond_init(&consumers->work);
 	cond_init(&consumers->moved);

@@ -5,10 +5,10 @@
 #include "notices/notice_job.h"
 
 #include "base/backoff.h"
-#include "base/lock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "base/rounds.h"
 #include "notices/notice_commands.h"
 #include "notices/notice_follow_up.h"
 #include "notices/notice_remind.h"
@@ -23,7 +23,6 @@
 
 enum {
 	POLL_MS = 1000, /* what other processes and the command line stored */
-	TROUBLE_MS = 1000,
 	NOT_OURS_MS = 5000,
 	ROUND_LIMIT_MS = 60 * 1000,
 	DELIVERY_LIMIT_MS = 30 * 1000,
@@ -47,20 +46,14 @@ static struct metric failed = OUTCOME("failed");
 struct notice_job {
 	struct homeserver *hs;
 	struct db *leases;
-	pthread_t thread;
-	bool is_started;
+	struct rounds *rounds;
 	int64_t
 		lead_ms; /* of the thread: of the wall clock before the monotonic one, at the round before */
-	struct lock lock;
-	struct cond work;
-	bool is_woken;    /* guarded by lock */
-	bool is_stopping; /* guarded by lock */
 };
 
-static bool is_stopping(struct notice_job *job)
+static bool is_stopping(const struct notice_job *job)
 {
-	LOCK_SCOPE(&job->lock);
-	return job->is_stopping;
+	return rounds_is_stopping(job->rounds);
 }
 
 /* --- what is due ------------------------------------------------------------------------------------------------ */
@@ -288,9 +281,9 @@ static enum err follow_clock(struct ctx *ctx, struct notice_job *job)
 	return ERR_OK;
 }
 
-/* *out_pause_ms: how long nothing is to be done unless somebody wakes the thread. */
-static enum err run_round(struct ctx *ctx, struct notice_job *job, int64_t *out_pause_ms)
+static enum err run_round(void *self, struct ctx *ctx, int64_t *out_pause_ms)
 {
+	struct notice_job *job = self;
 	bool is_ours = false;
 	bool has_more = false;
 	int64_t next_ms;
@@ -318,37 +311,6 @@ static enum err run_round(struct ctx *ctx, struct notice_job *job, int64_t *out_
 	return round.err;
 }
 
-/* @return false when it is time to end */
-static bool wait_for_work(struct notice_job *job, int64_t pause)
-{
-	LOCK_SCOPE(&job->lock);
-	int64_t until_ms = clock_mono_us() / 1000 + pause;
-	while (
-		!job->is_stopping && !job->is_woken && cond_wait_until(&job->work, &job->lock, until_ms)) {
-	}
-	job->is_woken = false;
-	return !job->is_stopping;
-}
-
-static void *run(void *data)
-{
-	struct notice_job *job = data;
-	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
-	int64_t pause = 0;
-	while (wait_for_work(job, pause)) {
-		struct ctx ctx;
-		ctx_init(&ctx, arena);
-		ctx.deadline_ms = clock_mono_us() / 1000 + ROUND_LIMIT_MS;
-		if (run_round(&ctx, job, &pause) != ERR_OK) {
-			log_warn(0, "notices.round_failed", "text=%.*s cause=%.*s", STR_ARG(ctx.fault.text),
-				STR_ARG(ctx.fault.cause));
-			pause = TROUBLE_MS;
-		}
-		arena_reset(arena);
-	}
-	return NULL;
-}
-
 /* --- its life ------------------------------------------------------------------------------------------------------- */
 
 struct notice_job *notice_job_create(struct homeserver *hs, struct str url)
@@ -356,40 +318,30 @@ struct notice_job *notice_job_create(struct homeserver *hs, struct str url)
 	struct notice_job *job = mem_alloc(sizeof(*job));
 	job->hs = hs;
 	job->lead_ms = INT64_MAX;
-	job->leases = db_create(&(struct db_config){.url = url,
-		.pool_size = 1,
-		.statement_timeout_ms = 5000,
-		.acquire_timeout_ms = 5000});
+	job->leases = store_leases_create(url);
+	job->rounds = rounds_create(&(struct rounds_def){.name = "notices",
+		.limit_ms = ROUND_LIMIT_MS,
+		.run = run_round,
+		.self = job});
 	notice_text_start();
-	lock_init(&job->lock, RANK_LEAF);
-	cond_init(&job->work);
 	return job;
 }
 
 void notice_job_start(struct notice_job *job)
 {
-	job->thread = thread_start("notices", run, job);
-	job->is_started = true;
+	rounds_start(job->rounds);
 }
 
 void notice_job_wake(struct notice_job *job)
 {
-	LOCK_SCOPE(&job->lock);
-	job->is_woken = true;
-	cond_signal(&job->work);
+	rounds_wake(job->rounds);
 }
 
 void notice_job_stop(struct notice_job *job)
 {
-	if (job == NULL || !job->is_started) {
-		return;
+	if (job != NULL) {
+		rounds_stop(job->rounds);
 	}
-	lock_take(&job->lock);
-	job->is_stopping = true;
-	cond_signal(&job->work);
-	lock_give(&job->lock);
-	(void)pthread_join(job->thread, NULL);
-	job->is_started = false;
 }
 
 void notice_job_destroy(struct notice_job *job)
@@ -397,9 +349,7 @@ void notice_job_destroy(struct notice_job *job)
 	if (job == NULL) {
 		return;
 	}
-	notice_job_stop(job);
+	rounds_destroy(job->rounds);
 	db_destroy(job->leases);
-	cond_fini(&job->work);
-	lock_fini(&job->lock);
 	mem_free(job);
 }

@@ -3,9 +3,8 @@
  */
 #include "notices/notice_upkeep.h"
 
-#include "base/lock.h"
-#include "base/log.h"
 #include "base/mem.h"
+#include "base/rounds.h"
 #include "notices/feed.h"
 #include "notices/notice_class.h"
 #include "notices/notice_job.h"
@@ -14,7 +13,6 @@
 
 enum {
 	POLL_MS = 2000, /* what other processes and the command line stored */
-	TROUBLE_MS = 1000,
 	NOT_OURS_MS = 5000,
 	ROUND_LIMIT_MS = 60 * 1000,
 };
@@ -22,24 +20,18 @@ enum {
 struct notice_upkeep {
 	struct homeserver *hs;
 	struct db *leases;
-	pthread_t thread;
-	bool is_started;
-	struct lock lock;
-	struct cond work;
-	bool is_woken;    /* guarded by lock */
-	bool is_stopping; /* guarded by lock */
+	struct rounds *rounds;
 };
 
 static bool is_stopping(void *data)
 {
-	struct notice_upkeep *upkeep = data;
-	LOCK_SCOPE(&upkeep->lock);
-	return upkeep->is_stopping;
+	const struct notice_upkeep *upkeep = data;
+	return rounds_is_stopping(upkeep->rounds);
 }
 
-/* *out_pause_ms: how long nothing is to be done unless somebody wakes the thread. */
-static enum err run_round(struct ctx *ctx, struct notice_upkeep *upkeep, int64_t *out_pause_ms)
+static enum err run_round(void *self, struct ctx *ctx, int64_t *out_pause_ms)
 {
+	struct notice_upkeep *upkeep = self;
 	struct homeserver *hs = upkeep->hs;
 	bool is_ours = false;
 	bool has_more = false;
@@ -65,80 +57,36 @@ static enum err run_round(struct ctx *ctx, struct notice_upkeep *upkeep, int64_t
 	return ERR_OK;
 }
 
-/* @return false when it is time to end */
-static bool wait_for_work(struct notice_upkeep *upkeep, int64_t pause)
-{
-	LOCK_SCOPE(&upkeep->lock);
-	int64_t until_ms = clock_mono_us() / 1000 + pause;
-	while (!upkeep->is_stopping && !upkeep->is_woken &&
-		cond_wait_until(&upkeep->work, &upkeep->lock, until_ms)) {
-	}
-	upkeep->is_woken = false;
-	return !upkeep->is_stopping;
-}
-
-static void *run(void *data)
-{
-	struct notice_upkeep *upkeep = data;
-	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
-	int64_t pause = 0;
-	while (wait_for_work(upkeep, pause)) {
-		struct ctx ctx;
-		ctx_init(&ctx, arena);
-		ctx.deadline_ms = clock_mono_us() / 1000 + ROUND_LIMIT_MS;
-		enum err err = run_round(&ctx, upkeep, &pause);
-		if (err != ERR_OK) {
-			pause = TROUBLE_MS;
-		}
-		if (err != ERR_OK && err != ERR_SHUTDOWN) {
-			log_warn(0, "notices.upkeep_failed", "text=%.*s cause=%.*s", STR_ARG(ctx.fault.text),
-				STR_ARG(ctx.fault.cause));
-		}
-		arena_reset(arena);
-	}
-	return NULL;
-}
-
 /* --- its life ------------------------------------------------------------------------------------------------------- */
 
 struct notice_upkeep *notice_upkeep_create(struct homeserver *hs, struct str url)
 {
 	struct notice_upkeep *upkeep = mem_alloc(sizeof(*upkeep));
 	upkeep->hs = hs;
-	upkeep->leases = db_create(&(struct db_config){.url = url,
-		.pool_size = 1,
-		.statement_timeout_ms = 5000,
-		.acquire_timeout_ms = 5000});
+	upkeep->leases = store_leases_create(url);
+	upkeep->rounds = rounds_create(&(struct rounds_def){.name = "upkeep",
+		.limit_ms = ROUND_LIMIT_MS,
+		.run = run_round,
+		.self = upkeep});
 	feed_start();
-	lock_init(&upkeep->lock, RANK_LEAF);
-	cond_init(&upkeep->work);
 	return upkeep;
 }
 
 void notice_upkeep_start(struct notice_upkeep *upkeep)
 {
-	upkeep->thread = thread_start("upkeep", run, upkeep);
-	upkeep->is_started = true;
+	rounds_start(upkeep->rounds);
 }
 
 void notice_upkeep_wake(struct notice_upkeep *upkeep)
 {
-	LOCK_SCOPE(&upkeep->lock);
-	upkeep->is_woken = true;
-	cond_signal(&upkeep->work);
+	rounds_wake(upkeep->rounds);
 }
 
 void notice_upkeep_stop(struct notice_upkeep *upkeep)
 {
-	if (upkeep == NULL || !upkeep->is_started) {
-		return;
+	if (upkeep != NULL) {
+		rounds_stop(upkeep->rounds);
 	}
-	lock_take(&upkeep->lock);
-	upkeep->is_stopping = true;
-	cond_signal(&upkeep->work);
-	lock_give(&upkeep->lock);
-	(void)pthread_join(upkeep->thread, NULL);
-	upkeep->is_started = false;
 }
 
 void notice_upkeep_destroy(struct notice_upkeep *upkeep)
@@ -146,9 +94,7 @@ void notice_upkeep_destroy(struct notice_upkeep *upkeep)
 	if (upkeep == NULL) {
 		return;
 	}
-	notice_upkeep_stop(upkeep);
+	rounds_destroy(upkeep->rounds);
 	db_destroy(upkeep->leases);
-	cond_fini(&upkeep->work);
-	lock_fini(&upkeep->lock);
 	mem_free(upkeep);
 }

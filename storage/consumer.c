@@ -7,6 +7,14 @@
 #define MOVE_ARGS(name, from, to) \
 	DB_ARGS(db_texts(&(name), 1), db_bigints(&(from), 1), db_bigints(&(to), 1))
 
+struct db *store_leases_create(struct str url)
+{
+	return db_create(&(struct db_config){.url = url,
+		.pool_size = 1,
+		.statement_timeout_ms = 5000,
+		.acquire_timeout_ms = 5000});
+}
+
 enum err store_consumer_lease(struct ctx *ctx, struct db *leases, struct str name,
 	bool *out_is_ours)
 {

@@ -7,9 +7,10 @@
 #include "storage/db.h"
 #include "storage/writer.h"
 
+/** Connections for leases: one, with which all of them end. */
+struct db *store_leases_create(struct str url);
 /**
- * Whether the connection of `leases` has the consumer's lease; takes it when it is free. `leases` is a pool of one connection, with which
- * all leases end. One round trip.
+ * Whether the connection of `leases` has the consumer's lease; takes it when it is free. One round trip.
  */
 MUST_CHECK enum err store_consumer_lease(struct ctx *ctx, struct db *leases, struct str name,
 	bool *out_is_ours);

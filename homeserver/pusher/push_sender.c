@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "base/rounds.h"
 #include "http/client_mail.h"
 #include "storage/consumer.h"
 
@@ -20,7 +21,6 @@ enum {
 	TIMEOUT_MS = 20 * 1000,
 	ANSWER_CEILING_BYTES = 65536,
 	POLL_MS = 5000, /* should nobody have said that something was queued */
-	TROUBLE_MS = 1000,
 	BACKOFF_FIRST_MS = 1000,
 	BACKOFF_MAX_MS = 30 * 60 * 1000,
 	GIVE_UP_MS = 24 * 60 * 60 * 1000,
@@ -62,13 +62,9 @@ struct flight {
 struct pushers {
 	struct homeserver *hs;
 	struct db *leases;
-	pthread_t thread;
-	bool is_started;
+	struct rounds *rounds;
 	struct lock lock;
-	struct cond work;
-	bool is_stopping;    /* guarded by lock, like all below */
-	bool is_woken;       /* something may be due */
-	struct flight *over; /* ended, not written down */
+	struct flight *over; /* ended, not written down; guarded by lock */
 	/* The thread's own: */
 	int64_t busy[MAX_FLIGHTS]; /* pushers with a request under way */
 	size_t busy_n;
@@ -101,10 +97,11 @@ static void flight_over(void *data, const struct fetch_end *end)
 	flight->status = end->err == ERR_OK ? end->answer.status : 0;
 	flight->is_rejected = flight->status == 200 && !flight->is_mail &&
 		is_pushkey_rejected(end->answer.body, flight->pushkey);
-	LOCK_SCOPE(&pushers->lock);
+	lock_take(&pushers->lock);
 	flight->next = pushers->over;
 	pushers->over = flight;
-	cond_signal(&pushers->work);
+	lock_give(&pushers->lock);
+	rounds_wake(pushers->rounds);
 }
 
 /* --- writing down how they ended -------------------------------------------------------------------------- */
@@ -328,13 +325,20 @@ static enum err time_until_next(struct ctx *ctx, struct pushers *pushers, int64_
 	return ERR_OK;
 }
 
-/* *out_pause_ms: how long nothing is to be done unless somebody wakes the thread. */
-static enum err run_round(struct ctx *ctx, struct pushers *pushers, struct flight *over,
-	int64_t *out_pause_ms)
+static struct flight *take_over(struct pushers *pushers)
 {
+	LOCK_SCOPE(&pushers->lock);
+	struct flight *over = pushers->over;
+	pushers->over = NULL;
+	return over;
+}
+
+static enum err run_round(void *self, struct ctx *ctx, int64_t *out_pause_ms)
+{
+	struct pushers *pushers = self;
 	bool is_ours = false;
 	bool has_more = false;
-	TRY(write_down_all(ctx, pushers, over));
+	TRY(write_down_all(ctx, pushers, take_over(pushers)));
 	TRY(store_consumer_lease(ctx, pushers->leases, STR("push_delivery"), &is_ours));
 	if (!is_ours) {
 		*out_pause_ms = POLL_MS;
@@ -350,85 +354,36 @@ static enum err run_round(struct ctx *ctx, struct pushers *pushers, struct fligh
 	return time_until_next(ctx, pushers, out_pause_ms);
 }
 
-/* --- the thread ----------------------------------------------------------------------------------------- */
-
-/* @return false when it is time to end */
-static bool wait_for_work(struct pushers *pushers, int64_t pause_ms, struct flight **out_over)
-{
-	LOCK_SCOPE(&pushers->lock);
-	int64_t until_ms = clock_mono_us() / 1000 + pause_ms;
-	while (!pushers->is_stopping && !pushers->is_woken && pushers->over == NULL &&
-		cond_wait_until(&pushers->work, &pushers->lock, until_ms)) {
-	}
-	pushers->is_woken = false;
-	*out_over = pushers->over;
-	pushers->over = NULL;
-	return !pushers->is_stopping;
-}
-
-static void *run(void *data)
-{
-	struct pushers *pushers = data;
-	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
-	struct flight *over = NULL;
-	int64_t pause_ms = 0;
-	while (wait_for_work(pushers, pause_ms, &over)) {
-		struct ctx ctx;
-		ctx_init(&ctx, arena);
-		ctx.deadline_ms = clock_mono_us() / 1000 + ROUND_LIMIT_MS;
-		if (run_round(&ctx, pushers, over, &pause_ms) != ERR_OK) {
-			pause_ms = TROUBLE_MS;
-			log_warn(0, "push.round_failed", "cause=%.*s",
-				STR_ARG(ctx.fault.cause.n > 0 ? ctx.fault.cause : ctx.fault.text));
-		}
-		arena_reset(arena);
-	}
-	/* Those that ended now stay stored: they are sent again. */
-	while (over != NULL) {
-		struct flight *next = over->next;
-		flight_destroy(over);
-		over = next;
-	}
-	return NULL;
-}
+/* --- its life -------------------------------------------------------------------------------------------- */
 
 void pushers_wake(struct pushers *pushers)
 {
-	LOCK_SCOPE(&pushers->lock);
-	pushers->is_woken = true;
-	cond_signal(&pushers->work);
+	rounds_wake(pushers->rounds);
 }
 
 struct pushers *pushers_create(struct homeserver *hs, struct str url)
 {
 	struct pushers *pushers = mem_alloc(sizeof(*pushers));
 	pushers->hs = hs;
-	pushers->leases = db_create(&(struct db_config){.url = url,
-		.pool_size = 1,
-		.statement_timeout_ms = 5000,
-		.acquire_timeout_ms = 5000});
+	pushers->leases = store_leases_create(url);
+	pushers->rounds = rounds_create(&(struct rounds_def){.name = "push-sender",
+		.limit_ms = ROUND_LIMIT_MS,
+		.run = run_round,
+		.self = pushers});
 	lock_init(&pushers->lock, RANK_LEAF);
-	cond_init(&pushers->work);
 	return pushers;
 }
 
 void pushers_start(struct pushers *pushers)
 {
-	pushers->thread = thread_start("push-sender", run, pushers);
-	pushers->is_started = true;
+	rounds_start(pushers->rounds);
 }
 
 void pushers_stop(struct pushers *pushers)
 {
-	if (pushers == NULL || !pushers->is_started) {
-		return;
+	if (pushers != NULL) {
+		rounds_stop(pushers->rounds);
 	}
-	lock_take(&pushers->lock);
-	pushers->is_stopping = true;
-	cond_signal(&pushers->work);
-	lock_give(&pushers->lock);
-	(void)pthread_join(pushers->thread, NULL);
-	pushers->is_started = false;
 }
 
 void pushers_destroy(struct pushers *pushers)
@@ -436,14 +391,15 @@ void pushers_destroy(struct pushers *pushers)
 	if (pushers == NULL) {
 		return;
 	}
-	pushers_stop(pushers);
+	rounds_stop(pushers->rounds);
+	/* Those that ended since stay stored: they are sent again. */
 	while (pushers->over != NULL) {
 		struct flight *flight = pushers->over;
 		pushers->over = flight->next;
 		flight_destroy(flight);
 	}
+	rounds_destroy(pushers->rounds);
 	db_destroy(pushers->leases);
-	cond_fini(&pushers->work);
 	lock_fini(&pushers->lock);
 	mem_free(pushers);
 }
