@@ -237,7 +237,7 @@ static int64_t deadline_for(const struct ctx *ctx, int64_t timeout_ms)
 	return ctx->deadline_ms != 0 ? MIN_OF(deadline_ms, ctx->deadline_ms) : deadline_ms;
 }
 
-/* Reads all results of what was sent; the first failure counts. */
+/* Reads all results of what was sent; the first failure counts: one may come behind a result, of what is checked at the commit. */
 static enum err drain(struct ctx *ctx, struct pg *pg, int64_t timeout_ms, PGresult **out_first)
 {
 	int64_t deadline_ms = deadline_for(ctx, timeout_ms);
@@ -339,29 +339,12 @@ enum err pg_run(struct ctx *ctx, struct pg *pg, enum stmt_id stmt, struct db_arg
 	TRY(pg_encode(ctx, args, &params));
 	TRY(pg_prepare(ctx, pg, stmt));
 	TRY(pg_send(ctx, pg, stmt, &params));
-	int64_t deadline_ms = deadline_for(ctx, pg->statement_timeout_ms + 1000);
-	PGresult *result = NULL;
-	TRY(pg_result(ctx, pg, deadline_ms, &result));
-	enum err err = ERR_OK;
-	ExecStatusType status = PQresultStatus(result);
-	if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
-		err = pg_fail(ctx, pg, result);
-		if (ctx->fault.err == ERR_INTERNAL) {
-			ctx->fault.cause = str_printf(ctx->arena, "%s: %.*s", stmt_table[stmt].name,
-				STR_ARG(ctx->fault.cause));
-		}
-		PQclear(result);
-		result = NULL;
+	*out = NULL;
+	enum err err = drain(ctx, pg, pg->statement_timeout_ms + 1000, out);
+	if (err == ERR_INTERNAL) {
+		ctx->fault.cause =
+			str_printf(ctx->arena, "%s: %.*s", stmt_table[stmt].name, STR_ARG(ctx->fault.cause));
 	}
-	PGresult *rest = NULL;
-	while (pg->conn != NULL) {
-		enum err ended = pg_result(ctx, pg, deadline_ms, &rest);
-		if (ended != ERR_OK || rest == NULL) {
-			break;
-		}
-		PQclear(rest);
-	}
-	*out = result;
 	return err;
 }
 
