@@ -370,14 +370,14 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 	hs->persons = persons_create();
 	hs->push = push_create(hs->settings.mentions_in_text);
 	hs->receipts = receipts_create(hs);
-	hs->consumers = consumers_create(hs, config->database_url);
+	hs->consumers = consumers_create(hs);
 	hs->e2ee = e2ee_create(hs);
 	hs->sessions = sessions_create(hs);
 	hs->typing = typing_create(hs);
 	hs->erasure = erasure_create();
 	hs->media = media_create(hs, arena_printf(wire->arena, "%s/media", config->data_folder),
 		sibling_program(wire->arena, "belfry-thumbnail"));
-	hs->pushers = pushers_create(hs, config->database_url);
+	hs->pushers = pushers_create(hs);
 	hs->writer = writer_create(&(struct writer_config){
 		.url = config->database_url,
 		.db = hs->db,
@@ -400,8 +400,8 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 	hs->ports.consent.require = consent_require;
 	hs->ports.succession = succession_port(hs);
 	(void)federation_create(hs);
-	hs->notices = notice_job_create(hs, config->database_url);
-	hs->notice_upkeep = notice_upkeep_create(hs, config->database_url);
+	hs->notices = notice_job_create(hs);
+	hs->notice_upkeep = notice_upkeep_create(hs);
 	hs->appservices = appservices_create(hs->db, hs->signer.server);
 	hs->ports.appservices = appservices_port(hs->appservices);
 	hs->as_queue = as_queue_create(hs);

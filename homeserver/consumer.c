@@ -26,6 +26,7 @@ enum {
 	NOT_READY_MS = 1000,
 	BACKOFF_FIRST_MS = 100,
 	BACKOFF_MAX_MS = 60 * 1000,
+	BACKOFF_AWAY_MS = 1000, /* the same while the database is away: the round has done no harm */
 	LABEL_BYTES = 64,
 	LOOK_FIRST_MS = 5, /* between two looks at what another process has done */
 	LOOK_MAX_MS = 50,
@@ -209,7 +210,8 @@ static enum err run_round(struct ctx *ctx, struct consumers *consumers, struct c
 static void note_failure(const struct ctx *ctx, struct consumer *consumer, struct outcome *out)
 {
 	int64_t doublings = MIN_OF(consumer->failures, 16);
-	out->pause_ms = MIN_OF((int64_t)BACKOFF_FIRST_MS << doublings, (int64_t)BACKOFF_MAX_MS);
+	int64_t longest_ms = out->err == ERR_STORE ? BACKOFF_AWAY_MS : BACKOFF_MAX_MS;
+	out->pause_ms = MIN_OF((int64_t)BACKOFF_FIRST_MS << doublings, longest_ms);
 	out->is_ours = false; /* whatever happened, the position in the database is what holds */
 	metric_add(consumer->failed, 1);
 	log_warn(0, "consumer.failed", "consumer=%s kind=%s retry_ms=%" PRId64 " cause=%.*s",
@@ -360,11 +362,11 @@ bool consumers_await_stored(struct consumers *consumers, const char *name, int64
 		(is_elsewhere && await_elsewhere(consumers, consumer, position, deadline_mono_ms));
 }
 
-struct consumers *consumers_create(struct homeserver *hs, struct str url)
+struct consumers *consumers_create(struct homeserver *hs)
 {
 	struct consumers *consumers = mem_alloc(sizeof(*consumers));
 	consumers->hs = hs;
-	consumers->leases = store_leases_create(url);
+	consumers->leases = store_leases_create(hs->db);
 	lock_init(&consumers->lock, RANK_LEAF);
 	cond_init(&consumers->work);
 	cond_init(&consumers->moved);

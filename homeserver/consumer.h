@@ -19,8 +19,8 @@
  * arena of ctx goes after the round; its deadline is the round's.
  *
  * @param out_reached  everything up to here is done; `after` when nothing can be done yet: then it is called again in a second
- * @return a failure is logged, and the round tried again after a while (0.1 s, doubling up to a minute), from the position in the
- *         database
+ * @return a failure is logged, and the round tried again after a while (0.1 s, doubling up to a minute; to a second while the database is
+ *         away), from the position in the database
  */
 typedef enum err consumer_run(struct ctx *ctx, struct homeserver *hs, void *self, int64_t after,
 	int64_t up_to, int64_t *out_reached);
@@ -45,8 +45,8 @@ enum { CONSUMERS_MAX = 16 };
 
 struct consumers;
 
-/** No threads yet. `url` is the database's, for the connection that keeps the leases. */
-struct consumers *consumers_create(struct homeserver *hs, struct str url);
+/** No threads yet. One connection beside those of hs->db keeps the leases. */
+struct consumers *consumers_create(struct homeserver *hs);
 /** Before the start; `def` is copied. */
 void consumers_add(struct consumers *consumers, const struct consumer_def *def);
 /** Starts the threads; the homeserver is whole. */

@@ -313,12 +313,12 @@ static enum err run_round(void *self, struct ctx *ctx, int64_t *out_pause_ms)
 
 /* --- its life ------------------------------------------------------------------------------------------------------- */
 
-struct notice_job *notice_job_create(struct homeserver *hs, struct str url)
+struct notice_job *notice_job_create(struct homeserver *hs)
 {
 	struct notice_job *job = mem_alloc(sizeof(*job));
 	job->hs = hs;
 	job->lead_ms = INT64_MAX;
-	job->leases = store_leases_create(url);
+	job->leases = store_leases_create(hs->db);
 	job->rounds = rounds_create(&(struct rounds_def){.name = "notices",
 		.limit_ms = ROUND_LIMIT_MS,
 		.run = run_round,

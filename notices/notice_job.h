@@ -8,8 +8,8 @@
 
 struct notice_job;
 
-/** `url` is the database's, for the connection that keeps the lease: of all processes one sends. */
-struct notice_job *notice_job_create(struct homeserver *hs, struct str url);
+/** One connection beside those of hs->db keeps the lease: of all processes one sends. */
+struct notice_job *notice_job_create(struct homeserver *hs);
 /** Starts the thread; the homeserver is whole. Costs one round trip a second while nothing is due. */
 void notice_job_start(struct notice_job *job);
 /** Something may be due: it looks at once. Any thread. */

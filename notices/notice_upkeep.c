@@ -59,11 +59,11 @@ static enum err run_round(void *self, struct ctx *ctx, int64_t *out_pause_ms)
 
 /* --- its life ------------------------------------------------------------------------------------------------------- */
 
-struct notice_upkeep *notice_upkeep_create(struct homeserver *hs, struct str url)
+struct notice_upkeep *notice_upkeep_create(struct homeserver *hs)
 {
 	struct notice_upkeep *upkeep = mem_alloc(sizeof(*upkeep));
 	upkeep->hs = hs;
-	upkeep->leases = store_leases_create(url);
+	upkeep->leases = store_leases_create(hs->db);
 	upkeep->rounds = rounds_create(&(struct rounds_def){.name = "upkeep",
 		.limit_ms = ROUND_LIMIT_MS,
 		.run = run_round,

@@ -9,8 +9,8 @@
 
 struct notice_upkeep;
 
-/** `url` is the database's, for the connection that keeps the lease: of all processes one works. */
-struct notice_upkeep *notice_upkeep_create(struct homeserver *hs, struct str url);
+/** One connection beside those of hs->db keeps the lease: of all processes one works. */
+struct notice_upkeep *notice_upkeep_create(struct homeserver *hs);
 /** Starts the thread; the homeserver is whole. Costs two round trips every two seconds while nothing is due. */
 void notice_upkeep_start(struct notice_upkeep *upkeep);
 /** Something may be due: it looks at once. Any thread. */

@@ -3,16 +3,18 @@
  */
 #include "storage/consumer.h"
 
+#include "storage/pg.h"
+
 /* The arguments of the writer's statement, outside of it: arrays of one. */
 #define MOVE_ARGS(name, from, to) \
 	DB_ARGS(db_texts(&(name), 1), db_bigints(&(from), 1), db_bigints(&(to), 1))
 
-struct db *store_leases_create(struct str url)
+struct db *store_leases_create(struct db *db)
 {
-	return db_create(&(struct db_config){.url = url,
-		.pool_size = 1,
-		.statement_timeout_ms = 5000,
-		.acquire_timeout_ms = 5000});
+	return db_create_following(db,
+		&(struct db_config){.pool_size = 1,
+			.statement_timeout_ms = 5000,
+			.acquire_timeout_ms = 5000});
 }
 
 enum err store_consumer_lease(struct ctx *ctx, struct db *leases, struct str name,

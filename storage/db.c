@@ -34,7 +34,7 @@ struct db {
 		*free; /* guarded by lock; the last used first, so that few are open when little is asked */
 };
 
-struct db *db_create(const struct db_config *config)
+static struct db *create(const struct db_config *config, const _Atomic int64_t *moves)
 {
 	struct db *db = mem_alloc(sizeof(*db));
 	db->config = *config;
@@ -46,11 +46,23 @@ struct db *db_create(const struct db_config *config)
 	for (size_t i = size; i > 0; i--) {
 		struct pooled *pooled = &db->connections[i - 1];
 		pg_init(&pooled->pg, str_of(db->url), config->statement_timeout_ms);
-		pooled->pg.moves = &db->moves;
+		pooled->pg.moves = moves != NULL ? moves : &db->moves;
 		pooled->next_free = db->free;
 		db->free = pooled;
 	}
 	return db;
+}
+
+struct db *db_create(const struct db_config *config)
+{
+	return create(config, NULL);
+}
+
+struct db *db_create_following(struct db *followed, const struct db_config *config)
+{
+	struct db_config own = *config;
+	own.url = str_of(followed->url);
+	return create(&own, &followed->moves);
 }
 
 void db_destroy(struct db *db)

@@ -87,6 +87,12 @@ struct str pg_notification(struct ctx *ctx, struct pg *pg);
 MUST_CHECK enum err pg_query_text(struct ctx *ctx, struct pg *pg, const char *sql,
 	int64_t timeout_ms, struct str *out);
 
+/**
+ * A pool of its own to the same database as another one, which outlives it: db_moved() of that one counts for it, too.
+ * @param config  without `url`
+ */
+struct db *db_create_following(struct db *followed, const struct db_config *config);
+
 /** Wraps a result so that the ctx's arena frees it. */
 struct db_rows *pg_rows(struct ctx *ctx, PGresult *result);
 

@@ -361,11 +361,11 @@ void pushers_wake(struct pushers *pushers)
 	rounds_wake(pushers->rounds);
 }
 
-struct pushers *pushers_create(struct homeserver *hs, struct str url)
+struct pushers *pushers_create(struct homeserver *hs)
 {
 	struct pushers *pushers = mem_alloc(sizeof(*pushers));
 	pushers->hs = hs;
-	pushers->leases = store_leases_create(url);
+	pushers->leases = store_leases_create(hs->db);
 	pushers->rounds = rounds_create(&(struct rounds_def){.name = "push-sender",
 		.limit_ms = ROUND_LIMIT_MS,
 		.run = run_round,

@@ -14,8 +14,8 @@
 
 struct pushers;
 
-/** `url` is the database's, for the connection that keeps the lease of the delivery. */
-struct pushers *pushers_create(struct homeserver *hs, struct str url);
+/** One connection beside those of hs->db keeps the lease of the delivery. */
+struct pushers *pushers_create(struct homeserver *hs);
 /** Starts the delivery; the homeserver is whole. */
 void pushers_start(struct pushers *pushers);
 /** Before the outgoing client stops. What is not delivered stays stored. NULL does nothing. */

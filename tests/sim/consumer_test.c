@@ -82,7 +82,7 @@ static enum err look(struct ctx *ctx, struct homeserver *server, void *self, int
 
 static struct consumers *start_process(size_t number, struct seen *seen)
 {
-	struct consumers *consumers = consumers_create(&hs, url);
+	struct consumers *consumers = consumers_create(&hs);
 	consumers_add(consumers,
 		&(struct consumer_def){.name = "looker",
 			.run = look,

@@ -1,8 +1,11 @@
 /*
- * What a statement tells of its end.
+ * What a statement tells of its end, and whose connections are given up when the database moves.
  */
 #include "storage/db.h"
 
+#include <time.h>
+
+#include "base/clock.h"
 #include "storage/consumer.h"
 #include "storage/pg.h"
 #include "tests/storage/world.h"
@@ -37,10 +40,50 @@ static void db_exec__refused_at_its_commit__fails(void **state)
 	assert_int_equal(position, 1);
 }
 
+static bool has_lease(struct world *world, struct db *leases, const char *name)
+{
+	bool is_ours = false;
+	assert_int_equal(store_consumer_lease(&world->ctx, leases, str_of(name), &is_ours), ERR_OK);
+	return is_ours;
+}
+
+/* The server of a connection that was given up lets its locks go moments later. */
+static bool gets_lease(struct world *world, struct db *leases, const char *name)
+{
+	const struct timespec pause = {.tv_nsec = 10000000};
+	int64_t until_us = clock_mono_us() + 20000000;
+	while (!has_lease(world, leases, name)) {
+		if (clock_mono_us() > until_us) {
+			return false;
+		}
+		(void)nanosleep(&pause, NULL);
+	}
+	return true;
+}
+
+static void leases__database_moved__on_a_new_connection(void **state)
+{
+	struct world *world = *state;
+	struct db *elsewhere = world_connect(1);
+	struct db *leases = store_leases_create(world->db);
+	struct db *others = store_leases_create(elsewhere);
+	assert_true(has_lease(world, leases, "moved"));
+	assert_true(has_lease(world, leases, "moved")); /* on the same connection */
+	assert_false(has_lease(world, others, "moved"));
+	db_moved(world->db);
+	assert_true(has_lease(world, leases, "another"));
+	assert_true(gets_lease(world, others, "moved"));
+	assert_false(has_lease(world, leases, "moved"));
+	db_destroy(others);
+	db_destroy(leases);
+	db_destroy(elsewhere);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(db_exec__refused_at_its_commit__fails),
+		TEST(leases__database_moved__on_a_new_connection),
 	};
 	return cmocka_run_group_tests(tests, world_set_up_all, NULL);
 }
