@@ -21,7 +21,7 @@ static enum err migrate(struct command_line *line, struct data_folder *folder)
 	signals_init(&signals);
 	TRY(data_folder_lock(line->ctx, folder));
 	struct database database;
-	TRY(database_open(line->ctx, conf, folder->path, &signals, &database));
+	TRY(database_open(line->ctx, conf, folder->path, &signals, 0, &database));
 	database_close(&database, clock_mono_us() / 1000 + STOP_MS);
 	return ERR_OK;
 }

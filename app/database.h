@@ -14,10 +14,12 @@ struct database {
 
 /**
  * Starts the private cluster if none is configured, and brings the schema up to date.
- * Errors: STORE, MISSING, DENIED (PostgreSQL); CONFLICT (the schema is not this program's); SHUTDOWN (a signal came).
+ * @param wait_ms  how long a configured database that nobody reaches, or that takes no writes, is waited for; said in the log and to systemd
+ * Errors: STORE (also: it did not come), MISSING, DENIED (PostgreSQL; also: a configured one refuses for good); CONFLICT (the schema is not
+ * this program's); SHUTDOWN (a signal came).
  */
 MUST_CHECK enum err database_open(struct ctx *ctx, const struct conf *conf, const char *data,
-	struct signals *signals, struct database *out);
+	struct signals *signals, int64_t wait_ms, struct database *out);
 
 /** Stops the private cluster. @param deadline_mono_ms  by when, if need be without its last checkpoint */
 void database_close(struct database *database, int64_t deadline_mono_ms);

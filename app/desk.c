@@ -43,7 +43,7 @@ static enum err join_or_start(struct ctx *ctx, struct desk *desk, const struct c
 		enum err err = try_lock(ctx, desk);
 		if (err == ERR_OK) {
 			desk->server = 0;
-			return database_open(ctx, conf, desk->folder.path, &desk->signals, &desk->database);
+			return database_open(ctx, conf, desk->folder.path, &desk->signals, 0, &desk->database);
 		}
 		if (err != ERR_CONFLICT) {
 			return err;
@@ -68,7 +68,7 @@ static enum err open_database(struct ctx *ctx, struct desk *desk, const struct c
 		if (err != ERR_OK && err != ERR_CONFLICT) {
 			return err;
 		}
-		return database_open(ctx, conf, desk->folder.path, &desk->signals, &desk->database);
+		return database_open(ctx, conf, desk->folder.path, &desk->signals, 0, &desk->database);
 	}
 	return join_or_start(ctx, desk, conf);
 }

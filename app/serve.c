@@ -79,7 +79,8 @@ static enum err start(struct server *server, struct command_line *line)
 	struct ctx *ctx = server->ctx;
 	TRY(read_options(server, line));
 	TRY(open_folder(server, line->data));
-	TRY(database_open(ctx, server->conf, server->folder.path, &server->signals, &server->database));
+	TRY(database_open(ctx, server->conf, server->folder.path, &server->signals,
+		conf_int(server->conf, "database.start_timeout"), &server->database));
 	server->wire = wire_create(&(struct wire_config){
 		.conf = server->conf,
 		.settings = &server->settings,
@@ -90,6 +91,9 @@ static enum err start(struct server *server, struct command_line *line)
 		.database_url = server->database.url,
 		.data_folder = server->folder.path,
 	});
+	if (server->wire == NULL) {
+		return fail(ctx, ERR_STORE, NULL, "The database went away while the server started");
+	}
 	return wire_start(ctx, server->wire);
 }
 

@@ -3,9 +3,8 @@
  *
  *     db ← writer ← rooms ⇄ users ← sessions, typing ← handlers (http) ; housekeeper and consumers beside them
  *
- * The writer comes before rooms and users, which it calls back once something is committed; nothing is before the
- * listeners are open. At the end it has finished its queue before these two go. The outgoing client (http_client) needs
- * nobody; at the end it is stopped first, so that nobody waits for other servers.
+ * The writer comes before rooms and users, which it calls back once something is committed; nothing is before the listeners are open. At the
+ * end it has finished its queue before these two go. The outgoing client (http_client) needs nobody; at the end it is stopped first.
  */
 #include "app/wire.h"
 
@@ -390,6 +389,9 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 		.deaf = deaf,
 		.self = wire,
 	});
+	if (hs->writer == NULL) {
+		return;
+	}
 	e2ee_forget(hs->e2ee, writer_position(hs->writer));
 	hs->sso = sso_create();
 	hs->lazy_members = lazy_members_create();
@@ -470,6 +472,9 @@ struct wire *wire_create(const struct wire_config *config)
 	wire->arena = arena_create();
 	wire->appservices_folder = str_dup(wire->arena, conf_str(config->conf, "appservices.folder"));
 	create_services(wire, config);
+	if (wire->hs.writer == NULL) {
+		return NULL; /* the process ends, and what there is with it */
+	}
 	wire->ports = (struct http_ports){
 		.self = wire,
 		.authenticate = authenticate,

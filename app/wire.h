@@ -31,7 +31,7 @@ struct wire_config {
 
 struct wire;
 
-/** Makes the services, and starts those that have threads; nothing listens yet. */
+/** Makes the services, and starts those that have threads; nothing listens yet. NULL (logged) when the database went away: nothing is left but to end. */
 struct wire *wire_create(const struct wire_config *config);
 
 /** Opens the listeners. Errors: as http_server_start(). */

@@ -97,7 +97,7 @@ static const char *const default_keys[] = {"target_session_attrs", "connect_time
 	"tcp_user_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count"};
 static const char *const default_values[] = {"read-write", "3", "8000", "5", "2", "2"};
 
-static PGconn *connect_to(struct ctx *ctx, const struct pg *pg)
+PGconn *pg_connect(struct ctx *ctx, struct str url)
 {
 	enum { DEFAULTS = COUNT_OF(default_keys), OWN = 3 };
 	const char *keys[DEFAULTS + OWN + 1];
@@ -106,7 +106,7 @@ static PGconn *connect_to(struct ctx *ctx, const struct pg *pg)
 	memcpy(values, default_values, sizeof(default_values));
 	/* The first "dbname" is taken for a connection string. What stands behind it counts whatever that says. */
 	const char *own_keys[] = {"dbname", "application_name", "client_encoding", NULL};
-	const char *own_values[] = {str_cstr(ctx->arena, pg->url), "belfry", "UTF8", NULL};
+	const char *own_values[] = {str_cstr(ctx->arena, url), "belfry", "UTF8", NULL};
 	memcpy(keys + DEFAULTS, own_keys, sizeof(own_keys));
 	memcpy(values + DEFAULTS, own_values, sizeof(own_values));
 	return PQconnectdbParams(keys, values, 1);
@@ -139,7 +139,7 @@ enum err pg_ensure(struct ctx *ctx, struct pg *pg)
 	}
 	pg_close(pg);
 	pg->moves_seen = pg->moves != NULL ? atomic_load(pg->moves) : 0;
-	pg->conn = connect_to(ctx, pg);
+	pg->conn = pg_connect(ctx, pg->url);
 	if (PQstatus(pg->conn) != CONNECTION_OK || PQsetnonblocking(pg->conn, 1) != 0) {
 		return connection_lost(ctx, pg);
 	}

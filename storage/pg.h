@@ -33,6 +33,9 @@ void pg_close(struct pg *pg);
  */
 MUST_CHECK enum err pg_ensure(struct ctx *ctx, struct pg *pg);
 
+/** libpq's connection, whether or not it came to be; the caller's. Of several servers the first that takes writes; each has three seconds. */
+PGconn *pg_connect(struct ctx *ctx, struct str url);
+
 /** Which of the servers of the connection string it is connected to; in the ctx's arena. Connected. */
 struct str pg_place(struct ctx *ctx, const struct pg *pg);
 

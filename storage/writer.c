@@ -23,7 +23,7 @@ enum {
 	DOUBT_PAUSE_MS = 100,
 	CONNECT_PAUSE_MS = 1000,
 	AWAIT_MS = 5000,
-	START_WAIT_MS = 10000,
+	START_WAIT_MS = 30000, /* a failover right now */
 };
 
 static struct metric queue_depth =

@@ -11,7 +11,7 @@ from support import accounts
 from support.client import path_of, seconds, unique
 from support.conversation import Conversation
 from support.standby import StandbyPair
-from support.server import Server, wait_until
+from support.server import Server, free_port, wait_until
 
 READERS = 3
 
@@ -93,6 +93,51 @@ def test_primary_hangs_and_comes_back__nobody_waits_for_it_long_or_reads_it(serv
         pair.thaw(old)  # it takes itself for the primary
         assert read_at_once(user, pool, pair.held(new, "devices")) == ["new"] * READERS
     assert pair.sql(old, "SELECT count(*) FROM devices WHERE display_name = 'new'") == "0"
+
+
+def test_server__begun_during_a_failover__waits_says_so_and_serves(server, pair):
+    it = Server(server_name=server.server_name, settings={"database.url": pair.url})
+    try:
+        pair.kill(pair.primary)
+        it.launch()
+        wait_until(lambda: "db.awaited" in it.log(), 60, "word that it waits")
+        assert "session is read-only" in it.log() and it.process.poll() is None
+        pair.promote()
+        it.wait_ready()
+        assert "db.came" in it.log()
+    finally:
+        it.destroy()
+
+
+def test_server__waits_for_a_database__ends_by_a_signal_or_when_the_time_is_over():
+    nobody = "postgresql://belfry@127.0.0.1:%d/postgres" % free_port()
+    it = Server(settings={"database.url": nobody})
+    try:
+        it.launch()
+        wait_until(lambda: "db.awaited" in it.log(), 60, "word that it waits")
+        it.process.terminate()
+        assert it.process.wait(seconds(30)) == 0
+        it.settings["database.start_timeout"] = "1s"
+        assert it.launch().process.wait(seconds(30)) == 1
+        assert "There is no database that takes writes" in it.log() and "Connection refused" in it.log()
+    finally:
+        it.destroy()
+
+
+@pytest.mark.parametrize("old,new,said", [
+    ("belfry@", "stranger@", 'role "stranger" does not exist'),
+    ("/postgres?", "/elsewhere?", 'database "elsewhere" does not exist'),
+    ("sslmode=disable", "sslmode=sometimes", "sslmode"),
+    ("sslmode=disable", "colour=red", "colour"),
+])
+def test_server__refused_for_good__ends_at_once_and_says_what_to_do(pair_of_all, old, new, said):
+    url = "postgresql://belfry@127.0.0.1:%d/postgres?sslmode=disable" % pair_of_all.ports[pair_of_all.primary]
+    it = Server(settings={"database.url": url.replace(old, new)})
+    try:
+        assert it.launch().process.wait(seconds(30)) == 1
+        assert said in it.log() and "Correct database.url" in it.log() and "db.awaited" not in it.log()
+    finally:
+        it.destroy()
 
 
 def test_standby_that_lacks_events_takes_over__positions_go_on_behind_those_given_out(server, pair):
