@@ -135,6 +135,14 @@ function(belfry_unit_tests)
 	endforeach()
 endfunction()
 
+# belfry_program_test(<test> <kind> <timeout_s> <folder> COMMAND…): a test in Python of the server, run in a folder.
+function(belfry_program_test name kind timeout_s folder)
+	belfry_register(${name} ${kind} ${timeout_s} ${ARGN})
+	set_property(TEST ${BELFRY_TEST_PREFIX}${name} APPEND PROPERTY ENVIRONMENT BELFRY_BIN=$<TARGET_FILE:belfry>
+		BELFRY_TEST_SLOW=${BELFRY_SLOW} PYTHON=${PYTHON} PYTHONDONTWRITEBYTECODE=1)
+	set_property(TEST ${BELFRY_TEST_PREFIX}${name} PROPERTY WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}/${folder})
+endfunction()
+
 # belfry_pytest(<kind> <timeout_s>): one ctest test for each test_*.py of tests/<kind>.
 function(belfry_pytest kind timeout_s)
 	if(NOT kind IN_LIST BELFRY_TESTS OR NOT TARGET belfry)
@@ -153,49 +161,32 @@ function(belfry_pytest kind timeout_s)
 			set(select -m ${BELFRY_PYTEST_MARK})
 		endif()
 		string(REGEX REPLACE "^.*/test_(.*)\\.py$" "${kind}_\\1" name ${file})
-		belfry_register(${name} ${kind} ${timeout_s} ${BELFRY_REPORTS} ${BELFRY_RUN} ${PYTHON} -m pytest -q
+		belfry_program_test(${name} ${kind} ${timeout_s} tests/${kind} ${BELFRY_REPORTS} ${BELFRY_RUN} ${PYTHON} -m pytest -q
 			-p no:cacheprovider ${select} ${CMAKE_SOURCE_DIR}/${file})
-		set_property(TEST ${BELFRY_TEST_PREFIX}${name} APPEND PROPERTY ENVIRONMENT
-			BELFRY_BIN=$<TARGET_FILE:belfry> BELFRY_TEST_SLOW=${BELFRY_SLOW}
-			PYTHONDONTWRITEBYTECODE=1)
-		set_property(TEST ${BELFRY_TEST_PREFIX}${name} PROPERTY
-			WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}/tests/${kind})
 	endforeach()
 endfunction()
 
 # A minute of trouble, most of which it waits: Belfrys alone, since a Synapse costs more and has excuses of its own (tests/soak/README.md).
 function(belfry_soak)
-	if(NOT soak IN_LIST BELFRY_TESTS OR NOT TARGET belfry)
-		return()
+	if(soak IN_LIST BELFRY_TESTS AND TARGET belfry)
+		belfry_program_test(soak soak 600 tests ${BELFRY_REPORTS} ${BELFRY_RUN} ${PYTHON} -m soak --seed 11 --seconds 45
+			--belfrys 3 --no-synapse --no-clocks --heal 180)
 	endif()
-	belfry_register(soak soak 600 ${BELFRY_REPORTS} ${BELFRY_RUN} ${PYTHON} -B -m soak --seed 11 --seconds 45
-		--belfrys 3 --no-synapse --no-clocks --heal 180)
-	set_property(TEST ${BELFRY_TEST_PREFIX}soak APPEND PROPERTY ENVIRONMENT
-		BELFRY_BIN=$<TARGET_FILE:belfry> BELFRY_TEST_SLOW=${BELFRY_SLOW})
-	set_property(TEST ${BELFRY_TEST_PREFIX}soak PROPERTY WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}/tests)
 endfunction()
 
 # Two processes behind HAProxy: what meets most of what they share. tools/test-pair without a file runs everything.
 function(belfry_pair)
-	if(NOT interop IN_LIST BELFRY_TESTS OR NOT TARGET belfry)
-		return()
+	if(interop IN_LIST BELFRY_TESTS AND TARGET belfry)
+		belfry_program_test(pair interop 300 "" ${CMAKE_SOURCE_DIR}/tools/test-pair
+			tests/http/test_send.py tests/http/test_to_device.py tests/http/test_fed_inbox.py)
 	endif()
-	belfry_register(pair interop 300 ${CMAKE_SOURCE_DIR}/tools/test-pair
-		tests/http/test_send.py tests/http/test_to_device.py tests/http/test_fed_inbox.py)
-	set_property(TEST ${BELFRY_TEST_PREFIX}pair APPEND PROPERTY ENVIRONMENT
-		BELFRY_BIN=$<TARGET_FILE:belfry> BELFRY_TEST_SLOW=${BELFRY_SLOW} PYTHON=${PYTHON})
-	set_property(TEST ${BELFRY_TEST_PREFIX}pair PROPERTY WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
 endfunction()
 
 # Seconds of what `tools/soak-load` does for hours: descriptors and threads that are not given back, answers that are wrong.
 function(belfry_soak_load)
-	if(NOT TARGET belfry OR NOT (soak IN_LIST BELFRY_TESTS OR BELFRY_SANITIZE MATCHES "thread"))
-		return()
+	if(TARGET belfry AND (soak IN_LIST BELFRY_TESTS OR BELFRY_SANITIZE MATCHES "thread"))
+		belfry_program_test(soak_load soak 300 tests ${BELFRY_REPORTS} ${BELFRY_RUN} ${PYTHON} -m load --seconds 6)
 	endif()
-	belfry_register(soak_load soak 300 ${BELFRY_REPORTS} ${BELFRY_RUN} ${PYTHON} -B -m load --seconds 6)
-	set_property(TEST ${BELFRY_TEST_PREFIX}soak_load APPEND PROPERTY ENVIRONMENT
-		BELFRY_BIN=$<TARGET_FILE:belfry> BELFRY_TEST_SLOW=${BELFRY_SLOW})
-	set_property(TEST ${BELFRY_TEST_PREFIX}soak_load PROPERTY WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}/tests)
 endfunction()
 
 # Two days of a small school, all that bench/year does and measures.

@@ -1,5 +1,6 @@
 """The command line: users, registration tokens, configuration check, help."""
 import os
+import re
 import subprocess
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from support import accounts
 from support.client import Client, seconds
 from support.server import binary, new_folder, wait_until
+
+SOURCES = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 def belfry(*arguments, **more):
@@ -204,6 +207,14 @@ def test_config_file__used_by_serve__set_wins(make_server):
     server.command = lambda: original[:2] + ["--config", path] + original[2:]
     server.start()
     assert accounts.register(server.url, "ann").user_id == "@ann:file.example"
+
+
+def test_config__default_of_local_workers__is_what_was_measured():
+    """It decides how many writes share a commit: with 8 a message cost 1.6 times as much. Whoever changes it measures anew, and says so there."""
+    with open(os.path.join(SOURCES, "docs", "performance.md"), encoding="utf-8") as file:
+        measured = re.search(r"with (\d+) \(`http\.local_workers`\)", file.read())[1]
+    row = next(line for line in belfry("config", "reference").stdout.splitlines() if "`http.local_workers`" in line)
+    assert row.split("|")[3].strip() == "`%s`" % measured
 
 
 # -- help

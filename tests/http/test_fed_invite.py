@@ -6,21 +6,12 @@ import pytest
 from synapse.api.room_versions import KNOWN_ROOM_VERSIONS
 
 from support.client import path_of, unique
+from support.federated_people import alice, zoe  # noqa: F401
 from support.handshake import VERSIONS, add_signature, asked, countersign, membership
 from support.remote_room import Pdu, RemoteRoom
 
 INVITE_V1 = r"/_matrix/federation/v1/invite/.*"
 INVITE_V2 = r"/_matrix/federation/v2/invite/.*"
-
-
-@pytest.fixture
-def alice(federated):
-    return federated.user()
-
-
-@pytest.fixture
-def zoe(remote):
-    return "@zoe:" + remote.name
 
 
 # -- to us

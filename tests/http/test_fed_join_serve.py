@@ -5,16 +5,12 @@ from synapse.api.room_versions import KNOWN_ROOM_VERSIONS
 from unpaddedbase64 import decode_base64, encode_base64
 
 from support.client import path_of
+from support.federated_people import alice, zoe  # noqa: F401
 from support.handshake import VERSIONS, Guest, countersign, membership
 from support.inbox import Inbox
 from support.remote_room import Pdu, reference_hash
 
 PUBLIC = {"preset": "public_chat"}
-
-
-@pytest.fixture
-def alice(federated):
-    return federated.user()
 
 
 @pytest.fixture
@@ -25,11 +21,6 @@ def room(alice):
 @pytest.fixture
 def guest(remote, federated, room):
     return Guest(remote, federated, room)
-
-
-@pytest.fixture
-def zoe(remote):
-    return "@zoe:" + remote.name
 
 
 def pdus(version, events):

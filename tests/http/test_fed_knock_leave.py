@@ -3,21 +3,12 @@ Spec: server-server API, "Knocking upon a room", "Leaving Rooms (Rejecting Invit
 import pytest
 
 from support.client import path_of
+from support.federated_people import alice, zoe  # noqa: F401
 from support.handshake import Guest, asked, countersign, membership
 from support.remote_room import Pdu, RemoteRoom
 from test_fed_invite import Invite
 
 KNOCKABLE = ["7", "8", "9", "10", "11", "12"]
-
-
-@pytest.fixture
-def alice(federated):
-    return federated.user()
-
-
-@pytest.fixture
-def zoe(remote):
-    return "@zoe:" + remote.name
 
 
 def knock(user, room, *via, **body):

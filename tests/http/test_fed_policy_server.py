@@ -5,6 +5,7 @@ import concurrent.futures
 import pytest
 
 from support.client import path_of, unique
+from support.federated_people import alice  # noqa: F401
 from support.handshake import VERSIONS, Guest, countersign
 from support.inbox import Inbox
 from support.policy_server import PATH, PolicyServer, refusal
@@ -16,11 +17,6 @@ PUBLIC = {"preset": "public_chat"}
 
 def no_spam(pdu):
     return refusal("The message appears to contain possible spam") if "spam" in str(pdu["content"]) else None
-
-
-@pytest.fixture
-def alice(federated):
-    return federated.user()
 
 
 @pytest.fixture

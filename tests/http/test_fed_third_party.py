@@ -4,19 +4,10 @@ import json
 import pytest
 
 from support.client import path_of, unique
+from support.federated_people import alice, zoe  # noqa: F401
 from support.handshake import asked, countersign, membership
 
 INVITE_V2 = r"/_matrix/federation/v2/invite/.*"
-
-
-@pytest.fixture
-def alice(federated):
-    return federated.user()
-
-
-@pytest.fixture
-def zoe(remote):
-    return "@zoe:" + remote.name
 
 
 class IdentityServer:
