@@ -54,6 +54,28 @@ def room_extremities(remote, server, shared, event_id):
     return event["prev_events"]
 
 
+# -- what an event costs in the database
+
+ROWS = """SELECT sum((xpath('/row/n/text()', query_to_xml(format('SELECT count(*) AS n FROM %I', tablename), false, true, '')))[1]::text::bigint)
+FROM pg_tables WHERE schemaname = 'public' AND tablename NOT LIKE 'inbox%'"""
+
+
+def test_sec_5_9__auth_chains_that_grow__rows_of_an_event_do_not(make_federated, remote):
+    """Each event names the one before among its auth events, so its chain is the longest that there can be."""
+    server = make_federated().start()
+    shared = SharedRoom(server, remote)
+    room = shared.room
+
+    def rows_of_events(count):
+        before = int(server.sql(ROWS))
+        shared.deliver(*[room.send("m.room.power_levels", {"users": {room.creator: 100}, "ban": 50 + number % 2}, "")
+                         for number in range(count)])
+        return int(server.sql(ROWS)) - before
+    rows_of_events(10)
+    first, second = rows_of_events(45), rows_of_events(45)
+    assert 45 <= first <= 4 * 45 and second <= first + 10
+
+
 # -- state that is hard to resolve
 
 @pytest.mark.parametrize("version", ["1", "6", "11", "12"])

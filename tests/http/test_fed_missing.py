@@ -80,13 +80,18 @@ def test_missing__unrelated_events_in_the_answer__left_aside(shared):
     assert not shared.knows(unrelated)
 
 
+def spoil(event, remote):
+    """The same event; its signature has another first letter, so it is one of something else."""
+    key_id, signature = next(iter(event.json["signatures"][remote.name].items()))
+    event.json["signatures"][remote.name][key_id] = ("A" if signature[0] != "A" else "B") + signature[1:]
+    return event
+
+
 def test_sec_5_5__flipped_byte_in_the_answer__not_taken(shared):
     room, remote = shared.room, shared.remote
     shared.sentinel()
     base = list(room.heads)
-    forged = room.sign(room.draft("m.room.message", {"body": "forged"}))
-    key_id, signature = next(iter(forged.json["signatures"][remote.name].items()))
-    forged.json["signatures"][remote.name][key_id] = ("A" if signature[0] != "A" else "B") + signature[1:]
+    forged = spoil(room.sign(room.draft("m.room.message", {"body": "forged"})), remote)
     room.add(forged)
     on_forged = room.message("on the forged one")
     for path in (STATE_IDS, STATE):
@@ -289,6 +294,30 @@ def test_sec_5_7__state_without_its_auth_chain__not_taken(shared):
     assert second
 
 
+@pytest.mark.parametrize("members", [1, 150], ids=["event by its id", "state as a whole"])
+@pytest.mark.parametrize("is_spoilt", [False, True], ids=["good", "flipped"])
+def test_sec_5_5__flipped_byte_in_a_state__not_taken(shared, members, is_spoilt):
+    room, remote = shared.room, shared.remote
+    base = list(room.heads)
+    zoe = "@zoe:" + remote.name
+    joined = room.join(zoe)
+    for number in range(members - 1):
+        room.join("@member%d:%s" % (number, remote.name))
+    long_gap(room)
+    newest = room.message("newest")
+    if not is_spoilt:
+        shared.deliver(newest)
+        assert shared.user.get_state(shared.room_id, "m.room.member", zoe).ok()["membership"] == "join"
+    else:
+        spoil(joined, remote)
+        shared.send(newest)
+        room.heads, room.state = base, room.states[base[0]]
+        shared.sentinel()
+        assert not shared.knows(newest)
+        assert shared.user.get_state(shared.room_id, "m.room.member", zoe).status == 404
+    assert bool(asked(remote, "state")) == (members > 100)
+
+
 def test_sec_5_7__state_of_another_room_or_empty__not_taken(shared):
     room, remote = shared.room, shared.remote
     base = list(room.heads)
@@ -322,11 +351,14 @@ def test_gap__gigantic_state__refused_within_bounds(shared):
 
 # -- auth events
 
-def test_missing_auth__fetched_by_event_auth(shared):
+@pytest.mark.parametrize("is_spoilt", [False, True], ids=["good", "flipped"])
+def test_sec_5_5__missing_auth__fetched_by_event_auth_unless_flipped(shared, is_spoilt):
     room, remote = shared.room, shared.remote
     zoe = "@zoe:" + remote.name
     base = list(room.heads)
     join = room.join(zoe)
+    if is_spoilt:
+        spoil(join, remote)
     # Stands where the join is not before it, but names it.
     late = room.sign(room.draft("m.room.message", {"body": "hi"}, sender=zoe, prev=base,
                                 auth_events=room.refs(room.auth_ids("m.room.message", zoe, None, {}, room.state))))
@@ -337,6 +369,8 @@ def test_missing_auth__fetched_by_event_auth(shared):
     assert asked(remote, "event_auth")
     assert not shared.knows(late)  # by the state before it nobody called zoe was there
     assert not shared.knows(join)
+    kept = shared.server.sql("SELECT count(*) FROM events WHERE event_id = '%s'" % join.event_id)
+    assert kept.strip() == ("0" if is_spoilt else "1")  # as an outlier
 
 
 def test_sec_5_6__auth_events_of_another_room__not_allowed(shared):
