@@ -209,7 +209,7 @@ static void note_invite(struct ctx *ctx, struct made_room *made, enum err err, s
 	}
 }
 
-/* Errors: DEFER (parked), SHUTDOWN */
+/* Errors: DEFER (parked) */
 static enum err invite_others(struct ctx *ctx, struct homeserver *hs,
 	const struct create_request *request, struct made_room *made)
 {
@@ -222,7 +222,7 @@ static enum err invite_others(struct ctx *ctx, struct homeserver *hs,
 		}
 		intent->sender = request->who->user;
 		enum err err = room_invite_by(ctx, hs, made->room, intent, NULL);
-		if (err == ERR_DEFER || err == ERR_SHUTDOWN) {
+		if (err == ERR_DEFER) {
 			return err;
 		}
 		if (err == ERR_REMOTE || err == ERR_TIMEOUT) {
@@ -233,7 +233,7 @@ static enum err invite_others(struct ctx *ctx, struct homeserver *hs,
 	return ERR_OK;
 }
 
-/* Errors: DEFER (parked), SHUTDOWN */
+/* Errors: DEFER (parked) */
 static enum err invite_third_parties(struct ctx *ctx, struct homeserver *hs,
 	const struct create_request *request, struct made_room *made)
 {
@@ -245,7 +245,7 @@ static enum err invite_third_parties(struct ctx *ctx, struct homeserver *hs,
 			.is_direct = request->is_direct,
 		};
 		enum err err = room_invite_third_party(ctx, hs, &wish);
-		if (err == ERR_DEFER || err == ERR_SHUTDOWN) {
+		if (err == ERR_DEFER) {
 			return err;
 		}
 		note_invite(ctx, made, err, wish.ask.medium);

@@ -5,6 +5,7 @@
 
 #include "homeserver/timeline/page_relations.h"
 #include "homeserver/timeline/page_time.h"
+#include "http/memo.h"
 
 static enum err read_token(struct call *call, const char *name, bool *out_has, struct token *out)
 {
@@ -84,6 +85,7 @@ static enum err get_event_near(struct call *call)
 {
 	int64_t ts;
 	bool is_backwards;
+	call_begin_memo(call);
 	if (call_query(call, "ts").p == NULL) {
 		return fail(&call->ctx, ERR_INPUT, M_MISSING_PARAM, "ts is missing");
 	}

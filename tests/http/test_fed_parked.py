@@ -453,19 +453,24 @@ def test_join__keys_of_many_servers__asked_once_each(server, make_remote):
 def test_partial__many_wait_for_the_members__others_are_asked_meanwhile(server, make_remote):
     remote = make_remote()
     room, users = large(remote), [server.user() for _ in range(HANGING)]
-    slow = Slow("/v1/state/", remote)
+    slow, before = Slow("/v1/state/", remote), room.state["m.room.join_rules", ""]
     join(users[0], room.room_id, remote).ok()
     try:
         slow.await_hanging(1)
         asks = Asks([lambda: users[0].get(path_of("rooms", room.room_id, "members")),
                      lambda: users[0].get(path_of("rooms", room.room_id, "joined_members")),
                      lambda: users[0].get(path_of("rooms", room.room_id, "state")),
+                     lambda: users[0].get(path_of("rooms", room.room_id, "event", before.event_id)),
+                     lambda: users[0].get(path_of("rooms", room.room_id, "context", before.event_id)),
+                     lambda: users[0].get(path_of("rooms", room.room_id, "messages"), {"dir": "b"}),
+                     lambda: users[0].get("/_matrix/client/v1" + path_of("rooms", room.room_id, "timestamp_to_event"),
+                                          {"ts": before["origin_server_ts"], "dir": "b"}),
                      lambda: join(users[1], room.room_id, remote),
                      lambda: users[0].invite(room.room_id, users[2])])
         assert_another_is_answered(server, make_remote)
     finally:
         slow.hurry()
-    assert [reply.status for reply in asks.all()] == [200] * 5
+    assert [reply.status for reply in asks.all()] == [200] * 9
     assert joined_members(users[1], room) == {room.creator, users[0].user_id, users[1].user_id, *room.far}
 
 
