@@ -4,8 +4,8 @@
 #ifndef BELFRY_STORAGE_WRITE_H
 #define BELFRY_STORAGE_WRITE_H
 
-#include "base/lock.h"
 #include "base/vec.h"
+#include "base/wakeup.h"
 #include "storage/pg.h"
 #include "storage/writer.h"
 
@@ -27,14 +27,11 @@ struct write {
 	struct write *next;     /**< in the queue, then among those of which not all peers have heard */
 	int64_t group_position; /**< newest of its group */
 	int64_t patience_until_ms; /**< monotonic; then nobody is waited for any more */
-	/* Set by the writer's thread before `is_done`: */
+	/* Set by the writer's thread before `done`: */
 	int64_t first_position;
 	enum err err;
-	char cause[160]; /**< for the log; copied, for the writer's arena goes first */
-	/* Guarded by lock: */
-	struct lock lock;
-	struct cond done;
-	bool is_done;
+	char cause[160];    /**< for the log; copied, for the writer's arena goes first */
+	struct wakeup done; /**< sent once; its caller may free the write */
 };
 
 /** By what the transactions of one writer are known. The writer's thread only. */

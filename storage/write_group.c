@@ -12,6 +12,7 @@
 
 #include <endian.h>
 #include <string.h>
+#include <time.h>
 
 enum {
 	OID_BOOL = 16,

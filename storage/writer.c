@@ -41,8 +41,7 @@ static struct metric group_time =
 static void write_fini(void *data)
 {
 	struct write *write = data;
-	cond_fini(&write->done);
-	lock_fini(&write->lock);
+	wakeup_fini(&write->done);
 }
 
 struct write *write_new(struct ctx *ctx)
@@ -50,8 +49,7 @@ struct write *write_new(struct ctx *ctx)
 	invariant(!ctx->may_not_wait); /* whoever writes waits for the commit */
 	struct write *write = ARENA_NEW(ctx->arena, struct write);
 	write->arena = ctx->arena;
-	lock_init(&write->lock, RANK_LEAF);
-	cond_init(&write->done);
+	wakeup_init(&write->done);
 	arena_on_reset(ctx->arena, write_fini, write);
 	return write;
 }
@@ -87,9 +85,7 @@ void write_on_failure(struct write *write, void (*failed)(void *data), void *dat
 
 void write_finish(struct write *write)
 {
-	LOCK_SCOPE(&write->lock);
-	write->is_done = true;
-	cond_signal(&write->done);
+	wakeup_send(&write->done);
 }
 
 static void fail_write(struct write *write, enum err err, const char *cause)
@@ -137,11 +133,7 @@ void writer_submit(struct writer *writer, struct write *write)
 enum err writer_wait(struct ctx *ctx, struct write *write, int64_t *out_first_position)
 {
 	invariant(write->is_submitted);
-	lock_take(&write->lock);
-	while (!write->is_done) {
-		cond_wait(&write->done, &write->lock);
-	}
-	lock_give(&write->lock);
+	wakeup_wait(&write->done);
 	if (write->err == ERR_OK) {
 		if (out_first_position != NULL) {
 			*out_first_position = write->first_position;

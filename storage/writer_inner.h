@@ -5,6 +5,7 @@
 #ifndef BELFRY_STORAGE_WRITER_INNER_H
 #define BELFRY_STORAGE_WRITER_INNER_H
 
+#include "base/lock.h"
 #include "storage/write.h"
 
 #include <stdatomic.h>
