@@ -152,7 +152,8 @@ enum err identity_server_unbind(struct ctx *ctx, struct homeserver *hs, struct s
 		.content = &body,
 	};
 	struct str authorization = x_matrix_sign(arena, &request, &hs->signer);
-	TRY(send(ctx, hs, API "/3pid/unbind", row->address, authorization, &body, &answer));
+	struct str key = str_printf(arena, "%.*s %.*s", STR_ARG(row->medium), STR_ARG(row->address));
+	TRY(send(ctx, hs, API "/3pid/unbind", key, authorization, &body, &answer));
 	return answer.status == 200
 		? ERR_OK
 		: fail(ctx, ERR_REMOTE, NULL, "The identity server refused with %d", answer.status);

@@ -9,8 +9,9 @@
 #include "storage/threepid.h"
 
 /*
- * Who calls holds its thread, and has asked ctx_may_ask() before. Errors of all that ask: the identity server's own refusals (its status, errcode and text; what it says of a
- * token is no word on the client's session here: DENIED M_UNAUTHORIZED); REMOTE; TIMEOUT.
+ * Who calls has asked ctx_may_ask() before; with a memo the call is parked meanwhile (http/memo_fetch.h), without one it holds its thread. Errors
+ * of all that ask: the identity server's own refusals (its status, errcode and text; what it says of a token is no word on the client's
+ * session here: DENIED M_UNAUTHORIZED); REMOTE; TIMEOUT; DEFER.
  */
 
 /** Whether `id_server` (host, perhaps with port) is the configured one. Errors: INPUT M_SERVER_NOT_TRUSTED. */

@@ -33,10 +33,14 @@ static void destroy(void *value)
 
 void call_begin_memo(struct call *call)
 {
-	struct memo *memo = call_kept(call);
-	if (ctx_may_ask(&call->ctx) != ERR_OK) {
-		return;
+	if (ctx_may_ask(&call->ctx) == ERR_OK) {
+		call_begin_memo_early(call);
 	}
+}
+
+void call_begin_memo_early(struct call *call)
+{
+	struct memo *memo = call_kept(call);
 	if (memo == NULL) {
 		memo = mem_alloc(sizeof(*memo));
 		memo->arena = arena_create();

@@ -32,6 +32,8 @@ struct memo_wait;
  * others at all (ctx_may_ask) it has none, and costs nothing: whoever wants to ask has it begin anew.
  */
 void call_begin_memo(struct call *call);
+/** The same also while it may not ask: for who finds out before what counts once (that a password is right), and then begins anew where it may. */
+void call_begin_memo_early(struct call *call);
 
 /** What was put under a key; NULL: nothing, or no memo. */
 void *memo_get(const struct memo *memo, struct str key);

@@ -18,6 +18,7 @@
 #include "homeserver/account/service_user.h"
 #include "homeserver/account/shared_secret.h"
 #include "homeserver/account/sso/sso.h"
+#include "http/memo.h"
 
 /* --- log-in and log-out -------------------------------------------------------------------------------- */
 
@@ -492,21 +493,35 @@ static enum err post_password(struct call *call)
 	return reply_empty(call);
 }
 
-static enum err post_deactivate(struct call *call)
+/* A proof counts once: what it is for is in the memo from then on. *out_erase is NULL while it is not complete. */
+static enum err confirm_end(struct call *call, bool **out_erase)
 {
 	const struct json *body;
-	bool erase = false;
 	struct uia_proof proof;
-	enum unbind_result result = UNBIND_SUCCESS;
+	bool *erase = ARENA_NEW(call->ctx.arena, bool);
 	TRY(uia_recall_body(call));
 	TRY(call_json(call, &body));
-	TRY(body_opt_bool(call, body, "erase", false, &erase));
+	TRY(body_opt_bool(call, body, "erase", false, erase));
 	TRY(uia_require(call, &uia_flows_password, &proof));
-	if (!proof.is_complete) {
+	*out_erase = proof.is_complete ? erase : NULL;
+	memo_put(call->ctx.memo, STR("erase"), *out_erase);
+	return ERR_OK;
+}
+
+static enum err post_deactivate(struct call *call)
+{
+	enum unbind_result result = UNBIND_SUCCESS;
+	call_begin_memo_early(call);
+	bool *erase = memo_get(call->ctx.memo, STR("erase"));
+	if (erase == NULL) {
+		TRY(confirm_end(call, &erase));
+	}
+	if (erase == NULL) {
 		return ERR_OK;
 	}
 	TRY(threepid_unbind_all(&call->ctx, hs_of(call), principal_of(call)->user.s, &result));
-	TRY(deactivate(&call->ctx, hs_of(call), principal_of(call)->user.s, erase));
+	call->ctx.memo = NULL; /* from here on it happens, once */
+	TRY(deactivate(&call->ctx, hs_of(call), principal_of(call)->user.s, *erase));
 	struct json_out *out = reply_json(call, 200);
 	json_out_object(out);
 	json_out_key_str(out, "id_server_unbind_result", unbind_result_name(result));

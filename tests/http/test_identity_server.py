@@ -1,13 +1,15 @@
 """What Belfry asks of its identity server and makes of odd answers, with a stand-in; tests/interop/test_identity_server.py has a real one."""
+import concurrent.futures
 import hashlib
 import json
+import threading
 from base64 import urlsafe_b64encode
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from support import accounts
-from support.client import path_of, unique
+from support.client import path_of, seconds, unique
 from support.server import Server, free_port
 from support.serving import serve
 
@@ -58,7 +60,7 @@ def stand_in():
 @pytest.fixture(scope="module")
 def bound_server(stand_in):
     """It may ask no other address of this machine than the identity server's."""
-    started = Server(settings={"identity_server": "http://" + stand_in.name}).start()
+    started = Server(settings={"identity_server": "http://" + stand_in.name, "password.parallel": "1"}).start()
     yield started
     started.destroy()
 
@@ -135,6 +137,30 @@ def test_deactivate__bound__unbound_before(user, identity):
     identity.asked.clear()
     assert user.uia("POST", "/account/deactivate").ok()["id_server_unbind_result"] == "success"
     assert [path for path, _, _ in identity.asked] == [UNBIND]
+
+
+def test_deactivate__identity_server_is_slow__holds_no_worker(bound_server, user, identity):
+    come, gate = threading.Event(), threading.Event()
+
+    def slow(_):
+        come.set()
+        gate.wait(seconds(30))
+        return 200, {}
+    identity.answers.update({BIND: bound_answer(user), UNBIND: slow})
+    bind(user, identity).ok()
+    other = accounts.register(bound_server.url)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(user.uia, "POST", "/account/deactivate")
+        try:
+            assert come.wait(seconds(20))
+            # the only worker that checks passwords is free
+            other.login().get("/account/whoami").ok()
+            assert not ended.done()
+        finally:
+            gate.set()
+        assert ended.result(seconds(30)).ok()["id_server_unbind_result"] == "success"
+    user.get("/account/whoami").expect(401, "M_UNKNOWN_TOKEN")
+    assert [path for path, _, _ in identity.asked] == [BIND, UNBIND]
 
 
 def test_bind__identity_server_that_nobody_trusts__never_asked(user, alice, identity):

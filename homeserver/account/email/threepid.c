@@ -90,7 +90,11 @@ static enum err unbind_one(struct ctx *ctx, struct homeserver *hs, struct str us
 {
 	enum err err = identity_server_check(ctx, hs, row->id_server);
 	if (err == ERR_OK) {
+		TRY(ctx_may_ask(ctx));
 		err = identity_server_unbind(ctx, hs, user_id, row);
+	}
+	if (err == ERR_DEFER || err == ERR_SHUTDOWN) {
+		return err; /* its word is still to come */
 	}
 	if (err != ERR_OK) {
 		log_info(ctx->request_id, "account.unbind.refused", "kind=%s cause=%.*s", err_name(err),

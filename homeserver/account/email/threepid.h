@@ -52,7 +52,7 @@ MUST_CHECK enum err threepid_bind(struct ctx *ctx, struct homeserver *hs, struct
 MUST_CHECK enum err threepid_unbind(struct ctx *ctx, struct homeserver *hs,
 	const struct principal *who, const struct threepid_bind_row *which, enum unbind_result *out);
 
-/** All of a user, for the end of the account. Errors: STORE. */
+/** All of a user, for the end of the account. With a memo the call is parked meanwhile. Errors: STORE; DEFER, SHUTDOWN. */
 MUST_CHECK enum err threepid_unbind_all(struct ctx *ctx, struct homeserver *hs, struct str user_id,
 	enum unbind_result *out);
 
