@@ -9,6 +9,7 @@
 #include "storage/uia.h"
 #include "tests/storage/world.h"
 
+#include <libpq-fe.h>
 #include <string.h>
 
 static void add_pair(struct world *world, struct str user_id, struct str device_id,
@@ -204,6 +205,48 @@ static void device__renamed_and_seen__shown(void **state)
 	assert_int_equal(rows[0].last_seen_ms, 99);
 	assert_true(str_equals(rows[0].last_seen_ip, STR("::1")));
 	assert_true(str_equals(rows[0].last_seen_user_agent, STR("Bell/1")));
+}
+
+static void assert_synced(struct world *world, const char *expected)
+{
+	PGconn *conn = PQconnectdb(str_cstr(world->ctx.arena, world_url));
+	PGresult *result =
+		PQexec(conn, "SELECT synced_position FROM devices WHERE user_id = '@far:hs1'");
+	assert_int_equal(PQresultStatus(result), PGRES_TUPLES_OK);
+	assert_string_equal(PQgetvalue(result, 0, 0), expected);
+	PQclear(result);
+	PQfinish(conn);
+}
+
+/* Each process writes what it saw: one the later request, another the sync that got further. */
+static void device__seen_by_two_processes__the_newest_of_each_stays(void **state)
+{
+	struct world *world = *state;
+	struct str id = STR("@far:hs1");
+	world_add_account(world, id);
+	world_add_device(world, id, STR("D1"));
+	struct str device = STR("D1");
+	struct str ip = STR("::1");
+	struct str agent = STR("Bell/1");
+	int64_t at_ms = 99;
+	int64_t synced = 0;
+	struct device_seen seen = {&id, &device, &at_ms, &ip, &agent, &synced, 1};
+	assert_int_equal(store_device_seen(&world->ctx, world->db, &seen), ERR_OK);
+	at_ms = 50;
+	synced = 9;
+	ip = STR("::2");
+	agent = STR("Bell/2");
+	assert_int_equal(store_device_seen(&world->ctx, world->db, &seen), ERR_OK);
+	assert_synced(world, "9");
+	struct device_row found;
+	assert_int_equal(store_device_find(&world->ctx, world->db, id, STR("D1"), &found), ERR_OK);
+	assert_int_equal(found.last_seen_ms, 99);
+	assert_true(str_equals(found.last_seen_ip, STR("::1")));
+	assert_true(str_equals(found.last_seen_user_agent, STR("Bell/1")));
+	at_ms = 120;
+	synced = 3;
+	assert_int_equal(store_device_seen(&world->ctx, world->db, &seen), ERR_OK);
+	assert_synced(world, "9");
 }
 
 static void device__deleted__tokens_gone_too(void **state)
@@ -403,6 +446,7 @@ int main(void)
 		TEST(session_epoch__moved__greater),
 		TEST(device__known_again__keeps_its_name),
 		TEST(device__renamed_and_seen__shown),
+		TEST(device__seen_by_two_processes__the_newest_of_each_stays),
 		TEST(device__deleted__tokens_gone_too),
 		TEST(token__found__with_its_account),
 		TEST(token__pair_confirmed__all_others_of_the_device_end),
