@@ -22,7 +22,6 @@ static enum err open_media(struct command_line *line, struct desk *desk, struct 
 	struct http_client_config client;
 	const char *folder = arena_printf(line->ctx->arena, "%s/media", desk->folder.path);
 	TRY(command_config(line, &conf));
-	TRY(file_make_folder(line->ctx, arena_printf(line->ctx->arena, "%s/incoming", folder), 0700));
 	config_to_http_client(conf, line->ctx->arena, &client);
 	*out = (struct homeserver){.settings = desk->settings,
 		.signer.server = desk->settings.server_name,
@@ -31,7 +30,7 @@ static enum err open_media(struct command_line *line, struct desk *desk, struct 
 		.db = desk->accounts.db};
 	out->http_client = http_client_create(&client);
 	out->media = media_create(out, folder, "");
-	return ERR_OK;
+	return media_make_incoming(line->ctx, out->media);
 }
 
 static void close_media(struct homeserver *hs)

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/crypto.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -23,35 +24,74 @@
 enum {
 	OPEN_WAIT_MS = 60 * 1000,
 	LEFT_SECONDS = 3600, /* what arrives is written to all the time, and taken at its end */
+	OWN_NAME_CHARS = 16,
+	HOST_NAME_BYTES = 256,
 };
 
-/* Whether nobody can be writing it any more. */
-static bool is_left(int folder, const char *name, time_t now)
+/*
+ * What arrives lies in a folder of this process' own, since others may have the same store: named by the path of its data folder, and by the
+ * machine.
+ */
+static struct str incoming_folder(struct arena *arena, const char *folder)
 {
-	struct stat status;
-	return name[0] != '.' && fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-		status.st_mtime < now - LEFT_SECONDS;
+	char host[HOST_NAME_BYTES] = "";
+	unsigned char hash[SHA256_BYTES];
+	(void)gethostname(host, sizeof(host) - 1);
+	crypto_sha256(str_printf(arena, "%s %s", host, folder), hash);
+	struct str name = media_hash_text(arena, str_from((const char *)hash, sizeof(hash)));
+	return str_printf(arena, "%s/incoming/%.*s", folder, OWN_NAME_CHARS, name.p);
 }
 
-/* Uploads that a crash cut off; other processes may share the folder, and be in the midst of some. */
-static void sweep(const char *folder, const struct clock *clock)
+/* Removes files that were not written to since a time. @return how many */
+static size_t sweep_folder(DIR *entries, time_t before)
 {
-	DIR *entries = opendir(folder);
-	time_t now = (time_t)(clock_wall_ms(clock) / 1000);
 	size_t removed = 0;
-	if (entries == NULL) {
-		return;
-	}
 	for (const struct dirent *entry = readdir(entries); entry != NULL; entry = readdir(entries)) {
-		if (is_left(dirfd(entries), entry->d_name, now) &&
+		struct stat status;
+		if (fstatat(dirfd(entries), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+			S_ISREG(status.st_mode) && status.st_mtime < before &&
 			unlinkat(dirfd(entries), entry->d_name, 0) == 0) {
 			removed++;
 		}
 	}
+	return removed;
+}
+
+static void sweep(const char *folder, time_t before)
+{
+	DIR *entries = opendir(folder);
+	if (entries == NULL) {
+		return;
+	}
+	size_t removed = sweep_folder(entries, before);
 	(void)closedir(entries);
 	if (removed > 0) {
 		log_info(0, "media.unfinished_removed", "files=%zu", removed);
 	}
+}
+
+/* What processes left that are no more: nobody writes to it. */
+static void sweep_others(struct arena *arena, const struct media *media)
+{
+	time_t before = (time_t)(clock_wall_ms(&media->hs->clock) / 1000) - LEFT_SECONDS;
+	struct str all = str_slice(media->incoming, 0, str_find_last_byte(media->incoming, '/'));
+	DIR *entries = opendir(str_cstr(arena, all));
+	if (entries == NULL) {
+		return;
+	}
+	for (const struct dirent *entry = readdir(entries); entry != NULL; entry = readdir(entries)) {
+		if (entry->d_name[0] != '.') {
+			sweep(arena_printf(arena, "%.*s/%s", STR_ARG(all), entry->d_name), before);
+		}
+	}
+	(void)closedir(entries);
+}
+
+enum err media_make_incoming(struct ctx *ctx, const struct media *media)
+{
+	struct str all = str_slice(media->incoming, 0, str_find_last_byte(media->incoming, '/'));
+	TRY(file_make_folder(ctx, str_cstr(ctx->arena, all), 0700));
+	return file_make_folder(ctx, media->incoming.p, 0700);
 }
 
 struct media *media_create(struct homeserver *hs, const char *folder, const char *helper)
@@ -64,7 +104,7 @@ struct media *media_create(struct homeserver *hs, const char *folder, const char
 		: media_s3_create(media, arena_printf(arena, "%s/cache", folder));
 	media->thumbs = thumbs_create(helper);
 	media->previews = previews_create();
-	media->incoming = str_heap(str_printf(arena, "%s/incoming", folder));
+	media->incoming = str_heap(incoming_folder(arena, folder));
 	lock_init(&media->lock, RANK_LEAF);
 	media_turns_init(&media->fetches, MEDIA_FETCHES_MAX, STR("fetch"));
 	media_turns_init(&media->openings, SIZE_MAX, STR("open")); /* as many as there are workers */
@@ -73,8 +113,9 @@ struct media *media_create(struct homeserver *hs, const char *folder, const char
 
 enum err media_start(struct ctx *ctx, struct media *media)
 {
-	TRY(file_make_folder(ctx, media->incoming.p, 0700));
-	sweep(media->incoming.p, &media->hs->clock);
+	TRY(media_make_incoming(ctx, media));
+	sweep(media->incoming.p, INT64_MAX); /* what a crash cut off: nobody else has this folder */
+	sweep_others(ctx->arena, media);
 	if (media->store.start != NULL) {
 		TRY(media->store.start(media->store.self, ctx));
 	}
@@ -350,7 +391,7 @@ enum err media_open_await(struct call *call, const struct media_row *row,
 enum err media_tidy(struct ctx *ctx, struct homeserver *hs)
 {
 	int64_t now_ms = clock_wall_ms(&hs->clock);
-	sweep(hs->media->incoming.p, &hs->clock);
+	sweep_others(ctx->arena, hs->media);
 	TRY(store_preview_delete_expired(ctx, hs->db, now_ms));
 	TRY(media_remote_tidy(ctx, hs));
 	return store_media_delete_expired(ctx, hs->db, now_ms);

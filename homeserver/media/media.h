@@ -47,7 +47,9 @@ MUST_CHECK enum err media_start(struct ctx *ctx, struct media *media);
 void media_destroy(struct media *media);
 /** Before any request. Borrowed. */
 void media_set_ports(struct media *media, const struct media_ports *ports);
-/** Where uploads arrive: DATA/media/incoming. */
+/** Makes the folder in which uploads arrive; media_start() does. Errors: STORE. */
+MUST_CHECK enum err media_make_incoming(struct ctx *ctx, const struct media *media);
+/** Where uploads arrive: a folder of this process in DATA/media/incoming. */
 const char *media_incoming_folder(const struct media *media);
 
 /** A complete file and what its uploader says of it. */

@@ -133,6 +133,17 @@ struct str state_slot_key(struct arena *arena, struct str type, struct str state
 MUST_CHECK enum err room_turn_take(struct ctx *ctx, struct homeserver *hs, struct room *room);
 void room_turn_give(struct room *room);
 
+/** How often, and until when, something is tried that another process has been faster at each time. Zeroed before the first. */
+struct room_tries {
+	int n;
+	int64_t until_ms; /**< monotonic */
+};
+/**
+ * Whether to try (again): some times, and then for as long as one waits for the turn. At each conflict somebody else has got on, so
+ * of many who write to one room at several processes each comes through.
+ */
+bool room_may_try(struct ctx *ctx, const struct homeserver *hs, struct room_tries *tries);
+
 /** Whether the content lacks events of another process, which room_load() reads. Lock held. */
 static inline bool room_is_behind_locked(const struct room *room)
 {

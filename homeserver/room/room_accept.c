@@ -17,8 +17,6 @@
 #include "storage/graph.h"
 #include "storage/room.h"
 
-enum { MAX_ATTEMPTS = 5 };
-
 static struct metric set_aside =
 	METRIC_COUNTER("belfry_events_set_aside_total", "Events that were rejected or soft-failed");
 
@@ -293,9 +291,9 @@ static enum err accept_settled(struct ctx *ctx, struct homeserver *hs, struct ro
 	const struct room_arrival *arrival, struct asked_policy *policy, struct room_outcome *out)
 {
 	enum err err = ERR_CONFLICT;
+	struct room_tries tries = {0};
 	out->is_outdated = false;
-	for (int attempt = 0; attempt < MAX_ATTEMPTS && err == ERR_CONFLICT && !out->is_outdated;
-		 attempt++) {
+	while (err == ERR_CONFLICT && !out->is_outdated && room_may_try(ctx, hs, &tries)) {
 		err = accept_once(ctx, hs, room, arrival, policy, out);
 	}
 	return err == ERR_CONFLICT && !out->is_outdated

@@ -16,7 +16,7 @@
 #include "storage/event.h"
 #include "storage/room.h"
 
-enum { MAX_ATTEMPTS = 5 };
+enum { SIGNED_ATTEMPTS = 5 }; /* each asks another server */
 
 /* --- what events rest on ---------------------------------------------------------------------------------------- */
 
@@ -226,7 +226,8 @@ static enum err add_drafts(struct ctx *ctx, struct homeserver *hs, struct room *
 	for (size_t i = 0; i < count; i++) {
 		enum err err = ERR_CONFLICT;
 		for (int attempt = 0;
-			 attempt < MAX_ATTEMPTS && err == ERR_CONFLICT && !obstacle->is_outdated; attempt++) {
+			 attempt < SIGNED_ATTEMPTS && err == ERR_CONFLICT && !obstacle->is_outdated;
+			 attempt++) {
 			if (attempt > 0) {
 				TRY(sign_draft(ctx, hs, room, &intents[i], i, &drafts[i]));
 			}
@@ -339,8 +340,8 @@ enum err room_add(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	TRY(await_rules(ctx, hs, room, intents, count));
 	enum err err = ERR_CONFLICT;
 	struct obstacle obstacle = {0};
-	for (int attempt = 0; attempt < MAX_ATTEMPTS && err == ERR_CONFLICT && !obstacle.is_outdated;
-		 attempt++) {
+	struct room_tries tries = {0};
+	while (err == ERR_CONFLICT && !obstacle.is_outdated && room_may_try(ctx, hs, &tries)) {
 		err = add_once(ctx, hs, room, intents, count, out, &obstacle);
 		if (err == ERR_OK && obstacle.needs_policy) {
 			err = add_signed(ctx, hs, room, intents, count, out, &obstacle);

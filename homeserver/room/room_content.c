@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-enum { SETTLE_WAIT_MS = 10000, LOAD_ATTEMPTS = 8 };
+enum { SETTLE_WAIT_MS = 10000 };
 
 const char *membership_static(struct str membership)
 {
@@ -371,7 +371,8 @@ enum err room_load(struct ctx *ctx, struct homeserver *hs, struct room *room)
 	bool is_done = false;
 	TRY(room_settle(ctx, hs, room));
 	TRY(room_follow(ctx, hs, room, &is_done));
-	for (int i = 0; i < LOAD_ATTEMPTS && !is_done; i++) {
+	struct room_tries tries = {0};
+	while (!is_done && room_may_try(ctx, hs, &tries)) {
 		TRY(load_once(ctx, hs, room, &is_done));
 	}
 	return is_done ? ERR_OK : fail(ctx, ERR_TIMEOUT, M_UNKNOWN, "The room is busy; try again");

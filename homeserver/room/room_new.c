@@ -303,7 +303,8 @@ enum err rooms_replace(struct ctx *ctx, struct homeserver *hs, const struct room
 {
 	int64_t nid = 0;
 	enum err err = ERR_CONFLICT;
-	for (int attempt = 0; attempt < MAX_ATTEMPTS && err == ERR_CONFLICT; attempt++) {
+	struct room_tries tries = {0};
+	while (err == ERR_CONFLICT && room_may_try(ctx, hs, &tries)) {
 		err = replace_once(ctx, hs, start, how, &nid);
 	}
 	if (err == ERR_CONFLICT) {

@@ -17,7 +17,7 @@
 
 #include <string.h>
 
-enum { TURN_WAIT_MS = 10000, NIDS_AT_ONCE = 100 };
+enum { TURN_WAIT_MS = 10000, TRIES_AT_LEAST = 5, NIDS_AT_ONCE = 100 };
 
 static struct metric loaded_rooms =
 	METRIC_GAUGE("belfry_rooms_loaded", "Rooms with their content in memory");
@@ -149,13 +149,24 @@ struct room *rooms_intern(struct rooms *rooms, int64_t room_nid, struct str room
 
 /* --- the turn ----------------------------------------------------------------------------------- */
 
+static int64_t patience_ends_ms(const struct ctx *ctx, const struct homeserver *hs)
+{
+	int64_t ends_ms = clock_mono_ms(&hs->clock) + TURN_WAIT_MS;
+	return ctx->deadline_ms != 0 ? MIN_OF(ends_ms, ctx->deadline_ms) : ends_ms;
+}
+
+bool room_may_try(struct ctx *ctx, const struct homeserver *hs, struct room_tries *tries)
+{
+	if (tries->n == 0) {
+		tries->until_ms = patience_ends_ms(ctx, hs);
+	}
+	return tries->n++ < TRIES_AT_LEAST || clock_mono_ms(&hs->clock) < tries->until_ms;
+}
+
 enum err room_turn_take(struct ctx *ctx, struct homeserver *hs, struct room *room)
 {
 	TRY(ctx_may_wait(ctx));
-	int64_t deadline_ms = clock_mono_ms(&hs->clock) + TURN_WAIT_MS;
-	if (ctx->deadline_ms != 0) {
-		deadline_ms = MIN_OF(deadline_ms, ctx->deadline_ms);
-	}
+	int64_t deadline_ms = patience_ends_ms(ctx, hs);
 	LOCK_SCOPE(&room->lock);
 	while (room->turn_taken || (room->is_stale && room->pending > 0)) {
 		if (!cond_wait_until(&room->changed, &room->lock, deadline_ms)) {

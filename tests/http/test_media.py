@@ -318,6 +318,7 @@ def test_store__killed_while_uploading__half_file_goes(make_server):
     assert files_of(server) == []
 
 
+@pytest.mark.one_process("each process has the faults that are set")
 def test_upload__disk_fails__503_and_half_file_goes(make_server, monkeypatch):
     server = make_server()
     monkeypatch.setenv("BELFRY_FAULTS", "media.write:2,media.fsync:1")

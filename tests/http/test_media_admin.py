@@ -52,7 +52,7 @@ def stored(server):
     """Contents in the store, by their names."""
     found = []
     for folder, _, names in os.walk(os.path.join(server.data, "media")):
-        if not folder.endswith("incoming"):
+        if os.sep + "incoming" not in folder:
             found += [os.path.relpath(os.path.join(folder, name), server.data) for name in names]
     return set(found)
 

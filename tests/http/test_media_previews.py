@@ -204,6 +204,7 @@ def test_preview__broken_characters__replaced(web, user):
 
 # -- once for all
 
+@pytest.mark.one_process("those who ask at once are joined within a process: two fetch it twice")
 def test_preview__asked_again__not_fetched_again(web, user):
     other = accounts.register(user.http)
     url = web.page(head("<title>Once</title>"))

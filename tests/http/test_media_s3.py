@@ -269,6 +269,7 @@ def test_s3__range_of_what_the_bucket_lost_or_cut__404_and_503(bucket, server, a
     download(alice, where, headers={"Range": "bytes=100-199"}).expect(404, "M_NOT_FOUND")
 
 
+@pytest.mark.one_process("those who wait for the same are joined within a process: two fetch it twice")
 def test_s3__many_want_what_is_far__fetched_once(bucket, road, make_server):
     metrics = free_port()
     server = make_server(settings=bucket.settings(**{

@@ -192,6 +192,7 @@ def test_thumbnail__not_yet_uploaded__waits(alice):
 
 # -- made once
 
+@pytest.mark.one_process("counts what one process made: each joins those who ask it")
 def test_thumbnail__many_ask_at_once__made_once(make_server):
     metrics = free_port()
     server = make_server(settings={"listen.metrics": "127.0.0.1:%d" % metrics}).start()

@@ -253,6 +253,7 @@ def test_sec_5_42__room_that_begins_with_thousands__refused(alice):
     assert len(alice.state(room)) > 500
 
 
+@pytest.mark.one_process("each process gives out its share of a limit: which request is refused depends on where the others went")
 def test_sec_5_42__rooms_with_many_invites__charged_as_several(make_server):
     server = make_server(settings={"rate_limits.enabled": "true", "rate_limits.join.per_minute": "1",
                                    "rate_limits.join.burst": "10"}).start()

@@ -4,6 +4,7 @@ rooms that were forgotten), and who waits at one for what comes by way of the ot
 What is said at one process is there at the other when the request has been answered: no test here waits for it.
 """
 import concurrent.futures
+import glob
 import itertools
 import os
 import time
@@ -285,13 +286,15 @@ def test_upload__by_way_of_one__told_to_who_waits_at_the_other(pair, people):
 
 
 def test_upload__under_way_when_another_process_starts__is_kept(pair):
-    """The folder is common: who starts removes what a crash has left there, long ago."""
-    folder = os.path.join(pair[0].data, "media", "incoming")
-    for name, age in (("fresh", 60), ("left", 2 * 3600)):
-        path = os.path.join(folder, name)
-        with open(path, "wb"):
-            pass
-        os.utime(path, (time.time() - age,) * 2)
+    """The store is common. Who starts removes what it had not finished, and what others, who are gone, left long ago."""
+    folders = glob.glob(os.path.join(pair[0].data, "media", "incoming", "*"))
+    assert len(folders) == 2  # one for each
+    for folder in folders:
+        for name, age in (("fresh", 60), ("left", 2 * 3600)):
+            path = os.path.join(folder, name)
+            with open(path, "wb"):
+                pass
+            os.utime(path, (time.time() - age,) * 2)
     pair[1].terminate()
     pair[1].start()
-    assert os.listdir(folder) == ["fresh"]
+    assert sorted(os.listdir(folder) for folder in folders) == [[], ["fresh"]]
