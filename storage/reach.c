@@ -4,8 +4,6 @@
  */
 #include "storage/reach.h"
 
-#include <string.h>
-
 #include "storage/pg.h"
 
 /* The code at the end of a line; empty: it has none. */
