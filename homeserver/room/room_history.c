@@ -184,27 +184,38 @@ static void insert_at(struct key_history *key, size_t at, const struct state_int
 	key->n++;
 }
 
-/* The event has been known as state: it holds since here. What held before it ends here. */
+static void begin_interval(struct key_history *key, size_t at, int64_t position)
+{
+	struct state_interval *interval = &key->rows[at];
+	bool is_earlier = position < interval->row.from_position;
+	bool is_unknown = interval->row.from_position <= ROOM_OUTLIERS;
+	if (is_unknown || is_earlier) {
+		interval->row.from_position = position;
+	}
+	for (size_t k = 0; k < at; k++) {
+		key->rows[k].to_position = MIN_OF(key->rows[k].to_position, position);
+	}
+}
+
+/*
+ * The event has been known as state: it holds since here. What held before it ends here. More than one interval may name it, such as an invite
+ * that was kept before this server was in the room, and held when it came: all have to find it where it is now.
+ */
 static bool begin_earlier(struct key_history *key, const struct past_event *past)
 {
+	bool is_found = false;
 	for (size_t i = 0; i < key->n; i++) {
-		struct state_interval *interval = &key->rows[i];
-		bool is_it = str_equals(interval->row.event_id, past->event->event_id.s) &&
-			interval->row.event_position == past->moved_from;
-		if (is_it) {
-			interval->row.event_position = past->position;
-			bool is_earlier = past->position < interval->row.from_position;
-			bool is_unknown = interval->row.from_position <= ROOM_OUTLIERS;
-			if (is_unknown || is_earlier) {
-				interval->row.from_position = past->position;
+		struct state_row *row = &key->rows[i].row;
+		if (row->event_position == past->moved_from &&
+			str_equals(row->event_id, past->event->event_id.s)) {
+			row->event_position = past->position;
+			if (!is_found) {
+				begin_interval(key, i, past->position);
 			}
-			for (size_t k = 0; k < i; k++) {
-				key->rows[k].to_position = MIN_OF(key->rows[k].to_position, past->position);
-			}
-			return true;
+			is_found = true;
 		}
 	}
-	return false;
+	return is_found;
 }
 
 /*

@@ -217,3 +217,17 @@ def test_join__again_by_servers_that_the_client_names__only_these_are_asked(pair
     assert reply.status >= 400, reply
     assert room not in ben.sync().rooms("join")
     ben.post(path_of("join", room), {}).ok()
+
+
+def test_history__of_before_the_join_with_the_invite_in_it__shown(servers):
+    """The invite was kept before this server was in the room; then it came once more, as history."""
+    ann, ben = servers[0].user(), servers[1].user()
+    room = ann.create_room(preset="public_chat", invite=[ben.user_id])
+    ids = [ann.send(room, "number %d" % n) for n in range(20)]
+    join(ben, room, servers[0])
+    since = ben.sync().since
+    chunk = ben.messages(room, limit=6, **{"from": since}).ok()["chunk"]
+    assert [event["event_id"] for event in chunk[1:]] == ids[:-6:-1]
+    assert ids[::-1] == [event["event_id"] for event in ben.history(room, limit=5) if event["type"] == "m.room.message"]
+    members = [event["content"]["membership"] for event in ben.history(room) if event.get("state_key") == ben.user_id]
+    assert members == ["join", "invite"]
