@@ -14,6 +14,7 @@
 #include "federation/missing.h"
 #include "federation/outside_in.h"
 #include "federation/pdu_check.h"
+#include "homeserver/room/room_guest.h"
 #include "storage/inbox.h"
 
 enum {
@@ -257,6 +258,40 @@ static enum err take_all_in(struct visit *visit, struct room *room, const struct
 	return ERR_OK;
 }
 
+static bool tells_guest_access(const struct pdu *pdus, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct event *event = pdus[i].event;
+		if (event != NULL && event->is_state && event->state_key.n == 0 &&
+			str_equals(event->type, STR("m.room.guest_access"))) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * Whether by an event of these, by one that was missing before them, or by resolution: where guests were let in and are no more, ours leave.
+ * That is before the events count as done, so it is done again if the server ends in between.
+ */
+static enum err take_in_and_follow(struct visit *visit, struct room *room, const struct pdu *pdus)
+{
+	struct homeserver *hs = visit->inbox->federation->hs;
+	int64_t before;
+	int64_t after;
+	TRY(room_guests_position(visit->ctx, hs, room, &before));
+	enum err taken = take_all_in(visit, room, pdus);
+	TRY(room_guests_position(visit->ctx, hs, room, &after));
+	if (before == after && !tells_guest_access(pdus, visit->count)) {
+		return taken;
+	}
+	set_limit(visit, ITEM_LIMIT_MS);
+	enum err err = room_guests_follow(visit->ctx, hs, room);
+	bool is_done = err == ERR_OK || err == ERR_DENIED; /* they are out of it already */
+	visit->ctx->fault = (struct fault){0};
+	return taken != ERR_OK || is_done ? taken : err;
+}
+
 /* Of a partial room only the end of our join is taken in. That it came is done with; what else came waits. */
 static enum err end_join(struct visit *visit, struct room *room, const struct pdu *pdus)
 {
@@ -329,7 +364,7 @@ static enum err work_off_room(struct visit *visit)
 	if (!room_is_resident(room)) {
 		return tell_outsiders(visit, room, pdus);
 	}
-	err = take_all_in(visit, room, pdus);
+	err = take_in_and_follow(visit, room, pdus);
 	set_limit(visit, ITEM_LIMIT_MS);
 	enum err limited = room_aside_limit(visit->ctx, federation->hs, room);
 	return err != ERR_OK ? err : limited;

@@ -4,12 +4,20 @@
 #include "homeserver/room/room_guest.h"
 
 #include "base/vec.h"
+#include "homeserver/room/room_send.h"
 #include "matrix/json_make.h"
 #include "storage/account.h"
 
 static bool lets_in(const struct json *content)
 {
-	return str_equals(json_get_str(content, STR("guest_access")), STR("can_join"));
+	return content != NULL &&
+		str_equals(json_get_str(content, STR("guest_access")), STR("can_join"));
+}
+
+static enum err find_access(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct stored_event **out)
+{
+	return room_state_event(ctx, hs, room, STR("m.room.guest_access"), STR(""), POSITION_NOW, out);
 }
 
 enum err room_require_guests_allowed(struct ctx *ctx, struct homeserver *hs, struct room *room,
@@ -19,7 +27,7 @@ enum err room_require_guests_allowed(struct ctx *ctx, struct homeserver *hs, str
 	if (!who->is_guest) {
 		return ERR_OK;
 	}
-	TRY(room_state_event(ctx, hs, room, STR("m.room.guest_access"), STR(""), POSITION_NOW, &event));
+	TRY(find_access(ctx, hs, room, &event));
 	return event != NULL && lets_in(event->event->content)
 		? ERR_OK
 		: fail(ctx, ERR_DENIED, M_GUEST_ACCESS_FORBIDDEN, "Guests may not join this room");
@@ -64,5 +72,29 @@ enum err room_guests_leaving(struct ctx *ctx, struct homeserver *hs, struct room
 			.content = leave,
 		};
 	}
+	return ERR_OK;
+}
+
+enum err room_guests_follow(struct ctx *ctx, struct homeserver *hs, struct room *room)
+{
+	struct stored_event *access;
+	struct room_intent *leaving;
+	size_t count;
+	TRY(find_access(ctx, hs, room, &access));
+	const struct json *content = access != NULL ? access->event->content : NULL;
+	TRY(room_guests_leaving(ctx, hs, room, content, &leaving, &count));
+	if (count == 0) {
+		return ERR_OK;
+	}
+	struct stored_event **events = ARENA_NEW_ARRAY(ctx->arena, struct stored_event *, count);
+	return room_add(ctx, hs, room, leaving, count, events);
+}
+
+enum err room_guests_position(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	int64_t *out)
+{
+	struct stored_event *access;
+	TRY(find_access(ctx, hs, room, &access));
+	*out = access != NULL ? access->position : 0;
 	return ERR_OK;
 }

@@ -3,6 +3,7 @@ import pytest
 
 from support import accounts
 from support.client import Client, path_of, unique
+from support.shared_room import SharedRoom
 
 FORBIDDEN = "M_GUEST_ACCESS_FORBIDDEN"
 
@@ -65,6 +66,21 @@ def test_guest_access__taken_back__guests_leave_and_others_stay(running, host, g
     assert set(members) == {host.user_id, other.user_id}
     guest.put_event(room, "m.room.message", {"body": "x"}).expect(403, "M_FORBIDDEN")
     guest.join(room).expect(403, FORBIDDEN)
+
+
+def test_guest_access__taken_back_by_another_server__guests_leave_and_others_stay(make_federated, remote):
+    server = make_federated(settings={"registration.guests": "true"}).start()
+    shared = SharedRoom(server, remote)
+    shared.deliver(shared.room.send("m.room.guest_access", {"guest_access": "can_join"}, ""))
+    reply = Client(server.url).post("/register", {}, query={"kind": "guest"}, token=False).ok()
+    visitor = Client(server.url, reply["access_token"], reply["user_id"], reply["device_id"])
+    visitor.join(shared.room_id).ok()
+    watch = visitor.watch()
+    shared.deliver(shared.room.send("m.room.guest_access", {"guest_access": "forbidden"}, ""))
+    _, left = watch.until(lambda answer: answer.left(shared.room_id))
+    assert left.timeline[-1]["content"]["membership"] == "leave"
+    assert set(shared.user.get(shared.user.room(shared.room_id, "joined_members")).ok()["joined"]) == {
+        shared.user.user_id, shared.room.creator}
 
 
 def test_guest_access__set_without_power__nobody_leaves(host, guest, running):
