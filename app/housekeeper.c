@@ -34,6 +34,7 @@ enum {
 	TRANSACTIONS_MS =
 		24 * 60 * 60 * 1000, /* how long a transaction id protects from sending twice */
 	ROUND_LIMIT_MS = 30 * 1000,
+	GIVE_BACK_BYTES = 2 * 1024 * 1024,
 	LAST_LIMIT_MS = 200, /* the last round is part of the second in which a server ends */
 };
 
@@ -45,6 +46,7 @@ struct housekeeper {
 	atomic_bool is_healthy;
 	int64_t next_tidy_ms; /* its thread's */
 	int64_t next_hourly_ms;
+	size_t unused_bytes; /* of the heap, at the least since pages were given back */
 };
 
 static int64_t now_ms(const struct housekeeper *housekeeper)
@@ -63,6 +65,17 @@ static void look_at_database(struct ctx *ctx, struct housekeeper *housekeeper)
 			log_error(0, "serve.database_is_away", "cause=%.*s", STR_ARG(ctx->fault.cause));
 		}
 	}
+}
+
+/* Connections, large answers and password hashes that are gone have left holes in the heap, of whole pages. */
+static void give_memory_back(struct housekeeper *housekeeper)
+{
+	size_t unused = mem_unused_bytes();
+	if (unused > housekeeper->unused_bytes + GIVE_BACK_BYTES) {
+		mem_give_back();
+		housekeeper->unused_bytes = unused;
+	}
+	housekeeper->unused_bytes = MIN_OF(housekeeper->unused_bytes, unused);
 }
 
 static void tidy(struct ctx *ctx, struct housekeeper *housekeeper)
@@ -120,6 +133,7 @@ static enum err run_round(void *self, struct ctx *ctx, int64_t *out_pause_ms)
 	if (is_poked || now_ms(housekeeper) >= housekeeper->next_tidy_ms) {
 		housekeeper->next_tidy_ms = now_ms(housekeeper) + TIDY_INTERVAL_MS;
 		tidy(ctx, housekeeper); /* a command may have left something to do */
+		give_memory_back(housekeeper);
 	}
 	if (now_ms(housekeeper) >= housekeeper->next_hourly_ms) {
 		housekeeper->next_hourly_ms = now_ms(housekeeper) + HOURLY_MS;

@@ -5,6 +5,7 @@
  */
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,4 +59,14 @@ void *mem_dup(const void *bytes, size_t size_bytes)
 void mem_free(void *pointer)
 {
 	free(pointer);
+}
+
+size_t mem_unused_bytes(void)
+{
+	return mallinfo2().fordblks;
+}
+
+void mem_give_back(void)
+{
+	(void)malloc_trim(0);
 }

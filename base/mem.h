@@ -22,4 +22,9 @@ void *mem_dup(const void *bytes, size_t size_bytes) __attribute__((malloc));
 /** Frees; NULL does nothing. */
 void mem_free(void *pointer);
 
+/** What the heap holds that nobody uses, whether the system has its pages or not. Cost: looks at all free blocks, under the heap's locks. */
+size_t mem_unused_bytes(void);
+/** Gives the pages of unused memory to the system; those within the heap come back, zeroed, when they are used. Cost: as above. */
+void mem_give_back(void);
+
 #endif

@@ -1,4 +1,6 @@
 """What clients do besides: rooms, keys, messages to devices; and what the server needs to stand by."""
+import time
+
 from load import ask, sync
 from support.keys import Device
 from workload import ClientWorkload
@@ -91,25 +93,58 @@ class Keys(ClientWorkload):
 
 
 class Memory(ClientWorkload):
-    """Of the server's processes: at rest, and with syncs that wait."""
+    """Of the server's processes: at rest, with many syncs that wait, of few users and of many.
+
+    Resident is what `ps` shows, libraries that other processes use too included; proportional counts of those a share; anonymous is
+    what is the process's own.
+    """
+
+    kinds = (("resident", "Rss:"), ("proportional", "Pss:"), ("anonymous", "Anonymous:"))
 
     def fill(self):
         self.waiting = min(self.options.parked, self.target.members_max)
-        self.user = self.fresh(1)[0]
-        self.room(self.user)
+        self.target.start_again()
+        self.target.rest()
+        self.fresh_server = {name: self.target.memory(kind) for name, kind in self.kinds}
+        self.tokens = {}
+        for count in self.options.parked_users:
+            users = min(count, self.waiting)
+            if users not in self.tokens:
+                self.say("%d sessions of %d users" % (self.waiting, users))
+                self.tokens[users] = self.sessions(users)
+
+    def sessions(self, count):
+        """As many as will wait, of so many users, who are in rooms of 50."""
+        users = self.fresh(count)
+        rooms = self.rooms(users[::50])
+        self.load.once([ask("POST", "/rooms/%s/join" % rooms[at // 50], user["access_token"], {})
+                        for at, user in enumerate(users) if at % 50], 16)
+        lines = [ask("POST", "/login", body={"type": "m.login.password", "password": "password-of-bench",
+                                             "identifier": {"type": "m.id.user", "user": users[at % count]["user_id"]}})
+                 for at in range(count, self.waiting)]
+        more = self.load.once(lines, 4)[1] if lines else []
+        return [user["access_token"] for user in users + more]
+
+    def settle(self):
+        """Until it has given back what it does not use; Belfry looks each 10 seconds."""
+        self.target.rest()
+        time.sleep(self.options.settling)
 
     def rows(self):
-        self.target.rest()
-        before = self.target.memory()
-        follower = sync(self.user["access_token"], 120000)
-        wake = self.load.wake(sync(self.user["access_token"]), [follower] * self.waiting)
-        try:
+        rows = {"memory of the fresh server, %s, MiB" % name: value for name, value in self.fresh_server.items()}
+        for users, tokens in self.tokens.items():
+            self.target.start_again()
             self.target.rest()
-            more = self.target.memory() - before
-        finally:
-            wake.close()
-        return {"memory of the fresh server, resident, MiB": self.target.memory_at_start,
-                "memory with %d waiting syncs, MiB" % self.options.parked: self.target.memory_at_start + more * self.options.parked / self.waiting}
+            before = self.target.memory("Anonymous:")
+            wake = self.load.wake(sync(tokens[0]), [sync(token, 300000) for token in tokens])
+            what = "memory, %d waiting syncs of %d users" % (self.waiting, users)
+            try:
+                self.settle()
+                rows.update({"%s, %s, MiB" % (what, name): self.target.memory(kind) for name, kind in self.kinds})
+                rows[what + ": anonymous of each, KiB"] = (self.target.memory("Anonymous:") - before) * 1024 / self.waiting
+            finally:
+                wake.close()
+        return rows
 
 
 class Start(ClientWorkload):

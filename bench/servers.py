@@ -99,7 +99,6 @@ class Target:
         self._other = None
         self.school, self.rooms = None, {}  # the partner of its workloads, and large rooms by members
         self.users, self.notes, self.number = [], [], 0
-        self.memory_at_start = self.memory("VmRSS:")
 
     now = staticmethod(time.monotonic)
 
@@ -137,12 +136,12 @@ class Target:
         database = tree(self.database_root())
         return cpu_of(tree(self.server.process.pid) - database), cpu_of(database)
 
-    def memory(self, kind="RssAnon:"):
-        """MiB of the server's processes that only they use (anonymous; or another kind), without the database."""
+    def memory(self, kind="Anonymous:"):
+        """MiB of the server's processes, without the database: what only they use ("Anonymous:"), "Rss:" or "Pss:"."""
         total = 0
         for pid in tree(self.server.process.pid) - tree(self.database_root()):
             try:
-                with open("/proc/%d/status" % pid, encoding="utf-8") as file:
+                with open("/proc/%d/smaps_rollup" % pid, encoding="utf-8") as file:
                     total += sum(int(line.split()[1]) for line in file if line.startswith(kind))
             except OSError:
                 continue

@@ -13,7 +13,7 @@
 #include <string.h>
 
 /* IPv6 clients own at least a /64, so that is what is counted. */
-enum { IPV6_KEY_BYTES = 8 };
+enum { IPV6_KEY_BYTES = 8, BLOCK_CONNS = 64 };
 
 static struct metric open_gauge =
 	METRIC_GAUGE("belfry_http_connections", "Open connections of all listeners");
@@ -26,10 +26,21 @@ struct address_count {
 	size_t n;
 };
 
+/*
+ * Entries lie together: one by one they would stand between what libmicrohttpd has for each connection, and keep the pages of that when it
+ * is free. Blocks are kept for later connections.
+ */
+struct block {
+	struct block *next;
+	struct conn conns[BLOCK_CONNS];
+};
+
 struct conns {
 	struct conns_limits limits;
 	struct lock lock; /* guards all below */
 	struct conn *first;
+	struct conn *unused; /* linked by next */
+	struct block *blocks;
 	size_t n;
 	struct map by_address; /* → struct address_count */
 };
@@ -50,6 +61,11 @@ void conns_destroy(struct conns *conns)
 	}
 	invariant(conns->n == 0);
 	map_fini(&conns->by_address);
+	while (conns->blocks != NULL) {
+		struct block *block = conns->blocks;
+		conns->blocks = block->next;
+		mem_free(block);
+	}
 	lock_fini(&conns->lock);
 	mem_free(conns);
 }
@@ -102,18 +118,40 @@ static void count_down_locked(struct conns *conns, const struct conn *conn)
 	}
 }
 
+static struct conn *take_locked(struct conns *conns)
+{
+	if (conns->unused == NULL) {
+		struct block *block = mem_alloc(sizeof(*block));
+		block->next = conns->blocks;
+		conns->blocks = block;
+		for (size_t i = 0; i < BLOCK_CONNS; i++) {
+			block->conns[i].next = conns->unused;
+			conns->unused = &block->conns[i];
+		}
+	}
+	struct conn *conn = conns->unused;
+	conns->unused = conn->next;
+	*conn = (struct conn){.conns = conns};
+	return conn;
+}
+
+static void give_locked(struct conns *conns, struct conn *conn)
+{
+	conn->next = conns->unused;
+	conns->unused = conn;
+}
+
 struct conn *conns_open(struct conns *conns, const struct sockaddr *peer, int fd,
 	int64_t deadline_ms)
 {
-	struct conn *conn = mem_alloc(sizeof(*conn));
-	conn->conns = conns;
+	lock_take(&conns->lock);
+	struct conn *conn = take_locked(conns);
 	conn->fd = fd;
 	atomic_init(&conn->deadline_ms, deadline_ms);
 	if (address_of_socket(peer, &conn->peer)) {
 		conn->is_trusted_proxy = is_trusted(conns, &conn->peer);
 		conn->is_counted = !conn->is_trusted_proxy;
 	}
-	lock_take(&conns->lock);
 	conn->next = conns->first;
 	if (conn->next != NULL) {
 		conn->next->prev = conn;
@@ -131,6 +169,9 @@ struct conn *conns_open(struct conns *conns, const struct sockaddr *peer, int fd
 void conns_close(struct conn *conn)
 {
 	struct conns *conns = conn->conns;
+	if (conn->open != NULL) {
+		atomic_fetch_sub(conn->open, 1);
+	}
 	lock_take(&conns->lock);
 	if (conn->prev != NULL) {
 		conn->prev->next = conn->next;
@@ -144,9 +185,16 @@ void conns_close(struct conn *conn)
 	if (conn->is_counted) {
 		count_down_locked(conns, conn);
 	}
+	give_locked(conns, conn);
 	lock_give(&conns->lock);
 	metric_add(&open_gauge, -1);
-	mem_free(conn);
+}
+
+void conns_hold(struct conn *conn, int fd)
+{
+	LOCK_SCOPE(&conn->conns->lock);
+	conn->fd = fd;
+	conn->is_held = true;
 }
 
 void conns_enforce(struct conns *conns, int64_t now_ms)

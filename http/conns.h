@@ -18,7 +18,11 @@ struct conn {
 	struct conns *conns;
 	struct address peer;
 	bool is_trusted_proxy;
-	bool is_counted; /**< against its address's limit */
+	bool is_counted;     /**< against its address's limit */
+	bool is_held;        /**< without libmicrohttpd (held.h); the I/O thread's, as the next two */
+	bool is_uncountable; /**< what came cannot be compared with request_bytes */
+	uint64_t request_bytes; /**< of all its complete requests */
+	_Atomic size_t *open;   /**< its listener's connections; conns_close() counts it down */
 	int fd;
 	struct tls *tls; /**< what its handshake shows (tls.h); NULL: it has none */
 	void *
@@ -44,6 +48,15 @@ struct conn *conns_open(struct conns *conns, const struct sockaddr *peer, int fd
 	int64_t deadline_ms);
 /** Takes it out and frees it; the socket must still be open (its number not yet reused). */
 void conns_close(struct conn *conn);
+
+/** It is another descriptor of the same socket from here on, and held. */
+void conns_hold(struct conn *conn, int fd);
+
+/** @param deadline_ms  monotonic; 0: none */
+static inline void conn_set_deadline(struct conn *conn, int64_t deadline_ms)
+{
+	atomic_store_explicit(&conn->deadline_ms, deadline_ms, memory_order_relaxed);
+}
 
 /** Shuts down every socket whose deadline has passed; its I/O thread then closes it. */
 void conns_enforce(struct conns *conns, int64_t now_ms);

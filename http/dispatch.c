@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "http/admission.h"
 #include "http/call_state.h"
+#include "http/held.h"
 #include "http/io_loop.h"
 #include "http/observe.h"
 
@@ -28,10 +29,26 @@ static const struct refusal is_stopping = {.status = 503,
 
 /* --- answers and suspension ------------------------------------------------------------------------- */
 
+static void stop_reading(struct request *request)
+{
+	if (!request->conn->is_held) {
+		request->is_suspended = true;
+		request->is_ready = false;
+		MHD_suspend_connection(request->connection);
+	}
+}
+
 static void suspend(struct request *request)
 {
 	atomic_fetch_add(&request->server->suspended, 1);
-	MHD_suspend_connection(request->connection);
+	stop_reading(request);
+}
+
+void dispatch_leave(struct request *request)
+{
+	if (!request->conn->is_held && !held_take(request)) {
+		stop_reading(request);
+	}
 }
 
 /*
@@ -199,7 +216,8 @@ static bool run_inline(struct request *request, struct call *call, enum err err)
 		call_end(call);
 		return true;
 	case OUTCOME_PARK:
-		suspend(request);
+		atomic_fetch_add(&request->server->suspended, 1);
+		dispatch_leave(request);
 		park(call);
 		return false;
 	}
@@ -296,6 +314,20 @@ static bool move_to_remote(struct request *request, struct call *call)
 	return false;
 }
 
+/*
+ * Has the I/O thread take the connection of an inline route's request. The server does not stop meanwhile: it counts the request as
+ * suspended until it is answered, and from before that until this has ended.
+ */
+static void leave_later(struct request *request, const struct route *route)
+{
+	struct http_server *server = request->server;
+	atomic_fetch_add(&server->suspended, 1);
+	if (route->lane == LANE_INLINE && !atomic_load(&request->is_answered)) {
+		io_loop_leave(request->loop, request);
+	}
+	atomic_fetch_sub(&server->suspended, 1);
+}
+
 void dispatch_run_job(void *self, struct lane_job *job)
 {
 	(void)self;
@@ -333,6 +365,7 @@ void dispatch_run_job(void *self, struct lane_job *job)
 		call_end(call); /* after the answer is on its way */
 		return;
 	case OUTCOME_PARK:
+		leave_later(request, call->route);
 		park(call);
 		return;
 	}

@@ -23,6 +23,9 @@ MUST_CHECK bool dispatch_admit(struct request *request);
 /** Runs an inline handler again after its park was woken; on the I/O thread. @return as above */
 MUST_CHECK bool dispatch_again(struct request *request);
 
+/** Takes the connection of a request that waits (held.h), or suspends it again; on the I/O thread. */
+void dispatch_leave(struct request *request);
+
 /** The lanes' callbacks; `self` is the server. */
 void dispatch_run_job(void *self, struct lane_job *job);
 void dispatch_release_job(void *self, struct lane_job *job);

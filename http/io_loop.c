@@ -9,10 +9,13 @@
 
 #include "base/lock.h"
 #include "base/mem.h"
+#include "http/held.h"
 
 #include <errno.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -29,7 +32,12 @@ struct io_loop {
 	pthread_t thread;
 	_Atomic(struct request *) resumed; /* last first, linked by next_resumed */
 	_Atomic(struct request *) woken;   /* those of batches, likewise */
-	struct request *queued;            /* taken from `woken`, first first; the thread's own */
+	_Atomic(struct request *) leaving; /* to be held; a reference each, linked by next_waiting */
+	/* The thread's own: */
+	struct request *queued;     /* taken from `woken`, first first */
+	struct conn *returning;     /* while libmicrohttpd takes it */
+	struct held_answer *unsent; /* see held.c */
+	int unsent_fd;              /* an epoll of their sockets */
 	atomic_bool is_ending;
 };
 
@@ -40,7 +48,8 @@ struct io_loop *io_loop_create(struct http_server *server, const void *owner)
 	loop->owner = owner;
 	loop->listen_fd = -1;
 	loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	invariant(loop->wake_fd >= 0);
+	loop->unsent_fd = epoll_create1(EPOLL_CLOEXEC);
+	invariant(loop->wake_fd >= 0 && loop->unsent_fd >= 0);
 	return loop;
 }
 
@@ -102,12 +111,52 @@ static struct request *take_all(_Atomic(struct request *) *list)
 	return oldest_first;
 }
 
-/* Gives libmicrohttpd back up to `limit` connections. @return the rest */
+void io_loop_leave(struct io_loop *loop, struct request *request)
+{
+	struct request *first = atomic_load(&loop->leaving);
+	request_ref(request);
+	do {
+		request->next_waiting = first;
+	} while (!atomic_compare_exchange_weak(&loop->leaving, &first, request));
+	if (first == NULL) {
+		io_loop_poke(loop);
+	}
+}
+
+/* They may have been woken, answered, or held meanwhile. */
+static void let_leave(struct io_loop *loop)
+{
+	struct request *list = atomic_exchange(&loop->leaving, NULL);
+	while (list != NULL) {
+		struct request *request = list;
+		list = request->next_waiting;
+		if (!request->is_completed && request->is_suspended && request->may_be_held) {
+			request->is_suspended = false;
+			MHD_resume_connection(request->connection);
+		}
+		request_unref(request);
+	}
+}
+
+static void resume_one(struct request *request)
+{
+	if (request->conn->is_held) {
+		held_resume(request);
+		return;
+	}
+	request->is_ready = true;
+	if (request->is_suspended) {
+		request->is_suspended = false;
+		MHD_resume_connection(request->connection);
+	}
+}
+
+/* Goes on with up to `limit` requests. @return the rest */
 static struct request *resume_some(struct request *list, size_t limit)
 {
 	for (size_t i = 0; i < limit && list != NULL; i++) {
 		struct request *next = list->next_resumed;
-		MHD_resume_connection(list->connection);
+		resume_one(list);
 		list = next;
 	}
 	return list;
@@ -126,8 +175,58 @@ static void resume_ready(struct io_loop *loop)
 static bool has_ready(const struct io_loop *loop)
 {
 	return loop->queued != NULL || atomic_load(&loop->resumed) != NULL ||
-		atomic_load(&loop->woken) != NULL;
+		atomic_load(&loop->woken) != NULL || atomic_load(&loop->leaving) != NULL;
 }
+
+/* --- sockets without libmicrohttpd ------------------------------------------------------------------- */
+
+void io_loop_give_back(struct io_loop *loop, struct conn *conn)
+{
+	static const struct sockaddr_in known = {
+		.sin_family = AF_INET}; /* asked for when it is opened only */
+	loop->returning = conn;
+	conn->is_held = false;
+	enum MHD_Result taken =
+		MHD_add_connection(loop->daemon, conn->fd, (const struct sockaddr *)&known, sizeof(known));
+	loop->returning = NULL;
+	if (taken != MHD_YES) {
+		conns_close(conn); /* it has closed the socket */
+	}
+}
+
+struct conn *io_loop_returning(const struct io_loop *loop)
+{
+	return loop->returning;
+}
+
+void io_loop_watch(struct io_loop *loop, int fd, struct held_answer *held)
+{
+	struct epoll_event event = {.events = EPOLLOUT, .data.ptr = held};
+	int failed = epoll_ctl(loop->unsent_fd, EPOLL_CTL_ADD, fd, &event);
+	invariant(failed == 0);
+}
+
+void io_loop_unwatch(struct io_loop *loop, int fd)
+{
+	int failed = epoll_ctl(loop->unsent_fd, EPOLL_CTL_DEL, fd, NULL);
+	invariant(failed == 0);
+}
+
+struct held_answer **io_loop_unsent(struct io_loop *loop)
+{
+	return &loop->unsent;
+}
+
+static void send_more(const struct io_loop *loop)
+{
+	struct epoll_event events[BATCH_AT_ONCE];
+	int n = loop->unsent != NULL ? epoll_wait(loop->unsent_fd, events, BATCH_AT_ONCE, 0) : 0;
+	for (int i = 0; i < n; i++) {
+		held_go_on(events[i].data.ptr);
+	}
+}
+
+/* --- the thread ---------------------------------------------------------------------------------------- */
 
 static void close_listener(struct io_loop *loop)
 {
@@ -153,9 +252,9 @@ static void wait_for_events(struct io_loop *loop)
 	if (limit_ms == 0) {
 		return; /* some connection has more to read, as in the midst of an upload */
 	}
-	struct pollfd events[2] = {{.fd = loop->epoll_fd, .events = POLLIN},
-		{.fd = loop->wake_fd, .events = POLLIN}};
-	int ready = poll(events, COUNT_OF(events), limit_ms);
+	struct pollfd events[3] = {{.fd = loop->epoll_fd, .events = POLLIN},
+		{.fd = loop->wake_fd, .events = POLLIN}, {.fd = loop->unsent_fd, .events = POLLIN}};
+	int ready = poll(events, loop->unsent != NULL ? 3 : 2, limit_ms);
 	invariant(ready >= 0 || errno == EINTR);
 	if ((events[1].revents & POLLIN) != 0) {
 		uint64_t count = 0;
@@ -171,15 +270,19 @@ static void *loop_run(void *data)
 		if (!has_ready(loop)) {
 			wait_for_events(loop);
 		}
+		let_leave(loop);
 		resume_ready(loop);
+		send_more(loop);
 		if (server_is_stopping(loop->server)) {
 			close_listener(loop);
 		}
 		(void)MHD_run(loop->daemon);
 	}
 	while (has_ready(loop)) {
+		let_leave(loop);
 		resume_ready(loop);
 	}
+	held_abandon_all(loop);
 	return NULL;
 }
 
@@ -209,6 +312,7 @@ void io_loop_stop(struct io_loop *loop)
 		close_listener(loop);
 		MHD_stop_daemon(loop->daemon);
 	}
+	(void)close(loop->unsent_fd);
 	(void)close(loop->wake_fd);
 	mem_free(loop);
 }

@@ -8,6 +8,7 @@
 #include "http/request.h"
 
 struct io_loop;
+struct held_answer;
 
 /** Not running yet; `owner` is for the daemon's callbacks. */
 struct io_loop *io_loop_create(struct http_server *server, const void *owner);
@@ -24,6 +25,21 @@ void io_loop_start(struct io_loop *loop, struct MHD_Daemon *daemon, int listen_f
 void io_loop_resume(struct io_loop *loop, struct request *request, bool is_batch);
 /** Tells all I/O threads of the server that have something of a batch. */
 void io_loops_flush(struct http_server *server);
+
+/** Has its thread take the connection of a suspended request (held.h), if it still waits by then. Any thread. */
+void io_loop_leave(struct io_loop *loop, struct request *request);
+
+/* For held.c; on the loop's own thread. */
+
+/** Gives the socket back to libmicrohttpd, for the next request. */
+void io_loop_give_back(struct io_loop *loop, struct conn *conn);
+/** Whose socket that is, while libmicrohttpd takes it; NULL: it takes a new one. */
+struct conn *io_loop_returning(const struct io_loop *loop);
+/** Calls held_go_on() when the socket can be written to. */
+void io_loop_watch(struct io_loop *loop, int fd, struct held_answer *held);
+void io_loop_unwatch(struct io_loop *loop, int fd);
+/** The list of what is watched, for held.c to keep. */
+struct held_answer **io_loop_unsent(struct io_loop *loop);
 
 /** Makes it look at whether the server is stopping: then it closes its listening socket. */
 void io_loop_poke(struct io_loop *loop);

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "http/address.h"
 #include "http/dispatch.h"
+#include "http/held.h"
 #include "http/io_loop.h"
 #include "http/tls.h"
 
@@ -35,23 +36,12 @@ struct listener {
 	struct listener_deps deps;
 	uint16_t port;
 	struct io_loop **loops; /* deps.io_threads of them */
+	_Atomic size_t *open;   /* its connections */
 };
 
 static int64_t now_ms(void)
 {
 	return clock_mono_us() / 1000;
-}
-
-static void set_deadline(struct conn *conn, int64_t deadline_ms)
-{
-	atomic_store_explicit(&conn->deadline_ms, deadline_ms, memory_order_relaxed);
-}
-
-/* A connection that is still reading its head by then has got a byte now and then, and no more. */
-static int64_t head_deadline(const struct io_loop *loop)
-{
-	const struct http_config *config = &io_loop_server(loop)->config;
-	return now_ms() + config->idle_timeout_ms + config->header_timeout_ms;
 }
 
 /* --- connections -------------------------------------------------------------------------------------- */
@@ -68,34 +58,61 @@ static void drop_unfinished(struct conn *conn)
 	}
 }
 
+static bool has_room(const struct listener *listener)
+{
+	const struct http_server *server = listener->deps.server;
+	bool is_watched =
+		listener->deps.listen.kind == HTTP_LISTEN_METRICS; /* the more when all is full */
+	return atomic_load(listener->open) < listener->deps.max_connections &&
+		(is_watched || conns_count(server->conns) < server->max_connections);
+}
+
+/* The limits are kept here: libmicrohttpd does not count those that are held. */
 static enum MHD_Result on_accept(void *data, const struct sockaddr *peer, socklen_t peer_length)
 {
 	(void)peer_length;
+	if (io_loop_returning(data) != NULL) {
+		return MHD_YES; /* it was let in before */
+	}
 	struct http_server *server = io_loop_server(data);
-	bool may = !server_is_stopping(server) && conns_may_accept(server->conns, peer);
+	const struct listener *listener = io_loop_owner(data);
+	bool may =
+		!server_is_stopping(server) && has_room(listener) && conns_may_accept(server->conns, peer);
 	return may ? MHD_YES : MHD_NO;
+}
+
+static struct conn *open_conn(const struct io_loop *loop, struct MHD_Connection *connection)
+{
+	const struct listener *listener = io_loop_owner(loop);
+	struct http_server *server = io_loop_server(loop);
+	const union MHD_ConnectionInfo *peer =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const union MHD_ConnectionInfo *socket =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct conn *conn = conns_open(server->conns, peer->client_addr, socket->connect_fd,
+		server_head_deadline(server));
+	conn->tls = listener->deps.tls;
+	conn->open = listener->open;
+	atomic_fetch_add(conn->open, 1);
+	return conn;
 }
 
 static void on_connection(void *data, struct MHD_Connection *connection, void **context,
 	enum MHD_ConnectionNotificationCode code)
 {
 	const struct io_loop *loop = data;
+	struct conn *conn = *context;
 	switch (code) {
-	case MHD_CONNECTION_NOTIFY_STARTED: {
-		const union MHD_ConnectionInfo *peer =
-			MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-		const union MHD_ConnectionInfo *socket =
-			MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-		struct conn *conn = conns_open(io_loop_server(loop)->conns, peer->client_addr,
-			socket->connect_fd, head_deadline(loop));
-		conn->tls = ((const struct listener *)io_loop_owner(loop))->deps.tls;
-		*context = conn;
+	case MHD_CONNECTION_NOTIFY_STARTED:
+		conn = io_loop_returning(loop);
+		*context = conn != NULL ? conn : open_conn(loop, connection);
 		break;
-	}
 	case MHD_CONNECTION_NOTIFY_CLOSED:
-		drop_unfinished(*context);
-		conns_close(*context);
 		*context = NULL;
+		if (!conn->is_held) {
+			drop_unfinished(conn);
+			conns_close(conn);
+		}
 		break;
 	}
 }
@@ -115,10 +132,7 @@ static void *on_target(void *data, const char *target, struct MHD_Connection *co
 /* Queues the answer that the request has. */
 static enum MHD_Result send_answer(struct request *request)
 {
-	const struct http_config *config = &request->server->config;
-	request->phase = REQUEST_ANSWERED;
-	int64_t size_s = (int64_t)(request->answer.body_bytes / config->send_bytes_per_s);
-	set_deadline(request->conn, now_ms() + config->send_timeout_ms + size_s * 1000);
+	request_begin_sending(request);
 	enum MHD_Result queued = MHD_queue_response(request->connection,
 		(unsigned)request->answer.status, request->answer.response);
 	MHD_destroy_response(request->answer.response);
@@ -135,7 +149,7 @@ static void set_body_deadline(struct request *request, size_t received_bytes)
 	const struct http_config *config = &request->server->config;
 	int64_t size_ms = (int64_t)(received_bytes / config->send_bytes_per_s) * 1000;
 	int64_t begun_ms = MIN_OF(request->body_begun_ms + size_ms, now_ms());
-	set_deadline(request->conn, begun_ms + config->body_timeout_ms);
+	conn_set_deadline(request->conn, begun_ms + config->body_timeout_ms);
 }
 
 /* Answers before the body is read; libmicrohttpd closes the connection afterwards. */
@@ -186,7 +200,7 @@ static enum MHD_Result begin_body(const struct listener *listener, struct reques
 	}
 	if (request_is_streamed(request) && request->refusal.status == 0) {
 		request->phase = REQUEST_ADMISSION;
-		set_deadline(request->conn, 0);
+		conn_set_deadline(request->conn, 0);
 		return dispatch_admit(request) ? begin_stream(request) : MHD_YES;
 	}
 	return MHD_YES;
@@ -204,8 +218,15 @@ static enum MHD_Result read_body(struct request *request, const char *bytes, siz
 	return too_much ? MHD_NO : MHD_YES;
 }
 
-static enum MHD_Result begin_request(struct request *request)
+/* Whether libmicrohttpd keeps the connection of a request that is not answered yet. */
+static enum MHD_Result go_on(const struct request *request)
 {
+	return request->conn->is_held ? MHD_NO : MHD_YES;
+}
+
+static enum MHD_Result begin_request(struct request *request, const char *version)
+{
+	held_note(request, version);
 	if (request->answer.response != NULL) {
 		return send_answer(request); /* it was refused before its body */
 	}
@@ -213,8 +234,22 @@ static enum MHD_Result begin_request(struct request *request)
 	request->phase = REQUEST_RUNNING;
 	request->is_counted = true;
 	atomic_fetch_add(&request->server->under_way, 1);
-	set_deadline(request->conn, 0);
-	return dispatch_begin(request) ? send_answer(request) : MHD_YES;
+	conn_set_deadline(request->conn, 0);
+	return dispatch_begin(request) ? send_answer(request) : go_on(request);
+}
+
+/* Suspended before, and called again. */
+static enum MHD_Result resume_request(struct request *request)
+{
+	if (!request->is_ready) {
+		dispatch_leave(request);
+		return go_on(request);
+	}
+	if (request->answer.response == NULL && request->run_inline) {
+		return dispatch_again(request) ? send_answer(request) : go_on(request);
+	}
+	invariant(request->answer.response != NULL);
+	return send_answer(request);
 }
 
 static enum MHD_Result on_data(void *data, struct MHD_Connection *connection, const char *path,
@@ -222,7 +257,6 @@ static enum MHD_Result on_data(void *data, struct MHD_Connection *connection, co
 {
 	(void)connection;
 	(void)path;
-	(void)version;
 	const struct listener *listener = io_loop_owner(data);
 	struct request *request = *context;
 	switch (request->phase) {
@@ -231,13 +265,9 @@ static enum MHD_Result on_data(void *data, struct MHD_Connection *connection, co
 	case REQUEST_ADMISSION:
 		return begin_stream(request);
 	case REQUEST_BODY:
-		return *size > 0 ? read_body(request, bytes, size) : begin_request(request);
+		return *size > 0 ? read_body(request, bytes, size) : begin_request(request, version);
 	case REQUEST_RUNNING:
-		if (request->answer.response == NULL && request->run_inline) {
-			return dispatch_again(request) ? send_answer(request) : MHD_YES;
-		}
-		invariant(request->answer.response != NULL);
-		return send_answer(request);
+		return resume_request(request);
 	case REQUEST_ANSWERED:
 		return MHD_YES;
 	}
@@ -247,6 +277,7 @@ static enum MHD_Result on_data(void *data, struct MHD_Connection *connection, co
 static void on_completed(void *data, struct MHD_Connection *connection, void **context,
 	enum MHD_RequestTerminationCode reason)
 {
+	(void)data;
 	(void)connection;
 	(void)reason;
 	struct request *request = *context;
@@ -254,13 +285,8 @@ static void on_completed(void *data, struct MHD_Connection *connection, void **c
 		return;
 	}
 	*context = NULL;
-	request->conn->request = NULL;
-	set_deadline(request->conn, head_deadline(data));
-	struct http_server *server = request->server;
-	bool was_counted = request->is_counted;
-	request_unref(request);
-	if (was_counted) {
-		atomic_fetch_sub(&server->under_way, 1);
+	if (!request->conn->is_held) {
+		request_complete(request);
 	}
 }
 
@@ -276,6 +302,9 @@ PRINTF_LIKE(2, 0)
 static void on_library_log(void *data, const char *format, va_list args)
 {
 	(void)data;
+	if (!log_is_on(LOG_DEBUG)) {
+		return;
+	}
 	char text[LOG_TEXT_BYTES];
 	int n = vsnprintf(text, sizeof(text), format, args);
 	if (n > 0) {
@@ -360,7 +389,9 @@ static struct MHD_Daemon *start_daemon(const struct listener_deps *deps, struct 
 		{MHD_OPTION_END, 0, NULL}};
 	struct MHD_OptionItem no_options[] = {{MHD_OPTION_END, 0, NULL}};
 	unsigned flags = (unsigned)MHD_USE_EPOLL | (unsigned)MHD_ALLOW_SUSPEND_RESUME |
-		(unsigned)MHD_USE_ERROR_LOG | (tls ? (unsigned)MHD_USE_TLS : 0U);
+		(unsigned)MHD_USE_ERROR_LOG |
+		/* Without TLS: sockets that are held are not shut down when libmicrohttpd closes its own. */
+		(tls ? (unsigned)MHD_USE_TLS : (unsigned)MHD_USE_TURBO);
 	/* clang-format off */
 	return MHD_start_daemon(flags, 0, on_accept, loop, on_data, loop,
 		MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL,
@@ -369,8 +400,7 @@ static struct MHD_Daemon *start_daemon(const struct listener_deps *deps, struct 
 		MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
 		MHD_OPTION_NOTIFY_COMPLETED, on_completed, loop,
 		MHD_OPTION_NOTIFY_CONNECTION, on_connection, loop,
-		MHD_OPTION_CONNECTION_LIMIT,
-			(unsigned)MAX_OF(deps->max_connections / deps->io_threads, (size_t)1),
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned)deps->max_connections,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, config->header_ceiling_bytes,
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)((config->idle_timeout_ms + 999) / 1000),
 		MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, /* thread_start() blocks all signals */
@@ -409,6 +439,7 @@ enum err listener_start(struct ctx *ctx, const struct listener_deps *deps, struc
 	struct listener *listener = mem_alloc(sizeof(*listener));
 	listener->deps = *deps;
 	listener->port = socket_port(fd);
+	listener->open = mem_alloc(sizeof(*listener->open));
 	listener->loops = mem_alloc_array(deps->io_threads, sizeof(*listener->loops));
 	*out = listener; /* listener_stop() takes down what was started */
 	enum err err = ERR_OK;
@@ -441,6 +472,7 @@ void listener_stop(struct listener *listener)
 	for (size_t i = 0; i < listener->deps.io_threads; i++) {
 		io_loop_stop(listener->loops[i]);
 	}
+	mem_free(listener->open);
 	mem_free(listener->loops);
 	mem_free(listener);
 }

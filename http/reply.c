@@ -82,6 +82,7 @@ static struct answer make_answer(int status, struct buf *body, const char *conte
 		p = NULL;
 	}
 	struct answer answer = {.status = status,
+		.body = p,
 		.body_bytes = n,
 		.response = MHD_create_response_from_buffer_with_free_callback(n, p, mem_free)};
 	return dress(answer, content_type, own);

@@ -144,7 +144,10 @@ static void check_framing(struct request *request)
 			request->content_length = (uint64_t)length;
 		} else if (str_equals_nocase(header->name, STR("transfer-encoding"))) {
 			encodings++;
+			request->is_chunked = true;
 			is_wrong = is_wrong || !str_equals_nocase(header->value, STR("chunked"));
+		} else if (str_equals_nocase(header->name, STR("connection"))) {
+			request->is_last = !str_equals_nocase(header->value, STR("keep-alive"));
 		}
 	}
 	if (is_wrong || lengths + encodings > 1) {
@@ -318,6 +321,28 @@ void request_add_body(struct request *request, struct str bytes)
 	}
 	if (request->refusal.status != 0) {
 		drop_body(request);
+	}
+}
+
+void request_begin_sending(struct request *request)
+{
+	const struct http_config *config = &request->server->config;
+	request->phase = REQUEST_ANSWERED;
+	int64_t size_s = (int64_t)(request->answer.body_bytes / config->send_bytes_per_s);
+	conn_set_deadline(request->conn,
+		clock_mono_us() / 1000 + config->send_timeout_ms + size_s * 1000);
+}
+
+void request_complete(struct request *request)
+{
+	struct http_server *server = request->server;
+	bool was_counted = request->is_counted;
+	request->is_completed = true;
+	request->conn->request = NULL;
+	conn_set_deadline(request->conn, server_head_deadline(server));
+	request_unref(request);
+	if (was_counted) {
+		atomic_fetch_sub(&server->under_way, 1);
 	}
 }
 

@@ -33,6 +33,7 @@ struct io_loop;
 struct answer {
 	struct MHD_Response *response; /**< NULL: none yet */
 	int status;
+	char *body; /**< the response's; NULL: none, or a file */
 	size_t body_bytes;
 };
 
@@ -47,9 +48,11 @@ enum request_phase {
 struct request {
 	struct refc refs; /**< one for the connection, one for the lane that has it */
 	struct http_server *server;
-	struct io_loop *loop;              /**< of its connection */
-	struct request *next_resumed;      /**< the loop's, see io_loop.c */
-	struct MHD_Connection *connection; /**< touched by its I/O thread only */
+	struct io_loop *loop;         /**< of its connection */
+	struct request *next_resumed; /**< the loop's, see io_loop.c */
+	struct request *next_waiting; /**< the loop's, see io_loop.c */
+	struct MHD_Connection
+		*connection; /**< touched by its I/O thread only; NULL: held without one */
 	struct conn *conn;
 	uint64_t id;
 	int64_t started_us; /**< complete, or woken last */
@@ -68,6 +71,8 @@ struct request {
 	struct router_match match; /**< entry NULL: none */
 	struct refusal refusal;    /**< found while reading; answered once all is read */
 	bool close_after;          /**< the connection cannot be used for another request */
+	bool is_last;              /**< so says the client */
+	bool is_chunked;           /**< its body's length is told piece by piece */
 	uint64_t content_length;   /**< as promised by the head; 0 when it says nothing */
 	size_t body_ceiling;
 	struct buf body;
@@ -79,7 +84,11 @@ struct request {
 
 	bool
 		is_admission; /**< its job in the lane is dispatch_admit()'s; written before the push, and by the lane */
-	bool is_counted;           /**< in server->under_way */
+	bool is_counted;   /**< in server->under_way */
+	bool may_be_held;  /**< its connection, see held.h; this and the next three: the I/O thread's */
+	bool is_suspended; /**< libmicrohttpd has to be told to go on */
+	bool is_ready;     /**< goes on since it was woken or answered */
+	bool is_completed;
 	bool is_unproven;          /**< a token of its address was taken, until it is proven who asks */
 	bool is_rated;             /**< its token was taken */
 	bool is_charged;           /**< call_charge() took more */
@@ -131,6 +140,12 @@ bool request_is_streamed(const struct request *request);
 void request_open_body(struct request *request);
 /** Ends it, if there is one; sets refusal when that fails. */
 void request_end_body(struct request *request);
+
+/** Its answer begins to be sent: so much time for it. On the I/O thread. */
+void request_begin_sending(struct request *request);
+
+/** It is answered, or its connection broken: the connection's next one may come. On the I/O thread; drops its reference. */
+void request_complete(struct request *request);
 
 /** Header by name without case; p == NULL when absent. */
 struct str request_header(const struct request *request, struct str name);

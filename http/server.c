@@ -68,7 +68,7 @@ static void fill_defaults(struct http_config *config)
 	default_size(&config->answer_budget_bytes, (size_t)1024 * MIB);
 	default_size(&config->stream_ceiling_bytes, (size_t)50 * MIB);
 	default_size(&config->reply_ceiling_bytes, (size_t)512 * MIB);
-	default_size(&config->header_ceiling_bytes, (size_t)12 * KIB);
+	default_size(&config->header_ceiling_bytes, (size_t)16 * KIB);
 	default_ms(&config->idle_timeout_ms, 65000);
 	default_ms(&config->header_timeout_ms, 15000);
 	default_ms(&config->body_timeout_ms, 30000);
@@ -257,14 +257,17 @@ static enum err start_listeners(struct http_server *server, struct ctx *ctx)
 {
 	const struct http_config *config = &server->config;
 	TRY(read_certificate(server, ctx));
-	size_t share = MAX_OF(connection_limit(config) / count_api_listeners(config), (size_t)1);
+	server->max_connections = connection_limit(config);
+	bool is_alone = count_api_listeners(config) == 1;
+	/* None may take all from the others. */
+	size_t share = is_alone ? server->max_connections : server->max_connections / 4 * 3;
 	for (size_t i = 0; i < config->listen_count; i++) {
 		bool is_metrics = config->listen[i].kind == HTTP_LISTEN_METRICS;
 		const struct listener_deps deps = {.server = server,
 			.router = is_metrics ? server->metrics_router : server->router,
 			.listen = config->listen[i],
 			.io_threads = is_metrics ? 1 : config->io_threads,
-			.max_connections = is_metrics ? METRICS_CONNECTIONS : MAX_OF(share, config->io_threads),
+			.max_connections = is_metrics ? METRICS_CONNECTIONS : MAX_OF(share, (size_t)1),
 			.tls = config->listen[i].kind == HTTP_LISTEN_TLS ? server->tls : NULL};
 		TRY(listener_start(ctx, &deps, &server->listeners[i]));
 		log_info(0, "http.listening", "address=%s port=%u", config->listen[i].address,
@@ -304,6 +307,11 @@ uint16_t http_server_port(const struct http_server *server, size_t index)
 bool server_is_stopping(const struct http_server *server)
 {
 	return atomic_load(&server->is_stopping);
+}
+
+int64_t server_head_deadline(const struct http_server *server)
+{
+	return now_ms() + server->config.idle_timeout_ms + server->config.header_timeout_ms;
 }
 
 /*

@@ -49,7 +49,7 @@ struct http_config {
 		stream_folder; /**< where such bodies go; must exist; NULL: no route may be BODY_STREAMED */
 	size_t reply_ceiling_bytes; /**< of one JSON answer; 512 MiB */
 	size_t
-		header_ceiling_bytes; /**< request line and headers, roughly; also held by each connection; 12 KiB */
+		header_ceiling_bytes; /**< request line and headers, roughly; also held by each connection but of waiting requests; 16 KiB */
 
 	int64_t idle_timeout_ms;   /**< without any byte, between requests too; 65 s */
 	int64_t header_timeout_ms; /**< a head that trickles in, beyond idle_timeout_ms; 15 s */

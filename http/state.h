@@ -35,6 +35,7 @@ struct http_server {
 	struct listener **listeners;     /**< config.listen_count */
 	_Atomic(struct io_loop *) loops; /**< all that were started, last first */
 	struct tls *tls;                 /**< of TLS listeners; NULL: there are none */
+	size_t max_connections;          /**< of all listeners, as far as the process may open files */
 	bool is_started;
 
 	atomic_bool is_stopping;
@@ -46,5 +47,8 @@ struct http_server {
 };
 
 bool server_is_stopping(const struct http_server *server);
+
+/** A connection that is still reading its head by then has got a byte now and then, and no more. Monotonic ms. */
+int64_t server_head_deadline(const struct http_server *server);
 
 #endif

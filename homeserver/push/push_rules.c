@@ -5,6 +5,7 @@
  */
 #include "homeserver/push/push_inner.h"
 
+#include "base/arena_sized.h"
 #include "base/cache.h"
 #include "base/lock.h"
 #include "base/mem.h"
@@ -13,7 +14,8 @@
 
 enum {
 	RULES_BUDGET_BYTES = 128 << 20, /* some 4,000 users with rules of their own */
-	ENTRY_BASE_BYTES = 256,
+	ENTRY_BASE_BYTES = 512,
+	USER_BYTES = 64,             /* of most user ids; few users have rules of their own beside */
 	PREDEFINED_BYTES = 30 << 10, /* parsed; seen */
 	TREE_FACTOR = 8,             /* an estimate: parsed rules for each byte of their text */
 	CONTENT_CEILING_BYTES = 16 << 20,
@@ -60,7 +62,7 @@ static struct push_entry *entry_new(struct user_id user)
 	struct push_entry *entry = mem_alloc(sizeof(*entry));
 	refc_init(&entry->refc);
 	lock_init(&entry->lock, RANK_LEAF);
-	entry->arena = arena_create();
+	entry->arena = arena_create_sized(USER_BYTES);
 	entry->user.s = str_dup(entry->arena, user.s);
 	entry->size_bytes = ENTRY_BASE_BYTES;
 	return entry;

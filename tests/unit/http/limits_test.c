@@ -183,6 +183,33 @@ static void head__too_large__refused(void **state)
 	loopback_stop(server);
 }
 
+/* What a browser behind proxies may send: a filter in the target, a signed token, cookies, what the proxies add. */
+static void head__of_8_kib__served(void **state)
+{
+	(void)state;
+	struct http_config config = loopback_config();
+	struct http_server *server = start_server(&config);
+	char *filler = arena_alloc(arena, 3001);
+	memset(filler, 'x', 3000);
+	struct str target = str_printf(arena, "/ok?filter=%.2500s", filler);
+	struct buf headers;
+	buf_init(&headers, 65536);
+	buf_printf(&headers, "Authorization: Bearer %.1000s\r\nCookie: %.3000s\r\n", filler, filler);
+	for (int i = 0; i < 18; i++) {
+		buf_printf(&headers, "X-Of-A-Proxy-%d: %.70s\r\n", i, filler);
+	}
+	assert_true(headers.n + target.n > 8000);
+	int fd = client_connect(http_server_port(server, 0));
+	for (int i = 0; i < 3; i++) {
+		assert_true(client_request(fd, arena, "GET", str_cstr(arena, target),
+			str_cstr(arena, buf_str(&headers)), NULL));
+		assert_int_equal(client_read(fd, arena).status, 200);
+	}
+	assert_int_equal(close(fd), 0);
+	buf_fini(&headers);
+	loopback_stop(server);
+}
+
 static void bodies__over_the_common_budget__429(void **state)
 {
 	(void)state;
@@ -315,6 +342,7 @@ int main(void)
 		TEST(body__trickles_in__cut_at_its_deadline),
 		TEST(answer__taken_too_slowly__cut_at_its_deadline),
 		TEST(head__too_large__refused),
+		TEST(head__of_8_kib__served),
 		TEST(bodies__over_the_common_budget__429),
 		TEST(answers__unread_ones_over_the_common_budget__429_until_they_are_read),
 		TEST(listener__metrics__serves_its_pages_only),

@@ -1,0 +1,361 @@
+/*
+ * Waiting requests whose connections libmicrohttpd does not keep: all that is true of a connection is true of theirs.
+ */
+#include "loopback.h"
+
+#include "base/metrics.h"
+
+#include <stdlib.h>
+
+enum { MANY = 300, LARGE_ITEMS = 20000 };
+
+struct service {
+	struct gate parked;
+	struct lock lock; /* guards parks */
+	struct park *parks[MANY];
+	size_t n;
+};
+
+static struct service service;
+static struct arena *arena;
+static struct http_server *server;
+
+static enum err answer(struct call *call)
+{
+	struct json_out *out = reply_json(call, 200);
+	json_out_object(out);
+	json_out_key_str(out, "name", call_query(call, "name"));
+	json_out_key(out, STR("items"));
+	json_out_array(out);
+	for (int i = 0; call_query(call, "large").p != NULL && i < LARGE_ITEMS; i++) {
+		json_out_str(out, STR("as much as a socket does not take at once, and more than that"));
+	}
+	json_out_end(out);
+	json_out_end(out);
+	return ERR_OK;
+}
+
+/* Waits once; on a worker if ?worker is there. */
+static enum err wait_once(struct call *call)
+{
+	if (call_is_resumed(call)) {
+		return answer(call);
+	}
+	if (call_query(call, "worker").p != NULL) {
+		TRY(ctx_may_wait(&call->ctx));
+	}
+	struct park *park = call_park(call, clock_mono_us() / 1000 + 100000);
+	lock_take(&service.lock);
+	service.parks[service.n++] = park;
+	lock_give(&service.lock);
+	gate_add(&service.parked, 1);
+	return ERR_OK;
+}
+
+static enum err say_now(struct call *call)
+{
+	return answer(call);
+}
+
+static const struct route rows[] = {
+	{"wait", "GET", "/wait", AUTH_NONE, LANE_INLINE, RATE_NONE, 0, wait_once},
+	{"now", "GET", "/now", AUTH_NONE, LANE_INLINE, RATE_NONE, 0, say_now},
+	{"send", "POST", "/now", AUTH_NONE, LANE_LOCAL, RATE_NONE, 0, say_now},
+};
+
+static void start_with(const struct http_config *config)
+{
+	server = loopback_start(config, rows, COUNT_OF(rows), &service);
+}
+
+static int start(void **state)
+{
+	(void)state;
+	service = (struct service){0};
+	gate_init(&service.parked);
+	lock_init(&service.lock, RANK_LEAF);
+	arena = arena_create();
+	struct http_config config = loopback_config();
+	start_with(&config);
+	return 0;
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	loopback_stop(server);
+	for (size_t i = 0; i < service.n; i++) {
+		park_unref(service.parks[i]);
+	}
+	arena_destroy(arena);
+	return 0;
+}
+
+/* How many connections are held now. */
+static int64_t held_now(void)
+{
+	struct buf text;
+	buf_init(&text, 1 << 20);
+	metrics_write(&text);
+	static const char name[] = "\nbelfry_http_held ";
+	const char *found = memmem(text.p, text.n, name, sizeof(name) - 1);
+	int64_t count = found != NULL ? strtoll(found + sizeof(name) - 1, NULL, 10) : 0;
+	buf_fini(&text);
+	return count;
+}
+
+static void await_held(int64_t count)
+{
+	struct pollfd nothing = {.fd = -1};
+	int64_t deadline_ms = clock_mono_us() / 1000 + CLIENT_TIMEOUT_MS;
+	while (held_now() != count && clock_mono_us() / 1000 < deadline_ms) {
+		(void)poll(&nothing, 1, 2); /* the I/O thread gives no event of it */
+	}
+	assert_int_equal(held_now(), count);
+}
+
+static void ask(int fd, const char *target, const char *headers)
+{
+	assert_true(client_request(fd, arena, "GET", target, headers, NULL));
+}
+
+static void assert_named(int fd, const char *name)
+{
+	struct client_reply reply = client_read(fd, arena);
+	assert_int_equal(reply.status, 200);
+	assert_true(str_contains(reply.body, str_printf(arena, "\"name\":\"%s\"", name)));
+}
+
+static void wake(int nth)
+{
+	assert_true(gate_wait(&service.parked, nth));
+	park_wake(service.parks[nth - 1]);
+}
+
+static void connection__after_an_answer__serves_on(void **state)
+{
+	(void)state;
+	int fd = client_connect(http_server_port(server, 0));
+	for (int i = 1; i <= 20; i++) {
+		ask(fd, i % 2 == 0 ? "/wait?name=a&worker" : "/wait?name=a", "");
+		assert_true(gate_wait(&service.parked, i));
+		await_held(1);
+		wake(i);
+		assert_named(fd, "a");
+		ask(fd, "/now?name=b", "");
+		assert_named(fd, "b");
+		assert_true(client_request(fd, arena, "POST", "/now?name=c", "", "{\"some\":\"body\"}"));
+		assert_named(fd, "c");
+		assert_int_equal(held_now(), 0);
+	}
+	assert_int_equal(close(fd), 0);
+}
+
+static void answer__is_what_libmicrohttpd_sends__but_for_the_date(void **state)
+{
+	(void)state;
+	int fd = client_connect(http_server_port(server, 0));
+	ask(fd, "/now?name=x", "");
+	struct client_reply direct = client_read(fd, arena);
+	ask(fd, "/wait?name=x", "");
+	assert_true(gate_wait(&service.parked, 1));
+	await_held(1);
+	wake(1);
+	struct client_reply held = client_read(fd, arena);
+	assert_str_equal(held.body, str_cstr(arena, direct.body));
+	static const char *const names[] = {"content-type", "content-length", "cache-control",
+		"access-control-allow-origin", "access-control-allow-headers",
+		"access-control-allow-methods"};
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		assert_true(reply_head(&direct, names[i]).p != NULL);
+		assert_str_equal(reply_head(&held, names[i]),
+			str_cstr(arena, reply_head(&direct, names[i])));
+	}
+	assert_int_equal(reply_head(&held, "date").n, reply_head(&direct, "date").n);
+	assert_int_equal(held.head.n, direct.head.n);
+	assert_int_equal(close(fd), 0);
+}
+
+static void answer__larger_than_the_socket_takes__sent_whole(void **state)
+{
+	(void)state;
+	int fd = client_connect(http_server_port(server, 0));
+	ask(fd, "/wait?name=l&large", "");
+	assert_true(gate_wait(&service.parked, 1));
+	await_held(1);
+	wake(1);
+	struct client_reply reply = client_read(fd, arena);
+	assert_true(reply.body.n > (size_t)LARGE_ITEMS * 60);
+	assert_true(str_ends_with(reply.body, STR("than that\"]}")));
+	ask(fd, "/now?name=b", "");
+	assert_named(fd, "b");
+	assert_int_equal(close(fd), 0);
+}
+
+static void request_behind__sent_together_or_later__answered_in_order(void **state)
+{
+	(void)state;
+	int fd = client_connect(http_server_port(server, 0));
+	assert_true(client_send(fd,
+		STR("GET /wait?name=a HTTP/1.1\r\nHost: x\r\n\r\n"
+			"GET /now?name=b HTTP/1.1\r\nHost: x\r\n\r\n")));
+	assert_true(gate_wait(&service.parked, 1));
+	assert_int_equal(held_now(), 0); /* it would be lost */
+	wake(1);
+	assert_named(fd, "a");
+	assert_named(fd, "b");
+	ask(fd, "/wait?name=c", "");
+	assert_true(gate_wait(&service.parked, 2));
+	await_held(1);
+	ask(fd, "/now?name=d", ""); /* stays in the socket */
+	wake(2);
+	assert_named(fd, "c");
+	assert_named(fd, "d");
+	assert_int_equal(close(fd), 0);
+}
+
+/* What libmicrohttpd keeps, since it closes after the answer, or since its bytes cannot be counted. */
+static void connection__that_ends_or_cannot_be_counted__not_held(void **state)
+{
+	(void)state;
+	const char *const heads[] = {"GET /wait?name=a HTTP/1.0\r\nHost: x\r\n\r\n",
+		"GET /wait?name=a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+		"POST /now?name=a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"};
+	for (size_t i = 0; i < COUNT_OF(heads); i++) {
+		int fd = client_connect(http_server_port(server, 0));
+		assert_true(client_send(fd, str_of(heads[i])));
+		if (i == 2) {
+			assert_named(fd, "a");
+			ask(fd, "/wait?name=a", "");
+		}
+		assert_true(gate_wait(&service.parked, (int)i + 1));
+		assert_int_equal(held_now(), 0);
+		wake((int)i + 1);
+		assert_named(fd, "a");
+		assert_true(i == 2 || client_sees_close(fd));
+		assert_int_equal(close(fd), 0);
+	}
+}
+
+static void client__gone_while_it_waits_or_reads__its_connection_ends(void **state)
+{
+	(void)state;
+	for (int i = 1; i <= 10; i++) {
+		int fd = client_connect(http_server_port(server, 0));
+		ask(fd, i % 2 == 0 ? "/wait?name=a" : "/wait?name=a&large", "");
+		assert_true(gate_wait(&service.parked, i));
+		await_held(1);
+		char first;
+		if (i % 3 == 0) {
+			wake(i);
+			assert_int_equal(recv(fd, &first, 1, 0), 1);
+		}
+		struct linger reset = {.l_onoff = 1, .l_linger = 0};
+		assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
+		assert_int_equal(close(fd), 0);
+		wake(i);
+		await_held(0);
+	}
+}
+
+static void reader__too_slow__cut_at_its_deadline(void **state)
+{
+	(void)state;
+	loopback_stop(server);
+	struct http_config config = loopback_config();
+	config.send_timeout_ms = 50;
+	config.send_bytes_per_s = (size_t)1 << 40;
+	start_with(&config);
+	int fd = client_connect(http_server_port(server, 0));
+	int small = 4096;
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
+	ask(fd, "/wait?name=l&large", "");
+	wake(1);
+	await_held(0); /* nobody has read anything */
+	assert_int_equal(close(fd), 0);
+}
+
+static void many__woken_together__each_answered_once_and_served_on(void **state)
+{
+	(void)state;
+	int fds[MANY];
+	for (int i = 0; i < MANY; i++) {
+		fds[i] = client_connect(http_server_port(server, 0));
+		ask(fds[i], i % 3 == 0 ? "/wait?name=m&worker" : "/wait?name=m", "");
+	}
+	assert_true(gate_wait(&service.parked, MANY));
+	park_wake_many(service.parks, MANY);
+	for (int i = 0; i < MANY; i++) {
+		assert_named(fds[i], "m");
+		ask(fds[i], "/now?name=n", "");
+		assert_named(fds[i], "n");
+		assert_int_equal(close(fds[i]), 0);
+	}
+	assert_int_equal(held_now(), 0);
+}
+
+static void stop__while_held__answered(void **state)
+{
+	(void)state;
+	int fds[20];
+	for (size_t i = 0; i < COUNT_OF(fds); i++) {
+		fds[i] = client_connect(http_server_port(server, 0));
+		ask(fds[i], "/wait?name=s", "");
+	}
+	assert_true(gate_wait(&service.parked, COUNT_OF(fds)));
+	await_held(COUNT_OF(fds));
+	loopback_stop(server);
+	for (size_t i = 0; i < COUNT_OF(fds); i++) {
+		assert_named(fds[i], "s");
+		assert_true(client_sees_close(fds[i]));
+		assert_int_equal(close(fds[i]), 0);
+	}
+	assert_int_equal(held_now(), 0);
+	struct http_config config = loopback_config();
+	start_with(&config);
+}
+
+static void connections__held_ones__count_against_the_limit(void **state)
+{
+	(void)state;
+	loopback_stop(server);
+	struct http_config config = loopback_config();
+	config.max_connections = 4;
+	config.max_connections_per_address = 4;
+	start_with(&config);
+	int fds[4];
+	for (size_t i = 0; i < COUNT_OF(fds); i++) {
+		fds[i] = client_connect(http_server_port(server, 0));
+		ask(fds[i], "/wait?name=a", "");
+		assert_true(gate_wait(&service.parked, (int)i + 1)); /* so that parks are in their order */
+	}
+	await_held(COUNT_OF(fds));
+	int more = client_connect(http_server_port(server, 0));
+	assert_true(client_sees_close(more));
+	assert_int_equal(close(more), 0);
+	for (size_t i = 0; i < COUNT_OF(fds); i++) {
+		wake((int)i + 1);
+		assert_named(fds[i], "a");
+		ask(fds[i], "/now?name=b", "");
+		assert_named(fds[i], "b");
+		assert_int_equal(close(fds[i]), 0);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(function) cmocka_unit_test_setup_teardown(function, start, stop)
+		TEST(connection__after_an_answer__serves_on),
+		TEST(answer__is_what_libmicrohttpd_sends__but_for_the_date),
+		TEST(answer__larger_than_the_socket_takes__sent_whole),
+		TEST(request_behind__sent_together_or_later__answered_in_order),
+		TEST(connection__that_ends_or_cannot_be_counted__not_held),
+		TEST(client__gone_while_it_waits_or_reads__its_connection_ends),
+		TEST(reader__too_slow__cut_at_its_deadline),
+		TEST(many__woken_together__each_answered_once_and_served_on),
+		TEST(stop__while_held__answered),
+		TEST(connections__held_ones__count_against_the_limit),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
