@@ -7,7 +7,8 @@ from .database import Cluster
 from .server import wait_until
 
 SEND = r"/_matrix/federation/v1/send/(.+)"
-QUICK = {"federation.retry_first": "200ms", "federation.retry_longest": "1s", "federation.transaction_timeout": "3s"}
+QUICK = {"federation.retry_first": "200ms", "federation.retry_longest": "1s",
+         "federation.transaction_timeout": "%ds" % seconds(3)}
 
 
 def federated_on(cluster, make_federated, **more):
