@@ -16,6 +16,7 @@
 #include "federation/policy.h"
 #include "federation/federation.h"
 #include "federation/outbox.h"
+#include "federation/processes.h"
 #include "homeserver/account/session.h"
 #include "homeserver/media/media.h"
 #include "homeserver/server_notice/server_notices.h"
@@ -86,6 +87,9 @@ static void tidy(struct ctx *ctx, struct housekeeper *housekeeper)
 	look_at_database(ctx, housekeeper);
 	if (fed_policy_follow(ctx, hs->federation) != ERR_OK) {
 		log_warn(0, "fed.policy.not_read", "cause=%.*s", STR_ARG(ctx->fault.cause));
+	}
+	if (processes_tidy(ctx, hs->federation) != ERR_OK) {
+		log_warn(0, "fed.trouble.not_read", "cause=%.*s", STR_ARG(ctx->fault.cause));
 	}
 	outbox_tidy(ctx, hs->federation->outbox);
 	if (media_remove_garbage(ctx, hs) != ERR_OK) {

@@ -37,7 +37,9 @@
 #include "federation/key_query_routes.h"
 #include "federation/membership_routes.h"
 #include "federation/outbox.h"
+#include "federation/policy.h"
 #include "federation/policy_routes.h"
+#include "federation/processes.h"
 #include "federation/query_routes.h"
 #include "federation/server_info_routes.h"
 #include "federation/server_key_routes.h"
@@ -274,6 +276,8 @@ static void told_one(const struct homeserver *hs, const struct news *news,
 	case NEWS_MEDIA:
 	case NEWS_PUSH:
 	case NEWS_ERASED:
+	case NEWS_FEDERATION:
+	case NEWS_APPSERVICE:
 	case NEWS_LOOK:
 		break; /* no commit says these */
 	}
@@ -285,6 +289,12 @@ static void told(void *self, const struct news_group *group)
 	for (size_t i = 0; i < group->count; i++) {
 		told_one(wire_homeserver(self), &group->list[i], group);
 	}
+}
+
+/* The writer hears others before all services are there, and after the first of them have ended. */
+static bool is_whole(const struct wire *wire)
+{
+	return wire->housekeeper != NULL;
 }
 
 /* What a process has said, this one included. */
@@ -313,6 +323,16 @@ static void heard(void *self, const struct news *news, int64_t serial)
 	case NEWS_ERASED:
 		erasure_heard(hs->erasure, news->text);
 		break;
+	case NEWS_FEDERATION:
+		if (is_whole(self)) {
+			processes_heard(hs->federation, news->text);
+		}
+		break;
+	case NEWS_APPSERVICE:
+		if (is_whole(self)) {
+			as_queue_heard(hs->as_queue, news->text);
+		}
+		break;
 	case NEWS_LOOK:
 		wire_poke(self);
 		break;
@@ -331,10 +351,14 @@ static void heard(void *self, const struct news *news, int64_t serial)
 /* Others may have said what was not heard. Who types, and who is there, is said again soon, or runs out. */
 static void deaf(void *self)
 {
-	const struct homeserver *hs = wire_homeserver(self);
-	sessions_forget_all(wire_homeserver(self));
+	struct homeserver *hs = wire_homeserver(self);
+	sessions_forget_all(hs);
 	users_heard_all(hs->users);
 	e2ee_deaf(hs->e2ee);
+	if (is_whole(self)) {
+		processes_deaf(hs->federation);
+		as_queue_deaf(hs->as_queue);
+	}
 	wire_poke(self);
 }
 
@@ -554,6 +578,7 @@ void wire_poke(struct wire *wire)
 	if (housekeeper == NULL) {
 		return; /* it begins with a look */
 	}
+	fed_policy_changed(wire->hs.federation);
 	housekeeper_poke(housekeeper);
 	notice_job_wake(wire->hs.notices);
 	notice_upkeep_wake(wire->hs.notice_upkeep);

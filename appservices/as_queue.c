@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "homeserver/consumer.h"
+#include "homeserver/troubled.h"
 
 enum {
 	ROUND_LIMIT_MS = 30 * 1000,
@@ -132,6 +133,27 @@ static enum err find_claims(struct ctx *ctx, struct as_queue *queue,
 	return ERR_OK;
 }
 
+/* Whom another process, which sends, could not reach before this one heard of it. */
+static enum err read_trouble(struct ctx *ctx, struct as_queue *queue)
+{
+	struct appservice_delivery *rows;
+	size_t count;
+	if (!atomic_exchange(&queue->is_unread, false)) {
+		return ERR_OK;
+	}
+	enum err err = store_appservice_deliveries(ctx, queue->hs->db, &rows, &count);
+	if (err != ERR_OK) {
+		atomic_store(&queue->is_unread, true);
+		return err;
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (rows[i].failures > 0) {
+			troubled_add(queue->troubled, rows[i].id);
+		}
+	}
+	return ERR_OK;
+}
+
 /* --- a round ------------------------------------------------------------------------------------------------------ */
 
 /* How long until a pause is over; counts who fails. */
@@ -167,6 +189,7 @@ static enum err run_round(void *self, struct ctx *ctx, int64_t *out_pause_ms)
 	if (!is_ours) {
 		queue->loaded_version = -1;
 		as_queue_note_set(queue, NULL);
+		TRY(read_trouble(ctx, queue));
 		*out_pause_ms = LEASE_POLL_MS;
 		return ERR_OK;
 	}
@@ -210,7 +233,21 @@ void as_queue_filled(struct as_queue *queue, const struct appservice_news *news,
 	as_queue_wake(queue);
 }
 
-void as_queue_heard_of(struct as_queue *queue, struct str appservice_id)
+static void tell(struct as_queue *queue, const char *word, struct str id)
+{
+	if (writer_has_peers(queue->hs->writer)) {
+		struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+		writer_tell(queue->hs->writer, NEWS_APPSERVICE,
+			str_printf(arena, "%s %.*s", word, STR_ARG(id)));
+	}
+}
+
+void as_queue_note_trouble(struct as_queue *queue, struct str id)
+{
+	tell(queue, "away", id);
+}
+
+static void end_pause(struct as_queue *queue, struct str appservice_id)
 {
 	if (atomic_load(&queue->failing_n) == 0) {
 		return;
@@ -221,6 +258,32 @@ void as_queue_heard_of(struct as_queue *queue, struct str appservice_id)
 		sender->is_retried = true;
 		as_queue_wake(queue);
 	}
+}
+
+void as_queue_heard_of(struct as_queue *queue, struct str appservice_id)
+{
+	end_pause(queue, appservice_id);
+	if (troubled_take(queue->troubled, appservice_id)) {
+		tell(queue, "there", appservice_id);
+	}
+}
+
+void as_queue_heard(struct as_queue *queue, struct str line)
+{
+	struct str word;
+	struct str id;
+	(void)str_split(line, ' ', &word, &id);
+	if (str_equals(word, STR("away"))) {
+		troubled_add(queue->troubled, id);
+	} else if (str_equals(word, STR("there"))) {
+		(void)troubled_take(queue->troubled, id);
+		end_pause(queue, id);
+	}
+}
+
+void as_queue_deaf(struct as_queue *queue)
+{
+	atomic_store(&queue->is_unread, true);
 }
 
 struct as_queue *as_queue_create(struct homeserver *hs)
@@ -236,6 +299,8 @@ struct as_queue *as_queue_create(struct homeserver *hs)
 		.self = queue});
 	lock_init(&queue->lock, RANK_LEAF);
 	map_init(&queue->senders);
+	queue->troubled = troubled_create();
+	atomic_init(&queue->is_unread, true);
 	as_queue_fill_port(queue);
 	return queue;
 }
@@ -274,6 +339,7 @@ void as_queue_destroy(struct as_queue *queue)
 	mem_free(queue->since);
 	as_interest_destroy(queue->interest);
 	rounds_destroy(queue->rounds);
+	troubled_destroy(queue->troubled);
 	lock_fini(&queue->lock);
 	mem_free(queue);
 }

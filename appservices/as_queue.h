@@ -32,7 +32,12 @@ MUST_CHECK enum err as_queue_consume(struct ctx *ctx, struct homeserver *hs, voi
 /** Its pause between rounds: short while there are services, long while there are none. */
 int64_t as_queue_pause_ms(void *self);
 
-/** A service has shown that it is there: what waits for it is tried at once. From memory; any thread. */
+/** A service has shown that it is there: what waits for it is tried at once, by whichever process sends. From memory; any thread, no lock held. */
 void as_queue_heard_of(struct as_queue *queue, struct str appservice_id);
+
+/** What a process has said, this one included (storage/writer.h, writer_tell()). Writer's thread. */
+void as_queue_heard(struct as_queue *queue, struct str line);
+/** Something that was said may have been missed: read from the database soon. Any thread. */
+void as_queue_deaf(struct as_queue *queue);
 
 #endif

@@ -52,6 +52,8 @@ struct as_queue {
 	atomic_bool has_listeners; /**< there are services to send to */
 	atomic_bool has_takers;    /**< of these some who are told what is of the moment */
 	atomic_size_t failing_n;
+	struct troubled *troubled; /**< services that the process that sends could not reach */
+	atomic_bool is_unread;     /**< the database may know of more */
 	struct lock lock;
 	struct as_flight *over;    /**< ended, not written down; guarded by lock, like all below */
 	struct map senders;        /**< id → struct as_sender * */
@@ -67,6 +69,8 @@ struct as_queue {
 
 /** There may be something to do. */
 void as_queue_wake(struct as_queue *queue);
+/** A service could not be reached; tells other processes. No lock held. */
+void as_queue_note_trouble(struct as_queue *queue, struct str id);
 /** Something was queued for services. */
 void as_queue_filled(struct as_queue *queue, const struct appservice_news *news, size_t count);
 

@@ -103,6 +103,7 @@ static enum err land_badly(struct ctx *ctx, struct as_queue *queue, const struct
 	sender->interval_ms = interval_ms;
 	sender->retry_at_ms = failure.retry_at_ms;
 	sender->older_until = sender->newer_status = 0;
+	as_queue_note_trouble(queue, sender->id);
 	atomic_fetch_add(&queue->failing_n, 1); /* counted anew at the end of the round */
 	LOCK_SCOPE(&queue->lock);
 	sender->is_failing = true;

@@ -14,10 +14,9 @@
 #include "base/b64.h"
 #include "base/crypto.h"
 #include "base/vec.h"
-#include "homeserver/consumer.h"
 #include "storage/consumer.h"
 
-enum { CHANGES_A_ROUND = 50, EDU_CEILING_BYTES = 4096, STAYS_WAIT_MS = 5000 };
+enum { CHANGES_A_ROUND = 50, EDU_CEILING_BYTES = 4096 };
 
 /* One user whose keys changed. */
 struct telling {
@@ -285,17 +284,6 @@ static void note_stored(struct outbox *outbox, struct arena *arena, const struct
 	}
 }
 
-/*
- * Which servers share rooms is known up to where the outbox's consumer is: keys that change right after a server has come to a room would be
- * told to nobody. Where another process has that consumer, it is believed to be as far.
- */
-static bool are_stays_known(struct homeserver *hs, int64_t position)
-{
-	return consumers_await(hs->consumers, OUTBOX_CONSUMER, position,
-			   clock_mono_ms(&hs->clock) + STAYS_WAIT_MS) ||
-		!consumers_is_ours(hs->consumers, OUTBOX_CONSUMER);
-}
-
 enum err outbox_consume_devices(struct ctx *ctx, struct homeserver *hs, void *self, int64_t after,
 	int64_t up_to, int64_t *out_reached)
 {
@@ -306,7 +294,8 @@ enum err outbox_consume_devices(struct ctx *ctx, struct homeserver *hs, void *se
 		round.change_n == CHANGES_A_ROUND ? round.changes[round.change_n - 1].position : up_to;
 	*out_reached = after;
 	if (round.change_n > 0) {
-		if (!are_stays_known(hs, reached)) {
+		/* Keys that change right after a server has come to a room would be told to nobody. */
+		if (!outbox_await_stays(hs->federation, reached)) {
 			return ERR_OK;
 		}
 		TRY(read_round(&round));

@@ -82,6 +82,7 @@ static enum err send_messages(void *self, struct ctx *ctx,
 	struct outbox_edu_row *rows = ARENA_NEW_ARRAY(ctx->arena, struct outbox_edu_row, count);
 	struct str *servers = ARENA_NEW_ARRAY(ctx->arena, struct str, count);
 	size_t n = 0;
+	TRY(fed_policy_refresh(ctx, federation));
 	for (size_t i = 0; i < count; i++) {
 		if (fed_policy_allows(federation, messages[i].server)) {
 			servers[n] = messages[i].server.s;

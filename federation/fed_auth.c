@@ -7,10 +7,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
-#include "federation/fed_client.h"
 #include "federation/keyring.h"
-#include "federation/outbox.h"
 #include "federation/policy.h"
+#include "federation/processes.h"
 #include "http/route.h"
 #include "matrix/x_matrix.h"
 
@@ -119,6 +118,7 @@ enum err fed_authenticate(struct call *call)
 	struct ctx *ctx = &call->ctx;
 	struct federation *federation = hs_of(call)->federation;
 	TRY(ctx_may_wait(ctx));
+	TRY(fed_policy_refresh(ctx, federation));
 	struct x_matrix header;
 	const struct json *body;
 	if (call_principal(call) != NULL) {
@@ -140,8 +140,7 @@ enum err fed_authenticate(struct call *call)
 	}
 	TRY(err);
 	TRY(check_signature(call, &header, body, &key));
-	fed_client_heard(federation, header.origin);
-	outbox_heard_of(federation->outbox, header.origin);
+	processes_heard_of(federation, header.origin);
 	set_principal(call, header.origin);
 	return ERR_OK;
 }

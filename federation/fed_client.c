@@ -14,6 +14,7 @@
 #include "federation/discovery.h"
 #include "federation/pauses.h"
 #include "federation/policy.h"
+#include "federation/processes.h"
 #include "http/client.h"
 #include "http/memo.h"
 #include "matrix/canonical.h"
@@ -263,7 +264,10 @@ static void ask_end(struct ask *ask, const struct raw_end *end)
 {
 	struct pauses *pauses = ask->federation->client->pauses;
 	if (is_failure(ask, end)) {
-		pauses_failed(pauses, ask->request.server.s, mono_ms(ask->federation), end->retry_after_ms);
+		if (pauses_failed(pauses, ask->request.server.s, mono_ms(ask->federation),
+				end->retry_after_ms)) {
+			processes_note_trouble(ask->federation, ask->request.server);
+		}
 	} else if (end->err == ERR_OK) {
 		pauses_ended(pauses, ask->request.server.s);
 	}
@@ -588,6 +592,7 @@ enum err fed_ask(struct ctx *ctx, struct federation *federation, const struct fe
 	invariant(request->timeout_ms > 0);
 	lock_assert_none_held();
 	TRY(ctx_may_ask(ctx));
+	TRY(fed_policy_refresh(ctx, federation));
 	struct fed_request within = *request;
 	if (ctx->deadline_ms != 0) {
 		int64_t left_ms = ctx->deadline_ms - mono_ms(federation);

@@ -15,6 +15,7 @@
 #include "federation/outbox.h"
 #include "federation/policy.h"
 #include "federation/policy_sign.h"
+#include "federation/processes.h"
 #include "federation/remote_keys.h"
 #include "federation/remote_media.h"
 #include "federation/remote_query.h"
@@ -46,6 +47,7 @@ struct federation *federation_create(struct homeserver *hs)
 	federation->hs = hs;
 	hs->federation = federation;
 	federation->policy = policy_create();
+	federation->processes = processes_create();
 	federation->discovery = discovery_create(hs);
 	federation->client = fed_client_create(hs);
 	federation->keyring = keyring_create(federation);
@@ -70,6 +72,7 @@ struct federation *federation_create(struct homeserver *hs)
 enum err federation_start(struct ctx *ctx, struct federation *federation)
 {
 	TRY(fed_policy_follow(ctx, federation));
+	TRY(processes_tidy(ctx, federation));
 	outbox_start(federation->outbox);
 	return inbox_start(ctx, federation->inbox);
 }
@@ -77,6 +80,7 @@ enum err federation_start(struct ctx *ctx, struct federation *federation)
 void federation_stop(struct federation *federation)
 {
 	outbox_stop(federation->outbox);
+	processes_stop(federation->processes);
 	discovery_stop(federation->discovery);
 	joins_stop(federation->joins);
 	inbox_stop(federation->inbox);
@@ -96,6 +100,7 @@ void federation_destroy(struct federation *federation)
 	keyring_destroy(federation->keyring);
 	fed_client_destroy(federation->client);
 	discovery_destroy(federation->discovery);
+	processes_destroy(federation->processes);
 	policy_destroy(federation->policy);
 	mem_free(federation);
 }

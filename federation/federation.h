@@ -17,6 +17,7 @@ struct joins;
 struct keyring;
 struct policy;
 struct policy_askers;
+struct processes;
 struct outbox;
 struct inbox;
 
@@ -38,6 +39,9 @@ struct federation {
 	struct media_ports media;
 	struct backfill *backfill;      /**< see backfill.h */
 	struct answers *missing_events; /**< that nobody had lately */
+
+	struct processes
+		*processes; /**< what processes of this server tell one another (processes.h) */
 };
 
 /** Fills the ports of `hs`; nothing runs yet. The other services of `hs` exist already. */

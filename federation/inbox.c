@@ -3,14 +3,19 @@
  *
  * The database holds what waits; memory only knows in which queues something may be due. A queue that was woken stands in a line until
  * a thread takes it, and goes to its end after each batch, so that a busy room does not keep others waiting. What is tried again later,
- * was left over by a crash, or was staged by another process is found by a look at the database every few seconds. Should two
- * processes work off the same, nothing is done twice: what was taken in is known.
+ * was left over by a crash, or was staged by another process is found by a look at the database every few seconds.
+ *
+ * Several processes may work off one room's queue at once: nothing is done twice, for events that were taken in are known, and what follows
+ * from their order is in themselves. EDUs have nothing but their order: the queues of servers are worked off by the process that has a lease,
+ * and whoever stages some tells it.
  */
 #include "federation/inbox_inner.h"
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "federation/processes.h"
+#include "storage/consumer.h"
 #include "storage/inbox.h"
 #include "storage/partial_join.h"
 
@@ -67,6 +72,11 @@ static void forget_locked(struct inbox *inbox, struct inbox_queue *queue)
 	mem_free(queue);
 }
 
+bool inbox_is_ours(struct inbox *inbox, struct str queue)
+{
+	return queue.p[0] == '!' || atomic_load(&inbox->is_ours);
+}
+
 void inbox_wake(struct inbox *inbox, struct str name)
 {
 	LOCK_SCOPE(&inbox->lock);
@@ -112,6 +122,7 @@ static enum err look(struct ctx *ctx, struct inbox *inbox, bool tidies)
 	struct homeserver *hs = inbox->federation->hs;
 	struct str *queues;
 	size_t count;
+	bool is_ours;
 	int64_t waiting;
 	int64_t oldest_ms;
 	int64_t now_ms = clock_wall_ms(&hs->clock);
@@ -119,10 +130,14 @@ static enum err look(struct ctx *ctx, struct inbox *inbox, bool tidies)
 		.first_ms = hs->settings.federation.retry_first_ms,
 		.longest_ms = hs->settings.federation.retry_longest_ms,
 	};
+	TRY(store_consumer_lease(ctx, inbox->leases, STR("inbox"), &is_ours));
+	atomic_store(&inbox->is_ours, is_ours);
 	TRY(store_inbox_due_queues(ctx, hs->db, now_ms, INBOX_LONGEST_PAUSE_MS, LOOKS_AT, &queues,
 		&count));
 	for (size_t i = 0; i < count; i++) {
-		inbox_wake(inbox, queues[i]);
+		if (inbox_is_ours(inbox, queues[i])) {
+			inbox_wake(inbox, queues[i]);
+		}
 	}
 	TRY(store_partial_joins_due(ctx, hs->db, now_ms, &pauses, LOOKS_AT, &queues, &count));
 	for (size_t i = 0; i < count; i++) {
@@ -221,6 +236,8 @@ struct inbox *inbox_create(struct federation *federation)
 {
 	struct inbox *inbox = mem_alloc(sizeof(*inbox));
 	inbox->federation = federation;
+	inbox->leases = store_leases_create(federation->hs->db);
+	atomic_init(&inbox->is_ours, false);
 	atomic_init(&inbox->waiting, 0);
 	lock_init(&inbox->lock, RANK_LEAF);
 	for (size_t i = 0; i < INBOX_LANES; i++) {
@@ -273,6 +290,7 @@ void inbox_destroy(struct inbox *inbox)
 		mem_free(queue);
 	}
 	map_fini(&inbox->queues);
+	db_destroy(inbox->leases);
 	for (i = 0; i < INBOX_LANES; i++) {
 		cond_fini(&inbox->lines[i].work);
 	}

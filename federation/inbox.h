@@ -3,7 +3,7 @@
  *
  * What came stands in queues, each in order: a room's PDUs in the room's, EDUs in their server's. A few threads take queues in turn; one
  * that has to wait for another server goes on with threads of its own kind, so that it delays nobody. A queue is worked off by one thread
- * at a time. After a restart everything that was acknowledged is still there.
+ * at a time, of one process (EDUs), or in each (PDUs). After a restart everything that was acknowledged is still there.
  * Spec: server-server API, "Transactions"
  */
 #ifndef BELFRY_FEDERATION_INBOX_H
@@ -35,6 +35,9 @@ struct room_outcome;
  */
 MUST_CHECK enum err inbox_accept(struct ctx *ctx, struct inbox *inbox,
 	const struct missing_case *missing, struct room_outcome *out);
+
+/** Whether this process works off a queue: any a room's, one of all a server's. From memory; any thread. */
+bool inbox_is_ours(struct inbox *inbox, struct str queue);
 
 /** A transaction that came. */
 struct inbox_transaction {

@@ -9,6 +9,8 @@
 #include "base/map.h"
 #include "federation/inbox.h"
 
+#include <stdatomic.h>
+
 enum {
 	INBOX_BATCH = 50, /**< items of a queue that are looked at together */
 	INBOX_FAST_THREADS = 3,
@@ -41,6 +43,8 @@ struct inbox_line {
 
 struct inbox {
 	struct federation *federation;
+	struct db *leases;       /**< one connection */
+	atomic_bool is_ours;     /**< this process works off the queues of servers */
 	_Atomic int64_t waiting; /**< items, as far as this process knows */
 	struct lock lock;        /**< guards all below */
 	struct map queues; /**< name → struct inbox_queue *: those that stand in a line or run */

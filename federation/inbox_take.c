@@ -9,6 +9,7 @@
 #include "federation/edu_in.h"
 #include "federation/outside_in.h"
 #include "federation/pdu_check.h"
+#include "federation/processes.h"
 #include "homeserver/room/room_accept.h"
 #include "storage/inbox.h"
 
@@ -195,8 +196,14 @@ static enum err commit(struct taking *taking, struct str answer)
 	atomic_fetch_add(&inbox->waiting, (int64_t)taking->row_n);
 	metric_add(&staged_total, (int64_t)taking->row_n);
 	for (size_t i = 0; i < taking->row_n; i++) {
-		if (i == 0 || !str_equals(taking->rows[i].queue, taking->rows[i - 1].queue)) {
-			inbox_wake(inbox, taking->rows[i].queue);
+		struct str queue = taking->rows[i].queue;
+		if (i > 0 && str_equals(queue, taking->rows[i - 1].queue)) {
+			continue;
+		}
+		if (inbox_is_ours(inbox, queue)) {
+			inbox_wake(inbox, queue);
+		} else {
+			processes_note_arrival(inbox->federation, taking->transaction->origin);
 		}
 	}
 	return ERR_OK;

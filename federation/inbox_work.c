@@ -106,7 +106,7 @@ static enum err put_off_until(struct visit *visit, size_t i, int64_t attempts, c
 	visit->put_off_n++;
 	set_limit(visit, ITEM_LIMIT_MS);
 	int64_t pause_ms = pauses_ms[MIN_OF(item->attempts, (int64_t)ATTEMPTS - 1)];
-	return store_inbox_defer(visit->ctx, hs->db, item->nid, clock_wall_ms(&hs->clock) + pause_ms);
+	return store_inbox_defer(visit->ctx, hs->db, item, clock_wall_ms(&hs->clock) + pause_ms);
 }
 
 static enum err put_off(struct visit *visit, size_t i, enum err why)
@@ -442,6 +442,9 @@ enum inbox_visit inbox_visit(struct ctx *ctx, struct inbox *inbox, struct str qu
 	enum inbox_lane lane)
 {
 	struct homeserver *hs = inbox->federation->hs;
+	if (!inbox_is_ours(inbox, queue)) {
+		return INBOX_VISIT_DONE;
+	}
 	struct visit visit = {.ctx = ctx, .inbox = inbox, .queue = queue, .lane = lane};
 	set_limit(&visit, ITEM_LIMIT_MS);
 	enum join_rest_end rest;

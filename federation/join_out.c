@@ -226,7 +226,7 @@ static enum err join_by(struct ctx *ctx, struct federation *federation, struct h
 		ctx->memo = NULL; /* from here on nothing is done twice */
 		TRY(rooms_import(ctx, federation->hs, import, &room));
 	}
-	outbox_await_stays(federation);
+	(void)outbox_await_stays(federation, writer_position(federation->hs->writer));
 	if (import->omits_members) {
 		inbox_wake(federation->inbox, shakes->wish.room_id); /* the rest comes by join_rest */
 	}

@@ -122,7 +122,7 @@ static enum err put_off(struct rest *rest)
 	log_warn(0, "fed.join_rest.late", "room=%.*s attempts=%lld pause_s=%lld",
 		STR_ARG(room_id_of(rest->room).s), (long long)rest->row.attempts + 1,
 		(long long)pause_ms / 1000);
-	return store_partial_join_defer(rest->ctx, hs->db, room_nid(rest->room),
+	return store_partial_join_defer(rest->ctx, hs->db, room_nid(rest->room), rest->row.attempts,
 		clock_wall_ms(&hs->clock) + pause_ms);
 }
 

@@ -206,7 +206,7 @@ enum err member_in_take(struct ctx *ctx, struct federation *federation,
 		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "The room does not allow it: %s",
 			outcome.verdict.text);
 	}
-	outbox_await_stays(federation);
+	(void)outbox_await_stays(federation, writer_position(federation->hs->writer));
 	*out = (struct taken_member){.room = room, .event = outcome.event};
 	return ERR_OK;
 }

@@ -16,6 +16,7 @@
 #include "base/vec.h"
 #include "federation/fed_client.h"
 #include "federation/policy.h"
+#include "federation/processes.h"
 #include "homeserver/consumer.h"
 #include "storage/consumer.h"
 #include "storage/destination.h"
@@ -25,8 +26,7 @@ enum {
 	LOAD_WAIT_MS = 5000,
 	SAVE_EACH_MS = 250,
 	LEASE_POLL_MS = 100,
-	LOOK_MS = 1000, /* what another process has stored; the longest rest */
-	STAYS_WAIT_MS = 5000,
+	LOOK_MS = 1000, /* the longest rest */
 	MARKS_KEPT_MS = 7 * 24 * 3600 * 1000,
 };
 
@@ -311,7 +311,7 @@ static int64_t next_due_in_ms(struct outbox *outbox)
 	return in_ms;
 }
 
-/* EDUs that another process has stored: nobody tells of them. */
+/* EDUs that another process has stored: that it told of them may have been missed. */
 static enum err look_for_edus(struct ctx *ctx, struct outbox *outbox)
 {
 	struct str *servers;
@@ -342,6 +342,7 @@ static enum err run_round(void *self, struct ctx *ctx, int64_t *out_pause_ms)
 	if (!was_loaded) {
 		outbox_policy_changed(outbox); /* perhaps while nobody was there */
 	}
+	TRY(fed_policy_refresh(ctx, outbox->federation));
 	TRY(outbox_spread_news(ctx, outbox));
 	TRY(save_missed(ctx, outbox));
 	if (clock_mono_us() / 1000 - outbox->looked_at_mono_ms >= LOOK_MS) {
@@ -373,14 +374,31 @@ void outbox_wake(struct outbox *outbox)
 
 /* --- from outside -------------------------------------------------------------------------------------------------- */
 
-void outbox_edus_stored(struct outbox *outbox, const struct str *servers, size_t count)
+void outbox_take_edus(struct outbox *outbox, struct str server)
 {
 	LOCK_SCOPE(&outbox->lock);
 	outbox->edus_serial++;
-	for (size_t i = 0; outbox->is_loaded && i < count; i++) {
-		add_edus_locked(outbox, servers[i]);
+	if (outbox->is_loaded) {
+		add_edus_locked(outbox, server);
 	}
 	outbox_wake(outbox);
+}
+
+void outbox_edus_stored(struct outbox *outbox, const struct str *servers, size_t count)
+{
+	bool is_ours = consumers_is_ours(outbox->hs->consumers, OUTBOX_CONSUMER);
+	for (size_t i = 0; i < count; i++) {
+		outbox_take_edus(outbox, servers[i]);
+		if (!is_ours) {
+			processes_note_edus(outbox->federation, servers[i]);
+		}
+	}
+}
+
+void outbox_share_room(struct outbox *outbox, int64_t room_nid)
+{
+	LOCK_SCOPE(&outbox->lock);
+	outbox_share_room_locked(outbox, room_nid);
 }
 
 void outbox_heard_of(struct outbox *outbox, struct server_name server)
@@ -513,11 +531,4 @@ void outbox_destroy(struct outbox *outbox)
 	cond_fini(&outbox->loaded);
 	lock_fini(&outbox->lock);
 	mem_free(outbox);
-}
-
-void outbox_await_stays(struct federation *federation)
-{
-	struct homeserver *hs = federation->hs;
-	(void)consumers_await(hs->consumers, OUTBOX_CONSUMER, writer_position(hs->writer),
-		clock_mono_ms(&hs->clock) + STAYS_WAIT_MS);
 }

@@ -58,11 +58,18 @@ MUST_CHECK enum err outbox_pass_on(struct ctx *ctx, struct federation *federatio
 MUST_CHECK enum err outbox_keep_back(struct ctx *ctx, struct federation *federation,
 	struct event_id event_id);
 
+/** EDUs were stored for a server, by this process or another one: they are sent if this one does that. Any thread; from memory. */
+void outbox_take_edus(struct outbox *outbox, struct str server);
+/** There are other servers in a room. The same. */
+void outbox_share_room(struct outbox *outbox, int64_t room_nid);
+/** Another process wants to know when it is known which servers are in rooms up to a position; told if this one sends. The same. */
+void outbox_want_stays(struct outbox *outbox, int64_t position);
+
 /**
- * Waits until the outbox knows which servers are in rooms by now, for 5 s at the most: what is of the moment (typing) would not go to a
- * server that has just come. Not while a lock is held.
+ * Waits until it is known which servers are in rooms up to a position, for 5 s at the most, whichever process finds it out: what is of
+ * the moment (typing), and keys, would not go to a server that has just come. Not while a lock is held. @return whether it is
  */
-void outbox_await_stays(struct federation *federation);
+bool outbox_await_stays(struct federation *federation, int64_t position);
 
 /**
  * The members of a room are stored that were missing since a position: the servers in it are looked at anew. Errors: STORE. One transaction;

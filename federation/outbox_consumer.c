@@ -6,10 +6,12 @@
  */
 #include "base/vec.h"
 #include "federation/outbox_inner.h"
+#include "federation/processes.h"
+#include "homeserver/consumer.h"
 #include "homeserver/room/rooms.h"
 #include "storage/consumer.h"
 
-enum { EVENTS_A_ROUND = 200, PAUSE_MS = 2, PAUSE_ALONE_MS = 250 };
+enum { EVENTS_A_ROUND = 200, PAUSE_MS = 2, PAUSE_ALONE_MS = 250, STAYS_WAIT_MS = 5000 };
 
 struct round {
 	struct ctx *ctx;
@@ -111,8 +113,8 @@ enum err outbox_correct_stays(struct ctx *ctx, struct federation *federation, st
 	TRY(tx_begin(ctx, hs->db, &tx));
 	TRY(store_outbox_stays_sync(ctx, tx, nid, position, hs->signer.server.s));
 	TRY(tx_commit(ctx, &tx));
-	LOCK_SCOPE(&federation->outbox->lock);
-	outbox_share_room_locked(federation->outbox, nid);
+	outbox_share_room(federation->outbox, nid);
+	processes_note_shared(federation, nid);
 	return ERR_OK;
 }
 
@@ -182,7 +184,45 @@ enum err outbox_consume(struct ctx *ctx, struct homeserver *hs, void *self, int6
 		TRY(outbox_introduce(ctx, outbox, round.introduced, round.introduced_n));
 	}
 	TRY(dispatch(&round));
+	outbox_tell_stays(outbox);
 	outbox_wake(outbox);
 	*out_reached = round.reached;
 	return ERR_OK;
+}
+
+/* --- up to where the stays of servers are known -------------------------------------------------------------- */
+
+void outbox_want_stays(struct outbox *outbox, int64_t position)
+{
+	bool is_ours = consumers_is_ours(outbox->hs->consumers, OUTBOX_CONSUMER);
+	lock_take(&outbox->lock);
+	outbox->stays_wanted = MAX_OF(outbox->stays_wanted, position);
+	lock_give(&outbox->lock);
+	if (is_ours) {
+		outbox_tell_stays(outbox);
+	}
+}
+
+void outbox_tell_stays(struct outbox *outbox)
+{
+	int64_t known = 0;
+	lock_take(&outbox->lock);
+	if (outbox->is_loaded && outbox->stays_wanted > 0 &&
+		outbox->dispatched >= outbox->stays_wanted) {
+		outbox->stays_wanted = 0;
+		known = outbox->dispatched;
+	}
+	lock_give(&outbox->lock);
+	if (known > 0) {
+		processes_note_stays(outbox->federation, known);
+	}
+}
+
+bool outbox_await_stays(struct federation *federation, int64_t position)
+{
+	struct homeserver *hs = federation->hs;
+	int64_t deadline_ms = clock_mono_ms(&hs->clock) + STAYS_WAIT_MS;
+	return consumers_await(hs->consumers, OUTBOX_CONSUMER, position, deadline_ms) ||
+		(!consumers_is_ours(hs->consumers, OUTBOX_CONSUMER) &&
+			processes_await_stays(federation, position, deadline_ms));
 }

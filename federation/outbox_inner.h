@@ -114,6 +114,8 @@ struct outbox {
 	struct edu_news *news, **news_end;
 	size_t news_n;
 	int64_t edus_serial; /**< moves when EDUs were stored */
+	int64_t
+		stays_wanted; /**< another process wants to hear that `dispatched` is so far; 0: none does */
 	size_t flying, probing;
 };
 
@@ -161,8 +163,11 @@ void outbox_wake(struct outbox *outbox);
  */
 MUST_CHECK enum err outbox_await_loaded(struct ctx *ctx, struct outbox *outbox, int64_t position,
 	bool *out_is_loaded);
-/** EDUs were stored for these servers. */
+/** EDUs were stored for these servers, by this process; tells whichever one sends. No lock held. */
 void outbox_edus_stored(struct outbox *outbox, const struct str *servers, size_t count);
+
+/** What was dispatched is enough for another process that asked: tells it. No lock held. */
+void outbox_tell_stays(struct outbox *outbox);
 
 /* --- sending (outbox_send.c) ---------------------------------------------------------------------------------- */
 

@@ -11,6 +11,7 @@
 #include "base/metrics.h"
 #include "federation/fed_client.h"
 #include "federation/policy.h"
+#include "federation/processes.h"
 #include "storage/destination.h"
 
 enum {
@@ -211,6 +212,7 @@ static enum err land_badly(struct ctx *ctx, struct outbox *outbox, struct flight
 	};
 	TRY(store_destination_failed(ctx, outbox->hs->db, &failure));
 	metric_add(&failed, 1);
+	processes_note_trouble(outbox->federation, (struct server_name){destination->server});
 	if (destination->failures == 0) {
 		log_info(0, "outbox.not_reached", "server=%.*s kind=%s cause=%.*s",
 			STR_ARG(destination->server), err_name(flight->err), STR_ARG(flight->cause));

@@ -82,7 +82,7 @@ static struct pause *make_locked(struct pauses *pauses, struct str server, int64
 	return pause;
 }
 
-void pauses_failed(struct pauses *pauses, struct str server, int64_t now_mono_ms,
+bool pauses_failed(struct pauses *pauses, struct str server, int64_t now_mono_ms,
 	int64_t at_least_ms)
 {
 	LOCK_SCOPE(&pauses->lock);
@@ -91,7 +91,7 @@ void pauses_failed(struct pauses *pauses, struct str server, int64_t now_mono_ms
 		pause = make_locked(pauses, server, now_mono_ms);
 	}
 	if (pause->until_ms > now_mono_ms) {
-		return; /* several requests that failed together count once */
+		return false;
 	}
 	int64_t length_ms = pauses->first_ms << MIN_OF(pause->failures, (int)MAX_DOUBLINGS);
 	length_ms = MAX_OF(MIN_OF(length_ms, pauses->longest_ms), at_least_ms);
@@ -99,6 +99,7 @@ void pauses_failed(struct pauses *pauses, struct str server, int64_t now_mono_ms
 	pause->until_ms = now_mono_ms + length_ms - (int64_t)chance_ms;
 	pause->until_ms = MAX_OF(pause->until_ms, now_mono_ms + at_least_ms);
 	pause->failures++;
+	return true;
 }
 
 void pauses_ended(struct pauses *pauses, struct str server)

@@ -4,6 +4,8 @@
  */
 #include "federation/policy.h"
 
+#include <stdatomic.h>
+
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -23,6 +25,8 @@ struct policy {
 	struct lock lock;
 	struct snapshot *current; /* guarded by lock; NULL: not read yet, so nobody is let in */
 	int64_t version;          /* of `current`; guarded by lock */
+	_Atomic int64_t changes;  /* that others told of */
+	_Atomic int64_t followed; /* so many of them were read */
 };
 
 static void snapshot_unref(struct snapshot *snapshot)
@@ -142,6 +146,20 @@ static int64_t current_version(struct policy *policy)
 	return policy->version;
 }
 
+/* Another thread may have put a newer one there meanwhile. */
+static void publish(struct policy *policy, struct snapshot *snapshot, int64_t version)
+{
+	lock_take(&policy->lock);
+	struct snapshot *older = snapshot;
+	if (policy->current == NULL || version > policy->version) {
+		older = policy->current;
+		policy->current = snapshot;
+		policy->version = version;
+	}
+	lock_give(&policy->lock);
+	snapshot_unref(older);
+}
+
 /* The version is read first: a change in between is noticed by the next look. */
 enum err fed_policy_follow(struct ctx *ctx, struct federation *federation)
 {
@@ -158,13 +176,25 @@ enum err fed_policy_follow(struct ctx *ctx, struct federation *federation)
 	struct snapshot *snapshot = snapshot_of(&view);
 	log_info(0, "fed.policy", "policy=%.*s patterns=%zu", STR_ARG(partner_policy_name(view.policy)),
 		view.count);
-	lock_take(&policy->lock);
-	struct snapshot *before = policy->current;
-	policy->current = snapshot;
-	policy->version = version;
-	lock_give(&policy->lock);
-	snapshot_unref(before);
+	publish(policy, snapshot, version);
 	outbox_policy_changed(federation->outbox);
+	return ERR_OK;
+}
+
+void fed_policy_changed(struct federation *federation)
+{
+	atomic_fetch_add(&federation->policy->changes, 1);
+}
+
+enum err fed_policy_refresh(struct ctx *ctx, struct federation *federation)
+{
+	struct policy *policy = federation->policy;
+	int64_t changes = atomic_load(&policy->changes);
+	if (changes == atomic_load(&policy->followed)) {
+		return ERR_OK;
+	}
+	TRY(fed_policy_follow(ctx, federation));
+	atomic_store(&policy->followed, changes);
 	return ERR_OK;
 }
 

@@ -1,6 +1,6 @@
 /**
  * With which servers this one federates: with all, those on a list, or none. What is configured counts until a command or an
- * administrator says something else; partners that are configured count always. Running servers follow within seconds.
+ * administrator says something else; partners that are configured count always. Running servers follow as soon as they are told.
  */
 #ifndef BELFRY_FEDERATION_POLICY_H
 #define BELFRY_FEDERATION_POLICY_H
@@ -23,6 +23,11 @@ enum err fed_policy_refuse(struct ctx *ctx, struct federation *federation,
 
 /** Reads what is stored, if it changed since; what waits for servers that are allowed now goes out. Errors: STORE. Cost: one round trip, another when it changed. */
 MUST_CHECK enum err fed_policy_follow(struct ctx *ctx, struct federation *federation);
+
+/** Others have changed what is stored: it is read before anybody goes by it again. Any thread. */
+void fed_policy_changed(struct federation *federation);
+/** Reads it if fed_policy_changed() was called since: for who is about to let in or ask. Errors: STORE. Else from memory. */
+MUST_CHECK enum err fed_policy_refresh(struct ctx *ctx, struct federation *federation);
 
 /** What counts at the moment. */
 struct policy_view {

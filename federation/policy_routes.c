@@ -1,9 +1,10 @@
 /*
- * Each change counts in this process when it is answered; others follow within seconds.
+ * Each change counts in all processes when it is answered.
  */
 #include "federation/policy_routes.h"
 
 #include "federation/policy.h"
+#include "federation/processes.h"
 
 static enum err get_policy(struct call *call)
 {
@@ -27,10 +28,11 @@ static enum err get_policy(struct call *call)
 	return ERR_OK;
 }
 
-/* Answers once the change counts here. */
+/* Answers once the change counts. */
 static enum err reply_followed(struct call *call)
 {
 	TRY(fed_policy_follow(&call->ctx, hs_of(call)->federation));
+	processes_policy_changed(hs_of(call)->federation);
 	return reply_empty(call);
 }
 

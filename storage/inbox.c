@@ -76,9 +76,11 @@ enum err store_inbox_done(struct ctx *ctx, struct db *db, const int64_t *nids, s
 	return db_exec(ctx, db, STMT_INBOX_DONE, DB_ARGS(db_bigints(nids, count)), NULL);
 }
 
-enum err store_inbox_defer(struct ctx *ctx, struct db *db, int64_t nid, int64_t due_at_ms)
+enum err store_inbox_defer(struct ctx *ctx, struct db *db, const struct inbox_item *item,
+	int64_t due_at_ms)
 {
-	return db_exec(ctx, db, STMT_INBOX_DEFER, DB_ARGS(db_bigint(nid), db_bigint(due_at_ms)), NULL);
+	return db_exec(ctx, db, STMT_INBOX_DEFER,
+		DB_ARGS(db_bigint(item->nid), db_bigint(due_at_ms), db_bigint(item->attempts)), NULL);
 }
 
 enum err store_inbox_tidy(struct ctx *ctx, struct db *db, int64_t before_ms, int64_t of_server)

@@ -55,8 +55,8 @@ MUST_CHECK enum err store_inbox_next(struct ctx *ctx, struct db *db, struct str 
 /** They are dealt with; may be lost in a crash, not earlier than what was written before it. One round trip. */
 MUST_CHECK enum err store_inbox_done(struct ctx *ctx, struct db *db, const int64_t *nids,
 	size_t count);
-/** One more attempt has failed. One round trip. */
-MUST_CHECK enum err store_inbox_defer(struct ctx *ctx, struct db *db, int64_t nid,
+/** One more attempt has failed than `item` says; two processes that tried it at once count as one. One round trip. */
+MUST_CHECK enum err store_inbox_defer(struct ctx *ctx, struct db *db, const struct inbox_item *item,
 	int64_t due_at_ms);
 /** Forgets transactions that came before a time, and those of each server but the newest. As many rows as there are. */
 MUST_CHECK enum err store_inbox_tidy(struct ctx *ctx, struct db *db, int64_t before_ms,

@@ -169,6 +169,8 @@ static bool read_item(struct str line, struct news *out)
 	case NEWS_MEDIA:
 	case NEWS_PUSH:
 	case NEWS_ERASED:
+	case NEWS_FEDERATION:
+	case NEWS_APPSERVICE:
 	case NEWS_LOOK:
 		out->text = which;
 		return which.n > 0;

@@ -31,13 +31,15 @@ enum news_kind {
 	NEWS_DEVICE = 'd',    /**< messages to devices of a user, or their keys */
 	NEWS_KEYS = 'k',      /**< a user's device list */
 	/* Said by writer_tell() only: */
-	NEWS_TYPING = 't',   /**< who types where (homeserver/typing) */
-	NEWS_PRESENCE = 'p', /**< what is known of who is there (homeserver/presence) */
-	NEWS_SESSION = 's',  /**< sessions that ended or changed (homeserver/account) */
-	NEWS_NONCE = 'n',    /**< a nonce that was used up (homeserver/account) */
-	NEWS_MEDIA = 'f',    /**< a file that others may wait for has come (homeserver/media) */
-	NEWS_PUSH = 'q',     /**< notifications were queued (homeserver/pusher) */
-	NEWS_ERASED = 'x',   /**< a user whose events are hidden from now on (homeserver/erasure) */
+	NEWS_TYPING = 't',     /**< who types where (homeserver/typing) */
+	NEWS_PRESENCE = 'p',   /**< what is known of who is there (homeserver/presence) */
+	NEWS_SESSION = 's',    /**< sessions that ended or changed (homeserver/account) */
+	NEWS_NONCE = 'n',      /**< a nonce that was used up (homeserver/account) */
+	NEWS_MEDIA = 'f',      /**< a file that others may wait for has come (homeserver/media) */
+	NEWS_PUSH = 'q',       /**< notifications were queued (homeserver/pusher) */
+	NEWS_ERASED = 'x',     /**< a user whose events are hidden from now on (homeserver/erasure) */
+	NEWS_FEDERATION = 'v', /**< about other servers (federation/processes) */
+	NEWS_APPSERVICE = 'a', /**< about application services (appservices/as_queue) */
 	NEWS_LOOK =
 		'l', /**< a command has changed something: each looks at the database (app/housekeeper) */
 };

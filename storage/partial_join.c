@@ -51,10 +51,10 @@ enum err store_partial_join_find(struct ctx *ctx, struct db *db, int64_t room_ni
 }
 
 enum err store_partial_join_defer(struct ctx *ctx, struct db *db, int64_t room_nid,
-	int64_t retry_at_ms)
+	int64_t attempts, int64_t retry_at_ms)
 {
 	return db_exec(ctx, db, STMT_PARTIAL_JOIN_DEFER,
-		DB_ARGS(db_bigint(room_nid), db_bigint(retry_at_ms)), NULL);
+		DB_ARGS(db_bigint(room_nid), db_bigint(retry_at_ms), db_bigint(attempts)), NULL);
 }
 
 enum err store_partial_join_stored(struct ctx *ctx, struct db *db, int64_t room_nid)

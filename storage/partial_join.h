@@ -38,9 +38,9 @@ MUST_CHECK enum err store_partial_joins_due(struct ctx *ctx, struct db *db, int6
 /** Errors: MISSING (no fault text): the room is whole; STORE. One round trip. */
 MUST_CHECK enum err store_partial_join_find(struct ctx *ctx, struct db *db, int64_t room_nid,
 	struct partial_join_row *out);
-/** An attempt has failed. One round trip. */
+/** An attempt has failed, after so many; two processes that tried at once count as one. One round trip. */
 MUST_CHECK enum err store_partial_join_defer(struct ctx *ctx, struct db *db, int64_t room_nid,
-	int64_t retry_at_ms);
+	int64_t attempts, int64_t retry_at_ms);
 /** All members are stored; that the room is whole is not told yet. One round trip. */
 MUST_CHECK enum err store_partial_join_stored(struct ctx *ctx, struct db *db, int64_t room_nid);
 

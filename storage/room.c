@@ -56,6 +56,11 @@ void store_room_insert(struct write *write, const struct room_row *row, size_t p
 			db_bigint(created_at_ms)));
 }
 
+void store_room_stand(struct write *write, int64_t room_nid, int64_t event_seq)
+{
+	write_add(write, STMT_ROOM_STAND, DB_ARGS(db_bigint(room_nid), db_bigint(event_seq)));
+}
+
 void store_room_publish(struct write *write, int64_t room_nid)
 {
 	write_add(write, STMT_ROOM_PUBLISH, DB_ARGS(db_bigint(room_nid)));

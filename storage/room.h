@@ -34,6 +34,9 @@ MUST_CHECK enum err store_room_find(struct ctx *ctx, struct db *db, struct str r
 MUST_CHECK enum err store_room_find_nid(struct ctx *ctx, struct db *db, int64_t room_nid,
 	struct room_row *out);
 
+/** The write fails (CONFLICT) when the room has gone on: what it holds rests on what was before. */
+void store_room_stand(struct write *write, int64_t room_nid, int64_t event_seq);
+
 /** Adds a new room to a write; last_position is taken from the write's position `position_index`. */
 void store_room_insert(struct write *write, const struct room_row *row, size_t position_index,
 	int64_t created_at_ms);

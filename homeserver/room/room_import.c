@@ -88,6 +88,7 @@ static enum err commit_steps(struct ctx *ctx, struct homeserver *hs, struct room
 {
 	struct write *write = write_new(ctx);
 	write_set_positions(write, 1);
+	store_room_stand(write, room->nid, room->head.event_seq);
 	for (size_t i = 0; i < count; i++) {
 		room_write_step(write, hs, room, &steps[i], stripped, 0);
 	}
@@ -305,12 +306,16 @@ static enum err commit_join(struct importing *in)
 	return writer_wait(ctx, write, NULL);
 }
 
-static enum err import_in_turn(struct importing *in)
+/* Another process may come into the room at the same time: what it wrote first holds, and this join is one of a room that we are in. */
+static enum err require_outside(struct importing *in)
 {
 	TRY(room_load_if_needed(in->ctx, in->hs, in->room));
-	if (room_is_resident(in->room)) {
-		return ERR_CONFLICT;
-	}
+	return room_is_resident(in->room) ? ERR_CONFLICT : ERR_OK;
+}
+
+static enum err import_in_turn(struct importing *in)
+{
+	TRY(require_outside(in));
 	bool is_new = in->room->head.event_seq == 0;
 	if (in->import->omits_members && !is_new) {
 		return fail(in->ctx, ERR_TIMEOUT, M_UNKNOWN, "The room is busy; try again");
@@ -321,8 +326,10 @@ static enum err import_in_turn(struct importing *in)
 	if (is_new) {
 		TRY(import_state(in, BATCH));
 		TRY(reload(in->ctx, in->hs, in->room));
+		TRY(require_outside(in));
 	}
 	TRY(update_state(in));
+	TRY(require_outside(in));
 	return commit_join(in);
 }
 

@@ -51,53 +51,74 @@ void room_note_rest(struct room *room, bool is_late)
 	}
 }
 
-/* A request's: it waits once. */
+/* A request's. */
 struct rest_wait {
 	struct memo_wait *wait;
 	int64_t deadline_ms;
 };
 
-static struct rest_wait *rest_wait_of(struct ctx *ctx, struct room *room, int64_t deadline_ms)
+static const struct str rest_key = STR_INIT("room is whole");
+
+/* Whether there is nothing to wait for; then it is in memory whether the room is whole, or has to be read anew. */
+static bool has_ended_locked(const struct room *room)
 {
-	static const struct str key = STR_INIT("room is whole");
-	struct rest_wait *rest = memo_get(ctx->memo, key);
-	if (rest == NULL) {
-		struct rest_waiter *waiter = mem_alloc(sizeof(*waiter));
-		rest = ARENA_NEW(ctx->arena, struct rest_wait);
-		*rest = (struct rest_wait){memo_wait_create(ctx->memo), deadline_ms};
-		memo_put(ctx->memo, key, rest);
-		waiter->wait = rest->wait;
-		lock_take(&room->lock);
-		bool has_ended = !room_is_partial(room) || room->is_rest_late;
-		waiter->next = room->rest_waiters;
-		room->rest_waiters = waiter;
-		lock_give(&room->lock);
-		if (has_ended) {
-			room_wake_rest_waiters(room);
-		}
+	return !room_is_partial(room) || room->is_rest_late || !room_is_current_locked(room);
+}
+
+static void add_waiter(struct room *room, struct memo_wait *wait)
+{
+	struct rest_waiter *waiter = mem_alloc(sizeof(*waiter));
+	waiter->wait = wait;
+	lock_take(&room->lock);
+	bool has_ended = has_ended_locked(room);
+	waiter->next = room->rest_waiters;
+	room->rest_waiters = waiter;
+	lock_give(&room->lock);
+	if (has_ended) {
+		room_wake_rest_waiters(room);
 	}
-	return rest;
 }
 
-/* Parked. Errors: DEFER, SHUTDOWN. @return whether the room is whole, in *out */
-static enum err wait_parked(struct ctx *ctx, struct room *room, int64_t deadline_ms, bool *out)
+/* Parked, until something happened. Errors: DEFER, SHUTDOWN, TIMEOUT */
+static enum err wait_parked(struct ctx *ctx, struct room *room, int64_t deadline_ms)
 {
-	struct rest_wait *rest = rest_wait_of(ctx, room, deadline_ms);
+	struct rest_wait *rest = memo_get(ctx->memo, rest_key);
+	if (rest == NULL) {
+		rest = ARENA_NEW(ctx->arena, struct rest_wait);
+		rest->deadline_ms = deadline_ms;
+		memo_put(ctx->memo, rest_key, rest);
+	}
+	if (rest->wait == NULL) {
+		rest->wait = memo_wait_create(ctx->memo);
+		add_waiter(room, rest->wait);
+	}
 	enum err err = memo_park(ctx, rest->wait, rest->deadline_ms);
-	*out = !room_is_partial(room);
-	return err == ERR_TIMEOUT ? ERR_OK : err;
+	if (err == ERR_OK) {
+		rest->wait = NULL; /* it may not be over yet */
+	}
+	return err;
 }
 
-/* With the thread. @return whether the room is whole */
-static bool wait(struct room *room, int64_t deadline_ms)
+/* The same with the thread. Errors: TIMEOUT */
+static enum err wait(struct room *room, int64_t deadline_ms)
 {
 	LOCK_SCOPE(&room->lock);
-	while (room_is_partial(room) && !room->is_rest_late) {
+	while (!has_ended_locked(room)) {
 		if (!cond_wait_until(&room->changed, &room->lock, deadline_ms)) {
-			break;
+			return ERR_TIMEOUT;
 		}
 	}
-	return !room_is_partial(room);
+	return ERR_OK;
+}
+
+/* Whether there is more to wait for. Another process may have got the members: what is not in memory any more is read. */
+static enum err look_again(struct ctx *ctx, struct homeserver *hs, struct room *room, bool *out)
+{
+	struct room *loaded;
+	TRY(rooms_get_nid(ctx, hs, room->nid, &loaded));
+	LOCK_SCOPE(&room->lock);
+	*out = room_is_partial(room) && !room->is_rest_late;
+	return ERR_OK;
 }
 
 enum err room_await_whole(struct ctx *ctx, struct homeserver *hs, struct room *room)
@@ -110,16 +131,19 @@ enum err room_await_whole(struct ctx *ctx, struct homeserver *hs, struct room *r
 	if (ctx->deadline_ms != 0) {
 		deadline_ms = MIN_OF(deadline_ms, ctx->deadline_ms);
 	}
-	bool is_whole = false;
-	if (ctx->memo == NULL) {
-		is_whole = wait(room, deadline_ms);
-	} else {
-		TRY(wait_parked(ctx, room, deadline_ms, &is_whole));
+	bool is_waiting;
+	TRY(look_again(ctx, hs, room, &is_waiting));
+	while (is_waiting) {
+		enum err err =
+			ctx->memo == NULL ? wait(room, deadline_ms) : wait_parked(ctx, room, deadline_ms);
+		if (err == ERR_TIMEOUT) {
+			break;
+		}
+		TRY(err);
+		TRY(look_again(ctx, hs, room, &is_waiting));
 	}
-	if (!is_whole) {
-		return fail(ctx, ERR_TIMEOUT, M_UNKNOWN,
-			"This server has just come into that room and does not know its members yet; try again soon");
-	}
-	struct room *loaded; /* its content was put away */
-	return rooms_get_nid(ctx, hs, room->nid, &loaded);
+	return room_is_partial(room)
+		? fail(ctx, ERR_TIMEOUT, M_UNKNOWN,
+			  "This server has just come into that room and does not know its members yet; try again soon")
+		: ERR_OK;
 }

@@ -28,8 +28,8 @@ DELETE FROM inbox USING (SELECT set_config('synchronous_commit', 'off', true)) A
 WHERE item_nid = ANY($1::bigint[]);
 
 -- name: inbox_defer hot
--- An item is tried again at $2. Index: inbox_pkey.
-UPDATE inbox SET due_at_ms = $2, attempts = attempts + 1 WHERE item_nid = $1;
+-- An item is tried again at $2, after $3 attempts and this one; unless another process has tried it meanwhile. Index: inbox_pkey.
+UPDATE inbox SET due_at_ms = $2, attempts = attempts + 1 WHERE item_nid = $1 AND attempts = $3;
 
 -- name: inbox_transaction_tidy
 -- Those older than a time, and of each server all but the newest $2. As many rows as there are.

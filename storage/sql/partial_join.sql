@@ -12,8 +12,8 @@ SELECT r.room_id FROM (
 SELECT join_event_id, servers, attempts, retry_at_ms FROM partial_joins WHERE room_nid = $1;
 
 -- name: partial_join_defer hot
--- One more attempt has failed; the next one is at $2. Index: partial_joins_pkey.
-UPDATE partial_joins SET attempts = attempts + 1, retry_at_ms = $2 WHERE room_nid = $1;
+-- One more attempt has failed than $3; the next one is at $2. Nothing if another process has failed meanwhile. Index: partial_joins_pkey.
+UPDATE partial_joins SET attempts = attempts + 1, retry_at_ms = $2 WHERE room_nid = $1 AND attempts = $3;
 
 -- name: partial_join_stored hot
 -- The members are stored: which servers are in the room, they tell from now on. Index: partial_joins_pkey.

@@ -55,6 +55,11 @@ ON CONFLICT (writer_id) DO UPDATE SET at_ms = excluded.at_ms RETURNING serial;
 -- Writers that have written nothing for a week: they are gone, or mark anew. A row for each start of a server.
 DELETE FROM writer_marks WHERE at_ms < (extract(epoch FROM now()) * 1000)::bigint - 604800000;
 
+-- name: room_stand tells=nothing
+-- Rooms and the event_seq that what is written rests on: fails when one has gone on. Index: rooms_pkey.
+SELECT 1 / CASE WHEN EXISTS (SELECT 1 FROM unnest($1::bigint[], $2::bigint[]) AS u(room_nid, event_seq)
+	JOIN rooms r ON r.room_nid = u.room_nid WHERE r.event_seq <> u.event_seq) THEN 0 ELSE 1 END;
+
 -- name: room_advance tells=message:1
 -- A room goes on by one event each: nid, event_seq before, event_seq after, depth, extremities, position, notify_seq,
 -- highlight_seq. The rows of a room form a chain without gaps: the first's "before" has to be what stands in the table, the

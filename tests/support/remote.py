@@ -181,9 +181,11 @@ class Remote:
     # -- its requests
 
     def raw(self, server, method, target, body=None, headers=None, limit=30):
-        """A request as it is, to the server's TLS listener."""
+        """A request as it is, to the server's TLS listener; to one process of several (twins.Process) as from a proxy."""
+        inner = getattr(server, "inner_port", None)
         host, _, port = server.server_name.rpartition(":")
-        connection = http.client.HTTPSConnection(host, int(port), context=self.trust, timeout=seconds(limit))
+        connection = (http.client.HTTPConnection(host, inner, timeout=seconds(limit)) if inner is not None else
+                      http.client.HTTPSConnection(host, int(port), context=self.trust, timeout=seconds(limit)))
         try:
             connection.request(method, target, body=body, headers=headers or {})
             response = connection.getresponse()

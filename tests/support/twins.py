@@ -44,6 +44,14 @@ def waiting(server):
     return int(told.group(1)) if told else 0  # it is told of once somebody waits
 
 
+class Process:
+    """One of the two processes of a Server behind HAProxy: for who sends to it (remote.py), or asks it (at())."""
+
+    def __init__(self, server, number):
+        self.server_name, self.url = server.server_name, server.urls()[number]
+        self.inner_port = server.inner[number][0]
+
+
 def at(server, user):
     """The same session by way of another process."""
     return Client(server.url, user.token, user.user_id, user.device_id, user.password)
