@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "base/wakeup.h"
 
-enum { TIMES = 20000 };
+enum { TIMES = 300 };
 
 struct pair {
 	struct wakeup there;
