@@ -186,6 +186,13 @@ bool housekeeper_is_healthy(const struct housekeeper *housekeeper)
 	return atomic_load(&housekeeper->is_healthy);
 }
 
+void housekeeper_stop(struct housekeeper *housekeeper)
+{
+	if (housekeeper != NULL) {
+		rounds_stop(housekeeper->rounds);
+	}
+}
+
 void housekeeper_destroy(struct housekeeper *housekeeper)
 {
 	if (housekeeper == NULL) {

@@ -22,7 +22,9 @@ void housekeeper_poke(struct housekeeper *housekeeper);
 /** Whether the database answered when it was last asked. Any thread, from memory. */
 bool housekeeper_is_healthy(const struct housekeeper *housekeeper);
 
-/** Does the sessions' last round if it was started, and ends the thread. NULL does nothing. */
+/** Does the sessions' last round if it was started, and ends the thread: the HTTP server may go. NULL does nothing. */
+void housekeeper_stop(struct housekeeper *housekeeper);
+/** When nobody pokes any more. NULL does nothing. */
 void housekeeper_destroy(struct housekeeper *housekeeper);
 
 #endif

@@ -608,14 +608,14 @@ bool wire_destroy(struct wire *wire)
 	if (!http_server_stop(wire->http)) {
 		return false;
 	}
-	/* It looks at the HTTP server; and the writer still hears others, who may want it to look. */
-	housekeeper_destroy(atomic_exchange(&wire->housekeeper, NULL));
+	housekeeper_stop(wire->housekeeper); /* it looks at the HTTP server */
 	http_server_destroy(wire->http);
 	lazy_members_destroy(hs->lazy_members);
 	flush_sessions(hs);
 	sso_destroy(hs->sso);
 	consumers_stop(hs->consumers);
 	writer_destroy(hs->writer); /* until then it brings to these what others say */
+	housekeeper_destroy(wire->housekeeper);
 	typing_destroy(hs->typing);
 	sessions_destroy(hs->sessions);
 	erasure_destroy(hs->erasure);

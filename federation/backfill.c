@@ -40,6 +40,12 @@ struct backfill {
 	struct map rooms; /* numbers of rooms for which somebody asks */
 };
 
+/* Who asks for a room: on its own thread to the end, for what one server fails at is passed over, and the next is asked. */
+struct asker {
+	int64_t room_nid;
+	struct memo *memo; /* of the ctx, which has none meanwhile: nothing on the way parks the call */
+};
+
 /* --- one at a time ------------------------------------------------------------------------------------------------ */
 
 static struct str key_of(const int64_t *room_nid)
@@ -48,24 +54,28 @@ static struct str key_of(const int64_t *room_nid)
 }
 
 /* @return false when somebody else asked; that one has ended by then, or the time is over */
-static bool begin(struct backfill *backfill, const int64_t *room_nid, int64_t deadline_ms)
+static bool begin(struct ctx *ctx, struct backfill *backfill, int64_t room_nid, struct asker *out)
 {
+	int64_t deadline_ms = clock_mono_ms(&backfill->federation->hs->clock) + ALL_MS;
 	LOCK_SCOPE(&backfill->lock);
-	if (map_get(&backfill->rooms, key_of(room_nid)) == NULL) {
-		(void)map_set(&backfill->rooms, key_of(room_nid), backfill);
+	if (map_get(&backfill->rooms, key_of(&room_nid)) == NULL) {
+		(void)map_set(&backfill->rooms, key_of(&room_nid), backfill);
+		*out = (struct asker){room_nid, ctx->memo};
+		ctx->memo = NULL;
 		return true;
 	}
 	bool has_time = true;
-	while (has_time && map_get(&backfill->rooms, key_of(room_nid)) != NULL) {
+	while (has_time && map_get(&backfill->rooms, key_of(&room_nid)) != NULL) {
 		has_time = cond_wait_until(&backfill->ended, &backfill->lock, deadline_ms);
 	}
 	return false;
 }
 
-static void end(struct backfill *backfill, const int64_t *room_nid)
+static void end(struct ctx *ctx, struct backfill *backfill, const struct asker *asker)
 {
+	ctx->memo = asker->memo;
 	LOCK_SCOPE(&backfill->lock);
-	(void)map_remove(&backfill->rooms, key_of(room_nid));
+	(void)map_remove(&backfill->rooms, key_of(&asker->room_nid));
 	cond_broadcast(&backfill->ended);
 }
 
@@ -225,7 +235,7 @@ static enum err fill(void *self, struct ctx *ctx, struct room *room, int64_t rea
 	struct backfill *backfill = self;
 	struct homeserver *hs = backfill->federation->hs;
 	struct room_gap gap;
-	int64_t nid = room_nid(room);
+	struct asker asker;
 	bool is_whole;
 	*out_goes_on = false;
 	if (!room_is_resident(room)) {
@@ -241,11 +251,11 @@ static enum err fill(void *self, struct ctx *ctx, struct room *room, int64_t rea
 		return ERR_OK;
 	}
 	*out_goes_on = true;
-	if (!begin(backfill, &nid, clock_mono_ms(&hs->clock) + ALL_MS)) {
+	if (!begin(ctx, backfill, room_nid(room), &asker)) {
 		return ERR_OK;
 	}
 	enum err err = fill_gap(ctx, backfill->federation, room, &gap);
-	end(backfill, &nid);
+	end(ctx, backfill, &asker);
 	return err;
 }
 
@@ -378,7 +388,7 @@ static enum err fetch(void *self, struct ctx *ctx, struct room *room, struct eve
 	struct federation *federation = backfill->federation;
 	const struct clock *clock = &federation->hs->clock;
 	struct json nothing = {.type = JSON_NULL};
-	int64_t nid = room_nid(room);
+	struct asker asker;
 	if (room_is_partial(room) && room_is_resident(room)) {
 		return await_whole(ctx, federation->hs, room, out_is_news); /* nothing may come yet */
 	}
@@ -387,12 +397,12 @@ static enum err fetch(void *self, struct ctx *ctx, struct room *room, struct eve
 		return ERR_OK;
 	}
 	TRY(ctx_may_ask(ctx));
-	if (!begin(backfill, &nid, clock_mono_ms(clock) + ALL_MS)) {
+	if (!begin(ctx, backfill, room_nid(room), &asker)) {
 		return ERR_OK;
 	}
 	int64_t own_ms = limit_time(ctx, clock);
 	enum err err = settle(ctx, fetch_from_any(ctx, federation, room, id, out_is_news), own_ms);
-	end(backfill, &nid);
+	end(ctx, backfill, &asker);
 	if (err == ERR_OK && !*out_is_news) {
 		answers_put(ctx, federation->missing_events, key_of_event(ctx->arena, room, id), &nothing,
 			UNKNOWN_KEPT_MS);
@@ -471,12 +481,12 @@ static enum err fetch_near(void *self, struct ctx *ctx, struct room *room,
 	struct backfill *backfill = self;
 	struct federation *federation = backfill->federation;
 	const struct clock *clock = &federation->hs->clock;
-	int64_t nid = room_nid(room);
+	struct asker asker;
 	int64_t below = 0;
 	struct room *loaded;
 	bool is_whole;
 	*out_is_news = false;
-	TRY(rooms_get_nid(ctx, federation->hs, nid, &loaded));
+	TRY(rooms_get_nid(ctx, federation->hs, room_nid(room), &loaded));
 	if (room_is_resident(room)) {
 		TRY(room_gap_in_time(ctx, federation->hs, room, wanted->from, wanted->to, &below));
 	}
@@ -489,13 +499,13 @@ static enum err fetch_near(void *self, struct ctx *ctx, struct room *room,
 		return ERR_OK;
 	}
 	*out_is_news = true;
-	if (!begin(backfill, &nid, clock_mono_ms(clock) + ALL_MS)) {
+	if (!begin(ctx, backfill, room_nid(room), &asker)) {
 		return ERR_OK;
 	}
 	int64_t own_ms = limit_time(ctx, clock);
 	enum err err =
 		settle(ctx, ask_for_time(ctx, federation, room, wanted, below, out_is_news), own_ms);
-	end(backfill, &nid);
+	end(ctx, backfill, &asker);
 	return err;
 }
 

@@ -171,16 +171,19 @@ struct draft {
 	bool is_signed;
 };
 
-static struct str draft_key(struct ctx *ctx, const struct room *room, size_t index)
+/* Another run may want others (who has to leave with a change), and has nothing of these. */
+static struct str draft_key(struct ctx *ctx, const struct room *room,
+	const struct room_intent *intent, size_t index)
 {
-	return str_printf(ctx->arena, "draft %zu for room %lld", index, (long long)room->nid);
+	return str_printf(ctx->arena, "draft %zu for room %lld: %.*s %.*s", index, (long long)room->nid,
+		STR_ARG(intent->type), STR_ARG(intent->state_key));
 }
 
 /* Errors: DEFER (parked: the next run asks about the same event) */
 static enum err sign_draft(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct room_intent *intent, size_t index, struct draft **out)
 {
-	struct str key = draft_key(ctx, room, index);
+	struct str key = draft_key(ctx, room, intent, index);
 	struct draft *draft = memo_get(ctx->memo, key);
 	if (draft == NULL) {
 		draft = ARENA_NEW(ctx->arena, struct draft);
@@ -259,7 +262,7 @@ static enum err add_signed(struct ctx *ctx, struct homeserver *hs, struct room *
 	}
 	ctx->memo = memo;
 	for (size_t i = 0; i < count; i++) {
-		memo_put(ctx->memo, draft_key(ctx, room, i), NULL);
+		memo_put(ctx->memo, draft_key(ctx, room, &intents[i], i), NULL);
 	}
 	return err;
 }

@@ -344,6 +344,27 @@ def test_paging_back__into_the_time_before_the_server_came__fetched_from_others(
     assert len([ask for ask in remote.asked if "/backfill/" in ask.path]) == len(asked)
 
 
+def test_paging_back__answers_with_events_of_strangers__their_keys_are_waited_for_and_history_comes(federated, make_remote, lin):
+    """Each of two servers has an event of a server whose keys nobody here knows; both are asked by the same request."""
+    remote, other, strangers = make_remote(), make_remote(), [make_remote() for _ in range(2)]
+    room = RemoteRoom(remote).serve()
+    resident = "@resident:" + other.name
+    room.add(room.sign(room.draft("m.room.member", {"membership": "join"}, resident, resident), other))
+    said = [str(number) for number in range(3)]
+    for body in said:
+        room.message(body)
+    strange = [room.sign(room.draft("m.room.message", {"body": "strange"}, sender="@far:" + stranger.name), stranger)
+               for stranger in strangers]
+    room.add(strange[0])
+    room.message("last")
+    other.on("GET", r"/_matrix/federation/v1/backfill/.*", lambda ask: (200, {
+        "origin": other.name, "origin_server_ts": 0, "pdus": [strange[1].json]}))
+    come_in(lin, room)
+    assert not strangers[0].asked
+    assert all_bodies(lin, room.room_id) == ["last"] + said[::-1]
+    assert any("/key/" in ask.path for ask in strangers[0].asked)
+
+
 def test_paging_back__local_room__nobody_is_asked(federated, remote, lin):
     room_id = open_room(lin)
     lin.send(room_id, "one")
