@@ -49,11 +49,6 @@ void pdu_read(struct arena *arena, const struct pdu_room *room, const struct jso
 	out->event = out->is_redacted ? redacted(arena, event) : event;
 }
 
-enum err pdu_refuse(struct ctx *ctx, const struct pdu *pdu)
-{
-	return fail(ctx, ERR_INPUT, pdu->is_bad_json ? M_BAD_JSON : M_INVALID_PARAM, "%s", pdu->error);
-}
-
 enum err pdu_check_signatures(struct ctx *ctx, struct federation *federation, struct pdu *pdus,
 	size_t count)
 {

@@ -38,7 +38,10 @@ void pdu_read(struct arena *arena, const struct pdu_room *room, const struct jso
  * Refuses a request for what is wrong with its event, which was dropped.
  * Errors: INPUT M_BAD_JSON (no canonical form; rooms/v6, "Canonical JSON"), M_INVALID_PARAM
  */
-MUST_CHECK enum err pdu_refuse(struct ctx *ctx, const struct pdu *pdu);
+MUST_CHECK static inline enum err pdu_refuse(struct ctx *ctx, const struct pdu *pdu)
+{
+	return fail(ctx, ERR_INPUT, pdu->is_bad_json ? M_BAD_JSON : M_INVALID_PARAM, "%s", pdu->error);
+}
 
 /**
  * Drops those that are not signed by all who have to. Keys that are not known are asked for, of all servers side by side.
