@@ -193,6 +193,19 @@ def test_many_senders__on_both__each_event_once_and_the_same_order(pair, people)
     assert len(set(sent)) == len(sent)
 
 
+def test_state__changed_by_many_at_both__nobody_is_turned_away(pair, people):
+    """Each change lets those fail that others have built on what was before it: they try again, however often."""
+    alice, _, room = people
+    clients = [at(pair[number % 2], alice) for number in range(12)]
+
+    def change(number):
+        return [clients[number].put_state(room, "org.example.state", {"n": n}, "key %d" % number).status for n in range(4)]
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        assert sum(pool.map(change, range(12)), []) == [200] * 48
+    state = alice.state(room)
+    assert all(state[("org.example.state", "key %d" % number)]["content"] == {"n": 3} for number in range(12))
+
+
 def test_same_transaction_id__on_both__one_event(pair, people):
     alice, _, room = people
     clients = (alice, at(pair[1], alice))
