@@ -219,6 +219,7 @@ def test_folder__with_a_bad_file__stops_the_start_with_file_and_line(make_server
 
 # -- rate limits
 
+@pytest.mark.one_process("each process gives out its share of a limit, one request at the least")
 def test_rate_limits__of_services__only_for_users_of_those_that_want_them(make_server, quiet):
     server = make_server(settings={"rate_limits.enabled": "true", "rate_limits.message.per_minute": "1",
                                    "rate_limits.message.burst": "1", "rate_limits.register.per_minute": "1",
