@@ -152,19 +152,23 @@ static void finish(struct held_answer *held, bool may_go_on)
 	(void)close(fd);
 }
 
-/* Waits for the socket. The answer lies on the heap from here on. */
-static void keep_rest(const struct held_answer *begun)
+/* Waits for the socket. The answer lies on the heap from here on. @return false when it cannot */
+static bool keep_rest(const struct held_answer *begun)
 {
 	struct io_loop *loop = begun->request->loop;
 	struct held_answer **first = io_loop_unsent(loop);
 	struct held_answer *held = mem_alloc(sizeof(*held));
+	if (!io_loop_watch(loop, begun->request->conn->fd, held)) {
+		mem_free(held);
+		return false;
+	}
 	*held = *begun;
 	held->next = *first;
 	if (held->next != NULL) {
 		held->next->prev = held;
 	}
 	*first = held;
-	io_loop_watch(loop, held->request->conn->fd, held);
+	return true;
 }
 
 static void drop_rest(struct held_answer *held, bool may_go_on)
@@ -195,10 +199,8 @@ static void begin_answer(struct request *request)
 	request_begin_sending(request);
 	write_head(&held.head, &request->answer);
 	bool is_well = send_some(&held);
-	if (is_well && !is_sent(&held)) {
-		keep_rest(&held);
-	} else {
-		finish(&held, is_well);
+	if (!is_well || is_sent(&held) || !keep_rest(&held)) {
+		finish(&held, is_well && is_sent(&held));
 	}
 }
 

@@ -113,6 +113,9 @@ static struct request *take_all(_Atomic(struct request *) *list)
 
 void io_loop_leave(struct io_loop *loop, struct request *request)
 {
+	if (atomic_exchange(&request->is_leaving, true)) {
+		return; /* from its last wait, when it was woken before its thread looked */
+	}
 	struct request *first = atomic_load(&loop->leaving);
 	request_ref(request);
 	do {
@@ -130,6 +133,7 @@ static void let_leave(struct io_loop *loop)
 	while (list != NULL) {
 		struct request *request = list;
 		list = request->next_waiting;
+		atomic_store(&request->is_leaving, false);
 		if (!request->is_completed && request->is_suspended && request->may_be_held) {
 			request->is_suspended = false;
 			MHD_resume_connection(request->connection);
@@ -199,11 +203,10 @@ struct conn *io_loop_returning(const struct io_loop *loop)
 	return loop->returning;
 }
 
-void io_loop_watch(struct io_loop *loop, int fd, struct held_answer *held)
+bool io_loop_watch(struct io_loop *loop, int fd, struct held_answer *held)
 {
 	struct epoll_event event = {.events = EPOLLOUT, .data.ptr = held};
-	int failed = epoll_ctl(loop->unsent_fd, EPOLL_CTL_ADD, fd, &event);
-	invariant(failed == 0);
+	return epoll_ctl(loop->unsent_fd, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
 void io_loop_unwatch(struct io_loop *loop, int fd)

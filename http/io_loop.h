@@ -35,8 +35,8 @@ void io_loop_leave(struct io_loop *loop, struct request *request);
 void io_loop_give_back(struct io_loop *loop, struct conn *conn);
 /** Whose socket that is, while libmicrohttpd takes it; NULL: it takes a new one. */
 struct conn *io_loop_returning(const struct io_loop *loop);
-/** Calls held_go_on() when the socket can be written to. */
-void io_loop_watch(struct io_loop *loop, int fd, struct held_answer *held);
+/** Calls held_go_on() when the socket can be written to. @return false when the kernel has no room for another */
+MUST_CHECK bool io_loop_watch(struct io_loop *loop, int fd, struct held_answer *held);
 void io_loop_unwatch(struct io_loop *loop, int fd);
 /** The list of what is watched, for held.c to keep. */
 struct held_answer **io_loop_unsent(struct io_loop *loop);

@@ -34,6 +34,7 @@ struct request *request_create(struct io_loop *loop, struct MHD_Connection *conn
 	request->conn = conn;
 	request->id = atomic_fetch_add(&server->last_request_id, 1) + 1;
 	atomic_init(&request->is_answered, false);
+	atomic_init(&request->is_leaving, false);
 	uri_split_target(request->target, &request->path, &request->query);
 	return request;
 }
@@ -147,7 +148,8 @@ static void check_framing(struct request *request)
 			request->is_chunked = true;
 			is_wrong = is_wrong || !str_equals_nocase(header->value, STR("chunked"));
 		} else if (str_equals_nocase(header->name, STR("connection"))) {
-			request->is_last = !str_equals_nocase(header->value, STR("keep-alive"));
+			request->is_last =
+				request->is_last || !str_equals_nocase(header->value, STR("keep-alive"));
 		}
 	}
 	if (is_wrong || lengths + encodings > 1) {

@@ -51,6 +51,7 @@ struct request {
 	struct io_loop *loop;         /**< of its connection */
 	struct request *next_resumed; /**< the loop's, see io_loop.c */
 	struct request *next_waiting; /**< the loop's, see io_loop.c */
+	atomic_bool is_leaving;       /**< linked by next_waiting */
 	struct MHD_Connection
 		*connection; /**< touched by its I/O thread only; NULL: held without one */
 	struct conn *conn;

@@ -6,12 +6,16 @@
 #include "base/metrics.h"
 
 #include <stdlib.h>
+#include <sys/resource.h>
 
 enum { MANY = 300, LARGE_ITEMS = 20000 };
 
 struct service {
 	struct gate parked;
-	struct lock lock; /* guards parks */
+	struct gate working;  /* runs of wait_twice() on workers */
+	struct gate blocking; /* handlers that keep the I/O thread ... */
+	struct gate let_go;   /* ... until as many have happened as their ?until says */
+	struct lock lock;     /* guards parks */
 	struct park *parks[MANY];
 	size_t n;
 };
@@ -35,6 +39,15 @@ static enum err answer(struct call *call)
 	return ERR_OK;
 }
 
+static void park_it(struct call *call)
+{
+	struct park *park = call_park(call, clock_mono_us() / 1000 + 100000);
+	lock_take(&service.lock);
+	service.parks[service.n++] = park;
+	lock_give(&service.lock);
+	gate_add(&service.parked, 1);
+}
+
 /* Waits once; on a worker if ?worker is there. */
 static enum err wait_once(struct call *call)
 {
@@ -44,11 +57,41 @@ static enum err wait_once(struct call *call)
 	if (call_query(call, "worker").p != NULL) {
 		TRY(ctx_may_wait(&call->ctx));
 	}
-	struct park *park = call_park(call, clock_mono_us() / 1000 + 100000);
-	lock_take(&service.lock);
-	service.parks[service.n++] = park;
-	lock_give(&service.lock);
-	gate_add(&service.parked, 1);
+	park_it(call);
+	return ERR_OK;
+}
+
+/* Waits two times, on a worker each time, when the I/O thread is kept. */
+static enum err wait_twice(struct call *call)
+{
+	TRY(ctx_may_wait(&call->ctx));
+	gate_add(&service.working, 1);
+	int nth = service.working.count;
+	if (nth == 3) {
+		return answer(call);
+	}
+	invariant(gate_wait(&service.blocking, nth));
+	park_it(call);
+	return ERR_OK;
+}
+
+/* Keeps the I/O thread. */
+static enum err block(struct call *call)
+{
+	int64_t until = 0;
+	invariant(str_to_int(call_query(call, "until"), 1, 100, &until));
+	gate_add(&service.blocking, 1);
+	invariant(gate_wait(&service.let_go, (int)until));
+	return answer(call);
+}
+
+/* Waits once, then keeps the I/O thread. */
+static enum err wait_and_block(struct call *call)
+{
+	if (call_is_resumed(call)) {
+		return block(call);
+	}
+	park_it(call);
 	return ERR_OK;
 }
 
@@ -59,6 +102,10 @@ static enum err say_now(struct call *call)
 
 static const struct route rows[] = {
 	{"wait", "GET", "/wait", AUTH_NONE, LANE_INLINE, RATE_NONE, 0, wait_once},
+	{"twice", "GET", "/twice", AUTH_NONE, LANE_INLINE, RATE_NONE, 0, wait_twice},
+	{"waitAndBlock", "GET", "/wait-and-block", AUTH_NONE, LANE_INLINE, RATE_NONE, 0,
+		wait_and_block},
+	{"block", "GET", "/block", AUTH_NONE, LANE_INLINE, RATE_NONE, 0, block},
 	{"now", "GET", "/now", AUTH_NONE, LANE_INLINE, RATE_NONE, 0, say_now},
 	{"send", "POST", "/now", AUTH_NONE, LANE_LOCAL, RATE_NONE, 0, say_now},
 };
@@ -73,6 +120,9 @@ static int start(void **state)
 	(void)state;
 	service = (struct service){0};
 	gate_init(&service.parked);
+	gate_init(&service.working);
+	gate_init(&service.blocking);
+	gate_init(&service.let_go);
 	lock_init(&service.lock, RANK_LEAF);
 	arena = arena_create();
 	struct http_config config = loopback_config();
@@ -91,27 +141,37 @@ static int stop(void **state)
 	return 0;
 }
 
-/* How many connections are held now. */
-static int64_t held_now(void)
+static int64_t gauge_now(const char *name)
 {
 	struct buf text;
 	buf_init(&text, 1 << 20);
 	metrics_write(&text);
-	static const char name[] = "\nbelfry_http_held ";
-	const char *found = memmem(text.p, text.n, name, sizeof(name) - 1);
-	int64_t count = found != NULL ? strtoll(found + sizeof(name) - 1, NULL, 10) : 0;
+	buf_add_byte(&text, '\0');
+	const char *found = strstr(text.p, str_cstr(arena, str_printf(arena, "\n%s ", name)));
+	int64_t count = found != NULL ? strtoll(strchr(found, ' '), NULL, 10) : 0;
 	buf_fini(&text);
 	return count;
 }
 
-static void await_held(int64_t count)
+static void await_gauge(const char *name, int64_t count)
 {
 	struct pollfd nothing = {.fd = -1};
 	int64_t deadline_ms = clock_mono_us() / 1000 + CLIENT_TIMEOUT_MS;
-	while (held_now() != count && clock_mono_us() / 1000 < deadline_ms) {
-		(void)poll(&nothing, 1, 2); /* the I/O thread gives no event of it */
+	while (gauge_now(name) != count && clock_mono_us() / 1000 < deadline_ms) {
+		(void)poll(&nothing, 1, 2); /* the server's threads give no event of it */
 	}
-	assert_int_equal(held_now(), count);
+	assert_int_equal(gauge_now(name), count);
+}
+
+/* How many connections are held now. */
+static int64_t held_now(void)
+{
+	return gauge_now("belfry_http_held");
+}
+
+static void await_held(int64_t count)
+{
+	await_gauge("belfry_http_held", count);
 }
 
 static void ask(int fd, const char *target, const char *headers)
@@ -214,17 +274,115 @@ static void request_behind__sent_together_or_later__answered_in_order(void **sta
 	assert_int_equal(close(fd), 0);
 }
 
+static void request_behind__begun_while_held__served_when_whole(void **state)
+{
+	(void)state;
+	int fd = client_connect(http_server_port(server, 0));
+	for (int i = 1; i <= 3; i++) {
+		ask(fd, "/wait?name=a", "");
+		assert_true(gate_wait(&service.parked, i));
+		await_held(1);
+		assert_true(client_send(fd, STR("GET /now?name=b HTTP/1.1\r\nHo")));
+		wake(i);
+		assert_named(fd, "a");
+		assert_true(client_send(fd, STR("st: x\r\n\r\n")));
+		assert_named(fd, "b");
+	}
+	assert_int_equal(close(fd), 0);
+}
+
+static void client__sends_no_more__answered_and_closed(void **state)
+{
+	(void)state;
+	int fd = client_connect(http_server_port(server, 0));
+	ask(fd, "/wait?name=a&large", "");
+	assert_true(gate_wait(&service.parked, 1));
+	await_held(1);
+	assert_int_equal(shutdown(fd, SHUT_WR), 0);
+	wake(1);
+	assert_named(fd, "a");
+	assert_true(client_sees_close(fd));
+	assert_int_equal(close(fd), 0);
+}
+
+static void files__none_left__waits_in_libmicrohttpd(void **state)
+{
+	(void)state;
+	int fd = client_connect(http_server_port(server, 0));
+	ask(fd, "/now?name=b", "");
+	assert_named(fd, "b");
+	struct rlimit files;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+	struct rlimit none = {.rlim_cur = 3, .rlim_max = files.rlim_max}; /* poll() needs so many */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	ask(fd, "/wait?name=a", "");
+	bool is_parked = gate_wait(&service.parked, 1);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+	assert_true(is_parked);
+	assert_int_equal(held_now(), 0);
+	wake(1);
+	assert_named(fd, "a");
+	ask(fd, "/wait?name=c", "");
+	assert_true(gate_wait(&service.parked, 2));
+	await_held(1);
+	wake(2);
+	assert_named(fd, "c");
+	assert_int_equal(close(fd), 0);
+}
+
+/*
+ * The I/O thread is kept twice: between its looks at who is to be held and at who was woken, so that the request is woken
+ * before it could be held; and while it serves, so that the request waits again before the next look.
+ */
+static void request__that_waits_again_before_it_was_held__listed_once(void **state)
+{
+	(void)state;
+	loopback_stop(server);
+	struct http_config config = loopback_config();
+	config.io_threads = 1;
+	start_with(&config);
+	int first = client_connect(http_server_port(server, 0));
+	int twice = client_connect(http_server_port(server, 0));
+	int second = client_connect(http_server_port(server, 0));
+	ask(second, "/now?name=s", "");
+	assert_named(second, "s");
+	ask(first, "/wait-and-block?name=f&until=1", "");
+	assert_true(gate_wait(&service.parked, 1));
+	await_held(1);
+	ask(twice, "/twice?name=t", "");
+	assert_true(gate_wait(&service.working, 1));
+	wake(1);
+	assert_true(gate_wait(&service.parked, 2));
+	await_gauge("belfry_http_parked", 1);
+	ask(second, "/block?name=s&until=2", "");
+	park_wake_many(&service.parks[1], 1);
+	gate_add(&service.let_go, 1);
+	assert_named(first, "f");
+	assert_true(gate_wait(&service.parked, 3));
+	await_gauge("belfry_http_parked", 1);
+	gate_add(&service.let_go, 1);
+	assert_named(second, "s");
+	await_held(1);
+	wake(3);
+	assert_named(twice, "t");
+	assert_int_equal(close(twice), 0);
+	assert_int_equal(close(second), 0);
+	assert_int_equal(close(first), 0);
+}
+
 /* What libmicrohttpd keeps, since it closes after the answer, or since its bytes cannot be counted. */
 static void connection__that_ends_or_cannot_be_counted__not_held(void **state)
 {
 	(void)state;
 	const char *const heads[] = {"GET /wait?name=a HTTP/1.0\r\nHost: x\r\n\r\n",
 		"GET /wait?name=a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+		"GET /wait?name=a HTTP/1.1\r\nHost: x\r\nConnection: close\r\nConnection: keep-alive\r\n\r\n",
 		"POST /now?name=a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"};
 	for (size_t i = 0; i < COUNT_OF(heads); i++) {
 		int fd = client_connect(http_server_port(server, 0));
 		assert_true(client_send(fd, str_of(heads[i])));
-		if (i == 2) {
+		bool is_chunked = i + 1 == COUNT_OF(heads);
+		if (is_chunked) {
 			assert_named(fd, "a");
 			ask(fd, "/wait?name=a", "");
 		}
@@ -232,7 +390,7 @@ static void connection__that_ends_or_cannot_be_counted__not_held(void **state)
 		assert_int_equal(held_now(), 0);
 		wake((int)i + 1);
 		assert_named(fd, "a");
-		assert_true(i == 2 || client_sees_close(fd));
+		assert_true(is_chunked || client_sees_close(fd));
 		assert_int_equal(close(fd), 0);
 	}
 }
@@ -350,6 +508,10 @@ int main(void)
 		TEST(answer__is_what_libmicrohttpd_sends__but_for_the_date),
 		TEST(answer__larger_than_the_socket_takes__sent_whole),
 		TEST(request_behind__sent_together_or_later__answered_in_order),
+		TEST(request_behind__begun_while_held__served_when_whole),
+		TEST(client__sends_no_more__answered_and_closed),
+		TEST(files__none_left__waits_in_libmicrohttpd),
+		TEST(request__that_waits_again_before_it_was_held__listed_once),
 		TEST(connection__that_ends_or_cannot_be_counted__not_held),
 		TEST(client__gone_while_it_waits_or_reads__its_connection_ends),
 		TEST(reader__too_slow__cut_at_its_deadline),
