@@ -5,10 +5,11 @@
 
 #include "base/metrics.h"
 
+#include <dirent.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
-enum { MANY = 300, LARGE_ITEMS = 20000 };
+enum { MANY = 300, LARGE_ITEMS = 20000, HUGE_ITEMS = 20 * LARGE_ITEMS };
 
 struct service {
 	struct gate parked;
@@ -31,7 +32,10 @@ static enum err answer(struct call *call)
 	json_out_key_str(out, "name", call_query(call, "name"));
 	json_out_key(out, STR("items"));
 	json_out_array(out);
-	for (int i = 0; call_query(call, "large").p != NULL && i < LARGE_ITEMS; i++) {
+	int items =
+		call_query(call, "huge").p != NULL ? HUGE_ITEMS : 0; /* no socket's buffers take it */
+	items = call_query(call, "large").p != NULL ? LARGE_ITEMS : items;
+	for (int i = 0; i < items; i++) {
 		json_out_str(out, STR("as much as a socket does not take at once, and more than that"));
 	}
 	json_out_end(out);
@@ -427,7 +431,9 @@ static void reader__too_slow__cut_at_its_deadline(void **state)
 	int fd = client_connect(http_server_port(server, 0));
 	int small = 4096;
 	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
-	ask(fd, "/wait?name=l&large", "");
+	ask(fd, "/wait?name=l&huge", "");
+	assert_true(gate_wait(&service.parked, 1));
+	await_held(1);
 	wake(1);
 	await_held(0); /* nobody has read anything */
 	assert_int_equal(close(fd), 0);
@@ -500,6 +506,91 @@ static void connections__held_ones__count_against_the_limit(void **state)
 	}
 }
 
+/* Wakes the nth to wait, which is held, and has it served on. */
+static void hold_and_serve_on(int fd, int nth)
+{
+	ask(fd, "/wait?name=a", "");
+	assert_true(gate_wait(&service.parked, nth));
+	await_held(1);
+	wake(nth);
+	assert_named(fd, "a");
+}
+
+static void address__of_a_held_connection__counted_once(void **state)
+{
+	(void)state;
+	static const struct http_listen both[] = {{.kind = HTTP_LISTEN_PLAIN, .address = "*:0"}};
+	loopback_stop(server);
+	struct http_config config = loopback_config();
+	config.listen = both;
+	config.max_connections_per_address = 1;
+	start_with(&config);
+	for (int i = 0; i < 3; i++) {
+		int fd = client_connect(http_server_port(server, 0));
+		hold_and_serve_on(fd, 2 * i + 1);
+		hold_and_serve_on(fd, 2 * i + 2);
+		int more = client_connect(http_server_port(server, 0));
+		assert_true(client_sees_close(more));
+		assert_int_equal(close(more), 0);
+		assert_int_equal(close(fd), 0);
+		await_gauge("belfry_http_connections", 0);
+	}
+}
+
+static int count_files(void)
+{
+	DIR *folder = opendir("/proc/self/fd");
+	assert_non_null(folder);
+	int count = 0;
+	while (readdir(folder) != NULL) {
+		count++;
+	}
+	assert_int_equal(closedir(folder), 0);
+	return count;
+}
+
+static void files__of_held_connections__all_closed(void **state)
+{
+	(void)state;
+	int before = count_files();
+	for (int i = 1; i <= 20; i++) {
+		int fd = client_connect(http_server_port(server, 0));
+		ask(fd, i % 2 == 0 ? "/wait?name=a&large" : "/wait?name=a", "");
+		assert_true(gate_wait(&service.parked, i));
+		await_held(1);
+		struct linger reset = {.l_onoff = i % 4 < 2, .l_linger = 0};
+		assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
+		assert_int_equal(close(fd), 0);
+		wake(i);
+		await_gauge("belfry_http_connections", 0);
+	}
+	struct pollfd nothing = {.fd = -1};
+	int64_t deadline_ms = clock_mono_us() / 1000 + CLIENT_TIMEOUT_MS;
+	while (count_files() != before && clock_mono_us() / 1000 < deadline_ms) {
+		(void)poll(&nothing, 1, 2); /* the last is closed after it is counted out */
+	}
+	assert_int_equal(count_files(), before);
+}
+
+static void stop__while_an_answer_is_not_read__gives_it_up(void **state)
+{
+	(void)state;
+	int fd = client_connect(http_server_port(server, 0));
+	ask(fd, "/wait?name=l&huge", "");
+	assert_true(gate_wait(&service.parked, 1));
+	await_held(1);
+	wake(1);
+	char first;
+	assert_int_equal(recv(fd, &first, 1, MSG_PEEK), 1); /* it is begun */
+	assert_int_equal(held_now(), 1);
+	loopback_stop(server);
+	assert_true(client_sees_close(fd));
+	assert_int_equal(close(fd), 0);
+	assert_int_equal(held_now(), 0);
+	struct http_config config = loopback_config();
+	start_with(&config);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -518,6 +609,9 @@ int main(void)
 		TEST(many__woken_together__each_answered_once_and_served_on),
 		TEST(stop__while_held__answered),
 		TEST(connections__held_ones__count_against_the_limit),
+		TEST(address__of_a_held_connection__counted_once),
+		TEST(files__of_held_connections__all_closed),
+		TEST(stop__while_an_answer_is_not_read__gives_it_up),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
