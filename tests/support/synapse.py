@@ -56,7 +56,8 @@ class Synapse:
             **more,
         }
         with open(self._path("log.json"), "w", encoding="utf-8") as file:
-            json.dump({"version": 1, "formatters": {"f": {"format": "%(asctime)s %(name)s %(levelname)s %(message)s"}},
+            json.dump({"version": 1, "disable_existing_loggers": False,
+                       "formatters": {"f": {"format": "%(asctime)s %(name)s %(levelname)s %(message)s"}},
                        "handlers": {"h": {"class": "logging.FileHandler", "filename": self.log_path, "formatter": "f"}},
                        "root": {"level": "INFO", "handlers": ["h"]}}, file)
         with open(self._path("config.yaml"), "w", encoding="utf-8") as file:
