@@ -20,6 +20,7 @@
 #include "federation/remote_media.h"
 #include "federation/remote_query.h"
 #include "federation/remote_space.h"
+#include "federation/third_party.h"
 
 enum {
 	PROFILES_BYTES = 4 << 20,
@@ -37,6 +38,7 @@ static void fill_ports(struct federation *federation)
 		.knock = knock_out,
 		.leave = leave_out,
 		.invite = invite_out,
+		.redeem = third_party_redeem,
 	};
 	federation->hs->ports.policy = (struct policy_port){.self = federation, .sign = policy_sign};
 }

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "federation/fed_client.h"
+#include "federation/refusal.h"
 #include "homeserver/identity_server.h"
 #include "homeserver/room/room_accept.h"
 #include "homeserver/room/room_invitee.h"
@@ -135,8 +136,9 @@ enum err third_party_exchange(struct ctx *ctx, struct federation *federation,
 
 /* --- to users of ours ------------------------------------------------------------------------------------------------ */
 
+/* @param purpose  of fed_request */
 static enum err exchange(struct ctx *ctx, struct federation *federation, struct user_id sender,
-	struct str invitee, const struct json *invite)
+	struct str invitee, const struct json *invite, const void *purpose)
 {
 	struct str room_id = json_get_str(invite, STR("room_id"));
 	struct json proof = json_object(ctx->arena, 2);
@@ -159,14 +161,17 @@ static enum err exchange(struct ctx *ctx, struct federation *federation, struct 
 		.body = &body,
 		.answer_ceiling_bytes = EXCHANGE_CEILING,
 		.timeout_ms = EXCHANGE_TIMEOUT_MS,
+		.purpose = purpose,
 	};
 	struct fed_answer answer;
-	return fed_ask(ctx, federation, &request, &answer, NULL);
+	struct fed_refusal refusal = {0};
+	enum err err = fed_ask(ctx, federation, &request, &answer, &refusal);
+	return err == ERR_OK ? ERR_OK : refusal_pass_on(ctx, err, &refusal);
 }
 
-/* One invite of the list. */
+/* One invite of the list. @param purpose  of fed_request, where another server is asked */
 static enum err take_bound(struct ctx *ctx, struct federation *federation, struct str invitee,
-	const struct json *invite)
+	const struct json *invite, const void *purpose)
 {
 	struct homeserver *hs = federation->hs;
 	struct promise promise = {.invitee = invitee, .signature = signature_of(invite)};
@@ -178,7 +183,7 @@ static enum err take_bound(struct ctx *ctx, struct federation *federation, struc
 		return invalid(ctx, "An invite lacks its room, its sender or its signature");
 	}
 	if (!hs_is_local(hs, promise.sender.s)) {
-		return exchange(ctx, federation, promise.sender, invitee, invite);
+		return exchange(ctx, federation, promise.sender, invitee, invite, purpose);
 	}
 	TRY(rooms_get(ctx, hs, room_id.s, &promise.room));
 	return keep(ctx, federation, &promise);
@@ -220,7 +225,7 @@ enum err third_party_bound(struct ctx *ctx, struct federation *federation, const
 	TRY(check_bound(ctx, federation, body, &invitee, &invites));
 	/* Identity servers in use leave out an empty list, though the specification demands it, and repeat what is refused. */
 	for (size_t i = 0; invites != NULL && i < invites->count; i++) {
-		enum err err = take_bound(ctx, federation, invitee, &invites->items[i]);
+		enum err err = take_bound(ctx, federation, invitee, &invites->items[i], NULL);
 		if (err == ERR_STORE || err == ERR_SHUTDOWN) {
 			return err;
 		}
@@ -231,4 +236,19 @@ enum err third_party_bound(struct ctx *ctx, struct federation *federation, const
 	}
 	ctx->fault = (struct fault){0};
 	return ERR_OK;
+}
+
+/* --- shown by who joins ------------------------------------------------------------------------------------------- */
+
+enum err third_party_redeem(void *self, struct ctx *ctx, struct str room_id, struct str user_id,
+	const struct json *signature)
+{
+	static const char purpose = 0; /* its address: a call redeems one */
+	struct json invite = json_object(ctx->arena, 3);
+	struct str sender = json_get_str(signature, STR("sender"));
+	TRY(ctx_may_ask(ctx));
+	json_put(&invite, STR("room_id"), json_string(room_id));
+	json_put(&invite, STR("sender"), json_string(sender.p != NULL ? sender : STR("")));
+	json_put(&invite, STR("signed"), *signature);
+	return take_bound(ctx, self, user_id, &invite, &purpose);
 }

@@ -23,4 +23,8 @@ MUST_CHECK enum err third_party_exchange(struct ctx *ctx, struct federation *fed
 MUST_CHECK enum err third_party_bound(struct ctx *ctx, struct federation *federation,
 	const struct json *body);
 
+/** membership_port.redeem. */
+MUST_CHECK enum err third_party_redeem(void *self, struct ctx *ctx, struct str room_id,
+	struct str user_id, const struct json *signature);
+
 #endif

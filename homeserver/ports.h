@@ -155,6 +155,14 @@ struct membership_port {
 	 */
 	enum err (*invite)(void *self, struct ctx *ctx, struct room *room,
 		const struct room_intent *intent, struct str *out_event_id);
+	/**
+	 * A user of ours shows the identity server's signature for an invite that the room has promised to a mail address or phone number: it is
+	 * checked, and the invite added to the room, or asked for at the server of who promised it.
+	 * Errors: INPUT M_INVALID_PARAM (not of this user); MISSING M_NOT_FOUND (no such promise); DENIED M_FORBIDDEN (signature, or its key is
+	 * not valid any more)
+	 */
+	enum err (*redeem)(void *self, struct ctx *ctx, struct str room_id, struct str user_id,
+		const struct json *signature);
 };
 
 /** What users take along to a room that has taken the place of another. */

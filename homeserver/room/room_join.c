@@ -189,13 +189,77 @@ static enum err join_here(struct ctx *ctx, struct homeserver *hs, const struct m
 	struct destination *to, struct json *content)
 {
 	bool is_by_others;
-	TRY(room_require_guests_allowed(ctx, hs, to->room, wish->who));
 	TRY(join_restricted(ctx, hs, wish, to, content, &is_by_others));
 	if (is_by_others) {
 		return join_by_others(ctx, hs, wish, to, content);
 	}
 	const struct room_intent intent = member_intent(wish->who->user, wish->who->user.s, content);
 	return room_add(ctx, hs, to->room, &intent, 1, NULL);
+}
+
+/*
+ * Others have refused a user who may come in, or are to send an invite: they have not heard of it, or this server not of who here can grant it, or not
+ * of the invite. The news is waited for; what comes in this room is met at once.
+ */
+static enum err wait_for_news(struct ctx *ctx, struct homeserver *hs, struct destination *to)
+{
+	ctx->fault = (struct fault){0};
+	room_await_event(to->room, to->position, clock_mono_ms(&hs->clock) + NEWS_WAIT_MS);
+	return ERR_CONFLICT;
+}
+
+/* Whether the invite that stands for the user here is the one of that token. */
+static enum err is_redeemed(struct ctx *ctx, struct homeserver *hs, const struct destination *to,
+	struct str me, struct str token, bool *out)
+{
+	struct stored_event *member = NULL;
+	if (to->room != NULL) {
+		TRY(room_state_event(ctx, hs, to->room, STR("m.room.member"), me, POSITION_NOW, &member));
+	}
+	*out = member != NULL && str_equals(event_membership(member->event), STR("invite"));
+	if (*out) {
+		const struct json *proof = json_at(member->event->content, "third_party_invite");
+		struct str redeemed = json_get_str(json_at(proof, "signed"), STR("token"));
+		*out = redeemed.p != NULL && str_equals(redeemed, token);
+	}
+	return ERR_OK;
+}
+
+/*
+ * An invite to a mail address or phone number, which the client has had signed by the identity server. "If supplied, the homeserver must verify
+ * that it matches a pending m.room.third_party_invite event": also for who may come in without it. What a former run or call has redeemed is not
+ * redeemed again.
+ * Errors: CONFLICT when the invite, which another server adds to a room of ours, has to come yet
+ */
+static enum err redeem(struct ctx *ctx, struct homeserver *hs, const struct member_wish *wish,
+	struct destination *to, bool is_resident)
+{
+	const struct membership_port *others = &hs->ports.membership;
+	const struct json *signature = json_at(wish->body, "third_party_signed");
+	struct str token = json_get_str(signature, STR("token"));
+	struct str me = wish->who->user.s;
+	struct user_id inviter;
+	bool is_done;
+	if (signature == NULL) {
+		return ERR_OK;
+	}
+	if (!json_is(signature, JSON_OBJECT)) {
+		return fail(ctx, ERR_INPUT, M_BAD_JSON, "'third_party_signed' must be an object");
+	}
+	TRY(is_redeemed(ctx, hs, to, me, token, &is_done));
+	if (is_done) {
+		return ERR_OK;
+	}
+	to->position = is_resident ? room_last_position(to->room) : 0;
+	TRY(others->redeem(others->self, ctx, to->room_id, me, signature));
+	if (!is_resident) {
+		if (user_id_parse(json_get_str(signature, STR("sender")), &inviter)) {
+			via_add(&to->via, hs, user_id_server(inviter)); /* who invites is in the room */
+		}
+		return ERR_OK;
+	}
+	TRY(is_redeemed(ctx, hs, to, me, token, &is_done));
+	return is_done ? ERR_OK : wait_for_news(ctx, hs, to);
 }
 
 /* Errors: CONFLICT when the room became resident meanwhile. @param out_joins  whether the user was not in it before */
@@ -213,26 +277,17 @@ static enum err join_once(struct ctx *ctx, struct homeserver *hs, const struct m
 			return ERR_OK;
 		}
 		TRY(room_await_whole(ctx, hs, to->room)); /* whether they are banned, say */
+		TRY(room_require_guests_allowed(ctx, hs, to->room, wish->who));
 	} else if (wish->who->is_guest) {
 		return fail(ctx, ERR_DENIED, M_GUEST_ACCESS_FORBIDDEN, "Guests may not join this room");
 	}
+	TRY(redeem(ctx, hs, wish, to, is_resident));
 	*out_joins = true;
 	struct json content;
 	TRY(member_content(ctx, hs, "join", me, wish->reason, &content));
 	add_custom(ctx, wish->body, &content);
 	return is_resident ? join_here(ctx, hs, wish, to, &content)
 					   : join_by_others(ctx, hs, wish, to, &content);
-}
-
-/*
- * Others have refused a user who may come in: they have not heard of it, or this server not of who here can grant it. The news is waited for; what
- * comes in this room is met at once.
- */
-static enum err wait_for_news(struct ctx *ctx, struct homeserver *hs, struct destination *to)
-{
-	ctx->fault = (struct fault){0};
-	room_await_event(to->room, to->position, clock_mono_ms(&hs->clock) + NEWS_WAIT_MS);
-	return ERR_CONFLICT;
 }
 
 /* How often it was tried, in all runs of a call with a memo. */

@@ -15,8 +15,8 @@ struct member_wish {
 	struct str target;  /**< user id, of invite, kick, ban, unban */
 	struct str reason;  /**< p == NULL: none */
 	bool is_direct;     /**< of an invite: to a room of two */
-	const struct json
-		*body; /**< of a join: further members go into the event's content; NULL: none */
+	const struct json *
+		body; /**< of a join: third_party_signed; further members go into the event's content; NULL: none */
 	const struct str *via; /**< of a join or knock: names of servers that may be in the room */
 	size_t via_count;
 };
@@ -29,7 +29,7 @@ struct member_wish {
 /**
  * Joins by id or alias, a room of others by their help.
  * Errors: MISSING M_NOT_FOUND (unknown room or alias); DENIED M_FORBIDDEN, M_USER_SUSPENDED, M_GUEST_ACCESS_FORBIDDEN;
- * INPUT M_INVALID_PARAM
+ * INPUT M_INVALID_PARAM; of third_party_signed as membership_port.redeem, M_BAD_JSON
  * @param out_room_id  in the ctx's arena
  */
 MUST_CHECK enum err room_join(struct ctx *ctx, struct homeserver *hs,

@@ -53,6 +53,20 @@ def test_guest__not_let_in__refused(host, guest, access):
     assert host.get_state(room, "m.room.member", guest.user_id).ok()["membership"] == "invite"
 
 
+def test_guest__not_let_in__not_by_a_signed_invite_either(host, guest):
+    from signedjson.key import encode_verify_key_base64, generate_signing_key, get_verify_key
+    from signedjson.sign import sign_json
+    room, key, token = host.create_room(), generate_signing_key("0"), unique("token")
+    host.put_state(room, "m.room.guest_access", {"guest_access": "forbidden"}).ok()
+    public = encode_verify_key_base64(get_verify_key(key))
+    host.put_state(room, "m.room.third_party_invite", {"display_name": "g...", "public_keys": [{"public_key": public}]}, token).ok()
+    signed = sign_json({"mxid": guest.user_id, "sender": host.user_id, "token": token}, "identity.example", key)
+    guest.join(room, third_party_signed=signed).expect(403, FORBIDDEN)
+    host.get_state(room, "m.room.member", guest.user_id).expect(404)
+    host.put_state(room, "m.room.guest_access", {"guest_access": "can_join"}).ok()
+    guest.join(room, third_party_signed=signed).ok()
+
+
 def test_guest_access__taken_back__guests_leave_and_others_stay(running, host, guest):
     room = room_of(host)
     other = accounts.register(running.url)
