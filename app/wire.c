@@ -548,8 +548,10 @@ enum err wire_start(struct ctx *ctx, struct wire *wire)
 	TRY(appservices_follow(ctx, wire->hs.appservices));
 	TRY(federation_start(ctx, wire->hs.federation));
 	as_queue_start(wire->hs.as_queue);
+	TRY(http_server_start(wire->http, ctx));
+	/* Its first round begins at once, and divides the limits that the listeners have. */
 	housekeeper_start(wire->housekeeper);
-	return http_server_start(wire->http, ctx);
+	return ERR_OK;
 }
 
 uint16_t wire_port(const struct wire *wire)
