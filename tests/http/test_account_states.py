@@ -84,6 +84,7 @@ def test_suspended__login_and_reading__work(server):
     session.post("/logout").ok()
 
 
+@pytest.mark.one_process("another process tells what this one has seen once that is written, within a minute")
 def test_last_seen__sessions_read_anew_after_others_changed__is_kept(server):
     user, other = accounts.register(server.url), accounts.register(server.url)
     other.get("/account/whoami").ok()  # known in memory from here on, so that a refusal tells that it was read anew

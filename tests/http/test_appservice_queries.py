@@ -193,6 +193,7 @@ def test_user__invited__asked_for_before_the_invite(server, service, alice):
     service.client(server, name).join(room_id).ok()
 
 
+@pytest.mark.one_process("each process remembers by itself what a service has answered")
 def test_user__service_knows_none__not_found_and_not_asked_again_at_once(server, service, alice):
     user_id = service.user_id(server, "_q_" + unique("n"))
     service.on("GET", "/", lambda ask: (404, {"errcode": "M_NOT_FOUND"}))

@@ -69,6 +69,7 @@ def test_protocols__of_two_bridges__instances_of_both_with_their_ids(server, ali
     assert ask.headers["authorization"] == "Bearer " + first.hs_token
 
 
+@pytest.mark.one_process("each process remembers by itself what a service has answered")
 def test_protocol__asked_again__from_memory(alice, bridge):
     name = unique("p")
     service = bridge(name)
