@@ -113,6 +113,20 @@ static enum err find_place(struct acceptance *a, struct write *write)
 		: ERR_OK;
 }
 
+/* One that was missing, and is not shown: what it stands on is shown where it was missing. */
+static enum err order_behind_aside(const struct acceptance *a)
+{
+	if (!a->standing.closes_gap) {
+		return ERR_OK;
+	}
+	const struct late_event late = {.event = a->event, .below = a->closes_at};
+	struct write *write = write_new(a->ctx);
+	int64_t place;
+	TRY(room_order(a->ctx, a->hs, a->room, &late, write, &place));
+	TRY(writer_commit(a->ctx, a->hs->writer, write, NULL));
+	return room_refresh_gaps(a->ctx, a->hs, a->room);
+}
+
 /* Into the timeline. @param out_keeps_turn  until the commit */
 static enum err submit(struct acceptance *a, struct room_builder *builder, struct write **out,
 	bool *out_keeps_turn)
@@ -201,7 +215,8 @@ static enum err judge(struct acceptance *a, bool *out_is_done)
 		TRY(acceptance_find_standing(a, &verdict));
 	}
 	if (!verdict.allowed) {
-		return keep_aside(a, ROW_SOFT_FAILED, verdict);
+		TRY(keep_aside(a, ROW_SOFT_FAILED, verdict));
+		return order_behind_aside(a);
 	}
 	*out_is_done = false;
 	return check_still_loaded(a->room);

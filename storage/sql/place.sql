@@ -37,19 +37,20 @@ SELECT position, place FROM event_places WHERE room_nid = $1 AND position = ANY 
 
 -- name: event_places_behind hot
 -- Events by id and what they stand on, as far as that stands at $3 or above it, and what is right under that: up to $4 rows, in no order.
+-- Those that were set aside (below the timeline) are walked through: what they stand on comes before what stands on them.
 -- Index: events_pkey, events_event_id_key, event_places_position_key.
 WITH RECURSIVE behind(position, place) AS (
 	SELECT e.position, coalesce(p.place, e.position)
 	FROM events e LEFT JOIN event_places p ON p.room_nid = $1 AND p.position = e.position
-	WHERE e.event_id = ANY ($2::text[]) AND e.room_nid = $1 AND e.position > -1152921504606846976
+	WHERE e.event_id = ANY ($2::text[]) AND e.room_nid = $1 AND (e.position > -1152921504606846976 OR e.fate IN (2, 3))
 	UNION
 	SELECT e.position, coalesce(p.place, e.position)
 	FROM behind b JOIN events s ON s.room_nid = $1 AND s.position = b.position
 	CROSS JOIN LATERAL json_array_elements(s.json::json -> 'prev_events') AS a(ref)
 	JOIN events e ON e.event_id = CASE WHEN position('\u0000' IN a.ref::text) > 0 THEN NULL
 		WHEN json_typeof(a.ref) = 'array' THEN a.ref ->> 0 ELSE a.ref #>> '{}' END
-		AND e.room_nid = $1 AND e.position > -1152921504606846976
+		AND e.room_nid = $1 AND (e.position > -1152921504606846976 OR e.fate IN (2, 3))
 	LEFT JOIN event_places p ON p.room_nid = $1 AND p.position = e.position
-	WHERE b.place >= $3
+	WHERE b.place >= $3 OR b.position <= -1152921504606846976
 )
 SELECT position, place FROM behind LIMIT $4;

@@ -108,6 +108,28 @@ def test_history__known_branch_met_again_in_a_gap__shown_below_what_stands_on_it
     assert late.shows(limit=2) == late.all()
 
 
+@pytest.mark.parametrize("shown_over", [1, 0])
+def test_history__what_a_soft_failed_event_stands_on__shown_before_what_stands_on_that(federated, remote, shown_over):
+    """first, early, topic, over the topic (if that comes), over, ban: the ban came before the topic of the banned, which is not shown."""
+    shared = SharedRoom(federated, remote)
+    room, bob = shared.room, "@bob:" + remote.name
+    shared.deliver(room.send("m.room.power_levels", {"users": {room.creator: 100, bob: 50}}, ""), room.join(bob))
+    first, early = room.message("first"), room.message("early")
+    topic = room.send("m.room.topic", {"topic": "of bob"}, "", bob)
+    over_topic = [room.message("over the topic") for _ in range(shown_over)]
+    over, ban = room.message("over"), room.send("m.room.member", {"membership": "ban"}, bob)
+    shared.deliver(first)
+    missed(remote)
+    shared.deliver(ban)  # the state before `over` is given
+    shared.deliver(early)
+    shared.send(topic)
+    end = shared.room.message("end")
+    shared.deliver(*over_topic, end)
+    assert federated.sql("SELECT fate FROM events WHERE event_id = '%s'" % topic.event_id).strip() == "2"
+    events = ids(first, early, topic, *over_topic, over, ban, end)
+    assert told(reversed(shared.user.history(room.room_id)), events) == [event for event in events if event != topic.event_id]
+
+
 def test_history__two_branches_at_one_gap__each_in_order(federated, remote):
     late = Late(federated, remote, 0)
     room = late.room
