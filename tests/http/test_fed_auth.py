@@ -135,6 +135,7 @@ def test_request__new_key__asked_for_once_a_while(federated, make_remote):
     assert len(remote.asked) <= 2
 
 
+@pytest.mark.one_process("those who wait for a key are joined within a process: two ask for it twice")
 def test_unknown_servers__their_keys_do_not_come__others_are_served(federated, make_remote, remote):
     """More silent servers than there are workers."""
     assert is_admitted(ask(federated, remote))

@@ -209,6 +209,7 @@ def test_well_known__redirect_to_http__not_followed(net):
     assert net.keys_of("school.example")
 
 
+@pytest.mark.one_process("each process remembers by itself where a server is")
 def test_well_known__kept__not_asked_again(net):
     """Neither what it says nor that it says nothing is asked for by every request."""
     site = net.remote("school.example")

@@ -165,7 +165,7 @@ class Conversation:
 
     def check(self):
         surprises = [text for thread in self.writers + [self.reader] for text in thread.surprises]
-        assert surprises == []
+        assert surprises == [], surprises
         self.owner.http.drop()
         history = [(event["content"].get("body"), event["event_id"])
                    for event in self.owner.history(self.room, "f", limit=100)

@@ -56,6 +56,7 @@ class Haproxy:
             (r"^\tlog /dev/log local0$", "\tlog stdout format raw local0"), (r"^\tmaxconn 40000$", "\tmaxconn 2000"),
             (r"^\tchroot .*\n", ""), (r"^\tuser .*\n", ""), (r"^\tgroup .*\n", ""),
             (r"/run/haproxy/admin.sock mode 660(?= level admin$)", self.socket),
+            (r"/etc/haproxy/belfry-502.http", os.path.join(FOLDER, "belfry-502.http")),
             (r"/etc/haproxy/belfry-503.http", os.path.join(FOLDER, "belfry-503.http")),
             (r"^\tbind :443 .*$", "\tbind 127.0.0.1:%d" % self.port),
             (r"^\tbind :80\n", ""), (r"^\thttp-request redirect scheme .*\n", ""),
