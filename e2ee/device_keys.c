@@ -46,23 +46,23 @@ static enum err store_identity(struct ctx *ctx, struct homeserver *hs,
 	return err == ERR_CONFLICT ? refuse_ended(ctx) : err;
 }
 
-static enum err upload_identity(struct ctx *ctx, struct homeserver *hs, struct key_owner *owner,
-	const struct device_key_facts *facts, const struct json *object)
+/* @param out_is_new  whether it is another than the one that is known. What follows in the upload is signed by it. */
+static enum err read_identity(struct ctx *ctx, struct key_owner *owner,
+	const struct device_key_facts *facts, const struct json *object, struct device_key *out,
+	bool *out_is_new)
 {
-	struct device_key key;
 	struct field_error error;
-	if (!device_key_read(ctx->arena, object, owner, &key, &error)) {
+	if (!device_key_read(ctx->arena, object, owner, out, &error)) {
 		return refuse(ctx, &error);
 	}
 	if (facts->is_cross_signing_name) {
 		return fail(ctx, ERR_INPUT, M_INVALID_PARAM,
 			"One of your cross-signing keys is called like this device; log in as another device");
 	}
-	owner->ed25519 = key.ed25519;
-	if (str_equals(facts->body, key.body) && str_equals(facts->signature, key.signature)) {
-		return ERR_OK;
-	}
-	return store_identity(ctx, hs, owner, &key);
+	owner->ed25519 = out->ed25519;
+	*out_is_new =
+		!str_equals(facts->body, out->body) || !str_equals(facts->signature, out->signature);
+	return ERR_OK;
 }
 
 /* --- one-time and fallback keys --------------------------------------------------------------------------- */
@@ -117,14 +117,24 @@ static enum err upload_fallback(struct ctx *ctx, struct homeserver *hs,
 	return err == ERR_CONFLICT ? refuse_ended(ctx) : err;
 }
 
+/*
+ * Others hear of a new device with its identity keys, and claim at once: by then its one-time keys are there. Another identity of a known
+ * device ends the one-time keys of the former, so it comes before its own.
+ */
 static enum err upload_parts(struct ctx *ctx, struct homeserver *hs, struct key_owner *owner,
 	const struct keys_upload *upload)
 {
 	struct device_key_facts facts;
+	struct device_key key;
+	bool is_new = false;
 	TRY(store_device_key_facts(ctx, hs->db, owner->user_id, owner->device_id, &facts));
 	owner->ed25519 = facts.ed25519;
 	if (upload->device_keys != NULL) {
-		TRY(upload_identity(ctx, hs, owner, &facts, upload->device_keys));
+		TRY(read_identity(ctx, owner, &facts, upload->device_keys, &key, &is_new));
+	}
+	bool is_first = facts.ed25519.n == 0;
+	if (is_new && !is_first) {
+		TRY(store_identity(ctx, hs, owner, &key));
 	}
 	if (upload->one_time_keys != NULL && upload->one_time_keys->count > 0) {
 		TRY(upload_one_time(ctx, hs, owner, &facts, upload->one_time_keys));
@@ -132,7 +142,7 @@ static enum err upload_parts(struct ctx *ctx, struct homeserver *hs, struct key_
 	if (upload->fallback_keys != NULL && upload->fallback_keys->count > 0) {
 		TRY(upload_fallback(ctx, hs, owner, upload->fallback_keys));
 	}
-	return ERR_OK;
+	return is_new && is_first ? store_identity(ctx, hs, owner, &key) : ERR_OK;
 }
 
 enum err device_keys_upload(struct ctx *ctx, struct homeserver *hs, const struct principal *who,

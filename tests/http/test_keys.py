@@ -211,6 +211,19 @@ def test_claim__keys__each_once_in_order_of_upload(alice, bob):
     assert alice.sync().get("device_one_time_keys_count") == {"signed_curve25519": 0}
 
 
+def test_claim__as_soon_as_a_new_device_is_seen__its_keys_are_there(alice, bob):
+    """Whoever hears of a device claims at once; one without a key would not read what is said then."""
+    for _ in range(20):
+        device = Device(alice.login())
+        upload = threading.Thread(target=device.upload, kwargs={"keys": 50})
+        upload.start()
+        while device.device_id not in query(bob, alice.user_id)["device_keys"][alice.user_id]:
+            pass
+        given = claim(bob, device)
+        upload.join()
+        assert given
+
+
 def test_claim__claimed_key_uploaded_again__not_given_again(alice, bob):
     device = Device(alice)
     body = device.upload(keys=1)
