@@ -41,7 +41,7 @@ MUST_CHECK enum err store_device_delete(struct ctx *ctx, struct db *db, struct s
 MUST_CHECK enum err store_device_delete_but(struct ctx *ctx, struct tx *tx, struct str user_id,
 	struct str kept);
 
-/** When devices were last seen, from where and by which program, and how far they have synced; one entry a device. */
+/** When devices were last seen, from where and by which program, and how far they have synced; the latest entry of a device counts. */
 struct device_seen {
 	const struct str *user_ids;
 	const struct str *device_ids;

@@ -4,6 +4,9 @@
  *
  * A session is put here by the worker that read it from the database. Between its query and the putting the session may
  * have been ended; `generation` counts endings, and what was read before one is not put. Who asks is found out in authenticate.c.
+ *
+ * When and where a device was last seen is in its session and stored now and then. A session that leaves the table, or is not put
+ * there, stays on `put_away` until that is stored.
  */
 #include "homeserver/account/session_inner.h"
 
@@ -44,6 +47,8 @@ struct sessions {
 	struct map by_key;
 	struct map by_user; /* user id → first session */
 	struct session *newest, *oldest;
+	struct session *put_away; /* not in the table, with what is not stored yet; by `older`, a reference each */
+	size_t put_away_count;
 	size_t used_bytes;
 	uint64_t generation;
 	/* Housekeeper only. */
@@ -153,6 +158,42 @@ static void user_list_remove_locked(struct sessions *sessions, struct session *s
 	}
 }
 
+static bool is_stored(const struct session *session)
+{
+	return session->principal.device_id.p == NULL ||
+		(session->seen.at_ms == session->stored_seen_ms &&
+			session->synced_position == session->stored_synced_position);
+}
+
+/* Takes the reference over. */
+static void put_away_locked(struct sessions *sessions, struct session *session)
+{
+	atomic_store(&session->is_dropped, true);
+	if (is_stored(session)) {
+		session_unref(session);
+		return;
+	}
+	session->older = sessions->put_away;
+	sessions->put_away = session;
+	sessions->put_away_count++;
+}
+
+/* Lets go of what was stored since it was put away. */
+static void put_away_release(struct sessions *sessions)
+{
+	LOCK_SCOPE(&sessions->lock);
+	for (struct session **at = &sessions->put_away; *at != NULL;) {
+		struct session *session = *at;
+		if (!is_stored(session)) {
+			at = &session->older;
+			continue;
+		}
+		*at = session->older;
+		sessions->put_away_count--;
+		session_unref(session);
+	}
+}
+
 static void drop_locked(struct sessions *sessions, struct session *session)
 {
 	lock_assert_held(&sessions->lock);
@@ -160,8 +201,7 @@ static void drop_locked(struct sessions *sessions, struct session *session)
 	user_list_remove_locked(sessions, session);
 	use_order_remove_locked(sessions, session);
 	sessions->used_bytes -= session_bytes(session);
-	atomic_store(&session->is_dropped, true);
-	session_unref(session);
+	put_away_locked(sessions, session);
 }
 
 static void drop_all_locked(struct sessions *sessions)
@@ -179,6 +219,11 @@ void sessions_destroy(struct sessions *sessions)
 	}
 	lock_take(&sessions->lock);
 	drop_all_locked(sessions);
+	while (sessions->put_away != NULL) {
+		struct session *session = sessions->put_away;
+		sessions->put_away = session->older;
+		session_unref(session);
+	}
 	lock_give(&sessions->lock);
 	map_fini(&sessions->by_key);
 	map_fini(&sessions->by_user);
@@ -228,11 +273,11 @@ void session_keep(struct homeserver *hs, struct call *call, struct session *sess
 	struct str key = session->principal.token_key;
 	session->seen = session_seen_of(hs, call);
 	LOCK_SCOPE(&sessions->lock);
+	refc_take(&session->refc);
 	if (sessions->generation != generation || map_get(&sessions->by_key, key) != NULL) {
-		atomic_store(&session->is_dropped, true);
+		put_away_locked(sessions, session);
 		return;
 	}
-	refc_take(&session->refc);
 	(void)map_set(&sessions->by_key, key, session);
 	user_list_add_locked(sessions, session);
 	use_order_add_locked(sessions, session);
@@ -329,21 +374,29 @@ void sessions_note_synced(struct homeserver *hs, const struct principal *who, in
 	}
 }
 
+static void take_later(struct last_seen *out, const struct session *session, struct str device_id)
+{
+	if (str_equals(session->principal.device_id, device_id) && session->seen.at_ms > out->at_ms) {
+		*out = session->seen;
+	}
+}
+
 bool sessions_last_seen(struct homeserver *hs, struct str user_id, struct str device_id,
 	struct last_seen *out)
 {
 	struct sessions *sessions = hs->sessions;
-	bool is_found = false;
+	*out = (struct last_seen){0};
 	LOCK_SCOPE(&sessions->lock);
 	for (struct session *session = map_get(&sessions->by_user, user_id); session != NULL;
 		 session = session->user_next) {
-		if (str_equals(session->principal.device_id, device_id) &&
-			(!is_found || session->seen.at_ms > out->at_ms)) {
-			*out = session->seen;
-			is_found = true;
+		take_later(out, session, device_id);
+	}
+	for (struct session *session = sessions->put_away; session != NULL; session = session->older) {
+		if (str_equals(session->principal.user.s, user_id)) {
+			take_later(out, session, device_id);
 		}
 	}
-	return is_found;
+	return out->at_ms > 0;
 }
 
 /* What has been seen since it was last stored, copied out. */
@@ -357,15 +410,11 @@ struct seen_batch {
 	size_t n;
 };
 
-static void collect_seen(struct arena *arena, struct sessions *sessions, struct seen_batch *batch)
+static void collect_seen(struct arena *arena, struct session *first, struct seen_batch *batch)
 {
-	batch->n = 0;
-	LOCK_SCOPE(&sessions->lock);
-	for (struct session *session = sessions->newest; session != NULL && batch->n < SEEN_BATCH;
+	for (struct session *session = first; session != NULL && batch->n < SEEN_BATCH;
 		 session = session->older) {
-		if ((session->seen.at_ms == session->stored_seen_ms &&
-				session->synced_position == session->stored_synced_position) ||
-			session->principal.device_id.p == NULL) {
+		if (is_stored(session)) {
 			continue;
 		}
 		session->stored_seen_ms = session->seen.at_ms;
@@ -380,11 +429,20 @@ static void collect_seen(struct arena *arena, struct sessions *sessions, struct 
 	}
 }
 
+static void collect_all_seen(struct arena *arena, struct sessions *sessions,
+	struct seen_batch *batch)
+{
+	batch->n = 0;
+	LOCK_SCOPE(&sessions->lock);
+	collect_seen(arena, sessions->put_away, batch);
+	collect_seen(arena, sessions->newest, batch);
+}
+
 enum err sessions_flush(struct ctx *ctx, struct homeserver *hs)
 {
 	struct seen_batch *batch = ARENA_NEW(ctx->arena, struct seen_batch);
 	do {
-		collect_seen(ctx->arena, hs->sessions, batch);
+		collect_all_seen(ctx->arena, hs->sessions, batch);
 		if (batch->n > 0) {
 			TRY(store_device_seen(ctx, hs->db,
 				&(struct device_seen){.user_ids = batch->user_ids,
@@ -396,6 +454,7 @@ enum err sessions_flush(struct ctx *ctx, struct homeserver *hs)
 					.count = batch->n}));
 		}
 	} while (batch->n == SEEN_BATCH);
+	put_away_release(hs->sessions);
 	return ERR_OK;
 }
 
@@ -404,7 +463,13 @@ enum err sessions_flush(struct ctx *ctx, struct homeserver *hs)
 static bool is_empty(struct sessions *sessions)
 {
 	LOCK_SCOPE(&sessions->lock);
-	return sessions->newest == NULL;
+	return sessions->newest == NULL && sessions->put_away == NULL;
+}
+
+static bool many_put_away(struct sessions *sessions)
+{
+	LOCK_SCOPE(&sessions->lock);
+	return sessions->put_away_count >= SEEN_BATCH;
 }
 
 /* What another process changed makes all sessions in memory doubtful. */
@@ -416,7 +481,6 @@ static enum err follow_epoch(struct ctx *ctx, struct homeserver *hs)
 	if (epoch == sessions->epoch) {
 		return ERR_OK;
 	}
-	TRY(sessions_flush(ctx, hs)); /* what was seen of their devices would go with them */
 	sessions_forget_all(hs);
 	TRY(erasure_load(ctx, hs));
 	TRY(deactivate_finish(ctx, hs));
@@ -442,7 +506,7 @@ static enum err tidy(struct ctx *ctx, struct homeserver *hs)
 		return ERR_OK;
 	}
 	TRY(follow_epoch(ctx, hs));
-	if (now_ms >= sessions->next_seen_ms) {
+	if (now_ms >= sessions->next_seen_ms || many_put_away(sessions)) {
 		sessions->next_seen_ms = now_ms + SEEN_INTERVAL_MS;
 		TRY(sessions_flush(ctx, hs));
 	}

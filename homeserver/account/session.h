@@ -77,7 +77,7 @@ struct last_seen session_seen_of(const struct homeserver *hs, struct call *call)
  */
 void sessions_note_synced(struct homeserver *hs, const struct principal *who, int64_t position);
 
-/** @return false when no session of the device is in memory */
+/** @return false when nothing about the device is in memory; all that is newer than the database is */
 bool sessions_last_seen(struct homeserver *hs, struct str user_id, struct str device_id,
 	struct last_seen *out);
 
@@ -88,7 +88,7 @@ bool sessions_last_seen(struct homeserver *hs, struct str user_id, struct str de
  * Cost: one small query while any session is in memory, else nothing.
  */
 void sessions_tidy(struct ctx *ctx, struct homeserver *hs);
-/** Writes what devices were last seen, and how far they have synced. Errors: STORE. Cost: nothing, or one round trip for each 1,000 of them. */
+/** Writes what devices were last seen, and how far they have synced. Errors: STORE. Cost: nothing, or one round trip for each 500 of them. */
 MUST_CHECK enum err sessions_flush(struct ctx *ctx, struct homeserver *hs);
 
 struct nonces;

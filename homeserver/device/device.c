@@ -9,7 +9,7 @@ static void add_last_seen(struct ctx *ctx, struct homeserver *hs, struct str use
 	struct device_row *row)
 {
 	struct last_seen seen;
-	if (sessions_last_seen(hs, user_id, row->device_id, &seen) && seen.at_ms > row->last_seen_ms) {
+	if (sessions_last_seen(hs, user_id, row->device_id, &seen) && seen.at_ms >= row->last_seen_ms) {
 		row->last_seen_ms = seen.at_ms;
 		row->last_seen_ip = str_dup(ctx->arena, str_of(seen.address));
 		row->last_seen_user_agent = str_dup(ctx->arena, str_of(seen.user_agent));

@@ -51,13 +51,18 @@ DELETE FROM devices WHERE user_id = $1 AND device_id IS DISTINCT FROM $2::text;
 
 -- name: device_seen
 -- The last request of each: user, device, milliseconds, address, user agent, position of its sync. Another process may have seen a later one,
--- or a sync that got further: the newest of each stays. Index: devices_pkey.
+-- or a sync that got further: the newest of each stays, also of a device that is named twice. Index: devices_pkey.
 UPDATE devices SET last_seen_ms = greatest(devices.last_seen_ms, n.at_ms),
 	last_seen_ip = CASE WHEN devices.last_seen_ms <= n.at_ms THEN n.ip ELSE devices.last_seen_ip END,
 	last_seen_user_agent = CASE WHEN devices.last_seen_ms <= n.at_ms THEN nullif(n.user_agent, '')
 		ELSE devices.last_seen_user_agent END,
 	synced_position = greatest(devices.synced_position, n.synced_position)
-FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::bigint[])
-	AS n(user_id, device_id, at_ms, ip, user_agent, synced_position)
+FROM (
+	SELECT DISTINCT ON (user_id, device_id) user_id, device_id, at_ms, ip, user_agent,
+		max(synced_position) OVER (PARTITION BY user_id, device_id) AS synced_position
+	FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::bigint[])
+		AS s(user_id, device_id, at_ms, ip, user_agent, synced_position)
+	ORDER BY user_id, device_id, at_ms DESC
+) AS n
 WHERE devices.user_id = n.user_id AND devices.device_id = n.device_id
 	AND (devices.last_seen_ms <= n.at_ms OR devices.synced_position < n.synced_position);

@@ -160,6 +160,13 @@ def test_whois__own_and_by_administrator__where_and_by_what(admin, alice):
     alice.get(path_of("admin", "whois", alice.user_id)).ok()
 
 
+def test_whois__session_read_anew_since__what_was_seen_is_kept(admin, alice):
+    alice.get("/account/whoami", headers={"User-Agent": "Bell/3.0"}).ok()
+    suspend(admin, alice)  # from here on her session is not in memory
+    seen, = connections(admin.get(path_of("admin", "whois", alice.user_id)).ok(), alice.device_id)
+    assert seen["user_agent"] == "Bell/3.0"
+
+
 def test_whois__others__403_and_unknown_to_administrators_404(hs, admin, alice, bob):
     alice.get(path_of("admin", "whois", bob.user_id)).expect(403, "M_FORBIDDEN")
     alice.get(path_of("admin", "whois", "@nobody-at-all:" + hs.server_name)).expect(403, "M_FORBIDDEN")
