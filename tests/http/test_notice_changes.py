@@ -107,8 +107,7 @@ def test_edit__later__what_was_sent_stays_also_in_reminders(school, lin):
     assert program.get("/notices/" + made).ok()["follow_ups"] == []
     notice(school, "remind", made, "--not", "confirmed")
     told = lin.watch()
-    direct = next(iter(told.first.rooms("invite")), None) or next(iter(told.until(
-        lambda answer: answer.rooms("invite")).rooms("invite")))
+    direct = next(iter(told.first.rooms("invite") or told.until(lambda answer: answer.rooms("invite"))[1]))
     lin.join(direct).ok()
     said = until_event(lin.watch(), direct, lambda event: "提醒" in event["content"].get("body", ""))
     assert first in said["content"]["body"] and second not in said["content"]["body"]
