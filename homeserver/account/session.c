@@ -47,7 +47,8 @@ struct sessions {
 	struct map by_key;
 	struct map by_user; /* user id → first session */
 	struct session *newest, *oldest;
-	struct session *put_away; /* not in the table, with what is not stored yet; by `older`, a reference each */
+	struct session
+		*put_away; /* not in the table, with what is not stored yet; by `older`, a reference each */
 	size_t put_away_count;
 	size_t used_bytes;
 	uint64_t generation;
