@@ -7,10 +7,11 @@ import pytest
 
 from support import accounts
 from support.appservice import AppService
-from support.client import Http, path_of, unique
+from support.client import Http, path_of, seconds, unique
 from support.server import Server, wait_until
 
-FAST = {"appservices.retry_first": "60s", "appservices.retry_longest": "60s", "appservices.transaction_timeout": "1s"}
+FAST = {"appservices.retry_first": "60s", "appservices.retry_longest": "60s",
+        "appservices.transaction_timeout": "%ds" % seconds(1)}
 
 
 @pytest.fixture(scope="module")
@@ -108,8 +109,8 @@ def test_ping__service_was_away__its_pause_ends(server, service, alice):
 
 # -- ping by command
 
-def refused(server, service_id, *words):
-    done = server.run("appservice", "ping", service_id, "--set", "appservices.transaction_timeout=1s")
+def refused(server, service_id, *words, within="20s"):
+    done = server.run("appservice", "ping", service_id, "--set", "appservices.transaction_timeout=" + within)
     assert done.returncode == 1 and not done.stdout, done.stdout
     for word in words:
         assert word in done.stderr, done.stderr
@@ -135,7 +136,7 @@ def test_ping_command__answered_badly__its_words_and_what_to_do(server, service)
 def test_ping_command__no_answer__says_which_way(server, service):
     stop = threading.Event()
     service.on("POST", "/_matrix/app/v1/ping", lambda ask: (None, lambda handler: stop.wait(60)))
-    refused(server, service.id, service.url, "did not answer within 1 s")
+    refused(server, service.id, service.url, "did not answer within 1 s", within="1s")
     stop.set()
     service.stop()
     try:

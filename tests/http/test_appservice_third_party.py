@@ -15,7 +15,7 @@ OLD = "/_matrix/app/unstable/thirdparty"
 
 @pytest.fixture(scope="module")
 def server():
-    server = Server(settings={"appservices.transaction_timeout": "2s"}).start()
+    server = Server().start()
     yield server
     server.destroy()
 

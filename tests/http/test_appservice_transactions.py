@@ -5,12 +5,13 @@ import threading
 import pytest
 
 from support.appservice import AppService
-from support.client import path_of, unique
+from support.client import path_of, seconds, unique
 from support.remote_room import RemoteRoom
 from support.server import FederatedServer, Server, wait_until
 from support.shared_room import SharedRoom
 
-FAST = {"appservices.retry_first": "20ms", "appservices.retry_longest": "50ms", "appservices.transaction_timeout": "1s"}
+FAST = {"appservices.retry_first": "20ms", "appservices.retry_longest": "50ms",
+        "appservices.transaction_timeout": "%ds" % seconds(1)}
 TRANSACTIONS = "/_matrix/app/v1/transactions/"
 OLDER = "/transactions/"
 

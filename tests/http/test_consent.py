@@ -204,7 +204,7 @@ def told(server, user, watch):
     """The room and the link of the notice that comes once the user has asked for something."""
     other = accounts.register_by_secret(server.url, server.secret)
     assert server.run("server-notice", "send", other.user_id, "makes the server look for notices now").returncode == 0
-    room = watch.until(lambda answer: answer.rooms("invite"))[1].pop()
+    room = watch.invited_to()
     user.join(room).ok()
     text = watch.until(lambda answer: answer.joined(room).bodies())[1][-1]
     return room, text, re.search(r"https://matrix\.hs1\.example(\S+)", text).group(1)

@@ -129,10 +129,11 @@ def test_request__key_past_its_end__asked_for_anew(federated, make_remote):
 def test_request__new_key__asked_for_once_a_while(federated, make_remote):
     """A key id that is not known makes a server be asked again, but not by every request."""
     remote = make_remote()
+    began = time.monotonic()
     assert is_admitted(ask(federated, remote))
     for number in range(20):
         ask(federated, remote, key="ed25519:x%d" % number).expect(401, "M_UNAUTHORIZED")
-    assert len(remote.asked) <= 2
+    assert len(remote.asked) <= 2 + (time.monotonic() - began) / 10
 
 
 @pytest.mark.one_process("those who wait for a key are joined within a process: two ask for it twice")

@@ -21,10 +21,6 @@ def send(server, user, text):
     return done.stdout
 
 
-def invited(watch):
-    return watch.until(lambda answer: answer.rooms("invite"))[1].pop()
-
-
 def tagged(client, room):
     return client.get("/user/%s/rooms/%s/tags" % (client.user_id, room)).ok()["tags"]
 
@@ -33,7 +29,7 @@ def test_notice__sent__invited_to_a_tagged_room_with_the_text(running):
     lin = accounts.register(running.url)
     watch = lin.watch()
     send(running, lin, "校門週日關閉 · closed on Sunday")
-    room = invited(watch)
+    room = watch.invited_to()
     state = watch.client.sync().stripped(room)
     assert state["m.room.name", ""]["content"]["name"] == "From the office"
     assert state["m.room.member", lin.user_id]["sender"] == "@office:hs1"
@@ -47,7 +43,7 @@ def test_notice__second__same_room(running):
     lin = accounts.register(running.url)
     watch = lin.watch()
     send(running, lin, "one")
-    room = invited(watch)
+    room = watch.invited_to()
     lin.join(room).ok()
     send(running, lin, "two")
     watch.until(lambda answer: "two" in answer.joined(room).bodies())
@@ -58,14 +54,14 @@ def test_notice__invite__cannot_be_rejected_but_the_room_be_left(running):
     lin = accounts.register(running.url)
     watch = lin.watch()
     send(running, lin, "stay")
-    room = invited(watch)
+    room = watch.invited_to()
     lin.leave(room).expect(403, "M_CANNOT_LEAVE_SERVER_NOTICE_ROOM")
     lin.put_state(room, "m.room.member", {"membership": "leave"}, lin.user_id).expect(
         403, "M_CANNOT_LEAVE_SERVER_NOTICE_ROOM")
     lin.join(room).ok()
     lin.leave(room).ok()
     send(running, lin, "again")
-    assert invited(watch) == room
+    assert watch.invited_to() == room
 
 
 def test_notice__to_who_takes_no_invites__arrives(running):
@@ -74,7 +70,7 @@ def test_notice__to_who_takes_no_invites__arrives(running):
     send(running, lin, "important")
     lin.account_data("m.invite_permission_config", {}).ok()
     watch = lin.watch()
-    assert watch.first.rooms("invite") or invited(watch)
+    assert watch.invited_to()
 
 
 def test_notice__without_a_server__delivered_at_the_start_once(make_server):
@@ -85,7 +81,7 @@ def test_notice__without_a_server__delivered_at_the_start_once(make_server):
     server.start()
     lin = Client(server.url, lin.token, lin.user_id)
     watch = lin.watch()
-    room = next(iter(watch.first.rooms("invite")), None) or invited(watch)
+    room = watch.invited_to()
     lin.join(room).ok()
     server.kill()
     server.start()
@@ -102,7 +98,7 @@ def test_notice__account__nobody_can_log_in(running):
     lin = accounts.register(running.url)
     watch = lin.watch()
     send(running, lin, "x")
-    invited(watch)
+    watch.invited_to()
     running.anonymous().post("/login", {"type": "m.login.password", "password": "",
                                         "identifier": {"type": "m.id.user", "user": "office"}}, token=False).expect(403)
     running.anonymous().get("/register/available", {"username": "office"}, token=False).expect(400, "M_USER_IN_USE")
@@ -133,7 +129,7 @@ def test_request__administrator__arrives_under_the_event_id(running, admin):
     lin = accounts.register(running.url)
     watch = lin.watch()
     event_id = admin.post(NOTICE, notice(lin, "校門週日關閉")).ok()["event_id"]
-    room = invited(watch)
+    room = watch.invited_to()
     lin.leave(room).expect(403, "M_CANNOT_LEAVE_SERVER_NOTICE_ROOM")
     lin.join(room).ok()
     event = lin.event(room, event_id).ok()
@@ -145,12 +141,12 @@ def test_request__user_has_left__invited_to_the_same_room(running, admin):
     lin = accounts.register(running.url)
     watch = lin.watch()
     admin.post(NOTICE, notice(lin)).ok()
-    room = invited(watch)
+    room = watch.invited_to()
     lin.join(room).ok()
     lin.leave(room).ok()
     watch.until(lambda answer: room in answer.rooms("leave"))
     admin.post(NOTICE, notice(lin)).ok()
-    assert invited(watch) == room
+    assert watch.invited_to() == room
 
 
 def test_request__state_event__sets_the_state(running, admin):
@@ -158,7 +154,7 @@ def test_request__state_event__sets_the_state(running, admin):
     watch = lin.watch()
     body = {"user_id": lin.user_id, "type": "m.room.topic", "state_key": "", "content": {"topic": "holidays"}}
     event_id = admin.post(NOTICE, body).ok()["event_id"]
-    room = invited(watch)
+    room = watch.invited_to()
     lin.join(room).ok()
     assert lin.event(room, event_id).ok()["state_key"] == ""
     assert lin.get_state(room, "m.room.topic").ok()["topic"] == "holidays"
@@ -169,7 +165,7 @@ def test_request__same_transaction_id__sent_once_without_another_invite(running,
     watch = lin.watch()
     path = NOTICE + "/" + unique("t")
     first = admin.put(path, notice(lin, "once")).ok()["event_id"]
-    room = invited(watch)
+    room = watch.invited_to()
     lin.join(room).ok()
     lin.leave(room).ok()
     assert admin.put(path, notice(lin, "once")).ok()["event_id"] == first

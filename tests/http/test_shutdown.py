@@ -9,6 +9,7 @@ import pytest
 from support import accounts
 from support.client import Client, Http, seconds
 from support.server import free_port, is_alive, wait_until
+from support.twins import waiting
 
 pytestmark = pytest.mark.one_process("how one process ends")
 
@@ -24,7 +25,7 @@ def test_sigterm__idle__ends_within_a_second_with_status_0(make_server):
 
 @pytest.mark.tsan
 def test_sigterm__parked_syncs__answered(make_server):
-    server = make_server().start()
+    server = make_server(settings={"listen.metrics": "127.0.0.1:%d" % free_port()}).start()
     user = accounts.register(server.url)
     user.create_room()
     since = user.sync().since
@@ -33,13 +34,13 @@ def test_sigterm__parked_syncs__answered(make_server):
     def park():
         mine = Client(server.url, user.token, user.user_id)
         try:
-            replies.append(mine.sync_reply(since, timeout=60000))
+            replies.append(mine.sync_reply(since, timeout=600000, filter={"presence": {"not_types": ["*"]}}))
         except OSError as error:
             dropped.append(error)
     threads = [threading.Thread(target=park) for _ in range(20)]
     for thread in threads:
         thread.start()
-    time.sleep(0.5)  # lets them park; what is tested is the wake-up
+    wait_until(lambda: waiting(server) == 20, what="the waiting syncs")
     assert not replies
     start = time.monotonic()
     assert server.terminate() == 0

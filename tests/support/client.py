@@ -465,6 +465,10 @@ class Watch:
         raise AssertionError("not seen in /sync within %ss; seen: %s" % (
             seconds(limit), json.dumps([dict(item) for item in seen])[:2000]))
 
+    def invited_to(self):
+        """The room that the user is invited to, from the beginning or later."""
+        return next(iter(self.first.rooms("invite") or self.until(lambda answer: answer.rooms("invite"))[1]))
+
     def timeline_until(self, room_id, event_id, limit=10):
         """The timeline events of a joined room up to and including event_id, from all answers until then."""
         events = []
