@@ -14,16 +14,19 @@ def binary():
     return os.environ.get("BELFRY_BIN", "")
 
 
-def free_port():
+def free_port(given=set()):
     """Below the ports that the kernel gives to outgoing connections and to who asks for any: until the server listens on it, nobody
-    else takes it but by a rare chance."""
+    else takes it but by a rare chance, and this process gets none twice."""
     while True:
+        port = secrets.randbelow(22000) + 10000
         with socket.socket() as listener:
             try:
-                listener.bind(("127.0.0.1", secrets.randbelow(22000) + 10000))
-                return listener.getsockname()[1]
+                listener.bind(("127.0.0.1", port))
             except OSError:
                 continue
+        if port not in given:
+            given.add(port)
+            return port
 
 
 def new_folder(prefix="belfry-"):
