@@ -3,7 +3,8 @@
  * is known here.
  *
  * One question at a time for each room, however many readers come to its gap: the others wait for the answer. The servers are asked
- * in turn, first the one whose event stands at the gap, since it knows what stands behind it.
+ * in turn, first the one whose event stands at the gap, since it knows what stands behind it; what one of them fails at is passed over. So all of it is
+ * an errand, and whoever reads is parked meanwhile.
  */
 #include "federation/backfill.h"
 
@@ -13,10 +14,12 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "federation/answers.h"
+#include "federation/errand.h"
 #include "federation/fed_client.h"
 #include "federation/missing.h"
 #include "federation/pdu_check.h"
 #include "homeserver/room/room_accept.h"
+#include "http/memo.h"
 #include "http/uri.h"
 
 enum {
@@ -25,6 +28,7 @@ enum {
 	PREVS_MAX = 20,
 	ASK_MS = 15 * 1000,
 	ALL_MS = 30 * 1000,
+	STORE_MS = 15 * 1000, /* for what the last one answered */
 	ANSWER_BYTES = 16 << 20,
 	TIME_BYTES = 64 << 10,
 	UNKNOWN_KEPT_MS = 60 * 1000, /* an event that nobody had */
@@ -36,14 +40,21 @@ static struct metric fetched_counter = METRIC_COUNTER("belfry_federation_backfil
 struct backfill {
 	struct federation *federation;
 	struct lock lock; /* RANK_LEAF; guards the map */
-	struct cond ended;
-	struct map rooms; /* numbers of rooms for which somebody asks */
+	struct map rooms; /* number of a room → struct errand * that asks for it */
 };
 
-/* Who asks for a room: on its own thread to the end, for what one server fails at is passed over, and the next is asked. */
-struct asker {
+/* What others are asked for. */
+struct quest {
+	struct backfill *backfill;
 	int64_t room_nid;
-	struct memo *memo; /* of the ctx, which has none meanwhile: nothing on the way parks the call */
+	/* *out_is_news: whether there is more of history now. Errors: any; only what is no other server's gets to the reader */
+	enum err (*ask)(struct ctx *ctx, struct federation *federation, struct room *room,
+		const struct quest *quest, bool *out_is_news);
+	struct server_name first;   /* to be asked */
+	struct room_gap gap;        /* of fill; fetch_near has only its `below` */
+	struct event_id id;         /* of fetch */
+	struct history_time wanted; /* of fetch_near */
+	bool is_news;
 };
 
 /* --- one at a time ------------------------------------------------------------------------------------------------ */
@@ -53,50 +64,128 @@ static struct str key_of(const int64_t *room_nid)
 	return str_from((const char *)room_nid, sizeof(*room_nid));
 }
 
-/* @return false when somebody else asked; that one has ended by then, or the time is over */
-static bool begin(struct ctx *ctx, struct backfill *backfill, int64_t room_nid, struct asker *out)
-{
-	int64_t deadline_ms = clock_mono_ms(&backfill->federation->hs->clock) + ALL_MS;
-	LOCK_SCOPE(&backfill->lock);
-	if (map_get(&backfill->rooms, key_of(&room_nid)) == NULL) {
-		(void)map_set(&backfill->rooms, key_of(&room_nid), backfill);
-		*out = (struct asker){room_nid, ctx->memo};
-		ctx->memo = NULL;
-		return true;
-	}
-	bool has_time = true;
-	while (has_time && map_get(&backfill->rooms, key_of(&room_nid)) != NULL) {
-		has_time = cond_wait_until(&backfill->ended, &backfill->lock, deadline_ms);
-	}
-	return false;
-}
-
-static void end(struct ctx *ctx, struct backfill *backfill, const struct asker *asker)
-{
-	ctx->memo = asker->memo;
-	LOCK_SCOPE(&backfill->lock);
-	(void)map_remove(&backfill->rooms, key_of(&asker->room_nid));
-	cond_broadcast(&backfill->ended);
-}
-
 /* Whether a failure is no other server's: nothing can be done now. */
 static bool is_general(enum err err)
 {
 	return err == ERR_STORE || err == ERR_SHUTDOWN;
 }
 
+/* What others do not have or cannot show is no error. */
+static enum err run(struct ctx *ctx, void *data)
+{
+	struct quest *quest = data;
+	struct federation *federation = quest->backfill->federation;
+	struct room *room;
+	bool is_news = false;
+	TRY(rooms_get_nid(ctx, federation->hs, quest->room_nid, &room));
+	enum err err = quest->ask(ctx, federation, room, quest, &is_news);
+	quest->is_news = is_news;
+	if (err != ERR_OK && !is_general(err)) {
+		log_debug(0, "fed.backfill.not_found", "kind=%s", err_name(err));
+		ctx->fault = (struct fault){0};
+		return ERR_OK;
+	}
+	return err;
+}
+
+static void drop(void *data)
+{
+	struct quest *quest = data;
+	LOCK_SCOPE(&quest->backfill->lock);
+	(void)map_remove(&quest->backfill->rooms, key_of(&quest->room_nid));
+}
+
+static struct quest *keep(struct arena *arena, const struct quest *quest, struct quest *out)
+{
+	struct event_id *prevs = ARENA_NEW_ARRAY(arena, struct event_id, quest->gap.prev_count);
+	for (size_t i = 0; i < quest->gap.prev_count; i++) {
+		prevs[i].s = str_dup(arena, quest->gap.prevs[i].s);
+	}
+	*out = *quest;
+	out->gap.prevs = prevs;
+	out->first.s = str_dup(arena, quest->first.s);
+	out->id.s = str_dup(arena, quest->id.s);
+	return out;
+}
+
+/* What a request has found out about its asking. */
+struct asker {
+	struct errand *errand; /* NULL: others asked until now */
+	const struct quest *quest;
+	int64_t deadline_ms; /* so long it waits for others who ask */
+};
+
+static struct asker *asker_of(struct ctx *ctx, struct backfill *backfill, struct str key)
+{
+	struct asker *asker = memo_get(ctx->memo, key);
+	if (asker == NULL) {
+		asker = ARENA_NEW(ctx->arena, struct asker);
+		asker->deadline_ms = clock_mono_ms(&backfill->federation->hs->clock) + ALL_MS;
+		memo_put(ctx->memo, key, asker);
+	}
+	return asker;
+}
+
+/* Begins the asker's own, unless somebody asks in that room. @return what is to be waited for */
+static struct errand *begin(struct ctx *ctx, struct asker *asker, const struct quest *wanted)
+{
+	static const struct errand_task task = {run, drop};
+	struct backfill *backfill = wanted->backfill;
+	int64_t now_ms = clock_mono_ms(&backfill->federation->hs->clock);
+	void *data;
+	lock_take(&backfill->lock);
+	struct errand *errand = map_get(&backfill->rooms, key_of(&wanted->room_nid));
+	bool is_first = errand == NULL;
+	if (is_first) {
+		errand = errand_create(ctx, &task, wanted->first, now_ms + ALL_MS + STORE_MS,
+			sizeof(struct quest), &data);
+		asker->errand = errand;
+		asker->quest = keep(errand_arena(errand), wanted, data);
+		(void)map_set(&backfill->rooms, key_of(&wanted->room_nid), errand);
+	} else {
+		errand_share(ctx, errand);
+	}
+	lock_give(&backfill->lock);
+	if (is_first) {
+		errand_begin(backfill->federation->errands, errand);
+	}
+	return errand;
+}
+
+/*
+ * Has others asked, once for each request and key; or waits for who asks in that room.
+ * @param out_is_news  what it came to; of another's asking: whether to look again
+ * Errors: STORE; SHUTDOWN; DEFER (parked)
+ */
+static enum err await(struct ctx *ctx, const struct quest *wanted, struct str key,
+	bool *out_is_news)
+{
+	struct backfill *backfill = wanted->backfill;
+	struct asker *asker = asker_of(ctx, backfill, key);
+	*out_is_news = false;
+	struct errand *errand = asker->errand;
+	if (errand == NULL) {
+		if (clock_mono_ms(&backfill->federation->hs->clock) >= asker->deadline_ms) {
+			return ERR_OK;
+		}
+		errand = begin(ctx, asker, wanted);
+	}
+	enum err err = errand_await(ctx, errand);
+	if (err == ERR_DEFER || is_general(err)) {
+		return err;
+	}
+	ctx->fault = (struct fault){0};
+	*out_is_news = errand != asker->errand || (err == ERR_OK && asker->quest->is_news);
+	return ERR_OK;
+}
+
 /* --- asking -------------------------------------------------------------------------------------------------------- */
 
-/* Who is asked, in this order. */
+/* Who is asked, in this order. @param first  if it is in the room */
 static enum err choose_servers(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	const struct room_gap *gap, struct server_name **out, size_t *out_count)
+	struct server_name first, struct server_name **out, size_t *out_count)
 {
-	struct stored_event *at;
-	struct server_name first = {0};
 	TRY(room_servers(ctx, hs, room, out, out_count));
-	if (room_event_at_place(ctx, hs, room, gap->below, &at) == ERR_OK) {
-		first = user_id_server(at->event->sender);
-	}
 	for (size_t i = 1; i < *out_count; i++) {
 		if (server_name_equals((*out)[i], first)) {
 			(*out)[i] = (*out)[0];
@@ -105,6 +194,30 @@ static enum err choose_servers(struct ctx *ctx, struct homeserver *hs, struct ro
 	}
 	*out_count = MIN_OF(*out_count, (size_t)SERVERS_MAX);
 	return ERR_OK;
+}
+
+/* Who is asked first for what is below an event. */
+static enum err choose_first(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	int64_t below, struct server_name *out)
+{
+	struct stored_event *at;
+	struct server_name *servers;
+	size_t count;
+	*out = (struct server_name){0};
+	if (room_event_at_place(ctx, hs, room, below, &at) == ERR_OK) {
+		*out = user_id_server(at->event->sender);
+	}
+	TRY(choose_servers(ctx, hs, room, *out, &servers, &count));
+	if (count > 0) {
+		*out = servers[0];
+	}
+	return ERR_OK;
+}
+
+/* Whether another server may be asked: what it answers has to be taken in yet. */
+static bool has_time(const struct ctx *ctx, const struct federation *federation)
+{
+	return clock_mono_ms(&federation->hs->clock) < ctx->deadline_ms - STORE_MS;
 }
 
 static struct str target_of(struct arena *arena, struct room *room, const struct room_gap *gap)
@@ -178,14 +291,13 @@ static void pass_over(struct ctx *ctx, struct server_name server, enum err err)
 
 /* @param out_is_unanswered  somebody did not answer */
 static enum err ask_all(struct ctx *ctx, struct federation *federation, struct room *room,
-	const struct room_gap *gap, size_t *out_added, bool *out_is_unanswered)
+	struct server_name first, const struct room_gap *gap, size_t *out_added,
+	bool *out_is_unanswered)
 {
-	struct homeserver *hs = federation->hs;
 	struct server_name *servers;
 	size_t count;
-	int64_t until_ms = clock_mono_ms(&hs->clock) + ALL_MS;
-	TRY(choose_servers(ctx, hs, room, gap, &servers, &count));
-	for (size_t i = 0; i < count && *out_added == 0 && clock_mono_ms(&hs->clock) < until_ms; i++) {
+	TRY(choose_servers(ctx, federation->hs, room, first, &servers, &count));
+	for (size_t i = 0; i < count && *out_added == 0 && has_time(ctx, federation); i++) {
 		enum err err = ask_one(ctx, federation, room, gap, servers[i], out_added);
 		if (is_general(err)) {
 			return err;
@@ -199,11 +311,11 @@ static enum err ask_all(struct ctx *ctx, struct federation *federation, struct r
 
 /* @param gap  as it is now: whoever asked before may have filled it */
 static enum err fill_gap(struct ctx *ctx, struct federation *federation, struct room *room,
-	const struct room_gap *gap)
+	struct server_name first, const struct room_gap *gap)
 {
 	size_t added = 0;
 	bool is_unanswered = false;
-	TRY(ask_all(ctx, federation, room, gap, &added, &is_unanswered));
+	TRY(ask_all(ctx, federation, room, first, gap, &added, &is_unanswered));
 	if (added == 0) {
 		room_gap_postpone(ctx, federation->hs, room, gap, is_unanswered);
 	}
@@ -229,20 +341,26 @@ static enum err await_whole(struct ctx *ctx, struct homeserver *hs, struct room 
 	return ERR_OK;
 }
 
+static enum err ask_for_gap(struct ctx *ctx, struct federation *federation, struct room *room,
+	const struct quest *quest, bool *out_is_news)
+{
+	*out_is_news = true; /* or it is passed over from now on */
+	return fill_gap(ctx, federation, room, quest->first, &quest->gap);
+}
+
 static enum err fill(void *self, struct ctx *ctx, struct room *room, int64_t reached,
 	bool *out_goes_on)
 {
 	struct backfill *backfill = self;
 	struct homeserver *hs = backfill->federation->hs;
-	struct room_gap gap;
-	struct asker asker;
+	struct quest quest = {.backfill = backfill, .room_nid = room_nid(room), .ask = ask_for_gap};
 	bool is_whole;
 	*out_goes_on = false;
 	if (!room_is_resident(room)) {
 		return ERR_OK; /* nobody tells a server that is not in the room */
 	}
-	TRY(room_gap_find(ctx, hs, room, reached, reached + 1, &gap));
-	if (gap.below == 0) {
+	TRY(room_gap_find(ctx, hs, room, reached, reached + 1, &quest.gap));
+	if (quest.gap.below == 0) {
 		return ERR_OK;
 	}
 	TRY(ctx_may_ask(ctx));
@@ -250,13 +368,10 @@ static enum err fill(void *self, struct ctx *ctx, struct room *room, int64_t rea
 	if (!is_whole) {
 		return ERR_OK;
 	}
-	*out_goes_on = true;
-	if (!begin(ctx, backfill, room_nid(room), &asker)) {
-		return ERR_OK;
-	}
-	enum err err = fill_gap(ctx, backfill->federation, room, &gap);
-	end(ctx, backfill, &asker);
-	return err;
+	TRY(choose_first(ctx, hs, room, quest.gap.below, &quest.first));
+	struct str key = str_printf(ctx->arena, "history of %lld below %lld", (long long)quest.room_nid,
+		(long long)quest.gap.below);
+	return await(ctx, &quest, key, out_goes_on);
 }
 
 /* --- one event of long ago ------------------------------------------------------------------------------------------- */
@@ -281,7 +396,7 @@ static enum err fill_down_to(struct ctx *ctx, struct federation *federation, str
 	if (gap.below == 0 || over->event->depth - event->depth > EVENTS) {
 		return ERR_OK;
 	}
-	TRY(fill_gap(ctx, federation, room, &gap));
+	TRY(fill_gap(ctx, federation, room, user_id_server(over->event->sender), &gap));
 	TRY(look_up(ctx, hs, room, event->event_id, &known));
 	*out_is_here = known.fate == EVENT_IN_TIMELINE;
 	return ERR_OK;
@@ -320,23 +435,6 @@ static enum err get_event(struct ctx *ctx, struct federation *federation, struct
 		: ERR_OK;
 }
 
-static enum err fetch_from_any(struct ctx *ctx, struct federation *federation, struct room *room,
-	struct event_id id, bool *out_is_here)
-{
-	struct homeserver *hs = federation->hs;
-	struct server_name *servers;
-	size_t count;
-	const struct event *event;
-	*out_is_here = false;
-	TRY(room_servers(ctx, hs, room, &servers, &count));
-	if (count == 0) {
-		return ERR_OK;
-	}
-	struct server_name first = servers[rng_u64(&hs->rng) % count];
-	TRY(get_event(ctx, federation, room, first, id, &event));
-	return event != NULL ? take_in(ctx, federation, room, first, event, out_is_here) : ERR_OK;
-}
-
 static struct str key_of_event(struct arena *arena, struct room *room, struct event_id id)
 {
 	return str_printf(arena, "%lld %.*s", (long long)room_nid(room), STR_ARG(id.s));
@@ -360,54 +458,48 @@ static enum err is_worth_asking(struct ctx *ctx, struct federation *federation, 
 	return ERR_OK;
 }
 
-/* What others do not have or cannot show is no error. */
-static enum err settle(struct ctx *ctx, enum err err, int64_t deadline_ms)
+static enum err ask_for_event(struct ctx *ctx, struct federation *federation, struct room *room,
+	const struct quest *quest, bool *out_is_news)
 {
-	ctx->deadline_ms = deadline_ms;
-	if (err != ERR_OK && !is_general(err)) {
-		log_debug(ctx->request_id, "fed.backfill.not_found", "kind=%s", err_name(err));
-		ctx->fault = (struct fault){0};
-		return ERR_OK;
+	struct json nothing = {.type = JSON_NULL};
+	const struct event *event;
+	enum err err = get_event(ctx, federation, room, quest->first, quest->id, &event);
+	if (err == ERR_OK && event != NULL) {
+		err = take_in(ctx, federation, room, quest->first, event, out_is_news);
+	}
+	if (!is_general(err) && !*out_is_news) {
+		answers_put(ctx, federation->missing_events, key_of_event(ctx->arena, room, quest->id),
+			&nothing, UNKNOWN_KEPT_MS);
 	}
 	return err;
-}
-
-/* Until when others may be asked; what the ctx's own deadline allows stays. @return the ctx's own */
-static int64_t limit_time(struct ctx *ctx, const struct clock *clock)
-{
-	int64_t own_ms = ctx->deadline_ms;
-	int64_t until_ms = clock_mono_ms(clock) + ALL_MS;
-	ctx->deadline_ms = own_ms != 0 ? MIN_OF(own_ms, until_ms) : until_ms;
-	return own_ms;
 }
 
 static enum err fetch(void *self, struct ctx *ctx, struct room *room, struct event_id id,
 	bool *out_is_news)
 {
 	struct backfill *backfill = self;
-	struct federation *federation = backfill->federation;
-	const struct clock *clock = &federation->hs->clock;
-	struct json nothing = {.type = JSON_NULL};
-	struct asker asker;
+	struct homeserver *hs = backfill->federation->hs;
+	struct quest quest = {.backfill = backfill,
+		.room_nid = room_nid(room),
+		.ask = ask_for_event,
+		.id = id};
+	struct server_name *servers;
+	size_t count;
 	if (room_is_partial(room) && room_is_resident(room)) {
-		return await_whole(ctx, federation->hs, room, out_is_news); /* nothing may come yet */
+		return await_whole(ctx, hs, room, out_is_news); /* nothing may come yet */
 	}
-	TRY(is_worth_asking(ctx, federation, room, id, out_is_news));
+	TRY(is_worth_asking(ctx, backfill->federation, room, id, out_is_news));
 	if (!*out_is_news) {
 		return ERR_OK;
 	}
 	TRY(ctx_may_ask(ctx));
-	if (!begin(ctx, backfill, room_nid(room), &asker)) {
+	*out_is_news = false;
+	TRY(room_servers(ctx, hs, room, &servers, &count));
+	if (count == 0) {
 		return ERR_OK;
 	}
-	int64_t own_ms = limit_time(ctx, clock);
-	enum err err = settle(ctx, fetch_from_any(ctx, federation, room, id, out_is_news), own_ms);
-	end(ctx, backfill, &asker);
-	if (err == ERR_OK && !*out_is_news) {
-		answers_put(ctx, federation->missing_events, key_of_event(ctx->arena, room, id), &nothing,
-			UNKNOWN_KEPT_MS);
-	}
-	return err;
+	quest.first = servers[rng_u64(&hs->rng) % count];
+	return await(ctx, &quest, str_printf(ctx->arena, "history: %.*s", STR_ARG(id.s)), out_is_news);
 }
 
 /* --- an event by its time --------------------------------------------------------------------------------------------- */
@@ -456,17 +548,14 @@ static enum err ask_one_for_time(struct ctx *ctx, struct federation *federation,
 }
 
 static enum err ask_for_time(struct ctx *ctx, struct federation *federation, struct room *room,
-	const struct history_time *wanted, int64_t below, bool *out_is_here)
+	const struct quest *quest, bool *out_is_news)
 {
-	struct homeserver *hs = federation->hs;
-	const struct room_gap gap = {.below = below};
 	struct server_name *servers;
 	size_t count;
-	*out_is_here = false;
-	TRY(choose_servers(ctx, hs, room, &gap, &servers, &count));
-	for (size_t i = 0; i < count && !*out_is_here && clock_mono_ms(&hs->clock) < ctx->deadline_ms;
-		 i++) {
-		enum err err = ask_one_for_time(ctx, federation, room, wanted, servers[i], out_is_here);
+	TRY(choose_servers(ctx, federation->hs, room, quest->first, &servers, &count));
+	for (size_t i = 0; i < count && !*out_is_news && has_time(ctx, federation); i++) {
+		enum err err =
+			ask_one_for_time(ctx, federation, room, &quest->wanted, servers[i], out_is_news);
 		if (is_general(err)) {
 			return err;
 		}
@@ -479,34 +568,28 @@ static enum err fetch_near(void *self, struct ctx *ctx, struct room *room,
 	const struct history_time *wanted, bool *out_is_news)
 {
 	struct backfill *backfill = self;
-	struct federation *federation = backfill->federation;
-	const struct clock *clock = &federation->hs->clock;
-	struct asker asker;
-	int64_t below = 0;
+	struct homeserver *hs = backfill->federation->hs;
+	struct quest quest = {.backfill = backfill,
+		.room_nid = room_nid(room),
+		.ask = ask_for_time,
+		.wanted = *wanted};
 	struct room *loaded;
 	bool is_whole;
 	*out_is_news = false;
-	TRY(rooms_get_nid(ctx, federation->hs, room_nid(room), &loaded));
+	TRY(rooms_get_nid(ctx, hs, quest.room_nid, &loaded));
 	if (room_is_resident(room)) {
-		TRY(room_gap_in_time(ctx, federation->hs, room, wanted->from, wanted->to, &below));
+		TRY(room_gap_in_time(ctx, hs, room, wanted->from, wanted->to, &quest.gap.below));
 	}
-	if (below == 0) {
+	if (quest.gap.below == 0) {
 		return ERR_OK;
 	}
 	TRY(ctx_may_ask(ctx));
-	TRY(await_whole(ctx, federation->hs, room, &is_whole));
+	TRY(await_whole(ctx, hs, room, &is_whole));
 	if (!is_whole) {
 		return ERR_OK;
 	}
-	*out_is_news = true;
-	if (!begin(ctx, backfill, room_nid(room), &asker)) {
-		return ERR_OK;
-	}
-	int64_t own_ms = limit_time(ctx, clock);
-	enum err err =
-		settle(ctx, ask_for_time(ctx, federation, room, wanted, below, out_is_news), own_ms);
-	end(ctx, backfill, &asker);
-	return err;
+	TRY(choose_first(ctx, hs, room, quest.gap.below, &quest.first));
+	return await(ctx, &quest, STR("history by its time"), out_is_news);
 }
 
 struct backfill *backfill_create(struct federation *federation)
@@ -514,7 +597,6 @@ struct backfill *backfill_create(struct federation *federation)
 	struct backfill *backfill = mem_alloc(sizeof(*backfill));
 	backfill->federation = federation;
 	lock_init(&backfill->lock, RANK_LEAF);
-	cond_init(&backfill->ended);
 	map_init(&backfill->rooms);
 	federation->hs->ports.history = (struct history_port){
 		.self = backfill,
@@ -530,7 +612,6 @@ void backfill_destroy(struct backfill *backfill)
 	if (backfill != NULL) {
 		invariant(backfill->rooms.n == 0);
 		map_fini(&backfill->rooms);
-		cond_fini(&backfill->ended);
 		lock_fini(&backfill->lock);
 		mem_free(backfill);
 	}

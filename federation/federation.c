@@ -7,6 +7,7 @@
 #include "federation/answers.h"
 #include "federation/backfill.h"
 #include "federation/discovery.h"
+#include "federation/errand.h"
 #include "federation/fed_client.h"
 #include "federation/invite_out.h"
 #include "federation/join_out.h"
@@ -58,6 +59,7 @@ struct federation *federation_create(struct homeserver *hs)
 	federation->missing_media =
 		answers_create(&hs->clock, "missing_remote_media", MISSING_MEDIA_BYTES);
 	remote_media_fill_port(federation);
+	federation->errands = errands_create(federation);
 	federation->backfill = backfill_create(federation);
 	federation->missing_events = answers_create(&hs->clock, "missing_events", MISSING_EVENTS_BYTES);
 	remote_query_fill_ports(federation);
@@ -76,6 +78,7 @@ enum err federation_start(struct ctx *ctx, struct federation *federation)
 	TRY(fed_policy_follow(ctx, federation));
 	TRY(processes_tidy(ctx, federation));
 	outbox_start(federation->outbox);
+	errands_start(federation->errands);
 	return inbox_start(ctx, federation->inbox);
 }
 
@@ -86,11 +89,13 @@ void federation_stop(struct federation *federation)
 	discovery_stop(federation->discovery);
 	joins_stop(federation->joins);
 	inbox_stop(federation->inbox);
+	errands_stop(federation->errands);
 }
 
 void federation_destroy(struct federation *federation)
 {
 	outbox_destroy(federation->outbox);
+	errands_destroy(federation->errands);
 	backfill_destroy(federation->backfill);
 	answers_destroy(federation->missing_events);
 	answers_destroy(federation->missing_media);

@@ -12,6 +12,7 @@
 struct answers;
 struct backfill;
 struct discovery;
+struct errands;
 struct fed_client;
 struct joins;
 struct keyring;
@@ -32,6 +33,7 @@ struct federation {
 	struct outbox *outbox;       /**< what goes to them by transaction (outbox.h) */
 	struct joins *joins;         /**< rooms that are being joined (join_out.h) */
 	struct inbox *inbox;         /**< what they sent (inbox.h) */
+	struct errands *errands;     /**< what requests wait for (errand.h) */
 	struct policy_askers *policy_askers; /**< who asks policy servers of rooms (policy_sign.h) */
 
 	/* Files and history of others. */

@@ -161,10 +161,9 @@ static void look_at_database(struct inbox *inbox, struct arena *arena, bool tidi
 	arena_reset(arena);
 }
 
-/* What a thread does next: a queue, or an errand; or the database is to be looked at; or neither, when it is time to end. */
+/* What a thread does next: a queue; or the database is to be looked at; or neither, when it is time to end. */
 struct duty {
 	struct inbox_queue *queue;
-	struct inbox_errand *errand;
 	bool looks;
 	bool tidies;
 };
@@ -183,9 +182,8 @@ static struct duty next_duty(struct inbox *inbox, enum inbox_lane lane)
 			inbox->next_tidy_ms = duty.tidies ? now_ms + TIDY_MS : inbox->next_tidy_ms;
 			return duty;
 		}
-		duty.errand = lane == INBOX_SLOW ? inbox_errand_first_locked(inbox) : NULL;
-		duty.queue = duty.errand == NULL ? first_in_line_locked(line) : NULL;
-		if (duty.queue != NULL || duty.errand != NULL) {
+		duty.queue = first_in_line_locked(line);
+		if (duty.queue != NULL) {
 			return duty;
 		}
 		if (lane == INBOX_FAST) {
@@ -204,10 +202,6 @@ static void *run(struct inbox *inbox, enum inbox_lane lane)
 		struct duty duty = next_duty(inbox, lane);
 		if (duty.looks) {
 			look_at_database(inbox, arena, duty.tidies);
-			continue;
-		}
-		if (duty.errand != NULL) {
-			inbox_errand_do(inbox, duty.errand);
 			continue;
 		}
 		if (duty.queue == NULL) {
@@ -272,7 +266,6 @@ void inbox_stop(struct inbox *inbox)
 	for (size_t i = 0; i < inbox->thread_n; i++) {
 		(void)pthread_join(inbox->threads[i], NULL);
 	}
-	inbox_errands_drop(inbox);
 	inbox->thread_n = 0;
 }
 

@@ -25,17 +25,6 @@ void inbox_destroy(struct inbox *inbox);
  */
 void inbox_wake(struct inbox *inbox, struct str queue);
 
-struct missing_case;
-struct room_outcome;
-/**
- * Takes an event in as missing_accept() (missing.h) does: for a request with a memo on one of the threads that may wait for others, while the
- * request is parked; else on the caller's. One that ends by then is taken in all the same.
- * @param out  no event, and nothing that is missing
- * Errors: as missing_accept(); DEFER. Before the ctx's deadline, which is to be set.
- */
-MUST_CHECK enum err inbox_accept(struct ctx *ctx, struct inbox *inbox,
-	const struct missing_case *missing, struct room_outcome *out);
-
 /** Whether this process works off a queue: any a room's, one of all a server's. From memory; any thread. */
 bool inbox_is_ours(struct inbox *inbox, struct str queue);
 

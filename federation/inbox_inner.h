@@ -1,6 +1,5 @@
 /**
- * Inside of the inbox: what inbox.c (queues and threads), inbox_take.c (staging), inbox_work.c (working off) and
- * inbox_errand.c (what requests want taken in) share.
+ * Inside of the inbox: what inbox.c (queues and threads), inbox_take.c (staging) and inbox_work.c (working off) share.
  */
 #ifndef BELFRY_FEDERATION_INBOX_INNER_H
 #define BELFRY_FEDERATION_INBOX_INNER_H
@@ -25,8 +24,6 @@ enum inbox_lane {
 	INBOX_LANES,
 };
 
-struct inbox_errand;
-
 /** A queue in which something may be due. All guarded by the inbox's lock, but the name. */
 struct inbox_queue {
 	struct str name; /**< heap */
@@ -49,23 +46,12 @@ struct inbox {
 	struct lock lock;        /**< guards all below */
 	struct map queues; /**< name → struct inbox_queue *: those that stand in a line or run */
 	struct inbox_line lines[INBOX_LANES];
-	struct inbox_errand *errands; /**< what requests wait for; before the queues of INBOX_SLOW */
-	struct inbox_errand *last_errand;
 	int64_t next_look_ms; /**< when the database is asked for queues; monotonic */
 	int64_t next_tidy_ms;
 	bool is_stopping;
 	pthread_t threads[INBOX_FAST_THREADS + INBOX_SLOW_THREADS];
 	size_t thread_n;
 };
-
-/* --- inbox_errand.c ------------------------------------------------------------------------------------ */
-
-/** The next one, taken off the line; NULL: there is none. The inbox's lock is held. */
-struct inbox_errand *inbox_errand_first_locked(struct inbox *inbox);
-/** Does it, and wakes its request. */
-void inbox_errand_do(struct inbox *inbox, struct inbox_errand *errand);
-/** Those that nobody will do end with SHUTDOWN. */
-void inbox_errands_drop(struct inbox *inbox);
 
 /* --- inbox_work.c -------------------------------------------------------------------------------------- */
 

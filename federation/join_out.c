@@ -191,7 +191,7 @@ static enum err take_in(struct ctx *ctx, struct federation *federation,
 		.origin = handshake->server,
 		.event = join,
 	};
-	TRY(inbox_accept(ctx, federation->inbox, &missing, &outcome));
+	TRY(missing_accept_parked(ctx, federation, &missing, &outcome));
 	return outcome.fate == EVENT_IN_TIMELINE
 		? ERR_OK
 		: fail(ctx, ERR_DENIED, M_FORBIDDEN, "The room does not take the join: %s",

@@ -41,6 +41,13 @@ struct missing_case {
  */
 MUST_CHECK enum err missing_accept(struct ctx *ctx, struct federation *federation,
 	const struct missing_case *missing, struct room_outcome *out);
+/**
+ * The same for a request: one with a memo is parked meanwhile (errand.h). What ends after the request is taken in all the same.
+ * @param out  no event, and nothing that is missing
+ * Errors: as missing_accept(); DEFER. Before the ctx's deadline, which is to be set.
+ */
+MUST_CHECK enum err missing_accept_parked(struct ctx *ctx, struct federation *federation,
+	const struct missing_case *missing, struct room_outcome *out);
 
 /**
  * An event by its id, checked: of the room, signed. Who is named is asked first.

@@ -6,6 +6,7 @@
 
 #include "homeserver/person/persons.h"
 #include "homeserver/user/users.h"
+#include "http/memo.h"
 #include "storage/state.h"
 
 static enum err require_remembered(struct ctx *ctx, struct homeserver *hs, struct room *room,
@@ -103,10 +104,21 @@ bool reading_ignores(const struct reading *reading, const struct stored_event *e
 enum err reading_fill_gap(struct ctx *ctx, struct homeserver *hs, const struct reading *reading,
 	int64_t reached, bool *out_goes_on)
 {
+	static const struct str memo_key = STR_INIT("gaps");
 	const struct history_port *port = &hs->ports.history;
+	size_t *parked =
+		memo_get(ctx->memo, memo_key); /* how often: what was filled then, this run does not see */
 	*out_goes_on = false;
-	return port->fill == NULL ? ERR_OK
-							  : port->fill(port->self, ctx, reading->room, reached, out_goes_on);
+	if (port->fill == NULL || (parked != NULL && *parked >= READING_GAPS_MAX)) {
+		return ERR_OK;
+	}
+	enum err err = port->fill(port->self, ctx, reading->room, reached, out_goes_on);
+	if (err == ERR_DEFER && ctx->memo != NULL) {
+		parked = parked != NULL ? parked : ARENA_NEW(ctx->arena, size_t);
+		(*parked)++;
+		memo_put(ctx->memo, memo_key, parked);
+	}
+	return err;
 }
 
 /* Whether others may be asked for an event of a room for this reader: who may not read it at all asks nobody. */

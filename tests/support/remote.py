@@ -123,15 +123,20 @@ class Remote:
 
     def on(self, method, path, answer):
         """`path` is a regular expression for the whole decoded path; `answer` a function of the Ask (its groups in
-        ask.match) that gives (status, JSON or bytes[, headers]), or a function that writes to the handler.  The newest wins."""
+        ask.match) that gives (status, JSON or bytes[, headers]), or a function that writes to the handler, or None: it is not
+        for this one.  The newest wins."""
         self.handlers.insert(0, (method, re.compile(path), answer))
 
     def answer(self, ask):
+        errcode = "M_UNRECOGNIZED"
         for method, path, answer in self.handlers:
             ask.match = path.fullmatch(ask.path)
             if method == ask.method and ask.match:
-                return answer(ask)
-        return 404, {"errcode": "M_UNRECOGNIZED", "error": "the test has no answer"}
+                reply = answer(ask)
+                if reply is not None:
+                    return reply
+                errcode = "M_NOT_FOUND"
+        return 404, {"errcode": errcode, "error": "the test has no answer"}
 
     def start(self):
         serve(self.server)

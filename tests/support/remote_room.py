@@ -207,8 +207,7 @@ class RemoteRoom:
         fed = r"/_matrix/federation/v[12]"
 
         def of_room(answer):
-            return lambda ask: answer(ask) if ask.match.group(1) == room else (
-                404, {"errcode": "M_NOT_FOUND", "error": "no such room"})
+            return lambda ask: answer(ask) if ask.match.group(1) == room else None
 
         def template(membership):
             def answer(ask):
@@ -257,7 +256,7 @@ class RemoteRoom:
     def _event(self, ask):
         event = self.events.get(ask.match.group(1))
         if event is None:
-            return 404, {"errcode": "M_NOT_FOUND", "error": "no such event"}
+            return None
         return 200, {"origin": self.remote.name, "origin_server_ts": now_ms(), "pdus": [event.json]}
 
     def _state(self, ask, as_ids):
