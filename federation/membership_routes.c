@@ -7,6 +7,7 @@
 #include "federation/invite_in.h"
 #include "federation/member_in.h"
 #include "federation/third_party.h"
+#include "http/memo.h"
 
 enum { INVITE_BODY_CEILING = 1024 * 1024 };
 
@@ -191,6 +192,7 @@ static enum err put_invite_v2(struct call *call)
 static enum err put_exchange(struct call *call)
 {
 	const struct json *body;
+	call_begin_memo(call);
 	TRY(call_json(call, &body));
 	TRY(third_party_exchange(&call->ctx, federation_of(call), fed_origin(call),
 		call_path(call, "roomId"), body));
@@ -200,6 +202,7 @@ static enum err put_exchange(struct call *call)
 static enum err take_onbind(struct call *call)
 {
 	const struct json *body;
+	call_begin_memo(call);
 	TRY(call_json(call, &body));
 	TRY(third_party_bound(&call->ctx, federation_of(call), body));
 	return reply_empty(call);

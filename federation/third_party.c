@@ -12,6 +12,7 @@
 #include "homeserver/room/room_accept.h"
 #include "homeserver/room/room_invitee.h"
 #include "homeserver/room/room_member.h"
+#include "http/memo.h"
 #include "http/uri.h"
 #include "matrix/auth_third_party.h"
 #include "matrix/json_make.h"
@@ -136,7 +137,6 @@ enum err third_party_exchange(struct ctx *ctx, struct federation *federation,
 
 /* --- to users of ours ------------------------------------------------------------------------------------------------ */
 
-/* @param purpose  of fed_request */
 static enum err exchange(struct ctx *ctx, struct federation *federation, struct user_id sender,
 	struct str invitee, const struct json *invite, const void *purpose)
 {
@@ -169,7 +169,7 @@ static enum err exchange(struct ctx *ctx, struct federation *federation, struct 
 	return err == ERR_OK ? ERR_OK : refusal_pass_on(ctx, err, &refusal);
 }
 
-/* One invite of the list. @param purpose  of fed_request, where another server is asked */
+/* One invite of the list. @param purpose  of fed_request, where another server is asked. Errors: DEFER (parked) */
 static enum err take_bound(struct ctx *ctx, struct federation *federation, struct str invitee,
 	const struct json *invite, const void *purpose)
 {
@@ -217,24 +217,43 @@ static enum err check_bound(struct ctx *ctx, struct federation *federation, cons
 	return room_require_takes_invites(ctx, hs, user.s);
 }
 
+/* How far the invites of a call are done. */
+struct bound {
+	size_t at;
+	char purposes[MAX_INVITES]; /* their addresses: of fed_request, one for each */
+};
+
+static struct bound *bound_of(struct ctx *ctx)
+{
+	static const struct str key = STR_INIT("invites of who is bound");
+	struct bound *bound = memo_get(ctx->memo, key);
+	if (bound == NULL) {
+		bound = ARENA_NEW(ctx->arena, struct bound);
+		memo_put(ctx->memo, key, bound);
+	}
+	return bound;
+}
+
 enum err third_party_bound(struct ctx *ctx, struct federation *federation, const struct json *body)
 {
 	struct str invitee;
 	const struct json *invites;
 	TRY(ctx_may_ask(ctx));
 	TRY(check_bound(ctx, federation, body, &invitee, &invites));
+	struct bound *bound = bound_of(ctx);
 	/* Identity servers in use leave out an empty list, though the specification demands it, and repeat what is refused. */
-	for (size_t i = 0; invites != NULL && i < invites->count; i++) {
-		enum err err = take_bound(ctx, federation, invitee, &invites->items[i], NULL);
-		if (err == ERR_STORE || err == ERR_SHUTDOWN) {
+	for (; invites != NULL && bound->at < invites->count; bound->at++) {
+		enum err err = take_bound(ctx, federation, invitee, &invites->items[bound->at],
+			&bound->purposes[bound->at]);
+		if (err == ERR_STORE || err == ERR_SHUTDOWN || err == ERR_DEFER) {
 			return err;
 		}
 		if (err != ERR_OK) {
 			log_info(ctx->request_id, "fed.bound_invite.failed", "err=%s cause=%.*s", err_name(err),
 				STR_ARG(ctx->fault.cause));
+			ctx->fault = (struct fault){0};
 		}
 	}
-	ctx->fault = (struct fault){0};
 	return ERR_OK;
 }
 

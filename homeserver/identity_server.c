@@ -286,12 +286,13 @@ enum err identity_server_check_key(struct ctx *ctx, struct homeserver *hs, struc
 	struct fetched answer;
 	struct json body;
 	struct str own = str_printf(ctx->arena, "%.*s/_matrix/identity/", STR_ARG(base_of(hs)));
-	TRY(http_client_fetch(ctx, hs->http_client,
+	struct str url = str_printf(ctx->arena, "%.*s%cpublic_key=%.*s", STR_ARG(validity_url),
+		str_contains(validity_url, STR("?")) ? '&' : '?',
+		STR_ARG(uri_encode(ctx->arena, public_key)));
+	TRY(memo_fetch(ctx, hs->http_client, url,
 		&(struct fetch){
 			.method = "GET",
-			.url = str_printf(ctx->arena, "%.*s%cpublic_key=%.*s", STR_ARG(validity_url),
-				str_contains(validity_url, STR("?")) ? '&' : '?',
-				STR_ARG(uri_encode(ctx->arena, public_key))),
+			.url = url,
 			.answer_ceiling_bytes = ANSWER_MAX_BYTES,
 			.timeout_ms = TIMEOUT_MS,
 			.is_administrators =

@@ -5,6 +5,7 @@
 #include "homeserver/room/room_accept.h"
 #include "homeserver/room/room_policy.h"
 #include "homeserver/room/room_write.h"
+#include "http/memo.h"
 #include "storage/alias.h"
 #include "storage/server_notice.h"
 #include "storage/room.h"
@@ -13,17 +14,20 @@ enum { MAX_ATTEMPTS = 8, SPREAD_MS = 1000, SUCCESSION_EVENTS = 3 };
 
 /* --- new rooms ------------------------------------------------------------------------------------------------------ */
 
-/* A room that nobody else can see until it is committed. */
+/* A room that nobody else can see until it is committed. @param id  p == NULL: a new one, or that of its create event */
 static struct room *fresh_room(struct homeserver *hs, const struct room_version *version,
-	struct arena *arena)
+	struct str id, struct arena *arena)
 {
 	struct room *room = ARENA_NEW(arena, struct room);
 	room->version = version;
 	lock_init(&room->lock, RANK_ROOM);
 	cond_init(&room->changed);
+	if (!version->room_id_is_create_hash && id.p == NULL) {
+		id = str_printf(arena, "!%.*s:%.*s", STR_ARG(rng_text(&hs->rng, arena, 18)),
+			STR_ARG(hs->signer.server.s));
+	}
 	if (!version->room_id_is_create_hash) {
-		room->id.s = str_heap(str_printf(arena, "!%.*s:%.*s",
-			STR_ARG(rng_text(&hs->rng, arena, 18)), STR_ARG(hs->signer.server.s)));
+		room->id.s = str_heap(id);
 	}
 	return room;
 }
@@ -76,7 +80,9 @@ static enum err commit_new(struct room_builder *builder, const struct room_start
 static enum err create_once(struct ctx *ctx, struct homeserver *hs, const struct room_start *start,
 	int64_t *out_nid)
 {
-	struct room *fresh CLEANUP(fresh_room_fini) = fresh_room(hs, start->version, ctx->arena);
+	const struct str new_id = {0};
+	struct room *fresh CLEANUP(fresh_room_fini) =
+		fresh_room(hs, start->version, new_id, ctx->arena);
 	struct room_builder builder CLEANUP(room_builder_fini);
 	room_builder_init(&builder, ctx, hs, fresh, start->count);
 	TRY(build_new(&builder, start));
@@ -235,8 +241,10 @@ static enum err submit_both(struct room_builder *fresh, struct room_builder *old
 static enum err replace_in_turn(struct ctx *ctx, struct homeserver *hs,
 	const struct room_start *start, const struct room_succession *how, int64_t *out_nid)
 {
+	const struct str new_id = {0};
 	TRY(room_load_if_needed(ctx, hs, how->old));
-	struct room *fresh CLEANUP(fresh_room_fini) = fresh_room(hs, start->version, ctx->arena);
+	struct room *fresh CLEANUP(fresh_room_fini) =
+		fresh_room(hs, start->version, new_id, ctx->arena);
 	struct room_builder builder CLEANUP(room_builder_fini);
 	struct room_builder farewell CLEANUP(room_builder_fini);
 	room_builder_init(&builder, ctx, hs, fresh, start->count);
@@ -251,37 +259,126 @@ static enum err replace_in_turn(struct ctx *ctx, struct homeserver *hs,
 	return ERR_OK;
 }
 
-/* The same as add_if_allowed(); the new room is there by now, so nothing that fails here undoes it. */
-static void try_to_add(struct ctx *ctx, struct homeserver *hs, const struct room_succession *how,
-	struct str type, const struct json *content)
+/* --- where the old room has a policy server -------------------------------------------------------------------- */
+
+/* What the old room is told. A request that waits without its worker finds it again. */
+struct farewell {
+	struct str new_room_id;
+	int64_t created_at_ms; /* by the create event, of which the id may be the hash */
+	const struct event *tombstone;
+	int64_t new_nid; /* 0: the new room is not there yet */
+	size_t told;     /* of what follows the tombstone */
+};
+
+static const struct str memo_key = STR_INIT("farewell of an old room");
+
+/* What the new room begins with, made again as it was. */
+static struct room_start start_at(struct arena *arena, const struct room_start *start,
+	int64_t created_at_ms)
 {
-	const struct room_intent intent = farewell_intent(how, type, content);
-	if (content != NULL && room_add(ctx, hs, how->old, &intent, 1, NULL) != ERR_OK) {
+	struct room_intent *intents = ARENA_NEW_ARRAY(arena, struct room_intent, start->count);
+	struct room_start same = *start;
+	for (size_t i = 0; i < start->count; i++) {
+		intents[i] = start->intents[i];
+	}
+	intents[0].origin_server_ts = created_at_ms;
+	same.intents = intents;
+	return same;
+}
+
+static enum err draft_farewell(struct ctx *ctx, struct homeserver *hs,
+	const struct room_start *start, const struct room_succession *how, struct farewell *out)
+{
+	const struct str new_id = {0};
+	struct room *fresh CLEANUP(fresh_room_fini) =
+		fresh_room(hs, start->version, new_id, ctx->arena);
+	struct room_builder builder CLEANUP(room_builder_fini);
+	room_builder_init(&builder, ctx, hs, fresh, 1);
+	out->created_at_ms = clock_wall_ms(&hs->clock);
+	struct room_start first = start_at(ctx->arena, start, out->created_at_ms);
+	TRY(room_builder_add(&builder, &first.intents[0]));
+	out->new_room_id = str_dup(ctx->arena, fresh->id.s);
+	struct json content = tombstone_content(ctx->arena, how, out->new_room_id);
+	const struct room_intent tombstone = farewell_intent(how, STR("m.room.tombstone"), &content);
+	return room_draft(ctx, hs, how->old, &tombstone, &out->tombstone);
+}
+
+/* As another run has made it, or made now; signed. Errors: DEFER (parked) */
+static enum err farewell_of(struct ctx *ctx, struct homeserver *hs, const struct room_start *start,
+	const struct room_succession *how, struct farewell **out)
+{
+	struct farewell *farewell = memo_get(ctx->memo, memo_key);
+	if (farewell == NULL) {
+		farewell = ARENA_NEW(ctx->arena, struct farewell);
+		TRY(draft_farewell(ctx, hs, start, how, farewell));
+		memo_put(ctx->memo, memo_key, farewell);
+	}
+	*out = farewell;
+	return farewell->new_nid != 0 ? ERR_OK
+								  : room_policy_sign(ctx, hs, how->old, &farewell->tombstone);
+}
+
+static enum err commit_signed(struct ctx *ctx, struct homeserver *hs,
+	const struct room_start *start, const struct room_succession *how, struct farewell *farewell)
+{
+	struct room_outcome outcome;
+	struct room *fresh CLEANUP(fresh_room_fini) =
+		fresh_room(hs, start->version, farewell->new_room_id, ctx->arena);
+	struct room_builder builder CLEANUP(room_builder_fini);
+	room_builder_init(&builder, ctx, hs, fresh, start->count);
+	const struct room_start same = start_at(ctx->arena, start, farewell->created_at_ms);
+	TRY(build_new(&builder, &same));
+	TRY(commit_new(&builder, &same, how->old, &farewell->new_nid));
+	struct json content = tombstone_content(ctx->arena, how, farewell->new_room_id);
+	const struct room_intent tombstone = farewell_intent(how, STR("m.room.tombstone"), &content);
+	return room_accept(ctx, hs, how->old,
+		&(struct room_arrival){.event = farewell->tombstone, .intent = &tombstone}, &outcome);
+}
+
+/* The same as add_if_allowed(); the new room is there by now, so nothing that fails here undoes it. Errors: DEFER (parked) */
+static enum err tell_rest(struct ctx *ctx, struct homeserver *hs, const struct room_succession *how,
+	struct farewell *farewell)
+{
+	const struct room_intent intents[] = {
+		farewell_intent(how, STR("m.room.canonical_alias"), how->canonical_alias),
+		farewell_intent(how, STR("m.room.power_levels"), how->power_levels),
+	};
+	for (; farewell->told < COUNT_OF(intents); farewell->told++) {
+		const struct room_intent *intent = &intents[farewell->told];
+		enum err err = ERR_OK;
+		if (intent->content != NULL) {
+			err = room_add(ctx, hs, how->old, intent, 1, NULL);
+		}
+		if (err == ERR_DEFER) {
+			return err;
+		}
 		ctx->fault = (struct fault){0};
 	}
+	return ERR_OK;
 }
 
 /* With a policy server in the old room: what that refuses is not begun. */
 static enum err replace_signed(struct ctx *ctx, struct homeserver *hs,
 	const struct room_start *start, const struct room_succession *how, int64_t *out_nid)
 {
-	const struct event *event;
-	struct room_outcome outcome;
+	struct farewell *farewell;
 	TRY(ctx_may_ask(ctx));
-	struct room *fresh CLEANUP(fresh_room_fini) = fresh_room(hs, start->version, ctx->arena);
-	struct room_builder builder CLEANUP(room_builder_fini);
-	room_builder_init(&builder, ctx, hs, fresh, start->count);
-	TRY(build_new(&builder, start));
-	struct json content = tombstone_content(ctx->arena, how, fresh->id.s);
-	const struct room_intent tombstone = farewell_intent(how, STR("m.room.tombstone"), &content);
-	TRY(room_draft(ctx, hs, how->old, &tombstone, &event));
-	TRY(room_policy_sign(ctx, hs, how->old, &event));
-	TRY(commit_new(&builder, start, how->old, out_nid));
-	TRY(room_accept(ctx, hs, how->old, &(struct room_arrival){.event = event, .intent = &tombstone},
-		&outcome));
-	try_to_add(ctx, hs, how, STR("m.room.canonical_alias"), how->canonical_alias);
-	try_to_add(ctx, hs, how, STR("m.room.power_levels"), how->power_levels);
-	return ERR_OK;
+	enum err err = farewell_of(ctx, hs, start, how, &farewell);
+	if (err == ERR_DEFER) {
+		return err;
+	}
+	struct memo *memo = ctx->memo;
+	if (err == ERR_OK && farewell->new_nid == 0) {
+		ctx->memo = NULL; /* it is made once */
+		err = commit_signed(ctx, hs, start, how, farewell);
+		ctx->memo = memo;
+	}
+	if (err == ERR_OK) {
+		TRY(tell_rest(ctx, hs, how, farewell));
+		*out_nid = farewell->new_nid;
+	}
+	memo_put(ctx->memo, memo_key, NULL); /* another attempt makes another */
+	return err;
 }
 
 static enum err replace_once(struct ctx *ctx, struct homeserver *hs, const struct room_start *start,
@@ -289,7 +386,7 @@ static enum err replace_once(struct ctx *ctx, struct homeserver *hs, const struc
 {
 	struct policy_server policy;
 	TRY(room_policy_server(ctx, hs, how->old, &policy));
-	if (policy.via.s.p != NULL) {
+	if (policy.via.s.p != NULL || memo_get(ctx->memo, memo_key) != NULL) {
 		return replace_signed(ctx, hs, start, how, out_nid);
 	}
 	TRY(room_turn_take(ctx, hs, how->old));

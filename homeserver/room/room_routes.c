@@ -60,6 +60,7 @@ static enum err post_upgrade(struct call *call)
 		.who = principal_of(call),
 		.room_id = call_path(call, "roomId"),
 	};
+	call_begin_memo(call);
 	TRY(call_json(call, &body));
 	TRY(body_str(call, body, "new_version", &request.new_version));
 	TRY(body_opt_array(call, body, "additional_creators", &request.additional_creators));

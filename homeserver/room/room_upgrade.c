@@ -1,11 +1,13 @@
 /*
- * Upgrades: reads the old room, lets matrix/room_upgrade.h say what becomes of it, and commits both rooms at once.
+ * Upgrades: reads the old room, lets matrix/room_upgrade.h say what becomes of it, and commits both rooms at once. A request that waits without its
+ * worker (for the old room's policy server) goes on with what it has read.
  */
 #include "homeserver/room/room_upgrade.h"
 
 #include "base/vec.h"
 #include "homeserver/room/room_member.h"
 #include "homeserver/room/room_send.h"
+#include "http/memo.h"
 #include "matrix/room_plan.h"
 #include "matrix/room_upgrade.h"
 #include "storage/alias.h"
@@ -68,7 +70,8 @@ static enum err read_old(struct ctx *ctx, struct homeserver *hs,
 	TRY(store_alias_list(ctx, hs->db, room_nid(old->room), &aliases, &old->facts.alias_count));
 	old->facts.aliases = aliases;
 	old->facts.from = room_version_of(old->room);
-	old->facts.user = request->who->user;
+	/* Each run has its own principal. */
+	old->facts.user.s = str_dup(ctx->arena, request->who->user.s);
 	old->facts.room_id = room_id_of(old->room).s;
 	old->facts.last_event_id = newest.n > 0 ? newest.events[0]->event->event_id.s : STR("");
 	old->facts.additional_creators = request->additional_creators;
@@ -131,34 +134,54 @@ static size_t make_intents(struct ctx *ctx, const struct old_room *old,
 	return n;
 }
 
-enum err room_upgrade(struct ctx *ctx, struct homeserver *hs, const struct upgrade_request *request,
-	struct str *out_room_id)
+/* What is to be done; it lives as long as the request. */
+struct upgrade {
+	struct room_start start;
+	struct room_succession how;
+};
+
+static enum err plan_upgrade(struct ctx *ctx, struct homeserver *hs,
+	const struct upgrade_request *request, struct upgrade *out)
 {
-	TRY(room_require_not_suspended(ctx, request->who));
-	struct old_room old = {.facts.to = room_version_find(request->new_version)};
-	if (old.facts.to == NULL) {
+	struct old_room *old = ARENA_NEW(ctx->arena, struct old_room);
+	struct upgrade_plan *plan = ARENA_NEW(ctx->arena, struct upgrade_plan);
+	struct room_plan_event *planned;
+	size_t planned_n;
+	struct room_intent *intents;
+	old->facts.to = room_version_find(request->new_version);
+	if (old->facts.to == NULL) {
 		return fail(ctx, ERR_INPUT, M_UNSUPPORTED_ROOM_VERSION,
 			"This server does not know that room version");
 	}
-	TRY(read_old(ctx, hs, request, &old));
-	struct upgrade_plan plan;
-	upgrade_plan_make(ctx->arena, &old.facts, &plan);
-	struct room_plan_event *planned;
-	size_t planned_n;
-	TRY(plan_new(ctx, hs, &old, &plan, &planned, &planned_n));
-	struct room_start start = {.version = old.facts.to};
-	struct room_intent *intents;
-	start.count = make_intents(ctx, &old, &plan, planned, planned_n, &intents);
-	start.intents = intents;
-	const struct room_succession how = {
-		.old = old.room,
-		.by = request->who->user,
-		.tombstone = &plan.tombstone,
-		.canonical_alias = plan.has_old_alias ? &plan.old_alias : NULL,
-		.power_levels = plan.has_old_power ? &plan.old_power : NULL,
+	TRY(read_old(ctx, hs, request, old));
+	upgrade_plan_make(ctx->arena, &old->facts, plan);
+	TRY(plan_new(ctx, hs, old, plan, &planned, &planned_n));
+	out->start.version = old->facts.to;
+	out->start.count = make_intents(ctx, old, plan, planned, planned_n, &intents);
+	out->start.intents = intents;
+	out->how = (struct room_succession){
+		.old = old->room,
+		.by = old->facts.user,
+		.tombstone = &plan->tombstone,
+		.canonical_alias = plan->has_old_alias ? &plan->old_alias : NULL,
+		.power_levels = plan->has_old_power ? &plan->old_power : NULL,
 	};
+	return ERR_OK;
+}
+
+enum err room_upgrade(struct ctx *ctx, struct homeserver *hs, const struct upgrade_request *request,
+	struct str *out_room_id)
+{
+	static const struct str memo_key = STR_INIT("upgrade");
+	struct upgrade *upgrade = memo_get(ctx->memo, memo_key);
 	struct room *room;
-	TRY(rooms_replace(ctx, hs, &start, &how, &room));
+	if (upgrade == NULL) {
+		upgrade = ARENA_NEW(ctx->arena, struct upgrade);
+		TRY(room_require_not_suspended(ctx, request->who));
+		TRY(plan_upgrade(ctx, hs, request, upgrade));
+		memo_put(ctx->memo, memo_key, upgrade);
+	}
+	TRY(rooms_replace(ctx, hs, &upgrade->start, &upgrade->how, &room));
 	hs->ports.succession.carry_over(hs->ports.succession.self, ctx, room, request->who->user);
 	*out_room_id = room_id_of(room).s;
 	return ERR_OK;

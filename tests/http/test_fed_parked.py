@@ -1,18 +1,24 @@
 """Who comes into, knocks at, or leaves a room of a slow server, invites its users, or waits for a policy server waits without a worker: more of
 them than there are workers delay nobody else."""
+import http.client
 import itertools
+import json
 import threading
 
 import pytest
 
 from support.client import path_of, unique
 from support.handshake import Guest, asked, membership
+from support.mailbox import Mailbox
 from support.policy_server import PATH as POLICY, PolicyServer
+from support.proofs import BASE, addresses, with_address
 from support.remote_room import RemoteRoom
+from support.server import wait_until
 from test_fed_invite import INVITE_V2, countersign
 from test_fed_join import restricted, serve_restricted
 from test_fed_partial import joined_members, large
-from test_identity_server import DETAILS, LOOKUP, STORE, IdentityServer
+from test_fed_third_party import IdentityServer as KeyServer, bind as bound_at, bound
+from test_identity_server import BIND, DETAILS, LOOKUP, STORE, UNBIND, IdentityServer, bind, bound_answer
 
 WORKERS = 1  # for requests that may wait for another server
 HANGING = WORKERS + 2
@@ -27,11 +33,19 @@ def identity():
 
 
 @pytest.fixture(scope="module")
-def server(authority, identity):
+def box():
+    mailbox = Mailbox()
+    yield mailbox
+    mailbox.close()
+
+
+@pytest.fixture(scope="module")
+def server(authority, identity, box):
     from support.server import FederatedServer
     server = FederatedServer(authority, settings={
         "http.remote_workers": WORKERS, "federation.max_join_answer": LARGEST_ANSWER,
-        "identity_server": "http://" + identity.name}).start()
+        "identity_server": "http://" + identity.name, **box.settings(), "public_base_url": BASE + "/",
+        "registration.email": "optional"}).start()
     yield server
     server.destroy()
 
@@ -337,6 +351,110 @@ def test_invite__by_mail_at_a_slow_identity_server__others_are_asked_meanwhile(s
     assert sorted(kept) == sorted(["m%d@post.example" % number for number in range(HANGING)] + ["new@post.example"])
     promises = [key for room in (room_id, made["room_id"]) for key in user.state(room) if key[0] == "m.room.third_party_invite"]
     assert len(promises) == HANGING + 1
+
+
+@pytest.mark.tsan
+@pytest.mark.parametrize("what", ["delete", "unbind", "bind"])
+def test_address__taken_back_at_a_slow_identity_server__others_are_asked_meanwhile(server, make_remote, identity, box, what):
+    users = [with_address(server, box) for _ in range(HANGING)]
+    answers = {BIND: lambda body: bound_answer(*[user for user in users if user.user_id == body["mxid"]], address=[
+        user.address for user in users if user.user_id == body["mxid"]][0]), UNBIND: (200, {})}
+    if what != "bind":
+        identity.answers = answers
+        for user in users:
+            bind(user, identity).ok()
+    slow = SlowIdentity(identity, BIND if what == "bind" else UNBIND, answers)
+    asks = Asks([lambda user=user: bind(user, identity) if what == "bind" else user.post(
+        "/account/3pid/" + what, {"medium": "email", "address": user.address}) for user in users])
+    try:
+        slow.await_hanging(HANGING)
+        assert_another_is_answered(server, make_remote)
+    finally:
+        slow.hurry()
+    assert [reply.ok().json for reply in asks.all()] == [{} if what == "bind" else {"id_server_unbind_result": "success"}] * HANGING
+    assert [addresses(user) for user in users] == [[] if what == "delete" else [user.address.lower()] for user in users]
+    assert len(identity.asked) == HANGING
+
+
+@pytest.mark.tsan
+def test_onbind__slow_servers__each_invite_asked_about_once_and_others_are_asked_meanwhile(server, make_remote):
+    """Each has an invite of another server's user, one to a room of ours by a key of which a slow server knows, and one more of the first."""
+    alice, remotes, users = server.user(), [make_remote() for _ in range(HANGING)], [server.user() for _ in range(HANGING)]
+    rooms, promises = [alice.create_room() for _ in users], [KeyServer(remote) for remote in remotes]
+    for remote, room, promise in zip(remotes, rooms, promises):
+        promise.promise(alice, room, "token")
+        remote.on("PUT", r".*/exchange_third_party_invite/.*", lambda ask: (200, {}))
+
+    def invites(user, remote, room, promise):
+        signed = promise.sign(user.user_id, "token")
+        far = bound(user.user_id, "!far:" + remote.name, "@zoe:" + remote.name, signed)
+        return [far, bound(user.user_id, room, alice.user_id, signed), far]
+    slow = Slow("exchange_third_party_invite", *remotes)
+    late = Slow("/valid", *remotes)
+    asks = Asks([lambda parts=parts: bound_at(parts[1], server, parts[0].user_id, *invites(*parts))
+                 for parts in zip(users, remotes, rooms, promises)])
+    try:
+        slow.await_hanging(HANGING)
+        assert_another_is_answered(server, make_remote)
+        slow.hurry()
+        late.await_hanging(HANGING)
+        assert_another_is_answered(server, make_remote)
+    finally:
+        slow.hurry()
+        late.hurry()
+    assert [reply.status for reply in asks.all()] == [200] * HANGING
+    for user, remote, room, promise in zip(users, remotes, rooms, promises):
+        assert membership(alice, room, user.user_id) == "invite"
+        assert len(asked(remote, "exchange_third_party_invite")) == 2 and promise.checked == [[promise.public]]
+
+
+@pytest.mark.tsan
+def test_upgrade__slow_policy_server__one_new_room_and_others_are_asked_meanwhile(server, make_remote):
+    alice, versions = server.user(), ["11", "12", "12"]
+    policies, rooms = [PolicyServer(make_remote()) for _ in versions], []
+    for policy in policies:
+        room_id = alice.create_room(preset="public_chat", room_version="11")
+        Guest(policy.remote, server, room_id).join("@watch:" + policy.remote.name)
+        alias = "#%s:%s" % (unique("a"), server.server_name)
+        alice.put(path_of("directory", "room", alias), {"room_id": room_id}).ok()
+        alice.set_state(room_id, "m.room.canonical_alias", {"alias": alias})
+        alice.set_state(room_id, "m.room.policy", policy.content)
+        rooms.append(room_id)
+    slow = Slow(POLICY, *(policy.remote for policy in policies))
+    upgrades = Asks([lambda room=room, version=version: alice.post(alice.room(room, "upgrade"), {"new_version": version})
+                     for room, version in zip(rooms, versions)])
+    try:
+        slow.await_hanging(len(versions))
+        assert_another_is_answered(server, make_remote)
+    finally:
+        slow.hurry()
+    new = [reply.ok()["replacement_room"] for reply in upgrades.all()]
+    assert sorted(alice.get("/joined_rooms").ok()["joined_rooms"]) == sorted(rooms + new)
+    for room, after, policy in zip(rooms, new, policies):
+        assert alice.get_state(room, "m.room.tombstone").ok()["replacement_room"] == after
+        assert [pdu["type"] for pdu in policy.asked] == ["m.room.tombstone", "m.room.canonical_alias", "m.room.power_levels"]
+        assert "alias" not in alice.get_state(room, "m.room.canonical_alias").ok().json
+
+
+def test_create_room__client_goes_away__all_are_invited_all_the_same(server, make_remote):
+    remotes, user = [make_remote() for _ in range(2)], server.user()
+    for remote in remotes:
+        remote.on("PUT", INVITE_V2, lambda ask, remote=remote: countersign(remote, ask))
+    slow = Slow("/invite/", remotes[0])
+    host, port = server.url.split("//")[1].split(":")
+    client = http.client.HTTPConnection(host, int(port))
+    client.request("POST", "/_matrix/client/v3/createRoom", json.dumps({"invite": ["@zoe:" + remote.name for remote in remotes]}),
+                   {"Authorization": "Bearer " + user.token, "Content-Type": "application/json"})
+    try:
+        slow.await_hanging(1)
+        client.close()
+        assert_another_is_answered(server, make_remote)
+    finally:
+        slow.hurry()
+    remotes[1].next("PUT", INVITE_V2)
+    room_id, = user.get("/joined_rooms").ok()["joined_rooms"]
+    for remote in remotes:
+        wait_until(lambda remote=remote: membership(user, room_id, "@zoe:" + remote.name) == "invite", what="the invite")
 
 
 def test_policy_server__slow__who_sends_waits_without_a_worker(server, make_remote):

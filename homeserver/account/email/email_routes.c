@@ -9,6 +9,7 @@
 #include "homeserver/account/register.h"
 #include "homeserver/account/uia.h"
 #include "homeserver/web_page.h"
+#include "http/memo.h"
 
 /* --- validation -------------------------------------------------------------------------------------- */
 
@@ -185,6 +186,7 @@ static enum err bind(struct call *call, const struct json *body)
 static enum err post_3pid_bind(struct call *call)
 {
 	const struct json *body;
+	call_begin_memo(call);
 	TRY(call_json(call, &body));
 	return bind(call, body);
 }
@@ -194,6 +196,7 @@ static enum err post_3pids(struct call *call)
 {
 	const struct json *body;
 	const struct json *credentials;
+	call_begin_memo(call);
 	TRY(call_json(call, &body));
 	TRY(body_opt_object(call, body, "three_pid_creds", &credentials));
 	if (credentials == NULL) {
@@ -210,6 +213,7 @@ static enum err remove_3pid(struct call *call, removal *remove)
 	const struct json *body;
 	struct threepid_bind_row which;
 	enum unbind_result result = UNBIND_NO_SUPPORT;
+	call_begin_memo(call);
 	TRY(call_json(call, &body));
 	TRY(body_str(call, body, "medium", &which.medium));
 	TRY(body_str(call, body, "address", &which.address));

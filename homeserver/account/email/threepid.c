@@ -158,12 +158,15 @@ enum err threepid_unbind(struct ctx *ctx, struct homeserver *hs, const struct pr
 enum err threepid_delete(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
 	const struct threepid_bind_row *which, enum unbind_result *out)
 {
+	struct str owner;
 	TRY(refuse_suspended(ctx, who));
-	enum err err = store_threepid_delete(ctx, hs->db, who->user.s, which->medium,
-		canonical(ctx->arena, which->medium, which->address));
-	if (err == ERR_MISSING) {
+	TRY(threepid_owner(ctx, hs, which->medium, which->address, &owner));
+	if (!str_equals(owner, who->user.s)) {
 		return fail(ctx, ERR_MISSING, M_THREEPID_NOT_FOUND, "Your account has no such address");
 	}
-	TRY(err);
-	return threepid_unbind(ctx, hs, who, which, out);
+	/* This may run several times: what counts once comes after it. */
+	TRY(threepid_unbind(ctx, hs, who, which, out));
+	enum err err = store_threepid_delete(ctx, hs->db, who->user.s, which->medium,
+		canonical(ctx->arena, which->medium, which->address));
+	return err == ERR_MISSING ? ERR_OK : err; /* by another request meanwhile */
 }

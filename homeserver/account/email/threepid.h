@@ -33,21 +33,21 @@ struct str unbind_result_name(enum unbind_result result);
 /**
  * Takes an identifier from the account, and back from identity servers.
  * @param which  medium, address; id_server: from there only, p == NULL: from wherever it was published
- * Errors: MISSING M_THREEPID_NOT_FOUND; DENIED M_USER_SUSPENDED; STORE     Cost: a request for each identity server.
+ * Errors: MISSING M_THREEPID_NOT_FOUND; DENIED M_USER_SUSPENDED; DEFER (parked); STORE     Cost: a request for each identity server.
  */
 MUST_CHECK enum err threepid_delete(struct ctx *ctx, struct homeserver *hs,
 	const struct principal *who, const struct threepid_bind_row *which, enum unbind_result *out);
 
 /**
  * Has an identity server publish an identifier that it has validated itself.
- * Errors: INPUT M_SERVER_NOT_TRUSTED; the identity server's own refusals; REMOTE, TIMEOUT; STORE
+ * Errors: INPUT M_SERVER_NOT_TRUSTED; the identity server's own refusals; REMOTE, TIMEOUT; DEFER (parked); STORE
  */
 MUST_CHECK enum err threepid_bind(struct ctx *ctx, struct homeserver *hs, struct str user_id,
 	const struct bind_ask *ask);
 
 /**
  * Takes it back from identity servers. One that fails, refuses or is not trusted is UNBIND_NO_SUPPORT.
- * Errors: DENIED M_USER_SUSPENDED; STORE
+ * Errors: DENIED M_USER_SUSPENDED; DEFER (parked); STORE
  */
 MUST_CHECK enum err threepid_unbind(struct ctx *ctx, struct homeserver *hs,
 	const struct principal *who, const struct threepid_bind_row *which, enum unbind_result *out);
