@@ -13,7 +13,9 @@ from support.server import Server, free_port, wait_until
 @pytest.fixture(scope="module")
 def school():
     with Cluster() as cluster:
-        server = Server(processes=2, settings={"http.drain_time": "10m", "database.url": cluster.url}).start()
+        server = Server(processes=2, settings={
+            "http.drain_time": "10m", "database.url": cluster.url, "database.statement_timeout": "3s"}).start()
+        server.cluster = cluster
         yield server
         for process in (server.process, server.second.process):
             process.terminate()  # twice: now, not in ten minutes
@@ -91,6 +93,18 @@ def test_process__drained__gets_no_more_requests_and_nobody_notices(school):
     for thread in threads:
         thread.join(seconds(30))
     assert failed == []
+
+
+def test_database_away__no_process_is_healthy__what_is_in_memory_is_answered(school, shipped):
+    user = accounts.register(school.url)
+    user = Client("http://127.0.0.1:%d" % shipped.port, user.token, user.user_id)
+    user.get("/account/whoami").ok()
+    with school.cluster.frozen():
+        wait_until(lambda: not shipped.running(), 60, "HAProxy notices")
+        user.get("/account/whoami").ok()
+        user.get("/login", token=False).ok()
+    shipped.wait_running()
+    user.create_room()
 
 
 def test_no_process__web_clients_can_read_why(school):

@@ -4,6 +4,7 @@
         server = make_server(settings={"database.url": proxy.url}).start()
         proxy.cut("answer")     # the next COMMIT of the writer happens, its answer is lost
 """
+import contextlib
 import os
 import signal
 import socket
@@ -14,6 +15,7 @@ import urllib.parse
 import psycopg2
 
 from .client import seconds
+from .processes import children_of
 from .server import wait_until
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -57,6 +59,21 @@ class Cluster:
                                "-c", "select pg_sleep(60)"],
                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as victim:
             os.kill(int(victim.stdout.readline()), signal.SIGKILL)
+
+    @contextlib.contextmanager
+    def frozen(self):
+        """It neither answers nor closes until the end of the block."""
+        with open(os.path.join(self.folder, "data", "postmaster.pid"), encoding="utf-8") as file:
+            postmaster = int(file.readline())
+        pids = [postmaster, *children_of(postmaster)]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
 
     def works(self):
         try:

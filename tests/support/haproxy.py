@@ -64,9 +64,9 @@ class Haproxy:
             (r"inter 1s", "inter 200ms"))
         if self.for_tests:
             text = _swap(text, 1, (r"^\thttp-request deny .* /_belfry/ .*\n", ""))
-            text = _swap(text, 2, (r"^\tbalance .*$", "\tbalance random"), (r"^\thash-type .*\n", ""))
+            text = _swap(text, 3, (r"^\tbalance .*$", "\tbalance random"), (r"^\thash-type .*\n", ""))
         for number, (port, health) in enumerate(self.servers, 1):
-            text = _swap(text, 2, (r"127\.0\.0\.1:80%d8\b" % number, "127.0.0.1:%d" % port))
+            text = _swap(text, 3, (r"127\.0\.0\.1:80%d8\b" % number, "127.0.0.1:%d" % port))
             text = _swap(text, 1, (r"port 90%d8\b" % number, "port %d" % health))
         return text
 
