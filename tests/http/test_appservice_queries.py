@@ -210,6 +210,7 @@ def test_user__outside_of_the_namespace__nobody_asked(server, service, alice):
     assert not any(user_id in ask.path for ask in service.asks)
 
 
+@pytest.mark.one_process("each process remembers by itself that a service hung")
 def test_user__service_hangs__timed_out_in_the_end_and_not_asked_again_at_once(server, service, alice):
     stop, user_id = threading.Event(), service.user_id(server, "_q_" + unique("h"))
     service.on("GET", "/", lambda ask: (None, lambda handler: stop.wait(60)))
