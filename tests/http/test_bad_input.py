@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from support.client import path_of, unique
+from support.client import path_of, seconds, unique
 
 J400 = ("M_NOT_JSON", "M_BAD_JSON")
 
@@ -306,7 +306,7 @@ def test_body__far_over_the_limit__413_or_400_quickly(still_alive, hs, alice, ro
 
 def test_body__content_length_lies__connection_ends_server_lives(still_alive, alice):
     import socket
-    connection = socket.create_connection((alice.http.host, alice.http.port), timeout=5)
+    connection = socket.create_connection((alice.http.host, alice.http.port), timeout=seconds(5))
     connection.sendall(("POST /_matrix/client/v3/createRoom HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n"
                         "Content-Length: 1000000\r\n\r\n{}" % alice.token).encode())
     connection.close()
@@ -324,7 +324,7 @@ def test_body__content_length_lies__connection_ends_server_lives(still_alive, al
 ], ids=range(11))
 def test_http__malformed_request__server_lives(still_alive, alice, head):
     import socket
-    with socket.create_connection((alice.http.host, alice.http.port), timeout=5) as connection:
+    with socket.create_connection((alice.http.host, alice.http.port), timeout=seconds(5)) as connection:
         try:
             connection.sendall(head)
             connection.shutdown(socket.SHUT_WR)
@@ -337,7 +337,7 @@ def test_http__malformed_request__server_lives(still_alive, alice, head):
 
 def test_http__chunked_body__read(still_alive, alice):
     import socket
-    with socket.create_connection((alice.http.host, alice.http.port), timeout=10) as connection:
+    with socket.create_connection((alice.http.host, alice.http.port), timeout=seconds(10)) as connection:
         connection.sendall(("POST /_matrix/client/v3/createRoom HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
                             "Authorization: Bearer %s\r\nTransfer-Encoding: chunked\r\n\r\n"
                             "5\r\n{\"nam\r\n8\r\ne\":\"ch\"}\r\n0\r\n\r\n" % alice.token).encode())

@@ -1,7 +1,7 @@
 """EDUs of other servers.  Spec: server-server API, "EDUs", "Device Management", "Send-to-Device messaging"."""
 import pytest
 
-from support.client import receipts_of, typing_of, unique
+from support.client import receipts_of, seconds, typing_of, unique
 from support.keys import Device, SigningKey
 from support.shared_room import Hold, SharedRoom
 
@@ -400,7 +400,7 @@ def test_device_list__fetch_hangs__other_servers_edus_go_on(shared, far, federat
     hold = Hold(shared.remote, "GET", r"/_matrix/federation/v1/user/devices/.*")
     far.make("TWO")
     send(shared, far.update("TWO", prev=[999]))
-    assert hold.waiting.wait(30)
+    assert hold.waiting.wait(seconds(30))
     send(other, typing(other))
     shared.watch.until(lambda answer: typing_of(answer.joined(other.room_id)) == [other.room.creator])
     hold.release()

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from support.client import seconds
 from support.handshake import asked
 from support.remote_room import Pdu, RemoteRoom
 from support.server import wait_until
@@ -421,7 +422,7 @@ def test_missing__hanging_server__other_rooms_go_on(federated, make_remote):
     held.room.message("missed")
     newest = held.room.message("newest")
     held.send(newest)
-    assert hold.waiting.wait(30)
+    assert hold.waiting.wait(seconds(30))
     began = time.monotonic()
     for i in range(5):
         other.sentinel("quick %d" % i)
@@ -453,7 +454,7 @@ def test_missing__answer_that_drips__given_up_and_taken_over_a_gap(federated, ma
     held.room.message("missed")
     newest = held.room.message("newest")
     held.send(newest)
-    assert dripping.wait(30)
+    assert dripping.wait(seconds(30))
     other.sentinel("quick")
     assert not held.knows(newest)
     held.seen(newest, limit=60)

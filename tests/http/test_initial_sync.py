@@ -31,7 +31,7 @@ def now(user):
 class Waiting:
     """A request to /events that waits in a thread of its own."""
 
-    LONG_MS = 25000
+    LONG_MS = 200 * 1000
 
     def __init__(self, user, start, **query):
         self.begun = time.monotonic()

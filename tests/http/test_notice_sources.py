@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from support import accounts
-from support.client import unique
+from support.client import seconds, unique
 from support.server import wait_until
 from test_media_previews import Web
 from test_notices import bodies, class_room, notice, refused, until_body
@@ -20,7 +20,7 @@ TAIPEI = datetime.timezone(datetime.timedelta(hours=8))
 def school():
     from support.server import Server
     server = Server(settings={"notices.time_zone": "Asia/Taipei", "network.allow_addresses": "127.0.0.1",
-                              "notices.source_timeout": "3s"}).start()
+                              "notices.source_timeout": "%ds" % seconds(3)}).start()
     notice(server, "sender", "office")
     yield server
     server.destroy()
@@ -144,11 +144,11 @@ def test_feed__server_killed_between__posted_once(school, lin, web):
 
     def late(handler):
         asked.set()
-        hanging.wait(20)
+        hanging.wait(seconds(20))
         answer(handler)
     web.pages[page.path] = late
     notice(school, "source", "ask", source)
-    assert asked.wait(20)
+    assert asked.wait(seconds(20))
     school.kill()  # it was asked, and nothing of that is stored
     hanging.set()
     web.pages[page.path] = answer
@@ -164,21 +164,22 @@ def test_calendar__event_announced__moved_and_cancelled_are_told(school, lin, we
     room, alias, _ = class_room(lin)
     trip, sport, gone, later = unique("trip"), unique("sport"), unique("gone"), unique("later")
     soon = in_hours(2)
-    page = Page(web, calendar(event("old", in_hours(3), "SUMMARY:was there")), "text/calendar")
+    old = event("old", in_hours(3), "SUMMARY:was there")
+    page = Page(web, calendar(old), "text/calendar")
     # So that what is within a day is announced now.
     source = add(school, alias, page.url, "--days-before", "2", "--at", "00:00", "--lang", "zh-Hant")
     first_asked(school, source)
     events = {name: event(name, soon, "SUMMARY:" + name, "LOCATION:操場") for name in (trip, sport, gone)}
     events[later] = event(later, in_hours(24 * 9), "SUMMARY:" + later)
     events["void"] = event("void", soon, "SUMMARY:void", "STATUS:CANCELLED")
-    page.body = calendar(event("old", in_hours(3), "SUMMARY:was there"), *events.values())
+    page.body = calendar(old, *events.values())
     assert "3 posted" in ask(school, source)
     said = wait_until(lambda: len(found := bodies(lin, room)) == 3 and found, 10, "three notices")
     day = "日一二三四五六"[(soon.weekday() + 1) % 7]
     assert "%s\n%s (%s) %s · 操場" % (trip, soon.strftime("%Y-%m-%d"), day, soon.strftime("%H:%M")) in said
     # One is moved, one cancelled, one is no longer there; the others are as they were.
     moved = in_hours(5)
-    page.body = calendar(event("old", in_hours(3), "SUMMARY:was there"),
+    page.body = calendar(old,
                          event(trip, moved, "SUMMARY:" + trip, "LOCATION:操場", "SEQUENCE:1"),
                          event(sport, soon, "SUMMARY:" + sport, "LOCATION:操場", "STATUS:CANCELLED"), events[later])
     assert "3 posted" in ask(school, source)

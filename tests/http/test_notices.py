@@ -7,7 +7,7 @@ import time
 import pytest
 
 from support import accounts
-from support.client import Client, unique
+from support.client import Client, seconds, unique
 from support.keys import query
 from support.notices import bodies, class_room, notice, number, refused, until_body
 from support.server import wait_until
@@ -126,19 +126,19 @@ def test_send__encrypted_room__encrypted_by_a_device_of_the_sender_that_its_owne
     assert text not in json.dumps(lin.messages(room, limit=50).ok().json)
 
 
-def in_taipei(seconds):
+def in_taipei(seconds_):
     zone = datetime.timezone(datetime.timedelta(hours=8))
-    return (datetime.datetime.now(zone) + datetime.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+    return (datetime.datetime.now(zone) + datetime.timedelta(seconds=seconds_)).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def test_schedule__comes_due__sent_then_and_once(school, office):
     lin = accounts.register(school.url)
     room, alias, watch = class_room(lin)
-    text = unique("water bottle")
+    text, delay = unique("water bottle"), int(seconds(2))  # for the command to be there in time
     before = time.time()
-    made = number(notice(school, "schedule", "office", alias, in_taipei(2), text))
+    made = number(notice(school, "schedule", "office", alias, in_taipei(delay), text))
     event = until_body(watch, room, text)
-    assert event["origin_server_ts"] >= (int(before) + 2) * 1000
+    assert event["origin_server_ts"] >= (int(before) + delay) * 1000
     assert event["content"]["body"] == text  # not late
     assert re.search(r"^%s +sent" % made, notice(school, "list"), re.MULTILINE)
     assert bodies(lin, room) == [text]

@@ -17,7 +17,7 @@ from support.twins import at, twins
 
 @pytest.fixture(scope="module")
 def pair():
-    with twins() as servers:
+    with twins({"presence.enabled": "false"}) as servers:  # else it would be an answer to who waits for something else
         yield servers
 
 

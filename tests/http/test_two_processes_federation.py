@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from support import accounts
-from support.client import Http, path_of, unique
+from support.client import Http, path_of, seconds, unique
 from support.inbox import Inbox
 from support.remote_room import RemoteRoom
 from support.server import FederatedServer, wait_until
@@ -146,7 +146,7 @@ def test_partial__who_waits_at_the_other_process__waits_on_until_it_is_whole(ser
         asking = threading.Thread(target=lambda: replies.append(
             at(other, alice).get(path_of("rooms", room.room_id, "joined_members"))))
         asking.start()
-        assert hold.waiting.wait(30)
+        assert hold.waiting.wait(seconds(30))
         for number in range(3):  # each is told to the process where the request waits
             alice.put(path_of("rooms", room.room_id, "state", "m.room.member", alice.user_id),
                       {"membership": "join", "displayname": "name %d" % number}).ok()
@@ -174,7 +174,7 @@ def test_edus__one_waits_for_another_server__what_came_by_the_other_process_wait
                 "user_id": user, "device_id": "D", "stream_id": stream_id, "prev_id": prev}}]).ok()
         asked = len(remote.asked)
         update(one, 20, [15])  # 15 was missed: the list is fetched
-        assert hold.waiting.wait(30)
+        assert hold.waiting.wait(seconds(30))
         for number in range(21, 26):
             update(other, number, [number - 1])
         shared.sentinel()
