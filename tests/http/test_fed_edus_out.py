@@ -235,6 +235,12 @@ def updates(box, user):
     return [e for e in box.edus("m.device_list_update") if e["user_id"] == user.user_id]
 
 
+def await_keys_looked_at(server):
+    """Changes of keys until now are told to nobody who comes later."""
+    passed = "SELECT position >= (SELECT position FROM stream_head) FROM consumers WHERE name = 'outbox_devices'"
+    wait_until(lambda: server.sql(passed) == "t", what="who looks for changed keys has seen all")
+
+
 def list_of(server, remote, user):
     """What the server answers about all devices of a user."""
     return remote.send(server, "GET", "/_matrix/federation/v1/user/devices/" + user.user_id.replace("@", "%40")
@@ -329,6 +335,7 @@ def test_device_list__user_comes_into_a_room_with_a_new_server__told_all_devices
     devices = [bob, bob.login()]
     for client in devices:
         Device(client).upload()
+    await_keys_looked_at(server)
     bob.join(room)
     inbox.until(lambda i: len(updates(i, bob)) == 2)
     one, two = updates(inbox, bob)
@@ -344,13 +351,14 @@ def test_device_list__user_whose_devices_have_no_keys_comes__told_without_keys(p
     bob = server.user()
     devices = [bob, bob.login()]
     Device(devices[1]).upload()
+    await_keys_looked_at(server)
     bob.join(room)
     inbox.until(lambda i: len(updates(i, bob)) == 2)
     told = {e["device_id"]: e for e in updates(inbox, bob)}
     assert "keys" not in told[bob.device_id] and "deleted" not in told[bob.device_id]
     assert told[devices[1].device_id]["keys"]["device_id"] == devices[1].device_id
     Device(bob).upload()
-    inbox.until(lambda i: "keys" in updates(i, bob)[-1])
+    inbox.until(lambda i: any("keys" in update for update in updates(i, bob) if update["device_id"] == bob.device_id))
     carol = server.user()
     carol.join(room)
     inbox.until(lambda i: updates(i, carol))
