@@ -56,6 +56,13 @@ static bool has_read_all(const struct conn *conn)
 		info.tcpi_bytes_received == conn->request_bytes;
 }
 
+static void hold(struct request *request, int fd)
+{
+	conns_hold(request->conn, fd);
+	request->connection = NULL;
+	metric_add(&held_gauge, 1);
+}
+
 bool held_take(struct request *request)
 {
 	struct conn *conn = request->conn;
@@ -66,10 +73,14 @@ bool held_take(struct request *request)
 	if (fd < 0) {
 		return false; /* no file descriptor left */
 	}
-	conns_hold(conn, fd);
-	request->connection = NULL;
-	metric_add(&held_gauge, 1);
+	hold(request, fd);
 	return true;
+}
+
+void held_keep(struct request *request)
+{
+	/* -1, no file descriptor left: sending fails, as it does to a client that is gone. */
+	hold(request, fcntl(request->conn->fd, F_DUPFD_CLOEXEC, 0));
 }
 
 /* --- answering ---------------------------------------------------------------------------------------- */
@@ -149,7 +160,9 @@ static void finish(struct held_answer *held, bool may_go_on)
 	}
 	int fd = conn->fd;
 	conns_close(conn);
-	(void)close(fd);
+	if (fd >= 0) {
+		(void)close(fd);
+	}
 }
 
 /* Waits for the socket. The answer lies on the heap from here on. @return false when it cannot */

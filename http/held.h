@@ -21,6 +21,12 @@ void held_note(struct request *request, const char *version);
  */
 MUST_CHECK bool held_take(struct request *request);
 
+/**
+ * Keeps the connection that libmicrohttpd gives up while its request waits for somebody, or somebody works at it: until that is over the request
+ * must not be.
+ */
+void held_keep(struct request *request);
+
 /** Goes on with a request whose connection was taken: runs an inline handler that was woken, or sends the answer. */
 void held_resume(struct request *request);
 

@@ -136,6 +136,7 @@ static void let_leave(struct io_loop *loop)
 		atomic_store(&request->is_leaving, false);
 		if (!request->is_completed && request->is_suspended && request->may_be_held) {
 			request->is_suspended = false;
+			request->is_let_out = true;
 			MHD_resume_connection(request->connection);
 		}
 		request_unref(request);

@@ -241,6 +241,7 @@ static enum MHD_Result begin_request(struct request *request, const char *versio
 /* Suspended before, and called again. */
 static enum MHD_Result resume_request(struct request *request)
 {
+	request->is_let_out = false;
 	if (!request->is_ready) {
 		dispatch_leave(request);
 		return go_on(request);
@@ -285,7 +286,10 @@ static void on_completed(void *data, struct MHD_Connection *connection, void **c
 		return;
 	}
 	*context = NULL;
-	if (!request->conn->is_held) {
+	if (request->is_let_out && !request->is_ready) {
+		held_keep(
+			request); /* its client has hung up: libmicrohttpd reads before it shows a request that was let out */
+	} else if (!request->conn->is_held) {
 		request_complete(request);
 	}
 }

@@ -86,9 +86,11 @@ struct request {
 	bool
 		is_admission; /**< its job in the lane is dispatch_admit()'s; written before the push, and by the lane */
 	bool is_counted;   /**< in server->under_way */
-	bool may_be_held;  /**< its connection, see held.h; this and the next three: the I/O thread's */
+	bool may_be_held;  /**< its connection, see held.h; this and the next four: the I/O thread's */
 	bool is_suspended; /**< libmicrohttpd has to be told to go on */
-	bool is_ready;     /**< goes on since it was woken or answered */
+	bool
+		is_let_out; /**< libmicrohttpd goes on with it so that it can be taken, and has not shown it yet */
+	bool is_ready; /**< goes on since it was woken or answered */
 	bool is_completed;
 	bool is_unproven;          /**< a token of its address was taken, until it is proven who asks */
 	bool is_rated;             /**< its token was taken */

@@ -65,6 +65,19 @@ static enum err wait_once(struct call *call)
 	return ERR_OK;
 }
 
+/* Waits once, on a worker, when as many are let go as have come. */
+static enum err wait_when_let_go(struct call *call)
+{
+	if (call_is_resumed(call)) {
+		return answer(call);
+	}
+	TRY(ctx_may_wait(&call->ctx));
+	gate_add(&service.working, 1);
+	invariant(gate_wait(&service.let_go, service.working.count));
+	park_it(call);
+	return ERR_OK;
+}
+
 /* Waits two times, on a worker each time, when the I/O thread is kept. */
 static enum err wait_twice(struct call *call)
 {
@@ -106,6 +119,7 @@ static enum err say_now(struct call *call)
 
 static const struct route rows[] = {
 	{"wait", "GET", "/wait", AUTH_NONE, LANE_INLINE, RATE_NONE, 0, wait_once},
+	{"late", "GET", "/late", AUTH_NONE, LANE_INLINE, RATE_NONE, 0, wait_when_let_go},
 	{"twice", "GET", "/twice", AUTH_NONE, LANE_INLINE, RATE_NONE, 0, wait_twice},
 	{"waitAndBlock", "GET", "/wait-and-block", AUTH_NONE, LANE_INLINE, RATE_NONE, 0,
 		wait_and_block},
@@ -420,6 +434,48 @@ static void client__gone_while_it_waits_or_reads__its_connection_ends(void **sta
 	}
 }
 
+/*
+ * Before the connection could be taken, which a worker asks for. Whoever sends no more, but reads, is answered. The idle connection is there since
+ * libmicrohttpd shows the oldest of all without having read from it.
+ */
+static void client__gone_before_it_is_held__request_lives_until_it_is_woken(void **state)
+{
+	(void)state;
+	enum { CLOSES, RESETS, SENDS_NO_MORE, WAYS };
+	loopback_stop(server);
+	struct http_config config = loopback_config();
+	config.io_threads = 1;
+	start_with(&config);
+	int idle = client_connect(http_server_port(server, 0));
+	ask(idle, "/now?name=i", "");
+	assert_named(idle, "i");
+	for (int i = 1; i <= 4 * WAYS; i++) {
+		int way = i % WAYS;
+		int fd = client_connect(http_server_port(server, 0));
+		ask(fd, "/late?name=g", "");
+		assert_true(gate_wait(&service.working, i));
+		if (way == SENDS_NO_MORE) {
+			assert_int_equal(shutdown(fd, SHUT_WR), 0);
+		} else {
+			struct linger reset = {.l_onoff = way == RESETS, .l_linger = 0};
+			assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
+			assert_int_equal(close(fd), 0);
+		}
+		gate_add(&service.let_go, 1);
+		assert_true(gate_wait(&service.parked, i));
+		await_held(1);
+		wake(i);
+		if (way == SENDS_NO_MORE) {
+			assert_named(fd, "g");
+			assert_true(client_sees_close(fd));
+			assert_int_equal(close(fd), 0);
+		}
+		await_gauge("belfry_http_connections", 1);
+	}
+	assert_int_equal(held_now(), 0);
+	assert_int_equal(close(idle), 0);
+}
+
 static void reader__too_slow__cut_at_its_deadline(void **state)
 {
 	(void)state;
@@ -605,6 +661,7 @@ int main(void)
 		TEST(request__that_waits_again_before_it_was_held__listed_once),
 		TEST(connection__that_ends_or_cannot_be_counted__not_held),
 		TEST(client__gone_while_it_waits_or_reads__its_connection_ends),
+		TEST(client__gone_before_it_is_held__request_lives_until_it_is_woken),
 		TEST(reader__too_slow__cut_at_its_deadline),
 		TEST(many__woken_together__each_answered_once_and_served_on),
 		TEST(stop__while_held__answered),
