@@ -3,8 +3,7 @@
  */
 #include "app/database.h"
 
-#include <systemd/sd-daemon.h>
-
+#include "app/manager.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "storage/reach.h"
@@ -15,6 +14,7 @@ enum {
 		8, /* the writer's, those of the leases, and what a lane may hold besides the pool */
 	TRY_EACH_MS = 1000,
 	TELL_EACH_MS = 10 * 1000,
+	CAUSE_TOLD_BYTES = 500,
 	LONGEST_TRY_US = 60 * 1000 * 1000, /* several servers that do not answer */
 };
 
@@ -43,9 +43,9 @@ static enum err fail_with(struct ctx *ctx, enum err err, const char *text)
 static void tell(const struct ctx *ctx, struct waiting *waiting, int64_t for_ms)
 {
 	struct str cause = ctx->fault.cause;
-	(void)sd_notifyf(0,
-		"STATUS=Waiting for a database that takes writes: %.*s\nEXTEND_TIMEOUT_USEC=%d",
-		STR_ARG(cause), LONGEST_TRY_US);
+	(void)manager_tell(
+		"EXTEND_TIMEOUT_USEC=%d\nSTATUS=Waiting for a database that takes writes: %.*s",
+		LONGEST_TRY_US, STR_ARG(str_slice(cause, 0, CAUSE_TOLD_BYTES)));
 	if (waiting->told_ms < 0 || for_ms - waiting->told_ms >= TELL_EACH_MS) {
 		log_warn(0, "db.awaited",
 			"for_s=%lld at_most_s=%lld hint=\"goes on as soon as a database takes writes\" cause=%.*s",

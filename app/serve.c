@@ -7,12 +7,12 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "app/data_folder.h"
 #include "app/database.h"
 #include "app/first_start.h"
+#include "app/manager.h"
 #include "app/wire.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -102,7 +102,7 @@ static void announce(struct server *server, struct command_line *line, bool is_q
 	log_info(0, "serve.ready", "server_name=%.*s port=%u ms=%lld version=%s",
 		STR_ARG(server->settings.server_name.s), (unsigned)wire_port(server->wire),
 		(long long)(now_ms() - server->started_ms), app_version());
-	(void)sd_notifyf(0, "READY=1\nMAINPID=%d\nSTATUS=Serving %.*s", (int)getpid(),
+	(void)manager_tell("READY=1\nMAINPID=%d\nSTATUS=Serving %.*s", (int)getpid(),
 		STR_ARG(server->settings.server_name.s));
 	bool others_make_users = !str_is_empty(server->settings.registration_shared_secret);
 	if (!is_quiet && !others_make_users) {
@@ -118,11 +118,8 @@ static void announce(struct server *server, struct command_line *line, bool is_q
 /* How long the main thread may sleep: systemd wants to hear twice in its interval that it is alive. */
 static int64_t watchdog_interval_ms(void)
 {
-	uint64_t interval_us = 0;
-	if (sd_watchdog_enabled(0, &interval_us) <= 0) {
-		return WATCH_MS;
-	}
-	return MAX_OF((int64_t)(interval_us / 2000), (int64_t)100);
+	int64_t interval_us = manager_watchdog_us();
+	return interval_us == 0 ? WATCH_MS : MAX_OF(interval_us / 2000, (int64_t)100);
 }
 
 /* Until a signal to stop, or `end_ms`. */
@@ -135,7 +132,7 @@ static void run(struct server *server, int64_t end_ms)
 			int64_t tend_ms = pg_postmaster_tend(server->database.cluster);
 			wait_ms = tend_ms >= 0 ? MIN_OF(wait_ms, tend_ms) : wait_ms;
 		}
-		(void)sd_notify(0, "WATCHDOG=1");
+		(void)manager_tell("WATCHDOG=1");
 		signals_wait(&server->signals, wait_ms);
 		wire_reload_tls(server->wire); /* SIGHUP ends the waiting too */
 		if (server->signals.poke) {
@@ -151,7 +148,7 @@ static void drain(struct server *server)
 	int64_t drain_ms = conf_int(server->conf, "http.drain_time");
 	if (drain_ms > 0) {
 		log_info(0, "serve.draining", "for_ms=%lld", (long long)drain_ms);
-		(void)sd_notify(0, "STOPPING=1");
+		(void)manager_tell("STOPPING=1");
 		wire_drain(server->wire);
 		server->signals.stop = false;
 		run(server, now_ms() + drain_ms);
@@ -163,7 +160,7 @@ static void drain(struct server *server)
 static void stop(struct server *server)
 {
 	int64_t deadline_ms = now_ms() + STOP_MS;
-	(void)sd_notify(0, "STOPPING=1");
+	(void)manager_tell("STOPPING=1");
 	bool is_clean = server->wire == NULL || wire_destroy(server->wire);
 	database_close(&server->database, deadline_ms);
 	if (!is_clean) {
