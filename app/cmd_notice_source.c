@@ -173,7 +173,6 @@ static enum err look(struct command_line *line, struct desk *desk,
 		.client = client,
 		.settings = &desk->settings,
 		.now_ms = clock_wall_ms(&desk->accounts.clock)};
-	feed_start();
 	ctx->deadline_ms = clock_mono_us() / 1000 + CHECK_LIMIT_MS;
 	enum err err = source_look(ctx, &place, source, out);
 	ctx->deadline_ms = 0;

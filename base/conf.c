@@ -176,7 +176,7 @@ static const char *check_list(struct arena *arena, const struct conf_row *row,
 	return problem;
 }
 
-const char *conf_parse_value(struct arena *arena, const struct conf_row *row, struct str text,
+static const char *parse_value(struct arena *arena, const struct conf_row *row, struct str text,
 	struct conf_value *out)
 {
 	struct str trimmed = str_trim(text);
@@ -187,7 +187,7 @@ const char *conf_parse_value(struct arena *arena, const struct conf_row *row, st
 	switch (row->type) {
 	case CONF_STRING:
 		out->text = str_dup(arena, text);
-		return conf_check_text(arena, row, text);
+		return NULL;
 	case CONF_INT:
 	case CONF_SIZE:
 	case CONF_TIME:
@@ -198,9 +198,21 @@ const char *conf_parse_value(struct arena *arena, const struct conf_row *row, st
 		return parse_enum(arena, row, trimmed, out);
 	case CONF_LIST:
 		parse_list(arena, trimmed, out);
-		return check_list(arena, row, &out->list);
+		return NULL;
 	}
 	return "unknown type";
+}
+
+const char *conf_parse_value(struct arena *arena, const struct conf_row *row, struct str text,
+	struct conf_value *out)
+{
+	const char *problem = parse_value(arena, row, text, out);
+	if (problem != NULL) {
+		return problem;
+	}
+	return row->type == CONF_STRING ? conf_check_text(arena, row, text)
+		: row->type == CONF_LIST    ? check_list(arena, row, &out->list)
+									: NULL;
 }
 
 struct conf *conf_create(struct arena *arena, const struct conf_row *rows, size_t row_count)
@@ -210,7 +222,7 @@ struct conf *conf_create(struct arena *arena, const struct conf_row *rows, size_
 	conf->values = ARENA_NEW_ARRAY(arena, struct conf_value, row_count);
 	for (size_t i = 0; i < row_count; i++) {
 		const char *problem =
-			conf_parse_value(arena, &rows[i], str_of(rows[i].fallback), &conf->values[i]);
+			parse_value(arena, &rows[i], str_of(rows[i].fallback), &conf->values[i]);
 		invariant(problem == NULL); /* a default of the table itself is wrong */
 	}
 	return conf;

@@ -6,13 +6,14 @@
  */
 #include "base/fold.h"
 
-#include "base/arena.h"
-#include "base/utf8.h"
-
 #include <unicode/uchar.h>
 #include <unicode/unorm2.h>
 #include <unicode/uscript.h>
 #include <unicode/utf16.h>
+
+#include "base/arena.h"
+#include "base/utf8.h"
+#include "gen/late_icu_uc.h"
 
 enum {
 	TEXT_MAX = 1 << 20,
@@ -85,7 +86,7 @@ static enum fold_kind kind_of(uint32_t c)
 	if (c < 0x80) {
 		return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? FOLD_WORD : FOLD_NONE;
 	}
-	uint32_t mask = U_GET_GC_MASK((UChar32)c);
+	uint32_t mask = U_MASK(u_charType((UChar32)c));
 	if ((mask & U_GC_M_MASK) != 0) {
 		return FOLD_MARK;
 	}
@@ -96,7 +97,7 @@ static enum fold_kind kind_of(uint32_t c)
 }
 
 struct folding {
-	const UNormalizer2 *normalizer;
+	const UNormalizer2 *normalizer; /* NULL: nothing has needed it yet */
 	struct str text;
 	size_t at;
 	struct fold_char *out;
@@ -130,9 +131,19 @@ static bool is_simple(uint32_t c)
 	return c < 0x80 || is_common_han(c);
 }
 
-static bool begins_piece(const struct folding *folding, uint32_t c)
+static const UNormalizer2 *normalizer_of(struct folding *folding)
 {
-	return is_simple(c) || unorm2_hasBoundaryBefore(folding->normalizer, (UChar32)c);
+	UErrorCode status = U_ZERO_ERROR;
+	if (folding->normalizer == NULL) {
+		folding->normalizer = unorm2_getNFKCCasefoldInstance(&status);
+		invariant(U_SUCCESS(status));
+	}
+	return folding->normalizer;
+}
+
+static bool begins_piece(struct folding *folding, uint32_t c)
+{
+	return is_simple(c) || unorm2_hasBoundaryBefore(normalizer_of(folding), (UChar32)c);
 }
 
 /* Characters from `at` on that have to be normalized together. */
@@ -168,7 +179,8 @@ static void fold_piece(struct folding *folding)
 	size_t start = folding->at;
 	int32_t n = read_piece(folding, before);
 	UErrorCode status = U_ZERO_ERROR;
-	int32_t length = unorm2_normalize(folding->normalizer, before, n, after, PIECE_UNITS, &status);
+	int32_t length =
+		unorm2_normalize(normalizer_of(folding), before, n, after, PIECE_UNITS, &status);
 	if (U_FAILURE(status)) {
 		put(folding, ' ', start);
 		return;
@@ -198,14 +210,11 @@ static bool fold_simple(struct folding *folding)
 
 void fold_text(struct arena *arena, struct str text, struct fold_char **out, size_t *out_count)
 {
-	UErrorCode status = U_ZERO_ERROR;
 	struct folding folding = {
-		.normalizer = unorm2_getNFKCCasefoldInstance(&status),
 		.text = str_from(text.p, MIN_OF(text.n, (size_t)TEXT_MAX)),
 		.arena = arena,
 		.capacity = 64,
 	};
-	invariant(U_SUCCESS(status));
 	folding.out = ARENA_NEW_ARRAY(arena, struct fold_char, folding.capacity);
 	while (folding.at < folding.text.n) {
 		if (!fold_simple(&folding)) {

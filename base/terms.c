@@ -4,14 +4,15 @@
  */
 #include "base/terms.h"
 
+#include <string.h>
+
+#include <libstemmer.h>
+
 #include "base/arena.h"
 #include "base/fold.h"
 #include "base/utf8.h"
 #include "base/vec.h"
-
-#include <string.h>
-
-#include <libstemmer.h>
+#include "gen/late_stemmer.h"
 
 enum { UNIT_BYTES = 32, FIND_TERMS_MAX = 20000 };
 

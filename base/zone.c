@@ -7,6 +7,7 @@
 #include <unicode/ucal.h>
 
 #include "base/defs.h"
+#include "gen/late_icu_i18n.h"
 
 enum { NAME_MAX_CHARS = 64, DAY_MS = 24 * 60 * 60 * 1000 };
 

@@ -12,6 +12,7 @@
 #include "base/crypto.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "gen/late_olm.h"
 
 /* What is stored is sealed by the vault; libolm wants a key all the same. */
 static const char pickle_key[] = "sealed outside";

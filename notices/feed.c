@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/utf8.h"
 #include "base/vec.h"
+#include "gen/late_xml.h"
 #include "matrix/errcode.h"
 #include "notices/notice_plain.h"
 
@@ -447,11 +448,6 @@ static void say_nothing(void *data, xmlErrorPtr error)
 }
 
 /* --- the whole -------------------------------------------------------------------------------------------------------- */
-
-void feed_start(void)
-{
-	xmlInitParser();
-}
 
 static void parse(struct reader *reader, struct str bytes)
 {

@@ -32,9 +32,6 @@ struct feed {
 	bool is_cut; /**< it has more than FEED_ITEMS_MAX */
 };
 
-/** Once per process, before threads start. */
-void feed_start(void);
-
 /**
  * Reads one. The encoding is what its declaration or its first bytes say, as far as iconv knows it.
  *

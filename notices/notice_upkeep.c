@@ -68,7 +68,6 @@ struct notice_upkeep *notice_upkeep_create(struct homeserver *hs)
 		.limit_ms = ROUND_LIMIT_MS,
 		.run = run_round,
 		.self = upkeep});
-	feed_start();
 	return upkeep;
 }
 

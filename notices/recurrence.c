@@ -7,6 +7,7 @@
 #include <libical/ical.h>
 
 #include "base/buf.h"
+#include "gen/late_ical.h"
 #include "matrix/errcode.h"
 
 enum {

@@ -38,7 +38,6 @@ struct previews *previews_create(void)
 {
 	struct previews *previews = mem_alloc(sizeof(*previews));
 	media_turns_init(&previews->turns, AT_ONCE, STR("previews"));
-	preview_page_start();
 	return previews;
 }
 

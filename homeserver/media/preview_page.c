@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/utf8.h"
+#include "gen/late_xml.h"
 
 enum {
 	MAX_DEPTH = 512,
@@ -47,11 +48,6 @@ struct reader {
 	struct str paragraph;
 	struct str link_image;
 };
-
-void preview_page_start(void)
-{
-	xmlInitParser();
-}
 
 struct str preview_clean(struct arena *arena, struct str text, size_t limit)
 {

@@ -41,7 +41,4 @@ struct str preview_resolve(struct arena *arena, struct str base, struct str refe
 /** In one line, at most `limit` characters, without control characters; p == NULL when nothing is left. */
 struct str preview_clean(struct arena *arena, struct str text, size_t limit);
 
-/** Once per process, before threads start. */
-void preview_page_start(void);
-
 #endif

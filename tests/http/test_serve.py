@@ -56,6 +56,23 @@ def test_serve__existing_folder__ready_soon(make_server):
     assert min(times) < seconds(0.8), times
 
 
+def test_serve__at_rest__only_what_was_asked_for_is_loaded(make_server):
+    """Those of search, school calendars, feeds, previews and encrypting bots, and what these stand on."""
+    late = re.compile(r"/lib(?:icu\w+|stemmer|xml2|ical|olm)\.so")
+    server = make_server().start()
+
+    def loaded():
+        with open("/proc/%d/maps" % server.process.pid, encoding="utf-8") as file:
+            return sorted(set(late.findall(file.read())))
+
+    assert loaded() == []
+    ann = accounts.register(server.url, "ann")
+    room = ann.create_room()
+    ann.send(room, "\uff28\uff25\uff2c\uff2c\uff2f")  # full width: only normalization tells that it is "hello"
+    wait_until(lambda: "/libicuuc.so" in loaded(), 30, "the message being made searchable")
+    assert not {"/libxml2.so", "/libical.so", "/libolm.so"} & set(loaded())
+
+
 def test_serve__same_folder_twice__second_refused_first_lives(make_server):
     first = make_server().start()
     second = Server(folder=first.root)

@@ -16,6 +16,7 @@
 
 #include "app/config.h"
 #include "base/buf.h"
+#include "base/conf_inner.h"
 
 static struct arena *arena;
 static struct ctx ctx;
@@ -60,6 +61,22 @@ static void rows__each__has_key_and_help_once(void **state)
 		}
 		for (size_t j = 0; j < i; j++) {
 			assert_string_not_equal(rows[i].key, rows[j].key);
+		}
+	}
+}
+
+/* At a start defaults are taken as they are. */
+static void rows__defaults__can_be_meant(void **state)
+{
+	(void)state;
+	size_t count;
+	const struct conf_row *rows = config_rows(&count);
+	for (size_t i = 0; i < count; i++) {
+		struct conf_value value;
+		const char *problem = conf_parse_value(arena, &rows[i], str_of(rows[i].fallback), &value);
+		if (problem != NULL) {
+			print_error("%s: its default %s\n", rows[i].key, problem);
+			assert_true(false);
 		}
 	}
 }
@@ -208,6 +225,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(rows__each__has_key_and_help_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(rows__defaults__can_be_meant, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(rows__sections__stand_together, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(rows__secrets__marked, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(example__read_back__accepted, set_up, tear_down),

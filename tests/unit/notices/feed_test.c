@@ -220,7 +220,6 @@ static void date__forms__milliseconds(void **state)
 
 int main(void)
 {
-	feed_start();
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(read__rss2__items),
 		cmocka_unit_test(read__rss1__items),
