@@ -77,10 +77,10 @@ MUST_CHECK enum err store_member_rooms(struct ctx *ctx, struct db *db, struct st
 	struct member_row **out, size_t *out_count);
 /**
  * Rooms out of which others have put the user (banned, or left by another's event) by a position and which it has not forgotten:
- * their numbers, newest first, `max` at the most. One round trip, which looks at each room that the user has left.
+ * their numbers, newest first, `max` at the most; of the newest `looked_at` that the user has left. One round trip, which costs as much as these.
  */
 MUST_CHECK enum err store_member_thrown_out(struct ctx *ctx, struct db *db, struct str user_id,
-	int64_t up_to, size_t max, int64_t **out, size_t *out_count);
+	int64_t up_to, size_t max, size_t looked_at, int64_t **out, size_t *out_count);
 /** A room that a user is joined to. Texts borrowed from the result. */
 struct joined_row {
 	struct str user_id;

@@ -9,6 +9,7 @@ enum {
 	WHOLE_WAIT_MS = 5000,  /* other rooms may have news meanwhile */
 	SERIALS_AHEAD = 10000, /* so far other processes may be, if one is slow */
 	THROWN_OUT_MAX = 100,  /* rooms out of which others have put the user, in a first sync */
+	LEFT_LOOKED_AT = 1000, /* of the newest that the user has left; more are not looked at for it */
 };
 
 /* --- which rooms -------------------------------------------------------------------------------------- */
@@ -152,7 +153,7 @@ static enum err find_thrown_out(struct sync_run *run)
 	for (size_t i = 0; i < run->room_n; i++) {
 		if (is_left(&run->rooms[i]) && !run->rooms[i].is_forgotten) {
 			return store_member_thrown_out(run->ctx, run->hs->db, run->who->user.s, run->up_to,
-				THROWN_OUT_MAX, &run->thrown_out, &run->thrown_out_n);
+				THROWN_OUT_MAX, LEFT_LOOKED_AT, &run->thrown_out, &run->thrown_out_n);
 		}
 	}
 	return ERR_OK;

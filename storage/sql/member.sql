@@ -5,15 +5,16 @@ SELECT m.room_nid, m.membership, m.position, m.is_forgotten, m.stripped, r.room_
 FROM members m JOIN rooms r ON r.room_nid = m.room_nid WHERE m.user_id = $1;
 
 -- name: member_thrown_out hot
--- Rooms out of which others have put a user by a position, the newest first, some at the most; not what was forgotten.
--- Index: members_pkey, states_pkey, events_event_id_key.
+-- Rooms out of which others have put a user by a position, the newest first, some at the most; not what was forgotten. Who has left many rooms
+-- has the events of the newest looked at. Index: members_pkey, states_pkey, events_event_id_key.
 SELECT m.room_nid
-FROM members m
+FROM (SELECT user_id, room_nid, membership, position FROM members
+	WHERE user_id = $1 AND membership IN ('leave', 'ban') AND NOT is_forgotten AND position <= $2
+	ORDER BY position DESC LIMIT $4) m
 LEFT JOIN states s ON m.membership = 'leave' AND s.room_nid = m.room_nid AND s.type = 'm.room.member'
 	AND s.state_key = m.user_id AND s.to_position = 9223372036854775807
 LEFT JOIN events e ON e.event_id = s.event_id
-WHERE m.user_id = $1 AND m.membership IN ('leave', 'ban') AND NOT m.is_forgotten AND m.position <= $2
-	AND (m.membership = 'ban' OR e.sender <> m.user_id)
+WHERE m.membership = 'ban' OR e.sender <> m.user_id
 ORDER BY m.position DESC LIMIT $3;
 
 -- name: member_joined hot

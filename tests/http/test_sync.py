@@ -411,6 +411,21 @@ def test_leave__thrown_out_of_many_rooms__the_newest_hundred_in_first_sync(alice
     assert bob.sync(filter={"room": {"include_leave": True}}).rooms("leave") == set(rooms)
 
 
+def test_leave__of_more_rooms_than_are_looked_at__first_sync_tells_of_the_newest(federated):
+    """Why each was left stands in its event, and a first sync looks at no more of them the more there are."""
+    alice, bob = federated.user(), federated.user()
+    room = alice.create_room()
+    alice.ban(room, bob).ok()
+    alice.send(alice.create_room(), "later")
+    assert bob.sync().rooms("leave") == {room}
+    left = ("INSERT INTO members (user_id, room_nid, membership, position, is_local) "
+            "SELECT '%s', 2000000000 + n, 'leave', (SELECT max(position) FROM events), true FROM generate_series(%d, %d) n")
+    federated.sql(left % (bob.user_id, 1, 999))
+    assert bob.sync().rooms("leave") == {room}
+    federated.sql(left % (bob.user_id, 1000, 1000))
+    assert bob.sync().rooms("leave") == set()
+
+
 def test_leave__and_join_again_between_syncs__in_join(alice, bob, shared):
     since = bob.sync().since
     bob.leave(shared).ok()
