@@ -74,6 +74,7 @@ def test_history__many_hang_at_slow_servers__others_are_asked_meanwhile(server, 
         assert len(asked(room.remote, word.strip("/"))) == 1
 
 
+@pytest.mark.one_process("those who read are joined within a process: two ask twice")
 @pytest.mark.tsan
 def test_history__many_readers_of_one_room__one_question(server, make_remote):
     room = room_with_history(make_remote())
