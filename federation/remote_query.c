@@ -63,6 +63,7 @@ static enum err ask_profile(struct federation *federation, struct ctx *ctx, stru
 			STR_ARG(uri_encode(ctx->arena, user.s))),
 		.answer_ceiling_bytes = PROFILE_BYTES,
 		.timeout_ms = PROFILE_MS,
+		.purpose = ctx->memo,
 	};
 	TRY(fed_ask(ctx, federation, &request, &answer, NULL));
 	if (answer.json.type != JSON_OBJECT) {
@@ -143,6 +144,7 @@ static enum err list_rooms(void *self, struct ctx *ctx, struct server_name serve
 		.body = body,
 		.answer_ceiling_bytes = ROOMS_BYTES,
 		.timeout_ms = ROOMS_MS,
+		.purpose = ctx->memo,
 	};
 	TRY(fed_ask(ctx, self, &request, &answer, NULL));
 	remote_rooms_write(ctx->arena, &answer.json, out);

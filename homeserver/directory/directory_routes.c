@@ -4,6 +4,7 @@
 #include "homeserver/directory/directory_routes.h"
 
 #include "homeserver/directory/directory.h"
+#include "http/memo.h"
 
 static enum err bad(struct call *call, const char *text)
 {
@@ -69,6 +70,7 @@ static enum err get_public_rooms(struct call *call)
 		return fail_status(&call->ctx, ERR_DENIED, 401, M_MISSING_TOKEN,
 			"Log in to see the rooms of this server");
 	}
+	call_begin_memo(call);
 	TRY(public_rooms_read_query(call, &ask));
 	if (is_elsewhere(call, &server)) {
 		struct json body = json_object(call->ctx.arena, 2);
@@ -86,6 +88,7 @@ static enum err post_public_rooms(struct call *call)
 	const struct json *body;
 	struct public_rooms_ask ask;
 	struct str server;
+	call_begin_memo(call);
 	TRY(call_json(call, &body));
 	TRY(public_rooms_read_body(call, body, &ask));
 	return is_elsewhere(call, &server)

@@ -30,6 +30,7 @@ static enum err require_self(struct call *call)
 static enum err get_profile(struct call *call)
 {
 	struct json profile;
+	call_begin_memo(call);
 	TRY(profile_get(&call->ctx, hs_of(call), call_path(call, "userId"), &profile));
 	json_out_value(reply_json(call, 200), &profile);
 	return ERR_OK;
@@ -39,6 +40,7 @@ static enum err get_profile_field(struct call *call)
 {
 	struct json profile;
 	struct str key = call_path(call, "keyName");
+	call_begin_memo(call);
 	TRY(profile_get(&call->ctx, hs_of(call), call_path(call, "userId"), &profile));
 	const struct json *value = json_get(&profile, key);
 	if (value == NULL) {

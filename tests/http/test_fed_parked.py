@@ -214,6 +214,30 @@ def test_alias__of_a_slow_server__others_are_asked_meanwhile(server, make_remote
     assert sum("/query/directory" in ask.path for ask in remote.asked) == HANGING
 
 
+@pytest.mark.tsan
+@pytest.mark.parametrize("word, ask", [
+    ("/query/profile", lambda user, remote: user.get(path_of("profile", "@zoe:" + remote.name))),
+    ("/query/profile", lambda user, remote: user.get(path_of("profile", "@zoe:" + remote.name, "displayname"))),
+    ("/publicRooms", lambda user, remote: user.get("/publicRooms", {"server": remote.name})),
+    ("/publicRooms", lambda user, remote: user.post("/publicRooms", {}, query={"server": remote.name}))],
+    ids=["profile", "field", "rooms", "search"])
+def test_question__to_a_slow_server__others_are_asked_meanwhile(server, make_remote, word, ask):
+    remotes, user = [make_remote() for _ in range(HANGING)], server.user()
+    for remote in remotes:
+        remote.on("GET", r"/_matrix/federation/v1/query/profile", lambda ask: (200, {"displayname": "Zoë"}))
+        remote.on("POST", r"/_matrix/federation/v1/publicRooms", lambda ask: (200, {"chunk": [], "total_room_count_estimate": 7}))
+    slow = Slow(word, *remotes)
+    asks = Asks([lambda remote=remote: ask(user, remote) for remote in remotes])
+    try:
+        slow.await_hanging(HANGING)
+        assert_another_is_answered(server, make_remote)
+    finally:
+        slow.hurry()
+    wanted = {"displayname": "Zoë"} if "profile" in word else {"chunk": [], "total_room_count_estimate": 7}
+    assert [reply.ok().json for reply in asks.all()] == [wanted] * HANGING
+    assert [sum(word in asked.path for asked in remote.asked) for remote in remotes] == [1] * HANGING
+
+
 def test_knock_and_leave__at_a_slow_server__others_are_asked_meanwhile(server, make_remote):
     remotes = [make_remote() for _ in range(HANGING)]
     rooms = [RemoteRoom(remote, "10", join_rule="knock").serve() for remote in remotes]
