@@ -5,6 +5,7 @@
  */
 #include "base/json.h"
 
+#include "base/json_plain.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 
@@ -170,8 +171,9 @@ static bool read_string(struct parser *p, struct str *out)
 {
 	size_t start = ++p->at;
 	bool has_escape = false;
-	bool has_high = false;
-	for (;; p->at++) {
+	bool is_ascii = true;
+	for (;;) {
+		p->at = json_plain_end(p->text, p->at, &is_ascii);
 		int c = peek(p);
 		if (c < 0x20) { /* end of text too */
 			return syntax_error(p);
@@ -179,18 +181,16 @@ static bool read_string(struct parser *p, struct str *out)
 		if (c == '"') {
 			break;
 		}
-		if (c == '\\') {
-			has_escape = true;
-			p->at++;
-			if (peek(p) < 0) {
-				return syntax_error(p);
-			}
+		has_escape = true;
+		p->at++; /* the backslash */
+		if (peek(p) < 0) {
+			return syntax_error(p);
 		}
-		has_high = has_high || c >= 0x80;
+		p->at++;
 	}
 	struct str body = str_slice(p->text, start, p->at);
 	p->at++;
-	if (has_high && !utf8_is_valid(body)) {
+	if (!is_ascii && !utf8_is_valid(body)) {
 		return syntax_error(p);
 	}
 	if (!has_escape) {

@@ -3,6 +3,8 @@
  */
 #include "base/json_out.h"
 
+#include "base/json_plain.h"
+
 #include <string.h>
 
 /* --- strings --------------------------------------------------------------------------------------------- */
@@ -45,35 +47,11 @@ static const char escapes[256] = {
 	['\\'] = '\\',
 };
 
-/* A word of eight times the same byte. */
-#define EIGHT(byte) (UINT64_MAX / 0xFF * (uint64_t)(byte))
-
-/* Whether one of eight bytes has to be escaped. Subtracting borrows into the highest bit of a byte that is less. */
-static bool word_needs_escape(uint64_t word)
-{
-	uint64_t quote = word ^ EIGHT('"');
-	uint64_t backslash = word ^ EIGHT('\\');
-	uint64_t found = ((word - EIGHT(0x20)) & ~word) | ((quote - EIGHT(1)) & ~quote) |
-		((backslash - EIGHT(1)) & ~backslash);
-	return (found & EIGHT(0x80)) != 0;
-}
-
 /* Where the first byte at or after `at` stands that has to be escaped; else the text's end. */
 static size_t find_escape(struct str text, size_t at)
 {
-	uint64_t word = 0;
-	while (text.n - at >= sizeof(word)) {
-		memcpy(&word, text.p + at, sizeof(word));
-		if (word_needs_escape(word)) {
-			break;
-		}
-		at += sizeof(word);
-	}
-	/* Byte by byte within that word, or the rest of less than a word. */
-	while (at < text.n && escapes[(unsigned char)text.p[at]] == '\0') {
-		at++;
-	}
-	return at;
+	bool ignored = true;
+	return json_plain_end(text, at, &ignored);
 }
 
 /* The text with its escapes. */

@@ -33,7 +33,10 @@ static int window_bits(int level)
 
 static void add_window(struct buf *buf, int level, int64_t position)
 {
-	buf_printf(buf, "'/%c%lld'", 'a' + level, (long long)(position >> window_bits(level)));
+	buf_add_lit(buf, "'/");
+	buf_add_byte(buf, (char)('a' + level));
+	buf_add_int(buf, position >> window_bits(level));
+	buf_add_byte(buf, '\'');
 }
 
 /* The widest window that ends right before a position, with at least as much looked at already. */
@@ -73,7 +76,9 @@ static struct str vector_text(struct ctx *ctx, const struct search_text *text)
 {
 	struct buf buf CLEANUP(buf_fini);
 	buf_init(&buf, TERMS_TEXT_MAX);
-	buf_printf(&buf, "'/%lld'", (long long)text->place.room_nid);
+	buf_add_lit(&buf, "'/");
+	buf_add_int(&buf, text->place.room_nid);
+	buf_add_byte(&buf, '\'');
 	for (int level = 0; level < WINDOW_LEVELS; level++) {
 		buf_add_lit(&buf, " ");
 		add_window(&buf, level, MAX_OF(text->target_position, (int64_t)0));

@@ -7,7 +7,10 @@ enum { PLACE_MAX = 16383 /* of a tsvector */ };
 
 static void add_place(struct buf *buf, struct str text, uint32_t position)
 {
-	buf_printf(buf, " '%.*s':%u", STR_ARG(text), MIN_OF(position, (uint32_t)PLACE_MAX));
+	buf_add_lit(buf, " '");
+	buf_add(buf, text);
+	buf_add_lit(buf, "':");
+	buf_add_int(buf, MIN_OF(position, (uint32_t)PLACE_MAX));
 }
 
 void term_text_vector(struct buf *buf, const struct term *terms, size_t count)

@@ -141,6 +141,48 @@ static void ed25519_verify__key_of_small_order__false(void **state)
 	assert_false(ed25519_verify(neutral, STR("anything"), signature));
 }
 
+/*
+ * Of the third key and message above: signatures that some libraries take and others do not. One with R of small order fulfils the equation
+ * as it stands, one with a part of small order in R only when that is multiplied by eight, as batches do.
+ */
+static void ed25519_verify__others_may_differ__false(void **state)
+{
+	(void)state;
+	static const char *const signatures[] = {
+		"0100000000000000000000000000000000000000000000000000000000000000"
+		"89653588ead4771e2326253c8cc167ed5f891f0c238314c9d136bb6e54f2f206",
+		"feaf9d07b868cc52786305312c376563c622b0386a10d105e3c1501b28d65f7e"
+		"242e3cb939f03d972f5a890b5b278ada39134c225db95d78521ad9417ccefe06"};
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct str public_key = unhex(arena, rfc_8032[2].public_key);
+	struct str message = unhex(arena, rfc_8032[2].message);
+	for (size_t i = 0; i < COUNT_OF(signatures); i++) {
+		assert_false(ed25519_verify(public_key, message, unhex(arena, signatures[i])));
+	}
+}
+
+/* S and the order of the group more is the same number, written in another way: a second signature of the same text. */
+static void ed25519_verify__scalar_not_reduced__false(void **state)
+{
+	(void)state;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct str order =
+		unhex(arena, "edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010");
+	for (size_t i = 0; i < COUNT_OF(rfc_8032); i++) {
+		struct str signature = unhex(arena, rfc_8032[i].signature);
+		char *other = arena_dup(arena, signature.p, signature.n);
+		unsigned carry = 0;
+		for (size_t k = 0; k < order.n; k++) {
+			unsigned sum = (unsigned char)other[32 + k] + (unsigned char)order.p[k] + carry;
+			other[32 + k] = (char)(sum & 0xFF);
+			carry = sum >> 8;
+		}
+		assert_int_equal(carry, 0);
+		assert_false(ed25519_verify(unhex(arena, rfc_8032[i].public_key),
+			unhex(arena, rfc_8032[i].message), str_from(other, signature.n)));
+	}
+}
+
 static void ed25519_verify__anything_changed__false(void **state)
 {
 	(void)state;
@@ -267,6 +309,8 @@ int main(void)
 		cmocka_unit_test(hmac__rfc_cases__known_tags),
 		cmocka_unit_test(ed25519__rfc_8032__signatures_equal_and_verify),
 		cmocka_unit_test(ed25519_verify__key_of_small_order__false),
+		cmocka_unit_test(ed25519_verify__others_may_differ__false),
+		cmocka_unit_test(ed25519_verify__scalar_not_reduced__false),
 		cmocka_unit_test(ed25519_verify__anything_changed__false),
 		cmocka_unit_test(equals__pairs__by_content_and_length),
 		cmocka_unit_test(wipe__secret__zero),

@@ -168,6 +168,33 @@ static void parse__escapes__decoded(void **state)
 	assert_text(good(STR("\"\x7f\xe2\x80\xa8\"")).text, "\x7f\xe2\x80\xa8");
 }
 
+/* It looks at eight bytes at once: every byte at every place of a string of every length up to three words, at the text's end or not. */
+static void parse__every_byte_at_every_place__string_ends_at_its_quote(void **state)
+{
+	(void)state;
+	enum { LONGEST = 24 };
+	for (unsigned c = 0; c < 256; c++) {
+		bool is_plain = c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+		for (size_t n = 1; n <= LONGEST; n++) {
+			for (size_t at = 0; at < n; at++) {
+				char text[LONGEST + 4];
+				memset(text, '!',
+					sizeof(text)); /* the least byte behind white space that is plain */
+				text[0] = text[n + 1] = '"';
+				text[1 + at] = (char)c;
+				struct json out;
+				enum json_error error = parse(str_from(text, n + 2), &out);
+				assert_int_equal(error, is_plain ? JSON_OK : JSON_ERROR_SYNTAX);
+				assert_true(!is_plain || str_equals(out.text, str_from(text + 1, n)));
+				text[n + 1] = '!'; /* it has no end */
+				assert_int_equal(parse(str_from(text, n + 2), &out), JSON_ERROR_SYNTAX);
+				memcpy(text + n + 1, "\"  ", 3);
+				assert_int_equal(parse(str_from(text, n + 4), &out), error);
+			}
+		}
+	}
+}
+
 static void sec_5_40__lone_surrogates__refused(void **state)
 {
 	(void)state;
@@ -556,6 +583,7 @@ int main(void)
 		cmocka_unit_test(parse__integers__exact_within_int64),
 		cmocka_unit_test(parse__other_numbers__text_kept),
 		cmocka_unit_test(parse__escapes__decoded),
+		cmocka_unit_test(parse__every_byte_at_every_place__string_ends_at_its_quote),
 		cmocka_unit_test(sec_5_40__lone_surrogates__refused),
 		cmocka_unit_test(sec_5_40__invalid_utf8__refused),
 		cmocka_unit_test(sec_5_40__duplicate_keys__refused),
