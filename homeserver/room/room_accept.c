@@ -52,11 +52,14 @@ static enum err keep_aside(struct acceptance *a, enum event_row_fate fate, struc
 	if (a->arrival->intent != NULL) {
 		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "%s", verdict.text);
 	}
+	TRY(room_settle(ctx, a->hs, a->room));
 	struct fork_state after =
 		fate == ROW_REJECTED ? a->before : room_fork_with(ctx->arena, &a->before, event);
 	const struct fork_state now = {0};
 	struct str difference;
 	TRY(room_fork_difference(ctx, a->hs, a->room, &after, &now, &difference));
+	TRY(room_pass_gap(ctx, a->hs, a->room,
+		event)); /* a crash in between leaves it to be judged again */
 	TRY(check_still_loaded(a->room));
 	int64_t *position;
 	TRY(rooms_new_outliers(ctx, a->hs, 1, &position));
@@ -113,20 +116,6 @@ static enum err find_place(struct acceptance *a, struct write *write)
 		: ERR_OK;
 }
 
-/* One that was missing, and is not shown: what it stands on is shown where it was missing. */
-static enum err order_behind_aside(const struct acceptance *a)
-{
-	if (!a->standing.closes_gap) {
-		return ERR_OK;
-	}
-	const struct late_event late = {.event = a->event, .below = a->closes_at};
-	struct write *write = write_new(a->ctx);
-	int64_t place;
-	TRY(room_order(a->ctx, a->hs, a->room, &late, write, &place));
-	TRY(writer_commit(a->ctx, a->hs->writer, write, NULL));
-	return room_refresh_gaps(a->ctx, a->hs, a->room);
-}
-
 /* Into the timeline. @param out_keeps_turn  until the commit */
 static enum err submit(struct acceptance *a, struct room_builder *builder, struct write **out,
 	bool *out_keeps_turn)
@@ -175,8 +164,19 @@ static enum err reject(struct acceptance *a, struct verdict verdict)
 		a->out->verdict = verdict;
 		return ERR_OK;
 	}
-	TRY(room_settle(a->ctx, a->hs, a->room));
 	return keep_aside(a, ROW_REJECTED, verdict);
+}
+
+/* One that was set aside while nobody had the turn, as an auth event may be, leaves its gap open until it is met again. */
+static enum err meet_again(struct acceptance *a)
+{
+	a->out->fate = a->self.fate;
+	a->out->was_known = true;
+	if (a->self.fate == EVENT_IN_TIMELINE || !room_has_gaps(a->room)) {
+		return ERR_OK;
+	}
+	TRY(room_settle(a->ctx, a->hs, a->room));
+	return room_pass_gap(a->ctx, a->hs, a->room, a->self.event);
 }
 
 /*
@@ -188,9 +188,7 @@ static enum err judge(struct acceptance *a, bool *out_is_done)
 	*out_is_done = true;
 	TRY(acceptance_look_up(a));
 	if (was_judged(a)) {
-		a->out->fate = a->self.fate;
-		a->out->was_known = true;
-		return ERR_OK;
+		return meet_again(a);
 	}
 	struct verdict verdict = acceptance_check_references(a);
 	if (str_has_nul(a->event->event_id.s)) {
@@ -215,8 +213,7 @@ static enum err judge(struct acceptance *a, bool *out_is_done)
 		TRY(acceptance_find_standing(a, &verdict));
 	}
 	if (!verdict.allowed) {
-		TRY(keep_aside(a, ROW_SOFT_FAILED, verdict));
-		return order_behind_aside(a);
+		return keep_aside(a, ROW_SOFT_FAILED, verdict);
 	}
 	*out_is_done = false;
 	return check_still_loaded(a->room);

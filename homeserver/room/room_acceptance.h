@@ -54,8 +54,6 @@ MUST_CHECK enum err acceptance_check_now(struct acceptance *a, struct verdict *o
 MUST_CHECK enum err acceptance_check_policy(struct acceptance *a, struct verdict *out);
 /** Whether the state after an event is known. */
 bool acceptance_has_state(const struct known_event *known);
-/** Whether an event is not in the timeline, but may come into it. */
-bool acceptance_may_come(const struct known_event *known, struct event_id id);
 /** Whether an id is among others. */
 bool acceptance_names(const struct event_id *ids, size_t count, struct event_id id);
 

@@ -7,7 +7,6 @@
 #include "homeserver/room/room_history.h"
 #include "homeserver/room/room_aside.h"
 #include "homeserver/room/room_place.h"
-#include "storage/place.h"
 
 #include "matrix/relation.h"
 
@@ -403,10 +402,8 @@ static void write_past(struct history *history, const struct past_event *past, s
 			relation.rel_type, event->type, event->sender.s);
 	}
 	store_gap_close(write, nid, event->event_id.s);
-	for (size_t i = 0; i < event->prev_count; i++) {
-		if (!str_has_nul(event->prev_events[i].s)) {
-			store_gap_insert(write, nid, db_bigint(past->position), event->prev_events[i].s);
-		}
+	for (size_t i = 0; i < past->missing_n; i++) {
+		store_gap_insert(write, nid, db_bigint(past->position), past->missing[i].s);
 	}
 }
 
@@ -448,110 +445,12 @@ static enum err hold_auth(struct history *history)
 	return room_aside_hold_auth(history->ctx, history->hs, history->room, events, count);
 }
 
-/* --- the order ------------------------------------------------------------------------------------------------ */
-
-struct past_event *history_event(struct history *history, struct str event_id)
-{
-	for (size_t i = 0; i < history->events.n; i++) {
-		if (str_equals(history->events.p[i].event->event_id.s, event_id)) {
-			return &history->events.p[i];
-		}
-	}
-	return NULL;
-}
-
-/* Those that are missing at gaps below the place that they get, and where that is. To be asked before the gaps are closed. */
-static enum err find_lower_gaps(struct history *history)
-{
-	struct ctx *ctx = history->ctx;
-	struct str *ids = ARENA_NEW_ARRAY(ctx->arena, struct str, history->events.n);
-	struct named_gap *named;
-	size_t count;
-	for (size_t i = 0; i < history->events.n; i++) {
-		ids[i] = history->events.p[i].event->event_id.s;
-	}
-	TRY(store_gaps_named(ctx, history->hs->db, history->room->nid, ids, history->events.n, &named,
-		&count));
-	for (size_t i = 0; i < history->events.n; i++) {
-		history->events.p[i].stands_below = history->events.p[i].position;
-	}
-	for (size_t i = 0; i < count; i++) {
-		struct past_event *past = history_event(history, named[i].prev_id);
-		past->stands_below = MIN_OF(past->position, named[i].lowest);
-	}
-	return ERR_OK;
-}
-
-/* What these stand on and is none of them. */
-static enum err look_up_prevs(struct history *history, struct known_event **out, size_t *out_count)
-{
-	struct arena *arena = history->ctx->arena;
-	VEC(struct event_id) ids = {0};
-	for (size_t i = 0; i < history->events.n; i++) {
-		const struct event *event = history->events.p[i].event;
-		for (size_t k = 0; k < event->prev_count; k++) {
-			if (history_event(history, event->prev_events[k].s) == NULL) {
-				VEC_PUSH(arena, &ids, event->prev_events[k]);
-			}
-		}
-	}
-	*out = ARENA_NEW_ARRAY(arena, struct known_event, ids.n + 1);
-	*out_count = ids.n;
-	return room_known_events(history->ctx, history->hs, history->room, ids.p, ids.n, *out);
-}
-
-/* Whether an event stands on something that came with a greater position than it has got. */
-static bool stands_on_later(const struct past_event *past, const struct known_event *prevs,
-	size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		bool is_later = prevs[i].fate == EVENT_IN_TIMELINE && prevs[i].position > past->position;
-		for (size_t k = 0; k < past->event->prev_count && is_later; k++) {
-			if (str_equals(past->event->prev_events[k].s, prevs[i].event->event_id.s)) {
-				return true;
-			}
-		}
-	}
-	return false;
-}
-
-/* Of one: what came before by another way, and has its place below it; or it below others. */
-static enum err order_one(struct history *history, const struct past_event *past)
-{
-	struct ctx *ctx = history->ctx;
-	struct write *write = write_new(ctx);
-	const struct late_event late = {
-		.event = past->event,
-		.below = past->stands_below,
-		.moves_itself = past->stands_below < past->position,
-	};
-	int64_t place;
-	TRY(room_order(ctx, history->hs, history->room, &late, write, &place));
-	if (place != 0) {
-		store_place_set(write, history->room->nid, db_bigint(past->position), place);
-		store_gap_move(write, history->room->nid, past->position, place);
-	}
-	return writer_commit(ctx, history->hs->writer, write, NULL);
-}
-
-/* Oldest first. Nobody is told of history, so a commit for each that needs it is no harm. */
-static enum err order(struct history *history)
-{
-	struct known_event *prevs;
-	size_t count;
-	TRY(look_up_prevs(history, &prevs, &count));
-	for (size_t i = history->events.n; i > 0; i--) {
-		const struct past_event *past = &history->events.p[i - 1];
-		bool is_late = past->stands_below < past->position || stands_on_later(past, prevs, count);
-		TRY(is_late ? order_one(history, past) : ERR_OK);
-	}
-	return ERR_OK;
-}
+/* --- all of it ---------------------------------------------------------------------------------------------------- */
 
 enum err history_add(struct history *history)
 {
 	struct write *write = write_new(history->ctx);
-	TRY(find_lower_gaps(history));
+	TRY(history_find_graph(history));
 	TRY(hold_auth(history));
 	TRY(load_keys(history, &history->keys));
 	TRY(history_redact(history, write));
@@ -561,8 +460,34 @@ enum err history_add(struct history *history)
 	write_keys(history, &history->keys, write);
 	write_on_commit(write, on_committed, history);
 	TRY(writer_commit(history->ctx, history->hs->writer, write, NULL));
-	TRY(order(history));
+	TRY(history_order(history));
 	return room_refresh_gaps(history->ctx, history->hs, history->room);
+}
+
+static enum err find_gap(struct history *history, struct gap_row *out)
+{
+	return store_gap_newest(history->ctx, history->hs->db, history->room->nid, history->below - 1,
+		history->below, INT64_MAX, out);
+}
+
+/* What was missing, but is no part of the timeline: the gap goes over to what that stands on. */
+static enum err pass_gap(struct history *history, struct gap_row *gap)
+{
+	struct ctx *ctx = history->ctx;
+	struct event_id *ids = ARENA_NEW_ARRAY(ctx->arena, struct event_id, gap->prev_count);
+	struct known_event *known = ARENA_NEW_ARRAY(ctx->arena, struct known_event, gap->prev_count);
+	bool has_passed = false;
+	for (size_t i = 0; i < gap->prev_count; i++) {
+		ids[i].s = gap->prev_ids[i];
+	}
+	TRY(room_known_events(ctx, history->hs, history->room, ids, gap->prev_count, known));
+	for (size_t i = 0; i < gap->prev_count; i++) {
+		if (known[i].fate == EVENT_REJECTED || known[i].fate == EVENT_SOFT_FAILED) {
+			TRY(room_pass_gap(ctx, history->hs, history->room, known[i].event));
+			has_passed = true;
+		}
+	}
+	return has_passed ? find_gap(history, gap) : ERR_OK;
 }
 
 static enum err add_in_turn(struct history *history, const struct event *const *events,
@@ -571,12 +496,12 @@ static enum err add_in_turn(struct history *history, const struct event *const *
 	struct gap_row gap;
 	TRY(room_settle(history->ctx, history->hs, history->room));
 	TRY(room_load_if_needed(history->ctx, history->hs, history->room));
-	TRY(store_gap_newest(history->ctx, history->hs->db, history->room->nid, history->below - 1,
-		history->below, INT64_MAX, &gap));
+	TRY(find_gap(history, &gap));
 	if (gap.prev_count == 0) {
 		return ERR_OK;
 	}
 	TRY(judge(history, events, count));
+	TRY(pass_gap(history, &gap));
 	TRY(leave_placed(history, events, count));
 	follow(history, &gap);
 	TRY(drop_unfit(history));

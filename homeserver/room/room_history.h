@@ -17,6 +17,10 @@ struct past_event {
 	int64_t
 		stands_below; /**< place of the lowest gap at which it was missing; its own when there is none below */
 	bool is_redacted;
+	bool is_late; /**< what it stands on is shown above it, or what stands on it below */
+	struct event_id
+		*missing; /**< what it stands on that is not here, also by way of what was set aside */
+	size_t missing_n;
 };
 
 /** The intervals of one key of the state, oldest first. */
@@ -53,6 +57,11 @@ struct history {
 
 /** One of the events by its id; NULL: it is none of them. */
 struct past_event *history_event(struct history *history, struct str event_id);
+
+/** Finds where the events, which have their positions, stand in the graph. To be asked before their gaps are closed. Errors: STORE */
+MUST_CHECK enum err history_find_graph(struct history *history);
+/** Has each of them shown above all that it stands on, and below all that stands on it. Errors: STORE; SHUTDOWN */
+MUST_CHECK enum err history_order(struct history *history);
 
 /** Writes the events and what the state's intervals are with them, in one commit. Errors: STORE; SHUTDOWN */
 MUST_CHECK enum err history_add(struct history *history);

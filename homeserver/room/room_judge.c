@@ -77,12 +77,6 @@ bool acceptance_has_state(const struct known_event *known)
 			known->fate == EVENT_REJECTED);
 }
 
-bool acceptance_may_come(const struct known_event *known, struct event_id id)
-{
-	return !known->is_elsewhere && !str_has_nul(id.s) &&
-		(known->fate == EVENT_UNKNOWN || known->fate == EVENT_OUTLIER);
-}
-
 static enum err tell_missing(struct acceptance *a, const struct event_id *auth, size_t auth_count,
 	const struct event_id *prev, size_t prev_count)
 {
@@ -108,7 +102,7 @@ static enum err find_missing(struct acceptance *a)
 		if (a->is_on_all && a->prev[i].fate == EVENT_UNKNOWN && !a->prev[i].is_elsewhere) {
 			continue; /* a forward extremity that is being committed */
 		}
-		if (acceptance_may_come(&a->prev[i], event->prev_events[i])) {
+		if (room_may_come(&a->prev[i], event->prev_events[i])) {
 			VEC_PUSH(a->ctx->arena, &a->gap_prev, event->prev_events[i]);
 		}
 		if (!acceptance_has_state(&a->prev[i])) {

@@ -10,6 +10,12 @@
 
 #include <stdlib.h>
 
+enum {
+	/* As far as is looked back through events that were set aside. */
+	MAX_STEPS_BACK = 100,
+	MAX_ASIDE = 1000,
+};
+
 /* --- events ------------------------------------------------------------------------------------------------- */
 
 static enum event_fate fate_of(const struct stored_event *stored)
@@ -104,6 +110,62 @@ enum err room_known_events_but(struct ctx *ctx, struct homeserver *hs, struct ro
 		}
 	}
 	map_fini(&found);
+	return ERR_OK;
+}
+
+bool room_may_come(const struct known_event *known, struct event_id id)
+{
+	return !known->is_elsewhere && !str_has_nul(id.s) &&
+		(known->fate == EVENT_UNKNOWN || known->fate == EVENT_OUTLIER);
+}
+
+/* --- behind those that were set aside --------------------------------------------------------------------------- */
+
+struct id_vec {
+	struct event_id *p;
+	size_t n;
+	size_t capacity;
+};
+
+static bool is_set_aside(const struct known_event *known)
+{
+	return known->fate == EVENT_SOFT_FAILED || known->fate == EVENT_REJECTED;
+}
+
+/* One step back from those that were set aside. */
+static void step_back(struct arena *arena, const struct known_event *known, size_t count,
+	struct map *seen, struct id_vec *out)
+{
+	for (size_t i = 0; i < count; i++) {
+		size_t prev_count = is_set_aside(&known[i]) ? known[i].event->prev_count : 0;
+		for (size_t k = 0; k < prev_count && out->n < MAX_ASIDE; k++) {
+			const struct event_id prev = known[i].event->prev_events[k];
+			if (map_set(seen, prev.s, seen) == NULL) {
+				VEC_PUSH(arena, out, prev);
+			}
+		}
+	}
+}
+
+enum err room_behind_aside(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct known_event *known, size_t count, struct known_list *out)
+{
+	struct map seen CLEANUP(map_fini) = {0};
+	struct id_vec ids = {0};
+	VEC(struct known_event) all = {0};
+	*out = (struct known_list){0};
+	for (int step = 0; step < MAX_STEPS_BACK && count > 0; step++) {
+		size_t before = ids.n;
+		step_back(ctx->arena, known, count, &seen, &ids);
+		count = ids.n - before;
+		struct known_event *found = ARENA_NEW_ARRAY(ctx->arena, struct known_event, count + 1);
+		TRY(count > 0 ? room_known_events(ctx, hs, room, &ids.p[before], count, found) : ERR_OK);
+		for (size_t i = 0; i < count; i++) {
+			VEC_PUSH(ctx->arena, &all, found[i]);
+		}
+		known = found;
+	}
+	*out = (struct known_list){.ids = ids.p, .known = all.p, .n = all.n};
 	return ERR_OK;
 }
 

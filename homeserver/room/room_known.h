@@ -21,4 +21,21 @@ struct stored_event *room_take_row(struct ctx *ctx, struct homeserver *hs, struc
 MUST_CHECK enum err room_known_events_but(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct event_id *ids, size_t count, const struct map *absent, struct known_event *out);
 
+/** Whether an event is not in the timeline, but may come into it. */
+bool room_may_come(const struct known_event *known, struct event_id id);
+
+/** Events, with what is known of each. */
+struct known_list {
+	const struct event_id *ids;
+	const struct known_event *known;
+	size_t n;
+};
+/**
+ * What events stand on by way of those that were set aside, each once: as these are not in the timeline, what is before them is before
+ * what stands on them. As far as is looked back. Errors: STORE.
+ * Cost: one round trip for each step back that is not in memory, usually none
+ */
+MUST_CHECK enum err room_behind_aside(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct known_event *known, size_t count, struct known_list *out);
+
 #endif

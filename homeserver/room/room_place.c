@@ -9,11 +9,16 @@
 #include "homeserver/room/room_place.h"
 
 #include "homeserver/room/room_known.h"
+#include "storage/graph.h"
 #include "storage/place.h"
 
 #include <stdlib.h>
 
-enum { MOVED_MAX = 5000 }; /* events of one branch: half a megabyte of graph, some 50 ms */
+enum {
+	MOVED_MAX = 5000, /* events of one branch: half a megabyte of graph, some 50 ms */
+	PASSED_FEW = 4,   /* events that give way to it: mostly none has to */
+	PASSED_MAX = 250,
+};
 
 /* Newest position that is shown elsewhere; STATE_SINCE_EVER: there is none. */
 static int64_t newest_placed(struct room *room)
@@ -141,39 +146,150 @@ static enum err find_behind(struct ctx *ctx, struct homeserver *hs, struct room 
 	return store_places_behind(ctx, hs->db, &ask, out, out_count);
 }
 
-enum err room_order(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	const struct late_event *late, struct write *write, int64_t *out_place)
+/* Room for a branch: free numbers, and which events right below the gap's event go down to them with it, highest first. */
+struct branch_room {
+	struct free_places to;
+	struct event_place *passed;
+	size_t passed_n;
+	bool is_found;
+};
+
+/* From the gap's event downwards: history that was fetched at once leaves nothing free between its events. */
+static enum err look_for_room(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	int64_t below, size_t needed, size_t limit, struct branch_room *out)
+{
+	struct timeline shown;
+	struct timeline came;
+	size_t at_came = 0;
+	int64_t ceiling = below;
+	TRY(room_timeline_shown(ctx, hs, room, ROOM_OUTLIERS, below - 1, true, limit, &shown));
+	TRY(room_timeline(ctx, hs, room, ROOM_OUTLIERS, below - 1, true, limit, &came));
+	*out = (struct branch_room){.passed = ARENA_NEW_ARRAY(ctx->arena, struct event_place, limit)};
+	for (;;) {
+		bool is_last_shown = out->passed_n == shown.n;
+		bool is_last_came = at_came == came.n;
+		if ((is_last_shown && shown.has_more) || (is_last_came && came.has_more)) {
+			return ERR_OK;
+		}
+		int64_t place = is_last_shown ? ROOM_OUTLIERS : timeline_place(&shown, out->passed_n);
+		int64_t position = is_last_came ? ROOM_OUTLIERS : came.events[at_came]->position;
+		int64_t under = MAX_OF(place, position);
+		/* Above zero nothing was left free before this server came. */
+		int64_t last = under < 0 ? MIN_OF(ceiling, 0) - 1 : ceiling - 1;
+		out->to = (struct free_places){under + 1, last};
+		out->is_found = last - under >= (int64_t)(needed + out->passed_n);
+		if (out->is_found || under == ROOM_OUTLIERS) {
+			return ERR_OK;
+		}
+		if (place == under) {
+			out->passed[out->passed_n] = (struct event_place){
+				.position = shown.events[out->passed_n]->position,
+				.place = place,
+			};
+			out->passed_n++;
+		}
+		at_came += position == under ? 1 : 0;
+		ceiling = under;
+	}
+}
+
+static void move_to(struct room *room, const struct event_place *event, int64_t place,
+	struct write *write)
+{
+	store_place_set(write, room->nid, db_bigint(event->position), place);
+	store_gap_move(write, room->nid, event->place, place);
+}
+
+/* What has to be shown below, lowest first. *out NULL: it is too much. */
+static enum err find_moved(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct late_event *late, struct event_place **out, size_t *out_count)
 {
 	struct event_place *found;
 	size_t count;
 	size_t moved = 0;
-	*out_place = 0;
 	TRY(find_behind(ctx, hs, room, late, &found, &count));
 	for (size_t i = 0; i < count; i++) {
 		if (found[i].place > late->below) {
 			found[moved++] = found[i];
 		}
 	}
-	int64_t needed = (int64_t)moved + (late->moves_itself ? 1 : 0);
-	if (needed == 0 || count > MOVED_MAX) {
-		return ERR_OK;
-	}
 	if (moved > 1) {
 		qsort(found, moved, sizeof(*found), compare_places);
 	}
-	struct free_places to;
-	TRY(room_free_places(ctx, hs, room, late->below, &to));
-	to.first = MAX_OF(to.first, to.last - INT64_C(2) * ROOM_GAP_POSITIONS);
-	int64_t room_left = to.last - to.first + 1 - needed;
-	if (room_left < 0) {
+	*out = count <= MOVED_MAX ? found : NULL;
+	*out_count = moved;
+	return ERR_OK;
+}
+
+enum err room_order(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct late_event *late, struct write *write, int64_t *out_place)
+{
+	struct event_place *moved;
+	size_t count;
+	struct branch_room into;
+	*out_place = 0;
+	TRY(find_moved(ctx, hs, room, late, &moved, &count));
+	size_t needed = count + (late->moves_itself ? 1 : 0);
+	if (needed == 0 || moved == NULL) {
 		return ERR_OK;
 	}
-	int64_t place = to.first + room_left / 2;
-	for (size_t i = 0; i < moved; i++) {
-		store_place_set(write, room->nid, db_bigint(found[i].position), place);
-		store_gap_move(write, room->nid, found[i].place, place);
-		place++;
+	TRY(look_for_room(ctx, hs, room, late->below, needed, PASSED_FEW, &into));
+	if (!into.is_found) {
+		TRY(look_for_room(ctx, hs, room, late->below, needed, PASSED_MAX, &into));
+	}
+	if (!into.is_found) {
+		return ERR_OK;
+	}
+	int64_t first = MAX_OF(into.to.first, into.to.last - INT64_C(2) * ROOM_GAP_POSITIONS);
+	int64_t left = into.to.last - first + 1 - (int64_t)(needed + into.passed_n);
+	int64_t place = first + left / 2;
+	for (size_t i = into.passed_n; i > 0; i--) {
+		move_to(room, &into.passed[i - 1], place++, write);
+	}
+	for (size_t i = 0; i < count; i++) {
+		move_to(room, &moved[i], place++, write);
 	}
 	*out_place = late->moves_itself ? place : 0;
 	return ERR_OK;
+}
+
+/* --- what is no part of the timeline -------------------------------------------------------------------------------- */
+
+static void insert_gaps(struct room *room, const struct event *event, const struct known_list *list,
+	int64_t below, struct write *write)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		bool is_itself = str_equals(list->ids[i].s, event->event_id.s);
+		if (!is_itself && room_may_come(&list->known[i], list->ids[i])) {
+			store_gap_insert(write, room->nid, db_bigint(below), list->ids[i].s);
+		}
+	}
+}
+
+enum err room_pass_gap(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct event *event)
+{
+	struct known_event *known =
+		ARENA_NEW_ARRAY(ctx->arena, struct known_event, event->prev_count + 1);
+	const struct known_list prevs = {event->prev_events, known, event->prev_count};
+	struct known_list behind;
+	struct named_gap *gap;
+	size_t count = 0;
+	TRY(room_has_gaps(room)
+			? store_gaps_named(ctx, hs->db, room->nid, &event->event_id.s, 1, &gap, &count)
+			: ERR_OK);
+	if (count == 0) {
+		return ERR_OK;
+	}
+	const struct late_event late = {.event = event, .below = gap->lowest};
+	struct write *write = write_new(ctx);
+	int64_t place;
+	TRY(room_known_events(ctx, hs, room, prevs.ids, prevs.n, known));
+	TRY(room_behind_aside(ctx, hs, room, known, prevs.n, &behind));
+	TRY(room_order(ctx, hs, room, &late, write, &place));
+	store_gap_close(write, room->nid, event->event_id.s);
+	insert_gaps(room, event, &prevs, gap->lowest, write);
+	insert_gaps(room, event, &behind, gap->lowest, write);
+	TRY(writer_commit(ctx, hs->writer, write, NULL));
+	return room_refresh_gaps(ctx, hs, room);
 }

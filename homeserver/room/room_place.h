@@ -37,4 +37,13 @@ struct late_event {
 MUST_CHECK enum err room_order(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct late_event *late, struct write *write, int64_t *out_place);
 
+/**
+ * An event is no part of the timeline. If it was missing at a gap, what it stands on is missing there in its stead, or shown below. The
+ * caller has the turn, and nothing of the room is being written.
+ *
+ * Errors: STORE.  Cost: none in a room without gaps; one round trip; a commit, and as room_order(), if it was missing
+ */
+MUST_CHECK enum err room_pass_gap(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct event *event);
+
 #endif

@@ -7,9 +7,6 @@
 enum {
 	/* All of them are prev_events of our own next event, which makes them one again. */
 	MAX_EXTREMITIES = EVENT_MAX_PREV_EVENTS,
-	/* As far as is looked back through events that were set aside. */
-	MAX_STEPS_BACK = 100,
-	MAX_ASIDE = 1000,
 };
 
 /* --- the room afterwards ------------------------------------------------------------------------------------------ */
@@ -22,54 +19,19 @@ struct extremity {
 	bool is_gone; /* the new event stands on it */
 };
 
-static bool is_set_aside(const struct known_event *known)
-{
-	return known->fate == EVENT_SOFT_FAILED || known->fate == EVENT_REJECTED;
-}
-
-struct id_vec {
-	struct event_id *p;
-	size_t n;
-	size_t capacity;
-};
-
-/* One step back from those that were set aside. */
-static void step_back(struct arena *arena, const struct known_event *known, size_t count,
-	struct map *gone, struct id_vec *out)
-{
-	for (size_t i = 0; i < count; i++) {
-		size_t prev_count = is_set_aside(&known[i]) ? known[i].event->prev_count : 0;
-		for (size_t k = 0; k < prev_count && out->n < MAX_ASIDE; k++) {
-			const struct event_id prev = known[i].event->prev_events[k];
-			if (map_set(gone, prev.s, gone) == NULL) {
-				VEC_PUSH(arena, out, prev);
-			}
-		}
-	}
-}
-
 /*
  * What the new event stands on by way of events that were set aside: as these are no extremities, what they stand on has stayed one;
  * and as they are not in the timeline, history that is missing before them is missing before the new event.
- * One round trip for each step back that is not in memory, usually none.
  */
 static enum err find_behind_aside(struct acceptance *a, struct map *gone)
 {
-	struct arena *arena = a->ctx->arena;
-	const struct known_event *known = a->prev;
-	size_t count = a->event->prev_count;
-	for (int step = 0; step < MAX_STEPS_BACK && count > 0; step++) {
-		struct id_vec next = {0};
-		step_back(arena, known, count, gone, &next);
-		struct known_event *found = ARENA_NEW_ARRAY(arena, struct known_event, next.n + 1);
-		TRY(room_known_events(a->ctx, a->hs, a->room, next.p, next.n, found));
-		for (size_t i = 0; i < next.n; i++) {
-			if (acceptance_may_come(&found[i], next.p[i])) {
-				VEC_PUSH(arena, &a->gap_prev, next.p[i]);
-			}
+	struct known_list behind;
+	TRY(room_behind_aside(a->ctx, a->hs, a->room, a->prev, a->event->prev_count, &behind));
+	for (size_t i = 0; i < behind.n; i++) {
+		(void)map_set(gone, behind.ids[i].s, gone);
+		if (room_may_come(&behind.known[i], behind.ids[i])) {
+			VEC_PUSH(a->ctx->arena, &a->gap_prev, behind.ids[i]);
 		}
-		known = found;
-		count = next.n;
 	}
 	return ERR_OK;
 }

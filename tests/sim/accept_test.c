@@ -2,7 +2,7 @@
  * Events of other servers on a real PostgreSQL: rooms of every version with random forks are taken in by two servers, each in an order of
  * its own; at the end both have the state that resolving from scratch gives, and know the state after every event.
  */
-#include "tests/sim/world.h"
+#include "tests/sim/dag.h"
 
 #include "base/lock.h"
 
@@ -15,119 +15,9 @@
 #include <cmocka.h>
 #undef fail
 
-enum { MOST_AT_ONCE = 8, DAG_EVENTS = 40, LOCAL_EVENTS = 60 };
+enum { MOST_AT_ONCE = 8, LOCAL_EVENTS = 60 };
 
-/* --- random graphs ------------------------------------------------------------------------------------------------- */
-
-/* An event of the graph, also when its rules refuse it. */
-struct made {
-	struct room_node *node;
-	size_t prev[3]; /* indexes */
-	size_t prev_count;
-	bool is_refused;
-};
-
-struct dag {
-	struct made list[DAG_EVENTS + 2];
-	size_t n;
-};
-
-static struct room_draft random_draft(uint64_t *seed, struct arena *arena, size_t serial)
-{
-	static const char *const users[] = {CREATOR, MODERATOR, MEMBER, OURS};
-	const char *sender = users[room_random(seed, COUNT_OF(users))];
-	const char *target = users[1 + room_random(seed, COUNT_OF(users) - 1)];
-	switch (room_random(seed, 8)) {
-	case 0:
-		return (struct room_draft){.sender = sender,
-			.type = "m.room.topic",
-			.state_key = "",
-			.content = arena_printf(arena, "{'topic':'%zu'}", serial)};
-	case 1:
-		return (struct room_draft){.sender = sender,
-			.type = "m.room.name",
-			.state_key = "",
-			.content = arena_printf(arena, "{'name':'%zu'}", serial)};
-	case 2:
-		return (struct room_draft){.sender = sender,
-			.type = "m.room.member",
-			.state_key = sender,
-			.content = arena_printf(arena, "{'membership':'%s','n':%zu}",
-				room_random(seed, 3) == 0 ? "leave" : "join", serial)};
-	case 3:
-		return (struct room_draft){.sender = sender,
-			.type = "m.room.member",
-			.state_key = target,
-			.content = arena_printf(arena, "{'membership':'%s','n':%zu}",
-				room_random(seed, 2) == 0 ? "ban" : "leave", serial)};
-	case 4:
-		return (struct room_draft){.sender = sender,
-			.type = "m.room.power_levels",
-			.state_key = "",
-			.content =
-				arena_printf(arena, "{'users':{%s'" MODERATOR "':%zu,'" OURS "':50},'n':%zu}",
-					room_random(seed, 2) == 0 ? "'" CREATOR "':100," : "",
-					room_random(seed, 2) * 50, serial)};
-	case 5:
-		return (struct room_draft){.sender = sender,
-			.type = "m.room.join_rules",
-			.state_key = "",
-			.content = arena_printf(arena, "{'join_rule':'%s','n':%zu}",
-				room_random(seed, 2) == 0 ? "invite" : "public", serial)};
-	default:
-		return (struct room_draft){.sender = sender,
-			.type = "m.room.message",
-			.content = arena_printf(arena, "{'body':'%zu'}", serial)};
-	}
-}
-
-/* Adds an event behind others; what is refused stays as an event after which nothing has changed. */
-static void grow(struct world *world, struct dag *dag, const size_t *prev, size_t prev_count,
-	const struct room_draft *draft)
-{
-	struct made *made = &dag->list[dag->n];
-	struct room_node *nodes[DAG_EVENTS + 2];
-	for (size_t i = 0; i < prev_count; i++) {
-		nodes[i] = dag->list[prev[i]].node;
-	}
-	const struct event *event;
-	made->node = room_graph_try(&world->graph, nodes, prev_count, draft, &event);
-	if (made->node == NULL) {
-		made->is_refused = true;
-		made->node = ARENA_NEW(world->arena, struct room_node);
-		made->node->event = event;
-		made->node->state = room_graph_resolve(&world->graph, nodes, prev_count);
-	}
-	made->prev_count = MIN_OF(prev_count, COUNT_OF(made->prev));
-	for (size_t i = 0; i < made->prev_count; i++) {
-		made->prev[i] = prev[i];
-	}
-	dag->n++;
-}
-
-static void make_dag(struct world *world, struct dag *dag, uint64_t *seed)
-{
-	*dag = (struct dag){.n = 1};
-	dag->list[0].node = world->join;
-	for (size_t i = 1; i <= DAG_EVENTS; i++) {
-		size_t prev[3];
-		size_t prev_count = 1 + room_random(seed, 3);
-		size_t window = MIN_OF(i, (size_t)6);
-		size_t n = 0;
-		for (size_t k = 0; k < prev_count; k++) {
-			size_t one = i - 1 - room_random(seed, window);
-			bool is_new = true;
-			for (size_t p = 0; p < n; p++) {
-				is_new = is_new && prev[p] != one;
-			}
-			if (is_new) {
-				prev[n++] = one;
-			}
-		}
-		struct room_draft draft = random_draft(seed, world->arena, i);
-		grow(world, dag, prev, n, &draft);
-	}
-}
+/* --- taken in ------------------------------------------------------------------------------------------------------ */
 
 /* The events that nothing stands on, as prev of one that merges them. Its verdict is the rules'. */
 static struct room_node *merge(struct world *world, const struct dag *dag, bool *out_is_refused)
@@ -269,7 +159,7 @@ static void check_converges(const char *version, uint64_t seed)
 	struct world world;
 	struct dag dag;
 	world_init(&world, arena, version);
-	make_dag(&world, &dag, &seed);
+	dag_make(&dag, &world, &seed);
 	bool is_refused;
 	struct room_node *end = merge(&world, &dag, &is_refused);
 	for (int i = 0; i < SERVERS; i++) {

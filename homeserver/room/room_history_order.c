@@ -1,0 +1,119 @@
+/*
+ * Where events that were fetched later stand in the graph. What others gave is in the order of depth, which is its senders' word, and what it
+ * stands on may be here already, above: then that is moved below it. So is, for each, what is met by way of events that were set aside.
+ */
+#include "homeserver/room/room_history.h"
+#include "homeserver/room/room_place.h"
+#include "storage/place.h"
+
+/* --- before they are written ------------------------------------------------------------------------------------------ */
+
+struct past_event *history_event(struct history *history, struct str event_id)
+{
+	for (size_t i = 0; i < history->events.n; i++) {
+		if (str_equals(history->events.p[i].event->event_id.s, event_id)) {
+			return &history->events.p[i];
+		}
+	}
+	return NULL;
+}
+
+/* Those that are missing at gaps below the place that they get, and where that is. */
+static enum err find_lower_gaps(struct history *history)
+{
+	struct ctx *ctx = history->ctx;
+	struct str *ids = ARENA_NEW_ARRAY(ctx->arena, struct str, history->events.n);
+	struct named_gap *named;
+	size_t count;
+	for (size_t i = 0; i < history->events.n; i++) {
+		ids[i] = history->events.p[i].event->event_id.s;
+		history->events.p[i].stands_below = history->events.p[i].position;
+	}
+	TRY(store_gaps_named(ctx, history->hs->db, history->room->nid, ids, history->events.n, &named,
+		&count));
+	for (size_t i = 0; i < count; i++) {
+		struct past_event *past = history_event(history, named[i].prev_id);
+		past->stands_below = MIN_OF(past->position, named[i].lowest);
+		past->is_late = past->stands_below < past->position;
+	}
+	return ERR_OK;
+}
+
+/* What one of them stands on, by whatever way. */
+static void note_prevs(struct history *history, struct past_event *past,
+	const struct known_list *prevs)
+{
+	for (size_t i = 0; i < prevs->n; i++) {
+		const struct past_event *other = history_event(history, prevs->ids[i].s);
+		bool is_here = prevs->known[i].fate == EVENT_IN_TIMELINE;
+		int64_t position = other != NULL ? other->position : prevs->known[i].position;
+		if (other != NULL || is_here) {
+			past->is_late = past->is_late || position > past->position;
+		} else if (room_may_come(&prevs->known[i], prevs->ids[i])) {
+			past->missing[past->missing_n++] = prevs->ids[i];
+		}
+	}
+}
+
+static enum err find_prevs(struct history *history, struct past_event *past)
+{
+	struct ctx *ctx = history->ctx;
+	const struct event *event = past->event;
+	struct known_event *known =
+		ARENA_NEW_ARRAY(ctx->arena, struct known_event, event->prev_count + 1);
+	const struct known_list prevs = {event->prev_events, known, event->prev_count};
+	struct known_list behind;
+	TRY(room_known_events(ctx, history->hs, history->room, prevs.ids, prevs.n, known));
+	TRY(room_behind_aside(ctx, history->hs, history->room, known, prevs.n, &behind));
+	past->missing = ARENA_NEW_ARRAY(ctx->arena, struct event_id, prevs.n + behind.n + 1);
+	note_prevs(history, past, &prevs);
+	note_prevs(history, past, &behind);
+	return ERR_OK;
+}
+
+enum err history_find_graph(struct history *history)
+{
+	TRY(find_lower_gaps(history));
+	for (size_t i = 0; i < history->events.n; i++) {
+		TRY(find_prevs(history, &history->events.p[i]));
+	}
+	return ERR_OK;
+}
+
+/* --- afterwards ------------------------------------------------------------------------------------------------------- */
+
+/* What came before by another way, and has its place below it; or it below others. */
+static enum err order_one(struct history *history, const struct past_event *past)
+{
+	struct ctx *ctx = history->ctx;
+	struct write *write = write_new(ctx);
+	struct event_place *moved;
+	size_t moved_n;
+	int64_t place;
+	/* It may have been moved with what stands on it. */
+	TRY(store_places_of(ctx, history->hs->db, history->room->nid, &past->position, 1, &moved,
+		&moved_n));
+	int64_t now = moved_n > 0 ? moved[0].place : past->position;
+	const struct late_event late = {
+		.event = past->event,
+		.below = MIN_OF(now, past->stands_below),
+		.moves_itself = past->stands_below < now,
+	};
+	TRY(room_order(ctx, history->hs, history->room, &late, write, &place));
+	if (place != 0) {
+		store_place_set(write, history->room->nid, db_bigint(past->position), place);
+		store_gap_move(write, history->room->nid, now, place);
+	}
+	TRY(writer_commit(ctx, history->hs->writer, write, NULL));
+	return room_refresh_gaps(ctx, history->hs, history->room);
+}
+
+/* Oldest first. Nobody is told of history, so a commit for each that needs it is no harm. */
+enum err history_order(struct history *history)
+{
+	for (size_t i = history->events.n; i > 0; i--) {
+		const struct past_event *past = &history->events.p[i - 1];
+		TRY(past->is_late ? order_one(history, past) : ERR_OK);
+	}
+	return ERR_OK;
+}
