@@ -183,6 +183,18 @@ static void insert_at(struct key_history *key, size_t at, const struct state_int
 	key->n++;
 }
 
+/* It holds since later. What ends there, or before, does not hold at all: another begins where it ends. */
+static void begin_later(struct key_history *key, size_t at, int64_t position)
+{
+	key->rows[at].row.from_position = position;
+	if (key->rows[at].to_position <= position) {
+		key->n--;
+		for (size_t i = at; i < key->n; i++) {
+			key->rows[i] = key->rows[i + 1];
+		}
+	}
+}
+
 static void begin_interval(struct key_history *key, size_t at, int64_t position)
 {
 	struct state_interval *interval = &key->rows[at];
@@ -235,7 +247,7 @@ static void hold_between(struct key_history *key, const struct past_event *past,
 		interval.to_position = MIN_OF(behind.to_position, below);
 		key->rows[at - 1].to_position = MIN_OF(behind.to_position, past->position);
 	} else if (key->n > 0 && key->rows[0].row.from_position <= ROOM_OUTLIERS) {
-		key->rows[0].row.from_position = past->position + 1; /* until it is known when it began */
+		begin_later(key, 0, past->position + 1); /* until it is known when it began */
 	} else if (key->n > 0) {
 		interval.to_position = key->rows[0].row.from_position;
 	}
@@ -267,7 +279,7 @@ static void hold_at(struct key_history *key, const struct known_event *held, int
 	}
 	int64_t until = position + 1;
 	if (covering != NULL) {
-		covering->row.from_position = until; /* until it is known when it began */
+		begin_later(key, at, until); /* until it is known when it began */
 	} else if (at < key->n) {
 		until = key->rows[at].row.from_position;
 	}
