@@ -289,6 +289,7 @@ enum err initial_sync_all(struct ctx *ctx, struct homeserver *hs,
 	size_t count;
 	TRY(initial_sync_begin(ctx, hs, ask->who, &snapshot.user, &snapshot.up_to));
 	int64_t ephemeral = typing_serial_now(hs);
+	TRY(presence_settle(ctx, hs));
 	TRY(ignored_users(ctx, hs, snapshot.user, &ids, &count));
 	const struct str_set ignored = str_set_make(ctx->arena, ids, count);
 	load_presence(&snapshot, &ignored);

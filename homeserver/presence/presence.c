@@ -116,8 +116,19 @@ static void take_out_locked(struct presence *presence, const struct presence_ent
 	}
 }
 
+void presence_mark_locked(struct presence *presence, struct presence_entry *entry, bool is_unloaded)
+{
+	if (is_unloaded && !entry->is_unloaded) {
+		atomic_fetch_add(&presence->unloaded, 1);
+	} else if (!is_unloaded && entry->is_unloaded) {
+		atomic_fetch_sub(&presence->unloaded, 1);
+	}
+	entry->is_unloaded = is_unloaded;
+}
+
 void presence_remove_locked(struct presence *presence, struct presence_entry *entry)
 {
+	presence_mark_locked(presence, entry, false);
 	take_out_locked(presence, entry);
 	(void)map_remove(&presence->by_user, entry->user_id);
 	entry_destroy(entry);
@@ -289,7 +300,6 @@ static void apply_locked(struct presence *presence, struct presence_entry *entry
 		struct presence_device *device = find_device(entry, input->device_id);
 		if (device != NULL && serial > 0) {
 			device->told_to = writer_process_count(presence->hs->writer);
-			entry->is_to_be_loaded = true;
 		}
 	}
 	if (input->is_action) {
@@ -299,14 +309,12 @@ static void apply_locked(struct presence *presence, struct presence_entry *entry
 		set_status_locked(presence, entry, input->status_msg, serial);
 	}
 	presence_refresh_locked(presence, entry, now, serial);
-	if (input->is_again) {
-		changed_locked(presence, entry, serial);
-	}
 }
 
 void presence_apply(struct homeserver *hs, const struct presence_input *input, int64_t serial)
 {
 	struct presence *presence = hs->presence;
+	bool is_unloaded = serial > 0 && input->has_device && !users_keep(hs->users, input->user_id);
 	LOCK_SCOPE(&presence->lock);
 	struct presence_entry *entry = map_get(&presence->by_user, input->user_id);
 	if (entry == NULL && makes_entry(input)) {
@@ -314,6 +322,7 @@ void presence_apply(struct homeserver *hs, const struct presence_input *input, i
 	}
 	if (entry != NULL) {
 		apply_locked(presence, entry, input, serial);
+		presence_mark_locked(presence, entry, entry->is_unloaded || is_unloaded);
 	}
 }
 

@@ -77,6 +77,11 @@ struct presence_news {
 void presence_received(struct homeserver *hs, const struct presence_news *news);
 
 /**
+ * To be called before what follows, after presence_serial_now() or typing_serial_now(): from then on all changes up to there can be shown, those too
+ * that came by other processes. Errors: DEFER. From memory, but for a round trip for each user who came to another process just now.
+ */
+MUST_CHECK enum err presence_settle(struct ctx *ctx, struct homeserver *hs);
+/**
  * Changes with a serial after `since` (0: whoever is not offline) of the user, for the other devices, and of those who share a room with
  * the user, newest first; in the ctx's arena. No database.
  */
@@ -103,7 +108,7 @@ void presence_heard(struct homeserver *hs, struct str line, int64_t serial);
 
 /**
  * Ends what has timed out and wakes who should hear of changes. Called at each round of the housekeeper.
- * Cost: nothing but memory; where there are several processes, a round trip for each user who came to another one.
+ * Cost: nothing but memory; where there are several processes, a round trip for each user who came to another one just now.
  */
 void presence_tidy(struct ctx *ctx, struct homeserver *hs);
 

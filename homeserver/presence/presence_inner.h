@@ -33,8 +33,8 @@ struct presence_entry {
 	enum presence_state state; /* what others see */
 	bool is_active;
 	struct remote_presence remote;
-	bool is_untold;       /* nobody was woken since the change */
-	bool is_to_be_loaded; /* what all were told of it: it can be shown when its user is active */
+	bool is_untold;   /* nobody was woken since the change */
+	bool is_unloaded; /* it came to another process: it can be shown when its user is loaded */
 	int64_t serial;
 	struct presence_entry *newer;
 	struct presence_entry *older;
@@ -47,6 +47,7 @@ struct presence {
 	struct map by_user; /* user id → struct presence_entry * */
 	struct presence_entry *newest;
 	struct presence_entry *oldest; /* those without any change yet are last */
+	_Atomic size_t unloaded;       /* entries that are; written with the lock held */
 };
 
 static inline bool presence_is_remote(const struct presence_entry *entry)
@@ -61,6 +62,10 @@ void presence_refresh_locked(struct presence *presence, struct presence_entry *e
 bool presence_is_due_locked(struct presence *presence, struct presence_entry *entry,
 	int64_t now_mono_ms);
 
+/** Whether an entry is unloaded. Lock held. */
+void presence_mark_locked(struct presence *presence, struct presence_entry *entry,
+	bool is_unloaded);
+
 /** What somebody did. Where there are several processes, all hear of it, and each does the same with it. */
 struct presence_input {
 	struct str user_id;
@@ -71,7 +76,6 @@ struct presence_input {
 	bool is_action;            /**< a sign of life */
 	bool has_status;
 	struct str status_msg;
-	bool is_again; /**< nothing: it is shown again to all, since some could not be shown it */
 	const struct presence_news *remote; /**< of a user of another server; NULL: none */
 };
 

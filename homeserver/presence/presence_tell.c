@@ -39,9 +39,6 @@ static void write_input(const struct presence_input *input, struct json_out *out
 	if (input->has_status) {
 		json_out_key_str(out, "status", input->status_msg);
 	}
-	if (input->is_again) {
-		json_out_key_bool(out, "again", true);
-	}
 	if (input->remote != NULL) {
 		write_remote(input->remote, out);
 	}
@@ -110,7 +107,6 @@ static bool read_input(struct arena *arena, struct str line, struct presence_new
 		.is_action = json_get_bool(&json, STR("acts"), false),
 		.has_status = json_at(&json, "status") != NULL,
 		.status_msg = json_get_str(&json, STR("status")),
-		.is_again = json_get_bool(&json, STR("again"), false),
 	};
 	const struct json *remote = json_at(&json, "remote");
 	if (remote != NULL) {

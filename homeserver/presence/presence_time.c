@@ -18,8 +18,7 @@ struct untold {
 	VEC(struct str) all;
 	VEC(struct str) ids;
 	VEC(int64_t) nids;
-	VEC(struct str) due;    /* of whom all have to be told that time has passed */
-	VEC(struct str) loaded; /* to be loaded, because they came to another process */
+	VEC(struct str) due; /* of whom all have to be told that time has passed */
 };
 
 static void note_untold(struct untold *untold, struct arena *arena,
@@ -35,7 +34,7 @@ static void note_untold(struct untold *untold, struct arena *arena,
 	}
 }
 
-/* What time changed is said to all, or done at once; also who has come to another process is noted, whom others here may have to be shown. */
+/* What time changed is said to all, or done at once. */
 static void time_passes_locked(struct presence *presence, struct arena *arena,
 	struct presence_entry *entry, struct untold *out)
 {
@@ -45,11 +44,6 @@ static void time_passes_locked(struct presence *presence, struct arena *arena,
 	} else if (presence_is_due_locked(presence, entry, now)) {
 		struct str id = str_dup(arena, entry->user_id);
 		VEC_PUSH(arena, &out->due, id);
-	}
-	if (entry->is_to_be_loaded) {
-		struct str id = str_dup(arena, entry->user_id);
-		entry->is_to_be_loaded = false;
-		VEC_PUSH(arena, &out->loaded, id);
 	}
 }
 
@@ -72,27 +66,52 @@ static void collect_untold(struct presence *presence, struct arena *arena, struc
 	}
 }
 
-/* Who shares rooms with whom is known of active users only: those who are here by way of another process are made so, and shown again. */
-static void load_users(struct ctx *ctx, struct homeserver *hs, const struct str *ids, size_t count)
+static size_t collect_unloaded(struct presence *presence, struct arena *arena, struct str **out)
 {
+	VEC(struct str) ids = {0};
+	LOCK_SCOPE(&presence->lock);
+	size_t i = 0;
+	struct str key;
+	void *value;
+	while (map_next(&presence->by_user, &i, &key, &value)) {
+		const struct presence_entry *entry = value;
+		if (entry->is_unloaded) {
+			struct str id = str_dup(arena, entry->user_id);
+			VEC_PUSH(arena, &ids, id);
+		}
+	}
+	*out = ids.p;
+	return ids.n;
+}
+
+/* Who shares rooms with whom is known of active users only: those who are here by way of another process are made so. */
+static void load_users(struct ctx *ctx, struct homeserver *hs)
+{
+	struct presence *presence = hs->presence;
+	struct str *ids = NULL;
+	size_t count =
+		atomic_load(&presence->unloaded) > 0 ? collect_unloaded(presence, ctx->arena, &ids) : 0;
 	for (size_t i = 0; i < count; i++) {
 		struct user *user;
-		ctx->may_not_wait = true;
-		enum err err = users_get(ctx, hs, ids[i], &user);
-		ctx->may_not_wait = false;
-		bool is_new = err == ERR_DEFER;
-		if (is_new) {
-			err = users_get(ctx, hs, ids[i], &user);
+		if (users_get(ctx, hs, ids[i], &user) != ERR_OK) {
+			ctx->fault = (struct fault){0};
+			return; /* the next one tries again */
 		}
-		if (err == ERR_OK) {
-			user_touch(user);
+		LOCK_SCOPE(&presence->lock);
+		struct presence_entry *entry = map_get(&presence->by_user, ids[i]);
+		if (entry != NULL) {
+			presence_mark_locked(presence, entry, false);
 		}
-		if (err == ERR_OK && is_new) {
-			const struct presence_input input = {.user_id = ids[i], .is_again = true};
-			presence_say(hs, &input, false);
-		}
-		ctx->fault = (struct fault){0}; /* its next sync brings it again */
 	}
+}
+
+enum err presence_settle(struct ctx *ctx, struct homeserver *hs)
+{
+	if (atomic_load(&hs->presence->unloaded) > 0) {
+		TRY(ctx_may_wait(ctx));
+		load_users(ctx, hs);
+	}
+	return ERR_OK;
 }
 
 static void wake_rooms(struct homeserver *hs, struct arena *arena, struct untold *untold)
@@ -155,8 +174,8 @@ void presence_tidy(struct ctx *ctx, struct homeserver *hs)
 	}
 	struct arena *arena = ctx->arena;
 	struct untold untold = {0};
+	load_users(ctx, hs);
 	collect_untold(hs->presence, arena, &untold);
-	load_users(ctx, hs, untold.loaded.p, untold.loaded.n);
 	for (size_t i = 0; i < untold.due.n; i++) {
 		const struct presence_input input = presence_input_time(untold.due.p[i]);
 		presence_say(hs, &input, false);

@@ -134,8 +134,8 @@ void sync_room_write(const struct sync_run *run, const struct room_part *part,
 
 /* --- sync_presence.c ---------------------------------------------------------------------------- */
 
-/** What changed since the token, of users who share a room; as far as the filter lets it pass. From memory. */
-void sync_presence_load(struct sync_run *run);
+/** What changed since the token, of users who share a room; as far as the filter lets it pass. Errors: DEFER. From memory, but see presence_settle(). */
+MUST_CHECK enum err sync_presence_load(struct sync_run *run);
 /**
  * Who is here of those with whom the user shares a room since the token: members of a room that the user has joined, and
  * who has joined a room of the user. After the rooms. Errors: STORE. Cost: none but for what joins replaced, when it is not in memory.

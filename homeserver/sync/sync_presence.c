@@ -34,15 +34,20 @@ static bool is_wanted(const struct sync_run *run)
 	return event_filter_allows_type(&run->request->filter->presence, STR("m.presence"));
 }
 
-void sync_presence_load(struct sync_run *run)
+enum err sync_presence_load(struct sync_run *run)
 {
 	int64_t since = run->is_initial ? 0 : run->since_ephemeral;
-	if (run->ephemeral_now <= since || !is_wanted(run)) {
-		return;
+	if (!is_wanted(run)) {
+		return ERR_OK;
+	}
+	TRY(presence_settle(run->ctx, run->hs)); /* for the newcomers too */
+	if (run->ephemeral_now <= since) {
+		return ERR_OK;
 	}
 	struct presence_view *views;
 	size_t count = presence_changes(run->ctx, run->hs, run->user, since, &views);
 	add_views(run, views, count);
+	return ERR_OK;
 }
 
 /* --- newcomers ------------------------------------------------------------------------------------------ */

@@ -41,7 +41,7 @@ enum err sync_sections_load(struct sync_run *run)
 {
 	const struct e2ee_ask ask = sync_sections_encryption_ask(run);
 	TRY(run->hs->ports.e2ee.sync_load(run->ctx, run->hs, &ask, &run->encryption));
-	sync_presence_load(run);
+	TRY(sync_presence_load(run));
 	return load_account_data(run);
 }
 

@@ -290,6 +290,18 @@ enum err users_get(struct ctx *ctx, struct homeserver *hs, struct str user_id, s
 	return err;
 }
 
+bool users_keep(struct users *users, struct str user_id)
+{
+	LOCK_SCOPE(&users->lock);
+	struct user *user = map_get(&users->by_id, user_id);
+	if (user == NULL) {
+		return false;
+	}
+	user_touch(user);
+	LOCK_SCOPE(&user->lock);
+	return user->load == USER_LOADED;
+}
+
 static void remove_idle(struct users *users, struct user *user, int64_t before_ms)
 {
 	lock_take(&users->lock);

@@ -25,6 +25,8 @@ void user_unref(struct user *user);
  * was put away does not, and has to be got anew.
  */
 bool user_is_active(const struct user *user);
+/** Whether a user is loaded; who is, is not put away for a while. From memory. */
+bool users_keep(struct users *users, struct str user_id);
 /** Its user has just asked for something: it is not put away for a while. */
 void user_touch(struct user *user);
 struct str user_id_of(const struct user *user);

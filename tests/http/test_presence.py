@@ -284,6 +284,7 @@ def test_presence__disabled__quiet(make_server):
     assert status(lin, mo).ok()["presence"] == "offline"
 
 
+@pytest.mark.one_process("where there are several, each change is said to all by a notification, which is a query")
 def test_presence__changes_on_their_way_to_others__no_database(make_server):
     """Twenty changes, each told to a waiting sync; the housekeeper asks something now and then, but not for each."""
     port = free_port()

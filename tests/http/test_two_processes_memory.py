@@ -133,7 +133,7 @@ def test_presence__who_waits_at_the_other__woken(people):
 
 
 def test_presence__user_who_is_at_one_only__shown_to_the_others_sync(pair):
-    """Which rooms a user shares is known of those who are active: the other process makes them so."""
+    """Which rooms a user shares is known of those who are active: the other process makes them so, at once for who asks then."""
     alice = accounts.register(pair[0].url)
     bob = accounts.register(pair[1].url)
     room = bob.create_room(invite=[alice.user_id])
@@ -141,6 +141,7 @@ def test_presence__user_who_is_at_one_only__shown_to_the_others_sync(pair):
     bob.sync()
     watch = bob.watch()
     alice.sync(set_presence="unavailable")
+    assert told(bob.sync(), alice)["presence"] == "unavailable"
     watch.until(lambda answer: told(answer, alice) is not None and told(answer, alice)["presence"] == "unavailable")
 
 
