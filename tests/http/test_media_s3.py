@@ -36,7 +36,7 @@ class Bucket:
         environment = {**os.environ, "INITIAL_NO_AUTH_ACTION_COUNT": "4"}
         self.process = subprocess.Popen([sys.executable, "-m", "moto.server", "-p", str(self.port)], env=environment,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_until(self.answers, what="moto's server")
+        wait_until(self.answers, 60, "moto's server")  # it reads some hundred modules first
         anybody = {"aws_access_key_id": "x", "aws_secret_access_key": "x"}
         iam = self.connect("iam", **anybody)
         iam.create_user(UserName="belfry")
