@@ -207,6 +207,7 @@ def test_s3__range_of_what_is_far__only_that_is_fetched(bucket, road, make_serve
     assert len(road.gets()) == len(parts) + 1, "by then all of it is at hand"
 
 
+@pytest.mark.one_process("each process finds out by itself that a service knows no ranges")
 def test_s3__bucket_ignores_ranges__broken_off_then_fetched_once_for_all(bucket, road, make_server):
     road.ignores_ranges = True
     server = make_server(settings=bucket.settings(**{"media.s3.endpoint": road.url})).start()
@@ -357,6 +358,7 @@ def test_s3__service_refuses__503_and_not_acknowledged(bucket, make_server, wron
     wait_until(lambda: files_of(server) == [], what="the upload's end")
 
 
+@pytest.mark.one_process("each process keeps so much of a bucket")
 def test_s3__cache__stays_small(bucket, make_server):
     server = make_server(settings=bucket.settings(**{"media.s3.cache": "1MiB"})).start()
     alice = accounts.register(Http(server.url))
