@@ -3,13 +3,14 @@
  */
 #include "loopback.h"
 
+#include "base/mem.h"
 #include "base/metrics.h"
 
 #include <dirent.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
-enum { MANY = 300, LARGE_ITEMS = 20000, HUGE_ITEMS = 20 * LARGE_ITEMS };
+enum { MANY = 300, RESTLESS = 3000, LARGE_ITEMS = 20000, HUGE_ITEMS = 20 * LARGE_ITEMS };
 
 struct service {
 	struct gate parked;
@@ -117,7 +118,57 @@ static enum err say_now(struct call *call)
 	return answer(call);
 }
 
+/* Waits three times until the waker comes by; on a worker if ?worker is there. */
+static enum err wait_restlessly(struct call *call)
+{
+	if (call_query(call, "worker").p != NULL) {
+		TRY(ctx_may_wait(&call->ctx));
+	}
+	int *left = call_kept(call);
+	if (left == NULL) {
+		left = mem_alloc(sizeof(*left));
+		*left = 3;
+		call_keep(call, left, mem_free);
+	}
+	if ((*left)-- == 0 || call_is_stopping(call)) {
+		return answer(call);
+	}
+	struct park *park = call_park(call, clock_mono_us() / 1000 + 100000);
+	lock_take(&service.lock);
+	bool has_place = service.n < MANY;
+	if (has_place) {
+		service.parks[service.n++] = park;
+	}
+	lock_give(&service.lock);
+	if (!has_place) {
+		park_wake(park);
+		park_unref(park);
+	}
+	return ERR_OK;
+}
+
+static void *wake_restlessly(void *data)
+{
+	atomic_bool *is_over = data;
+	struct park *parks[MANY];
+	while (!atomic_load(is_over)) {
+		lock_take(&service.lock);
+		size_t n = service.n;
+		memcpy(parks, service.parks, n * sizeof(struct park *));
+		service.n = 0;
+		lock_give(&service.lock);
+		park_wake_many(parks, n);
+		for (size_t i = 0; i < n; i++) {
+			park_unref(parks[i]);
+		}
+		struct pollfd nothing = {.fd = -1};
+		(void)poll(&nothing, 1, 1);
+	}
+	return NULL;
+}
+
 static const struct route rows[] = {
+	{"restless", "GET", "/restless", AUTH_NONE, LANE_INLINE, RATE_NONE, 0, wait_restlessly},
 	{"wait", "GET", "/wait", AUTH_NONE, LANE_INLINE, RATE_NONE, 0, wait_once},
 	{"late", "GET", "/late", AUTH_NONE, LANE_INLINE, RATE_NONE, 0, wait_when_let_go},
 	{"twice", "GET", "/twice", AUTH_NONE, LANE_INLINE, RATE_NONE, 0, wait_twice},
@@ -413,6 +464,13 @@ static void connection__that_ends_or_cannot_be_counted__not_held(void **state)
 	}
 }
 
+static void reset_connection(int fd)
+{
+	struct linger reset = {.l_onoff = 1, .l_linger = 0};
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
+	assert_int_equal(close(fd), 0);
+}
+
 static void client__gone_while_it_waits_or_reads__its_connection_ends(void **state)
 {
 	(void)state;
@@ -426,9 +484,7 @@ static void client__gone_while_it_waits_or_reads__its_connection_ends(void **sta
 			wake(i);
 			assert_int_equal(recv(fd, &first, 1, 0), 1);
 		}
-		struct linger reset = {.l_onoff = 1, .l_linger = 0};
-		assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
-		assert_int_equal(close(fd), 0);
+		reset_connection(fd);
 		wake(i);
 		await_held(0);
 	}
@@ -474,6 +530,38 @@ static void client__gone_before_it_is_held__request_lives_until_it_is_woken(void
 	}
 	assert_int_equal(held_now(), 0);
 	assert_int_equal(close(idle), 0);
+}
+
+/* libmicrohttpd may learn that a client has gone at any moment, also when it is to let go of the connection. */
+static void clients__that_come_and_go__each_request_ends_once(void **state)
+{
+	(void)state;
+	atomic_bool is_over = false;
+	pthread_t waker = thread_start("waker", wake_restlessly, &is_over);
+	uint32_t dice = 12345;
+	for (int i = 0; i < RESTLESS; i++) {
+		dice = dice * 1664525 + 1013904223;
+		int fd = client_connect(http_server_port(server, 0));
+		if ((dice >> 8) % 4 == 0) {
+			ask(fd, "/now?name=n", "");
+			assert_named(fd, "n");
+		}
+		ask(fd, (dice >> 10) % 2 == 0 ? "/restless?name=a&worker" : "/restless?name=a", "");
+		if ((dice >> 12) % 4 == 0) {
+			assert_named(fd, "a");
+		} else if ((dice >> 14) % 2 == 0) {
+			struct timespec moment = {.tv_nsec = (dice >> 16) % 4000000};
+			(void)nanosleep(&moment, NULL);
+		}
+		if ((dice >> 15) % 2 == 0) {
+			reset_connection(fd);
+		} else {
+			assert_int_equal(close(fd), 0);
+		}
+	}
+	await_gauge("belfry_http_connections", 0);
+	atomic_store(&is_over, true);
+	assert_int_equal(pthread_join(waker, NULL), 0);
 }
 
 static void reader__too_slow__cut_at_its_deadline(void **state)
@@ -662,6 +750,7 @@ int main(void)
 		TEST(connection__that_ends_or_cannot_be_counted__not_held),
 		TEST(client__gone_while_it_waits_or_reads__its_connection_ends),
 		TEST(client__gone_before_it_is_held__request_lives_until_it_is_woken),
+		TEST(clients__that_come_and_go__each_request_ends_once),
 		TEST(reader__too_slow__cut_at_its_deadline),
 		TEST(many__woken_together__each_answered_once_and_served_on),
 		TEST(stop__while_held__answered),
