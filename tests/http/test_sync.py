@@ -705,13 +705,18 @@ def test_wait__several_devices__all_woken(alice, bob, shared):
 
 
 @pytest.mark.tsan
-def test_wait__client_goes_away__server_lives(alice, room):
+@pytest.mark.parametrize("how", ["ends", "reset"])
+def test_wait__client_goes_away__server_lives(alice, room, how):
+    """Each from a new device, of which the server has to read something before its request waits."""
     import socket
+    import struct
     since = alice.sync().since
     for _ in range(20):
         connection = socket.create_connection((alice.http.host, alice.http.port))
+        if how == "reset":
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         connection.sendall(("GET /_matrix/client/v3/sync?timeout=30000&since=%s HTTP/1.1\r\nHost: x\r\n"
-                            "Authorization: Bearer %s\r\n\r\n" % (since, alice.token)).encode())
+                            "Authorization: Bearer %s\r\n\r\n" % (since, alice.login().token)).encode())
         connection.close()
     alice.send(room)
     assert alice.sync(since).joined(room).timeline
