@@ -160,6 +160,7 @@ struct parked_answer {
 	struct refc refc; /* one for the memo, one for the ask */
 	struct fed_client *client;
 	int64_t budget_bytes; /* of all of them */
+	size_t ceiling_bytes; /* of this one */
 	struct arena *arena;  /* of what follows, which is the ask's until it wakes the call */
 	struct buf body;
 	int64_t charged_bytes;
@@ -172,7 +173,7 @@ struct parked_answer {
 static void parked_clear(struct parked_answer *answer)
 {
 	buf_fini(&answer->body);
-	buf_init(&answer->body, SIZE_MAX / 2); /* the ceiling is the request's */
+	buf_init(&answer->body, answer->ceiling_bytes);
 	atomic_fetch_sub(&answer->client->parked_bytes, answer->charged_bytes);
 	answer->charged_bytes = 0;
 }
@@ -185,7 +186,7 @@ static enum err parked_take(struct parked_answer *answer, struct str piece)
 	/* One alone is never refused. */
 	answer->is_over_budget = others > 0 && others + answer->charged_bytes > answer->budget_bytes;
 	buf_add(&answer->body, piece);
-	return answer->is_over_budget ? ERR_LIMIT : ERR_OK;
+	return answer->is_over_budget || !buf_ok(&answer->body) ? ERR_LIMIT : ERR_OK;
 }
 
 /* --- the request ------------------------------------------------------------------------------------------ */
@@ -536,7 +537,8 @@ static void on_parked_end(void *data, const struct raw_end *end)
 	answer->raw = *end;
 	answer->raw.is_over_budget = end->err == ERR_LIMIT && answer->is_over_budget;
 	copy_answer(answer->arena, &answer->raw.answer);
-	answer->raw.cause = str_dup(answer->arena, end->cause);
+	answer->raw.cause =
+		buf_ok(&answer->body) ? str_dup(answer->arena, end->cause) : STR("the answer is too large");
 	if (answer->body.n > 0 && end->err == ERR_OK) {
 		answer->raw.answer.body = buf_str(&answer->body); /* else it is a refusal's, collected */
 	}
@@ -555,6 +557,7 @@ static struct parked_answer *ask_parked(struct ctx *ctx, struct federation *fede
 	answer->client = federation->client;
 	answer->budget_bytes =
 		PARKED_LARGEST * (int64_t)federation->hs->settings.federation.max_join_answer_bytes;
+	answer->ceiling_bytes = request->answer_ceiling_bytes;
 	answer->wait = memo_wait_create(ctx->memo);
 	struct ask *ask = ask_create(federation, request);
 	ask->parked = answer;
