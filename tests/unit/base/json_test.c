@@ -188,7 +188,8 @@ static void parse__every_byte_at_every_place__string_ends_at_its_quote(void **st
 				assert_true(!is_plain || str_equals(out.text, str_from(text + 1, n)));
 				text[n + 1] = '!'; /* it has no end */
 				assert_int_equal(parse(str_from(text, n + 2), &out), JSON_ERROR_SYNTAX);
-				memcpy(text + n + 1, "\"  ", 3);
+				text[n + 1] = '"';
+				text[n + 2] = text[n + 3] = ' ';
 				assert_int_equal(parse(str_from(text, n + 4), &out), error);
 			}
 		}
