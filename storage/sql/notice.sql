@@ -156,17 +156,19 @@ UPDATE notice_deliveries SET next_try_ms = $1 WHERE next_try_ms > $1::bigint + $
 
 -- name: notice_delivery_sent
 -- The event $4 is there since $5; what follows it is to be done. What was sent may be older than an edit of a time when it was already due.
--- Index: notice_deliveries_pkey, notices_pkey, notice_attachments_pkey.
-WITH sent AS (
-	UPDATE notice_deliveries SET event_id = $4, sent_at_ms = $5, next_try_ms = NULL, reason = NULL
-	WHERE notice_id = $1 AND due_at_ms = $2 AND room_id = $3
-	RETURNING notice_id, due_at_ms, room_id
+-- An edit under way is waited for. Index: notice_deliveries_pkey, notices_pkey, notice_attachments_pkey.
+WITH n AS (
+	SELECT notice_id, state, is_pinned, expires_at_ms, edits, edited_at_ms FROM notices WHERE notice_id = $1 FOR SHARE
+), sent AS (
+	UPDATE notice_deliveries AS d SET event_id = $4, sent_at_ms = $5, next_try_ms = NULL, reason = NULL
+	FROM n WHERE d.notice_id = n.notice_id AND d.due_at_ms = $2 AND d.room_id = $3
+	RETURNING d.notice_id, d.due_at_ms, d.room_id
 )
 INSERT INTO notice_follow_ups (notice_id, due_at_ms, room_id, kind, ordinal, txn_key, next_try_ms, failures)
 SELECT sent.notice_id, sent.due_at_ms, sent.room_id, f.kind, f.ordinal,
 	substr(sha256(convert_to(concat_ws(' ', 'notice', sent.notice_id, sent.due_at_ms, sent.room_id, f.kind, f.ordinal), 'UTF8')), 1, 16),
 	f.at_ms, 0
-FROM sent JOIN notices AS n ON n.notice_id = sent.notice_id CROSS JOIN LATERAL (
+FROM sent JOIN n ON n.notice_id = sent.notice_id CROSS JOIN LATERAL (
 	SELECT 'file' AS kind, a.ordinal, $5::bigint AS at_ms, n.state <> 'cancelled' AS is_wanted
 		FROM notice_attachments AS a WHERE a.notice_id = sent.notice_id
 	UNION ALL VALUES

@@ -1,6 +1,7 @@
 -- name: notice_edit
--- One row: how many edits there were. A notice $1 gets the texts $2 at $3; what the newest occurrence sent is to be edited unless $4. Index:
--- notices_pkey, notice_deliveries_pkey.
+-- One row: how many edits there were. A notice $1 gets the texts $2 at $3; what the newest occurrence sent is to be edited unless $4. Locks the notice
+-- and then its deliveries, as notice_delivery_sent does: of the two the later one sees what the earlier one did. Index: notices_pkey,
+-- notice_deliveries_pkey.
 WITH old AS (
 	SELECT notice_id, texts, edits FROM notices WHERE notice_id = $1 FOR UPDATE
 ), kept AS (
@@ -10,12 +11,16 @@ WITH old AS (
 	UPDATE notices AS n SET texts = $2, edits = n.edits + 1, edited_at_ms = CASE WHEN $4 THEN n.edited_at_ms ELSE $3::bigint END
 	FROM old WHERE n.notice_id = old.notice_id
 	RETURNING n.notice_id, n.edits
+), newest AS (
+	SELECT c.edits, d.notice_id, d.due_at_ms, d.room_id, d.event_id
+	FROM changed AS c JOIN notice_deliveries AS d ON d.notice_id = c.notice_id
+	WHERE d.due_at_ms = (SELECT max(due_at_ms) FROM notice_deliveries WHERE notice_id = $1)
+	FOR UPDATE OF d
 ), told AS (
 	INSERT INTO notice_follow_ups (notice_id, due_at_ms, room_id, kind, ordinal, txn_key, next_try_ms, failures)
-	SELECT d.notice_id, d.due_at_ms, d.room_id, 'edit', c.edits,
-		substr(sha256(convert_to(concat_ws(' ', 'notice', d.notice_id, d.due_at_ms, d.room_id, 'edit', c.edits), 'UTF8')), 1, 16), $3, 0
-	FROM changed AS c JOIN notice_deliveries AS d ON d.notice_id = c.notice_id
-	WHERE NOT $4 AND d.event_id IS NOT NULL AND d.due_at_ms = (SELECT max(due_at_ms) FROM notice_deliveries WHERE notice_id = $1)
+	SELECT notice_id, due_at_ms, room_id, 'edit', edits,
+		substr(sha256(convert_to(concat_ws(' ', 'notice', notice_id, due_at_ms, room_id, 'edit', edits), 'UTF8')), 1, 16), $3, 0
+	FROM newest WHERE NOT $4 AND event_id IS NOT NULL
 )
 SELECT edits FROM changed;
 
