@@ -146,6 +146,7 @@ def test_join__second_user__is_a_local_join(federated, remote, room):
 
 
 @pytest.mark.tsan
+@pytest.mark.one_process("those who join at once are joined within a process: two shake hands twice")
 def test_join__several_users_at_once__one_handshake(federated, remote, room):
     users = [federated.user() for _ in range(5)]
     release = threading.Event()

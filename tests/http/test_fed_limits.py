@@ -35,6 +35,7 @@ def ask_heavy(remote, server):
     return remote.send(server, "GET", "/publicRooms")
 
 
+@pytest.mark.one_process("each process gives out its share of a limit, one request at the least")
 @pytest.mark.parametrize("name, ask, other", [("server", ask_cheap, ask_heavy), ("server_heavy", ask_heavy, ask_cheap)])
 def test_questions__more_than_the_budget__429_for_that_server_and_class_only(make_federated, make_remote, name, ask, other):
     one, two = make_remote(), make_remote()
@@ -54,6 +55,7 @@ def test_transactions__many_in_a_row__none_is_refused(make_federated, remote):
         assert remote.transaction(server, txn="t%d" % number).status == 200
 
 
+@pytest.mark.one_process("each process gives out its share of a limit, one request at the least")
 def test_unproven__by_address__only_what_was_wrong_is_charged(make_federated, remote):
     server = limited(make_federated, **{"server_unproven.per_minute": 1, "server_unproven.burst": 3}).start()
     for _ in range(10):
@@ -87,6 +89,7 @@ def slow_reader(remote, server, target):
     return link
 
 
+@pytest.mark.one_process("how many may be under way at once is counted by each process")
 def test_heavy_answer__not_read__next_of_that_server_waits_and_others_do_not(make_federated, make_remote):
     port = free_port()
     server = make_federated(settings={**LIMITS, "rate_limits.server_heavy.at_once": "1",
@@ -119,6 +122,7 @@ def cluster():
         yield made
 
 
+@pytest.mark.one_process("how many may be under way at once is counted by each process")
 @pytest.mark.tsan
 def test_transactions__several_at_once__wait_and_all_are_taken(make_federated, cluster, make_remote):
     port = free_port()

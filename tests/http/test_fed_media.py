@@ -161,6 +161,7 @@ def test_remote_file__downloaded__its_bytes_once(federated, remote, lin, data):
     assert len(asked(remote)) == 1
 
 
+@pytest.mark.one_process("those who wait for the same are joined within a process: two fetch it twice")
 def test_remote_file__wanted_by_many_at_once__fetched_once(federated, remote, lin):
     go = threading.Event()
     remote.on("GET", DOWNLOAD, lambda ask: (go.wait(seconds(20)), multipart(b"picture"))[1])
@@ -267,6 +268,7 @@ def test_remote_file__larger_than_allowed__502_too_large_and_nothing_stays(make_
     assert [path for path in glob.glob(server.data + "/media/**", recursive=True) if os.path.isfile(path)] == []
 
 
+@pytest.mark.one_process("each process remembers by itself what another server lacks")
 def test_remote_file__unknown_there__404_asked_once_a_while(federated, remote, lin):
     remote.on("GET", DOWNLOAD, lambda ask: (404, {"errcode": "M_NOT_FOUND", "error": "no"}))
     media_id = unique()
@@ -384,6 +386,7 @@ def test_remote_picture__bomb__refused_and_the_server_goes_on(federated, remote,
     lin.get("/account/whoami").ok()
 
 
+@pytest.mark.one_process("each process counts the copies that it has fetched itself, and all of them when it tidies up")
 def test_remote_copies__over_the_budget__the_oldest_go_and_come_again(make_federated, remote):
     server = make_federated(settings={"media.remote_cache_size": "100KiB"}).start()
     user = server.user()

@@ -123,6 +123,7 @@ def test_join__many_hang_at_a_slow_server__others_are_asked_meanwhile(server, ma
         assert [len(asked(room.remote, step)) for step in ("make_join", "send_join")] == [1, 1]
 
 
+@pytest.mark.one_process("those who join at once are joined within a process: two shake hands twice")
 def test_join__many_wait_for_one_of_the_same_room__one_handshake(server, make_remote):
     remote = make_remote()
     room = RemoteRoom(remote).serve()
@@ -548,6 +549,7 @@ def test_restricted__join_stands_on_what_a_slow_server_has__others_are_asked_mea
     assert sorted(texts) == ["unheard %d" % number for number in range(3)]
 
 
+@pytest.mark.one_process("each process has its own budget of memory")
 def test_join__answers_of_those_that_wait__no_more_than_the_budget(server, make_remote):
     """Joins of large rooms that wait for somebody's keys hold what was answered: together they have a ceiling."""
     silent = [make_remote() for _ in range(3)]

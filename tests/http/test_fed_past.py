@@ -9,6 +9,7 @@ from support.client import path_of, quote, unique
 from support.handshake import asked
 from support.remote import FEDERATION
 from support.remote_room import RemoteRoom
+from support.server import PROCESSES
 from support.shared_room import SharedRoom
 from test_fed_history import all_bodies, come_in
 
@@ -271,7 +272,7 @@ def test_sec_5_5__event_answer_that_is_wrong__404_and_nothing_of_it_is_kept(fede
     remote.on("GET", FEDERATION + "/event/(.+)", lambda ask: (200, {"pdus": SPOILED[kind](room, said[7])}))
     lin.event(room.room_id, said[7].event_id).expect(404, "M_NOT_FOUND")
     context(lin, room.room_id, said[7].event_id).expect(404, "M_NOT_FOUND")
-    assert len(asked(remote, "event")) == 1, "what nobody had is not asked for again at once"
+    assert len(asked(remote, "event")) <= PROCESSES, "what nobody had is not asked for again at once"
     assert "of another room" not in all_bodies(lin, room.room_id, limit=100)
 
 
@@ -306,6 +307,7 @@ def test_event__the_state_before_it_cannot_be_had__404(federated, remote, lin, a
     lin.event(room.room_id, said[7].event_id).expect(404, "M_NOT_FOUND")
 
 
+@pytest.mark.one_process("each process remembers by itself what nobody had")
 def test_event__unknown_to_all__404_and_asked_once(federated, remote, lin):
     room, said = spoken(remote, 3)
     come_in(lin, room)

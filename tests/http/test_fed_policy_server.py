@@ -338,6 +338,7 @@ def test_send__away__told_so_and_left_alone_and_the_room_can_do_without_it(alice
     assert texts(alice, room) == ["free"]
 
 
+@pytest.mark.one_process("how many wait for a policy server is counted by each process")
 def test_send__hangs__harms_no_other_room_and_few_wait(federated, make_remote, alice, policy, room, remote):
     plain = alice.create_room()
     guarded_by_other = guarded(alice, federated, PolicyServer(make_remote()))

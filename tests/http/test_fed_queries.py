@@ -101,6 +101,7 @@ def federated_key(server, remote):
     return decode_verify_key_bytes(key_id, decode_base64(key["key"]))
 
 
+@pytest.mark.one_process("each process remembers by itself what others answered")
 def test_profile__remote_user_unknown_there__404_remembered(federated, remote, lin):
     user_id = "@nobody:" + remote.name
     remote.on("GET", FEDERATION + "/query/profile", lambda ask: (404, {"errcode": "M_NOT_FOUND", "error": "no"}))
@@ -337,6 +338,7 @@ def chunk(room_id, *children, **more):
             "join_rule": "public", "children_state": list(children), **more}
 
 
+@pytest.mark.one_process("each process remembers by itself what others answered")
 def test_hierarchy__rooms_of_another_server__asked_by_via_and_kept(federated, remote, lin):
     root = space(lin)
     far, hall, staff = ("!%s:%s" % (unique(name), remote.name) for name in ("far", "hall", "staff"))
