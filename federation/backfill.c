@@ -382,6 +382,16 @@ static enum err look_up(struct ctx *ctx, struct homeserver *hs, struct room *roo
 	return room_known_events(ctx, hs, room, &id, 1, out);
 }
 
+/* Whoever took it in: another process may have been first. *out NULL: it is not there. */
+static enum err find_in_timeline(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct event_id id, const struct event **out)
+{
+	struct known_event known;
+	TRY(look_up(ctx, hs, room, id, &known));
+	*out = known.fate == EVENT_IN_TIMELINE ? known.event : NULL;
+	return ERR_OK;
+}
+
 /* By filling the gap in which it is missing, if it is near: then nothing is missing between the two. */
 static enum err fill_down_to(struct ctx *ctx, struct federation *federation, struct room *room,
 	const struct event *event, int64_t below, bool *out_is_here)
@@ -389,7 +399,7 @@ static enum err fill_down_to(struct ctx *ctx, struct federation *federation, str
 	struct homeserver *hs = federation->hs;
 	struct stored_event *over;
 	struct room_gap gap;
-	struct known_event known;
+	const struct event *found;
 	TRY(room_event_at_place(ctx, hs, room, below, &over));
 	TRY(room_gap_find(ctx, hs, room, below - 1, below, &gap));
 	*out_is_here = false;
@@ -397,30 +407,30 @@ static enum err fill_down_to(struct ctx *ctx, struct federation *federation, str
 		return ERR_OK;
 	}
 	TRY(fill_gap(ctx, federation, room, user_id_server(over->event->sender), &gap));
-	TRY(look_up(ctx, hs, room, event->event_id, &known));
-	*out_is_here = known.fate == EVENT_IN_TIMELINE;
+	TRY(find_in_timeline(ctx, hs, room, event->event_id, &found));
+	*out_is_here = found != NULL;
 	return ERR_OK;
 }
 
 /* Takes in an event that is known or came from a server. Errors: MISSING (what it needs cannot be had); TIMEOUT; STORE; SHUTDOWN */
 static enum err take_in(struct ctx *ctx, struct federation *federation, struct room *room,
-	struct server_name server, const struct event *event, bool *out_is_here)
+	struct server_name server, const struct event *event)
 {
 	int64_t below;
+	bool is_here;
 	struct room_arrival arrival = {.event = event};
 	const struct missing_case missing = {.room = room, .origin = server, .event = event};
-	*out_is_here = false;
 	TRY(room_gap_over(ctx, federation->hs, room, event->depth, &below));
 	if (below == 0) {
 		return ERR_OK;
 	}
-	TRY(fill_down_to(ctx, federation, room, event, below, out_is_here));
-	if (*out_is_here) {
+	TRY(fill_down_to(ctx, federation, room, event, below, &is_here));
+	if (is_here) {
 		return ERR_OK;
 	}
 	TRY(missing_state(ctx, federation, &missing, &arrival.state_before,
 		&arrival.state_before_count));
-	return room_accept_past(ctx, federation->hs, room, &arrival, out_is_here);
+	return room_accept_past(ctx, federation->hs, room, &arrival, &is_here);
 }
 
 /* From what is known as an outlier, or from others. *out NULL: it was judged before. */
@@ -465,7 +475,11 @@ static enum err ask_for_event(struct ctx *ctx, struct federation *federation, st
 	const struct event *event;
 	enum err err = get_event(ctx, federation, room, quest->first, quest->id, &event);
 	if (err == ERR_OK && event != NULL) {
-		err = take_in(ctx, federation, room, quest->first, event, out_is_news);
+		err = take_in(ctx, federation, room, quest->first, event);
+	}
+	if (err == ERR_OK) {
+		err = find_in_timeline(ctx, federation->hs, room, quest->id, &event);
+		*out_is_news = err == ERR_OK && event != NULL;
 	}
 	if (!is_general(err) && !*out_is_news) {
 		answers_put(ctx, federation->missing_events, key_of_event(ctx->arena, room, quest->id),
@@ -539,12 +553,16 @@ static enum err ask_one_for_time(struct ctx *ctx, struct federation *federation,
 	const struct event *event = NULL;
 	*out_is_here = false;
 	TRY(ask_time(ctx, federation, room, wanted, server, &id, &ts));
-	if (id.s.p != NULL) {
-		TRY(get_event(ctx, federation, room, server, id, &event));
+	if (id.s.p == NULL) {
+		return ERR_OK;
 	}
-	return event != NULL && event->origin_server_ts == ts
-		? take_in(ctx, federation, room, server, event, out_is_here)
-		: ERR_OK;
+	TRY(get_event(ctx, federation, room, server, id, &event));
+	if (event != NULL && event->origin_server_ts == ts) {
+		TRY(take_in(ctx, federation, room, server, event));
+	}
+	TRY(find_in_timeline(ctx, federation->hs, room, id, &event));
+	*out_is_here = event != NULL && event->origin_server_ts == ts;
+	return ERR_OK;
 }
 
 static enum err ask_for_time(struct ctx *ctx, struct federation *federation, struct room *room,

@@ -131,6 +131,30 @@ def test_joins__of_one_room_at_both_at_once__all_are_in_it(server, processes, re
             assert set(user.get(path_of("rooms", room.room_id, "joined_members")).ok()["joined"]) == wanted
 
 
+# -- what only others have
+
+def test_event_of_long_ago__the_other_process_took_it_in_meanwhile__found_by_both(server, processes, remote):
+    """Both ask for the same, by its time; the second one's answer comes when the first one has the event."""
+    for (one, other), wanted in itertools.product(both_orders(processes), ("message", "state")):
+        room = RemoteRoom(remote, age_ms=10 ** 8).serve()
+        said = room.message("long ago") if wanted == "message" else room.send("m.room.topic", {"topic": "long ago"}, "")
+        for number in range(5):
+            room.message(str(number))
+        alice = server.user()
+        alice.post(path_of("join", room.room_id), {}, query={"server_name": remote.name}).ok()
+        hold = Hold(remote, "GET", r"/_matrix/federation/v1/timestamp_to_event/.*")
+        replies = []
+        asking = threading.Thread(target=lambda: replies.append(at(other, alice).get(
+            "/_matrix/client/v1" + path_of("rooms", room.room_id, "timestamp_to_event"),
+            {"ts": said["origin_server_ts"], "dir": "b"})))
+        asking.start()
+        assert hold.waiting.wait(30)
+        at(one, alice).event(room.room_id, said.event_id).ok()
+        hold.release()
+        asking.join()
+        assert replies[0].ok()["event_id"] == said.event_id
+
+
 # -- a room whose members are not known yet
 
 def test_partial__who_waits_at_the_other_process__waits_on_until_it_is_whole(server, processes, remote):
