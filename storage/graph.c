@@ -299,6 +299,12 @@ void store_gap_insert(struct write *write, int64_t room_nid, struct db_value pos
 	write_add(write, STMT_GAP_INSERT, DB_ARGS(db_bigint(room_nid), position, db_text(prev_id)));
 }
 
+void store_gap_pass(struct write *write, int64_t room_nid, struct str prev_id, struct str behind)
+{
+	write_add(write, STMT_GAP_PASS,
+		DB_ARGS(db_bigint(room_nid), db_text(prev_id), db_text(behind)));
+}
+
 void store_gap_close(struct write *write, int64_t room_nid, struct str prev_id)
 {
 	write_add(write, STMT_GAP_CLOSE, DB_ARGS(db_bigint(room_nid), db_text(prev_id)));

@@ -121,6 +121,8 @@ MUST_CHECK enum err store_gaps_named(struct ctx *ctx, struct db *db, int64_t roo
 	const struct str *event_ids, size_t count, struct named_gap **out, size_t *out_count);
 void store_gap_insert(struct write *write, int64_t room_nid, struct db_value position,
 	struct str prev_id);
+/** Wherever an event is missing, what it stands on is missing too; to be closed in the same write, if it is no more. */
+void store_gap_pass(struct write *write, int64_t room_nid, struct str prev_id, struct str behind);
 void store_gap_close(struct write *write, int64_t room_nid, struct str prev_id);
 
 /** What a room's memory has to know. STATE_SINCE_EVER: there is none. */

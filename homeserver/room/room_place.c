@@ -255,13 +255,13 @@ enum err room_order(struct ctx *ctx, struct homeserver *hs, struct room *room,
 
 /* --- what is no part of the timeline -------------------------------------------------------------------------------- */
 
-static void insert_gaps(struct room *room, const struct event *event, const struct known_list *list,
-	int64_t below, struct write *write)
+static void pass_to(struct room *room, const struct event *event, const struct known_list *list,
+	struct write *write)
 {
 	for (size_t i = 0; i < list->n; i++) {
 		bool is_itself = str_equals(list->ids[i].s, event->event_id.s);
 		if (!is_itself && room_may_come(&list->known[i], list->ids[i])) {
-			store_gap_insert(write, room->nid, db_bigint(below), list->ids[i].s);
+			store_gap_pass(write, room->nid, event->event_id.s, list->ids[i].s);
 		}
 	}
 }
@@ -288,8 +288,8 @@ enum err room_pass_gap(struct ctx *ctx, struct homeserver *hs, struct room *room
 	TRY(room_behind_aside(ctx, hs, room, known, prevs.n, &behind));
 	TRY(room_order(ctx, hs, room, &late, write, &place));
 	store_gap_close(write, room->nid, event->event_id.s);
-	insert_gaps(room, event, &prevs, gap->lowest, write);
-	insert_gaps(room, event, &behind, gap->lowest, write);
+	pass_to(room, event, &prevs, write);
+	pass_to(room, event, &behind, write);
 	TRY(writer_commit(ctx, hs->writer, write, NULL));
 	return room_refresh_gaps(ctx, hs, room);
 }

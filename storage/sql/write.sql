@@ -171,6 +171,14 @@ INSERT INTO event_states (room_nid, position, base_position, difference)
 SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[])
 ON CONFLICT (room_nid, position) DO UPDATE SET base_position = excluded.base_position, difference = excluded.difference;
 
+-- name: gap_pass tells=room:1
+-- Wherever an event is missing, what it stands on is missing: nid, event id, id of what it stands on and is not in the timeline.
+-- Index: room_gaps_prev_idx, room_gaps_pkey.
+INSERT INTO room_gaps (room_nid, position, prev_id)
+SELECT g.room_nid, g.position, u.behind FROM unnest($1::bigint[], $2::text[], $3::text[]) AS u(room_nid, prev_id, behind)
+JOIN room_gaps g ON g.room_nid = u.room_nid AND g.prev_id = u.prev_id
+ON CONFLICT DO NOTHING;
+
 -- name: gap_close tells=room:1
 -- Events that were missing have come: nid, event id. Index: room_gaps_prev_idx.
 DELETE FROM room_gaps g USING unnest($1::bigint[], $2::text[]) AS u(room_nid, prev_id)
