@@ -3,7 +3,7 @@ import time
 
 from load import ask, sync
 from support.keys import Device
-from workload import ClientWorkload
+from workload import ClientWorkload, message
 
 
 class Rooms(ClientWorkload):
@@ -151,6 +151,8 @@ class Start(ClientWorkload):
     """Started again on all that this run left, and more where it may be made up."""
 
     def fill(self):
+        user = self.users(1)[0]
+        self.load.once([message(user, self.room(user))], 1)
         self.target.pad(self.options.events)
 
     def rows(self):

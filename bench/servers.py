@@ -165,18 +165,20 @@ class Target:
             self.school.stop()
 
 
-# Copies of one event, far above all numbers of the run; what follows the stream has seen them.
+PIECE = 10000
+"""Events of a room that `pad` makes up."""
+
+# A room with copies of one event; what follows the stream has seen them.
 PAD = """
-    insert into rooms select (jsonb_populate_record(null::rooms, to_jsonb(old) || jsonb_build_object(
-            'room_nid', 1000000 + n, 'room_id', '!pad' || n || old.room_id))).*
-        from (select * from rooms order by room_nid limit 1) old, generate_series(0, MISSING / 10000) n;
-    insert into events select (jsonb_populate_record(null::events, to_jsonb(old) || jsonb_build_object(
-            'room_nid', 1000000 + n / 10000, 'position', old.newest + n, 'event_id', old.event_id || n))).*
-        from (select *, (select position from stream_head) as newest from events where state_key is null order by position limit 1) old,
-            generate_series(1, MISSING) n;
-    update stream_head set position = position + MISSING;
-    update consumers set position = (select position from stream_head);
-    analyze"""
+    insert into rooms select made.* from (select * from rooms order by room_nid limit 1) old, nextval('room_nids') nid,
+        jsonb_populate_record(null::rooms, to_jsonb(old) || jsonb_build_object('room_nid', nid, 'room_id', '!pad' || nid || old.room_id)) made;
+    insert into events select made.* from generate_series(1, EVENTS) n,
+        (select *, (select position from stream_head) as newest, (select max(room_nid) from rooms) as room
+            from events where state_key is null order by position limit 1) old,
+        jsonb_populate_record(null::events, to_jsonb(old) || jsonb_build_object(
+            'room_nid', old.room, 'position', old.newest + n, 'event_id', old.event_id || old.newest + n)) made;
+    update stream_head set position = position + EVENTS;
+    update consumers set position = (select position from stream_head)"""
 
 
 class BelfryTarget(Target):
@@ -192,14 +194,16 @@ class BelfryTarget(Target):
         return server.start()
 
     def pad(self, events):
-        """In rooms of 10,000 that nobody is in."""
+        """In rooms that nobody is in, one a statement, so that none takes long."""
         missing = events - int(self.server.sql("select count(*) from events"))
         if missing <= 0:
             return
         self.rest()
         self.server.terminate()
         with self.server.database_alone():
-            self.server.sql(PAD.replace("MISSING", str(missing)))
+            for first in range(0, missing, PIECE):
+                self.server.sql(PAD.replace("EVENTS", str(min(PIECE, missing - first))))
+            self.server.sql("analyze")
         self.server.start()
 
     def database_root(self):
