@@ -1,8 +1,10 @@
-"""The homeservers that are measured, each with a PostgreSQL of its own that flushes to disk, and what their processes use.
+"""The homeservers that are measured, each with a PostgreSQL of its own that flushes to disk or with what is embedded, and what their
+processes use.
 
     with Cluster() as cluster: …                 a PostgreSQL on a Unix socket
     target = BelfryTarget(authority)             or SynapseTarget(authority, cluster)
-    target = DendriteTarget(authority, cluster)  where its program is found
+    target = DendriteTarget(authority, cluster, program)
+    target = TuwunelTarget(authority, program)   its database is embedded
     target = MachineTarget(…)                    no homeserver: what this machine can do at most
     target.cpu()                                 (server, database): seconds of processor time so far
 """
@@ -112,7 +114,8 @@ class Target:
             self._other = self.start_one()
         return self._other
 
-    def database_root(self):
+    def database_processes(self):
+        """Of the database, where it has some of its own."""
         raise NotImplementedError
 
     def start_one(self):
@@ -133,13 +136,13 @@ class Target:
         return time.monotonic() - begun
 
     def cpu(self):
-        database = tree(self.database_root())
+        database = self.database_processes()
         return cpu_of(tree(self.server.process.pid) - database), cpu_of(database)
 
     def memory(self, kind="Anonymous:"):
         """MiB of the server's processes, without the database: what only they use ("Anonymous:"), "Rss:" or "Pss:"."""
         total = 0
-        for pid in tree(self.server.process.pid) - tree(self.database_root()):
+        for pid in tree(self.server.process.pid) - self.database_processes():
             try:
                 with open("/proc/%d/smaps_rollup" % pid, encoding="utf-8") as file:
                     total += sum(int(line.split()[1]) for line in file if line.startswith(kind))
@@ -206,8 +209,8 @@ class BelfryTarget(Target):
             self.server.sql("analyze")
         self.server.start()
 
-    def database_root(self):
-        return self.server.database_pid()
+    def database_processes(self):
+        return tree(self.server.database_pid())
 
     def database_bytes(self):
         return int(self.server.sql("select pg_database_size(current_database())"))
@@ -232,8 +235,8 @@ class SynapseTarget(Target):
             json.dump(log, file)
         return server.start()
 
-    def database_root(self):
-        return self.cluster.process.pid
+    def database_processes(self):
+        return tree(self.cluster.process.pid)
 
     def database_bytes(self):
         return self.cluster.size(self.databases[0])
@@ -253,11 +256,38 @@ class DendriteTarget(Target):
         self.cluster.create("dendrite")
         return Dendrite(self.program, self.cluster.folder).start()
 
-    def database_root(self):
-        return self.cluster.process.pid
+    def database_processes(self):
+        return tree(self.cluster.process.pid)
 
     def database_bytes(self):
         return self.cluster.size("dendrite")
+
+
+class TuwunelTarget(Target):
+    """One process that has RocksDB in it: its database's processor time is in the server's. A message is not flushed to disk."""
+
+    name = "Tuwunel"
+    members_max = 1000
+
+    def __init__(self, authority, program):
+        self.program = program
+        super().__init__(authority)
+
+    def start_one(self):
+        return Tuwunel(self.program).start()
+
+    def database_processes(self):
+        return set()
+
+    def database_bytes(self):
+        total = 0
+        for folder, _, names in os.walk(self.server.database):
+            for name in names:
+                try:
+                    total += os.stat(os.path.join(folder, name)).st_blocks * 512
+                except FileNotFoundError:  # what it compacted meanwhile
+                    continue
+        return total
 
 
 class Process:
@@ -327,6 +357,21 @@ class Dendrite(Process):
                 "127.0.0.1:%d" % self.port, "-really-enable-open-registration"]
 
 
+class Tuwunel(Process):
+    def __init__(self, program):
+        super().__init__()
+        self.program, self.database = program, os.path.join(self.root, "database")
+        settings = {"server_name": "tuwunel", "database_path": self.database, "address": "127.0.0.1", "port": self.port,
+                    "allow_registration": True, "yes_i_am_very_very_sure_i_want_an_open_registration_server_prone_to_abuse": True,
+                    "allow_federation": False, "trusted_servers": [], "grant_admin_to_first_user": False, "log": "warn",
+                    "client_sync_timeout_min": 0, "client_sync_timeout_max": 300000}
+        with open(os.path.join(self.root, "tuwunel.toml"), "w", encoding="utf-8") as file:
+            file.write("[global]\n" + "".join("%s = %s\n" % (name, json.dumps(value)) for name, value in settings.items()))
+
+    def command(self):
+        return [self.program, "--config", os.path.join(self.root, "tuwunel.toml")]
+
+
 class Limits(Process):
     """bench-limits: a bare answer of libmicrohttpd, and what it measures of the machine."""
 
@@ -364,5 +409,5 @@ class MachineTarget(Target):
     def start_one(self):
         return Limits(self.programs, self.cluster).start()
 
-    def database_root(self):
-        return self.cluster.process.pid
+    def database_processes(self):
+        return tree(self.cluster.process.pid)
