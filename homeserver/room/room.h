@@ -75,6 +75,7 @@ struct room_content {
 };
 
 struct rest_waiter;
+struct roster;
 
 struct room {
 	struct refc refc;
@@ -97,7 +98,9 @@ struct room {
 	bool is_rest_late;     /**< nobody gave the members that are missing: see room_note_rest() */
 	struct rest_waiter *rest_waiters; /**< parked requests that wait for these members */
 	struct room_content *content;     /**< NULL: not loaded */
-	int64_t redactions; /**< applied so far: what was read before one may be out of date */
+	int64_t redactions;    /**< applied so far: what was read before one may be out of date */
+	struct roster *roster; /**< text of the joined members; NULL: none is kept */
+	int64_t roster_serial; /**< changes of members so far */
 	struct user **listeners;
 	size_t listener_n;
 	size_t listener_capacity;
@@ -169,6 +172,8 @@ void room_push_recent_locked(struct room_content *content, struct stored_event *
 /** What the next event is built on, as the row says. The caller has the turn. */
 struct room_row;
 void room_head_set(struct room *room, const struct room_row *row);
+/** The text of the joined members that is kept, or is being made, is not true any more. Lock held. */
+void room_roster_drop_locked(struct room *room);
 /** Frees the content; lock held. */
 void room_unload_locked(struct rooms *rooms, struct room *room);
 /** Forgets the counts of threads: the caller has the turn (or nobody else has the room), and nothing is pending. */

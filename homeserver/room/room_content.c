@@ -222,6 +222,7 @@ void room_head_clear_threads(struct room_head *head)
 
 void room_unload_locked(struct rooms *rooms, struct room *room)
 {
+	room_roster_drop_locked(room);
 	if (room->content == NULL) {
 		return;
 	}
@@ -404,6 +405,11 @@ void room_cache_event(struct homeserver *hs, struct room *room, struct stored_ev
 	}
 }
 
+static bool is_member(const struct event *event)
+{
+	return event->is_state && str_equals(event->type, STR("m.room.member"));
+}
+
 /* The state as the event at `position` leaves it; lock held. */
 static void apply_state(struct room_content *content, const struct room_news *news)
 {
@@ -435,6 +441,9 @@ void room_apply(struct homeserver *hs, struct room *room, const struct room_news
 	struct stored_event *stored = news->event;
 	lock_take(&room->lock);
 	struct room_content *content = room->content;
+	if (news->is_forked || is_member(stored->event)) {
+		room_roster_drop_locked(room);
+	}
 	if (content != NULL) {
 		apply_state(content, news);
 		content->graph.newest_placed =
@@ -522,6 +531,9 @@ void room_apply_redaction(struct homeserver *hs, struct room *room, struct store
 			stored_event_ref(redacted);
 			*at = redacted;
 		}
+	}
+	if (is_member(redacted->event)) {
+		room_roster_drop_locked(room);
 	}
 	if (content != NULL && redacted->event->is_state) {
 		struct state_slot *slot =

@@ -213,6 +213,21 @@ struct member_counts {
 /** From memory. */
 struct member_counts room_member_counts(struct room *room);
 
+/**
+ * The text of all joined members that was kept and is still true.
+ *
+ * @param out_text    valid until the ctx's arena is reset; p == NULL: none is kept
+ * @param out_serial  to be given to room_roster_keep() with a text made of what is read from now on
+ * Threads: any.     Cost: no copy.
+ */
+void room_roster_find(struct ctx *ctx, struct room *room, struct str *out_text,
+	int64_t *out_serial);
+/**
+ * Keeps a copy with the room's content until a member changes or the content is put away; nothing when one has changed since
+ * `serial` was told, or the room is not loaded.
+ */
+void room_roster_keep(struct room *room, int64_t serial, struct str text);
+
 /** What users of another server are in a room now. */
 struct server_members {
 	bool is_joined; /**< any of them */

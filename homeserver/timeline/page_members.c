@@ -133,19 +133,15 @@ static void write_profile(const struct json *content, struct json_out *out)
 	json_out_end(out);
 }
 
-enum err page_joined_members(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
-	struct str room_id, struct json_out *out)
+/* All joined members as one object: user id → profile. */
+static enum err write_joined(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct json_out *out)
 {
-	struct room *room;
-	TRY(rooms_get_for(ctx, hs, room_id, &room));
-	TRY(room_require_joined(ctx, hs, room, who->user.s));
-	TRY(room_await_whole(ctx, hs, room));
 	const struct state_query query = {.only_members = true};
 	struct state_item *items;
 	size_t count;
 	TRY(room_state_list(ctx, hs, room, POSITION_NOW, &query, &items, &count));
 	json_out_object(out);
-	json_out_key_object(out, "joined");
 	for (size_t i = 0; i < count; i++) {
 		if (str_equals(items[i].membership, STR("join"))) {
 			json_out_key(out, items[i].state_key);
@@ -153,6 +149,30 @@ enum err page_joined_members(struct ctx *ctx, struct homeserver *hs, const struc
 		}
 	}
 	json_out_end(out);
+	return ERR_OK;
+}
+
+enum err page_joined_members(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
+	struct str room_id, struct json_out *out)
+{
+	struct room *room;
+	TRY(rooms_get_for(ctx, hs, room_id, &room));
+	TRY(room_require_joined(ctx, hs, room, who->user.s));
+	TRY(room_await_whole(ctx, hs, room));
+	struct str kept;
+	int64_t serial;
+	room_roster_find(ctx, room, &kept, &serial);
+	json_out_object(out);
+	json_out_key(out, STR("joined"));
+	if (kept.p != NULL) {
+		json_out_raw(out, kept);
+	} else {
+		size_t begin = out->buf->n;
+		TRY(write_joined(ctx, hs, room, out));
+		if (buf_ok(out->buf)) {
+			room_roster_keep(room, serial, str_slice(buf_str(out->buf), begin, out->buf->n));
+		}
+	}
 	json_out_end(out);
 	return ERR_OK;
 }

@@ -505,3 +505,35 @@ def test_power_levels__malformed__4xx(alice, room, change):
     content = alice.get_state(room, "m.room.power_levels").ok().json
     content.update(change)
     alice.put_state(room, "m.room.power_levels", content).expect((400, 403))
+
+
+ODD_NAMES = ("plain", '"quoted" \\ and /', "line\nand\ttab\u0001\u007f", "\U0001f3eb 學校 \u2028", "", " ")
+
+
+def test_joined_members__asked_again_after_each_change__as_the_state_says(alice, bob, carol, public):
+    """The answer is kept while it is true; each kind of change ends that, and for no member but the one who asks it differs."""
+    def asked(*viewers):
+        told = [viewer.get(viewer.room(public, "joined_members")).ok().json for viewer in viewers for _ in range(2)]
+        wanted = {}
+        for (kind, user_id), event in alice.state(public).items():
+            if kind == "m.room.member" and event["content"].get("membership") == "join":
+                names = (("display_name", "displayname"), ("avatar_url", "avatar_url"))
+                wanted[user_id] = {ours: event["content"][theirs] for ours, theirs in names if theirs in event["content"]}
+        assert told == [{"joined": wanted}] * len(told)
+        return wanted
+    assert set(asked(alice)) == {alice.user_id}
+    bob.join(public).ok()
+    assert set(asked(alice, bob)) == {alice.user_id, bob.user_id}
+    carol.join(public).ok()
+    for name in ODD_NAMES:
+        event_id = bob.put_state(public, "m.room.member", {"membership": "join", "displayname": name, "avatar_url": "mxc://a/" + name},
+                                 bob.user_id).ok()["event_id"]
+        assert asked(carol, bob)[bob.user_id] == {"display_name": name, "avatar_url": "mxc://a/" + name}
+    bob.redact(public, event_id).ok()
+    assert asked(carol, bob)[bob.user_id] == {}
+    bob.send(public)
+    alice.kick(public, bob).ok()
+    assert set(asked(carol)) == {alice.user_id, carol.user_id}
+    bob.get(bob.room(public, "joined_members")).expect(403, "M_FORBIDDEN")
+    carol.leave(public).ok()
+    assert set(asked(alice)) == {alice.user_id}

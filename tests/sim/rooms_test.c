@@ -748,6 +748,43 @@ static void room_state_list__chosen_members__each_once(void **state)
 	assert_int_equal(horizon, POSITION_NOW);
 }
 
+static void room_roster__a_member_changes__nothing_that_was_read_before_is_kept(void **state)
+{
+	(void)state;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	struct room *room;
+	struct str text;
+	int64_t before;
+	int64_t serial;
+	assert_int_equal(make_room(&ctx, "11", NULL, &room), ERR_OK);
+	room_roster_find(&ctx, room, &text, &before);
+	assert_null(text.p);
+	assert_int_equal(join(&ctx, room, 1), ERR_OK);
+	room_roster_keep(room, before, STR("one"));
+	room_roster_find(&ctx, room, &text, &serial);
+	assert_null(text.p);
+	room_roster_keep(room, serial, STR("two"));
+	const struct room_intent message =
+		message_intent(arena, 0, "{\"msgtype\":\"m.text\",\"body\":\"x\"}", 79000003);
+	assert_int_equal(room_add(&ctx, &hs, room, &message, 1, NULL), ERR_OK);
+	room_roster_find(&ctx, room, &text, &serial);
+	assert_true(str_equals(text, STR("two")));
+	/* Who has the text may go on with it. */
+	assert_int_equal(join(&ctx, room, 2), ERR_OK);
+	assert_true(str_equals(text, STR("two")));
+	struct str after;
+	room_roster_find(&ctx, room, &after, &before);
+	assert_null(after.p);
+	/* Put away and loaded anew: what was read before may be older than what was loaded. */
+	rooms_tidy(hs.rooms, INT64_MAX);
+	room_roster_keep(room, before, STR("three"));
+	room_roster_find(&ctx, room, &after, &serial);
+	assert_null(after.p);
+	assert_int_not_equal(before, serial);
+}
+
 int main(void)
 {
 #define SERVER_TEST(name) cmocka_unit_test_setup_teardown(name, set_up_server, tear_down_server)
@@ -761,6 +798,7 @@ int main(void)
 		SERVER_TEST(room_add__premise__many_change_a_list_and_nothing_is_lost),
 		SERVER_TEST(room_add__premise_that_is_gone__nothing_is_added),
 		SERVER_TEST(room_state_list__chosen_members__each_once),
+		SERVER_TEST(room_roster__a_member_changes__nothing_that_was_read_before_is_kept),
 	};
 	return cmocka_run_group_tests(tests, set_up, NULL);
 }
