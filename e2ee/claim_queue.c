@@ -1,5 +1,5 @@
 /*
- * A few claims are at the database at once. Who comes when there are more waits in line; the first who may go on leads, takes all that wait along,
+ * Two statements are at the database at once. Who comes when there are more waits in line; the first who may go on leads, takes all that wait along,
  * and hands out what was found. A statement gives no triple two keys, so who wants a key of a device that somebody before in
  * line wants too goes with a later one.
  *
@@ -14,8 +14,9 @@
 #include "matrix/errcode.h"
 
 enum {
-	STATEMENTS_MAX = 4, /* at once */
-	TRIPLES_MAX = 500,  /* of a statement, unless one claim alone has more */
+	STATEMENTS_MAX =
+		2, /* at once: one in its commit, one before it; with more, fewer claims share one */
+	TRIPLES_MAX = 500, /* of a statement, unless one claim alone has more */
 };
 
 /*
