@@ -142,11 +142,12 @@ static void give_locked(struct conns *conns, struct conn *conn)
 }
 
 struct conn *conns_open(struct conns *conns, const struct sockaddr *peer, int fd,
-	int64_t deadline_ms)
+	struct io_loop *loop, int64_t deadline_ms)
 {
 	lock_take(&conns->lock);
 	struct conn *conn = take_locked(conns);
 	conn->fd = fd;
+	conn->loop = loop;
 	atomic_init(&conn->deadline_ms, deadline_ms);
 	if (address_of_socket(peer, &conn->peer)) {
 		conn->is_trusted_proxy = is_trusted(conns, &conn->peer);
@@ -197,6 +198,21 @@ void conns_hold(struct conn *conn, int fd)
 	conn->is_held = true;
 }
 
+struct conn **conns_held_of(struct conns *conns, const struct io_loop *loop, size_t *out_n)
+{
+	LOCK_SCOPE(&conns->lock);
+	struct conn **list = mem_alloc_array(conns->n + 1, sizeof(struct conn *));
+	size_t n = 0;
+	for (struct conn *conn = conns->first; conn != NULL; conn = conn->next) {
+		if (conn->loop == loop &&
+			conn->is_held) { /* is_held is another thread's, unless the loop is this one's */
+			list[n++] = conn;
+		}
+	}
+	*out_n = n;
+	return list;
+}
+
 void conns_enforce(struct conns *conns, int64_t now_ms)
 {
 	size_t cut = 0;
@@ -206,7 +222,7 @@ void conns_enforce(struct conns *conns, int64_t now_ms)
 		if (deadline_ms != 0 && deadline_ms <= now_ms) {
 			(void)shutdown(conn->fd, SHUT_RDWR);
 			atomic_store_explicit(&conn->deadline_ms, 0, memory_order_relaxed);
-			cut++;
+			cut += !atomic_load_explicit(&conn->is_idle, memory_order_relaxed);
 		}
 	}
 	lock_give(&conns->lock);

@@ -10,6 +10,8 @@
 #include <stdatomic.h>
 
 struct conns;
+struct held_answer;
+struct io_loop;
 
 /** One connection. The I/O thread of the connection owns it; others see it under the table's lock. */
 struct conn {
@@ -18,16 +20,23 @@ struct conn {
 	struct conns *conns;
 	struct address peer;
 	bool is_trusted_proxy;
-	bool is_counted;     /**< against its address's limit */
-	bool is_held;        /**< without libmicrohttpd (held.h); the I/O thread's, as the next two */
-	bool is_uncountable; /**< what came cannot be compared with request_bytes */
-	uint64_t request_bytes; /**< of all its complete requests */
-	_Atomic size_t *open;   /**< its listener's connections; conns_close() counts it down */
+	bool is_counted;      /**< against its address's limit */
+	struct io_loop *loop; /**< its I/O thread, whose are those up to request_bytes */
+	bool is_held;         /**< without libmicrohttpd (held.h) */
+	bool is_watched;      /**< in the loop's epoll */
+	bool has_news;        /**< something has come since a request of a held connection began */
+	bool has_ended;       /**< no more comes than what is there */
+	bool is_uncountable;  /**< what came cannot be compared with request_bytes */
+	struct held_answer *unsent; /**< what the socket has not taken yet; NULL: nothing */
+	uint64_t request_bytes;     /**< of all its complete requests */
+	_Atomic size_t *open;       /**< its listener's connections; conns_close() counts it down */
 	int fd;
 	struct tls *tls; /**< what its handshake shows (tls.h); NULL: it has none */
 	void *
 		request; /**< begun and not yet completed; touched by the I/O thread only; see listener.c */
 	_Atomic int64_t deadline_ms; /**< monotonic; shut down when it passes; 0: none */
+	atomic_bool
+		is_idle; /**< that it passes is the way of the world: between requests of a held connection */
 };
 
 struct conns_limits {
@@ -45,17 +54,32 @@ bool conns_may_accept(struct conns *conns, const struct sockaddr *peer);
 
 /** Enters a connection. */
 struct conn *conns_open(struct conns *conns, const struct sockaddr *peer, int fd,
-	int64_t deadline_ms);
+	struct io_loop *loop, int64_t deadline_ms);
 /** Takes it out and frees it; the socket must still be open (its number not yet reused). */
 void conns_close(struct conn *conn);
 
 /** It is another descriptor of the same socket from here on, and held. */
 void conns_hold(struct conn *conn, int fd);
 
+/**
+ * The connections of a loop that are held, for its end; on its thread.
+ * @return an array of `*out_n`, for mem_free()
+ */
+MUST_CHECK struct conn **conns_held_of(struct conns *conns, const struct io_loop *loop,
+	size_t *out_n);
+
 /** @param deadline_ms  monotonic; 0: none */
 static inline void conn_set_deadline(struct conn *conn, int64_t deadline_ms)
 {
+	atomic_store_explicit(&conn->is_idle, false, memory_order_relaxed);
 	atomic_store_explicit(&conn->deadline_ms, deadline_ms, memory_order_relaxed);
+}
+
+/** The same for one that waits for its next request, which may never come. */
+static inline void conn_set_idle(struct conn *conn, int64_t until_ms)
+{
+	atomic_store_explicit(&conn->is_idle, true, memory_order_relaxed);
+	atomic_store_explicit(&conn->deadline_ms, until_ms, memory_order_relaxed);
 }
 
 /** Shuts down every socket whose deadline has passed; its I/O thread then closes it. */

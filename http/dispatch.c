@@ -226,6 +226,10 @@ static bool run_inline(struct request *request, struct call *call, enum err err)
 
 bool dispatch_begin(struct request *request)
 {
+	request->phase = REQUEST_RUNNING;
+	request->is_counted = true;
+	atomic_fetch_add(&request->server->under_way, 1);
+	conn_set_deadline(request->conn, 0);
 	request->started_us = clock_mono_us();
 	if (request->refusal.status != 0) {
 		dispatch_refuse(request, &request->refusal);

@@ -5,14 +5,17 @@
  */
 #include "http/held.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "http/dispatch.h"
+#include "http/listener.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/tcp.h> /* glibc's struct tcp_info has no tcpi_bytes_received */
 #include <netinet/in.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -23,9 +26,11 @@ enum { HEAD_BYTES = 512, HEAD_CEILING = 64 * 1024 };
 static struct metric held_gauge = METRIC_GAUGE("belfry_http_held",
 	"Connections of waiting requests that take no memory of libmicrohttpd");
 
+static struct metric read_counter = METRIC_COUNTER("belfry_http_held_requests_total",
+	"Requests of held connections that were read without libmicrohttpd");
+
+/* An answer; on the heap when the socket does not take it whole. */
 struct held_answer {
-	struct held_answer *next; /* of the loop's, which the socket has not taken yet */
-	struct held_answer *prev;
 	struct request *request;
 	struct buf head;
 	size_t sent; /* of head and body together */
@@ -58,7 +63,9 @@ static bool has_read_all(const struct conn *conn)
 
 static void hold(struct request *request, int fd)
 {
-	conns_hold(request->conn, fd);
+	struct conn *conn = request->conn;
+	conns_hold(conn, fd);
+	io_loop_watch(request->loop, conn);
 	request->connection = NULL;
 	metric_add(&held_gauge, 1);
 }
@@ -82,6 +89,8 @@ void held_keep(struct request *request)
 	/* -1, no file descriptor left: sending fails, as it does to a client that is gone. */
 	hold(request, fcntl(request->conn->fd, F_DUPFD_CLOEXEC, 0));
 }
+
+static void read_next(struct io_loop *loop, struct conn *conn);
 
 /* --- answering ---------------------------------------------------------------------------------------- */
 
@@ -143,7 +152,30 @@ static bool send_some(struct held_answer *held)
 	return true;
 }
 
-/* The request is over. Its connection goes on in libmicrohttpd, or ends. */
+static void end(struct conn *conn)
+{
+	int fd = conn->fd;
+	conns_close(conn);
+	if (fd >= 0) {
+		(void)close(fd);
+	}
+}
+
+/* Its next request may come. */
+static void go_on(struct io_loop *loop, struct conn *conn)
+{
+	if (!conn->is_watched) {
+		io_loop_give_back(loop, conn);
+		return;
+	}
+	const struct http_config *config = &io_loop_server(loop)->config;
+	conn_set_idle(conn, clock_mono_us() / 1000 + config->idle_timeout_ms);
+	if (conn->has_news || conn->has_ended) {
+		read_next(loop, conn);
+	}
+}
+
+/* The request is over. */
 static void finish(struct held_answer *held, bool may_go_on)
 {
 	struct request *request = held->request;
@@ -155,47 +187,27 @@ static void finish(struct held_answer *held, bool may_go_on)
 	buf_fini(&held->head);
 	request_complete(request);
 	if (goes_on) {
-		io_loop_give_back(loop, conn);
-		return;
-	}
-	int fd = conn->fd;
-	conns_close(conn);
-	if (fd >= 0) {
-		(void)close(fd);
+		go_on(loop, conn);
+	} else {
+		end(conn);
 	}
 }
 
-/* Waits for the socket. The answer lies on the heap from here on. @return false when it cannot */
+/* Waits for the socket. @return false when it cannot */
 static bool keep_rest(const struct held_answer *begun)
 {
-	struct io_loop *loop = begun->request->loop;
-	struct held_answer **first = io_loop_unsent(loop);
-	struct held_answer *held = mem_alloc(sizeof(*held));
-	if (!io_loop_watch(loop, begun->request->conn->fd, held)) {
-		mem_free(held);
+	struct conn *conn = begun->request->conn;
+	if (!conn->is_watched) {
 		return false;
 	}
-	*held = *begun;
-	held->next = *first;
-	if (held->next != NULL) {
-		held->next->prev = held;
-	}
-	*first = held;
+	conn->unsent = mem_alloc(sizeof(*begun));
+	*conn->unsent = *begun;
 	return true;
 }
 
 static void drop_rest(struct held_answer *held, bool may_go_on)
 {
-	struct io_loop *loop = held->request->loop;
-	io_loop_unwatch(loop, held->request->conn->fd);
-	if (held->prev != NULL) {
-		held->prev->next = held->next;
-	} else {
-		*io_loop_unsent(loop) = held->next;
-	}
-	if (held->next != NULL) {
-		held->next->prev = held->prev;
-	}
+	held->request->conn->unsent = NULL;
 	finish(held, may_go_on);
 	mem_free(held);
 }
@@ -224,7 +236,7 @@ void held_resume(struct request *request)
 	}
 }
 
-void held_go_on(struct held_answer *held)
+static void send_rest(struct held_answer *held)
 {
 	bool is_well = send_some(held);
 	if (!is_well || is_sent(held)) {
@@ -232,9 +244,91 @@ void held_go_on(struct held_answer *held)
 	}
 }
 
-void held_abandon_all(struct io_loop *loop)
+/* --- the next request -------------------------------------------------------------------------------- */
+
+/* @return NULL when libmicrohttpd has to read it */
+static struct request *make_request(struct io_loop *loop, struct conn *conn, struct str bytes)
 {
-	while (*io_loop_unsent(loop) != NULL) {
-		drop_rest(*io_loop_unsent(loop), false);
+	const struct http_server *server = io_loop_server(loop);
+	struct head head;
+	if (!head_read(bytes, server->config.header_ceiling_bytes, &head)) {
+		return NULL;
 	}
+	struct request *request = request_create(loop, NULL, conn, head.target);
+	request_take_head(request, &head);
+	request_route(request, listener_router(io_loop_owner(loop)));
+	const struct router_entry *entry = request->match.entry;
+	if (entry == NULL || entry->route->lane != LANE_INLINE) {
+		request_unref(request); /* its answer may be a file */
+		return NULL;
+	}
+	return request;
+}
+
+/* What was looked at is read. @return false when the socket is broken */
+static bool consume(struct conn *conn, size_t n)
+{
+	conn->request_bytes += n;
+	return recv(conn->fd, NULL, n, MSG_TRUNC | MSG_DONTWAIT) == (ssize_t)n;
+}
+
+static void read_next(struct io_loop *loop, struct conn *conn)
+{
+	size_t room = 0;
+	char *buffer = io_loop_buffer(loop, &room);
+	conn->has_news = false;
+	ssize_t n = recv(conn->fd, buffer, room, MSG_PEEK | MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+		return;
+	}
+	if (n <= 0) {
+		end(conn);
+		return;
+	}
+	bool is_all = (size_t)n < room;
+	struct request *request = is_all ? make_request(loop, conn, str_from(buffer, (size_t)n)) : NULL;
+	if (request == NULL) {
+		io_loop_give_back(loop, conn);
+		return;
+	}
+	if (!consume(conn, (size_t)n)) {
+		request_unref(request);
+		end(conn);
+		return;
+	}
+	conn->request = request;
+	metric_add(&held_gauge, 1);
+	metric_add(&read_counter, 1);
+	if (dispatch_begin(request)) {
+		begin_answer(request);
+	}
+}
+
+void held_on_event(struct io_loop *loop, struct conn *conn, uint32_t events)
+{
+	const uint32_t ends = (uint32_t)EPOLLRDHUP | (uint32_t)EPOLLHUP | (uint32_t)EPOLLERR;
+	conn->has_ended = conn->has_ended || (events & ends) != 0;
+	if (conn->request == NULL) {
+		read_next(loop, conn);
+		return;
+	}
+	conn->has_news = conn->has_news || (events & (uint32_t)EPOLLIN) != 0;
+	if (conn->unsent != NULL) {
+		send_rest(conn->unsent);
+	}
+}
+
+void held_close_all(struct io_loop *loop)
+{
+	size_t n = 0;
+	struct conn **held = conns_held_of(io_loop_server(loop)->conns, loop, &n);
+	for (size_t i = 0; i < n; i++) {
+		if (held[i]->unsent != NULL) {
+			drop_rest(held[i]->unsent, false);
+		} else {
+			invariant(held[i]->request == NULL); /* all are resumed by then */
+			end(held[i]);
+		}
+	}
+	mem_free(held);
 }

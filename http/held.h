@@ -1,16 +1,14 @@
 /**
  * Connections of requests that wait, without libmicrohttpd, which keeps 14 KiB for each of its own. Inner to http/.
  *
- * A request that is parked leaves it where nothing is lost by that: the socket is duplicated, libmicrohttpd closes what it has,
- * the answer is written here, and the socket is given back to libmicrohttpd for the next request. All on the connection's I/O thread.
+ * A request that is parked leaves it where nothing is lost by that: the socket is duplicated, libmicrohttpd closes what it has, and
+ * the answer is written here. The connection stays here for as long as its requests are plain ones (head.h) for inline routes; with
+ * the first that is not, still unread, its socket is given back to libmicrohttpd. All on the connection's I/O thread.
  */
 #ifndef BELFRY_HTTP_HELD_H
 #define BELFRY_HTTP_HELD_H
 
 #include "http/io_loop.h"
-
-/** An answer that the socket has not taken whole yet. */
-struct held_answer;
 
 /** Notes, when a request is complete, how it was framed. */
 void held_note(struct request *request, const char *version);
@@ -30,10 +28,10 @@ void held_keep(struct request *request);
 /** Goes on with a request whose connection was taken: runs an inline handler that was woken, or sends the answer. */
 void held_resume(struct request *request);
 
-/** The socket takes more of an answer, or is broken. */
-void held_go_on(struct held_answer *held);
+/** Something of a connection that is watched: its next request, room for more of an answer, its end. */
+void held_on_event(struct io_loop *loop, struct conn *conn, uint32_t events);
 
-/** The loop ends: gives up what is not sent yet. */
-void held_abandon_all(struct io_loop *loop);
+/** The loop ends: closes what is idle, and gives up what is not sent yet. */
+void held_close_all(struct io_loop *loop);
 
 #endif

@@ -14,12 +14,11 @@
 #include <errno.h>
 #include <limits.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { BATCH_AT_ONCE = 32 };
+enum { BATCH_AT_ONCE = 32, BUFFER_BYTES = 8 * 1024 };
 
 struct io_loop {
 	struct http_server *server;
@@ -27,17 +26,16 @@ struct io_loop {
 	const void *owner;
 	struct MHD_Daemon *daemon;
 	int listen_fd; /* -1: closed; the thread's own */
-	int epoll_fd;  /* the daemon's */
 	int wake_fd;
+	int epoll_fd; /* of the daemon's own, of wake_fd, and of the sockets that are held */
 	pthread_t thread;
 	_Atomic(struct request *) resumed; /* last first, linked by next_resumed */
 	_Atomic(struct request *) woken;   /* those of batches, likewise */
 	_Atomic(struct request *) leaving; /* to be held; a reference each, linked by next_waiting */
 	/* The thread's own: */
-	struct request *queued;     /* taken from `woken`, first first */
-	struct conn *returning;     /* while libmicrohttpd takes it */
-	struct held_answer *unsent; /* see held.c */
-	int unsent_fd;              /* an epoll of their sockets */
+	struct request *queued; /* taken from `woken`, first first */
+	struct conn *returning; /* while libmicrohttpd takes it */
+	char buffer[BUFFER_BYTES];
 	atomic_bool is_ending;
 };
 
@@ -48,8 +46,8 @@ struct io_loop *io_loop_create(struct http_server *server, const void *owner)
 	loop->owner = owner;
 	loop->listen_fd = -1;
 	loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	loop->unsent_fd = epoll_create1(EPOLL_CLOEXEC);
-	invariant(loop->wake_fd >= 0 && loop->unsent_fd >= 0);
+	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	invariant(loop->wake_fd >= 0 && loop->epoll_fd >= 0);
 	return loop;
 }
 
@@ -189,8 +187,14 @@ void io_loop_give_back(struct io_loop *loop, struct conn *conn)
 {
 	static const struct sockaddr_in known = {
 		.sin_family = AF_INET}; /* asked for when it is opened only */
+	if (conn->is_watched) {
+		int failed = epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, conn->fd, NULL);
+		invariant(failed == 0);
+	}
 	loop->returning = conn;
 	conn->is_held = false;
+	conn->is_watched = false;
+	conn_set_deadline(conn, server_head_deadline(loop->server));
 	enum MHD_Result taken =
 		MHD_add_connection(loop->daemon, conn->fd, (const struct sockaddr *)&known, sizeof(known));
 	loop->returning = NULL;
@@ -204,30 +208,20 @@ struct conn *io_loop_returning(const struct io_loop *loop)
 	return loop->returning;
 }
 
-bool io_loop_watch(struct io_loop *loop, int fd, struct held_answer *held)
+void io_loop_watch(struct io_loop *loop, struct conn *conn)
 {
-	struct epoll_event event = {.events = EPOLLOUT, .data.ptr = held};
-	return epoll_ctl(loop->unsent_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+	struct epoll_event event = {.events = (uint32_t)EPOLLIN | (uint32_t)EPOLLOUT |
+			(uint32_t)EPOLLRDHUP | (uint32_t)EPOLLET,
+		.data.ptr = conn};
+	conn->has_news = false;
+	conn->has_ended = false;
+	conn->is_watched = epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, conn->fd, &event) == 0;
 }
 
-void io_loop_unwatch(struct io_loop *loop, int fd)
+char *io_loop_buffer(struct io_loop *loop, size_t *out_bytes)
 {
-	int failed = epoll_ctl(loop->unsent_fd, EPOLL_CTL_DEL, fd, NULL);
-	invariant(failed == 0);
-}
-
-struct held_answer **io_loop_unsent(struct io_loop *loop)
-{
-	return &loop->unsent;
-}
-
-static void send_more(const struct io_loop *loop)
-{
-	struct epoll_event events[BATCH_AT_ONCE];
-	int n = loop->unsent != NULL ? epoll_wait(loop->unsent_fd, events, BATCH_AT_ONCE, 0) : 0;
-	for (int i = 0; i < n; i++) {
-		held_go_on(events[i].data.ptr);
-	}
+	*out_bytes = sizeof(loop->buffer);
+	return loop->buffer;
 }
 
 /* --- the thread ---------------------------------------------------------------------------------------- */
@@ -250,20 +244,26 @@ static int wait_limit_ms(struct MHD_Daemon *daemon)
 	return timeout_ms > INT_MAX ? INT_MAX : (int)timeout_ms;
 }
 
+static void clear_wake_up(const struct io_loop *loop)
+{
+	uint64_t count = 0;
+	ssize_t ignored = read(loop->wake_fd, &count, sizeof(count));
+	(void)ignored;
+}
+
+/* Waits, and serves the sockets that are held. A limit of 0: some connection has more to read, as in the midst of an upload. */
 static void wait_for_events(struct io_loop *loop)
 {
-	int limit_ms = wait_limit_ms(loop->daemon);
-	if (limit_ms == 0) {
-		return; /* some connection has more to read, as in the midst of an upload */
-	}
-	struct pollfd events[3] = {{.fd = loop->epoll_fd, .events = POLLIN},
-		{.fd = loop->wake_fd, .events = POLLIN}, {.fd = loop->unsent_fd, .events = POLLIN}};
-	int ready = poll(events, loop->unsent != NULL ? 3 : 2, limit_ms);
+	struct epoll_event events[BATCH_AT_ONCE];
+	int limit_ms = has_ready(loop) ? 0 : wait_limit_ms(loop->daemon);
+	int ready = epoll_wait(loop->epoll_fd, events, BATCH_AT_ONCE, limit_ms);
 	invariant(ready >= 0 || errno == EINTR);
-	if ((events[1].revents & POLLIN) != 0) {
-		uint64_t count = 0;
-		ssize_t ignored = read(loop->wake_fd, &count, sizeof(count));
-		(void)ignored;
+	for (int i = 0; i < ready; i++) {
+		if (events[i].data.ptr == &loop->wake_fd) {
+			clear_wake_up(loop);
+		} else if (events[i].data.ptr != loop->daemon) {
+			held_on_event(loop, events[i].data.ptr, events[i].events);
+		}
 	}
 }
 
@@ -271,12 +271,9 @@ static void *loop_run(void *data)
 {
 	struct io_loop *loop = data;
 	while (!atomic_load(&loop->is_ending)) {
-		if (!has_ready(loop)) {
-			wait_for_events(loop);
-		}
+		wait_for_events(loop);
 		let_leave(loop);
 		resume_ready(loop);
-		send_more(loop);
 		if (server_is_stopping(loop->server)) {
 			close_listener(loop);
 		}
@@ -286,8 +283,15 @@ static void *loop_run(void *data)
 		let_leave(loop);
 		resume_ready(loop);
 	}
-	held_abandon_all(loop);
+	held_close_all(loop);
 	return NULL;
+}
+
+static void watch_for(const struct io_loop *loop, int fd, void *whose)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = whose};
+	int failed = epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event);
+	invariant(failed == 0);
 }
 
 void io_loop_start(struct io_loop *loop, struct MHD_Daemon *daemon, int listen_fd)
@@ -296,7 +300,8 @@ void io_loop_start(struct io_loop *loop, struct MHD_Daemon *daemon, int listen_f
 	invariant(info != NULL && info->epoll_fd >= 0);
 	loop->daemon = daemon;
 	loop->listen_fd = listen_fd;
-	loop->epoll_fd = info->epoll_fd;
+	watch_for(loop, info->epoll_fd, daemon);
+	watch_for(loop, loop->wake_fd, &loop->wake_fd);
 	loop->next = atomic_load(&loop->server->loops);
 	atomic_store(&loop->server->loops,
 		loop); /* one thread starts them all, and requests come later */
@@ -316,7 +321,7 @@ void io_loop_stop(struct io_loop *loop)
 		close_listener(loop);
 		MHD_stop_daemon(loop->daemon);
 	}
-	(void)close(loop->unsent_fd);
+	(void)close(loop->epoll_fd);
 	(void)close(loop->wake_fd);
 	mem_free(loop);
 }

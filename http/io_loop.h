@@ -8,7 +8,6 @@
 #include "http/request.h"
 
 struct io_loop;
-struct held_answer;
 
 /** Not running yet; `owner` is for the daemon's callbacks. */
 struct io_loop *io_loop_create(struct http_server *server, const void *owner);
@@ -35,11 +34,13 @@ void io_loop_leave(struct io_loop *loop, struct request *request);
 void io_loop_give_back(struct io_loop *loop, struct conn *conn);
 /** Whose socket that is, while libmicrohttpd takes it; NULL: it takes a new one. */
 struct conn *io_loop_returning(const struct io_loop *loop);
-/** Calls held_go_on() when the socket can be written to. @return false when the kernel has no room for another */
-MUST_CHECK bool io_loop_watch(struct io_loop *loop, int fd, struct held_answer *held);
-void io_loop_unwatch(struct io_loop *loop, int fd);
-/** The list of what is watched, for held.c to keep. */
-struct held_answer **io_loop_unsent(struct io_loop *loop);
+/**
+ * Calls held_on_event() for what has come and, when the socket had no room, for that there is some again: once each (edges), until
+ * it is closed or given back. Where the kernel has no room for another, conn->is_watched stays false.
+ */
+void io_loop_watch(struct io_loop *loop, struct conn *conn);
+/** Where what has come may be read to, by one at a time. */
+char *io_loop_buffer(struct io_loop *loop, size_t *out_bytes);
 
 /** Makes it look at whether the server is stopping: then it closes its listening socket. */
 void io_loop_poke(struct io_loop *loop);

@@ -81,7 +81,7 @@ static enum MHD_Result on_accept(void *data, const struct sockaddr *peer, sockle
 	return may ? MHD_YES : MHD_NO;
 }
 
-static struct conn *open_conn(const struct io_loop *loop, struct MHD_Connection *connection)
+static struct conn *open_conn(struct io_loop *loop, struct MHD_Connection *connection)
 {
 	const struct listener *listener = io_loop_owner(loop);
 	struct http_server *server = io_loop_server(loop);
@@ -89,7 +89,7 @@ static struct conn *open_conn(const struct io_loop *loop, struct MHD_Connection 
 		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	const union MHD_ConnectionInfo *socket =
 		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-	struct conn *conn = conns_open(server->conns, peer->client_addr, socket->connect_fd,
+	struct conn *conn = conns_open(server->conns, peer->client_addr, socket->connect_fd, loop,
 		server_head_deadline(server));
 	conn->tls = listener->deps.tls;
 	conn->open = listener->open;
@@ -100,7 +100,7 @@ static struct conn *open_conn(const struct io_loop *loop, struct MHD_Connection 
 static void on_connection(void *data, struct MHD_Connection *connection, void **context,
 	enum MHD_ConnectionNotificationCode code)
 {
-	const struct io_loop *loop = data;
+	struct io_loop *loop = data;
 	struct conn *conn = *context;
 	switch (code) {
 	case MHD_CONNECTION_NOTIFY_STARTED:
@@ -231,10 +231,6 @@ static enum MHD_Result begin_request(struct request *request, const char *versio
 		return send_answer(request); /* it was refused before its body */
 	}
 	request_end_body(request);
-	request->phase = REQUEST_RUNNING;
-	request->is_counted = true;
-	atomic_fetch_add(&request->server->under_way, 1);
-	conn_set_deadline(request->conn, 0);
 	return dispatch_begin(request) ? send_answer(request) : go_on(request);
 }
 
@@ -466,6 +462,11 @@ void listener_close(struct listener *listener)
 uint16_t listener_port(const struct listener *listener)
 {
 	return listener->port;
+}
+
+const struct router *listener_router(const struct listener *listener)
+{
+	return listener->deps.router;
 }
 
 void listener_stop(struct listener *listener)

@@ -28,6 +28,7 @@ MUST_CHECK enum err listener_start(struct ctx *ctx, const struct listener_deps *
 	struct listener **out);
 
 uint16_t listener_port(const struct listener *listener);
+const struct router *listener_router(const struct listener *listener);
 
 /** The server is stopping: closes the listening socket soon; open connections go on. NULL does nothing. */
 void listener_close(struct listener *listener);

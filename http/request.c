@@ -85,7 +85,7 @@ void request_unref(struct request *request)
 	}
 }
 
-/* Two passes over the headers: count, then copy. */
+/* Two passes over the headers: count, then copy. The same for those of libmicrohttpd and those of head.c. */
 struct head_copy {
 	struct request *request;
 	size_t bytes;
@@ -176,20 +176,50 @@ static void find_address(struct request *request)
 	request->address = str_from(request->address_text, n);
 }
 
-void request_read_head(struct request *request, const char *method)
+/* Calls it with each header. `source` is what they come from. */
+typedef void each_header(const void *source, MHD_KeyValueIteratorN visit, struct head_copy *copy);
+
+static void each_of_connection(const void *source, MHD_KeyValueIteratorN visit,
+	struct head_copy *copy)
+{
+	(void)source;
+	(void)MHD_get_connection_values_n(copy->request->connection, MHD_HEADER_KIND, visit, copy);
+}
+
+static void each_of_head(const void *source, MHD_KeyValueIteratorN visit, struct head_copy *copy)
+{
+	const struct head *head = source;
+	for (size_t i = 0; i < head->header_count; i++) {
+		const struct header *header = &head->headers[i];
+		(void)visit(copy, MHD_HEADER_KIND, header->name.p, header->name.n, header->value.p,
+			header->value.n);
+	}
+}
+
+static void copy_head(struct request *request, struct str method, each_header *each,
+	const void *source)
 {
 	struct head_copy copy = {.request = request};
-	(void)MHD_get_connection_values_n(request->connection, MHD_HEADER_KIND, count_header, &copy);
-	size_t method_n = strlen(method);
+	each(source, count_header, &copy);
 	size_t table_bytes = copy.count * sizeof(struct header);
-	request->head_block = mem_realloc(NULL, table_bytes + copy.bytes + method_n + 1);
+	request->head_block = mem_realloc(NULL, table_bytes + copy.bytes + method.n + 1);
 	request->headers = (struct header *)(void *)request->head_block;
 	copy.at = request->head_block + table_bytes;
-	request->method = copy_text(&copy, method, method_n);
-	(void)MHD_get_connection_values_n(request->connection, MHD_HEADER_KIND, copy_header, &copy);
+	request->method = copy_text(&copy, method.p, method.n);
+	each(source, copy_header, &copy);
 	check_framing(request);
 	find_address(request);
 	request->body_ceiling = request->server->config.body_ceiling_bytes;
+}
+
+void request_read_head(struct request *request, const char *method)
+{
+	copy_head(request, str_of(method), each_of_connection, NULL);
+}
+
+void request_take_head(struct request *request, const struct head *head)
+{
+	copy_head(request, STR("GET"), each_of_head, head);
 }
 
 static void refuse(struct request *request, int status, const char *errcode, const char *text)

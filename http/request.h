@@ -8,16 +8,12 @@
 #include "base/buf.h"
 #include "base/refc.h"
 #include "http/body.h"
+#include "http/head.h"
 #include "http/lane.h"
 #include "http/router.h"
 #include "http/state.h"
 
 #include <microhttpd.h>
-
-struct header {
-	struct str name;
-	struct str value;
-};
 
 /** Why a request is refused without a handler; status 0: it is not. */
 struct refusal {
@@ -126,6 +122,8 @@ void request_drop_principal(struct request *request);
 
 /** Copies method and headers; sets refusal and close_after when its framing is ambiguous. */
 void request_read_head(struct request *request, const char *method);
+/** The same, of a head that was read without libmicrohttpd. */
+void request_take_head(struct request *request, const struct head *head);
 
 /** Finds the route, or sets refusal (400, 404, 405). */
 void request_route(struct request *request, const struct router *router);
