@@ -117,9 +117,12 @@ enum err store_events_aside_forget(struct ctx *ctx, struct db *db, int64_t room_
 		DB_ARGS(db_bigint(room_nid), db_bigints(positions, count)), NULL);
 }
 
-enum err store_room_ground(struct ctx *ctx, struct db *db, int64_t room_nid)
+enum err store_room_ground(struct ctx *ctx, struct db *db, int64_t room_nid, int64_t *out)
 {
-	return db_exec(ctx, db, STMT_ROOM_GROUND, DB_ARGS(db_bigint(room_nid)), NULL);
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_ROOM_GROUND, DB_ARGS(db_bigint(room_nid)), &rows));
+	*out = db_count(rows) > 0 ? db_int(rows, 0, 0) : 0;
+	return ERR_OK;
 }
 
 enum err store_event_states(struct ctx *ctx, struct db *db, int64_t room_nid,

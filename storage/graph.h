@@ -58,8 +58,9 @@ MUST_CHECK enum err store_events_aside(struct ctx *ctx, struct db *db, int64_t r
 /** Gives some of them up. One round trip. */
 MUST_CHECK enum err store_events_aside_forget(struct ctx *ctx, struct db *db, int64_t room_nid,
 	const int64_t *positions, size_t count);
-/** What is outside of a room's timeline by now is never given up. One round trip. */
-MUST_CHECK enum err store_room_ground(struct ctx *ctx, struct db *db, int64_t room_nid);
+/** What is outside of a room's timeline by now is never given up; *out: its lowest position. One round trip. */
+MUST_CHECK enum err store_room_ground(struct ctx *ctx, struct db *db, int64_t room_nid,
+	int64_t *out);
 
 /** Differences of the events that have one. One round trip. */
 MUST_CHECK enum err store_event_states(struct ctx *ctx, struct db *db, int64_t room_nid,

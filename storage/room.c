@@ -28,6 +28,7 @@ static enum err read_room(struct db_rows *rows, struct room_row *out)
 		.highlight_seq = db_int(rows, 0, 8),
 		.receipt_position = db_int(rows, 0, 9),
 		.whole_at = db_int(rows, 0, 10),
+		.ground_position = db_int(rows, 0, 11),
 	};
 	return ERR_OK;
 }

@@ -22,6 +22,7 @@ struct room_row {
 	int64_t highlight_seq;
 	int64_t receipt_position; /**< of the newest receipt, 0: none; ignored when writing */
 	int64_t whole_at;         /**< see storage/partial_join.h; ignored when writing */
+	int64_t ground_position;  /**< see store_room_ground(); ignored when writing */
 };
 
 /** First of 100 new room numbers. One round trip. Errors: STORE. */

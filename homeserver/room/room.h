@@ -107,6 +107,8 @@ struct room {
 	int keeping;           /**< threads that store outliers, see room_aside.h */
 	bool is_pruning;       /**< what is outside of the timeline is being given up */
 	struct room_head head; /**< guarded by the turn */
+	/** What is outside of the timeline from here upwards came with our joins; 0 before the room was loaded. */
+	_Atomic int64_t ground;
 	/** As much more may be kept outside of the timeline before its ceiling is looked at. */
 	_Atomic int64_t aside_left;
 	_Atomic int64_t aside_left_bytes;
@@ -234,8 +236,11 @@ void room_uncache_event(struct homeserver *hs, struct room *room, struct str eve
 /** A room number that nobody has. */
 MUST_CHECK enum err rooms_new_nid(struct ctx *ctx, struct homeserver *hs, int64_t *out);
 
-/** Positions below the timeline that nobody has; *out is the first, the others follow downwards. At most one round trip. */
-MUST_CHECK enum err rooms_new_outliers(struct ctx *ctx, struct homeserver *hs, size_t count,
-	int64_t **out);
+/**
+ * Positions below the timeline and the room's ground that nobody has; *out is the first, the others follow downwards. At most one round
+ * trip.
+ */
+MUST_CHECK enum err rooms_new_outliers(struct ctx *ctx, struct homeserver *hs,
+	const struct room *room, size_t count, int64_t **out);
 
 #endif

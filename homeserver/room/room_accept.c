@@ -62,7 +62,7 @@ static enum err keep_aside(struct acceptance *a, enum event_row_fate fate, struc
 		event)); /* a crash in between leaves it to be judged again */
 	TRY(check_still_loaded(a->room));
 	int64_t *position;
-	TRY(rooms_new_outliers(ctx, a->hs, 1, &position));
+	TRY(rooms_new_outliers(ctx, a->hs, a->room, 1, &position));
 	struct kept_event kept = {
 		.position = *position,
 		.event_id = event->event_id.s,

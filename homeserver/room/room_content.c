@@ -359,6 +359,7 @@ static enum err load_once(struct ctx *ctx, struct homeserver *hs, struct room *r
 	room->messages_read = messages_told;
 	atomic_store(&room->local_joined, local_joined(hs, content));
 	atomic_store(&room->whole_at, row.whole_at);
+	atomic_store(&room->ground, row.ground_position);
 	(void)atomic_fetch_add(&hs->rooms->loaded, 1);
 	room_head_set(room, &row);
 	if (atomic_load(&room->last_position) < row.last_position) {

@@ -128,7 +128,10 @@ static enum err store_events(struct importing *in)
 			"The room's state came without what it stands on");
 	}
 	TRY(err);
-	return store_room_ground(in->ctx, in->hs->db, in->room->nid);
+	int64_t ground;
+	TRY(store_room_ground(in->ctx, in->hs->db, in->room->nid, &ground));
+	atomic_store(&in->room->ground, ground);
+	return ERR_OK;
 }
 
 static enum err find_state(struct importing *in)
@@ -429,7 +432,7 @@ static enum err set_outside_in_turn(struct ctx *ctx, struct homeserver *hs, stru
 	TRY(is_resident ? room_settle(ctx, hs, room) : ERR_OK);
 	const struct event *event = what->event;
 	int64_t *position;
-	TRY(rooms_new_outliers(ctx, hs, 1, &position));
+	TRY(rooms_new_outliers(ctx, hs, room, 1, &position));
 	const struct kept_event kept = {
 		.position = *position,
 		.event_id = event->event_id.s,

@@ -158,7 +158,7 @@ static enum err store(struct judging *judging, struct homeserver *hs, struct nod
 {
 	struct ctx *ctx = judging->ctx;
 	int64_t *positions;
-	TRY(rooms_new_outliers(ctx, hs, count, &positions));
+	TRY(rooms_new_outliers(ctx, hs, judging->room, count, &positions));
 	struct kept_event *rows = ARENA_NEW_ARRAY(ctx->arena, struct kept_event, count);
 	size_t bytes = 0;
 	for (size_t i = 0; i < count; i++) {

@@ -327,12 +327,19 @@ enum err rooms_new_nid(struct ctx *ctx, struct homeserver *hs, int64_t *out)
 	}
 }
 
-enum err rooms_new_outliers(struct ctx *ctx, struct homeserver *hs, size_t count, int64_t **out)
+/*
+ * A block is below all that were given out before it, by whichever process; the rest of an older one may be above what another process'
+ * join has brought since, and would never be given up. So it is itself given up then.
+ */
+enum err rooms_new_outliers(struct ctx *ctx, struct homeserver *hs, const struct room *room,
+	size_t count, int64_t **out)
 {
 	struct rooms *rooms = hs->rooms;
+	const int64_t ground = atomic_load(&room->ground);
 	int64_t *positions = ARENA_NEW_ARRAY(ctx->arena, int64_t, count);
 	size_t n = 0;
 	lock_take(&rooms->lock);
+	rooms->outliers_left = rooms->next_outlier < ground ? rooms->outliers_left : 0;
 	for (; n < count && rooms->outliers_left > 0; rooms->outliers_left--) {
 		positions[n++] = rooms->next_outlier--;
 	}

@@ -55,10 +55,10 @@ WITH gone AS (DELETE FROM events WHERE room_nid = $1 AND position = ANY ($2::big
 DELETE FROM event_states WHERE room_nid = $1 AND position IN (SELECT position FROM gone);
 
 -- name: room_ground hot
--- All that is outside of the timeline by now is never given up. Index: rooms_pkey, events_pkey.
+-- All that is outside of the timeline by now is never given up; one row: from where. Index: rooms_pkey, events_pkey.
 UPDATE rooms SET ground_position = least(ground_position, (SELECT e.position FROM events e
 	WHERE e.room_nid = $1 AND e.position < -1152921504606846976 ORDER BY e.position LIMIT 1))
-WHERE room_nid = $1;
+WHERE room_nid = $1 RETURNING ground_position;
 
 -- name: state_ended_since hot
 -- What ended after a position: one row for each interval, in no order. Index: states_to_idx.

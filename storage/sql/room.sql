@@ -6,14 +6,16 @@ SELECT nextval('room_nids');
 -- At most one row. Index: rooms_room_id_key.
 SELECT r.room_nid, r.room_id, r.version, r.event_seq, r.depth, r.extremities, r.last_position,
 	r.notify_seq, r.highlight_seq,
-	coalesce((SELECT max(c.position) FROM receipts c WHERE c.room_nid = r.room_nid), 0), r.whole_at
+	coalesce((SELECT max(c.position) FROM receipts c WHERE c.room_nid = r.room_nid), 0), r.whole_at,
+	r.ground_position
 FROM rooms r WHERE r.room_id = $1;
 
 -- name: room_find_nid hot
 -- At most one row. Index: rooms_pkey.
 SELECT r.room_nid, r.room_id, r.version, r.event_seq, r.depth, r.extremities, r.last_position,
 	r.notify_seq, r.highlight_seq,
-	coalesce((SELECT max(c.position) FROM receipts c WHERE c.room_nid = r.room_nid), 0), r.whole_at
+	coalesce((SELECT max(c.position) FROM receipts c WHERE c.room_nid = r.room_nid), 0), r.whole_at,
+	r.ground_position
 FROM rooms r WHERE r.room_nid = $1;
 
 -- name: room_set_published

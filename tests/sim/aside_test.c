@@ -249,6 +249,20 @@ static void outliers__without_end__ceiling_but_what_others_rest_on(void **state)
 	scene_end(&scene);
 }
 
+static void set_aside__another_process_joined_since__ceiling(void **state)
+{
+	(void)state;
+	struct scene scene;
+	scene_begin(&scene);
+	int64_t ground = ask_number(scene.server, scene.world.builder.room_id,
+		"UPDATE rooms SET ground_position = -1152921504606846976 - 1000 * nextval('outlier_blocks') WHERE room_id = $1 "
+		"RETURNING ground_position");
+	assert_true(ground < ROOM_OUTLIERS);
+	rooms_forget(scene.server->hs.rooms);
+	(void)flood(&scene, false);
+	scene_end(&scene);
+}
+
 static void set_aside__was_an_outlier__ceiling_too(void **state)
 {
 	(void)state;
@@ -273,6 +287,7 @@ int main(void)
 		cmocka_unit_test(set_aside__rejected_without_end__ceiling),
 		cmocka_unit_test(set_aside__chain_of_state__goes_and_the_room_goes_on),
 		cmocka_unit_test(set_aside__others_rest_on_it__stays),
+		cmocka_unit_test(set_aside__another_process_joined_since__ceiling),
 		cmocka_unit_test(set_aside__was_an_outlier__ceiling_too),
 		cmocka_unit_test(outliers__without_end__ceiling_but_what_others_rest_on),
 	};
