@@ -15,6 +15,7 @@
 #include "federation/outside_in.h"
 #include "federation/pdu_check.h"
 #include "homeserver/room/room_guest.h"
+#include "storage/consumer.h"
 #include "storage/inbox.h"
 
 enum {
@@ -438,13 +439,10 @@ static enum err make_whole(struct visit *visit, enum join_rest_end *out)
 									 : ERR_DEFER;
 }
 
-enum inbox_visit inbox_visit(struct ctx *ctx, struct inbox *inbox, struct str queue,
+static enum inbox_visit visit_in_turn(struct ctx *ctx, struct inbox *inbox, struct str queue,
 	enum inbox_lane lane)
 {
 	struct homeserver *hs = inbox->federation->hs;
-	if (!inbox_is_ours(inbox, queue)) {
-		return INBOX_VISIT_DONE;
-	}
 	struct visit visit = {.ctx = ctx, .inbox = inbox, .queue = queue, .lane = lane};
 	set_limit(&visit, ITEM_LIMIT_MS);
 	enum join_rest_end rest;
@@ -482,4 +480,36 @@ enum inbox_visit inbox_visit(struct ctx *ctx, struct inbox *inbox, struct str qu
 	}
 	bool is_all = visit.done_n + visit.put_off_n == visit.count && visit.count < INBOX_BATCH;
 	return is_all ? INBOX_VISIT_DONE : INBOX_VISIT_MORE;
+}
+
+/*
+ * Others are asked for a room's sake by one process at a time. What came to another one meanwhile is left for this one, which looks once
+ * more when it no longer has the lease: who asked for it before then was refused, who asks later gets it.
+ */
+static enum inbox_visit visit_with_lease(struct ctx *ctx, struct inbox *inbox, struct str queue)
+{
+	struct visit visit = {.ctx = ctx, .inbox = inbox, .queue = queue, .lane = INBOX_SLOW};
+	struct str lease = str_printf(ctx->arena, "inbox %.*s", STR_ARG(queue));
+	bool is_ours;
+	set_limit(&visit, ITEM_LIMIT_MS);
+	if (store_consumer_lease(ctx, inbox->leases, lease, &is_ours) != ERR_OK || !is_ours) {
+		return INBOX_VISIT_FAILED;
+	}
+	enum inbox_visit end = visit_in_turn(ctx, inbox, queue, INBOX_SLOW);
+	set_limit(&visit, ITEM_LIMIT_MS);
+	if (store_consumer_give(ctx, inbox->leases, lease) != ERR_OK) {
+		log_warn(0, "inbox.lease_kept", "room=%.*s cause=%.*s", STR_ARG(queue),
+			STR_ARG(ctx->fault.cause));
+	}
+	return end == INBOX_VISIT_DONE ? INBOX_VISIT_MORE : end;
+}
+
+enum inbox_visit inbox_visit(struct ctx *ctx, struct inbox *inbox, struct str queue,
+	enum inbox_lane lane)
+{
+	if (!inbox_is_ours(inbox, queue)) {
+		return INBOX_VISIT_DONE;
+	}
+	return lane == INBOX_SLOW && queue.p[0] == '!' ? visit_with_lease(ctx, inbox, queue)
+												   : visit_in_turn(ctx, inbox, queue, lane);
 }

@@ -26,6 +26,11 @@ enum err store_consumer_lease(struct ctx *ctx, struct db *leases, struct str nam
 	return ERR_OK;
 }
 
+enum err store_consumer_give(struct ctx *ctx, struct db *leases, struct str name)
+{
+	return db_exec(ctx, leases, STMT_CONSUMER_GIVE, DB_ARGS(db_text(name)), NULL);
+}
+
 enum err store_consumer_position(struct ctx *ctx, struct db *db, struct str name, int64_t first,
 	int64_t *out)
 {

@@ -15,6 +15,9 @@ struct db *store_leases_create(struct db *db);
 MUST_CHECK enum err store_consumer_lease(struct ctx *ctx, struct db *leases, struct str name,
 	bool *out_is_ours);
 
+/** Gives a lease back, as often as it was taken. One round trip. */
+MUST_CHECK enum err store_consumer_give(struct ctx *ctx, struct db *leases, struct str name);
+
 /** Where a consumer is; one that is met for the first time begins at `first`. One round trip. */
 MUST_CHECK enum err store_consumer_position(struct ctx *ctx, struct db *db, struct str name,
 	int64_t first, int64_t *out);

@@ -2,6 +2,10 @@
 -- One row: whether this connection has the consumer's lease (it may have had it before). It ends with the connection.
 SELECT pg_try_advisory_lock(hashtextextended('consumer ' || $1::text, 0));
 
+-- name: consumer_give
+-- One row: whether this connection had the lease, which others may have now.
+SELECT pg_advisory_unlock(hashtextextended('consumer ' || $1::text, 0));
+
 -- name: consumer_position
 -- One row: where the consumer is; one that is not known begins at $2. Index: consumers_pkey.
 WITH made AS (

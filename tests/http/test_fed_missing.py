@@ -432,7 +432,6 @@ def test_missing__hanging_server__other_rooms_go_on(federated, make_remote):
     held.seen(newest, limit=60)
 
 
-@pytest.mark.one_process("what one process is at for seconds another finds when it looks for what a killed one left, and asks as well")
 def test_missing__answer_that_drips__given_up_and_taken_over_a_gap(federated, make_remote):
     """Who drips one kind of answer, and goes on with it, is asked the other questions at once: nothing waits for a next attempt."""
     slow, quick = make_remote(), make_remote()

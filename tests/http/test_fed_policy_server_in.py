@@ -58,7 +58,6 @@ def test_event__state_unsigned__asked_for(shared, guard):
     assert [pdu["type"] for pdu in guard.asked] == ["m.room.topic"]
 
 
-@pytest.mark.one_process("what one process is at for seconds another finds when it looks for what a killed one left, and asks as well")
 def test_event__refused__soft_failed(shared, guard):
     guard.verdict = lambda pdu: refusal("spam") if "spam" in str(pdu["content"]) else None
     heads = list(shared.room.heads)
