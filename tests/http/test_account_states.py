@@ -25,15 +25,18 @@ def set_state(server, user, state):
                "update session_epoch set epoch = epoch + 1" % (state, user.user_id))
 
 
-def until(client, status, errcode=None):
-    """Asks who it is until the answer is that."""
+def until(server, client, status, errcode=None):
+    """Asks each process who it is until the answer is that."""
     deadline = time.monotonic() + seconds(20)
-    while True:
-        reply = client.get("/account/whoami")
-        if (reply.status, reply.errcode) == (status, errcode):
-            return reply
-        assert time.monotonic() < deadline, reply
-        time.sleep(0.05)
+    for url in server.urls():
+        asking = Client(url, token=client.token)
+        while True:
+            reply = asking.get("/account/whoami")
+            if (reply.status, reply.errcode) == (status, errcode):
+                break
+            assert time.monotonic() < deadline, reply
+            time.sleep(0.05)
+    return reply
 
 
 def login(server, user, password=None):
@@ -46,11 +49,11 @@ def test_locked__session_in_use__401_locked_until_unlocked(server):
     user = accounts.register(server.url)
     user.get("/account/whoami").ok()
     set_state(server, user, "locked")
-    assert until(user, 401, "M_USER_LOCKED")["soft_logout"] is True
+    assert until(server, user, 401, "M_USER_LOCKED")["soft_logout"] is True
     for path in ("/sync", "/devices", "/capabilities"):
         assert user.get(path).expect(401, "M_USER_LOCKED")["soft_logout"] is True
     set_state(server, user, "active")
-    until(user, 200)
+    until(server, user, 200)
 
 
 def test_locked__login_and_refresh__401_with_the_right_secret_only(server):
@@ -69,7 +72,7 @@ def test_locked__log_out__works(server):
     user = accounts.register(server.url)
     other = user.login()
     set_state(server, user, "locked")
-    until(other, 401, "M_USER_LOCKED")
+    until(server, other, 401, "M_USER_LOCKED")
     other.post("/logout").ok()
     other.get("/account/whoami").expect(401, "M_UNKNOWN_TOKEN")
     user.post("/logout/all").ok()
@@ -90,7 +93,7 @@ def test_last_seen__sessions_read_anew_after_others_changed__is_kept(server):
     other.get("/account/whoami").ok()  # known in memory from here on, so that a refusal tells that it was read anew
     user.get("/account/whoami", headers={"User-Agent": "Bell/2.0"}).ok()
     set_state(server, other, "locked")
-    until(other, 401, "M_USER_LOCKED")
+    until(server, other, 401, "M_USER_LOCKED")
     admin = accounts.register_by_secret(server.url, server.secret, admin=True)
     connections = admin.get(path_of("admin", "whois", user.user_id)).ok()["devices"][user.device_id]["sessions"][0]["connections"]
     assert [seen.get("user_agent") for seen in connections] == ["Bell/2.0"]
@@ -101,7 +104,7 @@ def test_waiting_sync__deactivated_by_command__gets_nothing_more(server):
     room = owner.create_room(invite=[user.user_id])
     user.join(room).ok()
     assert server.run("user", "deactivate", user.user_id).returncode == 0
-    until(user, 401, "M_UNKNOWN_TOKEN")
+    until(server, user, 401, "M_UNKNOWN_TOKEN")
     deadline = time.monotonic() + seconds(20)
     while user.user_id in owner.get(owner.room(room, "joined_members")).ok()["joined"]:
         assert time.monotonic() < deadline, "the deactivated user is still joined"

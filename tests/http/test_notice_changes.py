@@ -113,6 +113,7 @@ def test_edit__later__what_was_sent_stays_also_in_reminders(school, lin):
     assert first in said["content"]["body"] and second not in said["content"]["body"]
     come_due(school, made)
     events.append(until_body(watch, room, second)["event_id"])
+    wait_until(lambda: {item["state"] for item in program.get("/notices/" + made).ok()["deliveries"]} == {"sent"}, 10, "noted")
     # Without it the newest that went out is edited, too, and the first stays.
     program.post("/notices/%s/edit" % made, {"text": third}).ok()
     edit = until_event(watch, room, is_edit_of(events[1]))

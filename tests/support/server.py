@@ -14,7 +14,7 @@ import signal
 import socket
 import subprocess
 
-from .client import Client, Http, seconds
+from .client import PROCESSES_AT, Client, Http, seconds
 from .haproxy import Haproxy
 from .processes import binary, children_of, free_port, is_alive, new_folder, wait_until
 
@@ -48,6 +48,7 @@ class Server:
             self.inner = [(free_port(), free_port()) for _ in range(2)]
             self.proxy = Haproxy(self.root, self.port, self.inner)
             self.second = Server(os.path.join(self.root, "second"), server_name, processes=1)
+            PROCESSES_AT[self.url] = self.urls()
 
     def command(self):
         command = [self.binary or binary(), "serve", "--data", self.data]
