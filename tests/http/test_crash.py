@@ -119,7 +119,7 @@ def test_database_stopped__requests__503_in_bounded_time_and_wake_up_after(make_
     try:
         reply, took = attempt_send(user, room, "while-stopped", seconds(40))
         reply.expect(503)
-        assert reply.errcode and took < seconds(30)
+        assert reply.errcode and took < seconds(35)  # a process that has to read waits for database.statement_timeout
         start = time.monotonic()
         server.anonymous().get("/_matrix/client/versions", token=False).ok()
         assert time.monotonic() - start < seconds(2), "what needs no database is answered at once"
