@@ -36,7 +36,8 @@ enum {
 		24 * 60 * 60 * 1000, /* how long a transaction id protects from sending twice */
 	ROUND_LIMIT_MS = 30 * 1000,
 	GIVE_BACK_BYTES = 2 * 1024 * 1024,
-	LAST_LIMIT_MS = 200, /* the last round is part of the second in which a server ends */
+	ANSWER_MS = 5 * 1000, /* so long the database may take to say that it is there */
+	LAST_LIMIT_MS = 200,  /* the last round is part of the second in which a server ends */
 };
 
 struct housekeeper {
@@ -45,7 +46,8 @@ struct housekeeper {
 	struct rounds *rounds;
 	atomic_bool is_poked; /* a command asks what this server knows */
 	atomic_bool is_healthy;
-	int64_t next_tidy_ms; /* its thread's */
+	_Atomic int64_t asked_ms; /* since when the database has not answered; 0: it has */
+	int64_t next_tidy_ms;     /* its thread's */
 	int64_t next_hourly_ms;
 	size_t unused_bytes; /* of the heap, at the least since pages were given back */
 };
@@ -58,7 +60,9 @@ static int64_t now_ms(const struct housekeeper *housekeeper)
 static void look_at_database(struct ctx *ctx, struct housekeeper *housekeeper)
 {
 	int64_t epoch;
+	atomic_store(&housekeeper->asked_ms, now_ms(housekeeper));
 	bool is_healthy = store_session_epoch(ctx, housekeeper->hs->db, &epoch) == ERR_OK;
+	atomic_store(&housekeeper->asked_ms, 0);
 	if (atomic_exchange(&housekeeper->is_healthy, is_healthy) != is_healthy) {
 		if (is_healthy) {
 			log_info(0, "serve.database_is_back", "healthy=true");
@@ -84,7 +88,6 @@ static void tidy(struct ctx *ctx, struct housekeeper *housekeeper)
 	struct homeserver *hs = housekeeper->hs;
 	rooms_tidy(hs->rooms, now_ms(housekeeper) - IDLE_MS);
 	users_tidy(hs->users, IDLE_MS);
-	look_at_database(ctx, housekeeper);
 	if (fed_policy_follow(ctx, hs->federation) != ERR_OK) {
 		log_warn(0, "fed.policy.not_read", "cause=%.*s", STR_ARG(ctx->fault.cause));
 	}
@@ -133,6 +136,7 @@ static enum err run_round(void *self, struct ctx *ctx, int64_t *out_pause_ms)
 {
 	struct housekeeper *housekeeper = self;
 	bool is_poked = atomic_exchange(&housekeeper->is_poked, false);
+	look_at_database(ctx, housekeeper);
 	look_around(ctx, housekeeper, is_poked);
 	if (is_poked || now_ms(housekeeper) >= housekeeper->next_tidy_ms) {
 		housekeeper->next_tidy_ms = now_ms(housekeeper) + TIDY_INTERVAL_MS;
@@ -160,6 +164,7 @@ struct housekeeper *housekeeper_create(struct homeserver *hs, struct http_server
 	housekeeper->hs = hs;
 	housekeeper->http = http;
 	atomic_init(&housekeeper->is_healthy, true);
+	atomic_init(&housekeeper->asked_ms, 0);
 	housekeeper->next_tidy_ms = now_ms(housekeeper) + TIDY_INTERVAL_MS;
 	housekeeper->next_hourly_ms = now_ms(housekeeper) + TIDY_INTERVAL_MS;
 	housekeeper->rounds = rounds_create(&(struct rounds_def){.name = "housekeeper",
@@ -183,7 +188,9 @@ void housekeeper_poke(struct housekeeper *housekeeper)
 
 bool housekeeper_is_healthy(const struct housekeeper *housekeeper)
 {
-	return atomic_load(&housekeeper->is_healthy);
+	int64_t asked_ms = atomic_load(&housekeeper->asked_ms);
+	bool hangs = asked_ms != 0 && now_ms(housekeeper) - asked_ms > ANSWER_MS;
+	return atomic_load(&housekeeper->is_healthy) && !hangs;
 }
 
 void housekeeper_stop(struct housekeeper *housekeeper)
