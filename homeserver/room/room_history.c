@@ -419,6 +419,15 @@ static void write_past(struct history *history, const struct past_event *past, s
 	}
 }
 
+/* They are found elsewhere than where they were: in the timeline, or as what another process has judged them to be meanwhile. */
+static void uncache_moved(struct history *history)
+{
+	for (size_t i = 0; i < history->events.n; i++) {
+		room_uncache_event(history->hs, history->room, history->events.p[i].event->event_id.s,
+			history->events.p[i].moved_from);
+	}
+}
+
 /* What the writer's thread does with it. */
 static void on_committed(void *data, int64_t first_position)
 {
@@ -441,10 +450,12 @@ static void on_committed(void *data, int64_t first_position)
 		stored_event_ref(history->redacted.p[i]);
 		room_apply_redaction(history->hs, room, history->redacted.p[i]);
 	}
-	for (size_t i = 0; i < history->events.n; i++) {
-		room_uncache_event(history->hs, room, history->events.p[i].event->event_id.s,
-			history->events.p[i].moved_from);
-	}
+	uncache_moved(history);
+}
+
+static void on_failed(void *data)
+{
+	uncache_moved(data);
 }
 
 static enum err hold_auth(struct history *history)
@@ -471,6 +482,7 @@ enum err history_add(struct history *history)
 	}
 	write_keys(history, &history->keys, write);
 	write_on_commit(write, on_committed, history);
+	write_on_failure(write, on_failed, history);
 	TRY(writer_commit(history->ctx, history->hs->writer, write, NULL));
 	TRY(history_order(history));
 	return room_refresh_gaps(history->ctx, history->hs, history->room);
@@ -521,17 +533,28 @@ static enum err add_in_turn(struct history *history, const struct event *const *
 	return history->events.n > 0 ? history_add(history) : ERR_OK;
 }
 
-enum err room_accept_history(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	int64_t below, const struct event *const *events, size_t count, size_t *out_added)
+static enum err add_once(struct ctx *ctx, struct homeserver *hs, struct room *room, int64_t below,
+	const struct event *const *events, size_t count, size_t *out_added)
 {
 	struct history history = {.ctx = ctx, .hs = hs, .room = room, .below = below};
 	*out_added = 0;
-	TRY(room_await_whole(ctx, hs, room));
 	TRY(room_turn_take(ctx, hs, room));
 	enum err err = add_in_turn(&history, events, count);
 	room_turn_give(room);
 	map_fini(&history.given);
 	map_fini(&history.keys);
 	*out_added = err == ERR_OK ? history.events.n : 0;
+	return err;
+}
+
+enum err room_accept_history(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	int64_t below, const struct event *const *events, size_t count, size_t *out_added)
+{
+	struct room_tries tries = {0};
+	enum err err = ERR_CONFLICT;
+	TRY(room_await_whole(ctx, hs, room));
+	while (err == ERR_CONFLICT && room_may_try(ctx, hs, &tries)) {
+		err = add_once(ctx, hs, room, below, events, count, out_added);
+	}
 	return err;
 }

@@ -140,6 +140,14 @@ void room_commit_failed(struct room_commit *commit)
 	room->is_stale = true;
 	room_unload_locked(commit->hs->rooms, room);
 	lock_give(&room->lock);
+	/* What was an outlier here may have been judged by another process: it is looked up anew. */
+	for (size_t i = 0; i < commit->count; i++) {
+		const struct built_event *built = &commit->events[i];
+		if (built->standing != NULL && built->standing->moved_from != 0) {
+			room_uncache_event(commit->hs, room, built->event->event_id.s,
+				built->standing->moved_from);
+		}
+	}
 	end_pending(room);
 }
 

@@ -91,14 +91,15 @@ SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::tex
 	$14::bigint[]);
 
 -- name: event_move tells=rewritten:1
--- Events that were known but no part of the timeline come into it: nid, event id, position, replaced position, thread, notify_seq,
--- highlight_seq, fate. What is not as expected divides by zero, which fails the write. Index: events_event_id_key.
+-- Outliers come into the timeline: nid, event id, position, replaced position, thread, notify_seq,
+-- highlight_seq, fate. One that is none any more (another process has judged it) divides by zero, which fails the write. Index:
+-- events_event_id_key.
 WITH moved AS (
 	UPDATE events SET position = u.position, fate = u.fate, replaces_position = u.replaces_position,
 		thread_root = u.thread_root, notify_seq = u.notify_seq, highlight_seq = u.highlight_seq
 	FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[]) AS
 		u(room_nid, event_id, position, replaces_position, thread_root, notify_seq, highlight_seq, fate)
-	WHERE events.event_id = u.event_id AND events.room_nid = u.room_nid AND events.fate <> 0
+	WHERE events.event_id = u.event_id AND events.room_nid = u.room_nid AND events.fate = 1
 	RETURNING 1
 )
 SELECT 1 / CASE WHEN (SELECT count(*) FROM moved) = cardinality($2::text[]) THEN 1 ELSE 0 END;

@@ -696,6 +696,48 @@ static void history__fetched_later__before_what_is_known(void **state)
 	scene_end(&scene);
 }
 
+/* What one process has in memory as an outlier, another one has judged: it is looked up anew, and not shown. */
+static void history__judged_by_another_process_meanwhile__not_shown(void **state)
+{
+	(void)state;
+	struct scene scene;
+	scene_open(&scene, "10");
+	struct world *world = &scene.world;
+	struct room_node *node = world->graph.nodes.p[world->graph.nodes.n - 2];
+	struct room_node *topic = add(world, node, CREATOR, "m.room.topic", "", "{'topic':'one'}");
+	struct room_node *last = message(&scene, topic, CREATOR);
+	world_import_at(world, last,
+		add(world, last, OURS, "m.room.member", OURS, "{'membership':'join'}"));
+	scene.room = import(&scene.ctx, scene.server, world);
+	struct room_gap gap;
+	assert_int_equal(
+		room_gap_find(&scene.ctx, hs_at(&scene), scene.room, ROOM_OUTLIERS, POSITION_NOW, &gap),
+		ERR_OK);
+	struct known_event known;
+	const struct event *batch[] = {last->event, topic->event};
+	struct room_outcome outcome;
+	assert_int_equal(room_accept_outliers(&scene.ctx, hs_at(&scene), scene.room, batch,
+						 COUNT_OF(batch), &outcome),
+		ERR_OK);
+	assert_int_equal(room_known_events(&scene.ctx, hs_at(&scene), scene.room,
+						 &topic->event->event_id, 1, &known),
+		ERR_OK);
+	assert_int_equal(known.fate, EVENT_OUTLIER);
+	assert_int_equal(
+		ask_number(scene.server, world->builder.room_id,
+			"UPDATE events e SET fate = 2 FROM rooms r WHERE r.room_id = $1 AND e.room_nid = r.room_nid "
+			"AND e.type = 'm.room.topic' AND e.fate = 1 AND e.json LIKE '%\"one\"%' RETURNING e.fate"),
+		2);
+	size_t added;
+	assert_int_equal(room_accept_history(&scene.ctx, hs_at(&scene), scene.room, gap.below, batch,
+						 COUNT_OF(batch), &added),
+		ERR_OK);
+	assert_int_equal(added, 1);
+	assert_true(is_shown(&scene, last->event));
+	assert_false(is_shown(&scene, topic->event));
+	scene_end(&scene);
+}
+
 /* --- templates ------------------------------------------------------------------------------------------------------- */
 
 static void template__of_a_join__unsigned(void **state)
@@ -741,6 +783,7 @@ int main(void)
 		cmocka_unit_test(accept__unknown_prev__missing_then_gap),
 		cmocka_unit_test(sec_5_7__given_state_with_less__undoes_nothing),
 		cmocka_unit_test(history__fetched_later__before_what_is_known),
+		cmocka_unit_test(history__judged_by_another_process_meanwhile__not_shown),
 		cmocka_unit_test(template__of_a_join__unsigned),
 	};
 	return cmocka_run_group_tests(tests, world_set_up, world_tear_down);
