@@ -8,6 +8,7 @@ import pytest
 
 from support.client import path_of
 from support.handshake import VERSIONS
+from support.processes import wait_until
 from support.shared_room import SharedRoom
 
 MISSING = r"/_matrix/federation/v1/get_missing_events/.*"
@@ -76,8 +77,13 @@ def test_history__ancestors_came_last__shown_before_what_stands_on_them(federate
 def test_history__ancestors_came_last__a_limited_sync_and_pages_from_it_lack_none(federated, remote):
     late = Late(federated, remote, 12)
     late.shared.deliver(*late.missed)
-    sync = late.alice.get("/sync", {"filter": '{"room":{"timeline":{"limit":5}}}'}).ok()
-    timeline = sync["rooms"]["join"][late.room.room_id]["timeline"]
+
+    def limited():
+        """Once the last has come to whichever process is asked."""
+        sync = late.alice.get("/sync", {"filter": '{"room":{"timeline":{"limit":5}}}'}).ok()
+        part = sync["rooms"]["join"][late.room.room_id]["timeline"]
+        return part if part["events"][-1]["event_id"] == late.missed[-1].event_id else None
+    timeline = wait_until(limited, what="the last of what was missed")
     assert told(timeline["events"], late.all()) == ids(*late.missed[-5:])
     older = late.alice.history(late.room.room_id, start=timeline["prev_batch"])
     assert told(reversed(older), late.all()) == late.all()
