@@ -315,6 +315,11 @@ static enum err fill_gap(struct ctx *ctx, struct federation *federation, struct 
 {
 	size_t added = 0;
 	bool is_unanswered = false;
+	bool is_open;
+	TRY(room_order_history(ctx, federation->hs, room, gap->below, &is_open));
+	if (!is_open) {
+		return ERR_OK;
+	}
 	TRY(ask_all(ctx, federation, room, first, gap, &added, &is_unanswered));
 	if (added == 0) {
 		room_gap_postpone(ctx, federation->hs, room, gap, is_unanswered);

@@ -308,6 +308,12 @@ void store_gap_pass(struct write *write, int64_t room_nid, struct str prev_id, s
 		DB_ARGS(db_bigint(room_nid), db_text(prev_id), db_text(behind)));
 }
 
+void store_gap_leave(struct write *write, int64_t room_nid, int64_t place, struct str prev_id)
+{
+	write_add(write, STMT_GAP_LEAVE,
+		DB_ARGS(db_bigint(room_nid), db_bigint(place), db_text(prev_id)));
+}
+
 void store_gap_close(struct write *write, int64_t room_nid, struct str prev_id)
 {
 	write_add(write, STMT_GAP_CLOSE, DB_ARGS(db_bigint(room_nid), db_text(prev_id)));

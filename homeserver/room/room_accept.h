@@ -194,6 +194,14 @@ MUST_CHECK enum err room_accept_history(struct ctx *ctx, struct homeserver *hs, 
 	int64_t below, const struct event *const *events, size_t count, size_t *out_added);
 
 /**
+ * Puts in order what had come at a gap when somebody ended before that was done: room_accept_history() begins with it too.
+ * @param out_is_open  something is still missing there
+ * Errors: STORE; SHUTDOWN.  Cost: the room's turn, two round trips; a commit for each that has to be put in order
+ */
+MUST_CHECK enum err room_order_history(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	int64_t below, bool *out_is_open);
+
+/**
  * Adds one event of long ago, with the state before it (all of it known as outliers): between it and the timeline there may be any number
  * of others, which are missing as before. It is judged by its auth events and by that state; who may see it is told by that state too.
  * @param out_is_added  false: it is not allowed there, was judged before, or belongs into no gap

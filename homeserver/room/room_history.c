@@ -413,7 +413,11 @@ static void write_past(struct history *history, const struct past_event *past, s
 		store_relation_insert(write, nid, relation.event_id, db_bigint(past->position),
 			relation.rel_type, event->type, event->sender.s);
 	}
-	store_gap_close(write, nid, event->event_id.s);
+	if (past->is_late) {
+		store_gap_leave(write, nid, history->below, event->event_id.s);
+	} else {
+		store_gap_close(write, nid, event->event_id.s);
+	}
 	for (size_t i = 0; i < past->missing_n; i++) {
 		store_gap_insert(write, nid, db_bigint(past->position), past->missing[i].s);
 	}
@@ -488,12 +492,6 @@ enum err history_add(struct history *history)
 	return room_refresh_gaps(history->ctx, history->hs, history->room);
 }
 
-static enum err find_gap(struct history *history, struct gap_row *out)
-{
-	return store_gap_newest(history->ctx, history->hs->db, history->room->nid, history->below - 1,
-		history->below, INT64_MAX, out);
-}
-
 /* What was missing, but is no part of the timeline: the gap goes over to what that stands on. */
 static enum err pass_gap(struct history *history, struct gap_row *gap)
 {
@@ -511,16 +509,14 @@ static enum err pass_gap(struct history *history, struct gap_row *gap)
 			has_passed = true;
 		}
 	}
-	return has_passed ? find_gap(history, gap) : ERR_OK;
+	return has_passed ? history_gap(history, gap) : ERR_OK;
 }
 
 static enum err add_in_turn(struct history *history, const struct event *const *events,
 	size_t count)
 {
 	struct gap_row gap;
-	TRY(room_settle(history->ctx, history->hs, history->room));
-	TRY(room_load_if_needed(history->ctx, history->hs, history->room));
-	TRY(find_gap(history, &gap));
+	TRY(history_begin(history, &gap));
 	if (gap.prev_count == 0) {
 		return ERR_OK;
 	}

@@ -14,8 +14,6 @@ struct past_event {
 	const struct event *event;
 	int64_t position;
 	int64_t moved_from; /**< below the timeline */
-	int64_t
-		stands_below; /**< place of the lowest gap at which it was missing; its own when there is none below */
 	bool is_redacted;
 	bool is_late; /**< what it stands on is shown above it, or what stands on it below */
 	struct event_id
@@ -58,10 +56,18 @@ struct history {
 /** One of the events by its id; NULL: it is none of them. */
 struct past_event *history_event(struct history *history, struct str event_id);
 
-/** Finds where the events, which have their positions, stand in the graph. To be asked before their gaps are closed. Errors: STORE */
+/** Finds where the events, which have their positions, stand in the graph. Errors: STORE */
 MUST_CHECK enum err history_find_graph(struct history *history);
-/** Has each of them shown above all that it stands on, and below all that stands on it. Errors: STORE; SHUTDOWN */
+/**
+ * Has each of them that is late shown above all that it stands on, and below all that stands on it. Until then it counts as missing at the gap.
+ * Errors: STORE; SHUTDOWN
+ */
 MUST_CHECK enum err history_order(struct history *history);
+
+/** The gap at `below`, as it is now; prev_count 0: there is none. Errors: STORE */
+MUST_CHECK enum err history_gap(struct history *history, struct gap_row *out);
+/** The same, first of all for whoever has the turn: what came there, but is not in order yet, is put in order. Errors: STORE; SHUTDOWN */
+MUST_CHECK enum err history_begin(struct history *history, struct gap_row *out);
 
 /** Writes the events and what the state's intervals are with them, in one commit. Errors: STORE; SHUTDOWN */
 MUST_CHECK enum err history_add(struct history *history);

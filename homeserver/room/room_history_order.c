@@ -3,8 +3,12 @@
  * stands on may be here already, above: then that is moved below it. So is, for each, what is met by way of events that were set aside.
  */
 #include "homeserver/room/room_history.h"
+
+#include "base/fault_point.h"
 #include "homeserver/room/room_place.h"
 #include "storage/place.h"
+
+#include <stdlib.h>
 
 /* --- before they are written ------------------------------------------------------------------------------------------ */
 
@@ -27,14 +31,12 @@ static enum err find_lower_gaps(struct history *history)
 	size_t count;
 	for (size_t i = 0; i < history->events.n; i++) {
 		ids[i] = history->events.p[i].event->event_id.s;
-		history->events.p[i].stands_below = history->events.p[i].position;
 	}
 	TRY(store_gaps_named(ctx, history->hs->db, history->room->nid, ids, history->events.n, &named,
 		&count));
 	for (size_t i = 0; i < count; i++) {
 		struct past_event *past = history_event(history, named[i].prev_id);
-		past->stands_below = MIN_OF(past->position, named[i].lowest);
-		past->is_late = past->stands_below < past->position;
+		past->is_late = named[i].lowest < past->position;
 	}
 	return ERR_OK;
 }
@@ -86,24 +88,33 @@ enum err history_find_graph(struct history *history)
 static enum err order_one(struct history *history, const struct past_event *past)
 {
 	struct ctx *ctx = history->ctx;
+	if (FAULT_POINT("history.order")) {
+		return fail_cause(ctx, ERR_STORE, "fault point");
+	}
 	struct write *write = write_new(ctx);
 	struct event_place *moved;
 	size_t moved_n;
+	struct named_gap *named;
+	size_t named_n;
 	int64_t place;
-	/* It may have been moved with what stands on it. */
+	/* It, and those that stand on it, may have been moved with what stands on them. */
 	TRY(store_places_of(ctx, history->hs->db, history->room->nid, &past->position, 1, &moved,
 		&moved_n));
+	TRY(store_gaps_named(ctx, history->hs->db, history->room->nid, &past->event->event_id.s, 1,
+		&named, &named_n));
 	int64_t now = moved_n > 0 ? moved[0].place : past->position;
+	int64_t lowest = named_n > 0 ? named[0].lowest : now;
 	const struct late_event late = {
 		.event = past->event,
-		.below = MIN_OF(now, past->stands_below),
-		.moves_itself = past->stands_below < now,
+		.below = MIN_OF(now, lowest),
+		.moves_itself = lowest < now,
 	};
 	TRY(room_order(ctx, history->hs, history->room, &late, write, &place));
 	if (place != 0) {
 		store_place_set(write, history->room->nid, db_bigint(past->position), place);
 		store_gap_move(write, history->room->nid, now, place);
 	}
+	store_gap_close(write, history->room->nid, past->event->event_id.s);
 	TRY(writer_commit(ctx, history->hs->writer, write, NULL));
 	return room_refresh_gaps(ctx, history->hs, history->room);
 }
@@ -116,4 +127,76 @@ enum err history_order(struct history *history)
 		TRY(past->is_late ? order_one(history, past) : ERR_OK);
 	}
 	return ERR_OK;
+}
+
+/* --- what somebody left in between ------------------------------------------------------------------------------------ */
+
+enum err history_gap(struct history *history, struct gap_row *out)
+{
+	return store_gap_newest(history->ctx, history->hs->db, history->room->nid, history->below - 1,
+		history->below, INT64_MAX, out);
+}
+
+/* Newest first. */
+static int compare_position(const void *a, const void *b)
+{
+	int64_t left = ((const struct past_event *)a)->position;
+	int64_t right = ((const struct past_event *)b)->position;
+	return left > right ? -1 : left < right;
+}
+
+/* What came here, but was not put in order: whoever had it come ended in between. */
+static enum err order_again(struct history *history, const struct gap_row *gap)
+{
+	struct ctx *ctx = history->ctx;
+	struct history came = {
+		.ctx = ctx,
+		.hs = history->hs,
+		.room = history->room,
+		.below = history->below,
+	};
+	struct event_id *ids = ARENA_NEW_ARRAY(ctx->arena, struct event_id, gap->prev_count);
+	struct known_event *known = ARENA_NEW_ARRAY(ctx->arena, struct known_event, gap->prev_count);
+	for (size_t i = 0; i < gap->prev_count; i++) {
+		ids[i].s = gap->prev_ids[i];
+	}
+	TRY(room_known_events(ctx, came.hs, came.room, ids, gap->prev_count, known));
+	for (size_t i = 0; i < gap->prev_count; i++) {
+		const struct past_event past = {
+			.event = known[i].event,
+			.position = known[i].position,
+			.is_late = true,
+		};
+		if (known[i].fate == EVENT_IN_TIMELINE) {
+			VEC_PUSH(ctx->arena, &came.events, past);
+		}
+	}
+	if (came.events.n > 1) {
+		qsort(came.events.p, came.events.n, sizeof(struct past_event), compare_position);
+	}
+	return history_order(&came);
+}
+
+enum err history_begin(struct history *history, struct gap_row *out)
+{
+	TRY(room_settle(history->ctx, history->hs, history->room));
+	TRY(room_load_if_needed(history->ctx, history->hs, history->room));
+	TRY(history_gap(history, out));
+	if (out->prev_count == 0) {
+		return ERR_OK;
+	}
+	TRY(order_again(history, out));
+	return history_gap(history, out);
+}
+
+enum err room_order_history(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	int64_t below, bool *out_is_open)
+{
+	struct history history = {.ctx = ctx, .hs = hs, .room = room, .below = below};
+	struct gap_row gap;
+	TRY(room_turn_take(ctx, hs, room));
+	enum err err = history_begin(&history, &gap);
+	room_turn_give(room);
+	*out_is_open = err == ERR_OK && gap.prev_count > 0;
+	return err;
 }

@@ -193,6 +193,12 @@ SELECT u.room_nid, u.position, u.prev_id FROM unnest($1::bigint[], $2::bigint[],
 WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.event_id = u.prev_id AND e.position > -1152921504606846976)
 ON CONFLICT DO NOTHING;
 
+-- name: gap_leave tells=room:1
+-- Events that come in this transaction, and count as missing until the room's history is put in order with them: nid, position of the event on
+-- this side, event id. Index: room_gaps_pkey.
+INSERT INTO room_gaps (room_nid, position, prev_id) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[])
+ON CONFLICT DO NOTHING;
+
 -- name: event_place_set tells=rewritten:1
 -- Events that history shows elsewhere than where they came: nid, place, position. Index: event_places_position_key.
 INSERT INTO event_places (room_nid, place, position) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[])

@@ -118,6 +118,26 @@ def test_history__known_branch_met_again_in_a_gap__shown_below_what_stands_on_it
     assert late.shows(limit=2) == late.all()
 
 
+@pytest.mark.one_process("each process has the faults that are set")
+def test_history__ended_before_it_was_in_order__the_next_reader_has_it_in_order(make_federated, remote, monkeypatch):
+    """As above, but the server ends between the commit of what it fetched and putting it in order.  Nobody else helps afterwards."""
+    monkeypatch.setenv("BELFRY_FAULTS", "history.order:1")
+    server = make_federated().start()
+    monkeypatch.delenv("BELFRY_FAULTS")
+    late = Late(server, remote, 9)
+    late.shared.deliver(late.missed[4])
+    late.alice.messages(late.room.room_id, limit=50)
+    assert late.has(late.missed[5])
+    if server.sql("SELECT count(*) FROM event_places").strip() != "0":
+        pytest.fail("this needs a build with fault points")
+    server.kill()
+    remote.on("GET", r"/_matrix/federation/v1/backfill/.*", lambda ask: (404, {"errcode": "M_NOT_FOUND", "error": "no"}))
+    server.start()
+    assert late.shows() == late.all()
+    assert late.shows(limit=2) == late.all()
+    assert server.sql("SELECT count(*) FROM room_gaps g JOIN events e ON e.event_id = g.prev_id AND e.position > -(1::bigint << 60)").strip() == "0"
+
+
 @pytest.mark.parametrize("shown_over", [1, 0])
 def test_history__what_a_soft_failed_event_stands_on__shown_before_what_stands_on_that(federated, remote, shown_over):
     """first, early, topic, over the topic (if that comes), over, ban: the ban came before the topic of the banned, which is not shown."""
