@@ -128,8 +128,12 @@ static enum err submit(struct acceptance *a, struct room_builder *builder, struc
 	struct write *write = write_new(a->ctx);
 	TRY(room_aside_hold(a));
 	TRY(find_place(a, write));
-	write_set_positions(write, base + 1);
+	const struct room_successor *successor = a->arrival->successor;
+	write_set_positions(write, base + 1 + (successor != NULL ? successor->builder->count : 0));
 	TRY(room_write_rows(builder, NULL, write, base));
+	if (successor != NULL) {
+		TRY(room_write_successor(builder, successor, write, base + 1));
+	}
 	if (intent != NULL && intent->txn_key.p != NULL) {
 		store_transaction_insert(write, intent->txn_key, a->event->event_id.s,
 			clock_wall_ms(&a->hs->clock));

@@ -118,6 +118,8 @@ struct room_arrival {
 	size_t state_before_count;
 	/** An event of ours was built for it: either it comes into the timeline, or nothing of it is kept. NULL: another server's. */
 	const struct room_intent *intent;
+	/** A new room that is committed with the event, or not at all (room_write.h). NULL: none. */
+	const struct room_successor *successor;
 	/** Whoever brings it comes again if the policy server cannot be asked now. Else the event is soft-failed then. */
 	bool comes_again;
 };

@@ -52,6 +52,7 @@ struct room_builder {
 	struct built_event *events;
 	size_t count;
 	size_t capacity;
+	struct room_commit *successor; /**< room_write_successor() */
 };
 
 void room_builder_init(struct room_builder *builder, struct ctx *ctx, struct homeserver *hs,

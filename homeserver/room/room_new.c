@@ -1,6 +1,6 @@
 /*
  * New rooms: everything in one commit. A room that takes the place of another is committed together with what the old one is
- * told, so there is no half of it; but where the old one has a policy server, which signs its tombstone before there is a new one.
+ * told, so there is no half of it. Where the old one has a policy server, that signs the tombstone first.
  */
 #include "homeserver/room/room_accept.h"
 #include "homeserver/room/room_policy.h"
@@ -52,9 +52,8 @@ static enum err build_new(struct room_builder *builder, const struct room_start 
 	return ERR_OK;
 }
 
-/* @param old  whose place it takes; NULL: nobody's */
 static enum err commit_new(struct room_builder *builder, const struct room_start *start,
-	const struct room *old, int64_t *out_nid)
+	int64_t *out_nid)
 {
 	struct ctx *ctx = builder->ctx;
 	struct homeserver *hs = builder->hs;
@@ -63,9 +62,6 @@ static enum err commit_new(struct room_builder *builder, const struct room_start
 	struct write *write = write_new(ctx);
 	write_set_positions(write, builder->count);
 	TRY(room_write_rows(builder, start, write, 0));
-	if (old != NULL) {
-		store_room_succeed(write, old->nid, fresh->nid);
-	}
 	struct room_commit *commit = ARENA_NEW(ctx->arena, struct room_commit);
 	*commit = (struct room_commit){.hs = hs,
 		.room = fresh,
@@ -86,7 +82,7 @@ static enum err create_once(struct ctx *ctx, struct homeserver *hs, const struct
 	struct room_builder builder CLEANUP(room_builder_fini);
 	room_builder_init(&builder, ctx, hs, fresh, start->count);
 	TRY(build_new(&builder, start));
-	return commit_new(&builder, start, NULL, out_nid);
+	return commit_new(&builder, start, out_nid);
 }
 
 static enum err check_alias_free(struct ctx *ctx, struct homeserver *hs, struct str alias)
@@ -149,25 +145,6 @@ enum err rooms_add_new(struct ctx *ctx, struct homeserver *hs, const struct room
 
 /* --- rooms that take the place of others ------------------------------------------------------------------------ */
 
-/* One write for two rooms; in the arena of the request that waits for it. */
-struct succession_commit {
-	struct room_commit new_room;
-	struct room_commit old_room;
-};
-
-static void on_replaced(void *data, int64_t first_position)
-{
-	struct succession_commit *commit = data;
-	room_commit_new_done(&commit->new_room, first_position);
-	room_commit_done(&commit->old_room, first_position);
-}
-
-static void on_replace_failed(void *data)
-{
-	struct succession_commit *commit = data;
-	room_commit_failed(&commit->old_room);
-}
-
 static struct room_intent farewell_intent(const struct room_succession *how, struct str type,
 	const struct json *content)
 {
@@ -208,31 +185,12 @@ static enum err build_farewell(struct room_builder *builder, const struct room_s
 static enum err submit_both(struct room_builder *fresh, struct room_builder *old,
 	const struct room_start *start, struct write **out)
 {
-	struct ctx *ctx = fresh->ctx;
-	struct write *write = write_new(ctx);
-	struct succession_commit *commit = ARENA_NEW(ctx->arena, struct succession_commit);
-	*commit = (struct succession_commit){
-		.new_room = {.hs = fresh->hs,
-			.room = fresh->room,
-			.events = fresh->events,
-			.count = fresh->count},
-		.old_room = {.hs = old->hs,
-			.room = old->room,
-			.events = old->events,
-			.count = old->count,
-			.base = fresh->count},
-	};
+	const struct room_successor successor = {fresh, start};
+	struct write *write = write_new(fresh->ctx);
 	write_set_positions(write, fresh->count + old->count);
-	TRY(room_write_rows(fresh, start, write, 0));
+	TRY(room_write_successor(old, &successor, write, 0));
 	TRY(room_write_rows(old, NULL, write, fresh->count));
-	store_room_succeed(write, old->room->nid, fresh->room->nid);
-	write_on_commit(write, on_replaced, commit);
-	write_on_failure(write, on_replace_failed, commit);
-	lock_take(&old->room->lock);
-	old->room->pending++;
-	lock_give(&old->room->lock);
-	room_head_advance(old);
-	writer_submit(fresh->hs->writer, write);
+	room_submit(old, write, fresh->count);
 	*out = write;
 	return ERR_OK;
 }
@@ -327,12 +285,19 @@ static enum err commit_signed(struct ctx *ctx, struct homeserver *hs,
 	struct room_builder builder CLEANUP(room_builder_fini);
 	room_builder_init(&builder, ctx, hs, fresh, start->count);
 	const struct room_start same = start_at(ctx->arena, start, farewell->created_at_ms);
+	const struct room_successor successor = {&builder, &same};
 	TRY(build_new(&builder, &same));
-	TRY(commit_new(&builder, &same, how->old, &farewell->new_nid));
+	TRY(rooms_new_nid(ctx, hs, &fresh->nid));
 	struct json content = tombstone_content(ctx->arena, how, farewell->new_room_id);
 	const struct room_intent tombstone = farewell_intent(how, STR("m.room.tombstone"), &content);
-	return room_accept(ctx, hs, how->old,
-		&(struct room_arrival){.event = farewell->tombstone, .intent = &tombstone}, &outcome);
+	const struct room_arrival arrival = {
+		.event = farewell->tombstone,
+		.intent = &tombstone,
+		.successor = &successor,
+	};
+	TRY(room_accept(ctx, hs, how->old, &arrival, &outcome));
+	farewell->new_nid = fresh->nid;
+	return ERR_OK;
 }
 
 /* The same as add_if_allowed(); the new room is there by now, so nothing that fails here undoes it. Errors: DEFER (parked) */

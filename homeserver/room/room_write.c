@@ -112,6 +112,9 @@ static bool is_remote(const struct room_commit *commit)
 
 void room_commit_done(struct room_commit *commit, int64_t first_position)
 {
+	if (commit->successor != NULL) {
+		room_commit_new_done(commit->successor, first_position);
+	}
 	for (size_t i = 0; i < commit->count; i++) {
 		struct built_event *built = &commit->events[i];
 		struct stored_event *stored = built->stored;
@@ -404,6 +407,23 @@ void room_head_advance(struct room_builder *builder)
 	}
 }
 
+enum err room_write_successor(struct room_builder *old, const struct room_successor *successor,
+	struct write *write, size_t base)
+{
+	struct room_builder *fresh = successor->builder;
+	old->successor = ARENA_NEW(old->ctx->arena, struct room_commit);
+	*old->successor = (struct room_commit){
+		.hs = fresh->hs,
+		.room = fresh->room,
+		.events = fresh->events,
+		.count = fresh->count,
+		.base = base,
+	};
+	TRY(room_write_rows(fresh, successor->start, write, base));
+	store_room_succeed(write, old->room->nid, fresh->room->nid);
+	return ERR_OK;
+}
+
 /* --- submission ------------------------------------------------------------------------------------------------- */
 
 static void on_committed(void *data, int64_t first_position)
@@ -425,6 +445,7 @@ void room_submit(struct room_builder *builder, struct write *write, size_t base)
 		.events = builder->events,
 		.count = builder->count,
 		.base = base,
+		.successor = builder->successor,
 	};
 	write_on_commit(write, on_committed, commit);
 	write_on_failure(write, on_failed, commit);

@@ -12,7 +12,14 @@ struct room_commit {
 	struct room *room;
 	struct built_event *events;
 	size_t count;
-	size_t base; /**< index of the first event's position in the write */
+	size_t base;                   /**< index of the first event's position in the write */
+	struct room_commit *successor; /**< the new room that is committed with it; NULL: none */
+};
+
+/** A new room that is committed with what the old one is told, in whose place it comes. */
+struct room_successor {
+	struct room_builder *builder; /**< all of it was built; the room has its number */
+	const struct room_start *start;
 };
 
 /**
@@ -21,6 +28,10 @@ struct room_commit {
  */
 MUST_CHECK enum err room_write_rows(struct room_builder *builder, const struct room_start *start,
 	struct write *write, size_t base);
+
+/** Adds the rows of a new room to the write of what the old one is told, from position `base` on; before room_submit(). */
+MUST_CHECK enum err room_write_successor(struct room_builder *old,
+	const struct room_successor *successor, struct write *write, size_t base);
 
 /** Rows of one change of the state at position `index` of the write, with the membership that it is. @param stripped  p == NULL: none */
 void room_write_step(struct write *write, struct homeserver *hs, struct room *room,

@@ -305,6 +305,17 @@ def test_upgrade__tombstone_refused__no_new_room(alice, policy, room):
 
 
 @pytest.mark.parametrize("version", ["11", "12"])
+def test_upgrade__power_lost_while_the_tombstone_is_signed__no_new_room(alice, policy, room, version):
+    def leave(pdu):
+        if pdu["type"] == "m.room.tombstone":
+            alice.post(alice.room(room, "leave")).ok()
+
+    policy.verdict = leave
+    alice.post(alice.room(room, "upgrade"), {"new_version": version}).expect(403, "M_FORBIDDEN")
+    assert alice.get("/joined_rooms").ok()["joined_rooms"] == []
+
+
+@pytest.mark.parametrize("version", ["11", "12"])
 def test_upgrade__signed__old_room_leads_to_the_new_one(federated, remote, alice, policy, room, version):
     alias = "#%s:%s" % (unique("a"), federated.server_name)
     alice.put(path_of("directory", "room", alias), {"room_id": room}).ok()
