@@ -88,9 +88,6 @@ struct db_config {
 	int pool_size;  /**< connections for queries (the writer has its own) */
 	int64_t statement_timeout_ms;
 	int64_t acquire_timeout_ms; /**< longest wait for a free connection */
-	/** Further statements, numbered from STMT_COUNT on (tests); NULL: none. Static. */
-	const struct stmt_def *extra;
-	size_t extra_count;
 };
 
 /** Makes the pool; connects lazily. Never fails; the first query reports what is wrong. */
