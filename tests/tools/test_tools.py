@@ -220,6 +220,15 @@ class Checks(Folder):
         self.write("base/str.c", "int f(void)\n{\n" + body * 151 + "}\n")
         self.finds("check-sizes", "151 lines")
 
+    def test_sizes__readme_of_a_folder_of_many__leads_to_each(self):
+        names = ["file%d" % number for number in range(13)]
+        for name in names:
+            self.write("base/%s.c" % name, "")
+        self.write("base/README.md", " ".join("`%s`" % name for name in names[1:]))
+        self.finds("check-sizes", "base/README.md does not lead to file0.c")
+        self.write("base/README.md", " ".join("`%s`" % name for name in names))
+        self.passes("check-sizes")
+
 
 if __name__ == "__main__":
     unittest.main()
