@@ -55,9 +55,9 @@ class Node:
                                             stdout=log, stderr=log, cwd=self.cluster.root, start_new_session=True)
         return self
 
-    def status(self):
+    def status(self, what="patroni"):
         try:
-            with urllib.request.urlopen("http://127.0.0.1:%d/patroni" % self.rest_port, timeout=2) as answer:
+            with urllib.request.urlopen("http://127.0.0.1:%d/%s" % (self.rest_port, what), timeout=2) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             return json.load(error)
@@ -148,11 +148,13 @@ class Patroni:
         return None
 
     def wait_whole(self):
-        """A primary, and the others follow it; one of them synchronously."""
+        """A primary, and the others follow it; one of them synchronously, by Patroni's own record: only that one may take over.
+
+        PostgreSQL calls a follower synchronous before: while none is chosen, any will do for it (`synchronous_standby_names = '*'`).
+        """
         def whole():
             primary = self.primary()
-            followers = primary.status().get("replication", []) if primary else []
-            names = {node.name for node in self.nodes if node is not primary}
-            return ({one["application_name"] for one in followers if one["state"] == "streaming"} == names and
-                    any(one["sync_state"] == "sync" for one in followers))
+            members = primary.status("cluster").get("members", []) if primary else []
+            followers = [member for member in members if member["state"] in ("running", "streaming") and member["name"] != primary.name]
+            return len(followers) == len(self.nodes) - 1 and any(member["role"] == "sync_standby" for member in followers)
         wait_until(whole, 120, "a whole cluster; see " + self.root, pause=0.3)

@@ -42,6 +42,7 @@ class Claimer(threading.Thread):
         for _ in range(KEYS // 100):
             self.owner.post("/keys/upload", {"one_time_keys": keys.one_time(100)}).ok()
         self.claimed = []
+        self.times = []  # when each was; monotonic
         self.stopping = threading.Event()
 
     def run(self):
@@ -54,6 +55,7 @@ class Claimer(threading.Thread):
                 continue
             if reply.status == 200:
                 self.claimed += reply["one_time_keys"][self.owner.user_id][self.owner.device_id]
+                self.times.append(time.monotonic())
                 time.sleep(0.1)  # they have to last
             else:
                 reply.expect(503)
@@ -62,7 +64,8 @@ class Claimer(threading.Thread):
         self.stopping.set()
         self.join(seconds(60))
         assert not self.is_alive()
-        assert len(self.claimed) == len(set(self.claimed)), "a key was given out twice"
+        given = ["%s at %.1f" % (key, at) for key, at in zip(self.claimed, self.times)]
+        assert len(self.claimed) == len(set(self.claimed)), "a key was given out twice: " + ", ".join(given)
 
 
 def one_round(cluster, processes, trouble):
