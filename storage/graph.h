@@ -124,7 +124,7 @@ void store_gap_insert(struct write *write, int64_t room_nid, struct db_value pos
 	struct str prev_id);
 /** Wherever an event is missing, what it stands on is missing too; to be closed in the same write, if it is no more. */
 void store_gap_pass(struct write *write, int64_t room_nid, struct str prev_id, struct str behind);
-/** An event that comes in this write counts as missing below a place for now (until store_gap_close). */
+/** An event that comes in this write counts as missing below a place, until store_gap_close(). */
 void store_gap_leave(struct write *write, int64_t room_nid, int64_t place, struct str prev_id);
 void store_gap_close(struct write *write, int64_t room_nid, struct str prev_id);
 

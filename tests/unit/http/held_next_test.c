@@ -4,7 +4,6 @@
  */
 #include "loopback.h"
 
-#include "base/metrics.h"
 #include "http/call_state.h"
 
 #include <stdlib.h>
@@ -102,18 +101,6 @@ static int stop(void **state)
 	}
 	arena_destroy(arena);
 	return 0;
-}
-
-static int64_t metric_now(const char *name)
-{
-	struct buf text;
-	buf_init(&text, 1 << 20);
-	metrics_write(&text);
-	buf_add_byte(&text, '\0');
-	const char *found = strstr(text.p, str_cstr(arena, str_printf(arena, "\n%s ", name)));
-	int64_t count = found != NULL ? strtoll(strchr(found, ' '), NULL, 10) : 0;
-	buf_fini(&text);
-	return count;
 }
 
 /* How many requests were read without libmicrohttpd. */

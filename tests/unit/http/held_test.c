@@ -4,7 +4,6 @@
 #include "loopback.h"
 
 #include "base/mem.h"
-#include "base/metrics.h"
 
 #include <dirent.h>
 #include <stdlib.h>
@@ -210,32 +209,20 @@ static int stop(void **state)
 	return 0;
 }
 
-static int64_t gauge_now(const char *name)
-{
-	struct buf text;
-	buf_init(&text, 1 << 20);
-	metrics_write(&text);
-	buf_add_byte(&text, '\0');
-	const char *found = strstr(text.p, str_cstr(arena, str_printf(arena, "\n%s ", name)));
-	int64_t count = found != NULL ? strtoll(strchr(found, ' '), NULL, 10) : 0;
-	buf_fini(&text);
-	return count;
-}
-
 static void await_gauge(const char *name, int64_t count)
 {
 	struct pollfd nothing = {.fd = -1};
 	int64_t deadline_ms = clock_mono_us() / 1000 + CLIENT_TIMEOUT_MS;
-	while (gauge_now(name) != count && clock_mono_us() / 1000 < deadline_ms) {
+	while (metric_now(name) != count && clock_mono_us() / 1000 < deadline_ms) {
 		(void)poll(&nothing, 1, 2); /* the server's threads give no event of it */
 	}
-	assert_int_equal(gauge_now(name), count);
+	assert_int_equal(metric_now(name), count);
 }
 
 /* How many connections are held now. */
 static int64_t held_now(void)
 {
-	return gauge_now("belfry_http_held");
+	return metric_now("belfry_http_held");
 }
 
 static void await_held(int64_t count)

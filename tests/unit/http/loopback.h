@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <arpa/inet.h>
@@ -25,9 +26,27 @@
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "http/server.h"
 
 enum { CLIENT_TIMEOUT_S = 20, CLIENT_TIMEOUT_MS = 20000 };
+
+/* --- metrics -------------------------------------------------------------------------------------------- */
+
+/** What a metric without labels is now; 0 when it has not been counted yet. */
+MAYBE_UNUSED static int64_t metric_now(const char *name)
+{
+	struct buf text;
+	char line[128];
+	buf_init(&text, 1 << 20);
+	metrics_write(&text);
+	buf_add_byte(&text, '\0');
+	(void)snprintf(line, sizeof(line), "\n%s ", name);
+	const char *found = strstr(text.p, line);
+	int64_t count = found != NULL ? strtoll(found + strlen(line), NULL, 10) : 0;
+	buf_fini(&text);
+	return count;
+}
 
 /* --- gates ---------------------------------------------------------------------------------------------- */
 
