@@ -3,6 +3,10 @@
  * takes is put into two state sets in turn; every event is checked against the first, and the two are
  * resolved. Nothing may crash or hang; a refusal has a rule; resolution does not depend on the order of
  * the sets.
+ *
+ * Of PDUs with the same id the first counts: a server stores one event under an id, whatever others send
+ * under it later (in room versions 1 and 2 the sender chooses the id, in the others what a redaction
+ * takes away is not part of it).
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -39,7 +43,8 @@ static void parse_events(struct arena *arena, const struct room_version *version
 {
 	for (size_t i = 0; i < pdus->count && room->n < EVENTS_MAX; i++) {
 		struct event *event;
-		if (event_parse(arena, version, &pdus->items[i], &event).allowed) {
+		if (event_parse(arena, version, &pdus->items[i], &event).allowed &&
+			map_get(&room->by_id, event->event_id.s) == NULL) {
 			room->events[room->n++] = event;
 			(void)map_set(&room->by_id, event->event_id.s, event);
 		}
