@@ -181,12 +181,15 @@ enum err history_walk(struct ctx *ctx, struct homeserver *hs, const struct histo
 
 /* --- writing ------------------------------------------------------------------------------------------------------ */
 
+static bool is_placed(const struct stored_event *stored)
+{
+	return stored->fate == ROW_IN_TIMELINE || stored->fate == ROW_IN_HISTORY;
+}
+
 /* Events that are no part of the timeline have no time at which they could be seen: state is for all inside. */
 static bool is_shown(const struct history *history, const struct stored_event *stored)
 {
-	return stored->fate == ROW_IN_TIMELINE || stored->fate == ROW_IN_HISTORY
-		? room_viewer_sees(history->viewer, stored)
-		: stored->event->is_state;
+	return is_placed(stored) ? room_viewer_sees(history->viewer, stored) : stored->event->is_state;
 }
 
 static struct str redacted_text(struct arena *arena, const struct event *event)
@@ -198,12 +201,11 @@ static struct str redacted_text(struct arena *arena, const struct event *event)
 enum err history_write(struct ctx *ctx, struct homeserver *hs, const struct history *history,
 	struct stored_event **events, size_t count, const char *key, struct json_out *out)
 {
-	int64_t oldest = INT64_MAX;
+	struct stored_event **placed = ARENA_NEW_ARRAY(ctx->arena, struct stored_event *, count);
 	for (size_t i = 0; i < count; i++) {
-		bool is_placed = events[i]->fate == ROW_IN_TIMELINE || events[i]->fate == ROW_IN_HISTORY;
-		oldest = is_placed ? MIN_OF(oldest, events[i]->position) : oldest;
+		placed[i] = is_placed(events[i]) ? events[i] : NULL;
 	}
-	TRY(room_viewer_cover_sight(ctx, hs, history->viewer, oldest));
+	TRY(room_viewer_cover_sight(ctx, hs, history->viewer, placed, count));
 	struct str *texts = ARENA_NEW_ARRAY(ctx->arena, struct str, count);
 	for (size_t i = 0; i < count; i++) {
 		texts[i] = str_from(NULL, 0);
@@ -227,14 +229,12 @@ static enum err first_visible(struct ctx *ctx, struct homeserver *hs, const stru
 	const struct event_time *times, size_t count, const struct event **out)
 {
 	int64_t *positions = ARENA_NEW_ARRAY(ctx->arena, int64_t, count);
-	int64_t oldest = INT64_MAX;
 	struct stored_event **events;
 	for (size_t i = 0; i < count; i++) {
 		positions[i] = times[i].position;
-		oldest = MIN_OF(oldest, positions[i]);
 	}
 	TRY(room_events_at(ctx, hs, history->room, positions, count, &events));
-	TRY(room_viewer_cover_sight(ctx, hs, history->viewer, oldest));
+	TRY(room_viewer_cover_sight(ctx, hs, history->viewer, events, count));
 	for (size_t i = 0; i < count && *out == NULL; i++) {
 		*out = events[i] != NULL && room_viewer_sees(history->viewer, events[i]) ? events[i]->event
 																				 : NULL;

@@ -212,12 +212,9 @@ enum err store_search_encrypted(struct ctx *ctx, struct db *db, const int64_t *r
 
 /* --- searching ----------------------------------------------------------------------------------------------- */
 
-enum err store_search_scope(struct ctx *ctx, struct db *db, const int64_t *room_nids, size_t count,
-	struct str user_id, struct search_scope_row **out, size_t *out_count)
+static void read_scope(struct ctx *ctx, const struct db_rows *rows, struct search_scope_row **out,
+	size_t *out_count)
 {
-	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_SEARCH_SCOPE,
-		DB_ARGS(db_bigints(room_nids, count), db_text(user_id)), &rows));
 	size_t n = db_count(rows);
 	struct search_scope_row *list = ARENA_NEW_ARRAY(ctx->arena, struct search_scope_row, n);
 	for (size_t i = 0; i < n; i++) {
@@ -230,6 +227,26 @@ enum err store_search_scope(struct ctx *ctx, struct db *db, const int64_t *room_
 	}
 	*out = list;
 	*out_count = n;
+}
+
+enum err store_search_scope(struct ctx *ctx, struct db *db, const int64_t *room_nids, size_t count,
+	struct str user_id, struct search_scope_row **out, size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_SEARCH_SCOPE,
+		DB_ARGS(db_bigints(room_nids, count), db_text(user_id)), &rows));
+	read_scope(ctx, rows, out, out_count);
+	return ERR_OK;
+}
+
+enum err store_search_memberships(struct ctx *ctx, struct db *db, const int64_t *room_nids,
+	size_t count, struct str user_id, size_t limit, struct search_scope_row **out,
+	size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_SEARCH_MEMBERSHIPS,
+		DB_ARGS(db_bigints(room_nids, count), db_text(user_id), db_bigint((int64_t)limit)), &rows));
+	read_scope(ctx, rows, out, out_count);
 	return ERR_OK;
 }
 

@@ -60,9 +60,16 @@ struct search_scope_row {
 		membership;  /**< of the user, from there on; p == NULL: the row is about visibility */
 	struct str json; /**< the m.room.history_visibility event; p == NULL: unknown */
 };
-/** All memberships of a user in rooms, and their history visibilities: by room, oldest first. One round trip. */
+/**
+ * When a user was joined to rooms last, and left then, and all their history visibilities: by room, oldest first. That is enough where
+ * members see all history. One round trip.
+ */
 MUST_CHECK enum err store_search_scope(struct ctx *ctx, struct db *db, const int64_t *room_nids,
 	size_t count, struct str user_id, struct search_scope_row **out, size_t *out_count);
+/** The newest memberships of a user in rooms, up to `limit` in each; in no order. One round trip. */
+MUST_CHECK enum err store_search_memberships(struct ctx *ctx, struct db *db,
+	const int64_t *room_nids, size_t count, struct str user_id, size_t limit,
+	struct search_scope_row **out, size_t *out_count);
 
 /** A part of a room's timeline: after < position <= up_to. An edit is in it by its own position, wherever what it edits lies. */
 struct search_span {

@@ -86,23 +86,39 @@ enum err store_state_changes(struct ctx *ctx, struct db *db, int64_t room_nid, i
 	return ERR_OK;
 }
 
-enum err store_state_memberships(struct ctx *ctx, struct db *db, int64_t room_nid,
-	struct str user_id, struct state_row **out, size_t *out_count)
+static void read_ends(const struct db_rows *rows, struct state_row *list, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		list[i].to_position = db_int(rows, i, 6);
+	}
+}
+
+enum err store_state_last_join(struct ctx *ctx, struct db *db, int64_t room_nid, struct str user_id,
+	int64_t up_to, struct state_row *out)
 {
 	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_STATE_MEMBERSHIPS, DB_ARGS(db_bigint(room_nid), db_text(user_id)),
-		&rows));
-	read_states(ctx, rows, out, out_count);
+	struct state_row *list;
+	size_t count;
+	TRY(db_query(ctx, db, STMT_STATE_LAST_JOIN,
+		DB_ARGS(db_bigint(room_nid), db_text(user_id), db_bigint(up_to)), &rows));
+	read_states(ctx, rows, &list, &count);
+	read_ends(rows, list, count);
+	if (count == 0) {
+		return ERR_MISSING;
+	}
+	*out = list[0];
 	return ERR_OK;
 }
 
 enum err store_state_viewer(struct ctx *ctx, struct db *db, int64_t room_nid, struct str user_id,
-	struct state_row **out, size_t *out_count)
+	const int64_t *positions, size_t position_count, struct state_row **out, size_t *out_count)
 {
 	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_STATE_VIEWER, DB_ARGS(db_bigint(room_nid), db_text(user_id)),
+	TRY(db_query(ctx, db, STMT_STATE_VIEWER,
+		DB_ARGS(db_bigint(room_nid), db_text(user_id), db_bigints(positions, position_count)),
 		&rows));
 	read_states(ctx, rows, out, out_count);
+	read_ends(rows, *out, *out_count);
 	return ERR_OK;
 }
 

@@ -15,6 +15,8 @@ struct state_row {
 	int64_t event_position; /**< where its event stands */
 	struct str event_id;
 	struct str membership; /**< of m.room.member; p == NULL otherwise */
+	/* Only from store_state_last_join() and store_state_viewer(): */
+	int64_t to_position; /**< where it ceases to hold; the largest: it holds now */
 };
 
 /** Current state of a room. One round trip. */
@@ -33,13 +35,17 @@ MUST_CHECK enum err store_state_one_at(struct ctx *ctx, struct db *db, int64_t r
 /** The entries of the state at `up_to` that began after `after`. */
 MUST_CHECK enum err store_state_changes(struct ctx *ctx, struct db *db, int64_t room_nid,
 	int64_t after, int64_t up_to, struct state_row **out, size_t *out_count);
-/** Every membership a user had, oldest first. */
-MUST_CHECK enum err store_state_memberships(struct ctx *ctx, struct db *db, int64_t room_nid,
-	struct str user_id, struct state_row **out, size_t *out_count);
-/** The same, and every history visibility of the room, oldest first; told apart by their type. */
+/** The last entry of up to a position that had a user joined. Errors: MISSING; STORE. */
+MUST_CHECK enum err store_state_last_join(struct ctx *ctx, struct db *db, int64_t room_nid,
+	struct str user_id, int64_t up_to, struct state_row *out);
+/**
+ * The entries of a user's membership and of the history visibility that held after some positions, and the last one that had the user
+ * joined; oldest first, told apart by their type. One may come twice. Costs as much as it gives, whatever else there was.
+ */
 MUST_CHECK enum err store_state_viewer(struct ctx *ctx, struct db *db, int64_t room_nid,
-	struct str user_id, struct state_row **out, size_t *out_count);
-/** The same of all users of a server. Grows with all memberships that the room ever had. */
+	struct str user_id, const int64_t *positions, size_t position_count, struct state_row **out,
+	size_t *out_count);
+/** Every membership that users of a server had, and every history visibility of the room, oldest first. Grows with all memberships that the room ever had. */
 MUST_CHECK enum err store_state_viewer_server(struct ctx *ctx, struct db *db, int64_t room_nid,
 	struct str server, struct state_row **out, size_t *out_count);
 

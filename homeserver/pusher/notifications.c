@@ -81,7 +81,7 @@ static enum err look_at(struct look_back *back, const struct notification_row *r
 		event->redacted_by != 0 || reading_ignores(&room->reading, event)) {
 		return ERR_OK;
 	}
-	TRY(room_viewer_cover(back->ctx, back->hs, room->reading.viewer, row->position));
+	TRY(room_viewer_cover(back->ctx, back->hs, room->reading.viewer, &event, 1));
 	return room_viewer_sees(room->reading.viewer, event)
 		? write_notification(back, room, row, event, &result)
 		: ERR_OK;

@@ -27,17 +27,18 @@ enum err room_state_horizon(struct ctx *ctx, struct homeserver *hs, struct room 
 		return ERR_OK;
 	}
 	/* The last time that the user was joined and ceased to be. */
-	struct state_row *rows;
-	size_t count;
-	TRY(store_state_memberships(ctx, hs->db, room_nid(room), user_id, &rows, &count));
+	struct state_row last_join;
 	struct member_row member;
-	enum err err = store_member_of_room(ctx, hs->db, room_nid(room), user_id, &member);
-	bool is_forgotten = err == ERR_OK && member.is_forgotten;
-	for (size_t i = count; i > 1 && !is_forgotten; i--) {
-		if (str_equals(rows[i - 2].membership, STR("join"))) {
-			*out_position = rows[i - 1].from_position;
-			return ERR_OK;
-		}
+	enum err err =
+		store_state_last_join(ctx, hs->db, room_nid(room), user_id, POSITION_NOW, &last_join);
+	bool was_joined = err == ERR_OK;
+	if (err != ERR_MISSING) {
+		TRY(err);
+	}
+	err = store_member_of_room(ctx, hs->db, room_nid(room), user_id, &member);
+	if (was_joined && !(err == ERR_OK && member.is_forgotten)) {
+		*out_position = last_join.to_position;
+		return ERR_OK;
 	}
 	return fail(ctx, ERR_DENIED, M_FORBIDDEN, "You are not in that room");
 }

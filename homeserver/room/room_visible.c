@@ -1,24 +1,17 @@
 /*
  * Who may see which event. Someone who has been joined since before the oldest event sees all, whatever the visibility: that
- * needs nothing but the member's slot. Everybody else needs all memberships and visibilities of the past.
+ * needs nothing but the member's slot. For everybody else the memberships and visibilities are read that held at the events.
  */
 #include "homeserver/room/room.h"
 #include "homeserver/room/room_accept.h"
+#include "homeserver/room/room_steps.h"
 #include "matrix/visibility.h"
 #include "storage/state.h"
 
 #include <string.h>
 
-struct membership_step {
-	int64_t from_position;
-	struct str text;
-	enum membership membership;
-};
-
-struct visibility_step {
-	int64_t from_position;
-	enum visibility visibility;
-};
+/* A position of now: an open interval ends behind it. */
+static const int64_t last_position = INT64_MAX - 1;
 
 struct room_viewer {
 	struct room *room;
@@ -26,11 +19,9 @@ struct room_viewer {
 	struct server_name server; /* for any of its users; s.p == NULL: a user asks */
 	int64_t joined_since;      /* the user is joined now, at least since here; INT64_MAX: is not */
 	int64_t sees_since;        /* the user, joined now, sees all from here on */
-	bool is_loaded;            /* what follows is all of the past, oldest first */
-	struct membership_step *memberships;
-	size_t membership_n;
-	struct visibility_step *visibilities;
-	size_t visibility_n;
+	struct room_steps memberships; /* as far as they were asked for; values: enum membership */
+	struct room_steps visibilities;
+	VEC(int64_t) join_limits; /* the last join up to each of these is among the memberships */
 };
 
 struct room_viewer *room_viewer_create(struct ctx *ctx, struct room *room, struct str user_id)
@@ -81,15 +72,19 @@ struct room_viewer *room_viewer_create_for_server(struct ctx *ctx, struct room *
 	return viewer;
 }
 
-/* The visibilities' own events say what they set. */
+/* The visibilities' own events say what they set. `positions` are those of the events of steps that are new. */
 static enum err load_visibilities(struct ctx *ctx, struct homeserver *hs,
-	struct room_viewer *viewer, const int64_t *positions)
+	struct room_viewer *viewer, const int64_t *positions, size_t count)
 {
 	struct stored_event **events;
-	TRY(room_events_at(ctx, hs, viewer->room, positions, viewer->visibility_n, &events));
-	for (size_t i = 0; i < viewer->visibility_n; i++) {
-		viewer->visibilities[i].visibility =
-			visibility_of(events[i] != NULL ? events[i]->event : NULL);
+	TRY(room_events_at(ctx, hs, viewer->room, positions, count, &events));
+	for (size_t i = 0; i < viewer->visibilities.list.n; i++) {
+		struct room_step *step = &viewer->visibilities.list.p[i];
+		for (size_t k = 0; k < count; k++) {
+			if (step->event_position == positions[k]) {
+				step->value = (int)visibility_of(events[k] != NULL ? events[k]->event : NULL);
+			}
+		}
 	}
 	return ERR_OK;
 }
@@ -98,78 +93,119 @@ static enum err load_visibilities(struct ctx *ctx, struct homeserver *hs,
 static void merge_memberships(struct ctx *ctx, struct room_viewer *viewer,
 	const struct state_row *rows, size_t count)
 {
-	struct map now; /* user id → the last step of that user */
+	struct map now; /* user id → what that user was last */
+	int64_t reached = INT64_MIN;
 	size_t counts[MEMBERSHIP_UNKNOWN + 1] = {0};
 	map_init(&now);
 	for (size_t i = 0; i < count; i++) {
 		if (!str_equals(rows[i].type, STR("m.room.member"))) {
 			continue;
 		}
-		struct membership_step *step = ARENA_NEW(ctx->arena, struct membership_step);
-		step->membership = membership_parse(rows[i].membership);
-		const struct membership_step *before = map_set(&now, rows[i].state_key, step);
-		counts[step->membership]++;
+		enum membership *step = ARENA_NEW(ctx->arena, enum membership);
+		*step = membership_parse(rows[i].membership);
+		const enum membership *before = map_set(&now, rows[i].state_key, step);
+		counts[*step]++;
 		if (before != NULL) {
-			counts[before->membership]--;
+			counts[*before]--;
 		}
 		enum membership best = counts[MEMBERSHIP_JOIN] > 0 ? MEMBERSHIP_JOIN
 			: counts[MEMBERSHIP_INVITE] > 0                ? MEMBERSHIP_INVITE
 														   : MEMBERSHIP_LEAVE;
 		/* "Since ever": since this server came at the latest. */
-		viewer->memberships[viewer->membership_n++] = (struct membership_step){
-			.from_position = rows[i].from_position > ROOM_OUTLIERS ? rows[i].from_position : 0,
+		bool is_known = rows[i].from_position > ROOM_OUTLIERS;
+		reached = MAX_OF(reached, is_known ? rows[i].from_position : (int64_t)0);
+		const struct room_step best_step = {
+			.from_position = reached,
+			.to_position = INT64_MAX,
+			.value = (int)best,
 			.text = membership_name(best),
-			.membership = best,
 		};
+		VEC_PUSH(ctx->arena, &viewer->memberships.list, best_step);
 	}
 	map_fini(&now);
 }
 
-static enum err load_past(struct ctx *ctx, struct homeserver *hs, struct room_viewer *viewer)
+/* Takes what was read. Memberships of before this server came, since when is not known, open nothing of history to a user. */
+static enum err add_steps(struct ctx *ctx, struct homeserver *hs, struct room_viewer *viewer,
+	const struct state_row *rows, size_t count)
 {
-	struct state_row *rows;
-	size_t count;
 	bool is_server = viewer->server.s.p != NULL;
-	TRY(is_server
-			? store_state_viewer_server(ctx, hs->db, viewer->room->nid, viewer->server.s, &rows,
-				  &count)
-			: store_state_viewer(ctx, hs->db, viewer->room->nid, viewer->user.s, &rows, &count));
-	viewer->memberships = ARENA_NEW_ARRAY(ctx->arena, struct membership_step, count);
-	viewer->visibilities = ARENA_NEW_ARRAY(ctx->arena, struct visibility_step, count);
 	int64_t *positions = ARENA_NEW_ARRAY(ctx->arena, int64_t, count);
+	size_t position_n = 0;
 	for (size_t i = 0; i < count; i++) {
-		bool is_member = str_equals(rows[i].type, STR("m.room.member"));
-		if (is_member && (is_server || rows[i].from_position <= ROOM_OUTLIERS)) {
-			continue; /* since when is not known: it opens nothing of history */
-		}
-		if (is_member) {
-			viewer->memberships[viewer->membership_n++] = (struct membership_step){
-				.from_position = rows[i].from_position,
-				.text = rows[i].membership,
-				.membership = membership_parse(rows[i].membership),
-			};
-		} else {
-			positions[viewer->visibility_n] = rows[i].event_position;
-			viewer->visibilities[viewer->visibility_n++].from_position = rows[i].from_position;
+		struct room_step step = {
+			.from_position = rows[i].from_position,
+			.to_position = is_server ? INT64_MAX : rows[i].to_position,
+			.event_position = rows[i].event_position,
+			.text = rows[i].membership,
+		};
+		if (!str_equals(rows[i].type, STR("m.room.member"))) {
+			if (room_steps_add(ctx->arena, &viewer->visibilities, &step) != NULL) {
+				positions[position_n++] = rows[i].event_position;
+			}
+		} else if (!is_server && rows[i].from_position > ROOM_OUTLIERS) {
+			step.value = (int)membership_parse(rows[i].membership);
+			(void)room_steps_add(ctx->arena, &viewer->memberships, &step);
 		}
 	}
 	if (is_server) {
 		merge_memberships(ctx, viewer, rows, count);
 	}
-	if (viewer->visibility_n > 0) {
-		TRY(load_visibilities(ctx, hs, viewer, positions));
+	return position_n > 0 ? load_visibilities(ctx, hs, viewer, positions, position_n) : ERR_OK;
+}
+
+/* Reads what held at some positions. For a server that is all that ever was, once. */
+static enum err load_steps(struct ctx *ctx, struct homeserver *hs, struct room_viewer *viewer,
+	const int64_t *positions, size_t position_n)
+{
+	struct state_row *rows;
+	size_t count;
+	int64_t room_nid = viewer->room->nid;
+	bool is_server = viewer->server.s.p != NULL;
+	TRY(is_server
+			? store_state_viewer_server(ctx, hs->db, room_nid, viewer->server.s, &rows, &count)
+			: store_state_viewer(ctx, hs->db, room_nid, viewer->user.s, positions, position_n,
+				  &rows, &count));
+	TRY(add_steps(ctx, hs, viewer, rows, count));
+	for (size_t i = 0; i < position_n && !is_server; i++) {
+		room_steps_asked(&viewer->memberships, positions[i]);
+		room_steps_asked(&viewer->visibilities, positions[i]);
 	}
-	viewer->is_loaded = true;
+	if (is_server) {
+		viewer->memberships.has_begin = viewer->visibilities.has_begin = true;
+		viewer->memberships.begin = viewer->visibilities.begin = INT64_MAX;
+	}
 	return ERR_OK;
 }
 
-enum err room_viewer_cover(struct ctx *ctx, struct homeserver *hs, struct room_viewer *viewer,
-	int64_t oldest_position)
+/* What holds right before an event and after it. */
+static bool knows(const struct room_viewer *viewer, int64_t position)
 {
-	if (viewer->is_loaded || viewer->joined_since <= oldest_position) {
-		return ERR_OK;
+	return room_steps_know(&viewer->memberships, position) &&
+		room_steps_know(&viewer->memberships, position - 1) &&
+		room_steps_know(&viewer->visibilities, position - 1);
+}
+
+/* Makes it good for those of the events that lie before a position. */
+static enum err cover_before(struct ctx *ctx, struct homeserver *hs, struct room_viewer *viewer,
+	int64_t before, struct stored_event *const *events, size_t count)
+{
+	int64_t *positions = ARENA_NEW_ARRAY(ctx->arena, int64_t, 2 * count);
+	size_t n = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (events[i] != NULL && events[i]->position < before &&
+			!knows(viewer, events[i]->position)) {
+			positions[n++] = events[i]->position - 1;
+			positions[n++] = events[i]->position;
+		}
 	}
-	return load_past(ctx, hs, viewer);
+	return n > 0 ? load_steps(ctx, hs, viewer, positions, n) : ERR_OK;
+}
+
+enum err room_viewer_cover(struct ctx *ctx, struct homeserver *hs, struct room_viewer *viewer,
+	struct stored_event *const *events, size_t count)
+{
+	return cover_before(ctx, hs, viewer, viewer->joined_since, events, count);
 }
 
 /* Since when the room's history has been open to all members, up to now; INT64_MAX: it is not. */
@@ -198,56 +234,45 @@ static enum err open_since(struct ctx *ctx, struct homeserver *hs, struct room *
 }
 
 enum err room_viewer_cover_sight(struct ctx *ctx, struct homeserver *hs, struct room_viewer *viewer,
-	int64_t oldest_position)
+	struct stored_event *const *events, size_t count)
 {
-	if (viewer->is_loaded || viewer->sees_since <= oldest_position) {
-		return ERR_OK;
+	int64_t oldest = INT64_MAX;
+	for (size_t i = 0; i < count; i++) {
+		oldest = events[i] != NULL ? MIN_OF(oldest, events[i]->position) : oldest;
 	}
-	if (viewer->joined_since != INT64_MAX) {
+	if (oldest < viewer->sees_since && viewer->joined_since != INT64_MAX) {
 		int64_t since;
 		TRY(open_since(ctx, hs, viewer->room, &since));
 		viewer->sees_since = MIN_OF(viewer->sees_since, since);
 	}
-	return viewer->sees_since <= oldest_position ? ERR_OK : load_past(ctx, hs, viewer);
+	return cover_before(ctx, hs, viewer, viewer->sees_since, events, count);
 }
 
-/* What held right before a position. */
-static enum membership membership_before(const struct room_viewer *viewer, int64_t position)
+/* What held after a position. */
+static enum membership membership_at(const struct room_viewer *viewer, int64_t position)
 {
-	enum membership found = MEMBERSHIP_NONE;
-	for (size_t i = 0; i < viewer->membership_n; i++) {
-		if (viewer->memberships[i].from_position >= position) {
-			break;
-		}
-		found = viewer->memberships[i].membership;
-	}
-	return found;
+	const struct room_step *step = room_steps_at(&viewer->memberships, position);
+	return step != NULL ? (enum membership)step->value : MEMBERSHIP_NONE;
 }
 
-static enum visibility visibility_before(const struct room_viewer *viewer, int64_t position)
+static enum visibility visibility_at(const struct room_viewer *viewer, int64_t position)
 {
-	enum visibility found = VISIBILITY_SHARED;
-	for (size_t i = 0; i < viewer->visibility_n; i++) {
-		if (viewer->visibilities[i].from_position >= position) {
-			break;
-		}
-		found = viewer->visibilities[i].visibility;
-	}
-	return found;
+	const struct room_step *step = room_steps_at(&viewer->visibilities, position);
+	return step != NULL ? (enum visibility)step->value : VISIBILITY_SHARED;
 }
 
-/* Whether the user was joined at any time from one position to another. */
+/* Whether the user was joined at any time from one position to another; the last join up to that one is known. */
 static bool is_joined_between(const struct room_viewer *viewer, int64_t position, int64_t up_to)
 {
-	for (size_t i = viewer->membership_n; i > 0; i--) {
-		const struct membership_step *step = &viewer->memberships[i - 1];
+	for (size_t i = viewer->memberships.list.n; i > 0; i--) {
+		const struct room_step *step = &viewer->memberships.list.p[i - 1];
 		if (step->from_position > up_to) {
 			continue;
 		}
 		if (step->from_position < position) {
 			break;
 		}
-		if (step->membership == MEMBERSHIP_JOIN) {
+		if (step->value == MEMBERSHIP_JOIN) {
 			return true;
 		}
 	}
@@ -266,68 +291,88 @@ static struct user_id subject_of(const struct room_viewer *viewer, const struct 
 
 bool room_viewer_sees(const struct room_viewer *viewer, const struct stored_event *event)
 {
-	if (!viewer->is_loaded) {
+	int64_t before = event->position - 1;
+	if (event->position >= viewer->sees_since || !knows(viewer, event->position)) {
 		return event->position >= viewer->sees_since;
 	}
-	const struct visibility_facts facts =
-		visibility_facts_of(event->event, subject_of(viewer, event->event),
-			visibility_before(viewer, event->position), membership_before(viewer, event->position),
-			is_joined_between(viewer, event->position, INT64_MAX));
+	const struct visibility_facts facts = visibility_facts_of(event->event,
+		subject_of(viewer, event->event), visibility_at(viewer, before),
+		membership_at(viewer, before), is_joined_between(viewer, event->position, INT64_MAX));
 	return visibility_allows(&facts);
 }
 
-bool room_viewer_saw(const struct room_viewer *viewer, const struct stored_event *event,
-	int64_t by_position)
+/* Reads the last join up to a position, once. A server's are all there. */
+static enum err cover_last_join(struct ctx *ctx, struct homeserver *hs, struct room_viewer *viewer,
+	int64_t up_to)
 {
-	if (!viewer->is_loaded) {
-		return event->position >= viewer->joined_since;
+	for (size_t i = 0; i < viewer->join_limits.n; i++) {
+		if (viewer->join_limits.p[i] == up_to) {
+			return ERR_OK;
+		}
 	}
-	enum visibility visibility = visibility_before(viewer, event->position);
+	if (viewer->server.s.p != NULL) {
+		return ERR_OK;
+	}
+	struct state_row row;
+	enum err err =
+		store_state_last_join(ctx, hs->db, viewer->room->nid, viewer->user.s, up_to, &row);
+	if (err != ERR_MISSING) {
+		TRY(err);
+		TRY(add_steps(ctx, hs, viewer, &row, 1));
+	}
+	VEC_PUSH(ctx->arena, &viewer->join_limits, up_to);
+	return ERR_OK;
+}
+
+enum err room_viewer_saw(struct ctx *ctx, struct homeserver *hs, struct room_viewer *viewer,
+	struct stored_event *event, int64_t by_position, bool *out)
+{
+	int64_t before = event->position - 1;
+	*out = event->position >= viewer->joined_since;
+	if (*out) {
+		return ERR_OK;
+	}
+	TRY(room_viewer_cover(ctx, hs, viewer, &event, 1));
+	TRY(cover_last_join(ctx, hs, viewer, by_position));
+	enum visibility visibility = visibility_at(viewer, before);
 	const struct visibility_facts facts =
 		visibility_facts_of(event->event, subject_of(viewer, event->event),
 			visibility == VISIBILITY_WORLD_READABLE ? VISIBILITY_SHARED : visibility,
-			membership_before(viewer, event->position),
-			is_joined_between(viewer, event->position, by_position));
-	return visibility_allows(&facts);
+			membership_at(viewer, before), is_joined_between(viewer, event->position, by_position));
+	*out = visibility_allows(&facts);
+	return ERR_OK;
 }
 
 struct str room_viewer_membership(const struct room_viewer *viewer,
 	const struct stored_event *event)
 {
-	struct str found = STR("leave");
-	if (!viewer->is_loaded) {
-		return event->position >= viewer->joined_since ? STR("join") : found;
+	if (event->position >= viewer->joined_since) {
+		return STR("join");
 	}
-	for (size_t i = 0; i < viewer->membership_n; i++) {
-		if (viewer->memberships[i].from_position > event->position) {
-			break;
-		}
-		found = viewer->memberships[i].text;
-	}
-	return found;
+	const struct room_step *step = knows(viewer, event->position)
+		? room_steps_at(&viewer->memberships, event->position)
+		: NULL;
+	return step != NULL ? step->text : STR("leave");
 }
 
 enum err room_viewer_horizon(struct ctx *ctx, struct homeserver *hs, struct room_viewer *viewer,
 	int64_t *out)
 {
+	*out = POSITION_NOW;
 	if (viewer->joined_since != INT64_MAX) {
-		*out = POSITION_NOW;
 		return ERR_OK;
 	}
-	TRY(room_viewer_cover(ctx, hs, viewer, 0));
-	if (visibility_before(viewer, INT64_MAX) == VISIBILITY_WORLD_READABLE) {
-		*out = POSITION_NOW;
-		return ERR_OK;
-	}
-	size_t last = viewer->membership_n;
-	if (last > 0 && viewer->memberships[last - 1].membership == MEMBERSHIP_JOIN) {
-		*out = POSITION_NOW; /* the room's content was put away meanwhile */
+	TRY(load_steps(ctx, hs, viewer, &last_position, 1));
+	/* Joined after all: the room's content was put away meanwhile. */
+	if (visibility_at(viewer, last_position) == VISIBILITY_WORLD_READABLE ||
+		membership_at(viewer, last_position) == MEMBERSHIP_JOIN) {
 		return ERR_OK;
 	}
 	*out = 0;
-	for (size_t i = last; i > 1; i--) {
-		if (viewer->memberships[i - 2].membership == MEMBERSHIP_JOIN) {
-			*out = viewer->memberships[i - 1].from_position;
+	for (size_t i = viewer->memberships.list.n; i > 0; i--) {
+		const struct room_step *step = &viewer->memberships.list.p[i - 1];
+		if (step->value == MEMBERSHIP_JOIN) {
+			*out = step->to_position;
 			break;
 		}
 	}
@@ -337,12 +382,8 @@ enum err room_viewer_horizon(struct ctx *ctx, struct homeserver *hs, struct room
 enum err room_visible(struct ctx *ctx, struct homeserver *hs, struct room *room, struct str user_id,
 	struct stored_event *const *events, size_t count, bool *allowed)
 {
-	int64_t oldest = INT64_MAX;
-	for (size_t i = 0; i < count; i++) {
-		oldest = MIN_OF(oldest, events[i]->position);
-	}
 	struct room_viewer *viewer = room_viewer_create(ctx, room, user_id);
-	TRY(room_viewer_cover(ctx, hs, viewer, oldest));
+	TRY(room_viewer_cover(ctx, hs, viewer, events, count));
 	for (size_t i = 0; i < count; i++) {
 		allowed[i] = room_viewer_sees(viewer, events[i]);
 	}

@@ -261,25 +261,25 @@ struct room_viewer *room_viewer_create(struct ctx *ctx, struct room *room, struc
 struct room_viewer *room_viewer_create_for_server(struct ctx *ctx, struct room *room,
 	struct server_name server);
 /**
- * Makes it good for all events from a position on. Nothing to do for a user who has been joined all along, else two round
- * trips at most, once. Errors: STORE.
+ * Makes it good for some events (NULL: none). Nothing to do for a user who has been joined all along and for what is known, else two round
+ * trips at most. Reads the memberships and visibilities in which the events lie, whatever else there was. Errors: STORE.
  */
 MUST_CHECK enum err room_viewer_cover(struct ctx *ctx, struct homeserver *hs,
-	struct room_viewer *viewer, int64_t oldest_position);
+	struct room_viewer *viewer, struct stored_event *const *events, size_t count);
 /**
  * The same for room_viewer_sees() alone: a member needs no round trip either where history has been shared all along.
  * Errors: STORE.
  */
 MUST_CHECK enum err room_viewer_cover_sight(struct ctx *ctx, struct homeserver *hs,
-	struct room_viewer *viewer, int64_t oldest_position);
-/** Whether the user may see the event. */
+	struct room_viewer *viewer, struct stored_event *const *events, size_t count);
+/** Whether the user may see the event; false when it is not covered. */
 bool room_viewer_sees(const struct room_viewer *viewer, const struct stored_event *event);
 /**
  * Whether the user could see the event by what had happened up to a position, as a member or invited: reading without being in
- * the room (world-readable history) does not count.
+ * the room (world-readable history) does not count. Covers the event by itself. Errors: STORE.
  */
-bool room_viewer_saw(const struct room_viewer *viewer, const struct stored_event *event,
-	int64_t by_position);
+MUST_CHECK enum err room_viewer_saw(struct ctx *ctx, struct homeserver *hs,
+	struct room_viewer *viewer, struct stored_event *event, int64_t by_position, bool *out);
 /** The user's membership after the event; "leave" when there was none. Borrowed from the viewer. */
 struct str room_viewer_membership(const struct room_viewer *viewer,
 	const struct stored_event *event);

@@ -187,7 +187,7 @@ static enum err load_found(struct searching *searching, struct reading *reading,
 		return ERR_OK;
 	}
 	*out_is_gone = false;
-	TRY(room_viewer_cover(ctx, searching->hs, reading->viewer, position));
+	TRY(room_viewer_cover(ctx, searching->hs, reading->viewer, &event, 1));
 	if (!room_viewer_sees(reading->viewer, event)) {
 		return ERR_OK;
 	}

@@ -4,9 +4,15 @@
  */
 #include "homeserver/search/search_scope.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "homeserver/user/users.h"
 #include "matrix/filter.h"
 #include "matrix/visibility.h"
+
+/* What a user saw who came and went more often in a room where that matters is no longer found. */
+enum { SEARCH_MEMBERSHIPS_MAX = 1000 };
 
 /* What holds in a stretch. */
 struct stretch {
@@ -21,6 +27,13 @@ static enum visibility visibility_from(struct arena *arena, struct str json)
 		return VISIBILITY_SHARED;
 	}
 	return visibility_parse(json_get_str(json_at(&event, "content"), STR("history_visibility")));
+}
+
+/* Whether what is sent under it is not for all members. */
+static bool is_for_some(struct arena *arena, const struct search_scope_row *row)
+{
+	enum visibility visibility = visibility_from(arena, row->json);
+	return visibility == VISIBILITY_JOINED || visibility == VISIBILITY_INVITED;
 }
 
 static void step(struct arena *arena, const struct search_scope_row *row, struct stretch *stretch)
@@ -125,6 +138,46 @@ static enum err list_rooms(struct ctx *ctx, struct homeserver *hs,
 	return ERR_OK;
 }
 
+static int compare_rows(const void *a, const void *b)
+{
+	const struct search_scope_row *left = a;
+	const struct search_scope_row *right = b;
+	int by_room = (left->room_nid > right->room_nid) - (left->room_nid < right->room_nid);
+	return by_room != 0 ? by_room
+						: (left->from_position > right->from_position) -
+			(left->from_position < right->from_position);
+}
+
+/* Where members see all history, the last stay decides; elsewhere the memberships do, of which the newest are looked at. */
+static enum err add_memberships(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	struct search_scope_row **rows, size_t *count)
+{
+	int64_t *nids = ARENA_NEW_ARRAY(ctx->arena, int64_t, *count);
+	size_t nid_n = 0;
+	for (size_t i = 0; i < *count; i++) {
+		const struct search_scope_row *row = &(*rows)[i];
+		bool is_listed = nid_n > 0 && nids[nid_n - 1] == row->room_nid;
+		if (row->membership.p == NULL && !is_listed && is_for_some(ctx->arena, row)) {
+			nids[nid_n++] = row->room_nid;
+		}
+	}
+	if (nid_n == 0) {
+		return ERR_OK;
+	}
+	struct search_scope_row *memberships;
+	size_t membership_n;
+	TRY(store_search_memberships(ctx, hs->db, nids, nid_n, user_id, SEARCH_MEMBERSHIPS_MAX,
+		&memberships, &membership_n));
+	struct search_scope_row *all =
+		ARENA_NEW_ARRAY(ctx->arena, struct search_scope_row, *count + membership_n);
+	memcpy(all, *rows, *count * sizeof(*all));
+	memcpy(all + *count, memberships, membership_n * sizeof(*all));
+	*rows = all;
+	*count += membership_n;
+	qsort(all, *count, sizeof(*all), compare_rows);
+	return ERR_OK;
+}
+
 enum err search_scope_load(struct ctx *ctx, struct homeserver *hs,
 	const struct search_scope_ask *ask, struct search_span **out, size_t *out_count)
 {
@@ -139,6 +192,7 @@ enum err search_scope_load(struct ctx *ctx, struct homeserver *hs,
 		return ERR_OK;
 	}
 	TRY(store_search_scope(ctx, hs->db, nids, nid_n, ask->user_id, &rows, &count));
+	TRY(add_memberships(ctx, hs, ask->user_id, &rows, &count));
 	*out = ARENA_NEW_ARRAY(ctx->arena, struct search_span, 2 * count + 1);
 	for (size_t i = 0; i < count;) {
 		size_t end = i + 1;

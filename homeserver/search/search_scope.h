@@ -27,7 +27,8 @@ struct search_scope_ask {
 	struct str only_room;              /**< room id; p == NULL: all */
 	int64_t up_to;
 };
-/** The spans of all rooms of the user, by room. One round trip, one more when the user is not loaded. Errors: STORE. */
+/** The spans of all rooms of the user, by room. One round trip, one more when the user is not loaded, and one where history is not for all
+ * members of a room. Errors: STORE. */
 MUST_CHECK enum err search_scope_load(struct ctx *ctx, struct homeserver *hs,
 	const struct search_scope_ask *ask, struct search_span **out, size_t *out_count);
 

@@ -223,6 +223,10 @@ static enum err load_related(struct bundling *bundling)
 	for (size_t i = 0; i < positions.n; i++) {
 		bundling->related[indexes.p[i]] = found[i];
 	}
+	if (bundling->view->viewer != NULL) {
+		TRY(room_viewer_cover_sight(bundling->ctx, bundling->hs, bundling->view->viewer,
+			bundling->related, bundling->row_count));
+	}
 	return erased_hide(bundling->ctx, bundling->hs, bundling->view->viewer, bundling->related,
 		bundling->row_count);
 }

@@ -39,8 +39,9 @@ enum err erased_hide(struct ctx *ctx, struct homeserver *hs, struct room_viewer 
 		if (erased_at == 0) {
 			continue;
 		}
-		TRY(room_viewer_cover(ctx, hs, viewer, events[i]->position));
-		if (!room_viewer_saw(viewer, events[i], erased_at)) {
+		bool is_known;
+		TRY(room_viewer_saw(ctx, hs, viewer, events[i], erased_at, &is_known));
+		if (!is_known) {
 			events[i] = redacted_form(ctx, events[i]);
 		}
 	}

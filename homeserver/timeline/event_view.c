@@ -85,16 +85,10 @@ static enum err hide_erased(struct ctx *ctx, struct homeserver *hs, struct event
 static enum err hide_replaced(struct ctx *ctx, struct homeserver *hs, struct event_batch *batch)
 {
 	struct room_viewer *viewer = batch->view->viewer;
-	int64_t oldest = INT64_MAX;
-	for (size_t i = 0; i < batch->count; i++) {
-		if (batch->replaced[i] != NULL) {
-			oldest = MIN_OF(oldest, batch->replaced[i]->position);
-		}
-	}
-	if (viewer == NULL || oldest == INT64_MAX) {
+	if (viewer == NULL) {
 		return ERR_OK;
 	}
-	TRY(room_viewer_cover_sight(ctx, hs, viewer, oldest));
+	TRY(room_viewer_cover_sight(ctx, hs, viewer, batch->replaced, batch->count));
 	for (size_t i = 0; i < batch->count; i++) {
 		const struct stored_event *replaced = batch->replaced[i];
 		if (replaced != NULL && !room_viewer_sees(viewer, replaced) &&
@@ -119,6 +113,10 @@ enum err event_view_prepare(struct ctx *ctx, struct homeserver *hs, struct room 
 		.count = count,
 	};
 	TRY(load_others(ctx, hs, room, batch));
+	if (view->viewer != NULL) {
+		TRY(room_viewer_cover(ctx, hs, view->viewer, events, count));
+		TRY(room_viewer_cover_sight(ctx, hs, view->viewer, batch->redaction, count));
+	}
 	TRY(hide_replaced(ctx, hs, batch));
 	TRY(hide_erased(ctx, hs, batch));
 	if (!view->is_state && !view->without_relations) {

@@ -110,11 +110,8 @@ static enum err cover(struct filling *filling, const struct timeline *chunk)
 	if (chunk->n == 0) {
 		return ERR_OK;
 	}
-	int64_t oldest = INT64_MAX;
-	for (size_t i = 0; i < chunk->n; i++) {
-		oldest = MIN_OF(oldest, chunk->events[i]->position);
-	}
-	TRY(room_viewer_cover(filling->ctx, filling->hs, filling->query->viewer, oldest));
+	TRY(room_viewer_cover(filling->ctx, filling->hs, filling->query->viewer, chunk->events,
+		chunk->n));
 	return filling->asks_relations ? load_kinds(filling, chunk) : ERR_OK;
 }
 

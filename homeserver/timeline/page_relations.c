@@ -25,9 +25,8 @@ static enum err take_children(struct ctx *ctx, struct homeserver *hs, struct rea
 	if (count == 0) {
 		return ERR_OK;
 	}
-	int64_t oldest = query->is_backwards ? positions[count - 1] : positions[0];
 	TRY(room_events_at(ctx, hs, reading->room, positions, count, &events));
-	TRY(room_viewer_cover(ctx, hs, reading->viewer, oldest));
+	TRY(room_viewer_cover(ctx, hs, reading->viewer, events, count));
 	for (size_t i = 0; i < count; i++) {
 		if (page->events.n == limit) {
 			page->is_end = false;

@@ -42,7 +42,7 @@ static enum err add_root(struct ctx *ctx, struct homeserver *hs, struct reading 
 		return ERR_OK; /* another server's event that never came */
 	}
 	TRY(err);
-	TRY(room_viewer_cover(ctx, hs, reading->viewer, root->position));
+	TRY(room_viewer_cover(ctx, hs, reading->viewer, &root, 1));
 	if (room_viewer_sees(reading->viewer, root)) {
 		VEC_PUSH(ctx->arena, &page->roots,
 			reading_ignores(reading, root) ? as_redacted(ctx, reading->room, root) : root);

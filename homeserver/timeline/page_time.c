@@ -12,14 +12,12 @@ static enum err look_at(struct ctx *ctx, struct homeserver *hs, struct reading *
 	const struct event_time *times, size_t count, struct stored_event **out)
 {
 	int64_t *positions = ARENA_NEW_ARRAY(ctx->arena, int64_t, count);
-	int64_t oldest = INT64_MAX;
 	for (size_t i = 0; i < count; i++) {
 		positions[i] = times[i].position;
-		oldest = MIN_OF(oldest, positions[i]);
 	}
 	struct stored_event **events;
 	TRY(room_events_at(ctx, hs, reading->room, positions, count, &events));
-	TRY(room_viewer_cover(ctx, hs, reading->viewer, oldest));
+	TRY(room_viewer_cover(ctx, hs, reading->viewer, events, count));
 	*out = NULL;
 	for (size_t i = 0; i < count && *out == NULL; i++) {
 		bool is_shown = events[i] != NULL && !reading_ignores(reading, events[i]) &&

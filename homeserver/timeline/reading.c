@@ -84,7 +84,7 @@ enum err reading_find_event(struct ctx *ctx, struct homeserver *hs, const struct
 		err = room_event(ctx, hs, room, event_id, out);
 	}
 	if (err == ERR_OK) {
-		err = room_viewer_cover(ctx, hs, reading->viewer, (*out)->position);
+		err = room_viewer_cover(ctx, hs, reading->viewer, out, 1);
 	}
 	if (err == ERR_MISSING || err == ERR_DENIED ||
 		(err == ERR_OK && !room_viewer_sees(reading->viewer, *out))) {

@@ -41,15 +41,32 @@ SELECT DISTINCT room_nid FROM states
 WHERE room_nid = ANY ($1::bigint[]) AND type = 'm.room.encryption' AND state_key = '';
 
 -- name: search_scope hot
--- What decides which events of some rooms a user may see, by room, oldest first: the user's memberships, and the history visibilities with
--- their events. Index: states_pkey, events_pkey.
-SELECT s.room_nid, s.from_position, s.membership, NULL
-FROM states s WHERE s.room_nid = ANY ($1::bigint[]) AND s.type = 'm.room.member' AND s.state_key = $2
+-- What decides which events of some rooms a user may see where members see all, by room, oldest first: when the user was joined last, and left
+-- then (a row each), and the history visibilities with their events. Index: states_pkey, events_pkey.
+WITH stays AS MATERIALIZED (
+	SELECT s.* FROM unnest($1::bigint[]) AS r(room_nid) CROSS JOIN LATERAL (
+		SELECT room_nid, from_position, to_position FROM states
+		WHERE room_nid = r.room_nid AND type = 'm.room.member' AND state_key = $2 AND membership = 'join'
+		ORDER BY from_position DESC LIMIT 1
+	) AS s
+)
+SELECT room_nid, from_position, 'join', NULL FROM stays
+UNION ALL
+SELECT room_nid, to_position, 'leave', NULL FROM stays WHERE to_position < 9223372036854775807
 UNION ALL
 SELECT s.room_nid, s.from_position, NULL, e.json
 FROM states s LEFT JOIN events e ON e.room_nid = s.room_nid AND e.position = s.event_position
 WHERE s.room_nid = ANY ($1::bigint[]) AND s.type = 'm.room.history_visibility' AND s.state_key = ''
 ORDER BY 1, 2;
+
+-- name: search_memberships hot
+-- The newest memberships of a user in some rooms, up to $3 in each. Index: states_pkey.
+SELECT s.room_nid, s.from_position, s.membership, NULL
+FROM unnest($1::bigint[]) AS r(room_nid) CROSS JOIN LATERAL (
+	SELECT room_nid, from_position, membership FROM states
+	WHERE room_nid = r.room_nid AND type = 'm.room.member' AND state_key = $2
+	ORDER BY from_position DESC LIMIT $3
+) AS s;
 
 -- name: search_by_recency hot
 -- Up to $14 texts that match $1 in spans of rooms ($4 … $7), the newest first, from below position $12; with the number of all that match, at most

@@ -13,26 +13,33 @@ FROM states WHERE room_nid = $1 AND to_position > $2 AND from_position <= $2;
 SELECT type, state_key, from_position, event_position, event_id, membership
 FROM states WHERE room_nid = $1 AND type <> 'm.room.member' AND to_position > $2 AND from_position <= $2
 UNION ALL
-SELECT type, state_key, from_position, event_position, event_id, membership
-FROM states WHERE room_nid = $1 AND type = 'm.room.member' AND state_key = ANY($3::text[]) AND from_position <= $2
-	AND to_position > $2;
+SELECT s.type, s.state_key, s.from_position, s.event_position, s.event_id, s.membership
+FROM (SELECT DISTINCT u FROM unnest($3::text[]) AS u) AS m CROSS JOIN LATERAL (
+	SELECT * FROM states WHERE room_nid = $1 AND type = 'm.room.member' AND state_key = m.u AND from_position <= $2
+	ORDER BY from_position DESC LIMIT 1
+) AS s
+WHERE s.to_position > $2;
 
 -- name: state_one_at hot
 -- One entry of the state after a position: at most one row. Index: states_pkey.
 SELECT type, state_key, from_position, event_position, event_id, membership
-FROM states WHERE room_nid = $1 AND type = $2 AND state_key = $3 AND from_position <= $4
-	AND to_position > $4;
+FROM (
+	SELECT * FROM states WHERE room_nid = $1 AND type = $2 AND state_key = $3 AND from_position <= $4
+	ORDER BY from_position DESC LIMIT 1
+) AS s
+WHERE to_position > $4;
 
 -- name: state_changes hot
 -- What differs between two positions: the entries at $3 that began after $2. Index: states_to_idx.
 SELECT type, state_key, from_position, event_position, event_id, membership
 FROM states WHERE room_nid = $1 AND to_position > $3 AND from_position <= $3 AND from_position > $2;
 
--- name: state_memberships hot
--- Every membership that a user had in a room, oldest first. Index: states_pkey.
-SELECT type, state_key, from_position, event_position, event_id, membership
-FROM states WHERE room_nid = $1 AND type = 'm.room.member' AND state_key = $2
-ORDER BY from_position;
+-- name: state_last_join hot
+-- The last interval that began up to a position and in which a user was joined: at most one row. Reads what the user was since. Index: states_pkey.
+SELECT type, state_key, from_position, event_position, event_id, membership, to_position
+FROM states WHERE room_nid = $1 AND type = 'm.room.member' AND state_key = $2 AND from_position <= $3
+	AND membership = 'join'
+ORDER BY from_position DESC LIMIT 1;
 
 -- name: state_viewer_server
 -- Every membership that users of a server ($2) had in a room, and every history visibility of it, oldest first. Reads all memberships of
@@ -45,10 +52,28 @@ FROM states WHERE room_nid = $1 AND type = 'm.room.history_visibility' AND state
 ORDER BY 3;
 
 -- name: state_viewer hot
--- Every membership that a user had in a room, and every history visibility of it, oldest first. Index: states_pkey, twice.
-SELECT type, state_key, from_position, event_position, event_id, membership
-FROM states WHERE room_nid = $1 AND type = 'm.room.member' AND state_key = $2
+-- What a user was in a room, and what its history visibility was, at some positions ($3): the intervals in which these lie (one before all others
+-- has none), and the last one in which the user was joined; oldest first. Goes back from an interval to the one of the next older position: reads
+-- no more rows than it gives, however many there ever were. Index: states_pkey.
+WITH RECURSIVE held AS (
+	SELECT s.* FROM (VALUES ('m.room.member', $2::text), ('m.room.history_visibility', '')) AS k (type, state_key)
+	CROSS JOIN LATERAL (
+		SELECT type, state_key, from_position, event_position, event_id, membership, to_position
+		FROM states WHERE room_nid = $1 AND type = k.type AND state_key = k.state_key
+			AND from_position <= (SELECT max(p) FROM unnest($3::bigint[]) AS p)
+		ORDER BY from_position DESC LIMIT 1
+	) AS s
+	UNION ALL
+	SELECT s.* FROM held CROSS JOIN LATERAL (
+		SELECT type, state_key, from_position, event_position, event_id, membership, to_position
+		FROM states WHERE room_nid = $1 AND type = held.type AND state_key = held.state_key
+			AND from_position <= (SELECT max(p) FROM unnest($3::bigint[]) AS p WHERE p < held.from_position)
+		ORDER BY from_position DESC LIMIT 1
+	) AS s
+)
+SELECT type, state_key, from_position, event_position, event_id, membership, to_position FROM held
 UNION ALL
-SELECT type, state_key, from_position, event_position, event_id, membership
-FROM states WHERE room_nid = $1 AND type = 'm.room.history_visibility' AND state_key = ''
+(SELECT type, state_key, from_position, event_position, event_id, membership, to_position
+FROM states WHERE room_nid = $1 AND type = 'm.room.member' AND state_key = $2 AND membership = 'join'
+ORDER BY from_position DESC LIMIT 1)
 ORDER BY 3;

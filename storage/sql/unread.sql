@@ -4,8 +4,12 @@
 -- kind 2 for each mention after it. Index: states_pkey, receipts_pkey, events_pkey (backwards, up to $3 rows),
 -- events_threaded_idx, events_thread_idx, mentions_pkey.
 WITH joined AS MATERIALIZED (
-	SELECT coalesce(max(to_position) FILTER (WHERE membership <> 'join'), min(from_position), 0) AS position
-	FROM states WHERE room_nid = $1 AND type = 'm.room.member' AND state_key = $2
+	SELECT coalesce(
+		(SELECT to_position FROM states WHERE room_nid = $1 AND type = 'm.room.member' AND state_key = $2
+			AND membership <> 'join' ORDER BY from_position DESC LIMIT 1),
+		(SELECT from_position FROM states WHERE room_nid = $1 AND type = 'm.room.member' AND state_key = $2
+			ORDER BY from_position LIMIT 1),
+		0) AS position
 ), marked AS MATERIALIZED (
 	SELECT thread_id, max(event_position) AS position
 	FROM receipts WHERE room_nid = $1 AND user_id = $2 GROUP BY thread_id

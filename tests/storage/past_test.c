@@ -1,0 +1,286 @@
+/*
+ * What is read of a user's past in a room: what was asked for, however often the user came and went; and that it is what a walk over all of the
+ * past finds.
+ */
+#include <libpq-fe.h>
+#include <string.h>
+
+#include "storage/search.h"
+#include "storage/state.h"
+#include "storage/unread.h"
+#include "tests/storage/world.h"
+
+enum { OFTEN = 3000, ROWS_MOST = 24, HISTORIES = 60, STEPS_MOST = 40, ASKED_MOST = 6 };
+
+static PGresult *run(PGconn *conn, const char *sql)
+{
+	PGresult *result = PQexec(conn, sql);
+	assert_string_equal(PQresultErrorMessage(result), "");
+	return result;
+}
+
+/* --- how much is read ---------------------------------------------------------------------------------------------- */
+
+/*
+ * Room 1: @often:own has joined and left 3,000 times, @seldom:own 3 times, both the last time at the end; 500 others are in it. 20,000 events;
+ * the history is for members only. The positions of @seldom's memberships are far apart, so that the same questions meet all of them.
+ */
+static const char PAST[] =
+	"INSERT INTO rooms (room_nid, room_id, version, event_seq, depth, extremities, last_position, created_at_ms)"
+	" VALUES (1, '!1', '11', 1, 1, '[]', 60000, 1);"
+	"INSERT INTO states (room_nid, type, state_key, from_position, to_position, event_position, event_id, membership)"
+	" SELECT 1, 'm.room.member', user_id, begin + step * n, CASE WHEN n = last THEN 9223372036854775807 ELSE begin + step * (n + 1) END,"
+	"  begin + step * n, '$' || user_id || n, CASE WHEN n % 2 = 1 THEN 'join' ELSE 'leave' END"
+	" FROM (VALUES ('@often:own', 5, 10, 6000), ('@seldom:own', 5, 10000, 6)) AS u(user_id, begin, step, last),"
+	"  generate_series(1, last) AS n;"
+	"INSERT INTO states (room_nid, type, state_key, from_position, event_position, event_id, membership)"
+	" SELECT 1, 'm.room.member', '@u' || n || ':own', n, n, '$u' || n, 'join' FROM generate_series(1, 500) AS n;"
+	"INSERT INTO states (room_nid, type, state_key, from_position, event_position, event_id)"
+	" VALUES (1, 'm.room.history_visibility', '', 3, 3, '$v');"
+	"INSERT INTO events (room_nid, position, event_id, type, sender, origin_server_ts, depth, json, notify_seq, highlight_seq)"
+	" SELECT 1, 3 * n, '$m' || n, 'm.room.message', '@u1:own', 1, 1, '{}', 0, 0 FROM generate_series(1, 20000) AS n;"
+	"ANALYZE rooms; ANALYZE states; ANALYZE events";
+
+/* What is asked: the arguments before and after the user's id. */
+static const struct {
+	int statement;
+	const char *before, *after;
+} questions[] = {
+	{STMT_STATE_VIEWER, "1, '", "', '{30004, 30005, 30007, 40000, 59999}'"},
+	{STMT_STATE_LAST_JOIN, "1, '", "', 9223372036854775807"},
+	{STMT_STATE_ONE_AT, "1, 'm.room.member', '", "', 59999"},
+	{STMT_STATE_WITHOUT_MEMBERS, "1, 59999, '{", ", @u3:own}'"},
+	{STMT_UNREAD_LOAD, "1, '", "', 100"},
+	{STMT_SEARCH_SCOPE, "'{1}', '", "'"},
+	{STMT_SEARCH_MEMBERSHIPS, "'{1}', '", "', 20"},
+};
+
+static long states_read(PGconn *conn)
+{
+	PGresult *result = run(conn,
+		"SELECT seq_tup_read + idx_tup_fetch + (SELECT sum(pg_stat_get_xact_tuples_returned(indexrelid))"
+		" FROM pg_index WHERE indrelid = relid) FROM pg_stat_xact_user_tables WHERE relname = 'states'");
+	long count = strtol(PQgetvalue(result, 0, 0), NULL, 10);
+	PQclear(result);
+	return count;
+}
+
+static void check_question(struct world *world, PGconn *conn, size_t i, const char *user)
+{
+	const char *question = arena_printf(world->ctx.arena, "EXECUTE question_%zu (%s%s%s)", i,
+		questions[i].before, user, questions[i].after);
+	long before = states_read(conn);
+	PQclear(run(conn, question));
+	long read = states_read(conn) - before;
+	if (read < 1 || read > 2 * ROWS_MOST) {
+		print_error("%s: %ld rows and entries read for %s\n",
+			stmt_table[questions[i].statement].name, read, user);
+	}
+	assert_in_range(read, 1, 2 * ROWS_MOST);
+}
+
+static void past__came_and_went_3000_times__reads_what_is_asked_for(void **state)
+{
+	struct world *world = *state;
+	PGconn *conn = PQconnectdb(str_cstr(world->ctx.arena, world_url));
+	PQclear(run(conn, "BEGIN")); /* other tests of this database see none of it */
+	PQclear(run(conn, PAST));
+	static const char *const modes[] = {"force_generic_plan", "force_custom_plan"};
+	for (size_t i = 0; i < COUNT_OF(questions); i++) {
+		PQclear(run(conn,
+			arena_printf(world->ctx.arena, "PREPARE question_%zu AS %s", i,
+				stmt_table[questions[i].statement].sql)));
+	}
+	for (size_t mode = 0; mode < COUNT_OF(modes); mode++) {
+		PQclear(run(conn,
+			arena_printf(world->ctx.arena, "SET LOCAL plan_cache_mode = %s", modes[mode])));
+		for (size_t i = 0; i < COUNT_OF(questions); i++) {
+			check_question(world, conn, i, "@seldom:own");
+			check_question(world, conn, i, "@often:own");
+		}
+	}
+	PQfinish(conn);
+}
+
+/* --- what is found ------------------------------------------------------------------------------------------------- */
+
+struct step {
+	int64_t from, to;
+	const char *membership;
+};
+
+/* A user's past in room 2, which no other test knows. */
+struct past {
+	struct step steps[STEPS_MOST];
+	size_t n;
+};
+
+static const struct str user_id = STR_INIT("@random:own");
+
+static uint64_t next_random(uint64_t *seed)
+{
+	*seed = *seed * 6364136223846793005U + 1442695040888963407U;
+	return *seed >> 33;
+}
+
+/* Every membership may follow on every other, also the same; some ends are not the next beginning. */
+static struct past make_past(struct world *world, PGconn *conn, uint64_t *seed)
+{
+	static const char *const words[] = {"join", "join", "leave", "invite", "ban", "knock"};
+	struct past past = {.n = next_random(seed) % STEPS_MOST};
+	int64_t position = (int64_t)(next_random(seed) % 5) - 2;
+	PQclear(run(conn, "DELETE FROM states WHERE room_nid = 2"));
+	for (size_t i = 0; i < past.n; i++) {
+		struct step *step = &past.steps[i];
+		step->from = position;
+		step->to = position + 1 + (int64_t)(next_random(seed) % 4);
+		step->membership = words[next_random(seed) % COUNT_OF(words)];
+		position = step->to + (next_random(seed) % 8 == 0 ? 2 : 0);
+		if (i + 1 == past.n && next_random(seed) % 4 != 0) {
+			step->to = INT64_MAX;
+		}
+		PQclear(run(conn,
+			arena_printf(world->ctx.arena,
+				"INSERT INTO states (room_nid, type, state_key, from_position, to_position, event_position, event_id, membership)"
+				" VALUES (2, 'm.room.member', '@random:own', %lld, %lld, 1, '$', '%s')",
+				(long long)step->from, (long long)step->to, step->membership)));
+	}
+	return past;
+}
+
+/* The step in which a position lies; only_joins: the last join up to it. NULL: there is none. */
+static const struct step *find(const struct past *past, int64_t position, bool only_joins)
+{
+	const struct step *found = NULL;
+	for (size_t i = 0; i < past->n && past->steps[i].from <= position; i++) {
+		bool is_wanted = !only_joins || strcmp(past->steps[i].membership, "join") == 0;
+		found = is_wanted ? &past->steps[i] : found;
+	}
+	return found;
+}
+
+static bool has(const struct state_row *rows, size_t count, const struct step *step)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (step != NULL && rows[i].from_position == step->from) {
+			assert_int_equal(rows[i].to_position, step->to);
+			assert_true(str_equals(rows[i].membership, str_of(step->membership)));
+			return true;
+		}
+	}
+	return step == NULL;
+}
+
+static void check_viewer(struct world *world, const struct past *past, uint64_t *seed)
+{
+	int64_t asked[ASKED_MOST];
+	struct state_row *rows;
+	size_t count;
+	size_t n = 1 + next_random(seed) % ASKED_MOST;
+	size_t wanted = 0;
+	for (size_t i = 0; i < n; i++) {
+		asked[i] = (int64_t)(next_random(seed) % (3 * STEPS_MOST)) - 5;
+	}
+	assert_int_equal(
+		store_state_viewer(&world->ctx, world->db, 2, user_id, asked, n, &rows, &count), ERR_OK);
+	for (size_t i = 0; i < n; i++) {
+		assert_true(has(rows, count, find(past, asked[i], false)));
+		wanted += find(past, asked[i], false) != NULL ? 1 : 0;
+	}
+	const struct step *last_join = find(past, INT64_MAX, true);
+	assert_true(has(rows, count, last_join));
+	assert_true(count <= wanted + (last_join != NULL ? 1 : 0));
+	for (size_t i = 1; i < count; i++) {
+		assert_true(rows[i - 1].from_position <= rows[i].from_position);
+	}
+}
+
+static void check_at(struct world *world, const struct past *past, int64_t position)
+{
+	const struct str member = STR("m.room.member");
+	struct state_row row;
+	struct state_row *rows;
+	size_t count;
+	const struct step *step = find(past, position, true);
+	enum err err = store_state_last_join(&world->ctx, world->db, 2, user_id, position, &row);
+	assert_int_equal(err, step != NULL ? ERR_OK : ERR_MISSING);
+	assert_true(err != ERR_OK || has(&row, 1, step));
+	step = find(past, position, false);
+	bool holds = step != NULL && step->to > position;
+	err = store_state_one_at(&world->ctx, world->db, 2, member, user_id, position, &row);
+	assert_int_equal(err, holds ? ERR_OK : ERR_MISSING);
+	assert_true(err != ERR_OK || row.from_position == step->from);
+	const struct str users[] = {STR("@nobody:own"), user_id, user_id};
+	assert_int_equal(store_state_without_members(&world->ctx, world->db, 2, position, users,
+						 COUNT_OF(users), &rows, &count),
+		ERR_OK);
+	assert_int_equal(count, holds ? 1 : 0);
+	assert_true(count == 0 || rows[0].from_position == step->from);
+}
+
+/* Since when the user is joined: the end of what was last no join, else the beginning of all. */
+static void check_unread(struct world *world, const struct past *past)
+{
+	int64_t since = past->n > 0 ? past->steps[0].from : 0;
+	struct unread_row unread;
+	for (size_t i = 0; i < past->n; i++) {
+		since = strcmp(past->steps[i].membership, "join") != 0 ? past->steps[i].to : since;
+	}
+	assert_int_equal(store_unread(&world->ctx, world->db, 2, user_id, &unread), ERR_OK);
+	assert_int_equal(unread.read_position, since);
+}
+
+static void check_search(struct world *world, const struct past *past)
+{
+	const int64_t room = 2;
+	struct search_scope_row *rows;
+	size_t count;
+	const struct step *stay = find(past, INT64_MAX, true);
+	bool is_over = stay != NULL && stay->to != INT64_MAX;
+	assert_int_equal(store_search_scope(&world->ctx, world->db, &room, 1, user_id, &rows, &count),
+		ERR_OK);
+	assert_int_equal(count, (stay != NULL ? 1 : 0) + (is_over ? 1 : 0));
+	assert_true(stay == NULL ||
+		(rows[0].from_position == stay->from && str_equals(rows[0].membership, STR("join"))));
+	assert_true(!is_over ||
+		(rows[1].from_position == stay->to && !str_equals(rows[1].membership, STR("join"))));
+	assert_int_equal(
+		store_search_memberships(&world->ctx, world->db, &room, 1, user_id, 10, &rows, &count),
+		ERR_OK);
+	assert_int_equal(count, MIN_OF(past->n, 10));
+	for (size_t i = 0; i < count; i++) {
+		assert_true(rows[i].from_position >= past->steps[past->n - count].from);
+	}
+}
+
+static void past__random__as_a_walk_over_all_of_it(void **state)
+{
+	struct world *world = *state;
+	uint64_t seed = 7;
+	PGconn *conn = PQconnectdb(str_cstr(world->ctx.arena, world_url));
+	PQclear(run(conn,
+		"INSERT INTO rooms (room_nid, room_id, version, event_seq, depth, extremities, last_position, created_at_ms)"
+		" VALUES (2, '!2', '11', 1, 1, '[]', 1, 1)"));
+	for (size_t i = 0; i < HISTORIES; i++) {
+		const struct past past = make_past(world, conn, &seed);
+		for (size_t k = 0; k < 8; k++) {
+			check_viewer(world, &past, &seed);
+			check_at(world, &past, (int64_t)(next_random(&seed) % (3 * STEPS_MOST)) - 5);
+		}
+		check_at(world, &past, INT64_MAX - 1);
+		check_unread(world, &past);
+		check_search(world, &past);
+	}
+	PQclear(
+		run(conn, "DELETE FROM states WHERE room_nid = 2; DELETE FROM rooms WHERE room_nid = 2"));
+	PQfinish(conn);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(past__came_and_went_3000_times__reads_what_is_asked_for),
+		TEST(past__random__as_a_walk_over_all_of_it),
+	};
+	return cmocka_run_group_tests(tests, world_set_up_all, NULL);
+}
