@@ -7,7 +7,7 @@
 #include "storage/db.h"
 #include "storage/writer.h"
 
-/** Connections for leases: one, with which all of them end. It goes where `db` goes (db_moved()), which outlives it. */
+/** Connections for leases: one, with which all of them end. It goes where `db` goes (fence.h), which outlives it. */
 struct db *store_leases_create(struct db *db);
 /**
  * Whether the connection of `leases` has the consumer's lease; takes it when it is free. One round trip.

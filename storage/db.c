@@ -7,6 +7,7 @@
 #include "base/lock.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "storage/fence.h"
 #include "storage/pg.h"
 
 #include <stdlib.h>
@@ -26,7 +27,8 @@ struct pooled {
 struct db {
 	struct db_config config;
 	char *url;
-	_Atomic int64_t moves; /* the database was found at another place */
+	struct fence *fence;
+	struct fence own_fence; /* of a pool that follows no other */
 	struct lock lock;
 	struct cond freed;
 	struct pooled *connections;
@@ -34,11 +36,13 @@ struct db {
 		*free; /* guarded by lock; the last used first, so that few are open when little is asked */
 };
 
-static struct db *create(const struct db_config *config, const _Atomic int64_t *moves)
+static struct db *create(const struct db_config *config, struct fence *fence)
 {
 	struct db *db = mem_alloc(sizeof(*db));
 	db->config = *config;
 	db->url = mem_dup(config->url.p, config->url.n);
+	fence_init(&db->own_fence);
+	db->fence = fence != NULL ? fence : &db->own_fence;
 	lock_init(&db->lock, RANK_DB_POOL);
 	cond_init(&db->freed);
 	size_t size = (size_t)MAX_OF(config->pool_size, 1);
@@ -46,7 +50,7 @@ static struct db *create(const struct db_config *config, const _Atomic int64_t *
 	for (size_t i = size; i > 0; i--) {
 		struct pooled *pooled = &db->connections[i - 1];
 		pg_init(&pooled->pg, str_of(db->url), config->statement_timeout_ms);
-		pooled->pg.moves = moves != NULL ? moves : &db->moves;
+		pooled->pg.fence = db->fence;
 		pooled->next_free = db->free;
 		db->free = pooled;
 	}
@@ -62,7 +66,7 @@ struct db *db_create_following(struct db *followed, const struct db_config *conf
 {
 	struct db_config own = *config;
 	own.url = str_of(followed->url);
-	return create(&own, &followed->moves);
+	return create(&own, followed->fence);
 }
 
 void db_destroy(struct db *db)
@@ -76,13 +80,14 @@ void db_destroy(struct db *db)
 	mem_free(db->connections);
 	cond_fini(&db->freed);
 	lock_fini(&db->lock);
+	fence_fini(&db->own_fence);
 	mem_free(db->url);
 	mem_free(db);
 }
 
-void db_moved(struct db *db)
+struct fence *db_fence(struct db *db)
 {
-	atomic_fetch_add(&db->moves, 1);
+	return db->fence;
 }
 
 /* --- leases ------------------------------------------------------------------------------------------- */

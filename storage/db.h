@@ -95,12 +95,6 @@ struct db *db_create(const struct db_config *config);
 void db_destroy(struct db *db);
 
 /**
- * The database is at another place now (a standby took over): the old one's connections are given up, also those on which an answer
- * is waited for, within half a second; the old server may still answer, with what was.
- */
-void db_moved(struct db *db);
-
-/**
  * Runs one statement on its own.
  * @param out  result in the ctx's arena (freed with it); NULL when not wanted
  * Errors: STORE (database away); TIMEOUT (the ctx's deadline, the statement's limit, no free connection); CONFLICT (unique,

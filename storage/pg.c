@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "matrix/errcode.h"
+#include "storage/fence.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -17,8 +18,7 @@
 
 enum {
 	SETTING_TIMEOUT_MS = 3000,
-	MOVED_LOOK_MS =
-		500, /* how often who waits for an answer looks whether the database has moved */
+	FENCE_LOOK_MS = 500, /* how often who waits for an answer looks whether the fence was raised */
 	OID_BOOL = 16,
 	OID_BYTEA = 17,
 	OID_INT8 = 20,
@@ -97,16 +97,18 @@ static const char *const default_keys[] = {"target_session_attrs", "connect_time
 	"tcp_user_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count"};
 static const char *const default_values[] = {"read-write", "3", "8000", "5", "2", "2"};
 
-PGconn *pg_connect(struct ctx *ctx, struct str url)
+PGconn *pg_connect(struct ctx *ctx, struct str url, struct pg_server only)
 {
-	enum { DEFAULTS = COUNT_OF(default_keys), OWN = 3 };
+	enum { DEFAULTS = COUNT_OF(default_keys), OWN = 6 };
 	const char *keys[DEFAULTS + OWN + 1];
 	const char *values[DEFAULTS + OWN + 1];
 	memcpy(keys, default_keys, sizeof(default_keys));
 	memcpy(values, default_values, sizeof(default_values));
-	/* The first "dbname" is taken for a connection string. What stands behind it counts whatever that says. */
-	const char *own_keys[] = {"dbname", "application_name", "client_encoding", NULL};
-	const char *own_values[] = {str_cstr(ctx->arena, url), "belfry", "UTF8", NULL};
+	/* The first "dbname" is taken for a connection string. What stands behind it counts whatever that says, unless it is empty. */
+	const char *own_keys[] = {"dbname", "application_name", "client_encoding", "host", "hostaddr",
+		"port", NULL};
+	const char *own_values[] = {str_cstr(ctx->arena, url), "belfry", "UTF8", only.host,
+		only.address, only.port, NULL};
 	memcpy(keys + DEFAULTS, own_keys, sizeof(own_keys));
 	memcpy(values + DEFAULTS, own_values, sizeof(own_values));
 	return PQconnectdbParams(keys, values, 1);
@@ -127,30 +129,51 @@ static enum err set_up(struct ctx *ctx, struct pg *pg)
 	return err;
 }
 
-static bool has_moved(const struct pg *pg)
+static bool is_fenced_off(const struct pg *pg)
 {
-	return pg->moves != NULL && atomic_load(pg->moves) != pg->moves_seen;
+	return pg->fence != NULL && fence_moves(pg->fence) != pg->moves_seen;
 }
 
-enum err pg_ensure(struct ctx *ctx, struct pg *pg)
+/* @param out_is_old  it leads to a server that must not be used any more */
+static enum err open_one(struct ctx *ctx, struct pg *pg, struct pg_server only, bool *out_is_old)
 {
-	if (!has_moved(pg) && is_alive(pg)) {
-		return ERR_OK;
-	}
 	pg_close(pg);
-	pg->moves_seen = pg->moves != NULL ? atomic_load(pg->moves) : 0;
-	pg->conn = pg_connect(ctx, pg->url);
+	*out_is_old = false;
+	pg->conn = pg_connect(ctx, pg->url, only);
 	if (PQstatus(pg->conn) != CONNECTION_OK || PQsetnonblocking(pg->conn, 1) != 0) {
 		return connection_lost(ctx, pg);
 	}
 	(void)PQsetNoticeReceiver(pg->conn, ignore_notice, NULL);
 	pg->connections++;
-	return set_up(ctx, pg);
+	TRY(set_up(ctx, pg));
+	return pg->fence != NULL ? fence_judge(ctx, pg->fence, pg, out_is_old) : ERR_OK;
 }
 
-struct str pg_place(struct ctx *ctx, const struct pg *pg)
+/* The first server that takes writes; when that is an old one, the newest. */
+static enum err open_newest(struct ctx *ctx, struct pg *pg)
 {
-	return str_printf(ctx->arena, "%s:%s", PQhost(pg->conn), PQport(pg->conn));
+	bool is_old;
+	TRY(open_one(ctx, pg, (struct pg_server){0}, &is_old));
+	if (is_old) {
+		TRY(open_one(ctx, pg, fence_newest(ctx, pg->fence), &is_old));
+	}
+	return is_old ? fail_cause(ctx, ERR_STORE,
+						"the server at %s:%s takes writes, but a newer one has taken over from it",
+						PQhost(pg->conn), PQport(pg->conn))
+				  : ERR_OK;
+}
+
+enum err pg_ensure(struct ctx *ctx, struct pg *pg)
+{
+	if (!is_fenced_off(pg) && is_alive(pg)) {
+		return ERR_OK;
+	}
+	pg->moves_seen = pg->fence != NULL ? fence_moves(pg->fence) : 0;
+	enum err err = open_newest(ctx, pg);
+	if (err != ERR_OK) {
+		pg_close(pg);
+	}
+	return err;
 }
 
 struct str pg_notification(struct ctx *ctx, struct pg *pg)
@@ -172,18 +195,26 @@ static enum err wait_socket(struct ctx *ctx, struct pg *pg, bool wants_write, in
 	int64_t left_ms = deadline_ms - now_ms();
 	struct pollfd fd = {.fd = PQsocket(pg->conn),
 		.events = (short)(POLLIN | (wants_write ? POLLOUT : 0))};
-	int64_t rest_ms = pg->moves != NULL ? (int64_t)MOVED_LOOK_MS : (int64_t)INT32_MAX;
+	int64_t rest_ms = pg->fence != NULL ? (int64_t)FENCE_LOOK_MS : (int64_t)INT32_MAX;
 	int ready = left_ms <= 0 ? 0 : poll(&fd, 1, (int)MIN_OF(left_ms, rest_ms));
-	if (ready == 0 && (left_ms <= rest_ms || has_moved(pg))) {
-		const char *what =
-			has_moved(pg) ? "the database has moved" : "the database did not answer in time";
+	if (ready == 0 && left_ms <= rest_ms) {
 		pg_close(pg);
-		return fail_cause(ctx, ERR_STORE, "%s", what);
+		return fail_cause(ctx, ERR_STORE, "the database did not answer in time");
 	}
 	if (ready < 0 && errno != EINTR) {
 		return connection_lost(ctx, pg);
 	}
 	return ERR_OK;
+}
+
+/* What a server says that was given up meanwhile is not heard: it may have acknowledged what the newest one does not know. */
+static enum err pass_fence(struct ctx *ctx, struct pg *pg)
+{
+	if (!is_fenced_off(pg)) {
+		return ERR_OK;
+	}
+	pg_close(pg);
+	return fail_cause(ctx, ERR_STORE, "the database has moved");
 }
 
 enum err pg_result(struct ctx *ctx, struct pg *pg, int64_t deadline_mono_ms, PGresult **out)
@@ -197,10 +228,12 @@ enum err pg_result(struct ctx *ctx, struct pg *pg, int64_t deadline_mono_ms, PGr
 			break;
 		}
 		TRY(wait_socket(ctx, pg, unsent > 0, deadline_mono_ms));
+		TRY(pass_fence(ctx, pg));
 		if (PQconsumeInput(pg->conn) == 0) {
 			return connection_lost(ctx, pg);
 		}
 	}
+	TRY(pass_fence(ctx, pg));
 	*out = PQgetResult(pg->conn);
 	return ERR_OK;
 }

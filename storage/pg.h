@@ -10,13 +10,15 @@
 #include <libpq-fe.h>
 #include <stdatomic.h>
 
+struct fence;
+
 struct pg {
 	PGconn *conn;
 	struct str url; /**< borrowed */
 	int64_t statement_timeout_ms;
 	const char *channel; /**< notifications that it listens to; NULL: none; static */
-	/** Moves when the database is found at another place: then this connection is given up; NULL: it never is. */
-	const _Atomic int64_t *moves;
+	/** Of the servers that take writes the newest alone is used; when it is raised this connection is given up; NULL: neither. */
+	struct fence *fence;
 	int64_t moves_seen;
 	int64_t
 		connections; /**< opened so far: when it has moved, notifications may have been missed */
@@ -29,15 +31,22 @@ void pg_close(struct pg *pg);
 
 /**
  * Connects unless connected; a connection that was found broken is opened anew: of several servers that the connection string names, to the
- * one that takes writes. Three round trips on a new connection, else none. Errors: STORE.
+ * one that takes writes, and is not older than one that was seen before (fence.h). Some round trips on a new connection, else none. Errors: STORE.
  */
 MUST_CHECK enum err pg_ensure(struct ctx *ctx, struct pg *pg);
 
-/** libpq's connection, whether or not it came to be; the caller's. Of several servers the first that takes writes; each has three seconds. */
-PGconn *pg_connect(struct ctx *ctx, struct str url);
+/** One of the servers that a connection string names. */
+struct pg_server {
+	const char *host;
+	const char *address; /**< empty: none (a Unix socket) */
+	const char *port;
+};
 
-/** Which of the servers of the connection string it is connected to; in the ctx's arena. Connected. */
-struct str pg_place(struct ctx *ctx, const struct pg *pg);
+/**
+ * libpq's connection, whether or not it came to be; the caller's.
+ * @param only  NULL members: of several servers the first that takes writes; each has three seconds
+ */
+PGconn *pg_connect(struct ctx *ctx, struct str url, struct pg_server only);
 
 /** Prepares a statement on this connection if it is not yet. One round trip the first time. Errors: STORE, INTERNAL. */
 MUST_CHECK enum err pg_prepare(struct ctx *ctx, struct pg *pg, enum stmt_id stmt);
@@ -91,10 +100,13 @@ MUST_CHECK enum err pg_query_text(struct ctx *ctx, struct pg *pg, const char *sq
 	int64_t timeout_ms, struct str *out);
 
 /**
- * A pool of its own to the same database as another one, which outlives it: db_moved() of that one counts for it, too.
+ * A pool of its own to the same database as another one, which outlives it, and whose fence is its own.
  * @param config  without `url`
  */
 struct db *db_create_following(struct db *followed, const struct db_config *config);
+
+/** What the pool's connections share with the writer's; the pool's. */
+struct fence *db_fence(struct db *db);
 
 /** Wraps a result so that the ctx's arena frees it. */
 struct db_rows *pg_rows(struct ctx *ctx, PGresult *result);

@@ -39,7 +39,7 @@ static bool may_come(PGconn *conn)
 
 bool store_may_come(struct ctx *ctx, struct str url)
 {
-	PGconn *conn = pg_connect(ctx, url);
+	PGconn *conn = pg_connect(ctx, url, (struct pg_server){0});
 	if (PQstatus(conn) != CONNECTION_OK) {
 		(void)PQsetErrorVerbosity(conn, PQERRORS_SQLSTATE);
 		PQreset(conn);

@@ -475,6 +475,7 @@ struct writer *writer_create(const struct writer_config *config)
 	writer->url = mem_dup(config->url.p, config->url.n);
 	pg_init(&writer->pg, str_of(writer->url), WRITER_TIMEOUT_MS);
 	writer->pg.channel = "belfry";
+	writer->pg.fence = config->db != NULL ? db_fence(config->db) : NULL;
 	writer->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	invariant(writer->wake_fd >= 0);
 	struct rng rng = rng_os();

@@ -107,7 +107,7 @@ struct writer_config {
 	/** Longest time that a caller waits until the other processes have heard of its write; 0: a second. */
 	int64_t patience_ms;
 	void *self;
-	/** Whose connections are given up when the writer finds the database at another place; may be NULL. */
+	/** Whose fence (fence.h) is the writer's, too; may be NULL: it has none. */
 	struct db *db;
 };
 

@@ -9,7 +9,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/map.h"
 #include "base/metrics.h"
 
 #include <inttypes.h>
@@ -170,18 +169,6 @@ static void forget_all(struct writer *writer, int64_t position)
 	}
 }
 
-/* Another server of the connection string took over: whoever still speaks to the old one is told by it what was. */
-static void note_place(struct writer *writer, struct ctx *ctx)
-{
-	struct str text = pg_place(ctx, &writer->pg);
-	uint64_t place = hash_bytes(text);
-	if (writer->place != 0 && writer->place != place && writer->config.db != NULL) {
-		log_info(0, "db.moved", "to=%.*s", STR_ARG(text));
-		db_moved(writer->config.db);
-	}
-	writer->place = place;
-}
-
 enum err writer_settle_position(struct writer *writer, struct ctx *ctx, int64_t *out)
 {
 	PGresult *result = NULL;
@@ -197,7 +184,6 @@ enum err writer_settle_position(struct writer *writer, struct ctx *ctx, int64_t 
 			db_int(rows, 0, 1));
 		forget_all(writer, *out);
 	}
-	note_place(writer, ctx);
 	return ERR_OK;
 }
 

@@ -66,7 +66,6 @@ struct writer {
 	bool is_in_doubt;          /* whether the newest transaction was committed */
 	int64_t doubtful_position; /* the newest position, if it was */
 	int64_t heard_since;       /* the connection on which all that others commit is heard */
-	uint64_t place;            /* hash of where the database is; 0: not known yet */
 	struct peers peers;        /* the other processes */
 	bool has_looked;           /* since the last group: what came with its answers was heard */
 	bool owes_heard;           /* others' groups were taken in, and nothing has told them so yet */
@@ -96,7 +95,7 @@ MUST_CHECK enum err writer_listen(struct writer *writer, struct ctx *ctx);
 /** Before a group of ours is shown, whose positions begin behind `before`: what others committed before it. */
 void writer_hear_before(struct writer *writer, struct ctx *ctx, int64_t before);
 /**
- * The newest position in the database, after whose connection was opened; also notes where the database is. Never behind what is
+ * The newest position in the database, after whose connection was opened. Never behind what is
  * published here, and kept by the standby, when there is a synchronous one. One round trip. Errors: STORE, INTERNAL
  */
 MUST_CHECK enum err writer_settle_position(struct writer *writer, struct ctx *ctx, int64_t *out);

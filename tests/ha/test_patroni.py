@@ -107,6 +107,7 @@ def test_primary_fails__under_load__writes_go_on_nothing_is_lost_and_memory_is_w
     people = [talk.owner for talk in talks]
     before = [[shown(server, user) for user in people] for server in processes]
     assert before[0] == before[1]
+    cluster.wait_whole()  # who starts while an old primary still takes writes knows of no newer one
     for server in processes:
         server.terminate()
     for server in processes:

@@ -76,6 +76,7 @@ def test_primary_killed__under_load__goes_on_at_the_standby_with_all_that_was_ac
 
 
 def test_primary_hangs_and_comes_back__nobody_waits_for_it_long_or_reads_it(server, pair):
+    pair.prefer(0)  # so the first server of the connection string is the one that comes back: connections that are opened then meet it first
     user = accounts.register(server.url)
     room = user.create_room()
     rename(user, "old").ok()

@@ -1,5 +1,6 @@
 /*
  * What a statement tells of its end, and whose connections are given up when the database moves.
+ * With servers that really take over from each other: tests/http/test_failover.py.
  */
 #include "storage/db.h"
 
@@ -7,6 +8,7 @@
 
 #include "base/clock.h"
 #include "storage/consumer.h"
+#include "storage/fence.h"
 #include "storage/pg.h"
 #include "tests/storage/world.h"
 
@@ -70,7 +72,7 @@ static void leases__database_moved__on_a_new_connection(void **state)
 	assert_true(has_lease(world, leases, "moved"));
 	assert_true(has_lease(world, leases, "moved")); /* on the same connection */
 	assert_false(has_lease(world, others, "moved"));
-	db_moved(world->db);
+	fence_raise(db_fence(world->db));
 	assert_true(has_lease(world, leases, "another"));
 	assert_true(gets_lease(world, others, "moved"));
 	assert_false(has_lease(world, leases, "moved"));
@@ -79,11 +81,81 @@ static void leases__database_moved__on_a_new_connection(void **state)
 	db_destroy(elsewhere);
 }
 
+static enum err ask(struct world *world, struct db *db)
+{
+	int64_t position;
+	return store_consumer_position(&world->ctx, db, STR("asked"), 1, &position);
+}
+
+static void fence__newer_timeline_seen__older_server_refused_on_all_connections(void **state)
+{
+	struct world *world = *state;
+	struct db *leases = store_leases_create(world->db);
+	struct fence *fence = db_fence(world->db);
+	assert_int_equal(ask(world, world->db), ERR_OK);
+	assert_int_equal(ask(world, leases), ERR_OK);
+	assert_true(fence->system != 0 && fence->timeline == 1);
+	assert_int_equal(fence_moves(fence), 0);
+	fence->timeline++;                               /* a server that has taken over was seen */
+	assert_int_equal(ask(world, world->db), ERR_OK); /* as the fence is not raised yet */
+	fence_raise(fence);
+	assert_int_equal(ask(world, world->db), ERR_STORE);
+	assert_true(str_contains(world->ctx.fault.cause, STR("a newer one has taken over")));
+	assert_int_equal(ask(world, leases), ERR_STORE);
+	assert_int_equal(ask(world, world->db), ERR_STORE);
+	fence->timeline--;
+	assert_int_equal(ask(world, leases), ERR_OK);
+	assert_int_equal(ask(world, world->db), ERR_OK);
+	db_destroy(leases);
+}
+
+static void fence__newer_server_or_another_cluster__used_and_the_others_follow(void **state)
+{
+	struct world *world = *state;
+	struct fence *fence = db_fence(world->db);
+	assert_int_equal(ask(world, world->db), ERR_OK);
+	fence->timeline--;
+	fence_raise(fence);
+	assert_int_equal(ask(world, world->db), ERR_OK);
+	assert_int_equal(fence->timeline, 1);
+	assert_int_equal(fence_moves(fence), 2); /* ours, and its own */
+	int64_t system = fence->system++;        /* restored elsewhere: its timelines begin anew */
+	fence->timeline = 7;
+	fence_raise(fence);
+	assert_int_equal(ask(world, world->db), ERR_OK);
+	assert_true(fence->system == system && fence->timeline == 1);
+	assert_int_equal(fence_moves(fence), 4);
+	assert_int_equal(ask(world, world->db), ERR_OK); /* on the same connection */
+	assert_int_equal(fence_moves(fence), 4);
+}
+
+/* A database whose owner took that right from everybody. */
+static void fence__may_not_ask__served_without(void **state)
+{
+	struct world *world = *state;
+	run_sql(world,
+		"CREATE ROLE stranger LOGIN; GRANT pg_read_all_data, pg_write_all_data TO stranger; "
+		"REVOKE EXECUTE ON FUNCTION pg_walfile_name(pg_lsn) FROM PUBLIC");
+	struct db *db = db_create(&(struct db_config){
+		.url = str_printf(world->ctx.arena, "%.*s&user=stranger", STR_ARG(world_url)),
+		.pool_size = 1,
+		.statement_timeout_ms = 20000,
+		.acquire_timeout_ms = 20000});
+	assert_int_equal(ask(world, db), ERR_OK);
+	assert_true(db_fence(db)->is_blind && db_fence(db)->system == 0);
+	db_destroy(db);
+	run_sql(world,
+		"GRANT EXECUTE ON FUNCTION pg_walfile_name(pg_lsn) TO PUBLIC; DROP ROLE stranger");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(db_exec__refused_at_its_commit__fails),
 		TEST(leases__database_moved__on_a_new_connection),
+		TEST(fence__newer_timeline_seen__older_server_refused_on_all_connections),
+		TEST(fence__newer_server_or_another_cluster__used_and_the_others_follow),
+		TEST(fence__may_not_ask__served_without),
 	};
 	return cmocka_run_group_tests(tests, world_set_up_all, NULL);
 }

@@ -139,11 +139,18 @@ class StandbyPair:
         wait_until(lambda: self.sql(self.primary, "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'") == "1",
                    30, "a synchronous standby")
 
+    def prefer(self, number):
+        """This one is the primary, with the other one as its standby."""
+        if self.primary != number:
+            self.kill(self.primary)
+            self.promote()
+            self.make_whole()
+
     def held(self, number, table):
-        return _Held(self.url_of(number), table)
+        return Held(self.url_of(number), table)
 
 
-class _Held:
+class Held:
     """Nobody reads a table until the end of the block."""
 
     def __init__(self, url, table):
