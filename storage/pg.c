@@ -18,6 +18,7 @@
 
 enum {
 	SETTING_TIMEOUT_MS = 3000,
+	HANGS_MS = 2000,     /* who is refused for another reason is refused sooner */
 	FENCE_LOOK_MS = 500, /* how often who waits for an answer looks whether the fence was raised */
 	OID_BOOL = 16,
 	OID_BYTEA = 17,
@@ -168,10 +169,14 @@ enum err pg_ensure(struct ctx *ctx, struct pg *pg)
 	if (!is_fenced_off(pg) && is_alive(pg)) {
 		return ERR_OK;
 	}
+	int64_t start_ms = now_ms();
 	pg->moves_seen = pg->fence != NULL ? fence_moves(pg->fence) : 0;
 	enum err err = open_newest(ctx, pg);
 	if (err != ERR_OK) {
 		pg_close(pg);
+		if (pg->speaks_for_all && pg->fence != NULL && now_ms() - start_ms >= HANGS_MS) {
+			fence_raise(pg->fence);
+		}
 	}
 	return err;
 }
@@ -214,7 +219,7 @@ static enum err pass_fence(struct ctx *ctx, struct pg *pg)
 		return ERR_OK;
 	}
 	pg_close(pg);
-	return fail_cause(ctx, ERR_STORE, "the database has moved");
+	return fail_cause(ctx, ERR_STORE, "the database hangs, or has moved");
 }
 
 enum err pg_result(struct ctx *ctx, struct pg *pg, int64_t deadline_mono_ms, PGresult **out)

@@ -20,6 +20,8 @@ struct pg {
 	/** Of the servers that take writes the newest alone is used; when it is raised this connection is given up; NULL: neither. */
 	struct fence *fence;
 	int64_t moves_seen;
+	/** When no server lets it in for seconds, the fence is raised: who waits for an answer waits for one that hangs. */
+	bool speaks_for_all;
 	int64_t
 		connections; /**< opened so far: when it has moved, notifications may have been missed */
 	bool prepared[STMT_COUNT];

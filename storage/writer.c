@@ -24,6 +24,8 @@ enum {
 	CONNECT_PAUSE_MS = 1000,
 	AWAIT_MS = 5000,
 	START_WAIT_MS = 30000, /* a failover right now */
+	QUIET_MS = 2000,  /* having heard nothing for so long it asks whether the database is there */
+	ANSWER_MS = 3000, /* and waits so long for the answer */
 };
 
 static struct metric queue_depth =
@@ -335,10 +337,8 @@ static int rest_ms(const struct writer *writer)
 		return DOUBT_PAUSE_MS;
 	}
 	int patience_ms = writer_patience_ms(writer);
-	if (writer->pg.conn != NULL) {
-		return patience_ms;
-	}
-	return patience_ms >= 0 ? MIN_OF(patience_ms, (int)CONNECT_PAUSE_MS) : CONNECT_PAUSE_MS;
+	int pause_ms = writer->pg.conn != NULL ? QUIET_MS : CONNECT_PAUSE_MS;
+	return patience_ms >= 0 ? MIN_OF(patience_ms, pause_ms) : pause_ms;
 }
 
 /* Until there are writes, something to hear, or something to ask. */
@@ -350,6 +350,7 @@ static void rest(struct writer *writer)
 		{.fd = writer->pg.conn != NULL ? PQsocket(writer->pg.conn) : -1, .events = POLLIN},
 	};
 	int ready = poll(fds, COUNT_OF(fds), rest_ms(writer));
+	writer->is_quiet = ready == 0;
 	if (ready > 0 && fds[0].revents != 0) {
 		(void)!eventfd_read(writer->wake_fd, &ignored);
 	}
@@ -384,12 +385,31 @@ static void fail_queued(struct writer *writer, struct write **writes)
 	}
 }
 
+/*
+ * A database that hangs says nothing. Whoever reads would wait as long as a statement may take: so the writer looks whether it gets a connection
+ * elsewhere, or anew; if not, or if another server has taken over, all connections are given up (fence.h).
+ */
+static enum err ask_whether_there(struct writer *writer, struct ctx *ctx)
+{
+	PGresult *result = NULL;
+	if (!writer->is_quiet) {
+		return ERR_OK;
+	}
+	writer->is_quiet = false;
+	struct ctx question = *ctx;
+	question.deadline_ms = clock_mono_us() / 1000 + ANSWER_MS;
+	enum err err = pg_run(&question, &writer->pg, STMT_SERVER_ANSWER, DB_NO_ARGS, &result);
+	PQclear(result);
+	return err == ERR_OK ? ERR_OK : writer_listen(writer, ctx);
+}
+
 /* While nothing is to be written. What fails is tried again after a rest. */
 static void look_around(struct writer *writer, struct arena *arena)
 {
 	struct ctx ctx;
 	ctx_init(&ctx, arena);
-	if (settle_doubt(writer, &ctx) == ERR_OK && writer_listen(writer, &ctx) == ERR_OK) {
+	if (settle_doubt(writer, &ctx) == ERR_OK && writer_listen(writer, &ctx) == ERR_OK &&
+		ask_whether_there(writer, &ctx) == ERR_OK) {
 		writer_say_tells(writer, &ctx);
 		writer_hear(writer, &ctx);
 		while (writer->owes_heard || writer->owes_answers) {
@@ -476,6 +496,7 @@ struct writer *writer_create(const struct writer_config *config)
 	pg_init(&writer->pg, str_of(writer->url), WRITER_TIMEOUT_MS);
 	writer->pg.channel = "belfry";
 	writer->pg.fence = config->db != NULL ? db_fence(config->db) : NULL;
+	writer->pg.speaks_for_all = true;
 	writer->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	invariant(writer->wake_fd >= 0);
 	struct rng rng = rng_os();

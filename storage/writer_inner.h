@@ -68,6 +68,7 @@ struct writer {
 	int64_t heard_since;       /* the connection on which all that others commit is heard */
 	struct peers peers;        /* the other processes */
 	bool has_looked;           /* since the last group: what came with its answers was heard */
+	bool is_quiet;             /* nothing has come during the rest */
 	bool owes_heard;           /* others' groups were taken in, and nothing has told them so yet */
 	bool owes_answers;         /* the same of what they said beside commits */
 	struct write *
