@@ -12,6 +12,7 @@ from support import accounts
 from support.client import Client, Http, path_of, seconds
 from support.conversation import Conversation
 from support.server import free_port, wait_until
+from support.standby import Held
 
 
 @pytest.mark.parametrize("victim", ["server", "database", "everything"])
@@ -166,6 +167,15 @@ def test_database_stopped__reads_however_long_a_statement_may_take__given_up(pat
             os.kill(pid, signal.SIGCONT)
     wait_until(lambda: health(page) == 200, 60, "word that it is back")
     wait_until(lambda: user.get(devices).status == 200, 60, "recovery")
+
+
+def test_health__database_does_not_answer__503_before_the_question_has_come_to_an_end(patient):
+    server, page = patient
+    assert health(page) == 200
+    with Held("host=%s user=%s dbname=postgres" % (server.socket_folder(), server.database_user()), "session_epoch"):
+        wait_until(lambda: health(page) == 503, 60, "word that it does not answer")
+        assert "serve.database_is_away" not in server.log()  # which would stand there if the question had been given up
+    wait_until(lambda: health(page) == 200, 60, "word that it does")
 
 
 def test_database_killed__parked_sync__wakes_for_events_after_recovery(make_server):
