@@ -155,6 +155,7 @@ static bool send_some(struct held_answer *held)
 static void end(struct conn *conn)
 {
 	int fd = conn->fd;
+	io_loop_unwatch(conn);
 	conns_close(conn);
 	if (fd >= 0) {
 		(void)close(fd);

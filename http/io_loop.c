@@ -187,13 +187,9 @@ void io_loop_give_back(struct io_loop *loop, struct conn *conn)
 {
 	static const struct sockaddr_in known = {
 		.sin_family = AF_INET}; /* asked for when it is opened only */
-	if (conn->is_watched) {
-		int failed = epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, conn->fd, NULL);
-		invariant(failed == 0);
-	}
+	io_loop_unwatch(conn);
 	loop->returning = conn;
 	conn->is_held = false;
-	conn->is_watched = false;
 	conn_set_deadline(conn, server_head_deadline(loop->server));
 	enum MHD_Result taken =
 		MHD_add_connection(loop->daemon, conn->fd, (const struct sockaddr *)&known, sizeof(known));
@@ -216,6 +212,16 @@ void io_loop_watch(struct io_loop *loop, struct conn *conn)
 	conn->has_news = false;
 	conn->has_ended = false;
 	conn->is_watched = epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, conn->fd, &event) == 0;
+}
+
+/* That it is closed is not enough: a child that has just been forked has it open until its program is loaded. */
+void io_loop_unwatch(struct conn *conn)
+{
+	if (conn->is_watched) {
+		int failed = epoll_ctl(conn->loop->epoll_fd, EPOLL_CTL_DEL, conn->fd, NULL);
+		invariant(failed == 0);
+	}
+	conn->is_watched = false;
 }
 
 char *io_loop_buffer(struct io_loop *loop, size_t *out_bytes)

@@ -39,6 +39,8 @@ struct conn *io_loop_returning(const struct io_loop *loop);
  * it is closed or given back. Where the kernel has no room for another, conn->is_watched stays false.
  */
 void io_loop_watch(struct io_loop *loop, struct conn *conn);
+/** Nothing is told of it any more, if it was; before its socket is closed. */
+void io_loop_unwatch(struct conn *conn);
 /** Where what has come may be read to, by one at a time. */
 char *io_loop_buffer(struct io_loop *loop, size_t *out_bytes);
 

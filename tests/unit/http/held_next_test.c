@@ -6,6 +6,7 @@
 
 #include "http/call_state.h"
 
+#include <dirent.h>
 #include <stdlib.h>
 
 enum { TIMES = 600, MANY = 2000, CEILING = 16 * 1024 };
@@ -286,6 +287,61 @@ static void client__gone_between_while_waiting_or_reading__connection_ends(void 
 	assert_int_equal(metric_now("belfry_http_held"), 0);
 }
 
+/* How many files are in an epoll. */
+static int count_watched(void)
+{
+	DIR *folder = opendir("/proc/self/fdinfo");
+	assert_non_null(folder);
+	int count = 0;
+	for (struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
+		char path[64];
+		char line[256];
+		(void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%.20s", entry->d_name);
+		FILE *file = entry->d_name[0] != '.' ? fopen(path, "r") : NULL;
+		while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+			count += str_starts_with(str_of(line), STR("tfd:"));
+		}
+		if (file != NULL) {
+			assert_int_equal(fclose(file), 0);
+		}
+	}
+	assert_int_equal(closedir(folder), 0);
+	return count;
+}
+
+/* Another descriptor of the server's end of a connection. */
+static int copy_other_end(int fd)
+{
+	struct sockaddr_in own;
+	struct sockaddr_in peer;
+	socklen_t own_size = sizeof(own);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&own, &own_size), 0);
+	for (int other = 3; other < 1024; other++) {
+		socklen_t size = sizeof(peer);
+		if (getpeername(other, (struct sockaddr *)&peer, &size) == 0 &&
+			peer.sin_port == own.sin_port) {
+			return dup(other);
+		}
+	}
+	return -1;
+}
+
+/* As while a child begins, which has all files until its program is loaded. */
+static void connection__ended_and_open_elsewhere__nothing_is_heard_of_it(void **state)
+{
+	(void)state;
+	int without = count_watched();
+	int fd = held_connection();
+	int copy = copy_other_end(fd);
+	assert_true(copy >= 0);
+	assert_int_equal(count_watched(), without + 1);
+	assert_int_equal(shutdown(fd, SHUT_WR), 0);
+	await_connections(0);
+	assert_int_equal(count_watched(), without);
+	assert_int_equal(close(copy), 0);
+	assert_int_equal(close(fd), 0);
+}
+
 /* The end of its sending comes with the request, or behind it. */
 static void client__sends_no_more__answered_and_closed(void **state)
 {
@@ -465,6 +521,7 @@ int main(void)
 		TEST(request__that_comes_while_another_waits__answered_after_it),
 		TEST(answer__not_taken_at_once__sent_whole_and_served_on),
 		TEST(client__gone_between_while_waiting_or_reading__connection_ends),
+		TEST(connection__ended_and_open_elsewhere__nothing_is_heard_of_it),
 		TEST(client__sends_no_more__answered_and_closed),
 		cmocka_unit_test_prestate_setup_teardown(
 			connection__idle_too_long__closed_and_not_counted_as_slow, start, stop, &is_impatient),
