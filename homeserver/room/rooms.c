@@ -410,8 +410,12 @@ void rooms_tidy(struct rooms *rooms, int64_t before_ms)
 static void forget_content(struct rooms *rooms, struct room *room, bool is_rewritten)
 {
 	LOCK_SCOPE(&room->lock);
-	room->is_stale = true;                    /* also for who is loading it now */
-	room->redactions += is_rewritten ? 1 : 0; /* the same, for single events */
+	room->is_stale = true; /* also for who is loading it now */
+	if (is_rewritten) {
+		room->redactions++; /* the same, for single events */
+		/* Before anybody can load the room anew: whoever did would keep the old texts with its state. */
+		cache_clear(rooms->events);
+	}
 	room_unload_locked(rooms, room);
 }
 
@@ -424,7 +428,6 @@ void rooms_forget(struct rooms *rooms)
 		room_unref(list[i]);
 	}
 	mem_free(list);
-	cache_clear(rooms->events);
 }
 
 /* What holds in it is as it was; who loads it now reads on. */
@@ -436,12 +439,11 @@ static void leave_behind(struct room *room)
 
 void rooms_told(struct rooms *rooms, int64_t room_nid, int64_t position, enum news_kind kind)
 {
-	bool is_rewritten = kind == NEWS_REWRITTEN;
 	struct room *room = find_ref(rooms, &rooms->by_nid, nid_key(&room_nid));
 	if (room != NULL && kind == NEWS_MESSAGE) {
 		leave_behind(room);
 	} else if (room != NULL) {
-		forget_content(rooms, room, is_rewritten);
+		forget_content(rooms, room, kind == NEWS_REWRITTEN);
 		if (room_is_partial(room)) {
 			room_wake_rest_waiters(room); /* the other process may have got the members */
 		}
@@ -450,9 +452,6 @@ void rooms_told(struct rooms *rooms, int64_t room_nid, int64_t position, enum ne
 		raise_to(&room->last_position, position);
 		rooms->observer.room_committed(rooms->observer.self, room);
 		room_unref(room);
-	}
-	if (is_rewritten) {
-		cache_clear(rooms->events);
 	}
 }
 

@@ -26,6 +26,9 @@
 
 enum { SENDERS = 6, STEPS = 60, ROOMS = 2, USERS = 3, CREATORS = 6, ROOMS_EACH = 90 };
 
+/* Messages, so that what was before them is read by itself. */
+enum { BEYOND_RECENT = 60 };
+
 static struct homeserver hs;
 static struct str url;
 static atomic_int redacted_n;
@@ -785,6 +788,63 @@ static void room_roster__a_member_changes__nothing_that_was_read_before_is_kept(
 	assert_int_not_equal(before, serial);
 }
 
+/* --- rewritten by another process ----------------------------------------------------------------------------------- */
+
+static void read_member(struct room *room, struct arena *arena, const struct event **out)
+{
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	struct room *loaded;
+	struct stored_event *member;
+	assert_int_equal(rooms_get_nid(&ctx, &hs, room_nid(room), &loaded), ERR_OK);
+	assert_int_equal(room_state_event(&ctx, &hs, loaded, STR("m.room.member"), STR("@u0:hs"),
+						 POSITION_NOW, &member),
+		ERR_OK);
+	*out = member->event;
+}
+
+/* Somebody who is woken by what another process told, and reads at once. */
+static void on_told(void *self, struct room *room)
+{
+	(void)self;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	const struct event *member;
+	read_member(room, arena, &member);
+	assert_true(str_contains(member->raw, STR("after")));
+}
+
+static void rooms_told__of_another_text__whoever_is_woken_reads_and_keeps_that(void **state)
+{
+	(void)state;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	struct room *room;
+	const struct event *member;
+	const struct room_intent names = state_intent(arena, user_of(arena, 0), "m.room.member",
+		user_of(arena, 0).s, "{\"membership\":\"join\",\"displayname\":\"before\"}");
+	assert_int_equal(make_room(&ctx, "11", NULL, &room), ERR_OK);
+	assert_int_equal(room_add(&ctx, &hs, room, &names, 1, NULL), ERR_OK);
+	for (int i = 0; i < BEYOND_RECENT; i++) {
+		const struct room_intent message =
+			message_intent(arena, 0, "{\"msgtype\":\"m.text\",\"body\":\"x\"}", 79000004 + i);
+		assert_int_equal(room_add(&ctx, &hs, room, &message, 1, NULL), ERR_OK);
+	}
+	rooms_tidy(hs.rooms, INT64_MAX);
+	read_member(room, arena, &member);
+	assert_true(str_contains(member->raw, STR("before")));
+	assert_int_equal(
+		ask_number(room_id_of(room).s,
+			"UPDATE events e SET json = replace(json, 'before', 'after') FROM rooms r "
+			"WHERE r.room_id = $1 AND e.room_nid = r.room_nid AND e.json LIKE '%before%' RETURNING 1"),
+		1);
+	const struct room_observer observer = {.room_committed = on_told};
+	rooms_observe(hs.rooms, &observer);
+	rooms_told(hs.rooms, room_nid(room), room_last_position(room), NEWS_REWRITTEN);
+	read_member(room, arena, &member);
+	assert_true(str_contains(member->raw, STR("after")));
+}
+
 int main(void)
 {
 #define SERVER_TEST(name) cmocka_unit_test_setup_teardown(name, set_up_server, tear_down_server)
@@ -799,6 +859,7 @@ int main(void)
 		SERVER_TEST(room_add__premise_that_is_gone__nothing_is_added),
 		SERVER_TEST(room_state_list__chosen_members__each_once),
 		SERVER_TEST(room_roster__a_member_changes__nothing_that_was_read_before_is_kept),
+		SERVER_TEST(rooms_told__of_another_text__whoever_is_woken_reads_and_keeps_that),
 	};
 	return cmocka_run_group_tests(tests, set_up, NULL);
 }
