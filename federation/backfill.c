@@ -315,9 +315,9 @@ static enum err fill_gap(struct ctx *ctx, struct federation *federation, struct 
 {
 	size_t added = 0;
 	bool is_unanswered = false;
-	bool is_open;
-	TRY(room_order_history(ctx, federation->hs, room, gap->below, &is_open));
-	if (!is_open) {
+	size_t missing;
+	TRY(room_order_history(ctx, federation->hs, room, gap->below, &missing));
+	if (missing == 0) {
 		return ERR_OK;
 	}
 	TRY(ask_all(ctx, federation, room, first, gap, &added, &is_unanswered));
@@ -353,6 +353,16 @@ static enum err ask_for_gap(struct ctx *ctx, struct federation *federation, stru
 	return fill_gap(ctx, federation, room, quest->first, &quest->gap);
 }
 
+/* Nobody tells a server that is not in the room; but what came while it was may not be in order yet. */
+static enum err put_in_order(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct room_gap *gap, bool *out_has_changed)
+{
+	size_t missing;
+	TRY(room_order_history(ctx, hs, room, gap->below, &missing));
+	*out_has_changed = missing != gap->prev_count;
+	return ERR_OK;
+}
+
 static enum err fill(void *self, struct ctx *ctx, struct room *room, int64_t reached,
 	bool *out_goes_on)
 {
@@ -361,12 +371,12 @@ static enum err fill(void *self, struct ctx *ctx, struct room *room, int64_t rea
 	struct quest quest = {.backfill = backfill, .room_nid = room_nid(room), .ask = ask_for_gap};
 	bool is_whole;
 	*out_goes_on = false;
-	if (!room_is_resident(room)) {
-		return ERR_OK; /* nobody tells a server that is not in the room */
-	}
 	TRY(room_gap_find(ctx, hs, room, reached, reached + 1, &quest.gap));
 	if (quest.gap.below == 0) {
 		return ERR_OK;
+	}
+	if (!room_is_resident(room)) {
+		return put_in_order(ctx, hs, room, &quest.gap, out_goes_on);
 	}
 	TRY(ctx_may_ask(ctx));
 	TRY(await_whole(ctx, hs, room, &is_whole));

@@ -197,11 +197,11 @@ MUST_CHECK enum err room_accept_history(struct ctx *ctx, struct homeserver *hs, 
 
 /**
  * Puts in order what had come at a gap when somebody ended before that was done: room_accept_history() begins with it too.
- * @param out_is_open  something is still missing there
+ * @param out_missing  how many events are still missing there
  * Errors: STORE; SHUTDOWN.  Cost: the room's turn, two round trips; a commit for each that has to be put in order
  */
 MUST_CHECK enum err room_order_history(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	int64_t below, bool *out_is_open);
+	int64_t below, size_t *out_missing);
 
 /**
  * Adds one event of long ago, with the state before it (all of it known as outliers): between it and the timeline there may be any number

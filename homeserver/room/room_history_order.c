@@ -190,13 +190,13 @@ enum err history_begin(struct history *history, struct gap_row *out)
 }
 
 enum err room_order_history(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	int64_t below, bool *out_is_open)
+	int64_t below, size_t *out_missing)
 {
 	struct history history = {.ctx = ctx, .hs = hs, .room = room, .below = below};
 	struct gap_row gap;
 	TRY(room_turn_take(ctx, hs, room));
 	enum err err = history_begin(&history, &gap);
 	room_turn_give(room);
-	*out_is_open = err == ERR_OK && gap.prev_count > 0;
+	*out_missing = err == ERR_OK ? gap.prev_count : 0;
 	return err;
 }

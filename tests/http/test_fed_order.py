@@ -119,7 +119,8 @@ def test_history__known_branch_met_again_in_a_gap__shown_below_what_stands_on_it
 
 
 @pytest.mark.one_process("each process has the faults that are set")
-def test_history__ended_before_it_was_in_order__the_next_reader_has_it_in_order(make_federated, remote, monkeypatch):
+@pytest.mark.parametrize("then", ["stays", "leaves"])
+def test_history__ended_before_it_was_in_order__the_next_reader_has_it_in_order(make_federated, remote, monkeypatch, then):
     """As above, but the server ends between the commit of what it fetched and putting it in order.  Nobody else helps afterwards."""
     monkeypatch.setenv("BELFRY_FAULTS", "history.order:1")
     server = make_federated().start()
@@ -133,6 +134,8 @@ def test_history__ended_before_it_was_in_order__the_next_reader_has_it_in_order(
     server.kill()
     remote.on("GET", r"/_matrix/federation/v1/backfill/.*", lambda ask: (404, {"errcode": "M_NOT_FOUND", "error": "no"}))
     server.start()
+    if then == "leaves":
+        late.alice.leave(late.room.room_id).ok()
     assert late.shows() == late.all()
     assert late.shows(limit=2) == late.all()
     assert server.sql("SELECT count(*) FROM room_gaps g JOIN events e ON e.event_id = g.prev_id AND e.position > -(1::bigint << 60)").strip() == "0"
