@@ -91,7 +91,7 @@ struct room {
 	struct lock lock;
 	struct cond changed;   /**< the turn was given back, or a pending write ended */
 	bool turn_taken;       /**< guarded by lock, like all below but head */
-	bool is_stale;         /**< a write failed: head and content have to be loaded anew */
+	bool is_stale;         /**< head and content have to be loaded anew */
 	int64_t messages_told; /**< times that another process added events that are no state */
 	int64_t messages_read; /**< of these, what the content has */
 	int pending;           /**< writes submitted and not finished */
@@ -210,7 +210,7 @@ void room_apply_move(struct room *room, struct str type, struct str state_key,
 /** It is known now since when an entry of the state holds, and where its event stands. Writer's thread. */
 void room_apply_since(struct room *room, struct str type, struct str state_key,
 	int64_t from_position, int64_t event_position);
-/** Reads anew what gaps there are, and what history shows elsewhere. One round trip. */
+/** Reads anew what gaps there are, and what history shows elsewhere; when it cannot, the room is loaded anew. One round trip. */
 MUST_CHECK enum err room_refresh_gaps(struct ctx *ctx, struct homeserver *hs, struct room *room);
 /** Waits until no write of the room is under way; the caller has the turn. Errors: TIMEOUT */
 MUST_CHECK enum err room_settle(struct ctx *ctx, struct homeserver *hs, struct room *room);

@@ -2,6 +2,7 @@
  * The content of a loaded room: read from the database, brought up to date by commits, put away.
  */
 #include "base/buf.h"
+#include "base/fault_point.h"
 #include "base/mem.h"
 #include "homeserver/room/room.h"
 #include "homeserver/room/room_accept.h"
@@ -512,12 +513,15 @@ void room_uncache_event(struct homeserver *hs, struct room *room, struct str eve
 enum err room_refresh_gaps(struct ctx *ctx, struct homeserver *hs, struct room *room)
 {
 	struct graph_summary graph;
-	TRY(store_graph_summary(ctx, hs->db, room->nid, &graph));
+	enum err err = FAULT_POINT("room.refresh_gaps")
+		? fail_cause(ctx, ERR_STORE, "fault point")
+		: store_graph_summary(ctx, hs->db, room->nid, &graph);
 	LOCK_SCOPE(&room->lock);
-	if (room->content != NULL) {
+	room->is_stale = room->is_stale || err != ERR_OK; /* what it says is not what is stored */
+	if (err == ERR_OK && room->content != NULL) {
 		room->content->graph = graph;
 	}
-	return ERR_OK;
+	return err;
 }
 
 void room_apply_redaction(struct homeserver *hs, struct room *room, struct stored_event *redacted)

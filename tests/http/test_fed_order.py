@@ -141,6 +141,20 @@ def test_history__ended_before_it_was_in_order__the_next_reader_has_it_in_order(
     assert server.sql("SELECT count(*) FROM room_gaps g JOIN events e ON e.event_id = g.prev_id AND e.position > -(1::bigint << 60)").strip() == "0"
 
 
+@pytest.mark.one_process("each process has the faults that are set")
+@pytest.mark.parametrize("nth", [1, 2])
+def test_history__what_gaps_are_left_cannot_be_read_once__in_order_all_the_same(make_federated, remote, monkeypatch, nth):
+    """As above, but the database fails when all of it is stored: whoever reads next sees what is stored."""
+    monkeypatch.setenv("BELFRY_FAULTS", "room.refresh_gaps:%d" % nth)
+    server = make_federated().start()
+    monkeypatch.delenv("BELFRY_FAULTS")
+    late = Late(server, remote, 9)
+    late.shared.deliver(late.missed[4])
+    late.alice.messages(late.room.room_id, limit=50)
+    assert late.shows() == late.all()
+    assert late.shows(limit=2) == late.all()
+
+
 @pytest.mark.parametrize("shown_over", [1, 0])
 def test_history__what_a_soft_failed_event_stands_on__shown_before_what_stands_on_that(federated, remote, shown_over):
     """first, early, topic, over the topic (if that comes), over, ban: the ban came before the topic of the banned, which is not shown."""
