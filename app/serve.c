@@ -12,6 +12,7 @@
 #include "app/data_folder.h"
 #include "app/database.h"
 #include "app/first_start.h"
+#include "app/libraries.h"
 #include "app/manager.h"
 #include "app/wire.h"
 #include "base/clock.h"
@@ -78,6 +79,7 @@ static enum err start(struct server *server, struct command_line *line)
 {
 	struct ctx *ctx = server->ctx;
 	TRY(read_options(server, line));
+	pid_t libraries = libraries_begin();
 	TRY(open_folder(server, line->data));
 	TRY(database_open(ctx, server->conf, server->folder.path, &server->signals,
 		conf_int(server->conf, "database.start_timeout"), &server->database));
@@ -94,6 +96,7 @@ static enum err start(struct server *server, struct command_line *line)
 	if (server->wire == NULL) {
 		return fail(ctx, ERR_STORE, NULL, "The database went away while the server started");
 	}
+	TRY(libraries_end(ctx, libraries));
 	return wire_start(ctx, server->wire);
 }
 

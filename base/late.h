@@ -9,7 +9,8 @@
 
 /**
  * Loads a library and finds what it exports; all its symbols are resolved at once. It stays until the process ends. One that is not
- * there ends the process, since it was there when the program was built: it is a broken installation.
+ * there ends the process, since it was there when the program was built: it is a broken installation. A server says so when it starts
+ * (app/libraries.h).
  *
  * @param soname  such as "libolm.so.3"
  * @param names   of functions or variables

@@ -73,6 +73,18 @@ def test_serve__at_rest__only_what_was_asked_for_is_loaded(make_server):
     assert not {"/libxml2.so", "/libical.so", "/libolm.so"} & set(loaded())
 
 
+@pytest.mark.parametrize("name", ["libicuuc", "libicui18n", "libstemmer", "libxml2", "libical", "libolm"])
+def test_serve__library_of_later_missing__said_at_the_start(make_server, tmp_path, name):
+    with open(binary(), "rb") as file:
+        soname = re.search(rb"%s\.so\.\w+" % name.encode(), file.read()).group().decode()
+    (tmp_path / soname).write_bytes(b"no library")
+    server = make_server()
+    server.environment["LD_LIBRARY_PATH"] = str(tmp_path)
+    assert ended(server) == 1
+    assert "library.missing name=%s" % soname in server.log()
+    assert "A library is missing" in server.log()
+
+
 def test_serve__same_folder_twice__second_refused_first_lives(make_server):
     first = make_server().start()
     second = Server(folder=first.root)
