@@ -305,14 +305,22 @@ def test_upgrade__tombstone_refused__no_new_room(alice, policy, room):
 
 
 @pytest.mark.parametrize("version", ["11", "12"])
-def test_upgrade__power_lost_while_the_tombstone_is_signed__no_new_room(alice, policy, room, version):
-    def leave(pdu):
-        if pdu["type"] == "m.room.tombstone":
-            alice.post(alice.room(room, "leave")).ok()
+@pytest.mark.parametrize("how", ["leaves", "is demoted"])
+def test_upgrade__power_lost_while_the_tombstone_is_signed__no_new_room(federated, alice, policy, room, version, how):
+    bob = federated.user()
+    bob.join(room).ok()
+    levels = alice.get_state(room, "m.room.power_levels").ok().json
+    alice.set_state(room, "m.room.power_levels", {**levels, "users": {bob.user_id: 150}})
 
-    policy.verdict = leave
-    alice.post(alice.room(room, "upgrade"), {"new_version": version}).expect(403, "M_FORBIDDEN")
-    assert alice.get("/joined_rooms").ok()["joined_rooms"] == []
+    def lose(pdu):
+        if pdu["type"] == "m.room.tombstone" and how == "leaves":
+            bob.post(bob.room(room, "leave")).ok()
+        elif pdu["type"] == "m.room.tombstone":
+            alice.set_state(room, "m.room.power_levels", levels)
+
+    policy.verdict = lose
+    bob.post(bob.room(room, "upgrade"), {"new_version": version}).expect(403, "M_FORBIDDEN")
+    assert bob.get("/joined_rooms").ok()["joined_rooms"] == ([] if how == "leaves" else [room])
 
 
 @pytest.mark.parametrize("version", ["11", "12"])
