@@ -15,7 +15,7 @@
 enum {
 	ATTEMPTS = 5,
 	ENVELOPE_MAX_BYTES = 2048, /* of a message besides its content */
-	TRIM_ONE_IN = 32,          /* a full inbox is looked at with one message of so many */
+	COUNTED_MAX = 16,          /* of a full inbox, with each message, on average */
 };
 
 static struct metric messages_total =
@@ -188,12 +188,15 @@ static enum err commit_once(struct ctx *ctx, struct homeserver *hs, struct str t
 	struct write *write = write_new(ctx);
 	struct delivery *delivery = ARENA_NEW(ctx->arena, struct delivery);
 	*delivery = (struct delivery){hs, targets};
+	/* Who trims an inbox counts all that it may keep: the larger that is, the less often. */
+	const uint64_t trim_one_in =
+		(uint64_t)MAX_OF(hs->e2ee->message_limit / COUNTED_MAX, INT64_C(1));
 	write_set_positions(write, 1);
 	store_transaction_insert(write, txn_key, STR(""), clock_wall_ms(&hs->clock));
 	for (size_t i = 0; i < targets->list.n; i++) {
 		const struct target *target = &targets->list.p[i];
 		store_to_device_add(write, target->user_id, target->device_id, target->message);
-		if (rng_u64(&hs->rng) % TRIM_ONE_IN == 0) {
+		if (rng_u64(&hs->rng) % trim_one_in == 0) {
 			store_to_device_trim(write, target->user_id, target->device_id,
 				hs->e2ee->message_limit);
 		}

@@ -57,7 +57,7 @@ struct claimed_key {
 };
 /**
  * Takes keys; committed before it returns. A triple has one row, unless nothing was left and there is no fallback key. One
- * round trip; waits for nobody.
+ * round trip, two when a triple has no one-time key left; waits for nobody. On an error keys may be used up that nobody got.
  */
 MUST_CHECK enum err store_one_time_key_claim(struct ctx *ctx, struct db *db,
 	const struct key_claim *claim, struct claimed_key **out, size_t *out_count);

@@ -35,25 +35,40 @@ SELECT 2, '', coalesce((SELECT max(m.position) FROM device_messages m WHERE m.us
 ORDER BY 1, 2;
 
 -- name: one_time_key_claim
--- One key for each triple of user, device, algorithm: the oldest that nobody else is taking, else the fallback key. `picked` has to
--- be made once: looked at again it would lock others; both limits tell the planner how few they are, so that it
--- plans once. Nobody waits for anybody: what another one has locked is passed over. Application services are told what their users have
--- left. Rows: number of the triple, key id, key. Index: one_time_keys_free_idx, fallback_keys_pkey, accounts_pkey, appservice_key_news_pkey.
+-- One key for each triple of user, device, algorithm that has one: the oldest that nobody else is taking. `picked` has to
+-- be made once: looked at again it would lock others; what it has locked stays where it lies until the end. The limits tell the planner
+-- how few they are, and the arrays are hidden from it behind SELECT, so that it plans once. Nobody waits for anybody: what another one has
+-- locked is passed over. Application services are told what their users have left. Rows: number of the triple, key id, key.
+-- Index: one_time_keys_free_idx, accounts_pkey, appservice_key_news_pkey.
 WITH wanted AS (
-	SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS u(user_id, device_id, algorithm, n)
-	LIMIT cardinality($1::text[])
+	SELECT unnest((SELECT $1::text[])) AS user_id, unnest((SELECT $2::text[])) AS device_id,
+		unnest((SELECT $3::text[])) AS algorithm, generate_subscripts((SELECT $1::text[]), 1) AS n
+	LIMIT (SELECT cardinality($1::text[]))
 ), picked AS MATERIALIZED (
-	SELECT w.n, w.user_id, w.device_id, w.algorithm, f.key_id FROM wanted w CROSS JOIN LATERAL (
-		SELECT o.key_id FROM one_time_keys o
+	SELECT w.n, f.place FROM wanted w CROSS JOIN LATERAL (
+		SELECT o.ctid AS place FROM one_time_keys o
 		WHERE o.user_id = w.user_id AND o.device_id = w.device_id AND o.algorithm = w.algorithm AND NOT o.is_claimed
 		ORDER BY o.seq LIMIT 1 FOR UPDATE SKIP LOCKED
 	) AS f
 ), taken AS (
-	UPDATE one_time_keys k SET is_claimed = true FROM picked p
-	WHERE k.user_id = p.user_id AND k.device_id = p.device_id AND k.algorithm = p.algorithm AND k.key_id = p.key_id
+	UPDATE one_time_keys k SET is_claimed = true FROM picked p WHERE k.ctid = p.place
 	RETURNING p.n, k.user_id, k.device_id, k.key_id, k.key
-), short AS (
-	SELECT w.* FROM wanted w WHERE NOT EXISTS (SELECT 1 FROM taken t WHERE t.n = w.n)
+), told AS (
+	INSERT INTO appservice_key_news (user_id, device_id, claims)
+	SELECT t.user_id, t.device_id, 1
+	FROM (SELECT DISTINCT user_id, device_id FROM taken) AS t
+	JOIN accounts a ON a.user_id = t.user_id AND a.appservice_id IS NOT NULL
+	ORDER BY t.user_id, t.device_id
+	ON CONFLICT (user_id, device_id) DO UPDATE SET claims = appservice_key_news.claims + 1
+)
+SELECT n, key_id, key FROM taken;
+
+-- name: fallback_key_claim
+-- The fallback key, where there is one, for each triple of user, device, algorithm that has no other left; it is used from now on.
+-- Nobody waits for anybody, as above. Application services are told. Rows: number of the triple, key id, key.
+-- Index: fallback_keys_pkey, accounts_pkey, appservice_key_news_pkey.
+WITH short AS (
+	SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS u(user_id, device_id, algorithm, n)
 ), marked AS (
 	UPDATE fallback_keys f SET is_used = true
 	FROM (
@@ -67,13 +82,11 @@ WITH wanted AS (
 	RETURNING f.user_id, f.device_id
 ), told AS (
 	INSERT INTO appservice_key_news (user_id, device_id, claims)
-	SELECT c.user_id, c.device_id, 1
-	FROM (SELECT user_id, device_id FROM taken UNION SELECT user_id, device_id FROM marked) AS c
-	JOIN accounts a ON a.user_id = c.user_id AND a.appservice_id IS NOT NULL
-	ORDER BY c.user_id, c.device_id
+	SELECT m.user_id, m.device_id, 1
+	FROM (SELECT DISTINCT user_id, device_id FROM marked) AS m
+	JOIN accounts a ON a.user_id = m.user_id AND a.appservice_id IS NOT NULL
+	ORDER BY m.user_id, m.device_id
 	ON CONFLICT (user_id, device_id) DO UPDATE SET claims = appservice_key_news.claims + 1
 )
-SELECT t.n, t.key_id, t.key FROM taken t
-UNION ALL
 SELECT s.n, f.key_id, f.key FROM short s
 JOIN fallback_keys f ON f.user_id = s.user_id AND f.device_id = s.device_id AND f.algorithm = s.algorithm;

@@ -83,12 +83,13 @@ WITH chain AS (
 SELECT 1 / CASE WHEN (SELECT count(*) FROM moved) = (SELECT count(*) FROM chain) THEN 1 ELSE 0 END;
 
 -- name: event_insert tells=message:1
--- One row for each event; a unique violation when an id is known. Index: events_pkey.
+-- One row for each event; a unique violation when an id is known. Arrays side by side in SELECT are walked through together; in FROM each
+-- would become a table first. Index: events_pkey.
 INSERT INTO events (room_nid, position, event_id, type, state_key, sender, origin_server_ts, depth,
 	json, replaces_position, thread_root, txn, notify_seq, highlight_seq)
-SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[],
-	$7::bigint[], $8::bigint[], $9::text[], $10::bigint[], $11::text[], $12::text[], $13::bigint[],
-	$14::bigint[]);
+SELECT unnest($1::bigint[]), unnest($2::bigint[]), unnest($3::text[]), unnest($4::text[]), unnest($5::text[]),
+	unnest($6::text[]), unnest($7::bigint[]), unnest($8::bigint[]), unnest($9::text[]), unnest($10::bigint[]),
+	unnest($11::text[]), unnest($12::text[]), unnest($13::bigint[]), unnest($14::bigint[]);
 
 -- name: event_move tells=rewritten:1
 -- Outliers come into the timeline: nid, event id, position, replaced position, thread, notify_seq,

@@ -233,6 +233,35 @@ static void fallback_key__used_up__again_and_again_and_told(void **state)
 	assert_int_equal(left.unused_fallback_n, 0); /* the same one is as used as before */
 }
 
+static void claim__some_have_one_time_keys__each_gets_its_own(void **state)
+{
+	struct world *world = *state;
+	const struct str users[] = {user_of(world, "mia"), user_of(world, "max"), user_of(world, "moe"),
+		user_of(world, "mel")};
+	const struct str devices[] = {STR("PHONE"), STR("PHONE"), STR("PHONE"), STR("PHONE")};
+	const struct str algorithms[] = {CURVE, CURVE, CURVE, CURVE};
+	const struct str id = STR("fallback");
+	const struct str key = STR("\"f\"");
+	const struct key_upload upload = {users[2], STR("PHONE"), algorithms, &id, &key, 1};
+	const struct key_claim wanted = {users, devices, algorithms, COUNT_OF(users)};
+	struct str got[COUNT_OF(users)] = {{0}};
+	struct claimed_key *keys;
+	size_t count;
+	assert_int_equal(store_fallback_key_set(&world->ctx, world->db, &upload), ERR_OK);
+	assert_int_equal(add_keys(world, users[1], 1, 1, "a"), ERR_OK);
+	assert_int_equal(add_keys(world, users[3], 3, 1, "a"), ERR_OK);
+	assert_int_equal(store_one_time_key_claim(&world->ctx, world->db, &wanted, &keys, &count),
+		ERR_OK);
+	assert_int_equal(count, 3);
+	for (size_t i = 0; i < count; i++) {
+		got[keys[i].index] = keys[i].key_id;
+	}
+	assert_true(got[0].p == NULL); /* has none at all */
+	assert_true(str_equals(got[1], STR("k1")));
+	assert_true(str_equals(got[2], id));
+	assert_true(str_equals(got[3], STR("k3")));
+}
+
 struct claimer {
 	struct db *db;
 	struct str user_id;
@@ -407,6 +436,7 @@ int main(void)
 		TEST(cross_signing__account_ends__keys_and_signatures_gone),
 		TEST(one_time_keys__claimed__the_oldest_and_never_again),
 		TEST(fallback_key__used_up__again_and_again_and_told),
+		TEST(claim__some_have_one_time_keys__each_gets_its_own),
 		TEST(one_time_keys__claimed_by_many_at_once__each_key_once_and_none_empty),
 		TEST(one_time_keys__connections_break__no_key_twice),
 		TEST(to_device__sent__in_order_until_arrived_also_after_a_crash),
