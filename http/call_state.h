@@ -11,7 +11,7 @@
 struct reply_header {
 	struct reply_header *next;
 	const char *name;
-	const char *value;
+	struct str value;
 };
 
 struct call_state {

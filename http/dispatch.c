@@ -71,7 +71,7 @@ static void resume(struct request *request)
 static bool set_answer(struct request *request, struct answer answer)
 {
 	if (atomic_exchange(&request->is_answered, true)) {
-		MHD_destroy_response(answer.response);
+		answer_fini(&answer);
 		return false;
 	}
 	const struct router_entry *entry = request->match.entry;

@@ -18,10 +18,9 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { HEAD_BYTES = 512, HEAD_CEILING = 64 * 1024 };
+enum { HEAD_BYTES = 512, HEAD_CEILING = 128 * 1024 };
 
 static struct metric held_gauge = METRIC_GAUGE("belfry_http_held",
 	"Connections of waiting requests that take no memory of libmicrohttpd");
@@ -94,38 +93,11 @@ static void read_next(struct io_loop *loop, struct conn *conn);
 
 /* --- answering ---------------------------------------------------------------------------------------- */
 
-static enum MHD_Result add_line(void *data, enum MHD_ValueKind kind, const char *name,
-	const char *value)
-{
-	(void)kind;
-	struct buf *head = data;
-	buf_add(head, str_of(name));
-	buf_add_lit(head, ": ");
-	buf_add(head, str_of(value));
-	buf_add_lit(head, "\r\n");
-	return MHD_YES;
-}
-
-static void add_date(struct buf *head)
-{
-	time_t now = time(NULL);
-	struct tm parts;
-	char text[64];
-	if (gmtime_r(&now, &parts) != NULL &&
-		strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &parts) > 0) {
-		(void)add_line(head, MHD_HEADER_KIND, MHD_HTTP_HEADER_DATE, text);
-	}
-}
-
-static void write_head(struct buf *head, const struct answer *answer)
+static void write_head(struct io_loop *loop, const struct answer *answer, struct buf *head)
 {
 	buf_init(head, HEAD_CEILING);
 	buf_reserve(head, HEAD_BYTES);
-	buf_printf(head, "HTTP/1.1 %d %s\r\n", answer->status,
-		MHD_get_reason_phrase_for((unsigned)answer->status));
-	add_date(head);
-	(void)MHD_get_response_headers(answer->response, add_line, head);
-	buf_printf(head, "Content-Length: %zu\r\n\r\n", answer->body_bytes);
+	answer_write_head(answer, io_loop_date(loop), head);
 	invariant(buf_ok(head));
 }
 
@@ -138,7 +110,8 @@ static bool send_some(struct held_answer *held)
 		const size_t of_head = MIN_OF(held->sent, held->head.n);
 		const size_t of_body = held->sent - of_head;
 		struct iovec parts[2] = {{held->head.p + of_head, held->head.n - of_head},
-			{answer->body_bytes > 0 ? answer->body + of_body : NULL, answer->body_bytes - of_body}};
+			{answer->body_bytes > 0 ? answer->body.p + of_body : NULL,
+				answer->body_bytes - of_body}};
 		const struct msghdr message = {.msg_iov = parts, .msg_iovlen = COUNT_OF(parts)};
 		ssize_t n = sendmsg(held->request->conn->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR) {
@@ -182,8 +155,7 @@ static void finish(struct held_answer *held, bool may_go_on)
 	struct request *request = held->request;
 	struct conn *conn = request->conn;
 	struct io_loop *loop = request->loop;
-	bool goes_on = may_go_on && !server_is_stopping(request->server) &&
-		MHD_get_response_header(request->answer.response, MHD_HTTP_HEADER_CONNECTION) == NULL;
+	bool goes_on = may_go_on && !server_is_stopping(request->server) && !request->answer.is_last;
 	metric_add(&held_gauge, -1);
 	buf_fini(&held->head);
 	request_complete(request);
@@ -221,9 +193,9 @@ static bool is_sent(const struct held_answer *held)
 static void begin_answer(struct request *request)
 {
 	struct held_answer held = {.request = request};
-	invariant(request->answer.body != NULL || request->answer.body_bytes == 0); /* no file */
+	invariant(request->answer.file == NULL);
 	request_begin_sending(request);
-	write_head(&held.head, &request->answer);
+	write_head(request->loop, &request->answer, &held.head);
 	bool is_well = send_some(&held);
 	if (!is_well || is_sent(&held) || !keep_rest(&held)) {
 		finish(&held, is_well && is_sent(&held));
@@ -232,7 +204,7 @@ static void begin_answer(struct request *request)
 
 void held_resume(struct request *request)
 {
-	if (request->answer.response != NULL || dispatch_again(request)) {
+	if (request->answer.status != 0 || dispatch_again(request)) {
 		begin_answer(request);
 	}
 }

@@ -16,9 +16,10 @@
 #include <netinet/in.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { BATCH_AT_ONCE = 32, BUFFER_BYTES = 8 * 1024 };
+enum { BATCH_AT_ONCE = 32, BUFFER_BYTES = 8 * 1024, DATE_BYTES = 32 };
 
 struct io_loop {
 	struct http_server *server;
@@ -36,6 +37,8 @@ struct io_loop {
 	struct request *queued; /* taken from `woken`, first first */
 	struct conn *returning; /* while libmicrohttpd takes it */
 	char buffer[BUFFER_BYTES];
+	char date[DATE_BYTES]; /* what io_loop_date() wrote last */
+	time_t date_s;         /* of when */
 	atomic_bool is_ending;
 };
 
@@ -228,6 +231,18 @@ char *io_loop_buffer(struct io_loop *loop, size_t *out_bytes)
 {
 	*out_bytes = sizeof(loop->buffer);
 	return loop->buffer;
+}
+
+struct str io_loop_date(struct io_loop *loop)
+{
+	time_t now_s = time(NULL);
+	struct tm parts;
+	if (now_s != loop->date_s && gmtime_r(&now_s, &parts) != NULL) {
+		size_t n = strftime(loop->date, sizeof(loop->date), "%a, %d %b %Y %H:%M:%S GMT", &parts);
+		invariant(n > 0);
+		loop->date_s = now_s;
+	}
+	return str_of(loop->date);
 }
 
 /* --- the thread ---------------------------------------------------------------------------------------- */

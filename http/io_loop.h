@@ -41,6 +41,8 @@ struct conn *io_loop_returning(const struct io_loop *loop);
 void io_loop_watch(struct io_loop *loop, struct conn *conn);
 /** Nothing is told of it any more, if it was; before its socket is closed. */
 void io_loop_unwatch(struct conn *conn);
+/** What time it is, as an answer's Date has it; until the next call. */
+struct str io_loop_date(struct io_loop *loop);
 /** Where what has come may be read to, by one at a time. */
 char *io_loop_buffer(struct io_loop *loop, size_t *out_bytes);
 

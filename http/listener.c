@@ -133,11 +133,7 @@ static void *on_target(void *data, const char *target, struct MHD_Connection *co
 static enum MHD_Result send_answer(struct request *request)
 {
 	request_begin_sending(request);
-	enum MHD_Result queued = MHD_queue_response(request->connection,
-		(unsigned)request->answer.status, request->answer.response);
-	MHD_destroy_response(request->answer.response);
-	request->answer.response = NULL;
-	return queued;
+	return answer_queue(&request->answer, request->connection);
 }
 
 /*
@@ -167,7 +163,7 @@ static enum MHD_Result begin_stream(struct request *request)
 	request->phase = REQUEST_BODY;
 	request->body_begun_ms = now_ms();
 	set_body_deadline(request, 0);
-	if (request->answer.response == NULL) {
+	if (request->answer.status == 0) {
 		request_open_body(request);
 		return MHD_YES;
 	}
@@ -227,7 +223,7 @@ static enum MHD_Result go_on(const struct request *request)
 static enum MHD_Result begin_request(struct request *request, const char *version)
 {
 	held_note(request, version);
-	if (request->answer.response != NULL) {
+	if (request->answer.status != 0) {
 		return send_answer(request); /* it was refused before its body */
 	}
 	request_end_body(request);
@@ -242,10 +238,10 @@ static enum MHD_Result resume_request(struct request *request)
 		dispatch_leave(request);
 		return go_on(request);
 	}
-	if (request->answer.response == NULL && request->run_inline) {
+	if (request->answer.status == 0 && request->run_inline) {
 		return dispatch_again(request) ? send_answer(request) : go_on(request);
 	}
-	invariant(request->answer.response != NULL);
+	invariant(request->answer.status != 0);
 	return send_answer(request);
 }
 

@@ -25,25 +25,23 @@ static const char json_type[] = "application/json";
 
 /* Spec: client-server API, "Web Browser Clients" */
 static const struct {
-	const char *name;
-	const char *value;
+	struct str name;
+	struct str line;
 } common_headers[] = {
-	{"Access-Control-Allow-Origin", "*"},
-	{"Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, DELETE, OPTIONS"},
-	{"Access-Control-Allow-Headers", "X-Requested-With, Content-Type, Authorization"},
-	{"Cache-Control", "no-store"},
+#define COMMON(name, value) \
+	{ \
+		STR_INIT(name), STR_INIT(name ": " value "\r\n") \
+	}
+	COMMON("Access-Control-Allow-Origin", "*"),
+	COMMON("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, DELETE, OPTIONS"),
+	COMMON("Access-Control-Allow-Headers", "X-Requested-With, Content-Type, Authorization"),
+	COMMON("Cache-Control", "no-store"),
 };
 
-static void add_header(struct MHD_Response *response, const char *name, const char *value)
-{
-	enum MHD_Result added = MHD_add_response_header(response, name, value);
-	invariant(added == MHD_YES);
-}
-
-static bool is_own_header(const struct reply_header *own, const char *name)
+static bool is_own_header(const struct reply_header *own, struct str name)
 {
 	for (; own != NULL; own = own->next) {
-		if (str_equals_nocase(str_of(own->name), str_of(name))) {
+		if (str_equals_nocase(str_of(own->name), name)) {
 			return true;
 		}
 	}
@@ -51,60 +49,48 @@ static bool is_own_header(const struct reply_header *own, const char *name)
 }
 
 /* `own` headers replace common ones of the same name. */
-static struct answer dress(struct answer answer, const char *content_type,
-	const struct reply_header *own)
+static void dress(struct answer *answer, const char *content_type, const struct reply_header *own)
 {
-	struct MHD_Response *response = answer.response;
-	invariant(response != NULL);
 	for (size_t i = 0; i < COUNT_OF(common_headers); i++) {
 		if (!is_own_header(own, common_headers[i].name)) {
-			add_header(response, common_headers[i].name, common_headers[i].value);
+			answer_add_lines(answer, common_headers[i].line);
 		}
 	}
-	if (content_type != NULL) {
-		add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
-	}
+	answer_add(answer, MHD_HTTP_HEADER_CONTENT_TYPE, str_of(content_type));
 	for (; own != NULL; own = own->next) {
-		/* Refused when empty; then it is not worth sending. */
-		(void)MHD_add_response_header(response, own->name, own->value);
+		answer_add(answer, own->name, own->value);
 	}
-	return answer;
 }
 
 /* Takes the buffer's memory. */
 static struct answer make_answer(int status, struct buf *body, const char *content_type,
 	const struct reply_header *own)
 {
-	size_t n = 0;
-	char *p = buf_take(body, &n);
-	if (n == 0) {
-		mem_free(p); /* libmicrohttpd would not */
-		p = NULL;
-	}
-	struct answer answer = {.status = status,
-		.body = p,
-		.body_bytes = n,
-		.response = MHD_create_response_from_buffer_with_free_callback(n, p, mem_free)};
-	return dress(answer, content_type, own);
+	struct answer answer;
+	answer_init(&answer, status);
+	answer_set_body(&answer, body);
+	dress(&answer, content_type, own);
+	return answer;
 }
 
 /* Takes the file's descriptor. */
 static struct answer make_file_answer(struct call_state *state)
 {
-	struct answer answer = {.status = state->status, .body_bytes = state->part.bytes};
+	struct answer answer;
+	answer_init(&answer, state->status);
+	answer.body_bytes = state->part.bytes;
 	if (state->file->before.n > 0) {
-		answer.response = wrapped_file_response(state->file->fd, state->part.bytes,
-			state->file->before, state->file->after);
+		answer.file = wrapped_file_response(state->file->fd, state->part.bytes, state->file->before,
+			state->file->after);
 		answer.body_bytes += state->file->before.n + state->file->after.n;
 		state->file->fd = -1;
 	} else if (state->part.bytes > 0) {
-		answer.response = MHD_create_response_from_fd_at_offset64(state->part.bytes,
-			state->file->fd, state->part.begin);
+		answer.file = MHD_create_response_from_fd_at_offset64(state->part.bytes, state->file->fd,
+			state->part.begin);
 		state->file->fd = -1;
-	} else {
-		answer.response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
 	}
-	return dress(answer, state->content_type, state->headers);
+	dress(&answer, state->content_type, state->headers);
+	return answer;
 }
 
 static void write_error(struct buf *body, const char *errcode, struct str text, struct str extra,
@@ -125,14 +111,13 @@ static void write_error(struct buf *body, const char *errcode, struct str text, 
 	json_out_end(&out);
 }
 
-static void add_retry_after(struct MHD_Response *response, int64_t retry_after_ms)
+static void add_retry_after(struct answer *answer, int64_t retry_after_ms)
 {
 	if (retry_after_ms > 0) {
 		struct buf text;
 		buf_init(&text, 32);
 		buf_add_int(&text, (retry_after_ms + 999) / 1000);
-		buf_add_byte(&text, '\0');
-		add_header(response, MHD_HTTP_HEADER_RETRY_AFTER, text.p);
+		answer_add(answer, MHD_HTTP_HEADER_RETRY_AFTER, buf_str(&text));
 		buf_fini(&text);
 	}
 }
@@ -144,26 +129,21 @@ struct answer reply_refusal(const struct refusal *refusal, const char *allow, bo
 	write_error(&body, refusal->errcode, str_of(refusal->text), (struct str){0},
 		refusal->retry_after_ms);
 	struct answer answer = make_answer(refusal->status, &body, json_type, NULL);
-	add_retry_after(answer.response, refusal->retry_after_ms);
-	if (allow != NULL) {
-		add_header(answer.response, MHD_HTTP_HEADER_ALLOW, allow);
-	}
+	add_retry_after(&answer, refusal->retry_after_ms);
+	answer_add(&answer, MHD_HTTP_HEADER_ALLOW, str_of(allow));
 	if (close_after) {
-		add_header(answer.response, MHD_HTTP_HEADER_CONNECTION, "close");
+		answer_close_after(&answer);
 	}
 	return answer;
 }
 
 struct answer reply_options(void)
 {
-	struct MHD_Response *response =
-		MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
-	invariant(response != NULL);
-	for (size_t i = 0; i < COUNT_OF(common_headers); i++) {
-		add_header(response, common_headers[i].name, common_headers[i].value);
-	}
-	add_header(response, "Access-Control-Max-Age", "86400");
-	return (struct answer){.response = response, .status = MHD_HTTP_NO_CONTENT};
+	struct answer answer;
+	answer_init(&answer, MHD_HTTP_NO_CONTENT);
+	dress(&answer, NULL, NULL);
+	answer_add(&answer, "Access-Control-Max-Age", STR("86400"));
+	return answer;
 }
 
 /* --- failures --------------------------------------------------------------------------------------- */
@@ -213,7 +193,7 @@ struct answer reply_fault(struct call *call)
 	}
 	struct answer answer = make_answer(status, &body, json_type, call->state->headers);
 	bool is_away = (status == 503 || status == 504) && fault->retry_after_ms == 0;
-	add_retry_after(answer.response, is_away ? (int64_t)RETRY_AWAY_MS : fault->retry_after_ms);
+	add_retry_after(&answer, is_away ? (int64_t)RETRY_AWAY_MS : fault->retry_after_ms);
 	return answer;
 }
 
@@ -326,24 +306,11 @@ enum err reply_file(struct call *call, const struct reply_file *file)
 	return ERR_OK;
 }
 
-/* A line break in a value would let it forge further headers. */
-static char *header_value(struct arena *arena, struct str value)
-{
-	char *text = str_cstr(arena, value);
-	for (size_t i = 0; i < value.n; i++) {
-		unsigned char c = (unsigned char)text[i];
-		if (c < 0x20 || c == 0x7F) {
-			text[i] = ' ';
-		}
-	}
-	return text;
-}
-
 void reply_header(struct call *call, const char *name, struct str value)
 {
 	struct reply_header *header = ARENA_NEW(call->ctx.arena, struct reply_header);
 	header->name = str_cstr(call->ctx.arena, str_of(name));
-	header->value = header_value(call->ctx.arena, value);
+	header->value = str_dup(call->ctx.arena, value);
 	header->next = call->state->headers;
 	call->state->headers = header;
 }

@@ -57,9 +57,7 @@ static void request_destroy(struct request *request)
 	if (request->kept_destroy != NULL) {
 		request->kept_destroy(request->kept);
 	}
-	if (request->answer.response != NULL) {
-		MHD_destroy_response(request->answer.response);
-	}
+	answer_fini(&request->answer);
 	atomic_fetch_sub(&request->server->body_bytes, (int64_t)request->body_charged);
 	atomic_fetch_sub(&request->server->answer_bytes, (int64_t)request->answer_charged);
 	if (request->group != NULL) {
@@ -330,7 +328,7 @@ static void stream_body(struct request *request, struct str bytes)
 
 void request_add_body(struct request *request, struct str bytes)
 {
-	bool takes_body = request->refusal.status == 0 && request->answer.response == NULL &&
+	bool takes_body = request->refusal.status == 0 && request->answer.status == 0 &&
 		request->match.entry != NULL && !str_equals(request->method, STR("GET")) &&
 		!str_equals(request->method, STR("HEAD"));
 	if (!takes_body) {

@@ -7,13 +7,12 @@
 
 #include "base/buf.h"
 #include "base/refc.h"
+#include "http/answer.h"
 #include "http/body.h"
 #include "http/head.h"
 #include "http/lane.h"
 #include "http/router.h"
 #include "http/state.h"
-
-#include <microhttpd.h>
 
 /** Why a request is refused without a handler; status 0: it is not. */
 struct refusal {
@@ -24,14 +23,6 @@ struct refusal {
 };
 
 struct io_loop;
-
-/** A response that is ready to be queued. */
-struct answer {
-	struct MHD_Response *response; /**< NULL: none yet */
-	int status;
-	char *body; /**< the response's; NULL: none, or a file */
-	size_t body_bytes;
-};
 
 enum request_phase {
 	REQUEST_HEAD,      /**< the head is being read */
