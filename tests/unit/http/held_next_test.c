@@ -317,8 +317,8 @@ static int count_watched(void)
  */
 static int copy_other_end(int fd)
 {
-	struct sockaddr_in own;
-	struct sockaddr_in peer;
+	struct sockaddr_in own = {0};
+	struct sockaddr_in peer = {0};
 	socklen_t own_size = sizeof(own);
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&own, &own_size), 0);
 	for (int other = 3; other < 1024; other++) {
