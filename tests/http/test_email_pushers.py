@@ -164,7 +164,7 @@ def test_mail__unread_for_a_while__text_and_page_in_both_languages(server, box, 
     alice.send(room, "明天\u202e有 <script>考試</script>\r\nBcc: all@hs1.example")
     alice.send(room, {"msgtype": "m.image", "body": "cat.png", "url": "mxc://hs1/cat"})
     due = "SELECT next_try_ms - set_at_ms FROM pushers WHERE user_id = '%s'" % lin.user_id
-    wait_until(lambda: int(server.sql(due) or 0) >= HOUR_MS, what="a mail within an hour")
+    wait_until(lambda: int(server.sql(due).strip() or 0) >= HOUR_MS, what="a mail within an hour")
     assert len(box.to(lin.address)) == missed.before, "it came too soon"
     mail = missed.next()
     assert "2 則未讀訊息" in mail.subject and "2 unread messages" in mail.subject
