@@ -34,10 +34,11 @@ void config_to_settings(const struct conf *conf, struct settings *out);
 /** Listeners, limits, rates; without ports. Borrowed from the conf's arena. */
 void config_to_http(const struct conf *conf, struct arena *arena, struct http_config *out);
 
-/** Pool and time limits; `url` as configured (may be empty). */
 /** Without user agent; lists are made in the arena. */
 void config_to_http_client(const struct conf *conf, struct arena *arena,
 	struct http_client_config *out);
+
+/** Pool and time limits; `url` as configured (may be empty). */
 void config_to_db(const struct conf *conf, struct db_config *out);
 
 #endif

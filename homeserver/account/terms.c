@@ -7,6 +7,9 @@
 #include "base/vec.h"
 #include "matrix/errcode.h"
 
+#include <string.h>
+#include <time.h>
+
 static bool is_word(struct str text)
 {
 	bool is_good = text.n > 0;
@@ -43,6 +46,22 @@ bool policy_parse(struct str text, struct policy *out)
 		policy_is_file(out) || (is_url(out->source) && web_page_url_is_safe(out->source));
 	return is_word(out->id) && is_word(out->version) && is_word(out->language) &&
 		!str_equals(out->language, STR("version")) && is_source && out->name.n > 0;
+}
+
+int64_t terms_day_ms(struct str text)
+{
+	char copy[sizeof("2026-09-01")];
+	struct tm fields = {0};
+	if (text.n != sizeof(copy) - 1) {
+		return -1;
+	}
+	memcpy(copy, text.p, text.n);
+	copy[text.n] = '\0';
+	const char *end = strptime(copy, "%Y-%m-%d", &fields);
+	int day = fields.tm_mday;
+	/* timegm() makes the 1st of March of the 30th of February. */
+	int64_t seconds = end != NULL && *end == '\0' ? (int64_t)timegm(&fields) : -1;
+	return seconds > 0 && fields.tm_mday == day ? seconds * 1000 : -1;
 }
 
 bool policy_is_file(const struct policy *policy)

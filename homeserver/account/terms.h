@@ -32,6 +32,8 @@ struct policy {
 
 /** Reads one item. @return false when it is not of that form */
 MUST_CHECK bool policy_parse(struct str text, struct policy *out);
+/** Beginning of a day like "2026-09-01", UTC, in milliseconds; -1: no such day. */
+int64_t terms_day_ms(struct str text);
 /** Whether the source is a file of this machine. */
 bool policy_is_file(const struct policy *policy);
 
