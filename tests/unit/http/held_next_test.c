@@ -112,17 +112,6 @@ static int64_t read_here(void)
 	return metric_now("belfry_http_held_requests_total");
 }
 
-/* A client may have its answer before the server's thread has counted the end of the request. */
-static void await_metric(const char *name, int64_t value)
-{
-	struct pollfd nothing = {.fd = -1};
-	int64_t deadline_ms = clock_mono_us() / 1000 + CLIENT_TIMEOUT_MS;
-	while (metric_now(name) != value && clock_mono_us() / 1000 < deadline_ms) {
-		(void)poll(&nothing, 1, 2); /* the server's threads give no event of it */
-	}
-	assert_int_equal(metric_now(name), value);
-}
-
 static void await_connections(int64_t count)
 {
 	await_metric("belfry_http_connections", count);

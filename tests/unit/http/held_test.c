@@ -209,16 +209,6 @@ static int stop(void **state)
 	return 0;
 }
 
-static void await_gauge(const char *name, int64_t count)
-{
-	struct pollfd nothing = {.fd = -1};
-	int64_t deadline_ms = clock_mono_us() / 1000 + CLIENT_TIMEOUT_MS;
-	while (metric_now(name) != count && clock_mono_us() / 1000 < deadline_ms) {
-		(void)poll(&nothing, 1, 2); /* the server's threads give no event of it */
-	}
-	assert_int_equal(metric_now(name), count);
-}
-
 /* How many connections are held now. */
 static int64_t held_now(void)
 {
@@ -227,7 +217,7 @@ static int64_t held_now(void)
 
 static void await_held(int64_t count)
 {
-	await_gauge("belfry_http_held", count);
+	await_metric("belfry_http_held", count);
 }
 
 static void ask(int fd, const char *target, const char *headers)
@@ -409,13 +399,13 @@ static void request__that_waits_again_before_it_was_held__listed_once(void **sta
 	assert_true(gate_wait(&service.working, 1));
 	wake(1);
 	assert_true(gate_wait(&service.parked, 2));
-	await_gauge("belfry_http_parked", 1);
+	await_metric("belfry_http_parked", 1);
 	ask(second, "/block?name=s&until=2", "");
 	park_wake_many(&service.parks[1], 1);
 	gate_add(&service.let_go, 1);
 	assert_named(first, "f");
 	assert_true(gate_wait(&service.parked, 3));
-	await_gauge("belfry_http_parked", 1);
+	await_metric("belfry_http_parked", 1);
 	gate_add(&service.let_go, 1);
 	assert_named(second, "s");
 	await_held(1);
@@ -513,7 +503,7 @@ static void client__gone_before_it_is_held__request_lives_until_it_is_woken(void
 			assert_true(client_sees_close(fd));
 			assert_int_equal(close(fd), 0);
 		}
-		await_gauge("belfry_http_connections", 1);
+		await_metric("belfry_http_connections", 1);
 	}
 	assert_int_equal(held_now(), 0);
 	assert_int_equal(close(idle), 0);
@@ -546,7 +536,7 @@ static void clients__that_come_and_go__each_request_ends_once(void **state)
 			assert_int_equal(close(fd), 0);
 		}
 	}
-	await_gauge("belfry_http_connections", 0);
+	await_metric("belfry_http_connections", 0);
 	atomic_store(&is_over, true);
 	assert_int_equal(pthread_join(waker, NULL), 0);
 }
@@ -586,7 +576,7 @@ static void many__woken_together__each_answered_once_and_served_on(void **state)
 		assert_named(fds[i], "n");
 		assert_int_equal(close(fds[i]), 0);
 	}
-	assert_int_equal(held_now(), 0);
+	await_held(0);
 }
 
 static void stop__while_held__answered(void **state)
@@ -664,7 +654,7 @@ static void address__of_a_held_connection__counted_once(void **state)
 		assert_true(client_sees_close(more));
 		assert_int_equal(close(more), 0);
 		assert_int_equal(close(fd), 0);
-		await_gauge("belfry_http_connections", 0);
+		await_metric("belfry_http_connections", 0);
 	}
 }
 
@@ -693,7 +683,7 @@ static void files__of_held_connections__all_closed(void **state)
 		assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
 		assert_int_equal(close(fd), 0);
 		wake(i);
-		await_gauge("belfry_http_connections", 0);
+		await_metric("belfry_http_connections", 0);
 	}
 	struct pollfd nothing = {.fd = -1};
 	int64_t deadline_ms = clock_mono_us() / 1000 + CLIENT_TIMEOUT_MS;

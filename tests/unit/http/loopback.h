@@ -48,6 +48,17 @@ MAYBE_UNUSED static int64_t metric_now(const char *name)
 	return count;
 }
 
+/** Waits until it is `value`: a client may have its answer before the server's thread has counted the request as over. */
+MAYBE_UNUSED static void await_metric(const char *name, int64_t value)
+{
+	struct pollfd nothing = {.fd = -1};
+	int64_t deadline_ms = clock_mono_us() / 1000 + CLIENT_TIMEOUT_MS;
+	while (metric_now(name) != value && clock_mono_us() / 1000 < deadline_ms) {
+		(void)poll(&nothing, 1, 2); /* the server's threads give no event of it */
+	}
+	assert_int_equal(metric_now(name), value);
+}
+
 /* --- gates ---------------------------------------------------------------------------------------------- */
 
 /** Counts events; threads wait until a number of them has happened. */
