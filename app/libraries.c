@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "app/postgres/pg_child.h"
-#include "gen/late_ical.h"
 #include "gen/late_icu_i18n.h"
 #include "gen/late_icu_uc.h"
 #include "gen/late_olm.h"
@@ -20,7 +19,6 @@ static _Noreturn void load_all(void)
 	(void)setrlimit(RLIMIT_CORE, &nothing);
 	(void)late_icu_uc(); /* first what others need, so that the right one is named */
 	(void)late_icu_i18n();
-	(void)late_ical();
 	(void)late_olm();
 	(void)late_stemmer();
 	(void)late_xml();

@@ -47,6 +47,31 @@ int wall_time_compare(const struct wall_time *a, const struct wall_time *b)
 	return 0;
 }
 
+/* The year begins in March, so that its odd day is the last. */
+int64_t wall_time_to_days(const struct wall_time *wall)
+{
+	int64_t year = wall->month > 2 ? wall->year : wall->year - 1;
+	int64_t month = (wall->month + 9) % 12;
+	return 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + wall->day -
+		719469;
+}
+
+void wall_time_of_days(int64_t days, struct wall_time *out)
+{
+	int64_t year = 1970 + (days < 0 ? days / 365 - 1 : days / 366);
+	struct wall_time wall = {.year = (int)year, .month = 1, .day = 1};
+	while (wall_time_to_days(&(struct wall_time){.year = wall.year + 1, .month = 1, .day = 1}) <=
+		days) {
+		wall.year++;
+	}
+	int64_t left = days - wall_time_to_days(&wall);
+	while (left >= wall_time_month_days(wall.year, wall.month)) {
+		left -= wall_time_month_days(wall.year, wall.month++);
+	}
+	wall.day = (int)left + 1;
+	*out = wall;
+}
+
 /* --- zones ---------------------------------------------------------------------------------------------------- */
 
 static void close_calendar(void *data)
@@ -122,18 +147,9 @@ static int64_t offset_after(const struct zone *zone, size_t count)
 	return count == 0 ? zone->first_ms : zone->changes[count - 1].offset_ms;
 }
 
-/* Days since 1970 of the Gregorian calendar; the year begins in March, so that its odd day is the last. */
-static int64_t days_of(const struct wall_time *wall)
-{
-	int64_t year = wall->month > 2 ? wall->year : wall->year - 1;
-	int64_t month = (wall->month + 9) % 12;
-	return 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + wall->day -
-		719469;
-}
-
 static int64_t wall_to_utc_ms(const struct wall_time *wall)
 {
-	return ((days_of(wall) * 24 + wall->hour) * 60 + wall->minute) * 60 * 1000 +
+	return ((wall_time_to_days(wall) * 24 + wall->hour) * 60 + wall->minute) * 60 * 1000 +
 		(int64_t)wall->second * 1000;
 }
 
@@ -141,20 +157,10 @@ static void utc_ms_to_wall(int64_t at_ms, struct wall_time *out)
 {
 	int64_t days = at_ms / DAY_MS - (at_ms % DAY_MS < 0 ? 1 : 0);
 	int64_t second = (at_ms - days * DAY_MS) / 1000;
-	int64_t year = 1970 + (days < 0 ? days / 365 - 1 : days / 366);
-	struct wall_time wall = {.year = (int)year, .month = 1, .day = 1};
-	while (days_of(&(struct wall_time){.year = wall.year + 1, .month = 1, .day = 1}) <= days) {
-		wall.year++;
-	}
-	int64_t left = days - days_of(&wall);
-	while (left >= wall_time_month_days(wall.year, wall.month)) {
-		left -= wall_time_month_days(wall.year, wall.month++);
-	}
-	wall.day = (int)left + 1;
-	wall.hour = (int)(second / 3600);
-	wall.minute = (int)(second / 60 % 60);
-	wall.second = (int)(second % 60);
-	*out = wall;
+	wall_time_of_days(days, out);
+	out->hour = (int)(second / 3600);
+	out->minute = (int)(second / 60 % 60);
+	out->second = (int)(second % 60);
 }
 
 /* Of the stretches between changes: the first in which the clock shows it, else the offset before the jump that leaves it out. */

@@ -23,6 +23,10 @@ bool wall_time_is_valid(const struct wall_time *wall);
 int wall_time_month_days(int year, int month);
 /** Earlier: < 0; the same: 0. */
 int wall_time_compare(const struct wall_time *a, const struct wall_time *b);
+/** Days from 1 January 1970 to its date. */
+int64_t wall_time_to_days(const struct wall_time *wall);
+/** The date so many days after 1 January 1970, at 00:00. */
+void wall_time_of_days(int64_t days, struct wall_time *out);
 
 /** A time zone, for one thread at a time. */
 struct zone;

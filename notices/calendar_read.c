@@ -1,6 +1,6 @@
 /*
  * Lines are unfolded one after the other; what stands in components that do not matter (alarms, to-dos) is passed over. Read here, not by
- * libical: its parser makes a tree of everything before anybody can ask how large that becomes.
+ * a library: libical makes a tree of everything before anybody can ask how large that becomes.
  */
 #include "notices/calendar_read.h"
 

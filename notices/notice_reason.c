@@ -81,7 +81,6 @@ static const struct {
 	{STR_INIT("The rule comes more than % times a day"), STR_INIT("週期規則一天超過 % 次")},
 	{STR_INIT("BYSETPOS goes with one time of day"), STR_INIT("BYSETPOS 只能搭配一天一個時間")},
 	{STR_INIT("The rule's UNTIL is no date"), STR_INIT("週期規則的 UNTIL 不是日期")},
-	{STR_INIT("The rule is none, or never comes"), STR_INIT("週期規則不正確，或永遠不會發生")},
 	{STR_INIT("The rule has more than % bytes"), STR_INIT("週期規則超過 % 個位元組")},
 	{STR_INIT("A rule starts between % and %"), STR_INIT("週期規則的開始年份須在 % 與 % 之間")},
 };

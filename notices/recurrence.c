@@ -1,20 +1,17 @@
 /*
- * The rule is read here, strictly, part by part. libical walks over its days; the times of day are put in here, since a rule that
- * never comes would have it try each hour of five centuries.
+ * The rule is read here, strictly, part by part. Its days are walked over by themselves, and each is given the rule's times.
  */
 #include "notices/recurrence.h"
 
-#include <libical/ical.h>
+#include <string.h>
 
-#include "base/buf.h"
-#include "gen/late_ical.h"
 #include "matrix/errcode.h"
+#include "notices/recurrence_days.h"
 
 enum {
 	COUNT_MAX = 100000,
 	INTERVAL_MAX = 1000,
 	YEAR_FIRST = 1970,
-	YEAR_LAST = 2200,
 };
 
 enum part {
@@ -57,11 +54,6 @@ static const struct {
 	[PART_BYSETPOS] = {STR_INIT("BYSETPOS"), 1, 366, true},
 };
 
-/* A set of small numbers, such as the hours of BYHOUR. */
-struct numbers {
-	uint64_t bits;
-};
-
 struct recurrence {
 	struct zone *zone;
 	struct wall_time start;
@@ -69,22 +61,18 @@ struct recurrence {
 	size_t time_n;
 	int64_t until_ms;
 	int64_t left; /* of COUNT */
-	icalrecur_iterator *iterator;
+	struct days_walk walk;
 	struct wall_time day;
 	size_t next_time; /* time_n: the day is done */
 };
 
-/* A rule on its way to libical. */
+/* What the parts of a rule say. */
 struct reading {
 	struct str values[PART_COUNT_OF]; /* p == NULL: not given */
-	struct numbers hours, minutes, seconds;
-	struct buf days; /* the rule without what is done here */
+	struct number_set lists[PART_COUNT_OF];
+	struct number_set weekdays[7];
+	bool has_ordinals;
 };
-
-static void reading_fini(struct reading *reading)
-{
-	buf_fini(&reading->days);
-}
 
 /* --- dates ------------------------------------------------------------------------------------------------- */
 
@@ -189,15 +177,16 @@ static enum err split_parts(struct ctx *ctx, struct str rule, struct reading *re
 	return ERR_OK;
 }
 
-static bool is_weekday(struct str text)
+/* @return 0: Monday; -1: none */
+static int weekday_of(struct str text)
 {
 	static const char *const days[] = {"MO", "TU", "WE", "TH", "FR", "SA", "SU"};
 	for (size_t i = 0; i < COUNT_OF(days); i++) {
 		if (str_equals(text, str_of(days[i]))) {
-			return true;
+			return (int)i;
 		}
 	}
-	return false;
+	return -1;
 }
 
 /* One of a part's list. */
@@ -218,37 +207,58 @@ static bool read_number(struct str text, enum part part, int64_t *out)
 	return true;
 }
 
-static bool read_day(struct str text, bool *has_ordinal)
+static bool read_day(struct str text, struct reading *reading)
 {
-	int64_t number;
+	int64_t number = 0;
 	struct str ordinal = str_slice(text, 0, text.n >= 2 ? text.n - 2 : 0);
-	*has_ordinal = *has_ordinal || ordinal.n > 0;
-	return text.n >= 2 && is_weekday(str_slice(text, text.n - 2, text.n)) &&
-		(ordinal.n == 0 || read_number(ordinal, PART_BYDAY, &number));
+	int weekday = weekday_of(str_slice(text, ordinal.n, text.n));
+	if (weekday < 0 || (ordinal.n > 0 && !read_number(ordinal, PART_BYDAY, &number))) {
+		return false;
+	}
+	reading->has_ordinals = reading->has_ordinals || ordinal.n > 0;
+	number_set_add(&reading->weekdays[weekday], (int)number);
+	return true;
 }
 
-/* @param set  gets numbers from 0 to 63; NULL: they are only checked */
-static enum err check_list(struct ctx *ctx, const struct reading *reading, enum part part,
-	struct numbers *set, bool *out_has_ordinal)
+static bool read_item(struct str text, enum part part, struct reading *reading)
+{
+	int64_t number;
+	if (part == PART_BYDAY) {
+		return read_day(text, reading);
+	}
+	if (!read_number(text, part, &number)) {
+		return false;
+	}
+	number_set_add(&reading->lists[part], (int)number);
+	return true;
+}
+
+static enum err fail_part(struct ctx *ctx, const struct reading *reading, enum part part)
+{
+	return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "The rule's %.*s=%.*s is none",
+		STR_ARG(parts[part].key), STR_ARG(reading->values[part]));
+}
+
+static enum err read_list(struct ctx *ctx, struct reading *reading, enum part part)
 {
 	struct str list = reading->values[part];
-	int64_t n = 0;
-	*out_has_ordinal = false;
 	while (list.p != NULL && list.n > 0) {
 		struct str item;
-		int64_t number = 0;
 		bool has_more = str_split(list, ',', &item, &list);
-		bool is_good =
-			part == PART_BYDAY ? read_day(item, out_has_ordinal) : read_number(item, part, &number);
-		if (!is_good || ++n > parts[part].max + 1 || (has_more && list.n == 0)) {
-			return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "The rule's %.*s=%.*s is none",
-				STR_ARG(parts[part].key), STR_ARG(reading->values[part]));
-		}
-		if (set != NULL) {
-			set->bits |= UINT64_C(1) << number;
+		if (!read_item(item, part, reading) || (has_more && list.n == 0)) {
+			return fail_part(ctx, reading, part);
 		}
 	}
 	return ERR_OK;
+}
+
+/* @param out  left as it is when the part is not given */
+static enum err read_single(struct ctx *ctx, const struct reading *reading, enum part part,
+	int64_t *out)
+{
+	struct str value = reading->values[part];
+	return value.p == NULL || read_number(value, part, out) ? ERR_OK
+															: fail_part(ctx, reading, part);
 }
 
 static bool has(const struct reading *reading, enum part part)
@@ -261,7 +271,7 @@ static bool freq_is(const struct reading *reading, const char *name)
 	return str_equals(reading->values[PART_FREQ], str_of(name));
 }
 
-static enum err check_freq(struct ctx *ctx, const struct reading *reading, bool has_ordinals)
+static enum err check_freq(struct ctx *ctx, const struct reading *reading)
 {
 	bool is_yearly = freq_is(reading, "YEARLY");
 	bool is_monthly = freq_is(reading, "MONTHLY");
@@ -273,8 +283,8 @@ static enum err check_freq(struct ctx *ctx, const struct reading *reading, bool 
 	}
 	if ((!is_yearly && (has(reading, PART_BYWEEKNO) || has(reading, PART_BYYEARDAY))) ||
 		(is_weekly && has(reading, PART_BYMONTHDAY)) ||
-		(has_ordinals && !is_yearly && !is_monthly) ||
-		(has_ordinals && has(reading, PART_BYWEEKNO))) {
+		(reading->has_ordinals && !is_yearly && !is_monthly) ||
+		(reading->has_ordinals && has(reading, PART_BYWEEKNO))) {
 		return fail(ctx, ERR_INPUT, M_INVALID_PARAM,
 			"The rule has a part that does not go with FREQ=%.*s",
 			STR_ARG(reading->values[PART_FREQ]));
@@ -282,24 +292,18 @@ static enum err check_freq(struct ctx *ctx, const struct reading *reading, bool 
 	return ERR_OK;
 }
 
-static enum err check_parts(struct ctx *ctx, struct reading *reading)
+static enum err read_parts(struct ctx *ctx, struct reading *reading)
 {
-	static const enum part lists[] = {PART_INTERVAL, PART_COUNT, PART_BYSECOND, PART_BYMINUTE,
-		PART_BYHOUR, PART_BYMONTHDAY, PART_BYYEARDAY, PART_BYWEEKNO, PART_BYMONTH, PART_BYSETPOS};
-	bool has_ordinals;
+	static const enum part lists[] = {PART_BYSECOND, PART_BYMINUTE, PART_BYHOUR, PART_BYDAY,
+		PART_BYMONTHDAY, PART_BYYEARDAY, PART_BYWEEKNO, PART_BYMONTH, PART_BYSETPOS};
 	for (size_t i = 0; i < COUNT_OF(lists); i++) {
-		struct numbers *set = lists[i] == PART_BYSECOND ? &reading->seconds
-			: lists[i] == PART_BYMINUTE                 ? &reading->minutes
-			: lists[i] == PART_BYHOUR                   ? &reading->hours
-														: NULL;
-		TRY(check_list(ctx, reading, lists[i], set, &has_ordinals));
+		TRY(read_list(ctx, reading, lists[i]));
 	}
-	TRY(check_list(ctx, reading, PART_BYDAY, NULL, &has_ordinals));
-	TRY(check_freq(ctx, reading, has_ordinals));
+	TRY(check_freq(ctx, reading));
 	if (has(reading, PART_COUNT) && has(reading, PART_UNTIL)) {
 		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "The rule has both COUNT and UNTIL");
 	}
-	if (has(reading, PART_WKST) && !is_weekday(reading->values[PART_WKST])) {
+	if (has(reading, PART_WKST) && weekday_of(reading->values[PART_WKST]) < 0) {
 		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "The rule's WKST is no day of the week");
 	}
 	return ERR_OK;
@@ -312,18 +316,19 @@ static size_t count_bits(uint64_t bits)
 	return (size_t)__builtin_popcountll(bits);
 }
 
-static struct numbers or_one(struct numbers set, int otherwise)
+/* Of hours, minutes or seconds; a bit each. */
+static uint64_t or_one(const struct number_set *set, int otherwise)
 {
-	return set.bits != 0 ? set : (struct numbers){UINT64_C(1) << otherwise};
+	return set->is_given ? set->from_first[0] : UINT64_C(1) << otherwise;
 }
 
 static enum err set_times(struct ctx *ctx, const struct reading *reading,
 	struct recurrence *recurrence)
 {
 	const struct wall_time *start = &recurrence->start;
-	uint64_t hours = or_one(reading->hours, start->hour).bits;
-	uint64_t minutes = or_one(reading->minutes, start->minute).bits;
-	uint64_t seconds = or_one(reading->seconds, start->second).bits;
+	uint64_t hours = or_one(&reading->lists[PART_BYHOUR], start->hour);
+	uint64_t minutes = or_one(&reading->lists[PART_BYMINUTE], start->minute);
+	uint64_t seconds = or_one(&reading->lists[PART_BYSECOND], start->second);
 	size_t a_day = count_bits(hours) * count_bits(minutes) * count_bits(seconds);
 	if (a_day > RECURRENCE_A_DAY_MAX) {
 		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "The rule comes more than %d times a day",
@@ -369,79 +374,67 @@ static enum err set_until(struct ctx *ctx, struct str text, struct recurrence *r
 	return ERR_OK;
 }
 
-static void write_days(struct reading *reading)
+static enum days_period period_of(const struct reading *reading)
 {
-	for (size_t i = 0; i < PART_COUNT_OF; i++) {
-		bool is_ours = i == PART_COUNT || i == PART_UNTIL || i == PART_BYHOUR ||
-			i == PART_BYMINUTE || i == PART_BYSECOND;
-		if (reading->values[i].p != NULL && !is_ours) {
-			buf_printf(&reading->days, "%s%.*s=%.*s", reading->days.n > 0 ? ";" : "",
-				STR_ARG(parts[i].key), STR_ARG(reading->values[i]));
-		}
-	}
+	return freq_is(reading, "YEARLY") ? DAYS_YEARLY
+		: freq_is(reading, "MONTHLY") ? DAYS_MONTHLY
+		: freq_is(reading, "WEEKLY")  ? DAYS_WEEKLY
+									  : DAYS_DAILY;
 }
 
-static void free_iterator(void *data)
+static bool next_day(struct recurrence *recurrence)
 {
-	icalrecur_iterator_free(data);
+	recurrence->next_time = 0;
+	return days_walk_next(&recurrence->walk, &recurrence->day);
 }
 
-static enum err open_days(struct ctx *ctx, struct reading *reading, struct recurrence *recurrence)
+static enum err open_days(struct ctx *ctx, const struct reading *reading,
+	struct recurrence *recurrence)
 {
-	const struct wall_time *start = &recurrence->start;
-	struct icaltimetype day = icaltime_null_time();
-	day.year = start->year;
-	day.month = start->month;
-	day.day = start->day;
-	write_days(reading);
-	struct icalrecurrencetype rule =
-		icalrecurrencetype_from_string(str_cstr(ctx->arena, buf_str(&reading->days)));
-	recurrence->iterator =
-		rule.freq == ICAL_NO_RECURRENCE ? NULL : icalrecur_iterator_new(rule, day);
-	if (recurrence->iterator == NULL) {
-		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "The rule is none, or never comes");
+	struct days_rule rule = {.period = period_of(reading),
+		.week_start = has(reading, PART_WKST) ? weekday_of(reading->values[PART_WKST]) : 0,
+		.months = reading->lists[PART_BYMONTH],
+		.weeks = reading->lists[PART_BYWEEKNO],
+		.year_days = reading->lists[PART_BYYEARDAY],
+		.month_days = reading->lists[PART_BYMONTHDAY],
+		.has_weekdays = has(reading, PART_BYDAY),
+		.positions = reading->lists[PART_BYSETPOS]};
+	int64_t interval = 1;
+	TRY(read_single(ctx, reading, PART_INTERVAL, &interval));
+	rule.interval = (int)interval;
+	memcpy(rule.weekdays, reading->weekdays, sizeof(rule.weekdays));
+	days_walk_init(&recurrence->walk, &rule, &recurrence->start);
+	if (!next_day(recurrence)) {
+		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "The rule never comes");
 	}
-	arena_on_reset(ctx->arena, free_iterator, recurrence->iterator);
 	return ERR_OK;
 }
 
 enum err recurrence_open(struct ctx *ctx, struct str rule, const struct wall_time *start,
 	struct zone *zone, struct recurrence **out)
 {
-	struct reading reading CLEANUP(reading_fini) = {0};
+	struct reading reading = {0};
 	struct recurrence *recurrence = ARENA_NEW(ctx->arena, struct recurrence);
 	*recurrence = (struct recurrence){.zone = zone, .start = *start, .left = INT64_MAX};
-	if (rule.n > RECURRENCE_RULE_MAX_BYTES || str_has_nul(rule)) {
+	if (rule.n > RECURRENCE_RULE_MAX_BYTES) {
 		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "The rule has more than %d bytes",
 			(int)RECURRENCE_RULE_MAX_BYTES);
 	}
-	if (start->year < YEAR_FIRST || start->year > YEAR_LAST) {
+	if (start->year < YEAR_FIRST || start->year > DAYS_YEAR_LAST) {
 		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "A rule starts between %d and %d",
-			(int)YEAR_FIRST, (int)YEAR_LAST);
+			(int)YEAR_FIRST, (int)DAYS_YEAR_LAST);
 	}
-	buf_init(&reading.days, RECURRENCE_RULE_MAX_BYTES + 1);
 	TRY(split_parts(ctx, rule, &reading));
-	TRY(check_parts(ctx, &reading));
+	TRY(read_parts(ctx, &reading));
 	TRY(set_times(ctx, &reading, recurrence));
 	TRY(set_until(ctx, reading.values[PART_UNTIL], recurrence));
+	TRY(read_single(ctx, &reading, PART_COUNT, &recurrence->left));
 	TRY(open_days(ctx, &reading, recurrence));
-	if (has(&reading, PART_COUNT)) {
-		(void)read_number(reading.values[PART_COUNT], PART_COUNT, &recurrence->left);
-	}
-	recurrence->next_time = recurrence->time_n;
 	*out = recurrence;
 	return ERR_OK;
 }
 
 /* --- walking -------------------------------------------------------------------------------------------------- */
-
-static bool next_day(struct recurrence *recurrence)
-{
-	struct icaltimetype day = icalrecur_iterator_next(recurrence->iterator);
-	recurrence->day = (struct wall_time){.year = day.year, .month = day.month, .day = day.day};
-	recurrence->next_time = 0;
-	return !icaltime_is_null_time(day) && day.year <= YEAR_LAST;
-}
 
 bool recurrence_step(struct recurrence *recurrence, struct wall_time *out_wall, int64_t *out_ms)
 {

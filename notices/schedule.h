@@ -29,8 +29,7 @@ struct schedule;
  * Reads it, and makes sure that it ever comes.
  * @param out  ends with the ctx's arena
  * Errors: INPUT M_INVALID_PARAM: which part is wrong, and how it should be
- * Cost: of a rule that never comes up to some seconds of processor time (libical looks for its first day up to the year 20000: 2.5 s for
- * FREQ=MONTHLY;BYDAY=MO,-1FR;BYSETPOS=-8 on a busy machine); else microseconds
+ * Cost: of a rule that never comes some milliseconds (days_walk_next()); else microseconds
  */
 MUST_CHECK enum err schedule_open(struct ctx *ctx, const struct schedule_text *text,
 	struct schedule **out);

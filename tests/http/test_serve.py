@@ -58,7 +58,7 @@ def test_serve__existing_folder__ready_soon(make_server):
 
 def test_serve__at_rest__only_what_was_asked_for_is_loaded(make_server):
     """Those of search, school calendars, feeds, previews and encrypting bots, and what these stand on."""
-    late = re.compile(r"/lib(?:icu\w+|stemmer|xml2|ical|olm)\.so")
+    late = re.compile(r"/lib(?:icu\w+|stemmer|xml2|olm)\.so")
     server = make_server().start()
 
     def loaded():
@@ -70,10 +70,10 @@ def test_serve__at_rest__only_what_was_asked_for_is_loaded(make_server):
     room = ann.create_room()
     ann.send(room, "\uff28\uff25\uff2c\uff2c\uff2f")  # full width: only normalization tells that it is "hello"
     wait_until(lambda: "/libicuuc.so" in loaded(), 30, "the message being made searchable")
-    assert not {"/libxml2.so", "/libical.so", "/libolm.so"} & set(loaded())
+    assert not {"/libxml2.so", "/libolm.so"} & set(loaded())
 
 
-@pytest.mark.parametrize("name", ["libicuuc", "libicui18n", "libstemmer", "libxml2", "libical", "libolm"])
+@pytest.mark.parametrize("name", ["libicuuc", "libicui18n", "libstemmer", "libxml2", "libolm"])
 def test_serve__library_of_later_missing__said_at_the_start(make_server, tmp_path, name):
     with open(binary(), "rb") as file:
         soname = re.search(rb"%s\.so\.\w+" % name.encode(), file.read()).group().decode()
