@@ -229,23 +229,28 @@ def test_database__has_lost_how_far_it_came__what_waits_in_memory_is_sent_all_th
     assert list(dict.fromkeys(inbox.bodies())) == ["m%d" % number for number in range(61)]
 
 
-def test_destination__asks_for_something__is_tried_at_once(make_federated, cluster, remote):
-    one = federated_on(cluster, make_federated, **{"federation.retry_first": "1s", "federation.retry_longest": "1h"})
-    inbox = Inbox(remote)
+def test_destination__asks_for_something__is_tried_at_once(make_federated, cluster, make_remote):
+    """Its pause, which failures enough would make as long, is an hour when it asks: nothing else has it tried within the test."""
+    one = federated_on(cluster, make_federated, **{"federation.retry_first": "100ms", "federation.retry_longest": "1h"})
+    away, fine = make_remote(), make_remote()
+    inbox, other = Inbox(away), Inbox(fine)
     alice = one.user()
     room = alice.create_room()
-    let_in(one, room, remote.name)
+    let_in(one, room, away.name, fine.name)
     inbox.refuse = lambda ask: (500, {})
     alice.send(room, "hello")
-    inbox.until(lambda i: len(i.transactions) >= 5, 60)
-    pause = "SELECT interval_ms FROM destinations"
-    wait_until(lambda: one.sql(pause) == "16000", what="a long pause")
-    inbox.refuse = None
-    asked = time.monotonic()
-    remote.send(one, "GET", "/_matrix/federation/v1/user/devices/%40a%3A" + one.server_name)
-    inbox.until(lambda i: len(i.transactions) >= 6, 30)
-    assert time.monotonic() - asked < 12
-    assert inbox.bodies() == ["hello"] * 6
+    wait_until(lambda: one.sql("SELECT failures > 2 FROM destinations WHERE server = '%s'" % away.name) == "t", what="it fails")
+    one.terminate()
+    one.sql("UPDATE destinations SET interval_ms = 3600000, retry_at_ms = %d WHERE server = '%s'" % (
+        (time.time() + 3600) * 1000, away.name))
+    inbox.refuse, tries = None, len(inbox.transactions)
+    one.start()
+    alice.http.drop()
+    alice.send(room, "again")
+    other.until(lambda i: i.bodies() == ["hello", "again"])
+    assert len(inbox.transactions) == tries
+    away.send(one, "GET", "/_matrix/federation/v1/user/devices/%40a%3A" + one.server_name)
+    inbox.until(lambda i: i.bodies() == ["hello"] * (tries + 1) + ["again"])
 
 
 def test_acl__server_is_shut_out__is_told_so_and_gets_nothing_more(server, make_remote):
