@@ -14,19 +14,23 @@ def binary():
     return os.environ.get("BELFRY_BIN", "")
 
 
-def free_port(given=set()):
-    """Below the ports that the kernel gives to outgoing connections and to who asks for any: until the server listens on it, nobody
-    else takes it but by a rare chance, and this process gets none twice."""
+def free_port(taken={}):
+    """Below the ports that the kernel gives to outgoing connections and to who asks for any, and no other test gets it as long as this
+    process lives, whether something listens on it or not: a socket's name stands for it, in the same network as the port."""
     while True:
         port = secrets.randbelow(22000) + 10000
-        with socket.socket() as listener:
-            try:
+        if port in taken:
+            continue
+        name = socket.socket(socket.AF_UNIX)
+        try:
+            name.bind("\0belfry-test-port-%d" % port)
+            with socket.socket() as listener:
                 listener.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        if port not in given:
-            given.add(port)
-            return port
+        except OSError:
+            name.close()
+            continue
+        taken[port] = name
+        return port
 
 
 def new_folder(prefix="belfry-"):
