@@ -148,7 +148,7 @@ def drip(server, remote, body_bytes, answers):
 
 
 def test_body_of_a_transaction__drips__cut_off_and_others_served(make_federated, make_remote):
-    server = make_federated(settings={"http.body_timeout": "1s"}).start()
+    server = make_federated(settings={"http.body_timeout": "%ds" % seconds(1)}).start()  # in which whole bodies have to come, too
     slow, other = make_remote(), make_remote()
     slow.transaction(server).ok()
     answers = []
