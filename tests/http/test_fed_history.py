@@ -437,9 +437,9 @@ def test_paging_back__others_unreachable_for_a_moment__asked_again_within_second
     usual = list(remote.handlers)
     remote.on("GET", FEDERATION + "/backfill/(.+)", lambda ask: (500, {"errcode": "M_UNKNOWN", "error": "down"}))
     assert all_bodies(lin, room.room_id) == []
-    remote.handlers[:] = usual
     waits = "SELECT retry_at_ms - (extract(epoch FROM now()) * 1000)::bigint FROM room_gaps g JOIN rooms r USING (room_nid) WHERE "
     assert int(federated.sql(waits + "r.room_id = '%s'" % room.room_id)) < 10000
+    remote.handlers[:] = usual
     wait_until(lambda: all_bodies(lin, room.room_id) == ["before"], 30, "history is fetched")
 
 
