@@ -45,7 +45,7 @@ MUST_CHECK enum err store_state_last_join(struct ctx *ctx, struct db *db, int64_
 MUST_CHECK enum err store_state_viewer(struct ctx *ctx, struct db *db, int64_t room_nid,
 	struct str user_id, const int64_t *positions, size_t position_count, struct state_row **out,
 	size_t *out_count);
-/** Every membership that users of a server had, and every history visibility of the room, oldest first. Grows with all memberships that the room ever had. */
+/** Every membership that users of a server had, and every history visibility of the room, oldest first. Grows with those memberships. */
 MUST_CHECK enum err store_state_viewer_server(struct ctx *ctx, struct db *db, int64_t room_nid,
 	struct str server, struct state_row **out, size_t *out_count);
 

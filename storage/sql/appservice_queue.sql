@@ -8,10 +8,12 @@ WITH span AS MATERIALIZED (
 	FROM events WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3
 )
 (SELECT e.position, e.room_nid, r.room_id, e.sender, e.target,
-	e.target IS NOT NULL AND EXISTS (SELECT 1 FROM states s WHERE s.room_nid = e.room_nid AND s.type = 'm.room.member'
-		AND s.state_key = e.target AND s.membership = 'join' AND s.from_position <= e.position AND s.to_position > e.position),
-	e.target IS NOT NULL AND EXISTS (SELECT 1 FROM states s WHERE s.room_nid = e.room_nid AND s.type = 'm.room.member'
-		AND s.state_key = e.target AND s.membership = 'join' AND s.from_position < e.position AND s.to_position >= e.position),
+	coalesce((SELECT s.membership = 'join' AND s.to_position > e.position FROM states s WHERE s.room_nid = e.room_nid
+		AND s.type = 'm.room.member' AND s.state_key = e.target AND s.from_position <= e.position
+		ORDER BY s.from_position DESC LIMIT 1), false),
+	coalesce((SELECT s.membership = 'join' AND s.to_position >= e.position FROM states s WHERE s.room_nid = e.room_nid
+		AND s.type = 'm.room.member' AND s.state_key = e.target AND s.from_position < e.position
+		ORDER BY s.from_position DESC LIMIT 1), false),
 	EXISTS (SELECT 1 FROM states s WHERE s.room_nid = e.room_nid AND s.to_position = e.position
 		AND s.to_position > $1 AND s.to_position <= $2
 		AND s.type = 'm.room.member' AND s.state_key IS DISTINCT FROM e.state_key),
@@ -25,8 +27,8 @@ WHERE m.is_local AND m.position > $1 AND m.position <= $2 AND s.event_position <
 ORDER BY 1;
 
 -- name: appservice_members hot
--- Users of a server ($3) who were joined to rooms ($1) after a position ($2): room, user. Grows with the rooms' members.
--- Index: states_pkey.
+-- Users of a server ($3) who were joined to rooms ($1) after a position ($2): room, user. Grows with the server's members.
+-- Index: states_servers_idx.
 SELECT s.room_nid, s.state_key FROM unnest($1::bigint[]) AS u(room_nid)
 JOIN states s ON s.room_nid = u.room_nid AND s.type = 'm.room.member'
 WHERE s.membership = 'join' AND s.from_position <= $2 AND s.to_position > $2

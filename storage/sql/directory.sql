@@ -12,7 +12,7 @@ SELECT position, room_nid, type, state_key, json FROM (
 
 -- name: directory_members_unknown hot
 -- Up to $2 members of rooms ($1) who are in the state, but whose coming was never in the stream: room, user and member event of those who
--- are not in the directory. Index: states_pkey, directory_users_pkey, events_pkey.
+-- are not in the directory. Index: states_earlier_idx, directory_users_pkey, events_pkey.
 SELECT s.room_nid, s.state_key, e.json
 FROM states s JOIN events e ON e.room_nid = s.room_nid AND e.position = s.event_position
 WHERE s.room_nid = ANY ($1::bigint[]) AND s.type = 'm.room.member' AND s.membership = 'join'
@@ -22,9 +22,10 @@ WHERE s.room_nid = ANY ($1::bigint[]) AND s.type = 'm.room.member' AND s.members
 -- name: directory_states hot
 -- The current state events of some rooms that have one of some types and an empty key, by room. Index: states_pkey, events_pkey.
 SELECT s.room_nid, s.type, e.json
-FROM states s JOIN events e ON e.room_nid = s.room_nid AND e.position = s.event_position
-WHERE s.room_nid = ANY ($1::bigint[]) AND s.type = ANY ($2::text[]) AND s.state_key = ''
-	AND s.to_position = 9223372036854775807
+FROM unnest($1::bigint[]) AS r(room_nid) CROSS JOIN unnest($2::text[]) AS t(type) CROSS JOIN LATERAL (
+	SELECT * FROM states WHERE room_nid = r.room_nid AND type = t.type AND state_key = '' ORDER BY from_position DESC LIMIT 1
+) AS s JOIN events e ON e.room_nid = s.room_nid AND e.position = s.event_position
+WHERE s.to_position = 9223372036854775807
 ORDER BY s.room_nid;
 
 -- name: directory_room_set

@@ -11,8 +11,8 @@ SELECT m.room_nid
 FROM (SELECT user_id, room_nid, membership, position FROM members
 	WHERE user_id = $1 AND membership IN ('leave', 'ban') AND NOT is_forgotten AND position <= $2
 	ORDER BY position DESC LIMIT $4) m
-LEFT JOIN states s ON m.membership = 'leave' AND s.room_nid = m.room_nid AND s.type = 'm.room.member'
-	AND s.state_key = m.user_id AND s.to_position = 9223372036854775807
+LEFT JOIN LATERAL (SELECT event_id, to_position FROM states WHERE room_nid = m.room_nid AND type = 'm.room.member'
+	AND state_key = m.user_id ORDER BY from_position DESC LIMIT 1) s ON m.membership = 'leave' AND s.to_position = 9223372036854775807
 LEFT JOIN events e ON e.event_id = s.event_id
 WHERE m.membership = 'ban' OR e.sender <> m.user_id
 ORDER BY m.position DESC LIMIT $3;

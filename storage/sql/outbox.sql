@@ -2,30 +2,31 @@
 -- Of up to $3 events with $1 < position <= $2, those by which servers come to rooms or go, as far as the events alone tell: position, room,
 -- server (NULL: all of the room have to be looked at), whether it is there after the event, whether it is known as being there. $4 is our
 -- own name. The last row: position of the newest event of the span (0: none), NULL unless something of it may go to others, whether
--- the limit cut it short, whether there are receipts in it, whether users of ours come or go where others are. Index: events_position_idx, server_stays_pkey, states_pkey, states_to_idx, receipts_stream_idx.
+-- the limit cut it short, whether there are receipts in it, whether users of ours come or go where others are. Stays, and states of a key, follow each other: what began last is what can hold. Index:
+-- events_position_idx, server_stays_pkey, server_stays_to_idx, states_pkey, states_to_idx, states_servers_idx, receipts_stream_idx.
 WITH span AS MATERIALIZED (
 	SELECT room_nid, position, type, state_key, sender, CASE WHEN type = 'm.room.member' AND state_key IS NOT NULL
 		THEN substr(state_key, strpos(state_key, ':') + 1) END AS target
 	FROM events WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3
 ), looked AS MATERIALIZED (
-	-- The offset says nothing, but keeps the planner from a hash of the stays of all rooms.
-	SELECT e.*, EXISTS (SELECT 1 FROM server_stays o WHERE o.room_nid = e.room_nid AND o.server = $4
-			AND o.to_position = 9223372036854775807 OFFSET 0) AS is_tracked,
+	SELECT e.*, coalesce((SELECT o.to_position FROM server_stays o WHERE o.room_nid = e.room_nid AND o.server = $4
+			ORDER BY o.from_position DESC LIMIT 1) = 9223372036854775807, false) AS is_tracked,
 		-- The range says nothing new, but tells the planner that these are few.
 		EXISTS (SELECT 1 FROM states s WHERE s.room_nid = e.room_nid AND s.to_position = e.position
 			AND s.to_position > $1 AND s.to_position <= $2
 			AND s.type = 'm.room.member' AND s.state_key IS DISTINCT FROM e.state_key) AS is_resolved,
-		e.target IS NOT NULL AND EXISTS (SELECT 1 FROM states s WHERE s.room_nid = e.room_nid AND s.type = 'm.room.member'
-			AND s.state_key = e.state_key AND s.membership = 'join' AND s.from_position <= e.position
-			AND s.to_position > e.position) AS is_joined
+		e.target IS NOT NULL AND coalesce((SELECT s.membership = 'join' AND s.to_position > e.position FROM states s
+			WHERE s.room_nid = e.room_nid AND s.type = 'm.room.member' AND s.state_key = e.state_key
+				AND s.from_position <= e.position
+			ORDER BY s.from_position DESC LIMIT 1), false) AS is_joined
 	FROM span e
 )
 (SELECT l.position, l.room_nid, CASE WHEN l.is_tracked AND NOT l.is_resolved THEN l.target END,
 	l.is_joined OR EXISTS (SELECT 1 FROM states s WHERE s.room_nid = l.room_nid AND s.type = 'm.room.member'
 		AND s.membership = 'join' AND s.from_position <= l.position AND s.to_position > l.position
 		AND substr(s.state_key, strpos(s.state_key, ':') + 1) = l.target),
-	EXISTS (SELECT 1 FROM server_stays o WHERE o.room_nid = l.room_nid AND o.server = l.target
-		AND o.to_position = 9223372036854775807 OFFSET 0),
+	coalesce((SELECT o.to_position FROM server_stays o WHERE o.room_nid = l.room_nid AND o.server = l.target
+		ORDER BY o.from_position DESC LIMIT 1) = 9223372036854775807, false),
 	false
 FROM looked l
 WHERE (NOT l.is_tracked AND l.type <> 'm.room.create') OR l.is_resolved
@@ -33,19 +34,19 @@ WHERE (NOT l.is_tracked AND l.type <> 'm.room.create') OR l.is_resolved
 ORDER BY l.position)
 UNION ALL
 SELECT (SELECT coalesce(max(position), 0) FROM span), (SELECT count(*) FROM span),
-	CASE WHEN EXISTS (SELECT 1 FROM span e WHERE e.target <> $4 OR EXISTS (SELECT 1 FROM server_stays o
-		WHERE o.room_nid = e.room_nid AND o.server <> $4 AND o.to_position >= e.position)) THEN 'events' END,
+	CASE WHEN EXISTS (SELECT 1 FROM span e WHERE e.target <> $4 OR (SELECT o.to_position FROM server_stays o
+		WHERE o.room_nid = e.room_nid AND o.server <> $4 ORDER BY o.to_position DESC LIMIT 1) >= e.position) THEN 'events' END,
 	(SELECT count(*) FROM span) = $3,
 	EXISTS (SELECT 1 FROM receipts r WHERE r.position > $1 AND r.position <= $2 AND r.receipt_type = 'm.read'),
-	EXISTS (SELECT 1 FROM span e WHERE e.target = $4 AND EXISTS (SELECT 1 FROM server_stays o
-		WHERE o.room_nid = e.room_nid AND o.server <> $4 AND o.to_position = 9223372036854775807));
+	EXISTS (SELECT 1 FROM span e WHERE e.target = $4 AND (SELECT o.to_position FROM server_stays o
+		WHERE o.room_nid = e.room_nid AND o.server <> $4 ORDER BY o.to_position DESC LIMIT 1) = 9223372036854775807);
 
 -- name: outbox_stays_open
 -- A server has come to a room: room, server, position. Index: server_stays_pkey.
 INSERT INTO server_stays (room_nid, server, from_position) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING;
 
 -- name: outbox_stays_close
--- A server has left a room: room, server, position. Index: server_stays_pkey.
+-- A server has left a room: room, server, position. Index: server_stays_to_idx.
 UPDATE server_stays SET to_position = $3 WHERE room_nid = $1 AND server = $2 AND to_position = 9223372036854775807;
 
 -- name: outbox_stays_sync
@@ -69,7 +70,7 @@ ON CONFLICT DO NOTHING;
 -- name: outbox_targets
 -- Which events with $1 < position <= $2 go to which servers: position, room, server; in order. $3 is our own name. Events of our own users,
 -- unless marked otherwise, to all servers that are in the room, and to the one whose user is invited, kicked, banned.
--- Index: events_position_idx, outbox_marks_pkey, server_stays_pkey.
+-- Index: events_position_idx, outbox_marks_pkey, server_stays_to_idx.
 WITH span AS MATERIALIZED (
 	SELECT e.room_nid, e.position, substr(e.sender, strpos(e.sender, ':') + 1) AS origin,
 		CASE WHEN e.type = 'm.room.member' AND e.state_key IS NOT NULL
@@ -77,8 +78,10 @@ WITH span AS MATERIALIZED (
 	FROM events e LEFT JOIN outbox_marks k ON k.event_id = e.event_id
 	WHERE e.position > $1 AND e.position <= $2 AND coalesce(k.is_sent, substr(e.sender, strpos(e.sender, ':') + 1) = $3)
 )
-SELECT s.position, s.room_nid, o.server FROM span s JOIN server_stays o ON o.room_nid = s.room_nid
-	AND o.from_position <= s.position AND o.to_position >= s.position
+SELECT s.position, s.room_nid, o.server FROM span s CROSS JOIN LATERAL (
+	-- The offset says nothing, but keeps the planner from a hash of the stays of all rooms.
+	SELECT server FROM server_stays WHERE room_nid = s.room_nid AND from_position <= s.position AND to_position >= s.position OFFSET 0
+) AS o
 WHERE o.server <> $3 AND o.server <> s.origin
 UNION
 SELECT position, room_nid, target FROM span WHERE target <> $3 AND target <> origin
@@ -86,7 +89,7 @@ ORDER BY 1, 3;
 
 -- name: outbox_receipts
 -- Public receipts of our users ($3 is our own name) with $1 < position <= $2, for each server in the room: server, room, room id, user,
--- thread, event, time. Index: receipts_stream_idx, server_stays_pkey, rooms_pkey.
+-- thread, event, time. Index: receipts_stream_idx, server_stays_to_idx, rooms_pkey.
 SELECT o.server, r.room_nid, m.room_id, r.user_id, r.thread_id, r.event_id, r.ts
 FROM receipts r JOIN server_stays o ON o.room_nid = r.room_nid AND o.to_position = 9223372036854775807 AND o.server <> $3
 	JOIN rooms m ON m.room_nid = r.room_nid
@@ -95,7 +98,7 @@ WHERE r.position > $1 AND r.position <= $2 AND r.receipt_type = 'm.read'
 ORDER BY r.position;
 
 -- name: outbox_rooms hot
--- Servers besides ours ($2) that are in rooms ($1): room, server. Index: server_stays_pkey.
+-- Servers besides ours ($2) that are in rooms ($1): room, server. Index: server_stays_to_idx.
 SELECT room_nid, server FROM server_stays
 WHERE room_nid = ANY($1::bigint[]) AND server <> $2 AND to_position = 9223372036854775807;
 
@@ -104,13 +107,13 @@ WHERE room_nid = ANY($1::bigint[]) AND server <> $2 AND to_position = 9223372036
 SELECT DISTINCT room_nid FROM server_stays WHERE server <> $1 AND to_position = 9223372036854775807;
 
 -- name: outbox_sharing hot
--- Servers besides ours ($2) that share a room with users ($1): user, server. Index: members_pkey, server_stays_pkey.
+-- Servers besides ours ($2) that share a room with users ($1): user, server. Index: members_pkey, server_stays_to_idx.
 SELECT DISTINCT m.user_id, o.server FROM members m JOIN server_stays o ON o.room_nid = m.room_nid
 WHERE m.user_id = ANY($1::text[]) AND m.membership = 'join' AND o.server <> $2 AND o.to_position = 9223372036854775807;
 
 -- name: outbox_introduced
 -- Who of our users ($3 is our own name) has come into a room with $1 < position <= $2, with servers there that share no other room with the
--- user: user, server. Index: events_position_idx, server_stays_pkey, members_pkey.
+-- user: user, server. Index: events_position_idx, server_stays_to_idx, members_pkey.
 SELECT DISTINCT e.state_key, o.server FROM events e JOIN server_stays o ON o.room_nid = e.room_nid
 	AND o.from_position <= e.position AND o.to_position = 9223372036854775807
 WHERE e.position > $1 AND e.position <= $2 AND e.type = 'm.room.member' AND o.server <> $3
@@ -131,8 +134,8 @@ JOIN LATERAL (
 	WHERE e.room_nid = u.room_nid AND e.position >= u.from_position
 		AND coalesce(k.is_sent, substr(e.sender, strpos(e.sender, ':') + 1) = $5)
 		AND substr(e.sender, strpos(e.sender, ':') + 1) <> $1
-		AND (EXISTS (SELECT 1 FROM server_stays o WHERE o.room_nid = e.room_nid AND o.server = $1
-			AND o.from_position <= e.position AND o.to_position >= e.position)
+		AND ((SELECT o.to_position FROM server_stays o WHERE o.room_nid = e.room_nid AND o.server = $1
+			AND o.from_position <= e.position ORDER BY o.from_position DESC LIMIT 1) >= e.position
 			OR (e.type = 'm.room.member' AND substr(e.state_key, strpos(e.state_key, ':') + 1) = $1))
 	ORDER BY e.position DESC LIMIT $4::bigint + 1
 ) AS n ON true

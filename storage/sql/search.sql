@@ -37,8 +37,8 @@ DELETE FROM search_texts WHERE ctid = ANY (ARRAY(SELECT ctid FROM search_texts L
 
 -- name: search_encrypted hot
 -- Those of some rooms that are encrypted. Index: states_pkey.
-SELECT DISTINCT room_nid FROM states
-WHERE room_nid = ANY ($1::bigint[]) AND type = 'm.room.encryption' AND state_key = '';
+SELECT s.room_nid FROM unnest($1::bigint[]) AS r(room_nid) CROSS JOIN LATERAL (SELECT room_nid FROM states
+	WHERE room_nid = r.room_nid AND type = 'm.room.encryption' AND state_key = '' ORDER BY from_position LIMIT 1) AS s;
 
 -- name: search_scope hot
 -- What decides which events of some rooms a user may see where members see all, by room, oldest first: when the user was joined last, and left

@@ -30,20 +30,20 @@ FROM (
 WHERE to_position > $4;
 
 -- name: state_changes hot
--- What differs between two positions: the entries at $3 that began after $2. Index: states_to_idx.
+-- What differs between two positions: the entries at $3 that began after $2. Index: states_began_idx.
 SELECT type, state_key, from_position, event_position, event_id, membership
-FROM states WHERE room_nid = $1 AND to_position > $3 AND from_position <= $3 AND from_position > $2;
+FROM states WHERE room_nid = $1 AND from_position + 0 > $2 AND from_position + 0 <= $3 AND to_position > $3;
 
 -- name: state_last_join hot
--- The last interval that began up to a position and in which a user was joined: at most one row. Reads what the user was since. Index: states_pkey.
+-- The last interval that began up to a position and in which a user was joined: at most one row. Index: states_members_idx.
 SELECT type, state_key, from_position, event_position, event_id, membership, to_position
 FROM states WHERE room_nid = $1 AND type = 'm.room.member' AND state_key = $2 AND from_position <= $3
 	AND membership = 'join'
 ORDER BY from_position DESC LIMIT 1;
 
 -- name: state_viewer_server
--- Every membership that users of a server ($2) had in a room, and every history visibility of it, oldest first. Reads all memberships of
--- the room: only for servers that were not there all along. Index: states_pkey, twice.
+-- Every membership that users of a server ($2) had in a room, and every history visibility of it, oldest first. Grows with the past of that
+-- server's users: only for servers that were not there all along. Index: states_servers_idx, states_pkey.
 SELECT type, state_key, from_position, event_position, event_id, membership
 FROM states WHERE room_nid = $1 AND type = 'm.room.member' AND substr(state_key, strpos(state_key, ':') + 1) = $2
 UNION ALL

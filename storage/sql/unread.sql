@@ -1,12 +1,13 @@
 -- name: unread_load hot
 -- Everything that a user's unread counts in a room are made from; $3 is how many events are looked through. Rows: one of
 -- kind 0 (what is outside threads, and the room as a whole), one of kind 1 for each thread with events after what is read, one of
--- kind 2 for each mention after it. Index: states_pkey, receipts_pkey, events_pkey (backwards, up to $3 rows),
+-- kind 2 for each mention after it. Index: states_members_idx, states_pkey, receipts_pkey, events_pkey (backwards, up to $3 rows),
 -- events_threaded_idx, events_thread_idx, mentions_pkey.
 WITH joined AS MATERIALIZED (
 	SELECT coalesce(
-		(SELECT to_position FROM states WHERE room_nid = $1 AND type = 'm.room.member' AND state_key = $2
-			AND membership <> 'join' ORDER BY from_position DESC LIMIT 1),
+		(SELECT max(s.to_position) FROM unnest('{leave,invite,knock,ban}'::text[]) AS k(membership) CROSS JOIN LATERAL (
+			SELECT to_position FROM states WHERE room_nid = $1 AND type = 'm.room.member' AND state_key = $2
+				AND membership = k.membership ORDER BY from_position DESC LIMIT 1) AS s),
 		(SELECT from_position FROM states WHERE room_nid = $1 AND type = 'm.room.member' AND state_key = $2
 			ORDER BY from_position LIMIT 1),
 		0) AS position
