@@ -10,8 +10,11 @@ ON CONFLICT DO NOTHING;
 -- The texts of redacted events, and all edits of them: rooms, positions. One row for each event whose texts changed.
 -- Index: search_texts_pkey, search_texts_target_idx.
 WITH gone AS (
-	DELETE FROM search_texts t USING unnest($1::bigint[], $2::bigint[]) AS u(room_nid, position)
-	WHERE t.room_nid = u.room_nid AND (t.position = u.position OR t.target_position = u.position)
+	DELETE FROM search_texts t USING unnest($1::bigint[], $2::bigint[]) AS u(room_nid, position) CROSS JOIN LATERAL (
+		SELECT position FROM search_texts WHERE room_nid = u.room_nid AND position = u.position
+		UNION SELECT position FROM search_texts WHERE room_nid = u.room_nid AND target_position = u.position
+	) AS g
+	WHERE t.room_nid = u.room_nid AND t.position = g.position
 	RETURNING t.room_nid, t.target_position
 )
 SELECT DISTINCT room_nid, target_position FROM gone;

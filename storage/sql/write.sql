@@ -244,8 +244,11 @@ WHERE relations.room_nid = u.room_nid AND relations.parent_id = u.parent_id
 
 -- name: search_forget tells=nothing
 -- What is redacted is not found any more, nor its edits: nid, position. Index: search_texts_pkey, search_texts_target_idx.
-DELETE FROM search_texts t USING unnest($1::bigint[], $2::bigint[]) AS u(room_nid, position)
-WHERE t.room_nid = u.room_nid AND (t.position = u.position OR t.target_position = u.position);
+DELETE FROM search_texts t USING unnest($1::bigint[], $2::bigint[]) AS u(room_nid, position) CROSS JOIN LATERAL (
+	SELECT position FROM search_texts WHERE room_nid = u.room_nid AND position = u.position
+	UNION SELECT position FROM search_texts WHERE room_nid = u.room_nid AND target_position = u.position
+) AS g
+WHERE t.room_nid = u.room_nid AND t.position = g.position;
 
 -- name: mention_insert tells=nothing
 -- One row for each user mentioned. Index: mentions_pkey.

@@ -24,7 +24,7 @@ static PGresult *run(PGconn *conn, const char *sql)
 /*
  * Room 1. @often:own has joined and left 3,000 times, @seldom:own 3 times, both the last time at the end; their memberships are far enough apart that
  * the same questions meet all of @seldom's. @renamed:own joined once and has changed the name 3,000 times, @knocking:own left once and has knocked
- * 3,000 times. 500 others are in it, one of another server, and one who was before this server. 20,000 events; the topic and the encryption were set 3,000 times, the history is for members only. The server
+ * 3,000 times. 500 others are in it, one of another server, and one who was before this server. 20,000 events, of whose texts every second one edits another; the topic and the encryption were set 3,000 times, the history is for members only. The server
  * often.other has come and gone 3,000 times, seldom.other 3 times; both are there. Each user has one more event at the end, and has left as far as
  * the list of members knows.
  */
@@ -56,11 +56,13 @@ static const char PAST[] =
 	"INSERT INTO events (room_nid, position, event_id, type, state_key, sender, origin_server_ts, depth, json, notify_seq, highlight_seq)"
 	" SELECT 1, 70000 + length(user_id), '$left' || user_id, 'm.room.member', user_id, user_id, 1, 1, '{}', 0, 0"
 	" FROM unnest('{@often:own,@seldom:own,@renamed:own,@knocking:own}'::text[]) AS user_id;"
+	"INSERT INTO search_texts (room_nid, position, target_position, key, sender, origin_server_ts, has_url, terms)"
+	" SELECT 1, 3 * n, 3 * n - n % 2 * 3, 0, '@u1:own', 1, false, 'a' FROM generate_series(1, 20000) AS n;"
 	"INSERT INTO members (room_nid, user_id, membership, position, is_local)"
 	" SELECT 1, user_id, 'leave', 60000, true FROM unnest('{@often:own,@seldom:own,@renamed:own,@knocking:own}'::text[]) AS user_id;"
 	"INSERT INTO receipts (room_nid, user_id, receipt_type, thread_id, event_id, event_position, ts, position)"
 	" VALUES (1, '@u1:own', 'm.read', '', '$m1', 3, 1, 70100);"
-	"ANALYZE rooms; ANALYZE states; ANALYZE events; ANALYZE members; ANALYZE receipts; ANALYZE server_stays";
+	"ANALYZE rooms; ANALYZE states; ANALYZE events; ANALYZE members; ANALYZE receipts; ANALYZE server_stays; ANALYZE search_texts";
 
 static const char *const people[] = {"@seldom:own", "@often:own", "@renamed:own", "@knocking:own"};
 
@@ -78,6 +80,9 @@ static const struct {
 	{STMT_STATE_CLOSE, "'{1}', '{m.room.member}', '{@}', '{70000}'"},
 	{STMT_UNREAD_LOAD, "1, '@', 100"},
 	{STMT_MEMBER_THROWN_OUT, "'@', 70000, 10, 100"},
+	{STMT_SEARCH_FORGET, "'{1}', '{30000}'"},
+	{STMT_SEARCH_REMOVE, "'{1}', '{30000}'"},
+	{STMT_SEARCH_SUPERSEDE, "'{1}', '{30000}'"},
 	{STMT_SEARCH_SCOPE, "'{1}', '@'"},
 	{STMT_SEARCH_MEMBERSHIPS, "'{1}', '@', 20"},
 	{STMT_SEARCH_ENCRYPTED, "'{1}'"},
@@ -98,7 +103,7 @@ static long rows_read(PGconn *conn)
 {
 	PGresult *result = run(conn,
 		"SELECT sum(seq_tup_read + idx_tup_fetch + (SELECT sum(pg_stat_get_xact_tuples_returned(indexrelid))"
-		" FROM pg_index WHERE indrelid = relid)) FROM pg_stat_xact_user_tables WHERE relname IN ('states', 'server_stays')");
+		" FROM pg_index WHERE indrelid = relid)) FROM pg_stat_xact_user_tables WHERE relname IN ('states', 'server_stays', 'search_texts')");
 	long count = strtol(PQgetvalue(result, 0, 0), NULL, 10);
 	PQclear(result);
 	return count;
