@@ -122,8 +122,7 @@ class Conversation:
     """A room with writers and a reader. others: processes on the same database; the writers are spread over all."""
 
     def __init__(self, server, writers=4, others=()):
-        self.server = server
-        servers = [server, *others]
+        self.servers = servers = [server, *others]
         owner = accounts.register(server.url)
         self.owner = owner
         self.room = owner.create_room(preset="public_chat")
@@ -148,10 +147,25 @@ class Conversation:
         return [reply for writer in self.writers for reply in writer.refusals]
 
     def progress(self, more, limit=90):
-        """Waits until `more` further messages were acknowledged."""
+        """Waits until `more` further messages were acknowledged; fails at once when a writer has given up, since fewer and fewer may then."""
         goal = self.acknowledged() + more
-        wait_until(lambda: self.acknowledged() >= goal, limit, "%d more acknowledged messages; surprises: %s; log:\n%s" % (
-            more, [w.surprises for w in self.writers], self.server.log()[-1500:]))
+
+        def reached():
+            assert all(writer.is_alive() for writer in self.writers), self.account()
+            return self.acknowledged() >= goal
+        try:
+            wait_until(reached, limit, "%d more acknowledged messages" % more)
+        except AssertionError as error:
+            raise AssertionError("%s; %s" % (error, self.account())) from None
+
+    def account(self):
+        """How far each writer is and what it was told last, for who reads of a failure."""
+        now = time.monotonic()
+        lines = ["writer %d: %d acknowledged, the last %s s ago, %d retries, surprises: %s, last refusals: %s" % (
+            writer.number, len(writer.acknowledged), "%.1f" % (now - writer.times[-1]) if writer.times else "-", writer.retries,
+            writer.surprises, writer.refusals[-3:]) for writer in self.writers]
+        lines += ["log of %s:\n%s" % (server.url, server.log()[-3000:]) for server in self.servers]
+        return "\n".join(lines)
 
     def finish(self):
         for writer in self.writers:
