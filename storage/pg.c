@@ -155,13 +155,20 @@ static enum err open_newest(struct ctx *ctx, struct pg *pg)
 {
 	bool is_old;
 	TRY(open_one(ctx, pg, (struct pg_server){0}, &is_old));
-	if (is_old) {
-		TRY(open_one(ctx, pg, fence_newest(ctx, pg->fence), &is_old));
+	if (!is_old) {
+		return ERR_OK;
 	}
-	return is_old ? fail_cause(ctx, ERR_STORE,
-						"the server at %s:%s takes writes, but a newer one has taken over from it",
-						PQhost(pg->conn), PQport(pg->conn))
-				  : ERR_OK;
+	const char *old = arena_printf(ctx->arena, "%s:%s", PQhost(pg->conn), PQport(pg->conn));
+	struct pg_server newest = fence_newest(ctx, pg->fence);
+	enum err err = open_one(ctx, pg, newest, &is_old);
+	if (err == ERR_OK && !is_old) {
+		return ERR_OK;
+	}
+	/* Whoever reads this may have to choose between the two. */
+	struct str why = err == ERR_OK ? STR("it is older itself") : ctx->fault.cause;
+	return fail_cause(ctx, ERR_STORE,
+		"the server at %s takes writes, but the one at %s:%s has taken over from it: %.*s", old,
+		newest.host, newest.port, STR_ARG(why));
 }
 
 enum err pg_ensure(struct ctx *ctx, struct pg *pg)

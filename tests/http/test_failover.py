@@ -96,6 +96,24 @@ def test_primary_hangs_and_comes_back__nobody_waits_for_it_long_or_reads_it(serv
     assert pair.sql(old, "SELECT count(*) FROM devices WHERE display_name = 'new'") == "0"
 
 
+def test_old_primary_comes_back_alone__nothing_is_written_to_it_and_the_log_says_why(server, pair):
+    """So whoever made it the primary again, a person or Patroni by mistake, cannot make what was acknowledged meanwhile unsaid in silence."""
+    user = accounts.register(server.url)
+    room = user.create_room()
+    old, new = pair.primary, pair.standby
+    pair.freeze(old)
+    pair.promote()
+    wait_until(lambda: put(user, room, "found").status == 200, 60, "writing again", pause=0.05)
+    pair.thaw(old)
+    pair.kill(new)
+    said = "the server at 127.0.0.1:%d takes writes, but the one at 127.0.0.1:%d has taken over from it" % (pair.ports[old], pair.ports[new])
+    wait_until(lambda: said in server.log(), 60, "word that it is refused")
+    put(user, room, "refused").expect(503)
+    pair.start(new)
+    wait_until(lambda: put(user, room, "again").status == 200, 60, "writing again", pause=0.05)
+    assert bodies(user, room) == ["again", "found"]
+
+
 def test_server__begun_during_a_failover__waits_says_so_and_serves(server, pair):
     it = Server(server_name=server.server_name, settings={"database.url": pair.url})
     try:

@@ -100,7 +100,7 @@ static void fence__newer_timeline_seen__older_server_refused_on_all_connections(
 	assert_int_equal(ask(world, world->db), ERR_OK); /* as the fence is not raised yet */
 	fence_raise(fence);
 	assert_int_equal(ask(world, world->db), ERR_STORE);
-	assert_true(str_contains(world->ctx.fault.cause, STR("a newer one has taken over")));
+	assert_true(str_contains(world->ctx.fault.cause, STR("has taken over from it")));
 	assert_int_equal(ask(world, leases), ERR_STORE);
 	assert_int_equal(ask(world, world->db), ERR_STORE);
 	fence->timeline--;
