@@ -35,7 +35,7 @@ class Node:
             conf = yaml.safe_load(file)
         address, rest = "127.0.0.1:%d" % self.port, "127.0.0.1:%d" % self.rest_port
         conf.update(name=self.name, restapi={"listen": rest, "connect_address": rest},
-                    etcd3={"hosts": ["127.0.0.1:%d" % self.cluster.etcd_port]}, watchdog={"mode": "off"})
+                    etcd={"hosts": ["127.0.0.1:%d" % self.cluster.etcd_port]}, watchdog={"mode": "off"})
         conf["postgresql"].update(listen=address, connect_address=address, data_dir=os.path.join(self.folder, "data"),
                                   bin_dir=programs(), pgpass=os.path.join(self.folder, "pgpass"),
                                   parameters={"unix_socket_directories": self.folder, "shared_buffers": "32MB"},
@@ -93,6 +93,12 @@ class Node:
         self.pids = [self.process.pid] + children_of(self.process.pid) + self._postgres_pids()
         self.signal(signal.SIGSTOP, self.pids)
 
+    def freeze_postgres(self):
+        """PostgreSQL hangs, and with it Patroni, which asks it something in the middle of each round: before it renews the lock that it had
+        when the round began."""
+        self.pids = self._postgres_pids()
+        self.signal(signal.SIGSTOP, self.pids)
+
     def thaw(self):
         self.signal(signal.SIGCONT, self.pids)
 
@@ -117,7 +123,7 @@ class Patroni:
             self.etcd = subprocess.Popen(
                 [*as_postgres(), "/usr/bin/etcd", "--data-dir", os.path.join(self.root, "etcd"), "--listen-client-urls", client,
                  "--advertise-client-urls", client, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
-                 "--initial-cluster", "default=" + peer],
+                 "--initial-cluster", "default=" + peer, "--enable-v2"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.root, start_new_session=True)
         self.nodes = [Node(self, number) for number in (1, 2, 3)]
         self.nodes[0].start()
@@ -150,11 +156,17 @@ class Patroni:
     def wait_whole(self):
         """A primary, and the others follow it; one of them synchronously, by Patroni's own record: only that one may take over.
 
-        PostgreSQL calls a follower synchronous before: while none is chosen, any will do for it (`synchronous_standby_names = '*'`).
+        PostgreSQL calls a follower synchronous before: while none is chosen, any will do for it (`synchronous_standby_names = '*'`). And one
+        that comes back runs, and even asks for what is new, before it is found that it has to be put back to where the others parted from it.
         """
         def whole():
             primary = self.primary()
-            members = primary.status("cluster").get("members", []) if primary else []
-            followers = [member for member in members if member["state"] in ("running", "streaming") and member["name"] != primary.name]
-            return len(followers) == len(self.nodes) - 1 and any(member["role"] == "sync_standby" for member in followers)
+            if primary is None:
+                return False
+            members = {member["name"]: member for member in primary.status("cluster").get("members", [])}
+            timeline = members.get(primary.name, {}).get("timeline")
+            streams = {link["application_name"] for link in primary.status().get("replication", []) if link["state"] == "streaming"}
+            followers = [members[node.name] for node in self.nodes if node is not primary and node.name in streams & set(members)]
+            return (len(followers) == len(self.nodes) - 1 and all(member.get("timeline") == timeline for member in followers)
+                    and any(member["role"] == "sync_standby" for member in followers))
         wait_until(whole, 120, "a whole cluster; see " + self.root, pause=0.3)

@@ -77,8 +77,10 @@ def one_round(cluster, processes, trouble):
     victim = cluster.primary()
     getattr(victim, trouble)()
     talk.progress(200)
-    if trouble == "freeze":
+    if trouble.startswith("freeze"):
         victim.thaw()
+        talk.progress(100)
+        cluster.wait_whole()  # so it has seen that another has taken over
         talk.progress(100)
     talk.finish()
     claimer.finish()
@@ -103,7 +105,7 @@ def shown(server, user):
 
 
 def test_primary_fails__under_load__writes_go_on_nothing_is_lost_and_memory_is_what_the_database_is(cluster, processes):
-    talks = [one_round(cluster, processes, trouble) for trouble in ("kill_postgres", "kill", "freeze")]
+    talks = [one_round(cluster, processes, trouble) for trouble in ("kill_postgres", "kill", "freeze", "freeze_postgres")]
     people = [talk.owner for talk in talks]
     before = [[shown(server, user) for user in people] for server in processes]
     assert before[0] == before[1]
