@@ -148,8 +148,19 @@ static bool is_plain_name(struct str name)
 	return is_plain;
 }
 
+/* Whoever claims the key checks the signature; here it has to be there, and to look like one. */
+static bool has_signature(struct arena *arena, const struct json *key,
+	const struct key_owner *owner, struct str id)
+{
+	struct str bytes;
+	struct str text = json_get_str(json_get(json_at(key, "signatures"), owner->user_id), id);
+	return text.p != NULL && b64_decode(arena, text, &bytes) && bytes.n == ED25519_SIGNATURE_BYTES;
+}
+
+/* @param is_verified  false: the signature only has to be there */
 static bool check_signed_key(struct arena *arena, const struct json *key,
-	const struct key_owner *owner, struct str field, struct field_error *out_error)
+	const struct key_owner *owner, bool is_verified, struct str field,
+	struct field_error *out_error)
 {
 	struct str bytes;
 	if (!key_object_check(arena, key, field, out_error)) {
@@ -159,19 +170,14 @@ static bool check_signed_key(struct arena *arena, const struct json *key,
 		return field_fail(out_error, M_INVALID_PARAM, field,
 			"must have a public key in unpadded Base64 as 'key'");
 	}
-	struct str id = key_id_of(arena, owner->device_id);
-	if (owner->ed25519.p == NULL && owner->is_checked_elsewhere) {
-		const struct json *own = json_get(json_at(key, "signatures"), owner->user_id);
-		struct str signature = json_get_str(own, id);
-		return (signature.p != NULL && b64_decode(arena, signature, &bytes) &&
-				   bytes.n == ED25519_SIGNATURE_BYTES) ||
-			field_fail(out_error, M_INVALID_SIGNATURE, field, "must be signed by the device");
-	}
-	if (owner->ed25519.p == NULL || !public_key_decode(arena, owner->ed25519, &bytes)) {
+	if (!owner->is_checked_elsewhere &&
+		(owner->ed25519.p == NULL || !public_key_decode(arena, owner->ed25519, &bytes))) {
 		return field_fail(out_error, M_INVALID_PARAM, field,
 			"cannot be checked: upload the device's keys first");
 	}
-	if (!sign_verify_json(arena, key, owner->user_id, id, bytes)) {
+	struct str id = key_id_of(arena, owner->device_id);
+	if (is_verified ? !sign_verify_json(arena, key, owner->user_id, id, bytes)
+					: !has_signature(arena, key, owner, id)) {
 		return field_fail(out_error, M_INVALID_SIGNATURE, field,
 			"must be signed by the device's Ed25519 key");
 	}
@@ -209,6 +215,7 @@ bool one_time_keys_read(struct arena *arena, const struct json *map, const struc
 		return field_fail(out_error, M_INVALID_PARAM, field, "holds too many keys");
 	}
 	struct one_time_key *keys = ARENA_NEW_ARRAY(arena, struct one_time_key, map->count + 1);
+	bool is_verified = !owner->is_checked_elsewhere;
 	for (size_t i = 0; i < map->count; i++) {
 		const struct json *value = &map->members[i].value;
 		if (!str_split(map->members[i].key, ':', &keys[i].algorithm, &keys[i].key_id) ||
@@ -217,7 +224,7 @@ bool one_time_keys_read(struct arena *arena, const struct json *map, const struc
 				"must have names of the form <algorithm>:<key id>");
 		}
 		bool is_signed = str_starts_with(keys[i].algorithm, STR("signed_"));
-		if (is_signed ? !check_signed_key(arena, value, owner, field, out_error)
+		if (is_signed ? !check_signed_key(arena, value, owner, is_verified, field, out_error)
 					  : !check_unsigned_key(arena, value, field, out_error)) {
 			return false;
 		}
@@ -225,6 +232,8 @@ bool one_time_keys_read(struct arena *arena, const struct json *map, const struc
 			return field_fail(out_error, M_INVALID_PARAM, field,
 				"may hold one key of each algorithm");
 		}
+		/* A client that signs wrongly is told by the first; a fallback key is given to many. */
+		is_verified = is_verified && (is_fallback || !is_signed);
 		keys[i].text = canonical_text(arena, value);
 	}
 	*out = keys;

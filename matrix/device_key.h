@@ -1,6 +1,6 @@
 /**
  * Keys of devices as clients upload them: identity keys, one-time and fallback keys. What comes out of here is
- * well-formed, of the device that it says, and signed by it.
+ * well-formed, of the device that it says, and signed by it; of one-time keys the first is checked, the others by who claims them.
  * Spec: client-server API, "Key algorithms", "Device keys", "One-time and fallback keys"; appendices, "Signing JSON"
  */
 #ifndef BELFRY_MATRIX_DEVICE_KEY_H
@@ -39,7 +39,7 @@ struct key_owner {
 	struct str user_id;
 	struct str device_id;
 	struct str ed25519; /**< the device's signing key, unpadded Base64; p == NULL: not known */
-	/** Without that key: whoever has it checks the signature; here it only has to be there. */
+	/** Without that key: whoever has it checks the signatures; here they only have to be there. */
 	bool is_checked_elsewhere;
 };
 
@@ -65,7 +65,8 @@ struct one_time_key {
 };
 
 /**
- * A map of "<algorithm>:<key id>" to keys. Those of algorithms called signed_… have to be signed by the device.
+ * A map of "<algorithm>:<key id>" to keys. Those of algorithms called signed_… have to be signed by the device; the signature of
+ * the first one-time key, and that of each fallback key, is checked.
  *
  * @param is_fallback  at most one of each algorithm
  * @param out_error    M_INVALID_PARAM; M_INVALID_SIGNATURE

@@ -151,6 +151,20 @@ def test_sec_5_14__one_time_key_with_false_signature__refused(alice, bob):
     assert claim(bob, device) == {}
 
 
+def test_sec_5_14__one_time_keys_of_a_client_that_signs_wrongly__none_taken(alice, bob):
+    """The signature of the first is checked; that of another is seen by who claims it, and has to be there."""
+    device, wrong = Device(alice), SigningKey(alice.device_id)
+    device.upload()
+    good, = device.one_time().items()
+    false = {"signed_curve25519:F%d" % n: wrong.over({"key": curve25519()}, alice.user_id) for n in range(5)}
+    alice.post("/keys/upload", {"one_time_keys": false}).expect(400, "M_INVALID_SIGNATURE")
+    alice.post("/keys/upload", {"one_time_keys": {"curve25519:a": "x", **false}}).expect(400, "M_INVALID_SIGNATURE")
+    for signatures in ({}, {alice.user_id: {}}, {alice.user_id: {wrong.id: "c2hvcnQ"}}):
+        more = {"signed_curve25519:Z": {"key": curve25519(), "signatures": signatures}}
+        alice.post("/keys/upload", {"one_time_keys": {good[0]: good[1], **more}}).expect(400, "M_INVALID_SIGNATURE")
+    assert claim(bob, device) == {}
+
+
 def test_sec_5_14__one_time_keys_before_device_keys__refused(alice):
     alice.post("/keys/upload", {"one_time_keys": Device(alice).one_time()}).expect(400, "M_INVALID_PARAM")
 

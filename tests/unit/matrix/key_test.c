@@ -10,6 +10,7 @@
 #include "matrix/cross_key.h"
 #include "matrix/device_key.h"
 #include "matrix/errcode.h"
+#include "matrix/json_make.h"
 #include "matrix/key_backup.h"
 #include "matrix/sign.h"
 
@@ -162,6 +163,36 @@ static void one_time_key__signed__only_by_the_device(void **state)
 	assert_string_equal(read_one_time(&json, "signed_curve25519:A", false), M_INVALID_PARAM);
 }
 
+static void one_time_keys__several__the_first_is_verified_and_each_fallback_key(void **state)
+{
+	(void)state;
+	struct one_time_key *keys;
+	size_t count;
+	struct field_error error;
+	const char *text = arena_printf(arena, "{\"key\":\"%.*s\"}", STR_ARG(public_key));
+	struct json good = signed_json(text, STR("D"));
+	struct json changed = json_with(arena, &good, STR("more"), json_integer(1));
+	struct json plain = parse(str_of(text));
+	struct json string = json_string(STR("x"));
+	struct json first_good = json_object(arena, 4);
+	json_put(&first_good, STR("plain:A"), string);
+	json_put(&first_good, STR("signed_a:A"), good);
+	json_put(&first_good, STR("signed_b:B"), changed);
+	assert_true(one_time_keys_read(arena, &first_good, &owner, false, &keys, &count, &error));
+	assert_int_equal(count, 3);
+	assert_false(one_time_keys_read(arena, &first_good, &owner, true, &keys, &count, &error));
+	assert_string_equal(error.errcode, M_INVALID_SIGNATURE);
+	json_put(&first_good, STR("signed_b:C"), plain);
+	assert_false(one_time_keys_read(arena, &first_good, &owner, false, &keys, &count, &error));
+	assert_string_equal(error.errcode, M_INVALID_SIGNATURE);
+	struct json first_false = json_object(arena, 3);
+	json_put(&first_false, STR("plain:A"), string);
+	json_put(&first_false, STR("signed_a:A"), changed);
+	json_put(&first_false, STR("signed_a:B"), good);
+	assert_false(one_time_keys_read(arena, &first_false, &owner, false, &keys, &count, &error));
+	assert_string_equal(error.errcode, M_INVALID_SIGNATURE);
+}
+
 static void cross_key__called_like_itself__taken(void **state)
 {
 	(void)state;
@@ -239,6 +270,7 @@ int main(void)
 		KEY_TEST(device_key__of_another_owner_or_form__invalid_param),
 		KEY_TEST(public_key__padding_or_other_length__refused),
 		KEY_TEST(one_time_key__signed__only_by_the_device),
+		KEY_TEST(one_time_keys__several__the_first_is_verified_and_each_fallback_key),
 		KEY_TEST(cross_key__called_like_itself__taken),
 		KEY_TEST(cross_usage__names__both_ways),
 		KEY_TEST(may_sign__each_pair__as_the_specification_says),
