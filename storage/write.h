@@ -37,7 +37,8 @@ struct write {
 /** By what the transactions of one writer are known. The writer's thread only. */
 struct write_marks {
 	int64_t writer_id;
-	int64_t serial; /**< of the newest transaction that was begun */
+	int64_t
+		serial; /**< of the newest transaction that was begun, or of the one that can no more begin instead */
 };
 
 /**
@@ -57,19 +58,20 @@ struct write_result {
 };
 
 /**
- * Commits a group in one transaction: two round trips.
+ * Commits a group in one transaction: one round trip; two when it is not known, or not so, what was before.
  *
+ * @param before  the newest position, as far as is known; -1: others may take some at any time
  * Errors: CONFLICT, INPUT, INTERNAL when a statement fails (nothing happened); STORE when the connection failed (nothing
  * happened, or out->is_unknown: it may have)
  */
 MUST_CHECK enum err write_group(struct ctx *ctx, struct pg *pg, struct write_marks *marks,
-	struct write *const *writes, size_t count, struct write_result *out);
+	struct write *const *writes, size_t count, int64_t before, struct write_result *out);
 
 /**
- * Whether the transaction that was begun last has been committed; waits for one that is still under way.
+ * Whether the transaction that was begun last has been committed. Waits for it while it is under way; if not, it never will be.
  * Errors: STORE when the database cannot say (now)     Cost: one round trip.
  */
-MUST_CHECK enum err write_outcome(struct ctx *ctx, struct pg *pg, const struct write_marks *marks,
+MUST_CHECK enum err write_outcome(struct ctx *ctx, struct pg *pg, struct write_marks *marks,
 	bool *out_committed);
 
 #endif

@@ -1,9 +1,10 @@
 /*
- * One transaction for a group of writes.
+ * One transaction for a group of writes: the positions (whose row lock orders all processes), then each statement once, with the rows of
+ * all writes as arrays.
  *
- * Round trip 1: BEGIN, and the positions (whose row lock orders all processes). Round trip 2: each statement once, with
- * the rows of all writes as arrays, then COMMIT. When the connection breaks after COMMIT was sent, the mark that the
- * transaction set tells afterwards whether it happened.
+ * Where nobody else takes positions it is known which the group gets, and all is sent at once: one round trip, whose first statement
+ * fails if it was not so. Then, and where others do, BEGIN and the positions are a round trip, the rest with COMMIT a second one. When the
+ * connection breaks after the commit was sent, the mark that the transaction set tells afterwards whether it happened.
  */
 #include "storage/write.h"
 
@@ -11,6 +12,7 @@
 #include "matrix/errcode.h"
 
 #include <endian.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -92,14 +94,14 @@ static void put_element(char **at, const struct db_value *value, int64_t first_p
 	put_u32(at, UINT32_MAX); /* NULL */
 }
 
-/* A row of some write, with where that write's positions begin. */
+/* A row of some write, with where that write's positions begin, behind the newest one before the group's. */
 struct placed_row {
 	const struct write_row *row;
-	int64_t first_position;
+	int64_t offset;
 };
 
 static struct str encode_column(struct arena *arena, const struct placed_row *rows, size_t count,
-	size_t column, Oid array_type)
+	size_t column, int64_t before, Oid array_type)
 {
 	size_t size = 20;
 	for (size_t i = 0; i < count; i++) {
@@ -113,20 +115,22 @@ static struct str encode_column(struct arena *arena, const struct placed_row *ro
 	put_u32(&at, (uint32_t)count);
 	put_u32(&at, 1);
 	for (size_t i = 0; i < count; i++) {
-		put_element(&at, &rows[i].row->values[column], rows[i].first_position);
+		put_element(&at, &rows[i].row->values[column], before + rows[i].offset);
 	}
 	return str_from(bytes, (size_t)(at - bytes));
 }
 
+/* @param before  the newest position before the group's */
 static enum err send_statement(struct ctx *ctx, struct pg *pg, enum stmt_id stmt,
-	const struct placed_row *rows, size_t count)
+	const struct placed_row *rows, size_t count, int64_t before)
 {
 	size_t columns = (size_t)stmt_table[stmt].param_count;
 	const char **values = ARENA_NEW_ARRAY(ctx->arena, const char *, columns);
 	int *lengths = ARENA_NEW_ARRAY(ctx->arena, int, columns);
 	int *formats = ARENA_NEW_ARRAY(ctx->arena, int, columns);
 	for (size_t i = 0; i < columns; i++) {
-		struct str array = encode_column(ctx->arena, rows, count, i, pg->param_types[stmt][i]);
+		struct str array =
+			encode_column(ctx->arena, rows, count, i, before, pg->param_types[stmt][i]);
 		values[i] = array.p;
 		lengths[i] = (int)array.n;
 		formats[i] = 1;
@@ -157,7 +161,7 @@ static enum err end_trip(struct ctx *ctx, struct pg *pg)
 
 /*
  * Reads everything up to the sync point. The first failure counts.
- * @param out_row  may be NULL; the result that has rows, last
+ * @param out_row  may be NULL; the first result that has rows, when there is none yet
  */
 static enum err read_trip(struct ctx *ctx, struct pg *pg, int64_t deadline_ms, PGresult **out_row)
 {
@@ -181,8 +185,7 @@ static enum err read_trip(struct ctx *ctx, struct pg *pg, int64_t deadline_ms, P
 		if (!ok && err == ERR_OK) {
 			err = pg_fail(ctx, pg, result);
 		}
-		if (status == PGRES_TUPLES_OK && out_row != NULL) {
-			PQclear(*out_row);
+		if (status == PGRES_TUPLES_OK && out_row != NULL && *out_row == NULL) {
 			*out_row = result;
 		} else {
 			PQclear(result);
@@ -196,10 +199,20 @@ struct group {
 	struct placed_row *rows; /* of all writes, by statement, in order of submission within one */
 	size_t row_count;
 	size_t first_of[STMT_COUNT + 1]; /* rows of statement s: first_of[s] … first_of[s + 1] */
+	size_t advances; /* of STMT_ROOM_ADVANCE's, how many are left: see fold_advances() */
 	int64_t positions;
+	int64_t before;      /* the newest position before the group's; -1: the database has to say */
 	struct str news;     /* for other processes */
-	int64_t deadline_ms; /* monotonic; of both round trips together */
+	int64_t deadline_ms; /* monotonic; of all round trips together */
 };
+
+/* Columns of room_advance. */
+enum { ADVANCE_ROOM, ADVANCE_BEFORE, ADVANCE_AFTER };
+
+static size_t rows_of(const struct group *group, enum stmt_id stmt)
+{
+	return group->first_of[stmt + 1] - group->first_of[stmt];
+}
 
 static enum err check_row(struct ctx *ctx, const struct write_row *row)
 {
@@ -244,61 +257,131 @@ static enum err gather(struct ctx *ctx, struct write *const *writes, size_t coun
 	return ERR_OK;
 }
 
+/* By rooms, in each as its events follow each other. */
+static int compare_advances(const void *a, const void *b)
+{
+	const struct db_value *x = ((const struct placed_row *)a)->row->values;
+	const struct db_value *y = ((const struct placed_row *)b)->row->values;
+	size_t column =
+		x[ADVANCE_ROOM].integer == y[ADVANCE_ROOM].integer ? ADVANCE_BEFORE : ADVANCE_ROOM;
+	return (x[column].integer > y[column].integer) - (x[column].integer < y[column].integer);
+}
+
+static bool follows(const struct placed_row *row, const struct placed_row *next)
+{
+	const struct db_value *here = row->row->values;
+	const struct db_value *there = next->row->values;
+	return here[ADVANCE_ROOM].integer == there[ADVANCE_ROOM].integer &&
+		here[ADVANCE_AFTER].integer == there[ADVANCE_BEFORE].integer;
+}
+
+/* The last step of some, from where the first one began. */
+static struct placed_row fold(struct arena *arena, const struct placed_row *first,
+	const struct placed_row *last)
+{
+	struct write_row *row = ARENA_NEW(arena, struct write_row);
+	struct db_value *values = ARENA_NEW_ARRAY(arena, struct db_value, last->row->count);
+	*row = *last->row;
+	memcpy(values, last->row->values, row->count * sizeof(*values));
+	values[ADVANCE_BEFORE] = first->row->values[ADVANCE_BEFORE];
+	row->values = values;
+	return (struct placed_row){row, last->offset};
+}
+
+/* A room goes on by all its events at once. What does not follow the one before stays a row of its own, which fails. */
+static void fold_advances(struct arena *arena, struct group *group)
+{
+	struct placed_row *rows = group->rows + group->first_of[STMT_ROOM_ADVANCE];
+	size_t count = rows_of(group, STMT_ROOM_ADVANCE);
+	qsort(rows, count, sizeof(*rows), compare_advances);
+	size_t kept = 0;
+	for (size_t first = 0, next; first < count; first = next) {
+		for (next = first + 1; next < count && follows(&rows[next - 1], &rows[next]); next++) {
+		}
+		rows[kept++] = next - first == 1 ? rows[first] : fold(arena, &rows[first], &rows[next - 1]);
+	}
+	group->advances = kept;
+}
+
 static enum err prepare_all(struct ctx *ctx, struct pg *pg, const struct group *group)
 {
 	TRY(pg_prepare(ctx, pg, STMT_STREAM_ADVANCE));
 	for (size_t s = 0; s < STMT_COUNT; s++) {
-		if (group->first_of[s + 1] > group->first_of[s]) {
+		if (rows_of(group, (enum stmt_id)s) > 0) {
 			TRY(pg_prepare(ctx, pg, (enum stmt_id)s));
 		}
 	}
 	return ERR_OK;
 }
 
-/* BEGIN, the positions, the mark. */
-static enum err begin(struct ctx *ctx, struct pg *pg, const struct group *group,
-	const struct write_marks *marks, int64_t *out_position)
+/* The positions, the mark. */
+static enum err send_head(struct ctx *ctx, struct pg *pg, const struct group *group,
+	const struct write_marks *marks)
 {
 	struct pg_params params;
 	TRY(pg_encode(ctx,
 		DB_ARGS(db_bigint(group->positions), db_bigint(marks->writer_id), db_bigint(marks->serial),
-			db_text(group->news)),
+			db_text(group->news), db_bigint(group->before)),
 		&params));
-	TRY(send_plain(ctx, pg, "BEGIN"));
-	TRY(pg_send(ctx, pg, STMT_STREAM_ADVANCE, &params));
-	TRY(end_trip(ctx, pg));
-	PGresult *result = NULL;
-	enum err err = read_trip(ctx, pg, group->deadline_ms, &result);
-	if (err != ERR_OK) {
-		PQclear(result);
-		return err;
+	return pg_send(ctx, pg, STMT_STREAM_ADVANCE, &params);
+}
+
+static enum err send_rows(struct ctx *ctx, struct pg *pg, const struct group *group)
+{
+	for (size_t s = 0; s < STMT_COUNT; s++) {
+		size_t n = s == STMT_ROOM_ADVANCE ? group->advances : rows_of(group, (enum stmt_id)s);
+		if (n > 0) {
+			TRY(send_statement(ctx, pg, (enum stmt_id)s, group->rows + group->first_of[s], n,
+				group->before));
+		}
 	}
-	if (result == NULL) {
-		return fail_cause(ctx, ERR_INTERNAL, "stream_head has no row");
-	}
-	const struct db_rows *rows = pg_rows(ctx, result);
-	*out_position = db_int(rows, 0, 0);
 	return ERR_OK;
 }
 
-/* The statements and COMMIT. `*out_sent`: from here on the outcome has to be asked for if the connection breaks. */
-static enum err finish(struct ctx *ctx, struct pg *pg, struct group *group, int64_t position,
-	bool *out_sent)
+/* @param out_placed  whether the group got positions: then `before` is what was before them */
+static enum err read_head(struct ctx *ctx, struct pg *pg, struct group *group, bool *out_placed)
 {
-	int64_t before = position - group->positions;
-	for (size_t i = 0; i < group->row_count; i++) {
-		group->rows[i].first_position += before;
+	PGresult *result = NULL;
+	enum err err = read_trip(ctx, pg, group->deadline_ms, &result);
+	*out_placed = result != NULL;
+	if (err != ERR_OK || result == NULL) {
+		PQclear(result);
+		return err != ERR_OK ? err : fail_cause(ctx, ERR_INTERNAL, "stream_head has no row");
 	}
-	for (size_t s = 0; s < STMT_COUNT; s++) {
-		size_t n = group->first_of[s + 1] - group->first_of[s];
-		if (n > 0) {
-			TRY(send_statement(ctx, pg, (enum stmt_id)s, group->rows + group->first_of[s], n));
-		}
-	}
+	group->before = db_int(pg_rows(ctx, result), 0, 0) - group->positions;
+	return ERR_OK;
+}
+
+/* Two round trips. `*out_sent`: from here on the outcome has to be asked for if the connection breaks. */
+static enum err ask_and_run(struct ctx *ctx, struct pg *pg, struct group *group,
+	const struct write_marks *marks, bool *out_sent)
+{
+	bool is_placed;
+	TRY(send_plain(ctx, pg, "BEGIN"));
+	TRY(send_head(ctx, pg, group, marks));
+	TRY(end_trip(ctx, pg));
+	TRY(read_head(ctx, pg, group, &is_placed));
+	TRY(send_rows(ctx, pg, group));
 	*out_sent = true;
 	TRY(send_plain(ctx, pg, "COMMIT"));
 	TRY(end_trip(ctx, pg));
 	return read_trip(ctx, pg, group->deadline_ms, NULL);
+}
+
+/* One round trip: what lies before its end is one transaction. `before` becomes -1 when it was not so. */
+static enum err run_at_once(struct ctx *ctx, struct pg *pg, struct group *group,
+	const struct write_marks *marks, bool *out_sent)
+{
+	bool is_placed;
+	TRY(send_head(ctx, pg, group, marks));
+	TRY(send_rows(ctx, pg, group));
+	*out_sent = true;
+	TRY(end_trip(ctx, pg));
+	enum err err = read_head(ctx, pg, group, &is_placed);
+	if (err == ERR_CONFLICT && !is_placed) {
+		group->before = -1;
+	}
+	return err;
 }
 
 static void roll_back(struct pg *pg)
@@ -309,23 +392,27 @@ static void roll_back(struct pg *pg)
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
 	struct ctx ctx;
 	ctx_init(&ctx, arena);
-	if (PQexitPipelineMode(pg->conn) == 0 || pg_exec(&ctx, pg, "ROLLBACK", 2000) != ERR_OK) {
+	if (PQexitPipelineMode(pg->conn) == 0 ||
+		(PQtransactionStatus(pg->conn) != PQTRANS_IDLE &&
+			pg_exec(&ctx, pg, "ROLLBACK", 2000) != ERR_OK)) {
 		pg_close(pg);
 	}
 }
 
-enum err write_outcome(struct ctx *ctx, struct pg *pg, const struct write_marks *marks,
+enum err write_outcome(struct ctx *ctx, struct pg *pg, struct write_marks *marks,
 	bool *out_committed)
 {
 	PGresult *result = NULL;
 	TRY(pg_ensure(ctx, pg));
-	TRY(pg_run(ctx, pg, STMT_WRITER_MARK_ASK, DB_ARGS(db_bigint(marks->writer_id)), &result));
-	*out_committed = db_int(pg_rows(ctx, result), 0, 0) == marks->serial;
+	TRY(pg_run(ctx, pg, STMT_WRITER_MARK_ASK,
+		DB_ARGS(db_bigint(marks->writer_id), db_bigint(marks->serial)), &result));
+	*out_committed = db_is_true(pg_rows(ctx, result), 0, 0);
+	marks->serial += *out_committed ? 0 : 1;
 	return ERR_OK;
 }
 
 /* The same over a new connection, for a while. Errors: STORE when nobody could say in time. */
-static enum err ask_outcome(struct ctx *ctx, struct pg *pg, const struct write_marks *marks,
+static enum err ask_outcome(struct ctx *ctx, struct pg *pg, struct write_marks *marks,
 	bool *out_committed)
 {
 	int64_t deadline_ms = clock_mono_us() / 1000 + OUTCOME_WAIT_MS;
@@ -340,33 +427,52 @@ static enum err ask_outcome(struct ctx *ctx, struct pg *pg, const struct write_m
 }
 
 static enum err run_pipeline(struct ctx *ctx, struct pg *pg, struct group *group,
-	const struct write_marks *marks, int64_t *out_position, bool *out_sent)
+	struct write_marks *marks, bool *out_sent)
 {
+	*out_sent = false;
+	marks->serial++;
 	if (PQenterPipelineMode(pg->conn) == 0) {
 		return lost(ctx, pg);
 	}
-	TRY(begin(ctx, pg, group, marks, out_position));
-	TRY(finish(ctx, pg, group, *out_position, out_sent));
+	TRY(group->before >= 0 ? run_at_once(ctx, pg, group, marks, out_sent)
+						   : ask_and_run(ctx, pg, group, marks, out_sent));
 	if (PQexitPipelineMode(pg->conn) == 0) {
 		pg_close(pg); /* it has committed all the same */
 	}
 	return ERR_OK;
 }
 
+/* A group that was refused because others have taken positions is tried once more. */
+static enum err run_group(struct ctx *ctx, struct pg *pg, struct group *group,
+	struct write_marks *marks, bool *out_sent)
+{
+	bool was_known = group->before >= 0;
+	enum err err = run_pipeline(ctx, pg, group, marks, out_sent);
+	if (err == ERR_CONFLICT && was_known && group->before < 0) {
+		roll_back(pg);
+		TRY(pg_ensure(ctx, pg));
+		TRY(prepare_all(ctx, pg, group));
+		err = run_pipeline(ctx, pg, group, marks, out_sent);
+	}
+	return err;
+}
+
 enum err write_group(struct ctx *ctx, struct pg *pg, struct write_marks *marks,
-	struct write *const *writes, size_t count, struct write_result *out)
+	struct write *const *writes, size_t count, int64_t before, struct write_result *out)
 {
 	struct group group;
 	bool commit_sent = false;
 	*out = (struct write_result){0};
 	TRY(gather(ctx, writes, count, &group));
+	fold_advances(ctx->arena, &group);
 	group.news = news_write(ctx->arena, marks->writer_id, writes, count, &group.positions);
+	group.before = before;
 	TRY(pg_ensure(ctx, pg));
 	TRY(prepare_all(ctx, pg, &group));
 	group.deadline_ms = clock_mono_us() / 1000 + GROUP_TIMEOUT_MS;
-	marks->serial++;
-	enum err err = run_pipeline(ctx, pg, &group, marks, &out->position, &commit_sent);
-	out->before = out->position - group.positions;
+	enum err err = run_group(ctx, pg, &group, marks, &commit_sent);
+	out->before = group.before;
+	out->position = group.before + group.positions;
 	if (err == ERR_OK) {
 		return ERR_OK;
 	}

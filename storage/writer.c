@@ -252,7 +252,8 @@ static enum err commit_once(struct writer *writer, struct ctx *ctx, struct write
 	*out_doubtful = false;
 	TRY(settle_doubt(writer, ctx));
 	TRY(writer_listen(writer, ctx));
-	enum err err = write_group(ctx, &writer->pg, &writer->marks, writes, count, &result);
+	int64_t before = writer->peers.n == 0 ? writer_position(writer) : -1;
+	enum err err = write_group(ctx, &writer->pg, &writer->marks, writes, count, before, &result);
 	*out_doubtful = result.is_unknown;
 	metric_observe_us(&group_time, clock_mono_us() - start_us);
 	if (err == ERR_OK) {

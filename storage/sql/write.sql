@@ -35,21 +35,26 @@ WHERE rooms.room_nid IN (p.old_nid, p.new_nid);
 -- name: stream_advance tells=nothing
 -- Takes $1 positions; the row's lock is held to the end of the transaction, which orders the commits of all processes.
 -- Marks the transaction as number $3 of the writer $2, see writer_mark_ask. Tells other processes with the commit: the position, and the
--- text $4 (storage/news.h). One row: the newest position.
+-- text $4 (storage/news.h). Fails (divides by zero) when the newest position is not $5, unless that is -1, and when a later transaction of
+-- the writer is marked, or this one was asked for and given up. One row: the newest position.
 -- Index: stream_head_pkey, writer_marks_pkey.
 WITH mark AS (
 	INSERT INTO writer_marks (writer_id, serial, at_ms)
 	VALUES ($2, $3, (extract(epoch FROM now()) * 1000)::bigint)
-	ON CONFLICT (writer_id) DO UPDATE SET serial = excluded.serial, at_ms = excluded.at_ms
+	ON CONFLICT (writer_id) DO UPDATE SET serial = excluded.serial,
+		at_ms = excluded.at_ms / CASE WHEN writer_marks.serial < excluded.serial THEN 1 ELSE 0 END
 )
-UPDATE stream_head SET position = position + $1 RETURNING position, pg_notify('belfry', position::text || ' ' || $4::text);
+UPDATE stream_head SET position = position + $1 RETURNING position, pg_notify('belfry', position::text || ' ' || $4::text),
+	1 / CASE WHEN $5::bigint IN (-1, position - $1) THEN 1 ELSE 0 END;
 
 -- name: writer_mark_ask tells=nothing
--- One row: the number of the writer's last transaction that was committed; 0: none was. Writes, so that it waits for one that is
--- still under way. Index: writer_marks_pkey.
+-- One row: whether the writer's transaction $2, its last one, was committed. Waits for it while it is under way; if it has not begun, as it
+-- may where the database hangs, it never will: the next number is taken in its place. Index: writer_marks_pkey.
 INSERT INTO writer_marks (writer_id, serial, at_ms)
-VALUES ($1, 0, (extract(epoch FROM now()) * 1000)::bigint)
-ON CONFLICT (writer_id) DO UPDATE SET at_ms = excluded.at_ms RETURNING serial;
+VALUES ($1, $2::bigint + 1, (extract(epoch FROM now()) * 1000)::bigint)
+ON CONFLICT (writer_id) DO UPDATE SET at_ms = excluded.at_ms,
+	serial = CASE WHEN writer_marks.serial = $2 THEN $2 ELSE excluded.serial END
+RETURNING serial = $2;
 
 -- name: writer_mark_tidy tells=nothing
 -- Writers that have written nothing for a week: they are gone, or mark anew. A row for each start of a server.
@@ -61,26 +66,19 @@ SELECT 1 / CASE WHEN EXISTS (SELECT 1 FROM unnest($1::bigint[], $2::bigint[]) AS
 	JOIN rooms r ON r.room_nid = u.room_nid WHERE r.event_seq <> u.event_seq) THEN 0 ELSE 1 END;
 
 -- name: room_advance tells=message:1
--- A room goes on by one event each: nid, event_seq before, event_seq after, depth, extremities, position, notify_seq,
--- highlight_seq. The rows of a room form a chain without gaps: the first's "before" has to be what stands in the table, the
--- last one's values are stored. A room that does not fit divides by zero, which fails the write. Index: rooms_pkey.
-WITH chain AS (
-	SELECT DISTINCT ON (u.room_nid) u.*, min(u.seq_before) OVER w AS first_seq,
-		sum(u.seq_after - u.seq_before) OVER w AS steps
-	FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[],
-		$7::bigint[], $8::bigint[]) AS
-		u(room_nid, seq_before, seq_after, depth, extremities, position, notify_seq, highlight_seq)
-	WINDOW w AS (PARTITION BY u.room_nid)
-	ORDER BY u.room_nid, u.seq_after DESC
-), moved AS (
+-- Rooms go on, each by a row: nid, event_seq before, event_seq after, depth, extremities, position, notify_seq, highlight_seq. "Before" has
+-- to be what stands in the table. A row that does not fit divides by zero, which fails the write. Arrays as in event_insert.
+-- Index: rooms_pkey.
+WITH moved AS (
 	UPDATE rooms SET event_seq = n.seq_after, depth = n.depth, extremities = n.extremities,
 		last_position = n.position, notify_seq = n.notify_seq, highlight_seq = n.highlight_seq
-	FROM chain AS n
-	WHERE rooms.room_nid = n.room_nid AND rooms.event_seq = n.first_seq
-		AND n.seq_after - n.first_seq = n.steps
+	FROM (SELECT unnest($1::bigint[]) AS room_nid, unnest($2::bigint[]) AS seq_before, unnest($3::bigint[]) AS seq_after,
+		unnest($4::bigint[]) AS depth, unnest($5::text[]) AS extremities, unnest($6::bigint[]) AS position,
+		unnest($7::bigint[]) AS notify_seq, unnest($8::bigint[]) AS highlight_seq) AS n
+	WHERE rooms.room_nid = n.room_nid AND rooms.event_seq = n.seq_before
 	RETURNING 1
 )
-SELECT 1 / CASE WHEN (SELECT count(*) FROM moved) = (SELECT count(*) FROM chain) THEN 1 ELSE 0 END;
+SELECT 1 / CASE WHEN count(*) = cardinality($1::bigint[]) THEN 1 ELSE 0 END FROM moved;
 
 -- name: event_insert tells=message:1
 -- One row for each event; a unique violation when an id is known. Arrays side by side in SELECT are walked through together; in FROM each
@@ -125,8 +123,7 @@ SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::big
 
 -- name: transaction_insert tells=nothing
 -- Fails when the transaction id was used before (another process was first).
-INSERT INTO transactions (key, event_id, created_at_ms)
-SELECT * FROM unnest($1::bytea[], $2::text[], $3::bigint[]);
+INSERT INTO transactions (key, event_id, created_at_ms) SELECT unnest($1::bytea[]), unnest($2::text[]), unnest($3::bigint[]);
 
 -- name: state_close tells=room:1
 -- Ends the intervals that new state replaces: nid, type, state_key, position. Only the one that began last can be open. Index: states_pkey, twice.

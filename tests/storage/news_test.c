@@ -387,6 +387,20 @@ static void writer__positions_taken_unheard__everything_forgotten(void **state)
 	close_ear(&theirs);
 }
 
+static void writer__positions_taken_unheard_by_who_is_alone__written_behind_them(void **state)
+{
+	struct world *world = *state;
+	struct ear ours;
+	open_ear(&ours);
+	int64_t before = commit(world, &ours, "ours", 1);
+	take_silently(world);
+	assert_int_equal(commit(world, &ours, "ours", 1), before + 6);
+	assert_int_equal(overtaken_so_far(&ours), 1);
+	assert_int_equal(commit(world, &ours, "ours", 1), before + 7);
+	assert_int_equal(overtaken_so_far(&ours), 1);
+	close_ear(&ours);
+}
+
 static void writer__connection_lost__forgets_only_when_others_committed(void **state)
 {
 	struct world *world = *state;
@@ -482,6 +496,7 @@ int main(void)
 		TEST(writer__peer_does_not_hear__waited_for_once_and_told_on),
 		TEST(writer__command_says_something__heard_and_no_peer),
 		TEST(writer__positions_taken_unheard__everything_forgotten),
+		TEST(writer__positions_taken_unheard_by_who_is_alone__written_behind_them),
 		TEST(writer__connection_lost__forgets_only_when_others_committed),
 		TEST(writer__more_changed_than_can_be_told__everything_forgotten),
 		TEST(writer__position_that_nobody_gave_out__not_waited_for),

@@ -8,13 +8,14 @@
 #include "base/mem.h"
 #include "gen/embedded_migrations.h"
 #include "storage/migrate.h"
-#include "storage/pg.h"
 #include "storage/room.h"
+#include "storage/write.h"
 #include "storage/event.h"
 #include "tests/storage/world.h"
 
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { THREADS = 8, WRITES = 60 };
@@ -213,6 +214,28 @@ static void writer__one_write_of_a_group_fails__the_others_are_stored(void **sta
 	writer_destroy(writer);
 }
 
+static struct room_row make_room(struct ctx *ctx, struct writer *writer, int64_t room_nid)
+{
+	struct room_row row = {.room_nid = room_nid,
+		.room_id = str_printf(ctx->arena, "!room%lld:hs", (long long)room_nid),
+		.version = STR("11"),
+		.event_seq = 1,
+		.depth = 1,
+		.extremities = STR("[]")};
+	struct write *make = write_new(ctx);
+	write_set_positions(make, 1);
+	store_room_insert(make, &row, 0, 1);
+	assert_int_equal(writer_commit(ctx, writer, make, NULL), ERR_OK);
+	return row;
+}
+
+static void advance(struct write *write, struct room_row *row, int64_t before, int64_t after,
+	size_t position_index)
+{
+	row->event_seq = after;
+	store_room_advance(write, row, before, position_index);
+}
+
 static void writer__room_moved_by_another__conflict(void **state)
 {
 	(void)state;
@@ -220,25 +243,58 @@ static void writer__room_moved_by_another__conflict(void **state)
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
 	struct ctx ctx;
 	ctx_init(&ctx, arena);
-	struct room_row row = {.room_nid = 77,
-		.room_id = STR("!room:hs"),
-		.version = STR("11"),
-		.event_seq = 1,
-		.depth = 1,
-		.extremities = STR("[]")};
-	struct write *make = write_new(&ctx);
-	write_set_positions(make, 1);
-	store_room_insert(make, &row, 0, 1);
-	assert_int_equal(writer_commit(&ctx, writer, make, NULL), ERR_OK);
-	row.event_seq = 2;
+	struct room_row row = make_room(&ctx, writer, 77);
 	struct write *right = write_new(&ctx);
 	write_set_positions(right, 1);
-	store_room_advance(right, &row, 1, 0);
+	advance(right, &row, 1, 2, 0);
 	assert_int_equal(writer_commit(&ctx, writer, right, NULL), ERR_OK);
 	struct write *late = write_new(&ctx);
 	write_set_positions(late, 1);
-	store_room_advance(late, &row, 1, 0);
+	advance(late, &row, 1, 2, 0);
 	assert_int_equal(writer_commit(&ctx, writer, late, NULL), ERR_CONFLICT);
+	writer_destroy(writer);
+}
+
+static void check_room(struct ctx *ctx, int64_t room_nid, int64_t event_seq, int64_t last_position)
+{
+	struct db *db = world_connect(1);
+	struct room_row found;
+	assert_int_equal(store_room_find_nid(ctx, db, room_nid, &found), ERR_OK);
+	assert_int_equal(found.event_seq, event_seq);
+	assert_int_equal(found.last_position, last_position);
+	db_destroy(db);
+}
+
+static void writer__steps_of_rooms_in_a_group__stored_when_they_follow_each_other(void **state)
+{
+	(void)state;
+	struct writer *writer = start_writer(1000);
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	struct room_row one = make_room(&ctx, writer, 79);
+	struct room_row other = make_room(&ctx, writer, 78);
+	struct write *write = write_new(&ctx);
+	int64_t first = 0;
+	write_set_positions(write, 4);
+	advance(write, &one, 1, 2, 0);
+	advance(write, &other, 1, 2, 1);
+	advance(write, &one, 2, 3, 2);
+	advance(write, &one, 3, 5, 3);
+	assert_int_equal(writer_commit(&ctx, writer, write, &first), ERR_OK);
+	check_room(&ctx, one.room_nid, 5, first + 3);
+	check_room(&ctx, other.room_nid, 2, first + 1);
+	static const int64_t wrong[][4] = {{5, 6, 7, 8}, {5, 6, 5, 6}, {5, 7, 6, 8}, {4, 5, 5, 6}};
+	for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+		write = write_new(&ctx);
+		write_set_positions(write, 3);
+		advance(write, &one, wrong[i][0], wrong[i][1], 0);
+		advance(write, &one, wrong[i][2], wrong[i][3], 1);
+		advance(write, &other, 2, 3, 2);
+		assert_int_equal(writer_commit(&ctx, writer, write, NULL), ERR_CONFLICT);
+	}
+	check_room(&ctx, one.room_nid, 5, first + 3);
+	check_room(&ctx, other.room_nid, 2, first + 1);
 	writer_destroy(writer);
 }
 
@@ -309,15 +365,53 @@ static void *send_one(void *data)
 	int64_t start_us = clock_mono_us();
 	sender->err = writer_commit(&ctx, sender->writer, write, NULL);
 	sender->waited_ms = (clock_mono_us() - start_us) / 1000;
+	sender->doubtful[0] = str_contains(ctx.fault.cause, STR("during a commit"));
 	return NULL;
 }
 
-static void writer__database_hangs__store_within_ten_seconds(void **state)
+/* Connections that were given up, too: what they had been sent they have read. */
+static void await_no_backends(void)
+{
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	struct pg pg;
+	struct str found;
+	pg_init(&pg, world_url, 5000);
+	do {
+		arena_reset(arena);
+		ctx_init(&ctx, arena);
+		assert_int_equal(pg_ensure(&ctx, &pg), ERR_OK);
+		assert_int_equal(pg_query_text(&ctx, &pg,
+							 "SELECT 1 FROM pg_stat_activity WHERE application_name = 'belfry' "
+							 "AND pid <> pg_backend_pid()",
+							 5000, &found),
+			ERR_OK);
+	} while (found.p != NULL);
+	pg_close(&pg);
+}
+
+static bool is_stored(const char *key)
+{
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	struct db *db = world_connect(1);
+	struct str event_id;
+	enum err err = store_transaction_find(&ctx, db, str_of(key), &event_id);
+	db_destroy(db);
+	return err == ERR_OK;
+}
+
+/* What had been sent is read when the database goes on: too late, unless the callers were told that nobody knows. */
+static void writer__database_hangs__store_within_ten_seconds_and_never_written(void **state)
 {
 	(void)state;
 	struct writer *writer = start_writer(1000);
 	struct sender senders[THREADS];
 	pthread_t threads[THREADS];
+	struct sender before = {.writer = writer, .number = THREADS + 1};
+	(void)send_one(&before); /* so that all is prepared, and the next one sent as a whole */
+	assert_int_equal(before.err, ERR_OK);
 	if (!signal_backends(SIGSTOP)) {
 		(void)signal_backends(SIGCONT);
 		writer_destroy(writer);
@@ -335,10 +429,48 @@ static void writer__database_hangs__store_within_ten_seconds(void **state)
 		assert_int_equal(senders[i].err, ERR_STORE);
 		assert_in_range(senders[i].waited_ms, 0, 10000);
 	}
+	writer_destroy(writer);
+	await_no_backends();
+	for (int i = 0; i < THREADS; i++) {
+		char key[16];
+		(void)snprintf(key, sizeof(key), "hang%d", i);
+		assert_true(senders[i].doubtful[0] || !is_stored(key));
+	}
+	writer = start_writer(1000);
 	struct sender after = {.writer = writer, .number = THREADS};
 	(void)send_one(&after);
 	assert_int_equal(after.err, ERR_OK);
 	writer_destroy(writer);
+}
+
+static void writer__transaction_asked_for_and_not_committed__never_begins(void **state)
+{
+	(void)state;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	struct pg pg;
+	pg_init(&pg, world_url, 5000);
+	struct write *write = write_new(&ctx);
+	add_transaction(write, &ctx, "late");
+	struct write_marks marks = {.writer_id = 4711, .serial = 2};
+	struct write_result result;
+	bool is_committed = true;
+	for (int i = 0; i < 2; i++) { /* also when the answer was lost */
+		marks.serial = 2;
+		assert_int_equal(write_outcome(&ctx, &pg, &marks, &is_committed), ERR_OK);
+		assert_false(is_committed);
+	}
+	int64_t next = marks.serial + 1;
+	marks.serial = 1; /* it is the second one that comes late */
+	assert_int_equal(write_group(&ctx, &pg, &marks, &write, 1, -1, &result), ERR_CONFLICT);
+	assert_false(is_stored("late"));
+	marks.serial = next - 1;
+	assert_int_equal(write_group(&ctx, &pg, &marks, &write, 1, -1, &result), ERR_OK);
+	assert_int_equal(write_outcome(&ctx, &pg, &marks, &is_committed), ERR_OK);
+	assert_true(is_committed);
+	assert_int_equal(marks.serial, next);
+	pg_close(&pg);
 }
 
 /* --- migrations ------------------------------------------------------------------------------------------ */
@@ -386,9 +518,11 @@ int main(void)
 		cmocka_unit_test(writer__backends_killed_under_load__acknowledged_is_stored_once),
 		cmocka_unit_test(writer__one_write_of_a_group_fails__the_others_are_stored),
 		cmocka_unit_test(writer__room_moved_by_another__conflict),
+		cmocka_unit_test(writer__steps_of_rooms_in_a_group__stored_when_they_follow_each_other),
 		cmocka_unit_test(writer__text_with_nul__refused_alone),
 		cmocka_unit_test(writer__queue_full__limit),
-		cmocka_unit_test(writer__database_hangs__store_within_ten_seconds),
+		cmocka_unit_test(writer__database_hangs__store_within_ten_seconds_and_never_written),
+		cmocka_unit_test(writer__transaction_asked_for_and_not_committed__never_begins),
 		cmocka_unit_test(migrate__again__nothing_to_do),
 		cmocka_unit_test(migrate__edited__refused),
 		cmocka_unit_test(migrate__database_newer__refused),
