@@ -104,5 +104,8 @@ struct json json_without(struct arena *arena, const struct json *object, struct 
 
 /** Deep copy whose strings, numbers and raw texts are all in `arena`. */
 struct json json_dup(struct arena *arena, const struct json *value);
+/** The same, but what views the text `from` views the same place of `to`, a copy of it. */
+struct json json_dup_within(struct arena *arena, const struct json *value, struct str from,
+	struct str to);
 
 #endif

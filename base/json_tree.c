@@ -50,29 +50,31 @@ bool json_equals(const struct json *a, const struct json *b)
 	return false;
 }
 
-static struct str dup_if_any(struct arena *arena, struct str s)
-{
-	return s.p == NULL ? s : str_dup(arena, s);
-}
-
 // NOLINTNEXTLINE(misc-no-recursion): depth is bounded by the parser
-struct json json_dup(struct arena *arena, const struct json *value)
+struct json json_dup_within(struct arena *arena, const struct json *value, struct str from,
+	struct str to)
 {
 	struct json copy = *value;
-	copy.text = dup_if_any(arena, value->text);
-	copy.raw = dup_if_any(arena, value->raw);
+	copy.text = str_dup_within(arena, value->text, from, to);
+	copy.raw = str_dup_within(arena, value->raw, from, to);
 	if (value->type == JSON_ARRAY && value->count > 0) {
 		copy.items = ARENA_NEW_ARRAY(arena, struct json, value->count);
 		for (size_t i = 0; i < value->count; i++) {
-			copy.items[i] = json_dup(arena, &value->items[i]);
+			copy.items[i] = json_dup_within(arena, &value->items[i], from, to);
 		}
 	}
 	if (value->type == JSON_OBJECT && value->count > 0) {
 		copy.members = ARENA_NEW_ARRAY(arena, struct json_member, value->count);
 		for (size_t i = 0; i < value->count; i++) {
-			copy.members[i].key = str_dup(arena, value->members[i].key);
-			copy.members[i].value = json_dup(arena, &value->members[i].value);
+			const struct json_member *member = &value->members[i];
+			copy.members[i].key = str_dup_within(arena, member->key, from, to);
+			copy.members[i].value = json_dup_within(arena, &member->value, from, to);
 		}
 	}
 	return copy;
+}
+
+struct json json_dup(struct arena *arena, const struct json *value)
+{
+	return json_dup_within(arena, value, str_from(NULL, 0), str_from(NULL, 0));
 }

@@ -139,7 +139,7 @@ static void resize(struct map *map)
 {
 	struct map old = *map;
 	size_t capacity = FIRST_PLACES;
-	while (capacity < old.n * 3) {
+	while (capacity < old.n * 2) {
 		capacity *= 2;
 	}
 	map->entries = mem_alloc_array(capacity, sizeof(*map->entries));

@@ -160,6 +160,16 @@ struct str str_dup(struct arena *arena, struct str s)
 	return str_from(arena_dup(arena, s.p, s.n), s.n);
 }
 
+struct str str_dup_within(struct arena *arena, struct str s, struct str from, struct str to)
+{
+	uintptr_t at = (uintptr_t)s.p - (uintptr_t)from.p; /* wraps around where it lies before */
+	if (s.p == NULL) {
+		return s;
+	}
+	return from.p != NULL && at <= from.n && s.n <= from.n - at ? str_from(to.p + at, s.n)
+																: str_dup(arena, s);
+}
+
 char *str_cstr(struct arena *arena, struct str s)
 {
 	return arena_dup(arena, s.p, s.n);

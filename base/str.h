@@ -70,6 +70,12 @@ MUST_CHECK bool str_to_int(struct str s, int64_t min, int64_t max, int64_t *out)
 /** Copy in the arena, followed by a NUL that is not counted. */
 struct str str_dup(struct arena *arena, struct str s);
 
+/**
+ * The same text where the text that it may view was copied to: what lies in `from` as the same place of `to`, else a copy in the arena.
+ * None (p == NULL) stays none.
+ */
+struct str str_dup_within(struct arena *arena, struct str s, struct str from, struct str to);
+
 /** NUL-terminated copy in the arena. */
 char *str_cstr(struct arena *arena, struct str s);
 

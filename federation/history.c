@@ -194,7 +194,7 @@ static bool is_shown(const struct history *history, const struct stored_event *s
 
 static struct str redacted_text(struct arena *arena, const struct event *event)
 {
-	struct json redacted = redact_event(arena, event->version, event->json);
+	struct json redacted = redact_event(arena, event->version, event_json(arena, event));
 	return canonical_text(arena, &redacted);
 }
 

@@ -184,7 +184,7 @@ enum err invite_in_take(struct ctx *ctx, struct federation *federation,
 	TRY(check_state(ctx, federation, received, event));
 	struct json *both = ARENA_NEW(ctx->arena, struct json);
 	struct event *signed_event;
-	*both = event_sign(ctx->arena, version, event->json, &hs->signer);
+	*both = event_sign(ctx->arena, version, event_json(ctx->arena, event), &hs->signer);
 	struct verdict verdict = event_parse(ctx->arena, version, both, &signed_event);
 	if (!verdict.allowed) {
 		return invalid(ctx, verdict.text);

@@ -119,7 +119,7 @@ static enum err ask(struct ctx *ctx, const struct invite *invite, const struct j
 	}
 	const struct room_version *version = invite->event->version;
 	struct json body = json_object(ctx->arena, 3);
-	body = json_with(ctx->arena, &body, STR("event"), *invite->event->json);
+	body = json_with(ctx->arena, &body, STR("event"), *event_json(ctx->arena, invite->event));
 	body = json_with(ctx->arena, &body, STR("room_version"), json_string(version->id));
 	body = json_with(ctx->arena, &body, STR("invite_room_state"), state);
 	struct fed_answer answer;
@@ -131,7 +131,7 @@ static enum err ask(struct ctx *ctx, const struct invite *invite, const struct j
 	if (may_be_old) {
 		struct json sent = json_object(ctx->arena, 1);
 		sent = json_with(ctx->arena, &sent, STR("invite_room_state"), state);
-		body = json_with(ctx->arena, invite->event->json, STR("unsigned"), sent);
+		body = json_with(ctx->arena, event_json(ctx->arena, invite->event), STR("unsigned"), sent);
 		err = put(ctx, invite, "v1/invite", &body, &answer, &refusal);
 	}
 	if (err != ERR_OK) {
@@ -171,10 +171,10 @@ static enum err take_signature(struct ctx *ctx, const struct invite *invite,
 	if (!json_is(theirs, JSON_OBJECT)) {
 		return handshake_malformed(ctx, invite->server, "it has not signed the invite");
 	}
-	struct json signatures =
-		with_theirs(ctx->arena, json_at(event->json, "signatures"), invite->server.s, theirs);
+	struct json signatures = with_theirs(ctx->arena,
+		json_at(event_json(ctx->arena, event), "signatures"), invite->server.s, theirs);
 	struct json *json = ARENA_NEW(ctx->arena, struct json);
-	*json = json_with(ctx->arena, event->json, STR("signatures"), signatures);
+	*json = json_with(ctx->arena, event_json(ctx->arena, event), STR("signatures"), signatures);
 	struct json redacted = redact_event(ctx->arena, event->version, json);
 	bool is_valid;
 	TRY(keyring_check_object(ctx, invite->federation, &redacted, invite->server, &is_valid));

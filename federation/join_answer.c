@@ -169,10 +169,11 @@ static enum err countersigned(struct ctx *ctx, struct federation *federation,
 	if (!json_is(signature, JSON_OBJECT)) {
 		return handshake_malformed(ctx, handshake->server, "it has not signed the join");
 	}
-	struct json signatures =
-		json_with(ctx->arena, json_at(handshake->event->json, "signatures"), server, *signature);
+	struct json signatures = json_with(ctx->arena,
+		json_at(event_json(ctx->arena, handshake->event), "signatures"), server, *signature);
 	struct json *json = ARENA_NEW(ctx->arena, struct json);
-	*json = json_with(ctx->arena, handshake->event->json, STR("signatures"), signatures);
+	*json = json_with(ctx->arena, event_json(ctx->arena, handshake->event), STR("signatures"),
+		signatures);
 	const struct pdu_room room = {handshake->version, handshake->room_id};
 	struct pdu pdu;
 	pdu_read(ctx->arena, &room, json, &pdu);

@@ -463,8 +463,8 @@ static enum signed_state is_signed(struct arena *arena, const struct keyring *ke
 	for (size_t i = 0; i < need->key_id_count; i++) {
 		const struct server_key *key = key_set_find(set, need->key_ids[i]);
 		if (key != NULL && is_usable(keyring, need, key) &&
-			event_verify(arena, event->version, event->json, need->server.s, need->key_ids[i],
-				str_from((const char *)key->public_key, ED25519_PUBLIC_BYTES))) {
+			event_verify(arena, event->version, event_json(arena, event), need->server.s,
+				need->key_ids[i], str_from((const char *)key->public_key, ED25519_PUBLIC_BYTES))) {
 			return SIGNED;
 		}
 	}
@@ -489,7 +489,7 @@ static struct event_needs needs_of(struct arena *arena, const struct event *cons
 			/* A time of 0 would mean now. */
 			struct need need = {.version = events[i]->version,
 				.at_ms = events[i]->origin_server_ts != 0 ? events[i]->origin_server_ts : 1};
-			add_need(arena, events[i]->json, signers[j].server, &need);
+			add_need(arena, event_json(arena, events[i]), signers[j].server, &need);
 			VEC_PUSH(arena, &out.needs, need);
 		}
 	}

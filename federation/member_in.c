@@ -173,7 +173,7 @@ static enum err countersign(struct ctx *ctx, struct federation *federation, stru
 	TRY(authorise(ctx, federation, room, event->sender.s, &authoriser));
 	struct json *json = ARENA_NEW(ctx->arena, struct json);
 	struct event *both;
-	*json = event_sign(ctx->arena, event->version, event->json, &hs->signer);
+	*json = event_sign(ctx->arena, event->version, event_json(ctx->arena, event), &hs->signer);
 	struct verdict verdict = event_parse(ctx->arena, event->version, json, &both);
 	if (!verdict.allowed) {
 		return invalid(ctx, verdict.text);

@@ -41,7 +41,7 @@ static struct errand *begin(struct ctx *ctx, struct federation *federation,
 	struct arena *arena = errand_arena(errand);
 	struct taking *taking = data;
 	struct json *json = ARENA_NEW(arena, struct json);
-	*json = json_dup(arena, missing->event->json);
+	*json = json_dup(arena, event_json(arena, missing->event));
 	struct verdict verdict = event_parse(arena, missing->event->version, json, &event);
 	invariant(verdict.allowed); /* it was an event */
 	taking->federation = federation;

@@ -20,7 +20,7 @@ static const struct event *redacted(struct arena *arena, const struct event *eve
 {
 	struct json *json = ARENA_NEW(arena, struct json);
 	struct event *again = NULL;
-	*json = redact_event(arena, event->version, event->json);
+	*json = redact_event(arena, event->version, event_json(arena, event));
 	struct verdict verdict = event_parse(arena, event->version, json, &again);
 	invariant(verdict.allowed); /* no key that is required goes */
 	return again;
@@ -45,7 +45,7 @@ void pdu_read(struct arena *arena, const struct pdu_room *room, const struct jso
 		drop(out, "The event is of another room");
 		return;
 	}
-	out->is_redacted = !event_hash_is_valid(arena, event->json);
+	out->is_redacted = !event_hash_is_valid(arena, event_json(arena, event));
 	out->event = out->is_redacted ? redacted(arena, event) : event;
 }
 

@@ -276,7 +276,7 @@ static enum err ask(struct ctx *ctx, struct federation *federation, struct serve
 		.server = server,
 		.method = "POST",
 		.target = STR("/_matrix/policy/v1/sign"),
-		.body = event->json,
+		.body = event_json(ctx->arena, event),
 		.answer_ceiling_bytes = ANSWER_CEILING,
 		.timeout_ms = TIMEOUT_MS,
 		.ignores_backoff = true, /* it may discard transactions, and be a good policy server */

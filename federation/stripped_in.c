@@ -63,11 +63,11 @@ enum err stripped_in_text(struct ctx *ctx, struct federation *federation,
 	struct pdu *pdus;
 	size_t count;
 	TRY(pdu_check_list(ctx, federation, &room, &first, &pdus, &count));
-	items[list.count++] = *member->json;
+	items[list.count++] = *event_json(ctx->arena, member);
 	for (size_t i = 0; first.items != NULL && i < count; i++) {
 		bool is_old_form = !member->version->room_id_is_create_hash && !is_pdu(&first.items[i]);
 		if (pdus[i].event != NULL) {
-			items[list.count++] = *pdus[i].event->json;
+			items[list.count++] = *event_json(ctx->arena, pdus[i].event);
 		} else if (is_old_form) {
 			items[list.count++] = first.items[i];
 		}

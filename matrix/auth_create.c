@@ -8,7 +8,8 @@
 static bool room_id_fits(const struct event *event)
 {
 	if (event->version->room_id_is_create_hash) {
-		return json_at(event->json, "room_id") == NULL;
+		struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+		return json_at(event_json(arena, event), "room_id") == NULL;
 	}
 	struct server_name room_server;
 	return room_id_server(event->room_id, &room_server) &&

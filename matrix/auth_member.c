@@ -38,8 +38,9 @@ static bool authoriser_has_signed(const struct event *event)
 	if (authoriser->type != JSON_STRING || !user_id_parse(authoriser->text, &user)) {
 		return false;
 	}
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
 	const struct json *signatures =
-		json_get(json_at(event->json, "signatures"), user_id_server(user).s);
+		json_get(json_at(event_json(arena, event), "signatures"), user_id_server(user).s);
 	return json_is(signatures, JSON_OBJECT) && signatures->count > 0;
 }
 

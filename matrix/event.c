@@ -9,7 +9,7 @@
 #include "matrix/canonical.h"
 #include "matrix/event_inner.h"
 
-/* An event that is being read; `event->json` is set. */
+/* An event that is being read; `event->tree` is set. */
 struct reader {
 	struct arena *arena;
 	const struct room_version *version;
@@ -35,11 +35,11 @@ struct str event_redacts_of(const struct room_version *version, struct str type,
 static struct verdict read_type(struct reader *r)
 {
 	struct event *event = r->event;
-	event->type = json_get_str(event->json, STR("type"));
+	event->type = json_get_str(event->tree, STR("type"));
 	if (event->type.p == NULL) {
 		return verdict_deny("event.type", "type must be a string");
 	}
-	const struct json *state_key = json_at(event->json, "state_key");
+	const struct json *state_key = json_at(event->tree, "state_key");
 	if (state_key != NULL && state_key->type != JSON_STRING) {
 		return verdict_deny("event.state_key", "state_key must be a string");
 	}
@@ -51,26 +51,26 @@ static struct verdict read_type(struct reader *r)
 static struct verdict read_content(struct reader *r)
 {
 	struct event *event = r->event;
-	event->content = json_at(event->json, "content");
+	event->content = json_at(event->tree, "content");
 	if (!json_is(event->content, JSON_OBJECT)) {
 		return verdict_deny("event.content", "content must be an object");
 	}
-	const struct json *redacts = json_at(event->json, "redacts");
+	const struct json *redacts = json_at(event->tree, "redacts");
 	if (!r->version->redacts_in_content && redacts != NULL && redacts->type != JSON_STRING) {
 		return verdict_deny("event.redacts", "redacts must be a string");
 	}
-	event->redacts = event_redacts_of(r->version, event->type, event->json, event->content);
+	event->redacts = event_redacts_of(r->version, event->type, event->tree, event->content);
 	return verdict_allow();
 }
 
 static struct verdict read_numbers(struct reader *r)
 {
 	struct event *event = r->event;
-	if (!json_get_int(event->json, STR("origin_server_ts"), INT64_MIN, INT64_MAX,
+	if (!json_get_int(event->tree, STR("origin_server_ts"), INT64_MIN, INT64_MAX,
 			&event->origin_server_ts)) {
 		return verdict_deny("event.origin_server_ts", "origin_server_ts must be an integer");
 	}
-	if (!json_get_int(event->json, STR("depth"), 0, INT64_MAX, &event->depth)) {
+	if (!json_get_int(event->tree, STR("depth"), 0, INT64_MAX, &event->depth)) {
 		return verdict_deny("event.depth", "depth must be an integer that is not negative");
 	}
 	return verdict_allow();
@@ -78,7 +78,7 @@ static struct verdict read_numbers(struct reader *r)
 
 static struct verdict read_sender(struct reader *r)
 {
-	if (!user_id_parse(json_get_str(r->event->json, STR("sender")), &r->event->sender)) {
+	if (!user_id_parse(json_get_str(r->event->tree, STR("sender")), &r->event->sender)) {
 		return verdict_deny("event.sender", "sender must be a user id");
 	}
 	return verdict_allow();
@@ -88,7 +88,7 @@ static struct verdict read_sender(struct reader *r)
 static struct verdict read_room_id(struct reader *r)
 {
 	struct event *event = r->event;
-	const struct json *room_id = json_at(event->json, "room_id");
+	const struct json *room_id = json_at(event->tree, "room_id");
 	if (room_id == NULL && r->version->room_id_is_create_hash &&
 		event_is_create(event->type, event->is_state, event->state_key)) {
 		return verdict_allow();
@@ -119,7 +119,7 @@ static bool read_reference(const struct room_version *version, const struct json
 static bool read_references(struct reader *r, struct str key, size_t max,
 	const struct event_id **out, size_t *out_count)
 {
-	const struct json *list = json_get(r->event->json, key);
+	const struct json *list = json_get(r->event->tree, key);
 	if (!json_is(list, JSON_ARRAY)) {
 		return false;
 	}
@@ -164,11 +164,11 @@ static bool is_object_of_strings(const struct json *object)
 
 static struct verdict check_proofs(struct reader *r)
 {
-	const struct json *hashes = json_at(r->event->json, "hashes");
+	const struct json *hashes = json_at(r->event->tree, "hashes");
 	if (!json_is(hashes, JSON_OBJECT) || !json_is(json_at(hashes, "sha256"), JSON_STRING)) {
 		return verdict_deny("event.hashes", "hashes must be an object with a sha256");
 	}
-	const struct json *signatures = json_at(r->event->json, "signatures");
+	const struct json *signatures = json_at(r->event->tree, "signatures");
 	bool good = json_is(signatures, JSON_OBJECT);
 	for (size_t i = 0; good && i < signatures->count; i++) {
 		good = is_object_of_strings(&signatures->members[i].value);
@@ -230,7 +230,7 @@ bool event_id_find(struct arena *arena, const struct room_version *version, cons
 static struct verdict read_event_id(struct reader *r)
 {
 	struct event *event = r->event;
-	if (!find_event_id(r->arena, r->version, event->json, &event->event_id)) {
+	if (!find_event_id(r->arena, r->version, event->tree, &event->event_id)) {
 		return verdict_deny("event.event_id", "event_id must be an event id with a server");
 	}
 	if (event->room_id.s.p == NULL) {
@@ -249,7 +249,7 @@ struct verdict event_parse(struct arena *arena, const struct room_version *versi
 	struct json *stripped = ARENA_NEW(arena, struct json);
 	*stripped = strip(arena, version, json);
 	event->version = version;
-	event->json = stripped;
+	event->tree = stripped;
 	struct reader r = {.arena = arena, .version = version, .event = event};
 	struct verdict verdict = event_check_values(version, stripped, 0);
 	if (verdict.allowed && !write_raw(&r, stripped)) {
@@ -315,20 +315,26 @@ static void load_member(struct arena *arena, struct event *event, const struct j
 	}
 }
 
+static const struct json *parse_own(struct arena *arena, struct str raw)
+{
+	static const struct json_limits limits = {.max_depth = EVENT_MAX_NESTING};
+	struct json *json = ARENA_NEW(arena, struct json);
+	enum json_error error = json_parse(arena, raw, &limits, json, NULL);
+	invariant(error == JSON_OK && json->type == JSON_OBJECT);
+	return json;
+}
+
 struct event *event_load(struct arena *arena, const struct room_version *version, struct str raw,
 	struct event_id event_id, struct room_id room_id)
 {
 	static const struct json no_content = {.type = JSON_OBJECT};
-	static const struct json_limits limits = {.max_depth = EVENT_MAX_NESTING};
 	struct event *event = ARENA_NEW(arena, struct event);
-	struct json *json = ARENA_NEW(arena, struct json);
-	enum json_error error = json_parse(arena, raw, &limits, json, NULL);
-	invariant(error == JSON_OK && json->type == JSON_OBJECT);
+	const struct json *json = parse_own(arena, raw);
 	event->version = version;
 	event->event_id = event_id;
 	event->room_id = room_id;
 	event->content = &no_content;
-	event->json = json;
+	event->tree = json;
 	event->raw = raw;
 	for (size_t i = 0; i < json->count; i++) {
 		load_member(arena, event, &json->members[i]);
@@ -337,7 +343,43 @@ struct event *event_load(struct arena *arena, const struct room_version *version
 	return event;
 }
 
+static const struct event_id *move_references(struct arena *arena, const struct event_id *from,
+	size_t count, const struct event *event, struct str raw)
+{
+	struct event_id *ids = ARENA_NEW_ARRAY(arena, struct event_id, count);
+	for (size_t i = 0; i < count; i++) {
+		ids[i].s = str_dup_within(arena, from[i].s, event->raw, raw);
+	}
+	return ids;
+}
+
+struct event *event_compact(struct arena *arena, const struct event *event)
+{
+	struct event *own = ARENA_NEW(arena, struct event);
+	struct json *content = ARENA_NEW(arena, struct json);
+	struct str raw = str_dup(arena, event->raw);
+	*own = *event;
+	own->raw = raw;
+	own->tree = NULL;
+	own->event_id.s = str_dup_within(arena, event->event_id.s, event->raw, raw);
+	own->room_id.s = str_dup_within(arena, event->room_id.s, event->raw, raw);
+	own->sender.s = str_dup_within(arena, event->sender.s, event->raw, raw);
+	own->type = str_dup_within(arena, event->type, event->raw, raw);
+	own->state_key = str_dup_within(arena, event->state_key, event->raw, raw);
+	own->redacts = str_dup_within(arena, event->redacts, event->raw, raw);
+	own->prev_events = move_references(arena, event->prev_events, event->prev_count, event, raw);
+	own->auth_events = move_references(arena, event->auth_events, event->auth_count, event, raw);
+	*content = json_dup_within(arena, event->content, event->raw, raw);
+	own->content = content;
+	return own;
+}
+
 /* --- questions --------------------------------------------------------------------------------- */
+
+const struct json *event_json(struct arena *arena, const struct event *event)
+{
+	return event->tree != NULL ? event->tree : parse_own(arena, event->raw);
+}
 
 bool event_is(const struct event *event, struct str type, struct str state_key)
 {

@@ -42,7 +42,7 @@ struct event {
 	/** Of m.room.redaction: from top level or content, as the version says; p == NULL: none. */
 	struct str redacts;
 	const struct json *content; /**< object */
-	const struct json *json;    /**< the PDU, object; the same keys as in `raw` */
+	const struct json *tree;    /**< the PDU, see event_json(); NULL: not kept */
 	/** The PDU as canonical JSON text, without `unsigned` and (versions ≥ 3) without event_id. */
 	struct str raw;
 };
@@ -74,6 +74,16 @@ MUST_CHECK bool event_id_find(struct arena *arena, const struct room_version *ve
  */
 struct event *event_load(struct arena *arena, const struct room_version *version, struct str raw,
 	struct event_id event_id, struct room_id room_id);
+
+/**
+ * A copy that lies in the arena as a whole and takes little of it: no tree of the PDU but its content's, as few ask for the rest.
+ *
+ * @param event  as event_load() gave it
+ */
+struct event *event_compact(struct arena *arena, const struct event *event);
+
+/** The PDU, object; the same keys as in `raw`. Cost: nothing, or for a compact event a parse into the arena. */
+const struct json *event_json(struct arena *arena, const struct event *event);
 
 /** Whether it is a state event of that type and state key. */
 bool event_is(const struct event *event, struct str type, struct str state_key);

@@ -174,7 +174,7 @@ struct str event_reference_text(struct arena *arena, const struct event *event)
 	if (event->version->event_format != EVENT_FORMAT_V1) {
 		return str_from(NULL, 0);
 	}
-	event_reference_hash(arena, event->version, event->json, hash);
+	event_reference_hash(arena, event->version, event_json(arena, event), hash);
 	return encode_hash(arena, hash);
 }
 
@@ -267,7 +267,7 @@ static void finish_event(struct builder *b, struct str raw)
 	struct json *json = ARENA_NEW(b->arena, struct json);
 	*json = members_object(b);
 	json->raw = raw;
-	b->event->json = json;
+	b->event->tree = json;
 	b->event->raw = raw;
 	struct json *content = &b->members[place_of(b, STR("content"))].value;
 	/* `content` stands before both keys that were put in, so its offset holds. */

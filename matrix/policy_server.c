@@ -36,14 +36,14 @@ static bool has_signed(struct arena *arena, const struct policy_server *server,
 bool policy_server_has_signed(struct arena *arena, const struct policy_server *server,
 	const struct event *event)
 {
-	return has_signed(arena, server, event->version, event->json);
+	return has_signed(arena, server, event->version, event_json(arena, event));
 }
 
 struct verdict policy_server_add_signature(struct arena *arena, const struct policy_server *server,
 	const struct event *event, const struct json *answer, const struct event **out)
 {
 	struct str signature = json_get_str(json_get(answer, server->via.s), STR(POLICY_SERVER_KEY_ID));
-	const struct json *all = json_at(event->json, "signatures");
+	const struct json *all = json_at(event_json(arena, event), "signatures");
 	const struct json *theirs = json_get(all, server->via.s);
 	struct json none = json_object(arena, 0);
 	struct json mine = json_with(arena, json_is(theirs, JSON_OBJECT) ? theirs : &none,
@@ -52,7 +52,7 @@ struct verdict policy_server_add_signature(struct arena *arena, const struct pol
 		json_with(arena, json_is(all, JSON_OBJECT) ? all : &none, server->via.s, mine);
 	struct json *json = ARENA_NEW(arena, struct json);
 	struct event *both;
-	*json = json_with(arena, event->json, STR("signatures"), signatures);
+	*json = json_with(arena, event_json(arena, event), STR("signatures"), signatures);
 	if (!has_signed(arena, server, event->version, json)) {
 		return verdict_deny("policy_server.unsigned",
 			"The room's policy server gave no valid signature");

@@ -447,8 +447,8 @@ static enum err find_waiting(struct room_builder *builder, struct built_event *b
 			TRY(may_redact(builder, redactions[i]->event, built->event, &is_allowed));
 		}
 		if (is_allowed) {
-			struct json redacted =
-				redact_event(ctx->arena, built->event->version, built->event->json);
+			struct json redacted = redact_event(ctx->arena, built->event->version,
+				event_json(ctx->arena, built->event));
 			built->redacted_by = positions[i];
 			built->redacted_json = canonical_text(ctx->arena, &redacted);
 		}

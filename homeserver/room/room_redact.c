@@ -41,7 +41,7 @@ struct stored_event *room_redacted_form(struct arena *arena, const struct stored
 	int64_t redacted_by)
 {
 	const struct event *event = target->event;
-	struct json redacted = redact_event(arena, event->version, event->json);
+	struct json redacted = redact_event(arena, event->version, event_json(arena, event));
 	struct event_row row = {
 		.room_nid = target->room_nid,
 		.position = target->position,

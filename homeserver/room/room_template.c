@@ -14,7 +14,7 @@ static enum err draft_in_turn(struct ctx *ctx, struct homeserver *hs, struct roo
 	room_builder_init(&builder, ctx, hs, room, 1);
 	TRY(room_builder_draft(&builder, intent, &event));
 	/* Its prev_events view the head, which is another's to change once the turn is given. */
-	*out = json_dup(ctx->arena, event->json);
+	*out = json_dup(ctx->arena, event_json(ctx->arena, event));
 	return ERR_OK;
 }
 

@@ -6,10 +6,6 @@
 
 #include "base/arena_sized.h"
 #include "base/json_out.h"
-#include "base/mem.h"
-
-/* What an event holds besides its text, the tree of that, and what clients get: these are 2.5 times the text, as measured. */
-enum { EVENT_BYTES = 1536 };
 
 /* Clients find what a redaction redacts in either place, whichever the room's version has. */
 static struct json client_content(struct arena *arena, const struct event *event)
@@ -44,11 +40,11 @@ static struct str render_client_members(struct arena *arena, const struct event 
 	return str_slice(text, 1, text.n - 1);
 }
 
-struct stored_event *stored_event_create(const struct room_version *version, struct str room_id,
-	const struct event_row *row)
+/* What is kept of an event, all of it in the arena. */
+static struct stored_event *keep(struct arena *arena, const struct event_row *row,
+	const struct event *event, struct str client_members)
 {
-	struct arena *arena = arena_create_sized(EVENT_BYTES + row->json.n * 5 / 2);
-	struct stored_event *stored = mem_alloc(sizeof(*stored));
+	struct stored_event *stored = ARENA_NEW(arena, struct stored_event);
 	refc_init(&stored->refc);
 	stored->arena = arena;
 	stored->room_nid = row->room_nid;
@@ -65,11 +61,24 @@ struct stored_event *stored_event_create(const struct room_version *version, str
 		(void)str_split(str_dup(arena, row->txn), EVENT_TXN_SEPARATOR, &stored->txn_device,
 			&stored->txn_id);
 	}
-	struct event_id event_id = {str_dup(arena, row->event_id)};
-	struct room_id id = {str_dup(arena, room_id)};
-	stored->event = event_load(arena, version, str_dup(arena, row->json), event_id, id);
-	stored->client_members = render_client_members(arena, stored->event);
-	stored->size_bytes = arena_held_bytes(arena) + sizeof(*stored);
+	stored->event = event_compact(arena, event);
+	stored->client_members = str_dup(arena, client_members);
+	return stored;
+}
+
+struct stored_event *stored_event_create(const struct room_version *version, struct str room_id,
+	const struct event_row *row)
+{
+	struct arena *scratch CLEANUP(arena_cleanup) = arena_create();
+	const struct event *event = event_load(scratch, version, row->json,
+		(struct event_id){row->event_id}, (struct room_id){room_id});
+	struct str client_members = render_client_members(scratch, event);
+	/* Kept twice, to see how much it takes: there are many, and they live long. */
+	size_t before = arena_used_bytes(scratch);
+	(void)keep(scratch, row, event, client_members);
+	struct arena *arena = arena_create_sized(arena_used_bytes(scratch) - before);
+	struct stored_event *stored = keep(arena, row, event, client_members);
+	stored->size_bytes = arena_held_bytes(arena);
 	return stored;
 }
 
@@ -82,7 +91,6 @@ void stored_event_unref(struct stored_event *event)
 {
 	if (event != NULL && refc_drop(&event->refc)) {
 		arena_destroy(event->arena);
-		mem_free(event);
 	}
 }
 

@@ -11,7 +11,7 @@
 
 struct stored_event {
 	struct refc refc;
-	struct arena *arena; /**< owns everything below */
+	struct arena *arena; /**< in which all of it lies */
 	int64_t room_nid;
 	int64_t position;          /**< stream position */
 	const struct event *event; /**< the PDU; redacted form once redacted */

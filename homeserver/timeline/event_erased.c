@@ -10,7 +10,7 @@
 static struct stored_event *redacted_form(struct ctx *ctx, const struct stored_event *from)
 {
 	const struct event *event = from->event;
-	struct json redacted = redact_event(ctx->arena, event->version, event->json);
+	struct json redacted = redact_event(ctx->arena, event->version, event_json(ctx->arena, event));
 	struct event_row row = {
 		.room_nid = from->room_nid,
 		.position = from->position,

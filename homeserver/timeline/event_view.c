@@ -197,7 +197,7 @@ static void write_federation(const struct event_batch *batch, size_t index, stru
 	json_out_object(out);
 	buf_add(out->buf, str_slice(event->raw, 1, event->raw.n - 1));
 	out->need_comma = true;
-	if (json_at(event->json, "event_id") == NULL) {
+	if (event->version->event_format != EVENT_FORMAT_V1) {
 		json_out_key_str(out, "event_id", event->event_id.s);
 	}
 	write_unsigned(batch, index, out);

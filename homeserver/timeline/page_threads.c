@@ -19,7 +19,7 @@ static struct stored_event *as_redacted(struct ctx *ctx, const struct room *room
 	const struct stored_event *root)
 {
 	const struct event *event = root->event;
-	struct json redacted = redact_event(ctx->arena, event->version, event->json);
+	struct json redacted = redact_event(ctx->arena, event->version, event_json(ctx->arena, event));
 	const struct event_row row = {
 		.room_nid = root->room_nid,
 		.position = root->position,

@@ -117,7 +117,7 @@ static void make_message(void)
 	struct json_out out;
 	buf_init(&text, TEXT_MAX_BYTES);
 	json_out_init(&out, &text);
-	json_out_value(&out, message->json);
+	json_out_value(&out, message->tree);
 	signed_text = str_dup(kept, buf_str(&text));
 	buf_clear(&text);
 	json_out_init(&out, &text);
@@ -145,10 +145,10 @@ static void check_event(void)
 	struct event *event;
 	const struct json *json = parse(scratch, signed_text);
 	expect(event_parse(scratch, room.version, json, &event).allowed, "not parsed");
-	expect(event_verify(scratch, room.version, event->json, signer.server.s, signer.key_id,
+	expect(event_verify(scratch, room.version, event->tree, signer.server.s, signer.key_id,
 			   str_from((const char *)public_key, sizeof(public_key))),
 		"the signature is wrong");
-	expect(event_hash_is_valid(scratch, event->json), "the hash is wrong");
+	expect(event_hash_is_valid(scratch, event->tree), "the hash is wrong");
 }
 
 static void authorise_message(void)

@@ -22,12 +22,16 @@ static void check_loaded(struct arena *arena, const struct event *event)
 	invariant(loaded->origin_server_ts == event->origin_server_ts);
 	invariant(loaded->prev_count == event->prev_count);
 	invariant(loaded->auth_count == event->auth_count);
-	invariant(str_equals(canonical_text(arena, loaded->json), event->raw));
+	invariant(str_equals(canonical_text(arena, loaded->tree), event->raw));
+	const struct event *compact = event_compact(arena, loaded);
+	invariant(str_equals(compact->type, event->type));
+	invariant(str_equals(canonical_text(arena, event_json(arena, compact)), event->raw));
+	invariant(json_equals(compact->content, event->content));
 }
 
 static void check_redacted(struct arena *arena, const struct event *event)
 {
-	struct json redacted = redact_event(arena, event->version, event->json);
+	struct json redacted = redact_event(arena, event->version, event->tree);
 	struct event *again = NULL;
 	struct verdict verdict = event_parse(arena, event->version, &redacted, &again);
 	/* A redaction takes keys away, never one that is required. */

@@ -37,7 +37,7 @@ static struct event event_of(const struct room_version *version, const char *typ
 		.is_state = true,
 		.state_key = str_of(state_key),
 		.content = content,
-		.json = content,
+		.tree = content,
 	};
 }
 

@@ -38,7 +38,7 @@ static struct event event_of(const struct json *json)
 		.type = json_get_str(json, STR("type")),
 		.state_key = json_get_str(json, STR("state_key")),
 		.content = json,
-		.json = json};
+		.tree = json};
 	if (event.type.p == NULL) {
 		event.type = STR("m.room.message");
 	}

@@ -87,6 +87,19 @@ static void churn__set_and_remove_forever__table_stays_small(void **state)
 	map_fini(&map);
 }
 
+/* Many maps live long, some of them with an entry for each user. */
+static void growth__any_number_of_keys__at_least_three_of_eight_places_used(void **state)
+{
+	(void)state;
+	struct map map = {0};
+	for (unsigned i = 0; i < 20000; i++) {
+		char room[32];
+		(void)map_set(&map, key_of(room, i), &values[0]);
+		assert_true(map.capacity <= 4 || map.n * 8 >= map.capacity * 3);
+	}
+	map_fini(&map);
+}
+
 static void next__removing_while_walking__each_once(void **state)
 {
 	(void)state;
@@ -140,6 +153,7 @@ int main(void)
 		cmocka_unit_test(set_get_remove__few_keys__as_named),
 		cmocka_unit_test(random_use__against_plain_table__equal),
 		cmocka_unit_test(churn__set_and_remove_forever__table_stays_small),
+		cmocka_unit_test(growth__any_number_of_keys__at_least_three_of_eight_places_used),
 		cmocka_unit_test(next__removing_while_walking__each_once),
 		cmocka_unit_test(hash__bytes_and_lengths__differ),
 	};

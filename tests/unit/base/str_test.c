@@ -197,6 +197,31 @@ static void mem__zero_bytes_and_growth__usable(void **state)
 	mem_free(copy);
 }
 
+static void dup_within__views_of_the_text_and_others__moved_or_copied(void **state)
+{
+	(void)state;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	static const char bytes[] = "xabcdefx";
+	struct str from = str_from(bytes + 1, 6);
+	struct str to = str_dup(arena, from);
+	for (size_t first = 0; first <= 6; first++) {
+		for (size_t end = first; end <= 6; end++) {
+			struct str moved = str_dup_within(arena, str_slice(from, first, end), from, to);
+			assert_ptr_equal(moved.p, to.p + first);
+			assert_int_equal(moved.n, end - first);
+		}
+	}
+	const struct str others[] = {str_from(bytes, 3), str_from(bytes + 5, 3), str_from(bytes, 8),
+		str_from(bytes, 1), str_from("other", 5)};
+	for (size_t i = 0; i < COUNT_OF(others); i++) {
+		struct str copy = str_dup_within(arena, others[i], from, to);
+		assert_true(str_equals(copy, others[i]));
+		assert_true(copy.p != others[i].p && (copy.p < to.p || copy.p > to.p + to.n));
+	}
+	assert_null(str_dup_within(arena, str_from(NULL, 0), from, to).p);
+	assert_ptr_not_equal(str_dup_within(arena, from, str_from(NULL, 0), to).p, to.p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -208,6 +233,7 @@ int main(void)
 		cmocka_unit_test(slice__beyond_ends__clamped),
 		cmocka_unit_test(trim__white_space__only_at_ends),
 		cmocka_unit_test(split__separator__first_only),
+		cmocka_unit_test(dup_within__views_of_the_text_and_others__moved_or_copied),
 		cmocka_unit_test(to_int__valid__exact),
 		cmocka_unit_test(to_int__invalid__refused_and_out_untouched),
 		cmocka_unit_test(to_int__outside_bounds__refused),

@@ -167,8 +167,8 @@ static void tweak_has_room_id(struct room_builder *r, struct event *event)
 {
 	(void)r;
 	struct json *json = ARENA_NEW(arena, struct json);
-	*json = json_with(arena, event->json, STR("room_id"), json_string(STR("!own")));
-	event->json = json;
+	*json = json_with(arena, event->tree, STR("room_id"), json_string(STR("!own")));
+	event->tree = json;
 }
 
 static void tweak_has_prev(struct room_builder *r, struct event *event)

@@ -108,7 +108,7 @@ static void check_as_foreign(const struct event *event)
 	assert_true(event_hash_is_valid(arena, &json));
 	assert_true(event_verify(arena, event->version, &json, signer.server.s, signer.key_id,
 		str_from((const char *)public_key, sizeof(public_key))));
-	assert_true(str_equals(canonical_text(arena, event->json), event->raw));
+	assert_true(str_equals(canonical_text(arena, event->tree), event->raw));
 	assert_true(str_equals(canonical_text(arena, event->content), event->content->raw));
 }
 
@@ -238,7 +238,7 @@ static void build__redacts__where_the_version_has_it(void **state)
 		check_as_foreign(event);
 		bool in_content = intent.version->redacts_in_content;
 		assert_text(event->redacts, "$target");
-		assert_int_equal(json_at(event->json, "redacts") == NULL, in_content);
+		assert_int_equal(json_at(event->tree, "redacts") == NULL, in_content);
 		assert_int_equal(json_at(event->content, "redacts") != NULL, in_content);
 		assert_text(json_get_str(event->content, STR("reason")), "x");
 	}
@@ -255,7 +255,7 @@ static void build__create_event_of_12__names_its_room(void **state)
 	intent.auth_count = 0;
 	const struct event *event = build(&intent);
 	check_as_foreign(event);
-	assert_null(json_at(event->json, "room_id"));
+	assert_null(json_at(event->tree, "room_id"));
 	assert_true(str_equals(event->room_id.s,
 		str_printf(arena, "!%.*s", STR_ARG(str_slice(event->event_id.s, 1, SIZE_MAX)))));
 }
@@ -280,7 +280,7 @@ static void build__versions_1_and_2__pairs_and_own_id(void **state)
 	event = build(&intent);
 	assert_null(event_reference_text(arena, event).p);
 	assert_true(str_contains(event->raw, STR("\"prev_events\":[\"$0:a.example\"]")));
-	assert_null(json_at(event->json, "event_id"));
+	assert_null(json_at(event->tree, "event_id"));
 }
 
 /* Contents whose keys would upset a builder that looks for its own ones by text. */

@@ -62,7 +62,7 @@ static const struct event *message(size_t body_bytes)
 /* What /sign answers: the policy server's signature alone. */
 static struct json answer_for(const struct event *event)
 {
-	struct json bare = json_without(arena, event->json, STR("signatures"));
+	struct json bare = json_without(arena, event->tree, STR("signatures"));
 	struct json both = event_sign(arena, event->version, &bare, &policy_signer);
 	return *json_at(&both, "signatures");
 }
@@ -132,7 +132,7 @@ static void add_signature__given__beside_the_senders(void **state)
 	assert_true(policy_server_add_signature(arena, &server, event, &answer, &both).allowed);
 	assert_true(policy_server_has_signed(arena, &server, both));
 	assert_true(str_equals(both->event_id.s, event->event_id.s));
-	assert_non_null(json_at(json_at(both->json, "signatures"), "a.example"));
+	assert_non_null(json_at(json_at(both->tree, "signatures"), "a.example"));
 }
 
 static void add_signature__policy_server_is_the_senders__its_own_key_stays(void **state)
@@ -144,7 +144,7 @@ static void add_signature__policy_server_is_the_senders__its_own_key_stays(void 
 	const struct event *both = NULL;
 	struct json answer = answer_for(event);
 	assert_true(policy_server_add_signature(arena, &own, event, &answer, &both).allowed);
-	const struct json *theirs = json_at(json_at(both->json, "signatures"), "a.example");
+	const struct json *theirs = json_at(json_at(both->tree, "signatures"), "a.example");
 	assert_non_null(json_at(theirs, "ed25519:k"));
 	assert_non_null(json_get(theirs, STR(POLICY_SERVER_KEY_ID)));
 }

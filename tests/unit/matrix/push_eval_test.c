@@ -439,7 +439,7 @@ static void generic__random_events__equal_to_the_predefined_rules(void **state)
 			if (full.notify != quick.notify || full.highlight != quick.highlight ||
 				(full.sound.p == NULL) != (quick.sound.p == NULL) ||
 				!str_equals(full.sound, quick.sound)) {
-				struct str text = sample_write(arena, facts.event->json);
+				struct str text = sample_write(arena, facts.event->tree);
 				fail_msg("%s: %.*s", members[i], STR_ARG(text));
 			}
 			size_t sound = full.sound.p == NULL ? 0 : full.sound.p[0] == 'd' ? 1 : 2;

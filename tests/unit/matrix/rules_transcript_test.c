@@ -95,7 +95,7 @@ static void write_event(const struct event *event)
 {
 	buf_printf(&transcript,
 		"{\"kind\":\"event\",\"id\":\"%.*s\",\"pdu\":", STR_ARG(event->event_id.s));
-	canonical_write(&transcript, event->json);
+	canonical_write(&transcript, event->tree);
 	buf_add_lit(&transcript, "}\n");
 }
 

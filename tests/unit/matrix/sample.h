@@ -82,7 +82,7 @@ static inline struct event *sample_event(struct arena *arena, const char *versio
 	event->is_state = event->state_key.p != NULL;
 	event->redacts = json_get_str(json, STR("redacts"));
 	event->content = json_at(json, "content");
-	event->json = json;
+	event->tree = json;
 	if (!json_get_int(json, STR("origin_server_ts"), 0, INT64_MAX, &event->origin_server_ts)) {
 		event->origin_server_ts = 1;
 	}

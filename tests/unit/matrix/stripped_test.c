@@ -86,7 +86,7 @@ static void text__events__four_keys_each(void **state)
 	assert_int_equal(json_parse(arena, stripped_state_pdus(arena, events, 2), NULL, &pdus, NULL),
 		JSON_OK);
 	assert_int_equal(pdus.count, 2);
-	assert_true(json_equals(&pdus.items[1], events[1]->json));
+	assert_true(json_equals(&pdus.items[1], events[1]->tree));
 }
 
 static struct str pruned(const char *received)
@@ -146,7 +146,7 @@ static struct json list_of(struct event *const *events, size_t count)
 		.items = ARENA_NEW_ARRAY(arena, struct json, count),
 		.count = count};
 	for (size_t i = 0; i < count; i++) {
-		list.items[i] = *events[i]->json;
+		list.items[i] = *events[i]->tree;
 	}
 	return list;
 }
@@ -179,7 +179,7 @@ static void check__room_state__only_whole_and_with_create(void **state)
 		STRIPPED_OTHER_ROOM);
 	good.items[1] = parsed("{'type':'x','state_key':'','sender':'@a:b','content':{}}");
 	assert_int_equal(check("10", room, &good), STRIPPED_NO_PDU);
-	good.items[1] = json_without(arena, events[1]->json, STR("state_key"));
+	good.items[1] = json_without(arena, events[1]->tree, STR("state_key"));
 	assert_int_equal(check("10", room, &good), STRIPPED_NO_PDU);
 }
 
