@@ -89,6 +89,15 @@ void held_keep(struct request *request)
 	hold(request, fcntl(request->conn->fd, F_DUPFD_CLOEXEC, 0));
 }
 
+void held_begin(struct io_loop *loop, struct conn *conn)
+{
+	conns_hold(conn, conn->fd);
+	io_loop_watch(loop, conn);
+	if (!conn->is_watched) {
+		io_loop_give_back(loop, conn);
+	}
+}
+
 static void read_next(struct io_loop *loop, struct conn *conn);
 
 /* --- answering ---------------------------------------------------------------------------------------- */

@@ -1,14 +1,17 @@
 /**
  * Connections of requests that wait, without libmicrohttpd, which keeps 14 KiB for each of its own. Inner to http/.
  *
- * A request that is parked leaves it where nothing is lost by that: the socket is duplicated, libmicrohttpd closes what it has, and
- * the answer is written here. The connection stays here for as long as its requests are plain ones (head.h) for inline routes; with
- * the first that is not, still unread, its socket is given back to libmicrohttpd. All on the connection's I/O thread.
+ * A connection begins here, and stays for as long as its requests are plain ones (head.h) for inline routes; with the first that is not,
+ * still unread, its socket is given to libmicrohttpd. A request that is parked leaves that again where nothing is lost by it: the socket is
+ * duplicated, libmicrohttpd closes what it has, and the answer is written here. All on the connection's I/O thread.
  */
 #ifndef BELFRY_HTTP_HELD_H
 #define BELFRY_HTTP_HELD_H
 
 #include "http/io_loop.h"
+
+/** A connection that was just accepted. */
+void held_begin(struct io_loop *loop, struct conn *conn);
 
 /** Notes, when a request is complete, how it was framed. */
 void held_note(struct request *request, const char *version);

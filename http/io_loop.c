@@ -10,6 +10,7 @@
 #include "base/lock.h"
 #include "base/mem.h"
 #include "http/held.h"
+#include "http/listener.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -36,6 +37,7 @@ struct io_loop {
 	/* The thread's own: */
 	struct request *queued; /* taken from `woken`, first first */
 	struct conn *returning; /* while libmicrohttpd takes it */
+	enum comers comers;     /* who waits to be accepted */
 	char buffer[BUFFER_BYTES];
 	char date[DATE_BYTES]; /* what io_loop_date() wrote last */
 	time_t date_s;         /* of when */
@@ -250,8 +252,10 @@ struct str io_loop_date(struct io_loop *loop)
 static void close_listener(struct io_loop *loop)
 {
 	if (loop->listen_fd >= 0) {
-		(void)MHD_quiesce_daemon(loop->daemon);
+		int failed = epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, loop->listen_fd, NULL);
+		invariant(failed == 0);
 		(void)close(loop->listen_fd);
+		loop->comers = COMERS_NONE;
 		loop->listen_fd = -1;
 	}
 }
@@ -276,12 +280,15 @@ static void clear_wake_up(const struct io_loop *loop)
 static void wait_for_events(struct io_loop *loop)
 {
 	struct epoll_event events[BATCH_AT_ONCE];
-	int limit_ms = has_ready(loop) ? 0 : wait_limit_ms(loop->daemon);
+	bool is_busy = has_ready(loop) || loop->comers == COMERS_MORE;
+	int limit_ms = is_busy ? 0 : wait_limit_ms(loop->daemon);
 	int ready = epoll_wait(loop->epoll_fd, events, BATCH_AT_ONCE, limit_ms);
 	invariant(ready >= 0 || errno == EINTR);
 	for (int i = 0; i < ready; i++) {
 		if (events[i].data.ptr == &loop->wake_fd) {
 			clear_wake_up(loop);
+		} else if (events[i].data.ptr == &loop->listen_fd) {
+			loop->comers = COMERS_MORE;
 		} else if (events[i].data.ptr != loop->daemon) {
 			held_on_event(loop, events[i].data.ptr, events[i].events);
 		}
@@ -298,6 +305,9 @@ static void *loop_run(void *data)
 		if (server_is_stopping(loop->server)) {
 			close_listener(loop);
 		}
+		if (loop->comers != COMERS_NONE) {
+			loop->comers = listener_accept(loop, loop->listen_fd);
+		}
 		(void)MHD_run(loop->daemon);
 	}
 	while (has_ready(loop)) {
@@ -308,9 +318,9 @@ static void *loop_run(void *data)
 	return NULL;
 }
 
-static void watch_for(const struct io_loop *loop, int fd, void *whose)
+static void watch_for(const struct io_loop *loop, int fd, uint32_t events, void *whose)
 {
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = whose};
+	struct epoll_event event = {.events = events, .data.ptr = whose};
 	int failed = epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event);
 	invariant(failed == 0);
 }
@@ -321,8 +331,10 @@ void io_loop_start(struct io_loop *loop, struct MHD_Daemon *daemon, int listen_f
 	invariant(info != NULL && info->epoll_fd >= 0);
 	loop->daemon = daemon;
 	loop->listen_fd = listen_fd;
-	watch_for(loop, info->epoll_fd, daemon);
-	watch_for(loop, loop->wake_fd, &loop->wake_fd);
+	watch_for(loop, info->epoll_fd, EPOLLIN, daemon);
+	watch_for(loop, loop->wake_fd, EPOLLIN, &loop->wake_fd);
+	/* By edges: while there is no room for more, the thread is not told of them again and again. */
+	watch_for(loop, listen_fd, (uint32_t)EPOLLIN | (uint32_t)EPOLLET, &loop->listen_fd);
 	loop->next = atomic_load(&loop->server->loops);
 	atomic_store(&loop->server->loops,
 		loop); /* one thread starts them all, and requests come later */

@@ -30,9 +30,9 @@ void io_loop_leave(struct io_loop *loop, struct request *request);
 
 /* For held.c; on the loop's own thread. */
 
-/** Gives the socket back to libmicrohttpd, for the next request. */
+/** Gives the socket to libmicrohttpd, for the next request. */
 void io_loop_give_back(struct io_loop *loop, struct conn *conn);
-/** Whose socket that is, while libmicrohttpd takes it; NULL: it takes a new one. */
+/** Whose socket that is, while libmicrohttpd takes it. */
 struct conn *io_loop_returning(const struct io_loop *loop);
 /**
  * Calls held_on_event() for what has come and, when the socket had no room, for that there is some again: once each (edges), until

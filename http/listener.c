@@ -26,6 +26,7 @@
 
 enum {
 	BACKLOG = 1024,
+	ACCEPTED_AT_ONCE = 32, /* then connections that are open have their turn */
 	/* What is read and thrown away of a body that is too large, so that the client gets to read the
 	 * answer instead of a reset connection. */
 	MAX_DISCARDED_BYTES = 4 * 1024 * 1024,
@@ -67,45 +68,62 @@ static bool has_room(const struct listener *listener)
 		(is_watched || conns_count(server->conns) < server->max_connections);
 }
 
-/* The limits are kept here: libmicrohttpd does not count those that are held. */
-static enum MHD_Result on_accept(void *data, const struct sockaddr *peer, socklen_t peer_length)
+/* The limits are kept here: libmicrohttpd does not count connections that are held. */
+static bool may_accept(const struct listener *listener, const struct sockaddr *peer)
 {
-	(void)peer_length;
-	if (io_loop_returning(data) != NULL) {
-		return MHD_YES; /* it was let in before */
-	}
-	struct http_server *server = io_loop_server(data);
-	const struct listener *listener = io_loop_owner(data);
-	bool may =
-		!server_is_stopping(server) && has_room(listener) && conns_may_accept(server->conns, peer);
-	return may ? MHD_YES : MHD_NO;
+	struct http_server *server = listener->deps.server;
+	return !server_is_stopping(server) && has_room(listener) &&
+		conns_may_accept(server->conns, peer);
 }
 
-static struct conn *open_conn(struct io_loop *loop, struct MHD_Connection *connection)
+/* libmicrohttpd gets it when something comes that it has to read; with TLS at once. */
+static void begin_conn(struct io_loop *loop, const struct sockaddr *peer, int fd)
 {
 	const struct listener *listener = io_loop_owner(loop);
 	struct http_server *server = io_loop_server(loop);
-	const union MHD_ConnectionInfo *peer =
-		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	const union MHD_ConnectionInfo *socket =
-		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-	struct conn *conn = conns_open(server->conns, peer->client_addr, socket->connect_fd, loop,
-		server_head_deadline(server));
+	if (!may_accept(listener, peer)) {
+		(void)close(fd);
+		return;
+	}
+	struct conn *conn = conns_open(server->conns, peer, fd, loop, server_head_deadline(server));
 	conn->tls = listener->deps.tls;
 	conn->open = listener->open;
 	atomic_fetch_add(conn->open, 1);
-	return conn;
+	if (conn->tls != NULL) {
+		io_loop_give_back(loop, conn);
+	} else {
+		held_begin(loop, conn);
+	}
 }
 
+enum comers listener_accept(struct io_loop *loop, int listen_fd)
+{
+	for (int i = 0; i < ACCEPTED_AT_ONCE; i++) {
+		struct sockaddr_storage peer;
+		socklen_t length = sizeof(peer);
+		int fd =
+			accept4(listen_fd, (struct sockaddr *)&peer, &length, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (fd >= 0) {
+			begin_conn(loop, (const struct sockaddr *)&peer, fd);
+		} else if (errno == EAGAIN) {
+			return COMERS_NONE;
+		} else if (errno != ECONNABORTED && errno != EINTR) {
+			return COMERS_LATER; /* no file descriptor left, or no memory of the kernel's */
+		}
+	}
+	return COMERS_MORE;
+}
+
+/* Whom it takes was let in before, by listener_accept(). */
 static void on_connection(void *data, struct MHD_Connection *connection, void **context,
 	enum MHD_ConnectionNotificationCode code)
 {
+	(void)connection;
 	struct io_loop *loop = data;
 	struct conn *conn = *context;
 	switch (code) {
 	case MHD_CONNECTION_NOTIFY_STARTED:
-		conn = io_loop_returning(loop);
-		*context = conn != NULL ? conn : open_conn(loop, connection);
+		*context = io_loop_returning(loop);
 		break;
 	case MHD_CONNECTION_NOTIFY_CLOSED:
 		*context = NULL;
@@ -373,8 +391,7 @@ static int show_certificate(gnutls_session_t session, const struct gnutls_cert_r
 	return tls_show(conn->tls, certificates, count, key);
 }
 
-static struct MHD_Daemon *start_daemon(const struct listener_deps *deps, struct io_loop *loop,
-	int fd)
+static struct MHD_Daemon *start_daemon(const struct listener_deps *deps, struct io_loop *loop)
 {
 	const struct http_config *config = &deps->server->config;
 	bool tls = deps->listen.kind == HTTP_LISTEN_TLS;
@@ -385,13 +402,12 @@ static struct MHD_Daemon *start_daemon(const struct listener_deps *deps, struct 
 		{MHD_OPTION_END, 0, NULL}};
 	struct MHD_OptionItem no_options[] = {{MHD_OPTION_END, 0, NULL}};
 	unsigned flags = (unsigned)MHD_USE_EPOLL | (unsigned)MHD_ALLOW_SUSPEND_RESUME |
-		(unsigned)MHD_USE_ERROR_LOG |
+		(unsigned)MHD_USE_ERROR_LOG | (unsigned)MHD_USE_NO_LISTEN_SOCKET |
 		/* Without TLS: sockets that are held are not shut down when libmicrohttpd closes its own. */
 		(tls ? (unsigned)MHD_USE_TLS : (unsigned)MHD_USE_TURBO);
 	/* clang-format off */
-	return MHD_start_daemon(flags, 0, on_accept, loop, on_data, loop,
+	return MHD_start_daemon(flags, 0, NULL, NULL, on_data, loop,
 		MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL,
-		MHD_OPTION_LISTEN_SOCKET, fd,
 		MHD_OPTION_URI_LOG_CALLBACK, on_target, loop,
 		MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
 		MHD_OPTION_NOTIFY_COMPLETED, on_completed, loop,
@@ -405,7 +421,7 @@ static struct MHD_Daemon *start_daemon(const struct listener_deps *deps, struct 
 	/* clang-format on */
 }
 
-/* A daemon and its thread. `fd` is duplicated: each daemon closes its own. */
+/* A daemon and its thread. `fd` is duplicated: each closes its own. */
 static enum err start_loop(struct ctx *ctx, struct listener *listener, int fd, struct io_loop **out)
 {
 	const struct listener_deps *deps = &listener->deps;
@@ -415,7 +431,7 @@ static enum err start_loop(struct ctx *ctx, struct listener *listener, int fd, s
 			file_error_text(ctx->arena, errno));
 	}
 	struct io_loop *loop = io_loop_create(deps->server, listener);
-	struct MHD_Daemon *daemon = start_daemon(deps, loop, own_fd);
+	struct MHD_Daemon *daemon = start_daemon(deps, loop);
 	if (daemon == NULL) {
 		(void)close(own_fd);
 		io_loop_stop(loop);

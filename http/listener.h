@@ -27,6 +27,14 @@ struct listener_deps {
 MUST_CHECK enum err listener_start(struct ctx *ctx, const struct listener_deps *deps,
 	struct listener **out);
 
+enum comers {
+	COMERS_NONE,  /**< nobody is left */
+	COMERS_MORE,  /**< somebody may be left */
+	COMERS_LATER, /**< somebody is left, and there is no room for now */
+};
+/** Accepts some of those who wait; on the loop's thread. */
+enum comers listener_accept(struct io_loop *loop, int listen_fd);
+
 uint16_t listener_port(const struct listener *listener);
 const struct router *listener_router(const struct listener *listener);
 

@@ -260,7 +260,7 @@ static void connection__after_an_answer__serves_on(void **state)
 static void answer__is_what_libmicrohttpd_sends__but_for_the_date(void **state)
 {
 	(void)state;
-	int fd = client_connect(http_server_port(server, 0));
+	int fd = client_connect_library(server, arena, "/now?name=x");
 	ask(fd, "/now?name=x", "");
 	struct client_reply direct = client_read(fd, arena);
 	ask(fd, "/wait?name=x", "");
@@ -354,9 +354,7 @@ static void client__sends_no_more__answered_and_closed(void **state)
 static void files__none_left__waits_in_libmicrohttpd(void **state)
 {
 	(void)state;
-	int fd = client_connect(http_server_port(server, 0));
-	ask(fd, "/now?name=b", "");
-	assert_named(fd, "b");
+	int fd = client_connect_library(server, arena, "/now?name=b");
 	struct rlimit files;
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
 	struct rlimit none = {.rlim_cur = 3, .rlim_max = files.rlim_max}; /* poll() needs so many */

@@ -262,6 +262,16 @@ MAYBE_UNUSED static struct client_reply client_call(struct http_server *server, 
 	return reply;
 }
 
+/** A connection that libmicrohttpd has: it got a request there that is not plain (http/head.h). */
+MAYBE_UNUSED static int client_connect_library(const struct http_server *server,
+	struct arena *arena, const char *target)
+{
+	int fd = client_connect(http_server_port(server, 0));
+	assert_true(client_request(fd, arena, "GET", target, "Cookie: a=b\r\n", NULL));
+	assert_true(client_read(fd, arena).status > 0);
+	return fd;
+}
+
 /** Whether the other side closes; waits for it. */
 MAYBE_UNUSED static bool client_sees_close(int fd)
 {
