@@ -161,6 +161,8 @@ struct transfer *transfer_new(struct http_client *client, int64_t timeout_ms)
 	(void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
 	(void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
 		(long)MIN_OF(timeout_ms, (int64_t)CONNECT_TIMEOUT_MS));
+	/* Who gives up does not wait for the thread that looks for the name: that would keep all other transfers waiting, too. */
+	(void)curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 	(void)curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* not even the environment's */
 	(void)curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	(void)curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
