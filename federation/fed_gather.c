@@ -1,25 +1,66 @@
 /*
- * Bodies are collected as they arrive and parsed here, so that the HTTP client's thread has nothing to do but copy.
+ * Bodies are collected as they arrive and parsed by who waits, so that the HTTP client's thread has nothing to do but copy. A request keeps its
+ * deadline itself once its server is found; the look for that may take longer, so whoever waits leaves behind what is still under way.
  */
 #include "federation/fed_gather.h"
 
 #include "base/lock.h"
 #include "base/log.h"
+#include "base/mem.h"
+#include "base/refc.h"
 
-enum { ERROR_BYTES = 64 * 1024 };
-
-/* All of it; on the stack of who waits. */
-struct gathering {
-	struct lock lock; /* RANK_LEAF */
-	struct cond done;
-	size_t left; /* guarded by lock */
+enum {
+	ERROR_BYTES = 64 * 1024,
+	LATE_MS =
+		500, /* an answer itself says that its time is over, unless its server is still being looked for */
 };
 
 struct one {
 	struct gathering *gathering;
-	struct buf body; /* the HTTP client's thread has it until `left` is counted down */
+	struct buf body; /* the HTTP client's thread has it until `is_done` */
 	enum err err;
+	bool is_done; /* guarded by the lock */
 };
+
+/* All of it. */
+struct gathering {
+	struct refc refc; /* one for who waits, one for each request under way */
+	struct lock lock; /* RANK_LEAF */
+	struct cond done;
+	size_t left; /* guarded by lock */
+	size_t count;
+	struct one *ones;
+};
+
+static struct gathering *gathering_create(const struct fed_request *requests, size_t count)
+{
+	struct gathering *gathering = mem_alloc(sizeof(*gathering));
+	refc_init(&gathering->refc);
+	lock_init(&gathering->lock, RANK_LEAF);
+	cond_init(&gathering->done);
+	gathering->left = count;
+	gathering->count = count;
+	gathering->ones = mem_alloc_array(count, sizeof(*gathering->ones));
+	for (size_t i = 0; i < count; i++) {
+		gathering->ones[i].gathering = gathering;
+		buf_init(&gathering->ones[i].body, requests[i].answer_ceiling_bytes);
+	}
+	return gathering;
+}
+
+static void gathering_unref(struct gathering *gathering)
+{
+	if (!refc_drop(&gathering->refc)) {
+		return;
+	}
+	for (size_t i = 0; i < gathering->count; i++) {
+		buf_fini(&gathering->ones[i].body);
+	}
+	mem_free(gathering->ones);
+	cond_fini(&gathering->done);
+	lock_fini(&gathering->lock);
+	mem_free(gathering);
+}
 
 static enum err take_piece(void *data, struct str piece)
 {
@@ -32,29 +73,49 @@ static void finished(void *data, const struct fed_end *end)
 {
 	struct one *one = data;
 	struct gathering *gathering = one->gathering;
+	lock_take(&gathering->lock);
 	one->err = end->err;
-	LOCK_SCOPE(&gathering->lock);
+	one->is_done = true;
 	gathering->left--;
 	if (gathering->left == 0) {
 		cond_signal(&gathering->done);
 	}
+	lock_give(&gathering->lock);
+	gathering_unref(gathering);
 }
 
-static void start_all(struct ctx *ctx, struct federation *federation,
-	const struct fed_request *requests, size_t count, struct one *ones)
+/* @return by when all have ended whose servers were found */
+static int64_t start_all(struct ctx *ctx, struct federation *federation,
+	const struct fed_request *requests, struct gathering *gathering)
 {
-	int64_t left_ms = ctx->deadline_ms != 0
-		? MAX_OF(ctx->deadline_ms - clock_mono_ms(&federation->hs->clock), (int64_t)1)
-		: INT64_MAX;
-	for (size_t i = 0; i < count; i++) {
+	int64_t longest_ms = 0;
+	int64_t now_ms = clock_mono_ms(&federation->hs->clock);
+	int64_t left_ms =
+		ctx->deadline_ms != 0 ? MAX_OF(ctx->deadline_ms - now_ms, (int64_t)1) : INT64_MAX;
+	for (size_t i = 0; i < gathering->count; i++) {
 		struct fed_request request = requests[i];
-		buf_init(&ones[i].body, request.answer_ceiling_bytes);
 		request.answer_ceiling_bytes = ERROR_BYTES;
 		request.timeout_ms = MIN_OF(request.timeout_ms, left_ms);
 		request.sink = take_piece;
-		request.sink_data = &ones[i];
-		fed_start(federation, &request, finished, &ones[i]);
+		request.sink_data = &gathering->ones[i];
+		longest_ms = MAX_OF(longest_ms, request.timeout_ms);
+		refc_take(&gathering->refc);
+		fed_start(federation, &request, finished, &gathering->ones[i]);
 	}
+	return clock_mono_us() / 1000 + longest_ms + LATE_MS;
+}
+
+/* @return which are done; as long as the gathering's list */
+static const bool *wait_for_all(struct ctx *ctx, struct gathering *gathering, int64_t until_ms)
+{
+	bool *done = ARENA_NEW_ARRAY(ctx->arena, bool, gathering->count);
+	LOCK_SCOPE(&gathering->lock);
+	while (gathering->left > 0 && cond_wait_until(&gathering->done, &gathering->lock, until_ms)) {
+	}
+	for (size_t i = 0; i < gathering->count; i++) {
+		done[i] = gathering->ones[i].is_done;
+	}
+	return done;
 }
 
 static void read_one(struct ctx *ctx, struct one *one, struct fed_gathered *out)
@@ -73,24 +134,16 @@ static void read_one(struct ctx *ctx, struct one *one, struct fed_gathered *out)
 void fed_gather(struct ctx *ctx, struct federation *federation, const struct fed_request *requests,
 	size_t count, struct fed_gathered *out)
 {
-	struct gathering gathering = {.left = count};
-	struct one *ones = ARENA_NEW_ARRAY(ctx->arena, struct one, count);
 	lock_assert_none_held();
-	lock_init(&gathering.lock, RANK_LEAF);
-	cond_init(&gathering.done);
+	struct gathering *gathering = gathering_create(requests, count);
+	int64_t until_ms = start_all(ctx, federation, requests, gathering);
+	const bool *done = wait_for_all(ctx, gathering, until_ms);
 	for (size_t i = 0; i < count; i++) {
-		ones[i].gathering = &gathering;
+		if (done[i]) {
+			read_one(ctx, &gathering->ones[i], &out[i]);
+		} else {
+			out[i] = (struct fed_gathered){.err = ERR_TIMEOUT};
+		}
 	}
-	start_all(ctx, federation, requests, count, ones);
-	lock_take(&gathering.lock);
-	while (gathering.left > 0) {
-		cond_wait(&gathering.done, &gathering.lock);
-	}
-	lock_give(&gathering.lock);
-	for (size_t i = 0; i < count; i++) {
-		read_one(ctx, &ones[i], &out[i]);
-		buf_fini(&ones[i].body);
-	}
-	cond_fini(&gathering.done);
-	lock_fini(&gathering.lock);
+	gathering_unref(gathering);
 }

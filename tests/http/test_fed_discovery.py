@@ -3,11 +3,13 @@
 Each step's decision is a case of tests/unit/matrix/server_route_test.c; here are the questions to others.  Names are led to
 loopback ports by network.connect_to, SRV records come from a name server of the test's own.
 """
+import threading
 import time
 
 import pytest
 
 from support.client import seconds, unique
+from support.server import wait_until
 from support.dns_server import DnsServer
 from support.remote import Remote
 
@@ -207,6 +209,22 @@ def test_well_known__redirect_to_http__not_followed(net):
     net.lead("school.example", 8448, remote)
     net.start(**{"federation.announce": "127.0.0.1:1"})
     assert net.keys_of("school.example")
+
+
+def test_well_known__does_not_come__who_asks_for_keys_waits_no_longer_than_it_wanted(net):
+    site = net.remote("school.example")
+    answered, came_first = threading.Event(), []
+    site.on("GET", WELL_KNOWN, lambda ask: came_first.append(answered.wait(8)) or (404, {}))
+    net.lead("school.example", 443, site)
+    net.start()
+    alice = net.server.user()
+    for path, field in (("query", "device_keys"), ("claim", "one_time_keys")):
+        wanted = {"@a:school.example": [] if path == "query" else {"D": "signed_curve25519"}}
+        found = alice.post("/keys/" + path, {field: wanted, "timeout": 100}).ok()
+        assert list(found["failures"]) == ["school.example"]
+    answered.set()
+    wait_until(lambda: came_first, what="the answer to the look for the server")
+    assert came_first == [True]  # it gives up after ten seconds by itself
 
 
 @pytest.mark.one_process("each process remembers by itself where a server is")
