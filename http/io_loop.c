@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BATCH_AT_ONCE = 32, BUFFER_BYTES = 8 * 1024, DATE_BYTES = 32 };
+enum { BATCH_AT_ONCE = 32, BUFFER_BYTES = 8 * 1024, DATE_BYTES = 32, ACCEPT_AGAIN_MS = 100 };
 
 struct io_loop {
 	struct http_server *server;
@@ -260,13 +260,17 @@ static void close_listener(struct io_loop *loop)
 	}
 }
 
-static int wait_limit_ms(struct MHD_Daemon *daemon)
+/* Nobody tells that a file descriptor has become free. */
+static int wait_limit_ms(const struct io_loop *loop)
 {
 	MHD_UNSIGNED_LONG_LONG timeout_ms = 0;
-	if (MHD_get_timeout(daemon, &timeout_ms) != MHD_YES) {
-		return -1;
+	if (has_ready(loop) || loop->comers == COMERS_MORE) {
+		return 0;
 	}
-	return timeout_ms > INT_MAX ? INT_MAX : (int)timeout_ms;
+	bool has_limit = MHD_get_timeout(loop->daemon, &timeout_ms) == MHD_YES;
+	int limit_ms = has_limit ? (int)MIN_OF(timeout_ms, (MHD_UNSIGNED_LONG_LONG)INT_MAX) : -1;
+	bool is_later = loop->comers == COMERS_LATER && (!has_limit || limit_ms > ACCEPT_AGAIN_MS);
+	return is_later ? ACCEPT_AGAIN_MS : limit_ms;
 }
 
 static void clear_wake_up(const struct io_loop *loop)
@@ -280,9 +284,7 @@ static void clear_wake_up(const struct io_loop *loop)
 static void wait_for_events(struct io_loop *loop)
 {
 	struct epoll_event events[BATCH_AT_ONCE];
-	bool is_busy = has_ready(loop) || loop->comers == COMERS_MORE;
-	int limit_ms = is_busy ? 0 : wait_limit_ms(loop->daemon);
-	int ready = epoll_wait(loop->epoll_fd, events, BATCH_AT_ONCE, limit_ms);
+	int ready = epoll_wait(loop->epoll_fd, events, BATCH_AT_ONCE, wait_limit_ms(loop));
 	invariant(ready >= 0 || errno == EINTR);
 	for (int i = 0; i < ready; i++) {
 		if (events[i].data.ptr == &loop->wake_fd) {

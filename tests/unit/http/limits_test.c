@@ -3,7 +3,9 @@
  */
 #include "loopback.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 static struct arena *arena;
@@ -97,6 +99,46 @@ static void connections__trusted_proxy__not_counted(void **state)
 	for (size_t i = 0; i < COUNT_OF(fds); i++) {
 		assert_int_equal(close(fds[i]), 0);
 	}
+	loopback_stop(server);
+}
+
+/* Takes all descriptors that are left. @return how many */
+static size_t use_up_descriptors(int fd, int *out, size_t capacity)
+{
+	size_t count = 0;
+	while (count < capacity && (out[count] = dup(fd)) >= 0) {
+		count++;
+	}
+	assert_true(count < capacity && errno == EMFILE);
+	return count;
+}
+
+static void connection__no_descriptor_is_left_for_it__accepted_once_there_is_one(void **state)
+{
+	(void)state;
+	enum { MOST = 256 };
+	int taken[MOST] = {0};
+	struct rlimit before;
+	struct http_config config = loopback_config();
+	struct http_server *server = start_server(&config);
+	int fd = client_connect(http_server_port(server, 0));
+	assert_true(client_request(fd, arena, "GET", "/ok", "", NULL));
+	assert_int_equal(client_read(fd, arena).status, 200);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	struct rlimit few = {.rlim_cur = MOST, .rlim_max = before.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	size_t count = use_up_descriptors(fd, taken, COUNT_OF(taken));
+	assert_true(count > 0);
+	assert_int_equal(close(taken[--count]), 0); /* for the client's end */
+	int second = client_connect(http_server_port(server, 0));
+	assert_true(client_request(second, arena, "GET", "/ok", "", NULL));
+	assert_int_equal(poll(&(struct pollfd){.fd = second, .events = POLLIN}, 1, 50), 0);
+	for (size_t i = 0; i < count; i++) {
+		assert_int_equal(close(taken[i]), 0);
+	}
+	assert_int_equal(client_read(second, arena).status, 200);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(close(fd) + close(second), 0);
 	loopback_stop(server);
 }
 
@@ -340,6 +382,7 @@ int main(void)
 #define TEST(function) cmocka_unit_test_setup_teardown(function, start, stop)
 		TEST(connections__per_address__refused_beyond_the_limit),
 		TEST(connections__trusted_proxy__not_counted),
+		TEST(connection__no_descriptor_is_left_for_it__accepted_once_there_is_one),
 		TEST(head__trickles_in__cut),
 		TEST(body__trickles_in__cut_at_its_deadline),
 		TEST(answer__taken_too_slowly__cut_at_its_deadline),
