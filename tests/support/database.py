@@ -20,10 +20,10 @@ from .server import wait_until
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-# COMMIT as the group-commit writer sends it: in a pipeline, as an unnamed statement. Other transactions end by a
-# simple query, which looks different.
-WRITERS_COMMIT = b"\0COMMIT\0\0\0"
-COMMITTED = b"COMMIT\0"
+# How the group-commit writer ends a transaction: by COMMIT in a pipeline, as an unnamed statement (other transactions end by a simple query, which
+# looks different), or, where it sends a group at once, by the end of that, which begins with its positions.
+COMMIT, BEGIN, POSITIONS = b"\0COMMIT\0", b"\0BEGIN\0", b"\0stream_advance\0"
+ENDED = b"Z\0\0\0\x05I"
 
 
 class Cluster:
@@ -131,7 +131,7 @@ class CommitProxy:
         self.listener.close()
 
     def cut(self, what, then_refuse=False):
-        """Breaks the connection at the writer's next COMMIT: "commit" before it is passed on, "answer" after it was
+        """Breaks the connection where the writer's next transaction ends: "commit" before it is passed on, "answer" after it was
         answered, "race" right after it was passed on.  then_refuse: nobody connects until allow()."""
         with self.lock:
             self.was_cut.clear()
@@ -171,6 +171,31 @@ class CommitProxy:
             return plan[0] if plan is not None else None
 
 
+class Trip:
+    """What is sent up to a sync point, read message by message."""
+
+    def __init__(self):
+        self.rest, self.has_started, self.said = b"", False, set()
+
+    def commits(self, data):
+        """Whether a transaction of the writer ends with some of this."""
+        self.rest += data
+        ends = False
+        while len(self.rest) >= 5:
+            head = 1 if self.has_started else 0  # the first message has no type
+            size = head + int.from_bytes(self.rest[head:head + 4], "big")
+            if len(self.rest) < size:
+                break
+            kind, text, self.rest = self.rest[:head], self.rest[head + 4:size], self.rest[size:]
+            self.has_started = True
+            if kind in (b"P", b"B"):
+                self.said |= {word for word in (COMMIT, BEGIN, POSITIONS) if text.startswith(word)}
+            elif kind == b"S":
+                ends = ends or COMMIT in self.said or self.said == {POSITIONS}
+                self.said = set()
+        return ends
+
+
 class _Link:
     def __init__(self, proxy, client, server):
         self.proxy, self.client, self.server = proxy, client, server
@@ -184,12 +209,11 @@ class _Link:
                 pass
 
     def upstream(self):
-        """What the server under test says. A COMMIT is the end of what the writer sends at once."""
-        last = b""
+        """What the server under test says."""
+        trip = Trip()
         try:
             while data := self.client.recv(1 << 16):
-                plan = self.proxy.take_plan() if WRITERS_COMMIT in last + data else None
-                last = data[-len(WRITERS_COMMIT):] if plan is None else b""
+                plan = self.proxy.take_plan() if trip.commits(data) else None
                 self.holds_answer = plan == "answer"
                 if plan != "commit":
                     self.server.sendall(data)
@@ -209,7 +233,7 @@ class _Link:
                     self.client.sendall(data)
                     continue
                 held += data
-                if COMMITTED in held:
+                if ENDED in held:
                     self.close()
                     self.proxy.was_cut.set()
         except OSError:
