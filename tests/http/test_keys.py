@@ -5,6 +5,7 @@ import pytest
 
 from support import accounts
 from support.keys import Device, SigningKey, claim, curve25519, query
+from support.server import PROCESSES
 
 
 # -- upload and query
@@ -357,7 +358,8 @@ def test_claim__server_killed__no_key_twice(make_server):
         given.extend(next(iter(keys.values())))
     assert len(given) == len(set(given)) and set(given) <= uploaded
     assert before < set(given) or before == uploaded
-    assert len(given) >= len(uploaded) - 1  # the one under way may be lost, none may come twice
+    # What is under way at a process when it is killed may be lost (the client asks again when its connection ends), none may come twice.
+    assert len(given) >= len(uploaded) - PROCESSES
 
 
 # -- endings
