@@ -27,8 +27,6 @@ enum {
 	MAX_DEPTH =
 		2000, /* one event that is nested too deeply is refused alone, see EVENT_MAX_NESTING */
 	MAX_HEADERS = 2,
-	LATE_MS =
-		500, /* the answer itself says that the time is over, unless its server is still being looked for */
 };
 
 /* So many times the largest answer of all may be held by calls that are parked: what comes beyond that is refused. */
@@ -579,7 +577,7 @@ static enum err run_parked(struct ctx *ctx, struct federation *federation,
 		answer = ask_parked(ctx, federation, request);
 		memo_put(ctx->memo, key, answer);
 	}
-	enum err err = memo_park(ctx, answer->wait, answer->deadline_ms + LATE_MS);
+	enum err err = memo_park(ctx, answer->wait, answer->deadline_ms + FED_LATE_MS);
 	if (err == ERR_DEFER || err == ERR_SHUTDOWN) {
 		return err;
 	}

@@ -8,6 +8,9 @@
 #include "federation/federation.h"
 #include "http/client.h"
 
+/** Who waits gives an answer so much more than its time: the answer itself says that that is over, unless its server is still being looked for. */
+enum { FED_LATE_MS = 500 };
+
 /** What is asked. Texts are copied by fed_start(), borrowed during fed_ask(). */
 struct fed_request {
 	struct server_name server;

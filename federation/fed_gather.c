@@ -9,11 +9,7 @@
 #include "base/mem.h"
 #include "base/refc.h"
 
-enum {
-	ERROR_BYTES = 64 * 1024,
-	LATE_MS =
-		500, /* an answer itself says that its time is over, unless its server is still being looked for */
-};
+enum { ERROR_BYTES = 64 * 1024 };
 
 struct one {
 	struct gathering *gathering;
@@ -102,7 +98,7 @@ static int64_t start_all(struct ctx *ctx, struct federation *federation,
 		refc_take(&gathering->refc);
 		fed_start(federation, &request, finished, &gathering->ones[i]);
 	}
-	return clock_mono_us() / 1000 + longest_ms + LATE_MS;
+	return clock_mono_us() / 1000 + longest_ms + FED_LATE_MS;
 }
 
 /* @return which are done; as long as the gathering's list */
