@@ -28,7 +28,8 @@ def options_of():
                "  tools/soak-load --hours 4 --federation             two servers that share the rooms\n"
                "  tools/soak-load --seconds 300 --pause 0.02         five minutes of as much as it takes\n"
                "  BELFRY_BIN=build/tsan/belfry BELFRY_TEST_SLOW=20 tools/with-sanitizer-reports tools/soak-load --seconds 60\n\n"
-               "Ends with 1 when something leaks, grows or gets slower, or an answer was wrong, and says what.")
+               "Ends with 1 when something leaks, grows or gets slower, or an answer was wrong, and says what. Control-C ends the load\n"
+               "early: what was sampled until then is judged, but for leaks.")
     parser.add_argument("--hours", type=float, help="how long (default: what --seconds says)")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--windows", type=int, help="samples (default: 16, or one each 5 s)")
@@ -40,7 +41,7 @@ def options_of():
     parser.add_argument("--seed", default="1")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of the servers' configuration")
     parser.add_argument("--keep", action="store_true", help="the servers' folders stay, with logs and databases")
-    parser.add_argument("--json", help="writes all samples there")
+    parser.add_argument("--json", help="writes all samples there, anew with each window")
     options = parser.parse_args()
     if not binary():
         parser.error("BELFRY_BIN is not set; tools/soak-load sets it")
@@ -97,7 +98,14 @@ class Soak:
             self.tell("window %d: %d requests, %.2f + %.2f ms each; %.1f MiB, %d descriptors, %d threads; others %.2f processors" % (
                 number, found["requests"], found["server_ms"], found["database_ms"], found["memory"] / (1 << 20), found["descriptors"],
                 found["threads"], found["foreign"]))
+        self._write()
         self.window.clear()
+
+    def _write(self):
+        if self.options.json:
+            with open(self.options.json + ".new", "w", encoding="utf-8") as file:
+                json.dump([watch.samples for watch in self.watches], file, indent=1)
+            os.replace(self.options.json + ".new", self.options.json)
 
     def resting(self, watch):
         """What it holds without clients, once that has not changed for longer than a sync waits whose client hung up."""
@@ -129,10 +137,18 @@ class Soak:
         for watch in self.watches:
             watch.begin()
         self.window.clear()
-        self.load(self.options.seconds, self.options.windows)
+        try:
+            self.load(self.options.seconds, self.options.windows)
+        except KeyboardInterrupt:
+            if not all(watch.samples for watch in self.watches):
+                raise
+            self.tell("ended early: what is left open by the clients that went is not counted")
+            before = []
         findings = list(self.crowd.faults)
         for watch, held in zip(self.watches, before):
-            findings += self.leaks(watch, held) + verdict(watch.samples, self.tell)
+            findings += self.leaks(watch, held)
+        for watch in self.watches:
+            findings += verdict(watch.samples, self.tell)
         return findings
 
 
@@ -156,12 +172,9 @@ def main():
                 server.destroy(keep=options.keep)
                 if options.keep:
                     print("kept: %s" % server.root)
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump([watch.samples for watch in soak.watches], file, indent=1)
     for line in findings[:40]:
         print("FOUND: " + line)
-    print("%d findings" % len(findings) if findings else "nothing leaks, grows or slows down", flush=True)
+    print("%d findings" % len(findings) if findings else "no findings", flush=True)
     return 1 if findings else 0
 
 
