@@ -357,6 +357,17 @@ enum err room_accept(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	return accept_settled(ctx, hs, room, &current, &policy, out);
 }
 
+enum err room_accept_ours(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct room_arrival *arrival, struct room_outcome *out)
+{
+	enum err err = room_accept(ctx, hs, room, arrival, out);
+	if (err == ERR_MISSING && out->missing_prev_count + out->missing_auth_count > 0) {
+		return ERR_CONFLICT;
+	}
+	TRY(err);
+	return out->was_known ? ERR_CONFLICT : ERR_OK;
+}
+
 /* --- a run of events ----------------------------------------------------------------------------------------------- */
 
 struct run {

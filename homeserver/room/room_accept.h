@@ -154,6 +154,14 @@ MUST_CHECK enum err room_accept(struct ctx *ctx, struct homeserver *hs, struct r
 	const struct room_arrival *arrival, struct room_outcome *out);
 
 /**
+ * The same for an event of ours (`intent`) that was made before its turn, so that others could sign it.
+ * Errors: as above; CONFLICT where another has to be made: what it was built on is not in the room after all, its premise is gone
+ * (`is_outdated`), or the same words in the same millisecond at the same place are another's, whose event has that id.
+ */
+MUST_CHECK enum err room_accept_ours(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct room_arrival *arrival, struct room_outcome *out);
+
+/**
  * Takes a run of events in, in order, as room_accept() would one after the other. Those that stand on all forward extremities and change
  * neither the state nor the text of an earlier event share a commit; the others wait for theirs.
  *

@@ -198,23 +198,16 @@ static enum err sign_draft(struct ctx *ctx, struct homeserver *hs, struct room *
 	return ERR_OK;
 }
 
-/* Errors: CONFLICT (what it was built on is not in the room after all, or the event is not its own) */
 static enum err add_draft(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct room_intent *intent, const struct event *event, struct stored_event **out,
 	struct obstacle *obstacle)
 {
 	struct room_outcome outcome = {0};
 	struct stored_event *stored;
-	enum err err = room_accept(ctx, hs, room,
+	enum err err = room_accept_ours(ctx, hs, room,
 		&(struct room_arrival){.event = event, .intent = intent}, &outcome);
 	obstacle->is_outdated = outcome.is_outdated;
-	if (err == ERR_MISSING && outcome.missing_prev_count + outcome.missing_auth_count > 0) {
-		return ERR_CONFLICT;
-	}
 	TRY(err);
-	if (outcome.was_known) {
-		return ERR_CONFLICT; /* the same words in the same millisecond at the same place: another event has that id */
-	}
 	TRY(room_event(ctx, hs, room, event->event_id.s, &stored));
 	if (out != NULL) {
 		*out = stored;

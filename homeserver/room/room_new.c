@@ -223,6 +223,8 @@ static enum err replace_in_turn(struct ctx *ctx, struct homeserver *hs,
 struct farewell {
 	struct str new_room_id;
 	int64_t created_at_ms; /* by the create event, of which the id may be the hash */
+	/* What the tombstone takes the place of. Of two upgrades in one millisecond both may have made the same room: the other is the one then. */
+	struct room_premise no_other;
 	const struct event *tombstone;
 	int64_t new_nid; /* 0: the new room is not there yet */
 	size_t told;     /* of what follows the tombstone */
@@ -248,6 +250,11 @@ static enum err draft_farewell(struct ctx *ctx, struct homeserver *hs,
 	const struct room_start *start, const struct room_succession *how, struct farewell *out)
 {
 	const struct str new_id = {0};
+	struct stored_event *before;
+	out->no_other = (struct room_premise){.type = STR("m.room.tombstone"), .state_key = STR("")};
+	TRY(room_state_event(ctx, hs, how->old, out->no_other.type, out->no_other.state_key,
+		POSITION_NOW, &before));
+	out->no_other.position = before != NULL ? before->position : 0;
 	struct room *fresh CLEANUP(fresh_room_fini) =
 		fresh_room(hs, start->version, new_id, ctx->arena);
 	struct room_builder builder CLEANUP(room_builder_fini);
@@ -276,10 +283,11 @@ static enum err farewell_of(struct ctx *ctx, struct homeserver *hs, const struct
 								  : room_policy_sign(ctx, hs, how->old, &farewell->tombstone);
 }
 
+/* Errors: CONFLICT (another upgrade has made that room, or what the tombstone was built on is not in the old one after all) */
 static enum err commit_signed(struct ctx *ctx, struct homeserver *hs,
 	const struct room_start *start, const struct room_succession *how, struct farewell *farewell)
 {
-	struct room_outcome outcome;
+	struct room_outcome outcome = {0};
 	struct room *fresh CLEANUP(fresh_room_fini) =
 		fresh_room(hs, start->version, farewell->new_room_id, ctx->arena);
 	struct room_builder builder CLEANUP(room_builder_fini);
@@ -289,13 +297,14 @@ static enum err commit_signed(struct ctx *ctx, struct homeserver *hs,
 	TRY(build_new(&builder, &same));
 	TRY(rooms_new_nid(ctx, hs, &fresh->nid));
 	struct json content = tombstone_content(ctx->arena, how, farewell->new_room_id);
-	const struct room_intent tombstone = farewell_intent(how, STR("m.room.tombstone"), &content);
+	struct room_intent tombstone = farewell_intent(how, STR("m.room.tombstone"), &content);
+	tombstone.premise = &farewell->no_other;
 	const struct room_arrival arrival = {
 		.event = farewell->tombstone,
 		.intent = &tombstone,
 		.successor = &successor,
 	};
-	TRY(room_accept(ctx, hs, how->old, &arrival, &outcome));
+	TRY(room_accept_ours(ctx, hs, how->old, &arrival, &outcome));
 	farewell->new_nid = fresh->nid;
 	return ERR_OK;
 }
