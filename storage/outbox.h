@@ -35,7 +35,7 @@ MUST_CHECK enum err store_outbox_look(struct ctx *ctx, struct db *db, struct str
 /** Stores that a server came to a room or left it. One round trip. */
 MUST_CHECK enum err store_outbox_stay(struct ctx *ctx, struct tx *tx,
 	const struct stay_change *change);
-/** Brings all stays of a room up to its state after a position. One round trip; grows with the room's members. */
+/** Brings all stays of a room up to its state after a position. One round trip; grows with the servers that ever were in it. */
 MUST_CHECK enum err store_outbox_stays_sync(struct ctx *ctx, struct tx *tx, int64_t room_nid,
 	int64_t position, struct str own);
 

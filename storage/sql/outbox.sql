@@ -51,10 +51,20 @@ UPDATE server_stays SET to_position = $3 WHERE room_nid = $1 AND server = $2 AND
 
 -- name: outbox_stays_sync
 -- All servers of a room ($1) as its state after a position ($2) has them, or as was said to us as long as it has no members; none, when ours ($3)
--- is not among them. Grows with the room's members. Index: states_pkey, server_stays_pkey, partial_joins_pkey.
-WITH joined AS MATERIALIZED (
-	SELECT DISTINCT substr(state_key, strpos(state_key, ':') + 1) AS server FROM states
-	WHERE room_nid = $1 AND type = 'm.room.member' AND membership = 'join' AND from_position <= $2 AND to_position > $2
+-- is not among them. Of each server that ever had a member the index is asked for one that is joined, so it grows with those servers, not with
+-- members nor with their past. Index: states_servers_idx, server_stays_to_idx, partial_joins_pkey.
+WITH RECURSIVE met AS (
+	(SELECT substr(state_key, strpos(state_key, ':') + 1) AS server FROM states
+	WHERE room_nid = $1 AND type = 'm.room.member' ORDER BY 1 LIMIT 1)
+	UNION ALL
+	SELECT (SELECT substr(s.state_key, strpos(s.state_key, ':') + 1) FROM states s
+		WHERE s.room_nid = $1 AND s.type = 'm.room.member' AND substr(s.state_key, strpos(s.state_key, ':') + 1) > m.server
+		ORDER BY 1 LIMIT 1)
+	FROM met m WHERE m.server IS NOT NULL
+), joined AS MATERIALIZED (
+	SELECT m.server FROM met m WHERE m.server IS NOT NULL AND (SELECT true FROM states s WHERE s.room_nid = $1
+		AND s.type = 'm.room.member' AND substr(s.state_key, strpos(s.state_key, ':') + 1) = m.server
+		AND s.membership = 'join' AND s.to_position > $2 AND s.from_position <= $2 LIMIT 1)
 	UNION SELECT json_array_elements_text(servers::json) FROM partial_joins WHERE room_nid = $1
 ), present AS MATERIALIZED (
 	SELECT server FROM joined WHERE EXISTS (SELECT 1 FROM joined WHERE server = $3)

@@ -96,6 +96,7 @@ static const struct {
 	{STMT_OUTBOX_RECEIPTS, "70099, 70100, 'own'"},
 	{STMT_OUTBOX_ROOMS, "'{1}', 'own'"},
 	{STMT_OUTBOX_NEWEST, "'often.other', '{1}', '{59980}', 3, 'own'"},
+	{STMT_OUTBOX_STAYS_SYNC, "1, 59999, 'own'"},
 	{STMT_OUTBOX_STAYS_CLOSE, "1, 'often.other', 70000"},
 };
 
