@@ -75,6 +75,13 @@ def string_literals(text):
     return found
 
 
+def answer_help(text):
+    """Asked with --help or -h, a tool prints what it begins with, and ends."""
+    if sys.argv[1:2] in (["--help"], ["-h"]):
+        print(text.strip())
+        sys.exit(0)
+
+
 class Findings:
     """Collects what a check finds, less what tools/exceptions.txt allows.
 

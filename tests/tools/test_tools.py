@@ -230,5 +230,19 @@ class Checks(Folder):
         self.passes("check-sizes")
 
 
+class Help(unittest.TestCase):
+    def test_every_program__help__succeeds_with_an_example(self):
+        programs = [name for name in sorted(os.listdir(TOOLS)) if os.access(os.path.join(TOOLS, name), os.X_OK)]
+        self.assertGreater(len(programs), 15)
+        environment = {**os.environ, "PYTHON": sys.executable, "BELFRY_BIN": "/bin/true"}
+        for name in programs:
+            with self.subTest(program=name):
+                done = subprocess.run([os.path.join(TOOLS, name), "--help"], stdin=subprocess.DEVNULL, capture_output=True,
+                                      text=True, check=False, env=environment)
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+                self.assertIn("usage: ", done.stdout)
+                self.assertRegex(done.stdout, r"for example|examples?:")
+
+
 if __name__ == "__main__":
     unittest.main()
