@@ -241,6 +241,17 @@ def test_serve__programs_of_the_database__started_by_their_paths(make_server):
     assert os.path.isabs(program) and os.path.basename(program) == b"postgres"
 
 
+def test_serve__database__keeps_its_heap_between_statements(make_server):
+    """What a sort of 100 KiB takes at the heap's end is not given back to the system and asked for again, page by page, each time."""
+    server = make_server().start()
+    stat = "SELECT pg_read_file('/proc/self/stat')"
+    sort = "SELECT count(*) FROM (SELECT g FROM generate_series(1, 1500) g ORDER BY -g OFFSET 0) t"
+    rounds = 100
+    lines = server.sql("; ".join([sort] * rounds + [stat] + [sort] * rounds + [stat])).splitlines()
+    faults = [int(line.rpartition(")")[2].split()[7]) for line in lines if "postgres" in line]
+    assert len(faults) == 2 and faults[1] - faults[0] < 5 * rounds
+
+
 def test_serve__database__no_tcp_listener(make_server):
     """A private cluster listens on a Unix socket only."""
     server = make_server().start()
