@@ -39,7 +39,6 @@ struct event {
 	struct moment start;
 	int64_t length_ms; /* of days: a multiple of DAY_MS, of days on the wall */
 	struct str uid;
-	size_t first; /* of its items */
 	bool has_texts;
 	struct str title, text, location;
 };
@@ -50,12 +49,14 @@ struct walk {
 	int64_t from_ms, to_ms;
 	struct map latest; /* the VEVENT that counts, by UID and RECURRENCE-ID */
 	VEC(struct calendar_item) items;
+	struct map given; /* the ids of all items, and of those of broken events */
 	struct calendar *out;
 };
 
 static void walk_fini(struct walk *walk)
 {
 	map_fini(&walk->latest);
+	map_fini(&walk->given);
 }
 
 static enum err take_step(struct walk *walk)
@@ -276,6 +277,7 @@ static void add_item(struct walk *walk, struct event *event, struct str id, int6
 		zone_to_wall(own, item.end_ms, &item.end);
 	}
 	VEC_PUSH(walk->ctx->arena, &walk->items, item);
+	(void)map_set(&walk->given, id, walk);
 }
 
 static enum err lists(struct walk *walk, const struct calendar_stamp *stamps, size_t count,
@@ -306,10 +308,8 @@ static enum err add_occurrence(struct walk *walk, struct event *event, int64_t m
 	}
 	struct str id = id_of(walk, event->uid, ms);
 	TRY(lists(walk, vevent->except.p, vevent->except.n, ms, &is_left_out));
-	for (size_t i = event->first; i < walk->items.n && !is_left_out; i++) {
-		is_left_out = str_equals(walk->items.p[i].id, id); /* given twice, by date and by rule */
-	}
-	if (!is_left_out && map_get(&walk->latest, id) == NULL) {
+	bool is_given = map_get(&walk->given, id) != NULL; /* by date and by rule */
+	if (!is_left_out && !is_given && map_get(&walk->latest, id) == NULL) {
 		add_item(walk, event, id, ms);
 	}
 	return ERR_OK;
@@ -366,7 +366,7 @@ static enum err add_rule(struct walk *walk, struct event *event)
 
 static enum err add_event(struct walk *walk, const struct calendar_vevent *vevent, struct str key)
 {
-	struct event event = {.vevent = vevent, .uid = uid_of(walk, vevent), .first = walk->items.n};
+	struct event event = {.vevent = vevent, .uid = uid_of(walk, vevent)};
 	bool is_repeated = vevent->rule.p != NULL || vevent->dates.n > 0;
 	TRY(read_moment(walk, vevent->start.value, vevent->start.zone, &event.start));
 	TRY(set_length(walk, &event));
