@@ -69,10 +69,9 @@ class School(Remote):
         for handlers in named or [*self.rooms.values(), self.general]:
             for method, path, answer in handlers:
                 ask.match = path.fullmatch(ask.path)
-                if method == ask.method and ask.match:
-                    status, body = answer(ask)
-                    if status != 404:
-                        return status, body
+                found = answer(ask) if method == ask.method and ask.match else None
+                if found is not None and found[0] != 404:  # None: of another room
+                    return found
         return 404, {"errcode": "M_NOT_FOUND", "error": "nothing"}
 
     def join(self, server, room, user=None):
