@@ -131,7 +131,9 @@ def verdict(samples, tell):
     if len(samples) < JUDGED_WINDOWS or samples[0]["seconds"] < JUDGED_SECONDS:
         tell("too short to judge memory, processor time and latency")
         return findings
-    if growth > limit:
+    if "TSAN_OPTIONS" in os.environ:
+        tell("memory is not judged: most of it is what the sanitizer remembers of each piece that was ever touched")
+    elif growth > limit:
         findings.append("memory grows: %.1f MiB" % (growth / MIB))
     if costs[1] > costs[0] * COST_GROWTH:
         findings.append("a request costs %.2f times as much as before" % (costs[1] / costs[0]))
