@@ -59,12 +59,13 @@ static void walk_fini(struct walk *walk)
 	map_fini(&walk->given);
 }
 
-static enum err take_step(struct walk *walk)
+static enum err take_steps(struct walk *walk, size_t count)
 {
-	return ++walk->zones.steps <= CALENDAR_STEPS_MAX
+	walk->zones.steps += count;
+	return walk->zones.steps <= CALENDAR_STEPS_MAX
 		? ERR_OK
 		: fail(walk->ctx, ERR_LIMIT, M_TOO_LARGE,
-			  "The calendar's rules have more than %d occurrences by now; let them start later",
+			  "The calendar's rules have more than %d occurrences by now, or are as dear; let them start later",
 			  (int)CALENDAR_STEPS_MAX);
 }
 
@@ -290,7 +291,7 @@ static enum err lists(struct walk *walk, const struct calendar_stamp *stamps, si
 			struct str date;
 			struct moment moment;
 			(void)str_split(list, ',', &date, &list);
-			TRY(take_step(walk));
+			TRY(take_steps(walk, 1));
 			TRY(read_moment(walk, date, stamps[i].zone, &moment));
 			*out = moment.ms == ms;
 		}
@@ -324,7 +325,7 @@ static enum err add_dates(struct walk *walk, struct event *event)
 			struct str date;
 			struct moment moment;
 			(void)str_split(list, ',', &date, &list);
-			TRY(take_step(walk));
+			TRY(take_steps(walk, 1));
 			TRY(read_moment(walk, date, vevent->dates.p[i].zone, &moment));
 			TRY(add_occurrence(walk, event, moment.ms));
 		}
@@ -344,10 +345,10 @@ static enum err walk_rule(struct walk *walk, struct ctx *inner, struct event *ev
 		return fail(walk->ctx, ERR_INPUT, M_BAD_JSON, "%.*s", STR_ARG(inner->fault.text));
 	}
 	while (recurrence_step(recurrence, &wall, &ms) && ms < walk->to_ms + OUT_OF_ORDER_MS) {
-		TRY(take_step(walk));
+		TRY(take_steps(walk, 1));
 		TRY(add_occurrence(walk, event, ms));
 	}
-	return ERR_OK;
+	return take_steps(walk, recurrence_cost(recurrence));
 }
 
 static enum err add_rule(struct walk *walk, struct event *event)

@@ -19,7 +19,7 @@ enum {
 	CALENDAR_TITLE_MAX_BYTES = 600,
 	CALENDAR_TEXT_MAX_BYTES = 4000,
 	CALENDAR_STEPS_MAX =
-		1000000,              /**< occurrences of rules that are looked at, all events together */
+		1000000, /**< occurrences of rules that are looked at, all events together; see recurrence_cost() */
 	CALENDAR_BROKEN_MAX = 20, /**< rules that never come; then no other rule is tried */
 };
 

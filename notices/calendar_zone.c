@@ -107,7 +107,8 @@ static bool add_rule(struct ctx *ctx, struct changes *changes, struct str rule,
 			return false;
 		}
 	}
-	return true;
+	changes->zones->steps += recurrence_cost(recurrence);
+	return changes->zones->steps <= CALENDAR_STEPS_MAX;
 }
 
 static bool add_dates(struct changes *changes, struct str list)

@@ -32,7 +32,8 @@ struct calendar_zones {
 	VEC(struct calendar_vtimezone) defined;
 	VEC(struct calendar_known_zone) known;
 	int64_t until_ms; /**< changes of clocks beyond do not matter */
-	size_t steps;     /**< occurrences of rules that were looked at, those of events too */
+	size_t
+		steps; /**< occurrences of rules that were looked at, those of events too, and what else rules cost */
 };
 
 /**

@@ -12,6 +12,8 @@ enum {
 	COUNT_MAX = 100000,
 	INTERVAL_MAX = 1000,
 	YEAR_FIRST = 1970,
+	DAYS_A_STEP =
+		16, /* that are looked at in the time that an occurrence takes, with its look into the zone */
 };
 
 enum part {
@@ -316,6 +318,11 @@ static size_t count_bits(uint64_t bits)
 	return (size_t)__builtin_popcountll(bits);
 }
 
+static int first_bit(uint64_t bits)
+{
+	return __builtin_ctzll(bits);
+}
+
 /* Of hours, minutes or seconds; a bit each. */
 static uint64_t or_one(const struct number_set *set, int otherwise)
 {
@@ -337,14 +344,13 @@ static enum err set_times(struct ctx *ctx, const struct reading *reading,
 	if (a_day > 1 && has(reading, PART_BYSETPOS)) {
 		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "BYSETPOS goes with one time of day");
 	}
-	for (int second_of_day = 0; second_of_day < 86400; second_of_day++) {
-		int hour = second_of_day / 3600;
-		int minute = second_of_day / 60 % 60;
-		int second = second_of_day % 60;
-		if ((hours >> hour & 1) != 0 && (minutes >> minute & 1) != 0 &&
-			(seconds >> second & 1) != 0) {
-			recurrence->times[recurrence->time_n++] =
-				(struct wall_time){.hour = hour, .minute = minute, .second = second};
+	for (uint64_t h = hours; h != 0; h &= h - 1) {
+		for (uint64_t m = minutes; m != 0; m &= m - 1) {
+			for (uint64_t s = seconds; s != 0; s &= s - 1) {
+				recurrence->times[recurrence->time_n++] = (struct wall_time){.hour = first_bit(h),
+					.minute = first_bit(m),
+					.second = first_bit(s)};
+			}
 		}
 	}
 	return ERR_OK;
@@ -463,4 +469,9 @@ bool recurrence_step(struct recurrence *recurrence, struct wall_time *out_wall, 
 	}
 	recurrence->left = 0;
 	return false;
+}
+
+size_t recurrence_cost(const struct recurrence *recurrence)
+{
+	return (size_t)(recurrence->walk.looked / DAYS_A_STEP);
 }

@@ -36,6 +36,9 @@ MUST_CHECK enum err recurrence_open(struct ctx *ctx, struct str rule, const stru
 MUST_CHECK bool recurrence_step(struct recurrence *recurrence, struct wall_time *out_wall,
 	int64_t *out_ms);
 
+/** How dear it was until now to look for occurrences, those that were found aside: in so many times the price of one. */
+size_t recurrence_cost(const struct recurrence *recurrence);
+
 /**
  * A date, or a date with time, as iCalendar or RFC 3339 write it: 20261130, 20261130T070000, 20261130T070000Z, 2026-11-30,
  * 2026-11-30T07:00, 2026-11-30 07:00:00.

@@ -79,13 +79,12 @@ static bool is_weekday(const struct days_rule *rule, const struct day *day)
 	return set->is_given && (has_bit(set->from_first, 0) || names(set, nth, nth + left / 7));
 }
 
-static bool is_in_rule(const struct days_rule *rule, int64_t number)
+/* @param day  of a month that the rule allows */
+static bool is_in_rule(const struct days_rule *rule, int64_t number, const struct day *day)
 {
-	const struct day day = day_of(number);
-	return allows(&rule->months, day.date.month, 12) &&
-		allows(&rule->month_days, day.date.day, day.days_of_month) &&
-		allows(&rule->year_days, day.year_day, day.days_of_year) &&
-		(!rule->has_weekdays || is_weekday(rule, &day)) &&
+	return allows(&rule->month_days, day->date.day, day->days_of_month) &&
+		allows(&rule->year_days, day->year_day, day->days_of_year) &&
+		(!rule->has_weekdays || is_weekday(rule, day)) &&
 		(!rule->weeks.is_given || is_in_weeks(rule, number));
 }
 
@@ -168,11 +167,14 @@ static bool look_at_next_period(struct days_walk *walk)
 		return false;
 	}
 	for (int64_t number = first; number < end; number++) {
-		if (is_in_rule(&walk->rule, number)) {
+		const struct day day = day_of(number);
+		walk->looked++;
+		if (!allows(&walk->rule.months, day.date.month, 12)) {
+			number += day.days_of_month - day.date.day; /* the rest of it */
+		} else if (is_in_rule(&walk->rule, number, &day)) {
 			walk->found[walk->found_n++] = (int32_t)number;
 		}
 	}
-	walk->looked += end - first;
 	keep_positions(walk);
 	return true;
 }

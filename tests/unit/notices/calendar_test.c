@@ -282,6 +282,25 @@ static void read__large__cut_or_refused(void **state)
 	assert_true(str_contains(world.ctx.fault.text, STR("8 MiB")));
 }
 
+/* Each of the rules comes seldom, so what it costs is not what is found. */
+static void read__many_rules_that_come_seldom__refused(void **state)
+{
+	(void)state;
+	struct world world CLEANUP(world_fini) = {0};
+	struct buf bytes CLEANUP(buf_fini) = {0};
+	buf_init(&bytes, CALENDAR_MAX_BYTES);
+	buf_add_lit(&bytes, BEGIN);
+	for (int i = 0; i < 750; i++) {
+		buf_printf(&bytes,
+			EVENT("UID:%d\r\nDTSTART:19720101T080000\r\n"
+				  "RRULE:FREQ=YEARLY;BYYEARDAY=60;BYMONTHDAY=29;BYDAY=SU\r\n"),
+			i);
+	}
+	buf_add_lit(&bytes, END);
+	assert_int_equal(read_calendar(&world, buf_str(&bytes)), ERR_INPUT);
+	assert_true(str_contains(world.ctx.fault.text, STR("start later")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -291,6 +310,7 @@ int main(void)
 		cmocka_unit_test(read__broken_events__named_and_the_others_are_there),
 		cmocka_unit_test(read__none__refused),
 		cmocka_unit_test(read__large__cut_or_refused),
+		cmocka_unit_test(read__many_rules_that_come_seldom__refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
