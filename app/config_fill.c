@@ -91,7 +91,6 @@ static struct federation_settings federation_of(const struct conf *conf)
 		.partners = conf_list(conf, "federation.partners"),
 		.notaries = conf_list(conf, "federation.notaries"),
 		.announce = conf_str(conf, "federation.announce"),
-		.dns_servers = conf_list(conf, "network.dns_servers"),
 		.transaction_timeout_ms = conf_int(conf, "federation.transaction_timeout"),
 		.retry_first_ms = conf_int(conf, "federation.retry_first"),
 		.retry_longest_ms = conf_int(conf, "federation.retry_longest"),
@@ -281,7 +280,14 @@ void config_to_http_client(const struct conf *conf, struct arena *arena,
 		bool is_detour = detour_parse(ways.items[i], &detours[i]);
 		invariant(is_detour); /* check_detour() looked */
 	}
+	struct conf_list servers = conf_list(conf, "network.dns_servers");
+	struct str server_list = STR("");
+	for (size_t i = 0; i < servers.n; i++) {
+		server_list = str_printf(arena, "%.*s%s%.*s", STR_ARG(server_list), i > 0 ? "," : "",
+			STR_ARG(servers.items[i]));
+	}
 	*out = (struct http_client_config){
+		.dns_servers = server_list,
 		.detours = detours,
 		.detour_count = ways.n,
 		.ca_file = conf_str(conf, "federation.ca_file"),

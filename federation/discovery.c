@@ -61,7 +61,6 @@ struct search {
 
 struct discovery {
 	struct homeserver *hs;
-	struct dns *dns;
 	struct cache *well_knowns; /* by host */
 	struct cache *srvs;        /* by name */
 	struct lock lock;
@@ -101,15 +100,7 @@ static void srv_unref(void *value)
 struct discovery *discovery_create(struct homeserver *hs)
 {
 	struct discovery *discovery = mem_alloc(sizeof(*discovery));
-	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
-	struct conf_list servers = hs->settings.federation.dns_servers;
-	struct str list = STR("");
-	for (size_t i = 0; i < servers.n; i++) {
-		list = str_printf(arena, "%.*s%s%.*s", STR_ARG(list), i > 0 ? "," : "",
-			STR_ARG(servers.items[i]));
-	}
 	discovery->hs = hs;
-	discovery->dns = dns_create(list, &hs->rng);
 	discovery->well_knowns = cache_create("well_known", CACHE_BYTES,
 		(struct cache_ops){.ref = well_known_ref, .unref = well_known_unref});
 	discovery->srvs = cache_create("server_srv", CACHE_BYTES,
@@ -119,18 +110,12 @@ struct discovery *discovery_create(struct homeserver *hs)
 	return discovery;
 }
 
-void discovery_stop(struct discovery *discovery)
-{
-	dns_stop(discovery->dns);
-}
-
 void discovery_destroy(struct discovery *discovery)
 {
 	if (discovery == NULL) {
 		return;
 	}
 	invariant(discovery->searches.n == 0);
-	dns_destroy(discovery->dns);
 	cache_destroy(discovery->well_knowns);
 	cache_destroy(discovery->srvs);
 	map_fini(&discovery->searches);
@@ -296,7 +281,8 @@ static void ask_srv(struct search *search)
 		return;
 	}
 	srv_unref(known);
-	dns_srv_start(discovery->dns, search->route.subject, on_srv, search);
+	dns_srv_start(http_client_dns(discovery->hs->http_client), search->route.subject, on_srv,
+		search);
 }
 
 /* --- a search ---------------------------------------------------------------------------------------------------------- */

@@ -11,8 +11,6 @@
 struct discovery;
 
 struct discovery *discovery_create(struct homeserver *hs);
-/** Ends look-ups of the DNS. */
-void discovery_stop(struct discovery *discovery);
 /** After the HTTP client has stopped. */
 void discovery_destroy(struct discovery *discovery);
 

@@ -1,6 +1,8 @@
 /*
  * Bodies are collected as they arrive and parsed by who waits, so that the HTTP client's thread has nothing to do but copy. A request keeps its
  * deadline itself once its server is found; the look for that may take longer, so whoever waits leaves behind what is still under way.
+ * How many servers are asked is a stranger's choice, and each may be one that does not answer: so some of them are asked at once, the next when one
+ * has ended, and by then the connections and look-ups of the process are others' too.
  */
 #include "federation/fed_gather.h"
 
@@ -9,7 +11,7 @@
 #include "base/mem.h"
 #include "base/refc.h"
 
-enum { ERROR_BYTES = 64 * 1024 };
+enum { ERROR_BYTES = 64 * 1024, AT_ONCE = 128 };
 
 struct one {
 	struct gathering *gathering;
@@ -23,7 +25,7 @@ struct gathering {
 	struct refc refc; /* one for who waits, one for each request under way */
 	struct lock lock; /* RANK_LEAF */
 	struct cond done;
-	size_t left; /* guarded by lock */
+	size_t under_way; /* guarded by lock */
 	size_t count;
 	struct one *ones;
 };
@@ -34,7 +36,6 @@ static struct gathering *gathering_create(const struct fed_request *requests, si
 	refc_init(&gathering->refc);
 	lock_init(&gathering->lock, RANK_LEAF);
 	cond_init(&gathering->done);
-	gathering->left = count;
 	gathering->count = count;
 	gathering->ones = mem_alloc_array(count, sizeof(*gathering->ones));
 	for (size_t i = 0; i < count; i++) {
@@ -72,42 +73,74 @@ static void finished(void *data, const struct fed_end *end)
 	lock_take(&gathering->lock);
 	one->err = end->err;
 	one->is_done = true;
-	gathering->left--;
-	if (gathering->left == 0) {
-		cond_signal(&gathering->done);
-	}
+	gathering->under_way--;
+	cond_signal(&gathering->done);
 	lock_give(&gathering->lock);
 	gathering_unref(gathering);
 }
 
-/* @return by when all have ended whose servers were found */
-static int64_t start_all(struct ctx *ctx, struct federation *federation,
+static int64_t mono_ms(void)
+{
+	return clock_mono_us() / 1000;
+}
+
+/* @return false when its time is over before it has begun */
+static bool start_one(struct federation *federation, const struct fed_request *wanted,
+	int64_t until_ms, struct one *one)
+{
+	struct gathering *gathering = one->gathering;
+	struct fed_request request = *wanted;
+	request.answer_ceiling_bytes = ERROR_BYTES;
+	request.timeout_ms = until_ms - mono_ms();
+	request.sink = take_piece;
+	request.sink_data = one;
+	if (request.timeout_ms <= 0) {
+		return false;
+	}
+	refc_take(&gathering->refc);
+	lock_take(&gathering->lock);
+	gathering->under_way++;
+	lock_give(&gathering->lock);
+	fed_start(federation, &request, finished, one);
+	return true;
+}
+
+/* @return false when the time was over before */
+static bool wait_for_room(struct gathering *gathering, size_t limit, int64_t until_ms)
+{
+	LOCK_SCOPE(&gathering->lock);
+	while (gathering->under_way > limit) {
+		if (!cond_wait_until(&gathering->done, &gathering->lock, until_ms)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Asks until all have ended or their time is over. */
+static void ask_all(struct ctx *ctx, struct federation *federation,
 	const struct fed_request *requests, struct gathering *gathering)
 {
-	int64_t longest_ms = 0;
-	int64_t now_ms = clock_mono_ms(&federation->hs->clock);
-	int64_t left_ms =
-		ctx->deadline_ms != 0 ? MAX_OF(ctx->deadline_ms - now_ms, (int64_t)1) : INT64_MAX;
+	int64_t began_ms = mono_ms();
+	int64_t last_ms = began_ms;
+	int64_t left_ms = ctx->deadline_ms - clock_mono_ms(&federation->hs->clock);
+	int64_t most_ms = ctx->deadline_ms != 0 ? MAX_OF(left_ms, (int64_t)1) : INT64_MAX;
 	for (size_t i = 0; i < gathering->count; i++) {
-		struct fed_request request = requests[i];
-		request.answer_ceiling_bytes = ERROR_BYTES;
-		request.timeout_ms = MIN_OF(request.timeout_ms, left_ms);
-		request.sink = take_piece;
-		request.sink_data = &gathering->ones[i];
-		longest_ms = MAX_OF(longest_ms, request.timeout_ms);
-		refc_take(&gathering->refc);
-		fed_start(federation, &request, finished, &gathering->ones[i]);
+		int64_t until_ms = began_ms + MIN_OF(requests[i].timeout_ms, most_ms);
+		last_ms = MAX_OF(last_ms, until_ms);
+		if (!wait_for_room(gathering, AT_ONCE - 1, until_ms) ||
+			!start_one(federation, &requests[i], until_ms, &gathering->ones[i])) {
+			break;
+		}
 	}
-	return clock_mono_us() / 1000 + longest_ms + FED_LATE_MS;
+	(void)wait_for_room(gathering, 0, last_ms + FED_LATE_MS);
 }
 
 /* @return which are done; as long as the gathering's list */
-static const bool *wait_for_all(struct ctx *ctx, struct gathering *gathering, int64_t until_ms)
+static const bool *find_done(struct ctx *ctx, struct gathering *gathering)
 {
 	bool *done = ARENA_NEW_ARRAY(ctx->arena, bool, gathering->count);
 	LOCK_SCOPE(&gathering->lock);
-	while (gathering->left > 0 && cond_wait_until(&gathering->done, &gathering->lock, until_ms)) {
-	}
 	for (size_t i = 0; i < gathering->count; i++) {
 		done[i] = gathering->ones[i].is_done;
 	}
@@ -132,8 +165,8 @@ void fed_gather(struct ctx *ctx, struct federation *federation, const struct fed
 {
 	lock_assert_none_held();
 	struct gathering *gathering = gathering_create(requests, count);
-	int64_t until_ms = start_all(ctx, federation, requests, gathering);
-	const bool *done = wait_for_all(ctx, gathering, until_ms);
+	ask_all(ctx, federation, requests, gathering);
+	const bool *done = find_done(ctx, gathering);
 	for (size_t i = 0; i < count; i++) {
 		if (done[i]) {
 			read_one(ctx, &gathering->ones[i], &out[i]);

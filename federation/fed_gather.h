@@ -13,7 +13,7 @@ struct fed_gathered {
 };
 
 /**
- * Asks all of them and waits until each has answered or its time is over (TIMEOUT; where the server was not even
+ * Asks all of them, at most 128 at once, and waits until each has answered or its time is over (TIMEOUT; where the server was not even
  * found by then, half a second later); LANE_REMOTE. Answers are read on this thread.
  * @param requests  without a sink; `answer_ceiling_bytes` is for each; the ctx's deadline counts too
  * @param out       out[i] belongs to requests[i]

@@ -86,7 +86,6 @@ void federation_stop(struct federation *federation)
 {
 	outbox_stop(federation->outbox);
 	processes_stop(federation->processes);
-	discovery_stop(federation->discovery);
 	joins_stop(federation->joins);
 	inbox_stop(federation->inbox);
 	errands_stop(federation->errands);

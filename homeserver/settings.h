@@ -55,7 +55,6 @@ struct federation_settings {
 	int64_t retry_longest_ms;
 	size_t max_join_answer_bytes; /**< of send_join */
 	struct str announce;          /**< "NAME[:PORT]" for .well-known/matrix/server; empty: none */
-	struct conf_list dns_servers; /**< for SRV records; empty: the system's */
 };
 
 struct appservice_settings {

@@ -19,6 +19,7 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "http/client_inner.h"
+#include "http/dns.h"
 
 enum {
 	MAX_HOST_CONNECTIONS = 8,
@@ -42,10 +43,12 @@ struct http_client {
 	char ca_path[PATH_BYTES];
 	pthread_t thread;
 	struct lock lock;
-	struct transfer *first; /* queued; guarded by lock */
-	struct transfer **last; /* guarded by lock */
-	bool is_stopping;       /* guarded by lock */
+	struct transfer *first;     /* queued; guarded by lock */
+	struct transfer **last;     /* guarded by lock */
+	struct name_look_up *found; /* that have ended; guarded by lock */
+	bool is_stopping;           /* guarded by lock */
 	bool is_joined;
+	struct dns *dns;
 	/* The thread's own: */
 	struct transfer *newest; /* under way */
 	int64_t timer_ms;        /* when libcurl wants to be called; -1: not */
@@ -65,6 +68,11 @@ const struct http_client_config *client_config(const struct http_client *client)
 const char *client_ca_path(const struct http_client *client)
 {
 	return client->ca_fd >= 0 ? client->ca_path : NULL;
+}
+
+struct dns *http_client_dns(const struct http_client *client)
+{
+	return client->dns;
 }
 
 bool http_client_allows(const struct http_client *client, struct str host)
@@ -204,10 +212,57 @@ static void unlink_transfer(struct http_client *client, struct transfer *transfe
 
 static void finish(struct http_client *client, struct transfer *transfer, CURLcode code)
 {
-	(void)curl_multi_remove_handle(client->multi, transfer->easy);
+	if (transfer->look_up != NULL) {
+		transfer->look_up->transfer = NULL;
+	} else {
+		(void)curl_multi_remove_handle(client->multi, transfer->easy);
+	}
 	unlink_transfer(client, transfer);
 	transfer_end(transfer, code);
 	transfer_destroy(transfer);
+}
+
+static void add(struct http_client *client, struct transfer *transfer)
+{
+	CURLMcode code = curl_multi_add_handle(client->multi, transfer->easy);
+	invariant(code == CURLM_OK);
+}
+
+void client_name_found(struct http_client *client, struct name_look_up *look_up)
+{
+	lock_take(&client->lock);
+	look_up->next = client->found;
+	client->found = look_up;
+	lock_give(&client->lock);
+	wake(client);
+}
+
+static struct name_look_up *take_found(struct http_client *client)
+{
+	LOCK_SCOPE(&client->lock);
+	struct name_look_up *found = client->found;
+	client->found = NULL;
+	return found;
+}
+
+/* Transfers whose name was looked up go on, or end. */
+static void go_on_found(struct http_client *client)
+{
+	struct name_look_up *found = take_found(client);
+	while (found != NULL) {
+		struct name_look_up *next = found->next;
+		struct transfer *transfer = found->transfer;
+		if (transfer != NULL) {
+			transfer->look_up = NULL;
+			if (names_take(transfer, found)) {
+				add(client, transfer);
+			} else {
+				finish(client, transfer, CURLE_COULDNT_RESOLVE_HOST);
+			}
+		}
+		names_look_up_free(found);
+		found = next;
+	}
 }
 
 /* @return false when it is time to end */
@@ -229,8 +284,7 @@ static bool take_queue(struct http_client *client)
 		}
 		client->newest = transfer;
 		metric_add(&under_way, 1);
-		CURLMcode code = curl_multi_add_handle(client->multi, transfer->easy);
-		invariant(code == CURLM_OK);
+		add(client, transfer);
 	}
 	return goes_on;
 }
@@ -243,7 +297,12 @@ static void take_finished(struct http_client *client)
 		struct transfer *transfer = NULL;
 		CURLcode code = message->data.result;
 		(void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
-		finish(client, transfer, code);
+		if (names_are_missing(transfer, code)) {
+			(void)curl_multi_remove_handle(client->multi, transfer->easy);
+			names_look_up(transfer);
+		} else {
+			finish(client, transfer, code);
+		}
 		message = curl_multi_info_read(client->multi, &left);
 	}
 }
@@ -307,6 +366,7 @@ static void *run(void *data)
 	struct http_client *client = data;
 	struct epoll_event events[EVENTS];
 	while (take_queue(client)) {
+		go_on_found(client);
 		int count = epoll_wait(client->epoll_fd, events, EVENTS, sleep_ms(client));
 		invariant(count >= 0 || errno == EINTR);
 		for (int i = 0; i < count; i++) {
@@ -417,6 +477,8 @@ struct http_client *http_client_create(const struct http_client_config *config)
 	(void)curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)MAX_IDLE_CONNECTIONS);
 	lock_init(&client->lock, RANK_LEAF);
 	client->last = &client->first;
+	struct rng rng = rng_os();
+	client->dns = dns_create(config->dns_servers, &rng);
 	client->thread = thread_start("http-client", run, client);
 	return client;
 }
@@ -430,6 +492,7 @@ void http_client_stop(struct http_client *client)
 		wake(client);
 		(void)pthread_join(client->thread, NULL);
 		client->is_joined = true;
+		dns_stop(client->dns);
 	}
 }
 
@@ -439,6 +502,13 @@ void http_client_destroy(struct http_client *client)
 		return;
 	}
 	http_client_stop(client);
+	dns_destroy(client->dns);
+	struct name_look_up *found = client->found;
+	while (found != NULL) {
+		struct name_look_up *next = found->next;
+		names_look_up_free(found);
+		found = next;
+	}
 	(void)curl_multi_cleanup(client->multi);
 	curl_global_cleanup();
 	(void)close(client->epoll_fd);

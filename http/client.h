@@ -8,7 +8,7 @@
  *
  * Only http and https, no user names in URLs, no proxies of the environment, no cookies, no netrc. Each address is checked
  * when its socket is opened, so after DNS and after each redirect: those that only this machine or its network
- * can reach are refused unless the configuration allows them (http/address.h: address_is_public()).
+ * can reach are refused unless the configuration allows them (http/address.h: address_is_public()). Names are looked up by http/dns.
  *
  * Connections are kept and used again. Whoever waits does so on a worker of LANE_REMOTE or a consumer's thread,
  * holding no ranked lock and no database lease; queues with many destinations use http_client_start().
@@ -21,6 +21,7 @@
 struct http_client;
 struct address_range; /* http/address.h */
 struct detour;        /* http/detour.h */
+struct dns;           /* http/dns.h */
 
 /** How mails leave; see client_mail.h. */
 struct mail_relay {
@@ -39,6 +40,7 @@ struct http_client_config {
 	size_t allow_count;
 	const struct detour *detours; /**< http/detour.h */
 	size_t detour_count;
+	struct str dns_servers; /**< as dns_create() takes them */
 	struct mail_relay mail;
 };
 
@@ -100,6 +102,9 @@ MUST_CHECK enum err http_client_fetch(struct ctx *ctx, struct http_client *clien
 
 /** Whether a host, written as an address, is one that the configuration lets be reached although it is not public. */
 bool http_client_allows(const struct http_client *client, struct str host);
+
+/** By what it looks up names; stops with it. */
+struct dns *http_client_dns(const struct http_client *client);
 
 /** How a request of http_client_start() ended; borrowed for the callback. */
 struct fetch_end {

@@ -20,6 +20,13 @@ struct transfer {
 	CURL *easy;
 	struct curl_slist *headers;    /* of the request, or the recipients of a mail */
 	struct curl_slist *connect_to; /* may be NULL */
+	struct str connect_host;       /* where it connects whatever the URL says; empty: nowhere */
+	unsigned connect_port;
+	struct curl_slist *addresses; /* of the names that were looked up for it */
+	struct str missing_name;      /* libcurl wants its addresses; empty: of none */
+	unsigned missing_port;
+	int look_ups;
+	struct name_look_up *look_up; /* under way; the client's thread's */
 	fetch_finished *finished;
 	void *data;
 	enum err (*sink)(void *data, struct str piece);
@@ -49,6 +56,27 @@ void transfer_destroy(struct transfer *transfer);
 void transfer_refuse(struct transfer *transfer, enum err err, const char *cause);
 /** Calls `finished` with what libcurl says; counts it. */
 void transfer_end(struct transfer *transfer, CURLcode code);
+
+/** Makes libcurl break off where it would look up a name by itself: see client_names.c. */
+void names_set_up(struct transfer *transfer);
+/** Whether it broke off there, so that the name has to be looked up. */
+bool names_are_missing(const struct transfer *transfer, CURLcode code);
+
+/** A name that is looked up for a transfer. */
+struct name_look_up {
+	struct http_client *client;
+	struct transfer *transfer; /* NULL: has ended meanwhile; the client's thread's */
+	char *entry; /* the addresses as libcurl takes them, on the heap; NULL: none was found */
+	struct name_look_up *next;
+};
+/** Client's thread. client_name_found() follows, maybe before this returns. */
+void names_look_up(struct transfer *transfer);
+/** The transfer can go on with that, from its beginning, if it is not too late. */
+MUST_CHECK bool names_take(struct transfer *transfer, const struct name_look_up *found);
+/** Frees. NULL does nothing. */
+void names_look_up_free(struct name_look_up *look_up);
+/** Gives a look-up that has ended to the client's thread. Any thread. */
+void client_name_found(struct http_client *client, struct name_look_up *look_up);
 
 /** Takes the transfer over; ends it at once when the client has stopped. Any thread. */
 void client_submit(struct http_client *client, struct transfer *transfer);

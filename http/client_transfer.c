@@ -161,8 +161,7 @@ struct transfer *transfer_new(struct http_client *client, int64_t timeout_ms)
 	(void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
 	(void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
 		(long)MIN_OF(timeout_ms, (int64_t)CONNECT_TIMEOUT_MS));
-	/* Who gives up does not wait for the thread that looks for the name: that would keep all other transfers waiting, too. */
-	(void)curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+	names_set_up(transfer);
 	(void)curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* not even the environment's */
 	(void)curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	(void)curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
@@ -179,6 +178,7 @@ void transfer_destroy(struct transfer *transfer)
 	curl_easy_cleanup(transfer->easy);
 	curl_slist_free_all(transfer->headers);
 	curl_slist_free_all(transfer->connect_to);
+	curl_slist_free_all(transfer->addresses);
 	buf_fini(&transfer->body);
 	arena_destroy(transfer->arena);
 	mem_free(transfer);
@@ -348,6 +348,8 @@ static void set_way(struct transfer *transfer, const struct fetch *fetch)
 			detour_find(config->detours, config->detour_count, host, fetch->connect_port);
 		host = detour != NULL ? detour->to_host : host;
 		port = detour != NULL ? detour->to_port : port;
+		transfer->connect_host = str_dup(arena, host);
+		transfer->connect_port = port;
 		transfer->connect_to =
 			curl_slist_append(NULL, arena_printf(arena, "::%s:%u", way_host(arena, host), port));
 	}

@@ -1,6 +1,7 @@
 /*
  * A channel of c-ares belongs to the thread; look-ups are handed over through a list under a lock, an eventfd wakes it.
- * The thread sleeps in poll(2) with the channel's few sockets and its timer.
+ * The thread sleeps in poll(2) with the channel's few sockets and its timer. The library reads /etc/resolv.conf once, for a channel; so
+ * when that has changed there is a new one, of which everything is asked again that the old one had under way.
  */
 #include "http/dns.h"
 
@@ -10,6 +11,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -19,17 +21,20 @@
 #include "base/vec.h"
 
 enum {
-	TRY_MS = 1000, /* the first; the second waits twice as long */
-	TRIES = 2,     /* of each name server */
-	MAX_LOOK_UPS = 4096,
-	MAX_RECORDS = 16, /* more are not looked at */
+	TRY_MS = 1000,      /* the first; the second waits twice as long */
+	TRIES = 2,          /* of each name server */
+	MAX_AT_ONCE = 8192, /* two questions each, of which the library can tell 65,536 apart */
+	MAX_RECORDS = 16,   /* more are not looked at */
 };
+
+#define SYSTEM_FILE "/etc/resolv.conf"
 
 struct look_up {
 	struct dns *dns;
 	struct look_up *next;
 	char *name;
-	dns_srv_finished *finished;
+	dns_srv_finished *finished_srv; /* NULL: it is addresses that are wanted */
+	dns_addresses_finished *finished_addresses;
 	void *data;
 };
 
@@ -42,8 +47,12 @@ struct dns {
 	bool is_started;       /* guarded by lock */
 	bool is_stopping;      /* guarded by lock */
 	struct look_up *first; /* queued; guarded by lock */
-	size_t count;          /* queued and under way; guarded by lock */
-	ares_channel channel;  /* the thread's own */
+	struct look_up **last; /* guarded by lock */
+	/* The thread's own: */
+	ares_channel channel;
+	struct stat system_file; /* as it was when the channel was made */
+	size_t under_way;
+	bool is_renewing;
 };
 
 /* --- order ------------------------------------------------------------------------------------------------- */
@@ -87,21 +96,51 @@ void dns_srv_order(struct dns_srv *records, size_t count, const struct rng *rng)
 
 /* --- a look-up's end ---------------------------------------------------------------------------------------- */
 
-static void finish(struct look_up *look_up, const struct dns_srv_end *end)
+static void look_up_free(struct look_up *look_up)
 {
-	struct dns *dns = look_up->dns;
-	lock_take(&dns->lock);
-	dns->count--;
-	lock_give(&dns->lock);
-	look_up->finished(look_up->data, end);
 	mem_free(look_up->name);
 	mem_free(look_up);
 }
 
-static void on_answer(void *data, int status, int timeouts, unsigned char *bytes, int length)
+/* Ends one that nobody is asked for any more. */
+static void give_up(struct look_up *look_up)
+{
+	if (look_up->finished_srv != NULL) {
+		look_up->finished_srv(look_up->data, &(struct dns_srv_end){.is_certain = false});
+	} else {
+		look_up->finished_addresses(look_up->data, &(struct dns_addresses_end){.count = 0});
+	}
+	look_up_free(look_up);
+}
+
+/* @return false when the resolver has stopped */
+static bool enqueue(struct look_up *look_up)
+{
+	struct dns *dns = look_up->dns;
+	LOCK_SCOPE(&dns->lock);
+	if (dns->is_stopping) {
+		return false;
+	}
+	look_up->next = NULL;
+	*dns->last = look_up;
+	dns->last = &look_up->next;
+	return true;
+}
+
+/* @return whether it ended with its channel only, and is asked for again of the next one */
+static bool is_postponed(struct look_up *look_up, int status)
+{
+	look_up->dns->under_way--;
+	return status == ARES_EDESTRUCTION && look_up->dns->is_renewing && enqueue(look_up);
+}
+
+static void on_records(void *data, int status, int timeouts, unsigned char *bytes, int length)
 {
 	(void)timeouts;
 	struct look_up *look_up = data;
+	if (is_postponed(look_up, status)) {
+		return;
+	}
 	struct dns_srv records[MAX_RECORDS];
 	struct dns_srv_end end = {.records = records};
 	struct ares_srv_reply *reply = NULL;
@@ -121,9 +160,30 @@ static void on_answer(void *data, int status, int timeouts, unsigned char *bytes
 	if (end.count > 0) {
 		dns_srv_order(records, end.count, &look_up->dns->rng);
 	}
-	finish(look_up, &end);
+	look_up->finished_srv(look_up->data, &end);
+	look_up_free(look_up);
 	if (reply != NULL) {
 		ares_free_data(reply);
+	}
+}
+
+static void on_addresses(void *data, int status, int timeouts, struct ares_addrinfo *answer)
+{
+	(void)timeouts;
+	struct look_up *look_up = data;
+	if (is_postponed(look_up, status)) {
+		return;
+	}
+	struct address addresses[MAX_RECORDS];
+	struct dns_addresses_end end = {.addresses = addresses};
+	for (const struct ares_addrinfo_node *at = answer != NULL ? answer->nodes : NULL;
+		 at != NULL && end.count < MAX_RECORDS; at = at->ai_next) {
+		end.count += address_of_socket(at->ai_addr, &addresses[end.count]) ? 1 : 0;
+	}
+	look_up->finished_addresses(look_up->data, &end);
+	look_up_free(look_up);
+	if (answer != NULL) {
+		ares_freeaddrinfo(answer);
 	}
 }
 
@@ -136,20 +196,95 @@ static void wake(struct dns *dns)
 	invariant(n == (ssize_t)sizeof(one) || errno == EAGAIN);
 }
 
+/* @return false (logged) when there is no channel to be had */
+static bool make_channel(const struct dns *dns, ares_channel *out)
+{
+	struct ares_options options = {.timeout = TRY_MS, .tries = TRIES};
+	ares_channel channel = NULL;
+	int failed = ares_init_options(&channel, &options, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES);
+	if (failed == ARES_SUCCESS && dns->servers.n > 0) {
+		failed = ares_set_servers_ports_csv(channel, dns->servers.p);
+	}
+	if (failed != ARES_SUCCESS) {
+		log_warn(0, "dns.not_started", "cause=\"%s\"", ares_strerror(failed));
+		return false;
+	}
+	*out = channel;
+	return true;
+}
+
+static struct stat look_at_system_file(void)
+{
+	struct stat status = {0};
+	(void)stat(SYSTEM_FILE, &status);
+	return status;
+}
+
+static bool is_same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+		a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+/* The machine has come into another network, or into one at all. */
+static void renew_channel(struct dns *dns)
+{
+	struct stat now = look_at_system_file();
+	ares_channel channel;
+	if (is_same_file(&now, &dns->system_file) || !make_channel(dns, &channel)) {
+		return;
+	}
+	dns->is_renewing = true;
+	ares_destroy(dns->channel);
+	dns->is_renewing = false;
+	dns->channel = channel;
+	dns->system_file = now;
+}
+
+static void ask(struct look_up *look_up)
+{
+	struct dns *dns = look_up->dns;
+	dns->under_way++;
+	if (look_up->finished_srv != NULL) {
+		ares_query(dns->channel, look_up->name, C_IN, T_SRV, on_records, look_up);
+		return;
+	}
+	struct ares_addrinfo_hints hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+	ares_getaddrinfo(dns->channel, look_up->name, NULL, &hints, on_addresses, look_up);
+}
+
+/* The queue's first as far as there is room. */
+static struct look_up *take_some(struct dns *dns)
+{
+	LOCK_SCOPE(&dns->lock);
+	struct look_up *taken = dns->first;
+	struct look_up **end = &dns->first;
+	for (size_t room = MAX_AT_ONCE - dns->under_way; room > 0 && *end != NULL; room--) {
+		end = &(*end)->next;
+	}
+	struct look_up *rest = *end;
+	*end = NULL;
+	taken = end == &dns->first ? NULL : taken;
+	dns->first = rest;
+	dns->last = rest == NULL ? &dns->first : dns->last;
+	return taken;
+}
+
 /* @return false when it is time to end */
 static bool take_queue(struct dns *dns)
 {
-	lock_take(&dns->lock);
-	struct look_up *look_up = dns->first;
-	dns->first = NULL;
-	bool goes_on = !dns->is_stopping;
-	lock_give(&dns->lock);
+	struct look_up *look_up = take_some(dns);
 	while (look_up != NULL) {
-		struct look_up *next = look_up->next;
-		ares_query(dns->channel, look_up->name, C_IN, T_SRV, on_answer, look_up);
-		look_up = next;
+		renew_channel(dns);
+		while (look_up != NULL) {
+			struct look_up *next = look_up->next;
+			ask(look_up);
+			look_up = next;
+		}
+		look_up = take_some(dns); /* some of these may have ended at once */
 	}
-	return goes_on;
+	LOCK_SCOPE(&dns->lock);
+	return !dns->is_stopping;
 }
 
 static int sleep_ms(struct dns *dns)
@@ -200,6 +335,15 @@ static void *run(void *data)
 		ares_process_fd(dns->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD); /* timers */
 	}
 	ares_destroy(dns->channel); /* ends what is under way */
+	lock_take(&dns->lock);
+	struct look_up *look_up = dns->first;
+	dns->first = NULL;
+	lock_give(&dns->lock);
+	while (look_up != NULL) {
+		struct look_up *next = look_up->next;
+		give_up(look_up);
+		look_up = next;
+	}
 	return NULL;
 }
 
@@ -213,22 +357,15 @@ struct dns *dns_create(struct str servers, const struct rng *rng)
 	dns->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	invariant(dns->wake_fd >= 0);
 	lock_init(&dns->lock, RANK_LEAF);
+	dns->last = &dns->first;
 	return dns;
 }
 
-/* @return false (logged) when there is no name server to ask */
+/* @return false (logged) when there is no channel to be had */
 static bool start_locked(struct dns *dns)
 {
-	struct ares_options options = {.timeout = TRY_MS, .tries = TRIES};
-	int failed = ares_library_init(ARES_LIB_INIT_ALL);
-	if (failed == ARES_SUCCESS) {
-		failed = ares_init_options(&dns->channel, &options, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES);
-	}
-	if (failed == ARES_SUCCESS && dns->servers.n > 0) {
-		failed = ares_set_servers_ports_csv(dns->channel, dns->servers.p);
-	}
-	if (failed != ARES_SUCCESS) {
-		log_warn(0, "dns.not_started", "cause=\"%s\"", ares_strerror(failed));
+	dns->system_file = look_at_system_file();
+	if (ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS || !make_channel(dns, &dns->channel)) {
 		return false;
 	}
 	dns->thread = thread_start("dns", run, dns);
@@ -261,25 +398,30 @@ void dns_destroy(struct dns *dns)
 	mem_free(dns);
 }
 
-void dns_srv_start(struct dns *dns, struct str name, dns_srv_finished *finished, void *data)
+static void start(struct dns *dns, struct str name, struct look_up wish)
 {
+	invariant((wish.finished_srv != NULL) != (wish.finished_addresses != NULL));
 	struct look_up *look_up = mem_alloc(sizeof(*look_up));
+	*look_up = wish;
 	look_up->dns = dns;
 	look_up->name = mem_dup(name.p, name.n);
-	look_up->finished = finished;
-	look_up->data = data;
 	lock_take(&dns->lock);
-	dns->count++;
-	bool is_taken =
-		!dns->is_stopping && dns->count <= MAX_LOOK_UPS && (dns->is_started || start_locked(dns));
-	if (is_taken) {
-		look_up->next = dns->first;
-		dns->first = look_up;
-	}
+	bool is_started = dns->is_started || (!dns->is_stopping && start_locked(dns));
 	lock_give(&dns->lock);
-	if (is_taken) {
+	if (is_started && enqueue(look_up)) {
 		wake(dns);
 	} else {
-		finish(look_up, &(struct dns_srv_end){.is_certain = false});
+		give_up(look_up);
 	}
+}
+
+void dns_srv_start(struct dns *dns, struct str name, dns_srv_finished *finished, void *data)
+{
+	start(dns, name, (struct look_up){.finished_srv = finished, .data = data});
+}
+
+void dns_addresses_start(struct dns *dns, struct str host, dns_addresses_finished *finished,
+	void *data)
+{
+	start(dns, host, (struct look_up){.finished_addresses = finished, .data = data});
 }

@@ -1,5 +1,6 @@
 /**
- * SRV records of the DNS, which the system's resolver does not know: one thread with c-ares.
+ * Addresses (also of /etc/hosts) and SRV records: one thread with c-ares, whatever the number of names. docs/decisions/0006-names.md
+ * tells why the system's resolver is not asked.
  * Spec: RFC 2782
  */
 #ifndef BELFRY_HTTP_DNS_H
@@ -7,6 +8,7 @@
 
 #include "base/rand.h"
 #include "base/str.h"
+#include "http/address.h"
 
 struct dns;
 
@@ -27,19 +29,32 @@ struct dns_srv_end {
 };
 typedef void dns_srv_finished(void *data, const struct dns_srv_end *end);
 
+/** The same of addresses. */
+struct dns_addresses_end {
+	const struct address *
+		addresses; /**< in the order in which they are to be tried (RFC 6724); empty: none was found */
+	size_t count;
+};
+typedef void dns_addresses_finished(void *data, const struct dns_addresses_end *end);
+
 /**
  * Starts the thread with the first look-up.
  * @param servers  "127.0.0.1:53,[::1]:53"; empty: the system's (/etc/resolv.conf)
  */
 struct dns *dns_create(struct str servers, const struct rng *rng);
-/** Ends what is under way as not certain, and whatever comes after. */
+/** Ends what is under way as not found, and whatever comes after. */
 void dns_stop(struct dns *dns);
 /** Stops if need be, and frees. NULL does nothing. */
 void dns_destroy(struct dns *dns);
 
-/** `finished` is called once, on the thread, where it may not block; or before this returns, when the resolver has stopped or is
- * overloaded. */
+/**
+ * `finished` is called once, on the thread, where it may not block; or before this returns, when the resolver has stopped. So many are
+ * asked for at once, and the rest after them, in order.
+ */
 void dns_srv_start(struct dns *dns, struct str name, dns_srv_finished *finished, void *data);
+/** @param host  a name, not an address; without dots it is also looked for in the system's search domains */
+void dns_addresses_start(struct dns *dns, struct str host, dns_addresses_finished *finished,
+	void *data);
 
 /** Puts records into the order in which they are to be tried: by priority, among equals by chance and weight. */
 void dns_srv_order(struct dns_srv *records, size_t count, const struct rng *rng);

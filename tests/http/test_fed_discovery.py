@@ -1,8 +1,9 @@
 """Where other servers are reached.  Spec: server-server API, "Resolving server names".
 
 Each step's decision is a case of tests/unit/matrix/server_route_test.c; here are the questions to others.  Names are led to
-loopback ports by network.connect_to, SRV records come from a name server of the test's own.
+loopback ports by network.connect_to, SRV records and what addresses are wanted come from a name server of the test's own.
 """
+import os
 import threading
 import time
 
@@ -209,6 +210,60 @@ def test_well_known__redirect_to_http__not_followed(net):
     net.lead("school.example", 8448, remote)
     net.start(**{"federation.announce": "127.0.0.1:1"})
     assert net.keys_of("school.example")
+
+
+def dead_names(net):
+    return {name for name in net.dns.asked if name.endswith("dead.example")}
+
+
+def threads_of(server):
+    return len(os.listdir("/proc/%d/task" % server.process.pid))
+
+
+def test_names__thousands_that_no_name_server_tells__no_thread_for_each_and_others_are_found(net):
+    net.dns.is_silent = True
+    good = net.remote("good.example")
+    net.dns.addresses["good.example"] = "127.0.0.1"
+    net.start()
+    good.name = "good.example:%d" % good.port
+    alice = net.server.user()
+    threads = threads_of(net.server)
+    wanted = {"@u:s%d.dead.example:1" % number: [] for number in range(6000)}
+    found = []
+    # Shorter than the name server is waited for: none of those that are asked first makes room for others.
+    asking = threading.Thread(target=lambda: found.append(alice.post("/keys/query", {"device_keys": wanted, "timeout": 2000}).ok()))
+    asking.start()
+    wait_until(lambda: len(dead_names(net)) > 100, what="names that are looked up")
+    assert net.keys_of(good.name)
+    assert threads_of(net.server) < threads + 50
+    asking.join()
+    assert len(found[0]["failures"]) == 6000
+    wait_until(lambda: len(dead_names(net)) >= 128, what="the names of all that are asked at once")
+    assert len(dead_names(net)) == 128
+
+
+def test_names__address_that_is_not_public__not_connected_to(net):
+    """Also when it is a name server that says so."""
+    near = net.remote("near.example")
+    net.dns.addresses["near.example"] = "127.0.0.1"
+    net.start(**{"network.allow_addresses": "127.0.0.2"})
+    near.name = "near.example:%d" % near.port
+    assert net.keys_of(near.name) is None
+    assert "near.example" in net.dns.asked and near.asked == []
+
+
+def test_names__redirect_to_another__looked_up_too(net):
+    site, other = net.remote("school.example"), net.remote("other.example")
+    matrix = net.remote("matrix.school.example")
+    net.dns.addresses["other.example"] = "127.0.0.1"
+    site.on("GET", WELL_KNOWN, lambda ask: (302, {}, {"Location": "https://other.example:%d/there" % other.port}))
+    other.on("GET", "/there", lambda ask: (200, {"m.server": "matrix.school.example:8448"}))
+    net.lead("school.example", 443, site)
+    net.lead("matrix.school.example", 8448, matrix)
+    net.start()
+    matrix.name = "school.example"
+    assert net.keys_of("school.example")
+    assert paths(other) == ["/there"]
 
 
 def test_well_known__does_not_come__who_asks_for_keys_waits_no_longer_than_it_wanted(net):

@@ -1,9 +1,9 @@
-"""A name server that knows SRV records only: what others say about where their homeservers are."""
+"""A name server: where others say that their homeservers are, and IPv4 addresses."""
 import socket
 import struct
 import threading
 
-SRV = 33
+A, SRV = 1, 33
 
 
 def _name(text):
@@ -11,10 +11,14 @@ def _name(text):
 
 
 class DnsServer:
-    """`records` is {name: [(priority, weight, port, target), …]}; names that it lacks do not exist.  `asked` lists names."""
+    """`records` is {name: [(priority, weight, port, target), …]}, `addresses` {name: address}; names that both lack do not exist.
+
+    A silent one tells nothing but addresses.  `asked` lists names.
+    """
 
     def __init__(self, records=None):
         self.records = records or {}
+        self.addresses = {}
         self.asked = []
         self.is_silent = False
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -34,17 +38,20 @@ class DnsServer:
                 at += 1 + data[at]
             name, question = ".".join(labels), data[12:at + 5]
             self.asked.append(name)
-            if not self.is_silent:
+            if not self.is_silent or name.lower() in self.addresses:
                 self.socket.sendto(self._answer(data[:2], name.lower(), question), peer)
 
+    def _values(self, name, kind):
+        if kind == SRV:
+            return [struct.pack(">HHH", *record[:3]) + _name(record[3]) for record in self.records.get(name, ())]
+        return [socket.inet_aton(self.addresses[name])] if kind == A and name in self.addresses else []
+
     def _answer(self, number, name, question):
-        records = self.records.get(name)
-        code = 0x8180 if records is not None else 0x8183  # NXDOMAIN
-        answers = b""
-        for priority, weight, port, target in records or ():
-            value = struct.pack(">HHH", priority, weight, port) + _name(target)
-            answers += b"\xc0\x0c" + struct.pack(">HHIH", SRV, 1, 60, len(value)) + value
-        return number + struct.pack(">HHHHH", code, 1, len(records or ()), 0, 0) + question + answers
+        kind, = struct.unpack(">H", question[-4:-2])
+        values = self._values(name, kind)
+        code = 0x8180 if name in self.records or name in self.addresses else 0x8183  # NXDOMAIN
+        answers = b"".join(b"\xc0\x0c" + struct.pack(">HHIH", kind, 1, 60, len(value)) + value for value in values)
+        return number + struct.pack(">HHHHH", code, 1, len(values), 0, 0) + question + answers
 
     def stop(self):
         self.socket.close()
