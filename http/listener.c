@@ -127,7 +127,8 @@ static void on_connection(void *data, struct MHD_Connection *connection, void **
 		break;
 	case MHD_CONNECTION_NOTIFY_CLOSED:
 		*context = NULL;
-		if (!conn->is_held) {
+		/* One that could not be taken is the giver's, who hears of it too. */
+		if (!conn->is_held && conn != io_loop_returning(loop)) {
 			drop_unfinished(conn);
 			conns_close(conn);
 		}

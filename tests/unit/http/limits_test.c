@@ -5,7 +5,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 static struct arena *arena;
@@ -342,26 +344,42 @@ static int run_program(const char *const argv[])
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-static void listener__tls__serves_the_api(void **state)
+/* A server that speaks TLS; its files are in `folder`, which this makes. Without openssl the test is passed over. */
+static struct http_server *start_tls_server(char *folder)
 {
-	(void)state;
-	char folder[] = "/tmp/belfry-tls-XXXXXX";
+	static const struct http_listen listen[] = {
+		{.kind = HTTP_LISTEN_TLS, .address = "127.0.0.1:0"}};
 	assert_non_null(mkdtemp(folder));
 	char *certificate = arena_printf(arena, "%s/cert.pem", folder);
 	char *key = arena_printf(arena, "%s/key.pem", folder);
-	char *page = arena_printf(arena, "%s/page", folder);
 	const char *const make_key[] = {"openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes",
 		"-days", "2", "-subj", "/CN=hs1", "-addext", "subjectAltName=DNS:hs1", "-keyout", key,
 		"-out", certificate, NULL};
 	if (run_program(make_key) != 0) {
 		skip();
 	}
-	const struct http_listen listen[] = {{.kind = HTTP_LISTEN_TLS, .address = "127.0.0.1:0"}};
 	struct http_config config = loopback_config();
 	config.listen = listen;
 	config.tls_certificate = certificate;
 	config.tls_key = key;
-	struct http_server *server = start_server(&config);
+	return start_server(&config);
+}
+
+static void stop_tls_server(struct http_server *server, const char *folder)
+{
+	loopback_stop(server);
+	assert_int_equal(unlink(arena_printf(arena, "%s/cert.pem", folder)), 0);
+	assert_int_equal(unlink(arena_printf(arena, "%s/key.pem", folder)), 0);
+	assert_int_equal(rmdir(folder), 0);
+}
+
+static void listener__tls__serves_the_api(void **state)
+{
+	(void)state;
+	char folder[] = "/tmp/belfry-tls-XXXXXX";
+	struct http_server *server = start_tls_server(folder);
+	char *certificate = arena_printf(arena, "%s/cert.pem", folder);
+	char *page = arena_printf(arena, "%s/page", folder);
 	unsigned port = http_server_port(server, 0);
 	char *url = arena_printf(arena, "https://hs1:%u/ok", port);
 	char *resolve = arena_printf(arena, "hs1:%u:127.0.0.1", port);
@@ -370,11 +388,60 @@ static void listener__tls__serves_the_api(void **state)
 	int fetched = run_program(fetch);
 	/* Plain HTTP on the TLS port gets no answer. */
 	assert_int_equal(client_call(server, arena, "GET", "/ok", "", NULL).status, 0);
-	loopback_stop(server);
-	assert_int_equal(unlink(certificate) + unlink(key), 0);
 	assert_int_equal(fetched, 0);
-	assert_int_equal(unlink(page) + rmdir(folder), 0);
+	assert_int_equal(unlink(page), 0);
+	stop_tls_server(server, folder);
 }
+
+#ifndef __SANITIZE_THREAD__
+#if defined(__has_feature)
+#define IS_TSAN __has_feature(thread_sanitizer)
+#else
+#define IS_TSAN 0
+#endif
+#else
+#define IS_TSAN 1
+#endif
+
+#if !IS_TSAN                 /* it has its own */
+static atomic_int unwatched; /* sockets that the kernel had no room for */
+static atomic_bool has_no_room;
+
+/* The library's too. */
+__attribute__((visibility("default"))) int epoll_ctl(int epoll_fd, int what, int fd,
+	struct epoll_event *event)
+{
+	if (what == EPOLL_CTL_ADD && atomic_load(&has_no_room)) {
+		atomic_fetch_add(&unwatched, 1);
+		errno = ENOSPC;
+		return -1;
+	}
+	return (int)syscall(SYS_epoll_ctl, epoll_fd, what, fd, event);
+}
+
+static void connections__tls__that_cannot_be_watched__closed_once(void **state)
+{
+	(void)state;
+	enum { COUNT = 3 };
+	char folder[] = "/tmp/belfry-tls-XXXXXX";
+	char byte;
+	struct http_server *server = start_tls_server(folder);
+	int open = client_connect(http_server_port(server, 0));
+	await_metric("belfry_http_connections", 1);
+	atomic_store(&has_no_room, true);
+	for (int i = 0; i < COUNT; i++) {
+		int fd = client_connect(http_server_port(server, 0));
+		assert_int_equal(recv(fd, &byte, 1, 0), 0);
+		assert_int_equal(close(fd), 0);
+	}
+	atomic_store(&has_no_room, false);
+	assert_int_equal(atomic_load(&unwatched), COUNT);
+	await_metric("belfry_http_connections", 1);
+	assert_int_equal(close(open), 0);
+	await_metric("belfry_http_connections", 0);
+	stop_tls_server(server, folder);
+}
+#endif
 
 int main(void)
 {
@@ -392,6 +459,9 @@ int main(void)
 		TEST(answers__unread_ones_over_the_common_budget__429_until_they_are_read),
 		TEST(listener__metrics__serves_its_pages_only),
 		TEST(listener__tls__serves_the_api),
+#if !IS_TSAN
+		TEST(connections__tls__that_cannot_be_watched__closed_once),
+#endif
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
