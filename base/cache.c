@@ -1,6 +1,9 @@
 /*
- * Shards by hash, each with its own lock, table and list in order of use. Values are released only
- * after the shard's lock was given back, since the last reference may run a destructor.
+ * Shards by hash, each with its own lock, table and list. Values are released only after the shard's lock was given back, since
+ * the last reference may run a destructor.
+ *
+ * The list is in order of coming. Who is found is only marked, since moving it to the list's end would touch its neighbours, which lie anywhere in
+ * memory; when room is needed, the oldest that are marked lose their mark and move to the end instead ("second chance").
  */
 #include "base/cache.h"
 
@@ -24,6 +27,7 @@ struct entry {
 	uint64_t hash;
 	void *value;
 	size_t size_bytes; /* counted against the budget, entry and key included */
+	bool is_used;      /* found since it came, or since its last look */
 	size_t key_n;
 	char key[];
 };
@@ -200,14 +204,26 @@ void *cache_get(struct cache *cache, struct str key)
 	lock_take(&shard->lock);
 	struct entry *entry = *find_locked(shard, key, hash);
 	if (entry != NULL) {
-		list_remove_locked(shard, entry);
-		list_add_locked(shard, entry);
+		entry->is_used = true;
 		value = entry->value;
 		cache->ops.ref(value);
 	}
 	lock_give(&shard->lock);
 	metric_add(value != NULL ? &cache->metrics->hits : &cache->metrics->misses, 1);
 	return value;
+}
+
+/* The one that goes next, of a shard that is not empty. */
+static struct entry *oldest_unused_locked(struct shard *shard)
+{
+	struct entry *oldest = shard->oldest;
+	while (oldest->is_used) {
+		oldest->is_used = false;
+		list_remove_locked(shard, oldest);
+		list_add_locked(shard, oldest);
+		oldest = shard->oldest;
+	}
+	return oldest;
 }
 
 static struct entry *make_entry(struct str key, uint64_t hash, void *value, size_t size_bytes)
@@ -241,8 +257,8 @@ void cache_put(struct cache *cache, struct str key, void *value, size_t size_byt
 		remove_locked(shard, at, &released);
 	}
 	while (shard->used_bytes + cost > cache->shard_budget_bytes) {
-		struct entry *oldest = shard->oldest;
-		invariant(oldest != NULL);
+		invariant(shard->oldest != NULL);
+		const struct entry *oldest = oldest_unused_locked(shard);
 		remove_locked(shard, find_locked(shard, str_from(oldest->key, oldest->key_n), oldest->hash),
 			&released);
 	}

@@ -1,5 +1,5 @@
 /**
- * Sharded LRU map from byte strings to reference-counted values, with a byte budget.
+ * Sharded map from byte strings to reference-counted values, with a byte budget.
  */
 #ifndef BELFRY_BASE_CACHE_H
 #define BELFRY_BASE_CACHE_H
@@ -13,7 +13,7 @@ struct cache_ops {
 	void (*unref)(void *value); /**< drops one */
 };
 
-/** @param budget_bytes  sum of the sizes given to cache_put; the least recently used go first */
+/** @param budget_bytes  sum of the sizes given to cache_put; those that came early and were not asked for lately go first */
 struct cache *cache_create(const char *name, size_t budget_bytes, struct cache_ops ops);
 /** Drops all values. NULL does nothing. */
 void cache_destroy(struct cache *cache);
