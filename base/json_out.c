@@ -162,6 +162,13 @@ void json_out_key(struct json_out *out, struct str key)
 	out->need_comma = false;
 }
 
+void json_out_name(struct json_out *out, struct str text)
+{
+	size_t without_comma = 1 - take_comma(out);
+	buf_add(out->buf, str_from(text.p + without_comma, text.n - without_comma));
+	out->need_comma = false;
+}
+
 void json_out_str(struct json_out *out, struct str text)
 {
 	add_string(out->buf, take_comma(out), text, 0);

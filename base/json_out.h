@@ -44,19 +44,20 @@ void json_out_raw(struct json_out *out, struct str json_text);
 /** A tree: its raw text where it has one, else written compactly in the tree's order. */
 void json_out_value(struct json_out *out, const struct json *value);
 
-/** Key and value in one; `key` is a literal. */
-#define json_out_key_str(out, key, text) \
-	(json_out_key((out), STR(key)), json_out_str((out), (text)))
-#define json_out_key_int(out, key, value) \
-	(json_out_key((out), STR(key)), json_out_int((out), (value)))
+/** A name that stands ready: ',"name":'; see the macros below. */
+void json_out_name(struct json_out *out, struct str text);
+
+/** A member's name, and name and value in one; `key` is a literal in which nothing has to be escaped. */
+#define json_out_key_lit(out, key) json_out_name((out), STR(",\"" key "\":"))
+#define json_out_key_str(out, key, text) (json_out_key_lit(out, key), json_out_str((out), (text)))
+#define json_out_key_int(out, key, value) (json_out_key_lit(out, key), json_out_int((out), (value)))
 #define json_out_key_bool(out, key, value) \
-	(json_out_key((out), STR(key)), json_out_bool((out), (value)))
-#define json_out_key_raw(out, key, text) \
-	(json_out_key((out), STR(key)), json_out_raw((out), (text)))
+	(json_out_key_lit(out, key), json_out_bool((out), (value)))
+#define json_out_key_raw(out, key, text) (json_out_key_lit(out, key), json_out_raw((out), (text)))
 #define json_out_key_value(out, key, value) \
-	(json_out_key((out), STR(key)), json_out_value((out), (value)))
-#define json_out_key_object(out, key) (json_out_key((out), STR(key)), json_out_object(out))
-#define json_out_key_array(out, key) (json_out_key((out), STR(key)), json_out_array(out))
+	(json_out_key_lit(out, key), json_out_value((out), (value)))
+#define json_out_key_object(out, key) (json_out_key_lit(out, key), json_out_object(out))
+#define json_out_key_array(out, key) (json_out_key_lit(out, key), json_out_array(out))
 
 /** A string with quotes, escaped as canonical JSON wants it. */
 void json_escape(struct buf *buf, struct str text);

@@ -197,7 +197,7 @@ static void write_unread(const struct sync_run *run, const struct unread_result 
 		notifications += unread->threads[i].notification_count;
 		highlights += unread->threads[i].highlight_count;
 	}
-	json_out_key(out, STR("unread_notifications"));
+	json_out_key_lit(out, "unread_notifications");
 	write_counts(notifications, highlights, out);
 	if (!is_apart || unread->thread_count == 0) {
 		return;
@@ -223,7 +223,7 @@ void sync_room_write(const struct sync_run *run, const struct room_part *part, s
 		write_ephemeral(part, out);
 	}
 	json_out_key_object(out, "account_data");
-	json_out_key(out, STR("events"));
+	json_out_key_lit(out, "events");
 	account_data_write(part->data, part->data_n, out);
 	json_out_end(out);
 	if (!part->is_left) {

@@ -87,13 +87,13 @@ static void write_outside(const struct sync_run *run, struct str membership, str
 static void write_rooms(const struct sync_run *run, struct json_out *out)
 {
 	json_out_key_object(out, "rooms");
-	json_out_key(out, STR("join"));
+	json_out_key_lit(out, "join");
 	write_parts(run, false, out);
-	json_out_key(out, STR("invite"));
+	json_out_key_lit(out, "invite");
 	write_outside(run, STR("invite"), STR("invite_state"), out);
-	json_out_key(out, STR("knock"));
+	json_out_key_lit(out, "knock");
 	write_outside(run, STR("knock"), STR("knock_state"), out);
-	json_out_key(out, STR("leave"));
+	json_out_key_lit(out, "leave");
 	write_parts(run, true, out);
 	json_out_end(out);
 }
@@ -117,9 +117,9 @@ static void write_encryption(const struct e2ee_news *news, struct json_out *out)
 	json_out_end(out);
 	json_out_end(out);
 	json_out_key_object(out, "device_lists");
-	json_out_key(out, STR("changed"));
+	json_out_key_lit(out, "changed");
 	write_users(news->changed, news->changed_n, out);
-	json_out_key(out, STR("left"));
+	json_out_key_lit(out, "left");
 	write_users(news->left, news->left_n, out);
 	json_out_end(out);
 	json_out_key_raw(out, "device_one_time_keys_count", news->one_time_counts);
@@ -139,7 +139,7 @@ void sync_sections_write(const struct sync_run *run, struct json_out *out)
 	json_out_object(out);
 	json_out_key_str(out, "next_batch", token_text(run->ctx->arena, next));
 	json_out_key_object(out, "account_data");
-	json_out_key(out, STR("events"));
+	json_out_key_lit(out, "events");
 	account_data_write(run->global_data, run->global_data_n, out);
 	json_out_end(out);
 	sync_presence_write(run, out);

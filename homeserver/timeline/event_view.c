@@ -153,7 +153,7 @@ static void write_redaction(const struct event_batch *batch, const struct stored
 	if (!is_seen) {
 		return;
 	}
-	json_out_key(out, STR("redacted_because"));
+	json_out_key_lit(out, "redacted_because");
 	open_plain(redaction, batch->view->with_room_id ? batch->room_id : str_from(NULL, 0), out);
 	json_out_end(out);
 }
@@ -184,7 +184,7 @@ static void write_unsigned(const struct event_batch *batch, size_t index, struct
 		json_out_raw(out, view->stripped[index]);
 	}
 	if (batch->bundles != NULL && !relation_bundle_is_empty(&batch->bundles[index])) {
-		json_out_key(out, STR("m.relations"));
+		json_out_key_lit(out, "m.relations");
 		relation_bundle_write(out, &batch->bundles[index]);
 	}
 	json_out_end(out);

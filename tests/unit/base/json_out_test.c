@@ -86,7 +86,8 @@ static void key__to_be_escaped__with_comma_and_colon(void **state)
 	struct json_out out;
 	json_out_init(&out, &buf);
 	json_out_object(&out);
-	json_out_key_str(&out, "a\n", STR("1\""));
+	json_out_key(&out, STR("a\n"));
+	json_out_str(&out, STR("1\""));
 	json_out_key_str(&out, "b", STR("2"));
 	json_out_key(&out, STR("\\c"));
 	json_out_array(&out);
