@@ -107,8 +107,9 @@ static const struct call_state *with_query(const struct call *call)
 struct str call_query(const struct call *call, const char *name)
 {
 	const struct call_state *state = with_query(call);
+	const struct str wanted = str_of(name);
 	for (size_t i = 0; i < state->query_count; i++) {
-		if (str_equals(state->query[i].name, str_of(name))) {
+		if (str_equals(state->query[i].name, wanted)) {
 			return state->query[i].value;
 		}
 	}
