@@ -89,13 +89,13 @@ static enum err look_at_member(struct news_run *run, struct room *room,
 static enum err look_inside(struct news_run *run, const struct user_room *entry)
 {
 	const struct list_span *span = run->span;
-	struct room *room;
+	struct room *room = entry->room;
 	struct state_item *items;
 	size_t n;
 	if (room_last_position(entry->room) <= span->since) {
 		return ERR_OK;
 	}
-	TRY(rooms_get_nid(run->ctx, run->hs, room_nid(entry->room), &room));
+	TRY(rooms_load(run->ctx, run->hs, room));
 	int64_t whole_at = room_whole_at(room);
 	if (whole_at > span->since && whole_at <= span->up_to) {
 		/* Its members have become known. */
@@ -114,13 +114,13 @@ static enum err look_inside(struct news_run *run, const struct user_room *entry)
 static enum err look_outside(struct news_run *run, const struct user_room *entry)
 {
 	const struct list_span *span = run->span;
-	struct room *room;
+	struct room *room = entry->room;
 	struct stored_event *own;
 	struct member_past past;
 	if (entry->position <= span->since || entry->position > span->up_to) {
 		return ERR_OK;
 	}
-	TRY(rooms_get_nid(run->ctx, run->hs, room_nid(entry->room), &room));
+	TRY(rooms_load(run->ctx, run->hs, room));
 	TRY(room_state_event(run->ctx, run->hs, room, STR("m.room.member"), span->user_id,
 		entry->position, &own));
 	if (own == NULL) {

@@ -214,7 +214,8 @@ static enum err add_room(struct snapshot *snapshot, const struct user_room *entr
 {
 	struct room_snapshot *part = ARENA_NEW(snapshot->ctx->arena, struct room_snapshot);
 	bool is_shown = !entry->is_forgotten;
-	TRY(rooms_get_nid(snapshot->ctx, snapshot->hs, room_nid(entry->room), &part->room));
+	part->room = entry->room;
+	TRY(rooms_load(snapshot->ctx, snapshot->hs, part->room));
 	part->membership = entry->membership;
 	if (entry->position > snapshot->up_to) {
 		/* The list may be ahead of the snapshot; what came after it is for /events to tell. */

@@ -24,7 +24,7 @@ static enum err count_unread(struct ctx *ctx, struct homeserver *hs, struct str 
 			continue;
 		}
 		struct unread_result unread;
-		TRY(unread_counts(ctx, hs, rooms[i].room, user_id, POSITION_NOW, &unread));
+		TRY(unread_counts(ctx, hs, rooms[i].room, user, POSITION_NOW, &unread));
 		*out += unread.notification_count;
 		for (size_t k = 0; k < unread.thread_count; k++) {
 			*out += unread.threads[k].notification_count;

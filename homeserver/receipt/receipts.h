@@ -81,6 +81,6 @@ struct unread_result {
  * Errors: STORE     Cost: none while the room is followed, else one or two round trips.
  */
 MUST_CHECK enum err unread_counts(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	struct str user_id, int64_t up_to, struct unread_result *out);
+	struct user *user, int64_t up_to, struct unread_result *out);
 
 #endif

@@ -69,7 +69,8 @@ struct unread_ask {
 	struct homeserver *hs;
 	struct unread *unread;
 	struct room *room;
-	struct user_id user;
+	struct user *person;
+	struct user_id user; /* whose id that is */
 	int64_t up_to;
 	struct push_rules rules;
 	struct str_set ignored; /* of those who are or were in the room */
@@ -271,15 +272,13 @@ static bool is_judged(const struct unread_ask *ask)
 /* Those of the ignored who were never in the room cannot have sent anything. */
 static enum err find_ignored(struct unread_ask *ask)
 {
-	struct user *user;
 	struct str *ids;
 	size_t count;
-	TRY(users_get(ask->ctx, ask->hs, ask->user.s, &user));
-	TRY(ignored_users(ask->ctx, ask->hs, user, &ids, &count));
+	TRY(ignored_users(ask->ctx, ask->hs, ask->person, &ids, &count));
 	if (count == 0) {
 		return ERR_OK;
 	}
-	TRY(rooms_get_nid(ask->ctx, ask->hs, room_nid(ask->room), &ask->room));
+	TRY(rooms_load(ask->ctx, ask->hs, ask->room));
 	size_t kept = 0;
 	for (size_t i = 0; i < count; i++) {
 		struct str membership;
@@ -442,8 +441,8 @@ static enum err load(const struct unread_ask *ask, struct str key, struct unread
 	return ERR_OK;
 }
 
-enum err unread_counts(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	struct str user_id, int64_t up_to, struct unread_result *out)
+enum err unread_counts(struct ctx *ctx, struct homeserver *hs, struct room *room, struct user *user,
+	int64_t up_to, struct unread_result *out)
 {
 	struct unread *unread = receipts_unread(hs->receipts);
 	struct unread_ask ask = {
@@ -451,7 +450,8 @@ enum err unread_counts(struct ctx *ctx, struct homeserver *hs, struct room *room
 		.hs = hs,
 		.unread = unread,
 		.room = room,
-		.user = {user_id},
+		.person = user,
+		.user = {user_id_of(user)},
 		.up_to = up_to,
 	};
 	TRY(push_rules_get(ctx, hs, ask.user, &ask.rules));
@@ -461,7 +461,7 @@ enum err unread_counts(struct ctx *ctx, struct homeserver *hs, struct room *room
 	}
 	TRY(find_judgement(&ask));
 	char buffer[KEY_BYTES];
-	struct str key = entry_key(room_nid(room), user_id, buffer);
+	struct str key = entry_key(room_nid(room), ask.user.s, buffer);
 	struct unread_entry *entry = cache_get(unread->entries, key);
 	bool is_done = false;
 	if (entry != NULL) {

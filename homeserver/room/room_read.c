@@ -123,6 +123,12 @@ enum err room_event_at(struct ctx *ctx, struct homeserver *hs, struct room *room
 
 /* --- timeline -------------------------------------------------------------------------------------------- */
 
+/* The oldest is 0. */
+static struct stored_event *recent_at(const struct room_content *content, size_t i)
+{
+	return content->recent[(content->recent_first + i) % ROOM_RECENT];
+}
+
 /* From the ring; false when it does not reach back to `after` and has not enough events either. */
 static bool timeline_from_ring(struct ctx *ctx, struct room *room, int64_t after, int64_t up_to,
 	bool backwards, size_t limit, struct timeline *out)
@@ -132,25 +138,27 @@ static bool timeline_from_ring(struct ctx *ctx, struct room *room, int64_t after
 	if (content == NULL || room_is_behind_locked(room)) {
 		return false;
 	}
-	struct stored_event **found = ARENA_NEW_ARRAY(ctx->arena, struct stored_event *, ROOM_RECENT);
-	size_t n = 0;
-	for (size_t i = 0; i < content->recent_n; i++) {
-		size_t at = backwards ? content->recent_n - 1 - i : i;
-		struct stored_event *event = content->recent[(content->recent_first + at) % ROOM_RECENT];
-		if (event->position > after && event->position <= up_to) {
-			found[n++] = event;
-		}
+	/* Positions rise, and most ask for the newest. */
+	size_t end = content->recent_n;
+	while (end > 0 && recent_at(content, end - 1)->position > up_to) {
+		end--;
 	}
+	size_t begin = end;
+	while (begin > 0 && recent_at(content, begin - 1)->position > after) {
+		begin--;
+	}
+	size_t n = end - begin;
 	bool covers = content->recent_after <= after;
 	if (!covers && (!backwards || n <= limit)) {
 		return false;
 	}
 	out->has_more = n > limit;
 	out->n = MIN_OF(n, limit);
-	out->events = found;
+	out->events = ARENA_NEW_ARRAY(ctx->arena, struct stored_event *, out->n);
 	for (size_t i = 0; i < out->n; i++) {
-		stored_event_ref(found[i]);
-		stored_event_until_reset(ctx->arena, found[i]);
+		out->events[i] = recent_at(content, backwards ? end - 1 - i : begin + i);
+		stored_event_ref(out->events[i]);
+		stored_event_until_reset(ctx->arena, out->events[i]);
 	}
 	return true;
 }

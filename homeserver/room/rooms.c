@@ -193,7 +193,7 @@ static bool is_loaded(struct room *room)
 	return room_is_current_locked(room);
 }
 
-static enum err ensure_loaded(struct ctx *ctx, struct homeserver *hs, struct room *room)
+enum err rooms_load(struct ctx *ctx, struct homeserver *hs, struct room *room)
 {
 	atomic_store(&room->last_used_ms, clock_mono_ms(&hs->clock));
 	if (is_loaded(room)) {
@@ -216,7 +216,7 @@ static enum err intern_row(struct ctx *ctx, struct homeserver *hs, enum err foun
 	struct room *room = rooms_intern(hs->rooms, row->room_nid, row->room_id, row->version,
 		row->last_position, row->receipt_position);
 	*out = until_reset(ctx, room);
-	return ensure_loaded(ctx, hs, room);
+	return rooms_load(ctx, hs, room);
 }
 
 enum err rooms_get(struct ctx *ctx, struct homeserver *hs, struct str room_id, struct room **out)
@@ -224,7 +224,7 @@ enum err rooms_get(struct ctx *ctx, struct homeserver *hs, struct str room_id, s
 	struct room *room = find_ref(hs->rooms, &hs->rooms->by_id, room_id);
 	if (room != NULL) {
 		*out = until_reset(ctx, room);
-		return ensure_loaded(ctx, hs, room);
+		return rooms_load(ctx, hs, room);
 	}
 	struct room_id parsed;
 	if (!room_id_parse(room_id, &parsed)) {
@@ -240,7 +240,7 @@ enum err rooms_get_nid(struct ctx *ctx, struct homeserver *hs, int64_t room_nid,
 	struct room *room = find_ref(hs->rooms, &hs->rooms->by_nid, nid_key(&room_nid));
 	if (room != NULL) {
 		*out = until_reset(ctx, room);
-		return ensure_loaded(ctx, hs, room);
+		return rooms_load(ctx, hs, room);
 	}
 	struct room_row row;
 	enum err found = store_room_find_nid(ctx, hs->db, room_nid, &row);

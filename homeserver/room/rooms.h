@@ -41,6 +41,8 @@ MUST_CHECK enum err rooms_get(struct ctx *ctx, struct homeserver *hs, struct str
 /** By number. */
 MUST_CHECK enum err rooms_get_nid(struct ctx *ctx, struct homeserver *hs, int64_t room_nid,
 	struct room **out);
+/** The same of a room that is at hand: it has its content, if it had been put away. */
+MUST_CHECK enum err rooms_load(struct ctx *ctx, struct homeserver *hs, struct room *room);
 /** By number, if it is in memory, loaded or not; reference until the ctx's arena is reset. NULL: nobody can be listening to it. */
 struct room *rooms_find(struct ctx *ctx, struct homeserver *hs, int64_t room_nid);
 /** The same for clients: DENIED M_FORBIDDEN instead of MISSING, so that nothing is told about unknown rooms. */

@@ -182,7 +182,8 @@ static enum err add_part(struct sync_run *run, const struct user_room *entry)
 {
 	struct room_part *part = ARENA_NEW(run->ctx->arena, struct room_part);
 	bool is_shown = true;
-	TRY(rooms_get_nid(run->ctx, run->hs, room_nid(entry->room), &part->room));
+	part->room = entry->room;
+	TRY(rooms_load(run->ctx, run->hs, part->room));
 	if (is_member(entry)) {
 		TRY(may_show(run, part->room, &is_shown));
 		if (!is_shown) {

@@ -102,8 +102,7 @@ enum err sync_room_load(struct sync_run *run, struct room_part *part)
 		return ERR_OK;
 	}
 	if (!part->is_left) {
-		TRY(unread_counts(run->ctx, run->hs, part->room, run->who->user.s, run->up_to,
-			&part->unread));
+		TRY(unread_counts(run->ctx, run->hs, part->room, run->user, run->up_to, &part->unread));
 	}
 	return prepare_views(run, part);
 }
