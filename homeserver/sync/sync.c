@@ -351,14 +351,23 @@ static enum err begin_run(struct sync_run *run, struct sync_request *request)
 	return ERR_OK;
 }
 
-/* Again, if it waited for a room: what came meanwhile is told too. */
-static enum err run_all(struct sync_run *run, struct sync_request *request)
+/* Whether nobody has been told of anything since the token: mostly so when a client comes back from an answer. */
+static bool is_up_to_date(const struct sync_run *run)
+{
+	return run->since == run->up_to && run->since_ephemeral == run->ephemeral_now &&
+		run->request->since.messages == 0;
+}
+
+/* Again, if it waited for a room: what came meanwhile is told too. Who may wait need not look when there can be nothing. */
+static enum err run_all(struct sync_run *run, struct sync_request *request, bool may_wait)
 {
 	const struct sync_run begun = *run;
 	do {
 		*run = begun;
 		TRY(begin_run(run, request));
-		TRY(run_once(run));
+		if (!may_wait || !is_up_to_date(run)) {
+			TRY(run_once(run));
+		}
 	} while (run->is_late);
 	return ERR_OK;
 }
@@ -375,9 +384,9 @@ enum err sync_serve(struct call *call, struct sync_request *request)
 		.since = request->since.position,
 		.since_ephemeral = request->since.ephemeral,
 	};
-	TRY(run_all(&run, request));
 	bool may_wait =
 		request->deadline_mono_ms > clock_mono_ms(&hs->clock) && !call_is_stopping(call);
+	TRY(run_all(&run, request, may_wait));
 	if (may_wait && !has_news(&run)) {
 		wait_for_news(call, request, &run);
 		return ERR_OK;
