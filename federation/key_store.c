@@ -1,5 +1,5 @@
 /*
- * Sets lie in an LRU cache. What is new is put there by the HTTP client's thread, which may not wait, and queued for
+ * Sets lie in a cache. What is new is put there by the HTTP client's thread, which may not wait, and queued for
  * the database; whoever asks next for a key and may wait writes it.
  */
 #include "federation/key_store.h"
