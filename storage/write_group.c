@@ -303,9 +303,14 @@ static void fold_advances(struct arena *arena, struct group *group)
 	group->advances = kept;
 }
 
+static enum stmt_id head_of(const struct group *group)
+{
+	return group->before >= 0 ? STMT_STREAM_ADVANCE_KNOWN : STMT_STREAM_ADVANCE;
+}
+
 static enum err prepare_all(struct ctx *ctx, struct pg *pg, const struct group *group)
 {
-	TRY(pg_prepare(ctx, pg, STMT_STREAM_ADVANCE));
+	TRY(pg_prepare(ctx, pg, head_of(group)));
 	for (size_t s = 0; s < STMT_COUNT; s++) {
 		if (rows_of(group, (enum stmt_id)s) > 0) {
 			TRY(pg_prepare(ctx, pg, (enum stmt_id)s));
@@ -319,11 +324,11 @@ static enum err send_head(struct ctx *ctx, struct pg *pg, const struct group *gr
 	const struct write_marks *marks)
 {
 	struct pg_params params;
-	TRY(pg_encode(ctx,
-		DB_ARGS(db_bigint(group->positions), db_bigint(marks->writer_id), db_bigint(marks->serial),
-			db_text(group->news), db_bigint(group->before)),
-		&params));
-	return pg_send(ctx, pg, STMT_STREAM_ADVANCE, &params);
+	struct db_args args = DB_ARGS(db_bigint(group->positions), db_bigint(marks->writer_id),
+		db_bigint(marks->serial), db_text(group->news), db_bigint(group->before));
+	args.count = (size_t)stmt_table[head_of(group)].param_count; /* all but the last one */
+	TRY(pg_encode(ctx, args, &params));
+	return pg_send(ctx, pg, head_of(group), &params);
 }
 
 static enum err send_rows(struct ctx *ctx, struct pg *pg, const struct group *group)

@@ -167,15 +167,19 @@ static void reach(struct world *world, struct ear *ear, int64_t position)
 	assert_int_equal(writer_await(&world->ctx, ear->writer, position), ERR_OK);
 }
 
-/* Takes positions without a word, as something older than this would. */
-static void take_silently(struct world *world)
+static void run_sql(struct world *world, const char *sql)
 {
 	struct pg pg;
 	pg_init(&pg, world_url, 5000);
 	assert_int_equal(pg_ensure(&world->ctx, &pg), ERR_OK);
-	assert_int_equal(
-		pg_exec(&world->ctx, &pg, "UPDATE stream_head SET position = position + 5", 5000), ERR_OK);
+	assert_int_equal(pg_exec(&world->ctx, &pg, sql, 5000), ERR_OK);
 	pg_close(&pg);
+}
+
+/* Takes positions without a word, as something older than this would. */
+static void take_silently(struct world *world)
+{
+	run_sql(world, "UPDATE stream_head SET position = position + 5");
 }
 
 /* --- hearing ---------------------------------------------------------------------------------------------------- */
@@ -227,14 +231,7 @@ static void writer__another_commits_before__told_before_own_callback(void **stat
 /* Says something on the channel as a process would that is not there any more. */
 static void say(struct world *world, const char *text)
 {
-	struct pg pg;
-	pg_init(&pg, world_url, 5000);
-	assert_int_equal(pg_ensure(&world->ctx, &pg), ERR_OK);
-	assert_int_equal(pg_exec(&world->ctx, &pg,
-						 arena_printf(world->ctx.arena, "SELECT pg_notify('belfry', '%s')", text),
-						 5000),
-		ERR_OK);
-	pg_close(&pg);
+	run_sql(world, arena_printf(world->ctx.arena, "SELECT pg_notify('belfry', '%s')", text));
 }
 
 static void writer__commit_returned__all_others_have_heard_of_it(void **state)
@@ -401,6 +398,22 @@ static void writer__positions_taken_unheard_by_who_is_alone__written_behind_them
 	close_ear(&ours);
 }
 
+/* As of a writer that has written nothing for a week, when another one starts. */
+static void writer__mark_tidied_away__set_anew(void **state)
+{
+	struct world *world = *state;
+	struct ear ours;
+	open_ear(&ours);
+	for (int i = 0; i < 2; i++) {
+		run_sql(world, "DELETE FROM writer_marks");
+		int64_t before = commit(world, &ours, "ours", 1);
+		run_sql(world, "SELECT 1 / count(*) FROM writer_marks");
+		assert_int_equal(commit(world, &ours, "ours", 1), before + 1);
+	}
+	assert_int_equal(overtaken_so_far(&ours), 0);
+	close_ear(&ours);
+}
+
 static void writer__connection_lost__forgets_only_when_others_committed(void **state)
 {
 	struct world *world = *state;
@@ -497,6 +510,7 @@ int main(void)
 		TEST(writer__command_says_something__heard_and_no_peer),
 		TEST(writer__positions_taken_unheard__everything_forgotten),
 		TEST(writer__positions_taken_unheard_by_who_is_alone__written_behind_them),
+		TEST(writer__mark_tidied_away__set_anew),
 		TEST(writer__connection_lost__forgets_only_when_others_committed),
 		TEST(writer__more_changed_than_can_be_told__everything_forgotten),
 		TEST(writer__position_that_nobody_gave_out__not_waited_for),

@@ -21,8 +21,8 @@ from .server import wait_until
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 # How the group-commit writer ends a transaction: by COMMIT in a pipeline, as an unnamed statement (other transactions end by a simple query, which
-# looks different), or, where it sends a group at once, by the end of that, which begins with its positions.
-COMMIT, BEGIN, POSITIONS = b"\0COMMIT\0", b"\0BEGIN\0", b"\0stream_advance\0"
+# looks different), or, where it sends a group at once, by the end of that, which begins with positions that are known.
+COMMIT, AT_ONCE = b"\0COMMIT\0", b"\0stream_advance_known\0"
 ENDED = b"Z\0\0\0\x05I"
 
 
@@ -175,7 +175,7 @@ class Trip:
     """What is sent up to a sync point, read message by message."""
 
     def __init__(self):
-        self.rest, self.has_started, self.said = b"", False, set()
+        self.rest, self.has_started, self.is_end = b"", False, False
 
     def commits(self, data):
         """Whether a transaction of the writer ends with some of this."""
@@ -189,10 +189,10 @@ class Trip:
             kind, text, self.rest = self.rest[:head], self.rest[head + 4:size], self.rest[size:]
             self.has_started = True
             if kind in (b"P", b"B"):
-                self.said |= {word for word in (COMMIT, BEGIN, POSITIONS) if text.startswith(word)}
+                self.is_end |= text.startswith((COMMIT, AT_ONCE))
             elif kind == b"S":
-                ends = ends or COMMIT in self.said or self.said == {POSITIONS}
-                self.said = set()
+                ends |= self.is_end
+                self.is_end = False
         return ends
 
 
