@@ -2,8 +2,8 @@
  * One lock guards all consumers. A thread picks one that is due, marks it as running, runs a round without the lock, and enters
  * the outcome. Threads sleep until the next consumer's time comes or something is published.
  *
- * The leases are advisory locks of one connection, asked for again before each round: a connection that broke has lost them, and
- * then either this process gets the lease again or it stands back. Should two processes run a consumer for a moment
+ * The leases are advisory locks of one connection, looked at again before each round: one that broke has lost them, and on the next
+ * one either this process gets the lease again or it stands back. Should two processes run a consumer for a moment
  * all the same, the second one to move the position fails, for it is not where it was.
  */
 #include "homeserver/consumer.h"
@@ -40,8 +40,9 @@ struct consumer {
 	bool is_urgent; /* somebody waits: the pause is left out */
 	bool is_lost;   /* while it ran, its position became what the database says */
 	int64_t position;
-	int64_t due_ms;   /* not before; monotonic */
-	int64_t failures; /* in a row */
+	int64_t due_ms;    /* not before; monotonic */
+	int64_t failures;  /* in a row */
+	int64_t leased_on; /* the connection that had the lease; of its round alone */
 	/* Metrics, by the consumer's place. */
 	struct metric *lag, *rounds, *failed;
 };
@@ -160,11 +161,17 @@ struct outcome {
 };
 
 /* Lease and position. The position is read after the lease is had, so it is the last holder's. */
-static enum err claim(struct ctx *ctx, struct consumers *consumers, const struct consumer *consumer,
+static enum err claim(struct ctx *ctx, struct consumers *consumers, struct consumer *consumer,
 	int64_t up_to, struct outcome *out)
 {
 	struct str name = str_of(consumer->def.name);
-	TRY(store_consumer_lease(ctx, consumers->leases, name, &out->is_ours));
+	int64_t connection;
+	TRY(store_leases_connection(ctx, consumers->leases, &connection));
+	out->is_ours = consumer->is_ours && consumer->leased_on == connection;
+	if (!out->is_ours) {
+		TRY(store_consumer_lease(ctx, consumers->leases, name, &out->is_ours));
+		consumer->leased_on = connection;
+	}
 	out->position = consumer->position;
 	if (out->is_ours && !consumer->is_ours) {
 		int64_t first = consumer->def.from_now ? up_to : 0;

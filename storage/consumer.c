@@ -17,6 +17,11 @@ struct db *store_leases_create(struct db *db)
 			.acquire_timeout_ms = 5000});
 }
 
+enum err store_leases_connection(struct ctx *ctx, struct db *leases, int64_t *out)
+{
+	return db_connection(ctx, leases, out);
+}
+
 enum err store_consumer_lease(struct ctx *ctx, struct db *leases, struct str name,
 	bool *out_is_ours)
 {

@@ -10,6 +10,12 @@
 /** Connections for leases: one, with which all of them end. It goes where `db` goes (fence.h), which outlives it. */
 struct db *store_leases_create(struct db *db);
 /**
+ * The connection of `leases`, by which it is known whether one that was had is still: as long as this is the same. What ends at the server
+ * without a sign is not seen here: two processes may have the lease for a while, of which one alone can move the consumer. No round trip
+ * while the connection lives. Errors: STORE
+ */
+MUST_CHECK enum err store_leases_connection(struct ctx *ctx, struct db *leases, int64_t *out);
+/**
  * Whether the connection of `leases` has the consumer's lease; takes it when it is free. One round trip.
  */
 MUST_CHECK enum err store_consumer_lease(struct ctx *ctx, struct db *leases, struct str name,

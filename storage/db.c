@@ -179,6 +179,17 @@ enum err db_exec(struct ctx *ctx, struct db *db, enum stmt_id stmt, struct db_ar
 	return ERR_OK;
 }
 
+enum err db_connection(struct ctx *ctx, struct db *db, int64_t *out)
+{
+	struct pooled *pooled;
+	invariant(db->config.pool_size == 1);
+	TRY(lease(ctx, db, &pooled));
+	enum err err = pg_ensure(ctx, &pooled->pg);
+	*out = pooled->pg.connections;
+	give_back(db, pooled);
+	return err;
+}
+
 /* --- transactions --------------------------------------------------------------------------------------- */
 
 struct tx {

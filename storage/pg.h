@@ -107,6 +107,12 @@ MUST_CHECK enum err pg_query_text(struct ctx *ctx, struct pg *pg, const char *sq
  */
 struct db *db_create_following(struct db *followed, const struct db_config *config);
 
+/**
+ * The number of the connection of a pool of one. It is another one when the connection that was there before has ended, as far as can be seen
+ * here: what its session had is gone. No round trip but to open it anew. Errors: STORE
+ */
+MUST_CHECK enum err db_connection(struct ctx *ctx, struct db *db, int64_t *out);
+
 /** What the pool's connections share with the writer's; the pool's. */
 struct fence *db_fence(struct db *db);
 

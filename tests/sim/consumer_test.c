@@ -185,6 +185,16 @@ static void await_takeover(struct consumers *consumers, int64_t position)
 	}
 }
 
+static void await_lease(struct consumers *consumers, bool is_had)
+{
+	const struct timespec moment = {.tv_nsec = 10000000};
+	int64_t until = limit();
+	while (consumers_is_ours(consumers, "looker") != is_had) {
+		assert_true(clock_mono_us() / 1000 < until);
+		(void)nanosleep(&moment, NULL);
+	}
+}
+
 static int64_t stored_position(void)
 {
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
@@ -329,6 +339,29 @@ static void consumer__two_processes__one_runs_until_it_ends(void **state)
 	end_process(1);
 }
 
+#define END_LEASES \
+	"SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+
+/* Whoever had it has had nothing to do since it ended, and does not know. */
+static void consumer__lease_taken_over_meanwhile__no_round_without_it(void **state)
+{
+	(void)state;
+	struct seen seen[2] = {{.saving = SAVING_SERVICE}, {.saving = SAVING_SERVICE}};
+	struct consumers *first = start_process(0, &seen[0]);
+	int64_t newest = publish(10);
+	await_takeover(first, newest);
+	struct consumers *second = start_process(1, &seen[1]);
+	run_sql(END_LEASES);
+	await_lease(second, true);
+	int64_t further = publish(10);
+	await_takeover(second, further);
+	await_lease(first, false);
+	assert_int_equal(atomic_load(&seen[0].dealt), newest);
+	assert_int_equal(atomic_load(&seen[1].dealt), further - newest);
+	end_process(0);
+	end_process(1);
+}
+
 static void consumer__lease_connection_breaks__nothing_twice(void **state)
 {
 	(void)state;
@@ -338,8 +371,7 @@ static void consumer__lease_connection_breaks__nothing_twice(void **state)
 	struct consumers *second = start_process(1, &seen[1]);
 	int64_t newest = 0;
 	for (int i = 0; i < 4; i++) {
-		run_sql(
-			"SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted");
+		run_sql(END_LEASES);
 		newest = publish(10);
 		while (!consumers_await(first, "looker", newest, limit()) &&
 			!consumers_await(second, "looker", newest, limit())) {
@@ -369,6 +401,8 @@ int main(void)
 			consumer__begins_anew__deals_again_with_what_the_database_says, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(consumer__two_processes__one_runs_until_it_ends, set_up,
 			tear_down),
+		cmocka_unit_test_setup_teardown(consumer__lease_taken_over_meanwhile__no_round_without_it,
+			set_up, tear_down),
 		cmocka_unit_test_setup_teardown(consumer__lease_connection_breaks__nothing_twice, set_up,
 			tear_down),
 	};

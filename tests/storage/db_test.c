@@ -49,6 +49,13 @@ static bool has_lease(struct world *world, struct db *leases, const char *name)
 	return is_ours;
 }
 
+static int64_t connection_of(struct world *world, struct db *leases)
+{
+	int64_t number = 0;
+	assert_int_equal(store_leases_connection(&world->ctx, leases, &number), ERR_OK);
+	return number;
+}
+
 /* The server of a connection that was given up lets its locks go moments later. */
 static bool gets_lease(struct world *world, struct db *leases, const char *name)
 {
@@ -70,9 +77,12 @@ static void leases__database_moved__on_a_new_connection(void **state)
 	struct db *leases = store_leases_create(world->db);
 	struct db *others = store_leases_create(elsewhere);
 	assert_true(has_lease(world, leases, "moved"));
-	assert_true(has_lease(world, leases, "moved")); /* on the same connection */
+	int64_t first = connection_of(world, leases);
+	assert_true(has_lease(world, leases, "moved"));
+	assert_int_equal(connection_of(world, leases), first);
 	assert_false(has_lease(world, others, "moved"));
 	fence_raise(db_fence(world->db));
+	assert_int_not_equal(connection_of(world, leases), first);
 	assert_true(has_lease(world, leases, "another"));
 	assert_true(gets_lease(world, others, "moved"));
 	assert_false(has_lease(world, leases, "moved"));
