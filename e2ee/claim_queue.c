@@ -1,7 +1,6 @@
 /*
  * Two statements are at the database at once. Who comes when there are more waits in line; the first who may go on leads, takes all that wait along,
- * and hands out what was found. A statement gives no triple two keys, so who wants a key of a device that somebody before in
- * line wants too goes with a later one.
+ * and hands out what was found.
  *
  * Who waits may run out of time and go, from the line and from a statement under way: so a leader has copies of what its followers want, and
  * touches what is theirs under the lock only. The keys of who has gone by then are given to nobody.
@@ -9,7 +8,6 @@
 #include "e2ee/claim_queue.h"
 
 #include "base/lock.h"
-#include "base/map.h"
 #include "base/mem.h"
 #include "matrix/errcode.h"
 
@@ -65,51 +63,21 @@ void claim_queue_destroy(struct claim_queue *queue)
 
 /* --- one statement for several claims ------------------------------------------------------------------- */
 
-static struct str triple_text(struct arena *arena, const struct key_claim *claim, size_t i)
+/* Takes out of the line who can go together: the first, and as many behind it as there is room for. @return triples */
+static size_t take_together_locked(struct claim_queue *queue, struct waiter **out)
 {
-	return str_printf(arena, "%.*s\n%.*s\n%.*s", STR_ARG(claim->user_ids[i]),
-		STR_ARG(claim->device_ids[i]), STR_ARG(claim->algorithms[i]));
-}
-
-static bool is_apart(struct arena *arena, const struct key_claim *claim, const struct map *triples)
-{
-	for (size_t i = 0; i < claim->count; i++) {
-		if (map_get(triples, triple_text(arena, claim, i)) != NULL) {
-			return false;
-		}
-	}
-	return true;
-}
-
-/* Takes out of the line who can go together: the first, and of those behind it whose triples nobody before wants. @return triples */
-static size_t take_together_locked(struct claim_queue *queue, struct arena *arena,
-	struct waiter **out)
-{
-	struct map triples;
-	map_init(&triples);
 	size_t n = 0;
 	struct waiter **last = out;
-	for (struct waiter **at = &queue->line; *at != NULL;) {
-		struct waiter *waiter = *at;
-		const struct key_claim *claim = waiter->claim;
-		bool has_room = last == out || n + claim->count <= TRIPLES_MAX;
-		bool goes = has_room && is_apart(arena, claim, &triples);
-		for (size_t i = 0; i < claim->count; i++) {
-			(void)map_set(&triples, triple_text(arena, claim, i), waiter);
-		}
-		if (goes) {
-			waiter->first = n;
-			waiter->list = out;
-			n += claim->count;
-			*at = waiter->next;
-			*last = waiter;
-			last = &waiter->next;
-		} else {
-			at = &waiter->next;
-		}
+	while (queue->line != NULL && (last == out || n + queue->line->claim->count <= TRIPLES_MAX)) {
+		struct waiter *waiter = queue->line;
+		waiter->first = n;
+		waiter->list = out;
+		n += waiter->claim->count;
+		queue->line = waiter->next;
+		*last = waiter;
+		last = &waiter->next;
 	}
 	*last = NULL;
-	map_fini(&triples);
 	return n;
 }
 
@@ -173,12 +141,18 @@ static void call_next_locked(struct claim_queue *queue)
 	}
 }
 
+/* What was taken before a failure is used up, so it is given. */
+static enum err outcome(enum err err, size_t keys)
+{
+	return keys > 0 ? ERR_OK : err;
+}
+
 static void lead_locked(struct ctx *ctx, struct claim_queue *queue)
 {
 	struct waiter **together = ARENA_NEW(ctx->arena, struct waiter *);
 	struct claimed_key *keys = NULL;
 	size_t key_n = 0;
-	size_t n = take_together_locked(queue, ctx->arena, together);
+	size_t n = take_together_locked(queue, together);
 	const struct key_claim claim = join_claims_locked(ctx->arena, *together, n);
 	queue->leaders++;
 	lock_give(&queue->lock);
@@ -186,9 +160,9 @@ static void lead_locked(struct ctx *ctx, struct claim_queue *queue)
 	lock_take(&queue->lock);
 	queue->leaders--;
 	for (struct waiter *waiter = *together; waiter != NULL; waiter = waiter->next) {
-		waiter->err = err;
+		hand_out_locked(waiter, keys, key_n);
+		waiter->err = outcome(err, waiter->key_n);
 		waiter->is_told = waiter->ctx == ctx;
-		hand_out_locked(waiter, keys, err == ERR_OK ? key_n : 0);
 		waiter->is_done = true;
 		waiter->list = NULL;
 		cond_signal(&waiter->changed);
@@ -233,7 +207,7 @@ static bool take_turns(struct claim_queue *queue, struct waiter *waiter)
 	stand_in_line_locked(queue, waiter);
 	while (!waiter->is_done) {
 		if (waiter->list == &queue->line && queue->leaders < STATEMENTS_MAX) {
-			/* Takes the first in line, and this one unless it has to go later. */
+			/* Takes the first in line, and this one unless there is no room for it. */
 			lead_locked(waiter->ctx, queue);
 		} else if (!wait_locked(queue, waiter) && !waiter->is_done) {
 			go_away_locked(queue, waiter);
@@ -256,7 +230,8 @@ enum err claim_queue_take(struct ctx *ctx, struct claim_queue *queue, const stru
 	struct claimed_key *keys = take_keys(&waiter);
 	if (waiter.err != ERR_OK && !waiter.is_told) {
 		/* It failed with its leader's statement, maybe for want of the leader's time alone. */
-		return queue->claimer(ctx, queue->db, claim, out, out_count);
+		waiter.err = queue->claimer(ctx, queue->db, claim, out, out_count);
+		return outcome(waiter.err, *out_count);
 	}
 	*out = keys;
 	*out_count = waiter.key_n;

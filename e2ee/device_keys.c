@@ -97,10 +97,8 @@ static enum err upload_one_time(struct ctx *ctx, struct homeserver *hs,
 			"This device has %lld unclaimed one-time keys; more are not taken", (long long)held);
 	}
 	const struct key_upload upload = to_upload(ctx->arena, owner, keys, count);
-	enum err err = store_one_time_key_add(ctx, hs->db, &upload, CLAIMED_KEPT);
-	return err == ERR_CONFLICT ? fail(ctx, ERR_INPUT, M_INVALID_PARAM,
-									 "A one-time key exists already with another content")
-							   : err;
+	enum err err = store_one_time_key_add(ctx, hs->db, &upload, CLAIMED_KEPT + held);
+	return err == ERR_CONFLICT ? refuse_ended(ctx) : err;
 }
 
 static enum err upload_fallback(struct ctx *ctx, struct homeserver *hs,

@@ -1,16 +1,123 @@
 /*
- * One-time and fallback keys. One statement per function, each a transaction of its own; two where a claim finds no one-time key.
+ * One-time and fallback keys. One statement per function, each a transaction of its own. What a device uploads together is one row,
+ * of which a claim moves a counter: a row for each key, with its indexes, was most of what an upload cost.
  */
 #include "storage/one_time_key.h"
 
-enum err store_one_time_key_add(struct ctx *ctx, struct db *db, const struct key_upload *upload,
-	int64_t claimed_kept)
+#include "matrix/errcode.h"
+
+#include <stdlib.h>
+
+/* So many keys are a row: of one key out of a larger one all are read. */
+enum { BATCH_KEYS = 100 };
+
+/* A key that is to be there afterwards. */
+struct new_key {
+	struct str algorithm;
+	struct str key_id;
+	struct str key;
+};
+
+static int compare_keys(const void *a, const void *b)
 {
-	return db_exec(ctx, db, STMT_ONE_TIME_KEY_ADD,
-		DB_ARGS(db_text(upload->user_id), db_text(upload->device_id),
-			db_texts(upload->algorithms, upload->count), db_texts(upload->key_ids, upload->count),
-			db_texts(upload->keys, upload->count), db_bigint(claimed_kept)),
-		NULL);
+	const struct new_key *x = a;
+	const struct new_key *y = b;
+	int order = str_compare(x->algorithm, y->algorithm);
+	return order != 0 ? order : str_compare(x->key_id, y->key_id);
+}
+
+/* What is new, by algorithm and id. */
+static struct new_key *sorted(struct arena *arena, const struct key_upload *upload)
+{
+	struct new_key *keys = ARENA_NEW_ARRAY(arena, struct new_key, upload->count + 1);
+	for (size_t i = 0; i < upload->count; i++) {
+		keys[i] = (struct new_key){upload->algorithms[i], upload->key_ids[i], upload->keys[i]};
+	}
+	qsort(keys, upload->count, sizeof(*keys), compare_keys);
+	return keys;
+}
+
+/* Batches as places in the arrays of ids and keys, from 1. */
+struct batches {
+	struct str *algorithms;
+	int64_t *firsts;
+	int64_t *lasts;
+	size_t n;
+	struct str *key_ids;
+	struct str *keys;
+};
+
+static struct batches to_batches(struct arena *arena, const struct new_key *keys, size_t count)
+{
+	struct batches out = {
+		.algorithms = ARENA_NEW_ARRAY(arena, struct str, count),
+		.firsts = ARENA_NEW_ARRAY(arena, int64_t, count),
+		.lasts = ARENA_NEW_ARRAY(arena, int64_t, count),
+		.key_ids = ARENA_NEW_ARRAY(arena, struct str, count),
+		.keys = ARENA_NEW_ARRAY(arena, struct str, count),
+	};
+	for (size_t i = 0; i < count; i++) {
+		out.key_ids[i] = keys[i].key_id;
+		out.keys[i] = keys[i].key;
+		if (i == 0 || !str_equals(keys[i].algorithm, out.algorithms[out.n - 1]) ||
+			out.lasts[out.n - 1] - out.firsts[out.n - 1] + 1 == BATCH_KEYS) {
+			out.algorithms[out.n] = keys[i].algorithm;
+			out.firsts[out.n++] = (int64_t)i + 1;
+		}
+		out.lasts[out.n - 1] = (int64_t)i + 1;
+	}
+	return out;
+}
+
+enum { ADD_KNOWN, ADD_ADDED }; /* what a row of the statement says */
+
+/* Leaves out what is known. @return false when it is with another content */
+static bool leave_out(const struct db_rows *rows, struct new_key *keys, size_t *count)
+{
+	size_t left = 0;
+	for (size_t i = 0; i < db_count(rows); i++) {
+		const struct new_key wanted = {db_str(rows, i, 1), db_str(rows, i, 2), db_str(rows, i, 3)};
+		struct new_key *key = bsearch(&wanted, keys, *count, sizeof(*keys), compare_keys);
+		if (key != NULL && key->key.p != NULL && !str_equals(key->key, wanted.key)) {
+			return false;
+		}
+		if (key != NULL) {
+			key->key = str_from(NULL, 0);
+		}
+	}
+	for (size_t i = 0; i < *count; i++) {
+		if (keys[i].key.p != NULL) {
+			keys[left++] = keys[i];
+		}
+	}
+	*count = left;
+	return true;
+}
+
+/* Tries until nobody else of the same device was there in between; each time somebody's keys are in. */
+enum err store_one_time_key_add(struct ctx *ctx, struct db *db, const struct key_upload *upload,
+	int64_t remembered)
+{
+	size_t count = upload->count;
+	struct new_key *keys = sorted(ctx->arena, upload);
+	while (count > 0) {
+		struct db_rows *rows;
+		const struct batches batches = to_batches(ctx->arena, keys, count);
+		TRY(db_query(ctx, db, STMT_ONE_TIME_KEY_ADD,
+			DB_ARGS(db_text(upload->user_id), db_text(upload->device_id),
+				db_texts(batches.algorithms, batches.n), db_bigints(batches.firsts, batches.n),
+				db_bigints(batches.lasts, batches.n), db_texts(batches.key_ids, count),
+				db_texts(batches.keys, count), db_bigint(remembered)),
+			&rows));
+		if (db_count(rows) > 0 && db_int(rows, 0, 0) == ADD_ADDED) {
+			break;
+		}
+		if (!leave_out(rows, keys, &count)) {
+			return fail(ctx, ERR_INPUT, M_INVALID_PARAM,
+				"A one-time key exists already with another content");
+		}
+	}
+	return ERR_OK;
 }
 
 enum err store_fallback_key_set(struct ctx *ctx, struct db *db, const struct key_upload *upload)
@@ -52,71 +159,155 @@ enum err store_one_time_key_state(struct ctx *ctx, struct db *db, struct str use
 	return ERR_OK;
 }
 
-/* What a statement of claims found. @param places  where its triples stand in the whole claim; NULL: as they are */
-static void add_claimed(const struct db_rows *rows, const size_t *places, struct claimed_key *out,
-	size_t *out_count)
+/* --- claims ------------------------------------------------------------------------------------------------- */
+
+/* A triple that has no key yet, where it stands in the claim. */
+struct wish {
+	struct str user_id;
+	struct str device_id;
+	struct str algorithm;
+	size_t index;
+	bool is_met;
+};
+
+static int compare_triples(const struct wish *a, const struct wish *b)
+{
+	int order = str_compare(a->user_id, b->user_id);
+	order = order != 0 ? order : str_compare(a->device_id, b->device_id);
+	return order != 0 ? order : str_compare(a->algorithm, b->algorithm);
+}
+
+static int compare_wishes(const void *a, const void *b)
+{
+	const struct wish *x = a;
+	const struct wish *y = b;
+	int order = compare_triples(x, y);
+	return order != 0 ? order : (x->index > y->index) - (x->index < y->index);
+}
+
+/* In the order in which all claims take rows, so that none waits for another that waits for it. */
+static struct wish *to_wishes(struct arena *arena, const struct key_claim *claim)
+{
+	struct wish *wishes = ARENA_NEW_ARRAY(arena, struct wish, claim->count + 1);
+	for (size_t i = 0; i < claim->count; i++) {
+		wishes[i] =
+			(struct wish){claim->user_ids[i], claim->device_ids[i], claim->algorithms[i], i, false};
+	}
+	qsort(wishes, claim->count, sizeof(*wishes), compare_wishes);
+	return wishes;
+}
+
+/* What a statement asks: wishes that are alike are one row. */
+struct asked {
+	struct wish **next; /* of each row: the first that has no key */
+	struct str *user_ids;
+	struct str *device_ids;
+	struct str *algorithms;
+	int64_t *counts;
+	size_t n;
+};
+
+static struct asked to_asked(struct arena *arena, struct wish *wishes, size_t count)
+{
+	struct asked out = {
+		.next = ARENA_NEW_ARRAY(arena, struct wish *, count),
+		.user_ids = ARENA_NEW_ARRAY(arena, struct str, count),
+		.device_ids = ARENA_NEW_ARRAY(arena, struct str, count),
+		.algorithms = ARENA_NEW_ARRAY(arena, struct str, count),
+		.counts = ARENA_NEW_ARRAY(arena, int64_t, count),
+	};
+	for (size_t i = 0; i < count; i++) {
+		if (i == 0 || compare_triples(&wishes[i - 1], &wishes[i]) != 0) {
+			out.next[out.n] = &wishes[i];
+			out.user_ids[out.n] = wishes[i].user_id;
+			out.device_ids[out.n] = wishes[i].device_id;
+			out.algorithms[out.n++] = wishes[i].algorithm;
+		}
+		out.counts[out.n - 1]++;
+	}
+	return out;
+}
+
+/* What is taken so far. */
+struct taking {
+	struct wish *wishes; /* not met yet */
+	size_t wish_n;
+	struct claimed_key *keys;
+	size_t key_n;
+};
+
+/* @param is_for_all  a key is for all who want one of the kind, not for the next of them */
+static void hand_out(struct taking *taking, struct asked *asked, const struct db_rows *rows,
+	bool is_for_all)
 {
 	for (size_t i = 0; i < db_count(rows); i++) {
-		size_t index = (size_t)db_int(rows, i, 0) - 1;
-		out[(*out_count)++] = (struct claimed_key){
-			.index = places != NULL ? places[index] : index,
-			.key_id = db_str(rows, i, 1),
-			.key = db_str(rows, i, 2),
-		};
-	}
-}
-
-static struct db_args claim_args(const struct key_claim *claim, struct db_value values[3])
-{
-	values[0] = db_texts(claim->user_ids, claim->count);
-	values[1] = db_texts(claim->device_ids, claim->count);
-	values[2] = db_texts(claim->algorithms, claim->count);
-	return (struct db_args){values, 3};
-}
-
-/* The fallback keys of the triples for which nothing was found. */
-static enum err claim_fallback(struct ctx *ctx, struct db *db, const struct key_claim *claim,
-	struct claimed_key *out, size_t *out_count)
-{
-	struct arena *arena = ctx->arena;
-	bool *is_found = ARENA_NEW_ARRAY(arena, bool, claim->count);
-	size_t *places = ARENA_NEW_ARRAY(arena, size_t, claim->count);
-	struct str *user_ids = ARENA_NEW_ARRAY(arena, struct str, claim->count);
-	struct str *device_ids = ARENA_NEW_ARRAY(arena, struct str, claim->count);
-	struct str *algorithms = ARENA_NEW_ARRAY(arena, struct str, claim->count);
-	size_t n = 0;
-	for (size_t i = 0; i < *out_count; i++) {
-		is_found[out[i].index] = true;
-	}
-	for (size_t i = 0; i < claim->count; i++) {
-		if (!is_found[i]) {
-			places[n] = i;
-			user_ids[n] = claim->user_ids[i];
-			device_ids[n] = claim->device_ids[i];
-			algorithms[n++] = claim->algorithms[i];
+		size_t row = (size_t)db_int(rows, i, 0) - 1;
+		for (int64_t takers = is_for_all ? asked->counts[row] : 1; takers > 0; takers--) {
+			struct wish *wish = asked->next[row]++;
+			wish->is_met = true;
+			taking->keys[taking->key_n++] =
+				(struct claimed_key){wish->index, db_str(rows, i, 1), db_str(rows, i, 2)};
 		}
 	}
-	const struct key_claim left = {user_ids, device_ids, algorithms, n};
-	struct db_value values[3];
+}
+
+static void leave_out_met(struct taking *taking)
+{
+	size_t left = 0;
+	for (size_t i = 0; i < taking->wish_n; i++) {
+		if (!taking->wishes[i].is_met) {
+			taking->wishes[left++] = taking->wishes[i];
+		}
+	}
+	taking->wish_n = left;
+}
+
+static enum err take_one_time(struct ctx *ctx, struct db *db, struct taking *taking)
+{
 	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_FALLBACK_KEY_CLAIM, claim_args(&left, values), &rows));
-	add_claimed(rows, places, out, out_count);
+	struct asked asked = to_asked(ctx->arena, taking->wishes, taking->wish_n);
+	TRY(db_query(ctx, db, STMT_ONE_TIME_KEY_CLAIM,
+		DB_ARGS(db_texts(asked.user_ids, asked.n), db_texts(asked.device_ids, asked.n),
+			db_texts(asked.algorithms, asked.n), db_bigints(asked.counts, asked.n)),
+		&rows));
+	hand_out(taking, &asked, rows, false);
+	leave_out_met(taking);
 	return ERR_OK;
+}
+
+static enum err take_fallback(struct ctx *ctx, struct db *db, struct taking *taking)
+{
+	struct db_rows *rows;
+	struct asked asked = to_asked(ctx->arena, taking->wishes, taking->wish_n);
+	TRY(db_query(ctx, db, STMT_FALLBACK_KEY_CLAIM,
+		DB_ARGS(db_texts(asked.user_ids, asked.n), db_texts(asked.device_ids, asked.n),
+			db_texts(asked.algorithms, asked.n)),
+		&rows));
+	hand_out(taking, &asked, rows, true);
+	return ERR_OK;
+}
+
+/* A batch may have fewer than are wanted, so on until nothing more comes. */
+static enum err take(struct ctx *ctx, struct db *db, struct taking *taking)
+{
+	size_t before;
+	do {
+		before = taking->wish_n;
+		TRY(take_one_time(ctx, db, taking));
+	} while (taking->wish_n > 0 && taking->wish_n < before);
+	return taking->wish_n > 0 ? take_fallback(ctx, db, taking) : ERR_OK;
 }
 
 enum err store_one_time_key_claim(struct ctx *ctx, struct db *db, const struct key_claim *claim,
 	struct claimed_key **out, size_t *out_count)
 {
-	struct db_value values[3];
-	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_ONE_TIME_KEY_CLAIM, claim_args(claim, values), &rows));
-	struct claimed_key *keys = ARENA_NEW_ARRAY(ctx->arena, struct claimed_key, claim->count + 1);
-	size_t n = 0;
-	add_claimed(rows, NULL, keys, &n);
-	if (n < claim->count) {
-		TRY(claim_fallback(ctx, db, claim, keys, &n));
-	}
-	*out = keys;
-	*out_count = n;
-	return ERR_OK;
+	struct taking taking = {
+		.wishes = to_wishes(ctx->arena, claim),
+		.wish_n = claim->count,
+		.keys = ARENA_NEW_ARRAY(ctx->arena, struct claimed_key, claim->count + 1),
+	};
+	enum err err = take(ctx, db, &taking);
+	*out = taking.keys;
+	*out_count = taking.key_n;
+	return err;
 }

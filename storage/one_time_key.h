@@ -18,12 +18,13 @@ struct key_upload {
 };
 
 /**
- * Adds one-time keys; those that the device uploaded before stay as they are.
- * @param claimed_kept  how many claimed ones are remembered
- * Errors: CONFLICT when one is known with another content, or the device is gone (nothing was added); STORE
+ * Adds one-time keys; those that the device uploaded before stay as they are. One round trip, two when some are known, one more for each
+ * other upload of the device at the same moment.
+ * @param remembered  of how many keys uploaded before these those that were given out are remembered at least
+ * Errors: INPUT M_INVALID_PARAM when one is known with another content (nothing was added); CONFLICT when the device is gone; STORE
  */
 MUST_CHECK enum err store_one_time_key_add(struct ctx *ctx, struct db *db,
-	const struct key_upload *upload, int64_t claimed_kept);
+	const struct key_upload *upload, int64_t remembered);
 /** Sets fallback keys, one for each algorithm. Errors: CONFLICT when the device is gone; STORE. */
 MUST_CHECK enum err store_fallback_key_set(struct ctx *ctx, struct db *db,
 	const struct key_upload *upload);
@@ -43,7 +44,7 @@ struct device_key_state {
 MUST_CHECK enum err store_one_time_key_state(struct ctx *ctx, struct db *db, struct str user_id,
 	struct str device_id, struct device_key_state *out);
 
-/** Keys that somebody asks for: triples, each once, as parallel arrays. */
+/** Keys that somebody asks for: triples as parallel arrays; one that is there several times gets as many keys. */
 struct key_claim {
 	const struct str *user_ids;
 	const struct str *device_ids;
@@ -56,8 +57,10 @@ struct claimed_key {
 	struct str key; /**< canonical JSON */
 };
 /**
- * Takes keys; committed before it returns. A triple has one row, unless nothing was left and there is no fallback key. One
- * round trip, two when a triple has no one-time key left; waits for nobody. On an error keys may be used up that nobody got.
+ * Takes keys, of each device the oldest, and its fallback key where it has no more; committed before it returns. A triple has one row,
+ * unless nothing was left and there is no fallback key. One round trip, one more where a device has fewer than are wanted of it, or
+ * what it has was uploaded in several parts; waits for those who take of the same devices.
+ * On an error *out holds what was taken before it, and can be given.
  */
 MUST_CHECK enum err store_one_time_key_claim(struct ctx *ctx, struct db *db,
 	const struct key_claim *claim, struct claimed_key **out, size_t *out_count);

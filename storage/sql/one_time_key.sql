@@ -1,17 +1,49 @@
 -- name: one_time_key_add
--- Keys of one device: user, device, algorithms, ids, keys. One that is known, claimed or not, stays as it is; when it is known with
--- another content the statement fails. Of claimed ones the newest $6 stay. Index: one_time_keys_pkey, one_time_keys_claimed_idx.
-WITH forgotten AS (
-	DELETE FROM one_time_keys o WHERE o.user_id = $1 AND o.device_id = $2 AND o.is_claimed AND o.seq <= (
-		SELECT c.seq FROM one_time_keys c WHERE c.user_id = $1 AND c.device_id = $2 AND c.is_claimed
-		ORDER BY c.seq DESC OFFSET $6::bigint LIMIT 1)
+-- Keys of one device: user, device; of each batch the algorithm, and its first and last place in ids and keys; ids, keys; how many keys
+-- are remembered. A row (1) when all were added; when one is known, given out or not, none is, but rows (0, algorithm, id, key) for all that
+-- are. No row: another upload of the device has come in between, and this may try again. Whatever that brought, its first row has the number
+-- of the first one here; so that one is put first, and the others only if it was new. What is spent and was uploaded before as many
+-- keys as are remembered goes. Which batches may hold an id is told by their least and greatest one.
+-- Index: one_time_key_batches_pkey, one_time_key_batches_ids_idx.
+WITH batch AS (
+	SELECT b.algorithm, b.first, ($6::text[])[b.first] COLLATE "C" AS first_id, ($6::text[])[b.last] COLLATE "C" AS last_id,
+		($6::text[])[b.first:b.last] AS key_ids, ($7::text[])[b.first:b.last] AS keys
+	FROM (
+		SELECT unnest((SELECT $3::text[])) AS algorithm, unnest((SELECT $4::bigint[]))::integer AS first,
+			unnest((SELECT $5::bigint[]))::integer AS last
+		LIMIT (SELECT cardinality($3::text[]))
+	) AS b
+), newest AS (
+	SELECT coalesce((SELECT n.seq + n.total FROM one_time_key_batches n WHERE n.user_id = $1 AND n.device_id = $2
+		ORDER BY n.seq DESC LIMIT 1), 0) AS seq
+), forgotten AS (
+	DELETE FROM one_time_key_batches o
+	WHERE o.user_id = $1 AND o.device_id = $2 AND o.is_spent AND o.seq < (SELECT n.seq - $8::bigint FROM newest n)
+), known AS (
+	SELECT b.algorithm, f.key_ids, f.keys FROM batch b CROSS JOIN LATERAL (
+		SELECT o.key_ids, o.keys FROM one_time_key_batches o
+		WHERE o.algorithm = b.algorithm AND o.user_id = $1 AND o.device_id = $2
+			AND o.last_id >= b.first_id AND o.first_id <= b.last_id AND o.key_ids && b.key_ids
+		OFFSET 0
+	) AS f
+), numbered AS (
+	SELECT $1::text AS user_id, $2::text AS device_id, b.algorithm, n.seq + b.first - 1 AS seq, b.first_id, b.last_id, b.key_ids, b.keys,
+		cardinality(b.keys) AS total, b.first = 1 AS is_first
+	FROM batch b CROSS JOIN newest n WHERE NOT EXISTS (SELECT 1 FROM known)
+), first AS (
+	INSERT INTO one_time_key_batches (user_id, device_id, algorithm, seq, first_id, last_id, key_ids, keys, total)
+	SELECT user_id, device_id, algorithm, seq, first_id, last_id, key_ids, keys, total FROM numbered WHERE is_first
+	ON CONFLICT (user_id, device_id, seq) DO NOTHING
+	RETURNING seq
+), more AS (
+	INSERT INTO one_time_key_batches (user_id, device_id, algorithm, seq, first_id, last_id, key_ids, keys, total)
+	SELECT user_id, device_id, algorithm, seq, first_id, last_id, key_ids, keys, total FROM numbered
+	WHERE NOT is_first AND EXISTS (SELECT 1 FROM first)
 )
-INSERT INTO one_time_keys (user_id, device_id, algorithm, key_id, key)
-SELECT $1::text, $2::text, u.algorithm, u.key_id, u.key
-FROM unnest($3::text[], $4::text[], $5::text[]) AS u(algorithm, key_id, key)
-ORDER BY u.algorithm, u.key_id
-ON CONFLICT (user_id, device_id, algorithm, key_id) DO UPDATE SET key = NULL
-	WHERE one_time_keys.key <> excluded.key;
+SELECT 0, k.algorithm, u.key_id, u.key FROM known k CROSS JOIN LATERAL unnest(k.key_ids, k.keys) AS u(key_id, key)
+WHERE u.key_id = ANY($6::text[])
+UNION ALL
+SELECT 1, NULL, NULL, NULL FROM first;
 
 -- name: fallback_key_set
 -- Keys of one device: user, device, algorithms, ids, keys; one for each algorithm. The same key again stays used if it was.
@@ -25,9 +57,9 @@ ON CONFLICT (user_id, device_id, algorithm) DO UPDATE SET key_id = excluded.key_
 
 -- name: one_time_key_state hot
 -- What a device has left: unclaimed keys by algorithm (0), algorithms with an unused fallback key (1), and its newest message
--- (2). Index: one_time_keys_free_idx, fallback_keys_pkey, device_messages_pkey.
-SELECT 0, o.algorithm, count(*) FROM one_time_keys o
-WHERE o.user_id = $1 AND o.device_id = $2 AND NOT o.is_claimed GROUP BY o.algorithm
+-- (2). Index: one_time_key_batches_free_idx, fallback_keys_pkey, device_messages_pkey.
+SELECT 0, o.algorithm, sum(o.total - o.given) FROM one_time_key_batches o
+WHERE o.user_id = $1 AND o.device_id = $2 AND NOT o.is_spent GROUP BY o.algorithm
 UNION ALL
 SELECT 1, f.algorithm, 0 FROM fallback_keys f WHERE f.user_id = $1 AND f.device_id = $2 AND NOT f.is_used
 UNION ALL
@@ -35,24 +67,29 @@ SELECT 2, '', coalesce((SELECT max(m.position) FROM device_messages m WHERE m.us
 ORDER BY 1, 2;
 
 -- name: one_time_key_claim
--- One key for each triple of user, device, algorithm that has one: the oldest that nobody else is taking. `picked` has to
--- be made once: looked at again it would lock others; what it has locked stays where it lies until the end. The limits tell the planner
--- how few they are, and the arrays are hidden from it behind SELECT, so that it plans once. Nobody waits for anybody: what another one has
--- locked is passed over. Application services are told what their users have left. Rows: number of the triple, key id, key.
--- Index: one_time_keys_free_idx, accounts_pkey, appservice_key_news_pkey.
+-- Keys for triples of user, device, algorithm, each once, of each so many as the oldest batch that is not spent has left at the most. Who
+-- takes of the same batch waits for who was before, and has what that one left, or the next batch; whoever asks names the triples in one
+-- order, so nobody waits for each other. `picked` has to be made once: looked at again it would lock others. It cannot be met again where it
+-- lies, for it may have moved while this one waited. The limits tell the planner how few they are, and the arrays are
+-- hidden from it behind SELECT, so that it plans once. Application services are told what their users have left. Rows: number of the
+-- triple, key id, key. Index: one_time_key_batches_free_idx, one_time_key_batches_pkey, accounts_pkey, appservice_key_news_pkey.
 WITH wanted AS (
 	SELECT unnest((SELECT $1::text[])) AS user_id, unnest((SELECT $2::text[])) AS device_id,
-		unnest((SELECT $3::text[])) AS algorithm, generate_subscripts((SELECT $1::text[]), 1) AS n
+		unnest((SELECT $3::text[])) AS algorithm, unnest((SELECT $4::bigint[])) AS count,
+		generate_subscripts((SELECT $1::text[]), 1) AS n
 	LIMIT (SELECT cardinality($1::text[]))
 ), picked AS MATERIALIZED (
-	SELECT w.n, f.place FROM wanted w CROSS JOIN LATERAL (
-		SELECT o.ctid AS place FROM one_time_keys o
-		WHERE o.user_id = w.user_id AND o.device_id = w.device_id AND o.algorithm = w.algorithm AND NOT o.is_claimed
-		ORDER BY o.seq LIMIT 1 FOR UPDATE SKIP LOCKED
+	SELECT w.n, f.user_id, f.device_id, f.seq, f.given, least(f.total, f.given + w.count)::integer AS given_then
+	FROM wanted w CROSS JOIN LATERAL (
+		SELECT o.user_id, o.device_id, o.seq, o.given, o.total FROM one_time_key_batches o
+		WHERE o.user_id = w.user_id AND o.device_id = w.device_id AND o.algorithm = w.algorithm AND NOT o.is_spent
+		ORDER BY o.seq LIMIT 1 FOR NO KEY UPDATE
 	) AS f
+	LIMIT (SELECT cardinality($1::text[]))
 ), taken AS (
-	UPDATE one_time_keys k SET is_claimed = true FROM picked p WHERE k.ctid = p.place
-	RETURNING p.n, k.user_id, k.device_id, k.key_id, k.key
+	UPDATE one_time_key_batches k SET given = p.given_then, is_spent = p.given_then = k.total
+	FROM picked p WHERE k.user_id = p.user_id AND k.device_id = p.device_id AND k.seq = p.seq
+	RETURNING p.n, k.user_id, k.device_id, k.key_ids[p.given + 1:k.given] AS key_ids, k.keys[p.given + 1:k.given] AS keys
 ), told AS (
 	INSERT INTO appservice_key_news (user_id, device_id, claims)
 	SELECT t.user_id, t.device_id, 1
@@ -61,11 +98,11 @@ WITH wanted AS (
 	ORDER BY t.user_id, t.device_id
 	ON CONFLICT (user_id, device_id) DO UPDATE SET claims = appservice_key_news.claims + 1
 )
-SELECT n, key_id, key FROM taken;
+SELECT t.n, u.key_id, u.key FROM taken t CROSS JOIN LATERAL unnest(t.key_ids, t.keys) AS u(key_id, key);
 
 -- name: fallback_key_claim
 -- The fallback key, where there is one, for each triple of user, device, algorithm that has no other left; it is used from now on.
--- Nobody waits for anybody, as above. Application services are told. Rows: number of the triple, key id, key.
+-- Nobody waits for anybody: what another one marks is passed over. Application services are told. Rows: number of the triple, key id, key.
 -- Index: fallback_keys_pkey, accounts_pkey, appservice_key_news_pkey.
 WITH short AS (
 	SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS u(user_id, device_id, algorithm, n)

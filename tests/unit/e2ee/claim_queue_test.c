@@ -27,6 +27,7 @@ struct desk {
 	size_t triples[STATEMENTS]; /* of each statement */
 	bool may_end[STATEMENTS];
 	bool fails[STATEMENTS];
+	size_t given[STATEMENTS]; /* keys before it fails */
 };
 
 /* Every statement's own key of a triple is called like the triple's user. */
@@ -41,15 +42,12 @@ static enum err claimer(struct ctx *ctx, struct db *db, const struct key_claim *
 	while (!desk->may_end[number]) {
 		cond_wait(&desk->changed, &desk->lock);
 	}
-	if (desk->fails[number]) {
-		return fail_cause(ctx, ERR_STORE, "as the test wants it");
-	}
 	*out = ARENA_NEW_ARRAY(ctx->arena, struct claimed_key, claim->count);
-	*out_count = claim->count;
-	for (size_t i = 0; i < claim->count; i++) {
+	*out_count = desk->fails[number] ? desk->given[number] : claim->count;
+	for (size_t i = 0; i < *out_count; i++) {
 		(*out)[i] = (struct claimed_key){i, str_dup(ctx->arena, claim->user_ids[i]), STR("{}")};
 	}
-	return ERR_OK;
+	return desk->fails[number] ? fail_cause(ctx, ERR_STORE, "as the test wants it") : ERR_OK;
 }
 
 struct world {
@@ -213,6 +211,48 @@ static void claim__fails_with_its_leaders_statement__is_tried_by_itself(void **s
 	empty(world, before, 1);
 }
 
+static void claims__of_one_device__share_a_statement(void **state)
+{
+	struct world *world = *state;
+	struct caller before[AT_ONCE];
+	struct caller same[3];
+	fill(world, before);
+	for (size_t i = 0; i < COUNT_OF(same); i++) {
+		stand_in_line(world, &same[i], STR("@same:hs"), 0, i + 1);
+	}
+	end_statement(world, 0, false);
+	wait_begun(world, AT_ONCE + 1);
+	assert_int_equal(world->desk.triples[AT_ONCE], COUNT_OF(same));
+	end_statement(world, AT_ONCE, false);
+	for (size_t i = 0; i < COUNT_OF(same); i++) {
+		join(&same[i]);
+		assert_true(same[i].has_own_key);
+	}
+	empty(world, before, 1);
+}
+
+/* What was taken before the failure is used up: whose it is has to get it. */
+static void claim__fails_when_some_keys_are_taken__they_are_given(void **state)
+{
+	struct world *world = *state;
+	struct caller before[AT_ONCE];
+	struct caller leader;
+	struct caller follower;
+	fill(world, before);
+	stand_in_line(world, &leader, STR("@leader:hs"), 0, 1);
+	stand_in_line(world, &follower, STR("@follower:hs"), 0, 2);
+	world->desk.given[AT_ONCE] = 1;
+	end_statement(world, 0, false);
+	wait_begun(world, AT_ONCE + 1);
+	end_statement(world, AT_ONCE, true);
+	end_statement(world, AT_ONCE + 1, false);
+	join(&leader);
+	join(&follower);
+	assert_true(leader.has_own_key && follower.has_own_key);
+	assert_int_equal(world->desk.triples[AT_ONCE + 1], 1);
+	empty(world, before, 1);
+}
+
 static void claim__out_of_time_in_line__goes_and_the_line_goes_on(void **state)
 {
 	struct world *world = *state;
@@ -266,6 +306,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(claims__in_line__share_a_statement_and_get_their_own,
 			set_up, tear_down),
 		cmocka_unit_test_setup_teardown(claim__fails_with_its_leaders_statement__is_tried_by_itself,
+			set_up, tear_down),
+		cmocka_unit_test_setup_teardown(claims__of_one_device__share_a_statement, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(claim__fails_when_some_keys_are_taken__they_are_given,
 			set_up, tear_down),
 		cmocka_unit_test_setup_teardown(claim__out_of_time_in_line__goes_and_the_line_goes_on,
 			set_up, tear_down),

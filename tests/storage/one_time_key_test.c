@@ -1,0 +1,376 @@
+/*
+ * One-time keys as they lie in the database: in batches of what was uploaded together, of which keys are given out one by one.
+ */
+#include "storage/one_time_key.h"
+
+#include "base/lock.h"
+#include "gen/embedded_migrations.h"
+#include "storage/device.h"
+#include "tests/storage/world.h"
+
+#include <libpq-fe.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#define CURVE STR("signed_curve25519")
+#define OTHER STR("curve25519")
+#define PHONE STR("PHONE")
+
+enum { KEYS_MOST = 500, UPLOADERS = 6, REMEMBERED = 1000, BATCHES_MIGRATION = 62 };
+
+static struct str user_of(struct world *world, const char *name)
+{
+	struct str user_id = str_printf(world->ctx.arena, "@%s:hs", name);
+	world_add_account(world, user_id);
+	world_add_device(world, user_id, PHONE);
+	return user_id;
+}
+
+/* Keys of one algorithm, called by a letter and a number, with `content` before the name as content. */
+struct keys {
+	struct str algorithm;
+	char letter;
+	int first;
+	int count;
+	const char *content;
+};
+
+static enum err add_by(struct ctx *ctx, struct db *db, struct str user_id, const struct keys *keys,
+	size_t n, int64_t remembered)
+{
+	struct str algorithms[KEYS_MOST];
+	struct str ids[KEYS_MOST];
+	struct str texts[KEYS_MOST];
+	size_t count = 0;
+	for (size_t i = 0; i < n; i++) {
+		for (int k = 0; k < keys[i].count; k++, count++) {
+			algorithms[count] = keys[i].algorithm;
+			ids[count] = str_printf(ctx->arena, "%c%03d", keys[i].letter, keys[i].first + k);
+			texts[count] =
+				str_printf(ctx->arena, "\"%s%.*s\"", keys[i].content, STR_ARG(ids[count]));
+		}
+	}
+	const struct key_upload upload = {user_id, PHONE, algorithms, ids, texts, count};
+	return store_one_time_key_add(ctx, db, &upload, remembered);
+}
+
+static enum err add(struct world *world, struct str user_id, struct keys keys)
+{
+	return add_by(&world->ctx, world->db, user_id, &keys, 1, REMEMBERED);
+}
+
+static int64_t left(struct world *world, struct str user_id, struct str algorithm)
+{
+	struct device_key_state state;
+	assert_int_equal(store_one_time_key_state(&world->ctx, world->db, user_id, PHONE, &state),
+		ERR_OK);
+	for (size_t i = 0; i < state.one_time_n; i++) {
+		if (str_equals(state.one_time[i].algorithm, algorithm)) {
+			return state.one_time[i].count;
+		}
+	}
+	return 0;
+}
+
+/* Several of one kind in one claim. @param out  as the triples stand; p == NULL: none. @return how many there were */
+static size_t claim(struct world *world, struct str user_id, struct str algorithm, size_t count,
+	struct str *out)
+{
+	struct str users[KEYS_MOST];
+	struct str devices[KEYS_MOST];
+	struct str algorithms[KEYS_MOST];
+	struct claimed_key *keys;
+	size_t n;
+	for (size_t i = 0; i < count; i++) {
+		users[i] = user_id;
+		devices[i] = PHONE;
+		algorithms[i] = algorithm;
+		out[i] = str_from(NULL, 0);
+	}
+	const struct key_claim wanted = {users, devices, algorithms, count};
+	assert_int_equal(store_one_time_key_claim(&world->ctx, world->db, &wanted, &keys, &n), ERR_OK);
+	for (size_t i = 0; i < n; i++) {
+		assert_true(out[keys[i].index].p == NULL);
+		assert_true(str_ends_with(str_slice(keys[i].key, 0, keys[i].key.n - 1), keys[i].key_id));
+		out[keys[i].index] = keys[i].key_id;
+	}
+	return n;
+}
+
+static struct str claim_one(struct world *world, struct str user_id, struct str algorithm)
+{
+	struct str id;
+	(void)claim(world, user_id, algorithm, 1, &id);
+	return id;
+}
+
+#define ASSERT_ID(found, wanted) assert_true(str_equals((found), STR(wanted)))
+
+/* --- uploads ----------------------------------------------------------------------------------------------- */
+
+static void upload__part_of_it_known__the_rest_is_added(void **state)
+{
+	struct world *world = *state;
+	struct str ann = user_of(world, "ann");
+	assert_int_equal(add(world, ann, (struct keys){CURVE, 'k', 10, 5, "a"}), ERR_OK);
+	ASSERT_ID(claim_one(world, ann, CURVE), "k010");
+	/* Around, between and beyond what is known, given out or not. */
+	assert_int_equal(add(world, ann, (struct keys){CURVE, 'k', 8, 9, "a"}), ERR_OK);
+	assert_int_equal(left(world, ann, CURVE), 8);
+	const char *const order[] = {"k011", "k012", "k013", "k014", "k008", "k009", "k015", "k016"};
+	for (size_t i = 0; i < COUNT_OF(order); i++) {
+		assert_true(str_equals(claim_one(world, ann, CURVE), str_of(order[i])));
+	}
+	assert_true(claim_one(world, ann, CURVE).p == NULL);
+}
+
+static void upload__known_with_another_content__refused_wherever_it_lies(void **state)
+{
+	struct world *world = *state;
+	struct str bob = user_of(world, "bob");
+	for (int i = 0; i < 5; i++) { /* ids go down from batch to batch */
+		assert_int_equal(add(world, bob, (struct keys){CURVE, 'k', 50 - 10 * i, 10, "a"}), ERR_OK);
+	}
+	assert_int_equal(claim(world, bob, CURVE, 15, (struct str[15]){{0}}), 15);
+	for (int i = 10; i < 60; i += 7) {
+		const struct keys keys[] = {{CURVE, 'a', i, 1, "a"}, {CURVE, 'k', i, 1, "b"},
+			{CURVE, 'z', i, 1, "a"}};
+		assert_int_equal(add_by(&world->ctx, world->db, bob, keys, 3, REMEMBERED), ERR_INPUT);
+	}
+	assert_int_equal(left(world, bob, CURVE), 35);
+	/* The same name of another algorithm is another key. */
+	assert_int_equal(add(world, bob, (struct keys){OTHER, 'k', 10, 2, "b"}), ERR_OK);
+	assert_int_equal(left(world, bob, OTHER), 2);
+}
+
+static void upload__of_a_device_that_is_gone__conflict(void **state)
+{
+	struct world *world = *state;
+	struct str cas = user_of(world, "cas");
+	struct str phone = PHONE;
+	assert_int_equal(add(world, cas, (struct keys){CURVE, 'k', 0, 3, "a"}), ERR_OK);
+	assert_int_equal(store_device_delete(&world->ctx, world->db, cas, &phone, 1), ERR_OK);
+	assert_int_equal(left(world, cas, CURVE), 0);
+	assert_int_equal(add(world, cas, (struct keys){CURVE, 'k', 0, 3, "a"}), ERR_CONFLICT);
+	world_add_device(world, cas, phone);
+	assert_true(claim_one(world, cas, CURVE).p == NULL);
+}
+
+static void upload__more_than_are_remembered__the_oldest_that_were_given_are_forgotten(void **state)
+{
+	struct world *world = *state;
+	struct str dan = user_of(world, "dan");
+	for (int i = 0; i < 10; i++) {
+		const struct keys keys = {CURVE, 'k', i, 1, "a"};
+		assert_int_equal(add_by(&world->ctx, world->db, dan, &keys, 1, 4), ERR_OK);
+		assert_true(claim_one(world, dan, CURVE).p != NULL);
+	}
+	const struct keys kept = {CURVE, 'k', 6, 4, "b"};
+	const struct keys forgotten = {CURVE, 'k', 0, 1, "b"};
+	assert_int_equal(add_by(&world->ctx, world->db, dan, &kept, 1, 4), ERR_INPUT);
+	assert_int_equal(add_by(&world->ctx, world->db, dan, &forgotten, 1, 4), ERR_OK);
+}
+
+struct uploader {
+	struct db *db;
+	struct str user_id;
+	struct keys keys[2];
+	enum err err;
+	atomic_bool is_done;
+};
+
+static void *upload_in_turn(void *data)
+{
+	struct uploader *uploader = data;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	uploader->err = add_by(&ctx, uploader->db, uploader->user_id, uploader->keys, 2, REMEMBERED);
+	return NULL;
+}
+
+/* All bring the same keys, as tries of one upload do, and some of their own. */
+static void upload__many_of_one_device_at_once__each_key_once(void **state)
+{
+	struct world *world = *state;
+	struct db *db = world_connect(UPLOADERS);
+	for (int round = 0; round < 10; round++) {
+		struct uploader uploaders[UPLOADERS];
+		pthread_t threads[UPLOADERS];
+		struct str user_id = user_of(world, arena_printf(world->ctx.arena, "eve%d", round));
+		for (int i = 0; i < UPLOADERS; i++) {
+			uploaders[i] = (struct uploader){
+				.db = db,
+				.user_id = user_id,
+				.keys = {{CURVE, 'k', 0, 20, "a"},
+					{i % 2 == 0 ? OTHER : CURVE, (char)('l' + i), 0, 5, "a"}},
+			};
+			threads[i] = thread_start("uploader", upload_in_turn, &uploaders[i]);
+		}
+		for (int i = 0; i < UPLOADERS; i++) {
+			(void)pthread_join(threads[i], NULL);
+			assert_int_equal(uploaders[i].err, ERR_OK);
+		}
+		assert_int_equal(left(world, user_id, CURVE), 20 + 5 * UPLOADERS / 2);
+		assert_int_equal(left(world, user_id, OTHER), 5 * UPLOADERS / 2);
+	}
+	db_destroy(db);
+}
+
+/* --- claims ---------------------------------------------------------------------------------------------------- */
+
+static void claim__several_of_one_device__all_different_and_the_oldest(void **state)
+{
+	struct world *world = *state;
+	struct str fay = user_of(world, "fay");
+	struct str ids[KEYS_MOST];
+	const struct str fallback = STR("fallback");
+	const struct str text = STR("\"fallback\"");
+	const struct str algorithm = CURVE;
+	const struct key_upload upload = {fay, PHONE, &algorithm, &fallback, &text, 1};
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(add(world, fay, (struct keys){CURVE, 'k', 3 * i, 3, "a"}), ERR_OK);
+	}
+	assert_int_equal(store_fallback_key_set(&world->ctx, world->db, &upload), ERR_OK);
+	assert_int_equal(claim(world, fay, CURVE, 2, ids), 2);
+	assert_int_equal(left(world, fay, CURVE), 10);
+	assert_int_equal(claim(world, fay, CURVE, 7, ids), 7); /* of four batches */
+	for (int i = 0; i < 7; i++) {
+		assert_true(str_equals(ids[i], str_printf(world->ctx.arena, "k%03d", i + 2)));
+	}
+	assert_int_equal(claim(world, fay, CURVE, 5, ids), 5);
+	ASSERT_ID(ids[2], "k011");
+	assert_true(str_equals(ids[3], fallback) && str_equals(ids[4], fallback));
+	assert_int_equal(left(world, fay, CURVE), 0);
+}
+
+/* More than lie in one row; each of them has its own content. */
+static void claim__of_a_large_upload__every_key_once(void **state)
+{
+	struct world *world = *state;
+	struct str gus = user_of(world, "gus");
+	struct str ids[KEYS_MOST];
+	assert_int_equal(add(world, gus, (struct keys){CURVE, 'k', 0, KEYS_MOST, "a"}), ERR_OK);
+	assert_int_equal(add(world, gus, (struct keys){CURVE, 'k', 0, KEYS_MOST, "a"}), ERR_OK);
+	assert_int_equal(left(world, gus, CURVE), KEYS_MOST);
+	assert_int_equal(claim(world, gus, CURVE, KEYS_MOST, ids), KEYS_MOST);
+	for (int i = 0; i < KEYS_MOST; i++) {
+		assert_true(str_equals(ids[i], str_printf(world->ctx.arena, "k%03d", i)));
+	}
+	assert_int_equal(left(world, gus, CURVE), 0);
+}
+
+static void *take_one(void *data)
+{
+	struct uploader *taker = data;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	const struct str users[] = {taker->user_id, taker->user_id};
+	const struct str devices[] = {PHONE, PHONE};
+	const struct str algorithms[] = {CURVE, OTHER};
+	const struct key_claim wanted = {users, devices, algorithms, 2};
+	struct claimed_key *keys;
+	size_t n = 0;
+	taker->err = store_one_time_key_claim(&ctx, taker->db, &wanted, &keys, &n);
+	taker->keys[0].count = (int)n;
+	atomic_store(&taker->is_done, true);
+	return NULL;
+}
+
+static bool is_waited_for(PGconn *conn)
+{
+	PGresult *result = PQexec(conn, "SELECT 1 FROM pg_locks WHERE NOT granted");
+	bool is_waited = PQntuples(result) > 0;
+	PQclear(result);
+	return is_waited;
+}
+
+/* Who is before takes the last key of the first batch: the one who waited has to have one of the next, and not none. */
+static void claim__batch_spent_while_it_waited__gets_one_of_the_next(void **state)
+{
+	struct world *world = *state;
+	struct str hal = user_of(world, "hal");
+	struct db *db = world_connect(1);
+	PGconn *conn = PQconnectdb(arena_printf(world->ctx.arena, "%.*s", STR_ARG(world_url)));
+	struct uploader taker = {.db = db, .user_id = hal};
+	assert_int_equal(add(world, hal, (struct keys){CURVE, 'k', 0, 1, "a"}), ERR_OK);
+	assert_int_equal(add(world, hal, (struct keys){CURVE, 'k', 1, 1, "a"}), ERR_OK);
+	assert_int_equal(add(world, hal, (struct keys){OTHER, 'o', 0, 2, "a"}), ERR_OK);
+	PQclear(PQexec(conn, "BEGIN"));
+	PQclear(PQexec(conn,
+		"UPDATE one_time_key_batches SET given = given + 1, is_spent = given + 1 = total "
+		"WHERE user_id = '@hal:hs' AND first_id IN ('k000', 'o000')"));
+	pthread_t thread = thread_start("taker", take_one, &taker);
+	while (!is_waited_for(conn) && !atomic_load(&taker.is_done)) {
+		(void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	}
+	PQclear(PQexec(conn, "COMMIT"));
+	(void)pthread_join(thread, NULL);
+	PQfinish(conn);
+	assert_int_equal(taker.err, ERR_OK);
+	assert_int_equal(taker.keys[0].count, 2);
+	assert_int_equal(left(world, hal, CURVE) + left(world, hal, OTHER), 0);
+	db_destroy(db);
+}
+
+/* --- how keys of before came into batches ------------------------------------------------------------------------- */
+
+static const char BEFORE[] =
+	"CREATE SCHEMA before; SET search_path = before, public;"
+	"CREATE TABLE one_time_keys (user_id text NOT NULL, device_id text NOT NULL, algorithm text NOT NULL, key_id text NOT NULL,"
+	" key text NOT NULL, is_claimed boolean NOT NULL DEFAULT false, seq bigint GENERATED ALWAYS AS IDENTITY);"
+	/* Ids go down, so that their order is not that of the upload; 130 were given. */
+	"INSERT INTO one_time_keys (user_id, device_id, algorithm, key_id, key, is_claimed)"
+	" SELECT '@ida:hs', 'PHONE', 'signed_curve25519', 'k' || 999 - n, '\"k' || 999 - n || '\"', n <= 130 FROM generate_series(1, 300) AS n;"
+	"INSERT INTO one_time_keys (user_id, device_id, algorithm, key_id, key, is_claimed)"
+	" VALUES ('@ida:hs', 'PHONE', 'curve25519', 'o1', '\"o1\"', true), ('@ida:hs', 'PHONE', 'curve25519', 'o2', '\"o2\"', false);";
+
+static void run_sql(PGconn *conn, const char *sql)
+{
+	PGresult *result = PQexec(conn, sql);
+	assert_string_equal(PQresultErrorMessage(result), "");
+	PQclear(result);
+}
+
+static void migration__keys_of_before__go_on_in_order(void **state)
+{
+	struct world *world = *state;
+	struct str ida = user_of(world, "ida");
+	struct str ids[KEYS_MOST];
+	PGconn *conn = PQconnectdb(arena_printf(world->ctx.arena, "%.*s", STR_ARG(world_url)));
+	run_sql(conn, BEFORE);
+	run_sql(conn, embedded_migrations[BATCHES_MIGRATION - 1].text);
+	run_sql(conn,
+		"INSERT INTO public.one_time_key_batches SELECT * FROM before.one_time_key_batches");
+	run_sql(conn, "SET client_min_messages = error; DROP SCHEMA before CASCADE");
+	PQfinish(conn);
+	assert_int_equal(left(world, ida, CURVE), 170);
+	assert_int_equal(left(world, ida, OTHER), 1);
+	/* Those that were given are known. */
+	assert_int_equal(add(world, ida, (struct keys){CURVE, 'k', 998, 1, ""}), ERR_OK);
+	assert_int_equal(add(world, ida, (struct keys){CURVE, 'k', 900, 1, "b"}), ERR_INPUT);
+	assert_int_equal(add(world, ida, (struct keys){CURVE, 'n', 0, 1, ""}), ERR_OK);
+	assert_int_equal(claim(world, ida, CURVE, 171, ids), 171);
+	for (int i = 0; i < 170; i++) {
+		assert_true(str_equals(ids[i], str_printf(world->ctx.arena, "k%d", 999 - 131 - i)));
+	}
+	ASSERT_ID(ids[170], "n000");
+	ASSERT_ID(claim_one(world, ida, OTHER), "o2");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(upload__part_of_it_known__the_rest_is_added),
+		TEST(upload__known_with_another_content__refused_wherever_it_lies),
+		TEST(upload__of_a_device_that_is_gone__conflict),
+		TEST(upload__more_than_are_remembered__the_oldest_that_were_given_are_forgotten),
+		TEST(upload__many_of_one_device_at_once__each_key_once),
+		TEST(claim__several_of_one_device__all_different_and_the_oldest),
+		TEST(claim__of_a_large_upload__every_key_once),
+		TEST(claim__batch_spent_while_it_waited__gets_one_of_the_next),
+		TEST(migration__keys_of_before__go_on_in_order),
+	};
+	return cmocka_run_group_tests(tests, world_set_up_all, NULL);
+}
