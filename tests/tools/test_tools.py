@@ -234,7 +234,8 @@ class Help(unittest.TestCase):
     def test_every_program__help__succeeds_with_an_example(self):
         programs = [name for name in sorted(os.listdir(TOOLS)) if os.access(os.path.join(TOOLS, name), os.X_OK)]
         self.assertGreater(len(programs), 15)
-        environment = {**os.environ, "PYTHON": sys.executable, "BELFRY_BIN": "/bin/true"}
+        environment = {**os.environ, "BELFRY_BIN": "/bin/true"}
+        environment.pop("PYTHON", None)  # theirs has what they import; the one that runs this need not
         for name in programs:
             with self.subTest(program=name):
                 done = subprocess.run([os.path.join(TOOLS, name), "--help"], stdin=subprocess.DEVNULL, capture_output=True,
