@@ -1,6 +1,7 @@
 -- name: relations_bundled hot
 -- What is bundled with events: parents, their senders and types, newest position, reader, ignored users. For each parent at most
--- one row for its thread, 1,000 references (oldest first) and 5 edits by its own sender (newest first).
+-- one row for its thread, 1,000 references (oldest first) and 5 edits by its own sender (newest first). OFFSET 0 keeps the events from being
+-- walked first: of a room that has grown since the statistics were made the planner believes that it has one event.
 -- Index: relations_pkey, events_pkey.
 SELECT p.parent_id, 'm.thread', t.latest, NULL, t.n, t.participated
 FROM unnest($2::text[]) AS p(parent_id)
@@ -12,23 +13,25 @@ CROSS JOIN LATERAL (
 ) AS t
 WHERE t.n > 0
 UNION ALL
-SELECT p.parent_id, 'm.reference', t.position, t.event_id, 0, false
+SELECT p.parent_id, 'm.reference', t.position, e.event_id, 0, false
 FROM unnest($2::text[]) AS p(parent_id)
 CROSS JOIN LATERAL (
-	SELECT r.position, e.event_id
-	FROM relations r JOIN events e ON e.room_nid = r.room_nid AND e.position = r.position
+	SELECT r.position FROM relations r
 	WHERE r.room_nid = $1 AND r.parent_id = p.parent_id AND r.rel_type = 'm.reference'
 		AND r.position <= $5 AND r.sender <> ALL ($7::text[])
 	ORDER BY r.position LIMIT 1000
 ) AS t
+CROSS JOIN LATERAL (SELECT event_id FROM events WHERE room_nid = $1 AND position = t.position OFFSET 0) AS e
 UNION ALL
 SELECT p.parent_id, 'm.replace', t.position, NULL, 0, false
 FROM unnest($2::text[], $3::text[], $4::text[]) AS p(parent_id, sender, type)
 CROSS JOIN LATERAL (
 	SELECT r.position
-	FROM relations r JOIN events e ON e.room_nid = r.room_nid AND e.position = r.position
-	WHERE r.room_nid = $1 AND r.parent_id = p.parent_id AND r.rel_type = 'm.replace'
-		AND r.position <= $5 AND r.sender = p.sender AND r.type = p.type
+	FROM (
+		SELECT position FROM relations WHERE room_nid = $1 AND parent_id = p.parent_id AND rel_type = 'm.replace'
+			AND position <= $5 AND sender = p.sender AND type = p.type OFFSET 0
+	) AS r
+	CROSS JOIN LATERAL (SELECT origin_server_ts, event_id FROM events WHERE room_nid = $1 AND position = r.position OFFSET 0) AS e
 	ORDER BY e.origin_server_ts DESC, e.event_id DESC LIMIT 5
 ) AS t;
 
