@@ -2,6 +2,7 @@
 import argparse
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -95,9 +96,10 @@ class Soak:
         taken = self.window.take()
         for watch in self.watches:
             found = watch.sample(taken)
-            self.tell("window %d: %d requests, %.2f + %.2f ms each; %.1f MiB, %d descriptors, %d threads; others %.2f processors" % (
-                number, found["requests"], found["server_ms"], found["database_ms"], found["memory"] / (1 << 20), found["descriptors"],
-                found["threads"], found["foreign"]))
+            self.tell("window %d: %d requests, %.2f + %.2f ms each; %.1f MiB, %d descriptors, %d threads; others %.2f processors; "
+                      "%d wrong answers so far" % (
+                          number, found["requests"], found["server_ms"], found["database_ms"], found["memory"] / (1 << 20),
+                          found["descriptors"], found["threads"], found["foreign"], len(self.crowd.faults)))
         self._write()
         self.window.clear()
 
@@ -154,6 +156,8 @@ class Soak:
 
 def main():
     options = options_of()
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell lets what it starts in the background ignore the former
+        signal.signal(number, signal.default_int_handler)
     settings = {**SETTINGS, **dict(item.split("=", 1) for item in options.set)}
     with tempfile.TemporaryDirectory(prefix="belfry-load-") as folder:
         os.chmod(folder, 0o755)
