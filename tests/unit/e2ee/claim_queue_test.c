@@ -190,21 +190,29 @@ static void claims__in_line__share_a_statement_and_get_their_own(void **state)
 	empty(world, before, 1);
 }
 
+/* Two share a statement that fails after `given` of their keys were taken, as when the leader's time is over; who has none is tried alone. */
+static void fail_together(struct world *world, struct caller before[AT_ONCE], struct caller *leader,
+	struct caller *follower, size_t given)
+{
+	fill(world, before);
+	stand_in_line(world, leader, STR("@leader:hs"), 0, 1);
+	stand_in_line(world, follower, STR("@follower:hs"), 0, 2);
+	world->desk.given[AT_ONCE] = given;
+	end_statement(world, 0, false);
+	wait_begun(world, AT_ONCE + 1);
+	end_statement(world, AT_ONCE, true);
+	end_statement(world, AT_ONCE + 1, false);
+	join(leader);
+	join(follower);
+}
+
 static void claim__fails_with_its_leaders_statement__is_tried_by_itself(void **state)
 {
 	struct world *world = *state;
 	struct caller before[AT_ONCE];
 	struct caller leader;
 	struct caller follower;
-	fill(world, before);
-	stand_in_line(world, &leader, STR("@leader:hs"), 0, 1);
-	stand_in_line(world, &follower, STR("@follower:hs"), 0, 2);
-	end_statement(world, 0, false);
-	wait_begun(world, AT_ONCE + 1);
-	end_statement(world, AT_ONCE, true); /* as when the leader's time is over */
-	end_statement(world, AT_ONCE + 1, false);
-	join(&leader);
-	join(&follower);
+	fail_together(world, before, &leader, &follower, 0);
 	assert_int_equal(leader.err, ERR_STORE);
 	assert_true(follower.has_own_key);
 	assert_int_equal(world->desk.triples[AT_ONCE + 1], 1);
@@ -238,16 +246,7 @@ static void claim__fails_when_some_keys_are_taken__they_are_given(void **state)
 	struct caller before[AT_ONCE];
 	struct caller leader;
 	struct caller follower;
-	fill(world, before);
-	stand_in_line(world, &leader, STR("@leader:hs"), 0, 1);
-	stand_in_line(world, &follower, STR("@follower:hs"), 0, 2);
-	world->desk.given[AT_ONCE] = 1;
-	end_statement(world, 0, false);
-	wait_begun(world, AT_ONCE + 1);
-	end_statement(world, AT_ONCE, true);
-	end_statement(world, AT_ONCE + 1, false);
-	join(&leader);
-	join(&follower);
+	fail_together(world, before, &leader, &follower, 1);
 	assert_true(leader.has_own_key && follower.has_own_key);
 	assert_int_equal(world->desk.triples[AT_ONCE + 1], 1);
 	empty(world, before, 1);
