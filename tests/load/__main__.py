@@ -30,7 +30,8 @@ def options_of():
                "  tools/soak-load --seconds 300 --pause 0.02         five minutes of as much as it takes\n"
                "  BELFRY_BIN=build/tsan/belfry BELFRY_TEST_SLOW=20 tools/with-sanitizer-reports tools/soak-load --seconds 60\n\n"
                "Ends with 1 when something leaks, grows or gets slower, or an answer was wrong, and says what. Control-C ends the load\n"
-               "early: what was sampled until then is judged, but for leaks.")
+               "early: what was sampled until then is judged, but for leaks. SIGUSR1 lets all clients rest, when the machine is wanted for\n"
+               "something else, and go on when it comes again; the time between is of no window.")
     parser.add_argument("--hours", type=float, help="how long (default: what --seconds says)")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--windows", type=int, help="samples (default: 16, or one each 5 s)")
@@ -60,6 +61,16 @@ class Soak:
         self.crowd.wait_ms = int(min(5000, options.seconds * 100))
         self.pump = Pump(servers[0].port)
         self.watches = [Watch(server) for server in servers]
+        self.pump.rested = self.rested
+        signal.signal(signal.SIGUSR1, self.turn)
+
+    def turn(self, *_):
+        self.pump.shall_rest = not self.pump.shall_rest
+
+    def rested(self, is_over):
+        for watch in self.watches:
+            watch.rested(is_over)
+        self.tell("the load goes on" if is_over else "the load rests; the same signal again lets it go on")
 
     def tell(self, text):
         print("[%7.1f s] %s" % (time.monotonic() - self.begun, text), flush=True)

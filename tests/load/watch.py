@@ -78,6 +78,13 @@ class Watch:
         """The first window begins."""
         self.last = self._clocks()
 
+    def rested(self, is_over):
+        """What is used between these two calls is of no window."""
+        now = self._clocks()
+        if is_over:
+            self.last = {name: value + now[name] - self.resting_since[name] for name, value in self.last.items()}
+        self.resting_since = now
+
     def _clocks(self):
         database = set(self.server.database_pids())
         own = {self.server.process.pid, *children_of(self.server.process.pid)} - database

@@ -73,6 +73,9 @@ class Pump:
         self.lanes = 0
         self.numbers = 0
         self.asked = 0  # requests so far
+        self.shall_rest = self.is_resting = False  # the former may be set at any time, also by a signal's handler
+        self.rested = lambda is_over: None  # called when a rest begins (False) and when it is over (True)
+        self.rest_began, self.deferred = 0.0, []  # (lane, answer): what goes on after the rest
 
     def add(self, script, port=None):
         """Starts a script with the next round of run(); port: of another server than the pump's."""
@@ -81,20 +84,36 @@ class Pump:
 
     def run(self):
         while self.lanes:
-            wait = max(0, self.timers[0][0] - time.monotonic()) if self.timers else None
-            for key, events in self.selector.select(wait):
+            if self.shall_rest != self.is_resting:
+                self._turn()
+            wait = max(0, self.timers[0][0] - time.monotonic()) if self.timers else 1
+            for key, events in self.selector.select(1 if self.is_resting else min(wait, 1)):
                 lane = key.data
                 if events & selectors.EVENT_WRITE:
                     self._send(lane)
                 if events & selectors.EVENT_READ:
                     self._receive(lane)
             now = time.monotonic()
-            while self.timers and self.timers[0][0] <= now:
+            while not self.is_resting and self.timers and self.timers[0][0] <= now:
                 _, _, lane, data = heapq.heappop(self.timers)
                 if lane.data is data:
                     if data is not None:
                         self._hang_up(lane)
                     self._go_on(lane, None)
+
+    def _turn(self):
+        """A rest begins: what is under way is answered, nobody goes on. Or it ends: all is as if no time had passed."""
+        self.is_resting = not self.is_resting
+        now = time.monotonic()
+        if self.is_resting:
+            self.rest_began = now
+            self.rested(False)
+            return
+        self.timers = [(when + now - self.rest_began, *rest) for when, *rest in self.timers]
+        deferred, self.deferred = self.deferred, []
+        self.rested(True)
+        for lane, answer in deferred:
+            self._go_on(lane, answer)
 
     def _later(self, lane, pause, data=None):
         """Unless it has got its answer to `data` by then; None: it waits for none."""
@@ -102,6 +121,9 @@ class Pump:
         heapq.heappush(self.timers, (time.monotonic() + pause, self.numbers, lane, data))
 
     def _go_on(self, lane, answer):
+        if self.is_resting:
+            self.deferred.append((lane, answer))
+            return
         try:
             wish = lane.script.send(answer)
             while wish is HANG_UP:
