@@ -6,6 +6,7 @@
 #   tests/fuzz/X_fuzz.c        libFuzzer; corpus in tests/fuzz/corpus/X/
 #   tests/http/test_X.py       pytest against the binary
 #   tests/interop/test_X.py    pytest with real clients and servers of others
+#   tests/plans                which pages each statement reads, when the statistics know little
 #   tests/soak                 one seeded run among Belfrys
 #   tests/load, bench/year     seconds of each
 #   bench/run                  whether it still works
@@ -166,6 +167,14 @@ function(belfry_pytest kind timeout_s)
 	endforeach()
 endfunction()
 
+# Plans are the database's, whatever the server was built with.
+function(belfry_plans)
+	if(lint IN_LIST BELFRY_TESTS)
+		belfry_register(plans storage 300 ${BELFRY_WITH_POSTGRES} ${PYTHON} -B -m plans)
+		set_property(TEST ${BELFRY_TEST_PREFIX}plans PROPERTY WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}/tests)
+	endif()
+endfunction()
+
 # A minute of trouble, most of which it waits: Belfrys alone, since a Synapse costs more and has excuses of its own (tests/soak/README.md).
 function(belfry_soak)
 	if(soak IN_LIST BELFRY_TESTS AND TARGET belfry)
@@ -291,6 +300,7 @@ else()
 	belfry_pytest(interop 900)
 	belfry_pair()
 	belfry_soak()
+	belfry_plans()
 	belfry_soak_load()
 	belfry_year()
 	belfry_bench()

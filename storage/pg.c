@@ -115,13 +115,17 @@ PGconn *pg_connect(struct ctx *ctx, struct str url, struct pg_server only)
 	return PQconnectdbParams(keys, values, 1);
 }
 
-/* Settings, and who is listened to. Statements rather than options of the connection, which PgBouncer refuses. */
+/*
+ * Settings, and who is listened to. Statements rather than options of the connection, which PgBouncer refuses. A plan is made once and for all
+ * arguments: that saves making it, and of one that is made for a room which the statistics do not know PostgreSQL expects a single row, so that any
+ * index will do (tests/plans).
+ */
 static enum err set_up(struct ctx *ctx, struct pg *pg)
 {
 	const char *listen =
 		pg->channel != NULL ? arena_printf(ctx->arena, "; LISTEN %s", pg->channel) : "";
 	enum err err = pg_exec(ctx, pg,
-		arena_printf(ctx->arena, "SET statement_timeout = %lld; SET jit = off%s",
+		arena_printf(ctx->arena, "SET statement_timeout = %lld; SET jit = off; SET plan_cache_mode = force_generic_plan%s",
 			(long long)pg->statement_timeout_ms, listen),
 		SETTING_TIMEOUT_MS);
 	if (err != ERR_OK) {

@@ -2,10 +2,10 @@
 -- Up to $3 events with $1 < position <= $2, in order: position, room, room id, sender, for m.room.member the state key, whether that user is
 -- joined after it and was before it, whether by it another member's state changed (events met on a fork), where it is stored. Among them
 -- memberships of local users in rooms that this server is not in: those have no sender, and are stored elsewhere.
--- Index: events_position_idx, rooms_pkey, states_pkey, states_to_idx, members_position_idx.
+-- Index: events_stream_idx, rooms_pkey, states_pkey, states_to_idx, members_position_idx.
 WITH span AS MATERIALIZED (
 	SELECT room_nid, position, sender, state_key, CASE WHEN type = 'm.room.member' THEN state_key END AS target
-	FROM events WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3
+	FROM events WHERE position > 0 AND position > $1 AND position <= $2 ORDER BY position LIMIT $3
 )
 (SELECT e.position, e.room_nid, r.room_id, e.sender, e.target,
 	coalesce((SELECT s.membership = 'join' AND s.to_position > e.position FROM states s WHERE s.room_nid = e.room_nid
@@ -42,7 +42,7 @@ SELECT room_nid, alias FROM aliases WHERE room_nid = ANY($1::bigint[]);
 -- Receipts with $1 < position <= $2, in order, up to $3: position, room, room id, user, whether it is private.
 -- Index: receipts_stream_idx, rooms_pkey.
 SELECT c.position, c.room_nid, r.room_id, c.user_id, c.receipt_type = 'm.read.private'
-FROM receipts c JOIN rooms r ON r.room_nid = c.room_nid WHERE c.position > $1 AND c.position <= $2 ORDER BY c.position LIMIT $3;
+FROM receipts c JOIN rooms r ON r.room_nid = c.room_nid WHERE c.position > 0 AND c.position > $1 AND c.position <= $2 ORDER BY c.position LIMIT $3;
 
 -- name: appservice_look_devices
 -- What concerns devices with $1 < position <= $2, in order, up to $3: position, user, whether it is a change of keys, else messages.
@@ -79,7 +79,7 @@ SELECT position, kind, room_nid, event_position FROM appservice_queue WHERE apps
 -- name: appservice_receipts hot
 -- Receipts at positions ($1), in order: room id, user, type, thread, event, time. Index: receipts_stream_idx, rooms_pkey.
 SELECT r.room_id, c.user_id, c.receipt_type, c.thread_id, c.event_id, c.ts
-FROM receipts c JOIN rooms r ON r.room_nid = c.room_nid WHERE c.position = ANY($1::bigint[]) ORDER BY c.position;
+FROM receipts c JOIN rooms r ON r.room_nid = c.room_nid WHERE c.position > 0 AND c.position = ANY($1::bigint[]) ORDER BY c.position;
 
 -- name: appservice_messages hot
 -- Messages to devices at positions ($1), in order: user, device, position, text. Index: device_messages_position_idx.

@@ -1,9 +1,9 @@
 -- name: directory_changes hot
 -- Up to $4 state events of the types $3 with $1 < position <= $2, in order; the text only of member events. Rooms that became whole are among
--- them, with an empty type. Index: events_position_idx, rooms_whole_idx.
+-- them, with an empty type. Index: events_stream_idx, rooms_whole_idx.
 SELECT position, room_nid, type, state_key, json FROM (
 	(SELECT position, room_nid, type, state_key, CASE WHEN type = 'm.room.member' THEN json END AS json
-	FROM events WHERE position > $1 AND position <= $2 AND state_key IS NOT NULL AND type = ANY ($3::text[])
+	FROM events WHERE position > 0 AND position > $1 AND position <= $2 AND state_key IS NOT NULL AND type = ANY ($3::text[])
 	ORDER BY position LIMIT $4)
 	UNION ALL
 	(SELECT whole_at, room_nid, '', '', NULL FROM rooms WHERE whole_at > 0 AND whole_at > $1 AND whole_at <= $2

@@ -21,15 +21,15 @@ FROM events WHERE room_nid = $1 AND position > $2 AND position <= $3 ORDER BY po
 -- name: events_from_ts hot
 -- Positions and times of up to $5 events of the timeline that come after ($2, $3) in the order of time, up to position $4. Index: events_ts_idx.
 SELECT position, origin_server_ts FROM events
-WHERE room_nid = $1 AND origin_server_ts >= $2 AND (origin_server_ts, position) > ($2, $3) AND position <= $4
-	AND position > -1152921504606846976
+WHERE room_nid = $1 AND origin_server_ts >= $2 AND (origin_server_ts, position) > ($2, $3) AND position + 0 <= $4
+	AND position + 0 > -1152921504606846976
 ORDER BY origin_server_ts, position LIMIT $5;
 
 -- name: events_until_ts hot
 -- The same backwards: those before ($2, $3), newest first. Index: events_ts_idx.
 SELECT position, origin_server_ts FROM events
-WHERE room_nid = $1 AND origin_server_ts <= $2 AND (origin_server_ts, position) < ($2, $3) AND position <= $4
-	AND position > -1152921504606846976
+WHERE room_nid = $1 AND origin_server_ts <= $2 AND (origin_server_ts, position) < ($2, $3) AND position + 0 <= $4
+	AND position + 0 > -1152921504606846976
 ORDER BY origin_server_ts DESC, position DESC LIMIT $5;
 
 -- name: thread_counts_at hot
@@ -50,6 +50,6 @@ SELECT position FROM relations
 WHERE room_nid = $1 AND parent_id = $2 AND rel_type = $3 AND sender = $4 ORDER BY position;
 
 -- name: events_in_stream hot
--- Up to $3 events of all rooms with $1 < position <= $2, oldest first. Index: events_position_idx.
+-- Up to $3 events of all rooms with $1 < position <= $2, oldest first. Index: events_stream_idx.
 SELECT position, event_id, json, replaces_position, thread_root, txn, notify_seq, highlight_seq, redacted_by, room_nid, fate
-FROM events WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3;
+FROM events WHERE position > 0 AND position > $1 AND position <= $2 ORDER BY position LIMIT $3;

@@ -44,10 +44,12 @@ UPDATE events SET hold = 2 WHERE room_nid = $1 AND position = ANY ($2::bigint[])
 -- whether others rest on it. Index: events_pkey, event_states_pkey, states_pkey.
 SELECT e.position, e.event_id, e.json, s.difference, e.hold > 0 OR EXISTS (
 	SELECT FROM states st WHERE st.room_nid = e.room_nid AND st.type = e.type AND st.state_key = e.state_key
-	AND st.event_position = e.position)
-FROM rooms r JOIN events e ON e.room_nid = r.room_nid AND e.position < r.ground_position
-LEFT JOIN event_states s ON s.room_nid = e.room_nid AND s.position = e.position
-WHERE r.room_nid = $1 AND e.hold < 2 ORDER BY e.position DESC;
+	AND st.event_position = e.position OFFSET 0)
+FROM events e LEFT JOIN LATERAL (
+	SELECT difference FROM event_states WHERE room_nid = e.room_nid AND position = e.position OFFSET 0
+) AS s ON true
+WHERE e.room_nid = $1 AND e.position < (SELECT ground_position FROM rooms WHERE room_nid = $1) AND e.hold < 2
+ORDER BY e.position DESC;
 
 -- name: events_aside_forget
 -- Some of these are given up. Index: events_pkey, event_states_pkey.
@@ -78,12 +80,12 @@ WITH RECURSIVE chain(event_id) AS (
 	SELECT unnest($2::text[])
 	UNION
 	SELECT CASE json_typeof(a.ref) WHEN 'array' THEN a.ref ->> 0 ELSE a.ref #>> '{}' END
-	FROM chain c JOIN events e ON e.event_id = c.event_id AND e.room_nid = $1
+	FROM chain c CROSS JOIN LATERAL (SELECT json FROM events WHERE event_id = c.event_id AND room_nid + 0 = $1 OFFSET 0) AS e
 	CROSS JOIN LATERAL json_array_elements(e.json::json -> 'auth_events') AS a(ref)
 )
 SELECT e.position, e.event_id, e.json, e.replaces_position, e.thread_root, e.txn, e.notify_seq, e.highlight_seq,
 	e.redacted_by, e.room_nid, e.fate
-FROM chain c JOIN events e ON e.event_id = c.event_id WHERE e.room_nid = $1;
+FROM chain c CROSS JOIN LATERAL (SELECT * FROM events WHERE event_id = c.event_id AND room_nid + 0 = $1 OFFSET 0) AS e;
 
 -- name: gap_newest hot
 -- The newest gap whose event on this side is in ($2, $3], and which may be asked for at $4, or waits for longer than gap_postpone lets any,

@@ -52,7 +52,9 @@ WHERE s.user_id = $1 AND s.membership = 'join'
 		AND o.user_id <> $1 AND o.user_id <> $2)
 	AND NOT EXISTS (SELECT 1 FROM states AS t WHERE t.room_nid = s.room_nid AND t.state_key = '' AND t.to_position = 9223372036854775807
 		AND t.type IN ('m.room.name', 'm.room.canonical_alias', 'm.room.tombstone'))
-	AND EXISTS (SELECT 1 FROM states AS t JOIN events AS e ON e.room_nid = t.room_nid AND e.position = t.event_position
-		WHERE t.room_nid = s.room_nid AND t.type = 'm.room.member' AND t.state_key IN ($1, $2)
-			AND t.membership = 'invite' AND e.json ~ '"is_direct"\s*:\s*true')
+	AND EXISTS (SELECT 1 FROM unnest(ARRAY[$1, $2]) AS k(user_id)
+		CROSS JOIN LATERAL (SELECT event_position FROM states WHERE room_nid = s.room_nid AND type = 'm.room.member'
+			AND state_key = k.user_id AND membership = 'invite' OFFSET 0) AS t
+		CROSS JOIN LATERAL (SELECT json FROM events WHERE room_nid = s.room_nid AND position = t.event_position OFFSET 0) AS e
+		WHERE e.json ~ '"is_direct"\s*:\s*true' OFFSET 0)
 ORDER BY s.position DESC LIMIT 1;

@@ -3,11 +3,11 @@
 -- server (NULL: all of the room have to be looked at), whether it is there after the event, whether it is known as being there. $4 is our
 -- own name. The last row: position of the newest event of the span (0: none), NULL unless something of it may go to others, whether
 -- the limit cut it short, whether there are receipts in it, whether users of ours come or go where others are. Stays, and states of a key, follow each other: what began last is what can hold. Index:
--- events_position_idx, server_stays_pkey, server_stays_to_idx, states_pkey, states_to_idx, states_servers_idx, receipts_stream_idx.
+-- events_stream_idx, server_stays_pkey, server_stays_to_idx, states_pkey, states_to_idx, states_servers_idx, receipts_stream_idx.
 WITH span AS MATERIALIZED (
 	SELECT room_nid, position, type, state_key, sender, CASE WHEN type = 'm.room.member' AND state_key IS NOT NULL
 		THEN substr(state_key, strpos(state_key, ':') + 1) END AS target
-	FROM events WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3
+	FROM events WHERE position > 0 AND position > $1 AND position <= $2 ORDER BY position LIMIT $3
 ), looked AS MATERIALIZED (
 	SELECT e.*, coalesce((SELECT o.to_position FROM server_stays o WHERE o.room_nid = e.room_nid AND o.server = $4
 			ORDER BY o.from_position DESC LIMIT 1) = 9223372036854775807, false) AS is_tracked,
@@ -37,7 +37,7 @@ SELECT (SELECT coalesce(max(position), 0) FROM span), (SELECT count(*) FROM span
 	CASE WHEN EXISTS (SELECT 1 FROM span e WHERE e.target <> $4 OR (SELECT o.to_position FROM server_stays o
 		WHERE o.room_nid = e.room_nid AND o.server <> $4 ORDER BY o.to_position DESC LIMIT 1) >= e.position) THEN 'events' END,
 	(SELECT count(*) FROM span) = $3,
-	EXISTS (SELECT 1 FROM receipts r WHERE r.position > $1 AND r.position <= $2 AND r.receipt_type = 'm.read'),
+	EXISTS (SELECT 1 FROM receipts r WHERE r.position > 0 AND r.position > $1 AND r.position <= $2 AND r.receipt_type = 'm.read'),
 	EXISTS (SELECT 1 FROM span e WHERE e.target = $4 AND (SELECT o.to_position FROM server_stays o
 		WHERE o.room_nid = e.room_nid AND o.server <> $4 ORDER BY o.to_position DESC LIMIT 1) = 9223372036854775807);
 
@@ -80,13 +80,13 @@ ON CONFLICT DO NOTHING;
 -- name: outbox_targets
 -- Which events with $1 < position <= $2 go to which servers: position, room, server; in order. $3 is our own name. Events of our own users,
 -- unless marked otherwise, to all servers that are in the room, and to the one whose user is invited, kicked, banned.
--- Index: events_position_idx, outbox_marks_pkey, server_stays_to_idx.
+-- Index: events_stream_idx, outbox_marks_pkey, server_stays_to_idx.
 WITH span AS MATERIALIZED (
 	SELECT e.room_nid, e.position, substr(e.sender, strpos(e.sender, ':') + 1) AS origin,
 		CASE WHEN e.type = 'm.room.member' AND e.state_key IS NOT NULL
 			THEN substr(e.state_key, strpos(e.state_key, ':') + 1) END AS target
 	FROM events e LEFT JOIN outbox_marks k ON k.event_id = e.event_id
-	WHERE e.position > $1 AND e.position <= $2 AND coalesce(k.is_sent, substr(e.sender, strpos(e.sender, ':') + 1) = $3)
+	WHERE e.position > 0 AND e.position > $1 AND e.position <= $2 AND coalesce(k.is_sent, substr(e.sender, strpos(e.sender, ':') + 1) = $3)
 )
 SELECT s.position, s.room_nid, o.server FROM span s CROSS JOIN LATERAL (
 	-- The offset says nothing, but keeps the planner from a hash of the stays of all rooms.
@@ -123,10 +123,10 @@ WHERE m.user_id = ANY($1::text[]) AND m.membership = 'join' AND o.server <> $2 A
 
 -- name: outbox_introduced
 -- Who of our users ($3 is our own name) has come into a room with $1 < position <= $2, with servers there that share no other room with the
--- user: user, server. Index: events_position_idx, server_stays_to_idx, members_pkey.
+-- user: user, server. Index: events_stream_idx, server_stays_to_idx, members_pkey.
 SELECT DISTINCT e.state_key, o.server FROM events e JOIN server_stays o ON o.room_nid = e.room_nid
 	AND o.from_position <= e.position AND o.to_position = 9223372036854775807
-WHERE e.position > $1 AND e.position <= $2 AND e.type = 'm.room.member' AND o.server <> $3
+WHERE e.position > 0 AND e.position > $1 AND e.position <= $2 AND e.type = 'm.room.member' AND o.server <> $3
 	AND substr(e.state_key, strpos(e.state_key, ':') + 1) = $3
 	AND EXISTS (SELECT 1 FROM members m WHERE m.user_id = e.state_key AND m.room_nid = e.room_nid
 		AND m.position = e.position AND m.membership = 'join')

@@ -41,16 +41,17 @@ SELECT position, place FROM event_places WHERE room_nid = $1 AND position = ANY 
 -- Index: events_pkey, events_event_id_key, event_places_position_key.
 WITH RECURSIVE behind(position, place) AS (
 	SELECT e.position, coalesce(p.place, e.position)
-	FROM events e LEFT JOIN event_places p ON p.room_nid = $1 AND p.position = e.position
+	FROM events e LEFT JOIN LATERAL (SELECT place FROM event_places WHERE room_nid = $1 AND position = e.position OFFSET 0) AS p ON true
 	WHERE e.event_id = ANY ($2::text[]) AND e.room_nid = $1 AND (e.position > -1152921504606846976 OR e.fate IN (2, 3))
 	UNION
 	SELECT e.position, coalesce(p.place, e.position)
-	FROM behind b JOIN events s ON s.room_nid = $1 AND s.position = b.position
+	FROM behind b CROSS JOIN LATERAL (SELECT json FROM events WHERE room_nid = $1 AND position = b.position OFFSET 0) AS s
 	CROSS JOIN LATERAL json_array_elements(s.json::json -> 'prev_events') AS a(ref)
-	JOIN events e ON e.event_id = CASE WHEN position('\u0000' IN a.ref::text) > 0 THEN NULL
-		WHEN json_typeof(a.ref) = 'array' THEN a.ref ->> 0 ELSE a.ref #>> '{}' END
+	CROSS JOIN LATERAL (SELECT room_nid, position, fate FROM events
+		WHERE event_id = CASE WHEN position('\u0000' IN a.ref::text) > 0 THEN NULL
+			WHEN json_typeof(a.ref) = 'array' THEN a.ref ->> 0 ELSE a.ref #>> '{}' END OFFSET 0) AS e
+	LEFT JOIN LATERAL (SELECT place FROM event_places WHERE room_nid = $1 AND position = e.position OFFSET 0) AS p ON true
+	WHERE (b.place >= $3 OR b.position <= -1152921504606846976)
 		AND e.room_nid = $1 AND (e.position > -1152921504606846976 OR e.fate IN (2, 3))
-	LEFT JOIN event_places p ON p.room_nid = $1 AND p.position = e.position
-	WHERE b.place >= $3 OR b.position <= -1152921504606846976
 )
 SELECT position, place FROM behind LIMIT $4;

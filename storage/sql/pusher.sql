@@ -41,9 +41,9 @@ FROM pushers WHERE user_id = $1 ORDER BY pusher_nid;
 -- name: push_candidates
 -- Of up to $3 events with $1 < position <= $2, each with each local member (or invited user) who has a pusher and did not send it; the
 -- newest event of the span is in the last row, whose user is NULL, and whose room is 1 when one with a pusher read something. Index:
--- events_position_idx, members_pkey or members_room_idx, pushers_device_idx, receipts_stream_idx.
+-- events_stream_idx, members_pkey or members_room_idx, pushers_device_idx, receipts_stream_idx.
 WITH span AS MATERIALIZED (
-	SELECT room_nid, position, sender FROM events WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3
+	SELECT room_nid, position, sender FROM events WHERE position > 0 AND position > $1 AND position <= $2 ORDER BY position LIMIT $3
 ), pushed AS MATERIALIZED (
 	SELECT DISTINCT user_id FROM pushers
 )
@@ -54,7 +54,7 @@ WHERE s.sender <> m.user_id
 ORDER BY s.position)
 UNION ALL
 SELECT (EXISTS (SELECT 1 FROM receipts AS r JOIN pushed AS p ON p.user_id = r.user_id
-		WHERE r.position > $1 AND r.position <= $2))::int::bigint,
+		WHERE r.position > 0 AND r.position > $1 AND r.position <= $2))::int::bigint,
 	coalesce(max(position), 0), CASE WHEN count(*) < $3 THEN 'all' END FROM span;
 
 -- name: push_enqueue
@@ -65,7 +65,7 @@ WITH news AS (
 	SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[]) AS u(user_id, position, room_nid, tweaks)
 ), readers AS (
 	SELECT r.user_id, max(r.position) AS position FROM receipts AS r
-	WHERE r.position > $5 AND r.position <= $6 AND EXISTS (SELECT 1 FROM pushers AS p WHERE p.user_id = r.user_id)
+	WHERE r.position > 0 AND r.position > $5 AND r.position <= $6 AND EXISTS (SELECT 1 FROM pushers AS p WHERE p.user_id = r.user_id)
 	GROUP BY r.user_id
 ), wanted AS (
 	SELECT * FROM news UNION ALL SELECT user_id, position, 0, NULL FROM readers
@@ -178,7 +178,7 @@ SELECT e.room_nid, e.position, EXISTS (SELECT 1 FROM receipts AS r
 		AND r.thread_id IN ('', coalesce(e.thread_root, 'main')))
 FROM members AS m JOIN LATERAL (
 	SELECT room_nid, position, thread_root FROM events
-	WHERE room_nid = m.room_nid AND position > 0 AND position < $2 AND sender <> $1 ORDER BY position DESC LIMIT $3
+	WHERE room_nid = m.room_nid AND position > -1152921504606846976 AND position < $2 AND sender <> $1 ORDER BY position DESC LIMIT $3
 ) AS e ON true
 WHERE m.user_id = $1 AND m.membership = 'join'
 ORDER BY e.position DESC LIMIT $3;

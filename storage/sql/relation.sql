@@ -98,7 +98,7 @@ CROSS JOIN LATERAL (
 ) AS t
 WHERE t.position <= $2 AND ($4::text IS NULL
 	OR EXISTS (SELECT 1 FROM relations r WHERE r.room_nid = $1 AND r.parent_id = roots.thread_root
-		AND r.rel_type = 'm.thread' AND r.sender = $4)
+		AND r.rel_type = 'm.thread' AND r.sender = $4 OFFSET 0)
 	OR EXISTS (SELECT 1 FROM events e WHERE e.event_id = roots.thread_root AND e.room_nid = $1
-		AND e.sender = $4))
+		AND e.sender = $4 OFFSET 0))
 ORDER BY t.position DESC LIMIT $6;

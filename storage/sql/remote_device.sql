@@ -12,6 +12,7 @@ WHERE user_id = ANY($1::text[]) ORDER BY user_id, device_id;
 -- name: remote_user_shares hot
 -- Those of the users who share a room with somebody here. Index: members_pkey, members_local_idx.
 SELECT DISTINCT m.user_id FROM members m JOIN LATERAL (
-	SELECT 1 FROM members h WHERE h.room_nid = m.room_nid AND h.is_local AND h.membership = 'join' LIMIT 1
+	SELECT 1 FROM members h WHERE h.room_nid >= m.room_nid AND h.room_nid <= m.room_nid AND h.is_local AND h.membership = 'join'
+	ORDER BY h.room_nid LIMIT 1
 ) AS here ON true
 WHERE m.user_id = ANY($1::text[]) AND m.membership = 'join';
