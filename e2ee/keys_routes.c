@@ -32,7 +32,15 @@ static enum err post_upload(struct call *call)
 	return ERR_OK;
 }
 
-/* An object that has to be there, and the time that other servers get. */
+/* Each server is a look-up and a request, which may go on for seconds after the answer. */
+static enum err charge_servers(struct call *call, const struct json *wanted)
+{
+	struct e2ee_remote_ask *asks;
+	size_t servers = e2ee_remote_asks(call->ctx.arena, hs_of(call), wanted, &asks);
+	return call_charge(call, servers > 0 ? servers - 1 : 0);
+}
+
+/* An object that has to be there, whose servers are charged, and the time that these get. */
 static enum err read_query(struct call *call, const char *key, const struct json **out,
 	int64_t *out_timeout_ms)
 {
@@ -44,7 +52,7 @@ static enum err read_query(struct call *call, const char *key, const struct json
 	}
 	TRY(body_opt_int(call, body, "timeout", 0, INT64_MAX, TIMEOUT_MS, out_timeout_ms));
 	*out_timeout_ms = MIN_OF(*out_timeout_ms, (int64_t)TIMEOUT_MAX_MS);
-	return ERR_OK;
+	return charge_servers(call, *out);
 }
 
 static enum err post_query(struct call *call)

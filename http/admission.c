@@ -13,11 +13,9 @@ enum {
 	TURN_RETRY_MS = 2000,
 };
 
-/* Errors: LIMIT */
-static enum err take_tokens(struct call *call, enum route_rate rate, struct str key, size_t tokens)
+/* Errors: LIMIT, if it has to wait */
+static enum err check_wait(struct call *call, int64_t wait_ms)
 {
-	struct http_server *server = call->state->request->server;
-	int64_t wait_ms = rate_take(server->rates, rate, key, tokens, clock_mono_us());
 	if (wait_ms == 0) {
 		return ERR_OK;
 	}
@@ -44,7 +42,8 @@ static enum err authenticate_server(struct call *call)
 	struct http_server *server = request->server;
 	const struct http_ports *ports = server->config.ports;
 	if (server->rates != NULL && !request->is_unproven && call_principal(call) == NULL) {
-		TRY(take_tokens(call, RATE_UNPROVEN, request->address, 1));
+		TRY(check_wait(call,
+			rate_take(server->rates, RATE_UNPROVEN, request->address, 1, clock_mono_us())));
 		request->is_unproven = true;
 	}
 	TRY(ports->authenticate(ports->self, call));
@@ -71,22 +70,21 @@ static enum err authenticate(struct call *call)
 	return ERR_OK;
 }
 
-static enum err charge(struct call *call, size_t tokens)
+/* The budget of the call's route. NULL: it has none */
+static struct rate_table *rates_of(const struct call *call)
 {
-	struct http_server *server = call->state->request->server;
-	if (server->rates == NULL || call->route->rate == RATE_NONE || tokens == 0) {
-		return ERR_OK;
-	}
-	return take_tokens(call, call->route->rate, rate_key(call), tokens);
+	return call->route->rate != RATE_NONE ? call->state->request->server->rates : NULL;
 }
 
 enum err call_charge(struct call *call, size_t tokens)
 {
 	struct request *request = call->state->request;
-	if (request->is_charged) {
+	struct rate_table *rates = rates_of(call);
+	if (request->is_charged || rates == NULL) {
 		return ERR_OK;
 	}
-	TRY(charge(call, tokens));
+	TRY(check_wait(call,
+		rate_take_more(rates, call->route->rate, rate_key(call), tokens, clock_mono_us())));
 	request->is_charged = true;
 	return ERR_OK;
 }
@@ -98,7 +96,10 @@ static enum err check_rate(struct call *call)
 		return ERR_OK;
 	}
 	request->is_rated = true;
-	return charge(call, 1);
+	struct rate_table *rates = rates_of(call);
+	return rates != NULL
+		? check_wait(call, rate_take(rates, call->route->rate, rate_key(call), 1, clock_mono_us()))
+		: ERR_OK;
 }
 
 /* Waits for its turn without a thread. Errors: DEFER (the call is parked); LIMIT */

@@ -105,7 +105,7 @@ void call_set_principal(struct call *call, void *principal, void (*release)(void
 
 /**
  * Charges more of the route's budget, before anything is done, for a request that does the work of several: as if it
- * had come `tokens` times more. A run that begins anew is not charged again.
+ * had come `tokens` times more, but no more than a full bucket. A run that begins anew is not charged again.
  * Errors: LIMIT M_LIMIT_EXCEEDED
  */
 MUST_CHECK enum err call_charge(struct call *call, size_t tokens);

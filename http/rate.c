@@ -112,9 +112,7 @@ int64_t rate_take(struct rate_table *table, enum route_rate rate, struct str key
 	if (pace.interval_us == 0 || key.n == 0) {
 		return 0;
 	}
-	int64_t wanted = (int64_t)tokens <= table->paces[rate].burst
-		? MIN_OF((int64_t)tokens, pace.burst)
-		: (int64_t)tokens;
+	int64_t wanted = MIN_OF((int64_t)tokens, pace.burst);
 	uint64_t tag = tag_of(rate, key);
 	size_t index = (size_t)(tag >> 32) % SETS;
 	LOCK_SCOPE(&table->locks[index % LOCKS]);
@@ -127,6 +125,15 @@ int64_t rate_take(struct rate_table *table, enum route_rate rate, struct str key
 	}
 	bucket->full_us = full_us + more_us + pace.interval_us;
 	return 0;
+}
+
+int64_t rate_take_more(struct rate_table *table, enum route_rate rate, struct str key,
+	size_t tokens, int64_t now_us)
+{
+	const struct pace pace = share_of(table, rate);
+	size_t more = MIN_OF(tokens, (size_t)MAX_OF(pace.burst - 1, (int64_t)0));
+	int64_t wait_ms = more > 0 ? rate_take(table, rate, key, more, now_us) : 0;
+	return wait_ms > 0 ? wait_ms + (pace.interval_us + 999) / 1000 : 0;
 }
 
 void rate_give(struct rate_table *table, enum route_rate rate, struct str key, int64_t now_us)

@@ -31,7 +31,7 @@ void rate_share(struct rate_table *table, size_t processes);
  * Takes tokens: all or none.
  *
  * @param key     whose bucket; "" is exempt
- * @param tokens  at least 1; more than a full bucket holds are never there; more than this process's share of one count as the share
+ * @param tokens  at least 1; more than a full bucket holds, or this process's share of one, count as a full one
  * @param now_us  monotonic microseconds
  * @return        0 when they were there, else milliseconds (≥ 1) until they are
  *
@@ -39,6 +39,14 @@ void rate_share(struct rate_table *table, size_t processes);
  */
 int64_t rate_take(struct rate_table *table, enum route_rate rate, struct str key, size_t tokens,
 	int64_t now_us);
+
+/**
+ * Takes more for what one was taken for already: with that one no more than a full bucket.
+ * @param tokens  may be 0
+ * @return        0, or milliseconds until that one and these are there
+ */
+int64_t rate_take_more(struct rate_table *table, enum route_rate rate, struct str key,
+	size_t tokens, int64_t now_us);
 
 /** Puts one back: what it was taken for did not count. One that is full, or forgotten, stays as it is. */
 void rate_give(struct rate_table *table, enum route_rate rate, struct str key, int64_t now_us);

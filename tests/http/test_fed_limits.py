@@ -66,6 +66,29 @@ def test_unproven__by_address__only_what_was_wrong_is_charged(make_federated, re
     is_told_to_wait(remote.send(server, "GET", "/publicRooms", **wrong))
 
 
+def nobody_at(count):
+    """Names of servers that refuse the connection."""
+    return ["127.0.0.1:%d" % (number + 1) for number in range(count)]
+
+
+@pytest.mark.one_process("each process gives out its share of a limit, one request at the least")
+@pytest.mark.parametrize("path, field, wanted", [("/keys/query", "device_keys", []),
+                                                 ("/keys/claim", "one_time_keys", {"D": "signed_curve25519"})])
+def test_keys__of_many_servers__charged_as_many_requests(make_federated, path, field, wanted):
+    """Whoever does not wait for the answers leaves behind what is under way, again and again."""
+    server = limited(make_federated, **{"read.per_minute": 1, "read.burst": 20}).start()
+
+    def ask(user, count, **more):
+        return user.post(path, {field: {"@u:" + name: wanted for name in nobody_at(count)}, "timeout": 0, **more})
+    lin, eve = server.user(), server.user()
+    assert len(ask(lin, 12).ok()["failures"]) == 12
+    is_told_to_wait(ask(lin, 12))
+    assert len(ask(lin, 7).ok()["failures"]) == 7
+    is_told_to_wait(ask(lin, 1))
+    assert len(ask(eve, 100).ok()["failures"]) == 100  # no more than a full budget
+    is_told_to_wait(ask(eve, 1))
+
+
 class Metrics:
     def __init__(self, port):
         self.http = Client("http://127.0.0.1:%d" % port).http

@@ -50,7 +50,40 @@ static void bucket__several_tokens__all_or_none(void **state)
 	assert_int_equal(rate_take(table, RATE_MESSAGE, STR("@a:hs"), 1, start_us), 0);
 	assert_int_equal(rate_take(table, RATE_MESSAGE, STR("@a:hs"), 5, start_us), 500);
 	assert_int_equal(rate_take(table, RATE_MESSAGE, STR("@a:hs"), 5, start_us + 500000), 0);
-	assert_true(rate_take(table, RATE_MESSAGE, STR("@b:hs"), 6, start_us) > 0); /* never so many */
+	rate_destroy(table);
+}
+
+static void bucket__more_tokens_than_it_holds__a_full_one(void **state)
+{
+	(void)state;
+	struct rate_table *table = table_of(10, 5);
+	assert_int_equal(rate_take(table, RATE_MESSAGE, STR("@a:hs"), 1, start_us), 0);
+	assert_int_equal(rate_take(table, RATE_MESSAGE, STR("@a:hs"), 6000, start_us), 100);
+	assert_int_equal(rate_take(table, RATE_MESSAGE, STR("@a:hs"), 6000, start_us + 100000), 0);
+	assert_int_equal(rate_take(table, RATE_MESSAGE, STR("@a:hs"), 1, start_us + 100000), 100);
+	rate_destroy(table);
+}
+
+/* As a request: one when it comes, the rest when it is known what it costs. */
+static int64_t take_in_two(struct rate_table *table, size_t more, int64_t now_us)
+{
+	assert_int_equal(rate_take(table, RATE_MESSAGE, STR("@a:hs"), 1, now_us), 0);
+	return rate_take_more(table, RATE_MESSAGE, STR("@a:hs"), more, now_us);
+}
+
+static void bucket__more_after_the_first__there_when_it_was_said(void **state)
+{
+	(void)state;
+	struct rate_table *table = table_of(10, 5);
+	assert_int_equal(take_in_two(table, 0, start_us), 0);
+	assert_int_equal(take_in_two(table, 1, start_us), 0);
+	assert_int_equal(take_in_two(table, 3, start_us),
+		300); /* one is left; what came is charged again */
+	assert_int_equal(take_in_two(table, 3, start_us + 300000), 0);
+	assert_int_equal(take_in_two(table, 6000, start_us + 800000), 0);
+	assert_int_equal(take_in_two(table, 6000, start_us + 900000), 500);
+	assert_int_equal(take_in_two(table, 6000, start_us + 1400000), 0);
+	assert_true(rate_take(table, RATE_MESSAGE, STR("@a:hs"), 1, start_us + 1400000) > 0);
 	rate_destroy(table);
 }
 
@@ -127,7 +160,6 @@ static void bucket__two_processes__each_gives_out_half(void **state)
 	int64_t later_us = start_us + 200 * INT64_C(1000000);
 	assert_int_equal(rate_take(first, RATE_MESSAGE, STR("@a:hs"), 5, later_us), 0);
 	assert_true(rate_take(first, RATE_MESSAGE, STR("@a:hs"), 1, later_us) > 0);
-	assert_true(rate_take(second, RATE_MESSAGE, STR("@a:hs"), 6, later_us) > 0); /* never so many */
 	rate_share(second, 1);
 	assert_int_equal(rate_take(second, RATE_MESSAGE, STR("@a:hs"), 5, later_us), 0);
 	rate_destroy(first);
@@ -140,6 +172,8 @@ int main(void)
 		cmocka_unit_test(bucket__token_given_back__there_again),
 		cmocka_unit_test(bucket__burst_used_up__refills_at_its_rate),
 		cmocka_unit_test(bucket__several_tokens__all_or_none),
+		cmocka_unit_test(bucket__more_tokens_than_it_holds__a_full_one),
+		cmocka_unit_test(bucket__more_after_the_first__there_when_it_was_said),
 		cmocka_unit_test(bucket__keys_and_classes__are_apart),
 		cmocka_unit_test(bucket__two_processes__each_gives_out_half),
 		cmocka_unit_test(bucket__no_key_or_no_rate__exempt),
