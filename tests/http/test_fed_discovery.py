@@ -230,10 +230,14 @@ def test_names__thousands_that_no_name_server_tells__no_thread_for_each_and_othe
     threads = threads_of(net.server)
     wanted = {"@u:s%d.dead.example:1" % number: [] for number in range(6000)}
     found = []
+
+    def are_looked_up():
+        assert threads_of(net.server) < threads + 50
+        return len(dead_names(net)) > 100
     # Shorter than the name server is waited for: none of those that are asked first makes room for others.
     asking = threading.Thread(target=lambda: found.append(alice.post("/keys/query", {"device_keys": wanted, "timeout": 2000}).ok()))
     asking.start()
-    wait_until(lambda: len(dead_names(net)) > 100, what="names that are looked up")
+    wait_until(are_looked_up, what="names that are looked up")
     assert net.keys_of(good.name)
     assert threads_of(net.server) < threads + 50
     asking.join()
