@@ -478,7 +478,7 @@ struct http_client *http_client_create(const struct http_client_config *config)
 	lock_init(&client->lock, RANK_LEAF);
 	client->last = &client->first;
 	struct rng rng = rng_os();
-	client->dns = dns_create(config->dns_servers, &rng);
+	client->dns = dns_create(config->dns_servers, NULL, &rng);
 	client->thread = thread_start("http-client", run, client);
 	return client;
 }

@@ -1,6 +1,6 @@
 /*
  * A channel of c-ares belongs to the thread; look-ups are handed over through a list under a lock, an eventfd wakes it.
- * The thread sleeps in poll(2) with the channel's few sockets and its timer. The library reads /etc/resolv.conf once, for a channel; so
+ * The thread sleeps in poll(2) with the channel's few sockets and its timer. The library reads the system's file once, for a channel; so
  * when that has changed there is a new one, of which everything is asked again that the old one had under way.
  */
 #include "http/dns.h"
@@ -27,8 +27,6 @@ enum {
 	MAX_RECORDS = 16,   /* more are not looked at */
 };
 
-#define SYSTEM_FILE "/etc/resolv.conf"
-
 struct look_up {
 	struct dns *dns;
 	struct look_up *next;
@@ -40,6 +38,7 @@ struct look_up {
 
 struct dns {
 	struct str servers; /* on the heap */
+	struct dns_system system;
 	struct rng rng;
 	int wake_fd;
 	struct lock lock;
@@ -50,7 +49,7 @@ struct dns {
 	struct look_up **last; /* guarded by lock */
 	/* The thread's own: */
 	ares_channel channel;
-	struct stat system_file; /* as it was when the channel was made */
+	struct stat file; /* as it was when the channel was made */
 	size_t under_way;
 	bool is_renewing;
 };
@@ -199,9 +198,15 @@ static void wake(struct dns *dns)
 /* @return false (logged) when there is no channel to be had */
 static bool make_channel(const struct dns *dns, ares_channel *out)
 {
-	struct ares_options options = {.timeout = TRY_MS, .tries = TRIES};
+	struct ares_options options = {.timeout = TRY_MS,
+		.tries = TRIES,
+		.udp_port = dns->system.port,
+		.tcp_port = dns->system.port,
+		.resolvconf_path = (char *)(uintptr_t)dns->system.file}; /* copied */
 	ares_channel channel = NULL;
-	int failed = ares_init_options(&channel, &options, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES);
+	int failed = ares_init_options(&channel, &options,
+		ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_UDP_PORT | ARES_OPT_TCP_PORT |
+			ARES_OPT_RESOLVCONF);
 	if (failed == ARES_SUCCESS && dns->servers.n > 0) {
 		failed = ares_set_servers_ports_csv(channel, dns->servers.p);
 	}
@@ -213,10 +218,10 @@ static bool make_channel(const struct dns *dns, ares_channel *out)
 	return true;
 }
 
-static struct stat look_at_system_file(void)
+static struct stat look_at_file(const struct dns *dns)
 {
 	struct stat status = {0};
-	(void)stat(SYSTEM_FILE, &status);
+	(void)stat(dns->system.file, &status);
 	return status;
 }
 
@@ -229,16 +234,16 @@ static bool is_same_file(const struct stat *a, const struct stat *b)
 /* The machine has come into another network, or into one at all. */
 static void renew_channel(struct dns *dns)
 {
-	struct stat now = look_at_system_file();
+	struct stat now = look_at_file(dns);
 	ares_channel channel;
-	if (is_same_file(&now, &dns->system_file) || !make_channel(dns, &channel)) {
+	if (is_same_file(&now, &dns->file) || !make_channel(dns, &channel)) {
 		return;
 	}
 	dns->is_renewing = true;
 	ares_destroy(dns->channel);
 	dns->is_renewing = false;
 	dns->channel = channel;
-	dns->system_file = now;
+	dns->file = now;
 }
 
 static void ask(struct look_up *look_up)
@@ -349,10 +354,12 @@ static void *run(void *data)
 
 /* --- making ---------------------------------------------------------------------------------------------------- */
 
-struct dns *dns_create(struct str servers, const struct rng *rng)
+struct dns *dns_create(struct str servers, const struct dns_system *system, const struct rng *rng)
 {
+	static const struct dns_system usual = {"/etc/resolv.conf", 53};
 	struct dns *dns = mem_alloc(sizeof(*dns));
 	dns->servers = str_heap(servers);
+	dns->system = system != NULL ? *system : usual;
 	dns->rng = *rng;
 	dns->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	invariant(dns->wake_fd >= 0);
@@ -364,7 +371,7 @@ struct dns *dns_create(struct str servers, const struct rng *rng)
 /* @return false (logged) when there is no channel to be had */
 static bool start_locked(struct dns *dns)
 {
-	dns->system_file = look_at_system_file();
+	dns->file = look_at_file(dns);
 	if (ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS || !make_channel(dns, &dns->channel)) {
 		return false;
 	}

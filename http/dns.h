@@ -37,11 +37,18 @@ struct dns_addresses_end {
 };
 typedef void dns_addresses_finished(void *data, const struct dns_addresses_end *end);
 
+/** Where the system says whom to ask; another for tests. */
+struct dns_system {
+	const char *file; /**< /etc/resolv.conf; looked at before each look-up */
+	uint16_t port;    /**< 53; of the name servers that it names */
+};
+
 /**
  * Starts the thread with the first look-up.
- * @param servers  "127.0.0.1:53,[::1]:53"; empty: the system's (/etc/resolv.conf)
+ * @param servers  "127.0.0.1:53,[::1]:53"; empty: the system's
+ * @param system   NULL: the usual
  */
-struct dns *dns_create(struct str servers, const struct rng *rng);
+struct dns *dns_create(struct str servers, const struct dns_system *system, const struct rng *rng);
 /** Ends what is under way as not found, and whatever comes after. */
 void dns_stop(struct dns *dns);
 /** Stops if need be, and frees. NULL does nothing. */
