@@ -9,7 +9,12 @@
 #include "storage/pg.h"
 #include "storage/pooler.h"
 
-enum { LOCK_TIMEOUT_MS = 60000, MIGRATION_TIMEOUT_MS = 3600000, QUICK_MS = 30000 };
+enum {
+	LOCK_TIMEOUT_MS = 60000,
+	MIGRATION_TIMEOUT_MS = 3600000,
+	QUICK_MS = 30000,
+	LOOKS = 13, /* half a second apart: leases are not free for so long while somebody runs */
+};
 
 static const char TABLE_SQL[] =
 	"CREATE TABLE IF NOT EXISTS schema_migrations ("
@@ -69,6 +74,48 @@ static enum err check_all(struct ctx *ctx, struct pg *pg, const struct embedded_
 	return ERR_OK;
 }
 
+/* Each process has, or asks every few seconds for, leases of what only one may do (homeserver/consumer.h): locks that go with their connection. */
+static enum err is_anybody_there(struct ctx *ctx, struct pg *pg, bool *out)
+{
+	struct str count;
+	TRY(pg_query_text(ctx, pg,
+		"SELECT count(*)::text FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid <> pg_backend_pid() "
+		"AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+		QUICK_MS, &count));
+	*out = !str_equals(count, STR("0"));
+	return ERR_OK;
+}
+
+/* The first look may meet what a process has just left. */
+static enum err check_alone(struct ctx *ctx, struct pg *pg,
+	const struct embedded_migration *migration)
+{
+	for (int i = 0; i < LOOKS; i++) {
+		bool is_there;
+		TRY(is_anybody_there(ctx, pg, &is_there));
+		if (is_there && i > 0) {
+			return fail(ctx, ERR_CONFLICT, NULL,
+				"Another process of Belfry runs on this database, and cannot go on beside migration %d (%s), which is new. "
+				"Stop all of them first.",
+				migration->number, migration->name);
+		}
+		TRY(pg_exec(ctx, pg, "SELECT pg_sleep(0.5)", QUICK_MS));
+	}
+	return ERR_OK;
+}
+
+/* Before anything is applied: of a database that is in use. */
+static enum err check_beside(struct ctx *ctx, struct pg *pg, const struct embedded_migration *table,
+	size_t done, size_t count)
+{
+	for (size_t i = done; done > 0 && i < count; i++) {
+		if (table[i].is_alone) {
+			return check_alone(ctx, pg, &table[i]);
+		}
+	}
+	return ERR_OK;
+}
+
 static enum err apply(struct ctx *ctx, struct pg *pg, const struct embedded_migration *migration)
 {
 	const char *record = arena_printf(ctx->arena,
@@ -93,6 +140,7 @@ static enum err run_locked(struct ctx *ctx, struct pg *pg, const struct embedded
 	/* A process that waits here finds the work done. The lock ends with the connection. */
 	TRY(pg_exec(ctx, pg, "SELECT pg_advisory_lock(4705927416)", LOCK_TIMEOUT_MS));
 	TRY(check_all(ctx, pg, table, count, &done));
+	TRY(check_beside(ctx, pg, table, done, count));
 	TRY(pg_exec(ctx, pg, TABLE_SQL, QUICK_MS));
 	for (size_t i = done; i < count; i++) {
 		TRY(apply(ctx, pg, &table[i]));

@@ -11,7 +11,8 @@ struct embedded_migration;
 /**
  * Brings the database up to date, under an advisory lock, so that several processes may start at once.
  * Before anything is touched it refuses: an applied migration whose text has changed, one that this binary does not
- * know, and a database that is newer than the binary.
+ * know, a database that is newer than the binary, and, where a migration says that old processes may not run beside it, a database on which one
+ * does (which is looked at for six seconds).
  *
  * @param url    libpq connection string
  * @param table  migrations by number, from 1 without gaps

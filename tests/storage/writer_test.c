@@ -1,13 +1,11 @@
 /*
- * The group-commit writer and migrations on a real PostgreSQL.
+ * The group-commit writer on a real PostgreSQL.
  */
 #include "storage/writer.h"
 
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/mem.h"
-#include "gen/embedded_migrations.h"
-#include "storage/migrate.h"
 #include "storage/room.h"
 #include "storage/stream.h"
 #include "storage/write.h"
@@ -489,44 +487,6 @@ static void writer__transaction_asked_for_and_not_committed__never_begins(void *
 	pg_close(&pg);
 }
 
-/* --- migrations ------------------------------------------------------------------------------------------ */
-
-static void migrate__again__nothing_to_do(void **state)
-{
-	(void)state;
-	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
-	struct ctx ctx;
-	ctx_init(&ctx, arena);
-	assert_int_equal(migrate_run(&ctx, world_url, embedded_migrations, embedded_migrations_count),
-		ERR_OK);
-}
-
-static void migrate__edited__refused(void **state)
-{
-	(void)state;
-	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
-	struct ctx ctx;
-	ctx_init(&ctx, arena);
-	struct embedded_migration *table =
-		ARENA_NEW_ARRAY(arena, struct embedded_migration, embedded_migrations_count);
-	memcpy(table, embedded_migrations, embedded_migrations_count * sizeof(*table));
-	table[1].sha256_hex = "0000";
-	assert_int_equal(migrate_run(&ctx, world_url, table, embedded_migrations_count), ERR_CONFLICT);
-	assert_true(str_contains(ctx.fault.text, STR("Migration 2")));
-}
-
-static void migrate__database_newer__refused(void **state)
-{
-	(void)state;
-	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
-	struct ctx ctx;
-	ctx_init(&ctx, arena);
-	assert_int_equal(
-		migrate_run(&ctx, world_url, embedded_migrations, embedded_migrations_count - 1),
-		ERR_CONFLICT);
-	assert_true(str_contains(ctx.fault.text, STR("newer")));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -539,9 +499,6 @@ int main(void)
 		cmocka_unit_test(writer__queue_full__limit),
 		cmocka_unit_test(writer__database_hangs__store_within_ten_seconds_and_never_written),
 		cmocka_unit_test(writer__transaction_asked_for_and_not_committed__never_begins),
-		cmocka_unit_test(migrate__again__nothing_to_do),
-		cmocka_unit_test(migrate__edited__refused),
-		cmocka_unit_test(migrate__database_newer__refused),
 	};
 	return cmocka_run_group_tests(tests, world_set_up_all, NULL);
 }

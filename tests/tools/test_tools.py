@@ -89,6 +89,12 @@ class Embed(Folder):
         with self.assertRaisesRegex(self.embed.EmbedError, "taken"):
             self.embed.load_migrations(paths)
 
+    def test_migrations__header__says_whether_others_may_run(self):
+        found = [self.embed.load_migrations([self.write("0001_a.sql", text)])[0]["is_alone"] for text in (
+            "-- What: x. Old processes may not run\n--       beside it: y\nSELECT 1;\n", "-- Cost: none. Old processes may run beside it.\n",
+            "-- What: x\n\n-- Old processes may not run beside it\n", "SELECT 1;\n")]
+        self.assertEqual(found, [True, False, False, False])
+
     def test_migrations__any_text__compiles_to_the_same_bytes(self):
         text = 'SELECT \'"\\ ??/ é\t%\';\n' + "-- x\n" * 2000
         header = os.path.join(self.folder.name, "gen", "embedded_migrations.h")
