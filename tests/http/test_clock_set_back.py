@@ -9,7 +9,6 @@ from support.client import path_of
 from support.gateway import Gateway, pusher
 from support.handshake import Guest
 from support.inbox import Inbox
-from support.mailbox import Mailbox
 from support.proofs import BASE, with_address
 from support.server import FederatedServer, wait_until
 from test_fed_partial import join, joined_members, large
@@ -18,13 +17,6 @@ CLOCK_SOURCE = os.path.join(os.path.dirname(__file__), "..", "soak", "clock.c")
 HOURS_AHEAD = 2
 PAUSES = {"federation.retry_first": "1s", "federation.retry_longest": "1d",
           "appservices.retry_first": "1s", "appservices.retry_longest": "1h"}
-
-
-@pytest.fixture(scope="module")
-def box():
-    mailbox = Mailbox()
-    yield mailbox
-    mailbox.close()
 
 
 @pytest.fixture(scope="module")

@@ -6,20 +6,12 @@ import pytest
 
 from support import accounts
 from support.client import Client, unique
-from support.mailbox import Mailbox
 from support.proofs import BASE, Proof, addresses, email_auth, new_address, register, with_address
 from support.server import Server, binary, wait_until
 
 pytestmark = pytest.mark.skipif(not binary(), reason="needs the program")
 
 NEXT = "https://chat.hs1.example/"
-
-
-@pytest.fixture(scope="module")
-def box():
-    mailbox = Mailbox()
-    yield mailbox
-    mailbox.close()
 
 
 @pytest.fixture(scope="module")

@@ -8,19 +8,11 @@ import pytest
 
 from support import accounts
 from support.client import path_of, unique
-from support.mailbox import Mailbox
 from support.proofs import BASE, new_address, with_address
 from support.server import Server, free_port, wait_until
 
 SET = path_of("pushers", "set")
 HOUR_MS = 3600 * 1000
-
-
-@pytest.fixture(scope="module")
-def box():
-    mailbox = Mailbox()
-    yield mailbox
-    mailbox.close()
 
 
 def settings(box, **more):

@@ -9,7 +9,6 @@ import pytest
 
 from support.client import path_of, unique
 from support.handshake import Guest, asked, membership
-from support.mailbox import Mailbox
 from support.policy_server import PATH as POLICY, PolicyServer
 from support.proofs import BASE, addresses, with_address
 from support.remote_room import RemoteRoom
@@ -30,13 +29,6 @@ def identity():
     started = IdentityServer()
     yield started
     started.close()
-
-
-@pytest.fixture(scope="module")
-def box():
-    mailbox = Mailbox()
-    yield mailbox
-    mailbox.close()
 
 
 @pytest.fixture(scope="module")

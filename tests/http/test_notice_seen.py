@@ -7,16 +7,8 @@ import pytest
 
 from support import accounts
 from support.client import path_of, unique
-from support.mailbox import Mailbox
 from support.proofs import BASE, with_address
 from support.server import Server, wait_until
-
-
-@pytest.fixture(scope="module")
-def box():
-    mailbox = Mailbox()
-    yield mailbox
-    mailbox.close()
 
 
 @pytest.fixture(scope="module")

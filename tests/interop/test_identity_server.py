@@ -2,20 +2,17 @@
 import pytest
 
 from support.client import path_of, unique
-from support.mailbox import Mailbox
 from support.server import FederatedServer, wait_until
 from support.sydent import Sydent
 
 
 @pytest.fixture(scope="module")
-def sydent(authority):
-    mailbox = Mailbox()
-    server = Sydent(authority, mailbox)
+def sydent(authority, box):
+    server = Sydent(authority, box)
     try:
         yield server.start()
     finally:
         server.destroy()
-        mailbox.close()
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ import pytest
 from . import accounts
 from .authority import Authority
 from .client import Client, Http
+from .mailbox import Mailbox
 from .server import PROCESSES, FederatedServer, Server, binary
 
 TARGET = os.environ.get("BELFRY_TEST_TARGET", "")
@@ -135,6 +136,14 @@ def shared(alice, bob):
     room_id = alice.create_room(invite=[bob.user_id])
     bob.join(room_id).ok()
     return room_id
+
+
+@pytest.fixture(scope="module")
+def box():
+    """Takes the mail of those servers that were made with its settings()."""
+    mailbox = Mailbox()
+    yield mailbox
+    mailbox.close()
 
 
 @pytest.fixture
