@@ -2,7 +2,7 @@
  * belfry routes
  */
 #include "app/command.h"
-#include "app/wire.h"
+#include "app/wire_tables.h"
 #include "base/json_out.h"
 
 #include <stdio.h>

@@ -6,17 +6,6 @@
 
 #include "app/config.h"
 #include "homeserver/homeserver.h"
-#include "http/route.h"
-
-/** The routes of one domain. */
-struct wire_table {
-	const char *name; /**< of the domain's file, for the reference page */
-	const struct route *rows;
-	const size_t *count;
-};
-
-/** All of them. Static. */
-const struct wire_table *wire_tables(size_t *out_count);
 
 struct wire_config {
 	const struct conf *conf;         /**< borrowed until the destruction */
