@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/refc.h"
 #include "federation/discovery.h"
+#include "federation/fed_client_inner.h"
 #include "federation/pauses.h"
 #include "federation/policy.h"
 #include "federation/processes.h"
@@ -24,8 +25,6 @@ enum {
 	FIRST_PAUSE_MS = 1000,
 	LONGEST_PAUSE_MS = 10 * 60 * 1000,
 	MAX_RETRY_AFTER_MS = 3600 * 1000,
-	MAX_DEPTH =
-		2000, /* one event that is nested too deeply is refused alone, see EVENT_MAX_NESTING */
 	MAX_HEADERS = 2,
 };
 
@@ -56,18 +55,6 @@ void fed_client_heard(struct federation *federation, struct server_name server)
 {
 	pauses_ended(federation->client->pauses, server.s);
 }
-
-/* --- a request under way -------------------------------------------------------------------------------- */
-
-/* The answer as it came; borrowed for the callback. */
-struct raw_end {
-	enum err err;
-	bool
-		is_over_budget; /* then `err` is LIMIT: others hold so much that this one cannot be taken now */
-	struct str cause;
-	struct fetched answer;
-	int64_t retry_after_ms;
-};
 
 /* --- who waits ------------------------------------------------------------------------------------------- */
 
@@ -402,97 +389,7 @@ static void begin(struct ask *ask)
 	discovery_start(federation->discovery, server, on_found, ask);
 }
 
-/* --- what an answer means --------------------------------------------------------------------------------- */
-
-static const struct json_limits answer_limits = {.max_depth = MAX_DEPTH, .max_values = 8000000};
-
-/* The kind of failure that a status other than 2xx stands for. */
-static enum err err_of_status(int status)
-{
-	if (status == 401 || status == 403) {
-		return ERR_DENIED;
-	}
-	if (status == 404) {
-		return ERR_MISSING;
-	}
-	return status >= 400 && status < 500 && status != 429 ? ERR_INPUT : ERR_REMOTE;
-}
-
-static void read_refusal(struct arena *arena, const struct raw_end *raw, struct fed_refusal *out)
-{
-	static const struct json_limits limits = {.max_depth = 0};
-	*out = (struct fed_refusal){.status = raw->answer.status, .errcode = STR(""), .error = STR("")};
-	struct str text = str_dup(arena, raw->answer.body);
-	struct json json;
-	if (json_parse(arena, text, &limits, &json, NULL) != JSON_OK || json.type != JSON_OBJECT) {
-		return;
-	}
-	out->json = json;
-	struct str errcode = json_get_str(&json, STR("errcode"));
-	struct str error = json_get_str(&json, STR("error"));
-	out->errcode = errcode.p != NULL ? errcode : STR("");
-	out->error = error.p != NULL ? error : STR("");
-}
-
-/* What came back, read. @param raw  its texts live as long as the arena is wanted */
-static enum err read_answer(struct arena *arena, const struct fed_request *request,
-	const struct raw_end *raw, struct fed_answer *answer, struct fed_refusal *refusal,
-	struct str *out_cause)
-{
-	*out_cause = raw->cause;
-	if (raw->err != ERR_OK) {
-		return raw->err;
-	}
-	int status = raw->answer.status;
-	if (status < 200 || status >= 300) {
-		read_refusal(arena, raw, refusal);
-		*out_cause = str_printf(arena, "status %d %.*s", status, STR_ARG(refusal->errcode));
-		return err_of_status(status);
-	}
-	*answer = (struct fed_answer){.status = status, .fetched = &raw->answer};
-	if (request->sink != NULL) {
-		return ERR_OK;
-	}
-	enum json_error error =
-		json_parse(arena, raw->answer.body, &answer_limits, &answer->json, NULL);
-	if (error != JSON_OK) {
-		*out_cause = str_of(json_error_text(error));
-		return ERR_REMOTE;
-	}
-	if (answer->json.type != JSON_OBJECT && answer->json.type != JSON_ARRAY) {
-		*out_cause = STR("the answer is no object");
-		return ERR_REMOTE;
-	}
-	return ERR_OK;
-}
-
-/* Describes a failure for the client of this server that waits for it. */
-static enum err describe(struct ctx *ctx, struct federation *federation,
-	const struct fed_request *request, enum err err, const struct fed_refusal *refusal,
-	struct str cause)
-{
-	struct str server = request->server.s;
-	bool is_ours = err == ERR_DENIED && refusal->status == 0;
-	if (is_ours) {
-		return fed_policy_refuse(ctx, federation, request->server);
-	}
-	(void)fail_cause(ctx, err, "%.*s: %.*s", STR_ARG(server), STR_ARG(cause));
-	ctx->fault.text = refusal->error.n > 0
-		? str_printf(ctx->arena, "%.*s says: %.*s", STR_ARG(server), STR_ARG(refusal->error))
-		: str_printf(ctx->arena, "%.*s could not be asked", STR_ARG(server));
-	switch (err) {
-	case ERR_DENIED:
-		ctx->fault.errcode = M_FORBIDDEN;
-		ctx->fault.http_status = 403;
-		break;
-	case ERR_MISSING:
-		ctx->fault.errcode = M_NOT_FOUND;
-		break;
-	default:
-		break;
-	}
-	return err;
-}
+/* --- who waits with a thread ------------------------------------------------------------------------------------ */
 
 /* Asks and waits, with the thread. */
 static void run(struct ctx *ctx, struct federation *federation, const struct fed_request *request,
@@ -607,7 +504,7 @@ enum err fed_ask(struct ctx *ctx, struct federation *federation, const struct fe
 	}
 	struct fed_refusal refusal = {0};
 	struct str cause;
-	enum err err = read_answer(ctx->arena, request, raw, out, &refusal, &cause);
+	enum err err = fed_answer_read(ctx->arena, request, raw, out, &refusal, &cause);
 	if (out_refusal != NULL) {
 		*out_refusal = refusal;
 	}
@@ -615,7 +512,8 @@ enum err fed_ask(struct ctx *ctx, struct federation *federation, const struct fe
 		return fail(ctx, ERR_LIMIT, M_LIMIT_EXCEEDED,
 			"This server takes in so much of other rooms at the moment that there is no memory for this one; try again in a minute");
 	}
-	return err == ERR_OK ? ERR_OK : describe(ctx, federation, request, err, &refusal, cause);
+	return err == ERR_OK ? ERR_OK
+						 : fed_answer_describe(ctx, federation, request, err, &refusal, cause);
 }
 
 /* --- without waiting ---------------------------------------------------------------------------------------- */
@@ -634,7 +532,7 @@ static void on_started_end(void *data, const struct raw_end *raw)
 	struct fed_refusal refusal = {0};
 	struct fed_end end = {.answer = &answer, .refusal = &refusal};
 	struct fed_request request = {.sink = started->sink};
-	end.err = read_answer(arena, &request, raw, &answer, &refusal, &end.cause);
+	end.err = fed_answer_read(arena, &request, raw, &answer, &refusal, &end.cause);
 	started->finished(started->data, &end);
 	mem_free(started);
 }
