@@ -15,11 +15,6 @@ static struct metric hits =
 static struct metric misses = METRIC_COUNTER("belfry_session_misses_total",
 	"Requests whose session was read from the database");
 
-static struct session *session_of(struct principal *principal)
-{
-	return CONTAINER_OF(principal, struct session, principal);
-}
-
 static void release_principal(void *principal)
 {
 	session_unref(session_of(principal));

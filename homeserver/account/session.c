@@ -1,6 +1,7 @@
 /*
  * Sessions in memory, by the hash of their token and by user; one lock, since all that is done under it is to look up and
- * copy. The least recently used go when the budget is used up.
+ * copy. The least recently used go when the budget is used up, about: who is found is only marked, since moving it to the list's end would
+ * touch its neighbours, which lie anywhere in memory (base/cache.c does likewise).
  *
  * A session is put here by the worker that read it from the database. Between its query and the putting the session may
  * have been ended; `generation` counts endings, and what was read before one is not put. Who asks is found out in authenticate.c.
@@ -120,13 +121,13 @@ void session_unref(struct session *session)
 	}
 }
 
-static void use_order_remove_locked(struct sessions *sessions, struct session *session)
+static void order_remove_locked(struct sessions *sessions, struct session *session)
 {
 	*(session->newer != NULL ? &session->newer->older : &sessions->newest) = session->older;
 	*(session->older != NULL ? &session->older->newer : &sessions->oldest) = session->newer;
 }
 
-static void use_order_add_locked(struct sessions *sessions, struct session *session)
+static void order_add_locked(struct sessions *sessions, struct session *session)
 {
 	session->newer = NULL;
 	session->older = sessions->newest;
@@ -200,7 +201,7 @@ static void drop_locked(struct sessions *sessions, struct session *session)
 	lock_assert_held(&sessions->lock);
 	(void)map_remove(&sessions->by_key, session->principal.token_key);
 	user_list_remove_locked(sessions, session);
-	use_order_remove_locked(sessions, session);
+	order_remove_locked(sessions, session);
 	sessions->used_bytes -= session_bytes(session);
 	put_away_locked(sessions, session);
 }
@@ -243,11 +244,17 @@ static bool is_doubtful(const struct homeserver *hs, const struct call *call,
 		clock_mono_ms(&hs->clock) - session->read_mono_ms > LACKING_MS;
 }
 
+static void note_seen_locked(struct session *session, const struct last_seen *seen)
+{
+	session->seen = *seen;
+	session->is_used = true;
+}
+
 /* With a reference; NULL when it is not there. */
 struct session *session_find(struct homeserver *hs, struct call *call, struct str key)
 {
 	struct sessions *sessions = hs->sessions;
-	struct last_seen seen = session_seen_of(hs, call);
+	const struct last_seen seen = session_seen_of(hs, call);
 	LOCK_SCOPE(&sessions->lock);
 	struct session *session = map_get(&sessions->by_key, key);
 	if (session == NULL) {
@@ -257,13 +264,22 @@ struct session *session_find(struct homeserver *hs, struct call *call, struct st
 		drop_locked(sessions, session);
 		return NULL;
 	}
-	session->seen = seen;
-	if (session != sessions->newest) {
-		use_order_remove_locked(sessions, session);
-		use_order_add_locked(sessions, session);
-	}
+	note_seen_locked(session, &seen);
 	refc_take(&session->refc);
 	return session;
+}
+
+/* Drops what was not used for longest, but `kept`. */
+static void drop_oldest_locked(struct sessions *sessions, const struct session *kept)
+{
+	struct session *oldest = sessions->oldest;
+	while (oldest->is_used || oldest == kept) {
+		oldest->is_used = false;
+		order_remove_locked(sessions, oldest);
+		order_add_locked(sessions, oldest);
+		oldest = sessions->oldest;
+	}
+	drop_locked(sessions, oldest);
 }
 
 /* Puts a session that was read at a generation into the table, unless it may have ended since. */
@@ -281,10 +297,10 @@ void session_keep(struct homeserver *hs, struct call *call, struct session *sess
 	}
 	(void)map_set(&sessions->by_key, key, session);
 	user_list_add_locked(sessions, session);
-	use_order_add_locked(sessions, session);
+	order_add_locked(sessions, session);
 	sessions->used_bytes += session_bytes(session);
-	while (sessions->used_bytes > SESSIONS_MEMORY_BYTES && sessions->oldest != session) {
-		drop_locked(sessions, sessions->oldest);
+	while (sessions->used_bytes > SESSIONS_MEMORY_BYTES && sessions->newest != sessions->oldest) {
+		drop_oldest_locked(sessions, session);
 	}
 	metric_set(&used_bytes, (int64_t)sessions->used_bytes);
 }
@@ -362,17 +378,15 @@ void sessions_forget_all(struct homeserver *hs)
 
 /* --- last seen ------------------------------------------------------------------------------------------------ */
 
-void sessions_note_synced(struct homeserver *hs, const struct principal *who, int64_t position)
+void sessions_note_synced(struct homeserver *hs, struct call *call, int64_t position)
 {
-	struct sessions *sessions = hs->sessions;
+	struct principal *who = call_principal(call);
 	if (who->token_key.p == NULL || who->device_id.p == NULL) {
 		return;
 	}
-	LOCK_SCOPE(&sessions->lock);
-	struct session *session = map_get(&sessions->by_key, who->token_key);
-	if (session != NULL) {
-		session->synced_position = MAX_OF(session->synced_position, position);
-	}
+	struct session *session = session_of(who);
+	LOCK_SCOPE(&hs->sessions->lock);
+	session->synced_position = MAX_OF(session->synced_position, position);
 }
 
 static void take_later(struct last_seen *out, const struct session *session, struct str device_id)

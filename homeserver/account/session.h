@@ -72,10 +72,10 @@ struct str session_user_agent(struct call *call);
 struct last_seen session_seen_of(const struct homeserver *hs, struct call *call);
 
 /**
- * A device came back with the token of a sync's answer: it has all that was before that position. Written with what
+ * The device that asks came back with the token of a sync's answer: it has all that was before that position. Written with what
  * it was last seen. From memory: a short lock.
  */
-void sessions_note_synced(struct homeserver *hs, const struct principal *who, int64_t position);
+void sessions_note_synced(struct homeserver *hs, struct call *call, int64_t position);
 
 /** @return false when nothing about the device is in memory; all that is newer than the database is */
 bool sessions_last_seen(struct homeserver *hs, struct str user_id, struct str device_id,

@@ -18,13 +18,20 @@ struct session {
 	int64_t read_mono_ms;   /* when it came from the database */
 	atomic_bool is_dropped; /* out of the table: ended, changed, or put away */
 	/* Guarded by the lock of struct sessions: */
-	struct session *newer, *older;             /* in order of use */
+	struct session *newer, *older;             /* in order of coming, and of their last look */
+	bool is_used;                              /* found since it came, or since its last look */
 	struct session *user_next, *user_previous; /* of the same user */
 	struct last_seen seen;
 	int64_t synced_position; /* its client has all up to here */
 	int64_t stored_seen_ms;  /* what the database has, as far as we know */
 	int64_t stored_synced_position;
 };
+
+/** Whose principal it is. */
+static inline struct session *session_of(struct principal *principal)
+{
+	return CONTAINER_OF(principal, struct session, principal);
+}
 
 /** Of a row; with a reference for the caller. @param key  of SHA256_BYTES, by which it is found; copied */
 struct session *session_create(const struct homeserver *hs, struct str key,

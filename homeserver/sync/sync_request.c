@@ -42,7 +42,7 @@ static enum err read_request(struct call *call, struct sync_request *request)
 		TRY(token_read_since(&call->ctx, hs, since, &request->since));
 	}
 	TRY(read_filter(call, request));
-	sessions_note_synced(hs_of(call), principal_of(call), request->since.position);
+	sessions_note_synced(hs_of(call), call, request->since.position);
 	timeout_ms = MIN_OF(timeout_ms, hs->settings.sync_max_timeout_ms);
 	if (timeout_ms > 0 && request->has_since && !request->is_full_state) {
 		request->deadline_mono_ms = clock_mono_ms(&hs->clock) + timeout_ms;
