@@ -23,6 +23,12 @@ static inline void refc_take(struct refc *refc)
 	invariant(before > 0);
 }
 
+/** Whether nobody but the caller has a reference; then nobody can get one but from the caller. */
+static inline bool refc_is_only(struct refc *refc)
+{
+	return atomic_load_explicit(&refc->count, memory_order_acquire) == 1;
+}
+
 /** @return true when this was the last reference */
 static inline bool refc_drop(struct refc *refc)
 {

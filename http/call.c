@@ -253,6 +253,27 @@ void call_set_principal(struct call *call, void *principal, void (*release)(void
 	request->principal_release = release;
 }
 
+void call_set_principal_of_headers(struct call *call, void *principal,
+	void (*release)(void *principal))
+{
+	call_set_principal(call, principal, release);
+	call->state->request->is_principal_of_headers = true;
+}
+
+void *call_last_principal(const struct call *call)
+{
+	return call->state->request->head->principal;
+}
+
+void call_confirm_principal(struct call *call)
+{
+	struct request_head *head = call->state->request->head;
+	void *principal = head->principal;
+	head->principal = NULL;
+	call_set_principal_of_headers(call, principal, head->principal_release);
+	head->principal_release = NULL;
+}
+
 /* --- typed body fields ------------------------------------------------------------------------------ */
 
 static enum err wrong_type(struct call *call, const char *key, const char *wanted)

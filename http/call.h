@@ -102,6 +102,16 @@ void *call_principal(const struct call *call);
  * @param release  called when the request ends or another principal is set; NULL: nothing to do
  */
 void call_set_principal(struct call *call, void *principal, void (*release)(void *principal));
+/** The same for who follows from the request's headers alone: the connection's next request may find them by call_last_principal(). */
+void call_set_principal_of_headers(struct call *call, void *principal,
+	void (*release)(void *principal));
+/**
+ * Who was set so for the last request of this connection, which had the same headers; NULL: nobody, or that is not known. Not who asks now, until
+ * it is confirmed: what has become of them meanwhile is the caller's to look at.
+ */
+void *call_last_principal(const struct call *call);
+/** Sets the last principal. */
+void call_confirm_principal(struct call *call);
 
 /**
  * Charges more of the route's budget, before anything is done, for a request that does the work of several: as if it

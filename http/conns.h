@@ -12,6 +12,7 @@
 struct conns;
 struct held_answer;
 struct io_loop;
+struct request_head;
 
 /** One connection. The I/O thread of the connection owns it; others see it under the table's lock. */
 struct conn {
@@ -34,6 +35,8 @@ struct conn {
 	struct tls *tls; /**< what its handshake shows (tls.h); NULL: it has none */
 	void *
 		request; /**< begun and not yet completed; touched by the I/O thread only; see listener.c */
+	struct request_head
+		*last_head;              /**< of its last request, while it is held and idle; NULL: none */
 	_Atomic int64_t deadline_ms; /**< monotonic; shut down when it passes; 0: none */
 	atomic_bool
 		is_idle; /**< that it passes is the way of the world: between requests of a held connection */

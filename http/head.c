@@ -122,6 +122,14 @@ static bool has_host(const struct head *head)
 	return count == 1;
 }
 
+/* Whether libmicrohttpd's memory certainly holds it. */
+static bool is_small(struct str bytes, struct str target, size_t header_count, size_t ceiling)
+{
+	size_t entries = header_count + count_parameters(target);
+	return bytes.n <= ceiling / SHARE_OF_MEMORY &&
+		entries * ENTRY_BYTES <= ceiling / SHARE_OF_MEMORY;
+}
+
 bool head_read(struct str bytes, size_t ceiling, struct head *out)
 {
 	struct str line;
@@ -130,6 +138,7 @@ bool head_read(struct str bytes, size_t ceiling, struct head *out)
 		!take_line(&rest, &line) || !read_target(line, &out->target)) {
 		return false;
 	}
+	out->rest = rest;
 	out->header_count = 0;
 	while (rest.n > 2) {
 		if (out->header_count == HEAD_MAX_HEADERS || !take_line(&rest, &line) ||
@@ -138,6 +147,14 @@ bool head_read(struct str bytes, size_t ceiling, struct head *out)
 		}
 		out->header_count++;
 	}
-	size_t entries = out->header_count + count_parameters(out->target);
-	return has_host(out) && entries * ENTRY_BYTES <= ceiling / SHARE_OF_MEMORY;
+	return has_host(out) && is_small(bytes, out->target, out->header_count, ceiling);
+}
+
+bool head_read_again(struct str bytes, size_t ceiling, struct str rest, size_t header_count,
+	struct str *out_target)
+{
+	struct str line;
+	struct str found = bytes;
+	return take_line(&found, &line) && str_equals(found, rest) && read_target(line, out_target) &&
+		is_small(bytes, *out_target, header_count, ceiling);
 }

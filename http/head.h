@@ -18,6 +18,7 @@ enum { HEAD_MAX_HEADERS = 48 };
 /** Views of the bytes that were read. */
 struct head {
 	struct str target; /**< begins with '/' */
+	struct str rest;   /**< all behind the request line */
 	struct header headers[HEAD_MAX_HEADERS];
 	size_t header_count;
 };
@@ -32,5 +33,18 @@ struct head {
  * Cost: O(bytes), no allocation.
  */
 MUST_CHECK bool head_read(struct str bytes, size_t ceiling, struct head *out);
+
+/**
+ * Reads one whose bytes behind the request line are those of a head that was read before: its headers are the same.
+ *
+ * @param rest          of that head
+ * @param header_count  likewise
+ * @param out_target    a view of the bytes that were read
+ * @return              false when it is another one, or not plain
+ *
+ * Cost: O(bytes), a comparison.
+ */
+MUST_CHECK bool head_read_again(struct str bytes, size_t ceiling, struct str rest,
+	size_t header_count, struct str *out_target);
 
 #endif

@@ -138,6 +138,7 @@ static void end(struct conn *conn)
 {
 	int fd = conn->fd;
 	io_loop_unwatch(conn);
+	request_head_destroy(conn->last_head);
 	conns_close(conn);
 	if (fd >= 0) {
 		(void)close(fd);
@@ -167,6 +168,7 @@ static void finish(struct held_answer *held, bool may_go_on)
 	bool goes_on = may_go_on && !server_is_stopping(request->server) && !request->answer.is_last;
 	metric_add(&held_gauge, -1);
 	buf_fini(&held->head);
+	conn->last_head = goes_on ? request_leave_head(request) : NULL;
 	request_complete(request);
 	if (goes_on) {
 		go_on(loop, conn);
@@ -228,16 +230,41 @@ static void send_rest(struct held_answer *held)
 
 /* --- the next request -------------------------------------------------------------------------------- */
 
-/* @return NULL when libmicrohttpd has to read it */
-static struct request *make_request(struct io_loop *loop, struct conn *conn, struct str bytes)
+/* @return NULL when it is not a plain one */
+static struct request *read_first(struct io_loop *loop, struct conn *conn, struct str bytes)
 {
-	const struct http_server *server = io_loop_server(loop);
 	struct head head;
-	if (!head_read(bytes, server->config.header_ceiling_bytes, &head)) {
+	if (!head_read(bytes, io_loop_server(loop)->config.header_ceiling_bytes, &head)) {
 		return NULL;
 	}
 	struct request *request = request_create(loop, NULL, conn, head.target);
 	request_take_head(request, &head);
+	return request;
+}
+
+/* With the head of the one before, if it is the same. @return NULL when it is not a plain one */
+static struct request *read_request(struct io_loop *loop, struct conn *conn, struct str bytes)
+{
+	size_t ceiling = io_loop_server(loop)->config.header_ceiling_bytes;
+	struct request_head *last = conn->last_head;
+	struct str target;
+	conn->last_head = NULL;
+	if (last != NULL && head_read_again(bytes, ceiling, last->rest, last->header_count, &target)) {
+		struct request *request = request_create(loop, NULL, conn, target);
+		request_take_last_head(request, last);
+		return request;
+	}
+	request_head_destroy(last);
+	return read_first(loop, conn, bytes);
+}
+
+/* @return NULL when libmicrohttpd has to read it */
+static struct request *make_request(struct io_loop *loop, struct conn *conn, struct str bytes)
+{
+	struct request *request = read_request(loop, conn, bytes);
+	if (request == NULL) {
+		return NULL;
+	}
 	request_route(request, listener_router(io_loop_owner(loop)));
 	const struct router_entry *entry = request->match.entry;
 	if (entry == NULL || entry->route->lane != LANE_INLINE) {

@@ -193,6 +193,8 @@ void io_loop_give_back(struct io_loop *loop, struct conn *conn)
 	static const struct sockaddr_in known = {
 		.sin_family = AF_INET}; /* asked for when it is opened only */
 	io_loop_unwatch(conn);
+	request_head_destroy(conn->last_head);
+	conn->last_head = NULL;
 	loop->returning = conn;
 	conn->is_held = false;
 	conn_set_deadline(conn, server_head_deadline(loop->server));

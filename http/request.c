@@ -1,6 +1,7 @@
 /*
  * Copies are made in two blocks: the target when the request line is there (libmicrohttpd cuts it up
- * in place afterwards), method and headers when the head is complete.
+ * in place afterwards), method and headers when the head is complete. The second one is the next request's, too, where that comes with
+ * the same headers.
  */
 #include "http/request.h"
 
@@ -46,6 +47,24 @@ void request_drop_principal(struct request *request)
 	}
 	request->principal = NULL;
 	request->principal_release = NULL;
+	request->is_principal_of_headers = false;
+}
+
+static void drop_last_principal(struct request_head *head)
+{
+	if (head->principal_release != NULL) {
+		head->principal_release(head->principal);
+	}
+	head->principal = NULL;
+	head->principal_release = NULL;
+}
+
+void request_head_destroy(struct request_head *head)
+{
+	if (head != NULL) {
+		drop_last_principal(head);
+		mem_free(head);
+	}
 }
 
 static void request_destroy(struct request *request)
@@ -67,7 +86,7 @@ static void request_destroy(struct request *request)
 	}
 	buf_fini(&request->body);
 	body_destroy(request->streamed);
-	mem_free(request->head_block);
+	request_head_destroy(request->head);
 	mem_free(request);
 }
 
@@ -83,9 +102,10 @@ void request_unref(struct request *request)
 	}
 }
 
-/* Two passes over the headers: count, then copy. The same for those of libmicrohttpd and those of head.c. */
+/* Two passes over libmicrohttpd's headers: count, then copy. */
 struct head_copy {
-	struct request *request;
+	struct MHD_Connection *connection;
+	struct request_head *head;
 	size_t bytes;
 	size_t count;
 	char *at;
@@ -118,8 +138,7 @@ static enum MHD_Result copy_header(void *data, enum MHD_ValueKind kind, const ch
 {
 	(void)kind;
 	struct head_copy *copy = data;
-	struct request *request = copy->request;
-	struct header *header = &request->headers[request->header_count++];
+	struct header *header = &copy->head->headers[copy->count++];
 	header->name = copy_text(copy, name, name_n);
 	header->value = copy_text(copy, value, value_n);
 	return MHD_YES;
@@ -170,54 +189,104 @@ static void find_address(struct request *request)
 				server->config.trusted_proxy_count);
 		}
 	}
-	size_t n = address_write(&client, request->address_text);
-	request->address = str_from(request->address_text, n);
+	struct request_head *head = request->head;
+	head->address_n = address_write(&client, head->address_text);
+	request->address = str_from(head->address_text, head->address_n);
 }
 
-/* Calls it with each header. `source` is what they come from. */
-typedef void each_header(const void *source, MHD_KeyValueIteratorN visit, struct head_copy *copy);
-
-static void each_of_connection(const void *source, MHD_KeyValueIteratorN visit,
-	struct head_copy *copy)
+static void use_head(struct request *request, struct request_head *head)
 {
-	(void)source;
-	(void)MHD_get_connection_values_n(copy->request->connection, MHD_HEADER_KIND, visit, copy);
+	request->head = head;
+	request->method = head->method;
+	request->headers = head->headers;
+	request->header_count = head->header_count;
+	request->address = str_from(head->address_text, head->address_n);
+	request->body_ceiling = request->server->config.body_ceiling_bytes;
 }
 
-static void each_of_head(const void *source, MHD_KeyValueIteratorN visit, struct head_copy *copy)
+static void use_new_head(struct request *request, struct request_head *head)
 {
-	const struct head *head = source;
-	for (size_t i = 0; i < head->header_count; i++) {
-		const struct header *header = &head->headers[i];
-		(void)visit(copy, MHD_HEADER_KIND, header->name.p, header->name.n, header->value.p,
-			header->value.n);
-	}
-}
-
-static void copy_head(struct request *request, struct str method, each_header *each,
-	const void *source)
-{
-	struct head_copy copy = {.request = request};
-	each(source, count_header, &copy);
-	size_t table_bytes = copy.count * sizeof(struct header);
-	request->head_block = mem_realloc(NULL, table_bytes + copy.bytes + method.n + 1);
-	request->headers = (struct header *)(void *)request->head_block;
-	copy.at = request->head_block + table_bytes;
-	request->method = copy_text(&copy, method.p, method.n);
-	each(source, copy_header, &copy);
+	use_head(request, head);
 	check_framing(request);
 	find_address(request);
-	request->body_ceiling = request->server->config.body_ceiling_bytes;
+}
+
+/* With room for so many headers, and for so many bytes of text. */
+static struct request_head *make_head(size_t header_count, size_t text_bytes, char **out_text)
+{
+	const size_t table_bytes = header_count * sizeof(struct header);
+	struct request_head *head = mem_realloc(NULL, sizeof(*head) + table_bytes + text_bytes + 1);
+	*head = (struct request_head){.header_count = header_count};
+	head->headers = (struct header *)(void *)(head + 1);
+	*out_text = (char *)(head + 1) + table_bytes;
+	return head;
 }
 
 void request_read_head(struct request *request, const char *method)
 {
-	copy_head(request, str_of(method), each_of_connection, NULL);
+	struct head_copy copy = {.connection = request->connection};
+	const struct str name = str_of(method);
+	(void)MHD_get_connection_values_n(copy.connection, MHD_HEADER_KIND, count_header, &copy);
+	copy.head = make_head(copy.count, copy.bytes + name.n, &copy.at);
+	copy.head->method = copy_text(&copy, name.p, name.n);
+	copy.count = 0;
+	(void)MHD_get_connection_values_n(copy.connection, MHD_HEADER_KIND, copy_header, &copy);
+	use_new_head(request, copy.head);
 }
 
-void request_take_head(struct request *request, const struct head *head)
+/* The same place in a copy. */
+static struct str moved(struct str text, const char *from, const char *to)
 {
-	copy_head(request, STR("GET"), each_of_head, head);
+	return str_from(to + (text.p - from), text.n);
+}
+
+void request_take_head(struct request *request, const struct head *read)
+{
+	char *text = NULL;
+	struct request_head *head =
+		make_head(read->header_count, read->rest.n + request->path.n, &text);
+	memcpy(text, read->rest.p, read->rest.n);
+	memcpy(text + read->rest.n, request->path.p, request->path.n);
+	head->rest = str_from(text, read->rest.n);
+	head->path = str_from(text + read->rest.n, request->path.n);
+	head->method = STR("GET");
+	for (size_t i = 0; i < read->header_count; i++) {
+		head->headers[i].name = moved(read->headers[i].name, read->rest.p, text);
+		head->headers[i].value = moved(read->headers[i].value, read->rest.p, text);
+	}
+	use_new_head(request, head);
+}
+
+void request_take_last_head(struct request *request, struct request_head *last)
+{
+	use_head(request, last);
+	if (last->entry != NULL && str_equals(last->path, request->path)) {
+		request->match.entry = last->entry;
+	}
+}
+
+/* Who asks is left to the next one, too. */
+struct request_head *request_leave_head(struct request *request)
+{
+	struct request_head *head = request->head;
+	if (head == NULL || head->rest.n == 0 || !refc_is_only(&request->refs)) {
+		return NULL;
+	}
+	request->head = NULL;
+	request->headers = NULL;
+	request->header_count = 0;
+	const struct router_entry *entry = request->match.entry;
+	if (entry != NULL && entry->param_count == 0 && str_equals(head->path, request->path)) {
+		head->entry = entry;
+	}
+	if (request->is_principal_of_headers) {
+		drop_last_principal(head);
+		head->principal = request->principal;
+		head->principal_release = request->principal_release;
+		request->principal = NULL;
+		request->principal_release = NULL;
+	}
+	return head;
 }
 
 static void refuse(struct request *request, int status, const char *errcode, const char *text)
@@ -230,7 +299,7 @@ static void refuse(struct request *request, int status, const char *errcode, con
 void request_route(struct request *request, const struct router *router)
 {
 	struct uri_path path;
-	if (str_equals(request->method, STR("OPTIONS"))) {
+	if (str_equals(request->method, STR("OPTIONS")) || request->match.entry != NULL) {
 		return;
 	}
 	if (!uri_parse_path(request->path, request->path_scratch, &path)) {

@@ -32,6 +32,24 @@ enum request_phase {
 	REQUEST_ANSWERED,  /**< the response is queued */
 };
 
+/**
+ * What a request has in common with the next one of its connection, where that comes with the same headers, as a client's waits do: a held
+ * connection keeps it from one to the other. It has one owner, and all that it views is in its own memory.
+ */
+struct request_head {
+	struct str
+		rest; /**< all behind the request line; n == 0: libmicrohttpd has read it, and it is not kept */
+	struct str method;
+	struct header *headers;
+	size_t header_count;
+	struct str path;                  /**< raw; of the first request */
+	const struct router_entry *entry; /**< what it leads to, without parameters; NULL: not known */
+	char address_text[ADDRESS_TEXT_BYTES];
+	size_t address_n;
+	void *principal; /**< of the last request; NULL: none that could be kept */
+	void (*principal_release)(void *principal);
+};
+
 struct request {
 	struct refc refs; /**< one for the connection, one for the lane that has it */
 	struct http_server *server;
@@ -52,8 +70,7 @@ struct request {
 	struct str method;
 	struct header *headers;
 	size_t header_count;
-	char *head_block; /**< holds method, headers and their texts */
-	char address_text[ADDRESS_TEXT_BYTES];
+	struct request_head *head; /**< holds method, headers, address, and their texts */
 	struct str address;
 
 	struct router_match match; /**< entry NULL: none */
@@ -96,6 +113,7 @@ struct request {
 	void (*kept_destroy)(void *value);
 	void *principal; /**< call_set_principal() */
 	void (*principal_release)(void *principal);
+	bool is_principal_of_headers; /**< call_set_principal_of_headers() */
 
 	atomic_bool is_answered; /**< whoever sets it first has set (or will set) `answer` */
 	struct answer answer;
@@ -115,8 +133,18 @@ void request_drop_principal(struct request *request);
 void request_read_head(struct request *request, const char *method);
 /** The same, of a head that was read without libmicrohttpd. */
 void request_take_head(struct request *request, const struct head *head);
+/** The same, with the head of the request before, where only the target can be another. Takes it over. */
+void request_take_last_head(struct request *request, struct request_head *last);
 
-/** Finds the route, or sets refusal (400, 404, 405). */
+/**
+ * The head of a request that was answered, for the connection's next one; NULL: it cannot be kept. On the I/O thread, before
+ * request_complete().
+ */
+struct request_head *request_leave_head(struct request *request);
+/** NULL does nothing. */
+void request_head_destroy(struct request_head *head);
+
+/** Finds the route, unless it has it already, or sets refusal (400, 404, 405). */
 void request_route(struct request *request, const struct router *router);
 
 /** Adds bytes of the body; sets refusal when a ceiling or the budget is hit. */

@@ -1,6 +1,6 @@
 /*
  * Who asks: from the token to the principal. A request holds the session that it was authenticated by, so one that waited asks only
- * whether that is still there.
+ * whether that is still there. So does the next request of its connection that comes with the same headers: its token is the same.
  */
 #include "base/metrics.h"
 #include "homeserver/account/consent.h"
@@ -194,6 +194,12 @@ enum err sessions_authenticate(struct homeserver *hs, struct call *call)
 	if (is_still_known(hs, call)) {
 		return ERR_OK;
 	}
+	struct principal *last = call_last_principal(call);
+	if (last != NULL && session_find_again(hs, call, session_of(last))) {
+		metric_add(&hits, 1);
+		call_confirm_principal(call);
+		return check(hs, call, session_of(last));
+	}
 	struct str token = token_of(call);
 	if (token.n == 0) {
 		return call->route->auth == AUTH_OPTIONAL
@@ -202,7 +208,12 @@ enum err sessions_authenticate(struct homeserver *hs, struct call *call)
 	}
 	struct session *session;
 	TRY(find(hs, call, token_hash(call->ctx.arena, token), &session));
-	call_set_principal(call, &session->principal, release_principal);
+	if (session->principal.appservice_id.p == NULL &&
+		call_header(call, "Authorization").p != NULL) {
+		call_set_principal_of_headers(call, &session->principal, release_principal);
+	} else {
+		call_set_principal(call, &session->principal, release_principal);
+	}
 	return check(hs, call, session);
 }
 

@@ -269,6 +269,17 @@ struct session *session_find(struct homeserver *hs, struct call *call, struct st
 	return session;
 }
 
+bool session_find_again(struct homeserver *hs, struct call *call, struct session *session)
+{
+	const struct last_seen seen = session_seen_of(hs, call);
+	LOCK_SCOPE(&hs->sessions->lock);
+	if (atomic_load(&session->is_dropped) || is_doubtful(hs, call, session)) {
+		return false;
+	}
+	note_seen_locked(session, &seen);
+	return true;
+}
+
 /* Drops what was not used for longest, but `kept`. */
 static void drop_oldest_locked(struct sessions *sessions, const struct session *kept)
 {

@@ -41,6 +41,10 @@ void session_unref(struct session *session);
 /** The session of a key, seen now, with a reference; NULL when it is not in memory. */
 struct session *session_find(struct homeserver *hs, struct call *call, struct str key);
 
+/** The same for one whose key it is, and which the caller has. @return false when it has to be looked up all the same */
+MUST_CHECK bool session_find_again(struct homeserver *hs, struct call *call,
+	struct session *session);
+
 /** Grows with everything that may end sessions. */
 uint64_t sessions_generation(struct sessions *sessions);
 /** Puts a session that was read at a generation into memory, unless it may have ended since. */

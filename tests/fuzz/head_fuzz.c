@@ -33,6 +33,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!head_read(bytes, CEILING, &head)) {
 		return 0;
 	}
+	struct str target;
+	invariant(head_read_again(bytes, CEILING, head.rest, head.header_count, &target) &&
+		str_equals(target, head.target));
 	struct buf read;
 	struct buf made;
 	buf_init(&read, 2 * size + 1);

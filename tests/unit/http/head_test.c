@@ -129,6 +129,44 @@ static void value__each_byte__visible_ones_only(void **state)
 	}
 }
 
+/* Behind the request line it has to be the same; the request line is judged as any. */
+static void head__as_before__target_read(void **state)
+{
+	(void)state;
+	struct head head;
+	struct str target;
+	struct str rest = STR(HOST "A: b\r\n\r\n");
+	assert_true(head_read(STR(LINE HOST "A: b\r\n\r\n"), CEILING, &head));
+	assert_true(str_equals(head.rest, rest));
+	assert_true(head_read_again(STR("GET /?d=%20 HTTP/1.1\r\n" HOST "A: b\r\n\r\n"), CEILING, rest,
+		2, &target));
+	assert_text(target, "/?d=%20");
+	static const char *const others[] = {
+		LINE HOST "A: c\r\n\r\n",
+		LINE HOST "A: b\r\n\r\n\r\n",
+		LINE HOST "A: b\r\n\r\nG",
+		LINE HOST "A: b\r\n\r",
+		LINE HOST,
+		LINE "\r\n" HOST "A: b\r\n\r\n",
+		"GET /a\x7F HTTP/1.1\r\n" HOST "A: b\r\n\r\n",
+		"GET /a b HTTP/1.1\r\n" HOST "A: b\r\n\r\n",
+		"GET x HTTP/1.1\r\n" HOST "A: b\r\n\r\n",
+		"PUT /a HTTP/1.1\r\n" HOST "A: b\r\n\r\n",
+		"GET /a HTTP/1.0\r\n" HOST "A: b\r\n\r\n",
+		HOST "A: b\r\n\r\n",
+		"",
+	};
+	for (size_t i = 0; i < COUNT_OF(others); i++) {
+		assert_false(head_read_again(str_of(others[i]), CEILING, rest, 2, &target));
+	}
+	size_t least = CEILING;
+	while (head_read(STR(LINE HOST "A: b\r\n\r\n"), least, &head)) {
+		assert_true(head_read_again(STR(LINE HOST "A: b\r\n\r\n"), least, rest, 2, &target));
+		least--;
+	}
+	assert_false(head_read_again(STR(LINE HOST "A: b\r\n\r\n"), least, rest, 2, &target));
+}
+
 static bool reads(size_t headers, size_t parameters, size_t value_bytes)
 {
 	struct buf text;
@@ -171,6 +209,7 @@ int main(void)
 		cmocka_unit_test(head__unfinished__not_plain),
 		cmocka_unit_test(head__anything_unusual__not_plain),
 		cmocka_unit_test(value__each_byte__visible_ones_only),
+		cmocka_unit_test(head__as_before__target_read),
 		cmocka_unit_test(head__that_could_be_too_large__not_plain),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
