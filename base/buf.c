@@ -38,7 +38,7 @@ void buf_reserve(struct buf *buf, size_t capacity_bytes)
 	}
 }
 
-char *buf_extend(struct buf *buf, size_t size_bytes)
+char *buf_extend_more(struct buf *buf, size_t size_bytes)
 {
 	if (buf->overflow || size_bytes > buf->ceiling - buf->n) {
 		buf->overflow = true;
@@ -61,14 +61,6 @@ void buf_add(struct buf *buf, struct str s)
 	char *at = buf_extend(buf, s.n);
 	if (at != NULL) {
 		memcpy(at, s.p, s.n);
-	}
-}
-
-void buf_add_byte(struct buf *buf, char c)
-{
-	char *at = buf_extend(buf, 1);
-	if (at != NULL) {
-		*at = c;
 	}
 }
 

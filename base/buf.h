@@ -27,17 +27,35 @@ void buf_fini(struct buf *buf);
 void buf_clear(struct buf *buf);
 
 void buf_add(struct buf *buf, struct str s);
-void buf_add_byte(struct buf *buf, char c);
 /** For literals: buf_add_lit(buf, "abc"). */
 #define buf_add_lit(buf, literal) buf_add((buf), STR(literal))
 void buf_add_int(struct buf *buf, int64_t value);
 void buf_printf(struct buf *buf, const char *format, ...) PRINTF_LIKE(2, 3);
 
+/** buf_extend() where the memory has to grow, or the ceiling is hit. */
+char *buf_extend_more(struct buf *buf, size_t size_bytes);
+
 /**
- * Room for `size_bytes` more, uninitialised and counted as used.
+ * Room for `size_bytes` more, uninitialised and counted as used. Inline: text is put together from many small pieces.
  * @return where to write, or NULL when the ceiling is hit
  */
-char *buf_extend(struct buf *buf, size_t size_bytes);
+static inline char *buf_extend(struct buf *buf, size_t size_bytes)
+{
+	if (buf->overflow || buf->p == NULL || size_bytes > buf->capacity - buf->n) {
+		return buf_extend_more(buf, size_bytes);
+	}
+	char *at = buf->p + buf->n;
+	buf->n += size_bytes;
+	return at;
+}
+
+static inline void buf_add_byte(struct buf *buf, char c)
+{
+	char *at = buf_extend(buf, 1);
+	if (at != NULL) {
+		*at = c;
+	}
+}
 
 /** False once anything did not fit. */
 MUST_CHECK bool buf_ok(const struct buf *buf);

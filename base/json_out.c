@@ -129,24 +129,29 @@ static void begin_value(struct json_out *out)
 	}
 }
 
-static void open(struct json_out *out, bool is_array)
+/* The text without the comma that it begins with where none is due; what follows needs none. */
+static void add_beginning(struct json_out *out, struct str text)
 {
-	static const char texts[2][2] = {{',', '{'}, {',', '['}};
-	size_t comma = take_comma(out);
+	size_t without_comma = 1 - take_comma(out);
+	buf_add(out->buf, str_from(text.p + without_comma, text.n - without_comma));
+	out->need_comma = false;
+}
+
+void json_out_opening(struct json_out *out, struct str text, bool is_array)
+{
 	invariant(out->depth < JSON_OUT_MAX_DEPTH);
 	out->is_array[out->depth++] = is_array;
-	buf_add(out->buf, str_from(texts[is_array] + 1 - comma, 1 + comma));
-	out->need_comma = false;
+	add_beginning(out, text);
 }
 
 void json_out_object(struct json_out *out)
 {
-	open(out, false);
+	json_out_opening(out, STR(",{"), false);
 }
 
 void json_out_array(struct json_out *out)
 {
-	open(out, true);
+	json_out_opening(out, STR(",["), true);
 }
 
 void json_out_end(struct json_out *out)
@@ -164,9 +169,7 @@ void json_out_key(struct json_out *out, struct str key)
 
 void json_out_name(struct json_out *out, struct str text)
 {
-	size_t without_comma = 1 - take_comma(out);
-	buf_add(out->buf, str_from(text.p + without_comma, text.n - without_comma));
-	out->need_comma = false;
+	add_beginning(out, text);
 }
 
 void json_out_str(struct json_out *out, struct str text)

@@ -46,6 +46,8 @@ void json_out_value(struct json_out *out, const struct json *value);
 
 /** A name that stands ready: ',"name":'; see the macros below. */
 void json_out_name(struct json_out *out, struct str text);
+/** The same for a member that is a container: `text` ends with how that begins. */
+void json_out_opening(struct json_out *out, struct str text, bool is_array);
 
 /** A member's name, and name and value in one; `key` is a literal in which nothing has to be escaped. */
 #define json_out_key_lit(out, key) json_out_name((out), STR(",\"" key "\":"))
@@ -56,8 +58,8 @@ void json_out_name(struct json_out *out, struct str text);
 #define json_out_key_raw(out, key, text) (json_out_key_lit(out, key), json_out_raw((out), (text)))
 #define json_out_key_value(out, key, value) \
 	(json_out_key_lit(out, key), json_out_value((out), (value)))
-#define json_out_key_object(out, key) (json_out_key_lit(out, key), json_out_object(out))
-#define json_out_key_array(out, key) (json_out_key_lit(out, key), json_out_array(out))
+#define json_out_key_object(out, key) json_out_opening((out), STR(",\"" key "\":{"), false)
+#define json_out_key_array(out, key) json_out_opening((out), STR(",\"" key "\":["), true)
 
 /** A string with quotes, escaped as canonical JSON wants it. */
 void json_escape(struct buf *buf, struct str text);
