@@ -132,6 +132,11 @@ bool sync_room_is_empty(const struct room_part *part);
 void sync_room_write(const struct sync_run *run, const struct room_part *part,
 	struct json_out *out);
 
+/** A section without anything, as most are; written in one piece. */
+#define SYNC_NO_EVENTS STR("{\"events\":[]}")
+/** Writes account data as a member `account_data`. */
+void sync_data_write(const struct account_data_item *items, size_t count, struct json_out *out);
+
 /* --- sync_presence.c ---------------------------------------------------------------------------- */
 
 /** What changed since the token, of users who share a room; as far as the filter lets it pass. Errors: DEFER. From memory, but see presence_settle(). */

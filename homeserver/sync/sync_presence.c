@@ -147,6 +147,10 @@ enum err sync_presence_add_newcomers(struct sync_run *run)
 
 void sync_presence_write(const struct sync_run *run, struct json_out *out)
 {
+	if (run->presence_n == 0) {
+		json_out_key_raw(out, "presence", SYNC_NO_EVENTS);
+		return;
+	}
 	json_out_key_object(out, "presence");
 	json_out_key_array(out, "events");
 	for (size_t i = 0; i < run->presence_n; i++) {

@@ -141,6 +141,10 @@ static void write_events(const struct event_batch *batch, struct json_out *out)
 static void write_state(const struct sync_run *run, const struct room_part *part,
 	struct json_out *out)
 {
+	if (part->state.n == 0 && !run->request->uses_state_after) {
+		json_out_key_raw(out, "state", SYNC_NO_EVENTS);
+		return;
+	}
 	if (run->request->uses_state_after) {
 		json_out_key_object(out, "state_after");
 	} else {
@@ -163,6 +167,10 @@ static void write_timeline(const struct sync_run *run, const struct room_part *p
 
 static void write_ephemeral(const struct room_part *part, struct json_out *out)
 {
+	if (!part->has_typing && part->receipt_n == 0) {
+		json_out_key_raw(out, "ephemeral", SYNC_NO_EVENTS);
+		return;
+	}
 	json_out_key_object(out, "ephemeral");
 	json_out_key_array(out, "events");
 	if (part->has_typing) {
@@ -210,6 +218,18 @@ static void write_unread(const struct sync_run *run, const struct unread_result 
 	json_out_end(out);
 }
 
+void sync_data_write(const struct account_data_item *items, size_t count, struct json_out *out)
+{
+	if (count == 0) {
+		json_out_key_raw(out, "account_data", SYNC_NO_EVENTS);
+		return;
+	}
+	json_out_key_object(out, "account_data");
+	json_out_key_lit(out, "events");
+	account_data_write(items, count, out);
+	json_out_end(out);
+}
+
 void sync_room_write(const struct sync_run *run, const struct room_part *part, struct json_out *out)
 {
 	json_out_object(out);
@@ -221,10 +241,7 @@ void sync_room_write(const struct sync_run *run, const struct room_part *part, s
 	if (!part->is_left) {
 		write_ephemeral(part, out);
 	}
-	json_out_key_object(out, "account_data");
-	json_out_key_lit(out, "events");
-	account_data_write(part->data, part->data_n, out);
-	json_out_end(out);
+	sync_data_write(part->data, part->data_n, out);
 	if (!part->is_left) {
 		write_unread(run, &part->unread, out);
 	}

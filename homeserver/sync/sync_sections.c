@@ -107,8 +107,12 @@ static void write_users(const struct str *user_ids, size_t count, struct json_ou
 	json_out_end(out);
 }
 
-static void write_encryption(const struct e2ee_news *news, struct json_out *out)
+static void write_messages(const struct e2ee_news *news, struct json_out *out)
 {
+	if (news->message_n == 0) {
+		json_out_key_raw(out, "to_device", SYNC_NO_EVENTS);
+		return;
+	}
 	json_out_key_object(out, "to_device");
 	json_out_key_array(out, "events");
 	for (size_t i = 0; i < news->message_n; i++) {
@@ -116,12 +120,26 @@ static void write_encryption(const struct e2ee_news *news, struct json_out *out)
 	}
 	json_out_end(out);
 	json_out_end(out);
+}
+
+static void write_lists(const struct e2ee_news *news, struct json_out *out)
+{
+	if (news->changed_n == 0 && news->left_n == 0) {
+		json_out_key_raw(out, "device_lists", STR("{\"changed\":[],\"left\":[]}"));
+		return;
+	}
 	json_out_key_object(out, "device_lists");
 	json_out_key_lit(out, "changed");
 	write_users(news->changed, news->changed_n, out);
 	json_out_key_lit(out, "left");
 	write_users(news->left, news->left_n, out);
 	json_out_end(out);
+}
+
+static void write_encryption(const struct e2ee_news *news, struct json_out *out)
+{
+	write_messages(news, out);
+	write_lists(news, out);
 	json_out_key_raw(out, "device_one_time_keys_count", news->one_time_counts);
 	json_out_key_raw(out, "device_unused_fallback_key_types", news->unused_fallbacks);
 }
@@ -138,10 +156,7 @@ void sync_sections_write(const struct sync_run *run, struct json_out *out)
 	};
 	json_out_object(out);
 	json_out_key_str(out, "next_batch", token_text(run->ctx->arena, next));
-	json_out_key_object(out, "account_data");
-	json_out_key_lit(out, "events");
-	account_data_write(run->global_data, run->global_data_n, out);
-	json_out_end(out);
+	sync_data_write(run->global_data, run->global_data_n, out);
 	sync_presence_write(run, out);
 	write_encryption(&run->encryption, out);
 	if (run->part_n > 0 || run->outside_n > 0) {
