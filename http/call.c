@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "http/call_state.h"
+#include "http/io_loop.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -32,7 +33,8 @@ enum err call_begin(struct request *request, bool is_inline, struct call **out)
 		return ERR_OK; /* it was looked at in the first run, and may not be wanted again */
 	}
 	state->has_query = true;
-	if (!uri_parse_query(arena, request->query, &state->query, &state->query_count)) {
+	struct uri_memo *memo = is_inline ? io_loop_uri_memo(request->loop) : NULL;
+	if (!uri_parse_query_again(arena, request->query, memo, &state->query, &state->query_count)) {
 		return fail(&call->ctx, ERR_INPUT, "M_INVALID_PARAM",
 			"The query is not valid percent-encoded UTF-8");
 	}

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "http/held.h"
 #include "http/listener.h"
+#include "http/uri.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -41,6 +42,7 @@ struct io_loop {
 	char buffer[BUFFER_BYTES];
 	char date[DATE_BYTES]; /* what io_loop_date() wrote last */
 	time_t date_s;         /* of when */
+	struct uri_memo uri_memo;
 	atomic_bool is_ending;
 };
 
@@ -235,6 +237,11 @@ char *io_loop_buffer(struct io_loop *loop, size_t *out_bytes)
 {
 	*out_bytes = sizeof(loop->buffer);
 	return loop->buffer;
+}
+
+struct uri_memo *io_loop_uri_memo(struct io_loop *loop)
+{
+	return &loop->uri_memo;
 }
 
 struct str io_loop_date(struct io_loop *loop)

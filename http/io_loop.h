@@ -46,6 +46,9 @@ struct str io_loop_date(struct io_loop *loop);
 /** Where what has come may be read to, by one at a time. */
 char *io_loop_buffer(struct io_loop *loop, size_t *out_bytes);
 
+/** Of queries that were read on it. */
+struct uri_memo *io_loop_uri_memo(struct io_loop *loop);
+
 /** Makes it look at whether the server is stopping: then it closes its listening socket. */
 void io_loop_poke(struct io_loop *loop);
 

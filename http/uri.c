@@ -109,21 +109,66 @@ bool uri_parse_path(struct str raw, char *scratch, struct uri_path *out)
 	return true;
 }
 
-static bool decode_query_part(struct arena *arena, struct str raw, struct str *out)
+/* Shorter ones are decoded as fast as they are found. */
+enum { MEMO_LEAST_BYTES = 64 };
+
+static bool fits_memo(const struct uri_memo *memo, struct str raw)
 {
-	struct str text = raw;
-	if (needs_decoding(raw, true)) {
-		char *p = arena_alloc(arena, raw.n);
-		size_t n = 0;
-		if (!decode(raw, true, p, &n)) {
-			return false;
+	return memo != NULL && raw.n >= MEMO_LEAST_BYTES && raw.n <= URI_MEMO_BYTES;
+}
+
+static bool recall(const struct uri_memo *memo, struct arena *arena, struct str raw,
+	struct str *out)
+{
+	for (size_t i = 0; i < URI_MEMO_VALUES; i++) {
+		if (memo->values[i].raw_n == raw.n && memcmp(memo->values[i].raw, raw.p, raw.n) == 0) {
+			*out = str_dup(arena, str_from(memo->values[i].text, memo->values[i].n));
+			return true;
 		}
-		text = str_from(p, n);
 	}
-	if (!utf8_is_valid(text)) {
+	return false;
+}
+
+static void remember(struct uri_memo *memo, struct str raw, struct str text)
+{
+	size_t i = memo->next;
+	memo->next = (i + 1) % URI_MEMO_VALUES;
+	memo->values[i].raw_n = raw.n;
+	memo->values[i].n = text.n;
+	memcpy(memo->values[i].raw, raw.p, raw.n);
+	memcpy(memo->values[i].text, text.p, text.n);
+}
+
+/* What has to be decoded, and is not empty. */
+static bool decode_escaped(struct arena *arena, struct str raw, struct uri_memo *memo,
+	struct str *out)
+{
+	bool is_kept = fits_memo(memo, raw);
+	if (is_kept && recall(memo, arena, raw, out)) {
+		return true;
+	}
+	char *p = arena_alloc(arena, raw.n);
+	size_t n = 0;
+	if (!decode(raw, true, p, &n) || !utf8_is_valid(str_from(p, n))) {
 		return false;
 	}
-	*out = text.n > 0 ? text : STR("");
+	*out = str_from(p, n);
+	if (is_kept) {
+		remember(memo, raw, *out);
+	}
+	return true;
+}
+
+static bool decode_query_part(struct arena *arena, struct str raw, struct uri_memo *memo,
+	struct str *out)
+{
+	if (needs_decoding(raw, true)) {
+		return decode_escaped(arena, raw, memo, out);
+	}
+	if (!utf8_is_valid(raw)) {
+		return false;
+	}
+	*out = raw.n > 0 ? raw : STR("");
 	return true;
 }
 
@@ -138,6 +183,12 @@ static size_t count_pairs(struct str raw)
 }
 
 bool uri_parse_query(struct arena *arena, struct str raw, struct uri_pair **out, size_t *out_n)
+{
+	return uri_parse_query_again(arena, raw, NULL, out, out_n);
+}
+
+bool uri_parse_query_again(struct arena *arena, struct str raw, struct uri_memo *memo,
+	struct uri_pair **out, size_t *out_n)
 {
 	if (raw.n == 0) {
 		*out = NULL;
@@ -162,8 +213,8 @@ bool uri_parse_query(struct arena *arena, struct str raw, struct uri_pair **out,
 		struct str name;
 		struct str value;
 		(void)str_split(part, '=', &name, &value);
-		if (!decode_query_part(arena, name, &pairs[n].name) ||
-			!decode_query_part(arena, value, &pairs[n].value)) {
+		if (!decode_query_part(arena, name, memo, &pairs[n].name) ||
+			!decode_query_part(arena, value, memo, &pairs[n].value)) {
 			return false;
 		}
 		n++;

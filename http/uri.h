@@ -46,6 +46,26 @@ MUST_CHECK bool uri_parse_path(struct str raw, char *scratch, struct uri_path *o
 MUST_CHECK bool uri_parse_query(struct arena *arena, struct str raw, struct uri_pair **out,
 	size_t *out_n);
 
+enum { URI_MEMO_VALUES = 4, URI_MEMO_BYTES = 512 };
+
+/**
+ * Long values that were decoded lately, as they were and decoded: of a filter, which comes in escapes with each wait of each client, a comparison
+ * and a copy are left. Zeroed: none. Not synchronised.
+ */
+struct uri_memo {
+	struct {
+		size_t raw_n;
+		size_t n;
+		char raw[URI_MEMO_BYTES];
+		char text[URI_MEMO_BYTES];
+	} values[URI_MEMO_VALUES];
+	size_t next; /**< which is forgotten next */
+};
+
+/** uri_parse_query(), the same, with a memo. */
+MUST_CHECK bool uri_parse_query_again(struct arena *arena, struct str raw, struct uri_memo *memo,
+	struct uri_pair **out, size_t *out_n);
+
 /** One component, decoded, in the arena. @return false for a bad escape, an escaped NUL, invalid UTF-8 */
 MUST_CHECK bool uri_decode(struct arena *arena, struct str text, struct str *out);
 /** A text as a component of an address: all but letters, digits and - . _ ~ as %XX; in the arena. */

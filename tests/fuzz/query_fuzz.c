@@ -55,6 +55,22 @@ static void check_forwarded(struct str header)
 	}
 }
 
+/* With what others left in it, or not. */
+static void check_memo(struct arena *arena, struct str raw, const struct uri_pair *pairs, size_t n)
+{
+	static struct uri_memo memo;
+	for (int round = 0; round < 2; round++) {
+		struct uri_pair *again = NULL;
+		size_t again_n = 0;
+		bool is_read = uri_parse_query_again(arena, raw, &memo, &again, &again_n);
+		invariant(is_read && again_n == n);
+		for (size_t i = 0; i < n; i++) {
+			invariant(str_equals(again[i].name, pairs[i].name));
+			invariant(str_equals(again[i].value, pairs[i].value));
+		}
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
@@ -72,5 +88,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		invariant(str_find_byte(pairs[i].value, '\0') == SIZE_MAX);
 	}
 	check_again(arena, pairs, n);
+	check_memo(arena, raw, pairs, n);
 	return 0;
 }
