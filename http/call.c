@@ -411,4 +411,23 @@ void call_keep(struct call *call, void *value, void (*destroy)(void *value))
 	}
 	request->kept = value;
 	request->kept_destroy = destroy;
+	request->is_kept_on = false;
+}
+
+void call_keep_on(struct call *call)
+{
+	call->state->request->is_kept_on = true;
+}
+
+void *call_take_left(struct call *call)
+{
+	struct request *request = call->state->request;
+	struct request_head *head = request->head;
+	if (head->kept == NULL || head->entry != request->match.entry) {
+		return NULL;
+	}
+	void *left = head->kept;
+	head->kept = NULL;
+	head->kept_destroy = NULL;
+	return left;
 }

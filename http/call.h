@@ -219,5 +219,9 @@ bool call_is_stopping(const struct call *call);
 /** A value that survives parking (parsed filter, deadline); destroyed with the request. */
 void *call_kept(const struct call *call);
 void call_keep(struct call *call, void *value, void (*destroy)(void *value));
+/** What is kept may be left to the connection's next request, if that has the same path and headers: its query may be another. */
+void call_keep_on(struct call *call);
+/** What the last request has left so, which is the caller's from now on; NULL: nothing. */
+void *call_take_left(struct call *call);
 
 #endif

@@ -59,10 +59,20 @@ static void drop_last_principal(struct request_head *head)
 	head->principal_release = NULL;
 }
 
+static void drop_last_kept(struct request_head *head)
+{
+	if (head->kept_destroy != NULL) {
+		head->kept_destroy(head->kept);
+	}
+	head->kept = NULL;
+	head->kept_destroy = NULL;
+}
+
 void request_head_destroy(struct request_head *head)
 {
 	if (head != NULL) {
 		drop_last_principal(head);
+		drop_last_kept(head);
 		mem_free(head);
 	}
 }
@@ -265,7 +275,25 @@ void request_take_last_head(struct request *request, struct request_head *last)
 	}
 }
 
-/* Who asks is left to the next one, too. */
+static void leave_principal(struct request *request, struct request_head *head)
+{
+	drop_last_principal(head);
+	head->principal = request->principal;
+	head->principal_release = request->principal_release;
+	request->principal = NULL;
+	request->principal_release = NULL;
+}
+
+static void leave_kept(struct request *request, struct request_head *head)
+{
+	drop_last_kept(head);
+	head->kept = request->kept;
+	head->kept_destroy = request->kept_destroy;
+	request->kept = NULL;
+	request->kept_destroy = NULL;
+}
+
+/* Who asks is left to the next one, too, and what the handler made of it. */
 struct request_head *request_leave_head(struct request *request)
 {
 	struct request_head *head = request->head;
@@ -280,11 +308,10 @@ struct request_head *request_leave_head(struct request *request)
 		head->entry = entry;
 	}
 	if (request->is_principal_of_headers) {
-		drop_last_principal(head);
-		head->principal = request->principal;
-		head->principal_release = request->principal_release;
-		request->principal = NULL;
-		request->principal_release = NULL;
+		leave_principal(request, head);
+	}
+	if (request->is_kept_on && entry == head->entry) {
+		leave_kept(request, head);
 	}
 	return head;
 }

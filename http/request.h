@@ -48,6 +48,8 @@ struct request_head {
 	size_t address_n;
 	void *principal; /**< of the last request; NULL: none that could be kept */
 	void (*principal_release)(void *principal);
+	void *kept; /**< of the last request, for the same route; NULL: none */
+	void (*kept_destroy)(void *value);
 };
 
 struct request {
@@ -111,6 +113,7 @@ struct request {
 	struct lane_job job;
 	void *kept; /**< call_keep() */
 	void (*kept_destroy)(void *value);
+	bool is_kept_on; /**< call_keep_on() */
 	void *principal; /**< call_set_principal() */
 	void (*principal_release)(void *principal);
 	bool is_principal_of_headers; /**< call_set_principal_of_headers() */

@@ -10,7 +10,7 @@
 #include "homeserver/sync/sync.h"
 #include "homeserver/user/users.h"
 
-/** A parsed request. Lives as long as the request waits. */
+/** A parsed request. Lives as long as the request waits, and is then the next one's of its connection, if there is one. */
 struct sync_request {
 	struct shared_filter *shared_filter; /**< counted */
 	const struct filter *filter;         /**< in it */

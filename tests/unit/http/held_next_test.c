@@ -4,7 +4,6 @@
  */
 #include "loopback.h"
 
-#include "base/mem.h"
 #include "http/call_state.h"
 
 #include <dirent.h>
@@ -71,56 +70,10 @@ static enum err say_much(struct call *call)
 	return ERR_OK;
 }
 
-/* Who is known by their headers, if they have an Authorization: told once, and then kept with the connection. */
-static _Atomic int asked_for, names;
-
-static void release_name(void *name)
-{
-	mem_free(name);
-	atomic_fetch_sub(&names, 1);
-}
-
-static enum err authenticate(void *self, struct call *call)
-{
-	(void)self;
-	struct str header = call_header(call, "Authorization");
-	const char *last = call_last_principal(call);
-	if (call_principal(call) != NULL || header.p == NULL) {
-		return ERR_OK; /* it has waited; or nobody */
-	}
-	if (last != NULL) {
-		assert_true(str_equals(str_of(last), header));
-		call_confirm_principal(call);
-		return ERR_OK;
-	}
-	char *name = mem_alloc(header.n + 1);
-	memcpy(name, header.p, header.n);
-	atomic_fetch_add(&asked_for, 1);
-	atomic_fetch_add(&names, 1);
-	call_set_principal_of_headers(call, name, release_name);
-	return ERR_OK;
-}
-
-/* Who asks. */
-static enum err say_who(struct call *call)
-{
-	const char *name = call_principal(call);
-	struct json_out *out = reply_json(call, 200);
-	if (call_query(call, "worker").p != NULL) {
-		TRY(ctx_may_wait(&call->ctx));
-	}
-	json_out_str(out, name != NULL ? str_of(name) : STR("nobody"));
-	return ERR_OK;
-}
-
-static const struct http_ports ports = {.authenticate = authenticate};
-
 static const struct route rows[] = {
 	{"wait", "GET", "/wait", AUTH_NONE, LANE_INLINE, RATE_NONE, 0, wait_once},
 	{"echo", "GET", "/echo", AUTH_NONE, LANE_INLINE, RATE_NONE, 0, echo},
 	{"much", "GET", "/much", AUTH_NONE, LANE_INLINE, RATE_NONE, 0, say_much},
-	{"who", "GET", "/who", AUTH_OPTIONAL, LANE_INLINE, RATE_NONE, 0, say_who},
-	{"who_is", "GET", "/who/{name}", AUTH_OPTIONAL, LANE_INLINE, RATE_NONE, 0, say_who},
 	{"local", "GET", "/local", AUTH_NONE, LANE_LOCAL, RATE_NONE, 0, echo},
 	{"post", "POST", "/echo", AUTH_NONE, LANE_INLINE, RATE_NONE, 0, echo},
 };
@@ -136,7 +89,6 @@ static int start(void **state)
 	struct http_config config = loopback_config();
 	config.trusted_proxies = proxies;
 	config.trusted_proxy_count = 1;
-	config.ports = &ports;
 	config.idle_timeout_ms = *state != NULL ? 1000 : 0;
 	config.send_timeout_ms = *state != NULL ? 400 : 0; /* so often deadlines are looked at */
 	server = loopback_start(&config, rows, COUNT_OF(rows), NULL);
@@ -225,43 +177,6 @@ static void request__plain__read_here_again_and_again(void **state)
 	await_metric("belfry_http_held", 0);
 	assert_int_equal(close(fd), 0);
 	await_connections(0);
-}
-
-static void assert_who(int fd, const char *line, const char *headers, const char *expected)
-{
-	assert_true(
-		client_send(fd, str_printf(arena, "GET %s HTTP/1.1\r\nHost: x\r\n%s\r\n", line, headers)));
-	struct client_reply reply = client_read(fd, arena);
-	assert_int_equal(reply.status, 200);
-	assert_true(str_equals(reply.body, str_printf(arena, "\"%s\"", expected)));
-}
-
-/* The token is looked up again only where the headers are others, or another thread may still have the request. */
-static void principal__of_the_same_headers__kept_with_the_connection(void **state)
-{
-	(void)state;
-	int fd = held_connection();
-	int before = atomic_load(&asked_for);
-	for (int i = 0; i < 3; i++) {
-		assert_who(fd, "/who?a", "Authorization: Bearer a\r\n", "Bearer a");
-		assert_who(fd, "/who", "Authorization: Bearer a\r\n", "Bearer a");
-		assert_who(fd, "/who/me?b", "Authorization: Bearer a\r\n", "Bearer a");
-		ask(fd, "/echo?between");
-		assert_target(fd, "/echo?between");
-		assert_int_equal(atomic_load(&asked_for), before + 2 * i + 1);
-		assert_who(fd, "/who", "Authorization: Bearer b\r\n", "Bearer b");
-		assert_who(fd, "/who?worker", "Authorization: Bearer b\r\n", "Bearer b");
-		assert_who(fd, "/who", "", "nobody");
-		assert_who(fd, "/who?worker", "", "nobody");
-		assert_int_equal(atomic_load(&asked_for), before + 2 * i + 2);
-	}
-	int other = held_connection();
-	assert_who(other, "/who", "Authorization: Bearer a\r\n", "Bearer a");
-	assert_int_equal(atomic_load(&asked_for), before + 7);
-	assert_int_equal(close(fd), 0);
-	assert_int_equal(close(other), 0);
-	await_connections(0);
-	assert_int_equal(atomic_load(&names), 0);
 }
 
 static void request__of_another_kind__read_by_libmicrohttpd_and_held_again(void **state)
@@ -604,7 +519,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, start, stop)
 		TEST(request__plain__read_here_again_and_again),
-		TEST(principal__of_the_same_headers__kept_with_the_connection),
 		TEST(request__of_another_kind__read_by_libmicrohttpd_and_held_again),
 		TEST(requests__in_pieces_or_together__all_answered_in_order),
 		TEST(request__that_comes_while_another_waits__answered_after_it),
