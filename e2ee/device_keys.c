@@ -81,66 +81,129 @@ static struct key_upload to_upload(struct arena *arena, const struct key_owner *
 	return (struct key_upload){owner->user_id, owner->device_id, algorithms, key_ids, texts, count};
 }
 
-static enum err upload_one_time(struct ctx *ctx, struct homeserver *hs,
-	const struct key_owner *owner, const struct device_key_facts *facts, const struct json *map)
+/* An upload under way. */
+struct uploading {
+	struct key_owner owner; /* with the identity that has to have signed the keys */
+	struct device_key_facts facts;
+	bool has_facts; /* false: the identity is what memory has */
+	struct device_key key;
+	bool is_new;       /* the key that came with the upload */
+	struct str counts; /* p == NULL: no one-time keys were added */
+};
+
+static enum err read_facts(struct ctx *ctx, struct homeserver *hs, struct uploading *up)
+{
+	TRY(store_device_key_facts(ctx, hs->db, up->owner.user_id, up->owner.device_id, &up->facts));
+	up->has_facts = true;
+	device_state_identity_read(hs->e2ee->states, up->owner.user_id, up->owner.device_id,
+		up->facts.ed25519);
+	return ERR_OK;
+}
+
+static enum err refuse_more(struct ctx *ctx, const struct keys_added *added)
+{
+	int64_t held = 0;
+	for (size_t i = 0; i < added->left_n; i++) {
+		held += added->left[i].count;
+	}
+	return fail(ctx, ERR_INPUT, M_INVALID_PARAM,
+		"This device has %lld unclaimed one-time keys; more are not taken", (long long)held);
+}
+
+/* What memory says of the identity goes as long as keys and database agree with it. */
+static enum err add_one_time(struct ctx *ctx, struct homeserver *hs, struct uploading *up,
+	const struct json *map, bool is_own_identity, struct keys_added *out)
 {
 	struct one_time_key *keys;
 	size_t count;
 	struct field_error error;
-	if (!one_time_keys_read(ctx->arena, map, owner, false, &keys, &count, &error)) {
+	for (;;) {
+		if (one_time_keys_read(ctx->arena, map, &up->owner, false, &keys, &count, &error)) {
+			const struct key_addition addition = {
+				.upload = to_upload(ctx->arena, &up->owner, keys, count),
+				.ed25519 = up->facts.ed25519,
+				.held_max = UNCLAIMED_MAX,
+				.remembered = CLAIMED_KEPT,
+			};
+			TRY(store_one_time_key_add(ctx, hs->db, &addition, out));
+			if (out->outcome != KEYS_OTHER_IDENTITY) {
+				return out->outcome == KEYS_ADDED ? ERR_OK : refuse_more(ctx, out);
+			}
+		} else if (up->has_facts) {
+			return refuse(ctx, &error);
+		}
+		TRY(read_facts(ctx, hs, up));
+		up->owner.ed25519 = is_own_identity ? up->key.ed25519 : up->facts.ed25519;
+	}
+}
+
+static enum err upload_one_time(struct ctx *ctx, struct homeserver *hs, struct uploading *up,
+	const struct keys_upload *upload)
+{
+	struct device_states *states = hs->e2ee->states;
+	const struct key_owner *owner = &up->owner;
+	uint64_t changes = device_state_changes(states, owner->user_id, owner->device_id);
+	struct keys_added added;
+	enum err err =
+		add_one_time(ctx, hs, up, upload->one_time_keys, upload->device_keys != NULL, &added);
+	if (err != ERR_OK) {
+		return err == ERR_CONFLICT ? refuse_ended(ctx) : err;
+	}
+	up->counts = device_state_keys_added(states, ctx->arena, owner->user_id, owner->device_id,
+		&added, changes);
+	return ERR_OK;
+}
+
+static enum err upload_fallback(struct ctx *ctx, struct homeserver *hs, struct uploading *up,
+	const struct json *map)
+{
+	struct one_time_key *keys;
+	size_t count;
+	struct field_error error;
+	if (!one_time_keys_read(ctx->arena, map, &up->owner, true, &keys, &count, &error)) {
 		return refuse(ctx, &error);
 	}
-	bool is_same_identity = str_equals(facts->ed25519, owner->ed25519);
-	int64_t held = is_same_identity ? facts->one_time_keys : 0;
-	if (held + (int64_t)count > UNCLAIMED_MAX) {
-		return fail(ctx, ERR_INPUT, M_INVALID_PARAM,
-			"This device has %lld unclaimed one-time keys; more are not taken", (long long)held);
-	}
-	const struct key_upload upload = to_upload(ctx->arena, owner, keys, count);
-	enum err err = store_one_time_key_add(ctx, hs->db, &upload, CLAIMED_KEPT + held);
+	const struct key_upload upload = to_upload(ctx->arena, &up->owner, keys, count);
+	enum err err = store_fallback_key_set(ctx, hs->db, &upload);
+	device_state_keys_changed(hs->e2ee->states, up->owner.user_id, up->owner.device_id);
 	return err == ERR_CONFLICT ? refuse_ended(ctx) : err;
 }
 
-static enum err upload_fallback(struct ctx *ctx, struct homeserver *hs,
-	const struct key_owner *owner, const struct json *map)
+static bool has_members(const struct json *map)
 {
-	struct one_time_key *keys;
-	size_t count;
-	struct field_error error;
-	if (!one_time_keys_read(ctx->arena, map, owner, true, &keys, &count, &error)) {
-		return refuse(ctx, &error);
-	}
-	const struct key_upload upload = to_upload(ctx->arena, owner, keys, count);
-	enum err err = store_fallback_key_set(ctx, hs->db, &upload);
-	return err == ERR_CONFLICT ? refuse_ended(ctx) : err;
+	return map != NULL && map->count > 0;
 }
 
 /*
  * Others hear of a new device with its identity keys, and claim at once: by then its one-time keys are there. Another identity of a known
  * device ends the one-time keys of the former, so it comes before its own.
  */
-static enum err upload_parts(struct ctx *ctx, struct homeserver *hs, struct key_owner *owner,
+static enum err upload_parts(struct ctx *ctx, struct homeserver *hs, struct uploading *up,
 	const struct keys_upload *upload)
 {
-	struct device_key_facts facts;
-	struct device_key key;
-	bool is_new = false;
-	TRY(store_device_key_facts(ctx, hs->db, owner->user_id, owner->device_id, &facts));
-	owner->ed25519 = facts.ed25519;
+	struct device_states *states = hs->e2ee->states;
+	const struct key_owner *owner = &up->owner;
+	up->facts.ed25519 = device_state_identity(states, ctx->arena, owner->user_id, owner->device_id);
+	if (upload->device_keys != NULL || has_members(upload->fallback_keys)) {
+		TRY(read_facts(ctx, hs, up));
+	}
+	up->owner.ed25519 = up->facts.ed25519;
 	if (upload->device_keys != NULL) {
-		TRY(read_identity(ctx, owner, &facts, upload->device_keys, &key, &is_new));
+		TRY(read_identity(ctx, &up->owner, &up->facts, upload->device_keys, &up->key, &up->is_new));
 	}
-	bool is_first = facts.ed25519.n == 0;
-	if (is_new && !is_first) {
-		TRY(store_identity(ctx, hs, owner, &key));
+	bool is_first = up->facts.ed25519.n == 0;
+	if (up->is_new && !is_first) {
+		TRY(store_identity(ctx, hs, owner, &up->key));
+		device_state_keys_changed(states, owner->user_id, owner->device_id);
+		up->facts.ed25519 = up->key.ed25519;
 	}
-	if (upload->one_time_keys != NULL && upload->one_time_keys->count > 0) {
-		TRY(upload_one_time(ctx, hs, owner, &facts, upload->one_time_keys));
+	if (has_members(upload->fallback_keys)) {
+		TRY(upload_fallback(ctx, hs, up, upload->fallback_keys));
 	}
-	if (upload->fallback_keys != NULL && upload->fallback_keys->count > 0) {
-		TRY(upload_fallback(ctx, hs, owner, upload->fallback_keys));
+	if (has_members(upload->one_time_keys)) {
+		TRY(upload_one_time(ctx, hs, up, upload));
 	}
-	return is_new && is_first ? store_identity(ctx, hs, owner, &key) : ERR_OK;
+	return up->is_new && is_first ? store_identity(ctx, hs, owner, &up->key) : ERR_OK;
 }
 
 enum err device_keys_upload(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
@@ -150,14 +213,21 @@ enum err device_keys_upload(struct ctx *ctx, struct homeserver *hs, const struct
 		return fail(ctx, ERR_INPUT, M_INVALID_PARAM,
 			"This session has no device to upload keys for");
 	}
-	struct key_owner owner = {.user_id = who->user.s, .device_id = who->device_id};
-	enum err err = upload_parts(ctx, hs, &owner, upload);
-	/* Part of it may have been stored before another part failed. */
-	device_state_keys_changed(hs->e2ee->states, owner.user_id, owner.device_id);
-	e2ee_tell_keys_changed(hs, &owner.user_id, 1);
+	struct device_states *states = hs->e2ee->states;
+	struct uploading up = {.owner = {.user_id = who->user.s, .device_id = who->device_id}};
+	const struct key_owner *owner = &up.owner;
+	enum err err = upload_parts(ctx, hs, &up, upload);
+	if (up.counts.p == NULL) {
+		/* Part of it may have been stored before another part failed. */
+		device_state_keys_changed(states, owner->user_id, owner->device_id);
+	}
+	e2ee_tell_keys_changed(hs, &owner->user_id, 1);
 	TRY(err);
 	struct device_state state;
-	TRY(device_state_get(ctx, hs, owner.user_id, owner.device_id, &state));
-	*out_counts = state.one_time_counts;
+	if (up.counts.p == NULL) {
+		TRY(device_state_get(ctx, hs, owner->user_id, owner->device_id, &state));
+		up.counts = state.one_time_counts;
+	}
+	*out_counts = up.counts;
 	return ERR_OK;
 }

@@ -19,7 +19,8 @@ struct keys_upload {
  * @param out_counts  JSON object of what is unclaimed, in the arena
  * Errors: INPUT M_INVALID_PARAM, M_INVALID_SIGNATURE (nothing of the faulty part is stored); DENIED 401 M_UNKNOWN_TOKEN when
  * the device has ended meanwhile; STORE
- * Cost: two round trips, one more for each part, and a commit for new identity keys.
+ * Cost: a round trip for each part, or for the counts when there are no one-time keys; one before them for what is known of the device, unless
+ * one-time keys come alone and its identity is in memory; and a commit for new identity keys.
  */
 MUST_CHECK enum err device_keys_upload(struct ctx *ctx, struct homeserver *hs,
 	const struct principal *who, const struct keys_upload *upload, struct str *out_counts);

@@ -8,7 +8,6 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/metrics.h"
-#include "storage/one_time_key.h"
 
 #include <string.h>
 
@@ -20,6 +19,7 @@ struct entry {
 	uint64_t changes;       /* of keys, so far */
 	struct str counts;      /* heap */
 	struct str fallbacks;   /* heap */
+	struct str ed25519;     /* heap; what it was when it was read last */
 	int64_t newest_message; /* at least what was committed since the entry is there */
 	int64_t last_used_ms;
 };
@@ -43,6 +43,7 @@ static void entry_destroy(struct entry *entry)
 {
 	str_free(entry->counts);
 	str_free(entry->fallbacks);
+	str_free(entry->ed25519);
 	mem_free(entry);
 }
 
@@ -160,7 +161,7 @@ static void remember(struct device_states *states, struct str user_id, struct st
 
 enum { STATE_CEILING = 65536 };
 
-static struct str counts_text(struct arena *arena, const struct device_key_state *row)
+static struct str counts_text(struct arena *arena, const struct algorithm_count *left, size_t n)
 {
 	struct buf buf CLEANUP(buf_fini);
 	struct json_out out;
@@ -168,10 +169,10 @@ static struct str counts_text(struct arena *arena, const struct device_key_state
 	json_out_init(&out, &buf);
 	json_out_object(&out);
 	bool has_usual = false;
-	for (size_t i = 0; i < row->one_time_n; i++) {
-		json_out_key(&out, row->one_time[i].algorithm);
-		json_out_int(&out, row->one_time[i].count);
-		has_usual = has_usual || str_equals(row->one_time[i].algorithm, STR("signed_curve25519"));
+	for (size_t i = 0; i < n; i++) {
+		json_out_key(&out, left[i].algorithm);
+		json_out_int(&out, left[i].count);
+		has_usual = has_usual || str_equals(left[i].algorithm, STR("signed_curve25519"));
 	}
 	if (!has_usual) { /* clients take what is absent for unchanged */
 		json_out_key_int(&out, "signed_curve25519", 0);
@@ -205,7 +206,7 @@ enum err device_state_get(struct ctx *ctx, struct homeserver *hs, struct str use
 	}
 	TRY(store_one_time_key_state(ctx, hs->db, user_id, device_id, &row));
 	*out = (struct device_state){
-		.one_time_counts = counts_text(ctx->arena, &row),
+		.one_time_counts = counts_text(ctx->arena, row.one_time, row.one_time_n),
 		.unused_fallbacks = fallbacks_text(ctx->arena, &row),
 		.newest_message = row.newest_message,
 	};
@@ -232,6 +233,47 @@ void device_state_keys_changed(struct device_states *states, struct str user_id,
 		entry->changes++;
 		entry->is_known = false;
 	}
+}
+
+uint64_t device_state_changes(struct device_states *states, struct str user_id,
+	struct str device_id)
+{
+	LOCK_SCOPE(&states->lock);
+	const struct entry *entry = find_locked(states, user_id, device_id);
+	return entry != NULL ? entry->changes : 0;
+}
+
+struct str device_state_keys_added(struct device_states *states, struct arena *arena,
+	struct str user_id, struct str device_id, const struct keys_added *added, uint64_t changes)
+{
+	struct str counts = counts_text(arena, added->left, added->left_n);
+	LOCK_SCOPE(&states->lock);
+	struct entry *entry = find_locked(states, user_id, device_id);
+	if (entry != NULL) {
+		entry->is_known = entry->is_known && entry->changes == changes;
+		entry->changes++; /* what is being read now is from before */
+		str_free(entry->counts);
+		entry->counts = str_heap(counts);
+	}
+	return counts;
+}
+
+struct str device_state_identity(struct device_states *states, struct arena *arena,
+	struct str user_id, struct str device_id)
+{
+	LOCK_SCOPE(&states->lock);
+	const struct entry *entry = find_locked(states, user_id, device_id);
+	return entry != NULL && entry->ed25519.n > 0 ? str_dup(arena, entry->ed25519)
+												 : str_from(NULL, 0);
+}
+
+void device_state_identity_read(struct device_states *states, struct str user_id,
+	struct str device_id, struct str ed25519)
+{
+	LOCK_SCOPE(&states->lock);
+	struct entry *entry = find_or_add_locked(states, user_id, device_id);
+	str_free(entry->ed25519);
+	entry->ed25519 = str_heap(ed25519);
 }
 
 void device_state_message_committed(struct device_states *states, struct str user_id,

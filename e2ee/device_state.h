@@ -6,6 +6,7 @@
 #define BELFRY_E2EE_DEVICE_STATE_H
 
 #include "e2ee/e2ee.h"
+#include "storage/one_time_key.h"
 
 struct device_states *device_states_create(struct homeserver *hs);
 void device_states_destroy(struct device_states *states);
@@ -30,6 +31,26 @@ int64_t device_state_newest_message(struct device_states *states, struct str use
 /** Keys were added or claimed: what is left is read anew when somebody asks. After the commit. */
 void device_state_keys_changed(struct device_states *states, struct str user_id,
 	struct str device_id);
+/** How often keys were changed so far, of a device in memory. */
+uint64_t device_state_changes(struct device_states *states, struct str user_id,
+	struct str device_id);
+/**
+ * Keys were added, after which so many are left. After the commit.
+ * @param changes  device_state_changes() from before the keys were counted; with another number they are read anew when somebody asks
+ * @return         the counts as a JSON object, in the arena
+ */
+struct str device_state_keys_added(struct device_states *states, struct arena *arena,
+	struct str user_id, struct str device_id, const struct keys_added *added, uint64_t changes);
+
+/**
+ * The device's signing key when it was read last, in the arena; p == NULL: not known. It may be another one by now, so that what is done because of it
+ * has to name it (store_one_time_key_add()).
+ */
+struct str device_state_identity(struct device_states *states, struct arena *arena,
+	struct str user_id, struct str device_id);
+void device_state_identity_read(struct device_states *states, struct str user_id,
+	struct str device_id, struct str ed25519);
+
 /** A message was committed. Writer's thread. */
 void device_state_message_committed(struct device_states *states, struct str user_id,
 	struct str device_id, int64_t position);

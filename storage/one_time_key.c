@@ -1,5 +1,5 @@
 /*
- * One-time and fallback keys. One statement per function, each a transaction of its own. What a device uploads together is one row,
+ * One-time and fallback keys. Each statement is a transaction of its own. What a device uploads together is one row,
  * of which a claim moves a counter: a row for each key, with its indexes, was most of what an upload cost.
  */
 #include "storage/one_time_key.h"
@@ -37,47 +37,77 @@ static struct new_key *sorted(struct arena *arena, const struct key_upload *uplo
 	return keys;
 }
 
-/* Batches as places in the arrays of ids and keys, from 1. */
-struct batches {
-	struct str *algorithms;
-	int64_t *firsts;
-	int64_t *lasts;
-	size_t n;
-	struct str *key_ids;
-	struct str *keys;
+/* What is still to be added, in its order, and what became of the rest. */
+struct adding {
+	const struct key_addition *addition;
+	struct new_key *keys;
+	size_t count;
+	struct keys_added *out;
+	int64_t held; /* all in out->left */
 };
 
-static struct batches to_batches(struct arena *arena, const struct new_key *keys, size_t count)
+/* How many of the first can be a batch. */
+static size_t batch_length(const struct adding *adding)
 {
-	struct batches out = {
-		.algorithms = ARENA_NEW_ARRAY(arena, struct str, count),
-		.firsts = ARENA_NEW_ARRAY(arena, int64_t, count),
-		.lasts = ARENA_NEW_ARRAY(arena, int64_t, count),
-		.key_ids = ARENA_NEW_ARRAY(arena, struct str, count),
-		.keys = ARENA_NEW_ARRAY(arena, struct str, count),
-	};
-	for (size_t i = 0; i < count; i++) {
-		out.key_ids[i] = keys[i].key_id;
-		out.keys[i] = keys[i].key;
-		if (i == 0 || !str_equals(keys[i].algorithm, out.algorithms[out.n - 1]) ||
-			out.lasts[out.n - 1] - out.firsts[out.n - 1] + 1 == BATCH_KEYS) {
-			out.algorithms[out.n] = keys[i].algorithm;
-			out.firsts[out.n++] = (int64_t)i + 1;
-		}
-		out.lasts[out.n - 1] = (int64_t)i + 1;
+	size_t n = 1;
+	while (n < MIN_OF(adding->count, (size_t)BATCH_KEYS) &&
+		str_equals(adding->keys[n].algorithm, adding->keys[0].algorithm)) {
+		n++;
 	}
-	return out;
+	return n;
 }
 
-enum { ADD_KNOWN, ADD_ADDED }; /* what a row of the statement says */
-
-/* Leaves out what is known. @return false when it is with another content */
-static bool leave_out(const struct db_rows *rows, struct new_key *keys, size_t *count)
+static void go_on(struct adding *adding, size_t n)
 {
-	size_t left = 0;
+	adding->keys += n;
+	adding->count -= n;
+}
+
+enum { ROW_KNOWN, ROW_HELD, ROW_DEVICE }; /* what a row of the statement says */
+
+static void count_in(struct keys_added *out, struct str algorithm, int64_t count)
+{
+	size_t at = 0;
+	while (at < out->left_n && str_compare(out->left[at].algorithm, algorithm) < 0) {
+		at++;
+	}
+	if (at == out->left_n || !str_equals(out->left[at].algorithm, algorithm)) {
+		for (size_t i = out->left_n++; i > at; i--) {
+			out->left[i] = out->left[i - 1];
+		}
+		out->left[at] = (struct algorithm_count){algorithm, 0};
+	}
+	out->left[at].count += count;
+}
+
+/* What was there before, with room for one algorithm more. @return the row of the device */
+static size_t read_held(struct ctx *ctx, const struct db_rows *rows, struct adding *adding)
+{
+	size_t device = 0;
+	adding->out->left = ARENA_NEW_ARRAY(ctx->arena, struct algorithm_count, db_count(rows) + 1);
+	adding->out->left_n = 0;
+	adding->held = 0;
 	for (size_t i = 0; i < db_count(rows); i++) {
-		const struct new_key wanted = {db_str(rows, i, 1), db_str(rows, i, 2), db_str(rows, i, 3)};
-		struct new_key *key = bsearch(&wanted, keys, *count, sizeof(*keys), compare_keys);
+		if (db_int(rows, i, 0) == ROW_HELD) {
+			count_in(adding->out, db_str(rows, i, 1), db_int(rows, i, 3));
+			adding->held += db_int(rows, i, 3);
+		} else if (db_int(rows, i, 0) == ROW_DEVICE) {
+			device = i;
+		}
+	}
+	return device;
+}
+
+/* Leaves what is known out of the batch of the first n. @return false when it is with another content */
+static bool leave_out(const struct db_rows *rows, struct adding *adding, size_t n)
+{
+	size_t left = n;
+	for (size_t i = 0; i < db_count(rows); i++) {
+		const struct new_key wanted = {adding->keys[0].algorithm, db_str(rows, i, 1),
+			db_str(rows, i, 2)};
+		struct new_key *key = db_int(rows, i, 0) == ROW_KNOWN
+			? bsearch(&wanted, adding->keys, n, sizeof(*key), compare_keys)
+			: NULL;
 		if (key != NULL && key->key.p != NULL && !str_equals(key->key, wanted.key)) {
 			return false;
 		}
@@ -85,37 +115,85 @@ static bool leave_out(const struct db_rows *rows, struct new_key *keys, size_t *
 			key->key = str_from(NULL, 0);
 		}
 	}
-	for (size_t i = 0; i < *count; i++) {
-		if (keys[i].key.p != NULL) {
-			keys[left++] = keys[i];
+	for (size_t i = n; i > 0; i--) {
+		if (adding->keys[i - 1].key.p != NULL) {
+			adding->keys[--left] = adding->keys[i - 1];
 		}
 	}
-	*count = left;
+	go_on(adding, left);
 	return true;
 }
 
-/* Tries until nobody else of the same device was there in between; each time somebody's keys are in. */
-enum err store_one_time_key_add(struct ctx *ctx, struct db *db, const struct key_upload *upload,
-	int64_t remembered)
+/* Each time half as many as are remembered have come. What lies outside of rows is what costs, and there is as much of it whenever it goes. */
+static enum err forget(struct ctx *ctx, struct db *db, const struct adding *adding, int64_t seq,
+	size_t n)
 {
-	size_t count = upload->count;
-	struct new_key *keys = sorted(ctx->arena, upload);
-	while (count > 0) {
-		struct db_rows *rows;
-		const struct batches batches = to_batches(ctx->arena, keys, count);
-		TRY(db_query(ctx, db, STMT_ONE_TIME_KEY_ADD,
-			DB_ARGS(db_text(upload->user_id), db_text(upload->device_id),
-				db_texts(batches.algorithms, batches.n), db_bigints(batches.firsts, batches.n),
-				db_bigints(batches.lasts, batches.n), db_texts(batches.key_ids, count),
-				db_texts(batches.keys, count), db_bigint(remembered)),
-			&rows));
-		if (db_count(rows) > 0 && db_int(rows, 0, 0) == ADD_ADDED) {
-			break;
-		}
-		if (!leave_out(rows, keys, &count)) {
-			return fail(ctx, ERR_INPUT, M_INVALID_PARAM,
-				"A one-time key exists already with another content");
-		}
+	const struct key_upload *upload = &adding->addition->upload;
+	int64_t each = MAX_OF(adding->addition->remembered / 2, 1);
+	if (seq / each == (seq + (int64_t)n) / each) {
+		return ERR_OK;
+	}
+	int64_t before = seq - adding->addition->remembered - adding->held;
+	return db_exec(ctx, db, STMT_ONE_TIME_KEY_FORGET,
+		DB_ARGS(db_text(upload->user_id), db_text(upload->device_id), db_bigint(before)), NULL);
+}
+
+static enum err ask_to_add(struct ctx *ctx, struct db *db, const struct adding *adding, size_t n,
+	struct db_rows **out)
+{
+	const struct key_addition *addition = adding->addition;
+	struct str *ids = ARENA_NEW_ARRAY(ctx->arena, struct str, n);
+	struct str *keys = ARENA_NEW_ARRAY(ctx->arena, struct str, n);
+	for (size_t i = 0; i < n; i++) {
+		ids[i] = adding->keys[i].key_id;
+		keys[i] = adding->keys[i].key;
+	}
+	return db_query(ctx, db, STMT_ONE_TIME_KEY_ADD,
+		DB_ARGS(db_text(addition->upload.user_id), db_text(addition->upload.device_id),
+			db_text(adding->keys[0].algorithm), db_texts(ids, n), db_texts(keys, n),
+			db_bigint(addition->held_max - (int64_t)adding->count), db_text(addition->ed25519)),
+		out);
+}
+
+static bool is_same_identity(struct str a, struct str b)
+{
+	return (a.p == NULL) == (b.p == NULL) && str_equals(a, b);
+}
+
+/* The first batch, as far as it goes in one statement. What is neither added nor known is tried again: each time somebody's keys are in. */
+static enum err add_some(struct ctx *ctx, struct db *db, struct adding *adding)
+{
+	struct db_rows *rows;
+	size_t n = batch_length(adding);
+	TRY(ask_to_add(ctx, db, adding, n, &rows));
+	size_t device = read_held(ctx, rows, adding);
+	if (!db_is_null(rows, device, 3)) {
+		TRY(forget(ctx, db, adding, db_int(rows, device, 3), n));
+		count_in(adding->out, adding->keys[0].algorithm, (int64_t)n);
+		go_on(adding, n);
+	} else if (!is_same_identity(db_str(rows, device, 1), adding->addition->ed25519)) {
+		adding->out->outcome = KEYS_OTHER_IDENTITY;
+	} else if (adding->held + (int64_t)adding->count > adding->addition->held_max) {
+		adding->out->outcome = KEYS_TOO_MANY;
+	} else if (!leave_out(rows, adding, n)) {
+		return fail(ctx, ERR_INPUT, M_INVALID_PARAM,
+			"A one-time key exists already with another content");
+	}
+	return ERR_OK;
+}
+
+enum err store_one_time_key_add(struct ctx *ctx, struct db *db, const struct key_addition *addition,
+	struct keys_added *out)
+{
+	struct adding adding = {
+		.addition = addition,
+		.keys = sorted(ctx->arena, &addition->upload),
+		.count = addition->upload.count,
+		.out = out,
+	};
+	*out = (struct keys_added){.outcome = KEYS_ADDED};
+	while (adding.count > 0 && out->outcome == KEYS_ADDED) {
+		TRY(add_some(ctx, db, &adding));
 	}
 	return ERR_OK;
 }

@@ -17,22 +17,37 @@ struct key_upload {
 	size_t count;
 };
 
-/**
- * Adds one-time keys; those that the device uploaded before stay as they are. One round trip, two when some are known, one more for each
- * other upload of the device at the same moment.
- * @param remembered  of how many keys uploaded before these those that were given out are remembered at least
- * Errors: INPUT M_INVALID_PARAM when one is known with another content (nothing was added); CONFLICT when the device is gone; STORE
- */
-MUST_CHECK enum err store_one_time_key_add(struct ctx *ctx, struct db *db,
-	const struct key_upload *upload, int64_t remembered);
-/** Sets fallback keys, one for each algorithm. Errors: CONFLICT when the device is gone; STORE. */
-MUST_CHECK enum err store_fallback_key_set(struct ctx *ctx, struct db *db,
-	const struct key_upload *upload);
-
 struct algorithm_count {
 	struct str algorithm;
 	int64_t count;
 };
+
+/** Keys to be added, and on what condition. */
+struct key_addition {
+	struct key_upload upload;
+	struct str ed25519; /**< the device's identity, as far as is known; p == NULL: it has none */
+	int64_t held_max;   /**< so many unclaimed keys the device may have with these */
+	int64_t
+		remembered; /**< of how many keys uploaded before these those that were given out are remembered at least */
+};
+enum key_added { KEYS_ADDED, KEYS_TOO_MANY, KEYS_OTHER_IDENTITY };
+/** What became of it. Texts in the arena. */
+struct keys_added {
+	enum key_added outcome;
+	struct algorithm_count *left; /**< what the device has unclaimed, sorted, with what was added */
+	size_t left_n;
+};
+/**
+ * Adds one-time keys; those that the device uploaded before stay as they are. One round trip for each hundred keys of an algorithm, which are committed
+ * together; one more when some are known, for each other upload of the device at the same moment, and now and then to forget.
+ * Errors: INPUT M_INVALID_PARAM when one is known with another content (none of its hundred was added); CONFLICT when the device is gone; STORE
+ */
+MUST_CHECK enum err store_one_time_key_add(struct ctx *ctx, struct db *db,
+	const struct key_addition *addition, struct keys_added *out);
+/** Sets fallback keys, one for each algorithm. Errors: CONFLICT when the device is gone; STORE. */
+MUST_CHECK enum err store_fallback_key_set(struct ctx *ctx, struct db *db,
+	const struct key_upload *upload);
+
 /** What a device has left, and its newest message. In the arena. */
 struct device_key_state {
 	struct algorithm_count *one_time; /**< unclaimed keys, sorted */

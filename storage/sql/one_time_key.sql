@@ -1,49 +1,41 @@
--- name: one_time_key_add
--- Keys of one device: user, device; of each batch the algorithm, and its first and last place in ids and keys; ids, keys; how many keys
--- are remembered. A row (1) when all were added; when one is known, given out or not, none is, but rows (0, algorithm, id, key) for all that
--- are. No row: another upload of the device has come in between, and this may try again. Whatever that brought, its first row has the number
--- of the first one here; so that one is put first, and the others only if it was new. What is spent and was uploaded before as many
--- keys as are remembered goes. Which batches may hold an id is told by their least and greatest one.
--- Index: one_time_key_batches_pkey, one_time_key_batches_ids_idx.
-WITH batch AS (
-	SELECT b.algorithm, b.first, ($6::text[])[b.first] COLLATE "C" AS first_id, ($6::text[])[b.last] COLLATE "C" AS last_id,
-		($6::text[])[b.first:b.last] AS key_ids, ($7::text[])[b.first:b.last] AS keys
-	FROM (
-		SELECT unnest((SELECT $3::text[])) AS algorithm, unnest((SELECT $4::bigint[]))::integer AS first,
-			unnest((SELECT $5::bigint[]))::integer AS last
-		LIMIT (SELECT cardinality($3::text[]))
-	) AS b
-), newest AS (
-	SELECT coalesce((SELECT n.seq + n.total FROM one_time_key_batches n WHERE n.user_id = $1 AND n.device_id = $2
-		ORDER BY n.seq DESC LIMIT 1), 0) AS seq
-), forgotten AS (
-	DELETE FROM one_time_key_batches o
-	WHERE o.user_id = $1 AND o.device_id = $2 AND o.is_spent AND o.seq < (SELECT n.seq - $8::bigint FROM newest n)
+-- name: one_time_key_add hot
+-- Keys of one device that become a batch: user, device, algorithm, ids in their order, keys; added if the device has no more than $6 that are
+-- unclaimed, its identity is $7 (NULL: none), and none of these keys is known, given out or not. Rows: 0 with each key of the algorithm that is known,
+-- id and key; 1 with each algorithm and what was unclaimed of it before; 2 with the device's identity and the batch's number. There is no number
+-- when they were not added. If nothing else stood against it, another upload of the device has come in between, and this may try again.
+-- Which batches may hold an id is told by their least and greatest one.
+-- Index: device_keys_pkey, one_time_key_batches_pkey, one_time_key_batches_free_idx, one_time_key_batches_ids_idx.
+WITH device AS (
+	SELECT (SELECT k.ed25519 FROM device_keys k WHERE k.user_id = $1 AND k.device_id = $2) AS ed25519,
+		coalesce((SELECT n.seq + n.total FROM one_time_key_batches n WHERE n.user_id = $1 AND n.device_id = $2
+			ORDER BY n.seq DESC LIMIT 1), 0) AS seq
+), held AS (
+	SELECT o.algorithm, sum(o.total - o.given) AS keys FROM one_time_key_batches o
+	WHERE o.user_id = $1 AND o.device_id = $2 AND NOT o.is_spent GROUP BY o.algorithm
 ), known AS (
-	SELECT b.algorithm, f.key_ids, f.keys FROM batch b CROSS JOIN LATERAL (
-		SELECT o.key_ids, o.keys FROM one_time_key_batches o
-		WHERE o.algorithm = b.algorithm AND o.user_id = $1 AND o.device_id = $2
-			AND o.last_id >= b.first_id AND o.first_id <= b.last_id AND o.key_ids && b.key_ids
-		OFFSET 0
-	) AS f
-), numbered AS (
-	SELECT $1::text AS user_id, $2::text AS device_id, b.algorithm, n.seq + b.first - 1 AS seq, b.first_id, b.last_id, b.key_ids, b.keys,
-		cardinality(b.keys) AS total, b.first = 1 AS is_first
-	FROM batch b CROSS JOIN newest n WHERE NOT EXISTS (SELECT 1 FROM known)
-), first AS (
+	SELECT o.key_ids, o.keys FROM one_time_key_batches o
+	WHERE o.algorithm = $3 AND o.user_id = $1 AND o.device_id = $2 AND o.last_id >= ($4::text[])[1]
+		AND o.first_id <= ($4::text[])[cardinality($4::text[])] AND o.key_ids && $4::text[]
+), added AS (
 	INSERT INTO one_time_key_batches (user_id, device_id, algorithm, seq, first_id, last_id, key_ids, keys, total)
-	SELECT user_id, device_id, algorithm, seq, first_id, last_id, key_ids, keys, total FROM numbered WHERE is_first
+	SELECT $1::text, $2::text, $3::text, d.seq, ($4::text[])[1], ($4::text[])[cardinality($4::text[])], $4::text[], $5::text[],
+		cardinality($4::text[])
+	FROM device d
+	WHERE d.ed25519 IS NOT DISTINCT FROM $7::text AND (SELECT coalesce(sum(h.keys), 0) FROM held h) <= $6::bigint
+		AND NOT EXISTS (SELECT 1 FROM known)
 	ON CONFLICT (user_id, device_id, seq) DO NOTHING
 	RETURNING seq
-), more AS (
-	INSERT INTO one_time_key_batches (user_id, device_id, algorithm, seq, first_id, last_id, key_ids, keys, total)
-	SELECT user_id, device_id, algorithm, seq, first_id, last_id, key_ids, keys, total FROM numbered
-	WHERE NOT is_first AND EXISTS (SELECT 1 FROM first)
 )
-SELECT 0, k.algorithm, u.key_id, u.key FROM known k CROSS JOIN LATERAL unnest(k.key_ids, k.keys) AS u(key_id, key)
-WHERE u.key_id = ANY($6::text[])
+SELECT 0, u.key_id, u.key, NULL FROM known k CROSS JOIN LATERAL unnest(k.key_ids, k.keys) AS u(key_id, key)
+WHERE u.key_id = ANY($4::text[])
 UNION ALL
-SELECT 1, NULL, NULL, NULL FROM first;
+SELECT 1, h.algorithm, NULL, h.keys FROM held h
+UNION ALL
+SELECT 2, d.ed25519, NULL, (SELECT a.seq FROM added a) FROM device d;
+
+-- name: one_time_key_forget hot
+-- What is spent of a device and was uploaded before a number goes. Index: one_time_key_batches_pkey.
+DELETE FROM one_time_key_batches WHERE user_id = $1 AND device_id = $2 AND seq < $3 AND is_spent;
 
 -- name: fallback_key_set
 -- Keys of one device: user, device, algorithms, ids, keys; one for each algorithm. The same key again stays used if it was.

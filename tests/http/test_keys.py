@@ -50,6 +50,48 @@ def test_keys__new_identity__old_one_time_keys_end(alice, bob):
     assert query(bob, alice.user_id)["device_keys"][alice.user_id][alice.device_id] == changed.keys
 
 
+def test_upload__after_a_new_identity__keys_signed_by_it_alone(alice):
+    """The identity that was met last is in memory."""
+    device, changed = Device(alice), Device(alice)
+    device.upload(keys=1)
+    device.upload(keys=1, identity=False)
+    changed.upload()
+    answer = alice.post("/keys/upload", {"one_time_keys": changed.one_time(2)}).ok()
+    assert answer["one_time_key_counts"] == {"signed_curve25519": 2}
+    alice.post("/keys/upload", {"one_time_keys": device.one_time()}).expect(400, "M_INVALID_SIGNATURE")
+    device.upload(keys=1)
+    alice.post("/keys/upload", {"one_time_keys": changed.one_time()}).expect(400, "M_INVALID_SIGNATURE")
+    answer = alice.post("/keys/upload", {"one_time_keys": device.one_time(3)}).ok()
+    assert answer["one_time_key_counts"] == {"signed_curve25519": 4}
+
+
+def test_upload__after_a_device_of_the_same_name_began_anew__its_identity_first(alice):
+    other = alice.login()
+    device = Device(other)
+    device.upload()
+    device.upload(keys=1, identity=False)
+    other.post("/logout").ok()
+    again = alice.login(device_id=other.device_id)
+    _refused(again, {"one_time_keys": device.one_time()}, "M_INVALID_PARAM")
+    assert again.post("/keys/upload", {}).ok()["one_time_key_counts"] == {"signed_curve25519": 0}
+
+
+def test_upload__one_time_and_fallback_keys__sync_tells_both(alice, bob):
+    device = Device(alice)
+    device.upload()
+    alice.sync()
+    for count in (2, 4):
+        answer = alice.post("/keys/upload", {"one_time_keys": device.one_time(2), "fallback_keys": device.fallback()}).ok()
+        found = alice.sync()
+        assert answer["one_time_key_counts"] == found["device_one_time_keys_count"] == {"signed_curve25519": count}
+        assert found["device_unused_fallback_key_types"] == ["signed_curve25519"]
+    assert len(claim(bob, device)) == 1
+    assert device.upload(keys=1, identity=False)
+    assert alice.sync()["device_one_time_keys_count"] == {"signed_curve25519": 4}
+    assert device.upload(keys=1, identity=False)
+    assert alice.sync()["device_one_time_keys_count"] == {"signed_curve25519": 5}
+
+
 @pytest.mark.parametrize("body", [{"device_keys": 5}, {"one_time_keys": []}, {"fallback_keys": "x"},
                                   {"one_time_keys": {"nocolon": "x"}}, {"one_time_keys": {":x": "x"}},
                                   {"one_time_keys": {"curve25519:": "x"}}, {"one_time_keys": {"curve25519:a": 7}},

@@ -155,8 +155,13 @@ static enum err add_keys(struct world *world, struct str user_id, int first, int
 		ids[i] = str_printf(arena, "k%d", first + i);
 		keys[i] = str_printf(arena, "\"%s%d\"", content, first + i);
 	}
-	const struct key_upload upload = {user_id, STR("PHONE"), algorithms, ids, keys, (size_t)count};
-	return store_one_time_key_add(&world->ctx, world->db, &upload, CLAIMED_KEPT);
+	const struct key_addition addition = {
+		.upload = {user_id, STR("PHONE"), algorithms, ids, keys, (size_t)count},
+		.held_max = KEYS,
+		.remembered = CLAIMED_KEPT,
+	};
+	struct keys_added added;
+	return store_one_time_key_add(&world->ctx, world->db, &addition, &added);
 }
 
 /* @return the key's number, -1: none was given, -2: the claim failed */

@@ -35,8 +35,9 @@ struct keys {
 	const char *content;
 };
 
-static enum err add_by(struct ctx *ctx, struct db *db, struct str user_id, const struct keys *keys,
-	size_t n, int64_t remembered)
+/* @param condition  with everything but the upload */
+static enum err add_if(struct ctx *ctx, struct db *db, struct str user_id, const struct keys *keys,
+	size_t n, const struct key_addition *condition, struct keys_added *out)
 {
 	struct str algorithms[KEYS_MOST];
 	struct str ids[KEYS_MOST];
@@ -50,8 +51,18 @@ static enum err add_by(struct ctx *ctx, struct db *db, struct str user_id, const
 				str_printf(ctx->arena, "\"%s%.*s\"", keys[i].content, STR_ARG(ids[count]));
 		}
 	}
-	const struct key_upload upload = {user_id, PHONE, algorithms, ids, texts, count};
-	return store_one_time_key_add(ctx, db, &upload, remembered);
+	struct key_addition addition = *condition;
+	addition.upload = (struct key_upload){user_id, PHONE, algorithms, ids, texts, count};
+	return store_one_time_key_add(ctx, db, &addition, out);
+}
+
+static enum err add_by(struct ctx *ctx, struct db *db, struct str user_id, const struct keys *keys,
+	size_t n, int64_t remembered)
+{
+	const struct key_addition condition = {.held_max = REMEMBERED, .remembered = remembered};
+	struct keys_added added;
+	enum err err = add_if(ctx, db, user_id, keys, n, &condition, &added);
+	return err == ERR_OK && added.outcome != KEYS_ADDED ? ERR_LIMIT : err;
 }
 
 static enum err add(struct world *world, struct str user_id, struct keys keys)
@@ -106,6 +117,13 @@ static struct str claim_one(struct world *world, struct str user_id, struct str 
 
 #define ASSERT_ID(found, wanted) assert_true(str_equals((found), STR(wanted)))
 
+static void run_sql(PGconn *conn, const char *sql)
+{
+	PGresult *result = PQexec(conn, sql);
+	assert_string_equal(PQresultErrorMessage(result), "");
+	PQclear(result);
+}
+
 /* --- uploads ----------------------------------------------------------------------------------------------- */
 
 static void upload__part_of_it_known__the_rest_is_added(void **state)
@@ -141,6 +159,83 @@ static void upload__known_with_another_content__refused_wherever_it_lies(void **
 	/* The same name of another algorithm is another key. */
 	assert_int_equal(add(world, bob, (struct keys){OTHER, 'k', 10, 2, "b"}), ERR_OK);
 	assert_int_equal(left(world, bob, OTHER), 2);
+}
+
+static void assert_left(const struct keys_added *added, size_t i, struct str algorithm,
+	int64_t count)
+{
+	assert_true(i < added->left_n && str_equals(added->left[i].algorithm, algorithm));
+	assert_int_equal(added->left[i].count, count);
+}
+
+static void upload__of_several_kinds__all_that_is_left_is_told(void **state)
+{
+	struct world *world = *state;
+	struct str ian = user_of(world, "ian");
+	const struct key_addition condition = {.held_max = 200, .remembered = REMEMBERED};
+	const struct keys both[] = {{CURVE, 'k', 0, 120, "a"}, {OTHER, 'k', 0, 3, "a"}};
+	const struct keys again[] = {{CURVE, 'k', 118, 4, "a"}, {STR("third"), 'k', 0, 1, "a"}};
+	struct keys_added added;
+	assert_int_equal(add_if(&world->ctx, world->db, ian, both, 2, &condition, &added), ERR_OK);
+	assert_int_equal(added.outcome, KEYS_ADDED);
+	assert_int_equal(added.left_n, 2);
+	assert_left(&added, 0, OTHER, 3);
+	assert_left(&added, 1, CURVE, 120);
+	assert_true(claim_one(world, ian, CURVE).p != NULL);
+	assert_int_equal(add_if(&world->ctx, world->db, ian, again, 2, &condition, &added), ERR_OK);
+	assert_int_equal(added.left_n, 3);
+	assert_left(&added, 1, CURVE, 121);
+	assert_left(&added, 2, STR("third"), 1);
+	/* Nothing of it is new. */
+	assert_int_equal(add_if(&world->ctx, world->db, ian, &again[0], 1, &condition, &added), ERR_OK);
+	assert_int_equal(added.outcome, KEYS_ADDED);
+	assert_left(&added, 1, CURVE, 121);
+}
+
+static void upload__of_more_than_may_be_held__none_is_added(void **state)
+{
+	struct world *world = *state;
+	struct str joe = user_of(world, "joe");
+	const struct key_addition condition = {.held_max = 250, .remembered = REMEMBERED};
+	const struct keys most = {CURVE, 'k', 0, 240, "a"};
+	const struct keys too_many[] = {{OTHER, 'k', 0, 9, "a"}, {CURVE, 'l', 0, 2, "a"}};
+	struct keys_added added;
+	assert_int_equal(add_if(&world->ctx, world->db, joe, &most, 1, &condition, &added), ERR_OK);
+	assert_int_equal(add_if(&world->ctx, world->db, joe, too_many, 2, &condition, &added), ERR_OK);
+	assert_int_equal(added.outcome, KEYS_TOO_MANY);
+	assert_left(&added, 0, CURVE, 240);
+	assert_int_equal(left(world, joe, OTHER), 0);
+	assert_true(claim_one(world, joe, CURVE).p != NULL);
+	assert_int_equal(add_if(&world->ctx, world->db, joe, too_many, 2, &condition, &added), ERR_OK);
+	assert_int_equal(added.outcome, KEYS_ADDED);
+	assert_int_equal(left(world, joe, OTHER) + left(world, joe, CURVE), 250);
+}
+
+/* What was checked with another key than the device has now is not added. */
+static void upload__for_another_identity__none_is_added(void **state)
+{
+	struct world *world = *state;
+	struct str kay = user_of(world, "kay");
+	const struct keys keys = {CURVE, 'k', 0, 2, "a"};
+	struct key_addition condition = {.held_max = 250,
+		.remembered = REMEMBERED,
+		.ed25519 = STR("old")};
+	struct keys_added added;
+	assert_int_equal(add_if(&world->ctx, world->db, kay, &keys, 1, &condition, &added), ERR_OK);
+	assert_int_equal(added.outcome, KEYS_OTHER_IDENTITY); /* it has none */
+	PGconn *conn = PQconnectdb(arena_printf(world->ctx.arena, "%.*s", STR_ARG(world_url)));
+	run_sql(conn, "INSERT INTO device_keys VALUES ('@kay:hs', 'PHONE', 'new', '{}')");
+	PQfinish(conn);
+	assert_int_equal(add_if(&world->ctx, world->db, kay, &keys, 1, &condition, &added), ERR_OK);
+	assert_int_equal(added.outcome, KEYS_OTHER_IDENTITY);
+	condition.ed25519 = str_from(NULL, 0);
+	assert_int_equal(add_if(&world->ctx, world->db, kay, &keys, 1, &condition, &added), ERR_OK);
+	assert_int_equal(added.outcome, KEYS_OTHER_IDENTITY);
+	assert_int_equal(left(world, kay, CURVE), 0);
+	condition.ed25519 = STR("new");
+	assert_int_equal(add_if(&world->ctx, world->db, kay, &keys, 1, &condition, &added), ERR_OK);
+	assert_int_equal(added.outcome, KEYS_ADDED);
+	assert_int_equal(left(world, kay, CURVE), 2);
 }
 
 static void upload__of_a_device_that_is_gone__conflict(void **state)
@@ -326,13 +421,6 @@ static const char BEFORE[] =
 	"INSERT INTO one_time_keys (user_id, device_id, algorithm, key_id, key, is_claimed)"
 	" VALUES ('@ida:hs', 'PHONE', 'curve25519', 'o1', '\"o1\"', true), ('@ida:hs', 'PHONE', 'curve25519', 'o2', '\"o2\"', false);";
 
-static void run_sql(PGconn *conn, const char *sql)
-{
-	PGresult *result = PQexec(conn, sql);
-	assert_string_equal(PQresultErrorMessage(result), "");
-	PQclear(result);
-}
-
 static void migration__keys_of_before__go_on_in_order(void **state)
 {
 	struct world *world = *state;
@@ -364,6 +452,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(upload__part_of_it_known__the_rest_is_added),
 		TEST(upload__known_with_another_content__refused_wherever_it_lies),
+		TEST(upload__of_several_kinds__all_that_is_left_is_told),
+		TEST(upload__of_more_than_may_be_held__none_is_added),
+		TEST(upload__for_another_identity__none_is_added),
 		TEST(upload__of_a_device_that_is_gone__conflict),
 		TEST(upload__more_than_are_remembered__the_oldest_that_were_given_are_forgotten),
 		TEST(upload__many_of_one_device_at_once__each_key_once),
