@@ -170,7 +170,7 @@ static bool check_signed_key(struct arena *arena, const struct json *key,
 		return field_fail(out_error, M_INVALID_PARAM, field,
 			"must have a public key in unpadded Base64 as 'key'");
 	}
-	if (!owner->is_checked_elsewhere &&
+	if (is_verified &&
 		(owner->ed25519.p == NULL || !public_key_decode(arena, owner->ed25519, &bytes))) {
 		return field_fail(out_error, M_INVALID_PARAM, field,
 			"cannot be checked: upload the device's keys first");

@@ -75,6 +75,23 @@ static void decode__either_alphabet_and_padding__accepted(void **state)
 	assert_text(out, "fo");
 }
 
+static void decode__every_character__its_bits_in_either_alphabet_or_refused(void **state)
+{
+	(void)state;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct str first = STR("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
+	struct str second = STR("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_");
+	for (int c = 0; c < 256; c++) {
+		const char text[] = {(char)c, 'A', 'A', 'A'};
+		size_t bits = MIN_OF(str_find_byte(first, (char)c), str_find_byte(second, (char)c));
+		struct str bytes;
+		assert_int_equal(b64_decode(arena, str_from(text, 4), &bytes), bits != SIZE_MAX);
+		if (bits != SIZE_MAX) {
+			assert_int_equal((unsigned char)bytes.p[0], bits << 2);
+		}
+	}
+}
+
 static void decode__wrong_texts__refused_and_out_untouched(void **state)
 {
 	(void)state;
@@ -125,6 +142,7 @@ int main(void)
 		cmocka_unit_test(encode__rfc_4648__equal_without_padding),
 		cmocka_unit_test(encode__last_letters__differ_by_alphabet),
 		cmocka_unit_test(decode__either_alphabet_and_padding__accepted),
+		cmocka_unit_test(decode__every_character__its_bits_in_either_alphabet_or_refused),
 		cmocka_unit_test(decode__wrong_texts__refused_and_out_untouched),
 		cmocka_unit_test(decode__stray_bits__ignored_as_others_do),
 		cmocka_unit_test(round_trip__all_lengths_and_bytes__identity),
