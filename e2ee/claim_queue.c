@@ -1,6 +1,6 @@
 /*
- * Two statements are at the database at once. Who comes when there are more waits in line; the first who may go on leads, takes all that wait along,
- * and hands out what was found.
+ * One statement is at the database at once, so that most claims share one, and beside one of many devices another, so that nobody is held up by such a
+ * claim. Who comes meanwhile waits in line; the first who may go on leads, takes all that wait along, and hands out what was found.
  *
  * Who waits may run out of time and go, from the line and from a statement under way: so a leader has copies of what its followers want, and
  * touches what is theirs under the lock only. The keys of who has gone by then are given to nobody.
@@ -12,9 +12,9 @@
 #include "matrix/errcode.h"
 
 enum {
-	STATEMENTS_MAX =
-		2, /* at once: one in its commit, one before it; with more, fewer claims share one */
-	TRIPLES_MAX = 500, /* of a statement, unless one claim alone has more */
+	STATEMENTS_MAX = 2, /* at once */
+	FEW_TRIPLES = 100,  /* of a statement that others wait for */
+	TRIPLES_MAX = 500,  /* of a statement, unless one claim alone has more */
 };
 
 /*
@@ -41,6 +41,7 @@ struct claim_queue {
 	struct lock lock;
 	struct waiter *line; /* guarded by lock */
 	int leaders;         /* guarded by lock */
+	int with_few;        /* of them, with few triples; guarded by lock */
 };
 
 struct claim_queue *claim_queue_create(struct db *db, key_claimer *claimer)
@@ -133,10 +134,15 @@ static struct claimed_key *take_keys(struct waiter *waiter)
 
 /* --- taking turns ----------------------------------------------------------------------------------------- */
 
+static bool may_lead_locked(const struct claim_queue *queue)
+{
+	return queue->with_few == 0 && queue->leaders < STATEMENTS_MAX;
+}
+
 /* Who is first in line may lead, if there is room for one more. */
 static void call_next_locked(struct claim_queue *queue)
 {
-	if (queue->line != NULL && queue->leaders < STATEMENTS_MAX) {
+	if (queue->line != NULL && may_lead_locked(queue)) {
 		cond_signal(&queue->line->changed);
 	}
 }
@@ -154,11 +160,15 @@ static void lead_locked(struct ctx *ctx, struct claim_queue *queue)
 	size_t key_n = 0;
 	size_t n = take_together_locked(queue, together);
 	const struct key_claim claim = join_claims_locked(ctx->arena, *together, n);
+	int is_few = n <= FEW_TRIPLES ? 1 : 0;
 	queue->leaders++;
+	queue->with_few += is_few;
+	call_next_locked(queue); /* for whom there was no room in this one */
 	lock_give(&queue->lock);
 	enum err err = queue->claimer(ctx, queue->db, &claim, &keys, &key_n);
 	lock_take(&queue->lock);
 	queue->leaders--;
+	queue->with_few -= is_few;
 	for (struct waiter *waiter = *together; waiter != NULL; waiter = waiter->next) {
 		hand_out_locked(waiter, keys, key_n);
 		waiter->err = outcome(err, waiter->key_n);
@@ -206,7 +216,7 @@ static bool take_turns(struct claim_queue *queue, struct waiter *waiter)
 	LOCK_SCOPE(&queue->lock);
 	stand_in_line_locked(queue, waiter);
 	while (!waiter->is_done) {
-		if (waiter->list == &queue->line && queue->leaders < STATEMENTS_MAX) {
+		if (waiter->list == &queue->line && may_lead_locked(queue)) {
 			/* Takes the first in line, and this one unless there is no room for it. */
 			lead_locked(waiter->ctx, queue);
 		} else if (!wait_locked(queue, waiter) && !waiter->is_done) {

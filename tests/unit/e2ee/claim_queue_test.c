@@ -17,7 +17,7 @@
 #include "base/mem.h"
 #include "e2ee/claim_queue.h"
 
-enum { AT_ONCE = 2, STATEMENTS = 16, SHORT_MS = 50, HANG_S = 20 };
+enum { AT_ONCE = 1, MANY = 101, STATEMENTS = 16, SHORT_MS = 50, HANG_S = 20 };
 
 /* What the claimer was asked, and what it answers. */
 struct desk {
@@ -98,6 +98,7 @@ static void end_statement(struct world *world, size_t number, bool fails)
 struct caller {
 	struct claim_queue *queue;
 	struct str user_id; /* whose key it wants */
+	size_t count;       /* so many; all of the same device */
 	int64_t time_ms;    /* 0: as much as it takes */
 	pthread_t thread;
 	enum err err;
@@ -113,21 +114,36 @@ static void *call(void *data)
 	ctx_init(&ctx, arena);
 	ctx.deadline_ms = caller->time_ms > 0 ? clock_mono_us() / 1000 + caller->time_ms : 0;
 	struct str user_id = str_dup(arena, caller->user_id);
-	struct str device = str_dup(arena, STR("PHONE"));
-	struct str algorithm = str_dup(arena, STR("signed_curve25519"));
-	const struct key_claim claim = {&user_id, &device, &algorithm, 1};
+	struct str *users = ARENA_NEW_ARRAY(arena, struct str, caller->count);
+	struct str *devices = ARENA_NEW_ARRAY(arena, struct str, caller->count);
+	struct str *algorithms = ARENA_NEW_ARRAY(arena, struct str, caller->count);
+	for (size_t i = 0; i < caller->count; i++) {
+		users[i] = user_id;
+		devices[i] = str_dup(arena, STR("PHONE"));
+		algorithms[i] = str_dup(arena, STR("signed_curve25519"));
+	}
+	const struct key_claim claim = {users, devices, algorithms, caller->count};
 	struct claimed_key *keys = NULL;
 	size_t n = 0;
 	caller->err = claim_queue_take(&ctx, caller->queue, &claim, &keys, &n);
-	caller->has_own_key = caller->err == ERR_OK && n == 1 && keys[0].index == 0 &&
+	caller->has_own_key = caller->err == ERR_OK && n == caller->count && keys[0].index == 0 &&
 		str_equals(keys[0].key_id, caller->user_id);
 	return NULL;
 }
 
+static void begin_of(struct world *world, struct caller *caller, struct str user_id, size_t count,
+	int64_t time_ms)
+{
+	*caller = (struct caller){.queue = world->queue,
+		.user_id = user_id,
+		.count = count,
+		.time_ms = time_ms};
+	caller->thread = thread_start("caller", call, caller);
+}
+
 static void begin(struct world *world, struct caller *caller, struct str user_id, int64_t time_ms)
 {
-	*caller = (struct caller){.queue = world->queue, .user_id = user_id, .time_ms = time_ms};
-	caller->thread = thread_start("caller", call, caller);
+	begin_of(world, caller, user_id, 1, time_ms);
 }
 
 /* A caller that is never answered fails the test instead of holding it up. */
@@ -151,9 +167,8 @@ static void stand_in_line(struct world *world, struct caller *caller, struct str
 /* As many statements as may be under way are. */
 static void fill(struct world *world, struct caller *callers)
 {
-	static const struct str users[AT_ONCE] = {STR_INIT("@a:hs"), STR_INIT("@b:hs")};
 	for (size_t i = 0; i < AT_ONCE; i++) {
-		begin(world, &callers[i], users[i], 0);
+		begin(world, &callers[i], STR("@a:hs"), 0);
 		wait_begun(world, i + 1);
 	}
 }
@@ -187,6 +202,55 @@ static void claims__in_line__share_a_statement_and_get_their_own(void **state)
 	join(&one);
 	join(&other);
 	assert_true(one.has_own_key && other.has_own_key);
+	empty(world, before, 1);
+}
+
+static void claim__beside_one_of_many_devices__does_not_wait_for_it(void **state)
+{
+	struct world *world = *state;
+	struct caller large;
+	struct caller small;
+	struct caller last;
+	begin_of(world, &large, STR("@large:hs"), MANY, 0);
+	wait_begun(world, 1);
+	begin(world, &small, STR("@small:hs"), 0);
+	wait_begun(world, 2);
+	stand_in_line(world, &last, STR("@last:hs"), 0, 1); /* for the small one is under way */
+	end_statement(world, 1, false);
+	wait_begun(world, 3);
+	end_statement(world, 2, false);
+	join(&small);
+	join(&last);
+	assert_true(small.has_own_key && last.has_own_key);
+	end_statement(world, 0, false);
+	join(&large);
+	assert_true(large.has_own_key);
+}
+
+/* Those who do not fit in the statement that is led do not wait for it. */
+static void claims__of_more_than_one_statement__two_are_under_way(void **state)
+{
+	struct world *world = *state;
+	struct caller before[AT_ONCE];
+	struct caller large[5];
+	fill(world, before);
+	for (size_t i = 0; i < COUNT_OF(large); i++) {
+		begin_of(world, &large[i], STR("@large:hs"), MANY, 0);
+		while (claim_queue_length(world->queue) < i + 1) {
+			(void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+		}
+	}
+	end_statement(world, 0, false);
+	wait_begun(world, AT_ONCE + 2);
+	assert_int_equal(world->desk.triples[AT_ONCE] + world->desk.triples[AT_ONCE + 1],
+		COUNT_OF(large) * MANY);
+	for (size_t i = 0; i < 2; i++) {
+		end_statement(world, AT_ONCE + i, false);
+	}
+	for (size_t i = 0; i < COUNT_OF(large); i++) {
+		join(&large[i]);
+		assert_true(large[i].has_own_key);
+	}
 	empty(world, before, 1);
 }
 
@@ -303,6 +367,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(claims__in_line__share_a_statement_and_get_their_own,
+			set_up, tear_down),
+		cmocka_unit_test_setup_teardown(claim__beside_one_of_many_devices__does_not_wait_for_it,
+			set_up, tear_down),
+		cmocka_unit_test_setup_teardown(claims__of_more_than_one_statement__two_are_under_way,
 			set_up, tear_down),
 		cmocka_unit_test_setup_teardown(claim__fails_with_its_leaders_statement__is_tried_by_itself,
 			set_up, tear_down),
