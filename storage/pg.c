@@ -125,7 +125,8 @@ static enum err set_up(struct ctx *ctx, struct pg *pg)
 	const char *listen =
 		pg->channel != NULL ? arena_printf(ctx->arena, "; LISTEN %s", pg->channel) : "";
 	enum err err = pg_exec(ctx, pg,
-		arena_printf(ctx->arena, "SET statement_timeout = %lld; SET jit = off; SET plan_cache_mode = force_generic_plan%s",
+		arena_printf(ctx->arena,
+			"SET statement_timeout = %lld; SET jit = off; SET plan_cache_mode = force_generic_plan%s",
 			(long long)pg->statement_timeout_ms, listen),
 		SETTING_TIMEOUT_MS);
 	if (err != ERR_OK) {
