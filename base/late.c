@@ -4,15 +4,47 @@
 #include "base/late.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/defs.h"
 #include "base/log.h"
 
+enum { TRY_AGAIN_MS = 100, TEXT_BYTES = 128 };
+
+/* The loader's words are all that tells: it ends with those of the error's number. */
+static bool is_for_want_of_files(const char *cause)
+{
+	char own[TEXT_BYTES];
+	char system[TEXT_BYTES];
+	return strstr(cause, strerror_r(EMFILE, own, sizeof(own))) != NULL ||
+		strstr(cause, strerror_r(ENFILE, system, sizeof(system))) != NULL;
+}
+
+/* Waits while the process has no file descriptor left, as those do who want to be accepted. @return NULL: see out_cause */
+static void *open_library(const char *soname, const char **out_cause)
+{
+	const struct timespec pause = {.tv_nsec = TRY_AGAIN_MS * 1000000L};
+	bool is_told = false;
+	for (;;) {
+		void *library = dlopen(soname, RTLD_NOW | RTLD_LOCAL);
+		*out_cause = library == NULL ? dlerror() : NULL;
+		if (library != NULL || !is_for_want_of_files(*out_cause)) {
+			return library;
+		}
+		if (!is_told) {
+			log_warn(0, "library.waits", "name=%s cause=%s", soname, *out_cause);
+		}
+		is_told = true;
+		(void)nanosleep(&pause, NULL);
+	}
+}
+
 void late_find(const char *soname, const char *const *names, size_t count, void *out)
 {
-	void *library = dlopen(soname, RTLD_NOW | RTLD_LOCAL);
-	const char *cause = library == NULL ? dlerror() : NULL;
+	const char *cause = NULL;
+	void *library = open_library(soname, &cause);
 	for (size_t i = 0; i < count && cause == NULL; i++) {
 		void *address = dlsym(library, names[i]);
 		cause = address == NULL ? dlerror() : NULL;

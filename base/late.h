@@ -10,7 +10,7 @@
 /**
  * Loads a library and finds what it exports; all its symbols are resolved at once. It stays until the process ends. One that is not
  * there ends the process, since it was there when the program was built: it is a broken installation. A server says so when it starts
- * (app/libraries.h).
+ * (app/libraries.h). While the process has no file descriptor to read it with, the caller waits.
  *
  * @param soname  such as "libolm.so.3"
  * @param names   of functions or variables

@@ -1,0 +1,40 @@
+"""A server that has no file descriptor left: it goes on, says so, and does what it could not do once there are some again."""
+import contextlib
+import os
+import resource
+
+import pytest
+
+from support import accounts
+from support.processes import wait_until
+
+pytestmark = pytest.mark.one_process("its descriptors are taken away")
+
+
+@contextlib.contextmanager
+def none_left(server):
+    """Who has one keeps it; there is no further one."""
+    pid = server.process.pid
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    taken = {int(name) for name in os.listdir("/proc/%d/fd" % pid)}
+    first_free = next(number for number in range(max(taken) + 2) if number not in taken)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (first_free, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+
+
+def test_library_of_later__no_descriptor_to_read_it_with__waits_for_one(make_server):
+    server = make_server().start()
+    ann = accounts.register(server.url, "ann")
+    room = ann.create_room()
+    with none_left(server):
+        ann.send(room, "\uff28\uff25\uff2c\uff2c\uff2f")  # full width: to be made searchable, by libraries that nobody needed before
+        wait_until(lambda: "library.waits name=lib" in server.log(), 30, "the library being wanted")
+        assert ann.get("/account/whoami").ok()
+
+    def found():
+        terms = {"search_categories": {"room_events": {"search_term": "hello"}}}
+        return ann.post("/search", terms).ok()["search_categories"]["room_events"]["count"]
+    wait_until(lambda: found() == 1, 30, "the message being found")
