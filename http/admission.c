@@ -24,7 +24,7 @@ static enum err check_wait(struct call *call, int64_t wait_ms)
 	return ERR_LIMIT;
 }
 
-static struct str rate_key(struct call *call)
+struct str admission_key(struct call *call)
 {
 	const struct request *request = call->state->request;
 	const struct http_ports *ports = request->server->config.ports;
@@ -84,7 +84,7 @@ enum err call_charge(struct call *call, size_t tokens)
 		return ERR_OK;
 	}
 	TRY(check_wait(call,
-		rate_take_more(rates, call->route->rate, rate_key(call), tokens, clock_mono_us())));
+		rate_take_more(rates, call->route->rate, admission_key(call), tokens, clock_mono_us())));
 	request->is_charged = true;
 	return ERR_OK;
 }
@@ -98,7 +98,7 @@ static enum err check_rate(struct call *call)
 	request->is_rated = true;
 	struct rate_table *rates = rates_of(call);
 	return rates != NULL
-		? check_wait(call, rate_take(rates, call->route->rate, rate_key(call), 1, clock_mono_us()))
+		? check_wait(call, rate_take(rates, call->route->rate, admission_key(call), 1, clock_mono_us()))
 		: ERR_OK;
 }
 
@@ -138,7 +138,7 @@ static enum err check_at_once(struct call *call)
 	if (all == NULL || request->group != NULL || !at_once_has_limit(all, call->route->rate)) {
 		return ERR_OK;
 	}
-	struct str key = rate_key(call);
+	struct str key = admission_key(call);
 	if (key.n == 0) {
 		return ERR_OK; /* exempt */
 	}

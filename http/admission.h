@@ -13,4 +13,7 @@
  */
 MUST_CHECK enum err admission_check(struct call *call);
 
+/** Who the caller is to limits: its user or homeserver, else its address; empty: exempt. Borrowed from the call. */
+struct str admission_key(struct call *call);
+
 #endif

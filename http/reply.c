@@ -4,6 +4,7 @@
  */
 #include "base/log.h"
 #include "base/mem.h"
+#include "http/admission.h"
 #include "http/call_state.h"
 #include "http/observe.h"
 #include "http/wrapped_file.h"
@@ -212,7 +213,9 @@ struct answer reply_answer(struct call *call)
 		(void)fail_cause(&call->ctx, ERR_INTERNAL, "the handler left its JSON unfinished");
 		return reply_fault(call);
 	}
-	if (!request_charge_answer(state->request, state->body.n)) {
+	struct request *request = state->request;
+	if (!budget_hold(request->server->answers, &request->answer_claim, admission_key(call),
+			state->body.n)) {
 		(void)fail(&call->ctx, ERR_LIMIT, "M_LIMIT_EXCEEDED",
 			"The server has too many large answers under way; try again soon");
 		call->ctx.fault.retry_after_ms = RETRY_LARGE_MS;

@@ -13,8 +13,6 @@
 
 #include <string.h>
 
-enum { LARGE_ANSWER_BYTES = 256 * 1024 };
-
 struct request *request_create(struct io_loop *loop, struct MHD_Connection *connection,
 	struct conn *conn, struct str target)
 {
@@ -87,8 +85,8 @@ static void request_destroy(struct request *request)
 		request->kept_destroy(request->kept);
 	}
 	answer_fini(&request->answer);
-	atomic_fetch_sub(&request->server->body_bytes, (int64_t)request->body_charged);
-	atomic_fetch_sub(&request->server->answer_bytes, (int64_t)request->answer_charged);
+	budget_release(request->server->bodies, &request->body_claim);
+	budget_release(request->server->answers, &request->answer_claim);
 	if (request->group != NULL) {
 		at_once_leave(request->server->at_once, request->group);
 	} else if (request->turn_tag != 0) {
@@ -200,6 +198,8 @@ static void find_address(struct request *request)
 		}
 	}
 	struct request_head *head = request->head;
+	head->is_of_proxy = request->conn->is_trusted_proxy &&
+		address_in_ranges(&client, server->trusted, server->config.trusted_proxy_count);
 	head->address_n = address_write(&client, head->address_text);
 	request->address = str_from(head->address_text, head->address_n);
 }
@@ -351,35 +351,18 @@ void request_route(struct request *request, const struct router *router)
 	}
 }
 
-/* Charges what the body holds now to the budget of all bodies. */
-static bool charge_body(struct request *request)
+/* Nobody knows yet who asks, so it is the address's; what comes from a proxy itself may be anybody's. */
+static bool may_hold_body(struct request *request)
 {
-	struct http_server *server = request->server;
-	if (request->body.capacity == request->body_charged) {
-		return true;
-	}
-	int64_t more = (int64_t)request->body.capacity - (int64_t)request->body_charged;
-	int64_t before = atomic_fetch_add(&server->body_bytes, more);
-	request->body_charged = request->body.capacity;
-	return before + more <= (int64_t)server->config.body_budget_bytes;
-}
-
-bool request_charge_answer(struct request *request, size_t bytes)
-{
-	struct http_server *server = request->server;
-	if (bytes < LARGE_ANSWER_BYTES) {
-		return true;
-	}
-	int64_t before = atomic_fetch_add(&server->answer_bytes, (int64_t)bytes);
-	request->answer_charged += bytes;
-	/* One alone is sent in any case. */
-	return before == 0 || before + (int64_t)bytes <= (int64_t)server->config.answer_budget_bytes;
+	struct str caller = request->head->is_of_proxy ? STR("") : request->address;
+	return budget_hold(request->server->bodies, &request->body_claim, caller,
+		request->body.capacity);
 }
 
 static void drop_body(struct request *request)
 {
 	buf_fini(&request->body);
-	(void)charge_body(request);
+	budget_release(request->server->bodies, &request->body_claim);
 }
 
 bool request_is_streamed(const struct request *request)
@@ -441,7 +424,7 @@ void request_add_body(struct request *request, struct str bytes)
 	buf_add(&request->body, bytes);
 	if (!buf_ok(&request->body)) {
 		refuse(request, 413, "M_TOO_LARGE", "The request's body is too large");
-	} else if (!charge_body(request)) {
+	} else if (!may_hold_body(request)) {
 		refuse(request, 429, "M_LIMIT_EXCEEDED", "The server is busy; try again soon");
 		request->refusal.retry_after_ms = 1000;
 	}

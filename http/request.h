@@ -9,6 +9,7 @@
 #include "base/refc.h"
 #include "http/answer.h"
 #include "http/body.h"
+#include "http/budget.h"
 #include "http/head.h"
 #include "http/lane.h"
 #include "http/router.h"
@@ -46,6 +47,7 @@ struct request_head {
 	const struct router_entry *entry; /**< what it leads to, without parameters; NULL: not known */
 	char address_text[ADDRESS_TEXT_BYTES];
 	size_t address_n;
+	bool is_of_proxy; /**< the address is a trusted proxy's own */
 	void *principal; /**< of the last request; NULL: none that could be kept */
 	void (*principal_release)(void *principal);
 	void *kept; /**< of the last request, for the same route; NULL: none */
@@ -83,10 +85,10 @@ struct request {
 	uint64_t content_length;   /**< as promised by the head; 0 when it says nothing */
 	size_t body_ceiling;
 	struct buf body;
-	size_t body_charged;    /**< what it counts in server->body_bytes */
-	size_t answer_charged;  /**< in server->answer_bytes */
-	size_t discarded_bytes; /**< of a body that nobody wants */
-	struct body *streamed;  /**< a body that goes to a file; NULL: it does not */
+	struct budget_claim body_claim;   /**< of server->bodies */
+	struct budget_claim answer_claim; /**< of server->answers */
+	size_t discarded_bytes;           /**< of a body that nobody wants */
+	struct body *streamed;            /**< a body that goes to a file; NULL: it does not */
 	int64_t body_begun_ms;
 
 	bool
@@ -152,9 +154,6 @@ void request_route(struct request *request, const struct router *router);
 
 /** Adds bytes of the body; sets refusal when a ceiling or the budget is hit. */
 void request_add_body(struct request *request, struct str bytes);
-
-/** Charges an answer to the budget of all large ones. @return false when that is spent */
-MUST_CHECK bool request_charge_answer(struct request *request, size_t bytes);
 
 /** Whether its body goes to a file. */
 bool request_is_streamed(const struct request *request);

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "http/at_once.h"
 #include "http/body_writer.h"
+#include "http/budget.h"
 #include "http/dispatch.h"
 #include "http/listener.h"
 #include "http/metrics_routes.h"
@@ -31,8 +32,15 @@ enum {
 	LAST_WORKING_MS = 1000, /* for workers to end after their answers; idle ones do at once */
 	RESUMING_MS = 60000,    /* all have been resumed; this waits for the last to return from it */
 	TICK_MS = 2000,
+	SMALL_BODY_BYTES = 8 * 1024,    /* most requests: what is large keeps none of them out */
+	SMALL_ANSWER_BYTES = 16 * 1024, /* not more than the kernel takes at once, as a rule */
 	SHORTEST_TICK_MS = 20,
 };
+
+static struct metric bodies_gauge =
+	METRIC_GAUGE("belfry_http_body_bytes", "Memory of requests' bodies, but small ones");
+static struct metric answers_gauge = METRIC_GAUGE("belfry_http_answer_bytes",
+	"Memory of answers until they are sent, but small ones");
 
 static int64_t now_ms(void)
 {
@@ -188,6 +196,13 @@ static void start_parts(struct http_server *server)
 		.trusted_count = config->trusted_proxy_count};
 	server->arenas = arenas_create();
 	server->conns = conns_create(&limits);
+	server->bodies = budget_create(&(struct budget_limits){.all_bytes = config->body_budget_bytes,
+		.small_bytes = SMALL_BODY_BYTES,
+		.held = &bodies_gauge});
+	server->answers =
+		budget_create(&(struct budget_limits){.all_bytes = config->answer_budget_bytes,
+			.small_bytes = SMALL_ANSWER_BYTES,
+			.held = &answers_gauge});
 	if (config->rate_limits_enabled) {
 		server->rates = rate_create(config->rates);
 		server->at_once = at_once_create(config->rates);
@@ -403,6 +418,8 @@ void http_server_destroy(struct http_server *server)
 	body_writer_destroy(server->body_writer);
 	rate_destroy(server->rates);
 	at_once_destroy(server->at_once);
+	budget_destroy(server->bodies);
+	budget_destroy(server->answers);
 	conns_destroy(server->conns);
 	arenas_destroy(server->arenas);
 	tls_destroy(server->tls);

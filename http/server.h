@@ -41,9 +41,10 @@ struct http_config {
 	struct http_lane_config slow;
 	struct http_lane_config remote;
 
-	size_t body_ceiling_bytes;   /**< of routes that name none; 256 KiB */
-	size_t body_budget_bytes;    /**< all request bodies in memory together; 256 MiB */
-	size_t answer_budget_bytes;  /**< all large answers that wait to be read, together; 1 GiB */
+	size_t body_ceiling_bytes; /**< of routes that name none; 256 KiB */
+	size_t body_budget_bytes;  /**< all request bodies in memory together; 256 MiB */
+	size_t
+		answer_budget_bytes; /**< all answers that wait to be read, but small ones, together; 1 GiB */
 	size_t stream_ceiling_bytes; /**< of a body that goes to a file; 50 MiB */
 	const char *
 		stream_folder; /**< where such bodies go; must exist; NULL: no route may be BODY_STREAMED */

@@ -28,6 +28,8 @@ struct http_server {
 	struct lane *lanes[LANE_COUNT];  /**< LANE_INLINE has none */
 	struct rate_table *rates;        /**< NULL: no limits */
 	struct at_once *at_once;         /**< NULL: no limits */
+	struct budget *bodies;           /**< memory of requests' bodies */
+	struct budget *answers;          /**< memory of answers until they are sent */
 	struct arenas *arenas;
 	struct conns *conns;
 	struct park_set *parks;
@@ -39,10 +41,8 @@ struct http_server {
 	bool is_started;
 
 	atomic_bool is_stopping;
-	_Atomic int64_t under_way;    /**< complete requests not yet answered in full */
-	_Atomic int64_t suspended;    /**< connections that MHD must get back before it may stop */
-	_Atomic int64_t body_bytes;   /**< held by request bodies */
-	_Atomic int64_t answer_bytes; /**< held by large answers */
+	_Atomic int64_t under_way; /**< complete requests not yet answered in full */
+	_Atomic int64_t suspended; /**< connections that MHD must get back before it may stop */
 	_Atomic uint64_t last_request_id;
 };
 

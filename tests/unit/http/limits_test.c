@@ -256,21 +256,6 @@ static void head__of_8_kib__served(void **state)
 	loopback_stop(server);
 }
 
-static void bodies__over_the_common_budget__429(void **state)
-{
-	(void)state;
-	struct http_config config = loopback_config();
-	config.body_budget_bytes = 1000;
-	struct http_server *server = start_server(&config);
-	char *large = arena_alloc(arena, 5001);
-	memset(large, ' ', 5000);
-	struct client_reply reply = client_call(server, arena, "POST", "/post", "", large);
-	assert_errcode(reply, 429, "M_LIMIT_EXCEEDED");
-	reply = client_call(server, arena, "POST", "/post", "", "{}");
-	assert_int_equal(reply.status, 200);
-	loopback_stop(server);
-}
-
 static void answers__unread_ones_over_the_common_budget__429_until_they_are_read(void **state)
 {
 	(void)state;
@@ -455,7 +440,6 @@ int main(void)
 		TEST(answer__taken_too_slowly__cut_at_its_deadline),
 		TEST(head__too_large__refused),
 		TEST(head__of_8_kib__served),
-		TEST(bodies__over_the_common_budget__429),
 		TEST(answers__unread_ones_over_the_common_budget__429_until_they_are_read),
 		TEST(listener__metrics__serves_its_pages_only),
 		TEST(listener__tls__serves_the_api),
