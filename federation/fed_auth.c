@@ -46,7 +46,7 @@ struct server_name fed_origin(const struct call *call)
 struct str fed_rate_key(const struct call *call)
 {
 	const struct fed_principal *principal = call_principal(call);
-	return principal != NULL ? principal->origin.s : call_client_address(call);
+	return principal != NULL ? principal->origin.s : call_client_network(call);
 }
 
 static enum err refuse(struct call *call, const char *text)

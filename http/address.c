@@ -224,6 +224,15 @@ static size_t write_ipv4(const uint8_t bytes[4], char *out)
 	return (size_t)(at - out);
 }
 
+struct address address_network(const struct address *address)
+{
+	struct address network = *address;
+	if (!is_ipv4(address)) {
+		memset(network.bytes + sizeof(network.bytes) / 2, 0, sizeof(network.bytes) / 2);
+	}
+	return network;
+}
+
 size_t address_write(const struct address *address, char out[ADDRESS_TEXT_BYTES])
 {
 	if (is_ipv4(address)) {

@@ -48,6 +48,9 @@ bool address_is_public(const struct address *address);
 bool address_in_ranges(const struct address *address, const struct address_range *ranges,
 	size_t count);
 
+/** Whose address counts as the same caller: the /64 of an IPv6 address, since who has one of its addresses has all; of IPv4, itself. */
+struct address address_network(const struct address *address);
+
 /** As text; IPv4 in dotted form. @return bytes written, without the NUL */
 size_t address_write(const struct address *address, char out[ADDRESS_TEXT_BYTES]);
 

@@ -29,7 +29,7 @@ struct str admission_key(struct call *call)
 	const struct request *request = call->state->request;
 	const struct http_ports *ports = request->server->config.ports;
 	return ports != NULL && ports->rate_key != NULL ? ports->rate_key(ports->self, call)
-													: request->address;
+													: request->network;
 }
 
 /*
@@ -43,12 +43,12 @@ static enum err authenticate_server(struct call *call)
 	const struct http_ports *ports = server->config.ports;
 	if (server->rates != NULL && !request->is_unproven && call_principal(call) == NULL) {
 		TRY(check_wait(call,
-			rate_take(server->rates, RATE_UNPROVEN, request->address, 1, clock_mono_us())));
+			rate_take(server->rates, RATE_UNPROVEN, request->network, 1, clock_mono_us())));
 		request->is_unproven = true;
 	}
 	TRY(ports->authenticate(ports->self, call));
 	if (request->is_unproven) {
-		rate_give(server->rates, RATE_UNPROVEN, request->address, clock_mono_us());
+		rate_give(server->rates, RATE_UNPROVEN, request->network, clock_mono_us());
 		request->is_unproven = false;
 	}
 	return ERR_OK;
@@ -98,7 +98,8 @@ static enum err check_rate(struct call *call)
 	request->is_rated = true;
 	struct rate_table *rates = rates_of(call);
 	return rates != NULL
-		? check_wait(call, rate_take(rates, call->route->rate, admission_key(call), 1, clock_mono_us()))
+		? check_wait(call,
+			  rate_take(rates, call->route->rate, admission_key(call), 1, clock_mono_us()))
 		: ERR_OK;
 }
 

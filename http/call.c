@@ -183,6 +183,11 @@ struct str call_client_address(const struct call *call)
 	return call->state->request->address;
 }
 
+struct str call_client_network(const struct call *call)
+{
+	return call->state->request->network;
+}
+
 struct str call_body(const struct call *call)
 {
 	return buf_str(&call->state->request->body);

@@ -69,6 +69,8 @@ struct str call_raw_target(const struct call *call);
 
 /** Address of the client as text (from X-Forwarded-For where the listener trusts its proxy). */
 struct str call_client_address(const struct call *call);
+/** What limits by address look at: the address, of IPv6 the /64 in which it lies. */
+struct str call_client_network(const struct call *call);
 
 /** The body's bytes; empty when there is none. */
 struct str call_body(const struct call *call);

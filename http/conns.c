@@ -12,8 +12,7 @@
 
 #include <string.h>
 
-/* IPv6 clients own at least a /64, so that is what is counted. */
-enum { IPV6_KEY_BYTES = 8, BLOCK_CONNS = 64 };
+enum { BLOCK_CONNS = 64 };
 
 static struct metric open_gauge =
 	METRIC_GAUGE("belfry_http_connections", "Open connections of all listeners");
@@ -70,11 +69,9 @@ void conns_destroy(struct conns *conns)
 	mem_free(conns);
 }
 
-static struct str count_key(const struct address *address)
+static struct str count_key(const struct address *network)
 {
-	static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
-	bool ipv4 = memcmp(address->bytes, mapped, sizeof(mapped)) == 0;
-	return str_from((const char *)address->bytes, ipv4 ? sizeof(address->bytes) : IPV6_KEY_BYTES);
+	return str_from((const char *)network->bytes, sizeof(network->bytes));
 }
 
 static bool is_trusted(const struct conns *conns, const struct address *address)
@@ -88,8 +85,9 @@ bool conns_may_accept(struct conns *conns, const struct sockaddr *peer)
 	if (!address_of_socket(peer, &address) || is_trusted(conns, &address)) {
 		return true;
 	}
+	struct address network = address_network(&address);
 	lock_take(&conns->lock);
-	const struct address_count *count = map_get(&conns->by_address, count_key(&address));
+	const struct address_count *count = map_get(&conns->by_address, count_key(&network));
 	bool may = count == NULL || count->n < conns->limits.max_per_address;
 	lock_give(&conns->lock);
 	if (!may) {
@@ -100,20 +98,22 @@ bool conns_may_accept(struct conns *conns, const struct sockaddr *peer)
 
 static void count_up_locked(struct conns *conns, const struct conn *conn)
 {
-	struct address_count *count = map_get(&conns->by_address, count_key(&conn->peer));
+	struct address network = address_network(&conn->peer);
+	struct address_count *count = map_get(&conns->by_address, count_key(&network));
 	if (count == NULL) {
 		count = mem_alloc(sizeof(*count));
-		(void)map_set(&conns->by_address, count_key(&conn->peer), count);
+		(void)map_set(&conns->by_address, count_key(&network), count);
 	}
 	count->n++;
 }
 
 static void count_down_locked(struct conns *conns, const struct conn *conn)
 {
-	struct address_count *count = map_get(&conns->by_address, count_key(&conn->peer));
+	struct address network = address_network(&conn->peer);
+	struct address_count *count = map_get(&conns->by_address, count_key(&network));
 	invariant(count != NULL && count->n > 0);
 	if (--count->n == 0) {
-		(void)map_remove(&conns->by_address, count_key(&conn->peer));
+		(void)map_remove(&conns->by_address, count_key(&network));
 		mem_free(count);
 	}
 }

@@ -18,7 +18,7 @@ struct http_ports {
 	 */
 	enum err (*authenticate)(void *self, struct call *call);
 
-	/** Key of the caller for its rate bucket: user id, else address; "" = exempt. Borrowed from the call. */
+	/** Key of the caller for its rate bucket: user id, else call_client_network(); "" = exempt. Borrowed from the call. */
 	struct str (*rate_key)(void *self, struct call *call);
 
 	/** Whether /health of the metrics listener says 200; may be NULL. Answers from memory: called on an I/O thread. */

@@ -186,22 +186,22 @@ static void check_framing(struct request *request)
 }
 
 /* Several headers are one list; the nearest proxy wrote the last of them. */
-static void find_address(struct request *request)
+static void find_address(const struct request *request, struct request_head *head)
 {
 	const struct http_server *server = request->server;
 	struct address client = request->conn->peer;
-	for (size_t i = request->header_count; request->conn->is_trusted_proxy && i > 0; i--) {
-		const struct header *header = &request->headers[i - 1];
+	for (size_t i = head->header_count; request->conn->is_trusted_proxy && i > 0; i--) {
+		const struct header *header = &head->headers[i - 1];
 		if (str_equals_nocase(header->name, STR("x-forwarded-for"))) {
 			client = address_behind_proxies(&client, header->value, server->trusted,
 				server->config.trusted_proxy_count);
 		}
 	}
-	struct request_head *head = request->head;
 	head->is_of_proxy = request->conn->is_trusted_proxy &&
 		address_in_ranges(&client, server->trusted, server->config.trusted_proxy_count);
 	head->address_n = address_write(&client, head->address_text);
-	request->address = str_from(head->address_text, head->address_n);
+	struct address network = address_network(&client);
+	head->network_n = address_write(&network, head->network_text);
 }
 
 static void use_head(struct request *request, struct request_head *head)
@@ -211,14 +211,15 @@ static void use_head(struct request *request, struct request_head *head)
 	request->headers = head->headers;
 	request->header_count = head->header_count;
 	request->address = str_from(head->address_text, head->address_n);
+	request->network = str_from(head->network_text, head->network_n);
 	request->body_ceiling = request->server->config.body_ceiling_bytes;
 }
 
 static void use_new_head(struct request *request, struct request_head *head)
 {
+	find_address(request, head);
 	use_head(request, head);
 	check_framing(request);
-	find_address(request);
 }
 
 /* With room for so many headers, and for so many bytes of text. */
@@ -354,7 +355,7 @@ void request_route(struct request *request, const struct router *router)
 /* Nobody knows yet who asks, so it is the address's; what comes from a proxy itself may be anybody's. */
 static bool may_hold_body(struct request *request)
 {
-	struct str caller = request->head->is_of_proxy ? STR("") : request->address;
+	struct str caller = request->head->is_of_proxy ? STR("") : request->network;
 	return budget_hold(request->server->bodies, &request->body_claim, caller,
 		request->body.capacity);
 }

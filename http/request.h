@@ -47,8 +47,10 @@ struct request_head {
 	const struct router_entry *entry; /**< what it leads to, without parameters; NULL: not known */
 	char address_text[ADDRESS_TEXT_BYTES];
 	size_t address_n;
+	char network_text[ADDRESS_TEXT_BYTES];
+	size_t network_n;
 	bool is_of_proxy; /**< the address is a trusted proxy's own */
-	void *principal; /**< of the last request; NULL: none that could be kept */
+	void *principal;  /**< of the last request; NULL: none that could be kept */
 	void (*principal_release)(void *principal);
 	void *kept; /**< of the last request, for the same route; NULL: none */
 	void (*kept_destroy)(void *value);
@@ -76,6 +78,7 @@ struct request {
 	size_t header_count;
 	struct request_head *head; /**< holds method, headers, address, and their texts */
 	struct str address;
+	struct str network; /**< address_network(): to limits, one caller */
 
 	struct router_match match; /**< entry NULL: none */
 	struct refusal refusal;    /**< found while reading; answered once all is read */

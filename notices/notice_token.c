@@ -161,5 +161,5 @@ const struct notice_token_row *notice_token_of(const struct call *call)
 struct str notice_rate_key(const struct call *call)
 {
 	const struct notice_principal *principal = call_principal(call);
-	return principal != NULL ? principal->rate_key : call_client_address(call);
+	return principal != NULL ? principal->rate_key : call_client_network(call);
 }

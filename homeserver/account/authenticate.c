@@ -237,7 +237,7 @@ struct str sessions_rate_key(struct homeserver *hs, struct call *call)
 		return STR("");
 	}
 	if (who == NULL || rate == RATE_LOGIN || rate == RATE_REGISTER) {
-		return call_client_address(call);
+		return call_client_network(call);
 	}
 	return who->user.s;
 }

@@ -36,7 +36,7 @@ void sessions_destroy(struct sessions *sessions);
  */
 MUST_CHECK enum err sessions_authenticate(struct homeserver *hs, struct call *call);
 
-/** The port http_ports.rate_key: the address for log-in and registration, else the user, else the address. */
+/** The port http_ports.rate_key: the address (of IPv6 its /64) for log-in and registration, else the user, else the address. */
 struct str sessions_rate_key(struct homeserver *hs, struct call *call);
 
 /**

@@ -117,3 +117,16 @@ def test_membership__changed_by_all_at_once__every_view_agrees(hs, alice):
     for user in users + [alice]:
         assert (room in user.get("/joined_rooms").ok()["joined_rooms"]) == (user.user_id in joined)
         assert (room in user.sync().rooms("join")) == (user.user_id in joined)
+
+
+@pytest.mark.one_process("each process gives out its share of a limit")
+def test_passwords_guessed__from_all_addresses_of_a_network__one_budget(make_server):
+    """Who has one IPv6 address has 2^64 of them; neighbours by IPv4 are somebody else."""
+    server = make_server(settings={"rate_limits.enabled": "true", "rate_limits.login.per_minute": "1", "rate_limits.login.burst": "2"}).start()
+    guess = {"type": "m.login.password", "identifier": {"type": "m.id.user", "user": "nobody"}, "password": "guess"}
+
+    def status_from(address):
+        return server.anonymous().post("/login", guess, token=False, headers={"X-Forwarded-For": address}).status
+    assert [status_from("2001:db8:0:1::%d" % host) for host in range(1, 4)] == [403, 403, 429]
+    assert status_from("2001:db8:0:2::1") == 403
+    assert [status_from("192.0.2.%d" % host) for host in range(1, 4)] == [403] * 3

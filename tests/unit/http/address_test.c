@@ -143,12 +143,29 @@ static void sec_5_39__special_addresses_in_every_form__not_public(void **state)
 	}
 }
 
+static void network__of_ipv6__its_64_bits_and_of_ipv4_itself(void **state)
+{
+	(void)state;
+	static const char *const cases[][2] = {{"2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"},
+		{"2001:db8:1:3::1", "2001:db8:1:3::"}, {"::1", "::"}, {"192.0.2.7", "192.0.2.7"},
+		{"::ffff:192.0.2.7", "192.0.2.7"}};
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct address address;
+		char text[ADDRESS_TEXT_BYTES];
+		assert_true(address_parse(str_of(cases[i][0]), &address));
+		struct address network = address_network(&address);
+		(void)address_write(&network, text);
+		assert_string_equal(text, cases[i][1]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(listen__forms__parsed),
 		cmocka_unit_test(range__bits__compared),
 		cmocka_unit_test(write__every_octet__as_inet_ntop),
+		cmocka_unit_test(network__of_ipv6__its_64_bits_and_of_ipv4_itself),
 		cmocka_unit_test(forwarded_for__only_what_trusted_proxies_wrote__counts),
 		cmocka_unit_test(sec_5_39__special_addresses_in_every_form__not_public),
 	};
