@@ -27,7 +27,8 @@ enum {
 	MIB = 1024 * 1024,
 	DEFAULT_QUEUE = 1024,
 	METRICS_CONNECTIONS = 64,
-	SPARE_FILES = 128,      /* for database, disk and outgoing connections */
+	SPARE_FILES = 128,      /* at the least, for database, disk and outgoing connections */
+	OUTGOING_FILES = 4096,  /* if they can be had; and a file for each connection */
 	LAST_SENDING_MS = 150,  /* for answers that were made at the end of the time for stopping */
 	LAST_WORKING_MS = 1000, /* for workers to end after their answers; idle ones do at once */
 	RESUMING_MS = 60000,    /* all have been resumed; this waits for the last to return from it */
@@ -220,10 +221,21 @@ static void start_parts(struct http_server *server)
 	server->body_writer = config->stream_folder != NULL ? body_writer_create() : NULL;
 }
 
+/* A shell or service manager that says nothing gives 1,024, but lets the process have more. Its children have them from before. */
+static void allow_files(rlim_t wanted)
+{
+	struct rlimit files = {0};
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < wanted) {
+		files.rlim_cur = MIN_OF(wanted, files.rlim_max);
+		(void)setrlimit(RLIMIT_NOFILE, &files);
+	}
+}
+
 /* The limit that the process's file descriptors allow. */
 static size_t connection_limit(const struct http_config *config)
 {
 	struct rlimit files = {0};
+	allow_files(config->max_connections * 2 + OUTGOING_FILES);
 	size_t limit = config->max_connections;
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur != RLIM_INFINITY) {
 		size_t spare = MIN_OF((size_t)SPARE_FILES, (size_t)files.rlim_cur / 2);

@@ -38,3 +38,15 @@ def test_library_of_later__no_descriptor_to_read_it_with__waits_for_one(make_ser
         terms = {"search_categories": {"room_events": {"search_term": "hello"}}}
         return ann.post("/search", terms).ok()["search_categories"]["room_events"]["count"]
     wait_until(lambda: found() == 1, 30, "the message being found")
+
+
+def test_limit_of_a_shell__more_allowed__raised_to_what_all_connections_need(make_server):
+    server = make_server()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        server.start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    given, _ = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
+    assert given >= min(hard, 2 * 16384) or hard == resource.RLIM_INFINITY and given >= 2 * 16384
