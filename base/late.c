@@ -5,8 +5,10 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/defs.h"
 #include "base/log.h"
@@ -22,15 +24,26 @@ static bool is_for_want_of_files(const char *cause)
 		strstr(cause, strerror_r(ENFILE, system, sizeof(system))) != NULL;
 }
 
+/* The loader must not find out by itself: where it cannot open the system's list of libraries, it does without that list for good. */
+static bool has_file(void)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		(void)close(fd);
+	}
+	return fd >= 0 || (errno != EMFILE && errno != ENFILE);
+}
+
 /* Waits while the process has no file descriptor left, as those do who want to be accepted. @return NULL: see out_cause */
 static void *open_library(const char *soname, const char **out_cause)
 {
 	const struct timespec pause = {.tv_nsec = TRY_AGAIN_MS * 1000000L};
 	bool is_told = false;
 	for (;;) {
-		void *library = dlopen(soname, RTLD_NOW | RTLD_LOCAL);
-		*out_cause = library == NULL ? dlerror() : NULL;
-		if (library != NULL || !is_for_want_of_files(*out_cause)) {
+		bool may_try = has_file();
+		void *library = may_try ? dlopen(soname, RTLD_NOW | RTLD_LOCAL) : NULL;
+		*out_cause = library != NULL ? NULL : may_try ? dlerror() : "no file descriptor left";
+		if (library != NULL || (may_try && !is_for_want_of_files(*out_cause))) {
 			return library;
 		}
 		if (!is_told) {

@@ -22,7 +22,8 @@ FROM span e JOIN rooms r ON r.room_nid = e.room_nid)
 UNION ALL
 SELECT m.position, m.room_nid, r.room_id, '', m.user_id, false, false, false, s.event_position
 FROM members m JOIN rooms r ON r.room_nid = m.room_nid
-	JOIN states s ON s.room_nid = m.room_nid AND s.type = 'm.room.member' AND s.state_key = m.user_id AND s.from_position = m.position
+	CROSS JOIN LATERAL (SELECT event_position FROM states WHERE room_nid = m.room_nid AND type = (SELECT 'm.room.member')
+		AND state_key = m.user_id AND from_position >= m.position AND from_position <= m.position ORDER BY from_position LIMIT 1) AS s
 WHERE m.is_local AND m.position > $1 AND m.position <= $2 AND s.event_position < 0 AND m.membership <> 'join'
 ORDER BY 1;
 

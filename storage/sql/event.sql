@@ -19,23 +19,29 @@ SELECT position, event_id, json, replaces_position, thread_root, txn, notify_seq
 FROM events WHERE room_nid = $1 AND position > $2 AND position <= $3 ORDER BY position DESC LIMIT $4;
 
 -- name: events_from_ts hot
--- Positions and times of up to $5 events of the timeline that come after ($2, $3) in the order of time, up to position $4. Index: events_ts_idx.
-SELECT position, origin_server_ts FROM events
-WHERE room_nid = $1 AND origin_server_ts >= $2 AND (origin_server_ts, position) > ($2, $3) AND position + 0 <= $4
-	AND position + 0 > -1152921504606846976
-ORDER BY origin_server_ts, position LIMIT $5;
+-- Positions and times of up to $5 events of the timeline that come after ($2, $3) in the order of time, up to position $4. By the time alone
+-- the index gives the order; those of one time are put in order afterwards. Index: events_ts_idx.
+SELECT position, origin_server_ts FROM (
+	SELECT position, origin_server_ts FROM events
+	WHERE room_nid = $1 AND origin_server_ts >= $2 AND (origin_server_ts, position) > ($2, $3) AND position + 0 <= $4
+		AND position + 0 > -1152921504606846976
+	ORDER BY origin_server_ts FETCH FIRST $5 ROWS WITH TIES
+) AS t ORDER BY origin_server_ts, position LIMIT $5;
 
 -- name: events_until_ts hot
 -- The same backwards: those before ($2, $3), newest first. Index: events_ts_idx.
-SELECT position, origin_server_ts FROM events
-WHERE room_nid = $1 AND origin_server_ts <= $2 AND (origin_server_ts, position) < ($2, $3) AND position + 0 <= $4
-	AND position + 0 > -1152921504606846976
-ORDER BY origin_server_ts DESC, position DESC LIMIT $5;
+SELECT position, origin_server_ts FROM (
+	SELECT position, origin_server_ts FROM events
+	WHERE room_nid = $1 AND origin_server_ts <= $2 AND (origin_server_ts, position) < ($2, $3) AND position + 0 <= $4
+		AND position + 0 > -1152921504606846976
+	ORDER BY origin_server_ts DESC FETCH FIRST $5 ROWS WITH TIES
+) AS t ORDER BY origin_server_ts DESC, position DESC LIMIT $5;
 
 -- name: thread_counts_at hot
--- The thread's running counts at its newest event up to a position: at most one row. Index: events_thread_idx.
+-- The thread's running counts at its newest event up to a position: at most one row. The order is one that only this index gives, and not that of
+-- all threads' events. Index: events_thread_idx.
 SELECT notify_seq, highlight_seq FROM events
-WHERE room_nid = $1 AND thread_root = $2 AND position <= $3 ORDER BY position DESC LIMIT 1;
+WHERE room_nid = $1 AND (thread_root, position) <= ($2, $3) AND thread_root >= $2 ORDER BY thread_root DESC, position DESC LIMIT 1;
 
 -- name: main_counts_at
 -- The running counts outside threads at the newest such event up to a position. Index: events_pkey, backwards; stops at

@@ -114,15 +114,21 @@ ORDER BY g.position LIMIT 1;
 -- name: gap_over hot
 -- The oldest gap whose event on this side is deeper than $2: what has that depth and is missing, is missing there. Index: room_gaps_pkey,
 -- event_places_pkey, events_pkey.
-SELECT g.position FROM room_gaps g LEFT JOIN event_places p ON p.room_nid = $1 AND p.place = g.position
-JOIN events e ON e.room_nid = $1 AND e.position = coalesce(p.position, g.position)
+SELECT g.position FROM room_gaps g
+LEFT JOIN LATERAL (SELECT position FROM event_places WHERE room_nid = $1 AND place = g.position OFFSET 0) AS p ON true
+CROSS JOIN LATERAL (
+	SELECT origin_server_ts, depth FROM events WHERE room_nid = $1 AND position = coalesce(p.position, g.position) OFFSET 0
+) AS e
 WHERE g.room_nid = $1 AND e.depth > $2 ORDER BY g.position LIMIT 1;
 
 -- name: gap_in_time hot
 -- The newest gap in which events of $2 to $3 may be missing: by the times of the event on this side and of the one before the gap.
 -- Index: room_gaps_pkey, event_places_pkey, events_pkey.
-SELECT g.position FROM room_gaps g LEFT JOIN event_places p ON p.room_nid = $1 AND p.place = g.position
-JOIN events e ON e.room_nid = $1 AND e.position = coalesce(p.position, g.position)
+SELECT g.position FROM room_gaps g
+LEFT JOIN LATERAL (SELECT position FROM event_places WHERE room_nid = $1 AND place = g.position OFFSET 0) AS p ON true
+CROSS JOIN LATERAL (
+	SELECT origin_server_ts, depth FROM events WHERE room_nid = $1 AND position = coalesce(p.position, g.position) OFFSET 0
+) AS e
 WHERE g.room_nid = $1 AND e.origin_server_ts >= $2 AND coalesce((
 	SELECT b.origin_server_ts FROM events b
 	WHERE b.room_nid = $1 AND b.position < g.position AND b.position > -1152921504606846976

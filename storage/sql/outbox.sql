@@ -103,7 +103,7 @@ ORDER BY 1, 3;
 SELECT o.server, r.room_nid, m.room_id, r.user_id, r.thread_id, r.event_id, r.ts
 FROM receipts r JOIN server_stays o ON o.room_nid = r.room_nid AND o.to_position = 9223372036854775807 AND o.server <> $3
 	JOIN rooms m ON m.room_nid = r.room_nid
-WHERE r.position > $1 AND r.position <= $2 AND r.receipt_type = 'm.read'
+WHERE r.position > 0 AND r.position > $1 AND r.position <= $2 AND r.receipt_type = 'm.read'
 	AND substr(r.user_id, strpos(r.user_id, ':') + 1) = $3
 ORDER BY r.position;
 

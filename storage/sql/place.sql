@@ -10,7 +10,7 @@ SELECT * FROM (
 	UNION ALL
 	(SELECT e.position, e.event_id, e.json, e.replaces_position, e.thread_root, e.txn, e.notify_seq, e.highlight_seq,
 		e.redacted_by, e.room_nid, e.fate, p.place
-	FROM event_places p JOIN events e ON e.room_nid = $1 AND e.position = p.position
+	FROM event_places p CROSS JOIN LATERAL (SELECT * FROM events WHERE room_nid = $1 AND position = p.position OFFSET 0) AS e
 	WHERE p.room_nid = $1 AND p.place > $2 AND p.place <= $3
 	ORDER BY p.place LIMIT $4)
 ) AS shown ORDER BY place LIMIT $4;
@@ -26,7 +26,7 @@ SELECT * FROM (
 	UNION ALL
 	(SELECT e.position, e.event_id, e.json, e.replaces_position, e.thread_root, e.txn, e.notify_seq, e.highlight_seq,
 		e.redacted_by, e.room_nid, e.fate, p.place
-	FROM event_places p JOIN events e ON e.room_nid = $1 AND e.position = p.position
+	FROM event_places p CROSS JOIN LATERAL (SELECT * FROM events WHERE room_nid = $1 AND position = p.position OFFSET 0) AS e
 	WHERE p.room_nid = $1 AND p.place > $2 AND p.place <= $3
 	ORDER BY p.place DESC LIMIT $4)
 ) AS shown ORDER BY place DESC LIMIT $4;
@@ -42,7 +42,7 @@ SELECT position, place FROM event_places WHERE room_nid = $1 AND position = ANY 
 WITH RECURSIVE behind(position, place) AS (
 	SELECT e.position, coalesce(p.place, e.position)
 	FROM events e LEFT JOIN LATERAL (SELECT place FROM event_places WHERE room_nid = $1 AND position = e.position OFFSET 0) AS p ON true
-	WHERE e.event_id = ANY ($2::text[]) AND e.room_nid = $1 AND (e.position > -1152921504606846976 OR e.fate IN (2, 3))
+	WHERE e.event_id = ANY ($2::text[]) AND e.room_nid + 0 = $1 AND (e.position > -1152921504606846976 OR e.fate IN (2, 3))
 	UNION
 	SELECT e.position, coalesce(p.place, e.position)
 	FROM behind b CROSS JOIN LATERAL (SELECT json FROM events WHERE room_nid = $1 AND position = b.position OFFSET 0) AS s

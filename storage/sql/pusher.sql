@@ -172,13 +172,13 @@ DELETE FROM push_queue WHERE pusher_nid = $1 AND position < (
 
 -- name: notification_scan hot
 -- Up to $3 newest events before $2 of all rooms that the user has joined, without own ones, newest first: room, position, whether a receipt
--- covers it. Index: members_pkey, events_pkey (backwards, up to $3 rows of each room), receipts_pkey.
+-- covers it. What stands in the stream only, without the words by which the stream's index is offered. Index: members_pkey, events_pkey (backwards, up to $3 rows of each room), receipts_pkey.
 SELECT e.room_nid, e.position, EXISTS (SELECT 1 FROM receipts AS r
 	WHERE r.room_nid = e.room_nid AND r.user_id = $1 AND r.event_position >= e.position
 		AND r.thread_id IN ('', coalesce(e.thread_root, 'main')))
 FROM members AS m JOIN LATERAL (
 	SELECT room_nid, position, thread_root FROM events
-	WHERE room_nid = m.room_nid AND position > -1152921504606846976 AND position < $2 AND sender <> $1 ORDER BY position DESC LIMIT $3
+	WHERE room_nid = m.room_nid AND position > -1 AND position < $2 AND sender <> $1 ORDER BY position DESC LIMIT $3
 ) AS e ON true
 WHERE m.user_id = $1 AND m.membership = 'join'
 ORDER BY e.position DESC LIMIT $3;

@@ -66,8 +66,8 @@ WITH RECURSIVE family AS (
 	UNION
 	SELECT r.position, r.rel_type, r.type, r.sender, f.level + 1
 	FROM family f
-	JOIN events e ON e.room_nid = $1 AND e.position = f.position
-	JOIN relations r ON r.room_nid = $1 AND r.parent_id = e.event_id
+	CROSS JOIN LATERAL (SELECT event_id FROM events WHERE room_nid = $1 AND position = f.position OFFSET 0) AS e
+	CROSS JOIN LATERAL (SELECT * FROM relations WHERE room_nid = $1 AND parent_id = e.event_id OFFSET 0) AS r
 	WHERE f.level < $10::bigint
 )
 SELECT DISTINCT ON (CASE WHEN $8::boolean THEN -f.position ELSE f.position END) f.position

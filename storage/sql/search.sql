@@ -41,7 +41,7 @@ DELETE FROM search_texts WHERE ctid = ANY (ARRAY(SELECT ctid FROM search_texts L
 -- name: search_encrypted hot
 -- Those of some rooms that are encrypted. Index: states_pkey.
 SELECT s.room_nid FROM unnest($1::bigint[]) AS r(room_nid) CROSS JOIN LATERAL (SELECT room_nid FROM states
-	WHERE room_nid = r.room_nid AND type = 'm.room.encryption' AND state_key = '' ORDER BY from_position LIMIT 1) AS s;
+	WHERE room_nid = r.room_nid AND type = (SELECT 'm.room.encryption') AND state_key = '' ORDER BY from_position LIMIT 1) AS s;
 
 -- name: search_scope hot
 -- What decides which events of some rooms a user may see where members see all, by room, oldest first: when the user was joined last, and left

@@ -43,12 +43,12 @@ ORDER BY from_position DESC LIMIT 1;
 
 -- name: state_viewer_server
 -- Every membership that users of a server ($2) had in a room, and every history visibility of it, oldest first. Grows with the past of that
--- server's users: only for servers that were not there all along. Index: states_servers_idx, states_pkey.
+-- server's users: only for servers that were not there all along. The type stands in a SELECT, so that no index of all state but members is offered. Index: states_servers_idx, states_pkey.
 SELECT type, state_key, from_position, event_position, event_id, membership
 FROM states WHERE room_nid = $1 AND type = 'm.room.member' AND substr(state_key, strpos(state_key, ':') + 1) = $2
 UNION ALL
 SELECT type, state_key, from_position, event_position, event_id, membership
-FROM states WHERE room_nid = $1 AND type = 'm.room.history_visibility' AND state_key = ''
+FROM states WHERE room_nid = $1 AND type = (SELECT 'm.room.history_visibility') AND state_key = ''
 ORDER BY 3;
 
 -- name: state_viewer hot

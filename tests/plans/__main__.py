@@ -47,7 +47,7 @@ def filled(arguments, has_grown, user):
 
 
 def psql(database, text):
-    done = subprocess.run(["psql", "-X", "-q", "-A", "-t", URL.replace("/postgres?", "/%s?" % database)], input=text, text=True,
+    done = subprocess.run(["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", URL.replace("/postgres?", "/%s?" % database)], input=text, text=True,
                           capture_output=True, check=False)
     errors = [line for line in done.stderr.splitlines() if "ERROR" in line]
     if errors or done.returncode:

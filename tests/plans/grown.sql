@@ -14,7 +14,7 @@ INSERT INTO search_texts (room_nid, position, target_position, key, sender, orig
  SELECT room_nid + 3, position + 100000, target_position + 100000, key, sender, origin_server_ts, has_url, terms FROM search_texts;
 INSERT INTO members (room_nid, user_id, membership, position, is_local) SELECT room_nid + 3, user_id, membership, position + 100000, is_local FROM members WHERE room_nid IN (1, 3);
 INSERT INTO receipts (room_nid, user_id, receipt_type, thread_id, event_id, event_position, ts, position)
- SELECT room_nid + 3, user_id, receipt_type, thread_id, event_id || 'g', event_position + 100000, ts, position + 100000 FROM receipts;
+ SELECT room_nid + 3, user_id, receipt_type, thread_id, event_id || 'g', event_position + 100000, ts, position + 100000 FROM receipts WHERE room_nid IN (1, 3);
 INSERT INTO room_gaps (room_nid, position, prev_id) SELECT room_nid + 3, position + 100000, prev_id || 'g' FROM room_gaps;
 INSERT INTO event_places (room_nid, place, position) SELECT room_nid + 3, place + 100000, position + 100000 FROM event_places;
 INSERT INTO waiting_redactions (room_nid, redacts, position) SELECT room_nid + 3, redacts || 'g', position + 100000 FROM waiting_redactions;

@@ -82,3 +82,8 @@ INSERT INTO events (room_nid, position, event_id, type, state_key, sender, origi
  SELECT 3, 61000 + n, '$d' || n, 'm.room.member', '@seldom:own', '@seldom:own', n, 1, '{"is_direct": true}', 0, 0 FROM generate_series(1, 3000) AS n;
 INSERT INTO events (room_nid, position, event_id, type, sender, origin_server_ts, depth, json, notify_seq, highlight_seq) VALUES
  (3, 65000, '$said', 'm.room.message', '@seldom:own', 65000, 1, '{}', 0, 0), (3, 65001, '$told', 'm.room.message', '@bot:own', 65001, 1, '{}', 0, 0);
+-- Most rooms are small.
+INSERT INTO events (room_nid, position, event_id, type, sender, origin_server_ts, depth, json, notify_seq, highlight_seq)
+ SELECT n, 300000 + n, '$small' || n, 'm.room.message', '@u1:own', n, 1, '{}', 0, 0 FROM generate_series(1000, 3000) AS n;
+INSERT INTO receipts (room_nid, user_id, receipt_type, thread_id, event_id, event_position, ts, position)
+ SELECT n, '@n' || u || ':own', 'm.read', '', '$small' || n, 300000 + n, n, 310000 + 10 * n + u FROM generate_series(1000, 3000) AS n, generate_series(1, 10) AS u;

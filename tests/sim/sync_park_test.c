@@ -319,16 +319,20 @@ static void assert_told_when_it_comes_in_between(void (*what)(void), const char 
 	int fd = client_connect(http_server_port(server, 0));
 	struct str since = sync_all();
 	int before = handled_so_far();
-	ask(fd, since);
-	assert_true(gate_wait(&handled, before + 1));
-	int last = looks_of_last;
-	what();
-	since = read_struck(fd, sign);
+	int last = 0;
+	/* The second takes over what the first left on its connection, and so does the third. */
+	for (int i = 1; i <= 2; i++) {
+		ask(fd, since);
+		assert_true(gate_wait(&handled, before + i));
+		last = looks_of_last;
+		what();
+		since = read_struck(fd, sign);
+	}
 	strike = what;
 	strike_at = last;
 	ask(fd, since);
 	(void)read_struck(fd, sign);
-	assert_true(gate_wait(&handled, before + 2));
+	assert_true(gate_wait(&handled, before + 3));
 	assert_int_equal(strike_at, 0);
 	assert_int_equal(looks_of_last, last); /* it did as the one before: it was not looked at */
 	assert_int_equal(close(fd), 0);
