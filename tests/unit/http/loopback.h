@@ -262,6 +262,21 @@ MAYBE_UNUSED static struct client_reply client_call(struct http_server *server, 
 	return reply;
 }
 
+/** Replies so many MiB, from 32 on far more than socket buffers take; of large pieces without escapes, so that it is made in no time. */
+MAYBE_UNUSED static enum err loopback_reply_mib(struct call *call, int count)
+{
+	enum { PIECE = 1 << 20 };
+	struct json_out *out = reply_json(call, 200);
+	json_out_array(out);
+	char *filler = arena_alloc(call->ctx.arena, PIECE);
+	memset(filler, 'x', PIECE);
+	for (int i = 0; i < count; i++) {
+		json_out_str(out, str_from(filler, PIECE));
+	}
+	json_out_end(out);
+	return ERR_OK;
+}
+
 /** A connection that libmicrohttpd has: it got a request there that is not plain (http/head.h). */
 MAYBE_UNUSED static int client_connect_library(const struct http_server *server,
 	struct arena *arena, const char *target)
