@@ -117,7 +117,7 @@ static enum err put_off(struct rest *rest)
 	struct homeserver *hs = rest->federation->hs;
 	int64_t pause_ms = pause_after_ms(hs, rest->row.attempts + 1);
 	set_limit(rest, STORE_MS);
-	room_note_rest(rest->room, true);
+	room_note_rest(rest->room, rest->is_refused ? ROOM_REST_REFUSED : ROOM_REST_LATE);
 	metric_add(&late_total, 1);
 	log_warn(0, "fed.join_rest.late", "room=%.*s attempts=%lld pause_s=%lld",
 		STR_ARG(room_id_of(rest->room).s), (long long)rest->row.attempts + 1,
@@ -135,6 +135,7 @@ static enum err find(struct rest *rest, bool *out_is_due)
 	set_limit(rest, STORE_MS);
 	enum err err = store_partial_join_find(ctx, hs->db, room_nid(rest->room), &rest->row);
 	if (err == ERR_MISSING) {
+		room_note_rest(rest->room, ROOM_REST_ASKED);
 		return ERR_OK; /* another process has done it */
 	}
 	TRY(err);
@@ -152,6 +153,12 @@ static enum err find(struct rest *rest, bool *out_is_due)
 	return ERR_OK;
 }
 
+/* What came while nobody is asked may be what put us out: the refusal before it is as good as a new one. */
+static enum join_rest_end end_by_note(struct room *room)
+{
+	return room_rest_noted(room) == ROOM_REST_REFUSED ? JOIN_REST_REFUSED : JOIN_REST_LATER;
+}
+
 enum err join_rest_fetch(struct ctx *ctx, struct federation *federation, struct room *room,
 	enum join_rest_end *out)
 {
@@ -160,14 +167,16 @@ enum err join_rest_fetch(struct ctx *ctx, struct federation *federation, struct 
 	*out = JOIN_REST_LATER;
 	TRY(find(&rest, &is_due));
 	if (!is_due) {
+		*out = end_by_note(room);
 		return ERR_OK;
 	}
-	room_note_rest(room, false);
+	room_note_rest(room, ROOM_REST_ASKED);
 	/* There are none once the state is stored: then a crash came in between. */
 	enum err err = rest.servers->count > 0 ? store_by_any(&rest) : ERR_OK;
 	if (err == ERR_REMOTE) {
-		*out = rest.is_refused ? JOIN_REST_REFUSED : JOIN_REST_LATER;
-		return put_off(&rest);
+		enum err put = put_off(&rest);
+		*out = end_by_note(room);
+		return put;
 	}
 	TRY(err);
 	set_limit(&rest, STORE_MS);

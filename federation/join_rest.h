@@ -12,7 +12,7 @@
 enum join_rest_end {
 	JOIN_REST_WHOLE,
 	JOIN_REST_LATER,
-	JOIN_REST_REFUSED, /**< later; and a server that was asked says that we are not in the room */
+	JOIN_REST_REFUSED, /**< later; and a server that was asked last says that we are not in the room */
 };
 
 /**

@@ -95,7 +95,7 @@ struct room {
 	int64_t messages_told; /**< times that another process added events that are no state */
 	int64_t messages_read; /**< of these, what the content has */
 	int pending;           /**< writes submitted and not finished */
-	bool is_rest_late;     /**< nobody gave the members that are missing: see room_note_rest() */
+	enum room_rest rest;   /**< how the members that are missing stand: see room_note_rest() */
 	struct rest_waiter *rest_waiters; /**< parked requests that wait for these members */
 	struct room_content *content;     /**< NULL: not loaded */
 	int64_t redactions;    /**< applied so far: what was read before one may be out of date */

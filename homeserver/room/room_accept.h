@@ -255,8 +255,10 @@ MUST_CHECK enum err rooms_store_rest(struct ctx *ctx, struct homeserver *hs, str
 	const struct room_import *import);
 /** The rest is stored: the room is whole from now on, and users of here hear of it. Errors: STORE; TIMEOUT.  Cost: one commit */
 MUST_CHECK enum err rooms_make_whole(struct ctx *ctx, struct homeserver *hs, struct room *room);
-/** Others were asked for the members: none gave them (who waits need not), or they are asked now. */
-void room_note_rest(struct room *room, bool is_late);
+/** How the members of a partial room stand, as far as this process has seen: who waits for them need not once nobody gave them. */
+void room_note_rest(struct room *room, enum room_rest rest);
+/** What was noted last; ROOM_REST_ASKED before anything was. */
+enum room_rest room_rest_noted(struct room *room);
 /** Those who wait for the members look whether the room is whole. No lock of it may be held. */
 void room_wake_rest_waiters(struct room *room);
 

@@ -41,14 +41,20 @@ void room_wake_rest_waiters(struct room *room)
 	}
 }
 
-void room_note_rest(struct room *room, bool is_late)
+void room_note_rest(struct room *room, enum room_rest rest)
 {
 	lock_take(&room->lock);
-	room->is_rest_late = is_late;
+	room->rest = rest;
 	lock_give(&room->lock);
-	if (is_late) {
+	if (rest != ROOM_REST_ASKED) {
 		room_wake_rest_waiters(room);
 	}
+}
+
+enum room_rest room_rest_noted(struct room *room)
+{
+	LOCK_SCOPE(&room->lock);
+	return room->rest;
 }
 
 /* A request's. */
@@ -62,7 +68,8 @@ static const struct str rest_key = STR_INIT("room is whole");
 /* Whether there is nothing to wait for; then it is in memory whether the room is whole, or has to be read anew. */
 static bool has_ended_locked(const struct room *room)
 {
-	return !room_is_partial(room) || room->is_rest_late || !room_is_current_locked(room);
+	return !room_is_partial(room) || room->rest != ROOM_REST_ASKED ||
+		!room_is_current_locked(room);
 }
 
 static void add_waiter(struct room *room, struct memo_wait *wait)
@@ -117,7 +124,7 @@ static enum err look_again(struct ctx *ctx, struct homeserver *hs, struct room *
 	struct room *loaded;
 	TRY(rooms_get_nid(ctx, hs, room->nid, &loaded));
 	LOCK_SCOPE(&room->lock);
-	*out = room_is_partial(room) && !room->is_rest_late;
+	*out = room_is_partial(room) && room->rest == ROOM_REST_ASKED;
 	return ERR_OK;
 }
 

@@ -132,6 +132,13 @@ bool room_begins_here(struct room *room);
  * not known yet. Of a loaded room; from memory.
  */
 int64_t room_whole_at(const struct room *room);
+/** How the members stand that a join left out. */
+enum room_rest {
+	ROOM_REST_ASKED,   /**< others are asked for them, or will be */
+	ROOM_REST_LATE,    /**< nobody gave them; they are asked for again after a pause */
+	ROOM_REST_REFUSED, /**< the same, and a server says that we are not in the room */
+};
+
 /**
  * Whether members are not known yet: of these only local users, and what the room's rules need. Nothing else of the state is missing, so
  * events of members of here are judged rightly; nothing from outside is taken in before the room is whole.

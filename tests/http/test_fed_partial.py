@@ -26,6 +26,14 @@ def quick(authority):
     server.destroy()
 
 
+@pytest.fixture(scope="module")
+def patient(authority):
+    """A server that does not ask again while a test runs."""
+    server = FederatedServer(authority=authority, settings={"federation.retry_first": "1h"}).start()
+    yield server
+    server.destroy()
+
+
 def large(remote, version="11", members=5, **more):
     """A room whose members are left out of answers to joins."""
     room = RemoteRoom(remote, version, **more).serve()
@@ -508,6 +516,18 @@ def test_partial__thrown_out__the_user_hears_of_it(quick, remote, membership):
         room.send("m.room.member", {"membership": "leave"}, alice.user_id)
     join(alice, room, remote).ok()
     assert joined_members(alice, room) == {room.creator, alice.user_id, *room.far}
+
+
+def test_partial__thrown_out_after_the_members_were_refused__the_user_hears_of_it(patient, remote):
+    """The ban is on its way when the members are refused: it is taken in when it comes, not when they are asked for again."""
+    room, alice = large(remote), patient.user()
+    remote.on("GET", STATE, forbidden)
+    join(alice, room, remote).ok()
+    wait_until(lambda: "fed.join_rest.late room=" + room.room_id in patient.log(), what="the members are refused")
+    end = room.send("m.room.member", {"membership": "ban"}, alice.user_id)
+    assert remote.transaction(patient, [end]).ok()["pdus"] == {end.event_id: {}}
+    assert left(alice, room.room_id) == "ban"
+    assert len(asked(remote, "state")) == 1
 
 
 @pytest.mark.parametrize("who", ["without power", "not of this join"])
