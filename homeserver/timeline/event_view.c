@@ -19,6 +19,8 @@ struct event_batch {
 	size_t count;
 	struct stored_event **replaced; /* one of each for each event; NULL: none */
 	struct stored_event **redaction;
+	bool *
+		hides_replaced; /* of each event: the reader may know that it replaced another, but not what that said */
 	const struct relation_bundle *bundles; /* NULL: none at all */
 };
 
@@ -81,20 +83,22 @@ static enum err hide_erased(struct ctx *ctx, struct homeserver *hs, struct event
 	return erased_hide(ctx, hs, viewer, batch->redaction, batch->count);
 }
 
-/* What was replaced may be older than what the reader may see. One's own membership everybody knows. */
+/*
+ * What was replaced may be older than what the reader may see: then only its id is told, "regardless of history visibility". One's own
+ * membership everybody knows.
+ */
 static enum err hide_replaced(struct ctx *ctx, struct homeserver *hs, struct event_batch *batch)
 {
 	struct room_viewer *viewer = batch->view->viewer;
+	batch->hides_replaced = ARENA_NEW_ARRAY(ctx->arena, bool, batch->count);
 	if (viewer == NULL) {
 		return ERR_OK;
 	}
 	TRY(room_viewer_cover_sight(ctx, hs, viewer, batch->replaced, batch->count));
 	for (size_t i = 0; i < batch->count; i++) {
 		const struct stored_event *replaced = batch->replaced[i];
-		if (replaced != NULL && !room_viewer_sees(viewer, replaced) &&
-			!is_own_member(batch->view, replaced->event)) {
-			batch->replaced[i] = NULL;
-		}
+		batch->hides_replaced[i] = replaced != NULL && !room_viewer_sees(viewer, replaced) &&
+			!is_own_member(batch->view, replaced->event);
 	}
 	return ERR_OK;
 }
@@ -128,10 +132,13 @@ enum err event_view_prepare(struct ctx *ctx, struct homeserver *hs, struct room 
 
 /* --- writing ---------------------------------------------------------------------------------------------- */
 
-static void write_prev_content(const struct stored_event *replaced, struct json_out *out)
+static void write_replaced(const struct stored_event *replaced, bool is_hidden,
+	struct json_out *out)
 {
-	json_out_key_value(out, "prev_content", replaced->event->content);
-	json_out_key_str(out, "prev_sender", replaced->event->sender.s);
+	if (!is_hidden) {
+		json_out_key_value(out, "prev_content", replaced->event->content);
+		json_out_key_str(out, "prev_sender", replaced->event->sender.s);
+	}
 	json_out_key_str(out, "replaces_state", replaced->event->event_id.s);
 }
 
@@ -173,7 +180,7 @@ static void write_unsigned(const struct event_batch *batch, size_t index, struct
 		json_out_key_str(out, "transaction_id", event->txn_id);
 	}
 	if (batch->replaced[index] != NULL) {
-		write_prev_content(batch->replaced[index], out);
+		write_replaced(batch->replaced[index], batch->hides_replaced[index], out);
 	}
 	if (batch->redaction[index] != NULL) {
 		write_redaction(batch, batch->redaction[index], out);

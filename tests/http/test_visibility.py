@@ -225,14 +225,15 @@ def renamed(alice, bob, room):
 
 @pytest.mark.peer("shows prev_content whatever the visibility")
 @pytest.mark.parametrize("visibilities", [["joined"], ["invited"], ["joined", "shared"]], ids=str)
-def test_prev_content__earlier_event_hidden__not_shown(alice, bob, visibilities):
-    """`joined`, `shared`: what was hidden when it happened stays so."""
+def test_prev_content__earlier_event_hidden__not_shown_but_its_id(alice, bob, visibilities):
+    """`joined`, `shared`: what was hidden when it happened stays so.  `replaces_state`: "included regardless of history visibility"."""
     room = visible_room(alice, visibilities[0])
     first = alice.set_state(room, "m.room.name", {"name": "one"})
     for visibility in visibilities[1:]:
         alice.set_state(room, "m.room.history_visibility", {"history_visibility": visibility})
     for unsigned in renamed(alice, bob, room):
-        assert not {"prev_content", "replaces_state", "prev_sender"} & set(unsigned), unsigned
+        assert not {"prev_content", "prev_sender"} & set(unsigned), unsigned
+        assert unsigned["replaces_state"] == first
     own = alice.messages(room).ok()["chunk"][0]["unsigned"]
     assert own["prev_content"] == {"name": "one"} and own["replaces_state"] == first
 
