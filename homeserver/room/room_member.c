@@ -240,7 +240,7 @@ enum err room_unban(struct ctx *ctx, struct homeserver *hs, const struct member_
 	enum membership membership;
 	TRY(find_target(ctx, hs, wish, &room, &membership));
 	if (membership != MEMBERSHIP_BAN) {
-		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "That user is not banned");
+		return fail(ctx, ERR_DENIED, M_BAD_STATE, "That user is not banned");
 	}
 	return change_member(ctx, hs, room, wish, wish->target, "leave");
 }
