@@ -32,10 +32,10 @@ struct edu_run {
 
 /* --- who and where ------------------------------------------------------------------------------------------ */
 
-/* A user of the server that sent the EDU. */
+/* A user of the server that sent the EDU, whom clients may be told of outside events. */
 static bool read_user(const struct edu_run *run, struct str text, struct user_id *out)
 {
-	return user_id_parse(text, out) && str_find_byte(text, '\0') == SIZE_MAX &&
+	return user_id_parse(text, out) && user_id_is_compliant(*out) &&
 		server_name_equals(user_id_server(*out), run->arrival->origin);
 }
 

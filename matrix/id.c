@@ -157,6 +157,17 @@ struct str user_id_localpart(struct user_id id)
 	return local_part(id.s);
 }
 
+bool user_id_is_compliant(struct user_id id)
+{
+	struct str localpart = local_part(id.s);
+	for (size_t i = 0; i < localpart.n; i++) {
+		if (localpart.p[i] < 0x21 || localpart.p[i] > 0x7E) {
+			return false;
+		}
+	}
+	return localpart.n > 0;
+}
+
 struct server_name user_id_server(struct user_id id)
 {
 	return (struct server_name){server_part(id.s)};

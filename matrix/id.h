@@ -43,6 +43,11 @@ bool server_name_equals(struct server_name a, struct server_name b);
  * ≤ 255 bytes.
  */
 MUST_CHECK bool user_id_parse(struct str text, struct user_id *out);
+/**
+ * Whether the localpart is of the characters U+0021 to U+007E, and not empty: others are told to clients in events only.
+ * Spec: appendices, "Historical User IDs"
+ */
+bool user_id_is_compliant(struct user_id id);
 /** Between '@' and the first ':'. */
 struct str user_id_localpart(struct user_id id);
 struct server_name user_id_server(struct user_id id);

@@ -17,7 +17,7 @@ enum err mutual_rooms_list(struct ctx *ctx, struct homeserver *hs, struct str us
 	struct str *rooms = NULL;
 	size_t count = 0;
 	int64_t total = 0;
-	if (!user_id_parse(other, &id) || str_equals(other, user_id)) {
+	if (!user_id_parse(other, &id) || !user_id_is_compliant(id) || str_equals(other, user_id)) {
 		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "user_id must be that of somebody else");
 	}
 	if (from.p != NULL &&

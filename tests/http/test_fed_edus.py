@@ -408,6 +408,25 @@ def test_device_list__fetch_hangs__other_servers_edus_go_on(shared, far, federat
 
 # -- the rest
 
+@pytest.mark.parametrize("localpart", ["", "two words", "ümlaut"])
+def test_edus__of_non_compliant_users__left_out(shared, localpart):
+    """Historical user ids with other characters are taken in events, but not handed on outside them.  Spec: appendices."""
+    strange = "@%s:%s" % (localpart, shared.remote.name)
+    join = shared.room.join(strange)
+    shared.deliver(join)
+    assert ("m.room.member", strange) in shared.user.state(shared.room_id)
+    send(shared, typing(shared, strange), presence(strange), receipt(shared, join, strange),
+         to_device(strange, {shared.user.user_id: {"*": {"n": 1}}}))
+    send(shared, typing(shared), presence(shared.room.creator), receipt(shared, join),
+         to_device(shared.room.creator, {shared.user.user_id: {"*": {"n": 2}}}))
+    answer, found = shared.watch.until(messages_of)
+    assert [event["content"]["n"] for event in found] == [2]
+    first = shared.user.login().sync()
+    assert strange not in presences_of(first)
+    assert {user for event, kind, user in receipts_of(first.joined(shared.room_id))} == {shared.room.creator}
+    assert typing_of(first.joined(shared.room_id)) == [shared.room.creator]
+
+
 def test_edus__unknown_types_and_traps__do_no_harm(shared):
     deep = {}
     for _ in range(500):

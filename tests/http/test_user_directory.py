@@ -175,7 +175,9 @@ def test_mutual_rooms__joined_both__listed(alice, bob, shared):
 def test_mutual_rooms__bad_requests__refused(alice, nobody):
     assert mutual(alice, "@nobody:hs.example").ok().json == {"joined": [], "count": 0}
     mutual(alice, alice.user_id).expect(400, "M_INVALID_PARAM")
-    mutual(alice, "nobody").expect(400, "M_INVALID_PARAM")
+    for strange in ("nobody", "@:hs.example", "@no body:hs.example", "@nobödy:hs.example"):
+        mutual(alice, strange).expect(400, "M_INVALID_PARAM")
+    assert mutual(alice, "@NoBody!:hs.example").ok().json == {"joined": [], "count": 0}
     mutual(alice, "@a:b", **{"from": "?"}).expect(400, "M_INVALID_PARAM")
     alice.get("/_matrix/client/v1/mutual_rooms").expect(400, "M_MISSING_PARAM")
     mutual(nobody, alice.user_id).expect(401, "M_MISSING_TOKEN")

@@ -197,6 +197,23 @@ static void localpart__each_byte__grammar_of_new_users(void **state)
 	}
 }
 
+static void user_id__each_byte__compliant_in_the_historical_range(void **state)
+{
+	(void)state;
+	struct user_id user;
+	assert_true(user_id_parse(STR("@:a"), &user));
+	assert_false(user_id_is_compliant(user));
+	for (int c = 0; c < 0x80; c++) {
+		char text[] = "@x_x:a";
+		text[2] = (char)c;
+		if (c != ':' && user_id_parse(str_from(text, sizeof(text) - 1), &user)) {
+			assert_int_equal(user_id_is_compliant(user), c > ' ' && c < 0x7F);
+		}
+	}
+	assert_true(user_id_parse(STR("@ä:a"), &user));
+	assert_false(user_id_is_compliant(user));
+}
+
 static void key_id__forms__algorithm_and_version(void **state)
 {
 	(void)state;
@@ -243,6 +260,7 @@ int main(void)
 		cmocka_unit_test(ids__malformed__refused),
 		cmocka_unit_test(ids__parts__split_at_the_first_colon),
 		cmocka_unit_test(localpart__each_byte__grammar_of_new_users),
+		cmocka_unit_test(user_id__each_byte__compliant_in_the_historical_range),
 		cmocka_unit_test(key_id__forms__algorithm_and_version),
 		cmocka_unit_test(mxc__forms__server_and_media_id),
 	};
