@@ -1,8 +1,11 @@
 /**
- * What the thumbnail process tells the server by its exit status. Statuses of the shell and of signals stay free.
+ * What the thumbnail process tells the server by its exit status, and what it may be asked for. Statuses of the shell and of signals stay
+ * free.
  */
 #ifndef BELFRY_BASE_THUMBNAIL_STATUS_H
 #define BELFRY_BASE_THUMBNAIL_STATUS_H
+
+enum { THUMBNAIL_MAX_SIDE = 4096 }; /**< pixels */
 
 enum thumbnail_status {
 	THUMBNAIL_MADE = 0,

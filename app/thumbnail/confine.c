@@ -18,7 +18,7 @@ enum { CPU_SECONDS = 10, FILES = 16 };
 
 static const rlim_t max_memory_bytes = (rlim_t)2
 	<< 30; /* of address space: libraries and stacks count */
-static const rlim_t max_result_bytes = (rlim_t)16 << 20;
+static const rlim_t max_result_bytes = (rlim_t)64 << 20; /* the largest, as if not compressed */
 
 static void limit(int resource, rlim_t value)
 {

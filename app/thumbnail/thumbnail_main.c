@@ -22,7 +22,6 @@
 
 enum {
 	ARGUMENTS = 6,
-	MAX_SIDE = 4096,
 	JPEG_QUALITY = 82,
 	WEBP_QUALITY = 75,
 	WEBP_EFFORT = 2,
@@ -74,7 +73,7 @@ static bool read_side(const char *text, int *out)
 	char *end = NULL;
 	long value = strtol(text, &end, 10);
 	*out = (int)value;
-	return *end == '\0' && value >= 1 && value <= MAX_SIDE;
+	return *end == '\0' && value >= 1 && value <= THUMBNAIL_MAX_SIDE;
 }
 
 static bool read_job(char **arguments, struct job *out)

@@ -1,7 +1,9 @@
 /*
- * Few sizes, so that few thumbnails of a file exist. Those of the specification, and squares and small ones for clients that show
- * such.
+ * Few sizes, so that few thumbnails of a file exist. Those of the specification, squares and small ones for clients that show
+ * such, those for screens of twice as many dots, and one for what asks for more: "Servers MUST NOT return a smaller thumbnail than
+ * requested, unless the original content makes that impossible." Most images are no larger than that, and stand for themselves.
  */
+#include "base/thumbnail_status.h"
 #include "homeserver/media/thumb.h"
 
 static const struct thumb_size sizes[] = {
@@ -13,10 +15,15 @@ static const struct thumb_size sizes[] = {
 	{640, 640, true},
 	{800, 600, true},
 	{800, 800, true},
+	{1600, 1200, true},
+	{1600, 1600, true},
+	{THUMBNAIL_MAX_SIDE, THUMBNAIL_MAX_SIDE, true},
 	{96, 96, false},
 	{320, 240, false},
 	{640, 480, false},
 	{800, 600, false},
+	{1600, 1200, false},
+	{THUMBNAIL_MAX_SIDE, THUMBNAIL_MAX_SIDE, false},
 };
 
 /* How far the shapes differ, in hundredths of the wish's. */
@@ -36,7 +43,7 @@ static bool is_better(const struct thumb_size *size, const struct thumb_size *be
 	if (covers != best_covers) {
 		return covers;
 	}
-	if (size->is_crop) {
+	if (size->is_crop && covers) {
 		int64_t distance = shape_distance(size, width, height);
 		int64_t best_distance = shape_distance(best, width, height);
 		if (distance != best_distance) {

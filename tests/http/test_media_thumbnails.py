@@ -65,7 +65,10 @@ def png_header(width, height, data=b"", depth=8):
     ((800, 600), "scale", (800, 500)),
     ((300, 200), "scale", (320, 200)),
     ((800, 600), "crop", (800, 600)),
-    ((5000, 5000), "scale", (800, 500)),
+    ((801, 600), "scale", (1600, 1000)),
+    ((1600, 1200), "crop", (1600, 1000)),
+    ((5000, 5000), "scale", (1600, 1000)),
+    ((900, 900), "crop", (1600, 1000)),
     ((1, 1), None, (96, 60)),
 ])
 def test_thumbnail__sizes__at_least_as_large_as_asked(alice, kind, size, method, expected):
