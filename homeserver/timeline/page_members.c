@@ -152,12 +152,47 @@ static enum err write_joined(struct ctx *ctx, struct homeserver *hs, struct room
 	return ERR_OK;
 }
 
+/* Whether a user of an application service is joined. Asked only when the one as whom it acts is not. */
+static enum err has_user_of_service(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct str appservice_id, bool *out)
+{
+	const struct appservice_port *port = &hs->ports.appservices;
+	const struct state_query query = {.only_members = true, .without_events = true};
+	struct state_item *items;
+	size_t count;
+	*out = false;
+	TRY(room_state_list(ctx, hs, room, POSITION_NOW, &query, &items, &count));
+	for (size_t i = 0; i < count && !*out; i++) {
+		struct user_id user;
+		*out = str_equals(items[i].membership, STR("join")) &&
+			hs_is_local(hs, items[i].state_key) && user_id_parse(items[i].state_key, &user) &&
+			port->has_user(port->self, appservice_id, user);
+	}
+	return ERR_OK;
+}
+
+/* "The current user must be in the room for it to work, unless it is an Application Service in which case any of the AS's users" */
+static enum err require_in_room(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct principal *who)
+{
+	bool is_in = false;
+	enum err err = room_require_joined(ctx, hs, room, who->user.s);
+	if (err == ERR_DENIED && who->appservice_id.p != NULL) {
+		TRY(has_user_of_service(ctx, hs, room, who->appservice_id, &is_in));
+	}
+	if (is_in) {
+		ctx->fault = (struct fault){0};
+		return ERR_OK;
+	}
+	return err;
+}
+
 enum err page_joined_members(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
 	struct str room_id, struct json_out *out)
 {
 	struct room *room;
 	TRY(rooms_get_for(ctx, hs, room_id, &room));
-	TRY(room_require_joined(ctx, hs, room, who->user.s));
+	TRY(require_in_room(ctx, hs, room, who));
 	TRY(room_await_whole(ctx, hs, room));
 	struct str kept;
 	int64_t serial;

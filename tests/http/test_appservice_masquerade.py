@@ -320,6 +320,18 @@ def test_ghost__without_device__does_what_people_do(bridged, ghost, person, irc)
     ghost.post("/logout", {}).ok()
 
 
+def test_joined_members__another_user_of_the_service_is_joined__told(irc, bridged, ghost, person):
+    """"unless it is an Application Service in which case any of the AS's users must be in the room"."""
+    room = person.create_room(preset="public_chat")
+    sender = irc.client(bridged)
+    sender.get(sender.room(room, "joined_members")).expect(403, "M_FORBIDDEN")
+    ghost.join(room).ok()
+    assert set(sender.get(sender.room(room, "joined_members")).ok()["joined"]) == {person.user_id, ghost.user_id}
+    sender.get(sender.room(room, "state")).expect(403, "M_FORBIDDEN")
+    ghost.leave(room).ok()
+    sender.get(sender.room(room, "joined_members")).expect(403, "M_FORBIDDEN")
+
+
 def test_transaction_ids__of_two_users_of_a_service__are_apart(irc, bridged, ghost):
     other = irc.ghost(bridged, name())
     room = ghost.create_room(invite=[other.user_id])
