@@ -9,6 +9,7 @@
 #include "homeserver/account/session.h"
 #include "storage/account.h"
 #include "storage/device.h"
+#include "storage/device_key.h"
 #include "storage/token.h"
 
 enum {
@@ -62,6 +63,17 @@ enum err grant_ask_read(struct call *call, const struct json *body, struct grant
 		TRY(device_id_check(&call->ctx, out->device_id));
 	}
 	return device_name_check(&call->ctx, out->display_name);
+}
+
+enum err device_id_check_unlike_key(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	struct str device_id)
+{
+	struct device_key_facts facts;
+	TRY(store_device_key_facts(ctx, hs->db, user_id, device_id, &facts));
+	return facts.is_cross_signing_name
+		? fail(ctx, ERR_DENIED, M_FORBIDDEN,
+			  "A device cannot be called like one of the user's cross-signing keys")
+		: ERR_OK;
 }
 
 /* --- giving ------------------------------------------------------------------------------------------ */
@@ -154,6 +166,9 @@ enum err grant_open(struct ctx *ctx, struct homeserver *hs, const struct grant_a
 	out->user_id = ask->user_id;
 	out->device_id = ask->device_id.p != NULL ? ask->device_id
 											  : rng_upper(&hs->rng, ctx->arena, DEVICE_ID_CHARS);
+	if (ask->device_id.p != NULL) {
+		TRY(device_id_check_unlike_key(ctx, hs, out->user_id, out->device_id));
+	}
 	grant_make_tokens(ctx, hs, ask->wants_refresh_token, out);
 	TRY(store_grant(ctx, hs, ask, out));
 	if (ask->device_id.p != NULL) {

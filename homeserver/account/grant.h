@@ -39,6 +39,12 @@ MUST_CHECK enum err grant_ask_read(struct call *call, const struct json *body,
 
 /** Checks the id of a new device. Errors: INPUT M_INVALID_PARAM (not 1 to 255 bytes, control characters). */
 MUST_CHECK enum err device_id_check(struct ctx *ctx, struct str device_id);
+/**
+ * Checks that signatures, which are told apart by what a key is called, could not mean another one by it. One round trip.
+ * Errors: DENIED M_FORBIDDEN
+ */
+MUST_CHECK enum err device_id_check_unlike_key(struct ctx *ctx, struct homeserver *hs,
+	struct str user_id, struct str device_id);
 /** Checks a name for a device. Errors: INPUT M_TOO_LARGE (over 100 characters), M_INVALID_PARAM (U+0000). */
 MUST_CHECK enum err device_name_check(struct ctx *ctx, struct str display_name);
 
@@ -46,8 +52,9 @@ MUST_CHECK enum err device_name_check(struct ctx *ctx, struct str display_name);
  * Opens a session: the device is made unless it is known, tokens that it had end.
  *
  * @param out  in the arena
- * Errors: DENIED M_FORBIDDEN when the account was deactivated or its password changed meanwhile; STORE
- * Cost: one transaction of four or five statements.
+ * Errors: DENIED M_FORBIDDEN when the account was deactivated or its password changed meanwhile, or the device is called like a
+ * cross-signing key; STORE
+ * Cost: one transaction of four or five statements; before it a round trip for a device that the client names.
  */
 MUST_CHECK enum err grant_open(struct ctx *ctx, struct homeserver *hs, const struct grant_ask *ask,
 	struct grant *out);

@@ -98,6 +98,7 @@ enum err devices_make(struct ctx *ctx, struct homeserver *hs, struct str user_id
 		return err;
 	}
 	ctx->fault = (struct fault){0};
+	TRY(device_id_check_unlike_key(ctx, hs, user_id, row->device_id));
 	made.last_seen_ms = clock_wall_ms(&hs->clock);
 	struct tx *tx CLEANUP(tx_cleanup) = NULL;
 	TRY(tx_begin(ctx, hs->db, &tx));

@@ -2,7 +2,7 @@
 import pytest
 
 from support import accounts
-from support.client import Client, Http, unique
+from support.client import Client, Http, quote, unique
 from support.keys import Person
 from support.server import wait_until
 
@@ -181,6 +181,11 @@ def test_cross_signing__uploaded_twice__without_authentication(ghost):
 
 
 # -- registration and log-in
+
+def test_devices__put_of_one_called_like_a_cross_key__forbidden(ghost):
+    person = Person(ghost).upload()
+    make_device(ghost, quote(person.master.public)).expect(403, "M_FORBIDDEN")
+
 
 def test_register__in_the_namespace__made_without_password(irc, bridged):
     localpart = name()

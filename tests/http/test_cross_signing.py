@@ -124,9 +124,15 @@ def test_cross_keys__called_like_a_device__403(alice):
     alice.post(UPLOAD, person.body()).expect(403, "M_FORBIDDEN")
 
 
-def test_device_keys__called_like_a_cross_key__400(ann):
-    tablet = ann.login(device_id=ann.person.self_signing.public)
-    tablet.post("/keys/upload", {"device_keys": Device(tablet).identity()}).expect(400, "M_INVALID_PARAM")
+@pytest.mark.parametrize("key", ["master", "self_signing", "user_signing"])
+def test_login__device_called_like_a_cross_key__403(ann, bob, nobody, key):
+    """"the requested device ID is the same as a cross-signing key ID"."""
+    name = getattr(ann.person, key).public
+    body = {"type": "m.login.password", "identifier": {"type": "m.id.user", "user": ann.user_id},
+            "password": ann.password, "device_id": name}
+    nobody.post("/login", body, token=False).expect(403, "M_FORBIDDEN")
+    assert name not in {device["device_id"] for device in ann.get("/devices").ok()["devices"]}
+    bob.login(device_id=name)
 
 
 def test_cross_keys__uploaded__lists_changed(alice, bob, shared):
