@@ -19,7 +19,7 @@ enum {
 	READ_AHEAD_BYTES = 4 * 1024 * 1024,
 	REPLY_BYTES = 1024, /* most answers need no more */
 	RETRY_LARGE_MS = 1000,
-	RETRY_AWAY_MS = 2000, /* the database fails over, restarts, is overloaded */
+	RETRY_SOON_MS = 2000, /* the database fails over, is overloaded; a budget is used up */
 };
 
 static const char json_type[] = "application/json";
@@ -193,8 +193,10 @@ struct answer reply_fault(struct call *call)
 		write_error(&body, errcode, default_text(fault->err), (struct str){0}, 0);
 	}
 	struct answer answer = make_answer(status, &body, json_type, call->state->headers);
-	bool is_away = (status == 503 || status == 504) && fault->retry_after_ms == 0;
-	add_retry_after(&answer, is_away ? (int64_t)RETRY_AWAY_MS : fault->retry_after_ms);
+	/* "Homeservers SHOULD include a Retry-After header for any response with a 429 status code." */
+	bool is_passing = status == 429 || status == 503 || status == 504;
+	bool is_open = is_passing && fault->retry_after_ms == 0;
+	add_retry_after(&answer, is_open ? (int64_t)RETRY_SOON_MS : fault->retry_after_ms);
 	return answer;
 }
 

@@ -239,7 +239,8 @@ def test_create__too_many_pending__429(make_server):
     server = make_server(settings={"media.pending_per_user": "3", "media.pending_lifetime": "1h"}).start()
     alice = accounts.register(Http(server.url))
     wheres = [create(alice)[0] for _ in range(3)]
-    alice.post("/_matrix/media/v1/create").expect(429, "M_LIMIT_EXCEEDED")
+    reply = alice.post("/_matrix/media/v1/create").expect(429, "M_LIMIT_EXCEEDED")
+    assert int(reply.headers["retry-after"]) > 0
     fill(alice, wheres[0]).ok()
     create(alice)
     alice.post("/_matrix/media/v1/create").expect(429, "M_LIMIT_EXCEEDED")
