@@ -38,7 +38,7 @@ enum err key_backup_create(struct ctx *ctx, struct homeserver *hs, struct str us
 	for (int i = 0; i < ATTEMPTS && err == ERR_CONFLICT; i++) {
 		err = store_key_backup_create(ctx, hs->db, user_id, &row, BACKUP_VERSIONS_MAX, out_version);
 	}
-	return err == ERR_LIMIT ? fail(ctx, ERR_DENIED, M_RESOURCE_LIMIT_EXCEEDED,
+	return err == ERR_LIMIT ? fail(ctx, ERR_DENIED, M_FORBIDDEN,
 								  "You have %d key backups; delete old ones", BACKUP_VERSIONS_MAX)
 							: err;
 }
@@ -100,7 +100,7 @@ static enum err explain_conflict(struct ctx *ctx, struct homeserver *hs,
 	TRY(key_backup_get(ctx, hs, span->user_id, BACKUP_NEWEST, &newest));
 	return newest.version != span->version
 		? refuse_version(ctx, newest.version)
-		: fail(ctx, ERR_DENIED, M_RESOURCE_LIMIT_EXCEEDED, "A key backup may have at most %d keys",
+		: fail(ctx, ERR_DENIED, M_FORBIDDEN, "A key backup may have at most %d keys",
 			  BACKUP_KEYS_MAX);
 }
 

@@ -17,7 +17,7 @@ enum {
 /** A version as clients write it; BACKUP_NEWEST for what is none. */
 int64_t key_backup_version(struct str text);
 
-/** @param algorithm, auth_data  as in the body. Errors: INPUT M_INVALID_PARAM, M_TOO_LARGE; DENIED M_RESOURCE_LIMIT_EXCEEDED; STORE. */
+/** @param algorithm, auth_data  as in the body. Errors: INPUT M_INVALID_PARAM, M_TOO_LARGE; DENIED M_FORBIDDEN; STORE. */
 MUST_CHECK enum err key_backup_create(struct ctx *ctx, struct homeserver *hs, struct str user_id,
 	struct str algorithm, const struct json *auth_data, int64_t *out_version);
 /** @param version  BACKUP_NEWEST, or a number. Errors: MISSING M_NOT_FOUND; STORE. */
@@ -34,7 +34,7 @@ MUST_CHECK enum err key_backup_delete(struct ctx *ctx, struct homeserver *hs, st
  * Puts keys into the newest version; of two keys of one session the better stays.
  * @param out  etag and key_count
  * Errors: DENIED M_WRONG_ROOM_KEYS_VERSION with current_version; MISSING M_NOT_FOUND (no backup at all); DENIED
- * M_RESOURCE_LIMIT_EXCEEDED; STORE
+ * M_FORBIDDEN; STORE
  * Cost: one round trip.
  */
 MUST_CHECK enum err key_backup_put(struct ctx *ctx, struct homeserver *hs,

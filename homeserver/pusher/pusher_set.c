@@ -106,8 +106,8 @@ enum err pusher_set(struct ctx *ctx, struct homeserver *hs, const struct princip
 	row->set_at_ms = clock_wall_ms(&hs->clock);
 	enum err err = store_pusher_set(ctx, hs->db, row, MAX_PUSHERS);
 	if (err == ERR_LIMIT) {
-		return fail_status(ctx, ERR_INPUT, 400, M_RESOURCE_LIMIT_EXCEEDED,
-			"You have %d pushers; delete some first", MAX_PUSHERS);
+		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "You have %d pushers; delete some first",
+			MAX_PUSHERS);
 	}
 	TRY(err);
 	return may_append

@@ -37,7 +37,7 @@ consumer_run pushers_consume;
  *
  * @param data        as the client gave it
  * @param may_append  pushers of other users with the same key stay
- * Errors: INPUT M_INVALID_PARAM, M_MISSING_PARAM, M_THREEPID_NOT_FOUND (kind email: not an address of the user); LIMIT M_RESOURCE_LIMIT_EXCEEDED (400) when there are too many; STORE
+ * Errors: INPUT M_INVALID_PARAM, M_MISSING_PARAM, M_THREEPID_NOT_FOUND (kind email: not an address of the user); DENIED M_FORBIDDEN when there are too many; STORE
  */
 MUST_CHECK enum err pusher_set(struct ctx *ctx, struct homeserver *hs, const struct principal *who,
 	struct pusher_row *row, const struct json *data, bool may_append);

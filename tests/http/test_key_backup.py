@@ -103,7 +103,7 @@ def test_backup__too_many_versions__403(alice):
     for _ in range(50):
         version = create(alice)
     body = {"algorithm": ALGORITHM, "auth_data": {}}
-    alice.post(VERSION, body).expect(403, "M_RESOURCE_LIMIT_EXCEEDED")
+    alice.post(VERSION, body).expect(403, "M_FORBIDDEN")
     alice.delete(VERSION + "/" + version).ok()
     alice.post(VERSION, body).ok()
 

@@ -142,10 +142,10 @@ def test_pushers__of_others__not_seen(alice, bob, gateway):
     assert len(listed(alice)) == 1
 
 
-def test_pushers__too_many__400(alice, gateway):
+def test_pushers__too_many__403(alice, gateway):
     for n in range(100):
         set_pusher(alice, gateway, "k%d" % n)
-    alice.post(SET, pusher(gateway, "more")).expect(400, "M_RESOURCE_LIMIT_EXCEEDED")
+    alice.post(SET, pusher(gateway, "more")).expect(403, "M_FORBIDDEN")
     set_pusher(alice, gateway, "k5")
 
 
