@@ -14,7 +14,7 @@ static bool is_valid_order(struct str order)
 			return false;
 		}
 	}
-	return order.p != NULL && order.n <= ORDER_MAX_BYTES;
+	return order.n > 0 && order.n <= ORDER_MAX_BYTES;
 }
 
 static bool is_valid_via(const struct json *via)

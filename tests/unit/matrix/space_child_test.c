@@ -55,6 +55,7 @@ static void sort__order_then_time_then_id(void **state)
 		{"!b:example.org", 1640341000000, "{\"via\":[\"x\"],\"order\":\" \"}"},
 		{"!g:example.org", 1640941000000, "{\"via\":[\"x\"],\"order\":\"\\u007f\"}"},
 		{"!f:example.org", 1640941000000, "{\"via\":[\"x\"],\"order\":\"first\\u0000\"}"},
+		{"!j:example.org", 1640941000001, "{\"via\":[\"x\"],\"order\":\"\"}"},
 		{"!i:example.org", 5, "{\"via\":[\"x\"],\"order\":\"~\"}"},
 		{"!h:example.org", 5, "{\"via\":[\"x\"],\"order\":\"~\"}"},
 	};
@@ -65,7 +66,7 @@ static void sort__order_then_time_then_id(void **state)
 			content_of(arena, given[i].content), &children[i]));
 	}
 	space_child_sort(children, COUNT_OF(given));
-	const char *expected = "bachiedfg";
+	const char *expected = "bachiedfgj";
 	for (size_t i = 0; i < COUNT_OF(given); i++) {
 		assert_int_equal(children[i].room_id.p[1], expected[i]);
 	}
