@@ -5,6 +5,7 @@
  */
 #include "base/map.h"
 #include "base/vec.h"
+#include "homeserver/room/room_accept.h"
 #include "homeserver/space/space_inner.h"
 
 /* A room to be visited. */
@@ -80,20 +81,58 @@ static void push_children(struct walk *walk, const struct found *found, int64_t 
 	}
 }
 
-/* *out_shown is false for rooms that nobody tells of or the user may not know of. */
+/* *out is NULL when nothing is known of the room here. */
+static enum err find_here(struct walk *walk, struct str room_id, struct room **out)
+{
+	enum err err = rooms_get(walk->ctx, walk->hs, room_id, out);
+	if (err == ERR_MISSING) {
+		walk->ctx->fault = (struct fault){0};
+		*out = NULL;
+		return ERR_OK;
+	}
+	return err;
+}
+
+/* Who can tell of the room: as the tree says, else whoever invited the user. NULL: nobody known */
+static enum err who_knows(struct walk *walk, const struct visit *visit, struct room *room,
+	const struct json **out)
+{
+	struct stored_event *member = NULL;
+	*out = visit->via;
+	if (*out == NULL && room != NULL) {
+		TRY(room_state_event(walk->ctx, walk->hs, room, STR("m.room.member"), walk->ask->user_id,
+			POSITION_NOW, &member));
+	}
+	if (member != NULL) {
+		struct json *server = ARENA_NEW(walk->ctx->arena, struct json);
+		struct json *via = ARENA_NEW(walk->ctx->arena, struct json);
+		*server = json_string(user_id_server(member->event->sender).s);
+		*via = (struct json){.type = JSON_ARRAY, .items = server, .count = 1};
+		*out = via;
+	}
+	return ERR_OK;
+}
+
+/*
+ * *out_shown is false for rooms that nobody tells of or the user may not know of. What is known here of a room that this server is not in is of
+ * long ago, or of an invite: others are asked first.
+ */
 static enum err look_at(struct walk *walk, const struct visit *visit, struct found *out,
 	bool *out_shown)
 {
 	struct room *room;
 	*out = (struct found){0};
-	enum err err = rooms_get(walk->ctx, walk->hs, visit->room_id, &room);
-	if (err == ERR_MISSING) {
-		err = elsewhere_find(walk->ctx, walk->elsewhere, visit->room_id, visit->via, &out->summary,
-			&out->children);
+	TRY(find_here(walk, visit->room_id, &room));
+	if (room == NULL || !room_is_resident(room)) {
+		const struct json *via;
+		TRY(who_knows(walk, visit, room, &via));
+		TRY(elsewhere_find(walk->ctx, walk->elsewhere, visit->room_id, via, &out->summary,
+			&out->children));
 		*out_shown = out->summary.is_accessible;
-		return err;
+		if (*out_shown || room == NULL) {
+			return ERR_OK;
+		}
 	}
-	TRY(err);
 	const struct space_viewer viewer = {.user_id = walk->ask->user_id};
 	TRY(space_summary_load(walk->ctx, walk->hs, room, &viewer, &out->summary));
 	*out_shown = out->summary.is_accessible;

@@ -1,6 +1,7 @@
 /*
  * A space and the rooms right below it, for another server: it decides itself what of it its user may see.
  */
+#include "homeserver/room/room_accept.h"
 #include "homeserver/space/space_inner.h"
 
 struct server_child {
@@ -22,8 +23,8 @@ static enum err look_at(struct ctx *ctx, struct homeserver *hs, const struct spa
 	struct room *room;
 	struct server_child child = {0};
 	enum err err = rooms_get(ctx, hs, room_id, &room);
-	if (err == ERR_MISSING) {
-		return ERR_OK; /* somebody else may know it */
+	if (err == ERR_MISSING || (err == ERR_OK && !room_is_resident(room))) {
+		return ERR_OK; /* somebody else may know it, or know it better */
 	}
 	TRY(err);
 	TRY(space_summary_load(ctx, hs, room, viewer, &child.summary));
@@ -71,7 +72,7 @@ enum err space_write_for_server(struct ctx *ctx, struct homeserver *hs, struct s
 	struct room *room;
 	TRY(rooms_get(ctx, hs, room_id, &room));
 	TRY(space_summary_load(ctx, hs, room, &viewer, &root.summary));
-	if (!root.summary.is_accessible) {
+	if (!root.summary.is_accessible || !room_is_resident(room)) {
 		return fail(ctx, ERR_MISSING, M_NOT_FOUND, "Unknown room"); /* as rooms_get() says */
 	}
 	TRY(space_children_load(ctx, hs, &root.summary, suggested_only, &root.children));

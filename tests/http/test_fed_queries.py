@@ -10,7 +10,10 @@ import pytest
 from support.client import path_of, quote, seconds, unique
 from support.keys import Device, Person, claim
 from support.remote import FEDERATION
+from support.remote_room import RemoteRoom
 from support.server import PROCESSES
+from test_fed_history import come_in
+from test_fed_invite import Invite
 
 MALFORMED = [b"", b"[]", b"{", b'"x"', b'{"a":1,"a":2}', b"\xff", b"null"]
 
@@ -365,6 +368,37 @@ def test_hierarchy__refused_and_then_told__shown_at_once(federated, remote, lin)
     remote.on("GET", FEDERATION + "/hierarchy/(.*)", lambda ask: (200, {
         "room": chunk(far, name="Partner"), "children": [], "inaccessible_children": []}))
     assert [room["room_id"] for room in hierarchy(lin, root)["rooms"]] == [root, far]
+
+
+def known_of_old(remote, lin):
+    """A room of another server in which somebody of this one was."""
+    room = RemoteRoom(remote).serve()
+    come_in(lin, room)
+    lin.leave(room.room_id).ok()
+    return room.room_id
+
+
+def test_hierarchy__nobody_of_ours_is_there_any_more__its_servers_tell_how_it_is_now(federated, remote, lin):
+    root, old = space(lin), known_of_old(remote, lin)
+    add(lin, root, old, via=remote.name)
+    remote.on("GET", FEDERATION + "/hierarchy/(.*)", lambda ask: (200, {
+        "room": chunk(old, name="Renamed since", num_joined_members=5), "children": [], "inaccessible_children": []}))
+    found = hierarchy(lin, root)["rooms"]
+    assert [(room["room_id"], room["num_joined_members"]) for room in found] == [(root, 1), (old, 5)]
+    assert found[1]["name"] == "Renamed since"
+    told = get(remote, federated, "hierarchy", root).ok()
+    assert (told["children"], told["inaccessible_children"]) == ([], []), "its own servers know better"
+    get(remote, federated, "hierarchy", old).expect(404, "M_NOT_FOUND")
+
+
+def test_hierarchy__of_a_space_to_which_one_is_invited__its_server_tells(federated, remote, lin):
+    room = RemoteRoom(remote, "12", join_rule="invite", creation={"type": "m.space"})
+    Invite(remote, federated, lin.user_id, "12", room).put().ok()
+    hall = "!%s:%s" % (unique("hall"), remote.name)
+    remote.on("GET", FEDERATION + "/hierarchy/(.*)", lambda ask: (200, {
+        "room": chunk(room.room_id, child_state(remote, hall), room_type="m.space", join_rule="invite"),
+        "children": [chunk(hall, name="Hall")], "inaccessible_children": []}))
+    assert [found["room_id"] for found in hierarchy(lin, room.room_id)["rooms"]] == [room.room_id, hall]
 
 
 def test_hierarchy__remote_answers_hostile__left_out(federated, remote, lin):
