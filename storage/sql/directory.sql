@@ -98,7 +98,8 @@ LIMIT $6;
 
 -- name: directory_rooms_after
 -- Up to $6 published rooms, largest first, behind $4 members and room $5; that match $1 (NULL: all), of the types $2 (NULL: any; '' is
--- none). Those of a network only ($7, $8; NULL: this server's list), or of all networks too ($9). With how many there are.
+-- none). Those of a network only ($7, $8; NULL: this server's list), or of all networks too ($9). With how many there are. A room in which
+-- nobody is any more can be joined by nobody.
 -- Index: rooms_published_idx, network_rooms_pkey, rooms_pkey, room_summaries_pkey.
 WITH listed AS (
 	SELECT room_nid FROM rooms WHERE is_published AND $7::text IS NULL
@@ -106,7 +107,7 @@ WITH listed AS (
 ), matched AS (
 	SELECT r.room_id, s.* FROM listed l JOIN rooms r ON r.room_nid = l.room_nid
 	JOIN room_summaries s ON s.room_nid = r.room_nid
-	WHERE ($1::text IS NULL OR s.terms @@ $1::text::tsquery)
+	WHERE s.joined_members > 0 AND ($1::text IS NULL OR s.terms @@ $1::text::tsquery)
 		AND ($2::text[] IS NULL OR coalesce(s.room_type, '') = ANY ($2::text[]))
 )
 SELECT room_nid, room_id, joined_members, name, topic, canonical_alias, avatar_url, join_rule, room_type,
@@ -123,7 +124,7 @@ WITH listed AS (
 ), matched AS (
 	SELECT r.room_id, s.* FROM listed l JOIN rooms r ON r.room_nid = l.room_nid
 	JOIN room_summaries s ON s.room_nid = r.room_nid
-	WHERE ($1::text IS NULL OR s.terms @@ $1::text::tsquery)
+	WHERE s.joined_members > 0 AND ($1::text IS NULL OR s.terms @@ $1::text::tsquery)
 		AND ($2::text[] IS NULL OR coalesce(s.room_type, '') = ANY ($2::text[]))
 )
 SELECT room_nid, room_id, joined_members, name, topic, canonical_alias, avatar_url, join_rule, room_type,

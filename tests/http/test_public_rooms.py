@@ -37,6 +37,18 @@ def test_public_rooms__created_public__listed_with_what_it_is(alice, nobody):
     assert room_id in ids(nobody.get("/publicRooms", {"limit": 500}).ok())
 
 
+def test_public_rooms__everybody_left__not_listed(alice, bob):
+    """Nobody could join it: there is no server in it any more."""
+    name = word()
+    room_id = alice.create_room(visibility="public", preset="public_chat", name=name)
+    bob.join(room_id).ok()
+    alice.leave(room_id).ok()
+    assert ids(listed(bob, name)) == [room_id]
+    bob.leave(room_id).ok()
+    assert ids(listed(bob, name)) == [] and listed(bob, name)["total_room_count_estimate"] == 0
+    alice.join(room_id).expect((403, 404))
+
+
 @pytest.mark.parametrize("text", ["\u0000", "a\u0000b"])
 def test_public_rooms__name_that_no_database_takes__others_still_listed(alice, text):
     name = word()
