@@ -45,9 +45,6 @@ MUST_CHECK enum err room_known_events(struct ctx *ctx, struct homeserver *hs, st
 MUST_CHECK enum err room_any_event(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	struct str event_id, struct stored_event **out);
 
-/** Whether any user of this server is joined: else what is known of the room is out of date. From memory. */
-bool room_is_resident(struct room *room);
-
 /** Whether the room's current access list lets a server take part. From memory. */
 MUST_CHECK enum err room_allows_server(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	struct server_name server, bool *out);

@@ -237,6 +237,9 @@ void room_roster_find(struct ctx *ctx, struct room *room, struct str *out_text,
  */
 void room_roster_keep(struct room *room, int64_t serial, struct str text);
 
+/** Whether any user of this server is joined: else what is known of the room is out of date. From memory. */
+bool room_is_resident(struct room *room);
+
 /** What users of another server are in a room now. */
 struct server_members {
 	bool is_joined; /**< any of them */

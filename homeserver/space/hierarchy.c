@@ -5,7 +5,6 @@
  */
 #include "base/map.h"
 #include "base/vec.h"
-#include "homeserver/room/room_accept.h"
 #include "homeserver/space/space_inner.h"
 
 /* A room to be visited. */

@@ -1,7 +1,6 @@
 /*
  * A space and the rooms right below it, for another server: it decides itself what of it its user may see.
  */
-#include "homeserver/room/room_accept.h"
 #include "homeserver/space/space_inner.h"
 
 struct server_child {
@@ -17,14 +16,25 @@ struct level {
 	size_t hidden_n;
 };
 
+/*
+ * A room that this server is in. What is known of others is an invite, or of long ago: "inaccessible", others would take for the last word.
+ * Errors: MISSING
+ */
+static enum err find_room(struct ctx *ctx, struct homeserver *hs, struct str room_id,
+	struct room **out)
+{
+	TRY(rooms_get(ctx, hs, room_id, out));
+	return room_is_resident(*out) ? ERR_OK : fail(ctx, ERR_MISSING, M_NOT_FOUND, "Unknown room");
+}
+
 static enum err look_at(struct ctx *ctx, struct homeserver *hs, const struct space_viewer *viewer,
 	struct str room_id, bool suggested_only, struct level *level)
 {
 	struct room *room;
 	struct server_child child = {0};
-	enum err err = rooms_get(ctx, hs, room_id, &room);
-	if (err == ERR_MISSING || (err == ERR_OK && !room_is_resident(room))) {
-		return ERR_OK; /* somebody else may know it, or know it better */
+	enum err err = find_room(ctx, hs, room_id, &room);
+	if (err == ERR_MISSING) {
+		return ERR_OK; /* somebody else may know it */
 	}
 	TRY(err);
 	TRY(space_summary_load(ctx, hs, room, viewer, &child.summary));
@@ -70,9 +80,9 @@ enum err space_write_for_server(struct ctx *ctx, struct homeserver *hs, struct s
 	const struct space_viewer viewer = {.server = server};
 	struct server_child root = {0};
 	struct room *room;
-	TRY(rooms_get(ctx, hs, room_id, &room));
+	TRY(find_room(ctx, hs, room_id, &room));
 	TRY(space_summary_load(ctx, hs, room, &viewer, &root.summary));
-	if (!root.summary.is_accessible || !room_is_resident(room)) {
+	if (!root.summary.is_accessible) {
 		return fail(ctx, ERR_MISSING, M_NOT_FOUND, "Unknown room"); /* as rooms_get() says */
 	}
 	TRY(space_children_load(ctx, hs, &root.summary, suggested_only, &root.children));

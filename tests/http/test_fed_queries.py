@@ -12,6 +12,7 @@ from support.keys import Device, Person, claim
 from support.remote import FEDERATION
 from support.remote_room import RemoteRoom
 from support.server import PROCESSES
+from support.shared_room import SharedRoom
 from test_fed_history import come_in
 from test_fed_invite import Invite
 
@@ -326,6 +327,36 @@ def test_hierarchy__room_that_the_server_may_not_know__404_like_an_unknown_one(f
     refused = get(remote, federated, "hierarchy", secret).expect(404, "M_NOT_FOUND")
     unknown = get(remote, federated, "hierarchy", "!%s:%s" % (unique(), federated.server_name)).expect(404, "M_NOT_FOUND")
     assert refused.json == unknown.json
+
+
+def left_room(federated, remote, join_rule):
+    """A room of another server in which somebody of here was, and is no more."""
+    shared = SharedRoom(federated, remote, join_rule="public")
+    shared.deliver(shared.room.send("m.room.join_rules", {"join_rule": join_rule}, ""))
+    shared.user.post(path_of("rooms", shared.room_id, "leave"), {}).ok()
+    return shared
+
+
+@pytest.mark.parametrize("join_rule", ["invite", "public"])
+def test_hierarchy__room_that_this_server_has_left__not_told_of_and_not_called_inaccessible(
+        federated, remote, make_remote, lin, join_rule):
+    """"Rooms which the responding server cannot provide details on will be outright excluded": inaccessible is the last word."""
+    root, other = space(lin), make_remote()
+    gone = left_room(federated, remote, join_rule).room_id
+    add(lin, root, gone, via=remote.name)
+    found = get(other, federated, "hierarchy", root).ok().json
+    assert [state["state_key"] for state in found["room"]["children_state"]] == [gone]
+    assert found["children"] == found["inaccessible_children"] == []
+    get(other, federated, "hierarchy", gone).expect(404, "M_NOT_FOUND")
+
+
+def test_hierarchy__room_that_this_server_has_left__as_those_say_who_are_there(federated, remote, lin):
+    root, left = space(lin), left_room(federated, remote, "invite")
+    add(lin, root, left.room_id, via=remote.name)
+    remote.on("GET", FEDERATION + "/hierarchy/(.*)", lambda ask: (200, {
+        "room": chunk(left.room_id, name="As it is now", num_joined_members=7), "children": [], "inaccessible_children": []}))
+    found = hierarchy(lin, root)["rooms"]
+    assert [(room.get("name"), room["num_joined_members"]) for room in found[1:]] == [("As it is now", 7)]
 
 
 def hierarchy(client, room_id, **query):
