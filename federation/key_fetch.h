@@ -8,6 +8,13 @@
 #include "federation/federation.h"
 #include "matrix/server_keys.h"
 
+/** Which keys are wanted. A server tells all that it has; a notary tells of those, and asks the server when it knows no newer ones. */
+struct key_wish {
+	const struct str *key_ids; /**< "ed25519:abc" */
+	size_t key_id_count;       /**< 0: any */
+	int64_t until_ms;          /**< wall clock; they should be valid then */
+};
+
 /** What came of it; borrowed for the callback. */
 struct key_fetch_end {
 	const struct server_keys *keys; /**< NULL: nobody could tell */
@@ -18,8 +25,8 @@ struct key_fetch_end {
 };
 typedef void key_fetch_finished(void *data, const struct key_fetch_end *end);
 
-/** `finished` is called once, on a thread that may not be blocked, or before this returns. */
+/** `finished` is called once, on a thread that may not be blocked, or before this returns. @param wish  copied */
 void key_fetch_start(struct federation *federation, struct server_name server,
-	key_fetch_finished *finished, void *data);
+	const struct key_wish *wish, key_fetch_finished *finished, void *data);
 
 #endif

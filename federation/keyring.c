@@ -29,6 +29,7 @@ enum {
 	MAX_FETCHES = 256,   /* under way at once */
 	MAX_STORED_KEYS = 2000000,
 	MAX_STORED_ANSWERS = 200000,
+	MAX_WISHED = 32,  /* keys of one server that a notary is asked for at once */
 	MAX_KEY_IDS = 8,  /* of one signer of one event that are tried */
 	CHECK_GRAIN = 64, /* events that one processor checks at a time: some milliseconds */
 };
@@ -152,8 +153,8 @@ static bool is_own(const struct keyring *keyring, struct server_name server)
  * this returns.
  * @return false when the server is not asked now: `tell` is not called
  */
-static bool ask(struct keyring *keyring, const struct key_set *known, void (*tell)(void *data),
-	void *data)
+static bool ask(struct keyring *keyring, const struct key_set *known, const struct key_wish *wish,
+	void (*tell)(void *data), void *data)
 {
 	struct str server = known->server.s;
 	int64_t now_ms = mono_ms(keyring);
@@ -177,7 +178,7 @@ static bool ask(struct keyring *keyring, const struct key_set *known, void (*tel
 	add_hearer_locked(fetch, tell, data);
 	lock_give(&keyring->lock);
 	if (!is_under_way) {
-		key_fetch_start(keyring->federation, known->server, on_fetched, fetch);
+		key_fetch_start(keyring->federation, known->server, wish, on_fetched, fetch);
 	}
 	return true;
 }
@@ -209,11 +210,18 @@ static const struct server_key *meet(const struct keyring *keyring, const struct
 	return NULL;
 }
 
+/* When a key that meets it has to be valid. */
+static int64_t until_of(const struct keyring *keyring, const struct need *need)
+{
+	return need->until_ms != 0 ? need->until_ms : need->at_ms != 0 ? need->at_ms : wall_ms(keyring);
+}
+
 /* @return false when the server is not asked now */
-static bool join_crowd(struct keyring *keyring, struct key_crowd *crowd, const struct key_set *set)
+static bool join_crowd(struct keyring *keyring, struct key_crowd *crowd, const struct key_set *set,
+	const struct key_wish *wish)
 {
 	key_crowd_add(crowd);
-	bool is_asked = ask(keyring, set, key_crowd_tell, crowd);
+	bool is_asked = ask(keyring, set, wish, key_crowd_tell, crowd);
 	if (!is_asked) {
 		key_crowd_tell(crowd);
 	}
@@ -281,6 +289,38 @@ struct gathering {
 	int64_t deadline_ms;
 };
 
+static bool has_id(const struct str *ids, size_t count, struct str id)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (str_equals(ids[i], id)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* What is wanted of one of the servers, by all needs of it that are open. */
+static struct key_wish wish_of(struct arena *arena, const struct keyring *keyring,
+	const struct gathering *all, size_t server)
+{
+	struct str *ids = ARENA_NEW_ARRAY(arena, struct str, MAX_WISHED);
+	struct key_wish wish = {.key_ids = ids};
+	for (size_t i = 0; i < all->count && wish.key_id_count < MAX_WISHED; i++) {
+		const struct need *need = &all->needs[i];
+		if (all->servers->of_need[i] != server ||
+			meet(keyring, need, all->sets->items[server]) != NULL) {
+			continue;
+		}
+		wish.until_ms = MAX_OF(wish.until_ms, until_of(keyring, need));
+		for (size_t k = 0; k < need->key_id_count && wish.key_id_count < MAX_WISHED; k++) {
+			if (!has_id(ids, wish.key_id_count, need->key_ids[k])) {
+				ids[wish.key_id_count++] = need->key_ids[k];
+			}
+		}
+	}
+	return wish;
+}
+
 /* Whether a server is asked by this call for the first time. */
 static bool is_first(struct ctx *ctx, struct server_name server)
 {
@@ -307,7 +347,8 @@ static enum err ask_for_open(struct ctx *ctx, struct keyring *keyring, const str
 			is_first(ctx, all->servers->names[at])) {
 			is_tried[at] = true;
 			is_in_time = parks || key_crowd_wait(crowd, MAX_FETCHES / 2, all->deadline_ms);
-			asked += join_crowd(keyring, crowd, all->sets->items[at]);
+			struct key_wish wish = wish_of(ctx->arena, keyring, all, at);
+			asked += join_crowd(keyring, crowd, all->sets->items[at], &wish);
 		}
 	}
 	enum err err = ERR_OK;
@@ -412,7 +453,8 @@ enum err keyring_find_for_call(struct call *call, struct federation *federation,
 		*out = copy_key(ctx->arena, key);
 	} else if (!call_waited_for_admission(call) && !call_is_stopping(call)) {
 		struct park *park = call_park(call, mono_ms(keyring) + PARK_MS);
-		*out_waits = ask(keyring, set, tell_park, park);
+		const struct key_wish wish = {&key_id, 1, until_of(keyring, &need)};
+		*out_waits = ask(keyring, set, &wish, tell_park, park);
 		if (!*out_waits) {
 			park_unref(park);
 		}

@@ -4,11 +4,12 @@ import json
 import time
 
 import pytest
-from signedjson.key import decode_verify_key_bytes, generate_signing_key
+from signedjson.key import decode_verify_key_bytes, encode_verify_key_base64, generate_signing_key, get_verify_key
 from signedjson.sign import SignatureVerifyException, sign_json, verify_signed_json
 from unpaddedbase64 import decode_base64
 
 from support.client import seconds
+from support.shared_room import SharedRoom
 
 KEYS = "/_matrix/key/v2/server"
 QUERY = "/_matrix/key/v2/query"
@@ -272,3 +273,42 @@ def test_notaries__answer_without_good_signatures__not_believed(make_federated, 
     server = make_federated(settings={"federation.notaries": notary.name}).start()
     assert query(server, absent.name) == []
     assert [ask.path for ask in notary.asked] == [KEYS, QUERY]
+
+
+def test_notaries__asked__for_the_key_that_is_needed_and_valid_now(make_federated, make_remote, absent):
+    """"Servers MUST set the minimum_valid_until_ts property": without a key's id notaries in use ask nobody."""
+    notary = make_remote()
+    Notary(notary, absent)
+    server = make_federated(settings={"federation.notaries": notary.name}).start()
+    begun = int(time.time() * 1000)
+    absent.send(server, "GET", "/query/profile?user_id=@x:y").expect(404)
+    wish = notary.next("POST", QUERY).json["server_keys"][absent.name]
+    assert set(wish) == {absent.key_id}
+    assert begun <= wish[absent.key_id]["minimum_valid_until_ts"] <= int(time.time() * 1000)
+
+
+def test_notaries__event_of_before__its_key_as_of_then(make_federated, make_remote, remote, absent):
+    notary = make_remote()
+    Notary(notary, absent)
+    server = make_federated(settings={"federation.notaries": notary.name}).start()
+    shared = SharedRoom(server, remote)
+    user_id, then = "@yan:" + absent.name, int(time.time() * 1000) - 3600 * 1000
+    join = shared.room.sign(shared.room.draft("m.room.member", {"membership": "join"}, user_id, user_id,
+                                              origin_server_ts=then), signer=absent)
+    shared.deliver(join)
+    wish = notary.next("POST", QUERY).json["server_keys"][absent.name]
+    assert wish == {absent.key_id: {"minimum_valid_until_ts": then}}
+
+
+def test_notaries__several_answers_of_one_server__all_their_keys(make_federated, make_remote, absent):
+    """A notary that is asked for several keys may know them from several answers."""
+    notary, before = make_remote(), generate_signing_key("k0")
+    older = sign_json({"server_name": absent.name, "valid_until_ts": 5, "old_verify_keys": {}, "verify_keys": {
+        "ed25519:k0": {"key": encode_verify_key_base64(get_verify_key(before))}}}, absent.name, before)
+    notary.on("POST", QUERY, lambda ask: (200, {"server_keys": [notary.sign(older), notary.sign(absent.keys())]}))
+    server = make_federated(settings={"federation.notaries": notary.name}).start()
+    absent.send(server, "GET", "/query/profile?user_id=@x:y").expect(404)
+    (answer,) = query(server, absent.name)
+    assert answer["verify_keys"] == absent.keys()["verify_keys"]
+    known = server.sql("SELECT string_agg(key_id, ' ' ORDER BY key_id) FROM server_keys WHERE server_name = '%s'" % absent.name)
+    assert known.split() == ["ed25519:k0", "ed25519:k1"]
