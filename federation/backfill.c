@@ -235,7 +235,9 @@ static struct str target_of(struct arena *arena, struct room *room, const struct
 static enum err check(struct ctx *ctx, struct federation *federation, struct room *room,
 	const struct json *list, const struct event ***out, size_t *out_count)
 {
-	const struct pdu_room pdu_room = {room_version_of(room), room_id_of(room)};
+	const struct pdu_room pdu_room = {.version = room_version_of(room),
+		.room_id = room_id_of(room),
+		.is_history = true};
 	struct pdu *pdus;
 	size_t count;
 	struct json some =

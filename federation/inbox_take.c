@@ -68,7 +68,8 @@ static enum err judge(struct taking *taking, const struct json *json, struct pdu
 		return refuse_unknown(json, pdu, "This server does not know the room");
 	}
 	TRY(err);
-	pdu_read(ctx->arena, &(struct pdu_room){room_version_of(room), room_id}, json, pdu);
+	pdu_read(ctx->arena, &(struct pdu_room){.version = room_version_of(room), .room_id = room_id},
+		json, pdu);
 	if (pdu->event == NULL) {
 		return ERR_OK;
 	}

@@ -351,7 +351,8 @@ static enum err work_off_room(struct visit *visit)
 	}
 	TRY(err);
 	struct pdu *pdus = ARENA_NEW_ARRAY(visit->ctx->arena, struct pdu, visit->count);
-	read_pdus(visit, &(struct pdu_room){room_version_of(room), room_id_of(room)}, pdus);
+	read_pdus(visit,
+		&(struct pdu_room){.version = room_version_of(room), .room_id = room_id_of(room)}, pdus);
 	set_limit(visit, visit->lane == INBOX_FAST ? FAST_KEYS_MS : SLOW_KEYS_MS);
 	err = pdu_check_signatures(visit->ctx, federation, pdus, visit->count);
 	bool knows_more = visit->lane == INBOX_SLOW;

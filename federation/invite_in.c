@@ -84,7 +84,7 @@ static enum err read_event(struct ctx *ctx, struct federation *federation,
 	if (!json_is(received->event, JSON_OBJECT)) {
 		return fail(ctx, ERR_INPUT, M_BAD_JSON, "event is an object");
 	}
-	const struct pdu_room room = {version, room_id};
+	const struct pdu_room room = {.version = version, .room_id = room_id};
 	struct pdu pdu;
 	pdu_read(ctx->arena, &room, received->event, &pdu);
 	if (pdu.event == NULL) {

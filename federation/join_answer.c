@@ -174,7 +174,7 @@ static enum err countersigned(struct ctx *ctx, struct federation *federation,
 	struct json *json = ARENA_NEW(ctx->arena, struct json);
 	*json = json_with(ctx->arena, event_json(ctx->arena, handshake->event), STR("signatures"),
 		signatures);
-	const struct pdu_room room = {handshake->version, handshake->room_id};
+	const struct pdu_room room = {.version = handshake->version, .room_id = handshake->room_id};
 	struct pdu pdu;
 	pdu_read(ctx->arena, &room, json, &pdu);
 	TRY(pdu_check_signatures(ctx, federation, &pdu, 1));
@@ -255,7 +255,7 @@ static enum err check_state(struct ctx *ctx, struct federation *federation,
 	if (!json_is(state, JSON_ARRAY) || !json_is(auth, JSON_ARRAY)) {
 		return handshake_malformed(ctx, answered->server, "there is no whole state");
 	}
-	const struct pdu_room room = {out->version, out->room_id};
+	const struct pdu_room room = {.version = out->version, .room_id = out->room_id};
 	struct table *table = read_table(ctx, &room, answered);
 	TRY(drop_unsigned(table, federation));
 	mark_good(table);

@@ -131,7 +131,8 @@ static enum err invalid(struct ctx *ctx, const char *what)
 static enum err read_sent(struct ctx *ctx, const struct room *room,
 	const struct signed_member *sent, struct pdu *out)
 {
-	const struct pdu_room pdu_room = {room_version_of(room), room_id_of(room)};
+	const struct pdu_room pdu_room = {.version = room_version_of(room),
+		.room_id = room_id_of(room)};
 	pdu_read(ctx->arena, &pdu_room, sent->body, out);
 	if (out->event == NULL) {
 		return pdu_refuse(ctx, out);

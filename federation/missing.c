@@ -480,7 +480,7 @@ static enum err begin(struct search *search, struct ctx *ctx, struct federation 
 		.ctx = ctx,
 		.federation = federation,
 		.missing = missing,
-		.room = {room_version_of(missing->room), room_id_of(missing->room)},
+		.room = {.version = room_version_of(missing->room), .room_id = room_id_of(missing->room)},
 		.requests_left = MISSING_REQUESTS,
 		.states_left = STATES_FETCHED,
 	};

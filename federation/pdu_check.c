@@ -15,13 +15,21 @@ static void drop(struct pdu *pdu, const char *error)
 	pdu->error = error;
 }
 
+static struct verdict parse(struct arena *arena, const struct pdu_room *room,
+	const struct json *json, struct event **out)
+{
+	return room->is_history ? event_parse_history(arena, room->version, json, out)
+							: event_parse(arena, room->version, json, out);
+}
+
 /* The form without whatever the sender's server did not mean: what the hash does not cover is not trusted. */
-static const struct event *redacted(struct arena *arena, const struct event *event)
+static const struct event *redacted(struct arena *arena, const struct pdu_room *room,
+	const struct event *event)
 {
 	struct json *json = ARENA_NEW(arena, struct json);
 	struct event *again = NULL;
 	*json = redact_event(arena, event->version, event_json(arena, event));
-	struct verdict verdict = event_parse(arena, event->version, json, &again);
+	struct verdict verdict = parse(arena, room, json, &again);
 	invariant(verdict.allowed); /* no key that is required goes */
 	return again;
 }
@@ -31,7 +39,7 @@ void pdu_read(struct arena *arena, const struct pdu_room *room, const struct jso
 {
 	struct event *event = NULL;
 	*out = (struct pdu){0};
-	struct verdict verdict = event_parse(arena, room->version, json, &event);
+	struct verdict verdict = parse(arena, room, json, &event);
 	if (!verdict.allowed) {
 		drop(out, verdict.text);
 		out->is_bad_json = str_equals(str_of(verdict.rule), STR("event.canonical"));
@@ -46,7 +54,7 @@ void pdu_read(struct arena *arena, const struct pdu_room *room, const struct jso
 		return;
 	}
 	out->is_redacted = !event_hash_is_valid(arena, event_json(arena, event));
-	out->event = out->is_redacted ? redacted(arena, event) : event;
+	out->event = out->is_redacted ? redacted(arena, room, event) : event;
 }
 
 enum err pdu_check_signatures(struct ctx *ctx, struct federation *federation, struct pdu *pdus,

@@ -28,6 +28,7 @@ struct pdu {
 struct pdu_room {
 	const struct room_version *version;
 	struct room_id room_id;
+	bool is_history; /**< what GET /backfill answered: event_parse_history() */
 };
 
 /** Format, sizes, room, content hash. Pure: no I/O. `is not dropped` says nothing about signatures. */

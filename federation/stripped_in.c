@@ -11,7 +11,7 @@ enum { MAX_EVENTS = 100 };
 
 static struct pdu_room room_of(const struct event *member)
 {
-	return (struct pdu_room){member->version, member->room_id};
+	return (struct pdu_room){.version = member->version, .room_id = member->room_id};
 }
 
 enum err stripped_in_check(struct ctx *ctx, struct federation *federation,

@@ -13,6 +13,7 @@
 struct reader {
 	struct arena *arena;
 	const struct room_version *version;
+	enum event_maker maker;
 	struct event *event;
 };
 
@@ -124,7 +125,8 @@ static bool read_references(struct reader *r, struct str key, size_t max,
 		return false;
 	}
 	*out_count = list->count;
-	size_t count = MIN_OF(list->count, max); /* beyond that the event is refused by its count */
+	/* Beyond that an event is refused by its count; in history by its size. */
+	size_t count = r->maker == EVENT_OF_HISTORY ? list->count : MIN_OF(list->count, max);
 	struct event_id *ids = ARENA_NEW_ARRAY(r->arena, struct event_id, count);
 	for (size_t i = 0; i < count; i++) {
 		if (!read_reference(r->version, &list->items[i], &ids[i])) {
@@ -239,8 +241,8 @@ static struct verdict read_event_id(struct reader *r)
 	return verdict_allow();
 }
 
-struct verdict event_parse(struct arena *arena, const struct room_version *version,
-	const struct json *json, struct event **out)
+static struct verdict parse(struct arena *arena, const struct room_version *version,
+	enum event_maker maker, const struct json *json, struct event **out)
 {
 	if (!json_is(json, JSON_OBJECT)) {
 		return verdict_deny("event.shape", "An event must be an object");
@@ -250,7 +252,7 @@ struct verdict event_parse(struct arena *arena, const struct room_version *versi
 	*stripped = strip(arena, version, json);
 	event->version = version;
 	event->tree = stripped;
-	struct reader r = {.arena = arena, .version = version, .event = event};
+	struct reader r = {.arena = arena, .version = version, .maker = maker, .event = event};
 	struct verdict verdict = event_check_values(version, stripped, 0);
 	if (verdict.allowed && !write_raw(&r, stripped)) {
 		verdict = event_too_large();
@@ -262,7 +264,7 @@ struct verdict event_parse(struct arena *arena, const struct room_version *versi
 		verdict = steps[i](&r);
 	}
 	if (verdict.allowed) {
-		verdict = event_check_sizes(event, EVENT_OF_OTHERS);
+		verdict = event_check_sizes(event, maker);
 	}
 	if (verdict.allowed) {
 		verdict = read_event_id(&r);
@@ -271,6 +273,18 @@ struct verdict event_parse(struct arena *arena, const struct room_version *versi
 		*out = event;
 	}
 	return verdict;
+}
+
+struct verdict event_parse(struct arena *arena, const struct room_version *version,
+	const struct json *json, struct event **out)
+{
+	return parse(arena, version, EVENT_OF_OTHERS, json, out);
+}
+
+struct verdict event_parse_history(struct arena *arena, const struct room_version *version,
+	const struct json *json, struct event **out)
+{
+	return parse(arena, version, EVENT_OF_HISTORY, json, out);
 }
 
 /* --- our own storage --------------------------------------------------------------------------- */

@@ -61,6 +61,14 @@ MUST_CHECK struct verdict event_parse(struct arena *arena, const struct room_ver
 	const struct json *json, struct event **out);
 
 /**
+ * event_parse() of what comes as history, of which previous and auth events are not counted: there are some with more, which
+ * were accepted once.
+ * Spec: server-server API, GET /backfill
+ */
+MUST_CHECK struct verdict event_parse_history(struct arena *arena,
+	const struct room_version *version, const struct json *json, struct event **out);
+
+/**
  * The id that a PDU has, whatever else is wrong with it: to tell who sent it what became of it.
  * @return false when it can have none: no object, or none of the version's ids in it
  */

@@ -30,7 +30,11 @@ struct str event_redacts_of(const struct room_version *version, struct str type,
 	const struct json *event, const struct json *content);
 
 /** Whose event is checked: ours keep to the letter, others' to what servers have always let pass. */
-enum event_maker { EVENT_OF_OURS, EVENT_OF_OTHERS };
+enum event_maker {
+	EVENT_OF_OURS,
+	EVENT_OF_OTHERS,
+	EVENT_OF_HISTORY, /**< others', of a time when previous and auth events were not counted */
+};
 /** Limits of type and state key, counts of references. */
 MUST_CHECK struct verdict event_check_sizes(const struct event *event, enum event_maker maker);
 /** Numbers and nesting of a whole event, or of content that stands `levels_above` levels deep. */

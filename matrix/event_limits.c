@@ -25,10 +25,11 @@ struct verdict event_check_sizes(const struct event *event, enum event_maker mak
 	if (event->is_state && is_too_long(event, event->state_key, maker)) {
 		return verdict_deny("event.size.state_key", "The state key is longer than 255 bytes");
 	}
-	if (event->prev_count > EVENT_MAX_PREV_EVENTS) {
+	bool counts = maker != EVENT_OF_HISTORY;
+	if (counts && event->prev_count > EVENT_MAX_PREV_EVENTS) {
 		return verdict_deny("event.prev_events", "There are more than 20 previous events");
 	}
-	if (event->auth_count > EVENT_MAX_AUTH_EVENTS) {
+	if (counts && event->auth_count > EVENT_MAX_AUTH_EVENTS) {
 		return verdict_deny("event.auth_events", "There are more than 10 auth events");
 	}
 	return verdict_allow();

@@ -344,6 +344,24 @@ def test_paging_back__into_the_time_before_the_server_came__fetched_from_others(
     assert len([ask for ask in remote.asked if "/backfill/" in ask.path]) == len(asked)
 
 
+@pytest.mark.parametrize("version", ["1", "11"])
+def test_paging_back__event_of_long_ago_with_many_previous_ones__comes(federated, remote, lin, version):
+    """"The response of backfill MUST NOT be validated on these specific restrictions": servers of old made such events."""
+    room = RemoteRoom(remote, version=version).serve()
+    start = room.message("start")
+    for number in range(30):
+        room.message("branch %d" % number, prev=[start])
+    merge = room.message("merge")
+    assert len(merge["prev_events"]) == 30
+    for number in range(3):
+        room.message("after %d" % number)
+    come_in(lin, room)
+    found = all_bodies(lin, room.room_id)
+    assert {"merge", "start", *("branch %d" % number for number in range(30))} <= set(found) and len(found) == 35
+    late = room.sign(room.draft("m.room.message", {"body": "late"}, prev=list(room.events)[4:25]))
+    assert "error" in remote.transaction(federated, [late]).ok()["pdus"][late.event_id]
+
+
 def test_paging_back__answers_with_events_of_strangers__their_keys_are_waited_for_and_history_comes(federated, make_remote, lin):
     """Each of two servers has an event of a server whose keys nobody here knows; both are asked by the same request."""
     remote, other, strangers = make_remote(), make_remote(), [make_remote() for _ in range(2)]
