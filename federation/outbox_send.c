@@ -1,6 +1,6 @@
 /*
- * From the queues into transactions. What a destination may not have by the room's access list is left out here, when it is sent, so that
- * the list of now holds for what waited, too.
+ * From the queues into transactions. A room's access list is for what comes: who is shut out, but still has users in the room, goes on
+ * getting its events ("Servers should still send events to denied servers if they are still residents of the room").
  */
 #include "federation/outbox_inner.h"
 
@@ -14,7 +14,6 @@
 #include "base/vec.h"
 #include "federation/fed_client.h"
 #include "homeserver/room/rooms.h"
-#include "matrix/server_acl.h"
 #include "storage/destination.h"
 
 enum {
@@ -229,23 +228,13 @@ static void pack_notes(struct packing *packing)
 
 /* --- events ------------------------------------------------------------------------------------------------------ */
 
-static enum err is_allowed(struct packing *packing, struct room *room, bool *out)
-{
-	struct stored_event *acl;
-	TRY(room_state_event(packing->ctx, packing->outbox->hs, room, STR("m.room.server_acl"), STR(""),
-		POSITION_NOW, &acl));
-	*out = server_acl_allows(acl != NULL ? acl->event->content : NULL, name_of(packing->flight));
-	return ERR_OK;
-}
-
-/* Loads those of one room, as far as the destination may have them. */
+/* Loads those of one room. */
 static enum err load_room(struct packing *packing, int64_t nid)
 {
 	struct ctx *ctx = packing->ctx;
 	struct homeserver *hs = packing->outbox->hs;
 	const struct flight *flight = packing->flight;
 	struct room *room;
-	bool allowed;
 	int64_t *positions = ARENA_NEW_ARRAY(ctx->arena, int64_t, flight->event_n);
 	size_t *places = ARENA_NEW_ARRAY(ctx->arena, size_t, flight->event_n);
 	struct stored_event **events;
@@ -257,13 +246,9 @@ static enum err load_room(struct packing *packing, int64_t nid)
 		}
 	}
 	TRY(rooms_get_nid(ctx, hs, nid, &room));
-	TRY(is_allowed(packing, room, &allowed));
 	TRY(room_events_at(ctx, hs, room, positions, n, &events));
 	for (size_t i = 0; i < n; i++) {
-		/* Who is shut out has to hear of it. */
-		bool is_acl =
-			events[i] != NULL && event_is(events[i]->event, STR("m.room.server_acl"), STR(""));
-		packing->events[places[i]] = allowed || is_acl ? events[i] : NULL;
+		packing->events[places[i]] = events[i];
 	}
 	return ERR_OK;
 }
