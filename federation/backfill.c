@@ -115,17 +115,6 @@ struct asker {
 	int64_t deadline_ms; /* so long it waits for others who ask */
 };
 
-static struct asker *asker_of(struct ctx *ctx, struct backfill *backfill, struct str key)
-{
-	struct asker *asker = memo_get(ctx->memo, key);
-	if (asker == NULL) {
-		asker = ARENA_NEW(ctx->arena, struct asker);
-		asker->deadline_ms = clock_mono_ms(&backfill->federation->hs->clock) + ALL_MS;
-		memo_put(ctx->memo, key, asker);
-	}
-	return asker;
-}
-
 /* Begins the asker's own, unless somebody asks in that room. @return what is to be waited for */
 static struct errand *begin(struct ctx *ctx, struct asker *asker, const struct quest *wanted)
 {
@@ -161,11 +150,15 @@ static enum err await(struct ctx *ctx, const struct quest *wanted, struct str ke
 	bool *out_is_news)
 {
 	struct backfill *backfill = wanted->backfill;
-	struct asker *asker = asker_of(ctx, backfill, key);
+	struct asker *asker = MEMO_FIND(ctx, key, struct asker);
+	int64_t now_ms = clock_mono_ms(&backfill->federation->hs->clock);
+	if (asker->deadline_ms == 0) {
+		asker->deadline_ms = now_ms + ALL_MS;
+	}
 	*out_is_news = false;
 	struct errand *errand = asker->errand;
 	if (errand == NULL) {
-		if (clock_mono_ms(&backfill->federation->hs->clock) >= asker->deadline_ms) {
+		if (now_ms >= asker->deadline_ms) {
 			return ERR_OK;
 		}
 		errand = begin(ctx, asker, wanted);

@@ -15,11 +15,6 @@ enum {
 	LATE_MS = 500, /* it ends itself when its time is over */
 };
 
-struct waiting {
-	struct waiting *next;
-	struct memo_wait *wait;
-};
-
 struct errand {
 	struct refc refc;    /* one for each who asks, one for the line */
 	struct arena *arena; /* of what follows */
@@ -31,9 +26,9 @@ struct errand {
 	struct fault fault;
 	struct lock lock; /* RANK_LEAF */
 	struct cond ended;
-	bool is_over;            /* guarded by lock */
-	struct waiting *waiting; /* guarded by lock */
-	struct errand *next;     /* guarded by the errands' lock */
+	bool is_over;              /* guarded by lock */
+	struct memo_wait *waiting; /* guarded by lock; a list */
+	struct errand *next;       /* guarded by the errands' lock */
 };
 
 struct errands {
@@ -105,16 +100,11 @@ static void end(struct errand *errand, enum err err)
 	errand->err = err;
 	lock_take(&errand->lock);
 	errand->is_over = true;
-	struct waiting *waiting = errand->waiting;
+	struct memo_wait *waiting = errand->waiting;
 	errand->waiting = NULL;
 	cond_broadcast(&errand->ended);
 	lock_give(&errand->lock);
-	while (waiting != NULL) {
-		struct waiting *next = waiting->next;
-		memo_wake(waiting->wait);
-		mem_free(waiting);
-		waiting = next;
-	}
+	memo_wake_all(waiting);
 	errand_unref(errand);
 }
 
@@ -127,9 +117,7 @@ static bool add_waiting(struct errand *errand, struct memo_wait *wait)
 	if (errand->is_over) {
 		return false;
 	}
-	struct waiting *waiting = mem_alloc(sizeof(*waiting));
-	*waiting = (struct waiting){.next = errand->waiting, .wait = wait};
-	errand->waiting = waiting;
+	memo_wait_join(&errand->waiting, wait);
 	return true;
 }
 

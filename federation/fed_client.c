@@ -141,18 +141,16 @@ static bool waiter_wait(struct waiter *waiter, int64_t deadline_ms)
  * An answer that a parked call waits for, and finds again whenever it runs. How many are parked nobody limits, so the texts of all
  * answers together have a ceiling, from their first byte to the end of their calls.
  */
-struct parked_answer {
-	struct refc refc; /* one for the memo, one for the ask */
+struct parked_answer { /* in the arena of its wait */
+	struct memo_wait *wait;
+	int64_t deadline_ms;
 	struct fed_client *client;
 	int64_t budget_bytes; /* of all of them */
 	size_t ceiling_bytes; /* of this one */
-	struct arena *arena;  /* of what follows, which is the ask's until it wakes the call */
-	struct buf body;
+	struct buf body;      /* as what follows, the ask's until it wakes the call */
 	int64_t charged_bytes;
 	bool is_over_budget;
 	struct raw_end raw;
-	struct memo_wait *wait;
-	int64_t deadline_ms;
 };
 
 static void parked_clear(struct parked_answer *answer)
@@ -415,45 +413,39 @@ static void run(struct ctx *ctx, struct federation *federation, const struct fed
 
 /* --- who waits without a thread ----------------------------------------------------------------------------- */
 
-static void parked_unref(void *data)
+static void parked_fini(void *data)
 {
 	struct parked_answer *answer = data;
-	if (refc_drop(&answer->refc)) {
-		parked_clear(answer);
-		buf_fini(&answer->body);
-		arena_destroy(answer->arena);
-		mem_free(answer);
-	}
+	parked_clear(answer);
+	buf_fini(&answer->body);
 }
 
 static void on_parked_end(void *data, const struct raw_end *end)
 {
 	struct parked_answer *answer = data;
+	struct arena *arena = memo_wait_arena(answer->wait);
 	answer->raw = *end;
 	answer->raw.is_over_budget = end->err == ERR_LIMIT && answer->is_over_budget;
-	copy_answer(answer->arena, &answer->raw.answer);
+	copy_answer(arena, &answer->raw.answer);
 	answer->raw.cause =
-		buf_ok(&answer->body) ? str_dup(answer->arena, end->cause) : STR("the answer is too large");
+		buf_ok(&answer->body) ? str_dup(arena, end->cause) : STR("the answer is too large");
 	if (answer->body.n > 0 && end->err == ERR_OK) {
 		answer->raw.answer.body = buf_str(&answer->body); /* else it is a refusal's, collected */
 	}
 	memo_wake(answer->wait);
-	parked_unref(answer);
 }
 
 static struct parked_answer *ask_parked(struct ctx *ctx, struct federation *federation,
 	const struct fed_request *request)
 {
-	struct parked_answer *answer = mem_alloc(sizeof(*answer));
-	refc_init(&answer->refc);
-	refc_take(&answer->refc);
-	arena_on_reset(ctx->arena, parked_unref, answer);
-	answer->arena = arena_create();
+	struct memo_wait *wait = memo_wait_create(ctx->memo);
+	struct parked_answer *answer = ARENA_NEW(memo_wait_arena(wait), struct parked_answer);
+	arena_on_reset(memo_wait_arena(wait), parked_fini, answer);
+	answer->wait = wait;
 	answer->client = federation->client;
 	answer->budget_bytes =
 		PARKED_LARGEST * (int64_t)federation->hs->settings.federation.max_join_answer_bytes;
 	answer->ceiling_bytes = request->answer_ceiling_bytes;
-	answer->wait = memo_wait_create(ctx->memo);
 	struct ask *ask = ask_create(federation, request);
 	ask->parked = answer;
 	answer->deadline_ms = ask->deadline_ms;

@@ -323,15 +323,13 @@ static struct membership_wish keep_wish(struct arena *arena, const struct member
 struct handshakes *handshakes_of(struct ctx *ctx, struct federation *federation,
 	enum handshake_kind kind, const struct membership_wish *wish, int64_t limit_ms)
 {
-	struct handshakes *shakes = memo_get(ctx->memo, memo_key);
-	if (shakes == NULL) {
-		shakes = ARENA_NEW(ctx->arena, struct handshakes);
+	struct handshakes *shakes = MEMO_FIND(ctx, memo_key, struct handshakes);
+	if (shakes->deadline_ms == 0) {
 		*shakes = (struct handshakes){
 			.kind = kind,
 			.wish = keep_wish(ctx->arena, wish),
 			.deadline_ms = clock_mono_ms(&federation->hs->clock) + limit_ms,
 		};
-		memo_put(ctx->memo, memo_key, shakes);
 	}
 	return shakes;
 }

@@ -25,12 +25,7 @@ struct turn {
 	int64_t deadline_ms; /* so long it is waited for */
 	bool has_waited;     /* guarded by joins->lock, as what follows */
 	bool is_taken;
-	struct waiting *waiting; /* parked requests that want it next */
-};
-
-struct waiting {
-	struct waiting *next;
-	struct memo_wait *wait;
+	struct memo_wait *waiting; /* a list of parked requests that want it next */
 };
 
 struct joins {
@@ -74,15 +69,10 @@ static void end(void *data)
 		cond_broadcast(&joins->ended);
 	}
 	turn->is_taken = false;
-	struct waiting *waiting = turn->waiting;
+	struct memo_wait *waiting = turn->waiting;
 	turn->waiting = NULL;
 	lock_give(&joins->lock);
-	while (waiting != NULL) {
-		struct waiting *next = waiting->next;
-		memo_wake(waiting->wait);
-		mem_free(waiting);
-		waiting = next;
-	}
+	memo_wake_all(waiting);
 }
 
 static const struct str memo_key = STR_INIT("turn to join");
@@ -90,14 +80,12 @@ static const struct str memo_key = STR_INIT("turn to join");
 /* The call's; one that is given up with its request ends then. */
 static struct turn *turn_of(struct ctx *ctx, struct federation *federation, struct str room_id)
 {
-	struct turn *turn = memo_get(ctx->memo, memo_key);
-	if (turn == NULL) {
-		turn = ARENA_NEW(ctx->arena, struct turn);
+	struct turn *turn = MEMO_FIND(ctx, memo_key, struct turn);
+	if (turn->joins == NULL) {
 		turn->joins = federation->joins;
 		turn->room_id = str_dup(ctx->arena, room_id);
 		turn->deadline_ms = ctx->deadline_ms;
 		arena_on_reset(ctx->arena, end, turn);
-		memo_put(ctx->memo, memo_key, turn);
 	}
 	return turn;
 }
@@ -113,10 +101,8 @@ static bool take_locked(struct turn *turn, struct memo *memo, struct memo_wait *
 	}
 	turn->has_waited = true;
 	if (memo != NULL) {
-		struct waiting *waiting = mem_alloc(sizeof(*waiting));
 		*out_wait = memo_wait_create(memo);
-		*waiting = (struct waiting){.next = other->waiting, .wait = *out_wait};
-		other->waiting = waiting;
+		memo_wait_join(&other->waiting, *out_wait);
 	}
 	return false;
 }

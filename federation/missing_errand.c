@@ -66,11 +66,9 @@ enum err missing_accept_parked(struct ctx *ctx, struct federation *federation,
 		return missing_accept(ctx, federation, missing, out);
 	}
 	struct str key = str_printf(ctx->arena, "taken in: %.*s", STR_ARG(missing->event->event_id.s));
-	struct begun *begun = memo_get(ctx->memo, key);
-	if (begun == NULL) {
-		begun = ARENA_NEW(ctx->arena, struct begun);
+	struct begun *begun = MEMO_FIND(ctx, key, struct begun);
+	if (begun->errand == NULL) {
 		begun->errand = begin(ctx, federation, missing, &begun->taking);
-		memo_put(ctx->memo, key, begun);
 	}
 	enum err err = errand_await(ctx, begun->errand);
 	if (err == ERR_TIMEOUT) {

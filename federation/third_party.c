@@ -223,24 +223,13 @@ struct bound {
 	char purposes[MAX_INVITES]; /* their addresses: of fed_request, one for each */
 };
 
-static struct bound *bound_of(struct ctx *ctx)
-{
-	static const struct str key = STR_INIT("invites of who is bound");
-	struct bound *bound = memo_get(ctx->memo, key);
-	if (bound == NULL) {
-		bound = ARENA_NEW(ctx->arena, struct bound);
-		memo_put(ctx->memo, key, bound);
-	}
-	return bound;
-}
-
 enum err third_party_bound(struct ctx *ctx, struct federation *federation, const struct json *body)
 {
 	struct str invitee;
 	const struct json *invites;
 	TRY(ctx_may_ask(ctx));
 	TRY(check_bound(ctx, federation, body, &invitee, &invites));
-	struct bound *bound = bound_of(ctx);
+	struct bound *bound = MEMO_FIND(ctx, STR("invites of who is bound"), struct bound);
 	/* Identity servers in use leave out an empty list, though the specification demands it, and repeat what is refused. */
 	for (; invites != NULL && bound->at < invites->count; bound->at++) {
 		enum err err = take_bound(ctx, federation, invitee, &invites->items[bound->at],

@@ -18,6 +18,8 @@ struct memo {
 
 struct memo_wait {
 	struct refc refs;
+	struct arena *arena;
+	struct memo_wait *next; /* of a list; its owner guards it */
 	struct lock lock;
 	bool is_over;      /* guarded by lock */
 	struct park *park; /* guarded by lock; the last one; NULL before the first */
@@ -68,6 +70,16 @@ void memo_put(struct memo *memo, struct str key, void *value)
 	}
 }
 
+void *memo_find(struct ctx *ctx, struct str key, size_t size_bytes)
+{
+	void *value = memo_get(ctx->memo, key);
+	if (value == NULL) {
+		value = arena_alloc(ctx->arena, size_bytes);
+		memo_put(ctx->memo, key, value);
+	}
+	return value;
+}
+
 /* --- waiting --------------------------------------------------------------------------------------------------- */
 
 static void wait_unref(struct memo_wait *wait)
@@ -77,6 +89,7 @@ static void wait_unref(struct memo_wait *wait)
 			park_unref(wait->park);
 		}
 		lock_fini(&wait->lock);
+		arena_destroy(wait->arena);
 		mem_free(wait);
 	}
 }
@@ -91,9 +104,15 @@ struct memo_wait *memo_wait_create(struct memo *memo)
 	struct memo_wait *wait = mem_alloc(sizeof(*wait));
 	refc_init(&wait->refs);
 	refc_take(&wait->refs);
+	wait->arena = arena_create();
 	lock_init(&wait->lock, RANK_LEAF);
 	arena_on_reset(memo->arena, drop_wait, wait);
 	return wait;
+}
+
+struct arena *memo_wait_arena(struct memo_wait *wait)
+{
+	return wait->arena;
 }
 
 void memo_wake(struct memo_wait *wait)
@@ -110,6 +129,21 @@ void memo_wake(struct memo_wait *wait)
 		park_unref(park);
 	}
 	wait_unref(wait);
+}
+
+void memo_wait_join(struct memo_wait **list, struct memo_wait *wait)
+{
+	wait->next = *list;
+	*list = wait;
+}
+
+void memo_wake_all(struct memo_wait *list)
+{
+	while (list != NULL) {
+		struct memo_wait *wait = list;
+		list = wait->next;
+		memo_wake(wait);
+	}
 }
 
 /* @return whether it is over already; else `park` takes the place of the last one */

@@ -39,10 +39,24 @@ void call_begin_memo_early(struct call *call);
 void *memo_get(const struct memo *memo, struct str key);
 /** Keeps a value of the request's arena; NULL takes the key out. Without a memo nothing is done. */
 void memo_put(struct memo *memo, struct str key, void *value);
+/**
+ * What an earlier run has put under the key; else something new, zeroed, of ctx->arena, which is put there.
+ * @param size_bytes  of it
+ */
+void *memo_find(struct ctx *ctx, struct str key, size_t size_bytes);
+#define MEMO_FIND(ctx, key, type) ((type *)memo_find((ctx), (key), sizeof(type)))
+
 /** Something to wait for. One reference is the memo's, the other belongs to who calls memo_wake(). */
 struct memo_wait *memo_wait_create(struct memo *memo);
+/** For what comes: the waker's until it wakes, then the call's; it ends with the last reference, so a request may be gone before. */
+struct arena *memo_wait_arena(struct memo_wait *wait);
 /** It has come; takes the caller's reference. Any thread, also while the run that asked for it goes on, or when the request is gone. */
 void memo_wake(struct memo_wait *wait);
+
+/** Adds it to those that wait for the same: a list of the caller's, under its lock; NULL is an empty one. */
+void memo_wait_join(struct memo_wait **list, struct memo_wait *wait);
+/** memo_wake() for each of a list that nobody else sees any more; no lock held. */
+void memo_wake_all(struct memo_wait *list);
 
 /**
  * Waits: OK when it has come by now, else parks the call until it does.

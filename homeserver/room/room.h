@@ -74,7 +74,7 @@ struct room_content {
 	int64_t recent_after; /**< every event after this position is in the ring */
 };
 
-struct rest_waiter;
+struct memo_wait;
 struct roster;
 
 struct room {
@@ -96,8 +96,8 @@ struct room {
 	int64_t messages_read; /**< of these, what the content has */
 	int pending;           /**< writes submitted and not finished */
 	enum room_rest rest;   /**< how the members that are missing stand: see room_note_rest() */
-	struct rest_waiter *rest_waiters; /**< parked requests that wait for these members */
-	struct room_content *content;     /**< NULL: not loaded */
+	struct memo_wait *rest_waiters; /**< a list of parked requests that wait for these members */
+	struct room_content *content;   /**< NULL: not loaded */
 	int64_t redactions;    /**< applied so far: what was read before one may be out of date */
 	struct roster *roster; /**< text of the joined members; NULL: none is kept */
 	int64_t roster_serial; /**< changes of members so far */

@@ -290,18 +290,6 @@ static enum err join_once(struct ctx *ctx, struct homeserver *hs, const struct m
 					   : join_by_others(ctx, hs, wish, to, &content);
 }
 
-/* How often it was tried, in all runs of a call with a memo. */
-static int *attempts_of(struct ctx *ctx)
-{
-	static const struct str key = STR_INIT("attempts to join");
-	int *attempts = memo_get(ctx->memo, key);
-	if (attempts == NULL) {
-		attempts = ARENA_NEW(ctx->arena, int);
-		memo_put(ctx->memo, key, attempts);
-	}
-	return attempts;
-}
-
 enum err room_join(struct ctx *ctx, struct homeserver *hs, const struct member_wish *wish,
 	struct str *out_room_id)
 {
@@ -310,7 +298,8 @@ enum err room_join(struct ctx *ctx, struct homeserver *hs, const struct member_w
 	TRY(find_destination(ctx, hs, wish, &to));
 	bool is_new = false;
 	enum err err = ERR_CONFLICT;
-	for (int *attempt = attempts_of(ctx); *attempt < MAX_ATTEMPTS && err == ERR_CONFLICT;) {
+	int *attempt = MEMO_FIND(ctx, STR("attempts to join"), int); /* in all runs of a call */
+	while (*attempt < MAX_ATTEMPTS && err == ERR_CONFLICT) {
 		err = join_once(ctx, hs, wish, &to, &is_new);
 		*attempt += err != ERR_DEFER;
 		if (err == ERR_DENIED && to.is_admitted && *attempt < MAX_ATTEMPTS) {

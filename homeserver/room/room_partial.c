@@ -21,24 +21,14 @@ bool room_is_partial(const struct room *room)
 
 /* --- who waits ------------------------------------------------------------------------------------------------- */
 
-struct rest_waiter {
-	struct rest_waiter *next;
-	struct memo_wait *wait;
-};
-
 void room_wake_rest_waiters(struct room *room)
 {
 	lock_take(&room->lock);
-	struct rest_waiter *waiter = room->rest_waiters;
+	struct memo_wait *waiters = room->rest_waiters;
 	room->rest_waiters = NULL;
 	cond_broadcast(&room->changed);
 	lock_give(&room->lock);
-	while (waiter != NULL) {
-		struct rest_waiter *next = waiter->next;
-		memo_wake(waiter->wait);
-		mem_free(waiter);
-		waiter = next;
-	}
+	memo_wake_all(waiters);
 }
 
 void room_note_rest(struct room *room, enum room_rest rest)
@@ -74,12 +64,9 @@ static bool has_ended_locked(const struct room *room)
 
 static void add_waiter(struct room *room, struct memo_wait *wait)
 {
-	struct rest_waiter *waiter = mem_alloc(sizeof(*waiter));
-	waiter->wait = wait;
 	lock_take(&room->lock);
 	bool has_ended = has_ended_locked(room);
-	waiter->next = room->rest_waiters;
-	room->rest_waiters = waiter;
+	memo_wait_join(&room->rest_waiters, wait);
 	lock_give(&room->lock);
 	if (has_ended) {
 		room_wake_rest_waiters(room);
@@ -89,11 +76,9 @@ static void add_waiter(struct room *room, struct memo_wait *wait)
 /* Parked, until something happened. Errors: DEFER, SHUTDOWN, TIMEOUT */
 static enum err wait_parked(struct ctx *ctx, struct room *room, int64_t deadline_ms)
 {
-	struct rest_wait *rest = memo_get(ctx->memo, rest_key);
-	if (rest == NULL) {
-		rest = ARENA_NEW(ctx->arena, struct rest_wait);
+	struct rest_wait *rest = MEMO_FIND(ctx, rest_key, struct rest_wait);
+	if (rest->deadline_ms == 0) {
 		rest->deadline_ms = deadline_ms;
-		memo_put(ctx->memo, rest_key, rest);
 	}
 	if (rest->wait == NULL) {
 		rest->wait = memo_wait_create(ctx->memo);

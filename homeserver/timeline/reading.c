@@ -104,20 +104,15 @@ bool reading_ignores(const struct reading *reading, const struct stored_event *e
 enum err reading_fill_gap(struct ctx *ctx, struct homeserver *hs, const struct reading *reading,
 	int64_t reached, bool *out_goes_on)
 {
-	static const struct str memo_key = STR_INIT("gaps");
 	const struct history_port *port = &hs->ports.history;
-	size_t *parked =
-		memo_get(ctx->memo, memo_key); /* how often: what was filled then, this run does not see */
+	/* How often: what was filled then, this run does not see. */
+	size_t *parked = MEMO_FIND(ctx, STR("gaps"), size_t);
 	*out_goes_on = false;
-	if (port->fill == NULL || (parked != NULL && *parked >= READING_GAPS_MAX)) {
+	if (port->fill == NULL || *parked >= READING_GAPS_MAX) {
 		return ERR_OK;
 	}
 	enum err err = port->fill(port->self, ctx, reading->room, reached, out_goes_on);
-	if (err == ERR_DEFER && ctx->memo != NULL) {
-		parked = parked != NULL ? parked : ARENA_NEW(ctx->arena, size_t);
-		(*parked)++;
-		memo_put(ctx->memo, memo_key, parked);
-	}
+	*parked += err == ERR_DEFER ? 1 : 0;
 	return err;
 }
 

@@ -7,8 +7,8 @@
 
 struct service {
 	struct gate waiting; /* a wait was given out */
-	struct lock lock;    /* guards wait */
-	struct memo_wait *wait;
+	struct lock lock;    /* guards waits */
+	struct memo_wait *waits;
 	_Atomic int runs;
 };
 
@@ -24,7 +24,7 @@ static int64_t now_ms(void)
 static void give_out(struct memo_wait *wait)
 {
 	lock_take(&service.lock);
-	service.wait = wait;
+	memo_wait_join(&service.waits, wait);
 	lock_give(&service.lock);
 	gate_add(&service.waiting, 1);
 }
@@ -32,10 +32,12 @@ static void give_out(struct memo_wait *wait)
 static void wake(void)
 {
 	lock_take(&service.lock);
-	struct memo_wait *wait = service.wait;
-	service.wait = NULL;
+	struct memo_wait *waits = service.waits;
+	service.waits = NULL;
 	lock_give(&service.lock);
-	memo_wake(wait);
+	(void)str_dup(memo_wait_arena(waits),
+		STR("what has come")); /* there also when the request is gone */
+	memo_wake_all(waits);
 }
 
 static enum err answer(struct call *call, struct str what)
@@ -50,11 +52,9 @@ static enum err answer(struct call *call, struct str what)
 /* The deadline of the first run. */
 static int64_t *deadline_of(struct call *call, int64_t wait_ms)
 {
-	int64_t *deadline_ms = memo_get(call->ctx.memo, STR("deadline"));
-	if (deadline_ms == NULL) {
-		deadline_ms = ARENA_NEW(call->ctx.arena, int64_t);
+	int64_t *deadline_ms = MEMO_FIND(&call->ctx, STR("deadline"), int64_t);
+	if (*deadline_ms == 0) {
 		*deadline_ms = now_ms() + wait_ms;
-		memo_put(call->ctx.memo, STR("deadline"), deadline_ms);
 	}
 	return deadline_ms;
 }
@@ -160,6 +160,18 @@ static void wait__several_in_a_row__each_is_there_in_the_next_run(void **state)
 	assert_int_equal(close(fd), 0);
 }
 
+static void wait__two_for_the_same__both_go_on(void **state)
+{
+	(void)state;
+	int one = begin("/remote?text=a");
+	int other = begin("/remote?text=b");
+	assert_true(gate_wait(&service.waiting, 2));
+	wake();
+	assert_answer(one, "a");
+	assert_answer(other, "b");
+	assert_int_equal(close(one) + close(other), 0);
+}
+
 static void wait__local_route__goes_on_on_the_remote_lane(void **state)
 {
 	(void)state;
@@ -218,6 +230,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, start, stop)
 		TEST(wait__several_in_a_row__each_is_there_in_the_next_run),
+		TEST(wait__two_for_the_same__both_go_on),
 		TEST(wait__local_route__goes_on_on_the_remote_lane),
 		TEST(wait__over_before_it_is_waited_for__goes_on_at_once),
 		TEST(wait__others__have_the_only_worker_meanwhile),
