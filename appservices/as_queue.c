@@ -20,7 +20,7 @@ enum {
 static struct metric failing = METRIC_GAUGE("belfry_appservice_failing",
 	"Application services that did not take their last transaction");
 
-struct as_sender *as_sender_locked(struct as_queue *queue, struct str id)
+static struct as_sender *sender_locked(struct as_queue *queue, struct str id)
 {
 	struct as_sender *sender = map_get(&queue->senders, id);
 	if (sender == NULL) {
@@ -50,7 +50,7 @@ void as_flight_free(struct as_flight *flight)
 
 static void fill_locked(struct as_queue *queue, const struct appservice_delivery *row)
 {
-	struct as_sender *sender = as_sender_locked(queue, row->id);
+	struct as_sender *sender = sender_locked(queue, row->id);
 	sender->is_known = true;
 	sender->has_queue = true; /* what was queued since this was read, too */
 	if (sender->is_flying) {

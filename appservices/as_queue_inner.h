@@ -84,7 +84,6 @@ MUST_CHECK enum err as_queue_hold(struct ctx *ctx, struct homeserver *hs,
 /** Whether it is told how many keys its users' devices have left. */
 bool as_hears_of_keys(const struct appservice *service);
 
-struct as_sender *as_sender_locked(struct as_queue *queue, struct str id);
 void as_flight_free(struct as_flight *flight);
 
 /* --- what is of the moment (as_queue_moments.c) ------------------------------------------------------------- */

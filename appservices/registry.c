@@ -80,7 +80,8 @@ enum err appservice_set_create(struct ctx *ctx, struct server_name server,
 	return ERR_OK;
 }
 
-void appservice_set_senders(struct appservice_set *set, const struct str *senders, size_t count)
+/* Tells a set that is being built of the senders; they are copied. */
+static void set_senders(struct appservice_set *set, const struct str *senders, size_t count)
 {
 	struct str *copies = ARENA_NEW_ARRAY(set->arena, struct str, count);
 	for (size_t i = 0; i < count; i++) {
@@ -154,7 +155,7 @@ enum err appservices_follow(struct ctx *ctx, struct appservices *appservices)
 	TRY(store_appservice_list(ctx, appservices->db, &rows, &count));
 	TRY(store_notice_sender_list(ctx, appservices->db, &senders, &sender_count));
 	TRY(appservice_set_create(ctx, appservices->server, rows, count, version, &set));
-	appservice_set_senders(set, senders, sender_count);
+	set_senders(set, senders, sender_count);
 	publish(appservices, set);
 	log_info(0, "appservice.registry", "version=%" PRId64 " services=%zu", version, count);
 	return ERR_OK;
@@ -176,16 +177,6 @@ const struct appservice *appservice_of_token(const struct appservice_set *set, s
 {
 	for (size_t i = 0; i < set->count; i++) {
 		if (str_equals(set->items[i].as_token_hash, hash)) {
-			return &set->items[i];
-		}
-	}
-	return NULL;
-}
-
-const struct appservice *appservice_of_sender(const struct appservice_set *set, struct user_id user)
-{
-	for (size_t i = 0; i < set->count; i++) {
-		if (str_equals(set->items[i].sender.s, user.s)) {
 			return &set->items[i];
 		}
 	}
@@ -235,18 +226,8 @@ const struct appservice *appservice_claiming_user(const struct appservice_set *s
 	return NULL;
 }
 
-const struct appservice *appservice_claiming_alias(const struct appservice_set *set,
-	struct room_alias alias)
-{
-	for (size_t i = 0; i < set->count; i++) {
-		if (appservice_claims_alias(&set->items[i], alias)) {
-			return &set->items[i];
-		}
-	}
-	return NULL;
-}
-
-bool appservice_set_has_sender(const struct appservice_set *set, struct user_id user)
+/* Whether a user is a sender of notices (notices/notices.h), whose name no service and no person can have. */
+static bool has_sender(const struct appservice_set *set, struct user_id user)
 {
 	for (size_t i = 0; i < set->sender_count; i++) {
 		if (str_equals(set->senders[i], user.s)) {
@@ -278,8 +259,7 @@ static bool port_has_user(void *self, struct str id, struct user_id user)
 {
 	struct appservice_set *set CLEANUP(appservice_set_cleanup) = appservices_hold(self);
 	const struct appservice *service = appservice_by_id(set, id);
-	return service != NULL && appservice_has_user(service, user) &&
-		!appservice_set_has_sender(set, user);
+	return service != NULL && appservice_has_user(service, user) && !has_sender(set, user);
 }
 
 static bool port_has_alias(void *self, struct str id, struct room_alias alias)
@@ -298,7 +278,7 @@ static bool is_other(const struct appservice *service, struct str id)
 static bool port_is_user_claimed(void *self, struct str id, struct user_id user)
 {
 	struct appservice_set *set CLEANUP(appservice_set_cleanup) = appservices_hold(self);
-	if (appservice_set_has_sender(set, user)) {
+	if (has_sender(set, user)) {
 		return true;
 	}
 	for (size_t i = 0; i < set->count; i++) {

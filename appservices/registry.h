@@ -61,9 +61,6 @@ void appservice_set_cleanup(struct appservice_set **set);
 const struct appservice *appservice_by_id(const struct appservice_set *set, struct str id);
 /** @param hash  of an access token, as token_hash() makes it */
 const struct appservice *appservice_of_token(const struct appservice_set *set, struct str hash);
-/** Whose sender it is. */
-const struct appservice *appservice_of_sender(const struct appservice_set *set,
-	struct user_id user);
 
 /** Whether a user of this server is one of the service's: its sender, or in its namespace. Users of other servers never are. */
 bool appservice_has_user(const struct appservice *service, struct user_id user);
@@ -76,17 +73,10 @@ bool appservice_has_room(const struct appservice *service, struct str room_id);
 /** The first, by id, that claims it; NULL: nobody does. */
 const struct appservice *appservice_claiming_user(const struct appservice_set *set,
 	struct user_id user);
-const struct appservice *appservice_claiming_alias(const struct appservice_set *set,
-	struct room_alias alias);
-
-/** Whether a user is a sender of notices (notices/notices.h), whose name no service and no person can have. */
-bool appservice_set_has_sender(const struct appservice_set *set, struct user_id user);
 
 /** Builds a set by hand, as of version `version`; for commands and tests. Registrations are copied by their JSON. */
 struct appservice_row;
 MUST_CHECK enum err appservice_set_create(struct ctx *ctx, struct server_name server,
 	const struct appservice_row *rows, size_t count, int64_t version, struct appservice_set **out);
-/** Tells a set that is being built of the senders; they are copied. */
-void appservice_set_senders(struct appservice_set *set, const struct str *senders, size_t count);
 
 #endif

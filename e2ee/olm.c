@@ -192,11 +192,6 @@ struct str ratchet_account_sign(struct arena *arena, struct ratchet_account *acc
 	return written(buffer, olm_account_sign(account->olm, message.p, message.n, buffer, size));
 }
 
-size_t ratchet_account_max_keys(struct ratchet_account *account)
-{
-	return olm_account_max_number_of_one_time_keys(account->olm);
-}
-
 void ratchet_account_make_keys(struct ratchet_account *account, const struct rng *rng, size_t count)
 {
 	struct scratch random CLEANUP(scratch_fini) =
@@ -262,11 +257,6 @@ bool ratchet_account_new_fallback(struct arena *arena, struct ratchet_account *a
 void ratchet_account_published(struct ratchet_account *account)
 {
 	(void)olm_account_mark_keys_as_published(account->olm);
-}
-
-void ratchet_account_forget_fallback(struct ratchet_account *account)
-{
-	olm_account_forget_old_fallback_key(account->olm);
 }
 
 /* --- Olm: two devices ---------------------------------------------------------------------------------------- */

@@ -65,8 +65,6 @@ struct ratchet_identity ratchet_account_identity(struct arena *arena,
 struct str ratchet_account_sign(struct arena *arena, struct ratchet_account *account,
 	struct str message);
 
-/** How many one-time keys an account keeps; the oldest go when there are more. */
-size_t ratchet_account_max_keys(struct ratchet_account *account);
 /** Makes one-time keys, which are new until ratchet_account_published(). */
 void ratchet_account_make_keys(struct ratchet_account *account, const struct rng *rng,
 	size_t count);
@@ -80,8 +78,6 @@ bool ratchet_account_new_fallback(struct arena *arena, struct ratchet_account *a
 	struct ratchet_key *out);
 /** Nothing is new any more. */
 void ratchet_account_published(struct ratchet_account *account);
-/** The fallback key before the present one is no longer understood. */
-void ratchet_account_forget_fallback(struct ratchet_account *account);
 
 /* --- Olm: two devices ---------------------------------------------------------------------------------------- */
 

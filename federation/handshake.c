@@ -216,7 +216,11 @@ static enum err build(struct ctx *ctx, struct federation *federation, struct han
 	return ERR_OK;
 }
 
-enum err handshake_make(struct ctx *ctx, struct federation *federation, enum handshake_kind kind,
+/*
+ * Asks for a template, checks it, and builds and signs our event.
+ * Errors: as the port's (homeserver/ports.h); REMOTE when the template is not of what was asked for
+ */
+static enum err make_event(struct ctx *ctx, struct federation *federation, enum handshake_kind kind,
 	const struct membership_wish *wish, struct server_name server, struct handshake *out)
 {
 	*out = (struct handshake){.kind = kind, .wish = wish, .server = server};
@@ -269,7 +273,12 @@ static struct str send_target(struct arena *arena, const struct handshake *hands
 		: path;
 }
 
-enum err handshake_send(struct ctx *ctx, struct federation *federation,
+/*
+ * Hands our event in. Version 2 of the endpoint first, version 1 where that is all the server knows.
+ * @param out  the answer's object, in the ctx's arena
+ * Errors: as above
+ */
+static enum err send_event(struct ctx *ctx, struct federation *federation,
 	const struct handshake *handshake, struct json *out)
 {
 	const struct endpoint *endpoint = &endpoints[handshake->kind];
@@ -351,12 +360,12 @@ enum err handshakes_do(struct ctx *ctx, struct federation *federation, struct ha
 {
 	struct handshake *now = &shakes->now;
 	if (now->event == NULL) {
-		TRY(handshake_make(ctx, federation, shakes->kind, &shakes->wish,
+		TRY(make_event(ctx, federation, shakes->kind, &shakes->wish,
 			shakes->wish.servers[shakes->at], now));
 		now->takes_no_members = shakes->takes_no_members;
 	}
 	if (!shakes->is_answered) {
-		TRY(handshake_send(ctx, federation, now, &shakes->answer));
+		TRY(send_event(ctx, federation, now, &shakes->answer));
 		shakes->is_answered = true;
 	}
 	return ERR_OK;

@@ -30,22 +30,6 @@ struct handshake {
 };
 
 /**
- * Asks for a template, checks it, and builds and signs our event.
- * Errors: as the port's (homeserver/ports.h); REMOTE when the template is not of what was asked for
- */
-MUST_CHECK enum err handshake_make(struct ctx *ctx, struct federation *federation,
-	enum handshake_kind kind, const struct membership_wish *wish, struct server_name server,
-	struct handshake *out);
-
-/**
- * Hands our event in. Version 2 of the endpoint first, version 1 where that is all the server knows.
- * @param out  the answer's object, in the ctx's arena
- * Errors: as above
- */
-MUST_CHECK enum err handshake_send(struct ctx *ctx, struct federation *federation,
-	const struct handshake *handshake, struct json *out);
-
-/**
  * A handshake with one of several servers, tried in their order. In the arena of a call, and found again by the next run of one with a memo,
  * which goes on where the last one was.
  */

@@ -407,31 +407,6 @@ static struct server_key copy_key(struct arena *arena, const struct server_key *
 	return copy;
 }
 
-static enum err find_any(struct ctx *ctx, struct keyring *keyring, const struct need *need,
-	struct server_key *out)
-{
-	struct servers servers = servers_of(ctx->arena, need, 1);
-	struct sets sets CLEANUP(drop_sets) = {0};
-	TRY(gather(ctx, keyring, need, 1, &servers, &sets));
-	const struct server_key *key = meet(keyring, need, sets.items[0]);
-	if (key == NULL) {
-		return ERR_MISSING;
-	}
-	*out = copy_key(ctx->arena, key);
-	return ERR_OK;
-}
-
-enum err keyring_find(struct ctx *ctx, struct federation *federation, struct server_name server,
-	struct str key_id, int64_t at_ms, const struct room_version *version, struct server_key *out)
-{
-	struct need need = {.server = server,
-		.key_ids = &key_id,
-		.key_id_count = 1,
-		.at_ms = at_ms,
-		.version = version};
-	return find_any(ctx, federation->keyring, &need, out);
-}
-
 static void tell_park(void *data)
 {
 	park_wake(data);

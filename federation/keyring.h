@@ -19,21 +19,12 @@ struct keyring *keyring_create(struct federation *federation);
 void keyring_destroy(struct keyring *keyring);
 
 /**
- * A key that may sign requests now, or events of a time: asked for anew when what is known is too old.
- * @param at_ms    origin_server_ts of the event; 0: requests received now
- * @param version  of the event's room; NULL with at_ms 0
- * @param out      its text is in the ctx's arena
- * Errors: MISSING (the server has no such key, cannot be asked, or it is not valid then; no fault text); STORE; TIMEOUT;
- * SHUTDOWN
- * Cost: none for a key in memory; else a round trip, and perhaps requests to others. One request at a time for each server.
- */
-MUST_CHECK enum err keyring_find(struct ctx *ctx, struct federation *federation,
-	struct server_name server, struct str key_id, int64_t at_ms, const struct room_version *version,
-	struct server_key *out);
-
-/**
- * keyring_find() for a request that is being authenticated, without a thread while another server is asked.
+ * A key that may sign requests now, of a request that is being authenticated: asked for anew when what is known is too old, without a thread
+ * meanwhile.
+ * @param out        its text is in the ctx's arena
  * @param out_waits  the call is parked: nothing is in *out, the call comes again
+ * Errors: MISSING (the server has no such key, cannot be asked, or it is not valid now; no fault text); STORE; SHUTDOWN
+ * Cost: none for a key in memory; else a round trip, and perhaps requests to others. One request at a time for each server.
  */
 MUST_CHECK enum err keyring_find_for_call(struct call *call, struct federation *federation,
 	struct server_name server, struct str key_id, struct server_key *out, bool *out_waits);

@@ -161,6 +161,22 @@ int64_t outbox_rounds_pause_ms(void *self)
 	return atomic_load(&outbox->shared_n) > 0 ? PAUSE_MS : PAUSE_ALONE_MS;
 }
 
+/* What was dispatched is enough for another process that asked: tells it. No lock held. */
+static void tell_stays(struct outbox *outbox)
+{
+	int64_t known = 0;
+	lock_take(&outbox->lock);
+	if (outbox->is_loaded && outbox->stays_wanted > 0 &&
+		outbox->dispatched >= outbox->stays_wanted) {
+		outbox->stays_wanted = 0;
+		known = outbox->dispatched;
+	}
+	lock_give(&outbox->lock);
+	if (known > 0) {
+		processes_note_stays(outbox->federation, known);
+	}
+}
+
 enum err outbox_consume(struct ctx *ctx, struct homeserver *hs, void *self, int64_t after,
 	int64_t up_to, int64_t *out_reached)
 {
@@ -184,7 +200,7 @@ enum err outbox_consume(struct ctx *ctx, struct homeserver *hs, void *self, int6
 		TRY(outbox_introduce(ctx, outbox, round.introduced, round.introduced_n));
 	}
 	TRY(dispatch(&round));
-	outbox_tell_stays(outbox);
+	tell_stays(outbox);
 	outbox_wake(outbox);
 	*out_reached = round.reached;
 	return ERR_OK;
@@ -199,22 +215,7 @@ void outbox_want_stays(struct outbox *outbox, int64_t position)
 	outbox->stays_wanted = MAX_OF(outbox->stays_wanted, position);
 	lock_give(&outbox->lock);
 	if (is_ours) {
-		outbox_tell_stays(outbox);
-	}
-}
-
-void outbox_tell_stays(struct outbox *outbox)
-{
-	int64_t known = 0;
-	lock_take(&outbox->lock);
-	if (outbox->is_loaded && outbox->stays_wanted > 0 &&
-		outbox->dispatched >= outbox->stays_wanted) {
-		outbox->stays_wanted = 0;
-		known = outbox->dispatched;
-	}
-	lock_give(&outbox->lock);
-	if (known > 0) {
-		processes_note_stays(outbox->federation, known);
+		tell_stays(outbox);
 	}
 }
 

@@ -140,7 +140,6 @@ void outbox_caught_up_locked(struct destination *destination, int64_t room_nid, 
 	bool is_saved);
 /** Takes a reference. */
 void outbox_add_note_locked(struct destination *destination, struct edu_note *note);
-void outbox_drop_notes_locked(struct destination *destination, size_t count);
 bool outbox_has_work_locked(const struct destination *destination);
 /** How long it is left alone, for it failed; 0: it may be tried. */
 int64_t outbox_pause_left_ms(const struct outbox *outbox, const struct destination *destination,
@@ -148,7 +147,6 @@ int64_t outbox_pause_left_ms(const struct outbox *outbox, const struct destinati
 /** Up to where everything was sent, or has rows. */
 int64_t outbox_reached_locked(struct outbox *outbox);
 void outbox_share_room_locked(struct outbox *outbox, int64_t room_nid);
-void outbox_destination_free(struct destination *destination);
 void outbox_flight_free(struct flight *flight);
 
 /* --- the service (outbox.c) --------------------------------------------------------------------------------- */
@@ -165,9 +163,6 @@ MUST_CHECK enum err outbox_await_loaded(struct ctx *ctx, struct outbox *outbox, 
 	bool *out_is_loaded);
 /** EDUs were stored for these servers, by this process; tells whichever one sends. No lock held. */
 void outbox_edus_stored(struct outbox *outbox, const struct str *servers, size_t count);
-
-/** What was dispatched is enough for another process that asked: tells it. No lock held. */
-void outbox_tell_stays(struct outbox *outbox);
 
 /* --- sending (outbox_send.c) ---------------------------------------------------------------------------------- */
 

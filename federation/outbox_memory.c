@@ -73,6 +73,30 @@ void outbox_add_event_locked(struct destination *destination, int64_t room_nid, 
 	destination->queue[destination->queue_n++] = (struct queued_event){room_nid, position};
 }
 
+/* Takes notes out from `first` on. */
+static void remove_notes(struct destination *destination, size_t first, size_t count)
+{
+	struct edu_note **notes = destination->notes;
+	for (size_t i = first; i < first + count; i++) {
+		edu_note_unref(notes[i]);
+	}
+	destination->note_n -= count;
+	memmove(notes + first, notes + first + count,
+		(destination->note_n - first) * sizeof(struct edu_note *));
+}
+
+static void drop_notes_locked(struct destination *destination, size_t count)
+{
+	if (count > 0) {
+		metric_add(&notes_dropped, (int64_t)count);
+		remove_notes(destination, 0, count);
+	}
+	if (destination->note_n == 0) {
+		mem_free(destination->notes);
+		destination->notes = NULL;
+	}
+}
+
 void outbox_give_up_queue_locked(struct destination *destination)
 {
 	for (size_t i = 0; i < destination->queue_n; i++) {
@@ -83,7 +107,7 @@ void outbox_give_up_queue_locked(struct destination *destination)
 	mem_free(destination->queue);
 	destination->queue = NULL;
 	destination->queue_n = destination->queue_capacity = 0;
-	outbox_drop_notes_locked(destination, destination->note_n);
+	drop_notes_locked(destination, destination->note_n);
 }
 
 void outbox_put_back_locked(struct destination *destination, const struct queued_event *events,
@@ -124,30 +148,6 @@ void outbox_caught_up_locked(struct destination *destination, int64_t room_nid, 
 }
 
 /* --- notes ---------------------------------------------------------------------------------------------------- */
-
-/* Takes notes out from `first` on. */
-static void remove_notes(struct destination *destination, size_t first, size_t count)
-{
-	struct edu_note **notes = destination->notes;
-	for (size_t i = first; i < first + count; i++) {
-		edu_note_unref(notes[i]);
-	}
-	destination->note_n -= count;
-	memmove(notes + first, notes + first + count,
-		(destination->note_n - first) * sizeof(struct edu_note *));
-}
-
-void outbox_drop_notes_locked(struct destination *destination, size_t count)
-{
-	if (count > 0) {
-		metric_add(&notes_dropped, (int64_t)count);
-		remove_notes(destination, 0, count);
-	}
-	if (destination->note_n == 0) {
-		mem_free(destination->notes);
-		destination->notes = NULL;
-	}
-}
 
 void outbox_add_note_locked(struct destination *destination, struct edu_note *note)
 {
@@ -217,9 +217,9 @@ void outbox_share_room_locked(struct outbox *outbox, int64_t room_nid)
 	}
 }
 
-void outbox_destination_free(struct destination *destination)
+static void destination_free(struct destination *destination)
 {
-	outbox_drop_notes_locked(destination, destination->note_n);
+	drop_notes_locked(destination, destination->note_n);
 	mem_free(destination->queue);
 	mem_free(destination->missed);
 	str_free(destination->server);
@@ -244,10 +244,10 @@ void outbox_clear_locked(struct outbox *outbox)
 		struct destination *destination = value;
 		if (destination->flight == NULL) {
 			(void)map_remove(&outbox->destinations, server);
-			outbox_destination_free(destination);
+			destination_free(destination);
 			continue;
 		}
-		outbox_drop_notes_locked(destination, destination->note_n);
+		drop_notes_locked(destination, destination->note_n);
 		mem_free(destination->queue);
 		mem_free(destination->missed);
 		*destination =

@@ -36,7 +36,6 @@ struct packing {
 	size_t edu_n;
 	struct edu_note **notes; /* a reference each */
 	size_t note_n;
-	bool takes_notes;
 };
 
 static struct server_name name_of(const struct flight *flight)

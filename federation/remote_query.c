@@ -35,7 +35,8 @@ static bool is_shown(const struct json_member *field)
 			mxc_parse(field->value.text, &server, &media_id));
 }
 
-struct json remote_profile_check(struct arena *arena, const struct json *answer)
+/* What of a profile may be shown: fields of the form that they have to have. Pure. JSON_OBJECT. */
+static struct json check_profile(struct arena *arena, const struct json *answer)
 {
 	struct json profile = json_object(arena, answer->count);
 	for (size_t i = 0; i < answer->count; i++) {
@@ -69,7 +70,7 @@ static enum err ask_profile(struct federation *federation, struct ctx *ctx, stru
 	if (answer.json.type != JSON_OBJECT) {
 		return fail_cause(ctx, ERR_REMOTE, "a profile is no object");
 	}
-	*out = remote_profile_check(ctx->arena, &answer.json);
+	*out = check_profile(ctx->arena, &answer.json);
 	return ERR_OK;
 }
 
@@ -114,7 +115,8 @@ static void write_token(const struct json *answer, struct str key, struct json_o
 	}
 }
 
-void remote_rooms_write(struct arena *arena, const struct json *answer, struct json_out *out)
+/* Writes what of a page of another server's rooms may be shown. Pure. */
+static void write_rooms(struct arena *arena, const struct json *answer, struct json_out *out)
 {
 	const struct json *chunk = json_at(answer, "chunk");
 	int64_t total = 0;
@@ -147,7 +149,7 @@ static enum err list_rooms(void *self, struct ctx *ctx, struct server_name serve
 		.purpose = ctx->memo,
 	};
 	TRY(fed_ask(ctx, self, &request, &answer, NULL));
-	remote_rooms_write(ctx->arena, &answer.json, out);
+	write_rooms(ctx->arena, &answer.json, out);
 	return ERR_OK;
 }
 

@@ -316,9 +316,3 @@ void park_set_wake_all(struct park_set *set)
 {
 	wake_due(set, INT64_MAX);
 }
-
-size_t park_set_count(struct park_set *set)
-{
-	LOCK_SCOPE(&set->lock);
-	return set->n;
-}

@@ -46,6 +46,4 @@ void park_cancel(struct park *park);
 /** Wakes everything that waits. */
 void park_set_wake_all(struct park_set *set);
 
-size_t park_set_count(struct park_set *set);
-
 #endif

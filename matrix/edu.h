@@ -13,9 +13,6 @@
 /** Writes the event: {"content":{"user_ids":[…]},"type":"m.typing"}. */
 void edu_typing_write(struct json_out *out, const struct str *user_ids, size_t count);
 
-/** The user ids in the content of an m.typing event; what is no user id is left out. */
-size_t edu_typing_read(struct arena *arena, const struct json *content, struct str **out);
-
 /* --- receipts --------------------------------------------------------------------------------- */
 
 enum receipt_type {
@@ -36,9 +33,6 @@ struct receipt {
 	int64_t ts_ms;
 };
 
-/** Whether one takes the place of the other: same user, type and thread. */
-bool receipt_replaces(const struct receipt *receipt, const struct receipt *other);
-
 /**
  * Reads `thread_id` of a client's request.
  *
@@ -49,26 +43,5 @@ bool receipt_replaces(const struct receipt *receipt, const struct receipt *other
  */
 MUST_CHECK bool receipt_thread_read(const struct json *body, bool is_marker, struct str *out,
 	struct field_error *out_error);
-
-/**
- * Receipts of one room as a client may see them: without other users' private ones, and only the
- * last one in the list of each user, type and thread.
- *
- * @param viewer  the client's user
- * @return        count; *out in the arena, sorted by thread (unthreaded first), event, type, user
- * Cost: O(n log n)
- */
-size_t receipts_merge(struct arena *arena, const struct receipt *receipts, size_t count,
-	struct str viewer, struct receipt **out);
-
-/**
- * Writes merged receipts as m.receipt events, one for each thread:
- * {"content":{"$event":{"m.read":{"@user":{"thread_id":"main","ts":1}}}},"type":"m.receipt"},…
- * Values only: the caller has opened the array.
- */
-void receipts_write(struct json_out *out, const struct receipt *merged, size_t count);
-
-/** The receipts in the content of an m.receipt event; what is malformed is left out. */
-size_t receipts_read(struct arena *arena, const struct json *content, struct receipt **out);
 
 #endif

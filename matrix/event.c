@@ -17,12 +17,14 @@ struct reader {
 	struct event *event;
 };
 
-bool event_is_create(struct str type, bool is_state, struct str state_key)
+/* Whether type and state key make it the create event. */
+static bool is_create(struct str type, bool is_state, struct str state_key)
 {
 	return is_state && state_key.n == 0 && str_equals(type, STR("m.room.create"));
 }
 
-struct str event_redacts_of(const struct room_version *version, struct str type,
+/* Which event a m.room.redaction redacts; p == NULL for others and when it names none. */
+static struct str redacts_of(const struct room_version *version, struct str type,
 	const struct json *event, const struct json *content)
 {
 	if (!str_equals(type, STR("m.room.redaction"))) {
@@ -60,7 +62,7 @@ static struct verdict read_content(struct reader *r)
 	if (!r->version->redacts_in_content && redacts != NULL && redacts->type != JSON_STRING) {
 		return verdict_deny("event.redacts", "redacts must be a string");
 	}
-	event->redacts = event_redacts_of(r->version, event->type, event->tree, event->content);
+	event->redacts = redacts_of(r->version, event->type, event->tree, event->content);
 	return verdict_allow();
 }
 
@@ -91,7 +93,7 @@ static struct verdict read_room_id(struct reader *r)
 	struct event *event = r->event;
 	const struct json *room_id = json_at(event->tree, "room_id");
 	if (room_id == NULL && r->version->room_id_is_create_hash &&
-		event_is_create(event->type, event->is_state, event->state_key)) {
+		is_create(event->type, event->is_state, event->state_key)) {
 		return verdict_allow();
 	}
 	struct server_name server;
@@ -353,7 +355,7 @@ struct event *event_load(struct arena *arena, const struct room_version *version
 	for (size_t i = 0; i < json->count; i++) {
 		load_member(arena, event, &json->members[i]);
 	}
-	event->redacts = event_redacts_of(version, event->type, json, event->content);
+	event->redacts = redacts_of(version, event->type, json, event->content);
 	return event;
 }
 

@@ -22,13 +22,6 @@ struct event_id event_id_of_hash(struct arena *arena, const struct room_version 
 /** Version 12: the room that this create event makes. */
 struct room_id event_room_of_create(struct arena *arena, struct event_id create);
 
-/** Whether type and state key make it the create event. */
-bool event_is_create(struct str type, bool is_state, struct str state_key);
-
-/** Which event a m.room.redaction redacts; p == NULL for others and when it names none. */
-struct str event_redacts_of(const struct room_version *version, struct str type,
-	const struct json *event, const struct json *content);
-
 /** Whose event is checked: ours keep to the letter, others' to what servers have always let pass. */
 enum event_maker {
 	EVENT_OF_OURS,

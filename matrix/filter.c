@@ -261,7 +261,8 @@ void event_filter_init(struct event_filter *out)
 	*out = (struct event_filter){.allows_all = true, .limit = FILTER_DEFAULT_LIMIT};
 }
 
-void filter_init(struct filter *out)
+/* The filter that lets everything pass. */
+static void init_filter(struct filter *out)
 {
 	*out = (struct filter){0};
 	event_filter_init(&out->presence);
@@ -276,7 +277,7 @@ bool filter_parse(struct arena *arena, const struct json *definition, struct fil
 	struct field_error *out_error)
 {
 	struct filter filter;
-	filter_init(&filter);
+	init_filter(&filter);
 	struct reader r = {.arena = arena, .section = "", .object = definition, .error = out_error};
 	if (definition->type != JSON_OBJECT) {
 		return bad_field(&r, "filter", "must be an object");

@@ -57,8 +57,6 @@ struct filter {
 	size_t field_count;
 };
 
-/** The filter that lets everything pass. */
-void filter_init(struct filter *out);
 /** The same for one section. */
 void event_filter_init(struct event_filter *out);
 

@@ -12,7 +12,11 @@ static bool is_name(struct str name)
 	return name.n > 0 && name.n <= BACKUP_NAME_MAX_BYTES && str_find_byte(name, '\0') == SIZE_MAX;
 }
 
-bool backup_key_read(const struct json *object, struct str room_id, struct str session_id,
+/*
+ * Reads one KeyBackupData.
+ * @param out_error  M_BAD_JSON, M_INVALID_PARAM (identifiers), M_TOO_LARGE
+ */
+static bool read_key(const struct json *object, struct str room_id, struct str session_id,
 	struct backup_key *out, struct field_error *out_error)
 {
 	struct room_id room;
@@ -68,7 +72,7 @@ static bool read_room(struct arena *arena, const struct json *room, struct str r
 	for (size_t i = 0; i < sessions->count; i++) {
 		struct backup_key key;
 		const struct json_member *member = &sessions->members[i];
-		if (!backup_key_read(&member->value, room_id, member->key, &key, out_error)) {
+		if (!read_key(&member->value, room_id, member->key, &key, out_error)) {
 			return false;
 		}
 		VEC_PUSH(arena, out, key);
@@ -106,7 +110,7 @@ bool backup_keys_read(struct arena *arena, const struct json *body, enum backup_
 		is_good = read_room(arena, body, room_id, &list, out_error);
 		break;
 	case BACKUP_SESSION:
-		is_good = backup_key_read(body, room_id, session_id, &key, out_error);
+		is_good = read_key(body, room_id, session_id, &key, out_error);
 		if (is_good) {
 			VEC_PUSH(arena, &list, key);
 		}
@@ -115,15 +119,4 @@ bool backup_keys_read(struct arena *arena, const struct json *body, enum backup_
 	*out = list.p;
 	*out_count = list.n;
 	return is_good;
-}
-
-bool backup_key_is_better(const struct backup_key *key, const struct backup_key *stored)
-{
-	if (key->is_verified != stored->is_verified) {
-		return key->is_verified;
-	}
-	if (key->first_message_index != stored->first_message_index) {
-		return key->first_message_index < stored->first_message_index;
-	}
-	return key->forwarded_count < stored->forwarded_count;
 }

@@ -24,13 +24,6 @@ struct backup_key {
 	struct str session_data; /**< JSON object as the client wrote it */
 };
 
-/**
- * Reads one KeyBackupData.
- * @param out_error  M_BAD_JSON, M_INVALID_PARAM (identifiers), M_TOO_LARGE
- */
-MUST_CHECK bool backup_key_read(const struct json *object, struct str room_id,
-	struct str session_id, struct backup_key *out, struct field_error *out_error);
-
 /** How much of a backup a request is about. */
 enum backup_scope { BACKUP_ALL, BACKUP_ROOM, BACKUP_SESSION };
 
@@ -43,11 +36,5 @@ enum backup_scope { BACKUP_ALL, BACKUP_ROOM, BACKUP_SESSION };
 MUST_CHECK bool backup_keys_read(struct arena *arena, const struct json *body,
 	enum backup_scope scope, struct str room_id, struct str session_id, struct backup_key **out,
 	size_t *out_count, struct field_error *out_error);
-
-/**
- * Whether a key takes the place of a stored one: verified before unverified, then the lower first message, then forwarded less
- * often. The statement key_backup_put says the same in SQL.
- */
-bool backup_key_is_better(const struct backup_key *key, const struct backup_key *stored);
 
 #endif

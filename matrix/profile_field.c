@@ -10,7 +10,8 @@
 #include "matrix/errcode.h"
 #include "matrix/id.h"
 
-bool identifier_is_namespaced(struct str text)
+/* Whether a text is a Common Namespaced Identifier: [a-z][a-z0-9._-]*, 1 to 255 bytes. */
+static bool is_namespaced(struct str text)
 {
 	if (text.n == 0 || text.n > PROFILE_MAX_KEY_BYTES || text.p[0] < 'a' || text.p[0] > 'z') {
 		return false;
@@ -30,7 +31,7 @@ bool profile_key_check(struct str key, struct field_error *out_error)
 	if (key.n > PROFILE_MAX_KEY_BYTES) {
 		return field_fail(out_error, M_KEY_TOO_LARGE, STR("keyName"), "is longer than 255 bytes");
 	}
-	if (!identifier_is_namespaced(key)) {
+	if (!is_namespaced(key)) {
 		return field_fail(out_error, M_INVALID_PARAM, STR("keyName"),
 			"must start with a-z and contain only a-z, 0-9, '-', '_' and '.'");
 	}

@@ -15,9 +15,6 @@ enum {
 	PROFILE_MAX_URI_BYTES = 1000,
 };
 
-/** Whether a text is a Common Namespaced Identifier: [a-z][a-z0-9._-]*, 1 to 255 bytes. */
-bool identifier_is_namespaced(struct str text);
-
 /** Checks a field's name. Errors: M_KEY_TOO_LARGE, M_INVALID_PARAM. */
 MUST_CHECK bool profile_key_check(struct str key, struct field_error *out_error);
 

@@ -132,12 +132,6 @@ bool relation_edit_is_newer(int64_t ts_ms, struct str event_id, int64_t other_ts
 	return str_compare(event_id, other_event_id) > 0;
 }
 
-bool relation_is_bundled(struct str rel_type)
-{
-	return str_equals(rel_type, STR("m.replace")) || str_equals(rel_type, STR("m.thread")) ||
-		str_equals(rel_type, STR("m.reference"));
-}
-
 bool relation_bundle_is_empty(const struct relation_bundle *bundle)
 {
 	return bundle->edit.p == NULL && bundle->reference_count == 0 && bundle->thread_count == 0;

@@ -86,9 +86,6 @@ struct relation_edit_facts relation_edit_facts_of(const struct event *event);
 bool relation_edit_is_newer(int64_t ts_ms, struct str event_id, int64_t other_ts_ms,
 	struct str other_event_id);
 
-/** Whether children of this type are summed up in their parent's `m.relations`. */
-bool relation_is_bundled(struct str rel_type);
-
 /** What is bundled with one event. A zeroed struct is nothing. */
 struct relation_bundle {
 	struct str edit;              /**< client JSON of the newest valid edit; p == NULL: none */

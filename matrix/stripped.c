@@ -19,19 +19,6 @@ const struct str *stripped_state_types(size_t *out_count)
 	return types;
 }
 
-bool stripped_state_has_type(struct str type, struct str state_key)
-{
-	if (state_key.n > 0) {
-		return false;
-	}
-	for (size_t i = 0; i < COUNT_OF(types); i++) {
-		if (str_equals(types[i], type)) {
-			return true;
-		}
-	}
-	return false;
-}
-
 /* --- ours -------------------------------------------------------------------------------------- */
 
 /* One stripped event; the keys stand in canonical order. */

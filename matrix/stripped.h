@@ -12,9 +12,6 @@
 /** Types of the state events (with empty state key) that belong into it, m.room.create first. Static. */
 const struct str *stripped_state_types(size_t *out_count);
 
-/** Whether a state event is one of those. */
-bool stripped_state_has_type(struct str type, struct str state_key);
-
 /**
  * For clients: a JSON array of stripped events, in the given order.
  * @param events  state events, usually those of stripped_state_types(), then the member events concerned

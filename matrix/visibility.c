@@ -29,11 +29,6 @@ enum visibility visibility_of(const struct event *event)
 	return visibility_parse(json_get_str(event->content, STR("history_visibility")));
 }
 
-struct str visibility_name(enum visibility visibility)
-{
-	return names[visibility];
-}
-
 struct visibility_facts visibility_facts_plain(enum visibility visibility,
 	enum membership membership, bool joined_later)
 {

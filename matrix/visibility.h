@@ -18,8 +18,6 @@ enum visibility {
 enum visibility visibility_parse(struct str text);
 /** What a m.room.history_visibility event sets; NULL: the default. */
 enum visibility visibility_of(const struct event *event);
-/** "shared", …; static. */
-struct str visibility_name(enum visibility visibility);
 
 /**
  * What the decision needs. "At the event" means in the state on which the event stands; the values

@@ -38,7 +38,8 @@ struct str notice_link_make(struct arena *arena, const struct homeserver *hs,
 		STR_ARG(b64_encode_url(arena, text)), STR_ARG(code_of(arena, hs, text)));
 }
 
-bool notice_link_read(struct arena *arena, const struct homeserver *hs, struct str segment,
+/* The path's last segment. In the arena. @return false when this server did not make it */
+static bool read_link(struct arena *arena, const struct homeserver *hs, struct str segment,
 	struct notice_link *out)
 {
 	struct str encoded;
@@ -123,7 +124,7 @@ static enum err get_page(struct call *call)
 	struct notice_link link;
 	struct notice_confirm_row row;
 	struct homeserver *hs = hs_of(call);
-	if (!notice_link_read(call->ctx.arena, hs, call_path(call, "link"), &link)) {
+	if (!read_link(call->ctx.arena, hs, call_path(call, "link"), &link)) {
 		return answer_bad_link(call);
 	}
 	enum err err = store_notice_confirm_show(&call->ctx, hs->db, link.notice_id, link.due_at_ms,
@@ -139,7 +140,7 @@ static enum err post_page(struct call *call)
 {
 	struct notice_link link;
 	struct homeserver *hs = hs_of(call);
-	if (!notice_link_read(call->ctx.arena, hs, call_path(call, "link"), &link)) {
+	if (!read_link(call->ctx.arena, hs, call_path(call, "link"), &link)) {
 		return answer_bad_link(call);
 	}
 	enum err err = store_notice_confirm(&call->ctx, hs->db, link.notice_id, link.due_at_ms,

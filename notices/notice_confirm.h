@@ -22,9 +22,6 @@ struct notice_link {
 /** The whole address, in the arena; needs public_base_url. */
 struct str notice_link_make(struct arena *arena, const struct homeserver *hs,
 	const struct notice_link *link);
-/** The path's last segment. In the arena. @return false when this server did not make it */
-MUST_CHECK bool notice_link_read(struct arena *arena, const struct homeserver *hs,
-	struct str segment, struct notice_link *out);
 
 /** call->service is the struct homeserver. */
 extern const struct route notice_confirm_routes[];

@@ -164,7 +164,8 @@ static bool wants_quotes(struct str value)
 	return false;
 }
 
-void notice_csv_add(struct buf *out, struct str value)
+/* One value of it. Pure. */
+static void add_csv(struct buf *out, struct str value)
 {
 	bool is_quoted = wants_quotes(value);
 	buf_add(out, is_quoted ? STR("\"") : STR(""));
@@ -180,7 +181,7 @@ static void add_line(struct buf *out, const struct str *values, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		buf_add(out, i > 0 ? STR(",") : STR(""));
-		notice_csv_add(out, values[i]);
+		add_csv(out, values[i]);
 	}
 	buf_add_lit(out, "\r\n");
 }

@@ -68,8 +68,6 @@ MUST_CHECK enum err notice_seen_list(struct ctx *ctx, struct db *db, int64_t not
  */
 void notice_seen_csv(struct arena *arena, const struct notice_seen *seen, enum notice_level below,
 	bool is_bom, struct buf *out);
-/** One value of it. Pure. */
-void notice_csv_add(struct buf *out, struct str value);
 
 /** A moment as a clock shows it: "2026-11-30 07:00"; "" for 0. In the arena. */
 struct str notice_time_text(struct arena *arena, struct zone *clock, int64_t at_ms);

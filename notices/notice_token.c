@@ -49,7 +49,8 @@ enum err notice_token_make(struct ctx *ctx, const struct account_desk *desk,
 	return store_notice_token_insert(ctx, desk->db, hash_of(ctx, *out_token), &row, &token_id);
 }
 
-enum err notice_token_check(struct ctx *ctx, struct db *db, struct str token, bool is_hook,
+/* Whose token it is. Errors: DENIED 401 M_UNKNOWN_TOKEN; STORE. Cost: one round trip, so that a revoked one ends at once. */
+static enum err check_token(struct ctx *ctx, struct db *db, struct str token, bool is_hook,
 	struct notice_token_row *out)
 {
 	enum err err = token.n == 0
@@ -146,7 +147,7 @@ enum err notice_authenticate(struct call *call)
 			"A token for notices is needed: Authorization: Bearer bnt_…");
 	}
 	TRY(ctx_may_wait(ctx));
-	TRY(notice_token_check(ctx, hs_of(call)->db, shown, is_hook, &token));
+	TRY(check_token(ctx, hs_of(call)->db, shown, is_hook, &token));
 	set_principal(call, &token);
 	return ERR_OK;
 }

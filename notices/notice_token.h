@@ -28,9 +28,6 @@ struct notice_token_wish {
  */
 MUST_CHECK enum err notice_token_make(struct ctx *ctx, const struct account_desk *desk,
 	const struct notice_token_wish *wish, struct str *out_token);
-/** Whose token it is. Errors: DENIED 401 M_UNKNOWN_TOKEN; STORE. Cost: one round trip, so that a revoked one ends at once. */
-MUST_CHECK enum err notice_token_check(struct ctx *ctx, struct db *db, struct str token,
-	bool is_hook, struct notice_token_row *out);
 /** Errors: MISSING M_NOT_FOUND; STORE */
 MUST_CHECK enum err notice_token_revoke(struct ctx *ctx, struct db *db, int64_t token_id);
 /** Whether it may post to a target, given as a whole room id or alias. */

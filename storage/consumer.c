@@ -63,14 +63,3 @@ enum err store_consumer_move_in(struct ctx *ctx, struct tx *tx, struct str name,
 {
 	return tx_query(ctx, tx, STMT_CONSUMER_MOVE, MOVE_ARGS(name, from, to), NULL);
 }
-
-void store_consumer_move_write(struct write *write, struct str name, int64_t from, int64_t to)
-{
-	write_add(write, STMT_CONSUMER_MOVE, DB_ARGS(db_text(name), db_bigint(from), db_bigint(to)));
-}
-
-enum err store_consumer_reset_in(struct ctx *ctx, struct tx *tx, struct str name, int64_t position)
-{
-	return tx_query(ctx, tx, STMT_CONSUMER_RESET, DB_ARGS(db_text(name), db_bigint(position)),
-		NULL);
-}

@@ -5,7 +5,7 @@
 #define BELFRY_STORAGE_CONSUMER_H
 
 #include "storage/db.h"
-#include "storage/writer.h"
+#include "storage/db.h"
 
 /** Connections for leases: one, with which all of them end. It goes where `db` goes (fence.h), which outlives it. */
 struct db *store_leases_create(struct db *db);
@@ -39,11 +39,5 @@ MUST_CHECK enum err store_consumer_skip(struct ctx *ctx, struct db *db, struct s
 /** The same within a transaction that writes what the consumer makes. */
 MUST_CHECK enum err store_consumer_move_in(struct ctx *ctx, struct tx *tx, struct str name,
 	int64_t from, int64_t to);
-/** The same within a write. */
-void store_consumer_move_write(struct write *write, struct str name, int64_t from, int64_t to);
-
-/** Puts a consumer elsewhere: it does its work anew from there. In a transaction of the holder of the lease. */
-MUST_CHECK enum err store_consumer_reset_in(struct ctx *ctx, struct tx *tx, struct str name,
-	int64_t position);
 
 #endif

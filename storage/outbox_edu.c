@@ -87,11 +87,6 @@ enum err store_outbox_edus_delete(struct ctx *ctx, struct db *db, struct str ser
 		DB_ARGS(db_text(server), db_bigints(edu_ids, count)), NULL);
 }
 
-enum err store_outbox_edus_drop(struct ctx *ctx, struct db *db, struct str server)
-{
-	return db_exec(ctx, db, STMT_OUTBOX_EDUS_DROP, DB_ARGS(db_text(server)), NULL);
-}
-
 enum err store_outbox_edus_trim(struct ctx *ctx, struct db *db, struct str server, int64_t kept,
 	int64_t *out_dropped)
 {

@@ -28,8 +28,6 @@ MUST_CHECK enum err store_outbox_edus_by_id(struct ctx *ctx, struct db *db, stru
 	const int64_t *edu_ids, size_t count, struct outbox_edu_row **out, size_t *out_count);
 MUST_CHECK enum err store_outbox_edus_delete(struct ctx *ctx, struct db *db, struct str server,
 	const int64_t *edu_ids, size_t count);
-/** All of a destination go. */
-MUST_CHECK enum err store_outbox_edus_drop(struct ctx *ctx, struct db *db, struct str server);
 /** Of a destination the newest `kept` stay. */
 MUST_CHECK enum err store_outbox_edus_trim(struct ctx *ctx, struct db *db, struct str server,
 	int64_t kept, int64_t *out_dropped);

@@ -67,15 +67,6 @@ enum err account_create(struct ctx *ctx, const struct account_desk *desk, struct
 	return ERR_OK;
 }
 
-enum err account_find(struct ctx *ctx, const struct account_desk *desk, struct str name,
-	struct account_row *out)
-{
-	struct str user_id = local_user_id(ctx->arena, name, desk->settings->server_name);
-	enum err err =
-		user_id.p != NULL ? store_account_find(ctx, desk->db, user_id, out) : ERR_MISSING;
-	return err == ERR_MISSING ? refuse_missing(ctx, name) : err;
-}
-
 enum err account_list(struct ctx *ctx, const struct account_desk *desk, struct str after,
 	int64_t limit, struct account_row **out, size_t *out_count)
 {

@@ -34,9 +34,8 @@ MUST_CHECK enum err account_create(struct ctx *ctx, const struct account_desk *d
 /** A password that nobody has to think up: 20 characters, more where the policy asks for more; in the arena. */
 struct str account_random_password(struct ctx *ctx, const struct account_desk *desk);
 
-/** Errors of those that name an account: MISSING M_NOT_FOUND (a deactivated one counts as none to change); STORE. */
-MUST_CHECK enum err account_find(struct ctx *ctx, const struct account_desk *desk, struct str name,
-	struct account_row *out);
+/* Errors of those that name an account: MISSING M_NOT_FOUND (a deactivated one counts as none to change); STORE. */
+
 /** Ends all sessions too. Errors: also INPUT M_WEAK_PASSWORD, M_INVALID_PARAM; DENIED M_FORBIDDEN (a sender of notices). */
 MUST_CHECK enum err account_set_password(struct ctx *ctx, const struct account_desk *desk,
 	struct str name, struct str password);

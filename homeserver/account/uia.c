@@ -43,11 +43,6 @@ const struct uia_flows uia_flows_reset = {.flows = &email_flow,
 
 /* --- stages ------------------------------------------------------------------------------------------ */
 
-struct str uia_stage_name(enum uia_stage stage)
-{
-	return stage_names[stage];
-}
-
 bool uia_stage_parse(struct str name, enum uia_stage *out)
 {
 	for (size_t i = 0; i < UIA_STAGE_COUNT; i++) {

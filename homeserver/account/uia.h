@@ -104,8 +104,6 @@ MUST_CHECK enum err uia_session_complete(struct ctx *ctx, struct homeserver *hs,
 
 /* --- parts, for tests --------------------------------------------------------------------------- */
 
-/** "m.login.password", …; static. */
-struct str uia_stage_name(enum uia_stage stage);
 /** @return false for words that are no stage here */
 MUST_CHECK bool uia_stage_parse(struct str name, enum uia_stage *out);
 

@@ -36,9 +36,6 @@ struct push_rules {
  */
 MUST_CHECK enum err push_rules_get(struct ctx *ctx, struct homeserver *hs, struct user_id user,
 	struct push_rules *out);
-/** The same without asking the database. @return false when they are not in memory */
-MUST_CHECK bool push_rules_peek(struct arena *arena, struct homeserver *hs, struct user_id user,
-	struct push_rules *out);
 
 /** The whole set, also of a user who changed nothing: then it is made in the arena. */
 struct push_ruleset push_rules_set(struct arena *arena, const struct push_rules *rules,

@@ -202,16 +202,6 @@ enum err push_rules_get(struct ctx *ctx, struct homeserver *hs, struct user_id u
 	return ERR_OK;
 }
 
-bool push_rules_peek(struct arena *arena, struct homeserver *hs, struct user_id user,
-	struct push_rules *out)
-{
-	const struct push_entry *entry = find_loaded(arena, hs->push, user);
-	if (entry != NULL) {
-		*out = rules_of(entry);
-	}
-	return entry != NULL;
-}
-
 struct str push_rules_content(struct arena *arena, const struct push *push, struct user_id user,
 	struct str stored)
 {

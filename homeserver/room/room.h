@@ -128,9 +128,6 @@ struct rooms {
 	_Atomic int64_t loaded; /**< rooms with content */
 };
 
-/** Static text of a membership, so that it can be kept without a copy; NULL for unknown words. */
-const char *membership_static(struct str membership);
-
 /** "type\0state_key" in the arena. */
 struct str state_slot_key(struct arena *arena, struct str type, struct str state_key);
 

@@ -34,7 +34,8 @@ bool room_premise_holds(struct room *room, const struct room_intent *intent)
 	return premise->position == (slot != NULL ? slot->event_position : 0);
 }
 
-enum err room_premise_gone(struct ctx *ctx)
+/* Errors: CONFLICT M_BAD_STATE, always. */
+static enum err premise_gone(struct ctx *ctx)
 {
 	return fail(ctx, ERR_CONFLICT, M_BAD_STATE, "The room has changed meanwhile; try again");
 }
@@ -350,7 +351,7 @@ enum err room_add(struct ctx *ctx, struct homeserver *hs, struct room *room,
 		}
 	}
 	if (err == ERR_CONFLICT && obstacle.is_outdated) {
-		return room_premise_gone(ctx);
+		return premise_gone(ctx);
 	}
 	if (err == ERR_CONFLICT) {
 		return fail(ctx, ERR_TIMEOUT, M_UNKNOWN, "The room is busy; try again");

@@ -47,7 +47,8 @@ void room_builder_fini(struct room_builder *builder)
 
 /* --- state as the next event sees it --------------------------------------------------------------------- */
 
-enum err room_builder_state(struct room_builder *builder, struct str type, struct str state_key,
+/* Event as committed, or built so far. *out NULL: there is no such state. Errors: STORE */
+static enum err state_of(struct room_builder *builder, struct str type, struct str state_key,
 	const struct event **out)
 {
 	*out = state_map_get(&builder->overlay, type, state_key);
@@ -74,14 +75,14 @@ static enum err gather_auth_state(struct room_builder *builder, const struct roo
 	VEC(struct str) hashes = {0};
 	for (size_t i = 0; i < n; i++) {
 		const struct event *event;
-		TRY(room_builder_state(builder, keys[i].type, keys[i].state_key, &event));
+		TRY(state_of(builder, keys[i].type, keys[i].state_key, &event));
 		if (event != NULL && state_map_put(state, event) == NULL) {
 			VEC_PUSH(ctx->arena, &ids, event->event_id);
 			VEC_PUSH(ctx->arena, &hashes, event_reference_text(ctx->arena, event));
 		}
 	}
 	const struct event *create;
-	TRY(room_builder_state(builder, STR("m.room.create"), STR(""), &create));
+	TRY(state_of(builder, STR("m.room.create"), STR(""), &create));
 	if (create != NULL) {
 		(void)state_map_put(state, create);
 	}
@@ -294,8 +295,8 @@ static enum err count_unread(struct room_builder *builder, struct built_event *b
 	built->row.thread_root = find_thread_root(builder, event);
 	const struct event *levels;
 	const struct event *create;
-	TRY(room_builder_state(builder, STR("m.room.power_levels"), STR(""), &levels));
-	TRY(room_builder_state(builder, STR("m.room.create"), STR(""), &create));
+	TRY(state_of(builder, STR("m.room.power_levels"), STR(""), &levels));
+	TRY(state_of(builder, STR("m.room.create"), STR(""), &create));
 	struct state_map power;
 	state_map_init(&power, ctx->arena);
 	if (levels != NULL) {
@@ -337,13 +338,13 @@ static enum err make_stripped(struct room_builder *builder, struct built_event *
 	VEC(const struct event *) events = {0};
 	for (size_t i = 0; i < type_count; i++) {
 		const struct event *event;
-		TRY(room_builder_state(builder, types[i], STR(""), &event));
+		TRY(state_of(builder, types[i], STR(""), &event));
 		if (event != NULL) {
 			VEC_PUSH(builder->ctx->arena, &events, event);
 		}
 	}
 	const struct event *inviter;
-	TRY(room_builder_state(builder, STR("m.room.member"), built->event->sender.s, &inviter));
+	TRY(state_of(builder, STR("m.room.member"), built->event->sender.s, &inviter));
 	if (inviter != NULL && !str_equals(built->event->sender.s, built->event->state_key)) {
 		VEC_PUSH(builder->ctx->arena, &events, inviter);
 	}
@@ -397,8 +398,8 @@ static enum err may_redact(struct room_builder *builder, const struct event *red
 {
 	const struct event *levels;
 	const struct event *create;
-	TRY(room_builder_state(builder, STR("m.room.power_levels"), STR(""), &levels));
-	TRY(room_builder_state(builder, STR("m.room.create"), STR(""), &create));
+	TRY(state_of(builder, STR("m.room.power_levels"), STR(""), &levels));
+	TRY(state_of(builder, STR("m.room.create"), STR(""), &create));
 	*out = room_may_redact(builder->ctx->arena, redaction, target, levels, create);
 	return ERR_OK;
 }

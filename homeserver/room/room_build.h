@@ -70,9 +70,6 @@ MUST_CHECK enum err room_builder_take(struct room_builder *builder, const struct
 /** Builds and authorises what room_builder_add() would, without keeping it. Errors: the same */
 MUST_CHECK enum err room_builder_draft(struct room_builder *builder,
 	const struct room_intent *intent, const struct event **out);
-/** Event as committed, or built so far. *out NULL: there is no such state. Errors: STORE */
-MUST_CHECK enum err room_builder_state(struct room_builder *builder, struct str type,
-	struct str state_key, const struct event **out);
 /** JSON array of event ids. */
 struct str room_extremities_text(struct arena *arena, const struct event_id *ids, size_t count);
 /** Reads such a text. Errors: INTERNAL */

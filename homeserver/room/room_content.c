@@ -15,7 +15,8 @@
 
 enum { SETTLE_WAIT_MS = 10000 };
 
-const char *membership_static(struct str membership)
+/* Static text of a membership, so that it can be kept without a copy; NULL for unknown words. */
+static const char *static_membership(struct str membership)
 {
 	static const char *const words[] = {"join", "invite", "leave", "ban", "knock"};
 	for (size_t i = 0; i < COUNT_OF(words); i++) {
@@ -133,7 +134,7 @@ static void put_state(struct room_content *content, struct str type, struct str 
 	struct state_slot *slot = slot_at(content, type, state_key);
 	count_member(content, slot, -1);
 	slot->membership =
-		str_equals(type, STR("m.room.member")) ? membership_static(membership) : NULL;
+		str_equals(type, STR("m.room.member")) ? static_membership(membership) : NULL;
 	count_member(content, slot, 1);
 	slot->from_position = from_position;
 	slot->event_position = event_position;

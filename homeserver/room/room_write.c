@@ -110,7 +110,7 @@ static bool is_remote(const struct room_commit *commit)
 	return !hs_is_local(commit->hs, commit->events[0].event->sender.s);
 }
 
-void room_commit_done(struct room_commit *commit, int64_t first_position)
+static void commit_done(struct room_commit *commit, int64_t first_position)
 {
 	if (commit->successor != NULL) {
 		room_commit_new_done(commit->successor, first_position);
@@ -136,7 +136,7 @@ void room_commit_done(struct room_commit *commit, int64_t first_position)
 }
 
 /* What the room is now is in the database only. */
-void room_commit_failed(struct room_commit *commit)
+static void commit_failed(struct room_commit *commit)
 {
 	struct room *room = commit->room;
 	lock_take(&room->lock);
@@ -382,7 +382,8 @@ static bool is_only_pending(struct room *room)
 	return room->pending == 1;
 }
 
-void room_head_advance(struct room_builder *builder)
+/* The head moves on at once, so that the next event is built on these. The caller has the turn; the write is pending. */
+static void advance_head(struct room_builder *builder)
 {
 	struct room *room = builder->room;
 	struct room_head *head = &room->head;
@@ -428,12 +429,12 @@ enum err room_write_successor(struct room_builder *old, const struct room_succes
 
 static void on_committed(void *data, int64_t first_position)
 {
-	room_commit_done(data, first_position);
+	commit_done(data, first_position);
 }
 
 static void on_failed(void *data)
 {
-	room_commit_failed(data);
+	commit_failed(data);
 }
 
 void room_submit(struct room_builder *builder, struct write *write, size_t base)
@@ -452,7 +453,7 @@ void room_submit(struct room_builder *builder, struct write *write, size_t base)
 	lock_take(&builder->room->lock);
 	builder->room->pending++;
 	lock_give(&builder->room->lock);
-	room_head_advance(builder);
+	advance_head(builder);
 	writer_submit(builder->hs->writer, write);
 }
 

@@ -45,8 +45,6 @@ MUST_CHECK enum err room_require_resident(struct ctx *ctx, struct room *room);
 
 /** Whether what the intent rests on is the room's state still; the caller has the turn, and its content is loaded. From memory. */
 bool room_premise_holds(struct room *room, const struct room_intent *intent);
-/** Errors: CONFLICT M_BAD_STATE, always. */
-MUST_CHECK enum err room_premise_gone(struct ctx *ctx);
 
 /**
  * What room_add() would make of an intent: authorised and signed, not stored; nothing of the room changes. Waits for the turn.
@@ -63,14 +61,7 @@ bool room_changes_the_past(const struct room_builder *builder);
  */
 void room_submit(struct room_builder *builder, struct write *write, size_t base);
 
-/** The head moves on at once, so that the next event is built on these. The caller has the turn; the write is pending. */
-void room_head_advance(struct room_builder *builder);
-
-/*
- * On the writer's thread, for a room that goes on, and for a new one.
- */
-void room_commit_done(struct room_commit *commit, int64_t first_position);
-void room_commit_failed(struct room_commit *commit);
+/** On the writer's thread, for a new room. */
 void room_commit_new_done(struct room_commit *commit, int64_t first_position);
 
 #endif

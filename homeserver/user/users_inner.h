@@ -95,8 +95,6 @@ MUST_CHECK enum err user_load_rooms(struct ctx *ctx, struct homeserver *hs, stru
 
 /** Drops those who ended by their deadline. User's lock held. */
 void user_prune_waiters_locked(struct user *user);
-/** Moves the user's waiting requests to a list. */
-void user_take_waiters(struct user *user, struct waiters *out);
 /** The same for everybody who listens to a room. */
 void users_take_waiters_of_room(struct users *users, struct room *room, struct arena *arena,
 	struct waiters *out);

@@ -43,7 +43,8 @@ void user_wait(struct user *user, struct park *park)
 	}
 }
 
-void user_take_waiters(struct user *user, struct waiters *out)
+/* Moves the user's waiting requests to a list. */
+static void take_waiters(struct user *user, struct waiters *out)
 {
 	LOCK_SCOPE(&user->lock);
 	size_t n = user->waiter_n;
@@ -69,7 +70,7 @@ void waiters_wake(struct waiters *waiters)
 void user_wake(struct user *user)
 {
 	struct waiters waiters = {0};
-	user_take_waiters(user, &waiters);
+	take_waiters(user, &waiters);
 	waiters_wake(&waiters);
 	mem_free(waiters.p);
 }
@@ -80,7 +81,7 @@ void users_take_waiters_of_room(struct users *users, struct room *room, struct a
 	struct user **listeners;
 	size_t n = room_listeners(users->hs->rooms, room, arena, &listeners);
 	for (size_t i = 0; i < n; i++) {
-		user_take_waiters(listeners[i], out);
+		take_waiters(listeners[i], out);
 		user_unref(listeners[i]);
 	}
 }
@@ -90,7 +91,7 @@ static void take_all_waiters(struct users *users, struct waiters *out)
 	size_t n;
 	struct user **all = users_list(users, INT64_MAX, &n);
 	for (size_t i = 0; i < n; i++) {
-		user_take_waiters(all[i], out);
+		take_waiters(all[i], out);
 		user_unref(all[i]);
 	}
 	mem_free(all);
@@ -123,7 +124,7 @@ static void take_waiters_of_ids(struct users *users)
 	for (size_t i = 0; i < users->told_id_n; i++) {
 		struct user *user = users_find_active(users, users->told_ids[i]);
 		if (user != NULL) {
-			user_take_waiters(user, &users->waiters);
+			take_waiters(user, &users->waiters);
 			user_unref(user);
 		}
 		str_free(users->told_ids[i]);
@@ -187,7 +188,7 @@ void users_published(struct users *users)
 	}
 	users->told_room_n = 0;
 	for (size_t i = 0; i < users->told_user_n; i++) {
-		user_take_waiters(users->told_users[i], &users->waiters);
+		take_waiters(users->told_users[i], &users->waiters);
 		user_unref(users->told_users[i]);
 	}
 	users->told_user_n = 0;

@@ -22,7 +22,3 @@ WITH unflushed AS MATERIALIZED (
 	WHERE name = $1 AND position = $2 AND u.value IS NOT NULL RETURNING 1
 )
 SELECT 1 / count(*) FROM moved;
-
--- name: consumer_reset
--- One row. Index: consumers_pkey.
-UPDATE consumers SET position = $2 WHERE name = $1;

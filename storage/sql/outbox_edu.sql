@@ -36,10 +36,6 @@ ON CONFLICT (server, key) DO UPDATE SET edu_id = DEFAULT, content = excluded.con
 -- EDUs of a destination that have arrived. Index: outbox_edus_pkey.
 DELETE FROM outbox_edus WHERE server = $1 AND edu_id = ANY($2::bigint[]);
 
--- name: outbox_edus_drop
--- All of a destination. Index: outbox_edus_pkey.
-DELETE FROM outbox_edus WHERE server = $1;
-
 -- name: outbox_edus_trim
 -- Of a destination's EDUs the newest $2 stay. Index: outbox_edus_pkey.
 DELETE FROM outbox_edus WHERE server = $1 AND edu_id <= (

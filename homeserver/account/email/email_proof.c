@@ -22,7 +22,8 @@ bool email_is_on(const struct homeserver *hs)
 
 /* --- what is asked --------------------------------------------------------------------------------------- */
 
-bool email_secret_is_valid(struct str text)
+/* Whether a client's secret, or a session id, has the grammar: 1 to 255 of 0-9 a-z A-Z . = _ - */
+static bool is_secret(struct str text)
 {
 	bool is_good = text.n > 0 && text.n <= SECRET_MAX_BYTES;
 	for (size_t i = 0; i < text.n; i++) {
@@ -55,7 +56,7 @@ static enum err check_ask(struct ctx *ctx, const struct homeserver *hs, const st
 		return fail(ctx, ERR_INPUT, M_THREEPID_MEDIUM_NOT_SUPPORTED,
 			"This server confirms no e-mail addresses");
 	}
-	if (!email_secret_is_valid(ask->client_secret)) {
+	if (!is_secret(ask->client_secret)) {
 		return fail(ctx, ERR_INPUT, M_INVALID_PARAM,
 			"'client_secret' must have 1 to 255 characters of 0-9 a-z A-Z . = _ -");
 	}
@@ -183,7 +184,7 @@ enum err email_proof_use(struct ctx *ctx, struct homeserver *hs, enum email_purp
 	struct str sid, struct str client_secret, struct email_validation_row *out)
 {
 	enum err err = ERR_MISSING;
-	if (email_secret_is_valid(sid)) {
+	if (is_secret(sid)) {
 		err = store_email_validation_take(ctx, hs->db, purpose, sid,
 			token_hash(ctx->arena, client_secret), clock_wall_ms(&hs->clock), out);
 	}

@@ -58,8 +58,6 @@ MUST_CHECK enum err email_proof_use(struct ctx *ctx, struct homeserver *hs,
 	enum email_purpose purpose, struct str sid, struct str client_secret,
 	struct email_validation_row *out);
 
-/** Whether a client's secret, or a session id, has the grammar: 1 to 255 of 0-9 a-z A-Z . = _ - */
-bool email_secret_is_valid(struct str text);
 /** Whether a validation may lead there: an http or https URL below one of the configured beginnings. */
 bool email_next_link_is_allowed(struct conf_list allowed, struct str url);
 

@@ -87,7 +87,8 @@ static struct oidc *find(const struct homeserver *hs, struct str id)
 
 /* --- addresses ------------------------------------------------------------------------------------------- */
 
-bool sso_client_is_trusted(struct conf_list clients, struct str url)
+/* Whether an address begins with one of the list, as a whole host and path segment. */
+static bool is_trusted_client(struct conf_list clients, struct str url)
 {
 	for (size_t i = 0; i < clients.n; i++) {
 		if (web_page_url_is_below(url, clients.items[i])) {
@@ -325,7 +326,7 @@ static enum err finish_login(struct ctx *ctx, struct homeserver *hs,
 	struct str own = sso_own_login_page(ctx->arena, hs);
 	out->url = sso_url_with_token(ctx->arena, out->client, token);
 	out->is_trusted = web_page_url_is_below(out->client, own) ||
-		sso_client_is_trusted(hs->settings.account.sso_clients, out->client);
+		is_trusted_client(hs->settings.account.sso_clients, out->client);
 	return ERR_OK;
 }
 

@@ -87,7 +87,5 @@ struct str sso_stage_url(struct arena *arena, const struct homeserver *hs,
 
 /** The address with `loginToken` as its only parameter of that name; in the arena. */
 struct str sso_url_with_token(struct arena *arena, struct str url, struct str token);
-/** Whether an address begins with one of the list, as a whole host and path segment. */
-bool sso_client_is_trusted(struct conf_list clients, struct str url);
 
 #endif

@@ -242,24 +242,6 @@ static void may_sign__each_pair__as_the_specification_says(void **state)
 	assert_true(key_may_sign(KEY_DEVICE, KEY_DEVICE, true, true));
 }
 
-static void backup_key__two_of_a_session__better_by_the_three_rules(void **state)
-{
-	(void)state;
-	const struct backup_key stored = {.first_message_index = 5, .forwarded_count = 5};
-	struct backup_key other = stored;
-	assert_false(backup_key_is_better(&other, &stored));
-	other =
-		(struct backup_key){.first_message_index = 9, .forwarded_count = 9, .is_verified = true};
-	assert_true(backup_key_is_better(&other, &stored));
-	assert_false(backup_key_is_better(&stored, &other));
-	other = (struct backup_key){.first_message_index = 4, .forwarded_count = 9};
-	assert_true(backup_key_is_better(&other, &stored));
-	assert_false(backup_key_is_better(&stored, &other));
-	other = (struct backup_key){.first_message_index = 5, .forwarded_count = 4};
-	assert_true(backup_key_is_better(&other, &stored));
-	assert_false(backup_key_is_better(&stored, &other));
-}
-
 int main(void)
 {
 #define KEY_TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
@@ -274,7 +256,6 @@ int main(void)
 		KEY_TEST(cross_key__called_like_itself__taken),
 		KEY_TEST(cross_usage__names__both_ways),
 		KEY_TEST(may_sign__each_pair__as_the_specification_says),
-		KEY_TEST(backup_key__two_of_a_session__better_by_the_three_rules),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

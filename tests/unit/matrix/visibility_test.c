@@ -128,8 +128,12 @@ static void visibility_of__unknown_values__shared(void **state)
 		const struct event event = event_of(arena, "m.room.history_visibility", "", odd[i]);
 		assert_int_equal(visibility_of(&event), VISIBILITY_SHARED);
 	}
-	for (int v = 0; v <= 3; v++) {
-		assert_int_equal(visibility_parse(visibility_name((enum visibility)v)), v);
+	static const char *const names[] = {[VISIBILITY_SHARED] = "shared",
+		[VISIBILITY_INVITED] = "invited",
+		[VISIBILITY_JOINED] = "joined",
+		[VISIBILITY_WORLD_READABLE] = "world_readable"};
+	for (size_t v = 0; v < COUNT_OF(names); v++) {
+		assert_int_equal(visibility_parse(str_of(names[v])), v);
 	}
 	for (int m = MEMBERSHIP_INVITE; m <= MEMBERSHIP_BAN; m++) {
 		assert_int_equal(membership_parse(membership_name((enum membership)m)), m);
