@@ -200,6 +200,20 @@ class Checks(Folder):
         self.write("matrix/event.c", "int f(int version)\n{\n\treturn version >= 6;\n}\n")
         self.finds("check-names", "struct room_version")
 
+    def test_names__function_of_a_header__used_elsewhere_or_found(self):
+        self.write("base/str.h", "int f(void);\nint g(void);\n#define G() g()\nint h(int a,\n\tint b);\n")
+        self.write("base/str.c", "int f(void)\n{\n}\nint g(void)\n{\n}\nint h(int a, int b)\n{\n}\n")
+        self.write("matrix/event.c", "/* f() */ int i(void)\n{\n\treturn h(1, 2);\n}\n")
+        self.finds("check-names", "nobody calls f()")
+        self.write("tests/unit/base/a_test.c", "int t(void)\n{\n\treturn f();\n}\n")
+        self.finds("check-names", "nobody calls f()")
+        self.write("base/str.c", "int f(void)\n{\n}\nint g(void)\n{\n\treturn f();\n}\nint h(int a, int b)\n{\n}\n")
+        self.passes("check-names")
+        self.write("tests/unit/base/a_test.c", "")
+        self.finds("check-names", "f() can be static")
+        self.write("matrix/event.c", "int i(void)\n{\n\treturn f() + h(1, 2);\n}\n")
+        self.passes("check-names")
+
     def test_names__machine_path__found(self):
         self.write("docs/x.md", "see /" + "home/somebody/notes\n")
         self.finds("check-names", "somebody's machine")
@@ -221,10 +235,10 @@ class Checks(Folder):
 
     def test_sizes__long_function__found(self):
         body = "\ta();\n"
-        self.write("base/str.c", "int f(void)\n{\n" + body * 150 + "}\n")
+        self.write("base/str.c", "int f(void)\n{\n" + body * 80 + "}\n")
         self.passes("check-sizes")
-        self.write("base/str.c", "int f(void)\n{\n" + body * 151 + "}\n")
-        self.finds("check-sizes", "151 lines")
+        self.write("base/str.c", "int f(void)\n{\n" + body * 81 + "}\n")
+        self.finds("check-sizes", "81 lines")
 
     def test_sizes__readme_of_a_folder_of_many__leads_to_each(self):
         names = ["file%d" % number for number in range(13)]
