@@ -133,7 +133,10 @@ static enum err look_outside(struct news_run *run, const struct user_room *entry
 static void need_nids(struct news_run *run)
 {
 	if (run->nids == NULL) {
-		run->nids = joined_nids(run->ctx->arena, run->span->rooms, run->span->room_n, &run->nid_n);
+		struct user_room *rooms;
+		size_t n;
+		user_rooms(run->span->user, run->ctx->arena, &rooms, &n);
+		run->nids = joined_nids(run->ctx->arena, rooms, n, &run->nid_n);
 	}
 }
 

@@ -41,7 +41,8 @@ MUST_CHECK enum err device_lists_settle(struct ctx *ctx, struct homeserver *hs);
 /** What a user hears of. */
 struct list_span {
 	struct str user_id;
-	const struct user_room *rooms; /**< all of the user */
+	struct user *user;
+	const struct user_room *rooms; /**< of the user, in which something happened since */
 	size_t room_n;
 	int64_t since;
 	int64_t up_to;

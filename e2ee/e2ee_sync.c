@@ -60,7 +60,7 @@ enum err e2ee_sync_load(struct ctx *ctx, struct homeserver *hs, const struct e2e
 	if (ask->is_initial) {
 		return ERR_OK;
 	}
-	const struct list_span span = {ask->who->user.s, ask->rooms, ask->room_n, ask->since,
+	const struct list_span span = {ask->who->user.s, ask->user, ask->rooms, ask->room_n, ask->since,
 		ask->up_to};
 	struct list_news lists;
 	TRY(device_lists_news(ctx, hs, &span, &lists));

@@ -98,16 +98,16 @@ static enum err get_changes(struct call *call)
 	struct homeserver *hs = hs_of(call);
 	struct token from;
 	struct token to;
-	struct user *user;
 	struct list_span span = {.user_id = principal_of(call)->user.s};
 	struct list_news news;
 	struct user_room *rooms;
 	TRY(read_token(call, "from", &from));
 	TRY(read_token(call, "to", &to));
-	TRY(users_get(&call->ctx, hs, span.user_id, &user));
+	TRY(users_get(&call->ctx, hs, span.user_id, &span.user));
 	span.since = from.position;
 	span.up_to = writer_position(hs->writer);
-	user_rooms(user, call->ctx.arena, &rooms, &span.room_n);
+	user_rooms_since(span.user, call->ctx.arena, (struct rooms_since){span.since, INT64_MAX},
+		&rooms, &span.room_n);
 	span.rooms = rooms;
 	TRY(device_lists_news(&call->ctx, hs, &span, &news));
 	struct json_out *out = reply_json(call, 200);

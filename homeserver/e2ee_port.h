@@ -13,7 +13,8 @@ struct user_room;
 /** What a sync asks the encryption layer: everything in (since, up_to]. */
 struct e2ee_ask {
 	const struct principal *who;
-	const struct user_room *rooms; /**< all of the user */
+	struct user *user;
+	const struct user_room *rooms; /**< in which something happened since */
 	size_t room_n;
 	bool is_initial; /**< no device lists, no deletion */
 	int64_t since;

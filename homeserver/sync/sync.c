@@ -5,6 +5,8 @@
 #include "homeserver/typing/typing.h"
 #include "storage/state.h"
 
+#include <string.h>
+
 enum {
 	WHOLE_WAIT_MS = 5000,  /* other rooms may have news meanwhile */
 	SERIALS_AHEAD = 10000, /* so far other processes may be, if one is slow */
@@ -59,11 +61,15 @@ static bool has_room_data(const struct sync_run *run, const struct room *room)
 	return false;
 }
 
+static bool tells_all(const struct sync_run *run)
+{
+	return run->is_initial || run->request->is_full_state;
+}
+
 /* Whether anything happened in a joined room. From memory. */
 static bool is_stirred(const struct sync_run *run, const struct user_room *entry)
 {
-	return run->request->is_full_state || run->is_initial ||
-		room_last_position(entry->room) > run->since ||
+	return tells_all(run) || room_last_position(entry->room) > run->since ||
 		room_receipt_position(entry->room) > run->since ||
 		room_typing_serial(entry->room) > run->since_ephemeral || has_room_data(run, entry->room);
 }
@@ -171,8 +177,7 @@ static bool was_thrown_out(const struct sync_run *run, const struct user_room *e
 
 static bool shows_left(const struct sync_run *run, const struct user_room *entry)
 {
-	bool is_asked = run->request->filter->include_leave && !entry->is_forgotten &&
-		(run->is_initial || run->request->is_full_state);
+	bool is_asked = run->request->filter->include_leave && !entry->is_forgotten && tells_all(run);
 	/* That it was left is told once, also when it is forgotten by then. */
 	return is_asked || (!run->is_initial && entry->position > run->since) ||
 		was_thrown_out(run, entry);
@@ -253,14 +258,47 @@ static enum err look_at_rooms(struct sync_run *run)
 
 /* --- one run ---------------------------------------------------------------------------------------------- */
 
+static bool is_looked_at(const struct sync_run *run, int64_t nid)
+{
+	for (size_t i = 0; i < run->room_n; i++) {
+		if (room_nid(run->rooms[i].room) == nid) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Changed account data are the user's own affair: nothing happened in their rooms. */
+static void add_rooms_with_data(struct sync_run *run)
+{
+	struct user_room *rooms =
+		ARENA_NEW_ARRAY(run->ctx->arena, struct user_room, run->room_n + run->room_data_n);
+	if (run->room_n > 0) {
+		memcpy(rooms, run->rooms, run->room_n * sizeof(*rooms));
+	}
+	run->rooms = rooms;
+	for (size_t i = 0; i < run->room_data_n; i++) {
+		int64_t nid = run->room_data[i].room_nid;
+		if (!is_looked_at(run, nid) &&
+			user_room_find(run->user, run->ctx->arena, nid, &rooms[run->room_n])) {
+			run->room_n++;
+		}
+	}
+}
+
 static enum err run_once(struct sync_run *run)
 {
 	struct str *ignored;
 	size_t ignored_n;
 	TRY(ignored_users(run->ctx, run->hs, run->user, &ignored, &ignored_n));
 	run->ignored = str_set_make(run->ctx->arena, ignored, ignored_n);
-	user_rooms(run->user, run->ctx->arena, &run->rooms, &run->room_n);
+	user_rooms_since(run->user, run->ctx->arena,
+		tells_all(run) ? ROOMS_SINCE_EVER : (struct rooms_since){run->since, run->since_ephemeral},
+		&run->rooms, &run->room_n);
 	TRY(sync_sections_load(run));
+	if (!tells_all(run) && run->room_data_n > 0) {
+		add_rooms_with_data(run);
+	}
 	TRY(find_thrown_out(run));
 	TRY(look_at_rooms(run));
 	return sync_presence_add_newcomers(run);
@@ -286,19 +324,9 @@ static bool is_overtaken(const struct sync_run *run)
 	}
 	struct user_room *entries;
 	size_t count;
-	user_rooms(run->user, run->ctx->arena, &entries, &count);
-	for (size_t i = 0; i < count; i++) {
-		const struct room *room = entries[i].room;
-		bool has_more = entries[i].position > run->up_to ||
-			(is_member(&entries[i]) &&
-				(room_last_position(room) > run->up_to ||
-					room_receipt_position(room) > run->up_to ||
-					room_typing_serial(room) > run->ephemeral_now));
-		if (has_more) {
-			return true;
-		}
-	}
-	return false;
+	user_rooms_since(run->user, run->ctx->arena,
+		(struct rooms_since){run->up_to, run->ephemeral_now}, &entries, &count);
+	return count > 0;
 }
 
 static void wait_for_news(struct call *call, struct sync_request *request, struct sync_run *run)

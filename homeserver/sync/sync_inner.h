@@ -36,7 +36,8 @@ struct sync_run {
 	int64_t up_to;
 	int64_t ephemeral_now;
 	struct str_set ignored;
-	struct user_room *rooms; /**< all of the user */
+	struct user_room *
+		rooms; /**< of the user, those in which something happened since; all, where all are told */
 	size_t room_n;
 	int64_t *
 		thrown_out; /**< of a first sync: rooms that are told though the user is not in them any more */

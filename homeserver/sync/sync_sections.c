@@ -8,6 +8,7 @@ struct e2ee_ask sync_sections_encryption_ask(const struct sync_run *run)
 	const struct token *since = &run->request->since;
 	return (struct e2ee_ask){
 		.who = run->who,
+		.user = run->user,
 		.rooms = run->rooms,
 		.room_n = run->room_n,
 		.is_initial = run->is_initial,

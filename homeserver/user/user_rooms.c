@@ -4,11 +4,12 @@
 #include "homeserver/user/users_inner.h"
 
 #include "base/mem.h"
+#include "base/vec.h"
 #include "matrix/account_data.h"
 #include "storage/account_data.h"
 #include "storage/state.h"
 
-#include <string.h>
+static const char joined[] = "join";
 
 int64_t user_own_position(const struct user *user)
 {
@@ -38,7 +39,7 @@ void user_set_entry_locked(struct user *user, struct room *room, struct str memb
 	}
 	str_free(entry->stripped);
 	entry->stripped = stripped.p != NULL ? str_heap(stripped) : str_from(NULL, 0);
-	entry->membership = str_equals(membership, STR("join")) ? "join"
+	entry->membership = str_equals(membership, STR("join")) ? joined
 		: str_equals(membership, STR("invite"))             ? "invite"
 		: str_equals(membership, STR("knock"))              ? "knock"
 		: str_equals(membership, STR("ban"))                ? "ban"
@@ -107,23 +108,41 @@ static struct user_room copy_entry(const struct user_entry *entry, struct arena 
 	};
 }
 
-void user_rooms(struct user *user, struct arena *arena, struct user_room **out, size_t *out_count)
+/* Not whether the user listens: who was just put away does not, and still answers for what was committed before. */
+static bool is_stirred(const struct user_entry *entry, struct rooms_since since)
+{
+	return entry->position > since.position ||
+		(entry->membership == joined &&
+			(room_last_position(entry->room) > since.position ||
+				room_receipt_position(entry->room) > since.position ||
+				room_typing_serial(entry->room) > since.ephemeral));
+}
+
+void user_rooms_since(struct user *user, struct arena *arena, struct rooms_since since,
+	struct user_room **out, size_t *out_count)
 {
 	LOCK_SCOPE(&user->lock);
-	struct user_room *list = ARENA_NEW_ARRAY(arena, struct user_room, user->rooms.n);
-	size_t n = 0;
+	VEC(struct user_room) list = {0};
 	size_t i = 0;
 	struct str key;
 	void *value;
 	while (map_next(&user->rooms, &i, &key, &value)) {
+		if (!is_stirred(value, since)) {
+			continue;
+		}
 		struct user_room entry = copy_entry(value, arena);
 		/* Who takes no invites is not told of them, nor of those that came before. */
 		entry.is_forgotten = entry.is_forgotten ||
 			(user->invites == INVITES_BLOCKED && str_equals(entry.membership, STR("invite")));
-		list[n++] = entry;
+		VEC_PUSH(arena, &list, entry);
 	}
-	*out = list;
-	*out_count = n;
+	*out = list.p;
+	*out_count = list.n;
+}
+
+void user_rooms(struct user *user, struct arena *arena, struct user_room **out, size_t *out_count)
+{
+	user_rooms_since(user, arena, ROOMS_SINCE_EVER, out, out_count);
 }
 
 bool user_room_find(struct user *user, struct arena *arena, int64_t room_nid, struct user_room *out)

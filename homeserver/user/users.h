@@ -39,6 +39,20 @@ struct user_room {
 	bool is_forgotten;     /**< or not to be told: an invite of a user who takes none */
 	struct str stripped;   /**< JSON array of stripped state; in the arena; p == NULL: none */
 };
+/** A moment in a user's rooms: what a sync has told up to. */
+struct rooms_since {
+	int64_t position;  /**< of events, memberships and receipts */
+	int64_t ephemeral; /**< of typing, see typing_serial_now() */
+};
+#define ROOMS_SINCE_EVER ((struct rooms_since){INT64_MIN, INT64_MIN})
+/**
+ * Rooms of the user in which something happened after a moment: another membership of the user, or, where it has joined, an event, a
+ * receipt or typing. In no order. From memory.
+ *
+ * Cost: a look at each room of the user; what is copied is what is given.
+ */
+void user_rooms_since(struct user *user, struct arena *arena, struct rooms_since since,
+	struct user_room **out, size_t *out_count);
 /** All rooms of the user, in no order. From memory. */
 void user_rooms(struct user *user, struct arena *arena, struct user_room **out, size_t *out_count);
 /** One of them. @return false when the user has none with the room */

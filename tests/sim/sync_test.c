@@ -384,6 +384,70 @@ static void parking__message_to_the_device_in_between__told(void **state)
 	assert_told_when_it_comes_in_between(send_to_device, "\"org.example.struck\"");
 }
 
+/* --- which rooms ------------------------------------------------------------------------------------------------- */
+
+static struct rooms_since now(void)
+{
+	return (struct rooms_since){writer_position(hs.writer), typing_serial_now(&hs)};
+}
+
+/* The user's only room with news; NULL: there is none. */
+static struct room *only_room_since(struct rooms_since since)
+{
+	struct user *user;
+	struct user_room *rooms;
+	size_t n;
+	assert_int_equal(users_get(&ctx, &hs, reader.user.s, &user), ERR_OK);
+	user_rooms_since(user, arena, since, &rooms, &n);
+	assert_true(n <= 1);
+	return n == 1 ? rooms[0].room : NULL;
+}
+
+static void user_rooms_since__many_rooms__only_those_with_news(void **state)
+{
+	(void)state;
+	struct room *quiet = make_room();
+	join(quiet);
+	struct rooms_since since = now();
+	assert_null(only_room_since(since));
+	say(elsewhere);
+	assert_null(only_room_since(since));
+	say(quiet);
+	assert_ptr_equal(only_room_since(since), quiet);
+	since = now();
+	assert_null(only_room_since(since));
+	const struct room_intent leave =
+		state_of(reader.user, "m.room.member", reader.user.s, "{\"membership\":\"leave\"}");
+	assert_int_equal(room_add(&ctx, &hs, quiet, &leave, 1, NULL), ERR_OK);
+	assert_ptr_equal(only_room_since(since), quiet);
+	since = now();
+	say(quiet); /* out of it */
+	assert_null(only_room_since(since));
+	type();
+	assert_ptr_equal(only_room_since(since), room);
+	since = now();
+	room_set_receipt_position(room, since.position + 1);
+	assert_ptr_equal(only_room_since(since), room);
+}
+
+static void sync__data_of_a_room_in_which_nothing_happens__told(void **state)
+{
+	(void)state;
+	struct room *quiet = make_room();
+	join(quiet);
+	struct str since = sync_all();
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(account_data_put(&ctx, &hs, reader.user.s, room_nid(quiet),
+							 i == 0 ? STR("org.example.one") : STR("org.example.two"), STR("{}")),
+			ERR_OK);
+	}
+	struct client_reply reply = sync_now(since);
+	struct str joined = str_printf(arena, "{\"join\":{\"%.*s\":{", STR_ARG(room_id_of(quiet).s));
+	assert_true(str_contains(reply.body, joined));
+	assert_true(str_contains(reply.body, STR("org.example.one")));
+	assert_true(str_contains(reply.body, STR("org.example.two")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -392,6 +456,8 @@ int main(void)
 		cmocka_unit_test(parking__typing_in_between__told),
 		cmocka_unit_test(parking__account_data_in_between__told),
 		cmocka_unit_test(parking__message_to_the_device_in_between__told),
+		cmocka_unit_test(user_rooms_since__many_rooms__only_those_with_news),
+		cmocka_unit_test(sync__data_of_a_room_in_which_nothing_happens__told),
 	};
 	return cmocka_run_group_tests(tests, set_up_all, tear_down_all);
 }
