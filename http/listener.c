@@ -27,6 +27,7 @@
 enum {
 	BACKLOG = 1024,
 	ACCEPTED_AT_ONCE = 32, /* then connections that are open have their turn */
+	FULL_TOLD_EACH_MS = 60 * 1000,
 	/* What is read and thrown away of a body that is too large, so that the client gets to read the
 	 * answer instead of a reset connection. */
 	MAX_DISCARDED_BYTES = 4 * 1024 * 1024,
@@ -96,6 +97,23 @@ static void begin_conn(struct io_loop *loop, const struct sockaddr *peer, int fd
 	}
 }
 
+/* Each thread tries ten times a second: the log hears of it once a minute. */
+static void tell_full(struct http_server *server, int error)
+{
+	int64_t told_ms = atomic_load(&server->full_told_ms);
+	int64_t now = now_ms();
+	char text[LOG_TEXT_BYTES];
+	if ((told_ms != 0 && now - told_ms < FULL_TOLD_EACH_MS) ||
+		!atomic_compare_exchange_strong(&server->full_told_ms, &told_ms, now)) {
+		return;
+	}
+	log_error(0, "http.accept.waits", "connections=%zu cause=\"%s\" hint=\"%s\"",
+		conns_count(server->conns), strerror_r(error, text, sizeof(text)),
+		error == EMFILE       ? "raise LimitNOFILE= of the service, or lower http.max_connections"
+			: error == ENFILE ? "raise fs.file-max of the machine"
+							  : "the machine is short of memory");
+}
+
 enum comers listener_accept(struct io_loop *loop, int listen_fd)
 {
 	for (int i = 0; i < ACCEPTED_AT_ONCE; i++) {
@@ -108,6 +126,7 @@ enum comers listener_accept(struct io_loop *loop, int listen_fd)
 		} else if (errno == EAGAIN) {
 			return COMERS_NONE;
 		} else if (errno != ECONNABORTED && errno != EINTR) {
+			tell_full(io_loop_server(loop), errno);
 			return COMERS_LATER; /* no file descriptor left, or no memory of the kernel's */
 		}
 	}

@@ -2,6 +2,8 @@
 import contextlib
 import os
 import resource
+import socket
+import time
 
 import pytest
 
@@ -38,6 +40,29 @@ def test_library_of_later__no_descriptor_to_read_it_with__waits_for_one(make_ser
         terms = {"search_categories": {"room_events": {"search_term": "hello"}}}
         return ann.post("/search", terms).ok()["search_categories"]["room_events"]["count"]
     wait_until(lambda: found() == 1, 30, "the message being found")
+
+
+def lines(server):
+    return [line for line in server.log().splitlines() if "http.accept.waits" in line]
+
+
+def test_who_connects__no_descriptor_left__waits_and_the_log_says_once_what_to_do(make_server):
+    server = make_server().start()
+    begun = time.monotonic()
+    comers = []
+    with none_left(server):
+        for _ in range(3):
+            comer = socket.create_connection(("127.0.0.1", server.port), timeout=60)
+            comer.sendall(b"GET /_matrix/client/versions HTTP/1.1\r\nHost: hs1\r\n\r\n")
+            comers.append(comer)
+        wait_until(lambda: lines(server), 30, "the log saying it")
+        time.sleep(0.5)  # it tries again, and nothing tells of that
+    for comer in comers:
+        with comer:
+            assert comer.recv(12) == b"HTTP/1.1 200"
+    told = lines(server)
+    assert " error " in told[0] and "LimitNOFILE" in told[0]
+    assert len(told) <= 1 + (time.monotonic() - begun) // 60
 
 
 def test_limit_of_a_shell__more_allowed__raised_to_what_all_connections_need(make_server):
