@@ -159,7 +159,7 @@ bool fed_build_at(struct arena *arena, const struct homeserver *hs, const struct
 			&prev) ||
 		!read_refs(arena, version, json_at(template, "auth_events"), EVENT_MAX_AUTH_EVENTS,
 			&auth) ||
-		!json_get_int(template, STR("depth"), 0, CANONICAL_INT_MAX, &intent->depth)) {
+		!json_get_int(template, STR("depth"), 0, event_depth_max(version), &intent->depth)) {
 		return false;
 	}
 	intent->prev_events = prev.ids;

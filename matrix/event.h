@@ -93,6 +93,12 @@ struct event *event_compact(struct arena *arena, const struct event *event);
 /** The PDU, object; the same keys as in `raw`. Cost: nothing, or for a compact event a parse into the arena. */
 const struct json *event_json(struct arena *arena, const struct event *event);
 
+/**
+ * The greatest depth of an event: 2^63-1, from version 6 on 2^53-1. What stands on an event so deep has it, too.
+ * Spec: rooms/v1, rooms/v6, "Event format"
+ */
+int64_t event_depth_max(const struct room_version *version);
+
 /** Whether it is a state event of that type and state key. */
 bool event_is(const struct event *event, struct str type, struct str state_key);
 

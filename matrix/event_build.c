@@ -231,7 +231,7 @@ static struct verdict check_intent(const struct event_intent *in, const struct e
 	if (in->redacts.p != NULL && !event_id_parse(in->redacts, &event_id)) {
 		return verdict_deny("event.redacts", "redacts must be an event id");
 	}
-	if (in->depth < 0 || (in->version->strict_canonical_json && in->depth > CANONICAL_INT_MAX)) {
+	if (in->depth < 0 || in->depth > event_depth_max(in->version)) {
 		return verdict_deny("event.depth", "The depth is out of range");
 	}
 	if (in->version->strict_canonical_json &&

@@ -17,6 +17,11 @@ static bool is_too_long(const struct event *event, struct str key, enum event_ma
 	return (in_bytes ? key.n : utf8_length(key)) > EVENT_MAX_KEY_BYTES;
 }
 
+int64_t event_depth_max(const struct room_version *version)
+{
+	return version->strict_canonical_json ? CANONICAL_INT_MAX : INT64_MAX;
+}
+
 struct verdict event_check_sizes(const struct event *event, enum event_maker maker)
 {
 	if (is_too_long(event, event->type, maker)) {

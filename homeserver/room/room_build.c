@@ -214,7 +214,7 @@ static enum err assemble(struct room_builder *builder, const struct room_intent 
 		.origin_server_ts = intent->is_dated || intent->origin_server_ts != 0
 			? intent->origin_server_ts
 			: clock_wall_ms(&hs->clock),
-		.depth = MIN_OF(builder->head.depth + 1, ((int64_t)1 << 53) - 1),
+		.depth = MIN_OF(builder->head.depth, event_depth_max(version) - 1) + 1,
 	};
 	TRY(gather_auth_state(builder, intent, &state, &full));
 	TRY(gather_prev(builder, &full));

@@ -8,6 +8,7 @@ import pytest
 
 from support.client import path_of, seconds, unique
 from support.handshake import VERSIONS, Guest, add_signature, asked, membership
+from support.inbox import Inbox
 from support.remote_room import Pdu, RemoteRoom
 from support.shared_room import Hold
 
@@ -36,6 +37,21 @@ def test_join__room_of_another_server__state_is_here(federated, remote, version)
         key: event.event_id for key, event in room.state.items()}
     assert here[("m.room.member", alice.user_id)]["content"]["membership"] == "join"
     assert room.room_id in alice.sync().rooms("join")
+
+
+@pytest.mark.parametrize("version", ["1", "5", "6", "11"])
+def test_depth__at_its_limit__stays_there_and_the_room_goes_on(federated, remote, version):
+    """"If the room's depth is already at the limit, the depth must be set to the limit": 2^63-1, from version 6 on 2^53-1."""
+    alice, bob = federated.user(), federated.user()
+    room = RemoteRoom(remote, version).serve()
+    room.message("as deep as it gets", depth=room.deepest)
+    join(alice, room, [remote.name]).ok()
+    assert asked(remote, "send_join")[-1].json["depth"] == room.deepest
+    inbox = Inbox(remote)
+    join(bob, room, []).ok()
+    alice.send(room.room_id, "goes on")
+    inbox.until(lambda i: i.bodies() == ["goes on"])
+    assert [pdu["depth"] for pdu in inbox.pdus()] == [room.deepest] * 2
 
 
 def test_join__password_changed_while_another_server_is_asked__goes_on(federated, remote, room):

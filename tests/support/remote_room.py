@@ -62,6 +62,7 @@ class RemoteRoom:
         self.states = {}  # event id -> the state after it
         self.omits_members = False  # from answers to joins, where they may be
         self.is_v12 = version == "12"
+        self.deepest = 2 ** 63 - 1 if version in ("1", "2", "3", "4", "5") else 2 ** 53 - 1
         self.room_id = None if self.is_v12 else "!%s:%s" % (unique("room"), remote.name)
         content = {"room_version": version, **(creation or {})}
         if version not in ("11", "12"):
@@ -108,6 +109,7 @@ class RemoteRoom:
         prev = self.heads if prev is None else [getattr(event, "event_id", event) for event in prev]
         state = self.state_before(prev)
         depth = max([self.events[event_id].json["depth"] for event_id in prev if event_id in self.events] or [0]) + 1
+        depth = min(depth, self.deepest)
         pdu = {"type": kind, "content": content, "sender": sender, "room_id": self.room_id, "depth": depth,
                "origin_server_ts": now_ms() - self.age_ms, "prev_events": self.refs(prev),
                "auth_events": self.refs(self.auth_ids(kind, sender, state_key, content, state))}
