@@ -209,6 +209,9 @@ static enum err judge(struct acceptance *a, bool *out_is_done)
 	}
 	TRY(acceptance_check_now(a, &verdict));
 	if (verdict.allowed) {
+		TRY(acceptance_check_redaction(a, &verdict));
+	}
+	if (verdict.allowed) {
 		TRY(acceptance_check_policy(a, &verdict));
 	}
 	TRY(acceptance_find_beside(a));

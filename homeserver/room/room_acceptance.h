@@ -50,6 +50,11 @@ MUST_CHECK enum err acceptance_find_state(struct acceptance *a);
 MUST_CHECK enum err acceptance_check(struct acceptance *a, struct verdict *out);
 /** By the current state. Errors: STORE */
 MUST_CHECK enum err acceptance_check_now(struct acceptance *a, struct verdict *out);
+/**
+ * What redacts an event that its sender may not redact; of one that is not here yet nothing can be told. Errors: STORE
+ * Spec: rooms/v3, "Handling redactions"
+ */
+MUST_CHECK enum err acceptance_check_redaction(struct acceptance *a, struct verdict *out);
 /** By the room's policy server, if it uses one. Errors: MISSING (it has to be asked first: sets a->policy); STORE */
 MUST_CHECK enum err acceptance_check_policy(struct acceptance *a, struct verdict *out);
 /** Whether the state after an event is known. */

@@ -2,6 +2,7 @@
  * Judging an event of another server: what it stands on, and whether that allows it.
  */
 #include "homeserver/room/room_acceptance.h"
+#include "homeserver/room/room_redact.h"
 #include "matrix/auth.h"
 #include "storage/graph.h"
 
@@ -300,6 +301,31 @@ enum err acceptance_check_now(struct acceptance *a, struct verdict *out)
 		TRY(room_fork_resolve(a->ctx, a->hs, a->room, states, COUNT_OF(states), NULL, &current));
 	}
 	return check_by_state(a, &current, out);
+}
+
+/* Clients would redact by it themselves, whatever this server does. */
+enum err acceptance_check_redaction(struct acceptance *a, struct verdict *out)
+{
+	const struct event *event = a->event;
+	struct stored_event *target;
+	const struct event *levels;
+	const struct event *create;
+	*out = verdict_allow();
+	if (!room_is_redaction(event) || str_has_nul(event->redacts)) {
+		return ERR_OK;
+	}
+	TRY(room_any_event(a->ctx, a->hs, a->room, event->redacts, &target));
+	if (target == NULL) {
+		return ERR_OK;
+	}
+	TRY(room_fork_event(a->ctx, a->hs, a->room, &a->before, STR("m.room.power_levels"), STR(""),
+		&levels));
+	TRY(room_fork_event(a->ctx, a->hs, a->room, &a->before, STR("m.room.create"), STR(""),
+		&create));
+	if (!room_may_redact(a->ctx->arena, event, target->event, levels, create)) {
+		*out = verdict_deny("redaction", "The sender may not redact that event");
+	}
+	return ERR_OK;
 }
 
 enum err acceptance_check_policy(struct acceptance *a, struct verdict *out)

@@ -145,6 +145,23 @@ def test_redaction__before_its_event__applied_when_it_comes(federated, remote):
     assert shared.user.event(room.room_id, target.event_id).ok()["content"] == {}
 
 
+def test_sec_5_19__redaction_by_who_may_not__clients_do_not_hear_of_it(federated, remote):
+    """rooms/v3, "Handling redactions": it is sent to clients if it is applied.  They would redact by it themselves."""
+    shared = SharedRoom(federated, remote)
+    room, bad = shared.room, "@bad:" + remote.name
+    shared.deliver(room.join(bad))
+    said = shared.user.send(shared.room_id, "mine")
+    redaction = room.send("m.room.redaction", {"redacts": said}, sender=bad)
+    assert shared.send(redaction) == {redaction.event_id: {}}
+    own = room.message("of its own", sender=bad)
+    allowed = room.send("m.room.redaction", {"redacts": own.event_id}, sender=bad)
+    told = shared.deliver(own, allowed)
+    assert [event["event_id"] for event in told][-2:] == [own.event_id, allowed.event_id]
+    assert redaction.event_id not in [event["event_id"] for event in told] and not shared.knows(redaction)
+    assert shared.user.event(shared.room_id, said).ok()["content"]["body"] == "mine"
+    assert shared.user.event(shared.room_id, own.event_id).ok()["content"] == {}
+
+
 def test_redaction__while_its_event_is_being_committed__applied(make_federated, remote):
     """A client that sees events on another server may be quicker than the way between the two."""
     port = free_port()
