@@ -120,23 +120,46 @@ static struct str encode_column(struct arena *arena, const struct placed_row *ro
 	return str_from(bytes, (size_t)(at - bytes));
 }
 
+/* A value by itself: an element without its length; p == NULL: NULL. */
+static struct str encode_scalar(struct arena *arena, const struct placed_row *row, size_t column,
+	int64_t before)
+{
+	const struct db_value *value = &row->row->values[column];
+	size_t head = sizeof(uint32_t);
+	char *bytes = arena_alloc(arena, head + MAX_OF(value->text.n, (size_t)8));
+	char *end = bytes;
+	put_element(&end, value, before + row->offset);
+	uint32_t length;
+	memcpy(&length, bytes, head);
+	return str_from(length == UINT32_MAX ? NULL : bytes + head, (size_t)(end - bytes) - head);
+}
+
+/* The form in which a statement is sent: that for one row, where it has one. */
+static enum stmt_id form_of(enum stmt_id stmt, size_t count)
+{
+	enum stmt_id one = stmt_table[stmt].one;
+	return count == 1 && one != STMT_COUNT ? one : stmt;
+}
+
 /* @param before  the newest position before the group's */
 static enum err send_statement(struct ctx *ctx, struct pg *pg, enum stmt_id stmt,
 	const struct placed_row *rows, size_t count, int64_t before)
 {
-	size_t columns = (size_t)stmt_table[stmt].param_count;
+	enum stmt_id form = form_of(stmt, count);
+	size_t columns = (size_t)stmt_table[form].param_count;
 	const char **values = ARENA_NEW_ARRAY(ctx->arena, const char *, columns);
 	int *lengths = ARENA_NEW_ARRAY(ctx->arena, int, columns);
 	int *formats = ARENA_NEW_ARRAY(ctx->arena, int, columns);
 	for (size_t i = 0; i < columns; i++) {
-		struct str array =
-			encode_column(ctx->arena, rows, count, i, before, pg->param_types[stmt][i]);
-		values[i] = array.p;
-		lengths[i] = (int)array.n;
+		struct str bytes = form != stmt
+			? encode_scalar(ctx->arena, rows, i, before)
+			: encode_column(ctx->arena, rows, count, i, before, pg->param_types[form][i]);
+		values[i] = bytes.p;
+		lengths[i] = (int)bytes.n;
 		formats[i] = 1;
 	}
 	const struct pg_params params = {values, lengths, formats, (int)columns};
-	return pg_send(ctx, pg, stmt, &params);
+	return pg_send(ctx, pg, form, &params);
 }
 
 /* --- the pipeline ------------------------------------------------------------------------------------------ */
@@ -308,12 +331,19 @@ static enum stmt_id head_of(const struct group *group)
 	return group->before >= 0 ? STMT_STREAM_ADVANCE_KNOWN : STMT_STREAM_ADVANCE;
 }
 
+/* How many rows are sent of a statement. */
+static size_t sent_of(const struct group *group, enum stmt_id stmt)
+{
+	return stmt == STMT_ROOM_ADVANCE ? group->advances : rows_of(group, stmt);
+}
+
 static enum err prepare_all(struct ctx *ctx, struct pg *pg, const struct group *group)
 {
 	TRY(pg_prepare(ctx, pg, head_of(group)));
 	for (size_t s = 0; s < STMT_COUNT; s++) {
-		if (rows_of(group, (enum stmt_id)s) > 0) {
-			TRY(pg_prepare(ctx, pg, (enum stmt_id)s));
+		size_t n = sent_of(group, (enum stmt_id)s);
+		if (n > 0) {
+			TRY(pg_prepare(ctx, pg, form_of((enum stmt_id)s, n)));
 		}
 	}
 	return ERR_OK;
@@ -334,7 +364,7 @@ static enum err send_head(struct ctx *ctx, struct pg *pg, const struct group *gr
 static enum err send_rows(struct ctx *ctx, struct pg *pg, const struct group *group)
 {
 	for (size_t s = 0; s < STMT_COUNT; s++) {
-		size_t n = s == STMT_ROOM_ADVANCE ? group->advances : rows_of(group, (enum stmt_id)s);
+		size_t n = sent_of(group, (enum stmt_id)s);
 		if (n > 0) {
 			TRY(send_statement(ctx, pg, (enum stmt_id)s, group->rows + group->first_of[s], n,
 				group->before));

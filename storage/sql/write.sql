@@ -1,4 +1,5 @@
--- Statements of the group-commit writer. Each (but those of the stream and of marks) takes arrays, one element a row; they run in this order. A row may
+-- Statements of the group-commit writer. Each (but those of the stream and of marks) takes arrays, one element a row; they run in this order.
+-- Those marked `one` take scalars where there is one row. A row may
 -- stand twice for one key in a group: each statement says which wins. A statement that must not go wrong fails by itself.
 
 -- name: room_insert tells=nothing
@@ -73,7 +74,7 @@ DELETE FROM writer_marks WHERE at_ms < (extract(epoch FROM now()) * 1000)::bigin
 SELECT 1 / CASE WHEN EXISTS (SELECT 1 FROM unnest($1::bigint[], $2::bigint[]) AS u(room_nid, event_seq)
 	JOIN rooms r ON r.room_nid = u.room_nid WHERE r.event_seq <> u.event_seq) THEN 0 ELSE 1 END;
 
--- name: room_advance tells=message:1
+-- name: room_advance one tells=message:1
 -- Rooms go on, each by a row: nid, event_seq before, event_seq after, depth, extremities, position, notify_seq, highlight_seq. "Before" has
 -- to be what stands in the table. A row that does not fit divides by zero, which fails the write. Arrays as in event_insert.
 -- Index: rooms_pkey.
@@ -88,7 +89,7 @@ WITH moved AS (
 )
 SELECT 1 / CASE WHEN count(*) = cardinality($1::bigint[]) THEN 1 ELSE 0 END FROM moved;
 
--- name: event_insert tells=message:1
+-- name: event_insert one tells=message:1
 -- One row for each event; a unique violation when an id is known. Arrays side by side in SELECT are walked through together; in FROM each
 -- would become a table first. Index: events_pkey.
 INSERT INTO events (room_nid, position, event_id, type, state_key, sender, origin_server_ts, depth,
@@ -129,7 +130,7 @@ WHERE s.room_nid = u.room_nid AND s.type = u.type AND s.state_key = u.state_key;
 INSERT INTO states (room_nid, type, state_key, from_position, to_position, event_position, event_id, membership)
 SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[], $8::text[]);
 
--- name: transaction_insert tells=nothing
+-- name: transaction_insert one tells=nothing
 -- Fails when the transaction id was used before (another process was first).
 INSERT INTO transactions (key, event_id, created_at_ms) SELECT unnest($1::bytea[]), unnest($2::text[]), unnest($3::bigint[]);
 

@@ -297,6 +297,74 @@ static void writer__steps_of_rooms_in_a_group__stored_when_they_follow_each_othe
 	writer_destroy(writer);
 }
 
+static struct event_row make_event(const char *name, bool has_all)
+{
+	return (struct event_row){.room_nid = 81,
+		.event_id = str_of(name),
+		.json = STR("{}"),
+		.replaces_position = has_all ? 3 : 0,
+		.thread_root = has_all ? STR("$root") : str_from(NULL, 0),
+		.txn = has_all ? STR("") : str_from(NULL, 0),
+		.notify_seq = 5,
+		.highlight_seq = -1};
+}
+
+static void add_event(struct write *write, const struct event_row *row, size_t position_index)
+{
+	const struct event_columns columns = {.type = STR("m.room.message"),
+		.state_key = row->thread_root.p != NULL ? STR("") : str_from(NULL, 0),
+		.sender = STR("@a:hs"),
+		.origin_server_ts = 7,
+		.depth = 9,
+		.replaces_index = -1};
+	store_event_insert(write, row, &columns, db_position(position_index));
+}
+
+static void check_event(struct ctx *ctx, struct db *db, const struct event_row *row,
+	int64_t position)
+{
+	struct event_row *found;
+	size_t count;
+	assert_int_equal(store_events_by_id(ctx, db, &row->event_id, 1, &found, &count), ERR_OK);
+	assert_int_equal(count, 1);
+	assert_int_equal(found->position, position);
+	assert_int_equal(found->replaces_position, row->replaces_position);
+	assert_int_equal(found->highlight_seq, -1);
+	assert_int_equal(found->thread_root.n, row->thread_root.n);
+	assert_int_equal(found->thread_root.p == NULL, row->thread_root.p == NULL);
+	assert_int_equal(found->txn.p == NULL, row->txn.p == NULL);
+}
+
+/* A row that is alone goes as scalars (the form `one`), several as arrays. */
+static void writer__rows_alone_and_several__stored_alike(void **state)
+{
+	(void)state;
+	struct writer *writer = start_writer(1000);
+	struct db *db = world_connect(1);
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	const struct event_row rows[] = {make_event("$alone_bare", false),
+		make_event("$alone_full", true), make_event("$both_bare", false),
+		make_event("$both_full", true)};
+	static const size_t begins[] = {0, 1, 2, COUNT_OF(rows)};
+	for (size_t i = 0; i + 1 < COUNT_OF(begins); i++) {
+		struct write *write = write_new(&ctx);
+		size_t count = begins[i + 1] - begins[i];
+		int64_t first = 0;
+		write_set_positions(write, count + 1);
+		for (size_t k = 0; k < count; k++) {
+			add_event(write, &rows[begins[i] + k], k + 1);
+		}
+		assert_int_equal(writer_commit(&ctx, writer, write, &first), ERR_OK);
+		for (size_t k = 0; k < count; k++) {
+			check_event(&ctx, db, &rows[begins[i] + k], first + (int64_t)k + 1);
+		}
+	}
+	db_destroy(db);
+	writer_destroy(writer);
+}
+
 static void writer__text_with_nul__refused_alone(void **state)
 {
 	(void)state;
@@ -495,6 +563,7 @@ int main(void)
 		cmocka_unit_test(writer__one_write_of_a_group_fails__the_others_are_stored),
 		cmocka_unit_test(writer__room_moved_by_another__conflict),
 		cmocka_unit_test(writer__steps_of_rooms_in_a_group__stored_when_they_follow_each_other),
+		cmocka_unit_test(writer__rows_alone_and_several__stored_alike),
 		cmocka_unit_test(writer__text_with_nul__refused_alone),
 		cmocka_unit_test(writer__queue_full__limit),
 		cmocka_unit_test(writer__database_hangs__store_within_ten_seconds_and_never_written),

@@ -58,6 +58,17 @@ class Embed(Folder):
         self.assertEqual(first["sql"], "INSERT INTO rooms (id, name)\nVALUES ($2, $1)")
         self.assertEqual((second["hot"], second["params"], second["sql"]), (False, 0, "SELECT 1"))
 
+    def test_statement__form_for_one_row__scalars_in_place_of_arrays(self):
+        def forms(text):
+            return self.embed.load_statements([self.write("write.sql", "-- name: put one tells=room:1\n-- x\n" + text)])
+        both, one = forms("INSERT INTO a SELECT unnest($1::bigint[]), unnest($2::text[]) WHERE 1 = cardinality($1::bigint[])")
+        self.assertEqual((both["name"], both["one"], one["name"], one["one"]), ("put", True, "put_one", False))
+        self.assertEqual(one["sql"], "INSERT INTO a SELECT $1::bigint, $2::text WHERE 1 = 1")
+        self.assertEqual((both["tells"], one["tells"], one["params"]), ([("room", 1, 0)], [], 2))
+        for text in ("SELECT * FROM unnest($1::bigint[], $2::text[])", "SELECT $1::bigint"):
+            with self.assertRaisesRegex(self.embed.EmbedError, "'one' takes"):
+                forms(text)
+
     def test_statement__dollars_and_semicolons_in_text__not_counted(self):
         (one,) = self.statements("-- name: a\nSELECT '$9;' || \"$8\", $1 -- $7;\n FROM t /* $6; */\n")
         self.assertEqual(one["params"], 1)
