@@ -39,6 +39,8 @@ struct write_marks {
 	int64_t writer_id;
 	int64_t
 		serial; /**< of the newest transaction that was begun, or of the one that can no more begin instead */
+	bool
+		has_head; /**< as far as is known the marks are in stream_head, which takes no statement of their own */
 };
 
 /**

@@ -5,6 +5,9 @@
  * Where nobody else takes positions it is known which the group gets, and all is sent at once: one round trip, whose first statement
  * fails if it was not so. Then, and where others do, BEGIN and the positions are a round trip, the rest with COMMIT a second one. When the
  * connection breaks after the commit was sent, the mark that the transaction set tells afterwards whether it happened.
+ *
+ * A writer that is alone takes the head with its first group: from then on its mark stands in the row of the positions. Another one that takes it puts
+ * that mark where those of all stand who have others beside them.
  */
 #include "storage/write.h"
 
@@ -225,6 +228,7 @@ struct group {
 	size_t advances; /* of STMT_ROOM_ADVANCE's, how many are left: see fold_advances() */
 	int64_t positions;
 	int64_t before;      /* the newest position before the group's; -1: the database has to say */
+	bool is_alone;       /* nobody else takes positions, as far as is known */
 	struct str news;     /* for other processes */
 	int64_t deadline_ms; /* monotonic; of all round trips together */
 };
@@ -328,7 +332,9 @@ static void fold_advances(struct arena *arena, struct group *group)
 
 static enum stmt_id head_of(const struct group *group)
 {
-	return group->before >= 0 ? STMT_STREAM_ADVANCE_KNOWN : STMT_STREAM_ADVANCE;
+	return group->before >= 0 ? STMT_STREAM_ADVANCE_KNOWN
+		: group->is_alone     ? STMT_STREAM_TAKE
+							  : STMT_STREAM_ADVANCE;
 }
 
 /* How many rows are sent of a statement. */
@@ -403,7 +409,7 @@ static enum err ask_and_run(struct ctx *ctx, struct pg *pg, struct group *group,
 	return read_trip(ctx, pg, group->deadline_ms, NULL);
 }
 
-/* One round trip: what lies before its end is one transaction. `before` becomes -1 when it was not so. */
+/* One round trip: what lies before its end is one transaction. `before` becomes -1 when it was not so, or the head is not this writer's. */
 static enum err run_at_once(struct ctx *ctx, struct pg *pg, struct group *group,
 	const struct write_marks *marks, bool *out_sent)
 {
@@ -477,18 +483,20 @@ static enum err run_pipeline(struct ctx *ctx, struct pg *pg, struct group *group
 	return ERR_OK;
 }
 
-/* A group that was refused because others have taken positions is tried once more. */
+/* A group that was refused because others have taken positions, or the head, is tried once more. */
 static enum err run_group(struct ctx *ctx, struct pg *pg, struct group *group,
 	struct write_marks *marks, bool *out_sent)
 {
 	bool was_known = group->before >= 0;
 	enum err err = run_pipeline(ctx, pg, group, marks, out_sent);
 	if (err == ERR_CONFLICT && was_known && group->before < 0) {
+		marks->has_head = false;
 		roll_back(pg);
 		TRY(pg_ensure(ctx, pg));
 		TRY(prepare_all(ctx, pg, group));
 		err = run_pipeline(ctx, pg, group, marks, out_sent);
 	}
+	marks->has_head = marks->has_head || (err == ERR_OK && group->is_alone);
 	return err;
 }
 
@@ -501,7 +509,8 @@ enum err write_group(struct ctx *ctx, struct pg *pg, struct write_marks *marks,
 	TRY(gather(ctx, writes, count, &group));
 	fold_advances(ctx->arena, &group);
 	group.news = news_write(ctx->arena, marks->writer_id, writes, count, &group.positions);
-	group.before = before;
+	group.is_alone = before >= 0;
+	group.before = marks->has_head ? before : -1;
 	TRY(pg_ensure(ctx, pg));
 	TRY(prepare_all(ctx, pg, &group));
 	group.deadline_ms = clock_mono_us() / 1000 + GROUP_TIMEOUT_MS;

@@ -173,8 +173,7 @@ enum err writer_settle_position(struct writer *writer, struct ctx *ctx, int64_t 
 {
 	PGresult *result = NULL;
 	int64_t published = writer_position(writer);
-	TRY(pg_run(ctx, &writer->pg, STMT_STREAM_SETTLE,
-		DB_ARGS(db_bigint(published), db_bigint(writer->marks.writer_id)), &result));
+	TRY(pg_run(ctx, &writer->pg, STMT_STREAM_SETTLE, DB_ARGS(db_bigint(published)), &result));
 	const struct db_rows *rows = pg_rows(ctx, result);
 	if (db_count(rows) != 1) {
 		return fail_cause(ctx, ERR_INTERNAL, "stream_head has no row");

@@ -6,12 +6,8 @@ SELECT position FROM stream_head WHERE only_row;
 
 -- name: stream_settle
 -- At the start of a connection: the newest position, which is at least $1 from here on. One row: that, and what it was before. Writes, so
--- that a synchronous standby has all that is before it: what a server that recovers shows could be lost with it. The writer $2 has a mark from
--- here on (stream_advance_known). Index: stream_head_pkey (one row), writer_marks_pkey.
-WITH mark AS (
-	INSERT INTO writer_marks (writer_id, serial, at_ms) VALUES ($2, 0, (extract(epoch FROM now()) * 1000)::bigint)
-	ON CONFLICT (writer_id) DO NOTHING
-), found AS (
+-- that a synchronous standby has all that is before it: what a server that recovers shows could be lost with it. Index: stream_head_pkey (one row).
+WITH found AS (
 	SELECT position FROM stream_head WHERE only_row FOR UPDATE
 )
 UPDATE stream_head SET position = greatest(found.position, $1::bigint) FROM found WHERE only_row

@@ -46,24 +46,45 @@ WITH mark AS (
 )
 UPDATE stream_head SET position = position + $1 RETURNING position, pg_notify('belfry', position::text || ' ' || $4::text);
 
--- name: stream_advance_known tells=nothing
--- The same when the newest position is $5 and the writer has a mark, as it has from the start of its connection; else it fails, too. To change the
--- mark costs half of what it costs to see first whether there is one. Index: stream_head_pkey, writer_marks_pkey.
-WITH mark AS (
-	UPDATE writer_marks SET serial = $3, at_ms = (extract(epoch FROM now()) * 1000)::bigint
-	WHERE writer_id = $2 AND serial < $3 RETURNING 1
+-- name: stream_take tells=nothing
+-- The same by a writer that knows of no other: the head is its own from here on, so that it need not be marked elsewhere (stream_advance_known).
+-- The mark of whose it was goes where that one looks for it. Index: stream_head_pkey, writer_marks_pkey.
+WITH held AS MATERIALIZED (
+	SELECT writer_id, serial FROM stream_head WHERE only_row FOR UPDATE
+), parted AS (
+	INSERT INTO writer_marks (writer_id, serial, at_ms)
+	SELECT writer_id, serial, (extract(epoch FROM now()) * 1000)::bigint FROM held WHERE writer_id NOT IN (0, $2)
+	ON CONFLICT (writer_id) DO UPDATE SET serial = greatest(writer_marks.serial, excluded.serial), at_ms = excluded.at_ms
+), mark AS (
+	INSERT INTO writer_marks (writer_id, serial, at_ms)
+	VALUES ($2, $3, (extract(epoch FROM now()) * 1000)::bigint)
+	ON CONFLICT (writer_id) DO UPDATE SET serial = excluded.serial,
+		at_ms = excluded.at_ms / CASE WHEN writer_marks.serial < excluded.serial THEN 1 ELSE 0 END
 )
-UPDATE stream_head SET position = position + $1 RETURNING position, pg_notify('belfry', position::text || ' ' || $4::text),
-	1 / CASE WHEN position - $1 = $5::bigint AND EXISTS (SELECT FROM mark) THEN 1 ELSE 0 END;
+UPDATE stream_head SET position = position + $1, writer_id = $2, serial = $3 FROM held WHERE only_row
+RETURNING position, pg_notify('belfry', position::text || ' ' || $4::text);
+
+-- name: stream_advance_known tells=nothing
+-- The same by the writer whose the head is, when the newest position is $5; else it fails, too. One row in all. Index: stream_head_pkey.
+UPDATE stream_head SET position = position + $1,
+	serial = $3::bigint / CASE WHEN writer_id = $2 AND serial < $3 AND position = $5::bigint THEN 1 ELSE 0 END
+RETURNING position, pg_notify('belfry', position::text || ' ' || $4::text);
 
 -- name: writer_mark_ask tells=nothing
 -- One row: whether the writer's transaction $2, its last one, was committed. Waits for it while it is under way; if it has not begun, as it
--- may where the database hangs, it never will: the next number is taken in its place. Index: writer_marks_pkey.
-INSERT INTO writer_marks (writer_id, serial, at_ms)
-VALUES ($1, $2::bigint + 1, (extract(epoch FROM now()) * 1000)::bigint)
-ON CONFLICT (writer_id) DO UPDATE SET at_ms = excluded.at_ms,
-	serial = CASE WHEN writer_marks.serial = $2 THEN $2 ELSE excluded.serial END
-RETURNING serial = $2;
+-- may where the database hangs, it never will: the next number is taken in its place, wherever it would look. Index: stream_head_pkey,
+-- writer_marks_pkey.
+WITH held AS (
+	UPDATE stream_head SET serial = CASE WHEN writer_id = $1 AND serial < $2::bigint THEN $2 + 1 ELSE serial END
+	WHERE only_row RETURNING writer_id = $1 AND serial = $2 AS is_committed
+), noted AS (
+	INSERT INTO writer_marks (writer_id, serial, at_ms)
+	SELECT $1, $2 + 1, (extract(epoch FROM now()) * 1000)::bigint FROM held WHERE NOT is_committed
+	ON CONFLICT (writer_id) DO UPDATE SET at_ms = excluded.at_ms,
+		serial = CASE WHEN writer_marks.serial = $2 THEN $2 ELSE excluded.serial END
+	RETURNING serial = $2 AS is_committed
+)
+SELECT is_committed OR coalesce((SELECT noted.is_committed FROM noted), false) FROM held;
 
 -- name: writer_mark_tidy tells=nothing
 -- Writers that have written nothing for a week: they are gone, or mark anew. A row for each start of a server.

@@ -555,6 +555,89 @@ static void writer__transaction_asked_for_and_not_committed__never_begins(void *
 	pg_close(&pg);
 }
 
+/* A writer without its thread. */
+struct hand {
+	struct ctx ctx;
+	struct pg pg;
+	struct write_marks marks;
+};
+
+/* One that knows of no other; each write is another one. */
+static enum err commit_by(struct hand *hand, const char **out_key)
+{
+	static int number;
+	struct write_result result;
+	struct write *write = write_new(&hand->ctx);
+	*out_key = arena_printf(hand->ctx.arena, "by hand %d", ++number);
+	add_transaction(write, &hand->ctx, *out_key);
+	return write_group(&hand->ctx, &hand->pg, &hand->marks, &write, 1, newest_position(), &result);
+}
+
+static void commit_well(struct hand *hand)
+{
+	const char *key;
+	assert_int_equal(commit_by(hand, &key), ERR_OK);
+	assert_true(is_stored(key));
+	assert_true(hand->marks.has_head);
+}
+
+static void check_outcome(struct hand *hand, bool was_committed)
+{
+	for (int i = 0; i < 2; i++) { /* also when the answer was lost */
+		struct write_marks marks = hand->marks;
+		bool is_committed = !was_committed;
+		assert_int_equal(write_outcome(&hand->ctx, &hand->pg, &marks, &is_committed), ERR_OK);
+		assert_int_equal(is_committed, was_committed);
+	}
+}
+
+/* The next one is asked for before it begins: it, and what is tried in its place, never does, whatever was committed meanwhile. */
+static void check_late(struct hand *hand, struct hand *meanwhile)
+{
+	const char *key;
+	struct write_marks late = hand->marks;
+	hand->marks.serial++;
+	check_outcome(hand, false);
+	hand->marks.serial++;
+	for (int i = 0; i < 2; i++) {
+		struct write_marks now = hand->marks;
+		hand->marks = late;
+		assert_int_equal(commit_by(hand, &key), ERR_CONFLICT);
+		assert_false(is_stored(key));
+		hand->marks = now;
+		commit_well(meanwhile);
+	}
+}
+
+static void writer__head_taken_by_others__marks_are_found_and_what_is_late_fails(void **state)
+{
+	(void)state;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct hand hands[2] = {{.marks = {.writer_id = 4801}}, {.marks = {.writer_id = 4802}}};
+	for (size_t i = 0; i < COUNT_OF(hands); i++) {
+		ctx_init(&hands[i].ctx, arena);
+		pg_init(&hands[i].pg, world_url, 5000);
+	}
+	for (size_t i = 0; i < 6; i++) {
+		struct hand *hand = &hands[i % 2];
+		struct hand *other = &hands[(i + 1) % 2];
+		commit_well(hand); /* takes the head */
+		check_outcome(hand, true);
+		commit_well(hand); /* has it */
+		check_outcome(hand, true);
+		check_late(hand, hand);
+		commit_well(hand);
+		commit_well(other);
+		check_outcome(hand, true);
+		check_outcome(other, true);
+		check_late(hand, other);
+		check_outcome(other, true);
+		check_late(hand, hand);
+	}
+	pg_close(&hands[0].pg);
+	pg_close(&hands[1].pg);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -568,6 +651,7 @@ int main(void)
 		cmocka_unit_test(writer__queue_full__limit),
 		cmocka_unit_test(writer__database_hangs__store_within_ten_seconds_and_never_written),
 		cmocka_unit_test(writer__transaction_asked_for_and_not_committed__never_begins),
+		cmocka_unit_test(writer__head_taken_by_others__marks_are_found_and_what_is_late_fails),
 	};
 	return cmocka_run_group_tests(tests, world_set_up_all, NULL);
 }
