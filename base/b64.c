@@ -58,16 +58,39 @@ static bool strip_padding(struct str *text)
 	return text->n == whole || whole % 4 == 0;
 }
 
+/* Four characters are three bytes. @return false when one is of no alphabet */
+static bool decode_fours(const unsigned char *text, size_t length, char *out)
+{
+	for (size_t i = 0; i < length; i += 4, out += 3) {
+		uint32_t a = values[text[i]];
+		uint32_t b = values[text[i + 1]];
+		uint32_t c = values[text[i + 2]];
+		uint32_t d = values[text[i + 3]];
+		if (a == 0 || b == 0 || c == 0 || d == 0) {
+			return false;
+		}
+		uint32_t bits = ((a - 1) << 18) | ((b - 1) << 12) | ((c - 1) << 6) | (d - 1);
+		out[0] = (char)(bits >> 16);
+		out[1] = (char)((bits >> 8) & 0xFF);
+		out[2] = (char)(bits & 0xFF);
+	}
+	return true;
+}
+
 bool b64_decode(struct arena *arena, struct str text, struct str *out)
 {
 	if (!strip_padding(&text) || text.n % 4 == 1) {
 		return false;
 	}
 	char *bytes = arena_alloc(arena, text.n / 4 * 3 + 3);
-	size_t n = 0;
+	size_t whole = text.n / 4 * 4;
+	if (!decode_fours((const unsigned char *)text.p, whole, bytes)) {
+		return false;
+	}
+	size_t n = whole / 4 * 3;
 	uint32_t bits = 0;
 	unsigned bit_count = 0;
-	for (size_t i = 0; i < text.n; i++) {
+	for (size_t i = whole; i < text.n; i++) {
 		uint32_t value = values[(unsigned char)text.p[i]];
 		if (value == 0) {
 			return false;
