@@ -43,7 +43,11 @@ static enum err store_identity(struct ctx *ctx, struct homeserver *hs,
 		store_key_signature_set(write, &signature);
 	}
 	enum err err = device_lists_commit(ctx, hs, write, &change, 1);
-	return err == ERR_CONFLICT ? refuse_ended(ctx) : err;
+	if (err != ERR_OK) {
+		return err == ERR_CONFLICT ? refuse_ended(ctx) : err;
+	}
+	device_state_identity_read(hs->e2ee->states, owner->user_id, owner->device_id, key->ed25519);
+	return ERR_OK;
 }
 
 /* @param out_is_new  whether it is another than the one that is known. What follows in the upload is signed by it. */

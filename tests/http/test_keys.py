@@ -1,10 +1,13 @@
 """Device keys, one-time and fallback keys: upload, query, claim, changes."""
+import re
 import threading
 
 import pytest
 
 from support import accounts
+from support.client import Client
 from support.keys import Device, SigningKey, claim, curve25519, query
+from support.processes import free_port
 from support.server import PROCESSES
 
 
@@ -206,6 +209,26 @@ def test_sec_5_14__one_time_keys_of_a_client_that_signs_wrongly__none_taken(alic
         more = {"signed_curve25519:Z": {"key": curve25519(), "signatures": signatures}}
         alice.post("/keys/upload", {"one_time_keys": {good[0]: good[1], **more}}).expect(400, "M_INVALID_SIGNATURE")
     assert claim(bob, device) == {}
+
+
+@pytest.mark.one_process("where there are several, each upload is said to all by a notification, which is a query")
+def test_keys__one_time_keys_after_the_devices_own__one_statement(make_server):
+    """Also the first time. Who follows the stream asks something now and then, but not beside each."""
+    port = free_port()
+    server = make_server(settings={"listen.metrics": "127.0.0.1:%d" % port}).start()
+    metrics = Client("http://127.0.0.1:%d" % port)
+
+    def queries():
+        text = metrics.http.raw("GET", "/metrics").raw.decode()
+        return float(re.search(r"^belfry_db_queries_total(?:{.*})? (\S+)$", text, re.M).group(1))
+    devices, asked = [Device(accounts.register(server.url)) for _ in range(20)], []
+    for device in devices:
+        device.upload()
+    for device in devices:
+        before = queries()
+        device.upload(identity=False, keys=20)
+        asked.append(queries() - before)
+    assert min(asked) == 1, asked
 
 
 def test_sec_5_14__one_time_keys_before_device_keys__refused(alice):
