@@ -114,6 +114,21 @@ static enum err refuse_more(struct ctx *ctx, const struct keys_added *added)
 		"This device has %lld unclaimed one-time keys; more are not taken", (long long)held);
 }
 
+/* The signature of keys, which is verified while the database takes them in. */
+struct key_check {
+	const struct json *map;
+	const struct key_owner *owner;
+	bool is_refused;
+};
+
+static enum err check_signature(struct ctx *ctx, void *self)
+{
+	struct key_check *check = self;
+	struct field_error error;
+	check->is_refused = !one_time_keys_verify(ctx->arena, check->map, check->owner, &error);
+	return check->is_refused ? refuse(ctx, &error) : ERR_OK;
+}
+
 /* What memory says of the identity goes as long as keys and database agree with it. */
 static enum err add_one_time(struct ctx *ctx, struct homeserver *hs, struct uploading *up,
 	const struct json *map, bool is_own_identity, struct keys_added *out)
@@ -121,20 +136,24 @@ static enum err add_one_time(struct ctx *ctx, struct homeserver *hs, struct uplo
 	struct one_time_key *keys;
 	size_t count;
 	struct field_error error;
+	if (!one_time_keys_read(ctx->arena, map, &up->owner, false, &keys, &count, &error)) {
+		return refuse(ctx, &error);
+	}
+	struct key_check check = {.map = map, .owner = &up->owner};
+	const struct db_check db_check = {check_signature, &check};
+	struct key_addition addition = {
+		.upload = to_upload(ctx->arena, &up->owner, keys, count),
+		.check = &db_check,
+		.held_max = UNCLAIMED_MAX,
+		.remembered = CLAIMED_KEPT,
+	};
 	for (;;) {
-		if (one_time_keys_read(ctx->arena, map, &up->owner, false, &keys, &count, &error)) {
-			const struct key_addition addition = {
-				.upload = to_upload(ctx->arena, &up->owner, keys, count),
-				.ed25519 = up->facts.ed25519,
-				.held_max = UNCLAIMED_MAX,
-				.remembered = CLAIMED_KEPT,
-			};
-			TRY(store_one_time_key_add(ctx, hs->db, &addition, out));
-			if (out->outcome != KEYS_OTHER_IDENTITY) {
-				return out->outcome == KEYS_ADDED ? ERR_OK : refuse_more(ctx, out);
-			}
-		} else if (up->has_facts) {
-			return refuse(ctx, &error);
+		addition.ed25519 = up->facts.ed25519;
+		enum err err = store_one_time_key_add(ctx, hs->db, &addition, out);
+		bool is_other = err == ERR_OK && out->outcome == KEYS_OTHER_IDENTITY;
+		if (!is_other && (up->has_facts || !check.is_refused)) {
+			TRY(err);
+			return out->outcome == KEYS_ADDED ? ERR_OK : refuse_more(ctx, out);
 		}
 		TRY(read_facts(ctx, hs, up));
 		up->owner.ed25519 = is_own_identity ? up->key.ed25519 : up->facts.ed25519;
@@ -188,7 +207,8 @@ static enum err upload_parts(struct ctx *ctx, struct homeserver *hs, struct uplo
 	struct device_states *states = hs->e2ee->states;
 	const struct key_owner *owner = &up->owner;
 	up->facts.ed25519 = device_state_identity(states, ctx->arena, owner->user_id, owner->device_id);
-	if (upload->device_keys != NULL || has_members(upload->fallback_keys)) {
+	if (up->facts.ed25519.p == NULL || upload->device_keys != NULL ||
+		has_members(upload->fallback_keys)) {
 		TRY(read_facts(ctx, hs, up));
 	}
 	up->owner.ed25519 = up->facts.ed25519;

@@ -137,9 +137,7 @@ struct json remote_keys_check_query(struct arena *arena, const struct json *aske
 static bool check_claimed(struct arena *arena, struct str user_id, const struct json_member *device,
 	const struct json *keys)
 {
-	const struct key_owner owner = {.user_id = user_id,
-		.device_id = device->key,
-		.is_checked_elsewhere = true};
+	const struct key_owner owner = {.user_id = user_id, .device_id = device->key};
 	struct one_time_key *list;
 	size_t count;
 	struct field_error error;

@@ -19,8 +19,9 @@ struct str key_body(struct arena *arena, const struct json *object)
 	return canonical_text(arena, &body);
 }
 
-bool key_object_check(struct arena *arena, const struct json *object, struct str field,
-	struct field_error *out_error)
+/* What key_object_check() says, and the canonical form. */
+static bool read_object(struct arena *arena, const struct json *object, struct str field,
+	struct str *out_text, struct field_error *out_error)
 {
 	if (!json_is(object, JSON_OBJECT)) {
 		return field_fail(out_error, M_INVALID_PARAM, field, "must be an object");
@@ -29,10 +30,16 @@ bool key_object_check(struct arena *arena, const struct json *object, struct str
 		return field_fail(out_error, M_INVALID_PARAM, field,
 			"has no canonical form: numbers must be integers, and nesting has a limit");
 	}
-	if (canonical_text(arena, object).n > KEY_OBJECT_MAX_BYTES) {
-		return field_fail(out_error, M_INVALID_PARAM, field, "is too large");
-	}
-	return true;
+	*out_text = canonical_text(arena, object);
+	return out_text->n <= KEY_OBJECT_MAX_BYTES ||
+		field_fail(out_error, M_INVALID_PARAM, field, "is too large");
+}
+
+bool key_object_check(struct arena *arena, const struct json *object, struct str field,
+	struct field_error *out_error)
+{
+	struct str text;
+	return read_object(arena, object, field, &text, out_error);
 }
 
 struct str key_id_of(struct arena *arena, struct str device_id_or_key)
@@ -157,41 +164,52 @@ static bool has_signature(struct arena *arena, const struct json *key,
 	return text.p != NULL && b64_decode(arena, text, &bytes) && bytes.n == ED25519_SIGNATURE_BYTES;
 }
 
-/* @param is_verified  false: the signature only has to be there */
-static bool check_signed_key(struct arena *arena, const struct json *key,
-	const struct key_owner *owner, bool is_verified, struct str field,
+/* @param signer  "ed25519:" and the device */
+static bool read_signed_key(struct arena *arena, const struct json *key,
+	const struct key_owner *owner, struct str signer, struct str field, struct str *out_text,
 	struct field_error *out_error)
 {
 	struct str bytes;
-	if (!key_object_check(arena, key, field, out_error)) {
+	if (!read_object(arena, key, field, out_text, out_error)) {
 		return false;
 	}
 	if (!public_key_decode(arena, json_get_str(key, STR("key")), &bytes)) {
 		return field_fail(out_error, M_INVALID_PARAM, field,
 			"must have a public key in unpadded Base64 as 'key'");
 	}
-	if (is_verified &&
-		(owner->ed25519.p == NULL || !public_key_decode(arena, owner->ed25519, &bytes))) {
+	return has_signature(arena, key, owner, signer) ||
+		field_fail(out_error, M_INVALID_SIGNATURE, field,
+			"must be signed by the device's Ed25519 key");
+}
+
+static bool verify_key(struct arena *arena, const struct json *key, const struct key_owner *owner,
+	struct str field, struct field_error *out_error)
+{
+	struct str bytes;
+	if (owner->ed25519.p == NULL || !public_key_decode(arena, owner->ed25519, &bytes)) {
 		return field_fail(out_error, M_INVALID_PARAM, field,
 			"cannot be checked: upload the device's keys first");
 	}
-	struct str id = key_id_of(arena, owner->device_id);
-	if (is_verified ? !sign_verify_json(arena, key, owner->user_id, id, bytes)
-					: !has_signature(arena, key, owner, id)) {
-		return field_fail(out_error, M_INVALID_SIGNATURE, field,
+	struct str signer = key_id_of(arena, owner->device_id);
+	return sign_verify_json(arena, key, owner->user_id, signer, bytes) ||
+		field_fail(out_error, M_INVALID_SIGNATURE, field,
 			"must be signed by the device's Ed25519 key");
-	}
-	return true;
 }
 
-static bool check_unsigned_key(struct arena *arena, const struct json *key, struct str field,
-	struct field_error *out_error)
+static bool read_unsigned_key(struct arena *arena, const struct json *key, struct str field,
+	struct str *out_text, struct field_error *out_error)
 {
-	if (key->type == JSON_STRING) {
-		return key->text.n <= KEY_OBJECT_MAX_BYTES / 2 ||
-			field_fail(out_error, M_INVALID_PARAM, field, "is too large");
+	if (key->type != JSON_STRING) {
+		return read_object(arena, key, field, out_text, out_error);
 	}
-	return key_object_check(arena, key, field, out_error);
+	*out_text = canonical_text(arena, key);
+	return key->text.n <= KEY_OBJECT_MAX_BYTES / 2 ||
+		field_fail(out_error, M_INVALID_PARAM, field, "is too large");
+}
+
+static bool is_signed(struct str name)
+{
+	return str_starts_with(name, STR("signed_"));
 }
 
 static bool has_algorithm(const struct one_time_key *keys, size_t count, struct str algorithm)
@@ -215,7 +233,7 @@ bool one_time_keys_read(struct arena *arena, const struct json *map, const struc
 		return field_fail(out_error, M_INVALID_PARAM, field, "holds too many keys");
 	}
 	struct one_time_key *keys = ARENA_NEW_ARRAY(arena, struct one_time_key, map->count + 1);
-	bool is_verified = !owner->is_checked_elsewhere;
+	struct str signer = key_id_of(arena, owner->device_id);
 	for (size_t i = 0; i < map->count; i++) {
 		const struct json *value = &map->members[i].value;
 		if (!str_split(map->members[i].key, ':', &keys[i].algorithm, &keys[i].key_id) ||
@@ -223,20 +241,31 @@ bool one_time_keys_read(struct arena *arena, const struct json *map, const struc
 			return field_fail(out_error, M_INVALID_PARAM, field,
 				"must have names of the form <algorithm>:<key id>");
 		}
-		bool is_signed = str_starts_with(keys[i].algorithm, STR("signed_"));
-		if (is_signed ? !check_signed_key(arena, value, owner, is_verified, field, out_error)
-					  : !check_unsigned_key(arena, value, field, out_error)) {
+		bool is_good = is_signed(keys[i].algorithm)
+			? read_signed_key(arena, value, owner, signer, field, &keys[i].text, out_error) &&
+				(!is_fallback || verify_key(arena, value, owner, field, out_error))
+			: read_unsigned_key(arena, value, field, &keys[i].text, out_error);
+		if (!is_good) {
 			return false;
 		}
 		if (is_fallback && has_algorithm(keys, i, keys[i].algorithm)) {
 			return field_fail(out_error, M_INVALID_PARAM, field,
 				"may hold one key of each algorithm");
 		}
-		/* A client that signs wrongly is told by the first; a fallback key is given to many. */
-		is_verified = is_verified && (is_fallback || !is_signed);
-		keys[i].text = canonical_text(arena, value);
 	}
 	*out = keys;
 	*out_count = map->count;
+	return true;
+}
+
+bool one_time_keys_verify(struct arena *arena, const struct json *map,
+	const struct key_owner *owner, struct field_error *out_error)
+{
+	for (size_t i = 0; i < map->count; i++) {
+		if (is_signed(map->members[i].key)) {
+			return verify_key(arena, &map->members[i].value, owner, STR("one_time_keys"),
+				out_error);
+		}
+	}
 	return true;
 }

@@ -39,8 +39,6 @@ struct key_owner {
 	struct str user_id;
 	struct str device_id;
 	struct str ed25519; /**< the device's signing key, unpadded Base64; p == NULL: not known */
-	/** Without that key: whoever has it checks the signatures; here they only have to be there. */
-	bool is_checked_elsewhere;
 };
 
 struct device_key {
@@ -65,8 +63,8 @@ struct one_time_key {
 };
 
 /**
- * A map of "<algorithm>:<key id>" to keys. Those of algorithms called signed_… have to be signed by the device; the signature of
- * the first one-time key, and that of each fallback key, is checked.
+ * A map of "<algorithm>:<key id>" to keys. Those of algorithms called signed_… have to be signed by the device: each fallback key is verified,
+ * of one-time keys only the form is looked at, for which the device's signing key need not be known.
  *
  * @param is_fallback  at most one of each algorithm
  * @param out_error    M_INVALID_PARAM; M_INVALID_SIGNATURE
@@ -74,5 +72,13 @@ struct one_time_key {
 MUST_CHECK bool one_time_keys_read(struct arena *arena, const struct json *map,
 	const struct key_owner *owner, bool is_fallback, struct one_time_key **out, size_t *out_count,
 	struct field_error *out_error);
+
+/**
+ * Verifies the first one of a map of one-time keys that has to be signed: a client that signs wrongly is told by that.
+ * It costs more than reading them all.
+ * @param out_error  M_INVALID_SIGNATURE; M_INVALID_PARAM when the device's signing key is not known
+ */
+MUST_CHECK bool one_time_keys_verify(struct arena *arena, const struct json *map,
+	const struct key_owner *owner, struct field_error *out_error);
 
 #endif

@@ -9,6 +9,7 @@
 #include "base/metrics.h"
 #include "storage/fence.h"
 #include "storage/pg.h"
+#include "storage/pg_trip.h"
 
 #include <stdlib.h>
 
@@ -135,15 +136,17 @@ static void give_back(struct db *db, struct pooled *pooled)
 
 /* --- statements ------------------------------------------------------------------------------------------ */
 
+/* @param check  NULL: none */
 static enum err run_leased(struct ctx *ctx, struct db *db, enum stmt_id stmt, struct db_args args,
-	PGresult **out)
+	const struct db_check *check, PGresult **out)
 {
 	struct pooled *pooled;
 	TRY(lease(ctx, db, &pooled));
 	int64_t start_us = clock_mono_us();
 	enum err err = pg_ensure(ctx, &pooled->pg);
 	if (err == ERR_OK) {
-		err = pg_run(ctx, &pooled->pg, stmt, args, out);
+		err = check != NULL ? pg_run_checked(ctx, &pooled->pg, stmt, args, *check, out)
+							: pg_run(ctx, &pooled->pg, stmt, args, out);
 	}
 	give_back(db, pooled);
 	metric_add(&queries, 1);
@@ -151,16 +154,22 @@ static enum err run_leased(struct ctx *ctx, struct db *db, enum stmt_id stmt, st
 	return err;
 }
 
-enum err db_query(struct ctx *ctx, struct db *db, enum stmt_id stmt, struct db_args args,
-	struct db_rows **out)
+enum err db_query_checked(struct ctx *ctx, struct db *db, enum stmt_id stmt, struct db_args args,
+	const struct db_check *check, struct db_rows **out)
 {
 	PGresult *result = NULL;
-	TRY(run_leased(ctx, db, stmt, args, &result));
+	TRY(run_leased(ctx, db, stmt, args, check, &result));
 	struct db_rows *rows = pg_rows(ctx, result);
 	if (out != NULL) {
 		*out = rows;
 	}
 	return ERR_OK;
+}
+
+enum err db_query(struct ctx *ctx, struct db *db, enum stmt_id stmt, struct db_args args,
+	struct db_rows **out)
+{
+	return db_query_checked(ctx, db, stmt, args, NULL, out);
 }
 
 enum err db_exec(struct ctx *ctx, struct db *db, enum stmt_id stmt, struct db_args args,
@@ -170,7 +179,7 @@ enum err db_exec(struct ctx *ctx, struct db *db, enum stmt_id stmt, struct db_ar
 	if (out_affected != NULL) {
 		*out_affected = 0;
 	}
-	TRY(run_leased(ctx, db, stmt, args, &result));
+	TRY(run_leased(ctx, db, stmt, args, NULL, &result));
 	int64_t affected = 0;
 	if (out_affected != NULL && str_to_int(str_of(PQcmdTuples(result)), 0, INT64_MAX, &affected)) {
 		*out_affected = affected;

@@ -104,6 +104,20 @@ void db_destroy(struct db *db);
 MUST_CHECK enum err db_query(struct ctx *ctx, struct db *db, enum stmt_id stmt, struct db_args args,
 	struct db_rows **out);
 
+/** What can be found out while the database is at work. */
+struct db_check {
+	/** On the caller's thread, which holds a connection meanwhile: nothing that waits. */
+	enum err (*run)(struct ctx *ctx, void *self);
+	void *self;
+};
+/**
+ * The same for a statement that is committed if a check says OK, which runs beside it. What else the check says is returned, and nothing is changed; that
+ * costs the connection, so it is for what hardly ever happens.
+ * @param check  NULL: as db_query()
+ */
+MUST_CHECK enum err db_query_checked(struct ctx *ctx, struct db *db, enum stmt_id stmt,
+	struct db_args args, const struct db_check *check, struct db_rows **out);
+
 /** The same, for statements without a wanted result; *out_affected (may be NULL) gets the number of rows. */
 MUST_CHECK enum err db_exec(struct ctx *ctx, struct db *db, enum stmt_id stmt, struct db_args args,
 	int64_t *out_affected);

@@ -26,6 +26,16 @@ static int compare_keys(const void *a, const void *b)
 	return order != 0 ? order : str_compare(x->key_id, y->key_id);
 }
 
+/* As clients send them, which count. */
+static bool is_sorted(const struct new_key *keys, size_t count)
+{
+	size_t i = 1;
+	while (i < count && compare_keys(&keys[i - 1], &keys[i]) <= 0) {
+		i++;
+	}
+	return i >= count;
+}
+
 /* What is new, by algorithm and id. */
 static struct new_key *sorted(struct arena *arena, const struct key_upload *upload)
 {
@@ -33,13 +43,16 @@ static struct new_key *sorted(struct arena *arena, const struct key_upload *uplo
 	for (size_t i = 0; i < upload->count; i++) {
 		keys[i] = (struct new_key){upload->algorithms[i], upload->key_ids[i], upload->keys[i]};
 	}
-	qsort(keys, upload->count, sizeof(*keys), compare_keys);
+	if (!is_sorted(keys, upload->count)) {
+		qsort(keys, upload->count, sizeof(*keys), compare_keys);
+	}
 	return keys;
 }
 
 /* What is still to be added, in its order, and what became of the rest. */
 struct adding {
 	const struct key_addition *addition;
+	const struct db_check *check; /* NULL once it has been made */
 	struct new_key *keys;
 	size_t count;
 	struct keys_added *out;
@@ -138,7 +151,7 @@ static enum err forget(struct ctx *ctx, struct db *db, const struct adding *addi
 		DB_ARGS(db_text(upload->user_id), db_text(upload->device_id), db_bigint(before)), NULL);
 }
 
-static enum err ask_to_add(struct ctx *ctx, struct db *db, const struct adding *adding, size_t n,
+static enum err ask_to_add(struct ctx *ctx, struct db *db, struct adding *adding, size_t n,
 	struct db_rows **out)
 {
 	const struct key_addition *addition = adding->addition;
@@ -148,11 +161,13 @@ static enum err ask_to_add(struct ctx *ctx, struct db *db, const struct adding *
 		ids[i] = adding->keys[i].key_id;
 		keys[i] = adding->keys[i].key;
 	}
-	return db_query(ctx, db, STMT_ONE_TIME_KEY_ADD,
+	const struct db_check *check = adding->check;
+	adding->check = NULL;
+	return db_query_checked(ctx, db, STMT_ONE_TIME_KEY_ADD,
 		DB_ARGS(db_text(addition->upload.user_id), db_text(addition->upload.device_id),
 			db_text(adding->keys[0].algorithm), db_texts(ids, n), db_texts(keys, n),
 			db_bigint(addition->held_max - (int64_t)adding->count), db_text(addition->ed25519)),
-		out);
+		check, out);
 }
 
 static bool is_same_identity(struct str a, struct str b)
@@ -187,6 +202,7 @@ enum err store_one_time_key_add(struct ctx *ctx, struct db *db, const struct key
 {
 	struct adding adding = {
 		.addition = addition,
+		.check = addition->check,
 		.keys = sorted(ctx->arena, &addition->upload),
 		.count = addition->upload.count,
 		.out = out,

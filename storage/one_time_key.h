@@ -26,7 +26,9 @@ struct algorithm_count {
 struct key_addition {
 	struct key_upload upload;
 	struct str ed25519; /**< the device's identity, as far as is known; p == NULL: it has none */
-	int64_t held_max;   /**< so many unclaimed keys the device may have with these */
+	/** Runs beside the first statement; when it does not say OK, nothing is added, and that is returned. NULL: none. */
+	const struct db_check *check;
+	int64_t held_max; /**< so many unclaimed keys the device may have with these */
 	int64_t
 		remembered; /**< of how many keys uploaded before these those that were given out are remembered at least */
 };
@@ -40,7 +42,7 @@ struct keys_added {
 /**
  * Adds one-time keys; those that the device uploaded before stay as they are. One round trip for each hundred keys of an algorithm, which are committed
  * together; one more when some are known, for each other upload of the device at the same moment, and now and then to forget.
- * Errors: INPUT M_INVALID_PARAM when one is known with another content (none of its hundred was added); CONFLICT when the device is gone; STORE
+ * Errors: INPUT M_INVALID_PARAM when one is known with another content (none of its hundred was added); CONFLICT when the device is gone; STORE; those of the check
  */
 MUST_CHECK enum err store_one_time_key_add(struct ctx *ctx, struct db *db,
 	const struct key_addition *addition, struct keys_added *out);

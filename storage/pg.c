@@ -281,7 +281,7 @@ enum err pg_fail(struct ctx *ctx, const struct pg *pg, const PGresult *result)
 		STR_ARG(message_of(ctx, text)));
 }
 
-static int64_t deadline_for(const struct ctx *ctx, int64_t timeout_ms)
+int64_t pg_deadline_ms(const struct ctx *ctx, int64_t timeout_ms)
 {
 	int64_t deadline_ms = now_ms() + timeout_ms;
 	return ctx->deadline_ms != 0 ? MIN_OF(deadline_ms, ctx->deadline_ms) : deadline_ms;
@@ -290,7 +290,7 @@ static int64_t deadline_for(const struct ctx *ctx, int64_t timeout_ms)
 /* Reads all results of what was sent; the first failure counts: one may come behind a result, of what is checked at the commit. */
 static enum err drain(struct ctx *ctx, struct pg *pg, int64_t timeout_ms, PGresult **out_first)
 {
-	int64_t deadline_ms = deadline_for(ctx, timeout_ms);
+	int64_t deadline_ms = pg_deadline_ms(ctx, timeout_ms);
 	PGresult *first = NULL;
 	enum err err = ERR_OK;
 	for (;;) {
@@ -382,6 +382,15 @@ enum err pg_send(struct ctx *ctx, struct pg *pg, enum stmt_id stmt, const struct
 	return ERR_OK;
 }
 
+enum err pg_blame(struct ctx *ctx, enum stmt_id stmt, enum err err)
+{
+	if (err == ERR_INTERNAL) {
+		ctx->fault.cause =
+			str_printf(ctx->arena, "%s: %.*s", stmt_table[stmt].name, STR_ARG(ctx->fault.cause));
+	}
+	return err;
+}
+
 enum err pg_run(struct ctx *ctx, struct pg *pg, enum stmt_id stmt, struct db_args args,
 	PGresult **out)
 {
@@ -390,12 +399,7 @@ enum err pg_run(struct ctx *ctx, struct pg *pg, enum stmt_id stmt, struct db_arg
 	TRY(pg_prepare(ctx, pg, stmt));
 	TRY(pg_send(ctx, pg, stmt, &params));
 	*out = NULL;
-	enum err err = drain(ctx, pg, pg->statement_timeout_ms + 1000, out);
-	if (err == ERR_INTERNAL) {
-		ctx->fault.cause =
-			str_printf(ctx->arena, "%s: %.*s", stmt_table[stmt].name, STR_ARG(ctx->fault.cause));
-	}
-	return err;
+	return pg_blame(ctx, stmt, drain(ctx, pg, pg->statement_timeout_ms + 1000, out));
 }
 
 /* --- parameters ---------------------------------------------------------------------------------------- */

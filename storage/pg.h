@@ -77,6 +77,12 @@ MUST_CHECK enum err pg_send(struct ctx *ctx, struct pg *pg, enum stmt_id stmt,
 MUST_CHECK enum err pg_run(struct ctx *ctx, struct pg *pg, enum stmt_id stmt, struct db_args args,
 	PGresult **out);
 
+/** Monotonic time after so long, or the ctx's deadline. */
+int64_t pg_deadline_ms(const struct ctx *ctx, int64_t timeout_ms);
+
+/** A statement that is wrong is named in the fault's cause. @return err */
+enum err pg_blame(struct ctx *ctx, enum stmt_id stmt, enum err err);
+
 /**
  * The next result, waiting until `deadline_mono_ms`; NULL result at the end of a statement's results.
  * A connection that lets the deadline pass is closed. Errors: STORE, TIMEOUT.

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "matrix/errcode.h"
+#include "storage/pg_trip.h"
 
 #include <endian.h>
 #include <stdlib.h>
@@ -167,56 +168,11 @@ static enum err send_statement(struct ctx *ctx, struct pg *pg, enum stmt_id stmt
 
 /* --- the pipeline ------------------------------------------------------------------------------------------ */
 
-static enum err lost(struct ctx *ctx, struct pg *pg)
-{
-	enum err err = pg_fail(ctx, pg, NULL);
-	pg_close(pg);
-	return err == ERR_STORE ? err : fail_cause(ctx, ERR_STORE, "the database connection broke");
-}
-
 static enum err send_plain(struct ctx *ctx, struct pg *pg, const char *sql)
 {
-	return PQsendQueryParams(pg->conn, sql, 0, NULL, NULL, NULL, NULL, 1) != 0 ? ERR_OK
-																			   : lost(ctx, pg);
-}
-
-static enum err end_trip(struct ctx *ctx, struct pg *pg)
-{
-	return PQpipelineSync(pg->conn) != 0 ? ERR_OK : lost(ctx, pg);
-}
-
-/*
- * Reads everything up to the sync point. The first failure counts.
- * @param out_row  may be NULL; the first result that has rows, when there is none yet
- */
-static enum err read_trip(struct ctx *ctx, struct pg *pg, int64_t deadline_ms, PGresult **out_row)
-{
-	enum err err = ERR_OK;
-	for (;;) {
-		PGresult *result = NULL;
-		TRY(pg_result(ctx, pg, deadline_ms, &result));
-		if (result == NULL) {
-			if (PQstatus(pg->conn) != CONNECTION_OK) {
-				return lost(ctx, pg);
-			}
-			continue; /* between two statements */
-		}
-		ExecStatusType status = PQresultStatus(result);
-		if (status == PGRES_PIPELINE_SYNC) {
-			PQclear(result);
-			return err;
-		}
-		bool ok = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK ||
-			status == PGRES_PIPELINE_ABORTED;
-		if (!ok && err == ERR_OK) {
-			err = pg_fail(ctx, pg, result);
-		}
-		if (status == PGRES_TUPLES_OK && out_row != NULL && *out_row == NULL) {
-			*out_row = result;
-		} else {
-			PQclear(result);
-		}
-	}
+	return PQsendQueryParams(pg->conn, sql, 0, NULL, NULL, NULL, NULL, 1) != 0
+		? ERR_OK
+		: pg_trip_lost(ctx, pg);
 }
 
 /* --- the transaction ------------------------------------------------------------------------------------------ */
@@ -383,7 +339,7 @@ static enum err send_rows(struct ctx *ctx, struct pg *pg, const struct group *gr
 static enum err read_head(struct ctx *ctx, struct pg *pg, struct group *group, bool *out_placed)
 {
 	PGresult *result = NULL;
-	enum err err = read_trip(ctx, pg, group->deadline_ms, &result);
+	enum err err = pg_trip_read(ctx, pg, group->deadline_ms, &result);
 	*out_placed = result != NULL;
 	if (err != ERR_OK || result == NULL) {
 		PQclear(result);
@@ -400,13 +356,13 @@ static enum err ask_and_run(struct ctx *ctx, struct pg *pg, struct group *group,
 	bool is_placed;
 	TRY(send_plain(ctx, pg, "BEGIN"));
 	TRY(send_head(ctx, pg, group, marks));
-	TRY(end_trip(ctx, pg));
+	TRY(pg_trip_end(ctx, pg));
 	TRY(read_head(ctx, pg, group, &is_placed));
 	TRY(send_rows(ctx, pg, group));
 	*out_sent = true;
 	TRY(send_plain(ctx, pg, "COMMIT"));
-	TRY(end_trip(ctx, pg));
-	return read_trip(ctx, pg, group->deadline_ms, NULL);
+	TRY(pg_trip_end(ctx, pg));
+	return pg_trip_read(ctx, pg, group->deadline_ms, NULL);
 }
 
 /* One round trip: what lies before its end is one transaction. `before` becomes -1 when it was not so, or the head is not this writer's. */
@@ -417,7 +373,7 @@ static enum err run_at_once(struct ctx *ctx, struct pg *pg, struct group *group,
 	TRY(send_head(ctx, pg, group, marks));
 	TRY(send_rows(ctx, pg, group));
 	*out_sent = true;
-	TRY(end_trip(ctx, pg));
+	TRY(pg_trip_end(ctx, pg));
 	enum err err = read_head(ctx, pg, group, &is_placed);
 	if (err == ERR_CONFLICT && !is_placed) {
 		group->before = -1;
@@ -473,7 +429,7 @@ static enum err run_pipeline(struct ctx *ctx, struct pg *pg, struct group *group
 	*out_sent = false;
 	marks->serial++;
 	if (PQenterPipelineMode(pg->conn) == 0) {
-		return lost(ctx, pg);
+		return pg_trip_lost(ctx, pg);
 	}
 	TRY(group->before >= 0 ? run_at_once(ctx, pg, group, marks, out_sent)
 						   : ask_and_run(ctx, pg, group, marks, out_sent));

@@ -47,6 +47,8 @@ static void check_one_time_keys(struct arena *arena, const struct json *json, bo
 		return;
 	}
 	invariant(count == json->count && count <= ONE_TIME_KEYS_MAX);
+	invariant(one_time_keys_verify(arena, json, &owner, &error) ||
+		(error.errcode != NULL && error.text != NULL));
 	for (size_t i = 0; i < count; i++) {
 		struct json again;
 		invariant(keys[i].algorithm.n > 0 && keys[i].key_id.n > 0);

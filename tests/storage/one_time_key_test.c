@@ -238,6 +238,41 @@ static void upload__for_another_identity__none_is_added(void **state)
 	assert_int_equal(left(world, kay, CURVE), 2);
 }
 
+/* A check that counts how often it is made. */
+struct counted_check {
+	enum err answer;
+	int calls;
+};
+
+static enum err count_check(struct ctx *ctx, void *self)
+{
+	struct counted_check *counted = self;
+	(void)ctx;
+	counted->calls++;
+	return counted->answer;
+}
+
+static void upload__checked_meanwhile__added_when_it_is_good_and_else_nothing_is(void **state)
+{
+	struct world *world = *state;
+	struct str kim = user_of(world, "kim");
+	struct counted_check counted = {.answer = ERR_DENIED};
+	const struct db_check check = {count_check, &counted};
+	const struct key_addition condition = {.check = &check,
+		.held_max = REMEMBERED,
+		.remembered = REMEMBERED};
+	const struct keys many = {CURVE, 'A', 0, 250, ""};
+	struct keys_added added;
+	assert_int_equal(add_if(&world->ctx, world->db, kim, &many, 1, &condition, &added), ERR_DENIED);
+	assert_int_equal(counted.calls, 1);
+	assert_int_equal(left(world, kim, CURVE), 0);
+	counted.answer = ERR_OK;
+	assert_int_equal(add_if(&world->ctx, world->db, kim, &many, 1, &condition, &added), ERR_OK);
+	assert_int_equal(counted.calls, 2); /* not again for each hundred */
+	assert_int_equal(added.outcome, KEYS_ADDED);
+	assert_int_equal(left(world, kim, CURVE), 250);
+}
+
 static void upload__of_a_device_that_is_gone__conflict(void **state)
 {
 	struct world *world = *state;
@@ -455,6 +490,7 @@ int main(void)
 		TEST(upload__of_several_kinds__all_that_is_left_is_told),
 		TEST(upload__of_more_than_may_be_held__none_is_added),
 		TEST(upload__for_another_identity__none_is_added),
+		TEST(upload__checked_meanwhile__added_when_it_is_good_and_else_nothing_is),
 		TEST(upload__of_a_device_that_is_gone__conflict),
 		TEST(upload__more_than_are_remembered__the_oldest_that_were_given_are_forgotten),
 		TEST(upload__many_of_one_device_at_once__each_key_once),

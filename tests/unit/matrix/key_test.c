@@ -28,7 +28,7 @@ static int set_up(void **state)
 	key = ed25519_key_create(seed);
 	ed25519_public(key, bytes);
 	public_key = b64_encode(arena, str_from((const char *)bytes, sizeof(bytes)));
-	owner = (struct key_owner){STR("@a:b"), STR("D"), public_key, false};
+	owner = (struct key_owner){STR("@a:b"), STR("D"), public_key};
 	return 0;
 }
 
@@ -141,9 +141,9 @@ static const char *read_one_time(const struct json *key_json, const char *name, 
 	struct one_time_key *keys;
 	size_t count;
 	struct field_error error;
-	return one_time_keys_read(arena, &map, &owner, is_fallback, &keys, &count, &error)
-		? NULL
-		: error.errcode;
+	bool is_good = one_time_keys_read(arena, &map, &owner, is_fallback, &keys, &count, &error) &&
+		(is_fallback || one_time_keys_verify(arena, &map, &owner, &error));
+	return is_good ? NULL : error.errcode;
 }
 
 static void one_time_key__signed__only_by_the_device(void **state)
@@ -180,6 +180,7 @@ static void one_time_keys__several__the_first_is_verified_and_each_fallback_key(
 	json_put(&first_good, STR("signed_b:B"), changed);
 	assert_true(one_time_keys_read(arena, &first_good, &owner, false, &keys, &count, &error));
 	assert_int_equal(count, 3);
+	assert_true(one_time_keys_verify(arena, &first_good, &owner, &error));
 	assert_false(one_time_keys_read(arena, &first_good, &owner, true, &keys, &count, &error));
 	assert_string_equal(error.errcode, M_INVALID_SIGNATURE);
 	json_put(&first_good, STR("signed_b:C"), plain);
@@ -189,8 +190,23 @@ static void one_time_keys__several__the_first_is_verified_and_each_fallback_key(
 	json_put(&first_false, STR("plain:A"), string);
 	json_put(&first_false, STR("signed_a:A"), changed);
 	json_put(&first_false, STR("signed_a:B"), good);
-	assert_false(one_time_keys_read(arena, &first_false, &owner, false, &keys, &count, &error));
+	assert_true(one_time_keys_read(arena, &first_false, &owner, false, &keys, &count, &error));
+	assert_false(one_time_keys_verify(arena, &first_false, &owner, &error));
 	assert_string_equal(error.errcode, M_INVALID_SIGNATURE);
+}
+
+static void one_time_keys__as_they_are_stored__canonical(void **state)
+{
+	(void)state;
+	struct one_time_key *keys;
+	size_t count;
+	struct field_error error;
+	struct json map = parse(STR("{\"plain:A\":\"\\u0041/\",\"plain:B\":{\"b\":1, \"a\":[ ]}}"));
+	assert_true(one_time_keys_read(arena, &map, &owner, false, &keys, &count, &error));
+	assert_int_equal(count, 2);
+	assert_true(str_equals(keys[0].text, STR("\"A/\"")));
+	assert_true(str_equals(keys[1].text, STR("{\"a\":[],\"b\":1}")));
+	assert_true(one_time_keys_verify(arena, &map, &owner, &error));
 }
 
 static void cross_key__called_like_itself__taken(void **state)
@@ -253,6 +269,7 @@ int main(void)
 		KEY_TEST(public_key__padding_or_other_length__refused),
 		KEY_TEST(one_time_key__signed__only_by_the_device),
 		KEY_TEST(one_time_keys__several__the_first_is_verified_and_each_fallback_key),
+		KEY_TEST(one_time_keys__as_they_are_stored__canonical),
 		KEY_TEST(cross_key__called_like_itself__taken),
 		KEY_TEST(cross_usage__names__both_ways),
 		KEY_TEST(may_sign__each_pair__as_the_specification_says),
