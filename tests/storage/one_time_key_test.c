@@ -482,22 +482,39 @@ static void migration__keys_of_before__go_on_in_order(void **state)
 	ASSERT_ID(claim_one(world, ida, OTHER), "o2");
 }
 
+/* What no constraint of the table says: it would be read in each statement. */
+static int tear_down(void **state)
+{
+	PGconn *conn =
+		PQconnectdb(arena_printf(((struct world *)*state)->ctx.arena, "%.*s", STR_ARG(world_url)));
+	PGresult *wrong = PQexec(conn,
+		"SELECT 1 FROM one_time_key_batches "
+		"WHERE given < 0 OR given > total OR is_spent <> (given = total) OR total <> cardinality(keys) OR total <> cardinality(key_ids)");
+	bool is_good = PQresultStatus(wrong) == PGRES_TUPLES_OK && PQntuples(wrong) == 0;
+	PQclear(wrong);
+	PQfinish(conn);
+	int err = world_tear_down(state);
+	return is_good ? err : -1;
+}
+
+#define KEY_TEST(name) cmocka_unit_test_setup_teardown(name, world_set_up, tear_down)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(upload__part_of_it_known__the_rest_is_added),
-		TEST(upload__known_with_another_content__refused_wherever_it_lies),
-		TEST(upload__of_several_kinds__all_that_is_left_is_told),
-		TEST(upload__of_more_than_may_be_held__none_is_added),
-		TEST(upload__for_another_identity__none_is_added),
-		TEST(upload__checked_meanwhile__added_when_it_is_good_and_else_nothing_is),
-		TEST(upload__of_a_device_that_is_gone__conflict),
-		TEST(upload__more_than_are_remembered__the_oldest_that_were_given_are_forgotten),
-		TEST(upload__many_of_one_device_at_once__each_key_once),
-		TEST(claim__several_of_one_device__all_different_and_the_oldest),
-		TEST(claim__of_a_large_upload__every_key_once),
-		TEST(claim__batch_spent_while_it_waited__gets_one_of_the_next),
-		TEST(migration__keys_of_before__go_on_in_order),
+		KEY_TEST(upload__part_of_it_known__the_rest_is_added),
+		KEY_TEST(upload__known_with_another_content__refused_wherever_it_lies),
+		KEY_TEST(upload__of_several_kinds__all_that_is_left_is_told),
+		KEY_TEST(upload__of_more_than_may_be_held__none_is_added),
+		KEY_TEST(upload__for_another_identity__none_is_added),
+		KEY_TEST(upload__checked_meanwhile__added_when_it_is_good_and_else_nothing_is),
+		KEY_TEST(upload__of_a_device_that_is_gone__conflict),
+		KEY_TEST(upload__more_than_are_remembered__the_oldest_that_were_given_are_forgotten),
+		KEY_TEST(upload__many_of_one_device_at_once__each_key_once),
+		KEY_TEST(claim__several_of_one_device__all_different_and_the_oldest),
+		KEY_TEST(claim__of_a_large_upload__every_key_once),
+		KEY_TEST(claim__batch_spent_while_it_waited__gets_one_of_the_next),
+		KEY_TEST(migration__keys_of_before__go_on_in_order),
 	};
 	return cmocka_run_group_tests(tests, world_set_up_all, NULL);
 }
