@@ -6,6 +6,7 @@ import pytest
 from support import accounts
 from support.client import seconds, unique
 from support.database import Cluster
+from support.keys import Device, SigningKey, claim, curve25519
 from support.pgbouncer import PgBouncer
 from support.server import wait_until
 
@@ -31,6 +32,24 @@ def test_session_mode__messages_go_live__and_a_restart_of_it_is_got_over(make_se
         bouncer.start()
         wait_until(lambda: user.put_event(room, "m.room.message", {"msgtype": "m.text", "body": "again"}).status == 200,
                    60, "writing again")
+        assert server.terminate() == 0
+
+
+def test_session_mode__one_time_keys_of_a_client_that_signs_wrongly__none_taken(make_server, cluster):
+    """They are in the database already, not yet committed, when the connection is given up."""
+    with PgBouncer(cluster, "session") as bouncer:
+        server = make_server(server_name=unique("hs"), settings={"database.url": bouncer.url}).start()
+        user, other = accounts.register(server.url), accounts.register(server.url)
+        device, wrong = Device(user), SigningKey(user.device_id)
+        device.upload()
+        false = {"signed_curve25519:F%d" % n: wrong.over({"key": curve25519()}, user.user_id) for n in range(5)}
+        for _ in range(5):
+            user.post("/keys/upload", {"one_time_keys": false}).expect(400, "M_INVALID_SIGNATURE")
+        assert claim(other, device) == {}
+        good = device.one_time(2)
+        user.post("/keys/upload", {"one_time_keys": good}).ok()
+        taken, = claim(other, device).values()
+        assert taken.keys() < good.keys()
         assert server.terminate() == 0
 
 
