@@ -438,10 +438,19 @@ static enum err add_appservices(struct ctx *ctx, struct wire *wire)
 		: ERR_OK;
 }
 
+static void add_icons(struct wire *wire)
+{
+	_Static_assert((int)PROVIDERS_MAX <= (int)MEDIA_ICONS_MAX, "each provider may have one");
+	for (size_t i = 0; i < sso_count(&wire->hs); i++) {
+		media_add_icon(wire->hs.media, sso_provider(&wire->hs, i)->icon);
+	}
+}
+
 enum err wire_start(struct ctx *ctx, struct wire *wire)
 {
 	TRY(presence_load(ctx, &wire->hs));
 	TRY(sso_load(ctx, &wire->hs));
+	add_icons(wire);
 	TRY(media_start(ctx, wire->hs.media));
 	TRY(erasure_load(ctx, &wire->hs));
 	TRY(add_appservices(ctx, wire));

@@ -139,6 +139,13 @@ void media_destroy(struct media *media)
 	mem_free(media);
 }
 
+void media_add_icon(struct media *media, struct str uri)
+{
+	if (media->icon_count < MEDIA_ICONS_MAX) {
+		media->icons[media->icon_count++] = uri;
+	}
+}
+
 void media_set_ports(struct media *media, const struct media_ports *ports)
 {
 	media->ports = ports;
@@ -308,6 +315,28 @@ static bool may_give_open(const struct homeserver *hs)
 	return hs->settings.media.unauthenticated != MEDIA_UNAUTHENTICATED_OFF;
 }
 
+static bool is_icon(struct arena *arena, const struct media *media, const struct media_query *query)
+{
+	struct str uri =
+		str_printf(arena, "mxc://%.*s/%.*s", STR_ARG(query->origin.s), STR_ARG(query->media_id));
+	for (size_t i = 0; i < media->icon_count; i++) {
+		if (str_equals(media->icons[i], uri)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* To somebody without a token. */
+static bool is_given_to_all(struct arena *arena, const struct homeserver *hs,
+	const struct media_query *query, const struct media_row *row)
+{
+	if (row->is_remote && !row->is_open) {
+		return media_is_all_open(hs);
+	}
+	return may_give_open(hs) && (row->is_open || is_icon(arena, hs->media, query));
+}
+
 enum err media_find(struct ctx *ctx, struct homeserver *hs, const struct media_query *query,
 	struct media_row *out)
 {
@@ -316,8 +345,7 @@ enum err media_find(struct ctx *ctx, struct homeserver *hs, const struct media_q
 		return refuse_missing(ctx);
 	}
 	TRY(err);
-	bool is_given = out->is_open ? may_give_open(hs) : out->is_remote && media_is_all_open(hs);
-	bool is_closed = query->is_open && !is_given;
+	bool is_closed = query->is_open && !is_given_to_all(ctx->arena, hs, query, out);
 	bool is_expired = out->sha256.p == NULL && out->expires_ms <= clock_wall_ms(&hs->clock);
 	return out->is_quarantined || is_closed || is_expired ? refuse_missing(ctx) : ERR_OK;
 }

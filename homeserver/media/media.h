@@ -11,7 +11,7 @@
 #include "homeserver/homeserver.h"
 #include "storage/media.h"
 
-enum { MEDIA_ID_LENGTH = 32 };
+enum { MEDIA_ID_LENGTH = 32, MEDIA_ICONS_MAX = 32 };
 
 struct media;
 
@@ -49,6 +49,13 @@ void media_destroy(struct media *media);
 void media_set_ports(struct media *media, const struct media_ports *ports);
 /** Makes the folder in which uploads arrive; media_start() does. Errors: STORE. */
 MUST_CHECK enum err media_make_incoming(struct ctx *ctx, const struct media *media);
+/**
+ * A file of this server that everybody may download without a token, whatever the settings say but `off`: an identity provider's icon.
+ * Before any request. No more than MEDIA_ICONS_MAX.
+ * @param uri  mxc; borrowed as long as media lives
+ * Spec: "Content repository", media used for IdP icons is excluded from the freeze
+ */
+void media_add_icon(struct media *media, struct str uri);
 /** Where uploads arrive: a folder of this process in DATA/media/incoming. */
 const char *media_incoming_folder(const struct media *media);
 

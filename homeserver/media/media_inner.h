@@ -24,11 +24,13 @@ struct media {
 	struct str incoming;             /**< folder */
 	struct thumbs *thumbs;
 	struct previews *previews;
-	struct media_turns fetches;   /**< files of other servers that are on their way */
-	struct media_turns openings;  /**< content that is on its way from the store */
-	_Atomic int64_t remote_bytes; /**< of copies since they were last counted, about */
-	struct lock lock;             /**< RANK_LEAF; guards the list */
-	struct media_wait *waits;     /**< requests that are parked here */
+	struct media_turns fetches;        /**< files of other servers that are on their way */
+	struct media_turns openings;       /**< content that is on its way from the store */
+	_Atomic int64_t remote_bytes;      /**< of copies since they were last counted, about */
+	struct lock lock;                  /**< RANK_LEAF; guards the list */
+	struct media_wait *waits;          /**< requests that are parked here */
+	struct str icons[MEDIA_ICONS_MAX]; /**< mxc URIs that need no token */
+	size_t icon_count;
 };
 
 /**

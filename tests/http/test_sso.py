@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, hmac
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from support import accounts
-from support.client import path_of, unique
+from support.client import Http, path_of, unique
 from support.server import Server, binary
 from support.serving import serve
 
@@ -410,6 +410,26 @@ def test_provider_file__wrong__said_at_the_start(make_server, text, word):
     assert done.returncode != 0 and word in done.stderr and "school.yaml" in done.stderr
     missing = server.run("config", "check", settings={"sso.folder": server.root + "/none"})
     assert missing.returncode != 0 and "sso.folder" in missing.stderr
+
+
+def test_icon__no_token__given_though_other_files_are_not(make_server, idp):
+    server = make_server().start()
+    alice = accounts.register(Http(server.url))
+    icon, other = (alice.request("POST", "/_matrix/media/v3/upload", raw=b"text", headers={"Content-Type": "text/plain"})
+                   .ok()["content_uri"] for _ in range(2))
+    server.terminate()
+    write_provider(server, idp, "school", icon=icon)
+    server.settings.update({"public_base_url": server.url, "sso.folder": server.root + "/sso"})
+    server.start()
+    assert icon in [one.get("icon") for flow in server.anonymous().get("/login", token=False).ok()["flows"]
+                    for one in flow.get("identity_providers", [])]
+    path = "/_matrix/media/v3/download/"
+    assert get(server, path + icon[len("mxc://"):]).raw == b"text"
+    assert get(server, path + other[len("mxc://"):]).status == 404
+    server.terminate()
+    server.settings["media.unauthenticated"] = "off"
+    server.start()
+    assert get(server, path + icon[len("mxc://"):]).status == 404
 
 
 def test_passwords_off__identity_provider_is_the_only_way(make_server, idp):
