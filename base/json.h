@@ -101,6 +101,14 @@ struct json json_with(struct arena *arena, const struct json *object, struct str
 	struct json value);
 /** A copy of the object without `key`; `raw` of the result is empty when something was removed. */
 struct json json_without(struct arena *arena, const struct json *object, struct str key);
+/**
+ * Many members at once, since a copy for each of many would cost the square of them: the members of both, each key once, of one that
+ * both have the member of `over`; in order of their keys, shared, without `raw`.
+ */
+struct json json_merged(struct arena *arena, const struct json *under, const struct json *over);
+/** The members whose keys `names` has not, in order of their keys, shared, without `raw`. A key may stand in `names` twice. */
+struct json json_without_all(struct arena *arena, const struct json *object,
+	const struct json *names);
 
 /** Deep copy whose strings, numbers and raw texts are all in `arena`. */
 struct json json_dup(struct arena *arena, const struct json *value);

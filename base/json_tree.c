@@ -1,8 +1,81 @@
 /*
- * Walks over whole JSON trees: comparison and deep copy. Trees are at most as deep as the parser's
- * limit, so both may recurse (bounded by json_limits.max_depth).
+ * Walks over whole JSON trees: comparison and deep copy, which may recurse, since trees are at most as deep as the parser's
+ * limit (json_limits.max_depth); and what is made of two objects at once. Others say how many members an object has: two objects
+ * are walked side by side in order of their keys, never one searched for each member of the other.
  */
 #include "base/json.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+/* --- two objects side by side ----------------------------------------------------------------------------- */
+
+static int compare_keys(const void *a, const void *b)
+{
+	const struct json_member *const *left = a;
+	const struct json_member *const *right = b;
+	return str_compare((*left)->key, (*right)->key);
+}
+
+/* Pointers to the members in order of their keys; free with mem_free(). */
+static const struct json_member **sort_members(const struct json *object)
+{
+	const struct json_member **sorted =
+		mem_alloc_array(object->count + 1, sizeof(const struct json_member *));
+	bool is_sorted = true;
+	for (size_t i = 0; i < object->count; i++) {
+		sorted[i] = &object->members[i];
+		is_sorted = is_sorted && (i == 0 || compare_keys(&sorted[i - 1], &sorted[i]) <= 0);
+	}
+	if (!is_sorted) {
+		qsort(sorted, object->count, sizeof(const struct json_member *), compare_keys);
+	}
+	return sorted;
+}
+
+struct json json_merged(struct arena *arena, const struct json *under, const struct json *over)
+{
+	struct json merged = json_object(arena, under->count + over->count);
+	const struct json_member **lower = sort_members(under);
+	const struct json_member **upper = sort_members(over);
+	for (size_t i = 0, k = 0; i < under->count || k < over->count;) {
+		int order = i == under->count ? 1
+			: k == over->count        ? -1
+									  : compare_keys(&lower[i], &upper[k]);
+		const struct json_member *next = order < 0 ? lower[i] : upper[k];
+		if (merged.count == 0 || !str_equals(merged.members[merged.count - 1].key, next->key)) {
+			merged.members[merged.count++] = *next;
+		}
+		i += order <= 0 ? 1 : 0;
+		k += order >= 0 ? 1 : 0;
+	}
+	mem_free((void *)lower);
+	mem_free((void *)upper);
+	return merged;
+}
+
+struct json json_without_all(struct arena *arena, const struct json *object,
+	const struct json *names)
+{
+	struct json rest = json_object(arena, object->count);
+	const struct json_member **members = sort_members(object);
+	const struct json_member **gone = sort_members(names);
+	size_t k = 0;
+	for (size_t i = 0; i < object->count; i++) {
+		while (k < names->count && compare_keys(&gone[k], &members[i]) < 0) {
+			k++;
+		}
+		if (k == names->count || compare_keys(&gone[k], &members[i]) != 0) {
+			rest.members[rest.count++] = *members[i];
+		}
+	}
+	mem_free((void *)members);
+	mem_free((void *)gone);
+	return rest;
+}
+
+/* --- whole trees -------------------------------------------------------------------------------------------- */
 
 static bool arrays_equal(const struct json *a, const struct json *b)
 {
@@ -16,14 +89,16 @@ static bool arrays_equal(const struct json *a, const struct json *b)
 
 static bool objects_equal(const struct json *a, const struct json *b)
 {
-	for (size_t i = 0; i < a->count; i++) {
-		const struct json *other = json_get(b, a->members[i].key);
-		if (other == NULL ||
-			!json_equals(&a->members[i].value, other)) { // NOLINT(misc-no-recursion)
-			return false;
-		}
+	const struct json_member **left = sort_members(a);
+	const struct json_member **right = sort_members(b);
+	bool is_equal = true;
+	for (size_t i = 0; i < a->count && is_equal; i++) {
+		is_equal = str_equals(left[i]->key, right[i]->key) &&
+			json_equals(&left[i]->value, &right[i]->value); // NOLINT(misc-no-recursion)
 	}
-	return true;
+	mem_free((void *)left);
+	mem_free((void *)right);
+	return is_equal;
 }
 
 // NOLINTNEXTLINE(misc-no-recursion): depth is bounded by the parser

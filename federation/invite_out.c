@@ -155,11 +155,8 @@ static struct json with_theirs(struct arena *arena, const struct json *all, stru
 {
 	struct json none = json_object(arena, 0);
 	const struct json *before = json_get(all, server);
-	struct json merged = before != NULL ? *before : none;
-	for (size_t i = 0; i < theirs->count; i++) {
-		merged = json_with(arena, &merged, theirs->members[i].key, theirs->members[i].value);
-	}
-	return json_with(arena, all, server, merged);
+	return json_with(arena, all, server,
+		json_merged(arena, before != NULL ? before : &none, theirs));
 }
 
 /* Our event with their signature; nothing else of what came back counts. */

@@ -64,9 +64,9 @@ static int64_t highest_in(const struct json *map, int64_t least)
 {
 	int64_t highest = least;
 	for (size_t i = 0; json_is(map, JSON_OBJECT) && i < map->count; i++) {
-		int64_t level;
-		if (json_get_int(map, map->members[i].key, -LEVEL_MAX, LEVEL_MAX, &level)) {
-			highest = MAX_OF(highest, level);
+		const struct json *level = &map->members[i].value;
+		if (level->type == JSON_INT && level->integer <= LEVEL_MAX) {
+			highest = MAX_OF(highest, level->integer);
 		}
 	}
 	return highest;
@@ -108,12 +108,6 @@ static struct json levels_in_force(struct arena *arena, const struct upgrade_fac
 	return levels;
 }
 
-static struct json without_user(struct arena *arena, const struct json *levels, struct str user)
-{
-	struct json users = json_without(arena, json_at(levels, "users"), user);
-	return json_with(arena, levels, STR("users"), users);
-}
-
 static struct json with_user(struct arena *arena, const struct json *levels, struct str user,
 	int64_t level)
 {
@@ -125,31 +119,47 @@ static struct json with_user(struct arena *arena, const struct json *levels, str
 static struct json demote_creators(struct arena *arena, const struct upgrade_facts *facts,
 	const struct json *levels)
 {
-	int64_t highest = highest_level(levels);
-	struct json demoted = with_user(arena, levels, facts->create->sender.s, highest);
+	struct json highest = json_integer(highest_level(levels));
 	const struct json *others = json_at(facts->create->content, "additional_creators");
-	for (size_t i = 0; json_is(others, JSON_ARRAY) && i < others->count; i++) {
+	size_t count = json_is(others, JSON_ARRAY) ? others->count : 0;
+	struct json creators = json_object(arena, count + 1);
+	for (size_t i = 0; i < count; i++) {
 		struct user_id id;
 		if (others->items[i].type == JSON_STRING && user_id_parse(others->items[i].text, &id)) {
-			demoted = with_user(arena, &demoted, id.s, highest);
+			json_put(&creators, id.s, highest);
 		}
 	}
-	return demoted;
+	json_put(&creators, facts->create->sender.s, highest);
+	return json_with(arena, levels, STR("users"),
+		json_merged(arena, json_at(levels, "users"), &creators));
+}
+
+/* Those who may not stand in `users` of the new room: the banned, and creators where those have all power without. */
+static struct json without_power(struct arena *arena, const struct upgrade_facts *facts)
+{
+	const struct json *others = facts->to->privileged_creators ? facts->additional_creators : NULL;
+	size_t count = json_is(others, JSON_ARRAY) ? others->count : 0;
+	struct json names = json_object(arena, facts->ban_count + count + 1);
+	for (size_t i = 0; i < facts->ban_count; i++) {
+		json_put(&names, facts->bans[i]->state_key, (struct json){0});
+	}
+	for (size_t i = 0; i < count; i++) {
+		json_put(&names, others->items[i].text, (struct json){0});
+	}
+	if (facts->to->privileged_creators) {
+		json_put(&names, facts->user.s, (struct json){0});
+	}
+	return names;
 }
 
 static void plan_power(struct arena *arena, const struct upgrade_facts *facts,
 	struct upgrade_plan *out)
 {
 	struct json levels = levels_in_force(arena, facts);
-	for (size_t i = 0; i < facts->ban_count; i++) {
-		levels = without_user(arena, &levels, facts->bans[i]->state_key);
-	}
+	struct json names = without_power(arena, facts);
+	levels = json_with(arena, &levels, STR("users"),
+		json_without_all(arena, json_at(&levels, "users"), &names));
 	if (facts->to->privileged_creators) {
-		levels = without_user(arena, &levels, facts->user.s);
-		const struct json *others = facts->additional_creators;
-		for (size_t i = 0; json_is(others, JSON_ARRAY) && i < others->count; i++) {
-			levels = without_user(arena, &levels, others->items[i].text);
-		}
 		out->power_begin = levels;
 		return;
 	}

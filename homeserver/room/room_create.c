@@ -112,11 +112,7 @@ static enum err add_profile(struct ctx *ctx, struct homeserver *hs, struct room_
 {
 	struct json with_profile;
 	TRY(member_content(ctx, hs, "invite", planned->state_key, str_from(NULL, 0), &with_profile));
-	for (size_t i = 0; i < planned->content.count; i++) {
-		with_profile = json_with(ctx->arena, &with_profile, planned->content.members[i].key,
-			planned->content.members[i].value);
-	}
-	planned->content = with_profile;
+	planned->content = json_merged(ctx->arena, &with_profile, &planned->content);
 	return ERR_OK;
 }
 

@@ -121,16 +121,16 @@ static enum err ask_whom(struct ctx *ctx, struct homeserver *hs, const struct me
  */
 static void add_custom(struct ctx *ctx, const struct json *body, struct json *content)
 {
-	for (size_t i = 0; body != NULL && i < body->count; i++) {
-		struct str key = body->members[i].key;
-		bool is_own = str_equals(key, STR("third_party_signed")) ||
-			str_equals(key, STR("third_party_invite")) || str_equals(key, STR("is_direct")) ||
-			str_equals(key, STR("join_authorised_via_users_server")) ||
-			json_get(content, key) != NULL;
-		if (!is_own) {
-			*content = json_with(ctx->arena, content, key, body->members[i].value);
-		}
+	static const struct str own[] = {STR_INIT("third_party_signed"), STR_INIT("third_party_invite"),
+		STR_INIT("is_direct"), STR_INIT("join_authorised_via_users_server")};
+	if (body == NULL) {
+		return;
 	}
+	struct json custom = *body;
+	for (size_t i = 0; i < COUNT_OF(own); i++) {
+		custom = json_without(ctx->arena, &custom, own[i]);
+	}
+	*content = json_merged(ctx->arena, &custom, content);
 }
 
 static enum err join_by_others(struct ctx *ctx, struct homeserver *hs,

@@ -8,6 +8,7 @@ from synapse.api.room_versions import KNOWN_ROOM_VERSIONS
 from support.client import path_of, unique
 from support.federated_people import alice, zoe  # noqa: F401
 from support.handshake import VERSIONS, add_signature, asked, countersign, membership
+from support.processes import peak_kib
 from support.remote_room import Pdu, RemoteRoom
 
 INVITE_V1 = r"/_matrix/federation/v1/invite/.*"
@@ -384,6 +385,20 @@ def test_sec_5_21__answer_is_another_event__only_the_signature_counts(federated,
     alice.invite(room, zoe).ok()
     member = alice.state(room)[("m.room.member", zoe)]
     assert member["sender"] == alice.user_id and member["content"] == {"membership": "invite"}
+
+
+@pytest.mark.one_process("the memory of one process is looked at")
+def test_invite_out__answer_with_thousands_of_signatures__memory_stays(federated, remote, alice, zoe):
+    room = alice.create_room()
+
+    def answer(ask):
+        event = add_signature(ask.json["room_version"], ask.json["event"], remote)
+        event["signatures"][remote.name].update({"ed25519:x%x" % number: "x" for number in range(4000)})
+        return 200, {"event": event}
+    remote.on("PUT", INVITE_V2, answer)
+    before = peak_kib(federated.process.pid)
+    assert alice.invite(room, zoe).status in (200, 413, 502)
+    assert peak_kib(federated.process.pid) - before < 150 << 10
 
 
 def test_invite_out__room_goes_on_while_theirs_thinks(federated, remote, alice, zoe):

@@ -9,7 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from support.client import path_of, quote, seconds, unique
+from support import accounts
+from support.client import Http, path_of, quote, seconds, unique
+from support.processes import peak_kib
 
 pytestmark = pytest.mark.tsan
 
@@ -130,3 +132,46 @@ def test_passwords_guessed__from_all_addresses_of_a_network__one_budget(make_ser
     assert [status_from("2001:db8:0:1::%d" % host) for host in range(1, 4)] == [403, 403, 429]
     assert status_from("2001:db8:0:2::1") == 403
     assert [status_from("192.0.2.%d" % host) for host in range(1, 4)] == [403] * 3
+
+
+# -- bodies of very many members: what they cost is not the square of them
+
+MANY = {"%x" % number: 1 for number in range(4000)}
+
+
+def join_with_fields(alice, bob):
+    room = alice.create_room(preset="public_chat")
+    reply = bob.post(path_of("join", room), MANY).ok()
+    assert alice.get(alice.room(room, "state", "m.room.member", bob.user_id)).ok()["f9f"] == 1
+    return reply
+
+
+def room_with_invite_of_fields(alice, bob):
+    invite = {"type": "m.room.member", "state_key": bob.user_id, "content": {"membership": "invite", **MANY}}
+    return alice.post("/createRoom", {"initial_state": [invite]}).expect((200, 400, 403))
+
+
+def upgrade_with_creators(alice, _):
+    creators = ["@%s:x" % name for name in MANY]
+    room = alice.create_room(room_version="12", creation_content={"additional_creators": creators[:3500]})
+    return alice.post(alice.room(room, "upgrade"), {"new_version": "11"}).ok()
+
+
+def upgrade_with_users(alice, _):
+    creators = ["@%s:x" % name for name in MANY][:3500]
+    room = alice.create_room(room_version="11", power_level_content_override={
+        "users": {alice.user_id: 100, **dict.fromkeys(creators, 50)}})
+    return alice.post(alice.room(room, "upgrade"), {"new_version": "12", "additional_creators": creators}).ok()
+
+
+@pytest.mark.one_process("the memory of one process is looked at")
+@pytest.mark.parametrize("act", [join_with_fields, room_with_invite_of_fields, upgrade_with_creators, upgrade_with_users],
+                         ids=lambda act: act.__name__)
+def test_thousands_of_members_in_a_body__memory_stays(make_server, act):
+    """A join of 128 KiB once took 11 GiB, which nobody has."""
+    server = make_server().start()
+    alice, bob = (accounts.register(Http(server.url)) for _ in range(2))
+    alice.sync()
+    before = peak_kib(server.process.pid)
+    act(alice, bob)
+    assert peak_kib(server.process.pid) - before < 150 << 10

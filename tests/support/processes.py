@@ -98,3 +98,9 @@ def cpu_of_machine():
     with open("/proc/stat", encoding="utf-8") as file:
         user, nice, system, _, _, irq, soft = (int(value) for value in file.readline().split()[1:8])
     return (user + nice + system + irq + soft) / TICK
+
+
+def peak_kib(pid):
+    """The most memory that a process has had resident."""
+    with open("/proc/%d/status" % pid, encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmHWM:"))

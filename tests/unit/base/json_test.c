@@ -410,6 +410,70 @@ static void with_and_without__member__copy_changed(void **state)
 	assert_int_equal(json_object(arena, 0).count, 0);
 }
 
+static struct json numbered(int from, int to, int step, int64_t value)
+{
+	struct json object = json_object(arena, (size_t)((to - from) / step + 1));
+	for (int i = from; i != to; i += step) {
+		object.members[object.count++] =
+			(struct json_member){str_printf(arena, "%05d", i), json_integer(value)};
+	}
+	return object;
+}
+
+static void merged__two_objects__each_key_once_and_that_of_the_upper(void **state)
+{
+	(void)state;
+	struct json under = good(STR("{\"c\":1,\"a\":1,\"b\":1}"));
+	struct json over = good(STR("{\"d\":2,\"b\":2}"));
+	struct json wanted = good(STR("{\"a\":1,\"b\":2,\"c\":1,\"d\":2}"));
+	struct json merged = json_merged(arena, &under, &over);
+	assert_true(json_equals(&merged, &wanted));
+	assert_int_equal(merged.raw.n, 0);
+	struct json none = json_object(arena, 0);
+	merged = json_merged(arena, &none, &under);
+	assert_true(json_equals(&merged, &under));
+	merged = json_merged(arena, &under, &none);
+	assert_true(json_equals(&merged, &under));
+	struct json twice = json_object(arena, 2);
+	twice.members[twice.count++] = (struct json_member){STR("a"), json_integer(3)};
+	twice.members[twice.count++] = twice.members[0];
+	assert_int_equal(json_merged(arena, &under, &twice).count, 3);
+}
+
+static void without_all__names__gone_whether_there_or_named_twice(void **state)
+{
+	(void)state;
+	struct json object = good(STR("{\"c\":1,\"a\":1,\"b\":1,\"e\":1}"));
+	struct json names = json_object(arena, 4);
+	struct str keys[] = {STR("b"), STR("d"), STR("b"), STR("a")};
+	for (size_t i = 0; i < COUNT_OF(keys); i++) {
+		names.members[names.count++] = (struct json_member){.key = keys[i]};
+	}
+	struct json rest = json_without_all(arena, &object, &names);
+	struct json wanted = good(STR("{\"c\":1,\"e\":1}"));
+	assert_true(json_equals(&rest, &wanted));
+	rest = json_without_all(arena, &object, &object);
+	assert_int_equal(rest.count, 0);
+}
+
+static void merged__thousands__memory_as_of_one_copy(void **state)
+{
+	(void)state;
+	enum { MANY = 20000 };
+	struct json up = numbered(0, MANY, 1, 1);
+	struct json down = numbered(MANY - 1, -1, -1, 2);
+	size_t before = arena_used_bytes(arena);
+	struct json merged = json_merged(arena, &up, &down);
+	assert_int_equal(merged.count, MANY);
+	assert_true(merged.members[MANY / 2].value.integer == 2);
+	assert_true(arena_used_bytes(arena) - before < sizeof(struct json_member) * MANY * 3);
+	struct json other = json_without_all(arena, &up, &down);
+	assert_int_equal(other.count, 0);
+	struct json back = numbered(MANY - 1, -1, -1, 1);
+	assert_true(json_equals(&up, &back));
+	assert_false(json_equals(&up, &down));
+}
+
 static void dup__source_gone__copy_whole(void **state)
 {
 	(void)state;
@@ -596,6 +660,9 @@ int main(void)
 		cmocka_unit_test(get__absent_wrong_type_null__defaults),
 		cmocka_unit_test(equals__pairs__members_in_any_order),
 		cmocka_unit_test(with_and_without__member__copy_changed),
+		cmocka_unit_test(merged__two_objects__each_key_once_and_that_of_the_upper),
+		cmocka_unit_test(without_all__names__gone_whether_there_or_named_twice),
+		cmocka_unit_test(merged__thousands__memory_as_of_one_copy),
 		cmocka_unit_test(dup__source_gone__copy_whole),
 		cmocka_unit_test(sec_5_41__grammatical_documents__same_tree_as_cjson),
 		cmocka_unit_test(differential__damaged_documents__what_we_take_cjson_takes),
