@@ -51,6 +51,29 @@ static enum err large(struct call *call)
 	return reply_bytes(call, 200, "text/plain", str_from(bytes, CEILING_BYTES + 1));
 }
 
+static const unsigned char packed_once[] = {0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02,
+	0x03, 0x2b, 0x48, 0x4c, 0xce, 0x4e, 0x4d, 0x01, 0x00, 0x10, 0xb4, 0xf6, 0x21, 0x06, 0x00, 0x00,
+	0x00};
+static const unsigned char packed_twice[] = {0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02,
+	0x03, 0x93, 0xef, 0xe6, 0x60, 0x00, 0x01, 0x26, 0x66, 0x6d, 0x0f, 0x9f, 0x73, 0x7e, 0xbe, 0x8c,
+	0x0c, 0x02, 0x5b, 0xbe, 0x29, 0xb2, 0x01, 0x45, 0x00, 0x18, 0x30, 0xcc, 0xe5, 0x1a, 0x00, 0x00,
+	0x00};
+
+/* How it is packed stands in the query, lists parted by "|". */
+static enum err packed(struct call *call)
+{
+	struct str rest = call_query(call, "how");
+	bool is_once = str_equals(rest, STR("gzip")) || str_equals(rest, STR("identity, GZIP"));
+	while (rest.n > 0) {
+		size_t bar = MIN_OF(str_find_byte(rest, '|'), rest.n);
+		reply_header(call, "Content-Encoding", str_slice(rest, 0, bar));
+		rest = str_slice(rest, MIN_OF(bar + 1, rest.n), rest.n);
+	}
+	return reply_bytes(call, 200, "text/plain",
+		is_once ? str_from((const char *)packed_once, sizeof(packed_once))
+				: str_from((const char *)packed_twice, sizeof(packed_twice)));
+}
+
 static enum err never(struct call *call)
 {
 	gate_add(&fixture.asked, 1);
@@ -65,6 +88,7 @@ static const struct route rows[] = {
 	{"redirect", "GET", "/redirect", AUTH_NONE, LANE_LOCAL, RATE_NONE, 0, redirect},
 	{"refuse", "GET", "/refuse", AUTH_NONE, LANE_LOCAL, RATE_NONE, 0, refuse},
 	{"large", "GET", "/large", AUTH_NONE, LANE_LOCAL, RATE_NONE, 0, large},
+	{"packed", "GET", "/packed", AUTH_NONE, LANE_LOCAL, RATE_NONE, 0, packed},
 	{"never", "GET", "/never", AUTH_NONE, LANE_REMOTE, RATE_NONE, 0, never},
 };
 
@@ -336,6 +360,25 @@ static void answer__over_the_ceiling__limit(void **state)
 	assert_int_equal(answer.body.n, CEILING_BYTES + 1);
 }
 
+/* What lies between two packings is under no ceiling. */
+static void answer__packed__unpacked_once_and_refused_else(void **state)
+{
+	struct asker *asker = *state;
+	static const char *const once[] = {"gzip", "identity,%20GZIP"};
+	static const char *const more[] = {"gzip,%20gzip", "gzip%7Cgzip", "gzip,%20identity%7Cx-gzip,",
+		"deflate,gzip"};
+	struct fetched answer;
+	for (size_t i = 0; i < COUNT_OF(once); i++) {
+		struct str path = str_printf(asker->arena, "/packed?how=%s", once[i]);
+		assert_int_equal(ask(asker, get(url_of(asker, "127.0.0.1", path.p)), &answer), ERR_OK);
+		assert_str_equal(answer.body, "packed");
+	}
+	for (size_t i = 0; i < COUNT_OF(more); i++) {
+		struct str path = str_printf(asker->arena, "/packed?how=%s", more[i]);
+		assert_int_equal(ask(asker, get(url_of(asker, "127.0.0.1", path.p)), &answer), ERR_LIMIT);
+	}
+}
+
 static enum err count_bytes(void *data, struct str piece)
 {
 	size_t *count = data;
@@ -484,6 +527,7 @@ int main(void)
 		WITH(connect_host__other_place__host_header_of_the_url),
 		WITH(url__not_of_the_web__input),
 		WITH(answer__over_the_ceiling__limit),
+		WITH(answer__packed__unpacked_once_and_refused_else),
 		WITH(sink__takes_a_successful_body__only),
 		WITH(nobody_there__remote),
 		WITH(no_answer__own_time_or_the_callers__timeout),
