@@ -294,32 +294,48 @@ static bool push_open(struct parser *p, struct str key, bool is_object)
 
 static int compare_keys(const void *a, const void *b)
 {
-	return str_compare(*(const struct str *)a, *(const struct str *)b);
+	const struct json_member *const *left = a;
+	const struct json_member *const *right = b;
+	return str_compare((*left)->key, (*right)->key);
 }
 
-static bool has_duplicate(const struct json_member *members, size_t count)
+static bool has_duplicate_of_few(const struct json_member *members, size_t count)
 {
-	if (count <= PAIRWISE_KEYS) {
-		for (size_t i = 1; i < count; i++) {
-			for (size_t k = 0; k < i; k++) {
-				if (str_equals(members[i].key, members[k].key)) {
-					return true;
-				}
+	for (size_t i = 1; i < count; i++) {
+		for (size_t k = 0; k < i; k++) {
+			if (str_equals(members[i].key, members[k].key)) {
+				return true;
 			}
 		}
-		return false;
 	}
-	struct str *keys = mem_alloc_array(count, sizeof(*keys));
+	return false;
+}
+
+/*
+ * The places of the members in order of their keys, so that nobody's object is searched from its beginning for each of many keys.
+ * @return false when a key stands twice
+ */
+static bool sort_places(struct arena *arena, const struct json_member *members, size_t count,
+	const uint32_t **out)
+{
+	const struct json_member **sorted = mem_alloc_array(count, sizeof(const struct json_member *));
+	bool is_sorted = true;
 	for (size_t i = 0; i < count; i++) {
-		keys[i] = members[i].key;
+		sorted[i] = &members[i];
+		is_sorted = is_sorted && (i == 0 || compare_keys(&sorted[i - 1], &sorted[i]) < 0);
 	}
-	qsort(keys, count, sizeof(*keys), compare_keys);
-	bool found = false;
-	for (size_t i = 1; i < count && !found; i++) {
-		found = str_equals(keys[i - 1], keys[i]);
+	if (!is_sorted) {
+		qsort(sorted, count, sizeof(const struct json_member *), compare_keys);
 	}
-	mem_free(keys);
-	return found;
+	uint32_t *places = ARENA_NEW_ARRAY(arena, uint32_t, count);
+	bool is_unique = true;
+	for (size_t i = 0; i < count && is_unique; i++) {
+		places[i] = (uint32_t)(sorted[i] - members);
+		is_unique = is_sorted || i == 0 || compare_keys(&sorted[i - 1], &sorted[i]) != 0;
+	}
+	mem_free((void *)sorted);
+	*out = places;
+	return is_unique;
 }
 
 /* The closing bracket is at p->at: moves the children into the arena. */
@@ -337,7 +353,10 @@ static bool close_container(struct parser *p, struct json *out, struct str *out_
 	}
 	const struct json_member *children = p->pending + top.first;
 	if (top.is_object) {
-		if (has_duplicate(children, count)) {
+		bool is_unique = count <= PAIRWISE_KEYS
+			? !has_duplicate_of_few(children, count)
+			: sort_places(p->arena, children, count, &out->by_key);
+		if (!is_unique) {
 			return fail_with(p, JSON_ERROR_DUPLICATE);
 		}
 		out->members = ARENA_NEW_ARRAY(p->arena, struct json_member, count);
@@ -495,10 +514,33 @@ const char *json_error_text(enum json_error error)
 	return "";
 }
 
+static const struct json *find_by_key(const struct json *object, struct str key)
+{
+	size_t low = 0;
+	size_t high = object->count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		const struct json_member *member = &object->members[object->by_key[middle]];
+		int order = str_compare(member->key, key);
+		if (order == 0) {
+			return &member->value;
+		}
+		if (order < 0) {
+			low = middle + 1;
+		} else {
+			high = middle;
+		}
+	}
+	return NULL;
+}
+
 const struct json *json_get(const struct json *object, struct str key)
 {
 	if (object == NULL || object->type != JSON_OBJECT) {
 		return NULL;
+	}
+	if (object->by_key != NULL) {
+		return find_by_key(object, key);
 	}
 	for (size_t i = 0; i < object->count; i++) {
 		if (str_equals(object->members[i].key, key)) {
@@ -533,59 +575,4 @@ bool json_get_bool(const struct json *object, struct str key, bool otherwise)
 {
 	const struct json *value = json_get(object, key);
 	return json_is(value, JSON_BOOL) ? value->boolean : otherwise;
-}
-
-struct json json_string(struct str text)
-{
-	return (struct json){.type = JSON_STRING, .text = text};
-}
-
-struct json json_integer(int64_t value)
-{
-	return (struct json){.type = JSON_INT, .integer = value};
-}
-
-struct json json_boolean(bool value)
-{
-	return (struct json){.type = JSON_BOOL, .boolean = value};
-}
-
-struct json json_object(struct arena *arena, size_t room)
-{
-	return (struct json){.type = JSON_OBJECT,
-		.members = room > 0 ? ARENA_NEW_ARRAY(arena, struct json_member, room) : NULL};
-}
-
-struct json json_with(struct arena *arena, const struct json *object, struct str key,
-	struct json value)
-{
-	struct json copy = json_object(arena, object->count + 1);
-	invariant(copy.members != NULL);
-	bool replaced = false;
-	for (size_t i = 0; i < object->count; i++) {
-		copy.members[copy.count] = object->members[i];
-		if (str_equals(object->members[i].key, key)) {
-			copy.members[copy.count].value = value;
-			replaced = true;
-		}
-		copy.count++;
-	}
-	if (!replaced) {
-		copy.members[copy.count++] = (struct json_member){.key = key, .value = value};
-	}
-	return copy;
-}
-
-struct json json_without(struct arena *arena, const struct json *object, struct str key)
-{
-	if (json_get(object, key) == NULL) {
-		return *object;
-	}
-	struct json copy = json_object(arena, object->count);
-	for (size_t i = 0; i < object->count; i++) {
-		if (!str_equals(object->members[i].key, key)) {
-			copy.members[copy.count++] = object->members[i];
-		}
-	}
-	return copy;
 }

@@ -27,11 +27,15 @@ struct json_member;
 
 struct json {
 	enum json_type type;
-	bool boolean;                /**< JSON_BOOL */
-	int64_t integer;             /**< JSON_INT */
-	struct str text;             /**< JSON_STRING: decoded; JSON_NUMBER: as written */
-	size_t count;                /**< elements of an array, members of an object */
-	struct json *items;          /**< JSON_ARRAY: `count` values in order */
+	bool boolean;    /**< JSON_BOOL */
+	int64_t integer; /**< JSON_INT */
+	struct str text; /**< JSON_STRING: decoded; JSON_NUMBER: as written */
+	size_t count;    /**< elements of an array, members of an object */
+	union {
+		struct json *items; /**< JSON_ARRAY: `count` values in order */
+		/** JSON_OBJECT: places of the members in order of their keys; NULL: made by hand, or few. */
+		const uint32_t *by_key;
+	};
 	struct json_member *members; /**< JSON_OBJECT: `count` members in source order */
 	struct str raw;              /**< the source text of this value; empty when built by hand */
 };
@@ -68,7 +72,10 @@ MUST_CHECK enum json_error json_parse(struct arena *arena, struct str text,
 /** "not valid JSON", …; static. */
 const char *json_error_text(enum json_error error);
 
-/** Member of an object, case-sensitive; NULL when absent or when `object` is NULL or no object. */
+/**
+ * Member of an object, case-sensitive; NULL when absent or when `object` is NULL or no object. Cost: O(log n) in what was parsed, O(n) in
+ * what was made by hand.
+ */
 const struct json *json_get(const struct json *object, struct str key);
 /** json_get with a literal: json_at(content, "body"). */
 #define json_at(object, literal) json_get((object), STR(literal))

@@ -1,13 +1,71 @@
 /*
- * Walks over whole JSON trees: comparison and deep copy, which may recurse, since trees are at most as deep as the parser's
- * limit (json_limits.max_depth); and what is made of two objects at once. Others say how many members an object has: two objects
- * are walked side by side in order of their keys, never one searched for each member of the other.
+ * JSON trees beyond parsing: made by hand; made of two objects at once; compared and copied, which may recurse, since trees are at most
+ * as deep as the parser's limit (json_limits.max_depth). Others say how many members an object has: two objects are walked side by
+ * side in order of their keys, never one searched for each member of the other.
  */
 #include "base/json.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
+
+/* --- made by hand ------------------------------------------------------------------------------------------ */
+
+struct json json_string(struct str text)
+{
+	return (struct json){.type = JSON_STRING, .text = text};
+}
+
+struct json json_integer(int64_t value)
+{
+	return (struct json){.type = JSON_INT, .integer = value};
+}
+
+struct json json_boolean(bool value)
+{
+	return (struct json){.type = JSON_BOOL, .boolean = value};
+}
+
+struct json json_object(struct arena *arena, size_t room)
+{
+	return (struct json){.type = JSON_OBJECT,
+		.members = room > 0 ? ARENA_NEW_ARRAY(arena, struct json_member, room) : NULL};
+}
+
+struct json json_with(struct arena *arena, const struct json *object, struct str key,
+	struct json value)
+{
+	struct json copy = json_object(arena, object->count + 1);
+	invariant(copy.members != NULL);
+	bool replaced = false;
+	for (size_t i = 0; i < object->count; i++) {
+		copy.members[copy.count] = object->members[i];
+		if (str_equals(object->members[i].key, key)) {
+			copy.members[copy.count].value = value;
+			replaced = true;
+		}
+		copy.count++;
+	}
+	if (!replaced) {
+		copy.members[copy.count++] = (struct json_member){.key = key, .value = value};
+	}
+	return copy;
+}
+
+struct json json_without(struct arena *arena, const struct json *object, struct str key)
+{
+	if (json_get(object, key) == NULL) {
+		return *object;
+	}
+	struct json copy = json_object(arena, object->count);
+	for (size_t i = 0; i < object->count; i++) {
+		if (!str_equals(object->members[i].key, key)) {
+			copy.members[copy.count++] = object->members[i];
+		}
+	}
+	return copy;
+}
 
 /* --- two objects side by side ----------------------------------------------------------------------------- */
 
@@ -137,6 +195,11 @@ struct json json_dup_within(struct arena *arena, const struct json *value, struc
 		for (size_t i = 0; i < value->count; i++) {
 			copy.items[i] = json_dup_within(arena, &value->items[i], from, to);
 		}
+	}
+	if (value->type == JSON_OBJECT && value->by_key != NULL) {
+		uint32_t *by_key = ARENA_NEW_ARRAY(arena, uint32_t, value->count);
+		memcpy(by_key, value->by_key, value->count * sizeof(*by_key));
+		copy.by_key = by_key;
 	}
 	if (value->type == JSON_OBJECT && value->count > 0) {
 		copy.members = ARENA_NEW_ARRAY(arena, struct json_member, value->count);

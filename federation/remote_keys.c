@@ -10,6 +10,7 @@
 #include "federation/remote_devices.h"
 #include "matrix/cross_key.h"
 #include "matrix/device_key.h"
+#include "matrix/str_set.h"
 
 enum {
 	ANSWER_BYTES = 16 << 20,
@@ -43,14 +44,14 @@ static struct json owned(struct arena *arena, const struct json *key, struct str
 	return json_with(arena, key, STR("signatures"), signatures);
 }
 
-static bool is_device_wanted(const struct json *devices, struct str device_id)
+/* A list of texts as a set. */
+static struct str_set wanted_devices(struct arena *arena, const struct json *devices)
 {
+	struct str *ids = ARENA_NEW_ARRAY(arena, struct str, devices->count + 1);
 	for (size_t i = 0; i < devices->count; i++) {
-		if (str_equals(devices->items[i].text, device_id)) {
-			return true;
-		}
+		ids[i] = devices->items[i].text;
 	}
-	return devices->count == 0;
+	return str_set_make(arena, ids, devices->count);
 }
 
 /* A name is shown; all else that may stand in `unsigned` is nobody's. */
@@ -71,12 +72,13 @@ static struct json check_devices(struct arena *arena, const struct json_member *
 	const struct json *devices)
 {
 	struct json kept = json_object(arena, devices->count);
+	const struct str_set wanted = wanted_devices(arena, &asked->value);
 	for (size_t i = 0; i < devices->count; i++) {
 		const struct json_member *device = &devices->members[i];
 		const struct key_owner owner = {.user_id = asked->key, .device_id = device->key};
 		struct device_key key;
 		struct field_error error;
-		if (is_device_wanted(&asked->value, device->key) &&
+		if ((wanted.count == 0 || str_set_has(&wanted, device->key)) &&
 			device_key_read(arena, &device->value, &owner, &key, &error)) {
 			struct json value = owned(arena, &device->value, asked->key);
 			add(&kept, device->key, with_name_only(arena, &value));

@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/json.h"
+#include "tests/support/cpu_time.h"
 
 static struct arena *arena;
 
@@ -474,6 +475,58 @@ static void merged__thousands__memory_as_of_one_copy(void **state)
 	assert_false(json_equals(&up, &down));
 }
 
+/* An object of so many members whose keys are numbers, up or down, as text. */
+static struct str written(int count, bool is_down)
+{
+	struct buf buf CLEANUP(buf_fini);
+	buf_init(&buf, 1 << 24);
+	buf_add_byte(&buf, '{');
+	for (int i = 0; i < count; i++) {
+		buf_printf(&buf, "%s\"%07d\":%d", i > 0 ? "," : "", is_down ? count - 1 - i : i, i);
+	}
+	buf_add_byte(&buf, '}');
+	return str_dup(arena, buf_str(&buf));
+}
+
+static void get__few_and_many_in_any_order__each_found_and_no_other(void **state)
+{
+	(void)state;
+	for (int count = 0; count < 200; count++) {
+		struct json parsed = good(written(count, count % 2 == 0));
+		struct json trees[] = {parsed, json_dup(arena, &parsed)};
+		for (size_t t = 0; t < COUNT_OF(trees); t++) {
+			for (int i = 0; i < count; i++) {
+				const struct json *value = json_get(&trees[t], str_printf(arena, "%07d", i));
+				assert_true(json_is(value, JSON_INT));
+				assert_true(value->integer == (count % 2 == 0 ? count - 1 - i : i));
+			}
+			assert_null(json_get(&trees[t], STR("")));
+			assert_null(json_get(&trees[t], STR("0000000x")));
+			assert_null(json_get(&trees[t], STR("x")));
+		}
+	}
+}
+
+/* Whoever looks up many keys in somebody's object pays for each, not for each times all. */
+static void get__each_of_thousands__costs_no_more_than_parsing_a_few_times(void **state)
+{
+	(void)state;
+	enum { MANY = 30000 };
+	struct str *keys = ARENA_NEW_ARRAY(arena, struct str, MANY);
+	for (int i = 0; i < MANY; i++) {
+		keys[i] = str_printf(arena, "%07d", i);
+	}
+	struct str text = written(MANY, true);
+	int64_t start_us = cpu_time_us();
+	struct json object = good(text);
+	int64_t parsed_us = cpu_time_us();
+	for (int i = 0; i < MANY; i++) {
+		assert_non_null(json_get(&object, keys[i]));
+	}
+	int64_t found_us = cpu_time_us();
+	assert_true(found_us - parsed_us < (parsed_us - start_us + 1000) * 10);
+}
+
 static void dup__source_gone__copy_whole(void **state)
 {
 	(void)state;
@@ -663,6 +716,8 @@ int main(void)
 		cmocka_unit_test(merged__two_objects__each_key_once_and_that_of_the_upper),
 		cmocka_unit_test(without_all__names__gone_whether_there_or_named_twice),
 		cmocka_unit_test(merged__thousands__memory_as_of_one_copy),
+		cmocka_unit_test(get__few_and_many_in_any_order__each_found_and_no_other),
+		cmocka_unit_test(get__each_of_thousands__costs_no_more_than_parsing_a_few_times),
 		cmocka_unit_test(dup__source_gone__copy_whole),
 		cmocka_unit_test(sec_5_41__grammatical_documents__same_tree_as_cjson),
 		cmocka_unit_test(differential__damaged_documents__what_we_take_cjson_takes),
