@@ -25,19 +25,23 @@ enum {
 static const char json_type[] = "application/json";
 
 /* Spec: client-server API, "Web Browser Clients" */
+#define COMMON_HEADERS(X) \
+	X("Access-Control-Allow-Origin", "*") \
+	X("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, DELETE, OPTIONS") \
+	X("Access-Control-Allow-Headers", "X-Requested-With, Content-Type, Authorization") \
+	X("Cache-Control", "no-store")
+
 static const struct {
 	struct str name;
 	struct str line;
 } common_headers[] = {
-#define COMMON(name, value) \
-	{ \
-		STR_INIT(name), STR_INIT(name ": " value "\r\n") \
-	}
-	COMMON("Access-Control-Allow-Origin", "*"),
-	COMMON("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, DELETE, OPTIONS"),
-	COMMON("Access-Control-Allow-Headers", "X-Requested-With, Content-Type, Authorization"),
-	COMMON("Cache-Control", "no-store"),
-};
+#define NAME_AND_LINE(name, value) {STR_INIT(name), STR_INIT(name ": " value "\r\n")},
+	COMMON_HEADERS(NAME_AND_LINE)};
+
+/* All that most answers have, in one piece. */
+#define LINE(name, value) name ": " value "\r\n"
+static const struct str usual_lines =
+	STR_INIT(COMMON_HEADERS(LINE) LINE("Content-Type", "application/json"));
 
 static bool is_own_header(const struct reply_header *own, struct str name)
 {
@@ -52,6 +56,10 @@ static bool is_own_header(const struct reply_header *own, struct str name)
 /* `own` headers replace common ones of the same name. */
 static void dress(struct answer *answer, const char *content_type, const struct reply_header *own)
 {
+	if (own == NULL && content_type == json_type) {
+		answer_add_lines(answer, usual_lines);
+		return;
+	}
 	for (size_t i = 0; i < COUNT_OF(common_headers); i++) {
 		if (!is_own_header(own, common_headers[i].name)) {
 			answer_add_lines(answer, common_headers[i].line);
