@@ -317,6 +317,7 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 	e2ee_forget(hs->e2ee, writer_position(hs->writer));
 	hs->sso = sso_create();
 	hs->lazy_members = lazy_members_create();
+	hs->shown_rooms = shown_rooms_create();
 	struct http_client_config client;
 	config_to_http_client(config->conf, wire->arena, &client);
 	client.user_agent = str_printf(wire->arena, "Belfry/%s", app_version());
@@ -522,6 +523,7 @@ bool wire_destroy(struct wire *wire)
 	housekeeper_stop(wire->housekeeper); /* it looks at the HTTP server */
 	http_server_destroy(wire->http);
 	lazy_members_destroy(hs->lazy_members);
+	shown_rooms_destroy(hs->shown_rooms);
 	flush_sessions(hs);
 	sso_destroy(hs->sso);
 	consumers_stop(hs->consumers);

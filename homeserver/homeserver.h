@@ -26,6 +26,7 @@ struct receipts;
 struct typing;
 struct presence;
 struct lazy_members;
+struct shown_rooms;
 struct media;
 struct consumers;
 struct http_client;
@@ -62,6 +63,7 @@ struct homeserver {
 	struct typing *typing;               /**< who types where (typing/typing.h) */
 	struct presence *presence;           /**< who is there (presence/presence.h) */
 	struct lazy_members *lazy_members;   /**< members that devices have (sync/sync.h) */
+	struct shown_rooms *shown_rooms;     /**< written for many (sync/sync.h) */
 	struct media *media;                 /**< files (media/media.h) */
 	struct consumers *consumers;         /**< stream consumers (consumer.h) */
 	struct http_client *http_client;     /**< outgoing requests and mails (http/client.h) */

@@ -26,4 +26,10 @@ struct lazy_members;
 struct lazy_members *lazy_members_create(void);
 void lazy_members_destroy(struct lazy_members *lazy);
 
+/** What rooms show to all who wait in them, as it was written for the first of them; bounded. */
+struct shown_rooms;
+struct shown_rooms *shown_rooms_create(void);
+/** NULL does nothing. */
+void shown_rooms_destroy(struct shown_rooms *shown);
+
 #endif

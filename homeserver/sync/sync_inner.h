@@ -87,6 +87,9 @@ struct room_part {
 	bool has_skipped;       /**< there are events behind it that the client does not get */
 	bool has_skipped_state; /**< state events among them */
 	struct event_list state;
+	struct event_list had_members; /**< of the timeline's senders, which the device has already */
+	struct room_shown
+		*shown; /**< timeline and state as they were written for another; NULL: they were not */
 
 	struct room_summary summary;
 	struct str *receipts; /**< contents of m.receipt events */
@@ -117,6 +120,17 @@ MUST_CHECK enum err sync_members_add(struct sync_run *run, struct room_part *par
 	const struct str_set *wanted, int64_t position);
 /** Remembers the member events that the part tells. */
 void sync_members_remember(struct sync_run *run, const struct room_part *part);
+/** Whether the device has a member event. */
+bool sync_members_has(struct sync_run *run, const struct stored_event *member);
+
+/* --- sync_shown.c ------------------------------------------------------------------------------- */
+
+/** What was written for another to whom the same span of the room shows the same; NULL: nothing. In the arena. */
+struct room_shown *sync_shown_find(struct sync_run *run, const struct room_part *part);
+/** Timeline and state of a part that is prepared, written for those to whom they are the same; NULL: they may be to nobody. In the arena. */
+struct room_shown *sync_shown_make(struct sync_run *run, const struct room_part *part);
+/** Members of an object, without braces. */
+struct str sync_shown_text(const struct room_shown *shown);
 
 /* --- sync_summary.c ----------------------------------------------------------------------------- */
 
@@ -129,6 +143,9 @@ MUST_CHECK enum err sync_summary_load(struct sync_run *run, struct room_part *pa
 MUST_CHECK enum err sync_room_load(struct sync_run *run, struct room_part *part);
 /** Whether it tells anything. */
 bool sync_room_is_empty(const struct room_part *part);
+/** Writes its state and its timeline as members. */
+void sync_room_write_events(const struct sync_run *run, const struct room_part *part,
+	struct json_out *out);
 /** Writes it as a value. */
 void sync_room_write(const struct sync_run *run, const struct room_part *part,
 	struct json_out *out);

@@ -66,7 +66,7 @@ static struct str key_of(struct sync_run *run, const struct stored_event *member
 	return str_concat(run->ctx->arena, pieces, COUNT_OF(pieces));
 }
 
-static bool device_has(struct sync_run *run, const struct stored_event *member)
+bool sync_members_has(struct sync_run *run, const struct stored_event *member)
 {
 	struct told *told = cache_get(run->hs->lazy_members->told, key_of(run, member));
 	if (told == NULL) {
@@ -87,7 +87,7 @@ static void remember(struct sync_run *run, const struct event_list *events)
 	for (size_t i = 0; i < events->n; i++) {
 		if (!events->p[i]->event->is_state ||
 			!str_equals(events->p[i]->event->type, STR("m.room.member")) ||
-			device_has(run, events->p[i])) {
+			sync_members_has(run, events->p[i])) {
 			continue;
 		}
 		struct told *told = mem_alloc(sizeof(*told));
@@ -148,8 +148,13 @@ enum err sync_members_add(struct sync_run *run, struct room_part *part,
 		struct stored_event *member;
 		TRY(room_state_event(run->ctx, run->hs, part->room, STR("m.room.member"), wanted->items[i],
 			position, &member));
-		if (member != NULL && (is_redundant_wanted || !device_has(run, member))) {
+		if (member == NULL) {
+			continue;
+		}
+		if (is_redundant_wanted || !sync_members_has(run, member)) {
 			VEC_PUSH(run->ctx->arena, &part->state, member);
+		} else {
+			VEC_PUSH(run->ctx->arena, &part->had_members, member);
 		}
 	}
 	return ERR_OK;

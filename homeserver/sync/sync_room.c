@@ -89,13 +89,21 @@ static enum err prepare_views(struct sync_run *run, struct room_part *part)
 		part->state.n, &part->state_batch);
 }
 
-enum err sync_room_load(struct sync_run *run, struct room_part *part)
+static enum err load_events(struct sync_run *run, struct room_part *part)
 {
 	TRY(sync_delta_timeline(run, part));
 	if (!part->is_left) {
 		TRY(sync_summary_load(run, part));
 	}
-	TRY(sync_delta_state(run, part));
+	return sync_delta_state(run, part);
+}
+
+enum err sync_room_load(struct sync_run *run, struct room_part *part)
+{
+	part->shown = sync_shown_find(run, part);
+	if (part->shown == NULL) {
+		TRY(load_events(run, part));
+	}
 	TRY(load_ephemeral(run, part));
 	TRY(load_data(run, part));
 	if (sync_room_is_empty(part)) {
@@ -104,14 +112,18 @@ enum err sync_room_load(struct sync_run *run, struct room_part *part)
 	if (!part->is_left) {
 		TRY(unread_counts(run->ctx, run->hs, part->room, run->user, run->up_to, &part->unread));
 	}
-	return prepare_views(run, part);
+	if (part->shown == NULL) {
+		TRY(prepare_views(run, part));
+		part->shown = sync_shown_make(run, part);
+	}
+	return ERR_OK;
 }
 
 bool sync_room_is_empty(const struct room_part *part)
 {
-	return !part->is_whole && !part->is_left && part->timeline.n == 0 && !part->is_limited &&
-		part->state.n == 0 && !part->summary.is_told && part->receipt_n == 0 && !part->has_typing &&
-		part->data_n == 0;
+	return part->shown == NULL && !part->is_whole && !part->is_left && part->timeline.n == 0 &&
+		!part->is_limited && part->state.n == 0 && !part->summary.is_told && part->receipt_n == 0 &&
+		!part->has_typing && part->data_n == 0;
 }
 
 /* --- writing ------------------------------------------------------------------------------------------------- */
@@ -230,14 +242,24 @@ void sync_data_write(const struct account_data_item *items, size_t count, struct
 	json_out_end(out);
 }
 
+void sync_room_write_events(const struct sync_run *run, const struct room_part *part,
+	struct json_out *out)
+{
+	write_state(run, part, out);
+	write_timeline(run, part, out);
+}
+
 void sync_room_write(const struct sync_run *run, const struct room_part *part, struct json_out *out)
 {
 	json_out_object(out);
 	if (part->summary.is_told) {
 		write_summary(&part->summary, out);
 	}
-	write_state(run, part, out);
-	write_timeline(run, part, out);
+	if (part->shown != NULL) {
+		json_out_raw(out, sync_shown_text(part->shown));
+	} else {
+		sync_room_write_events(run, part, out);
+	}
 	if (!part->is_left) {
 		write_ephemeral(part, out);
 	}

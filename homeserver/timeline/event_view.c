@@ -130,6 +130,18 @@ enum err event_view_prepare(struct ctx *ctx, struct homeserver *hs, struct room 
 	return ERR_OK;
 }
 
+bool event_view_is_common(const struct event_batch *batch)
+{
+	for (size_t i = 0; i < batch->count; i++) {
+		const struct event *event = batch->events[i]->event;
+		if (event->is_state || str_equals(event->sender.s, batch->view->user_id) ||
+			(batch->bundles != NULL && !relation_bundle_is_empty(&batch->bundles[i]))) {
+			return false;
+		}
+	}
+	return true;
+}
+
 /* --- writing ---------------------------------------------------------------------------------------------- */
 
 static void write_replaced(const struct stored_event *replaced, bool is_hidden,

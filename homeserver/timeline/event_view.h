@@ -40,6 +40,11 @@ MUST_CHECK enum err event_view_prepare(struct ctx *ctx, struct homeserver *hs, s
 	const struct event_view *view, struct stored_event *const *events, size_t count,
 	struct event_batch **out);
 
+/**
+ * Whether all readers who were joined at the events, and have sent none of them, get the same. (There is no state event among them, nothing
+ * that relates to one, and the reader is such a one.)
+ */
+bool event_view_is_common(const struct event_batch *batch);
 /** Writes one of the events as a value. */
 void event_view_write(const struct event_batch *batch, size_t index, struct json_out *out);
 /** All of them, in order: values only, the caller has opened the array. */
