@@ -48,6 +48,8 @@ struct unread_entry {
 	bool is_loaded;
 	bool is_stale;
 	struct judgement judgement;
+	int64_t
+		plain_at; /* the user's own position when nothing of the user's called for a judgement; -1: it did */
 	struct unread_state state;
 };
 
@@ -70,8 +72,10 @@ struct unread_ask {
 	struct unread *unread;
 	struct room *room;
 	struct user *person;
-	struct user_id user; /* whose id that is */
+	struct user_id user;  /* whose id that is */
+	int64_t own_position; /* of these */
 	int64_t up_to;
+	bool is_plain; /* neither these nor whom the user ignores call for a judgement, in any room */
 	struct push_rules rules;
 	struct str_set ignored; /* of those who are or were in the room */
 	struct judgement judgement;
@@ -275,6 +279,7 @@ static enum err find_ignored(struct unread_ask *ask)
 	struct str *ids;
 	size_t count;
 	TRY(ignored_users(ask->ctx, ask->hs, ask->person, &ids, &count));
+	ask->is_plain = ask->rules.is_generic && count == 0;
 	if (count == 0) {
 		return ERR_OK;
 	}
@@ -427,6 +432,7 @@ static enum err load(const struct unread_ask *ask, struct str key, struct unread
 	refc_init(&entry->refc);
 	lock_init(&entry->lock, RANK_LEAF);
 	entry->judgement = ask->judgement;
+	entry->plain_at = -1;
 	arena_on_reset(ask->ctx->arena, unref_entry, entry);
 	cache_put(ask->unread->entries, key, entry, ENTRY_BYTES);
 	struct unread_row row;
@@ -441,6 +447,29 @@ static enum err load(const struct unread_ask *ask, struct str key, struct unread
 	return ERR_OK;
 }
 
+/* Rules and whom the user ignores are account data: they are what they were while the user's own position has not moved. */
+static bool is_still_plain(const struct unread_ask *ask, struct unread_entry *entry)
+{
+	LOCK_SCOPE(&entry->lock);
+	return entry->plain_at == ask->own_position;
+}
+
+static enum err count(struct unread_ask *ask, struct str key, struct unread_entry *entry,
+	struct unread_result *out)
+{
+	bool is_done = false;
+	if (entry != NULL) {
+		TRY(catch_up(ask, entry, &is_done));
+	}
+	if (!is_done) {
+		TRY(load(ask, key, &entry));
+	}
+	LOCK_SCOPE(&entry->lock);
+	entry->plain_at = ask->is_plain ? ask->own_position : -1;
+	unread_state_result(&entry->state, ask->ctx->arena, out);
+	return ERR_OK;
+}
+
 enum err unread_counts(struct ctx *ctx, struct homeserver *hs, struct room *room, struct user *user,
 	int64_t up_to, struct unread_result *out)
 {
@@ -452,26 +481,23 @@ enum err unread_counts(struct ctx *ctx, struct homeserver *hs, struct room *room
 		.room = room,
 		.person = user,
 		.user = {user_id_of(user)},
+		.own_position = user_own_position(user),
 		.up_to = up_to,
 	};
-	TRY(push_rules_get(ctx, hs, ask.user, &ask.rules));
-	if (push_rules_are_silent(&ask.rules, room_id_of(room).s)) {
-		*out = (struct unread_result){0};
-		return ERR_OK;
-	}
-	TRY(find_judgement(&ask));
 	char buffer[KEY_BYTES];
 	struct str key = entry_key(room_nid(room), ask.user.s, buffer);
 	struct unread_entry *entry = cache_get(unread->entries, key);
-	bool is_done = false;
 	if (entry != NULL) {
 		arena_on_reset(ctx->arena, unref_entry, entry);
-		TRY(catch_up(&ask, entry, &is_done));
+		ask.is_plain = is_still_plain(&ask, entry);
 	}
-	if (!is_done) {
-		TRY(load(&ask, key, &entry));
+	if (!ask.is_plain) {
+		TRY(push_rules_get(ctx, hs, ask.user, &ask.rules));
+		if (push_rules_are_silent(&ask.rules, room_id_of(room).s)) {
+			*out = (struct unread_result){0};
+			return ERR_OK;
+		}
+		TRY(find_judgement(&ask));
 	}
-	LOCK_SCOPE(&entry->lock);
-	unread_state_result(&entry->state, ctx->arena, out);
-	return ERR_OK;
+	return count(&ask, key, entry, out);
 }

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from support.client import seconds
+from support.client import path_of, seconds
 
 QUIET = {"presence": {"not_types": ["*"]}}
 LAZY = {**QUIET, "room": {"state": {"lazy_load_members": True}}}
@@ -101,3 +101,23 @@ def test_many_wait__joined_again_meanwhile__own_memberships(alice, bob, carol, h
     together = waiting.together(hall)
     assert together == waiting.alone(hall)
     assert [[event["unsigned"]["membership"] for event in part.timeline] for part in together] == [["join", "join"], ["leave", "join"]]
+
+
+@pytest.mark.parametrize("kind", ["own rules", "ignored user"])
+def test_counts__user_begins_to_judge__from_the_next_message_on(alice, bob, carol, hall, kind):
+    """Rules and whom the user ignores are not looked up while nothing of the user's has changed."""
+    carol.join(hall).ok()
+    watch = carol.watch(QUIET)
+
+    def count(event):
+        answer, _ = watch.until(lambda answer: event in answer.joined(hall).ids())
+        return answer.joined(hall)["unread_notifications"]["notification_count"]
+
+    counts = [count(alice.send(hall, "message %d" % number)) for number in range(3)]
+    assert counts == [counts[0], counts[0] + 1, counts[0] + 2]
+    if kind == "own rules":
+        carol.put(path_of("pushrules", "global", "room", hall), {"actions": []}).ok()
+    else:
+        carol.account_data("m.ignored_user_list", {"ignored_users": {alice.user_id: {}}}).ok()
+    before = 0 if kind == "own rules" else 1
+    assert count(bob.send(hall, "one more")) == before
