@@ -10,6 +10,13 @@
 #include "homeserver/sync/sync.h"
 #include "homeserver/user/users.h"
 
+/** A member event that a device has, as it was found last. */
+struct known_member {
+	int64_t room_nid;
+	int64_t position;
+	int64_t told_up_to; /**< position of the answer's token */
+};
+
 /** A parsed request. Lives as long as the request waits, and is then the next one's of its connection, if there is one. */
 struct sync_request {
 	struct shared_filter *shared_filter; /**< counted */
@@ -19,8 +26,9 @@ struct sync_request {
 	struct token since; /**< moves on while there is nothing to tell */
 	bool is_full_state;
 	bool uses_state_after;
-	enum presence_state presence; /**< set_presence */
-	int64_t deadline_mono_ms;     /**< until when it may wait; 0: not at all */
+	enum presence_state presence;     /**< set_presence */
+	struct known_member known_member; /**< of the device that asks */
+	int64_t deadline_mono_ms;         /**< until when it may wait; 0: not at all */
 };
 
 /** One run of a sync. */
@@ -28,7 +36,7 @@ struct sync_run {
 	struct ctx *ctx;
 	struct homeserver *hs;
 	const struct principal *who;
-	const struct sync_request *request;
+	struct sync_request *request;
 	struct user *user;
 	bool is_initial;
 	int64_t since;

@@ -66,15 +66,19 @@ static struct str key_of(struct sync_run *run, const struct stored_event *member
 	return str_concat(run->ctx->arena, pieces, COUNT_OF(pieces));
 }
 
+/* Mostly it is asked for the same one again. */
 bool sync_members_has(struct sync_run *run, const struct stored_event *member)
 {
-	struct told *told = cache_get(run->hs->lazy_members->told, key_of(run, member));
-	if (told == NULL) {
-		return false;
+	struct known_member *known = &run->request->known_member;
+	if (known->room_nid != member->room_nid || known->position != member->position) {
+		struct told *told = cache_get(run->hs->lazy_members->told, key_of(run, member));
+		if (told == NULL) {
+			return false;
+		}
+		*known = (struct known_member){member->room_nid, member->position, told->up_to};
+		told_unref(told);
 	}
-	bool has = told->up_to <= run->since;
-	told_unref(told);
-	return has;
+	return known->told_up_to <= run->since;
 }
 
 static bool is_lazy(const struct sync_run *run)
@@ -95,6 +99,7 @@ static void remember(struct sync_run *run, const struct event_list *events)
 		told->up_to = run->up_to;
 		cache_put(run->hs->lazy_members->told, key_of(run, events->p[i]), told, ENTRY_BYTES);
 		told_unref(told);
+		run->request->known_member = (struct known_member){0};
 	}
 }
 

@@ -72,14 +72,17 @@ static void destroy_request(void *value)
 	mem_free(request);
 }
 
-/* With filter and user of the request before; or an empty one. */
+/* With filter, user and known member of the request before; or an empty one. */
 static struct sync_request *take_left(struct call *call)
 {
 	struct sync_request *request = call_take_left(call);
 	if (request == NULL) {
 		return mem_alloc(sizeof(*request));
 	}
-	/* A service acts as another user each time. */
+	/* A service acts as another user each time, or as another device. */
+	if (principal_of(call)->appservice_id.p != NULL) {
+		request->known_member = (struct known_member){0};
+	}
 	if (request->user != NULL &&
 		!str_equals(user_id_of(request->user), principal_of(call)->user.s)) {
 		user_unref(request->user);
