@@ -66,10 +66,10 @@ static bool decode(struct str raw, bool plus_is_space, char *out, size_t *out_n)
 }
 
 /* Whether decoding would change the text (or has to refuse it). */
-static bool needs_decoding(struct str raw, bool plus_is_space)
+static bool needs_decoding(struct str raw)
 {
 	for (size_t i = 0; i < raw.n; i++) {
-		if (raw.p[i] == '%' || raw.p[i] == '\0' || (plus_is_space && raw.p[i] == '+')) {
+		if (raw.p[i] == '%' || raw.p[i] == '\0') {
 			return true;
 		}
 	}
@@ -92,7 +92,7 @@ bool uri_parse_path(struct str raw, char *scratch, struct uri_path *out)
 		if (path.n == URI_MAX_SEGMENTS) {
 			return false;
 		}
-		if (needs_decoding(segment, false)) {
+		if (needs_decoding(segment)) {
 			size_t n = 0;
 			if (!decode(segment, false, scratch, &n)) {
 				return false;
@@ -107,6 +107,44 @@ bool uri_parse_path(struct str raw, char *scratch, struct uri_path *out)
 	}
 	*out = path;
 	return true;
+}
+
+static uint64_t each_byte(uint8_t value)
+{
+	return value * UINT64_C(0x0101010101010101);
+}
+
+/* Of each byte the highest bit: set for at least one if there is such a byte, else for none. */
+static uint64_t find_byte(uint64_t word, char c)
+{
+	word ^= each_byte((uint8_t)c);
+	return (word - each_byte(1)) & ~word & each_byte(0x80);
+}
+
+static uint64_t find_special(uint64_t word)
+{
+	return (word & each_byte(0x80)) | find_byte(word, '%') | find_byte(word, '+') |
+		find_byte(word, '\0');
+}
+
+/* Whether a part of a query is what it stands for: ASCII without escapes, '+' and NUL. The last eight bytes are looked at in one, too. */
+static bool is_plain(struct str raw)
+{
+	uint64_t word = each_byte(' ');
+	size_t n = raw.n;
+	if (n < sizeof(word)) {
+		for (size_t i = 0; i < n; i++) {
+			word = word << 8 | (uint8_t)raw.p[i];
+		}
+		return find_special(word) == 0;
+	}
+	uint64_t found = 0;
+	for (size_t i = 0; i + sizeof(word) < n && found == 0; i += sizeof(word)) {
+		memcpy(&word, raw.p + i, sizeof(word));
+		found = find_special(word);
+	}
+	memcpy(&word, raw.p + n - sizeof(word), sizeof(word));
+	return (found | find_special(word)) == 0;
 }
 
 /* Shorter ones are decoded as fast as they are found. */
@@ -139,7 +177,7 @@ static void remember(struct uri_memo *memo, struct str raw, struct str text)
 	memcpy(memo->values[i].text, text.p, text.n);
 }
 
-/* What has to be decoded, and is not empty. */
+/* What may have to be decoded, and is not empty. */
 static bool decode_escaped(struct arena *arena, struct str raw, struct uri_memo *memo,
 	struct str *out)
 {
@@ -162,11 +200,8 @@ static bool decode_escaped(struct arena *arena, struct str raw, struct uri_memo 
 static bool decode_query_part(struct arena *arena, struct str raw, struct uri_memo *memo,
 	struct str *out)
 {
-	if (needs_decoding(raw, true)) {
+	if (!is_plain(raw)) {
 		return decode_escaped(arena, raw, memo, out);
-	}
-	if (!utf8_is_valid(raw)) {
-		return false;
 	}
 	*out = raw.n > 0 ? raw : STR("");
 	return true;

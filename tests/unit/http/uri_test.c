@@ -131,6 +131,35 @@ static void query__bad_bytes__refused(void **state)
 	arena_destroy(arena);
 }
 
+/* A byte that means something else, at each place of texts of each length. */
+static void query__special_byte_anywhere__met(void **state)
+{
+	(void)state;
+	struct arena *arena = arena_create();
+	char raw[2 + 26] = "a=";
+	struct uri_pair *pairs = NULL;
+	size_t n = 0;
+	for (size_t length = 1; length <= sizeof(raw) - 2; length++) {
+		for (size_t at = 0; at < length; at++) {
+			memset(raw + 2, '~', length);
+			const struct str query = str_from(raw, 2 + length);
+			raw[2 + at] = '+';
+			assert_true(uri_parse_query(arena, query, &pairs, &n));
+			assert_int_equal(pairs[0].value.n, length);
+			assert_int_equal(str_find_byte(pairs[0].value, ' '), at);
+			const char refused[] = {'%', '\0', '\x80', '\xff'};
+			for (size_t i = 0; i < sizeof(refused); i++) {
+				raw[2 + at] = refused[i];
+				assert_false(uri_parse_query(arena, query, &pairs, &n));
+			}
+			raw[2 + at] = '\x7f';
+			assert_true(uri_parse_query(arena, query, &pairs, &n));
+			assert_true(str_equals(pairs[0].value, str_slice(query, 2, query.n)));
+		}
+	}
+	arena_destroy(arena);
+}
+
 static void assert_value(struct arena *arena, struct uri_memo *memo, struct str raw,
 	struct str expected)
 {
@@ -186,6 +215,7 @@ int main(void)
 		cmocka_unit_test(query__pairs__are_decoded_in_order),
 		cmocka_unit_test(query__long_value_again__decoded_as_before),
 		cmocka_unit_test(query__bad_bytes__refused),
+		cmocka_unit_test(query__special_byte_anywhere__met),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
