@@ -25,9 +25,15 @@ static int64_t os_mono_ms(void *self)
 	return read_us(CLOCK_MONOTONIC) / 1000;
 }
 
+static int64_t os_about_ms(void *self)
+{
+	(void)self;
+	return clock_mono_about_ms();
+}
+
 struct clock clock_os(void)
 {
-	return (struct clock){.wall_ms = os_wall_ms, .mono_ms = os_mono_ms};
+	return (struct clock){.wall_ms = os_wall_ms, .mono_ms = os_mono_ms, .about_ms = os_about_ms};
 }
 
 int64_t clock_wall_ms(const struct clock *clock)
@@ -38,6 +44,16 @@ int64_t clock_wall_ms(const struct clock *clock)
 int64_t clock_mono_ms(const struct clock *clock)
 {
 	return clock->mono_ms(clock->self);
+}
+
+int64_t clock_about_ms(const struct clock *clock)
+{
+	return clock->about_ms(clock->self);
+}
+
+int64_t clock_mono_about_ms(void)
+{
+	return read_us(CLOCK_MONOTONIC_COARSE) / 1000;
 }
 
 int64_t clock_mono_us(void)

@@ -7,8 +7,9 @@
 #include "base/defs.h"
 
 struct clock {
-	int64_t (*wall_ms)(void *self); /**< milliseconds since 1970 */
-	int64_t (*mono_ms)(void *self); /**< milliseconds of a clock that never jumps */
+	int64_t (*wall_ms)(void *self);  /**< milliseconds since 1970 */
+	int64_t (*mono_ms)(void *self);  /**< milliseconds of a clock that never jumps */
+	int64_t (*about_ms)(void *self); /**< the same, some milliseconds late */
 	void *self;
 };
 
@@ -17,6 +18,10 @@ struct clock clock_os(void);
 
 int64_t clock_wall_ms(const struct clock *clock);
 int64_t clock_mono_ms(const struct clock *clock);
+/** The same, some milliseconds late, for an eighth of the time: for when something was used last, and deadlines of seconds. */
+int64_t clock_about_ms(const struct clock *clock);
+/** The same of the machine's clock. */
+int64_t clock_mono_about_ms(void);
 /** Monotonic microseconds, for measuring. */
 int64_t clock_mono_us(void);
 

@@ -119,7 +119,7 @@ static struct entry *find_or_add_locked(struct device_states *states, struct str
 		(void)map_set(&states->entries, make_key(&key, user_id, device_id), entry);
 		metric_set(&devices_known, (int64_t)states->entries.n);
 	}
-	entry->last_used_ms = clock_mono_ms(&states->hs->clock);
+	entry->last_used_ms = clock_about_ms(&states->hs->clock);
 	return entry;
 }
 

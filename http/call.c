@@ -393,6 +393,11 @@ bool call_is_resumed(const struct call *call)
 	return call->state->request->is_resumed;
 }
 
+int64_t call_began_ms(const struct call *call)
+{
+	return call->state->request->started_us / 1000;
+}
+
 bool call_waited_for_admission(const struct call *call)
 {
 	return call->state->request->waited_for_admission;

@@ -215,6 +215,8 @@ void park_ref(struct park *park);
 void park_unref(struct park *park);
 
 bool call_is_resumed(const struct call *call);
+/** When the request was complete, or was woken last; monotonic milliseconds. */
+int64_t call_began_ms(const struct call *call);
 /** True when the server is stopping: answer at once instead of parking. */
 bool call_is_stopping(const struct call *call);
 

@@ -153,7 +153,7 @@ static void go_on(struct io_loop *loop, struct conn *conn)
 		return;
 	}
 	const struct http_config *config = &io_loop_server(loop)->config;
-	conn_set_idle(conn, clock_mono_us() / 1000 + config->idle_timeout_ms);
+	conn_set_idle(conn, clock_mono_about_ms() + config->idle_timeout_ms);
 	if (conn->has_news || conn->has_ended) {
 		read_next(loop, conn);
 	}

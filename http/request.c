@@ -440,7 +440,7 @@ void request_begin_sending(struct request *request)
 	request->phase = REQUEST_ANSWERED;
 	int64_t size_s = (int64_t)(request->answer.body_bytes / config->send_bytes_per_s);
 	conn_set_deadline(request->conn,
-		clock_mono_us() / 1000 + config->send_timeout_ms + size_s * 1000);
+		clock_mono_about_ms() + config->send_timeout_ms + size_s * 1000);
 }
 
 void request_complete(struct request *request)

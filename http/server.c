@@ -338,7 +338,8 @@ bool server_is_stopping(const struct http_server *server)
 
 int64_t server_head_deadline(const struct http_server *server)
 {
-	return now_ms() + server->config.idle_timeout_ms + server->config.header_timeout_ms;
+	return clock_mono_about_ms() + server->config.idle_timeout_ms +
+		server->config.header_timeout_ms;
 }
 
 /*

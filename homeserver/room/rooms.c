@@ -195,7 +195,7 @@ static bool is_loaded(struct room *room)
 
 enum err rooms_load(struct ctx *ctx, struct homeserver *hs, struct room *room)
 {
-	atomic_store(&room->last_used_ms, clock_mono_ms(&hs->clock));
+	atomic_store(&room->last_used_ms, clock_about_ms(&hs->clock));
 	if (is_loaded(room)) {
 		return ERR_OK;
 	}

@@ -412,8 +412,7 @@ enum err sync_serve(struct call *call, struct sync_request *request)
 		.since = request->since.position,
 		.since_ephemeral = request->since.ephemeral,
 	};
-	bool may_wait =
-		request->deadline_mono_ms > clock_mono_ms(&hs->clock) && !call_is_stopping(call);
+	bool may_wait = request->deadline_mono_ms > call_began_ms(call) && !call_is_stopping(call);
 	TRY(run_all(&run, request, may_wait));
 	if (may_wait && !has_news(&run)) {
 		wait_for_news(call, request, &run);

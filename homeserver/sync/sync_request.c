@@ -58,7 +58,7 @@ static enum err read_request(struct call *call, struct sync_request *request)
 	sessions_note_synced(hs_of(call), call, request->since.position);
 	timeout_ms = MIN_OF(timeout_ms, hs->settings.sync_max_timeout_ms);
 	bool may_wait = timeout_ms > 0 && request->has_since && !request->is_full_state;
-	int64_t now_ms = clock_mono_ms(&hs->clock);
+	int64_t now_ms = call_began_ms(call);
 	request->deadline_mono_ms = may_wait ? now_ms + timeout_ms : 0;
 	return presence_synced(&call->ctx, hs_of(call), principal_of(call), request->presence,
 		may_wait ? request->deadline_mono_ms : now_ms);

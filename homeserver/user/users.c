@@ -207,7 +207,7 @@ bool user_is_active(const struct user *user)
 
 void user_touch(struct user *user)
 {
-	atomic_store(&user->last_used_ms, clock_mono_ms(&user->users->hs->clock));
+	atomic_store(&user->last_used_ms, clock_about_ms(&user->users->hs->clock));
 }
 
 struct str user_id_of(const struct user *user)
@@ -228,7 +228,7 @@ static struct user *find_or_add(struct users *users, struct str user_id, bool *o
 	}
 	user_ref(user);
 	/* In the table's lock, as in remove_idle(): who was just asked for is not put away. */
-	atomic_store(&user->last_used_ms, clock_mono_ms(&users->hs->clock));
+	atomic_store(&user->last_used_ms, clock_about_ms(&users->hs->clock));
 	return user;
 }
 
@@ -254,7 +254,7 @@ static enum err get_loaded(struct ctx *ctx, struct homeserver *hs, struct str us
 	struct user *user = map_get(&hs->users->by_id, user_id);
 	if (user != NULL) {
 		user_ref(user);
-		atomic_store(&user->last_used_ms, clock_mono_ms(&hs->clock));
+		atomic_store(&user->last_used_ms, clock_about_ms(&hs->clock));
 	}
 	lock_give(&hs->users->lock);
 	if (user == NULL) {

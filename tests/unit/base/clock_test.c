@@ -16,10 +16,11 @@ static void clock__of_a_test__says_what_it_is_told(void **state)
 {
 	(void)state;
 	int64_t now = 1234567890123;
-	struct clock clock = {.wall_ms = fixed, .mono_ms = fixed, .self = &now};
+	struct clock clock = {.wall_ms = fixed, .mono_ms = fixed, .about_ms = fixed, .self = &now};
 	assert_true(clock_wall_ms(&clock) == 1234567890123);
 	now++;
 	assert_true(clock_mono_ms(&clock) == 1234567890124);
+	assert_true(clock_about_ms(&clock) == 1234567890124);
 }
 
 static void clock__of_the_machine__plausible(void **state)
@@ -33,6 +34,9 @@ static void clock__of_the_machine__plausible(void **state)
 	int64_t mono_ms = clock_mono_ms(&clock);
 	int64_t second_us = clock_mono_us();
 	assert_true(first_us / 1000 <= mono_ms && mono_ms <= second_us / 1000);
+	int64_t before_ms = clock_mono_ms(&clock);
+	int64_t about_ms = clock_about_ms(&clock);
+	assert_true(before_ms - 10000 <= about_ms && about_ms <= clock_mono_ms(&clock));
 }
 
 int main(void)
