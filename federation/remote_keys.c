@@ -149,7 +149,7 @@ static bool check_claimed(struct arena *arena, struct str user_id, const struct 
 }
 
 /* What of an answer to a claim counts: one key of the algorithm that was asked for, for each device. @return {"one_time_keys":…} */
-static struct json check_claim(struct arena *arena, const struct json *asked,
+struct json remote_keys_check_claim(struct arena *arena, const struct json *asked,
 	const struct json *answer)
 {
 	struct json users = json_object(arena, asked->count);
@@ -200,7 +200,7 @@ static void ask_all(struct federation *federation, struct ctx *ctx, struct e2ee_
 		asks[i].is_answered = answers[i].err == ERR_OK;
 		if (asks[i].is_answered) {
 			asks[i].answer = is_claim
-				? check_claim(ctx->arena, &asks[i].request, &answers[i].json)
+				? remote_keys_check_claim(ctx->arena, &asks[i].request, &answers[i].json)
 				: remote_keys_check_query(ctx->arena, &asks[i].request, &answers[i].json);
 		}
 	}

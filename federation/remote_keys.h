@@ -19,5 +19,8 @@ void remote_keys_fill_port(struct federation *federation, struct e2ee *e2ee);
  */
 struct json remote_keys_check_query(struct arena *arena, const struct json *asked,
 	const struct json *answer);
+/** The same for claims: one key of the algorithm that was asked for, for each device. @return {"one_time_keys":…} */
+struct json remote_keys_check_claim(struct arena *arena, const struct json *asked,
+	const struct json *answer);
 
 #endif

@@ -79,8 +79,9 @@ static struct sync_request *take_left(struct call *call)
 	if (request == NULL) {
 		return mem_alloc(sizeof(*request));
 	}
-	/* A service acts as another user each time, or as another device. */
-	if (principal_of(call)->appservice_id.p != NULL) {
+	/* A service acts as another user each time, or as another device; with tokens in queries anybody may come, by way of a proxy. */
+	if (principal_of(call)->appservice_id.p != NULL ||
+		call_header(call, "Authorization").p == NULL) {
 		request->known_member = (struct known_member){0};
 	}
 	if (request->user != NULL &&

@@ -1,7 +1,12 @@
 """Every field of a /sync filter; lazy-loaded members."""
+import http.client
+import json
+import time
+import urllib.parse
+
 import pytest
 
-from support.client import path_of
+from support.client import path_of, seconds
 
 
 def timeline(**fields):
@@ -251,6 +256,34 @@ def test_lazy__new_sender_incrementally__their_member_event(hs, alice):
     part = alice.sync(since, filter=lazy(10)).joined(room)
     assert users[2].user_id in part.members()
     assert users[1].user_id not in part.members()
+
+
+def test_lazy__another_user_on_the_same_connection__their_member_event(hs, alice, bob):
+    """Proxies send what several clients ask by one connection; what the last one's device has says nothing of the next one's."""
+    room, (carol, *_) = crowd(hs, alice)
+    bob.join(room).ok()
+    alice.send(room)
+    since = alice.sync(filter=lazy()).since
+    host, port = alice.http.host, alice.http.port
+    connection = http.client.HTTPConnection(host, port, timeout=seconds(30))
+
+    def waits(user, since, meanwhile):
+        query = {"access_token": user.token, "since": since, "filter": json.dumps(lazy(10)), "timeout": 20000}
+        connection.request("GET", "/_matrix/client/v3/sync?" + urllib.parse.urlencode(query))
+        time.sleep(0.3)  # mostly it waits by then
+        meanwhile()
+        answer = json.load(connection.getresponse())
+        state = answer["rooms"]["join"][room]["state"]["events"]
+        return answer["next_batch"], {event["state_key"] for event in state if event["type"] == "m.room.member"}
+
+    since, told = waits(alice, since, lambda: carol.send(room, "one"))
+    assert told == {carol.user_id}
+    bobs = bob.sync(filter=room_filter(not_rooms=[room])).since
+    since, told = waits(alice, since, lambda: carol.send(room, "two"))
+    assert told == set()
+    _, told = waits(bob, bobs, lambda: None)
+    assert carol.user_id in told
+    connection.close()
 
 
 def test_lazy__redundant_members__left_out_or_few_and_given_when_asked(hs, alice):
