@@ -362,6 +362,22 @@ def test_paging_back__event_of_long_ago_with_many_previous_ones__comes(federated
     assert "error" in remote.transaction(federated, [late]).ok()["pdus"][late.event_id]
 
 
+def test_paging_back__what_was_fetched__is_no_notification(federated, remote, lin):
+    room = RemoteRoom(remote).serve()
+    said = [str(number) for number in range(5)]
+    for body in said:
+        room.message(body)
+    come_in(lin, room)
+    watch = lin.watch()
+    now = room.message("now")
+    remote.transaction(federated, [now]).ok()
+    watch.timeline_until(room.room_id, now.event_id)
+    assert all_bodies(lin, room.room_id) == ["now"] + said[::-1]
+    listed = lin.get("/notifications").ok()
+    told = [one["event"]["event_id"] for one in listed["notifications"]]
+    assert told == [now.event_id] and "next_token" not in listed
+
+
 def test_paging_back__answers_with_events_of_strangers__their_keys_are_waited_for_and_history_comes(federated, make_remote, lin):
     """Each of two servers has an event of a server whose keys nobody here knows; both are asked by the same request."""
     remote, other, strangers = make_remote(), make_remote(), [make_remote() for _ in range(2)]
