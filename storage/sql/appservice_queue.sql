@@ -30,10 +30,9 @@ ORDER BY 1;
 -- name: appservice_members hot
 -- Users of a server ($3) who were joined to rooms ($1) after a position ($2): room, user. Grows with the server's members.
 -- Index: states_servers_idx.
-SELECT s.room_nid, s.state_key FROM unnest($1::bigint[]) AS u(room_nid)
-JOIN states s ON s.room_nid = u.room_nid AND s.type = 'm.room.member'
-WHERE s.membership = 'join' AND s.from_position <= $2 AND s.to_position > $2
-	AND substr(s.state_key, strpos(s.state_key, ':') + 1) = $3;
+SELECT u.room_nid, s.state_key FROM unnest($1::bigint[]) AS u(room_nid)
+CROSS JOIN LATERAL (SELECT state_key FROM states WHERE room_nid = u.room_nid AND type = 'm.room.member'
+	AND membership = 'join' AND from_position + 0 <= $2 AND to_position > $2 AND substr(state_key, strpos(state_key, ':') + 1) = $3 OFFSET 0) AS s;
 
 -- name: appservice_aliases hot
 -- Aliases of rooms ($1): room, alias. Index: aliases_room_idx.
