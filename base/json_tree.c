@@ -94,7 +94,8 @@ static const struct json_member **sort_members(const struct json *object)
 
 struct json json_merged(struct arena *arena, const struct json *under, const struct json *over)
 {
-	struct json merged = json_object(arena, under->count + over->count);
+	struct json merged = json_object(arena, under->count + over->count + 1);
+	invariant(merged.members != NULL);
 	const struct json_member **lower = sort_members(under);
 	const struct json_member **upper = sort_members(over);
 	for (size_t i = 0, k = 0; i < under->count || k < over->count;) {
@@ -116,7 +117,8 @@ struct json json_merged(struct arena *arena, const struct json *under, const str
 struct json json_without_all(struct arena *arena, const struct json *object,
 	const struct json *names)
 {
-	struct json rest = json_object(arena, object->count);
+	struct json rest = json_object(arena, object->count + 1);
+	invariant(rest.members != NULL);
 	const struct json_member **members = sort_members(object);
 	const struct json_member **gone = sort_members(names);
 	size_t k = 0;

@@ -138,7 +138,7 @@ static struct json demote_creators(struct arena *arena, const struct upgrade_fac
 static struct json without_power(struct arena *arena, const struct upgrade_facts *facts)
 {
 	const struct json *others = facts->to->privileged_creators ? facts->additional_creators : NULL;
-	size_t count = json_is(others, JSON_ARRAY) ? others->count : 0;
+	size_t count = others != NULL && others->type == JSON_ARRAY ? others->count : 0;
 	struct json names = json_object(arena, facts->ban_count + count + 1);
 	for (size_t i = 0; i < facts->ban_count; i++) {
 		json_put(&names, facts->bans[i]->state_key, (struct json){0});

@@ -168,7 +168,7 @@ def upgrade_with_users(alice, _):
 @pytest.mark.parametrize("act", [join_with_fields, room_with_invite_of_fields, upgrade_with_creators, upgrade_with_users],
                          ids=lambda act: act.__name__)
 def test_thousands_of_members_in_a_body__memory_stays(make_server, act):
-    """A join of 128 KiB once took 11 GiB, which nobody has."""
+    """A join of 128 KiB once took more than 5 GiB."""
     server = make_server().start()
     alice, bob = (accounts.register(Http(server.url)) for _ in range(2))
     alice.sync()

@@ -267,12 +267,18 @@ def test_lazy__another_user_on_the_same_connection__their_member_event(hs, alice
     host, port = alice.http.host, alice.http.port
     connection = http.client.HTTPConnection(host, port, timeout=seconds(30))
 
-    def waits(user, since, meanwhile):
+    def ask(user, since):
         query = {"access_token": user.token, "since": since, "filter": json.dumps(lazy(10)), "timeout": 20000}
         connection.request("GET", "/_matrix/client/v3/sync?" + urllib.parse.urlencode(query))
+
+    def waits(user, since, meanwhile):
+        ask(user, since)
         time.sleep(0.3)  # mostly it waits by then
         meanwhile()
         answer = json.load(connection.getresponse())
+        while "rooms" not in answer:  # who is there, for example
+            ask(user, answer["next_batch"])
+            answer = json.load(connection.getresponse())
         state = answer["rooms"]["join"][room]["state"]["events"]
         return answer["next_batch"], {event["state_key"] for event in state if event["type"] == "m.room.member"}
 

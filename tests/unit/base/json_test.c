@@ -413,7 +413,7 @@ static void with_and_without__member__copy_changed(void **state)
 
 static struct json numbered(int from, int to, int step, int64_t value)
 {
-	struct json object = json_object(arena, (size_t)((to - from) / step + 1));
+	struct json object = json_object(arena, (size_t)((to - from) / step) + 1);
 	for (int i = from; i != to; i += step) {
 		object.members[object.count++] =
 			(struct json_member){str_printf(arena, "%05d", i), json_integer(value)};
