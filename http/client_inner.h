@@ -38,6 +38,7 @@ struct transfer {
 	VEC(struct fetch_header) answer_headers;
 	size_t answer_header_bytes;
 	size_t packings; /* of the answer's body: gzip and the like */
+	bool is_in_head; /* a status line has come, and no empty line since */
 	bool is_mail;
 	struct str upload; /* of a mail: what is left to send */
 	enum err refused;  /* why a callback of ours broke it off; ERR_OK: none did */

@@ -140,10 +140,15 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *data)
 {
 	struct transfer *transfer = data;
 	struct str line = {bytes, size * count};
-	if (str_starts_with(line, STR("HTTP/"))) {
-		/* A new answer: after a redirect, or after 1xx. */
+	if (!transfer->is_in_head && str_starts_with(line, STR("HTTP/"))) {
+		/* A new answer: after a redirect, or after 1xx. Within a head it is a header that only looks so. */
+		transfer->is_in_head = true;
 		transfer->answer_headers.n = 0;
 		transfer->packings = 0;
+		return line.n;
+	}
+	if (str_trim(line).n == 0) {
+		transfer->is_in_head = false;
 		return line.n;
 	}
 	struct str name;

@@ -59,14 +59,16 @@ static const unsigned char packed_twice[] = {0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00,
 	0x0c, 0x02, 0x5b, 0xbe, 0x29, 0xb2, 0x01, 0x45, 0x00, 0x18, 0x30, 0xcc, 0xe5, 0x1a, 0x00, 0x00,
 	0x00};
 
-/* How it is packed stands in the query, lists parted by "|". */
+/* How it is packed stands in the query, lists parted by "|"; "HTTP/" is a header that looks like a new answer. */
 static enum err packed(struct call *call)
 {
 	struct str rest = call_query(call, "how");
 	bool is_once = str_equals(rest, STR("gzip")) || str_equals(rest, STR("identity, GZIP"));
 	while (rest.n > 0) {
 		size_t bar = MIN_OF(str_find_byte(rest, '|'), rest.n);
-		reply_header(call, "Content-Encoding", str_slice(rest, 0, bar));
+		struct str coding = str_slice(rest, 0, bar);
+		bool is_coding = !str_equals(coding, STR("HTTP/"));
+		reply_header(call, is_coding ? "Content-Encoding" : "HTTP/1.1", coding);
 		rest = str_slice(rest, MIN_OF(bar + 1, rest.n), rest.n);
 	}
 	return reply_bytes(call, 200, "text/plain",
@@ -366,7 +368,7 @@ static void answer__packed__unpacked_once_and_refused_else(void **state)
 	struct asker *asker = *state;
 	static const char *const once[] = {"gzip", "identity,%20GZIP"};
 	static const char *const more[] = {"gzip,%20gzip", "gzip%7Cgzip", "gzip,%20identity%7Cx-gzip,",
-		"deflate,gzip"};
+		"deflate,gzip", "gzip%7CHTTP/%7Cgzip"};
 	struct fetched answer;
 	for (size_t i = 0; i < COUNT_OF(once); i++) {
 		struct str path = str_printf(asker->arena, "/packed?how=%s", once[i]);
