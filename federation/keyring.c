@@ -228,10 +228,12 @@ static bool join_crowd(struct keyring *keyring, struct key_crowd *crowd, const s
 	return is_asked;
 }
 
-/* The servers of needs, each once, and where each need's is. */
+/* The servers of needs, each once, and where each need's is. A place in a chain is one more than an index; 0 ends it. */
 struct servers {
 	struct server_name *names;
 	size_t *of_need;
+	size_t *first; /* need of each server */
+	size_t *next;  /* need of the same server, of each need */
 	size_t count;
 };
 
@@ -240,6 +242,8 @@ static struct servers servers_of(struct arena *arena, const struct need *needs, 
 	struct servers servers = {
 		.names = ARENA_NEW_ARRAY(arena, struct server_name, count),
 		.of_need = ARENA_NEW_ARRAY(arena, size_t, count),
+		.first = ARENA_NEW_ARRAY(arena, size_t, count),
+		.next = ARENA_NEW_ARRAY(arena, size_t, count),
 	};
 	struct map seen;
 	map_init(&seen);
@@ -253,6 +257,11 @@ static struct servers servers_of(struct arena *arena, const struct need *needs, 
 		servers.of_need[i] = (size_t)(uintptr_t)at - 1;
 	}
 	map_fini(&seen);
+	for (size_t i = count; i > 0; i--) {
+		size_t *first = &servers.first[servers.of_need[i - 1]];
+		servers.next[i - 1] = *first;
+		*first = i;
+	}
 	return servers;
 }
 
@@ -305,10 +314,10 @@ static struct key_wish wish_of(struct arena *arena, const struct keyring *keyrin
 {
 	struct str *ids = ARENA_NEW_ARRAY(arena, struct str, MAX_WISHED);
 	struct key_wish wish = {.key_ids = ids};
-	for (size_t i = 0; i < all->count && wish.key_id_count < MAX_WISHED; i++) {
-		const struct need *need = &all->needs[i];
-		if (all->servers->of_need[i] != server ||
-			meet(keyring, need, all->sets->items[server]) != NULL) {
+	for (size_t at = all->servers->first[server]; at > 0 && wish.key_id_count < MAX_WISHED;
+		 at = all->servers->next[at - 1]) {
+		const struct need *need = &all->needs[at - 1];
+		if (meet(keyring, need, all->sets->items[server]) != NULL) {
 			continue;
 		}
 		wish.until_ms = MAX_OF(wish.until_ms, until_of(keyring, need));
