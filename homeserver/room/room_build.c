@@ -353,29 +353,6 @@ static enum err make_stripped(struct room_builder *builder, struct built_event *
 	return ERR_OK;
 }
 
-static bool is_committing(struct room *room)
-{
-	LOCK_SCOPE(&room->lock);
-	return room->pending > 0;
-}
-
-/*
- * What a redaction names; *out NULL: it is unknown. While it is being committed it cannot be found, nor has it found this redaction: who
- * redacts what another server's client has just seen would miss it.
- */
-static enum err find_target(struct room_builder *builder, struct str event_id,
-	struct stored_event **out)
-{
-	struct ctx *ctx = builder->ctx;
-	bool was_committing = is_committing(builder->room);
-	TRY(room_any_event(ctx, builder->hs, builder->room, event_id, out));
-	if (*out != NULL || !was_committing) {
-		return ERR_OK;
-	}
-	TRY(room_settle(ctx, builder->hs, builder->room));
-	return room_any_event(ctx, builder->hs, builder->room, event_id, out);
-}
-
 /* Loads what a redaction redacts and makes its redacted form. */
 static enum err make_redacted(struct room_builder *builder, struct built_event *built)
 {
@@ -383,7 +360,7 @@ static enum err make_redacted(struct room_builder *builder, struct built_event *
 		return ERR_OK;
 	}
 	struct stored_event *target;
-	TRY(find_target(builder, built->event->redacts, &target));
+	TRY(room_redaction_target(builder->ctx, builder->hs, builder->room, built->event, &target));
 	bool is_here = target != NULL && target->position > ROOM_OUTLIERS;
 	built->is_waiting = !is_here; /* others may have it, and tell */
 	if (is_here && target->redacted_by == 0) {
@@ -411,7 +388,7 @@ static enum err make_redacted_elsewhere(struct room_builder *builder, struct bui
 		return ERR_OK;
 	}
 	struct stored_event *target;
-	TRY(find_target(builder, built->event->redacts, &target));
+	TRY(room_redaction_target(builder->ctx, builder->hs, builder->room, built->event, &target));
 	if (target == NULL) {
 		built->is_waiting = true;
 		return ERR_OK;

@@ -303,27 +303,31 @@ enum err acceptance_check_now(struct acceptance *a, struct verdict *out)
 	return check_by_state(a, &current, out);
 }
 
-/* Clients would redact by it themselves, whatever this server does. */
+/*
+ * Clients would redact by it themselves, whatever this server does. It redacts by the current state, so that who was put down cannot
+ * redact from before; what the state before the event does not let it redact is redacted nowhere.
+ */
 enum err acceptance_check_redaction(struct acceptance *a, struct verdict *out)
 {
 	const struct event *event = a->event;
+	const struct fork_state current = {0};
+	const struct fork_state *const states[] = {&a->before, &current};
 	struct stored_event *target;
-	const struct event *levels;
-	const struct event *create;
 	*out = verdict_allow();
 	if (!room_is_redaction(event) || str_has_nul(event->redacts)) {
 		return ERR_OK;
 	}
-	TRY(room_any_event(a->ctx, a->hs, a->room, event->redacts, &target));
-	if (target == NULL) {
-		return ERR_OK;
-	}
-	TRY(room_fork_event(a->ctx, a->hs, a->room, &a->before, STR("m.room.power_levels"), STR(""),
-		&levels));
-	TRY(room_fork_event(a->ctx, a->hs, a->room, &a->before, STR("m.room.create"), STR(""),
-		&create));
-	if (!room_may_redact(a->ctx->arena, event, target->event, levels, create)) {
-		*out = verdict_deny("redaction", "The sender may not redact that event");
+	TRY(room_redaction_target(a->ctx, a->hs, a->room, event, &target));
+	for (size_t i = 0; target != NULL && out->allowed && i < COUNT_OF(states); i++) {
+		const struct event *levels;
+		const struct event *create;
+		TRY(room_fork_event(a->ctx, a->hs, a->room, states[i], STR("m.room.power_levels"), STR(""),
+			&levels));
+		TRY(room_fork_event(a->ctx, a->hs, a->room, states[i], STR("m.room.create"), STR(""),
+			&create));
+		if (!room_may_redact(a->ctx->arena, event, target->event, levels, create)) {
+			*out = verdict_deny("redaction", "The sender may not redact that event");
+		}
 	}
 	return ERR_OK;
 }

@@ -3,6 +3,7 @@
  */
 #include "homeserver/room/room_redact.h"
 
+#include "homeserver/room/room_accept.h"
 #include "matrix/canonical.h"
 #include "matrix/power.h"
 #include "matrix/redact.h"
@@ -11,6 +12,24 @@ bool room_is_redaction(const struct event *event)
 {
 	return event->redacts.p != NULL && !event->is_state &&
 		str_equals(event->type, STR("m.room.redaction"));
+}
+
+static bool is_committing(struct room *room)
+{
+	LOCK_SCOPE(&room->lock);
+	return room->pending > 0;
+}
+
+enum err room_redaction_target(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct event *redaction, struct stored_event **out)
+{
+	bool was_committing = is_committing(room);
+	TRY(room_any_event(ctx, hs, room, redaction->redacts, out));
+	if (*out != NULL || !was_committing) {
+		return ERR_OK;
+	}
+	TRY(room_settle(ctx, hs, room));
+	return room_any_event(ctx, hs, room, redaction->redacts, out);
 }
 
 bool room_may_redact(struct arena *arena, const struct event *redaction, const struct event *target,

@@ -9,6 +9,12 @@
 /** Whether the event redacts another, which is named. */
 bool room_is_redaction(const struct event *event);
 /**
+ * What a redaction names; *out NULL: it is unknown. While it is being committed it cannot be found, nor has it found this redaction: who
+ * redacts what another server's client has just seen would miss it. Errors: STORE; TIMEOUT
+ */
+MUST_CHECK enum err room_redaction_target(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct event *redaction, struct stored_event **out);
+/**
  * Whether a redaction redacts an event: its sender has the power, or is of the same server.
  * @param levels  power levels of the room, NULL: none
  * @param create  its create event, NULL: unknown

@@ -525,6 +525,23 @@ static void sec_5_19__redaction_by_power_or_server__only(void **state)
 	}
 }
 
+/* What this server does not redact, clients are not told to redact, and the other way round. */
+static void accept__redaction_from_before_its_sender_was_put_down__not_told(void **state)
+{
+	(void)state;
+	struct scene scene;
+	scene_begin(&scene, "10");
+	struct room_node *target = message(&scene, scene.world.join, CREATOR);
+	(void)take(&scene, target->event);
+	struct room_node *levels = add(&scene.world, target, CREATOR, "m.room.power_levels", "",
+		"{'users':{'" CREATOR "':100}}");
+	assert_int_equal(take(&scene, levels->event).fate, EVENT_IN_TIMELINE);
+	const struct event *late = redaction(&scene, target, MODERATOR, target->event);
+	assert_int_equal(take(&scene, late).fate, EVENT_SOFT_FAILED);
+	assert_true(shows_secret(&scene, target->event));
+	scene_end(&scene);
+}
+
 static void accept__redaction_before_its_event__applied_when_it_comes(void **state)
 {
 	(void)state;
@@ -780,6 +797,7 @@ int main(void)
 		cmocka_unit_test(accept__thousands_of_forks__few_extremities),
 		cmocka_unit_test(accept__byte_zero_in_texts__stops_nothing),
 		cmocka_unit_test(sec_5_19__redaction_by_power_or_server__only),
+		cmocka_unit_test(accept__redaction_from_before_its_sender_was_put_down__not_told),
 		cmocka_unit_test(accept__redaction_before_its_event__applied_when_it_comes),
 		cmocka_unit_test(accept__unknown_prev__missing_then_gap),
 		cmocka_unit_test(sec_5_7__given_state_with_less__undoes_nothing),
