@@ -58,8 +58,7 @@ static const struct str rest_key = STR_INIT("room is whole");
 /* Whether there is nothing to wait for; then it is in memory whether the room is whole, or has to be read anew. */
 static bool has_ended_locked(const struct room *room)
 {
-	return !room_is_partial(room) || room->rest != ROOM_REST_ASKED ||
-		!room_is_current_locked(room);
+	return !room_is_partial(room) || room->rest != ROOM_REST_ASKED || !room_is_current_locked(room);
 }
 
 static void add_waiter(struct room *room, struct memo_wait *wait)
