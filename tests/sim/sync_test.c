@@ -120,6 +120,7 @@ static void start(void)
 	assert_non_null(hs.writer);
 	e2ee_forget(hs.e2ee, writer_position(hs.writer));
 	hs.lazy_members = lazy_members_create();
+	hs.shown_rooms = shown_rooms_create();
 	struct http_config config = loopback_config();
 	config.ports = &ports;
 	server = loopback_start(&config, rows, COUNT_OF(rows), &hs);
@@ -129,6 +130,7 @@ static void stop(void)
 {
 	loopback_stop(server);
 	lazy_members_destroy(hs.lazy_members);
+	shown_rooms_destroy(hs.shown_rooms);
 	writer_destroy(hs.writer);
 	erasure_destroy(hs.erasure);
 	typing_destroy(hs.typing);
