@@ -74,6 +74,7 @@ struct unread_ask {
 	struct user *person;
 	struct user_id user;  /* whose id that is */
 	int64_t own_position; /* of these */
+	bool is_published;    /* this is: what is kept of the user is not older */
 	int64_t up_to;
 	bool is_plain; /* neither these nor whom the user ignores call for a judgement, in any room */
 	struct push_rules rules;
@@ -279,7 +280,7 @@ static enum err find_ignored(struct unread_ask *ask)
 	struct str *ids;
 	size_t count;
 	TRY(ignored_users(ask->ctx, ask->hs, ask->person, &ids, &count));
-	ask->is_plain = ask->rules.is_generic && count == 0;
+	ask->is_plain = ask->is_published && ask->rules.is_generic && count == 0;
 	if (count == 0) {
 		return ERR_OK;
 	}
@@ -484,6 +485,8 @@ enum err unread_counts(struct ctx *ctx, struct homeserver *hs, struct room *room
 		.own_position = user_own_position(user),
 		.up_to = up_to,
 	};
+	/* Who was just read from the database may be ahead of the rules in memory. */
+	ask.is_published = ask.own_position <= writer_position(hs->writer);
 	char buffer[KEY_BYTES];
 	struct str key = entry_key(room_nid(room), ask.user.s, buffer);
 	struct unread_entry *entry = cache_get(unread->entries, key);

@@ -20,6 +20,7 @@
 #include "homeserver/typing/typing.h"
 #include "homeserver/user/users.h"
 #include "storage/account.h"
+#include "storage/account_data.h"
 #include "storage/schema.h"
 
 enum { FOR_EVER_MS = 3600000, READ_MS = 20000 };
@@ -450,6 +451,52 @@ static void sync__data_of_a_room_in_which_nothing_happens__told(void **state)
 	assert_true(str_contains(reply.body, STR("org.example.two")));
 }
 
+/* --- counts ------------------------------------------------------------------------------------------------------ */
+
+static int64_t unread_of(struct ctx *with)
+{
+	struct user *user;
+	struct unread_result unread;
+	assert_int_equal(users_get(with, &hs, reader.user.s, &user), ERR_OK);
+	assert_int_equal(unread_counts(with, &hs, room, user, POSITION_NOW, &unread), ERR_OK);
+	return unread.notification_count;
+}
+
+/* The database has the rules already, memory hears of them now: in between somebody asks who was not here before. */
+static void ask_in_between(void *data, int64_t position)
+{
+	(void)data;
+	struct arena *own CLEANUP(arena_cleanup) = arena_create();
+	struct ctx own_ctx;
+	ctx_init(&own_ctx, own);
+	users_heard(hs.users, reader.user.s);
+	(void)unread_of(&own_ctx);
+	push_forget_user(hs.push, reader.user);
+	users_own_committed(hs.users, reader.user.s, position);
+}
+
+static void unread_counts__user_read_before_the_rules_are_heard_of__judged_afterwards(void **state)
+{
+	(void)state;
+	const struct push_rule_name name = {reader.user, STR("room"), room_id_of(room).s};
+	const struct json *body = json_of(arena, STR("{\"actions\":[]}"));
+	struct account_data_row rules;
+	say(room);
+	assert_int_equal(push_rule_put(&ctx, &hs, &name, body, (struct str){0}, (struct str){0}),
+		ERR_OK);
+	assert_int_equal(
+		store_account_data_get(&ctx, hs.db, reader.user.s, 0, STR("m.push_rules"), &rules), ERR_OK);
+	assert_int_equal(push_rule_delete(&ctx, &hs, &name), ERR_OK);
+	assert_true(unread_of(&ctx) > 0);
+	struct write *write = write_new(&ctx);
+	write_set_positions(write, 1);
+	store_account_data_set(write, reader.user.s, 0, STR("m.push_rules"), rules.content,
+		ACCOUNT_DATA_ANY);
+	write_on_commit(write, ask_in_between, NULL);
+	assert_int_equal(writer_commit(&ctx, hs.writer, write, NULL), ERR_OK);
+	assert_int_equal(unread_of(&ctx), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -460,6 +507,7 @@ int main(void)
 		cmocka_unit_test(parking__message_to_the_device_in_between__told),
 		cmocka_unit_test(user_rooms_since__many_rooms__only_those_with_news),
 		cmocka_unit_test(sync__data_of_a_room_in_which_nothing_happens__told),
+		cmocka_unit_test(unread_counts__user_read_before_the_rules_are_heard_of__judged_afterwards),
 	};
 	return cmocka_run_group_tests(tests, set_up_all, tear_down_all);
 }
