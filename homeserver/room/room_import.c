@@ -274,6 +274,7 @@ static void write_wholeness(struct importing *in, struct write *write, size_t in
 		store_partial_join_insert(write, in->room->nid, &row);
 		/* Nobody of here is in it yet, so nobody sees it before the commit; should that fail, it is read anew. */
 		atomic_store(&in->room->whole_at, ROOM_NOT_WHOLE);
+		room_note_rest(in->room, ROOM_REST_ASKED); /* what others said was of a stay before */
 	} else if (room_is_partial(in->room)) {
 		store_partial_join_end(write, in->room->nid, index);
 		atomic_store(&in->room->whole_at, 0); /* who comes in gets it as it is */
