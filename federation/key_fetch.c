@@ -106,7 +106,7 @@ struct entry {
 static size_t read_entries(const struct key_fetch *fetch, const struct json *list,
 	struct entry entries[ENTRIES_MAX])
 {
-	size_t count = json_is(list, JSON_ARRAY) ? list->count : 0;
+	size_t count = list != NULL && list->type == JSON_ARRAY ? list->count : 0;
 	size_t n = 0;
 	for (size_t i = 0; i < count && n < ENTRIES_MAX; i++) {
 		const struct json *json = &list->items[i];
