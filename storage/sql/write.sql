@@ -71,20 +71,22 @@ UPDATE stream_head SET position = position + $1,
 RETURNING position, pg_notify('belfry', position::text || ' ' || $4::text);
 
 -- name: writer_mark_ask tells=nothing
--- One row: whether the writer's transaction $2, its last one, was committed. Waits for it while it is under way; if it has not begun, as it
--- may where the database hangs, it never will: the next number is taken in its place, wherever it would look. Index: stream_head_pkey,
--- writer_marks_pkey.
-WITH held AS (
-	UPDATE stream_head SET serial = CASE WHEN writer_id = $1 AND serial < $2::bigint THEN $2 + 1 ELSE serial END
-	WHERE only_row RETURNING writer_id = $1 AND serial = $2 AS is_committed
+-- One row: whether the writer's transaction $2, its last one, was committed: then nothing changes, wherever it is marked. Waits for it while it is
+-- under way; if it has not begun, as it may where the database hangs, it never will: the next number is taken in its place, wherever it would
+-- look. The head first, as all do who take both. Index: stream_head_pkey, writer_marks_pkey.
+WITH held AS MATERIALIZED (
+	SELECT writer_id = $1 AND serial = $2 AS is_committed FROM stream_head WHERE only_row FOR UPDATE
 ), noted AS (
 	INSERT INTO writer_marks (writer_id, serial, at_ms)
-	SELECT $1, $2 + 1, (extract(epoch FROM now()) * 1000)::bigint FROM held WHERE NOT is_committed
+	SELECT $1, $2::bigint + 1, (extract(epoch FROM now()) * 1000)::bigint FROM held WHERE NOT is_committed
 	ON CONFLICT (writer_id) DO UPDATE SET at_ms = excluded.at_ms,
 		serial = CASE WHEN writer_marks.serial = $2 THEN $2 ELSE excluded.serial END
 	RETURNING serial = $2 AS is_committed
+), outcome AS MATERIALIZED (
+	SELECT h.is_committed OR coalesce((SELECT n.is_committed FROM noted n), false) AS is_committed FROM held h
 )
-SELECT is_committed OR coalesce((SELECT noted.is_committed FROM noted), false) FROM held;
+UPDATE stream_head SET serial = CASE WHEN writer_id = $1 AND serial < $2 AND NOT o.is_committed THEN $2 + 1 ELSE serial END
+FROM outcome o WHERE only_row RETURNING o.is_committed;
 
 -- name: writer_mark_tidy tells=nothing
 -- Writers that have written nothing for a week: they are gone, or mark anew. A row for each start of a server.

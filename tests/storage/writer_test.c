@@ -562,15 +562,21 @@ struct hand {
 	struct write_marks marks;
 };
 
-/* One that knows of no other; each write is another one. */
-static enum err commit_by(struct hand *hand, const char **out_key)
+/* Each write is another one. */
+static enum err commit_at(struct hand *hand, int64_t before, const char **out_key)
 {
 	static int number;
 	struct write_result result;
 	struct write *write = write_new(&hand->ctx);
 	*out_key = arena_printf(hand->ctx.arena, "by hand %d", ++number);
 	add_transaction(write, &hand->ctx, *out_key);
-	return write_group(&hand->ctx, &hand->pg, &hand->marks, &write, 1, newest_position(), &result);
+	return write_group(&hand->ctx, &hand->pg, &hand->marks, &write, 1, before, &result);
+}
+
+/* One that knows of no other. */
+static enum err commit_by(struct hand *hand, const char **out_key)
+{
+	return commit_at(hand, newest_position(), out_key);
 }
 
 static void commit_well(struct hand *hand)
@@ -638,6 +644,45 @@ static void writer__head_taken_by_others__marks_are_found_and_what_is_late_fails
 	pg_close(&hands[1].pg);
 }
 
+/* By a writer that knows of others: its mark is in writer_marks, also while it holds the head. */
+static void commit_beside_others(struct hand *hand)
+{
+	const char *key;
+	assert_int_equal(commit_at(hand, -1, &key), ERR_OK);
+	assert_true(is_stored(key));
+}
+
+/* The number behind one that was found committed is that of the next: it is as new as any. */
+static void writer__asked_for_what_was_committed__says_nothing_of_the_next(void **state)
+{
+	(void)state;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct hand hands[2] = {{.marks = {.writer_id = 4811}}, {.marks = {.writer_id = 4812}}};
+	for (size_t i = 0; i < COUNT_OF(hands); i++) {
+		ctx_init(&hands[i].ctx, arena);
+		pg_init(&hands[i].pg, world_url, 5000);
+	}
+	for (size_t i = 0; i < 4; i++) {
+		struct hand *hand = &hands[i % 2];
+		struct hand *other = &hands[(i + 1) % 2];
+		commit_well(hand); /* holds the head */
+		commit_beside_others(hand);
+		check_outcome(hand, true);
+		check_late(hand, hand);
+		commit_beside_others(hand);
+		check_outcome(hand, true);
+		commit_well(hand);
+		commit_beside_others(hand);
+		check_outcome(hand, true);
+		commit_well(other); /* takes the head in between */
+		check_outcome(hand, true);
+		commit_beside_others(hand);
+		check_outcome(hand, true);
+	}
+	pg_close(&hands[0].pg);
+	pg_close(&hands[1].pg);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -652,6 +697,7 @@ int main(void)
 		cmocka_unit_test(writer__database_hangs__store_within_ten_seconds_and_never_written),
 		cmocka_unit_test(writer__transaction_asked_for_and_not_committed__never_begins),
 		cmocka_unit_test(writer__head_taken_by_others__marks_are_found_and_what_is_late_fails),
+		cmocka_unit_test(writer__asked_for_what_was_committed__says_nothing_of_the_next),
 	};
 	return cmocka_run_group_tests(tests, world_set_up_all, NULL);
 }
