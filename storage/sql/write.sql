@@ -411,14 +411,15 @@ ORDER BY u.user_id, u.device_id;
 
 -- name: device_message_trim tells=nothing
 -- Of the devices given the newest messages stay: user, device, how many. What goes is looked up for each device, and found again by where it lies:
--- nothing changes a message. Index: device_messages_pkey.
+-- nothing changes a message. What another one takes away meanwhile (device_message_next, in another order) is passed over: so this waits for nobody.
+-- Index: device_messages_pkey.
 DELETE FROM device_messages WHERE ctid = ANY (ARRAY(
 	SELECT m.ctid FROM (SELECT DISTINCT user_id, device_id, kept FROM unnest($1::text[], $2::text[], $3::bigint[]) AS
 		g(user_id, device_id, kept)) AS u
 	CROSS JOIN LATERAL (SELECT n.position FROM device_messages n WHERE n.user_id = u.user_id AND n.device_id = u.device_id
 		ORDER BY n.position DESC OFFSET u.kept LIMIT 1) AS last
 	CROSS JOIN LATERAL (SELECT d.ctid FROM device_messages d WHERE d.user_id = u.user_id AND d.device_id = u.device_id
-		AND d.position <= last.position OFFSET 0) AS m));
+		AND d.position <= last.position FOR UPDATE SKIP LOCKED) AS m));
 
 -- name: device_list_settle tells=keys:1
 -- What was pending of these users has its position now; signatures over devices that ended go. What is not committed yet is not
