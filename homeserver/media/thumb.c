@@ -17,7 +17,12 @@
 #include "homeserver/media/media_type.h"
 #include "homeserver/media/thumb_run.h"
 
-enum { WAIT_MS = 40000, MAX_HELPERS = 8 };
+enum {
+	WAIT_MS = 40000,
+	MAX_HELPERS = 8,
+	ORDINARY_SIDE = 1600,
+	SMALL_BYTES = 1 << 20,
+};
 
 static struct metric made_counter =
 	METRIC_COUNTER("belfry_media_thumbnails_made_total", "Thumbnails made");
@@ -71,12 +76,27 @@ static void close_fd(const int *fd)
 	}
 }
 
+/*
+ * Of few bytes, such as those of a page in black and white, a large thumbnail can be hundreds of times as many, and nobody's quota counts it.
+ * Who asks for more than an ordinary screen shows is better off with the file then.
+ */
+static bool is_out_of_proportion(const struct media_row *source, const struct thumb_wish *wish,
+	const struct body_file *result)
+{
+	return MAX_OF(wish->size.width, wish->size.height) > ORDINARY_SIDE &&
+		result->size_bytes > MAX_OF(source->size_bytes * 4, (int64_t)SMALL_BYTES);
+}
+
 /* Takes the helper's result into the store. */
 static enum err keep(struct ctx *ctx, struct media *media, const struct media_row *source,
-	struct body_file *result, struct thumbnail_row *out)
+	const struct thumb_wish *wish, struct body_file *result, struct thumbnail_row *out)
 {
 	char bytes[MEDIA_SNIFF_BYTES];
 	TRY(media_file_measure(ctx, result));
+	if (is_out_of_proportion(source, wish, result)) {
+		out->is_too_large = true;
+		return ERR_OK;
+	}
 	struct str type = sniff(result->fd, bytes);
 	if (type.p == NULL) {
 		return fail_cause(ctx, ERR_INTERNAL, "a thumbnail is no image");
@@ -128,7 +148,7 @@ static enum err make(struct ctx *ctx, struct homeserver *hs, const struct media_
 	metric_add(status == THUMBNAIL_IMPOSSIBLE ? &failed_counter : &made_counter, 1);
 	switch (status) {
 	case THUMBNAIL_MADE:
-		return keep(ctx, media, source, result, out);
+		return keep(ctx, media, source, wish, result, out);
 	case THUMBNAIL_IS_ORIGINAL:
 		*out = (struct thumbnail_row){.content_type = type,
 			.size_bytes = source->size_bytes,

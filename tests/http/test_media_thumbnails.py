@@ -4,6 +4,7 @@ Specification: client-server API, "Thumbnails".
 """
 import io
 import os
+import random
 import re
 import struct
 import subprocess
@@ -77,6 +78,24 @@ def test_thumbnail__sizes__at_least_as_large_as_asked(alice, kind, size, method,
     assert image.size == expected
     red, blue = image.convert("RGB").getpixel((2, 2)), image.convert("RGB").getpixel((image.width - 3, 2))
     assert red[0] > 150 > red[2] and blue[2] > 150 > blue[0]
+
+
+def page_of_bits(side):
+    """A PNG of one bit a point; made smaller it is shades of grey, of a byte each."""
+    noise = random.Random(1)
+    rows = b"".join(b"\0" + noise.randbytes(side // 8) for _ in range(side))
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)) +
+            chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+def test_thumbnail__large_one_of_few_bytes__refused(alice):
+    """What a user may keep here is no limit, if of each of their files a hundredfold is kept."""
+    data = page_of_bits(4400)
+    where = uploaded(alice, data, "image/png")
+    assert opened(thumbnail(alice, where, 1600, 1200, "scale")).size == (1200, 1200)
+    thumbnail(alice, where, 1601, 1200, "scale").expect(413, "M_TOO_LARGE")
+    large = picture(4400, 3000)
+    assert max(opened(thumbnail(alice, uploaded(alice, large, "image/jpeg"), 1601, 1601, "scale")).size) == 4096
 
 
 def test_thumbnail__headers__inline_and_safe(alice):
