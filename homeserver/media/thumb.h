@@ -20,9 +20,9 @@ void thumbs_check(const struct thumbs *thumbs);
  * What a request for a thumbnail gets, a client's or a server's: its query tells size, method and whether it may move. From the
  * database, else made now. While the file is not yet here, another request makes it, or all helpers are busy, the request is parked.
  *
- * Cost: 2 round trips; once per file and size a process of some tens of milliseconds and 2 more.
+ * Cost: 2 round trips; once per file and size a process of some tens of milliseconds (the largest size: seconds) and 2 more.
  * Errors: those of media_await(); INPUT M_MISSING_PARAM, M_INVALID_PARAM (the query), M_UNKNOWN (no image that can be decoded); LIMIT
- * 413 M_TOO_LARGE, of another server's file 502; TIMEOUT; STORE
+ * 413 M_TOO_LARGE (the image, or a large thumbnail out of all proportion to it), of another server's file 502; TIMEOUT; STORE
  * @param out            type, name, size, hash of the thumbnail, and whether it is of a copy
  * @param out_is_parked  the handler returns ERR_OK at once
  */

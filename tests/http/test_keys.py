@@ -1,11 +1,9 @@
 """Device keys, one-time and fallback keys: upload, query, claim, changes."""
-import re
 import threading
 
 import pytest
 
 from support import accounts
-from support.client import Client
 from support.keys import Device, SigningKey, claim, curve25519, query
 from support.processes import free_port
 from support.server import PROCESSES
@@ -214,20 +212,14 @@ def test_sec_5_14__one_time_keys_of_a_client_that_signs_wrongly__none_taken(alic
 @pytest.mark.one_process("where there are several, each upload is said to all by a notification, which is a query")
 def test_keys__one_time_keys_after_the_devices_own__one_statement(make_server):
     """Also the first time. Who follows the stream asks something now and then, but not beside each."""
-    port = free_port()
-    server = make_server(settings={"listen.metrics": "127.0.0.1:%d" % port}).start()
-    metrics = Client("http://127.0.0.1:%d" % port)
-
-    def queries():
-        text = metrics.http.raw("GET", "/metrics").raw.decode()
-        return float(re.search(r"^belfry_db_queries_total(?:{.*})? (\S+)$", text, re.M).group(1))
+    server = make_server(settings={"listen.metrics": "127.0.0.1:%d" % free_port()}).start()
     devices, asked = [Device(accounts.register(server.url)) for _ in range(20)], []
     for device in devices:
         device.upload()
     for device in devices:
-        before = queries()
+        before = server.queries()
         device.upload(identity=False, keys=20)
-        asked.append(queries() - before)
+        asked.append(server.queries() - before)
     assert min(asked) == 1, asked
 
 

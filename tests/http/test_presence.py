@@ -1,5 +1,4 @@
 """Presence (modules/presence.md): own status, what others see, and when."""
-import re
 import threading
 
 import pytest
@@ -287,13 +286,7 @@ def test_presence__disabled__quiet(make_server):
 @pytest.mark.one_process("where there are several, each change is said to all by a notification, which is a query")
 def test_presence__changes_on_their_way_to_others__no_database(make_server):
     """Twenty changes, each told to a waiting sync; the housekeeper asks something now and then, but not for each."""
-    port = free_port()
-    server = make_server(settings={"listen.metrics": "127.0.0.1:%d" % port}).start()
-    metrics = Client("http://127.0.0.1:%d" % port)
-
-    def queries():
-        text = metrics.http.raw("GET", "/metrics").raw.decode()
-        return float(re.search(r"^belfry_db_queries_total(?:{.*})? (\S+)$", text, re.M).group(1))
+    server = make_server(settings={"listen.metrics": "127.0.0.1:%d" % free_port()}).start()
     lin, mo = (accounts.register(server.url) for _ in range(2))
     room = lin.create_room(invite=[mo.user_id])
     mo.join(room).ok()
@@ -301,10 +294,10 @@ def test_presence__changes_on_their_way_to_others__no_database(make_server):
     until_told(watch, mo, lambda content: content["presence"] == "online")
     asked = []
     for number in range(20):
-        wanted, before = ("unavailable", "online")[number % 2], queries()
+        wanted, before = ("unavailable", "online")[number % 2], server.queries()
         since = mo.sync(since, set_presence=wanted).since
         until_told(watch, mo, lambda content, wanted=wanted: content["presence"] == wanted)
-        asked.append(queries() - before)
+        asked.append(server.queries() - before)
     assert sorted(asked)[len(asked) // 2] == 0, asked
 
 

@@ -9,6 +9,7 @@ are the proxy's. To start, stop and kill is then meant for both; `process`, `dat
 import contextlib
 import glob
 import os
+import re
 import shutil
 import signal
 import socket
@@ -128,6 +129,11 @@ class Server:
     def urls(self):
         """Where each process can be asked by itself."""
         return [self.url] if self.proxy is None else ["http://127.0.0.1:%d" % port for port, _ in self.inner]
+
+    def queries(self):
+        """How many the database has been asked so far; of a server with `listen.metrics`."""
+        text = Http("http://" + self.settings["listen.metrics"]).raw("GET", "/metrics").raw.decode()
+        return float(re.search(r"^belfry_db_queries_total(?:{.*})? (\S+)$", text, re.M).group(1))
 
     def kill_one(self, number):
         """SIGKILL to the first (0) or second (1) of two processes."""
