@@ -6,7 +6,8 @@
  *        bench-load wake PORT CONNECTIONS 0 FIRST               line 0 sends, the others wait in /sync for what it sends
  *
  * It speaks to 127.0.0.1 only. FIRST is the first number that "{n}" stands for. A plan ends with an empty line. `wake` says "ready" when
- * all wait, and then reads how many messages to send, line by line. Figures are one line of JSON; times are in microseconds.
+ * all wait, and then reads how many messages to send, line by line. Figures are one line of JSON; times are in microseconds. A server may
+ * end a connection that was idle: the next request makes a new one, and "reopened" says how many did. In the middle of a request it may not.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -25,7 +26,9 @@ enum {
 	LINES_MAX = 1 << 20,
 	CONNECTIONS_MAX = 20000,
 	EVENTS = 256,
-	STARTING = 8,   /* first syncs at a time */
+	STARTING = 8, /* first syncs at a time */
+	IDLE_US = 500 *
+		1000, /* so long after a request its connection may have been ended, where none was asked since */
 	QUIET_MS = 300, /* so long nobody has answered: all wait */
 	WAKE_LIMIT_US = 120 * 1000 * 1000,
 };
@@ -44,7 +47,7 @@ struct load {
 	size_t connections_n;
 	int64_t number;
 	int64_t begun_us;
-	size_t failed;
+	size_t failed, reopened;
 	uint64_t bytes;              /* of bodies */
 	struct samples times, first; /* until the whole answer, until its first byte */
 	/* once: */
@@ -106,9 +109,9 @@ static void print_figures(struct load *load, int64_t took_us)
 	struct rusage used;
 	(void)getrusage(RUSAGE_SELF, &used);
 	(void)printf(
-		"{\"count\": %zu, \"failed\": %zu, \"seconds\": %.6f, \"bytes\": %llu, \"number\": %lld, \"own_cpu\": %.3f",
-		load->times.n, load->failed, (double)took_us / 1e6, (unsigned long long)load->bytes,
-		(long long)load->number,
+		"{\"count\": %zu, \"failed\": %zu, \"reopened\": %zu, \"seconds\": %.6f, \"bytes\": %llu, \"number\": %lld, \"own_cpu\": %.3f",
+		load->times.n, load->failed, load->reopened, (double)took_us / 1e6,
+		(unsigned long long)load->bytes, (long long)load->number,
 		(double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
 			(double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6);
 	print_samples("time", &load->times);
@@ -132,6 +135,7 @@ static void read_plan(struct load *load)
 		(void)str_split(rest, '\t', &line->target, &rest);
 		(void)str_split(rest, '\t', &line->token, &line->body);
 	}
+	mem_free(text);
 	if (load->lines_n == 0) {
 		end("the plan is empty");
 	}
@@ -153,6 +157,14 @@ static void open_connections(struct load *load)
 	}
 }
 
+/* The server ended it while nothing was asked. */
+static void reopen(struct load *load, struct connection *c)
+{
+	(void)close(c->fd);
+	open_connection(load, c);
+	load->reopened++;
+}
+
 static void listen_to(struct load *load, struct connection *c, uint32_t events)
 {
 	struct epoll_event event = {.events = events, .data.u64 = (uint64_t)(c - load->connections)};
@@ -161,8 +173,12 @@ static void listen_to(struct load *load, struct connection *c, uint32_t events)
 
 static void ask(struct load *load, struct connection *c, size_t line)
 {
+	const int64_t now_us = clock_mono_us();
+	if (now_us - c->begun_us > IDLE_US && connection_is_ended(c)) {
+		reopen(load, c);
+	}
 	c->line = line;
-	connection_ask(c, &load->lines[line], load->number++, clock_mono_us());
+	connection_ask(c, &load->lines[line], load->number++, now_us);
 	if (!connection_flush(c)) {
 		listen_to(load, c, EPOLLIN | EPOLLOUT);
 	}
@@ -180,9 +196,8 @@ static void note_failure(struct load *load, const struct connection *c)
 /* What has come on a connection. @return whether it was an answer */
 static bool hear(struct load *load, struct connection *c, uint32_t events)
 {
-	if (!c->is_busy) { /* idle for too long: the server ended it */
-		(void)close(c->fd);
-		open_connection(load, c);
+	if (!c->is_busy) { /* idle for too long */
+		reopen(load, c);
 		return false;
 	}
 	if ((events & EPOLLOUT) != 0 && connection_flush(c)) {
@@ -341,6 +356,7 @@ static void run_wake(struct load *load)
 	for (char line[32]; fgets(line, sizeof(line), stdin) != NULL;) {
 		const int64_t sends = number_of(str_trim(str_of(line)));
 		struct samples after = {0}, all = {0};
+		load->reopened = 0;
 		rest(load); /* who waited too long asks again */
 		load->times.n = load->answers = 0;
 		load->begun_us = clock_mono_us();
@@ -365,11 +381,10 @@ int main(int argc, char **argv)
 	if (argc != 6) {
 		end("usage: bench-load loop|once|wake PORT CONNECTIONS MILLISECONDS FIRST");
 	}
-	struct load load = {
-		.port = (uint16_t)number_of(str_of(argv[2])),
-		.connections_n = (size_t)number_of(str_of(argv[3])),
-		.number = number_of(str_of(argv[5])),
-	};
+	static struct load load; /* until the process ends: nothing of it is given back */
+	load.port = (uint16_t)number_of(str_of(argv[2]));
+	load.connections_n = (size_t)number_of(str_of(argv[3]));
+	load.number = number_of(str_of(argv[5]));
 	const struct rlimit files = {CONNECTIONS_MAX + 100, CONNECTIONS_MAX + 100};
 	(void)setrlimit(RLIMIT_NOFILE, &files);
 	read_plan(&load);

@@ -4,10 +4,12 @@
     figures, answers = load.once(lines, 8)       each line once, 8 at a time; the answers' JSON in the lines' order
     figures = load.loop(lines, 16, 3)            16 connections, each asks its lines again and again for 3 seconds
     wake = load.wake(line, followers)            a sender's line, and those of who waits in /sync
+    load.reopened                                connections that were made anew, since the server had ended them while they were idle
 
 A line is ask(method, target, token, body); "{n}" in target and body is another number each time, "{since}" in a target what the last
 answer on that connection gave. Times in figures are milliseconds.
 """
+import itertools
 import json
 import os
 import subprocess
@@ -35,16 +37,21 @@ def milliseconds(figures):
 
 
 class Load:
+    numbers = itertools.count(10**9, 10**9)
+    """Where the numbers of a Load or Wake begin: no two of a run share any, for a transaction id that a device uses again sends nothing
+    (to some servers in another room, too)."""
+
     def __init__(self, url, programs):
         self.port = urllib.parse.urlsplit(url).port
         self.program = os.path.join(programs, "bench-load")
-        self.number = 1000
+        self.number = next(self.numbers)
+        self.reopened = 0
 
-    def command(self, kind, connections, ms=0):
-        return [self.program, kind, str(self.port), str(connections), str(ms), str(self.number)]
+    def command(self, kind, connections, number, ms=0):
+        return [self.program, kind, str(self.port), str(connections), str(ms), str(number)]
 
     def run(self, kind, lines, connections, ms=0, allowed=0):
-        done = subprocess.run(self.command(kind, connections, ms), input="\n".join(lines) + "\n\n", capture_output=True,
+        done = subprocess.run(self.command(kind, connections, self.number, ms), input="\n".join(lines) + "\n\n", capture_output=True,
                               text=True, check=False)
         assert done.returncode == 0, done.stderr
         first, _, rest = done.stdout.partition("\n")
@@ -52,6 +59,7 @@ class Load:
         assert figures["failed"] <= allowed, "%d failed: %s" % (figures["failed"], done.stderr)
         figures["rate"] = figures["count"] / figures["seconds"]
         self.number = figures["number"] + 1
+        self.reopened += figures["reopened"]
         return figures, rest
 
     def once(self, lines, connections=8, allowed=0):
@@ -70,7 +78,7 @@ class Wake:
 
     def __init__(self, load, sender, followers):
         self.load = load
-        self.process = subprocess.Popen(load.command("wake", len(followers) + 1), stdin=subprocess.PIPE,
+        self.process = subprocess.Popen(load.command("wake", len(followers) + 1, next(load.numbers)), stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
         self.process.stdin.write("\n".join([sender, *followers]) + "\n\n")
         self.process.stdin.flush()
@@ -80,9 +88,11 @@ class Wake:
         """Figures of so many messages, one after the other: `after_…` from the sender's answer to the last one who has it."""
         self.process.stdin.write("%d\n" % messages)
         self.process.stdin.flush()
-        figures = milliseconds(json.loads(self.process.stdout.readline()))
+        told = self.process.stdout.readline()
+        assert told, "bench-load ended; what it said stands above"
+        figures = milliseconds(json.loads(told))
         assert not figures["failed"] and not figures["missing"], figures
-        self.load.number = figures["number"] + 1
+        self.load.reopened += figures["reopened"]
         return figures
 
     def close(self):

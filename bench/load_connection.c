@@ -99,6 +99,13 @@ void connection_ask(struct connection *c, const struct request *request, int64_t
 	c->first_us = 0;
 }
 
+bool connection_is_ended(const struct connection *c)
+{
+	char byte;
+	const ssize_t n = recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+}
+
 bool connection_flush(struct connection *c)
 {
 	while (c->sent < c->out.n) {

@@ -31,6 +31,9 @@ struct connection {
 /** To 127.0.0.1, the first time or again. Ends the process, with a text, when there is nobody. */
 void connection_open(struct connection *c, uint16_t port);
 
+/** Whether the server has ended it, nothing being asked or left to be read. */
+bool connection_is_ended(const struct connection *c);
+
 /**
  * Begins to send. In target and body "{n}" becomes `number`; in the target "{since}" becomes nothing or, once an answer had a
  * `next_batch`, "&since=…".

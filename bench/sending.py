@@ -68,6 +68,7 @@ class Deliver(ClientWorkload):
         return {"message to %d waiting: server time of a delivery, µs" % self.members: self.server.bare(self.options.seconds)[1]}
 
     def close(self):
+        super().close()
         if not self.target.is_machine:
             self.wake.close()
 

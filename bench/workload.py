@@ -51,6 +51,11 @@ class ClientWorkload(Workload):
     def run(self):
         return self.limits() if self.target.is_machine else self.rows()
 
+    def close(self):
+        if self.load.reopened:
+            self.target.notes.append("%d connections of %s were made anew: the server had ended them, as they had been idle for long." % (
+                self.load.reopened, type(self).__name__))
+
     def fill(self):
         """Before the first round."""
 
