@@ -1,19 +1,25 @@
 """What Belfry is to reach in a row of the table: so many times what another one does, or a figure of its own.
 
 An aim is (row, what is wanted …): the row a regular expression that its whole name matches. A want knows its text, and for the
-medians of a row whether it is met (None: what it is compared to was not measured).
+values of the whole run, {row: {name: [value …]}}, whether it is met (None: what it is compared to was not measured).
 """
 import re
+import statistics
 
 
 class Want:
-    def __init__(self, text, is_met):
-        self.text, self.is_met = text, is_met
+    def __init__(self, text, is_met, seen=lambda row, values: ""):
+        self.text, self.is_met, self.seen = text, is_met, seen
 
-    def told(self, row, medians):
-        """medians: {row: {name: median}} of the whole run."""
-        met = self.is_met(row, medians)
-        return self.text + {True: " ✓", False: " ✗", None: " (not measured)"}[met]
+    def told(self, row, values):
+        met = self.is_met(row, values)
+        return self.text + (" (not measured)" if met is None else self.seen(row, values) + (" ✓" if met else " ✗"))
+
+
+def middle(values, row, name):
+    """The median; None where there is none."""
+    found = values.get(row, {}).get(name)
+    return statistics.median(found) if found else None
 
 
 def better(row, own, other):
@@ -25,26 +31,41 @@ def better(row, own, other):
 
 def times(factor, name):
     """So many times as good as that target; `limit` is the machine."""
-    def is_met(row, medians):
-        ratio = better(row, medians[row].get("Belfry"), medians[row].get(name))
+    def is_met(row, values):
+        ratio = better(row, middle(values, row, "Belfry"), middle(values, row, name))
         return None if ratio is None else ratio >= factor
     return Want("≥ %g × %s" % (factor, name), is_met)
 
 
 def at_most(figure):
-    def is_met(row, medians):
-        own = medians[row].get("Belfry")
+    def is_met(row, values):
+        own = middle(values, row, "Belfry")
         return None if own is None else own <= figure
     return Want("≤ %g" % figure, is_met)
 
 
+def bounds(values):
+    """Between which two of the values their median lies with 95 % (of fewer than six: all of them)."""
+    ordered = sorted(values)
+    least = max(0, int(len(ordered) / 2 - 0.98 * len(ordered) ** 0.5))
+    return ordered[least], ordered[len(ordered) - 1 - least]
+
+
 def grows(factor, smallest):
-    """At most so many times the figure of the same row for a room of so many members."""
-    def is_met(row, medians):
-        own = medians[row].get("Belfry")
-        small = medians.get(re.sub(r"room of \d+", "room of %d" % smallest, row), {}).get("Belfry")
-        return None if own is None or not small else own <= small * factor
-    return Want("≤ %g × that of %d" % (factor, smallest), is_met)
+    """At most so many times the figure of the same row for a room of so many members, by the median of pairs: values that were measured
+    one right after the other."""
+    def ratios(row, values):
+        small = values.get(re.sub(r"room of \d+", "room of %d" % smallest, row), {}).get("Belfry", ())
+        return [own / other for own, other in zip(values.get(row, {}).get("Belfry", ()), small) if other]
+
+    def is_met(row, values):
+        found = ratios(row, values)
+        return statistics.median(found) <= factor if found else None
+
+    def seen(row, values):
+        found = ratios(row, values)
+        return ": %.2f" % statistics.median(found) + (" (%.2f to %.2f)" % bounds(found) if len(found) > 1 else "")
+    return Want("≤ %g × that of %d" % (factor, smallest), is_met, seen)
 
 
 AIMS = (
@@ -71,7 +92,7 @@ AIMS = (
 )
 
 
-def aim_text(row, medians):
+def aim_text(row, values):
     """What is wanted of a row, and whether it was met; a dash where nothing is."""
     wants = [want for pattern, *wants in AIMS if re.fullmatch(pattern, row) for want in wants]
-    return "; ".join(want.told(row, medians) for want in wants) or "–"
+    return "; ".join(want.told(row, values) for want in wants) or "–"

@@ -26,10 +26,9 @@ enum {
 	LINES_MAX = 1 << 20,
 	CONNECTIONS_MAX = 20000,
 	EVENTS = 256,
-	STARTING = 8, /* first syncs at a time */
-	IDLE_US = 500 *
-		1000, /* so long after a request its connection may have been ended, where none was asked since */
-	QUIET_MS = 300, /* so long nobody has answered: all wait */
+	STARTING = 8,     /* first syncs at a time */
+	IDLE_US = 500000, /* so long after its last request a connection may have been ended */
+	QUIET_MS = 300,   /* so long nobody has answered: all wait */
 	WAKE_LIMIT_US = 120 * 1000 * 1000,
 };
 
@@ -52,7 +51,8 @@ struct load {
 	struct samples times, first; /* until the whole answer, until its first byte */
 	/* once: */
 	size_t asked;
-	struct str *bodies; /* of each line's answer */
+	struct str *bodies; /* of each line's answer … */
+	int64_t *took_us;   /* … and how long it took */
 	/* wake, of the message under way: */
 	char marker[64];
 	int64_t answered_us,
@@ -257,6 +257,7 @@ static void ask_next(struct load *load, struct connection *c)
 	keep_times(load, c);
 	const struct str body = connection_body(c);
 	load->bodies[c->line] = str_from(mem_dup(body.p, body.n), body.n);
+	load->took_us[c->line] = load->times.p[load->times.n - 1];
 	if (load->asked < load->lines_n) {
 		ask(load, c, load->asked++);
 	}
@@ -267,6 +268,7 @@ static void run_once(struct load *load)
 	load->connections_n = load->connections_n < load->lines_n ? load->connections_n : load->lines_n;
 	open_connections(load);
 	load->bodies = mem_alloc_array(load->lines_n, sizeof(*load->bodies));
+	load->took_us = mem_alloc_array(load->lines_n, sizeof(*load->took_us));
 	load->begun_us = clock_mono_us();
 	for (size_t i = 0; i < load->connections_n; i++) {
 		ask(load, &load->connections[i], load->asked++);
@@ -275,7 +277,10 @@ static void run_once(struct load *load)
 		(void)step(load, 1000, ask_next);
 	}
 	print_figures(load, clock_mono_us() - load->begun_us);
-	(void)printf("}\n");
+	for (size_t i = 0; i < load->lines_n; i++) {
+		(void)printf("%s%lld", i == 0 ? ", \"times\": [" : ", ", (long long)load->took_us[i]);
+	}
+	(void)printf("]}\n");
 	for (size_t i = 0; i < load->lines_n; i++) {
 		for (size_t k = 0; k < load->bodies[i].n; k++) {
 			(void)putchar(load->bodies[i].p[k] == '\n' ? ' ' : load->bodies[i].p[k]);

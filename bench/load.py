@@ -1,7 +1,7 @@
 """Drives bench-load (load.c), which asks what a plan says, on many connections and for little processor time.
 
     load = Load(url, programs)                   programs: the folder of bench-load
-    figures, answers = load.once(lines, 8)       each line once, 8 at a time; the answers' JSON in the lines' order
+    figures, answers = load.once(lines, 8)       each line once, 8 at a time; the answers' JSON in the lines' order, and figures["times"]
     figures = load.loop(lines, 16, 3)            16 connections, each asks its lines again and again for 3 seconds
     wake = load.wake(line, followers)            a sender's line, and those of who waits in /sync
     load.reopened                                connections that were made anew, since the server had ended them while they were idle
@@ -32,7 +32,8 @@ def sync(token, timeout=0, wanted=None):
 
 
 def milliseconds(figures):
-    """Those that end with p50, p99 or max."""
+    """Those that end with p50, p99 or max, and the times of each line."""
+    figures["times"] = [value / 1000 for value in figures.get("times", ())]
     return {name: value / 1000 if name[-3:] in ("p50", "p99", "max") else value for name, value in figures.items()}
 
 

@@ -1,4 +1,7 @@
 """Messages: sent, delivered to who waits, and what the room's size does to both."""
+import statistics
+import time
+
 from load import ask, sync
 from workload import MS, ClientWorkload, message
 
@@ -79,51 +82,78 @@ class DeliverMany(Deliver):
         super().prepare(authority)
 
 
+class Stage:
+    """A room of so many members, one of whom only sends; and who comes and goes."""
+
+    def __init__(self, members, room_id, user, comers):
+        self.members, self.room_id, self.user, self.comers = members, room_id, user, comers
+        self.what, self.since = "room of %d: " % members, None
+
+    def membership(self, user, deed):
+        return ask("POST", "/rooms/%s/%s" % (self.room_id, deed), user["access_token"], {})
+
+
 class Grow(ClientWorkload):
-    """One room that grows: what its size does to a message, a join, a sync, and to the database."""
+    """What a room's size does to a message, a join, a sync, and to the database.
+
+    Times are measured in many short slices, each of all rooms in turn, so that what else the machine does meets all of them: a row has
+    a value of each slice, and rooms are compared slice by slice (aims.py).
+    """
 
     def fill(self):
-        self.stages = []  # (members, room, its first user, who may still come)
+        self.stages = []
         for members in self.options.members:
             if members > self.target.members_max:
                 break
             self.say("a room of %d members" % members)
-            users = self.users(members)
-            room_id = self.room(users[0])
-            self.join(users[1:], room_id, 16)
-            self.stages.append((members, room_id, users[0]))
+            maker, *comers = self.fresh(1 + self.options.comers)
+            room_id = self.room(maker)
+            self.join(self.users(members - 1), room_id, 16)
+            self.stages.append(Stage(members, room_id, maker, comers))
 
     def rows(self):
-        rows = {}
-        many = self.options.growing
-        for members, room_id, user in self.stages:
-            what, found = "room of %d: " % members, {}
-            line = message(user, room_id)
-            before = self.target.database_bytes()
-            _, server, database = self.measured(lambda f=found, l=line: f.update(self.load.once([l] * many, 1)[0]))
-            rows[what + "database of a message, bytes"] = (self.target.database_bytes() - before) / many
-            rows[what + "send, p50, ms"] = found["time_p50"]
-            rows[what + "processor of a message, ms"] = (server + database) / many * MS
-            rows[what + "sync of a new message, p50, ms"] = self.sync_of_new(user, room_id)
-            comers = self.fresh(self.options.comers)
-            rows[what + "join, p50, ms"] = self.join(comers, room_id, 1)["time_p50"]
-            before = self.target.database_bytes()
-            self.load.once([ask("PUT", "/rooms/%s/state/m.room.topic" % room_id, user["access_token"],
-                                {"topic": "number {n}"})] * many, 1)
+        found = {stage: self.sizes(stage) for stage in self.stages}
+        # The largest room is next to the smallest one, before it and behind it in turn.
+        order, end = [self.stages[-1], *self.stages[:-1]], self.target.now() + self.options.slicing
+        while True:
+            for stage in order:
+                for name, value in self.slice(stage).items():
+                    found[stage].setdefault(name, []).append(value)
+            order.reverse()
+            if self.target.now() > end:
+                return {stage.what + name: values for stage in self.stages for name, values in found[stage].items()}
+
+    def sizes(self, stage):
+        """Bytes: of the database, and of an answer."""
+        rows, many = {}, self.options.growing
+        for name, line in (("message", message(stage.user, stage.room_id)),
+                           ("state event", ask("PUT", "/rooms/%s/state/m.room.topic" % stage.room_id, stage.user["access_token"],
+                                               {"topic": "number {n}"}))):
             self.target.rest()
-            rows[what + "database of a state event, bytes"] = (self.target.database_bytes() - before) / many
-            first, _ = self.load.once([sync(comers[0]["access_token"])], 1)
-            rows[what + "lazy first sync, bytes"] = first["bytes"]
+            before = self.target.database_bytes()
+            self.load.once([line] * many, 1)
+            self.target.rest()
+            rows["database of a %s, bytes" % name] = (self.target.database_bytes() - before) / many
+        first = stage.comers[0]
+        self.join([first], stage.room_id)
+        rows["lazy first sync, bytes"] = self.load.once([sync(first["access_token"])], 1)[0]["bytes"]
+        self.load.once([stage.membership(user, deed) for user in stage.comers for deed in ("join", "leave")], 1)
+        stage.since = self.load.once([sync(stage.user["access_token"])], 1)[1][0]["next_batch"]
         return rows
 
-    def sync_of_new(self, user, room_id):
-        """Median of syncs that each find one new message."""
-        since = self.load.once([sync(user["access_token"])], 1)[1][0]["next_batch"]
+    def slice(self, stage):
+        """Of one room. What the server puts off it does within the pause."""
+        line, processor = message(stage.user, stage.room_id), self.target.processor()
+        found = self.load.loop([line], 1, self.options.seconds / 25)
+        time.sleep(self.target.pause / 5)
+        rows = {"send, p50, ms": found["time_p50"],
+                "processor of a message, ms": (self.target.processor() - processor) / found["count"] * MS}
         times = []
-        for _ in range(self.options.comers):
-            self.load.once([message(user, room_id)], 1)
-            line = sync(user["access_token"]).replace("{since}", "&since=" + since)
-            found, answers = self.load.once([line], 1)
-            times.append(found["time_p50"])
-            since = answers[0]["next_batch"]
-        return sorted(times)[len(times) // 2]
+        for _ in stage.comers:
+            figures, answers = self.load.once([line, sync(stage.user["access_token"]).replace("{since}", "&since=" + stage.since)], 1)
+            stage.since = answers[1]["next_batch"]
+            times.append(figures["times"][1])
+        rows["sync of a new message, p50, ms"] = statistics.median(times)
+        moves = [stage.membership(user, deed) for user in stage.comers for deed in ("join", "leave")]
+        rows["join, p50, ms"] = statistics.median(self.load.once(moves, 1)[0]["times"][::2])
+        return rows

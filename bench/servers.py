@@ -139,6 +139,18 @@ class Target:
         database = self.database_processes()
         return cpu_of(tree(self.server.process.pid) - database), cpu_of(database)
 
+    def processor(self):
+        """As cpu(), both together and to the nanosecond, but without threads that have ended: for short times."""
+        total = 0
+        for pid in tree(self.server.process.pid) | self.database_processes():
+            for path in glob.glob("/proc/%d/task/*/schedstat" % pid):
+                try:
+                    with open(path, encoding="ascii") as file:
+                        total += int(file.read().split()[0])
+                except OSError:
+                    continue
+        return total / 1e9
+
     def memory(self, kind="Anonymous:"):
         """MiB of the server's processes, without the database: what only they use ("Anonymous:"), "Rss:" or "Pss:"."""
         total = 0
