@@ -28,10 +28,12 @@ def options_of():
                "  tools/soak-load --hours 4                          four hours, sixteen windows\n"
                "  tools/soak-load --hours 4 --federation             two servers that share the rooms\n"
                "  tools/soak-load --seconds 300 --pause 0.02         five minutes of as much as it takes\n"
-               "  BELFRY_BIN=build/tsan/belfry BELFRY_TEST_SLOW=20 tools/with-sanitizer-reports tools/soak-load --seconds 60\n\n"
-               "Ends with 1 when something leaks, grows or gets slower, or an answer was wrong, and says what. Control-C ends the load\n"
-               "early: what was sampled until then is judged, but for leaks. SIGUSR1 lets all clients rest, when the machine is wanted for\n"
-               "something else, and go on when it comes again; the time between is of no window.")
+               "  BELFRY_BIN=build/tsan/belfry BELFRY_TEST_SLOW=20 tools/with-sanitizer-reports tools/soak-load --seconds 60\n"
+               "  tools/soak-load --judge soak.json                  the verdict of a run that was killed, by what --json wrote\n\n"
+               "Ends with 1 when something leaks, grows or gets slower, or an answer was wrong, and says what. SIGTERM or Control-C ends the load\n"
+               "early: the windows until then are judged, and leaks; without findings it ends with 3, since windows are missing. The same signal\n"
+               "again ends it at once. SIGUSR1 lets all clients rest, when the machine is wanted for something else, and go on when it comes again;\n"
+               "the time between is of no window.")
     parser.add_argument("--hours", type=float, help="how long (default: what --seconds says)")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--windows", type=int, help="samples (default: 16, or one each 5 s)")
@@ -44,17 +46,42 @@ def options_of():
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of the servers' configuration")
     parser.add_argument("--keep", action="store_true", help="the servers' folders stay, with logs and databases")
     parser.add_argument("--json", help="writes all samples there, anew with each window")
+    parser.add_argument("--judge", metavar="JSON", help="starts nothing: the verdict of what --json has written")
     options = parser.parse_args()
-    if not binary():
+    if not options.judge and not binary():
         parser.error("BELFRY_BIN is not set; tools/soak-load sets it")
     options.seconds = options.hours * 3600 if options.hours else options.seconds
     options.windows = options.windows or min(16, max(2, int(options.seconds / 5)))
     return options
 
 
+CUT = 3
+"""How a run ends in which nothing was found, but windows are missing."""
+
+
+def told(findings):
+    for line in findings[:40]:
+        print("FOUND: " + line, flush=True)
+    return findings
+
+
+def judge(all_samples, wanted, tell):
+    """Findings of the windows that there are, of each server; `wanted`: how many there were to be."""
+    had = min(len(samples) for samples in all_samples)
+    tell("%d of %d windows%s" % (had, wanted, "" if had == wanted else ": ENDED EARLY, the verdict is of these alone"))
+    return told([line for samples in all_samples if samples for line in verdict(samples, tell)])
+
+
+def end(findings, is_whole):
+    """What the program ends with."""
+    print(("%d findings" % len(findings) if findings else "no findings") + ("" if is_whole else " so far: windows are missing"), flush=True)
+    return 1 if findings else 0 if is_whole else CUT
+
+
 class Soak:
     def __init__(self, options, servers):
         self.options, self.servers = options, servers
+        self.is_cut = False
         self.begun = time.monotonic()
         self.window = Window()
         self.crowd = Crowd([server.port for server in servers], options.people, options.rooms, options.pause, self.window, options.seed)
@@ -66,6 +93,12 @@ class Soak:
 
     def turn(self, *_):
         self.pump.shall_rest = not self.pump.shall_rest
+
+    def cut(self, number, _):
+        """All clients go; the windows so far are what is judged. The same signal again ends everything at once."""
+        self.is_cut = self.crowd.is_over = True
+        self.pump.shall_rest = False
+        signal.signal(number, signal.default_int_handler)
 
     def rested(self, is_over):
         for watch in self.watches:
@@ -91,11 +124,16 @@ class Soak:
         self.crowd.is_over = False
 
         def clock():
-            for number in range(windows):
-                yield Pause(length / windows)
-                self._sample(number)
-            if not windows:
-                yield Pause(length)
+            each = length / max(1, windows)
+            steps = max(1, round(each))  # so that it ends soon when it is cut
+            for number in range(max(1, windows)):
+                for _ in range(steps):
+                    yield Pause(each / steps)
+                    if self.is_cut:
+                        self.tell("ended early, within window %d" % number)
+                        return
+                if windows:
+                    self._sample(number)
             self.crowd.is_over = True
         for server in self.servers:
             for script in self.crowd.scripts(server.port, self.options.watchers):
@@ -106,7 +144,7 @@ class Soak:
     def _sample(self, number):
         taken = self.window.take()
         for watch in self.watches:
-            found = watch.sample(taken)
+            found = watch.sample({**taken, "of": self.options.windows, "faults": len(self.crowd.faults)})
             self.tell("window %d: %d requests, %.2f + %.2f ms each; %.1f MiB, %d descriptors, %d threads; others %.2f processors; "
                       "%d wrong answers so far" % (
                           number, found["requests"], found["server_ms"], found["database_ms"], found["memory"] / (1 << 20),
@@ -142,7 +180,7 @@ class Soak:
         return []
 
     def run(self):
-        """All findings."""
+        """All findings, and whether there are all windows."""
         self.settle()
         # Once all kinds of clients were there, what the server makes when it is first wanted is made.
         self.load(max(2.0, self.options.seconds * 0.04))
@@ -150,23 +188,28 @@ class Soak:
         for watch in self.watches:
             watch.begin()
         self.window.clear()
-        try:
-            self.load(self.options.seconds, self.options.windows)
-        except KeyboardInterrupt:
-            if not all(watch.samples for watch in self.watches):
-                raise
-            self.tell("ended early: what is left open by the clients that went is not counted")
-            before = []
-        findings = list(self.crowd.faults)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self.cut)
+        self.load(self.options.seconds, self.options.windows)
+        all_samples = [watch.samples for watch in self.watches]
+        findings = told(self.crowd.faults) + judge(all_samples, self.options.windows, self.tell)
         for watch, held in zip(self.watches, before):
-            findings += self.leaks(watch, held)
-        for watch in self.watches:
-            findings += verdict(watch.samples, self.tell)
-        return findings
+            findings += told(self.leaks(watch, held))
+        return findings, all(len(samples) == self.options.windows for samples in all_samples)
+
+
+def judge_file(path):
+    with open(path, encoding="utf-8") as file:
+        all_samples = json.load(file)
+    wanted, faults = all_samples[0][-1]["of"], all_samples[0][-1]["faults"]
+    findings = told(["%d wrong answers" % faults] if faults else [])
+    return end(findings + judge(all_samples, wanted, print), len(all_samples[0]) == wanted)
 
 
 def main():
     options = options_of()
+    if options.judge:
+        return judge_file(options.judge)
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell lets what it starts in the background ignore the former
         signal.signal(number, signal.default_int_handler)
     settings = {**SETTINGS, **dict(item.split("=", 1) for item in options.set)}
@@ -181,16 +224,13 @@ def main():
             for server in servers:
                 server.start()
             soak = Soak(options, servers)
-            findings = soak.run()
+            result = end(*soak.run())
         finally:
             for server in servers:
                 server.destroy(keep=options.keep)
                 if options.keep:
                     print("kept: %s" % server.root)
-    for line in findings[:40]:
-        print("FOUND: " + line)
-    print("%d findings" % len(findings) if findings else "no findings", flush=True)
-    return 1 if findings else 0
+    return result
 
 
 sys.exit(main())
