@@ -229,6 +229,15 @@ class Checks(Folder):
         self.write("docs/x.md", "see /" + "home/somebody/notes\n")
         self.finds("check-names", "somebody's machine")
 
+    def test_names__file_that_a_text_names__is_there(self):
+        self.write("base/str.c", "")
+        self.write("docs/x.md", "`base/str.c` `base/str` `base/` `base/NNNN_a.c` `base/*.h` `other/a.c` [it](../base/str.c#a) [x](https://x.y/z)\n")
+        self.assertNotIn("docs/x.md", self.run_tool("check-names --complete")[1])
+        self.write("docs/x.md", "run `base/tool --quick`\n")
+        self.finds("check-names --complete", "docs/x.md: there is no base/tool")
+        self.write("docs/x.md", "[it](base/str.c)\n")
+        self.finds("check-names --complete", "docs/x.md: there is no base/str.c")
+
     def test_names__known_failures__table_and_tests_name_each_other(self):
         self.write("docs/security.md", "a `sec_5_9__free__text`\n| 5.1 | x | `sec_5_1__a__b`<br>`test_sec_5_1__c__d` |\n")
         self.write("tests/unit/base/a_test.c", "static void sec_5_1__a__b(void **state)\n{\n}\n")
