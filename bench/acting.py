@@ -95,7 +95,7 @@ class Keys(ClientWorkload):
 
 
 class Memory(ClientWorkload):
-    """Of the server's processes: at rest, with many syncs that wait, of few users and of many.
+    """Of the server's processes: at rest, with many syncs that wait, of few users and of many (where so many come in together in time).
 
     Resident is what `ps` shows, libraries that other processes use too included; proportional counts of those a share; anonymous is
     what is the process's own.
@@ -104,12 +104,12 @@ class Memory(ClientWorkload):
     kinds = (("resident", "Rss:"), ("proportional", "Pss:"), ("anonymous", "Anonymous:"))
 
     def fill(self):
-        self.waiting = min(self.options.parked, self.target.members_max)
+        self.waiting = self.options.parked
         self.target.start_again()
         self.target.rest()
         self.fresh_server = {name: self.target.memory(kind) for name, kind in self.kinds}
         self.tokens = {}
-        for count in self.options.parked_users:
+        for count in self.options.parked_users if self.waiting <= self.target.members_max else ():
             users = min(count, self.waiting)
             if users not in self.tokens:
                 self.say("%d sessions of %d users" % (self.waiting, users))
