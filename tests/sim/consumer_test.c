@@ -9,7 +9,7 @@
 #include "gen/stmt_ids.h"
 #include "storage/consumer.h"
 #include "storage/room.h"
-#include "storage/schema.h"
+#include "tests/sim/bare.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -117,11 +117,7 @@ static void run_sql(const char *sql)
 static int set_up_all(void **state)
 {
 	(void)state;
-	url = str_of(getenv("BELFRY_TEST_DATABASE_URL"));
-	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
-	struct ctx ctx;
-	ctx_init(&ctx, arena);
-	assert_int_equal(schema_update(&ctx, url), ERR_OK);
+	url = bare_database();
 	return 0;
 }
 
@@ -129,25 +125,14 @@ static int set_up(void **state)
 {
 	(void)state;
 	run_sql("DELETE FROM consumers");
-	hs = (struct homeserver){.clock = clock_os(), .rng = rng_os()};
-	hs.db = db_create(&(struct db_config){.url = url,
-		.pool_size = 4,
-		.statement_timeout_ms = 5000,
-		.acquire_timeout_ms = 5000});
-	hs.writer = writer_create(&(struct writer_config){.url = url,
-		.queue_limit = 1000,
-		.group_limit = 16,
-		.published = on_published,
-		.self = &hs});
-	assert_non_null(hs.writer);
+	bare_start(&hs, url, &(struct settings){0}, on_published);
 	return 0;
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
-	writer_destroy(hs.writer);
-	db_destroy(hs.db);
+	bare_stop(&hs);
 	return 0;
 }
 

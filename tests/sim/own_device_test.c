@@ -9,7 +9,7 @@
 #include "homeserver/user/users.h"
 #include "storage/account.h"
 #include "storage/device.h"
-#include "storage/schema.h"
+#include "tests/sim/bare.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,55 +27,24 @@ static struct homeserver hs;
 static struct str url;
 static int numbers; /* of users and rooms, each test has its own */
 
-static void on_published(void *self, int64_t position)
-{
-	(void)position;
-	users_published(((const struct homeserver *)self)->users);
-}
-
 static void start(void)
 {
-	const unsigned char seed[32] = {1, 2, 3};
-	hs = (struct homeserver){.clock = clock_os(), .rng = rng_os(), .secrets_key = {7, 7}};
-	hs.settings.event_cache_bytes = (size_t)1 << 22;
-	hs.settings.to_device_limit = 1000;
-	hs.signer = (struct event_signer){.server = {STR("hs")},
-		.key_id = STR("ed25519:1"),
-		.key = ed25519_key_create(seed)};
-	hs.db = db_create(&(struct db_config){.url = url,
-		.pool_size = 8,
-		.statement_timeout_ms = 5000,
-		.acquire_timeout_ms = 5000});
-	hs.rooms = rooms_create(&hs);
-	hs.users = users_create(&hs);
-	hs.writer = writer_create(&(struct writer_config){.url = url,
-		.queue_limit = 1000,
-		.group_limit = 16,
-		.published = on_published,
-		.self = &hs});
-	assert_non_null(hs.writer);
+	bare_start(&hs, url, &(struct settings){.to_device_limit = 1000}, NULL);
 	hs.e2ee = e2ee_create(&hs);
 	e2ee_forget(hs.e2ee, writer_position(hs.writer));
 }
 
 static void stop(void)
 {
-	writer_destroy(hs.writer);
+	bare_stop_writer(&hs);
 	e2ee_destroy(hs.e2ee);
-	users_destroy(hs.users);
-	rooms_destroy(hs.rooms);
-	db_destroy(hs.db);
-	ed25519_key_destroy((struct ed25519_key *)(uintptr_t)hs.signer.key);
+	bare_stop(&hs);
 }
 
 static int set_up_all(void **state)
 {
 	(void)state;
-	url = str_of(getenv("BELFRY_TEST_DATABASE_URL"));
-	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
-	struct ctx ctx;
-	ctx_init(&ctx, arena);
-	assert_int_equal(schema_update(&ctx, url), ERR_OK);
+	url = bare_database();
 	return 0;
 }
 

@@ -9,7 +9,7 @@
 #include "homeserver/room/rooms.h"
 #include "homeserver/user/users.h"
 #include "storage/room.h"
-#include "storage/schema.h"
+#include "tests/sim/bare.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -35,52 +35,15 @@ static atomic_int redacted_n;
 
 /* --- a homeserver without HTTP ---------------------------------------------------------------------------- */
 
-static void on_published(void *self, int64_t position)
-{
-	(void)position;
-	users_published(((const struct homeserver *)self)->users);
-}
-
 static void start(void)
 {
-	hs = (struct homeserver){.clock = clock_os(), .rng = rng_os()};
-	hs.settings.event_cache_bytes = (size_t)1 << 22;
-	const unsigned char seed[32] = {1, 2, 3};
-	hs.signer = (struct event_signer){.server = {STR("hs")},
-		.key_id = STR("ed25519:1"),
-		.key = ed25519_key_create(seed)};
-	hs.db = db_create(&(struct db_config){.url = url,
-		.pool_size = 8,
-		.statement_timeout_ms = 5000,
-		.acquire_timeout_ms = 5000});
-	hs.rooms = rooms_create(&hs);
-	hs.users = users_create(&hs);
-	hs.writer = writer_create(&(struct writer_config){.url = url,
-		.queue_limit = 1000,
-		.group_limit = 16,
-		.published = on_published,
-		.self = &hs});
-	assert_non_null(hs.writer);
-}
-
-static void stop(void)
-{
-	writer_destroy(hs.writer);
-	users_destroy(hs.users);
-	rooms_destroy(hs.rooms);
-	db_destroy(hs.db);
-	ed25519_key_destroy((struct ed25519_key *)(uintptr_t)hs.signer.key);
+	bare_start(&hs, url, &(struct settings){0}, NULL);
 }
 
 static int set_up(void **state)
 {
 	(void)state;
-	url = str_of(getenv("BELFRY_TEST_DATABASE_URL"));
-	assert_true(url.n > 0);
-	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
-	struct ctx ctx;
-	ctx_init(&ctx, arena);
-	assert_int_equal(schema_update(&ctx, url), ERR_OK);
+	url = bare_database();
 	return 0;
 }
 
@@ -94,28 +57,14 @@ static int set_up_server(void **state)
 static int tear_down_server(void **state)
 {
 	(void)state;
-	stop();
+	bare_stop(&hs);
 	return 0;
 }
 
 /* A number that the database says; a wrong statement fails the test. */
 static int64_t ask_number(struct str room_id, const char *sql)
 {
-	char *database = mem_dup(url.p, url.n);
-	char *id = mem_dup(room_id.p, room_id.n);
-	PGconn *conn = PQconnectdb(database);
-	const char *const values[] = {id};
-	PGresult *result = PQexecParams(conn, sql, 1, NULL, values, NULL, NULL, 0);
-	if (PQresultStatus(result) != PGRES_TUPLES_OK) {
-		print_error("%s\n", PQresultErrorMessage(result));
-	}
-	assert_int_equal(PQresultStatus(result), PGRES_TUPLES_OK);
-	int64_t number = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
-	PQclear(result);
-	PQfinish(conn);
-	mem_free(id);
-	mem_free(database);
-	return number;
+	return bare_ask(url, room_id, sql);
 }
 
 /* --- making rooms -------------------------------------------------------------------------------------------- */
@@ -582,7 +531,7 @@ static void room_add__transaction_again_after_restart__same_event(void **state)
 	assert_int_equal(redact(&ctx, room, 0, first), ERR_OK);
 	struct str kept_id = str_heap(room_id);
 	arena_reset(arena);
-	stop();
+	bare_stop(&hs);
 	start();
 	assert_int_equal(rooms_get(&ctx, &hs, kept_id, &room), ERR_OK);
 	const struct room_intent again =

@@ -21,7 +21,7 @@
 #include "homeserver/user/users.h"
 #include "storage/account.h"
 #include "storage/account_data.h"
-#include "storage/schema.h"
+#include "tests/sim/bare.h"
 
 enum { FOR_EVER_MS = 3600000, READ_MS = 20000 };
 
@@ -91,20 +91,8 @@ static void start(void)
 	static const struct http_ports ports = {.authenticate = authenticate};
 	static const struct route rows[] = {
 		{"sync", "GET", "/sync", AUTH_USER, LANE_INLINE, RATE_NONE, 0, get_sync}};
-	const unsigned char seed[32] = {1, 2, 3};
-	hs = (struct homeserver){.clock = clock_os(), .rng = rng_os(), .secrets_key = {7, 7}};
-	hs.settings.event_cache_bytes = (size_t)1 << 22;
-	hs.settings.to_device_limit = 1000;
-	hs.settings.sync_max_timeout_ms = FOR_EVER_MS;
-	hs.signer = (struct event_signer){.server = {STR("hs")},
-		.key_id = STR("ed25519:1"),
-		.key = ed25519_key_create(seed)};
-	hs.db = db_create(&(struct db_config){.url = url,
-		.pool_size = 8,
-		.statement_timeout_ms = 5000,
-		.acquire_timeout_ms = 5000});
-	hs.rooms = rooms_create(&hs);
-	hs.users = users_create(&hs);
+	const struct settings settings = {.to_device_limit = 1000, .sync_max_timeout_ms = FOR_EVER_MS};
+	bare_start(&hs, url, &settings, on_published);
 	hs.presence = presence_create(&hs);
 	hs.persons = persons_create();
 	hs.push = push_create(false);
@@ -113,12 +101,6 @@ static void start(void)
 	hs.ports.e2ee.sync_load = load_struck;
 	hs.typing = typing_create(&hs);
 	hs.erasure = erasure_create();
-	hs.writer = writer_create(&(struct writer_config){.url = url,
-		.queue_limit = 1000,
-		.group_limit = 16,
-		.published = on_published,
-		.self = &hs});
-	assert_non_null(hs.writer);
 	e2ee_forget(hs.e2ee, writer_position(hs.writer));
 	hs.lazy_members = lazy_members_create();
 	hs.shown_rooms = shown_rooms_create();
@@ -132,7 +114,7 @@ static void stop(void)
 	loopback_stop(server);
 	lazy_members_destroy(hs.lazy_members);
 	shown_rooms_destroy(hs.shown_rooms);
-	writer_destroy(hs.writer);
+	bare_stop_writer(&hs);
 	erasure_destroy(hs.erasure);
 	typing_destroy(hs.typing);
 	e2ee_destroy(hs.e2ee);
@@ -140,10 +122,7 @@ static void stop(void)
 	push_destroy(hs.push);
 	persons_destroy(hs.persons);
 	presence_destroy(hs.presence);
-	users_destroy(hs.users);
-	rooms_destroy(hs.rooms);
-	db_destroy(hs.db);
-	ed25519_key_destroy((struct ed25519_key *)(uintptr_t)hs.signer.key);
+	bare_stop(&hs);
 }
 
 /* --- the setting ----------------------------------------------------------------------------------------------- */
@@ -202,11 +181,10 @@ static void join(struct room *where)
 static int set_up_all(void **state)
 {
 	(void)state;
-	url = str_of(getenv("BELFRY_TEST_DATABASE_URL"));
+	url = bare_database();
 	gate_init(&published);
 	arena = arena_create();
 	ctx_init(&ctx, arena);
-	assert_int_equal(schema_update(&ctx, url), ERR_OK);
 	start();
 	writer = new_user("ann");
 	struct own_device device;

@@ -3,10 +3,8 @@
  */
 #include "tests/sim/world.h"
 
-#include "base/clock.h"
 #include "base/mem.h"
-#include "homeserver/user/users.h"
-#include "storage/schema.h"
+#include "tests/sim/bare.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,47 +24,6 @@ struct server servers[SERVERS];
 static struct str first_url;
 static int64_t rooms_made;
 
-static void on_published(void *self, int64_t position)
-{
-	(void)position;
-	users_published(((const struct homeserver *)self)->users);
-}
-
-static void start(struct server *server)
-{
-	struct homeserver *hs = &server->hs;
-	struct str url = str_of(server->url);
-	*hs = (struct homeserver){.clock = clock_os(), .rng = rng_os()};
-	hs->settings.event_cache_bytes = (size_t)1 << 27;
-	hs->settings.set_aside_max = 1000;
-	const unsigned char seed[32] = {1, 2, 3};
-	hs->signer = (struct event_signer){.server = {STR("hs")},
-		.key_id = STR("ed25519:1"),
-		.key = ed25519_key_create(seed)};
-	hs->db = db_create(&(struct db_config){.url = url,
-		.pool_size = 8,
-		.statement_timeout_ms = 5000,
-		.acquire_timeout_ms = 5000});
-	hs->rooms = rooms_create(hs);
-	hs->users = users_create(hs);
-	hs->writer = writer_create(&(struct writer_config){.url = url,
-		.queue_limit = 1000,
-		.group_limit = 16,
-		.published = on_published,
-		.self = hs});
-	assert_non_null(hs->writer);
-}
-
-static void stop(struct server *server)
-{
-	struct homeserver *hs = &server->hs;
-	writer_destroy(hs->writer);
-	users_destroy(hs->users);
-	rooms_destroy(hs->rooms);
-	db_destroy(hs->db);
-	ed25519_key_destroy((struct ed25519_key *)(uintptr_t)hs->signer.key);
-}
-
 static void make_database(struct server *server, int number)
 {
 	char *first = mem_dup(first_url.p, first_url.n);
@@ -78,16 +35,13 @@ static void make_database(struct server *server, int number)
 	PQclear(result);
 	PQfinish(conn);
 	mem_free(first);
-	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
 	struct str head;
 	struct str tail;
 	assert_true(str_split(first_url, '?', &head, &tail));
 	server->url = mem_alloc(first_url.n + 32);
 	(void)snprintf(server->url, first_url.n + 32, "postgresql:///accept%d?%.*s", number,
 		STR_ARG(tail));
-	struct ctx ctx;
-	ctx_init(&ctx, arena);
-	assert_int_equal(schema_update(&ctx, str_of(server->url)), ERR_OK);
+	bare_migrate(str_of(server->url));
 }
 
 int world_set_up(void **state)
@@ -95,9 +49,10 @@ int world_set_up(void **state)
 	(void)state;
 	first_url = str_of(getenv("BELFRY_TEST_DATABASE_URL"));
 	assert_true(first_url.n > 0);
+	const struct settings settings = {.event_cache_bytes = (size_t)1 << 27, .set_aside_max = 1000};
 	for (int i = 0; i < SERVERS; i++) {
 		make_database(&servers[i], i);
-		start(&servers[i]);
+		bare_start(&servers[i].hs, str_of(servers[i].url), &settings, NULL);
 	}
 	return 0;
 }
@@ -106,7 +61,7 @@ int world_tear_down(void **state)
 {
 	(void)state;
 	for (int i = 0; i < SERVERS; i++) {
-		stop(&servers[i]);
+		bare_stop(&servers[i].hs);
 		mem_free(servers[i].url);
 	}
 	return 0;
@@ -114,19 +69,7 @@ int world_tear_down(void **state)
 
 int64_t ask_number(struct server *server, struct str room_id, const char *sql)
 {
-	char *id = mem_dup(room_id.p, room_id.n);
-	PGconn *conn = PQconnectdb(server->url);
-	const char *const values[] = {id};
-	PGresult *result = PQexecParams(conn, sql, 1, NULL, values, NULL, NULL, 0);
-	if (PQresultStatus(result) != PGRES_TUPLES_OK) {
-		print_error("%s\n", PQresultErrorMessage(result));
-	}
-	assert_int_equal(PQresultStatus(result), PGRES_TUPLES_OK);
-	int64_t number = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
-	PQclear(result);
-	PQfinish(conn);
-	mem_free(id);
-	return number;
+	return bare_ask(str_of(server->url), room_id, sql);
 }
 
 /* --- a room of another server ------------------------------------------------------------------------------------ */
