@@ -90,6 +90,7 @@ struct room {
 	_Atomic int64_t whole_at;     /**< see room_whole_at(); the same */
 	struct lock lock;
 	struct cond changed;   /**< the turn was given back, or a pending write ended */
+	struct cond turn_free; /**< the same, for one of those who wait for the turn */
 	bool turn_taken;       /**< guarded by lock, like all below but head */
 	bool is_stale;         /**< head and content have to be loaded anew */
 	int64_t messages_told; /**< times that another process added events that are no state */

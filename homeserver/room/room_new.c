@@ -22,6 +22,7 @@ static struct room *fresh_room(struct homeserver *hs, const struct room_version 
 	room->version = version;
 	lock_init(&room->lock, RANK_ROOM);
 	cond_init(&room->changed);
+	cond_init(&room->turn_free);
 	if (!version->room_id_is_create_hash && id.p == NULL) {
 		id = str_printf(arena, "!%.*s:%.*s", STR_ARG(rng_text(&hs->rng, arena, 18)),
 			STR_ARG(hs->signer.server.s));
@@ -36,6 +37,7 @@ static void fresh_room_fini(struct room **room)
 {
 	str_free((*room)->id.s);
 	cond_fini(&(*room)->changed);
+	cond_fini(&(*room)->turn_free);
 	lock_fini(&(*room)->lock);
 }
 

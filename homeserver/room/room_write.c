@@ -31,6 +31,9 @@ static void end_pending(struct room *room)
 	LOCK_SCOPE(&room->lock);
 	room->pending--;
 	cond_broadcast(&room->changed);
+	if (room->pending == 0 && !room->turn_taken) {
+		cond_signal(&room->turn_free);
+	}
 }
 
 static void tell_member(struct room_commit *commit, const struct state_step *step, int64_t position,

@@ -90,6 +90,7 @@ void room_unref(struct room *room)
 	room_head_clear_threads(&room->head);
 	str_free(room->head.extremities);
 	cond_fini(&room->changed);
+	cond_fini(&room->turn_free);
 	lock_fini(&room->lock);
 	str_free(room->id.s);
 	mem_free(room);
@@ -138,6 +139,7 @@ struct room *rooms_intern(struct rooms *rooms, int64_t room_nid, struct str room
 		invariant(room->version != NULL);
 		lock_init(&room->lock, RANK_ROOM);
 		cond_init(&room->changed);
+		cond_init(&room->turn_free);
 		(void)map_set(&rooms->by_id, room_id, room);
 		(void)map_set(&rooms->by_nid, nid_key(&room->nid), room);
 	}
@@ -169,7 +171,8 @@ enum err room_turn_take(struct ctx *ctx, struct homeserver *hs, struct room *roo
 	int64_t deadline_ms = patience_ends_ms(ctx, hs);
 	LOCK_SCOPE(&room->lock);
 	while (room->turn_taken || (room->is_stale && room->pending > 0)) {
-		if (!cond_wait_until(&room->changed, &room->lock, deadline_ms)) {
+		if (!cond_wait_until(&room->turn_free, &room->lock, deadline_ms)) {
+			cond_signal(&room->turn_free); /* it may have come to this one just now */
 			return fail(ctx, ERR_TIMEOUT, M_UNKNOWN, "The room is busy; try again");
 		}
 	}
@@ -177,12 +180,15 @@ enum err room_turn_take(struct ctx *ctx, struct homeserver *hs, struct room *roo
 	return ERR_OK;
 }
 
+/* One of those who wait is woken, and without the lock, which it would find taken. All of them would find the turn taken but for one. */
 void room_turn_give(struct room *room)
 {
-	LOCK_SCOPE(&room->lock);
+	lock_take(&room->lock);
 	invariant(room->turn_taken);
 	room->turn_taken = false;
 	cond_broadcast(&room->changed);
+	lock_give(&room->lock);
+	cond_signal(&room->turn_free);
 }
 
 /* --- finding ------------------------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/mem.h"
+#include "homeserver/room/room.h"
 #include "homeserver/room/rooms.h"
 #include "homeserver/user/users.h"
 #include "storage/room.h"
@@ -24,7 +25,7 @@
 #include <cmocka.h>
 #undef fail
 
-enum { SENDERS = 6, STEPS = 60, ROOMS = 2, USERS = 3, CREATORS = 6, ROOMS_EACH = 90 };
+enum { SENDERS = 6, STEPS = 60, ROOMS = 2, USERS = 3, CREATORS = 6, ROOMS_EACH = 90, TURNS = 4 };
 
 /* Messages, so that what was before them is read by itself. */
 enum { BEYOND_RECENT = 60 };
@@ -456,6 +457,78 @@ static void rooms__connections_killed__stored_is_whole(void **state)
 	}
 }
 
+/* --- the turn ----------------------------------------------------------------------------------------------------- */
+
+/* A connection that has the row without which nothing is committed. */
+static PGconn *hold_commits(void)
+{
+	char *database = mem_dup(url.p, url.n);
+	PGconn *conn = PQconnectdb(database);
+	PQclear(PQexec(conn, "BEGIN"));
+	PGresult *result = PQexec(conn, "SELECT 1 FROM stream_head FOR UPDATE");
+	assert_int_equal(PQresultStatus(result), PGRES_TUPLES_OK);
+	PQclear(result);
+	mem_free(database);
+	return conn;
+}
+
+struct saying {
+	struct room *room;
+	int64_t txn;
+	enum err err;
+};
+
+static void *say(void *data)
+{
+	struct saying *saying = data;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	const struct room_intent intent =
+		message_intent(arena, 0, "{\"msgtype\":\"m.text\",\"body\":\"turn\"}", saying->txn);
+	saying->err = room_add(&ctx, &hs, saying->room, &intent, 1, NULL);
+	return NULL;
+}
+
+/* Waits until a write is under way; what is in memory is no longer true then. */
+static void make_stale_while_pending(struct room *room)
+{
+	bool is_pending = false;
+	while (!is_pending) {
+		pause_ms(1);
+		lock_take(&room->lock);
+		is_pending = room->pending > 0;
+		room->is_stale = is_pending;
+		lock_give(&room->lock);
+	}
+}
+
+static void room_turn__waits_for_a_write_to_end__goes_on_then(void **state)
+{
+	(void)state;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	struct room *room;
+	struct saying sayings[TURNS];
+	pthread_t threads[TURNS];
+	assert_int_equal(make_room(&ctx, "11", NULL, &room), ERR_OK);
+	PGconn *holder = hold_commits();
+	for (int i = 0; i < TURNS; i++) {
+		sayings[i] = (struct saying){.room = room, .txn = 79500000 + i};
+		threads[i] = thread_start("sayer", say, &sayings[i]);
+		if (i == 0) {
+			make_stale_while_pending(room);
+		}
+	}
+	pause_ms(100); /* all but the first wait for it */
+	PQfinish(holder);
+	for (int i = 0; i < TURNS; i++) {
+		(void)pthread_join(threads[i], NULL);
+		assert_int_equal(sayings[i].err, ERR_OK);
+	}
+}
+
 /* --- new rooms ---------------------------------------------------------------------------------------------------- */
 
 static int64_t frozen_ms(void *self)
@@ -800,6 +873,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		SERVER_TEST(rooms__many_threads__whole_and_each_once),
 		SERVER_TEST(rooms__connections_killed__stored_is_whole),
+		SERVER_TEST(room_turn__waits_for_a_write_to_end__goes_on_then),
 		SERVER_TEST(rooms_add_new__same_request_in_one_millisecond__a_room_each),
 		SERVER_TEST(rooms_add_new__alias_taken__no_room),
 		SERVER_TEST(room_add__transaction_again_after_restart__same_event),
