@@ -77,21 +77,14 @@ static bool decode_fours(const unsigned char *text, size_t length, char *out)
 	return true;
 }
 
-bool b64_decode(struct arena *arena, struct str text, struct str *out)
+/* What stands behind the last four: two or three characters. @param out_stray  bits that belong to no byte */
+static bool decode_rest(struct str rest, char *out, uint32_t *out_stray)
 {
-	if (!strip_padding(&text) || text.n % 4 == 1) {
-		return false;
-	}
-	char *bytes = arena_alloc(arena, text.n / 4 * 3 + 3);
-	size_t whole = text.n / 4 * 4;
-	if (!decode_fours((const unsigned char *)text.p, whole, bytes)) {
-		return false;
-	}
-	size_t n = whole / 4 * 3;
+	size_t n = 0;
 	uint32_t bits = 0;
 	unsigned bit_count = 0;
-	for (size_t i = whole; i < text.n; i++) {
-		uint32_t value = values[(unsigned char)text.p[i]];
+	for (size_t i = 0; i < rest.n; i++) {
+		uint32_t value = values[(unsigned char)rest.p[i]];
 		if (value == 0) {
 			return false;
 		}
@@ -99,9 +92,43 @@ bool b64_decode(struct arena *arena, struct str text, struct str *out)
 		bit_count += 6;
 		if (bit_count >= 8) {
 			bit_count -= 8;
-			bytes[n++] = (char)((bits >> bit_count) & 0xFF);
+			out[n++] = (char)((bits >> bit_count) & 0xFF);
 		}
 	}
-	*out = str_from(bytes, n);
+	*out_stray = bits & ((1U << bit_count) - 1);
 	return true;
+}
+
+/* @param out  as many bytes as bytes_of() says */
+static bool decode(struct str text, char *out, uint32_t *out_stray)
+{
+	size_t whole = text.n / 4 * 4;
+	return decode_fours((const unsigned char *)text.p, whole, out) &&
+		decode_rest(str_slice(text, whole, text.n), out + whole / 4 * 3, out_stray);
+}
+
+static size_t bytes_of(struct str text)
+{
+	return text.n * 3 / 4;
+}
+
+bool b64_decode(struct arena *arena, struct str text, struct str *out)
+{
+	if (!strip_padding(&text) || text.n % 4 == 1) {
+		return false;
+	}
+	uint32_t stray;
+	char *bytes = arena_alloc(arena, bytes_of(text) + 1);
+	if (!decode(text, bytes, &stray)) {
+		return false;
+	}
+	*out = str_from(bytes, bytes_of(text));
+	return true;
+}
+
+bool b64_decode_exact(struct str text, char *out, size_t size_bytes)
+{
+	uint32_t stray;
+	return text.n % 4 != 1 && bytes_of(text) == size_bytes && decode(text, out, &stray) &&
+		stray == 0 && str_find_byte(text, '-') == SIZE_MAX && str_find_byte(text, '_') == SIZE_MAX;
 }

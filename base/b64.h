@@ -17,5 +17,7 @@ struct str b64_encode_url(struct arena *arena, struct str bytes);
  * @return false for any other byte or an impossible length
  */
 MUST_CHECK bool b64_decode(struct arena *arena, struct str text, struct str *out);
+/** Whether a text is just what b64_encode() makes of `size_bytes` bytes, which are written to `out`. What else it decodes to may have been written too. */
+MUST_CHECK bool b64_decode_exact(struct str text, char *out, size_t size_bytes);
 
 #endif

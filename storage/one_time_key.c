@@ -1,29 +1,41 @@
 /*
- * One-time and fallback keys. Each statement is a transaction of its own. What a device uploads together is one row,
- * of which a claim moves a counter: a row for each key, with its indexes, was most of what an upload cost.
+ * One-time and fallback keys. Each statement is a transaction of its own. What a device uploads together is one row, in which the keys
+ * are one value (matrix/key_entry.h), and of which a claim moves a counter: a row for each key, with its indexes, was most of what an upload cost.
  */
 #include "storage/one_time_key.h"
 
 #include "matrix/errcode.h"
+#include "matrix/key_entry.h"
 
 #include <stdlib.h>
 
-/* So many keys are a row: of one key out of a larger one all are read. */
+/* So many keys are a row: all are read for one that may be among them. */
 enum { BATCH_KEYS = 100 };
 
 /* A key that is to be there afterwards. */
 struct new_key {
 	struct str algorithm;
-	struct str key_id;
-	struct str key;
+	int size_class; /* of a batch the smallest entry needs more than half of the bytes that each gets */
+	struct key_entry entry;
+	struct str key; /* p == NULL: it is known */
 };
+
+static int size_class_of(const struct key_entry *entry)
+{
+	int bits = 0;
+	for (size_t n = key_entry_bytes(entry); n > 0; n >>= 1) {
+		bits++;
+	}
+	return bits;
+}
 
 static int compare_keys(const void *a, const void *b)
 {
 	const struct new_key *x = a;
 	const struct new_key *y = b;
 	int order = str_compare(x->algorithm, y->algorithm);
-	return order != 0 ? order : str_compare(x->key_id, y->key_id);
+	order = order != 0 ? order : x->size_class - y->size_class;
+	return order != 0 ? order : str_compare(x->entry.id, y->entry.id);
 }
 
 /* As clients send them, which count. */
@@ -36,12 +48,16 @@ static bool is_sorted(const struct new_key *keys, size_t count)
 	return i >= count;
 }
 
-/* What is new, by algorithm and id. */
-static struct new_key *sorted(struct arena *arena, const struct key_upload *upload)
+/* What is new, by algorithm, class of size, and id. */
+static struct new_key *sorted(struct arena *arena, const struct key_frame *frame,
+	const struct key_upload *upload)
 {
 	struct new_key *keys = ARENA_NEW_ARRAY(arena, struct new_key, upload->count + 1);
 	for (size_t i = 0; i < upload->count; i++) {
-		keys[i] = (struct new_key){upload->algorithms[i], upload->key_ids[i], upload->keys[i]};
+		keys[i].algorithm = upload->algorithms[i];
+		keys[i].entry = key_entry_of(arena, frame, upload->key_ids[i], upload->keys[i]);
+		keys[i].size_class = size_class_of(&keys[i].entry);
+		keys[i].key = upload->keys[i];
 	}
 	if (!is_sorted(keys, upload->count)) {
 		qsort(keys, upload->count, sizeof(*keys), compare_keys);
@@ -53,8 +69,11 @@ static struct new_key *sorted(struct arena *arena, const struct key_upload *uplo
 struct adding {
 	const struct key_addition *addition;
 	const struct db_check *check; /* NULL once it has been made */
+	struct key_frame frame;
 	struct new_key *keys;
 	size_t count;
+	size_t batch_n;   /* how many of the first are tried as a batch */
+	int64_t next_seq; /* what the device had uploaded up to here has none of the batch */
 	struct keys_added *out;
 	int64_t held; /* all in out->left */
 };
@@ -64,7 +83,8 @@ static size_t batch_length(const struct adding *adding)
 {
 	size_t n = 1;
 	while (n < MIN_OF(adding->count, (size_t)BATCH_KEYS) &&
-		str_equals(adding->keys[n].algorithm, adding->keys[0].algorithm)) {
+		str_equals(adding->keys[n].algorithm, adding->keys[0].algorithm) &&
+		adding->keys[n].size_class == adding->keys[0].size_class) {
 		n++;
 	}
 	return n;
@@ -74,9 +94,15 @@ static void go_on(struct adding *adding, size_t n)
 {
 	adding->keys += n;
 	adding->count -= n;
+	adding->batch_n -= n;
 }
 
-enum { ROW_KNOWN, ROW_HELD, ROW_DEVICE }; /* what a row of the statement says */
+static enum err fail_unreadable(struct ctx *ctx)
+{
+	return fail_cause(ctx, ERR_INTERNAL, "one-time keys of another form than they are written in");
+}
+
+enum { ROW_NEAR, ROW_HELD, ROW_DEVICE }; /* what a row of the statement says */
 
 static void count_in(struct keys_added *out, struct str algorithm, int64_t count)
 {
@@ -111,39 +137,65 @@ static size_t read_held(struct ctx *ctx, const struct db_rows *rows, struct addi
 	return device;
 }
 
-/* Leaves what is known out of the batch of the first n. @return false when it is with another content */
-static bool leave_out(const struct db_rows *rows, struct adding *adding, size_t n)
+static struct new_key *find(struct new_key *keys, size_t n, struct str id)
 {
-	size_t left = n;
-	for (size_t i = 0; i < db_count(rows); i++) {
-		const struct new_key wanted = {adding->keys[0].algorithm, db_str(rows, i, 1),
-			db_str(rows, i, 2)};
-		struct new_key *key = db_int(rows, i, 0) == ROW_KNOWN
-			? bsearch(&wanted, adding->keys, n, sizeof(*key), compare_keys)
-			: NULL;
-		if (key != NULL && key->key.p != NULL && !str_equals(key->key, wanted.key)) {
-			return false;
+	for (size_t i = 0; i < n; i++) {
+		if (str_equals(keys[i].entry.id, id)) {
+			return &keys[i];
+		}
+	}
+	return NULL;
+}
+
+/* Marks the keys of the batch that are in another. Errors: INPUT when one is with another content; INTERNAL */
+static enum err mark_known(struct ctx *ctx, struct adding *adding, struct str entries,
+	int64_t count)
+{
+	for (int64_t i = 0; i < count; i++) {
+		struct str id;
+		struct str text;
+		if (!key_entries_read(ctx->arena, &adding->frame, entries, (size_t)count, (size_t)i, &id,
+				&text)) {
+			return fail_unreadable(ctx);
+		}
+		struct new_key *key = find(adding->keys, adding->batch_n, id);
+		if (key != NULL && key->key.p != NULL && !str_equals(key->key, text)) {
+			return fail(ctx, ERR_INPUT, M_INVALID_PARAM,
+				"A one-time key exists already with another content");
 		}
 		if (key != NULL) {
 			key->key = str_from(NULL, 0);
 		}
 	}
-	for (size_t i = n; i > 0; i--) {
+	return ERR_OK;
+}
+
+/* Leaves what is known out of the batch; no other key of it is in what the device had uploaded before. */
+static enum err leave_out(struct ctx *ctx, const struct db_rows *rows, struct adding *adding,
+	int64_t next_seq)
+{
+	size_t left = adding->batch_n;
+	for (size_t i = 0; i < db_count(rows); i++) {
+		if (db_int(rows, i, 0) == ROW_NEAR) {
+			TRY(mark_known(ctx, adding, db_str(rows, i, 2), db_int(rows, i, 3)));
+		}
+	}
+	for (size_t i = adding->batch_n; i > 0; i--) {
 		if (adding->keys[i - 1].key.p != NULL) {
 			adding->keys[--left] = adding->keys[i - 1];
 		}
 	}
 	go_on(adding, left);
-	return true;
+	adding->next_seq = next_seq;
+	return ERR_OK;
 }
 
 /* Each time half as many as are remembered have come. What lies outside of rows is what costs, and there is as much of it whenever it goes. */
-static enum err forget(struct ctx *ctx, struct db *db, const struct adding *adding, int64_t seq,
-	size_t n)
+static enum err forget(struct ctx *ctx, struct db *db, const struct adding *adding, int64_t seq)
 {
 	const struct key_upload *upload = &adding->addition->upload;
 	int64_t each = MAX_OF(adding->addition->remembered / 2, 1);
-	if (seq / each == (seq + (int64_t)n) / each) {
+	if (seq / each == (seq + (int64_t)adding->batch_n) / each) {
 		return ERR_OK;
 	}
 	int64_t before = seq - adding->addition->remembered - adding->held;
@@ -151,22 +203,23 @@ static enum err forget(struct ctx *ctx, struct db *db, const struct adding *addi
 		DB_ARGS(db_text(upload->user_id), db_text(upload->device_id), db_bigint(before)), NULL);
 }
 
-static enum err ask_to_add(struct ctx *ctx, struct db *db, struct adding *adding, size_t n,
+static enum err ask_to_add(struct ctx *ctx, struct db *db, struct adding *adding,
 	struct db_rows **out)
 {
 	const struct key_addition *addition = adding->addition;
-	struct str *ids = ARENA_NEW_ARRAY(ctx->arena, struct str, n);
-	struct str *keys = ARENA_NEW_ARRAY(ctx->arena, struct str, n);
+	size_t n = adding->batch_n;
+	struct key_entry *entries = ARENA_NEW_ARRAY(ctx->arena, struct key_entry, n);
 	for (size_t i = 0; i < n; i++) {
-		ids[i] = adding->keys[i].key_id;
-		keys[i] = adding->keys[i].key;
+		entries[i] = adding->keys[i].entry;
 	}
 	const struct db_check *check = adding->check;
 	adding->check = NULL;
 	return db_query_checked(ctx, db, STMT_ONE_TIME_KEY_ADD,
 		DB_ARGS(db_text(addition->upload.user_id), db_text(addition->upload.device_id),
-			db_text(adding->keys[0].algorithm), db_texts(ids, n), db_texts(keys, n),
-			db_bigint(addition->held_max - (int64_t)adding->count), db_text(addition->ed25519)),
+			db_text(adding->keys[0].algorithm), db_text(entries[0].id), db_text(entries[n - 1].id),
+			db_bytes(key_entries_write(ctx->arena, entries, n)), db_bigint((int64_t)n),
+			db_bigint(addition->held_max - (int64_t)adding->count), db_text(addition->ed25519),
+			db_bigint(adding->next_seq)),
 		check, out);
 }
 
@@ -175,24 +228,26 @@ static bool is_same_identity(struct str a, struct str b)
 	return (a.p == NULL) == (b.p == NULL) && str_equals(a, b);
 }
 
-/* The first batch, as far as it goes in one statement. What is neither added nor known is tried again: each time somebody's keys are in. */
+/* The first batch, as far as it goes in one statement. What is neither added nor known is tried again: with what is compared, or somebody's keys that came in between. */
 static enum err add_some(struct ctx *ctx, struct db *db, struct adding *adding)
 {
 	struct db_rows *rows;
-	size_t n = batch_length(adding);
-	TRY(ask_to_add(ctx, db, adding, n, &rows));
+	if (adding->batch_n == 0) {
+		adding->batch_n = batch_length(adding);
+		adding->next_seq = 0;
+	}
+	TRY(ask_to_add(ctx, db, adding, &rows));
 	size_t device = read_held(ctx, rows, adding);
-	if (!db_is_null(rows, device, 3)) {
-		TRY(forget(ctx, db, adding, db_int(rows, device, 3), n));
-		count_in(adding->out, adding->keys[0].algorithm, (int64_t)n);
-		go_on(adding, n);
+	if (!db_is_null(rows, device, 4)) {
+		TRY(forget(ctx, db, adding, db_int(rows, device, 4)));
+		count_in(adding->out, adding->keys[0].algorithm, (int64_t)adding->batch_n);
+		go_on(adding, adding->batch_n);
 	} else if (!is_same_identity(db_str(rows, device, 1), adding->addition->ed25519)) {
 		adding->out->outcome = KEYS_OTHER_IDENTITY;
 	} else if (adding->held + (int64_t)adding->count > adding->addition->held_max) {
 		adding->out->outcome = KEYS_TOO_MANY;
-	} else if (!leave_out(rows, adding, n)) {
-		return fail(ctx, ERR_INPUT, M_INVALID_PARAM,
-			"A one-time key exists already with another content");
+	} else {
+		TRY(leave_out(ctx, rows, adding, db_int(rows, device, 3)));
 	}
 	return ERR_OK;
 }
@@ -203,10 +258,11 @@ enum err store_one_time_key_add(struct ctx *ctx, struct db *db, const struct key
 	struct adding adding = {
 		.addition = addition,
 		.check = addition->check,
-		.keys = sorted(ctx->arena, &addition->upload),
+		.frame = key_frame_of(ctx->arena, addition->upload.user_id, addition->upload.device_id),
 		.count = addition->upload.count,
 		.out = out,
 	};
+	adding.keys = sorted(ctx->arena, &adding.frame, &addition->upload);
 	*out = (struct keys_added){.outcome = KEYS_ADDED};
 	while (adding.count > 0 && out->outcome == KEYS_ADDED) {
 		TRY(add_some(ctx, db, &adding));
@@ -330,19 +386,12 @@ struct taking {
 	size_t key_n;
 };
 
-/* @param is_for_all  a key is for all who want one of the kind, not for the next of them */
-static void hand_out(struct taking *taking, struct asked *asked, const struct db_rows *rows,
-	bool is_for_all)
+static void hand_out(struct taking *taking, struct asked *asked, size_t row, struct str key_id,
+	struct str key)
 {
-	for (size_t i = 0; i < db_count(rows); i++) {
-		size_t row = (size_t)db_int(rows, i, 0) - 1;
-		for (int64_t takers = is_for_all ? asked->counts[row] : 1; takers > 0; takers--) {
-			struct wish *wish = asked->next[row]++;
-			wish->is_met = true;
-			taking->keys[taking->key_n++] =
-				(struct claimed_key){wish->index, db_str(rows, i, 1), db_str(rows, i, 2)};
-		}
-	}
+	struct wish *wish = asked->next[row]++;
+	wish->is_met = true;
+	taking->keys[taking->key_n++] = (struct claimed_key){wish->index, key_id, key};
 }
 
 static void leave_out_met(struct taking *taking)
@@ -356,6 +405,21 @@ static void leave_out_met(struct taking *taking)
 	taking->wish_n = left;
 }
 
+static enum err hand_out_batch(struct ctx *ctx, struct taking *taking, struct asked *asked,
+	size_t row, struct str entries, size_t count)
+{
+	struct key_frame frame = key_frame_of(ctx->arena, asked->user_ids[row], asked->device_ids[row]);
+	for (size_t i = 0; i < count; i++) {
+		struct str id;
+		struct str key;
+		if (!key_entries_read(ctx->arena, &frame, entries, count, i, &id, &key)) {
+			return fail_unreadable(ctx);
+		}
+		hand_out(taking, asked, row, id, key);
+	}
+	return ERR_OK;
+}
+
 static enum err take_one_time(struct ctx *ctx, struct db *db, struct taking *taking)
 {
 	struct db_rows *rows;
@@ -364,7 +428,10 @@ static enum err take_one_time(struct ctx *ctx, struct db *db, struct taking *tak
 		DB_ARGS(db_texts(asked.user_ids, asked.n), db_texts(asked.device_ids, asked.n),
 			db_texts(asked.algorithms, asked.n), db_bigints(asked.counts, asked.n)),
 		&rows));
-	hand_out(taking, &asked, rows, false);
+	for (size_t i = 0; i < db_count(rows); i++) {
+		TRY(hand_out_batch(ctx, taking, &asked, (size_t)db_int(rows, i, 0) - 1, db_str(rows, i, 2),
+			(size_t)db_int(rows, i, 1)));
+	}
 	leave_out_met(taking);
 	return ERR_OK;
 }
@@ -377,7 +444,12 @@ static enum err take_fallback(struct ctx *ctx, struct db *db, struct taking *tak
 		DB_ARGS(db_texts(asked.user_ids, asked.n), db_texts(asked.device_ids, asked.n),
 			db_texts(asked.algorithms, asked.n)),
 		&rows));
-	hand_out(taking, &asked, rows, true);
+	for (size_t i = 0; i < db_count(rows); i++) {
+		size_t row = (size_t)db_int(rows, i, 0) - 1;
+		for (int64_t takers = asked.counts[row]; takers > 0; takers--) {
+			hand_out(taking, &asked, row, db_str(rows, i, 1), db_str(rows, i, 2));
+		}
+	}
 	return ERR_OK;
 }
 

@@ -1,9 +1,9 @@
 -- name: one_time_key_add hot
--- Keys of one device that become a batch: user, device, algorithm, ids in their order, keys; added if the device has no more than $6 that are
--- unclaimed, its identity is $7 (NULL: none), and none of these keys is known, given out or not. Rows: 0 with each key of the algorithm that is known,
--- id and key; 1 with each algorithm and what was unclaimed of it before; 2 with the device's identity and the batch's number. There is no number
--- when they were not added. If nothing else stood against it, another upload of the device has come in between, and this may try again.
--- Which batches may hold an id is told by their least and greatest one.
+-- Keys of one device that become a batch: user, device, algorithm, the least and the greatest id, the keys as one value (matrix/key_entry.h), how many
+-- they are; added if the device has no more than $8 that are unclaimed, its identity is $9 (NULL: none), and no batch from number $10 on, spent or not,
+-- may hold one of these ids, which its least and greatest one tell. Rows: 0 with each batch that stood against it, as its keys and how many they are; 1 with
+-- each algorithm and what was unclaimed of it before; 2 with the device's identity, the number of what it uploads next, and the batch's number, which is
+-- NULL when they were not added. If nothing else stood against it, another upload of the device has come in between, and this may try again.
 -- Index: device_keys_pkey, one_time_key_batches_pkey, one_time_key_batches_free_idx, one_time_key_batches_ids_idx.
 WITH device AS (
 	SELECT (SELECT k.ed25519 FROM device_keys k WHERE k.user_id = $1 AND k.device_id = $2) AS ed25519,
@@ -12,26 +12,23 @@ WITH device AS (
 ), held AS (
 	SELECT o.algorithm, sum(o.total - o.given) AS keys FROM one_time_key_batches o
 	WHERE o.user_id = $1 AND o.device_id = $2 AND NOT o.is_spent GROUP BY o.algorithm
-), known AS (
-	SELECT o.key_ids, o.keys FROM one_time_key_batches o
-	WHERE o.algorithm = $3 AND o.user_id = $1 AND o.device_id = $2 AND o.last_id >= ($4::text[])[1]
-		AND o.first_id <= ($4::text[])[cardinality($4::text[])] AND o.key_ids && $4::text[]
+), near AS (
+	SELECT o.keys, o.total FROM one_time_key_batches o
+	WHERE o.algorithm = $3 AND o.user_id = $1 AND o.device_id = $2 AND o.last_id >= $4 AND o.first_id <= $5 AND o.seq >= $10
 ), added AS (
-	INSERT INTO one_time_key_batches (user_id, device_id, algorithm, seq, first_id, last_id, key_ids, keys, total)
-	SELECT $1::text, $2::text, $3::text, d.seq, ($4::text[])[1], ($4::text[])[cardinality($4::text[])], $4::text[], $5::text[],
-		cardinality($4::text[])
+	INSERT INTO one_time_key_batches (user_id, device_id, algorithm, seq, first_id, last_id, keys, total)
+	SELECT $1::text, $2::text, $3::text, d.seq, $4::text, $5::text, $6::bytea, $7::bigint
 	FROM device d
-	WHERE d.ed25519 IS NOT DISTINCT FROM $7::text AND (SELECT coalesce(sum(h.keys), 0) FROM held h) <= $6::bigint
-		AND NOT EXISTS (SELECT 1 FROM known)
+	WHERE d.ed25519 IS NOT DISTINCT FROM $9::text AND (SELECT coalesce(sum(h.keys), 0) FROM held h) <= $8::bigint
+		AND NOT EXISTS (SELECT 1 FROM near)
 	ON CONFLICT (user_id, device_id, seq) DO NOTHING
 	RETURNING seq
 )
-SELECT 0, u.key_id, u.key, NULL FROM known k CROSS JOIN LATERAL unnest(k.key_ids, k.keys) AS u(key_id, key)
-WHERE u.key_id = ANY($4::text[])
+SELECT 0, NULL, b.keys, b.total, NULL::bigint FROM near b
 UNION ALL
-SELECT 1, h.algorithm, NULL, h.keys FROM held h
+SELECT 1, h.algorithm, NULL, h.keys, NULL FROM held h
 UNION ALL
-SELECT 2, d.ed25519, NULL, (SELECT a.seq FROM added a) FROM device d;
+SELECT 2, d.ed25519, NULL, d.seq, (SELECT a.seq FROM added a) FROM device d;
 
 -- name: one_time_key_forget hot
 -- What is spent of a device and was uploaded before a number goes. Index: one_time_key_batches_pkey.
@@ -63,8 +60,8 @@ ORDER BY 1, 2;
 -- takes of the same batch waits for who was before, and has what that one left, or the next batch; whoever asks names the triples in one
 -- order, so nobody waits for each other. `picked` has to be made once: looked at again it would lock others. It cannot be met again where it
 -- lies, for it may have moved while this one waited. The limits tell the planner how few they are, and the arrays are
--- hidden from it behind SELECT, so that it plans once. Application services are told what their users have left. Rows: number of the
--- triple, key id, key. Index: one_time_key_batches_free_idx, one_time_key_batches_pkey, accounts_pkey, appservice_key_news_pkey.
+-- hidden from it behind SELECT, so that it plans once. Of the value only the part is read that has these keys. Application services are told what their
+-- users have left. Rows: number of the triple, how many keys, and these (matrix/key_entry.h). Index: one_time_key_batches_free_idx, one_time_key_batches_pkey, accounts_pkey, appservice_key_news_pkey.
 WITH wanted AS (
 	SELECT unnest((SELECT $1::text[])) AS user_id, unnest((SELECT $2::text[])) AS device_id,
 		unnest((SELECT $3::text[])) AS algorithm, unnest((SELECT $4::bigint[])) AS count,
@@ -81,7 +78,8 @@ WITH wanted AS (
 ), taken AS (
 	UPDATE one_time_key_batches k SET given = p.given_then, is_spent = p.given_then = k.total
 	FROM picked p WHERE k.user_id = p.user_id AND k.device_id = p.device_id AND k.seq = p.seq
-	RETURNING p.n, k.user_id, k.device_id, k.key_ids[p.given + 1:k.given] AS key_ids, k.keys[p.given + 1:k.given] AS keys
+	RETURNING p.n, k.user_id, k.device_id, k.given - p.given AS count,
+		substring(k.keys, p.given * (octet_length(k.keys) / k.total) + 1, (k.given - p.given) * (octet_length(k.keys) / k.total)) AS keys
 ), told AS (
 	INSERT INTO appservice_key_news (user_id, device_id, claims)
 	SELECT t.user_id, t.device_id, 1
@@ -90,7 +88,7 @@ WITH wanted AS (
 	ORDER BY t.user_id, t.device_id
 	ON CONFLICT (user_id, device_id) DO UPDATE SET claims = appservice_key_news.claims + 1
 )
-SELECT t.n, u.key_id, u.key FROM taken t CROSS JOIN LATERAL unnest(t.key_ids, t.keys) AS u(key_id, key);
+SELECT t.n, t.count, t.keys FROM taken t;
 
 -- name: fallback_key_claim
 -- The fallback key, where there is one, for each triple of user, device, algorithm that has no other left; it is used from now on.

@@ -283,6 +283,32 @@ def test_claim__keys__each_once_in_order_of_upload(alice, bob):
     assert alice.sync().get("device_one_time_keys_count") == {"signed_curve25519": 0}
 
 
+def test_claim__keys_of_any_form__as_they_were_uploaded(alice, bob):
+    """What is stored of a key in its shortest form comes back as it was, and so does any other."""
+    device = Device(alice)
+    device.upload()
+    signed = device.one_time(3)
+    signed.update(device.one_time(fallback=False, more={"a": [1, "ä\u0000\"\\"]}))
+    other, padded = list(signed)[:2]
+    signatures = signed[other]["signatures"]
+    signatures["@somebody:else.example"] = {"ed25519:X": "not looked at"}
+    signatures[alice.user_id]["ed25519:OTHER"] = "neither"
+    own = signed[padded]["signatures"][alice.user_id]
+    own["ed25519:" + device.device_id] += "=="
+    plain = {"curve25519:%d" % n: "k" * n for n in (1, 43, 8000)}
+    objects = {"made_up:\xe4": {"key": "", "signatures": {}}, "made_up:1": {"key": "x", "signatures": {alice.user_id: {"ed25519:" + device.device_id: "y"}}}}
+    for keys in (signed, plain, objects):
+        assert alice.post("/keys/upload", {"one_time_keys": keys}).ok()
+        again = alice.post("/keys/upload", {"one_time_keys": keys}).ok()
+        algorithm = next(iter(keys)).split(":")[0]
+        assert again["one_time_key_counts"][algorithm] == len(keys)
+        found = {}
+        for _ in keys:
+            got = bob.post("/keys/claim", {"one_time_keys": {alice.user_id: {device.device_id: algorithm}}}).ok()["one_time_keys"]
+            found.update(got[alice.user_id][device.device_id])
+        assert found == keys
+
+
 def test_claim__as_soon_as_a_new_device_is_seen__its_keys_are_there(alice, bob):
     """Whoever hears of a device claims at once; one without a key would not read what is said then."""
     for _ in range(20):

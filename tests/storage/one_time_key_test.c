@@ -16,7 +16,13 @@
 #define OTHER STR("curve25519")
 #define PHONE STR("PHONE")
 
-enum { KEYS_MOST = 500, UPLOADERS = 6, REMEMBERED = 1000, BATCHES_MIGRATION = 62 };
+enum {
+	KEYS_MOST = 500,
+	UPLOADERS = 6,
+	REMEMBERED = 1000,
+	BATCHES_MIGRATION = 62,
+	ENTRIES_MIGRATION = 67
+};
 
 static struct str user_of(struct world *world, const char *name)
 {
@@ -444,6 +450,117 @@ static void claim__batch_spent_while_it_waited__gets_one_of_the_next(void **stat
 	db_destroy(db);
 }
 
+/* Claims that go on until nothing is left. */
+struct claimer {
+	struct db *db;
+	struct str user_id;
+	struct arena *arena;
+	struct claimed_key taken[KEYS_MOST];
+	size_t n;
+	enum err err;
+};
+
+static void *take_all(void *data)
+{
+	struct claimer *claimer = data;
+	struct ctx ctx;
+	ctx_init(&ctx, claimer->arena);
+	const struct str users[] = {claimer->user_id, claimer->user_id, claimer->user_id};
+	const struct str devices[] = {PHONE, PHONE, PHONE};
+	const struct str algorithms[] = {CURVE, CURVE, CURVE};
+	const struct key_claim wanted = {users, devices, algorithms, COUNT_OF(users)};
+	struct claimed_key *keys;
+	size_t n;
+	do {
+		claimer->err = store_one_time_key_claim(&ctx, claimer->db, &wanted, &keys, &n);
+		for (size_t i = 0; claimer->err == ERR_OK && i < n; i++) {
+			claimer->taken[claimer->n++] = keys[i];
+		}
+	} while (claimer->err == ERR_OK && n > 0);
+	return NULL;
+}
+
+/* The n-th of some forms: as clients send them, the same with another member or character, texts of any length. */
+static struct str key_of_form(struct arena *arena, struct str user_id, int n)
+{
+	char key[] = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+	char signature[] = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+					   "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+	key[n % 40] = (char)('A' + n % 26);
+	signature[n % 80] = (char)('a' + n % 26);
+	switch (n % 5) {
+	case 0:
+		signature[sizeof(signature) - 2] = 'B'; /* the same bytes, written otherwise */
+		break;
+	case 1:
+		return str_printf(arena, "\"%0*d\"", n % 3 == 0 ? 9000 : 3 * n, n);
+	case 2:
+		return str_printf(arena, "{\"fallback\":true,\"key\":\"%s\",\"n\":%d,\"signatures\":{}}",
+			key, n);
+	default:
+		break;
+	}
+	return str_printf(arena,
+		"{\"key\":\"%s\",\"signatures\":{\"%.*s\":{\"ed25519:PHONE\":\"%s\"}}}", key,
+		STR_ARG(user_id), signature);
+}
+
+static void claim__keys_of_many_forms_by_many_at_once__each_once_and_as_it_was(void **state)
+{
+	enum { KEYS = 230, CLAIMERS = 4 };
+	struct world *world = *state;
+	struct arena *arena = world->ctx.arena;
+	struct str lea = user_of(world, "lea");
+	struct db *db = world_connect(CLAIMERS);
+	struct str algorithms[KEYS];
+	struct str ids[KEYS];
+	struct str texts[KEYS];
+	bool is_taken[KEYS] = {false};
+	struct claimer *claimers = ARENA_NEW_ARRAY(arena, struct claimer, CLAIMERS);
+	pthread_t threads[CLAIMERS];
+	for (int i = 0; i < KEYS; i++) {
+		algorithms[i] = CURVE;
+		ids[i] = str_printf(arena, "%0*d", 3 + i % 7 * 40, i);
+		texts[i] = key_of_form(arena, lea, i);
+	}
+	struct key_addition addition = {.held_max = REMEMBERED,
+		.remembered = REMEMBERED,
+		.upload = {lea, PHONE, algorithms, ids, texts, KEYS}};
+	struct keys_added added;
+	for (int i = 0; i < 2; i++) { /* the same again adds nothing */
+		assert_int_equal(store_one_time_key_add(&world->ctx, world->db, &addition, &added), ERR_OK);
+		assert_int_equal(added.outcome, KEYS_ADDED);
+		assert_left(&added, 0, CURVE, KEYS);
+	}
+	for (int i = 0; i < KEYS; i += 13) { /* another content of whatever form */
+		struct key_addition other = addition;
+		struct str text = key_of_form(arena, lea, i + 1);
+		other.upload = (struct key_upload){lea, PHONE, algorithms, &ids[i], &text, 1};
+		assert_int_equal(store_one_time_key_add(&world->ctx, world->db, &other, &added), ERR_INPUT);
+	}
+	for (int i = 0; i < CLAIMERS; i++) {
+		claimers[i] = (struct claimer){.db = db, .user_id = lea, .arena = arena_create()};
+		threads[i] = thread_start("claimer", take_all, &claimers[i]);
+	}
+	size_t all = 0;
+	for (int i = 0; i < CLAIMERS; i++) {
+		(void)pthread_join(threads[i], NULL);
+		assert_int_equal(claimers[i].err, ERR_OK);
+		for (size_t k = 0; k < claimers[i].n; k++, all++) {
+			int64_t n = 0;
+			struct str id = claimers[i].taken[k].key_id;
+			assert_true(str_to_int(str_slice(id, id.n - 1, id.n), 0, 9, &n) && id.n >= 3);
+			n = (id.p[id.n - 3] - '0') * 100 + (id.p[id.n - 2] - '0') * 10 + n;
+			assert_true(n < KEYS && !is_taken[n] && str_equals(id, ids[n]));
+			assert_true(str_equals(claimers[i].taken[k].key, texts[n]));
+			is_taken[n] = true;
+		}
+		arena_destroy(claimers[i].arena);
+	}
+	assert_int_equal(all, KEYS);
+	db_destroy(db);
+}
+
 /* --- how keys of before came into batches ------------------------------------------------------------------------- */
 
 static const char BEFORE[] =
@@ -464,6 +581,7 @@ static void migration__keys_of_before__go_on_in_order(void **state)
 	PGconn *conn = PQconnectdb(arena_printf(world->ctx.arena, "%.*s", STR_ARG(world_url)));
 	run_sql(conn, BEFORE);
 	run_sql(conn, embedded_migrations[BATCHES_MIGRATION - 1].text);
+	run_sql(conn, embedded_migrations[ENTRIES_MIGRATION - 1].text);
 	run_sql(conn,
 		"INSERT INTO public.one_time_key_batches SELECT * FROM before.one_time_key_batches");
 	run_sql(conn, "SET client_min_messages = error; DROP SCHEMA before CASCADE");
@@ -489,7 +607,7 @@ static int tear_down(void **state)
 		PQconnectdb(arena_printf(((struct world *)*state)->ctx.arena, "%.*s", STR_ARG(world_url)));
 	PGresult *wrong = PQexec(conn,
 		"SELECT 1 FROM one_time_key_batches "
-		"WHERE given < 0 OR given > total OR is_spent <> (given = total) OR total <> cardinality(keys) OR total <> cardinality(key_ids)");
+		"WHERE given < 0 OR given > total OR is_spent <> (given = total) OR octet_length(keys) % total <> 0 OR first_id > last_id");
 	bool is_good = PQresultStatus(wrong) == PGRES_TUPLES_OK && PQntuples(wrong) == 0;
 	PQclear(wrong);
 	PQfinish(conn);
@@ -514,6 +632,7 @@ int main(void)
 		KEY_TEST(claim__several_of_one_device__all_different_and_the_oldest),
 		KEY_TEST(claim__of_a_large_upload__every_key_once),
 		KEY_TEST(claim__batch_spent_while_it_waited__gets_one_of_the_next),
+		KEY_TEST(claim__keys_of_many_forms_by_many_at_once__each_once_and_as_it_was),
 		KEY_TEST(migration__keys_of_before__go_on_in_order),
 	};
 	return cmocka_run_group_tests(tests, world_set_up_all, NULL);

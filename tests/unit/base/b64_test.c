@@ -124,6 +124,35 @@ static void decode__stray_bits__ignored_as_others_do(void **state)
 	assert_text(out, "f");
 }
 
+static void decode_exact__what_encode_makes_of_so_many_bytes__and_nothing_else(void **state)
+{
+	(void)state;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	uint64_t seed = 3;
+	const char characters[] = "+/-_=AQgwhBZ09 ";
+	for (size_t n = 0; n < 70; n++) {
+		char bytes[70];
+		char found[70];
+		for (size_t i = 0; i < n; i++) {
+			bytes[i] = (char)next_random(&seed);
+		}
+		struct str text = b64_encode(arena, str_from(bytes, n));
+		assert_true(b64_decode_exact(text, found, n));
+		assert_memory_equal(found, bytes, n);
+		assert_false(b64_decode_exact(text, found, n + 1));
+		for (size_t i = 0; i < text.n * sizeof(characters); i++) {
+			char *other = arena_dup(arena, text.p, text.n);
+			other[i % text.n] = characters[i / text.n];
+			bool is_exact = b64_decode_exact(str_from(other, text.n), found, n);
+			assert_true(!is_exact ||
+				str_equals(b64_encode(arena, str_from(found, n)), str_from(other, text.n)));
+			struct str lenient;
+			assert_true(is_exact || !b64_decode(arena, str_from(other, text.n), &lenient) ||
+				lenient.n != n || !str_equals(b64_encode(arena, lenient), str_from(other, text.n)));
+		}
+	}
+}
+
 static void round_trip__all_lengths_and_bytes__identity(void **state)
 {
 	(void)state;
@@ -153,6 +182,7 @@ int main(void)
 		cmocka_unit_test(decode__every_character__its_bits_in_either_alphabet_or_refused),
 		cmocka_unit_test(decode__wrong_texts__refused_and_out_untouched),
 		cmocka_unit_test(decode__stray_bits__ignored_as_others_do),
+		cmocka_unit_test(decode_exact__what_encode_makes_of_so_many_bytes__and_nothing_else),
 		cmocka_unit_test(round_trip__all_lengths_and_bytes__identity),
 	};
 	return RUN_ALL(tests);

@@ -1,0 +1,135 @@
+/*
+ * An entry: how long the id is (1 byte), how long the text is (2, the greater first; 0: key and signature follow), the id, the content, zeroes.
+ */
+#include "matrix/key_entry.h"
+
+#include "base/b64.h"
+#include "base/crypto.h"
+
+#include <string.h>
+
+enum {
+	HEAD_BYTES = 3,
+	KEY_BYTES = ED25519_PUBLIC_BYTES, /* a Curve25519 key has as many */
+	PAIR_BYTES = KEY_BYTES + ED25519_SIGNATURE_BYTES,
+	KEY_CHARACTERS = 43,
+	SIGNATURE_CHARACTERS = 86,
+};
+
+struct key_frame key_frame_of(struct arena *arena, struct str user_id, struct str device_id)
+{
+	return (struct key_frame){
+		.head = STR("{\"key\":\""),
+		/* Where a name would have to be escaped, no text is like this one. */
+		.middle = str_printf(arena, "\",\"signatures\":{\"%.*s\":{\"ed25519:%.*s\":\"",
+			STR_ARG(user_id), STR_ARG(device_id)),
+		.tail = STR("\"}}}"),
+	};
+}
+
+/* The next bytes of a text. @return false when there are not as many */
+static bool cut(struct str *text, size_t n, struct str *out)
+{
+	if (text->n < n) {
+		return false;
+	}
+	*out = str_slice(*text, 0, n);
+	*text = str_slice(*text, n, text->n);
+	return true;
+}
+
+static bool cut_same(struct str *text, struct str wanted)
+{
+	struct str found;
+	return cut(text, wanted.n, &found) && str_equals(found, wanted);
+}
+
+/* Whether a text is of the frame; then what stands in it, which comes back as the same characters. */
+static bool read_pair(struct arena *arena, const struct key_frame *frame, struct str text,
+	struct str *out)
+{
+	struct str key;
+	struct str signature;
+	char *pair = arena_alloc(arena, PAIR_BYTES);
+	bool is_pair = cut_same(&text, frame->head) && cut(&text, KEY_CHARACTERS, &key) &&
+		cut_same(&text, frame->middle) && cut(&text, SIGNATURE_CHARACTERS, &signature) &&
+		str_equals(text, frame->tail) && b64_decode_exact(key, pair, KEY_BYTES) &&
+		b64_decode_exact(signature, pair + KEY_BYTES, ED25519_SIGNATURE_BYTES);
+	*out = str_from(pair, PAIR_BYTES);
+	return is_pair;
+}
+
+static struct str pair_text(struct arena *arena, const struct key_frame *frame, struct str pair)
+{
+	const struct str pieces[] = {
+		frame->head,
+		b64_encode(arena, str_slice(pair, 0, KEY_BYTES)),
+		frame->middle,
+		b64_encode(arena, str_slice(pair, KEY_BYTES, PAIR_BYTES)),
+		frame->tail,
+	};
+	return str_concat(arena, pieces, COUNT_OF(pieces));
+}
+
+struct key_entry key_entry_of(struct arena *arena, const struct key_frame *frame, struct str id,
+	struct str text)
+{
+	invariant(id.n > 0 && id.n <= UINT8_MAX && text.n > 0 && text.n <= UINT16_MAX);
+	struct key_entry entry = {.id = id};
+	entry.is_text = !read_pair(arena, frame, text, &entry.content);
+	if (entry.is_text) {
+		entry.content = text;
+	}
+	return entry;
+}
+
+size_t key_entry_bytes(const struct key_entry *entry)
+{
+	return HEAD_BYTES + entry->id.n + entry->content.n;
+}
+
+static void write_entry(const struct key_entry *entry, char *out)
+{
+	size_t text_n = entry->is_text ? entry->content.n : 0;
+	out[0] = (char)entry->id.n;
+	out[1] = (char)(text_n >> 8);
+	out[2] = (char)(text_n & 0xFF);
+	memcpy(out + HEAD_BYTES, entry->id.p, entry->id.n);
+	memcpy(out + HEAD_BYTES + entry->id.n, entry->content.p, entry->content.n);
+}
+
+struct str key_entries_write(struct arena *arena, const struct key_entry *entries, size_t count)
+{
+	size_t size = 0;
+	for (size_t i = 0; i < count; i++) {
+		size = MAX_OF(size, key_entry_bytes(&entries[i]));
+	}
+	char *out = arena_alloc_array(arena, count, size);
+	for (size_t i = 0; i < count; i++) {
+		write_entry(&entries[i], out + i * size);
+	}
+	return str_from(out, count * size);
+}
+
+bool key_entries_read(struct arena *arena, const struct key_frame *frame, struct str entries,
+	size_t count, size_t n, struct str *out_id, struct str *out_text)
+{
+	size_t size = count > 0 ? entries.n / count : 0;
+	if (n >= count || size < HEAD_BYTES || size * count != entries.n) {
+		return false;
+	}
+	struct str entry = str_slice(entries, n * size, (n + 1) * size);
+	const unsigned char *head = (const unsigned char *)entry.p;
+	size_t id_n = head[0];
+	size_t text_n = (size_t)head[1] << 8 | head[2];
+	struct str id;
+	struct str content;
+	entry = str_slice(entry, HEAD_BYTES, size);
+	if (id_n == 0 || !cut(&entry, id_n, &id) ||
+		!cut(&entry, text_n > 0 ? text_n : PAIR_BYTES, &content)) {
+		return false;
+	}
+	*out_id = id;
+	*out_text = text_n > 0 ? content : pair_text(arena, frame, content);
+	return true;
+}

@@ -1,0 +1,44 @@
+/**
+ * One-time keys as they are stored: many behind each other, in entries of one size, so that who wants the n-th reads it alone.
+ *
+ * What the device's owner and name say of a signed key is left out, and its key and signature are bytes; a key of any other form is the
+ * text that it came as. Either way every byte comes back.
+ */
+#ifndef BELFRY_MATRIX_KEY_ENTRY_H
+#define BELFRY_MATRIX_KEY_ENTRY_H
+
+#include "base/arena.h"
+#include "base/str.h"
+
+/** The text of a signed key around its two values. */
+struct key_frame {
+	struct str head;
+	struct str middle;
+	struct str tail;
+};
+/** That of a device's keys. In the arena. */
+struct key_frame key_frame_of(struct arena *arena, struct str user_id, struct str device_id);
+
+struct key_entry {
+	struct str id;      /**< 1 to 255 bytes */
+	struct str content; /**< key and signature, or the text */
+	bool is_text;
+};
+/** @param text  canonical JSON, less than 64 KiB; the content may be borrowed from it, or lies in the arena */
+struct key_entry key_entry_of(struct arena *arena, const struct key_frame *frame, struct str id,
+	struct str text);
+
+/** How many bytes an entry needs at least. */
+size_t key_entry_bytes(const struct key_entry *entry);
+/** Behind each other, sorted or not, each with as many bytes as the largest needs. In the arena. */
+struct str key_entries_write(struct arena *arena, const struct key_entry *entries, size_t count);
+
+/**
+ * The n-th of `count` entries.
+ * @param out_text  in the arena
+ * @return false when they are not what key_entries_write() makes
+ */
+MUST_CHECK bool key_entries_read(struct arena *arena, const struct key_frame *frame,
+	struct str entries, size_t count, size_t n, struct str *out_id, struct str *out_text);
+
+#endif

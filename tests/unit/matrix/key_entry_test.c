@@ -1,0 +1,183 @@
+/*
+ * One-time keys as they are stored: every byte comes back, whatever the form; the ordinary one takes no more than its bytes.
+ */
+#include "tests/unit/base/check.h"
+
+#include "base/b64.h"
+#include "base/mem.h"
+#include "matrix/key_entry.h"
+
+#include <string.h>
+
+enum { PAIR_BYTES = 96, HEAD_BYTES = 3, MANY = 24, MOST_TEXT = 600 };
+
+static struct arena *arena;
+static struct key_frame frame;
+
+static int set_up(void **state)
+{
+	(void)state;
+	arena = arena_create();
+	frame = key_frame_of(arena, STR("@ann:hs"), STR("PHONE"));
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	arena_destroy(arena);
+	return 0;
+}
+
+static struct str random_bytes(uint64_t *seed, size_t n)
+{
+	char *bytes = arena_alloc(arena, n + 1);
+	for (size_t i = 0; i < n; i++) {
+		bytes[i] = (char)next_random(seed);
+	}
+	return str_from(bytes, n);
+}
+
+static struct str signed_key(struct str key, struct str signature)
+{
+	return str_printf(arena,
+		"{\"key\":\"%.*s\",\"signatures\":{\"@ann:hs\":{\"ed25519:PHONE\":\"%.*s\"}}}",
+		STR_ARG(key), STR_ARG(signature));
+}
+
+/* One alone, there and back. @return what it takes without its id */
+static size_t assert_comes_back(struct str text)
+{
+	struct str id;
+	struct str found;
+	struct key_entry entry = key_entry_of(arena, &frame, STR("AAAAAQ"), text);
+	struct str entries = key_entries_write(arena, &entry, 1);
+	assert_int_equal(entries.n, key_entry_bytes(&entry));
+	assert_true(key_entries_read(arena, &frame, entries, 1, 0, &id, &found));
+	assert_text(id, "AAAAAQ");
+	assert_true(str_equals(found, text));
+	return entries.n - 6;
+}
+
+static void entry__ordinary_key__its_bytes_alone(void **state)
+{
+	(void)state;
+	uint64_t seed = 5;
+	for (int i = 0; i < 200; i++) {
+		struct str key = b64_encode(arena, random_bytes(&seed, 32));
+		struct str signature = b64_encode(arena, random_bytes(&seed, 64));
+		assert_int_equal(assert_comes_back(signed_key(key, signature)), HEAD_BYTES + PAIR_BYTES);
+	}
+}
+
+/* One character of an ordinary key is another one: it is found again, be it Base64 of the same bytes or not. */
+static void entry__any_character_changed__comes_back(void **state)
+{
+	(void)state;
+	uint64_t seed = 6;
+	const char others[] = "-_+/=AQgwhB\" }\\0\x01\xc3";
+	struct str ordinary = signed_key(b64_encode(arena, random_bytes(&seed, 32)),
+		b64_encode(arena, random_bytes(&seed, 64)));
+	for (size_t at = 0; at < ordinary.n; at++) {
+		for (size_t i = 0; i < sizeof(others); i++) {
+			char *text = arena_dup(arena, ordinary.p, ordinary.n);
+			text[at] = others[i];
+			(void)assert_comes_back(str_from(text, ordinary.n));
+		}
+		(void)assert_comes_back(str_slice(ordinary, 0, at + 1));
+		(void)assert_comes_back(str_slice(ordinary, at, ordinary.n));
+	}
+}
+
+static void entry__other_forms__come_back(void **state)
+{
+	(void)state;
+	uint64_t seed = 7;
+	struct str key = b64_encode(arena, random_bytes(&seed, 32));
+	struct str signature = b64_encode(arena, random_bytes(&seed, 64));
+	const struct str texts[] = {
+		STR("\"text\""),
+		STR("{}"),
+		STR("0"),
+		str_printf(arena, "{\"fallback\":true,\"key\":\"%.*s\"}", STR_ARG(key)),
+		signed_key(STR(""), STR("")),
+		signed_key(signature, key),
+		signed_key(key, b64_encode_url(arena, random_bytes(&seed, 64))),
+		str_printf(arena,
+			"{\"key\":\"%.*s\",\"signatures\":{\"@ann:hs\":{\"ed25519:OTHER\":\"%.*s\"}}}",
+			STR_ARG(key), STR_ARG(signature)),
+	};
+	for (size_t i = 0; i < COUNT_OF(texts); i++) {
+		assert_true(assert_comes_back(texts[i]) == HEAD_BYTES + texts[i].n);
+	}
+	char *long_text = arena_alloc(arena, UINT16_MAX);
+	memset(long_text, 'x', UINT16_MAX);
+	(void)assert_comes_back(str_from(long_text, UINT16_MAX));
+}
+
+static void entries__of_many_sizes__each_where_it_is_looked_for(void **state)
+{
+	(void)state;
+	uint64_t seed = 8;
+	struct str ids[MANY];
+	struct str texts[MANY];
+	struct key_entry all[MANY];
+	for (size_t i = 0; i < MANY; i++) {
+		ids[i] = random_bytes(&seed, 1 + next_random(&seed) % UINT8_MAX);
+		texts[i] = i % 3 == 0 ? random_bytes(&seed, 1 + next_random(&seed) % MOST_TEXT)
+							  : signed_key(b64_encode(arena, random_bytes(&seed, 32)),
+									b64_encode(arena, random_bytes(&seed, 64)));
+		all[i] = key_entry_of(arena, &frame, ids[i], texts[i]);
+	}
+	struct str entries = key_entries_write(arena, all, MANY);
+	size_t size = entries.n / MANY;
+	for (size_t i = 0; i < MANY; i++) {
+		struct str id;
+		struct str text;
+		struct str alone = str_slice(entries, i * size, (i + 1) * size);
+		assert_true(key_entries_read(arena, &frame, entries, MANY, i, &id, &text));
+		assert_true(str_equals(id, ids[i]) && str_equals(text, texts[i]));
+		assert_true(key_entries_read(arena, &frame, alone, 1, 0, &id, &text));
+		assert_true(str_equals(id, ids[i]) && str_equals(text, texts[i]));
+	}
+}
+
+/* Nothing outside of them is read (which AddressSanitizer would tell), and what is no entry is none. */
+static void entries__of_any_bytes__read_or_refused(void **state)
+{
+	(void)state;
+	uint64_t seed = 9;
+	struct str id;
+	struct str text;
+	for (int i = 0; i < 20000; i++) {
+		size_t n = next_random(&seed) % 150;
+		char *bytes = mem_alloc(n + 1);
+		for (size_t k = 0; k < n; k++) {
+			bytes[k] = (char)(next_random(&seed) % (k < HEAD_BYTES ? 40 : 256));
+		}
+		struct str entries = str_from(n > 0 ? mem_realloc(bytes, n) : bytes, n);
+		size_t count = next_random(&seed) % 4;
+		size_t at = next_random(&seed) % 4;
+		bool is_read = key_entries_read(arena, &frame, entries, count, at, &id, &text);
+		assert_false(is_read && (at >= count || id.n == 0 || text.n == 0 || n % count != 0));
+		mem_free((void *)(uintptr_t)entries.p);
+	}
+	assert_false(key_entries_read(arena, &frame, STR("\0\0\1aa"), 1, 0, &id, &text));
+	assert_false(key_entries_read(arena, &frame, STR("\1\0\2aa"), 1, 0, &id, &text));
+	assert_true(key_entries_read(arena, &frame, STR("\1\0\2abb"), 1, 0, &id, &text));
+	assert_text(id, "a");
+	assert_text(text, "bb");
+}
+
+int main(void)
+{
+#define ENTRY_TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		ENTRY_TEST(entry__ordinary_key__its_bytes_alone),
+		ENTRY_TEST(entry__any_character_changed__comes_back),
+		ENTRY_TEST(entry__other_forms__come_back),
+		ENTRY_TEST(entries__of_many_sizes__each_where_it_is_looked_for),
+		ENTRY_TEST(entries__of_any_bytes__read_or_refused),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
