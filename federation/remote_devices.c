@@ -289,35 +289,73 @@ static enum err fetch_anew(struct ctx *ctx, struct federation *federation, struc
 	return ERR_OK;
 }
 
+/* The device as the update has it; without keys when it ended, or they are none. */
+static struct remote_device_row row_of(struct arena *arena,
+	const struct remote_device_update *update)
+{
+	struct remote_keys checked;
+	struct json devices = json_object(arena, 1);
+	struct remote_device_row row = {.user_id = update->user.s, .device_id = update->device_id};
+	if (update->keys == NULL || update->is_deleted) {
+		return row;
+	}
+	add(&devices, update->device_id, *update->keys);
+	check_keys(arena, update->user.s, devices, NULL, NULL, &checked);
+	const struct json *kept = json_get(&checked.devices, update->device_id);
+	if (kept != NULL) {
+		struct json bare = json_without(arena, kept, STR("unsigned"));
+		row.keys = text_of(arena, &bare);
+		row.display_name = update->display_name;
+	}
+	return row;
+}
+
 static enum err apply(struct ctx *ctx, struct federation *federation,
 	const struct remote_device_update *update, struct remote_list_row *list)
 {
-	struct arena *arena = ctx->arena;
 	struct write *write = write_new(ctx);
-	struct remote_keys checked;
-	struct json devices = json_object(arena, 1);
-	if (update->keys != NULL) {
-		add(&devices, update->device_id, *update->keys);
-	}
-	check_keys(arena, update->user.s, devices, NULL, NULL, &checked);
+	const struct remote_device_row row = row_of(ctx->arena, update);
 	list->stream_id = update->stream_id;
 	store_remote_list_set(write, list);
 	if (update->is_deleted) {
 		store_remote_device_delete(write, update->user.s, update->device_id);
 	} else {
-		const struct json *kept = json_get(&checked.devices, update->device_id);
-		struct json bare = kept != NULL ? json_without(arena, kept, STR("unsigned"))
-										: (struct json){.type = JSON_NULL};
-		store_remote_device_set(write,
-			&(struct remote_device_row){
-				.user_id = update->user.s,
-				.device_id = update->device_id,
-				.keys = text_of(arena, &bare),
-				.display_name = update->display_name,
-			},
-			update->stream_id);
+		store_remote_device_set(write, &row, update->stream_id);
 	}
 	return commit_and_tell(ctx, federation, write, update->user);
+}
+
+/* Whether clients are told of the device what the update says. */
+static enum err says_nothing_new(struct ctx *ctx, struct federation *federation,
+	const struct remote_device_update *update, bool *out)
+{
+	const struct remote_device_row row = row_of(ctx->arena, update);
+	struct remote_device_row *known;
+	size_t count;
+	TRY(store_remote_device_find(ctx, federation->hs->db, &update->user.s, 1, &known, &count));
+	*out = row.keys.p == NULL;
+	for (size_t i = 0; i < count; i++) {
+		if (str_equals(known[i].device_id, row.device_id)) {
+			*out = str_equals(known[i].keys, row.keys) &&
+				(row.keys.p == NULL || str_equals(known[i].display_name, row.display_name));
+		}
+	}
+	return ERR_OK;
+}
+
+/*
+ * The number is not above the list's. As a rule the update was in when the list was fetched, or comes a second time. But one that says
+ * something else may be of a server that counts anew, since it was put back to an earlier time: only that server can tell.
+ */
+static enum err look_back(struct ctx *ctx, struct federation *federation,
+	const struct remote_device_update *update)
+{
+	bool is_known;
+	TRY(says_nothing_new(ctx, federation, update, &is_known));
+	if (is_known) {
+		return ERR_OK;
+	}
+	return update->may_wait ? fetch_anew(ctx, federation, update->user) : ERR_DEFER;
 }
 
 enum err remote_devices_update(struct ctx *ctx, struct federation *federation,
@@ -336,7 +374,7 @@ enum err remote_devices_update(struct ctx *ctx, struct federation *federation,
 			: commit_and_tell(ctx, federation, write_new(ctx), update->user);
 	}
 	if (update->stream_id <= list->stream_id) {
-		return ERR_OK; /* it was in when the list was fetched, or comes a second time */
+		return look_back(ctx, federation, update);
 	}
 	if (follows(update->prev_ids, list->stream_id)) {
 		return apply(ctx, federation, update, list);
