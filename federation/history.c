@@ -1,6 +1,6 @@
 /*
  * Places go along with prev_events: what stands behind an event has a smaller one, also when it came later. So a walk reads the timeline
- * backwards as history shows it, and takes what was named by an event taken before.
+ * backwards as history shows it, and takes what was named by an event taken before. What was named and is not in the timeline is looked up.
  */
 #include "federation/history.h"
 
@@ -10,7 +10,13 @@
 #include "matrix/canonical.h"
 #include "matrix/redact.h"
 
-enum { CHUNK = 200, TIMES_CHUNK = 50 };
+#include <string.h>
+
+enum {
+	CHUNK = 200,
+	TIMES_CHUNK = 50,
+	ASIDE_STEPS_MAX = 100, /* from one event that was set aside to the next */
+};
 
 /* --- the door --------------------------------------------------------------------------------------------------- */
 
@@ -78,91 +84,210 @@ enum err history_find(struct ctx *ctx, struct homeserver *hs, const struct histo
 /* What an event is to a walk; values of its map. */
 static char wanted_mark;
 static char stop_mark;
+static char taken_mark;
 
 struct walking {
 	struct ctx *ctx;
+	struct homeserver *hs;
+	struct room *room;
 	const struct history_walk *walk;
-	struct map ids; /* event id → a mark */
-	size_t open;    /* wanted ones that were not met */
+	struct map ids;           /* event id → a mark */
+	size_t open;              /* wanted ones that were not met */
+	VEC(struct event_id) new; /* wanted ones of which nobody has looked where they are */
 	VEC(struct stored_event *) found;
+	bool has_aside; /* some of them are not in the timeline */
 };
 
-static void want(struct walking *walking, const struct event_id *ids, size_t count)
+/* @param coming  ids that will be met anyway; NULL: none */
+static void want(struct walking *walking, const struct event_id *ids, size_t count,
+	const struct map *coming)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (map_get(&walking->ids, ids[i].s) == NULL) {
-			(void)map_set(&walking->ids, ids[i].s, &wanted_mark);
-			walking->open++;
+		if (map_get(&walking->ids, ids[i].s) != NULL) {
+			continue;
+		}
+		(void)map_set(&walking->ids, ids[i].s, &wanted_mark);
+		walking->open++;
+		if (coming == NULL || map_get(coming, ids[i].s) == NULL) {
+			VEC_PUSH(walking->ctx->arena, &walking->new, ids[i]);
 		}
 	}
 }
 
-/* @param out_place  the newest among the events from which the walk goes */
-static enum err begin(struct walking *walking, struct homeserver *hs, struct room *room,
-	int64_t *out_place)
+static bool is_wanted(struct walking *walking, struct event_id id)
 {
-	VEC(int64_t) positions = {0};
+	return map_get(&walking->ids, id.s) == &wanted_mark;
+}
+
+static void close_one(struct walking *walking, struct event_id id)
+{
+	(void)map_set(&walking->ids, id.s, &taken_mark);
+	walking->open--;
+}
+
+static bool is_full(const struct walking *walking)
+{
+	return walking->found.n >= walking->walk->limit;
+}
+
+static enum err begin(struct walking *walking)
+{
 	const struct history_walk *walk = walking->walk;
 	struct known_event *known =
 		ARENA_NEW_ARRAY(walking->ctx->arena, struct known_event, walk->from_count);
 	for (size_t i = 0; i < walk->stop_count; i++) {
 		(void)map_set(&walking->ids, walk->stop[i].s, &stop_mark);
 	}
-	TRY(room_known_events(walking->ctx, hs, room, walk->from, walk->from_count, known));
-	for (size_t i = 0; i < walk->from_count; i++) {
-		if (known[i].fate != EVENT_IN_TIMELINE) {
-			continue;
-		}
-		VEC_PUSH(walking->ctx->arena, &positions, known[i].position);
-		if (walk->without_from) {
-			want(walking, known[i].event->prev_events, known[i].event->prev_count);
-			(void)map_set(&walking->ids, walk->from[i].s, &stop_mark);
-		} else {
-			want(walking, &walk->from[i], 1);
-		}
+	if (!walk->without_from) {
+		want(walking, walk->from, walk->from_count, NULL);
+		return ERR_OK;
 	}
-	int64_t *places = ARENA_NEW_ARRAY(walking->ctx->arena, int64_t, positions.n + 1);
-	TRY(room_places_of(walking->ctx, hs, room, positions.p, positions.n, places));
-	*out_place = ROOM_OUTLIERS;
-	for (size_t i = 0; i < positions.n; i++) {
-		*out_place = MAX_OF(*out_place, places[i]);
+	TRY(room_known_events(walking->ctx, walking->hs, walking->room, walk->from, walk->from_count,
+		known));
+	for (size_t i = 0; i < walk->from_count; i++) {
+		(void)map_set(&walking->ids, walk->from[i].s, &stop_mark);
+	}
+	for (size_t i = 0; i < walk->from_count; i++) {
+		if (known[i].event != NULL && known[i].fate != EVENT_OUTLIER) {
+			want(walking, known[i].event->prev_events, known[i].event->prev_count, NULL);
+		}
 	}
 	return ERR_OK;
 }
 
-/* @return whether there is nothing more to find */
-static bool take(struct walking *walking, const struct timeline *chunk)
+/*
+ * Soft-failed events are part of the answer where something of it stands on them, rejected ones are only gone through. What is before
+ * others is not known. Nothing of it is in the timeline.
+ */
+static enum err take_aside(struct walking *walking, const struct known_event *known,
+	struct event_id id)
 {
-	const struct history_walk *walk = walking->walk;
-	for (size_t i = 0; i < chunk->n && walking->open > 0; i++) {
+	struct ctx *ctx = walking->ctx;
+	const struct event *event = known->event;
+	bool is_right = known->fate == EVENT_SOFT_FAILED;
+	close_one(walking, id);
+	if ((!is_right && known->fate != EVENT_REJECTED) || event->depth < walking->walk->min_depth) {
+		return ERR_OK;
+	}
+	if (is_right && !is_full(walking)) {
+		struct stored_event *stored;
+		TRY(room_any_event(ctx, walking->hs, walking->room, id.s, &stored));
+		VEC_PUSH(ctx->arena, &walking->found, stored);
+		walking->has_aside = true;
+	}
+	want(walking, event->prev_events, event->prev_count, NULL);
+	return ERR_OK;
+}
+
+/* Finds where the new ones are. @param up_to  raised to the highest place in the timeline that is wanted */
+static enum err look_up(struct walking *walking, int64_t *up_to)
+{
+	struct arena *arena = walking->ctx->arena;
+	VEC(int64_t) positions = {0};
+	for (size_t step = 0; step < ASIDE_STEPS_MAX && walking->new.n > 0 && !is_full(walking);
+		 step++) {
+		struct event_id *ids = ARENA_NEW_ARRAY(arena, struct event_id, walking->new.n);
+		size_t n = 0;
+		for (size_t i = 0; i < walking->new.n; i++) {
+			if (is_wanted(walking, walking->new.p[i])) {
+				ids[n++] = walking->new.p[i];
+			}
+		}
+		walking->new.n = 0;
+		struct known_event *known = ARENA_NEW_ARRAY(arena, struct known_event, n + 1);
+		TRY(room_known_events(walking->ctx, walking->hs, walking->room, ids, n, known));
+		for (size_t i = 0; i < n; i++) {
+			if (known[i].fate == EVENT_IN_TIMELINE) {
+				VEC_PUSH(arena, &positions, known[i].position);
+			} else {
+				TRY(take_aside(walking, &known[i], ids[i]));
+			}
+		}
+	}
+	if (positions.n == 0) {
+		return ERR_OK;
+	}
+	int64_t *places = ARENA_NEW_ARRAY(arena, int64_t, positions.n);
+	TRY(room_places_of(walking->ctx, walking->hs, walking->room, positions.p, positions.n, places));
+	for (size_t i = 0; i < positions.n; i++) {
+		*up_to = MAX_OF(*up_to, places[i]);
+	}
+	return ERR_OK;
+}
+
+/*
+ * Takes what is wanted of a stretch of the timeline.
+ * @param up_to  how far it came; or higher, where that stands on something that was set aside, and this on what was passed already
+ */
+static enum err take(struct walking *walking, const struct timeline *chunk, int64_t *up_to)
+{
+	struct map coming CLEANUP(map_fini) = {0};
+	for (size_t i = 0; i < chunk->n; i++) {
+		(void)map_set(&coming, chunk->events[i]->event->event_id.s, chunk->events[i]);
+	}
+	for (size_t i = 0; i < chunk->n && walking->open > 0 && !is_full(walking); i++) {
 		const struct event *event = chunk->events[i]->event;
-		if (map_get(&walking->ids, event->event_id.s) != &wanted_mark) {
+		int64_t here = *up_to = timeline_place(chunk, i) - 1;
+		if (!is_wanted(walking, event->event_id)) {
 			continue;
 		}
-		walking->open--;
-		if (event->depth < walk->min_depth) {
+		close_one(walking, event->event_id);
+		if (event->depth < walking->walk->min_depth) {
 			continue;
 		}
 		VEC_PUSH(walking->ctx->arena, &walking->found, chunk->events[i]);
-		if (walking->found.n >= walk->limit) {
-			return true;
+		want(walking, event->prev_events, event->prev_count, &coming);
+		TRY(look_up(walking, up_to));
+		if (*up_to > here) {
+			return ERR_OK;
 		}
-		want(walking, event->prev_events, event->prev_count);
 	}
-	return walking->open == 0;
+	return ERR_OK;
 }
 
-static enum err run(struct walking *walking, struct homeserver *hs, struct room *room)
+/* Moves one behind the last that stands on it. @return whether it was before that */
+static bool put_behind(struct stored_event **events, size_t count, size_t at)
 {
-	int64_t up_to;
-	bool is_done = walking->walk->limit == 0;
-	TRY(begin(walking, hs, room, &up_to));
-	for (size_t scanned = 0; !is_done && walking->open > 0 && scanned < HISTORY_SCAN_MAX;) {
+	struct stored_event *moved = events[at];
+	size_t last = at;
+	for (size_t i = at + 1; i < count; i++) {
+		const struct event *event = events[i]->event;
+		for (size_t k = 0; k < event->prev_count; k++) {
+			last = str_equals(event->prev_events[k].s, moved->event->event_id.s) ? i : last;
+		}
+	}
+	memmove(&events[at], &events[at + 1], (last - at) * sizeof(struct stored_event *));
+	events[last] = moved;
+	return last > at;
+}
+
+/* What is taken of the timeline is in order by itself, as long as nothing else comes between. */
+static void put_in_order(struct stored_event **events, size_t count)
+{
+	bool is_moving = true;
+	for (size_t round = 0; is_moving && round < count; round++) {
+		is_moving = false;
+		for (size_t i = count; i > 0; i--) {
+			is_moving = put_behind(events, count, i - 1) || is_moving;
+		}
+	}
+}
+
+static enum err run(struct walking *walking)
+{
+	int64_t up_to = ROOM_OUTLIERS;
+	TRY(begin(walking));
+	TRY(look_up(walking, &up_to));
+	for (size_t scanned = 0; walking->open > 0 && !is_full(walking) && up_to > ROOM_OUTLIERS &&
+		 scanned < HISTORY_SCAN_MAX;) {
 		struct timeline chunk;
-		TRY(room_timeline_shown(walking->ctx, hs, room, ROOM_OUTLIERS, up_to, true, CHUNK, &chunk));
-		is_done = take(walking, &chunk) || !chunk.has_more || chunk.n == 0;
+		TRY(room_timeline_shown(walking->ctx, walking->hs, walking->room, ROOM_OUTLIERS, up_to,
+			true, CHUNK, &chunk));
+		if (chunk.n == 0) {
+			break;
+		}
+		TRY(take(walking, &chunk, &up_to));
 		scanned += chunk.n;
-		up_to = chunk.n > 0 ? timeline_place(&chunk, chunk.n - 1) - 1 : up_to;
 	}
 	return ERR_OK;
 }
@@ -170,13 +295,17 @@ static enum err run(struct walking *walking, struct homeserver *hs, struct room 
 enum err history_walk(struct ctx *ctx, struct homeserver *hs, const struct history *history,
 	const struct history_walk *walk, struct stored_event ***out, size_t *out_count)
 {
-	struct walking walking = {.ctx = ctx, .walk = walk};
+	struct walking walking = {.ctx = ctx, .hs = hs, .room = history->room, .walk = walk};
 	map_init(&walking.ids);
-	enum err err = run(&walking, hs, history->room);
+	enum err err = run(&walking);
 	map_fini(&walking.ids);
+	TRY(err);
+	if (walking.has_aside) {
+		put_in_order(walking.found.p, walking.found.n);
+	}
 	*out = walking.found.p;
 	*out_count = walking.found.n;
-	return err;
+	return ERR_OK;
 }
 
 /* --- writing ------------------------------------------------------------------------------------------------------ */
@@ -186,10 +315,17 @@ static bool is_placed(const struct stored_event *stored)
 	return stored->fate == ROW_IN_TIMELINE || stored->fate == ROW_IN_HISTORY;
 }
 
-/* Events that are no part of the timeline have no time at which they could be seen: state is for all inside. */
-static bool is_shown(const struct history *history, const struct stored_event *stored)
+/*
+ * Events that are no part of the timeline have no time at which they could be seen. State is for all inside; what was soft-failed is for
+ * those whom the state it stands on lets see all that was said.
+ */
+static enum err is_shown(struct ctx *ctx, struct homeserver *hs, const struct history *history,
+	const struct stored_event *stored, bool *out)
 {
-	return is_placed(stored) ? room_viewer_sees(history->viewer, stored) : stored->event->is_state;
+	*out = is_placed(stored) ? room_viewer_sees(history->viewer, stored) : stored->event->is_state;
+	return !*out && stored->fate == ROW_SOFT_FAILED
+		? room_was_open_at(ctx, hs, history->room, stored->event->event_id, out)
+		: ERR_OK;
 }
 
 static struct str redacted_text(struct arena *arena, const struct event *event)
@@ -208,8 +344,10 @@ enum err history_write(struct ctx *ctx, struct homeserver *hs, const struct hist
 	TRY(room_viewer_cover_sight(ctx, hs, history->viewer, placed, count));
 	struct str *texts = ARENA_NEW_ARRAY(ctx->arena, struct str, count);
 	for (size_t i = 0; i < count; i++) {
+		bool shows_all;
+		TRY(is_shown(ctx, hs, history, events[i], &shows_all));
 		texts[i] = str_from(NULL, 0);
-		if (!is_shown(history, events[i])) {
+		if (!shows_all) {
 			texts[i] = redacted_text(ctx->arena, events[i]->event);
 		}
 	}

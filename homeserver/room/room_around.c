@@ -4,6 +4,7 @@
 #include "homeserver/room/room_fork.h"
 #include "homeserver/room/room_known.h"
 #include "homeserver/room/room_write.h"
+#include "matrix/visibility.h"
 #include "storage/graph.h"
 
 static bool has_state(const struct known_event *known)
@@ -112,5 +113,32 @@ enum err room_state_around(struct ctx *ctx, struct homeserver *hs, struct room *
 	TRY(room_turn_take(ctx, hs, room));
 	enum err err = in_turn(ctx, hs, room, &known, is_after, out);
 	room_turn_give(room);
+	return err;
+}
+
+static enum err visibility_in_turn(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct known_event *known, enum visibility *out)
+{
+	struct fork_state state;
+	const struct event *event;
+	TRY(room_settle(ctx, hs, room));
+	TRY(room_load_if_needed(ctx, hs, room));
+	TRY(state_after(ctx, hs, room, known, &state));
+	TRY(room_fork_event(ctx, hs, room, &state, STR("m.room.history_visibility"), STR(""), &event));
+	*out = visibility_of(event);
+	return ERR_OK;
+}
+
+enum err room_was_open_at(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct event_id id, bool *out)
+{
+	struct known_event known;
+	enum visibility visibility = VISIBILITY_JOINED;
+	TRY(room_known_events(ctx, hs, room, &id, 1, &known));
+	TRY(require_state(ctx, hs, room, &known));
+	TRY(room_turn_take(ctx, hs, room));
+	enum err err = visibility_in_turn(ctx, hs, room, &known, &visibility);
+	room_turn_give(room);
+	*out = visibility == VISIBILITY_SHARED || visibility == VISIBILITY_WORLD_READABLE;
 	return err;
 }

@@ -4,10 +4,11 @@ import concurrent.futures
 
 import pytest
 
-from support.client import Client, seconds
+from support.client import Client, path_of, seconds
 from support.database import Cluster, HeldTable
 from support.handshake import VERSIONS
 from support.inbox import federated_on
+from support.remote_room import Pdu
 from support.server import free_port, wait_until
 from support.shared_room import SharedRoom
 
@@ -66,6 +67,46 @@ def test_fork__message_of_somebody_banned_meanwhile__soft_failed(federated, remo
     after = room.send("m.room.message", {"msgtype": "m.text", "body": "after"}, prev=[late])
     shared.deliver(after)
     assert not shared.knows(late)
+
+
+def asked_for(shared, *latest, earliest=(), **more):
+    reply = shared.remote.send(shared.server, "POST", "/get_missing_events" + path_of(shared.room_id), {
+        "latest_events": [event.event_id for event in latest], "earliest_events": [event.event_id for event in earliest],
+        **more}).ok()
+    return [pdu["content"].get("body", pdu["content"].get("membership")) for pdu in reply["events"]]
+
+
+@pytest.mark.parametrize("visibility", ["shared", "joined"])
+def test_soft_failed__others_stand_on_it__in_what_servers_are_told_of_that(federated, remote, visibility):
+    """"soft failed events are returned in /backfill and /get_missing_events responses only if the requests include events
+    referencing the soft-failed events"."""
+    shared = SharedRoom(federated, remote)
+    room, guest = shared.room, "@guest:" + remote.name
+    opened = room.send("m.room.history_visibility", {"history_visibility": visibility}, "")
+    joined = room.join(guest)
+    shared.deliver(opened, joined)
+    base = room.message("base")
+    late = room.send("m.room.message", {"msgtype": "m.text", "body": "late"}, sender=guest, prev=[joined])
+    later = room.send("m.room.message", {"msgtype": "m.text", "body": "later"}, sender=guest, prev=[late])
+    ban = room.send("m.room.member", {"membership": "ban"}, guest, prev=[base])
+    shared.deliver(base, ban)
+    assert shared.send(late, later) == {late.event_id: {}, later.event_id: {}}
+    before = room.send("m.room.message", {"msgtype": "m.text", "body": "before"}, prev=[ban])
+    shared.deliver(before)
+    assert not shared.knows(late) and not shared.knows(later)
+    assert asked_for(shared, before, earliest=[base]) == ["ban"]
+    both = room.send("m.room.message", {"msgtype": "m.text", "body": "both"}, prev=[before, later])
+    last = room.send("m.room.message", {"msgtype": "m.text", "body": "last"}, prev=[both, late])
+    shared.deliver(both, last)
+    shown = [text if visibility == "shared" else None for text in ("late", "later")]
+    assert asked_for(shared, last, earliest=[before, joined]) == shown + ["both"]
+    assert asked_for(shared, both, earliest=[before, joined]) == shown
+    assert asked_for(shared, later, earliest=[joined]) == shown[:1]
+    few = asked_for(shared, last, earliest=[before, joined], limit=2)
+    assert len(few) == 2 and "both" in few
+    target = "/backfill" + path_of(room.room_id) + "?limit=6&v=" + last.event_id
+    pdus = [Pdu(room.version, pdu).event_id for pdu in remote.send(federated, "GET", target).ok()["pdus"]]
+    assert pdus[:2] == [last.event_id, both.event_id] and pdus.index(later.event_id) < pdus.index(late.event_id), pdus
 
 
 def missed(remote):
