@@ -77,7 +77,7 @@ static enum err load_stripped(struct writing *writing, struct event_view *view,
 	return ERR_OK;
 }
 
-/* Loads the events of one room; those that are gone have nothing to tell. */
+/* Loads the events of one room; those that are gone, or held back from clients, have nothing to tell. */
 static enum err load_room(struct writing *writing, int64_t nid)
 {
 	struct ctx *ctx = writing->ctx;
@@ -100,7 +100,7 @@ static enum err load_room(struct writing *writing, int64_t nid)
 		(struct event_view){.up_to = POSITION_NOW, .with_room_id = true, .without_relations = true};
 	size_t kept = 0;
 	for (size_t i = 0; i < n; i++) {
-		if (events[i] != NULL) {
+		if (events[i] != NULL && !stored_event_is_held(events[i])) {
 			writing->parts[places[i]] = part;
 			places[kept] = places[i];
 			events[kept++] = events[i];

@@ -172,6 +172,17 @@ void store_event_redact(struct write *write, int64_t room_nid, struct str event_
 			redaction_position));
 }
 
+void store_event_hold(struct write *write, int64_t room_nid, struct str event_id, struct str json)
+{
+	store_event_redact(write, room_nid, event_id, json, db_bigint(EVENT_HELD_BACK));
+}
+
+void store_event_release(struct write *write, int64_t room_nid, struct str event_id,
+	struct str json)
+{
+	store_event_redact(write, room_nid, event_id, json, db_bigint(0));
+}
+
 void store_mention_insert(struct write *write, struct str user_id, int64_t room_nid,
 	size_t position_index, struct str thread_root, bool is_counted)
 {

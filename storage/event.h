@@ -10,6 +10,12 @@
 /** In a row's txn: device ids hold any character but controls. */
 #define EVENT_TXN_SEPARATOR '\t'
 
+/**
+ * In place of the position of an event's redaction: it is itself a redaction, of an event that has not come yet. Clients are not told of
+ * it before somebody can say whether it may redact.
+ */
+#define EVENT_HELD_BACK INT64_MIN
+
 /** What an event is to the timeline; stored as these numbers. */
 enum event_row_fate {
 	ROW_IN_TIMELINE,
@@ -30,7 +36,7 @@ struct event_row {
 	struct str txn; /**< device id, EVENT_TXN_SEPARATOR, transaction id; p == NULL: none */
 	int64_t notify_seq;
 	int64_t highlight_seq;
-	int64_t redacted_by;      /**< position of the redaction; 0: not redacted */
+	int64_t redacted_by;      /**< position of the redaction; 0: not redacted; or EVENT_HELD_BACK */
 	enum event_row_fate fate; /**< ignored by store_event_insert() */
 };
 
@@ -113,6 +119,11 @@ void store_relation_delete(struct write *write, int64_t room_nid, struct str par
 /** Replaces an event's text by its redacted form. */
 void store_event_redact(struct write *write, int64_t room_nid, struct str event_id,
 	struct str redacted_json, struct db_value redaction_position);
+/** A redaction is held back from clients. */
+void store_event_hold(struct write *write, int64_t room_nid, struct str event_id, struct str json);
+/** No longer. */
+void store_event_release(struct write *write, int64_t room_nid, struct str event_id,
+	struct str json);
 void store_mention_insert(struct write *write, struct str user_id, int64_t room_nid,
 	size_t position_index, struct str thread_root, bool is_counted);
 

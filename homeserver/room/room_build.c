@@ -363,7 +363,7 @@ static enum err make_redacted(struct room_builder *builder, struct built_event *
 	TRY(room_redaction_target(builder->ctx, builder->hs, builder->room, built->event, &target));
 	bool is_here = target != NULL && target->position > ROOM_OUTLIERS;
 	built->is_waiting = !is_here; /* others may have it, and tell */
-	if (is_here && target->redacted_by == 0) {
+	if (is_here && !stored_event_is_redacted(target)) {
 		built->redacted =
 			room_redacted_form(builder->ctx->arena, target, INT64_MAX /* set at the commit */);
 	}
@@ -391,18 +391,31 @@ static enum err make_redacted_elsewhere(struct room_builder *builder, struct bui
 	TRY(room_redaction_target(builder->ctx, builder->hs, builder->room, built->event, &target));
 	if (target == NULL) {
 		built->is_waiting = true;
+		built->is_held = room_holds_back(built->event);
 		return ERR_OK;
 	}
 	bool is_allowed;
 	TRY(may_redact(builder, built->event, target->event, &is_allowed));
-	if (is_allowed && target->redacted_by == 0) {
+	if (is_allowed && !stored_event_is_redacted(target)) {
 		built->redacted =
 			room_redacted_form(builder->ctx->arena, target, INT64_MAX /* set at the commit */);
 	}
 	return ERR_OK;
 }
 
-/* A redaction that came before the event. */
+/* Clients are told of a redaction that came before what it redacts. */
+static void release(struct room_builder *builder, struct built_event *built,
+	const struct stored_event *redaction)
+{
+	struct arena *arena = builder->ctx->arena;
+	if (stored_event_is_held(redaction)) {
+		struct stored_event *form = room_released_form(arena, redaction);
+		stored_event_until_reset(arena, form);
+		VEC_PUSH(arena, &built->released, form);
+	}
+}
+
+/* Redactions that came before the event. */
 static enum err find_waiting(struct room_builder *builder, struct built_event *built)
 {
 	struct ctx *ctx = builder->ctx;
@@ -419,12 +432,15 @@ static enum err find_waiting(struct room_builder *builder, struct built_event *b
 	TRY(store_waiting_redactions(ctx, builder->hs->db, room->nid, built->event->event_id.s,
 		&positions, &count));
 	TRY(room_events_at(ctx, builder->hs, room, positions, count, &redactions));
-	for (size_t i = 0; i < count && built->redacted_by == 0; i++) {
+	for (size_t i = 0; i < count; i++) {
 		bool is_allowed = false;
 		if (redactions[i] != NULL) {
 			TRY(may_redact(builder, redactions[i]->event, built->event, &is_allowed));
 		}
 		if (is_allowed) {
+			release(builder, built, redactions[i]);
+		}
+		if (is_allowed && built->redacted_by == 0) {
 			struct json redacted = redact_event(ctx->arena, built->event->version,
 				event_json(ctx->arena, built->event));
 			built->redacted_by = positions[i];
@@ -484,7 +500,8 @@ static void fill_row(struct room_builder *builder, struct built_event *built, st
 	built->row.room_nid = builder->room->nid;
 	built->row.event_id = event->event_id.s;
 	built->row.json = built->redacted_json.p != NULL ? built->redacted_json : event->raw;
-	built->row.redacted_by = built->redacted_by;
+	built->row.redacted_by =
+		built->redacted_by == 0 && built->is_held ? EVENT_HELD_BACK : built->redacted_by;
 	built->row.txn = txn;
 	built->columns = room_event_columns(event);
 	built->columns.replaces_index = replaces_index;

@@ -5,6 +5,7 @@
 #ifndef BELFRY_HOMESERVER_ROOM_ROOM_BUILD_H
 #define BELFRY_HOMESERVER_ROOM_ROOM_BUILD_H
 
+#include "base/vec.h"
 #include "homeserver/room/room.h"
 #include "storage/writer.h"
 
@@ -39,6 +40,9 @@ struct built_event {
 	bool is_waiting;     /**< it redacts what has not come yet, or may not be redacted by it yet */
 	int64_t redacted_by; /**< position of a redaction that came before it; 0: none */
 	struct str redacted_json; /**< then its redacted form */
+	bool is_held; /**< it waits for another server's event, so clients are not told of it */
+	/** Redactions that came before it, were held back and are told from now on. References until the ctx's arena is reset. */
+	VEC(struct stored_event *) released;
 };
 
 struct room_builder {

@@ -20,19 +20,19 @@ static enum err may_redact(struct history *history, const struct event *redactio
 	return ERR_OK;
 }
 
-/* Replaces the text of an event of these or of the timeline, unless it is redacted already or the redaction may not. */
+/*
+ * Replaces the text of an event of these or of the timeline, unless it is redacted already or the redaction may not.
+ * @param out_is_allowed  whether it may
+ */
 static enum err redact(struct history *history, struct write *write, const struct event *redaction,
-	int64_t position, const struct stored_event *target)
+	int64_t position, const struct stored_event *target, bool *out_is_allowed)
 {
 	struct arena *arena = history->ctx->arena;
 	int64_t nid = history->room->nid;
 	struct past_event *past = history_event(history, target->event->event_id.s);
-	bool is_allowed = false;
-	bool is_redacted = target->redacted_by != 0 || (past != NULL && past->is_redacted);
-	if (!is_redacted) {
-		TRY(may_redact(history, redaction, target->event, &is_allowed));
-	}
-	if (!is_allowed) {
+	bool is_redacted = stored_event_is_redacted(target) || (past != NULL && past->is_redacted);
+	TRY(may_redact(history, redaction, target->event, out_is_allowed));
+	if (is_redacted || !*out_is_allowed) {
 		return ERR_OK;
 	}
 	struct stored_event *form = room_redacted_form(arena, target, position);
@@ -64,12 +64,25 @@ static enum err redact_by(struct history *history, struct write *write,
 	if (target == NULL) {
 		store_waiting_redaction_insert(write, history->room->nid, event->redacts,
 			db_bigint(past->position));
+		if (room_holds_back(event)) {
+			store_event_hold(write, history->room->nid, event->event_id.s, event->raw);
+		}
 		return ERR_OK;
 	}
-	return redact(history, write, event, past->position, target);
+	bool is_allowed;
+	return redact(history, write, event, past->position, target, &is_allowed);
 }
 
-/* A redaction that came before one of these events. */
+/* Clients are told of a redaction that came before what it redacts. */
+static void release(struct history *history, struct write *write, const struct stored_event *held)
+{
+	struct stored_event *form = room_released_form(history->ctx->arena, held);
+	stored_event_until_reset(history->ctx->arena, form); /* the writer reads its text */
+	store_event_release(write, history->room->nid, form->event->event_id.s, form->event->raw);
+	VEC_PUSH(history->ctx->arena, &history->redacted, form);
+}
+
+/* Redactions that came before one of these events. */
 static enum err redact_waiting(struct history *history, struct write *write,
 	const struct past_event *past)
 {
@@ -87,8 +100,12 @@ static enum err redact_waiting(struct history *history, struct write *write,
 	TRY(room_events_at(ctx, history->hs, history->room, positions, count, &redactions));
 	TRY(room_any_event(ctx, history->hs, history->room, past->event->event_id.s, &target));
 	for (size_t i = 0; i < count && target != NULL; i++) {
+		bool is_allowed = false;
 		if (redactions[i] != NULL) {
-			TRY(redact(history, write, redactions[i]->event, positions[i], target));
+			TRY(redact(history, write, redactions[i]->event, positions[i], target, &is_allowed));
+		}
+		if (is_allowed && stored_event_is_held(redactions[i])) {
+			release(history, write, redactions[i]);
 		}
 	}
 	store_waiting_redaction_delete(write, nid, past->event->event_id.s);

@@ -56,23 +56,41 @@ struct str room_event_txn(struct arena *arena, struct str device, struct str id)
 		: str_from(NULL, 0);
 }
 
+bool room_holds_back(const struct event *redaction)
+{
+	return !redaction->version->redaction_needs_power_or_origin;
+}
+
+/* The same event with another text. */
+static struct stored_event *with_text(struct arena *arena, const struct stored_event *from,
+	struct str json, int64_t redacted_by)
+{
+	const struct event *event = from->event;
+	struct event_row row = {
+		.room_nid = from->room_nid,
+		.position = from->position,
+		.event_id = event->event_id.s,
+		.json = json,
+		.replaces_position = from->replaces_position,
+		.thread_root = from->thread_root,
+		.txn = room_event_txn(arena, from->txn_device, from->txn_id),
+		.notify_seq = from->notify_seq,
+		.highlight_seq = from->highlight_seq,
+		.redacted_by = redacted_by,
+		.fate = from->fate,
+	};
+	return stored_event_create(event->version, event->room_id.s, &row);
+}
+
+struct stored_event *room_released_form(struct arena *arena, const struct stored_event *redaction)
+{
+	return with_text(arena, redaction, redaction->event->raw, 0);
+}
+
 struct stored_event *room_redacted_form(struct arena *arena, const struct stored_event *target,
 	int64_t redacted_by)
 {
 	const struct event *event = target->event;
 	struct json redacted = redact_event(arena, event->version, event_json(arena, event));
-	struct event_row row = {
-		.room_nid = target->room_nid,
-		.position = target->position,
-		.event_id = event->event_id.s,
-		.json = canonical_text(arena, &redacted),
-		.replaces_position = target->replaces_position,
-		.thread_root = target->thread_root,
-		.txn = room_event_txn(arena, target->txn_device, target->txn_id),
-		.notify_seq = target->notify_seq,
-		.highlight_seq = target->highlight_seq,
-		.redacted_by = redacted_by,
-		.fate = target->fate,
-	};
-	return stored_event_create(event->version, event->room_id.s, &row);
+	return with_text(arena, target, canonical_text(arena, &redacted), redacted_by);
 }

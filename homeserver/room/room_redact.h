@@ -21,6 +21,10 @@ MUST_CHECK enum err room_redaction_target(struct ctx *ctx, struct homeserver *hs
  */
 bool room_may_redact(struct arena *arena, const struct event *redaction, const struct event *target,
 	const struct event *levels, const struct event *create);
+/** Whether a redaction of what has not come yet is held back from clients: where no auth rule says that it may redact. */
+bool room_holds_back(const struct event *redaction);
+/** A redaction that was held back, as one that is not. One reference for the caller. */
+struct stored_event *room_released_form(struct arena *arena, const struct stored_event *redaction);
 /** The redacted form of an event, `redacted_by` a position. One reference for the caller. */
 struct stored_event *room_redacted_form(struct arena *arena, const struct stored_event *target,
 	int64_t redacted_by);

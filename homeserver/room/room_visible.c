@@ -291,6 +291,9 @@ static struct user_id subject_of(const struct room_viewer *viewer, const struct 
 
 bool room_viewer_sees(const struct room_viewer *viewer, const struct stored_event *event)
 {
+	if (stored_event_is_held(event) && viewer->server.s.p == NULL) {
+		return false;
+	}
 	int64_t before = event->position - 1;
 	if (event->position >= viewer->sees_since || !knows(viewer, event->position)) {
 		return event->position >= viewer->sees_since;

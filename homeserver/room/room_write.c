@@ -132,6 +132,10 @@ static void commit_done(struct room_commit *commit, int64_t first_position)
 			room_apply_redaction(commit->hs, commit->room, built->redacted);
 			built->redacted = NULL;
 		}
+		for (size_t k = 0; k < built->released.n; k++) {
+			stored_event_ref(built->released.p[k]);
+			room_apply_redaction(commit->hs, commit->room, built->released.p[k]);
+		}
 		tell_members(commit, built);
 	}
 	metric_add(is_remote(commit) ? &events_accepted : &events_added, (int64_t)commit->count);
@@ -267,6 +271,13 @@ static void write_redactions(struct write *write, struct room *room,
 	}
 	if (built->is_waiting) {
 		store_waiting_redaction_insert(write, room->nid, built->event->redacts, db_position(index));
+	}
+	if (built->is_held) {
+		store_event_hold(write, room->nid, built->event->event_id.s, built->row.json);
+	}
+	for (size_t i = 0; i < built->released.n; i++) {
+		const struct event *released = built->released.p[i]->event;
+		store_event_release(write, room->nid, released->event_id.s, released->raw);
 	}
 	if (built->redacted_by != 0) {
 		store_event_redact(write, room->nid, built->event->event_id.s, built->redacted_json,

@@ -21,7 +21,7 @@ struct stored_event {
 	struct str txn_id;
 	int64_t notify_seq; /**< running count, see storage/event.h */
 	int64_t highlight_seq;
-	int64_t redacted_by; /**< position of the redaction; 0: not redacted */
+	int64_t redacted_by; /**< position of the redaction; 0: not redacted; or EVENT_HELD_BACK */
 	enum event_row_fate fate;
 	/**
 	 * What clients see, without braces, room_id and unsigned:
@@ -30,6 +30,16 @@ struct stored_event {
 	struct str client_members;
 	size_t size_bytes; /**< for cache budgets */
 };
+
+/** Whether it is a redaction of which clients are not told, for what it redacts has not come yet. */
+static inline bool stored_event_is_held(const struct stored_event *event)
+{
+	return event->redacted_by == EVENT_HELD_BACK;
+}
+static inline bool stored_event_is_redacted(const struct stored_event *event)
+{
+	return event->redacted_by != 0 && !stored_event_is_held(event);
+}
 
 /** From a stored row; one reference for the caller. */
 struct stored_event *stored_event_create(const struct room_version *version, struct str room_id,

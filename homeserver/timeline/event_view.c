@@ -40,7 +40,7 @@ static enum err load_others(struct ctx *ctx, struct homeserver *hs, struct room 
 			VEC_PUSH(ctx->arena, &positions, event->replaces_position);
 			VEC_PUSH(ctx->arena, &places, &batch->replaced[i]);
 		}
-		if (event->redacted_by != 0 && event->redacted_by <= batch->view->up_to) {
+		if (stored_event_is_redacted(event) && event->redacted_by <= batch->view->up_to) {
 			VEC_PUSH(ctx->arena, &positions, event->redacted_by);
 			VEC_PUSH(ctx->arena, &places, &batch->redaction[i]);
 		}

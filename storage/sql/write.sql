@@ -255,15 +255,16 @@ DELETE FROM waiting_redactions w USING unnest($1::bigint[], $2::text[]) AS u(roo
 WHERE w.room_nid = u.room_nid AND w.redacts = u.redacts;
 
 -- name: event_redact tells=rewritten:1
--- The event's text is replaced by its redacted form: nid, event id, text, position of the redaction.
--- The first redaction stays. Index: events_event_id_key.
-UPDATE events SET json = n.json, redacted_by = n.position
+-- The event's text is replaced by its redacted form: nid, event id, text, position of the redaction; or it is held back (the smallest
+-- bigint), or no longer (0). The first redaction stays, and counts for more than that. Index: events_event_id_key.
+UPDATE events SET json = n.json, redacted_by = nullif(n.position, 0)
 FROM (
 	SELECT DISTINCT ON (u.event_id) u.*
 	FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[]) AS u(room_nid, event_id, json, position)
-	ORDER BY u.event_id, u.position
+	ORDER BY u.event_id, u.position = '-9223372036854775808'::bigint, u.position
 ) AS n
-WHERE events.event_id = n.event_id AND events.room_nid = n.room_nid AND events.redacted_by IS NULL;
+WHERE events.event_id = n.event_id AND events.room_nid = n.room_nid
+	AND coalesce(events.redacted_by, '-9223372036854775808'::bigint) = '-9223372036854775808'::bigint;
 
 -- name: relation_delete tells=rewritten:1
 -- A redacted event no longer relates to anything: nid, position. Index: relations_pkey by room.

@@ -221,6 +221,26 @@ def test_interest__users_of_other_servers_in_the_namespace__do_not_count(server,
     assert service.ids(shared.room_id) == []
 
 
+def test_interest__redaction_before_its_event__comes_with_that(server, remote, make_service):
+    """Until then nobody can tell whether it may redact, and a bridge would redact by it."""
+    name, rule = pattern()
+    service = make_service(users=[rule])
+    shared = SharedRoom(server, remote)
+    room, member = shared.room, server.user(name)
+    member.join(shared.room_id).ok()
+    point = room.message("first")
+    target = room.send("m.room.message", {"msgtype": "m.text", "body": "secret"}, prev=[point])
+    redaction = room.send("m.room.redaction", {"redacts": target.event_id}, prev=[point])
+    on = room.send("m.room.message", {"msgtype": "m.text", "body": "on"}, prev=[redaction])
+    shared.send(point, redaction)
+    shared.deliver(on)
+    service.until_event(on.event_id)
+    assert redaction.event_id not in service.ids(shared.room_id)
+    shared.deliver(target)
+    told = service.until_told(lambda event: event["event_id"] == target.event_id)
+    assert told["content"] == {} and told["unsigned"]["redacted_because"]["event_id"] == redaction.event_id
+
+
 def test_interest__two_services_in_a_room__both_told(server, bridged, make_service):
     first, alice, _, room_id = bridged
     second = make_service(rooms=[(room_id.replace("!", "\\!"), False)])

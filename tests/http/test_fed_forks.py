@@ -174,16 +174,56 @@ def test_gap__behind_a_soft_failed_event__fetched_when_others_stand_on_it(federa
     assert late.event_id not in history and not shared.knows(late)
 
 
-def test_redaction__before_its_event__applied_when_it_comes(federated, remote):
-    shared = SharedRoom(federated, remote)
-    room = shared.room
+def early_redaction(shared, target, **more):
+    """A redaction comes before what it redacts; whether clients are told of it then."""
+    redacts = {"content": {"redacts": target.event_id}} if shared.room.version.identifier == "11" else {
+        "content": {}, "redacts": target.event_id}
+    redaction = shared.room.send("m.room.redaction", redacts.pop("content"), **redacts, **more)
+    shared.send(redaction)
+    on = shared.room.send("m.room.message", {"msgtype": "m.text", "body": "on"}, prev=[redaction])
+    is_told = redaction.event_id in [event["event_id"] for event in shared.deliver(on)]
+    assert is_told == shared.knows(redaction) == (redaction.event_id in known_from_paging(shared.user, shared.room_id))
+    return redaction, is_told
+
+
+@pytest.mark.parametrize("version", ["1", "3", "11"])
+def test_redaction__before_its_event__clients_are_told_when_that_comes(make_federated, remote, version):
+    """"they should not be sent to clients until both the redaction event and the event the redaction affects have been received,
+    and can be validated"; in old rooms an auth rule says whether it is right."""
+    server = make_federated().start()
+    shared = SharedRoom(server, remote, version)
+    room, user = shared.room, shared.user
     point = room.message("first")
     shared.deliver(point)
     target = room.send("m.room.message", {"msgtype": "m.text", "body": "secret"}, prev=[point])
-    redaction = room.send("m.room.redaction", {"redacts": target.event_id}, prev=[point])
-    shared.deliver(redaction)
+    redaction, is_told = early_redaction(shared, target, prev=[point])
+    assert is_told == (version == "1")
+    server.kill()
+    server.start()
+    user.http.drop()
+    assert shared.knows(redaction) == is_told
+    (shown,) = [event for event in shared.deliver(target) if event["event_id"] == target.event_id]
+    assert shown["content"] == {} and shown["unsigned"]["redacted_because"]["event_id"] == redaction.event_id
+    assert shared.knows(redaction) and redaction.event_id in known_from_paging(user, room.room_id)
+    fresh = user.get("/sync").ok()["rooms"]["join"][room.room_id]["timeline"]["events"]
+    assert redaction.event_id in [event["event_id"] for event in fresh]
+    server.terminate()
+
+
+def test_redaction__before_an_event_that_it_may_not_redact__clients_never_hear_of_it(federated, make_remote):
+    remote, other = make_remote(), make_remote()
+    shared = SharedRoom(federated, remote)
+    room, bad, guest = shared.room, "@bad:" + remote.name, "@guest:" + other.name
+    joined = room.add(room.sign(room.draft("m.room.member", {"membership": "join"}, guest, guest), other))
+    shared.deliver(joined, room.join(bad))
+    heads, state = list(room.heads), room.state
+    target = room.add(room.sign(room.draft("m.room.message", {"msgtype": "m.text", "body": "stays"}, sender=guest), other))
+    room.heads, room.state = heads, state
+    redaction, is_told = early_redaction(shared, target, sender=bad)
+    assert not is_told
     shared.deliver(target)
-    assert shared.user.event(room.room_id, target.event_id).ok()["content"] == {}
+    assert shared.user.event(room.room_id, target.event_id).ok()["content"]["body"] == "stays"
+    assert not shared.knows(redaction) and redaction.event_id not in known_from_paging(shared.user, room.room_id)
 
 
 def test_sec_5_19__redaction_by_who_may_not__clients_do_not_hear_of_it(federated, remote):

@@ -547,9 +547,28 @@ def test_redaction_known__of_what_is_in_a_gap__applied_when_it_is_fetched(federa
     gap(room)
     shared.deliver(room.message("newest"))
     redaction = redact(room, target)
-    shared.deliver(redaction)
+    shared.send(redaction)
+    shared.sentinel()
+    assert not shared.knows(redaction)  # nobody can tell yet whether it may redact
     assert "secret" not in all_bodies(shared.user, shared.room_id)
-    assert is_redacted(shared.user, shared.room_id, target, redaction)
+    assert is_redacted(shared.user, shared.room_id, target, redaction) and shared.knows(redaction)
+
+
+def test_redaction_in_a_gap__of_what_is_in_one_below__told_when_that_is_fetched(federated, remote):
+    shared = SharedRoom(federated, remote)
+    room = shared.room
+    shared.sentinel()
+    target = room.message("secret")
+    gap(room, 150)
+    redaction = redact(room, target)
+    gap(room)
+    shared.deliver(room.message("newest"))
+    room_path = path_of("rooms", shared.room_id, "messages")
+    page = shared.user.get(room_path, {"dir": "b", "limit": 100}).ok()
+    assert redaction.event_id not in [event["event_id"] for event in page["chunk"]]
+    assert page["chunk"][-1]["content"]["body"].startswith("gap")
+    assert "secret" not in all_bodies(shared.user, shared.room_id)
+    assert is_redacted(shared.user, shared.room_id, target, redaction) and shared.knows(redaction)
 
 
 def test_redaction_and_its_event_in_a_gap__fetched_as_they_were__applied(federated, remote):

@@ -180,11 +180,15 @@ def test_restricted__joined_and_joined_again_for_a_name__who_let_in_is_not_taken
     assert content == {"membership": "join", "displayname": "Ben"}
 
 
-def test_redact__event_that_has_not_come_here__told_to_others_by_who_has_the_power(pair):
+def test_redact__event_that_has_not_come_here__allowed_to_who_has_the_power(pair):
+    """It goes to the others, whose clients hear of it when the event has come."""
     ann, ben, room = pair
     watch = ben.watch()
     reply = ann.redact(room, "$" + "A" * 43).ok()
-    watch.until(lambda a: reply["event_id"] in [e["event_id"] for e in a.joined(room).timeline])
+    ann.event(room, reply["event_id"]).ok()
+    told = [event["event_id"] for event in watch.timeline_until(room, ann.send(room, "on"))]
+    assert reply["event_id"] not in told
+    ben.event(room, reply["event_id"]).expect(404, "M_NOT_FOUND")
     ben.redact(room, "$" + "A" * 43).expect(403, "M_FORBIDDEN")
     ann.redact(room, "$" + "A" * 600).expect(404, "M_NOT_FOUND")
 
