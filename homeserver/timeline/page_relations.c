@@ -77,7 +77,7 @@ enum err page_relations(struct ctx *ctx, struct homeserver *hs, const struct rel
 	struct stored_event *parent;
 	TRY(reading_find_event(ctx, hs, ask->who, ask->room_id, ask->event_id, &reading, &parent));
 	int64_t last = reading.view.up_to;
-	int64_t start = ask->is_backwards ? last : 0;
+	int64_t start = ask->is_backwards ? last : ROOM_OUTLIERS;
 	if (ask->has_from) {
 		start = MIN_OF(ask->from.position, last);
 	}

@@ -501,6 +501,23 @@ def test_two_servers__history_for_the_joined__stays_closed(federated, make_feder
     assert all_bodies(zoe, room_id) == ["hello"]
 
 
+@pytest.mark.parametrize("direction", ["b", "f"])
+def test_relations__in_history_of_before_the_join__all_in_both_directions(federated, remote, lin, direction):
+    room = RemoteRoom(remote, "11").serve()
+    root = room.message("root")
+    refers = {"m.relates_to": {"rel_type": "m.reference", "event_id": root.event_id}}
+    children = [room.send("m.room.message", {"body": "child %d" % number, **refers}).event_id for number in range(30)]
+    lin.post(path_of("join", room.room_id), {}, query={"server_name": remote.name}).ok()
+    lin.history(room.room_id)
+    told, token = [], {}
+    while token is not None:
+        page = lin.get("/_matrix/client/v1" + path_of("rooms", room.room_id, "relations", root.event_id),
+                       {"dir": direction, "limit": 20, **token}).ok().json
+        told += [event["event_id"] for event in page["chunk"]]
+        token = {"from": page["next_batch"]} if "next_batch" in page else None
+    assert told == (children if direction == "f" else children[::-1])
+
+
 # -- redactions in what is fetched later
 
 def redact(room, event, **more):
