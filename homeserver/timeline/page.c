@@ -77,8 +77,14 @@ static enum err fill_messages(struct ctx *ctx, struct homeserver *hs, const stru
 	return page_fill(ctx, hs, reading->room, &query, out);
 }
 
+/* Where the oldest page begins; what was before this server came lies below 0. */
+static int64_t begin_of(struct room *room)
+{
+	return room_begins_here(room) ? 0 : ROOM_OUTLIERS;
+}
+
 /* Whether the client should come back for more in this direction. */
-static bool goes_on(const struct page_ask *ask, const struct page *page)
+static bool goes_on(const struct page_ask *ask, struct room *room, const struct page *page)
 {
 	if (!page->is_end) {
 		return true;
@@ -88,7 +94,8 @@ static bool goes_on(const struct page_ask *ask, const struct page *page)
 	 * clients expect an end then, as other servers give it.
 	 */
 	return page->n > 0 &&
-		(!ask->is_backwards || page->has_skipped || (ask->has_to && ask->to.position > 0));
+		(!ask->is_backwards || page->has_skipped ||
+			(ask->has_to && ask->to.position > begin_of(room)));
 }
 
 enum err page_may_read(struct ctx *ctx, struct homeserver *hs, const struct page_ask *ask)
@@ -103,8 +110,7 @@ static enum err read_once(struct ctx *ctx, struct homeserver *hs, const struct p
 {
 	*out_goes_on = false;
 	TRY(reading_begin_room(ctx, hs, ask->who, ask->room_id, reading));
-	int64_t oldest = room_begins_here(reading->room) ? 0 : ROOM_OUTLIERS;
-	int64_t first = ask->is_backwards ? reading->view.up_to : oldest;
+	int64_t first = ask->is_backwards ? reading->view.up_to : begin_of(reading->room);
 	*out_start = ask->has_from ? ask->from.position : first;
 	if (may_fill && ask->is_backwards && ask->has_from) {
 		/* The page before may have ended at a gap. */
@@ -163,7 +169,7 @@ enum err page_messages(struct ctx *ctx, struct homeserver *hs, const struct page
 	/* What was given, whole: clients compare it. */
 	json_out_key_str(out, "start",
 		ask->has_from ? token_text(ctx->arena, ask->from) : position_token(ctx, start));
-	if (goes_on(ask, &page)) {
+	if (goes_on(ask, room, &page)) {
 		json_out_key_str(out, "end", position_token(ctx, page.reached));
 	}
 	if (members != NULL) {

@@ -518,6 +518,20 @@ def test_relations__in_history_of_before_the_join__all_in_both_directions(federa
     assert told == (children if direction == "f" else children[::-1])
 
 
+def test_messages__up_to_a_bound_in_history_of_before_the_join__there_is_more(federated, remote, lin):
+    """`end` is left out only "if no further events are available"."""
+    room = RemoteRoom(remote, "11").serve()
+    said = [room.message(str(number)) for number in range(20)]
+    lin.post(path_of("join", room.room_id), {}, query={"server_name": remote.name}).ok()
+    lin.history(room.room_id)
+    around = lin.get(path_of("rooms", room.room_id, "context", said[10].event_id), {"limit": 0}).ok().json
+    path = path_of("rooms", room.room_id, "messages")
+    page = lin.get(path, {"dir": "b", "limit": 50, "to": around["end"]}).ok().json
+    assert bodies(page["chunk"])[-1] == "11"
+    rest = lin.get(path, {"dir": "b", "limit": 50, "from": page["end"]}).ok().json
+    assert bodies(rest["chunk"]) == [str(number) for number in range(10, -1, -1)] and "end" not in rest
+
+
 # -- redactions in what is fetched later
 
 def redact(room, event, **more):
