@@ -14,9 +14,13 @@ from support.server import binary
 FILE = b"a timetable"
 
 
-def tool(name, *arguments):
-    done = subprocess.run([os.path.join(ROOT, "packaging", "backup", name), *arguments], capture_output=True, text=True,
+def run(name, *arguments, cwd=None):
+    return subprocess.run([os.path.join(ROOT, "packaging", "backup", name), *arguments], capture_output=True, text=True, cwd=cwd,
                           env={**os.environ, "BELFRY": binary()}, timeout=seconds(60), check=False)
+
+
+def tool(name, *arguments, cwd=None):
+    done = run(name, *arguments, cwd=cwd)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.strip().splitlines()[-1]
 
@@ -54,7 +58,7 @@ def test_copy_put_back__on_another_machine__history_files_keys_and_sessions_are_
     lost.destroy()
 
     server = make_server(server_name=name, settings=settings)
-    said = tool("belfry-restore", os.path.join(safe, os.path.basename(copy)), server.data, *([database] if database else []))
+    said = tool("belfry-restore", os.path.basename(copy), os.path.relpath(server.data, safe), *([database] if database else []), cwd=safe)
     assert said == "The server can be started."
     shutil.rmtree(safe)
     server.start()
@@ -67,3 +71,16 @@ def test_copy_put_back__on_another_machine__history_files_keys_and_sessions_are_
     live = other.sync(since)
     assert live.joined(room).ids() == [fresh], "whoever saw what is lost gets what is new"
     assert live["device_one_time_keys_count"].get("signed_curve25519", 0) == 0, "one may be used up that the copy still has"
+
+
+def test_copy_put_back__that_is_none_or_broken__nothing_is_left_that_would_start_as_an_empty_server(tmp_path):
+    data, broken = tmp_path / "data", tmp_path / "broken"
+    done = run("belfry-restore", str(tmp_path / "missing"), str(data))
+    assert done.returncode == 1 and "there is no belfry.dump in" in done.stderr and not data.exists()
+    broken.mkdir()
+    (broken / "belfry.dump").write_text("cut off")
+    (broken / "server_name").write_text("hs1\n")
+    (broken / "signing.key").write_text("ed25519 a_AAAA %s\n" % ("A" * 43))
+    done = run("belfry-restore", str(broken), str(data))
+    assert done.returncode != 0 and "nothing was restored" in done.stderr
+    assert not {"signing.key", "server_name", "postgres", "media"} & set(os.listdir(data))
