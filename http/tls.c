@@ -8,19 +8,22 @@
 #include <sys/stat.h>
 
 #include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
 
+#include "base/clock.h"
 #include "base/crypto.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 
-enum { PEM_CEILING = 1024 * 1024, MAX_CHAIN = 16 };
+enum { PEM_CEILING = 1024 * 1024, MAX_CHAIN = 16, DAY_MS = 24 * 60 * 60 * 1000, WARN_DAYS = 14 };
 
 struct pair {
 	struct pair *older;
 	gnutls_pcert_st certificates[MAX_CHAIN];
 	unsigned count;
 	gnutls_privkey_t key;
+	int64_t ends_at_ms; /* wall clock; when the first of the chain is no longer good */
 };
 
 /* By which a file is seen to be another: it may be written in place, or renamed over. */
@@ -36,6 +39,8 @@ struct tls {
 	_Atomic(struct pair *) current;
 	struct stamp certificate_stamp;
 	struct stamp key_stamp;
+	struct clock clock;
+	int64_t said_at_ms; /* when it was said last that the present certificate ends; 0: not yet */
 };
 
 static struct stamp stamp_of(const char *path)
@@ -82,6 +87,22 @@ static int check_fit(const gnutls_datum_t *certificate, const gnutls_datum_t *ke
 	return code < 0 ? code : GNUTLS_E_SUCCESS;
 }
 
+static int read_end(struct pair *pair)
+{
+	pair->ends_at_ms = INT64_MAX;
+	for (unsigned i = 0; i < pair->count; i++) {
+		gnutls_x509_crt_t certificate;
+		int code = gnutls_pcert_export_x509(&pair->certificates[i], &certificate);
+		if (code < 0) {
+			return code;
+		}
+		int64_t ends_at_s = (int64_t)gnutls_x509_crt_get_expiration_time(certificate);
+		gnutls_x509_crt_deinit(certificate);
+		pair->ends_at_ms = MIN_OF(pair->ends_at_ms, ends_at_s * 1000);
+	}
+	return GNUTLS_E_SUCCESS;
+}
+
 static int fill(struct pair *pair, struct str certificate_text, struct str key_text)
 {
 	gnutls_datum_t certificate = datum(certificate_text);
@@ -96,17 +117,34 @@ static int fill(struct pair *pair, struct str certificate_text, struct str key_t
 		return code;
 	}
 	pair->count = count;
+	code = read_end(pair);
+	if (code < 0) {
+		return code;
+	}
 	code = gnutls_privkey_init(&pair->key);
 	return code < 0 ? code
 					: gnutls_privkey_import_x509_raw(pair->key, &key, GNUTLS_X509_FMT_PEM, NULL, 0);
+}
+
+/* Those who start a server know its options, and not which file one of them names. */
+static enum err read_file(struct ctx *ctx, const char *option, const char *path, struct str *out)
+{
+	enum err err = file_read(ctx, path, PEM_CEILING, out);
+	if (err == ERR_OK) {
+		return err;
+	}
+	struct str cause = ctx->fault.cause;
+	return err == ERR_MISSING
+		? fail(ctx, err, NULL, "%s: there is no file %s", option, path)
+		: fail(ctx, err, NULL, "%s: cannot read it: %.*s", option, STR_ARG(cause));
 }
 
 static enum err read_pair(struct ctx *ctx, const struct tls *tls, struct pair **out)
 {
 	struct str certificate;
 	struct str key;
-	TRY(file_read(ctx, tls->certificate_path, PEM_CEILING, &certificate));
-	TRY(file_read(ctx, tls->key_path, PEM_CEILING, &key));
+	TRY(read_file(ctx, "tls.certificate", tls->certificate_path, &certificate));
+	TRY(read_file(ctx, "tls.key", tls->key_path, &key));
 	struct pair *pair = mem_alloc(sizeof(*pair));
 	int code = fill(pair, certificate, key);
 	crypto_wipe((char *)(uintptr_t)key.p, key.n);
@@ -128,7 +166,29 @@ static enum err read_files(struct ctx *ctx, struct tls *tls)
 	TRY(read_pair(ctx, tls, &pair));
 	pair->older = atomic_load(&tls->current);
 	atomic_store(&tls->current, pair);
+	tls->said_at_ms = 0;
 	return ERR_OK;
+}
+
+/* Once a day, from two weeks before: who renews it by a program is not told, for that does it earlier. */
+static void warn_of_end(struct tls *tls)
+{
+	int64_t now_ms = clock_wall_ms(&tls->clock);
+	int64_t left_ms = atomic_load(&tls->current)->ends_at_ms - now_ms;
+	if (left_ms > (int64_t)WARN_DAYS * DAY_MS || now_ms - tls->said_at_ms < DAY_MS) {
+		return;
+	}
+	tls->said_at_ms = now_ms;
+	if (left_ms > 0) {
+		log_warn(0, "http.tls.expires",
+			"certificate=%s days_left=%lld hint=\"renew it; the new one is read without a restart\"",
+			tls->certificate_path, (long long)(left_ms / DAY_MS));
+	} else {
+		log_error(0, "http.tls.expired",
+			"certificate=%s days_ago=%lld hint=\"other servers refuse this one: renew it; the new one is "
+			"read without a restart\"",
+			tls->certificate_path, (long long)(-left_ms / DAY_MS));
+	}
 }
 
 enum err tls_create(struct ctx *ctx, const char *certificate_path, const char *key_path,
@@ -137,11 +197,13 @@ enum err tls_create(struct ctx *ctx, const char *certificate_path, const char *k
 	struct tls *tls = mem_alloc(sizeof(*tls));
 	tls->certificate_path = certificate_path;
 	tls->key_path = key_path;
+	tls->clock = clock_os();
 	enum err err = read_files(ctx, tls);
 	if (err != ERR_OK) {
 		tls_destroy(tls);
 		return err;
 	}
+	warn_of_end(tls);
 	*out = tls;
 	return ERR_OK;
 }
@@ -157,7 +219,7 @@ void tls_destroy(struct tls *tls)
 	mem_free(tls);
 }
 
-void tls_reload(struct tls *tls)
+static void read_changed(struct tls *tls)
 {
 	struct stamp certificate_stamp = stamp_of(tls->certificate_path);
 	struct stamp key_stamp = stamp_of(tls->key_path);
@@ -174,6 +236,12 @@ void tls_reload(struct tls *tls)
 		log_warn(0, "http.tls.not_reloaded", "text=\"%.*s\" cause=\"%.*s\"",
 			STR_ARG(ctx.fault.text), STR_ARG(ctx.fault.cause));
 	}
+}
+
+void tls_reload(struct tls *tls)
+{
+	read_changed(tls);
+	warn_of_end(tls);
 }
 
 int tls_show(struct tls *tls, gnutls_pcert_st **out_certificates, unsigned *out_count,

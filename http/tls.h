@@ -21,7 +21,7 @@ void tls_destroy(struct tls *tls);
 
 /**
  * Reads the files anew when one of them has changed; new connections get what is in them. What cannot be used is logged, and the
- * present ones stay. One thread.
+ * present ones stay. That the certificate ends soon, or has ended, is logged once a day. One thread.
  * Cost: two stat(2) when nothing has changed
  */
 void tls_reload(struct tls *tls);

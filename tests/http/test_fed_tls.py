@@ -41,8 +41,8 @@ class Files:
                 os.chmod(to + ".new", 0o644)
                 os.replace(to + ".new", to)
 
-    def renew(self):
-        self.put(*self.authority.certificate("127.0.0.1"))
+    def renew(self, days=None):
+        self.put(*self.authority.certificate("127.0.0.1", days=days))
 
 
 @pytest.fixture
@@ -105,3 +105,19 @@ def test_start__certificate_and_key_do_not_fit__says_so(make_federated, files, a
     server = make_federated(settings={"tls.certificate": files.certificate, "tls.key": files.key}).launch()
     assert server.process.wait(seconds(30)) != 0
     assert "cannot be used" in server.log() and files.key in server.log()
+
+
+def test_certificate__that_ends__is_told_before_and_after_and_once(make_federated, files):
+    files.renew(days=60)
+    server = make_federated(settings={"tls.certificate": files.certificate, "tls.key": files.key}).start()
+    assert "http.tls.expire" not in server.log()
+    files.renew(days=10)
+    for _ in range(3):
+        reload(server)
+        wait_until(lambda: "http.tls.expires" in server.log(), 20, "that it is told")
+    files.renew(days=0.5)
+    reload(server)
+    wait_until(lambda: "http.tls.expired" in server.log(), 20, "that it is told")
+    lines = [line for line in server.log().splitlines() if "http.tls.expire" in line]
+    assert len(lines) == 2
+    assert " warn " in lines[0] and "days_left=8" in lines[0] and " error " in lines[1] and "days_ago=0" in lines[1]

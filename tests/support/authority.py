@@ -37,12 +37,12 @@ class Authority:
             x509.BasicConstraints(ca=True, path_length=0), critical=True).sign(self.key, hashes.SHA256())
         self.ca_file = self._write("ca.pem", certificate.public_bytes(serialization.Encoding.PEM))
 
-    def _builder(self, subject, public_key):
+    def _builder(self, subject, public_key, days=None):
         now = datetime.datetime.now(datetime.timezone.utc)
         return (x509.CertificateBuilder().subject_name(subject).issuer_name(self.subject).public_key(public_key)
                 .serial_number(x509.random_serial_number())
                 .not_valid_before(now - datetime.timedelta(days=1))
-                .not_valid_after(now + datetime.timedelta(days=self.days - 1)))
+                .not_valid_after(now + datetime.timedelta(days=(days or self.days) - 1)))
 
     def _write(self, name, data):
         path = os.path.join(self.folder, name)
@@ -51,11 +51,11 @@ class Authority:
         os.chmod(path, 0o644)
         return path
 
-    def certificate(self, *hosts):
+    def certificate(self, *hosts, days=None):
         """Paths of certificate and key for these names or addresses."""
         self.count += 1
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._builder(_name(hosts[0]), key.public_key()).add_extension(
+        certificate = self._builder(_name(hosts[0]), key.public_key(), days).add_extension(
             x509.SubjectAlternativeName([_general_name(host) for host in hosts]), critical=False).sign(
                 self.key, hashes.SHA256())
         return (self._write("%d.pem" % self.count, certificate.public_bytes(serialization.Encoding.PEM)),
