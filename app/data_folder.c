@@ -29,8 +29,10 @@ enum err data_folder_open(struct ctx *ctx, const char *given, bool may_create,
 {
 	/* Root's database runs as another account, which has to pass through to its own folder. */
 	unsigned mode = geteuid() == 0 ? 0711 : 0700;
-	if (may_create) {
-		TRY(file_make_folder(ctx, given, mode));
+	if (may_create && file_make_folder(ctx, given, mode) != ERR_OK) {
+		struct str cause = ctx->fault.cause;
+		return fail(ctx, ERR_STORE, NULL, "cannot make the data folder %s: %.*s", given,
+			STR_ARG(cause));
 	}
 	char real[PATH_MAX];
 	if (realpath(given, real) == NULL) {

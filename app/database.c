@@ -48,7 +48,7 @@ static void tell(const struct ctx *ctx, struct waiting *waiting, int64_t for_ms)
 		LONGEST_TRY_US, STR_ARG(str_slice(cause, 0, CAUSE_TOLD_BYTES)));
 	if (waiting->told_ms < 0 || for_ms - waiting->told_ms >= TELL_EACH_MS) {
 		log_warn(0, "db.awaited",
-			"for_s=%lld at_most_s=%lld hint=\"goes on as soon as a database takes writes\" cause=%.*s",
+			"for_s=%lld at_most_s=%lld hint=\"goes on as soon as a database takes writes; is database.url right?\" cause=%.*s",
 			(long long)(for_ms / 1000), (long long)(waiting->limit_ms / 1000), STR_ARG(cause));
 		waiting->told_ms = for_ms;
 	}

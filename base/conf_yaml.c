@@ -227,8 +227,11 @@ static enum err read_document(struct ctx *ctx, struct conf *conf, const char *pa
 
 static enum err fail_yaml(struct ctx *ctx, const yaml_parser_t *parser, const char *path)
 {
-	return fail(ctx, ERR_INPUT, NULL, "%s:%zu: not valid YAML: %s", path,
-		parser->problem_mark.line + 1, parser->problem != NULL ? parser->problem : "unreadable");
+	return fail(ctx, ERR_INPUT, NULL,
+		"%s:%zu: not valid YAML: %s (indent each level by the same number of spaces, never by tabs; "
+		"put texts with # or : in quotes)",
+		path, parser->problem_mark.line + 1,
+		parser->problem != NULL ? parser->problem : "unreadable");
 }
 
 static enum err read_text(struct ctx *ctx, struct conf *conf, const char *path,

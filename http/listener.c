@@ -348,6 +348,21 @@ static void on_library_log(void *data, const char *format, va_list args)
 
 /* --- start and stop ----------------------------------------------------------------------------------- */
 
+static const char *what_to_do(int error_number)
+{
+	switch (error_number) {
+	case EADDRINUSE:
+		return "; another program has this port: stop that one, or give this server another (listen.client, "
+			   "listen.federation, listen.metrics)";
+	case EADDRNOTAVAIL:
+		return "; this machine has no such address: give one of its own, or * for all";
+	case EACCES:
+		return "; ports below 1024 are root's: give a higher one, and let a reverse proxy lead to it";
+	default:
+		return "";
+	}
+}
+
 static enum err open_socket(struct ctx *ctx, const char *address, int *out)
 {
 	struct sockaddr_storage where;
@@ -373,7 +388,8 @@ static enum err open_socket(struct ctx *ctx, const char *address, int *out)
 		int reason = errno;
 		(void)close(fd);
 		return fail(ctx, reason == EADDRINUSE ? ERR_CONFLICT : ERR_INPUT, NULL,
-			"cannot listen on %s: %s", address, file_error_text(ctx->arena, reason));
+			"cannot listen on %s: %s%s", address, file_error_text(ctx->arena, reason),
+			what_to_do(reason));
 	}
 	*out = fd;
 	return ERR_OK;

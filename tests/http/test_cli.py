@@ -185,7 +185,7 @@ def test_config_check__good__ok():
     ("server_name: a.example\nlisten:\n  client: nowhere\n", 3, "client"),
     ("server_name: [1]\n", 1, "server_name"),
     ("server_name: a.example\nserver_name: b.example\n", 2, "server_name"),
-    ("server_name: a.example\n\tx: 1\n", 2, ""),
+    ("server_name: a.example\n\tx: 1\n", 2, "never by tabs"),
 ], ids=lambda value: str(value)[:30])
 def test_config_check__fault__file_line_and_key_named(text, line, word):
     path = config(text)
@@ -198,6 +198,18 @@ def test_config_check__fault__file_line_and_key_named(text, line, word):
 def test_config_check__missing_file__named():
     done = belfry("config", "check", "/no/such/belfry.yaml")
     assert done.returncode != 0 and "/no/such/belfry.yaml" in done.stderr + done.stdout
+
+
+def test_serve__port_taken__says_so_and_what_to_do(running):
+    done = belfry("serve", "--quiet", "--data", new_folder(), "--set", "listen.client=%s" % running.url[len("http://"):])
+    assert done.returncode != 0
+    assert "Address already in use" in done.stderr and "stop that one" in done.stderr and "listen.client" in done.stderr
+
+
+def test_serve__data_folder_that_is_a_file__named():
+    path = config("")
+    done = belfry("serve", "--data", path)
+    assert done.returncode != 0 and "cannot make the data folder %s" % path in done.stderr
 
 
 def test_config_file__used_by_serve__set_wins(make_server):
