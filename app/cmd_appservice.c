@@ -66,6 +66,9 @@ static enum err list(struct command_line *line, struct desk *desk)
 	size_t queue_n;
 	TRY(as_list(line->ctx, &desk->accounts, &set));
 	TRY(store_appservice_delivery_list(line->ctx, desk->accounts.db, &queues, &queue_n));
+	if (set->count == 0) {
+		(void)printf("There are no application services.\n");
+	}
 	for (size_t i = 0; i < set->count; i++) {
 		const struct appservice *service = &set->items[i];
 		struct str url = service->reg.url.p != NULL ? service->reg.url : STR("(nothing is sent)");

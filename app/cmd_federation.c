@@ -27,6 +27,9 @@ static enum err list(struct command_line *line, struct desk *desk)
 {
 	struct policy_view view;
 	TRY(read_view(line, desk, &view));
+	if (view.count == 0) {
+		(void)printf("No servers are allowed or denied by name.\n");
+	}
 	for (size_t i = 0; i < view.count; i++) {
 		(void)printf("%s  %.*s%s\n", view.rules[i].is_allowed ? "allow" : "deny ",
 			STR_ARG(view.rules[i].pattern),

@@ -67,6 +67,9 @@ static enum err list(struct command_line *line, struct desk *desk)
 	}
 	TRY(read_limit(line, &limit));
 	TRY(store_media_list(ctx, desk->accounts.db, user_id, limit, 0, &listed, &count));
+	if (count == 0) {
+		(void)printf("There are no files.\n");
+	}
 	for (size_t i = 0; i < count; i++) {
 		print_listed(ctx->arena, &listed[i]);
 	}

@@ -69,6 +69,9 @@ static enum err list_senders(struct command_line *line, struct desk *desk)
 	struct str *senders;
 	size_t count;
 	TRY(store_notice_sender_list(line->ctx, desk->accounts.db, &senders, &count));
+	if (count == 0) {
+		(void)printf("There are no senders.\n");
+	}
 	for (size_t i = 0; i < count; i++) {
 		(void)printf("%.*s\n", STR_ARG(senders[i]));
 	}
@@ -112,6 +115,10 @@ static enum err make_hook(struct command_line *line, struct desk *desk)
 		struct str secret = notice_hook_secret(line->ctx->arena, key, token);
 		(void)printf("secret: %.*s\n", STR_ARG(secret));
 	}
+	if (base.n == 0) {
+		(void)printf(
+			"Put the address of this server in front of the path: option public_base_url does not say it.\n");
+	}
 	crypto_wipe(key, sizeof(key));
 	return ERR_OK;
 }
@@ -121,6 +128,9 @@ static enum err list_tokens(struct command_line *line, struct desk *desk)
 	struct notice_token_row *tokens;
 	size_t count;
 	TRY(store_notice_token_list(line->ctx, desk->accounts.db, &tokens, &count));
+	if (count == 0) {
+		(void)printf("There are no tokens and no hooks.\n");
+	}
 	for (size_t i = 0; i < count; i++) {
 		(void)printf("%-4lld %-6s %.*s → %.*s  since %s  %.*s\n", (long long)tokens[i].token_id,
 			!tokens[i].is_hook        ? "token"
@@ -223,12 +233,13 @@ static enum err post(struct command_line *line, struct desk *desk, bool is_sched
 		return err;
 	}
 	TRY(store_notice_get(ctx, desk->accounts.db, notice_id, &row));
-	(void)printf("notice %lld: %s%s\n", (long long)notice_id,
+	(void)printf("notice %lld: %s%s; see: belfry notice show %lld\n", (long long)notice_id,
 		post.is_draft           ? "a draft; somebody has to release it"
 			: is_scheduled      ? notice_show_time(ctx->arena, row.zone, row.next_at_ms)
 			: desk->server != 0 ? "on its way"
 								: "waits for the server's start",
-		is_scheduled && !post.is_draft && row.rule.p != NULL ? ", the first time" : "");
+		is_scheduled && !post.is_draft && row.rule.p != NULL ? ", the first time" : "",
+		(long long)notice_id);
 	return ERR_OK;
 }
 
@@ -259,10 +270,18 @@ static enum err list(struct command_line *line, struct desk *desk)
 	size_t count;
 	const struct notice_query query = {.before = INT64_MAX, .limit = LISTED};
 	TRY(store_notice_list(ctx, desk->accounts.db, &query, &rows, &count));
+	if (count == 0) {
+		(void)printf("There are no notices.\n");
+	}
 	for (size_t i = 0; i < count; i++) {
-		(void)printf("%-4lld %-9.*s next: %-29s %.*s: %.*s\n", (long long)rows[i].notice_id,
+		const char *given_up = rows[i].given_up == 0
+			? ""
+			: arena_printf(ctx->arena, "  (not sent to %lld; see: show)",
+				  (long long)rows[i].given_up);
+		(void)printf("%-4lld %-9.*s next: %-29s %.*s: %.*s%s\n", (long long)rows[i].notice_id,
 			STR_ARG(rows[i].state), notice_show_time(ctx->arena, rows[i].zone, rows[i].next_at_ms),
-			STR_ARG(rows[i].sender), STR_ARG(show_text(ctx->arena, title_of(ctx, &rows[i]))));
+			STR_ARG(rows[i].sender), STR_ARG(show_text(ctx->arena, title_of(ctx, &rows[i]))),
+			given_up);
 	}
 	return ERR_OK;
 }

@@ -106,6 +106,9 @@ static enum err list(struct command_line *line, struct desk *desk)
 	struct notice_class_row *classes;
 	size_t count;
 	TRY(store_notice_class_list(line->ctx, desk->accounts.db, &classes, &count));
+	if (count == 0) {
+		(void)printf("There are no classes.\n");
+	}
 	for (size_t i = 0; i < count; i++) {
 		print_class(line->ctx, &classes[i]);
 	}

@@ -31,6 +31,9 @@ static enum err list_managers(struct command_line *line, struct desk *desk)
 	size_t count;
 	TRY(notice_sender_find(line->ctx, &desk->accounts, str_of(notice_word(line, 0)), &sender));
 	TRY(store_notice_manager_list(line->ctx, desk->accounts.db, sender, &users, &count));
+	if (count == 0) {
+		(void)printf("Nobody may command this sender.\n");
+	}
 	for (size_t i = 0; i < count; i++) {
 		(void)printf("%.*s\n", STR_ARG(users[i]));
 	}

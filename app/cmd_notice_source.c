@@ -103,6 +103,9 @@ static enum err list(struct command_line *line, struct desk *desk)
 	struct notice_source_row *sources;
 	size_t count;
 	TRY(store_notice_source_list(line->ctx, desk->accounts.db, &sources, &count));
+	if (count == 0) {
+		(void)printf("There are no sources.\n");
+	}
 	for (size_t i = 0; i < count; i++) {
 		print_source(line->ctx, &sources[i]);
 	}

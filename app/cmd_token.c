@@ -52,6 +52,9 @@ static enum err list(struct command_line *line, struct desk *desk)
 	struct registration_token_row *rows;
 	size_t count;
 	TRY(registration_token_list(line->ctx, &desk->accounts, &rows, &count));
+	if (count == 0) {
+		(void)printf("There are no registration tokens.\n");
+	}
 	for (size_t i = 0; i < count; i++) {
 		struct arena *arena = line->ctx->arena;
 		const char *allowed = rows[i].uses_allowed < 0

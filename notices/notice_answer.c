@@ -193,6 +193,10 @@ static enum err list(struct desk_work *work)
 		struct str title = notice_title(work->ctx->arena, texts[0].markdown, TITLE_BYTES);
 		buf_printf(work->out, "%s%" PRId64 " · %.*s · %.*s · %.*s", i > 0 ? "\n" : "",
 			rows[i].notice_id, STR_ARG(state), STR_ARG(when), STR_ARG(title));
+		if (rows[i].given_up > 0) {
+			add(work, " · ⚠ 沒送到：", " · ⚠ not sent: ");
+			buf_add_int(work->out, rows[i].given_up);
+		}
 	}
 	return ERR_OK;
 }

@@ -205,6 +205,9 @@ enum err store_notice_list(struct ctx *ctx, struct db *db, const struct notice_q
 			query->targets != NULL ? db_texts(query->targets, query->target_count) : db_null()),
 		&rows));
 	read_notices(ctx, rows, out, out_count);
+	for (size_t i = 0; i < *out_count; i++) {
+		(*out)[i].given_up = db_int(rows, i, 14);
+	}
 	return ERR_OK;
 }
 

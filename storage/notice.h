@@ -55,9 +55,10 @@ struct notice_row {
 	int64_t expires_at_ms; /**< 0: not said */
 	int64_t created_at_ms;
 	bool is_pinned;
-	int64_t edits;               /**< when read: how often its texts were changed */
-	int64_t token_id;            /**< 0: none */
-	struct str request_key;      /**< when written; p == NULL: none */
+	int64_t edits;          /**< when read: how often its texts were changed */
+	int64_t token_id;       /**< 0: none */
+	int64_t given_up;       /**< when listed: deliveries that failed, and are not tried again */
+	struct str request_key; /**< when written; p == NULL: none */
 	const struct str *media_ids; /**< when written: its files */
 	size_t media_count;
 	struct str request_hash; /**< with request_key: SHA-256 of what is asked for */

@@ -61,9 +61,11 @@ FROM notices
 WHERE notice_id = $1;
 
 -- name: notice_list
--- The newest $3 before $2, of the sender $1 or of all, that go to none but $4 (null: to any). Index: notices_pkey.
+-- The newest $3 before $2, of the sender $1 or of all, that go to none but $4 (null: to any). Index: notices_pkey,
+-- notice_deliveries_pkey.
 SELECT notice_id, sender, texts, state, start_at, zone, rule, except_at, next_at_ms, expires_at_ms, created_at_ms, is_pinned, edits,
-	token_id
+	token_id, (SELECT count(*) FROM notice_deliveries AS d WHERE d.notice_id = notices.notice_id AND d.event_id IS NULL
+		AND d.next_try_ms IS NULL AND d.reason <> 'cancelled')
 FROM notices
 WHERE ($1::text IS NULL OR sender = $1) AND notice_id < $2 AND ($4::text[] IS NULL OR NOT EXISTS (
 	SELECT 1 FROM notice_targets AS t WHERE t.notice_id = notices.notice_id AND t.target <> ALL ($4)))

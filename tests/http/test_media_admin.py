@@ -174,7 +174,7 @@ def test_command__list_quarantine_delete(server, lin):
     assert download(lin, place).status == 200
     media("delete", "mxc://" + place)
     download(lin, place).expect(404, "M_NOT_FOUND")
-    assert media("list", "--user", name) == ""
+    assert media("list", "--user", name) == "There are no files.\n"
     for bad in (("delete", "mxc://" + place), ("delete", "https://hs1/x"), ("quarantine", "mxc://hs1/")):
         assert server.run("media", *bad).returncode == 1
     for bad in ((), ("burn",), ("delete",), ("list", "x")):

@@ -94,6 +94,7 @@ def test_send__some_rooms_cannot_be__reasons_are_shown_and_others_have_it(school
     assert re.search(r"sent +%s " % re.escape(room), lines)
     assert re.search(r"waits +%s .*encrypted" % re.escape(secret), lines)
     assert re.search(r"waits +%s " % re.escape(closed), lines)
+    assert re.search(r"^%s .*%s  \(not sent to 1; see: show\)$" % (made, text), notice(school, "list"), re.MULTILINE)
     assert bodies(lin, secret) == []
     # What waits goes out once it can: the next try is no further than some seconds away.
     lin.invite(closed, office)
