@@ -22,7 +22,7 @@ static enum err migrate(struct command_line *line, struct data_folder *folder)
 	TRY(data_folder_lock(line->ctx, folder));
 	struct database database;
 	TRY(database_open(line->ctx, conf, folder->path, &signals, 0, &database));
-	database_close(&database, clock_mono_us() / 1000 + STOP_MS);
+	database_close(&database, clock_os_ms() + STOP_MS);
 	return ERR_OK;
 }
 

@@ -176,7 +176,7 @@ static enum err look(struct command_line *line, struct desk *desk,
 		.client = client,
 		.settings = &desk->settings,
 		.now_ms = clock_wall_ms(&desk->accounts.clock)};
-	ctx->deadline_ms = clock_mono_us() / 1000 + CHECK_LIMIT_MS;
+	ctx->deadline_ms = clock_os_ms() + CHECK_LIMIT_MS;
 	enum err err = source_look(ctx, &place, source, out);
 	ctx->deadline_ms = 0;
 	http_client_destroy(client);

@@ -26,11 +26,6 @@ struct waiting {
 	int64_t told_ms; /* when the log was told last, since the start; < 0: never */
 };
 
-static int64_t now_ms(void)
-{
-	return clock_mono_us() / 1000;
-}
-
 /* The cause of what failed stays. */
 static enum err fail_with(struct ctx *ctx, enum err err, const char *text)
 {
@@ -62,7 +57,7 @@ static enum err wait_a_while(struct ctx *ctx, struct str url, struct signals *si
 		return fail_with(ctx, ERR_DENIED,
 			"The database refuses. Correct database.url (user, password, name of the database), or what its server has of them");
 	}
-	int64_t for_ms = now_ms() - waiting->start_ms;
+	int64_t for_ms = clock_os_ms() - waiting->start_ms;
 	if (for_ms >= waiting->limit_ms) {
 		return fail_with(ctx, ERR_STORE,
 			"There is no database that takes writes. Look after the servers that database.url names, and start again");
@@ -80,13 +75,13 @@ static enum err wait_a_while(struct ctx *ctx, struct str url, struct signals *si
 static enum err update_configured(struct ctx *ctx, struct str url, struct signals *signals,
 	int64_t wait_ms)
 {
-	struct waiting waiting = {.start_ms = now_ms(), .limit_ms = wait_ms, .told_ms = -1};
+	struct waiting waiting = {.start_ms = clock_os_ms(), .limit_ms = wait_ms, .told_ms = -1};
 	enum err err;
 	while ((err = schema_update(ctx, url)) == ERR_STORE) {
 		TRY(wait_a_while(ctx, url, signals, &waiting));
 	}
 	if (waiting.told_ms >= 0) {
-		log_info(0, "db.came", "after_ms=%lld", (long long)(now_ms() - waiting.start_ms));
+		log_info(0, "db.came", "after_ms=%lld", (long long)(clock_os_ms() - waiting.start_ms));
 	}
 	return err;
 }
@@ -113,7 +108,7 @@ enum err database_open(struct ctx *ctx, const struct conf *conf, const char *dat
 	out->url = pg_postmaster_url(out->cluster);
 	enum err err = schema_update(ctx, out->url);
 	if (err != ERR_OK) {
-		database_close(out, clock_mono_us() / 1000);
+		database_close(out, clock_os_ms());
 	}
 	return err;
 }

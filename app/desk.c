@@ -18,11 +18,6 @@ enum {
 	STOP_MS = 10000,
 };
 
-static int64_t now_ms(void)
-{
-	return clock_mono_us() / 1000;
-}
-
 /* Takes the folder if it is free; that it is not is no failure here. */
 static enum err try_lock(struct ctx *ctx, struct desk *desk)
 {
@@ -38,7 +33,7 @@ static enum err try_lock(struct ctx *ctx, struct desk *desk)
 static enum err join_or_start(struct ctx *ctx, struct desk *desk, const struct conf *conf)
 {
 	const char *cluster = pg_embedded_folder(ctx->arena, desk->folder.path);
-	int64_t deadline_ms = now_ms() + FIND_MS;
+	int64_t deadline_ms = clock_os_ms() + FIND_MS;
 	for (;;) {
 		enum err err = try_lock(ctx, desk);
 		if (err == ERR_OK) {
@@ -52,7 +47,7 @@ static enum err join_or_start(struct ctx *ctx, struct desk *desk, const struct c
 			return ERR_OK;
 		}
 		ctx->fault = (struct fault){0};
-		if (desk->signals.stop || now_ms() > deadline_ms) {
+		if (desk->signals.stop || clock_os_ms() > deadline_ms) {
 			return fail(ctx, ERR_STORE, NULL,
 				"process %d has the data folder %s, but its database does not answer",
 				(int)desk->server, desk->folder.given);
@@ -122,7 +117,7 @@ void desk_close(struct desk *desk)
 	tell_servers(desk);
 	appservices_destroy(desk->appservices);
 	db_destroy(desk->accounts.db);
-	database_close(&desk->database, now_ms() + STOP_MS);
+	database_close(&desk->database, clock_os_ms() + STOP_MS);
 	data_folder_close(&desk->folder);
 	if (desk->server != 0) {
 		/* Whoever holds a data folder has this signal blocked. */

@@ -38,11 +38,6 @@ struct server {
 	int64_t started_ms;
 };
 
-static int64_t now_ms(void)
-{
-	return clock_mono_us() / 1000;
-}
-
 static enum err read_options(struct server *server, struct command_line *line)
 {
 	TRY(command_config(line, &server->conf));
@@ -104,7 +99,7 @@ static void announce(struct server *server, struct command_line *line, bool is_q
 {
 	log_info(0, "serve.ready", "server_name=%.*s port=%u ms=%lld version=%s",
 		STR_ARG(server->settings.server_name.s), (unsigned)wire_port(server->wire),
-		(long long)(now_ms() - server->started_ms), app_version());
+		(long long)(clock_os_ms() - server->started_ms), app_version());
 	(void)manager_tell("READY=1\nMAINPID=%d\nSTATUS=Serving %.*s", (int)getpid(),
 		STR_ARG(server->settings.server_name.s));
 	bool others_make_users = !str_is_empty(server->settings.registration_shared_secret);
@@ -129,8 +124,8 @@ static int64_t watchdog_interval_ms(void)
 static void run(struct server *server, int64_t end_ms)
 {
 	int64_t interval_ms = watchdog_interval_ms();
-	while (!server->signals.stop && now_ms() < end_ms) {
-		int64_t wait_ms = MIN_OF(interval_ms, end_ms - now_ms());
+	while (!server->signals.stop && clock_os_ms() < end_ms) {
+		int64_t wait_ms = MIN_OF(interval_ms, end_ms - clock_os_ms());
 		if (server->database.cluster != NULL) {
 			int64_t tend_ms = pg_postmaster_tend(server->database.cluster);
 			wait_ms = tend_ms >= 0 ? MIN_OF(wait_ms, tend_ms) : wait_ms;
@@ -154,7 +149,7 @@ static void drain(struct server *server)
 		(void)manager_tell("STOPPING=1");
 		wire_drain(server->wire);
 		server->signals.stop = false;
-		run(server, now_ms() + drain_ms);
+		run(server, clock_os_ms() + drain_ms);
 		server->signals.stop = true;
 	}
 }
@@ -162,7 +157,7 @@ static void drain(struct server *server)
 /* Releases what was made, however far the start came. */
 static void stop(struct server *server)
 {
-	int64_t deadline_ms = now_ms() + STOP_MS;
+	int64_t deadline_ms = clock_os_ms() + STOP_MS;
 	(void)manager_tell("STOPPING=1");
 	bool is_clean = server->wire == NULL || wire_destroy(server->wire);
 	database_close(&server->database, deadline_ms);
@@ -178,7 +173,9 @@ static void stop(struct server *server)
 
 enum err serve(struct command_line *line, bool is_quiet)
 {
-	struct server server = {.ctx = line->ctx, .folder = {.lock_fd = -1}, .started_ms = now_ms()};
+	struct server server = {.ctx = line->ctx,
+		.folder = {.lock_fd = -1},
+		.started_ms = clock_os_ms()};
 	signals_init(&server.signals);
 	enum err err = start(&server, line);
 	if (err == ERR_OK) {
@@ -186,7 +183,7 @@ enum err serve(struct command_line *line, bool is_quiet)
 		run(&server, INT64_MAX);
 		drain(&server);
 		log_info(0, "serve.stopping", "after_s=%lld",
-			(long long)((now_ms() - server.started_ms) / 1000));
+			(long long)((clock_os_ms() - server.started_ms) / 1000));
 	}
 	stop(&server);
 	return err;

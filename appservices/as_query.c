@@ -69,7 +69,7 @@ static void note_in_vain(struct as_query *query, struct str id, enum query_answe
 
 static void pause_a_while(struct as_query *query)
 {
-	int64_t until_ms = clock_mono_us() / 1000 + PAUSE_MS;
+	int64_t until_ms = clock_os_ms() + PAUSE_MS;
 	LOCK_SCOPE(&query->lock);
 	while (cond_wait_until(&query->never, &query->lock, until_ms)) {
 	}

@@ -22,7 +22,7 @@ static int64_t os_wall_ms(void *self)
 static int64_t os_mono_ms(void *self)
 {
 	(void)self;
-	return read_us(CLOCK_MONOTONIC) / 1000;
+	return clock_os_ms();
 }
 
 static int64_t os_about_ms(void *self)
@@ -49,6 +49,11 @@ int64_t clock_mono_ms(const struct clock *clock)
 int64_t clock_about_ms(const struct clock *clock)
 {
 	return clock->about_ms(clock->self);
+}
+
+int64_t clock_os_ms(void)
+{
+	return read_us(CLOCK_MONOTONIC) / 1000;
 }
 
 int64_t clock_mono_about_ms(void)

@@ -20,9 +20,11 @@ int64_t clock_wall_ms(const struct clock *clock);
 int64_t clock_mono_ms(const struct clock *clock);
 /** The same, some milliseconds late, for an eighth of the time: for when something was used last, and deadlines of seconds. */
 int64_t clock_about_ms(const struct clock *clock);
-/** The same of the machine's clock. */
+/** What clock_mono_ms() says of the machine's clock: for deadlines, where no test decides the time. */
+int64_t clock_os_ms(void);
+/** What clock_about_ms() says of the machine's clock. */
 int64_t clock_mono_about_ms(void);
-/** Monotonic microseconds, for measuring. */
+/** Monotonic microseconds of the machine's clock, for measuring. */
 int64_t clock_mono_us(void);
 
 #endif

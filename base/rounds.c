@@ -39,7 +39,7 @@ static void wait_for_work(struct rounds *rounds, int64_t pause_ms)
 static int64_t run_one(const struct rounds *rounds, struct ctx *ctx)
 {
 	int64_t pause_ms = TROUBLE_MS;
-	ctx->deadline_ms = clock_mono_us() / 1000 + rounds->def.limit_ms;
+	ctx->deadline_ms = clock_os_ms() + rounds->def.limit_ms;
 	enum err err = rounds->def.run(rounds->def.self, ctx, &pause_ms);
 	if (err == ERR_OK) {
 		return pause_ms;
@@ -64,7 +64,7 @@ static void *run(void *data)
 	}
 	if (rounds->def.end != NULL) {
 		ctx_init(&ctx, arena);
-		ctx.deadline_ms = clock_mono_us() / 1000 + END_LIMIT_MS;
+		ctx.deadline_ms = clock_os_ms() + END_LIMIT_MS;
 		rounds->def.end(rounds->def.self, &ctx);
 	}
 	return NULL;

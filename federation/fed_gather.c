@@ -79,11 +79,6 @@ static void finished(void *data, const struct fed_end *end)
 	gathering_unref(gathering);
 }
 
-static int64_t mono_ms(void)
-{
-	return clock_mono_us() / 1000;
-}
-
 /* @return false when its time is over before it has begun */
 static bool start_one(struct federation *federation, const struct fed_request *wanted,
 	int64_t until_ms, struct one *one)
@@ -91,7 +86,7 @@ static bool start_one(struct federation *federation, const struct fed_request *w
 	struct gathering *gathering = one->gathering;
 	struct fed_request request = *wanted;
 	request.answer_ceiling_bytes = ERROR_BYTES;
-	request.timeout_ms = until_ms - mono_ms();
+	request.timeout_ms = until_ms - clock_os_ms();
 	request.sink = take_piece;
 	request.sink_data = one;
 	if (request.timeout_ms <= 0) {
@@ -121,7 +116,7 @@ static bool wait_for_room(struct gathering *gathering, size_t limit, int64_t unt
 static void ask_all(struct ctx *ctx, struct federation *federation,
 	const struct fed_request *requests, struct gathering *gathering)
 {
-	int64_t began_ms = mono_ms();
+	int64_t began_ms = clock_os_ms();
 	int64_t last_ms = began_ms;
 	int64_t left_ms = ctx->deadline_ms - clock_mono_ms(&federation->hs->clock);
 	int64_t most_ms = ctx->deadline_ms != 0 ? MAX_OF(left_ms, (int64_t)1) : INT64_MAX;

@@ -172,7 +172,7 @@ void outbox_policy_changed(struct outbox *outbox)
 enum err outbox_await_loaded(struct ctx *ctx, struct outbox *outbox, int64_t position,
 	bool *out_is_loaded)
 {
-	int64_t until_ms = clock_mono_us() / 1000 + LOAD_WAIT_MS;
+	int64_t until_ms = clock_os_ms() + LOAD_WAIT_MS;
 	LOCK_SCOPE(&outbox->lock);
 	if (!outbox->is_loaded || outbox->dispatched != position) {
 		outbox->is_loaded = false;
@@ -305,7 +305,7 @@ static int64_t next_due_in_ms(struct outbox *outbox)
 		return 0;
 	}
 	if (outbox_reached_locked(outbox) != outbox->saved) {
-		int64_t save_in_ms = outbox->saved_at_mono_ms + SAVE_EACH_MS - clock_mono_us() / 1000;
+		int64_t save_in_ms = outbox->saved_at_mono_ms + SAVE_EACH_MS - clock_os_ms();
 		in_ms = MIN_OF(in_ms, MAX_OF(save_in_ms, (int64_t)1));
 	}
 	return in_ms;
@@ -345,15 +345,15 @@ static enum err run_round(void *self, struct ctx *ctx, int64_t *out_pause_ms)
 	TRY(fed_policy_refresh(ctx, outbox->federation));
 	TRY(outbox_spread_news(ctx, outbox));
 	TRY(save_missed(ctx, outbox));
-	if (clock_mono_us() / 1000 - outbox->looked_at_mono_ms >= LOOK_MS) {
+	if (clock_os_ms() - outbox->looked_at_mono_ms >= LOOK_MS) {
 		TRY(look_for_edus(ctx, outbox));
-		outbox->looked_at_mono_ms = clock_mono_us() / 1000;
+		outbox->looked_at_mono_ms = clock_os_ms();
 	}
 	TRY(outbox_launch(outbox));
-	if (clock_mono_us() / 1000 - outbox->saved_at_mono_ms >= SAVE_EACH_MS) {
+	if (clock_os_ms() - outbox->saved_at_mono_ms >= SAVE_EACH_MS) {
 		TRY(save_position(ctx, outbox));
 		measure(outbox);
-		outbox->saved_at_mono_ms = clock_mono_us() / 1000;
+		outbox->saved_at_mono_ms = clock_os_ms();
 	}
 	*out_pause_ms = next_due_in_ms(outbox);
 	return ERR_OK;

@@ -146,7 +146,7 @@ static enum err note_failure(struct ctx *ctx, struct homeserver *hs,
 	log_info(0, "notices.class_failed", "class=%" PRId64 " failures=%" PRId64 " cause=%.*s",
 		class->class_id, class->failures + 1, STR_ARG(ctx->fault.cause));
 	ctx->fault = (struct fault){0};
-	ctx->deadline_ms = clock_mono_us() / 1000 + LIMIT_MS; /* the old one may be why it failed */
+	ctx->deadline_ms = clock_os_ms() + LIMIT_MS; /* the old one may be why it failed */
 	return store_notice_class_failed(ctx, hs->db, class->class_id,
 		clock_wall_ms(&hs->clock) + backoff_pause_ms(interval_ms, rng_u64(&hs->rng)), reason);
 }
@@ -174,7 +174,7 @@ enum err notice_classes_run(struct ctx *ctx, struct homeserver *hs, bool (*is_st
 	size_t count;
 	TRY(store_notice_class_due(ctx, hs->db, clock_wall_ms(&hs->clock), AT_ONCE, &due, &count));
 	for (size_t i = 0; i < count && !is_stopping(data); i++) {
-		ctx->deadline_ms = clock_mono_us() / 1000 + LIMIT_MS;
+		ctx->deadline_ms = clock_os_ms() + LIMIT_MS;
 		TRY(work_on(ctx, hs, &due[i]));
 	}
 	return ERR_OK;

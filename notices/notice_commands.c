@@ -210,7 +210,7 @@ static enum err put_off(struct ctx *ctx, struct homeserver *hs,
 	log_info(0, "notices.command_failed", "kind=%s late=%d cause=%.*s", err_name(err), is_late,
 		STR_ARG(ctx->fault.cause));
 	ctx->fault = (struct fault){0};
-	ctx->deadline_ms = clock_mono_us() / 1000 + LIMIT_MS;
+	ctx->deadline_ms = clock_os_ms() + LIMIT_MS;
 	if (may_help && !is_late) {
 		return store_notice_commands_later(ctx, hs->db, row, now_ms + RETRY_MS);
 	}
@@ -224,7 +224,7 @@ static enum err put_off(struct ctx *ctx, struct homeserver *hs,
 static enum err take_up(struct ctx *ctx, struct homeserver *hs,
 	const struct notice_command_row *row)
 {
-	ctx->deadline_ms = clock_mono_us() / 1000 + LIMIT_MS;
+	ctx->deadline_ms = clock_os_ms() + LIMIT_MS;
 	enum err err = look_at(ctx, hs, row);
 	if (err == ERR_STORE || err == ERR_SHUTDOWN) {
 		return err; /* nothing can be written down either */

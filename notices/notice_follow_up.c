@@ -190,14 +190,14 @@ static enum err note_failure(struct ctx *ctx, struct homeserver *hs,
 		"notice=%" PRId64 " what=%.*s kind=%s failures=%" PRId64 " cause=%.*s", row->notice_id,
 		STR_ARG(row->kind), err_name(ctx->fault.err), row->failures + 1, STR_ARG(ctx->fault.cause));
 	ctx->fault = (struct fault){0};
-	ctx->deadline_ms = clock_mono_us() / 1000 + DO_LIMIT_MS; /* the old one may be why it failed */
+	ctx->deadline_ms = clock_os_ms() + DO_LIMIT_MS; /* the old one may be why it failed */
 	return store_notice_follow_up_failed(ctx, hs->db, row, next_try_ms, reason);
 }
 
 enum err notice_follow_up_do(struct ctx *ctx, struct homeserver *hs,
 	const struct notice_follow_up_row *row)
 {
-	ctx->deadline_ms = clock_mono_us() / 1000 + DO_LIMIT_MS;
+	ctx->deadline_ms = clock_os_ms() + DO_LIMIT_MS;
 	enum err err = do_it(ctx, hs, row);
 	if (err == ERR_STORE || err == ERR_SHUTDOWN) {
 		return err;

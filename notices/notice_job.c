@@ -194,8 +194,7 @@ static enum err note_failure(struct ctx *ctx, struct homeserver *hs,
 		delivery->notice_id, err_name(ctx->fault.err), delivery->failures + 1,
 		STR_ARG(ctx->fault.cause));
 	ctx->fault = (struct fault){0};
-	ctx->deadline_ms =
-		clock_mono_us() / 1000 + DELIVERY_LIMIT_MS; /* the old one may be why it failed */
+	ctx->deadline_ms = clock_os_ms() + DELIVERY_LIMIT_MS; /* the old one may be why it failed */
 	return store_notice_delivery_failed(ctx, hs->db, delivery,
 		gives_up ? 0 : now_ms + pause_ms(hs, delivery->failures), reason);
 }
@@ -204,7 +203,7 @@ static enum err deliver(struct ctx *ctx, struct homeserver *hs,
 	const struct notice_delivery_row *delivery)
 {
 	struct str event_id;
-	ctx->deadline_ms = clock_mono_us() / 1000 + DELIVERY_LIMIT_MS;
+	ctx->deadline_ms = clock_os_ms() + DELIVERY_LIMIT_MS;
 	enum err err = send(ctx, hs, delivery, &event_id);
 	if (err == ERR_STORE || err == ERR_SHUTDOWN) {
 		return err; /* nothing can be written down either */

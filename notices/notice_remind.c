@@ -151,7 +151,7 @@ static enum err send_message(struct ctx *ctx, struct homeserver *hs,
 		.content = &content,
 		.txn_key = row->txn_key,
 	};
-	ctx->deadline_ms = clock_mono_us() / 1000 + MESSAGE_LIMIT_MS;
+	ctx->deadline_ms = clock_os_ms() + MESSAGE_LIMIT_MS;
 	if (!user_id_parse(row->sender, &words.sender)) {
 		return fail_cause(ctx, ERR_INTERNAL, "the sender of a notice is none");
 	}
@@ -201,14 +201,14 @@ static enum err send_mail(struct ctx *ctx, struct homeserver *hs,
 		.id = notice_mail_id(ctx->arena, row->txn_key),
 		.date_ms = row->asked_at_ms,
 	};
-	ctx->deadline_ms = clock_mono_us() / 1000 + MAIL_LIMIT_MS;
+	ctx->deadline_ms = clock_os_ms() + MAIL_LIMIT_MS;
 	if (!row->is_encrypted) {
 		TRY(notice_in_room(ctx, row, &content));
 	}
 	notice_mail_write(ctx->arena, &content, &mail);
 	TRY(mail_send(ctx, hs->http_client, &mail));
 	metric_add(&sent_as_mail, 1);
-	ctx->deadline_ms = clock_mono_us() / 1000 + MAIL_LIMIT_MS;
+	ctx->deadline_ms = clock_os_ms() + MAIL_LIMIT_MS;
 	return store_notice_remind_sent(ctx, hs->db, row, STR("mail"));
 }
 
@@ -227,7 +227,7 @@ static enum err note_failure(struct ctx *ctx, struct homeserver *hs,
 		"notice=%" PRId64 " kind=%s failures=%" PRId64 " cause=%.*s", row->notice_id,
 		err_name(ctx->fault.err), row->failures + 1, STR_ARG(ctx->fault.cause));
 	ctx->fault = (struct fault){0};
-	ctx->deadline_ms = clock_mono_us() / 1000 + MESSAGE_LIMIT_MS;
+	ctx->deadline_ms = clock_os_ms() + MESSAGE_LIMIT_MS;
 	return store_notice_remind_failed(ctx, hs->db, row,
 		gives_up ? 0 : now_ms + backoff_pause_ms(interval_ms, rng_u64(&hs->rng)), reason);
 }

@@ -235,7 +235,7 @@ enum err notice_sources_run(struct ctx *ctx, struct homeserver *hs, bool (*is_st
 		struct arena *arena CLEANUP(arena_cleanup) = arena_create();
 		struct ctx inner;
 		ctx_init(&inner, arena);
-		inner.deadline_ms = clock_mono_us() / 1000 + LIMIT_MS;
+		inner.deadline_ms = clock_os_ms() + LIMIT_MS;
 		enum err err = run_one(&inner, hs, due[i]);
 		if (err != ERR_OK) {
 			ctx->fault = (struct fault){.err = err,

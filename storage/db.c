@@ -96,7 +96,7 @@ struct fence *db_fence(struct db *db)
 /* Monotonic time after so long, or the request's deadline. */
 static int64_t until(const struct ctx *ctx, int64_t timeout_ms)
 {
-	int64_t deadline_ms = clock_mono_us() / 1000 + timeout_ms;
+	int64_t deadline_ms = clock_os_ms() + timeout_ms;
 	return ctx->deadline_ms != 0 ? MIN_OF(deadline_ms, ctx->deadline_ms) : deadline_ms;
 }
 

@@ -26,11 +26,6 @@ enum {
 	OID_TEXT = 25
 };
 
-static int64_t now_ms(void)
-{
-	return clock_mono_us() / 1000;
-}
-
 void pg_init(struct pg *pg, struct str url, int64_t statement_timeout_ms)
 {
 	*pg = (struct pg){.url = url, .statement_timeout_ms = statement_timeout_ms};
@@ -181,12 +176,12 @@ enum err pg_ensure(struct ctx *ctx, struct pg *pg)
 	if (!is_fenced_off(pg) && is_alive(pg)) {
 		return ERR_OK;
 	}
-	int64_t start_ms = now_ms();
+	int64_t start_ms = clock_os_ms();
 	pg->moves_seen = pg->fence != NULL ? fence_moves(pg->fence) : 0;
 	enum err err = open_newest(ctx, pg);
 	if (err != ERR_OK) {
 		pg_close(pg);
-		if (pg->speaks_for_all && pg->fence != NULL && now_ms() - start_ms >= HANGS_MS) {
+		if (pg->speaks_for_all && pg->fence != NULL && clock_os_ms() - start_ms >= HANGS_MS) {
 			fence_raise(pg->fence);
 		}
 	}
@@ -209,7 +204,7 @@ struct str pg_notification(struct ctx *ctx, struct pg *pg)
 /* Waits until the connection can be read (or, when there is something to send, written), or it is time to look around. */
 static enum err wait_socket(struct ctx *ctx, struct pg *pg, bool wants_write, int64_t deadline_ms)
 {
-	int64_t left_ms = deadline_ms - now_ms();
+	int64_t left_ms = deadline_ms - clock_os_ms();
 	struct pollfd fd = {.fd = PQsocket(pg->conn),
 		.events = (short)(POLLIN | (wants_write ? POLLOUT : 0))};
 	int64_t rest_ms = pg->fence != NULL ? (int64_t)FENCE_LOOK_MS : (int64_t)INT32_MAX;
@@ -283,7 +278,7 @@ enum err pg_fail(struct ctx *ctx, const struct pg *pg, const PGresult *result)
 
 int64_t pg_deadline_ms(const struct ctx *ctx, int64_t timeout_ms)
 {
-	int64_t deadline_ms = now_ms() + timeout_ms;
+	int64_t deadline_ms = clock_os_ms() + timeout_ms;
 	return ctx->deadline_ms != 0 ? MIN_OF(deadline_ms, ctx->deadline_ms) : deadline_ms;
 }
 

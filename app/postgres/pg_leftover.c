@@ -122,12 +122,12 @@ enum err pg_leftover_clear(struct ctx *ctx, const char *folder, struct signals *
 		return ERR_OK;
 	}
 	(void)!pg_pid_file_read(ctx, folder, &file);
-	int64_t start_ms = clock_mono_us() / 1000;
+	int64_t start_ms = clock_os_ms();
 	int stage = 0;
 	for (;;) {
 		struct arena *arena CLEANUP(arena_cleanup) = arena_create();
 		pid_list processes = processes_in(arena, folder);
-		int64_t waited_ms = clock_mono_us() / 1000 - start_ms;
+		int64_t waited_ms = clock_os_ms() - start_ms;
 		if (processes.n == 0) {
 			remove_stale(arena, folder);
 			log_info(0, "postgres.leftover_cleared", "waited_ms=%lld", (long long)waited_ms);

@@ -52,11 +52,6 @@ struct pg_postmaster {
 	int64_t pause_ms;
 };
 
-static int64_t now_ms(void)
-{
-	return clock_mono_us() / 1000;
-}
-
 /* A value inside single quotes of a libpq connection string. */
 static struct str url_for(struct arena *arena, struct str socket_folder)
 {
@@ -189,7 +184,7 @@ static bool launch(struct pg_postmaster *postmaster)
 		.death_signal = SIGINT,
 	});
 	postmaster->pid = MAX_OF(pid, 0);
-	postmaster->started_ms = now_ms();
+	postmaster->started_ms = clock_os_ms();
 	return pid > 0;
 }
 
@@ -310,11 +305,11 @@ enum err pg_postmaster_start(struct ctx *ctx, const struct pg_postmaster_config 
 		err = start_until_ready(ctx, postmaster);
 	}
 	if (err != ERR_OK) {
-		pg_postmaster_stop(postmaster, now_ms());
+		pg_postmaster_stop(postmaster, clock_os_ms());
 		return err;
 	}
 	log_info(0, "postgres.started", "version=%d pid=%d ms=%lld", config->programs.major,
-		(int)postmaster->pid, (long long)(now_ms() - postmaster->started_ms));
+		(int)postmaster->pid, (long long)(clock_os_ms() - postmaster->started_ms));
 	*out = postmaster;
 	return ERR_OK;
 }
@@ -326,11 +321,11 @@ struct str pg_postmaster_url(const struct pg_postmaster *postmaster)
 
 static void note_end(struct pg_postmaster *postmaster)
 {
-	int64_t ran_ms = now_ms() - postmaster->started_ms;
+	int64_t ran_ms = clock_os_ms() - postmaster->started_ms;
 	postmaster->pause_ms = ran_ms > STEADY_MS
 		? RESTART_PAUSE_MS
 		: MIN_OF(postmaster->pause_ms * 2, (int64_t)RESTART_PAUSE_MAX_MS);
-	postmaster->restart_at_ms = now_ms() + postmaster->pause_ms;
+	postmaster->restart_at_ms = clock_os_ms() + postmaster->pause_ms;
 	log_error(0, "postgres.ended", "ran_ms=%lld restart_in_ms=%lld log=%s", (long long)ran_ms,
 		(long long)postmaster->pause_ms, postmaster->config.log_path);
 }
@@ -346,7 +341,7 @@ static void start_again(struct pg_postmaster *postmaster)
 		log_warn(0, "postgres.restarted", "pid=%d", (int)postmaster->pid);
 	}
 	if (postmaster->pid == 0) {
-		postmaster->restart_at_ms = now_ms() + RESTART_PAUSE_MAX_MS;
+		postmaster->restart_at_ms = clock_os_ms() + RESTART_PAUSE_MAX_MS;
 	}
 }
 
@@ -359,10 +354,11 @@ int64_t pg_postmaster_tend(struct pg_postmaster *postmaster)
 	if (was_running) {
 		note_end(postmaster);
 	}
-	if (now_ms() >= postmaster->restart_at_ms) {
+	if (clock_os_ms() >= postmaster->restart_at_ms) {
 		start_again(postmaster);
 	}
-	return postmaster->pid != 0 ? -1 : MAX_OF(postmaster->restart_at_ms - now_ms(), (int64_t)1);
+	return postmaster->pid != 0 ? -1
+								: MAX_OF(postmaster->restart_at_ms - clock_os_ms(), (int64_t)1);
 }
 
 void pg_postmaster_stop(struct pg_postmaster *postmaster, int64_t deadline_mono_ms)
@@ -375,7 +371,7 @@ void pg_postmaster_stop(struct pg_postmaster *postmaster, int64_t deadline_mono_
 	}
 	bool is_pressed = false;
 	while (!has_ended(postmaster)) {
-		if (!is_pressed && now_ms() >= deadline_mono_ms) {
+		if (!is_pressed && clock_os_ms() >= deadline_mono_ms) {
 			(void)kill(postmaster->pid, SIGQUIT);
 			is_pressed = true;
 		}

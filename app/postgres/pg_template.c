@@ -104,7 +104,7 @@ static enum err fill_cluster(struct ctx *ctx, const struct pg_template_config *c
 		},
 		&postmaster));
 	enum err err = config->prepare(ctx, pg_postmaster_url(postmaster));
-	pg_postmaster_stop(postmaster, clock_mono_us() / 1000 + STOP_MS);
+	pg_postmaster_stop(postmaster, clock_os_ms() + STOP_MS);
 	return err;
 }
 

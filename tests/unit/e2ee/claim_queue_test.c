@@ -112,7 +112,7 @@ static void *call(void *data)
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
 	struct ctx ctx;
 	ctx_init(&ctx, arena);
-	ctx.deadline_ms = caller->time_ms > 0 ? clock_mono_us() / 1000 + caller->time_ms : 0;
+	ctx.deadline_ms = caller->time_ms > 0 ? clock_os_ms() + caller->time_ms : 0;
 	struct str user_id = str_dup(arena, caller->user_id);
 	struct str *users = ARENA_NEW_ARRAY(arena, struct str, caller->count);
 	struct str *devices = ARENA_NEW_ARRAY(arena, struct str, caller->count);

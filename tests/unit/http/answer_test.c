@@ -16,7 +16,7 @@ static struct http_server *server;
 static enum err wait_shortly(struct call *call)
 {
 	if (!call_is_resumed(call)) {
-		park_unref(call_park(call, clock_mono_us() / 1000));
+		park_unref(call_park(call, clock_os_ms()));
 		return ERR_OK;
 	}
 	return reply_empty(call);

@@ -146,9 +146,8 @@ static int status_of_post(struct http_server *server, const char *headers, size_
 static void await_held(size_t bytes)
 {
 	struct pollfd nothing = {.fd = -1};
-	int64_t deadline_ms = clock_mono_us() / 1000 + CLIENT_TIMEOUT_MS;
-	while (metric_now("belfry_http_body_bytes") < (int64_t)bytes &&
-		clock_mono_us() / 1000 < deadline_ms) {
+	int64_t deadline_ms = clock_os_ms() + CLIENT_TIMEOUT_MS;
+	while (metric_now("belfry_http_body_bytes") < (int64_t)bytes && clock_os_ms() < deadline_ms) {
 		(void)poll(&nothing, 1, 2);
 	}
 	assert_true(metric_now("belfry_http_body_bytes") >= (int64_t)bytes);

@@ -50,7 +50,7 @@ static enum err wait_once(struct call *call)
 	if (call_query(call, "worker").p != NULL) {
 		TRY(ctx_may_wait(&call->ctx));
 	}
-	struct park *park = call_park(call, clock_mono_us() / 1000 + 100000);
+	struct park *park = call_park(call, clock_os_ms() + 100000);
 	lock_take(&lock);
 	parks[park_count++] = park;
 	lock_give(&lock);

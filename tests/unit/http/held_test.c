@@ -45,7 +45,7 @@ static enum err answer(struct call *call)
 
 static void park_it(struct call *call)
 {
-	struct park *park = call_park(call, clock_mono_us() / 1000 + 100000);
+	struct park *park = call_park(call, clock_os_ms() + 100000);
 	lock_take(&service.lock);
 	service.parks[service.n++] = park;
 	lock_give(&service.lock);
@@ -132,7 +132,7 @@ static enum err wait_restlessly(struct call *call)
 	if ((*left)-- == 0 || call_is_stopping(call)) {
 		return answer(call);
 	}
-	struct park *park = call_park(call, clock_mono_us() / 1000 + 100000);
+	struct park *park = call_park(call, clock_os_ms() + 100000);
 	lock_take(&service.lock);
 	bool has_place = service.n < MANY;
 	if (has_place) {
@@ -684,8 +684,8 @@ static void files__of_held_connections__all_closed(void **state)
 		await_metric("belfry_http_connections", 0);
 	}
 	struct pollfd nothing = {.fd = -1};
-	int64_t deadline_ms = clock_mono_us() / 1000 + CLIENT_TIMEOUT_MS;
-	while (count_files() != before && clock_mono_us() / 1000 < deadline_ms) {
+	int64_t deadline_ms = clock_os_ms() + CLIENT_TIMEOUT_MS;
+	while (count_files() != before && clock_os_ms() < deadline_ms) {
 		(void)poll(&nothing, 1, 2); /* the last is closed after it is counted out */
 	}
 	assert_int_equal(count_files(), before);

@@ -64,7 +64,7 @@ static enum err wait_and_echo(struct call *call)
 	}
 	if (*rounds < 3 && !call_is_stopping(call)) {
 		(*rounds)++;
-		put_in_slot(call_park(call, clock_mono_us() / 1000 + 5));
+		put_in_slot(call_park(call, clock_os_ms() + 5));
 		return ERR_OK;
 	}
 	struct json_out *out = reply_json(call, 200);

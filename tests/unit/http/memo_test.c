@@ -16,11 +16,6 @@ static struct service service;
 static struct arena *arena;
 static struct http_server *server;
 
-static int64_t now_ms(void)
-{
-	return clock_mono_us() / 1000;
-}
-
 static void give_out(struct memo_wait *wait)
 {
 	lock_take(&service.lock);
@@ -54,7 +49,7 @@ static int64_t *deadline_of(struct call *call, int64_t wait_ms)
 {
 	int64_t *deadline_ms = MEMO_FIND(&call->ctx, STR("deadline"), int64_t);
 	if (*deadline_ms == 0) {
-		*deadline_ms = now_ms() + wait_ms;
+		*deadline_ms = clock_os_ms() + wait_ms;
 	}
 	return deadline_ms;
 }

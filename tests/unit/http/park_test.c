@@ -22,11 +22,6 @@ static struct service service;
 static struct arena *arena;
 static struct http_server *server;
 
-static int64_t now_ms(void)
-{
-	return clock_mono_us() / 1000;
-}
-
 static void remember(struct park *park)
 {
 	lock_take(&service.lock);
@@ -58,7 +53,7 @@ static enum err wait_once(struct call *call)
 	}
 	int64_t wait_ms = 0;
 	TRY(call_query_int(call, "ms", 0, 100000, 100000, &wait_ms));
-	remember(call_park(call, now_ms() + wait_ms));
+	remember(call_park(call, clock_os_ms() + wait_ms));
 	return ERR_OK;
 }
 
@@ -85,7 +80,7 @@ static enum err wait_thrice(struct call *call)
 	if (arena_used_bytes(kept) >= 48) { /* three times 16 bytes */
 		return answer(call, "thrice");
 	}
-	remember(call_park(call, now_ms() + 100000));
+	remember(call_park(call, clock_os_ms() + 100000));
 	return ERR_OK;
 }
 
@@ -95,7 +90,7 @@ static enum err wake_too_early(struct call *call)
 	if (call_is_resumed(call)) {
 		return answer(call, "early");
 	}
-	struct park *park = call_park(call, now_ms() + 100000);
+	struct park *park = call_park(call, clock_os_ms() + 100000);
 	park_wake(park);
 	park_wake(park);
 	park_unref(park);
@@ -105,13 +100,13 @@ static enum err wake_too_early(struct call *call)
 /* Parks, and answers all the same: the wake-up that follows does nothing. */
 static enum err park_and_answer(struct call *call)
 {
-	remember(call_park(call, now_ms() + 100000));
+	remember(call_park(call, clock_os_ms() + 100000));
 	return answer(call, "at once");
 }
 
 static enum err park_and_fail(struct call *call)
 {
-	remember(call_park(call, now_ms() + 100000));
+	remember(call_park(call, clock_os_ms() + 100000));
 	return fail(&call->ctx, ERR_MISSING, "M_NOT_FOUND", "Gone");
 }
 
@@ -343,7 +338,7 @@ static void stop__while_parked__all_answer_with_stopping_true(void **state)
 	}
 	assert_true(gate_wait(&service.parked, (int)COUNT_OF(fds)));
 	bool ended = false;
-	int64_t began_ms = now_ms();
+	int64_t began_ms = clock_os_ms();
 	pthread_t thread = thread_start("stopper", stop_server, &ended);
 	for (size_t i = 0; i < COUNT_OF(fds); i++) {
 		struct client_reply reply = client_read(fds[i], arena);
@@ -354,7 +349,7 @@ static void stop__while_parked__all_answer_with_stopping_true(void **state)
 	}
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	assert_true(ended);
-	assert_true(now_ms() - began_ms < 10000);
+	assert_true(clock_os_ms() - began_ms < 10000);
 	http_server_destroy(server);
 	server = NULL;
 }

@@ -483,11 +483,11 @@ static void evaluate__hostile_patterns__bounded_time(void **state)
 	const struct push_facts facts = {.event = sample_event(arena, "11", json)};
 	struct str name = str_from(body, BODY / 2);
 	struct str odd_name = str_printf(arena, "%.*sb", STR_ARG(name));
-	int64_t start_ms = clock_mono_us() / 1000;
+	int64_t start_ms = clock_os_ms();
 	assert_null(push_eval(arena, &set, &facts, sample_user("@me:hs"), odd_name).rule);
 	assert_null(push_eval(arena, &set, &facts, sample_user("@me:hs"), name).rule);
 	/* A backtracking matcher would need years. */
-	assert_true(clock_mono_us() / 1000 - start_ms < 2000);
+	assert_true(clock_os_ms() - start_ms < 2000);
 }
 
 int main(void)
