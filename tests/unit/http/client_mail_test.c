@@ -1,6 +1,6 @@
 /*
  * Mails against a relay that is a thread of the test: what it hears, and what becomes of its refusals. TLS, log-in and real
- * parsing: tests/http/test_push_mail.py.
+ * parsing: tests/http/test_email_pushers.py.
  */
 #include "loopback.h"
 

@@ -1,6 +1,6 @@
 /*
  * Mails as text: nothing in a subject, name or body becomes a header of its own; what a reader decodes is what was meant.
- * How Python's parser of mails reads them stands in tests/http/test_mail.py.
+ * How Python's parser of mails reads them stands in tests/http/test_email.py.
  */
 #include <setjmp.h>
 #include <stdarg.h>
