@@ -57,6 +57,12 @@ def test_home_page__opened_in_a_browser__says_what_this_is(make_server):
     server.anonymous().post("/_matrix", token=False).expect(404, "M_UNRECOGNIZED")
 
 
+def test_home_page__no_public_address__the_page_itself_is_named_and_not_the_servers_name(make_server):
+    page = make_server(server_name="school.example").start().anonymous().http.raw("GET", "/").raw.decode()
+    assert "本頁在瀏覽器網址列的網址" in page and "of this page" in page
+    assert page.count("school.example") == 1, "a client that was given it would ask another address"
+
+
 def test_versions__asked_without_token__lists_spec_versions(nobody):
     versions = nobody.get("/_matrix/client/versions", token=False).ok()["versions"]
     assert versions and all(isinstance(item, str) for item in versions)
