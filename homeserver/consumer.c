@@ -88,11 +88,6 @@ static void set_metrics(struct consumer *consumer, size_t place)
 	consumer->failed = &failures[place];
 }
 
-static int64_t now_ms(void)
-{
-	return clock_mono_us() / 1000;
-}
-
 /* --- which one, and when ---------------------------------------------------------------------------------- */
 
 static bool is_due_locked(const struct consumers *consumers, const struct consumer *consumer,
@@ -104,7 +99,7 @@ static bool is_due_locked(const struct consumers *consumers, const struct consum
 
 static struct consumer *find_due_locked(struct consumers *consumers)
 {
-	int64_t at_ms = now_ms();
+	int64_t at_ms = clock_os_ms();
 	for (size_t i = 0; i < consumers->n; i++) {
 		if (is_due_locked(consumers, &consumers->list[i], at_ms)) {
 			return &consumers->list[i];
@@ -116,7 +111,7 @@ static struct consumer *find_due_locked(struct consumers *consumers)
 /* When a consumer's pause ends next; INT64_MAX when none is in one. */
 static int64_t next_due_locked(const struct consumers *consumers)
 {
-	int64_t at_ms = now_ms();
+	int64_t at_ms = clock_os_ms();
 	int64_t next_ms = INT64_MAX;
 	for (size_t i = 0; i < consumers->n; i++) {
 		const struct consumer *consumer = &consumers->list[i];
@@ -235,7 +230,7 @@ static void enter(struct consumers *consumers, struct consumer *consumer,
 	consumer->position = consumer->is_ours ? outcome->position : 0;
 	consumer->failures = outcome->err == ERR_OK ? 0 : consumer->failures + 1;
 	bool skips_pause = consumer->is_urgent && outcome->err == ERR_OK && outcome->is_ours;
-	consumer->due_ms = skips_pause ? 0 : now_ms() + outcome->pause_ms;
+	consumer->due_ms = skips_pause ? 0 : clock_os_ms() + outcome->pause_ms;
 	if (consumer->is_ours) {
 		metric_set(consumer->lag, consumers->newest - consumer->position);
 	}
@@ -251,7 +246,7 @@ static void *run(void *data)
 	while ((consumer = pick(consumers, &up_to)) != NULL) {
 		struct ctx ctx;
 		ctx_init(&ctx, arena);
-		ctx.deadline_ms = now_ms() + ROUND_LIMIT_MS;
+		ctx.deadline_ms = clock_os_ms() + ROUND_LIMIT_MS;
 		struct outcome outcome = {0};
 		outcome.err = run_round(&ctx, consumers, consumer, up_to, &outcome);
 		if (outcome.err != ERR_OK) {
@@ -341,7 +336,7 @@ static bool await_elsewhere(struct consumers *consumers, const struct consumer *
 	int64_t pause_ms = LOOK_FIRST_MS;
 	int64_t reached = 0;
 	while (store_consumer_position(&ctx, consumers->hs->db, name, first, &reached) == ERR_OK &&
-		reached < position && now_ms() + pause_ms < deadline_mono_ms) {
+		reached < position && clock_os_ms() + pause_ms < deadline_mono_ms) {
 		const struct timespec pause = {.tv_nsec = pause_ms * 1000000L};
 		(void)nanosleep(&pause, NULL);
 		pause_ms = MIN_OF(pause_ms * 2, (int64_t)LOOK_MAX_MS);

@@ -108,7 +108,7 @@ static enum err wait_for_turn(struct call *call, struct str key)
 {
 	struct call_state *state = call->state;
 	struct request *request = state->request;
-	int64_t now_ms = clock_mono_us() / 1000;
+	int64_t now_ms = clock_os_ms();
 	bool has_waited = request->turn_until_ms != 0;
 	if (!has_waited || now_ms < request->turn_until_ms) {
 		request->turn_tag = at_once_tag(call->route->rate, key);

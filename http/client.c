@@ -55,11 +55,6 @@ struct http_client {
 	int64_t sweep_ms;
 };
 
-static int64_t now_ms(void)
-{
-	return clock_mono_us() / 1000;
-}
-
 const struct http_client_config *client_config(const struct http_client *client)
 {
 	return &client->config;
@@ -98,7 +93,7 @@ int64_t client_time_left_ms(const struct ctx *ctx, int64_t timeout_ms)
 {
 	int64_t left_ms = timeout_ms;
 	if (ctx->deadline_ms != 0) {
-		left_ms = MIN_OF(left_ms, ctx->deadline_ms - now_ms());
+		left_ms = MIN_OF(left_ms, ctx->deadline_ms - clock_os_ms());
 	}
 	return MAX_OF(left_ms, (int64_t)1);
 }
@@ -309,7 +304,7 @@ static void take_finished(struct http_client *client)
 
 static void sweep(struct http_client *client)
 {
-	int64_t now = now_ms();
+	int64_t now = clock_os_ms();
 	if (now < client->sweep_ms) {
 		return;
 	}
@@ -333,7 +328,7 @@ static int sleep_ms(const struct http_client *client)
 	if (until_ms == INT64_MAX) {
 		return -1;
 	}
-	return (int)MIN_OF(MAX_OF(until_ms - now_ms(), (int64_t)0), (int64_t)SWEEP_MS);
+	return (int)MIN_OF(MAX_OF(until_ms - clock_os_ms(), (int64_t)0), (int64_t)SWEEP_MS);
 }
 
 static void handle_event(struct http_client *client, const struct epoll_event *event)
@@ -354,7 +349,7 @@ static void handle_event(struct http_client *client, const struct epoll_event *e
 
 static void run_timer(struct http_client *client)
 {
-	if (client->timer_ms >= 0 && client->timer_ms <= now_ms()) {
+	if (client->timer_ms >= 0 && client->timer_ms <= clock_os_ms()) {
 		client->timer_ms = -1;
 		int running = 0;
 		(void)curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
@@ -407,7 +402,7 @@ static int on_timer(CURLM *multi, long timeout_ms, void *data)
 {
 	(void)multi;
 	struct http_client *client = data;
-	client->timer_ms = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
+	client->timer_ms = timeout_ms < 0 ? -1 : clock_os_ms() + timeout_ms;
 	return 0;
 }
 

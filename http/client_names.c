@@ -150,7 +150,7 @@ void names_look_up(struct transfer *transfer)
 
 bool names_take(struct transfer *transfer, const struct name_look_up *found)
 {
-	int64_t left_ms = transfer->deadline_ms - clock_mono_us() / 1000;
+	int64_t left_ms = transfer->deadline_ms - clock_os_ms();
 	if (found->entry == NULL || left_ms <= 0) {
 		return false;
 	}

@@ -286,7 +286,7 @@ static enum err run_on_worker(struct call *call, enum err err)
 		return ERR_OK; /* parked before its handler: comes again as if for the first time */
 	}
 	TRY(err);
-	if (call->ctx.deadline_ms < clock_mono_us() / 1000) {
+	if (call->ctx.deadline_ms < clock_os_ms()) {
 		return fail(&call->ctx, ERR_TIMEOUT, NULL, "The server is too busy; try again soon");
 	}
 	return call->route->handler(call);

@@ -142,7 +142,7 @@ static void run_job(struct lane *lane, struct lane_job *job)
 {
 	metric_add(&lane->metrics->waiting, -1);
 	metric_add(&lane->metrics->busy, 1);
-	metric_observe_us(&lane->metrics->wait, (clock_mono_us() / 1000 - job->queued_ms) * 1000);
+	metric_observe_us(&lane->metrics->wait, (clock_os_ms() - job->queued_ms) * 1000);
 	lane->deps.run(lane->deps.self, job);
 }
 
@@ -203,7 +203,7 @@ bool lane_push(struct lane *lane, struct lane_job *job, bool is_admitted)
 {
 	struct lane_metrics *metrics = lane->metrics;
 	job->next = NULL;
-	job->queued_ms = clock_mono_us() / 1000;
+	job->queued_ms = clock_os_ms();
 	lock_take(&lane->lock);
 	bool is_taken = !lane->is_closed && (is_admitted || lane->queued < lane->deps.queue_limit);
 	struct worker *worker = is_taken ? hand_over_locked(lane, job) : NULL;
@@ -264,7 +264,7 @@ void lane_refresh_metrics(struct lane *lane)
 	int64_t age_ms = 0;
 	lock_take(&lane->lock);
 	if (lane->first != NULL) {
-		age_ms = clock_mono_us() / 1000 - lane->first->queued_ms;
+		age_ms = clock_os_ms() - lane->first->queued_ms;
 	}
 	lock_give(&lane->lock);
 	metric_set(&lane->metrics->oldest, age_ms);

@@ -41,11 +41,6 @@ struct listener {
 	_Atomic size_t *open;   /* its connections */
 };
 
-static int64_t now_ms(void)
-{
-	return clock_mono_us() / 1000;
-}
-
 /* --- connections -------------------------------------------------------------------------------------- */
 
 /*
@@ -101,7 +96,7 @@ static void begin_conn(struct io_loop *loop, const struct sockaddr *peer, int fd
 static void tell_full(struct http_server *server, int error)
 {
 	int64_t told_ms = atomic_load(&server->full_told_ms);
-	int64_t now = now_ms();
+	int64_t now = clock_os_ms();
 	char text[LOG_TEXT_BYTES];
 	if ((told_ms != 0 && now - told_ms < FULL_TOLD_EACH_MS) ||
 		!atomic_compare_exchange_strong(&server->full_told_ms, &told_ms, now)) {
@@ -182,7 +177,7 @@ static void set_body_deadline(struct request *request, size_t received_bytes)
 {
 	const struct http_config *config = &request->server->config;
 	int64_t size_ms = (int64_t)(received_bytes / config->send_bytes_per_s) * 1000;
-	int64_t begun_ms = MIN_OF(request->body_begun_ms + size_ms, now_ms());
+	int64_t begun_ms = MIN_OF(request->body_begun_ms + size_ms, clock_os_ms());
 	conn_set_deadline(request->conn, begun_ms + config->body_timeout_ms);
 }
 
@@ -199,7 +194,7 @@ static enum MHD_Result send_early(struct request *request)
 static enum MHD_Result begin_stream(struct request *request)
 {
 	request->phase = REQUEST_BODY;
-	request->body_begun_ms = now_ms();
+	request->body_begun_ms = clock_os_ms();
 	set_body_deadline(request, 0);
 	if (request->answer.status == 0) {
 		request_open_body(request);
@@ -216,7 +211,7 @@ static enum MHD_Result begin_body(const struct listener *listener, struct reques
 	request_read_head(request, method);
 	request_route(request, listener->deps.router);
 	request->phase = REQUEST_BODY;
-	request->body_begun_ms = now_ms();
+	request->body_begun_ms = clock_os_ms();
 	set_body_deadline(request, 0);
 	if (request->close_after) {
 		return send_early(request);

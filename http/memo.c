@@ -176,7 +176,7 @@ enum err memo_park(struct ctx *ctx, struct memo_wait *wait, int64_t deadline_ms)
 	if (call_is_stopping(call)) {
 		return fail(ctx, ERR_SHUTDOWN, NULL, "The server is stopping; try again soon");
 	}
-	if (clock_mono_us() / 1000 >= deadline_ms) {
+	if (clock_os_ms() >= deadline_ms) {
 		return ERR_TIMEOUT;
 	}
 	struct park *park = call_park(call, deadline_ms);

@@ -37,7 +37,7 @@ static struct kept_answer *start(struct ctx *ctx, struct http_client *client,
 	struct memo_wait *wait = memo_wait_create(ctx->memo);
 	struct kept_answer *kept = ARENA_NEW(memo_wait_arena(wait), struct kept_answer);
 	kept->wait = wait;
-	kept->deadline_ms = clock_mono_us() / 1000 + within.timeout_ms + LATE_MS;
+	kept->deadline_ms = clock_os_ms() + within.timeout_ms + LATE_MS;
 	http_client_start(client, &within, on_end, kept);
 	return kept;
 }

@@ -46,11 +46,6 @@ static struct metric parked_gauge =
 static struct metric woken_counter =
 	METRIC_COUNTER("belfry_http_parks_woken_total", "Parked requests woken, deadlines included");
 
-static int64_t now_ms(void)
-{
-	return clock_mono_us() / 1000;
-}
-
 static void heap_put(struct park_set *set, struct park *park, size_t at)
 {
 	set->heap[at] = park;
@@ -265,7 +260,7 @@ static bool wait_for_next(struct park_set *set)
 		if (set->n > 0) {
 			until_ms = MIN_OF(until_ms, set->heap[0]->deadline_ms);
 		}
-		in_time = until_ms > now_ms() && cond_wait_until(&set->changed, &set->lock, until_ms);
+		in_time = until_ms > clock_os_ms() && cond_wait_until(&set->changed, &set->lock, until_ms);
 	}
 	return !set->is_ending;
 }
@@ -274,7 +269,7 @@ static void *timer_run(void *data)
 {
 	struct park_set *set = data;
 	while (wait_for_next(set)) {
-		int64_t now = now_ms();
+		int64_t now = clock_os_ms();
 		wake_due(set, now);
 		if (now >= set->next_tick_ms) {
 			set->deps.tick(set->deps.self, now);
@@ -288,7 +283,7 @@ struct park_set *park_set_create(const struct park_deps *deps)
 {
 	struct park_set *set = mem_alloc(sizeof(*set));
 	set->deps = *deps;
-	set->next_tick_ms = now_ms() + deps->tick_ms;
+	set->next_tick_ms = clock_os_ms() + deps->tick_ms;
 	lock_init(&set->lock, RANK_PARK);
 	cond_init(&set->changed);
 	set->thread = thread_start("http-timer", timer_run, set);

@@ -43,11 +43,6 @@ static struct metric bodies_gauge =
 static struct metric answers_gauge = METRIC_GAUGE("belfry_http_answer_bytes",
 	"Memory of answers until they are sent, but small ones");
 
-static int64_t now_ms(void)
-{
-	return clock_mono_us() / 1000;
-}
-
 /* --- configuration ------------------------------------------------------------------------------------ */
 
 static void default_size(size_t *value, size_t otherwise)
@@ -351,7 +346,7 @@ int64_t server_head_deadline(const struct http_server *server)
 static bool wait_for_zero(const _Atomic int64_t *counter, int64_t deadline_ms)
 {
 	const struct timespec pause = {.tv_nsec = 1000000};
-	while (atomic_load(counter) > 0 && now_ms() < deadline_ms) {
+	while (atomic_load(counter) > 0 && clock_os_ms() < deadline_ms) {
 		(void)nanosleep(&pause, NULL);
 	}
 	return atomic_load(counter) <= 0;
@@ -391,7 +386,7 @@ bool http_server_stop(struct http_server *server)
 	if (!server->is_started) {
 		return true;
 	}
-	int64_t deadline_ms = now_ms() + server->config.stop_timeout_ms;
+	int64_t deadline_ms = clock_os_ms() + server->config.stop_timeout_ms;
 	atomic_store(&server->is_stopping, true);
 	for (size_t i = 0; i < server->config.listen_count; i++) {
 		listener_close(server->listeners[i]);
@@ -399,10 +394,10 @@ bool http_server_stop(struct http_server *server)
 	park_set_wake_all(server->parks);
 	bool drained = wait_for_zero(&server->under_way, deadline_ms);
 	abandon_lanes(server);
-	bool resumed = wait_for_zero(&server->suspended, now_ms() + RESUMING_MS);
+	bool resumed = wait_for_zero(&server->suspended, clock_os_ms() + RESUMING_MS);
 	invariant(resumed); /* libmicrohttpd would end the process, less clearly */
 	if (!drained) {
-		deadline_ms = now_ms() + LAST_SENDING_MS;
+		deadline_ms = clock_os_ms() + LAST_SENDING_MS;
 		(void)wait_for_zero(&server->under_way, deadline_ms);
 	}
 	for (size_t i = 0; i < server->config.listen_count; i++) {
@@ -410,7 +405,7 @@ bool http_server_stop(struct http_server *server)
 		server->listeners[i] = NULL;
 	}
 	bool ended = true;
-	deadline_ms = now_ms() + LAST_WORKING_MS;
+	deadline_ms = clock_os_ms() + LAST_WORKING_MS;
 	for (size_t i = 0; i < LANE_COUNT; i++) {
 		struct lane *lane = server->lanes[i];
 		ended = (lane == NULL || lane_wait_ended(lane, deadline_ms)) && ended;

@@ -412,8 +412,8 @@ enum err write_outcome(struct ctx *ctx, struct pg *pg, struct write_marks *marks
 static enum err ask_outcome(struct ctx *ctx, struct pg *pg, struct write_marks *marks,
 	bool *out_committed)
 {
-	int64_t deadline_ms = clock_mono_us() / 1000 + OUTCOME_WAIT_MS;
-	while (clock_mono_us() / 1000 < deadline_ms) {
+	int64_t deadline_ms = clock_os_ms() + OUTCOME_WAIT_MS;
+	while (clock_os_ms() < deadline_ms) {
 		if (write_outcome(ctx, pg, marks, out_committed) == ERR_OK) {
 			return ERR_OK;
 		}
@@ -469,7 +469,7 @@ enum err write_group(struct ctx *ctx, struct pg *pg, struct write_marks *marks,
 	group.before = marks->has_head ? before : -1;
 	TRY(pg_ensure(ctx, pg));
 	TRY(prepare_all(ctx, pg, &group));
-	group.deadline_ms = clock_mono_us() / 1000 + GROUP_TIMEOUT_MS;
+	group.deadline_ms = clock_os_ms() + GROUP_TIMEOUT_MS;
 	enum err err = run_group(ctx, pg, &group, marks, &commit_sent);
 	out->before = group.before;
 	out->position = group.before + group.positions;

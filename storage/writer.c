@@ -170,7 +170,7 @@ int64_t writer_position(const struct writer *writer)
 enum err writer_await(struct ctx *ctx, struct writer *writer, int64_t position)
 {
 	TRY(ctx_may_wait(ctx));
-	int64_t until_ms = clock_mono_us() / 1000 + AWAIT_MS;
+	int64_t until_ms = clock_os_ms() + AWAIT_MS;
 	bool in_time = true;
 	LOCK_SCOPE(&writer->lock);
 	writer->awaiting++;
@@ -271,10 +271,10 @@ static enum err commit_once(struct writer *writer, struct ctx *ctx, struct write
 static enum err commit_together(struct writer *writer, struct ctx *ctx, struct write *const *writes,
 	size_t count, bool *out_doubtful)
 {
-	int64_t give_up_ms = clock_mono_us() / 1000 + RETRY_FOR_MS;
+	int64_t give_up_ms = clock_os_ms() + RETRY_FOR_MS;
 	for (;;) {
 		enum err err = commit_once(writer, ctx, writes, count, out_doubtful);
-		if (err != ERR_STORE || *out_doubtful || clock_mono_us() / 1000 >= give_up_ms) {
+		if (err != ERR_STORE || *out_doubtful || clock_os_ms() >= give_up_ms) {
 			return err;
 		}
 		pause_ms(RETRY_PAUSE_MS);
@@ -398,7 +398,7 @@ static enum err ask_whether_there(struct writer *writer, struct ctx *ctx)
 	}
 	writer->is_quiet = false;
 	struct ctx question = *ctx;
-	question.deadline_ms = clock_mono_us() / 1000 + ANSWER_MS;
+	question.deadline_ms = clock_os_ms() + ANSWER_MS;
 	enum err err = pg_run(&question, &writer->pg, STMT_SERVER_ANSWER, DB_NO_ARGS, &result);
 	PQclear(result);
 	return err == ERR_OK ? ERR_OK : writer_listen(writer, ctx);
@@ -510,9 +510,9 @@ struct writer *writer_create(const struct writer_config *config)
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
 	struct ctx ctx;
 	ctx_init(&ctx, arena);
-	int64_t give_up_ms = clock_mono_us() / 1000 + START_WAIT_MS;
+	int64_t give_up_ms = clock_os_ms() + START_WAIT_MS;
 	while (read_position(writer, &ctx) != ERR_OK) {
-		if (clock_mono_us() / 1000 >= give_up_ms) {
+		if (clock_os_ms() >= give_up_ms) {
 			log_error(0, "db.unreachable", "cause=%.*s", STR_ARG(ctx.fault.cause));
 			writer_free(writer);
 			return NULL;

@@ -63,7 +63,7 @@ static void drop_peers(struct writer *writer, int64_t position, int64_t said, in
 /* The oldest has waited long enough: it goes on without those who have not heard of it. */
 void writer_lose_patience(struct writer *writer)
 {
-	int64_t now_ms = clock_mono_us() / 1000;
+	int64_t now_ms = clock_os_ms();
 	while (writer->unheard != NULL && now_ms >= writer->unheard->patience_until_ms) {
 		drop_peers(writer, writer->unheard->group_position, 0, now_ms);
 	}
@@ -83,7 +83,7 @@ void writer_finish_heard(struct writer *writer, struct write *write, int64_t pos
 		return;
 	}
 	write->group_position = position;
-	write->patience_until_ms = clock_mono_us() / 1000 + writer_patience(writer);
+	write->patience_until_ms = clock_os_ms() + writer_patience(writer);
 	write->next = NULL;
 	if (writer->unheard == NULL) {
 		writer->unheard = write;
@@ -110,7 +110,7 @@ int writer_patience_ms(const struct writer *writer)
 	if (until_ms == INT64_MAX) {
 		return -1;
 	}
-	return (int)MAX_OF(until_ms - clock_mono_us() / 1000, (int64_t)0);
+	return (int)MAX_OF(until_ms - clock_os_ms(), (int64_t)0);
 }
 
 /* --- saying ---------------------------------------------------------------------------------------------------- */

@@ -134,7 +134,7 @@ static void note_said(struct writer *writer, struct tell *tell)
 		free_tell(tell);
 		return;
 	}
-	tell->patience_until_ms = clock_mono_us() / 1000 + writer_patience(writer);
+	tell->patience_until_ms = clock_os_ms() + writer_patience(writer);
 	*(writer->untold == NULL ? &writer->untold : &writer->untold_last->next) = tell;
 	writer->untold_last = tell;
 }
