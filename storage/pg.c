@@ -253,9 +253,9 @@ enum err pg_result(struct ctx *ctx, struct pg *pg, int64_t deadline_mono_ms, PGr
 /* SQLSTATE → kind. */
 static enum err kind_of(struct str state)
 {
-	if (str_starts_with(state, STR("23")) || str_starts_with(state, STR("40")) ||
-		str_equals(state, STR("22012"))) {
-		return ERR_CONFLICT; /* constraints, serialisation, and the checks of write.sql */
+	if (str_starts_with(state, STR("21")) || str_starts_with(state, STR("23")) ||
+		str_starts_with(state, STR("40")) || str_equals(state, STR("22012"))) {
+		return ERR_CONFLICT; /* a row twice, constraints, serialisation, and the checks of write.sql */
 	}
 	if (str_starts_with(state, STR("08")) || str_starts_with(state, STR("57")) ||
 		str_starts_with(state, STR("53")) || str_starts_with(state, STR("58")) ||

@@ -99,18 +99,16 @@ SELECT 1 / CASE WHEN EXISTS (SELECT 1 FROM unnest($1::bigint[], $2::bigint[]) AS
 
 -- name: room_advance one tells=message:1
 -- Rooms go on, each by a row: nid, event_seq before, event_seq after, depth, extremities, position, notify_seq, highlight_seq. "Before" has
--- to be what stands in the table. A row that does not fit divides by zero, which fails the write. Arrays as in event_insert.
--- Index: rooms_pkey.
-WITH moved AS (
-	UPDATE rooms SET event_seq = n.seq_after, depth = n.depth, extremities = n.extremities,
-		last_position = n.position, notify_seq = n.notify_seq, highlight_seq = n.highlight_seq
-	FROM (SELECT unnest($1::bigint[]) AS room_nid, unnest($2::bigint[]) AS seq_before, unnest($3::bigint[]) AS seq_after,
+-- to be what stands in the table: a row that does not fit would become a room of its own, without what a room has to have, which fails the
+-- write. Arrays as in event_insert. Index: rooms_pkey.
+MERGE INTO rooms USING (
+	SELECT unnest($1::bigint[]) AS room_nid, unnest($2::bigint[]) AS seq_before, unnest($3::bigint[]) AS seq_after,
 		unnest($4::bigint[]) AS depth, unnest($5::text[]) AS extremities, unnest($6::bigint[]) AS position,
-		unnest($7::bigint[]) AS notify_seq, unnest($8::bigint[]) AS highlight_seq) AS n
-	WHERE rooms.room_nid = n.room_nid AND rooms.event_seq = n.seq_before
-	RETURNING 1
-)
-SELECT 1 / CASE WHEN count(*) = cardinality($1::bigint[]) THEN 1 ELSE 0 END FROM moved;
+		unnest($7::bigint[]) AS notify_seq, unnest($8::bigint[]) AS highlight_seq
+) AS n ON rooms.room_nid = n.room_nid AND rooms.event_seq = n.seq_before
+WHEN MATCHED THEN UPDATE SET event_seq = n.seq_after, depth = n.depth, extremities = n.extremities,
+	last_position = n.position, notify_seq = n.notify_seq, highlight_seq = n.highlight_seq
+WHEN NOT MATCHED THEN INSERT (room_nid) VALUES (n.room_nid);
 
 -- name: event_insert one tells=message:1
 -- One row for each event; a unique violation when an id is known. Arrays side by side in SELECT are walked through together; in FROM each
