@@ -115,11 +115,11 @@ static bool is_healthy(void *self)
 		housekeeper_is_healthy(wire->housekeeper);
 }
 
-static void published(void *self, int64_t position)
+static void published(void *self, int64_t position, uint32_t kinds)
 {
 	const struct homeserver *hs = wire_homeserver(self);
 	users_published(hs->users);
-	consumers_published(hs->consumers, position);
+	consumers_published(hs->consumers, position, kinds);
 }
 
 /* All that is kept in memory of what the writer writes. */
@@ -339,16 +339,19 @@ static void add_consumers(struct homeserver *hs)
 {
 	consumers_add(hs->consumers,
 		&(struct consumer_def){.name = SEARCH_CONSUMER,
+			.follows = NEWS_EVENTS,
 			.run = search_index_run,
 			.saves_itself = true,
 			.pause_ms = 1000});
 	consumers_add(hs->consumers,
 		&(struct consumer_def){.name = DIRECTORY_CONSUMER,
+			.follows = NEWS_BIT(NEWS_ROOM) | NEWS_BIT(NEWS_REWRITTEN),
 			.run = directory_index_run,
 			.saves_itself = true,
 			.pause_ms = 1000});
 	consumers_add(hs->consumers,
 		&(struct consumer_def){.name = "pushers",
+			.follows = NEWS_EVENTS | NEWS_BIT(NEWS_RECEIPTS),
 			.run = pushers_consume,
 			.self = hs->pushers,
 			.saves_itself = true,
@@ -356,6 +359,7 @@ static void add_consumers(struct homeserver *hs)
 			.pause_ms = PUSH_PAUSE_MS});
 	consumers_add(hs->consumers,
 		&(struct consumer_def){.name = OUTBOX_CONSUMER,
+			.follows = NEWS_ALL, /* who looks for changed keys waits until it has come as far */
 			.run = outbox_consume,
 			.self = hs->federation->outbox,
 			.saves_itself = true,
@@ -363,6 +367,7 @@ static void add_consumers(struct homeserver *hs)
 			.pause = outbox_rounds_pause_ms});
 	consumers_add(hs->consumers,
 		&(struct consumer_def){.name = OUTBOX_DEVICES_CONSUMER,
+			.follows = NEWS_BIT(NEWS_KEYS),
 			.run = outbox_consume_devices,
 			.self = hs->federation->outbox,
 			.saves_itself = true,
@@ -370,6 +375,7 @@ static void add_consumers(struct homeserver *hs)
 			.pause_ms = OUTBOX_DEVICES_PAUSE_MS});
 	consumers_add(hs->consumers,
 		&(struct consumer_def){.name = APPSERVICE_CONSUMER,
+			.follows = NEWS_ALL,
 			.run = as_queue_consume,
 			.self = hs->as_queue,
 			.saves_itself = true,
@@ -377,12 +383,14 @@ static void add_consumers(struct homeserver *hs)
 			.pause = as_queue_pause_ms});
 	consumers_add(hs->consumers,
 		&(struct consumer_def){.name = OWN_INBOX_CONSUMER,
+			.follows = NEWS_BIT(NEWS_DEVICE),
 			.run = own_inbox_consume,
 			.saves_itself = true,
 			.from_now = true,
 			.pause_ms = OWN_INBOX_PAUSE_MS});
 	consumers_add(hs->consumers,
 		&(struct consumer_def){.name = NOTICE_COMMANDS_CONSUMER,
+			.follows = NEWS_EVENTS,
 			.run = notice_commands_consume,
 			.saves_itself = true,
 			.from_now = true,

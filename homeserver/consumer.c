@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "storage/consumer.h"
+#include "storage/news.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -40,7 +41,9 @@ struct consumer {
 	bool is_urgent; /* somebody waits: the pause is left out */
 	bool is_lost;   /* while it ran, its position became what the database says */
 	int64_t position;
+	int64_t wanted;    /* newest published position that brought what it follows */
 	int64_t due_ms;    /* not before; monotonic */
+	int64_t pass_ms;   /* when it is shown what it does not follow; 0: there is nothing */
 	int64_t failures;  /* in a row */
 	int64_t leased_on; /* the connection that had the lease; of its round alone */
 	/* Metrics, by the consumer's place. */
@@ -52,9 +55,10 @@ struct consumers {
 	struct db *leases;
 	struct lock lock;
 	struct cond work;  /* something may be due */
-	struct cond moved; /* a consumer's round has ended */
+	struct cond moved; /* a consumer's round has ended, or something was published */
 	int64_t newest;    /* published position; guarded by lock, like all below */
 	size_t idle_threads;
+	size_t waiting; /* callers, for a position */
 	bool is_stopping;
 	pthread_t threads[THREADS];
 	size_t thread_n;
@@ -90,36 +94,58 @@ static void set_metrics(struct consumer *consumer, size_t place)
 
 /* --- which one, and when ---------------------------------------------------------------------------------- */
 
-static bool is_due_locked(const struct consumers *consumers, const struct consumer *consumer,
-	int64_t at_ms)
+/* When it has something to do; INT64_MAX: not before something is published. */
+static int64_t due_locked(const struct consumer *consumer)
 {
-	return !consumer->is_running && at_ms >= consumer->due_ms &&
-		(!consumer->is_ours || consumer->position < consumers->newest);
+	if (!consumer->is_ours || consumer->position < consumer->wanted) {
+		return consumer->due_ms;
+	}
+	return consumer->pass_ms != 0 ? MAX_OF(consumer->due_ms, consumer->pass_ms) : INT64_MAX;
+}
+
+/* How far it has to be, so that nothing it follows up to a position is left. */
+static int64_t needed_locked(const struct consumers *consumers, const struct consumer *consumer,
+	int64_t position)
+{
+	return position <= consumers->newest ? MIN_OF(position, consumer->wanted) : position;
 }
 
 static struct consumer *find_due_locked(struct consumers *consumers)
 {
 	int64_t at_ms = clock_os_ms();
 	for (size_t i = 0; i < consumers->n; i++) {
-		if (is_due_locked(consumers, &consumers->list[i], at_ms)) {
+		if (!consumers->list[i].is_running && at_ms >= due_locked(&consumers->list[i])) {
 			return &consumers->list[i];
 		}
 	}
 	return NULL;
 }
 
-/* When a consumer's pause ends next; INT64_MAX when none is in one. */
+/* When the next consumer is due, or may be: what comes in its pause wakes nobody. INT64_MAX: none will be. */
 static int64_t next_due_locked(const struct consumers *consumers)
 {
 	int64_t at_ms = clock_os_ms();
 	int64_t next_ms = INT64_MAX;
 	for (size_t i = 0; i < consumers->n; i++) {
 		const struct consumer *consumer = &consumers->list[i];
-		if (!consumer->is_running && consumer->due_ms > at_ms) {
-			next_ms = MIN_OF(next_ms, consumer->due_ms);
+		if (!consumer->is_running) {
+			int64_t pause_ms = consumer->due_ms > at_ms ? consumer->due_ms : INT64_MAX;
+			next_ms = MIN_OF(next_ms, MIN_OF(pause_ms, due_locked(consumer)));
 		}
 	}
 	return next_ms;
+}
+
+/* Whether what it does not follow begins to wait. */
+static bool note_behind_locked(const struct consumers *consumers, struct consumer *consumer)
+{
+	bool was_behind = consumer->pass_ms != 0;
+	if (consumer->position >= consumers->newest) {
+		consumer->pass_ms = 0;
+	} else if (!was_behind) {
+		consumer->pass_ms = clock_os_ms() + CONSUMERS_PASS_MS;
+	}
+	return !was_behind && consumer->pass_ms != 0;
 }
 
 /* A consumer to run, marked as running; NULL when it is time to end. */
@@ -231,8 +257,11 @@ static void enter(struct consumers *consumers, struct consumer *consumer,
 	consumer->failures = outcome->err == ERR_OK ? 0 : consumer->failures + 1;
 	bool skips_pause = consumer->is_urgent && outcome->err == ERR_OK && outcome->is_ours;
 	consumer->due_ms = skips_pause ? 0 : clock_os_ms() + outcome->pause_ms;
+	consumer->pass_ms = 0;
 	if (consumer->is_ours) {
-		metric_set(consumer->lag, consumers->newest - consumer->position);
+		(void)note_behind_locked(consumers, consumer);
+		bool is_behind = consumer->position < consumer->wanted;
+		metric_set(consumer->lag, is_behind ? consumers->newest - consumer->position : 0);
 	}
 	cond_broadcast(&consumers->moved);
 }
@@ -260,12 +289,24 @@ static void *run(void *data)
 
 /* --- from outside --------------------------------------------------------------------------------------------- */
 
-void consumers_published(struct consumers *consumers, int64_t position)
+void consumers_published(struct consumers *consumers, int64_t position, uint32_t kinds)
 {
 	LOCK_SCOPE(&consumers->lock);
 	consumers->newest = MAX_OF(consumers->newest, position);
-	if (consumers->idle_threads > 0 && find_due_locked(consumers) != NULL) {
+	bool has_plan = false; /* somebody has to be woken later than those who sleep think */
+	for (size_t i = 0; i < consumers->n; i++) {
+		struct consumer *consumer = &consumers->list[i];
+		if ((consumer->def.follows & kinds) != 0) {
+			consumer->wanted = consumers->newest;
+		} else if (consumer->is_ours && !consumer->is_running) {
+			has_plan |= note_behind_locked(consumers, consumer);
+		}
+	}
+	if (consumers->idle_threads > 0 && (has_plan || find_due_locked(consumers) != NULL)) {
 		cond_signal(&consumers->work);
+	}
+	if (consumers->waiting > 0) {
+		cond_broadcast(&consumers->moved);
 	}
 }
 
@@ -307,7 +348,8 @@ static bool await_own(struct consumers *consumers, struct consumer *consumer, in
 	LOCK_SCOPE(&consumers->lock);
 	while (!consumers->is_stopping && consumer->failures == 0 &&
 		(consumer->is_running || consumer->is_ours || consumer->due_ms == 0)) {
-		if (consumer->is_ours && consumer->position >= position) {
+		if (consumer->is_ours &&
+			consumer->position >= needed_locked(consumers, consumer, position)) {
 			return true;
 		}
 		consumer->is_urgent = true;
@@ -315,12 +357,22 @@ static bool await_own(struct consumers *consumers, struct consumer *consumer, in
 			consumer->due_ms = 0;
 			cond_signal(&consumers->work);
 		}
-		if (!cond_wait_until(&consumers->moved, &consumers->lock, deadline_mono_ms)) {
+		consumers->waiting++;
+		bool is_woken = cond_wait_until(&consumers->moved, &consumers->lock, deadline_mono_ms);
+		consumers->waiting--;
+		if (!is_woken) {
 			break;
 		}
 	}
 	*out_is_elsewhere = !consumers->is_stopping && consumer->failures == 0 && !consumer->is_ours;
-	return consumer->is_ours && consumer->position >= position;
+	return consumer->is_ours && consumer->position >= needed_locked(consumers, consumer, position);
+}
+
+static int64_t needed(struct consumers *consumers, const struct consumer *consumer,
+	int64_t position)
+{
+	LOCK_SCOPE(&consumers->lock);
+	return needed_locked(consumers, consumer, position);
 }
 
 /* The row is there, since whoever has the lease has made it; should it not be, it begins as it would there. */
@@ -336,13 +388,13 @@ static bool await_elsewhere(struct consumers *consumers, const struct consumer *
 	int64_t pause_ms = LOOK_FIRST_MS;
 	int64_t reached = 0;
 	while (store_consumer_position(&ctx, consumers->hs->db, name, first, &reached) == ERR_OK &&
-		reached < position && clock_os_ms() + pause_ms < deadline_mono_ms) {
+		reached < needed(consumers, consumer, position) && clock_os_ms() + pause_ms < deadline_mono_ms) {
 		const struct timespec pause = {.tv_nsec = pause_ms * 1000000L};
 		(void)nanosleep(&pause, NULL);
 		pause_ms = MIN_OF(pause_ms * 2, (int64_t)LOOK_MAX_MS);
 		arena_reset(arena);
 	}
-	return reached >= position;
+	return reached >= needed(consumers, consumer, position);
 }
 
 bool consumers_await(struct consumers *consumers, const char *name, int64_t position,
@@ -378,7 +430,7 @@ struct consumers *consumers_create(struct homeserver *hs)
 void consumers_add(struct consumers *consumers, const struct consumer_def *def)
 {
 	invariant(consumers->n < CONSUMERS_MAX && consumers->thread_n == 0);
-	invariant(find_named(consumers, def->name) == NULL);
+	invariant(find_named(consumers, def->name) == NULL && def->follows != 0);
 	struct consumer *consumer = &consumers->list[consumers->n];
 	consumer->def = *def;
 	set_metrics(consumer, consumers->n);
@@ -387,7 +439,7 @@ void consumers_add(struct consumers *consumers, const struct consumer_def *def)
 
 void consumers_start(struct consumers *consumers)
 {
-	consumers_published(consumers, writer_position(consumers->hs->writer));
+	consumers_published(consumers, writer_position(consumers->hs->writer), NEWS_ALL);
 	for (size_t i = 0; i < THREADS; i++) {
 		consumers->threads[consumers->thread_n++] = thread_start("consumer", run, consumers);
 	}

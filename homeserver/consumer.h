@@ -34,6 +34,11 @@ struct consumer_def {
 	 * the position is stored after the round, so a round may be done twice after a crash.
 	 */
 	bool saves_itself;
+	/**
+	 * What it wants to know of at once: kinds of news, as a set (storage/news.h). What only brought others it is shown along with these, at the
+	 * latest CONSUMERS_PASS_MS later. So a kind too few makes it late, and loses nothing.
+	 */
+	uint32_t follows;
 	bool from_now; /**< a new name begins at what is the newest position then, not at the first */
 	int64_t
 		pause_ms; /**< least time from one round's end to the next round's start: rounds of a busy server become larger */
@@ -41,7 +46,7 @@ struct consumer_def {
 	int64_t (*pause)(void *self);
 };
 
-enum { CONSUMERS_MAX = 16 };
+enum { CONSUMERS_MAX = 16, CONSUMERS_PASS_MS = 5000 };
 
 struct consumers;
 
@@ -55,8 +60,8 @@ void consumers_start(struct consumers *consumers);
 void consumers_stop(struct consumers *consumers);
 void consumers_destroy(struct consumers *consumers);
 
-/** A position was published: wakes who waits for it. Writer's thread; never blocks. */
-void consumers_published(struct consumers *consumers, int64_t position);
+/** A position was published, and news of these kinds with it: wakes who follows them. Writer's thread; never blocks. */
+void consumers_published(struct consumers *consumers, int64_t position, uint32_t kinds);
 
 /** Whether this process has a consumer's lease, as far as it knows: for who acts on what the consumer put into memory. */
 bool consumers_is_ours(struct consumers *consumers, const char *name);
@@ -68,7 +73,7 @@ bool consumers_is_ours(struct consumers *consumers, const char *name);
 void consumers_begin_anew(struct consumers *consumers, const char *name);
 
 /**
- * Waits until a consumer has dealt with everything up to a position, without its pause. Blocks the calling worker; no lock is held.
+ * Waits until a consumer has dealt with everything up to a position that it follows, without its pause. Blocks the calling worker; no lock is held.
  * @return false when it has not by the deadline (monotonic), when it fails, or when another process runs it
  */
 bool consumers_await(struct consumers *consumers, const char *name, int64_t position,

@@ -49,8 +49,17 @@ static void add_row(struct arena *arena, const struct write_row *row, news_list 
 	}
 }
 
+uint32_t news_kinds(const struct news *list, size_t count)
+{
+	uint32_t kinds = count == 0 ? NEWS_ALL : 0;
+	for (size_t i = 0; i < count; i++) {
+		kinds |= list[i].kind == NEWS_EVERYTHING ? NEWS_ALL : NEWS_BIT(list[i].kind);
+	}
+	return kinds;
+}
+
 struct str news_write(struct arena *arena, int64_t writer_id, struct write *const *writes,
-	size_t count, int64_t *positions)
+	size_t count, int64_t *positions, uint32_t *out_kinds)
 {
 	news_list list = {0};
 	for (size_t i = 0; i < count; i++) {
@@ -62,6 +71,7 @@ struct str news_write(struct arena *arena, int64_t writer_id, struct write *cons
 		qsort(list.p, list.n, sizeof(*list.p), compare);
 	}
 	*positions = MAX_OF(*positions, list.n > 0 ? INT64_C(1) : INT64_C(0));
+	*out_kinds = news_kinds(list.p, list.n);
 	struct buf text;
 	buf_init(&text, NEWS_MAX_BYTES);
 	buf_printf(&text, "%" PRId64 " %" PRId64, *positions, writer_id);

@@ -44,6 +44,12 @@ enum news_kind {
 		'l', /**< a command has changed something: each looks at the database (app/housekeeper) */
 };
 
+/** A set of kinds, for who only has to know whether there was something of them. */
+#define NEWS_BIT(kind) (UINT32_C(1) << ((kind) - 'a'))
+#define NEWS_ALL UINT32_MAX
+/** Whatever may change the timeline of a room. */
+#define NEWS_EVENTS (NEWS_BIT(NEWS_MESSAGE) | NEWS_BIT(NEWS_ROOM) | NEWS_BIT(NEWS_REWRITTEN))
+
 struct news {
 	enum news_kind kind;
 	int64_t room_nid;   /**< of rooms and receipts */
@@ -78,6 +84,9 @@ struct news_group {
 	struct news_ack *acks; /**< of NEWS_HEARD */
 	size_t ack_n;
 };
+
+/** The kinds of a group's news, as a set. Of one that tells nothing it is not known what it brought: NEWS_ALL. */
+uint32_t news_kinds(const struct news *list, size_t count);
 
 /** Adds a line of NEWS_TELL. @return false, and nothing is added, when the text would be too long for a notification */
 MUST_CHECK bool news_add_line(struct buf *text, enum news_kind kind, struct str line);

@@ -46,10 +46,11 @@ struct write_marks {
 /**
  * What other processes are told of a group (news.h), but for its position, which PostgreSQL puts in front.
  * @param positions  of the group; raised to 1 when something is told: by its position it is known whether all have heard of it
+ * @param out_kinds  what news_kinds() says of it
  * @return           in the arena
  */
 struct str news_write(struct arena *arena, int64_t writer_id, struct write *const *writes,
-	size_t count, int64_t *positions);
+	size_t count, int64_t *positions, uint32_t *out_kinds);
 
 /** What became of a group. */
 struct write_result {
@@ -57,6 +58,7 @@ struct write_result {
 	int64_t
 		position; /**< the newest one; like the other also set when it is not known whether it was committed */
 	bool is_unknown;
+	uint32_t kinds; /**< of its news, as a set (news.h) */
 };
 
 /**

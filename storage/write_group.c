@@ -464,7 +464,8 @@ enum err write_group(struct ctx *ctx, struct pg *pg, struct write_marks *marks,
 	*out = (struct write_result){0};
 	TRY(gather(ctx, writes, count, &group));
 	fold_advances(ctx->arena, &group);
-	group.news = news_write(ctx->arena, marks->writer_id, writes, count, &group.positions);
+	group.news =
+		news_write(ctx->arena, marks->writer_id, writes, count, &group.positions, &out->kinds);
 	group.is_alone = before >= 0;
 	group.before = marks->has_head ? before : -1;
 	TRY(pg_ensure(ctx, pg));

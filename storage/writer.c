@@ -210,7 +210,7 @@ static void complete(struct writer *writer, struct write *const *writes, size_t 
 	for (size_t i = 0; i < count; i++) {
 		writer_finish_heard(writer, writes[i], result->position);
 	}
-	writer_publish(writer, result->position);
+	writer_publish(writer, result->position, result->kinds);
 }
 
 static void fail_all(struct write *const *writes, size_t count, enum err err, struct str cause)
@@ -238,7 +238,7 @@ static enum err settle_doubt(struct writer *writer, struct ctx *ctx)
 			writer->config.overtaken(writer->config.self, writer->doubtful_position);
 		}
 		writer_move_to(writer, writer->doubtful_position);
-		writer_publish(writer, writer->doubtful_position);
+		writer_publish(writer, writer->doubtful_position, NEWS_ALL);
 	}
 	return ERR_OK;
 }

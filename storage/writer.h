@@ -82,8 +82,8 @@ struct writer_config {
 	struct str url;
 	size_t queue_limit; /**< writes waiting at the most */
 	size_t group_limit; /**< writes in one transaction at the most */
-	/** Called on the writer's thread once per group after the position moved. */
-	void (*published)(void *self, int64_t position);
+	/** Called on the writer's thread once per group after the position moved. `kinds`: of what came with it, as a set (news.h). */
+	void (*published)(void *self, int64_t position, uint32_t kinds);
 	/**
 	 * Called on the writer's thread when writes that failed because the connection broke turn out to have been
 	 * committed, or when others may have committed what was not told, before their position is published: all that memory keeps of what is written through the writer has

@@ -31,10 +31,10 @@ void writer_move_to(struct writer *writer, int64_t position)
 	}
 }
 
-void writer_publish(struct writer *writer, int64_t position)
+void writer_publish(struct writer *writer, int64_t position, uint32_t kinds)
 {
 	if (writer->config.published != NULL) {
-		writer->config.published(writer->config.self, position);
+		writer->config.published(writer->config.self, position, kinds);
 	}
 }
 
@@ -205,7 +205,7 @@ enum err writer_listen(struct writer *writer, struct ctx *ctx)
 	if (position != writer_position(writer)) {
 		forget_all(writer, position);
 		writer_move_to(writer, position);
-		writer_publish(writer, position);
+		writer_publish(writer, position, NEWS_ALL);
 	}
 	return ERR_OK;
 }
@@ -215,15 +215,17 @@ static void take_in(struct writer *writer, const struct news_group *group)
 {
 	bool is_next = group->position - group->positions == writer_position(writer);
 	bool has_all = group->count == 1 && group->list[0].kind == NEWS_EVERYTHING;
+	bool is_told = is_next && !has_all && writer->config.told != NULL;
 	metric_add(&heard, 1);
-	if (is_next && !has_all && writer->config.told != NULL) {
+	if (is_told) {
 		writer->config.told(writer->config.self, group);
 	} else {
 		forget_all(writer, group->position);
 	}
 	writer->owes_heard = true;
 	writer_move_to(writer, group->position);
-	writer_publish(writer, group->position);
+	writer_publish(writer, group->position,
+		is_told ? news_kinds(group->list, group->count) : NEWS_ALL);
 }
 
 /* One that was not known does not know this one either. */

@@ -87,8 +87,8 @@ void write_finish(struct write *write);
 
 /* --- writer_hear.c ------------------------------------------------------------------------------------ */
 
-/** Moves the position, for those who wait for one, and calls `published`. */
-void writer_publish(struct writer *writer, int64_t position);
+/** Moves the position, for those who wait for one, and calls `published`. `kinds`: see there. */
+void writer_publish(struct writer *writer, int64_t position, uint32_t kinds);
 /** The same in two steps. */
 void writer_move_to(struct writer *writer, int64_t position);
 /** A connection that hears, and nothing missed before it. A new connection costs two round trips, else none. Errors: STORE, INTERNAL */

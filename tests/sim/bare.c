@@ -32,14 +32,15 @@ void bare_migrate(struct str url)
 	assert_int_equal(schema_update(&ctx, url), ERR_OK);
 }
 
-static void tell_users(void *self, int64_t position)
+static void tell_users(void *self, int64_t position, uint32_t kinds)
 {
+	(void)kinds;
 	(void)position;
 	users_published(((const struct homeserver *)self)->users);
 }
 
 void bare_start(struct homeserver *hs, struct str url, const struct settings *settings,
-	void (*published)(void *self, int64_t position))
+	void (*published)(void *self, int64_t position, uint32_t kinds))
 {
 	const unsigned char seed[32] = {1, 2, 3};
 	*hs = (struct homeserver){.clock = clock_os(),

@@ -18,7 +18,7 @@ void bare_migrate(struct str url);
  * homeserver and what was committed; NULL: who waits in rooms is told, and no more.
  */
 void bare_start(struct homeserver *hs, struct str url, const struct settings *settings,
-	void (*published)(void *self, int64_t position));
+	void (*published)(void *self, int64_t position, uint32_t kinds));
 
 /** Nothing is committed or told any more; `bare_stop` does it, too. */
 void bare_stop_writer(struct homeserver *hs);

@@ -36,19 +36,22 @@ struct seen {
 	_Atomic bool is_out_of_order;
 	_Atomic int failures_left;
 	enum saving saving;
+	uint32_t follows; /* 0: all */
 };
 
 static struct homeserver hs;
 static struct str url;
 static _Atomic(struct consumers *) both[2];
+static _Atomic uint32_t said_kinds; /* of what is published; 0: as the writer says */
 
-static void on_published(void *self, int64_t position)
+static void on_published(void *self, int64_t position, uint32_t kinds)
 {
 	(void)self;
 	for (size_t i = 0; i < COUNT_OF(both); i++) {
 		struct consumers *consumers = atomic_load(&both[i]);
 		if (consumers != NULL) {
-			consumers_published(consumers, position);
+			consumers_published(consumers, position,
+				atomic_load(&said_kinds) != 0 ? atomic_load(&said_kinds) : kinds);
 		}
 	}
 }
@@ -87,6 +90,7 @@ static struct consumers *start_process(size_t number, struct seen *seen)
 		&(struct consumer_def){.name = "looker",
 			.run = look,
 			.self = seen,
+			.follows = seen->follows != 0 ? seen->follows : NEWS_ALL,
 			.saves_itself = seen->saving != SAVING_SERVICE});
 	atomic_store(&both[number], consumers);
 	consumers_start(consumers);
@@ -125,6 +129,7 @@ static int set_up(void **state)
 {
 	(void)state;
 	run_sql("DELETE FROM consumers");
+	atomic_store(&said_kinds, 0);
 	bare_start(&hs, url, &(struct settings){0}, on_published);
 	return 0;
 }
@@ -368,6 +373,57 @@ static void consumer__lease_connection_breaks__nothing_twice(void **state)
 	end_process(1);
 }
 
+/* Publishes what the consumer does not follow: who waits for it need not wait for a round, here and in the process that does not run it. */
+static int64_t publish_unfollowed(struct consumers *first, struct consumers *second)
+{
+	int64_t begun_ms = clock_os_ms();
+	int64_t stored = stored_position();
+	atomic_store(&said_kinds, NEWS_BIT(NEWS_MESSAGE));
+	int64_t newest = publish(10);
+	assert_true(consumers_await(first, "looker", newest, limit()));
+	assert_true(consumers_await_stored(second, "looker", newest, limit()));
+	int64_t now_stored = stored_position();
+	if (clock_os_ms() < begun_ms + CONSUMERS_PASS_MS) {
+		assert_int_equal(now_stored, stored);
+	}
+	return newest;
+}
+
+static void consumer__news_of_other_kinds__shown_with_the_next_or_later(void **state)
+{
+	(void)state;
+	struct seen seen[3] = {{.follows = NEWS_BIT(NEWS_RECEIPTS) | NEWS_BIT(NEWS_KEYS)}};
+	seen[1] = seen[2] = seen[0];
+	struct consumers *first = start_process(0, &seen[0]);
+	await_takeover(first, publish(1));
+	struct consumers *second = start_process(1, &seen[1]);
+	(void)publish_unfollowed(first, second);
+
+	atomic_store(&said_kinds, NEWS_BIT(NEWS_RECEIPTS) | NEWS_BIT(NEWS_MESSAGE));
+	int64_t newest = publish(1);
+	assert_true(consumers_await(first, "looker", newest, limit()));
+	assert_true(consumers_await_stored(second, "looker", newest, limit()));
+	assert_int_equal(stored_position(), newest);
+	assert_int_equal(atomic_load(&seen[0].dealt), newest);
+
+	newest = publish_unfollowed(first, second);
+	const struct timespec moment = {.tv_nsec = 10000000};
+	for (int64_t until = limit(); stored_position() < newest; (void)nanosleep(&moment, NULL)) {
+		assert_true(clock_os_ms() < until);
+	}
+	assert_int_equal(atomic_load(&seen[0].dealt), newest);
+
+	newest = publish_unfollowed(first, second);
+	end_process(1);
+	end_process(0);
+	int64_t dealt = atomic_load(&seen[0].dealt);
+	first = start_process(0, &seen[2]);
+	await_takeover(first, newest);
+	assert_int_equal(dealt + atomic_load(&seen[2].dealt), newest);
+	assert_int_equal(stored_position(), newest);
+	end_process(0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -390,6 +446,8 @@ int main(void)
 			set_up, tear_down),
 		cmocka_unit_test_setup_teardown(consumer__lease_connection_breaks__nothing_twice, set_up,
 			tear_down),
+		cmocka_unit_test_setup_teardown(consumer__news_of_other_kinds__shown_with_the_next_or_later,
+			set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, set_up_all, NULL);
 }

@@ -63,8 +63,9 @@ static enum err get_sync(struct call *call)
 	return sync_routes[0].handler(call);
 }
 
-static void on_published(void *self, int64_t position)
+static void on_published(void *self, int64_t position, uint32_t kinds)
 {
+	(void)kinds;
 	users_published(((const struct homeserver *)self)->users);
 	LOCK_SCOPE(&published.lock);
 	published.count = (int)position;

@@ -5,6 +5,7 @@
 #include "storage/writer.h"
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/lock.h"
 #include "base/metrics.h"
 #include "storage/device_list.h"
@@ -16,6 +17,7 @@
 
 #include <stdatomic.h>
 #include <string.h>
+#include <time.h>
 
 enum { HEARD_MAX = 64, TOO_MANY = 500 };
 
@@ -27,6 +29,7 @@ struct ear {
 	char first[HEARD_MAX][64];           /* the first thing of each: kind and user */
 	size_t n;
 	int overtaken;
+	uint32_t kinds;           /* of what was published last */
 	int64_t newest_told;      /* when the own write was committed */
 	char lines[HEARD_MAX][8]; /* what was said beside commits */
 	int64_t serials[HEARD_MAX];
@@ -45,6 +48,14 @@ static void on_told(void *self, const struct news_group *group)
 			(char)group->list[0].kind, STR_ARG(group->list[0].user_id));
 	}
 	ear->n++;
+}
+
+static void on_published(void *self, int64_t position, uint32_t kinds)
+{
+	struct ear *ear = self;
+	(void)position;
+	LOCK_SCOPE(&ear->lock);
+	ear->kinds = kinds;
 }
 
 static void on_overtaken(void *self, int64_t position)
@@ -80,6 +91,7 @@ static void open_patient_ear(struct ear *ear, int64_t patience_ms)
 	const struct writer_config config = {.url = world_url,
 		.queue_limit = 1000,
 		.group_limit = 64,
+		.published = on_published,
 		.told = on_told,
 		.overtaken = on_overtaken,
 		.heard = on_heard,
@@ -136,6 +148,22 @@ static int overtaken_so_far(struct ear *ear)
 {
 	LOCK_SCOPE(&ear->lock);
 	return ear->overtaken;
+}
+
+/* What the last publication brings: it comes behind the position, and behind who waits for that. */
+static void await_kinds(struct ear *ear, uint32_t kinds)
+{
+	const struct timespec moment = {.tv_nsec = 1000000};
+	for (int64_t until_us = clock_mono_us() + INT64_C(60000000);;) {
+		lock_take(&ear->lock);
+		uint32_t published = ear->kinds;
+		lock_give(&ear->lock);
+		if (published == kinds) {
+			return;
+		}
+		assert_true(clock_mono_us() < until_us);
+		(void)nanosleep(&moment, NULL);
+	}
 }
 
 static void note_told(void *data, int64_t first_position)
@@ -198,6 +226,8 @@ static void writer__another_commits__told_what_in_order(void **state)
 		assert_int_equal(ours.groups[i].position, position);
 		assert_string_equal(ours.first[i], i % 2 == 0 ? "k @even:a.example" : "k @odd:a.example");
 	}
+	await_kinds(&theirs, NEWS_BIT(NEWS_KEYS));
+	await_kinds(&ours, NEWS_BIT(NEWS_KEYS));
 	assert_int_equal(told_so_far(&theirs), 0);
 	assert_int_equal(overtaken_so_far(&ours) + overtaken_so_far(&theirs), 0);
 	close_ear(&ours);
@@ -445,6 +475,8 @@ static void writer__more_changed_than_can_be_told__everything_forgotten(void **s
 	open_ear(&ours);
 	open_ear(&theirs);
 	reach(world, &ours, commit(world, &theirs, "one-of-many-with-a-long-name-", TOO_MANY));
+	await_kinds(&theirs, NEWS_BIT(NEWS_KEYS));
+	await_kinds(&ours, NEWS_ALL);
 	assert_int_equal(told_so_far(&ours), 0);
 	assert_int_equal(overtaken_so_far(&ours), 1);
 	close_ear(&ours);

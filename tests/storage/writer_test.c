@@ -23,8 +23,9 @@ static _Atomic int64_t last_seen;
 static _Atomic int64_t published;
 static atomic_int out_of_order;
 
-static void on_published(void *self, int64_t position)
+static void on_published(void *self, int64_t position, uint32_t kinds)
 {
+	(void)kinds;
 	(void)self;
 	atomic_store(&published, position);
 }
