@@ -36,7 +36,8 @@ enum err call_begin(struct request *request, bool is_inline, struct call **out)
 	struct uri_memo *memo = is_inline ? io_loop_uri_memo(request->loop) : NULL;
 	if (!uri_parse_query_again(arena, request->query, memo, &state->query, &state->query_count)) {
 		return fail(&call->ctx, ERR_INPUT, "M_INVALID_PARAM",
-			"The query is not valid percent-encoded UTF-8");
+			"The query is not valid percent-encoded UTF-8, or has more than %d parameters",
+			URI_MAX_PAIRS);
 	}
 	return ERR_OK;
 }

@@ -43,10 +43,7 @@ struct listener {
 
 /* --- connections -------------------------------------------------------------------------------------- */
 
-/*
- * libmicrohttpd does not tell the end of a request whose target it has shown us and whose head it then finds
- * too large for its memory (too many query parameters).
- */
+/* libmicrohttpd does not tell the end of a request whose target it has shown us and whose head it then finds too large for its memory. */
 static void drop_unfinished(struct conn *conn)
 {
 	if (conn->request != NULL) {
@@ -152,6 +149,17 @@ static void on_connection(void *data, struct MHD_Connection *connection, void **
 
 /* --- requests ----------------------------------------------------------------------------------------- */
 
+/*
+ * libmicrohttpd makes an entry in its memory of each parameter of the query, which nobody reads; where there is no room for one it neither
+ * answers nor closes. So it is shown a single one. What it passes is its own buffer, which it cuts up itself afterwards.
+ */
+static void join_parameters(const char *target)
+{
+	for (char *at = (void *)(uintptr_t)target; *at != '\0'; at++) {
+		*at = *at == '&' ? '_' : *at;
+	}
+}
+
 static void *on_target(void *data, const char *target, struct MHD_Connection *connection)
 {
 	const union MHD_ConnectionInfo *info =
@@ -159,6 +167,7 @@ static void *on_target(void *data, const char *target, struct MHD_Connection *co
 	struct conn *conn = info->socket_context;
 	drop_unfinished(conn);
 	conn->request = request_create(data, connection, conn, str_of(target));
+	join_parameters(target);
 	return conn->request;
 }
 

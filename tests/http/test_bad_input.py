@@ -4,6 +4,8 @@ Each case gets the status and errcode that the specification names, and the serv
 `still_alive` sends a message and finds it.
 """
 import json
+import re
+import socket
 
 import pytest
 
@@ -305,7 +307,6 @@ def test_body__far_over_the_limit__413_or_400_quickly(still_alive, hs, alice, ro
 
 
 def test_body__content_length_lies__connection_ends_server_lives(still_alive, alice):
-    import socket
     connection = socket.create_connection((alice.http.host, alice.http.port), timeout=seconds(5))
     connection.sendall(("POST /_matrix/client/v3/createRoom HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n"
                         "Content-Length: 1000000\r\n\r\n{}" % alice.token).encode())
@@ -325,7 +326,6 @@ def test_body__content_length_lies__connection_ends_server_lives(still_alive, al
     b"GET /_matrix/client/versions?" + b"&".join([b"a=1"] * 2000) + b" HTTP/1.1\r\nHost: x\r\n\r\n",
 ], ids=range(11))
 def test_http__malformed_request__server_lives(still_alive, alice, head):
-    import socket
     with socket.create_connection((alice.http.host, alice.http.port), timeout=seconds(5)) as connection:
         try:
             connection.sendall(head)
@@ -338,7 +338,6 @@ def test_http__malformed_request__server_lives(still_alive, alice, head):
 
 
 def test_http__chunked_body__read(still_alive, alice):
-    import socket
     with socket.create_connection((alice.http.host, alice.http.port), timeout=seconds(10)) as connection:
         connection.sendall(("POST /_matrix/client/v3/createRoom HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
                             "Authorization: Bearer %s\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -350,6 +349,30 @@ def test_http__chunked_body__read(still_alive, alice):
                 break
             answer += part
     assert answer.startswith(b"HTTP/1.1 200"), answer
+
+
+def whoami(alice, query=b"", more=b""):
+    return (b"GET /_matrix/client/v3/account/whoami" + query + b" HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + alice.token.encode() +
+            b"\r\n" + more + b"\r\n")
+
+
+def answers_to(alice, *requests):
+    """Sent together on one connection; the statuses of the answers and the errcodes in them, until the server ends it."""
+    got = b""
+    with socket.create_connection((alice.http.host, alice.http.port), timeout=seconds(20)) as connection:
+        connection.sendall(b"".join(requests))
+        while part := connection.recv(65536):
+            got += part
+    return re.findall(rb"HTTP/1.1 (\d+)", got), re.findall(rb'"errcode":"(\w+)"', got)
+
+
+@pytest.mark.parametrize("count, status", [(300, b"200"), (900, b"200"), (1000, b"200"), (1001, b"400"), (2500, b"400")])
+def test_query__many_parameters__taken_or_refused_with_an_errcode(still_alive, alice, count, status):
+    """Each was an entry in the library's memory; where that ran out it left the client without an answer, for a minute and a half."""
+    statuses, errcodes = answers_to(alice, whoami(alice, b"?" + b"&".join([b"a=1"] * count)),
+                                    whoami(alice, more=b"Connection: close\r\n"))
+    assert statuses == [status, b"200"]
+    assert errcodes == [b"M_INVALID_PARAM"] * (status == b"400")
 
 
 @pytest.mark.parametrize("target", [
