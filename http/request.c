@@ -152,6 +152,33 @@ static enum MHD_Result copy_header(void *data, enum MHD_ValueKind kind, const ch
 	return MHD_YES;
 }
 
+static bool begins_like(struct str name, struct str other)
+{
+	return name.n > other.n && str_equals_nocase(str_slice(name, 0, other.n), other);
+}
+
+/*
+ * RFC 9110, 5.1 and 5.5. libmicrohttpd takes whatever stands before the colon for the name (another reader "Content-Length : 5" for a
+ * length), and adds to the name what follows on a folded line.
+ */
+static bool is_well_formed(const struct header *header)
+{
+	for (size_t i = 0; i < header->name.n; i++) {
+		if (header->name.p[i] <= ' ' || header->name.p[i] > '~' ||
+			strchr("\"(),/:;<=>?@[\\]{}", header->name.p[i]) != NULL) {
+			return false;
+		}
+	}
+	for (size_t i = 0; i < header->value.n; i++) {
+		unsigned char c = (unsigned char)header->value.p[i];
+		if ((c < ' ' && c != '\t') || c == 0x7F) {
+			return false;
+		}
+	}
+	return !begins_like(header->name, STR("content-length")) &&
+		!begins_like(header->name, STR("transfer-encoding"));
+}
+
 /*
  * Where a message ends must be beyond doubt: what a proxy in front of us reads as one request we must
  * not read as two.
@@ -163,6 +190,7 @@ static void check_framing(struct request *request)
 	bool is_wrong = false;
 	for (size_t i = 0; i < request->header_count; i++) {
 		const struct header *header = &request->headers[i];
+		is_wrong = is_wrong || !is_well_formed(header);
 		if (str_equals_nocase(header->name, STR("content-length"))) {
 			int64_t length = 0;
 			lengths++;
@@ -180,7 +208,7 @@ static void check_framing(struct request *request)
 	if (is_wrong || lengths + encodings > 1) {
 		request->refusal = (struct refusal){.status = 400,
 			.errcode = "M_UNKNOWN",
-			.text = "The length of the request's body is not clear"};
+			.text = "A header is not well-formed, or the length of the request's body not clear"};
 		request->close_after = true;
 	}
 }

@@ -356,6 +356,11 @@ def whoami(alice, query=b"", more=b""):
             b"\r\n" + more + b"\r\n")
 
 
+def room_of(alice, headers, body):
+    return (b"POST /_matrix/client/v3/createRoom HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + alice.token.encode() + b"\r\n" +
+            headers + b"\r\n" + body)
+
+
 def answers_to(alice, *requests):
     """Sent together on one connection; the statuses of the answers and the errcodes in them, until the server ends it."""
     got = b""
@@ -373,6 +378,24 @@ def test_query__many_parameters__taken_or_refused_with_an_errcode(still_alive, a
                                     whoami(alice, more=b"Connection: close\r\n"))
     assert statuses == [status, b"200"]
     assert errcodes == [b"M_INVALID_PARAM"] * (status == b"400")
+
+
+LENGTH, CHUNKS = b"Content-Length: 12\r\n", b"Transfer-Encoding: chunked\r\n"
+
+
+@pytest.mark.parametrize("headers, body", [
+    (b"Content-Length : 12\r\n", b'{"name":"x"}'), (b"Content-Length\t: 12\r\n", b'{"name":"x"}'),
+    (b"Content-Length:\r\n 12\r\n", b'{"name":"x"}'), (b"X: a\rContent-Length: 12\r\n", b'{"name":"x"}'),
+    (b"Transfer-Encoding : chunked\r\n", b'c\r\n{"name":"x"}\r\n0\r\n\r\n'),
+    (b"Transfer-Encoding:\r\n chunked\r\n", b'c\r\n{"name":"x"}\r\n0\r\n\r\n'),
+    (LENGTH + LENGTH, b'{"name":"x"}'), (LENGTH + b"Content-Length: 5\r\n", b'{"name":"x"}'),
+    (LENGTH + CHUNKS, b"0\r\n\r\n"), (CHUNKS + LENGTH, b"0\r\n\r\n"), (CHUNKS + CHUNKS, b"0\r\n\r\n"),
+    (b"Transfer-Encoding: gzip, chunked\r\n", b"0\r\n\r\n"), (b"X y: z\r\n", b""),
+], ids=range(13))
+@pytest.mark.one_process("HAProxy refuses it in its own words")
+def test_framing__read_in_two_ways__refused_and_nothing_behind_it_is_read(still_alive, alice, headers, body):
+    """RFC 9112, 5.1 and 6.1: whoever reads such a request otherwise than a proxy in front lets one user write the head of another's."""
+    assert answers_to(alice, room_of(alice, headers, body), whoami(alice)) == ([b"400"], [b"M_UNKNOWN"])
 
 
 @pytest.mark.parametrize("target", [
