@@ -21,7 +21,14 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BATCH_AT_ONCE = 32, BUFFER_BYTES = 8 * 1024, DATE_BYTES = 32, ACCEPT_AGAIN_MS = 100 };
+enum {
+	BATCH_AT_ONCE = 32,
+	BUFFER_BYTES = 8 * 1024,
+	DATE_BYTES = 32,
+	ACCEPT_AGAIN_MS = 100,
+	VAIN_AT_ONCE = 32, /* rounds; then a pause, longer each time */
+	LONGEST_PAUSE_MS = 64,
+};
 
 struct io_loop {
 	struct http_server *server;
@@ -43,6 +50,9 @@ struct io_loop {
 	char date[DATE_BYTES]; /* what io_loop_date() wrote last */
 	time_t date_s;         /* of when */
 	struct uri_memo uri_memo;
+	bool has_moved; /* libmicrohttpd has called back since the thread waited */
+	size_t in_vain; /* its turns that note_turn() counts */
+	size_t chunked; /* bodies that come in chunks */
 	atomic_bool is_ending;
 };
 
@@ -188,6 +198,22 @@ static bool has_ready(const struct io_loop *loop)
 		atomic_load(&loop->woken) != NULL || atomic_load(&loop->leaving) != NULL;
 }
 
+void io_loop_note(struct io_loop *loop)
+{
+	loop->has_moved = true;
+}
+
+void io_loop_chunks_begin(struct io_loop *loop)
+{
+	loop->chunked++;
+}
+
+void io_loop_chunks_end(struct io_loop *loop)
+{
+	invariant(loop->chunked > 0);
+	loop->chunked--;
+}
+
 /* --- sockets without libmicrohttpd ------------------------------------------------------------------- */
 
 void io_loop_give_back(struct io_loop *loop, struct conn *conn)
@@ -269,16 +295,44 @@ static void close_listener(struct io_loop *loop)
 	}
 }
 
-/* Nobody tells that a file descriptor has become free. */
-static int wait_limit_ms(const struct io_loop *loop)
+/*
+ * libmicrohttpd wants its turn at once while it sends a file to a client that is fast, or has more to read; but also for as long as a
+ * connection is open whose bytes it can neither use nor keep (a chunk's length that fills its memory). Then nothing happens in its turns, and
+ * pauses come between them, as long as some body comes in chunks.
+ */
+static void note_turn(struct io_loop *loop, bool is_wanted, bool has_happened)
+{
+	if (!is_wanted) {
+		loop->in_vain = 0;
+	} else if (!has_happened) {
+		loop->in_vain++;
+	} else if (loop->in_vain > 0) {
+		loop->in_vain--;
+	}
+}
+
+static int pause_ms(const struct io_loop *loop)
+{
+	bool is_due = loop->chunked > 0 && loop->in_vain > 0 && loop->in_vain % VAIN_AT_ONCE == 0;
+	return is_due ? (int)MIN_OF(loop->in_vain / VAIN_AT_ONCE, LONGEST_PAUSE_MS) : 0;
+}
+
+/* How long libmicrohttpd can wait; -1: for whatever comes. */
+static int library_limit_ms(const struct io_loop *loop)
 {
 	MHD_UNSIGNED_LONG_LONG timeout_ms = 0;
+	bool has_limit = MHD_get_timeout(loop->daemon, &timeout_ms) == MHD_YES;
+	return has_limit ? (int)MIN_OF(timeout_ms, (MHD_UNSIGNED_LONG_LONG)INT_MAX) : -1;
+}
+
+/* Nobody tells that a file descriptor has become free. */
+static int wait_limit_ms(const struct io_loop *loop, int library_ms)
+{
 	if (has_ready(loop) || loop->comers == COMERS_MORE) {
 		return 0;
 	}
-	bool has_limit = MHD_get_timeout(loop->daemon, &timeout_ms) == MHD_YES;
-	int limit_ms = has_limit ? (int)MIN_OF(timeout_ms, (MHD_UNSIGNED_LONG_LONG)INT_MAX) : -1;
-	bool is_later = loop->comers == COMERS_LATER && (!has_limit || limit_ms > ACCEPT_AGAIN_MS);
+	int limit_ms = library_ms == 0 ? pause_ms(loop) : library_ms;
+	bool is_later = loop->comers == COMERS_LATER && (limit_ms < 0 || limit_ms > ACCEPT_AGAIN_MS);
 	return is_later ? ACCEPT_AGAIN_MS : limit_ms;
 }
 
@@ -293,8 +347,12 @@ static void clear_wake_up(const struct io_loop *loop)
 static void wait_for_events(struct io_loop *loop)
 {
 	struct epoll_event events[BATCH_AT_ONCE];
-	int ready = epoll_wait(loop->epoll_fd, events, BATCH_AT_ONCE, wait_limit_ms(loop));
+	const int library_ms = library_limit_ms(loop);
+	const int limit_ms = wait_limit_ms(loop, library_ms);
+	int ready = epoll_wait(loop->epoll_fd, events, BATCH_AT_ONCE, limit_ms);
 	invariant(ready >= 0 || errno == EINTR);
+	note_turn(loop, library_ms == 0, loop->has_moved || ready != 0);
+	loop->has_moved = false;
 	for (int i = 0; i < ready; i++) {
 		if (events[i].data.ptr == &loop->wake_fd) {
 			clear_wake_up(loop);

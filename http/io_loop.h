@@ -28,7 +28,7 @@ void io_loops_flush(struct http_server *server);
 /** Has its thread take the connection of a suspended request (held.h), if it still waits by then. Any thread. */
 void io_loop_leave(struct io_loop *loop, struct request *request);
 
-/* For held.c; on the loop's own thread. */
+/* For held.c and listener.c; on the loop's own thread. */
 
 /** Gives the socket to libmicrohttpd, for the next request. */
 void io_loop_give_back(struct io_loop *loop, struct conn *conn);
@@ -41,6 +41,11 @@ struct conn *io_loop_returning(const struct io_loop *loop);
 void io_loop_watch(struct io_loop *loop, struct conn *conn);
 /** Nothing is told of it any more, if it was; before its socket is closed. */
 void io_loop_unwatch(struct conn *conn);
+/** libmicrohttpd has called back: it gets on with something. */
+void io_loop_note(struct io_loop *loop);
+/** A body that comes in chunks begins, or is over. */
+void io_loop_chunks_begin(struct io_loop *loop);
+void io_loop_chunks_end(struct io_loop *loop);
 /** What time it is, as an answer's Date has it; until the next call. */
 struct str io_loop_date(struct io_loop *loop);
 /** Where what has come may be read to, by one at a time. */

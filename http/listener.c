@@ -47,6 +47,7 @@ struct listener {
 static void drop_unfinished(struct conn *conn)
 {
 	if (conn->request != NULL) {
+		request_end_chunks(conn->request);
 		request_unref(conn->request);
 		conn->request = NULL;
 	}
@@ -222,6 +223,10 @@ static enum MHD_Result begin_body(const struct listener *listener, struct reques
 	request->phase = REQUEST_BODY;
 	request->body_begun_ms = clock_os_ms();
 	set_body_deadline(request, 0);
+	if (request->is_chunked) {
+		request->is_in_chunks = true;
+		io_loop_chunks_begin(request->loop);
+	}
 	if (request->close_after) {
 		return send_early(request);
 	}
@@ -265,6 +270,7 @@ static enum MHD_Result go_on(const struct request *request)
 static enum MHD_Result begin_request(struct request *request, const char *version)
 {
 	held_note(request, version);
+	request_end_chunks(request);
 	if (request->answer.status != 0) {
 		return send_answer(request); /* it was refused before its body */
 	}
@@ -294,6 +300,7 @@ static enum MHD_Result on_data(void *data, struct MHD_Connection *connection, co
 	(void)path;
 	const struct listener *listener = io_loop_owner(data);
 	struct request *request = *context;
+	io_loop_note(data);
 	switch (request->phase) {
 	case REQUEST_HEAD:
 		return begin_body(listener, request, method);

@@ -416,6 +416,14 @@ void request_open_body(struct request *request)
 	}
 }
 
+void request_end_chunks(struct request *request)
+{
+	if (request->is_in_chunks) {
+		request->is_in_chunks = false;
+		io_loop_chunks_end(request->loop);
+	}
+}
+
 void request_end_body(struct request *request)
 {
 	if (request->streamed != NULL && !body_end(request->streamed)) {
@@ -476,6 +484,7 @@ void request_complete(struct request *request)
 	struct http_server *server = request->server;
 	bool was_counted = request->is_counted;
 	request->is_completed = true;
+	request_end_chunks(request);
 	request->conn->request = NULL;
 	conn_set_deadline(request->conn, server_head_deadline(server));
 	request_unref(request);

@@ -85,6 +85,7 @@ struct request {
 	bool close_after;          /**< the connection cannot be used for another request */
 	bool is_last;              /**< so says the client */
 	bool is_chunked;           /**< its body's length is told piece by piece */
+	bool is_in_chunks;         /**< that body is being read: its loop counts it */
 	uint64_t content_length;   /**< as promised by the head; 0 when it says nothing */
 	size_t body_ceiling;
 	struct buf body;
@@ -161,6 +162,8 @@ void request_add_body(struct request *request, struct str bytes);
 /** Whether its body goes to a file. */
 bool request_is_streamed(const struct request *request);
 
+/** A body in chunks is not being read any more, if it was. On the I/O thread. */
+void request_end_chunks(struct request *request);
 /** Begins the file; sets refusal when that fails. */
 void request_open_body(struct request *request);
 /** Ends it, if there is one; sets refusal when that fails. */

@@ -3,13 +3,17 @@
 Each case gets the status and errcode that the specification names, and the server goes on: after each test
 `still_alive` sends a message and finds it.
 """
+import contextlib
 import json
 import re
 import socket
+import time
 
 import pytest
 
+from support import accounts
 from support.client import path_of, seconds, unique
+from support.processes import cpu_of
 
 J400 = ("M_NOT_JSON", "M_BAD_JSON")
 
@@ -396,6 +400,23 @@ LENGTH, CHUNKS = b"Content-Length: 12\r\n", b"Transfer-Encoding: chunked\r\n"
 def test_framing__read_in_two_ways__refused_and_nothing_behind_it_is_read(still_alive, alice, headers, body):
     """RFC 9112, 5.1 and 6.1: whoever reads such a request otherwise than a proxy in front lets one user write the head of another's."""
     assert answers_to(alice, room_of(alice, headers, body), whoami(alice)) == ([b"400"], [b"M_UNKNOWN"])
+
+
+@pytest.mark.parametrize("line", [b"0" * 60000, b"c;x=" + b"y" * 60000], ids=["length", "extension"])
+@pytest.mark.one_process("HAProxy does not pass it on")
+def test_chunk__line_that_never_ends__no_thread_spins(make_server, line):
+    """The library can neither use nor keep it, and wants its turn again at once: for as long as a body may take."""
+    server = make_server().start()
+    ann = accounts.register(server.url, "ann")
+    with socket.create_connection((ann.http.host, ann.http.port), timeout=seconds(20)) as connection:
+        connection.sendall(room_of(ann, CHUNKS, b""))
+        connection.settimeout(0.5)
+        with contextlib.suppress(OSError):
+            connection.sendall(line)
+        before = cpu_of([server.process.pid])
+        time.sleep(2)
+        assert cpu_of([server.process.pid]) - before < 0.5
+        assert ann.get("/account/whoami").ok()
 
 
 @pytest.mark.parametrize("target", [
