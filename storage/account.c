@@ -162,11 +162,11 @@ enum err store_account_guests(struct ctx *ctx, struct db *db, const struct str *
 	return ERR_OK;
 }
 
-enum err store_account_leaving(struct ctx *ctx, struct db *db, int64_t limit, struct str **out,
-	size_t *out_count)
+enum err store_account_leaving(struct ctx *ctx, struct db *db, struct str after, int64_t limit,
+	struct str **out, size_t *out_count)
 {
 	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_ACCOUNT_LEAVING, DB_ARGS(db_bigint(limit)), &rows));
+	TRY(db_query(ctx, db, STMT_ACCOUNT_LEAVING, DB_ARGS(db_text(after), db_bigint(limit)), &rows));
 	size_t n = db_count(rows);
 	*out = ARENA_NEW_ARRAY(ctx->arena, struct str, n + 1);
 	for (size_t i = 0; i < n; i++) {

@@ -80,10 +80,10 @@ MUST_CHECK enum err store_account_erased(struct ctx *ctx, struct db *db, struct 
 /** Which of some users are guests. */
 MUST_CHECK enum err store_account_guests(struct ctx *ctx, struct db *db, const struct str *user_ids,
 	size_t count, struct str **out, size_t *out_count);
-/** Up to `limit` deactivated users who may still be in rooms. */
-MUST_CHECK enum err store_account_leaving(struct ctx *ctx, struct db *db, int64_t limit,
-	struct str **out, size_t *out_count);
-/** The user has left all rooms. */
+/** Up to `limit` deactivated users who may still be in rooms, or come into some; by their ids, those behind `after` (empty: all). */
+MUST_CHECK enum err store_account_leaving(struct ctx *ctx, struct db *db, struct str after,
+	int64_t limit, struct str **out, size_t *out_count);
+/** The user has left all rooms, for good. */
 MUST_CHECK enum err store_account_left(struct ctx *ctx, struct db *db, struct str user_id);
 
 /** A number that moves when another process ended sessions or changed accounts. */

@@ -1,6 +1,7 @@
 /*
  * Deactivation. What lets the user in ends in one transaction, which also notes that rooms are to be left. Leaving takes
- * one event a room; what does not work out at once (or was ordered on the command line) is done by the housekeeper.
+ * one event a room; what does not work out at once (or was ordered on the command line) is done by the housekeeper, and so is what
+ * requests did that were under way at the end.
  */
 #include "homeserver/account/deactivate.h"
 
@@ -71,21 +72,44 @@ static enum err finish_one(struct ctx *ctx, struct homeserver *hs, struct str us
 		user_id)); /* while rooms are shared: those in them are told */
 	TRY(leave_rooms(ctx, hs, user_id));
 	TRY(store_profile_delete_all(ctx, hs->db, user_id));
-	TRY(store_account_data_erase(ctx, hs->db, user_id));
-	return store_account_left(ctx, hs->db, user_id);
+	return store_account_data_erase(ctx, hs->db, user_id);
 }
 
-enum err deactivate_finish(struct ctx *ctx, struct homeserver *hs)
+/* Those of `before` are done with, the others stand in `out_met`. */
+static enum err finish_all(struct ctx *ctx, struct homeserver *hs, const struct map *before,
+	struct map *out_met)
 {
 	struct str *user_ids;
 	size_t count;
+	struct str last = STR("");
 	do {
-		TRY(store_account_leaving(ctx, hs->db, LEAVING_BATCH, &user_ids, &count));
+		TRY(store_account_leaving(ctx, hs->db, last, LEAVING_BATCH, &user_ids, &count));
 		for (size_t i = 0; i < count; i++) {
-			TRY(finish_one(ctx, hs, user_ids[i]));
+			last = user_ids[i];
+			TRY(finish_one(ctx, hs, last));
+			if (map_get(before, last) != NULL) {
+				TRY(store_account_left(ctx, hs->db, last));
+			} else {
+				(void)map_set(out_met, last, hs);
+			}
 		}
 	} while (count == LEAVING_BATCH);
 	return ERR_OK;
+}
+
+enum err deactivate_finish(struct ctx *ctx, struct homeserver *hs, struct map *met)
+{
+	static const struct map nobody;
+	struct map now;
+	map_init(&now);
+	enum err err = finish_all(ctx, hs, met != NULL ? met : &nobody, &now);
+	if (met == NULL) {
+		map_fini(&now);
+		return err;
+	}
+	map_fini(met);
+	*met = now;
+	return err;
 }
 
 static enum err store_end(struct ctx *ctx, struct homeserver *hs, struct str user_id, bool erase)

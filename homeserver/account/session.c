@@ -35,6 +35,7 @@
 enum {
 	SEEN_INTERVAL_MS = 60 * 1000,
 	CLEAN_INTERVAL_MS = 10 * 60 * 1000,
+	LEAVING_INTERVAL_MS = 2 * 60 * 1000, /* longer than a request takes */
 	SEEN_BATCH = 500,
 	ENTRY_OVERHEAD_BYTES = 200, /* two map entries */
 	LACKING_MS = 1000,          /* that terms are lacking is believed for so long */
@@ -57,6 +58,8 @@ struct sessions {
 	int64_t epoch;
 	int64_t next_seen_ms;
 	int64_t next_clean_ms;
+	int64_t next_leaving_ms;
+	struct map leaving; /* whom deactivate_finish() met */
 };
 
 struct sessions *sessions_create(struct homeserver *hs)
@@ -67,6 +70,7 @@ struct sessions *sessions_create(struct homeserver *hs)
 	lock_init(&sessions->lock, RANK_SESSION);
 	map_init(&sessions->by_key);
 	map_init(&sessions->by_user);
+	map_init(&sessions->leaving);
 	sessions->epoch = -1;
 	return sessions;
 }
@@ -229,6 +233,7 @@ void sessions_destroy(struct sessions *sessions)
 	lock_give(&sessions->lock);
 	map_fini(&sessions->by_key);
 	map_fini(&sessions->by_user);
+	map_fini(&sessions->leaving);
 	lock_fini(&sessions->lock);
 	nonces_destroy(sessions->nonces);
 	mem_free(sessions);
@@ -509,7 +514,7 @@ static enum err follow_epoch(struct ctx *ctx, struct homeserver *hs)
 	}
 	sessions_forget_all(hs);
 	TRY(erasure_load(ctx, hs));
-	TRY(deactivate_finish(ctx, hs));
+	TRY(deactivate_finish(ctx, hs, NULL));
 	sessions->epoch = epoch;
 	return ERR_OK;
 }
@@ -517,7 +522,6 @@ static enum err follow_epoch(struct ctx *ctx, struct homeserver *hs)
 static enum err clean(struct ctx *ctx, struct homeserver *hs)
 {
 	int64_t now_ms = clock_wall_ms(&hs->clock);
-	TRY(deactivate_finish(ctx, hs));
 	TRY(store_uia_delete_old(ctx, hs->db, now_ms));
 	TRY(store_secret_delete_old(ctx, hs->db, now_ms));
 	TRY(store_email_validation_delete_old(ctx, hs->db, now_ms));
@@ -535,6 +539,10 @@ static enum err tidy(struct ctx *ctx, struct homeserver *hs)
 	if (now_ms >= sessions->next_seen_ms || many_put_away(sessions)) {
 		sessions->next_seen_ms = now_ms + SEEN_INTERVAL_MS;
 		TRY(sessions_flush(ctx, hs));
+	}
+	if (now_ms >= sessions->next_leaving_ms) {
+		sessions->next_leaving_ms = now_ms + LEAVING_INTERVAL_MS;
+		TRY(deactivate_finish(ctx, hs, &sessions->leaving));
 	}
 	if (now_ms >= sessions->next_clean_ms) {
 		sessions->next_clean_ms = now_ms + CLEAN_INTERVAL_MS;

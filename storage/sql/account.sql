@@ -65,8 +65,8 @@ UPDATE accounts SET is_admin = $2 WHERE user_id = $1 AND state <> 'deactivated' 
 SELECT user_id FROM accounts WHERE user_id = ANY ($1::text[]) AND is_guest ORDER BY user_id;
 
 -- name: account_leaving hot
--- At most $1 rows. Index: accounts_leaving_idx.
-SELECT user_id FROM accounts WHERE is_leaving ORDER BY user_id LIMIT $1;
+-- At most $2 rows, behind $1. Index: accounts_leaving_idx.
+SELECT user_id FROM accounts WHERE is_leaving AND user_id > $1 ORDER BY user_id LIMIT $2;
 
 -- name: account_left
 -- One row. Index: accounts_pkey.

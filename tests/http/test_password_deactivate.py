@@ -1,5 +1,11 @@
 """Password change and account deactivation."""
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+
+from support import accounts
+from support.client import path_of
+from support.processes import wait_until
 
 
 def change(user, new, **more):
@@ -93,6 +99,31 @@ def test_deactivate__done__user_leaves_their_rooms(hs, alice):
     while user.user_id in alice.get(alice.room(room, "joined_members")).ok()["joined"]:
         assert time.monotonic() < deadline, "the deactivated user is still joined"
         time.sleep(0.05)
+
+
+def test_deactivate__joining_at_that_moment__out_of_the_room_in_the_end(make_server):
+    """A request that was let in before the end comes into the room after it: found later, here when the server starts anew."""
+    server = make_server().start()
+    ann = accounts.register(server.url, "ann")
+    room = ann.create_room(preset="public_chat")
+
+    def come_and_go(user):
+        for _ in range(4):
+            user.join(room)
+            user.leave(room)
+    with ThreadPoolExecutor(5) as pool:
+        for _ in range(12):
+            user = accounts.register(server.url)
+            done = [pool.submit(come_and_go, user) for _ in range(4)]
+            user.uia("POST", "/account/deactivate").ok()
+            for each in done:
+                each.result()
+    server.terminate()
+    server.start()
+
+    def members():
+        return set(ann.get(path_of("rooms", room, "joined_members")).ok()["joined"])
+    wait_until(lambda: members() == {ann.user_id}, 30, "all of them being out of the room")
 
 
 def test_deactivate__refresh_token__dead(hs, nobody):

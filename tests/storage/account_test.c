@@ -86,13 +86,31 @@ static bool is_leaving(struct world *world, struct str id)
 {
 	struct str *ids;
 	size_t count;
-	assert_int_equal(store_account_leaving(&world->ctx, world->db, 100, &ids, &count), ERR_OK);
+	assert_int_equal(store_account_leaving(&world->ctx, world->db, STR(""), 100, &ids, &count),
+		ERR_OK);
 	for (size_t i = 0; i < count; i++) {
 		if (str_equals(ids[i], id)) {
 			return true;
 		}
 	}
 	return false;
+}
+
+static void accounts__leaving__one_after_the_other(void **state)
+{
+	struct world *world = *state;
+	struct str *ids;
+	size_t count;
+	struct str names[] = {STR("@leaver-a:hs1"), STR("@leaver-b:hs1")};
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		world_add_account(world, names[i]);
+		assert_int_equal(IN_TX(world, store_account_deactivate(&world->ctx, tx, names[i], false)),
+			ERR_OK);
+	}
+	assert_int_equal(store_account_leaving(&world->ctx, world->db, names[0], 1, &ids, &count),
+		ERR_OK);
+	assert_int_equal(count, 1);
+	assert_true(str_equals(ids[0], names[1]));
 }
 
 static void account__deactivated__leaving_until_left(void **state)
@@ -439,6 +457,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(account__inserted__found_and_name_taken),
 		TEST(account__deactivated__final),
+		TEST(accounts__leaving__one_after_the_other),
 		TEST(account__deactivated__leaving_until_left),
 		TEST(account__changed__as_set),
 		TEST(account_list__after_one__next_in_order),
