@@ -124,12 +124,14 @@ enum err store_push_enqueue(struct ctx *ctx, struct tx *tx, const struct push_ba
 		NULL);
 }
 
-enum err store_push_due(struct ctx *ctx, struct db *db, int64_t now_ms, const int64_t *without,
-	size_t without_count, int64_t limit, struct push_due **out, size_t *out_count)
+enum err store_push_due(struct ctx *ctx, struct db *db, int64_t now_ms,
+	const struct push_busy *busy, int64_t limit, struct push_due **out, size_t *out_count)
 {
 	struct db_rows *rows;
 	TRY(db_query(ctx, db, STMT_PUSH_DUE,
-		DB_ARGS(db_bigint(now_ms), db_bigints(without, without_count), db_bigint(limit)), &rows));
+		DB_ARGS(db_bigint(now_ms), db_bigints(busy->pusher_nids, busy->pusher_count),
+			db_bigint(limit), db_texts(busy->user_ids, busy->user_count)),
+		&rows));
 	*out_count = db_count(rows);
 	*out = ARENA_NEW_ARRAY(ctx->arena, struct push_due, *out_count);
 	for (size_t i = 0; i < *out_count; i++) {
@@ -156,11 +158,14 @@ enum err store_push_due(struct ctx *ctx, struct db *db, int64_t now_ms, const in
 	return ERR_OK;
 }
 
-enum err store_push_next(struct ctx *ctx, struct db *db, const int64_t *without,
-	size_t without_count, int64_t *out_ms)
+enum err store_push_next(struct ctx *ctx, struct db *db, const struct push_busy *busy,
+	int64_t *out_ms)
 {
 	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_PUSH_NEXT, DB_ARGS(db_bigints(without, without_count)), &rows));
+	TRY(db_query(ctx, db, STMT_PUSH_NEXT,
+		DB_ARGS(db_bigints(busy->pusher_nids, busy->pusher_count),
+			db_texts(busy->user_ids, busy->user_count)),
+		&rows));
 	*out_ms = db_is_null(rows, 0, 0) ? INT64_MAX : db_int(rows, 0, 0);
 	return ERR_OK;
 }
@@ -208,14 +213,15 @@ enum err store_push_set_back(struct ctx *ctx, struct db *db, int64_t now_ms)
 	return db_exec(ctx, db, STMT_PUSH_SET_BACK, DB_ARGS(db_bigint(now_ms)), NULL);
 }
 
-enum err store_push_done(struct ctx *ctx, struct db *db, int64_t pusher_nid, int64_t position,
-	int64_t badge)
+enum err store_push_done(struct ctx *ctx, struct db *db, const struct push_done *done)
 {
 	struct tx *tx CLEANUP(tx_cleanup) = NULL;
 	TRY(tx_begin(ctx, db, &tx));
-	TRY(tx_query(ctx, tx, STMT_PUSH_LOCK, DB_ARGS(db_bigint(pusher_nid)), NULL));
+	TRY(tx_query(ctx, tx, STMT_PUSH_LOCK, DB_ARGS(db_bigint(done->pusher_nid)), NULL));
 	TRY(tx_query(ctx, tx, STMT_PUSH_DONE,
-		DB_ARGS(db_bigint(pusher_nid), db_bigint(position), db_bigint(badge)), NULL));
+		DB_ARGS(db_bigint(done->pusher_nid), db_bigint(done->position), db_bigint(done->badge),
+			db_bigint(done->now_ms)),
+		NULL));
 	return tx_commit(ctx, &tx);
 }
 

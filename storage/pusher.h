@@ -101,17 +101,29 @@ struct push_due {
 	int64_t mailed_at_ms;  /**< when the last mail went; 0: none yet */
 	int64_t mail_pause_ms; /**< how long after it none goes */
 };
-/** The oldest that waits of each pusher that is due and not in `without`. One round trip. */
+/** Who has no turn now. */
+struct push_busy {
+	const int64_t *pusher_nids;
+	size_t pusher_count;
+	const struct str *user_ids; /**< none of their pushers has */
+	size_t user_count;
+};
+/** The oldest that waits of each pusher that is due and not busy; who has been due for longest first. One round trip. */
 MUST_CHECK enum err store_push_due(struct ctx *ctx, struct db *db, int64_t now_ms,
-	const int64_t *without, size_t without_count, int64_t limit, struct push_due **out,
-	size_t *out_count);
+	const struct push_busy *busy, int64_t limit, struct push_due **out, size_t *out_count);
 /** When the next is due; INT64_MAX when nothing waits. */
-MUST_CHECK enum err store_push_next(struct ctx *ctx, struct db *db, const int64_t *without,
-	size_t without_count, int64_t *out_ms);
+MUST_CHECK enum err store_push_next(struct ctx *ctx, struct db *db, const struct push_busy *busy,
+	int64_t *out_ms);
 
-/** All up to a position is dealt with; `badge` is the count that was told, -1: none. Three round trips. */
-MUST_CHECK enum err store_push_done(struct ctx *ctx, struct db *db, int64_t pusher_nid,
-	int64_t position, int64_t badge);
+/** What a pusher was sent. */
+struct push_done {
+	int64_t pusher_nid;
+	int64_t position; /**< all up to here is dealt with */
+	int64_t badge;    /**< the count that was told; -1: none */
+	int64_t now_ms;   /**< since when it waits for its next turn */
+};
+/** Three round trips. */
+MUST_CHECK enum err store_push_done(struct ctx *ctx, struct db *db, const struct push_done *done);
 /** It is tried again after a pause. */
 MUST_CHECK enum err store_push_failed(struct ctx *ctx, struct db *db, int64_t pusher_nid,
 	int64_t now_ms, int64_t pause_ms);

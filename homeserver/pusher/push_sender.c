@@ -18,6 +18,7 @@
 
 enum {
 	MAX_FLIGHTS = 128,
+	FLIGHTS_OF_USER = 8, /* whose gateways answer slowly keeps nobody else's waiting */
 	TIMEOUT_MS = 20 * 1000,
 	ANSWER_CEILING_BYTES = 65536,
 	POLL_MS = 5000, /* should nobody have said that something was queued */
@@ -50,7 +51,8 @@ struct flight {
 	int64_t failing_since_ms;
 	bool is_mail;
 	int64_t mail_pause_ms; /* until the next mail */
-	struct str app_id;     /* heap */
+	struct str user_id;    /* heap, and the two behind it */
+	struct str app_id;
 	struct str pushkey;
 	/* Once it is over: */
 	enum err err;
@@ -66,7 +68,8 @@ struct pushers {
 	struct lock lock;
 	struct flight *over; /* ended, not written down; guarded by lock */
 	/* The thread's own: */
-	int64_t busy[MAX_FLIGHTS]; /* pushers with a request under way */
+	int64_t busy[MAX_FLIGHTS];          /* pushers with a request under way */
+	struct str busy_users[MAX_FLIGHTS]; /* whose they are; the flights' */
 	size_t busy_n;
 	int64_t clock_heeded_ms; /* monotonic */
 };
@@ -108,6 +111,7 @@ static void flight_over(void *data, const struct fetch_end *end)
 
 static void flight_destroy(struct flight *flight)
 {
+	str_free(flight->user_id);
 	str_free(flight->app_id);
 	str_free(flight->pushkey);
 	mem_free(flight);
@@ -131,6 +135,17 @@ static enum err note_failure(struct ctx *ctx, struct homeserver *hs, const struc
 		backoff_ms(hs, flight->failures)));
 	return store_push_give_up(ctx, hs->db, flight->pusher_nid,
 		gives_up ? KEPT_AFTER_GIVING_UP : KEPT_WHILE_FAILING);
+}
+
+/* What else waits for it comes behind the others that are due by now. */
+static enum err done(struct ctx *ctx, struct homeserver *hs, int64_t pusher_nid, int64_t position,
+	int64_t badge)
+{
+	return store_push_done(ctx, hs->db,
+		&(struct push_done){.pusher_nid = pusher_nid,
+			.position = position,
+			.badge = badge,
+			.now_ms = clock_wall_ms(&hs->clock)});
 }
 
 /* An address that the relay will never deliver to is tried again a day later, with what comes until then. */
@@ -163,7 +178,7 @@ static enum err write_down(struct ctx *ctx, struct homeserver *hs, const struct 
 	}
 	if (flight->status >= 200 && flight->status < 300) {
 		metric_add(&delivered, 1);
-		return store_push_done(ctx, hs->db, flight->pusher_nid, flight->position, flight->badge);
+		return done(ctx, hs, flight->pusher_nid, flight->position, flight->badge);
 	}
 	return note_failure(ctx, hs, flight);
 }
@@ -172,7 +187,9 @@ static void forget_busy(struct pushers *pushers, int64_t pusher_nid)
 {
 	for (size_t i = 0; i < pushers->busy_n; i++) {
 		if (pushers->busy[i] == pusher_nid) {
-			pushers->busy[i] = pushers->busy[--pushers->busy_n];
+			pushers->busy_n--;
+			pushers->busy[i] = pushers->busy[pushers->busy_n];
+			pushers->busy_users[i] = pushers->busy_users[pushers->busy_n];
 			return;
 		}
 	}
@@ -205,10 +222,12 @@ static struct flight *begin_flight(struct pushers *pushers, const struct push_du
 		.failures = due->failures,
 		.failing_since_ms = due->failing_since_ms,
 		.is_mail = due->is_mail,
+		.user_id = str_heap(due->user_id),
 		.app_id = str_heap(due->app_id),
 		.pushkey = str_heap(due->pushkey),
 	};
-	pushers->busy[pushers->busy_n++] = due->pusher_nid;
+	pushers->busy[pushers->busy_n] = due->pusher_nid;
+	pushers->busy_users[pushers->busy_n++] = flight->user_id;
 	return flight;
 }
 
@@ -242,7 +261,7 @@ static enum err send_notice(struct ctx *ctx, struct pushers *pushers, const stru
 		return ERR_OK;
 	}
 	*out_more = true;
-	return store_push_done(ctx, pushers->hs->db, due->pusher_nid, due->position, -1);
+	return done(ctx, pushers->hs, due->pusher_nid, due->position, -1);
 }
 
 static enum err send_mail(struct ctx *ctx, struct pushers *pushers, const struct push_due *due,
@@ -254,7 +273,7 @@ static enum err send_mail(struct ctx *ctx, struct pushers *pushers, const struct
 	switch (mail.next) {
 	case PUSH_MAIL_NOTHING:
 		*out_more = true;
-		return store_push_done(ctx, hs->db, due->pusher_nid, mail.position, -1);
+		return done(ctx, hs, due->pusher_nid, mail.position, -1);
 	case PUSH_MAIL_LATER:
 		return store_push_postpone(ctx, hs->db, due->pusher_nid, clock_wall_ms(&hs->clock),
 			mail.left_ms);
@@ -283,6 +302,31 @@ static enum err send_one(struct ctx *ctx, struct pushers *pushers, const struct 
 		backoff_ms(hs, due->failures));
 }
 
+static size_t flights_of(const struct pushers *pushers, struct str user_id)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < pushers->busy_n; i++) {
+		n += str_equals(pushers->busy_users[i], user_id);
+	}
+	return n;
+}
+
+/* Pushers that have a request under way, and users who have as many as one may have; in the arena. */
+static struct push_busy who_is_busy(struct arena *arena, const struct pushers *pushers)
+{
+	struct str *full = ARENA_NEW_ARRAY(arena, struct str, pushers->busy_n + 1);
+	size_t n = 0;
+	for (size_t i = 0; i < pushers->busy_n; i++) {
+		if (flights_of(pushers, pushers->busy_users[i]) >= FLIGHTS_OF_USER) {
+			full[n++] = pushers->busy_users[i];
+		}
+	}
+	return (struct push_busy){.pusher_nids = pushers->busy,
+		.pusher_count = pushers->busy_n,
+		.user_ids = full,
+		.user_count = n};
+}
+
 /* *out_more: there may be more that is due. */
 static enum err send_due(struct ctx *ctx, struct pushers *pushers, bool *out_more)
 {
@@ -294,10 +338,13 @@ static enum err send_due(struct ctx *ctx, struct pushers *pushers, bool *out_mor
 	if (room_for == 0) {
 		return ERR_OK;
 	}
-	TRY(store_push_due(ctx, hs->db, clock_wall_ms(&hs->clock), pushers->busy, pushers->busy_n,
-		(int64_t)room_for, &due, &count));
+	const struct push_busy busy = who_is_busy(ctx->arena, pushers);
+	TRY(store_push_due(ctx, hs->db, clock_wall_ms(&hs->clock), &busy, (int64_t)room_for, &due,
+		&count));
 	for (size_t i = 0; i < count; i++) {
-		TRY(send_one(ctx, pushers, &due[i], out_more));
+		if (flights_of(pushers, due[i].user_id) < FLIGHTS_OF_USER) {
+			TRY(send_one(ctx, pushers, &due[i], out_more));
+		}
 	}
 	*out_more = *out_more || count == room_for;
 	return ERR_OK;
@@ -319,7 +366,8 @@ static enum err time_until_next(struct ctx *ctx, struct pushers *pushers, int64_
 {
 	int64_t next_ms;
 	struct homeserver *hs = pushers->hs;
-	TRY(store_push_next(ctx, hs->db, pushers->busy, pushers->busy_n, &next_ms));
+	const struct push_busy busy = who_is_busy(ctx->arena, pushers);
+	TRY(store_push_next(ctx, hs->db, &busy, &next_ms));
 	int64_t now_ms = clock_wall_ms(&hs->clock);
 	*out_ms = next_ms <= now_ms ? 0 : MIN_OF(next_ms - now_ms, (int64_t)POLL_MS);
 	return ERR_OK;

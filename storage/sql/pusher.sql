@@ -95,7 +95,7 @@ WHERE w.position > p.since_position AND (p.kind = 'http' OR w.room_nid <> 0)
 ON CONFLICT DO NOTHING;
 
 -- name: push_due hot
--- Up to $3 pushers (but those of $2) for which something waits at $1, each with the oldest that waits, and whether it was read
+-- Up to $3 pushers (but those of $2, and of the users $4) for which something waits at $1, each with the oldest that waits, and whether it was read
 -- meanwhile. Index: pushers_due_idx, push_queue_pkey, events_pkey, receipts_pkey.
 SELECT p.pusher_nid, p.user_id, p.app_id, p.pushkey, p.kind, p.data, p.set_at_ms, p.badge, p.failures, p.failing_since_ms,
 	q.position, q.room_nid, q.tweaks,
@@ -106,12 +106,13 @@ SELECT p.pusher_nid, p.user_id, p.app_id, p.pushkey, p.kind, p.data, p.set_at_ms
 FROM pushers AS p JOIN LATERAL (
 	SELECT * FROM push_queue WHERE pusher_nid = p.pusher_nid ORDER BY position LIMIT 1
 ) AS q ON true
-WHERE p.next_try_ms <= $1 AND p.pusher_nid <> ALL($2::bigint[])
+WHERE p.next_try_ms <= $1 AND p.pusher_nid <> ALL($2::bigint[]) AND p.user_id <> ALL($4::text[])
 ORDER BY p.next_try_ms LIMIT $3;
 
 -- name: push_next hot
--- One row: when the next pusher but those of $1 is due; NULL when nothing waits. Index: pushers_due_idx, push_queue_pkey.
+-- One row: when the next pusher but those of $1, and of the users $2, is due; NULL when nothing waits. Index: pushers_due_idx, push_queue_pkey.
 SELECT (SELECT next_try_ms FROM pushers WHERE next_try_ms IS NOT NULL AND pusher_nid <> ALL($1::bigint[])
+		AND user_id <> ALL($2::text[])
 		AND EXISTS (SELECT 1 FROM push_queue AS q WHERE q.pusher_nid = pushers.pusher_nid)
 	ORDER BY next_try_ms LIMIT 1);
 
@@ -151,12 +152,12 @@ WHERE next_try_ms IS NOT NULL AND next_try_ms - try_pause_ms - try_pause_ms / 5 
 SELECT 1 FROM pushers WHERE pusher_nid = $1 FOR UPDATE;
 
 -- name: push_done
--- What waited up to $2 is dealt with; $3 is the count that was told (-1: none). Index: push_queue_pkey, pushers_pkey.
+-- What waited up to $2 is dealt with; $3 is the count that was told (-1: none). More is due at $4, behind who waits already. Index: push_queue_pkey, pushers_pkey.
 WITH gone AS (
 	DELETE FROM push_queue WHERE pusher_nid = $1 AND position <= $2
 )
 UPDATE pushers SET badge = CASE WHEN $3::bigint >= 0 THEN $3::bigint ELSE badge END, failures = 0, failing_since_ms = 0,
-	next_try_ms = (SELECT 0 FROM push_queue WHERE pusher_nid = $1 AND position > $2 LIMIT 1)
+	next_try_ms = (SELECT $4::bigint FROM push_queue WHERE pusher_nid = $1 AND position > $2 LIMIT 1), try_pause_ms = 0
 WHERE pusher_nid = $1;
 
 -- name: push_failed

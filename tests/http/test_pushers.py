@@ -401,6 +401,25 @@ def test_gateway__does_not_answer__others_are_served(alice, bob, gateway):
         gateway.until(lambda n: n.get("content", {}).get("body") == "9")
 
 
+def test_gateway__does_not_answer_hundreds_of_pushers__others_are_served(server, alice, bob, gateway):
+    """One user has a share of what is under way; what waits behind it waits for nobody else."""
+    with Closing(Silent()) as silent:
+        crowd = [accounts.register(server.anonymous().http) for _ in range(2)]
+        room = dialogue(alice, bob)
+        for one in crowd:
+            alice.invite(room, one)
+            one.join(room).ok()
+            for _ in range(100):
+                set_pusher(one, silent)
+        alice.send(room, "0")
+        with silent.accept() as connection:
+            set_pusher(bob, gateway)
+            for n in range(1, 10):
+                alice.send(room, str(n))
+            gateway.until(lambda n: n.get("content", {}).get("body") == "9")
+            assert is_waited_for(connection)
+
+
 def test_gateway__redirects__not_followed(alice, bob, gateway):
     """A gateway that is not ours to trust could send us anywhere."""
     with Closing(Gateway(lambda n: (200, {}))) as other:

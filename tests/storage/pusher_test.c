@@ -58,13 +58,15 @@ static void enqueue(struct world *world, struct str user_id, int64_t position, i
 	assert_int_equal(tx_commit(ctx, &tx), ERR_OK);
 }
 
+static const struct push_busy nobody;
+
 /* How many are due; *out: the user's, if it is among them. */
 static size_t due(struct world *world, int64_t now_ms, struct str user_id, struct push_due *out)
 {
 	struct push_due *found;
 	size_t count;
 	size_t n = 0;
-	assert_int_equal(store_push_due(&world->ctx, world->db, now_ms, NULL, 0, 100, &found, &count),
+	assert_int_equal(store_push_due(&world->ctx, world->db, now_ms, &nobody, 100, &found, &count),
 		ERR_OK);
 	for (size_t i = 0; i < count; i++) {
 		if (str_equals(found[i].user_id, user_id)) {
@@ -92,7 +94,7 @@ static void pusher__set_again__changed_and_not_due(void **state)
 	assert_int_equal(count, 1);
 	assert_true(str_equals(rows[0].lang, STR("en")));
 	assert_int_equal(due(world, NOW + 10, row.user_id, &found), 0);
-	assert_int_equal(store_push_next(ctx, world->db, NULL, 0, &next_ms), ERR_OK);
+	assert_int_equal(store_push_next(ctx, world->db, &nobody, &next_ms), ERR_OK);
 	assert_true(next_ms == INT64_MAX);
 	row.pushkey = STR("another");
 	assert_int_equal(store_pusher_set(ctx, world->db, &row, 1), ERR_LIMIT);
@@ -118,13 +120,46 @@ static void queue__of_a_gateway__in_order_until_done(void **state)
 	assert_int_equal(due(world, NOW + 50, row.user_id, &found), 1);
 	assert_int_equal(found.failures, 1);
 	assert_int_equal(found.failing_since_ms, NOW);
-	assert_int_equal(store_push_done(ctx, world->db, nid, 10, 3), ERR_OK);
-	assert_int_equal(due(world, NOW, row.user_id, &found), 1);
+	assert_int_equal(store_push_done(ctx, world->db, &(struct push_done){nid, 10, 3, NOW + 20}),
+		ERR_OK);
+	assert_int_equal(due(world, NOW + 19, row.user_id, &found), 0);
+	assert_int_equal(due(world, NOW + 20, row.user_id, &found), 1);
 	assert_int_equal(found.position, 11);
 	assert_int_equal(found.badge, 3);
 	assert_int_equal(found.failures, 0);
-	assert_int_equal(store_push_done(ctx, world->db, nid, 11, -1), ERR_OK);
+	assert_int_equal(store_push_done(ctx, world->db, &(struct push_done){nid, 11, -1, NOW + 21}),
+		ERR_OK);
 	assert_int_equal(due(world, INT64_MAX, row.user_id, &found), 0);
+}
+
+/* Who has more waiting is behind who waits already, not before. */
+static void queue__of_two__in_turn(void **state)
+{
+	struct world *world = *state;
+	struct ctx *ctx = &world->ctx;
+	const struct pusher_row much = pusher_of(STR("@much:hs"), "http");
+	const struct pusher_row little = pusher_of(STR("@little:hs"), "http");
+	struct push_due *found;
+	size_t count;
+	int64_t nid = make(world, &much);
+	(void)make(world, &little);
+	enqueue(world, much.user_id, 50, 1);
+	enqueue(world, much.user_id, 51, 1);
+	enqueue(world, little.user_id, 52, 2);
+	assert_int_equal(store_push_due(ctx, world->db, 5, &nobody, 1, &found, &count), ERR_OK);
+	assert_int_equal(count, 1);
+	assert_true(str_equals(found[0].user_id, much.user_id));
+	assert_int_equal(store_push_done(ctx, world->db, &(struct push_done){nid, 50, 1, 3}), ERR_OK);
+	assert_int_equal(store_push_due(ctx, world->db, 5, &nobody, 1, &found, &count), ERR_OK);
+	assert_int_equal(count, 1);
+	assert_true(str_equals(found[0].user_id, little.user_id));
+	const struct push_busy busy = {.user_ids = &little.user_id, .user_count = 1};
+	assert_int_equal(store_push_due(ctx, world->db, 5, &busy, 1, &found, &count), ERR_OK);
+	assert_int_equal(count, 1);
+	assert_true(str_equals(found[0].user_id, much.user_id));
+	int64_t next_ms;
+	assert_int_equal(store_push_next(ctx, world->db, &busy, &next_ms), ERR_OK);
+	assert_int_equal(next_ms, 3);
 }
 
 static void queue__given_up__the_newest_stay(void **state)
@@ -212,6 +247,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(pusher__set_again__changed_and_not_due),
 		TEST(queue__of_a_gateway__in_order_until_done),
+		TEST(queue__of_two__in_turn),
 		TEST(queue__given_up__the_newest_stay),
 		TEST(queue__of_mails__due_later_paused_and_unsubscribed),
 		TEST(queue__clock_set_back__due_beyond_its_own_pause),
