@@ -12,7 +12,7 @@
 #include "matrix/event.h"
 
 enum {
-	ASKS_AT_ONCE = 8, /* half the threads that wait for others by default */
+	THREADS_AT_ONCE = 8, /* that wait here: half of those that wait for others by default */
 	ASKS_OF_ONE = 4,
 	FAILED_KEPT = 1000, /* servers that failed lately */
 	TIMEOUT_MS = 10 * 1000,
@@ -40,7 +40,8 @@ struct asked {
 struct policy_askers {
 	struct lock lock;
 	struct map by_server; /* guarded by lock, as what follows: name → struct asked * */
-	size_t under_way;
+	size_t
+		threads; /* that wait for an answer: where a request is parked none does, whatever their number */
 };
 
 struct policy_askers *policy_askers_create(void)
@@ -107,7 +108,8 @@ static struct asked *find_locked(struct policy_askers *askers, struct server_nam
 }
 
 /* Errors: LIMIT (enough are asking); REMOTE (it failed lately). Not described. */
-static enum err begin(struct policy_askers *askers, struct server_name server, int64_t now_ms)
+static enum err begin(struct policy_askers *askers, struct server_name server, int64_t now_ms,
+	bool holds_thread)
 {
 	LOCK_SCOPE(&askers->lock);
 	struct asked *asked = find_locked(askers, server, now_ms);
@@ -115,21 +117,21 @@ static enum err begin(struct policy_askers *askers, struct server_name server, i
 		return ERR_REMOTE;
 	}
 	size_t limit = asked->failures > 0 ? 1 : ASKS_OF_ONE;
-	if (asked->under_way >= limit || askers->under_way >= ASKS_AT_ONCE) {
+	if (asked->under_way >= limit || (holds_thread && askers->threads >= THREADS_AT_ONCE)) {
 		return asked->failures > 0 ? ERR_REMOTE : ERR_LIMIT;
 	}
 	asked->under_way++;
-	askers->under_way++;
+	askers->threads += holds_thread;
 	return ERR_OK;
 }
 
 static void end(struct policy_askers *askers, struct server_name server, int64_t now_ms,
-	enum heard heard)
+	bool holds_thread, enum heard heard)
 {
 	LOCK_SCOPE(&askers->lock);
 	struct asked *asked = map_get(&askers->by_server, server.s);
 	asked->under_way--;
-	askers->under_way--;
+	askers->threads -= holds_thread;
 	if (heard == HEARD_IT) {
 		asked->failures = 0;
 		asked->until_ms = 0;
@@ -227,6 +229,7 @@ static enum err describe(struct ctx *ctx, enum err err, struct server_name serve
 struct asking {
 	struct federation *federation;
 	struct server_name server;
+	bool holds_thread; /* who asks waits for the answer with its thread */
 	bool has_ended;
 };
 
@@ -235,7 +238,7 @@ static void asking_end(struct asking *asking, enum heard heard)
 	if (!asking->has_ended) {
 		asking->has_ended = true;
 		end(asking->federation->policy_askers, asking->server,
-			clock_mono_ms(&asking->federation->hs->clock), heard);
+			clock_mono_ms(&asking->federation->hs->clock), asking->holds_thread, heard);
 	}
 }
 
@@ -253,13 +256,17 @@ static enum err asking_of(struct ctx *ctx, struct federation *federation, struct
 	if (*out != NULL) {
 		return ERR_OK;
 	}
-	enum err err = begin(federation->policy_askers, server, clock_mono_ms(&federation->hs->clock));
+	const bool holds_thread = ctx->memo == NULL;
+	enum err err = begin(federation->policy_askers, server, clock_mono_ms(&federation->hs->clock),
+		holds_thread);
 	if (err != ERR_OK) {
 		return err == ERR_LIMIT ? busy(ctx, BUSY_MS) : unavailable(ctx, err, server);
 	}
 	metric_add(&asked_total, 1);
 	struct asking *asking = ARENA_NEW(ctx->arena, struct asking);
-	*asking = (struct asking){.federation = federation, .server = {str_dup(ctx->arena, server.s)}};
+	*asking = (struct asking){.federation = federation,
+		.server = {str_dup(ctx->arena, server.s)},
+		.holds_thread = holds_thread};
 	arena_on_reset(ctx->arena, asking_drop, asking);
 	memo_put(ctx->memo, key, asking);
 	*out = asking;

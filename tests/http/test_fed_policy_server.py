@@ -385,3 +385,21 @@ def test_send__hangs__harms_no_other_room_and_few_wait(federated, make_remote, a
         replies = [task.result() for task in sent]
     assert {reply.status for reply in replies} <= {200, 502, 504}
     assert len(texts(alice, room)) == len([reply for reply in replies if reply.status == 200])
+
+
+def test_send__several_policy_servers_hang__rooms_of_others_go_on(federated, make_remote, alice, policy, room):
+    """Names of servers cost nothing: whoever has three must not have all the places."""
+    slow = [make_remote() for _ in range(3)]
+    rooms = [guarded(alice, federated, PolicyServer(one)) for one in slow]
+    holds = [Hold(one, "POST", PATH) for one in slow]
+
+    def asks():
+        return len([ask for one in slow for ask in one.asked if ask.path == PATH])
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        sent = [pool.submit(alice.put_event, each, "m.room.message", {"msgtype": "m.text", "body": "held"}) for each in rooms for _ in range(4)]
+        wait_until(lambda: asks() >= 8, what="many waiting")
+        for n in range(5):
+            alice.send(room, str(n))
+        for hold in holds:
+            hold.release()
+        assert {task.result().status for task in sent} <= {200, 502, 504}
