@@ -308,25 +308,39 @@ static bool has_id(const struct str *ids, size_t count, struct str id)
 	return false;
 }
 
-/* What is wanted of one of the servers, by all needs of it that are open. */
+/* @return how many there are with those of the need; MAX_WISHED + 1: more than may be named */
+static size_t add_ids(struct str ids[MAX_WISHED], size_t count, const struct need *need)
+{
+	for (size_t k = 0; k < need->key_id_count && count <= MAX_WISHED; k++) {
+		if (has_id(ids, MIN_OF(count, (size_t)MAX_WISHED), need->key_ids[k])) {
+			continue;
+		}
+		if (count < MAX_WISHED) {
+			ids[count] = need->key_ids[k];
+		}
+		count++;
+	}
+	return count;
+}
+
+/*
+ * What is wanted of one of the servers, by all needs of it that are open. Where that is more than may be named, it is whatever is known: ids that
+ * somebody has made up take nobody's place.
+ */
 static struct key_wish wish_of(struct arena *arena, const struct keyring *keyring,
 	const struct gathering *all, size_t server)
 {
 	struct str *ids = ARENA_NEW_ARRAY(arena, struct str, MAX_WISHED);
 	struct key_wish wish = {.key_ids = ids};
-	for (size_t at = all->servers->first[server]; at > 0 && wish.key_id_count < MAX_WISHED;
-		 at = all->servers->next[at - 1]) {
+	size_t count = 0;
+	for (size_t at = all->servers->first[server]; at > 0; at = all->servers->next[at - 1]) {
 		const struct need *need = &all->needs[at - 1];
-		if (meet(keyring, need, all->sets->items[server]) != NULL) {
-			continue;
-		}
-		wish.until_ms = MAX_OF(wish.until_ms, until_of(keyring, need));
-		for (size_t k = 0; k < need->key_id_count && wish.key_id_count < MAX_WISHED; k++) {
-			if (!has_id(ids, wish.key_id_count, need->key_ids[k])) {
-				ids[wish.key_id_count++] = need->key_ids[k];
-			}
+		if (meet(keyring, need, all->sets->items[server]) == NULL) {
+			wish.until_ms = MAX_OF(wish.until_ms, until_of(keyring, need));
+			count = add_ids(ids, count, need);
 		}
 	}
+	wish.key_id_count = count <= MAX_WISHED ? count : 0;
 	return wish;
 }
 

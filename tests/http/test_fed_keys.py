@@ -300,6 +300,23 @@ def test_notaries__event_of_before__its_key_as_of_then(make_federated, make_remo
     assert wish == {absent.key_id: {"minimum_valid_until_ts": then}}
 
 
+def test_notaries__more_ids_than_are_asked_for__of_all_keys(make_federated, make_remote, remote, absent):
+    """Whoever passes events on can make up ids of another's keys: they keep no key that signed from being asked for."""
+    notary = make_remote()
+    Notary(notary, absent)
+    server = make_federated(settings={"federation.notaries": notary.name}).start()
+    shared = SharedRoom(server, remote)
+
+    def joined(name, count):
+        user_id = "@%s:%s" % (name, absent.name)
+        pdu = shared.room.sign(shared.room.draft("m.room.member", {"membership": "join"}, user_id, user_id), signer=absent)
+        pdu.json["signatures"][absent.name].update({"ed25519:made_up_%s_%d" % (name, n): "A" * 86 for n in range(count)})
+        return pdu
+    pdus = [joined("yan%d" % n, 7) for n in range(8)]
+    remote.transaction(server, pdus).ok()
+    assert notary.next("POST", QUERY).json["server_keys"][absent.name] == {}
+
+
 def test_notaries__several_answers_of_one_server__all_their_keys(make_federated, make_remote, absent):
     """A notary that is asked for several keys may know them from several answers."""
     notary, before = make_remote(), generate_signing_key("k0")
