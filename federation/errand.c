@@ -1,5 +1,5 @@
 /*
- * One line, and for each thread what it does. An errand whose server has enough of the threads is passed over; it is looked at again whenever one
+ * One line, and for each thread what it does. An errand whose server, or whose caller, has enough of the threads is passed over; it is looked at again whenever one
  * ends.
  */
 #include "federation/errand.h"
@@ -12,7 +12,8 @@
 enum {
 	THREADS = 8,
 	OF_ONE_SERVER = 3,
-	LATE_MS = 500, /* it ends itself when its time is over */
+	OF_ONE_CALLER = 3, /* names of servers cost nothing */
+	LATE_MS = 500,     /* it ends itself when its time is over */
 };
 
 struct errand {
@@ -21,6 +22,7 @@ struct errand {
 	struct errand_task task;
 	void *data;
 	struct server_name whom;
+	struct str caller; /* empty: nobody whose share is looked at */
 	int64_t deadline_ms;
 	enum err err; /* the thread's until it is over, as the fault */
 	struct fault fault;
@@ -67,6 +69,7 @@ struct errand *errand_create(struct ctx *ctx, const struct errand_task *task,
 	errand->task = *task;
 	errand->data = arena_alloc(errand->arena, data_bytes);
 	errand->whom.s = str_dup(errand->arena, whom.s);
+	errand->caller = str_dup(errand->arena, memo_caller(ctx->memo));
 	errand->deadline_ms = deadline_ms;
 	lock_init(&errand->lock, RANK_LEAF);
 	cond_init(&errand->ended);
@@ -185,13 +188,16 @@ void errand_begin(struct errands *errands, struct errand *errand)
 	}
 }
 
-static bool has_enough(const struct errands *errands, struct server_name server)
+static bool has_enough(const struct errands *errands, const struct errand *errand)
 {
-	size_t count = 0;
+	size_t of_server = 0;
+	size_t of_caller = 0;
 	for (size_t i = 0; i < errands->running_n; i++) {
-		count += server_name_equals(errands->running[i]->whom, server);
+		of_server += server_name_equals(errands->running[i]->whom, errand->whom);
+		of_caller +=
+			errand->caller.n > 0 && str_equals(errands->running[i]->caller, errand->caller);
 	}
-	return count >= OF_ONE_SERVER;
+	return of_server >= OF_ONE_SERVER || of_caller >= OF_ONE_CALLER;
 }
 
 /* The first that may be done now, taken off the line; NULL: there is none. */
@@ -199,7 +205,7 @@ static struct errand *take_first_locked(struct errands *errands)
 {
 	struct errand *before = NULL;
 	struct errand *errand = errands->first;
-	while (errand != NULL && has_enough(errands, errand->whom)) {
+	while (errand != NULL && has_enough(errands, errand)) {
 		before = errand;
 		errand = errand->next;
 	}
@@ -230,7 +236,7 @@ static struct errand *next_errand(struct errands *errands)
 	return NULL;
 }
 
-/* Another of the same server may be done now. */
+/* Another of the same server or caller may be done now. */
 static void note_ended(struct errands *errands, const struct errand *errand)
 {
 	LOCK_SCOPE(&errands->lock);

@@ -2,7 +2,7 @@
  * What a request wants done for which several others are asked, one after another: by threads of its own, while the request is parked.
  *
  * For what is no single question (http/memo.h): it passes over who fails, and would have to be begun anew with each answer. The threads are few, and of
- * one server only some have to do at a time: who is slow delays those who want something of it. What waits in the line holds no thread, and
+ * one server, and for one caller, only some have to do at a time: who is slow delays those who want something of it. What waits in the line holds no thread, and
  * nothing of it lasts longer than its deadline.
  */
 #ifndef BELFRY_FEDERATION_ERRAND_H

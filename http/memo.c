@@ -8,6 +8,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/refc.h"
+#include "http/admission.h"
 #include "http/call_state.h"
 
 struct memo {
@@ -54,6 +55,11 @@ void call_begin_memo_early(struct call *call)
 	call->state->body_json = NULL;
 	call->ctx.arena = memo->arena;
 	call->ctx.memo = memo;
+}
+
+struct str memo_caller(const struct memo *memo)
+{
+	return memo != NULL ? admission_key(memo->call) : STR("");
 }
 
 void *memo_get(const struct memo *memo, struct str key)

@@ -35,6 +35,9 @@ void call_begin_memo(struct call *call);
 /** The same also while it may not ask: for who finds out before what counts once (that a password is right), and then begins anew where it may. */
 void call_begin_memo_early(struct call *call);
 
+/** Whose request it is, to limits: a user or homeserver, else an address. Empty: of nobody who has limits, or no memo. Borrowed from the run. */
+struct str memo_caller(const struct memo *memo);
+
 /** What was put under a key; NULL: nothing, or no memo. */
 void *memo_get(const struct memo *memo, struct str key);
 /** Keeps a value of the request's arena; NULL takes the key out. Without a memo nothing is done. */

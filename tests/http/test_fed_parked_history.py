@@ -11,6 +11,7 @@ WORKERS = 1  # for requests that may wait for another server
 HANGING = WORKERS + 2
 THREADS = 8  # that ask for history
 OF_ONE_SERVER = 3  # of them
+OF_ONE_CALLER = 3
 SAID = ["one", "two", "three"]
 
 
@@ -100,6 +101,25 @@ def test_history__more_rooms_of_a_slow_server_than_threads__other_rooms_are_read
     readers = Asks([lambda user=user, room=room: read(user, room) for user, room in zip(users, rooms)])
     try:
         slow.await_hanging(OF_ONE_SERVER)
+        assert read(reader, quick) == SAID[::-1]
+    finally:
+        slow.hurry()
+    assert readers.all() == [SAID[::-1]] * len(rooms)
+
+
+def test_history__one_user_reads_in_rooms_of_several_slow_servers__others_read_meanwhile(server, make_remote):
+    """Whoever has names of servers to spare, and an account here, has a share of the threads all the same."""
+    remotes = [make_remote() for _ in range(3)]
+    rooms = [room_with_history(remote) for remote in remotes for _ in range(3)]
+    user = server.user()
+    for room in rooms:
+        join(user, room.room_id, room.remote).ok()
+    quick = room_with_history(make_remote())
+    reader = come_in(server, quick)
+    slow = Slow("/backfill/", *remotes)
+    readers = Asks([lambda room=room: read(user, room) for room in rooms])
+    try:
+        slow.await_hanging(OF_ONE_CALLER)
         assert read(reader, quick) == SAID[::-1]
     finally:
         slow.hurry()
