@@ -8,6 +8,7 @@
 #include "base/crypto.h"
 #include "matrix/canonical.h"
 #include "matrix/errcode.h"
+#include "matrix/key_entry.h"
 #include "matrix/sign.h"
 
 /* --- objects -------------------------------------------------------------------------------------------- */
@@ -17,6 +18,12 @@ struct str key_body(struct arena *arena, const struct json *object)
 	struct json body = json_without(arena, object, STR("signatures"));
 	body = json_without(arena, &body, STR("unsigned"));
 	return canonical_text(arena, &body);
+}
+
+static bool check_size(struct str text, struct str field, struct field_error *out_error)
+{
+	return text.n <= KEY_OBJECT_MAX_BYTES ||
+		field_fail(out_error, M_INVALID_PARAM, field, "is too large");
 }
 
 /* What key_object_check() says, and the canonical form. */
@@ -31,8 +38,7 @@ static bool read_object(struct arena *arena, const struct json *object, struct s
 			"has no canonical form: numbers must be integers, and nesting has a limit");
 	}
 	*out_text = canonical_text(arena, object);
-	return out_text->n <= KEY_OBJECT_MAX_BYTES ||
-		field_fail(out_error, M_INVALID_PARAM, field, "is too large");
+	return check_size(*out_text, field, out_error);
 }
 
 bool key_object_check(struct arena *arena, const struct json *object, struct str field,
@@ -155,31 +161,50 @@ static bool is_plain_name(struct str name)
 	return is_plain;
 }
 
-/* Whoever claims the key checks the signature; here it has to be there, and to look like one. */
-static bool has_signature(struct arena *arena, const struct json *key,
-	const struct key_owner *owner, struct str id)
+/* Who has to have signed keys, and how they look then. */
+struct signing {
+	struct str user_id;
+	struct str signer; /* "ed25519:" and the device */
+	struct key_frame frame;
+};
+
+/* Whether the object has a key, that one's signature, and nothing else. */
+static bool is_bare(const struct json *object, const struct json *signatures,
+	const struct json *by_user)
 {
-	struct str bytes;
-	struct str text = json_get_str(json_get(json_at(key, "signatures"), owner->user_id), id);
-	return text.p != NULL && b64_decode(arena, text, &bytes) && bytes.n == ED25519_SIGNATURE_BYTES;
+	return object->count == 2 && signatures->count == 1 && by_user->count == 1;
 }
 
-/* @param signer  "ed25519:" and the device */
-static bool read_signed_key(struct arena *arena, const struct json *key,
-	const struct key_owner *owner, struct str signer, struct str field, struct str *out_text,
+/*
+ * Whoever claims the key checks the signature; here it has to be there, and to look like one. Of a bare key nothing else is left to check then, and its
+ * canonical form is these two in their frame: Base64 has nothing that is escaped.
+ */
+static bool read_signed_key(struct arena *arena, const struct json *object,
+	const struct signing *signing, struct str field, struct str *out_text,
 	struct field_error *out_error)
 {
 	struct str bytes;
-	if (!read_object(arena, key, field, out_text, out_error)) {
+	const struct json *signatures = json_at(object, "signatures");
+	const struct json *by_user = json_get(signatures, signing->user_id);
+	struct str key = json_get_str(object, STR("key"));
+	struct str signature = json_get_str(by_user, signing->signer);
+	bool is_framed = key.p != NULL && signature.p != NULL && is_bare(object, signatures, by_user);
+	if (!is_framed && !read_object(arena, object, field, out_text, out_error)) {
 		return false;
 	}
-	if (!public_key_decode(arena, json_get_str(key, STR("key")), &bytes)) {
+	if (!public_key_decode(arena, key, &bytes)) {
 		return field_fail(out_error, M_INVALID_PARAM, field,
 			"must have a public key in unpadded Base64 as 'key'");
 	}
-	return has_signature(arena, key, owner, signer) ||
-		field_fail(out_error, M_INVALID_SIGNATURE, field,
+	if (signature.p == NULL || !b64_decode(arena, signature, &bytes) ||
+		bytes.n != ED25519_SIGNATURE_BYTES) {
+		return field_fail(out_error, M_INVALID_SIGNATURE, field,
 			"must be signed by the device's Ed25519 key");
+	}
+	if (is_framed) {
+		*out_text = key_frame_text(arena, &signing->frame, key, signature);
+	}
+	return check_size(*out_text, field, out_error);
 }
 
 static bool verify_key(struct arena *arena, const struct json *key, const struct key_owner *owner,
@@ -233,7 +258,11 @@ bool one_time_keys_read(struct arena *arena, const struct json *map, const struc
 		return field_fail(out_error, M_INVALID_PARAM, field, "holds too many keys");
 	}
 	struct one_time_key *keys = ARENA_NEW_ARRAY(arena, struct one_time_key, map->count + 1);
-	struct str signer = key_id_of(arena, owner->device_id);
+	const struct signing signing = {
+		.user_id = owner->user_id,
+		.signer = key_id_of(arena, owner->device_id),
+		.frame = key_frame_of(arena, owner->user_id, owner->device_id),
+	};
 	for (size_t i = 0; i < map->count; i++) {
 		const struct json *value = &map->members[i].value;
 		if (!str_split(map->members[i].key, ':', &keys[i].algorithm, &keys[i].key_id) ||
@@ -242,7 +271,7 @@ bool one_time_keys_read(struct arena *arena, const struct json *map, const struc
 				"must have names of the form <algorithm>:<key id>");
 		}
 		bool is_good = is_signed(keys[i].algorithm)
-			? read_signed_key(arena, value, owner, signer, field, &keys[i].text, out_error) &&
+			? read_signed_key(arena, value, &signing, field, &keys[i].text, out_error) &&
 				(!is_fallback || verify_key(arena, value, owner, field, out_error))
 			: read_unsigned_key(arena, value, field, &keys[i].text, out_error);
 		if (!is_good) {

@@ -5,6 +5,7 @@
 
 #include "base/b64.h"
 #include "base/crypto.h"
+#include "base/json_out.h"
 
 #include <string.h>
 
@@ -18,13 +19,25 @@ enum {
 
 struct key_frame key_frame_of(struct arena *arena, struct str user_id, struct str device_id)
 {
+	struct buf middle CLEANUP(buf_fini);
+	buf_init(&middle, SIZE_MAX / 2);
+	buf_add_lit(&middle, "\",\"signatures\":{");
+	json_escape(&middle, user_id);
+	buf_add_lit(&middle, ":{");
+	json_escape(&middle, str_printf(arena, "ed25519:%.*s", STR_ARG(device_id)));
+	buf_add_lit(&middle, ":\"");
 	return (struct key_frame){
 		.head = STR("{\"key\":\""),
-		/* Where a name would have to be escaped, no text is like this one. */
-		.middle = str_printf(arena, "\",\"signatures\":{\"%.*s\":{\"ed25519:%.*s\":\"",
-			STR_ARG(user_id), STR_ARG(device_id)),
+		.middle = str_dup(arena, buf_str(&middle)),
 		.tail = STR("\"}}}"),
 	};
+}
+
+struct str key_frame_text(struct arena *arena, const struct key_frame *frame, struct str key,
+	struct str signature)
+{
+	const struct str pieces[] = {frame->head, key, frame->middle, signature, frame->tail};
+	return str_concat(arena, pieces, COUNT_OF(pieces));
 }
 
 /* The next bytes of a text. @return false when there are not as many */
@@ -61,14 +74,8 @@ static bool read_pair(struct arena *arena, const struct key_frame *frame, struct
 
 static struct str pair_text(struct arena *arena, const struct key_frame *frame, struct str pair)
 {
-	const struct str pieces[] = {
-		frame->head,
-		b64_encode(arena, str_slice(pair, 0, KEY_BYTES)),
-		frame->middle,
-		b64_encode(arena, str_slice(pair, KEY_BYTES, PAIR_BYTES)),
-		frame->tail,
-	};
-	return str_concat(arena, pieces, COUNT_OF(pieces));
+	return key_frame_text(arena, frame, b64_encode(arena, str_slice(pair, 0, KEY_BYTES)),
+		b64_encode(arena, str_slice(pair, KEY_BYTES, PAIR_BYTES)));
 }
 
 struct key_entry key_entry_of(struct arena *arena, const struct key_frame *frame, struct str id,

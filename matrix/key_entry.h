@@ -18,6 +18,9 @@ struct key_frame {
 };
 /** That of a device's keys. In the arena. */
 struct key_frame key_frame_of(struct arena *arena, struct str user_id, struct str device_id);
+/** The canonical JSON of a key that has nothing but these two, in which nothing has to be escaped. In the arena. */
+struct str key_frame_text(struct arena *arena, const struct key_frame *frame, struct str key,
+	struct str signature);
 
 struct key_entry {
 	struct str id;      /**< 1 to 255 bytes */

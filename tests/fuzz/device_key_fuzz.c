@@ -53,6 +53,7 @@ static void check_one_time_keys(struct arena *arena, const struct json *json, bo
 		struct json again;
 		invariant(keys[i].algorithm.n > 0 && keys[i].key_id.n > 0);
 		invariant(json_parse(arena, keys[i].text, NULL, &again, NULL) == JSON_OK);
+		invariant(str_equals(keys[i].text, canonical_text(arena, &json->members[i].value)));
 	}
 }
 

@@ -70,6 +70,21 @@ static void entry__ordinary_key__its_bytes_alone(void **state)
 	}
 }
 
+static void entry__of_names_that_have_to_be_escaped__its_bytes_alone(void **state)
+{
+	(void)state;
+	uint64_t seed = 4;
+	frame = key_frame_of(arena, STR("@a\"n\x01:hs"), STR("PH\\ONE"));
+	struct str key = b64_encode(arena, random_bytes(&seed, 32));
+	struct str signature = b64_encode(arena, random_bytes(&seed, 64));
+	struct str text = key_frame_text(arena, &frame, key, signature);
+	assert_true(str_starts_with(text,
+		str_printf(arena,
+			"{\"key\":\"%.*s\",\"signatures\":{\"@a\\\"n\\u0001:hs\":{\"ed25519:PH\\\\ONE\":\"",
+			STR_ARG(key))));
+	assert_int_equal(assert_comes_back(text), HEAD_BYTES + PAIR_BYTES);
+}
+
 /* One character of an ordinary key is another one: it is found again, be it Base64 of the same bytes or not. */
 static void entry__any_character_changed__comes_back(void **state)
 {
@@ -174,6 +189,7 @@ int main(void)
 #define ENTRY_TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		ENTRY_TEST(entry__ordinary_key__its_bytes_alone),
+		ENTRY_TEST(entry__of_names_that_have_to_be_escaped__its_bytes_alone),
 		ENTRY_TEST(entry__any_character_changed__comes_back),
 		ENTRY_TEST(entry__other_forms__come_back),
 		ENTRY_TEST(entries__of_many_sizes__each_where_it_is_looked_for),

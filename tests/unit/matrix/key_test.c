@@ -14,6 +14,8 @@
 #include "matrix/key_backup.h"
 #include "matrix/sign.h"
 
+#include <string.h>
+
 static struct arena *arena;
 static struct ed25519_key *key;
 static struct str public_key;
@@ -209,6 +211,62 @@ static void one_time_keys__as_they_are_stored__canonical(void **state)
 	assert_true(one_time_keys_verify(arena, &map, &owner, &error));
 }
 
+/* The text with the public key for K and the signature for S. */
+static struct json key_from(const char *text, struct str signature)
+{
+	struct buf buf CLEANUP(buf_fini);
+	buf_init(&buf, SIZE_MAX / 2);
+	for (; *text != '\0'; text++) {
+		buf_add(&buf, *text == 'K' ? public_key : *text == 'S' ? signature : str_from(text, 1));
+	}
+	return parse(str_dup(arena, buf_str(&buf)));
+}
+
+static void one_time_key__signed_in_any_form__stored_canonical(void **state)
+{
+	(void)state;
+	static const char *const forms[] = {
+		"{'key':'K','signatures':{'@a:b':{'ed25519:D':'S'}}}",
+		"{ 'signatures' : {'\\u0040a:b' : {'ed25519:\\u0044' : 'S' } }, '\\u006bey' : 'K' }",
+		"{'signatures':{'@a:b':{'ed25519:D':'S=='}},'key':'K'}",
+		"{'signatures':{'@a:b':{'ed25519:D':'S','ed25519:E':'S'}},'key':'K'}",
+		"{'signatures':{'@a:b':{'ed25519:D':'S'},'@c:d':{}},'key':'K'}",
+		"{'signatures':{'@a:b':{'ed25519:D':'S'}},'key':'K','more':1}",
+	};
+	struct one_time_key *keys;
+	size_t count;
+	struct field_error error;
+	struct str signature = b64_encode(arena, str_from((const char[64]){1, 2, 3}, 64));
+	for (size_t i = 0; i < COUNT_OF(forms); i++) {
+		char *text = arena_dup(arena, forms[i], strlen(forms[i]) + 1);
+		for (char *c = text; *c != '\0'; c++) {
+			*c = *c == '\'' ? '"' : *c;
+		}
+		struct json map = json_object(arena, 1);
+		struct json object = key_from(text, signature);
+		json_put(&map, STR("signed_a:A"), object);
+		assert_true(one_time_keys_read(arena, &map, &owner, false, &keys, &count, &error));
+		assert_true(str_equals(keys[0].text, canonical_text(arena, &object)));
+	}
+}
+
+static void one_time_key__of_names_that_have_to_be_escaped__stored_canonical(void **state)
+{
+	(void)state;
+	owner.user_id = STR("@a\"\x01:b");
+	owner.device_id = STR("D\\");
+	struct one_time_key *keys;
+	size_t count;
+	struct field_error error;
+	struct json map = json_object(arena, 1);
+	struct json object = signed_json(arena_printf(arena, "{\"key\":\"%.*s\"}", STR_ARG(public_key)),
+		owner.device_id);
+	json_put(&map, STR("signed_a:A"), object);
+	assert_true(one_time_keys_read(arena, &map, &owner, false, &keys, &count, &error));
+	assert_true(str_equals(keys[0].text, canonical_text(arena, &object)));
+	assert_true(one_time_keys_verify(arena, &map, &owner, &error));
+}
+
 static void cross_key__called_like_itself__taken(void **state)
 {
 	(void)state;
@@ -270,6 +328,8 @@ int main(void)
 		KEY_TEST(one_time_key__signed__only_by_the_device),
 		KEY_TEST(one_time_keys__several__the_first_is_verified_and_each_fallback_key),
 		KEY_TEST(one_time_keys__as_they_are_stored__canonical),
+		KEY_TEST(one_time_key__signed_in_any_form__stored_canonical),
+		KEY_TEST(one_time_key__of_names_that_have_to_be_escaped__stored_canonical),
 		KEY_TEST(cross_key__called_like_itself__taken),
 		KEY_TEST(cross_usage__names__both_ways),
 		KEY_TEST(may_sign__each_pair__as_the_specification_says),
