@@ -172,6 +172,9 @@ static enum err take_aside(struct walking *walking, const struct known_event *kn
 	if (is_right && !is_full(walking)) {
 		struct stored_event *stored;
 		TRY(room_any_event(ctx, walking->hs, walking->room, id.s, &stored));
+		if (stored == NULL) {
+			return ERR_OK; /* given up meanwhile */
+		}
 		VEC_PUSH(ctx->arena, &walking->found, stored);
 		walking->has_aside = true;
 	}
@@ -323,9 +326,16 @@ static enum err is_shown(struct ctx *ctx, struct homeserver *hs, const struct hi
 	const struct stored_event *stored, bool *out)
 {
 	*out = is_placed(stored) ? room_viewer_sees(history->viewer, stored) : stored->event->is_state;
-	return !*out && stored->fate == ROW_SOFT_FAILED
-		? room_was_open_at(ctx, hs, history->room, stored->event->event_id, out)
-		: ERR_OK;
+	if (*out || stored->fate != ROW_SOFT_FAILED) {
+		return ERR_OK;
+	}
+	enum err err = room_was_open_at(ctx, hs, history->room, stored->event->event_id, out);
+	if (err == ERR_MISSING) {
+		ctx->fault = (struct fault){0}; /* given up meanwhile: nobody can tell any more */
+		*out = false;
+		return ERR_OK;
+	}
+	return err;
 }
 
 static struct str redacted_text(struct arena *arena, const struct event *event)
