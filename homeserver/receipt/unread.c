@@ -177,9 +177,10 @@ static const struct event *no_state(void *self, struct str type, struct str stat
 }
 
 /* Whether the event names the user; what the room's state would decide is in its running counts already. */
-static bool is_mentioned(struct arena *arena, const struct event *event, struct str user_id)
+static bool is_mentioned(struct arena *arena, const struct stored_event *stored, struct str user_id)
 {
-	if (json_at(event->content, "m.mentions") == NULL) {
+	const struct event *event = stored->event;
+	if (stored_event_is_held(stored) || json_at(event->content, "m.mentions") == NULL) {
 		return false;
 	}
 	const struct state_view view = {.get = no_state};
@@ -416,7 +417,7 @@ static enum err catch_up(const struct unread_ask *ask, struct unread_entry *entr
 	}
 	bool *mentions = ARENA_NEW_ARRAY(ctx->arena, bool, timeline.n);
 	for (size_t i = 0; i < timeline.n; i++) {
-		mentions[i] = is_mentioned(ctx->arena, timeline.events[i]->event, ask->user.s);
+		mentions[i] = is_mentioned(ctx->arena, timeline.events[i], ask->user.s);
 	}
 	TRY(know_threads(ask, entry, &timeline));
 	LOCK_SCOPE(&entry->lock);

@@ -292,7 +292,7 @@ static enum err count_unread(struct room_builder *builder, struct built_event *b
 {
 	struct ctx *ctx = builder->ctx;
 	const struct event *event = built->event;
-	built->row.thread_root = find_thread_root(builder, event);
+	built->row.thread_root = built->is_held ? str_from(NULL, 0) : find_thread_root(builder, event);
 	const struct event *levels;
 	const struct event *create;
 	TRY(state_of(builder, STR("m.room.power_levels"), STR(""), &levels));
@@ -311,7 +311,10 @@ static enum err count_unread(struct room_builder *builder, struct built_event *b
 		.state = &view,
 		.member_count = room_member_counts(builder->room).joined,
 	};
-	struct push_generic generic = push_eval_generic(ctx->arena, &facts);
+	struct push_generic generic = {0}; /* nobody is told of what is held back */
+	if (!built->is_held) {
+		generic = push_eval_generic(ctx->arena, &facts);
+	}
 	struct unread_counts *counts;
 	TRY(counts_for(builder, built->row.thread_root, &counts));
 	counts->notify_seq += generic.notify;
@@ -500,8 +503,7 @@ static void fill_row(struct room_builder *builder, struct built_event *built, st
 	built->row.room_nid = builder->room->nid;
 	built->row.event_id = event->event_id.s;
 	built->row.json = built->redacted_json.p != NULL ? built->redacted_json : event->raw;
-	built->row.redacted_by =
-		built->redacted_by == 0 && built->is_held ? EVENT_HELD_BACK : built->redacted_by;
+	built->row.redacted_by = built->is_held ? EVENT_HELD_BACK : built->redacted_by;
 	built->row.txn = txn;
 	built->columns = room_event_columns(event);
 	built->columns.replaces_index = replaces_index;
@@ -551,9 +553,9 @@ enum err room_builder_take(struct room_builder *builder, const struct event *eve
 	invariant(builder->count < builder->capacity);
 	struct built_event *built = &builder->events[builder->count];
 	*built = (struct built_event){.event = event, .standing = standing};
+	TRY(make_redacted_elsewhere(builder, built));
 	TRY(count_unread(builder, built));
 	TRY(make_stripped(builder, built));
-	TRY(make_redacted_elsewhere(builder, built));
 	TRY(find_replaced(builder, built));
 	TRY(find_waiting(builder, built));
 	fill_row(builder, built,

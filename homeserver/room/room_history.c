@@ -392,9 +392,9 @@ static void write_past(struct history *history, const struct past_event *past, s
 	const struct event *event = past->event;
 	int64_t nid = history->room->nid;
 	struct relation relation;
-	bool relates = !past->is_redacted && relation_read(event->content, &relation) &&
-		relation.rel_type.p != NULL && !str_has_nul(relation.event_id) &&
-		!str_has_nul(relation.rel_type);
+	bool relates = !past->is_redacted && !past->is_held &&
+		relation_read(event->content, &relation) && relation.rel_type.p != NULL &&
+		!str_has_nul(relation.event_id) && !str_has_nul(relation.rel_type);
 	struct event_row row = {
 		.room_nid = nid,
 		.event_id = event->event_id.s,

@@ -15,6 +15,7 @@ struct past_event {
 	int64_t position;
 	int64_t moved_from; /**< below the timeline */
 	bool is_redacted;
+	bool is_held; /**< it waits for what it redacts, so clients are not told of it */
 	bool is_late; /**< what it stands on is shown above it, or what stands on it below */
 	struct event_id
 		*missing; /**< what it stands on that is not here, also by way of what was set aside */

@@ -52,8 +52,7 @@ static enum err redact(struct history *history, struct write *write, const struc
 }
 
 /* What one of these events redacts. */
-static enum err redact_by(struct history *history, struct write *write,
-	const struct past_event *past)
+static enum err redact_by(struct history *history, struct write *write, struct past_event *past)
 {
 	const struct event *event = past->event;
 	if (!room_is_redaction(event) || str_has_nul(event->redacts)) {
@@ -64,7 +63,8 @@ static enum err redact_by(struct history *history, struct write *write,
 	if (target == NULL) {
 		store_waiting_redaction_insert(write, history->room->nid, event->redacts,
 			db_bigint(past->position));
-		if (room_holds_back(event)) {
+		past->is_held = room_holds_back(event);
+		if (past->is_held) {
 			store_event_hold(write, history->room->nid, event->event_id.s, event->raw);
 		}
 		return ERR_OK;

@@ -92,5 +92,6 @@ struct stored_event *room_redacted_form(struct arena *arena, const struct stored
 {
 	const struct event *event = target->event;
 	struct json redacted = redact_event(arena, event->version, event_json(arena, event));
-	return with_text(arena, target, canonical_text(arena, &redacted), redacted_by);
+	return with_text(arena, target, canonical_text(arena, &redacted),
+		stored_event_is_held(target) ? EVENT_HELD_BACK : redacted_by);
 }

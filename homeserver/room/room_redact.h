@@ -25,7 +25,7 @@ bool room_may_redact(struct arena *arena, const struct event *redaction, const s
 bool room_holds_back(const struct event *redaction);
 /** A redaction that was held back, as one that is not. One reference for the caller. */
 struct stored_event *room_released_form(struct arena *arena, const struct stored_event *redaction);
-/** The redacted form of an event, `redacted_by` a position. One reference for the caller. */
+/** The redacted form of an event, `redacted_by` a position; one that is held back stays so. One reference for the caller. */
 struct stored_event *room_redacted_form(struct arena *arena, const struct stored_event *target,
 	int64_t redacted_by);
 /** For struct event_row; no text unless both are known. */

@@ -128,7 +128,9 @@ static void commit_done(struct room_commit *commit, int64_t first_position)
 		}
 		apply(commit, built);
 		if (built->redacted != NULL) {
-			built->redacted->redacted_by = stored->position;
+			if (!stored_event_is_held(built->redacted)) {
+				built->redacted->redacted_by = stored->position;
+			}
 			room_apply_redaction(commit->hs, commit->room, built->redacted);
 			built->redacted = NULL;
 		}
@@ -286,11 +288,12 @@ static void write_redactions(struct write *write, struct room *room,
 	}
 }
 
-/* A redacted event relates to nothing, nor does one whose parent's id no database takes. */
+/* A redacted event relates to nothing, nor does one of which clients are not told, nor one whose parent's id no database takes. */
 static bool relates(const struct built_event *built, struct relation *out)
 {
-	return built->redacted_by == 0 && relation_read(built->event->content, out) &&
-		out->rel_type.p != NULL && !str_has_nul(out->event_id) && !str_has_nul(out->rel_type);
+	return built->redacted_by == 0 && !built->is_held &&
+		relation_read(built->event->content, out) && out->rel_type.p != NULL &&
+		!str_has_nul(out->event_id) && !str_has_nul(out->rel_type);
 }
 
 static void write_event(struct write *write, struct homeserver *hs, struct room *room,

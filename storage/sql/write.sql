@@ -254,12 +254,17 @@ WHERE w.room_nid = u.room_nid AND w.redacts = u.redacts;
 
 -- name: event_redact tells=rewritten:1
 -- The event's text is replaced by its redacted form: nid, event id, text, position of the redaction; or it is held back (the smallest
--- bigint), or no longer (0). The first redaction stays, and counts for more than that. Index: events_event_id_key.
-UPDATE events SET json = n.json, redacted_by = nullif(n.position, 0)
+-- bigint), or no longer (0). The first redaction stays. One that is held back and redacted has the redacted text, and is held back all the
+-- same. Index: events_event_id_key.
+UPDATE events SET json = n.json, redacted_by = CASE
+	WHEN NOT n.is_released AND (n.is_held OR events.redacted_by IS NOT NULL) THEN '-9223372036854775808'::bigint
+	ELSE nullif(n.position, 0) END
 FROM (
-	SELECT DISTINCT ON (u.event_id) u.*
+	SELECT DISTINCT ON (u.event_id) u.*, bool_or(u.position = 0) OVER same AS is_released,
+		bool_or(u.position = '-9223372036854775808'::bigint) OVER same AS is_held
 	FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[]) AS u(room_nid, event_id, json, position)
-	ORDER BY u.event_id, u.position = '-9223372036854775808'::bigint, u.position
+	WINDOW same AS (PARTITION BY u.event_id)
+	ORDER BY u.event_id, u.position = '-9223372036854775808'::bigint, u.position = 0, u.position
 ) AS n
 WHERE events.event_id = n.event_id AND events.room_nid = n.room_nid
 	AND coalesce(events.redacted_by, '-9223372036854775808'::bigint) = '-9223372036854775808'::bigint;

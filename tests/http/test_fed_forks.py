@@ -226,6 +226,59 @@ def test_redaction__before_an_event_that_it_may_not_redact__clients_never_hear_o
     assert not shared.knows(redaction) and redaction.event_id not in known_from_paging(shared.user, room.room_id)
 
 
+def test_redaction__before_its_event__counts_for_nothing(federated, remote):
+    """What nobody sees notifies nobody, and a thread whose newest it would be is shown as it is."""
+    shared = SharedRoom(federated, remote)
+    room, user = shared.room, shared.user
+    root = room.message("root")
+    thread = {"m.relates_to": {"rel_type": "m.thread", "event_id": root.event_id}}
+    reply = room.send("m.room.message", {"msgtype": "m.text", "body": "in the thread", **thread})
+    shared.deliver(root, reply)
+    user.receipt(room.room_id, reply.event_id).ok()
+    target = room.add(room.sign(room.draft("m.room.message", {"msgtype": "m.text", "body": "to come"})))
+    room.heads = [reply]
+    redaction = room.send("m.room.redaction", {
+        "redacts": target.event_id, "m.mentions": {"user_ids": [user.user_id]}, **thread}, prev=[reply])
+    on = room.send("m.room.topic", {"topic": "on"}, "", prev=[redaction])
+    shared.send(redaction)
+    shared.deliver(on)
+    assert not shared.knows(redaction)
+    part = user.get("/sync").ok()["rooms"]["join"][room.room_id]
+    assert part["unread_notifications"] == {"notification_count": 0, "highlight_count": 0}
+    summary = user.event(room.room_id, root.event_id).ok()["unsigned"]["m.relations"]["m.thread"]
+    assert summary["count"] == 1 and summary["latest_event"]["event_id"] == reply.event_id
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+@pytest.mark.parametrize("may", [False, True])
+def test_redaction__before_its_event__redacted_itself__held_back_all_the_same(make_federated, make_remote, may, is_known):
+    """Its redacted form names what it redacts, so clients would redact by it."""
+    server, remote, other = make_federated().start(), make_remote(), make_remote()
+    shared = SharedRoom(server, remote)
+    room, guest = shared.room, "@guest:" + other.name
+    by = room.creator if may else "@bad:" + remote.name
+    joined = room.add(room.sign(room.draft("m.room.member", {"membership": "join"}, guest, guest), other))
+    shared.deliver(joined, *([] if may else [room.join(by)]))
+    heads, state = list(room.heads), room.state
+    target = room.add(room.sign(room.draft("m.room.message", {"msgtype": "m.text", "body": "stays"}, sender=guest), other))
+    room.heads, room.state = heads, state
+    redaction = room.send("m.room.redaction", {"redacts": target.event_id, "reason": "none of your business"}, sender=by, prev=heads)
+    again = room.send("m.room.redaction", {"redacts": redaction.event_id}, sender=by, prev=heads)
+    for event in (redaction, again) if is_known else (again, redaction):
+        assert shared.send(event) == {event.event_id: {}}
+    shared.deliver(room.send("m.room.message", {"msgtype": "m.text", "body": "on"}, prev=[redaction, again]))
+    assert shared.knows(again) and not shared.knows(redaction)
+    server.kill()
+    server.start()
+    shared.user.http.drop()
+    assert shared.knows(again) and not shared.knows(redaction)
+    shared.deliver(target)
+    assert shared.knows(redaction) == may
+    assert ("body" in shared.user.event(room.room_id, target.event_id).ok()["content"]) != may
+    if may:
+        assert "reason" not in shared.user.event(room.room_id, redaction.event_id).ok()["content"]
+
+
 def test_sec_5_19__redaction_by_who_may_not__clients_do_not_hear_of_it(federated, remote):
     """rooms/v3, "Handling redactions": it is sent to clients if it is applied.  They would redact by it themselves."""
     shared = SharedRoom(federated, remote)
