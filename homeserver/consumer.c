@@ -388,7 +388,8 @@ static bool await_elsewhere(struct consumers *consumers, const struct consumer *
 	int64_t pause_ms = LOOK_FIRST_MS;
 	int64_t reached = 0;
 	while (store_consumer_position(&ctx, consumers->hs->db, name, first, &reached) == ERR_OK &&
-		reached < needed(consumers, consumer, position) && clock_os_ms() + pause_ms < deadline_mono_ms) {
+		reached < needed(consumers, consumer, position) &&
+		clock_os_ms() + pause_ms < deadline_mono_ms) {
 		const struct timespec pause = {.tv_nsec = pause_ms * 1000000L};
 		(void)nanosleep(&pause, NULL);
 		pause_ms = MIN_OF(pause_ms * 2, (int64_t)LOOK_MAX_MS);
