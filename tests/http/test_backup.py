@@ -14,9 +14,11 @@ from support.server import binary
 FILE = b"a timetable"
 
 
-def run(name, *arguments, cwd=None):
+def run(name, *arguments, cwd=None, path=None):
+    """`path`: a folder whose programs come before others."""
+    search = os.environ["PATH"] if path is None else "%s:%s" % (path, os.environ["PATH"])
     return subprocess.run([os.path.join(ROOT, "packaging", "backup", name), *arguments], capture_output=True, text=True, cwd=cwd,
-                          env={**os.environ, "BELFRY": binary()}, timeout=seconds(60), check=False)
+                          env={**os.environ, "BELFRY": binary(), "PATH": search}, timeout=seconds(60), check=False)
 
 
 def tool(name, *arguments, cwd=None):
@@ -83,4 +85,23 @@ def test_copy_put_back__that_is_none_or_broken__nothing_is_left_that_would_start
     (broken / "signing.key").write_text("ed25519 a_AAAA %s\n" % ("A" * 43))
     done = run("belfry-restore", str(broken), str(data))
     assert done.returncode != 0 and "nothing was restored" in done.stderr
-    assert not {"signing.key", "server_name", "postgres", "media"} & set(os.listdir(data))
+    assert os.listdir(data) == []
+    (data / "media").mkdir()
+    (data / "media" / "kept").write_text("of a server whose other disk broke")
+    done = run("belfry-restore", str(broken), str(data))
+    assert done.returncode == 1 and "(media)" in done.stderr
+    assert os.listdir(data) == ["media"] and os.listdir(data / "media") == ["kept"]
+
+
+def test_copy_put_back__ended_in_the_middle__nothing_is_left_and_what_was_there_stays(tmp_path):
+    data, copy, programs = tmp_path / "the data", tmp_path / "copies" / "of a night", tmp_path / "programs"
+    for folder in (data, copy, programs, tmp_path / "copies" / "media"):
+        folder.mkdir(parents=True)
+    (data / "belfry.yaml").write_text("# this machine's\n")
+    for name in ("belfry.dump", "signing.key", "belfry.yaml"):
+        (copy / name).write_text("of the copy\n")
+    (programs / "pg_restore").write_text("#!/bin/sh\nkill -TERM $PPID\nexit 0\n")
+    (programs / "pg_restore").chmod(0o755)
+    done = run("belfry-restore", str(copy), str(data), "postgresql:///nowhere", path=programs)
+    assert done.returncode == 143 and "nothing was restored" in done.stderr
+    assert os.listdir(data) == ["belfry.yaml"] and "this machine's" in (data / "belfry.yaml").read_text()
