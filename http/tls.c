@@ -40,7 +40,8 @@ struct tls {
 	struct stamp certificate_stamp;
 	struct stamp key_stamp;
 	struct clock clock;
-	int64_t said_at_ms; /* when it was said last that the present certificate ends; 0: not yet */
+	int64_t
+		said_at_ms; /* monotonic; when it was said last that the present certificate ends; -DAY_MS: not yet */
 };
 
 static struct stamp stamp_of(const char *path)
@@ -166,15 +167,15 @@ static enum err read_files(struct ctx *ctx, struct tls *tls)
 	TRY(read_pair(ctx, tls, &pair));
 	pair->older = atomic_load(&tls->current);
 	atomic_store(&tls->current, pair);
-	tls->said_at_ms = 0;
+	tls->said_at_ms = -DAY_MS;
 	return ERR_OK;
 }
 
 /* Once a day, from two weeks before: who renews it by a program is not told, for that does it earlier. */
 static void warn_of_end(struct tls *tls)
 {
-	int64_t now_ms = clock_wall_ms(&tls->clock);
-	int64_t left_ms = atomic_load(&tls->current)->ends_at_ms - now_ms;
+	int64_t now_ms = clock_mono_ms(&tls->clock);
+	int64_t left_ms = atomic_load(&tls->current)->ends_at_ms - clock_wall_ms(&tls->clock);
 	if (left_ms > (int64_t)WARN_DAYS * DAY_MS || now_ms - tls->said_at_ms < DAY_MS) {
 		return;
 	}
