@@ -26,7 +26,7 @@ enum {
 	BUFFER_BYTES = 8 * 1024,
 	DATE_BYTES = 32,
 	ACCEPT_AGAIN_MS = 100,
-	VAIN_AT_ONCE = 32, /* rounds; then a pause, longer each time */
+	VAIN_AT_ONCE = 32, /* turns; then a pause, longer each time */
 	LONGEST_PAUSE_MS = 64,
 };
 
@@ -51,7 +51,7 @@ struct io_loop {
 	time_t date_s;         /* of when */
 	struct uri_memo uri_memo;
 	bool has_moved; /* libmicrohttpd has called back since the thread waited */
-	size_t in_vain; /* its turns that note_turn() counts */
+	size_t in_vain; /* its last turns in which nothing happened */
 	size_t chunked; /* bodies that come in chunks */
 	atomic_bool is_ending;
 };
@@ -297,18 +297,13 @@ static void close_listener(struct io_loop *loop)
 
 /*
  * libmicrohttpd wants its turn at once while it sends a file to a client that is fast, or has more to read; but also for as long as a
- * connection is open whose bytes it can neither use nor keep (a chunk's length that fills its memory). Then nothing happens in its turns, and
- * pauses come between them, as long as some body comes in chunks.
+ * connection is open whose bytes it can neither use nor keep (a chunk's length that fills its memory). Then nothing happens in its turns, one
+ * after the other, and pauses come between them, as long as some body comes in chunks. Where something has happened, more of it may wait
+ * of which no event tells (a body that it reads piece by piece): it gets its turns at once.
  */
 static void note_turn(struct io_loop *loop, bool is_wanted, bool has_happened)
 {
-	if (!is_wanted) {
-		loop->in_vain = 0;
-	} else if (!has_happened) {
-		loop->in_vain++;
-	} else if (loop->in_vain > 0) {
-		loop->in_vain--;
-	}
+	loop->in_vain = is_wanted && !has_happened ? loop->in_vain + 1 : 0;
 }
 
 static int pause_ms(const struct io_loop *loop)
