@@ -170,14 +170,14 @@ static enum err mark_known(struct ctx *ctx, struct adding *adding, struct str en
 	return ERR_OK;
 }
 
-/* Leaves what is known out of the batch; no other key of it is in what the device had uploaded before. */
-static enum err leave_out(struct ctx *ctx, const struct db_rows *rows, struct adding *adding,
-	int64_t next_seq)
+/* Leaves what is known out of the batch; no other key of it is in what the device had uploaded up to the last batch that was compared. */
+static enum err leave_out(struct ctx *ctx, const struct db_rows *rows, struct adding *adding)
 {
 	size_t left = adding->batch_n;
 	for (size_t i = 0; i < db_count(rows); i++) {
 		if (db_int(rows, i, 0) == ROW_NEAR) {
 			TRY(mark_known(ctx, adding, db_str(rows, i, 2), db_int(rows, i, 3)));
+			adding->next_seq = MAX_OF(adding->next_seq, db_int(rows, i, 4));
 		}
 	}
 	for (size_t i = adding->batch_n; i > 0; i--) {
@@ -186,7 +186,6 @@ static enum err leave_out(struct ctx *ctx, const struct db_rows *rows, struct ad
 		}
 	}
 	go_on(adding, left);
-	adding->next_seq = next_seq;
 	return ERR_OK;
 }
 
@@ -247,7 +246,7 @@ static enum err add_some(struct ctx *ctx, struct db *db, struct adding *adding)
 	} else if (adding->held + (int64_t)adding->count > adding->addition->held_max) {
 		adding->out->outcome = KEYS_TOO_MANY;
 	} else {
-		TRY(leave_out(ctx, rows, adding, db_int(rows, device, 3)));
+		TRY(leave_out(ctx, rows, adding));
 	}
 	return ERR_OK;
 }

@@ -1,9 +1,10 @@
 -- name: one_time_key_add hot
 -- Keys of one device that become a batch: user, device, algorithm, the least and the greatest id, the keys as one value (matrix/key_entry.h), how many
 -- they are; added if the device has no more than $8 that are unclaimed, its identity is $9 (NULL: none), and no batch from number $10 on, spent or not,
--- may hold one of these ids, which its least and greatest one tell. Rows: 0 with each batch that stood against it, as its keys and how many they are; 1 with
--- each algorithm and what was unclaimed of it before; 2 with the device's identity, the number of what it uploads next, and the batch's number, which is
--- NULL when they were not added. If nothing else stood against it, another upload of the device has come in between, and this may try again.
+-- may hold one of these ids, which its least and greatest one tell. Rows: 0 with each of the first four batches that stood against it, as its keys, how many
+-- they are, and the number behind it: from the last of these on, another may; 1 with each algorithm and what was unclaimed of it before; 2 with the device's
+-- identity, and the batch's number, which is NULL when they were not added. If nothing else stood against it, another upload of the device has come in
+-- between, and this may try again.
 -- Index: device_keys_pkey, one_time_key_batches_pkey, one_time_key_batches_free_idx, one_time_key_batches_ids_idx.
 WITH device AS (
 	SELECT (SELECT k.ed25519 FROM device_keys k WHERE k.user_id = $1 AND k.device_id = $2) AS ed25519,
@@ -13,8 +14,9 @@ WITH device AS (
 	SELECT o.algorithm, sum(o.total - o.given) AS keys FROM one_time_key_batches o
 	WHERE o.user_id = $1 AND o.device_id = $2 AND NOT o.is_spent GROUP BY o.algorithm
 ), near AS (
-	SELECT o.keys, o.total FROM one_time_key_batches o
+	SELECT o.keys, o.total, o.seq + o.total AS behind FROM one_time_key_batches o
 	WHERE o.algorithm = $3 AND o.user_id = $1 AND o.device_id = $2 AND o.last_id >= $4 AND o.first_id <= $5 AND o.seq >= $10
+	ORDER BY o.seq + 0 LIMIT 4
 ), added AS (
 	INSERT INTO one_time_key_batches (user_id, device_id, algorithm, seq, first_id, last_id, keys, total)
 	SELECT $1::text, $2::text, $3::text, d.seq, $4::text, $5::text, $6::bytea, $7::bigint
@@ -24,11 +26,11 @@ WITH device AS (
 	ON CONFLICT (user_id, device_id, seq) DO NOTHING
 	RETURNING seq
 )
-SELECT 0, NULL, b.keys, b.total, NULL::bigint FROM near b
+SELECT 0, NULL, b.keys, b.total, b.behind FROM near b
 UNION ALL
 SELECT 1, h.algorithm, NULL, h.keys, NULL FROM held h
 UNION ALL
-SELECT 2, d.ed25519, NULL, d.seq, (SELECT a.seq FROM added a) FROM device d;
+SELECT 2, d.ed25519, NULL, NULL, (SELECT a.seq FROM added a) FROM device d;
 
 -- name: one_time_key_forget hot
 -- What is spent of a device and was uploaded before a number goes. Index: one_time_key_batches_pkey.
