@@ -44,11 +44,11 @@ static void print_box(struct arena *arena, const struct first_start *start, stru
 		"  Administrator 管理員   %.*s\n"
 		"  Password      密碼     %.*s\n\n"
 		"  The password is shown this once; write it down now.\n"
-		"  密碼只顯示這一次,請立刻記下來。\n\n"
+		"  密碼只顯示這一次，請立刻記下來。\n\n"
 		"  Next: log in with any Matrix client (Element, nheko, FluffyChat …), with the address\n"
 		"  above as the homeserver. Further accounts, in a second terminal, in the same folder:\n"
-		"  下一步:用任何 Matrix 用戶端登入,伺服器網址填上面那一行。\n"
-		"  新增其他帳號請另開終端機,在同一資料夾執行:\n\n"
+		"  下一步：用任何 Matrix 用戶端登入，伺服器網址填上面那一行。\n"
+		"  新增其他帳號請另開終端機，在同一資料夾執行：\n\n"
 		"      %s user add NAME --data %s\n"
 		"%s\n\n",
 		rule, STR_ARG(url), STR_ARG(user_id), STR_ARG(password), program_invocation_name,

@@ -229,6 +229,12 @@ class Checks(Folder):
         self.write("docs/x.md", "see /" + "home/somebody/notes\n")
         self.finds("check-names", "somebody's machine")
 
+    def test_names__chinese_with_marks_of_ascii__found(self):
+        self.write("docs/x.md", "\u8aaa\u660e\uff1a\u65e5,\u4e00; a, b\n")
+        self.passes("check-names")
+        self.write("docs/x.md", "\u8aaa\u660e: a\n")
+        self.finds("check-names", "docs/x.md:1:")
+
     def test_names__file_that_a_text_names__is_there(self):
         self.write("base/str.c", "")
         self.write("docs/x.md", "`base/str.c` `base/str` `base/` `base/NNNN_a.c` `base/*.h` `other/a.c` [it](../base/str.c#a) [x](https://x.y/z)\n")
