@@ -1,8 +1,8 @@
 /*
  * What this machine can do at most: the physical limits beside which the homeservers' figures stand.
  *
- * usage: bench-limits serve PORT         a bare answer of libmicrohttpd on 127.0.0.1, until standard input ends
- *        bench-limits measure FOLDER     fdatasync of a file there, a copy in memory, a signature: one line of JSON
+ * usage: bench-limits serve PORT         a bare answer of libmicrohttpd on 127.0.0.1, of as many bytes as the path's last word says, until standard input ends
+ *        bench-limits measure FOLDER     fdatasync of a file there, a signature: one line of JSON
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -16,19 +16,50 @@
 #include "base/crypto.h"
 #include "base/mem.h"
 
-enum { THREADS = 2, CONNECTIONS = 20000, BLOCK_BYTES = 8192, COPY_BYTES = 64 << 20, TIMES = 300 };
+enum {
+	THREADS = 2,
+	CONNECTIONS = 20000,
+	ANSWER_MAX_BYTES = 16 << 20,
+	BLOCK_BYTES = 8192,
+	TIMES = 300
+};
+
+/* What a thread answered last: an answer is made once for all who want as many bytes. */
+static _Thread_local struct {
+	struct MHD_Response *response;
+	int64_t bytes;
+} kept;
+
+static struct MHD_Response *response_of(int64_t bytes, void *text)
+{
+	if (kept.bytes != bytes) {
+		if (kept.response != NULL) {
+			MHD_destroy_response(kept.response);
+		}
+		kept.response =
+			MHD_create_response_from_buffer((size_t)bytes, text, MHD_RESPMEM_PERSISTENT);
+		kept.bytes = bytes;
+		(void)MHD_add_response_header(kept.response, "Content-Type", "application/json");
+	}
+	return kept.response;
+}
 
 static enum MHD_Result answer(void *cls, struct MHD_Connection *connection, const char *url,
 	const char *method, const char *version, const char *body, size_t *body_bytes, void **state)
 {
-	(void)url, (void)method, (void)version, (void)body;
+	(void)method, (void)version, (void)body;
 	static char seen;
 	if (*state == NULL) { /* an answer before the request's end would close the connection */
 		*state = &seen;
 		return MHD_YES;
 	}
 	*body_bytes = 0;
-	return MHD_queue_response(connection, MHD_HTTP_OK, cls);
+	const char *slash = strrchr(url, '/');
+	int64_t wanted;
+	if (slash == NULL || !str_to_int(str_of(slash + 1), 1, ANSWER_MAX_BYTES, &wanted)) {
+		return MHD_NO;
+	}
+	return MHD_queue_response(connection, MHD_HTTP_OK, response_of(wanted, cls));
 }
 
 /* As Belfry's listeners do it: epoll, as many threads. */
@@ -38,15 +69,14 @@ static int serve(const char *port)
 	if (!str_to_int(str_of(port), 1, UINT16_MAX, &number)) {
 		return 2;
 	}
-	static char text[] = "{\"user_id\":\"@somebody:a.example\",\"device_id\":\"ABCDEFGHIJ\"}";
-	struct MHD_Response *response =
-		MHD_create_response_from_buffer(sizeof(text) - 1, text, MHD_RESPMEM_PERSISTENT);
-	(void)MHD_add_response_header(response, "Content-Type", "application/json");
+	char *text =
+		mem_alloc(ANSWER_MAX_BYTES); /* a number of many digits: JSON, however much of it */
+	memset(text, '1', ANSWER_MAX_BYTES);
 	const struct sockaddr_in at = {.sin_family = AF_INET,
 		.sin_port = htons((uint16_t)number),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	struct MHD_Daemon *daemon =
-		MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, answer, response,
+		MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, answer, text,
 			MHD_OPTION_SOCK_ADDR, (const struct sockaddr *)&at, MHD_OPTION_THREAD_POOL_SIZE,
 			(unsigned)THREADS, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS, MHD_OPTION_END);
 	if (daemon == NULL) {
@@ -56,7 +86,7 @@ static int serve(const char *port)
 	(void)fflush(stdout);
 	(void)getchar();
 	MHD_stop_daemon(daemon);
-	MHD_destroy_response(response);
+	mem_free(text);
 	return 0;
 }
 
@@ -92,24 +122,6 @@ static int64_t flush_us(const char *folder)
 	return times[TIMES / 2];
 }
 
-static double copy_mb_s(void)
-{
-	char *from = mem_alloc(COPY_BYTES), *to = mem_alloc(COPY_BYTES);
-	memset(from, 1, COPY_BYTES);
-	memset(to, 2, COPY_BYTES);
-	int64_t best_us = INT64_MAX;
-	for (int i = 0; i < 5; i++) {
-		const int64_t begun_us = clock_mono_us();
-		memcpy(to, from, COPY_BYTES);
-		__asm__ volatile("" : : "r"(to) : "memory");
-		const int64_t took_us = clock_mono_us() - begun_us;
-		best_us = took_us < best_us ? took_us : best_us;
-	}
-	mem_free(from);
-	mem_free(to);
-	return (double)COPY_BYTES / (double)best_us;
-}
-
 static double signature_us(void)
 {
 	static const unsigned char seed[ED25519_SEED_BYTES] = {1, 2, 3};
@@ -134,7 +146,7 @@ int main(int argc, char **argv)
 		(void)fprintf(stderr, "usage: bench-limits serve PORT | measure FOLDER\n");
 		return 2;
 	}
-	(void)printf("{\"flush_us\": %lld, \"copy_mb_s\": %.0f, \"signature_us\": %.1f}\n",
-		(long long)flush_us(argv[2]), copy_mb_s(), signature_us());
+	(void)printf("{\"flush_us\": %lld, \"signature_us\": %.1f}\n", (long long)flush_us(argv[2]),
+		signature_us());
 	return 0;
 }

@@ -29,10 +29,10 @@ class Idle(ClientWorkload):
                     rows["%s: server time, µs" % name] = server / found["count"] * 1e6
         return rows
 
-    def limits(self):
+    def limits(self, own):
         rows = {}
         for connections in self.ways:
-            rate, each = self.server.bare(self.options.seconds, connections)
+            rate, each, _ = self.server.bare(self.options.seconds, connections)
             for name in ("idle sync", "whoami"):
                 rows["%s, %d at a time: requests/s" % (name, connections)] = rate
                 rows["%s: server time, µs" % name] = each
@@ -60,13 +60,21 @@ class Initial(ClientWorkload):
         rows[what + ": memory more, MiB"] = max(0, self.target.memory() - before)
         return rows
 
-    def limits(self):
-        """A copy in memory of as many bytes as such an answer has: 1 MB."""
-        return {"first sync of %d rooms: whole, ms" % self.options.rooms: 1000 / self.server.measure()["copy_mb_s"]}
+    def limits(self, own):
+        """A bare answer of as many bytes; and its head alone."""
+        rows, first_ms = {}, self.server.bare(self.options.seconds / 4, 1)[2]
+        for what in ("first sync of %d rooms" % self.options.rooms, "first sync of %d rooms, lazy" % self.options.rooms):
+            if own(what + ": bytes"):
+                rows.update({what + ": whole, ms": self.server.bare(self.options.seconds / 4, 1, own(what + ": bytes"))[2],
+                             what + ": first byte, ms": first_ms})
+        return rows
 
 
 class Pages(ClientWorkload):
     """Old messages of one long room, from its end and from far back."""
+
+    names = ("page of 50 backwards, newest", "page of 50 backwards, from the room's beginning", "context of the newest event",
+             "context of an event at the room's beginning")
 
     def fill(self):
         self.user, self.room_id = self.fresh(1)[0], None
@@ -90,13 +98,16 @@ class Pages(ClientWorkload):
         return ask("GET", "/rooms/%s/context/%s?limit=20" % (self.room_id, event_id), self.user["access_token"])
 
     def rows(self):
-        lines = {"page of 50 backwards, newest": self.page(""), "page of 50 backwards, from the room's beginning": self.page(self.deep),
-                 "context of the newest event": self.context(self.newest), "context of an event at the room's beginning": self.context(self.event_id)}
-        return {name + ": p50, ms": self.load.loop([line], 1, self.options.seconds / 2)["time_p50"] for name, line in lines.items()}
+        return self.read(dict(zip(self.names, (self.page(""), self.page(self.deep), self.context(self.newest), self.context(self.event_id)))))
+
+    def limits(self, own):
+        return self.read_limits(own, self.names)
 
 
 class Lists(ClientWorkload):
     """Members and state of a large room, most of which are a partner server's."""
+
+    names = ("members", "joined_members", "state")
 
     def prepare(self, authority):
         self.authority = authority
@@ -111,9 +122,11 @@ class Lists(ClientWorkload):
         line = ask("POST", "/join/%s?server_name=%s" % (room.room_id, self.target.school.name), user["access_token"], {})
         self.load.once([line], 1)
         self.target.rest()
-        self.lines = {name: ask("GET", "/rooms/%s/%s" % (room.room_id, name), user["access_token"])
-                      for name in ("members", "joined_members", "state")}
+        self.lines = {"%s of a room of %d" % (name, self.options.listed): ask("GET", "/rooms/%s/%s" % (room.room_id, name), user["access_token"])
+                      for name in self.names}
 
     def rows(self):
-        return {"%s of a room of %d: p50, ms" % (name, self.options.listed):
-                self.load.loop([line], 1, self.options.seconds / 2)["time_p50"] for name, line in self.lines.items()}
+        return self.read(self.lines)
+
+    def limits(self, own):
+        return self.read_limits(own, ["%s of a room of %d" % (name, self.options.listed) for name in self.names])

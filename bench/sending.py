@@ -34,11 +34,14 @@ class Send(ClientWorkload):
                          what + ": the load generator itself, s": found["own_cpu"] / found["count"] * 1000})
         return rows
 
-    def limits(self):
-        """Rows that pgbench inserts one by one; a sender alone waits for a flush."""
-        rows = {"send, 1 in own rooms: p50, ms": self.server.measure()["flush_us"] / MS}
+    def limits(self, own):
+        """Rows that pgbench inserts one by one; a sender alone waits for a flush. Processor: such a row, a signature, a bare answer."""
+        rows = {}
         for where, senders in self.ways:
-            rows["send, %d in %s: messages/s" % (senders, where)] = self.server.inserts(senders, self.options.seconds)
+            rate, processor = self.server.write(senders, self.options.seconds)
+            what = "send, %d in %s" % (senders, where)
+            rows.update({what + ": messages/s": rate, what + ": processor for 1,000, s": processor,
+                         what + ": p50, ms": senders / rate * MS if rate and senders > 1 else self.server.measure()["flush_us"] / MS})
         return rows
 
 
@@ -66,9 +69,12 @@ class Deliver(ClientWorkload):
                 what + ": server time of a delivery, µs": server / each * MS * MS,
                 what + ": database time of a delivery, µs": database / each * MS * MS}
 
-    def limits(self):
-        """A request and its answer, nothing else."""
-        return {"message to %d waiting: server time of a delivery, µs" % self.members: self.server.bare(self.options.seconds)[1]}
+    def limits(self, own):
+        """A request and its answer, nothing else: of one, and of all by two processors, behind a flush when seen from the sending."""
+        each = self.server.bare(self.options.seconds)[1]
+        what, all_ms = "message to %d waiting" % self.members, each * self.members / 2 / MS
+        return {what + ": server time of a delivery, µs": each, what + ": last one after the sender's answer, p50, ms": all_ms,
+                what + ": last one after the sending, p50, ms": all_ms + self.server.measure()["flush_us"] / MS}
 
     def close(self):
         super().close()
@@ -122,6 +128,14 @@ class Grow(ClientWorkload):
             order.reverse()
             if self.target.now() > end:
                 return {stage.what + name: values for stage in self.stages for name, values in found[stage].items()}
+
+    def limits(self, own):
+        """As a message, a read and a write of a room of any size."""
+        found = self.server.measure()
+        processor, sync_ms = self.server.write(1, self.options.seconds)[1], self.server.bare(self.options.seconds / 4, 1, 1000)[2]
+        return {"room of %d: %s" % (members, name): value for members in self.options.members for name, value in (
+            ("send, p50, ms", found["flush_us"] / MS), ("processor of a message, ms", processor), ("sync of a new message, p50, ms", sync_ms),
+            ("join, p50, ms", (found["flush_us"] + found["signature_us"]) / MS))}
 
     def sizes(self, stage):
         """Bytes: of the database, and of an answer."""

@@ -61,17 +61,21 @@ class Cluster:
         return {"name": "psycopg2", "args": {"host": self.folder, "user": "bench", "dbname": name, "cp_min": 5, "cp_max": 10}}
 
     def inserts(self, connections, seconds):
-        """Rows a second that pgbench inserts, each in a transaction of its own that is flushed; None when there were none."""
+        """Of rows that pgbench inserts, each in a transaction of its own that is flushed: how many a second, and the processor time of the
+        database for one, µs; None when there were none."""
         if not os.path.exists(os.path.join(self.folder, "insert.sql")):
             self.create("rows")
             self._run("psql", "-X", "-q", "-h", self.folder, "-U", "bench", "-d", "rows", "-c",
                       "create table rows (id bigserial primary key, text text)")
             with open(os.path.join(self.folder, "insert.sql"), "w", encoding="utf-8") as file:
                 file.write("insert into rows (text) values (repeat('x', 500));\n")
+        before = cpu_of(tree(self.process.pid))
         text = self._run("pgbench", "-n", "-M", "prepared", "-c", str(connections), "-j", "2",
                          *(["-T", str(round(seconds))] if seconds >= 1 else ["-t", "10"]), "-f", os.path.join(self.folder, "insert.sql"), "-h", self.folder, "-U", "bench", "rows")
-        found = re.search(r"tps = ([0-9.]+)", text)
-        return float(found.group(1)) if found else None
+        tps, rows = re.search(r"tps = ([0-9.]+)", text), re.search(r"actually processed: ([0-9]+)", text)
+        if not tps or not rows or int(rows.group(1)) == 0:
+            return None, None
+        return float(tps.group(1)), (cpu_of(tree(self.process.pid)) - before) / int(rows.group(1)) * 1e6
 
     def size(self, name):
         return int(self._run("psql", "-X", "-A", "-t", "-h", self.folder, "-U", "bench", "-d", name, "-c",
@@ -387,7 +391,7 @@ class Tuwunel(Process):
 class Limits(Process):
     """bench-limits: a bare answer of libmicrohttpd, and what it measures of the machine."""
 
-    ready = "/"
+    ready = "/1"
 
     def __init__(self, programs, cluster):
         super().__init__()
@@ -398,16 +402,27 @@ class Limits(Process):
         return [os.path.join(self.programs, "bench-limits"), "serve", str(self.port)]
 
     def measure(self):
+        """Microseconds of a flush and of a signature."""
         done = subprocess.run([os.path.join(self.programs, "bench-limits"), "measure", self.cluster.folder], capture_output=True,
                               text=True, check=True)
         return json.loads(done.stdout)
 
-    def bare(self, seconds, connections=16):
-        """Answers a second; processor time of the server for one, µs."""
+    def bare(self, seconds, connections=16, answer_bytes=57):
+        """Of answers of so many bytes, by libmicrohttpd, about nothing: how many a second; processor time of the server for one, µs; and
+        how long one takes, ms."""
         from load import Load, ask
         before = cpu_of([self.process.pid])
-        found = Load(self.url, self.programs).loop([ask("GET", "/account/whoami", "a-token-of-usual-length")], connections, seconds)
-        return found["rate"], (cpu_of([self.process.pid]) - before) / found["count"] * 1e6
+        line = ask("GET", "/account/whoami/%d" % answer_bytes, "a-token-of-usual-length")
+        found = Load(self.url, self.programs).loop([line], connections, seconds)
+        return found["rate"], (cpu_of([self.process.pid]) - before) / found["count"] * 1e6, found["time_p50"]
+
+    def write(self, connections, seconds, signatures=1):
+        """A row that is inserted and flushed, a bare answer, and so many signatures: how many such rows a second, and the processor time of
+        all of it, ms; None where nothing was inserted."""
+        rate, row = self.inserts(connections, seconds)
+        if rate is None:
+            return None, None
+        return rate, (row + self.bare(seconds / 4, connections)[1] + signatures * self.measure()["signature_us"]) / 1000
 
 
 class MachineTarget(Target):

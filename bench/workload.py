@@ -49,7 +49,7 @@ class ClientWorkload(Workload):
             self.fill()
 
     def run(self):
-        return self.limits() if self.target.is_machine else self.rows()
+        return self.rows()
 
     def close(self):
         if self.load.reopened:
@@ -65,9 +65,22 @@ class ClientWorkload(Workload):
     def prepare_limits(self):
         pass
 
-    def limits(self):
-        """The same rows, as far as there is something physical that bounds them."""
+    def limits(self, own):
+        """The same rows, as far as there is something physical that bounds them; own(row): what Belfry had there."""
         return {}
+
+    def read(self, lines):
+        """Each line by itself, again and again: how long it takes, and how large its answer is."""
+        rows = {}
+        for name, line in lines.items():
+            found = self.load.loop([line], 1, self.options.seconds / 2)
+            rows.update({name + ": p50, ms": found["time_p50"], name + ": bytes": found["bytes"] / found["count"]})
+        return rows
+
+    def read_limits(self, own, names):
+        """Of what is only read: a bare answer of as many bytes as Belfry's has."""
+        return {name + ": p50, ms": self.server.bare(self.options.seconds / 4, 1, own(name + ": bytes"))[2] for name in names
+                if own(name + ": bytes")}
 
     def users(self, count):
         """The first so many users of the target, whom its workloads share."""
