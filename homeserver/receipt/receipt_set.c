@@ -268,7 +268,7 @@ int64_t receipt_set_find(struct receipt_set *set, struct arena *arena,
 	size_t n = write_key(key, receipt);
 	LOCK_SCOPE(&set->lock);
 	const struct set_entry *entry = map_get(&set->by_key, str_from(key, n));
-	return entry != NULL ? entry->placed.event_position : 0;
+	return entry != NULL ? entry->placed.event_position : INT64_MIN;
 }
 
 static struct receipt copy_receipt(struct arena *arena, const struct receipt *from)

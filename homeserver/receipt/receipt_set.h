@@ -35,7 +35,7 @@ void receipt_set_committed(struct cache *sets, int64_t room_nid,
 /** Another process has committed receipts: the set is read anew by whoever asks next. Writer's thread. */
 void receipt_set_forget(struct cache *sets, int64_t room_nid);
 
-/** The event's position of what a receipt would replace; 0: there is none. */
+/** The event's position of what a receipt would replace; INT64_MIN: there is none. */
 int64_t receipt_set_find(struct receipt_set *set, struct arena *arena,
 	const struct receipt *receipt);
 

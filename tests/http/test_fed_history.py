@@ -9,7 +9,8 @@ import pytest
 from synapse.api.room_versions import KNOWN_ROOM_VERSIONS
 from synapse.crypto.event_signing import add_hashes_and_signatures
 
-from support.client import path_of, quote, unique
+from support.client import path_of, quote, receipts_of, unique
+from support.inbox import Inbox
 from support.remote import FEDERATION
 from support.remote_room import Pdu, RemoteRoom
 from support.server import wait_until
@@ -360,6 +361,26 @@ def test_paging_back__event_of_long_ago_with_many_previous_ones__comes(federated
     assert {"merge", "start", *("branch %d" % number for number in range(30))} <= set(found) and len(found) == 35
     late = room.sign(room.draft("m.room.message", {"body": "late"}, prev=list(room.events)[4:25]))
     assert "error" in remote.transaction(federated, [late]).ok()["pdus"][late.event_id]
+
+
+def test_receipt__on_an_event_of_before_the_join__kept_and_moves_on_only(federated, remote, lin):
+    """Who has just come in has read what others wrote before: there is nothing newer but the own join."""
+    room, inbox = RemoteRoom(remote).serve(), Inbox(remote)
+    said = [room.message(str(number)) for number in range(5)]
+    come_in(lin, room)
+    all_bodies(lin, room.room_id)
+
+    def read_up_to(event):
+        lin.receipt(room.room_id, event.event_id).ok()
+        return {key[0] for key in receipts_of(lin.sync().joined(room.room_id)) if key[2] == lin.user_id}
+    assert read_up_to(said[2]) == {said[2].event_id}
+    assert read_up_to(said[4]) == {said[4].event_id}
+    assert read_up_to(said[1]) == {said[4].event_id}
+    wait_until(lambda: said[4].event_id in str(inbox.edus("m.receipt")), what="the others are told")
+    watch, now = lin.watch(), room.message("now")
+    remote.transaction(federated, [now]).ok()
+    watch.timeline_until(room.room_id, now.event_id)
+    assert lin.sync().joined(room.room_id)["unread_notifications"]["notification_count"] == 1
 
 
 def test_paging_back__what_was_fetched__is_no_notification(federated, remote, lin):
