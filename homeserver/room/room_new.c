@@ -165,6 +165,14 @@ static struct json tombstone_content(struct arena *arena, const struct room_succ
 	return json_with(arena, how->tombstone, STR("replacement_room"), json_string(new_room_id));
 }
 
+static struct room_intent tombstone_intent(const struct room_succession *how,
+	const struct json *content)
+{
+	struct room_intent tombstone = farewell_intent(how, STR("m.room.tombstone"), content);
+	tombstone.premise = how->premise;
+	return tombstone;
+}
+
 /* What the sender has not the power for stays as it is. */
 static enum err add_if_allowed(struct room_builder *builder, const struct room_succession *how,
 	struct str type, const struct json *content)
@@ -178,7 +186,7 @@ static enum err build_farewell(struct room_builder *builder, const struct room_s
 	struct str new_room_id)
 {
 	struct json content = tombstone_content(builder->ctx->arena, how, new_room_id);
-	const struct room_intent tombstone = farewell_intent(how, STR("m.room.tombstone"), &content);
+	const struct room_intent tombstone = tombstone_intent(how, &content);
 	TRY(room_builder_add(builder, &tombstone));
 	TRY(add_if_allowed(builder, how, STR("m.room.canonical_alias"), how->canonical_alias));
 	return add_if_allowed(builder, how, STR("m.room.power_levels"), how->power_levels);
@@ -197,12 +205,23 @@ static enum err submit_both(struct room_builder *fresh, struct room_builder *old
 	return ERR_OK;
 }
 
+/* What comes of an attempt. */
+struct replacement {
+	int64_t nid;      /* of the new room */
+	bool is_outdated; /* another tombstone came first; CONFLICT */
+};
+
 /* The caller has the old room's turn. */
 static enum err replace_in_turn(struct ctx *ctx, struct homeserver *hs,
-	const struct room_start *start, const struct room_succession *how, int64_t *out_nid)
+	const struct room_start *start, const struct room_succession *how, struct replacement *out)
 {
 	const struct str new_id = {0};
+	const struct room_intent tombstone = tombstone_intent(how, how->tombstone);
 	TRY(room_load_if_needed(ctx, hs, how->old));
+	out->is_outdated = !room_premise_holds(how->old, &tombstone);
+	if (out->is_outdated) {
+		return ERR_CONFLICT;
+	}
 	struct room *fresh CLEANUP(fresh_room_fini) =
 		fresh_room(hs, start->version, new_id, ctx->arena);
 	struct room_builder builder CLEANUP(room_builder_fini);
@@ -215,7 +234,7 @@ static enum err replace_in_turn(struct ctx *ctx, struct homeserver *hs,
 	struct write *write;
 	TRY(submit_both(&builder, &farewell, start, &write));
 	TRY(writer_wait(ctx, write, NULL));
-	*out_nid = fresh->nid;
+	out->nid = fresh->nid;
 	return ERR_OK;
 }
 
@@ -225,8 +244,6 @@ static enum err replace_in_turn(struct ctx *ctx, struct homeserver *hs,
 struct farewell {
 	struct str new_room_id;
 	int64_t created_at_ms; /* by the create event, of which the id may be the hash */
-	/* What the tombstone takes the place of. Of two upgrades in one millisecond both may have made the same room: the other is the one then. */
-	struct room_premise no_other;
 	const struct event *tombstone;
 	int64_t new_nid; /* 0: the new room is not there yet */
 	size_t told;     /* of what follows the tombstone */
@@ -252,11 +269,6 @@ static enum err draft_farewell(struct ctx *ctx, struct homeserver *hs,
 	const struct room_start *start, const struct room_succession *how, struct farewell *out)
 {
 	const struct str new_id = {0};
-	struct stored_event *before;
-	out->no_other = (struct room_premise){.type = STR("m.room.tombstone"), .state_key = STR("")};
-	TRY(room_state_event(ctx, hs, how->old, out->no_other.type, out->no_other.state_key,
-		POSITION_NOW, &before));
-	out->no_other.position = before != NULL ? before->position : 0;
 	struct room *fresh CLEANUP(fresh_room_fini) =
 		fresh_room(hs, start->version, new_id, ctx->arena);
 	struct room_builder builder CLEANUP(room_builder_fini);
@@ -266,7 +278,7 @@ static enum err draft_farewell(struct ctx *ctx, struct homeserver *hs,
 	TRY(room_builder_add(&builder, &first.intents[0]));
 	out->new_room_id = str_dup(ctx->arena, fresh->id.s);
 	struct json content = tombstone_content(ctx->arena, how, out->new_room_id);
-	const struct room_intent tombstone = farewell_intent(how, STR("m.room.tombstone"), &content);
+	const struct room_intent tombstone = tombstone_intent(how, &content);
 	return room_draft(ctx, hs, how->old, &tombstone, &out->tombstone);
 }
 
@@ -285,9 +297,10 @@ static enum err farewell_of(struct ctx *ctx, struct homeserver *hs, const struct
 								  : room_policy_sign(ctx, hs, how->old, &farewell->tombstone);
 }
 
-/* Errors: CONFLICT (another upgrade has made that room, or what the tombstone was built on is not in the old one after all) */
+/* Errors: CONFLICT (another tombstone came first, or what this one was built on is not in the old room after all) */
 static enum err commit_signed(struct ctx *ctx, struct homeserver *hs,
-	const struct room_start *start, const struct room_succession *how, struct farewell *farewell)
+	const struct room_start *start, const struct room_succession *how, struct farewell *farewell,
+	bool *out_outdated)
 {
 	struct room_outcome outcome = {0};
 	struct room *fresh CLEANUP(fresh_room_fini) =
@@ -299,14 +312,15 @@ static enum err commit_signed(struct ctx *ctx, struct homeserver *hs,
 	TRY(build_new(&builder, &same));
 	TRY(rooms_new_nid(ctx, hs, &fresh->nid));
 	struct json content = tombstone_content(ctx->arena, how, farewell->new_room_id);
-	struct room_intent tombstone = farewell_intent(how, STR("m.room.tombstone"), &content);
-	tombstone.premise = &farewell->no_other;
+	const struct room_intent tombstone = tombstone_intent(how, &content);
 	const struct room_arrival arrival = {
 		.event = farewell->tombstone,
 		.intent = &tombstone,
 		.successor = &successor,
 	};
-	TRY(room_accept_ours(ctx, hs, how->old, &arrival, &outcome));
+	enum err err = room_accept_ours(ctx, hs, how->old, &arrival, &outcome);
+	*out_outdated = outcome.is_outdated;
+	TRY(err);
 	farewell->new_nid = fresh->nid;
 	return ERR_OK;
 }
@@ -335,7 +349,7 @@ static enum err tell_rest(struct ctx *ctx, struct homeserver *hs, const struct r
 
 /* With a policy server in the old room: what that refuses is not begun. */
 static enum err replace_signed(struct ctx *ctx, struct homeserver *hs,
-	const struct room_start *start, const struct room_succession *how, int64_t *out_nid)
+	const struct room_start *start, const struct room_succession *how, struct replacement *out)
 {
 	struct farewell *farewell;
 	TRY(ctx_may_ask(ctx));
@@ -346,27 +360,27 @@ static enum err replace_signed(struct ctx *ctx, struct homeserver *hs,
 	struct memo *memo = ctx->memo;
 	if (err == ERR_OK && farewell->new_nid == 0) {
 		ctx->memo = NULL; /* it is made once */
-		err = commit_signed(ctx, hs, start, how, farewell);
+		err = commit_signed(ctx, hs, start, how, farewell, &out->is_outdated);
 		ctx->memo = memo;
 	}
 	if (err == ERR_OK) {
 		TRY(tell_rest(ctx, hs, how, farewell));
-		*out_nid = farewell->new_nid;
+		out->nid = farewell->new_nid;
 	}
 	memo_put(ctx->memo, memo_key, NULL); /* another attempt makes another */
 	return err;
 }
 
 static enum err replace_once(struct ctx *ctx, struct homeserver *hs, const struct room_start *start,
-	const struct room_succession *how, int64_t *out_nid)
+	const struct room_succession *how, struct replacement *out)
 {
 	struct policy_server policy;
 	TRY(room_policy_server(ctx, hs, how->old, &policy));
 	if (policy.via.s.p != NULL || memo_get(ctx->memo, memo_key) != NULL) {
-		return replace_signed(ctx, hs, start, how, out_nid);
+		return replace_signed(ctx, hs, start, how, out);
 	}
 	TRY(room_turn_take(ctx, hs, how->old));
-	enum err err = replace_in_turn(ctx, hs, start, how, out_nid);
+	enum err err = replace_in_turn(ctx, hs, start, how, out);
 	room_turn_give(how->old);
 	return err;
 }
@@ -374,15 +388,18 @@ static enum err replace_once(struct ctx *ctx, struct homeserver *hs, const struc
 enum err rooms_replace(struct ctx *ctx, struct homeserver *hs, const struct room_start *start,
 	const struct room_succession *how, struct room **out)
 {
-	int64_t nid = 0;
+	struct replacement replacement = {0};
 	enum err err = ERR_CONFLICT;
 	struct room_tries tries = {0};
-	while (err == ERR_CONFLICT && room_may_try(ctx, hs, &tries)) {
-		err = replace_once(ctx, hs, start, how, &nid);
+	while (err == ERR_CONFLICT && !replacement.is_outdated && room_may_try(ctx, hs, &tries)) {
+		err = replace_once(ctx, hs, start, how, &replacement);
+	}
+	if (err == ERR_CONFLICT && replacement.is_outdated) {
+		return fail(ctx, ERR_CONFLICT, M_BAD_STATE, "The room has been replaced meanwhile");
 	}
 	if (err == ERR_CONFLICT) {
 		return fail(ctx, ERR_TIMEOUT, M_UNKNOWN, "The room is busy; try again");
 	}
 	TRY(err);
-	return rooms_get_nid(ctx, hs, nid, out);
+	return rooms_get_nid(ctx, hs, replacement.nid, out);
 }

@@ -17,6 +17,7 @@ struct old_room {
 	struct room *room;
 	struct upgrade_facts facts;
 	VEC(const struct event *) bans;
+	int64_t tombstone_position; /* of the one that it has already; 0: none */
 };
 
 static enum err read_state(struct ctx *ctx, struct homeserver *hs, struct old_room *old)
@@ -32,6 +33,9 @@ static enum err read_state(struct ctx *ctx, struct homeserver *hs, struct old_ro
 			str_equals(items[i].type, STR("m.room.create")) ||
 			str_equals(items[i].type, STR("m.room.power_levels")) ||
 			upgrade_transfers(items[i].type, items[i].state_key);
+		if (str_equals(items[i].type, STR("m.room.tombstone")) && items[i].state_key.n == 0) {
+			old->tombstone_position = items[i].event_position;
+		}
 		if (is_wanted) {
 			VEC_PUSH(ctx->arena, &positions, items[i].event_position);
 		}
@@ -137,6 +141,7 @@ static size_t make_intents(struct ctx *ctx, const struct old_room *old,
 /* What is to be done; it lives as long as the request. */
 struct upgrade {
 	struct room_start start;
+	struct room_premise premise;
 	struct room_succession how;
 };
 
@@ -159,13 +164,36 @@ static enum err plan_upgrade(struct ctx *ctx, struct homeserver *hs,
 	out->start.version = old->facts.to;
 	out->start.count = make_intents(ctx, old, plan, planned, planned_n, &intents);
 	out->start.intents = intents;
+	out->premise = (struct room_premise){.type = STR("m.room.tombstone"),
+		.state_key = STR(""),
+		.position = old->tombstone_position};
 	out->how = (struct room_succession){
+		.premise = &out->premise,
 		.old = old->room,
 		.by = old->facts.user,
 		.tombstone = &plan->tombstone,
 		.canonical_alias = plan->has_old_alias ? &plan->old_alias : NULL,
 		.power_levels = plan->has_old_power ? &plan->old_power : NULL,
 	};
+	return ERR_OK;
+}
+
+/* Of two requests of one user at once the second has what the first made, as if it was sent again. */
+static enum err answer_replaced(struct ctx *ctx, struct homeserver *hs,
+	const struct room_succession *how, struct str *out_room_id)
+{
+	struct stored_event *tombstone;
+	TRY(room_state_event(ctx, hs, how->old, STR("m.room.tombstone"), STR(""), POSITION_NOW,
+		&tombstone));
+	struct str room_id = str_from(NULL, 0);
+	if (tombstone != NULL && str_equals(tombstone->event->sender.s, how->by.s)) {
+		room_id = json_get_str(tombstone->event->content, STR("replacement_room"));
+	}
+	if (room_id.p == NULL) {
+		return fail(ctx, ERR_INPUT, M_BAD_STATE, "Somebody else has just replaced this room");
+	}
+	ctx->fault = (struct fault){0};
+	*out_room_id = room_id;
 	return ERR_OK;
 }
 
@@ -181,7 +209,11 @@ enum err room_upgrade(struct ctx *ctx, struct homeserver *hs, const struct upgra
 		TRY(plan_upgrade(ctx, hs, request, upgrade));
 		memo_put(ctx->memo, memo_key, upgrade);
 	}
-	TRY(rooms_replace(ctx, hs, &upgrade->start, &upgrade->how, &room));
+	enum err err = rooms_replace(ctx, hs, &upgrade->start, &upgrade->how, &room);
+	if (err == ERR_CONFLICT) {
+		return answer_replaced(ctx, hs, &upgrade->how, out_room_id);
+	}
+	TRY(err);
 	hs->ports.succession.carry_over(hs->ports.succession.self, ctx, room, request->who->user);
 	*out_room_id = room_id_of(room).s;
 	return ERR_OK;

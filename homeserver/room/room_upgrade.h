@@ -16,7 +16,8 @@ struct upgrade_request {
 
 /**
  * Makes the new room, with the old one's name, rules, bans and aliases, and closes the old one: in one commit.
- * Errors: INPUT M_UNSUPPORTED_ROOM_VERSION, M_BAD_JSON; DENIED M_FORBIDDEN, M_USER_SUSPENDED; STORE
+ * Of upgrades of a room at once the first one counts: who asked for it twice is told of it twice.
+ * Errors: INPUT M_UNSUPPORTED_ROOM_VERSION, M_BAD_JSON, M_BAD_STATE (somebody else was quicker); DENIED M_FORBIDDEN, M_USER_SUSPENDED; STORE
  * @param out_room_id  of the new room; in the ctx's arena
  */
 MUST_CHECK enum err room_upgrade(struct ctx *ctx, struct homeserver *hs,

@@ -374,12 +374,14 @@ struct room_succession {
 	const struct json
 		*canonical_alias;            /**< the old room's, as far as it may be set; NULL: as it is */
 	const struct json *power_levels; /**< the same */
+	const struct room_premise *premise; /**< the tombstone that it takes the place of */
 };
 /**
  * A new room, and what the old one is told of it, in one commit: all of it or nothing; in several where the old room has a policy
  * server. Aliases and the place in the directory go over to the new room.
  *
- * Errors: as room_add(); DENIED M_FORBIDDEN when the user may not send the tombstone
+ * Errors: as room_add(): CONFLICT M_BAD_STATE when somebody else has replaced the old room meanwhile; DENIED M_FORBIDDEN when the user
+ * may not send the tombstone
  */
 MUST_CHECK enum err rooms_replace(struct ctx *ctx, struct homeserver *hs,
 	const struct room_start *start, const struct room_succession *how, struct room **out);

@@ -324,6 +324,29 @@ def test_upgrade__power_lost_while_the_tombstone_is_signed__no_new_room(federate
 
 
 @pytest.mark.parametrize("version", ["11", "12"])
+def test_upgrade__twice_at_once__the_first_counts_and_its_maker_is_told_of_it_again(federated, alice, policy, room, version):
+    bob, made = federated.user(), []
+    bob.join(room).ok()
+    levels = alice.get_state(room, "m.room.power_levels").ok().json
+    alice.set_state(room, "m.room.power_levels", {**levels, "users": {bob.user_id: 150}})
+
+    def while_signed(pdu):
+        if pdu["type"] == "m.room.tombstone" and pdu["sender"] == bob.user_id and not made:
+            made.append(None)
+            made[0] = alice.post(alice.room(room, "upgrade"), {"new_version": version}).ok()["replacement_room"]
+        if pdu["type"] == "m.room.tombstone" and pdu["sender"] == alice.user_id and len(made) == 1:
+            made.append(None)
+            made[1] = alice.login().post(alice.room(room, "upgrade"), {"new_version": version}).ok()["replacement_room"]
+
+    policy.verdict = while_signed
+    bob.post(bob.room(room, "upgrade"), {"new_version": version}).expect(400, "M_BAD_STATE")
+    assert len(made) == 2 and made[0] == made[1]
+    assert alice.get_state(room, "m.room.tombstone").ok()["replacement_room"] == made[0]
+    assert sorted(alice.get("/joined_rooms").ok()["joined_rooms"]) == sorted([room, made[0]])
+    assert bob.get("/joined_rooms").ok()["joined_rooms"] == [room]
+
+
+@pytest.mark.parametrize("version", ["11", "12"])
 def test_upgrade__signed__old_room_leads_to_the_new_one(federated, remote, alice, policy, room, version):
     alias = "#%s:%s" % (unique("a"), federated.server_name)
     alice.put(path_of("directory", "room", alias), {"room_id": room}).ok()
