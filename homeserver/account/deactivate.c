@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "homeserver/account/session.h"
 #include "homeserver/erasure.h"
+#include "homeserver/presence/presence.h"
 #include "homeserver/user/users.h"
 #include "storage/account.h"
 #include "storage/account_data.h"
@@ -72,6 +73,7 @@ static enum err finish_one(struct ctx *ctx, struct homeserver *hs, struct str us
 		user_id)); /* while rooms are shared: those in them are told */
 	TRY(leave_rooms(ctx, hs, user_id));
 	TRY(store_profile_delete_all(ctx, hs->db, user_id));
+	presence_profile_changed(hs, user_id, &(struct presence_profile){0});
 	return store_account_data_erase(ctx, hs->db, user_id);
 }
 

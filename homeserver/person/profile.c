@@ -5,6 +5,7 @@
 #include "homeserver/person/profile.h"
 
 #include "base/log.h"
+#include "homeserver/presence/presence.h"
 #include "matrix/canonical.h"
 #include "matrix/profile_field.h"
 #include "storage/account.h"
@@ -112,6 +113,14 @@ static enum err update_members(struct ctx *ctx, struct homeserver *hs, struct us
 	return ERR_OK;
 }
 
+static enum err tell_presence(struct ctx *ctx, struct homeserver *hs, struct str user_id)
+{
+	struct presence_profile profile;
+	TRY(store_profile_get(ctx, hs->db, user_id, &profile.displayname, &profile.avatar_url));
+	presence_profile_changed(hs, user_id, &profile);
+	return ERR_OK;
+}
+
 /* --- changing ------------------------------------------------------------------------------------------------ */
 
 static enum err check_size(struct ctx *ctx, struct homeserver *hs, struct str user_id,
@@ -148,7 +157,8 @@ enum err profile_set(struct ctx *ctx, struct homeserver *hs, const struct princi
 		TRY(store_profile_delete(ctx, hs->db, who->user.s, field));
 	}
 	if (str_equals(field, STR("displayname")) || str_equals(field, STR("avatar_url"))) {
-		return update_members(ctx, hs, who->user, field, value);
+		TRY(update_members(ctx, hs, who->user, field, value));
+		return tell_presence(ctx, hs, who->user.s);
 	}
 	return ERR_OK;
 }

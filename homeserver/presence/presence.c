@@ -51,6 +51,8 @@ static void entry_destroy(struct presence_entry *entry)
 	}
 	mem_free(entry->remote.room_nids);
 	str_free(entry->status_msg);
+	str_free(entry->profile.displayname);
+	str_free(entry->profile.avatar_url);
 	str_free(entry->user_id);
 	mem_free(entry);
 }
@@ -265,6 +267,21 @@ static void set_status_locked(struct presence *presence, struct presence_entry *
 	}
 }
 
+static struct str heap_or_none(struct str text)
+{
+	return text.p != NULL ? str_heap(text) : text;
+}
+
+static void set_profile_locked(struct presence *presence, struct presence_entry *entry,
+	const struct presence_profile *profile, int64_t serial)
+{
+	str_free(entry->profile.displayname);
+	str_free(entry->profile.avatar_url);
+	entry->profile.displayname = heap_or_none(profile->displayname);
+	entry->profile.avatar_url = heap_or_none(profile->avatar_url);
+	changed_locked(presence, entry, serial);
+}
+
 static void set_remote_locked(struct presence_entry *entry, const struct presence_news *news,
 	int64_t now)
 {
@@ -284,7 +301,7 @@ static void set_remote_locked(struct presence_entry *entry, const struct presenc
 /* What concerns nobody who is known needs no entry. */
 static bool makes_entry(const struct presence_input *input)
 {
-	return input->remote != NULL || input->has_status ||
+	return input->remote != NULL || input->has_status || input->profile != NULL ||
 		(input->has_device && input->state != PRESENCE_OFFLINE);
 }
 
@@ -307,6 +324,9 @@ static void apply_locked(struct presence *presence, struct presence_entry *entry
 	}
 	if (input->has_status) {
 		set_status_locked(presence, entry, input->status_msg, serial);
+	}
+	if (input->profile != NULL) {
+		set_profile_locked(presence, entry, input->profile, serial);
 	}
 	presence_refresh_locked(presence, entry, now, serial);
 }
@@ -452,6 +472,15 @@ enum err presence_set(struct ctx *ctx, struct homeserver *hs, const struct princ
 	};
 	presence_say(hs, &input, true);
 	return ERR_OK;
+}
+
+void presence_profile_changed(struct homeserver *hs, struct str user_id,
+	const struct presence_profile *profile)
+{
+	if (hs->settings.presence_enabled) {
+		const struct presence_input input = {.user_id = user_id, .profile = profile};
+		presence_say(hs, &input, true);
+	}
 }
 
 void presence_received(struct homeserver *hs, const struct presence_news *news)

@@ -32,6 +32,12 @@ MUST_CHECK enum err presence_load(struct ctx *ctx, struct homeserver *hs);
 /** "online", "unavailable", "offline". @return false for other words */
 MUST_CHECK bool presence_state_parse(struct str text, enum presence_state *out);
 
+/** Of a user's profile, what is told with the presence once it has changed. p == NULL: none. */
+struct presence_profile {
+	struct str displayname;
+	struct str avatar_url;
+};
+
 /** What others see of a user. */
 struct presence_view {
 	struct str user_id;
@@ -39,6 +45,8 @@ struct presence_view {
 	bool is_currently_active;
 	int64_t last_active_ago_ms; /**< -1: never seen */
 	struct str status_msg;      /**< p == NULL: none */
+	struct presence_profile
+		profile; /**< for clients; empty while it has not changed since the start */
 };
 
 /**
@@ -59,6 +67,12 @@ void presence_note_request(struct homeserver *hs, const struct call *call);
  */
 MUST_CHECK enum err presence_set(struct ctx *ctx, struct homeserver *hs,
 	const struct principal *who, enum presence_state state, struct str status_msg);
+/**
+ * A user of this server has another name or picture: who sees the presence is told of both. Spec: "Events on Change of Profile
+ * Information". From memory; where there are several processes, all know it when this returns.
+ */
+void presence_profile_changed(struct homeserver *hs, struct str user_id,
+	const struct presence_profile *profile);
 /** What a user may see of another. Errors: DENIED M_FORBIDDEN when they share no room; STORE. One round trip at most. */
 MUST_CHECK enum err presence_get(struct ctx *ctx, struct homeserver *hs,
 	const struct principal *who, struct str user_id, struct presence_view *out);

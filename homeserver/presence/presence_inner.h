@@ -25,8 +25,9 @@ struct remote_presence {
 };
 
 struct presence_entry {
-	struct str user_id;    /* heap */
-	struct str status_msg; /* heap; p == NULL: none */
+	struct str user_id;              /* heap */
+	struct str status_msg;           /* heap; p == NULL: none */
+	struct presence_profile profile; /* heap; as of its last change */
 	struct presence_device devices[PRESENCE_MAX_DEVICES];
 	size_t device_n;
 	int64_t last_active_ms;    /* monotonic; 0: never */
@@ -76,7 +77,8 @@ struct presence_input {
 	bool is_action;            /**< a sign of life */
 	bool has_status;
 	struct str status_msg;
-	const struct presence_news *remote; /**< of a user of another server; NULL: none */
+	const struct presence_profile *profile; /**< it has changed; NULL: it has not */
+	const struct presence_news *remote;     /**< of a user of another server; NULL: none */
 };
 
 /** Time has passed for a user: what follows from it is brought up to date. */

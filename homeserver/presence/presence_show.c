@@ -9,6 +9,11 @@
 #include "base/vec.h"
 #include "storage/state.h"
 
+static struct str dup_or_none(struct arena *arena, struct str text)
+{
+	return text.p != NULL ? str_dup(arena, text) : str_from(NULL, 0);
+}
+
 struct presence_view presence_view_locked(const struct presence_entry *entry, struct arena *arena,
 	int64_t now)
 {
@@ -17,8 +22,9 @@ struct presence_view presence_view_locked(const struct presence_entry *entry, st
 		.state = entry->state,
 		.is_currently_active = entry->is_active,
 		.last_active_ago_ms = entry->last_active_ms != 0 ? now - entry->last_active_ms : -1,
-		.status_msg =
-			entry->status_msg.p != NULL ? str_dup(arena, entry->status_msg) : str_from(NULL, 0),
+		.status_msg = dup_or_none(arena, entry->status_msg),
+		.profile = {.displayname = dup_or_none(arena, entry->profile.displayname),
+			.avatar_url = dup_or_none(arena, entry->profile.avatar_url)},
 	};
 }
 

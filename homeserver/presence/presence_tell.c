@@ -24,6 +24,18 @@ static void write_remote(const struct presence_news *news, struct json_out *out)
 	json_out_end(out);
 }
 
+static void write_profile(const struct presence_profile *profile, struct json_out *out)
+{
+	json_out_key_object(out, "profile");
+	if (profile->displayname.p != NULL) {
+		json_out_key_str(out, "name", profile->displayname);
+	}
+	if (profile->avatar_url.p != NULL) {
+		json_out_key_str(out, "picture", profile->avatar_url);
+	}
+	json_out_end(out);
+}
+
 static void write_input(const struct presence_input *input, struct json_out *out)
 {
 	json_out_object(out);
@@ -38,6 +50,9 @@ static void write_input(const struct presence_input *input, struct json_out *out
 	}
 	if (input->has_status) {
 		json_out_key_str(out, "status", input->status_msg);
+	}
+	if (input->profile != NULL) {
+		write_profile(input->profile, out);
 	}
 	if (input->remote != NULL) {
 		write_remote(input->remote, out);
@@ -108,6 +123,13 @@ static bool read_input(struct arena *arena, struct str line, struct presence_new
 		.has_status = json_at(&json, "status") != NULL,
 		.status_msg = json_get_str(&json, STR("status")),
 	};
+	const struct json *profile = json_at(&json, "profile");
+	if (profile != NULL) {
+		struct presence_profile *changed = ARENA_NEW(arena, struct presence_profile);
+		changed->displayname = json_get_str(profile, STR("name"));
+		changed->avatar_url = json_get_str(profile, STR("picture"));
+		out->profile = changed;
+	}
 	const struct json *remote = json_at(&json, "remote");
 	if (remote != NULL) {
 		*news = (struct presence_news){.user_id = out->user_id, .status_msg = out->status_msg};

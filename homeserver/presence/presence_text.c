@@ -16,6 +16,14 @@ bool presence_state_parse(struct str text, enum presence_state *out)
 	return false;
 }
 
+static void write_text(struct json_out *out, const char *key, struct str text)
+{
+	if (text.p != NULL) {
+		json_out_key(out, str_of(key));
+		json_out_str(out, text);
+	}
+}
+
 void presence_write_members(const struct presence_view *view, struct json_out *out)
 {
 	static const char *const words[] = {"offline", "unavailable", "online"};
@@ -26,9 +34,7 @@ void presence_write_members(const struct presence_view *view, struct json_out *o
 	if (view->state == PRESENCE_ONLINE) {
 		json_out_key_bool(out, "currently_active", view->is_currently_active);
 	}
-	if (view->status_msg.p != NULL) {
-		json_out_key_str(out, "status_msg", view->status_msg);
-	}
+	write_text(out, "status_msg", view->status_msg);
 }
 
 void presence_write(const struct presence_view *view, struct json_out *out)
@@ -41,8 +47,11 @@ void presence_write(const struct presence_view *view, struct json_out *out)
 void presence_write_event(const struct presence_view *view, struct json_out *out)
 {
 	json_out_object(out);
-	json_out_key(out, STR("content"));
-	presence_write(view, out);
+	json_out_key_object(out, "content");
+	presence_write_members(view, out);
+	write_text(out, "displayname", view->profile.displayname);
+	write_text(out, "avatar_url", view->profile.avatar_url);
+	json_out_end(out);
 	json_out_key_str(out, "sender", view->user_id);
 	json_out_key_str(out, "type", STR("m.presence"));
 	json_out_end(out);

@@ -126,17 +126,33 @@ def test_presence__joining__members_told_of_the_joiner_and_the_joiner_of_them(se
     assert status_messages(mo.sync(answer.since), but=mo) == {}
 
 
-def test_presence__member_changes_the_profile__told_nothing_anew(server, keep_syncing):
+def test_presence__member_is_called_otherwise_in_the_room__told_nothing_anew(server, keep_syncing):
     lin, mo = (accounts.register(server.url) for _ in range(2))
     room = lin.create_room(invite=[mo.user_id])
     keep_syncing(mo)
     mo.join(room).ok()
     put_status(mo, "unavailable").ok()
     since = lin.sync().since
-    mo.put(path_of("profile", mo.user_id, "displayname"), {"displayname": "Mo"}).ok()
+    mo.set_state(room, "m.room.member", {"membership": "join", "displayname": "Mo"}, mo.user_id)
     answer = lin.sync(since)
     assert answer.joined(room).members("timeline") == {mo.user_id}
     assert told(answer, mo) is None or told(answer, mo)["presence"] != "unavailable"
+
+
+def test_presence__profile_changes__name_and_picture_told_to_who_sees_it(pair, server):
+    """"An m.presence presence status update is sent, again containing the new values": client-server API, "Profiles"."""
+    lin, mo, _ = pair
+    watch, other, stranger = lin.watch(), mo.login().watch(), accounts.register(server.url).watch()
+    for key, value, now in (("displayname", "Mo", {"displayname": "Mo"}),
+                            ("avatar_url", "mxc://x.example/mo", {"displayname": "Mo", "avatar_url": "mxc://x.example/mo"}),
+                            ("displayname", "", {"avatar_url": "mxc://x.example/mo"})):
+        mo.put(path_of("profile", mo.user_id, key), {key: value}).ok()
+        for each in (watch, other):
+            answer = until_told(each, mo, lambda content: {
+                name: content[name] for name in ("displayname", "avatar_url") if name in content} == now)
+            assert told(answer, mo)["presence"] == "online"
+    assert "displayname" not in status(lin, mo).ok()
+    assert told(stranger.next(timeout=0), mo) is None
 
 
 def test_presence__newcomer_ignored_or_filtered__not_told(server, keep_syncing):
