@@ -110,6 +110,20 @@ static enum err put(struct ctx *ctx, const struct invite *invite, const char *en
 	return fed_ask(ctx, invite->federation, &request, out, out_refusal);
 }
 
+/* Clients know by another errcode than servers that the invitee's server does not support the room's version. Spec: "Joining rooms", invite */
+static enum err refused(struct ctx *ctx, const struct invite *invite, enum err err,
+	const struct fed_refusal *refusal)
+{
+	bool is_old = invite->event->version->event_format != EVENT_FORMAT_V1 &&
+		refusal_is_unrecognized(err, refusal);
+	if (is_old ||
+		(err == ERR_INPUT && str_equals(refusal->errcode, STR(M_INCOMPATIBLE_ROOM_VERSION)))) {
+		return fail(ctx, ERR_INPUT, M_UNSUPPORTED_ROOM_VERSION,
+			"The server of the invited user does not support this room's version");
+	}
+	return refusal_pass_on(ctx, err, refusal);
+}
+
 /* Asks by version 2, then by version 1 where that may be all that the server knows. @param out  the event that came back */
 static enum err ask(struct ctx *ctx, const struct invite *invite, const struct json **out)
 {
@@ -135,7 +149,7 @@ static enum err ask(struct ctx *ctx, const struct invite *invite, const struct j
 		err = put(ctx, invite, "v1/invite", &body, &answer, &refusal);
 	}
 	if (err != ERR_OK) {
-		return refusal_pass_on(ctx, err, &refusal);
+		return refused(ctx, invite, err, &refusal);
 	}
 	const struct json *object = &answer.json;
 	if (object->type == JSON_ARRAY) {

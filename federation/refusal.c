@@ -16,9 +16,8 @@ static const struct passed {
 	{M_UNABLE_TO_GRANT_JOIN, ERR_INPUT},
 };
 
-static struct str room_version_member(struct arena *arena, const struct json *answer)
+struct str refusal_room_version(struct arena *arena, struct str version)
 {
-	struct str version = json_get_str(answer, STR("room_version"));
 	if (version.p == NULL) {
 		return STR("");
 	}
@@ -39,7 +38,8 @@ enum err(refusal_pass_on)(struct ctx *ctx, enum err err, const struct fed_refusa
 		if (passed[i].err == err && str_equals(refusal->errcode, str_of(passed[i].errcode))) {
 			fault->errcode = passed[i].errcode;
 			fault->extra = str_equals(refusal->errcode, STR(M_INCOMPATIBLE_ROOM_VERSION))
-				? room_version_member(ctx->arena, &refusal->json)
+				? refusal_room_version(ctx->arena,
+					  json_get_str(&refusal->json, STR("room_version")))
 				: STR("");
 			return err;
 		}

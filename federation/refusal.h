@@ -20,6 +20,9 @@ enum err refusal_pass_on(struct ctx *ctx, enum err err, const struct fed_refusal
 #define refusal_pass_on(ctx, err, refusal) ((void)(refusal_pass_on)((ctx), (err), (refusal)), (err))
 #endif
 
+/** What the error body of M_INCOMPATIBLE_ROOM_VERSION has besides (see struct fault); version.p == NULL: nothing */
+struct str refusal_room_version(struct arena *arena, struct str version);
+
 /** Whether it says that the endpoint is unknown there: an older one may be known. */
 bool refusal_is_unrecognized(enum err err, const struct fed_refusal *refusal);
 

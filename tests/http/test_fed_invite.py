@@ -330,20 +330,26 @@ def test_invite_out__newer_room_version__not_asked_by_v1(federated, remote, alic
     room = alice.create_room(room_version="11")
     remote.on("PUT", INVITE_V2, lambda ask: (404, {"errcode": "M_UNRECOGNIZED", "error": "old"}))
     remote.on("PUT", INVITE_V1, lambda ask: countersign(remote, ask))
-    alice.invite(room, zoe).expect(502)
+    alice.invite(room, zoe).expect(400, "M_UNSUPPORTED_ROOM_VERSION")
     assert len(asked(remote, "invite")) == 1
     assert membership(alice, room, zoe) is None
 
 
 @pytest.mark.parametrize("status, errcode, wanted", [
     (403, "M_FORBIDDEN", (403, "M_FORBIDDEN")), (403, "M_INVITE_BLOCKED", (403, "M_INVITE_BLOCKED")),
-    (400, "M_INCOMPATIBLE_ROOM_VERSION", (400, "M_INCOMPATIBLE_ROOM_VERSION")), (400, "M_INVALID_PARAM", (502, "M_UNKNOWN")),
+    (400, "M_INCOMPATIBLE_ROOM_VERSION", (400, "M_UNSUPPORTED_ROOM_VERSION")), (400, "M_INVALID_PARAM", (502, "M_UNKNOWN")),
     (500, "M_UNKNOWN", (502, "M_UNKNOWN"))])
 def test_invite_out__refused__client_hears_of_it(federated, remote, alice, zoe, status, errcode, wanted):
     room = alice.create_room()
     remote.on("PUT", INVITE_V2, lambda ask: (status, {"errcode": errcode, "error": "no"}))
     alice.invite(room, zoe).expect(*wanted)
     assert membership(alice, room, zoe) is None
+
+
+def test_create_room__invitees_server_does_not_know_the_version__client_hears_of_it(remote, alice, zoe):
+    remote.on("PUT", INVITE_V2, lambda ask: (400, {
+        "errcode": "M_INCOMPATIBLE_ROOM_VERSION", "error": "no", "room_version": "11"}))
+    alice.post("/createRoom", {"invite": [zoe]}).expect(400, "M_UNSUPPORTED_ROOM_VERSION")
 
 
 def test_invite_out__unreachable__502_and_not_invited(federated, alice):

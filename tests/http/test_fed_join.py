@@ -318,7 +318,8 @@ def test_sec_5_21__our_own_user_lets_in__not_signed(federated, remote, room):
 
 def test_join__unknown_room_version__refused(federated, remote, room):
     remote.on("GET", r".*/make_join/.*", lambda ask: (200, {"room_version": "org.example.1", "event": {}}))
-    join(federated.user(), room, [remote.name]).expect(400, "M_INCOMPATIBLE_ROOM_VERSION")
+    reply = join(federated.user(), room, [remote.name]).expect(400, "M_INCOMPATIBLE_ROOM_VERSION")
+    assert reply["room_version"] == "org.example.1"
 
 
 @pytest.mark.parametrize("answer", [[], {}, {"event": 1}, {"room_version": 7, "event": {}}, b"nonsense", b""])
