@@ -334,7 +334,9 @@ static void apply_locked(struct presence *presence, struct presence_entry *entry
 void presence_apply(struct homeserver *hs, const struct presence_input *input, int64_t serial)
 {
 	struct presence *presence = hs->presence;
-	bool is_unloaded = serial > 0 && input->has_device && !users_keep(hs->users, input->user_id);
+	/* A change of memberships by another process, as a new name makes it, has put away who was loaded. */
+	bool is_unloaded =
+		serial > 0 && hs_is_local(hs, input->user_id) && !users_keep(hs->users, input->user_id);
 	LOCK_SCOPE(&presence->lock);
 	struct presence_entry *entry = map_get(&presence->by_user, input->user_id);
 	if (entry == NULL && makes_entry(input)) {

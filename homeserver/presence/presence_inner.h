@@ -35,7 +35,7 @@ struct presence_entry {
 	bool is_active;
 	struct remote_presence remote;
 	bool is_untold;   /* nobody was woken since the change */
-	bool is_unloaded; /* it came to another process: it can be shown when its user is loaded */
+	bool is_unloaded; /* it changed at another process: it can be shown when its user is loaded */
 	int64_t serial;
 	struct presence_entry *newer;
 	struct presence_entry *older;

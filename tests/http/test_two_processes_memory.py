@@ -125,6 +125,15 @@ def test_presence__sync_at_one__online_at_the_other(pair, people):
         assert status(at(pair[0], bob), alice)["presence"] == words
 
 
+def test_presence__new_name_at_one__told_with_the_others_next_sync(pair, people):
+    """The member event with it puts away there what is known of the user."""
+    alice, bob, _ = people
+    for number, (one, other) in enumerate(((alice, bob), (bob, alice), (at(pair[1], alice), at(pair[0], bob)))):
+        since, name = other.sync().since, "Number %d" % number
+        one.put(path_of("profile", one.user_id, "displayname"), {"displayname": name}).ok()
+        assert told(other.sync(since), one)["displayname"] == name
+
+
 def test_presence__who_waits_at_the_other__woken(people):
     alice, bob, _ = people
     watch = bob.watch()
