@@ -37,6 +37,11 @@ def database(request):
         yield cluster.url
 
 
+def emptied(url):
+    subprocess.run(["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", url, "-c", "SET client_min_messages = error",
+                    "-c", "DROP SCHEMA public CASCADE", "-c", "CREATE SCHEMA public"], timeout=seconds(30), check=True)
+
+
 @pytest.mark.parametrize("database", ["private", "own"], indirect=True)
 def test_copy_put_back__on_another_machine__history_files_keys_and_sessions_are_there(make_server, database):
     name = unique("hs")
@@ -58,6 +63,8 @@ def test_copy_put_back__on_another_machine__history_files_keys_and_sessions_are_
     safe = os.path.join(os.path.dirname(lost.root), os.path.basename(lost.root) + "-copies")
     shutil.move(copies, safe)
     lost.destroy()
+    if database:
+        emptied(database)
 
     server = make_server(server_name=name, settings=settings)
     said = tool("belfry-restore", os.path.basename(copy), os.path.relpath(server.data, safe), *([database] if database else []), cwd=safe)
@@ -73,6 +80,37 @@ def test_copy_put_back__on_another_machine__history_files_keys_and_sessions_are_
     live = other.sync(since)
     assert live.joined(room).ids() == [fresh], "whoever saw what is lost gets what is new"
     assert live["device_one_time_keys_count"].get("signed_curve25519", 0) == 0, "one may be used up that the copy still has"
+
+
+def test_copy_put_back__into_a_database_that_is_not_empty__refused_and_nothing_is_touched(tmp_path):
+    data, copy = tmp_path / "data", tmp_path / "copy"
+    copy.mkdir()
+    with Cluster() as cluster:
+        cluster.sql("CREATE EXTENSION pg_trgm; CREATE VIEW of_an_extension AS SELECT 1; DROP VIEW of_an_extension")
+        cluster.sql("CREATE TABLE rooms (of_another text); INSERT INTO rooms VALUES ('program')")
+        assert subprocess.run(["pg_dump", "--format=custom", "--file", str(copy / "belfry.dump"), "--dbname", cluster.url],
+                              timeout=seconds(30), check=False).returncode == 0
+        done = run("belfry-restore", str(copy), str(data), cluster.url)
+        assert done.returncode == 1 and "not empty (1 in postgres" in done.stderr and "createdb" in done.stderr, done.stderr
+        assert not data.exists() and cluster.sql("SELECT of_another FROM rooms") == "program"
+        done = run("belfry-restore", str(copy), str(data), cluster.url.replace("postgres?", "nowhere?"))
+        assert done.returncode != 0 and '"nowhere" does not exist' in done.stderr and not data.exists(), done.stderr
+
+
+def test_copy_put_back__breaks_off_in_a_database_of_its_own__that_is_empty_still(tmp_path):
+    data, copy = tmp_path / "data", tmp_path / "copy"
+    copy.mkdir()
+    with Cluster() as cluster:
+        cluster.sql("CREATE TABLE twice (n integer); INSERT INTO twice VALUES (1); CREATE TABLE words (w text); INSERT INTO words VALUES ('a')")
+        cluster.sql("CREATE SCHEMA broken; CREATE FUNCTION broken.late() RETURNS integer LANGUAGE SQL AS 'SELECT n FROM public.twice'")
+        dump = copy / "belfry.dump"
+        assert subprocess.run(["pg_dump", "--format=custom", "--file", str(dump), "--dbname", cluster.url],
+                              timeout=seconds(30), check=False).returncode == 0
+        cluster.sql("DROP SCHEMA broken CASCADE; DROP TABLE twice, words")
+        dump.write_bytes(dump.read_bytes()[:-40])
+        done = run("belfry-restore", str(copy), str(data), cluster.url)
+        assert done.returncode != 0 and "nothing was restored" in done.stderr, done.stderr
+        assert cluster.sql("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace") == "0"
 
 
 def test_copy_put_back__that_is_none_or_broken__nothing_is_left_that_would_start_as_an_empty_server(tmp_path):
@@ -101,7 +139,9 @@ def test_copy_put_back__ended_in_the_middle__nothing_is_left_and_what_was_there_
     for name in ("belfry.dump", "signing.key", "belfry.yaml"):
         (copy / name).write_text("of the copy\n")
     (programs / "pg_restore").write_text("#!/bin/sh\nkill -TERM $PPID\nexit 0\n")
-    (programs / "pg_restore").chmod(0o755)
+    (programs / "psql").write_text("#!/bin/sh\n")
+    for program in programs.iterdir():
+        program.chmod(0o755)
     done = run("belfry-restore", str(copy), str(data), "postgresql:///nowhere", path=programs)
     assert done.returncode == 143 and "nothing was restored" in done.stderr
     assert os.listdir(data) == ["belfry.yaml"] and "this machine's" in (data / "belfry.yaml").read_text()
