@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "http/held.h"
 #include "http/listener.h"
+#include "http/turns.h"
 #include "http/uri.h"
 
 #include <errno.h>
@@ -26,8 +27,6 @@ enum {
 	BUFFER_BYTES = 8 * 1024,
 	DATE_BYTES = 32,
 	ACCEPT_AGAIN_MS = 100,
-	VAIN_AT_ONCE = 32, /* turns; then a pause, longer each time */
-	LONGEST_PAUSE_MS = 64,
 };
 
 struct io_loop {
@@ -51,7 +50,7 @@ struct io_loop {
 	time_t date_s;         /* of when */
 	struct uri_memo uri_memo;
 	bool has_moved; /* libmicrohttpd has called back since the thread waited */
-	size_t in_vain; /* its last turns in which nothing happened */
+	struct turns turns;
 	size_t chunked; /* bodies that come in chunks */
 	atomic_bool is_ending;
 };
@@ -295,23 +294,6 @@ static void close_listener(struct io_loop *loop)
 	}
 }
 
-/*
- * libmicrohttpd wants its turn at once while it sends a file to a client that is fast, or has more to read; but also for as long as a
- * connection is open whose bytes it can neither use nor keep (a chunk's length that fills its memory). Then nothing happens in its turns, one
- * after the other, and pauses come between them, as long as some body comes in chunks. Where something has happened, more of it may wait
- * of which no event tells (a body that it reads piece by piece): it gets its turns at once.
- */
-static void note_turn(struct io_loop *loop, bool is_wanted, bool has_happened)
-{
-	loop->in_vain = is_wanted && !has_happened ? loop->in_vain + 1 : 0;
-}
-
-static int pause_ms(const struct io_loop *loop)
-{
-	bool is_due = loop->chunked > 0 && loop->in_vain > 0 && loop->in_vain % VAIN_AT_ONCE == 0;
-	return is_due ? (int)MIN_OF(loop->in_vain / VAIN_AT_ONCE, LONGEST_PAUSE_MS) : 0;
-}
-
 /* How long libmicrohttpd can wait; -1: for whatever comes. */
 static int library_limit_ms(const struct io_loop *loop)
 {
@@ -326,7 +308,7 @@ static int wait_limit_ms(const struct io_loop *loop, int library_ms)
 	if (has_ready(loop) || loop->comers == COMERS_MORE) {
 		return 0;
 	}
-	int limit_ms = library_ms == 0 ? pause_ms(loop) : library_ms;
+	int limit_ms = library_ms == 0 ? turns_pause_ms(&loop->turns, loop->chunked > 0) : library_ms;
 	bool is_later = loop->comers == COMERS_LATER && (limit_ms < 0 || limit_ms > ACCEPT_AGAIN_MS);
 	return is_later ? ACCEPT_AGAIN_MS : limit_ms;
 }
@@ -346,7 +328,7 @@ static void wait_for_events(struct io_loop *loop)
 	const int limit_ms = wait_limit_ms(loop, library_ms);
 	int ready = epoll_wait(loop->epoll_fd, events, BATCH_AT_ONCE, limit_ms);
 	invariant(ready >= 0 || errno == EINTR);
-	note_turn(loop, library_ms == 0, loop->has_moved || ready != 0);
+	turns_note(&loop->turns, library_ms == 0, loop->has_moved || ready != 0);
 	loop->has_moved = false;
 	for (int i = 0; i < ready; i++) {
 		if (events[i].data.ptr == &loop->wake_fd) {

@@ -265,7 +265,8 @@ static enum err read_certificate(struct http_server *server, struct ctx *ctx)
 	if (config->tls_certificate == NULL || config->tls_key == NULL) {
 		return fail(ctx, ERR_INPUT, NULL, "a TLS listener needs a certificate and a key");
 	}
-	return tls_create(ctx, config->tls_certificate, config->tls_key, &server->tls);
+	const struct clock clock = clock_os();
+	return tls_create(ctx, config->tls_certificate, config->tls_key, &clock, &server->tls);
 }
 
 void http_server_reload_tls(struct http_server *server)

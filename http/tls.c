@@ -10,7 +10,6 @@
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
 
-#include "base/clock.h"
 #include "base/crypto.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -193,12 +192,12 @@ static void warn_of_end(struct tls *tls)
 }
 
 enum err tls_create(struct ctx *ctx, const char *certificate_path, const char *key_path,
-	struct tls **out)
+	const struct clock *clock, struct tls **out)
 {
 	struct tls *tls = mem_alloc(sizeof(*tls));
 	tls->certificate_path = certificate_path;
 	tls->key_path = key_path;
-	tls->clock = clock_os();
+	tls->clock = *clock;
 	enum err err = read_files(ctx, tls);
 	if (err != ERR_OK) {
 		tls_destroy(tls);

@@ -6,16 +6,18 @@
 
 #include <gnutls/abstract.h>
 
+#include "base/clock.h"
 #include "base/ctx.h"
 
 struct tls;
 
 /**
  * Reads the files, in PEM; the certificate's with its chain. The paths are borrowed.
+ * @param clock  its wall clock tells whether the certificate ends, the monotonic one when that was said last: whoever sets a clock is not told more often
  * Errors: INPUT if they are no certificate and key, or do not fit; what file_read() says
  */
 MUST_CHECK enum err tls_create(struct ctx *ctx, const char *certificate_path, const char *key_path,
-	struct tls **out);
+	const struct clock *clock, struct tls **out);
 /** When no connection is open any more. NULL does nothing. */
 void tls_destroy(struct tls *tls);
 
