@@ -216,9 +216,9 @@ static enum MHD_Result begin_stream(struct request *request)
 }
 
 static enum MHD_Result begin_body(const struct listener *listener, struct request *request,
-	const char *method)
+	const char *method, const char *version)
 {
-	request_read_head(request, method);
+	request_read_head(request, method, version);
 	request_route(request, listener->deps.router);
 	request->phase = REQUEST_BODY;
 	request->body_begun_ms = clock_os_ms();
@@ -303,7 +303,7 @@ static enum MHD_Result on_data(void *data, struct MHD_Connection *connection, co
 	io_loop_note(data);
 	switch (request->phase) {
 	case REQUEST_HEAD:
-		return begin_body(listener, request, method);
+		return begin_body(listener, request, method, version);
 	case REQUEST_ADMISSION:
 		return begin_stream(request);
 	case REQUEST_BODY:

@@ -117,6 +117,7 @@ struct head_copy {
 	size_t bytes;
 	size_t count;
 	char *at;
+	const char *end; /* libmicrohttpd's, of the last value */
 };
 
 static enum MHD_Result count_header(void *data, enum MHD_ValueKind kind, const char *name,
@@ -149,6 +150,7 @@ static enum MHD_Result copy_header(void *data, enum MHD_ValueKind kind, const ch
 	struct header *header = &copy->head->headers[copy->count++];
 	header->name = copy_text(copy, name, name_n);
 	header->value = copy_text(copy, value, value_n);
+	copy->end = value + value_n;
 	return MHD_YES;
 }
 
@@ -175,7 +177,7 @@ static bool is_well_formed(const struct header *header)
 			return false;
 		}
 	}
-	return !begins_like(header->name, STR("content-length")) &&
+	return header->name.n > 0 && !begins_like(header->name, STR("content-length")) &&
 		!begins_like(header->name, STR("transfer-encoding"));
 }
 
@@ -183,11 +185,10 @@ static bool is_well_formed(const struct header *header)
  * Where a message ends must be beyond doubt: what a proxy in front of us reads as one request we must
  * not read as two.
  */
-static void check_framing(struct request *request)
+static void check_framing(struct request *request, bool is_wrong)
 {
 	size_t lengths = 0;
 	size_t encodings = 0;
-	bool is_wrong = false;
 	for (size_t i = 0; i < request->header_count; i++) {
 		const struct header *header = &request->headers[i];
 		is_wrong = is_wrong || !is_well_formed(header);
@@ -243,11 +244,34 @@ static void use_head(struct request *request, struct request_head *head)
 	request->body_ceiling = request->server->config.body_ceiling_bytes;
 }
 
-static void use_new_head(struct request *request, struct request_head *head)
+static void use_new_head(struct request *request, struct request_head *head, bool is_wrong)
 {
 	find_address(request, head);
 	use_head(request, head);
-	check_framing(request);
+	check_framing(request, is_wrong);
+}
+
+/* RFC 9112, 3.2: one, which may be missing before HTTP/1.1. Two may lead a proxy and us to different places. */
+static bool has_its_host(const struct request_head *head, struct str version)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < head->header_count; i++) {
+		count += str_equals_nocase(head->headers[i].name, STR("host"));
+	}
+	return count == 1 || (count == 0 && str_equals(version, STR("HTTP/1.0")));
+}
+
+/*
+ * Whether an empty line ended the head. For libmicrohttpd ": b" does too, and what follows is a body or another request. It has put zeros
+ * where the last header and the empty line ended, and tells how long the head was, from the method on.
+ */
+static bool ends_in_empty_line(const struct head_copy *copy, const char *method)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(copy->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+	const size_t two_ends = STR("\r\n\r\n").n;
+	return copy->end == NULL ||
+		(info != NULL && copy->end + two_ends == method + info->header_size);
 }
 
 /* With room for so many headers, and for so many bytes of text. */
@@ -261,7 +285,7 @@ static struct request_head *make_head(size_t header_count, size_t text_bytes, ch
 	return head;
 }
 
-void request_read_head(struct request *request, const char *method)
+void request_read_head(struct request *request, const char *method, const char *version)
 {
 	struct head_copy copy = {.connection = request->connection};
 	const struct str name = str_of(method);
@@ -270,7 +294,8 @@ void request_read_head(struct request *request, const char *method)
 	copy.head->method = copy_text(&copy, name.p, name.n);
 	copy.count = 0;
 	(void)MHD_get_connection_values_n(copy.connection, MHD_HEADER_KIND, copy_header, &copy);
-	use_new_head(request, copy.head);
+	use_new_head(request, copy.head,
+		!has_its_host(copy.head, str_of(version)) || !ends_in_empty_line(&copy, method));
 }
 
 /* The same place in a copy. */
@@ -293,7 +318,7 @@ void request_take_head(struct request *request, const struct head *read)
 		head->headers[i].name = moved(read->headers[i].name, read->rest.p, text);
 		head->headers[i].value = moved(read->headers[i].value, read->rest.p, text);
 	}
-	use_new_head(request, head);
+	use_new_head(request, head, false);
 }
 
 void request_take_last_head(struct request *request, struct request_head *last)

@@ -138,8 +138,13 @@ void request_unref(struct request *request);
 /** Forgets who asks. */
 void request_drop_principal(struct request *request);
 
-/** Copies method and headers; sets refusal and close_after when its framing is ambiguous. */
-void request_read_head(struct request *request, const char *method);
+/**
+ * Copies method and headers; sets refusal and close_after when its framing is ambiguous, or where to it was sent.
+ *
+ * @param method   libmicrohttpd's own pointer, where the head begins
+ * @param version  likewise, "HTTP/1.1"
+ */
+void request_read_head(struct request *request, const char *method, const char *version);
 /** The same, of a head that was read without libmicrohttpd. */
 void request_take_head(struct request *request, const struct head *head);
 /** The same, with the head of the request before, where only the target can be another. Takes it over. */

@@ -395,11 +395,32 @@ LENGTH, CHUNKS = b"Content-Length: 12\r\n", b"Transfer-Encoding: chunked\r\n"
     (LENGTH + LENGTH, b'{"name":"x"}'), (LENGTH + b"Content-Length: 5\r\n", b'{"name":"x"}'),
     (LENGTH + CHUNKS, b"0\r\n\r\n"), (CHUNKS + LENGTH, b"0\r\n\r\n"), (CHUNKS + CHUNKS, b"0\r\n\r\n"),
     (b"Transfer-Encoding: gzip, chunked\r\n", b"0\r\n\r\n"), (b"X y: z\r\n", b""),
-], ids=range(13))
+    # the library takes these three for the end of the head, and the length for the beginning of the next request
+    (b": b\r\n" + LENGTH, b'{"name":"x"}'), (b":\r\n" + LENGTH, b'{"name":"x"}'), (b"X:\r\n:\r\n" + LENGTH, b'{"name":"x"}'),
+    (b"Host: y\r\n" + LENGTH, b'{"name":"x"}'), (b"host:x\r\n" + LENGTH, b'{"name":"x"}'),
+], ids=range(18))
 @pytest.mark.one_process("HAProxy refuses it in its own words")
 def test_framing__read_in_two_ways__refused_and_nothing_behind_it_is_read(still_alive, alice, headers, body):
     """RFC 9112, 5.1 and 6.1: whoever reads such a request otherwise than a proxy in front lets one user write the head of another's."""
     assert answers_to(alice, room_of(alice, headers, body), whoami(alice)) == ([b"400"], [b"M_UNKNOWN"])
+
+
+@pytest.mark.parametrize("version, headers, status", [
+    (b"1.1", b"", b"400"), (b"1.1", b"X: y\r\n", b"400"), (b"1.1", b": b\r\nHost: x\r\n", b"400"), (b"1.1", b"Host:\r\n", b"200"),
+    (b"1.0", b"", b"200"), (b"1.0", b"X: y\r\n", b"200"), (b"1.0", b"Host: x\r\nHost: x\r\n", b"400"),
+], ids=range(7))
+@pytest.mark.one_process("HAProxy refuses it in its own words, or adds what is missing")
+def test_host__missing_or_twice__refused_with_an_errcode_that_a_page_can_read(still_alive, alice, version, headers, status):
+    """RFC 9112, 3.2: before HTTP/1.1 it may be missing."""
+    with socket.create_connection((alice.http.host, alice.http.port), timeout=seconds(20)) as connection:
+        connection.sendall(b"GET /_matrix/client/versions HTTP/" + version + b"\r\n" + headers + b"\r\n")
+        connection.shutdown(socket.SHUT_WR)
+        got = b""
+        while part := connection.recv(65536):
+            got += part
+    assert got.split(b" ")[1] == status, got
+    assert (b'"errcode":"M_UNKNOWN"' in got) == (status == b"400"), got
+    assert b"access-control-allow-origin: *" in got.lower(), got
 
 
 @pytest.mark.parametrize("line", [b"0" * 60000, b"c;x=" + b"y" * 60000], ids=["length", "extension"])
