@@ -28,7 +28,13 @@ static int check(struct command_line *line)
 	if (command_config(line, &conf) != ERR_OK) {
 		return command_failed(line->ctx);
 	}
+	struct http_config http;
+	config_to_http(conf, line->ctx->arena, &http);
 	(void)printf("The configuration is in order.\n");
+	for (size_t i = 0; i < http.listen_count; i++) {
+		struct str text = config_listener_text(line->ctx->arena, &http.listen[i]);
+		(void)printf("It listens on %.*s.\n", STR_ARG(text));
+	}
 	return STATUS_OK;
 }
 
@@ -58,7 +64,8 @@ const struct command cmd_config = {
 		"       belfry config example\n"
 		"       belfry config reference\n"
 		"\n"
-		"  check       says what is wrong, with file and line; without FILE it reads FOLDER/belfry.yaml\n"
+		"  check       says what is wrong, with file and line, or where the server will listen and to whom that is open;\n"
+		"              without FILE it reads FOLDER/belfry.yaml\n"
 		"  example     a file with every key at its default, and what it means\n"
 		"  reference   the same as a page in Markdown (docs/configuration.md)\n"
 		"\n"

@@ -34,6 +34,9 @@ void config_to_settings(const struct conf *conf, struct settings *out);
 /** Listeners, limits, rates; without ports. Borrowed from the conf's arena. */
 void config_to_http(const struct conf *conf, struct arena *arena, struct http_config *out);
 
+/** Where it listens, how, and who can reach that, for people: "*:8008, plain HTTP, open to …". In the arena. */
+struct str config_listener_text(struct arena *arena, const struct http_listen *listen);
+
 /** Without user agent; lists are made in the arena. */
 void config_to_http_client(const struct conf *conf, struct arena *arena,
 	struct http_client_config *out);

@@ -184,6 +184,15 @@ static void fill_listeners(const struct conf *conf, struct arena *arena, struct 
 	}
 }
 
+struct str config_listener_text(struct arena *arena, const struct http_listen *listen)
+{
+	static const char *const kinds[] = {[HTTP_LISTEN_PLAIN] = "for clients and servers, plain HTTP",
+		[HTTP_LISTEN_TLS] = "for clients and servers, TLS",
+		[HTTP_LISTEN_METRICS] = "for metrics, plain HTTP"};
+	return str_printf(arena, "%s, %s, open to %s", listen->address, kinds[listen->kind],
+		address_open_to(str_of(listen->address)));
+}
+
 static void fill_proxies(const struct conf *conf, struct arena *arena, struct http_config *out)
 {
 	struct conf_list list = conf_list(conf, "http.trusted_proxies");

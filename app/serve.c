@@ -95,8 +95,19 @@ static enum err start(struct server *server, struct command_line *line)
 	return wire_start(ctx, server->wire);
 }
 
+static void tell_listeners(const struct server *server)
+{
+	struct http_config http;
+	config_to_http(server->conf, server->ctx->arena, &http);
+	for (size_t i = 0; i < http.listen_count; i++) {
+		struct str text = config_listener_text(server->ctx->arena, &http.listen[i]);
+		log_info(0, "serve.listens", "on=\"%.*s\"", STR_ARG(text));
+	}
+}
+
 static void announce(struct server *server, struct command_line *line, bool is_quiet)
 {
+	tell_listeners(server);
 	log_info(0, "serve.ready", "server_name=%.*s port=%u ms=%lld version=%s",
 		STR_ARG(server->settings.server_name.s), (unsigned)wire_port(server->wire),
 		(long long)(clock_os_ms() - server->started_ms), app_version());

@@ -41,17 +41,13 @@ bool address_parse(struct str text, struct address *out)
 	return false;
 }
 
-/* "[::1]:8008" → "::1", "8008"; "127.0.0.1:8008"; "*:8008"; "8008" → "*", "8008" */
+/* "[::1]:8008" → "::1", "8008"; "127.0.0.1:8008"; "*:8008". A port alone has no host: who is meant by it nobody can tell. */
 static void split_listen(struct str text, struct str *out_host, struct str *out_port)
 {
 	size_t colon = str_find_last_byte(text, ':');
-	if (colon == SIZE_MAX) {
-		*out_host = STR("*");
-		*out_port = text;
-		return;
-	}
+	colon = colon == SIZE_MAX ? 0 : colon;
 	struct str host = str_slice(text, 0, colon);
-	*out_port = str_slice(text, colon + 1, text.n);
+	*out_port = str_slice(text, MIN_OF(colon + 1, text.n), text.n);
 	if (str_starts_with(host, STR("[")) && str_ends_with(host, STR("]"))) {
 		host = str_slice(host, 1, host.n - 1);
 	}
@@ -135,6 +131,28 @@ static bool in_range(const struct address *address, const struct address_range *
 	}
 	unsigned mask = (0xFFU << (8 - rest)) & 0xFFU;
 	return ((unsigned)(address->bytes[whole] ^ range->base.bytes[whole]) & mask) == 0;
+}
+
+const char *address_open_to(struct str text)
+{
+	struct str host;
+	struct str port_text;
+	struct address address = {0};
+	split_listen(text, &host, &port_text);
+	bool is_parsed = address_parse(host, &address);
+	const struct address_range own = {.base = {.bytes = {[15] = 1}}, .bits = 128};
+	const struct address_range own_ipv4 = {
+		.base = {.bytes = {[10] = 0xFF, [11] = 0xFF, [12] = 127}},
+		.bits = 104};
+	const struct address_range all = {.bits = 128};
+	const struct address_range all_ipv4 = {.base = {.bytes = {[10] = 0xFF, [11] = 0xFF}},
+		.bits = 128};
+	if (!is_parsed || in_range(&address, &all) || in_range(&address, &all_ipv4)) {
+		return "whoever reaches this machine, by any network";
+	}
+	return in_range(&address, &own) || in_range(&address, &own_ipv4)
+		? "this machine alone"
+		: "whoever reaches this address";
 }
 
 bool address_in_ranges(const struct address *address, const struct address_range *ranges,

@@ -24,11 +24,14 @@ struct address_range {
 };
 
 /**
- * "127.0.0.1:8008", "[::1]:8008", "*:8008" (all IPv4 and IPv6 addresses), "8008" (the same).
- * @return false when it is none of these
+ * "127.0.0.1:8008", "[::1]:8008", "*:8008" (all IPv4 and IPv6 addresses).
+ * @return false when it is none of these; "8008" is none, for it does not say to whom that is open
  */
 MUST_CHECK bool address_parse_listen(struct str text, struct sockaddr_storage *out,
 	socklen_t *out_length);
+
+/** Who can reach what address_parse_listen() takes, in words for people. Static. */
+const char *address_open_to(struct str text);
 
 /** "10.0.0.0/8", "fd00::/8", or a single address. */
 MUST_CHECK bool address_parse_range(struct str text, struct address_range *out);

@@ -171,10 +171,22 @@ def config(text):
     return path
 
 
-def test_config_check__good__ok():
+def test_config_check__good__ok_and_says_what_is_open_to_whom():
     path = config("server_name: school.example\nregistration:\n  mode: closed\n")
     done = belfry("config", "check", path)
     assert done.returncode == 0, done.stderr
+    assert "127.0.0.1:8008, for clients and servers, plain HTTP, open to this machine alone." in done.stdout
+    done = belfry("config", "check", path, "--set", "listen.federation=*:8448", "--set", "listen.metrics=10.0.0.7:9008")
+    assert "*:8448, for clients and servers, plain HTTP, open to whoever reaches this machine, by any network." in done.stdout
+    assert "10.0.0.7:9008, for metrics, plain HTTP, open to whoever reaches this address." in done.stdout
+
+
+@pytest.mark.parametrize("key", ["listen.client", "listen.federation", "listen.metrics"])
+def test_config_check__port_alone__refused_for_it_does_not_say_to_whom(key):
+    """`listen.client=8008` was open to all networks, which nobody who leaves the address away asks for."""
+    done = belfry("config", "check", config("server_name: school.example\n"), "--set", key + "=8008")
+    assert done.returncode != 0
+    assert key in done.stderr and "127.0.0.1:8008 (this machine alone)" in done.stderr and "*:8008 (all networks)" in done.stderr
 
 
 @pytest.mark.parametrize("text, line, word", [

@@ -28,11 +28,24 @@ static void listen__forms__parsed(void **state)
 	assert_int_equal(out.ss_family, AF_INET6);
 	assert_true(address_parse_listen(STR("*:8448"), &out, &length));
 	assert_int_equal(out.ss_family, AF_INET6);
-	assert_true(address_parse_listen(STR("8008"), &out, &length));
-	const char *const bad[] = {"", ":8008", "localhost:8008", "127.0.0.1:", "127.0.0.1:70000",
-		"127.0.0.1:-1", "[::1]", "1.2.3:80"};
+	const char *const bad[] = {"", "8008", ":8008", ":", "localhost:8008",
+		"127.0.0.1:", "127.0.0.1:70000", "127.0.0.1:-1", "[::1]", "1.2.3:80"};
 	for (size_t i = 0; i < COUNT_OF(bad); i++) {
 		assert_false(address_parse_listen(str_of(bad[i]), &out, &length));
+	}
+}
+
+static void listen__open_to__told(void **state)
+{
+	(void)state;
+	static const char *const own[] = {"127.0.0.1:8008", "127.0.1.1:1", "[::1]:0"};
+	static const char *const all[] = {"*:8008", "0.0.0.0:8008", "[::]:8008"};
+	static const char *const one[] = {"10.1.2.3:8008", "[fd00::1]:8008", "192.168.0.1:80"};
+	for (size_t i = 0; i < COUNT_OF(own); i++) {
+		assert_string_equal(address_open_to(str_of(own[i])), "this machine alone");
+		assert_string_equal(address_open_to(str_of(all[i])),
+			"whoever reaches this machine, by any network");
+		assert_string_equal(address_open_to(str_of(one[i])), "whoever reaches this address");
 	}
 }
 
@@ -163,6 +176,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(listen__forms__parsed),
+		cmocka_unit_test(listen__open_to__told),
 		cmocka_unit_test(range__bits__compared),
 		cmocka_unit_test(write__every_octet__as_inet_ntop),
 		cmocka_unit_test(network__of_ipv6__its_64_bits_and_of_ipv4_itself),
