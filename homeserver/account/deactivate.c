@@ -17,7 +17,11 @@
 #include "storage/secret.h"
 #include "storage/threepid.h"
 
-enum { LEAVING_BATCH = 20 };
+enum { LEAVING_BATCH = 500 };
+
+/* What a map says of who is leaving: which kind of look met it. */
+static char met_in_turn;
+static char met_between;
 
 static bool is_to_be_left(struct str membership)
 {
@@ -77,9 +81,30 @@ static enum err finish_one(struct ctx *ctx, struct homeserver *hs, struct str us
 	return store_account_data_erase(ctx, hs->db, user_id);
 }
 
-/* Those of `before` are done with, the others stand in `out_met`. */
-static enum err finish_all(struct ctx *ctx, struct homeserver *hs, const struct map *before,
-	struct map *out_met)
+/* A look at all who are leaving. */
+struct look {
+	struct map *met; /* by those before */
+	struct map next; /* in turn: what those after it have to know */
+	bool is_in_turn;
+};
+
+static enum err look_at(struct ctx *ctx, struct homeserver *hs, struct look *look,
+	struct str user_id)
+{
+	const void *before = map_get(look->met, user_id);
+	if (before != NULL && !look->is_in_turn) {
+		return ERR_OK;
+	}
+	TRY(finish_one(ctx, hs, user_id));
+	if (before == &met_in_turn) {
+		return store_account_left(ctx, hs->db, user_id);
+	}
+	(void)map_set(look->is_in_turn ? &look->next : look->met, user_id,
+		look->is_in_turn ? &met_in_turn : &met_between);
+	return ERR_OK;
+}
+
+static enum err look_at_all(struct ctx *ctx, struct homeserver *hs, struct look *look)
 {
 	struct str *user_ids;
 	size_t count;
@@ -88,29 +113,20 @@ static enum err finish_all(struct ctx *ctx, struct homeserver *hs, const struct 
 		TRY(store_account_leaving(ctx, hs->db, last, LEAVING_BATCH, &user_ids, &count));
 		for (size_t i = 0; i < count; i++) {
 			last = user_ids[i];
-			TRY(finish_one(ctx, hs, last));
-			if (map_get(before, last) != NULL) {
-				TRY(store_account_left(ctx, hs->db, last));
-			} else {
-				(void)map_set(out_met, last, hs);
-			}
+			TRY(look_at(ctx, hs, look, last));
 		}
 	} while (count == LEAVING_BATCH);
 	return ERR_OK;
 }
 
-enum err deactivate_finish(struct ctx *ctx, struct homeserver *hs, struct map *met)
+enum err deactivate_finish(struct ctx *ctx, struct homeserver *hs, struct map *met, bool is_in_turn)
 {
-	static const struct map nobody;
-	struct map now;
-	map_init(&now);
-	enum err err = finish_all(ctx, hs, met != NULL ? met : &nobody, &now);
-	if (met == NULL) {
-		map_fini(&now);
-		return err;
+	struct look look = {.met = met, .is_in_turn = is_in_turn};
+	enum err err = look_at_all(ctx, hs, &look);
+	if (is_in_turn) {
+		map_fini(met);
+		*met = look.next;
 	}
-	map_fini(met);
-	*met = now;
 	return err;
 }
 

@@ -514,7 +514,7 @@ static enum err follow_epoch(struct ctx *ctx, struct homeserver *hs)
 	}
 	sessions_forget_all(hs);
 	TRY(erasure_load(ctx, hs));
-	TRY(deactivate_finish(ctx, hs, NULL));
+	TRY(deactivate_finish(ctx, hs, &sessions->leaving, false));
 	sessions->epoch = epoch;
 	return ERR_OK;
 }
@@ -542,7 +542,7 @@ static enum err tidy(struct ctx *ctx, struct homeserver *hs)
 	}
 	if (now_ms >= sessions->next_leaving_ms) {
 		sessions->next_leaving_ms = now_ms + LEAVING_INTERVAL_MS;
-		TRY(deactivate_finish(ctx, hs, &sessions->leaving));
+		TRY(deactivate_finish(ctx, hs, &sessions->leaving, true));
 	}
 	if (now_ms >= sessions->next_clean_ms) {
 		sessions->next_clean_ms = now_ms + CLEAN_INTERVAL_MS;

@@ -5,7 +5,7 @@ import pytest
 
 from support import accounts
 from support.client import Client, path_of, seconds
-from support.server import binary
+from support.server import binary, free_port
 
 # its own server, whose database it writes to
 pytestmark = pytest.mark.skipif(not binary(), reason="needs the program")
@@ -109,6 +109,23 @@ def test_waiting_sync__deactivated_by_command__gets_nothing_more(server):
     while user.user_id in owner.get(owner.room(room, "joined_members")).ok()["joined"]:
         assert time.monotonic() < deadline, "the deactivated user is still joined"
         time.sleep(0.05)
+
+
+@pytest.mark.one_process("each of several looks for itself")
+def test_deactivated_by_commands__one_after_the_other__none_costs_what_those_before_it_did(make_server):
+    """Each was a look at all of the last minutes, each of whom is asked about again."""
+    server = make_server(settings={"listen.metrics": "127.0.0.1:%d" % free_port()}).start()
+    owner = accounts.register(server.url)
+    room, asked = owner.create_room(preset="public_chat"), []
+    users = [accounts.register(server.url) for _ in range(16)]
+    for user in users:
+        user.join(room).ok()
+    for user in users:
+        watch, before = owner.watch(), server.queries()
+        assert server.run("user", "deactivate", user.user_id).returncode == 0
+        watch.until(lambda answer, user=user: [event for event in answer.joined(room).timeline if event.get("state_key") == user.user_id])
+        asked.append(server.queries() - before)
+    assert min(asked[-5:]) < min(asked[:5]) + len(users), asked
 
 
 def test_erased__profile_and_account_data__gone(server):
