@@ -320,22 +320,31 @@ static bool is_placed(const struct stored_event *stored)
 
 /*
  * Events that are no part of the timeline have no time at which they could be seen. State is for all inside; what was soft-failed is for
- * those whom the state it stands on lets see all that was said.
+ * those whom the state it stands on lets see all that was said. Of what was given up meanwhile nobody can tell any more.
  */
-static enum err is_shown(struct ctx *ctx, struct homeserver *hs, const struct history *history,
-	const struct stored_event *stored, bool *out)
+static enum err find_shown(struct ctx *ctx, struct homeserver *hs, const struct history *history,
+	struct stored_event *const *events, size_t count, bool *out)
 {
-	*out = is_placed(stored) ? room_viewer_sees(history->viewer, stored) : stored->event->is_state;
-	if (*out || stored->fate != ROW_SOFT_FAILED) {
-		return ERR_OK;
+	struct event_id *asked = ARENA_NEW_ARRAY(ctx->arena, struct event_id, count);
+	size_t *which = ARENA_NEW_ARRAY(ctx->arena, size_t, count);
+	bool *is_open = ARENA_NEW_ARRAY(ctx->arena, bool, count);
+	size_t asked_count = 0;
+	for (size_t i = 0; i < count; i++) {
+		const struct stored_event *stored = events[i];
+		out[i] =
+			is_placed(stored) ? room_viewer_sees(history->viewer, stored) : stored->event->is_state;
+		if (!out[i] && stored->fate == ROW_SOFT_FAILED) {
+			which[asked_count] = i;
+			asked[asked_count++] = stored->event->event_id;
+		}
 	}
-	enum err err = room_was_open_at(ctx, hs, history->room, stored->event->event_id, out);
-	if (err == ERR_MISSING) {
-		ctx->fault = (struct fault){0}; /* given up meanwhile: nobody can tell any more */
-		*out = false;
-		return ERR_OK;
+	if (asked_count > 0) {
+		TRY(room_were_open_at(ctx, hs, history->room, asked, asked_count, is_open));
 	}
-	return err;
+	for (size_t i = 0; i < asked_count; i++) {
+		out[which[i]] = is_open[i];
+	}
+	return ERR_OK;
 }
 
 static struct str redacted_text(struct arena *arena, const struct event *event)
@@ -353,11 +362,11 @@ enum err history_write(struct ctx *ctx, struct homeserver *hs, const struct hist
 	}
 	TRY(room_viewer_cover_sight(ctx, hs, history->viewer, placed, count));
 	struct str *texts = ARENA_NEW_ARRAY(ctx->arena, struct str, count);
+	bool *shows_all = ARENA_NEW_ARRAY(ctx->arena, bool, count);
+	TRY(find_shown(ctx, hs, history, events, count, shows_all));
 	for (size_t i = 0; i < count; i++) {
-		bool shows_all;
-		TRY(is_shown(ctx, hs, history, events[i], &shows_all));
 		texts[i] = str_from(NULL, 0);
-		if (!shows_all) {
+		if (!shows_all[i]) {
 			texts[i] = redacted_text(ctx->arena, events[i]->event);
 		}
 	}

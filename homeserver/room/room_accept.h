@@ -64,11 +64,14 @@ MUST_CHECK enum err room_extremities(struct ctx *ctx, struct homeserver *hs, str
 MUST_CHECK enum err room_state_around(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	struct event_id id, bool is_after, struct state_map *out);
 /**
- * Whether by the state after an event all who are in the room now may see what was said then, whenever they came.
- * Errors: as room_state_around()     Cost: two or three round trips, and the room's turn
+ * Of which events the state after them lets all who are in the room now see what was said then, whenever they came.
+ *
+ * @param out  of each id; false where the event, or its state, is not known
+ *
+ * Errors: STORE, TIMEOUT     Cost: two or three round trips for all together, and the room's turn; none without ids
  */
-MUST_CHECK enum err room_was_open_at(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	struct event_id id, bool *out);
+MUST_CHECK enum err room_were_open_at(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct event_id *ids, size_t count, bool *out);
 
 /** All events from which these descend by auth_events (themselves not included unless another names them). Errors: STORE */
 MUST_CHECK enum err room_auth_chain(struct ctx *ctx, struct homeserver *hs, struct room *room,

@@ -13,19 +13,45 @@ static bool has_state(const struct known_event *known)
 		known->stored->fate != ROW_IN_HISTORY;
 }
 
-/* Those of another server that were rejected before anybody judged what they stand on have none. */
+/*
+ * The positions of those of `known` whose state is known. Those of another server that were rejected before anybody judged what they stand on
+ * have none. One round trip where some are not in the timeline.
+ */
+static enum err with_state(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct known_event *known, size_t count, int64_t *out, size_t *out_count)
+{
+	int64_t *outside = ARENA_NEW_ARRAY(ctx->arena, int64_t, count);
+	size_t outside_count = 0;
+	struct event_state_row *rows = NULL;
+	size_t row_count = 0;
+	*out_count = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (known[i].event == NULL || known[i].fate == EVENT_OUTLIER) {
+			continue;
+		}
+		if (known[i].position > ROOM_OUTLIERS) {
+			out[(*out_count)++] = known[i].position;
+		} else {
+			outside[outside_count++] = known[i].position;
+		}
+	}
+	if (outside_count > 0) {
+		TRY(store_event_states(ctx, hs->db, room->nid, outside, outside_count, &rows, &row_count));
+	}
+	for (size_t i = 0; i < row_count; i++) {
+		out[(*out_count)++] = rows[i].position;
+	}
+	return ERR_OK;
+}
+
 static enum err require_state(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct known_event *known)
 {
-	bool is_missing = known->event == NULL || known->fate == EVENT_OUTLIER;
-	if (!is_missing && known->position <= ROOM_OUTLIERS) {
-		struct event_state_row *rows;
-		size_t count;
-		TRY(store_event_states(ctx, hs->db, room->nid, &known->position, 1, &rows, &count));
-		is_missing = count == 0;
-	}
-	return is_missing ? fail(ctx, ERR_MISSING, M_NOT_FOUND, "The state at that event is not known")
-					  : ERR_OK;
+	int64_t position;
+	size_t count;
+	TRY(with_state(ctx, hs, room, known, 1, &position, &count));
+	return count > 0 ? ERR_OK
+					 : fail(ctx, ERR_MISSING, M_NOT_FOUND, "The state at that event is not known");
 }
 
 static enum err state_after(struct ctx *ctx, struct homeserver *hs, struct room *room,
@@ -116,29 +142,44 @@ enum err room_state_around(struct ctx *ctx, struct homeserver *hs, struct room *
 	return err;
 }
 
-static enum err visibility_in_turn(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	const struct known_event *known, enum visibility *out)
+/* Which of the positions' states are open. */
+static enum err open_in_turn(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const int64_t *positions, size_t count, bool *out)
 {
-	struct fork_state state;
+	struct fork_state *states = ARENA_NEW_ARRAY(ctx->arena, struct fork_state, count);
 	const struct event *event;
 	TRY(room_settle(ctx, hs, room));
 	TRY(room_load_if_needed(ctx, hs, room));
-	TRY(state_after(ctx, hs, room, known, &state));
-	TRY(room_fork_event(ctx, hs, room, &state, STR("m.room.history_visibility"), STR(""), &event));
-	*out = visibility_of(event);
+	TRY(room_fork_states(ctx, hs, room, positions, count, states));
+	for (size_t i = 0; i < count; i++) {
+		TRY(room_fork_event(ctx, hs, room, &states[i], STR("m.room.history_visibility"), STR(""),
+			&event));
+		enum visibility visibility = visibility_of(event);
+		out[i] = visibility == VISIBILITY_SHARED || visibility == VISIBILITY_WORLD_READABLE;
+	}
 	return ERR_OK;
 }
 
-enum err room_was_open_at(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	struct event_id id, bool *out)
+enum err room_were_open_at(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct event_id *ids, size_t count, bool *out)
 {
-	struct known_event known;
-	enum visibility visibility = VISIBILITY_JOINED;
-	TRY(room_known_events(ctx, hs, room, &id, 1, &known));
-	TRY(require_state(ctx, hs, room, &known));
-	TRY(room_turn_take(ctx, hs, room));
-	enum err err = visibility_in_turn(ctx, hs, room, &known, &visibility);
-	room_turn_give(room);
-	*out = visibility == VISIBILITY_SHARED || visibility == VISIBILITY_WORLD_READABLE;
-	return err;
+	struct known_event *known = ARENA_NEW_ARRAY(ctx->arena, struct known_event, count);
+	int64_t *positions = ARENA_NEW_ARRAY(ctx->arena, int64_t, count);
+	bool *is_open = ARENA_NEW_ARRAY(ctx->arena, bool, count);
+	size_t known_count = 0;
+	TRY(room_known_events(ctx, hs, room, ids, count, known));
+	TRY(with_state(ctx, hs, room, known, count, positions, &known_count));
+	if (known_count > 0) {
+		TRY(room_turn_take(ctx, hs, room));
+		enum err err = open_in_turn(ctx, hs, room, positions, known_count, is_open);
+		room_turn_give(room);
+		TRY(err);
+	}
+	for (size_t i = 0; i < count; i++) {
+		out[i] = false;
+		for (size_t k = 0; k < known_count && known[i].event != NULL; k++) {
+			out[i] = out[i] || (positions[k] == known[i].position && is_open[k]);
+		}
+	}
+	return ERR_OK;
 }

@@ -109,6 +109,29 @@ def test_soft_failed__others_stand_on_it__in_what_servers_are_told_of_that(feder
     assert pdus[:2] == [last.event_id, both.event_id] and pdus.index(later.event_id) < pdus.index(late.event_id), pdus
 
 
+@pytest.mark.one_process("where there are several, others ask beside")
+def test_soft_failed__many_in_one_answer__asked_for_together(make_federated, remote):
+    server = make_federated(settings={"listen.metrics": "127.0.0.1:%d" % free_port()}).start()
+    shared = SharedRoom(server, remote)
+    room, guest = shared.room, "@guest:" + remote.name
+    joined = room.join(guest)
+    shared.deliver(joined)
+    base = room.message("base")
+    late = [room.send("m.room.message", {"msgtype": "m.text", "body": "late"}, sender=guest, prev=[joined]) for _ in range(16)]
+    ban = room.send("m.room.member", {"membership": "ban"}, guest, prev=[base])
+    shared.deliver(base, ban)
+    assert shared.send(*late) == {event.event_id: {} for event in late}
+    few = room.send("m.room.message", {"msgtype": "m.text", "body": "few"}, prev=[ban, *late[:1]])
+    many = room.send("m.room.message", {"msgtype": "m.text", "body": "many"}, prev=[few, *late[1:]])
+    shared.deliver(few, many)
+    asked = {}
+    for latest, earliest, count in ((few, joined, 1), (many, few, len(late) - 1)) * 3:
+        before = server.queries()
+        assert asked_for(shared, latest, earliest=[earliest, ban], limit=20).count("late") == count
+        asked.setdefault(count, []).append(server.queries() - before)
+    assert min(asked[len(late) - 1]) < min(asked[1]) + 4, asked
+
+
 def missed(remote):
     """Missing events are not given, so what stands on them comes with the state before it."""
     remote.on("POST", MISSING, lambda ask: (404, {"errcode": "M_NOT_FOUND", "error": "no"}))

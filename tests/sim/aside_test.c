@@ -280,6 +280,26 @@ static void set_aside__was_an_outlier__ceiling_too(void **state)
 	scene_end(&scene);
 }
 
+/* A server walked to them a moment before: its answer goes on without what nobody can tell any more. */
+static void set_aside__given_up_meanwhile__open_to_nobody_and_no_error(void **state)
+{
+	(void)state;
+	struct scene scene;
+	scene_begin(&scene);
+	struct room_node *first = flood(&scene, false);
+	struct room_node *last = message(&scene, scene.world.join, MODERATOR);
+	assert_int_equal(take(&scene, last), EVENT_SOFT_FAILED);
+	assert_int_equal(fate_of(&scene, first), EVENT_UNKNOWN);
+	const struct event_id ids[] = {first->event->event_id, last->event->event_id,
+		scene.ban->event->event_id, first->event->event_id};
+	bool is_open[COUNT_OF(ids)] = {true, false, false, true};
+	assert_int_equal(
+		room_were_open_at(&scene.ctx, &scene.server->hs, scene.room, ids, COUNT_OF(ids), is_open),
+		ERR_OK);
+	assert_true(!is_open[0] && is_open[1] && is_open[2] && !is_open[3]);
+	scene_end(&scene);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -289,6 +309,7 @@ int main(void)
 		cmocka_unit_test(set_aside__others_rest_on_it__stays),
 		cmocka_unit_test(set_aside__another_process_joined_since__ceiling),
 		cmocka_unit_test(set_aside__was_an_outlier__ceiling_too),
+		cmocka_unit_test(set_aside__given_up_meanwhile__open_to_nobody_and_no_error),
 		cmocka_unit_test(outliers__without_end__ceiling_but_what_others_rest_on),
 	};
 	return cmocka_run_group_tests(tests, world_set_up, world_tear_down);
