@@ -436,7 +436,7 @@ const struct command cmd_notice = {
 		"       belfry notice list | show ID | cancel ID | senders\n"
 		"       belfry notice move ID TIME | release ID [TIME]\n"
 		"       belfry notice edit ID TEXT... [--lang LANGS] [--later]\n"
-		"       belfry notice seen ID [OCCURRENCE] [--not LEVEL] [--csv [--bom]]\n"
+		"       belfry notice seen ID [OCCURRENCE] [--not LEVEL] [--ids] [--csv [--bom]]\n"
 		"       belfry notice remind ID [OCCURRENCE] [--not read|confirmed]\n"
 		"       belfry notice allow SENDER USER | disallow SENDER USER | managers SENDER\n"
 		"       belfry notice token SENDER TARGETS [--name TEXT] | tokens | revoke ID\n"
@@ -473,6 +473,7 @@ const struct command cmd_notice = {
 		"  --later            what was sent stays as it is; only what is still to come gets the new text\n"
 		"  --name TEXT        name that people see\n"
 		"  --not LEVEL        only who has not: delivered, read or confirmed\n"
+		"  --ids              rooms by id, not by name; --csv has both\n"
 		"  --csv              a table for other programs; --bom: for Excel\n"
 		"  --every TIME       how often a source is asked: 1h, 1d; 15m\n"
 		"  --days-before N    events of a calendar are announced so many days before; 1\n"
@@ -488,10 +489,10 @@ const struct command cmd_notice = {
 		"  --set KEY=VALUE    one option\n",
 	.more_help = print_examples,
 	.options = {{"--lang", true}, {"--rule", true}, {"--zone", true}, {"--except", true},
-		{"--expires", true}, {"--name", true}, {"--not", true}, {"--csv", false}, {"--bom", false},
-		{"--signed", false}, {"--every", true}, {"--days-before", true}, {"--at", true},
-		{"--sender", true}, {"--staff", true}, {"--members", true}, {"--guardians", true},
-		{"--template", true}, {"--encrypted", false}, {"--space", true}, {"--pin", false},
-		{"--draft", false}, {"--file", true}, {"--later", false}},
+		{"--expires", true}, {"--name", true}, {"--not", true}, {"--ids", false}, {"--csv", false},
+		{"--bom", false}, {"--signed", false}, {"--every", true}, {"--days-before", true},
+		{"--at", true}, {"--sender", true}, {"--staff", true}, {"--members", true},
+		{"--guardians", true}, {"--template", true}, {"--encrypted", false}, {"--space", true},
+		{"--pin", false}, {"--draft", false}, {"--file", true}, {"--later", false}},
 	.run = run,
 };

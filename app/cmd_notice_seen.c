@@ -33,9 +33,9 @@ static enum err read_occurrence(struct command_line *line, size_t *out)
 }
 
 static void print_person(struct ctx *ctx, const struct notice_seen *seen,
-	const struct notice_person *person)
+	const struct notice_person *person, bool has_ids)
 {
-	struct str room = show_text(ctx->arena, person->room_id);
+	struct str room = show_text(ctx->arena, has_ids ? person->room_id : person->room);
 	struct str user = show_text(ctx->arena, person->user_id);
 	struct str name =
 		str_equals(person->name, person->user_id) ? STR("") : show_text(ctx->arena, person->name);
@@ -76,9 +76,10 @@ static enum err show_seen(struct command_line *line, struct desk *desk)
 		return ERR_OK;
 	}
 	print_totals(ctx, &seen);
+	bool has_ids = command_value(line, "--ids") != NULL;
 	for (size_t i = 0; i < seen.count; i++) {
 		if (seen.persons[i].level < below) {
-			print_person(ctx, &seen, &seen.persons[i]);
+			print_person(ctx, &seen, &seen.persons[i], has_ids);
 		}
 	}
 	return ERR_OK;

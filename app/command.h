@@ -11,7 +11,7 @@
 
 #include "app/config.h"
 
-enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2, COMMAND_OPTIONS = 24 };
+enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2, COMMAND_OPTIONS = 32 };
 
 /** An option of one subcommand. */
 struct command_option {

@@ -43,12 +43,22 @@ static void set_confirmed(const struct notice_seen_row *row, struct notice_perso
 	person->is_earlier = by_link ? !row->is_link_current : !row->is_reaction_current;
 }
 
-static struct notice_person person_of(const struct notice_seen_row *row)
+static struct str room_of(struct arena *arena, const struct notice_seen_row *row)
+{
+	if (row->room_name.n > 0 && row->room_alias.n > 0) {
+		return str_printf(arena, "%.*s (%.*s)", STR_ARG(row->room_name), STR_ARG(row->room_alias));
+	}
+	struct str one = row->room_name.n > 0 ? row->room_name : row->room_alias;
+	return one.n > 0 ? one : row->room_id;
+}
+
+static struct notice_person person_of(struct arena *arena, const struct notice_seen_row *row)
 {
 	struct notice_person person = {
 		.user_id = row->user_id,
 		.name = row->display_name.n > 0 ? row->display_name : row->user_id,
 		.room_id = row->room_id,
+		.room = room_of(arena, row),
 		.level = row->is_delivered ? NOTICE_DELIVERED
 			: row->is_ours         ? NOTICE_WAITING
 								   : NOTICE_UNKNOWN,
@@ -76,7 +86,7 @@ static void gather(struct ctx *ctx, const struct notice_seen_row *rows, size_t c
 	struct map known CLEANUP(map_fini) = {0};
 	out->persons = ARENA_NEW_ARRAY(ctx->arena, struct notice_person, count);
 	for (size_t i = 0; i < count; i++) {
-		const struct notice_person person = person_of(&rows[i]);
+		const struct notice_person person = person_of(ctx->arena, &rows[i]);
 		struct notice_person *one = map_get(&known, person.user_id);
 		if (one == NULL) {
 			one = &out->persons[out->count++];
@@ -190,7 +200,7 @@ void notice_seen_csv(struct arena *arena, const struct notice_seen *seen, enum n
 	bool is_bom, struct buf *out)
 {
 	const struct str header[] = {STR("name"), STR("user_id"), STR("room_id"), STR("level"),
-		STR("since"), STR("text")};
+		STR("since"), STR("text"), STR("room")};
 	buf_add(out, is_bom ? STR("\xEF\xBB\xBF") : STR(""));
 	add_line(out, header, COUNT_OF(header));
 	for (size_t i = 0; i < seen->count; i++) {
@@ -198,7 +208,7 @@ void notice_seen_csv(struct arena *arena, const struct notice_seen *seen, enum n
 		const struct str values[] = {person->name, person->user_id, person->room_id,
 			notice_level_name(person->level),
 			notice_time_text(arena, seen->clock, person->since_ms),
-			person->is_earlier ? STR("earlier") : STR("current")};
+			person->is_earlier ? STR("earlier") : STR("current"), person->room};
 		if (person->level < below) {
 			add_line(out, values, COUNT_OF(values));
 		}

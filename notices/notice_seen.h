@@ -30,6 +30,8 @@ struct notice_person {
 	struct str user_id;
 	struct str name;    /**< the user id when there is none */
 	struct str room_id; /**< of the occurrence's rooms, where the level was reached */
+	struct str
+		room; /**< what people call it: name and canonical alias, or one of them, else the id */
 	enum notice_level level;
 	int64_t since_ms; /**< of what was read or confirmed; 0: not known */
 	bool
@@ -60,7 +62,7 @@ MUST_CHECK enum err notice_seen_list(struct ctx *ctx, struct db *db, int64_t not
 	struct str sender, size_t occurrence, struct notice_seen *out);
 
 /**
- * A table by RFC 4180, with a header line: name, user_id, room_id, level, since (of the notice's clock), text (current, earlier). A
+ * A table by RFC 4180, with a header line: name, user_id, room_id, level, since (of the notice's clock), text (current, earlier), room. A
  * value that a spreadsheet would take for a formula has a ' before it.
  *
  * @param below   only those who have not reached it; NOTICE_LEVEL_COUNT: all

@@ -40,6 +40,8 @@ enum err store_notice_seen(struct ctx *ctx, struct db *db, int64_t notice_id, in
 			.is_reaction_current = db_is_true(rows, i, 7),
 			.linked_at_ms = db_int(rows, i, 8),
 			.is_link_current = db_is_true(rows, i, 9),
+			.room_name = db_str(rows, i, 10),
+			.room_alias = db_str(rows, i, 11),
 		};
 	}
 	return ERR_OK;

@@ -21,6 +21,8 @@ struct notice_seen_row {
 	struct str user_id;
 	struct str display_name; /**< p == NULL: none is known */
 	struct str room_id;
+	struct str room_name;  /**< likewise */
+	struct str room_alias; /**< the canonical one, likewise */
 	bool is_ours; /**< of this server, and no application service's: what devices have is known */
 	bool is_delivered; /**< a device has it */
 	int64_t read_at_ms;

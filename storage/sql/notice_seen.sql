@@ -6,7 +6,7 @@ GROUP BY due_at_ms HAVING count(event_id) > 0 ORDER BY due_at_ms;
 -- name: notice_seen
 -- A row for each person in each room that an occurrence (notice, due) went to: members and invited but senders of notices, by name. A
 -- notice that was edited is delivered and read when its newest text is. Index: notice_deliveries_pkey, events_event_id_key,
--- members_room_idx, devices_pkey, receipts_pkey, relations_pkey.
+-- members_room_idx, devices_pkey, receipts_pkey, relations_pkey, room_summaries_pkey.
 WITH sent AS MATERIALIZED (
 	SELECT d.room_id, d.event_id, e.room_nid, coalesce(edit.position, e.position) AS text_position, edit.origin_server_ts AS edited_at_ms
 	FROM notice_deliveries AS d JOIN events AS e ON e.event_id = d.event_id
@@ -31,10 +31,11 @@ SELECT m.user_id, u.display_name, s.room_id, (a.user_id IS NOT NULL AND a.appser
 	EXISTS (SELECT 1 FROM devices AS v WHERE v.user_id = m.user_id AND v.synced_position >= s.text_position
 		AND m.membership = 'join') AS is_delivered,
 	readers.at_ms, reacted.at_ms, reacted.is_current, c.confirmed_at_ms,
-	c.confirmed_at_ms >= coalesce(s.edited_at_ms, 0)
+	c.confirmed_at_ms >= coalesce(s.edited_at_ms, 0), y.name, y.canonical_alias
 FROM sent AS s JOIN members AS m ON m.room_nid = s.room_nid AND m.membership IN ('join', 'invite')
 LEFT JOIN accounts AS a ON a.user_id = m.user_id
 LEFT JOIN directory_users AS u ON u.user_id = m.user_id
+LEFT JOIN room_summaries AS y ON y.room_nid = s.room_nid
 LEFT JOIN readers ON readers.room_nid = s.room_nid AND readers.user_id = m.user_id
 LEFT JOIN reacted ON reacted.room_nid = s.room_nid AND reacted.sender = m.user_id
 LEFT JOIN notice_confirmations AS c ON c.notice_id = $1 AND c.due_at_ms = $2 AND c.user_id = m.user_id

@@ -83,8 +83,9 @@ def test_seen__three_levels__each_when_it_is_reached(school):
     until_level(school, made, lin, "read")
     shown = notice(school, "seen", made)
     assert "occurrence 1 of 1" in shown and "in 1 of 1 room(s)" in shown
-    assert re.search(r"^read +\d{4}-\d\d-\d\d \d\d:\d\d +%s +%s" % (re.escape(room), re.escape(lin.user_id)), shown,
-                     re.MULTILINE)
+    line = r"^read +\d{4}-\d\d-\d\d \d\d:\d\d +%s +" + re.escape(lin.user_id)
+    assert re.search(line % re.escape(alias + ":hs1"), shown, re.MULTILINE)
+    assert re.search(line % re.escape(room), notice(school, "seen", made, "--ids"), re.MULTILINE)
     assert "@office:hs1" not in shown
 
 
@@ -120,7 +121,21 @@ def test_seen__in_several_rooms__a_person_counts_once_with_most(school):
     until_level(school, made, lin, "confirmed")
     shown = notice(school, "seen", made)
     assert "2 people: 1 confirmed" in shown and shown.count(lin.user_id) == 1
-    assert two in re.search(r"^confirmed .*$", shown, re.MULTILINE).group()
+    assert two_alias in re.search(r"^confirmed .*$", shown, re.MULTILINE).group()
+    assert one not in shown and two not in shown
+
+
+def test_seen__rooms__by_what_people_call_them(school):
+    """Name and alias, or what there is of them; the id is for a room that has neither, and for programs."""
+    teacher, lin = accounts.register(school.url), accounts.register(school.url)
+    named, alias = class_room(teacher, lin, name="Class 1A\x1b[2J")
+    made, _ = post(school, teacher, named, alias, unique("named"))
+    wait_until(lambda: " Class 1A [2J (%s:hs1)  %s" % (alias, lin.user_id) in notice(school, "seen", made), 10, "name and alias")
+    plain = teacher.create_room(preset="public_chat")
+    made, _ = post(school, teacher, plain, plain, unique("plain"))
+    assert plain in notice(school, "seen", made)
+    teacher.set_state(plain, "m.room.name", {"name": "Chess"})
+    wait_until(lambda: " Chess  %s" % teacher.user_id in notice(school, "seen", made), 10, "the name")
 
 
 def test_seen__invited_or_gone__who_is_there_counts(school):
@@ -184,9 +199,9 @@ def test_seen__not_and_csv__whom_and_how(school):
     assert set(levels(school, made, "--not", "confirmed")) == {lin.user_id, teacher.user_id}
     wait_until(lambda: "cmd" in notice(school, "seen", made, "--csv"), 10, "the name")
     table = notice(school, "seen", made, "--csv", "--bom")
-    assert table.startswith("\ufeffname,user_id,room_id,level,since,text\r\n") or \
-        table.startswith("\ufeffname,user_id,room_id,level,since,text\n")  # newlines as the reader takes them
-    assert '"\'=cmd|""x"",y",\'%s,%s,waiting,,current' % (lin.user_id, room) in table
+    assert table.startswith("\ufeffname,user_id,room_id,level,since,text,room\r\n") or \
+        table.startswith("\ufeffname,user_id,room_id,level,since,text,room\n")  # newlines as the reader takes them
+    assert '"\'=cmd|""x"",y",\'%s,%s,waiting,,current,%s:hs1' % (lin.user_id, room, alias) in table
 
 
 @pytest.mark.parametrize("arguments, why", [
