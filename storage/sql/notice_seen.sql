@@ -8,13 +8,15 @@ GROUP BY due_at_ms HAVING count(event_id) > 0 ORDER BY due_at_ms;
 -- notice that was edited is delivered and read when its newest text is. Index: notice_deliveries_pkey, events_event_id_key,
 -- members_room_idx, devices_pkey, receipts_pkey, relations_pkey, room_summaries_pkey.
 WITH sent AS MATERIALIZED (
-	SELECT d.room_id, d.event_id, e.room_nid, coalesce(edit.position, e.position) AS text_position, edit.origin_server_ts AS edited_at_ms
+	SELECT d.room_id, d.event_id, e.room_nid, coalesce(edit.position, e.position) AS text_position, edit.origin_server_ts AS edited_at_ms,
+		y.name AS room_name, y.canonical_alias AS room_alias
 	FROM notice_deliveries AS d JOIN events AS e ON e.event_id = d.event_id
 	LEFT JOIN LATERAL (
 		SELECT x.position, x.origin_server_ts FROM relations AS t JOIN events AS x ON x.room_nid = t.room_nid AND x.position = t.position
 		WHERE t.room_nid = e.room_nid AND t.parent_id = e.event_id AND t.rel_type = 'm.replace' AND t.sender = e.sender
 		ORDER BY t.position DESC LIMIT 1
 	) AS edit ON true
+	LEFT JOIN LATERAL (SELECT name, canonical_alias FROM room_summaries WHERE room_nid = e.room_nid OFFSET 0) AS y ON true
 	WHERE d.notice_id = $1 AND d.due_at_ms = $2
 ), reacted AS (
 	SELECT s.room_nid, t.sender, max(x.origin_server_ts) AS at_ms, max(t.position) >= s.text_position AS is_current
@@ -31,11 +33,10 @@ SELECT m.user_id, u.display_name, s.room_id, (a.user_id IS NOT NULL AND a.appser
 	EXISTS (SELECT 1 FROM devices AS v WHERE v.user_id = m.user_id AND v.synced_position >= s.text_position
 		AND m.membership = 'join') AS is_delivered,
 	readers.at_ms, reacted.at_ms, reacted.is_current, c.confirmed_at_ms,
-	c.confirmed_at_ms >= coalesce(s.edited_at_ms, 0), y.name, y.canonical_alias
+	c.confirmed_at_ms >= coalesce(s.edited_at_ms, 0), s.room_name, s.room_alias
 FROM sent AS s JOIN members AS m ON m.room_nid = s.room_nid AND m.membership IN ('join', 'invite')
 LEFT JOIN accounts AS a ON a.user_id = m.user_id
 LEFT JOIN directory_users AS u ON u.user_id = m.user_id
-LEFT JOIN room_summaries AS y ON y.room_nid = s.room_nid
 LEFT JOIN readers ON readers.room_nid = s.room_nid AND readers.user_id = m.user_id
 LEFT JOIN reacted ON reacted.room_nid = s.room_nid AND reacted.sender = m.user_id
 LEFT JOIN notice_confirmations AS c ON c.notice_id = $1 AND c.due_at_ms = $2 AND c.user_id = m.user_id
