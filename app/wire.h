@@ -29,6 +29,7 @@ MUST_CHECK enum err wire_start(struct ctx *ctx, struct wire *wire);
 /** Port of the first listener, once started. */
 uint16_t wire_port(const struct wire *wire);
 
+/** What the domains share; of the wire, borrowed until wire_destroy(). */
 struct homeserver *wire_homeserver(struct wire *wire);
 
 /** Looks whether the certificate has changed; now and then, and when asked to by SIGHUP. */

@@ -32,6 +32,7 @@ struct as_moment_list {
 	struct str *user_ids;
 	size_t user_n;
 };
+/** A copy of what is noted, in the arena: room and user ids each once, in no order. */
 void as_moments_list(struct arena *arena, const struct as_moments *moments,
 	struct as_moment_list *out);
 

@@ -84,6 +84,7 @@ MUST_CHECK enum err as_queue_hold(struct ctx *ctx, struct homeserver *hs,
 /** Whether it is told how many keys its users' devices have left. */
 bool as_hears_of_keys(const struct appservice *service);
 
+/** Frees what is sent, or was. NULL does nothing; nobody else may know it any more. */
 void as_flight_free(struct as_flight *flight);
 
 /* --- what is of the moment (as_queue_moments.c) ------------------------------------------------------------- */

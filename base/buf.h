@@ -26,10 +26,13 @@ void buf_fini(struct buf *buf);
 /** Forgets contents and error, keeps the memory. */
 void buf_clear(struct buf *buf);
 
+/** Appends. Beyond the ceiling nothing is added, from then on, and buf_ok() says false; so with all that append. */
 void buf_add(struct buf *buf, struct str s);
 /** For literals: buf_add_lit(buf, "abc"). */
 #define buf_add_lit(buf, literal) buf_add((buf), STR(literal))
+/** In decimal. */
 void buf_add_int(struct buf *buf, int64_t value);
+/** As printf. */
 void buf_printf(struct buf *buf, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /** buf_extend() where the memory has to grow, or the ceiling is hit. */

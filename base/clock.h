@@ -16,7 +16,9 @@ struct clock {
 /** The machine's clocks. */
 struct clock clock_os(void);
 
+/** Milliseconds since 1970; jumps when somebody sets the clock. */
 int64_t clock_wall_ms(const struct clock *clock);
+/** Milliseconds since some moment; never jumps. Good for differences, in this process alone. */
 int64_t clock_mono_ms(const struct clock *clock);
 /** The same, some milliseconds late, for an eighth of the time: for when something was used last, and deadlines of seconds. */
 int64_t clock_about_ms(const struct clock *clock);

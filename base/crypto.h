@@ -17,12 +17,14 @@ enum {
 	SEAL_KEY_BYTES = 32,
 };
 
+/** Of bytes that are all there. Any thread. */
 void crypto_sha256(struct str data, unsigned char out[SHA256_BYTES]);
 
 /** SHA-256 of what comes piece by piece; used by one thread at a time. */
 struct sha256;
 struct sha256 *sha256_create(void);
 void sha256_destroy(struct sha256 *hash);
+/** The next piece; not kept. */
 void sha256_add(struct sha256 *hash, struct str piece);
 /** Once, after the last piece. */
 void sha256_end(struct sha256 *hash, unsigned char out[SHA256_BYTES]);

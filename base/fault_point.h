@@ -11,6 +11,7 @@
 #ifdef NDEBUG
 #define FAULT_POINT(name) false
 #else
+/** Whether the place of this name is to fail now. Any thread; FAULT_POINT() asks, and costs nothing in a release build. */
 bool fault_point_hit(const char *name);
 #define FAULT_POINT(name) fault_point_hit(name)
 #endif

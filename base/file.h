@@ -34,6 +34,7 @@ MUST_CHECK enum err file_sync_folder(struct ctx *ctx, const char *folder);
 MUST_CHECK enum err file_list_folder(struct ctx *ctx, const char *folder, size_t ceiling,
 	struct str **out, size_t *out_count);
 
+/** Whether there is something of that name now, of whatever kind; false too where the folder may not be looked into. */
 bool file_exists(const char *path);
 
 /** strerror in the arena, thread-safe. */

@@ -35,9 +35,13 @@ void json_out_end(struct json_out *out);
 /** A member's name; a value must follow. */
 void json_out_key(struct json_out *out, struct str key);
 
+/** A string, escaped; what is not UTF-8 is the caller's fault and is written as it is. */
 void json_out_str(struct json_out *out, struct str text);
+/** A whole number. */
 void json_out_int(struct json_out *out, int64_t value);
+/** true or false. */
 void json_out_bool(struct json_out *out, bool value);
+/** null. */
 void json_out_null(struct json_out *out);
 /** JSON text that is ready, written as it is. */
 void json_out_raw(struct json_out *out, struct str json_text);

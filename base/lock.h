@@ -35,7 +35,9 @@ struct lock {
 
 void lock_init(struct lock *lock, enum lock_rank rank);
 void lock_fini(struct lock *lock);
+/** Waits for it. Debug builds: ends the process when the thread holds a lock of the same or a higher rank. */
 void lock_take(struct lock *lock);
+/** By the thread that took it. */
 void lock_give(struct lock *lock);
 /** Debug builds: ends the process when the calling thread holds no lock of this rank. */
 void lock_assert_held(const struct lock *lock);
@@ -57,6 +59,7 @@ struct cond {
 };
 void cond_init(struct cond *cond);
 void cond_fini(struct cond *cond);
+/** Gives the lock, waits for a signal, takes it again. May return without one: the caller looks again. */
 void cond_wait(struct cond *cond, struct lock *lock);
 /** @return false when `deadline_mono_ms` (CLOCK_MONOTONIC, milliseconds) passed */
 bool cond_wait_until(struct cond *cond, struct lock *lock, int64_t deadline_mono_ms);

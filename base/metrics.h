@@ -46,8 +46,11 @@ struct metric {
 		.kind = METRIC_KIND_HISTOGRAM, .name = (name_), .help = (help_) \
 	}
 
+/** Registers the metric when it is the first time. Any thread, no lock. A counter only grows. */
 void metric_add(struct metric *metric, int64_t delta);
+/** The same, of a gauge. */
 void metric_set(struct metric *metric, int64_t value);
+/** The same, of a histogram: one more, of so many microseconds. */
 void metric_observe_us(struct metric *metric, int64_t duration_us);
 
 /** Prometheus text (version 0.0.4) of everything registered. */

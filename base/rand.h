@@ -15,7 +15,9 @@ struct rng {
 /** getrandom(2); ends the process if the kernel refuses. */
 struct rng rng_os(void);
 
+/** Unpredictable bytes, unless a test decides them. Any thread. */
 void rng_fill(const struct rng *rng, void *out, size_t size_bytes);
+/** All values alike. */
 uint64_t rng_u64(const struct rng *rng);
 /** `length` characters, uniformly from A–Z a–z 0–9. */
 struct str rng_text(const struct rng *rng, struct arena *arena, size_t length);

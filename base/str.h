@@ -29,7 +29,9 @@ struct str str_of(const char *text);
 /** View of `n` bytes at `p`. */
 struct str str_from(const char *p, size_t n);
 
+/** Whether it has no bytes; p may be NULL or not. */
 bool str_is_empty(struct str s);
+/** Byte by byte. Empty ones are equal, whatever p is. Not for secrets: the time tells where they differ. */
 bool str_equals(struct str a, struct str b);
 /** ASCII letters compare without case. */
 bool str_equals_nocase(struct str a, struct str b);

@@ -59,6 +59,7 @@ MUST_CHECK enum ratchet_error ratchet_account_open(struct str pickle, struct rat
 void ratchet_account_destroy(struct ratchet_account *account);
 struct str ratchet_account_pickle(struct arena *arena, struct ratchet_account *account);
 
+/** Its two public keys, Curve25519 and Ed25519, in unpadded Base64, in the arena. */
 struct ratchet_identity ratchet_account_identity(struct arena *arena,
 	struct ratchet_account *account);
 /** By the Ed25519 identity key. */

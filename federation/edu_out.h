@@ -14,7 +14,15 @@ enum edu_note_kind { EDU_NOTE_TYPING, EDU_NOTE_RECEIPT, EDU_NOTE_PRESENCE };
 /** One thing to tell; shared by all destinations that are told it. Immutable, counted. */
 struct edu_note;
 
+/**
+ * m.typing. With one reference, which is the caller's. Copies what it is given; so do the others.
+ * Spec: server-server API, "Typing Notifications"
+ */
 struct edu_note *edu_note_typing(struct str room_id, struct str user_id, bool is_typing);
+/**
+ * m.receipt, of one user and room.
+ * Spec: server-server API, "Receipts"
+ */
 struct edu_note *edu_note_receipt(const struct outbox_receipt *receipt);
 /** @param entry  JSON object: an entry of `push` */
 struct edu_note *edu_note_presence(struct str user_id, struct str entry);

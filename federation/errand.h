@@ -25,6 +25,7 @@ struct errand_task {
 };
 
 struct errands *errands_create(struct federation *federation);
+/** Starts the threads. Once, when all that errands may ask is there. */
 void errands_start(struct errands *errands);
 /** Ends the threads; what is in the line ends with SHUTDOWN. NULL does nothing. The HTTP client was stopped before. */
 void errands_stop(struct errands *errands);

@@ -121,6 +121,7 @@ struct outbox {
 
 /* --- memory (outbox_memory.c); all need the lock --------------------------------------------------------- */
 
+/** The one of that name, made if there is none. Of the outbox; good for as long as the lock is held, and beyond it while it has a flight. */
 struct destination *outbox_destination_locked(struct outbox *outbox, struct str server);
 /** Forgets what waits; who has a flight stays. */
 void outbox_clear_locked(struct outbox *outbox);

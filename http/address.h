@@ -48,6 +48,7 @@ MUST_CHECK bool address_of_socket(const struct sockaddr *socket_address, struct 
  */
 bool address_is_public(const struct address *address);
 
+/** Whether it lies in one of them. An IPv4 address lies in IPv4 ranges, and in those of IPv6 that hold ::ffff:0:0/96. */
 bool address_in_ranges(const struct address *address, const struct address_range *ranges,
 	size_t count);
 

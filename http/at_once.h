@@ -20,6 +20,7 @@ struct at_once *at_once_create(const struct rate_class *classes);
 /** Nothing is under way any more. NULL does nothing. */
 void at_once_destroy(struct at_once *all);
 
+/** Whether requests of the class have turns at all. */
 bool at_once_has_limit(const struct at_once *all, enum route_rate rate);
 
 enum at_once_turn {

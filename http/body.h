@@ -26,7 +26,9 @@ MUST_CHECK bool body_add(struct body *body, struct str piece);
 /** All is there: the hash is final. Once. @return as body_add() */
 MUST_CHECK bool body_end(struct body *body);
 
+/** Bytes added so far. */
 int64_t body_size(const struct body *body);
+/** The file, its size and hash; of the body. After body_end(). */
 const struct body_file *body_file(const struct body *body);
 
 #endif

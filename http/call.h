@@ -214,6 +214,7 @@ bool park_is_over(const struct park *park);
 void park_ref(struct park *park);
 void park_unref(struct park *park);
 
+/** Whether the handler runs again, after it was parked. */
 bool call_is_resumed(const struct call *call);
 /** When the request was complete, or was woken last; monotonic milliseconds. */
 int64_t call_began_ms(const struct call *call);

@@ -83,6 +83,7 @@ void client_name_found(struct http_client *client, struct name_look_up *look_up)
 /** Takes the transfer over; ends it at once when the client has stopped. Any thread. */
 void client_submit(struct http_client *client, struct transfer *transfer);
 
+/** As it was given, with the defaults filled in; of the client. Any thread. */
 const struct http_client_config *client_config(const struct http_client *client);
 /** Path of the file with all certificate authorities; NULL: libcurl's own. */
 const char *client_ca_path(const struct http_client *client);
@@ -92,8 +93,11 @@ const char *client_ca_path(const struct http_client *client);
  * the ctx's arena and describes a failure there.
  */
 struct client_waiter;
+/** In the ctx's arena. */
 struct client_waiter *client_waiter_new(struct ctx *ctx);
+/** A transfer's callback: wakes who waits. On the client's thread. */
 void client_wait_finished(void *waiter, const struct fetch_end *end);
+/** Waits to the transfer's end, however it ends. Errors: as http_client_fetch(). */
 MUST_CHECK enum err client_wait(struct client_waiter *waiter, struct fetched *out);
 
 /** An answer in another arena, texts and all. */

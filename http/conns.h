@@ -88,6 +88,7 @@ static inline void conn_set_idle(struct conn *conn, int64_t until_ms)
 /** Shuts down every socket whose deadline has passed; its I/O thread then closes it. */
 void conns_enforce(struct conns *conns, int64_t now_ms);
 
+/** Those that are open now, of all listeners. Any thread. */
 size_t conns_count(struct conns *conns);
 
 #endif

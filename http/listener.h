@@ -35,7 +35,9 @@ enum comers {
 /** Accepts some of those who wait; on the loop's thread. */
 enum comers listener_accept(struct io_loop *loop, int listen_fd);
 
+/** The port on which it listens, also where any was asked for (0). */
 uint16_t listener_port(const struct listener *listener);
+/** Borrowed from who started it. */
 const struct router *listener_router(const struct listener *listener);
 
 /** The server is stopping: closes the listening socket soon; open connections go on. NULL does nothing. */

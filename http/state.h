@@ -48,6 +48,7 @@ struct http_server {
 		full_told_ms; /**< when the log was told last that nobody can be accepted; 0: never. Monotonic */
 };
 
+/** Whether it takes nothing new any more. Any thread. */
 bool server_is_stopping(const struct http_server *server);
 
 /** A connection that is still reading its head by then has got a byte now and then, and no more. Monotonic ms. */

@@ -27,6 +27,7 @@ struct room_alias {
 	struct str s;
 };
 
+/** A view of the text. @return false when it is none. Spec: appendices, "Server Name" */
 MUST_CHECK bool server_name_parse(struct str text, struct server_name *out);
 /** Host without port; brackets kept for IPv6. */
 struct str server_name_host(struct server_name name);

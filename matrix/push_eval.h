@@ -56,6 +56,10 @@ struct push_generic {
 	struct str invited;
 };
 
+/**
+ * What the rules that are the same for all make of an event, once for all users. In the arena; borrows the facts.
+ * Spec: client-server API, "Predefined Rules"
+ */
 struct push_generic push_eval_generic(struct arena *arena, const struct push_facts *facts);
 
 /** What it means for one user (`rule` is NULL). Cost: O(log mentioned). */

@@ -96,6 +96,7 @@ struct relation_bundle {
 	bool participated;        /**< the user sent the root or an event of the thread */
 };
 
+/** Whether there is nothing to write. */
 bool relation_bundle_is_empty(const struct relation_bundle *bundle);
 /** Writes the value of `m.relations`: an object. */
 void relation_bundle_write(struct json_out *out, const struct relation_bundle *bundle);

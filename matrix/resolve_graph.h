@@ -71,6 +71,7 @@ void resolve_expand(struct resolve_job *job, struct resolve_node *node);
 struct resolve_node *resolve_auth_event(struct resolve_job *job, struct resolve_node *node,
 	struct str type, struct str state_key);
 
+/** Adds a node at the end; `nodes` lives in the job's arena. */
 void resolve_push(struct resolve_job *job, struct resolve_nodes *nodes, struct resolve_node *node);
 /** Takes the last one off; `nodes` must not be empty. */
 struct resolve_node *resolve_pop(struct resolve_nodes *nodes);

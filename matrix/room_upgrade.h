@@ -42,6 +42,10 @@ struct upgrade_plan {
 /** Whether an entry of the old room's state is copied; bans are, besides. */
 bool upgrade_transfers(struct str type, struct str state_key);
 
+/**
+ * What to write into the old room and the new one. In the arena; borrows the facts. Pure.
+ * Spec: client-server API, "Room Upgrades", "Server behaviour"
+ */
 void upgrade_plan_make(struct arena *arena, const struct upgrade_facts *facts,
 	struct upgrade_plan *out);
 

@@ -39,6 +39,7 @@ struct state_view {
 	void *self;
 };
 
+/** A view of the map, which must outlive it and may not change meanwhile. */
 struct state_view state_map_view(const struct state_map *map);
 
 static inline const struct event *state_view_get(const struct state_view *view, struct str type,

@@ -133,14 +133,19 @@ MUST_CHECK enum err db_exec(struct ctx *ctx, struct db *db, enum stmt_id stmt, s
  * Errors: as db_query. A STORE or TIMEOUT of tx_commit leaves open whether it happened; *tx is NULL in any case.
  */
 struct tx;
+/** A connection of the pool, until the transaction is over. Waits for one. One round trip. */
 MUST_CHECK enum err tx_begin(struct ctx *ctx, struct db *db, struct tx **out);
+/** As db_query(). @param out  NULL: rows are not wanted */
 MUST_CHECK enum err tx_query(struct ctx *ctx, struct tx *tx, enum stmt_id stmt, struct db_args args,
 	struct db_rows **out);
+/** One round trip; gives the connection back. */
 MUST_CHECK enum err tx_commit(struct ctx *ctx, struct tx **tx);
 /** Rolls back unless committed; for CLEANUP(tx_cleanup). */
 void tx_cleanup(struct tx **tx);
 
+/** How many rows there are. */
 size_t db_count(const struct db_rows *rows);
+/** Whether the value is NULL. Rows and columns count from 0, and must be there. */
 bool db_is_null(const struct db_rows *rows, size_t row, size_t column);
 /** Text or bytea; p == NULL for NULL. Borrowed until the arena is reset. */
 struct str db_str(const struct db_rows *rows, size_t row, size_t column);

@@ -59,6 +59,7 @@ struct key_signature_row {
 	struct str signer_key; /**< "ed25519:…" */
 	struct str signature;
 };
+/** Adds to a write: one signature, in place of an older one by the same key. */
 void store_key_signature_set(struct write *write, const struct key_signature_row *row);
 
 #endif

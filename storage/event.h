@@ -103,6 +103,7 @@ struct events_near {
 	bool is_backwards;
 	int64_t limit;
 };
+/** Nearest first. In the arena. Errors: STORE     Cost: one round trip, by index */
 MUST_CHECK enum err store_events_near(struct ctx *ctx, struct db *db, const struct events_near *ask,
 	struct event_time **out, size_t *out_count);
 

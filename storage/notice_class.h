@@ -38,6 +38,7 @@ struct notice_class_person {
 	struct str user_id;
 	struct str role; /**< "staff", "member"; "gone": is to be taken out */
 };
+/** Adds people; who is there gets the new role. Errors: STORE */
 MUST_CHECK enum err store_notice_class_people_put(struct ctx *ctx, struct tx *tx, int64_t class_id,
 	const struct notice_class_person *people, size_t count);
 /** By user. */

@@ -6,6 +6,7 @@
 
 #include "storage/db.h"
 
+/** Lets a user command a sender; again changes nothing. Errors: STORE. */
 MUST_CHECK enum err store_notice_manager_insert(struct ctx *ctx, struct db *db, struct str sender,
 	struct str user_id);
 /** Errors: MISSING (no fault text); STORE. */

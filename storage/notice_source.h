@@ -96,8 +96,10 @@ struct notice_source_taken {
 	struct str problem;        /**< p == NULL: none */
 	int64_t now_ms, next_at_ms;
 };
+/** Notes an answer and when to ask again: its items are known from now on, without a notice of them. Errors: STORE. */
 MUST_CHECK enum err store_notice_source_took(struct ctx *ctx, struct db *db,
 	const struct notice_source_taken *taken);
+/** Notes that it could not be asked; what is known of it stays. @param problem  for people. Errors: STORE. */
 MUST_CHECK enum err store_notice_source_failed(struct ctx *ctx, struct db *db, int64_t source_id,
 	int64_t next_at_ms, struct str problem);
 

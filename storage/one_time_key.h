@@ -58,6 +58,7 @@ struct device_key_state {
 	size_t unused_fallback_n;
 	int64_t newest_message; /**< position; 0: none */
 };
+/** By a device; nothing where there is none. Errors: STORE     Cost: one round trip */
 MUST_CHECK enum err store_one_time_key_state(struct ctx *ctx, struct db *db, struct str user_id,
 	struct str device_id, struct device_key_state *out);
 

@@ -101,6 +101,7 @@ struct missed_row {
 	int64_t room_nid;
 	int64_t from_position;
 };
+/** Notes them; of what is noted already the lower position stays. Errors: STORE     Cost: one round trip */
 MUST_CHECK enum err store_outbox_missed_add(struct ctx *ctx, struct db *db,
 	const struct missed_row *rows, size_t count);
 /** A destination has got what it missed of rooms up to positions; INT64_MAX: all there is. One round trip. */

@@ -29,6 +29,7 @@ struct pg {
 };
 
 void pg_init(struct pg *pg, struct str url, int64_t statement_timeout_ms);
+/** Ends the connection and frees; a zeroed one does nothing. Not by another thread than its own. */
 void pg_close(struct pg *pg);
 
 /**

@@ -18,6 +18,7 @@ MUST_CHECK enum err store_preview_find(struct ctx *ctx, struct db *db, struct st
 MUST_CHECK enum err store_preview_set(struct ctx *ctx, struct db *db, struct str url_sha256,
 	struct str answer, int64_t expires_ms);
 
+/** Forgets those whose time was over before `before_ms` (wall clock). Errors: STORE     Cost: one round trip */
 MUST_CHECK enum err store_preview_delete_expired(struct ctx *ctx, struct db *db, int64_t before_ms);
 
 #endif

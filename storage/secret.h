@@ -21,6 +21,7 @@ struct secret_row {
 	int64_t expires_at_ms;
 };
 
+/** A new one; its hash must be another than all. Errors: STORE     Cost: one round trip */
 MUST_CHECK enum err store_secret_insert(struct ctx *ctx, struct db *db,
 	const struct secret_row *row);
 /** One that has not ended. Errors: MISSING (no fault text); STORE. */

@@ -17,6 +17,7 @@ struct uia_row {
 	struct str body; /**< of the request that began it, sealed; p == NULL: not kept */
 };
 
+/** A new session, by the hash of its id. Errors: STORE     Cost: one round trip */
 MUST_CHECK enum err store_uia_insert(struct ctx *ctx, struct db *db, struct str session_hash,
 	const struct uia_row *row);
 /** Errors: MISSING (no fault text); STORE. */

@@ -40,6 +40,7 @@ struct media {
  */
 MUST_CHECK bool media_park(struct call *call, struct str key, int64_t timeout_ms);
 
+/** Wakes all who are parked with the key. Any thread; nobody there does nothing. */
 void media_wake(struct media *media, struct str key);
 
 /** Somebody has uploaded this: who waits for it looks again, at other processes too. */

@@ -169,8 +169,8 @@ MUST_CHECK enum err room_follow(struct ctx *ctx, struct homeserver *hs, struct r
 	bool *out_done);
 /** Adds an event that is no state at the end of the ring, and takes over its reference. Lock held. */
 void room_push_recent_locked(struct room_content *content, struct stored_event *event);
-/** What the next event is built on, as the row says. The caller has the turn. */
 struct room_row;
+/** What the next event is built on, as the row says. The caller has the turn. */
 void room_head_set(struct room *room, const struct room_row *row);
 /** The text of the joined members that is kept, or is being made, is not true any more. Lock held. */
 void room_roster_drop_locked(struct room *room);

@@ -31,6 +31,7 @@ struct fork_state room_fork_of_events(struct arena *arena, struct room *room,
 struct fork_state room_fork_with(struct arena *arena, const struct fork_state *before,
 	const struct event *event);
 
+/** Whether both are the same state: the same event for each key. From memory. */
 bool room_fork_equals(const struct fork_state *a, const struct fork_state *b);
 
 /** One entry of a state that does not hold the event being taken in; *out NULL when there is none. Errors: STORE */

@@ -49,8 +49,11 @@ struct room *rooms_find(struct ctx *ctx, struct homeserver *hs, int64_t room_nid
 MUST_CHECK enum err rooms_get_for(struct ctx *ctx, struct homeserver *hs, struct str room_id,
 	struct room **out);
 
+/** The row's number; never changes. Any thread, no lock. */
 int64_t room_nid(const struct room *room);
+/** Likewise; of the room. */
 struct room_id room_id_of(const struct room *room);
+/** Likewise; static. */
 const struct room_version *room_version_of(const struct room *room);
 /** Position of the newest committed event. Any thread, from memory. */
 int64_t room_last_position(const struct room *room);
@@ -196,11 +199,12 @@ MUST_CHECK enum err room_state_changes(struct ctx *ctx, struct homeserver *hs, s
  */
 bool room_state_forked_since(struct room *room, int64_t position);
 
-/** Current state as the pure rules want it; events stay valid until the ctx's arena is reset. Only `keys` can be asked for. */
+/** What of a state somebody may ask for. */
 struct state_ask {
 	struct str type;
 	struct str state_key;
 };
+/** Current state as the pure rules want it; events stay valid until the ctx's arena is reset. Only `keys` can be asked for. Errors: STORE */
 MUST_CHECK enum err room_state_view(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct state_ask *keys, size_t count, struct state_view *out);
 

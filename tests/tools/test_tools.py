@@ -212,7 +212,7 @@ class Checks(Folder):
         self.finds("check-names", "struct room_version")
 
     def test_names__function_of_a_header__used_elsewhere_or_found(self):
-        self.write("base/str.h", "int f(void);\nint g(void);\n#define G() g()\nint h(int a,\n\tint b);\n")
+        self.write("base/str.h", "/** Both. */\nint f(void);\nint g(void);\n#define G() g()\n/** Sum. */\nint h(int a,\n\tint b);\n")
         self.write("base/str.c", "int f(void)\n{\n}\nint g(void)\n{\n}\nint h(int a, int b)\n{\n}\n")
         self.write("matrix/event.c", "/* f() */ int i(void)\n{\n\treturn h(1, 2);\n}\n")
         self.finds("check-names", "nobody calls f()")
@@ -224,6 +224,17 @@ class Checks(Folder):
         self.finds("check-names", "f() can be static")
         self.write("matrix/event.c", "int i(void)\n{\n\treturn f() + h(1, 2);\n}\n")
         self.passes("check-names")
+
+    def test_names__function_of_a_header_without_docstring__found(self):
+        self.write("base/str.c", "int f(void)\n{\n\treturn g(1, 2) + h();\n}\nstruct a *str_create(void)\n{\n}\n")
+        self.write("matrix/event.c", "int i(void)\n{\n\tstr_create();\n\treturn f() + g(1, 2) + h();\n}\n")
+        self.write("base/str.h", "struct a;\nstruct a *str_create(void);\n\n/**\n * One.\n */\nint f(void);\nMUST_CHECK int g(int a,\n\tint b);\nint h(void);\n"
+                   "static inline int j(void)\n{\n\treturn h();\n}\n")
+        self.passes("check-names")
+        self.write("base/str.h", "/** One. */\nint f(void);\nMUST_CHECK int g(int a,\n\tint b);\n\nint h(void);\nstruct a *str_create(void);\n")
+        self.finds("check-names", "base/str.h:6: h() has no docstring")
+        self.write("base/str.h", "/** One. */\nstruct b {\n\tint a; /**< a */\n};\nint f(void);\n/** Two. */\nint g(int a, int b);\nint h(void);\n")
+        self.finds("check-names", "base/str.h:5: f() has no docstring")
 
     def test_names__machine_path__found(self):
         self.write("docs/x.md", "see /" + "home/somebody/notes\n")
