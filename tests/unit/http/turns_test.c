@@ -31,7 +31,7 @@ static void turns__in_vain__longer_pauses_while_a_body_comes_in_chunks(void **st
 	assert_int_equal(turns_pause_ms(&turns, false), 0);
 	assert_int_equal(after(&turns, 32, true, false), 1);
 	assert_int_equal(turns_pause_ms(&turns, true), 2);
-	assert_int_equal(after(&turns, 62 * 32, true, false), 63 * 64 / 2 - 1);
+	assert_int_equal(after(&turns, (size_t)62 * 32, true, false), 63 * 64 / 2 - 1);
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(turns_pause_ms(&turns, true), 64);
 		assert_int_equal(after(&turns, 32, true, false), 64);
