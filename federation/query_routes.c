@@ -33,15 +33,25 @@ static enum err get_directory(struct call *call)
 	return room_alias_write(&call->ctx, hs, alias, reply_json(call, 200));
 }
 
-static void write_field(const struct json *profile, struct str field, struct json_out *out)
+/*
+ * "404: … the queried field does not exist"; but of a name or a picture, which each profile may have, "MUST either exclude it from the
+ * response": so do the servers in use.
+ */
+static enum err write_field(struct call *call, const struct json *profile, struct str field)
 {
 	const struct json *value = json_get(profile, field);
+	if (value == NULL && !str_equals(field, STR("displayname")) &&
+		!str_equals(field, STR("avatar_url"))) {
+		return fail(&call->ctx, ERR_MISSING, M_NOT_FOUND, "The profile has no such field");
+	}
+	struct json_out *out = reply_json(call, 200);
 	json_out_object(out);
 	if (value != NULL) {
 		json_out_key(out, field);
 		json_out_value(out, value);
 	}
 	json_out_end(out);
+	return ERR_OK;
 }
 
 static enum err get_profile(struct call *call)
@@ -64,12 +74,10 @@ static enum err get_profile(struct call *call)
 		return fail(&call->ctx, ERR_MISSING, M_NOT_FOUND, "That is no user of this server");
 	}
 	TRY(profile_get(&call->ctx, hs, user_id, &profile));
-	struct json_out *out = reply_json(call, 200);
 	if (field.p != NULL) {
-		write_field(&profile, field, out);
-	} else {
-		json_out_value(out, &profile);
+		return write_field(call, &profile, field);
 	}
+	json_out_value(reply_json(call, 200), &profile);
 	return ERR_OK;
 }
 

@@ -68,6 +68,14 @@ def test_profile__asked_by_another_server__all_fields_or_one(federated, remote, 
     assert get(remote, federated, "query", "profile", user_id=lin.user_id, field="avatar_url").ok().json == {}
 
 
+def test_profile__field_that_does_not_exist__404(federated, remote, lin):
+    for field in ("m.tz", "org.example.x", ""):
+        get(remote, federated, "query", "profile", user_id=lin.user_id, field=field).expect(404, "M_NOT_FOUND")
+    lin.put("/profile/%s/m.tz" % quote(lin.user_id), {"m.tz": "Asia/Taipei"}).ok()
+    found = get(remote, federated, "query", "profile", user_id=lin.user_id, field="m.tz").ok().json
+    assert found == {"m.tz": "Asia/Taipei"}
+
+
 def test_profile__of_nobody_or_of_another_server__404_and_nobody_is_asked(federated, remote, make_remote):
     third = make_remote()
     get(remote, federated, "query", "profile", user_id="@nobody:" + federated.server_name).expect(404, "M_NOT_FOUND")
