@@ -41,7 +41,7 @@ static enum err load_membership(struct ctx *ctx, struct homeserver *hs, struct r
 	return ERR_OK;
 }
 
-/* Whether the viewer is in one of the rooms whose members may join. Rooms that this server does not know do not count. */
+/* Whether the viewer is in one of the rooms whose members may join. What is known of rooms that this server is not in is of long ago. */
 static enum err is_in_allowed_room(struct ctx *ctx, struct homeserver *hs,
 	const struct event *join_rules, const struct space_viewer *viewer, bool *out)
 {
@@ -52,7 +52,7 @@ static enum err is_in_allowed_room(struct ctx *ctx, struct homeserver *hs,
 		struct room *room;
 		struct str membership;
 		enum err err = rooms_get(ctx, hs, rooms[i].s, &room);
-		if (err == ERR_MISSING) {
+		if (err == ERR_MISSING || (err == ERR_OK && !room_is_resident(room))) {
 			continue;
 		}
 		TRY(err);

@@ -358,6 +358,17 @@ def test_hierarchy__room_that_this_server_has_left__not_told_of_and_not_called_i
     get(other, federated, "hierarchy", gone).expect(404, "M_NOT_FOUND")
 
 
+def test_hierarchy__restricted_to_a_room_that_this_server_has_left__not_told_of(federated, remote, lin):
+    """Who is in that room now, this server cannot tell: whoever was in it when it left may not join."""
+    old = RemoteRoom(remote).serve()
+    come_in(lin, old)
+    hall = lin.create_room(initial_state=[{"type": "m.room.join_rules", "content": {
+        "join_rule": "restricted", "allow": [{"type": "m.room_membership", "room_id": old.room_id}]}}])
+    assert get(remote, federated, "hierarchy", hall).ok()["room"]["allowed_room_ids"] == [old.room_id]
+    lin.leave(old.room_id).ok()
+    get(remote, federated, "hierarchy", hall).expect(404, "M_NOT_FOUND")
+
+
 def hierarchy(client, room_id, **query):
     return client.get("/_matrix/client/v1" + path_of("rooms", room_id, "hierarchy"), query).ok().json
 
