@@ -49,12 +49,17 @@ static void tell_presence(void *self, const struct presence_view *view)
 	if (atomic_load(&outbox->shared_n) == 0 || !hs_is_local(outbox->hs, view->user_id)) {
 		return;
 	}
+	/* An EDU has to tell it. Who has not acted since this server started has done nothing for at least as long as it takes to count as away. */
+	struct presence_view told = *view;
+	if (told.last_active_ago_ms < 0) {
+		told.last_active_ago_ms = outbox->hs->settings.presence_idle_ms;
+	}
 	struct buf buf CLEANUP(buf_fini);
 	struct json_out out;
 	buf_init(&buf, ENTRY_CEILING_BYTES);
 	json_out_init(&out, &buf);
 	json_out_object(&out);
-	presence_write_members(view, &out);
+	presence_write_members(&told, &out);
 	json_out_key_str(&out, "user_id", view->user_id);
 	json_out_end(&out);
 	add_news(outbox, edu_note_presence(view->user_id, buf_str(&buf)), 0, view->user_id);

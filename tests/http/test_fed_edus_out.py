@@ -139,6 +139,19 @@ def test_presence__set__told_to_servers_that_share_a_room(place, inbox, server):
     assert told(inbox)[-1]["presence"] == "unavailable"
 
 
+def test_presence__user_who_has_not_acted_yet__told_since_when_all_the_same(place, inbox, server):
+    """`last_active_ago` is required in an EDU; a client that is left alone says "unavailable" when it comes back to a server."""
+    _, room = place
+    bob = server.user()
+    bob.join(room)
+    bob.sync(filter={"room": {"rooms": []}}, set_presence="unavailable")  # what let_in() writes is no whole event
+
+    def told(box):
+        return [push for edu in box.edus("m.presence") for push in edu["push"] if push["user_id"] == bob.user_id]
+    inbox.until(told)
+    assert all(push["presence"] == "unavailable" and push["last_active_ago"] > 0 for push in told(inbox))
+
+
 # -- down
 
 def test_moment__destination_is_down__dropped_and_messages_to_devices_kept(place, inbox, remote):
