@@ -68,7 +68,11 @@ static enum err choose_version(struct ctx *ctx, const struct invite_received *re
 	if (room != NULL && room_version_of(room) != *out) {
 		return invalid(ctx, "The room is of another version");
 	}
-	return ERR_OK;
+	/* "must assume that the room version is either 1 or 2" */
+	bool may_be_meant = received->room_version.p != NULL || (*out)->event_format == EVENT_FORMAT_V1;
+	return may_be_meant
+		? ERR_OK
+		: invalid(ctx, "Version 1 of the endpoint is for rooms of versions 1 and 2");
 }
 
 /* --- the event ---------------------------------------------------------------------------------------------------- */

@@ -67,6 +67,14 @@ def test_invite__v1__in_an_array(federated, remote, alice, version):
     assert alice.sync().invited(invite.room.room_id)
 
 
+@pytest.mark.parametrize("version", ["3", "11", "12"])
+def test_invite__v1_of_a_newer_room__refused(federated, remote, alice, version):
+    """Whoever gets a v1 invite "must assume that the room version is either 1 or 2"."""
+    invite = Invite(remote, federated, alice.user_id, version)
+    invite.put("v1").expect(400, "M_INVALID_PARAM")
+    assert not alice.sync().invited(invite.room.room_id)
+
+
 def test_invite__accepted__joined_by_way_of_the_inviter(federated, remote, alice):
     """No `via` is needed: who invited is in the room."""
     invite = Invite(remote, federated, alice.user_id)
