@@ -125,7 +125,7 @@ struct membership_wish {
 /**
  * Memberships that need another server's help. All functions fail with DEFER, before anything was changed, where ctx_may_ask() says so.
  * What another server refuses comes through as its errcode where the specification lets it: DENIED M_FORBIDDEN, M_INVITE_BLOCKED;
- * INPUT M_INCOMPATIBLE_ROOM_VERSION (with room_version), M_UNABLE_TO_AUTHORISE_JOIN, M_UNABLE_TO_GRANT_JOIN; MISSING M_NOT_FOUND.
+ * INPUT M_INCOMPATIBLE_ROOM_VERSION (with room_version; of an invite M_UNSUPPORTED_ROOM_VERSION), M_UNABLE_TO_AUTHORISE_JOIN, M_UNABLE_TO_GRANT_JOIN; MISSING M_NOT_FOUND.
  * Other errors of all: REMOTE (nobody could be asked); TIMEOUT; STORE; SHUTDOWN.
  */
 struct membership_port {
