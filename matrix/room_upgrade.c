@@ -87,10 +87,8 @@ static struct json levels_in_force(struct arena *arena, const struct upgrade_fac
 	const struct json *given = facts->power_levels != NULL ? facts->power_levels->content : NULL;
 	struct json levels = json_object(arena, COUNT_OF(level_defaults) + 3);
 	for (size_t i = 0; i < COUNT_OF(level_defaults); i++) {
-		bool is_state = str_equals(level_defaults[i].key, STR("state_default"));
-		int64_t otherwise = given == NULL && is_state ? 0 : level_defaults[i].level;
 		json_put(&levels, level_defaults[i].key,
-			json_integer(level_in(facts, given, level_defaults[i].key, otherwise)));
+			json_integer(level_in(facts, given, level_defaults[i].key, level_defaults[i].level)));
 	}
 	struct json users = plain_levels(arena, facts, json_at(given, "users"), true);
 	if (given == NULL && !facts->from->privileged_creators) {
