@@ -8,16 +8,6 @@
 
 #include <stdlib.h>
 
-static const struct str level_names[] = {
-	STR_INIT("users_default"),
-	STR_INIT("events_default"),
-	STR_INIT("state_default"),
-	STR_INIT("ban"),
-	STR_INIT("redact"),
-	STR_INIT("kick"),
-	STR_INIT("invite"),
-};
-
 /* A key whose level differs between the current event and the new one. */
 struct change {
 	struct str key;
@@ -69,8 +59,8 @@ static bool are_levels(const struct power_case *pc, const struct json *object)
 /* 10.1 */
 static bool levels_have_shape(const struct power_case *pc)
 {
-	for (size_t i = 0; i < COUNT_OF(level_names); i++) {
-		const struct json *value = json_get(pc->new_content, level_names[i]);
+	for (size_t i = 0; i < COUNT_OF(power_level_names); i++) {
+		const struct json *value = json_get(pc->new_content, power_level_names[i]);
 		if (value != NULL && !is_level(pc, value)) {
 			return false;
 		}
@@ -231,11 +221,12 @@ static struct changes changes_of(const struct power_case *pc, struct str name)
 static struct changes level_changes(const struct power_case *pc)
 {
 	struct changes changes = {
-		.p = ARENA_NEW_ARRAY(pc->arena, struct change, COUNT_OF(level_names)),
+		.p = ARENA_NEW_ARRAY(pc->arena, struct change, COUNT_OF(power_level_names)),
 	};
-	for (size_t i = 0; i < COUNT_OF(level_names); i++) {
-		add_change(pc, &changes, level_names[i], json_get(pc->old_content, level_names[i]),
-			json_get(pc->new_content, level_names[i]));
+	for (size_t i = 0; i < COUNT_OF(power_level_names); i++) {
+		add_change(pc, &changes, power_level_names[i],
+			json_get(pc->old_content, power_level_names[i]),
+			json_get(pc->new_content, power_level_names[i]));
 	}
 	return changes;
 }

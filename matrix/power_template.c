@@ -7,6 +7,7 @@
 
 #include "matrix/errcode.h"
 #include "matrix/json_make.h"
+#include "matrix/power_value.h"
 #include "matrix/str_set.h"
 
 enum {
@@ -129,6 +130,10 @@ bool power_template_make(struct arena *arena, const struct power_template *templ
 		if (override->type != JSON_OBJECT) {
 			return field_fail(out_error, M_BAD_JSON, STR("power_level_content_override"),
 				"must be an object");
+		}
+		if (!power_levels_are_plain(override)) {
+			return field_fail(out_error, M_BAD_JSON, STR("power_level_content_override"),
+				"must have integers for levels");
 		}
 		content = overlay(arena, &content, override);
 	}

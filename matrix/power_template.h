@@ -28,8 +28,8 @@ struct power_template {
  * state_default unless the override itself gives it one.
  *
  * @param out        in the arena; shares values with the override
- * @param out_error  written when it returns false: the override is no object, or gives a privileged
- *                   creator a level (M_INVALID_ROOM_STATE)
+ * @param out_error  written when it returns false: the override is no object, has a level that is no
+ *                   integer, or gives a privileged creator one (M_INVALID_ROOM_STATE)
  */
 MUST_CHECK bool power_template_make(struct arena *arena, const struct power_template *template,
 	struct json *out, struct field_error *out_error);

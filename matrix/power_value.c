@@ -5,6 +5,8 @@
  */
 #include "matrix/power_value.h"
 
+#include "matrix/canonical.h"
+
 enum {
 	EXPONENT_LIMIT = 1000000, /* more than any event has digits */
 	DOUBLE_MAX_DIGITS = 309,
@@ -183,4 +185,40 @@ bool power_value_parse(const struct room_version *version, const struct json *va
 		return false;
 	}
 	return false;
+}
+
+const struct str power_level_names[7] = {
+	STR_INIT("users_default"),
+	STR_INIT("events_default"),
+	STR_INIT("state_default"),
+	STR_INIT("ban"),
+	STR_INIT("redact"),
+	STR_INIT("kick"),
+	STR_INIT("invite"),
+};
+
+static bool is_plain(const struct json *value)
+{
+	return value->type == JSON_INT && value->integer >= -CANONICAL_INT_MAX &&
+		value->integer <= CANONICAL_INT_MAX;
+}
+
+bool power_levels_are_plain(const struct json *content)
+{
+	static const char *const maps[] = {"events", "users", "notifications"};
+	for (size_t i = 0; i < COUNT_OF(power_level_names); i++) {
+		const struct json *level = json_get(content, power_level_names[i]);
+		if (level != NULL && !is_plain(level)) {
+			return false;
+		}
+	}
+	for (size_t i = 0; i < COUNT_OF(maps); i++) {
+		const struct json *map = json_get(content, str_of(maps[i]));
+		for (size_t k = 0; json_is(map, JSON_OBJECT) && k < map->count; k++) {
+			if (!is_plain(&map->members[k].value)) {
+				return false;
+			}
+		}
+	}
+	return true;
 }

@@ -1,5 +1,5 @@
 /**
- * One level in m.room.power_levels: an integer, or what older room versions take for one.
+ * The levels in m.room.power_levels: integers, or what older room versions take for them.
  * Spec: rooms/v1, "m.room.power_levels events accept values as strings", "… as floats"; rooms/v10
  */
 #ifndef BELFRY_MATRIX_POWER_VALUE_H
@@ -18,5 +18,16 @@
  */
 MUST_CHECK bool power_value_parse(const struct room_version *version, const struct json *value,
 	int64_t *out);
+
+/** Members of the content that are levels themselves: "users_default", …, "invite". */
+extern const struct str power_level_names[7];
+
+/**
+ * Whether all levels of a content are integers that canonical JSON has, as they are to be in new events of every version: what
+ * else older ones take for a level, "a homeserver should take reasonable precautions to prevent users from sending". Whether
+ * `events`, `users` and `notifications` are objects is the authorisation rules' matter.
+ * Spec: server-server API, "PDUs", "Definitions"
+ */
+MUST_CHECK bool power_levels_are_plain(const struct json *content);
 
 #endif

@@ -9,6 +9,7 @@
 #include "matrix/errcode.h"
 #include "matrix/json_make.h"
 #include "matrix/power_template.h"
+#include "matrix/power_value.h"
 #include "matrix/str_set.h"
 
 struct plan {
@@ -67,6 +68,10 @@ static bool read_initial_item(struct plan *plan, const struct json *item, size_t
 	struct room_plan_event event = {.type = type->text,
 		.state_key = state_key != NULL ? state_key->text : STR(""),
 		.content = *content};
+	if (str_equals(event.type, STR("m.room.power_levels")) && str_is_empty(event.state_key) &&
+		!power_levels_are_plain(content)) {
+		return initial_error(plan, index, ".content", "must have integers for levels");
+	}
 	VEC_PUSH(plan->arena, &plan->initial, event);
 	return true;
 }

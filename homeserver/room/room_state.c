@@ -152,6 +152,15 @@ static enum err check_creation(struct ctx *ctx, struct homeserver *hs, struct ro
 	return ERR_OK;
 }
 
+/* What rooms of old versions take for a level comes from other servers, if from anybody. */
+static enum err check_levels(struct ctx *ctx, const struct state_wish *wish)
+{
+	bool is_levels = str_equals(wish->type, STR("m.room.power_levels")) && wish->state_key.n == 0;
+	return !is_levels || power_levels_are_plain(wish->content)
+		? ERR_OK
+		: fail(ctx, ERR_INPUT, M_BAD_JSON, "Power levels must be integers");
+}
+
 /* The event, and what it entails for others; all in one commit. */
 static enum err add_state(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct room_intent *intent, struct str *out_event_id)
@@ -183,6 +192,7 @@ enum err room_state_put(struct ctx *ctx, struct homeserver *hs, const struct sta
 	struct room *room;
 	TRY(rooms_get_for(ctx, hs, wish->room_id, &room));
 	TRY(check_creation(ctx, hs, room, wish));
+	TRY(check_levels(ctx, wish));
 	struct stored_event *before;
 	TRY(room_state_event(ctx, hs, room, wish->type, wish->state_key, POSITION_NOW, &before));
 	bool is_own_membership = str_equals(wish->type, STR("m.room.member")) &&

@@ -29,7 +29,7 @@ struct state_wish {
 };
 /**
  * Sets state; the same content by the same sender makes no new event.
- * Errors: DENIED M_FORBIDDEN, M_USER_SUSPENDED, M_GUEST_ACCESS_FORBIDDEN, M_INVITE_BLOCKED; INPUT M_BAD_STATE, M_BAD_ALIAS, M_INVALID_PARAM, M_TOO_LARGE; STORE
+ * Errors: DENIED M_FORBIDDEN, M_USER_SUSPENDED, M_GUEST_ACCESS_FORBIDDEN, M_INVITE_BLOCKED; INPUT M_BAD_STATE, M_BAD_ALIAS, M_BAD_JSON, M_INVALID_PARAM, M_TOO_LARGE; STORE
  */
 MUST_CHECK enum err room_state_put(struct ctx *ctx, struct homeserver *hs,
 	const struct state_wish *wish, struct str *out_event_id);

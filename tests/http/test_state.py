@@ -117,6 +117,17 @@ def test_state__power_levels_name_a_creator__400(alice, bob):
     alice.put_state(room, "m.room.power_levels", {"users": {"@carol:example.org": 100}}).ok()
 
 
+@pytest.mark.parametrize("version,level", [("5", 50.5), ("5", 1 << 60), ("9", "50"), ("9", " +50 "), ("12", "50")])
+def test_state__power_level_that_is_no_integer__400(alice, version, level):
+    """Older versions take others for a level; users of ours do not send them.  Spec: server-server API, "Definitions"."""
+    room = alice.create_room(room_version=version)
+    levels = alice.state(room)["m.room.power_levels", ""]["content"]
+    for more in ({"ban": level}, {"users": {**levels["users"], "@carol:example.org": level}}, {"events": {"a.b": level}},
+                 {"notifications": {"room": level}}):
+        alice.put_state(room, "m.room.power_levels", {**levels, **more}).expect(400, "M_BAD_JSON")
+    alice.put_state(room, "m.room.power_levels", {**levels, "ban": 51}).ok()
+
+
 @pytest.mark.parametrize("raw", [b"[]", b"5", b'"x"', b"null", b"true"])
 def test_state__content_no_object__400(alice, room, raw):
     alice.request("PUT", path_of("rooms", room, "state", "org.example.s", ""), raw=raw).expect(

@@ -141,6 +141,24 @@ static void sec_5_4__power_value_other_types__refused(void **state)
 	assert_false(power_value_parse(version_of("1"), NULL, &level));
 }
 
+static void power_levels_are_plain__whole_contents__integers_of_canonical_json(void **state)
+{
+	(void)state;
+	static const char *const plain[] = {"{}", "{'ban':0,'x':'50','events':{'a':-1},'users':{}}",
+		"{'users':[],'events':'no object: the rules say so'}",
+		"{'users_default':9007199254740991,'invite':-9007199254740991}"};
+	static const char *const others[] = {"{'ban':'50'}", "{'kick':50.5}", "{'redact':null}",
+		"{'invite':9007199254740992}", "{'state_default':-9007199254740992}",
+		"{'events_default':{}}", "{'users_default':'0'}", "{'events':{'a':1,'b':'1'}}",
+		"{'users':{'@a:b':'100'}}", "{'notifications':{'room':'20'}}"};
+	for (size_t i = 0; i < COUNT_OF(plain); i++) {
+		assert_true(power_levels_are_plain(made_room_json(arena, plain[i])));
+	}
+	for (size_t i = 0; i < COUNT_OF(others); i++) {
+		assert_false(power_levels_are_plain(made_room_json(arena, others[i])));
+	}
+}
+
 /* Levels from contents of events that need not be whole. */
 static struct power power_from(const char *version, const char *create, const char *levels)
 {
@@ -238,6 +256,7 @@ int main(void)
 		cmocka_unit_test(sec_5_4__power_value_strings__as_the_version_allows),
 		cmocka_unit_test(sec_5_4__power_value_numbers__truncated_where_allowed),
 		cmocka_unit_test(sec_5_4__power_value_other_types__refused),
+		cmocka_unit_test(power_levels_are_plain__whole_contents__integers_of_canonical_json),
 		cmocka_unit_test(power_level_of__no_power_levels__creator_has_100),
 		cmocka_unit_test(power_level_of__power_levels__users_then_default),
 		cmocka_unit_test(sec_5_2__power_of_privileged_creators__infinite),
