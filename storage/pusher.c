@@ -96,6 +96,7 @@ enum err store_push_candidates(struct ctx *ctx, struct db *db, int64_t after, in
 			.room_nid = db_int(rows, i, 0),
 			.position = db_int(rows, i, 1),
 			.user_id = db_str(rows, i, 2),
+			.event_position = db_int(rows, i, 3),
 		};
 	}
 	out->count = last;

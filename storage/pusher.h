@@ -48,8 +48,9 @@ MUST_CHECK enum err store_pusher_list(struct ctx *ctx, struct db *db, struct str
 /** An event and one who may have to be notified of it. */
 struct push_candidate {
 	int64_t room_nid;
-	int64_t position;
+	int64_t position; /**< in the stream */
 	struct str user_id;
+	int64_t event_position; /**< where it is stored: of an invite to a room of others elsewhere */
 };
 /** What a span of the stream means for pushers. */
 struct push_span {
@@ -59,7 +60,8 @@ struct push_span {
 	bool has_readers; /**< somebody with a pusher read something in the span */
 };
 /**
- * Candidates of up to `limit` events with after < position <= up_to, in order; local members and invited users with a pusher.
+ * Candidates of up to `limit` events with after < position <= up_to, in order; local members and invited users with a pusher. Invites
+ * to rooms that this server is not in are among them.
  * One round trip; looks at the local members of rooms with events in the span.
  */
 MUST_CHECK enum err store_push_candidates(struct ctx *ctx, struct db *db, int64_t after,

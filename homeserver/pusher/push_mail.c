@@ -76,7 +76,7 @@ static int64_t next_pause_ms(const struct homeserver *hs, const struct push_due 
 
 /* Unread messages of one room, newest first. */
 struct unread_room {
-	struct room *room;
+	struct push_view view;
 	VEC(const struct event *) events;
 };
 
@@ -87,15 +87,15 @@ struct unread_rooms {
 	size_t capacity;
 };
 
-static void add_event(struct arena *arena, struct unread_rooms *rooms, struct room *room,
+static void add_event(struct arena *arena, struct unread_rooms *rooms, const struct push_view *view,
 	const struct event *event)
 {
 	size_t i = 0;
-	while (i < rooms->n && room_nid(rooms->p[i].room) != room_nid(room)) {
+	while (i < rooms->n && room_nid(rooms->p[i].view.room) != room_nid(view->room)) {
 		i++;
 	}
 	if (i == rooms->n) {
-		struct unread_room fresh = {.room = room};
+		struct unread_room fresh = {.view = *view};
 		VEC_PUSH(arena, rooms, fresh);
 	}
 	VEC_PUSH(arena, &rooms->p[i].events, event);
@@ -117,43 +117,34 @@ static enum err collect(struct ctx *ctx, struct homeserver *hs, struct str user_
 			continue;
 		}
 		TRY(err);
+		const struct push_view view = {hs, user_id, room};
 		if (event != NULL) {
-			add_event(ctx->arena, out, room, event->event);
+			add_event(ctx->arena, out, &view, event->event);
 		}
 	}
 	return ERR_OK;
 }
 
-static enum err state_text(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	struct str type, struct str state_key, const char *field, struct str *out)
-{
-	struct stored_event *event;
-	TRY(room_state_event(ctx, hs, room, type, state_key, POSITION_NOW, &event));
-	*out = event != NULL ? json_get_str(event->event->content, str_of(field)) : STR("");
-	return ERR_OK;
-}
-
-static enum err sender_name(struct ctx *ctx, struct homeserver *hs, struct room *room,
+static enum err sender_name(struct ctx *ctx, const struct push_view *view,
 	const struct event *event, struct str *out)
 {
-	TRY(state_text(ctx, hs, room, STR("m.room.member"), event->sender.s, "displayname", out));
+	TRY(push_state_text(ctx, view, STR("m.room.member"), event->sender.s, "displayname", out));
 	*out = out->n > 0 ? *out : event->sender.s;
 	return ERR_OK;
 }
 
 /* A room without a name or alias is a talk with whoever wrote. */
-static enum err room_name(struct ctx *ctx, struct homeserver *hs, const struct unread_room *unread,
-	struct str *out)
+static enum err room_name(struct ctx *ctx, const struct unread_room *unread, struct str *out)
 {
-	TRY(state_text(ctx, hs, unread->room, STR("m.room.name"), STR(""), "name", out));
+	const struct push_view *view = &unread->view;
+	TRY(push_state_text(ctx, view, STR("m.room.name"), STR(""), "name", out));
 	if (out->n == 0) {
-		TRY(state_text(ctx, hs, unread->room, STR("m.room.canonical_alias"), STR(""), "alias",
-			out));
+		TRY(push_state_text(ctx, view, STR("m.room.canonical_alias"), STR(""), "alias", out));
 	}
-	return out->n > 0 ? ERR_OK : sender_name(ctx, hs, unread->room, unread->events.p[0], out);
+	return out->n > 0 ? ERR_OK : sender_name(ctx, view, unread->events.p[0], out);
 }
 
-static enum err show_room(struct ctx *ctx, struct homeserver *hs, const struct unread_room *unread,
+static enum err show_room(struct ctx *ctx, const struct unread_room *unread,
 	struct push_mail_room *out)
 {
 	size_t n = MIN_OF(unread->events.n, (size_t)LINES_SHOWN);
@@ -162,10 +153,10 @@ static enum err show_room(struct ctx *ctx, struct homeserver *hs, const struct u
 	out->lines = ARENA_NEW_ARRAY(ctx->arena, struct push_mail_line, n);
 	for (size_t i = 0; i < n; i++) {
 		const struct event *event = unread->events.p[n - 1 - i];
-		TRY(sender_name(ctx, hs, unread->room, event, &out->lines[i].sender));
+		TRY(sender_name(ctx, &unread->view, event, &out->lines[i].sender));
 		out->lines[i].text = push_mail_line_text(ctx->arena, event);
 	}
-	return room_name(ctx, hs, unread, &out->name);
+	return room_name(ctx, unread, &out->name);
 }
 
 static enum err show(struct ctx *ctx, struct homeserver *hs, const struct push_due *due,
@@ -181,7 +172,7 @@ static enum err show(struct ctx *ctx, struct homeserver *hs, const struct push_d
 	out->left_out = rooms->n - out->room_n;
 	out->rooms = ARENA_NEW_ARRAY(ctx->arena, struct push_mail_room, out->room_n);
 	for (size_t i = 0; i < out->room_n; i++) {
-		TRY(show_room(ctx, hs, &rooms->p[i], &out->rooms[i]));
+		TRY(show_room(ctx, &rooms->p[i], &out->rooms[i]));
 	}
 	for (size_t i = 0; i < rooms->n; i++) {
 		out->unread += rooms->p[i].events.n;

@@ -33,13 +33,49 @@ static enum err count_unread(struct ctx *ctx, struct homeserver *hs, struct str 
 	return ERR_OK;
 }
 
-static enum err write_state_text(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	struct str type, struct str state_key, struct str field, struct json_out *out, const char *name)
+/* What the user's invite shows of a room; *out is NULL when it shows no such state. */
+static enum err find_stripped(struct ctx *ctx, const struct push_view *view, struct str type,
+	struct str state_key, const struct json **out)
 {
-	struct stored_event *event;
-	TRY(room_state_event(ctx, hs, room, type, state_key, POSITION_NOW, &event));
-	struct str text =
-		event != NULL ? json_get_str(event->event->content, field) : str_from(NULL, 0);
+	struct user *user;
+	struct user_room entry;
+	struct json *list = ARENA_NEW(ctx->arena, struct json);
+	*out = NULL;
+	TRY(users_get(ctx, view->hs, view->user_id, &user));
+	bool is_list = user_room_find(user, ctx->arena, room_nid(view->room), &entry) &&
+		entry.stripped.p != NULL &&
+		json_parse(ctx->arena, entry.stripped, NULL, list, NULL) == JSON_OK &&
+		list->type == JSON_ARRAY;
+	for (size_t i = 0; is_list && i < list->count; i++) {
+		const struct json *item = &list->items[i];
+		if (str_equals(json_get_str(item, STR("type")), type) &&
+			str_equals(json_get_str(item, STR("state_key")), state_key)) {
+			*out = json_at(item, "content");
+		}
+	}
+	return ERR_OK;
+}
+
+enum err push_state_text(struct ctx *ctx, const struct push_view *view, struct str type,
+	struct str state_key, const char *field, struct str *out)
+{
+	const struct json *content = NULL;
+	struct stored_event *event = NULL;
+	if (room_is_resident(view->room)) {
+		TRY(room_state_event(ctx, view->hs, view->room, type, state_key, POSITION_NOW, &event));
+		content = event != NULL ? event->event->content : NULL;
+	} else {
+		TRY(find_stripped(ctx, view, type, state_key, &content));
+	}
+	*out = json_get_str(content, str_of(field));
+	return ERR_OK;
+}
+
+static enum err write_state_text(struct ctx *ctx, const struct push_view *view, struct str type,
+	struct str state_key, const char *field, struct json_out *out, const char *name)
+{
+	struct str text;
+	TRY(push_state_text(ctx, view, type, state_key, field, &text));
 	if (text.n > 0) {
 		json_out_key(out, str_of(name));
 		json_out_str(out, text);
@@ -50,13 +86,13 @@ static enum err write_state_text(struct ctx *ctx, struct homeserver *hs, struct 
 static enum err write_event(struct ctx *ctx, struct homeserver *hs, const struct push_due *due,
 	struct room *room, const struct event *event, struct json_out *out)
 {
+	const struct push_view view = {hs, due->user_id, room};
 	json_out_key_str(out, "type", event->type);
 	json_out_key_str(out, "sender", event->sender.s);
-	TRY(write_state_text(ctx, hs, room, STR("m.room.member"), event->sender.s, STR("displayname"),
-		out, "sender_display_name"));
-	TRY(write_state_text(ctx, hs, room, STR("m.room.name"), STR(""), STR("name"), out,
-		"room_name"));
-	TRY(write_state_text(ctx, hs, room, STR("m.room.canonical_alias"), STR(""), STR("alias"), out,
+	TRY(write_state_text(ctx, &view, STR("m.room.member"), event->sender.s, "displayname", out,
+		"sender_display_name"));
+	TRY(write_state_text(ctx, &view, STR("m.room.name"), STR(""), "name", out, "room_name"));
+	TRY(write_state_text(ctx, &view, STR("m.room.canonical_alias"), STR(""), "alias", out,
 		"room_alias"));
 	if (event->is_state && str_equals(event->type, STR("m.room.member"))) {
 		json_out_key_bool(out, "user_is_target", str_equals(event->state_key, due->user_id));
@@ -103,7 +139,17 @@ enum err push_find_event(struct ctx *ctx, struct homeserver *hs, struct str user
 	if (!is_joined && !str_equals(membership, STR("invite"))) {
 		return ERR_OK;
 	}
-	TRY(room_event_at(ctx, hs, *out_room, position, &event));
+	enum err err = room_event_at(ctx, hs, *out_room, position, &event);
+	if (err == ERR_MISSING && !is_joined) {
+		/* The invite to a room of others, which is not in the stream. */
+		ctx->fault = (struct fault){0};
+		err = room_state_event(ctx, hs, *out_room, STR("m.room.member"), user_id, POSITION_NOW,
+			&event);
+	}
+	TRY(err);
+	if (event == NULL) {
+		return ERR_OK;
+	}
 	TRY(user_ignores(ctx, hs, user_id, event->event->sender.s, &is_ignored));
 	/* An invite that was accepted is no news. */
 	bool is_over = is_joined && event_is(event->event, STR("m.room.member"), user_id);

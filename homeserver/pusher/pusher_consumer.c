@@ -21,16 +21,17 @@ struct round {
 
 static enum err enter_event(struct round *round, const struct push_candidate *candidate)
 {
-	if (round->event != NULL && round->event->position == candidate->position) {
+	struct room *room = round->scene.room;
+	if (round->event != NULL && room_nid(room) == candidate->room_nid &&
+		round->event->position == candidate->event_position) {
 		return ERR_OK;
 	}
 	round->event = NULL;
-	struct room *room = round->scene.room;
 	if (room == NULL || room_nid(room) != candidate->room_nid) {
 		TRY(rooms_get_nid(round->ctx, round->hs, candidate->room_nid, &room));
 		TRY(push_scene_init(round->ctx, round->hs, room, &round->scene));
 	}
-	return room_event_at(round->ctx, round->hs, room, candidate->position, &round->event);
+	return room_event_at(round->ctx, round->hs, room, candidate->event_position, &round->event);
 }
 
 static bool is_own_invite(const struct event *event, struct str user_id)

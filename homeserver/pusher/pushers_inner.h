@@ -17,6 +17,20 @@
 MUST_CHECK enum err push_find_event(struct ctx *ctx, struct homeserver *hs, struct str user_id,
 	int64_t room_nid, int64_t position, struct room **out_room, struct stored_event **out);
 
+/** A room as a user may see it who is in it or invited. */
+struct push_view {
+	struct homeserver *hs;
+	struct str user_id;
+	struct room *room;
+};
+/**
+ * A text in the content of the room's state. Of a room that this server is not in it is what the user's invite shows: what else is
+ * known of such a room is of long ago.
+ * @param out  p == NULL: there is none. Errors: STORE
+ */
+MUST_CHECK enum err push_state_text(struct ctx *ctx, const struct push_view *view, struct str type,
+	struct str state_key, const char *field, struct str *out);
+
 /** What is to be sent. */
 struct push_notice {
 	struct str url;

@@ -39,23 +39,34 @@ SELECT pusher_nid, app_id, pushkey, kind, app_display_name, device_display_name,
 FROM pushers WHERE user_id = $1 ORDER BY pusher_nid;
 
 -- name: push_candidates
--- Of up to $3 events with $1 < position <= $2, each with each local member (or invited user) who has a pusher and did not send it; the
--- newest event of the span is in the last row, whose user is NULL, and whose room is 1 when one with a pusher read something. Index:
--- events_stream_idx, members_pkey or members_room_idx, pushers_device_idx, receipts_stream_idx.
+-- Of up to $3 events with $1 < position <= $2, each with each local member (or invited user) who has a pusher and did not send it, and
+-- where it is stored. Among them invites to rooms that this server is not in: those are stored elsewhere. The newest event of the span is
+-- in the last row, whose user is NULL, and whose room is 1 when one with a pusher read something. Index: events_stream_idx, members_pkey
+-- or members_room_idx, members_position_idx, states_pkey, pushers_device_idx, receipts_stream_idx.
 WITH span AS MATERIALIZED (
 	SELECT room_nid, position, sender FROM events WHERE position > 0 AND position > $1 AND position <= $2 ORDER BY position LIMIT $3
 ), pushed AS MATERIALIZED (
 	SELECT DISTINCT user_id FROM pushers
+), reached AS MATERIALIZED (
+	SELECT CASE WHEN count(*) < $3 THEN $2 ELSE max(position) END AS position FROM span
 )
-(SELECT s.room_nid, s.position, m.user_id
+(SELECT s.room_nid, s.position, m.user_id, s.position AS event_position
 FROM span AS s JOIN members AS m ON m.room_nid = s.room_nid AND m.membership IN ('join', 'invite')
 	JOIN pushed AS p ON p.user_id = m.user_id
 WHERE s.sender <> m.user_id
-ORDER BY s.position)
+UNION ALL
+SELECT m.room_nid, m.position, m.user_id, s.event_position
+FROM (SELECT room_nid, position, user_id, membership FROM members
+		WHERE is_local AND position > $1 AND position <= (SELECT position FROM reached) OFFSET 0) AS m
+	CROSS JOIN LATERAL (SELECT event_position FROM states WHERE room_nid = m.room_nid AND type = (SELECT 'm.room.member')
+		AND state_key = m.user_id AND from_position >= m.position AND from_position <= m.position ORDER BY from_position LIMIT 1) AS s
+WHERE m.membership = 'invite' AND s.event_position < 0
+	AND EXISTS (SELECT 1 FROM pushers AS p WHERE p.user_id = m.user_id OFFSET 0)
+ORDER BY 2)
 UNION ALL
 SELECT (EXISTS (SELECT 1 FROM receipts AS r JOIN pushed AS p ON p.user_id = r.user_id
 		WHERE r.position > 0 AND r.position > $1 AND r.position <= $2))::int::bigint,
-	coalesce(max(position), 0), CASE WHEN count(*) < $3 THEN 'all' END FROM span;
+	coalesce(max(position), 0), CASE WHEN count(*) < $3 THEN 'all' END, 0 FROM span;
 
 -- name: push_enqueue
 -- Notifications: user, position, room, tweaks; and users who read something after $5 and up to $6, with its position: their counts

@@ -7,6 +7,7 @@ from synapse.api.room_versions import KNOWN_ROOM_VERSIONS
 
 from support.client import path_of, unique
 from support.federated_people import alice, zoe  # noqa: F401
+from support.gateway import Gateway, pusher
 from support.handshake import VERSIONS, add_signature, asked, countersign, membership
 from support.processes import peak_kib
 from support.remote_room import Pdu, RemoteRoom
@@ -56,6 +57,18 @@ def test_invite__every_version__signed_and_told(federated, remote, alice, versio
     assert stripped[("m.room.member", alice.user_id)]["sender"] == invite.room.creator
     assert ("m.room.create", "") in stripped
     assert all(set(item) == {"type", "state_key", "sender", "content"} for item in stripped.values())
+
+
+def test_invite__pusher__told_what_the_invite_shows_of_the_room(federated, remote, alice):
+    """Push gateway API: "the homeserver is expected to include all of the event-related fields"."""
+    gateway = Gateway()
+    alice.post(path_of("pushers", "set"), pusher(gateway, unique("key"))).ok()
+    invite = Invite(remote, federated, alice.user_id)
+    invite.put().ok()
+    got = gateway.next()
+    gateway.close()
+    assert (got["type"], got["room_id"], got["user_is_target"]) == ("m.room.member", invite.room.room_id, True)
+    assert (got["sender"], got["room_name"]) == (invite.room.creator, "Far away")
 
 
 @pytest.mark.parametrize("version", ["1", "2"])
