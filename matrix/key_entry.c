@@ -90,6 +90,19 @@ struct key_entry key_entry_of(struct arena *arena, const struct key_frame *frame
 	return entry;
 }
 
+static const char by_value[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char by_byte[] = "+/0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+struct str key_id_rank(struct arena *arena, struct str id)
+{
+	char *rank = arena_alloc(arena, id.n);
+	for (size_t i = 0; i < id.n; i++) {
+		const char *at = memchr(by_value, id.p[i], sizeof(by_value) - 1);
+		rank[i] = at != NULL ? by_byte[at - by_value] : id.p[i];
+	}
+	return str_from(rank, id.n);
+}
+
 size_t key_entry_bytes(const struct key_entry *entry)
 {
 	return HEAD_BYTES + entry->id.n + entry->content.n;

@@ -31,6 +31,13 @@ struct key_entry {
 struct key_entry key_entry_of(struct arena *arena, const struct key_frame *frame, struct str id,
 	struct str text);
 
+/**
+ * What ids are sorted by, byte by byte: each character of Base64 stands for the one of the same rank among them, and nothing else changes. Clients count
+ * their keys and call them by the number in Base64, whose digits come after its letters: so that, of such ids too, none is in front of an older one.
+ * In the arena; as long as the id, and another one for each.
+ */
+struct str key_id_rank(struct arena *arena, struct str id);
+
 /** How many bytes an entry needs at least. */
 size_t key_entry_bytes(const struct key_entry *entry);
 /** Behind each other, sorted or not, each with as many bytes as the largest needs. In the arena. */

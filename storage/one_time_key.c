@@ -16,6 +16,7 @@ enum { BATCH_KEYS = 100 };
 struct new_key {
 	struct str algorithm;
 	int size_class; /* of a batch the smallest entry needs more than half of the bytes that each gets */
+	struct str rank; /* of the id */
 	struct key_entry entry;
 	struct str key; /* p == NULL: it is known */
 };
@@ -35,7 +36,7 @@ static int compare_keys(const void *a, const void *b)
 	const struct new_key *y = b;
 	int order = str_compare(x->algorithm, y->algorithm);
 	order = order != 0 ? order : x->size_class - y->size_class;
-	return order != 0 ? order : str_compare(x->entry.id, y->entry.id);
+	return order != 0 ? order : str_compare(x->rank, y->rank);
 }
 
 /* As clients send them, which count. */
@@ -48,13 +49,14 @@ static bool is_sorted(const struct new_key *keys, size_t count)
 	return i >= count;
 }
 
-/* What is new, by algorithm, class of size, and id. */
+/* What is new, by algorithm, class of size, and rank. */
 static struct new_key *sorted(struct arena *arena, const struct key_frame *frame,
 	const struct key_upload *upload)
 {
 	struct new_key *keys = ARENA_NEW_ARRAY(arena, struct new_key, upload->count + 1);
 	for (size_t i = 0; i < upload->count; i++) {
 		keys[i].algorithm = upload->algorithms[i];
+		keys[i].rank = key_id_rank(arena, upload->key_ids[i]);
 		keys[i].entry = key_entry_of(arena, frame, upload->key_ids[i], upload->keys[i]);
 		keys[i].size_class = size_class_of(&keys[i].entry);
 		keys[i].key = upload->keys[i];
@@ -215,10 +217,10 @@ static enum err ask_to_add(struct ctx *ctx, struct db *db, struct adding *adding
 	adding->check = NULL;
 	return db_query_checked(ctx, db, STMT_ONE_TIME_KEY_ADD,
 		DB_ARGS(db_text(addition->upload.user_id), db_text(addition->upload.device_id),
-			db_text(adding->keys[0].algorithm), db_text(entries[0].id), db_text(entries[n - 1].id),
-			db_bytes(key_entries_write(ctx->arena, entries, n)), db_bigint((int64_t)n),
-			db_bigint(addition->held_max - (int64_t)adding->count), db_text(addition->ed25519),
-			db_bigint(adding->next_seq)),
+			db_text(adding->keys[0].algorithm), db_text(adding->keys[0].rank),
+			db_text(adding->keys[n - 1].rank), db_bytes(key_entries_write(ctx->arena, entries, n)),
+			db_bigint((int64_t)n), db_bigint(addition->held_max - (int64_t)adding->count),
+			db_text(addition->ed25519), db_bigint(adding->next_seq)),
 		check, out);
 }
 

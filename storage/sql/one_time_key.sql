@@ -1,7 +1,7 @@
 -- name: one_time_key_add hot
--- Keys of one device that become a batch: user, device, algorithm, the least and the greatest id, the keys as one value (matrix/key_entry.h), how many
--- they are; added if the device has no more than $8 that are unclaimed, its identity is $9 (NULL: none), and no batch from number $10 on, spent or not,
--- may hold one of these ids, which its least and greatest one tell. Rows: 0 with each of the first four batches that stood against it, as its keys, how many
+-- Keys of one device that become a batch: user, device, algorithm, the least and the greatest rank of an id, the keys as one value (matrix/key_entry.h), how
+-- many they are; added if the device has no more than $8 that are unclaimed, its identity is $9 (NULL: none), and no batch from number $10 on, spent or not,
+-- may hold one of these ids, which its least and greatest rank tell. Rows: 0 with each of the first four batches that stood against it, as its keys, how many
 -- they are, and the number behind it: from the last of these on, another may; 1 with each algorithm and what was unclaimed of it before; 2 with the device's
 -- identity, and the batch's number, which is NULL when they were not added. If nothing else stood against it, another upload of the device has come in
 -- between, and this may try again.
@@ -15,10 +15,10 @@ WITH device AS (
 	WHERE o.user_id = $1 AND o.device_id = $2 AND NOT o.is_spent GROUP BY o.algorithm
 ), near AS (
 	SELECT o.keys, o.total, o.seq + o.total AS behind FROM one_time_key_batches o
-	WHERE o.algorithm = $3 AND o.user_id = $1 AND o.device_id = $2 AND o.last_id >= $4 AND o.first_id <= $5 AND o.seq >= $10
+	WHERE o.algorithm = $3 AND o.user_id = $1 AND o.device_id = $2 AND o.last_rank >= $4 AND o.first_rank <= $5 AND o.seq >= $10
 	ORDER BY o.seq + 0 LIMIT 4
 ), added AS (
-	INSERT INTO one_time_key_batches (user_id, device_id, algorithm, seq, first_id, last_id, keys, total)
+	INSERT INTO one_time_key_batches (user_id, device_id, algorithm, seq, first_rank, last_rank, keys, total)
 	SELECT $1::text, $2::text, $3::text, d.seq, $4::text, $5::text, $6::bytea, $7::bigint
 	FROM device d
 	WHERE d.ed25519 IS NOT DISTINCT FROM $9::text AND (SELECT coalesce(sum(h.keys), 0) FROM held h) <= $8::bigint

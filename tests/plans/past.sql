@@ -66,7 +66,7 @@ INSERT INTO push_queue (pusher_nid, position, room_nid)
 INSERT INTO notice_senders (user_id, created_at_ms) VALUES ('@bot:own', 1);
 INSERT INTO device_messages (user_id, device_id, position, message)
  SELECT user_id, 'D', 3 * n, 'm' FROM unnest('{@often:own,@seldom:own}'::text[]) AS user_id, generate_series(1, 3000) AS n;
-INSERT INTO one_time_key_batches (user_id, device_id, algorithm, seq, first_id, last_id, keys, total, given, is_spent)
+INSERT INTO one_time_key_batches (user_id, device_id, algorithm, seq, first_rank, last_rank, keys, total, given, is_spent)
  SELECT user_id, 'D', 'signed_curve25519', n, 'k' || 10000 + n, 'k' || 10000 + n, '\x060001'::bytea || ('k' || 10000 + n || 'x')::bytea, 1, CASE WHEN n <= 2990 THEN 1 ELSE 0 END, n <= 2990
  FROM unnest('{@often:own,@seldom:own}'::text[]) AS user_id, generate_series(1, 3000) AS n;
 INSERT INTO own_devices (user_id, device_id, account) VALUES ('@seldom:own', 'D', 'a');

@@ -3,6 +3,7 @@
  */
 #include "storage/one_time_key.h"
 
+#include "base/b64.h"
 #include "base/lock.h"
 #include "gen/embedded_migrations.h"
 #include "storage/device.h"
@@ -21,7 +22,8 @@ enum {
 	UPLOADERS = 6,
 	REMEMBERED = 1000,
 	BATCHES_MIGRATION = 62,
-	ENTRIES_MIGRATION = 67
+	ENTRIES_MIGRATION = 67,
+	RANKS_MIGRATION = 68
 };
 
 static struct str user_of(struct world *world, const char *name)
@@ -146,6 +148,53 @@ static void upload__part_of_it_known__the_rest_is_added(void **state)
 		assert_true(str_equals(claim_one(world, ann, CURVE), str_of(order[i])));
 	}
 	assert_true(claim_one(world, ann, CURVE).p == NULL);
+}
+
+/* As clients call them: by a counter of so many bytes, the greatest first, in Base64. */
+static void add_counted(struct world *world, struct str user_id, size_t bytes, int first, int count)
+{
+	struct arena *arena = world->ctx.arena;
+	struct str algorithms[KEYS_MOST];
+	struct str ids[KEYS_MOST];
+	struct str texts[KEYS_MOST];
+	for (int i = 0; i < count; i++) {
+		char counter[8] = {0};
+		counter[bytes - 1] = (char)((first + i) & 0xFF);
+		counter[bytes - 2] = (char)((first + i) >> 8);
+		algorithms[i] = CURVE;
+		ids[i] = b64_encode(arena, str_from(counter, bytes));
+		texts[i] = str_printf(arena, "\"%d\"", first + i);
+	}
+	struct key_addition addition = {.held_max = REMEMBERED,
+		.remembered = REMEMBERED,
+		.upload = {user_id, PHONE, algorithms, ids, texts, (size_t)count}};
+	struct keys_added added;
+	assert_int_equal(store_one_time_key_add(&world->ctx, world->db, &addition, &added), ERR_OK);
+	assert_int_equal(added.outcome, KEYS_ADDED);
+}
+
+/* No batch seems to hold an id of another, which would have to be compared with it in a round trip of its own. */
+static void upload__ids_that_count_in_base64__none_lies_among_those_of_another(void **state)
+{
+	enum { UPLOADS = 12, STEP = 33 };
+	const char *names[] = {"libolm", "vodozemac"};
+	const size_t bytes[] = {4, 8};
+	struct world *world = *state;
+	for (size_t k = 0; k < COUNT_OF(names); k++) {
+		struct str user_id = user_of(world, names[k]);
+		for (int i = 0; i < UPLOADS; i++) {
+			add_counted(world, user_id, bytes[k], i * STEP, STEP);
+		}
+		assert_int_equal(left(world, user_id, CURVE), UPLOADS * STEP);
+	}
+	PGconn *conn = PQconnectdb(arena_printf(world->ctx.arena, "%.*s", STR_ARG(world_url)));
+	PGresult *result = PQexec(conn,
+		"SELECT 1 FROM one_time_key_batches a JOIN one_time_key_batches b USING (user_id, device_id, algorithm) "
+		"WHERE user_id IN ('@libolm:hs', '@vodozemac:hs') AND b.seq > a.seq AND b.first_rank <= a.last_rank");
+	assert_int_equal(PQresultStatus(result), PGRES_TUPLES_OK);
+	assert_int_equal(PQntuples(result), 0);
+	PQclear(result);
+	PQfinish(conn);
 }
 
 static void upload__known_with_another_content__refused_wherever_it_lies(void **state)
@@ -436,7 +485,7 @@ static void claim__batch_spent_while_it_waited__gets_one_of_the_next(void **stat
 	PQclear(PQexec(conn, "BEGIN"));
 	PQclear(PQexec(conn,
 		"UPDATE one_time_key_batches SET given = given + 1, is_spent = given + 1 = total "
-		"WHERE user_id = '@hal:hs' AND first_id IN ('k000', 'o000')"));
+		"WHERE user_id = '@hal:hs' AND seq IN (0, 2)"));
 	pthread_t thread = thread_start("taker", take_one, &taker);
 	while (!is_waited_for(conn) && !atomic_load(&taker.is_done)) {
 		(void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
@@ -582,21 +631,25 @@ static void migration__keys_of_before__go_on_in_order(void **state)
 	run_sql(conn, BEFORE);
 	run_sql(conn, embedded_migrations[BATCHES_MIGRATION - 1].text);
 	run_sql(conn, embedded_migrations[ENTRIES_MIGRATION - 1].text);
+	run_sql(conn, /* of the first batch that is not spent some were given since */
+		"UPDATE one_time_key_batches SET given = 5 WHERE seq = (SELECT min(seq) FROM one_time_key_batches WHERE algorithm = 'signed_curve25519' AND NOT is_spent)");
+	run_sql(conn, embedded_migrations[RANKS_MIGRATION - 1].text);
 	run_sql(conn,
 		"INSERT INTO public.one_time_key_batches SELECT * FROM before.one_time_key_batches");
 	run_sql(conn, "SET client_min_messages = error; DROP SCHEMA before CASCADE");
 	PQfinish(conn);
-	assert_int_equal(left(world, ida, CURVE), 170);
+	assert_int_equal(left(world, ida, CURVE), 165);
 	assert_int_equal(left(world, ida, OTHER), 1);
 	/* Those that were given are known. */
 	assert_int_equal(add(world, ida, (struct keys){CURVE, 'k', 998, 1, ""}), ERR_OK);
 	assert_int_equal(add(world, ida, (struct keys){CURVE, 'k', 900, 1, "b"}), ERR_INPUT);
+	assert_int_equal(add(world, ida, (struct keys){CURVE, 'k', 866, 1, "b"}), ERR_INPUT);
 	assert_int_equal(add(world, ida, (struct keys){CURVE, 'n', 0, 1, ""}), ERR_OK);
-	assert_int_equal(claim(world, ida, CURVE, 171, ids), 171);
-	for (int i = 0; i < 170; i++) {
-		assert_true(str_equals(ids[i], str_printf(world->ctx.arena, "k%d", 999 - 131 - i)));
+	assert_int_equal(claim(world, ida, CURVE, 166, ids), 166);
+	for (int i = 0; i < 165; i++) {
+		assert_true(str_equals(ids[i], str_printf(world->ctx.arena, "k%d", 999 - 136 - i)));
 	}
-	ASSERT_ID(ids[170], "n000");
+	ASSERT_ID(ids[165], "n000");
 	ASSERT_ID(claim_one(world, ida, OTHER), "o2");
 }
 
@@ -669,8 +722,10 @@ static const char WRONG[] =
 	"SELECT 1 FROM one_time_key_batches WHERE given < 0 OR given > total OR is_spent <> (given = total) OR octet_length(keys) % total <> 0 "
 	"UNION ALL SELECT 1 FROM one_time_key_batches b CROSS JOIN LATERAL ("
 	" SELECT substring(b.keys, i * octet_length(b.keys) / b.total + 1, octet_length(b.keys) / b.total) AS entry FROM generate_series(0, b.total - 1) AS i) AS e "
-	"CROSS JOIN LATERAL (SELECT convert_from(substring(entry, 4, get_byte(entry, 0)), 'UTF8') COLLATE \"C\" AS id) AS n "
-	"WHERE n.id NOT BETWEEN b.first_id AND b.last_id";
+	"CROSS JOIN LATERAL (SELECT translate(convert_from(substring(entry, 4, get_byte(entry, 0)), 'UTF8'),"
+	" 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/',"
+	" '+/0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz') COLLATE \"C\" AS rank) AS n "
+	"WHERE n.rank NOT BETWEEN b.first_rank AND b.last_rank";
 
 static int tear_down(void **state)
 {
@@ -690,6 +745,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		KEY_TEST(upload__part_of_it_known__the_rest_is_added),
+		KEY_TEST(upload__ids_that_count_in_base64__none_lies_among_those_of_another),
 		KEY_TEST(upload__known_with_another_content__refused_wherever_it_lies),
 		KEY_TEST(upload__of_several_kinds__all_that_is_left_is_told),
 		KEY_TEST(upload__of_more_than_may_be_held__none_is_added),

@@ -183,6 +183,36 @@ static void entries__of_any_bytes__read_or_refused(void **state)
 	assert_text(id, "a");
 	assert_text(text, "bb");
 }
+/* libolm counts in four bytes, vodozemac in eight. */
+static void rank__ids_that_count_in_base64__sorted_as_they_count(void **state)
+{
+	(void)state;
+	for (size_t bytes = 4; bytes <= 8; bytes += 4) {
+		struct str last = STR("");
+		for (uint32_t n = 0; n < 5000; n++) {
+			const char counter[8] = {[2] = (char)(n >> 8), [3] = (char)(n & 0xFF)};
+			const char wide[8] = {[6] = (char)(n >> 8), [7] = (char)(n & 0xFF)};
+			struct str rank =
+				key_id_rank(arena, b64_encode(arena, str_from(bytes == 4 ? counter : wide, bytes)));
+			assert_true(str_compare(last, rank) < 0);
+			last = rank;
+		}
+	}
+}
+
+static void rank__any_bytes__another_for_each(void **state)
+{
+	(void)state;
+	bool is_taken[256] = {false};
+	for (int byte = 0; byte < 256; byte++) {
+		char id[2] = {(char)byte, '.'};
+		struct str rank = key_id_rank(arena, str_from(id, 2));
+		assert_int_equal(rank.n, 2);
+		assert_int_equal(rank.p[1], '.');
+		assert_false(is_taken[(unsigned char)rank.p[0]]);
+		is_taken[(unsigned char)rank.p[0]] = true;
+	}
+}
 
 int main(void)
 {
@@ -194,6 +224,8 @@ int main(void)
 		ENTRY_TEST(entry__other_forms__come_back),
 		ENTRY_TEST(entries__of_many_sizes__each_where_it_is_looked_for),
 		ENTRY_TEST(entries__of_any_bytes__read_or_refused),
+		ENTRY_TEST(rank__ids_that_count_in_base64__sorted_as_they_count),
+		ENTRY_TEST(rank__any_bytes__another_for_each),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
