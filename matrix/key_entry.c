@@ -90,15 +90,28 @@ struct key_entry key_entry_of(struct arena *arena, const struct key_frame *frame
 	return entry;
 }
 
-static const char by_value[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-static const char by_byte[] = "+/0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+/* The character of Base64 whose byte has the rank that this one has by value. */
+static char rank_of(char c)
+{
+	static const char by_byte[] =
+		"+/0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+	if (c >= 'A' && c <= 'Z') {
+		return by_byte[c - 'A'];
+	}
+	if (c >= 'a' && c <= 'z') {
+		return by_byte[26 + c - 'a'];
+	}
+	if (c >= '0' && c <= '9') {
+		return by_byte[52 + c - '0'];
+	}
+	return c == '+' ? by_byte[62] : c == '/' ? by_byte[63] : c;
+}
 
 struct str key_id_rank(struct arena *arena, struct str id)
 {
 	char *rank = arena_alloc(arena, id.n);
 	for (size_t i = 0; i < id.n; i++) {
-		const char *at = memchr(by_value, id.p[i], sizeof(by_value) - 1);
-		rank[i] = at != NULL ? by_byte[at - by_value] : id.p[i];
+		rank[i] = rank_of(id.p[i]);
 	}
 	return str_from(rank, id.n);
 }
