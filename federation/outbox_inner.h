@@ -21,6 +21,10 @@ enum {
 	OUTBOX_FLIGHTS_MAX = 1024, /**< transactions under way */
 	/** Of these to destinations that failed, or are catching up: so many start at once after an outage. */
 	OUTBOX_PROBES_MAX = 32,
+	/** Of those again to destinations that were not heard of since they failed: the others' places are not theirs. */
+	OUTBOX_GUESSES_MAX = 24,
+	/** After that a probe goes on, but another one may start: who takes requests and does not answer keeps its place no longer. */
+	OUTBOX_PLACE_MS = 5000,
 	OUTBOX_STORED_MAX = 10000, /**< stored EDUs of a destination; the oldest go */
 };
 
@@ -56,7 +60,9 @@ struct flight {
 	struct caught_room *rooms; /**< of FLIGHT_CATCH_UP */
 	size_t room_n;
 	int64_t horizon; /**< what was dispatched when it took off */
+	int64_t begun_mono_ms;
 	bool is_probe;
+	bool is_guess; /**< a probe of one that was not heard of since it failed */
 	bool has_more_edus;
 	/* Once it is over: */
 	enum err err;
@@ -116,7 +122,7 @@ struct outbox {
 	int64_t edus_serial; /**< moves when EDUs were stored */
 	int64_t
 		stays_wanted; /**< another process wants to hear that `dispatched` is so far; 0: none does */
-	size_t flying, probing;
+	size_t flying;
 };
 
 /* --- memory (outbox_memory.c); all need the lock --------------------------------------------------------- */

@@ -45,9 +45,22 @@ static struct server_name name_of(const struct flight *flight)
 
 /* --- which destinations ------------------------------------------------------------------------------------ */
 
+/* Probes that have their places. */
+struct places {
+	size_t probing;
+	size_t guessing;
+};
+
 static bool is_probe(const struct destination *destination)
 {
 	return destination->failures > 0 || destination->is_open || destination->missed_n > 0;
+}
+
+/* It failed, and was not heard of since (then it has no interval), nor does an administrator want it tried (then no time). */
+static bool is_guess(const struct destination *destination)
+{
+	return destination->failures > 0 && destination->interval_ms > 0 &&
+		destination->retry_at_ms > 0;
 }
 
 static bool is_due_locked(const struct outbox *outbox, const struct destination *destination,
@@ -57,23 +70,48 @@ static bool is_due_locked(const struct outbox *outbox, const struct destination 
 		outbox_pause_left_ms(outbox, destination, now_ms) == 0;
 }
 
-static int compare_due(const void *a, const void *b)
+static int compare(int64_t x, int64_t y)
 {
-	int64_t x = (*(struct destination *const *)a)->retry_at_ms;
-	int64_t y = (*(struct destination *const *)b)->retry_at_ms;
 	return (x > y) - (x < y);
 }
 
-/* Those that are due, the longest waiting first. */
-static size_t find_due(struct outbox *outbox, struct arena *arena, struct destination ***out)
+/*
+ * Whoever is no guess, then who failed least often, so that very many that are gone for good are in nobody's way; of equals the one that
+ * was not tried for longest, so that no number of those that are slow keeps the others' turn.
+ */
+static int compare_due(const void *a, const void *b)
 {
+	const struct destination *x = *(struct destination *const *)a;
+	const struct destination *y = *(struct destination *const *)b;
+	int order = compare(is_guess(x) ? x->failures : 0, is_guess(y) ? y->failures : 0);
+	return order != 0 ? order : compare(x->tried_at_ms, y->tried_at_ms);
+}
+
+static void count_place(struct places *places, const struct flight *flight, int64_t now_mono_ms)
+{
+	if (flight->is_probe && now_mono_ms - flight->begun_mono_ms < OUTBOX_PLACE_MS) {
+		places->probing++;
+		places->guessing += flight->is_guess ? 1 : 0;
+	}
+}
+
+/* Those that are due, in the order in which they get places, and which places are taken. */
+static size_t find_due(struct outbox *outbox, struct arena *arena, struct destination ***out,
+	struct places *out_places)
+{
+	int64_t now_mono_ms = clock_mono_ms(&outbox->hs->clock);
 	VEC(struct destination *) due = {0};
 	int64_t now_ms = clock_wall_ms(&outbox->hs->clock);
 	size_t i = 0;
 	struct str server;
 	void *value;
+	*out_places = (struct places){0};
 	LOCK_SCOPE(&outbox->lock);
 	while (outbox->is_loaded && map_next(&outbox->destinations, &i, &server, &value)) {
+		const struct destination *destination = value;
+		if (destination->flight != NULL) {
+			count_place(out_places, destination->flight, now_mono_ms);
+		}
 		if (is_due_locked(outbox, value, now_ms)) {
 			VEC_PUSH(arena, &due, (struct destination *)value);
 		}
@@ -87,12 +125,14 @@ static size_t find_due(struct outbox *outbox, struct arena *arena, struct destin
 
 /* Takes off: what is in the queue is the flight's now. NULL when there is no place for it. */
 static struct flight *take_off(struct outbox *outbox, struct destination *destination,
-	struct packing *packing)
+	struct packing *packing, struct places *places)
 {
 	LOCK_SCOPE(&outbox->lock);
 	bool is_careful = is_probe(destination);
+	bool is_blind = is_guess(destination);
 	if (outbox->flying >= OUTBOX_FLIGHTS_MAX ||
-		(is_careful && outbox->probing >= OUTBOX_PROBES_MAX)) {
+		(is_careful && places->probing >= OUTBOX_PROBES_MAX) ||
+		(is_blind && places->guessing >= OUTBOX_GUESSES_MAX)) {
 		return NULL;
 	}
 	struct flight *flight = mem_alloc(sizeof(*flight));
@@ -102,7 +142,9 @@ static struct flight *take_off(struct outbox *outbox, struct destination *destin
 		.kind = destination->is_open    ? FLIGHT_OPEN
 			: destination->missed_n > 0 ? FLIGHT_CATCH_UP
 										: FLIGHT_NEWS,
+		.begun_mono_ms = clock_mono_ms(&outbox->hs->clock),
 		.is_probe = is_careful,
+		.is_guess = is_blind,
 		.horizon = outbox->dispatched,
 	};
 	if (flight->kind == FLIGHT_NEWS && destination->queue_n > 0) {
@@ -123,7 +165,7 @@ static struct flight *take_off(struct outbox *outbox, struct destination *destin
 	destination->tried_at_ms = clock_wall_ms(&outbox->hs->clock);
 	destination->flight = flight;
 	outbox->flying++;
-	outbox->probing += is_careful ? 1 : 0;
+	count_place(places, flight, flight->begun_mono_ms);
 	return flight;
 }
 
@@ -131,7 +173,6 @@ void outbox_flight_release_locked(struct flight *flight)
 {
 	flight->destination->flight = NULL;
 	flight->outbox->flying--;
-	flight->outbox->probing -= flight->is_probe ? 1 : 0;
 	outbox_flight_free(flight);
 }
 
@@ -405,11 +446,10 @@ void outbox_flight_turn_back(struct flight *flight)
 }
 
 static enum err launch_one(struct ctx *ctx, struct outbox *outbox, struct destination *destination,
-	bool *out_is_full)
+	struct places *places)
 {
 	struct packing packing = {.ctx = ctx, .outbox = outbox};
-	packing.flight = take_off(outbox, destination, &packing);
-	*out_is_full = packing.flight == NULL;
+	packing.flight = take_off(outbox, destination, &packing, places);
 	if (packing.flight == NULL) {
 		return ERR_OK;
 	}
@@ -435,13 +475,13 @@ enum err outbox_launch(struct outbox *outbox)
 	struct arena *list CLEANUP(arena_cleanup) = arena_create();
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
 	struct destination **due;
-	size_t count = find_due(outbox, list, &due);
+	struct places places;
+	size_t count = find_due(outbox, list, &due, &places);
 	for (size_t i = 0; i < count; i++) {
 		struct ctx ctx;
-		bool is_full;
 		ctx_init(&ctx, arena);
 		ctx.deadline_ms = clock_mono_ms(&outbox->hs->clock) + ROUND_LIMIT_MS;
-		enum err err = launch_one(&ctx, outbox, due[i], &is_full);
+		enum err err = launch_one(&ctx, outbox, due[i], &places);
 		if (err != ERR_OK) {
 			log_warn(0, "outbox.not_launched", "cause=%.*s",
 				STR_ARG(ctx.fault.cause.n > 0 ? ctx.fault.cause : ctx.fault.text));

@@ -7,7 +7,7 @@ import pytest
 
 from support.client import seconds
 from support.database import Cluster
-from support.inbox import Inbox, federated_on, let_in, let_out
+from support.inbox import SEND, Inbox, federated_on, let_in, let_out
 from support.server import free_port, wait_until
 
 @pytest.fixture(scope="module")
@@ -130,6 +130,36 @@ def test_sec_5_11__event_that_a_server_chokes_on__left_out_and_the_rest_goes_on(
     alice.send(room, "healthy")
     inbox.until(lambda i: [ask for ask in i.transactions if "healthy" in str(ask.json) and "poison" not in str(ask.json)], 60)
     assert "outbox.given_up" in server.log()
+
+
+def test_destinations__more_are_silent_than_are_tried_at_once__each_is_tried_and_who_speaks_gets_its_events(
+        make_federated, cluster, make_remote):
+    """They take the request and say nothing for as long as they are waited for: that keeps no place from the others."""
+    server = federated_on(cluster, make_federated, **{"federation.transaction_timeout": "10m"})
+    silent, hangs, asked = [make_remote() for _ in range(40)], threading.Event(), set()
+
+    def answer(remote):
+        if not hangs.is_set():
+            return 500, {}
+        asked.add(remote.name)
+        remote.closing.wait()
+        return 500, {}
+    for one in silent:
+        one.on("PUT", SEND, lambda ask, one=one: answer(one))
+    remote = make_remote()
+    inbox = Inbox(remote)
+    inbox.refuse = lambda ask: (500, {})
+    alice = server.user()
+    room = alice.create_room()
+    let_in(server, room, remote.name, *(one.name for one in silent))
+    alice.send(room, "hello")
+    wait_until(lambda: server.log().count("outbox.not_reached") == 1 + len(silent), 60, "each has failed")
+    hangs.set()
+    wait_until(lambda: len(asked) == len(silent), 60, "each being asked again")
+    inbox.refuse = None
+    tried = len(inbox.transactions)
+    remote.transaction(server).ok()
+    inbox.until(lambda i: len(i.transactions) > tried and i.bodies()[-1:] == ["hello"])
 
 
 @pytest.mark.tsan
