@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "http/admission.h"
 #include "http/call_state.h"
 #include "http/held.h"
@@ -179,6 +180,13 @@ static void park(struct call *call)
 
 /* --- on the I/O thread -------------------------------------------------------------------------------- */
 
+/* Whose share of a lane it takes, as far as is known by now; what nobody has proven to be takes nobody's. */
+static void name_caller(struct request *request, struct call *call)
+{
+	struct str key = call_principal(call) != NULL ? admission_key(call) : (struct str){0};
+	request->job.caller = key.n > 0 ? hash_bytes(key) | 1 : 0;
+}
+
 /* Suspends and hands to a worker; a full queue answers at once. */
 static void submit(struct request *request, enum route_lane lane, bool is_admitted)
 {
@@ -205,6 +213,7 @@ static bool run_inline(struct request *request, struct call *call, enum err err)
 		err = call->route->handler(call);
 	}
 	if (err == ERR_DEFER || (err == ERR_OK && !is_inline)) {
+		name_caller(request, call);
 		call_rewind(call);
 		request->call = call;
 		submit(request, is_inline ? LANE_LOCAL : call->route->lane, request->is_resumed);
@@ -306,6 +315,7 @@ static void admit_on_worker(struct request *request, struct call *call)
 static bool move_to_remote(struct request *request, struct call *call)
 {
 	request->is_moved = true;
+	name_caller(request, call);
 	call_rewind(call);
 	call->ctx.may_not_ask = false;
 	request->call = call;

@@ -2,6 +2,9 @@
  * One lock, one list of jobs, one of sleeping workers. Whoever brings a job while a worker sleeps hands it over and wakes that
  * one: the worker that slept last, whose stack is still in the cache. It needs no lock to begin, and a thousand jobs in one
  * go wake each worker once.
+ *
+ * In a lane that is shared out a job may be queued while workers sleep: its caller has all that it may have. The worker that ends one of that
+ * caller's looks for it.
  */
 #include "http/lane.h"
 
@@ -14,7 +17,10 @@
 #include <stdatomic.h>
 #include <string.h>
 
-enum { KNOWN_LANES = 3 };
+enum {
+	KNOWN_LANES = 3,
+	SHARE_OF_ONE = 4, /* a caller has this part of workers and places at the most: a quarter */
+};
 
 /* Shared by all servers of the process; a row for each name that lanes have. */
 struct lane_metrics {
@@ -71,7 +77,7 @@ struct lane {
 	struct lane_job *first;
 	struct lane_job **last;
 	size_t queued;
-	struct worker *idle; /* they sleep; there is none while jobs are queued */
+	struct worker *idle; /* they sleep; there is none while jobs are queued that may run */
 	size_t alive;
 	bool is_closed;
 	struct worker *workers;
@@ -87,17 +93,66 @@ static struct lane_metrics *metrics_of(const char *name)
 	return &lane_metrics[i];
 }
 
+/* How many workers a caller has. */
+static size_t count_running_locked(const struct lane *lane, uint64_t caller)
+{
+	size_t n = 0;
+	for (size_t i = 0; lane->deps.is_shared_out && caller != 0 && i < lane->deps.workers; i++) {
+		const struct lane_job *job = lane->workers[i].current;
+		n += job != NULL && job->caller == caller ? 1 : 0;
+	}
+	return n;
+}
+
+static size_t share_of(size_t whole)
+{
+	return MAX_OF(whole / SHARE_OF_ONE, (size_t)1);
+}
+
+static bool may_run_locked(const struct lane *lane, const struct lane_job *job)
+{
+	return count_running_locked(lane, job->caller) < share_of(lane->deps.workers);
+}
+
+static bool has_place_locked(const struct lane *lane, const struct lane_job *job)
+{
+	size_t n = 0;
+	if (lane->deps.is_shared_out && job->caller != 0) {
+		for (const struct lane_job *other = lane->first; other != NULL; other = other->next) {
+			n += other->caller == job->caller ? 1 : 0;
+		}
+	}
+	return lane->queued < lane->deps.queue_limit && n < share_of(lane->deps.queue_limit);
+}
+
+/* Where the next job hangs: of those that may run, the first whose caller has fewest workers. NULL: none may. */
+static struct lane_job **find_next_locked(struct lane *lane)
+{
+	struct lane_job **best = NULL;
+	size_t fewest = share_of(lane->deps.workers);
+	for (struct lane_job **at = &lane->first; *at != NULL && fewest > 0; at = &(*at)->next) {
+		size_t n = count_running_locked(lane, (*at)->caller);
+		if (n < fewest) {
+			fewest = n;
+			best = at;
+		}
+	}
+	return best;
+}
+
 static struct lane_job *take_job_locked(struct lane *lane)
 {
-	struct lane_job *job = lane->first;
-	if (job != NULL) {
-		lane->first = job->next;
-		if (lane->first == NULL) {
-			lane->last = &lane->first;
-		}
-		job->next = NULL;
-		lane->queued--;
+	struct lane_job **at = find_next_locked(lane);
+	if (at == NULL) {
+		return NULL;
 	}
+	struct lane_job *job = *at;
+	*at = job->next;
+	if (job->next == NULL) {
+		lane->last = at;
+	}
+	job->next = NULL;
+	lane->queued--;
 	return job;
 }
 
@@ -116,6 +171,7 @@ static struct worker *hand_over_locked(struct lane *lane, struct lane_job *job)
 static struct lane_job *take_queued(struct worker *worker)
 {
 	LOCK_SCOPE(&worker->lane->lock);
+	worker->current = NULL;
 	worker->current = take_job_locked(worker->lane);
 	return worker->current;
 }
@@ -205,8 +261,9 @@ bool lane_push(struct lane *lane, struct lane_job *job, bool is_admitted)
 	job->next = NULL;
 	job->queued_ms = clock_os_ms();
 	lock_take(&lane->lock);
-	bool is_taken = !lane->is_closed && (is_admitted || lane->queued < lane->deps.queue_limit);
-	struct worker *worker = is_taken ? hand_over_locked(lane, job) : NULL;
+	bool is_taken = !lane->is_closed && (is_admitted || has_place_locked(lane, job));
+	struct worker *worker =
+		is_taken && may_run_locked(lane, job) ? hand_over_locked(lane, job) : NULL;
 	if (is_taken && worker == NULL) {
 		*lane->last = job;
 		lane->last = &job->next;

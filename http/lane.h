@@ -1,5 +1,6 @@
 /**
- * A lane: a fixed number of worker threads and a queue with a limit.
+ * A lane: a fixed number of worker threads and a queue with a limit. Where jobs may wait for others, one caller has a quarter of both at the
+ * most, and a worker that is free goes to who has fewest: so nobody who asks for what takes long keeps the others waiting.
  */
 #ifndef BELFRY_HTTP_LANE_H
 #define BELFRY_HTTP_LANE_H
@@ -10,12 +11,14 @@
 struct lane_job {
 	struct lane_job *next;
 	int64_t queued_ms;
+	uint64_t caller; /**< whose share it takes; 0: nobody's. To be set before lane_push() */
 };
 
 struct lane_deps {
 	const char *name; /**< static; thread name and metrics label: "local", "slow", "remote" */
 	size_t workers;
 	size_t queue_limit;
+	bool is_shared_out; /**< callers have shares */
 	/** Runs a job on a worker. The job must stay valid until release() gets it. */
 	void (*run)(void *self, struct lane_job *job);
 	/** The lane is done with the job; called on the worker, once for each run(). */
@@ -32,8 +35,8 @@ void lane_destroy(struct lane *lane);
 
 /**
  * Queues a job.
- * @param is_admitted  the limit does not count (work that was let in before and comes back)
- * @return             false when the queue is full, or the lane closed; the job stays the caller's
+ * @param is_admitted  the limits do not count (work that was let in before and comes back)
+ * @return             false when the queue, or its caller's part of it, is full, or the lane closed; the job stays the caller's
  */
 MUST_CHECK bool lane_push(struct lane *lane, struct lane_job *job, bool is_admitted);
 

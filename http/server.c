@@ -178,6 +178,7 @@ static struct lane *start_lane(struct http_server *server, const char *name,
 	const struct lane_deps deps = {.name = name,
 		.workers = config->workers,
 		.queue_limit = config->queue_limit,
+		.is_shared_out = config == &server->config.remote, /* others are soon done */
 		.run = dispatch_run_job,
 		.release = dispatch_release_job,
 		.self = server};

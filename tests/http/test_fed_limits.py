@@ -13,6 +13,7 @@ from support.inbox import federated_on
 from support.remote_room import RemoteRoom, room_path
 from support.server import free_port, wait_until
 from support.shared_room import SharedRoom
+from test_fed_parked import Asks, Slow, assert_another_is_answered
 
 LIMITS = {"rate_limits.enabled": "true"}
 
@@ -95,8 +96,30 @@ class Metrics:
 
     def __getitem__(self, name):
         text = self.http.raw("GET", "/metrics").raw.decode()
-        found = re.search(r"^%s (\d+)$" % name, text, re.M)
+        found = re.search(r"^%s (\d+)$" % re.escape(name), text, re.M)
         return int(found.group(1)) if found else 0  # shown once it has changed
+
+
+@pytest.mark.tsan
+@pytest.mark.one_process("each process has workers of its own")
+def test_keys__slow_server_of_one_user__others_are_asked_meanwhile(make_federated, make_remote):
+    """Each of these questions keeps a worker while it waits: a user has a quarter of them at the most."""
+    port = free_port()
+    server = make_federated(settings={"http.remote_workers": "4", "listen.metrics": "127.0.0.1:%d" % port}).start()
+    metrics, user, remote = Metrics(port), server.user(), make_remote()
+    remote.on("POST", r"/_matrix/federation/v1/user/keys/query", lambda ask: (200, {"device_keys": {}}))
+    slow = Slow("/keys/query", remote)
+    question = {"device_keys": {"@zoe:" + remote.name: []}, "timeout": 600000}
+    user.get("/account/whoami").ok()  # whoever is not in memory yet is nobody when a worker is looked for
+    asks = Asks([lambda: user.post("/keys/query", question)] * 5)
+    try:
+        slow.await_hanging(1)
+        wait_until(lambda: sum(metrics['belfry_http_lane_%s{lane="remote"}' % word] for word in ("busy", "waiting")) == 5, 60)
+        assert_another_is_answered(server, make_remote)
+        assert not asks.replies
+    finally:
+        slow.hurry()
+    assert [reply.status for reply in asks.all()] == [200] * 5
 
 
 def slow_reader(remote, server, target):

@@ -37,7 +37,7 @@ static void release(void *self, struct lane_job *link)
 	gate_add(&fixture.done, 1);
 }
 
-static struct lane *create(size_t workers, size_t queue_limit)
+static struct lane *create_of(size_t workers, size_t queue_limit, bool is_shared_out)
 {
 	gate_init(&fixture.arrived);
 	gate_init(&fixture.released);
@@ -46,9 +46,15 @@ static struct lane *create(size_t workers, size_t queue_limit)
 	const struct lane_deps deps = {.name = "local",
 		.workers = workers,
 		.queue_limit = queue_limit,
+		.is_shared_out = is_shared_out,
 		.run = run,
 		.release = release};
 	return lane_create(&deps);
+}
+
+static struct lane *create(size_t workers, size_t queue_limit)
+{
+	return create_of(workers, queue_limit, false);
 }
 
 static void push__beyond_the_limit__refused_unless_admitted(void **state)
@@ -133,12 +139,97 @@ static void push__from_many_threads__each_runs_once(void **state)
 	}
 }
 
+static bool push_of(struct lane *lane, size_t index, uint64_t caller, bool is_admitted)
+{
+	jobs[index].link.caller = caller;
+	return lane_push(lane, &jobs[index].link, is_admitted);
+}
+
+static void note_running(void *data, struct lane_job *link)
+{
+	bool *running = data;
+	running[CONTAINER_OF(link, struct job, link) - jobs] = true;
+}
+
+static void shares__one_caller_with_many__a_quarter_of_workers_and_places(void **state)
+{
+	(void)state;
+	struct lane *lane = create_of(8, 12, true);
+	bool running[JOBS] = {false};
+	assert_true(push_of(lane, 0, 7, false));
+	assert_true(push_of(lane, 1, 7, false));
+	assert_true(gate_wait(&fixture.arrived, 2));
+	for (size_t i = 2; i < 5; i++) {
+		assert_true(push_of(lane, i, 7, false));
+	}
+	assert_false(push_of(lane, 5, 7, false));
+	assert_true(push_of(lane, 6, 7, true));
+	assert_true(push_of(lane, 8, 9, false));
+	assert_true(push_of(lane, 9, 0, false));
+	assert_true(push_of(lane, 10, 0, false));
+	assert_true(push_of(lane, 11, 0, false));
+	assert_true(gate_wait(&fixture.arrived, 6));
+	lane_each_running(lane, note_running, running);
+	assert_true(running[0] && running[1] && running[8] && running[9] && running[10] && running[11]);
+	assert_false(running[2]);
+	gate_add(&fixture.released, 1);
+	assert_true(gate_wait(&fixture.done, 10));
+	assert_null(lane_close(lane));
+	lane_destroy(lane);
+	assert_int_equal(jobs[5].runs, 0);
+	assert_int_equal(jobs[6].runs, 1);
+}
+
+/* Notes which began last; the first job ends before the others may. */
+static _Atomic size_t newest;
+static struct gate others_released;
+
+static void run_step(void *self, struct lane_job *link)
+{
+	(void)self;
+	size_t index = (size_t)(CONTAINER_OF(link, struct job, link) - jobs);
+	atomic_store(&newest, index);
+	gate_add(&fixture.arrived, 1);
+	(void)gate_wait(index == 0 ? &fixture.released : &others_released, 1);
+}
+
+static void shares__all_workers_taken__the_next_is_of_who_has_fewest(void **state)
+{
+	(void)state;
+	gate_init(&fixture.arrived);
+	gate_init(&fixture.released);
+	gate_init(&fixture.done);
+	gate_init(&others_released);
+	memset(jobs, 0, sizeof(jobs));
+	const struct lane_deps deps = {.name = "local",
+		.workers = 8,
+		.queue_limit = 100,
+		.is_shared_out = true,
+		.run = run_step,
+		.release = release};
+	struct lane *lane = lane_create(&deps);
+	for (size_t i = 0; i < 12; i++) {
+		assert_true(push_of(lane, i, 1 + i % 4, false));
+	}
+	assert_true(gate_wait(&fixture.arrived, 8));
+	assert_true(push_of(lane, 12, 5, false));
+	gate_add(&fixture.released, 1);
+	assert_true(gate_wait(&fixture.arrived, 9));
+	assert_int_equal(atomic_load(&newest), 12);
+	gate_add(&others_released, 1);
+	assert_true(gate_wait(&fixture.done, 13));
+	assert_null(lane_close(lane));
+	lane_destroy(lane);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(push__beyond_the_limit__refused_unless_admitted),
 		cmocka_unit_test(close__queued_jobs__come_back_and_the_running_one_ends),
 		cmocka_unit_test(push__from_many_threads__each_runs_once),
+		cmocka_unit_test(shares__one_caller_with_many__a_quarter_of_workers_and_places),
+		cmocka_unit_test(shares__all_workers_taken__the_next_is_of_who_has_fewest),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
