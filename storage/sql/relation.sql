@@ -59,15 +59,16 @@ SELECT t.position FROM (
 
 -- name: relations_page_deep hot
 -- The same with what relates to those, over $10 levels. Types are of the events returned, not of those between. Reads all
--- descendants. Index: relations_pkey, events_pkey.
+-- descendants. In order of position, for where one thread has most of all relations the planner else reads the whole table for each event.
+-- Index: relations_pkey, events_pkey.
 WITH RECURSIVE family AS (
-	SELECT r.position, r.rel_type, r.type, r.sender, 1 AS level
-	FROM relations r WHERE r.room_nid = $1 AND r.parent_id = $2
+	(SELECT r.position, r.rel_type, r.type, r.sender, 1 AS level
+	FROM relations r WHERE r.room_nid = $1 AND r.parent_id = $2 ORDER BY r.position OFFSET 0)
 	UNION
 	SELECT r.position, r.rel_type, r.type, r.sender, f.level + 1
 	FROM family f
 	CROSS JOIN LATERAL (SELECT event_id FROM events WHERE room_nid = $1 AND position = f.position OFFSET 0) AS e
-	CROSS JOIN LATERAL (SELECT * FROM relations WHERE room_nid = $1 AND parent_id = e.event_id OFFSET 0) AS r
+	CROSS JOIN LATERAL (SELECT * FROM relations WHERE room_nid = $1 AND parent_id = e.event_id ORDER BY position OFFSET 0) AS r
 	WHERE f.level < $10::bigint
 )
 SELECT DISTINCT ON (CASE WHEN $8::boolean THEN -f.position ELSE f.position END) f.position
