@@ -37,7 +37,8 @@ struct park_set {
 	struct park **heap;  /* earliest deadline first */
 	size_t n;
 	size_t room;
-	int64_t next_tick_ms;
+	int64_t next_tick_ms; /* the thread's own */
+	int64_t sleeps_until_ms;
 	bool is_ending;
 };
 
@@ -204,13 +205,13 @@ bool park_commit(struct park *park)
 	struct park_set *set = park->set;
 	lock_take(&set->lock);
 	heap_add_locked(set, park);
-	bool is_first = set->heap[0] == park;
+	bool is_sooner = park->deadline_ms < set->sleeps_until_ms;
 	lock_give(&set->lock);
 	int state = PARK_ARMED;
 	bool waits = atomic_compare_exchange_strong(&park->state, &state, PARK_WAITING);
 	if (!waits) {
 		heap_remove(park);
-	} else if (is_first) {
+	} else if (is_sooner) {
 		cond_signal(&set->changed);
 	}
 	park_unref(park);
@@ -260,6 +261,7 @@ static bool wait_for_next(struct park_set *set)
 		if (set->n > 0) {
 			until_ms = MIN_OF(until_ms, set->heap[0]->deadline_ms);
 		}
+		set->sleeps_until_ms = until_ms;
 		in_time = until_ms > clock_os_ms() && cond_wait_until(&set->changed, &set->lock, until_ms);
 	}
 	return !set->is_ending;
