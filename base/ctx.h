@@ -23,6 +23,7 @@ struct fault {
 };
 
 struct memo;
+struct handover;
 
 struct ctx {
 	struct arena *arena; /**< everything this request makes */
@@ -32,6 +33,8 @@ struct ctx {
 		may_not_ask; /**< on a worker that others need soon: so does what another server has to say */
 	struct memo *
 		memo; /**< of a request that waits without its thread (http/memo.h); NULL: who waits holds it */
+	struct handover
+		*handover; /**< of one that may hand its wait over (http/handover.h); NULL: it waits */
 	uint64_t request_id; /**< in every log line of this request */
 	struct fault fault;
 };

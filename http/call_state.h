@@ -14,13 +14,23 @@ struct reply_header {
 	struct str value;
 };
 
+/** See handover.h. In the call's arena. */
+struct handover {
+	struct call *call;
+	struct park *park; /**< until handover_done() */
+	enum err (*wait)(struct ctx *ctx, void *data);
+	void *data;
+	atomic_bool is_done_well;
+};
+
 struct call_state {
 	struct request *request;
 	struct arena *arena; /**< the call's own; ctx.arena is another where there is a memo */
 	bool is_stopping;    /**< the server was stopping when this run began */
 	bool is_known;       /**< authentication is done */
 	struct park *park;
-	bool has_query; /**< parsed */
+	struct handover *handover; /**< what the answer waits for; NULL: nothing */
+	bool has_query;            /**< parsed */
 	struct uri_pair *query;
 	size_t query_count;
 	const struct json *body_json; /**< NULL: not parsed yet */

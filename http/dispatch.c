@@ -123,10 +123,10 @@ static enum outcome settle(struct call *call, enum err err)
 		state->is_replied = false;
 		return OUTCOME_ANSWER;
 	}
-	if (state->is_replied) {
+	if (state->is_replied && state->handover == NULL) {
 		return OUTCOME_ANSWER;
 	}
-	if (state->park != NULL) {
+	if (state->park != NULL && (state->is_replied || state->handover == NULL)) {
 		return OUTCOME_PARK;
 	}
 	(void)fail_cause(&call->ctx, ERR_INTERNAL, "the handler gave no answer");
@@ -149,6 +149,14 @@ static bool answer_call(struct call *call)
 	return set_answer(state->request, state->is_replied ? reply_answer(call) : reply_fault(call));
 }
 
+/* What a call handed over lies in its arena: it ends with the request. */
+static void end_call(struct call *call)
+{
+	if (call->state->request->handed_over != call) {
+		call_end(call);
+	}
+}
+
 /*
  * Parks a request whose handler has returned and whose connection is suspended. A server that is
  * stopping runs it once more, so that the handler can answer; one that knew and parked all the same
@@ -161,7 +169,7 @@ static void park(struct call *call)
 	struct park *parked = call->state->park;
 	bool knew = call->state->is_stopping;
 	call->state->park = NULL;
-	call_end(call);
+	end_call(call);
 	if (atomic_load(&request->is_answered) || knew) {
 		park_cancel(parked);
 		dispatch_abandon(request);
@@ -342,6 +350,35 @@ static void leave_later(struct request *request, const struct route *route)
 	atomic_fetch_sub(&server->suspended, 1);
 }
 
+/* What its answer waits for; NULL: nothing (any more). */
+static struct handover *awaited(const struct request *request)
+{
+	return request->handed_over != NULL ? request->handed_over->state->handover : NULL;
+}
+
+/*
+ * What was handed over has failed; or the server stops, and it is waited for here. @return whether that is the answer; else the handler runs
+ * from its beginning
+ */
+static bool answer_awaited(struct request *request)
+{
+	struct call *call = request->handed_over;
+	const struct handover *handover = awaited(request);
+	if (handover == NULL) {
+		return false;
+	}
+	enum err err = handover->wait(&call->ctx, handover->data);
+	call->state->handover = NULL;
+	if (err == ERR_CONFLICT) {
+		return false;
+	}
+	(void)settle(call, err);
+	if (answer_call(call)) {
+		resume(request);
+	}
+	return true;
+}
+
 void dispatch_run_job(void *self, struct lane_job *job)
 {
 	(void)self;
@@ -353,6 +390,9 @@ void dispatch_run_job(void *self, struct lane_job *job)
 	request->call = NULL;
 	if (request->is_admission) {
 		admit_on_worker(request, call);
+		return;
+	}
+	if (answer_awaited(request)) {
 		return;
 	}
 	enum err err = ERR_OK;
@@ -376,7 +416,7 @@ void dispatch_run_job(void *self, struct lane_job *job)
 		if (answer_call(call)) {
 			resume(request);
 		}
-		call_end(call); /* after the answer is on its way */
+		end_call(call); /* after the answer is on its way */
 		return;
 	case OUTCOME_PARK:
 		leave_later(request, call->route);
@@ -399,8 +439,17 @@ void dispatch_release_job(void *self, struct lane_job *job)
 void dispatch_wake(void *self, struct request *request, bool is_batch)
 {
 	struct http_server *server = self;
+	const struct handover *handover = awaited(request);
+	if (handover != NULL && atomic_load(&handover->is_done_well)) {
+		if (answer_call(request->handed_over)) {
+			resume_in(request, is_batch);
+		}
+		return;
+	}
 	request->is_resumed = request->is_resumed || request->is_admitted;
-	request->started_us = clock_mono_us();
+	if (handover == NULL) {
+		request->started_us = clock_mono_us();
+	}
 	enum route_lane lane = request->is_moved ? LANE_REMOTE : request->match.entry->route->lane;
 	if (lane == LANE_INLINE) {
 		request->run_inline = true;

@@ -1,5 +1,5 @@
 /**
- * Parked requests: each waits for park_wake() or its deadline, holding no thread and no arena. The
+ * Parked requests: each waits for park_wake() or its deadline, holding no thread and, unless it has handed something over (handover.h), no arena. The
  * functions for handlers and wakers stand in call.h.
  *
  * A park is ARMED while its handler still runs, then WAITING, then DONE; whoever moves it from WAITING

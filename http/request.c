@@ -80,6 +80,9 @@ static void request_destroy(struct request *request)
 	if (request->call != NULL) {
 		call_end(request->call);
 	}
+	if (request->handed_over != NULL) {
+		call_end(request->handed_over);
+	}
 	request_drop_principal(request);
 	if (request->kept_destroy != NULL) {
 		request->kept_destroy(request->kept);

@@ -116,6 +116,8 @@ struct request {
 	uint64_t turn_tag;           /**< of the group in which it has waited; 0: in none */
 	int64_t turn_until_ms;       /**< so long it waits for its turn; 0: it has not waited yet */
 	struct call *call; /**< begun on the I/O thread, goes on on a worker; NULL: begin anew */
+	struct call *
+		handed_over; /**< has handed over what its answer waits for, and ends with the request; NULL: none */
 	struct lane_job job;
 	void *kept; /**< call_keep() */
 	void (*kept_destroy)(void *value);

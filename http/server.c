@@ -412,7 +412,7 @@ bool http_server_stop(struct http_server *server)
 		struct lane *lane = server->lanes[i];
 		ended = (lane == NULL || lane_wait_ended(lane, deadline_ms)) && ended;
 	}
-	return ended;
+	return wait_for_zero(&server->handed_over, deadline_ms) && ended;
 }
 
 void http_server_destroy(struct http_server *server)

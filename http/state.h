@@ -41,8 +41,9 @@ struct http_server {
 	bool is_started;
 
 	atomic_bool is_stopping;
-	_Atomic int64_t under_way; /**< complete requests not yet answered in full */
-	_Atomic int64_t suspended; /**< connections that MHD must get back before it may stop */
+	_Atomic int64_t under_way;   /**< complete requests not yet answered in full */
+	_Atomic int64_t suspended;   /**< connections that MHD must get back before it may stop */
+	_Atomic int64_t handed_over; /**< what requests handed over, and is not done yet */
 	_Atomic uint64_t last_request_id;
 	_Atomic int64_t
 		full_told_ms; /**< when the log was told last that nobody can be accepted; 0: never. Monotonic */

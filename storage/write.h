@@ -23,6 +23,8 @@ struct write {
 	void *committed_data;
 	void (*failed)(void *data);
 	void *failed_data;
+	void (*told)(void *data, enum err err);
+	void *told_data;
 	bool is_submitted;
 	struct write *next;     /**< in the queue, then among those of which not all peers have heard */
 	int64_t group_position; /**< newest of its group */
@@ -31,7 +33,7 @@ struct write {
 	int64_t first_position;
 	enum err err;
 	char cause[160];    /**< for the log; copied, for the writer's arena goes first */
-	struct wakeup done; /**< sent once; its caller may free the write */
+	struct wakeup done; /**< sent once; its caller may free the write, unless it has `told` */
 };
 
 /** By what the transactions of one writer are known. The writer's thread only. */

@@ -85,9 +85,19 @@ void write_on_failure(struct write *write, void (*failed)(void *data), void *dat
 	write->failed_data = data;
 }
 
+void write_on_done(struct write *write, void (*told)(void *data, enum err err), void *data)
+{
+	write->told = told;
+	write->told_data = data;
+}
+
 void write_finish(struct write *write)
 {
+	void (*told)(void *data, enum err err) = write->told;
 	wakeup_send(&write->done);
+	if (told != NULL) {
+		told(write->told_data, write->err);
+	}
 }
 
 static void fail_write(struct write *write, enum err err, const char *cause)

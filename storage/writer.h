@@ -51,8 +51,14 @@ void write_on_commit(struct write *write, void (*committed)(void *data, int64_t 
 void write_on_failure(struct write *write, void (*failed)(void *data), void *data);
 
 /**
+ * Called last, when writer_wait() would return, with what that returns; on the same thread as those above. Who has it called need not wait.
+ * Nothing looks at the write after it.
+ */
+void write_on_done(struct write *write, void (*told)(void *data, enum err err), void *data);
+
+/**
  * Queues without waiting. The order of submission is the order of positions. Arena of `write` must live until done, which
- * only writer_wait() tells: each submitted write has to be waited for. Any lock below RANK_WRITER may be held; no callback
+ * writer_wait() or write_on_done() tells: each submitted write has one of them. Any lock below RANK_WRITER may be held; no callback
  * runs inside.
  */
 void writer_submit(struct writer *writer, struct write *write);

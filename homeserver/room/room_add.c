@@ -12,6 +12,7 @@
 #include "homeserver/room/room_accept.h"
 #include "homeserver/room/room_policy.h"
 #include "homeserver/room/room_write.h"
+#include "http/handover.h"
 #include "http/memo.h"
 #include "storage/event.h"
 #include "storage/room.h"
@@ -42,37 +43,49 @@ static enum err premise_gone(struct ctx *ctx)
 
 /* --- the turn's part ------------------------------------------------------------------------------------------ */
 
-/* Gives the committed events to the request. */
+/* Gives the events to the request. */
 static void hand_out(struct room_builder *builder, struct stored_event **out)
 {
-	for (size_t i = 0; i < builder->count; i++) {
-		struct built_event *built = &builder->events[i];
-		stored_event_until_reset(builder->ctx->arena, built->stored);
-		if (out != NULL) {
-			out[i] = built->stored;
-		}
-		built->stored = NULL;
+	for (size_t i = 0; i < builder->count && out != NULL; i++) {
+		out[i] = builder->events[i].stored;
 	}
 }
 
-/* Builds and submits while the caller has the turn. @param out_keeps_turn  until the commit */
-static enum err build_and_submit(struct room_builder *builder, const struct room_intent *intents,
-	size_t count, struct write **out, bool *out_keeps_turn)
+static enum err await_write(struct ctx *ctx, void *write)
 {
+	return writer_wait(ctx, write, NULL);
+}
+
+/* What was submitted. */
+struct submission {
+	struct write *write;
+	bool keeps_turn;     /* until the commit */
+	bool is_handed_over; /* the answer waits for the commit, the caller does not */
+};
+
+/* Builds and submits while the caller has the turn. */
+static enum err build_and_submit(struct room_builder *builder, const struct room_intent *intents,
+	size_t count, struct submission *out)
+{
+	struct ctx *ctx = builder->ctx;
 	for (size_t i = 0; i < count; i++) {
 		TRY(room_builder_add(builder, &intents[i]));
 	}
-	struct write *write = write_new(builder->ctx);
+	struct write *write = write_new(ctx);
 	write_set_positions(write, builder->count);
 	TRY(room_write_rows(builder, NULL, write, 0));
 	if (intents[0].txn_key.p != NULL) {
 		store_transaction_insert(write, intents[0].txn_key, builder->events[0].event->event_id.s,
 			clock_wall_ms(&builder->hs->clock));
 	}
-	*out = write;
 	/* From the submission on the events belong to the writer's thread. */
-	*out_keeps_turn = room_changes_the_past(builder);
-	room_submit(builder, *out, 0);
+	out->write = write;
+	out->keeps_turn = room_changes_the_past(builder);
+	out->is_handed_over = !out->keeps_turn && ctx->handover != NULL;
+	if (out->is_handed_over) {
+		write_on_done(write, handover_done, handover_take(ctx, await_write, write));
+	}
+	room_submit(builder, write, 0);
 	return ERR_OK;
 }
 
@@ -142,24 +155,24 @@ static enum err add_once(struct ctx *ctx, struct homeserver *hs, struct room *ro
 		room_turn_give(room);
 		return err;
 	}
-	struct room_builder builder CLEANUP(room_builder_fini);
-	room_builder_init(&builder, ctx, hs, room, count);
-	struct write *write;
-	bool keeps_turn = false;
-	err = build_and_submit(&builder, intents, count, &write, &keeps_turn);
+	struct room_builder *builder = room_builder_until_reset(ctx, hs, room, count);
+	struct submission submission = {0};
+	err = build_and_submit(builder, intents, count, &submission);
 	if (err != ERR_OK) {
 		room_turn_give(room);
 		return err;
 	}
-	if (!keeps_turn) {
+	if (!submission.keeps_turn) {
 		room_turn_give(room);
 	}
-	err = writer_wait(ctx, write, NULL);
-	if (keeps_turn) {
+	if (!submission.is_handed_over) {
+		err = writer_wait(ctx, submission.write, NULL);
+	}
+	if (submission.keeps_turn) {
 		room_turn_give(room);
 	}
 	if (err == ERR_OK) {
-		hand_out(&builder, out);
+		hand_out(builder, out);
 	}
 	return err;
 }

@@ -45,6 +45,20 @@ void room_builder_fini(struct room_builder *builder)
 	map_fini(&builder->threads);
 }
 
+static void fini_hook(void *data)
+{
+	room_builder_fini(data);
+}
+
+struct room_builder *room_builder_until_reset(struct ctx *ctx, struct homeserver *hs,
+	struct room *room, size_t capacity)
+{
+	struct room_builder *builder = ARENA_NEW(ctx->arena, struct room_builder);
+	room_builder_init(builder, ctx, hs, room, capacity);
+	arena_on_reset(ctx->arena, fini_hook, builder);
+	return builder;
+}
+
 /* --- state as the next event sees it --------------------------------------------------------------------- */
 
 /* Event as committed, or built so far. *out NULL: there is no such state. Errors: STORE */

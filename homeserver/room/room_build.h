@@ -61,6 +61,9 @@ struct room_builder {
 
 void room_builder_init(struct room_builder *builder, struct ctx *ctx, struct homeserver *hs,
 	struct room *room, size_t capacity);
+/** One that lives as long as the ctx's arena, with what it built. */
+struct room_builder *room_builder_until_reset(struct ctx *ctx, struct homeserver *hs,
+	struct room *room, size_t capacity);
 /** For CLEANUP(). Drops what was not handed over. */
 void room_builder_fini(struct room_builder *builder);
 

@@ -8,6 +8,7 @@
 #include "homeserver/room/room_send.h"
 #include "homeserver/room/room_third_party.h"
 #include "homeserver/room/room_upgrade.h"
+#include "http/handover.h"
 #include "http/memo.h"
 
 static enum err read_third_parties(struct call *call, const struct json *body,
@@ -85,6 +86,7 @@ static enum err reply_event_id(struct call *call, struct str event_id)
 static enum err put_send(struct call *call)
 {
 	call_begin_memo(call);
+	call_begin_handover(call);
 	struct send_request request = {
 		.who = principal_of(call),
 		.room_id = call_path(call, "roomId"),

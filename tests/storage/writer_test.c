@@ -214,6 +214,50 @@ static void writer__one_write_of_a_group_fails__the_others_are_stored(void **sta
 	writer_destroy(writer);
 }
 
+static void note_told(void *data, enum err err)
+{
+	*(enum err *)data = err;
+}
+
+static void writer__nobody_waits__told_of_each_what_became_of_it(void **state)
+{
+	(void)state;
+	struct writer *writer = start_writer(1000);
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	enum err told[] = {ERR_DEFER, ERR_DEFER, ERR_DEFER};
+	const char *keys[] = {"told", "told", "told too"};
+	struct write *writes[COUNT_OF(told)];
+	for (size_t i = 0; i < COUNT_OF(told); i++) {
+		writes[i] = write_new(&ctx);
+		add_transaction(writes[i], &ctx, keys[i]);
+		write_on_done(writes[i], note_told, &told[i]);
+		writer_submit(writer, writes[i]);
+	}
+	writer_destroy(writer);
+	assert_int_equal(told[0], ERR_OK);
+	assert_int_equal(told[1], ERR_CONFLICT);
+	assert_int_equal(told[2], ERR_OK);
+	assert_int_equal(writer_wait(&ctx, writes[1], NULL), ERR_CONFLICT);
+}
+
+static void writer__queue_full__told_by_who_submits(void **state)
+{
+	(void)state;
+	struct writer *writer = start_writer(0);
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	enum err told = ERR_OK;
+	struct write *write = write_new(&ctx);
+	add_transaction(write, &ctx, "refused");
+	write_on_done(write, note_told, &told);
+	writer_submit(writer, write);
+	assert_int_equal(told, ERR_LIMIT);
+	writer_destroy(writer);
+}
+
 static struct room_row make_room(struct ctx *ctx, struct writer *writer, int64_t room_nid)
 {
 	struct room_row row = {.room_nid = room_nid,
@@ -690,6 +734,8 @@ int main(void)
 		cmocka_unit_test(writer__many_threads__all_stored_in_order),
 		cmocka_unit_test(writer__backends_killed_under_load__acknowledged_is_stored_once),
 		cmocka_unit_test(writer__one_write_of_a_group_fails__the_others_are_stored),
+		cmocka_unit_test(writer__nobody_waits__told_of_each_what_became_of_it),
+		cmocka_unit_test(writer__queue_full__told_by_who_submits),
 		cmocka_unit_test(writer__room_moved_by_another__conflict),
 		cmocka_unit_test(writer__steps_of_rooms_in_a_group__stored_when_they_follow_each_other),
 		cmocka_unit_test(writer__rows_alone_and_several__stored_alike),
