@@ -1,4 +1,5 @@
 """pgBackRest takes a full copy and archives the log of a database that Belfry works on; it is put back as it was at a moment in between."""
+import json
 import os
 import shutil
 import signal
@@ -45,6 +46,11 @@ class Archived:
     def backrest(self, command, *options):
         return self.run("pgbackrest", "--config=" + self.conf, "--stanza=belfry", *options, command)
 
+    def is_after_copy(self):
+        """Whether a restore can end now: pgBackRest counts in seconds, and asks for a copy that ended in an earlier one."""
+        ended = json.loads(self.backrest("info", "--output=json"))[0]["backup"][-1]["timestamp"]["stop"]
+        return self.sql("SELECT floor(extract(epoch FROM clock_timestamp())) > %d" % ended) == "t"
+
     def sql(self, text):
         return self.run("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", self.url, "-c", text)
 
@@ -88,6 +94,7 @@ def test_point_in_time__put_back_and_restored__everything_until_then_is_there_an
     room = user.create_room()
     before_copy = user.send(room, "before the copy")
     archived.backrest("backup", "--type=full")
+    wait_until(archived.is_after_copy, 10, "the second after the copy", pause=0.1)
     after_copy = user.send(room, "after the copy")
     moment = archived.sql("SELECT clock_timestamp()")
     user.send(room, "a mistake, say")
