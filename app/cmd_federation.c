@@ -12,7 +12,8 @@ static enum err read_view(struct command_line *line, struct desk *desk, struct p
 	return fed_policy_read(line->ctx, desk->accounts.db, &desk->settings.federation, out);
 }
 
-static void print_policy(const struct policy_view *view)
+/* A running server goes by the options of its own start, which no other process can see. */
+static void print_policy(const struct command_line *line, const struct policy_view *view)
 {
 	static const char *const meanings[] = {
 		[PARTNER_OPEN] = "with every server that is not denied",
@@ -21,6 +22,11 @@ static void print_policy(const struct policy_view *view)
 	};
 	(void)printf("Policy: %.*s, %s%s.\n", STR_ARG(partner_policy_name(view->policy)),
 		meanings[view->policy], view->is_configured ? " (as configured)" : "");
+	if (view->is_configured && line->config == NULL) {
+		(void)printf("A server that was started with federation.policy in --set or in another file goes "
+					 "by that; both read %s/belfry.yaml.\n",
+			line->data);
+	}
 }
 
 static enum err list(struct command_line *line, struct desk *desk)
@@ -42,7 +48,7 @@ static enum err status(struct command_line *line, struct desk *desk)
 {
 	struct policy_view view;
 	TRY(read_view(line, desk, &view));
-	print_policy(&view);
+	print_policy(line, &view);
 	return list(line, desk);
 }
 

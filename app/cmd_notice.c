@@ -233,13 +233,13 @@ static enum err post(struct command_line *line, struct desk *desk, bool is_sched
 		return err;
 	}
 	TRY(store_notice_get(ctx, desk->accounts.db, notice_id, &row));
-	(void)printf("notice %lld: %s%s; see: belfry notice show %lld\n", (long long)notice_id,
+	(void)printf("notice %lld: %s%s; see: belfry notice show %lld%s\n", (long long)notice_id,
 		post.is_draft           ? "a draft; somebody has to release it"
 			: is_scheduled      ? notice_show_time(ctx->arena, row.zone, row.next_at_ms)
 			: desk->server != 0 ? "on its way"
 								: "waits for the server's start",
 		is_scheduled && !post.is_draft && row.rule.p != NULL ? ", the first time" : "",
-		(long long)notice_id);
+		(long long)notice_id, command_same_server(line));
 	return ERR_OK;
 }
 

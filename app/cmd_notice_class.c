@@ -36,9 +36,9 @@ static void read_people(struct command_line *line, struct people *people)
 
 static enum err say_when(struct command_line *line, struct desk *desk)
 {
-	(void)printf("%s; see: belfry notice class show %s\n",
+	(void)printf("%s; see: belfry notice class show %s%s\n",
 		desk->server != 0 ? "The server sees to it" : "The server sees to it when it starts",
-		notice_word(line, 1));
+		notice_word(line, 1), command_same_server(line));
 	return ERR_OK;
 }
 

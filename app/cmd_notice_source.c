@@ -79,8 +79,8 @@ static enum err add(struct command_line *line, struct desk *desk)
 	TRY(read_times(line, &wish.every_ms, &wish.days_before, &wish.at_time));
 	TRY(notice_source_add(ctx, &desk->accounts, &wish, &source_id));
 	(void)printf("source %lld: what is there now is only noted, what comes is posted\n"
-				 "belfry notice source check %lld shows what it has\n",
-		(long long)source_id, (long long)source_id);
+				 "belfry notice source check %lld%s shows what it has\n",
+		(long long)source_id, (long long)source_id, command_same_server(line));
 	return ERR_OK;
 }
 

@@ -10,6 +10,8 @@
 #include "base/file.h"
 #include "base/vec.h"
 
+static const char usual_data[] = "./data";
+
 struct parser {
 	struct ctx *ctx;
 	struct command_line *line;
@@ -82,7 +84,7 @@ static enum err take_option(struct parser *parser, const char *word, bool *out_w
 enum err command_parse(struct ctx *ctx, const struct command *command, int argc, char *const *argv,
 	struct command_line *out, bool *out_wants_help)
 {
-	*out = (struct command_line){.ctx = ctx, .command = command, .data = "./data"};
+	*out = (struct command_line){.ctx = ctx, .command = command, .data = usual_data};
 	*out_wants_help = false;
 	struct parser parser = {.ctx = ctx, .line = out, .argv = argv, .argc = argc};
 	bool are_options_over = false;
@@ -136,6 +138,14 @@ const char *command_value(const struct command_line *line, const char *name)
 const char *command_argument(const struct command_line *line, size_t index)
 {
 	return index < line->argument_count ? line->arguments[index] : NULL;
+}
+
+const char *command_same_server(const struct command_line *line)
+{
+	bool has_data = strcmp(line->data, usual_data) != 0;
+	bool has_config = line->config != NULL;
+	return arena_printf(line->ctx->arena, "%s%s%s%s", has_data ? " --data " : "",
+		has_data ? line->data : "", has_config ? " --config " : "", has_config ? line->config : "");
 }
 
 enum err command_config(struct command_line *line, struct conf **out)

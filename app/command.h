@@ -66,6 +66,12 @@ void command_values(const struct command_line *line, const char *name, const cha
 /** Argument by number; NULL when there are fewer. */
 const char *command_argument(const struct command_line *line, size_t index);
 
+/**
+ * What to type behind another command for the same server: " --data ./school --config …", as far as it was given; in the ctx's
+ * arena. Not --set: its values may be secret.
+ */
+const char *command_same_server(const struct command_line *line);
+
 /** Reads the options: defaults, file, --set. Errors: as config_read(). */
 MUST_CHECK enum err command_config(struct command_line *line, struct conf **out);
 

@@ -59,6 +59,17 @@ def test_policy__changed_by_command__follows_without_a_restart(server, make_remo
     wait_until(lambda: is_in(server, other), 20, "open again")
 
 
+def test_status__policy_of_the_options__says_which_the_command_can_see(make_federated):
+    server = make_federated(settings={"federation.policy": "closed"}).start()
+    beside = server.data + "/belfry.yaml"
+    said = command(server, "status")
+    assert "Policy: open" in said and beside in said, "its --set is seen by nobody else"
+    with open(beside, "w", encoding="utf-8") as file:
+        file.write("federation:\n  policy: closed\n")
+    assert "Policy: closed" in command(server, "status")
+    assert beside not in command(server, "policy", "partners"), "what is set in the database holds for all"
+
+
 def test_policy__denied_server__refused_though_open(server, make_remote):
     good, bad = make_remote(), make_remote()
     command(server, "deny", bad.name)

@@ -2,6 +2,7 @@
 import datetime
 import json
 import re
+import subprocess
 import time
 
 import pytest
@@ -43,6 +44,16 @@ def test_send__two_languages__one_message_of_the_sender(school, office):
                                          "<p>No school &lt;b&gt;tomorrow&lt;/b&gt;</p>")
     assert (content["msgtype"], content["m.mentions"]) == ("m.text", {})
     assert lin.get_state(room, "m.room.member", office).ok()["displayname"] == "校務處 · Office"
+
+
+def test_send__what_it_says_to_type_next__is_for_the_same_server(school, office):
+    """Somebody with a folder of another name than ./data types what is printed."""
+    _, alias, _ = class_room(accounts.register(school.url))
+    for said, shown in ((notice(school, "send", "office", alias, "停課"), "sent by " + office),
+                        (notice(school, "class", "create", unique("class"), "--sender", "office"), office)):
+        words = re.search(r"see: belfry (.+)", said).group(1).split()
+        done = subprocess.run([school.command()[0], *words], capture_output=True, text=True, timeout=seconds(60), check=False)
+        assert done.returncode == 0 and shown in done.stdout, (said, done.stderr)
 
 
 def test_send__languages_of_a_target__those_alone(school, office):
