@@ -12,9 +12,11 @@ static enum err read_view(struct command_line *line, struct desk *desk, struct p
 	return fed_policy_read(line->ctx, desk->accounts.db, &desk->settings.federation, out);
 }
 
-/* A running server goes by the options of its own start, which no other process can see. */
-static void print_policy(const struct command_line *line, const struct policy_view *view)
+/* A running server goes by the options of its own start: those of --set no other process can see. */
+static enum err print_policy(struct command_line *line, const struct policy_view *view)
 {
+	struct conf *conf = NULL;
+	TRY(command_config(line, &conf));
 	static const char *const meanings[] = {
 		[PARTNER_OPEN] = "with every server that is not denied",
 		[PARTNER_LISTED] = "with allowed servers only",
@@ -22,11 +24,12 @@ static void print_policy(const struct command_line *line, const struct policy_vi
 	};
 	(void)printf("Policy: %.*s, %s%s.\n", STR_ARG(partner_policy_name(view->policy)),
 		meanings[view->policy], view->is_configured ? " (as configured)" : "");
-	if (view->is_configured && line->config == NULL) {
-		(void)printf("A server that was started with federation.policy in --set or in another file goes "
-					 "by that; both read %s/belfry.yaml.\n",
+	if (view->is_configured && !conf_is_set(conf, "federation.policy")) {
+		(void)printf("A server that was started with federation.policy in --set goes by that; "
+					 "what stands in %s/belfry.yaml, both read.\n",
 			line->data);
 	}
+	return ERR_OK;
 }
 
 static enum err list(struct command_line *line, struct desk *desk)
@@ -48,7 +51,7 @@ static enum err status(struct command_line *line, struct desk *desk)
 {
 	struct policy_view view;
 	TRY(read_view(line, desk, &view));
-	print_policy(line, &view);
+	TRY(print_policy(line, &view));
 	return list(line, desk);
 }
 

@@ -1,5 +1,6 @@
 """A copy made by packaging/backup/belfry-backup while the server runs, put back by belfry-restore: everything is there, and goes on."""
 import os
+import re
 import shutil
 import subprocess
 
@@ -25,6 +26,17 @@ def tool(name, *arguments, cwd=None):
     done = run(name, *arguments, cwd=cwd)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.strip().splitlines()[-1]
+
+
+def test_line_for_cron__is_found_by_its_path():
+    """cron looks into /usr/bin and /bin only, and says to nobody that it found nothing."""
+    with open(os.path.join(ROOT, "docs", "backup.md"), encoding="utf-8") as file:
+        said = file.read()
+    with open(os.path.join(ROOT, "packaging", "backup", "belfry-backup"), encoding="utf-8") as file:
+        said += file.read()
+    folder = re.search(r"install -m 0755 packaging/backup/belfry-\* (\S+)/\n", said).group(1)
+    programs = re.findall(r"15 2 \* \* \* +belfry +(\S+)", said)
+    assert programs == [folder + "/belfry-backup"] * 2
 
 
 @pytest.fixture

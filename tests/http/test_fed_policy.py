@@ -66,7 +66,8 @@ def test_status__policy_of_the_options__says_which_the_command_can_see(make_fede
     assert "Policy: open" in said and beside in said, "its --set is seen by nobody else"
     with open(beside, "w", encoding="utf-8") as file:
         file.write("federation:\n  policy: closed\n")
-    assert "Policy: closed" in command(server, "status")
+    said = command(server, "status")
+    assert "Policy: closed" in said and beside not in said
     assert beside not in command(server, "policy", "partners"), "what is set in the database holds for all"
 
 
