@@ -235,7 +235,7 @@ def test_config_file__used_by_serve__set_wins(make_server):
 
 def test_config__default_of_local_workers__is_what_was_measured():
     """It decides how many writes share a commit: with 8 a message cost 1.6 times as much. Whoever changes it measures anew, and says so there."""
-    with open(os.path.join(SOURCES, "docs", "performance.md"), encoding="utf-8") as file:
+    with open(os.path.join(SOURCES, "docs", "measurements.md"), encoding="utf-8") as file:
         measured = re.search(r"with (\d+) \(`http\.local_workers`\)", file.read())[1]
     row = next(line for line in belfry("config", "reference").stdout.splitlines() if "`http.local_workers`" in line)
     assert row.split("|")[3].strip() == "`%s`" % measured
