@@ -15,11 +15,11 @@ from support.server import binary
 FILE = b"a timetable"
 
 
-def run(name, *arguments, cwd=None, path=None):
-    """`path`: a folder whose programs come before others."""
+def run(name, *arguments, cwd=None, path=None, program=None):
+    """`path`: a folder whose programs come before others; `program`: in place of Belfry."""
     search = os.environ["PATH"] if path is None else "%s:%s" % (path, os.environ["PATH"])
     return subprocess.run([os.path.join(ROOT, "packaging", "backup", name), *arguments], capture_output=True, text=True, cwd=cwd,
-                          env={**os.environ, "BELFRY": binary(), "PATH": search}, timeout=seconds(60), check=False)
+                          env={**os.environ, "BELFRY": program or binary(), "PATH": search}, timeout=seconds(60), check=False)
 
 
 def tool(name, *arguments, cwd=None):
@@ -123,6 +123,24 @@ def test_copy_put_back__breaks_off_in_a_database_of_its_own__that_is_empty_still
         done = run("belfry-restore", str(copy), str(data), cluster.url)
         assert done.returncode != 0 and "nothing was restored" in done.stderr, done.stderr
         assert cluster.sql("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace") == "0"
+
+
+def test_copy_put_back__by_a_program_that_is_not_there_or_fails__said_what_became_of_the_database(tmp_path):
+    data, copy, program = tmp_path / "data", tmp_path / "copy", tmp_path / "belfry"
+    copy.mkdir()
+    with Cluster() as cluster:
+        cluster.sql("CREATE TABLE words (w text)")
+        assert subprocess.run(["pg_dump", "--format=custom", "--file", str(copy / "belfry.dump"), "--dbname", cluster.url],
+                              timeout=seconds(30), check=False).returncode == 0
+        cluster.sql("DROP TABLE words")
+        done = run("belfry-restore", str(copy), str(data), cluster.url, program=str(program))
+        assert done.returncode == 1 and "nothing was touched" in done.stderr and not data.exists(), done.stderr
+        assert cluster.sql("SELECT to_regclass('words')") == ""
+        program.write_text("#!/bin/sh\necho 'no memory' >&2\nexit 1\n")
+        program.chmod(0o755)
+        done = run("belfry-restore", str(copy), str(data), cluster.url, program=str(program))
+        assert done.returncode == 1 and "no memory" in done.stderr and "the database holds the copy already" in done.stderr, done.stderr
+        assert os.listdir(data) == [] and cluster.sql("SELECT to_regclass('words')") == "words"
 
 
 def test_copy_put_back__that_is_none_or_broken__nothing_is_left_that_would_start_as_an_empty_server(tmp_path):
