@@ -1,8 +1,9 @@
 -- What: the least and the greatest id of a batch of one-time keys by rank (key_id_rank() in matrix/key_entry.h) in place of bytes.
 -- Why:  clients call their keys by numbers in Base64, in which digits come after letters, by bytes before them: so most uploads seemed to hold ids that lie
 --       among those of an older batch, and were compared with it in a round trip of its own.
--- Cost: reads the table of one-time keys once and writes its rows anew, without what lies outside of them. Old processes may not run beside it: they
---       know the columns by their former names alone, so that uploads of keys fail there.
+-- Cost: reads the table of one-time keys once and writes its rows anew, without what lies outside of them: 14 s for a million keys uploaded by fifties, 28 s
+--       for 300,000 uploaded one by one, on a busy machine. Old processes may not run beside it: they know the columns by their former names alone, so that
+--       uploads of keys fail there.
 
 -- Every id has its rank, whether it was given to somebody or not.
 UPDATE one_time_key_batches b SET (first_id, last_id) = (

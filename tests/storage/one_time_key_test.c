@@ -686,6 +686,7 @@ static void migration__batches_partly_given__go_on_behind_what_was_given(void **
 		" WITH ORDINALITY AS u(id, key, n) ORDER BY b.seq, u.n");
 	assert_int_equal(PQntuples(keys), 85);
 	run_sql(conn, embedded_migrations[ENTRIES_MIGRATION - 1].text);
+	run_sql(conn, embedded_migrations[RANKS_MIGRATION - 1].text);
 	run_sql(conn,
 		"INSERT INTO public.one_time_key_batches SELECT * FROM before.one_time_key_batches");
 	run_sql(conn, "SET client_min_messages = error; DROP SCHEMA before CASCADE");
