@@ -71,7 +71,7 @@ static const char *check_listen(struct arena *arena, struct str text)
 	socklen_t length;
 	return text.n == 0 || address_parse_listen(text, &address, &length)
 		? NULL
-		: "is no address to listen on, like 127.0.0.1:8008 (this machine alone), [::1]:8008 or *:8008 (all networks)";
+		: "is no address to listen on, like 127.0.0.1:8008 (this machine alone), [::1]:8008 or *:8008 (all networks, as a port alone was once)";
 }
 
 static const char *check_range(struct arena *arena, struct str text)

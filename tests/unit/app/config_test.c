@@ -201,6 +201,7 @@ static void read__impossible__refused_naming_the_key(void **state)
 		{"server_name=not a name", "server_name"},
 		{"public_base_url=matrix.example", "public_base_url"},
 		{"listen.client=nowhere", "listen.client"},
+		{"listen.client=8008", "*:8008 (all networks, as a port alone was once)"},
 		{"listen.client=127.0.0.1:99999", "listen.client"},
 		{"rooms.default_version=99", "rooms.default_version"},
 		{"network.allow_addresses=10.0.0.0/8,all", "network.allow_addresses"},
