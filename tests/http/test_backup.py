@@ -103,7 +103,7 @@ def test_copy_put_back__into_a_database_that_is_not_empty__refused_and_nothing_i
         assert subprocess.run(["pg_dump", "--format=custom", "--file", str(copy / "belfry.dump"), "--dbname", cluster.url],
                               timeout=seconds(30), check=False).returncode == 0
         done = run("belfry-restore", str(copy), str(data), cluster.url)
-        assert done.returncode == 1 and "not empty (1 in postgres" in done.stderr and "createdb" in done.stderr, done.stderr
+        assert done.returncode == 1 and "not empty (1 in postgres" in done.stderr and "createdb -O belfry -E UTF8 --locale=C" in done.stderr, done.stderr
         assert not data.exists() and cluster.sql("SELECT of_another FROM rooms") == "program"
         done = run("belfry-restore", str(copy), str(data), cluster.url.replace("postgres?", "nowhere?"))
         assert done.returncode != 0 and '"nowhere" does not exist' in done.stderr and not data.exists(), done.stderr
