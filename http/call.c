@@ -61,6 +61,7 @@ void call_rewind(struct call *call)
 		state->park = NULL;
 	}
 	call->ctx.may_not_wait = false;
+	call->ctx.handover = NULL; /* where it goes on it may have a memo */
 	state->is_replied = false;
 	state->file = NULL;
 	state->headers = NULL;

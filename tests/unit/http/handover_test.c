@@ -4,6 +4,7 @@
 #include "loopback.h"
 
 #include "http/handover.h"
+#include "http/memo.h"
 
 enum { MANY = 300, MOST = 256 /* HANDED_OVER_MAX */, FEW = 5 };
 
@@ -107,10 +108,23 @@ static enum err deed_without_answer(struct call *call)
 	return ERR_OK;
 }
 
+/* On its first worker it finds out that it has to ask others, and goes on where it may wait with a memo. */
+static enum err deed_that_asks(struct call *call)
+{
+	call_begin_memo(call);
+	if (call->ctx.memo == NULL) {
+		call_begin_handover(call);
+		invariant(call->ctx.handover != NULL);
+		return ctx_may_ask(&call->ctx);
+	}
+	return answer(call, hand_over(call) ? "handed over" : "waited");
+}
+
 static const struct route rows[] = {
 	{"deed", "GET", "/deed", AUTH_NONE, LANE_LOCAL, RATE_NONE, 0, deed},
 	{"atOnce", "GET", "/once", AUTH_NONE, LANE_LOCAL, RATE_NONE, 0, deed_at_once},
 	{"failure", "GET", "/failure", AUTH_NONE, LANE_LOCAL, RATE_NONE, 0, deed_and_failure},
+	{"asking", "GET", "/asking", AUTH_NONE, LANE_LOCAL, RATE_NONE, 0, deed_that_asks},
 	{"silence", "GET", "/silence", AUTH_NONE, LANE_LOCAL, RATE_NONE, 0, deed_without_answer},
 };
 
@@ -228,6 +242,13 @@ static void done__conflict__handler_runs_again_and_waits(void **state)
 	assert_answer(fd, "waited");
 	assert_int_equal(service.runs, 2);
 	assert_int_equal(service.waiting, 1);
+}
+
+static void begin__moved_to_where_others_are_asked__waits(void **state)
+{
+	(void)state;
+	assert_answer(begin("/asking"), "waited");
+	assert_int_equal(service.runs, 1);
 }
 
 static void client__gone_meanwhile__nothing_is_left(void **state)
@@ -369,6 +390,7 @@ int main(void)
 		TEST(done__refused_before_the_handler_returns__the_error_is_the_answer),
 		TEST(done__failed__the_error_is_the_answer),
 		TEST(done__conflict__handler_runs_again_and_waits),
+		TEST(begin__moved_to_where_others_are_asked__waits),
 		TEST(client__gone_meanwhile__nothing_is_left),
 		TEST(handler__fails_or_says_nothing_after_it__error_at_once),
 		TEST(many__more_than_may_hand_over__the_others_wait_and_each_answers_once),
