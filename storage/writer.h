@@ -4,8 +4,8 @@
  *
  * Every write statement takes arrays (`unnest`): the rows that all waiting writes have for one statement become
  * one execution. Statements run in their order in storage/sql/write.sql. A statement that finds something else than
- * expected (optimistic checks, unique keys) fails its transaction; then each write of the group is tried alone, so that only
- * the culprit fails.
+ * expected (optimistic checks, unique keys) fails its transaction; then each half of the group is tried alone, and so on, so that
+ * only the culprit fails, and the others do not take a commit each.
  *
  * Order: positions come from the single row `stream_head`, updated (and so locked) first in the transaction, hence they
  * become visible in order, across processes too. After the commit, on the writer's thread and in order: each
@@ -58,8 +58,8 @@ void write_on_done(struct write *write, void (*told)(void *data, enum err err), 
 
 /**
  * Queues without waiting. The order of submission is the order of positions. Arena of `write` must live until done, which
- * writer_wait() or write_on_done() tells: each submitted write has one of them. Any lock below RANK_WRITER may be held; no callback
- * runs inside.
+ * writer_wait() or write_on_done() tells: each submitted write has one of them. Any lock below RANK_WRITER may be held, none that a
+ * callback takes: where the write is refused, those of a failure run inside.
  */
 void writer_submit(struct writer *writer, struct write *write);
 

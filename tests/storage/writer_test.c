@@ -21,6 +21,7 @@ enum { THREADS = 8, WRITES = 60 };
 
 static _Atomic int64_t last_seen;
 static _Atomic int64_t published;
+static atomic_int groups_published;
 static atomic_int out_of_order;
 
 static void on_published(void *self, int64_t position, uint32_t kinds)
@@ -28,6 +29,7 @@ static void on_published(void *self, int64_t position, uint32_t kinds)
 	(void)kinds;
 	(void)self;
 	atomic_store(&published, position);
+	atomic_fetch_add(&groups_published, 1);
 }
 
 static void on_committed(void *data, int64_t first_position)
@@ -212,6 +214,54 @@ static void writer__one_write_of_a_group_fails__the_others_are_stored(void **sta
 	assert_int_equal(writer_wait(&ctx, writes[2], NULL), ERR_OK);
 	assert_int_equal(failures, 1);
 	writer_destroy(writer);
+}
+
+/* A commit, and the writer's thread does not go on before it may. */
+struct stop {
+	struct wakeup arrived;
+	struct wakeup released;
+};
+
+static void on_committed_stop(void *data, int64_t first_position)
+{
+	struct stop *stop = data;
+	on_committed(NULL, first_position);
+	wakeup_send(&stop->arrived);
+	wakeup_wait(&stop->released);
+}
+
+static void writer__one_of_many_fails__halves_are_committed_not_each_alone(void **state)
+{
+	(void)state;
+	enum { MANY_WRITES = 32, CULPRIT = 21, HALVES = 5 };
+	struct writer *writer = start_writer(1000);
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	struct stop stop;
+	wakeup_init(&stop.arrived);
+	wakeup_init(&stop.released);
+	struct write *first = write_new(&ctx);
+	add_transaction(first, &ctx, "taken");
+	write_on_commit(first, on_committed_stop, &stop);
+	atomic_store(&groups_published, 0);
+	writer_submit(writer, first);
+	wakeup_wait(&stop.arrived);
+	struct write *writes[MANY_WRITES];
+	for (size_t i = 0; i < MANY_WRITES; i++) {
+		writes[i] = write_new(&ctx);
+		add_transaction(writes[i], &ctx, i == CULPRIT ? "taken" : arena_printf(arena, "%zu", i));
+		writer_submit(writer, writes[i]);
+	}
+	wakeup_send(&stop.released);
+	assert_int_equal(writer_wait(&ctx, first, NULL), ERR_OK);
+	for (size_t i = 0; i < MANY_WRITES; i++) {
+		assert_int_equal(writer_wait(&ctx, writes[i], NULL), i == CULPRIT ? ERR_CONFLICT : ERR_OK);
+	}
+	writer_destroy(writer);
+	wakeup_fini(&stop.arrived);
+	wakeup_fini(&stop.released);
+	assert_int_equal(atomic_load(&groups_published), 1 + HALVES);
 }
 
 static void note_told(void *data, enum err err)
@@ -734,6 +784,7 @@ int main(void)
 		cmocka_unit_test(writer__many_threads__all_stored_in_order),
 		cmocka_unit_test(writer__backends_killed_under_load__acknowledged_is_stored_once),
 		cmocka_unit_test(writer__one_write_of_a_group_fails__the_others_are_stored),
+		cmocka_unit_test(writer__one_of_many_fails__halves_are_committed_not_each_alone),
 		cmocka_unit_test(writer__nobody_waits__told_of_each_what_became_of_it),
 		cmocka_unit_test(writer__queue_full__told_by_who_submits),
 		cmocka_unit_test(writer__room_moved_by_another__conflict),
