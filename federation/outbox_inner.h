@@ -25,6 +25,8 @@ enum {
 	OUTBOX_GUESSES_MAX = 24,
 	/** After that a probe goes on, but another one may start: who takes requests and does not answer keeps its place no longer. */
 	OUTBOX_PLACE_MS = 5000,
+	/** A probe takes no longer than so many times its place lasts: those of the silent are never all flights. */
+	OUTBOX_PLACES_OF_PROBE = 12,
 	OUTBOX_STORED_MAX = 10000, /**< stored EDUs of a destination; the oldest go */
 };
 

@@ -87,9 +87,14 @@ static int compare_due(const void *a, const void *b)
 	return order != 0 ? order : compare(x->tried_at_ms, y->tried_at_ms);
 }
 
+_Static_assert(OUTBOX_FLIGHTS_MAX / OUTBOX_PLACES_OF_PROBE >= 2 * OUTBOX_PROBES_MAX,
+	"half of all flights are no probes");
+
 static void count_place(struct places *places, const struct flight *flight, int64_t now_mono_ms)
 {
-	if (flight->is_probe && now_mono_ms - flight->begun_mono_ms < OUTBOX_PLACE_MS) {
+	int64_t timeout_ms = flight->outbox->hs->settings.federation.transaction_timeout_ms;
+	int64_t place_ms = MAX_OF((int64_t)OUTBOX_PLACE_MS, timeout_ms / OUTBOX_PLACES_OF_PROBE);
+	if (flight->is_probe && now_mono_ms - flight->begun_mono_ms < place_ms) {
 		places->probing++;
 		places->guessing += flight->is_guess ? 1 : 0;
 	}

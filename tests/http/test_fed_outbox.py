@@ -135,7 +135,7 @@ def test_sec_5_11__event_that_a_server_chokes_on__left_out_and_the_rest_goes_on(
 def test_destinations__more_are_silent_than_are_tried_at_once__each_is_tried_and_who_speaks_gets_its_events(
         make_federated, cluster, make_remote):
     """They take the request and say nothing for as long as they are waited for: that keeps no place from the others."""
-    server = federated_on(cluster, make_federated, **{"federation.transaction_timeout": "10m"})
+    server = federated_on(cluster, make_federated, **{"federation.transaction_timeout": "3m"})
     silent, hangs, asked = [make_remote() for _ in range(40)], threading.Event(), set()
 
     def answer(remote):
