@@ -5,9 +5,9 @@
 
 #include "homeserver/media/media_inner.h"
 
-void media_turns_init(struct media_turns *turns, size_t limit, struct str wake_key)
+void media_turns_init(struct media_turns *turns, size_t limit, size_t share, struct str wake_key)
 {
-	*turns = (struct media_turns){.limit = limit, .wake_key = wake_key};
+	*turns = (struct media_turns){.limit = limit, .share = share, .wake_key = wake_key};
 	lock_init(&turns->lock, RANK_LEAF);
 }
 
@@ -23,10 +23,15 @@ bool media_turn_try(struct media_turns *turns, struct media_turn *turn)
 	if (turns->count >= turns->limit) {
 		return false;
 	}
+	size_t of_user = 0;
 	for (const struct media_turn *at = turns->first; at != NULL; at = at->next) {
 		if (str_equals(at->key, turn->key)) {
 			return false;
 		}
+		of_user += turn->user.n > 0 && str_equals(at->user, turn->user) ? 1 : 0;
+	}
+	if (of_user >= turns->share) {
+		return false;
 	}
 	turn->next = turns->first;
 	turns->first = turn;

@@ -11,19 +11,24 @@
 /** One turn; lives with the request that has it. */
 struct media_turn {
 	struct media_turn *next;
-	struct str key; /**< what is worked on; borrowed until the end */
+	struct str key;  /**< what is worked on; borrowed until the end */
+	struct str user; /**< for whom, borrowed likewise; empty: for nobody who is known */
 };
 
 struct media_turns {
 	size_t limit;
+	size_t share; /* of one user */
 	struct str wake_key;
 	struct lock lock; /**< RANK_LEAF; guards the list */
 	struct media_turn *first;
 	size_t count;
 };
 
-/** @param wake_key  static */
-void media_turns_init(struct media_turns *turns, size_t limit, struct str wake_key);
+/**
+ * @param share     how many of the turns a user has at most: who asks for what never comes does not keep others waiting
+ * @param wake_key  static
+ */
+void media_turns_init(struct media_turns *turns, size_t limit, size_t share, struct str wake_key);
 void media_turns_fini(struct media_turns *turns);
 
 /**

@@ -18,6 +18,7 @@
 
 enum {
 	AT_ONCE = 8, /* half of the remote lane's workers, as it comes */
+	A_USERS = 3, /* of them, at most */
 	WAIT_MS = 40000,
 	PAGE_MS = 10000,
 	OEMBED_MS = 5000,
@@ -37,7 +38,7 @@ struct previews {
 struct previews *previews_create(void)
 {
 	struct previews *previews = mem_alloc(sizeof(*previews));
-	media_turns_init(&previews->turns, AT_ONCE, STR("previews"));
+	media_turns_init(&previews->turns, AT_ONCE, A_USERS, STR("previews"));
 	return previews;
 }
 
@@ -105,6 +106,9 @@ static enum err fetch_page(struct ctx *ctx, struct homeserver *hs, struct str ur
 	TRY(err);
 	if (answer.status < 200 || answer.status > 299) {
 		return fail_cause(ctx, ERR_REMOTE, "preview: status %d", answer.status);
+	}
+	if (answer.final_url.n > URL_BYTES) {
+		return fail_cause(ctx, ERR_REMOTE, "preview: redirected to a URL that is too long");
 	}
 	out->type = fetched_header(&answer, "Content-Type");
 	out->url = answer.final_url;
@@ -280,7 +284,7 @@ enum err preview_await(struct call *call, struct str url, struct str *out_answer
 	TRY(check_url(ctx, &url));
 	crypto_sha256(url, bytes);
 	struct str hash = str_from((const char *)bytes, sizeof(bytes));
-	struct media_turn turn = {.key = hash};
+	struct media_turn turn = {.key = hash, .user = principal_of(call)->user.s};
 	enum err err = find(ctx, hs, hash, out_answer);
 	if (err == ERR_MISSING) {
 		TRY(media_turn_await(call, turns, &turn, WAIT_MS, out_is_parked));

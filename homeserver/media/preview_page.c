@@ -15,6 +15,8 @@
 enum {
 	MAX_DEPTH = 512,
 	MAX_ELEMENTS = 50000,
+	MAX_ATTRIBUTES = 256,  /* of an element */
+	TAG_BYTES = 64 * 1024, /* of a tag that does not end */
 	PIECE_BYTES = 16384,
 	TITLE_CHARACTERS = 300,
 	DESCRIPTION_CHARACTERS = 500,
@@ -77,19 +79,20 @@ struct str preview_clean(struct arena *arena, struct str text, size_t limit)
 
 struct str preview_resolve(struct arena *arena, struct str base, struct str reference)
 {
+	struct arena *scratch CLEANUP(arena_cleanup) = arena_create();
 	struct str trimmed = str_trim(reference);
 	if (trimmed.n == 0 || trimmed.n > URL_BYTES || str_find_byte(trimmed, '\0') != SIZE_MAX) {
 		return (struct str){0};
 	}
-	xmlChar *joined = xmlBuildURI((const xmlChar *)str_cstr(arena, trimmed),
-		(const xmlChar *)str_cstr(arena, base));
+	xmlChar *joined = xmlBuildURI((const xmlChar *)str_cstr(scratch, trimmed),
+		(const xmlChar *)str_cstr(scratch, base));
 	struct str url = {0};
 	if (joined != NULL) {
-		url = str_dup(arena, str_of((const char *)joined));
+		url = str_dup(scratch, str_of((const char *)joined));
 		xmlFree(joined);
 	}
 	bool is_web = str_starts_with(url, STR("http://")) || str_starts_with(url, STR("https://"));
-	return is_web && url.n <= URL_BYTES ? url : (struct str){0};
+	return is_web && url.n <= URL_BYTES ? str_dup(arena, url) : (struct str){0};
 }
 
 static struct str attribute(const xmlChar **attributes, const char *name)
@@ -193,11 +196,21 @@ static enum place place_of(const char *name)
 	return strcmp(name, "p") == 0 ? IN_PARAGRAPH : NOWHERE;
 }
 
+static bool has_too_many(const xmlChar **attributes)
+{
+	size_t n = 0;
+	while (attributes != NULL && attributes[2 * n] != NULL && n <= MAX_ATTRIBUTES) {
+		n++;
+	}
+	return n > MAX_ATTRIBUTES;
+}
+
 static void start_element(void *data, const xmlChar *name, const xmlChar **attributes)
 {
 	struct reader *reader = data;
 	const char *tag = (const char *)name;
-	if (++reader->depth > MAX_DEPTH || ++reader->elements > MAX_ELEMENTS) {
+	if (++reader->depth > MAX_DEPTH || ++reader->elements > MAX_ELEMENTS ||
+		has_too_many(attributes)) {
 		xmlStopParser(reader->parser);
 		return;
 	}
@@ -247,6 +260,22 @@ static struct str first_of(const struct str *texts, size_t n)
 	return texts[i];
 }
 
+/*
+ * libxml2 waits for the end of a tag, and then compares each attribute with all before it: a page of 1 MiB that is one tag took
+ * a core for more than 20 s.
+ */
+static bool is_in_long_tag(const struct reader *reader)
+{
+	const xmlParserInput *input = reader->parser->input;
+	return input != NULL && input->end - input->cur > TAG_BYTES && input->cur[0] == '<' &&
+		input->cur[1] != '!';
+}
+
+static bool goes_on(const struct reader *reader)
+{
+	return reader->parser->disableSAX == 0 && !is_in_long_tag(reader);
+}
+
 static void feed(struct reader *reader, struct str html)
 {
 	htmlSAXHandler handler = {.startElement = start_element,
@@ -259,13 +288,13 @@ static void feed(struct reader *reader, struct str html)
 	(void)htmlCtxtUseOptions(reader->parser,
 		HTML_PARSE_RECOVER | HTML_PARSE_NOERROR | HTML_PARSE_NOWARNING | HTML_PARSE_NONET |
 			HTML_PARSE_IGNORE_ENC);
-	for (size_t at = 0;
-		 at < html.n && reader->depth <= MAX_DEPTH && reader->elements <= MAX_ELEMENTS;
-		 at += PIECE_BYTES) {
+	for (size_t at = 0; at < html.n && goes_on(reader); at += PIECE_BYTES) {
 		struct str piece = str_slice(html, at, at + PIECE_BYTES);
 		(void)htmlParseChunk(reader->parser, piece.p, (int)piece.n, 0);
 	}
-	(void)htmlParseChunk(reader->parser, NULL, 0, 1);
+	if (!is_in_long_tag(reader)) {
+		(void)htmlParseChunk(reader->parser, NULL, 0, 1);
+	}
 	htmlFreeParserCtxt(reader->parser);
 }
 

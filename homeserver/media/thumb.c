@@ -40,7 +40,7 @@ struct thumbs *thumbs_create(const char *helper)
 	long processors = sysconf(_SC_NPROCESSORS_ONLN);
 	thumbs->helper = str_heap(str_of(helper));
 	media_turns_init(&thumbs->turns, (size_t)MIN_OF(MAX_OF(processors, 1L), (long)MAX_HELPERS),
-		STR("thumbnails"));
+		SIZE_MAX, STR("thumbnails"));
 	return thumbs;
 }
 
