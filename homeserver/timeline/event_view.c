@@ -9,6 +9,7 @@
 #include "base/vec.h"
 #include "homeserver/timeline/bundle.h"
 #include "homeserver/timeline/event_erased.h"
+#include "matrix/canonical.h"
 
 struct event_batch {
 	struct arena *arena;
@@ -182,7 +183,9 @@ static void write_unsigned(const struct event_batch *batch, size_t index, struct
 	const struct event_view *view = batch->view;
 	const struct stored_event *event = batch->events[index];
 	json_out_key_object(out, "unsigned");
-	json_out_key_int(out, "age", batch->now_ms - event->event->origin_server_ts);
+	/* In old rooms the time is any integer. */
+	json_out_key_int(out, "age",
+		batch->now_ms - MAX_OF(event->event->origin_server_ts, -CANONICAL_INT_MAX));
 	if (view->viewer != NULL) {
 		json_out_key_str(out, "membership", room_viewer_membership(view->viewer, event));
 	}

@@ -62,11 +62,11 @@ static struct history_time nearer_than(const struct stored_event *found, int64_t
 	int64_t found_ts = found != NULL ? found->event->origin_server_ts : 0;
 	struct history_time wanted = {.ts = ts, .is_backwards = is_backwards};
 	if (is_backwards) {
-		wanted.from = found != NULL ? found_ts + 1 : 0;
+		wanted.from = found != NULL ? MIN_OF(found_ts, INT64_MAX - 1) + 1 : 0;
 		wanted.to = ts;
 	} else {
 		wanted.from = MAX_OF(ts, (int64_t)0);
-		wanted.to = found != NULL ? found_ts - 1 : INT64_MAX;
+		wanted.to = found != NULL ? MAX_OF(found_ts, INT64_MIN + 1) - 1 : INT64_MAX;
 	}
 	return wanted;
 }

@@ -136,7 +136,7 @@ WITH found AS MATERIALIZED (
 	LIMIT $13
 ), ranked AS MATERIALIZED (
 	SELECT e.room_nid, e.target_position, e.position, (1000000 * ts_rank_cd(e.terms, $1::text::tsquery, 1)
-		/ (1 + ln(1 + greatest($15::bigint - e.origin_server_ts, 0)::float8 / 604800000)))::bigint AS rank
+		/ (1 + ln(1 + greatest($15::bigint::float8 - e.origin_server_ts, 0) / 604800000)))::bigint AS rank
 	FROM search_texts e WHERE e.ctid = ANY (ARRAY(SELECT place FROM found))
 ), page AS (
 	SELECT r.room_nid, r.target_position, r.position, r.rank

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from support.client import receipts_of, typing_of, unique
+from support.client import quote, receipts_of, typing_of, unique
 from support.remote_room import Pdu, RemoteRoom
+from support.server import wait_until
 from support.shared_room import Hold, SharedRoom
 
 
@@ -154,6 +155,21 @@ def test_sec_5_1__depth_at_its_limits__later_messages_in_order(shared, depth):
     newest = [event["event_id"] for event in shared.user.history(shared.room_id, limit=3)]
     assert newest[:3] == [second, first, odd.event_id]
     shared.deliver(shared.room.message("after", prev=[odd.event_id], depth=2 ** 53 - 1))
+
+
+@pytest.mark.parametrize("ts", [-2 ** 63, 2 ** 63 - 1])
+def test_event__time_at_its_limits_in_an_old_room__seen_found_and_looked_for(federated, remote, ts):
+    """Rooms up to version 5 take any integer, up to 4 past the end of keys; what reckons with it stays within its type."""
+    shared = SharedRoom(federated, remote, "4")
+    word = unique("word").replace("-", "")
+    odd = shared.room.send("m.room.message", {"msgtype": "m.text", "body": word}, origin_server_ts=ts)
+    shared.deliver(odd)
+    assert shared.user.event(shared.room_id, odd.event_id).ok()["origin_server_ts"] == ts
+    search = {"search_categories": {"room_events": {"search_term": word, "order_by": "rank"}}}
+    wait_until(lambda: shared.user.post("/search", search).ok()["search_categories"]["room_events"]["count"] == 1)
+    near = "/_matrix/client/v1/rooms/%s/timestamp_to_event" % quote(shared.room_id)
+    for direction in "fb":
+        assert shared.user.get(near, {"ts": ts, "dir": direction}).ok()["event_id"] == odd.event_id
 
 
 @pytest.mark.parametrize("version", ["1", "5", "12"])
