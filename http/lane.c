@@ -125,19 +125,15 @@ static bool has_place_locked(const struct lane *lane, const struct lane_job *job
 	return lane->queued < lane->deps.queue_limit && n < share_of(lane->deps.queue_limit);
 }
 
-/* Where the next job hangs: of those that may run, the first whose caller has fewest workers. NULL: none may. */
+/* Where the first job hangs that may run. NULL: none may. */
 static struct lane_job **find_next_locked(struct lane *lane)
 {
-	struct lane_job **best = NULL;
-	size_t fewest = share_of(lane->deps.workers);
-	for (struct lane_job **at = &lane->first; *at != NULL && fewest > 0; at = &(*at)->next) {
-		size_t n = count_running_locked(lane, (*at)->caller);
-		if (n < fewest) {
-			fewest = n;
-			best = at;
+	for (struct lane_job **at = &lane->first; *at != NULL; at = &(*at)->next) {
+		if (may_run_locked(lane, *at)) {
+			return at;
 		}
 	}
-	return best;
+	return NULL;
 }
 
 static struct lane_job *take_job_locked(struct lane *lane)

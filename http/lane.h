@@ -1,6 +1,7 @@
 /**
  * A lane: a fixed number of worker threads and a queue with a limit. Where jobs may wait for others, one caller has a quarter of both at the
- * most, and a worker that is free goes to who has fewest: so nobody who asks for what takes long keeps the others waiting.
+ * most, and who has that is passed over: so nobody who asks for what takes long keeps the others waiting. Of a caller that is not known yet (0) nothing is
+ * counted.
  */
 #ifndef BELFRY_HTTP_LANE_H
 #define BELFRY_HTTP_LANE_H

@@ -142,16 +142,20 @@ enum err room_state_around(struct ctx *ctx, struct homeserver *hs, struct room *
 	return err;
 }
 
-/* Which of the positions' states are open. */
+/* Those of `known` whose state is known, and which of these states are open. Within the turn, so that none is given up between the two. */
 static enum err open_in_turn(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	const int64_t *positions, size_t count, bool *out)
+	const struct known_event *known, size_t known_count, int64_t *positions, bool *out,
+	size_t *out_count)
 {
-	struct fork_state *states = ARENA_NEW_ARRAY(ctx->arena, struct fork_state, count);
+	struct fork_state *states = ARENA_NEW_ARRAY(ctx->arena, struct fork_state, known_count);
 	const struct event *event;
 	TRY(room_settle(ctx, hs, room));
 	TRY(room_load_if_needed(ctx, hs, room));
-	TRY(room_fork_states(ctx, hs, room, positions, count, states));
-	for (size_t i = 0; i < count; i++) {
+	TRY(with_state(ctx, hs, room, known, known_count, positions, out_count));
+	if (*out_count > 0) {
+		TRY(room_fork_states(ctx, hs, room, positions, *out_count, states));
+	}
+	for (size_t i = 0; i < *out_count; i++) {
 		TRY(room_fork_event(ctx, hs, room, &states[i], STR("m.room.history_visibility"), STR(""),
 			&event));
 		enum visibility visibility = visibility_of(event);
@@ -168,13 +172,10 @@ enum err room_were_open_at(struct ctx *ctx, struct homeserver *hs, struct room *
 	bool *is_open = ARENA_NEW_ARRAY(ctx->arena, bool, count);
 	size_t known_count = 0;
 	TRY(room_known_events(ctx, hs, room, ids, count, known));
-	TRY(with_state(ctx, hs, room, known, count, positions, &known_count));
-	if (known_count > 0) {
-		TRY(room_turn_take(ctx, hs, room));
-		enum err err = open_in_turn(ctx, hs, room, positions, known_count, is_open);
-		room_turn_give(room);
-		TRY(err);
-	}
+	TRY(room_turn_take(ctx, hs, room));
+	enum err err = open_in_turn(ctx, hs, room, known, count, positions, is_open, &known_count);
+	room_turn_give(room);
+	TRY(err);
 	for (size_t i = 0; i < count; i++) {
 		out[i] = false;
 		for (size_t k = 0; k < known_count && known[i].event != NULL; k++) {
