@@ -264,11 +264,11 @@ def test_sec_5_38__page_made_to_hurt__bounded(web, user, body):
 
 
 def test_sec_5_38__tag_with_all_of_the_page_in_it__costs_no_more_than_others(make_server, web):
-    """libxml2 compares each attribute with all before it: 190,000 of them kept a core for more than 20 s."""
+    """libxml2 compares each attribute with all before it: 150,000 of them kept a core for more than 20 s."""
     server = make_server(settings={"network.allow_addresses": "127.0.0.0/8"}).start()
     alice = accounts.register(Http(server.url))
-    begin = head("<title>Before</title>").replace("</head>", "").encode()
-    names = b" ".join(b"a%x" % i for i in range(190_000))
+    begin = b"<html><head><title>Before</title>"  # open: behind </html> nothing is read
+    names = b" ".join(b"a%x" % i for i in range(150_000))
     few = b"".join(b"<i " + names[at:at + 60_000] + b">" for at in range(0, len(names) - 60_000, 60_000))
     before = cpu_of([server.process.pid])
     for body in (b"<i " + names + b">", few):
@@ -278,7 +278,7 @@ def test_sec_5_38__tag_with_all_of_the_page_in_it__costs_no_more_than_others(mak
 
 def test_sec_5_38__redirected_to_a_very_long_address__given_up(web, user):
     """Each reference of a page is resolved against it."""
-    path = "/" + unique("long") + "/" + "a/../" * 10_000
+    path = "/" + unique("long") + "/" + "a/" * 25_000
     web.pages[path] = ("text/html", head("<title>Long</title>").encode())
     preview(user, web.redirect(path)).expect(502)
 
