@@ -86,7 +86,7 @@ def test_bridge__bot_invited_puppet_made_when_invited__speaks_and_hears(server, 
             bot = bridge.az.bot_mxid
             await asyncio.to_thread(wait_until, lambda: alice.get("/profile/" + bot).status == 200, 20, "the bot")
             await bridge.az.intent.ensure_registered()
-            assert await bridge.az.ping_self("a ping") >= 0
+            assert await bridge.az.ping_self("a ping") >= -1  # what the library makes of 0 ms; a ping that fails raises
             room_id = await asyncio.to_thread(alice.create_room, invite=[bot])
             await bridge.until(bridge.seen, lambda event: event.type == EventType.ROOM_MEMBER and
                                event.state_key == bot and event.content.membership == Membership.JOIN, "the bot joins")

@@ -2,6 +2,7 @@
 encrypted room. All that it knows of keys comes by transactions (MSC4203, MSC3202), and it acts as a device that it made itself (MSC4190)."""
 import asyncio
 import json
+import time
 
 import nio
 import pytest
@@ -109,6 +110,13 @@ class Bridge:
                 raise AssertionError("the bridge: did not come: %s; changed %s, left %s, read %s" % (
                     what, self.changed, self.left, self.read)) from None
 
+    async def knows(self, user_id, device_id):
+        """Waits until it has the keys of the device."""
+        deadline = time.monotonic() + seconds(30)
+        while device_id not in (await self.machine.crypto_store.get_devices(user_id) or {}):
+            assert time.monotonic() < deadline, "the bridge never knew " + device_id
+            await asyncio.sleep(0.05)
+
     async def say(self, room_id, members, body):
         """As bridges do: whoever is in the room gets the key first, if it is new."""
         if not await self.machine.crypto_store.get_outbound_group_session(room_id):
@@ -148,6 +156,7 @@ async def conversation(server, folder):
         good(await late.client.login("ann's words"), nio.LoginResponse)
         await late.sync()
         await bridge.until(lambda: ann.client.user_id in bridge.changed, "the new device")
+        await bridge.knows(ann.client.user_id, late.client.device_id)  # the login is told of, too, before there are keys
         await bridge.machine.crypto_store.remove_outbound_group_session(room)
         answer = await bridge.say(room, [ann.client.user_id], "to both devices")
         for session in (ann, late):
