@@ -159,13 +159,13 @@ static void go_on(struct io_loop *loop, struct conn *conn)
 	}
 }
 
-/* The request is over. */
+/* The request is over. Its connection ends only if the answer said so, also of a server that stops meanwhile: the next request is told then. */
 static void finish(struct held_answer *held, bool may_go_on)
 {
 	struct request *request = held->request;
 	struct conn *conn = request->conn;
 	struct io_loop *loop = request->loop;
-	bool goes_on = may_go_on && !server_is_stopping(request->server) && !request->answer.is_last;
+	bool goes_on = may_go_on && !request->answer.is_last;
 	metric_add(&held_gauge, -1);
 	buf_fini(&held->head);
 	conn->last_head = goes_on ? request_leave_head(request) : NULL;
