@@ -7,6 +7,7 @@ import pytest
 
 from support import accounts
 from support.client import path_of, unique
+from support.notices import until_noted
 from support.proofs import BASE, with_address
 from support.server import Server, wait_until
 
@@ -36,7 +37,7 @@ def class_room(teacher, *guardians, **options):
 
 
 def post(server, client, room, targets, text):
-    """A notice, once it is in the room: number and event id."""
+    """A notice, once it is in its rooms and known to be: number and event id."""
     watch = client.watch()
     made = re.search(r"notice (\d+)", notice(server, "send", "office", targets, text)).group(1)
     found = []
@@ -45,6 +46,7 @@ def post(server, client, room, targets, text):
         found.extend(event for event in answer.joined(room).timeline if event["content"].get("body") == text.replace("*", ""))
         return found
     watch.until(arrived)
+    until_noted(server, made)
     return made, found[0]["event_id"]
 
 

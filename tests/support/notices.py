@@ -2,6 +2,7 @@
 import re
 
 from .client import Client, unique
+from .processes import wait_until
 
 API = "/_belfry/notices/v1"
 
@@ -46,6 +47,12 @@ def until_event(watch, room, is_wanted):
 def until_body(watch, room, text):
     """The event with that in its body, once it is there."""
     return until_event(watch, room, lambda event: text in event["content"].get("body", ""))
+
+
+def until_noted(server, made):
+    """Until the notice knows of each of its rooms what it sent there: that is noted behind the event, and clients may have it before."""
+    noted = "SELECT bool_and(event_id IS NOT NULL) FROM notice_deliveries WHERE notice_id = %s" % made
+    wait_until(lambda: server.sql(noted).strip() == "t", 10, "notice %s noted as sent" % made)
 
 
 def bodies(client, room):
