@@ -5,7 +5,7 @@ import pytest
 
 from support import accounts
 from support.client import unique
-from support.notices import Program, bodies, class_room, notice, number, refused, until_body, until_event
+from support.notices import Program, bodies, class_room, notice, number, refused, until_body, until_event, until_noted
 from support.server import wait_until
 
 
@@ -56,6 +56,7 @@ def test_edit__sent__replaced_in_each_room_and_people_told(school, lin):
     zh, en, later = unique("停課"), unique("closed"), unique("改期")
     made = number(notice(school, "send", "office", "%s,%s=en" % (rooms[0][1], rooms[1][1]), zh, en, "--lang", "zh-Hant,en"))
     first = [until_body(watch, room, en) for room, _, watch in rooms]
+    until_noted(school, made)
     notice(school, "edit", made, later, "**%s**!" % en)
     for (room, _, watch), event, body in zip(rooms, first, ("%s\n\n———\n\n%s!" % (later, en), en + "!")):
         told = until_event(watch, room, is_answer_to(event["event_id"]))
@@ -102,6 +103,7 @@ def test_edit__later__what_was_sent_stays_also_in_reminders(school, lin):
     made = number(notice(school, "schedule", "office", alias, "2099-01-05T07:00", first, "--rule", "FREQ=WEEKLY;BYDAY=MO"))
     come_due(school, made)
     events = [until_body(watch, room, first)["event_id"]]
+    until_noted(school, made)
     assert "what was sent stays" in notice(school, "edit", made, second, "--later")
     program = Program(school, "office", alias)
     assert program.get("/notices/" + made).ok()["follow_ups"] == []
@@ -113,7 +115,7 @@ def test_edit__later__what_was_sent_stays_also_in_reminders(school, lin):
     assert first in said["content"]["body"] and second not in said["content"]["body"]
     come_due(school, made)
     events.append(until_body(watch, room, second)["event_id"])
-    wait_until(lambda: {item["state"] for item in program.get("/notices/" + made).ok()["deliveries"]} == {"sent"}, 10, "noted")
+    until_noted(school, made)
     # Without it the newest that went out is edited, too, and the first stays.
     program.post("/notices/%s/edit" % made, {"text": third}).ok()
     edit = until_event(watch, room, is_edit_of(events[1]))

@@ -8,7 +8,7 @@ import pytest
 
 from support import accounts
 from support.client import unique
-from support.notices import API, Hook, Program, bodies, class_room, notice, until_body
+from support.notices import API, Hook, Program, bodies, class_room, notice, until_body, until_noted
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +36,7 @@ def test_plain__fields_of_the_api__within_its_targets(school, lin):
     zh, en = unique("停課"), unique("no school")
     number = hook.call(body={"texts": [{"lang": "zh-Hant", "text": zh}, {"lang": "en", "text": en}]}).ok()["notice_id"]
     assert until_body(watch, room, zh)["sender"] == "@office:hs1"
+    until_noted(school, number)
     shown = Program(school, "office", alias).get("/notices/%d" % number).ok()
     assert shown["deliveries"][0]["state"] == "sent"
     hook.call(body={"text": "x", "targets": [beside]}).expect(403, "M_FORBIDDEN")

@@ -211,7 +211,7 @@ def test_seen__not_and_csv__whom_and_how(school):
     until_level(school, made, teacher, "read")
     assert set(levels(school, made, "--not", "read")) == {lin.user_id}
     assert set(levels(school, made, "--not", "confirmed")) == {lin.user_id, teacher.user_id}
-    wait_until(lambda: "cmd" in notice(school, "seen", made, "--csv"), 10, "the name")
+    wait_until(lambda: "cmd" in (shown := notice(school, "seen", made, "--csv")) and alias in shown, 10, "the names")
     table = notice(school, "seen", made, "--csv", "--bom")
     assert table.startswith("\ufeffname,user_id,room_id,level,since,text,room\r\n") or \
         table.startswith("\ufeffname,user_id,room_id,level,since,text,room\n")  # newlines as the reader takes them

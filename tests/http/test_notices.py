@@ -52,8 +52,12 @@ def test_send__what_it_says_to_type_next__is_for_the_same_server(school, office)
     for said, shown in ((notice(school, "send", "office", alias, "停課"), "sent by " + office),
                         (notice(school, "class", "create", unique("class"), "--sender", "office"), office)):
         words = re.search(r"see: belfry (.+)", said).group(1).split()
-        done = subprocess.run([school.command()[0], *words], capture_output=True, text=True, timeout=seconds(60), check=False)
-        assert done.returncode == 0 and shown in done.stdout, (said, done.stderr)
+
+        def says():
+            done = subprocess.run([school.command()[0], *words], capture_output=True, text=True, timeout=seconds(60), check=False)
+            assert done.returncode == 0, (said, done.stderr)
+            return shown in done.stdout
+        wait_until(says, 10, "%s by what was said: %s" % (shown, said))
 
 
 def test_send__languages_of_a_target__those_alone(school, office):
@@ -100,9 +104,10 @@ def test_send__some_rooms_cannot_be__reasons_are_shown_and_others_have_it(school
     missing = "#" + unique("nowhere")
     made = number(notice(school, "send", "office", ",".join((closed, secret, missing, alias)), text))
     until_body(watch, room, text)
-    lines = until_shown(school, made, "encrypted")
+    until_shown(school, made, "encrypted")
+    wait_until(lambda: re.search(r" sent +%s " % re.escape(room), notice(school, "show", made)), 10, "noted as sent")
+    lines = notice(school, "show", made)
     assert re.search(r"not sent +%s:hs1 " % missing, lines)
-    assert re.search(r"sent +%s " % re.escape(room), lines)
     assert re.search(r"waits +%s .*encrypted" % re.escape(secret), lines)
     assert re.search(r"waits +%s " % re.escape(closed), lines)
     assert re.search(r"^%s .*%s  \(not sent to 1; see: show\)$" % (made, text), notice(school, "list"), re.MULTILINE)
