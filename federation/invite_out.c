@@ -128,7 +128,7 @@ static enum err refused(struct ctx *ctx, const struct invite *invite, enum err e
 static enum err ask(struct ctx *ctx, const struct invite *invite, const struct json **out)
 {
 	struct json state;
-	if (json_parse(ctx->arena, invite->state, NULL, &state, NULL) != JSON_OK) {
+	if (!stripped_state_read(ctx->arena, invite->state, &state)) {
 		return fail_cause(ctx, ERR_INTERNAL, "own stripped state");
 	}
 	const struct room_version *version = invite->event->version;

@@ -70,6 +70,17 @@ struct str stripped_state_pdus(struct arena *arena, const struct event *const *e
 	return str_dup(arena, buf_str(&buf));
 }
 
+bool stripped_state_read(struct arena *arena, struct str text, struct json *out)
+{
+	static const struct json_limits limits = {.max_depth = EVENT_MAX_NESTING + 1};
+	struct json list;
+	if (json_parse(arena, text, &limits, &list, NULL) != JSON_OK || list.type != JSON_ARRAY) {
+		return false;
+	}
+	*out = list;
+	return true;
+}
+
 /* --- of others --------------------------------------------------------------------------------- */
 
 /* The four values of an entry; views it. */

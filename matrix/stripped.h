@@ -32,6 +32,13 @@ struct str stripped_state_pdus(struct arena *arena, const struct event *const *e
  */
 struct str stripped_state_prune(struct arena *arena, const struct json *received);
 
+/**
+ * Reads such a text again, of stripped events or of PDUs: the one list is a level more than an event may have.
+ * @param out  JSON_ARRAY; views the text
+ * @return false when it is no list
+ */
+MUST_CHECK bool stripped_state_read(struct arena *arena, struct str text, struct json *out);
+
 /** What is wrong with the state that came with an invite or knock. */
 enum stripped_fault {
 	STRIPPED_OK,

@@ -6,6 +6,7 @@
 #include "homeserver/person/persons.h"
 #include "homeserver/receipt/receipts.h"
 #include "homeserver/user/users.h"
+#include "matrix/stripped.h"
 
 enum { NOTICE_CEILING_BYTES = 256 * 1024 };
 
@@ -43,9 +44,7 @@ static enum err find_stripped(struct ctx *ctx, const struct push_view *view, str
 	*out = NULL;
 	TRY(users_get(ctx, view->hs, view->user_id, &user));
 	bool is_list = user_room_find(user, ctx->arena, room_nid(view->room), &entry) &&
-		entry.stripped.p != NULL &&
-		json_parse(ctx->arena, entry.stripped, NULL, list, NULL) == JSON_OK &&
-		list->type == JSON_ARRAY;
+		entry.stripped.p != NULL && stripped_state_read(ctx->arena, entry.stripped, list);
 	for (size_t i = 0; is_list && i < list->count; i++) {
 		const struct json *item = &list->items[i];
 		if (str_equals(json_get_str(item, STR("type")), type) &&

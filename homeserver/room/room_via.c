@@ -4,6 +4,7 @@
 #include "homeserver/room/room_via.h"
 
 #include "homeserver/room/room_accept.h"
+#include "matrix/stripped.h"
 #include "storage/state.h"
 
 void via_add(struct via *via, const struct homeserver *hs, struct server_name server)
@@ -49,11 +50,10 @@ static enum err add_of_stripped(struct ctx *ctx, struct homeserver *hs, struct r
 		return ERR_OK;
 	}
 	TRY(err);
-	if (json_parse(ctx->arena, str_dup(ctx->arena, row.stripped), NULL, &stripped, NULL) !=
-		JSON_OK) {
+	if (!stripped_state_read(ctx->arena, str_dup(ctx->arena, row.stripped), &stripped)) {
 		return ERR_OK;
 	}
-	for (size_t i = 0; stripped.type == JSON_ARRAY && i < stripped.count; i++) {
+	for (size_t i = 0; i < stripped.count; i++) {
 		add_of_user(via, hs, json_get_str(&stripped.items[i], STR("sender")));
 	}
 	return ERR_OK;

@@ -3,6 +3,7 @@
  */
 #include "homeserver/sync/sync_inner.h"
 #include "homeserver/typing/typing.h"
+#include "matrix/stripped.h"
 #include "storage/state.h"
 
 #include <string.h>
@@ -213,8 +214,7 @@ static bool is_ignored_invite(struct sync_run *run, const struct user_room *entr
 {
 	struct json state;
 	if (run->ignored.count == 0 || entry->stripped.p == NULL ||
-		json_parse(run->ctx->arena, entry->stripped, NULL, &state, NULL) != JSON_OK ||
-		state.type != JSON_ARRAY) {
+		!stripped_state_read(run->ctx->arena, entry->stripped, &state)) {
 		return false;
 	}
 	for (size_t i = 0; i < state.count; i++) {

@@ -191,6 +191,22 @@ def test_invite__of_an_ignored_user__not_shown(federated, remote, alice):
     assert not alice.sync().invited(room.room_id)
 
 
+def nested(levels):
+    """An object of so many levels."""
+    value = {}
+    for _ in range(levels - 1):
+        value = {"a": value}
+    return value
+
+
+def test_invite__of_an_ignored_user_with_state_as_deep_as_may_be__not_shown(federated, remote, alice):
+    """In the list the state lies a level deeper than an event may: so nobody saw who had sent the invite."""
+    room = RemoteRoom(remote, "11", join_rule="invite", more_state=[("m.room.name", "", {"name": "Far", "deep": nested(98)})])
+    alice.account_data("m.ignored_user_list", {"ignored_users": {room.creator: {}}}).ok()
+    Invite(remote, federated, alice.user_id, room=room).put().ok()
+    assert not alice.sync().invited(room.room_id)
+
+
 def no_create(state):
     return [event for event in state if event["type"] != "m.room.create"]
 
@@ -426,6 +442,15 @@ def test_invite_out__answer_with_thousands_of_signatures__memory_stays(federated
     before = peak_kib(federated.process.pid)
     assert alice.invite(room, zoe).status in (200, 413, 502)
     assert peak_kib(federated.process.pid) - before < 150 << 10
+
+
+def test_invite_out__state_as_deep_as_may_be__asked(federated, remote, alice, zoe):
+    """A topic that is nested as deeply as events may be kept everybody from inviting users of other servers."""
+    room = alice.create_room()
+    alice.put(path_of("rooms", room, "state", "m.room.topic", ""), {"topic": "Deep", "deep": nested(98)}).ok()
+    remote.on("PUT", INVITE_V2, lambda ask: (200, {"event": add_signature(ask.json["room_version"], ask.json["event"], remote)}))
+    alice.invite(room, zoe).ok()
+    assert "Deep" in [event["content"].get("topic") for event in asked(remote, "invite")[-1].json["invite_room_state"]]
 
 
 def test_invite_out__room_goes_on_while_theirs_thinks(federated, remote, alice, zoe):
