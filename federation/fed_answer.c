@@ -7,9 +7,8 @@
 enum {
 	MAX_DEPTH =
 		2000, /* one event that is nested too deeply is refused alone, see EVENT_MAX_NESTING */
+	MAX_VALUES = 8000000,
 };
-
-static const struct json_limits answer_limits = {.max_depth = MAX_DEPTH, .max_values = 8000000};
 
 /* The kind of failure that a status other than 2xx stands for. */
 static enum err err_of_status(int status)
@@ -57,8 +56,11 @@ enum err fed_answer_read(struct arena *arena, const struct fed_request *request,
 	if (request->sink != NULL) {
 		return ERR_OK;
 	}
-	enum json_error error =
-		json_parse(arena, raw->answer.body, &answer_limits, &answer->json, NULL);
+	const struct json_limits limits = {
+		.max_depth = MAX_DEPTH,
+		.max_values = request->answer_max_values > 0 ? request->answer_max_values : MAX_VALUES,
+	};
+	enum json_error error = json_parse(arena, raw->answer.body, &limits, &answer->json, NULL);
 	if (error != JSON_OK) {
 		*out_cause = str_of(json_error_text(error));
 		return ERR_REMOTE;

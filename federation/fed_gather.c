@@ -142,14 +142,17 @@ static const bool *find_done(struct ctx *ctx, struct gathering *gathering)
 	return done;
 }
 
-static void read_one(struct ctx *ctx, struct one *one, struct fed_gathered *out)
+static void read_one(struct ctx *ctx, const struct fed_request *request, struct one *one,
+	struct fed_gathered *out)
 {
+	const struct json_limits limits = {.max_values = request->answer_max_values};
 	*out = (struct fed_gathered){.err = one->err};
 	if (one->err != ERR_OK) {
 		return;
 	}
 	struct str text = str_dup(ctx->arena, buf_str(&one->body));
-	if (json_parse(ctx->arena, text, NULL, &out->json, NULL) != JSON_OK ||
+	buf_fini(&one->body); /* done: nobody else has it */
+	if (json_parse(ctx->arena, text, &limits, &out->json, NULL) != JSON_OK ||
 		out->json.type != JSON_OBJECT) {
 		out->err = ERR_REMOTE;
 	}
@@ -164,7 +167,7 @@ void fed_gather(struct ctx *ctx, struct federation *federation, const struct fed
 	const bool *done = find_done(ctx, gathering);
 	for (size_t i = 0; i < count; i++) {
 		if (done[i]) {
-			read_one(ctx, &gathering->ones[i], &out[i]);
+			read_one(ctx, &requests[i], &gathering->ones[i], &out[i]);
 		} else {
 			out[i] = (struct fed_gathered){.err = ERR_TIMEOUT};
 		}

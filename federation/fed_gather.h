@@ -15,7 +15,7 @@ struct fed_gathered {
 /**
  * Asks all of them, at most 128 at once, and waits until each has answered or its time is over (TIMEOUT; where the server was not even
  * found by then, half a second later); LANE_REMOTE. Answers are read on this thread.
- * @param requests  without a sink; `answer_ceiling_bytes` is for each; the ctx's deadline counts too
+ * @param requests  without a sink; `answer_ceiling_bytes` and `answer_max_values` (0: 1,000,000) are for each; the ctx's deadline counts too
  * @param out       out[i] belongs to requests[i]
  */
 void fed_gather(struct ctx *ctx, struct federation *federation, const struct fed_request *requests,

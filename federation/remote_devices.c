@@ -11,7 +11,11 @@
 #include "matrix/canonical.h"
 #include "storage/remote_device.h"
 
-enum { ANSWER_MAX_BYTES = 8 * 1024 * 1024, MISSED_TIMEOUT_MS = 20 * 1000 };
+enum {
+	ANSWER_MAX_BYTES = 8 * 1024 * 1024,
+	ANSWER_MAX_VALUES = 200 * 1000,
+	MISSED_TIMEOUT_MS = 20 * 1000,
+};
 
 /* --- as checked --------------------------------------------------------------------------------------------- */
 
@@ -160,6 +164,7 @@ static enum err ask(struct ctx *ctx, struct federation *federation, struct user_
 			.target = str_printf(ctx->arena, "/_matrix/federation/v1/user/devices/%.*s",
 				STR_ARG(uri_encode(ctx->arena, user.s))),
 			.answer_ceiling_bytes = ANSWER_MAX_BYTES,
+			.answer_max_values = ANSWER_MAX_VALUES,
 			.timeout_ms = timeout_ms,
 		},
 		&answer, NULL));

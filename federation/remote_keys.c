@@ -13,8 +13,10 @@
 #include "matrix/str_set.h"
 
 enum {
-	ANSWER_BYTES = 16 << 20,
-	LEARN_MAX = 5, /* users of one query whose lists are fetched to be kept */
+	ANSWER_BYTES = 16 << 20,  /* of one server */
+	ANSWERS_BYTES = 32 << 20, /* of all that are asked by one request */
+	BYTES_A_VALUE = 16,       /* keys take more than twice as many */
+	LEARN_MAX = 5,            /* users of one query whose lists are fetched to be kept */
 	LEARN_MS = 5000,
 };
 
@@ -176,13 +178,28 @@ struct json remote_keys_check_claim(struct arena *arena, const struct json *aske
 
 /* --- asking -------------------------------------------------------------------------------------------------- */
 
+/*
+ * How long an answer may be: a server's share of what all may tell together, by how many users it is asked about. How many are asked is one
+ * stranger's choice, and what they answer another's: 800 servers with 16 MiB each, which are few bytes when they are packed, end the process.
+ */
+static size_t answer_ceiling(size_t users, size_t all_users)
+{
+	size_t share = (size_t)ANSWERS_BYTES / MAX_OF(all_users, (size_t)1) * users;
+	return MIN_OF(share, (size_t)ANSWER_BYTES);
+}
+
 static void ask_all(struct federation *federation, struct ctx *ctx, struct e2ee_remote_ask *asks,
 	size_t count, int64_t timeout_ms, bool is_claim)
 {
+	size_t users = 0;
+	for (size_t i = 0; i < count; i++) {
+		users += asks[i].request.count;
+	}
 	struct fed_request *requests = ARENA_NEW_ARRAY(ctx->arena, struct fed_request, count);
 	struct fed_gathered *answers = ARENA_NEW_ARRAY(ctx->arena, struct fed_gathered, count);
 	for (size_t i = 0; i < count; i++) {
 		struct json *body = ARENA_NEW(ctx->arena, struct json);
+		size_t ceiling = answer_ceiling(asks[i].request.count, users);
 		*body = json_object(ctx->arena, 1);
 		add(body, is_claim ? STR("one_time_keys") : STR("device_keys"), asks[i].request);
 		requests[i] = (struct fed_request){
@@ -191,7 +208,8 @@ static void ask_all(struct federation *federation, struct ctx *ctx, struct e2ee_
 			.target = is_claim ? STR("/_matrix/federation/v1/user/keys/claim")
 							   : STR("/_matrix/federation/v1/user/keys/query"),
 			.body = body,
-			.answer_ceiling_bytes = ANSWER_BYTES,
+			.answer_ceiling_bytes = ceiling,
+			.answer_max_values = ceiling / BYTES_A_VALUE,
 			.timeout_ms = MAX_OF(timeout_ms, (int64_t)1),
 		};
 	}

@@ -15,6 +15,7 @@ enum {
 	PROFILE_KEPT_MS = 5 * 60 * 1000,
 	NO_PROFILE_KEPT_MS = 60 * 1000,
 	ROOMS_BYTES = 4 << 20,
+	ROOMS_VALUES = 100 * 1000,
 	ROOMS_MS = 20 * 1000,
 	ROOMS_MAX = 500,
 	TOKEN_MAX_BYTES = 1024,
@@ -145,6 +146,7 @@ static enum err list_rooms(void *self, struct ctx *ctx, struct server_name serve
 		.target = STR("/_matrix/federation/v1/publicRooms"),
 		.body = body,
 		.answer_ceiling_bytes = ROOMS_BYTES,
+		.answer_max_values = ROOMS_VALUES,
 		.timeout_ms = ROOMS_MS,
 		.purpose = ctx->memo,
 	};

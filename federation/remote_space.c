@@ -8,7 +8,8 @@
 #include "http/uri.h"
 
 enum {
-	ANSWER_BYTES = 4 << 20,
+	ANSWER_BYTES = 2 << 20,     /* a request asks up to 20 times, and keeps what it is told */
+	ANSWER_VALUES = 100 * 1000, /* a thousand rooms have a third of that */
 	ASK_MS = 10 * 1000,
 	KEPT_MS = 5 * 60 * 1000,
 };
@@ -23,6 +24,7 @@ static enum err fetch(struct federation *federation, struct ctx *ctx, struct ser
 		.target = str_printf(ctx->arena, "/_matrix/federation/v1/hierarchy/%.*s?suggested_only=%s",
 			STR_ARG(uri_encode(ctx->arena, room_id)), suggested_only ? "true" : "false"),
 		.answer_ceiling_bytes = ANSWER_BYTES,
+		.answer_max_values = ANSWER_VALUES,
 		.timeout_ms = MAX_OF(MIN_OF(timeout_ms, (int64_t)ASK_MS), (int64_t)1),
 	};
 	TRY(fed_ask(ctx, federation, &request, &answer, NULL));

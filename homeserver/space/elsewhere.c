@@ -21,14 +21,18 @@ struct elsewhere {
 	struct homeserver *hs;
 	struct str user_id;
 	bool suggested_only;
-	struct map rooms; /* room id → struct told */
+	struct map rooms;       /* room id → struct told */
+	struct map memberships; /* of the user; room id → struct user_room; empty until somebody asks */
+	bool has_memberships;
 	size_t asks;
 	int64_t until_ms; /* of the first question on */
 };
 
 static void fini(void *data)
 {
-	map_fini(&((struct elsewhere *)data)->rooms);
+	struct elsewhere *elsewhere = data;
+	map_fini(&elsewhere->rooms);
+	map_fini(&elsewhere->memberships);
 }
 
 struct elsewhere *elsewhere_create(struct ctx *ctx, struct homeserver *hs, struct str user_id,
@@ -40,11 +44,25 @@ struct elsewhere *elsewhere_create(struct ctx *ctx, struct homeserver *hs, struc
 	elsewhere->user_id = user_id;
 	elsewhere->suggested_only = suggested_only;
 	map_init(&elsewhere->rooms);
+	map_init(&elsewhere->memberships);
 	arena_on_reset(ctx->arena, fini, elsewhere);
 	return elsewhere;
 }
 
 /* --- reading answers ---------------------------------------------------------------------------------------- */
+
+/* Each room once, and no more of them than a space shows. */
+static void keep_first(struct space_children *children)
+{
+	struct map seen CLEANUP(map_fini) = {0};
+	size_t n = 0;
+	for (size_t i = 0; i < children->n && n < SPACE_CHILDREN_MAX; i++) {
+		if (map_set(&seen, children->p[i].room_id, children) == NULL) {
+			children->p[n++] = children->p[i];
+		}
+	}
+	children->n = n;
+}
 
 static void read_children(struct arena *arena, const struct elsewhere *elsewhere,
 	const struct json *chunk, struct space_children *out)
@@ -68,7 +86,7 @@ static void read_children(struct arena *arena, const struct elsewhere *elsewhere
 		}
 	}
 	space_child_sort(out->p, out->n);
-	out->n = MIN_OF(out->n, (size_t)SPACE_CHILDREN_MAX);
+	keep_first(out);
 }
 
 static struct told *read_room(struct arena *arena, const struct elsewhere *elsewhere,
@@ -82,37 +100,56 @@ static struct told *read_room(struct arena *arena, const struct elsewhere *elsew
 	return told;
 }
 
-/* Only of the room that was asked for, and of those that stand in it: a server cannot speak of others here. */
+/* The rooms in a space of which an answer may tell: those of which none has told before. */
+static bool is_awaited(const struct elsewhere *elsewhere, const struct map *children,
+	struct str room_id)
+{
+	return room_id.p != NULL && map_get(children, room_id) != NULL &&
+		map_get(&elsewhere->rooms, room_id) == NULL;
+}
+
+/* Where a room stands several times, its first description counts, and any before being hidden. */
+static void read_told(struct arena *arena, struct elsewhere *elsewhere, const struct map *children,
+	const struct json *answer)
+{
+	const struct json *told = json_at(answer, "children");
+	const struct json *hidden = json_at(answer, "inaccessible_children");
+	for (size_t i = 0; json_is(told, JSON_ARRAY) && i < told->count; i++) {
+		struct str room_id = json_get_str(&told->items[i], STR("room_id"));
+		struct told *room = is_awaited(elsewhere, children, room_id)
+			? read_room(arena, elsewhere, &told->items[i])
+			: NULL;
+		if (room != NULL) {
+			(void)map_set(&elsewhere->rooms, room_id, room);
+		}
+	}
+	for (size_t i = 0; json_is(hidden, JSON_ARRAY) && i < hidden->count; i++) {
+		struct str room_id =
+			json_is(&hidden->items[i], JSON_STRING) ? hidden->items[i].text : (struct str){0};
+		if (is_awaited(elsewhere, children, room_id)) {
+			struct told *room = ARENA_NEW(arena, struct told);
+			room->is_hidden = true;
+			(void)map_set(&elsewhere->rooms, room_id, room);
+		}
+	}
+}
+
+/*
+ * Only of the room that was asked for, and of those that stand in it: a server cannot speak of others here. An answer is read once from its
+ * beginning to its end, whatever stands in it how often.
+ */
 static struct told *read_answer(struct arena *arena, struct elsewhere *elsewhere,
 	struct str room_id, const struct json *answer)
 {
+	struct map children CLEANUP(map_fini) = {0};
 	struct told *root = read_room(arena, elsewhere, json_at(answer, "room"));
 	if (root == NULL || !str_equals(root->room.room_id.s, room_id)) {
 		return NULL;
 	}
-	const struct json *children = json_at(answer, "children");
-	const struct json *hidden = json_at(answer, "inaccessible_children");
 	for (size_t i = 0; i < root->children.n; i++) {
-		struct str child_id = root->children.p[i].room_id;
-		struct told *told = NULL;
-		for (size_t k = 0; json_is(children, JSON_ARRAY) && k < children->count && told == NULL;
-			 k++) {
-			const struct json *chunk = &children->items[k];
-			bool is_it = json_is(chunk, JSON_OBJECT) &&
-				str_equals(json_get_str(chunk, STR("room_id")), child_id);
-			told = is_it ? read_room(arena, elsewhere, chunk) : NULL;
-		}
-		for (size_t k = 0; json_is(hidden, JSON_ARRAY) && k < hidden->count && told == NULL; k++) {
-			if (json_is(&hidden->items[k], JSON_STRING) &&
-				str_equals(hidden->items[k].text, child_id)) {
-				told = ARENA_NEW(arena, struct told);
-				told->is_hidden = true;
-			}
-		}
-		if (told != NULL && map_get(&elsewhere->rooms, child_id) == NULL) {
-			(void)map_set(&elsewhere->rooms, child_id, told);
-		}
+		(void)map_set(&children, root->children.p[i].room_id, root);
 	}
+	read_told(arena, elsewhere, &children, answer);
 	return root;
 }
 
@@ -160,32 +197,37 @@ static enum err ask(struct ctx *ctx, struct elsewhere *elsewhere, struct str roo
 
 /* --- whether the user may know ---------------------------------------------------------------------------------- */
 
-/* What the user is in a room in which this server need not be. */
-static enum err load_membership(struct ctx *ctx, struct elsewhere *elsewhere, struct str room_id,
-	struct str *out)
+/* Once: how many rooms let members of others in, and of how many, is a stranger's word. */
+static enum err load_memberships(struct ctx *ctx, struct elsewhere *elsewhere)
 {
 	struct user *user;
 	struct user_room *rooms;
 	size_t count;
-	*out = STR("");
-	if (elsewhere->user_id.p == NULL) {
+	if (elsewhere->has_memberships || elsewhere->user_id.p == NULL) {
 		return ERR_OK;
 	}
 	TRY(users_get(ctx, elsewhere->hs, elsewhere->user_id, &user));
 	user_rooms(user, ctx->arena, &rooms, &count);
 	for (size_t i = 0; i < count; i++) {
-		if (str_equals(room_id_of(rooms[i].room).s, room_id)) {
-			*out = rooms[i].membership;
-		}
+		(void)map_set(&elsewhere->memberships, room_id_of(rooms[i].room).s, &rooms[i]);
 	}
+	elsewhere->has_memberships = true;
 	return ERR_OK;
+}
+
+/* What the user is in a room in which this server need not be. */
+static struct str membership_in(const struct elsewhere *elsewhere, struct str room_id)
+{
+	const struct user_room *room = map_get(&elsewhere->memberships, room_id);
+	return room != NULL ? room->membership : STR("");
 }
 
 static enum err decide(struct ctx *ctx, struct elsewhere *elsewhere, const struct told *told,
 	struct space_summary *out)
 {
 	const struct room_summary *content = &told->room.content;
-	TRY(load_membership(ctx, elsewhere, told->room.room_id.s, &out->membership));
+	TRY(load_memberships(ctx, elsewhere));
+	out->membership = membership_in(elsewhere, told->room.room_id.s);
 	bool is_open = str_equals(content->join_rule, STR("public")) ||
 		str_equals(content->join_rule, STR("knock")) ||
 		str_equals(content->join_rule, STR("knock_restricted"));
@@ -195,9 +237,8 @@ static enum err decide(struct ctx *ctx, struct elsewhere *elsewhere, const struc
 	out->is_accessible = content->is_world_readable || (!is_banned && (is_open || is_member));
 	bool is_restricted = str_equals(content->join_rule, STR("restricted")) && !is_banned;
 	for (size_t i = 0; is_restricted && !out->is_accessible && i < content->allowed_count; i++) {
-		struct str membership;
-		TRY(load_membership(ctx, elsewhere, content->allowed_room_ids[i], &membership));
-		out->is_accessible = str_equals(membership, STR("join"));
+		out->is_accessible =
+			str_equals(membership_in(elsewhere, content->allowed_room_ids[i]), STR("join"));
 	}
 	return ERR_OK;
 }
