@@ -22,18 +22,6 @@ static struct metric set_aside =
 
 /* --- ends ------------------------------------------------------------------------------------------------------ */
 
-static struct str without_nul(struct arena *arena, struct str text)
-{
-	if (text.p == NULL || !str_has_nul(text)) {
-		return text;
-	}
-	char *copy = arena_dup(arena, text.p, text.n);
-	for (size_t i = 0; i < text.n; i++) {
-		copy[i] = copy[i] == '\0' ? '?' : copy[i];
-	}
-	return str_from(copy, text.n);
-}
-
 /*
  * What was judged by is what the room is: its content may have been forgotten meanwhile, because a write failed or turned out to have
  * happened. Errors: CONFLICT (try again)
@@ -67,12 +55,9 @@ static enum err keep_aside(struct acceptance *a, enum event_row_fate fate, struc
 		.position = *position,
 		.event_id = event->event_id.s,
 		.json = event->raw,
-		.columns = room_event_columns(event),
+		.columns = room_aside_columns(ctx->arena, event),
 		.fate = fate,
 	};
-	kept.columns.type = without_nul(ctx->arena, kept.columns.type);
-	kept.columns.state_key = without_nul(ctx->arena, kept.columns.state_key);
-	kept.columns.sender = without_nul(ctx->arena, kept.columns.sender);
 	int64_t kept_at;
 	TRY(store_event_set_aside(ctx, a->hs->db, a->room->nid, &kept, room_last_position(a->room),
 		difference.p != NULL ? difference : STR("[]"), &kept_at));

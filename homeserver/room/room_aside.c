@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "homeserver/room/room_aside_plan.h"
+#include "homeserver/room/room_build.h"
 #include "storage/graph.h"
 
 enum {
@@ -18,6 +19,29 @@ enum {
 
 static struct metric forgotten =
 	METRIC_COUNTER("belfry_events_forgotten_total", "Events that were set aside and given up");
+
+/* --- columns ----------------------------------------------------------------------------------------------------- */
+
+static struct str without_nul(struct arena *arena, struct str text)
+{
+	if (text.p == NULL || !str_has_nul(text)) {
+		return text;
+	}
+	char *copy = arena_dup(arena, text.p, text.n);
+	for (size_t i = 0; i < text.n; i++) {
+		copy[i] = copy[i] == '\0' ? '?' : copy[i];
+	}
+	return str_from(copy, text.n);
+}
+
+struct event_columns room_aside_columns(struct arena *arena, const struct event *event)
+{
+	struct event_columns columns = room_event_columns(event);
+	columns.type = without_nul(arena, columns.type);
+	columns.state_key = without_nul(arena, columns.state_key);
+	columns.sender = without_nul(arena, columns.sender);
+	return columns;
+}
 
 /* --- what is held ----------------------------------------------------------------------------------------------- */
 

@@ -12,6 +12,8 @@
 
 #include "homeserver/room/room_acceptance.h"
 
+/** Its columns; U+0000, which the database takes nowhere, is '?' in them: whatever has it is rejected, and not found by them. */
+struct event_columns room_aside_columns(struct arena *arena, const struct event *event);
 /** So many were kept outside of the timeline. */
 void room_aside_note(struct room *room, size_t count, size_t bytes);
 /** Events come into the timeline: of what they name as auth events, that which is outside of it is held. Errors: STORE.  Cost: one round trip */

@@ -28,10 +28,11 @@ struct judging {
 	const struct event *create;
 };
 
-static bool is_storable(const struct event *event)
+/* It is no event of a room here, though it may be one to others: it is kept as rejected, so that it is not missing. */
+static bool has_nul(const struct event *event)
 {
-	return !str_has_nul(event->event_id.s) && !str_has_nul(event->type) &&
-		!str_has_nul(event->state_key) && !str_has_nul(event->sender.s);
+	return str_has_nul(event->type) || str_has_nul(event->state_key) ||
+		str_has_nul(event->sender.s);
 }
 
 static struct node *put_node(struct judging *judging, struct str id)
@@ -45,11 +46,12 @@ static void give(struct judging *judging, const struct event *const *events, siz
 {
 	for (size_t i = 0; i < count; i++) {
 		bool is_ours = str_equals(events[i]->room_id.s, judging->room->id.s);
-		if (is_ours && is_storable(events[i]) &&
+		if (is_ours && !str_has_nul(events[i]->event_id.s) &&
 			map_get(&judging->nodes, events[i]->event_id.s) == NULL) {
 			struct node *node = put_node(judging, events[i]->event_id.s);
 			node->event = events[i];
 			node->is_given = true;
+			node->is_judged = node->is_rejected = has_nul(events[i]);
 		}
 	}
 }
@@ -105,7 +107,7 @@ static bool is_allowed(struct judging *judging, const struct event *event)
 	state_map_init(&map, arena);
 	for (size_t i = 0; i < event->auth_count; i++) {
 		const struct node *node = map_get(&judging->nodes, event->auth_events[i].s);
-		/* Of a cycle, of another room, or one that cannot be stored. */
+		/* Of a cycle, of another room, or one whose id cannot be stored. */
 		if (node == NULL || node->event == NULL || !node->is_judged) {
 			return false;
 		}
@@ -168,7 +170,7 @@ static enum err store(struct judging *judging, struct homeserver *hs, struct nod
 			.position = positions[i],
 			.event_id = event->event_id.s,
 			.json = event->raw,
-			.columns = room_event_columns(event),
+			.columns = room_aside_columns(ctx->arena, event),
 			.fate = nodes[i]->is_rejected ? ROW_REJECTED : ROW_OUTLIER,
 		};
 	}

@@ -441,6 +441,19 @@ def test_join__state_twice_and_junk__each_event_once(federated, remote, room):
     assert set(alice.state(room.room_id)) == set(room.state)
 
 
+@pytest.mark.parametrize("omits", [False, True], ids=["all", "members_omitted"])
+@pytest.mark.parametrize("version", ["1", "11", "12"])
+def test_join__state_with_a_nul_in_its_keys__left_out_alone(federated, remote, version, omits):
+    """The database takes none. Whoever could set state kept this server's users out of the room with one event."""
+    room = RemoteRoom(remote, version, more_state=[("org.example\0", "", {}), ("org.example", "\0", {}), ("org.example", "", {})])
+    room.omits_members = omits
+    room.serve()
+    alice = federated.user()
+    join(alice, room, [remote.name]).ok()
+    wanted = {key for key in room.state if "\0" not in "".join(key)}
+    assert len(room.state) == len(wanted) + 2 and set(alice.state(room.room_id)) == wanted
+
+
 def test_sec_5_10__deep_auth_chain__linear(federated, remote):
     """Continuwuity 26.9.1: auth events fetched over and over.  Each power level stands on the one before."""
     room = RemoteRoom(remote)

@@ -260,6 +260,16 @@ def test_gap__longer_than_one_answer__state_fetched_and_newest_told(shared):
     shared.deliver(shared.room.message("and on"))
 
 
+def test_gap__state_with_a_nul_in_its_keys__taken_without_it(shared):
+    """Others may keep such events, and stand on them for ever."""
+    long_gap(shared.room, 30)
+    shared.room.send("org.example\0", {}, "")
+    long_gap(shared.room, 30)
+    shared.deliver(shared.room.message("newest"))
+    assert asked(shared.remote, "state_ids")
+    assert shared.user.get_state(shared.room_id, "m.room.topic").ok()["topic"] == "in the gap"
+
+
 def test_gap__many_unknown_in_its_state__whole_state_fetched_at_once(federated, remote):
     shared = SharedRoom(federated, remote)
     for i in range(150):
