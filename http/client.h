@@ -58,6 +58,7 @@ struct fetch {
 	struct str body;
 	size_t
 		answer_ceiling_bytes; /**< largest answer, decoded; 0: no body is wanted, none may come */
+	bool takes_beginning;     /**< an answer over the ceiling is cut off there, and no failure */
 	int64_t timeout_ms;       /**< for everything, waiting for a free connection included; > 0 */
 	int redirects_allowed;    /**< 0: a redirect is an answer like others */
 	bool is_https_only;       /**< http:// is refused, also in a redirect */

@@ -43,6 +43,8 @@ struct transfer {
 	struct str upload; /* of a mail: what is left to send */
 	enum err refused;  /* why a callback of ours broke it off; ERR_OK: none did */
 	struct str refused_cause;
+	bool takes_beginning;
+	bool is_cut;            /* as much has come as was wanted */
 	bool is_any_address;    /* may be reached */
 	bool is_address_denied; /* one of the host's at least */
 	char curl_text[CURL_ERROR_SIZE];

@@ -108,6 +108,12 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *data)
 		}
 		return piece.n;
 	}
+	size_t room = transfer->body.ceiling - transfer->body.n;
+	if (transfer->takes_beginning && piece.n > room) {
+		buf_add(&transfer->body, str_slice(piece, 0, room));
+		transfer->is_cut = true;
+		return 0;
+	}
 	buf_add(&transfer->body, piece);
 	if (!buf_ok(&transfer->body)) {
 		transfer_refuse(transfer, ERR_LIMIT, "the answer is too large");
@@ -217,7 +223,7 @@ void transfer_destroy(struct transfer *transfer)
 
 static enum err err_of(const struct transfer *transfer, CURLcode code)
 {
-	if (code == CURLE_OK) {
+	if (code == CURLE_OK || transfer->is_cut) {
 		return ERR_OK;
 	}
 	if (transfer->refused != ERR_OK) {
@@ -416,6 +422,7 @@ static const char *set_up(struct transfer *transfer, const struct fetch *fetch)
 	set_method(transfer, fetch);
 	set_limits(transfer, fetch);
 	set_way(transfer, fetch);
+	transfer->takes_beginning = fetch->takes_beginning;
 	transfer->sink = fetch->sink;
 	transfer->sink_data = fetch->sink_data;
 	return NULL;

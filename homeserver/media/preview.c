@@ -23,7 +23,6 @@ enum {
 	PAGE_MS = 10000,
 	OEMBED_MS = 5000,
 	OEMBED_BYTES = 64 * 1024,
-	ERROR_BYTES = 64 * 1024, /* of an answer that is none; pages are bounded by their sink */
 	REDIRECTS = 5,
 	URL_BYTES = 2048,
 	FAILURE_MS = 5 * 60 * 1000,
@@ -52,66 +51,41 @@ void previews_destroy(struct previews *previews)
 
 /* --- fetching -------------------------------------------------------------------------------------------- */
 
-/* The beginning of a page, up to the buffer's ceiling. */
-struct beginning {
-	struct buf bytes;
-	bool is_cut;
-};
-
-static enum err take_beginning(void *data, struct str piece)
-{
-	struct beginning *beginning = data;
-	size_t room = beginning->bytes.ceiling - beginning->bytes.n;
-	beginning->is_cut = piece.n > room;
-	buf_add(&beginning->bytes, str_slice(piece, 0, room));
-	return beginning->is_cut ? ERR_LIMIT : ERR_OK;
-}
-
-static void beginning_fini(struct beginning *beginning)
-{
-	buf_fini(&beginning->bytes);
-}
-
 struct page {
 	struct str bytes; /* its beginning, in the arena */
 	struct str type;  /* p == NULL: not known */
 	struct str url;   /* after redirects */
 };
 
+/* An endless page, or just a long one: what matters stands at the beginning. */
 static enum err fetch_page(struct ctx *ctx, struct homeserver *hs, struct str url, struct page *out)
 {
-	struct beginning beginning CLEANUP(beginning_fini) = {0};
-	struct fetched answer = {0};
+	struct fetched answer;
 	const struct fetch_header headers[] = {
 		{STR("Accept"), STR("text/html,application/xhtml+xml,image/*;q=0.8,*/*;q=0.1")},
 		{STR("Accept-Language"), hs->settings.media.preview_language},
 	};
-	buf_init(&beginning.bytes, (size_t)hs->settings.media.preview_page_bytes);
-	enum err err = http_client_fetch(ctx, hs->http_client,
+	TRY(http_client_fetch(ctx, hs->http_client,
 		&(struct fetch){.method = "GET",
 			.url = url,
 			.headers = headers,
 			.header_count = str_is_empty(hs->settings.media.preview_language) ? 1 : 2,
-			.answer_ceiling_bytes = ERROR_BYTES,
+			.answer_ceiling_bytes = (size_t)hs->settings.media.preview_page_bytes,
+			.takes_beginning = true,
 			.timeout_ms = PAGE_MS,
-			.redirects_allowed = REDIRECTS,
-			.sink = take_beginning,
-			.sink_data = &beginning},
-		&answer);
-	*out = (struct page){.bytes = str_dup(ctx->arena, buf_str(&beginning.bytes)), .url = url};
-	if (beginning.is_cut) {
-		ctx->fault = (struct fault){0};
-		return ERR_OK; /* endless or just long: what matters stands at the beginning */
-	}
-	TRY(err);
+			.redirects_allowed = REDIRECTS},
+		&answer));
 	if (answer.status < 200 || answer.status > 299) {
 		return fail_cause(ctx, ERR_REMOTE, "preview: status %d", answer.status);
 	}
 	if (answer.final_url.n > URL_BYTES) {
 		return fail_cause(ctx, ERR_REMOTE, "preview: redirected to a URL that is too long");
 	}
-	out->type = fetched_header(&answer, "Content-Type");
-	out->url = answer.final_url;
+	*out = (struct page){
+		.bytes = answer.body,
+		.type = fetched_header(&answer, "Content-Type"),
+		.url = answer.final_url,
+	};
 	return ERR_OK;
 }
 

@@ -255,7 +255,7 @@ def test_preview__turned_off__fetches_nothing(make_server, web):
     ids=["div", "unclosed", "p", "table", "open", "attributes", "entities", "comments", "foreign", "value", "title",
          "attribute_names"])
 def test_sec_5_38__page_made_to_hurt__bounded(web, user, body):
-    url = web.page(head("<title>Before</title>", meta("og:description", "Said")).replace("</head>", "").encode() + body)
+    url = web.page(b"<html><head><title>Before</title>" + meta("og:description", "Said").encode() + body)  # open: behind </html> nothing is read
     begin = time.monotonic()
     reply = preview(user, url).ok()
     assert reply["og:title"] == "Before"
@@ -328,6 +328,18 @@ def test_sec_5_38__endless_page__cut_off(web, user):
     web.pages["/endless"] = endless
     assert preview(user, web.url + "/endless").ok()["og:title"] == "Endless"
     assert len(sent) < 1000
+
+
+def test_preview__page_longer_than_is_read__type_charset_and_address_are_its_own(web, user):
+    """What is cut off is read as what it says it is, from where it was redirected to."""
+    long = b"<p>" + b"x" * 3_000_000
+    plain = web.page(b"<title>Of no page</title>" + long, "text/plain")
+    assert preview(user, plain).ok().json == {}
+    latin = web.page("<title>5 €</title>".encode("iso-8859-15") + long, "text/html; charset=iso-8859-15")
+    assert preview(user, latin).ok()["og:title"] == "5 €"
+    web.pages["/far/away/page"] = ("text/html", head(meta("og:image", "image.png")).encode() + long)
+    web.pages["/far/away/image.png"] = ("image/png", picture(20, 10, "PNG"))
+    assert preview(user, web.redirect("/far/away/page")).ok()["og:image:width"] == 20
 
 
 def test_sec_5_38__endless_image__left_out(web, user):
