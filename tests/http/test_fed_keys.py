@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from signedjson.key import decode_verify_key_bytes, encode_verify_key_base64, generate_signing_key, get_verify_key
+from signedjson.key import decode_signing_key_base64, decode_verify_key_bytes, encode_verify_key_base64, generate_signing_key, get_verify_key
 from signedjson.sign import SignatureVerifyException, sign_json, verify_signed_json
 from unpaddedbase64 import decode_base64
 
@@ -172,11 +172,14 @@ def changed(remote):
     return {**remote.keys(), "valid_until_ts": int(time.time() * 1000) + 5000}
 
 
+LEAKED = decode_signing_key_base64("ed25519", "k1", "AZT9wvov/MBB0/8SBFtzyG5P+V/2YqXu6Cq99EotC3U")
+"""The key that an installer made everywhere: everybody may sign with it."""
+
+
 def leaked(remote):
-    """The key that an installer made everywhere: everybody may sign with it."""
-    key = "l/OHhxMVKB6Dx+2p/QVBBmFURJBwyts83WmCz2nM3og"
-    return remote.sign({"server_name": remote.name, "valid_until_ts": int(time.time() * 1000) + 10 ** 7,
-                        "verify_keys": {"ed25519:k1": {"key": key}}})
+    return sign_json({"server_name": remote.name, "valid_until_ts": int(time.time() * 1000) + 10 ** 7,
+                      "verify_keys": {"ed25519:k1": {"key": encode_verify_key_base64(get_verify_key(LEAKED))}}},
+                     remote.name, LEAKED)
 
 
 WRONG = {
@@ -221,6 +224,7 @@ def test_answer_about_keys__drips__given_up(federated, make_remote):
 def test_sec_5_44__leaked_key_of_another_server__signs_nothing(federated, make_remote):
     """Whoever has the installer has it: requests signed by it are refused."""
     remote = make_remote()
+    remote.key = LEAKED
     remote.on("GET", KEYS, lambda ask: (200, leaked(remote)))
     remote.send(federated, "GET", "/query/profile?user_id=x").expect(401, "M_UNAUTHORIZED")
     assert [ask.path for ask in remote.asked] == [KEYS]
