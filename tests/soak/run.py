@@ -8,11 +8,10 @@ from support.authority import Authority
 
 from .hostile import Hostile
 from .judge import Judge
+from .options import VERSIONS
 from .people import Talker, settle
 from .trouble import Troubles
 from .world import World
-
-VERSIONS = ("1", "3", "6", "8", "10", "11", "12")
 
 
 def soak(seed, seconds_, versions=VERSIONS, belfrys=2, with_synapse=True, with_clocks=True, with_hostile=True, with_database=True,
