@@ -233,10 +233,7 @@ static enum err make_event(struct ctx *ctx, struct federation *federation, enum 
 	/* Servers of old leave it out: "assumed to be either 1 or 2". */
 	out->version = room_version_find(version.p != NULL ? version : STR("1"));
 	if (out->version == NULL) {
-		enum err err = fail(ctx, ERR_INPUT, M_INCOMPATIBLE_ROOM_VERSION,
-			"This server does not know that room's version");
-		ctx->fault.extra = refusal_room_version(ctx->arena, version);
-		return err;
+		return refusal_fail_version(ctx, version, "This server does not know that room's version");
 	}
 	const struct json *event = json_at(&answer.json, "event");
 	TRY(check_template(ctx, out, event));

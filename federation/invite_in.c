@@ -7,6 +7,7 @@
 #include "federation/invite_in.h"
 
 #include "federation/pdu_check.h"
+#include "federation/refusal.h"
 #include "federation/stripped_in.h"
 #include "homeserver/room/room_accept.h"
 #include "homeserver/room/room_invitee.h"
@@ -56,14 +57,7 @@ static enum err choose_version(struct ctx *ctx, const struct invite_received *re
 	struct str id = told_version(received, room);
 	*out = room_version_find(id);
 	if (*out == NULL) {
-		enum err err = fail(ctx, ERR_INPUT, M_INCOMPATIBLE_ROOM_VERSION,
-			"This server does not know the room's version");
-		struct buf text CLEANUP(buf_fini);
-		buf_init(&text, SIZE_MAX / 2);
-		buf_add_lit(&text, "\"room_version\":");
-		json_escape(&text, id);
-		ctx->fault.extra = str_dup(ctx->arena, buf_str(&text));
-		return err;
+		return refusal_fail_version(ctx, id, "This server does not know the room's version");
 	}
 	if (room != NULL && room_version_of(room) != *out) {
 		return invalid(ctx, "The room is of another version");

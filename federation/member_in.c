@@ -6,6 +6,7 @@
 
 #include "federation/outbox.h"
 #include "federation/pdu_check.h"
+#include "federation/refusal.h"
 #include "homeserver/room/room_accept.h"
 #include "homeserver/room/room_restricted.h"
 #include "matrix/json_make.h"
@@ -81,13 +82,9 @@ static enum err check_version(struct ctx *ctx, const struct template_wish *wish,
 	for (size_t i = 0; i < wish->version_count; i++) {
 		is_known = is_known || str_equals(wish->versions[i], version->id);
 	}
-	if (is_known) {
-		return ERR_OK;
-	}
-	enum err err = fail(ctx, ERR_INPUT, M_INCOMPATIBLE_ROOM_VERSION,
-		"Your server does not know the room's version");
-	ctx->fault.extra = str_printf(ctx->arena, "\"room_version\":\"%.*s\"", STR_ARG(version->id));
-	return err;
+	return is_known
+		? ERR_OK
+		: refusal_fail_version(ctx, version->id, "Your server does not know the room's version");
 }
 
 enum err member_in_make(struct ctx *ctx, struct federation *federation,

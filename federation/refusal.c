@@ -16,7 +16,8 @@ static const struct passed {
 	{M_UNABLE_TO_GRANT_JOIN, ERR_INPUT},
 };
 
-struct str refusal_room_version(struct arena *arena, struct str version)
+/* What the error body of M_INCOMPATIBLE_ROOM_VERSION has besides (see struct fault). */
+static struct str named_version(struct arena *arena, struct str version)
 {
 	if (version.p == NULL) {
 		return STR("");
@@ -26,6 +27,13 @@ struct str refusal_room_version(struct arena *arena, struct str version)
 	buf_add_lit(&text, "\"room_version\":");
 	json_escape(&text, version);
 	return str_dup(arena, buf_str(&text));
+}
+
+enum err refusal_fail_version(struct ctx *ctx, struct str version, const char *text)
+{
+	enum err err = fail(ctx, ERR_INPUT, M_INCOMPATIBLE_ROOM_VERSION, "%s", text);
+	ctx->fault.extra = named_version(ctx->arena, version);
+	return err;
 }
 
 enum err(refusal_pass_on)(struct ctx *ctx, enum err err, const struct fed_refusal *refusal)
@@ -38,8 +46,7 @@ enum err(refusal_pass_on)(struct ctx *ctx, enum err err, const struct fed_refusa
 		if (passed[i].err == err && str_equals(refusal->errcode, str_of(passed[i].errcode))) {
 			fault->errcode = passed[i].errcode;
 			fault->extra = str_equals(refusal->errcode, STR(M_INCOMPATIBLE_ROOM_VERSION))
-				? refusal_room_version(ctx->arena,
-					  json_get_str(&refusal->json, STR("room_version")))
+				? named_version(ctx->arena, json_get_str(&refusal->json, STR("room_version")))
 				: STR("");
 			return err;
 		}
@@ -54,9 +61,13 @@ enum err(refusal_pass_on)(struct ctx *ctx, enum err err, const struct fed_refusa
 
 bool refusal_is_unrecognized(enum err err, const struct fed_refusal *refusal)
 {
-	return (err == ERR_MISSING || err == ERR_INPUT) &&
-		(refusal->status == 404 || refusal->status == 405) &&
-		!str_equals(refusal->errcode, STR(M_NOT_FOUND));
+	if (err != ERR_MISSING && err != ERR_INPUT) {
+		return false;
+	}
+	bool is_absent = refusal->status == 404 || refusal->status == 405;
+	return str_is_empty(refusal->errcode) ? is_absent
+										  : (is_absent || refusal->status == 400) &&
+			str_equals(refusal->errcode, STR(M_UNRECOGNIZED));
 }
 
 /* How much a failure says. */

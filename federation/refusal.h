@@ -20,10 +20,18 @@ enum err refusal_pass_on(struct ctx *ctx, enum err err, const struct fed_refusal
 #define refusal_pass_on(ctx, err, refusal) ((void)(refusal_pass_on)((ctx), (err), (refusal)), (err))
 #endif
 
-/** What the error body of M_INCOMPATIBLE_ROOM_VERSION has besides (see struct fault); version.p == NULL: nothing */
-struct str refusal_room_version(struct arena *arena, struct str version);
+/**
+ * Refuses with M_INCOMPATIBLE_ROOM_VERSION, whose body names the room's version.
+ * @param version  as the other server wrote it; p == NULL: it named none
+ * @return         INPUT
+ */
+MUST_CHECK enum err refusal_fail_version(struct ctx *ctx, struct str version, const char *text);
 
-/** Whether it says that the endpoint is unknown there: an older one may be known. */
+/**
+ * Whether it says that the endpoint is unknown there: an older one may be known. "404 M_UNRECOGNIZED", of a method 405, of old servers 400;
+ * or no error of Matrix at all, as web servers and old homeservers answer. What has another errcode was understood, and refused.
+ * Spec: server-server API, "Unsupported endpoints"
+ */
 bool refusal_is_unrecognized(enum err err, const struct fed_refusal *refusal);
 
 /**

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "federation/answers.h"
 #include "federation/fed_client.h"
+#include "federation/refusal.h"
 #include "homeserver/media/media.h"
 #include "http/header_value.h"
 #include "http/multipart.h"
@@ -201,7 +202,7 @@ static enum err fetch_old_way(struct ctx *ctx, struct wanted *wanted, struct fed
 /* Whether the refusal comes from a server that does not know the endpoint: one that does tells a reason. */
 static bool is_unknown_way(enum err err, const struct fed_refusal *refusal)
 {
-	return (err == ERR_MISSING && !str_equals(refusal->errcode, STR("M_NOT_FOUND"))) ||
+	return refusal_is_unrecognized(err, refusal) ||
 		(err == ERR_INPUT && str_is_empty(refusal->errcode));
 }
 

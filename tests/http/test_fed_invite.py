@@ -106,9 +106,10 @@ def test_invite__again__told_once_more(federated, remote, alice):
     assert alice.sync().invited(invite.room.room_id)
 
 
-@pytest.mark.parametrize("version", ["org.example", "13", ""])
-def test_invite__unknown_room_version__400(federated, remote, alice, version):
-    Invite(remote, federated, alice.user_id).put(version=version or "x").expect(400, "M_INCOMPATIBLE_ROOM_VERSION")
+@pytest.mark.parametrize("version", ["org.example", "13", "x", 'a"b'])
+def test_invite__unknown_room_version__400_and_the_version(federated, remote, alice, version):
+    reply = Invite(remote, federated, alice.user_id).put(version=version).expect(400, "M_INCOMPATIBLE_ROOM_VERSION")
+    assert reply["room_version"] == version
 
 
 def test_invite__no_room_version__400(federated, remote, alice):
@@ -363,9 +364,11 @@ def test_invite_out__old_server__asked_by_v1(federated, remote, alice, zoe, vers
     assert membership(alice, room, zoe) == "invite"
 
 
-def test_invite_out__newer_room_version__not_asked_by_v1(federated, remote, alice, zoe):
+@pytest.mark.parametrize("answer", [(404, {"errcode": "M_UNRECOGNIZED", "error": "old"}), (405, {"errcode": "M_UNRECOGNIZED", "error": "old"}),
+                                    (400, {"errcode": "M_UNRECOGNIZED", "error": "old"}), (404, b"<h1>not found</h1>"), (404, {})])
+def test_invite_out__newer_room_version__not_asked_by_v1(federated, remote, alice, zoe, answer):
     room = alice.create_room(room_version="11")
-    remote.on("PUT", INVITE_V2, lambda ask: (404, {"errcode": "M_UNRECOGNIZED", "error": "old"}))
+    remote.on("PUT", INVITE_V2, lambda ask: answer)
     remote.on("PUT", INVITE_V1, lambda ask: countersign(remote, ask))
     alice.invite(room, zoe).expect(400, "M_UNSUPPORTED_ROOM_VERSION")
     assert len(asked(remote, "invite")) == 1
@@ -373,6 +376,7 @@ def test_invite_out__newer_room_version__not_asked_by_v1(federated, remote, alic
 
 
 @pytest.mark.parametrize("status, errcode, wanted", [
+    (404, "M_UNKNOWN", (502, "M_UNKNOWN")), (404, "M_INVALID_PARAM", (502, "M_UNKNOWN")), (404, "M_NOT_FOUND", (404, "M_NOT_FOUND")),
     (403, "M_FORBIDDEN", (403, "M_FORBIDDEN")), (403, "M_INVITE_BLOCKED", (403, "M_INVITE_BLOCKED")),
     (400, "M_INCOMPATIBLE_ROOM_VERSION", (400, "M_UNSUPPORTED_ROOM_VERSION")), (400, "M_INVALID_PARAM", (502, "M_UNKNOWN")),
     (500, "M_UNKNOWN", (502, "M_UNKNOWN"))])

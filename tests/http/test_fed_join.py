@@ -188,6 +188,13 @@ def test_join__several_users_at_once__one_handshake(federated, remote, room):
     assert {user.user_id for user in users} <= set(members)
 
 
+def test_join__send_join_refused_with_an_odd_404__not_asked_again_by_v1(federated, remote, room):
+    """Only M_UNRECOGNIZED, or no error of Matrix, says that the endpoint is not known."""
+    remote.on("PUT", r"/_matrix/federation/v2/send_join/.*", lambda ask: (404, {"errcode": "M_UNKNOWN", "error": "gone"}))
+    join(federated.user(), room, [remote.name]).expect(502)
+    assert len(asked(remote, "send_join")) == 1
+
+
 def test_join__version_1_of_send_join__where_that_is_all_they_know(federated, remote, room):
     remote.on("PUT", r"/_matrix/federation/v2/send_join/.*",
               lambda ask: (404, {"errcode": "M_UNRECOGNIZED", "error": "old"}))
