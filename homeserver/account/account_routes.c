@@ -493,18 +493,25 @@ static enum err post_password(struct call *call)
 	return reply_empty(call);
 }
 
-/* A proof counts once: what it is for is in the memo from then on. *out_erase is NULL while it is not complete. */
-static enum err confirm_end(struct call *call, bool **out_erase)
+/* How an account is to end. */
+struct ending {
+	bool erase;
+	struct str id_server; /* p == NULL: none is named */
+};
+
+/* A proof counts once: what it is for is in the memo from then on. *out is NULL while it is not complete. */
+static enum err confirm_end(struct call *call, struct ending **out)
 {
 	const struct json *body;
 	struct uia_proof proof;
-	bool *erase = ARENA_NEW(call->ctx.arena, bool);
+	struct ending *ending = ARENA_NEW(call->ctx.arena, struct ending);
 	TRY(uia_recall_body(call));
 	TRY(call_json(call, &body));
-	TRY(body_opt_bool(call, body, "erase", false, erase));
+	TRY(body_opt_bool(call, body, "erase", false, &ending->erase));
+	TRY(body_opt_str(call, body, "id_server", &ending->id_server));
 	TRY(uia_require(call, &uia_flows_password, &proof));
-	*out_erase = proof.is_complete ? erase : NULL;
-	memo_put(call->ctx.memo, STR("erase"), *out_erase);
+	*out = proof.is_complete ? ending : NULL;
+	memo_put(call->ctx.memo, STR("ending"), *out);
 	return ERR_OK;
 }
 
@@ -512,16 +519,17 @@ static enum err post_deactivate(struct call *call)
 {
 	enum unbind_result result = UNBIND_SUCCESS;
 	call_begin_memo_early(call);
-	bool *erase = memo_get(call->ctx.memo, STR("erase"));
-	if (erase == NULL) {
-		TRY(confirm_end(call, &erase));
+	struct ending *ending = memo_get(call->ctx.memo, STR("ending"));
+	if (ending == NULL) {
+		TRY(confirm_end(call, &ending));
 	}
-	if (erase == NULL) {
+	if (ending == NULL) {
 		return ERR_OK;
 	}
-	TRY(threepid_unbind_all(&call->ctx, hs_of(call), principal_of(call)->user.s, &result));
+	TRY(threepid_unbind_all(&call->ctx, hs_of(call), principal_of(call)->user.s, ending->id_server,
+		&result));
 	call->ctx.memo = NULL; /* from here on it happens, once */
-	TRY(deactivate(&call->ctx, hs_of(call), principal_of(call)->user.s, *erase));
+	TRY(deactivate(&call->ctx, hs_of(call), principal_of(call)->user.s, ending->erase));
 	struct json_out *out = reply_json(call, 200);
 	json_out_object(out);
 	json_out_key_str(out, "id_server_unbind_result", unbind_result_name(result));

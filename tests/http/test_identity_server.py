@@ -139,6 +139,32 @@ def test_deactivate__bound__unbound_before(user, identity):
     assert [path for path, _, _ in identity.asked] == [UNBIND]
 
 
+def test_deactivate__identity_server_is_named__asked_and_no_other(user, identity):
+    """"The identity server to unbind all of the user's 3PIDs from": published where we trust, but to be taken from elsewhere."""
+    identity.answers.update({BIND: bound_answer(user), UNBIND: (200, {})})
+    bind(user, identity).ok()
+    identity.asked.clear()
+    reply = user.uia("POST", "/account/deactivate", {"id_server": "elsewhere.example"}).ok()
+    assert reply["id_server_unbind_result"] == "no-support"
+    assert identity.asked == []
+
+
+@pytest.mark.parametrize("addresses", [0, 1, 2])
+def test_deactivate__our_identity_server_is_named__each_identifier_once(user, identity, addresses):
+    for number in range(addresses):
+        identity.answers.update({BIND: bound_answer(user, "lin%d@post.example" % number), UNBIND: (200, {})})
+        bind(user, identity).ok()
+    identity.asked.clear()
+    reply = user.uia("POST", "/account/deactivate", {"id_server": identity.name}).ok()
+    assert reply["id_server_unbind_result"] == "success"
+    assert [body["threepid"]["address"] for _, _, body in identity.asked] == [
+        "lin%d@post.example" % number for number in range(addresses)]
+
+
+def test_deactivate__id_server_is_no_text__400(user, identity):
+    user.post("/account/deactivate", {"id_server": 7}).expect(400)
+
+
 def test_deactivate__identity_server_is_slow__holds_no_worker(bound_server, user, identity):
     come, gate = threading.Event(), threading.Event()
 

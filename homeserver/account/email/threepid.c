@@ -129,11 +129,33 @@ static enum err unbind(struct ctx *ctx, struct homeserver *hs, struct str user_i
 	return ERR_OK;
 }
 
+/* Each identifier that the user has published, wherever that was, at one server. Cost: a request for each. */
+static enum err unbind_all_at(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	struct str id_server, enum unbind_result *out)
+{
+	struct threepid_bind_row *rows;
+	size_t count;
+	*out = UNBIND_SUCCESS;
+	TRY(store_threepid_bind_list(ctx, hs->db, user_id, &rows, &count));
+	for (size_t i = 0; i < count; i++) {
+		bool is_again = i > 0 && str_equals(rows[i].medium, rows[i - 1].medium) &&
+			str_equals(rows[i].address, rows[i - 1].address);
+		if (!is_again) {
+			struct threepid_bind_row there = rows[i];
+			there.id_server = id_server;
+			TRY(unbind_one(ctx, hs, user_id, &there, out));
+		}
+	}
+	return ERR_OK;
+}
+
 enum err threepid_unbind_all(struct ctx *ctx, struct homeserver *hs, struct str user_id,
-	enum unbind_result *out)
+	struct str id_server, enum unbind_result *out)
 {
 	size_t count;
-	return unbind(ctx, hs, user_id, &(struct threepid_bind_row){0}, &count, out);
+	return id_server.p != NULL
+		? unbind_all_at(ctx, hs, user_id, id_server, out)
+		: unbind(ctx, hs, user_id, &(struct threepid_bind_row){0}, &count, out);
 }
 
 enum err threepid_unbind(struct ctx *ctx, struct homeserver *hs, const struct principal *who,

@@ -52,8 +52,13 @@ MUST_CHECK enum err threepid_bind(struct ctx *ctx, struct homeserver *hs, struct
 MUST_CHECK enum err threepid_unbind(struct ctx *ctx, struct homeserver *hs,
 	const struct principal *who, const struct threepid_bind_row *which, enum unbind_result *out);
 
-/** All of a user, for the end of the account. With a memo the call is parked meanwhile. Errors: STORE; DEFER, SHUTDOWN. */
+/**
+ * All that a user has published, for the end of the account. With a memo the call is parked meanwhile.
+ * @param id_server  "The identity server to unbind all of the user's 3PIDs from"; p == NULL: from wherever each was published
+ * Errors: STORE; DEFER, SHUTDOWN
+ * Spec: client-server API, POST /account/deactivate
+ */
 MUST_CHECK enum err threepid_unbind_all(struct ctx *ctx, struct homeserver *hs, struct str user_id,
-	enum unbind_result *out);
+	struct str id_server, enum unbind_result *out);
 
 #endif
