@@ -150,6 +150,23 @@ static struct json without_power(struct arena *arena, const struct upgrade_facts
 	return names;
 }
 
+/*
+ * Where creators are privileged, "the power level for sending m.room.tombstone events MUST explicitly be higher than state_default"
+ * (POST /createRoom). One that is stays what the old room had, as Synapse copies it: nobody gains or loses by the upgrade. One that
+ * is not is left out, and so becomes the level of new rooms.
+ */
+static struct json without_low_tombstone(struct arena *arena, const struct json *levels)
+{
+	const struct json *events = json_at(levels, "events");
+	const struct json *level = json_at(events, "m.room.tombstone");
+	if (level == NULL || level->integer > json_at(levels, "state_default")->integer) {
+		return *levels;
+	}
+	struct json names = json_object(arena, 1);
+	json_put(&names, STR("m.room.tombstone"), (struct json){0});
+	return json_with(arena, levels, STR("events"), json_without_all(arena, events, &names));
+}
+
 static void plan_power(struct arena *arena, const struct upgrade_facts *facts,
 	struct upgrade_plan *out)
 {
@@ -158,7 +175,7 @@ static void plan_power(struct arena *arena, const struct upgrade_facts *facts,
 	levels = json_with(arena, &levels, STR("users"),
 		json_without_all(arena, json_at(&levels, "users"), &names));
 	if (facts->to->privileged_creators) {
-		out->power_begin = levels;
+		out->power_begin = without_low_tombstone(arena, &levels);
 		return;
 	}
 	if (facts->from->privileged_creators) {

@@ -91,6 +91,20 @@ def test_upgrade__by_a_moderator__own_level_at_the_end(alice, bob):
     assert content(bob, old, "m.room.tombstone")["replacement_room"] == new
 
 
+@pytest.mark.parametrize("state_default, before, after", [(50, None, 150), (50, 100, 100), (50, 51, 51), (50, 50, 150), (50, 0, 150),
+                                                          (200, 100, 250)])
+def test_upgrade__to_privileged_creators__tombstones_above_state_default(alice, state_default, before, after):
+    """createRoom: "MUST explicitly be higher than state_default"; a level that is so already is copied."""
+    users = {alice.user_id: 250}
+    old = alice.create_room(room_version="11", power_level_content_override={"users": users})
+    levels = {"users": users, "state_default": state_default}
+    if before is not None:
+        levels["events"] = {"m.room.tombstone": before}
+    alice.set_state(old, "m.room.power_levels", levels)
+    new = upgrade(alice, old, "12").ok()["replacement_room"]
+    assert content(alice, new, "m.room.power_levels")["events"]["m.room.tombstone"] == after
+
+
 def test_upgrade__banned_administrator__stays_banned(alice, bob):
     old = alice.create_room(room_version="10", power_level_content_override={
         "users": {alice.user_id: 101, bob.user_id: 100}})
