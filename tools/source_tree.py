@@ -12,20 +12,31 @@ LAYERS = ["base", "matrix", "http", "storage", "homeserver", "e2ee", "federation
 _OPAQUE = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.DOTALL)
 
 
-def all_files():
-    """Paths of all files that are or would be in the repository, relative to its root, sorted."""
+def _names():
+    """What is or would be in the repository, relative to its root; symbolic links too, whatever they lead to."""
     try:
         out = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
             cwd=ROOT, check=True, capture_output=True).stdout.decode()
-        names = [name for name in out.split("\0") if name]
+        return {name for name in out.split("\0") if name}
     except (OSError, subprocess.CalledProcessError):
         # Not a git checkout: a released archive.
         names = []
         for folder, folders, files in os.walk(ROOT):
             folders[:] = [f for f in folders if f not in ("build", "data", "node_modules", ".git")]
-            names += [os.path.relpath(os.path.join(folder, f), ROOT) for f in files]
-    return sorted(name for name in set(names) if os.path.isfile(os.path.join(ROOT, name)))
+            linked = [f for f in folders if os.path.islink(os.path.join(folder, f))]
+            names += [os.path.relpath(os.path.join(folder, f), ROOT) for f in files + linked]
+        return set(names)
+
+
+def all_files():
+    """Paths of all files that are or would be in the repository, relative to its root, sorted."""
+    return sorted(name for name in _names() if os.path.isfile(os.path.join(ROOT, name)))
+
+
+def all_links():
+    """The same of its symbolic links."""
+    return sorted(name for name in _names() if os.path.islink(os.path.join(ROOT, name)))
 
 
 def c_files():

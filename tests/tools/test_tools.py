@@ -238,8 +238,20 @@ class Checks(Folder):
         self.finds("check-names", "base/str.h:5: f() has no docstring")
 
     def test_names__machine_path__found(self):
-        self.write("docs/x.md", "see /" + "home/somebody/notes\n")
-        self.finds("check-names", "somebody's machine")
+        for text in ("see /" + "home/somebody/notes", "[it](/" + "home/somebody/x.md)", "[it](file:///" + "home/somebody/x.md)"):
+            self.write("docs/x.md", text + "\n")
+            self.finds("check-names", "somebody's machine")
+
+    def test_names__symbolic_link__found(self):
+        for name, target in (("to_file", "docs/conventions.md"), ("to_folder", "docs"), ("to_nothing", "nowhere")):
+            link = os.path.join(self.folder.name, "base", name)
+            for is_git in (False, True):
+                os.symlink(os.path.join(self.folder.name, target), link)
+                if is_git:
+                    subprocess.run(["git", "init", "-q", self.folder.name], check=True)
+                self.finds("check-names", "base/%s: a symbolic link to" % name)
+                os.unlink(link)
+                shutil.rmtree(os.path.join(self.folder.name, ".git"), ignore_errors=True)
 
     def test_names__chinese_with_marks_of_ascii__found(self):
         self.write("docs/x.md", "\u8aaa\u660e\uff1a\u65e5,\u4e00; a, b\n")
