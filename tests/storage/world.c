@@ -5,6 +5,7 @@
 #include "storage/device.h"
 #include "storage/migrate.h"
 #include "storage/pg.h"
+#include "storage/room.h"
 
 struct str world_url;
 
@@ -61,6 +62,24 @@ void world_kill_backends(void)
 						 20000),
 		ERR_OK);
 	pg_close(&pg);
+}
+
+void world_add_transaction(struct write *write, struct ctx *ctx, const char *key)
+{
+	write_set_positions(write, 1);
+	store_transaction_insert(write, str_of(key), str_printf(ctx->arena, "$%s", key), 1);
+}
+
+bool world_has_transaction(const char *key)
+{
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	struct db *db = world_connect(1);
+	struct str event_id;
+	enum err err = store_transaction_find(&ctx, db, str_of(key), &event_id);
+	db_destroy(db);
+	return err == ERR_OK;
 }
 
 void world_add_account(struct world *world, struct str user_id)

@@ -13,6 +13,7 @@
 #undef fail
 
 #include "storage/db.h"
+#include "storage/write.h"
 
 /** One per test. */
 struct world {
@@ -48,6 +49,11 @@ void world_kill_backends(void);
 		} \
 		result_; \
 	})
+
+/** A write that takes one position: a client's transaction id `key`. */
+void world_add_transaction(struct write *write, struct ctx *ctx, const char *key);
+/** Whether it was committed. */
+bool world_has_transaction(const char *key);
 
 void world_add_account(struct world *world, struct str user_id);
 /** "Phone" of an account. */
