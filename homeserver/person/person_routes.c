@@ -94,7 +94,11 @@ static enum err delete_profile_field(struct call *call)
 
 /* --- account data -------------------------------------------------------------------------------------------- */
 
-/* The room of the path. Whoever never had to do with it is told the same as of a room that does not exist. */
+/*
+ * The room of the path. Whoever never had to do with it is told the same as of a room that does not exist: what rooms there are is
+ * nobody's business, and what is kept hangs on the room's row. The specification names no such error; Synapse keeps data for any id that
+ * has the form of one, also of rooms that never were.
+ */
 static enum err path_room(struct call *call, int64_t *out_nid)
 {
 	struct room_id room_id;
