@@ -1,6 +1,7 @@
 /*
  * One-time and fallback keys. Each statement is a transaction of its own. What a device uploads together is one row, in which the keys
- * are one value (matrix/key_entry.h), and of which a claim moves a counter: a row for each key, with its indexes, was most of what an upload cost.
+ * are one value (matrix/key_entry.h), and which never changes: a counter for each device and algorithm knows how many were uploaded and given out, of which
+ * the keys have the order. A row for each key, with its indexes, was most of what an upload cost.
  */
 #include "storage/one_time_key.h"
 
@@ -75,7 +76,7 @@ struct adding {
 	struct new_key *keys;
 	size_t count;
 	size_t batch_n;   /* how many of the first are tried as a batch */
-	int64_t next_seq; /* what the device had uploaded up to here has none of the batch */
+	int64_t compared; /* of the first so many keys of the algorithm none is in the batch any more */
 	struct keys_added *out;
 	int64_t held; /* all in out->left */
 };
@@ -104,8 +105,6 @@ static enum err fail_unreadable(struct ctx *ctx)
 	return fail_cause(ctx, ERR_INTERNAL, "one-time keys of another form than they are written in");
 }
 
-enum { ROW_NEAR, ROW_HELD, ROW_DEVICE }; /* what a row of the statement says */
-
 static void count_in(struct keys_added *out, struct str algorithm, int64_t count)
 {
 	size_t at = 0;
@@ -121,22 +120,23 @@ static void count_in(struct keys_added *out, struct str algorithm, int64_t count
 	out->left[at].count += count;
 }
 
-/* What was there before, with room for one algorithm more. @return the row of the device */
-static size_t read_held(struct ctx *ctx, const struct db_rows *rows, struct adding *adding)
+/* What was there before, with room for one algorithm more. @return whether that of the batch has a counter */
+static bool read_held(struct ctx *ctx, const struct db_rows *rows, struct adding *adding)
 {
-	size_t device = 0;
+	bool is_counted = false;
 	adding->out->left = ARENA_NEW_ARRAY(ctx->arena, struct algorithm_count, db_count(rows) + 1);
 	adding->out->left_n = 0;
 	adding->held = 0;
-	for (size_t i = 0; i < db_count(rows); i++) {
-		if (db_int(rows, i, 0) == ROW_HELD) {
-			count_in(adding->out, db_str(rows, i, 1), db_int(rows, i, 3));
-			adding->held += db_int(rows, i, 3);
-		} else if (db_int(rows, i, 0) == ROW_DEVICE) {
-			device = i;
+	for (size_t i = 0; i < db_count(rows) && !db_is_null(rows, i, 2); i++) {
+		struct str algorithm = db_str(rows, i, 2);
+		int64_t count = db_int(rows, i, 3);
+		is_counted = is_counted || str_equals(algorithm, adding->keys[0].algorithm);
+		adding->held += count;
+		if (count > 0) {
+			count_in(adding->out, algorithm, count);
 		}
 	}
-	return device;
+	return is_counted;
 }
 
 static struct new_key *find(struct new_key *keys, size_t n, struct str id)
@@ -172,26 +172,43 @@ static enum err mark_known(struct ctx *ctx, struct adding *adding, struct str en
 	return ERR_OK;
 }
 
-/* Leaves what is known out of the batch; no other key of it is in what the device had uploaded up to the last batch that was compared. */
-static enum err leave_out(struct ctx *ctx, const struct db_rows *rows, struct adding *adding)
+static void leave_out_known(struct adding *adding)
 {
 	size_t left = adding->batch_n;
-	for (size_t i = 0; i < db_count(rows); i++) {
-		if (db_int(rows, i, 0) == ROW_NEAR) {
-			TRY(mark_known(ctx, adding, db_str(rows, i, 2), db_int(rows, i, 3)));
-			adding->next_seq = MAX_OF(adding->next_seq, db_int(rows, i, 4));
-		}
-	}
 	for (size_t i = adding->batch_n; i > 0; i--) {
 		if (adding->keys[i - 1].key.p != NULL) {
 			adding->keys[--left] = adding->keys[i - 1];
 		}
 	}
 	go_on(adding, left);
+}
+
+/* Leaves out of the batch what the device has uploaded of it, up to the newest upload. What comes later has another number. */
+static enum err compare(struct ctx *ctx, struct db *db, struct adding *adding)
+{
+	enum { PAGE = 4 }; /* batches that the statement tells */
+	const struct key_upload *upload = &adding->addition->upload;
+	struct db_rows *rows;
+	size_t n;
+	do {
+		TRY(db_query(ctx, db, STMT_ONE_TIME_KEY_NEAR,
+			DB_ARGS(db_text(upload->user_id), db_text(upload->device_id),
+				db_text(adding->keys[0].algorithm), db_text(adding->keys[0].rank),
+				db_text(adding->keys[adding->batch_n - 1].rank), db_bigint(adding->compared)),
+			&rows));
+		n = db_count(rows);
+		for (size_t i = 0; i < n; i++) {
+			if (!db_is_null(rows, i, 1)) {
+				TRY(mark_known(ctx, adding, db_str(rows, i, 2), db_int(rows, i, 3)));
+			}
+			adding->compared = db_int(rows, i, n < PAGE ? 0 : 1);
+		}
+	} while (n == PAGE);
+	leave_out_known(adding);
 	return ERR_OK;
 }
 
-/* Each time half as many as are remembered have come. What lies outside of rows is what costs, and there is as much of it whenever it goes. */
+/* Each time half as many as are remembered have come: there is as much of it whenever it goes. */
 static enum err forget(struct ctx *ctx, struct db *db, const struct adding *adding, int64_t seq)
 {
 	const struct key_upload *upload = &adding->addition->upload;
@@ -201,7 +218,9 @@ static enum err forget(struct ctx *ctx, struct db *db, const struct adding *addi
 	}
 	int64_t before = seq - adding->addition->remembered - adding->held;
 	return db_exec(ctx, db, STMT_ONE_TIME_KEY_FORGET,
-		DB_ARGS(db_text(upload->user_id), db_text(upload->device_id), db_bigint(before)), NULL);
+		DB_ARGS(db_text(upload->user_id), db_text(upload->device_id),
+			db_text(adding->keys[0].algorithm), db_bigint(before)),
+		NULL);
 }
 
 static enum err ask_to_add(struct ctx *ctx, struct db *db, struct adding *adding,
@@ -220,7 +239,7 @@ static enum err ask_to_add(struct ctx *ctx, struct db *db, struct adding *adding
 			db_text(adding->keys[0].algorithm), db_text(adding->keys[0].rank),
 			db_text(adding->keys[n - 1].rank), db_bytes(key_entries_write(ctx->arena, entries, n)),
 			db_bigint((int64_t)n), db_bigint(addition->held_max - (int64_t)adding->count),
-			db_text(addition->ed25519), db_bigint(adding->next_seq)),
+			db_text(addition->ed25519), db_bigint(adding->compared)),
 		check, out);
 }
 
@@ -229,26 +248,36 @@ static bool is_same_identity(struct str a, struct str b)
 	return (a.p == NULL) == (b.p == NULL) && str_equals(a, b);
 }
 
-/* The first batch, as far as it goes in one statement. What is neither added nor known is tried again: with what is compared, or somebody's keys that came in between. */
+/* A counter for the keys of the batch, of which the device has had none. */
+static enum err begin_to_count(struct ctx *ctx, struct db *db, const struct adding *adding)
+{
+	const struct key_upload *upload = &adding->addition->upload;
+	return db_exec(ctx, db, STMT_ONE_TIME_KEY_COUNT,
+		DB_ARGS(db_text(upload->user_id), db_text(upload->device_id),
+			db_text(adding->keys[0].algorithm)),
+		NULL);
+}
+
+/* The first batch, as far as it goes in one statement. What is not added is tried again: with a counter, or compared with what is there. */
 static enum err add_some(struct ctx *ctx, struct db *db, struct adding *adding)
 {
 	struct db_rows *rows;
 	if (adding->batch_n == 0) {
 		adding->batch_n = batch_length(adding);
-		adding->next_seq = 0;
+		adding->compared = 0;
 	}
 	TRY(ask_to_add(ctx, db, adding, &rows));
-	size_t device = read_held(ctx, rows, adding);
-	if (!db_is_null(rows, device, 4)) {
-		TRY(forget(ctx, db, adding, db_int(rows, device, 4)));
+	bool is_counted = read_held(ctx, rows, adding);
+	if (!db_is_null(rows, 0, 1)) {
+		TRY(forget(ctx, db, adding, db_int(rows, 0, 1)));
 		count_in(adding->out, adding->keys[0].algorithm, (int64_t)adding->batch_n);
 		go_on(adding, adding->batch_n);
-	} else if (!is_same_identity(db_str(rows, device, 1), adding->addition->ed25519)) {
+	} else if (!is_same_identity(db_str(rows, 0, 0), adding->addition->ed25519)) {
 		adding->out->outcome = KEYS_OTHER_IDENTITY;
 	} else if (adding->held + (int64_t)adding->count > adding->addition->held_max) {
 		adding->out->outcome = KEYS_TOO_MANY;
 	} else {
-		TRY(leave_out(ctx, rows, adding));
+		TRY(is_counted ? compare(ctx, db, adding) : begin_to_count(ctx, db, adding));
 	}
 	return ERR_OK;
 }
@@ -421,7 +450,9 @@ static enum err hand_out_batch(struct ctx *ctx, struct taking *taking, struct as
 	return ERR_OK;
 }
 
-static enum err take_one_time(struct ctx *ctx, struct db *db, struct taking *taking)
+/* @param out_goes_on  whether there were any */
+static enum err take_one_time(struct ctx *ctx, struct db *db, struct taking *taking,
+	bool *out_goes_on)
 {
 	struct db_rows *rows;
 	struct asked asked = to_asked(ctx->arena, taking->wishes, taking->wish_n);
@@ -434,6 +465,7 @@ static enum err take_one_time(struct ctx *ctx, struct db *db, struct taking *tak
 			(size_t)db_int(rows, i, 1)));
 	}
 	leave_out_met(taking);
+	*out_goes_on = db_count(rows) > 0;
 	return ERR_OK;
 }
 
@@ -457,11 +489,10 @@ static enum err take_fallback(struct ctx *ctx, struct db *db, struct taking *tak
 /* A batch may have fewer than are wanted, so on until nothing more comes. */
 static enum err take(struct ctx *ctx, struct db *db, struct taking *taking)
 {
-	size_t before;
-	do {
-		before = taking->wish_n;
-		TRY(take_one_time(ctx, db, taking));
-	} while (taking->wish_n > 0 && taking->wish_n < before);
+	bool goes_on = true;
+	while (taking->wish_n > 0 && goes_on) {
+		TRY(take_one_time(ctx, db, taking, &goes_on));
+	}
 	return taking->wish_n > 0 ? take_fallback(ctx, db, taking) : ERR_OK;
 }
 

@@ -41,7 +41,8 @@ struct keys_added {
 };
 /**
  * Adds one-time keys; those that the device uploaded before stay as they are. One round trip for each hundred keys of an algorithm, which are committed
- * together, if they are of like length; one more for each four other uploads among whose ids theirs lie, for each other upload of the device at the same moment, and now and then to forget.
+ * together, if they are of like length. Two more for the first keys of an algorithm and where an id is not greater than all before, one of these again for each four
+ * other uploads among whose ids theirs lie and for each other upload of the device at the same moment; and one now and then to forget.
  * Errors: INPUT M_INVALID_PARAM when one is known with another content (none of its hundred was added); CONFLICT when the device is gone; STORE; those of the check
  */
 MUST_CHECK enum err store_one_time_key_add(struct ctx *ctx, struct db *db,
@@ -77,7 +78,7 @@ struct claimed_key {
 /**
  * Takes keys, of each device the oldest, and its fallback key where it has no more; committed before it returns. A triple has one row,
  * unless nothing was left and there is no fallback key. One round trip, one more where a device has fewer than are wanted of it, or
- * what it has was uploaded in several parts; waits for those who take of the same devices.
+ * what it has was uploaded in several parts; waits for those who take of the same devices, or upload to them.
  * On an error *out holds what was taken before it, and can be given.
  */
 MUST_CHECK enum err store_one_time_key_claim(struct ctx *ctx, struct db *db,

@@ -1,8 +1,8 @@
 -- name: device_key_facts hot
 -- One row: the device's signing key and body (NULL: none uploaded), its unclaimed one-time keys, and whether a cross-signing key
--- of the user is called like the device. Index: device_keys_pkey, one_time_key_batches_free_idx, cross_signing_keys_pkey.
+-- of the user is called like the device. Index: device_keys_pkey, one_time_key_counters_pkey, cross_signing_keys_pkey.
 SELECT k.ed25519, k.body,
-	(SELECT coalesce(sum(o.total - o.given), 0) FROM one_time_key_batches o WHERE o.user_id = $1 AND o.device_id = $2 AND NOT o.is_spent),
+	(SELECT coalesce(sum(o.total - o.given), 0)::bigint FROM one_time_key_counters o WHERE o.user_id = $1 AND o.device_id = $2),
 	EXISTS (SELECT 1 FROM cross_signing_keys c WHERE c.user_id = $1 AND c.public_key = $2),
 	(SELECT s.signature FROM key_signatures s WHERE s.target_user = $1 AND s.target_key = $2
 		AND s.signer_user = $1 AND s.signer_key = 'ed25519:' || $2)

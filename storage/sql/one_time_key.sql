@@ -1,40 +1,43 @@
 -- name: one_time_key_add hot
 -- Keys of one device that become a batch: user, device, algorithm, the least and the greatest rank of an id, the keys as one value (matrix/key_entry.h), how
--- many they are; added if the device has no more than $8 that are unclaimed, its identity is $9 (NULL: none), and no batch from number $10 on, spent or not,
--- may hold one of these ids, which its least and greatest rank tell. Rows: 0 with each of the first four batches that stood against it, as its keys, how many
--- they are, and the number behind it: from the last of these on, another may; 1 with each algorithm and what was unclaimed of it before; 2 with the device's
--- identity, and the batch's number, which is NULL when they were not added. If nothing else stood against it, another upload of the device has come in
--- between, and this may try again.
--- Index: device_keys_pkey, one_time_key_batches_pkey, one_time_key_batches_free_idx, one_time_key_batches_ids_idx.
-WITH device AS (
-	SELECT (SELECT k.ed25519 FROM device_keys k WHERE k.user_id = $1 AND k.device_id = $2) AS ed25519,
-		coalesce((SELECT n.seq + n.total FROM one_time_key_batches n WHERE n.user_id = $1 AND n.device_id = $2
-			ORDER BY n.seq DESC LIMIT 1), 0) AS seq
-), held AS (
-	SELECT o.algorithm, sum(o.total - o.given) AS keys FROM one_time_key_batches o
-	WHERE o.user_id = $1 AND o.device_id = $2 AND NOT o.is_spent GROUP BY o.algorithm
-), near AS (
-	SELECT o.keys, o.total, o.seq + o.total AS behind FROM one_time_key_batches o
-	WHERE o.algorithm = $3 AND o.user_id = $1 AND o.device_id = $2 AND o.last_rank >= $4 AND o.first_rank <= $5 AND o.seq >= $10
-	ORDER BY o.seq + 0 LIMIT 4
+-- many they are; added if the device has no more than $8 that are unclaimed, its identity is $9 (NULL: none), and all ids of the algorithm's counter are less, or
+-- it has counted $10 keys, which were compared with these (one_time_key_near). Who counts holds the counter until the commit, so that keys stand in the order of
+-- their numbers. At least one row: the device's identity, the batch's number, which is NULL when they were not added, and each algorithm that has a counter with
+-- what was unclaimed of it before; NULL: none has. Index: device_keys_pkey, one_time_key_counters_pkey, one_time_key_batches_pkey.
+WITH device AS MATERIALIZED (
+	SELECT (SELECT k.ed25519 FROM device_keys k WHERE k.user_id = $1 AND k.device_id = $2) AS ed25519
+), held AS MATERIALIZED (
+	SELECT o.algorithm, o.total - o.given AS keys FROM one_time_key_counters o WHERE o.user_id = $1 AND o.device_id = $2
+), counted AS (
+	UPDATE one_time_key_counters c SET total = c.total + $7::bigint, last_rank = greatest(c.last_rank, $5::text)
+	WHERE c.user_id = $1 AND c.device_id = $2 AND c.algorithm = $3 AND (c.last_rank < $4::text OR c.total = $10::bigint)
+		AND (SELECT sum(h.keys) FROM held h) <= $8::bigint AND (SELECT d.ed25519 FROM device d) IS NOT DISTINCT FROM $9::text
+	RETURNING c.counter_nid, c.total - $7::bigint AS seq
 ), added AS (
-	INSERT INTO one_time_key_batches (user_id, device_id, algorithm, seq, first_rank, last_rank, keys, total)
-	SELECT $1::text, $2::text, $3::text, d.seq, $4::text, $5::text, $6::bytea, $7::bigint
-	FROM device d
-	WHERE d.ed25519 IS NOT DISTINCT FROM $9::text AND (SELECT coalesce(sum(h.keys), 0) FROM held h) <= $8::bigint
-		AND NOT EXISTS (SELECT 1 FROM near)
-	ON CONFLICT (user_id, device_id, seq) DO NOTHING
-	RETURNING seq
+	INSERT INTO one_time_key_batches (counter_nid, seq, total, first_rank, last_rank, keys)
+	SELECT c.counter_nid, c.seq, $7::bigint, $4::text, $5::text, $6::bytea FROM counted c
 )
-SELECT 0, NULL, b.keys, b.total, b.behind FROM near b
-UNION ALL
-SELECT 1, h.algorithm, NULL, h.keys, NULL FROM held h
-UNION ALL
-SELECT 2, d.ed25519, NULL, NULL, (SELECT a.seq FROM added a) FROM device d;
+SELECT d.ed25519, (SELECT c.seq FROM counted c), h.algorithm, h.keys FROM device d LEFT JOIN held h ON true;
+
+-- name: one_time_key_count
+-- A counter for a device's keys of an algorithm, unless there is one; fails when there is no such device. Index: one_time_key_counters_pkey, devices_pkey.
+INSERT INTO one_time_key_counters (user_id, device_id, algorithm) VALUES ($1, $2, $3) ON CONFLICT (user_id, device_id, algorithm) DO NOTHING;
+
+-- name: one_time_key_near hot
+-- Batches of a device and algorithm, spent or not, that may hold an id between two ranks: the first four from number $6 on. Rows: how many keys the counter
+-- has counted, the number behind the batch, its keys and how many they are; where there is no batch, one of NULLs behind the first.
+-- Index: one_time_key_counters_pkey, one_time_key_batches_pkey.
+SELECT c.total, b.behind, b.keys, b.total FROM one_time_key_counters c LEFT JOIN LATERAL (
+	SELECT o.seq + o.total AS behind, o.keys, o.total FROM one_time_key_batches o
+	WHERE o.counter_nid = c.counter_nid AND o.seq >= $6::bigint AND o.last_rank >= $4::text AND o.first_rank <= $5::text
+	ORDER BY o.seq LIMIT 4
+) AS b ON true
+WHERE c.user_id = $1 AND c.device_id = $2 AND c.algorithm = $3;
 
 -- name: one_time_key_forget hot
--- What is spent of a device and was uploaded before a number goes. Index: one_time_key_batches_pkey.
-DELETE FROM one_time_key_batches WHERE user_id = $1 AND device_id = $2 AND seq < $3 AND is_spent;
+-- What is spent of a device and algorithm and was uploaded before a number goes. Index: one_time_key_counters_pkey, one_time_key_batches_pkey.
+DELETE FROM one_time_key_batches b USING one_time_key_counters c
+WHERE c.user_id = $1 AND c.device_id = $2 AND c.algorithm = $3 AND b.counter_nid = c.counter_nid AND b.seq < $4::bigint AND b.seq + b.total <= c.given;
 
 -- name: fallback_key_set
 -- Keys of one device: user, device, algorithms, ids, keys; one for each algorithm. The same key again stays used if it was.
@@ -48,9 +51,9 @@ ON CONFLICT (user_id, device_id, algorithm) DO UPDATE SET key_id = excluded.key_
 
 -- name: one_time_key_state hot
 -- What a device has left: unclaimed keys by algorithm (0), algorithms with an unused fallback key (1), and its newest message
--- (2). Index: one_time_key_batches_free_idx, fallback_keys_pkey, device_messages_pkey.
-SELECT 0, o.algorithm, sum(o.total - o.given) FROM one_time_key_batches o
-WHERE o.user_id = $1 AND o.device_id = $2 AND NOT o.is_spent GROUP BY o.algorithm
+-- (2). Index: one_time_key_counters_pkey, fallback_keys_pkey, device_messages_pkey.
+SELECT 0, o.algorithm, o.total - o.given FROM one_time_key_counters o
+WHERE o.user_id = $1 AND o.device_id = $2 AND o.given < o.total
 UNION ALL
 SELECT 1, f.algorithm, 0 FROM fallback_keys f WHERE f.user_id = $1 AND f.device_id = $2 AND NOT f.is_used
 UNION ALL
@@ -59,29 +62,38 @@ ORDER BY 1, 2;
 
 -- name: one_time_key_claim
 -- Keys for triples of user, device, algorithm, each once, of each so many as the oldest batch that is not spent has left at the most. Who
--- takes of the same batch waits for who was before, and has what that one left, or the next batch; whoever asks names the triples in one
+-- takes of the same counter waits for who was before, and goes on behind that one; whoever asks names the triples in one
 -- order, so nobody waits for each other. `picked` has to be made once: looked at again it would lock others. It cannot be met again where it
--- lies, for it may have moved while this one waited. The limits tell the planner how few they are, and the arrays are
+-- lies, for it may have moved while this one waited. What was uploaded meanwhile is not seen yet: then of a counter that has some left none is
+-- taken, and who asks again has it. The limits tell the planner how few they are, and the arrays are
 -- hidden from it behind SELECT, so that it plans once. Of the value only the part is read that has these keys. Application services are told what their
--- users have left. Rows: number of the triple, how many keys, and these (matrix/key_entry.h). Index: one_time_key_batches_free_idx, one_time_key_batches_pkey, accounts_pkey, appservice_key_news_pkey.
+-- users have left. Rows: number of the triple, how many keys, and these (matrix/key_entry.h). Index: one_time_key_counters_pkey, one_time_key_batches_pkey, accounts_pkey, appservice_key_news_pkey.
 WITH wanted AS (
 	SELECT unnest((SELECT $1::text[])) AS user_id, unnest((SELECT $2::text[])) AS device_id,
 		unnest((SELECT $3::text[])) AS algorithm, unnest((SELECT $4::bigint[])) AS count,
 		generate_subscripts((SELECT $1::text[]), 1) AS n
 	LIMIT (SELECT cardinality($1::text[]))
 ), picked AS MATERIALIZED (
-	SELECT w.n, f.user_id, f.device_id, f.seq, f.given, least(f.total, f.given + w.count)::integer AS given_then
+	SELECT w.n, f.*, least(f.total, f.given + w.count) AS given_then
 	FROM wanted w CROSS JOIN LATERAL (
-		SELECT o.user_id, o.device_id, o.seq, o.given, o.total FROM one_time_key_batches o
-		WHERE o.user_id = w.user_id AND o.device_id = w.device_id AND o.algorithm = w.algorithm AND NOT o.is_spent
-		ORDER BY o.seq LIMIT 1 FOR NO KEY UPDATE
+		SELECT o.user_id, o.device_id, o.algorithm, o.counter_nid, o.given, o.total FROM one_time_key_counters o
+		WHERE o.user_id = w.user_id AND o.device_id = w.device_id AND o.algorithm = w.algorithm AND o.given < o.total
+		LIMIT 1 FOR NO KEY UPDATE
 	) AS f
 	LIMIT (SELECT cardinality($1::text[]))
+), found AS (
+	SELECT p.n, p.user_id, p.device_id, p.algorithm, p.given, greatest(p.given, least(p.given_then, b.seq + b.total)) AS given_then,
+		p.given - b.seq AS before, octet_length(b.keys) / b.total AS entry_bytes, b.keys
+	FROM picked p CROSS JOIN LATERAL (
+		SELECT o.seq, o.total, o.keys FROM one_time_key_batches o
+		WHERE o.counter_nid = p.counter_nid AND o.seq <= p.given ORDER BY o.seq DESC LIMIT 1
+	) AS b
+	LIMIT (SELECT cardinality($1::text[]))
 ), taken AS (
-	UPDATE one_time_key_batches k SET given = p.given_then, is_spent = p.given_then = k.total
-	FROM picked p WHERE k.user_id = p.user_id AND k.device_id = p.device_id AND k.seq = p.seq
-	RETURNING p.n, k.user_id, k.device_id, k.given - p.given AS count,
-		substring(k.keys, p.given * (octet_length(k.keys) / k.total) + 1, (k.given - p.given) * (octet_length(k.keys) / k.total)) AS keys
+	UPDATE one_time_key_counters k SET given = f.given_then
+	FROM found f WHERE k.user_id = f.user_id AND k.device_id = f.device_id AND k.algorithm = f.algorithm
+	RETURNING f.n, k.user_id, k.device_id, k.given - f.given AS count,
+		substring(f.keys, (f.before * f.entry_bytes + 1)::integer, ((k.given - f.given) * f.entry_bytes)::integer) AS keys
 ), told AS (
 	INSERT INTO appservice_key_news (user_id, device_id, claims)
 	SELECT t.user_id, t.device_id, 1

@@ -348,7 +348,7 @@ WITH given AS (
 	SELECT g.user_id, g.device_id FROM given g
 	JOIN device_keys k ON k.user_id = g.user_id AND k.device_id = g.device_id WHERE k.ed25519 <> g.ed25519
 ), no_one_time_keys AS (
-	DELETE FROM one_time_key_batches o USING changed c WHERE o.user_id = c.user_id AND o.device_id = c.device_id
+	DELETE FROM one_time_key_counters o USING changed c WHERE o.user_id = c.user_id AND o.device_id = c.device_id
 ), no_fallback_keys AS (
 	DELETE FROM fallback_keys f USING changed c WHERE f.user_id = c.user_id AND f.device_id = c.device_id
 ), no_signatures AS (

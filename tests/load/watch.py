@@ -18,7 +18,7 @@ COST_GROWTH = 1.25         # processor time of a request, last third against the
 LATENCY_GROWTH = 1.5       # p50, and p99, the same; when others used as much of the machine
 FOREIGN_SLACK = 0.3        # processors
 
-TABLES = ("stream_head", "writer_marks", "consumers", "rooms", "receipts", "device_messages", "one_time_key_batches", "access_tokens", "devices",
+TABLES = ("stream_head", "writer_marks", "consumers", "rooms", "receipts", "device_messages", "one_time_key_counters", "one_time_key_batches", "access_tokens", "devices",
           "members", "states")
 BOUNDED = ("stream_head", "writer_marks", "consumers")  # a handful of rows, updated all the time: pages are used again
 BOUNDED_BYTES = 2 * MIB

@@ -66,9 +66,11 @@ INSERT INTO push_queue (pusher_nid, position, room_nid)
 INSERT INTO notice_senders (user_id, created_at_ms) VALUES ('@bot:own', 1);
 INSERT INTO device_messages (user_id, device_id, position, message)
  SELECT user_id, 'D', 3 * n, 'm' FROM unnest('{@often:own,@seldom:own}'::text[]) AS user_id, generate_series(1, 3000) AS n;
-INSERT INTO one_time_key_batches (user_id, device_id, algorithm, seq, first_rank, last_rank, keys, total, given, is_spent)
- SELECT user_id, 'D', 'signed_curve25519', n, 'k' || 10000 + n, 'k' || 10000 + n, '\x060001'::bytea || ('k' || 10000 + n || 'x')::bytea, 1, CASE WHEN n <= 2990 THEN 1 ELSE 0 END, n <= 2990
- FROM unnest('{@often:own,@seldom:own}'::text[]) AS user_id, generate_series(1, 3000) AS n;
+INSERT INTO one_time_key_counters (user_id, device_id, algorithm, total, given, last_rank)
+ SELECT user_id, 'D', 'signed_curve25519', 3000, 2990, 'k12999' FROM unnest('{@often:own,@seldom:own}'::text[]) AS user_id;
+INSERT INTO one_time_key_batches (counter_nid, seq, total, first_rank, last_rank, keys)
+ SELECT counter_nid, n, 1, 'k' || 10000 + n, 'k' || 10000 + n, '\x060001'::bytea || ('k' || 10000 + n || 'x')::bytea
+ FROM one_time_key_counters, generate_series(0, 2999) AS n WHERE user_id IN ('@often:own', '@seldom:own');
 INSERT INTO own_devices (user_id, device_id, account) VALUES ('@seldom:own', 'D', 'a');
 INSERT INTO device_list_changes (user_id, seen_by, position) SELECT user_id, '', 60000 - n FROM (SELECT user_id, row_number() OVER (ORDER BY user_id) AS n FROM accounts) AS a;
 INSERT INTO account_data (user_id, room_nid, type, content, position)

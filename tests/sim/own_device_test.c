@@ -246,7 +246,7 @@ static void own_device__made__signed_and_supplied_and_the_same_again(void **stat
 	assert_true(str_equals(peers.p[0].curve25519, scene.bot.identity.curve25519));
 	assert_true(peers.p[0].master_key.n == 43);
 	assert_int_equal(
-		count("SELECT sum(total) FROM one_time_key_batches WHERE user_id = $1", user_id), 50);
+		count("SELECT sum(total) FROM one_time_key_counters WHERE user_id = $1", user_id), 50);
 	assert_int_equal(count("SELECT count(*) FROM fallback_keys WHERE user_id = $1", user_id), 1);
 	struct str device_id = str_dup(scene.arena, scene.bot.device_id);
 	struct str ed25519 = str_dup(scene.arena, scene.bot.identity.ed25519);
@@ -272,8 +272,8 @@ static void own_device__keys_given_away__new_ones(void **state)
 	scene_init(&scene, MEGOLM);
 	struct str user_id = scene.bot.user.s;
 	const char *free_keys =
-		"SELECT sum(total - given) FROM one_time_key_batches WHERE user_id = $1";
-	(void)count("WITH x AS (UPDATE one_time_key_batches SET given = total, is_spent = true "
+		"SELECT sum(total - given) FROM one_time_key_counters WHERE user_id = $1";
+	(void)count("WITH x AS (UPDATE one_time_key_counters SET given = total "
 				"WHERE user_id = $1 RETURNING 1) SELECT count(*) FROM x",
 		user_id);
 	(void)count(
@@ -330,7 +330,7 @@ static void room__both_speak__over_restarts(void **state)
 	assert_false(str_equals(session_of(later), str_of(session)));
 	/* Nor is anything sent by an Olm session of before: the database may have come back from a backup. */
 	assert_int_equal(
-		count("SELECT sum(given) FROM one_time_key_batches WHERE user_id = $1", scene.ann.user.s),
+		count("SELECT sum(given) FROM one_time_key_counters WHERE user_id = $1", scene.ann.user.s),
 		2);
 	restart(&scene); /* what was sent before it is taken after it */
 	struct event *last = say(&scene, &scene.ann, "{\"body\":\"last\"}");
@@ -478,7 +478,7 @@ static void room__device_without_one_time_keys__told_once_and_tried_again(void *
 	scene_init(&scene, MEGOLM);
 	const char *told =
 		"SELECT count(*) FROM device_messages WHERE user_id = $1 AND message LIKE '%m.no_olm%'";
-	(void)count("WITH x AS (DELETE FROM one_time_key_batches WHERE user_id = $1 RETURNING 1), "
+	(void)count("WITH x AS (DELETE FROM one_time_key_counters WHERE user_id = $1 RETURNING 1), "
 				"y AS (DELETE FROM fallback_keys WHERE user_id = $1) SELECT count(*) FROM x",
 		scene.ann.user.s);
 	(void)say(&scene, &scene.bot, "{\"body\":\"1\"}");

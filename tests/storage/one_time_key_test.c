@@ -23,7 +23,8 @@ enum {
 	REMEMBERED = 1000,
 	BATCHES_MIGRATION = 62,
 	ENTRIES_MIGRATION = 67,
-	RANKS_MIGRATION = 68
+	RANKS_MIGRATION = 68,
+	COUNTERS_MIGRATION = 69
 };
 
 static struct str user_of(struct world *world, const char *name)
@@ -189,7 +190,7 @@ static void upload__ids_that_count_in_base64__none_lies_among_those_of_another(v
 	}
 	PGconn *conn = PQconnectdb(arena_printf(world->ctx.arena, "%.*s", STR_ARG(world_url)));
 	PGresult *result = PQexec(conn,
-		"SELECT 1 FROM one_time_key_batches a JOIN one_time_key_batches b USING (user_id, device_id, algorithm) "
+		"SELECT 1 FROM one_time_key_batches a JOIN one_time_key_batches b USING (counter_nid) JOIN one_time_key_counters USING (counter_nid) "
 		"WHERE user_id IN ('@libolm:hs', '@vodozemac:hs') AND b.seq > a.seq AND b.first_rank <= a.last_rank");
 	assert_int_equal(PQresultStatus(result), PGRES_TUPLES_OK);
 	assert_int_equal(PQntuples(result), 0);
@@ -484,8 +485,7 @@ static void claim__batch_spent_while_it_waited__gets_one_of_the_next(void **stat
 	assert_int_equal(add(world, hal, (struct keys){OTHER, 'o', 0, 2, "a"}), ERR_OK);
 	PQclear(PQexec(conn, "BEGIN"));
 	PQclear(PQexec(conn,
-		"UPDATE one_time_key_batches SET given = given + 1, is_spent = given + 1 = total "
-		"WHERE user_id = '@hal:hs' AND seq IN (0, 2)"));
+		"UPDATE one_time_key_counters SET given = given + 1 WHERE user_id = '@hal:hs'"));
 	pthread_t thread = thread_start("taker", take_one, &taker);
 	while (!is_waited_for(conn) && !atomic_load(&taker.is_done)) {
 		(void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
@@ -496,6 +496,82 @@ static void claim__batch_spent_while_it_waited__gets_one_of_the_next(void **stat
 	assert_int_equal(taker.err, ERR_OK);
 	assert_int_equal(taker.keys[0].count, 2);
 	assert_int_equal(left(world, hal, CURVE) + left(world, hal, OTHER), 0);
+	db_destroy(db);
+}
+
+/* In a transaction that is left open: of the device's keys all are given out, and another comes. */
+static PGconn *upload_and_wait(struct world *world)
+{
+	PGconn *conn = PQconnectdb(arena_printf(world->ctx.arena, "%.*s", STR_ARG(world_url)));
+	run_sql(conn, "BEGIN");
+	run_sql(conn,
+		"WITH c AS (UPDATE one_time_key_counters SET given = total, total = total + 1, last_rank = 'noop'"
+		" WHERE user_id IN ('@meg:hs', '@ned:hs') AND algorithm = 'signed_curve25519' RETURNING counter_nid, total) "
+		"INSERT INTO one_time_key_batches (counter_nid, seq, total, first_rank, last_rank, keys)"
+		" SELECT counter_nid, total - 1, 1, 'noop', 'noop', '\\x040007'::bytea || 'z001\"az001\"'::bytea FROM c");
+	return conn;
+}
+
+static void commit_once_waited_for(PGconn *conn, const atomic_bool *is_done)
+{
+	while (!is_waited_for(conn) && !atomic_load(is_done)) {
+		(void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	}
+	assert_false(atomic_load(is_done));
+	run_sql(conn, "COMMIT");
+	PQfinish(conn);
+}
+
+/* What it waited for gave out the last key that it can see, and brought one that it cannot. */
+static void claim__uploaded_while_it_waited__gets_that(void **state)
+{
+	struct world *world = *state;
+	struct str meg = user_of(world, "meg");
+	struct db *db = world_connect(1);
+	struct uploader taker = {.db = db, .user_id = meg};
+	assert_int_equal(add(world, meg, (struct keys){CURVE, 'k', 0, 1, "a"}), ERR_OK);
+	PGconn *conn = upload_and_wait(world);
+	pthread_t thread = thread_start("taker", take_one, &taker);
+	commit_once_waited_for(conn, &taker.is_done);
+	(void)pthread_join(thread, NULL);
+	assert_int_equal(taker.err, ERR_OK);
+	assert_int_equal(taker.keys[0].count, 1);
+	assert_int_equal(left(world, meg, CURVE), 0);
+	db_destroy(db);
+}
+
+static void *end_device(void *data)
+{
+	struct uploader *ender = data;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	struct str phone = PHONE;
+	ender->err = store_device_delete(&ctx, ender->db, ender->user_id, &phone, 1);
+	atomic_store(&ender->is_done, true);
+	return NULL;
+}
+
+/* What comes while the end waits for it ends, too, and is not there for a device of the same name (tear_down looks for keys without a counter). */
+static void device__ended_during_an_upload__its_keys_never_come_back(void **state)
+{
+	struct world *world = *state;
+	struct str ned = user_of(world, "ned");
+	struct db *db = world_connect(1);
+	struct uploader ender = {.db = db, .user_id = ned};
+	assert_int_equal(add(world, ned, (struct keys){CURVE, 'k', 0, 3, "a"}), ERR_OK);
+	assert_int_equal(add(world, ned, (struct keys){OTHER, 'k', 0, 3, "a"}), ERR_OK);
+	PGconn *conn = upload_and_wait(world);
+	pthread_t thread = thread_start("ender", end_device, &ender);
+	commit_once_waited_for(conn, &ender.is_done);
+	(void)pthread_join(thread, NULL);
+	assert_int_equal(ender.err, ERR_OK);
+	world_add_device(world, ned, PHONE);
+	assert_int_equal(left(world, ned, CURVE) + left(world, ned, OTHER), 0);
+	assert_true(claim_one(world, ned, CURVE).p == NULL);
+	/* The same names may have another content: nothing of what was is known. */
+	assert_int_equal(add(world, ned, (struct keys){CURVE, 'k', 0, 2, "b"}), ERR_OK);
+	ASSERT_ID(claim_one(world, ned, CURVE), "k000");
 	db_destroy(db);
 }
 
@@ -622,6 +698,19 @@ static const char BEFORE[] =
 	"INSERT INTO one_time_keys (user_id, device_id, algorithm, key_id, key, is_claimed)"
 	" VALUES ('@ida:hs', 'PHONE', 'curve25519', 'o1', '\"o1\"', true), ('@ida:hs', 'PHONE', 'curve25519', 'o2', '\"o2\"', false);";
 
+/* Counters of before become those of now, by numbers that are free here. */
+static void bring_over(PGconn *conn)
+{
+	run_sql(conn, embedded_migrations[COUNTERS_MIGRATION - 1].text);
+	run_sql(conn,
+		"CREATE TABLE numbers AS SELECT counter_nid, nextval('public.one_time_key_counters_counter_nid_seq') AS free_nid FROM before.one_time_key_counters;"
+		"INSERT INTO public.one_time_key_counters (user_id, device_id, algorithm, counter_nid, total, given, last_rank) OVERRIDING SYSTEM VALUE"
+		" SELECT user_id, device_id, algorithm, free_nid, total, given, last_rank FROM before.one_time_key_counters JOIN numbers USING (counter_nid);"
+		"INSERT INTO public.one_time_key_batches (counter_nid, seq, total, first_rank, last_rank, keys)"
+		" SELECT free_nid, seq, total, first_rank, last_rank, keys FROM before.one_time_key_batches JOIN numbers USING (counter_nid)");
+	run_sql(conn, "SET client_min_messages = error; DROP SCHEMA before CASCADE");
+}
+
 static void migration__keys_of_before__go_on_in_order(void **state)
 {
 	struct world *world = *state;
@@ -634,9 +723,7 @@ static void migration__keys_of_before__go_on_in_order(void **state)
 	run_sql(conn, /* of the first batch that is not spent some were given since */
 		"UPDATE one_time_key_batches SET given = 5 WHERE seq = (SELECT min(seq) FROM one_time_key_batches WHERE algorithm = 'signed_curve25519' AND NOT is_spent)");
 	run_sql(conn, embedded_migrations[RANKS_MIGRATION - 1].text);
-	run_sql(conn,
-		"INSERT INTO public.one_time_key_batches SELECT * FROM before.one_time_key_batches");
-	run_sql(conn, "SET client_min_messages = error; DROP SCHEMA before CASCADE");
+	bring_over(conn);
 	PQfinish(conn);
 	assert_int_equal(left(world, ida, CURVE), 165);
 	assert_int_equal(left(world, ida, OTHER), 1);
@@ -687,9 +774,7 @@ static void migration__batches_partly_given__go_on_behind_what_was_given(void **
 	assert_int_equal(PQntuples(keys), 85);
 	run_sql(conn, embedded_migrations[ENTRIES_MIGRATION - 1].text);
 	run_sql(conn, embedded_migrations[RANKS_MIGRATION - 1].text);
-	run_sql(conn,
-		"INSERT INTO public.one_time_key_batches SELECT * FROM before.one_time_key_batches");
-	run_sql(conn, "SET client_min_messages = error; DROP SCHEMA before CASCADE");
+	bring_over(conn);
 	PQfinish(conn);
 	/* What is there is known, given or not: another text of the same name is refused, the same adds nothing. */
 	for (int i = 0; i < PQntuples(keys); i++) {
@@ -720,9 +805,13 @@ static void migration__batches_partly_given__go_on_behind_what_was_given(void **
 
 /* What no constraint of the table says: it would be read in each statement. */
 static const char WRONG[] =
-	"SELECT 1 FROM one_time_key_batches WHERE given < 0 OR given > total OR is_spent <> (given = total) OR octet_length(keys) % total <> 0 "
+	"SELECT 1 FROM one_time_key_counters WHERE given < 0 OR given > total "
+	"UNION ALL SELECT 1 FROM one_time_key_batches WHERE total < 1 OR octet_length(keys) % total <> 0 "
+	"UNION ALL SELECT 1 FROM one_time_key_batches WHERE counter_nid NOT IN (SELECT counter_nid FROM one_time_key_counters) "
+	"UNION ALL SELECT 1 FROM one_time_key_counters c JOIN (SELECT *, lead(seq) OVER (PARTITION BY counter_nid ORDER BY seq) AS next FROM one_time_key_batches) AS b"
+	" USING (counter_nid) WHERE b.seq + b.total <> coalesce(b.next, c.total) OR b.last_rank > c.last_rank "
 	"UNION ALL SELECT 1 FROM one_time_key_batches b CROSS JOIN LATERAL ("
-	" SELECT substring(b.keys, i * octet_length(b.keys) / b.total + 1, octet_length(b.keys) / b.total) AS entry FROM generate_series(0, b.total - 1) AS i) AS e "
+	" SELECT substring(b.keys, (i * octet_length(b.keys) / b.total + 1)::integer, (octet_length(b.keys) / b.total)::integer) AS entry FROM generate_series(0, b.total - 1) AS i) AS e "
 	"CROSS JOIN LATERAL (SELECT translate(convert_from(substring(entry, 4, get_byte(entry, 0)), 'UTF8'),"
 	" 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/',"
 	" '+/0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz') COLLATE \"C\" AS rank) AS n "
@@ -758,6 +847,8 @@ int main(void)
 		KEY_TEST(claim__several_of_one_device__all_different_and_the_oldest),
 		KEY_TEST(claim__of_a_large_upload__every_key_once),
 		KEY_TEST(claim__batch_spent_while_it_waited__gets_one_of_the_next),
+		KEY_TEST(claim__uploaded_while_it_waited__gets_that),
+		KEY_TEST(device__ended_during_an_upload__its_keys_never_come_back),
 		KEY_TEST(claim__keys_of_many_forms_by_many_at_once__each_once_and_as_it_was),
 		KEY_TEST(migration__keys_of_before__go_on_in_order),
 		KEY_TEST(migration__batches_partly_given__go_on_behind_what_was_given),
