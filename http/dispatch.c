@@ -188,11 +188,11 @@ static void park(struct call *call)
 
 /* --- on the I/O thread -------------------------------------------------------------------------------- */
 
-/* Whose share of a lane it takes, as far as is known by now; what nobody has proven to be takes nobody's. */
-static void name_caller(struct request *request, struct call *call)
+/* Whose share of a lane it takes, as far as is known by now; what nobody has proven to be takes nobody's (0). */
+static uint64_t caller_of(struct call *call)
 {
 	struct str key = call_principal(call) != NULL ? admission_key(call) : (struct str){0};
-	request->job.caller = key.n > 0 ? hash_bytes(key) | 1 : 0;
+	return key.n > 0 ? hash_bytes(key) | 1 : 0;
 }
 
 /* Suspends and hands to a worker; a full queue answers at once. */
@@ -221,7 +221,7 @@ static bool run_inline(struct request *request, struct call *call, enum err err)
 		err = call->route->handler(call);
 	}
 	if (err == ERR_DEFER || (err == ERR_OK && !is_inline)) {
-		name_caller(request, call);
+		request->job.caller = caller_of(call);
 		call_rewind(call);
 		request->call = call;
 		submit(request, is_inline ? LANE_LOCAL : call->route->lane, request->is_resumed);
@@ -294,6 +294,23 @@ bool dispatch_again(struct request *request)
 
 /* --- on a worker ---------------------------------------------------------------------------------------- */
 
+/*
+ * Who asks is often known on the worker only (a homeserver, by its signature; a user whose session was not in memory). If it has all workers of
+ * the remote lane that it may have, the request goes back into the queue.
+ * Errors: DEFER (may_not_ask: not with this worker)
+ */
+static enum err check_share(struct call *call)
+{
+	struct request *request = call->state->request;
+	uint64_t caller = call->ctx.may_not_ask || request->job.caller != 0 ? 0 : caller_of(call);
+	if (caller == 0 ||
+		lane_name_caller(request->server->lanes[LANE_REMOTE], &request->job, caller)) {
+		return ERR_OK;
+	}
+	call->ctx.may_not_ask = true;
+	return ERR_DEFER;
+}
+
 static enum err run_on_worker(struct call *call, enum err err)
 {
 	TRY(err);
@@ -306,6 +323,7 @@ static enum err run_on_worker(struct call *call, enum err err)
 	if (call->ctx.deadline_ms < clock_os_ms()) {
 		return fail(&call->ctx, ERR_TIMEOUT, NULL, "The server is too busy; try again soon");
 	}
+	TRY(check_share(call));
 	return call->route->handler(call);
 }
 
@@ -319,11 +337,11 @@ static void admit_on_worker(struct request *request, struct call *call)
 	call_end(call);
 }
 
-/* What has to ask another server begins anew on the remote lane. @return whether it does */
+/* What has to ask another server, and may not here, begins anew in the remote lane's queue. @return whether it does */
 static bool move_to_remote(struct request *request, struct call *call)
 {
 	request->is_moved = true;
-	name_caller(request, call);
+	request->job.caller = caller_of(call);
 	call_rewind(call);
 	call->ctx.may_not_ask = false;
 	request->call = call;

@@ -5,6 +5,8 @@
  *
  * In a lane that is shared out a job may be queued while workers sleep: its caller has all that it may have. The worker that ends one of that
  * caller's looks for it.
+ *
+ * A job may be queued again by the worker that runs it, which counts as its caller's until it has ended that run.
  */
 #include "http/lane.h"
 
@@ -272,6 +274,13 @@ bool lane_push(struct lane *lane, struct lane_job *job, bool is_admitted)
 	}
 	metric_add(is_taken ? &metrics->waiting : &metrics->dropped, 1);
 	return is_taken;
+}
+
+bool lane_name_caller(struct lane *lane, struct lane_job *job, uint64_t caller)
+{
+	LOCK_SCOPE(&lane->lock);
+	job->caller = caller;
+	return count_running_locked(lane, caller) <= share_of(lane->deps.workers);
 }
 
 struct lane_job *lane_close(struct lane *lane)

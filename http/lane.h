@@ -1,7 +1,7 @@
 /**
  * A lane: a fixed number of worker threads and a queue with a limit. Where jobs may wait for others, one caller has a quarter of both at the
  * most, and who has that is passed over: so nobody who asks for what takes long keeps the others waiting. Of a caller that is not known yet (0) nothing is
- * counted.
+ * counted; whoever finds out who it is while the job runs tells the lane.
  */
 #ifndef BELFRY_HTTP_LANE_H
 #define BELFRY_HTTP_LANE_H
@@ -12,7 +12,8 @@
 struct lane_job {
 	struct lane_job *next;
 	int64_t queued_ms;
-	uint64_t caller; /**< whose share it takes; 0: nobody's. To be set before lane_push() */
+	uint64_t
+		caller; /**< whose share it takes; 0: nobody's. To be set before lane_push(), or by lane_name_caller() */
 };
 
 struct lane_deps {
@@ -40,6 +41,12 @@ void lane_destroy(struct lane *lane);
  * @return             false when the queue, or its caller's part of it, is full, or the lane closed; the job stays the caller's
  */
 MUST_CHECK bool lane_push(struct lane *lane, struct lane_job *job, bool is_admitted);
+
+/**
+ * Says from within run() whose share a job takes of which that was not known when it was queued.
+ * @return false when its caller has all workers that it may have, without this one: the job is to be queued again
+ */
+MUST_CHECK bool lane_name_caller(struct lane *lane, struct lane_job *job, uint64_t caller);
 
 /**
  * Takes no more jobs, and lets the workers end after their current ones.
