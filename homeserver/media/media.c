@@ -106,7 +106,7 @@ struct media *media_create(struct homeserver *hs, const char *folder, const char
 	media->previews = previews_create();
 	media->incoming = str_heap(incoming_folder(arena, folder));
 	lock_init(&media->lock, RANK_LEAF);
-	media_turns_init(&media->fetches, MEDIA_FETCHES_MAX, SIZE_MAX, STR("fetch"));
+	media_turns_init(&media->fetches, MEDIA_FETCHES_MAX, MEDIA_FETCHES_A_USERS, STR("fetch"));
 	/* As many as there are workers. */
 	media_turns_init(&media->openings, SIZE_MAX, SIZE_MAX, STR("open"));
 	return media;

@@ -10,7 +10,8 @@
 #include "homeserver/media/media_turn.h"
 
 enum {
-	MEDIA_FETCHES_MAX = 8 /* from other servers at once: fewer than the remote lane has workers */
+	MEDIA_FETCHES_MAX = 8, /* from other servers at once: fewer than the remote lane has workers */
+	MEDIA_FETCHES_A_USERS = 3, /* of them, at most */
 };
 
 struct media_wait;

@@ -90,7 +90,9 @@ enum err media_remote_await(struct call *call, const struct media_query *query,
 	struct ctx *ctx = &call->ctx;
 	struct homeserver *hs = hs_of(call);
 	struct media *media = hs->media;
-	struct media_turn turn = {.key = uri_of(ctx->arena, query->origin.s, query->media_id)};
+	const struct principal *me = principal_of(call); /* NULL on old endpoints */
+	struct media_turn turn = {.key = uri_of(ctx->arena, query->origin.s, query->media_id),
+		.user = me != NULL ? me->user.s : call_client_network(call)};
 	if (media->ports == NULL) {
 		return fail(ctx, ERR_MISSING, M_NOT_FOUND, "There is no such file");
 	}

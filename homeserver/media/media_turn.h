@@ -12,7 +12,7 @@
 struct media_turn {
 	struct media_turn *next;
 	struct str key;  /**< what is worked on; borrowed until the end */
-	struct str user; /**< for whom, borrowed likewise; empty: for nobody who is known */
+	struct str user; /**< for whom (else an address), borrowed likewise; empty: for nobody */
 };
 
 struct media_turns {

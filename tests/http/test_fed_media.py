@@ -179,6 +179,32 @@ def test_remote_file__wanted_by_many_at_once__fetched_once(federated, remote, li
     assert [reply.raw for reply in got] == [b"picture"] * 12 and len(asked(remote)) == 1
 
 
+@pytest.mark.one_process("the share of a user is counted within a process")
+def test_remote_file__one_user_asks_for_many_that_do_not_come__others_get_theirs(make_federated, remote):
+    """Eight files are fetched at once; a user has three of them."""
+    server = make_federated(settings={"http.remote_workers": 64}).start()
+    greedy, other = server.user(), server.user()
+    go = threading.Event()
+
+    def answer(ask):
+        if ask.match.group(1).startswith("silent"):
+            go.wait(seconds(30))
+        return multipart(b"picture")
+    remote.on("GET", DOWNLOAD, answer)
+    threads = [threading.Thread(target=download, args=(greedy, remote.name, "silent%d" % i)) for i in range(12)]
+    try:
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: len(asked(remote)) >= 3)
+        assert download(other, remote.name, unique("quick")).raw == b"picture"
+        assert not go.is_set() and len(asked(remote, "/download/silent")) == 3
+    finally:
+        go.set()
+        for thread in threads:
+            thread.join()
+    assert len(asked(remote, "/download/silent")) == 12
+
+
 def test_remote_file__active_content__attachment_and_sandbox(federated, remote, lin):
     remote.on("GET", DOWNLOAD, lambda ask: multipart(b"<script>", "text/html", 'inline; filename="../../x/evil\\".html"'))
     reply = download(lin, remote.name, unique())
