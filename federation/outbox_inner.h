@@ -23,7 +23,11 @@ enum {
 	OUTBOX_PROBES_MAX = 32,
 	/** Of those again to destinations that were not heard of since they failed: the others' places are not theirs. */
 	OUTBOX_GUESSES_MAX = 24,
-	/** After that a probe goes on, but another one may start: who takes requests and does not answer keeps its place no longer. */
+	/** Of those and to destinations that speak, but whose last transaction was slow to fail: likewise. */
+	OUTBOX_DOUBTS_MAX = 28,
+	/** Flights to destinations whose last one was slow: the others' places are not theirs. */
+	OUTBOX_SLOW_MAX = OUTBOX_FLIGHTS_MAX / 2,
+	/** After that a flight is slow, and of a probe: it goes on, but another one may start. Who takes requests and does not answer keeps its place no longer. */
 	OUTBOX_PLACE_MS = 5000,
 	/** A probe takes no longer than so many times its place lasts: those of the silent are never all flights. */
 	OUTBOX_PLACES_OF_PROBE = 12,
@@ -65,6 +69,7 @@ struct flight {
 	int64_t begun_mono_ms;
 	bool is_probe;
 	bool is_guess; /**< a probe of one that was not heard of since it failed */
+	bool is_slow;  /**< the one before was */
 	bool has_more_edus;
 	/* Once it is over: */
 	enum err err;
@@ -83,8 +88,9 @@ struct destination {
 	int64_t noted_at_ms; /**< when its row last said that it was reached */
 	bool is_open;        /**< a transaction is to be sent again before others */
 	bool is_forbidden;   /**< it was our own policy that the last one failed by */
-	bool has_edus;       /**< some may be stored */
-	bool has_new_edus;   /**< some were stored while the flight was under way */
+	bool is_slow;  /**< the last transaction took longer than it keeps a place, however it ended */
+	bool has_edus; /**< some may be stored */
+	bool has_new_edus; /**< some were stored while the flight was under way */
 	struct queued_event *queue;
 	size_t queue_n, queue_capacity;
 	struct missed_room *missed;
@@ -179,6 +185,8 @@ void outbox_edus_stored(struct outbox *outbox, const struct str *servers, size_t
 MUST_CHECK enum err outbox_launch(struct outbox *outbox);
 /** Its place is free for the next one; frees it. */
 void outbox_flight_release_locked(struct flight *flight);
+/** So long a flight is not slow. */
+int64_t outbox_place_ms(const struct outbox *outbox);
 /** It did not start, or nobody knows: its news wait again. */
 void outbox_flight_turn_back(struct flight *flight);
 

@@ -57,7 +57,9 @@ void outbox_flight_finished(void *data, const struct fed_end *end)
 	if (end->err == ERR_OK) {
 		count_refused(end->answer);
 	}
+	int64_t lasted_ms = clock_mono_ms(&outbox->hs->clock) - flight->begun_mono_ms;
 	LOCK_SCOPE(&outbox->lock);
+	flight->destination->is_slow = lasted_ms >= outbox_place_ms(outbox);
 	flight->next = outbox->over;
 	outbox->over = flight;
 	outbox_wake(outbox);

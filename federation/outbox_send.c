@@ -45,10 +45,12 @@ static struct server_name name_of(const struct flight *flight)
 
 /* --- which destinations ------------------------------------------------------------------------------------ */
 
-/* Probes that have their places. */
+/* What is taken of what is shared out: by probes for as long as they have their places, by the slow until they end. */
 struct places {
 	size_t probing;
 	size_t guessing;
+	size_t doubting;
+	size_t slow;
 };
 
 static bool is_probe(const struct destination *destination)
@@ -61,6 +63,12 @@ static bool is_guess(const struct destination *destination)
 {
 	return destination->failures > 0 && destination->interval_ms > 0 &&
 		destination->retry_at_ms > 0;
+}
+
+/* Or it speaks, but took the last transaction and kept it: so it may do again, and however often it speaks. */
+static bool is_doubtful(const struct destination *destination)
+{
+	return is_guess(destination) || (destination->failures > 0 && destination->is_slow);
 }
 
 static bool is_due_locked(const struct outbox *outbox, const struct destination *destination,
@@ -76,28 +84,44 @@ static int compare(int64_t x, int64_t y)
 }
 
 /*
- * Whoever is no guess, then who failed least often, so that very many that are gone for good are in nobody's way; of equals the one that
+ * Whoever is not doubtful, then who failed least often, so that very many that are gone for good are in nobody's way; of equals the one that
  * was not tried for longest, so that no number of those that are slow keeps the others' turn.
  */
 static int compare_due(const void *a, const void *b)
 {
 	const struct destination *x = *(struct destination *const *)a;
 	const struct destination *y = *(struct destination *const *)b;
-	int order = compare(is_guess(x) ? x->failures : 0, is_guess(y) ? y->failures : 0);
+	int order = compare(is_doubtful(x) ? x->failures : 0, is_doubtful(y) ? y->failures : 0);
 	return order != 0 ? order : compare(x->tried_at_ms, y->tried_at_ms);
 }
 
 _Static_assert(OUTBOX_FLIGHTS_MAX / OUTBOX_PLACES_OF_PROBE >= 2 * OUTBOX_PROBES_MAX,
 	"half of all flights are no probes");
 
+int64_t outbox_place_ms(const struct outbox *outbox)
+{
+	int64_t timeout_ms = outbox->hs->settings.federation.transaction_timeout_ms;
+	return MAX_OF((int64_t)OUTBOX_PLACE_MS, timeout_ms / OUTBOX_PLACES_OF_PROBE);
+}
+
 static void count_place(struct places *places, const struct flight *flight, int64_t now_mono_ms)
 {
-	int64_t timeout_ms = flight->outbox->hs->settings.federation.transaction_timeout_ms;
-	int64_t place_ms = MAX_OF((int64_t)OUTBOX_PLACE_MS, timeout_ms / OUTBOX_PLACES_OF_PROBE);
-	if (flight->is_probe && now_mono_ms - flight->begun_mono_ms < place_ms) {
+	if (flight->is_probe && now_mono_ms - flight->begun_mono_ms < outbox_place_ms(flight->outbox)) {
 		places->probing++;
 		places->guessing += flight->is_guess ? 1 : 0;
+		places->doubting += flight->is_guess || flight->is_slow ? 1 : 0;
 	}
+	places->slow += flight->is_slow ? 1 : 0;
+}
+
+static bool has_place_locked(const struct outbox *outbox, const struct destination *destination,
+	const struct places *places)
+{
+	return outbox->flying < OUTBOX_FLIGHTS_MAX &&
+		!(is_probe(destination) && places->probing >= OUTBOX_PROBES_MAX) &&
+		!(is_guess(destination) && places->guessing >= OUTBOX_GUESSES_MAX) &&
+		!(is_doubtful(destination) && places->doubting >= OUTBOX_DOUBTS_MAX) &&
+		!(destination->is_slow && places->slow >= OUTBOX_SLOW_MAX);
 }
 
 /* Those that are due, in the order in which they get places, and which places are taken. */
@@ -133,11 +157,7 @@ static struct flight *take_off(struct outbox *outbox, struct destination *destin
 	struct packing *packing, struct places *places)
 {
 	LOCK_SCOPE(&outbox->lock);
-	bool is_careful = is_probe(destination);
-	bool is_blind = is_guess(destination);
-	if (outbox->flying >= OUTBOX_FLIGHTS_MAX ||
-		(is_careful && places->probing >= OUTBOX_PROBES_MAX) ||
-		(is_blind && places->guessing >= OUTBOX_GUESSES_MAX)) {
+	if (!has_place_locked(outbox, destination, places)) {
 		return NULL;
 	}
 	struct flight *flight = mem_alloc(sizeof(*flight));
@@ -148,8 +168,9 @@ static struct flight *take_off(struct outbox *outbox, struct destination *destin
 			: destination->missed_n > 0 ? FLIGHT_CATCH_UP
 										: FLIGHT_NEWS,
 		.begun_mono_ms = clock_mono_ms(&outbox->hs->clock),
-		.is_probe = is_careful,
-		.is_guess = is_blind,
+		.is_probe = is_probe(destination),
+		.is_guess = is_guess(destination),
+		.is_slow = destination->is_slow,
 		.horizon = outbox->dispatched,
 	};
 	if (flight->kind == FLIGHT_NEWS && destination->queue_n > 0) {

@@ -1,5 +1,6 @@
 """What goes to other servers by transaction: events, in order, until they are taken.  Spec: server-server API,
 "Transactions"."""
+import concurrent.futures
 import threading
 import time
 
@@ -160,6 +161,48 @@ def test_destinations__more_are_silent_than_are_tried_at_once__each_is_tried_and
     tried = len(inbox.transactions)
     remote.transaction(server).ok()
     inbox.until(lambda i: len(i.transactions) > tried and i.bodies()[-1:] == ["hello"])
+
+
+class Held:
+    """Remotes that take their time: for six seconds at first, so that they are slow, then until they are let go."""
+
+    def __init__(self, remotes, status):
+        self.remotes, self.status, self.hangs = remotes, status, False
+        self.first, self.asked, self.go = [], [], threading.Event()
+        for one in remotes:
+            one.on("PUT", SEND, lambda ask, one=one: self.answer(one))
+
+    def answer(self, remote):
+        if self.go.is_set():
+            return 200, {"pdus": {}}
+        (self.asked if self.hangs else self.first).append(remote.name)
+        (self.go if self.hangs else remote.closing).wait(100 if self.hangs else 6)
+        return self.status, {"pdus": {}}
+
+
+def test_destinations__many_speak_and_never_answer__places_are_left_for_who_is_quick(make_federated, cluster, make_remote):
+    """That they speak has them tried again, but not at the cost of those that refused at once."""
+    server = federated_on(cluster, make_federated, **{
+        "federation.transaction_timeout": "1m", "federation.retry_first": "12s", "federation.retry_longest": "1m"})
+    held = Held([make_remote() for _ in range(40)], 500)
+    remote = make_remote()
+    inbox = Inbox(remote)
+    inbox.refuse = lambda ask: (500, {})
+    alice = server.user()
+    room = alice.create_room()
+    let_in(server, room, remote.name, *(one.name for one in held.remotes))
+    alice.send(room, "hello")
+    wait_until(lambda: server.log().count("outbox.not_reached") == 1 + len(held.remotes), 90, "each has failed")
+    held.hangs, inbox.refuse = True, None
+    with concurrent.futures.ThreadPoolExecutor(len(held.remotes)) as all_at_once:
+        list(all_at_once.map(lambda one: one.transaction(server).ok(), [remote] + held.remotes))
+    wait_until(lambda: held.asked, 60, "the first being asked again")
+    begun = time.monotonic()
+    inbox.until(lambda i: i.bodies()[-1:] == ["hello"])
+    wait_until(lambda: len(held.asked) >= 28, 60, "as many being asked again as may be")
+    asked, places = len(held.asked), 1 + (time.monotonic() - begun) // 5  # so long one keeps its place
+    held.go.set()
+    assert asked <= 28 * places
 
 
 @pytest.mark.tsan
