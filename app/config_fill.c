@@ -92,6 +92,7 @@ static struct federation_settings federation_of(const struct conf *conf)
 		.notaries = conf_list(conf, "federation.notaries"),
 		.announce = conf_str(conf, "federation.announce"),
 		.transaction_timeout_ms = conf_int(conf, "federation.transaction_timeout"),
+		.transaction_budget_bytes = (size_t)conf_int(conf, "federation.transaction_budget"),
 		.retry_first_ms = conf_int(conf, "federation.retry_first"),
 		.retry_longest_ms = conf_int(conf, "federation.retry_longest"),
 		.max_join_answer_bytes = (size_t)conf_int(conf, "federation.max_join_answer"),

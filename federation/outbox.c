@@ -38,6 +38,8 @@ static struct metric missed = METRIC_GAUGE("belfry_outbox_missed_rooms",
 	"Rooms that other servers have missed, each counted");
 static struct metric under_way =
 	METRIC_GAUGE("belfry_outbox_transactions", "Transactions under way");
+static struct metric under_way_bytes =
+	METRIC_GAUGE("belfry_outbox_transaction_bytes", "Bodies of transactions under way");
 
 /* --- loading ----------------------------------------------------------------------------------------------- */
 
@@ -270,6 +272,7 @@ static void measure(struct outbox *outbox)
 	metric_set(&queued, (int64_t)events);
 	metric_set(&missed, (int64_t)rooms);
 	metric_set(&under_way, (int64_t)outbox->flying);
+	metric_set(&under_way_bytes, (int64_t)outbox->flying_bytes);
 	metric_set(&destinations_failing, (int64_t)atomic_load(&outbox->failing_n));
 }
 

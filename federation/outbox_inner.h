@@ -71,6 +71,7 @@ struct flight {
 	bool is_guess; /**< a probe of one that was not heard of since it failed */
 	bool is_slow;  /**< the one before was */
 	bool has_more_edus;
+	size_t body_bytes;
 	/* Once it is over: */
 	enum err err;
 	int status;       /**< of a refusal; 0: none, or our own policy */
@@ -131,6 +132,7 @@ struct outbox {
 	int64_t
 		stays_wanted; /**< another process wants to hear that `dispatched` is so far; 0: none does */
 	size_t flying;
+	size_t flying_bytes; /**< their bodies */
 };
 
 /* --- memory (outbox_memory.c); all need the lock --------------------------------------------------------- */

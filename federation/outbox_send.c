@@ -29,6 +29,7 @@ struct packing {
 	struct ctx *ctx;
 	struct outbox *outbox;
 	struct flight *flight;
+	struct places *places;
 	struct missed_room *missed; /* of a catch-up */
 	size_t missed_n;
 	struct stored_event **events; /* of flight->events; NULL: not to be sent */
@@ -51,6 +52,7 @@ struct places {
 	size_t guessing;
 	size_t doubting;
 	size_t slow;
+	size_t slow_bytes;
 };
 
 static bool is_probe(const struct destination *destination)
@@ -112,6 +114,16 @@ static void count_place(struct places *places, const struct flight *flight, int6
 		places->doubting += flight->is_guess || flight->is_slow ? 1 : 0;
 	}
 	places->slow += flight->is_slow ? 1 : 0;
+	places->slow_bytes += flight->is_slow ? flight->body_bytes : 0;
+}
+
+/* How large a transaction is shows when it is written: the last one may go beyond the budget. */
+static bool has_memory_locked(const struct outbox *outbox, const struct destination *destination,
+	const struct places *places)
+{
+	size_t budget = outbox->hs->settings.federation.transaction_budget_bytes;
+	return outbox->flying_bytes < budget &&
+		!(destination->is_slow && places->slow_bytes >= budget / 2);
 }
 
 static bool has_place_locked(const struct outbox *outbox, const struct destination *destination,
@@ -154,10 +166,12 @@ static size_t find_due(struct outbox *outbox, struct arena *arena, struct destin
 
 /* Takes off: what is in the queue is the flight's now. NULL when there is no place for it. */
 static struct flight *take_off(struct outbox *outbox, struct destination *destination,
-	struct packing *packing, struct places *places)
+	struct packing *packing)
 {
+	struct places *places = packing->places;
 	LOCK_SCOPE(&outbox->lock);
-	if (!has_place_locked(outbox, destination, places)) {
+	if (!has_place_locked(outbox, destination, places) ||
+		!has_memory_locked(outbox, destination, places)) {
 		return NULL;
 	}
 	struct flight *flight = mem_alloc(sizeof(*flight));
@@ -199,6 +213,7 @@ void outbox_flight_release_locked(struct flight *flight)
 {
 	flight->destination->flight = NULL;
 	flight->outbox->flying--;
+	flight->outbox->flying_bytes -= flight->body_bytes;
 	outbox_flight_free(flight);
 }
 
@@ -392,6 +407,15 @@ static struct str transaction_id(const struct packing *packing)
 		: rng_text(&packing->outbox->hs->rng, arena, CHANCE_BYTES);
 }
 
+static void hold_memory(const struct packing *packing, size_t bytes)
+{
+	struct outbox *outbox = packing->outbox;
+	LOCK_SCOPE(&outbox->lock);
+	packing->flight->body_bytes = bytes;
+	outbox->flying_bytes += bytes;
+	packing->places->slow_bytes += packing->flight->is_slow ? bytes : 0;
+}
+
 static enum err send_packed(struct packing *packing)
 {
 	static const struct json_limits limits = {
@@ -418,6 +442,7 @@ static enum err send_packed(struct packing *packing)
 		json_parse(packing->ctx->arena, buf_str(&buf), &limits, &body, NULL) != JSON_OK) {
 		return fail_cause(packing->ctx, ERR_INTERNAL, "a transaction could not be written");
 	}
+	hold_memory(packing, buf.n);
 	fed_start(packing->outbox->federation,
 		&(struct fed_request){
 			.server = name_of(flight),
@@ -474,8 +499,8 @@ void outbox_flight_turn_back(struct flight *flight)
 static enum err launch_one(struct ctx *ctx, struct outbox *outbox, struct destination *destination,
 	struct places *places)
 {
-	struct packing packing = {.ctx = ctx, .outbox = outbox};
-	packing.flight = take_off(outbox, destination, &packing, places);
+	struct packing packing = {.ctx = ctx, .outbox = outbox, .places = places};
+	packing.flight = take_off(outbox, destination, &packing);
 	if (packing.flight == NULL) {
 		return ERR_OK;
 	}

@@ -50,8 +50,9 @@ struct federation_settings {
 	struct conf_list partners;  /**< patterns */
 	struct conf_list
 		notaries; /**< server names, asked in this order for keys of servers that do not answer */
-	int64_t transaction_timeout_ms; /**< that another server gets to take one */
-	int64_t retry_first_ms;         /**< pause after the first failure; it doubles with each */
+	int64_t transaction_timeout_ms;  /**< that another server gets to take one */
+	size_t transaction_budget_bytes; /**< of those under way */
+	int64_t retry_first_ms;          /**< pause after the first failure; it doubles with each */
 	int64_t retry_longest_ms;
 	size_t max_join_answer_bytes; /**< of send_join */
 	struct str announce;          /**< "NAME[:PORT]" for .well-known/matrix/server; empty: none */

@@ -168,15 +168,17 @@ class Held:
 
     def __init__(self, remotes, status):
         self.remotes, self.status, self.hangs = remotes, status, False
-        self.first, self.asked, self.go = [], [], threading.Event()
+        self.first, self.asked, self.ended, self.go = [], [], [], threading.Event()
         for one in remotes:
             one.on("PUT", SEND, lambda ask, one=one: self.answer(one))
 
     def answer(self, remote):
         if self.go.is_set():
+            self.asked.append(remote.name)
             return 200, {"pdus": {}}
         (self.asked if self.hangs else self.first).append(remote.name)
         (self.go if self.hangs else remote.closing).wait(100 if self.hangs else 6)
+        self.ended.append(remote.name)
         return self.status, {"pdus": {}}
 
 
@@ -203,6 +205,30 @@ def test_destinations__many_speak_and_never_answer__places_are_left_for_who_is_q
     asked, places = len(held.asked), 1 + (time.monotonic() - begun) // 5  # so long one keeps its place
     held.go.set()
     assert asked <= 28 * places
+
+
+def test_transactions__large_and_slow__half_of_the_memory_and_others_get_theirs(make_federated, cluster, make_remote):
+    """Eighteen messages of 60 KB at once are more than the budget; who was slow the last time has half of it."""
+    server = federated_on(cluster, make_federated, **{
+        "federation.transaction_timeout": "1m", "federation.transaction_budget": "1MiB"})
+    held = Held([make_remote() for _ in range(40)], 200)
+    remote = make_remote()
+    inbox = Inbox(remote)
+    alice = server.user()
+    room, other = alice.create_room(), alice.create_room()
+    let_in(server, room, *(one.name for one in held.remotes))
+    let_in(server, other, remote.name)
+    alice.send(room, "hello")
+    wait_until(lambda: len(set(held.ended)) == len(held.remotes), 60, "each has taken its time")
+    held.hangs = True
+    alice.send(room, "x" * 60_000)
+    wait_until(lambda: len(held.asked) >= 9, 60, "as many being asked as may be")
+    for i in range(3):
+        alice.send(other, "m%d" % i)
+        inbox.until(lambda x: x.bodies()[-1:] == ["m%d" % i])
+    assert len(held.asked) == 9
+    held.go.set()
+    wait_until(lambda: len(set(held.asked)) == len(held.remotes), 60, "what has waited is sent")
 
 
 @pytest.mark.tsan
