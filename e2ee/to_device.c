@@ -8,6 +8,7 @@
 #include "base/metrics.h"
 #include "base/vec.h"
 #include "e2ee/device_state.h"
+#include "homeserver/last_write.h"
 #include "homeserver/user/users.h"
 #include "storage/room.h"
 #include "storage/to_device.h"
@@ -120,9 +121,12 @@ static enum err add_all_devices(struct ctx *ctx, struct homeserver *hs,
 	return ERR_OK;
 }
 
+/* @param out  in the arena: the commit may outlast the caller */
 static enum err find_targets(struct ctx *ctx, struct homeserver *hs,
-	const struct to_device_request *request, struct targets *targets)
+	const struct to_device_request *request, struct targets **out)
 {
+	struct targets *targets = ARENA_NEW(ctx->arena, struct targets);
+	*out = targets;
 	const struct json *messages = request->messages;
 	struct str *all = ARENA_NEW_ARRAY(ctx->arena, struct str, messages->count + 1);
 	size_t all_n = 0;
@@ -202,7 +206,7 @@ static enum err commit_once(struct ctx *ctx, struct homeserver *hs, struct str t
 		}
 	}
 	write_on_commit(write, on_committed, delivery);
-	return writer_commit(ctx, hs->writer, write, NULL);
+	return last_write_commit(ctx, hs, write);
 }
 
 /* To other servers first: should it fail, nothing was done, and what is sent twice is known by its id over there. */
@@ -246,18 +250,18 @@ static enum err deliver(struct ctx *ctx, struct homeserver *hs,
 enum err to_device_send(struct ctx *ctx, struct homeserver *hs,
 	const struct to_device_request *request)
 {
-	struct targets targets = {0};
+	struct targets *targets;
 	TRY(check_request(ctx, request));
 	TRY(find_targets(ctx, hs, request, &targets));
 	TRY(send_remote(ctx, hs, request));
-	return deliver(ctx, hs, request, &targets);
+	return deliver(ctx, hs, request, targets);
 }
 
 enum err to_device_receive(struct ctx *ctx, struct homeserver *hs,
 	const struct to_device_request *request)
 {
-	struct targets targets = {0};
+	struct targets *targets;
 	TRY(check_request(ctx, request));
 	TRY(find_targets(ctx, hs, request, &targets));
-	return targets.list.n > 0 ? deliver(ctx, hs, request, &targets) : ERR_OK;
+	return targets->list.n > 0 ? deliver(ctx, hs, request, targets) : ERR_OK;
 }

@@ -4,6 +4,7 @@
 #include "e2ee/to_device_routes.h"
 
 #include "e2ee/to_device.h"
+#include "http/handover.h"
 
 enum { MESSAGES_BODY_BYTES = 8 << 20 };
 
@@ -21,6 +22,7 @@ static enum err put_send_to_device(struct call *call)
 	if (request.messages == NULL) {
 		return fail(&call->ctx, ERR_INPUT, M_MISSING_PARAM, "'messages' is missing");
 	}
+	call_begin_handover(call);
 	TRY(to_device_send(&call->ctx, hs_of(call), &request));
 	return reply_empty(call);
 }

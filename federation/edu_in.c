@@ -125,7 +125,8 @@ static enum err room_receipts(const struct edu_run *run, struct str room_id,
 			continue;
 		}
 		enum err err = settled(run->ctx,
-			receipts_set(run->ctx, run->federation->hs, user.s, room_id, &mark, 1));
+			receipts_set(run->ctx, run->federation->hs, user.s, room_id,
+				&(struct read_marks){.receipts = &mark, .count = 1}));
 		*out_unknown = *out_unknown || err == ERR_MISSING;
 		if (err != ERR_MISSING) {
 			TRY(err);

@@ -1,9 +1,9 @@
 /**
  * An answer that is made before that is done of which it tells, and is sent when it is: meanwhile the worker does other work.
  *
- *     call_begin_handover(call);            the handler's first line; call->ctx.handover from then on
+ *     call_begin_handover(call);            in the handler, before what it does last; call->ctx.handover from then on
  *     …
- *     if (ctx->handover != NULL) {          who would wait for a commit, and would do nothing after it
+ *     if (ctx->handover != NULL) {          who would wait for a commit, and would do nothing after it (homeserver/last_write.h)
  *     	write_on_done(write, handover_done, handover_take(ctx, wait, write));
  *     	submit(write);                       what is said by then to handover_done() is kept
  *     	return ERR_OK;                       as if it were done: the handler replies

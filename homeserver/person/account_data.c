@@ -3,6 +3,7 @@
  */
 #include "homeserver/person/account_data.h"
 
+#include "homeserver/last_write.h"
 #include "homeserver/push/push.h"
 #include "matrix/canonical.h"
 #include "storage/account_data.h"
@@ -120,7 +121,7 @@ static enum err put_expecting(struct ctx *ctx, const struct change *change, int6
 	store_account_data_set(write, change->user_id, change->room_nid, change->type, change->content,
 		expected);
 	write_on_commit(write, on_committed, kept);
-	return writer_commit(ctx, change->hs->writer, write, NULL);
+	return last_write_commit(ctx, change->hs, write);
 }
 
 enum err account_data_put(struct ctx *ctx, struct homeserver *hs, struct str user_id,

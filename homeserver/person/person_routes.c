@@ -6,6 +6,7 @@
 #include "homeserver/person/account_data.h"
 #include "homeserver/person/filters.h"
 #include "homeserver/person/profile.h"
+#include "http/handover.h"
 #include "http/memo.h"
 #include "matrix/account_data.h"
 #include "matrix/profile_field.h"
@@ -149,6 +150,7 @@ static enum err store_account_data_of(struct call *call, int64_t room_nid)
 		return field_fault(call, account_data_is_servers(type) ? 405 : 400, &error);
 	}
 	struct str content = body->raw.n > 0 ? body->raw : STR("{}");
+	call_begin_handover(call);
 	TRY(account_data_put(&call->ctx, hs_of(call), principal_of(call)->user.s, room_nid, type,
 		content));
 	return reply_empty(call);
@@ -194,6 +196,7 @@ static enum err change_tag(struct call *call, const struct json *content)
 	if (!tag_name_check(tag, &error) || (content != NULL && !tag_content_check(content, &error))) {
 		return field_fault(call, 400, &error);
 	}
+	call_begin_handover(call);
 	TRY(tag_change(&call->ctx, hs_of(call), principal_of(call)->user.s, room_nid, tag, content));
 	return reply_empty(call);
 }

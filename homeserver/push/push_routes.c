@@ -4,6 +4,7 @@
 #include "homeserver/push/push_routes.h"
 
 #include "homeserver/push/push.h"
+#include "http/handover.h"
 
 static struct push_rule_name name_of(const struct call *call)
 {
@@ -82,6 +83,7 @@ static enum err put_push_rule(struct call *call)
 	const struct json *body;
 	struct push_rule_name name = name_of(call);
 	TRY(call_json(call, &body));
+	call_begin_handover(call);
 	TRY(push_rule_put(&call->ctx, hs_of(call), &name, body, call_query(call, "before"),
 		call_query(call, "after")));
 	return reply_empty(call);
@@ -90,6 +92,7 @@ static enum err put_push_rule(struct call *call)
 static enum err delete_push_rule(struct call *call)
 {
 	struct push_rule_name name = name_of(call);
+	call_begin_handover(call);
 	TRY(push_rule_delete(&call->ctx, hs_of(call), &name));
 	return reply_empty(call);
 }
@@ -106,6 +109,7 @@ static enum err put_push_rule_enabled(struct call *call)
 	if (enabled->type != JSON_BOOL) {
 		return fail(&call->ctx, ERR_INPUT, M_BAD_JSON, "enabled must be true or false");
 	}
+	call_begin_handover(call);
 	TRY(push_rule_enable(&call->ctx, hs_of(call), &name, enabled->boolean));
 	return reply_empty(call);
 }
@@ -115,6 +119,7 @@ static enum err put_push_rule_actions(struct call *call)
 	const struct json *body;
 	struct push_rule_name name = name_of(call);
 	TRY(call_json(call, &body));
+	call_begin_handover(call);
 	TRY(push_rule_act(&call->ctx, hs_of(call), &name, json_at(body, "actions")));
 	return reply_empty(call);
 }

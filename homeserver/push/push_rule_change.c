@@ -2,6 +2,7 @@
  * Changing rules: read what is stored, change it, store it if it still stands where it was read; else again. So two devices that
  * change rules at the same moment lose nothing.
  */
+#include "homeserver/last_write.h"
 #include "homeserver/push/push_inner.h"
 #include "homeserver/user/users.h"
 #include "storage/account_data.h"
@@ -28,6 +29,13 @@ static void on_committed(void *data, int64_t position)
 	users_own_committed(commit->hs->users, commit->user.s, position);
 }
 
+/* What was read while this was under way may be newer or older than the database. */
+static void on_failed(void *data)
+{
+	const struct commit *commit = data;
+	push_forget_user(commit->hs->push, commit->user);
+}
+
 static enum err store(struct ctx *ctx, struct homeserver *hs, struct user_id user,
 	struct str stored, int64_t expected)
 {
@@ -38,11 +46,8 @@ static enum err store(struct ctx *ctx, struct homeserver *hs, struct user_id use
 	write_set_positions(write, 1);
 	store_account_data_set(write, user.s, 0, STR("m.push_rules"), stored, expected);
 	write_on_commit(write, on_committed, commit);
-	enum err err = writer_commit(ctx, hs->writer, write, NULL);
-	if (err != ERR_OK) {
-		push_forget_user(hs->push, user);
-	}
-	return err;
+	write_on_failure(write, on_failed, commit);
+	return last_write_commit(ctx, hs, write);
 }
 
 static enum err read_stored(struct ctx *ctx, struct homeserver *hs, struct user_id user,

@@ -4,6 +4,15 @@
 #include "homeserver/receipt/receipt_routes.h"
 
 #include "homeserver/receipt/receipts.h"
+#include "http/handover.h"
+
+static enum err set_marks(struct call *call, const struct read_marks *marks)
+{
+	call_begin_handover(call);
+	TRY(receipts_set(&call->ctx, hs_of(call), principal_of(call)->user.s, call_path(call, "roomId"),
+		marks));
+	return reply_empty(call);
+}
 
 static enum err post_receipt(struct call *call)
 {
@@ -12,8 +21,6 @@ static enum err post_receipt(struct call *call)
 	const struct json *body;
 	struct field_error error;
 	struct receipt_mark mark = {.event_id = call_path(call, "eventId")};
-	struct str user_id = principal_of(call)->user.s;
-	struct str room_id = call_path(call, "roomId");
 	TRY(call_json_optional(call, &body));
 	if (!is_marker && !receipt_type_parse(type, &mark.type)) {
 		return fail(&call->ctx, ERR_INPUT, M_INVALID_PARAM,
@@ -23,38 +30,28 @@ static enum err post_receipt(struct call *call)
 		return fail(&call->ctx, ERR_INPUT, error.errcode, "%.*s %s", STR_ARG(error.field),
 			error.text);
 	}
-	if (is_marker) {
-		TRY(receipts_set_fully_read(&call->ctx, hs_of(call), user_id, room_id, mark.event_id));
-	} else {
-		TRY(receipts_set(&call->ctx, hs_of(call), user_id, room_id, &mark, 1));
-	}
-	return reply_empty(call);
+	return set_marks(call,
+		is_marker ? &(struct read_marks){.fully_read = mark.event_id}
+				  : &(struct read_marks){.receipts = &mark, .count = 1});
 }
 
 static enum err post_read_markers(struct call *call)
 {
 	const struct json *body;
-	struct str fully_read;
 	struct str event_ids[2];
-	struct receipt_mark marks[2];
-	size_t count = 0;
-	struct str user_id = principal_of(call)->user.s;
-	struct str room_id = call_path(call, "roomId");
+	struct receipt_mark receipts[2];
+	struct read_marks marks = {.receipts = receipts};
 	TRY(call_json(call, &body));
-	TRY(body_opt_str(call, body, "m.fully_read", &fully_read));
+	TRY(body_opt_str(call, body, "m.fully_read", &marks.fully_read));
 	TRY(body_opt_str(call, body, "m.read", &event_ids[RECEIPT_READ]));
 	TRY(body_opt_str(call, body, "m.read.private", &event_ids[RECEIPT_READ_PRIVATE]));
 	for (size_t type = 0; type < COUNT_OF(event_ids); type++) {
 		if (event_ids[type].p != NULL) {
-			marks[count++] =
+			receipts[marks.count++] =
 				(struct receipt_mark){.type = (enum receipt_type)type, .event_id = event_ids[type]};
 		}
 	}
-	TRY(receipts_set(&call->ctx, hs_of(call), user_id, room_id, marks, count));
-	if (fully_read.p != NULL) {
-		TRY(receipts_set_fully_read(&call->ctx, hs_of(call), user_id, room_id, fully_read));
-	}
-	return reply_empty(call);
+	return set_marks(call, &marks);
 }
 
 const struct route receipt_routes[] = {

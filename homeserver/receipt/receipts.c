@@ -10,11 +10,12 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "homeserver/person/persons.h"
+#include "homeserver/last_write.h"
 #include "homeserver/receipt/receipt_set.h"
 #include "homeserver/receipt/unread.h"
 #include "homeserver/user/users.h"
 #include "matrix/relation.h"
+#include "storage/account_data.h"
 #include "storage/receipt.h"
 
 enum { CONTENT_CEILING_BYTES = 16 * 1024 * 1024, HOPS_MAX = 3 };
@@ -72,10 +73,12 @@ struct new_receipt {
 	const struct stored_event *event;
 };
 
-/* In the arena of the request that waits for the commit. */
+/* In the arena of the request whose answer waits for the commit. The marker has the first position. */
 struct receipt_commit {
 	struct homeserver *hs;
 	struct room *room;
+	struct str user_id;
+	struct str fully_read; /* content of the marker; p == NULL: none */
 	struct new_receipt *items;
 	size_t count;
 };
@@ -84,6 +87,9 @@ static void on_committed(void *data, int64_t first_position)
 {
 	const struct receipt_commit *commit = data;
 	struct receipts *receipts = commit->hs->receipts;
+	if (commit->fully_read.p != NULL) {
+		users_own_committed(commit->hs->users, commit->user_id, first_position++);
+	}
 	for (size_t i = 0; i < commit->count; i++) {
 		const struct new_receipt *item = &commit->items[i];
 		struct placed_receipt placed = {
@@ -103,27 +109,32 @@ static void on_committed(void *data, int64_t first_position)
 	}
 }
 
-static enum err commit_receipts(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	struct new_receipt *items, size_t count)
+static enum err commit_marks(struct ctx *ctx, struct homeserver *hs, struct receipt_commit *commit)
 {
-	struct receipt_commit *commit = ARENA_NEW(ctx->arena, struct receipt_commit);
-	*commit = (struct receipt_commit){.hs = hs, .room = room, .items = items, .count = count};
+	int64_t nid = room_nid(commit->room);
+	size_t position = 0;
 	struct write *write = write_new(ctx);
-	write_set_positions(write, count);
-	for (size_t i = 0; i < count; i++) {
-		const struct receipt *receipt = &items[i].receipt;
+	if (commit->fully_read.p != NULL) {
+		store_account_data_set(write, commit->user_id, nid, STR("m.fully_read"), commit->fully_read,
+			ACCOUNT_DATA_ANY);
+		position++;
+	}
+	for (size_t i = 0; i < commit->count; i++) {
+		const struct new_receipt *item = &commit->items[i];
+		const struct receipt *receipt = &item->receipt;
 		struct receipt_row row = {
 			.user_id = receipt->user_id,
 			.receipt_type = receipt_type_name(receipt->type),
 			.thread_id = receipt->thread_id,
 			.event_id = receipt->event_id,
-			.event_position = items[i].event->position,
+			.event_position = item->event->position,
 			.ts_ms = receipt->ts_ms,
 		};
-		store_receipt_set(write, room_nid(room), &row, i);
+		store_receipt_set(write, nid, &row, position++);
 	}
+	write_set_positions(write, position);
 	write_on_commit(write, on_committed, commit);
-	return writer_commit(ctx, hs->writer, write, NULL);
+	return last_write_commit(ctx, hs, write);
 }
 
 /* --- setting ----------------------------------------------------------------------------------------------- */
@@ -164,33 +175,33 @@ static enum err joined_room(struct ctx *ctx, struct homeserver *hs, struct str u
 	return room_require_joined(ctx, hs, *out, user_id);
 }
 
-enum err receipts_set(struct ctx *ctx, struct homeserver *hs, struct str user_id,
-	struct str room_id, const struct receipt_mark *marks, size_t count)
+/* Those that go forward. */
+static enum err find_new(struct ctx *ctx, struct receipt_commit *commit,
+	const struct receipt_mark *marks, size_t count)
 {
-	struct room *room;
+	struct homeserver *hs = commit->hs;
 	struct receipt_set *set;
-	TRY(joined_room(ctx, hs, user_id, room_id, &room));
-	TRY(receipt_set_get(ctx, hs, hs->receipts->sets, room, &set));
-	struct new_receipt *items = ARENA_NEW_ARRAY(ctx->arena, struct new_receipt, count);
-	size_t n = 0;
+	TRY(receipt_set_get(ctx, hs, hs->receipts->sets, commit->room, &set));
+	commit->items = ARENA_NEW_ARRAY(ctx->arena, struct new_receipt, count);
 	for (size_t i = 0; i < count; i++) {
 		struct stored_event *event;
-		TRY(room_event(ctx, hs, room, marks[i].event_id, &event));
+		TRY(room_event(ctx, hs, commit->room, marks[i].event_id, &event));
 		if (marks[i].thread_id.p != NULL) {
-			TRY(check_thread(ctx, hs, room, event, marks[i].thread_id));
+			TRY(check_thread(ctx, hs, commit->room, event, marks[i].thread_id));
 		}
 		struct receipt receipt = {
-			.user_id = user_id,
+			.user_id = commit->user_id,
 			.type = marks[i].type,
 			.thread_id = marks[i].thread_id,
 			.event_id = event->event->event_id.s,
 			.ts_ms = marks[i].ts_ms != 0 ? marks[i].ts_ms : clock_wall_ms(&hs->clock),
 		};
 		if (receipt_set_find(set, ctx->arena, &receipt) < event->position) {
-			items[n++] = (struct new_receipt){.receipt = receipt, .event = event};
+			commit->items[commit->count++] =
+				(struct new_receipt){.receipt = receipt, .event = event};
 		}
 	}
-	return n > 0 ? commit_receipts(ctx, hs, room, items, n) : ERR_OK;
+	return ERR_OK;
 }
 
 static struct str fully_read_content(struct arena *arena, struct str event_id)
@@ -205,15 +216,22 @@ static struct str fully_read_content(struct arena *arena, struct str event_id)
 	return str_dup(arena, buf_str(&buf));
 }
 
-enum err receipts_set_fully_read(struct ctx *ctx, struct homeserver *hs, struct str user_id,
-	struct str room_id, struct str event_id)
+enum err receipts_set(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	struct str room_id, const struct read_marks *marks)
 {
-	struct room *room;
-	struct stored_event *event;
-	TRY(joined_room(ctx, hs, user_id, room_id, &room));
-	TRY(room_event(ctx, hs, room, event_id, &event));
-	return account_data_put(ctx, hs, user_id, room_nid(room), STR("m.fully_read"),
-		fully_read_content(ctx->arena, event_id));
+	struct receipt_commit *commit = ARENA_NEW(ctx->arena, struct receipt_commit);
+	*commit = (struct receipt_commit){.hs = hs, .user_id = user_id};
+	TRY(joined_room(ctx, hs, user_id, room_id, &commit->room));
+	if (marks->count > 0) {
+		TRY(find_new(ctx, commit, marks->receipts, marks->count));
+	}
+	if (marks->fully_read.p != NULL) {
+		struct stored_event *event;
+		TRY(room_event(ctx, hs, commit->room, marks->fully_read, &event));
+		commit->fully_read = fully_read_content(ctx->arena, marks->fully_read);
+	}
+	bool has_some = commit->fully_read.p != NULL || commit->count > 0;
+	return has_some ? commit_marks(ctx, hs, commit) : ERR_OK;
 }
 
 /* --- showing ----------------------------------------------------------------------------------------------- */

@@ -32,18 +32,21 @@ struct receipt_mark {
 	int64_t ts_ms;        /**< when it was read; 0: now */
 };
 
+/** What a user wants to set in one room. */
+struct read_marks {
+	const struct receipt_mark *receipts;
+	size_t count;
+	struct str fully_read; /**< event of the m.fully_read marker; p == NULL: it stays */
+};
+
 /**
- * Sets receipts of a user, of this server or another, all in one commit. Those that do not go forward change nothing.
+ * Sets what a user, of this server or another, has read, all in one commit. Receipts that do not go forward change nothing.
  *
  * Errors: DENIED M_FORBIDDEN (not joined); MISSING M_NOT_FOUND (no such event in the room); INPUT M_INVALID_PARAM (the event
  * is not in that thread); STORE
  */
 MUST_CHECK enum err receipts_set(struct ctx *ctx, struct homeserver *hs, struct str user_id,
-	struct str room_id, const struct receipt_mark *marks, size_t count);
-
-/** Sets the user's m.fully_read marker. Errors: as receipts_set(). */
-MUST_CHECK enum err receipts_set_fully_read(struct ctx *ctx, struct homeserver *hs,
-	struct str user_id, struct str room_id, struct str event_id);
+	struct str room_id, const struct read_marks *marks);
 
 /* --- showing ------------------------------------------------------------------------------------- */
 

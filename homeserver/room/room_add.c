@@ -9,10 +9,10 @@
  * Where the room has a policy server, that one is asked for each event, and nobody waits for it with the turn, nor, with a memo, with a worker:
  * the event is built on the head, signed, and then taken in like one of another server, wherever the room is by then.
  */
+#include "homeserver/last_write.h"
 #include "homeserver/room/room_accept.h"
 #include "homeserver/room/room_policy.h"
 #include "homeserver/room/room_write.h"
-#include "http/handover.h"
 #include "http/memo.h"
 #include "storage/event.h"
 #include "storage/room.h"
@@ -51,11 +51,6 @@ static void hand_out(struct room_builder *builder, struct stored_event **out)
 	}
 }
 
-static enum err await_write(struct ctx *ctx, void *write)
-{
-	return writer_wait(ctx, write, NULL);
-}
-
 /* What was submitted. */
 struct submission {
 	struct write *write;
@@ -81,10 +76,7 @@ static enum err build_and_submit(struct room_builder *builder, const struct room
 	/* From the submission on the events belong to the writer's thread. */
 	out->write = write;
 	out->keeps_turn = room_changes_the_past(builder);
-	out->is_handed_over = !out->keeps_turn && ctx->handover != NULL;
-	if (out->is_handed_over) {
-		write_on_done(write, handover_done, handover_take(ctx, await_write, write));
-	}
+	out->is_handed_over = !out->keeps_turn && last_write_hand_over(ctx, write);
 	room_submit(builder, write, 0);
 	return ERR_OK;
 }
