@@ -3,7 +3,7 @@
  *
  * A message gives the turn on before its commit, so that messages of one room share a flush. What changes the
  * state (or the text of an earlier event) keeps the turn until it is committed: the next event has to be judged
- * by it. When a write fails, the room's content is dropped and loaded anew; whoever had built on the failed event fails
+ * by it; the writer's thread gives that turn on, so that nobody has to wait to do it. When a write fails, the room's content is dropped and loaded anew; whoever had built on the failed event fails
  * by the check on event_seq and tries again.
  *
  * Where the room has a policy server, that one is asked for each event, and nobody waits for it with the turn, nor, with a memo, with a worker:
@@ -54,7 +54,7 @@ static void hand_out(struct room_builder *builder, struct stored_event **out)
 /* What was submitted. */
 struct submission {
 	struct write *write;
-	bool keeps_turn;     /* until the commit */
+	bool leaves_turn;    /* to the writer's thread */
 	bool is_handed_over; /* the answer waits for the commit, the caller does not */
 };
 
@@ -75,8 +75,8 @@ static enum err build_and_submit(struct room_builder *builder, const struct room
 	}
 	/* From the submission on the events belong to the writer's thread. */
 	out->write = write;
-	out->keeps_turn = room_changes_the_past(builder);
-	out->is_handed_over = !out->keeps_turn && last_write_hand_over(ctx, write);
+	out->leaves_turn = builder->leaves_turn = room_changes_the_past(builder);
+	out->is_handed_over = last_write_hand_over(ctx, write);
 	room_submit(builder, write, 0);
 	return ERR_OK;
 }
@@ -154,14 +154,11 @@ static enum err add_once(struct ctx *ctx, struct homeserver *hs, struct room *ro
 		room_turn_give(room);
 		return err;
 	}
-	if (!submission.keeps_turn) {
+	if (!submission.leaves_turn) {
 		room_turn_give(room);
 	}
 	if (!submission.is_handed_over) {
 		err = writer_wait(ctx, submission.write, NULL);
-	}
-	if (submission.keeps_turn) {
-		room_turn_give(room);
 	}
 	if (err == ERR_OK) {
 		hand_out(builder, out);

@@ -57,6 +57,8 @@ struct room_builder {
 	size_t count;
 	size_t capacity;
 	struct room_commit *successor; /**< room_write_successor() */
+	bool
+		leaves_turn; /**< to the writer's thread, which gives it on behind the commit: room_submit() */
 };
 
 void room_builder_init(struct room_builder *builder, struct ctx *ctx, struct homeserver *hs,

@@ -105,6 +105,7 @@ static enum err put_redact(struct call *call)
 	const struct json *body;
 	struct str reason;
 	call_begin_memo(call);
+	call_begin_handover(call);
 	TRY(call_json_optional(call, &body));
 	TRY(body_opt_str(call, body, "reason", &reason));
 	struct send_request request = {

@@ -229,9 +229,13 @@ enum err room_state_put(struct ctx *ctx, struct homeserver *hs, const struct sta
 	if (is_invite) {
 		return room_invite_by(ctx, hs, room, &intent, out_event_id);
 	}
-	TRY(add_state(ctx, hs, room, &intent, out_event_id));
 	bool was_joined = before != NULL && str_equals(event_membership(before->event), STR("join"));
-	if (is_own_join && !was_joined) {
+	bool comes_in = is_own_join && !was_joined;
+	if (comes_in) {
+		ctx->handover = NULL; /* what follows has to wait for the commit */
+	}
+	TRY(add_state(ctx, hs, room, &intent, out_event_id));
+	if (comes_in) {
 		hs->ports.succession.carry_over(hs->ports.succession.self, ctx, room, wish->who->user);
 	}
 	return ERR_OK;

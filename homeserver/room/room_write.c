@@ -444,14 +444,25 @@ enum err room_write_successor(struct room_builder *old, const struct room_succes
 
 /* --- submission ------------------------------------------------------------------------------------------------- */
 
+static void give_turn(const struct room_commit *commit)
+{
+	if (commit->has_turn) {
+		room_turn_give(commit->room);
+	}
+}
+
 static void on_committed(void *data, int64_t first_position)
 {
+	const struct room_commit *commit = data;
 	commit_done(data, first_position);
+	give_turn(commit);
 }
 
 static void on_failed(void *data)
 {
+	const struct room_commit *commit = data;
 	commit_failed(data);
+	give_turn(commit);
 }
 
 void room_submit(struct room_builder *builder, struct write *write, size_t base)
@@ -464,6 +475,7 @@ void room_submit(struct room_builder *builder, struct write *write, size_t base)
 		.count = builder->count,
 		.base = base,
 		.successor = builder->successor,
+		.has_turn = builder->leaves_turn,
 	};
 	write_on_commit(write, on_committed, commit);
 	write_on_failure(write, on_failed, commit);

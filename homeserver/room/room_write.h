@@ -6,7 +6,7 @@
 
 #include "homeserver/room/room_build.h"
 
-/** What the commit callbacks need; in the arena of the request that waits for them. */
+/** What the commit callbacks need; in the arena of the request whose answer waits for them. */
 struct room_commit {
 	struct homeserver *hs;
 	struct room *room;
@@ -14,6 +14,7 @@ struct room_commit {
 	size_t count;
 	size_t base;                   /**< index of the first event's position in the write */
 	struct room_commit *successor; /**< the new room that is committed with it; NULL: none */
+	bool has_turn;                 /**< to be given on */
 };
 
 /** A new room that is committed with what the old one is told, in whose place it comes. */
@@ -56,8 +57,8 @@ MUST_CHECK enum err room_draft(struct ctx *ctx, struct homeserver *hs, struct ro
 /** Whether the next event has to wait for these: they change the state, or earlier events. */
 bool room_changes_the_past(const struct room_builder *builder);
 /**
- * Hands a write with the rows of what was built to the writer; the caller has the turn, and waits for the write. The built events
- * belong to the writer's thread until then.
+ * Hands a write with the rows of what was built to the writer; the caller has the turn, and waits for the write or hands that over. The built
+ * events belong to the writer's thread until then. With builder->leaves_turn so does the turn, also if the write fails.
  */
 void room_submit(struct room_builder *builder, struct write *write, size_t base);
 

@@ -4,6 +4,7 @@
 #include "homeserver/room/state_routes.h"
 
 #include "homeserver/room/room_state.h"
+#include "http/handover.h"
 #include "http/memo.h"
 
 static enum err read_format(struct call *call, bool *out_whole_event)
@@ -49,6 +50,7 @@ static enum err get_state_without_key(struct call *call)
 static enum err put_state_of(struct call *call, struct str state_key)
 {
 	call_begin_memo(call);
+	call_begin_handover(call);
 	struct state_wish wish = {
 		.who = principal_of(call),
 		.room_id = call_path(call, "roomId"),

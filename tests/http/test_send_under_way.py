@@ -241,13 +241,45 @@ class ReadMarkers:
         return list(range(COUNT)) if read == school.roots[-1:] else []
 
 
-KINDS = [Messages, AccountData, Tags, PushRules, Receipts, ReadMarkers]
+class State:
+    """Each in a room of its own, for it keeps the room's turn until its commit."""
+
+    table = "events"
+
+    @staticmethod
+    def do(school, number):
+        return school.mine().put_state(school.rooms[number], "org.example.state", {"n": number})
+
+    @staticmethod
+    def seen(school):
+        found = [school.user.get_state(room, "org.example.state") for room in school.rooms]
+        return [reply["n"] for reply in found if reply.status == 200]
+
+
+class Redactions:
+    """The same."""
+
+    table = "events"
+
+    @staticmethod
+    def do(school, number):
+        return school.mine().redact(school.rooms[number], school.firsts[number], "redaction")
+
+    @staticmethod
+    def seen(school):
+        found = [school.user.event(room, event).ok() for room, event in zip(school.rooms, school.firsts)]
+        return [number for number, event in enumerate(found) if not event["content"]]
+
+
+KINDS = [Messages, AccountData, Tags, PushRules, Receipts, ReadMarkers, State, Redactions]
 
 
 @pytest.fixture
 def under_way(school):
     """Requests of a kind of which none is committed before `held.release()`: gives (kind) → (held, replies)."""
     school.roots = [school.put("root %d" % number).ok()["event_id"] for number in range(COUNT)]
+    school.rooms = [school.user.create_room() for _ in range(COUNT)]
+    school.firsts = [school.user.send(room) for room in school.rooms]
     with contextlib.ExitStack() as stack:
         def begin(kind):
             pool = stack.enter_context(concurrent.futures.ThreadPoolExecutor(COUNT))
@@ -298,6 +330,29 @@ def test_commit_of_a_kind__takes_too_long__error_and_may_be_tried_again(school, 
     for number in range(COUNT):
         kind.do(school, number).ok()
     assert kind.seen(school) == list(range(COUNT))
+
+
+@pytest.mark.tsan
+@pytest.mark.parametrize("in_time", [True, False])
+def test_state__commit_hangs__next_event_is_judged_by_what_became_of_it(school, in_time):
+    other = accounts.register(school.server.url)
+    school.user.invite(school.room, other).ok()
+    other.join(school.room).ok()
+    levels = school.user.get_state(school.room, "m.room.power_levels").ok().json
+    with concurrent.futures.ThreadPoolExecutor(2) as pool, school.held() as held:
+        change = pool.submit(school.mine().put_state, school.room, "m.room.power_levels", dict(levels, events_default=100))
+        wait_until(held.is_waited_for, what="it is being committed")
+        school.await_writes(1)
+        event = pool.submit(other.put_event, school.room, "m.room.message", {"msgtype": "m.text", "body": "late"})
+        if not in_time:
+            change.result(seconds(60)).expect((503, 504))
+        held.release()
+        change.result(seconds(60)).expect(200 if in_time else (503, 504))
+        reply = event.result(seconds(60))
+    if in_time:
+        reply.expect(403, "M_FORBIDDEN")
+    else:
+        assert reply.status == 200 or other.put_event(school.room, "m.room.message", {"msgtype": "m.text", "body": "later"}).ok()
 
 
 @pytest.mark.tsan
