@@ -405,11 +405,11 @@ SELECT user_id, seen_by, max(position) FROM unnest($1::text[], $2::text[], $3::b
 GROUP BY user_id, seen_by
 ON CONFLICT (user_id, seen_by) DO UPDATE SET position = excluded.position;
 
--- name: device_message_insert tells=device:1
+-- name: device_message_insert one tells=device:1
 -- A message for each device that there is: user, device, position, text. Index: devices_pkey.
 INSERT INTO device_messages (user_id, device_id, position, message)
 SELECT u.user_id, u.device_id, u.position, u.message
-FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[]) AS u(user_id, device_id, position, message)
+FROM (SELECT unnest($1::text[]) AS user_id, unnest($2::text[]) AS device_id, unnest($3::bigint[]) AS position, unnest($4::text[]) AS message) AS u
 JOIN devices d ON d.user_id = u.user_id AND d.device_id = u.device_id
 ORDER BY u.user_id, u.device_id;
 
