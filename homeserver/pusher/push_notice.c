@@ -140,10 +140,9 @@ enum err push_find_event(struct ctx *ctx, struct homeserver *hs, struct str user
 	}
 	enum err err = room_event_at(ctx, hs, *out_room, position, &event);
 	if (err == ERR_MISSING && !is_joined) {
-		/* The invite to a room of others, which is not in the stream. */
+		/* The invite to a room of others, which is not in the stream: the one of that position, for another may have come since. */
 		ctx->fault = (struct fault){0};
-		err = room_state_event(ctx, hs, *out_room, STR("m.room.member"), user_id, POSITION_NOW,
-			&event);
+		err = room_state_event(ctx, hs, *out_room, STR("m.room.member"), user_id, position, &event);
 	}
 	TRY(err);
 	if (event == NULL) {

@@ -5,7 +5,7 @@ import threading
 import pytest
 from synapse.api.room_versions import KNOWN_ROOM_VERSIONS
 
-from support.client import path_of, unique
+from support.client import path_of, seconds, unique
 from support.federated_people import alice, zoe  # noqa: F401
 from support.gateway import Gateway, pusher
 from support.handshake import VERSIONS, add_signature, asked, countersign, membership
@@ -69,6 +69,27 @@ def test_invite__pusher__told_what_the_invite_shows_of_the_room(federated, remot
     gateway.close()
     assert (got["type"], got["room_id"], got["user_is_target"]) == ("m.room.member", invite.room.room_id, True)
     assert (got["sender"], got["room_name"]) == (invite.room.creator, "Far away")
+
+
+def test_invite__again_while_the_first_is_queued_at_the_gateway__each_told_as_itself(federated, remote):
+    """The one gateway is held up; the other tells when an invite has been queued for both."""
+    alice, go = federated.user(), threading.Event()
+    held, free = Gateway(lambda notification: (go.wait(seconds(60)) and 200 or 503, {"rejected": []})), Gateway()
+    for gateway in (held, free):
+        alice.post(path_of("pushers", "set"), pusher(gateway, unique("key"))).ok()
+    Invite(remote, federated, alice.user_id).put().ok()
+    free.next()
+    room = RemoteRoom(remote, "11", join_rule="invite")
+    invites = []
+    for reason in ("come", "do come"):
+        invites.append(Invite(remote, federated, alice.user_id, room=room, reason=reason))
+        invites[-1].put().ok()
+        free.next()
+    go.set()
+    held.next()
+    told = [held.next()["event_id"] for _ in invites]
+    held.close(), free.close()
+    assert told == [invite.event.event_id for invite in invites]
 
 
 @pytest.mark.parametrize("version", ["1", "2"])
