@@ -495,14 +495,15 @@ void room_unlisten(struct room *room, struct user *user)
 	}
 }
 
-size_t room_listeners(struct rooms *rooms, struct room *room, struct arena *arena,
-	struct user ***out)
+size_t room_waiting(struct rooms *rooms, struct room *room, struct arena *arena, struct user ***out)
 {
 	LOCK_SCOPE(&room->lock);
+	size_t n = 0;
 	*out = ARENA_NEW_ARRAY(arena, struct user *, room->listener_n);
 	for (size_t i = 0; i < room->listener_n; i++) {
-		(*out)[i] = room->listeners[i];
-		rooms->observer.user_ref(room->listeners[i]);
+		if (rooms->observer.user_ref_waiting(room->listeners[i])) {
+			(*out)[n++] = room->listeners[i];
+		}
 	}
-	return room->listener_n;
+	return n;
 }

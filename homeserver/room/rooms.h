@@ -411,7 +411,8 @@ struct room_observer {
 		struct str membership, int64_t position, struct str stripped);
 	/** A local user has forgotten a room, which is stored; on the request's thread. Other processes are told by NEWS_USER. */
 	void (*forgotten)(void *self, struct str user_id);
-	void (*user_ref)(struct user *user);
+	/** Takes a reference if a request of the user waits. A look at memory, no lock. @return whether it did */
+	bool (*user_ref_waiting)(struct user *user);
 };
 /** Set once, before threads start. */
 void rooms_observe(struct rooms *rooms, const struct room_observer *observer);
@@ -419,8 +420,8 @@ void rooms_observe(struct rooms *rooms, const struct room_observer *observer);
 /** Adds or removes a loaded user from those who are woken by the room; the caller knows that it is not (is) there. */
 void room_listen(struct room *room, struct user *user);
 void room_unlisten(struct room *room, struct user *user);
-/** Copies the listeners with a reference each. @return count */
-size_t room_listeners(struct rooms *rooms, struct room *room, struct arena *arena,
+/** Those listeners of whom a request waits, with a reference each. @return count */
+size_t room_waiting(struct rooms *rooms, struct room *room, struct arena *arena,
 	struct user ***out);
 
 #endif

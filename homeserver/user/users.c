@@ -172,7 +172,7 @@ struct users *users_create(struct homeserver *hs)
 		.room_committed = observe_room,
 		.membership_committed = observe_membership,
 		.forgotten = observe_forgotten,
-		.user_ref = user_ref,
+		.user_ref_waiting = user_ref_waiting,
 	};
 	rooms_observe(hs->rooms, &observer);
 	return users;

@@ -39,7 +39,7 @@ struct user {
 	struct str ignored_list; /* content of m.ignored_user_list; heap; p == NULL: none */
 	struct map rooms;        /* bytes of the room's number → struct user_entry * */
 	struct park **waiters;   /* counted */
-	size_t waiter_n;
+	_Atomic size_t waiter_n; /* changed in the lock; user_ref_waiting() reads it without */
 	size_t waiter_capacity;
 };
 
@@ -95,7 +95,9 @@ MUST_CHECK enum err user_load_rooms(struct ctx *ctx, struct homeserver *hs, stru
 
 /** Drops those who ended by their deadline. User's lock held. */
 void user_prune_waiters_locked(struct user *user);
-/** The same for everybody who listens to a room. */
+/** A reference if a request of the user waits; for the room, which has its own lock then. */
+bool user_ref_waiting(struct user *user);
+/** Takes the waiting requests of everybody who listens to a room off their lists. */
 void users_take_waiters_of_room(struct users *users, struct room *room, struct arena *arena,
 	struct waiters *out);
 /** Wakes them together, and empties the list; its memory stays the caller's. */

@@ -43,6 +43,19 @@ void user_wait(struct user *user, struct park *park)
 	}
 }
 
+/*
+ * Most who listen to a room do not wait, and each message asks about all of them: without the user's lock. Nobody is missed: who begins
+ * to wait is counted before it looks once more at what the waking thread has changed before it asks here, both in one order for all.
+ */
+bool user_ref_waiting(struct user *user)
+{
+	if (atomic_load(&user->waiter_n) == 0) {
+		return false;
+	}
+	user_ref(user);
+	return true;
+}
+
 /* Moves the user's waiting requests to a list. */
 static void take_waiters(struct user *user, struct waiters *out)
 {
@@ -78,11 +91,11 @@ void user_wake(struct user *user)
 void users_take_waiters_of_room(struct users *users, struct room *room, struct arena *arena,
 	struct waiters *out)
 {
-	struct user **listeners;
-	size_t n = room_listeners(users->hs->rooms, room, arena, &listeners);
+	struct user **waiting;
+	size_t n = room_waiting(users->hs->rooms, room, arena, &waiting);
 	for (size_t i = 0; i < n; i++) {
-		take_waiters(listeners[i], out);
-		user_unref(listeners[i]);
+		take_waiters(waiting[i], out);
+		user_unref(waiting[i]);
 	}
 }
 

@@ -366,6 +366,42 @@ static void parking__message_to_the_device_in_between__told(void **state)
 	assert_told_when_it_comes_in_between(send_to_device, "\"org.example.struck\"");
 }
 
+/* --- who is woken ------------------------------------------------------------------------------------------------ */
+
+static size_t waiting_in(struct room *where)
+{
+	struct user **waiting;
+	size_t n = room_waiting(hs.rooms, where, arena, &waiting);
+	for (size_t i = 0; i < n; i++) {
+		assert_true(str_equals(user_id_of(waiting[i]), reader.user.s));
+		user_unref(waiting[i]);
+	}
+	return n;
+}
+
+static void room_waiting__members_in_memory__those_who_wait(void **state)
+{
+	(void)state;
+	int fd = client_connect(http_server_port(server, 0));
+	say(room); /* takes off the list what has ended by itself */
+	struct str since = sync_all();
+	assert_int_equal(waiting_in(room), 0); /* it listens, but does not wait */
+	assert_true(client_request(fd, arena, "GET",
+		arena_printf(arena, "/sync?" QUIET "&timeout=%d&since=%.*s", FOR_EVER_MS, STR_ARG(since)),
+		"", NULL));
+	for (int ms = 0; ms < READ_MS && waiting_in(room) == 0; ms++) {
+		(void)poll(NULL, 0, 1);
+	}
+	assert_int_equal(waiting_in(room), 1);
+	assert_int_equal(waiting_in(elsewhere), 0);
+	say(room);
+	struct client_reply reply = client_read(fd, arena);
+	assert_int_equal(reply.status, 200);
+	assert_true(str_contains(reply.body, STR("struck")));
+	assert_int_equal(waiting_in(room), 0);
+	assert_int_equal(close(fd), 0);
+}
+
 /* --- which rooms ------------------------------------------------------------------------------------------------- */
 
 static struct rooms_since now(void)
@@ -484,6 +520,7 @@ int main(void)
 		cmocka_unit_test(parking__typing_in_between__told),
 		cmocka_unit_test(parking__account_data_in_between__told),
 		cmocka_unit_test(parking__message_to_the_device_in_between__told),
+		cmocka_unit_test(room_waiting__members_in_memory__those_who_wait),
 		cmocka_unit_test(user_rooms_since__many_rooms__only_those_with_news),
 		cmocka_unit_test(sync__data_of_a_room_in_which_nothing_happens__told),
 		cmocka_unit_test(unread_counts__user_read_before_the_rules_are_heard_of__judged_afterwards),
