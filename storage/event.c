@@ -3,6 +3,8 @@
  */
 #include "storage/event.h"
 
+enum { CHILDLESS_COLUMN = 11 }; /* behind those of an event */
+
 void store_events_read(struct ctx *ctx, const struct db_rows *rows, struct event_row **out,
 	size_t *out_count)
 {
@@ -25,6 +27,15 @@ void store_events_read(struct ctx *ctx, const struct db_rows *rows, struct event
 	}
 	*out = list;
 	*out_count = count;
+}
+
+void store_events_read_childless(struct ctx *ctx, const struct db_rows *rows, size_t column,
+	struct event_row **out, size_t *out_count)
+{
+	store_events_read(ctx, rows, out, out_count);
+	for (size_t i = 0; i < *out_count; i++) {
+		(*out)[i].is_childless = db_is_true(rows, i, column);
+	}
 }
 
 enum err store_events_by_position(struct ctx *ctx, struct db *db, int64_t room_nid,
@@ -52,9 +63,21 @@ enum err store_events_between(struct ctx *ctx, struct db *db, const struct event
 	struct db_rows *rows;
 	TRY(db_query(ctx, db, span->is_backwards ? STMT_EVENTS_BEFORE : STMT_EVENTS_AFTER,
 		DB_ARGS(db_bigint(span->room_nid), db_bigint(span->after), db_bigint(span->up_to),
-			db_bigint(span->limit)),
+			db_bigint(span->limit), db_bool(span->asks_children)),
 		&rows));
-	store_events_read(ctx, rows, out, out_count);
+	store_events_read_childless(ctx, rows, CHILDLESS_COLUMN, out, out_count);
+	return ERR_OK;
+}
+
+enum err store_events_around(struct ctx *ctx, struct db *db, const struct event_surroundings *ask,
+	struct event_row **out, size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_EVENTS_AROUND,
+		DB_ARGS(db_bigint(ask->room_nid), db_bigint(ask->position), db_bigint(ask->up_to),
+			db_bigint(ask->before), db_bigint(ask->after)),
+		&rows));
+	store_events_read_childless(ctx, rows, CHILDLESS_COLUMN, out, out_count);
 	return ERR_OK;
 }
 

@@ -38,6 +38,8 @@ struct event_row {
 	int64_t highlight_seq;
 	int64_t redacted_by;      /**< position of the redaction; 0: not redacted; or EVENT_HELD_BACK */
 	enum event_row_fate fate; /**< ignored by store_event_insert() */
+	bool
+		is_childless; /**< nothing relates to it that is bundled; false also where that was not asked */
 };
 
 /** Columns of an event that only writing needs. */
@@ -53,6 +55,9 @@ struct event_columns {
 /** Reads rows that have all of an event's columns. */
 void store_events_read(struct ctx *ctx, const struct db_rows *rows, struct event_row **out,
 	size_t *out_count);
+/** The same for rows that say in a further column whether they are childless. */
+void store_events_read_childless(struct ctx *ctx, const struct db_rows *rows, size_t column,
+	struct event_row **out, size_t *out_count);
 /** Events at positions of a room, in order of position; those that do not exist are left out. One round trip. */
 MUST_CHECK enum err store_events_by_position(struct ctx *ctx, struct db *db, int64_t room_nid,
 	const int64_t *positions, size_t count, struct event_row **out, size_t *out_count);
@@ -67,10 +72,23 @@ struct event_span {
 	int64_t up_to;
 	bool is_backwards; /**< the newest ones, newest first; else the oldest ones, oldest first */
 	int64_t limit;
+	bool asks_children; /**< rows say whether they are childless: one look into an index for each */
 };
 /** The events of a span. One round trip. */
 MUST_CHECK enum err store_events_between(struct ctx *ctx, struct db *db,
 	const struct event_span *span, struct event_row **out, size_t *out_count);
+
+/** An event, and what is around it in a room's timeline. */
+struct event_surroundings {
+	int64_t room_nid;
+	int64_t position;
+	int64_t up_to; /**< of those behind it */
+	int64_t before;
+	int64_t after;
+};
+/** Up to so many events before it and behind it, and it between them, in order; all say whether they are childless. One round trip. */
+MUST_CHECK enum err store_events_around(struct ctx *ctx, struct db *db,
+	const struct event_surroundings *ask, struct event_row **out, size_t *out_count);
 
 /** Up to `limit` events of all rooms with after < position <= up_to, in order: what a stream consumer reads. One round trip. */
 MUST_CHECK enum err store_events_in_stream(struct ctx *ctx, struct db *db, int64_t after,

@@ -3,7 +3,7 @@
  */
 #include "storage/place.h"
 
-enum { PLACE_COLUMN = 11 }; /* behind those of an event */
+enum { PLACE_COLUMN = 11, CHILDLESS_COLUMN = 12 }; /* behind those of an event */
 
 enum err store_events_shown(struct ctx *ctx, struct db *db, const struct event_span *span,
 	struct event_row **out, int64_t **out_places, size_t *out_count)
@@ -14,7 +14,7 @@ enum err store_events_shown(struct ctx *ctx, struct db *db, const struct event_s
 		DB_ARGS(db_bigint(span->room_nid), db_bigint(span->after), db_bigint(span->up_to),
 			db_bigint(span->limit)),
 		&rows));
-	store_events_read(ctx, rows, out, out_count);
+	store_events_read_childless(ctx, rows, CHILDLESS_COLUMN, out, out_count);
 	*out_places = ARENA_NEW_ARRAY(ctx->arena, int64_t, *out_count);
 	for (size_t i = 0; i < *out_count; i++) {
 		(*out_places)[i] = db_int(rows, i, PLACE_COLUMN);

@@ -10,9 +10,19 @@
 /** A stored row as an event, kept in the cache. @param redactions  room_redactions() before it was read */
 struct stored_event *room_load_row(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct event_row *row, int64_t redactions);
-/** The same, but what is in memory already is left as it is. */
-struct stored_event *room_take_row(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	const struct event_row *row, int64_t redactions);
+/** What was read of a timeline. */
+struct timeline_rows {
+	const struct event_row *p;
+	size_t n;
+	int64_t redactions; /**< room_redactions() before they were read */
+	bool is_reversed;   /**< the last one comes first */
+};
+/** Up to `limit` of them as a timeline, of which one more was read. What is in memory already is left as it is. */
+void room_take_rows(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct timeline_rows *rows, size_t limit, struct timeline *out);
+/** room_timeline() for a span, whose room is set here. Errors: STORE */
+MUST_CHECK enum err room_read_timeline(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct event_span *ask, struct timeline *out);
 
 /**
  * room_known_events() without asking the database for some ids.

@@ -32,30 +32,63 @@ static int64_t newest_placed(struct room *room)
 enum err room_timeline_shown(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	int64_t after, int64_t up_to, bool backwards, size_t limit, struct timeline *out)
 {
+	struct event_span span = {
+		.room_nid = room->nid,
+		.after = after,
+		.up_to = up_to,
+		.is_backwards = backwards,
+		.limit = (int64_t)limit,
+		.asks_children = true,
+	};
 	if (up_to <= after || newest_placed(room) <= after) {
-		return room_timeline(ctx, hs, room, after, up_to, backwards, limit, out);
+		return room_read_timeline(ctx, hs, room, &span, out);
 	}
 	struct event_row *rows;
 	int64_t *places;
 	size_t count;
 	int64_t redactions = room_redactions(room);
-	const struct event_span span = {
-		.room_nid = room->nid,
-		.after = after,
-		.up_to = up_to,
-		.is_backwards = backwards,
-		.limit = (int64_t)limit + 1,
-	};
+	span.limit++;
 	TRY(store_events_shown(ctx, hs->db, &span, &rows, &places, &count));
-	*out = (struct timeline){
-		.places = places,
-		.n = MIN_OF(count, limit),
-		.has_more = count > limit,
-	};
-	out->events = ARENA_NEW_ARRAY(ctx->arena, struct stored_event *, out->n);
-	for (size_t i = 0; i < out->n; i++) {
-		out->events[i] = room_take_row(ctx, hs, room, &rows[i], redactions);
+	const struct timeline_rows read = {.p = rows, .n = count, .redactions = redactions};
+	room_take_rows(ctx, hs, room, &read, limit, out);
+	out->places = places;
+	return ERR_OK;
+}
+
+enum err room_timeline_around(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct stored_event *event, int64_t up_to, size_t before, size_t after,
+	struct timeline_around *out)
+{
+	*out = (struct timeline_around){0};
+	/* Of what is in the ring the events behind it are there, too. */
+	if (room_has_gaps(room) || newest_placed(room) != STATE_SINCE_EVER ||
+		room_recent_find(ctx, room, event->position, str_from(NULL, 0)) != NULL) {
+		return ERR_OK;
 	}
+	struct event_row *rows;
+	size_t count;
+	size_t at = 0;
+	int64_t redactions = room_redactions(room);
+	const struct event_surroundings ask = {
+		.room_nid = room->nid,
+		.position = event->position,
+		.up_to = up_to,
+		.before = (int64_t)before + 1,
+		.after = (int64_t)after + 1,
+	};
+	TRY(store_events_around(ctx, hs->db, &ask, &rows, &count));
+	while (at < count && rows[at].position < event->position) {
+		at++;
+	}
+	if (at == count || rows[at].position != event->position) {
+		return ERR_OK; /* it has moved meanwhile */
+	}
+	const struct timeline_rows older = {rows, at, redactions, .is_reversed = true};
+	const struct timeline_rows newer = {rows + at + 1, count - at - 1, redactions, false};
+	room_take_rows(ctx, hs, room, &older, before, &out->before);
+	room_take_rows(ctx, hs, room, &newer, after, &out->after);
+	out->is_childless = rows[at].is_childless;
+	out->is_read = true;
 	return ERR_OK;
 }
 

@@ -163,39 +163,61 @@ static bool timeline_from_ring(struct ctx *ctx, struct room *room, int64_t after
 	return true;
 }
 
-struct stored_event *room_take_row(struct ctx *ctx, struct homeserver *hs, struct room *room,
+static struct stored_event *take_row(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct event_row *row, int64_t redactions)
 {
 	struct stored_event *event = at_position(ctx, hs, room, row->position);
 	return event != NULL ? event : room_load_row(ctx, hs, room, row, redactions);
 }
 
-enum err room_timeline(struct ctx *ctx, struct homeserver *hs, struct room *room, int64_t after,
-	int64_t up_to, bool backwards, size_t limit, struct timeline *out)
+void room_take_rows(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct timeline_rows *rows, size_t limit, struct timeline *out)
 {
+	size_t n = MIN_OF(rows->n, limit);
+	struct stored_event **events = ARENA_NEW_ARRAY(ctx->arena, struct stored_event *, n);
+	bool *childless = ARENA_NEW_ARRAY(ctx->arena, bool, n);
+	for (size_t i = 0; i < n; i++) {
+		const struct event_row *row = &rows->p[rows->is_reversed ? rows->n - 1 - i : i];
+		events[i] = take_row(ctx, hs, room, row, rows->redactions);
+		childless[i] = row->is_childless;
+	}
+	*out = (struct timeline){
+		.events = events,
+		.n = n,
+		.has_more = rows->n > limit,
+		.childless = childless,
+	};
+}
+
+enum err room_read_timeline(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct event_span *ask, struct timeline *out)
+{
+	size_t limit = (size_t)ask->limit;
 	*out = (struct timeline){0};
-	if (up_to <= after) {
+	if (ask->up_to <= ask->after ||
+		timeline_from_ring(ctx, room, ask->after, ask->up_to, ask->is_backwards, limit, out)) {
 		return ERR_OK;
 	}
-	if (timeline_from_ring(ctx, room, after, up_to, backwards, limit, out)) {
-		return ERR_OK;
-	}
+	struct event_span span = *ask;
 	struct event_row *rows;
 	size_t count;
 	int64_t redactions = room_redactions(room);
-	const struct event_span span = {.room_nid = room->nid,
-		.after = after,
+	span.room_nid = room->nid;
+	span.limit++;
+	TRY(store_events_between(ctx, hs->db, &span, &rows, &count));
+	const struct timeline_rows read = {.p = rows, .n = count, .redactions = redactions};
+	room_take_rows(ctx, hs, room, &read, limit, out);
+	return ERR_OK;
+}
+
+enum err room_timeline(struct ctx *ctx, struct homeserver *hs, struct room *room, int64_t after,
+	int64_t up_to, bool backwards, size_t limit, struct timeline *out)
+{
+	const struct event_span ask = {.after = after,
 		.up_to = up_to,
 		.is_backwards = backwards,
-		.limit = (int64_t)limit + 1};
-	TRY(store_events_between(ctx, hs->db, &span, &rows, &count));
-	out->has_more = count > limit;
-	out->n = MIN_OF(count, limit);
-	out->events = ARENA_NEW_ARRAY(ctx->arena, struct stored_event *, out->n);
-	for (size_t i = 0; i < out->n; i++) {
-		out->events[i] = room_take_row(ctx, hs, room, &rows[i], redactions);
-	}
-	return ERR_OK;
+		.limit = (int64_t)limit};
+	return room_read_timeline(ctx, hs, room, &ask, out);
 }
 
 /* --- state ------------------------------------------------------------------------------------------------- */

@@ -89,6 +89,8 @@ struct timeline {
 	bool has_more; /**< there are further events within the bounds in that direction */
 	const int64_t *
 		places; /**< of room_timeline_shown(): theirs, where they may differ from their positions; else NULL */
+	const bool *
+		childless; /**< of room_timeline_shown(): of each whether nothing relates to it that is bundled; NULL: not known of any */
 };
 /**
  * Up to `limit` events with after < position <= up_to: the newest ones, newest first, when `backwards`, else the oldest,
@@ -104,6 +106,20 @@ MUST_CHECK enum err room_timeline(struct ctx *ctx, struct homeserver *hs, struct
  */
 MUST_CHECK enum err room_timeline_shown(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	int64_t after, int64_t up_to, bool backwards, size_t limit, struct timeline *out);
+/** What is shown around an event. */
+struct timeline_around {
+	struct timeline before;
+	struct timeline after;
+	bool is_childless; /**< the event itself, as in a timeline */
+	bool is_read;      /**< false: it has to be read by room_timeline_shown() */
+};
+/**
+ * What room_timeline_shown() would give backwards from an event and forwards up to a position, in one round trip. Not read where that may
+ * need none, and where history has gaps or another order than that of positions.
+ */
+MUST_CHECK enum err room_timeline_around(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct stored_event *event, int64_t up_to, size_t before, size_t after,
+	struct timeline_around *out);
 /** Place of one of its events. */
 static inline int64_t timeline_place(const struct timeline *timeline, size_t i)
 {

@@ -264,7 +264,7 @@ static enum err find_hits(struct searching *searching)
 /* --- surroundings ------------------------------------------------------------------------------------------------- */
 
 static enum err fill(struct searching *searching, struct search_result *result, bool is_before,
-	struct page *out)
+	const struct timeline_around *read, struct page *out)
 {
 	const struct reading *reading = &result->room->reading;
 	int64_t place;
@@ -281,6 +281,9 @@ static enum err fill(struct searching *searching, struct search_result *result, 
 		.is_backwards = is_before,
 		.limit = is_before ? searching->request->context_before : searching->request->context_after,
 		.scan_limit = READING_SCAN_LIMIT / 10,
+		.first = !read->is_read ? NULL
+			: is_before         ? &read->before
+								: &read->after,
 	};
 	return page_fill(searching->ctx, searching->hs, reading->room, &query, out);
 }
@@ -316,11 +319,16 @@ static enum err load_members(struct searching *searching, struct search_result *
 
 static enum err surround(struct searching *searching, struct search_result *result)
 {
+	const struct search_request *request = searching->request;
+	struct reading *reading = &result->room->reading;
+	struct timeline_around read = {0};
 	struct page before = {0};
 	struct page after = {0};
-	if (searching->request->with_context) {
-		TRY(fill(searching, result, true, &before));
-		TRY(fill(searching, result, false, &after));
+	if (request->with_context) {
+		TRY(room_timeline_around(searching->ctx, searching->hs, reading->room, result->event,
+			reading->view.up_to, request->context_before, request->context_after, &read));
+		TRY(fill(searching, result, true, &read, &before));
+		TRY(fill(searching, result, false, &read, &after));
 	}
 	result->before_n = before.n;
 	result->after_n = after.n;
@@ -328,19 +336,25 @@ static enum err surround(struct searching *searching, struct search_result *resu
 	result->end = after.reached;
 	result->events =
 		ARENA_NEW_ARRAY(searching->ctx->arena, struct stored_event *, 1 + before.n + after.n);
+	bool *childless = ARENA_NEW_ARRAY(searching->ctx->arena, bool, 1 + before.n + after.n);
 	result->events[0] = result->event;
+	childless[0] = read.is_childless;
 	for (size_t i = 0; i < before.n; i++) {
 		result->events[1 + i] = before.events[i];
+		childless[1 + i] = before.childless[i];
 	}
 	for (size_t i = 0; i < after.n; i++) {
 		result->events[1 + before.n + i] = after.events[i];
+		childless[1 + before.n + i] = after.childless[i];
 	}
 	if (searching->request->with_profiles) {
 		TRY(load_members(searching, result));
 	}
-	struct reading *reading = &result->room->reading;
-	return event_view_prepare(searching->ctx, searching->hs, reading->room, &reading->view,
-		result->events, 1 + before.n + after.n, &result->batch);
+	struct event_view *view = ARENA_NEW(searching->ctx->arena, struct event_view);
+	*view = reading->view;
+	view->childless = childless;
+	return event_view_prepare(searching->ctx, searching->hs, reading->room, view, result->events,
+		1 + before.n + after.n, &result->batch);
 }
 
 enum err search_results_load(struct ctx *ctx, struct homeserver *hs,

@@ -48,6 +48,7 @@ static void collect_parents(struct arena *arena, const struct event_view *view,
 	for (size_t i = 0; i < count; i++) {
 		const struct event *event = events[i]->event;
 		bool is_asked = may_have_bundle(events[i]) &&
+			(view->childless == NULL || !view->childless[i]) &&
 			(!view->is_whole || map_get(&targets, event->event_id.s) != NULL);
 		if (is_asked) {
 			out->ids[out->count] = event->event_id.s;
@@ -266,6 +267,7 @@ static enum err load_inner(const struct bundling *outer, struct stored_event *co
 	struct event_view view = *outer->view;
 	struct parents parents = {0};
 	view.is_whole = false;
+	view.childless = NULL;
 	collect_parents(outer->ctx->arena, &view, latest, count, &parents);
 	inner.view = &view;
 	inner.events = latest;

@@ -10,7 +10,7 @@
 
 /**
  * The bundles of events of one room, in the arena; *out NULL when there are none. Two round trips at most, none when
- * view->is_whole and none of the events relates to another.
+ * all are childless, or view->is_whole and none of the events relates to another.
  */
 MUST_CHECK enum err bundle_load(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct event_view *view, struct stored_event *const *events, size_t count,

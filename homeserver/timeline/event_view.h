@@ -18,6 +18,8 @@ struct event_view {
 	int64_t up_to;                 /**< newest position of which the reader may know */
 	const struct str *
 		stripped; /**< what each event shows of its room (invites, knocks), a JSON array; NULL: none does */
+	const bool
+		*childless; /**< of each event: nothing relates to it that is bundled; NULL: not known */
 	bool with_room_id;
 	bool without_relations; /**< what relates to the events is not told */
 	bool is_state; /**< a state section: without what the event replaced and what relates to it */

@@ -150,7 +150,9 @@ enum err page_messages(struct ctx *ctx, struct homeserver *hs, const struct page
 	TRY(read_messages(ctx, hs, ask, &reading, &start, &page));
 	struct room *room = reading.room;
 	struct event_batch *batch;
-	TRY(event_view_prepare(ctx, hs, room, &reading.view, page.events, page.n, &batch));
+	struct event_view view = reading.view;
+	view.childless = page.childless;
+	TRY(event_view_prepare(ctx, hs, room, &view, page.events, page.n, &batch));
 	struct event_batch *members = NULL;
 	struct event_view state_view = reading.view;
 	state_view.is_state = true;
@@ -219,11 +221,20 @@ struct surroundings {
 	struct page before;
 	struct page after;
 	struct stored_event **all; /* the event, before, after: as they are written */
+	bool *childless;           /* of each of them, as in a page */
 	size_t all_n;
 	int64_t newest; /* position of the last event returned */
 	struct stored_event **state;
 	size_t state_n;
 };
+
+static void add_page(struct surroundings *around, const struct page *page)
+{
+	for (size_t i = 0; i < page->n; i++) {
+		around->childless[around->all_n] = page->childless[i];
+		around->all[around->all_n++] = page->events[i];
+	}
+}
 
 static enum err fill_surroundings(struct ctx *ctx, struct homeserver *hs,
 	const struct page_ask *ask, struct reading *reading, struct surroundings *around)
@@ -241,22 +252,27 @@ static enum err fill_surroundings(struct ctx *ctx, struct homeserver *hs,
 		.up_to = around->place - 1,
 		.limit = ask->limit / 2,
 	};
+	size_t after = ask->limit - query.limit;
+	struct timeline_around read;
+	TRY(room_timeline_around(ctx, hs, reading->room, around->event, reading->view.up_to,
+		query.limit, after, &read));
+	query.first = read.is_read ? &read.before : NULL;
 	TRY(page_fill(ctx, hs, reading->room, &query, &around->before));
 	query.is_backwards = false;
 	query.stops_at_gaps = true;
 	query.after = around->place;
 	query.up_to = reading->view.up_to;
-	query.limit = ask->limit - ask->limit / 2;
+	query.limit = after;
+	query.first = read.is_read ? &read.after : NULL;
 	TRY(page_fill(ctx, hs, reading->room, &query, &around->after));
 	size_t count = 1 + around->before.n + around->after.n;
 	around->all = ARENA_NEW_ARRAY(ctx->arena, struct stored_event *, count);
-	around->all[around->all_n++] = around->event;
-	for (size_t i = 0; i < around->before.n; i++) {
-		around->all[around->all_n++] = around->before.events[i];
-	}
-	for (size_t i = 0; i < around->after.n; i++) {
-		around->all[around->all_n++] = around->after.events[i];
-	}
+	around->childless = ARENA_NEW_ARRAY(ctx->arena, bool, count);
+	around->all[0] = around->event;
+	around->childless[0] = read.is_childless;
+	around->all_n = 1;
+	add_page(around, &around->before);
+	add_page(around, &around->after);
 	around->newest = around->after.n > 0 ? around->after.events[around->after.n - 1]->position
 										 : around->event->position;
 	return ERR_OK;
@@ -346,10 +362,12 @@ enum err page_context(struct ctx *ctx, struct homeserver *hs, const struct page_
 	TRY(load_context_state(ctx, hs, ask->filter, reading.room, &around));
 	struct event_batch *batch;
 	struct event_batch *state;
+	struct event_view view = reading.view;
 	struct event_view state_view = reading.view;
+	view.childless = around.childless;
 	state_view.is_state = true;
 	state_view.viewer = NULL;
-	TRY(event_view_prepare(ctx, hs, reading.room, &reading.view, around.all, around.all_n, &batch));
+	TRY(event_view_prepare(ctx, hs, reading.room, &view, around.all, around.all_n, &batch));
 	TRY(event_view_prepare(ctx, hs, reading.room, &state_view, around.state, around.state_n,
 		&state));
 	json_out_object(out);

@@ -17,6 +17,7 @@ struct filling {
 	struct relation_kind_row *kinds; /* of the chunk's events, when the filter asks for relations */
 	size_t kind_count;
 	VEC(struct stored_event *) found;
+	VEC(bool) childless; /* of each of them */
 };
 
 bool page_filter_allows_any(const struct event_filter *filter, struct str room_id)
@@ -95,7 +96,9 @@ static bool take_chunk(struct filling *filling, const struct timeline *chunk, st
 			page->has_skipped_state = page->has_skipped_state || event->event->is_state;
 			continue;
 		}
+		bool is_childless = chunk->childless != NULL && chunk->childless[i];
 		VEC_PUSH(filling->ctx->arena, &filling->found, event);
+		VEC_PUSH(filling->ctx->arena, &filling->childless, is_childless);
 		if (filling->found.n == filling->query->limit) {
 			page->is_end = i + 1 == chunk->n && !chunk->has_more;
 			return true;
@@ -113,6 +116,16 @@ static enum err cover(struct filling *filling, const struct timeline *chunk)
 	TRY(room_viewer_cover(filling->ctx, filling->hs, filling->query->viewer, chunk->events,
 		chunk->n));
 	return filling->asks_relations ? load_kinds(filling, chunk) : ERR_OK;
+}
+
+static enum err read_chunk(const struct filling *filling, int64_t after, int64_t up_to,
+	size_t limit, struct timeline *out)
+{
+	const struct page_query *query = filling->query;
+	return query->is_history ? room_timeline_shown(filling->ctx, filling->hs, filling->room, after,
+								   up_to, query->is_backwards, limit, out)
+							 : room_timeline(filling->ctx, filling->hs, filling->room, after, up_to,
+								   query->is_backwards, limit, out);
 }
 
 /* Where a page ends that has everything. The beginning of all is 0 unless there is history before that. */
@@ -157,10 +170,11 @@ enum err page_fill(struct ctx *ctx, struct homeserver *hs, struct room *room,
 		struct timeline chunk;
 		int64_t after = query->is_backwards ? first_after : page.reached;
 		int64_t up_to = query->is_backwards ? page.reached : last;
-		TRY(query->is_history ? room_timeline_shown(ctx, hs, room, after, up_to,
-									query->is_backwards, chunk_size, &chunk)
-							  : room_timeline(ctx, hs, room, after, up_to, query->is_backwards,
-									chunk_size, &chunk));
+		if (scanned == 0 && query->first != NULL) {
+			chunk = *query->first;
+		} else {
+			TRY(read_chunk(&filling, after, up_to, chunk_size, &chunk));
+		}
 		TRY(cover(&filling, &chunk));
 		is_full = take_chunk(&filling, &chunk, &page);
 		scanned += chunk.n;
@@ -170,6 +184,7 @@ enum err page_fill(struct ctx *ctx, struct homeserver *hs, struct room *room,
 		end_page(query, first_after, last, &page);
 	}
 	page.events = filling.found.p;
+	page.childless = filling.childless.p;
 	page.n = filling.found.n;
 	*out = page;
 	return ERR_OK;

@@ -25,11 +25,14 @@ struct page_query {
 	size_t scan_limit; /**< events looked at, at the most */
 	bool
 		stops_at_gaps; /**< forwards: does not go on where history is missing; backwards none does */
+	const struct timeline *first; /**< what it would read first; NULL: not read yet */
 	bool shows_own_changes; /**< also memberships of the reader that history visibility hides */
 };
 
 struct page {
 	struct stored_event **events; /**< in the order asked for */
+	bool *
+		childless; /**< of each: nothing relates to it that is bundled; false also where that is not known */
 	size_t n;
 	/**
 	 * How far it got: backwards, everything after this position was looked at; forwards, everything up to it.

@@ -9,14 +9,31 @@ SELECT position, event_id, json, replaces_position, thread_root, txn, notify_seq
 FROM events WHERE event_id = ANY($1::text[]);
 
 -- name: events_after hot
--- Up to $4 events with $2 < position <= $3, oldest first. Index: events_pkey.
-SELECT position, event_id, json, replaces_position, thread_root, txn, notify_seq, highlight_seq, redacted_by, room_nid, fate
-FROM events WHERE room_nid = $1 AND position > $2 AND position <= $3 ORDER BY position LIMIT $4;
+-- Up to $4 events with $2 < position <= $3, oldest first; when $5, whether nothing relates to them that is bundled.
+-- Index: events_pkey, relations_pkey.
+SELECT position, event_id, json, replaces_position, thread_root, txn, notify_seq, highlight_seq, redacted_by, room_nid, fate,
+	$5::boolean AND NOT EXISTS (SELECT FROM relations r WHERE r.room_nid = $1 AND r.parent_id = e.event_id
+		AND r.rel_type IN ('m.thread', 'm.reference', 'm.replace') OFFSET 0)
+FROM events e WHERE room_nid = $1 AND position > $2 AND position <= $3 ORDER BY position LIMIT $4;
 
 -- name: events_before hot
--- Up to $4 events with $2 < position <= $3, newest first. Index: events_pkey.
-SELECT position, event_id, json, replaces_position, thread_root, txn, notify_seq, highlight_seq, redacted_by, room_nid, fate
-FROM events WHERE room_nid = $1 AND position > $2 AND position <= $3 ORDER BY position DESC LIMIT $4;
+-- The same backwards, newest first.
+SELECT position, event_id, json, replaces_position, thread_root, txn, notify_seq, highlight_seq, redacted_by, room_nid, fate,
+	$5::boolean AND NOT EXISTS (SELECT FROM relations r WHERE r.room_nid = $1 AND r.parent_id = e.event_id
+		AND r.rel_type IN ('m.thread', 'm.reference', 'm.replace') OFFSET 0)
+FROM events e WHERE room_nid = $1 AND position > $2 AND position <= $3 ORDER BY position DESC LIMIT $4;
+
+-- name: events_around hot
+-- The event at $2 and up to $4 before it, and up to $5 behind it up to $3, in order, with whether nothing relates to them that is bundled.
+-- Index: events_pkey, relations_pkey.
+SELECT position, event_id, json, replaces_position, thread_root, txn, notify_seq, highlight_seq, redacted_by, room_nid, fate,
+	NOT EXISTS (SELECT FROM relations r WHERE r.room_nid = $1 AND r.parent_id = e.event_id
+		AND r.rel_type IN ('m.thread', 'm.reference', 'm.replace') OFFSET 0)
+FROM (
+	(SELECT * FROM events WHERE room_nid = $1 AND position > -1152921504606846976 AND position <= $2 ORDER BY position DESC LIMIT $4::bigint + 1)
+	UNION ALL
+	(SELECT * FROM events WHERE room_nid = $1 AND position > $2 AND position <= $3 ORDER BY position LIMIT $5)
+) AS e ORDER BY position;
 
 -- name: events_from_ts hot
 -- Positions and times of up to $5 events of the timeline that come after ($2, $3) in the order of time, up to position $4. By the time alone

@@ -1,7 +1,9 @@
 -- name: events_shown_after hot
--- Up to $4 events of the timeline with $2 < place <= $3, in the order of places, with their places. Index: events_pkey, event_places_pkey,
--- event_places_position_key.
-SELECT * FROM (
+-- Up to $4 events of the timeline with $2 < place <= $3, in the order of places, with their places, and whether nothing relates to them that
+-- is bundled. Index: events_pkey, event_places_pkey, event_places_position_key, relations_pkey.
+SELECT *, NOT EXISTS (SELECT FROM relations r WHERE r.room_nid = $1 AND r.parent_id = e.event_id
+	AND r.rel_type IN ('m.thread', 'm.reference', 'm.replace') OFFSET 0)
+FROM (
 	(SELECT e.position, e.event_id, e.json, e.replaces_position, e.thread_root, e.txn, e.notify_seq, e.highlight_seq,
 		e.redacted_by, e.room_nid, e.fate, e.position AS place
 	FROM events e WHERE e.room_nid = $1 AND e.position > $2 AND e.position <= $3
@@ -13,11 +15,13 @@ SELECT * FROM (
 	FROM event_places p CROSS JOIN LATERAL (SELECT * FROM events WHERE room_nid = $1 AND position = p.position OFFSET 0) AS e
 	WHERE p.room_nid = $1 AND p.place > $2 AND p.place <= $3
 	ORDER BY p.place LIMIT $4)
-) AS shown ORDER BY place LIMIT $4;
+) AS e ORDER BY place LIMIT $4;
 
 -- name: events_shown_before hot
 -- The same backwards.
-SELECT * FROM (
+SELECT *, NOT EXISTS (SELECT FROM relations r WHERE r.room_nid = $1 AND r.parent_id = e.event_id
+	AND r.rel_type IN ('m.thread', 'm.reference', 'm.replace') OFFSET 0)
+FROM (
 	(SELECT e.position, e.event_id, e.json, e.replaces_position, e.thread_root, e.txn, e.notify_seq, e.highlight_seq,
 		e.redacted_by, e.room_nid, e.fate, e.position AS place
 	FROM events e WHERE e.room_nid = $1 AND e.position > $2 AND e.position <= $3
@@ -29,7 +33,7 @@ SELECT * FROM (
 	FROM event_places p CROSS JOIN LATERAL (SELECT * FROM events WHERE room_nid = $1 AND position = p.position OFFSET 0) AS e
 	WHERE p.room_nid = $1 AND p.place > $2 AND p.place <= $3
 	ORDER BY p.place DESC LIMIT $4)
-) AS shown ORDER BY place DESC LIMIT $4;
+) AS e ORDER BY place DESC LIMIT $4;
 
 -- name: event_places_of hot
 -- Places of those of these positions that have another. Index: event_places_position_key.

@@ -3,7 +3,9 @@ import json
 
 import pytest
 
+from support import accounts
 from support.client import path_of
+from support.processes import free_port
 
 
 def ids(events):
@@ -385,3 +387,100 @@ def test_joined_members__joined__only_joined(alice, crowd):
 def test_joined_members__after_leaving__403(bob, shared):
     bob.leave(shared).ok()
     bob.get(bob.room(shared, "joined_members")).expect(403, "M_FORBIDDEN")
+
+
+# -- what is read, and how often the database is asked
+
+FILLER = 60  # more than a room keeps in memory
+
+
+def without_age(event):
+    return {**event, "unsigned": {key: value for key, value in event["unsigned"].items() if key != "age"}}
+
+
+def related(parent, rel_type, **more):
+    return {"msgtype": "m.text", "body": rel_type, "m.relates_to": {"rel_type": rel_type, "event_id": parent, **more}}
+
+
+def told_of(client, room, event_ids):
+    """Each of the events as /event, as /context in its middle and among the others, and as pages either way give it."""
+    told = {event_id: [without_age(client.get(path_of("rooms", room, "event", event_id)).ok().json)] for event_id in event_ids}
+    found = client.history(room, "b", limit=7) + client.history(room, "f", limit=7)
+    for event_id in event_ids:
+        around = client.get(path_of("rooms", room, "context", event_id), {"limit": 20}).ok()
+        found += [around["event"], *around["events_before"], *around["events_after"]]
+    for event in found:
+        if event["event_id"] in told:
+            told[event["event_id"]].append(without_age(event))
+    return told
+
+
+def test_old_events__bundled_relations__as_while_they_were_new(alice, bob, shared):
+    """Whether nothing relates to an old event is read with it, and only of the others it is asked what does."""
+    plain, edited, referred, rooted, liked, ignored = parents = [alice.send(shared, "parent %d" % number) for number in range(6)]
+    edit = alice.send(shared, {**related(edited, "m.replace"), "m.new_content": {"msgtype": "m.text", "body": "better"}})
+    reference = alice.send(shared, related(referred, "m.reference"))
+    inner = alice.send(shared, related(rooted, "m.thread"))
+    alice.send(shared, related(inner, "m.reference"))
+    alice.send(shared, {"m.relates_to": {"rel_type": "m.annotation", "event_id": liked, "key": "x"}}, kind="m.reaction")
+    bob.send(shared, related(ignored, "m.reference"))
+    alice.put("/user/%s/account_data/m.ignored_user_list" % alice.user_id, {"ignored_users": {bob.user_id: {}}}).ok()
+    new = told_of(alice, shared, parents + [inner])
+    for number in range(FILLER):
+        alice.send(shared, "filler %d" % number)
+    late = alice.send(shared, related(plain, "m.reference"))
+    old = told_of(alice, shared, parents + [inner])
+    for event_id, ways in old.items():
+        assert ways == [ways[0]] * len(ways) and len(ways) >= 4, ways
+        if event_id != plain:
+            assert ways[0] == new[event_id][0]
+    bundled = {event_id: ways[0]["unsigned"].get("m.relations") for event_id, ways in old.items()}
+    assert bundled[edited]["m.replace"]["event_id"] == edit
+    assert bundled[referred]["m.reference"]["chunk"] == [{"event_id": reference}]
+    assert bundled[rooted]["m.thread"]["latest_event"]["event_id"] == inner
+    assert bundled[plain]["m.reference"]["chunk"] == [{"event_id": late}]
+    assert bundled[liked] is None and bundled[ignored] is None and bundled[inner]["m.reference"]["chunk"]
+
+
+@pytest.mark.parametrize("limit", [0, 1, 7, 200])
+def test_context__all_along_the_room__as_the_history_has_it(alice, room, talk, limit):
+    """New ones are in memory, old ones are not, and some have only what is behind them there."""
+    for number in range(FILLER):
+        alice.send(room, "filler %d" % number)
+    everything = ids(alice.history(room, "f", limit=100))
+    for at in [*range(0, len(everything), 5), len(everything) - 1]:
+        event_id = everything[at]
+        around = alice.get(path_of("rooms", room, "context", event_id), {"limit": limit}).ok()
+        before, after = everything[max(at - limit // 2, 0):at], everything[at + 1:at + 1 + limit - limit // 2]
+        assert around["event"]["event_id"] == event_id
+        assert ids(around["events_before"]) == before[::-1] and ids(around["events_after"]) == after
+
+
+def test_context__old_event_with_a_filter__goes_on_behind_what_was_read_first(alice, room, talk):
+    for number in range(FILLER):
+        alice.send(room, {}, kind="org.example.other")
+    said = alice.send(room, "said")
+    for number in range(FILLER):
+        alice.send(room, {}, kind="org.example.other")
+    middle = ids(alice.history(room, "f", limit=100, filter=json.dumps({"types": ["org.example.other"]})))[FILLER // 2]
+    around = alice.get(path_of("rooms", room, "context", middle),
+                       {"limit": 4, "filter": json.dumps({"types": ["m.room.message"]})}).ok()
+    assert ids(around["events_before"]) == [talk[-1], talk[-2]] and ids(around["events_after"]) == [said]
+
+
+@pytest.mark.one_process("where there are several, each follows what the other has done, which is a query")
+def test_old_events__to_which_nothing_relates__asked_for_once(make_server):
+    server = make_server(settings={"listen.metrics": "127.0.0.1:%d" % free_port()}).start()
+    user = accounts.register(server.url)
+    room = user.create_room()
+    sent = [user.send(room, "m%d" % number) for number in range(2 * FILLER)]
+    old = user.get(path_of("rooms", room, "context", sent[20]), {"limit": 10}).ok()
+    asked = {"context": [], "messages": [], "newest": []}
+    for _ in range(20):
+        for what, ask in (("context", lambda: user.get(path_of("rooms", room, "context", sent[20]), {"limit": 10})),
+                          ("messages", lambda: user.messages(room, "b", limit=5, **{"from": old["end"]})),
+                          ("newest", lambda: user.messages(room, "b", limit=50))):
+            before = server.queries()
+            ask().ok()
+            asked[what].append(server.queries() - before)
+    assert {what: min(counts) for what, counts in asked.items()} == {"context": 1, "messages": 1, "newest": 1}, asked
