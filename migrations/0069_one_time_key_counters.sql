@@ -58,6 +58,7 @@ BEGIN
 	RETURN NULL;
 END
 $$;
+COMMENT ON FUNCTION one_time_key_counter_end() IS 'Ends the batches of a counter that has ended';
 CREATE TRIGGER one_time_key_counters_end AFTER DELETE ON one_time_key_counters
 	FOR EACH ROW EXECUTE FUNCTION one_time_key_counter_end();
 

@@ -2,7 +2,8 @@
 -- Keys of one device that become a batch: user, device, algorithm, the least and the greatest rank of an id, the keys as one value (matrix/key_entry.h), how
 -- many they are; added if the device has no more than $8 that are unclaimed, its identity is $9 (NULL: none), and all ids of the algorithm's counter are less, or
 -- it has counted $10 keys, which were compared with these (one_time_key_near). Who counts holds the counter until the commit, so that keys stand in the order of
--- their numbers. At least one row: the device's identity, the batch's number, which is NULL when they were not added, and each algorithm that has a counter with
+-- their numbers; who waited for another is looked at with what that one left in the counter, since `held` is from before. At
+-- least one row: the device's identity, the batch's number, which is NULL when they were not added, and each algorithm that has a counter with
 -- what was unclaimed of it before; NULL: none has. Index: device_keys_pkey, one_time_key_counters_pkey, one_time_key_batches_pkey.
 WITH device AS MATERIALIZED (
 	SELECT (SELECT k.ed25519 FROM device_keys k WHERE k.user_id = $1 AND k.device_id = $2) AS ed25519
@@ -11,7 +12,8 @@ WITH device AS MATERIALIZED (
 ), counted AS (
 	UPDATE one_time_key_counters c SET total = c.total + $7::bigint, last_rank = greatest(c.last_rank, $5::text)
 	WHERE c.user_id = $1 AND c.device_id = $2 AND c.algorithm = $3 AND (c.last_rank < $4::text OR c.total = $10::bigint)
-		AND (SELECT sum(h.keys) FROM held h) <= $8::bigint AND (SELECT d.ed25519 FROM device d) IS NOT DISTINCT FROM $9::text
+		AND (SELECT coalesce(sum(h.keys), 0)::bigint FROM held h WHERE h.algorithm <> $3) + c.total - c.given <= $8::bigint
+		AND (SELECT d.ed25519 FROM device d) IS NOT DISTINCT FROM $9::text
 	RETURNING c.counter_nid, c.total - $7::bigint AS seq
 ), added AS (
 	INSERT INTO one_time_key_batches (counter_nid, seq, total, first_rank, last_rank, keys)

@@ -8,6 +8,7 @@
 #include "storage/pg.h"
 #include "tests/storage/world.h"
 
+#include <libpq-fe.h>
 #include <string.h>
 
 static void migrate__again__nothing_to_do(void **state)
@@ -90,10 +91,30 @@ static void migrate__not_beside_old_processes__refused_while_one_runs(void **sta
 	pg_close(&pg);
 }
 
+/* Names those that are not. The table of migrations is none of theirs. */
+static void migrate__what_it_makes__is_commented(void **state)
+{
+	(void)state;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	PGconn *conn = PQconnectdb(arena_printf(arena, "%.*s", STR_ARG(world_url)));
+	PGresult *result = PQexec(conn,
+		"SELECT coalesce(string_agg(name, ' '), '') FROM ("
+		" SELECT oid::regprocedure::text AS name, obj_description(oid, 'pg_proc') AS about FROM pg_proc WHERE pronamespace = 'public'::regnamespace "
+		"UNION ALL SELECT oid::regclass::text, obj_description(oid, 'pg_class') FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' "
+		"UNION ALL SELECT attrelid::regclass || '.' || attname, col_description(attrelid, attnum) FROM pg_attribute JOIN pg_class c ON c.oid = attrelid"
+		" WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND attnum > 0 AND NOT attisdropped"
+		") AS made WHERE about IS NULL AND name NOT LIKE 'schema_migrations%'");
+	assert_int_equal(PQresultStatus(result), PGRES_TUPLES_OK);
+	assert_string_equal(PQgetvalue(result, 0, 0), "");
+	PQclear(result);
+	PQfinish(conn);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(migrate__again__nothing_to_do),
+		cmocka_unit_test(migrate__what_it_makes__is_commented),
 		cmocka_unit_test(migrate__edited__refused),
 		cmocka_unit_test(migrate__database_newer__refused),
 		cmocka_unit_test(migrate__not_beside_old_processes__refused_while_one_runs),

@@ -361,6 +361,7 @@ struct uploader {
 	struct db *db;
 	struct str user_id;
 	struct keys keys[2];
+	struct keys_added added;
 	enum err err;
 	atomic_bool is_done;
 };
@@ -572,6 +573,42 @@ static void device__ended_during_an_upload__its_keys_never_come_back(void **stat
 	/* The same names may have another content: nothing of what was is known. */
 	assert_int_equal(add(world, ned, (struct keys){CURVE, 'k', 0, 2, "b"}), ERR_OK);
 	ASSERT_ID(claim_one(world, ned, CURVE), "k000");
+	db_destroy(db);
+}
+
+static void *upload_six(void *data)
+{
+	struct uploader *uploader = data;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	const struct key_addition condition = {.held_max = 12, .remembered = REMEMBERED};
+	const struct keys six = {CURVE, 'l', 0, 6, "a"};
+	uploader->err =
+		add_if(&ctx, uploader->db, uploader->user_id, &six, 1, &condition, &uploader->added);
+	atomic_store(&uploader->is_done, true);
+	return NULL;
+}
+
+/* What it waited for leaves ten unclaimed keys, of which it sees five. */
+static void upload__more_are_held_once_it_has_waited__none_is_added(void **state)
+{
+	struct world *world = *state;
+	struct str pat = user_of(world, "pat");
+	struct str ids[5];
+	struct db *db = world_connect(1);
+	struct uploader uploader = {.db = db, .user_id = pat};
+	assert_int_equal(add(world, pat, (struct keys){CURVE, 'k', 0, 10, "a"}), ERR_OK);
+	assert_int_equal(claim(world, pat, CURVE, 5, ids), 5);
+	PGconn *conn = PQconnectdb(arena_printf(world->ctx.arena, "%.*s", STR_ARG(world_url)));
+	run_sql(conn, "BEGIN");
+	run_sql(conn, "UPDATE one_time_key_counters SET given = 0 WHERE user_id = '@pat:hs'");
+	pthread_t thread = thread_start("uploader", upload_six, &uploader);
+	commit_once_waited_for(conn, &uploader.is_done);
+	(void)pthread_join(thread, NULL);
+	assert_int_equal(uploader.err, ERR_OK);
+	assert_int_equal(uploader.added.outcome, KEYS_TOO_MANY);
+	assert_int_equal(left(world, pat, CURVE), 10);
 	db_destroy(db);
 }
 
@@ -849,6 +886,7 @@ int main(void)
 		KEY_TEST(claim__batch_spent_while_it_waited__gets_one_of_the_next),
 		KEY_TEST(claim__uploaded_while_it_waited__gets_that),
 		KEY_TEST(device__ended_during_an_upload__its_keys_never_come_back),
+		KEY_TEST(upload__more_are_held_once_it_has_waited__none_is_added),
 		KEY_TEST(claim__keys_of_many_forms_by_many_at_once__each_once_and_as_it_was),
 		KEY_TEST(migration__keys_of_before__go_on_in_order),
 		KEY_TEST(migration__batches_partly_given__go_on_behind_what_was_given),
