@@ -12,8 +12,11 @@
 struct lane_job {
 	struct lane_job *next;
 	int64_t queued_ms;
-	uint64_t
-		caller; /**< whose share it takes; 0: nobody's. To be set before lane_push(), or by lane_name_caller() */
+	/**
+	 * Whose share it takes; 0: nobody's. To be set before lane_push(), or by lane_name_caller(). Workers that count read it meanwhile: of a job
+	 * that is to be queued again, too.
+	 */
+	_Atomic uint64_t caller;
 };
 
 struct lane_deps {
