@@ -457,6 +457,7 @@ static void add_icons(struct wire *wire)
 
 enum err wire_start(struct ctx *ctx, struct wire *wire)
 {
+	TRY(consumers_place(ctx, wire->hs.consumers));
 	TRY(presence_load(ctx, &wire->hs));
 	TRY(sso_load(ctx, &wire->hs));
 	add_icons(wire);

@@ -56,6 +56,7 @@ struct consumers {
 	struct lock lock;
 	struct cond work;  /* something may be due */
 	struct cond moved; /* a consumer's round has ended, or something was published */
+	int64_t begun;     /* published position when the threads were started; fixed from then on */
 	int64_t newest;    /* published position; guarded by lock, like all below */
 	size_t idle_threads;
 	size_t waiting; /* callers, for a position */
@@ -181,9 +182,17 @@ struct outcome {
 	int64_t pause_ms;
 };
 
+/* What is in the database. A new name that is from now begins where the stream was when this process started, however late its first round is. */
+static enum err find_position(struct ctx *ctx, const struct consumers *consumers,
+	const struct consumer *consumer, int64_t *out)
+{
+	int64_t first = consumer->def.from_now ? consumers->begun : 0;
+	return store_consumer_position(ctx, consumers->hs->db, str_of(consumer->def.name), first, out);
+}
+
 /* Lease and position. The position is read after the lease is had, so it is the last holder's. */
 static enum err claim(struct ctx *ctx, struct consumers *consumers, struct consumer *consumer,
-	int64_t up_to, struct outcome *out)
+	struct outcome *out)
 {
 	struct str name = str_of(consumer->def.name);
 	int64_t connection;
@@ -195,8 +204,7 @@ static enum err claim(struct ctx *ctx, struct consumers *consumers, struct consu
 	}
 	out->position = consumer->position;
 	if (out->is_ours && !consumer->is_ours) {
-		int64_t first = consumer->def.from_now ? up_to : 0;
-		TRY(store_consumer_position(ctx, consumers->hs->db, name, first, &out->position));
+		TRY(find_position(ctx, consumers, consumer, &out->position));
 	}
 	return ERR_OK;
 }
@@ -212,7 +220,7 @@ static enum err run_round(struct ctx *ctx, struct consumers *consumers, struct c
 	int64_t up_to, struct outcome *out)
 {
 	const struct consumer_def *def = &consumer->def;
-	TRY(claim(ctx, consumers, consumer, up_to, out));
+	TRY(claim(ctx, consumers, consumer, out));
 	if (!out->is_ours) {
 		out->pause_ms = LEASE_RETRY_MS;
 		return ERR_OK;
@@ -375,7 +383,6 @@ static int64_t needed(struct consumers *consumers, const struct consumer *consum
 	return needed_locked(consumers, consumer, position);
 }
 
-/* The row is there, since whoever has the lease has made it; should it not be, it begins as it would there. */
 static bool await_elsewhere(struct consumers *consumers, const struct consumer *consumer,
 	int64_t position, int64_t deadline_mono_ms)
 {
@@ -383,11 +390,9 @@ static bool await_elsewhere(struct consumers *consumers, const struct consumer *
 	struct ctx ctx;
 	ctx_init(&ctx, arena);
 	ctx.deadline_ms = deadline_mono_ms;
-	struct str name = str_of(consumer->def.name);
-	int64_t first = consumer->def.from_now ? position : 0;
 	int64_t pause_ms = LOOK_FIRST_MS;
 	int64_t reached = 0;
-	while (store_consumer_position(&ctx, consumers->hs->db, name, first, &reached) == ERR_OK &&
+	while (find_position(&ctx, consumers, consumer, &reached) == ERR_OK &&
 		reached < needed(consumers, consumer, position) &&
 		clock_os_ms() + pause_ms < deadline_mono_ms) {
 		const struct timespec pause = {.tv_nsec = pause_ms * 1000000L};
@@ -440,10 +445,20 @@ void consumers_add(struct consumers *consumers, const struct consumer_def *def)
 
 void consumers_start(struct consumers *consumers)
 {
-	consumers_published(consumers, writer_position(consumers->hs->writer), NEWS_ALL);
+	consumers->begun = writer_position(consumers->hs->writer);
+	consumers_published(consumers, consumers->begun, NEWS_ALL);
 	for (size_t i = 0; i < THREADS; i++) {
 		consumers->threads[consumers->thread_n++] = thread_start("consumer", run, consumers);
 	}
+}
+
+enum err consumers_place(struct ctx *ctx, const struct consumers *consumers)
+{
+	for (size_t i = 0; i < consumers->n; i++) {
+		int64_t position;
+		TRY(find_position(ctx, consumers, &consumers->list[i], &position));
+	}
+	return ERR_OK;
 }
 
 void consumers_stop(struct consumers *consumers)

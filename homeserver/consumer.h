@@ -39,7 +39,8 @@ struct consumer_def {
 	 * latest CONSUMERS_PASS_MS later. So a kind too few makes it late, and loses nothing.
 	 */
 	uint32_t follows;
-	bool from_now; /**< a new name begins at what is the newest position then, not at the first */
+	bool
+		from_now; /**< a new name begins at the position of the first process that starts with it, not at the stream's first */
 	int64_t
 		pause_ms; /**< least time from one round's end to the next round's start: rounds of a busy server become larger */
 	/** Says it anew after each round; NULL: always pause_ms. */
@@ -56,6 +57,11 @@ struct consumers *consumers_create(struct homeserver *hs);
 void consumers_add(struct consumers *consumers, const struct consumer_def *def);
 /** Starts the threads; the homeserver is whole. */
 void consumers_start(struct consumers *consumers);
+/**
+ * New names get their rows, after the start and before anybody is served: so a process that starts later, and takes the lease first, skips
+ * nothing of what this one publishes. Errors: STORE
+ */
+MUST_CHECK enum err consumers_place(struct ctx *ctx, const struct consumers *consumers);
 /** Lets the rounds that run end, then ends the threads. Later publications do nothing. NULL does nothing. */
 void consumers_stop(struct consumers *consumers);
 void consumers_destroy(struct consumers *consumers);

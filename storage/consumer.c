@@ -40,7 +40,11 @@ enum err store_consumer_position(struct ctx *ctx, struct db *db, struct str name
 	int64_t *out)
 {
 	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_CONSUMER_POSITION, DB_ARGS(db_text(name), db_bigint(first)), &rows));
+	/* A row that somebody else makes meanwhile is in the way of ours, but only the next statement sees it. */
+	do {
+		TRY(db_query(ctx, db, STMT_CONSUMER_POSITION, DB_ARGS(db_text(name), db_bigint(first)),
+			&rows));
+	} while (db_count(rows) == 0);
 	*out = db_int(rows, 0, 0);
 	return ERR_OK;
 }

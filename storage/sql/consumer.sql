@@ -7,7 +7,7 @@ SELECT pg_try_advisory_lock(hashtextextended('consumer ' || $1::text, 0));
 SELECT pg_advisory_unlock(hashtextextended('consumer ' || $1::text, 0));
 
 -- name: consumer_position
--- One row: where the consumer is; one that is not known begins at $2. Index: consumers_pkey.
+-- Where the consumer is; one that is not known begins at $2. No row: another has made it meanwhile. Index: consumers_pkey.
 WITH made AS (
 	INSERT INTO consumers (name, position) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING RETURNING position
 )

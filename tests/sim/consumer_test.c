@@ -37,6 +37,7 @@ struct seen {
 	_Atomic int failures_left;
 	enum saving saving;
 	uint32_t follows; /* 0: all */
+	bool from_now;
 };
 
 static struct homeserver hs;
@@ -91,6 +92,7 @@ static struct consumers *start_process(size_t number, struct seen *seen)
 			.run = look,
 			.self = seen,
 			.follows = seen->follows != 0 ? seen->follows : NEWS_ALL,
+			.from_now = seen->from_now,
 			.saves_itself = seen->saving != SAVING_SERVICE});
 	atomic_store(&both[number], consumers);
 	consumers_start(consumers);
@@ -424,6 +426,52 @@ static void consumer__news_of_other_kinds__shown_with_the_next_or_later(void **s
 	end_process(0);
 }
 
+/* Another connection has the lease, as that of a process that has just ended: no first round until it is given back. */
+static void check_from_now(bool is_other_first)
+{
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	const struct timespec moment = {.tv_nsec = 10000000};
+	struct db *holder = store_leases_create(hs.db);
+	bool is_held = false;
+	int64_t until = limit();
+	while (!is_held) {
+		assert_true(clock_os_ms() < until);
+		assert_int_equal(store_consumer_lease(&ctx, holder, STR("looker"), &is_held), ERR_OK);
+		(void)nanosleep(&moment, NULL);
+	}
+	const int count = 5;
+	struct seen seen[2] = {{.from_now = true}, {.from_now = true}};
+	(void)publish(1);
+	struct consumers *consumers = start_process(0, &seen[0]);
+	if (is_other_first) {
+		assert_int_equal(consumers_place(&ctx, consumers), ERR_OK);
+	}
+	int64_t newest = publish(count);
+	if (is_other_first) {
+		end_process(0);
+		consumers = start_process(0, &seen[1]);
+	}
+	db_destroy(holder);
+	await_takeover(consumers, newest);
+	assert_int_equal(atomic_load(&seen[is_other_first].dealt), count);
+	end_process(0);
+}
+
+static void consumer__from_now_and_late_first_round__nothing_since_the_start_skipped(void **state)
+{
+	(void)state;
+	check_from_now(false);
+}
+
+static void consumer__from_now_and_another_process_first__nothing_since_its_start_skipped(
+	void **state)
+{
+	(void)state;
+	check_from_now(true);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -448,6 +496,12 @@ int main(void)
 			tear_down),
 		cmocka_unit_test_setup_teardown(consumer__news_of_other_kinds__shown_with_the_next_or_later,
 			set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			consumer__from_now_and_late_first_round__nothing_since_the_start_skipped, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(
+			consumer__from_now_and_another_process_first__nothing_since_its_start_skipped, set_up,
+			tear_down),
 	};
 	return cmocka_run_group_tests(tests, set_up_all, NULL);
 }
