@@ -30,9 +30,11 @@ static enum err post_receipt(struct call *call)
 		return fail(&call->ctx, ERR_INPUT, error.errcode, "%.*s %s", STR_ARG(error.field),
 			error.text);
 	}
-	return set_marks(call,
-		is_marker ? &(struct read_marks){.fully_read = mark.event_id}
-				  : &(struct read_marks){.receipts = &mark, .count = 1});
+	struct read_marks marks = {.receipts = &mark, .count = 1};
+	if (is_marker) {
+		marks = (struct read_marks){.fully_read = mark.event_id};
+	}
+	return set_marks(call, &marks);
 }
 
 static enum err post_read_markers(struct call *call)
