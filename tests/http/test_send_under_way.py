@@ -36,8 +36,9 @@ class School:
         return HeldTable(self.url, table)
 
     def figure(self, name):
+        """None: what it counts has not happened yet."""
         lines = self.page.raw("GET", "/metrics").raw.decode().splitlines()
-        return int(next(line.split()[-1] for line in lines if line.startswith(name + " ")))
+        return next((int(line.split()[-1]) for line in lines if line.startswith(name + " ")), None)
 
     def await_writes(self, count):
         """So many wait for their commit, and no worker does."""
