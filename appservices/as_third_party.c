@@ -185,7 +185,7 @@ static bool describe(struct as_third_party *self, struct ctx *ctx, const struct 
 		is_told(self, ctx, service, str_printf(ctx->arena, "/protocol/%.*s", STR_ARG(name)),
 			STR(""), PROTOCOL_CEILING_BYTES, out) &&
 		is_protocol(out);
-	keep(self, key, is_good ? out->raw : (struct str){0});
+	keep(self, key, is_good ? json_raw(out) : (struct str){0});
 	return is_good;
 }
 

@@ -52,11 +52,11 @@ static enum err read_text(const struct reader *reader, const struct json *value,
 		return fail_at(reader, value,
 			arena_printf(arena, "%s must be a text; write it in quotes", key));
 	}
-	const char *problem = problem_of_text(value->text);
+	const char *problem = problem_of_text(json_text(value));
 	if (problem != NULL) {
 		return fail_at(reader, value, arena_printf(arena, "%s %s", key, problem));
 	}
-	*out = value->text;
+	*out = json_text(value);
 	return ERR_OK;
 }
 
@@ -106,7 +106,7 @@ static enum err read_url(const struct reader *reader, const struct json *root, s
 		return fail_at(reader, root,
 			"url is missing; write null if nothing shall be sent to the service");
 	}
-	if (value->type == JSON_NULL || (value->type == JSON_STRING && value->text.n == 0)) {
+	if (value->type == JSON_NULL || (value->type == JSON_STRING && json_text(value).n == 0)) {
 		*out = (struct str){0};
 		return ERR_OK;
 	}

@@ -200,6 +200,13 @@ static bool read_string(struct parser *p, struct str *out)
 	return decode_escapes(p, body, out);
 }
 
+/* What lies in the source, or came of a part of it, is no longer than that. */
+static void set_text(struct json *value, struct str text)
+{
+	value->text_p = text.p;
+	value->text_n = (uint32_t)text.n;
+}
+
 static size_t skip_digits(struct parser *p)
 {
 	size_t start = p->at;
@@ -238,12 +245,14 @@ static bool read_number(struct parser *p, struct json *out)
 			return syntax_error(p);
 		}
 	}
-	out->text = str_slice(p->text, start, p->at);
-	out->type = JSON_NUMBER;
+	struct str text = str_slice(p->text, start, p->at);
 	/* "-0" is left a number: as an integer its text could not be told from "0". */
-	if (is_integer && !str_equals(out->text, STR("-0")) &&
-		str_to_int(out->text, INT64_MIN, INT64_MAX, &out->integer)) {
+	if (is_integer && !str_equals(text, STR("-0")) &&
+		str_to_int(text, INT64_MIN, INT64_MAX, &out->integer)) {
 		out->type = JSON_INT;
+	} else {
+		out->type = JSON_NUMBER;
+		set_text(out, text);
 	}
 	return true;
 }
@@ -312,11 +321,10 @@ static bool has_duplicate_of_few(const struct json_member *members, size_t count
 }
 
 /*
- * The places of the members in order of their keys, so that nobody's object is searched from its beginning for each of many keys.
+ * Writes the places of the members in order of their keys, so that nobody's object is searched from its beginning for each of many keys.
  * @return false when a key stands twice
  */
-static bool sort_places(struct arena *arena, const struct json_member *members, size_t count,
-	const uint32_t **out)
+static bool sort_places(const struct json_member *members, size_t count, uint32_t *places)
 {
 	const struct json_member **sorted = mem_alloc_array(count, sizeof(const struct json_member *));
 	bool is_sorted = true;
@@ -327,15 +335,25 @@ static bool sort_places(struct arena *arena, const struct json_member *members, 
 	if (!is_sorted) {
 		qsort(sorted, count, sizeof(const struct json_member *), compare_keys);
 	}
-	uint32_t *places = ARENA_NEW_ARRAY(arena, uint32_t, count);
 	bool is_unique = true;
 	for (size_t i = 0; i < count && is_unique; i++) {
 		places[i] = (uint32_t)(sorted[i] - members);
 		is_unique = is_sorted || i == 0 || compare_keys(&sorted[i - 1], &sorted[i]) != 0;
 	}
 	mem_free((void *)sorted);
-	*out = places;
 	return is_unique;
+}
+
+static bool close_object(struct parser *p, const struct json_member *members, struct json *out)
+{
+	out->has_places = out->count > PAIRWISE_KEYS;
+	size_t place_bytes = out->has_places ? sizeof(uint32_t) : 0;
+	out->members = arena_alloc(p->arena, out->count * (sizeof(*members) + place_bytes));
+	memcpy(out->members, members, out->count * sizeof(*members));
+	bool is_unique = out->has_places
+		? sort_places(members, out->count, (uint32_t *)(out->members + out->count))
+		: !has_duplicate_of_few(members, out->count);
+	return is_unique ? true : fail_with(p, JSON_ERROR_DUPLICATE);
 }
 
 /* The closing bracket is at p->at: moves the children into the arena. */
@@ -344,30 +362,22 @@ static bool close_container(struct parser *p, struct json *out, struct str *out_
 	struct open_container top = p->open[--p->depth];
 	size_t count = p->pending_n - top.first;
 	p->at++;
-	*out = (struct json){.type = top.is_object ? JSON_OBJECT : JSON_ARRAY,
-		.count = count,
-		.raw = str_slice(p->text, top.raw_at, p->at)};
+	*out =
+		(struct json){.type = top.is_object ? JSON_OBJECT : JSON_ARRAY, .count = (uint32_t)count};
+	json_set_raw(out, str_slice(p->text, top.raw_at, p->at));
 	*out_key = top.key;
 	if (count == 0) { /* there may be no work array yet */
 		return true;
 	}
 	const struct json_member *children = p->pending + top.first;
-	if (top.is_object) {
-		bool is_unique = count <= PAIRWISE_KEYS
-			? !has_duplicate_of_few(children, count)
-			: sort_places(p->arena, children, count, &out->by_key);
-		if (!is_unique) {
-			return fail_with(p, JSON_ERROR_DUPLICATE);
-		}
-		out->members = ARENA_NEW_ARRAY(p->arena, struct json_member, count);
-		memcpy(out->members, children, count * sizeof(*children));
-	} else {
-		out->items = ARENA_NEW_ARRAY(p->arena, struct json, count);
-		for (size_t i = 0; i < count; i++) {
-			out->items[i] = children[i].value;
-		}
-	}
 	p->pending_n = top.first;
+	if (top.is_object) {
+		return close_object(p, children, out);
+	}
+	out->items = ARENA_NEW_ARRAY(p->arena, struct json, count);
+	for (size_t i = 0; i < count; i++) {
+		out->items[i] = children[i].value;
+	}
 	return true;
 }
 
@@ -379,8 +389,12 @@ static bool read_scalar(struct parser *p, struct json *out)
 	bool ok;
 	*out = (struct json){0};
 	if (c == '"') {
-		out->type = JSON_STRING;
-		ok = read_string(p, &out->text);
+		struct str text;
+		ok = read_string(p, &text);
+		if (ok) {
+			out->type = JSON_STRING;
+			set_text(out, text);
+		}
 	} else if (c == '-' || (c >= '0' && c <= '9')) {
 		ok = read_number(p, out);
 	} else if (c == 't') {
@@ -395,7 +409,7 @@ static bool read_scalar(struct parser *p, struct json *out)
 	} else {
 		ok = syntax_error(p);
 	}
-	out->raw = str_slice(p->text, start, p->at);
+	json_set_raw(out, str_slice(p->text, start, p->at));
 	return ok;
 }
 
@@ -489,7 +503,9 @@ enum json_error json_parse(struct arena *arena, struct str text, const struct js
 	p.max_depth = limits != NULL && limits->max_depth > 0 ? limits->max_depth : DEFAULT_DEPTH;
 	p.values_left = limits != NULL && limits->max_values > 0 ? limits->max_values : DEFAULT_VALUES;
 	struct json value;
-	if (parse_all(&p, &value)) {
+	if (text.n > UINT32_MAX) {
+		p.error = JSON_ERROR_LIMIT;
+	} else if (parse_all(&p, &value)) {
 		*out = value;
 	} else if (out_at != NULL) {
 		*out_at = p.at;
@@ -516,11 +532,12 @@ const char *json_error_text(enum json_error error)
 
 static const struct json *find_by_key(const struct json *object, struct str key)
 {
+	const uint32_t *places = json_places(object);
 	size_t low = 0;
 	size_t high = object->count;
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		const struct json_member *member = &object->members[object->by_key[middle]];
+		const struct json_member *member = &object->members[places[middle]];
 		int order = str_compare(member->key, key);
 		if (order == 0) {
 			return &member->value;
@@ -539,12 +556,13 @@ const struct json *json_get(const struct json *object, struct str key)
 	if (object == NULL || object->type != JSON_OBJECT) {
 		return NULL;
 	}
-	if (object->by_key != NULL) {
+	if (object->has_places) {
 		return find_by_key(object, key);
 	}
-	for (size_t i = 0; i < object->count; i++) {
-		if (str_equals(object->members[i].key, key)) {
-			return &object->members[i].value;
+	const struct json_member *member = object->members;
+	for (size_t left = object->count; left > 0; left--, member++) {
+		if (member->key.n == key.n && str_equals(member->key, key)) {
+			return &member->value;
 		}
 	}
 	return NULL;
@@ -558,7 +576,7 @@ bool json_is(const struct json *value, enum json_type type)
 struct str json_get_str(const struct json *object, struct str key)
 {
 	const struct json *value = json_get(object, key);
-	return json_is(value, JSON_STRING) ? value->text : str_from(NULL, 0);
+	return json_is(value, JSON_STRING) ? json_text(value) : str_from(NULL, 0);
 }
 
 bool json_get_int(const struct json *object, struct str key, int64_t min, int64_t max, int64_t *out)

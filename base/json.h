@@ -17,7 +17,7 @@ enum json_type {
 	JSON_NULL,
 	JSON_BOOL,
 	JSON_INT,    /**< written without fraction and exponent, fits int64 */
-	JSON_NUMBER, /**< any other number; its text is in `text` */
+	JSON_NUMBER, /**< any other number; see json_text() */
 	JSON_STRING,
 	JSON_ARRAY,
 	JSON_OBJECT,
@@ -25,19 +25,21 @@ enum json_type {
 
 struct json_member;
 
+/** 32 bytes, of which answers of others may hold very many: hence one place for what one type has, and lengths of 32 bits. */
 struct json {
-	enum json_type type;
+	enum json_type type : 8;
 	bool boolean;    /**< JSON_BOOL */
-	int64_t integer; /**< JSON_INT */
-	struct str text; /**< JSON_STRING: decoded; JSON_NUMBER: as written */
-	size_t count;    /**< elements of an array, members of an object */
+	bool has_places; /**< JSON_OBJECT: json_places() */
+	uint32_t count;  /**< elements of an array, members of an object; of others 0 */
+	uint32_t text_n; /**< see json_text() */
+	uint32_t raw_n;  /**< see json_raw() */
+	const char *raw_p;
 	union {
-		struct json *items; /**< JSON_ARRAY: `count` values in order */
-		/** JSON_OBJECT: places of the members in order of their keys; NULL: made by hand, or few. */
-		const uint32_t *by_key;
+		int64_t integer;             /**< JSON_INT */
+		const char *text_p;          /**< see json_text() */
+		struct json *items;          /**< JSON_ARRAY: `count` values in order */
+		struct json_member *members; /**< JSON_OBJECT: `count` members in source order */
 	};
-	struct json_member *members; /**< JSON_OBJECT: `count` members in source order */
-	struct str raw;              /**< the source text of this value; empty when built by hand */
 };
 
 struct json_member {
@@ -45,11 +47,38 @@ struct json_member {
 	struct json value;
 };
 
+/** JSON_STRING: decoded; JSON_NUMBER: as written; of others none (p == NULL). */
+static inline struct str json_text(const struct json *value)
+{
+	bool has_text = value->type == JSON_STRING || value->type == JSON_NUMBER;
+	return has_text ? (struct str){value->text_p, value->text_n} : (struct str){NULL, 0};
+}
+
+/** The source text of this value; empty when built by hand. */
+static inline struct str json_raw(const struct json *value)
+{
+	return (struct str){value->raw_p, value->raw_n};
+}
+
+/** Says what the source text is. @param raw  below 4 GiB */
+static inline void json_set_raw(struct json *value, struct str raw)
+{
+	invariant(raw.n <= UINT32_MAX);
+	value->raw_p = raw.p;
+	value->raw_n = (uint32_t)raw.n;
+}
+
+/** The places of an object's members in order of their keys; they lie behind the members. NULL: made by hand, or few. */
+static inline const uint32_t *json_places(const struct json *object)
+{
+	return object->has_places ? (const uint32_t *)(object->members + object->count) : NULL;
+}
+
 enum json_error {
 	JSON_OK,
 	JSON_ERROR_SYNTAX,    /**< not JSON, or not UTF-8 */
 	JSON_ERROR_DUPLICATE, /**< a key stands twice in one object */
-	JSON_ERROR_LIMIT,     /**< too deep or too many values */
+	JSON_ERROR_LIMIT,     /**< too deep, too many values, or 4 GiB of text and more */
 };
 
 struct json_limits {
@@ -98,6 +127,8 @@ bool json_equals(const struct json *a, const struct json *b);
 struct json json_string(struct str text);
 struct json json_integer(int64_t value);
 struct json json_boolean(bool value);
+/** An array that views `items`. */
+struct json json_array_of(struct json *items, size_t count);
 /** An object that can take `room` members. */
 struct json json_object(struct arena *arena, size_t room);
 /**

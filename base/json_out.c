@@ -214,10 +214,10 @@ static void write_scalar(struct json_out *out, const struct json *value)
 		json_out_int(out, value->integer);
 		return;
 	case JSON_NUMBER:
-		json_out_raw(out, value->text);
+		json_out_raw(out, json_text(value));
 		return;
 	case JSON_STRING:
-		json_out_str(out, value->text);
+		json_out_str(out, json_text(value));
 		return;
 	case JSON_ARRAY:
 	case JSON_OBJECT:
@@ -228,8 +228,8 @@ static void write_scalar(struct json_out *out, const struct json *value)
 // NOLINTNEXTLINE(misc-no-recursion): depth is bounded by the parser
 void json_out_value(struct json_out *out, const struct json *value)
 {
-	if (value->raw.n > 0) {
-		json_out_raw(out, value->raw);
+	if (value->raw_n > 0) {
+		json_out_raw(out, json_raw(value));
 	} else if (value->type == JSON_ARRAY) {
 		json_out_array(out);
 		for (size_t i = 0; i < value->count; i++) {

@@ -14,7 +14,8 @@
 
 struct json json_string(struct str text)
 {
-	return (struct json){.type = JSON_STRING, .text = text};
+	invariant(text.n <= UINT32_MAX);
+	return (struct json){.type = JSON_STRING, .text_p = text.p, .text_n = (uint32_t)text.n};
 }
 
 struct json json_integer(int64_t value)
@@ -25,6 +26,12 @@ struct json json_integer(int64_t value)
 struct json json_boolean(bool value)
 {
 	return (struct json){.type = JSON_BOOL, .boolean = value};
+}
+
+struct json json_array_of(struct json *items, size_t count)
+{
+	invariant(count <= UINT32_MAX);
+	return (struct json){.type = JSON_ARRAY, .items = items, .count = (uint32_t)count};
 }
 
 struct json json_object(struct arena *arena, size_t room)
@@ -176,7 +183,7 @@ bool json_equals(const struct json *a, const struct json *b)
 		return a->integer == b->integer;
 	case JSON_NUMBER:
 	case JSON_STRING:
-		return str_equals(a->text, b->text);
+		return str_equals(json_text(a), json_text(b));
 	case JSON_ARRAY:
 		return arrays_equal(a, b);
 	case JSON_OBJECT:
@@ -185,30 +192,35 @@ bool json_equals(const struct json *a, const struct json *b)
 	return false;
 }
 
+/* With the places behind them. */
+static struct json_member *dup_members(struct arena *arena, const struct json *object)
+{
+	size_t place_bytes = object->has_places ? sizeof(uint32_t) : 0;
+	size_t bytes = object->count * (sizeof(struct json_member) + place_bytes);
+	return memcpy(arena_alloc(arena, bytes), object->members, bytes);
+}
+
 // NOLINTNEXTLINE(misc-no-recursion): depth is bounded by the parser
 struct json json_dup_within(struct arena *arena, const struct json *value, struct str from,
 	struct str to)
 {
 	struct json copy = *value;
-	copy.text = str_dup_within(arena, value->text, from, to);
-	copy.raw = str_dup_within(arena, value->raw, from, to);
+	json_set_raw(&copy, str_dup_within(arena, json_raw(value), from, to));
+	if (value->type == JSON_STRING || value->type == JSON_NUMBER) {
+		copy.text_p = str_dup_within(arena, json_text(value), from, to).p;
+	}
 	if (value->type == JSON_ARRAY && value->count > 0) {
 		copy.items = ARENA_NEW_ARRAY(arena, struct json, value->count);
 		for (size_t i = 0; i < value->count; i++) {
 			copy.items[i] = json_dup_within(arena, &value->items[i], from, to);
 		}
 	}
-	if (value->type == JSON_OBJECT && value->by_key != NULL) {
-		uint32_t *by_key = ARENA_NEW_ARRAY(arena, uint32_t, value->count);
-		memcpy(by_key, value->by_key, value->count * sizeof(*by_key));
-		copy.by_key = by_key;
-	}
 	if (value->type == JSON_OBJECT && value->count > 0) {
-		copy.members = ARENA_NEW_ARRAY(arena, struct json_member, value->count);
+		copy.members = dup_members(arena, value);
 		for (size_t i = 0; i < value->count; i++) {
-			const struct json_member *member = &value->members[i];
-			copy.members[i].key = str_dup_within(arena, member->key, from, to);
-			copy.members[i].value = json_dup_within(arena, &member->value, from, to);
+			struct json_member *member = &copy.members[i];
+			member->key = str_dup_within(arena, member->key, from, to);
+			member->value = json_dup_within(arena, &member->value, from, to);
 		}
 	}
 	return copy;

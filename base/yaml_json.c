@@ -93,7 +93,7 @@ static enum err read_list(struct reader *reader, const struct work *work)
 	const yaml_node_item_t *start = work->node->data.sequence.items.start;
 	size_t count = (size_t)(work->node->data.sequence.items.top - start);
 	struct json *items = ARENA_NEW_ARRAY(reader->ctx->arena, struct json, count);
-	*work->value = (struct json){.type = JSON_ARRAY, .items = items, .count = count};
+	*work->value = json_array_of(items, count);
 	for (size_t i = 0; i < count; i++) {
 		TRY(add(reader, start[i], &items[i], work->depth + 1));
 	}

@@ -24,7 +24,7 @@ static enum err check_auth_data(struct ctx *ctx, struct str algorithm, const str
 		str_find_byte(algorithm, '\0') != SIZE_MAX) {
 		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "'algorithm' must have 1 to 255 bytes");
 	}
-	return auth_data->raw.n <= BACKUP_AUTH_DATA_MAX_BYTES
+	return json_raw(auth_data).n <= BACKUP_AUTH_DATA_MAX_BYTES
 		? ERR_OK
 		: fail_status(ctx, ERR_INPUT, 413, M_TOO_LARGE, "'auth_data' is too large");
 }
@@ -33,7 +33,7 @@ enum err key_backup_create(struct ctx *ctx, struct homeserver *hs, struct str us
 	struct str algorithm, const struct json *auth_data, int64_t *out_version)
 {
 	TRY(check_auth_data(ctx, algorithm, auth_data));
-	const struct backup_row row = {.algorithm = algorithm, .auth_data = auth_data->raw};
+	const struct backup_row row = {.algorithm = algorithm, .auth_data = json_raw(auth_data)};
 	enum err err = ERR_CONFLICT;
 	for (int i = 0; i < ATTEMPTS && err == ERR_CONFLICT; i++) {
 		err = store_key_backup_create(ctx, hs->db, user_id, &row, BACKUP_VERSIONS_MAX, out_version);
@@ -70,7 +70,7 @@ enum err key_backup_update(struct ctx *ctx, struct homeserver *hs, struct str us
 	if (!str_equals(row.algorithm, algorithm)) {
 		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "The backup has another algorithm");
 	}
-	enum err err = store_key_backup_update(ctx, hs->db, user_id, version, auth_data->raw);
+	enum err err = store_key_backup_update(ctx, hs->db, user_id, version, json_raw(auth_data));
 	return err == ERR_MISSING ? refuse_missing(ctx) : err;
 }
 

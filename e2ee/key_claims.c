@@ -51,10 +51,10 @@ static struct key_claim *local_claim(struct arena *arena, const struct homeserve
 		}
 		for (size_t k = 0; k < user->value.count; k++) {
 			const struct json_member *device = &user->value.members[k];
-			if (is_storable(device->key) && is_storable(device->value.text)) {
+			if (is_storable(device->key) && is_storable(json_text(&device->value))) {
 				user_ids[n] = user->key;
 				device_ids[n] = device->key;
-				algorithms[n++] = device->value.text;
+				algorithms[n++] = json_text(&device->value);
 			}
 		}
 	}

@@ -150,7 +150,7 @@ static void write_key(const struct keys_found *found, const struct user_rows *ro
 static bool is_wanted(const struct json *devices, struct str device_id)
 {
 	for (size_t i = 0; i < devices->count; i++) {
-		if (str_equals(devices->items[i].text, device_id)) {
+		if (str_equals(json_text(&devices->items[i]), device_id)) {
 			return true;
 		}
 	}

@@ -224,7 +224,7 @@ static size_t read_keys(struct arena *arena, struct str text, struct ratchet_key
 	size_t count = json_is(keys, JSON_OBJECT) ? keys->count : 0;
 	*out = ARENA_NEW_ARRAY(arena, struct ratchet_key, count + 1);
 	for (size_t i = 0; i < count; i++) {
-		(*out)[i] = (struct ratchet_key){keys->members[i].key, keys->members[i].value.text};
+		(*out)[i] = (struct ratchet_key){keys->members[i].key, json_text(&keys->members[i].value)};
 	}
 	qsort(*out, count, sizeof(**out), compare_keys);
 	return count;

@@ -28,7 +28,7 @@ static struct str only_key(const struct json *object)
 	const struct json *keys = json_at(object, "keys");
 	return json_is(keys, JSON_OBJECT) && keys->count == 1 &&
 			keys->members[0].value.type == JSON_STRING
-		? keys->members[0].value.text
+		? json_text(&keys->members[0].value)
 		: str_from(NULL, 0);
 }
 
@@ -50,7 +50,7 @@ static bool speaks(const struct json *algorithms, struct str algorithm)
 {
 	for (size_t i = 0; json_is(algorithms, JSON_ARRAY) && i < algorithms->count; i++) {
 		if (algorithms->items[i].type == JSON_STRING &&
-			str_equals(algorithms->items[i].text, algorithm)) {
+			str_equals(json_text(&algorithms->items[i]), algorithm)) {
 			return true;
 		}
 	}

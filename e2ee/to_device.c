@@ -38,7 +38,7 @@ static enum err check_content(struct ctx *ctx, const struct json *content)
 	if (content->type != JSON_OBJECT) {
 		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "A message must be an object");
 	}
-	if (content->raw.n > TO_DEVICE_CONTENT_MAX_BYTES) {
+	if (json_raw(content).n > TO_DEVICE_CONTENT_MAX_BYTES) {
 		return fail_status(ctx, ERR_INPUT, 413, M_TOO_LARGE, "A message may have at most %d bytes",
 			TO_DEVICE_CONTENT_MAX_BYTES);
 	}

@@ -100,7 +100,7 @@ static bool read_receipt(const struct edu_run *run, const struct json *receipt,
 	int64_t now_ms = clock_wall_ms(&run->federation->hs->clock);
 	*out = (struct receipt_mark){.type = RECEIPT_READ};
 	if (!json_is(ids, JSON_ARRAY) || ids->count != 1 || ids->items[0].type != JSON_STRING ||
-		!event_id_parse(ids->items[0].text, &id) || str_find_byte(id.s, '\0') != SIZE_MAX ||
+		!event_id_parse(json_text(&ids->items[0]), &id) || str_find_byte(id.s, '\0') != SIZE_MAX ||
 		!json_is(data, JSON_OBJECT) || !receipt_thread_read(data, false, &out->thread_id, &error)) {
 		return false;
 	}

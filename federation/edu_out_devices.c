@@ -64,8 +64,8 @@ static struct str cross_key_digest(struct arena *arena, const struct json *list)
 {
 	const struct json *master = json_at(list, "master_key");
 	const struct json *self_signing = json_at(list, "self_signing_key");
-	const struct str pieces[] = {master != NULL ? master->raw : STR(""), STR("\n"),
-		self_signing != NULL ? self_signing->raw : STR("")};
+	const struct str pieces[] = {master != NULL ? json_raw(master) : STR(""), STR("\n"),
+		self_signing != NULL ? json_raw(self_signing) : STR("")};
 	return digest_of(arena, str_concat(arena, pieces, COUNT_OF(pieces)));
 }
 
@@ -78,7 +78,7 @@ static void compare(struct telling *telling)
 	}
 	for (size_t i = 0; json_is(devices, JSON_ARRAY) && i < devices->count; i++) {
 		struct str id = json_get_str(&devices->items[i], STR("device_id"));
-		if (note_now(telling, id, digest_of(arena, devices->items[i].raw))) {
+		if (note_now(telling, id, digest_of(arena, json_raw(&devices->items[i])))) {
 			VEC_PUSH(arena, &telling->changed, id);
 		}
 	}

@@ -18,7 +18,7 @@ struct fed_request {
 	struct str target;       /**< path and query, percent-encoded: what is signed */
 	const struct json *body; /**< NULL: none */
 	size_t answer_ceiling_bytes;
-	/** Values in the answer's JSON, each of which takes 72 bytes however short it is. 0: as many as the state of a large room has. */
+	/** Values in the answer's JSON, each of which takes 32 bytes and more however short it is. 0: as many as the state of a large room has. */
 	size_t answer_max_values;
 	int64_t timeout_ms; /**< for everything, discovery included; > 0 */
 	bool is_unsigned;   /**< for keys: no Authorization */

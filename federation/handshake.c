@@ -142,7 +142,7 @@ static bool read_refs(struct arena *arena, const struct room_version *version,
 			out->hashes[i] = read_hash(arena, item);
 			item = &item->items[0];
 		}
-		if (item->type != JSON_STRING || !event_id_parse(item->text, &out->ids[i])) {
+		if (item->type != JSON_STRING || !event_id_parse(json_text(item), &out->ids[i])) {
 			return false;
 		}
 	}

@@ -80,7 +80,7 @@ static enum err read_ids(struct call *call, const struct json *body, const char 
 		if (list->items[i].type != JSON_STRING) {
 			return fail(&call->ctx, ERR_INPUT, M_BAD_JSON, "'%s' must be a list of event ids", key);
 		}
-		ids[i].s = list->items[i].text;
+		ids[i].s = json_text(&list->items[i]);
 	}
 	*out = ids;
 	return ERR_OK;

@@ -286,7 +286,8 @@ static enum err read_servers(struct ctx *ctx, struct federation *federation,
 	(void)map_set(&seen, federation->hs->signer.server.s, out);
 	for (size_t i = 0; i < list->count && out->server_count < SERVERS_KEPT; i++) {
 		struct server_name server;
-		if (list->items[i].type == JSON_STRING && server_name_parse(list->items[i].text, &server) &&
+		if (list->items[i].type == JSON_STRING &&
+			server_name_parse(json_text(&list->items[i]), &server) &&
 			map_set(&seen, server.s, out) == NULL) {
 			servers[out->server_count++] = server;
 		}

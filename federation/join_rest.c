@@ -88,7 +88,7 @@ static enum err store_by_any(struct rest *rest)
 	for (size_t i = 0; i < MIN_OF(count, (size_t)ASKED_AT_ONCE); i++) {
 		struct server_name server;
 		const struct json *name = &rest->servers->items[(first + i) % count];
-		if (name->type != JSON_STRING || !server_name_parse(name->text, &server)) {
+		if (name->type != JSON_STRING || !server_name_parse(json_text(name), &server)) {
 			continue;
 		}
 		enum err err = store_by(rest, server);

@@ -72,7 +72,7 @@ static void hand_over(struct key_fetch *fetch, const struct server_keys *keys,
 {
 	finish(fetch,
 		&(struct key_fetch_end){.keys = keys,
-			.text = json->raw,
+			.text = json_raw(json),
 			.valid_until_ms = end_of(json),
 			.is_direct = is_direct});
 }

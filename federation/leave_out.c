@@ -135,7 +135,7 @@ enum err alias_out(void *self, struct ctx *ctx, struct room_alias alias, struct 
 	for (size_t i = 0; i < most; i++) {
 		struct server_name server;
 		if (servers->items[i].type == JSON_STRING &&
-			server_name_parse(servers->items[i].text, &server)) {
+			server_name_parse(json_text(&servers->items[i]), &server)) {
 			(*out_servers)[(*out_count)++] = server;
 		}
 	}

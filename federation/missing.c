@@ -104,7 +104,8 @@ static void read_ids(struct arena *arena, const struct json *array, struct id_li
 {
 	struct event_id id;
 	for (size_t i = 0; json_is(array, JSON_ARRAY) && i < array->count; i++) {
-		if (array->items[i].type == JSON_STRING && event_id_parse(array->items[i].text, &id)) {
+		if (array->items[i].type == JSON_STRING &&
+			event_id_parse(json_text(&array->items[i]), &id)) {
 			VEC_PUSH(arena, &out->list, id);
 		}
 	}
@@ -251,8 +252,7 @@ static enum err bridge_gap(struct search *search, const struct event *event,
 
 static struct json ids_json(struct arena *arena, const struct event_id *ids, size_t count)
 {
-	struct json list = {.type = JSON_ARRAY, .count = count};
-	list.items = ARENA_NEW_ARRAY(arena, struct json, count);
+	struct json list = json_array_of(ARENA_NEW_ARRAY(arena, struct json, count), count);
 	for (size_t i = 0; i < count; i++) {
 		list.items[i] = json_string(ids[i].s);
 	}

@@ -51,7 +51,7 @@ static struct str_set wanted_devices(struct arena *arena, const struct json *dev
 {
 	struct str *ids = ARENA_NEW_ARRAY(arena, struct str, devices->count + 1);
 	for (size_t i = 0; i < devices->count; i++) {
-		ids[i] = devices->items[i].text;
+		ids[i] = json_text(&devices->items[i]);
 	}
 	return str_set_make(arena, ids, devices->count);
 }
@@ -147,7 +147,7 @@ static bool check_claimed(struct arena *arena, struct str user_id, const struct 
 	struct field_error error;
 	return json_is(keys, JSON_OBJECT) && keys->count == 1 &&
 		one_time_keys_read(arena, keys, &owner, false, &list, &count, &error) && count == 1 &&
-		str_equals(list[0].algorithm, device->value.text);
+		str_equals(list[0].algorithm, json_text(&device->value));
 }
 
 /* What of an answer to a claim counts: one key of the algorithm that was asked for, for each device. @return {"one_time_keys":…} */

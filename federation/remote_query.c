@@ -33,7 +33,7 @@ static bool is_shown(const struct json_member *field)
 		profile_value_check(field->key, &field->value, &error) &&
 		!profile_value_is_unset(field->key, &field->value) &&
 		(!str_equals(field->key, STR("avatar_url")) ||
-			mxc_parse(field->value.text, &server, &media_id));
+			mxc_parse(json_text(&field->value), &server, &media_id));
 }
 
 /* What of a profile may be shown: fields of the form that they have to have. Pure. JSON_OBJECT. */

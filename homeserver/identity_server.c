@@ -178,11 +178,12 @@ static enum err read_hashing(struct ctx *ctx, struct homeserver *hs, const struc
 	*out = (struct hashing){.pepper = json_get_str(&answer, STR("lookup_pepper"))};
 	for (size_t i = 0; json_is(algorithms, JSON_ARRAY) && i < algorithms->count; i++) {
 		const struct json *offered = &algorithms->items[i];
-		bool is_sha256 = json_is(offered, JSON_STRING) && str_equals(offered->text, STR("sha256"));
+		bool is_sha256 =
+			json_is(offered, JSON_STRING) && str_equals(json_text(offered), STR("sha256"));
 		if (is_sha256 ||
 			(json_is(offered, JSON_STRING) && out->algorithm.p == NULL &&
-				str_equals(offered->text, STR("none")))) {
-			out->algorithm = offered->text;
+				str_equals(json_text(offered), STR("none")))) {
+			out->algorithm = json_text(offered);
 		}
 	}
 	return out->algorithm.p != NULL && out->pepper.p != NULL ? ERR_OK : unusable(ctx);

@@ -322,7 +322,7 @@ enum err body_opt_str(struct call *call, const struct json *object, const char *
 	if (value->type != JSON_STRING) {
 		return wrong_type(call, key, "a string");
 	}
-	*out = value->text.n > 0 ? value->text : STR("");
+	*out = json_text(value).n > 0 ? json_text(value) : STR("");
 	return ERR_OK;
 }
 

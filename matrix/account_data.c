@@ -41,7 +41,7 @@ static bool is_zero_to_one(const struct json *number)
 		return number->integer == 0 || number->integer == 1;
 	}
 	char text[64] = {0}; /* further digits do not decide */
-	memcpy(text, number->text.p, MIN_OF(number->text.n, sizeof(text) - 1));
+	memcpy(text, json_text(number).p, MIN_OF(json_text(number).n, sizeof(text) - 1));
 	double value = strtod(text, NULL);
 	return value >= 0.0 && value <= 1.0;
 }

@@ -20,7 +20,7 @@ static bool room_id_fits(const struct event *event)
 static bool room_version_is_known(const struct event *event)
 {
 	const struct json *id = json_at(event->content, "room_version");
-	return id == NULL || (id->type == JSON_STRING && room_version_find(id->text) != NULL);
+	return id == NULL || (id->type == JSON_STRING && room_version_find(json_text(id)) != NULL);
 }
 
 /* 1.4 */
@@ -36,7 +36,7 @@ static bool creators_are_user_ids(const struct event *event)
 	for (size_t i = 0; i < creators->count; i++) {
 		struct user_id creator;
 		if (creators->items[i].type != JSON_STRING ||
-			!user_id_parse(creators->items[i].text, &creator)) {
+			!user_id_parse(json_text(&creators->items[i]), &creator)) {
 			return false;
 		}
 	}

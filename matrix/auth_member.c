@@ -35,7 +35,7 @@ static bool authoriser_has_signed(const struct event *event)
 		return true;
 	}
 	struct user_id user;
-	if (authoriser->type != JSON_STRING || !user_id_parse(authoriser->text, &user)) {
+	if (authoriser->type != JSON_STRING || !user_id_parse(json_text(authoriser), &user)) {
 		return false;
 	}
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();

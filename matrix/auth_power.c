@@ -156,7 +156,7 @@ static bool names_creator(const struct power_case *pc)
 	}
 	const struct json *additional = json_at(create->content, "additional_creators");
 	for (size_t i = 0; json_is(additional, JSON_ARRAY) && i < additional->count; i++) {
-		wanted.key = additional->items[i].text;
+		wanted.key = json_text(&additional->items[i]);
 		if (bsearch(&key, users, n, sizeof(struct json_member *), compare_members) != NULL) {
 			return true;
 		}

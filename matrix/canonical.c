@@ -188,10 +188,10 @@ static void write_value(struct writer *w, const struct json *value)
 		buf_add_int(w->out, value->integer);
 		return;
 	case JSON_NUMBER:
-		write_number(w->out, value->text);
+		write_number(w->out, json_text(value));
 		return;
 	case JSON_STRING:
-		json_escape(w->out, value->text);
+		json_escape(w->out, json_text(value));
 		return;
 	case JSON_ARRAY:
 	case JSON_OBJECT:

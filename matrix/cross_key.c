@@ -33,7 +33,7 @@ static bool has_usage(const struct json *list, enum cross_usage usage)
 {
 	for (size_t i = 0; json_is(list, JSON_ARRAY) && i < list->count; i++) {
 		if (list->items[i].type == JSON_STRING &&
-			str_equals(list->items[i].text, usage_names[usage])) {
+			str_equals(json_text(&list->items[i]), usage_names[usage])) {
 			return true;
 		}
 	}
@@ -58,7 +58,7 @@ bool cross_key_read(struct arena *arena, const struct json *object, struct str u
 		keys->members[0].value.type != JSON_STRING) {
 		return field_fail(out_error, M_INVALID_PARAM, field, "must have exactly one key");
 	}
-	struct str public_key = keys->members[0].value.text;
+	struct str public_key = json_text(&keys->members[0].value);
 	if (!public_key_decode(arena, public_key, &bytes) ||
 		!str_equals(keys->members[0].key, key_id_of(arena, public_key))) {
 		return field_fail(out_error, M_INVALID_PARAM, field,

@@ -69,7 +69,7 @@ static bool check_algorithms(const struct json *algorithms, struct field_error *
 	}
 	for (size_t i = 0; i < algorithms->count; i++) {
 		const struct json *item = &algorithms->items[i];
-		if (item->type != JSON_STRING || item->text.n > KEY_NAME_MAX_BYTES) {
+		if (item->type != JSON_STRING || json_text(item).n > KEY_NAME_MAX_BYTES) {
 			return field_fail(out_error, M_BAD_JSON, field, "must hold short strings only");
 		}
 	}
@@ -97,7 +97,7 @@ static bool check_keys(struct arena *arena, const struct json *keys, struct str 
 		bool is_known =
 			str_equals(algorithm, STR("ed25519")) || str_equals(algorithm, STR("curve25519"));
 		if (value->type != JSON_STRING ||
-			(is_known && !public_key_decode(arena, value->text, &bytes))) {
+			(is_known && !public_key_decode(arena, json_text(value), &bytes))) {
 			return field_fail(out_error, M_INVALID_PARAM, field,
 				"must hold public keys in unpadded Base64");
 		}
@@ -228,7 +228,7 @@ static bool read_unsigned_key(struct arena *arena, const struct json *key, struc
 		return read_object(arena, key, field, out_text, out_error);
 	}
 	*out_text = canonical_text(arena, key);
-	return key->text.n <= KEY_OBJECT_MAX_BYTES / 2 ||
+	return json_text(key).n <= KEY_OBJECT_MAX_BYTES / 2 ||
 		field_fail(out_error, M_INVALID_PARAM, field, "is too large");
 }
 

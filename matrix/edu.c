@@ -58,15 +58,15 @@ bool receipt_thread_read(const struct json *body, bool is_marker, struct str *ou
 		*out = str_from(NULL, 0);
 		return true;
 	}
-	if (thread->type != JSON_STRING || thread->text.n == 0) {
+	if (thread->type != JSON_STRING || json_text(thread).n == 0) {
 		return field_fail(out_error, M_INVALID_PARAM, field, "must be a non-empty string");
 	}
 	if (is_marker) {
 		return field_fail(out_error, M_INVALID_PARAM, field, "must not be given for m.fully_read");
 	}
-	if (!is_thread_id(thread->text)) {
+	if (!is_thread_id(json_text(thread))) {
 		return field_fail(out_error, M_INVALID_PARAM, field, "must be \"main\" or an event id");
 	}
-	*out = thread->text;
+	*out = json_text(thread);
 	return true;
 }

@@ -47,7 +47,7 @@ static struct verdict read_type(struct reader *r)
 		return verdict_deny("event.state_key", "state_key must be a string");
 	}
 	event->is_state = state_key != NULL;
-	event->state_key = event->is_state ? state_key->text : str_from(NULL, 0);
+	event->state_key = event->is_state ? json_text(state_key) : str_from(NULL, 0);
 	return verdict_allow();
 }
 
@@ -97,7 +97,7 @@ static struct verdict read_room_id(struct reader *r)
 		return verdict_allow();
 	}
 	struct server_name server;
-	if (!json_is(room_id, JSON_STRING) || !room_id_parse(room_id->text, &event->room_id) ||
+	if (!json_is(room_id, JSON_STRING) || !room_id_parse(json_text(room_id), &event->room_id) ||
 		(!r->version->room_id_is_create_hash && !room_id_server(event->room_id, &server))) {
 		return verdict_deny("event.room_id", "room_id must be a room id of the room's version");
 	}
@@ -115,7 +115,7 @@ static bool read_reference(const struct room_version *version, const struct json
 		}
 		reference = &reference->items[0];
 	}
-	return reference->type == JSON_STRING && event_id_parse(reference->text, out);
+	return reference->type == JSON_STRING && event_id_parse(json_text(reference), out);
 }
 
 /* @return false when the list is none or holds anything but references */
@@ -259,7 +259,7 @@ static struct verdict parse(struct arena *arena, const struct room_version *vers
 	if (verdict.allowed && !write_raw(&r, stripped)) {
 		verdict = event_too_large();
 	}
-	stripped->raw = event->raw;
+	json_set_raw(stripped, event->raw);
 	static struct verdict (*const steps[])(struct reader *) = {read_type, read_content,
 		read_numbers, read_sender, read_room_id, read_edges, check_proofs};
 	for (size_t i = 0; verdict.allowed && i < COUNT_OF(steps); i++) {
@@ -300,7 +300,7 @@ static const struct event_id *load_references(struct arena *arena,
 		const struct json *item = &list->items[i];
 		bool is_pair =
 			version->event_format == EVENT_FORMAT_V1 && item->type == JSON_ARRAY && item->count > 0;
-		ids[i].s = is_pair ? item->items[0].text : item->text;
+		ids[i].s = is_pair ? json_text(&item->items[0]) : json_text(item);
 	}
 	*out_count = count;
 	return ids;
@@ -312,14 +312,14 @@ static void load_member(struct arena *arena, struct event *event, const struct j
 	struct str key = member->key;
 	const struct json *value = &member->value;
 	if (str_equals(key, STR("type"))) {
-		event->type = value->text;
+		event->type = json_text(value);
 	} else if (str_equals(key, STR("content"))) {
 		event->content = value;
 	} else if (str_equals(key, STR("sender"))) {
-		event->sender.s = value->text;
+		event->sender.s = json_text(value);
 	} else if (str_equals(key, STR("state_key"))) {
 		event->is_state = true;
-		event->state_key = value->text;
+		event->state_key = json_text(value);
 	} else if (str_equals(key, STR("origin_server_ts"))) {
 		event->origin_server_ts = value->integer;
 	} else if (str_equals(key, STR("depth"))) {

@@ -61,7 +61,7 @@ static struct json references(struct arena *arena, const struct room_version *ve
 			? reference(arena, ids[i], hashes != NULL ? hashes[i] : str_from(NULL, 0))
 			: json_string(ids[i].s);
 	}
-	return (struct json){.type = JSON_ARRAY, .items = items, .count = count};
+	return json_array_of(items, count);
 }
 
 /* All members but hashes and signatures, in canonical order. */
@@ -122,7 +122,7 @@ static void insert(struct builder *b, struct str key, struct json value)
 
 static struct json members_object(const struct builder *b)
 {
-	return (struct json){.type = JSON_OBJECT, .members = b->members, .count = b->count};
+	return (struct json){.type = JSON_OBJECT, .members = b->members, .count = (uint32_t)b->count};
 }
 
 /* --- the texts --------------------------------------------------------------------------------- */
@@ -266,13 +266,13 @@ static void finish_event(struct builder *b, struct str raw)
 {
 	struct json *json = ARENA_NEW(b->arena, struct json);
 	*json = members_object(b);
-	json->raw = raw;
+	json_set_raw(json, raw);
 	b->event->tree = json;
 	b->event->raw = raw;
 	struct json *content = &b->members[place_of(b, STR("content"))].value;
 	/* `content` stands before both keys that were put in, so its offset holds. */
 	size_t at = b->offsets[1] + sizeof("\"content\":") - 1;
-	content->raw = str_slice(raw, at, b->offsets[2] - 1);
+	json_set_raw(content, str_slice(raw, at, b->offsets[2] - 1));
 	b->event->content = content;
 }
 

@@ -32,10 +32,10 @@ static const char *item_problem(enum item_kind kind, const struct json *item)
 	if (item->type != JSON_STRING) {
 		return "must contain only strings";
 	}
-	if (kind == ITEM_USER && !str_starts_with(item->text, STR("@"))) {
+	if (kind == ITEM_USER && !str_starts_with(json_text(item), STR("@"))) {
 		return "must contain only user ids";
 	}
-	if (kind == ITEM_ROOM && !str_starts_with(item->text, STR("!"))) {
+	if (kind == ITEM_ROOM && !str_starts_with(json_text(item), STR("!"))) {
 		return "must contain only room ids";
 	}
 	return NULL;
@@ -60,7 +60,7 @@ static bool read_list(const struct reader *r, const char *key, enum item_kind ki
 		if (problem != NULL) {
 			return bad_field(r, key, problem);
 		}
-		struct str text = list->items[i].text;
+		struct str text = json_text(&list->items[i]);
 		if (kind == ITEM_TYPE && str_find_byte(text, '*') != SIZE_MAX) {
 			patterns[pattern_count++] = text;
 		} else {
@@ -210,9 +210,10 @@ static bool read_format(const struct reader *r, struct filter *out)
 	if (format == NULL) {
 		return true;
 	}
-	bool is_federation = format->type == JSON_STRING && str_equals(format->text, STR("federation"));
+	bool is_federation =
+		format->type == JSON_STRING && str_equals(json_text(format), STR("federation"));
 	if (!is_federation &&
-		(format->type != JSON_STRING || !str_equals(format->text, STR("client")))) {
+		(format->type != JSON_STRING || !str_equals(json_text(format), STR("client")))) {
 		return bad_field(r, "event_format", "must be \"client\" or \"federation\"");
 	}
 	out->is_federation_format = is_federation;
@@ -248,7 +249,7 @@ static bool read_fields(const struct reader *r, struct filter *out)
 		if (problem != NULL) {
 			return bad_field(r, "event_fields", problem);
 		}
-		paths[i] = property_path_parse(r->arena, list->items[i].text);
+		paths[i] = property_path_parse(r->arena, json_text(&list->items[i]));
 	}
 	qsort(paths, list->count, sizeof(*paths), compare_paths);
 	out->fields = paths;

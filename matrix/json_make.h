@@ -14,12 +14,6 @@ static inline void json_put(struct json *object, struct str key, struct json val
 	object->members[object->count++] = (struct json_member){.key = key, .value = value};
 }
 
-/** An array that views `items`. */
-static inline struct json json_array_of(struct json *items, size_t count)
-{
-	return (struct json){.type = JSON_ARRAY, .items = items, .count = count};
-}
-
 /** An object with one member. */
 static inline struct json json_object_of(struct arena *arena, struct str key, struct json value)
 {

@@ -48,11 +48,11 @@ static bool read_key(const struct json *object, struct str room_id, struct str s
 	if (session_data == NULL || session_data->type != JSON_OBJECT) {
 		return field_fail(out_error, M_BAD_JSON, STR("session_data"), "must be an object");
 	}
-	if (session_data->raw.n > BACKUP_SESSION_DATA_MAX_BYTES) {
+	if (json_raw(session_data).n > BACKUP_SESSION_DATA_MAX_BYTES) {
 		return field_fail(out_error, M_TOO_LARGE, STR("session_data"), "is too large");
 	}
 	out->is_verified = is_verified->boolean;
-	out->session_data = session_data->raw;
+	out->session_data = json_raw(session_data);
 	return true;
 }
 

@@ -30,7 +30,7 @@ static bool lists_creator(const struct json *additional, struct str user)
 	}
 	for (size_t i = 0; i < additional->count; i++) {
 		const struct json *item = &additional->items[i];
-		if (item->type == JSON_STRING && str_equals(item->text, user)) {
+		if (item->type == JSON_STRING && str_equals(json_text(item), user)) {
 			return true;
 		}
 	}
@@ -60,7 +60,7 @@ bool power_names_creator(const struct power *power, struct str user)
 	}
 	if (!power->version->creator_is_sender) {
 		const struct json *creator = json_at(power->create->content, "creator");
-		return json_is(creator, JSON_STRING) && str_equals(creator->text, user);
+		return json_is(creator, JSON_STRING) && str_equals(json_text(creator), user);
 	}
 	if (str_equals(power->create->sender.s, user)) {
 		return true;

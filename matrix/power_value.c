@@ -175,9 +175,9 @@ bool power_value_parse(const struct room_version *version, const struct json *va
 		*out = clamp_level(value->integer);
 		return true;
 	case JSON_NUMBER:
-		return !version->strict_canonical_json && parse_number(value->text, out);
+		return !version->strict_canonical_json && parse_number(json_text(value), out);
 	case JSON_STRING:
-		return !version->strict_power_levels && parse_string(value->text, out);
+		return !version->strict_power_levels && parse_string(json_text(value), out);
 	case JSON_NULL:
 	case JSON_BOOL:
 	case JSON_ARRAY:

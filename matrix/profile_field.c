@@ -44,10 +44,10 @@ static bool check_displayname(const struct json *value, struct field_error *out_
 	if (value->type != JSON_STRING) {
 		return field_fail(out_error, M_INVALID_PARAM, field, "must be a string");
 	}
-	if (utf8_length(value->text) > PROFILE_MAX_DISPLAYNAME_CHARS) {
+	if (utf8_length(json_text(value)) > PROFILE_MAX_DISPLAYNAME_CHARS) {
 		return field_fail(out_error, M_INVALID_PARAM, field, "is longer than 256 characters");
 	}
-	if (str_find_byte(value->text, '\0') != SIZE_MAX) {
+	if (str_find_byte(json_text(value), '\0') != SIZE_MAX) {
 		return field_fail(out_error, M_INVALID_PARAM, field, "must not contain NUL");
 	}
 	return true;
@@ -59,7 +59,7 @@ static bool check_avatar(const struct json *value, struct field_error *out_error
 	if (value->type != JSON_STRING) {
 		return field_fail(out_error, M_INVALID_PARAM, field, "must be a string");
 	}
-	if (value->text.n > PROFILE_MAX_URI_BYTES) {
+	if (json_text(value).n > PROFILE_MAX_URI_BYTES) {
 		return field_fail(out_error, M_INVALID_PARAM, field, "is longer than 1000 bytes");
 	}
 	return true;
@@ -74,7 +74,7 @@ bool profile_value_check(struct str key, const struct json *value, struct field_
 		return check_avatar(value, out_error);
 	}
 	if (str_equals(key, STR("m.tz")) &&
-		(value->type != JSON_STRING || value->text.n > PROFILE_MAX_KEY_BYTES)) {
+		(value->type != JSON_STRING || json_text(value).n > PROFILE_MAX_KEY_BYTES)) {
 		return field_fail(out_error, M_INVALID_PARAM, STR("m.tz"), "must be a time zone's name");
 	}
 	return true;
@@ -82,7 +82,7 @@ bool profile_value_check(struct str key, const struct json *value, struct field_
 
 bool profile_value_is_unset(struct str key, const struct json *value)
 {
-	return value->type == JSON_STRING && value->text.n == 0 &&
+	return value->type == JSON_STRING && json_text(value).n == 0 &&
 		(str_equals(key, STR("displayname")) || str_equals(key, STR("avatar_url")));
 }
 

@@ -81,7 +81,7 @@ static bool same_value(const struct json *wanted, const struct json *found)
 	case JSON_INT:
 		return wanted->integer == found->integer;
 	case JSON_STRING:
-		return str_equals(wanted->text, found->text);
+		return str_equals(json_text(wanted), json_text(found));
 	case JSON_NUMBER:
 	case JSON_ARRAY:
 	case JSON_OBJECT:
@@ -174,8 +174,8 @@ static bool event_matches(const struct push_condition *condition, const struct j
 	if (!json_is(value, JSON_STRING)) {
 		return false;
 	}
-	return condition->is_body ? glob_match_word(condition->pattern, value->text)
-							  : glob_match(condition->pattern, value->text, true);
+	return condition->is_body ? glob_match_word(condition->pattern, json_text(value))
+							  : glob_match(condition->pattern, json_text(value), true);
 }
 
 static bool count_holds(const struct push_condition *condition, int64_t count)
@@ -331,7 +331,7 @@ static void read_mentioned(struct arena *arena, const struct json *mentions,
 	VEC(struct str) ids = {0};
 	for (size_t i = 0; i < list->count; i++) {
 		struct user_id id;
-		if (list->items[i].type == JSON_STRING && user_id_parse(list->items[i].text, &id) &&
+		if (list->items[i].type == JSON_STRING && user_id_parse(json_text(&list->items[i]), &id) &&
 			!str_equals(id.s, out->sender.s)) {
 			VEC_PUSH(arena, &ids, id.s);
 		}

@@ -223,7 +223,7 @@ static void apply_tweak(struct push_actions *actions, const struct push_tweak *t
 	if (str_equals(tweak->name, STR("sound"))) {
 		const struct json *value = tweak->value;
 		bool is_text = value != NULL && value->type == JSON_STRING;
-		actions->sound = is_text ? value->text : str_from(NULL, 0);
+		actions->sound = is_text ? json_text(value) : str_from(NULL, 0);
 	}
 }
 
@@ -238,7 +238,7 @@ static struct push_actions read_actions(struct arena *arena, const struct json *
 	struct push_tweak *tweaks = ARENA_NEW_ARRAY(arena, struct push_tweak, list->count + 1);
 	for (size_t i = 0; i < list->count; i++) {
 		const struct json *action = &list->items[i];
-		if (action->type == JSON_STRING && str_equals(action->text, STR("notify"))) {
+		if (action->type == JSON_STRING && str_equals(json_text(action), STR("notify"))) {
 			actions.notify = true;
 		}
 		if (tweak_name(action).p != NULL) {
@@ -263,14 +263,14 @@ bool push_actions_check(const struct json *actions, struct field_error *out_erro
 	if (actions->type != JSON_ARRAY) {
 		return field_fail(out_error, M_BAD_JSON, field, "must be an array");
 	}
-	if (actions->raw.n > PUSH_MAX_RULE_BYTES) {
+	if (json_raw(actions).n > PUSH_MAX_RULE_BYTES) {
 		return field_fail(out_error, M_TOO_LARGE, field, "is too long");
 	}
 	for (size_t i = 0; i < actions->count; i++) {
 		const struct json *action = &actions->items[i];
 		bool is_known = tweak_name(action).p != NULL;
 		for (size_t k = 0; k < COUNT_OF(known) && action->type == JSON_STRING; k++) {
-			is_known = is_known || str_equals(action->text, known[k]);
+			is_known = is_known || str_equals(json_text(action), known[k]);
 		}
 		if (!is_known) {
 			return field_fail(out_error, M_INVALID_PARAM, field,
@@ -336,7 +336,7 @@ static bool check_size(struct str rule_id, const struct json *body, struct field
 	static const char *const members[] = {"conditions", "actions", "pattern"};
 	for (size_t i = 0; i < COUNT_OF(members); i++) {
 		const struct json *member = json_get(body, str_of(members[i]));
-		size += member != NULL ? member->raw.n : 0;
+		size += member != NULL ? json_raw(member).n : 0;
 	}
 	if (size > PUSH_MAX_RULE_BYTES) {
 		return field_fail(out_error, M_TOO_LARGE, STR("rule"), "is longer than 1024 bytes");

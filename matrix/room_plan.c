@@ -59,14 +59,14 @@ static bool read_initial_item(struct plan *plan, const struct json *item, size_t
 	if (!json_is(content, JSON_OBJECT)) {
 		return initial_error(plan, index, ".content", "must be an object");
 	}
-	if (str_equals(type->text, STR("m.room.create"))) {
+	if (str_equals(json_text(type), STR("m.room.create"))) {
 		(void)initial_error(plan, index, ".type",
 			"must not be m.room.create: use creation_content");
 		plan->error->errcode = M_INVALID_ROOM_STATE;
 		return false;
 	}
-	struct room_plan_event event = {.type = type->text,
-		.state_key = state_key != NULL ? state_key->text : STR(""),
+	struct room_plan_event event = {.type = json_text(type),
+		.state_key = state_key != NULL ? json_text(state_key) : STR(""),
 		.content = *content};
 	if (str_equals(event.type, STR("m.room.power_levels")) && str_is_empty(event.state_key) &&
 		!power_levels_are_plain(content)) {
@@ -153,7 +153,8 @@ static bool read_creators(struct plan *plan)
 	}
 	for (size_t i = 0; given != NULL && i < given->count; i++) {
 		struct user_id id;
-		if (given->items[i].type != JSON_STRING || !user_id_parse(given->items[i].text, &id)) {
+		if (given->items[i].type != JSON_STRING ||
+			!user_id_parse(json_text(&given->items[i]), &id)) {
 			return creators_error(plan);
 		}
 		VEC_PUSH(plan->arena, &ids, id.s);

@@ -32,7 +32,7 @@ struct str room_topic_plain(const struct json *content)
 	const struct json *texts = json_at(json_at(content, "m.topic"), "m.text");
 	for (size_t i = 0; json_is(texts, JSON_ARRAY) && i < texts->count; i++) {
 		const struct json *mimetype = json_at(&texts->items[i], "mimetype");
-		bool is_plain = mimetype == NULL || str_equals(mimetype->text, STR("text/plain"));
+		bool is_plain = mimetype == NULL || str_equals(json_text(mimetype), STR("text/plain"));
 		struct str body = text_of(&texts->items[i], "body");
 		if (is_plain && body.p != NULL) {
 			return body;
@@ -113,7 +113,7 @@ static void read_allowed(struct arena *arena, const struct json *chunk, struct r
 	for (size_t i = 0; i < allowed->count; i++) {
 		struct room_id id;
 		if (json_is(&allowed->items[i], JSON_STRING) &&
-			room_id_parse(allowed->items[i].text, &id)) {
+			room_id_parse(json_text(&allowed->items[i]), &id)) {
 			ids[out->allowed_count++] = id.s;
 		}
 	}

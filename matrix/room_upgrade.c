@@ -123,7 +123,8 @@ static struct json demote_creators(struct arena *arena, const struct upgrade_fac
 	struct json creators = json_object(arena, count + 1);
 	for (size_t i = 0; i < count; i++) {
 		struct user_id id;
-		if (others->items[i].type == JSON_STRING && user_id_parse(others->items[i].text, &id)) {
+		if (others->items[i].type == JSON_STRING &&
+			user_id_parse(json_text(&others->items[i]), &id)) {
 			json_put(&creators, id.s, highest);
 		}
 	}
@@ -142,7 +143,7 @@ static struct json without_power(struct arena *arena, const struct upgrade_facts
 		json_put(&names, facts->bans[i]->state_key, (struct json){0});
 	}
 	for (size_t i = 0; i < count; i++) {
-		json_put(&names, others->items[i].text, (struct json){0});
+		json_put(&names, json_text(&others->items[i]), (struct json){0});
 	}
 	if (facts->to->privileged_creators) {
 		json_put(&names, facts->user.s, (struct json){0});
@@ -237,7 +238,7 @@ static struct json initial_event(struct arena *arena, struct str type, struct st
 static bool is_moved_alias(const struct upgrade_facts *facts, const struct json *value)
 {
 	for (size_t i = 0; json_is(value, JSON_STRING) && i < facts->alias_count; i++) {
-		if (str_equals(facts->aliases[i], value->text)) {
+		if (str_equals(facts->aliases[i], json_text(value))) {
 			return true;
 		}
 	}

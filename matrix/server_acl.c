@@ -30,7 +30,8 @@ static bool is_ip_literal(struct str host)
 static bool list_matches(const struct json *list, struct str host)
 {
 	for (size_t i = 0; json_is(list, JSON_ARRAY) && i < list->count; i++) {
-		if (list->items[i].type == JSON_STRING && glob_match(list->items[i].text, host, true)) {
+		if (list->items[i].type == JSON_STRING &&
+			glob_match(json_text(&list->items[i]), host, true)) {
 			return true;
 		}
 	}

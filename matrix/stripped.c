@@ -27,8 +27,8 @@ static void write_stripped(struct json_out *out, const struct json *content, str
 {
 	json_out_object(out);
 	json_out_key(out, STR("content"));
-	if (content->raw.n > 0) {
-		json_out_raw(out, content->raw);
+	if (json_raw(content).n > 0) {
+		json_out_raw(out, json_raw(content));
 	} else {
 		struct buf text CLEANUP(buf_fini);
 		buf_init(&text, EVENT_MAX_BYTES);

@@ -32,7 +32,7 @@ static bool read_edu(const struct json *value, struct edu *out)
 	out->type = json_get_str(value, STR("edu_type"));
 	out->content = content;
 	return out->type.p != NULL && out->type.n <= ID_MAX_BYTES && json_is(content, JSON_OBJECT) &&
-		content->raw.n <= EDU_MAX_BYTES;
+		json_raw(content).n <= EDU_MAX_BYTES;
 }
 
 bool transaction_read(struct arena *arena, const struct json *body, struct transaction *out,

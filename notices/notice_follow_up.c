@@ -107,8 +107,8 @@ static bool make_pins(struct ctx *ctx, const struct json *before, struct str eve
 	size_t n = 0;
 	bool was_on = false;
 	for (size_t i = 0; i < count; i++) {
-		bool is_it =
-			pinned->items[i].type == JSON_STRING && str_equals(pinned->items[i].text, event_id);
+		bool is_it = pinned->items[i].type == JSON_STRING &&
+			str_equals(json_text(&pinned->items[i]), event_id);
 		was_on = was_on || is_it;
 		if (is_on || !is_it) {
 			items[n++] = pinned->items[i];

@@ -80,7 +80,7 @@ static void add_commits(struct telling *telling, const struct json *commits)
 		add_line(telling, title);
 	}
 	if (commits->count > HOOK_COMMITS_MAX) {
-		buf_printf(telling->out, "\n- … +%zu", commits->count - HOOK_COMMITS_MAX);
+		buf_printf(telling->out, "\n- … +%u", commits->count - HOOK_COMMITS_MAX);
 	}
 }
 
@@ -100,7 +100,7 @@ static void tell_push(struct telling *telling)
 	} else if (commits->count == 0) {
 		buf_add_lit(telling->out, " · created");
 	} else {
-		buf_printf(telling->out, " · +%zu", commits->count);
+		buf_printf(telling->out, " · +%u", commits->count);
 	}
 	end(telling);
 	add_commits(telling, commits);

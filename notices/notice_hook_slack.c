@@ -216,7 +216,7 @@ static void new_paragraph(struct buf *out)
 static void add_text_object(struct buf *out, const struct json *object)
 {
 	struct str text =
-		json_is(object, JSON_STRING) ? object->text : json_get_str(object, STR("text"));
+		json_is(object, JSON_STRING) ? json_text(object) : json_get_str(object, STR("text"));
 	if (text.n > 0 && str_equals(json_get_str(object, STR("type")), STR("plain_text"))) {
 		new_paragraph(out);
 		hook_add_plain(out, text);

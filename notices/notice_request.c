@@ -53,7 +53,7 @@ static enum err read_strings(struct call *call, const struct json *body, const c
 		if (array->items[i].type != JSON_STRING) {
 			return wrong_type(call, field, "an array of strings");
 		}
-		(*out)[i] = array->items[i].text;
+		(*out)[i] = json_text(&array->items[i]);
 	}
 	return ERR_OK;
 }
@@ -92,7 +92,7 @@ static enum err read_target(struct call *call, const struct json *value, struct 
 {
 	struct str *languages;
 	size_t count;
-	*out = (struct notice_target){.target = value->text, .languages = STR("")};
+	*out = (struct notice_target){.target = json_text(value), .languages = STR("")};
 	if (value->type == JSON_STRING) {
 		return ERR_OK;
 	}

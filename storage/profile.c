@@ -24,7 +24,7 @@ static struct str text_of(struct arena *arena, struct str value)
 	if (json_parse(arena, value, NULL, &parsed, NULL) != JSON_OK || parsed.type != JSON_STRING) {
 		return str_from(NULL, 0);
 	}
-	return parsed.text;
+	return json_text(&parsed);
 }
 
 enum err store_profile_get(struct ctx *ctx, struct db *db, struct str user_id,

@@ -54,7 +54,7 @@ static enum err need_str(struct ctx *ctx, const struct json *object, const char 
 	if (value->type != JSON_STRING) {
 		return fail(ctx, ERR_INPUT, M_BAD_JSON, "'%s' must be a string", key);
 	}
-	*out = value->text;
+	*out = json_text(value);
 	return ERR_OK;
 }
 

@@ -100,7 +100,7 @@ static enum err read_device_ids(struct call *call, const struct str **out, size_
 		if (devices->items[i].type != JSON_STRING) {
 			return fail(&call->ctx, ERR_INPUT, M_BAD_JSON, "'devices' must hold strings only");
 		}
-		ids[i] = devices->items[i].text;
+		ids[i] = json_text(&devices->items[i]);
 	}
 	*out = ids;
 	*out_count = devices->count;

@@ -126,8 +126,8 @@ static struct str text_of_json(struct arena *arena, struct str text)
 {
 	struct json value;
 	bool is_text = text.p != NULL && json_parse(arena, text, NULL, &value, NULL) == JSON_OK &&
-		value.type == JSON_STRING && value.text.n > 0;
-	return is_text ? value.text : str_from(NULL, 0);
+		value.type == JSON_STRING && json_text(&value).n > 0;
+	return is_text ? json_text(&value) : str_from(NULL, 0);
 }
 
 static enum err refresh_some(struct ctx *ctx, struct homeserver *hs, bool *out_more)

@@ -50,7 +50,7 @@ static enum err read_types(struct call *call, const struct json *filter,
 		if (type->type != JSON_STRING && type->type != JSON_NULL) {
 			return fail(&call->ctx, ERR_INPUT, M_BAD_JSON, "room_types holds texts and null");
 		}
-		list[i] = type->type == JSON_STRING ? type->text : STR("");
+		list[i] = type->type == JSON_STRING ? json_text(type) : STR("");
 	}
 	ask->types = list;
 	ask->type_count = types->count;

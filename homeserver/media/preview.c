@@ -92,7 +92,7 @@ static enum err fetch_page(struct ctx *ctx, struct homeserver *hs, struct str ur
 static struct str text_field(struct arena *arena, const struct json *object, const char *key)
 {
 	const struct json *value = json_get(object, str_of(key));
-	return json_is(value, JSON_STRING) ? preview_clean(arena, value->text, TEXT_CHARACTERS)
+	return json_is(value, JSON_STRING) ? preview_clean(arena, json_text(value), TEXT_CHARACTERS)
 									   : (struct str){0};
 }
 
@@ -125,7 +125,7 @@ static void add_oembed(struct ctx *ctx, struct homeserver *hs, struct preview_pa
 	if (page->image.p == NULL) {
 		const struct json *image = json_get(&object, STR("thumbnail_url"));
 		page->image = json_is(image, JSON_STRING)
-			? preview_resolve(ctx->arena, page->oembed, image->text)
+			? preview_resolve(ctx->arena, page->oembed, json_text(image))
 			: (struct str){0};
 	}
 }

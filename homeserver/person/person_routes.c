@@ -149,7 +149,7 @@ static enum err store_account_data_of(struct call *call, int64_t room_nid)
 	if (!account_data_type_check(type, &error)) {
 		return field_fault(call, account_data_is_servers(type) ? 405 : 400, &error);
 	}
-	struct str content = body->raw.n > 0 ? body->raw : STR("{}");
+	struct str content = json_raw(body).n > 0 ? json_raw(body) : STR("{}");
 	call_begin_handover(call);
 	TRY(account_data_put(&call->ctx, hs_of(call), principal_of(call)->user.s, room_nid, type,
 		content));

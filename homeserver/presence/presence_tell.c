@@ -99,9 +99,10 @@ static bool read_remote(struct arena *arena, const struct json *remote, struct p
 	out->is_currently_active = json_get_bool(remote, STR("active"), false);
 	int64_t *nids = ARENA_NEW_ARRAY(arena, int64_t, rooms->count);
 	for (size_t i = 0; i < rooms->count; i++) {
-		if (!str_to_int(rooms->items[i].text, 0, INT64_MAX, &nids[i])) {
+		if (rooms->items[i].type != JSON_INT) {
 			return false;
 		}
+		nids[i] = rooms->items[i].integer;
 	}
 	out->room_nids = nids;
 	out->room_n = rooms->count;

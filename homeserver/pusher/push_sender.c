@@ -85,7 +85,7 @@ static bool is_pushkey_rejected(struct str body, struct str pushkey)
 	}
 	const struct json *list = json_at(&answer, "rejected");
 	for (size_t i = 0; json_is(list, JSON_ARRAY) && i < list->count; i++) {
-		if (list->items[i].type == JSON_STRING && str_equals(list->items[i].text, pushkey)) {
+		if (list->items[i].type == JSON_STRING && str_equals(json_text(&list->items[i]), pushkey)) {
 			return true;
 		}
 	}

@@ -52,7 +52,7 @@ static enum err check_http(struct ctx *ctx, const struct homeserver *hs, const s
 	if (url == NULL) {
 		return fail(ctx, ERR_INPUT, M_MISSING_PARAM, "data needs a url");
 	}
-	if (url->type != JSON_STRING || !is_gateway_url(hs, url->text)) {
+	if (url->type != JSON_STRING || !is_gateway_url(hs, json_text(url))) {
 		return fail(ctx, ERR_INPUT, M_INVALID_PARAM,
 			"data.url must be an https URL with the path /_matrix/push/v1/notify");
 	}
@@ -82,7 +82,7 @@ static enum err check(struct ctx *ctx, struct homeserver *hs, const struct princ
 	TRY(check_text(ctx, "device_display_name", row->device_display_name, MAX_TEXT_BYTES));
 	TRY(check_text(ctx, "profile_tag", row->profile_tag, MAX_TEXT_BYTES));
 	TRY(check_text(ctx, "lang", row->lang, MAX_TEXT_BYTES));
-	TRY(check_text(ctx, "data", data->raw, MAX_DATA_BYTES));
+	TRY(check_text(ctx, "data", json_raw(data), MAX_DATA_BYTES));
 	if (str_equals(row->kind, STR("http"))) {
 		return check_http(ctx, hs, data);
 	}
@@ -102,7 +102,7 @@ enum err pusher_set(struct ctx *ctx, struct homeserver *hs, const struct princip
 	} else {
 		row->device_id = who->device_id;
 	}
-	row->data = data->raw;
+	row->data = json_raw(data);
 	row->set_at_ms = clock_wall_ms(&hs->clock);
 	enum err err = store_pusher_set(ctx, hs->db, row, MAX_PUSHERS);
 	if (err == ERR_LIMIT) {

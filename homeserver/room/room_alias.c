@@ -147,7 +147,7 @@ static struct json without_alias(struct arena *arena, const struct json *content
 	struct json kept = {.type = JSON_ARRAY,
 		.items = ARENA_NEW_ARRAY(arena, struct json, others->count)};
 	for (size_t i = 0; i < others->count; i++) {
-		if (!str_equals(others->items[i].text, alias)) {
+		if (!str_equals(json_text(&others->items[i]), alias)) {
 			kept.items[kept.count++] = others->items[i];
 		}
 	}

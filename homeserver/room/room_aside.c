@@ -158,7 +158,7 @@ static bool read_names(struct arena *arena, const struct event *event, struct st
 		const struct json *entry = &list.items[i];
 		if (json_is(entry, JSON_ARRAY) && entry->count == 3 &&
 			entry->items[2].type == JSON_STRING) {
-			names[out->rests_on_n++] = entry->items[2].text;
+			names[out->rests_on_n++] = json_text(&entry->items[2]);
 		}
 	}
 	out->rests_on = names;

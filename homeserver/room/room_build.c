@@ -122,7 +122,7 @@ enum err room_extremities_read(struct ctx *ctx, struct str text, struct event_id
 	}
 	*out = ARENA_NEW_ARRAY(ctx->arena, struct event_id, list.count);
 	for (size_t i = 0; i < list.count; i++) {
-		(*out)[(*out_count)++].s = list.items[i].text;
+		(*out)[(*out_count)++].s = json_text(&list.items[i]);
 	}
 	return ERR_OK;
 }
@@ -133,7 +133,7 @@ struct str room_extremities_text(struct arena *arena, const struct event_id *ids
 	for (size_t i = 0; i < count; i++) {
 		items[i] = json_string(ids[i].s);
 	}
-	const struct json list = {.type = JSON_ARRAY, .count = count, .items = items};
+	const struct json list = json_array_of(items, count);
 	return canonical_text(arena, &list);
 }
 

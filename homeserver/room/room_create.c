@@ -77,7 +77,8 @@ static enum err read_invites(struct ctx *ctx, const struct json *list, struct us
 	*out_count = list != NULL ? list->count : 0;
 	*out = ARENA_NEW_ARRAY(ctx->arena, struct user_id, *out_count);
 	for (size_t i = 0; i < *out_count; i++) {
-		if (list->items[i].type != JSON_STRING || !user_id_parse(list->items[i].text, &(*out)[i])) {
+		if (list->items[i].type != JSON_STRING ||
+			!user_id_parse(json_text(&list->items[i]), &(*out)[i])) {
 			return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "invite[%zu] is not a user id", i);
 		}
 	}

@@ -19,7 +19,7 @@ enum err room_extremities(struct ctx *ctx, struct homeserver *hs, struct room *r
 	*out = ARENA_NEW_ARRAY(ctx->arena, struct event_id, list.count);
 	*out_count = list.count;
 	for (size_t i = 0; i < list.count; i++) {
-		(*out)[i].s = list.items[i].text;
+		(*out)[i].s = json_text(&list.items[i]);
 	}
 	return ERR_OK;
 }

@@ -171,7 +171,7 @@ static enum err load_named(struct ctx *ctx, struct homeserver *hs, struct room *
 		for (size_t k = 0; k < all->lists[i].count; k++) {
 			const struct json *entry = &all->lists[i].items[k];
 			if (entry->items[2].type == JSON_STRING) {
-				const struct event_id id = {entry->items[2].text};
+				const struct event_id id = {json_text(&entry->items[2])};
 				VEC_PUSH(ctx->arena, &ids, id);
 			}
 		}
@@ -224,9 +224,9 @@ static void put_difference(struct arena *arena, const struct differences *all, s
 	const struct json *list = &all->lists[index];
 	for (size_t i = 0; i < list->count; i++) {
 		const struct json *entry = list->items[i].items;
-		struct state_step step = {.type = entry[0].text, .state_key = entry[1].text};
+		struct state_step step = {.type = json_text(&entry[0]), .state_key = json_text(&entry[1])};
 		if (entry[2].type == JSON_STRING) {
-			const struct known_event *known = map_get(&all->known, entry[2].text);
+			const struct known_event *known = map_get(&all->known, json_text(&entry[2]));
 			if (known == NULL) {
 				continue;
 			}
@@ -591,7 +591,7 @@ enum err room_fork_difference(struct ctx *ctx, struct homeserver *hs, struct roo
 				current != NULL ? current->event->event_id.s : str_from(NULL, 0), &entries[n++]);
 		}
 	}
-	const struct json list = {.type = JSON_ARRAY, .count = n, .items = entries};
+	const struct json list = json_array_of(entries, n);
 	*out = n > 0 ? canonical_text(ctx->arena, &list) : str_from(NULL, 0);
 	return ERR_OK;
 }

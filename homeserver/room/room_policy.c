@@ -35,7 +35,7 @@ static enum err is_said_to_be_there(struct ctx *ctx, struct homeserver *hs, stru
 	bool is_list = json_parse(ctx->arena, row.servers, NULL, &list, NULL) == JSON_OK &&
 		json_is(&list, JSON_ARRAY) && list.count > 0;
 	for (size_t i = 0; is_list && i < list.count; i++) {
-		if (list.items[i].type == JSON_STRING && str_equals(list.items[i].text, server.s)) {
+		if (list.items[i].type == JSON_STRING && str_equals(json_text(&list.items[i]), server.s)) {
 			return ERR_OK;
 		}
 	}

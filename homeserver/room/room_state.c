@@ -70,7 +70,8 @@ static bool lists_alias(const struct json *content, struct str alias)
 	}
 	const struct json *others = json_at(content, "alt_aliases");
 	for (size_t i = 0; json_is(others, JSON_ARRAY) && i < others->count; i++) {
-		if (others->items[i].type == JSON_STRING && str_equals(others->items[i].text, alias)) {
+		if (others->items[i].type == JSON_STRING &&
+			str_equals(json_text(&others->items[i]), alias)) {
 			return true;
 		}
 	}
@@ -82,10 +83,10 @@ static enum err check_alias(struct ctx *ctx, struct homeserver *hs, struct room 
 	const struct json *value, const struct json *before)
 {
 	struct room_alias alias;
-	if (value->type != JSON_STRING || !room_alias_parse(value->text, &alias)) {
+	if (value->type != JSON_STRING || !room_alias_parse(json_text(value), &alias)) {
 		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "An alias in the content is not valid");
 	}
-	if (before != NULL && lists_alias(before, value->text)) {
+	if (before != NULL && lists_alias(before, json_text(value))) {
 		return ERR_OK;
 	}
 	struct alias_target target;
@@ -94,7 +95,7 @@ static enum err check_alias(struct ctx *ctx, struct homeserver *hs, struct room 
 	bool is_told = err == ERR_OK || err == ERR_MISSING || err == ERR_REMOTE || err == ERR_DENIED;
 	if (is_told && !leads_here) {
 		return fail(ctx, ERR_INPUT, M_BAD_ALIAS, "The alias %.*s does not point to this room",
-			STR_ARG(value->text));
+			STR_ARG(json_text(value)));
 	}
 	return err;
 }
@@ -108,7 +109,7 @@ static enum err check_canonical_alias(struct ctx *ctx, struct homeserver *hs, st
 	const struct json *known = before != NULL ? before->event->content : NULL;
 	const struct json *alias = json_at(wish->content, "alias");
 	if (alias != NULL && alias->type != JSON_NULL &&
-		!(alias->type == JSON_STRING && alias->text.n == 0)) {
+		!(alias->type == JSON_STRING && json_text(alias).n == 0)) {
 		TRY(check_alias(ctx, hs, room, alias, known));
 	}
 	const struct json *others = json_at(wish->content, "alt_aliases");

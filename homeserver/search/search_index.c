@@ -56,7 +56,7 @@ static bool read_source(struct arena *arena, const struct event_row *row, struct
 		.type = json_get_str(pdu, STR("type")),
 		.sender = json_get_str(pdu, STR("sender")),
 		.is_state = state_key != NULL,
-		.has_empty_key = json_is(state_key, JSON_STRING) && state_key->text.n == 0,
+		.has_empty_key = json_is(state_key, JSON_STRING) && json_text(state_key).n == 0,
 		.content = json_at(pdu, "content"),
 		.pdu = pdu,
 	};

@@ -30,7 +30,7 @@ static enum err read_keys(struct call *call, const struct json *criteria,
 	}
 	for (size_t i = 0; keys != NULL && i < keys->count; i++) {
 		size_t key = SEARCH_BODY;
-		while (key < COUNT_OF(names) && !str_equals(names[key], keys->items[i].text)) {
+		while (key < COUNT_OF(names) && !str_equals(names[key], json_text(&keys->items[i]))) {
 			key++;
 		}
 		if (key == COUNT_OF(names)) {

@@ -124,8 +124,8 @@ static void read_told(struct arena *arena, struct elsewhere *elsewhere, const st
 		}
 	}
 	for (size_t i = 0; json_is(hidden, JSON_ARRAY) && i < hidden->count; i++) {
-		struct str room_id =
-			json_is(&hidden->items[i], JSON_STRING) ? hidden->items[i].text : (struct str){0};
+		struct str room_id = json_is(&hidden->items[i], JSON_STRING) ? json_text(&hidden->items[i])
+																	 : (struct str){0};
 		if (is_awaited(elsewhere, children, room_id)) {
 			struct told *room = ARENA_NEW(arena, struct told);
 			room->is_hidden = true;
@@ -162,7 +162,7 @@ static size_t servers_of(struct arena *arena, const struct elsewhere *elsewhere,
 	struct server_name *servers = ARENA_NEW_ARRAY(arena, struct server_name, VIA_MAX + 1);
 	size_t count = 0;
 	for (size_t i = 0; via != NULL && i < via->count && count < VIA_MAX; i++) {
-		bool is_name = server_name_parse(via->items[i].text, &servers[count]);
+		bool is_name = server_name_parse(json_text(&via->items[i]), &servers[count]);
 		count += is_name && !server_name_equals(servers[count], elsewhere->hs->signer.server);
 	}
 	if (count == 0 && room_id_server((struct room_id){room_id}, &servers[0])) {

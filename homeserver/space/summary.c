@@ -216,7 +216,7 @@ static enum err ask_elsewhere(struct ctx *ctx, struct homeserver *hs, const stru
 	const struct place *place, struct space_summary *out)
 {
 	struct space_children children;
-	const struct json via = {.type = JSON_ARRAY, .items = place->via.p, .count = place->via.n};
+	const struct json via = json_array_of(place->via.p, place->via.n);
 	/* Those below it are not wanted: of suggested ones there are the fewest. */
 	struct elsewhere *elsewhere = elsewhere_create(ctx, hs, ask->user_id, true);
 	return elsewhere_find(ctx, elsewhere, place->room_id, &via, out, &children);

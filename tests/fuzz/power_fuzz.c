@@ -14,15 +14,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static const struct json member_join = {.type = JSON_OBJECT,
 	.count = 1,
 	.members = &(struct json_member){.key = STR_INIT("membership"),
-		.value = {.type = JSON_STRING, .text = STR_INIT("join")}}};
+		.value = {.type = JSON_STRING, .text_p = "join", .text_n = 4}}};
 static const struct json create_content = {.type = JSON_OBJECT,
 	.count = 2,
 	.members = (struct json_member[]){
-		{.key = STR_INIT("creator"), .value = {.type = JSON_STRING, .text = STR_INIT("@a:a")}},
+		{.key = STR_INIT("creator"), .value = {.type = JSON_STRING, .text_p = "@a:a", .text_n = 4}},
 		{.key = STR_INIT("additional_creators"),
 			.value = {.type = JSON_ARRAY,
 				.count = 1,
-				.items = &(struct json){.type = JSON_STRING, .text = STR_INIT("@c:c")}}}}};
+				.items = &(struct json){.type = JSON_STRING, .text_p = "@c:c", .text_n = 4}}}}};
 
 /* A state event of "@b:b" unless changed. */
 static struct event event_of(const struct room_version *version, const char *type,

@@ -52,7 +52,7 @@ def packed(body):
 
 
 def countless(before, after, count):
-    """Values of three bytes each; one takes 72 bytes once it is read."""
+    """Values of three bytes each; one takes 32 bytes once it is read, as many again while it is."""
     return before + b"[]," * (count - 1) + b"[]" + after
 
 

@@ -166,7 +166,7 @@ static void template__of_a_join__unsigned(void **state)
 	assert_int_equal(room_template(&scene.ctx, hs_at(&scene), scene.room, &intent, &made), ERR_OK);
 	assert_null(json_at(&made, "signatures"));
 	assert_null(json_at(&made, "hashes"));
-	assert_true(str_equals(json_at(&made, "prev_events")->items[0].text,
+	assert_true(str_equals(json_text(&json_at(&made, "prev_events")->items[0]),
 		scene.world.join->event->event_id.s));
 	assert_int_equal(timeline_of(&scene).n, 1);
 	scene_end(&scene);

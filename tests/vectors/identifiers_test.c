@@ -47,7 +47,8 @@ static void check_all(const struct json *group, const char *list, bool (*is_vali
 	assert_true(values->count > 0);
 	for (size_t i = 0; i < values->count; i++) {
 		const struct json *value = &values->items[i];
-		struct str text = value->type == JSON_STRING ? value->text : vectors_str(value, "value");
+		struct str text =
+			value->type == JSON_STRING ? json_text(value) : vectors_str(value, "value");
 		if (is_valid(text) != expected) {
 			fail_msg("%s: %.*s", list, STR_ARG(text));
 		}

@@ -11,7 +11,7 @@ static struct arena *arena;
 static bool lists(const struct json *list, struct str key)
 {
 	for (size_t i = 0; i < list->count; i++) {
-		if (str_equals(list->items[i].text, key)) {
+		if (str_equals(json_text(&list->items[i]), key)) {
 			return true;
 		}
 	}
@@ -26,8 +26,8 @@ static struct json every_key(const struct json *versions, const char *group, str
 		const struct json *list = vectors_get(&versions->members[v].value, group);
 		list = type.p != NULL ? json_get(list, type) : list;
 		for (size_t i = 0; json_is(list, JSON_ARRAY) && i < list->count; i++) {
-			if (str_find_byte(list->items[i].text, '.') == SIZE_MAX) {
-				keys = json_with(arena, &keys, list->items[i].text, json_integer(1));
+			if (str_find_byte(json_text(&list->items[i]), '.') == SIZE_MAX) {
+				keys = json_with(arena, &keys, json_text(&list->items[i]), json_integer(1));
 			}
 		}
 	}

@@ -67,8 +67,8 @@ static void parse__accepted_headers__values_as_published(void **state)
 	assert_int_equal(accept->count, 7);
 	for (size_t i = 0; i < accept->count; i++) {
 		struct x_matrix header;
-		if (!x_matrix_parse(arena, accept->items[i].text, &header)) {
-			fail_msg("%.*s", STR_ARG(accept->items[i].text));
+		if (!x_matrix_parse(arena, json_text(&accept->items[i]), &header)) {
+			fail_msg("%.*s", STR_ARG(json_text(&accept->items[i])));
 		}
 		assert_same_text(header.origin.s, i == 4 ? STR("a.example:8448") : STR("a.example"));
 		assert_same_text(header.key_id, STR("ed25519:1"));
@@ -86,7 +86,7 @@ static void parse__other_headers__refused(void **state)
 	assert_int_equal(reject->count, 4);
 	for (size_t i = 0; i < reject->count; i++) {
 		struct x_matrix header;
-		assert_false(x_matrix_parse(arena, reject->items[i].text, &header));
+		assert_false(x_matrix_parse(arena, json_text(&reject->items[i]), &header));
 	}
 }
 

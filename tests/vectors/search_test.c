@@ -57,7 +57,7 @@ static bool finds(const struct indexed *text, const struct term_match *matches, 
 static bool is_expected(const struct json *names, struct str name)
 {
 	for (size_t i = 0; i < names->count; i++) {
-		if (str_equals(names->items[i].text, name)) {
+		if (str_equals(json_text(&names->items[i]), name)) {
 			return true;
 		}
 	}
@@ -69,7 +69,7 @@ static size_t check_query(struct arena *arena, const struct json *query,
 {
 	struct term_match *matches;
 	size_t match_count;
-	struct str words = query->items[0].text;
+	struct str words = json_text(&query->items[0]);
 	terms_query(arena, words, MATCHES_MAX, &matches, &match_count);
 	size_t wrong = 0;
 	for (size_t i = 0; i < count; i++) {
@@ -93,7 +93,7 @@ static void search__every_query__finds_what_it_should(void **state)
 	struct indexed *texts = ARENA_NEW_ARRAY(arena, struct indexed, named->count);
 	for (size_t i = 0; i < named->count; i++) {
 		texts[i].name = named->members[i].key;
-		terms_split(arena, named->members[i].value.text, TERMS_MAX, &texts[i].terms,
+		terms_split(arena, json_text(&named->members[i].value), TERMS_MAX, &texts[i].terms,
 			&texts[i].count);
 	}
 	assert_true(queries->count >= 200);

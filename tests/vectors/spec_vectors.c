@@ -37,7 +37,7 @@ struct str vectors_str(const struct json *object, const char *key)
 {
 	const struct json *value = vectors_get(object, key);
 	assert_true(json_is(value, JSON_STRING));
-	return value->text;
+	return json_text(value);
 }
 
 struct event_signer vectors_signer(struct arena *arena, const struct json *file)

@@ -90,11 +90,11 @@ static bool is_for(const struct json *claims, struct str client_id)
 {
 	const struct json *audience = json_at(claims, "aud");
 	struct str party = json_get_str(claims, STR("azp"));
-	bool is_ours = json_is(audience, JSON_STRING) && str_equals(audience->text, client_id);
+	bool is_ours = json_is(audience, JSON_STRING) && str_equals(json_text(audience), client_id);
 	for (size_t i = 0; json_is(audience, JSON_ARRAY) && i < audience->count; i++) {
 		is_ours = is_ours ||
 			(audience->items[i].type == JSON_STRING &&
-				str_equals(audience->items[i].text, client_id));
+				str_equals(json_text(&audience->items[i]), client_id));
 	}
 	bool is_list = json_is(audience, JSON_ARRAY) && audience->count > 1;
 	return is_ours && (party.p == NULL ? !is_list : str_equals(party, client_id));

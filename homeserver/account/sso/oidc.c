@@ -105,7 +105,7 @@ static enum err load(struct ctx *ctx, struct homeserver *hs, struct oidc *oidc, 
 	if (status != 200) {
 		return refuse_answer(ctx, "a document with another status than 200");
 	}
-	struct str text = str_heap(out->raw);
+	struct str text = str_heap(json_raw(out));
 	lock_take(&oidc->lock);
 	str_free(document->text);
 	*document = (struct document){.text = text, .at_ms = clock_mono_ms(&hs->clock)};

@@ -177,7 +177,7 @@ static struct str claim_text(struct arena *arena, const struct json *claims, str
 {
 	const struct json *value = json_get(claims, name);
 	if (json_is(value, JSON_STRING)) {
-		return value->text;
+		return json_text(value);
 	}
 	return json_is(value, JSON_INT) ? str_printf(arena, "%lld", (long long)value->integer)
 									: (struct str){0};

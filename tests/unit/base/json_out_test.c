@@ -131,7 +131,7 @@ static void value__parsed_trees__raw_text_spliced(void **state)
 /* Without raw text, so that the writer has to write it. */
 static void strip_raw(struct json *value)
 {
-	value->raw = str_from(NULL, 0);
+	json_set_raw(value, str_from(NULL, 0));
 	for (size_t i = 0; i < value->count; i++) {
 		strip_raw(value->type == JSON_ARRAY ? &value->items[i] : &value->members[i].value);
 	}

@@ -43,6 +43,12 @@ static struct json good(struct str text)
 	return value;
 }
 
+static struct str good_text(struct str text)
+{
+	struct json value = good(text);
+	return json_text(&value);
+}
+
 static void parse__every_type__typed(void **state)
 {
 	(void)state;
@@ -66,13 +72,37 @@ static void parse__every_type__typed(void **state)
 	assert_text(root.members[3].key, "i");
 }
 
+/* What one type has stands in the place of another's: nobody who asks for the wrong one gets a pointer. */
+static void text__of_what_has_none__none(void **state)
+{
+	(void)state;
+	struct json root = good(STR("[7,null,true,[1],{\"k\":1},[],\"t\",1.5]"));
+	for (size_t i = 0; i < 6; i++) {
+		assert_null(json_text(&root.items[i]).p);
+		assert_int_equal(json_text(&root.items[i]).n, 0);
+	}
+	assert_text(json_text(&root.items[6]), "t");
+	assert_text(json_text(&root.items[7]), "1.5");
+	assert_int_equal(root.items[6].count, 0);
+	assert_int_equal(root.items[7].count, 0);
+	assert_int_equal(root.items[0].count, 0);
+}
+
+/* Others decide how many there are: see docs/security.md. */
+static void size__of_values_and_members__small(void **state)
+{
+	(void)state;
+	assert_true(sizeof(struct json) <= 32);
+	assert_true(sizeof(struct json_member) <= 48);
+}
+
 static void parse__scalars_alone__accepted(void **state)
 {
 	(void)state;
 	assert_int_equal(good(STR("null")).type, JSON_NULL);
 	assert_true(good(STR("\t\r\n true ")).boolean);
 	assert_true(good(STR("0")).integer == 0);
-	assert_text(good(STR("\"\"")).text, "");
+	assert_text(good_text(STR("\"\"")), "");
 	assert_int_equal(good(STR("[]")).count, 0);
 	assert_int_equal(good(STR("{ }")).count, 0);
 }
@@ -134,7 +164,7 @@ static void parse__integers__exact_within_int64(void **state)
 		struct json value = good(str_of(rows[i].text));
 		assert_int_equal(value.type, JSON_INT);
 		assert_true(value.integer == rows[i].value);
-		assert_true(str_equals(value.text, str_of(rows[i].text)));
+		assert_true(str_equals(json_raw(&value), str_of(rows[i].text)));
 	}
 }
 
@@ -147,7 +177,7 @@ static void parse__other_numbers__text_kept(void **state)
 	for (size_t i = 0; i < COUNT_OF(texts); i++) {
 		struct json value = good(str_of(texts[i]));
 		assert_int_equal(value.type, JSON_NUMBER);
-		assert_true(str_equals(value.text, str_of(texts[i])));
+		assert_true(str_equals(json_text(&value), str_of(texts[i])));
 		int64_t out = 5;
 		struct json object = json_with(arena, &(struct json){.type = JSON_OBJECT}, STR("k"), value);
 		assert_false(json_get_int(&object, STR("k"), INT64_MIN, INT64_MAX, &out));
@@ -158,15 +188,15 @@ static void parse__other_numbers__text_kept(void **state)
 static void parse__escapes__decoded(void **state)
 {
 	(void)state;
-	assert_text(good(STR("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"")).text, "\"\\/\b\f\n\r\t");
-	assert_text(good(STR("\"\\u0041\\u00e4\\u20AC\\uFFFF\"")).text,
+	assert_text(good_text(STR("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"")), "\"\\/\b\f\n\r\t");
+	assert_text(good_text(STR("\"\\u0041\\u00e4\\u20AC\\uFFFF\"")),
 		"A\xc3\xa4\xe2\x82\xac\xef\xbf\xbf");
-	assert_text(good(STR("\"\\ud83d\\uDCA9\"")).text, "\xf0\x9f\x92\xa9");
-	assert_text(good(STR("\"\\uD800\\uDC00\\udbff\\udfff\"")).text,
+	assert_text(good_text(STR("\"\\ud83d\\uDCA9\"")), "\xf0\x9f\x92\xa9");
+	assert_text(good_text(STR("\"\\uD800\\uDC00\\udbff\\udfff\"")),
 		"\xf0\x90\x80\x80\xf4\x8f\xbf\xbf");
-	assert_text(good(STR("\"a\\u0000b\"")).text, "a\0b");
+	assert_text(good_text(STR("\"a\\u0000b\"")), "a\0b");
 	assert_text(good(STR("{\"\\u0000\":1}")).members[0].key, "\0");
-	assert_text(good(STR("\"\x7f\xe2\x80\xa8\"")).text, "\x7f\xe2\x80\xa8");
+	assert_text(good_text(STR("\"\x7f\xe2\x80\xa8\"")), "\x7f\xe2\x80\xa8");
 }
 
 /* It looks at eight bytes at once: every byte at every place of a string of every length up to three words, at the text's end or not. */
@@ -186,7 +216,7 @@ static void parse__every_byte_at_every_place__string_ends_at_its_quote(void **st
 				struct json out;
 				enum json_error error = parse(str_from(text, n + 2), &out);
 				assert_int_equal(error, is_plain ? JSON_OK : JSON_ERROR_SYNTAX);
-				assert_true(!is_plain || str_equals(out.text, str_from(text + 1, n)));
+				assert_true(!is_plain || str_equals(json_text(&out), str_from(text + 1, n)));
 				text[n + 1] = '!'; /* it has no end */
 				assert_int_equal(parse(str_from(text, n + 2), &out), JSON_ERROR_SYNTAX);
 				text[n + 1] = '"';
@@ -329,13 +359,13 @@ static void raw__every_value__its_span_of_the_source(void **state)
 {
 	(void)state;
 	struct json root = good(STR(" { \"a\" : [ 1.0 , \"\\u0041\" , { } ] , \"b\":  true }  "));
-	assert_text(root.raw, "{ \"a\" : [ 1.0 , \"\\u0041\" , { } ] , \"b\":  true }");
+	assert_text(json_raw(&root), "{ \"a\" : [ 1.0 , \"\\u0041\" , { } ] , \"b\":  true }");
 	const struct json *array = json_at(&root, "a");
-	assert_text(array->raw, "[ 1.0 , \"\\u0041\" , { } ]");
-	assert_text(array->items[0].raw, "1.0");
-	assert_text(array->items[1].raw, "\"\\u0041\"");
-	assert_text(array->items[2].raw, "{ }");
-	assert_text(json_at(&root, "b")->raw, "true");
+	assert_text(json_raw(array), "[ 1.0 , \"\\u0041\" , { } ]");
+	assert_text(json_raw(&array->items[0]), "1.0");
+	assert_text(json_raw(&array->items[1]), "\"\\u0041\"");
+	assert_text(json_raw(&array->items[2]), "{ }");
+	assert_text(json_raw(json_at(&root, "b")), "true");
 }
 
 static void get__absent_wrong_type_null__defaults(void **state)
@@ -395,18 +425,18 @@ static void with_and_without__member__copy_changed(void **state)
 	struct json root = good(STR("{\"a\":1,\"b\":2}"));
 	struct json more = json_with(arena, &root, STR("c"), json_integer(3));
 	assert_int_equal(more.count, 3);
-	assert_int_equal(more.raw.n, 0);
+	assert_int_equal(json_raw(&more).n, 0);
 	assert_true(json_at(&more, "c")->integer == 3);
 	struct json other = json_with(arena, &root, STR("a"), json_string(STR("x")));
 	assert_int_equal(other.count, 2);
 	assert_text(other.members[0].key, "a");
-	assert_text(other.members[0].value.text, "x");
+	assert_text(json_text(&other.members[0].value), "x");
 	assert_true(json_at(&root, "a")->integer == 1);
 	struct json less = json_without(arena, &root, STR("a"));
 	assert_int_equal(less.count, 1);
-	assert_int_equal(less.raw.n, 0);
+	assert_int_equal(json_raw(&less).n, 0);
 	struct json unchanged = json_without(arena, &root, STR("x"));
-	assert_text(unchanged.raw, "{\"a\":1,\"b\":2}");
+	assert_text(json_raw(&unchanged), "{\"a\":1,\"b\":2}");
 	assert_true(json_boolean(true).boolean);
 	assert_int_equal(json_object(arena, 0).count, 0);
 }
@@ -429,7 +459,7 @@ static void merged__two_objects__each_key_once_and_that_of_the_upper(void **stat
 	struct json wanted = good(STR("{\"a\":1,\"b\":2,\"c\":1,\"d\":2}"));
 	struct json merged = json_merged(arena, &under, &over);
 	assert_true(json_equals(&merged, &wanted));
-	assert_int_equal(merged.raw.n, 0);
+	assert_int_equal(json_raw(&merged).n, 0);
 	struct json none = json_object(arena, 0);
 	merged = json_merged(arena, &none, &under);
 	assert_true(json_equals(&merged, &under));
@@ -541,8 +571,8 @@ static void dup__source_gone__copy_whole(void **state)
 	free(source);
 	struct json expected = good(str_of(text));
 	assert_true(json_equals(&copy, &expected));
-	assert_true(str_equals(copy.raw, str_of(text)));
-	assert_text(json_at(&copy, "k")->items[1].raw, "1.5");
+	assert_true(str_equals(json_raw(&copy), str_of(text)));
+	assert_text(json_raw(&json_at(&copy, "k")->items[1]), "1.5");
 }
 
 /* Random documents */
@@ -626,9 +656,9 @@ static bool same_as_cjson(const struct json *ours, const cJSON *theirs)
 		return cJSON_IsNumber(theirs) && !(fabs(theirs->valuedouble - (double)ours->integer) > 0);
 	case JSON_NUMBER:
 		return cJSON_IsNumber(theirs) &&
-			!(fabs(theirs->valuedouble - strtod(str_cstr(arena, ours->text), NULL)) > 0);
+			!(fabs(theirs->valuedouble - strtod(str_cstr(arena, json_text(ours)), NULL)) > 0);
 	case JSON_STRING:
-		return cJSON_IsString(theirs) && str_equals(ours->text, str_of(theirs->valuestring));
+		return cJSON_IsString(theirs) && str_equals(json_text(ours), str_of(theirs->valuestring));
 	case JSON_ARRAY:
 		return cJSON_IsArray(theirs) && same_children(ours, theirs);
 	case JSON_OBJECT:
@@ -695,6 +725,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(parse__every_type__typed),
+		cmocka_unit_test(text__of_what_has_none__none),
+		cmocka_unit_test(size__of_values_and_members__small),
 		cmocka_unit_test(parse__scalars_alone__accepted),
 		cmocka_unit_test(parse__bad_syntax__refused_and_out_untouched),
 		cmocka_unit_test(sec_5_40__bad_numbers__refused),

@@ -218,8 +218,9 @@ static struct json random_number(uint64_t *seed)
 	if (next_random(seed) % 2 == 0) {
 		return json_integer((int64_t)(((uint64_t)next_random(seed) << 32) | next_random(seed)));
 	}
-	return (struct json){.type = JSON_NUMBER,
-		.text = str_of(forms[next_random(seed) % COUNT_OF(forms)])};
+	struct json number = json_string(str_of(forms[next_random(seed) % COUNT_OF(forms)]));
+	number.type = JSON_NUMBER;
+	return number;
 }
 
 static struct json random_tree(uint64_t *seed, unsigned levels)
@@ -237,9 +238,7 @@ static struct json random_tree(uint64_t *seed, unsigned levels)
 		return json_boolean(next_random(seed) % 2 == 0);
 	}
 	if (kind == 4) {
-		value = (struct json){.type = JSON_ARRAY,
-			.items = ARENA_NEW_ARRAY(arena, struct json, room),
-			.count = room};
+		value = json_array_of(ARENA_NEW_ARRAY(arena, struct json, room), room);
 		for (size_t i = 0; i < room; i++) {
 			value.items[i] = random_tree(seed, levels - 1);
 		}

@@ -13,7 +13,7 @@ static void assert_segments(struct arena *arena, struct str text, const struct j
 	struct property_path path = property_path_parse(arena, text);
 	bool equal = path.count == expected->count;
 	for (size_t i = 0; equal && i < path.count; i++) {
-		equal = str_equals(path.segments[i], expected->items[i].text);
+		equal = str_equals(path.segments[i], json_text(&expected->items[i]));
 	}
 	if (!equal) {
 		fail_msg("%.*s", STR_ARG(text));

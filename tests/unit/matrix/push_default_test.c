@@ -158,7 +158,7 @@ static void rules__user_id_with_quotes__stays_inside_its_string(void **state)
 	struct push_ruleset set = push_default_ruleset(arena, sample_user("@a\"<\\:hs1"), false);
 	const struct push_rule *rule =
 		push_ruleset_find(&set, PUSH_OVERRIDE, STR(".m.rule.is_user_mention"));
-	assert_text(rule->conditions[0].value->text, "@a\"<\\:hs1");
+	assert_text(json_text(rule->conditions[0].value), "@a\"<\\:hs1");
 }
 
 static void own__stored_and_loaded__the_same(void **state)

@@ -137,9 +137,7 @@ static void prune__many_entries__first_hundred(void **state)
 
 static struct json list_of(struct event *const *events, size_t count)
 {
-	struct json list = {.type = JSON_ARRAY,
-		.items = ARENA_NEW_ARRAY(arena, struct json, count),
-		.count = count};
+	struct json list = json_array_of(ARENA_NEW_ARRAY(arena, struct json, count), count);
 	for (size_t i = 0; i < count; i++) {
 		list.items[i] = *events[i]->tree;
 	}
