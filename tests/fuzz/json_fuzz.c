@@ -10,10 +10,10 @@
 /* Takes the raw texts away, so that the writer has to write; checks them on the way. */
 static void strip_raw(struct json *value, struct str source)
 {
-	invariant(value->raw.n > 0);
-	invariant(value->raw.p >= source.p && value->raw.p + value->raw.n <= source.p + source.n);
-	invariant(utf8_is_valid(value->text));
-	value->raw = str_from(NULL, 0);
+	invariant(json_raw(value).n > 0);
+	invariant(json_raw(value).p >= source.p && json_raw(value).p + json_raw(value).n <= source.p + source.n);
+	invariant(utf8_is_valid(json_text(value)));
+	json_set_raw(value, str_from(NULL, 0));
 	for (size_t i = 0; i < value->count; i++) {
 		if (value->type == JSON_ARRAY) {
 			strip_raw(&value->items[i], source);
@@ -28,7 +28,7 @@ static void check_again(struct arena *arena, struct json *value, struct str sour
 {
 	struct json copy = json_dup(arena, value);
 	struct json from_raw;
-	invariant(json_parse(arena, value->raw, NULL, &from_raw, NULL) == JSON_OK);
+	invariant(json_parse(arena, json_raw(value), NULL, &from_raw, NULL) == JSON_OK);
 	invariant(json_equals(value, &from_raw));
 	strip_raw(value, source);
 	struct buf buf CLEANUP(buf_fini);
