@@ -94,6 +94,33 @@ def test_copy_put_back__on_another_machine__history_files_keys_and_sessions_are_
     assert live["device_one_time_keys_count"].get("signed_curve25519", 0) == 0, "one may be used up that the copy still has"
 
 
+def test_copy_put_back__below_a_folder_that_the_database_may_not_enter_and_with_a_long_name__is_there(make_server, tmp_path):
+    """As in /root, where who starts a server as root unpacks it. PostgreSQL then listens where its path alone leads nobody."""
+    inside = tmp_path / ("long-" + 100 * "x")
+    (inside / "lost").mkdir(mode=0o700, parents=True)
+    (inside / "server").mkdir()
+    name = unique("hs")
+    lost = make_server(folder=str(inside / "lost"), server_name=name).start()
+    user = accounts.register(lost.url)
+    room = user.create_room()
+    kept = user.send(room, "kept")
+    copy = tool("belfry-backup", "lost/data", str(inside / "copies"), cwd=inside)
+    lost.terminate()
+    server = make_server(folder=str(inside / "server"), server_name=name)
+    assert tool("belfry-restore", copy, "server/data", cwd=inside) == "The server can be started."
+    server.start()
+    assert kept in [event["event_id"] for event in Client(server.url, user.token, user.user_id, user.device_id).history(room)]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="who is not root cannot become another account")
+def test_copy__by_another_account__said_who_may(make_server):
+    server = make_server().start()
+    script = shutil.copy(os.path.join(ROOT, "packaging", "backup", "belfry-backup"), server.root)
+    done = subprocess.run([script, server.data, "/nowhere"], capture_output=True, text=True, user="nobody", group="nogroup", extra_groups=[],
+                          timeout=seconds(30), check=False)
+    assert done.returncode == 1 and "that nobody may read" in done.stderr and "by the account that the server has" in done.stderr, done.stderr
+
+
 def test_copy_put_back__into_a_database_that_is_not_empty__refused_and_nothing_is_touched(tmp_path):
     data, copy = tmp_path / "data", tmp_path / "copy"
     copy.mkdir()
