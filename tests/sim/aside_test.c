@@ -1,6 +1,7 @@
 /*
  * The ceiling of what a room sets aside, on a real PostgreSQL: what is given up may come again, what others rest on stays.
  */
+#include "storage/graph.h"
 #include "tests/sim/world.h"
 
 #include <setjmp.h>
@@ -300,6 +301,53 @@ static void set_aside__given_up_meanwhile__open_to_nobody_and_no_error(void **st
 	scene_end(&scene);
 }
 
+/* A clock that tells the time so often; the next time the event is given up before. */
+struct late_moment {
+	struct scene *scene;
+	int64_t position;
+	int left; /* -1: none of it */
+	int asked;
+};
+
+static int64_t tell_time(void *self)
+{
+	struct late_moment *moment = self;
+	struct scene *scene = moment->scene;
+	if (moment->asked++ == moment->left) {
+		assert_int_equal(store_events_aside_forget(&scene->ctx, scene->server->hs.db,
+							 room_nid(scene->room), &moment->position, 1),
+			ERR_OK);
+	}
+	return clock_os_ms();
+}
+
+/* The turn is taken with a look at the clock: what was found before that is gone by then. */
+static void set_aside__given_up_before_the_turn__open_to_nobody(void **state)
+{
+	(void)state;
+	struct scene scene;
+	scene_begin(&scene);
+	struct homeserver *hs = &scene.server->hs;
+	const struct clock clock = hs->clock;
+	struct room_node *last = message(&scene, scene.world.join, MODERATOR);
+	const struct event_id id = last->event->event_id;
+	assert_int_equal(take(&scene, last), EVENT_SOFT_FAILED);
+	struct known_event known;
+	struct late_moment moment = {.scene = &scene, .left = -1};
+	bool is_open = false;
+	hs->clock.mono_ms = tell_time;
+	hs->clock.self = &moment;
+	assert_int_equal(room_known_events(&scene.ctx, hs, scene.room, &id, 1, &known), ERR_OK);
+	moment =
+		(struct late_moment){.scene = &scene, .position = known.position, .left = moment.asked};
+	assert_int_equal(room_were_open_at(&scene.ctx, hs, scene.room, &id, 1, &is_open), ERR_OK);
+	hs->clock = clock;
+	assert_true(moment.asked > moment.left);
+	assert_int_equal(kept(&scene), 0);
+	assert_false(is_open);
+	scene_end(&scene);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -310,6 +358,7 @@ int main(void)
 		cmocka_unit_test(set_aside__another_process_joined_since__ceiling),
 		cmocka_unit_test(set_aside__was_an_outlier__ceiling_too),
 		cmocka_unit_test(set_aside__given_up_meanwhile__open_to_nobody_and_no_error),
+		cmocka_unit_test(set_aside__given_up_before_the_turn__open_to_nobody),
 		cmocka_unit_test(outliers__without_end__ceiling_but_what_others_rest_on),
 	};
 	return cmocka_run_group_tests(tests, world_set_up, world_tear_down);
