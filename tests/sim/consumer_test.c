@@ -472,6 +472,40 @@ static void consumer__from_now_and_another_process_first__nothing_since_its_star
 	check_from_now(true);
 }
 
+/* --- two that make its row at once -------------------------------------------------------------------------- */
+
+static void *find_position(void *data)
+{
+	*(int64_t *)data = stored_position();
+	return NULL;
+}
+
+/* The other one has made the row, and has not committed it: who waits for that sees it only by asking again. */
+static void consumer_position__another_process_makes_the_row_meanwhile__its_position(void **state)
+{
+	(void)state;
+	char *database = mem_dup(url.p, url.n);
+	PGconn *other = PQconnectdb(database);
+	PQclear(PQexec(other, "BEGIN; INSERT INTO consumers (name, position) VALUES ('looker', 7)"));
+	int64_t position = -1;
+	pthread_t thread = thread_start("position", find_position, &position);
+	const struct timespec moment = {.tv_nsec = 10000000};
+	for (int64_t until = limit();
+		 bare_ask(url, STR(""),
+			 "SELECT count(*) FROM pg_locks WHERE "
+			 "locktype = 'transactionid' AND NOT granted AND $1::text = ''") == 0;
+		 (void)nanosleep(&moment, NULL)) {
+		assert_true(clock_os_ms() < until);
+	}
+	PGresult *result = PQexec(other, "COMMIT");
+	assert_int_equal(PQresultStatus(result), PGRES_COMMAND_OK);
+	PQclear(result);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	PQfinish(other);
+	mem_free(database);
+	assert_int_equal(position, 7);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -501,6 +535,9 @@ int main(void)
 			tear_down),
 		cmocka_unit_test_setup_teardown(
 			consumer__from_now_and_another_process_first__nothing_since_its_start_skipped, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(
+			consumer_position__another_process_makes_the_row_meanwhile__its_position, set_up,
 			tear_down),
 	};
 	return cmocka_run_group_tests(tests, set_up_all, NULL);
