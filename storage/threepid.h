@@ -40,6 +40,7 @@ MUST_CHECK enum err store_threepid_bind_insert(struct ctx *ctx, struct db *db, s
 	const struct threepid_bind_row *row);
 MUST_CHECK enum err store_threepid_bind_list(struct ctx *ctx, struct db *db, struct str user_id,
 	struct threepid_bind_row **out, size_t *out_count);
+/** Upper and lower case in the identity server's name are the same: it is a host's. */
 MUST_CHECK enum err store_threepid_bind_delete(struct ctx *ctx, struct db *db, struct str user_id,
 	const struct threepid_bind_row *row);
 

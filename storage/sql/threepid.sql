@@ -39,5 +39,5 @@ ON CONFLICT DO NOTHING;
 SELECT medium, address, id_server FROM threepid_binds WHERE user_id = $1 ORDER BY medium, address, id_server;
 
 -- name: threepid_bind_delete
--- At most one row: user, medium, address, identity server. Index: threepid_binds_pkey.
-DELETE FROM threepid_binds WHERE user_id = $1 AND medium = $2 AND address = $3 AND id_server = $4;
+-- One row for each spelling of the identity server's name: user, medium, address, identity server. Index: threepid_binds_pkey.
+DELETE FROM threepid_binds WHERE user_id = $1 AND medium = $2 AND address = $3 AND lower(id_server) = lower($4);

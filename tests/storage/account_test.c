@@ -5,6 +5,7 @@
 
 #include "storage/device.h"
 #include "storage/registration_token.h"
+#include "storage/threepid.h"
 #include "storage/token.h"
 #include "storage/uia.h"
 #include "tests/storage/world.h"
@@ -452,6 +453,37 @@ static void registration_token__without_limit_but_time__ends_then(void **state)
 	assert_int_equal(use(world, row.token, 1), ERR_MISSING);
 }
 
+/* --- what identity servers publish -------------------------------------------------------------------- */
+
+static struct threepid_bind_row bind_of(const char *address, const char *id_server)
+{
+	return (struct threepid_bind_row){STR("email"), str_of(address), str_of(id_server)};
+}
+
+static void threepid_bind__server_in_other_case__taken_back(void **state)
+{
+	struct world *world = *state;
+	const struct account_row account = {.user_id = STR("@bound:hs1"), .created_at_ms = 1};
+	assert_int_equal(IN_TX(world, store_account_insert(&world->ctx, tx, &account)), ERR_OK);
+	const struct threepid_bind_row rows[] = {bind_of("a@post", "id.example"),
+		bind_of("a@post", "ID.example"), bind_of("a@post", "other.example"),
+		bind_of("b@post", "id.example")};
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		assert_int_equal(
+			store_threepid_bind_insert(&world->ctx, world->db, account.user_id, &rows[i]), ERR_OK);
+	}
+	const struct threepid_bind_row named = bind_of("a@post", "Id.Example");
+	assert_int_equal(store_threepid_bind_delete(&world->ctx, world->db, account.user_id, &named),
+		ERR_OK);
+	struct threepid_bind_row *left;
+	size_t count;
+	assert_int_equal(
+		store_threepid_bind_list(&world->ctx, world->db, account.user_id, &left, &count), ERR_OK);
+	assert_int_equal(count, 2);
+	assert_true(str_equals(left[0].id_server, STR("other.example")));
+	assert_true(str_equals(left[1].address, STR("b@post")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -472,6 +504,7 @@ int main(void)
 		TEST(token__expired_long_ago__forgotten_unless_refreshable),
 		TEST(uia__session__used_up_once),
 		TEST(uia__old__deleted),
+		TEST(threepid_bind__server_in_other_case__taken_back),
 		TEST(registration_token__uses__counted_to_the_end),
 		TEST(registration_token__without_limit_but_time__ends_then),
 	};
