@@ -188,10 +188,12 @@ static void park(struct call *call)
 
 /* --- on the I/O thread -------------------------------------------------------------------------------- */
 
-/* Whose share of a lane it takes, as far as is known by now; what nobody has proven to be takes nobody's (0). */
+/*
+ * Whose share of a lane it takes: of what need not be anybody's its address's. Before it is known who asks it takes nobody's (0).
+ */
 static uint64_t caller_of(struct call *call)
 {
-	struct str key = call_principal(call) != NULL ? admission_key(call) : (struct str){0};
+	struct str key = call->state->is_known ? admission_key(call) : (struct str){0};
 	return key.n > 0 ? hash_bytes(key) | 1 : 0;
 }
 

@@ -1,5 +1,5 @@
 /*
- * One caller's share of the remote lane, where only a worker finds out who asks.
+ * One caller's share of the remote lane: where only a worker finds out who asks, and where it may be anybody.
  */
 #include "loopback.h"
 
@@ -10,7 +10,7 @@ enum { WORKERS = 8, SHARE = 2, ASKED = 20, PLACES = 32, SHARE_OF_PLACES = 8 };
 struct service {
 	struct gate busy, other; /* handlers that run for each of the two */
 	struct gate released;
-	_Atomic int now, most; /* of the busy one's */
+	_Atomic int now, most; /* of the busy one's, or of those who do not say who they are */
 };
 
 static struct service service;
@@ -19,7 +19,8 @@ static struct http_server *server;
 
 static enum err wait_for_release(struct call *call)
 {
-	bool is_busy = str_equals(*(const struct str *)call_principal(call), STR("busy"));
+	const struct str *name = call_principal(call);
+	bool is_busy = name == NULL || str_equals(*name, STR("busy"));
 	int now = is_busy ? atomic_fetch_add(&service.now, 1) + 1 : 0;
 	if (now > atomic_load(&service.most)) {
 		atomic_store(&service.most, now);
@@ -34,6 +35,7 @@ static enum err wait_for_release(struct call *call)
 
 static const struct route rows[] = {
 	{"wait", "GET", "/wait", AUTH_SERVER, LANE_REMOTE, RATE_NONE, 0, wait_for_release},
+	{"open", "GET", "/open", AUTH_NONE, LANE_REMOTE, RATE_NONE, 0, wait_for_release},
 };
 
 static void forget(void *name)
@@ -88,23 +90,23 @@ static int stop(void **state)
 	return 0;
 }
 
-static int ask(const char *header)
+static int ask(const char *target, const char *header)
 {
 	int fd = client_connect(http_server_port(server, 0));
-	assert_true(client_request(fd, arena, "GET", "/wait", header, NULL));
+	assert_true(client_request(fd, arena, "GET", target, header, NULL));
 	return fd;
 }
 
-static void share__homeserver_that_asks_for_much__others_find_a_worker(void **state)
+/* One asks for what takes long, again and again; then somebody else asks once. */
+static void ask_for_much(const char *target, const char *header)
 {
-	(void)state;
 	int fds[ASKED];
 	int answered = 0;
 	for (size_t i = 0; i < ASKED; i++) {
-		fds[i] = ask("Authorization: busy\r\n");
+		fds[i] = ask(target, header);
 	}
 	assert_true(gate_wait(&service.busy, SHARE));
-	int other = ask("Authorization: other\r\n");
+	int other = ask("/wait", "Authorization: other\r\n");
 	assert_true(gate_wait(&service.other, 1));
 	gate_add(&service.released, 1);
 	assert_int_equal(client_read(other, arena).status, 200);
@@ -120,11 +122,26 @@ static void share__homeserver_that_asks_for_much__others_find_a_worker(void **st
 	assert_in_range(answered, SHARE + SHARE_OF_PLACES, ASKED);
 }
 
+static void share__homeserver_that_asks_for_much__others_find_a_worker(void **state)
+{
+	(void)state;
+	ask_for_much("/wait", "Authorization: busy\r\n");
+}
+
+/* Mail to whoever, sign-on, files on old endpoints. */
+static void share__address_that_asks_for_much_as_nobody__others_find_a_worker(void **state)
+{
+	(void)state;
+	ask_for_much("/open", "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(share__homeserver_that_asks_for_much__others_find_a_worker,
 			start, stop),
+		cmocka_unit_test_setup_teardown(
+			share__address_that_asks_for_much_as_nobody__others_find_a_worker, start, stop),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
