@@ -121,7 +121,11 @@ static struct str read_hash(struct arena *arena, const struct json *pair)
 	return is_good ? b64_encode(arena, bytes) : str_from(NULL, 0);
 }
 
-/* prev_events or auth_events, in the format of the version. @return false when they are none, or too many */
+/*
+ * prev_events or auth_events, in the format of the version. What is called as no event may be (in versions 1 and 2 a sender names its events, with
+ * U+0000 as well) is left out: nobody can stand on it here, and the rest is a place in the room without it.
+ * @return false when they are none, or too many
+ */
 static bool read_refs(struct arena *arena, const struct room_version *version,
 	const struct json *list, size_t most, struct template_refs *out)
 {
@@ -131,22 +135,25 @@ static bool read_refs(struct arena *arena, const struct room_version *version,
 	*out = (struct template_refs){
 		.ids = ARENA_NEW_ARRAY(arena, struct event_id, list->count),
 		.hashes = ARENA_NEW_ARRAY(arena, struct str, list->count),
-		.count = list->count,
 	};
 	for (size_t i = 0; i < list->count; i++) {
 		const struct json *item = &list->items[i];
+		struct str hash = {0};
 		if (version->event_format == EVENT_FORMAT_V1) {
 			if (item->type != JSON_ARRAY || item->count == 0) {
 				return false;
 			}
-			out->hashes[i] = read_hash(arena, item);
+			hash = read_hash(arena, item);
 			item = &item->items[0];
 		}
-		if (item->type != JSON_STRING || !event_id_parse(json_text(item), &out->ids[i])) {
+		if (item->type != JSON_STRING) {
 			return false;
 		}
+		if (event_id_parse(json_text(item), &out->ids[out->count])) {
+			out->hashes[out->count++] = hash;
+		}
 	}
-	return true;
+	return out->count > 0;
 }
 
 bool fed_build_at(struct arena *arena, const struct homeserver *hs, const struct json *template,

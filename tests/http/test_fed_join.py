@@ -448,6 +448,26 @@ def test_join__state_twice_and_junk__each_event_once(federated, remote, room):
     assert set(alice.state(room.room_id)) == set(room.state)
 
 
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_join__events_called_by_a_name_with_a_nul__the_room_is_joined_without_them(federated, remote, version):
+    """Senders of these versions name their events as they like.  Such an event stands in the room's state and at its end."""
+    room = RemoteRoom(remote, version).serve()
+    before = list(room.heads)
+    room.send("m.room.topic", {"topic": "x"}, "", event_id="$\0%s:%s" % (unique("e"), remote.name))
+    room.heads += before
+    alice = federated.user()
+    join(alice, room, [remote.name]).ok()
+    assert [event_id for event_id, _ in asked(remote, "send_join")[-1].json["prev_events"]] == before
+    assert set(alice.state(room.room_id)) == set(room.state) - {("m.room.topic", "")}
+
+
+@pytest.mark.parametrize("version", ["1", "11"])
+def test_join__template_stands_on_nothing_known__502(federated, remote, version):
+    room = RemoteRoom(remote, version).serve()
+    room.heads = ["$\0:" + remote.name]
+    join(federated.user(), room, [remote.name]).expect(502)
+
+
 @pytest.mark.parametrize("omits", [False, True], ids=["all", "members_omitted"])
 @pytest.mark.parametrize("version", ["1", "11", "12"])
 def test_join__state_with_a_nul_in_its_keys__left_out_alone(federated, remote, version, omits):
