@@ -381,8 +381,9 @@ static enum err do_edu(struct visit *visit, size_t i)
 		.origin = {visit->items[i].origin},
 		.may_wait = visit->lane == INBOX_SLOW,
 	};
+	static const struct json_limits limits = {.max_depth = 1 + EDU_MAX_NESTING};
 	struct json *json = ARENA_NEW(arena, struct json);
-	if (json_parse(arena, visit->items[i].body, NULL, json, NULL) != JSON_OK) {
+	if (json_parse(arena, visit->items[i].body, &limits, json, NULL) != JSON_OK) {
 		return ERR_OK; /* nested without reason */
 	}
 	arrival.edu.type = json_get_str(json, STR("edu_type"));

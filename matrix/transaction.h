@@ -14,6 +14,8 @@ enum {
 	TRANSACTION_MAX_PDUS = 50,
 	TRANSACTION_MAX_EDUS = 100,
 	EDU_MAX_BYTES = 1024 * 1024, /**< of the content, as sent; a larger one is left out */
+	/** Of the content, as deep as a request of a client: a message to devices is three levels down in both. A deeper one is left out. */
+	EDU_MAX_NESTING = 100,
 };
 
 struct edu {

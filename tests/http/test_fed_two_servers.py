@@ -99,6 +99,28 @@ def test_to_device__to_the_other_server__arrives_once(pair):
     assert got == [1, 2]
 
 
+def test_to_device__as_deep_as_a_client_may__arrives(pair):
+    """A request may have 100 levels: what carries the message from server to server does not count."""
+    ann, ben, room = pair
+    watch = ben.watch()
+
+    def message(levels):
+        content = {"levels": levels}
+        for _ in range(levels - 1):
+            content = {"in": content}
+        return {"messages": {ben.user_id: {ben.device_id: content}}}
+    ann.put(path_of("sendToDevice", "m.test", unique("t")), message(98)).expect(400)
+    for levels in (97, 1):
+        ann.put(path_of("sendToDevice", "m.test", unique("t")), message(levels)).ok()
+    got = []
+
+    def all_there(answer):
+        got.extend(e["content"] for e in answer.get("to_device", {}).get("events", []))
+        return {"levels": 1} in got
+    watch.until(all_there)
+    assert got == [message(levels)["messages"][ben.user_id][ben.device_id] for levels in (97, 1)]
+
+
 def test_device_lists__of_the_other_server__change_is_told_and_keys_are_found(pair):
     ann, ben, room = pair
     watch = ann.watch()
