@@ -249,6 +249,29 @@ def test_mail__invite__told(alice, lin, missed):
     assert "== club ==" in mail.text and "invites you" in mail.text
 
 
+def test_mail__invite_accepted_or_refused_since__not_told(alice, lin, missed):
+    subscribe(lin)
+    rooms = [alice.create_room(name=name, invite=[lin.user_id]) for name in ("accepted", "refused", "waiting")]
+    lin.join(rooms[0]).ok()
+    lin.leave(rooms[1]).ok()
+    alice.send(rooms[0], "welcome")
+    mail = missed.next()
+    assert "== waiting ==" in mail.text and mail.text.count("invites you") == 1
+    assert "== accepted ==" in mail.text and "welcome" in mail.text and "refused" not in mail.text
+
+
+def test_mail__inviter_ignored_since__not_told(server, alice, lin, missed):
+    carol = accounts.register(server.url)
+    subscribe(lin)
+    carol.create_room(name="rubbish", invite=[lin.user_id])
+    alice.create_room(name="club", invite=[lin.user_id])
+    wait_until(lambda: int(server.sql("SELECT count(*) FROM push_queue q JOIN pushers p USING (pusher_nid) WHERE p.user_id = '%s'"
+                                      % lin.user_id)) == 2, what="both invites queued")
+    lin.account_data("m.ignored_user_list", {"ignored_users": {carol.user_id: {}}}).ok()
+    mail = missed.next()
+    assert "== club ==" in mail.text and "rubbish" not in mail.text
+
+
 # -- ending them
 
 def test_unsubscribe__by_the_mails_header__one_click(server, alice, lin, missed):

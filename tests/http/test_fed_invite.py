@@ -10,6 +10,7 @@ from support.federated_people import alice, zoe  # noqa: F401
 from support.gateway import Gateway, pusher
 from support.handshake import VERSIONS, add_signature, asked, countersign, membership
 from support.processes import peak_kib
+from support.proofs import BASE, with_address
 from support.remote_room import Pdu, RemoteRoom
 
 INVITE_V1 = r"/_matrix/federation/v1/invite/.*"
@@ -90,6 +91,23 @@ def test_invite__again_while_the_first_is_queued_at_the_gateway__each_told_as_it
     told = [held.next()["event_id"] for _ in invites]
     held.close(), free.close()
     assert told == [invite.event.event_id for invite in invites]
+
+
+def test_invite__email_pusher__mail_of_what_the_invite_shows(make_federated, remote, box):
+    """The room is in no stream of ours: its name and who invites are told by the invite alone."""
+    server = make_federated(settings={**box.settings(), "public_base_url": BASE, "registration.email": "optional",
+                                      "mail.unread_after": "1s"}).start()
+    lin = with_address(server, box)
+    before = len(box.to(lin.address))
+    lin.post(path_of("pushers", "set"), {
+        "kind": "email", "app_id": "m.email", "pushkey": lin.address, "app_display_name": "Mail", "device_display_name": "Mail",
+        "lang": "en", "data": {}}).ok()
+    invite = Invite(remote, server, lin.user_id, room=RemoteRoom(remote, "11", join_rule="invite", more_state=[
+        ("m.room.name", "", {"name": "Far away"}),
+        ("m.room.member", "@creator:" + remote.name, {"membership": "join", "displayname": "Zoe Far"})]))
+    invite.put().ok()
+    text = box.wait(lin.address, before + 1).text
+    assert "== Far away ==" in text and "Zoe Far" in text and "invites you" in text
 
 
 @pytest.mark.parametrize("version", ["1", "2"])

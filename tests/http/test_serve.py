@@ -1,4 +1,5 @@
 """belfry serve: options, one server a folder, accounts it runs under, what it refuses, speed of starting."""
+import contextlib
 import http.client
 import os
 import pwd
@@ -9,10 +10,12 @@ import ssl
 import subprocess
 import time
 
+import psycopg2
 import pytest
 
 from support import accounts, ed25519
 from support.client import Client, seconds
+from support.database import Cluster
 from support.server import Server, binary, free_port, new_folder, wait_until
 
 pytestmark = pytest.mark.one_process("how one process starts and ends")
@@ -55,6 +58,22 @@ def test_serve__existing_folder__ready_soon(make_server):
         times.append(time.monotonic() - start)
         server.terminate()
     assert min(times) < seconds(0.8), times
+
+
+def test_serve__another_has_all_leases__consumers_have_their_rows(make_server):
+    """A name that is new begins where the stream was when the first process started with it, whoever runs it first."""
+    with Cluster() as cluster:
+        server = make_server(settings={"database.url": cluster.url}).start()
+        server.terminate()
+        names = cluster.sql("SELECT name FROM consumers ORDER BY name")
+        assert "outbox" in names and "pushers" in names
+        with contextlib.closing(psycopg2.connect(cluster.url)) as other:
+            other.autocommit = True
+            other.cursor().execute("SELECT pg_advisory_lock(hashtextextended('consumer ' || name, 0)) FROM consumers")
+            cluster.sql("DELETE FROM consumers")
+            server.start()
+            assert cluster.sql("SELECT name FROM consumers ORDER BY name") == names
+        server.terminate()
 
 
 def test_serve__at_rest__only_what_was_asked_for_is_loaded(make_server):
