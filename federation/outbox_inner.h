@@ -181,14 +181,37 @@ MUST_CHECK enum err outbox_await_loaded(struct ctx *ctx, struct outbox *outbox, 
 /** EDUs were stored for these servers, by this process; tells whichever one sends. No lock held. */
 void outbox_edus_stored(struct outbox *outbox, const struct str *servers, size_t count);
 
+/* --- places (outbox_places.c) ----------------------------------------------------------------------------------- */
+
+/** What is taken of what is shared out: by probes for as long as they have their places, by the slow until they end. */
+struct places {
+	size_t probing;
+	size_t guessing;
+	size_t doubting;
+	size_t slow;
+	size_t slow_bytes;
+};
+
+/** It failed, or catches up. */
+bool outbox_is_probe(const struct destination *destination);
+/** It failed, and was not heard of since, nor does an administrator want it tried. */
+bool outbox_is_guess(const struct destination *destination);
+/** So long a flight is not slow. */
+int64_t outbox_place_ms(const struct outbox *outbox);
+/** Adds what a flight takes. */
+void outbox_place_count(struct places *places, const struct flight *flight, int64_t now_mono_ms);
+/** Whether one that is due may start, beside those that have `places`. */
+bool outbox_has_place_locked(const struct outbox *outbox, const struct destination *destination,
+	const struct places *places);
+/** For qsort(), of struct destination *: in which order those that are due get places. */
+int outbox_compare_due(const void *a, const void *b);
+
 /* --- sending (outbox_send.c) ---------------------------------------------------------------------------------- */
 
 /** Starts a transaction to each destination that is due. Errors: STORE */
 MUST_CHECK enum err outbox_launch(struct outbox *outbox);
 /** Its place is free for the next one; frees it. */
 void outbox_flight_release_locked(struct flight *flight);
-/** So long a flight is not slow. */
-int64_t outbox_place_ms(const struct outbox *outbox);
 /** It did not start, or nobody knows: its news wait again. */
 void outbox_flight_turn_back(struct flight *flight);
 

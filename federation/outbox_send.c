@@ -46,94 +46,11 @@ static struct server_name name_of(const struct flight *flight)
 
 /* --- which destinations ------------------------------------------------------------------------------------ */
 
-/* What is taken of what is shared out: by probes for as long as they have their places, by the slow until they end. */
-struct places {
-	size_t probing;
-	size_t guessing;
-	size_t doubting;
-	size_t slow;
-	size_t slow_bytes;
-};
-
-static bool is_probe(const struct destination *destination)
-{
-	return destination->failures > 0 || destination->is_open || destination->missed_n > 0;
-}
-
-/* It failed, and was not heard of since (then it has no interval), nor does an administrator want it tried (then no time). */
-static bool is_guess(const struct destination *destination)
-{
-	return destination->failures > 0 && destination->interval_ms > 0 &&
-		destination->retry_at_ms > 0;
-}
-
-/* Or it speaks, but took the last transaction and kept it: so it may do again, and however often it speaks. */
-static bool is_doubtful(const struct destination *destination)
-{
-	return is_guess(destination) || (destination->failures > 0 && destination->is_slow);
-}
-
 static bool is_due_locked(const struct outbox *outbox, const struct destination *destination,
 	int64_t now_ms)
 {
 	return destination->flight == NULL && outbox_has_work_locked(destination) &&
 		outbox_pause_left_ms(outbox, destination, now_ms) == 0;
-}
-
-static int compare(int64_t x, int64_t y)
-{
-	return (x > y) - (x < y);
-}
-
-/*
- * Whoever is not doubtful, then who failed least often, so that very many that are gone for good are in nobody's way; of equals the one that
- * was not tried for longest, so that no number of those that are slow keeps the others' turn.
- */
-static int compare_due(const void *a, const void *b)
-{
-	const struct destination *x = *(struct destination *const *)a;
-	const struct destination *y = *(struct destination *const *)b;
-	int order = compare(is_doubtful(x) ? x->failures : 0, is_doubtful(y) ? y->failures : 0);
-	return order != 0 ? order : compare(x->tried_at_ms, y->tried_at_ms);
-}
-
-_Static_assert(OUTBOX_FLIGHTS_MAX / OUTBOX_PLACES_OF_PROBE >= 2 * OUTBOX_PROBES_MAX,
-	"half of all flights are no probes");
-
-int64_t outbox_place_ms(const struct outbox *outbox)
-{
-	int64_t timeout_ms = outbox->hs->settings.federation.transaction_timeout_ms;
-	return MAX_OF((int64_t)OUTBOX_PLACE_MS, timeout_ms / OUTBOX_PLACES_OF_PROBE);
-}
-
-static void count_place(struct places *places, const struct flight *flight, int64_t now_mono_ms)
-{
-	if (flight->is_probe && now_mono_ms - flight->begun_mono_ms < outbox_place_ms(flight->outbox)) {
-		places->probing++;
-		places->guessing += flight->is_guess ? 1 : 0;
-		places->doubting += flight->is_guess || flight->is_slow ? 1 : 0;
-	}
-	places->slow += flight->is_slow ? 1 : 0;
-	places->slow_bytes += flight->is_slow ? flight->body_bytes : 0;
-}
-
-/* How large a transaction is shows when it is written: the last one may go beyond the budget. */
-static bool has_memory_locked(const struct outbox *outbox, const struct destination *destination,
-	const struct places *places)
-{
-	size_t budget = outbox->hs->settings.federation.transaction_budget_bytes;
-	return outbox->flying_bytes < budget &&
-		!(destination->is_slow && places->slow_bytes >= budget / 2);
-}
-
-static bool has_place_locked(const struct outbox *outbox, const struct destination *destination,
-	const struct places *places)
-{
-	return outbox->flying < OUTBOX_FLIGHTS_MAX &&
-		!(is_probe(destination) && places->probing >= OUTBOX_PROBES_MAX) &&
-		!(is_guess(destination) && places->guessing >= OUTBOX_GUESSES_MAX) &&
-		!(is_doubtful(destination) && places->doubting >= OUTBOX_DOUBTS_MAX) &&
-		!(destination->is_slow && places->slow >= OUTBOX_SLOW_MAX);
 }
 
 /* Those that are due, in the order in which they get places, and which places are taken. */
@@ -151,14 +68,14 @@ static size_t find_due(struct outbox *outbox, struct arena *arena, struct destin
 	while (outbox->is_loaded && map_next(&outbox->destinations, &i, &server, &value)) {
 		const struct destination *destination = value;
 		if (destination->flight != NULL) {
-			count_place(out_places, destination->flight, now_mono_ms);
+			outbox_place_count(out_places, destination->flight, now_mono_ms);
 		}
 		if (is_due_locked(outbox, value, now_ms)) {
 			VEC_PUSH(arena, &due, (struct destination *)value);
 		}
 	}
 	if (due.n > 1) {
-		qsort(due.p, due.n, sizeof(*due.p), compare_due);
+		qsort(due.p, due.n, sizeof(*due.p), outbox_compare_due);
 	}
 	*out = due.p;
 	return due.n;
@@ -170,8 +87,7 @@ static struct flight *take_off(struct outbox *outbox, struct destination *destin
 {
 	struct places *places = packing->places;
 	LOCK_SCOPE(&outbox->lock);
-	if (!has_place_locked(outbox, destination, places) ||
-		!has_memory_locked(outbox, destination, places)) {
+	if (!outbox_has_place_locked(outbox, destination, places)) {
 		return NULL;
 	}
 	struct flight *flight = mem_alloc(sizeof(*flight));
@@ -182,8 +98,8 @@ static struct flight *take_off(struct outbox *outbox, struct destination *destin
 			: destination->missed_n > 0 ? FLIGHT_CATCH_UP
 										: FLIGHT_NEWS,
 		.begun_mono_ms = clock_mono_ms(&outbox->hs->clock),
-		.is_probe = is_probe(destination),
-		.is_guess = is_guess(destination),
+		.is_probe = outbox_is_probe(destination),
+		.is_guess = outbox_is_guess(destination),
 		.is_slow = destination->is_slow,
 		.horizon = outbox->dispatched,
 	};
@@ -205,7 +121,7 @@ static struct flight *take_off(struct outbox *outbox, struct destination *destin
 	destination->tried_at_ms = clock_wall_ms(&outbox->hs->clock);
 	destination->flight = flight;
 	outbox->flying++;
-	count_place(places, flight, flight->begun_mono_ms);
+	outbox_place_count(places, flight, flight->begun_mono_ms);
 	return flight;
 }
 
