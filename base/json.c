@@ -26,6 +26,7 @@ struct parser {
 	struct str text;
 	size_t at;
 	size_t max_depth;
+	size_t levels;
 	size_t values_left;
 	struct json_member *pending;
 	size_t pending_n;
@@ -166,14 +167,19 @@ static bool decode_escapes(struct parser *p, struct str body, struct str *out)
 	return true;
 }
 
-/* Reads a string whose opening quote is at p->at. */
-static bool read_string(struct parser *p, struct str *out)
+struct string_scan {
+	struct str body; /* between the quotes */
+	bool has_escape;
+	bool is_ascii;
+};
+
+/* From the opening quote at p->at to behind the closing one. */
+static bool scan_string(struct parser *p, struct string_scan *out)
 {
 	size_t start = ++p->at;
-	bool has_escape = false;
-	bool is_ascii = true;
+	*out = (struct string_scan){.is_ascii = true};
 	for (;;) {
-		p->at = json_plain_end(p->text, p->at, &is_ascii);
+		p->at = json_plain_end(p->text, p->at, &out->is_ascii);
 		int c = peek(p);
 		if (c < 0x20) { /* end of text too */
 			return syntax_error(p);
@@ -181,23 +187,33 @@ static bool read_string(struct parser *p, struct str *out)
 		if (c == '"') {
 			break;
 		}
-		has_escape = true;
+		out->has_escape = true;
 		p->at++; /* the backslash */
 		if (peek(p) < 0) {
 			return syntax_error(p);
 		}
 		p->at++;
 	}
-	struct str body = str_slice(p->text, start, p->at);
+	out->body = str_slice(p->text, start, p->at);
 	p->at++;
-	if (!is_ascii && !utf8_is_valid(body)) {
+	return true;
+}
+
+/* Reads a string whose opening quote is at p->at. */
+static bool read_string(struct parser *p, struct str *out)
+{
+	struct string_scan scan;
+	if (!scan_string(p, &scan)) {
+		return false;
+	}
+	if (!scan.is_ascii && !utf8_is_valid(scan.body)) {
 		return syntax_error(p);
 	}
-	if (!has_escape) {
-		*out = body;
+	if (!scan.has_escape) {
+		*out = scan.body;
 		return true;
 	}
-	return decode_escapes(p, body, out);
+	return decode_escapes(p, scan.body, out);
 }
 
 /* What lies in the source, or came of a part of it, is no longer than that. */
@@ -413,6 +429,33 @@ static bool read_scalar(struct parser *p, struct json *out)
 	return ok;
 }
 
+/* From the opening bracket at p->at to behind the one that closes it; strings and brackets are all that is told apart. */
+static bool pass_over(struct parser *p, struct json *out)
+{
+	size_t start = p->at;
+	size_t depth = 0;
+	do {
+		int c = peek(p);
+		if (c == '"') {
+			struct string_scan ignored;
+			if (!scan_string(p, &ignored)) {
+				return false;
+			}
+			continue;
+		}
+		if (c < 0) {
+			return syntax_error(p);
+		}
+		depth += c == '{' || c == '[' ? 1 : 0;
+		depth -= c == '}' || c == ']' ? 1 : 0;
+		p->at++;
+	} while (depth > 0);
+	*out = (struct json){.type = p->text.p[start] == '{' ? JSON_OBJECT : JSON_ARRAY,
+		.is_unread = true};
+	json_set_raw(out, str_slice(p->text, start, p->at));
+	return true;
+}
+
 /* Reads `"key" :` inside an object. */
 static bool read_key(struct parser *p, struct str *out)
 {
@@ -474,7 +517,12 @@ static bool parse_all(struct parser *p, struct json *out)
 		skip_space(p);
 		struct json value;
 		int c = peek(p);
-		if (c == '{' || c == '[') {
+		bool is_container = c == '{' || c == '[';
+		if (is_container && p->depth == p->levels) {
+			if (!pass_over(p, &value)) {
+				return false;
+			}
+		} else if (is_container) {
 			if (!push_open(p, key, c == '{')) {
 				return false;
 			}
@@ -502,6 +550,7 @@ enum json_error json_parse(struct arena *arena, struct str text, const struct js
 	struct parser p = {.arena = arena, .text = text};
 	p.max_depth = limits != NULL && limits->max_depth > 0 ? limits->max_depth : DEFAULT_DEPTH;
 	p.values_left = limits != NULL && limits->max_values > 0 ? limits->max_values : DEFAULT_VALUES;
+	p.levels = limits != NULL && limits->levels > 0 ? limits->levels : SIZE_MAX;
 	struct json value;
 	if (text.n > UINT32_MAX) {
 		p.error = JSON_ERROR_LIMIT;
@@ -513,6 +562,16 @@ enum json_error json_parse(struct arena *arena, struct str text, const struct js
 	mem_free(p.pending);
 	mem_free(p.open);
 	return p.error;
+}
+
+enum json_error json_read(struct arena *arena, const struct json *value,
+	const struct json_limits *limits, struct json *out)
+{
+	if (value->is_unread) {
+		return json_parse(arena, json_raw(value), limits, out, NULL);
+	}
+	*out = *value;
+	return JSON_OK;
 }
 
 const char *json_error_text(enum json_error error)

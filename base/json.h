@@ -30,6 +30,8 @@ struct json {
 	enum json_type type : 8;
 	bool boolean;    /**< JSON_BOOL */
 	bool has_places; /**< JSON_OBJECT: json_places() */
+	bool
+		is_unread; /**< JSON_ARRAY, JSON_OBJECT: passed over, of which the source text alone is known */
 	uint32_t count;  /**< elements of an array, members of an object; of others 0 */
 	uint32_t text_n; /**< see json_text() */
 	uint32_t raw_n;  /**< see json_raw() */
@@ -84,6 +86,8 @@ enum json_error {
 struct json_limits {
 	size_t max_depth;  /**< nesting of arrays and objects; 0: 100 */
 	size_t max_values; /**< all values together; 0: 1,000,000 */
+	size_t
+		levels; /**< arrays and objects below so many are passed over, see json_read(); 0: none is */
 };
 
 /**
@@ -97,6 +101,13 @@ struct json_limits {
  */
 MUST_CHECK enum json_error json_parse(struct arena *arena, struct str text,
 	const struct json_limits *limits, struct json *out, size_t *out_at);
+
+/**
+ * The whole of a value that may have been passed over (json_limits.levels): that is parsed now, else it is the value itself. What was
+ * passed over begins and ends where its brackets do; whether it is JSON is found here.
+ */
+MUST_CHECK enum json_error json_read(struct arena *arena, const struct json *value,
+	const struct json_limits *limits, struct json *out);
 
 /** "not valid JSON", …; static. */
 const char *json_error_text(enum json_error error);

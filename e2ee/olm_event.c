@@ -42,7 +42,8 @@ static bool are_device_keys_good(struct arena *arena, const struct json *keys,
 bool olm_event_read(struct arena *arena, struct str plaintext,
 	const struct olm_expectation *expected, struct olm_event *out)
 {
-	const struct json_limits limits = {PLAINTEXT_MAX_DEPTH, PLAINTEXT_MAX_VALUES};
+	const struct json_limits limits = {.max_depth = PLAINTEXT_MAX_DEPTH,
+		.max_values = PLAINTEXT_MAX_VALUES};
 	struct json *object = ARENA_NEW(arena, struct json);
 	struct str bytes;
 	if (json_parse(arena, plaintext, &limits, object, NULL) != JSON_OK) {

@@ -62,6 +62,7 @@ static enum err ask_one(struct ctx *ctx, struct federation *federation, struct r
 		.method = "GET",
 		.target = target_of(ctx->arena, room, gap),
 		.answer_ceiling_bytes = ANSWER_BYTES,
+		.is_of_events = true,
 		.timeout_ms = BACKFILL_ASK_MS,
 	};
 	TRY(fed_ask(ctx, federation, &request, &answer, NULL));

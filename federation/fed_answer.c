@@ -7,7 +7,9 @@
 enum {
 	MAX_DEPTH =
 		2000, /* one event that is nested too deeply is refused alone, see EVENT_MAX_NESTING */
-	MAX_VALUES = 8000000,
+	LIST_LEVELS = 2, /* the answer and its lists, in which events are */
+	LEAST_VALUES = 64 * 1024,
+	BYTES_A_VALUE = 16,
 };
 
 /* The kind of failure that a status other than 2xx stands for. */
@@ -20,6 +22,17 @@ static enum err err_of_status(int status)
 		return ERR_MISSING;
 	}
 	return status >= 400 && status < 500 && status != 429 ? ERR_INPUT : ERR_REMOTE;
+}
+
+/* How much of memory an answer takes follows from how long it is, which is paid for by who sends it and bounded by who asks for it. */
+static struct json_limits limits_of(const struct fed_request *request, struct str text)
+{
+	return (struct json_limits){
+		.max_depth = MAX_DEPTH,
+		.max_values = request->answer_max_values > 0 ? request->answer_max_values
+													 : LEAST_VALUES + text.n / BYTES_A_VALUE,
+		.levels = request->is_of_events ? LIST_LEVELS : 0,
+	};
 }
 
 static void read_refusal(struct arena *arena, const struct raw_end *raw, struct fed_refusal *out)
@@ -56,10 +69,7 @@ enum err fed_answer_read(struct arena *arena, const struct fed_request *request,
 	if (request->sink != NULL) {
 		return ERR_OK;
 	}
-	const struct json_limits limits = {
-		.max_depth = MAX_DEPTH,
-		.max_values = request->answer_max_values > 0 ? request->answer_max_values : MAX_VALUES,
-	};
+	const struct json_limits limits = limits_of(request, raw->answer.body);
 	enum json_error error = json_parse(arena, raw->answer.body, &limits, &answer->json, NULL);
 	if (error != JSON_OK) {
 		*out_cause = str_of(json_error_text(error));

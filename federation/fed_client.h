@@ -18,8 +18,13 @@ struct fed_request {
 	struct str target;       /**< path and query, percent-encoded: what is signed */
 	const struct json *body; /**< NULL: none */
 	size_t answer_ceiling_bytes;
-	/** Values in the answer's JSON, each of which takes 32 bytes and more however short it is. 0: as many as the state of a large room has. */
+	/**
+	 * Values in the answer's JSON, each of which takes 32 bytes and more, and as many again while it is read, however short it is. 0: one for
+	 * each 16 bytes that came, and 65,536: what is told in earnest has one for 25 to 50.
+	 */
 	size_t answer_max_values;
+	/** The answer has lists of events: these are passed over, and read one by one with pdu_read_listed(). */
+	bool is_of_events;
 	int64_t timeout_ms; /**< for everything, discovery included; > 0 */
 	bool is_unsigned;   /**< for keys: no Authorization */
 	/** A server that failed lately is not asked again before its pause is over, unless a user waits. */

@@ -298,6 +298,8 @@ static enum err send_event(struct ctx *ctx, struct federation *federation,
 			.target = send_target(ctx->arena, handshake, i),
 			.body = event_json(ctx->arena, handshake->event),
 			.answer_ceiling_bytes = federation->hs->settings.federation.max_join_answer_bytes,
+			.is_of_events =
+				handshake->kind == HANDSHAKE_JOIN && i == 0, /* else it may be a list itself */
 			.timeout_ms = SEND_TIMEOUT_MS,
 			.ignores_backoff = true,
 			.purpose = handshake,

@@ -39,6 +39,7 @@ struct table {
 	size_t count;
 	struct link *links;
 	size_t link_count;
+	size_t spare_bytes; /* of PDU_SPARE_BYTES */
 };
 
 static void table_fini(void *data)
@@ -55,7 +56,7 @@ static void add_list(struct table *table, const struct pdu_room *room, const str
 {
 	for (size_t i = 0; i < list->count; i++) {
 		struct pdu pdu;
-		pdu_read(table->ctx->arena, room, &list->items[i], &pdu);
+		pdu_read_listed(table->ctx->arena, room, &list->items[i], &table->spare_bytes, &pdu);
 		if (pdu.event == NULL || !pdu.event->is_state) {
 			continue;
 		}
@@ -98,6 +99,7 @@ static struct table *read_table(struct ctx *ctx, const struct pdu_room *room,
 		table->nodes = ARENA_NEW_ARRAY(ctx->arena, struct node,
 			answered->state->count + answered->auth->count);
 		table->ctx = ctx;
+		table->spare_bytes = PDU_SPARE_BYTES;
 		add_list(table, room, answered->state, true);
 		add_list(table, room, answered->auth, false);
 		memo_put(ctx->memo, key, table);
@@ -164,8 +166,10 @@ static enum err countersigned(struct ctx *ctx, struct federation *federation,
 		return ERR_OK;
 	}
 	struct str server = user_id_server(handshake->authorised_via).s;
-	const struct json *theirs = json_at(json_at(answer, "event"), "signatures");
-	const struct json *signature = json_get(theirs, server);
+	const struct json *given = json_at(json_at(answer, "event"), "signatures");
+	struct json theirs = {0};
+	bool is_read = given != NULL && json_read(ctx->arena, given, NULL, &theirs) == JSON_OK;
+	const struct json *signature = is_read ? json_get(&theirs, server) : NULL;
 	if (!json_is(signature, JSON_OBJECT)) {
 		return handshake_malformed(ctx, handshake->server, "it has not signed the join");
 	}

@@ -58,6 +58,7 @@ static enum err ask(struct rest *rest, struct server_name server, struct json *o
 			STR_ARG(uri_encode(arena, room_id_of(rest->room).s)),
 			STR_ARG(uri_encode(arena, rest->row.join_event_id))),
 		.answer_ceiling_bytes = rest->federation->hs->settings.federation.max_join_answer_bytes,
+		.is_of_events = true,
 		.timeout_ms = REQUEST_MS,
 		.ignores_backoff = true,
 	};

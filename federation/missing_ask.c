@@ -12,6 +12,8 @@ enum {
 	WAITS_MAX = 2, /* of one server in one search */
 	QUICK_MS = MISSING_REQUEST_MS / 2,
 	EVENT_ANSWER_MAX_BYTES = 4 * EVENT_MAX_BYTES,
+	EVENT_ANSWER_MAX_VALUES =
+		EVENT_MAX_BYTES / 2 + 64, /* as many as there can be in an event, and around it */
 };
 
 bool missing_is_general(enum err err)
@@ -72,6 +74,7 @@ enum err missing_ask(struct search *search, struct str target, const struct json
 		.target = target,
 		.body = body,
 		.answer_ceiling_bytes = ceiling_bytes,
+		.is_of_events = true,
 	};
 	struct asked_server *servers[MISSING_SERVERS];
 	size_t count = in_turn(search, servers);
@@ -120,6 +123,7 @@ static enum err ask_some(struct search *search, struct asked_server *server,
 			.target = str_printf(arena, "/_matrix/federation/v1/event/%.*s",
 				STR_ARG(uri_encode(arena, ids[i].s))),
 			.answer_ceiling_bytes = EVENT_ANSWER_MAX_BYTES,
+			.answer_max_values = EVENT_ANSWER_MAX_VALUES,
 			.timeout_ms = MISSING_REQUEST_MS,
 			.ignores_backoff = server->was_asked,
 		};

@@ -9,6 +9,13 @@
 #include "matrix/redact.h"
 #include "matrix/sign.h"
 
+enum {
+	TREE_FACTOR = 2,
+	MAX_DEPTH = 2000, /* what is deeper than EVENT_MAX_NESTING is dropped with its id */
+	MAX_VALUES =
+		EVENT_MAX_BYTES, /* twice as many as there can be in an event: it may come with `unsigned` */
+};
+
 static void drop(struct pdu *pdu, const char *error)
 {
 	pdu->event = NULL;
@@ -57,6 +64,28 @@ void pdu_read(struct arena *arena, const struct pdu_room *room, const struct jso
 	out->event = out->is_redacted ? redacted(arena, room, event) : event;
 }
 
+void pdu_read_listed(struct arena *arena, const struct pdu_room *room, const struct json *json,
+	size_t *spare_bytes, struct pdu *out)
+{
+	struct json *whole = ARENA_NEW(arena, struct json);
+	size_t own_bytes = TREE_FACTOR * json_raw(json).n;
+	size_t most_values = 1 + (own_bytes + *spare_bytes) / sizeof(struct json);
+	const struct json_limits limits = {
+		.max_depth = MAX_DEPTH,
+		.max_values = MIN_OF(most_values, (size_t)MAX_VALUES),
+	};
+	size_t before_bytes = arena_used_bytes(arena);
+	enum json_error error = json_read(arena, json, &limits, whole);
+	size_t taken_bytes = arena_used_bytes(arena) - before_bytes;
+	*spare_bytes -= MIN_OF(*spare_bytes, taken_bytes - MIN_OF(taken_bytes, own_bytes));
+	if (error != JSON_OK) {
+		*out = (struct pdu){0};
+		drop(out, json_error_text(error));
+		return;
+	}
+	pdu_read(arena, room, whole, out);
+}
+
 enum err pdu_check_signatures(struct ctx *ctx, struct federation *federation, struct pdu *pdus,
 	size_t count)
 {
@@ -90,8 +119,9 @@ enum err pdu_check_list(struct ctx *ctx, struct federation *federation, const st
 {
 	size_t count = json_is(list, JSON_ARRAY) ? list->count : 0;
 	struct pdu *pdus = ARENA_NEW_ARRAY(ctx->arena, struct pdu, count);
+	size_t spare_bytes = PDU_SPARE_BYTES;
 	for (size_t i = 0; i < count; i++) {
-		pdu_read(ctx->arena, room, &list->items[i], &pdus[i]);
+		pdu_read_listed(ctx->arena, room, &list->items[i], &spare_bytes, &pdus[i]);
 	}
 	TRY(pdu_check_signatures(ctx, federation, pdus, count));
 	*out = pdus;

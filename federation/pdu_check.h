@@ -24,6 +24,12 @@ struct pdu {
 	bool is_undecided; /**< dropped, because a key could not be fetched: it may be good */
 };
 
+/**
+ * What the trees of a list's events may take of memory beyond twice their texts, all together. Events take one to two times their text; one
+ * that has a value in every other byte sixteen times. So 100 of such still come in; of more the last ones are dropped, and of others none.
+ */
+enum { PDU_SPARE_BYTES = 96 << 20 };
+
 /** Which room events have to be of. */
 struct pdu_room {
 	const struct room_version *version;
@@ -34,6 +40,13 @@ struct pdu_room {
 /** Format, sizes, room, content hash. Pure: no I/O. `is not dropped` says nothing about signatures. */
 void pdu_read(struct arena *arena, const struct pdu_room *room, const struct json *json,
 	struct pdu *out);
+
+/**
+ * The same for a PDU in a list of an answer, which was passed over when that was parsed (fed_request.is_of_events).
+ * @param spare_bytes  what is left of PDU_SPARE_BYTES for this list
+ */
+void pdu_read_listed(struct arena *arena, const struct pdu_room *room, const struct json *json,
+	size_t *spare_bytes, struct pdu *out);
 
 /**
  * Refuses a request for what is wrong with its event, which was dropped.
@@ -53,7 +66,7 @@ MUST_CHECK enum err pdu_check_signatures(struct ctx *ctx, struct federation *fed
 	struct pdu *pdus, size_t count);
 
 /**
- * Both, for a list of PDUs such as answers hold: `pdus` of backfill, state, auth chains.
+ * pdu_read_listed() and signatures, for a list of PDUs such as answers hold: `pdus` of backfill, state, auth chains.
  * @param list  an array, or NULL (then there are none); whatever is no PDU in it is dropped
  * @param out   one for each element, in their order
  * Errors: STORE, TIMEOUT

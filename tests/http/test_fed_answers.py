@@ -6,8 +6,12 @@ import os
 import pytest
 
 from support.client import path_of, quote, unique
+from support.handshake import asked
 from support.processes import peak_kib
 from support.remote import FEDERATION
+from support.remote_room import RemoteRoom
+from support.server import wait_until
+from support.shared_room import SharedRoom
 from test_fed_queries import chunk
 
 pytestmark = pytest.mark.one_process("the memory of one process is looked at")
@@ -25,6 +29,12 @@ def no_quarantine(monkeypatch):
 def server(make_federated):
     """Each test's own: the most memory that a process ever had never falls."""
     return make_federated().start()
+
+
+@pytest.fixture
+def quick(make_federated):
+    """The same, and it soon asks again."""
+    return make_federated(settings={"federation.retry_first": "200ms", "federation.retry_longest": "1s"}).start()
 
 
 @pytest.fixture
@@ -143,3 +153,135 @@ def test_keys_query__each_server_tells_as_much_as_it_can__together_so_much(serve
         reply = lin.post("/keys/query", {"device_keys": {"@zoe:" + remote.name: [] for remote in remotes}}).ok()
     assert set(reply["failures"]) == {remote.name for remote in remotes[1:]}
     assert growth.mib < 150
+
+
+# -- events
+
+COUNT = 7_990_000  # what was let through once: 1.3 GB
+
+
+def join(user, room):
+    return user.post(path_of("join", room.room_id), {}, query={"server_name": room.remote.name})
+
+
+def list_in(key, values=b"[],"):
+    """An answer whose list has 24 MB of values that are no events."""
+    return packed(b'{"' + key.encode() + b'":[' + values * (3 * COUNT // len(values)) + b'0],"auth_chain":[],"event":{}}')
+
+
+def dense(number):
+    """A content of 60 KB, as events may have it: a value in every three bytes."""
+    return {"number": number, "x": [[]] * 20_000}
+
+
+@pytest.mark.parametrize("values", [b"[],", b'{"a":0},'])
+def test_join__countless_values__502_and_can_be_joined_later(server, remote, lin, values):
+    room = RemoteRoom(remote).serve()
+    usual = list(remote.handlers)
+    remote.on("PUT", r"/_matrix/federation/v2/send_join/.*", list_in("state", values))
+    with Growth(server) as growth:
+        join(lin, room).expect(502, "M_UNKNOWN")
+    assert growth.mib < 250
+    remote.handlers[:] = usual
+    join(server.user(), room).ok()
+
+
+def test_join__countless_members_of_one_event__left_out(server, remote, lin):
+    """One event of 24 MB: it is passed over with the list, and then too much to be read."""
+    room = RemoteRoom(remote).serve()
+
+    def answer(ask):
+        event = room.add(ask.json)
+        told = json.dumps(room.join_answer(event)).encode()
+        members = b",".join(b'"%x":0' % number for number in range(2_600_000))
+        return packed(told.replace(b'"state": [', b'"state": [{' + members + b"},", 1))(ask)
+    remote.on("PUT", r"/_matrix/federation/v2/send_join/.*", answer)
+    with Growth(server) as growth:
+        join(lin, room).ok()
+    assert growth.mib < 350
+
+
+def test_join__very_many_events_of_countless_values__last_ones_left_out(server, remote, lin):
+    """Anybody may have such an event in a room: it does not keep others out of it, and costs no more than is given to all of them."""
+    room = RemoteRoom(remote).serve()
+    for number in range(250):
+        user = "@far%d:%s" % (number, remote.name)
+        room.send("m.room.member", {"membership": "join", **dense(number)}, user, user)
+    room.send("m.room.topic", {"topic": "behind them"}, "")
+    with Growth(server) as growth:
+        join(lin, room).ok()
+    assert growth.mib < 450
+    assert lin.get_state(room.room_id, "m.room.topic").ok()["topic"] == "behind them"
+    members = lin.get(path_of("rooms", room.room_id, "joined_members")).ok()["joined"]
+    assert 100 < len(members) < 252
+
+
+def test_state__countless_values__asked_for_again(quick, remote):
+    """The members of a room that came without them."""
+    user, room = quick.user(), RemoteRoom(remote).serve()
+    room.omits_members = True
+    far = room.join("@far:" + remote.name).json["sender"]
+    usual = list(remote.handlers)
+    remote.on("GET", FEDERATION + "/state/.*", list_in("pdus"))
+    with Growth(quick) as growth:
+        join(user, room).ok()
+        wait_until(lambda: len(asked(remote, "state")) >= 2, what="it is asked again")
+    assert growth.mib < 250
+    remote.handlers[:] = usual
+    members = path_of("rooms", room.room_id, "joined_members")
+    wait_until(lambda: user.get(members).status == 200, what="they come")
+    assert far in user.get(members).ok()["joined"]
+
+
+def test_backfill__countless_values__nothing_comes(server, remote, lin):
+    room = RemoteRoom(remote).serve()
+    room.message("far")
+    join(lin, room).ok()
+    remote.on("GET", FEDERATION + "/backfill/.*", packed(countless(b'{"pdus":[', b"]}", 5_500_000)))
+    with Growth(server) as growth:
+        lin.messages(room.room_id, "b").ok()
+    assert asked(remote, "backfill") and growth.mib < 200
+
+
+def test_backfill__whole_page_of_events_with_countless_values__comes(server, remote, lin):
+    """What is allowed in a room is let in: who said such things does not hide what others said before."""
+    room = RemoteRoom(remote).serve()
+    said = [room.send("m.room.message", {"body": str(number), **dense(number)}) for number in range(99)]
+    join(lin, room).ok()
+    found, token = set(), None
+    for _ in range(20):
+        page = lin.messages(room.room_id, "b", limit=20, **({"from": token} if token else {})).ok()
+        found |= {event["event_id"] for event in page["chunk"]}
+        token = page.get("end")
+        if token is None:
+            break
+    assert {event.event_id for event in said} <= found
+
+
+@pytest.mark.parametrize("method, path, key", [
+    ("POST", "get_missing_events", "events"), ("GET", "state_ids", "pdu_ids"), ("GET", "state", "pdus"), ("GET", "event", "pdus"),
+    ("GET", "event_auth", "auth_chain")])
+def test_missing__countless_values__comes_when_the_answer_is_one(server, remote, lin, method, path, key):
+    shared = SharedRoom(server, remote, user=lin)
+    room = shared.room
+    nothing = lambda ask: (404, {"errcode": "M_NOT_FOUND", "error": "no"})
+    if path == "event_auth":  # of a sender whose membership did not come
+        user = "@new:" + remote.name
+        room.join(user)
+        newest = room.message("newest", sender=user)
+    else:
+        for number in range(200 if path == "state" else 60):
+            room.send("org.example.gap", {"number": number}, str(number))
+        newest = room.message("newest")
+    usual = list(remote.handlers)
+    for verb, other in (("POST", "get_missing_events"), ("GET", "event"), ("GET", "state"), ("GET", "event_auth")):
+        if path in ("get_missing_events", "event", "event_auth") and other != path:
+            remote.on(verb, FEDERATION + "/" + other + "/.*", nothing)
+    remote.on(method, FEDERATION + "/" + path + "/.*", list_in(key))
+    with Growth(server) as growth:
+        shared.send(newest)
+        wait_until(lambda: asked(remote, path), what="it is asked for")
+        lin.send(room.room_id, "meanwhile")
+    assert growth.mib < 250
+    remote.handlers[:] = usual
+    shared.seen(newest, limit=300)

@@ -96,6 +96,53 @@ static void size__of_values_and_members__small(void **state)
 	assert_true(sizeof(struct json_member) <= 48);
 }
 
+static const struct json_limits two_levels = {.max_values = 9, .levels = 2};
+
+static void levels__what_is_below__passed_over_and_read_later(void **state)
+{
+	(void)state;
+	struct str text =
+		STR("{\"a\":[{\"k\":[1,{}],\"l\":\"}\\\"\"},\"x\",[2,\"]\"],[]],\"b\":{\"c\":{}},\"n\":1}");
+	struct json root;
+	struct json event;
+	assert_int_equal(json_parse(arena, text, &two_levels, &root, NULL), JSON_OK);
+	assert_int_equal(root.count, 3);
+	const struct json *list = json_at(&root, "a");
+	assert_false(list->is_unread);
+	assert_int_equal(list->count, 4);
+	assert_true(list->items[0].is_unread && list->items[0].type == JSON_OBJECT);
+	assert_int_equal(list->items[0].count, 0);
+	assert_text(json_raw(&list->items[0]), "{\"k\":[1,{}],\"l\":\"}\\\"\"}");
+	assert_text(json_raw(&list->items[2]), "[2,\"]\"]");
+	assert_true(json_at(json_at(&root, "b"), "c")->is_unread);
+	assert_int_equal(json_read(arena, &list->items[0], NULL, &event), JSON_OK);
+	assert_false(event.is_unread);
+	assert_int_equal(json_at(&event, "k")->count, 2);
+	assert_text(json_get_str(&event, STR("l")), "}\"");
+	assert_int_equal(json_read(arena, &list->items[1], NULL, &event), JSON_OK);
+	assert_text(json_text(&event), "x");
+}
+
+/* What is wrong with it is wrong with it alone; where it ends has to be clear. */
+static void levels__what_is_below_is_no_json__found_when_it_is_read(void **state)
+{
+	(void)state;
+	static const char *const bad[] = {"[[{\"a\":}],1]", "[[[}],1]", "[[{\"a\":1,\"a\":2}],1]",
+		"[[[\"\xff\"]],1]", "[[[nul]],1]"};
+	struct json root;
+	struct json item;
+	for (size_t i = 0; i < COUNT_OF(bad); i++) {
+		assert_int_equal(json_parse(arena, str_of(bad[i]), &two_levels, &root, NULL), JSON_OK);
+		assert_true(root.count == 2 && root.items[0].count == 1);
+		assert_int_not_equal(json_read(arena, &root.items[0].items[0], NULL, &item), JSON_OK);
+	}
+	static const char *const endless[] = {"[[[", "[[[1]", "[[{\"a]]", "[[[\"\\", "[[{{}]]"};
+	for (size_t i = 0; i < COUNT_OF(endless); i++) {
+		assert_int_equal(json_parse(arena, str_of(endless[i]), &two_levels, &root, NULL),
+			JSON_ERROR_SYNTAX);
+	}
+}
+
 static void parse__scalars_alone__accepted(void **state)
 {
 	(void)state;
@@ -727,6 +774,8 @@ int main(void)
 		cmocka_unit_test(parse__every_type__typed),
 		cmocka_unit_test(text__of_what_has_none__none),
 		cmocka_unit_test(size__of_values_and_members__small),
+		cmocka_unit_test(levels__what_is_below__passed_over_and_read_later),
+		cmocka_unit_test(levels__what_is_below_is_no_json__found_when_it_is_read),
 		cmocka_unit_test(parse__scalars_alone__accepted),
 		cmocka_unit_test(parse__bad_syntax__refused_and_out_untouched),
 		cmocka_unit_test(sec_5_40__bad_numbers__refused),
