@@ -167,19 +167,14 @@ static bool decode_escapes(struct parser *p, struct str body, struct str *out)
 	return true;
 }
 
-struct string_scan {
-	struct str body; /* between the quotes */
-	bool has_escape;
-	bool is_ascii;
-};
-
-/* From the opening quote at p->at to behind the closing one. */
-static bool scan_string(struct parser *p, struct string_scan *out)
+/* Reads a string whose opening quote is at p->at. */
+static bool read_string(struct parser *p, struct str *out)
 {
 	size_t start = ++p->at;
-	*out = (struct string_scan){.is_ascii = true};
+	bool has_escape = false;
+	bool is_ascii = true;
 	for (;;) {
-		p->at = json_plain_end(p->text, p->at, &out->is_ascii);
+		p->at = json_plain_end(p->text, p->at, &is_ascii);
 		int c = peek(p);
 		if (c < 0x20) { /* end of text too */
 			return syntax_error(p);
@@ -187,33 +182,23 @@ static bool scan_string(struct parser *p, struct string_scan *out)
 		if (c == '"') {
 			break;
 		}
-		out->has_escape = true;
+		has_escape = true;
 		p->at++; /* the backslash */
 		if (peek(p) < 0) {
 			return syntax_error(p);
 		}
 		p->at++;
 	}
-	out->body = str_slice(p->text, start, p->at);
+	struct str body = str_slice(p->text, start, p->at);
 	p->at++;
-	return true;
-}
-
-/* Reads a string whose opening quote is at p->at. */
-static bool read_string(struct parser *p, struct str *out)
-{
-	struct string_scan scan;
-	if (!scan_string(p, &scan)) {
-		return false;
-	}
-	if (!scan.is_ascii && !utf8_is_valid(scan.body)) {
+	if (!is_ascii && !utf8_is_valid(body)) {
 		return syntax_error(p);
 	}
-	if (!scan.has_escape) {
-		*out = scan.body;
+	if (!has_escape) {
+		*out = body;
 		return true;
 	}
-	return decode_escapes(p, scan.body, out);
+	return decode_escapes(p, body, out);
 }
 
 /* What lies in the source, or came of a part of it, is no longer than that. */
@@ -429,6 +414,20 @@ static bool read_scalar(struct parser *p, struct json *out)
 	return ok;
 }
 
+/* From the opening quote at p->at to the closing one, or to the text's end. */
+static void pass_string(struct parser *p)
+{
+	bool ignored = true;
+	int c;
+	do {
+		p->at = json_plain_end(p->text, p->at + 1, &ignored);
+		c = peek(p);
+		if (c == '\\' && p->at + 1 < p->text.n) {
+			p->at++; /* with what is escaped */
+		}
+	} while (c >= 0 && c != '"');
+}
+
 /* From the opening bracket at p->at to behind the one that closes it; strings and brackets are all that is told apart. */
 static bool pass_over(struct parser *p, struct json *out)
 {
@@ -437,11 +436,8 @@ static bool pass_over(struct parser *p, struct json *out)
 	do {
 		int c = peek(p);
 		if (c == '"') {
-			struct string_scan ignored;
-			if (!scan_string(p, &ignored)) {
-				return false;
-			}
-			continue;
+			pass_string(p);
+			c = peek(p);
 		}
 		if (c < 0) {
 			return syntax_error(p);
