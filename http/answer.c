@@ -63,6 +63,14 @@ void answer_set_body(struct answer *answer, struct buf *body)
 	*body = (struct buf){.ceiling = body->ceiling};
 }
 
+struct str answer_date(time_t now_s, char text[ANSWER_DATE_BYTES])
+{
+	struct tm parts;
+	struct tm *found = gmtime_r(&now_s, &parts);
+	invariant(found != NULL);
+	return str_from(text, strftime(text, ANSWER_DATE_BYTES, "%a, %d %b %Y %H:%M:%S GMT", &parts));
+}
+
 void answer_write_head(const struct answer *answer, struct str date, struct buf *out)
 {
 	buf_add_lit(out, "HTTP/1.1 ");

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 
 #include <microhttpd.h>
+#include <time.h>
 
 struct answer {
 	int status;                /**< 0: none yet */
@@ -32,6 +33,10 @@ void answer_close_after(struct answer *answer);
 
 /** Takes the contents. */
 void answer_set_body(struct answer *answer, struct buf *body);
+
+enum { ANSWER_DATE_BYTES = 32 };
+/** A date as the header has it. @param text  holds it */
+struct str answer_date(time_t now_s, char text[ANSWER_DATE_BYTES]);
 
 /** All that is sent before the body. @param date  as the header has it */
 void answer_write_head(const struct answer *answer, struct str date, struct buf *out);

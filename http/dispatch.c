@@ -434,6 +434,9 @@ void dispatch_run_job(void *self, struct lane_job *job)
 	switch (settle(call, err)) {
 	case OUTCOME_ANSWER:
 		if (answer_call(call)) {
+			if (request->is_of_held) {
+				held_send_early(request);
+			}
 			resume(request);
 		}
 		end_call(call); /* after the answer is on its way */

@@ -12,9 +12,11 @@
 enum { ENTRY_BYTES = 80, SHARE_OF_MEMORY = 3 };
 
 /* These change how the message is framed or what becomes of its connection, or libmicrohttpd does something about them. */
-static const struct str unusual[] = {STR_INIT("content-length"), STR_INIT("transfer-encoding"),
-	STR_INIT("connection"), STR_INIT("expect"), STR_INIT("upgrade"), STR_INIT("cookie"),
-	STR_INIT("te"), STR_INIT("trailer"), STR_INIT("proxy-connection")};
+static const struct str unusual[] = {STR_INIT("transfer-encoding"), STR_INIT("connection"),
+	STR_INIT("expect"), STR_INIT("upgrade"), STR_INIT("cookie"), STR_INIT("te"),
+	STR_INIT("trailer"), STR_INIT("proxy-connection")};
+
+static const struct str methods[] = {STR_INIT("GET"), STR_INIT("POST"), STR_INIT("PUT")};
 
 static uint64_t each_byte(uint8_t value)
 {
@@ -75,13 +77,24 @@ static bool take_line(struct str *rest, struct str *out)
 
 static bool read_target(struct str line, struct str *out)
 {
-	static const struct str begin = STR_INIT("GET ");
 	static const struct str end = STR_INIT(" HTTP/1.1");
-	if (!str_starts_with(line, begin) || !str_ends_with(line, end) || line.n <= begin.n + end.n) {
+	if (!str_ends_with(line, end) || line.n <= end.n) {
 		return false;
 	}
-	*out = str_slice(line, begin.n, line.n - end.n);
+	*out = str_slice(line, 0, line.n - end.n);
 	return out->p[0] == '/' && str_find_byte(*out, ' ') == SIZE_MAX;
+}
+
+static bool read_request_line(struct str line, struct str *out_method, struct str *out_target)
+{
+	size_t n = str_find_byte(line, ' ');
+	for (size_t i = 0; n != SIZE_MAX && i < COUNT_OF(methods); i++) {
+		if (str_equals(str_slice(line, 0, n), methods[i])) {
+			*out_method = methods[i];
+			return read_target(str_slice(line, n + 1, line.n), out_target);
+		}
+	}
+	return false;
 }
 
 static bool read_header(struct str line, struct header *out)
@@ -100,6 +113,20 @@ static bool read_header(struct str line, struct header *out)
 		!is_unusual(out);
 }
 
+/* Digits alone. */
+static bool read_length(struct str text, size_t *out)
+{
+	enum { LENGTH_DIGITS = 9 };
+	*out = 0;
+	for (size_t i = 0; i < text.n; i++) {
+		if (text.p[i] < '0' || text.p[i] > '9') {
+			return false;
+		}
+		*out = *out * 10 + (size_t)(text.p[i] - '0');
+	}
+	return text.n <= LENGTH_DIGITS;
+}
+
 /* How many parameters libmicrohttpd would make of it, at most. */
 static size_t count_parameters(struct str target)
 {
@@ -113,48 +140,87 @@ static size_t count_parameters(struct str target)
 	return count;
 }
 
-static bool has_host(const struct head *head)
+/* How many have the name, and the value of the last of them. */
+static size_t count_named(const struct head *head, struct str name, struct str *out_value)
 {
 	size_t count = 0;
 	for (size_t i = 0; i < head->header_count; i++) {
-		count += str_equals_nocase(head->headers[i].name, STR("host"));
+		if (str_equals_nocase(head->headers[i].name, name)) {
+			*out_value = head->headers[i].value;
+			count++;
+		}
 	}
-	return count == 1;
+	return count;
+}
+
+static bool has_host(const struct head *head)
+{
+	struct str host;
+	return count_named(head, STR("host"), &host) == 1;
+}
+
+/* Whether what stands behind the head is the body that it promises: of GET none, and nothing is said of it. */
+static bool has_its_body(const struct head *head)
+{
+	struct str text;
+	size_t length = 0;
+	size_t count = count_named(head, STR("content-length"), &text);
+	if (str_equals(head->method, STR("GET"))) {
+		return count == 0 && head->body.n == 0;
+	}
+	return count == 1 && read_length(text, &length) && length == head->body.n;
 }
 
 /* Whether libmicrohttpd's memory certainly holds it. */
-static bool is_small(struct str bytes, struct str target, size_t header_count, size_t ceiling)
+static bool is_small(size_t head_bytes, struct str target, size_t header_count, size_t ceiling)
 {
 	size_t entries = header_count + count_parameters(target);
-	return bytes.n <= ceiling / SHARE_OF_MEMORY &&
+	return head_bytes <= ceiling / SHARE_OF_MEMORY &&
 		entries * ENTRY_BYTES <= ceiling / SHARE_OF_MEMORY;
+}
+
+/* Up to the empty line. */
+static bool read_headers(struct str *rest, struct head *out)
+{
+	struct str line;
+	out->header_count = 0;
+	while (take_line(rest, &line)) {
+		if (line.n == 0) {
+			return true;
+		}
+		if (out->header_count == HEAD_MAX_HEADERS ||
+			!read_header(line, &out->headers[out->header_count])) {
+			return false;
+		}
+		out->header_count++;
+	}
+	return false;
 }
 
 bool head_read(struct str bytes, size_t ceiling, struct head *out)
 {
 	struct str line;
 	struct str rest = bytes;
-	if (bytes.n > ceiling / SHARE_OF_MEMORY || !str_ends_with(bytes, STR("\r\n\r\n")) ||
-		!take_line(&rest, &line) || !read_target(line, &out->target)) {
+	if (!take_line(&rest, &line) || !read_request_line(line, &out->method, &out->target)) {
 		return false;
 	}
 	out->rest = rest;
-	out->header_count = 0;
-	while (rest.n > 2) {
-		if (out->header_count == HEAD_MAX_HEADERS || !take_line(&rest, &line) ||
-			!read_header(line, &out->headers[out->header_count])) {
-			return false; /* an empty line too: something comes behind the head */
-		}
-		out->header_count++;
+	if (!read_headers(&rest, out)) {
+		return false;
 	}
-	return has_host(out) && is_small(bytes, out->target, out->header_count, ceiling);
+	out->rest.n -= rest.n;
+	out->body = rest;
+	return has_its_body(out) && has_host(out) &&
+		is_small(bytes.n - rest.n, out->target, out->header_count, ceiling);
 }
 
 bool head_read_again(struct str bytes, size_t ceiling, struct str rest, size_t header_count,
 	struct str *out_target)
 {
 	struct str line;
+	struct str method;
 	struct str found = bytes;
-	return take_line(&found, &line) && str_equals(found, rest) && read_target(line, out_target) &&
-		is_small(bytes, *out_target, header_count, ceiling);
+	return take_line(&found, &line) && str_equals(found, rest) &&
+		read_request_line(line, &method, out_target) && str_equals(method, STR("GET")) &&
+		is_small(bytes.n, *out_target, header_count, ceiling);
 }

@@ -102,11 +102,11 @@ static void read_next(struct io_loop *loop, struct conn *conn);
 
 /* --- answering ---------------------------------------------------------------------------------------- */
 
-static void write_head(struct io_loop *loop, const struct answer *answer, struct buf *head)
+static void write_head(struct str date, const struct answer *answer, struct buf *head)
 {
 	buf_init(head, HEAD_CEILING);
 	buf_reserve(head, HEAD_BYTES);
-	answer_write_head(answer, io_loop_date(loop), head);
+	answer_write_head(answer, date, head);
 	invariant(buf_ok(head));
 }
 
@@ -201,12 +201,29 @@ static bool is_sent(const struct held_answer *held)
 	return held->sent == held->head.n + held->request->answer.body_bytes;
 }
 
+void held_send_early(struct request *request)
+{
+	char date[ANSWER_DATE_BYTES];
+	struct held_answer *held = mem_alloc(sizeof(*held));
+	invariant(request->answer.file == NULL);
+	held->request = request;
+	write_head(answer_date(time(NULL), date), &request->answer, &held->head);
+	(void)send_some(held); /* what is broken is so for who goes on, too */
+	request->begun = held;
+}
+
 static void begin_answer(struct request *request)
 {
 	struct held_answer held = {.request = request};
 	invariant(request->answer.file == NULL);
 	request_begin_sending(request);
-	write_head(request->loop, &request->answer, &held.head);
+	if (request->begun != NULL) {
+		held = *request->begun;
+		mem_free(request->begun);
+		request->begun = NULL;
+	} else {
+		write_head(io_loop_date(request->loop), &request->answer, &held.head);
+	}
 	bool is_well = send_some(&held);
 	if (!is_well || is_sent(&held) || !keep_rest(&held)) {
 		finish(&held, is_well && is_sent(&held));
@@ -231,7 +248,8 @@ static void send_rest(struct held_answer *held)
 /* --- the next request -------------------------------------------------------------------------------- */
 
 /* @return NULL when it is not a plain one */
-static struct request *read_first(struct io_loop *loop, struct conn *conn, struct str bytes)
+static struct request *read_first(struct io_loop *loop, struct conn *conn, struct str bytes,
+	struct str *out_body)
 {
 	struct head head;
 	if (!head_read(bytes, io_loop_server(loop)->config.header_ceiling_bytes, &head)) {
@@ -239,11 +257,13 @@ static struct request *read_first(struct io_loop *loop, struct conn *conn, struc
 	}
 	struct request *request = request_create(loop, NULL, conn, head.target);
 	request_take_head(request, &head);
+	*out_body = head.body;
 	return request;
 }
 
 /* With the head of the one before, if it is the same. @return NULL when it is not a plain one */
-static struct request *read_request(struct io_loop *loop, struct conn *conn, struct str bytes)
+static struct request *read_request(struct io_loop *loop, struct conn *conn, struct str bytes,
+	struct str *out_body)
 {
 	size_t ceiling = io_loop_server(loop)->config.header_ceiling_bytes;
 	struct request_head *last = conn->last_head;
@@ -252,24 +272,39 @@ static struct request *read_request(struct io_loop *loop, struct conn *conn, str
 	if (last != NULL && head_read_again(bytes, ceiling, last->rest, last->header_count, &target)) {
 		struct request *request = request_create(loop, NULL, conn, target);
 		request_take_last_head(request, last);
+		*out_body = STR("");
 		return request;
 	}
 	request_head_destroy(last);
-	return read_first(loop, conn, bytes);
+	return read_first(loop, conn, bytes, out_body);
+}
+
+/* What is left: answers that may be files, of GETs alone; bodies that go to a file, or are too large. */
+static bool is_for_library(const struct request *request, struct str body)
+{
+	const struct router_entry *entry = request->match.entry;
+	if (entry == NULL || request_is_streamed(request) || body.n > request->body_ceiling) {
+		return true;
+	}
+	return entry->route->lane != LANE_INLINE && str_equals(request->method, STR("GET"));
 }
 
 /* @return NULL when libmicrohttpd has to read it */
 static struct request *make_request(struct io_loop *loop, struct conn *conn, struct str bytes)
 {
-	struct request *request = read_request(loop, conn, bytes);
+	struct str body;
+	struct request *request = read_request(loop, conn, bytes, &body);
 	if (request == NULL) {
 		return NULL;
 	}
 	request_route(request, listener_router(io_loop_owner(loop)));
-	const struct router_entry *entry = request->match.entry;
-	if (entry == NULL || entry->route->lane != LANE_INLINE) {
-		request_unref(request); /* its answer may be a file */
+	if (is_for_library(request, body)) {
+		request_unref(request);
 		return NULL;
+	}
+	request->is_of_held = true;
+	if (body.n > 0) {
+		request_add_body(request, body);
 	}
 	return request;
 }

@@ -24,8 +24,7 @@
 
 enum {
 	BATCH_AT_ONCE = 32,
-	BUFFER_BYTES = 8 * 1024,
-	DATE_BYTES = 32,
+	BUFFER_BYTES = 64 * 1024, /* more than an upload of keys; what is larger libmicrohttpd reads */
 	ACCEPT_AGAIN_MS = 100,
 };
 
@@ -46,8 +45,9 @@ struct io_loop {
 	struct conn *returning; /* while libmicrohttpd takes it */
 	enum comers comers;     /* who waits to be accepted */
 	char buffer[BUFFER_BYTES];
-	char date[DATE_BYTES]; /* what io_loop_date() wrote last */
-	time_t date_s;         /* of when */
+	char date_text[ANSWER_DATE_BYTES];
+	struct str date; /* what io_loop_date() wrote last */
+	time_t date_s;   /* of when */
 	struct uri_memo uri_memo;
 	bool has_moved; /* libmicrohttpd has called back since the thread waited */
 	struct turns turns;
@@ -272,13 +272,11 @@ struct uri_memo *io_loop_uri_memo(struct io_loop *loop)
 struct str io_loop_date(struct io_loop *loop)
 {
 	time_t now_s = time(NULL);
-	struct tm parts;
-	if (now_s != loop->date_s && gmtime_r(&now_s, &parts) != NULL) {
-		size_t n = strftime(loop->date, sizeof(loop->date), "%a, %d %b %Y %H:%M:%S GMT", &parts);
-		invariant(n > 0);
+	if (now_s != loop->date_s) {
+		loop->date = answer_date(now_s, loop->date_text);
 		loop->date_s = now_s;
 	}
-	return str_of(loop->date);
+	return loop->date;
 }
 
 /* --- the thread ---------------------------------------------------------------------------------------- */

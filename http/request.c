@@ -314,9 +314,10 @@ void request_take_head(struct request *request, const struct head *read)
 		make_head(read->header_count, read->rest.n + request->path.n, &text);
 	memcpy(text, read->rest.p, read->rest.n);
 	memcpy(text + read->rest.n, request->path.p, request->path.n);
+	head->is_kept = str_equals(read->method, STR("GET"));
 	head->rest = str_from(text, read->rest.n);
 	head->path = str_from(text + read->rest.n, request->path.n);
-	head->method = STR("GET");
+	head->method = read->method;
 	for (size_t i = 0; i < read->header_count; i++) {
 		head->headers[i].name = moved(read->headers[i].name, read->rest.p, text);
 		head->headers[i].value = moved(read->headers[i].value, read->rest.p, text);
@@ -354,7 +355,7 @@ static void leave_kept(struct request *request, struct request_head *head)
 struct request_head *request_leave_head(struct request *request)
 {
 	struct request_head *head = request->head;
-	if (head == NULL || head->rest.n == 0 || !refc_is_only(&request->refs)) {
+	if (head == NULL || !head->is_kept || !refc_is_only(&request->refs)) {
 		return NULL;
 	}
 	request->head = NULL;

@@ -38,8 +38,8 @@ enum request_phase {
  * connection keeps it from one to the other. It has one owner, and all that it views is in its own memory.
  */
 struct request_head {
-	struct str
-		rest; /**< all behind the request line; n == 0: libmicrohttpd has read it, and it is not kept */
+	bool is_kept;    /**< a GET that was read without libmicrohttpd */
+	struct str rest; /**< of such a one: all behind the request line */
 	struct str method;
 	struct header *headers;
 	size_t header_count;
@@ -97,7 +97,10 @@ struct request {
 
 	bool
 		is_admission; /**< its job in the lane is dispatch_admit()'s; written before the push, and by the lane */
-	bool is_counted;   /**< in server->under_way */
+	bool is_counted; /**< in server->under_way */
+	bool is_of_held; /**< it was read without libmicrohttpd */
+	struct held_answer
+		*begun;        /**< of such a one: what the worker has sent of its answer; NULL: nothing */
 	bool may_be_held;  /**< its connection, see held.h; this and the next four: the I/O thread's */
 	bool is_suspended; /**< libmicrohttpd has to be told to go on */
 	bool

@@ -40,6 +40,88 @@ static void head__plain__read(void **state)
 	assert_text(head.headers[3].value, "*/*");
 }
 
+static void head__with_the_body_that_it_promises__read(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		const char *method;
+		const char *body;
+	} cases[] = {
+		{"POST /a HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\n{}", "POST", "{}"},
+		{"PUT /a HTTP/1.1\r\ncontent-length:3\r\n" HOST "\r\n\r\n\n", "PUT", "\r\n\n"},
+		{"POST /a HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n", "POST", ""},
+		{"POST /a HTTP/1.1\r\n" HOST "Content-Length: 007\r\n\r\n\xFF \x01\r\n\r\n", "POST",
+			"\xFF \x01\r\n\r\n"},
+	};
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct head head;
+		assert_true(head_read(str_of(cases[i].text), CEILING, &head));
+		assert_text(head.method, cases[i].method);
+		assert_text(head.target, "/a");
+		assert_text(head.body, cases[i].body);
+		assert_int_equal(head.header_count, 2);
+		assert_true(str_ends_with(head.rest, STR("\r\n\r\n")));
+		assert_ptr_equal(head.rest.p + head.rest.n, head.body.p);
+	}
+}
+
+/* However large the body is, it is not libmicrohttpd's memory that has to hold it. */
+static void body__larger_than_any_head__read(void **state)
+{
+	(void)state;
+	enum { BODY = 4 * CEILING };
+	struct buf text;
+	buf_init(&text, 1 << 20);
+	buf_add_lit(&text, "POST / HTTP/1.1\r\n" HOST "Content-Length: ");
+	buf_add_int(&text, BODY);
+	buf_add_lit(&text, "\r\n\r\n");
+	memset(buf_extend(&text, BODY), 'x', BODY);
+	struct head head;
+	assert_true(head_read(buf_str(&text), CEILING, &head));
+	assert_int_equal(head.body.n, BODY);
+	assert_false(head_read(str_slice(buf_str(&text), 0, text.n - 1), CEILING, &head));
+	buf_fini(&text);
+}
+
+static void body__another_than_is_promised__not_plain(void **state)
+{
+	(void)state;
+#define POST "POST / HTTP/1.1\r\n" HOST
+	static const char *const texts[] = {
+		POST "Content-Length: 3\r\n\r\n{}",
+		POST "Content-Length: 1\r\n\r\n{}",
+		POST "Content-Length: 0\r\n\r\nGET / HTTP/1.1\r\n" HOST "\r\n",
+		POST "Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}",
+		POST "Content-Length: 2, 2\r\n\r\n{}",
+		POST "Content-Length: +2\r\n\r\n{}",
+		POST "Content-Length: -2\r\n\r\n{}",
+		POST "Content-Length: 0x2\r\n\r\n{}",
+		POST "Content-Length: 2 \r\n\r\n{}",
+		POST "Content-Length: 18446744073709551618\r\n\r\n{}",
+		POST "Content-Length: 4294967298\r\n\r\n{}",
+		POST "Content-Length:\r\n\r\n{}",
+		POST "Transfer-Encoding: chunked\r\n\r\n{}",
+		POST "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}",
+		POST "Content-Length: 2\r\nExpect: 100-continue\r\n\r\n{}",
+		POST "\r\n{}",
+		POST "\r\n",
+		LINE HOST "Content-Length: 2\r\n\r\n{}",
+		LINE HOST "\r\n{}",
+		"DELETE / HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\n{}",
+		"POST  / HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\n{}",
+		"POST/ HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\n{}",
+	};
+#undef POST
+	struct head head;
+	for (size_t i = 0; i < COUNT_OF(texts); i++) {
+		if (head_read(str_of(texts[i]), CEILING, &head)) {
+			print_error("taken: %s", texts[i]);
+			assert_true(false);
+		}
+	}
+}
+
 static void head__unfinished__not_plain(void **state)
 {
 	(void)state;
@@ -206,6 +288,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(head__plain__read),
+		cmocka_unit_test(head__with_the_body_that_it_promises__read),
+		cmocka_unit_test(body__larger_than_any_head__read),
+		cmocka_unit_test(body__another_than_is_promised__not_plain),
 		cmocka_unit_test(head__unfinished__not_plain),
 		cmocka_unit_test(head__anything_unusual__not_plain),
 		cmocka_unit_test(value__each_byte__visible_ones_only),

@@ -252,7 +252,7 @@ static void connection__after_an_answer__serves_on(void **state)
 		assert_named(fd, "b");
 		assert_true(client_request(fd, arena, "POST", "/now?name=c", "", "{\"some\":\"body\"}"));
 		assert_named(fd, "c");
-		assert_int_equal(held_now(), 0);
+		await_held(0);
 	}
 	assert_int_equal(close(fd), 0);
 }
