@@ -157,7 +157,7 @@ static enum err add_one_time(struct ctx *ctx, struct homeserver *hs, struct uplo
 		}
 		TRY(read_facts(ctx, hs, up));
 		up->owner.ed25519 = is_own_identity ? up->key.ed25519 : up->facts.ed25519;
-		/* What was refused once, or is another's, is verified first: to refuse it beside the database costs a connection. */
+		/* What was refused once, or is another's, is verified first, so that the database does not work in vain. */
 		TRY(check_signature(ctx, &check));
 		addition.check = NULL;
 	}

@@ -111,8 +111,8 @@ struct db_check {
 	void *self;
 };
 /**
- * The same for a statement that is committed if a check says OK, which runs beside it. What else the check says is returned, and nothing is changed; that
- * costs the connection, so it is for what hardly ever happens.
+ * The same for a statement that is committed if a check says OK, which runs beside it. What else the check says is returned, and nothing is changed; then
+ * the database has worked in vain, so it is for what hardly ever happens.
  * @param check  NULL: as db_query()
  */
 MUST_CHECK enum err db_query_checked(struct ctx *ctx, struct db *db, enum stmt_id stmt,

@@ -1,6 +1,6 @@
 /*
  * Pipelines. PostgreSQL carries a statement out when it has come, and commits at the sync point behind it; so what is sent without one is at work
- * already and still can be given up, by the end of the connection. (ROLLBACK would leave the connection, and a warning in the database's log.)
+ * already and still can be undone.
  */
 #include "storage/pg_trip.h"
 
@@ -57,6 +57,31 @@ static enum err send_begun(struct ctx *ctx, struct pg *pg, enum stmt_id stmt,
 	return PQflush(pg->conn) >= 0 ? ERR_OK : pg_trip_lost(ctx, pg);
 }
 
+/* ROLLBACK alone would leave a warning in the database's log; BEGIN makes what was sent before it part of the block that it begins. */
+static enum err undo(struct ctx *ctx, struct pg *pg)
+{
+	static const char *const words[] = {"BEGIN", "ROLLBACK"};
+	for (size_t i = 0; i < COUNT_OF(words); i++) {
+		if (PQsendQueryParams(pg->conn, words[i], 0, NULL, NULL, NULL, NULL, 1) == 0) {
+			return pg_trip_lost(ctx, pg);
+		}
+	}
+	TRY(pg_trip_end(ctx, pg));
+	return pg_trip_read(ctx, pg, pg_deadline_ms(ctx, pg->statement_timeout_ms + 1000), NULL);
+}
+
+/* What is wrong with the statement, or with the connection, is of no interest any more. @return err, as the check has described it */
+static enum err give_up(struct ctx *ctx, struct pg *pg, enum err err)
+{
+	struct fault fault = ctx->fault;
+	(void)undo(ctx, pg);
+	if (pg->conn != NULL && PQexitPipelineMode(pg->conn) == 0) {
+		pg_close(pg);
+	}
+	ctx->fault = fault;
+	return err;
+}
+
 enum err pg_run_checked(struct ctx *ctx, struct pg *pg, enum stmt_id stmt, struct db_args args,
 	struct db_check check, PGresult **out)
 {
@@ -67,8 +92,7 @@ enum err pg_run_checked(struct ctx *ctx, struct pg *pg, enum stmt_id stmt, struc
 	TRY(send_begun(ctx, pg, stmt, &params));
 	enum err err = check.run(ctx, check.self);
 	if (err != ERR_OK) {
-		pg_close(pg);
-		return err;
+		return give_up(ctx, pg, err);
 	}
 	TRY(pg_trip_end(ctx, pg));
 	err = pg_trip_read(ctx, pg, pg_deadline_ms(ctx, pg->statement_timeout_ms + 1000), &result);
