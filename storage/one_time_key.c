@@ -5,9 +5,11 @@
  */
 #include "storage/one_time_key.h"
 
+#include "base/log.h"
 #include "matrix/errcode.h"
 #include "matrix/key_entry.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 /* So many keys are a row: all are read for one that may be among them. */
@@ -450,7 +452,29 @@ static enum err hand_out_batch(struct ctx *ctx, struct taking *taking, struct as
 	return ERR_OK;
 }
 
-/* @param out_goes_on  whether there were any */
+/*
+ * Nothing was taken though there is some: it has just come, and is there for who asks again; or it is lost. Then somebody has to repair the database, and who asks gets
+ * the fallback key.
+ */
+static enum err look_for_lost(struct ctx *ctx, struct db *db, const struct asked *asked,
+	bool *out_goes_on)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_ONE_TIME_KEY_LOST,
+		DB_ARGS(db_texts(asked->user_ids, asked->n), db_texts(asked->device_ids, asked->n),
+			db_texts(asked->algorithms, asked->n)),
+		&rows));
+	for (size_t i = 0; i < db_count(rows); i++) {
+		log_error(ctx->request_id, "db.one_time_keys_lost",
+			"counter=%" PRId64 " algorithm=%.*s next=%" PRId64
+			" hint=\"the database is damaged: of this counter no batch has the next key\"",
+			db_int(rows, i, 0), STR_ARG(db_str(rows, i, 1)), db_int(rows, i, 2));
+	}
+	*out_goes_on = db_count(rows) == 0;
+	return ERR_OK;
+}
+
+/* @param out_goes_on  whether there may be more */
 static enum err take_one_time(struct ctx *ctx, struct db *db, struct taking *taking,
 	bool *out_goes_on)
 {
@@ -464,9 +488,11 @@ static enum err take_one_time(struct ctx *ctx, struct db *db, struct taking *tak
 		TRY(hand_out_batch(ctx, taking, &asked, (size_t)db_int(rows, i, 0) - 1, db_str(rows, i, 2),
 			(size_t)db_int(rows, i, 1)));
 	}
+	size_t wanted = taking->wish_n;
 	leave_out_met(taking);
 	*out_goes_on = db_count(rows) > 0;
-	return ERR_OK;
+	return *out_goes_on && taking->wish_n == wanted ? look_for_lost(ctx, db, &asked, out_goes_on)
+													: ERR_OK;
 }
 
 static enum err take_fallback(struct ctx *ctx, struct db *db, struct taking *taking)

@@ -67,7 +67,7 @@ ORDER BY 1, 2;
 -- takes of the same counter waits for who was before, and goes on behind that one; whoever asks names the triples in one
 -- order, so nobody waits for each other. `picked` has to be made once: looked at again it would lock others. It cannot be met again where it
 -- lies, for it may have moved while this one waited. What was uploaded meanwhile is not seen yet: then of a counter that has some left none is
--- taken, and who asks again has it. The limits tell the planner how few they are, and the arrays are
+-- taken, which is told, and who asks again has it (unless it is lost: one_time_key_lost). The limits tell the planner how few they are, and the arrays are
 -- hidden from it behind SELECT, so that it plans once. Of the value only the part is read that has these keys. Application services are told what their
 -- users have left. Rows: number of the triple, how many keys, and these (matrix/key_entry.h). Index: one_time_key_counters_pkey, one_time_key_batches_pkey, accounts_pkey, appservice_key_news_pkey.
 WITH wanted AS (
@@ -84,12 +84,12 @@ WITH wanted AS (
 	) AS f
 	LIMIT (SELECT cardinality($1::text[]))
 ), found AS (
-	SELECT p.n, p.user_id, p.device_id, p.algorithm, p.given, greatest(p.given, least(p.given_then, b.seq + b.total)) AS given_then,
+	SELECT p.n, p.user_id, p.device_id, p.algorithm, p.given, greatest(p.given, least(p.given_then, coalesce(b.seq + b.total, 0))) AS given_then,
 		p.given - b.seq AS before, octet_length(b.keys) / b.total AS entry_bytes, b.keys
-	FROM picked p CROSS JOIN LATERAL (
+	FROM picked p LEFT JOIN LATERAL (
 		SELECT o.seq, o.total, o.keys FROM one_time_key_batches o
 		WHERE o.counter_nid = p.counter_nid AND o.seq <= p.given ORDER BY o.seq DESC LIMIT 1
-	) AS b
+	) AS b ON true
 	LIMIT (SELECT cardinality($1::text[]))
 ), taken AS (
 	UPDATE one_time_key_counters k SET given = f.given_then
@@ -105,6 +105,20 @@ WITH wanted AS (
 	ON CONFLICT (user_id, device_id) DO UPDATE SET claims = appservice_key_news.claims + 1
 )
 SELECT t.n, t.count, t.keys FROM taken t;
+
+-- name: one_time_key_lost hot
+-- Of triples of user, device, algorithm the counters that have keys left, of which no batch has the next one. Rows: number of the counter, its algorithm, the next
+-- key's number. Index: one_time_key_counters_pkey, one_time_key_batches_pkey.
+SELECT c.counter_nid, c.algorithm, c.given FROM unnest($1::text[], $2::text[], $3::text[]) AS u(user_id, device_id, algorithm)
+CROSS JOIN LATERAL (
+	SELECT o.counter_nid, o.algorithm, o.given FROM one_time_key_counters o
+	WHERE o.user_id = u.user_id AND o.device_id = u.device_id AND o.algorithm = u.algorithm AND o.given < o.total OFFSET 0
+) AS c
+LEFT JOIN LATERAL (
+	SELECT o.seq + o.total AS behind FROM one_time_key_batches o
+	WHERE o.counter_nid = c.counter_nid AND o.seq <= c.given ORDER BY o.seq DESC LIMIT 1
+) AS b ON true
+WHERE coalesce(b.behind, 0) <= c.given;
 
 -- name: fallback_key_claim
 -- The fallback key, where there is one, for each triple of user, device, algorithm that has no other left; it is used from now on.
