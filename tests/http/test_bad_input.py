@@ -423,6 +423,13 @@ def test_host__missing_or_twice__refused_with_an_errcode_that_a_page_can_read(st
     assert b"access-control-allow-origin: *" in got.lower(), got
 
 
+def works_of_a_second(server):
+    """Of which a thread that spins takes all that the machine has for it, and other work of the server is over some time."""
+    before = cpu_of([server.process.pid])
+    time.sleep(1)
+    return cpu_of([server.process.pid]) - before
+
+
 @pytest.mark.parametrize("line", [b"0" * 60000, b"c;x=" + b"y" * 60000], ids=["length", "extension"])
 @pytest.mark.one_process("HAProxy does not pass it on")
 def test_chunk__line_that_never_ends__no_thread_spins(make_server, line):
@@ -434,9 +441,7 @@ def test_chunk__line_that_never_ends__no_thread_spins(make_server, line):
         connection.settimeout(0.5)
         with contextlib.suppress(OSError):
             connection.sendall(line)
-        before = cpu_of([server.process.pid])
-        time.sleep(2)
-        assert cpu_of([server.process.pid]) - before < 0.5
+        assert any(works_of_a_second(server) < 0.1 for _ in range(5))  # of the 30 that a body may take
         assert ann.get("/account/whoami").ok()
 
 
