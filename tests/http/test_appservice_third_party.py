@@ -6,7 +6,7 @@ import pytest
 
 from support import accounts
 from support.appservice import AppService
-from support.client import Http, unique
+from support.client import Http, of_whole_index, unique
 from support.server import Server
 
 APP = "/_matrix/app/v1/thirdparty"
@@ -153,7 +153,7 @@ def test_matches_of_an_id__every_bridge_is_asked(alice, bridge, kind, key):
 # -- what a service lists
 
 def listed(alice, **body):
-    return {room["room_id"] for room in alice.post("/publicRooms", {"limit": 500, **body}).ok()["chunk"]}
+    return {room["room_id"] for room in of_whole_index(lambda: alice.post("/publicRooms", {"limit": 500, **body})).ok()["chunk"]}
 
 
 def list_room(server, service, network, room_id, visibility="public"):

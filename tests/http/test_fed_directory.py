@@ -1,5 +1,5 @@
 """Who and what was in a room of others before anybody of this server came can be found.  Spec: "User Directory"."""
-from support.client import path_of, unique
+from support.client import of_whole_index, path_of, unique
 from support.remote_room import RemoteRoom
 
 
@@ -8,7 +8,8 @@ def word():
 
 
 def found(client, term):
-    return [user["user_id"] for user in client.post("/user_directory/search", {"search_term": term}).ok()["results"]]
+    answer = of_whole_index(lambda: client.post("/user_directory/search", {"search_term": term})).ok()
+    return [user["user_id"] for user in answer["results"]]
 
 
 def test_user_directory__members_from_before__found_by_who_shares_the_room(federated, remote):

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from support.client import path_of, quote, seconds, unique
+from support.client import of_whole_index, path_of, quote, seconds, unique
 from support.keys import Device, Person, claim
 from support.remote import FEDERATION
 from support.remote_room import RemoteRoom
@@ -176,7 +176,7 @@ def test_public_rooms__asked_by_another_server__listed_and_filtered(federated, r
     wanted, other = published(lin, name=word + " club"), published(lin, name="chess")
     found = get(remote, federated, "publicRooms", limit=100).ok()
     assert {wanted, other} <= {room["room_id"] for room in found["chunk"]}
-    found = remote.send(federated, "POST", "/publicRooms", {"filter": {"generic_search_term": word}}).ok()
+    found = of_whole_index(lambda: remote.send(federated, "POST", "/publicRooms", {"filter": {"generic_search_term": word}})).ok()
     assert [room["room_id"] for room in found["chunk"]] == [wanted]
     page = remote.send(federated, "POST", "/publicRooms", {"limit": 1}).ok()
     more = remote.send(federated, "POST", "/publicRooms", {"limit": 1, "since": page["next_batch"]}).ok()

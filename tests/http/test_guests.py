@@ -2,7 +2,7 @@
 import pytest
 
 from support import accounts
-from support.client import Client, path_of, unique
+from support.client import Client, of_whole_index, path_of, unique
 from support.shared_room import SharedRoom
 
 FORBIDDEN = "M_GUEST_ACCESS_FORBIDDEN"
@@ -166,7 +166,7 @@ def test_guest__registers_with_the_own_token__is_a_user_of_the_same_name_who_sta
         assert session.get("/account/whoami").ok()["is_guest"] is False
         session.send(room, "still here")
     user.create_room()
-    found = host.post("/user_directory/search", {"search_term": user.user_id}).ok()["results"]
+    found = of_whole_index(lambda: host.post("/user_directory/search", {"search_term": user.user_id})).ok()["results"]
     assert [item["user_id"] for item in found] == [user.user_id]
     upgrade(guest).expect(403, "M_FORBIDDEN")
 

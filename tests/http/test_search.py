@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from support.client import unique
+from support.client import of_whole_index, unique
 
 VECTORS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "vectors", "data",
                        "search.json")
@@ -12,7 +12,7 @@ VECTORS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 
 def search_reply(client, term, next_batch=None, **criteria):
     body = {"search_categories": {"room_events": {"search_term": term, **criteria}}}
-    return client.post("/search", body, query={"next_batch": next_batch} if next_batch else None)
+    return of_whole_index(lambda: client.post("/search", body, query={"next_batch": next_batch} if next_batch else None))
 
 
 def search(client, term, next_batch=None, **criteria):

@@ -2,7 +2,7 @@
 import pytest
 
 from support import accounts
-from support.client import unique
+from support.client import of_whole_index, unique
 
 
 def name_of(client, name, field="displayname"):
@@ -10,7 +10,7 @@ def name_of(client, name, field="displayname"):
 
 
 def search(client, term, **more):
-    return client.post("/user_directory/search", {"search_term": term, **more}).ok()
+    return of_whole_index(lambda: client.post("/user_directory/search", {"search_term": term, **more})).ok()
 
 
 def found(client, term, **more):

@@ -29,6 +29,17 @@ def seconds(value):
     return value * SLOW
 
 
+def of_whole_index(ask):
+    """The answer of `ask()`, which looks into an index. A server waits a moment for its own, 1.5 s, so that it has what was written before: an
+    answer that took so long may be of an older one, and is asked for again."""
+    deadline = time.monotonic() + seconds(30)
+    while True:
+        begun = time.monotonic()
+        answer = ask()
+        if time.monotonic() - begun < 1.4 or begun > deadline:
+            return answer
+
+
 def unique(prefix="x"):
     """A name that no other test uses, also across runs against the same server."""
     return "%s-%s-%d" % (prefix, _run, next(_counter))
