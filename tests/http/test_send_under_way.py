@@ -4,7 +4,9 @@ No worker waits for the commit (http/handover.h), so each of these ends is anoth
 """
 import concurrent.futures
 import contextlib
+import functools
 import json
+import re
 import signal
 import socket
 
@@ -25,6 +27,7 @@ class School:
     def __init__(self, cluster, make_server):
         name = "d" + unique("b").replace("-", "_").lower()
         cluster.sql("CREATE DATABASE %s" % name)
+        self.cluster, self.make_server = cluster, make_server
         self.url = cluster.url.replace("/postgres?", "/%s?" % name)
         metrics = "127.0.0.1:%d" % free_port()
         self.server = make_server(settings={"database.url": self.url, "http.local_workers": WORKERS, "listen.metrics": metrics}).start()
@@ -67,8 +70,32 @@ class School:
         connection.close()
         self.await_writes(1)
 
+    def gave_up(self):
+        """Whether some commit took longer than the writer waits for any."""
+        return re.search(r" db\.write_failed .*(statement timeout|did not answer in time)", self.server.log()) is not None
+
+    def anew(self):
+        self.server.terminate()
+        return School(self.cluster, self.make_server)
+
     def bodies(self):
         return [event["content"].get("body") for event in self.user.history(self.room) if event["type"] == "m.room.message"]
+
+
+def in_time(test):
+    """The writer gives a commit up after four seconds, which no setting changes: where a machine needs longer to look at what is held, nothing is
+    shown, and the test begins anew in another school."""
+    @functools.wraps(test)
+    def run(school, **more):
+        for _ in range(4):
+            try:
+                return test(school, **more)
+            except AssertionError:
+                if not school.gave_up():
+                    raise
+            school = school.anew()
+        return test(school, **more)
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +111,7 @@ def school(cluster, make_server):
     it.server.terminate()
 
 
+@in_time
 def test_many_messages__commit_hangs__workers_serve_others_and_nothing_is_answered_before(school):
     with concurrent.futures.ThreadPoolExecutor(8) as pool, school.held() as held:
         replies = [pool.submit(school.put, number) for number in range(8)]
@@ -96,6 +124,7 @@ def test_many_messages__commit_hangs__workers_serve_others_and_nothing_is_answer
     assert len(set(events)) == 8 and sorted(school.bodies()) == [str(number) for number in range(8)]
 
 
+@in_time
 def test_same_transaction_id__commit_hangs__one_event(school):
     with concurrent.futures.ThreadPoolExecutor(3) as pool, school.held() as held:
         replies = [pool.submit(school.put, "once", "same") for _ in range(3)]
@@ -106,6 +135,7 @@ def test_same_transaction_id__commit_hangs__one_event(school):
     assert len(set(events)) == 1 and school.bodies() == ["once"]
 
 
+@in_time
 def test_client__gone_while_the_commit_hangs__event_is_there_once(school):
     target = "/_matrix/client/v3/rooms/%s/send/m.room.message/gone" % school.room
     body = json.dumps({"msgtype": "m.text", "body": "gone"})
@@ -118,6 +148,7 @@ def test_client__gone_while_the_commit_hangs__event_is_there_once(school):
 
 
 @pytest.mark.tsan
+@in_time
 def test_sigterm__commit_hangs__answered_when_it_is_done(school):
     with concurrent.futures.ThreadPoolExecutor(WORKERS + 1) as pool, school.held() as held:
         replies = [pool.submit(school.put, number) for number in range(WORKERS + 1)]
@@ -275,44 +306,42 @@ class Redactions:
 KINDS = [Messages, AccountData, Tags, PushRules, Receipts, ReadMarkers, State, Redactions]
 
 
-@pytest.fixture
-def under_way(school):
-    """Requests of a kind of which none is committed before `held.release()`: gives (kind) → (held, replies)."""
+@contextlib.contextmanager
+def under_way(school, kind):
+    """Requests of a kind of which none is committed before `held.release()`: gives (held, replies)."""
     school.roots = [school.put("root %d" % number).ok()["event_id"] for number in range(COUNT)]
     school.rooms = [school.user.create_room() for _ in range(COUNT)]
     school.firsts = [school.user.send(room) for room in school.rooms]
-    with contextlib.ExitStack() as stack:
-        def begin(kind):
-            pool = stack.enter_context(concurrent.futures.ThreadPoolExecutor(COUNT))
-            held = stack.enter_context(school.held(kind.table))
-            replies = [pool.submit(kind.do, school, number) for number in range(COUNT)]
-            wait_until(held.is_waited_for, what="it is being committed")
-            school.await_writes(COUNT)
-            return held, replies
-        yield begin
+    with concurrent.futures.ThreadPoolExecutor(COUNT) as pool, school.held(kind.table) as held:
+        replies = [pool.submit(kind.do, school, number) for number in range(COUNT)]
+        wait_until(held.is_waited_for, what="it is being committed")
+        school.await_writes(COUNT)
+        yield held, replies
 
 
 @pytest.mark.tsan
 @pytest.mark.parametrize("kind", KINDS)
-def test_many_of_a_kind__commit_hangs__workers_serve_others_and_all_are_there_after_their_answers(school, under_way, kind):
-    held, replies = under_way(kind)
-    assert school.user.get("/rooms/%s/state/m.room.create" % school.room).ok()  # a worker's
-    assert not [reply for reply in replies if reply.done()]
-    held.release()
-    for reply in replies:
-        reply.result(seconds(60)).ok()
+@in_time
+def test_many_of_a_kind__commit_hangs__workers_serve_others_and_all_are_there_after_their_answers(school, kind):
+    with under_way(school, kind) as (held, replies):
+        assert school.user.get("/rooms/%s/state/m.room.create" % school.room).ok()  # a worker's
+        assert not [reply for reply in replies if reply.done()]
+        held.release()
+        for reply in replies:
+            reply.result(seconds(60)).ok()
     assert kind.seen(school) == list(range(COUNT))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_sigterm__commit_of_a_kind_hangs__what_is_acknowledged_is_there_after_the_start(school, under_way, kind):
-    held, replies = under_way(kind)
-    school.server.process.send_signal(signal.SIGTERM)
-    wait_until(school.is_stopping, what="the stop")
-    assert not [reply for reply in replies if reply.done()]
-    held.release()
-    # Those that were in each other's way have to begin anew, which a server that stops may refuse.
-    done = [number for number, reply in enumerate(replies) if reply.result(seconds(60)).expect((200, 503)).status == 200]
+@in_time
+def test_sigterm__commit_of_a_kind_hangs__what_is_acknowledged_is_there_after_the_start(school, kind):
+    with under_way(school, kind) as (held, replies):
+        school.server.process.send_signal(signal.SIGTERM)
+        wait_until(school.is_stopping, what="the stop")
+        assert not [reply for reply in replies if reply.done()]
+        held.release()
+        # Those that were in each other's way have to begin anew, which a server that stops may refuse.
+        done = [number for number, reply in enumerate(replies) if reply.result(seconds(60)).expect((200, 503)).status == 200]
     assert done and school.server.terminate() == 0
     school.server.start()
     school.user.http.drop()
@@ -322,20 +351,20 @@ def test_sigterm__commit_of_a_kind_hangs__what_is_acknowledged_is_there_after_th
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_commit_of_a_kind__takes_too_long__error_and_may_be_tried_again(school, under_way, kind):
-    held, replies = under_way(kind)
-    for reply in replies:
-        reply.result(seconds(60)).expect((503, 504))
-    held.release()
+def test_commit_of_a_kind__takes_too_long__error_and_may_be_tried_again(school, kind):
+    with under_way(school, kind) as (held, replies):
+        for reply in replies:
+            reply.result(seconds(60)).expect((503, 504))
+        held.release()
     assert kind.seen(school) == []
     for number in range(COUNT):
         kind.do(school, number).ok()
     assert kind.seen(school) == list(range(COUNT))
 
 
-@pytest.mark.tsan
-@pytest.mark.parametrize("in_time", [True, False])
-def test_state__commit_hangs__next_event_is_judged_by_what_became_of_it(school, in_time):
+@contextlib.contextmanager
+def levels_under_way(school):
+    """The room is about to be closed to others, and an event of another waits for what becomes of that: gives (other, held, change, event)."""
     other = accounts.register(school.server.url)
     school.user.invite(school.room, other).ok()
     other.join(school.room).ok()
@@ -344,23 +373,32 @@ def test_state__commit_hangs__next_event_is_judged_by_what_became_of_it(school, 
         change = pool.submit(school.mine().put_state, school.room, "m.room.power_levels", dict(levels, events_default=100))
         wait_until(held.is_waited_for, what="it is being committed")
         school.await_writes(1)
-        event = pool.submit(other.put_event, school.room, "m.room.message", {"msgtype": "m.text", "body": "late"})
-        if not in_time:
-            change.result(seconds(60)).expect((503, 504))
+        yield other, held, change, pool.submit(other.put_event, school.room, "m.room.message", {"msgtype": "m.text", "body": "late"})
+
+
+@pytest.mark.tsan
+@in_time
+def test_state__commit_hangs__next_event_is_judged_by_it(school):
+    with levels_under_way(school) as (_, held, change, event):
         held.release()
-        change.result(seconds(60)).expect(200 if in_time else (503, 504))
-        late = event.result(seconds(60))
-    if in_time:
-        late.expect(403, "M_FORBIDDEN")
-        return
-    # Nothing became of it: the event may come too late itself, but it is not forbidden, and neither is the next one.
-    late.expect((200, 503, 504))
-    assert school.user.get_state(school.room, "m.room.power_levels").ok().json == levels
+        change.result(seconds(60)).ok()
+        event.result(seconds(60)).expect(403, "M_FORBIDDEN")
+
+
+@pytest.mark.tsan
+def test_state__commit_takes_too_long__next_event_is_judged_by_what_was_before(school):
+    """The event may come too late itself, but it is not forbidden, and neither is the next one."""
+    with levels_under_way(school) as (other, held, change, event):
+        change.result(seconds(60)).expect((503, 504))
+        held.release()
+        late = event.result(seconds(60)).expect((200, 503, 504))
+    assert school.user.get_state(school.room, "m.room.power_levels").ok()["events_default"] != 100
     other.put_event(school.room, "m.room.message", {"msgtype": "m.text", "body": "later"}).ok()
     assert school.bodies() == ["later"] + ["late"] * (late.status == 200)
 
 
 @pytest.mark.tsan
+@in_time
 def test_message_to_a_device__same_transaction_id_under_way__delivered_once_and_so_are_others(school):
     with concurrent.futures.ThreadPoolExecutor(6) as pool, school.held(Messages.table) as held:
         replies = [pool.submit(Messages.do, school, number, txn) for number, txn in
@@ -374,6 +412,7 @@ def test_message_to_a_device__same_transaction_id_under_way__delivered_once_and_
     assert Messages.seen(school) == [1, 2, 3, 4]
 
 
+@in_time
 def test_message_to_a_device__client_gone_while_the_commit_hangs__delivered_once(school):
     user = school.user
     body = json.dumps({"messages": {user.user_id: {user.device_id: {"n": 1}}}})
