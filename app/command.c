@@ -3,9 +3,11 @@
  */
 #include "app/command.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/vec.h"
@@ -158,7 +160,21 @@ enum err command_config(struct command_line *line, struct conf **out)
 		.assignments = line->assignments,
 		.assignment_count = line->assignment_count,
 	};
+	if (sources.file != NULL) {
+		TRY(command_check_account(line->ctx, sources.file, R_OK));
+	}
 	return config_read(line->ctx, &sources, out);
+}
+
+enum err command_check_account(struct ctx *ctx, const char *path, int mode)
+{
+	if (access(path, mode) == 0 || errno != EACCES) {
+		return ERR_OK;
+	}
+	return fail(ctx, ERR_DENIED, NULL,
+		"this account may not use %s; do it as root or as the account of the server, such as with: "
+		"sudo -u belfry belfry …",
+		path);
 }
 
 int command_failed(struct ctx *ctx)

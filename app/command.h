@@ -75,6 +75,15 @@ const char *command_same_server(const struct command_line *line);
 /** Reads the options: defaults, file, --set. Errors: as config_read(). */
 MUST_CHECK enum err command_config(struct command_line *line, struct conf **out);
 
+/**
+ * Whether this process may use a file or folder of the server's. The usual reason why not: somebody types a command with an account
+ * of their own, and the server has another.
+ *
+ * @param mode  of access(2)
+ * Errors: DENIED, the text says what to do
+ */
+MUST_CHECK enum err command_check_account(struct ctx *ctx, const char *path, int mode);
+
 /** Says on standard error what failed. @return STATUS_FAILED */
 int command_failed(struct ctx *ctx);
 

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "app/command.h"
 #include "base/b64.h"
 #include "base/file.h"
 #include "base/vec.h"
@@ -34,6 +35,7 @@ enum err data_folder_open(struct ctx *ctx, const char *given, bool may_create,
 		return fail(ctx, ERR_STORE, NULL, "cannot make the data folder %s: %.*s", given,
 			STR_ARG(cause));
 	}
+	TRY(command_check_account(ctx, given, R_OK | W_OK));
 	char real[PATH_MAX];
 	if (realpath(given, real) == NULL) {
 		return errno == ENOENT

@@ -26,7 +26,7 @@ struct data_folder {
 	int lock_fd;       /**< -1: not locked */
 };
 
-/** Opens the folder, and makes it if it may. Errors: MISSING if there is none and it may not; STORE. */
+/** Opens the folder, and makes it if it may. Errors: MISSING if there is none and it may not; DENIED; STORE. */
 MUST_CHECK enum err data_folder_open(struct ctx *ctx, const char *given, bool may_create,
 	struct data_folder *out);
 /** Releases the lock. */

@@ -1,6 +1,7 @@
 """The command line: users, registration tokens, configuration check, help."""
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -222,6 +223,22 @@ def test_serve__data_folder_that_is_a_file__named():
     path = config("")
     done = belfry("serve", "--data", path)
     assert done.returncode != 0 and "cannot make the data folder %s" % path in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another")
+def test_commands__by_another_account__said_which_file_and_what_to_do(running, tmp_path):
+    folder = new_folder()
+    program = shutil.copy(binary(), folder)
+    options = os.path.join(folder, "belfry.yaml")
+    with open(options, "w", encoding="utf-8") as file:
+        file.write("server_name: hs1\n")
+    os.chmod(options, 0o600)
+    for arguments, named in ((["user", "list", "--data", running.data], running.data), (["serve", "--data", running.data], running.data),
+                             (["config", "check", options], options), (["user", "list", "--data", str(tmp_path)], str(tmp_path))):
+        done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=seconds(60), check=False,
+                              user="nobody", group="nogroup", extra_groups=[])
+        assert done.returncode == 1 and "this account may not use %s;" % named in done.stderr and "sudo -u belfry" in done.stderr, done.stderr
+    shutil.rmtree(folder)
 
 
 def test_config_file__used_by_serve__set_wins(make_server):
