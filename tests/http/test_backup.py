@@ -100,13 +100,13 @@ def test_copy_put_back__below_a_folder_that_the_database_may_not_enter_and_with_
     (inside / "lost").mkdir(mode=0o700, parents=True)
     (inside / "server").mkdir()
     name = unique("hs")
-    lost = make_server(folder=str(inside / "lost"), server_name=name).start()
+    lost = make_server(folder=str(inside / "lost"), server_name=name, processes=1).start()
     user = accounts.register(lost.url)
     room = user.create_room()
     kept = user.send(room, "kept")
     copy = tool("belfry-backup", "lost/data", str(inside / "copies"), cwd=inside)
     lost.terminate()
-    server = make_server(folder=str(inside / "server"), server_name=name)
+    server = make_server(folder=str(inside / "server"), server_name=name, processes=1)
     assert tool("belfry-restore", copy, "server/data", cwd=inside) == "The server can be started."
     server.start()
     assert kept in [event["event_id"] for event in Client(server.url, user.token, user.user_id, user.device_id).history(room)]
