@@ -187,6 +187,18 @@ def test_sign_in__honest__account(server, idp):
     assert idp.authorization == "Basic " + base64.b64encode(b"belfry:" + SECRET.encode()).decode()
 
 
+def test_sign_in__provider_away__page_names_it_and_the_log_says_why(make_server, idp):
+    started = make_server()
+    write_provider(started, idp, "away", issuer="http://127.0.0.1:1")
+    started.settings.update({"public_base_url": started.url, "sso.folder": started.root + "/sso", "network.allow_addresses": "127.0.0.0/8"})
+    started.start()
+    page = get(started, "/_matrix/client/v3/login/sso/redirect/away?redirectUrl=" + urllib.parse.quote(CLIENT, safe=""))
+    assert "location" not in page.headers and b"The identity provider could not be reached" in page.raw
+    with open(started.log_path, encoding="utf-8") as log:
+        line, = [line for line in log if " sso.provider_failed " in line]
+    assert " warn " in line and "127.0.0.1" in line, line
+
+
 LIES = {
     "issuer": lambda idp: idp.claims.update(iss="https://evil.example"),
     "audience": lambda idp: idp.claims.update(aud="another"),

@@ -74,7 +74,11 @@ static enum err fetch_json(struct ctx *ctx, struct homeserver *hs, const struct 
 	fetch->answer_ceiling_bytes = DOCUMENT_MAX_BYTES;
 	fetch->timeout_ms = TIMEOUT_MS;
 	fetch->is_https_only = is_secure(oidc);
-	TRY(http_client_fetch(ctx, hs->http_client, fetch, &answer));
+	enum err err = http_client_fetch(ctx, hs->http_client, fetch, &answer);
+	if (err != ERR_OK) {
+		ctx->fault.text = STR("The identity provider could not be reached");
+		return err;
+	}
 	*out_status = answer.status;
 	if (json_parse(ctx->arena, answer.body, NULL, out, NULL) != JSON_OK ||
 		out->type != JSON_OBJECT) {

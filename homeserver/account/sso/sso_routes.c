@@ -3,6 +3,7 @@
  */
 #include "homeserver/account/sso/sso_routes.h"
 
+#include "base/log.h"
 #include "homeserver/account/fallback_routes.h"
 #include "homeserver/account/sso/sso.h"
 #include "homeserver/account/uia.h"
@@ -17,6 +18,10 @@ static enum err answer_failure(struct call *call, enum err err)
 		return err;
 	}
 	struct str text = ctx->fault.text;
+	if (ctx->fault.cause.n > 0) {
+		log_warn(ctx->request_id, "sso.provider_failed", "text=\"%.*s\" cause=%.*s", STR_ARG(text),
+			STR_ARG(ctx->fault.cause));
+	}
 	int status = ctx->fault.http_status != 0 ? ctx->fault.http_status : err_http_status(err);
 	struct web_page page;
 	web_page_begin(&page, call, "無法登入", "You could not be signed in");
