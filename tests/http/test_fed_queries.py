@@ -174,7 +174,7 @@ def published(client, **more):
 def test_public_rooms__asked_by_another_server__listed_and_filtered(federated, remote, lin):
     word = unique("physik")
     wanted, other = published(lin, name=word + " club"), published(lin, name="chess")
-    found = get(remote, federated, "publicRooms", limit=100).ok()
+    found = of_whole_index(lambda: get(remote, federated, "publicRooms", limit=100)).ok()
     assert {wanted, other} <= {room["room_id"] for room in found["chunk"]}
     found = of_whole_index(lambda: remote.send(federated, "POST", "/publicRooms", {"filter": {"generic_search_term": word}})).ok()
     assert [room["room_id"] for room in found["chunk"]] == [wanted]
@@ -494,7 +494,7 @@ def test_two_servers__profile_rooms_keys__one_asks_the_other(federated, make_fed
     device = Device(zoe)
     device.upload(keys=1)
     assert profile(lin, zoe.user_id).ok()["displayname"] == "Zoë"
-    found = lin.get("/publicRooms", {"server": other.server_name}).ok()
+    found = of_whole_index(lambda: lin.get("/publicRooms", {"server": other.server_name})).ok()
     assert [room["room_id"] for room in found["chunk"]] == [room_id]
     found = lin.post("/keys/query", {"device_keys": {zoe.user_id: []}}).ok()
     assert found["device_keys"][zoe.user_id][zoe.device_id]["keys"] == device.keys["keys"] and not found["failures"]
