@@ -88,46 +88,74 @@ static enum err tell_missing(struct acceptance *a, const struct event_id *auth, 
 	return fail(a->ctx, ERR_MISSING, M_NOT_FOUND, "Events that this one stands on are unknown");
 }
 
-/* Rejected events that nobody has asked the state of are known without one. */
+static void find_missing_prev(struct acceptance *a)
+{
+	const struct event *event = a->event;
+	for (size_t i = 0; i < event->prev_count; i++) {
+		const struct known_event *prev = &a->prev[i];
+		if (a->is_on_all && prev->fate == EVENT_UNKNOWN && !prev->is_elsewhere) {
+			continue; /* a forward extremity that is being committed */
+		}
+		if (room_may_come(prev, event->prev_events[i])) {
+			VEC_PUSH(a->ctx->arena, &a->gap_prev, event->prev_events[i]);
+		}
+		if (!acceptance_has_state(prev)) {
+			VEC_PUSH(a->ctx->arena, &a->missing_prev, event->prev_events[i]);
+		}
+	}
+}
+
+/* Its state is not that of a place in the timeline. */
+static bool is_aside(const struct known_event *known)
+{
+	return acceptance_has_state(known) && known->position <= ROOM_OUTLIERS;
+}
+
+static bool has_row(const struct event_state_row *rows, size_t count, int64_t position)
+{
+	size_t i = 0;
+	while (i < count && rows[i].position != position) {
+		i++;
+	}
+	return i < count;
+}
+
+/* Rejected events that nobody has asked the state of are known without one: they are missing, too. */
+static enum err find_without_state(struct acceptance *a)
+{
+	const struct event *event = a->event;
+	struct event_state_row *rows;
+	size_t count;
+	VEC(int64_t) aside = {0};
+	for (size_t i = 0; i < event->prev_count; i++) {
+		if (is_aside(&a->prev[i])) {
+			VEC_PUSH(a->ctx->arena, &aside, a->prev[i].position);
+		}
+	}
+	if (aside.n == 0) {
+		return ERR_OK;
+	}
+	TRY(store_event_states(a->ctx, a->hs->db, a->room->nid, aside.p, aside.n, &rows, &count));
+	for (size_t i = 0; i < event->prev_count; i++) {
+		if (is_aside(&a->prev[i]) && !has_row(rows, count, a->prev[i].position)) {
+			a->prev[i] = (struct known_event){0};
+			VEC_PUSH(a->ctx->arena, &a->missing_prev, event->prev_events[i]);
+		}
+	}
+	return ERR_OK;
+}
+
 static enum err find_missing(struct acceptance *a)
 {
 	const struct event *event = a->event;
 	VEC(struct event_id) auth = {0};
-	VEC(int64_t) aside = {0};
 	for (size_t i = 0; i < event->auth_count; i++) {
 		if (a->auth[i].event == NULL && !a->auth[i].is_elsewhere) {
 			VEC_PUSH(a->ctx->arena, &auth, event->auth_events[i]);
 		}
 	}
-	for (size_t i = 0; i < event->prev_count; i++) {
-		if (a->is_on_all && a->prev[i].fate == EVENT_UNKNOWN && !a->prev[i].is_elsewhere) {
-			continue; /* a forward extremity that is being committed */
-		}
-		if (room_may_come(&a->prev[i], event->prev_events[i])) {
-			VEC_PUSH(a->ctx->arena, &a->gap_prev, event->prev_events[i]);
-		}
-		if (!acceptance_has_state(&a->prev[i])) {
-			VEC_PUSH(a->ctx->arena, &a->missing_prev, event->prev_events[i]);
-		} else if (a->prev[i].position <= ROOM_OUTLIERS) {
-			VEC_PUSH(a->ctx->arena, &aside, a->prev[i].position);
-		}
-	}
-	if (aside.n > 0) {
-		struct event_state_row *rows;
-		size_t count;
-		TRY(store_event_states(a->ctx, a->hs->db, a->room->nid, aside.p, aside.n, &rows, &count));
-		for (size_t i = 0; i < event->prev_count; i++) {
-			bool is_found =
-				!acceptance_has_state(&a->prev[i]) || a->prev[i].position > ROOM_OUTLIERS;
-			for (size_t k = 0; k < count && !is_found; k++) {
-				is_found = rows[k].position == a->prev[i].position;
-			}
-			if (!is_found) {
-				a->prev[i] = (struct known_event){0};
-				VEC_PUSH(a->ctx->arena, &a->missing_prev, event->prev_events[i]);
-			}
-		}
-	}
+	find_missing_prev(a);
+	TRY(find_without_state(a));
 	bool is_stuck = a->missing_prev.n > 0 && a->arrival->state_before == NULL;
 	return auth.n > 0 || is_stuck
 		? tell_missing(a, auth.p, auth.n, a->missing_prev.p, a->missing_prev.n)

@@ -182,6 +182,31 @@ static enum err add_state(struct ctx *ctx, struct homeserver *hs, struct room *r
 	return ERR_OK;
 }
 
+/* Whether it is a membership of that kind, whoever's. */
+static bool wishes_for(const struct state_wish *wish, struct str membership)
+{
+	return str_equals(wish->type, STR("m.room.member")) &&
+		str_equals(json_get_str(wish->content, STR("membership")), membership);
+}
+
+static bool is_own_membership(const struct state_wish *wish)
+{
+	return str_equals(wish->type, STR("m.room.member")) &&
+		str_equals(wish->state_key, wish->who->user.s);
+}
+
+/* Who is in the room may try; who is not, to come in or to say no. The room's rules decide. */
+static enum err check_sender(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct state_wish *wish)
+{
+	if (!is_own_membership(wish)) {
+		return room_require_joined(ctx, hs, room, wish->who->user.s);
+	}
+	return wishes_for(wish, STR("join"))
+		? room_require_guests_allowed(ctx, hs, room, wish->who)
+		: room_require_may_reject(ctx, hs, room, wish->who->user.s);
+}
+
 enum err room_state_put(struct ctx *ctx, struct homeserver *hs, const struct state_wish *wish,
 	struct str *out_event_id)
 {
@@ -196,17 +221,8 @@ enum err room_state_put(struct ctx *ctx, struct homeserver *hs, const struct sta
 	TRY(check_levels(ctx, wish));
 	struct stored_event *before;
 	TRY(room_state_event(ctx, hs, room, wish->type, wish->state_key, POSITION_NOW, &before));
-	bool is_own_membership = str_equals(wish->type, STR("m.room.member")) &&
-		str_equals(wish->state_key, wish->who->user.s);
-	bool is_own_join = is_own_membership &&
-		str_equals(json_get_str(wish->content, STR("membership")), STR("join"));
-	if (!is_own_membership) {
-		TRY(room_require_joined(ctx, hs, room, wish->who->user.s));
-	} else if (is_own_join) {
-		TRY(room_require_guests_allowed(ctx, hs, room, wish->who));
-	} else {
-		TRY(room_require_may_reject(ctx, hs, room, wish->who->user.s));
-	}
+	bool is_own_join = is_own_membership(wish) && wishes_for(wish, STR("join"));
+	TRY(check_sender(ctx, hs, room, wish));
 	if (before != NULL && str_equals(before->event->sender.s, wish->who->user.s) &&
 		json_equals(before->event->content, wish->content)) {
 		*out_event_id = before->event->event_id.s;
@@ -225,9 +241,7 @@ enum err room_state_put(struct ctx *ctx, struct homeserver *hs, const struct sta
 		.origin_server_ts = wish->stamp.ms,
 		.is_dated = wish->stamp.is_given,
 	};
-	bool is_invite = str_equals(wish->type, STR("m.room.member")) &&
-		str_equals(json_get_str(wish->content, STR("membership")), STR("invite"));
-	if (is_invite) {
+	if (wishes_for(wish, STR("invite"))) {
 		return room_invite_by(ctx, hs, room, &intent, out_event_id);
 	}
 	bool was_joined = before != NULL && str_equals(event_membership(before->event), STR("join"));
