@@ -27,6 +27,7 @@
 #include "http/server.h"
 #include "storage/account.h"
 #include "storage/room.h"
+#include "storage/statistics.h"
 
 enum {
 	TIDY_INTERVAL_MS = 10 * 1000,
@@ -138,6 +139,10 @@ static enum err run_round(void *self, struct ctx *ctx, int64_t *out_pause_ms)
 	bool is_poked = atomic_exchange(&housekeeper->is_poked, false);
 	look_at_database(ctx, housekeeper);
 	look_around(ctx, housekeeper, is_poked);
+	if (store_statistics_renew(ctx, housekeeper->hs->db) != ERR_OK) {
+		log_warn(0, "serve.statistics_not_renewed", "cause=%.*s", STR_ARG(ctx->fault.cause));
+		ctx->fault = (struct fault){0};
+	}
 	if (is_poked || now_ms(housekeeper) >= housekeeper->next_tidy_ms) {
 		housekeeper->next_tidy_ms = now_ms(housekeeper) + TIDY_INTERVAL_MS;
 		tidy(ctx, housekeeper); /* a command may have left something to do */

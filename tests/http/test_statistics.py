@@ -1,0 +1,21 @@
+"""Tables that have grown are looked at by the server itself: plans made when they were empty are not kept until autovacuum comes."""
+from support import accounts
+from support.client import Http
+from support.server import wait_until
+
+
+def looks(server, table):
+    return int(server.sql("select analyze_count from pg_stat_user_tables where relname = '%s'" % table))
+
+
+def test_table__grown_on_a_fresh_server__is_looked_at_and_then_left_alone(make_server):
+    server = make_server().start()
+    alice = accounts.register(Http(server.url))
+    assert looks(server, "events") == 0
+    room = alice.create_room()
+    for _ in range(400):
+        alice.send(room, "hello")
+    wait_until(lambda: looks(server, "events") > 0, 30, "a look at the table of events")
+    before = looks(server, "events")
+    assert server.sql("select renew_statistics()").strip() == "0"
+    assert looks(server, "events") == before
