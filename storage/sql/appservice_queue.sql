@@ -16,7 +16,7 @@ WITH span AS MATERIALIZED (
 		ORDER BY s.from_position DESC LIMIT 1), false),
 	EXISTS (SELECT 1 FROM states s WHERE s.room_nid = e.room_nid AND s.to_position = e.position
 		AND s.to_position > $1 AND s.to_position <= $2
-		AND s.type = 'm.room.member' AND s.state_key IS DISTINCT FROM e.state_key),
+		AND s.type = (SELECT 'm.room.member') AND s.state_key IS DISTINCT FROM e.state_key),
 	e.position
 FROM span e JOIN rooms r ON r.room_nid = e.room_nid)
 UNION ALL

@@ -156,19 +156,21 @@ SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::big
 INSERT INTO transactions (key, event_id, created_at_ms) SELECT unnest($1::bytea[]), unnest($2::text[]), unnest($3::bigint[]);
 
 -- name: state_close tells=room:1
--- Ends the intervals that new state replaces: nid, type, state_key, position. Only the one that began last can be open. Index: states_pkey, twice.
+-- Ends the intervals that new state replaces: nid, type, state_key, position. Only the one that began last can be open: it is looked up, and found
+-- again by where it lies, for nobody else changes the state of a room whose row is held; any other way may lead through all that holds in the
+-- room. Index: states_pkey.
 UPDATE states SET to_position = n.position
 FROM (
-	SELECT room_nid, type, state_key, min(position) AS position
-	FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[]) AS
-		u(room_nid, type, state_key, position)
-	GROUP BY room_nid, type, state_key
-) AS n CROSS JOIN LATERAL (
-	SELECT s.from_position FROM states s
-	WHERE s.room_nid = n.room_nid AND s.type = n.type AND s.state_key = n.state_key ORDER BY s.from_position DESC LIMIT 1
-) AS l
-WHERE states.room_nid = n.room_nid AND states.type = n.type AND states.state_key = n.state_key
-	AND states.from_position = l.from_position AND states.to_position = 9223372036854775807;
+	SELECT u.position, (SELECT s.ctid FROM states s WHERE s.room_nid = u.room_nid AND s.type = u.type AND s.state_key = u.state_key
+		ORDER BY s.from_position DESC LIMIT 1) AS last
+	FROM (
+		SELECT room_nid, type, state_key, min(position) AS position
+		FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[]) AS
+			u(room_nid, type, state_key, position)
+		GROUP BY room_nid, type, state_key
+	) AS u OFFSET 0
+) AS n
+WHERE states.ctid = n.last AND states.to_position + 0 = 9223372036854775807;
 
 -- name: state_open tells=room:1
 -- Begins intervals: nid, type, state_key, position, event position, event id, membership. Several rows of one key in a
