@@ -144,10 +144,12 @@ class Grow(ClientWorkload):
                            ("state event", ask("PUT", "/rooms/%s/state/m.room.topic" % stage.room_id, stage.user["access_token"],
                                                {"topic": "number {n}"}))):
             self.target.rest()
-            before = self.target.database_bytes()
+            before, rows_before = self.target.database_bytes(), self.target.row_bytes()
             self.load.once([line] * many, 1)
             self.target.rest()
             rows["database of a %s, bytes" % name] = (self.target.database_bytes() - before) / many
+            if rows_before is not None:
+                rows["rows of a %s, bytes" % name] = (self.target.row_bytes() - rows_before) / many
         first = stage.comers[0]
         self.join([first], stage.room_id)
         rows["lazy first sync, bytes"] = self.load.once([sync(first["access_token"])], 1)[0]["bytes"]

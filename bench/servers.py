@@ -128,6 +128,9 @@ class Target:
     def database_bytes(self):
         raise NotImplementedError
 
+    def row_bytes(self):
+        """Of all rows that count, to the byte, without pages and indexes; None where that cannot be told."""
+
     def pad(self, events):
         """Makes up events until there are so many, where that can be done."""
 
@@ -230,6 +233,11 @@ class BelfryTarget(Target):
 
     def database_bytes(self):
         return int(self.server.sql("select pg_database_size(current_database())"))
+
+    def row_bytes(self):
+        self.server.sql("create extension if not exists pgstattuple")
+        return int(self.server.sql("select sum((pgstattuple(oid)).tuple_len) from pg_class where relkind in ('r', 't') "
+                                   "and relnamespace in ('public'::regnamespace, 'pg_toast'::regnamespace)"))
 
 
 class SynapseTarget(Target):
