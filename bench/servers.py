@@ -236,8 +236,9 @@ class BelfryTarget(Target):
 
     def row_bytes(self):
         self.server.sql("create extension if not exists pgstattuple")
-        return int(self.server.sql("select sum((pgstattuple(oid)).tuple_len) from pg_class where relkind in ('r', 't') "
-                                   "and relnamespace in ('public'::regnamespace, 'pg_toast'::regnamespace)"))
+        return int(self.server.sql(
+            "select sum((pgstattuple(part)).tuple_len) from (select unnest(array[oid, nullif(reltoastrelid, 0)]) as part from pg_class "
+            "where relkind = 'r' and relnamespace = 'public'::regnamespace) as parts where part is not null"))
 
 
 class SynapseTarget(Target):
