@@ -52,6 +52,15 @@ MUST_CHECK static inline enum err ctx_may_wait(const struct ctx *ctx)
 }
 
 /**
+ * To be asked before anything that ends with a write: whose answer waits for the commit need not.
+ * Errors: DEFER as above.
+ */
+MUST_CHECK static inline enum err ctx_may_write(const struct ctx *ctx)
+{
+	return ctx->handover != NULL ? ERR_OK : ctx_may_wait(ctx);
+}
+
+/**
  * To be asked before another server is, and before anything was changed: whoever fails begins anew where one may.
  * Errors: DEFER as above.
  */

@@ -197,6 +197,12 @@ static uint64_t caller_of(struct call *call)
 	return key.n > 0 ? hash_bytes(key) | 1 : 0;
 }
 
+/* Whose worker does what an I/O thread may not. */
+static enum route_lane worker_lane(enum route_lane lane)
+{
+	return lane == LANE_INLINE ? LANE_LOCAL : lane;
+}
+
 /* Suspends and hands to a worker; a full queue answers at once. */
 static void submit(struct request *request, enum route_lane lane, bool is_admitted)
 {
@@ -226,13 +232,13 @@ static bool run_inline(struct request *request, struct call *call, enum err err)
 		request->job.caller = caller_of(call);
 		call_rewind(call);
 		request->call = call;
-		submit(request, is_inline ? LANE_LOCAL : call->route->lane, request->is_resumed);
+		submit(request, worker_lane(call->route->lane), request->is_resumed);
 		return false;
 	}
 	switch (settle(call, err)) {
 	case OUTCOME_ANSWER:
 		(void)answer_call(call);
-		call_end(call);
+		end_call(call);
 		return true;
 	case OUTCOME_PARK:
 		atomic_fetch_add(&request->server->suspended, 1);
@@ -358,13 +364,13 @@ static bool move_to_remote(struct request *request, struct call *call)
 
 /*
  * Has the I/O thread take the connection of an inline route's request. The server does not stop meanwhile: it counts the request as
- * suspended until it is answered, and from before that until this has ended.
+ * suspended until it is answered, and from before that until this has ended. `may_be_held` is settled before any handler runs.
  */
 static void leave_later(struct request *request, const struct route *route)
 {
 	struct http_server *server = request->server;
 	atomic_fetch_add(&server->suspended, 1);
-	if (route->lane == LANE_INLINE && !atomic_load(&request->is_answered)) {
+	if (route->lane == LANE_INLINE && request->may_be_held && !atomic_load(&request->is_answered)) {
 		io_loop_leave(request->loop, request);
 	}
 	atomic_fetch_sub(&server->suspended, 1);
@@ -387,6 +393,7 @@ static bool answer_awaited(struct request *request)
 	if (handover == NULL) {
 		return false;
 	}
+	call->ctx.may_not_wait = false; /* no I/O thread any more */
 	enum err err = handover->wait(&call->ctx, handover->data);
 	call->state->handover = NULL;
 	if (err == ERR_CONFLICT) {
@@ -474,13 +481,13 @@ void dispatch_wake(void *self, struct request *request, bool is_batch)
 		request->started_us = clock_mono_us();
 	}
 	enum route_lane lane = request->is_moved ? LANE_REMOTE : request->match.entry->route->lane;
-	if (lane == LANE_INLINE) {
+	if (lane == LANE_INLINE && handover == NULL) {
 		request->run_inline = true;
 		resume_in(request, is_batch);
 		return;
 	}
 	request_ref(request); /* the lane's */
-	if (!lane_push(server->lanes[lane], &request->job, true)) {
+	if (!lane_push(server->lanes[worker_lane(lane)], &request->job, true)) {
 		request_unref(request);
 		dispatch_abandon(request); /* the suspended connection still holds it */
 	}

@@ -9,13 +9,24 @@
 /* Each keeps its arena, some 64 KiB. More than groups get larger by. */
 enum { HANDED_OVER_MAX = 256 };
 
+/* What an I/O thread makes of a body, others' requests wait for: some 10 µs for a KiB. */
+enum { INLINE_BODY_BYTES = 8 * 1024 };
+
+/* An I/O thread does what comes alone: to wake a worker for it costs more than others lose by waiting. Where others are under way, workers do it. */
+static bool has_place(struct call *call)
+{
+	const bool is_inline = call->ctx.may_not_wait;
+	const int64_t limit = is_inline ? 1 : HANDED_OVER_MAX;
+	return atomic_load(&call->state->request->server->handed_over) < limit &&
+		(!is_inline || call_body(call).n <= INLINE_BODY_BYTES);
+}
+
 void call_begin_handover(struct call *call)
 {
 	struct call_state *state = call->state;
 	struct request *request = state->request;
-	bool may = !call->ctx.may_not_wait && call->ctx.memo == NULL && !call_is_stopping(call) &&
-		request->handed_over == NULL &&
-		atomic_load(&request->server->handed_over) < HANDED_OVER_MAX;
+	bool may = call->ctx.memo == NULL && !call_is_stopping(call) && request->handed_over == NULL &&
+		has_place(call);
 	if (may) {
 		struct handover *handover = ARENA_NEW(call->ctx.arena, struct handover);
 		handover->call = call;

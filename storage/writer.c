@@ -48,7 +48,7 @@ static void write_fini(void *data)
 
 struct write *write_new(struct ctx *ctx)
 {
-	invariant(!ctx->may_not_wait); /* whoever writes waits for the commit */
+	invariant(ctx_may_write(ctx) == ERR_OK);
 	struct write *write = ARENA_NEW(ctx->arena, struct write);
 	write->arena = ctx->arena;
 	wakeup_init(&write->done);
@@ -144,7 +144,7 @@ void writer_submit(struct writer *writer, struct write *write)
 
 enum err writer_wait(struct ctx *ctx, struct write *write, int64_t *out_first_position)
 {
-	invariant(write->is_submitted);
+	invariant(write->is_submitted && !ctx->may_not_wait);
 	wakeup_wait(&write->done);
 	if (write->err == ERR_OK) {
 		if (out_first_position != NULL) {

@@ -280,6 +280,7 @@ enum err room_settle(struct ctx *ctx, struct homeserver *hs, struct room *room)
 	int64_t deadline_ms = clock_mono_ms(&hs->clock) + SETTLE_WAIT_MS;
 	LOCK_SCOPE(&room->lock);
 	while (room->pending > 0) {
+		TRY(ctx_may_wait(ctx));
 		if (!cond_wait_until(&room->changed, &room->lock, deadline_ms)) {
 			return fail(ctx, ERR_TIMEOUT, M_UNKNOWN, "The room is busy; try again");
 		}

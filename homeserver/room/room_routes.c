@@ -87,6 +87,7 @@ static enum err put_send(struct call *call)
 {
 	call_begin_memo(call);
 	call_begin_handover(call);
+	TRY(ctx_may_write(&call->ctx));
 	struct send_request request = {
 		.who = principal_of(call),
 		.room_id = call_path(call, "roomId"),
@@ -184,7 +185,7 @@ const struct route room_routes[] = {
 	{"upgradeRoom", "POST", "/_matrix/client/(r0|v3)/rooms/{roomId}/upgrade", AUTH_USER_ACTS,
 		LANE_LOCAL, RATE_JOIN, 0, post_upgrade},
 	{"sendMessage", "PUT", "/_matrix/client/(r0|v3)/rooms/{roomId}/send/{eventType}/{txnId}",
-		AUTH_GUEST_ACTS, LANE_LOCAL, RATE_MESSAGE, 0, put_send},
+		AUTH_GUEST_ACTS, LANE_INLINE, RATE_MESSAGE, 0, put_send},
 	{"redactEvent", "PUT", "/_matrix/client/(r0|v3)/rooms/{roomId}/redact/{eventId}/{txnId}",
 		AUTH_USER_RETRACTS, LANE_LOCAL, RATE_MESSAGE, 0, put_redact},
 	{"getRoomIdByAlias", "GET", "/_matrix/client/(r0|v3)/directory/room/{roomAlias}", AUTH_NONE,

@@ -171,6 +171,15 @@ static enum err check_unless_repeated(struct ctx *ctx, struct homeserver *hs, st
 	return err;
 }
 
+/* What leads to other events looks them up, and takes one that cannot be had for one that is not there. Errors: DEFER */
+static enum err may_send(const struct ctx *ctx, const struct send_request *request,
+	bool is_redaction)
+{
+	struct relation ignored;
+	bool is_plain = !is_redaction && !relation_read(request->content, &ignored);
+	return is_plain ? ERR_OK : ctx_may_wait(ctx);
+}
+
 enum err room_send(struct ctx *ctx, struct homeserver *hs, const struct send_request *request,
 	struct str *out_event_id)
 {
@@ -178,6 +187,7 @@ enum err room_send(struct ctx *ctx, struct homeserver *hs, const struct send_req
 	if (!is_redaction) {
 		TRY(room_require_not_suspended(ctx, request->who));
 	}
+	TRY(may_send(ctx, request, is_redaction));
 	struct room *room;
 	TRY(rooms_get_for(ctx, hs, request->room_id, &room));
 	TRY(room_require_joined(ctx, hs, room, request->who->user.s));

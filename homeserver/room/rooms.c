@@ -167,10 +167,10 @@ bool room_may_try(struct ctx *ctx, const struct homeserver *hs, struct room_trie
 
 enum err room_turn_take(struct ctx *ctx, struct homeserver *hs, struct room *room)
 {
-	TRY(ctx_may_wait(ctx));
 	int64_t deadline_ms = patience_ends_ms(ctx, hs);
 	LOCK_SCOPE(&room->lock);
 	while (room->turn_taken || (room->is_stale && room->pending > 0)) {
+		TRY(ctx_may_wait(ctx));
 		if (!cond_wait_until(&room->turn_free, &room->lock, deadline_ms)) {
 			cond_signal(&room->turn_free); /* it may have come to this one just now */
 			return fail(ctx, ERR_TIMEOUT, M_UNKNOWN, "The room is busy; try again");

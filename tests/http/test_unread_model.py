@@ -95,3 +95,20 @@ def test_unread__random_events_and_receipts__as_the_model_says(make_server, seed
     server.start()
     for user in users:
         assert shown(user, room) == model.counts(user.user_id), "after the restart"
+
+
+def test_unread__relation_to_an_event_of_a_thread_that_is_not_in_memory__counts_there(make_server):
+    server = make_server().start()
+    writer, reader = (accounts.register(server.anonymous().http) for _ in range(2))
+    room = writer.create_room(preset="public_chat")
+    reader.join(room).ok()
+    root = writer.send(room, "root")
+    reply = writer.send(room, {"msgtype": "m.text", "body": "in it", "m.relates_to": {"rel_type": "m.thread", "event_id": root}})
+    for number in range(60):
+        last = writer.send(room, "m%d" % number)
+    reader.receipt(room, last, "m.read").ok()
+    server.terminate()
+    server.start()
+    writer.send(room, "the room is in memory now")
+    writer.send(room, {"msgtype": "m.text", "body": "of it", "m.relates_to": {"rel_type": "m.reference", "event_id": reply}})
+    assert shown(reader, room) == {"main": (1, 0), root: (1, 0)}

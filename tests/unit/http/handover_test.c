@@ -6,7 +6,12 @@
 #include "http/handover.h"
 #include "http/memo.h"
 
-enum { MANY = 300, MOST = 256 /* HANDED_OVER_MAX */, FEW = 5 };
+enum {
+	MANY = 300,
+	MOST = 256 /* HANDED_OVER_MAX */,
+	FEW = 5,
+	INLINE_MOST = 8 * 1024 /* INLINE_BODY_BYTES */
+};
 
 struct service {
 	struct gate taken;    /* something was handed over */
@@ -24,6 +29,7 @@ struct service {
 static struct service service;
 static struct arena *arena;
 static struct http_server *server;
+static const char *prefix = ""; /* of the routes: to a worker, or "/inline" */
 
 static enum err await(struct ctx *ctx, void *data)
 {
@@ -82,7 +88,12 @@ static bool hand_over(struct call *call)
 
 static enum err deed(struct call *call)
 {
-	return answer(call, hand_over(call) ? "handed over" : "waited");
+	const bool is_inline = call_is_inline(call);
+	if (!hand_over(call)) {
+		TRY(ctx_may_write(&call->ctx));
+		return answer(call, "waited");
+	}
+	return answer(call, is_inline ? "handed over inline" : "handed over");
 }
 
 /* It is done before the handler has returned. ?failed=true: not well */
@@ -98,14 +109,13 @@ static enum err deed_at_once(struct call *call)
 
 static enum err deed_and_failure(struct call *call)
 {
-	(void)hand_over(call);
+	TRY(hand_over(call) ? ERR_OK : ctx_may_write(&call->ctx));
 	return fail(&call->ctx, ERR_MISSING, "M_NOT_FOUND", "Gone");
 }
 
 static enum err deed_without_answer(struct call *call)
 {
-	(void)hand_over(call);
-	return ERR_OK;
+	return hand_over(call) ? ERR_OK : ctx_may_write(&call->ctx);
 }
 
 /* On its first worker it finds out that it has to ask others, and goes on where it may wait with a memo. */
@@ -126,6 +136,13 @@ static const struct route rows[] = {
 	{"failure", "GET", "/failure", AUTH_NONE, LANE_LOCAL, RATE_NONE, 0, deed_and_failure},
 	{"asking", "GET", "/asking", AUTH_NONE, LANE_LOCAL, RATE_NONE, 0, deed_that_asks},
 	{"silence", "GET", "/silence", AUTH_NONE, LANE_LOCAL, RATE_NONE, 0, deed_without_answer},
+	{"inlineDeed", "GET", "/inline/deed", AUTH_NONE, LANE_INLINE, RATE_NONE, 0, deed},
+	{"inlinePut", "PUT", "/inline/deed", AUTH_NONE, LANE_INLINE, RATE_NONE, 0, deed},
+	{"inlineOnce", "GET", "/inline/once", AUTH_NONE, LANE_INLINE, RATE_NONE, 0, deed_at_once},
+	{"inlineFailure", "GET", "/inline/failure", AUTH_NONE, LANE_INLINE, RATE_NONE, 0,
+		deed_and_failure},
+	{"inlineSilence", "GET", "/inline/silence", AUTH_NONE, LANE_INLINE, RATE_NONE, 0,
+		deed_without_answer},
 };
 
 static int start_with(int64_t stop_timeout_ms)
@@ -149,6 +166,12 @@ static int start(void **state)
 	return start_with(20000);
 }
 
+static int start_inline(void **state)
+{
+	prefix = "/inline";
+	return start(state);
+}
+
 static int start_impatient(void **state)
 {
 	(void)state;
@@ -164,13 +187,15 @@ static int stop(void **state)
 	}
 	assert_true(gate_wait(&service.dropped, (int)service.n));
 	arena_destroy(arena);
+	prefix = "";
 	return 0;
 }
 
 static int begin(const char *target)
 {
 	int fd = client_connect(http_server_port(server, 0));
-	assert_true(client_request(fd, arena, "GET", target, "", NULL));
+	assert_true(
+		client_request(fd, arena, "GET", arena_printf(arena, "%s%s", prefix, target), "", NULL));
 	return fd;
 }
 
@@ -180,6 +205,11 @@ static void assert_answer(int fd, const char *what)
 	assert_int_equal(reply.status, 200);
 	assert_true(str_contains(reply.body, str_printf(arena, "\"what\":\"%s\"", what)));
 	assert_int_equal(close(fd), 0);
+}
+
+static const char *handed_over(void)
+{
+	return prefix[0] == '\0' ? "handed over" : "handed over inline";
 }
 
 static void assert_error(int fd, int status, const char *errcode)
@@ -203,7 +233,7 @@ static void done__well__answered_then_and_not_before(void **state)
 	assert_true(gate_wait(&service.taken, 1));
 	assert_silent(fd);
 	finish(0, ERR_OK);
-	assert_answer(fd, "handed over");
+	assert_answer(fd, handed_over());
 	assert_int_equal(service.runs, 1);
 	assert_int_equal(service.asked.count, 0);
 }
@@ -276,6 +306,40 @@ static void handler__fails_or_says_nothing_after_it__error_at_once(void **state)
 	finish(1, ERR_STORE);
 }
 
+static void inline__others_under_way__a_worker_does_it(void **state)
+{
+	(void)state;
+	int first = begin("/deed");
+	assert_true(gate_wait(&service.taken, 1));
+	int second = begin("/deed");
+	assert_true(gate_wait(&service.taken, 2));
+	finish(1, ERR_OK);
+	assert_answer(second, "handed over");
+	finish(0, ERR_OK);
+	assert_answer(first, "handed over inline");
+	int third = begin("/deed");
+	assert_true(gate_wait(&service.taken, 3));
+	finish(2, ERR_OK);
+	assert_answer(third, "handed over inline");
+}
+
+static void inline__body__a_worker_does_a_large_one(void **state)
+{
+	(void)state;
+	static const size_t sizes[] = {INLINE_MOST, INLINE_MOST + 1};
+	static const char *const whats[] = {"handed over inline", "handed over"};
+	for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+		char *body = arena_alloc(arena, sizes[i] + 1);
+		memset(body, 'x', sizes[i]);
+		body[sizes[i]] = '\0';
+		int fd = client_connect(http_server_port(server, 0));
+		assert_true(client_request(fd, arena, "PUT", "/inline/deed", "", body));
+		assert_true(gate_wait(&service.taken, (int)i + 1));
+		finish(i, ERR_OK);
+		assert_answer(fd, whats[i]);
+	}
+}
+
 static void *finish_half(void *data)
 {
 	const size_t *first = data;
@@ -322,8 +386,10 @@ static void stop__meanwhile__a_worker_waits_and_it_is_answered(void **state)
 {
 	(void)state;
 	const enum err ends[] = {ERR_OK, ERR_STORE};
+	const char *where = prefix;
 	for (size_t i = 0; i < COUNT_OF(ends); i++) {
 		if (i > 0) {
+			prefix = where;
 			assert_int_equal(start(NULL), 0);
 		}
 		int fd = begin("/deed");
@@ -333,7 +399,7 @@ static void stop__meanwhile__a_worker_waits_and_it_is_answered(void **state)
 		assert_true(gate_wait(&service.asked, 1));
 		finish(0, ends[i]);
 		if (ends[i] == ERR_OK) {
-			assert_answer(fd, "handed over");
+			assert_answer(fd, handed_over());
 		} else {
 			assert_error(fd, 503, "M_UNKNOWN");
 		}
@@ -385,6 +451,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, start, stop)
+#define TEST_INLINE(function) cmocka_unit_test_setup_teardown(function, start_inline, stop)
 		TEST(done__well__answered_then_and_not_before),
 		TEST(done__before_the_handler_returns__answered),
 		TEST(done__refused_before_the_handler_returns__the_error_is_the_answer),
@@ -396,6 +463,16 @@ int main(void)
 		TEST(many__more_than_may_hand_over__the_others_wait_and_each_answers_once),
 		TEST(stop__meanwhile__a_worker_waits_and_it_is_answered),
 		TEST(stop__answered_but_not_done__the_stop_says_so),
+		TEST_INLINE(done__well__answered_then_and_not_before),
+		TEST_INLINE(done__before_the_handler_returns__answered),
+		TEST_INLINE(done__refused_before_the_handler_returns__the_error_is_the_answer),
+		TEST_INLINE(done__failed__the_error_is_the_answer),
+		TEST_INLINE(done__conflict__handler_runs_again_and_waits),
+		TEST_INLINE(client__gone_meanwhile__nothing_is_left),
+		TEST_INLINE(handler__fails_or_says_nothing_after_it__error_at_once),
+		TEST_INLINE(stop__meanwhile__a_worker_waits_and_it_is_answered),
+		TEST_INLINE(inline__others_under_way__a_worker_does_it),
+		TEST_INLINE(inline__body__a_worker_does_a_large_one),
 		cmocka_unit_test_setup_teardown(stop__it_hangs__503_and_the_stop_says_so, start_impatient,
 			stop),
 	};
