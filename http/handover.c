@@ -10,15 +10,32 @@
 enum { HANDED_OVER_MAX = 256 };
 
 /* What an I/O thread makes of a body, others' requests wait for: some 10 µs for a KiB. */
-enum { INLINE_BODY_BYTES = 8 * 1024 };
+enum { INLINE_BODY_BYTES = 8 * 1024, ALONE_BEFORE = 32 };
 
-/* An I/O thread does what comes alone: to wake a worker for it costs more than others lose by waiting. Where others are under way, workers do it. */
+/*
+ * An I/O thread does what comes alone: to wake a worker for it costs more than others lose by waiting. Where others were under way among the last
+ * ones workers do it: the first of many would go to the writer before the rest, who then waited for its flush.
+ */
+static bool is_alone(struct call *call)
+{
+	struct http_server *server = call->state->request->server;
+	int64_t left = atomic_load(&server->not_alone);
+	if (atomic_load(&server->handed_over) > 1) { /* one may be over: the client hears of it first */
+		atomic_store(&server->not_alone, ALONE_BEFORE);
+		return false;
+	}
+	if (left > 0) {
+		atomic_store(&server->not_alone, left - 1);
+		return false;
+	}
+	return call_body(call).n <= INLINE_BODY_BYTES;
+}
+
 static bool has_place(struct call *call)
 {
-	const bool is_inline = call->ctx.may_not_wait;
-	const int64_t limit = is_inline ? 1 : HANDED_OVER_MAX;
-	return atomic_load(&call->state->request->server->handed_over) < limit &&
-		(!is_inline || call_body(call).n <= INLINE_BODY_BYTES);
+	return call->ctx.may_not_wait
+		? is_alone(call)
+		: atomic_load(&call->state->request->server->handed_over) < HANDED_OVER_MAX;
 }
 
 void call_begin_handover(struct call *call)

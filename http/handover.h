@@ -22,7 +22,7 @@ struct handover;
 
 /**
  * From here on the call may hand over, once, what its answer waits for; not in its second run, not while the server stops, not with a memo, and
- * not while very many others have (HANDED_OVER_MAX): then it waits as ever. On an I/O thread only while no other has, with a small body: else a
+ * not while very many others have (HANDED_OVER_MAX): then it waits as ever. On an I/O thread with a small body, while no two others have, nor had when one of the last came: else a
  * worker makes the answer (ctx_may_write()).
  */
 void call_begin_handover(struct call *call);

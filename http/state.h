@@ -44,6 +44,8 @@ struct http_server {
 	_Atomic int64_t under_way;   /**< complete requests not yet answered in full */
 	_Atomic int64_t suspended;   /**< connections that MHD must get back before it may stop */
 	_Atomic int64_t handed_over; /**< what requests handed over, and is not done yet */
+	_Atomic int64_t
+		not_alone; /**< so many more go to a worker, for others were under way when one came; about */
 	_Atomic uint64_t last_request_id;
 	_Atomic int64_t
 		full_told_ms; /**< when the log was told last that nobody can be accepted; 0: never. Monotonic */

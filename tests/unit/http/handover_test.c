@@ -10,6 +10,7 @@ enum {
 	MANY = 300,
 	MOST = 256 /* HANDED_OVER_MAX */,
 	FEW = 5,
+	ALONE_BEFORE = 32,     /* as there */
 	INLINE_MOST = 8 * 1024 /* INLINE_BODY_BYTES */
 };
 
@@ -309,18 +310,26 @@ static void handler__fails_or_says_nothing_after_it__error_at_once(void **state)
 static void inline__others_under_way__a_worker_does_it(void **state)
 {
 	(void)state;
-	int first = begin("/deed");
-	assert_true(gate_wait(&service.taken, 1));
-	int second = begin("/deed");
-	assert_true(gate_wait(&service.taken, 2));
-	finish(1, ERR_OK);
-	assert_answer(second, "handed over");
-	finish(0, ERR_OK);
-	assert_answer(first, "handed over inline");
-	int third = begin("/deed");
-	assert_true(gate_wait(&service.taken, 3));
-	finish(2, ERR_OK);
-	assert_answer(third, "handed over inline");
+	static const char *const whats[] = {"handed over inline", "handed over inline", "handed over"};
+	int fds[COUNT_OF(whats)];
+	for (int i = 0; i < (int)COUNT_OF(whats); i++) {
+		fds[i] = begin("/deed");
+		assert_true(gate_wait(&service.taken, i + 1));
+	}
+	for (size_t i = 0; i < COUNT_OF(whats); i++) {
+		finish(i, ERR_OK);
+		assert_answer(fds[i], whats[i]);
+	}
+	for (int i = 3; i < 3 + ALONE_BEFORE; i++) { /* it does not come alone yet */
+		int fd = begin("/deed");
+		assert_true(gate_wait(&service.taken, i + 1));
+		finish((size_t)i, ERR_OK);
+		assert_answer(fd, "handed over");
+	}
+	int last = begin("/deed");
+	assert_true(gate_wait(&service.taken, 4 + ALONE_BEFORE));
+	finish(3 + ALONE_BEFORE, ERR_OK);
+	assert_answer(last, "handed over inline");
 }
 
 static void inline__body__a_worker_does_a_large_one(void **state)
