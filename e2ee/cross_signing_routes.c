@@ -5,6 +5,7 @@
 
 #include "e2ee/cross_signing.h"
 #include "homeserver/account/uia.h"
+#include "http/memo.h"
 #include "storage/device_key.h"
 
 static enum err post_device_signing(struct call *call)
@@ -57,6 +58,7 @@ static enum err post_signatures(struct call *call)
 	const struct json *keys;
 	struct sign_failure *failures;
 	size_t count;
+	call_begin_memo(call);
 	TRY(call_json(call, &keys));
 	TRY(cross_signing_sign(&call->ctx, hs_of(call), principal_of(call), keys, &failures, &count));
 	struct json_out *out = reply_json(call, 200);

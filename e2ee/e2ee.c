@@ -151,13 +151,14 @@ size_t e2ee_remote_asks(struct arena *arena, const struct homeserver *hs, const 
 	return n;
 }
 
-void e2ee_ask_remote(struct ctx *ctx, struct e2ee *e2ee, struct e2ee_remote_ask *asks, size_t count,
-	int64_t timeout_ms, bool is_claim)
+enum err e2ee_ask_remote(struct ctx *ctx, struct e2ee *e2ee, struct e2ee_remote_ask *asks,
+	size_t count, int64_t timeout_ms, bool is_claim)
 {
 	const struct e2ee_remote_port *port = &e2ee->remote;
-	if (count > 0 && (is_claim ? port->claim : port->query) != NULL) {
-		(is_claim ? port->claim : port->query)(port->self, ctx, asks, count, timeout_ms);
+	if (count == 0 || (is_claim ? port->claim : port->query) == NULL) {
+		return ERR_OK;
 	}
+	return (is_claim ? port->claim : port->query)(port->self, ctx, asks, count, timeout_ms);
 }
 
 void e2ee_write_answers(struct json_out *out, const struct e2ee_remote_ask *asks, size_t count,
@@ -169,10 +170,8 @@ void e2ee_write_answers(struct json_out *out, const struct e2ee_remote_ask *asks
 			continue;
 		}
 		for (size_t k = 0; k < users->count; k++) {
-			if (json_get(&asks[i].request, users->members[k].key) != NULL) {
-				json_out_key(out, users->members[k].key);
-				json_out_value(out, &users->members[k].value);
-			}
+			json_out_key(out, users->members[k].key);
+			json_out_value(out, &users->members[k].value);
 		}
 	}
 }

@@ -28,11 +28,14 @@ struct e2ee_remote_message {
 /** What the federation does for users of other servers. Functions are NULL while there is none: then nobody there answers. */
 struct e2ee_remote_port {
 	void *self;
-	/** Keys of devices and users. Returns after `timeout_ms` at the latest. */
-	void (*query)(void *self, struct ctx *ctx, struct e2ee_remote_ask *asks, size_t count,
+	/**
+	 * Keys of devices and users. Has what there is after `timeout_ms` at the latest; a call with a memo is parked meanwhile, once for each kind of question.
+	 * Errors: DEFER (ctx_may_ask, where somebody has to be asked; parked); SHUTDOWN
+	 */
+	enum err (*query)(void *self, struct ctx *ctx, struct e2ee_remote_ask *asks, size_t count,
 		int64_t timeout_ms);
-	/** One-time keys. */
-	void (*claim)(void *self, struct ctx *ctx, struct e2ee_remote_ask *asks, size_t count,
+	/** One-time keys; as above. */
+	enum err (*claim)(void *self, struct ctx *ctx, struct e2ee_remote_ask *asks, size_t count,
 		int64_t timeout_ms);
 	/** Takes messages over; they are stored when it returns. Errors: STORE. */
 	enum err (*send)(void *self, struct ctx *ctx, const struct e2ee_remote_message *messages,
@@ -78,13 +81,13 @@ void e2ee_told_lists(struct e2ee *e2ee, int64_t position);
  */
 void e2ee_tidy(struct ctx *ctx, struct e2ee *e2ee);
 
-/** Asks the other servers, by way of the port; what has no server that answers stays unanswered. */
-void e2ee_ask_remote(struct ctx *ctx, struct e2ee *e2ee, struct e2ee_remote_ask *asks, size_t count,
-	int64_t timeout_ms, bool is_claim);
+/** Asks the other servers, by way of the port; what has no server that answers stays unanswered. Errors: as the port's */
+MUST_CHECK enum err e2ee_ask_remote(struct ctx *ctx, struct e2ee *e2ee,
+	struct e2ee_remote_ask *asks, size_t count, int64_t timeout_ms, bool is_claim);
 /** Splits users of other servers out of a map by user id, one ask for each server. @return count */
 size_t e2ee_remote_asks(struct arena *arena, const struct homeserver *hs, const struct json *map,
 	struct e2ee_remote_ask **out);
-/** Writes the members of one section of the answers, as far as they were asked for. */
+/** Writes the members of one section of the answers. */
 void e2ee_write_answers(struct json_out *out, const struct e2ee_remote_ask *asks, size_t count,
 	struct str section);
 /** Writes `failures`: the servers that did not answer. */

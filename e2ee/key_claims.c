@@ -70,12 +70,23 @@ static int compare_index(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+static enum err ask_others(struct ctx *ctx, struct homeserver *hs, int64_t timeout_ms,
+	struct keys_claimed *claimed)
+{
+	claimed->has_asked_others = true;
+	claimed->remote_n = e2ee_remote_asks(ctx->arena, hs, claimed->wanted, &claimed->remote);
+	return e2ee_ask_remote(ctx, hs->e2ee, claimed->remote, claimed->remote_n, timeout_ms, true);
+}
+
 enum err key_claims_take(struct ctx *ctx, struct homeserver *hs, const struct json *wanted,
-	struct keys_claimed *out)
+	int64_t others_ms, struct keys_claimed *out)
 {
 	size_t devices;
 	TRY(check_wanted(ctx, wanted, &devices));
 	*out = (struct keys_claimed){.wanted = wanted};
+	if (others_ms != KEY_CLAIMS_HERE_ONLY) {
+		TRY(ask_others(ctx, hs, others_ms, out));
+	}
 	out->claim = local_claim(ctx->arena, hs, wanted, devices);
 	if (out->claim->count > 0) {
 		TRY(claim_queue_take(ctx, hs->e2ee->claims, out->claim, &out->keys, &out->key_n));
@@ -92,14 +103,6 @@ enum err key_claims_take(struct ctx *ctx, struct homeserver *hs, const struct js
 	}
 	e2ee_tell_keys_changed(hs, user_ids, out->key_n);
 	return ERR_OK;
-}
-
-void key_claims_ask_others(struct ctx *ctx, struct homeserver *hs, int64_t timeout_ms,
-	struct keys_claimed *claimed)
-{
-	claimed->has_asked_others = true;
-	claimed->remote_n = e2ee_remote_asks(ctx->arena, hs, claimed->wanted, &claimed->remote);
-	e2ee_ask_remote(ctx, hs->e2ee, claimed->remote, claimed->remote_n, timeout_ms, true);
 }
 
 static void write_key(const struct keys_claimed *claimed, const struct claimed_key *key,

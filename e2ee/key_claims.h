@@ -17,16 +17,17 @@ struct keys_claimed {
 	struct e2ee_remote_ask *remote;
 	size_t remote_n;
 };
+enum { KEY_CLAIMS_HERE_ONLY = -1 };
+
 /**
- * Takes one key for each device of local users asked for: a one-time key, which nobody else gets, or the fallback key.
- * Errors: INPUT M_INVALID_PARAM; STORE
+ * Takes one key for each device asked for: a one-time key, which nobody else gets, or the fallback key. Those of other servers are claimed there first, so that
+ * a call that is parked meanwhile (http/memo.h) has taken nothing.
+ * @param others_ms  how long that may take; KEY_CLAIMS_HERE_ONLY: nobody is asked, for it is another server that claims
+ * Errors: INPUT M_INVALID_PARAM; STORE; DEFER (ctx_may_ask; parked); SHUTDOWN
  * Cost: one round trip for all local devices, which claims of one moment share.
  */
 MUST_CHECK enum err key_claims_take(struct ctx *ctx, struct homeserver *hs,
-	const struct json *wanted, struct keys_claimed *out);
-/** Claims keys of users of other servers there; not for other servers. Returns after `timeout_ms` at the latest. */
-void key_claims_ask_others(struct ctx *ctx, struct homeserver *hs, int64_t timeout_ms,
-	struct keys_claimed *claimed);
+	const struct json *wanted, int64_t others_ms, struct keys_claimed *out);
 /** Writes the whole answer. */
 void key_claims_write(const struct keys_claimed *claimed, struct json_out *out);
 

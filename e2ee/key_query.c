@@ -35,6 +35,10 @@ enum err device_keys_query(struct ctx *ctx, struct homeserver *hs, const struct 
 	const struct json *wanted = ask->wanted;
 	TRY(check_wanted(ctx, wanted));
 	*out = (struct keys_found){.viewer = ask->viewer, .wanted = wanted};
+	if (ask->viewer.p != NULL) {
+		out->remote_n = e2ee_remote_asks(ctx->arena, hs, wanted, &out->remote);
+		TRY(e2ee_ask_remote(ctx, hs->e2ee, out->remote, out->remote_n, ask->timeout_ms, false));
+	}
 	/* Of users elsewhere nothing is found but what the viewer has signed. */
 	struct str *users = ARENA_NEW_ARRAY(ctx->arena, struct str, wanted->count + 1);
 	size_t user_n = 0;
@@ -48,10 +52,6 @@ enum err device_keys_query(struct ctx *ctx, struct homeserver *hs, const struct 
 	if (user_n > 0) {
 		TRY(store_device_key_query(ctx, hs->db, users, user_n, ask->viewer, &out->keys,
 			&out->key_n));
-	}
-	if (ask->viewer.p != NULL) {
-		out->remote_n = e2ee_remote_asks(ctx->arena, hs, wanted, &out->remote);
-		e2ee_ask_remote(ctx, hs->e2ee, out->remote, out->remote_n, ask->timeout_ms, false);
 	}
 	return ERR_OK;
 }
@@ -213,11 +213,9 @@ static void write_remote_masters(const struct keys_found *found, struct arena *a
 		const struct json *masters = json_at(&found->remote[i].answer, "master_keys");
 		for (size_t k = 0; json_is(masters, JSON_OBJECT) && k < masters->count; k++) {
 			const struct json_member *master = &masters->members[k];
-			if (json_get(&found->remote[i].request, master->key) != NULL) {
-				struct json key = with_own_signatures(found, arena, master);
-				json_out_key(out, master->key);
-				json_out_value(out, &key);
-			}
+			struct json key = with_own_signatures(found, arena, master);
+			json_out_key(out, master->key);
+			json_out_value(out, &key);
 		}
 	}
 }

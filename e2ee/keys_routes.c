@@ -8,6 +8,7 @@
 #include "e2ee/key_claims.h"
 #include "homeserver/timeline/timeline.h"
 #include "homeserver/user/users.h"
+#include "http/memo.h"
 
 enum {
 	KEYS_BODY_BYTES = 1 << 20,
@@ -59,6 +60,7 @@ static enum err post_query(struct call *call)
 {
 	struct keys_ask ask = {.viewer = principal_of(call)->user.s};
 	struct keys_found found;
+	call_begin_memo(call);
 	TRY(read_query(call, "device_keys", &ask.wanted, &ask.timeout_ms));
 	TRY(device_keys_query(&call->ctx, hs_of(call), &ask, &found));
 	device_keys_write(&found, call->ctx.arena, hs_of(call), reply_json(call, 200));
@@ -70,9 +72,9 @@ static enum err post_claim(struct call *call)
 	const struct json *wanted;
 	int64_t timeout_ms;
 	struct keys_claimed claimed;
+	call_begin_memo(call);
 	TRY(read_query(call, "one_time_keys", &wanted, &timeout_ms));
-	TRY(key_claims_take(&call->ctx, hs_of(call), wanted, &claimed));
-	key_claims_ask_others(&call->ctx, hs_of(call), timeout_ms, &claimed);
+	TRY(key_claims_take(&call->ctx, hs_of(call), wanted, timeout_ms, &claimed));
 	key_claims_write(&claimed, reply_json(call, 200));
 	return ERR_OK;
 }
@@ -125,8 +127,8 @@ static enum err get_changes(struct call *call)
 const struct route keys_routes[] = {
 	{"uploadKeys", "POST", CLIENT "/keys/upload", AUTH_GUEST, LANE_LOCAL, RATE_WRITE,
 		KEYS_BODY_BYTES, post_upload},
-	{"queryKeys", "POST", CLIENT "/keys/query", AUTH_GUEST, LANE_REMOTE, RATE_READ, 0, post_query},
-	{"claimKeys", "POST", CLIENT "/keys/claim", AUTH_GUEST, LANE_REMOTE, RATE_READ, 0, post_claim},
+	{"queryKeys", "POST", CLIENT "/keys/query", AUTH_GUEST, LANE_LOCAL, RATE_READ, 0, post_query},
+	{"claimKeys", "POST", CLIENT "/keys/claim", AUTH_GUEST, LANE_LOCAL, RATE_READ, 0, post_claim},
 	{"getKeysChanges", "GET", CLIENT "/keys/changes", AUTH_USER, LANE_LOCAL, RATE_READ, 0,
 		get_changes},
 };

@@ -157,8 +157,7 @@ static enum err claim(struct ctx *ctx, struct homeserver *hs, struct chunk *chun
 	if (wanted.count == 0) {
 		return ERR_OK;
 	}
-	TRY(key_claims_take(ctx, hs, &wanted, &claimed));
-	key_claims_ask_others(ctx, hs, OWN_ASK_OTHERS_MS, &claimed);
+	TRY(key_claims_take(ctx, hs, &wanted, OWN_ASK_OTHERS_MS, &claimed));
 	struct buf text CLEANUP(buf_fini);
 	struct json_out out;
 	buf_init(&text, CLAIMS_MAX_BYTES);

@@ -196,9 +196,8 @@ static enum err load_remote(struct homeserver *hs, struct sign_run *run, const s
 	if (wanted.count == 0) {
 		return ERR_OK;
 	}
-	TRY(ctx_may_ask(run->ctx));
 	size_t count = e2ee_remote_asks(arena, hs, &wanted, &asks);
-	e2ee_ask_remote(run->ctx, hs->e2ee, asks, count, REMOTE_MS, false);
+	TRY(e2ee_ask_remote(run->ctx, hs->e2ee, asks, count, REMOTE_MS, false));
 	struct stored_key *rows = ARENA_NEW_ARRAY(arena, struct stored_key, run->row_n + wanted.count);
 	for (size_t i = 0; i < run->row_n; i++) {
 		rows[i] = run->rows[i];
@@ -207,9 +206,7 @@ static enum err load_remote(struct homeserver *hs, struct sign_run *run, const s
 	for (size_t i = 0; i < count; i++) {
 		const struct json *masters = json_at(&asks[i].answer, "master_keys");
 		for (size_t k = 0; json_is(masters, JSON_OBJECT) && k < masters->count; k++) {
-			if (json_get(&asks[i].request, masters->members[k].key) != NULL) {
-				add_master(run, &masters->members[k]);
-			}
+			add_master(run, &masters->members[k]);
 		}
 	}
 	return ERR_OK;

@@ -13,6 +13,7 @@
 #include "base/refc.h"
 #include "federation/discovery.h"
 #include "federation/fed_client_inner.h"
+#include "federation/held_text.h"
 #include "federation/pauses.h"
 #include "federation/policy.h"
 #include "federation/processes.h"
@@ -28,12 +29,8 @@ enum {
 	MAX_HEADERS = 2,
 };
 
-/* So many times the largest answer of all may be held by calls that are parked: what comes beyond that is refused. */
-enum { PARKED_LARGEST = 2 };
-
 struct fed_client {
 	struct pauses *pauses;
-	_Atomic int64_t parked_bytes; /* of answers that parked calls get or have */
 };
 
 struct fed_client *fed_client_create(struct homeserver *hs)
@@ -137,40 +134,13 @@ static bool waiter_wait(struct waiter *waiter, int64_t deadline_ms)
 	return waiter->is_done;
 }
 
-/*
- * An answer that a parked call waits for, and finds again whenever it runs. How many are parked nobody limits, so the texts of all
- * answers together have a ceiling, from their first byte to the end of their calls.
- */
+/* An answer that a parked call waits for, and finds again whenever it runs. */
 struct parked_answer { /* in the arena of its wait */
 	struct memo_wait *wait;
 	int64_t deadline_ms;
-	struct fed_client *client;
-	int64_t budget_bytes; /* of all of them */
-	size_t ceiling_bytes; /* of this one */
-	struct buf body;      /* as what follows, the ask's until it wakes the call */
-	int64_t charged_bytes;
-	bool is_over_budget;
+	struct held_text held; /* as what follows, the ask's until it wakes the call */
 	struct raw_end raw;
 };
-
-static void parked_clear(struct parked_answer *answer)
-{
-	buf_fini(&answer->body);
-	buf_init(&answer->body, answer->ceiling_bytes);
-	atomic_fetch_sub(&answer->client->parked_bytes, answer->charged_bytes);
-	answer->charged_bytes = 0;
-}
-
-static enum err parked_take(struct parked_answer *answer, struct str piece)
-{
-	int64_t bytes = (int64_t)piece.n;
-	int64_t others = atomic_fetch_add(&answer->client->parked_bytes, bytes) - answer->charged_bytes;
-	answer->charged_bytes += bytes;
-	/* One alone is never refused. */
-	answer->is_over_budget = others > 0 && others + answer->charged_bytes > answer->budget_bytes;
-	buf_add(&answer->body, piece);
-	return answer->is_over_budget || !buf_ok(&answer->body) ? ERR_LIMIT : ERR_OK;
-}
 
 /* --- the request ------------------------------------------------------------------------------------------ */
 
@@ -300,7 +270,7 @@ static enum err on_piece(void *data, struct str piece)
 {
 	struct ask *ask = data;
 	if (ask->parked != NULL) {
-		return parked_take(ask->parked, piece);
+		return held_text_add(&ask->parked->held, piece);
 	}
 	ask->has_sunk = true;
 	return ask->request.sink(ask->request.sink_data, piece);
@@ -318,7 +288,7 @@ static void try_target(struct ask *ask)
 		headers[count++] = (struct fetch_header){STR("Content-Type"), STR("application/json")};
 	}
 	if (ask->parked != NULL) {
-		parked_clear(ask->parked); /* of what another target began to say */
+		held_text_fini(&ask->parked->held); /* of what another target began to say */
 	}
 	int64_t left_ms = ask->deadline_ms - mono_ms(ask->federation);
 	if (left_ms <= 0) {
@@ -416,21 +386,20 @@ static void run(struct ctx *ctx, struct federation *federation, const struct fed
 static void parked_fini(void *data)
 {
 	struct parked_answer *answer = data;
-	parked_clear(answer);
-	buf_fini(&answer->body);
+	held_text_fini(&answer->held);
 }
 
 static void on_parked_end(void *data, const struct raw_end *end)
 {
 	struct parked_answer *answer = data;
 	struct arena *arena = memo_wait_arena(answer->wait);
+	const struct buf *body = &answer->held.body;
 	answer->raw = *end;
-	answer->raw.is_over_budget = end->err == ERR_LIMIT && answer->is_over_budget;
+	answer->raw.is_over_budget = end->err == ERR_LIMIT && answer->held.is_over_budget;
 	copy_answer(arena, &answer->raw.answer);
-	answer->raw.cause =
-		buf_ok(&answer->body) ? str_dup(arena, end->cause) : STR("the answer is too large");
-	if (answer->body.n > 0 && end->err == ERR_OK) {
-		answer->raw.answer.body = buf_str(&answer->body); /* else it is a refusal's, collected */
+	answer->raw.cause = buf_ok(body) ? str_dup(arena, end->cause) : STR("the answer is too large");
+	if (body->n > 0 && end->err == ERR_OK) {
+		answer->raw.answer.body = buf_str(body); /* else it is a refusal's, collected */
 	}
 	memo_wake(answer->wait);
 }
@@ -440,12 +409,9 @@ static struct parked_answer *ask_parked(struct ctx *ctx, struct federation *fede
 {
 	struct memo_wait *wait = memo_wait_create(ctx->memo);
 	struct parked_answer *answer = ARENA_NEW(memo_wait_arena(wait), struct parked_answer);
+	held_text_init(&answer->held, federation, request->answer_ceiling_bytes);
 	arena_on_reset(memo_wait_arena(wait), parked_fini, answer);
 	answer->wait = wait;
-	answer->client = federation->client;
-	answer->budget_bytes =
-		PARKED_LARGEST * (int64_t)federation->hs->settings.federation.max_join_answer_bytes;
-	answer->ceiling_bytes = request->answer_ceiling_bytes;
 	struct ask *ask = ask_create(federation, request);
 	ask->parked = answer;
 	answer->deadline_ms = ask->deadline_ms;

@@ -6,16 +6,26 @@
  */
 #include "federation/fed_gather.h"
 
+#include <stdatomic.h>
+
 #include "base/lock.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "base/refc.h"
+#include "federation/held_text.h"
+#include "http/memo.h"
 
-enum { ERROR_BYTES = 64 * 1024, AT_ONCE = 128 };
+enum {
+	ERROR_BYTES = 64 * 1024,
+	AT_ONCE = 128,
+	PARKED_BYTES = 64
+		<< 20, /* of all requests that are parked here: a body of thousands of users is some megabytes */
+};
 
 struct one {
 	struct gathering *gathering;
-	struct buf body; /* the HTTP client's thread has it until `is_done` */
+	struct fed_request request; /* of those that do not begin at once: in the arena */
+	int64_t until_ms;
+	struct held_text answer; /* the HTTP client's thread has it until `is_done` */
 	enum err err;
 	bool is_done; /* guarded by the lock */
 };
@@ -23,47 +33,69 @@ struct one {
 /* All of it. */
 struct gathering {
 	struct refc refc; /* one for who waits, one for each request under way */
-	struct lock lock; /* RANK_LEAF */
-	struct cond done;
-	size_t under_way; /* guarded by lock */
+	struct federation *federation;
+	struct arena *arena;
+	int64_t last_ms; /* when the time of the last one is over */
 	size_t count;
 	struct one *ones;
+	struct lock lock; /* RANK_LEAF; guards all below */
+	struct cond done;
+	size_t under_way;
+	size_t next;            /* who begins next; `count`: all have, or nobody does any more */
+	bool is_beginning;      /* a thread begins some, and looks again when it has */
+	struct memo_wait *wait; /* of a parked call, until it is woken; NULL: a thread waits */
 };
 
-static struct gathering *gathering_create(const struct fed_request *requests, size_t count)
+static struct gathering *gathering_create(struct ctx *ctx, struct federation *federation,
+	const struct fed_request *requests, size_t count)
 {
 	struct gathering *gathering = mem_alloc(sizeof(*gathering));
+	int64_t now_ms = clock_os_ms();
+	int64_t left_ms = ctx->deadline_ms - clock_mono_ms(&federation->hs->clock);
+	int64_t most_ms = ctx->deadline_ms != 0 ? MAX_OF(left_ms, (int64_t)1) : INT64_MAX;
 	refc_init(&gathering->refc);
 	lock_init(&gathering->lock, RANK_LEAF);
 	cond_init(&gathering->done);
+	gathering->federation = federation;
+	gathering->arena = arena_create();
 	gathering->count = count;
 	gathering->ones = mem_alloc_array(count, sizeof(*gathering->ones));
+	gathering->last_ms = now_ms;
 	for (size_t i = 0; i < count; i++) {
-		gathering->ones[i].gathering = gathering;
-		buf_init(&gathering->ones[i].body, requests[i].answer_ceiling_bytes);
+		struct one *one = &gathering->ones[i];
+		one->gathering = gathering;
+		one->request = requests[i];
+		one->until_ms = now_ms + MIN_OF(requests[i].timeout_ms, most_ms);
+		gathering->last_ms = MAX_OF(gathering->last_ms, one->until_ms);
+		held_text_init(&one->answer, federation, requests[i].answer_ceiling_bytes);
 	}
 	return gathering;
 }
 
-static void gathering_unref(struct gathering *gathering)
+static void gathering_unref(void *data)
 {
+	struct gathering *gathering = data;
 	if (!refc_drop(&gathering->refc)) {
 		return;
 	}
 	for (size_t i = 0; i < gathering->count; i++) {
-		buf_fini(&gathering->ones[i].body);
+		held_text_fini(&gathering->ones[i].answer);
 	}
 	mem_free(gathering->ones);
+	arena_destroy(gathering->arena);
 	cond_fini(&gathering->done);
 	lock_fini(&gathering->lock);
 	mem_free(gathering);
 }
 
+/* --- asking ------------------------------------------------------------------------------------------------------ */
+
+static void begin_more(struct gathering *gathering);
+
 static enum err take_piece(void *data, struct str piece)
 {
 	struct one *one = data;
-	buf_add(&one->body, piece);
-	return buf_ok(&one->body) ? ERR_OK : ERR_LIMIT;
+	return held_text_add(&one->answer, piece);
 }
 
 static void finished(void *data, const struct fed_end *end)
@@ -74,103 +106,207 @@ static void finished(void *data, const struct fed_end *end)
 	one->err = end->err;
 	one->is_done = true;
 	gathering->under_way--;
-	cond_signal(&gathering->done);
+	if (end->err == ERR_SHUTDOWN) {
+		gathering->next = gathering->count;
+	}
 	lock_give(&gathering->lock);
+	begin_more(gathering);
 	gathering_unref(gathering);
 }
 
 /* @return false when its time is over before it has begun */
-static bool start_one(struct federation *federation, const struct fed_request *wanted,
-	int64_t until_ms, struct one *one)
+static bool begin_one(struct one *one)
 {
-	struct gathering *gathering = one->gathering;
-	struct fed_request request = *wanted;
+	struct fed_request request = one->request;
 	request.answer_ceiling_bytes = ERROR_BYTES;
-	request.timeout_ms = until_ms - clock_os_ms();
+	request.timeout_ms = one->until_ms - clock_os_ms();
 	request.sink = take_piece;
 	request.sink_data = one;
 	if (request.timeout_ms <= 0) {
 		return false;
 	}
-	refc_take(&gathering->refc);
+	refc_take(&one->gathering->refc);
+	fed_start(one->gathering->federation, &request, finished, one);
+	return true;
+}
+
+/* Begins as many as there is room for; one thread at a time, for a request may end before it has begun. Tells who waits. */
+static void begin_more(struct gathering *gathering)
+{
+	struct memo_wait *wait = NULL;
 	lock_take(&gathering->lock);
-	gathering->under_way++;
+	if (gathering->is_beginning) {
+		lock_give(&gathering->lock);
+		return;
+	}
+	gathering->is_beginning = true;
+	while (gathering->under_way < AT_ONCE && gathering->next < gathering->count) {
+		struct one *one = &gathering->ones[gathering->next++];
+		gathering->under_way++;
+		lock_give(&gathering->lock);
+		bool has_begun = begin_one(one);
+		lock_take(&gathering->lock);
+		if (!has_begun) {
+			gathering->under_way--;
+		}
+	}
+	gathering->is_beginning = false;
+	if (gathering->under_way == 0) {
+		wait = gathering->wait;
+		gathering->wait = NULL;
+		cond_signal(&gathering->done);
+	}
 	lock_give(&gathering->lock);
-	fed_start(federation, &request, finished, one);
-	return true;
+	if (wait != NULL) {
+		memo_wake(wait);
+	}
 }
 
-/* @return false when the time was over before */
-static bool wait_for_room(struct gathering *gathering, size_t limit, int64_t until_ms)
+/* While a thread begins some nobody else does: so those for which there is room at once do not outlive their texts, and the others have copies. */
+static void copy_late(struct gathering *gathering)
 {
-	LOCK_SCOPE(&gathering->lock);
-	while (gathering->under_way > limit) {
-		if (!cond_wait_until(&gathering->done, &gathering->lock, until_ms)) {
-			return false;
+	for (size_t i = AT_ONCE; i < gathering->count; i++) {
+		struct fed_request *request = &gathering->ones[i].request;
+		request->server.s = str_dup(gathering->arena, request->server.s);
+		request->target = str_dup(gathering->arena, request->target);
+		if (request->body != NULL) {
+			struct json *body = ARENA_NEW(gathering->arena, struct json);
+			*body = json_dup(gathering->arena, request->body);
+			request->body = body;
 		}
 	}
-	return true;
 }
 
-/* Asks until all have ended or their time is over. */
-static void ask_all(struct ctx *ctx, struct federation *federation,
-	const struct fed_request *requests, struct gathering *gathering)
+/* --- waiting ----------------------------------------------------------------------------------------------------- */
+
+static bool is_over_locked(const struct gathering *gathering)
 {
-	int64_t began_ms = clock_os_ms();
-	int64_t last_ms = began_ms;
-	int64_t left_ms = ctx->deadline_ms - clock_mono_ms(&federation->hs->clock);
-	int64_t most_ms = ctx->deadline_ms != 0 ? MAX_OF(left_ms, (int64_t)1) : INT64_MAX;
-	for (size_t i = 0; i < gathering->count; i++) {
-		int64_t until_ms = began_ms + MIN_OF(requests[i].timeout_ms, most_ms);
-		last_ms = MAX_OF(last_ms, until_ms);
-		if (!wait_for_room(gathering, AT_ONCE - 1, until_ms) ||
-			!start_one(federation, &requests[i], until_ms, &gathering->ones[i])) {
-			break;
-		}
-	}
-	(void)wait_for_room(gathering, 0, last_ms + FED_LATE_MS);
+	return gathering->under_way == 0 && gathering->next == gathering->count &&
+		!gathering->is_beginning;
 }
 
-/* @return which are done; as long as the gathering's list */
-static const bool *find_done(struct ctx *ctx, struct gathering *gathering)
+/* With the thread. */
+static void wait_for(struct gathering *gathering)
 {
-	bool *done = ARENA_NEW_ARRAY(ctx->arena, bool, gathering->count);
 	LOCK_SCOPE(&gathering->lock);
-	for (size_t i = 0; i < gathering->count; i++) {
-		done[i] = gathering->ones[i].is_done;
+	bool is_in_time = true;
+	while (is_in_time && !is_over_locked(gathering)) {
+		is_in_time =
+			cond_wait_until(&gathering->done, &gathering->lock, gathering->last_ms + FED_LATE_MS);
 	}
-	return done;
 }
 
-static void read_one(struct ctx *ctx, const struct fed_request *request, struct one *one,
-	struct fed_gathered *out)
+static void read_one(struct ctx *ctx, struct one *one, struct fed_gathered *out)
 {
-	const struct json_limits limits = {.max_values = request->answer_max_values};
+	const struct json_limits limits = {.max_values = one->request.answer_max_values};
 	*out = (struct fed_gathered){.err = one->err};
 	if (one->err != ERR_OK) {
 		return;
 	}
-	struct str text = str_dup(ctx->arena, buf_str(&one->body));
-	buf_fini(&one->body); /* done: nobody else has it */
+	struct str text = str_dup(ctx->arena, buf_str(&one->answer.body));
+	held_text_fini(&one->answer); /* done: nobody else has it */
 	if (json_parse(ctx->arena, text, &limits, &out->json, NULL) != JSON_OK ||
 		out->json.type != JSON_OBJECT) {
 		out->err = ERR_REMOTE;
 	}
 }
 
-void fed_gather(struct ctx *ctx, struct federation *federation, const struct fed_request *requests,
-	size_t count, struct fed_gathered *out)
+/* Reads what has come; nobody is asked any more. Once. */
+static void read_all(struct ctx *ctx, struct gathering *gathering, struct fed_gathered *out)
 {
-	lock_assert_none_held();
-	struct gathering *gathering = gathering_create(requests, count);
-	ask_all(ctx, federation, requests, gathering);
-	const bool *done = find_done(ctx, gathering);
-	for (size_t i = 0; i < count; i++) {
-		if (done[i]) {
-			read_one(ctx, &requests[i], &gathering->ones[i], &out[i]);
+	bool *is_done = ARENA_NEW_ARRAY(ctx->arena, bool, gathering->count);
+	lock_take(&gathering->lock);
+	gathering->next = gathering->count;
+	for (size_t i = 0; i < gathering->count; i++) {
+		is_done[i] = gathering->ones[i].is_done;
+	}
+	lock_give(&gathering->lock);
+	for (size_t i = 0; i < gathering->count; i++) {
+		if (is_done[i]) {
+			read_one(ctx, &gathering->ones[i], &out[i]);
 		} else {
 			out[i] = (struct fed_gathered){.err = ERR_TIMEOUT};
 		}
 	}
-	gathering_unref(gathering);
+}
+
+/* --- who asks ------------------------------------------------------------------------------------------------------ */
+
+/* What a call waits for; in its arena. */
+struct asking {
+	struct gathering *gathering;
+	struct memo_wait *wait; /* NULL: with the thread */
+	int64_t parked_bytes;
+	struct fed_gathered *answers; /* NULL: not read yet */
+};
+
+static void asking_fini(void *data)
+{
+	struct asking *asking = data;
+	atomic_fetch_sub(&asking->gathering->federation->parked_bytes, asking->parked_bytes);
+	gathering_unref(asking->gathering);
+}
+
+/* Whether the call may be parked with what is in its arena by now. */
+static bool takes_room(struct ctx *ctx, struct asking *asking)
+{
+	const struct gathering *gathering = asking->gathering;
+	_Atomic int64_t *all = &gathering->federation->parked_bytes;
+	int64_t bytes = (int64_t)(arena_used_bytes(ctx->arena) + arena_used_bytes(gathering->arena));
+	if (atomic_fetch_add(all, bytes) + bytes > PARKED_BYTES) {
+		atomic_fetch_sub(all, bytes);
+		return false;
+	}
+	asking->parked_bytes = bytes;
+	return true;
+}
+
+static struct asking *ask(struct ctx *ctx, struct federation *federation,
+	const struct fed_request *requests, size_t count)
+{
+	struct asking *asking = ARENA_NEW(ctx->arena, struct asking);
+	struct gathering *gathering = gathering_create(ctx, federation, requests, count);
+	asking->gathering = gathering;
+	arena_on_reset(ctx->arena, asking_fini, asking);
+	copy_late(gathering);
+	if (ctx->memo != NULL && takes_room(ctx, asking)) {
+		asking->wait = memo_wait_create(ctx->memo);
+		gathering->wait = asking->wait;
+	}
+	begin_more(gathering);
+	return asking;
+}
+
+/* Errors: DEFER, SHUTDOWN */
+static enum err await(struct ctx *ctx, const struct asking *asking)
+{
+	if (asking->wait == NULL) {
+		wait_for(asking->gathering);
+		return ERR_OK;
+	}
+	enum err err = memo_park(ctx, asking->wait, asking->gathering->last_ms + FED_LATE_MS);
+	return err == ERR_TIMEOUT ? ERR_OK : err; /* what has come by then counts */
+}
+
+enum err fed_gather(struct ctx *ctx, struct federation *federation, struct str key,
+	const struct fed_request *requests, size_t count, struct fed_gathered *out)
+{
+	lock_assert_none_held();
+	struct asking *asking = memo_get(ctx->memo, key);
+	if (asking == NULL) {
+		asking = ask(ctx, federation, requests, count);
+		memo_put(ctx->memo, key, asking);
+	}
+	if (asking->answers == NULL) {
+		TRY(await(ctx, asking));
+		asking->answers = ARENA_NEW_ARRAY(ctx->arena, struct fed_gathered, count);
+		read_all(ctx, asking->gathering, asking->answers);
+	}
+	for (size_t i = 0; i < count; i++) {
+		out[i] = asking->answers[i];
+		if (out[i].err == ERR_SHUTDOWN) {
+			return fail(ctx, ERR_SHUTDOWN, NULL, "The server is stopping; try again soon");
+		}
+	}
+	return ERR_OK;
 }

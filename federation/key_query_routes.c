@@ -42,7 +42,7 @@ static enum err post_claim(struct call *call)
 	const struct json *wanted;
 	struct keys_claimed claimed;
 	TRY(read_map(call, "one_time_keys", &wanted));
-	TRY(key_claims_take(&call->ctx, hs_of(call), wanted, &claimed));
+	TRY(key_claims_take(&call->ctx, hs_of(call), wanted, KEY_CLAIMS_HERE_ONLY, &claimed));
 	key_claims_write(&claimed, reply_json(call, 200));
 	return ERR_OK;
 }

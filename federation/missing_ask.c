@@ -129,11 +129,8 @@ static enum err ask_some(struct search *search, struct asked_server *server,
 		};
 	}
 	search->requests_left -= (int64_t)count;
-	fed_gather(search->ctx, search->federation, requests, count, answers);
+	TRY(fed_gather(search->ctx, search->federation, STR(""), requests, count, answers));
 	for (size_t i = 0; i < count; i++) {
-		if (answers[i].err == ERR_SHUTDOWN) {
-			return ERR_SHUTDOWN;
-		}
 		if (!read_answer(search, &answers[i], ids[i], &pdus[i])) {
 			pdus[i].event = NULL;
 		}

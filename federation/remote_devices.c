@@ -9,6 +9,7 @@
 #include "federation/remote_keys.h"
 #include "http/uri.h"
 #include "matrix/canonical.h"
+#include "matrix/str_set.h"
 #include "storage/remote_device.h"
 
 enum {
@@ -87,63 +88,67 @@ static struct str name_of(const struct json *keys)
 
 /* --- what is known --------------------------------------------------------------------------------------------- */
 
-static struct json devices_of(struct arena *arena, struct str user_id,
-	const struct remote_device_row *rows, size_t count)
+/* What the database has of a user. */
+struct stored {
+	bool shares;
+	const struct remote_list_row *list;      /* NULL: none */
+	const struct remote_device_row *devices; /* the first of device_n */
+	size_t device_n;
+};
+
+static struct json devices_of(struct arena *arena, const struct stored *stored)
 {
-	struct json devices = json_object(arena, count);
-	for (size_t i = 0; i < count; i++) {
-		struct json keys = str_equals(rows[i].user_id, user_id) ? json_of(arena, rows[i].keys)
-																: (struct json){.type = JSON_NULL};
+	struct json devices = json_object(arena, stored->device_n);
+	for (size_t i = 0; i < stored->device_n; i++) {
+		const struct remote_device_row *row = &stored->devices[i];
+		struct json keys = json_of(arena, row->keys);
 		if (keys.type == JSON_OBJECT) {
-			add(&devices, rows[i].device_id, named(arena, &keys, rows[i].display_name));
+			add(&devices, row->device_id, named(arena, &keys, row->display_name));
 		}
 	}
 	return devices;
 }
 
-static bool contains(const struct str *list, size_t count, struct str text)
+/* Of each of the users, in the set's order. Many are asked for at once, and each may have many devices. */
+static enum err load(struct ctx *ctx, struct db *db, const struct str_set *users,
+	struct stored *stored)
 {
-	for (size_t i = 0; i < count; i++) {
-		if (str_equals(list[i], text)) {
-			return true;
-		}
-	}
-	return false;
-}
-
-static const struct remote_list_row *find_row(const struct remote_list_row *rows, size_t count,
-	struct str user_id)
-{
-	for (size_t i = 0; i < count; i++) {
-		if (str_equals(rows[i].user_id, user_id)) {
-			return &rows[i];
-		}
-	}
-	return NULL;
-}
-
-enum err remote_devices_find(struct ctx *ctx, struct federation *federation,
-	const struct str *user_ids, size_t count, struct remote_keys *out)
-{
-	struct db *db = federation->hs->db;
 	struct str *sharing;
 	struct remote_list_row *lists;
 	struct remote_device_row *devices;
 	size_t sharing_n;
 	size_t list_n;
 	size_t device_n;
-	TRY(store_remote_user_shares(ctx, db, user_ids, count, &sharing, &sharing_n));
+	TRY(store_remote_user_shares(ctx, db, users->items, users->count, &sharing, &sharing_n));
 	TRY(store_remote_list_find(ctx, db, sharing, sharing_n, &lists, &list_n));
 	TRY(store_remote_device_find(ctx, db, sharing, sharing_n, &devices, &device_n));
+	for (size_t i = 0; i < sharing_n; i++) {
+		stored[str_set_index(users, sharing[i])].shares = true;
+	}
+	for (size_t i = 0; i < list_n; i++) {
+		stored[str_set_index(users, lists[i].user_id)].list = &lists[i];
+	}
+	for (size_t i = 0; i < device_n; i++) {
+		struct stored *of = &stored[str_set_index(users, devices[i].user_id)];
+		of->devices = of->device_n == 0 ? &devices[i] : of->devices;
+		of->device_n++; /* they are sorted */
+	}
+	return ERR_OK;
+}
+
+enum err remote_devices_find(struct ctx *ctx, struct federation *federation,
+	const struct str *user_ids, size_t count, struct remote_keys *out)
+{
+	const struct str_set users = str_set_make(ctx->arena, user_ids, count);
+	struct stored *all = ARENA_NEW_ARRAY(ctx->arena, struct stored, users.count);
+	TRY(load(ctx, federation->hs->db, &users, all));
 	for (size_t i = 0; i < count; i++) {
-		const struct remote_list_row *list = find_row(lists, list_n, user_ids[i]);
-		out[i] = (struct remote_keys){
-			.user_id = user_ids[i],
-			.shares = contains(sharing, sharing_n, user_ids[i]),
-		};
+		const struct stored *stored = &all[str_set_index(&users, user_ids[i])];
+		const struct remote_list_row *list = stored->list;
+		out[i] = (struct remote_keys){.user_id = user_ids[i], .shares = stored->shares};
 		out[i].is_known = list != NULL && !list->is_stale;
 		if (out[i].is_known) {
-			out[i].devices = devices_of(ctx->arena, user_ids[i], devices, device_n);
+			out[i].devices = devices_of(ctx->arena, stored);
 			out[i].master_key = json_of(ctx->arena, list->master_key);
 			out[i].self_signing_key = json_of(ctx->arena, list->self_signing_key);
 		}

@@ -8,16 +8,18 @@
 #include "base/log.h"
 #include "federation/fed_gather.h"
 #include "federation/remote_devices.h"
+#include "federation/remote_learn.h"
+#include "http/memo.h"
 #include "matrix/cross_key.h"
 #include "matrix/device_key.h"
 #include "matrix/str_set.h"
 
 enum {
-	ANSWER_BYTES = 16 << 20,  /* of one server */
-	ANSWERS_BYTES = 32 << 20, /* of all that are asked by one request */
+	ANSWER_BYTES = 16 << 20,  /* to one request */
+	ANSWERS_BYTES = 32 << 20, /* to all that one request of a user needs */
 	BYTES_A_VALUE = 16,       /* keys take more than twice as many */
+	PART_USERS = 500,         /* of one request to a server */
 	LEARN_MAX = 5,            /* users of one query whose lists are fetched to be kept */
-	LEARN_MS = 5000,
 };
 
 /* --- checking ----------------------------------------------------------------------------------------------- */
@@ -179,7 +181,7 @@ struct json remote_keys_check_claim(struct arena *arena, const struct json *aske
 /* --- asking -------------------------------------------------------------------------------------------------- */
 
 /*
- * How long an answer may be: a server's share of what all may tell together, by how many users it is asked about. How many are asked is one
+ * How long an answer may be: a share of what all may tell together, by how many users it is about. How many are asked for is one
  * stranger's choice, and what they answer another's: 800 servers with 16 MiB each, which are few bytes when they are packed, end the process.
  */
 static size_t answer_ceiling(size_t users, size_t all_users)
@@ -188,22 +190,48 @@ static size_t answer_ceiling(size_t users, size_t all_users)
 	return MIN_OF(share, (size_t)ANSWER_BYTES);
 }
 
-static void ask_all(struct federation *federation, struct ctx *ctx, struct e2ee_remote_ask *asks,
-	size_t count, int64_t timeout_ms, bool is_claim)
+/* Requests for parts of the asks, in their order. */
+struct parts {
+	struct e2ee_remote_ask *p;
+	size_t n;
+	size_t users; /* of all */
+};
+
+/* A server is asked for some users at a time: one answer for thousands would be too large, or come too late, and all be lost. */
+static struct parts split(struct arena *arena, const struct e2ee_remote_ask *asks, size_t count)
 {
-	size_t users = 0;
+	struct parts parts = {0};
+	size_t n = 0;
 	for (size_t i = 0; i < count; i++) {
-		users += asks[i].request.count;
+		n += asks[i].request.count / PART_USERS + 1;
 	}
-	struct fed_request *requests = ARENA_NEW_ARRAY(ctx->arena, struct fed_request, count);
-	struct fed_gathered *answers = ARENA_NEW_ARRAY(ctx->arena, struct fed_gathered, count);
+	parts.p = ARENA_NEW_ARRAY(arena, struct e2ee_remote_ask, n);
 	for (size_t i = 0; i < count; i++) {
+		const struct json *all = &asks[i].request;
+		for (size_t at = 0; at < all->count; at += PART_USERS) {
+			size_t users = MIN_OF(all->count - at, (size_t)PART_USERS);
+			struct json some = {.type = JSON_OBJECT, .members = all->members + at, .count = users};
+			parts.p[parts.n++] =
+				(struct e2ee_remote_ask){.server = asks[i].server, .request = some};
+		}
+		parts.users += all->count;
+	}
+	return parts;
+}
+
+static enum err ask_parts(struct federation *federation, struct ctx *ctx, struct parts *parts,
+	int64_t timeout_ms, bool is_claim)
+{
+	struct fed_request *requests = ARENA_NEW_ARRAY(ctx->arena, struct fed_request, parts->n);
+	struct fed_gathered *answers = ARENA_NEW_ARRAY(ctx->arena, struct fed_gathered, parts->n);
+	for (size_t i = 0; i < parts->n; i++) {
+		const struct e2ee_remote_ask *part = &parts->p[i];
 		struct json *body = ARENA_NEW(ctx->arena, struct json);
-		size_t ceiling = answer_ceiling(asks[i].request.count, users);
+		size_t ceiling = answer_ceiling(part->request.count, parts->users);
 		*body = json_object(ctx->arena, 1);
-		add(body, is_claim ? STR("one_time_keys") : STR("device_keys"), asks[i].request);
+		add(body, is_claim ? STR("one_time_keys") : STR("device_keys"), part->request);
 		requests[i] = (struct fed_request){
-			.server = asks[i].server,
+			.server = part->server,
 			.method = "POST",
 			.target = is_claim ? STR("/_matrix/federation/v1/user/keys/claim")
 							   : STR("/_matrix/federation/v1/user/keys/query"),
@@ -213,15 +241,55 @@ static void ask_all(struct federation *federation, struct ctx *ctx, struct e2ee_
 			.timeout_ms = MAX_OF(timeout_ms, (int64_t)1),
 		};
 	}
-	fed_gather(ctx, federation, requests, count, answers);
-	for (size_t i = 0; i < count; i++) {
-		asks[i].is_answered = answers[i].err == ERR_OK;
-		if (asks[i].is_answered) {
-			asks[i].answer = is_claim
-				? remote_keys_check_claim(ctx->arena, &asks[i].request, &answers[i].json)
-				: remote_keys_check_query(ctx->arena, &asks[i].request, &answers[i].json);
+	TRY(fed_gather(ctx, federation, is_claim ? STR("claimed keys") : STR("keys"), requests,
+		parts->n, answers));
+	for (size_t i = 0; i < parts->n; i++) {
+		struct e2ee_remote_ask *part = &parts->p[i];
+		part->is_answered = answers[i].err == ERR_OK;
+		if (part->is_answered) {
+			part->answer = is_claim
+				? remote_keys_check_claim(ctx->arena, &part->request, &answers[i].json)
+				: remote_keys_check_query(ctx->arena, &part->request, &answers[i].json);
 		}
 	}
+	return ERR_OK;
+}
+
+/* Both answers are checked, and no user is in both; what was not answered is no object. */
+static struct json joined(struct arena *arena, const struct json *one, const struct json *other)
+{
+	if (one->type != JSON_OBJECT || other->type != JSON_OBJECT) {
+		return one->type == JSON_OBJECT ? *one : *other;
+	}
+	struct json all = json_object(arena, one->count);
+	for (size_t i = 0; i < one->count; i++) {
+		const struct json *from[] = {&one->members[i].value, &other->members[i].value};
+		struct json section = json_object(arena, from[0]->count + from[1]->count);
+		for (size_t k = 0; k < COUNT_OF(from); k++) {
+			for (size_t n = 0; n < from[k]->count; n++) {
+				section.members[section.count++] = from[k]->members[n];
+			}
+		}
+		add(&all, one->members[i].key, section);
+	}
+	return all;
+}
+
+static enum err ask_all(struct federation *federation, struct ctx *ctx,
+	struct e2ee_remote_ask *asks, size_t count, int64_t timeout_ms, bool is_claim)
+{
+	TRY(ctx_may_ask(ctx));
+	struct parts parts = split(ctx->arena, asks, count);
+	TRY(ask_parts(federation, ctx, &parts, timeout_ms, is_claim));
+	const struct e2ee_remote_ask *part = parts.p;
+	for (size_t i = 0; i < count; i++) {
+		asks[i].is_answered = true;
+		for (size_t at = 0; at < asks[i].request.count; at += PART_USERS, part++) {
+			asks[i].is_answered = asks[i].is_answered && part->is_answered;
+			asks[i].answer = joined(ctx->arena, &asks[i].answer, &part->answer);
+		}
+	}
+	return ERR_OK;
 }
 
 /* --- queries: from what is known here, as far as it goes ------------------------------------------------------- */
@@ -288,76 +356,82 @@ static struct json answer_known(struct arena *arena, struct e2ee_remote_ask *ask
 	return left;
 }
 
-/* Both answers are checked, and no user is in both. */
-static struct json joined(struct arena *arena, const struct json *one, const struct json *other)
+/* A query, as far as it goes without asking: in the memo of a call that asks. */
+struct query {
+	struct e2ee_remote_ask *asks; /* with what is known */
+	const struct remote_keys *known;
+	struct e2ee_remote_ask *rest; /* what is left, of rest_n of their servers */
+	size_t *of;                   /* of[i]: the ask whose rest it is */
+	size_t rest_n;
+};
+
+static struct query *begin_query(struct federation *federation, struct ctx *ctx,
+	const struct e2ee_remote_ask *asks, size_t count)
 {
-	struct json all = json_object(arena, one->count);
-	for (size_t i = 0; i < one->count; i++) {
-		const struct json *from[] = {&one->members[i].value, &other->members[i].value};
-		struct json section = json_object(arena, from[0]->count + from[1]->count);
-		for (size_t k = 0; k < COUNT_OF(from); k++) {
-			for (size_t n = 0; n < from[k]->count; n++) {
-				section.members[section.count++] = from[k]->members[n];
-			}
+	struct query *query = ARENA_NEW(ctx->arena, struct query);
+	query->asks = ARENA_NEW_ARRAY(ctx->arena, struct e2ee_remote_ask, count);
+	query->rest = ARENA_NEW_ARRAY(ctx->arena, struct e2ee_remote_ask, count);
+	query->of = ARENA_NEW_ARRAY(ctx->arena, size_t, count);
+	query->known = find_known(federation, ctx, asks, count);
+	const struct remote_keys *known = query->known;
+	for (size_t i = 0; i < count; known += asks[i].request.count, i++) {
+		query->asks[i] = asks[i];
+		struct e2ee_remote_ask rest = {
+			.server = asks[i].server,
+			.request = answer_known(ctx->arena, &query->asks[i], known),
+		};
+		if (rest.request.count > 0) {
+			query->of[query->rest_n] = i;
+			query->rest[query->rest_n++] = rest;
 		}
-		add(&all, one->members[i].key, section);
 	}
-	return all;
+	return query;
 }
 
 /* Lists of those who share a room become known: from then on their servers tell of changes, and nobody needs to ask. */
-static void learn(struct federation *federation, struct ctx *ctx, const struct json *asked,
-	const struct remote_keys *known, size_t *budget)
+static void learn(struct federation *federation, struct ctx *ctx,
+	const struct e2ee_remote_ask *asks, size_t count, const struct remote_keys *known)
 {
-	for (size_t i = 0; i<asked->count && * budget> 0; i++) {
-		struct user_id user = {asked->members[i].key};
-		if (!known[i].shares || known[i].is_known) {
-			continue;
-		}
-		(*budget)--;
-		if (remote_devices_refresh(ctx, federation, user, LEARN_MS, NULL) != ERR_OK) {
-			ctx->fault = (struct fault){0}; /* it is asked again the next time */
-			return;
+	size_t learned = 0;
+	for (size_t i = 0; i < count; known += asks[i].request.count, i++) {
+		for (size_t k = 0; asks[i].is_answered && k < asks[i].request.count; k++) {
+			if (known[k].shares && !known[k].is_known && learned < LEARN_MAX) {
+				remote_learn(ctx, federation, (struct user_id){asks[i].request.members[k].key});
+				learned++;
+			}
 		}
 	}
 }
 
-static void query(void *self, struct ctx *ctx, struct e2ee_remote_ask *asks, size_t count,
+static enum err query(void *self, struct ctx *ctx, struct e2ee_remote_ask *asks, size_t count,
 	int64_t timeout_ms)
 {
+	static const struct str memo_key = STR_INIT("known keys");
 	struct federation *federation = self;
-	struct e2ee_remote_ask *rest = ARENA_NEW_ARRAY(ctx->arena, struct e2ee_remote_ask, count);
-	size_t *of = ARENA_NEW_ARRAY(ctx->arena, size_t, count);
-	const struct remote_keys *known = find_known(federation, ctx, asks, count);
-	const struct remote_keys *at = known;
-	size_t budget = LEARN_MAX;
-	size_t n = 0;
-	for (size_t i = 0; i < count; at += asks[i].request.count, i++) {
-		rest[n] = (struct e2ee_remote_ask){.server = asks[i].server,
-			.request = answer_known(ctx->arena, &asks[i], at)};
-		of[n] = i;
-		n += rest[n].request.count > 0;
+	struct query *query = memo_get(ctx->memo, memo_key);
+	if (query == NULL) {
+		query = begin_query(federation, ctx, asks, count);
+		memo_put(ctx->memo, memo_key, query);
 	}
-	ask_all(federation, ctx, rest, n, timeout_ms, false);
-	for (size_t i = 0; i < n; i++) {
-		struct e2ee_remote_ask *ask = &asks[of[i]];
-		ask->is_answered = rest[i].is_answered;
-		if (rest[i].is_answered) {
-			ask->answer = joined(ctx->arena, &ask->answer, &rest[i].answer);
-		}
+	if (query->rest_n > 0) {
+		TRY(ask_all(federation, ctx, query->rest, query->rest_n, timeout_ms, false));
 	}
-	at = known;
-	for (size_t i = 0; i < count; at += asks[i].request.count, i++) {
-		if (asks[i].is_answered) {
-			learn(federation, ctx, &asks[i].request, at, &budget);
-		}
+	for (size_t i = 0; i < query->rest_n; i++) {
+		struct e2ee_remote_ask *ask = &query->asks[query->of[i]];
+		ask->is_answered = query->rest[i].is_answered;
+		ask->answer = joined(ctx->arena, &ask->answer, &query->rest[i].answer);
 	}
+	for (size_t i = 0; i < count; i++) {
+		asks[i] = query->asks[i];
+	}
+	learn(federation, ctx, asks, count, query->known);
+	return ERR_OK;
 }
 
-static void claim(void *self, struct ctx *ctx, struct e2ee_remote_ask *asks, size_t count,
+static enum err claim(void *self, struct ctx *ctx, struct e2ee_remote_ask *asks, size_t count,
 	int64_t timeout_ms)
 {
-	ask_all(self, ctx, asks, count, timeout_ms, true);
+	return ask_all(self, ctx, asks, count, timeout_ms, true);
 }
 
 void remote_keys_fill_port(struct federation *federation, struct e2ee *e2ee)

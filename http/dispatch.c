@@ -203,10 +203,9 @@ static enum route_lane worker_lane(enum route_lane lane)
 	return lane == LANE_INLINE ? LANE_LOCAL : lane;
 }
 
-/* Suspends and hands to a worker; a full queue answers at once. */
-static void submit(struct request *request, enum route_lane lane, bool is_admitted)
+/* Hands a suspended request to a worker; a full queue answers at once. */
+static void push(struct request *request, enum route_lane lane, bool is_admitted)
 {
-	suspend(request);
 	request_ref(request); /* the lane's */
 	if (lane_push(request->server->lanes[lane], &request->job, is_admitted)) {
 		return;
@@ -216,6 +215,12 @@ static void submit(struct request *request, enum route_lane lane, bool is_admitt
 		resume(request);
 	}
 	request_unref(request);
+}
+
+static void submit(struct request *request, enum route_lane lane, bool is_admitted)
+{
+	suspend(request);
+	push(request, lane, is_admitted);
 }
 
 /* Runs as much as an I/O thread may. */
@@ -345,21 +350,13 @@ static void admit_on_worker(struct request *request, struct call *call)
 	call_end(call);
 }
 
-/* What has to ask another server, and may not here, begins anew in the remote lane's queue. @return whether it does */
-static bool move_to_remote(struct request *request, struct call *call)
+/* What has to ask another server, and may not here, begins anew in the remote lane's queue; while it waits there it has no arena. */
+static void move_to_remote(struct request *request, struct call *call)
 {
 	request->is_moved = true;
 	request->job.caller = caller_of(call);
-	call_rewind(call);
-	call->ctx.may_not_ask = false;
-	request->call = call;
-	request_ref(request); /* the lane's */
-	if (lane_push(request->server->lanes[LANE_REMOTE], &request->job, false)) {
-		return true;
-	}
-	request->call = NULL;
-	request_unref(request);
-	return false;
+	call_end(call);
+	push(request, LANE_REMOTE, false);
 }
 
 /*
@@ -432,11 +429,8 @@ void dispatch_run_job(void *self, struct lane_job *job)
 		err = ERR_OK; /* memo_park(): it runs again when what it waits for has come */
 	}
 	if (err == ERR_DEFER && call->ctx.may_not_ask) {
-		if (move_to_remote(request, call)) {
-			return;
-		}
-		err = fail(&call->ctx, ERR_LIMIT, "M_LIMIT_EXCEEDED", "%s", queue_is_full.text);
-		call->ctx.fault.retry_after_ms = queue_is_full.retry_after_ms;
+		move_to_remote(request, call);
+		return;
 	}
 	switch (settle(call, err)) {
 	case OUTCOME_ANSWER:

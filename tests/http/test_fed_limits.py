@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from support.client import Client, seconds, unique
+from support.client import Client, quote, seconds, unique
 from support.database import Cluster
 from support.inbox import federated_on
 from support.remote_room import RemoteRoom, room_path
@@ -102,16 +102,15 @@ class Metrics:
 
 @pytest.mark.tsan
 @pytest.mark.one_process("each process has workers of its own")
-def test_keys__slow_server_of_one_user__others_are_asked_meanwhile(make_federated, make_remote):
-    """Each of these questions keeps a worker while it waits: a user has a quarter of them at the most."""
+def test_files__slow_server_of_one_user__others_are_asked_meanwhile(make_federated, make_remote):
+    """Each of these requests keeps a worker while it waits: a user has a quarter of them at the most."""
     port = free_port()
     server = make_federated(settings={"http.remote_workers": "4", "listen.metrics": "127.0.0.1:%d" % port}).start()
     metrics, user, remote = Metrics(port), server.user(), make_remote()
-    remote.on("POST", r"/_matrix/federation/v1/user/keys/query", lambda ask: (200, {"device_keys": {}}))
-    slow = Slow("/keys/query", remote)
-    question = {"device_keys": {"@zoe:" + remote.name: []}, "timeout": 600000}
+    slow = Slow("/media/", remote)
     user.get("/account/whoami").ok()  # whoever is not in memory yet is nobody when a worker is looked for
-    asks = Asks([lambda: user.post("/keys/query", question)] * 5)
+    asks = Asks([lambda number=number: user.get("/_matrix/client/v1/media/download/%s/file%d" % (
+        quote(remote.name), number)) for number in range(5)])
     try:
         slow.await_hanging(1)
         wait_until(lambda: sum(metrics['belfry_http_lane_%s{lane="remote"}' % word] for word in ("busy", "waiting")) == 5, 60)
@@ -119,7 +118,7 @@ def test_keys__slow_server_of_one_user__others_are_asked_meanwhile(make_federate
         assert not asks.replies
     finally:
         slow.hurry()
-    assert [reply.status for reply in asks.all()] == [200] * 5
+    assert [reply.status for reply in asks.all()] == [404] * 5
 
 
 def slow_reader(remote, server, target):
