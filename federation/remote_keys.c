@@ -6,6 +6,7 @@
 #include "federation/remote_keys.h"
 
 #include "base/log.h"
+#include "federation/errand.h"
 #include "federation/fed_gather.h"
 #include "federation/remote_devices.h"
 #include "federation/remote_learn.h"
@@ -19,6 +20,7 @@ enum {
 	ANSWERS_BYTES = 32 << 20, /* to all that one request of a user needs */
 	BYTES_A_VALUE = 16,       /* keys take more than twice as many */
 	PART_USERS = 500,         /* of one request to a server */
+	LEARN_BYTES = 4 << 20,    /* a request with more does not wait for that */
 	LEARN_MAX = 5,            /* users of one query whose lists are fetched to be kept */
 };
 
@@ -363,6 +365,9 @@ struct query {
 	struct e2ee_remote_ask *rest; /* what is left, of rest_n of their servers */
 	size_t *of;                   /* of[i]: the ask whose rest it is */
 	size_t rest_n;
+	bool is_asked; /* `asks` are complete */
+	struct errand *learning[LEARN_MAX];
+	size_t learning_n;
 };
 
 static struct query *begin_query(struct federation *federation, struct ctx *ctx,
@@ -389,18 +394,50 @@ static struct query *begin_query(struct federation *federation, struct ctx *ctx,
 }
 
 /* Lists of those who share a room become known: from then on their servers tell of changes, and nobody needs to ask. */
-static void learn(struct federation *federation, struct ctx *ctx,
-	const struct e2ee_remote_ask *asks, size_t count, const struct remote_keys *known)
+static void learn(struct federation *federation, struct ctx *ctx, struct query *query, size_t count)
 {
-	size_t learned = 0;
+	const struct e2ee_remote_ask *asks = query->asks;
+	const struct remote_keys *known = query->known;
 	for (size_t i = 0; i < count; known += asks[i].request.count, i++) {
 		for (size_t k = 0; asks[i].is_answered && k < asks[i].request.count; k++) {
-			if (known[k].shares && !known[k].is_known && learned < LEARN_MAX) {
-				remote_learn(ctx, federation, (struct user_id){asks[i].request.members[k].key});
-				learned++;
+			if (known[k].shares && !known[k].is_known && query->learning_n < LEARN_MAX) {
+				struct user_id user = {asks[i].request.members[k].key};
+				struct errand *errand = remote_learn(ctx, federation, user);
+				query->learning[query->learning_n] = errand;
+				query->learning_n += errand != NULL;
 			}
 		}
 	}
+}
+
+static enum err ask_rest(struct federation *federation, struct ctx *ctx, struct query *query,
+	int64_t timeout_ms)
+{
+	if (query->rest_n > 0) {
+		TRY(ask_all(federation, ctx, query->rest, query->rest_n, timeout_ms, false));
+	}
+	for (size_t i = 0; i < query->rest_n; i++) {
+		struct e2ee_remote_ask *ask = &query->asks[query->of[i]];
+		ask->is_answered = query->rest[i].is_answered;
+		ask->answer = joined(ctx->arena, &ask->answer, &query->rest[i].answer);
+	}
+	return ERR_OK;
+}
+
+/* Whoever asks once more is answered from here. A large answer does not wait in memory for that. */
+static enum err await_learning(struct ctx *ctx, const struct query *query)
+{
+	for (size_t i = 0; i < query->learning_n; i++) {
+		if (arena_used_bytes(ctx->arena) > LEARN_BYTES) {
+			return ERR_OK;
+		}
+		enum err err = errand_await(ctx, query->learning[i]);
+		if (err == ERR_DEFER || err == ERR_SHUTDOWN) {
+			return err;
+		}
+		ctx->fault = (struct fault){0}; /* it is asked again the next time */
+	}
+	return ERR_OK;
 }
 
 static enum err query(void *self, struct ctx *ctx, struct e2ee_remote_ask *asks, size_t count,
@@ -413,19 +450,15 @@ static enum err query(void *self, struct ctx *ctx, struct e2ee_remote_ask *asks,
 		query = begin_query(federation, ctx, asks, count);
 		memo_put(ctx->memo, memo_key, query);
 	}
-	if (query->rest_n > 0) {
-		TRY(ask_all(federation, ctx, query->rest, query->rest_n, timeout_ms, false));
-	}
-	for (size_t i = 0; i < query->rest_n; i++) {
-		struct e2ee_remote_ask *ask = &query->asks[query->of[i]];
-		ask->is_answered = query->rest[i].is_answered;
-		ask->answer = joined(ctx->arena, &ask->answer, &query->rest[i].answer);
+	if (!query->is_asked) {
+		TRY(ask_rest(federation, ctx, query, timeout_ms));
+		learn(federation, ctx, query, count);
+		query->is_asked = true;
 	}
 	for (size_t i = 0; i < count; i++) {
 		asks[i] = query->asks[i];
 	}
-	learn(federation, ctx, asks, count, query->known);
-	return ERR_OK;
+	return await_learning(ctx, query);
 }
 
 static enum err claim(void *self, struct ctx *ctx, struct e2ee_remote_ask *asks, size_t count,

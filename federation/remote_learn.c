@@ -35,13 +35,13 @@ static void drop(void *data)
 	atomic_fetch_sub(&learning->federation->learning, 1);
 }
 
-void remote_learn(struct ctx *ctx, struct federation *federation, struct user_id user)
+struct errand *remote_learn(struct ctx *ctx, struct federation *federation, struct user_id user)
 {
 	static const struct errand_task task = {run, drop};
 	void *data;
 	if (atomic_fetch_add(&federation->learning, 1) >= LEARNING_MAX) {
 		atomic_fetch_sub(&federation->learning, 1);
-		return;
+		return NULL;
 	}
 	struct errand *errand = errand_create(ctx, &task, user_id_server(user),
 		clock_mono_ms(&federation->hs->clock) + LEARN_MS, sizeof(struct learning), &data);
@@ -49,4 +49,5 @@ void remote_learn(struct ctx *ctx, struct federation *federation, struct user_id
 	learning->federation = federation;
 	learning->user.s = str_dup(errand_arena(errand), user.s);
 	errand_begin(federation->errands, errand);
+	return errand;
 }

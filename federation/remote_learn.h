@@ -6,7 +6,10 @@
 
 #include "federation/federation.h"
 
-/** Nobody waits for it, or hears how it ends. Where very many are about to be learned nothing happens: who asks for the user's keys comes again. */
-void remote_learn(struct ctx *ctx, struct federation *federation, struct user_id user);
+/**
+ * Begins it; it ends in seconds, with whatever error.
+ * @return the errand; NULL where very many are about to be learned: who asks for the user's keys comes again
+ */
+struct errand *remote_learn(struct ctx *ctx, struct federation *federation, struct user_id user);
 
 #endif
