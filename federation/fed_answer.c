@@ -10,6 +10,7 @@ enum {
 	LIST_LEVELS = 2, /* the answer and its lists, in which events are */
 	LEAST_VALUES = 64 * 1024,
 	BYTES_A_VALUE = 16,
+	MOST_VALUES = 8 * 1000 * 1000,
 };
 
 /* The kind of failure that a status other than 2xx stands for. */
@@ -29,8 +30,9 @@ static struct json_limits limits_of(const struct fed_request *request, struct st
 {
 	return (struct json_limits){
 		.max_depth = MAX_DEPTH,
-		.max_values = request->answer_max_values > 0 ? request->answer_max_values
-													 : LEAST_VALUES + text.n / BYTES_A_VALUE,
+		.max_values = request->answer_max_values > 0
+			? request->answer_max_values
+			: MIN_OF(LEAST_VALUES + text.n / BYTES_A_VALUE, (size_t)MOST_VALUES),
 		.levels = request->is_of_events ? LIST_LEVELS : 0,
 	};
 }

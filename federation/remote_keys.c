@@ -212,7 +212,9 @@ static struct parts split(struct arena *arena, const struct e2ee_remote_ask *ask
 		const struct json *all = &asks[i].request;
 		for (size_t at = 0; at < all->count; at += PART_USERS) {
 			size_t users = MIN_OF(all->count - at, (size_t)PART_USERS);
-			struct json some = {.type = JSON_OBJECT, .members = all->members + at, .count = users};
+			struct json some = {.type = JSON_OBJECT,
+				.members = all->members + at,
+				.count = (uint32_t)users};
 			parts.p[parts.n++] =
 				(struct e2ee_remote_ask){.server = asks[i].server, .request = some};
 		}
