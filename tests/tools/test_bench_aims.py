@@ -30,7 +30,7 @@ class Aims(unittest.TestCase):
         self.assertEqual(aim_text(large, {small: {"Belfry": [1]}, large: {"Belfry": [1.05]}}), "≤ 1.1 × that of 10: 1.05 ✓")
         self.assertEqual(aim_text(large, {small: {"Belfry": [1]}, large: {"Belfry": [1.2]}}), "≤ 1.1 × that of 10: 1.20 ✗")
         self.assertEqual(aim_text(small, {small: {"Belfry": [1]}}), "–")
-        size = "room of 10000: database of a message, bytes"
+        size = "room of 10000: rows of a message, bytes"
         self.assertEqual(aim_text(size, {size: {"Belfry": [1]}}), "≤ 1.1 × that of 100 (not measured)")
 
     def test_growth__is_the_median_of_pairs(self):
