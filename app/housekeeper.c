@@ -48,7 +48,8 @@ struct housekeeper {
 	atomic_bool is_poked; /* a command asks what this server knows */
 	atomic_bool is_healthy;
 	_Atomic int64_t asked_ms; /* since when the database has not answered; 0: it has */
-	int64_t next_tidy_ms;     /* its thread's */
+	bool fails_to_renew;      /* its thread's, as all below */
+	int64_t next_tidy_ms;
 	int64_t next_hourly_ms;
 	size_t unused_bytes; /* of the heap, at the least since pages were given back */
 };
@@ -133,16 +134,24 @@ static void look_around(struct ctx *ctx, struct housekeeper *housekeeper, bool i
 	presence_tidy(ctx, housekeeper->hs);
 }
 
+/* Told once, until it goes again: it is tried every two seconds. */
+static void renew_statistics(struct ctx *ctx, struct housekeeper *housekeeper)
+{
+	bool fails = store_statistics_renew(ctx, housekeeper->hs->db) != ERR_OK;
+	if (fails && !housekeeper->fails_to_renew) {
+		log_warn(0, "serve.statistics_not_renewed", "cause=%.*s", STR_ARG(ctx->fault.cause));
+	}
+	housekeeper->fails_to_renew = fails;
+	ctx->fault = (struct fault){0};
+}
+
 static enum err run_round(void *self, struct ctx *ctx, int64_t *out_pause_ms)
 {
 	struct housekeeper *housekeeper = self;
 	bool is_poked = atomic_exchange(&housekeeper->is_poked, false);
 	look_at_database(ctx, housekeeper);
 	look_around(ctx, housekeeper, is_poked);
-	if (store_statistics_renew(ctx, housekeeper->hs->db) != ERR_OK) {
-		log_warn(0, "serve.statistics_not_renewed", "cause=%.*s", STR_ARG(ctx->fault.cause));
-		ctx->fault = (struct fault){0};
-	}
+	renew_statistics(ctx, housekeeper);
 	if (is_poked || now_ms(housekeeper) >= housekeeper->next_tidy_ms) {
 		housekeeper->next_tidy_ms = now_ms(housekeeper) + TIDY_INTERVAL_MS;
 		tidy(ctx, housekeeper); /* a command may have left something to do */

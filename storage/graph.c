@@ -85,10 +85,10 @@ enum err store_events_hold(struct ctx *ctx, struct db *db, int64_t room_nid,
 }
 
 enum err store_events_hold_all(struct ctx *ctx, struct db *db, int64_t room_nid,
-	const int64_t *positions, size_t count)
+	const struct str *event_ids, size_t count)
 {
 	return db_exec(ctx, db, STMT_EVENT_HOLD_ALL,
-		DB_ARGS(db_bigint(room_nid), db_bigints(positions, count)), NULL);
+		DB_ARGS(db_bigint(room_nid), db_texts(event_ids, count)), NULL);
 }
 
 enum err store_events_aside(struct ctx *ctx, struct db *db, int64_t room_nid,

@@ -51,7 +51,7 @@ MUST_CHECK enum err store_events_hold(struct ctx *ctx, struct db *db, int64_t ro
 	const struct str *event_ids, size_t count);
 /** Notes that these are held with all on which they rest: they are not looked at again. One round trip. */
 MUST_CHECK enum err store_events_hold_all(struct ctx *ctx, struct db *db, int64_t room_nid,
-	const int64_t *positions, size_t count);
+	const struct str *event_ids, size_t count);
 /** All that may be given up in a room, oldest first. One round trip. */
 MUST_CHECK enum err store_events_aside(struct ctx *ctx, struct db *db, int64_t room_nid,
 	struct aside_row **out, size_t *out_count);

@@ -185,13 +185,13 @@ static enum err read_row(struct ctx *ctx, struct room *room, const struct aside_
 static enum err settle(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct aside_row *rows, const struct aside_event *events, const bool *goes, size_t count)
 {
-	VEC(int64_t) held = {0};
+	VEC(struct str) held = {0};
 	VEC(int64_t) gone = {0};
 	for (size_t i = 0; i < count; i++) {
 		if (goes[i]) {
 			VEC_PUSH(ctx->arena, &gone, rows[i].position);
 		} else if (events[i].is_held) {
-			VEC_PUSH(ctx->arena, &held, rows[i].position);
+			VEC_PUSH(ctx->arena, &held, rows[i].event_id);
 		}
 	}
 	if (held.n > 0) {

@@ -36,10 +36,9 @@ SELECT position, base_position, difference FROM event_states WHERE room_nid = $1
 UPDATE events SET hold = 1 WHERE event_id = ANY ($2::text[]) AND room_nid = $1 AND position <= -1152921504606846976 AND hold = 0;
 
 -- name: event_hold_all
--- These are held, and all on which they rest. Each is looked up by itself, as in events_by_position. Index: events_pkey.
-UPDATE events SET hold = 2 WHERE ctid = ANY (ARRAY(
-	SELECT e.ctid FROM unnest($2::bigint[]) AS u(position)
-	CROSS JOIN LATERAL (SELECT ctid FROM events WHERE room_nid = $1 AND position = u.position OFFSET 0) AS e));
+-- These are held, and all on which they rest. By id: where most rooms are small, the planner reads all of the room for positions; and not by where
+-- they lie, for another process may redact or move one meanwhile. Index: events_event_id_key.
+UPDATE events SET hold = 2 WHERE event_id = ANY ($2::text[]) AND room_nid + 0 = $1;
 
 -- name: events_aside hot
 -- What is outside of a room's timeline and may be given up, oldest first: position, id, text, difference of the state after it (NULL: none),

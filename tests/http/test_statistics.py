@@ -19,3 +19,11 @@ def test_table__grown_on_a_fresh_server__is_looked_at_and_then_left_alone(make_s
     before = looks(server, "events")
     assert server.sql("select renew_statistics()").strip() == "0"
     assert looks(server, "events") == before
+
+
+def test_tables__several_grown__one_a_transaction(make_server):
+    """A look that is undone with another leaves the size noted, and no statistics (migrations/0070)."""
+    server = make_server().start()
+    grown = "create table grown_%d (text text); insert into grown_%d select repeat('x', 100) from generate_series(1, 5000); "
+    seen = server.sql("begin; " + grown % (1, 1) + grown % (2, 2) + "select 'looks ' || renew_statistics(); rollback")
+    assert "looks 1" in seen
