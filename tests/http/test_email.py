@@ -121,6 +121,11 @@ def test_request_token__malformed_or_open_redirect__400(server, change):
         server.anonymous().post(path + "/email/requestToken", body, token=False).expect(400, "M_INVALID_PARAM")
 
 
+def test_request_token__next_link_longer_than_the_headers_of_an_answer__400(nobody):
+    body = {"client_secret": unique("s"), "email": new_address(), "send_attempt": 1, "next_link": NEXT + "a" * 70000}
+    nobody.post("/register/email/requestToken", body, token=False).expect(400, "M_INVALID_PARAM")
+
+
 @pytest.mark.parametrize("missing", ["client_secret", "email", "send_attempt"])
 def test_request_token__field_missing__400(nobody, missing):
     body = {"client_secret": unique("s"), "email": new_address(), "send_attempt": 1}

@@ -15,6 +15,9 @@
 
 enum { SID_CHARS = 24, TOKEN_CHARS = 32, SECRET_MAX_BYTES = 255, HOUR_MS = 3600 * 1000 };
 
+/* It stands in an answer's headers, for which there is no more room than 64 KiB. */
+enum { NEXT_LINK_MAX_BYTES = 2000 };
+
 bool email_is_on(const struct homeserver *hs)
 {
 	return hs->settings.public_base_url.n > 0 && mail_is_on(hs->http_client);
@@ -39,7 +42,7 @@ static bool is_secret(struct str text)
 bool email_next_link_is_allowed(struct conf_list allowed, struct str url)
 {
 	bool is_web = str_starts_with(url, STR("https://")) || str_starts_with(url, STR("http://"));
-	if (!is_web || !web_page_url_is_safe(url)) {
+	if (!is_web || url.n > NEXT_LINK_MAX_BYTES || !web_page_url_is_safe(url)) {
 		return false;
 	}
 	for (size_t i = 0; i < allowed.n; i++) {

@@ -58,7 +58,7 @@ MUST_CHECK enum err email_proof_use(struct ctx *ctx, struct homeserver *hs,
 	enum email_purpose purpose, struct str sid, struct str client_secret,
 	struct email_validation_row *out);
 
-/** Whether a validation may lead there: an http or https URL below one of the configured beginnings. */
+/** Whether a validation may lead there: an http or https URL below one of the configured beginnings, of up to 2,000 bytes. */
 bool email_next_link_is_allowed(struct conf_list allowed, struct str url);
 
 #endif
