@@ -181,6 +181,24 @@ def test_partial__who_waits_at_the_other_process__waits_on_until_it_is_whole(ser
 
 # -- EDUs
 
+def test_presence__of_a_user_elsewhere__said_to_one_process__shown_by_both(server, processes, remote):
+    for process, words in zip(processes, ("online", "unavailable")):
+        shared = SharedRoom(server, remote)
+        creator = shared.room.creator
+        users = [at(each, shared.user) for each in processes]
+        watches = [user.watch() for user in users]
+        push = [{"user_id": creator, "presence": words, "status_msg": "said to one", "last_active_ago": 5}]
+        remote.transaction(process, edus=[{"edu_type": "m.presence", "content": {"push": push}}]).ok()
+
+        def is_shown(answer, creator=creator, words=words):
+            return [event for event in answer.get("presence", {}).get("events", [])
+                    if event["sender"] == creator and event["content"]["presence"] == words]
+        for user, watch in zip(users, watches):
+            watch.until(is_shown)
+            seen = user.get(path_of("presence", creator, "status")).ok()
+            assert (seen["presence"], seen["status_msg"]) == (words, "said to one")
+
+
 def test_edus__one_waits_for_another_server__what_came_by_the_other_process_waits_behind_it(server, processes, remote):
     """A user's devices are fetched once, and what was said of them later is not overtaken."""
     for one, other in both_orders(processes):
