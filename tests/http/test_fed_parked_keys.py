@@ -181,7 +181,8 @@ def test_keys__very_many_users_of_a_silent_server_again_and_again__only_so_many_
         metrics = Metrics(int(server.settings["listen.metrics"].split(":")[1]))
         wait_until(lambda: waiting(server) + sum(
             metrics['belfry_http_lane_%s{lane="remote"}' % word] for word in ("busy", "waiting")) == 200, 60)
-        assert 5 < waiting(server) < 200
+        wait_until(lambda: waiting(server) > 5, 60)  # the worker takes one after another until it has to hold one
+        assert waiting(server) < 200
         assert (peak_kib(server.process.pid) - before) // 1024 < 350
         assert user.get("/account/whoami").ok()["user_id"] == user.user_id
     finally:
