@@ -29,7 +29,8 @@ struct e2ee_remote_message {
 struct e2ee_remote_port {
 	void *self;
 	/**
-	 * Keys of devices and users. Has what there is after `timeout_ms` at the latest; a call with a memo is parked meanwhile, once for each kind of question.
+	 * Keys of devices and users, asked for no longer than `timeout_ms`; to fetch lists that are kept may take seconds more (federation/remote_learn.h).
+	 * A call with a memo is parked meanwhile, once for each kind of question.
 	 * Errors: DEFER (ctx_may_ask, where somebody has to be asked; parked); SHUTDOWN
 	 */
 	enum err (*query)(void *self, struct ctx *ctx, struct e2ee_remote_ask *asks, size_t count,
