@@ -121,7 +121,7 @@ static enum err read_url(const struct reader *reader, const struct json *root, s
 		return fail_at(reader, value,
 			"url must be an address like http://127.0.0.1:29317, without user name, ? and #");
 	}
-	while (url.p[url.n - 1] == '/') {
+	while (str_ends_with(url, STR("/"))) {
 		url.n--;
 	}
 	*out = url;

@@ -170,7 +170,7 @@ static enum err countersigned(struct ctx *ctx, struct federation *federation,
 	struct json theirs = {0};
 	bool is_read = given != NULL && json_read(ctx->arena, given, NULL, &theirs) == JSON_OK;
 	const struct json *signature = is_read ? json_get(&theirs, server) : NULL;
-	if (!json_is(signature, JSON_OBJECT)) {
+	if (signature == NULL || signature->type != JSON_OBJECT) {
 		return handshake_malformed(ctx, handshake->server, "it has not signed the join");
 	}
 	struct json signatures = json_with(ctx->arena,
