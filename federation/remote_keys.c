@@ -20,7 +20,7 @@ enum {
 	ANSWERS_BYTES = 32 << 20, /* to all that one request of a user needs */
 	BYTES_A_VALUE = 16,       /* keys take more than twice as many */
 	PART_USERS = 500,         /* of one request to a server */
-	LEARN_BYTES = 4 << 20,    /* a request with more does not wait for that */
+	LEARN_BYTES = 1 << 20,    /* a request with more does not wait for that */
 	LEARN_MAX = 5,            /* users of one query whose lists are fetched to be kept */
 };
 

@@ -175,12 +175,14 @@ def test_keys__very_many_users_of_a_silent_server_again_and_again__only_so_many_
     slow = Slow("/keys/query", remote)
     user.get("/account/whoami").ok()
     before = peak_kib(server.process.pid)
+    metrics = Metrics(int(server.settings["listen.metrics"].split(":")[1]))
+
+    def under_way():
+        return waiting(server) + sum(metrics['belfry_http_lane_%s{lane="remote"}' % word] for word in ("busy", "waiting"))
     links = post_and_go(server, 200, body)
     try:
         slow.await_hanging(1)
-        metrics = Metrics(int(server.settings["listen.metrics"].split(":")[1]))
-        wait_until(lambda: waiting(server) + sum(
-            metrics['belfry_http_lane_%s{lane="remote"}' % word] for word in ("busy", "waiting")) == 200, 60)
+        wait_until(lambda: under_way() == 200, 60)
         wait_until(lambda: waiting(server) > 5, 60)  # the worker takes one after another until it has to hold one
         assert waiting(server) < 200
         assert (peak_kib(server.process.pid) - before) // 1024 < 350
@@ -189,7 +191,7 @@ def test_keys__very_many_users_of_a_silent_server_again_and_again__only_so_many_
         for link in links:
             link.close()
         slow.hurry()
-    wait_until(lambda: waiting(server) == 0, 120)
+    wait_until(lambda: under_way() == 0, 120)
     hold = Slow("/keys/query", remote)
     hanging = Asks([lambda: user.post("/keys/query", {"device_keys": {"@a:" + remote.name: []}, "timeout": LONG})] * HANGING)
     try:
