@@ -157,7 +157,7 @@ INSERT INTO transactions (key, event_id, created_at_ms) SELECT unnest($1::bytea[
 
 -- name: state_close tells=room:1
 -- Ends the intervals that new state replaces: nid, type, state_key, position. Only the one that began last can be open: it is looked up, and found
--- again by where it lies, for nobody else changes the state of a room whose row is held; any other way may lead through all that holds in the
+-- again by where it lies, for nobody else ends one while the stream's head is held, which each group begins with; any other way may lead through all that holds in the
 -- room. Index: states_pkey.
 UPDATE states SET to_position = n.position
 FROM (

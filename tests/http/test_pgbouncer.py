@@ -36,7 +36,7 @@ def test_session_mode__messages_go_live__and_a_restart_of_it_is_got_over(make_se
 
 
 def test_session_mode__one_time_keys_of_a_client_that_signs_wrongly__none_taken(make_server, cluster):
-    """They are in the database already, not yet committed, when the connection is given up."""
+    """They are in the database already, not yet committed, when they are found bad: what was sent is undone, and the connection stays."""
     with PgBouncer(cluster, "session") as bouncer:
         server = make_server(server_name=unique("hs"), settings={"database.url": bouncer.url}).start()
         user, other = accounts.register(server.url), accounts.register(server.url)
