@@ -32,8 +32,8 @@ static int compare_age(const void *a, const void *b)
 {
 	const struct event *x = *(const struct event *const *)a;
 	const struct event *y = *(const struct event *const *)b;
-	int order =
-		(x->origin_server_ts > y->origin_server_ts) - (x->origin_server_ts < y->origin_server_ts);
+	/* Not by origin_server_ts: two joins of one millisecond would be in no order. */
+	int order = (x->depth > y->depth) - (x->depth < y->depth);
 	return order != 0 ? order : str_compare(x->event_id.s, y->event_id.s);
 }
 
