@@ -48,7 +48,7 @@ struct inbox_item {
 	struct str body;     /**< borrowed from the result, like all texts */
 	int64_t attempts;
 };
-/** The first items of a queue that are due. One round trip. */
+/** The first items of a queue that are due, as is all that is new, whatever the time. One round trip. */
 MUST_CHECK enum err store_inbox_next(struct ctx *ctx, struct db *db, struct str queue,
 	int64_t now_ms, int64_t limit, struct inbox_item **out, size_t *out_count);
 

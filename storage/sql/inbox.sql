@@ -18,9 +18,10 @@ SELECT queue FROM (SELECT queue FROM inbox WHERE due_at_ms <= $1 ORDER BY due_at
 UNION SELECT queue FROM early LIMIT $2;
 
 -- name: inbox_next hot
--- Up to $3 of a queue's items that are due at $2, in order. Index: inbox_queue_idx.
+-- Up to $3 of a queue's items that are due at $2, in order. What is new is due whatever the time: who wrote it may have had a clock that is
+-- ahead, and what came after it must not pass it. Index: inbox_queue_idx.
 SELECT item_nid, origin, event_id, body, attempts FROM inbox
-WHERE queue = $1 AND due_at_ms <= $2 ORDER BY item_nid LIMIT $3;
+WHERE queue = $1 AND (due_at_ms <= $2 OR attempts = 0) ORDER BY item_nid LIMIT $3;
 
 -- name: inbox_done hot
 -- Items are dealt with. Not flushed: should it be lost, they are dealt with again, which changes nothing. Index: inbox_pkey.
