@@ -37,7 +37,7 @@ struct own_session_row {
 	struct str session_id;
 	struct str peer_user;
 	struct str run;     /**< in which it began; empty: nobody sends with it */
-	int64_t used_at_ms; /**< written only */
+	int64_t used_at_ms; /**< written only; 0: nothing came by it */
 	struct str state;   /**< sealed */
 };
 /** Sessions with devices, by their keys; of one device's the one used last comes first. One round trip. */
@@ -46,7 +46,7 @@ MUST_CHECK enum err store_own_session_list(struct ctx *ctx, struct db *db, struc
 /** The same within a transaction. */
 MUST_CHECK enum err store_own_session_list_in(struct ctx *ctx, struct tx *tx, struct str user_id,
 	const struct str *peer_keys, size_t count, struct own_session_row **out, size_t *out_count);
-/** Adds or changes sessions, each once. One round trip. */
+/** Adds or changes sessions, each once: those with a time are the ones used last, whatever it says. One round trip. */
 MUST_CHECK enum err store_own_session_set(struct ctx *ctx, struct tx *tx, struct str user_id,
 	const struct own_session_row *rows, size_t count);
 /** How many sessions of one device, and of all devices of one user, stay. */

@@ -31,8 +31,9 @@ WHERE user_id = $1 AND peer_key = ANY($2::text[])
 ORDER BY peer_key, used_at_ms DESC, session_id;
 
 -- name: own_session_set
--- User, then arrays: their keys, session ids, their users, runs, times, states. With whom there is a session may be told anew when
--- there is none. Index: own_olm_sessions_pkey, own_peers_pkey.
+-- User, then arrays: their keys, session ids, their users, runs, times, states. What is used is used later than all before it, also
+-- within a millisecond and with a clock that was set back; at 0 nothing was. With whom there is a session may be told anew when there
+-- is none. Index: own_olm_sessions_pkey, own_peers_pkey.
 WITH given AS (
 	SELECT * FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[])
 		AS u(peer_key, session_id, peer_user, run, used_at_ms, state)
@@ -41,8 +42,11 @@ WITH given AS (
 	WHERE own_peers.user_id = $1 AND own_peers.peer_key = g.peer_key AND own_peers.is_told
 )
 INSERT INTO own_olm_sessions (user_id, peer_key, session_id, peer_user, run, used_at_ms, state)
-SELECT $1::text, peer_key, session_id, peer_user, run, used_at_ms, state FROM given
-ORDER BY peer_key, session_id
+SELECT $1::text, g.peer_key, session_id, peer_user, run,
+	CASE WHEN g.used_at_ms = 0 THEN 0 ELSE greatest(g.used_at_ms, b.used_at_ms + 1) END, state
+FROM given g CROSS JOIN LATERAL (
+	SELECT max(s.used_at_ms) AS used_at_ms FROM own_olm_sessions s WHERE s.user_id = $1 AND s.peer_key = g.peer_key OFFSET 0) AS b
+ORDER BY g.peer_key, session_id
 ON CONFLICT (user_id, peer_key, session_id) DO UPDATE SET state = excluded.state,
 	used_at_ms = greatest(own_olm_sessions.used_at_ms, excluded.used_at_ms);
 

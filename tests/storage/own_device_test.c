@@ -147,8 +147,8 @@ static void own_sessions__used_last_comes_first__and_stays_when_trimmed(void **s
 		session("K1", "c", 20), session("K2", "d", 5)};
 	set_sessions(world, user_id, rows, COUNT_OF(rows));
 	assert_true(str_equals(ids_with(world, user_id, "K1"), STR("b c a ")));
-	const struct own_session_row later[] = {session("K1", "a", 40), session("K1", "b", 1)};
-	set_sessions(world, user_id, later, COUNT_OF(later)); /* an older time changes nothing */
+	const struct own_session_row later[] = {session("K1", "a", 40), session("K1", "b", 0)};
+	set_sessions(world, user_id, later, COUNT_OF(later)); /* without a time it is not used */
 	assert_true(str_equals(ids_with(world, user_id, "K1"), STR("a b c ")));
 	const struct own_session_limits two = {.of_device = 2, .of_user = 10};
 	assert_int_equal(IN_TX(world, store_own_session_trim(&world->ctx, tx, user_id, rows, 1, &two)),
@@ -159,6 +159,19 @@ static void own_sessions__used_last_comes_first__and_stays_when_trimmed(void **s
 		ERR_OK);
 	assert_true(str_equals(ids_with(world, user_id, "K1"), STR("a b ")));
 	assert_int_equal(ids_with(world, user_id, "K2").n, 0);
+}
+
+static void own_sessions__same_millisecond_or_a_clock_set_back__used_last_comes_first(void **state)
+{
+	struct world *world = *state;
+	struct str user_id = user_of(world, "set back");
+	const struct own_session_row used[] = {session("K1", "b", 30), session("K1", "c", 30),
+		session("K1", "a", 30), session("K1", "c", 30), session("K1", "b", 10)};
+	const char *const newest_first[] = {"b ", "c b ", "a c b ", "c a b ", "b c a "};
+	for (size_t i = 0; i < COUNT_OF(used); i++) {
+		set_sessions(world, user_id, &used[i], 1);
+		assert_true(str_equals(ids_with(world, user_id, "K1"), str_of(newest_first[i])));
+	}
 }
 
 static void own_sessions__forgotten__of_that_owner_alone_and_read_still(void **state)
@@ -364,6 +377,7 @@ int main(void)
 		TEST(own_device__one_for_a_user__the_first_stays),
 		TEST(own_device__changed_by_many_at_once__one_after_the_other),
 		TEST(own_sessions__used_last_comes_first__and_stays_when_trimmed),
+		TEST(own_sessions__same_millisecond_or_a_clock_set_back__used_last_comes_first),
 		TEST(own_sessions__forgotten__of_that_owner_alone_and_read_still),
 		TEST(own_peers__told_once_until_there_is_a_session__renewed_now_and_then),
 		TEST(own_message__taken_in__all_of_it_or_nothing),
