@@ -111,7 +111,7 @@ MUST_CHECK enum err store_notice_reschedule(struct ctx *ctx, struct db *db, int6
 
 /* --- what is due ------------------------------------------------------------------------------------------------ */
 
-/** Up to `limit` whose time has come, longest first. */
+/** Up to `limit` whose time has come, longest first; of one time, as they were made. */
 MUST_CHECK enum err store_notice_due(struct ctx *ctx, struct db *db, int64_t now_ms, int64_t limit,
 	struct notice_row **out, size_t *out_count);
 /** When something is due, or to be tried again; INT64_MAX: nothing waits. */
@@ -145,7 +145,7 @@ struct notice_delivery_row {
 /** What was put off for longer than any pause, by a clock that has been set back since, is due now. */
 MUST_CHECK enum err store_notice_delivery_recall(struct ctx *ctx, struct db *db, int64_t now_ms,
 	int64_t longest_pause_ms);
-/** Up to `limit` that are to be sent, longest first. */
+/** Up to `limit` that are to be sent, longest first; of one time, as the notices were made. */
 MUST_CHECK enum err store_notice_delivery_due(struct ctx *ctx, struct db *db, int64_t now_ms,
 	int64_t limit, struct notice_delivery_row **out, size_t *out_count);
 MUST_CHECK enum err store_notice_delivery_sent(struct ctx *ctx, struct db *db,

@@ -31,7 +31,7 @@ struct notice_command_row {
 	bool is_invite;     /**< else a message */
 	int64_t queued_at_ms;
 };
-/** Up to `limit` to be looked at, longest first. */
+/** Up to `limit` to be looked at, longest first; what is new, in the order in which it was sent. */
 MUST_CHECK enum err store_notice_commands_due(struct ctx *ctx, struct db *db, int64_t now_ms,
 	int64_t limit, struct notice_command_row **out, size_t *out_count);
 MUST_CHECK enum err store_notice_commands_later(struct ctx *ctx, struct db *db,

@@ -114,11 +114,11 @@ WHERE notice_id = $1 AND CASE WHEN $2::bigint = 0 THEN state = 'draft' ELSE next
 RETURNING notice_id;
 
 -- name: notice_due hot
--- Up to $2 that are due, longest first. Index: notices_next_idx.
+-- Up to $2 that are due, longest first; those of one time as they were made. Index: notices_next_idx.
 SELECT notice_id, sender, texts, state, start_at, zone, rule, except_at, next_at_ms, expires_at_ms, created_at_ms, is_pinned, edits,
 	token_id
 FROM notices
-WHERE next_at_ms <= $1 ORDER BY next_at_ms LIMIT $2;
+WHERE next_at_ms <= $1 ORDER BY next_at_ms, notice_id LIMIT $2;
 
 -- name: notice_next hot
 -- One row: when something is due next, null for never. Index: notices_next_idx, notice_deliveries_waiting_idx,
@@ -146,10 +146,10 @@ WITH moved AS (
 SELECT notice_id FROM moved;
 
 -- name: notice_delivery_due hot
--- Up to $2 that are to be sent, longest first. Index: notice_deliveries_waiting_idx, notices_pkey.
+-- Up to $2 that are to be sent, longest first; those of one time as the notices were made. Index: notice_deliveries_waiting_idx, notices_pkey.
 SELECT d.notice_id, d.due_at_ms, d.room_id, d.languages, d.txn_key, d.failures, n.sender, n.texts, n.zone
 FROM notice_deliveries AS d JOIN notices AS n ON n.notice_id = d.notice_id
-WHERE d.next_try_ms <= $1 ORDER BY d.next_try_ms LIMIT $2;
+WHERE d.next_try_ms <= $1 ORDER BY d.next_try_ms, d.notice_id, d.room_id LIMIT $2;
 
 -- name: notice_delivery_recall
 -- Deliveries that failed and wait for longer than any pause ($2) from now ($1) were put off by a clock that has been set back: due now.

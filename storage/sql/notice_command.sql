@@ -16,7 +16,8 @@ SELECT EXISTS (SELECT 1 FROM notice_managers WHERE sender = $1 AND user_id = $2)
 	OR EXISTS (SELECT 1 FROM accounts WHERE user_id = $2 AND is_admin AND state = 'active');
 
 -- name: notice_commands_take
--- A row for each that was queued: of the stream after $1 up to $2, at $3: messages in direct rooms of a sender, and invitations of senders.
+-- A row for each that was queued: of the stream after $1 up to $2, at $3: messages in direct rooms of a sender, and invitations of senders. What is
+-- new is due whatever the time, so that a clock that is set back between two of them does not change their order.
 -- A direct room: one of the two was invited to it as that, nobody else is there, and it has no name. Index: events_stream_idx,
 -- members_pkey, members_room_idx, states_pkey, events_pkey.
 WITH news AS MATERIALIZED (
@@ -26,7 +27,7 @@ WITH news AS MATERIALIZED (
 		AND NOT EXISTS (SELECT 1 FROM notice_senders AS q WHERE q.user_id = e.sender)
 )
 INSERT INTO notice_commands (event_id, sender, room_id, user_id, kind, queued_at_ms, next_try_ms)
-SELECT n.event_id, o.user_id, r.room_id, n.sender, CASE WHEN n.state_key IS NULL THEN 'message' ELSE 'invite' END, $3, $3
+SELECT n.event_id, o.user_id, r.room_id, n.sender, CASE WHEN n.state_key IS NULL THEN 'message' ELSE 'invite' END, $3, 0
 FROM news AS n CROSS JOIN notice_senders AS o
 CROSS JOIN LATERAL (SELECT membership, position FROM members WHERE user_id = o.user_id AND room_nid = n.room_nid OFFSET 0) AS s
 CROSS JOIN LATERAL (SELECT room_id FROM rooms WHERE room_nid = n.room_nid OFFSET 0) AS r
@@ -45,9 +46,10 @@ ON CONFLICT DO NOTHING
 RETURNING event_id;
 
 -- name: notice_commands_due hot
--- Up to $2, longest first. Index: notice_commands_waiting_idx.
-SELECT event_id, sender, room_id, user_id, kind, queued_at_ms FROM notice_commands
-WHERE next_try_ms <= $1 ORDER BY next_try_ms, queued_at_ms LIMIT $2;
+-- Up to $2, longest first; those of one time in the order of the stream. Index: notice_commands_waiting_idx, events_event_id_key.
+SELECT c.event_id, c.sender, c.room_id, c.user_id, c.kind, c.queued_at_ms FROM notice_commands AS c
+LEFT JOIN LATERAL (SELECT position FROM events WHERE event_id = c.event_id OFFSET 0) AS e ON true
+WHERE c.next_try_ms <= $1 ORDER BY c.next_try_ms, e.position, c.sender LIMIT $2;
 
 -- name: notice_commands_later
 -- One row: event, sender, when to look again. Index: notice_commands_pkey.
