@@ -31,6 +31,13 @@ def is_answer_to(event_id):
     return lambda event: event["content"].get("m.relates_to", {}).get("m.in_reply_to", {}).get("event_id") == event_id
 
 
+def until_followed(program, made, what):
+    """Until all of a kind that follows a notice is noted as done: that is behind the event by which it is."""
+    def states():
+        return {item["state"] for item in program.get("/notices/%s" % made).ok()["follow_ups"] if item["what"] == what}
+    wait_until(lambda: states() == {"done"}, 10, "%s of notice %s noted as done" % (what, made))
+
+
 def test_move__what_has_not_gone_out__due_then(school, lin):
     room, alias, watch = class_room(lin)
     text = unique("moved")
@@ -71,8 +78,8 @@ def test_edit__sent__replaced_in_each_room_and_people_told(school, lin):
     shown = program.get("/notices/" + made).ok()
     assert shown["texts"] == [{"lang": "zh-Hant", "text": later}, {"lang": "en", "text": "**%s**!" % en}]
     assert [item["texts"][0]["text"] for item in shown["edits"]] == [zh]
-    wait_until(lambda: {(item["what"], item["state"]) for item in program.get("/notices/" + made).ok()["follow_ups"]} ==
-               {("edit", "done")}, 10, "edited")
+    until_followed(program, made, "edit")
+    assert {item["what"] for item in program.get("/notices/" + made).ok()["follow_ups"]} == {"edit"}
     program.post("/notices/%s/edit" % made, {"text": ""}).expect(400, "M_BAD_JSON")
     program.post("/notices/%s/edit" % made, {"text": "x", "targets": []}).expect(400, "M_BAD_JSON")
     assert "no notice" in refused(school, "edit", "999999", "x")
@@ -172,6 +179,7 @@ def test_pin__until_it_expires_or_is_cancelled__others_pins_stay(school, lin):
     assert lin.get_state(room, "m.room.pinned_events").ok()["org.example"] == 1
     program.post("/notices/%d/cancel" % numbers[1]).ok()
     wait_until(lambda: pinned(lin, room) == ["$theirs", events[0]], 10, "cancelled")
+    until_followed(program, numbers[1], "unpin")
     program.post("/notices/%d/cancel" % numbers[1]).expect(404)
     school.sql("UPDATE notice_follow_ups SET next_try_ms = 1 WHERE notice_id = %d AND kind = 'unpin'" % numbers[0])
     wait_until(lambda: pinned(lin, room) == ["$theirs"], 10, "expired")
