@@ -148,7 +148,7 @@ def test_event_of_long_ago__the_other_process_took_it_in_meanwhile__found_by_bot
             "/_matrix/client/v1" + path_of("rooms", room.room_id, "timestamp_to_event"),
             {"ts": said["origin_server_ts"], "dir": "b"})))
         asking.start()
-        assert hold.waiting.wait(30)
+        assert hold.waiting.wait(seconds(30))
         at(one, alice).event(room.room_id, said.event_id).ok()
         hold.release()
         asking.join()
