@@ -269,7 +269,7 @@ def test_sec_5_24__events_of_before_the_server_came__by_the_history_visibility(f
     assert bodies(missing(remote, federated, room_id, [came]).ok()["events"]) == expected
     ts = lin.event(room_id, before).ok()["origin_server_ts"]
     near = get(remote, federated, "timestamp_to_event", room_id, ts=ts, dir="f").ok()["event_id"]
-    assert (near == before) == is_seen
+    assert (near not in (came, after)) == is_seen  # another event before the server came may be of the same millisecond
 
 
 def test_sec_5_24__between_two_stays__not_seen_where_history_is_for_the_joined(federated, remote, lin):

@@ -15,7 +15,7 @@ import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from .client import Client, Http, seconds, unique
-from .server import wait_until
+from .server import free_port, wait_until
 from .serving import serve
 
 
@@ -96,9 +96,9 @@ class AppService:
             def log_message(self, *arguments):
                 pass
 
+        self.port = self.port or free_port()  # which nobody else gets while it does not listen
         self.server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
         self.server.daemon_threads = True
-        self.port = self.server.server_port
         serve(self.server)
         return self
 

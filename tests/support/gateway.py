@@ -5,6 +5,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event
 
 from .client import seconds
+from .processes import free_port
 from .serving import serve
 
 
@@ -38,7 +39,8 @@ class Gateway:
             def log_message(self, *arguments):
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        # Not a port that another had: pushers of tests before may still send there.
+        self.server = ThreadingHTTPServer(("127.0.0.1", free_port()), Handler)
         self.server.daemon_threads = True
         serve(self.server)
 

@@ -21,6 +21,7 @@ from signedjson.key import encode_verify_key_base64, generate_signing_key, get_v
 from signedjson.sign import sign_json, verify_signed_json
 
 from .client import Reply, seconds
+from .processes import free_port
 from .serving import serve
 
 FEDERATION = "/_matrix/federation/v1"
@@ -73,9 +74,9 @@ class Remote:
         self.asked = []
         self.heard = queue.Queue()
         self.closing = threading.Event()
-        self.server = ThreadingHTTPServer((host, 0), self._handler())
+        self.port = free_port()  # its name: who knows another of that name knows another key, other rooms, and that it cannot be reached
+        self.server = ThreadingHTTPServer((host, self.port), self._handler())
         self.server.daemon_threads = True
-        self.port = self.server.server_port
         self.name = "%s:%d" % (host, self.port)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(*authority.certificate(host))
