@@ -75,14 +75,12 @@ static struct key_upload to_upload(struct arena *arena, const struct key_owner *
 	const struct one_time_key *keys, size_t count)
 {
 	struct str *algorithms = ARENA_NEW_ARRAY(arena, struct str, count + 1);
-	struct str *key_ids = ARENA_NEW_ARRAY(arena, struct str, count + 1);
-	struct str *texts = ARENA_NEW_ARRAY(arena, struct str, count + 1);
+	struct key_entry *entries = ARENA_NEW_ARRAY(arena, struct key_entry, count + 1);
 	for (size_t i = 0; i < count; i++) {
 		algorithms[i] = keys[i].algorithm;
-		key_ids[i] = keys[i].key_id;
-		texts[i] = keys[i].text;
+		entries[i] = keys[i].entry;
 	}
-	return (struct key_upload){owner->user_id, owner->device_id, algorithms, key_ids, texts, count};
+	return (struct key_upload){owner->user_id, owner->device_id, algorithms, entries, count};
 }
 
 /* An upload under way. */

@@ -175,21 +175,32 @@ static bool is_bare(const struct json *object, const struct json *signatures,
 	return object->count == 2 && signatures->count == 1 && by_user->count == 1;
 }
 
+static bool enter(struct arena *arena, const struct signing *signing, struct str text,
+	struct key_entry *entry)
+{
+	*entry = key_entry_of(arena, &signing->frame, entry->id, text);
+	return true;
+}
+
 /*
  * Whoever claims the key checks the signature; here it has to be there, and to look like one. Of a bare key nothing else is left to check then, and its
  * canonical form is these two in their frame: Base64 has nothing that is escaped.
  */
 static bool read_signed_key(struct arena *arena, const struct json *object,
-	const struct signing *signing, struct str field, struct str *out_text,
+	const struct signing *signing, struct str field, struct key_entry *entry,
 	struct field_error *out_error)
 {
 	struct str bytes;
+	struct str text;
 	const struct json *signatures = json_at(object, "signatures");
 	const struct json *by_user = json_get(signatures, signing->user_id);
 	struct str key = json_get_str(object, STR("key"));
 	struct str signature = json_get_str(by_user, signing->signer);
 	bool is_framed = key.p != NULL && signature.p != NULL && is_bare(object, signatures, by_user);
-	if (!is_framed && !read_object(arena, object, field, out_text, out_error)) {
+	if (is_framed && key_entry_of_pair(arena, entry->id, key, signature, entry)) {
+		return true;
+	}
+	if (!is_framed && !read_object(arena, object, field, &text, out_error)) {
 		return false;
 	}
 	if (!public_key_decode(arena, key, &bytes)) {
@@ -202,9 +213,9 @@ static bool read_signed_key(struct arena *arena, const struct json *object,
 			"must be signed by the device's Ed25519 key");
 	}
 	if (is_framed) {
-		*out_text = key_frame_text(arena, &signing->frame, key, signature);
+		text = key_frame_text(arena, &signing->frame, key, signature);
 	}
-	return check_size(*out_text, field, out_error);
+	return check_size(text, field, out_error) && enter(arena, signing, text, entry);
 }
 
 static bool verify_key(struct arena *arena, const struct json *key, const struct key_owner *owner,
@@ -221,15 +232,19 @@ static bool verify_key(struct arena *arena, const struct json *key, const struct
 			"must be signed by the device's Ed25519 key");
 }
 
-static bool read_unsigned_key(struct arena *arena, const struct json *key, struct str field,
-	struct str *out_text, struct field_error *out_error)
+static bool read_unsigned_key(struct arena *arena, const struct json *key,
+	const struct signing *signing, struct str field, struct key_entry *entry,
+	struct field_error *out_error)
 {
+	struct str text;
 	if (key->type != JSON_STRING) {
-		return read_object(arena, key, field, out_text, out_error);
+		return read_object(arena, key, field, &text, out_error) &&
+			enter(arena, signing, text, entry);
 	}
-	*out_text = canonical_text(arena, key);
-	return json_text(key).n <= KEY_OBJECT_MAX_BYTES / 2 ||
-		field_fail(out_error, M_INVALID_PARAM, field, "is too large");
+	if (json_text(key).n > KEY_OBJECT_MAX_BYTES / 2) {
+		return field_fail(out_error, M_INVALID_PARAM, field, "is too large");
+	}
+	return enter(arena, signing, canonical_text(arena, key), entry);
 }
 
 static bool is_signed(struct str name)
@@ -265,15 +280,15 @@ bool one_time_keys_read(struct arena *arena, const struct json *map, const struc
 	};
 	for (size_t i = 0; i < map->count; i++) {
 		const struct json *value = &map->members[i].value;
-		if (!str_split(map->members[i].key, ':', &keys[i].algorithm, &keys[i].key_id) ||
-			!is_plain_name(keys[i].algorithm) || !is_plain_name(keys[i].key_id)) {
+		if (!str_split(map->members[i].key, ':', &keys[i].algorithm, &keys[i].entry.id) ||
+			!is_plain_name(keys[i].algorithm) || !is_plain_name(keys[i].entry.id)) {
 			return field_fail(out_error, M_INVALID_PARAM, field,
 				"must have names of the form <algorithm>:<key id>");
 		}
 		bool is_good = is_signed(keys[i].algorithm)
-			? read_signed_key(arena, value, &signing, field, &keys[i].text, out_error) &&
+			? read_signed_key(arena, value, &signing, field, &keys[i].entry, out_error) &&
 				(!is_fallback || verify_key(arena, value, owner, field, out_error))
-			: read_unsigned_key(arena, value, field, &keys[i].text, out_error);
+			: read_unsigned_key(arena, value, &signing, field, &keys[i].entry, out_error);
 		if (!is_good) {
 			return false;
 		}

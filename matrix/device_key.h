@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "matrix/field_error.h"
+#include "matrix/key_entry.h"
 
 enum {
 	KEY_OBJECT_MAX_BYTES = 16384, /**< of one key object, as canonical JSON */
@@ -58,8 +59,8 @@ MUST_CHECK bool device_key_read(struct arena *arena, const struct json *object,
 
 struct one_time_key {
 	struct str algorithm;
-	struct str key_id;
-	struct str text; /**< canonical JSON: an object, or a string where the algorithm is unsigned */
+	struct key_entry
+		entry; /**< of canonical JSON: an object, or a string where the algorithm is unsigned */
 };
 
 /**

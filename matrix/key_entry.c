@@ -57,37 +57,54 @@ static bool cut_same(struct str *text, struct str wanted)
 	return cut(text, wanted.n, &found) && str_equals(found, wanted);
 }
 
-/* Whether a text is of the frame; then what stands in it, which comes back as the same characters. */
-static bool read_pair(struct arena *arena, const struct key_frame *frame, struct str text,
-	struct str *out)
+/* What stands in a text of the frame, if it is one. */
+static bool read_frame(const struct key_frame *frame, struct str text, struct str *out_key,
+	struct str *out_signature)
 {
-	struct str key;
-	struct str signature;
-	char *pair = arena_alloc(arena, PAIR_BYTES);
-	bool is_pair = cut_same(&text, frame->head) && cut(&text, KEY_CHARACTERS, &key) &&
-		cut_same(&text, frame->middle) && cut(&text, SIGNATURE_CHARACTERS, &signature) &&
-		str_equals(text, frame->tail) && b64_decode_exact(key, pair, KEY_BYTES) &&
-		b64_decode_exact(signature, pair + KEY_BYTES, ED25519_SIGNATURE_BYTES);
-	*out = str_from(pair, PAIR_BYTES);
-	return is_pair;
+	return cut_same(&text, frame->head) && cut(&text, KEY_CHARACTERS, out_key) &&
+		cut_same(&text, frame->middle) && cut(&text, SIGNATURE_CHARACTERS, out_signature) &&
+		str_equals(text, frame->tail);
 }
 
-static struct str pair_text(struct arena *arena, const struct key_frame *frame, struct str pair)
+bool key_entry_of_pair(struct arena *arena, struct str id, struct str key, struct str signature,
+	struct key_entry *out)
 {
-	return key_frame_text(arena, frame, b64_encode(arena, str_slice(pair, 0, KEY_BYTES)),
-		b64_encode(arena, str_slice(pair, KEY_BYTES, PAIR_BYTES)));
+	invariant(id.n > 0 && id.n <= UINT8_MAX);
+	char *pair = arena_alloc(arena, PAIR_BYTES);
+	if (!b64_decode_exact(key, pair, KEY_BYTES) ||
+		!b64_decode_exact(signature, pair + KEY_BYTES, ED25519_SIGNATURE_BYTES)) {
+		return false;
+	}
+	*out = (struct key_entry){.id = id, .content = str_from(pair, PAIR_BYTES)};
+	return true;
 }
 
 struct key_entry key_entry_of(struct arena *arena, const struct key_frame *frame, struct str id,
 	struct str text)
 {
 	invariant(id.n > 0 && id.n <= UINT8_MAX && text.n > 0 && text.n <= UINT16_MAX);
-	struct key_entry entry = {.id = id};
-	entry.is_text = !read_pair(arena, frame, text, &entry.content);
-	if (entry.is_text) {
-		entry.content = text;
+	struct str key;
+	struct str signature;
+	struct key_entry entry;
+	if (!read_frame(frame, text, &key, &signature) ||
+		!key_entry_of_pair(arena, id, key, signature, &entry)) {
+		entry = (struct key_entry){.id = id, .content = text, .is_text = true};
 	}
 	return entry;
+}
+
+struct str key_entry_text(struct arena *arena, const struct key_frame *frame,
+	const struct key_entry *entry)
+{
+	return entry->is_text
+		? entry->content
+		: key_frame_text(arena, frame, b64_encode(arena, str_slice(entry->content, 0, KEY_BYTES)),
+			  b64_encode(arena, str_slice(entry->content, KEY_BYTES, PAIR_BYTES)));
+}
+
+bool key_entry_has_same_text(const struct key_entry *a, const struct key_entry *b)
+{
+	return a->is_text == b->is_text && str_equals(a->content, b->content);
 }
 
 /* The character of Base64 whose byte has the rank that this one has by value. */
@@ -144,8 +161,7 @@ struct str key_entries_write(struct arena *arena, const struct key_entry *entrie
 	return str_from(out, count * size);
 }
 
-bool key_entries_read(struct arena *arena, const struct key_frame *frame, struct str entries,
-	size_t count, size_t n, struct str *out_id, struct str *out_text)
+bool key_entries_read(struct str entries, size_t count, size_t n, struct key_entry *out)
 {
 	size_t size = count > 0 ? entries.n / count : 0;
 	if (n >= count || size < HEAD_BYTES || size * count != entries.n) {
@@ -162,7 +178,6 @@ bool key_entries_read(struct arena *arena, const struct key_frame *frame, struct
 		!cut(&entry, text_n > 0 ? text_n : PAIR_BYTES, &content)) {
 		return false;
 	}
-	*out_id = id;
-	*out_text = text_n > 0 ? content : pair_text(arena, frame, content);
+	*out = (struct key_entry){.id = id, .content = content, .is_text = text_n > 0};
 	return true;
 }

@@ -30,6 +30,17 @@ struct key_entry {
 /** @param text  canonical JSON, less than 64 KiB; the content may be borrowed from it, or lies in the arena */
 struct key_entry key_entry_of(struct arena *arena, const struct key_frame *frame, struct str id,
 	struct str text);
+/**
+ * The entry of a key that has nothing but these two, as key_entry_of() makes it of key_frame_text().
+ * @return false unless they are a key and a signature as Base64 is written: then it has a text
+ */
+MUST_CHECK bool key_entry_of_pair(struct arena *arena, struct str id, struct str key,
+	struct str signature, struct key_entry *out);
+/** The text that it was made of: in the arena, or borrowed from the entry. */
+struct str key_entry_text(struct arena *arena, const struct key_frame *frame,
+	const struct key_entry *entry);
+/** Whether two keys of one device have the same text. */
+bool key_entry_has_same_text(const struct key_entry *a, const struct key_entry *b);
 
 /**
  * What ids are sorted by, byte by byte: each character of Base64 stands for the one of the same rank among them, and nothing else changes. Clients count
@@ -44,11 +55,9 @@ size_t key_entry_bytes(const struct key_entry *entry);
 struct str key_entries_write(struct arena *arena, const struct key_entry *entries, size_t count);
 
 /**
- * The n-th of `count` entries.
- * @param out_text  in the arena
+ * The n-th of `count` entries, borrowed.
  * @return false when they are not what key_entries_write() makes
  */
-MUST_CHECK bool key_entries_read(struct arena *arena, const struct key_frame *frame,
-	struct str entries, size_t count, size_t n, struct str *out_id, struct str *out_text);
+MUST_CHECK bool key_entries_read(struct str entries, size_t count, size_t n, struct key_entry *out);
 
 #endif

@@ -7,7 +7,6 @@
 
 #include "base/log.h"
 #include "matrix/errcode.h"
-#include "matrix/key_entry.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -21,7 +20,7 @@ struct new_key {
 	int size_class; /* of a batch the smallest entry needs more than half of the bytes that each gets */
 	struct str rank; /* of the id */
 	struct key_entry entry;
-	struct str key; /* p == NULL: it is known */
+	bool is_known;
 };
 
 static int size_class_of(const struct key_entry *entry)
@@ -53,16 +52,14 @@ static bool is_sorted(const struct new_key *keys, size_t count)
 }
 
 /* What is new, by algorithm, class of size, and rank. */
-static struct new_key *sorted(struct arena *arena, const struct key_frame *frame,
-	const struct key_upload *upload)
+static struct new_key *sorted(struct arena *arena, const struct key_upload *upload)
 {
 	struct new_key *keys = ARENA_NEW_ARRAY(arena, struct new_key, upload->count + 1);
 	for (size_t i = 0; i < upload->count; i++) {
 		keys[i].algorithm = upload->algorithms[i];
-		keys[i].rank = key_id_rank(arena, upload->key_ids[i]);
-		keys[i].entry = key_entry_of(arena, frame, upload->key_ids[i], upload->keys[i]);
+		keys[i].entry = upload->entries[i];
+		keys[i].rank = key_id_rank(arena, keys[i].entry.id);
 		keys[i].size_class = size_class_of(&keys[i].entry);
-		keys[i].key = upload->keys[i];
 	}
 	if (!is_sorted(keys, upload->count)) {
 		qsort(keys, upload->count, sizeof(*keys), compare_keys);
@@ -74,7 +71,6 @@ static struct new_key *sorted(struct arena *arena, const struct key_frame *frame
 struct adding {
 	const struct key_addition *addition;
 	const struct db_check *check; /* NULL once it has been made */
-	struct key_frame frame;
 	struct new_key *keys;
 	size_t count;
 	size_t batch_n;   /* how many of the first are tried as a batch */
@@ -156,19 +152,17 @@ static enum err mark_known(struct ctx *ctx, struct adding *adding, struct str en
 	int64_t count)
 {
 	for (int64_t i = 0; i < count; i++) {
-		struct str id;
-		struct str text;
-		if (!key_entries_read(ctx->arena, &adding->frame, entries, (size_t)count, (size_t)i, &id,
-				&text)) {
+		struct key_entry entry;
+		if (!key_entries_read(entries, (size_t)count, (size_t)i, &entry)) {
 			return fail_unreadable(ctx);
 		}
-		struct new_key *key = find(adding->keys, adding->batch_n, id);
-		if (key != NULL && key->key.p != NULL && !str_equals(key->key, text)) {
+		struct new_key *key = find(adding->keys, adding->batch_n, entry.id);
+		if (key != NULL && !key->is_known && !key_entry_has_same_text(&key->entry, &entry)) {
 			return fail(ctx, ERR_INPUT, M_INVALID_PARAM,
 				"A one-time key exists already with another content");
 		}
 		if (key != NULL) {
-			key->key = str_from(NULL, 0);
+			key->is_known = true;
 		}
 	}
 	return ERR_OK;
@@ -178,7 +172,7 @@ static void leave_out_known(struct adding *adding)
 {
 	size_t left = adding->batch_n;
 	for (size_t i = adding->batch_n; i > 0; i--) {
-		if (adding->keys[i - 1].key.p != NULL) {
+		if (!adding->keys[i - 1].is_known) {
 			adding->keys[--left] = adding->keys[i - 1];
 		}
 	}
@@ -290,11 +284,10 @@ enum err store_one_time_key_add(struct ctx *ctx, struct db *db, const struct key
 	struct adding adding = {
 		.addition = addition,
 		.check = addition->check,
-		.frame = key_frame_of(ctx->arena, addition->upload.user_id, addition->upload.device_id),
 		.count = addition->upload.count,
 		.out = out,
 	};
-	adding.keys = sorted(ctx->arena, &adding.frame, &addition->upload);
+	adding.keys = sorted(ctx->arena, &addition->upload);
 	*out = (struct keys_added){.outcome = KEYS_ADDED};
 	while (adding.count > 0 && out->outcome == KEYS_ADDED) {
 		TRY(add_some(ctx, db, &adding));
@@ -304,10 +297,17 @@ enum err store_one_time_key_add(struct ctx *ctx, struct db *db, const struct key
 
 enum err store_fallback_key_set(struct ctx *ctx, struct db *db, const struct key_upload *upload)
 {
+	struct key_frame frame = key_frame_of(ctx->arena, upload->user_id, upload->device_id);
+	struct str *key_ids = ARENA_NEW_ARRAY(ctx->arena, struct str, upload->count + 1);
+	struct str *keys = ARENA_NEW_ARRAY(ctx->arena, struct str, upload->count + 1);
+	for (size_t i = 0; i < upload->count; i++) {
+		key_ids[i] = upload->entries[i].id;
+		keys[i] = key_entry_text(ctx->arena, &frame, &upload->entries[i]);
+	}
 	return db_exec(ctx, db, STMT_FALLBACK_KEY_SET,
 		DB_ARGS(db_text(upload->user_id), db_text(upload->device_id),
-			db_texts(upload->algorithms, upload->count), db_texts(upload->key_ids, upload->count),
-			db_texts(upload->keys, upload->count)),
+			db_texts(upload->algorithms, upload->count), db_texts(key_ids, upload->count),
+			db_texts(keys, upload->count)),
 		NULL);
 }
 
@@ -442,12 +442,11 @@ static enum err hand_out_batch(struct ctx *ctx, struct taking *taking, struct as
 {
 	struct key_frame frame = key_frame_of(ctx->arena, asked->user_ids[row], asked->device_ids[row]);
 	for (size_t i = 0; i < count; i++) {
-		struct str id;
-		struct str key;
-		if (!key_entries_read(ctx->arena, &frame, entries, count, i, &id, &key)) {
+		struct key_entry entry;
+		if (!key_entries_read(entries, count, i, &entry)) {
 			return fail_unreadable(ctx);
 		}
-		hand_out(taking, asked, row, id, key);
+		hand_out(taking, asked, row, entry.id, key_entry_text(ctx->arena, &frame, &entry));
 	}
 	return ERR_OK;
 }

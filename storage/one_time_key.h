@@ -5,6 +5,7 @@
 #ifndef BELFRY_STORAGE_ONE_TIME_KEY_H
 #define BELFRY_STORAGE_ONE_TIME_KEY_H
 
+#include "matrix/key_entry.h"
 #include "storage/db.h"
 
 /** Keys of one device as parallel arrays. */
@@ -12,8 +13,7 @@ struct key_upload {
 	struct str user_id;
 	struct str device_id;
 	const struct str *algorithms;
-	const struct str *key_ids;
-	const struct str *keys; /**< canonical JSON */
+	const struct key_entry *entries;
 	size_t count;
 };
 

@@ -46,14 +46,16 @@ static void check_one_time_keys(struct arena *arena, const struct json *json, bo
 		invariant(error.errcode != NULL && error.text != NULL);
 		return;
 	}
+	struct key_frame frame = key_frame_of(arena, owner.user_id, owner.device_id);
 	invariant(count == json->count && count <= ONE_TIME_KEYS_MAX);
 	invariant(one_time_keys_verify(arena, json, &owner, &error) ||
 		(error.errcode != NULL && error.text != NULL));
 	for (size_t i = 0; i < count; i++) {
 		struct json again;
-		invariant(keys[i].algorithm.n > 0 && keys[i].key_id.n > 0);
-		invariant(json_parse(arena, keys[i].text, NULL, &again, NULL) == JSON_OK);
-		invariant(str_equals(keys[i].text, canonical_text(arena, &json->members[i].value)));
+		struct str text = key_entry_text(arena, &frame, &keys[i].entry);
+		invariant(keys[i].algorithm.n > 0 && keys[i].entry.id.n > 0);
+		invariant(json_parse(arena, text, NULL, &again, NULL) == JSON_OK);
+		invariant(str_equals(text, canonical_text(arena, &json->members[i].value)));
 	}
 }
 

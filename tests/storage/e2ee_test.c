@@ -142,21 +142,25 @@ static void cross_signing__account_ends__keys_and_signatures_gone(void **state)
 
 /* --- one-time keys ----------------------------------------------------------------------------------------------- */
 
+static struct key_entry text_entry(struct str id, struct str text)
+{
+	return (struct key_entry){.id = id, .content = text, .is_text = true};
+}
+
 /* Keys "k0" and on, with their numbers as content. */
 static enum err add_keys(struct world *world, struct str user_id, int first, int count,
 	const char *content)
 {
 	struct arena *arena = world->ctx.arena;
 	struct str algorithms[KEYS];
-	struct str ids[KEYS];
-	struct str keys[KEYS];
+	struct key_entry keys[KEYS];
 	for (int i = 0; i < count; i++) {
 		algorithms[i] = CURVE;
-		ids[i] = str_printf(arena, "k%d", first + i);
-		keys[i] = str_printf(arena, "\"%s%d\"", content, first + i);
+		keys[i] = text_entry(str_printf(arena, "k%d", first + i),
+			str_printf(arena, "\"%s%d\"", content, first + i));
 	}
 	const struct key_addition addition = {
-		.upload = {user_id, STR("PHONE"), algorithms, ids, keys, (size_t)count},
+		.upload = {user_id, STR("PHONE"), algorithms, keys, (size_t)count},
 		.held_max = KEYS,
 		.remembered = CLAIMED_KEPT,
 	};
@@ -221,9 +225,8 @@ static void fallback_key__used_up__again_and_again_and_told(void **state)
 	struct str fay = user_of(world, "fay");
 	struct device_key_state left;
 	const struct str algorithm = CURVE;
-	const struct str id = STR("fallback");
-	const struct str key = STR("\"f\"");
-	const struct key_upload upload = {fay, STR("PHONE"), &algorithm, &id, &key, 1};
+	const struct key_entry key = text_entry(STR("fallback"), STR("\"f\""));
+	const struct key_upload upload = {fay, STR("PHONE"), &algorithm, &key, 1};
 	assert_int_equal(store_fallback_key_set(&world->ctx, world->db, &upload), ERR_OK);
 	assert_int_equal(add_keys(world, fay, 0, 1, "a"), ERR_OK);
 	assert_int_equal(claim(world, fay), 0);
@@ -245,9 +248,8 @@ static void claim__some_have_one_time_keys__each_gets_its_own(void **state)
 		user_of(world, "mel")};
 	const struct str devices[] = {STR("PHONE"), STR("PHONE"), STR("PHONE"), STR("PHONE")};
 	const struct str algorithms[] = {CURVE, CURVE, CURVE, CURVE};
-	const struct str id = STR("fallback");
-	const struct str key = STR("\"f\"");
-	const struct key_upload upload = {users[2], STR("PHONE"), algorithms, &id, &key, 1};
+	const struct key_entry key = text_entry(STR("fallback"), STR("\"f\""));
+	const struct key_upload upload = {users[2], STR("PHONE"), algorithms, &key, 1};
 	const struct key_claim wanted = {users, devices, algorithms, COUNT_OF(users)};
 	struct str got[COUNT_OF(users)] = {{0}};
 	struct claimed_key *keys;
@@ -263,7 +265,7 @@ static void claim__some_have_one_time_keys__each_gets_its_own(void **state)
 	}
 	assert_true(got[0].p == NULL); /* has none at all */
 	assert_true(str_equals(got[1], STR("k1")));
-	assert_true(str_equals(got[2], id));
+	assert_true(str_equals(got[2], key.id));
 	assert_true(str_equals(got[3], STR("k3")));
 }
 

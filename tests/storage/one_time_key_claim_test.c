@@ -8,10 +8,9 @@ static void claim__several_of_one_device__all_different_and_the_oldest(void **st
 	struct world *world = *state;
 	struct str fay = user_of(world, "fay");
 	struct str ids[KEYS_MOST];
-	const struct str fallback = STR("fallback");
-	const struct str text = STR("\"fallback\"");
+	const struct key_entry fallback = text_entry(STR("fallback"), STR("\"fallback\""));
 	const struct str algorithm = CURVE;
-	const struct key_upload upload = {fay, PHONE, &algorithm, &fallback, &text, 1};
+	const struct key_upload upload = {fay, PHONE, &algorithm, &fallback, 1};
 	for (int i = 0; i < 4; i++) {
 		assert_int_equal(add(world, fay, (struct keys){CURVE, 'k', 3 * i, 3, "a"}), ERR_OK);
 	}
@@ -24,7 +23,7 @@ static void claim__several_of_one_device__all_different_and_the_oldest(void **st
 	}
 	assert_int_equal(claim(world, fay, CURVE, 5, ids), 5);
 	ASSERT_ID(ids[2], "k011");
-	assert_true(str_equals(ids[3], fallback) && str_equals(ids[4], fallback));
+	assert_true(str_equals(ids[3], fallback.id) && str_equals(ids[4], fallback.id));
 	assert_int_equal(left(world, fay, CURVE), 0);
 }
 
@@ -123,9 +122,8 @@ static void claim__of_keys_that_are_lost__ends_with_the_fallback_key(void **stat
 		assert_int_equal(add(world, sue, (struct keys){CURVE, 'k', 3 * i, 3, "a"}), ERR_OK);
 	}
 	const struct str algorithm = CURVE;
-	const struct str id = STR("f000");
-	const struct str key = STR("\"af000\"");
-	const struct key_upload fallback = {rob, PHONE, &algorithm, &id, &key, 1};
+	const struct key_entry key = text_entry(STR("f000"), STR("\"af000\""));
+	const struct key_upload fallback = {rob, PHONE, &algorithm, &key, 1};
 	assert_int_equal(store_fallback_key_set(&world->ctx, world->db, &fallback), ERR_OK);
 	run_sql(conn,
 		"DELETE FROM one_time_key_batches b USING one_time_key_counters c"
@@ -214,6 +212,8 @@ static void claim__keys_of_many_forms_by_many_at_once__each_once_and_as_it_was(v
 	struct str algorithms[KEYS];
 	struct str ids[KEYS];
 	struct str texts[KEYS];
+	struct key_entry entries[KEYS];
+	struct key_frame frame = key_frame_of(arena, lea, PHONE);
 	bool is_taken[KEYS] = {false};
 	struct claimer *claimers = ARENA_NEW_ARRAY(arena, struct claimer, CLAIMERS);
 	pthread_t threads[CLAIMERS];
@@ -221,10 +221,11 @@ static void claim__keys_of_many_forms_by_many_at_once__each_once_and_as_it_was(v
 		algorithms[i] = CURVE;
 		ids[i] = str_printf(arena, "%0*d", 3 + i % 7 * 40, i);
 		texts[i] = key_of_form(arena, lea, i);
+		entries[i] = key_entry_of(arena, &frame, ids[i], texts[i]);
 	}
 	struct key_addition addition = {.held_max = REMEMBERED,
 		.remembered = REMEMBERED,
-		.upload = {lea, PHONE, algorithms, ids, texts, KEYS}};
+		.upload = {lea, PHONE, algorithms, entries, KEYS}};
 	struct keys_added added;
 	for (int i = 0; i < 2; i++) { /* the same again adds nothing */
 		assert_int_equal(store_one_time_key_add(&world->ctx, world->db, &addition, &added), ERR_OK);
@@ -233,8 +234,9 @@ static void claim__keys_of_many_forms_by_many_at_once__each_once_and_as_it_was(v
 	}
 	for (int i = 0; i < KEYS; i += 13) { /* another content of whatever form */
 		struct key_addition other = addition;
-		struct str text = key_of_form(arena, lea, i + 1);
-		other.upload = (struct key_upload){lea, PHONE, algorithms, &ids[i], &text, 1};
+		struct key_entry entry =
+			key_entry_of(arena, &frame, ids[i], key_of_form(arena, lea, i + 1));
+		other.upload = (struct key_upload){lea, PHONE, algorithms, &entry, 1};
 		assert_int_equal(store_one_time_key_add(&world->ctx, world->db, &other, &added), ERR_INPUT);
 	}
 	for (int i = 0; i < CLAIMERS; i++) {

@@ -100,15 +100,17 @@ static void migration__batches_partly_given__go_on_behind_what_was_given(void **
 	run_sql(conn, embedded_migrations[RANKS_MIGRATION - 1].text);
 	bring_over(conn);
 	PQfinish(conn);
+	struct key_frame frame = key_frame_of(world->ctx.arena, jo, PHONE);
 	/* What is there is known, given or not: another text of the same name is refused, the same adds nothing. */
 	for (int i = 0; i < PQntuples(keys); i++) {
 		struct str algorithms[] = {CURVE};
 		struct str id = str_of(PQgetvalue(keys, i, 0));
-		struct str texts[] = {str_of(PQgetvalue(keys, i, 1)), STR("\"other\"")};
+		const struct key_entry entries[] = {
+			key_entry_of(world->ctx.arena, &frame, id, str_of(PQgetvalue(keys, i, 1))),
+			text_entry(id, STR("\"other\""))};
 		struct keys_added added;
 		for (int k = 0; k < 2; k++) {
-			const struct key_addition addition = {
-				.upload = {jo, PHONE, algorithms, &id, &texts[k], 1},
+			const struct key_addition addition = {.upload = {jo, PHONE, algorithms, &entries[k], 1},
 				.held_max = KEYS_MOST,
 				.remembered = REMEMBERED};
 			assert_int_equal(store_one_time_key_add(&world->ctx, world->db, &addition, &added),

@@ -29,19 +29,18 @@ static void add_counted(struct world *world, struct str user_id, size_t bytes, i
 {
 	struct arena *arena = world->ctx.arena;
 	struct str algorithms[KEYS_MOST];
-	struct str ids[KEYS_MOST];
-	struct str texts[KEYS_MOST];
+	struct key_entry entries[KEYS_MOST];
 	for (int i = 0; i < count; i++) {
 		char counter[8] = {0};
 		counter[bytes - 1] = (char)((first + i) & 0xFF);
 		counter[bytes - 2] = (char)((first + i) >> 8);
 		algorithms[i] = CURVE;
-		ids[i] = b64_encode(arena, str_from(counter, bytes));
-		texts[i] = str_printf(arena, "\"%d\"", first + i);
+		entries[i] = text_entry(b64_encode(arena, str_from(counter, bytes)),
+			str_printf(arena, "\"%d\"", first + i));
 	}
 	struct key_addition addition = {.held_max = REMEMBERED,
 		.remembered = REMEMBERED,
-		.upload = {user_id, PHONE, algorithms, ids, texts, (size_t)count}};
+		.upload = {user_id, PHONE, algorithms, entries, (size_t)count}};
 	struct keys_added added;
 	assert_int_equal(store_one_time_key_add(&world->ctx, world->db, &addition, &added), ERR_OK);
 	assert_int_equal(added.outcome, KEYS_ADDED);

@@ -29,6 +29,12 @@ MAYBE_UNUSED static struct str user_of(struct world *world, const char *name)
 	return user_id;
 }
 
+/* A key that is a text as it stands. */
+MAYBE_UNUSED static struct key_entry text_entry(struct str id, struct str text)
+{
+	return (struct key_entry){.id = id, .content = text, .is_text = true};
+}
+
 /* Keys of one algorithm, called by a letter and a number, with `content` before the name as content. */
 struct keys {
 	struct str algorithm;
@@ -43,19 +49,18 @@ MAYBE_UNUSED static enum err add_if(struct ctx *ctx, struct db *db, struct str u
 	const struct keys *keys, size_t n, const struct key_addition *condition, struct keys_added *out)
 {
 	struct str algorithms[KEYS_MOST];
-	struct str ids[KEYS_MOST];
-	struct str texts[KEYS_MOST];
+	struct key_entry entries[KEYS_MOST];
 	size_t count = 0;
 	for (size_t i = 0; i < n; i++) {
 		for (int k = 0; k < keys[i].count; k++, count++) {
 			algorithms[count] = keys[i].algorithm;
-			ids[count] = str_printf(ctx->arena, "%c%03d", keys[i].letter, keys[i].first + k);
-			texts[count] =
-				str_printf(ctx->arena, "\"%s%.*s\"", keys[i].content, STR_ARG(ids[count]));
+			struct str id = str_printf(ctx->arena, "%c%03d", keys[i].letter, keys[i].first + k);
+			entries[count] =
+				text_entry(id, str_printf(ctx->arena, "\"%s%.*s\"", keys[i].content, STR_ARG(id)));
 		}
 	}
 	struct key_addition addition = *condition;
-	addition.upload = (struct key_upload){user_id, PHONE, algorithms, ids, texts, count};
+	addition.upload = (struct key_upload){user_id, PHONE, algorithms, entries, count};
 	return store_one_time_key_add(ctx, db, &addition, out);
 }
 

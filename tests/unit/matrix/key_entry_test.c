@@ -48,14 +48,14 @@ static struct str signed_key(struct str key, struct str signature)
 /* One alone, there and back. @return what it takes without its id */
 static size_t assert_comes_back(struct str text)
 {
-	struct str id;
-	struct str found;
+	struct key_entry found;
 	struct key_entry entry = key_entry_of(arena, &frame, STR("AAAAAQ"), text);
 	struct str entries = key_entries_write(arena, &entry, 1);
 	assert_int_equal(entries.n, key_entry_bytes(&entry));
-	assert_true(key_entries_read(arena, &frame, entries, 1, 0, &id, &found));
-	assert_text(id, "AAAAAQ");
-	assert_true(str_equals(found, text));
+	assert_true(key_entries_read(entries, 1, 0, &found));
+	assert_text(found.id, "AAAAAQ");
+	assert_true(key_entry_has_same_text(&found, &entry));
+	assert_true(str_equals(key_entry_text(arena, &frame, &found), text));
 	return entries.n - 6;
 }
 
@@ -147,13 +147,14 @@ static void entries__of_many_sizes__each_where_it_is_looked_for(void **state)
 	struct str entries = key_entries_write(arena, all, MANY);
 	size_t size = entries.n / MANY;
 	for (size_t i = 0; i < MANY; i++) {
-		struct str id;
-		struct str text;
+		struct key_entry found;
 		struct str alone = str_slice(entries, i * size, (i + 1) * size);
-		assert_true(key_entries_read(arena, &frame, entries, MANY, i, &id, &text));
-		assert_true(str_equals(id, ids[i]) && str_equals(text, texts[i]));
-		assert_true(key_entries_read(arena, &frame, alone, 1, 0, &id, &text));
-		assert_true(str_equals(id, ids[i]) && str_equals(text, texts[i]));
+		assert_true(key_entries_read(entries, MANY, i, &found));
+		assert_true(str_equals(found.id, ids[i]));
+		assert_true(str_equals(key_entry_text(arena, &frame, &found), texts[i]));
+		assert_true(key_entries_read(alone, 1, 0, &found));
+		assert_true(str_equals(found.id, ids[i]));
+		assert_true(str_equals(key_entry_text(arena, &frame, &found), texts[i]));
 	}
 }
 
@@ -162,8 +163,7 @@ static void entries__of_any_bytes__read_or_refused(void **state)
 {
 	(void)state;
 	uint64_t seed = 9;
-	struct str id;
-	struct str text;
+	struct key_entry entry;
 	for (int i = 0; i < 20000; i++) {
 		size_t n = next_random(&seed) % 150;
 		char *bytes = mem_alloc(n + 1);
@@ -173,15 +173,17 @@ static void entries__of_any_bytes__read_or_refused(void **state)
 		struct str entries = str_from(n > 0 ? mem_realloc(bytes, n) : bytes, n);
 		size_t count = next_random(&seed) % 4;
 		size_t at = next_random(&seed) % 4;
-		bool is_read = key_entries_read(arena, &frame, entries, count, at, &id, &text);
-		assert_false(is_read && (at >= count || id.n == 0 || text.n == 0 || n % count != 0));
+		bool is_read = key_entries_read(entries, count, at, &entry);
+		assert_false(is_read &&
+			(at >= count || entry.id.n == 0 || key_entry_text(arena, &frame, &entry).n == 0 ||
+				n % count != 0));
 		mem_free((void *)(uintptr_t)entries.p);
 	}
-	assert_false(key_entries_read(arena, &frame, STR("\0\0\1aa"), 1, 0, &id, &text));
-	assert_false(key_entries_read(arena, &frame, STR("\1\0\2aa"), 1, 0, &id, &text));
-	assert_true(key_entries_read(arena, &frame, STR("\1\0\2abb"), 1, 0, &id, &text));
-	assert_text(id, "a");
-	assert_text(text, "bb");
+	assert_false(key_entries_read(STR("\0\0\1aa"), 1, 0, &entry));
+	assert_false(key_entries_read(STR("\1\0\2aa"), 1, 0, &entry));
+	assert_true(key_entries_read(STR("\1\0\2abb"), 1, 0, &entry));
+	assert_text(entry.id, "a");
+	assert_text(key_entry_text(arena, &frame, &entry), "bb");
 }
 /* libolm counts in four bytes, vodozemac in eight. */
 static void rank__ids_that_count_in_base64__sorted_as_they_count(void **state)
