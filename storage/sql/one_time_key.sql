@@ -67,40 +67,33 @@ ORDER BY 1, 2;
 -- takes of the same counter waits for who was before, and goes on behind that one; whoever asks names the triples in one
 -- order, so nobody waits for each other. `picked` has to be made once: looked at again it would lock others. It cannot be met again where it
 -- lies, for it may have moved while this one waited. What was uploaded meanwhile is not seen yet: then of a counter that has some left none is
--- taken, which is told, and who asks again has it (unless it is lost: one_time_key_lost). The limits tell the planner how few they are, and the arrays are
--- hidden from it behind SELECT, so that it plans once. Of the value only the part is read that has these keys. Application services are told what their
+-- taken, which is told, and who asks again has it (unless it is lost: one_time_key_lost). Of the value only the part is read that has these keys. Application services are told what their
 -- users have left. Rows: number of the triple, how many keys, and these (matrix/key_entry.h). Index: one_time_key_counters_pkey, one_time_key_batches_pkey, accounts_pkey, appservice_key_news_pkey.
-WITH wanted AS (
-	SELECT unnest((SELECT $1::text[])) AS user_id, unnest((SELECT $2::text[])) AS device_id,
-		unnest((SELECT $3::text[])) AS algorithm, unnest((SELECT $4::bigint[])) AS count,
-		generate_subscripts((SELECT $1::text[]), 1) AS n
-	LIMIT (SELECT cardinality($1::text[]))
-), picked AS MATERIALIZED (
-	SELECT w.n, f.*, least(f.total, f.given + w.count) AS given_then
-	FROM wanted w CROSS JOIN LATERAL (
+WITH picked AS MATERIALIZED (
+	SELECT w.n, w.count, f.*
+	FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) WITH ORDINALITY AS w(user_id, device_id, algorithm, count, n)
+	CROSS JOIN LATERAL (
 		SELECT o.user_id, o.device_id, o.algorithm, o.counter_nid, o.given, o.total FROM one_time_key_counters o
 		WHERE o.user_id = w.user_id AND o.device_id = w.device_id AND o.algorithm = w.algorithm AND o.given < o.total
 		LIMIT 1 FOR NO KEY UPDATE
 	) AS f
-	LIMIT (SELECT cardinality($1::text[]))
-), found AS (
-	SELECT p.n, p.user_id, p.device_id, p.algorithm, p.given, greatest(p.given, least(p.given_then, coalesce(b.seq + b.total, 0))) AS given_then,
-		p.given - b.seq AS before, octet_length(b.keys) / b.total AS entry_bytes, b.keys
-	FROM picked p LEFT JOIN LATERAL (
-		SELECT o.seq, o.total, o.keys FROM one_time_key_batches o
-		WHERE o.counter_nid = p.counter_nid AND o.seq <= p.given ORDER BY o.seq DESC LIMIT 1
-	) AS b ON true
-	LIMIT (SELECT cardinality($1::text[]))
 ), taken AS (
 	UPDATE one_time_key_counters k SET given = f.given_then
-	FROM found f WHERE k.user_id = f.user_id AND k.device_id = f.device_id AND k.algorithm = f.algorithm
+	FROM (
+		SELECT p.n, p.user_id, p.device_id, p.algorithm, p.given,
+			greatest(p.given, least(p.total, p.given + p.count, coalesce(b.seq + b.total, 0))) AS given_then,
+			p.given - b.seq AS before, octet_length(b.keys) / b.total AS entry_bytes, b.keys
+		FROM picked p LEFT JOIN LATERAL (
+			SELECT o.seq, o.total, o.keys FROM one_time_key_batches o
+			WHERE o.counter_nid = p.counter_nid AND o.seq <= p.given ORDER BY o.seq DESC LIMIT 1
+		) AS b ON true
+		OFFSET 0
+	) AS f WHERE k.user_id = f.user_id AND k.device_id = f.device_id AND k.algorithm = f.algorithm
 	RETURNING f.n, k.user_id, k.device_id, k.given - f.given AS count,
 		substring(f.keys, (f.before * f.entry_bytes + 1)::integer, ((k.given - f.given) * f.entry_bytes)::integer) AS keys
 ), told AS (
 	INSERT INTO appservice_key_news (user_id, device_id, claims)
-	SELECT t.user_id, t.device_id, 1
-	FROM (SELECT DISTINCT user_id, device_id FROM taken) AS t
-	JOIN accounts a ON a.user_id = t.user_id AND a.appservice_id IS NOT NULL
+	SELECT DISTINCT t.user_id, t.device_id, 1 FROM taken t JOIN accounts a ON a.user_id = t.user_id AND a.appservice_id IS NOT NULL
 	ORDER BY t.user_id, t.device_id
 	ON CONFLICT (user_id, device_id) DO UPDATE SET claims = appservice_key_news.claims + 1
 )
