@@ -125,9 +125,9 @@ static bool read_held(struct ctx *ctx, const struct db_rows *rows, struct adding
 	adding->out->left = ARENA_NEW_ARRAY(ctx->arena, struct algorithm_count, db_count(rows) + 1);
 	adding->out->left_n = 0;
 	adding->held = 0;
-	for (size_t i = 0; i < db_count(rows) && !db_is_null(rows, i, 2); i++) {
-		struct str algorithm = db_str(rows, i, 2);
-		int64_t count = db_int(rows, i, 3);
+	for (size_t i = 0; i < db_count(rows); i++) {
+		struct str algorithm = db_str(rows, i, 1);
+		int64_t count = db_int(rows, i, 2);
 		is_counted = is_counted || str_equals(algorithm, adding->keys[0].algorithm);
 		adding->held += count;
 		if (count > 0) {
@@ -179,7 +179,15 @@ static void leave_out_known(struct adding *adding)
 	go_on(adding, left);
 }
 
-/* Leaves out of the batch what the device has uploaded of it, up to the newest upload. What comes later has another number. */
+static bool is_same_identity(struct str a, struct str b)
+{
+	return (a.p == NULL) == (b.p == NULL) && str_equals(a, b);
+}
+
+/*
+ * Leaves out of the batch what the device has uploaded of it, up to the newest upload. What comes later has another number. Of another identity
+ * nothing is compared.
+ */
 static enum err compare(struct ctx *ctx, struct db *db, struct adding *adding)
 {
 	enum { PAGE = 4 }; /* batches that the statement tells */
@@ -193,6 +201,10 @@ static enum err compare(struct ctx *ctx, struct db *db, struct adding *adding)
 				db_text(adding->keys[adding->batch_n - 1].rank), db_bigint(adding->compared)),
 			&rows));
 		n = db_count(rows);
+		if (n > 0 && !is_same_identity(db_str(rows, 0, 4), adding->addition->ed25519)) {
+			adding->out->outcome = KEYS_OTHER_IDENTITY;
+			return ERR_OK;
+		}
 		for (size_t i = 0; i < n; i++) {
 			if (!db_is_null(rows, i, 1)) {
 				TRY(mark_known(ctx, adding, db_str(rows, i, 2), db_int(rows, i, 3)));
@@ -239,11 +251,6 @@ static enum err ask_to_add(struct ctx *ctx, struct db *db, struct adding *adding
 		check, out);
 }
 
-static bool is_same_identity(struct str a, struct str b)
-{
-	return (a.p == NULL) == (b.p == NULL) && str_equals(a, b);
-}
-
 /* A counter for the keys of the batch, of which the device has had none. */
 static enum err begin_to_count(struct ctx *ctx, struct db *db, const struct adding *adding)
 {
@@ -264,12 +271,10 @@ static enum err add_some(struct ctx *ctx, struct db *db, struct adding *adding)
 	}
 	TRY(ask_to_add(ctx, db, adding, &rows));
 	bool is_counted = read_held(ctx, rows, adding);
-	if (!db_is_null(rows, 0, 1)) {
-		TRY(forget(ctx, db, adding, db_int(rows, 0, 1)));
+	if (is_counted && !db_is_null(rows, 0, 0)) {
+		TRY(forget(ctx, db, adding, db_int(rows, 0, 0)));
 		count_in(adding->out, adding->keys[0].algorithm, (int64_t)adding->batch_n);
 		go_on(adding, adding->batch_n);
-	} else if (!is_same_identity(db_str(rows, 0, 0), adding->addition->ed25519)) {
-		adding->out->outcome = KEYS_OTHER_IDENTITY;
 	} else if (adding->held + (int64_t)adding->count > adding->addition->held_max) {
 		adding->out->outcome = KEYS_TOO_MANY;
 	} else {

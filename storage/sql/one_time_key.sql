@@ -1,25 +1,23 @@
 -- name: one_time_key_add hot
 -- Keys of one device that become a batch: user, device, algorithm, the least and the greatest rank of an id, the keys as one value (matrix/key_entry.h), how
 -- many they are; added if the device has no more than $8 that are unclaimed, its identity is $9 (NULL: none), and all ids of the algorithm's counter are less, or
--- it has counted $10 keys, which were compared with these (one_time_key_near). Who counts holds the counter until the commit, so that keys stand in the order of
--- their numbers; who waited for another is looked at with what that one left in the counter, since `held` is from before. At
--- least one row: the device's identity, the batch's number, which is NULL when they were not added, and each algorithm that has a counter with
--- what was unclaimed of it before; NULL: none has. Index: device_keys_pkey, one_time_key_counters_pkey, one_time_key_batches_pkey.
-WITH device AS MATERIALIZED (
-	SELECT (SELECT k.ed25519 FROM device_keys k WHERE k.user_id = $1 AND k.device_id = $2) AS ed25519
-), held AS MATERIALIZED (
+-- it has counted $10 keys, which were compared with these (one_time_key_near). Who counts holds all counters of the device until the commit, in one order: so keys
+-- stand in the order of their numbers, and who waited for another has what that one left. Rows: the batch's number, which is NULL when they were not
+-- added, and each algorithm that has a counter with what was unclaimed of it before. Index: device_keys_pkey, one_time_key_counters_pkey, one_time_key_batches_pkey.
+WITH held AS MATERIALIZED (
 	SELECT o.algorithm, o.total - o.given AS keys FROM one_time_key_counters o WHERE o.user_id = $1 AND o.device_id = $2
+	ORDER BY o.algorithm FOR NO KEY UPDATE
 ), counted AS (
 	UPDATE one_time_key_counters c SET total = c.total + $7::bigint, last_rank = greatest(c.last_rank, $5::text)
 	WHERE c.user_id = $1 AND c.device_id = $2 AND c.algorithm = $3 AND (c.last_rank < $4::text OR c.total = $10::bigint)
-		AND (SELECT coalesce(sum(h.keys), 0)::bigint FROM held h WHERE h.algorithm <> $3) + c.total - c.given <= $8::bigint
-		AND (SELECT d.ed25519 FROM device d) IS NOT DISTINCT FROM $9::text
+		AND (SELECT sum(h.keys) FROM held h) <= $8::bigint
+		AND (SELECT k.ed25519 FROM device_keys k WHERE k.user_id = $1 AND k.device_id = $2) IS NOT DISTINCT FROM $9::text
 	RETURNING c.counter_nid, c.total - $7::bigint AS seq
 ), added AS (
 	INSERT INTO one_time_key_batches (counter_nid, seq, total, first_rank, last_rank, keys)
 	SELECT c.counter_nid, c.seq, $7::bigint, $4::text, $5::text, $6::bytea FROM counted c
 )
-SELECT d.ed25519, (SELECT c.seq FROM counted c), h.algorithm, h.keys FROM device d LEFT JOIN held h ON true;
+SELECT (SELECT c.seq FROM counted c), h.algorithm, h.keys FROM held h;
 
 -- name: one_time_key_count
 -- A counter for a device's keys of an algorithm, unless there is one; fails when there is no such device. Index: one_time_key_counters_pkey, devices_pkey.
@@ -27,9 +25,10 @@ INSERT INTO one_time_key_counters (user_id, device_id, algorithm) VALUES ($1, $2
 
 -- name: one_time_key_near hot
 -- Batches of a device and algorithm, spent or not, that may hold an id between two ranks: the first four from number $6 on. Rows: how many keys the counter
--- has counted, the number behind the batch, its keys and how many they are; where there is no batch, one of NULLs behind the first.
--- Index: one_time_key_counters_pkey, one_time_key_batches_pkey.
-SELECT c.total, b.behind, b.keys, b.total FROM one_time_key_counters c LEFT JOIN LATERAL (
+-- has counted, the number behind the batch, its keys and how many they are, the device's identity; where there is no batch, one of NULLs behind the first and
+-- before the last. Index: one_time_key_counters_pkey, one_time_key_batches_pkey, device_keys_pkey.
+SELECT c.total, b.behind, b.keys, b.total, (SELECT k.ed25519 FROM device_keys k WHERE k.user_id = $1 AND k.device_id = $2)
+FROM one_time_key_counters c LEFT JOIN LATERAL (
 	SELECT o.seq + o.total AS behind, o.keys, o.total FROM one_time_key_batches o
 	WHERE o.counter_nid = c.counter_nid AND o.seq >= $6::bigint AND o.last_rank >= $4::text AND o.first_rank <= $5::text
 	ORDER BY o.seq LIMIT 4

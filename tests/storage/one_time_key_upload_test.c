@@ -337,26 +337,41 @@ static void *upload_six(void *data)
 	return NULL;
 }
 
-/* What it waited for leaves ten unclaimed keys, of which it sees five. */
-static void upload__more_are_held_once_it_has_waited__none_is_added(void **state)
+/* What it waited for leaves ten unclaimed keys of an algorithm, of which it sees five. */
+static void assert_none_is_added(struct world *world, const char *name, struct str algorithm)
 {
-	struct world *world = *state;
-	struct str pat = user_of(world, "pat");
+	struct str pat = user_of(world, name);
 	struct str ids[5];
 	struct db *db = world_connect(1);
 	struct uploader uploader = {.db = db, .user_id = pat};
-	assert_int_equal(add(world, pat, (struct keys){CURVE, 'k', 0, 10, "a"}), ERR_OK);
-	assert_int_equal(claim(world, pat, CURVE, 5, ids), 5);
+	assert_int_equal(add(world, pat, (struct keys){algorithm, 'k', 0, 10, "a"}), ERR_OK);
+	assert_int_equal(claim(world, pat, algorithm, 5, ids), 5);
+	assert_int_equal(add(world, pat, (struct keys){CURVE, 'j', 0, 1, "a"}), ERR_OK);
+	assert_false(claim_one(world, pat, CURVE).p == NULL);
 	PGconn *conn = PQconnectdb(arena_printf(world->ctx.arena, "%.*s", STR_ARG(world_url)));
 	run_sql(conn, "BEGIN");
-	run_sql(conn, "UPDATE one_time_key_counters SET given = 0 WHERE user_id = '@pat:hs'");
+	run_sql(conn,
+		arena_printf(world->ctx.arena,
+			"UPDATE one_time_key_counters SET given = total - 10 WHERE user_id = '%.*s' AND total > 9",
+			STR_ARG(pat)));
 	pthread_t thread = thread_start("uploader", upload_six, &uploader);
 	commit_once_waited_for(conn, &uploader.is_done);
 	(void)pthread_join(thread, NULL);
 	assert_int_equal(uploader.err, ERR_OK);
 	assert_int_equal(uploader.added.outcome, KEYS_TOO_MANY);
-	assert_int_equal(left(world, pat, CURVE), 10);
+	assert_int_equal(left(world, pat, algorithm), 10);
 	db_destroy(db);
+}
+
+static void upload__more_are_held_once_it_has_waited__none_is_added(void **state)
+{
+	assert_none_is_added(*state, "pat", CURVE);
+}
+
+static void upload__more_of_another_algorithm_are_held_once_it_has_waited__none_is_added(
+	void **state)
+{
+	assert_none_is_added(*state, "pam", OTHER);
 }
 
 int main(void)
@@ -375,6 +390,7 @@ int main(void)
 		KEY_TEST(upload__many_of_one_device_at_once__each_key_once),
 		KEY_TEST(device__ended_during_an_upload__its_keys_never_come_back),
 		KEY_TEST(upload__more_are_held_once_it_has_waited__none_is_added),
+		KEY_TEST(upload__more_of_another_algorithm_are_held_once_it_has_waited__none_is_added),
 	};
 	return cmocka_run_group_tests(tests, world_set_up_all, NULL);
 }
