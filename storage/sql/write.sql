@@ -408,12 +408,13 @@ GROUP BY user_id, seen_by
 ON CONFLICT (user_id, seen_by) DO UPDATE SET position = excluded.position;
 
 -- name: device_message_insert one tells=device:1
--- A message for each device that there is: user, device, position, text. Index: devices_pkey.
+-- A message for each device that there is: user, device, position, text. The devices are held until the commit, so that a device's end takes its messages
+-- along (devices_end), and nothing comes behind it. Index: devices_pkey.
 INSERT INTO device_messages (user_id, device_id, position, message)
 SELECT u.user_id, u.device_id, u.position, u.message
 FROM (SELECT unnest($1::text[]) AS user_id, unnest($2::text[]) AS device_id, unnest($3::bigint[]) AS position, unnest($4::text[]) AS message) AS u
 JOIN devices d ON d.user_id = u.user_id AND d.device_id = u.device_id
-ORDER BY u.user_id, u.device_id;
+ORDER BY u.user_id, u.device_id FOR KEY SHARE OF d;
 
 -- name: device_message_trim tells=nothing
 -- Of the devices given the newest messages stay: user, device, how many. What goes is looked up for each device, and found again by where it lies:

@@ -10,6 +10,7 @@
 #include "storage/to_device.h"
 #include "tests/storage/world.h"
 
+#include <libpq-fe.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -435,6 +436,84 @@ static void to_device__too_many__the_newest_stay(void **state)
 	writer_destroy(writer);
 }
 
+/* Who waits for the transaction that is open meanwhile. */
+struct waiting {
+	struct writer *writer; /* NULL: the device ends */
+	struct db *db;
+	struct str user_id;
+	enum err err;
+	atomic_bool is_done;
+};
+
+static void *send_or_end(void *data)
+{
+	struct waiting *waiting = data;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	struct str phone = STR("PHONE");
+	if (waiting->writer == NULL) {
+		waiting->err = store_device_delete(&ctx, waiting->db, waiting->user_id, &phone, 1);
+	} else {
+		struct write *write = write_new(&ctx);
+		write_set_positions(write, 1);
+		store_to_device_add(write, waiting->user_id, phone, STR("late"));
+		waiting->err = writer_commit(&ctx, waiting->writer, write, NULL);
+	}
+	atomic_store(&waiting->is_done, true);
+	return NULL;
+}
+
+static bool has_rows(PGconn *conn, const char *sql)
+{
+	PGresult *result = PQexec(conn, sql);
+	assert_string_equal(PQresultErrorMessage(result), "");
+	bool has = PQntuples(result) > 0;
+	PQclear(result);
+	return has;
+}
+
+/* Nothing of it is there for a device of the same name. @param sql  what the other one has done when this one comes */
+static void assert_ends_with_its_device(struct world *world, const char *sql,
+	struct waiting *waiting)
+{
+	struct to_device_row *rows;
+	PGconn *conn = PQconnectdb(arena_printf(world->ctx.arena, "%.*s", STR_ARG(world_url)));
+	(void)has_rows(conn, "BEGIN");
+	(void)has_rows(conn, sql);
+	pthread_t thread = thread_start("waiting", send_or_end, waiting);
+	while (!has_rows(conn, "SELECT 1 FROM pg_locks WHERE NOT granted") &&
+		!atomic_load(&waiting->is_done)) {
+		(void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	}
+	assert_false(atomic_load(&waiting->is_done));
+	(void)has_rows(conn, "COMMIT");
+	PQfinish(conn);
+	(void)pthread_join(thread, NULL);
+	assert_int_equal(waiting->err, ERR_OK);
+	world_add_device(world, waiting->user_id, STR("PHONE"));
+	assert_int_equal(next(world, waiting->user_id, 0, 10, &rows), 0);
+}
+
+static void to_device__sent_while_the_device_ends__never_there(void **state)
+{
+	struct world *world = *state;
+	struct waiting sender = {.writer = start_writer(), .user_id = user_of(world, "tia")};
+	assert_ends_with_its_device(world, "DELETE FROM devices WHERE user_id = '@tia:hs'", &sender);
+	writer_destroy(sender.writer);
+}
+
+static void to_device__the_device_ends_while_one_is_sent__gone_with_it(void **state)
+{
+	struct world *world = *state;
+	struct waiting ender = {.db = world_connect(1), .user_id = user_of(world, "ted")};
+	assert_ends_with_its_device(world,
+		"WITH held AS (SELECT user_id, device_id FROM devices WHERE user_id = '@ted:hs' FOR KEY SHARE) "
+		"INSERT INTO device_messages (user_id, device_id, position, message) SELECT user_id, device_id, 1, 'm' FROM held",
+		&ender);
+	db_destroy(ender.db);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -448,6 +527,8 @@ int main(void)
 		TEST(one_time_keys__connections_break__no_key_twice),
 		TEST(to_device__sent__in_order_until_arrived_also_after_a_crash),
 		TEST(to_device__too_many__the_newest_stay),
+		TEST(to_device__sent_while_the_device_ends__never_there),
+		TEST(to_device__the_device_ends_while_one_is_sent__gone_with_it),
 	};
 	return cmocka_run_group_tests(tests, world_set_up_all, NULL);
 }
