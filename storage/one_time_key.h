@@ -42,7 +42,8 @@ struct keys_added {
 /**
  * Adds one-time keys; those that the device uploaded before stay as they are. One round trip for each hundred keys of an algorithm, which are committed
  * together, if they are of like length. Two more for the first keys of an algorithm and where an id is not greater than all before, one of these again for each four
- * other uploads among whose ids theirs lie and for each other upload of the device at the same moment; and one now and then to forget.
+ * other uploads among whose ids theirs lie and for each other upload of the device at the same moment; one to learn that the identity is another; and one now and then to
+ * forget.
  * Errors: INPUT M_INVALID_PARAM when one is known with another content (none of its hundred was added); CONFLICT when the device is gone; STORE; those of the check
  */
 MUST_CHECK enum err store_one_time_key_add(struct ctx *ctx, struct db *db,
