@@ -201,6 +201,6 @@ enum err cross_signing_store(struct ctx *ctx, struct homeserver *hs,
 enum err cross_signing_account_ended(struct ctx *ctx, struct homeserver *hs, struct str user_id)
 {
 	TRY(store_device_key_end_account(ctx, hs->db, user_id));
-	device_lists_devices_changed(ctx, hs, user_id);
+	e2ee_devices_changed(ctx, hs, user_id);
 	return ERR_OK;
 }

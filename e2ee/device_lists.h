@@ -33,7 +33,7 @@ struct list_change {
 MUST_CHECK enum err device_lists_commit(struct ctx *ctx, struct homeserver *hs, struct write *write,
 	const struct list_change *changes, size_t count);
 
-/** The port e2ee_port.devices_changed. */
+/** Devices of a user ended or got another name; the change is committed. Others are told; what fails is done by device_lists_settle(). */
 void device_lists_devices_changed(struct ctx *ctx, struct homeserver *hs, struct str user_id);
 /** Tells of all pending changes. Errors: STORE. */
 MUST_CHECK enum err device_lists_settle(struct ctx *ctx, struct homeserver *hs);

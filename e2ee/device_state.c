@@ -16,7 +16,7 @@ static struct metric devices_known =
 
 struct entry {
 	bool is_known;          /* the texts are what the database has, and newest_message counts all */
-	uint64_t changes;       /* of keys, so far */
+	uint64_t changes;       /* device_states.changes when it came or its keys changed last */
 	struct str counts;      /* heap */
 	struct str fallbacks;   /* heap */
 	struct str ed25519;     /* heap; what it was when it was read last */
@@ -28,6 +28,8 @@ struct device_states {
 	struct homeserver *hs;
 	struct lock lock;   /* guards all below */
 	struct map entries; /* user, NUL, device → struct entry * */
+	uint64_t
+		changes; /* counts entries that came, too: what was read for one that is gone is not kept in the next */
 };
 
 struct device_states *device_states_create(struct homeserver *hs)
@@ -67,11 +69,11 @@ static void forget(struct device_states *states, struct str prefix)
 	void *value;
 	while (map_next(&states->entries, &i, &key, &value)) {
 		if (str_starts_with(key, prefix)) {
-			struct entry *entry = value;
-			entry->is_known = false;
-			entry->changes++; /* also what is being read now */
+			(void)map_remove(&states->entries, key);
+			entry_destroy(value);
 		}
 	}
+	metric_set(&devices_known, (int64_t)states->entries.n);
 }
 
 void device_states_forget(struct device_states *states)
@@ -116,6 +118,7 @@ static struct entry *find_or_add_locked(struct device_states *states, struct str
 	if (entry == NULL) {
 		struct entry_key key;
 		entry = mem_alloc(sizeof(*entry));
+		entry->changes = ++states->changes;
 		(void)map_set(&states->entries, make_key(&key, user_id, device_id), entry);
 		metric_set(&devices_known, (int64_t)states->entries.n);
 	}
@@ -219,7 +222,7 @@ int64_t device_state_newest_message(struct device_states *states, struct str use
 {
 	LOCK_SCOPE(&states->lock);
 	const struct entry *entry = find_locked(states, user_id, device_id);
-	return entry != NULL ? entry->newest_message : 0;
+	return entry != NULL ? entry->newest_message : INT64_MAX;
 }
 
 /* --- changes ------------------------------------------------------------------------------------------ */
@@ -230,7 +233,7 @@ void device_state_keys_changed(struct device_states *states, struct str user_id,
 	LOCK_SCOPE(&states->lock);
 	struct entry *entry = find_locked(states, user_id, device_id);
 	if (entry != NULL) {
-		entry->changes++;
+		entry->changes = ++states->changes;
 		entry->is_known = false;
 	}
 }
@@ -251,7 +254,7 @@ struct str device_state_keys_added(struct device_states *states, struct arena *a
 	struct entry *entry = find_locked(states, user_id, device_id);
 	if (entry != NULL) {
 		entry->is_known = entry->is_known && entry->changes == changes;
-		entry->changes++; /* what is being read now is from before */
+		entry->changes = ++states->changes; /* what is being read now is from before */
 		str_free(entry->counts);
 		entry->counts = str_heap(counts);
 	}

@@ -10,7 +10,7 @@
 
 struct device_states *device_states_create(struct homeserver *hs);
 void device_states_destroy(struct device_states *states);
-/** All entries are read anew by whoever asks next. */
+/** All devices leave the memory; they are read anew by whoever asks next. */
 void device_states_forget(struct device_states *states);
 
 /** The same of a user's devices. Cost: a look at each entry. */
@@ -24,7 +24,7 @@ struct device_state {
 /** In the arena. One round trip when it is not known. Errors: STORE. */
 MUST_CHECK enum err device_state_get(struct ctx *ctx, struct homeserver *hs, struct str user_id,
 	struct str device_id, struct device_state *out);
-/** Position of the newest message; 0 when there is none or the device is not in memory. */
+/** Position of the newest message; 0 when there is none, INT64_MAX when the device is not in memory. */
 int64_t device_state_newest_message(struct device_states *states, struct str user_id,
 	struct str device_id);
 

@@ -29,7 +29,7 @@ struct e2ee *e2ee_create(struct homeserver *hs)
 	hs->ports.e2ee = (struct e2ee_port){
 		.sync_load = e2ee_sync_load,
 		.sync_has_more = e2ee_sync_has_more,
-		.devices_changed = device_lists_devices_changed,
+		.devices_changed = e2ee_devices_changed,
 		.account_ended = cross_signing_account_ended,
 	};
 	return e2ee;
@@ -68,6 +68,13 @@ void e2ee_heard_device(struct e2ee *e2ee, struct str user_id)
 void e2ee_deaf(struct e2ee *e2ee)
 {
 	device_states_forget(e2ee->states);
+}
+
+void e2ee_devices_changed(struct ctx *ctx, struct homeserver *hs, struct str user_id)
+{
+	device_states_forget_user(hs->e2ee->states, user_id);
+	e2ee_tell_keys_changed(hs, &user_id, 1);
+	device_lists_devices_changed(ctx, hs, user_id);
 }
 
 void e2ee_tell_keys_changed(struct homeserver *hs, const struct str *user_ids, size_t count)

@@ -72,6 +72,8 @@ void e2ee_deaf(struct e2ee *e2ee);
  * times. Cost: nothing where there is one process; else as writer_tell_all().
  */
 void e2ee_tell_keys_changed(struct homeserver *hs, const struct str *user_ids, size_t count);
+/** The port e2ee_port.devices_changed: what is known of the user's devices leaves the memory, here and in other processes. */
+void e2ee_devices_changed(struct ctx *ctx, struct homeserver *hs, struct str user_id);
 /** Another process has committed changes of device lists, up to a position: whom they concern looks anew. Writer's thread. */
 void e2ee_told_lists(struct e2ee *e2ee, int64_t position);
 

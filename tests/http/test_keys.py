@@ -77,6 +77,40 @@ def test_upload__after_a_device_of_the_same_name_began_anew__its_identity_first(
     assert again.post("/keys/upload", {}).ok()["one_time_key_counts"] == {"signed_curve25519": 0}
 
 
+def test_sync__of_a_device_of_the_same_name_that_began_anew__no_keys(alice):
+    other = alice.login()
+    Device(other).upload(keys=3, fallback=True)
+    before = other.sync()
+    assert before["device_one_time_keys_count"] == {"signed_curve25519": 3}
+    assert before["device_unused_fallback_key_types"] == ["signed_curve25519"]
+    other.post("/logout").ok()
+    after = alice.login(device_id=other.device_id).sync()
+    assert after["device_one_time_keys_count"] == {"signed_curve25519": 0}
+    assert after["device_unused_fallback_key_types"] == []
+
+
+@pytest.mark.parametrize("end", ["logout", "logout/all", "password", "deleted", "deactivated"])
+def test_devices_that_ended__leave_the_memory(make_server, end):
+    server = make_server(settings={"listen.metrics": "127.0.0.1:%d" % free_port()}, processes=1).start()
+    alice = accounts.register(server.url)
+    devices = [alice.login() for _ in range(5)]
+    for device in devices:
+        device.sync()
+    assert server.metric("belfry_e2ee_devices_active") == len(devices)
+    if end == "logout":
+        for device in devices:
+            device.post("/logout").ok()
+    elif end == "deleted":
+        alice.uia("POST", "/delete_devices", {"devices": [device.device_id for device in devices]}).ok()
+    elif end == "password":
+        alice.uia("POST", "/account/password", {"new_password": "another long password 1"}).ok()
+    elif end == "deactivated":
+        alice.uia("POST", "/account/deactivate").ok()
+    else:
+        alice.post("/" + end).ok()
+    assert server.metric("belfry_e2ee_devices_active") == 0
+
+
 def test_upload__one_time_and_fallback_keys__sync_tells_both(alice, bob):
     device = Device(alice)
     device.upload()

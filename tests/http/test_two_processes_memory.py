@@ -215,6 +215,17 @@ def count_left(answer):
     return answer["device_one_time_keys_count"]["signed_curve25519"]
 
 
+@pytest.mark.parametrize("end", ["logout", "logout/all"])
+def test_keys__of_a_device_that_ended_at_one__none_shown_by_the_other(pair, people, end):
+    """Its name is taken by another device."""
+    alice, _, _ = people
+    device = alice.login()
+    Device(device).upload(keys=3)
+    assert count_left(at(pair[1], device).sync()) == 3
+    device.post("/" + end).ok()
+    assert count_left(at(pair[1], alice).login(device_id=device.device_id).sync()) == 0
+
+
 def test_keys__claimed_at_one__fewer_shown_by_the_other_at_once(pair, people):
     alice, bob, _ = people
     device = Device(alice)

@@ -130,10 +130,15 @@ class Server:
         """Where each process can be asked by itself."""
         return [self.url] if self.proxy is None else ["http://127.0.0.1:%d" % port for port, _ in self.inner]
 
+    def metric(self, name):
+        """The number of a server with `listen.metrics`, without labels or with its first ones; None before it is there."""
+        reply = Http("http://" + self.settings["listen.metrics"]).raw("GET", "/metrics", headers={"Connection": "close"})
+        found = re.search(r"^%s(?:{.*})? (\S+)$" % name, reply.raw.decode(), re.M)
+        return float(found.group(1)) if found else None
+
     def queries(self):
-        """How many the database has been asked so far; of a server with `listen.metrics`."""
-        text = Http("http://" + self.settings["listen.metrics"]).raw("GET", "/metrics").raw.decode()
-        return float(re.search(r"^belfry_db_queries_total(?:{.*})? (\S+)$", text, re.M).group(1))
+        """How many the database has been asked so far."""
+        return self.metric("belfry_db_queries_total")
 
     def kill_one(self, number):
         """SIGKILL to the first (0) or second (1) of two processes."""
