@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/metrics.h"
 #include "base/rounds.h"
 #include "e2ee/e2ee.h"
 #include "federation/keyring.h"
@@ -40,6 +41,11 @@ enum {
 	ANSWER_MS = 5 * 1000, /* so long the database may take to say that it is there */
 	LAST_LIMIT_MS = 200,  /* the last round is part of the second in which a server ends */
 };
+
+static struct metric heap_used = METRIC_GAUGE("belfry_heap_used_bytes",
+	"Memory that was asked for and not given back, but threads' stacks, libraries and the database");
+static struct metric heap_unused =
+	METRIC_GAUGE("belfry_heap_unused_bytes", "Memory that was given back, and lies ready");
 
 struct housekeeper {
 	struct homeserver *hs;
@@ -77,7 +83,10 @@ static void look_at_database(struct ctx *ctx, struct housekeeper *housekeeper)
 /* Connections, large answers and password hashes that are gone have left holes in the heap, of whole pages. */
 static void give_memory_back(struct housekeeper *housekeeper)
 {
-	size_t unused = mem_unused_bytes();
+	struct heap_bytes heap = mem_heap();
+	size_t unused = heap.unused;
+	metric_set(&heap_used, (int64_t)heap.used);
+	metric_set(&heap_unused, (int64_t)unused);
 	if (unused > housekeeper->unused_bytes + GIVE_BACK_BYTES) {
 		mem_give_back();
 		housekeeper->unused_bytes = unused;

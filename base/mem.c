@@ -61,9 +61,10 @@ void mem_free(void *pointer)
 	free(pointer);
 }
 
-size_t mem_unused_bytes(void)
+struct heap_bytes mem_heap(void)
 {
-	return mallinfo2().fordblks;
+	struct mallinfo2 info = mallinfo2();
+	return (struct heap_bytes){.used = info.uordblks + info.hblkhd, .unused = info.fordblks};
 }
 
 void mem_give_back(void)

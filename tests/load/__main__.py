@@ -9,7 +9,7 @@ import time
 from support.authority import Authority
 from support.client import seconds
 from support.pump import Pause, Pump
-from support.server import FederatedServer, Server, wait_until
+from support.server import FederatedServer, Server, free_port, wait_until
 
 from .options import options_of
 from .people import Crowd
@@ -178,11 +178,13 @@ def main():
     settings = {**SETTINGS, **dict(item.split("=", 1) for item in options.set)}
     with tempfile.TemporaryDirectory(prefix="belfry-load-") as folder:
         os.chmod(folder, 0o755)
+        def its_own():
+            return {"listen.metrics": "127.0.0.1:%d" % free_port(), **settings}
         if options.federation:
             authority = Authority(folder, days=2)
-            servers = [FederatedServer(authority, settings) for _ in range(2)]
+            servers = [FederatedServer(authority, its_own()) for _ in range(2)]
         else:
-            servers = [Server(settings=settings)]
+            servers = [Server(settings=its_own())]
         try:
             for server in servers:
                 server.start()

@@ -13,7 +13,9 @@ MIB = 1 << 20
 JUDGED_WINDOWS, JUDGED_SECONDS = 9, 30
 WARM_UP = 1 / 3            # of the windows: caches fill
 MEMORY_GROWTH = 0.04       # of the median, from the end of the warm-up to the end, by the median slope …
-MEMORY_SLACK = 3 * MIB     # … or so much
+MEMORY_SLACK = 3 * MIB     # … or so much: pages, of which whole ones stay where little of them is used
+HEAP_GROWTH = 0.02         # the same of what is in use in them, which a leak cannot hide from
+HEAP_SLACK = 1 * MIB
 COST_GROWTH = 1.25         # processor time of a request, last third against the middle one
 LATENCY_GROWTH = 1.5       # p50, and p99, the same; when others used as much of the machine
 FOREIGN_SLACK = 0.3        # processors
@@ -103,10 +105,11 @@ class Watch:
         now, before = self._clocks(), self.last
         self.last = now
         used = {name: (now[name] - before[name]) for name in now}
+        heap = self.server.metric("belfry_heap_used_bytes") or 0  # it is there from the tenth second on, and 0 under a sanitizer
         sizes = self.server.sql("select relname, pg_relation_size(relid), n_live_tup, n_dead_tup from pg_stat_user_tables")
         tables = {name: [int(value) for value in rest] for name, *rest in (line.split("|") for line in sizes.splitlines()) if name in TABLES}
         self.samples.append({
-            "seconds": used["clock"], **self.still(), **window, "tables": tables,
+            "seconds": used["clock"], **self.still(), "heap": heap, **window, "tables": tables,
             "server_ms": 1000 * used["server"] / max(1, window["requests"]), "database_ms": 1000 * used["database"] / max(1, window["requests"]),
             "foreign": max(0, used["machine"] - used["server"] - used["database"] - used["loader"]) / used["clock"]})
         return self.samples[-1]
@@ -123,10 +126,8 @@ def verdict(samples, tell):
     warm = samples[int(len(samples) * WARM_UP):]
     findings = ["%s has grown to %d KiB" % (name, rows[name][0] // 1024) for rows in [samples[-1]["tables"]] for name in BOUNDED
                 if rows[name][0] > BOUNDED_BYTES]
-    memory = [sample["memory"] for sample in warm]
-    growth, limit = slope(memory) * (len(memory) - 1), max(MEMORY_SLACK, MEMORY_GROWTH * statistics.median(memory))
-    tell("memory: %.1f MiB, by its slope %+.2f MiB from the end of the warm-up to the end (limit %.1f)" % (
-        statistics.median(memory) / MIB, growth / MIB, limit / MIB))
+    growing = [finding for name, share, slack in (("memory", MEMORY_GROWTH, MEMORY_SLACK), ("heap", HEAP_GROWTH, HEAP_SLACK))
+               for finding in _growth(name, [sample.get(name, 0) for sample in warm], share, slack, tell)]
     tell("most descriptors, threads, connections of the database: %d, %d, %d" % tuple(
         max(sample[name] for sample in samples) for name in ("descriptors", "threads", "connections")))
     third = len(samples) // 3
@@ -140,13 +141,22 @@ def verdict(samples, tell):
         return findings
     if "TSAN_OPTIONS" in os.environ:
         tell("memory is not judged: most of it is what the sanitizer remembers of each piece that was ever touched")
-    elif growth > limit:
-        findings.append("memory grows: %.1f MiB" % (growth / MIB))
+    else:
+        findings += growing
     if costs[1] > costs[0] * COST_GROWTH:
         findings.append("a request costs %.2f times as much as before" % (costs[1] / costs[0]))
     if foreign[1] <= foreign[0] + FOREIGN_SLACK:
         findings += slower
     return findings
+
+
+def _growth(name, values, share, slack, tell):
+    """A finding when they grow by their slope by more than a share of their median, and than the slack."""
+    growth, limit = slope(values) * (len(values) - 1), max(slack, share * statistics.median(values))
+    tell("%s: %.1f MiB, by its slope %+.2f MiB from the end of the warm-up to the end (limit %.1f)" % (
+        name, statistics.median(values) / MIB, growth / MIB, limit / MIB))
+    if growth > limit:
+        yield "%s grows: %.1f MiB" % (name, growth / MIB)
 
 
 def _latencies(middle, last, tell):
