@@ -5,6 +5,7 @@
  */
 #include "tests/unit/http/loopback.h"
 
+#include "e2ee/device_state.h"
 #include "e2ee/e2ee.h"
 #include "e2ee/e2ee_sync.h"
 #include "e2ee/own_device.h"
@@ -366,6 +367,41 @@ static void parking__message_to_the_device_in_between__told(void **state)
 	assert_told_when_it_comes_in_between(send_to_device, "\"org.example.struck\"");
 }
 
+/* --- devices that leave the memory ------------------------------------------------------------------------------- */
+
+static struct str one_time_counts(void)
+{
+	struct device_state state;
+	assert_int_equal(device_state_get(&ctx, &hs, reader.user.s, reader.device_id, &state), ERR_OK);
+	return state.one_time_counts;
+}
+
+static void device_state__counted_before_it_left_the_memory__not_kept(void **state)
+{
+	(void)state;
+	struct device_states *states = hs.e2ee->states;
+	struct algorithm_count left = {STR("signed_curve25519"), 7};
+	const struct keys_added added = {.left = &left, .left_n = 1};
+	struct str counts = one_time_counts();
+	uint64_t changes = device_state_changes(states, reader.user.s, reader.device_id);
+	device_states_forget_user(states, reader.user.s);
+	(void)one_time_counts();
+	(void)device_state_keys_added(states, arena, reader.user.s, reader.device_id, &added, changes);
+	assert_true(str_equals(one_time_counts(), counts));
+}
+
+static void has_more__device_that_left_the_memory__looks_anew(void **state)
+{
+	(void)state;
+	const struct e2ee_ask ask = {.who = &reader, .up_to = writer_position(hs.writer)};
+	(void)one_time_counts();
+	assert_false(hs.ports.e2ee.sync_has_more(&hs, &ask));
+	device_states_forget_user(hs.e2ee->states, reader.user.s);
+	assert_true(hs.ports.e2ee.sync_has_more(&hs, &ask));
+	(void)one_time_counts();
+	assert_false(hs.ports.e2ee.sync_has_more(&hs, &ask));
+}
+
 /* --- who is woken ------------------------------------------------------------------------------------------------ */
 
 static size_t waiting_in(struct room *where)
@@ -520,6 +556,8 @@ int main(void)
 		cmocka_unit_test(parking__typing_in_between__told),
 		cmocka_unit_test(parking__account_data_in_between__told),
 		cmocka_unit_test(parking__message_to_the_device_in_between__told),
+		cmocka_unit_test(device_state__counted_before_it_left_the_memory__not_kept),
+		cmocka_unit_test(has_more__device_that_left_the_memory__looks_anew),
 		cmocka_unit_test(room_waiting__members_in_memory__those_who_wait),
 		cmocka_unit_test(user_rooms_since__many_rooms__only_those_with_news),
 		cmocka_unit_test(sync__data_of_a_room_in_which_nothing_happens__told),
