@@ -6,8 +6,6 @@
  */
 #include "federation/fed_gather.h"
 
-#include <stdatomic.h>
-
 #include "base/lock.h"
 #include "base/mem.h"
 #include "base/refc.h"
@@ -17,8 +15,6 @@
 enum {
 	ERROR_BYTES = 64 * 1024,
 	AT_ONCE = 128,
-	PARKED_BYTES = 64
-		<< 20, /* of all requests that are parked here: a body of thousands of users is some megabytes */
 };
 
 struct one {
@@ -235,31 +231,9 @@ static void read_all(struct ctx *ctx, struct gathering *gathering, struct fed_ga
 /* What a call waits for; in its arena. */
 struct asking {
 	struct gathering *gathering;
-	struct memo_wait *wait; /* NULL: with the thread */
-	int64_t parked_bytes;
+	struct memo_wait *wait;       /* NULL: with the thread */
 	struct fed_gathered *answers; /* NULL: not read yet */
 };
-
-static void asking_fini(void *data)
-{
-	struct asking *asking = data;
-	atomic_fetch_sub(&asking->gathering->federation->parked_bytes, asking->parked_bytes);
-	gathering_unref(asking->gathering);
-}
-
-/* Whether the call may be parked with what is in its arena by now. */
-static bool takes_room(struct ctx *ctx, struct asking *asking)
-{
-	const struct gathering *gathering = asking->gathering;
-	_Atomic int64_t *all = &gathering->federation->parked_bytes;
-	int64_t bytes = (int64_t)(arena_used_bytes(ctx->arena) + arena_used_bytes(gathering->arena));
-	if (atomic_fetch_add(all, bytes) + bytes > PARKED_BYTES) {
-		atomic_fetch_sub(all, bytes);
-		return false;
-	}
-	asking->parked_bytes = bytes;
-	return true;
-}
 
 static struct asking *ask(struct ctx *ctx, struct federation *federation,
 	const struct fed_request *requests, size_t count)
@@ -267,9 +241,9 @@ static struct asking *ask(struct ctx *ctx, struct federation *federation,
 	struct asking *asking = ARENA_NEW(ctx->arena, struct asking);
 	struct gathering *gathering = gathering_create(ctx, federation, requests, count);
 	asking->gathering = gathering;
-	arena_on_reset(ctx->arena, asking_fini, asking);
+	arena_on_reset(ctx->arena, gathering_unref, gathering);
 	copy_late(gathering);
-	if (ctx->memo != NULL && takes_room(ctx, asking)) {
+	if (ctx->memo != NULL && memo_hold(ctx, arena_used_bytes(gathering->arena))) {
 		asking->wait = memo_wait_create(ctx->memo);
 		gathering->wait = asking->wait;
 	}

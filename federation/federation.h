@@ -43,9 +43,8 @@ struct federation {
 	struct answers *missing_events; /**< that nobody had lately */
 
 	/* What those who wait take of memory, to be bounded. */
-	_Atomic int64_t held_bytes;   /**< answers that come, or wait to be taken (held_text.h) */
-	_Atomic int64_t parked_bytes; /**< requests that ask several others (fed_gather.c) */
-	_Atomic int64_t learning;     /**< users whose devices are about to be known (remote_learn.h) */
+	_Atomic int64_t held_bytes; /**< answers that come, or wait to be taken (held_text.h) */
+	_Atomic int64_t learning;   /**< users whose devices are about to be known (remote_learn.h) */
 
 	struct processes
 		*processes; /**< what processes of this server tell one another (processes.h) */

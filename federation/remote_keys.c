@@ -430,7 +430,7 @@ static enum err ask_rest(struct federation *federation, struct ctx *ctx, struct 
 static enum err await_learning(struct ctx *ctx, const struct query *query)
 {
 	for (size_t i = 0; i < query->learning_n; i++) {
-		if (arena_used_bytes(ctx->arena) > LEARN_BYTES) {
+		if (arena_used_bytes(ctx->arena) > LEARN_BYTES || !memo_hold(ctx, 0)) {
 			return ERR_OK;
 		}
 		enum err err = errand_await(ctx, query->learning[i]);

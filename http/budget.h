@@ -1,6 +1,6 @@
 /**
  * Memory that requests hold: all together no more than so much, and no caller more than a share of that, so that nobody keeps the others
- * out. What is small is not counted, and one claim alone is granted however large it is: by all, and by its caller. Inner to http/.
+ * out. What is small is not counted, and one claim alone is granted however large it is: by all, and by its caller.
  */
 #ifndef BELFRY_HTTP_BUDGET_H
 #define BELFRY_HTTP_BUDGET_H

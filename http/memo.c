@@ -14,6 +14,9 @@
 struct memo {
 	struct arena *arena;
 	struct call *call; /* of the run that is under way */
+	struct str caller; /* of the first run: a user may be exempt in a later one */
+	struct http_server *server;
+	struct budget_claim claim; /* of server->parked */
 	struct map values;
 };
 
@@ -31,6 +34,7 @@ static void destroy(void *value)
 	struct memo *memo = value;
 	map_fini(&memo->values);
 	arena_destroy(memo->arena);
+	budget_release(memo->server->parked, &memo->claim);
 	mem_free(memo);
 }
 
@@ -47,6 +51,8 @@ void call_begin_memo_early(struct call *call)
 	if (memo == NULL) {
 		memo = mem_alloc(sizeof(*memo));
 		memo->arena = arena_create();
+		memo->caller = str_dup(memo->arena, admission_key(call));
+		memo->server = call->state->request->server;
 		map_init(&memo->values);
 		call_keep(call, memo, destroy);
 	}
@@ -59,7 +65,15 @@ void call_begin_memo_early(struct call *call)
 
 struct str memo_caller(const struct memo *memo)
 {
-	return memo != NULL ? admission_key(memo->call) : STR("");
+	return memo != NULL ? memo->caller : STR("");
+}
+
+bool memo_hold(struct ctx *ctx, size_t more_bytes)
+{
+	struct memo *memo = ctx->memo;
+	return memo == NULL ||
+		budget_hold(memo->server->parked, &memo->claim, memo->caller,
+			arena_used_bytes(memo->arena) + more_bytes);
 }
 
 void *memo_get(const struct memo *memo, struct str key)

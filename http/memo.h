@@ -35,8 +35,16 @@ void call_begin_memo(struct call *call);
 /** The same also while it may not ask: for who finds out before what counts once (that a password is right), and then begins anew where it may. */
 void call_begin_memo_early(struct call *call);
 
-/** Whose request it is, to limits: a user or homeserver, else an address. Empty: of nobody who has limits, or no memo. Borrowed from the run. */
+/** Whose request it is, to limits: a user or homeserver, else an address. Empty: of nobody who has limits, or no memo. Borrowed from it. */
 struct str memo_caller(const struct memo *memo);
+
+/**
+ * Counts what the call has in its arena by now among what parked calls take together: of that a caller has a share (http/budget.h). Counted until
+ * the request ends; one that has grown is counted anew.
+ * @param more_bytes  what it waits with beside its arena
+ * @return false when that is too much now: the call does not park with it. Without a memo, true
+ */
+MUST_CHECK bool memo_hold(struct ctx *ctx, size_t more_bytes);
 
 /** What was put under a key; NULL: nothing, or no memo. */
 void *memo_get(const struct memo *memo, struct str key);

@@ -35,6 +35,7 @@ enum {
 	TICK_MS = 2000,
 	SMALL_BODY_BYTES = 8 * 1024,    /* most requests: what is large keeps none of them out */
 	SMALL_ANSWER_BYTES = 16 * 1024, /* not more than the kernel takes at once, as a rule */
+	PARKED_BYTES = 64 << 20, /* a query for keys of thousands of users takes some megabytes */
 	SHORTEST_TICK_MS = 20,
 };
 
@@ -42,6 +43,8 @@ static struct metric bodies_gauge =
 	METRIC_GAUGE("belfry_http_body_bytes", "Memory of requests' bodies, but small ones");
 static struct metric answers_gauge = METRIC_GAUGE("belfry_http_answer_bytes",
 	"Memory of answers until they are sent, but small ones");
+static struct metric parked_gauge = METRIC_GAUGE("belfry_http_parked_bytes",
+	"Memory of requests that wait without a thread, where they may take much");
 
 /* --- configuration ------------------------------------------------------------------------------------ */
 
@@ -200,6 +203,8 @@ static void start_parts(struct http_server *server)
 		budget_create(&(struct budget_limits){.all_bytes = config->answer_budget_bytes,
 			.small_bytes = SMALL_ANSWER_BYTES,
 			.held = &answers_gauge});
+	server->parked =
+		budget_create(&(struct budget_limits){.all_bytes = PARKED_BYTES, .held = &parked_gauge});
 	if (config->rate_limits_enabled) {
 		server->rates = rate_create(config->rates);
 		server->at_once = at_once_create(config->rates);
@@ -430,6 +435,7 @@ void http_server_destroy(struct http_server *server)
 	at_once_destroy(server->at_once);
 	budget_destroy(server->bodies);
 	budget_destroy(server->answers);
+	budget_destroy(server->parked);
 	conns_destroy(server->conns);
 	arenas_destroy(server->arenas);
 	tls_destroy(server->tls);

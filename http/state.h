@@ -30,6 +30,7 @@ struct http_server {
 	struct at_once *at_once;         /**< NULL: no limits */
 	struct budget *bodies;           /**< memory of requests' bodies */
 	struct budget *answers;          /**< memory of answers until they are sent */
+	struct budget *parked;           /**< memory of parked requests that take much (memo.h) */
 	struct arenas *arenas;
 	struct conns *conns;
 	struct park_set *parks;

@@ -1,15 +1,15 @@
 """How often other servers may ask, and how much at once: who asks too much is told to come later, others do not notice.
 Spec: client-server API, "Rate limiting"; server-server API, "Transactions"."""
-import re
 import socket
 import subprocess
 import threading
 
 import pytest
 
-from support.client import Client, quote, seconds, unique
+from support.client import quote, seconds, unique
 from support.database import Cluster
 from support.inbox import federated_on
+from support.metrics import Metrics
 from support.remote_room import RemoteRoom, room_path
 from support.server import free_port, wait_until
 from support.shared_room import SharedRoom
@@ -88,16 +88,6 @@ def test_keys__of_many_servers__charged_as_many_requests(make_federated, path, f
     is_told_to_wait(ask(lin, 1))
     assert len(ask(eve, 100).ok()["failures"]) == 100  # no more than a full budget
     is_told_to_wait(ask(eve, 1))
-
-
-class Metrics:
-    def __init__(self, port):
-        self.http = Client("http://127.0.0.1:%d" % port).http
-
-    def __getitem__(self, name):
-        text = self.http.raw("GET", "/metrics").raw.decode()
-        found = re.search(r"^%s (\d+)$" % re.escape(name), text, re.M)
-        return int(found.group(1)) if found else 0  # shown once it has changed
 
 
 @pytest.mark.tsan

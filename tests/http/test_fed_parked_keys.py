@@ -5,13 +5,15 @@ import socket
 
 import pytest
 
+from support.client import quote
 from support.keys import Device, Person
+from support.metrics import Metrics
 from support.processes import peak_kib
 from support.remote import FEDERATION
+from support.remote_room import RemoteRoom
 from support.server import free_port, wait_until
 from support.twins import waiting
 from test_fed_keys_remote import CLAIM, QUERY, Far, answering, asks, claim, query
-from test_fed_limits import Metrics
 from test_fed_parked import HANGING, WORKERS, Asks, Slow, assert_another_is_answered
 
 HUNDREDS = 300
@@ -175,7 +177,7 @@ def test_keys__very_many_users_of_a_silent_server_again_and_again__only_so_many_
     slow = Slow("/keys/query", remote)
     user.get("/account/whoami").ok()
     before = peak_kib(server.process.pid)
-    metrics = Metrics(int(server.settings["listen.metrics"].split(":")[1]))
+    metrics = Metrics.of(server)
 
     def under_way():
         return waiting(server) + sum(metrics['belfry_http_lane_%s{lane="remote"}' % word] for word in ("busy", "waiting"))
@@ -200,3 +202,60 @@ def test_keys__very_many_users_of_a_silent_server_again_and_again__only_so_many_
     finally:
         hold.hurry()
     assert [reply.status for reply in hanging.all()] == [200] * HANGING
+
+
+@pytest.fixture
+def shared(make_federated):
+    """With four workers for requests that may wait for others: a user has one of them."""
+    server = make_federated(settings={"http.remote_workers": "4", "listen.metrics": "127.0.0.1:%d" % free_port()}).start()
+    server.metrics = Metrics.of(server)
+    return server
+
+
+def parked_mib(server):
+    return server.metrics["belfry_http_parked_bytes"] / (1 << 20)
+
+
+@pytest.mark.tsan
+@pytest.mark.one_process("how many one process has parked")
+def test_keys__very_many_users_by_one_who_asks__a_share_is_parked_and_others_have_theirs(shared, remote, make_remote):
+    eve, lin, other = shared.user(), shared.user(), make_remote()
+    slow, of_lin = Slow("/keys/query", remote), Slow("/keys/query", other)
+    answering(remote, {"device_keys": {}})
+    answering(other, {"device_keys": {}})
+    many = [{"device_keys": {"@%x:%s" % (number, at.name): [] for number in range(8000)}, "timeout": LONG} for at in (remote, other)]
+    hanging = Asks([lambda: eve.post("/keys/query", many[0]).ok()] * 12)
+    last = None
+
+    def under_way():
+        return waiting(shared) + sum(shared.metrics['belfry_http_lane_%s{lane="remote"}' % word] for word in ("busy", "waiting"))
+    try:
+        slow.await_hanging(1)
+        wait_until(lambda: under_way() == 12, 60)
+        last = Asks([lambda: lin.post("/keys/query", many[1]).ok()])
+        of_lin.await_hanging(1)
+        wait_until(lambda: under_way() == 13 and shared.metrics['belfry_http_lane_busy{lane="remote"}'] == 1, 60)
+        assert 1 < waiting(shared) < 6 and parked_mib(shared) < 20
+    finally:
+        slow.hurry()
+        of_lin.hurry()
+        assert all(reply is not None for asks in (hanging, last) if asks for reply in asks.all())
+    wait_until(lambda: parked_mib(shared) == 0, 60)
+
+
+@pytest.mark.one_process("how much one process has parked")
+def test_keys__answer_there_and_lists_to_be_known__what_it_takes_is_counted(shared, remote):
+    """Who waits while a list is fetched has the answer in memory, too."""
+    eve, far = shared.user(), Far(remote)
+    room = RemoteRoom(remote, creator=far.user_id).serve()
+    eve.post("/join/%s?via=%s" % (quote(room.room_id), quote(remote.name)), {}).ok()
+    answering(remote, far.answer(more="x" * (512 << 10)))
+    remote.on("GET", FEDERATION + "/user/devices/(.+)", lambda ask: (200, far.list()))
+    lists = Slow("/user/devices/", remote)
+    hanging = Asks([lambda: query_of(eve, far) or "answered"])
+    try:
+        lists.await_hanging(1)
+        wait_until(lambda: parked_mib(shared) > 0.5, 60)
+    finally:
+        lists.hurry()
+    assert hanging.all() == ["answered"]

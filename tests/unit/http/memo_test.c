@@ -77,6 +77,21 @@ static struct letter *letter_of(struct call *call, struct str text, bool is_earl
 	return letter;
 }
 
+/* Waits for a letter with so many MiB, or says that it may not. */
+static enum err hold(struct call *call)
+{
+	int64_t mib;
+	call_begin_memo(call);
+	TRY(ctx_may_ask(&call->ctx));
+	TRY(call_query_int(call, "mib", 0, 1000, 0, &mib));
+	if (!memo_hold(&call->ctx, (size_t)mib << 20)) {
+		return answer(call, STR("too much"));
+	}
+	struct letter *letter = letter_of(call, STR("x"), false);
+	TRY(memo_park(&call->ctx, letter->wait, clock_os_ms() + 100000));
+	return answer(call, STR("held"));
+}
+
 /* Waits for each letter of ?text in turn, and answers with all; ?ms=N: deadline; ?early: none has to be waited for. */
 static enum err spell(struct call *call)
 {
@@ -103,6 +118,7 @@ static enum err spell(struct call *call)
 static const struct route rows[] = {
 	{"remote", "GET", "/remote", AUTH_NONE, LANE_REMOTE, RATE_NONE, 0, spell},
 	{"local", "GET", "/local", AUTH_NONE, LANE_LOCAL, RATE_NONE, 0, spell},
+	{"hold", "GET", "/hold", AUTH_NONE, LANE_REMOTE, RATE_NONE, 0, hold},
 };
 
 static int start(void **state)
@@ -114,6 +130,9 @@ static int start(void **state)
 	arena = arena_create();
 	struct http_config config = loopback_config();
 	config.remote.workers = 1;
+	static const char *const proxies[] = {"127.0.0.1"};
+	config.trusted_proxies = proxies;
+	config.trusted_proxy_count = 1;
 	server = loopback_start(&config, rows, COUNT_OF(rows), &service);
 	return 0;
 }
@@ -128,11 +147,16 @@ static int stop(void **state)
 	return 0;
 }
 
-static int begin(const char *target)
+static int begin_as(const char *target, const char *headers)
 {
 	int fd = client_connect(http_server_port(server, 0));
-	assert_true(client_request(fd, arena, "GET", target, "", NULL));
+	assert_true(client_request(fd, arena, "GET", target, headers, NULL));
 	return fd;
+}
+
+static int begin(const char *target)
+{
+	return begin_as(target, "");
 }
 
 static void assert_answer(int fd, const char *what)
@@ -220,6 +244,32 @@ static void stop__while_waiting__503(void **state)
 	assert_int_equal(close(fd), 0);
 }
 
+#define FROM(address) "X-Forwarded-For: " address "\r\n"
+
+static void hold__more_than_a_callers_share__others_have_theirs_and_all_is_given_back(void **state)
+{
+	(void)state;
+	int first = begin_as("/hold?mib=10", FROM("192.0.2.1"));
+	assert_true(gate_wait(&service.waiting, 1));
+	int more = begin_as("/hold?mib=10", FROM("192.0.2.1"));
+	assert_answer(more, "too much");
+	int others[5];
+	for (int i = 0; i < 5; i++) {
+		others[i] = begin_as("/hold?mib=10", arena_printf(arena, FROM("192.0.2.%d"), 2 + i));
+		assert_true(gate_wait(&service.waiting, 2 + i));
+	}
+	int last = begin_as("/hold?mib=10", FROM("192.0.2.9")); /* 70 of 64 MiB */
+	assert_answer(last, "too much");
+	wake();
+	assert_answer(first, "held");
+	for (int i = 0; i < 5; i++) {
+		assert_answer(others[i], "held");
+		assert_int_equal(close(others[i]), 0);
+	}
+	await_metric("belfry_http_parked_bytes", 0);
+	assert_int_equal(close(first) + close(more) + close(last), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -231,6 +281,7 @@ int main(void)
 		TEST(wait__others__have_the_only_worker_meanwhile),
 		TEST(deadline__passes__runs_again_and_says_so),
 		TEST(stop__while_waiting__503),
+		TEST(hold__more_than_a_callers_share__others_have_theirs_and_all_is_given_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
