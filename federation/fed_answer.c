@@ -26,13 +26,18 @@ static enum err err_of_status(int status)
 }
 
 /* How much of memory an answer takes follows from how long it is, which is paid for by who sends it and bounded by who asks for it. */
+size_t fed_answer_max_values(const struct fed_request *request, size_t text_bytes)
+{
+	return request->answer_max_values > 0
+		? request->answer_max_values
+		: MIN_OF(LEAST_VALUES + text_bytes / BYTES_A_VALUE, (size_t)MOST_VALUES);
+}
+
 static struct json_limits limits_of(const struct fed_request *request, struct str text)
 {
 	return (struct json_limits){
 		.max_depth = MAX_DEPTH,
-		.max_values = request->answer_max_values > 0
-			? request->answer_max_values
-			: MIN_OF(LEAST_VALUES + text.n / BYTES_A_VALUE, (size_t)MOST_VALUES),
+		.max_values = fed_answer_max_values(request, text.n),
 		.levels = request->is_of_events ? LIST_LEVELS : 0,
 	};
 }

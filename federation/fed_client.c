@@ -17,6 +17,7 @@
 #include "federation/pauses.h"
 #include "federation/policy.h"
 #include "federation/processes.h"
+#include "federation/read_turn.h"
 #include "http/client.h"
 #include "http/memo.h"
 #include "matrix/canonical.h"
@@ -421,12 +422,19 @@ static struct parked_answer *ask_parked(struct ctx *ctx, struct federation *fede
 	return answer;
 }
 
+/* What is asked, within a call that is parked meanwhile; empty: its thread waits. */
+static struct str memo_key_of(const struct ctx *ctx, const struct fed_request *request)
+{
+	return request->purpose != NULL && ctx->memo != NULL
+		? str_printf(ctx->arena, "%p %s %.*s %.*s", request->purpose, request->method,
+			  STR_ARG(request->server.s), STR_ARG(request->target))
+		: STR("");
+}
+
 /* Errors: DEFER, SHUTDOWN */
 static enum err run_parked(struct ctx *ctx, struct federation *federation,
-	const struct fed_request *request, struct raw_end *out)
+	const struct fed_request *request, struct str key, struct raw_end *out)
 {
-	struct str key = str_printf(ctx->arena, "%p %s %.*s %.*s", request->purpose, request->method,
-		STR_ARG(request->server.s), STR_ARG(request->target));
 	struct parked_answer *answer = memo_get(ctx->memo, key);
 	if (answer == NULL) {
 		answer = ask_parked(ctx, federation, request);
@@ -442,6 +450,20 @@ static enum err run_parked(struct ctx *ctx, struct federation *federation,
 	return ERR_OK;
 }
 
+/* Errors: DEFER, SHUTDOWN */
+static enum err await_turn(struct ctx *ctx, struct federation *federation,
+	const struct fed_request *request, struct str key, struct raw_end *raw)
+{
+	if (raw->err != ERR_OK) {
+		return ERR_OK;
+	}
+	size_t values = fed_answer_max_values(request, raw->answer.body.n);
+	size_t bytes = read_turn_bytes(raw->answer.body.n, values);
+	enum err err = read_turn_take(ctx, federation, key, bytes);
+	raw->is_over_budget = err == ERR_TIMEOUT;
+	return err == ERR_TIMEOUT ? ERR_OK : err;
+}
+
 enum err fed_ask(struct ctx *ctx, struct federation *federation, const struct fed_request *request,
 	struct fed_answer *out, struct fed_refusal *out_refusal)
 {
@@ -455,20 +477,22 @@ enum err fed_ask(struct ctx *ctx, struct federation *federation, const struct fe
 		within.timeout_ms = MAX_OF(MIN_OF(within.timeout_ms, left_ms), (int64_t)1);
 	}
 	struct raw_end *raw = ARENA_NEW(ctx->arena, struct raw_end);
-	if (request->purpose != NULL && ctx->memo != NULL) {
-		TRY(run_parked(ctx, federation, &within, raw));
+	struct fed_refusal refusal = {0};
+	struct str cause;
+	struct str key = memo_key_of(ctx, request);
+	if (key.n > 0) {
+		TRY(run_parked(ctx, federation, &within, key, raw));
 	} else {
 		run(ctx, federation, &within, raw);
 	}
-	struct fed_refusal refusal = {0};
-	struct str cause;
-	enum err err = fed_answer_read(ctx->arena, request, raw, out, &refusal, &cause);
-	if (out_refusal != NULL) {
-		*out_refusal = refusal;
-	}
+	TRY(await_turn(ctx, federation, request, key, raw));
 	if (raw->is_over_budget) {
 		return fail(ctx, ERR_LIMIT, M_LIMIT_EXCEEDED,
 			"This server takes in so much of other rooms at the moment that there is no memory for this one; try again in a minute");
+	}
+	enum err err = fed_answer_read(ctx->arena, request, raw, out, &refusal, &cause);
+	if (out_refusal != NULL) {
+		*out_refusal = refusal;
 	}
 	return err == ERR_OK ? ERR_OK
 						 : fed_answer_describe(ctx, federation, request, err, &refusal, cause);

@@ -69,6 +69,9 @@ struct fed_refusal {
 MUST_CHECK enum err fed_ask(struct ctx *ctx, struct federation *federation,
 	const struct fed_request *request, struct fed_answer *out, struct fed_refusal *out_refusal);
 
+/** How many values the JSON of an answer may have, which is so long. */
+size_t fed_answer_max_values(const struct fed_request *request, size_t text_bytes);
+
 /** A server was heard: it may be asked at once. Any thread. */
 void fed_client_heard(struct federation *federation, struct server_name server);
 

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/refc.h"
 #include "federation/held_text.h"
+#include "federation/read_turn.h"
 #include "http/memo.h"
 
 enum {
@@ -194,7 +195,9 @@ static void wait_for(struct gathering *gathering)
 
 static void read_one(struct ctx *ctx, struct one *one, struct fed_gathered *out)
 {
-	const struct json_limits limits = {.max_values = one->request.answer_max_values};
+	const struct json_limits limits = {
+		.max_values = fed_answer_max_values(&one->request, one->answer.body.n),
+	};
 	*out = (struct fed_gathered){.err = one->err};
 	if (one->err != ERR_OK) {
 		return;
@@ -207,31 +210,13 @@ static void read_one(struct ctx *ctx, struct one *one, struct fed_gathered *out)
 	}
 }
 
-/* Reads what has come; nobody is asked any more. Once. */
-static void read_all(struct ctx *ctx, struct gathering *gathering, struct fed_gathered *out)
-{
-	bool *is_done = ARENA_NEW_ARRAY(ctx->arena, bool, gathering->count);
-	lock_take(&gathering->lock);
-	gathering->next = gathering->count;
-	for (size_t i = 0; i < gathering->count; i++) {
-		is_done[i] = gathering->ones[i].is_done;
-	}
-	lock_give(&gathering->lock);
-	for (size_t i = 0; i < gathering->count; i++) {
-		if (is_done[i]) {
-			read_one(ctx, &gathering->ones[i], &out[i]);
-		} else {
-			out[i] = (struct fed_gathered){.err = ERR_TIMEOUT};
-		}
-	}
-}
-
 /* --- who asks ------------------------------------------------------------------------------------------------------ */
 
 /* What a call waits for; in its arena. */
 struct asking {
 	struct gathering *gathering;
 	struct memo_wait *wait;       /* NULL: with the thread */
+	bool *is_done;                /* what has come in time; NULL: it is not over yet */
 	struct fed_gathered *answers; /* NULL: not read yet */
 };
 
@@ -262,6 +247,50 @@ static enum err await(struct ctx *ctx, const struct asking *asking)
 	return err == ERR_TIMEOUT ? ERR_OK : err; /* what has come by then counts */
 }
 
+/* What has come by now counts, and nobody is asked any more. */
+static void end_asking(struct ctx *ctx, struct asking *asking)
+{
+	struct gathering *gathering = asking->gathering;
+	asking->is_done = ARENA_NEW_ARRAY(ctx->arena, bool, gathering->count);
+	LOCK_SCOPE(&gathering->lock);
+	gathering->next = gathering->count;
+	for (size_t i = 0; i < gathering->count; i++) {
+		asking->is_done[i] = gathering->ones[i].is_done;
+	}
+}
+
+static size_t bytes_to_read(const struct asking *asking)
+{
+	size_t bytes = 0;
+	for (size_t i = 0; i < asking->gathering->count; i++) {
+		const struct one *one = &asking->gathering->ones[i];
+		if (asking->is_done[i] && one->err == ERR_OK) {
+			size_t values = fed_answer_max_values(&one->request, one->answer.body.n);
+			bytes += read_turn_bytes(one->answer.body.n, values);
+		}
+	}
+	return bytes;
+}
+
+/* Those for which there is no time or no memory have not answered. Once. Errors: DEFER, SHUTDOWN */
+static enum err read_all(struct ctx *ctx, struct asking *asking, struct str key)
+{
+	struct gathering *gathering = asking->gathering;
+	enum err err = read_turn_take(ctx, gathering->federation, key, bytes_to_read(asking));
+	if (err == ERR_DEFER || err == ERR_SHUTDOWN) {
+		return err;
+	}
+	asking->answers = ARENA_NEW_ARRAY(ctx->arena, struct fed_gathered, gathering->count);
+	for (size_t i = 0; i < gathering->count; i++) {
+		if (asking->is_done[i] && err == ERR_OK) {
+			read_one(ctx, &gathering->ones[i], &asking->answers[i]);
+		} else {
+			asking->answers[i] = (struct fed_gathered){.err = ERR_TIMEOUT};
+		}
+	}
+	return ERR_OK;
+}
+
 enum err fed_gather(struct ctx *ctx, struct federation *federation, struct str key,
 	const struct fed_request *requests, size_t count, struct fed_gathered *out)
 {
@@ -271,10 +300,12 @@ enum err fed_gather(struct ctx *ctx, struct federation *federation, struct str k
 		asking = ask(ctx, federation, requests, count);
 		memo_put(ctx->memo, key, asking);
 	}
-	if (asking->answers == NULL) {
+	if (asking->is_done == NULL) {
 		TRY(await(ctx, asking));
-		asking->answers = ARENA_NEW_ARRAY(ctx->arena, struct fed_gathered, count);
-		read_all(ctx, asking->gathering, asking->answers);
+		end_asking(ctx, asking);
+	}
+	if (asking->answers == NULL) {
+		TRY(read_all(ctx, asking, key));
 	}
 	for (size_t i = 0; i < count; i++) {
 		out[i] = asking->answers[i];

@@ -17,6 +17,7 @@
 #include "federation/policy.h"
 #include "federation/policy_sign.h"
 #include "federation/processes.h"
+#include "federation/read_turn.h"
 #include "federation/remote_keys.h"
 #include "federation/remote_media.h"
 #include "federation/remote_query.h"
@@ -27,7 +28,8 @@ enum {
 	PROFILES_BYTES = 4 << 20,
 	SPACES_BYTES = 8 << 20,
 	MISSING_MEDIA_BYTES = 1 << 20,
-	MISSING_EVENTS_BYTES = 1 << 20
+	MISSING_EVENTS_BYTES = 1 << 20,
+	LARGEST_ANSWERS = 2, /* so many of the largest are read at once */
 };
 
 static void fill_ports(struct federation *federation)
@@ -44,6 +46,13 @@ static void fill_ports(struct federation *federation)
 	federation->hs->ports.policy = (struct policy_port){.self = federation, .sign = policy_sign};
 }
 
+static struct read_turns *make_read_turns(const struct homeserver *hs)
+{
+	size_t largest = hs->settings.federation.max_join_answer_bytes;
+	size_t values = fed_answer_max_values(&(struct fed_request){0}, largest);
+	return read_turns_create(LARGEST_ANSWERS * read_turn_bytes(largest, values));
+}
+
 struct federation *federation_create(struct homeserver *hs)
 {
 	struct federation *federation = mem_alloc(sizeof(*federation));
@@ -53,6 +62,7 @@ struct federation *federation_create(struct homeserver *hs)
 	federation->processes = processes_create();
 	federation->discovery = discovery_create(hs);
 	federation->client = fed_client_create(hs);
+	federation->read_turns = make_read_turns(hs);
 	federation->keyring = keyring_create(federation);
 	federation->profiles = answers_create(&hs->clock, "remote_profiles", PROFILES_BYTES);
 	federation->spaces = answers_create(&hs->clock, "remote_spaces", SPACES_BYTES);
@@ -87,6 +97,7 @@ void federation_stop(struct federation *federation)
 	outbox_stop(federation->outbox);
 	processes_stop(federation->processes);
 	joins_stop(federation->joins);
+	read_turns_stop(federation->read_turns);
 	inbox_stop(federation->inbox);
 	errands_stop(federation->errands);
 }
@@ -104,6 +115,7 @@ void federation_destroy(struct federation *federation)
 	inbox_destroy(federation->inbox);
 	policy_askers_destroy(federation->policy_askers);
 	keyring_destroy(federation->keyring);
+	read_turns_destroy(federation->read_turns);
 	fed_client_destroy(federation->client);
 	discovery_destroy(federation->discovery);
 	processes_destroy(federation->processes);

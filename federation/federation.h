@@ -19,6 +19,7 @@ struct keyring;
 struct policy;
 struct policy_askers;
 struct processes;
+struct read_turns;
 struct outbox;
 struct inbox;
 
@@ -43,8 +44,9 @@ struct federation {
 	struct answers *missing_events; /**< that nobody had lately */
 
 	/* What those who wait take of memory, to be bounded. */
-	_Atomic int64_t held_bytes; /**< answers that come, or wait to be taken (held_text.h) */
-	_Atomic int64_t learning;   /**< users whose devices are about to be known (remote_learn.h) */
+	_Atomic int64_t held_bytes;    /**< answers that come, or wait to be taken (held_text.h) */
+	struct read_turns *read_turns; /**< answers that are read (read_turn.h) */
+	_Atomic int64_t learning; /**< users whose devices are about to be known (remote_learn.h) */
 
 	struct processes
 		*processes; /**< what processes of this server tell one another (processes.h) */

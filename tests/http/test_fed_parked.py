@@ -9,10 +9,11 @@ import pytest
 
 from support.client import path_of, unique
 from support.handshake import Guest, asked, membership
+from support.metrics import Metrics
 from support.policy_server import PATH as POLICY, PolicyServer
 from support.proofs import BASE, addresses, with_address
 from support.remote_room import RemoteRoom
-from support.server import wait_until
+from support.server import free_port, wait_until
 from test_fed_invite import INVITE_V2, countersign
 from test_fed_join import restricted, serve_restricted
 from test_fed_partial import joined_members, large
@@ -562,6 +563,34 @@ def test_join__answers_of_those_that_wait__no_more_than_the_budget(server, make_
         slow.hurry()
     assert [reply.status for reply in joins.all()] == [200] * 2
     join(users[2], rooms[2].room_id, rooms[2].remote).ok()
+
+
+@pytest.mark.tsan
+@pytest.mark.one_process("each process has its own budget of memory")
+def test_join__answers_that_are_read__no_more_than_the_budget_and_the_next_waits(make_federated, make_remote):
+    """What was read takes several times its text until its request is over: there is room for two such trees, and none for the third."""
+    server = make_federated(settings={"http.remote_workers": WORKERS, "federation.max_join_answer": LARGEST_ANSWER,
+                                      "listen.metrics": "127.0.0.1:%d" % free_port()}).start()
+    metrics = Metrics.of(server)
+    silent = [make_remote() for _ in range(3)]
+    rooms = [RemoteRoom(make_remote()).serve() for _ in silent]
+    for room, other in zip(rooms, silent):
+        for number in range(9):
+            room.send("org.example.large", {"text": "x" * 55000}, str(number))
+        far = "@far:" + other.name
+        room.add(room.sign(room.draft("m.room.member", {"membership": "join"}, far, far), other))
+    users, slow = [server.user() for _ in rooms], Slow("/key/v2/server", *silent)
+    joins = Asks([lambda user=user, room=room: join(user, room.room_id, room.remote) for user, room in zip(users, rooms)])
+    try:
+        slow.await_hanging(2)
+        wait_until(lambda: metrics["belfry_federation_answers_waiting"] == 1, 60)
+        assert 2 << 20 < metrics["belfry_federation_answers_read_bytes"] < 19 << 20
+        assert_another_is_answered(server, make_remote)
+        assert metrics["belfry_federation_answers_waiting"] == 1
+    finally:
+        slow.hurry()
+    assert [reply.status for reply in joins.all()] == [200] * 3
+    wait_until(lambda: metrics["belfry_federation_answers_read_bytes"] == 0, 60)
 
 
 def test_join__keys_of_many_servers__asked_once_each(server, make_remote):
