@@ -5,6 +5,7 @@
 
 #include "federation/answers.h"
 #include "federation/fed_client.h"
+#include "http/memo.h"
 #include "http/uri.h"
 
 enum {
@@ -14,18 +15,35 @@ enum {
 	KEPT_MS = 5 * 60 * 1000,
 };
 
+/* Whether the call is parked for a question: decided once, for its later runs have more in their arena. */
+static bool is_parked_for(struct ctx *ctx, struct server_name server, struct str target)
+{
+	struct str key =
+		str_printf(ctx->arena, "parked for %.*s%.*s", STR_ARG(server.s), STR_ARG(target));
+	bool *is_parked = memo_get(ctx->memo, key);
+	if (is_parked == NULL) {
+		is_parked = ARENA_NEW(ctx->arena, bool);
+		*is_parked = memo_hold(ctx, 0);
+		memo_put(ctx->memo, key, is_parked);
+	}
+	return *is_parked;
+}
+
 static enum err fetch(struct federation *federation, struct ctx *ctx, struct server_name server,
 	struct str room_id, bool suggested_only, int64_t timeout_ms, struct json *out)
 {
 	struct fed_answer answer;
+	struct str target =
+		str_printf(ctx->arena, "/_matrix/federation/v1/hierarchy/%.*s?suggested_only=%s",
+			STR_ARG(uri_encode(ctx->arena, room_id)), suggested_only ? "true" : "false");
 	const struct fed_request request = {
 		.server = server,
 		.method = "GET",
-		.target = str_printf(ctx->arena, "/_matrix/federation/v1/hierarchy/%.*s?suggested_only=%s",
-			STR_ARG(uri_encode(ctx->arena, room_id)), suggested_only ? "true" : "false"),
+		.target = target,
 		.answer_ceiling_bytes = ANSWER_BYTES,
 		.answer_max_values = ANSWER_VALUES,
 		.timeout_ms = MAX_OF(MIN_OF(timeout_ms, (int64_t)ASK_MS), (int64_t)1),
+		.purpose = is_parked_for(ctx, server, target) ? ctx->memo : NULL,
 	};
 	TRY(fed_ask(ctx, federation, &request, &answer, NULL));
 	*out = answer.json;

@@ -179,17 +179,17 @@ static enum err ask(struct ctx *ctx, struct elsewhere *elsewhere, struct str roo
 	struct server_name *servers;
 	size_t count = servers_of(ctx->arena, elsewhere, room_id, via, &servers);
 	int64_t now_ms = clock_mono_ms(&elsewhere->hs->clock);
-	elsewhere->until_ms = elsewhere->asks == 0 ? now_ms + ASKS_MS : elsewhere->until_ms;
+	elsewhere->until_ms = elsewhere->until_ms == 0 ? now_ms + ASKS_MS : elsewhere->until_ms;
 	if (count == 0 || elsewhere->asks >= ASKS_MAX || now_ms >= elsewhere->until_ms) {
 		return ERR_OK;
 	}
-	elsewhere->asks++;
 	const struct space_port *port = elsewhere->port;
 	enum err err = port->ask(port->self, ctx, servers, count, room_id, elsewhere->suggested_only,
 		elsewhere->until_ms - now_ms, &answer);
 	if (err == ERR_DEFER || err == ERR_SHUTDOWN) {
 		return err;
 	}
+	elsewhere->asks++;
 	*out = err == ERR_OK ? read_answer(ctx->arena, elsewhere, room_id, &answer) : NULL;
 	ctx->fault = (struct fault){0}; /* a room about which nobody tells is left out */
 	return ERR_OK;

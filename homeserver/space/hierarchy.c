@@ -2,9 +2,11 @@
  * The tree below a space, depth first. A stack holds what is still to be visited; a room is visited once, so loops end. A page walks
  * from the root and leaves out what earlier pages had: up to the room that its token names, or, when that is gone from the tree, as
  * many rooms as there were. So nothing is kept between pages, and a token cannot ask for more than the walk's own limits.
+ * While another server is asked about a room the request is parked, and the walk stays in its memo, where it goes on then.
  */
 #include "base/map.h"
 #include "base/vec.h"
+#include "http/memo.h"
 #include "homeserver/space/space_inner.h"
 
 /* A room to be visited. */
@@ -21,10 +23,10 @@ struct found {
 };
 
 struct walk {
-	struct ctx *ctx;
+	struct ctx *ctx; /* of the run that is under way */
 	struct homeserver *hs;
-	const struct space_ask *ask;
-	struct elsewhere *elsewhere;
+	struct space_ask ask;
+	struct elsewhere *elsewhere; /* NULL: it has not begun */
 	VEC(struct visit) stack;
 	struct map seen; /* room ids that were visited */
 	VEC(struct found) rooms;
@@ -37,13 +39,13 @@ struct walk {
 
 static struct str token_of(const struct walk *walk, size_t end)
 {
-	return str_printf(walk->ctx->arena, "%d.%lld.%zu.%.*s", walk->ask->suggested_only ? 1 : 0,
-		(long long)walk->ask->max_depth, end, STR_ARG(walk->rooms.p[end - 1].summary.room_id));
+	return str_printf(walk->ctx->arena, "%d.%lld.%zu.%.*s", walk->ask.suggested_only ? 1 : 0,
+		(long long)walk->ask.max_depth, end, STR_ARG(walk->rooms.p[end - 1].summary.room_id));
 }
 
 static enum err read_token(struct walk *walk)
 {
-	struct str text = walk->ask->from;
+	struct str text = walk->ask.from;
 	int64_t numbers[3] = {0};
 	struct room_id id;
 	bool is_ours = true;
@@ -59,7 +61,7 @@ static enum err read_token(struct walk *walk)
 	if (!is_ours || !room_id_parse(text, &id)) {
 		return fail(walk->ctx, ERR_INPUT, M_INVALID_PARAM, "from is not from an earlier answer");
 	}
-	if (numbers[0] != (walk->ask->suggested_only ? 1 : 0) || numbers[1] != walk->ask->max_depth) {
+	if (numbers[0] != (walk->ask.suggested_only ? 1 : 0) || numbers[1] != walk->ask.max_depth) {
 		return fail(walk->ctx, ERR_INPUT, M_INVALID_PARAM,
 			"suggested_only and max_depth cannot change between pages");
 	}
@@ -73,7 +75,7 @@ static enum err read_token(struct walk *walk)
 /* The last child lies deepest in the stack. */
 static void push_children(struct walk *walk, const struct found *found, int64_t depth)
 {
-	for (size_t i = found->children.n; i > 0 && depth < walk->ask->max_depth; i--) {
+	for (size_t i = found->children.n; i > 0 && depth < walk->ask.max_depth; i--) {
 		const struct space_child *child = &found->children.p[i - 1];
 		const struct visit visit = {child->room_id, depth + 1, child->via};
 		VEC_PUSH(walk->ctx->arena, &walk->stack, visit);
@@ -99,7 +101,7 @@ static enum err who_knows(struct walk *walk, const struct visit *visit, struct r
 	struct stored_event *member = NULL;
 	*out = visit->via;
 	if (*out == NULL && room != NULL) {
-		TRY(room_state_event(walk->ctx, walk->hs, room, STR("m.room.member"), walk->ask->user_id,
+		TRY(room_state_event(walk->ctx, walk->hs, room, STR("m.room.member"), walk->ask.user_id,
 			POSITION_NOW, &member));
 	}
 	if (member != NULL) {
@@ -132,23 +134,25 @@ static enum err look_at(struct walk *walk, const struct visit *visit, struct fou
 			return ERR_OK;
 		}
 	}
-	const struct space_viewer viewer = {.user_id = walk->ask->user_id};
+	const struct space_viewer viewer = {.user_id = walk->ask.user_id};
 	TRY(space_summary_load(walk->ctx, walk->hs, room, &viewer, &out->summary));
 	*out_shown = out->summary.is_accessible;
 	return *out_shown ? space_children_load(walk->ctx, walk->hs, &out->summary,
-							walk->ask->suggested_only, &out->children)
+							walk->ask.suggested_only, &out->children)
 					  : ERR_OK;
 }
 
 static enum err visit_next(struct walk *walk)
 {
-	struct visit visit = walk->stack.p[--walk->stack.n];
+	const struct visit visit = walk->stack.p[walk->stack.n - 1];
 	struct found found;
-	bool shown;
-	if (map_set(&walk->seen, visit.room_id, walk) != NULL) {
-		return ERR_OK;
+	bool shown = false;
+	bool is_new = map_get(&walk->seen, visit.room_id) == NULL;
+	if (is_new) {
+		TRY(look_at(walk, &visit, &found, &shown)); /* DEFER: it is visited again */
+		(void)map_set(&walk->seen, visit.room_id, walk);
 	}
-	TRY(look_at(walk, &visit, &found, &shown));
+	walk->stack.n--;
 	if (!shown && visit.depth == 0) {
 		return fail(walk->ctx, ERR_DENIED, M_FORBIDDEN,
 			"You may not see that room, or there is none");
@@ -168,10 +172,8 @@ static enum err visit_next(struct walk *walk)
 /* As far as the page needs, and one room more. */
 static enum err walk_tree(struct walk *walk)
 {
-	const struct visit root = {walk->ask->room_id, 0, NULL};
-	VEC_PUSH(walk->ctx->arena, &walk->stack, root);
 	while (walk->stack.n > 0 && walk->seen.n < SPACE_ROOMS_MAX &&
-		(!walk->has_start || walk->rooms.n <= walk->start + walk->ask->limit)) {
+		(!walk->has_start || walk->rooms.n <= walk->start + walk->ask.limit)) {
 		TRY(visit_next(walk));
 	}
 	walk->start = MIN_OF(walk->start, walk->rooms.n);
@@ -190,7 +192,7 @@ static void write_room(const struct found *found, struct json_out *out)
 
 static void write_page(const struct walk *walk, struct json_out *out)
 {
-	size_t end = MIN_OF(walk->start + walk->ask->limit, walk->rooms.n);
+	size_t end = MIN_OF(walk->start + walk->ask.limit, walk->rooms.n);
 	json_out_object(out);
 	json_out_key_array(out, "rooms");
 	for (size_t i = walk->start; i < end; i++) {
@@ -203,20 +205,38 @@ static void write_page(const struct walk *walk, struct json_out *out)
 	json_out_end(out);
 }
 
+static void walk_fini(void *data)
+{
+	struct walk *walk = data;
+	map_fini(&walk->seen);
+}
+
+/* What is a run's own is copied. Errors: INPUT */
+static enum err begin(struct walk *walk, struct homeserver *hs, const struct space_ask *ask)
+{
+	struct ctx *ctx = walk->ctx;
+	walk->hs = hs;
+	walk->ask = *ask;
+	walk->ask.user_id = str_dup(ctx->arena, ask->user_id);
+	walk->ask.room_id = str_dup(ctx->arena, ask->room_id);
+	TRY(read_token(walk));
+	const struct visit root = {walk->ask.room_id, 0, NULL};
+	VEC_PUSH(ctx->arena, &walk->stack, root);
+	map_init(&walk->seen);
+	arena_on_reset(ctx->arena, walk_fini, walk);
+	walk->elsewhere = elsewhere_create(ctx, hs, walk->ask.user_id, ask->suggested_only);
+	return ERR_OK;
+}
+
 enum err space_write_hierarchy(struct ctx *ctx, struct homeserver *hs, const struct space_ask *ask,
 	struct json_out *out)
 {
-	struct walk walk = {
-		.ctx = ctx,
-		.hs = hs,
-		.ask = ask,
-		.elsewhere = elsewhere_create(ctx, hs, ask->user_id, ask->suggested_only),
-	};
-	TRY(read_token(&walk));
-	map_init(&walk.seen);
-	enum err err = walk_tree(&walk);
-	map_fini(&walk.seen);
-	TRY(err);
-	write_page(&walk, out);
+	struct walk *walk = MEMO_FIND(ctx, STR("walk through a space"), struct walk);
+	walk->ctx = ctx;
+	if (walk->elsewhere == NULL) {
+		TRY(begin(walk, hs, ask));
+	}
+	TRY(walk_tree(walk));
+	write_page(walk, out);
 	return ERR_OK;
 }

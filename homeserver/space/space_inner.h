@@ -31,7 +31,7 @@ struct elsewhere *elsewhere_create(struct ctx *ctx, struct homeserver *hs, struc
  * A room, and the rooms in it: asked for by `via` unless another answer told of it already. One about which nobody tells is not
  * accessible.
  * @param via  array of texts; NULL: the server in its id is asked
- * Errors: STORE; DEFER (ctx_may_ask); SHUTDOWN. Bounded in questions and time.
+ * Errors: STORE; DEFER (ctx_may_ask, or parked: then it is called again); SHUTDOWN. Bounded in questions and time.
  */
 MUST_CHECK enum err elsewhere_find(struct ctx *ctx, struct elsewhere *elsewhere, struct str room_id,
 	const struct json *via, struct space_summary *out, struct space_children *out_children);

@@ -4,9 +4,11 @@
 #include "homeserver/space/space_routes.h"
 
 #include "homeserver/space/space.h"
+#include "http/memo.h"
 
 static enum err get_hierarchy(struct call *call)
 {
+	call_begin_memo(call);
 	int64_t limit;
 	struct space_ask ask = {
 		.user_id = principal_of(call)->user.s,
@@ -23,6 +25,7 @@ static enum err get_hierarchy(struct call *call)
 
 static enum err get_summary(struct call *call)
 {
+	call_begin_memo(call);
 	const struct principal *who = principal_of(call);
 	struct summary_ask ask = {
 		.id = call_path(call, "roomIdOrAlias"),

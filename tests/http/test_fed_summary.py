@@ -21,10 +21,10 @@ def summary(user, room, *via):
     return user.get("/_matrix/client/v1%s%s" % (path_of("room_summary", room), "?" + query if query else ""))
 
 
-def tells(remote, room_id, **more):
+def tells(remote, room_id, *children, **more):
     """The remote tells this of a room."""
     remote.on("GET", FEDERATION + "/hierarchy/" + room_id.replace("!", "[!]").replace(".", "[.]"), lambda ask: (200, {
-        "room": chunk(room_id, **more), "children": [], "inaccessible_children": []}))
+        "room": chunk(room_id, *children, **more), "children": [], "inaccessible_children": []}))
     return room_id
 
 
