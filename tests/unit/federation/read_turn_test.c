@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-enum { MIB = 1 << 20, ALL = 10 * MIB, LONG_MS = 60 * 1000 };
+enum { HALF_MIB = 512 * 1024, ALL = 20, LONG_MS = 60 * 1000 };
 
 static struct homeserver hs;
 static struct federation federation;
@@ -20,7 +20,8 @@ static int start(void **state)
 {
 	(void)state;
 	hs.clock = clock_os();
-	federation = (struct federation){.hs = &hs, .read_turns = read_turns_create(ALL)};
+	federation =
+		(struct federation){.hs = &hs, .read_turns = read_turns_create((size_t)ALL * HALF_MIB)};
 	return 0;
 }
 
@@ -38,13 +39,13 @@ struct reader {
 	enum err err;
 };
 
-static struct reader *reader(size_t bytes, int64_t wait_ms)
+static struct reader *reader(size_t half_mibs, int64_t wait_ms)
 {
 	struct arena *arena = arena_create();
 	struct reader *reader = ARENA_NEW(arena, struct reader);
 	ctx_init(&reader->ctx, arena);
 	reader->ctx.deadline_ms = clock_os_ms() + wait_ms;
-	reader->bytes = bytes;
+	reader->bytes = half_mibs * HALF_MIB;
 	return reader;
 }
 
@@ -69,19 +70,19 @@ static void take__one_alone__however_large(void **state)
 {
 	(void)state;
 	struct reader *large = reader((size_t)ALL * 3, 0);
-	struct reader *small = reader(MIB / 2, 0);
+	struct reader *small = reader(1, 0);
 	assert_int_equal(take(large), ERR_OK);
 	assert_int_equal(take(small), ERR_OK); /* not counted */
 	end(small);
 	end(large);
 }
 
-static void take__no_room_in_time__TIMEOUT(void **state)
+static void take__no_room_in_time__timeout(void **state)
 {
 	(void)state;
-	struct reader *first = reader(7 * MIB, 0);
-	struct reader *late = reader(4 * MIB, 10);
-	struct reader *other = reader(3 * MIB, 10);
+	struct reader *first = reader(14, 0);
+	struct reader *late = reader(8, 10);
+	struct reader *other = reader(6, 10);
 	assert_int_equal(take(first), ERR_OK);
 	assert_int_equal(take(late), ERR_TIMEOUT);
 	assert_int_equal(take(other), ERR_OK); /* who waits in vain keeps nobody out */
@@ -93,24 +94,24 @@ static void take__no_room_in_time__TIMEOUT(void **state)
 static void take__over_the_budget__waits_until_another_is_given_up(void **state)
 {
 	(void)state;
-	struct reader *first = reader(7 * MIB, 0);
-	struct reader *second = reader(7 * MIB, LONG_MS);
+	struct reader *first = reader(14, 0);
+	struct reader *second = reader(14, LONG_MS);
 	assert_int_equal(take(first), ERR_OK);
 	pthread_t thread = thread_start("reader", run, second);
 	end(first);
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	assert_int_equal(second->err, ERR_OK);
-	struct reader *third = reader(7 * MIB, 10);
+	struct reader *third = reader(14, 10);
 	assert_int_equal(take(third), ERR_TIMEOUT); /* the second has it now */
 	end(third);
 	end(second);
 }
 
-static void stop__while_a_thread_waits__SHUTDOWN(void **state)
+static void stop__while_a_thread_waits__told_so(void **state)
 {
 	(void)state;
-	struct reader *first = reader(7 * MIB, 0);
-	struct reader *second = reader(7 * MIB, LONG_MS);
+	struct reader *first = reader(14, 0);
+	struct reader *second = reader(14, LONG_MS);
 	assert_int_equal(take(first), ERR_OK);
 	pthread_t thread = thread_start("reader", run, second);
 	read_turns_stop(federation.read_turns);
@@ -133,9 +134,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, start, stop)
 		TEST(take__one_alone__however_large),
-		TEST(take__no_room_in_time__TIMEOUT),
+		TEST(take__no_room_in_time__timeout),
 		TEST(take__over_the_budget__waits_until_another_is_given_up),
-		TEST(stop__while_a_thread_waits__SHUTDOWN),
+		TEST(stop__while_a_thread_waits__told_so),
 		TEST(bytes__of_an_answer__follow_from_its_length_and_its_values),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
