@@ -58,7 +58,7 @@ void call_end(struct call *call);
 /** Makes the call ready to run its handler once more, on a worker. */
 void call_rewind(struct call *call);
 
-/** What the handler replied; a reply that did not fit its ceiling becomes a 500. */
+/** What the handler replied; a reply whose body or headers did not fit their ceiling becomes a 500. */
 struct answer reply_answer(struct call *call);
 
 /** The call's fault; logs it. */

@@ -131,14 +131,27 @@ static void add_retry_after(struct answer *answer, int64_t retry_after_ms)
 	}
 }
 
+/* As make_answer(); headers of its own that are too large are left out. */
+static struct answer make_failure(int status, struct buf *body, const struct reply_header *own,
+	int64_t retry_after_ms)
+{
+	struct answer answer = make_answer(status, body, json_type, own);
+	add_retry_after(&answer, retry_after_ms);
+	if (!buf_ok(&answer.headers)) {
+		buf_clear(&answer.headers);
+		dress(&answer, json_type, NULL);
+		add_retry_after(&answer, retry_after_ms);
+	}
+	return answer;
+}
+
 struct answer reply_refusal(const struct refusal *refusal, const char *allow, bool close_after)
 {
 	struct buf body;
 	buf_init(&body, ERROR_BODY_CEILING);
 	write_error(&body, refusal->errcode, str_of(refusal->text), (struct str){0},
 		refusal->retry_after_ms);
-	struct answer answer = make_answer(refusal->status, &body, json_type, NULL);
-	add_retry_after(&answer, refusal->retry_after_ms);
+	struct answer answer = make_failure(refusal->status, &body, NULL, refusal->retry_after_ms);
 	answer_add(&answer, MHD_HTTP_HEADER_ALLOW, str_of(allow));
 	if (close_after) {
 		answer_close_after(&answer);
@@ -200,15 +213,15 @@ struct answer reply_fault(struct call *call)
 		buf_clear(&body);
 		write_error(&body, errcode, default_text(fault->err), (struct str){0}, 0);
 	}
-	struct answer answer = make_answer(status, &body, json_type, call->state->headers);
 	/* "Homeservers SHOULD include a Retry-After header for any response with a 429 status code." */
 	bool is_passing = status == 429 || status == 503 || status == 504;
 	bool is_open = is_passing && fault->retry_after_ms == 0;
-	add_retry_after(&answer, is_open ? (int64_t)RETRY_SOON_MS : fault->retry_after_ms);
-	return answer;
+	return make_failure(status, &body, call->state->headers,
+		is_open ? (int64_t)RETRY_SOON_MS : fault->retry_after_ms);
 }
 
-struct answer reply_answer(struct call *call)
+/* Its headers may be too large yet. */
+static struct answer make_own_answer(struct call *call)
 {
 	struct call_state *state = call->state;
 	if (state->file != NULL) {
@@ -232,6 +245,18 @@ struct answer reply_answer(struct call *call)
 		return reply_fault(call);
 	}
 	return make_answer(state->status, &state->body, state->content_type, state->headers);
+}
+
+struct answer reply_answer(struct call *call)
+{
+	struct answer answer = make_own_answer(call);
+	if (buf_ok(&answer.headers)) {
+		return answer;
+	}
+	(void)fail_cause(&call->ctx, ERR_INTERNAL, "the answer's headers are larger than %zu bytes",
+		answer.headers.ceiling);
+	answer_fini(&answer);
+	return reply_fault(call);
 }
 
 /* --- what handlers call --------------------------------------------------------------------------- */

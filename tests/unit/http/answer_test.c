@@ -54,6 +54,20 @@ static enum err say_long(struct call *call)
 	return reply_bytes(call, 200, "application/octet-stream", text);
 }
 
+/* Headers that are too large, with `size` bytes of them; with `fail` for a failure. */
+static enum err say_too_long(struct call *call)
+{
+	int64_t size = 0;
+	TRY(call_query_int(call, "size", 0, 1 << 20, 0, &size));
+	char *text = arena_alloc(call->ctx.arena, (size_t)size);
+	memset(text, 'x', (size_t)size);
+	reply_header(call, "X-Long", str_from(text, (size_t)size));
+	if (call_query(call, "fail").p != NULL) {
+		return fail_status(&call->ctx, ERR_STORE, 503, NULL, "Away");
+	}
+	return reply_bytes(call, 200, "text/plain", STR("plain"));
+}
+
 static enum err say_later(struct call *call)
 {
 	(void)fail(&call->ctx, ERR_LIMIT, "M_LIMIT_EXCEEDED", "Later");
@@ -77,7 +91,8 @@ static enum err say_odd(struct call *call)
 	}
 static const struct route rows[] = {INLINE("/wait", wait_shortly), INLINE("/json", say_json),
 	INLINE("/own", say_own), INLINE("/nothing", say_nothing), INLINE("/long", say_long),
-	INLINE("/later", say_later), INLINE("/away", say_away), INLINE("/odd", say_odd)};
+	INLINE("/later", say_later), INLINE("/away", say_away), INLINE("/odd", say_odd),
+	INLINE("/too-long", say_too_long)};
 
 /* --- fixture -------------------------------------------------------------------------------------------------- */
 
@@ -194,6 +209,24 @@ static void answer__of_each_kind__the_same_of_both(void **state)
 	assert_int_equal(close(direct), 0);
 }
 
+/* Of both readers: what the handler replied is a failure, and what had failed stays what it was. */
+static void headers__too_large__a_failure_without_them(void **state)
+{
+	(void)state;
+	int fds[] = {held_connection(), client_connect_library(server, arena, "/json")};
+	for (size_t i = 0; i < COUNT_OF(fds); i++) {
+		struct client_reply reply = ask(fds[i], "/too-long?size=70000");
+		assert_errcode(reply, 500, "M_UNKNOWN");
+		assert_true(reply_head(&reply, "x-long").p == NULL);
+		assert_str_equal(reply_head(&reply, "content-type"), "application/json");
+		reply = ask(fds[i], "/too-long?size=70000&fail");
+		assert_errcode(reply, 503, "M_UNKNOWN");
+		assert_str_equal(reply_head(&reply, "retry-after"), "2");
+		assert_int_equal(ask(fds[i], "/json").status, 201);
+		assert_int_equal(close(fds[i]), 0);
+	}
+}
+
 static struct str date_of(time_t second)
 {
 	char text[64];
@@ -229,6 +262,7 @@ int main(void)
 		cmocka_unit_test(head__of_an_answer__lines_in_order),
 		cmocka_unit_test(head__with_nothing__complete),
 		TEST(answer__of_each_kind__the_same_of_both),
+		TEST(headers__too_large__a_failure_without_them),
 		TEST(date__of_held_connections__is_when_they_are_answered),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
