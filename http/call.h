@@ -165,7 +165,8 @@ struct reply_file {
 
 /**
  * Sends a file without reading it into memory: 200 with all of it, 206 with the one range that is asked for, 304 when
- * the client has it (If-None-Match), 416 when the range lies outside. Several ranges get all of it.
+ * the client has it (If-None-Match), 416 when the range lies outside. Several ranges get all of it. For GETs of routes that are not inline
+ * alone: of others it is a 500 (request_may_get_file()).
  * Spec: RFC 9110, 13 and 14
  */
 enum err reply_file(struct call *call, const struct reply_file *file);

@@ -279,14 +279,11 @@ static struct request *read_request(struct io_loop *loop, struct conn *conn, str
 	return read_first(loop, conn, bytes, out_body);
 }
 
-/* What is left: answers that may be files, of GETs alone; bodies that go to a file, or are too large. */
+/* What is left: answers that may be files; bodies that go to a file, or are too large. */
 static bool is_for_library(const struct request *request, struct str body)
 {
-	const struct router_entry *entry = request->match.entry;
-	if (entry == NULL || request_is_streamed(request) || body.n > request->body_ceiling) {
-		return true;
-	}
-	return entry->route->lane != LANE_INLINE && str_equals(request->method, STR("GET"));
+	return request->match.entry == NULL || request_is_streamed(request) ||
+		body.n > request->body_ceiling || request_may_get_file(request);
 }
 
 /* @return NULL when libmicrohttpd has to read it */

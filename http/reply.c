@@ -224,6 +224,10 @@ struct answer reply_fault(struct call *call)
 static struct answer make_own_answer(struct call *call)
 {
 	struct call_state *state = call->state;
+	if (state->file != NULL && !request_may_get_file(state->request)) {
+		(void)fail_cause(&call->ctx, ERR_INTERNAL, "only a worker's answer to a GET may be a file");
+		return reply_fault(call);
+	}
 	if (state->file != NULL) {
 		return make_file_answer(state);
 	}

@@ -429,6 +429,13 @@ bool request_is_streamed(const struct request *request)
 	return entry != NULL && entry->route->body_ceiling_bytes == BODY_STREAMED;
 }
 
+bool request_may_get_file(const struct request *request)
+{
+	const struct router_entry *entry = request->match.entry;
+	return entry != NULL && entry->route->lane != LANE_INLINE &&
+		(str_equals(request->method, STR("GET")) || str_equals(request->method, STR("HEAD")));
+}
+
 static void refuse_unwritable(struct request *request)
 {
 	refuse(request, 503, "M_UNKNOWN", "The server cannot reach its storage; try again soon");

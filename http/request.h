@@ -172,6 +172,12 @@ void request_add_body(struct request *request, struct str bytes);
 /** Whether its body goes to a file. */
 bool request_is_streamed(const struct request *request);
 
+/**
+ * Whether its answer may be a file: libmicrohttpd alone sends those, so the connection of such a request is never held (held.h), before its
+ * answer or while it waits.
+ */
+bool request_may_get_file(const struct request *request);
+
 /** A body in chunks is not being read any more, if it was. On the I/O thread. */
 void request_end_chunks(struct request *request);
 /** Begins the file; sets refusal when that fails. */

@@ -94,6 +94,8 @@ static const struct http_ports ports = {.authenticate = authenticate};
 static const struct route rows[] = {
 	{"take", "POST", "/take", AUTH_USER, LANE_LOCAL, RATE_NONE, BODY_STREAMED, take},
 	{"give", "GET", "/give", AUTH_NONE, LANE_LOCAL, RATE_NONE, 0, give},
+	{"givePosted", "POST", "/give", AUTH_NONE, LANE_LOCAL, RATE_NONE, 0, give},
+	{"giveInline", "GET", "/inline", AUTH_NONE, LANE_INLINE, RATE_NONE, 0, give},
 };
 
 /* --- help ----------------------------------------------------------------------------------------------- */
@@ -310,6 +312,23 @@ static void download__failed_after_all__error_and_file_closed(void **state)
 	assert_int_equal(close(fd), 0);
 }
 
+/* Their connections may be held, where no file is sent. */
+static void download__by_a_post_or_inline__error_and_file_closed(void **state)
+{
+	(void)state;
+	static const char *const plain = "";
+	static const char *const of_library = "Cookie: a=b\r\n";
+	for (int i = 0; i < 4; i++) {
+		bool is_post = i < 2;
+		struct client_reply reply = client_call(server, arena, is_post ? "POST" : "GET",
+			is_post ? "/give" : "/inline", i % 2 == 0 ? plain : of_library, is_post ? "{}" : NULL);
+		assert_errcode(reply, 500, "M_UNKNOWN");
+	}
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0 && fd < 64);
+	assert_int_equal(close(fd), 0);
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -347,6 +366,7 @@ int main(void)
 		cmocka_unit_test(upload__folder_gone__503),
 		cmocka_unit_test(download__whole_part_and_head__as_asked),
 		cmocka_unit_test(download__failed_after_all__error_and_file_closed),
+		cmocka_unit_test(download__by_a_post_or_inline__error_and_file_closed),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
