@@ -92,7 +92,8 @@ static enum err write_typing(struct ctx *ctx, struct homeserver *hs, int64_t roo
 		return ERR_OK;
 	}
 	TRY(err);
-	size_t n = typing_users(hs, room, ctx->arena, &users);
+	size_t n;
+	TRY(typing_users(ctx, hs, room, &users, &n));
 	json_out_object(out);
 	json_out_key_str(out, "type", STR("m.typing"));
 	json_out_key_str(out, "room_id", room_id_of(room).s);

@@ -63,7 +63,7 @@ void backfill_pass_over(struct ctx *ctx, struct server_name server, enum err err
 /**
  * History tells since when members are there, which has to fit what is known of them. A room's content is put away when it becomes whole,
  * and who may be asked stands in it.
- * Errors: SHUTDOWN; DEFER (parked)
+ * Errors: STORE; SHUTDOWN; DEFER (parked)
  */
 MUST_CHECK enum err backfill_await_whole(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	bool *out_is_whole);

@@ -143,8 +143,11 @@ enum err backfill_choose_first(struct ctx *ctx, struct homeserver *hs, struct ro
 	struct server_name *servers;
 	size_t count;
 	*out = (struct server_name){0};
-	if (room_event_at_place(ctx, hs, room, below, &at) == ERR_OK) {
+	enum err err = room_event_at_place(ctx, hs, room, below, &at);
+	if (err == ERR_OK) {
 		*out = user_id_server(at->event->sender);
+	} else if (err != ERR_MISSING) {
+		return err;
 	}
 	TRY(backfill_choose_servers(ctx, hs, room, *out, &servers, &count));
 	if (count > 0) {
@@ -172,10 +175,13 @@ enum err backfill_await_whole(struct ctx *ctx, struct homeserver *hs, struct roo
 {
 	struct room *loaded;
 	enum err err = room_await_whole(ctx, hs, room);
-	if (err == ERR_DEFER || err == ERR_SHUTDOWN) {
+	if (err == ERR_OK) {
+		err = rooms_get_nid(ctx, hs, room_nid(room), &loaded);
+	}
+	if (err == ERR_DEFER || backfill_is_general(err)) {
 		return err;
 	}
-	*out_is_whole = err == ERR_OK && rooms_get_nid(ctx, hs, room_nid(room), &loaded) == ERR_OK;
+	*out_is_whole = err == ERR_OK;
 	if (!*out_is_whole) {
 		ctx->fault = (struct fault){0};
 	}

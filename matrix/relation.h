@@ -38,8 +38,8 @@ bool relation_is(const struct relation *relation, struct str rel_type);
 /** How an event's parents are found. */
 struct relation_source {
 	/**
-	 * The relation of another event of the same room; false when it is unknown or has none.
-	 * `out_thread_root` may be set instead when its thread is known already (else it stays empty).
+	 * The relation of another event of the same room; false when it is unknown or has none, or when it cannot be had: that ends the
+	 * search, and the source remembers why. `out_thread_root` may be set instead when its thread is known already (else it stays empty).
 	 */
 	bool (*get)(void *self, struct str event_id, struct relation *out, struct str *out_thread_root);
 	void *self;

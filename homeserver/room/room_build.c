@@ -278,35 +278,51 @@ static enum err counts_for(struct room_builder *builder, struct str thread_root,
 }
 
 /* Relations of other events of the room, for finding a thread's root over a few hops. */
+struct thread_search {
+	struct room_builder *builder;
+	enum err err; /* why the last one could not be had */
+};
+
 static bool get_relation(void *self, struct str event_id, struct relation *out,
 	struct str *out_thread_root)
 {
-	struct room_builder *builder = self;
+	struct thread_search *search = self;
+	const struct room_builder *builder = search->builder;
 	struct stored_event *event;
-	if (builder->room->nid == 0 ||
-		room_event(builder->ctx, builder->hs, builder->room, event_id, &event) != ERR_OK) {
+	if (builder->room->nid == 0) {
+		return false;
+	}
+	enum err err = room_event(builder->ctx, builder->hs, builder->room, event_id, &event);
+	if (err != ERR_OK) {
+		search->err = err == ERR_MISSING ? ERR_OK : err;
 		return false;
 	}
 	*out_thread_root = event->thread_root;
 	return relation_read(event->event->content, out) || event->thread_root.p != NULL;
 }
 
-static struct str find_thread_root(struct room_builder *builder, const struct event *event)
+static enum err find_thread_root(struct room_builder *builder, const struct built_event *built,
+	struct str *out)
 {
+	const struct event *event = built->event;
 	struct relation relation;
-	if (event->is_state || !relation_read(event->content, &relation)) {
-		return str_from(NULL, 0);
+	*out = str_from(NULL, 0);
+	if (built->is_held || event->is_state || !relation_read(event->content, &relation)) {
+		return ERR_OK;
 	}
-	const struct relation_source source = {.get = get_relation, .self = builder};
+	struct thread_search search = {.builder = builder};
+	const struct relation_source source = {.get = get_relation, .self = &search};
 	struct str root = relation_thread_root(&relation, &source);
-	return str_has_nul(root) ? str_from(NULL, 0) : root;
+	TRY(search.err);
+	*out = str_has_nul(root) ? str_from(NULL, 0) : root;
+	return ERR_OK;
 }
 
 static enum err count_unread(struct room_builder *builder, struct built_event *built)
 {
 	struct ctx *ctx = builder->ctx;
 	const struct event *event = built->event;
-	built->row.thread_root = built->is_held ? str_from(NULL, 0) : find_thread_root(builder, event);
+	TRY(find_thread_root(builder, built, &built->row.thread_root));
 	const struct event *levels;
 	const struct event *create;
 	TRY(state_of(builder, STR("m.room.power_levels"), STR(""), &levels));

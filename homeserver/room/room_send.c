@@ -165,13 +165,14 @@ static enum err check_unless_repeated(struct ctx *ctx, struct homeserver *hs, st
 	if (err == ERR_OK) {
 		err = check_thread(ctx, hs, room, request);
 	}
-	if (err == ERR_INPUT && find_made(ctx, hs, intent->txn_key, out_made) == ERR_OK) {
-		return ERR_OK;
+	if (err == ERR_INPUT) {
+		enum err found = find_made(ctx, hs, intent->txn_key, out_made);
+		return found == ERR_MISSING ? err : found;
 	}
 	return err;
 }
 
-/* What leads to other events looks them up, and takes one that cannot be had for one that is not there. Errors: DEFER */
+/* What leads to other events looks them up, mostly in the database: for a worker from the beginning. Errors: DEFER */
 static enum err may_send(const struct ctx *ctx, const struct send_request *request,
 	bool is_redaction)
 {

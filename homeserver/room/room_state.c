@@ -36,7 +36,11 @@ enum err room_state_horizon(struct ctx *ctx, struct homeserver *hs, struct room 
 		TRY(err);
 	}
 	err = store_member_of_room(ctx, hs->db, room_nid(room), user_id, &member);
-	if (was_joined && !(err == ERR_OK && member.is_forgotten)) {
+	bool is_forgotten = err == ERR_OK && member.is_forgotten;
+	if (err != ERR_MISSING) {
+		TRY(err);
+	}
+	if (was_joined && !is_forgotten) {
 		*out_position = last_join.to_position;
 		return ERR_OK;
 	}

@@ -8,14 +8,15 @@
 
 /* --- loading --------------------------------------------------------------------------------------------- */
 
-static void load_typing(struct sync_run *run, struct room_part *part)
+static enum err load_typing(struct sync_run *run, struct room_part *part)
 {
 	bool is_new = part->after == 0 || room_typing_serial(part->room) > run->since_ephemeral;
 	if (!is_new) {
-		return;
+		return ERR_OK;
 	}
 	struct str *users;
-	size_t n = typing_users(run->hs, part->room, run->ctx->arena, &users);
+	size_t n;
+	TRY(typing_users(run->ctx, run->hs, part->room, &users, &n));
 	part->typing = users;
 	for (size_t i = 0; i < n; i++) {
 		if (!str_set_has(&run->ignored, users[i])) {
@@ -23,6 +24,7 @@ static void load_typing(struct sync_run *run, struct room_part *part)
 		}
 	}
 	part->has_typing = part->after > 0 || part->typing_n > 0;
+	return ERR_OK;
 }
 
 static enum err load_ephemeral(struct sync_run *run, struct room_part *part)
@@ -32,7 +34,7 @@ static enum err load_ephemeral(struct sync_run *run, struct room_part *part)
 		return ERR_OK;
 	}
 	if (event_filter_allows_type(filter, STR("m.typing"))) {
-		load_typing(run, part);
+		TRY(load_typing(run, part));
 	}
 	if (event_filter_allows_type(filter, STR("m.receipt")) &&
 		room_receipt_position(part->room) > part->after) {

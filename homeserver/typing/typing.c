@@ -327,19 +327,21 @@ static size_t copy_typists(struct typing *typing, struct room *room, struct aren
 	return count;
 }
 
-size_t typing_users(struct homeserver *hs, struct room *room, struct arena *arena, struct str **out)
+enum err typing_users(struct ctx *ctx, struct homeserver *hs, struct room *room, struct str **out,
+	size_t *out_count)
 {
-	size_t count = copy_typists(hs->typing, room, arena, out);
-	struct ctx ctx;
-	ctx_init(&ctx, arena);
+	struct str *users;
+	size_t count = copy_typists(hs->typing, room, ctx->arena, &users);
 	size_t joined = 0;
 	for (size_t i = 0; i < count; i++) {
 		/* Whoever has left meanwhile is not shown any more. */
 		struct str membership;
-		if (room_membership(&ctx, hs, room, (*out)[i], &membership) == ERR_OK &&
-			str_equals(membership, STR("join"))) {
-			(*out)[joined++] = (*out)[i];
+		TRY(room_membership(ctx, hs, room, users[i], &membership));
+		if (str_equals(membership, STR("join"))) {
+			users[joined++] = users[i];
 		}
 	}
-	return joined;
+	*out = users;
+	*out_count = joined;
+	return ERR_OK;
 }

@@ -32,9 +32,9 @@ MUST_CHECK enum err typing_set(struct ctx *ctx, struct homeserver *hs, struct st
 /** Somebody typed at one of several processes: a line of NEWS_TYPING. Writer's thread. */
 void typing_heard(struct homeserver *hs, struct str line, int64_t serial);
 
-/** The joined users who are typing, in the order in which they began. From memory. @return count */
-size_t typing_users(struct homeserver *hs, struct room *room, struct arena *arena,
-	struct str **out);
+/** The joined users who are typing, in the order in which they began. From memory, while the room is there. Errors: as room_membership() */
+MUST_CHECK enum err typing_users(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct str **out, size_t *out_count);
 
 /** The next serial, for something else that is never stored and that syncs are told of by the same counter (presence). */
 int64_t typing_serial_next(struct homeserver *hs);

@@ -100,3 +100,17 @@ int64_t bare_ask(struct str url, struct str room_id, const char *sql)
 	mem_free(database);
 	return number;
 }
+
+void bare_do(struct str url, const char *sql)
+{
+	char *database = mem_dup(url.p, url.n);
+	PGconn *conn = PQconnectdb(database);
+	PGresult *result = PQexec(conn, sql);
+	if (PQresultStatus(result) != PGRES_COMMAND_OK) {
+		print_error("%s\n", PQresultErrorMessage(result));
+	}
+	assert_int_equal(PQresultStatus(result), PGRES_COMMAND_OK);
+	PQclear(result);
+	PQfinish(conn);
+	mem_free(database);
+}

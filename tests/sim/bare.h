@@ -28,4 +28,7 @@ void bare_stop(struct homeserver *hs);
 /** A number that the database says, by room id; a wrong statement fails the test. */
 int64_t bare_ask(struct str url, struct str room_id, const char *sql);
 
+/** Has the database do something that has no answer. */
+void bare_do(struct str url, const char *sql);
+
 #endif
