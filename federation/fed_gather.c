@@ -295,6 +295,8 @@ enum err fed_gather(struct ctx *ctx, struct federation *federation, struct str k
 	const struct fed_request *requests, size_t count, struct fed_gathered *out)
 {
 	lock_assert_none_held();
+	/* Else the next question would get the answers to this one. */
+	invariant(ctx->memo == NULL || key.n > 0);
 	struct asking *asking = memo_get(ctx->memo, key);
 	if (asking == NULL) {
 		asking = ask(ctx, federation, requests, count);

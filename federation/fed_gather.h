@@ -17,7 +17,7 @@ struct fed_gathered {
  * found by then, half a second later; or there was no memory to read it, see read_turn.h); LANE_REMOTE. Answers are read on this thread.
  *
  * A call with a memo is parked meanwhile, unless those that are parked, or its caller's, take much memory already (memo_hold()): then its thread waits.
- * @param key       what is asked, within this request: a later run of it with the same requests gets the answers
+ * @param key       what is asked, within this request: a later run of it with the same requests gets the answers; empty only without a memo
  * @param requests  without a sink; `answer_ceiling_bytes` and `answer_max_values` are for each; the ctx's deadline counts too
  * @param out       out[i] belongs to requests[i]
  * Errors: DEFER (parked); SHUTDOWN
