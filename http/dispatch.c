@@ -18,6 +18,9 @@
 #include "http/observe.h"
 
 #include <inttypes.h>
+#include <poll.h>
+
+enum { LONG_WAIT_MS = 1000 }; /* for a worker */
 
 static const struct refusal queue_is_full = {.status = 429,
 	.errcode = "M_LIMIT_EXCEEDED",
@@ -324,9 +327,25 @@ static enum err check_share(struct call *call)
 	return ERR_DEFER;
 }
 
+/*
+ * Whether nobody waits for it any more. Where a lane is full those whose clients have given up stand before those that are waited for. Asked only
+ * of what has stood there for long, and only of a GET: others may have been promised to be done. Of one that is answered already, by a stop, the
+ * socket may be another's: what is said of it is not used.
+ */
+static bool is_abandoned(const struct request *request)
+{
+	struct pollfd client = {.fd = request->fd, .events = POLLRDHUP};
+	int64_t waited_us = clock_mono_us() - request->started_us;
+	return waited_us > (int64_t)LONG_WAIT_MS * 1000 && str_equals(request->method, STR("GET")) &&
+		poll(&client, 1, 0) == 1;
+}
+
 static enum err run_on_worker(struct call *call, enum err err)
 {
 	TRY(err);
+	if (is_abandoned(call->state->request)) {
+		return fail(&call->ctx, ERR_TIMEOUT, NULL, "The client has hung up");
+	}
 	err = admission_check(call);
 	if (err == ERR_DEFER && call->state->park != NULL) {
 		call->state->request->waited_for_admission = true;

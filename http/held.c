@@ -66,6 +66,7 @@ static void hold(struct request *request, int fd)
 	conns_hold(conn, fd);
 	io_loop_watch(request->loop, conn);
 	request->connection = NULL;
+	request->fd = fd;
 	metric_add(&held_gauge, 1);
 }
 

@@ -31,6 +31,7 @@ struct request *request_create(struct io_loop *loop, struct MHD_Connection *conn
 	request->loop = loop;
 	request->connection = connection;
 	request->conn = conn;
+	request->fd = conn->fd;
 	request->id = atomic_fetch_add(&server->last_request_id, 1) + 1;
 	atomic_init(&request->is_answered, false);
 	atomic_init(&request->is_leaving, false);

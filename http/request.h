@@ -66,6 +66,7 @@ struct request {
 	struct MHD_Connection
 		*connection; /**< touched by its I/O thread only; NULL: held without one */
 	struct conn *conn;
+	int fd; /**< of its connection; -1: none left for one that is held. A worker's too: a stop may end `conn` while it runs */
 	uint64_t id;
 	int64_t started_us; /**< complete, or woken last */
 	enum request_phase phase;
