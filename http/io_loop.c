@@ -49,6 +49,8 @@ struct io_loop {
 	struct str date; /* what io_loop_date() wrote last */
 	time_t date_s;   /* of when */
 	struct uri_memo uri_memo;
+	bool
+		is_librarys_turn; /* libmicrohttpd has something to do, which may not be seen at its descriptor yet */
 	bool has_moved; /* libmicrohttpd has called back since the thread waited */
 	struct turns turns;
 	size_t chunked; /* bodies that come in chunks */
@@ -140,6 +142,12 @@ void io_loop_leave(struct io_loop *loop, struct request *request)
 	}
 }
 
+static void resume_in_library(struct request *request)
+{
+	request->loop->is_librarys_turn = true;
+	MHD_resume_connection(request->connection);
+}
+
 /* They may have been woken, answered, or held meanwhile. */
 static void let_leave(struct io_loop *loop)
 {
@@ -151,7 +159,7 @@ static void let_leave(struct io_loop *loop)
 		if (!request->is_completed && request->is_suspended && request->may_be_held) {
 			request->is_suspended = false;
 			request->is_let_out = true;
-			MHD_resume_connection(request->connection);
+			resume_in_library(request);
 		}
 		request_unref(request);
 	}
@@ -166,7 +174,7 @@ static void resume_one(struct request *request)
 	request->is_ready = true;
 	if (request->is_suspended) {
 		request->is_suspended = false;
-		MHD_resume_connection(request->connection);
+		resume_in_library(request);
 	}
 }
 
@@ -223,6 +231,7 @@ void io_loop_give_back(struct io_loop *loop, struct conn *conn)
 	request_head_destroy(conn->last_head);
 	conn->last_head = NULL;
 	loop->returning = conn;
+	loop->is_librarys_turn = true;
 	conn->is_held = false;
 	conn_set_deadline(conn, server_head_deadline(loop->server));
 	enum MHD_Result taken =
@@ -311,13 +320,6 @@ static int wait_limit_ms(const struct io_loop *loop, int library_ms)
 	return is_later ? ACCEPT_AGAIN_MS : limit_ms;
 }
 
-static void clear_wake_up(const struct io_loop *loop)
-{
-	uint64_t count = 0;
-	ssize_t ignored = read(loop->wake_fd, &count, sizeof(count));
-	(void)ignored;
-}
-
 /* Waits, and serves the sockets that are held. A limit of 0: some connection has more to read, as in the midst of an upload. */
 static void wait_for_events(struct io_loop *loop)
 {
@@ -328,12 +330,13 @@ static void wait_for_events(struct io_loop *loop)
 	invariant(ready >= 0 || errno == EINTR);
 	turns_note(&loop->turns, library_ms == 0, loop->has_moved || ready != 0);
 	loop->has_moved = false;
+	loop->is_librarys_turn = library_ms == 0 || ready == 0; /* else its limit comes nearer */
 	for (int i = 0; i < ready; i++) {
-		if (events[i].data.ptr == &loop->wake_fd) {
-			clear_wake_up(loop);
+		if (events[i].data.ptr == loop->daemon) {
+			loop->is_librarys_turn = true;
 		} else if (events[i].data.ptr == &loop->listen_fd) {
 			loop->comers = COMERS_MORE;
-		} else if (events[i].data.ptr != loop->daemon) {
+		} else if (events[i].data.ptr != &loop->wake_fd) {
 			held_on_event(loop, events[i].data.ptr, events[i].events);
 		}
 	}
@@ -352,7 +355,9 @@ static void *loop_run(void *data)
 		if (loop->comers != COMERS_NONE) {
 			loop->comers = listener_accept(loop, loop->listen_fd);
 		}
-		(void)MHD_run(loop->daemon);
+		if (loop->is_librarys_turn) {
+			(void)MHD_run(loop->daemon);
+		}
 	}
 	while (has_ready(loop)) {
 		let_leave(loop);
@@ -376,9 +381,11 @@ void io_loop_start(struct io_loop *loop, struct MHD_Daemon *daemon, int listen_f
 	loop->daemon = daemon;
 	loop->listen_fd = listen_fd;
 	watch_for(loop, info->epoll_fd, EPOLLIN, daemon);
-	watch_for(loop, loop->wake_fd, EPOLLIN, &loop->wake_fd);
-	/* By edges: while there is no room for more, the thread is not told of them again and again. */
-	watch_for(loop, listen_fd, (uint32_t)EPOLLIN | (uint32_t)EPOLLET, &loop->listen_fd);
+	/* By edges: each write is told, so nobody has to read what is written; and while there is no room for more connections, the thread is not
+	 * told of them again and again. */
+	const uint32_t edges = (uint32_t)EPOLLIN | (uint32_t)EPOLLET;
+	watch_for(loop, loop->wake_fd, edges, &loop->wake_fd);
+	watch_for(loop, listen_fd, edges, &loop->listen_fd);
 	loop->next = atomic_load(&loop->server->loops);
 	atomic_store(&loop->server->loops,
 		loop); /* one thread starts them all, and requests come later */
