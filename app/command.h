@@ -106,5 +106,6 @@ extern const struct command cmd_restored;
 extern const struct command cmd_appservice;
 extern const struct command cmd_migrate;
 extern const struct command cmd_routes;
+extern const struct command cmd_version;
 
 #endif

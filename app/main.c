@@ -10,7 +10,8 @@
 
 static const struct command *const commands[] = {&cmd_serve, &cmd_user, &cmd_token, &cmd_report,
 	&cmd_destinations, &cmd_terms, &cmd_media, &cmd_notice, &cmd_server_notice, &cmd_key,
-	&cmd_federation, &cmd_appservice, &cmd_config, &cmd_migrate, &cmd_restored, &cmd_routes};
+	&cmd_federation, &cmd_appservice, &cmd_config, &cmd_migrate, &cmd_restored, &cmd_routes,
+	&cmd_version};
 
 static void print_overview(FILE *out)
 {
@@ -18,10 +19,7 @@ static void print_overview(FILE *out)
 	for (size_t i = 0; i < COUNT_OF(commands); i++) {
 		(void)fprintf(out, "  %-13s  %s\n", commands[i]->name, commands[i]->summary);
 	}
-	(void)fprintf(out,
-		"  %-13s  Prints the version.\n"
-		"\n`belfry COMMAND --help` tells more about each, with examples.\n",
-		"version");
+	(void)fprintf(out, "\n`belfry COMMAND --help` tells more about each, with examples.\n");
 }
 
 static bool is_word(const char *word, const char *const *choices, size_t count)
@@ -63,7 +61,7 @@ static void limit_heap(void)
 int main(int argc, char **argv)
 {
 	static const char *const helps[] = {"--help", "-h", "help"};
-	static const char *const versions[] = {"--version", "-V", "version"};
+	static const char *const versions[] = {"--version", "-V"};
 	limit_heap();
 	const char *word = argc > 1 ? argv[1] : NULL;
 	if (word == NULL) {
@@ -75,8 +73,7 @@ int main(int argc, char **argv)
 		return STATUS_OK;
 	}
 	if (is_word(word, versions, COUNT_OF(versions))) {
-		(void)fprintf(stdout, "belfry %s\n", app_version());
-		return STATUS_OK;
+		word = cmd_version.name;
 	}
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
 	struct ctx ctx;

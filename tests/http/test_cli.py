@@ -282,6 +282,10 @@ def test_arguments__wrong__status_not_0_and_usage_on_stderr(arguments):
     assert done.returncode != 0 and done.stderr
 
 
-def test_version__asked__printed():
-    done = belfry("--version")
-    assert done.returncode == 0 and "belfry" in done.stdout.lower()
+@pytest.mark.parametrize("word", ["version", "--version", "-V"])
+def test_version__asked__printed(word):
+    done = belfry(word)
+    assert done.returncode == 0 and done.stdout.startswith("belfry ")
+    for wrong in ("--frobnicate", "more"):
+        done = belfry(word, wrong)
+        assert done.returncode == 2 and wrong in done.stderr and not done.stdout

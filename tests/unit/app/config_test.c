@@ -81,6 +81,24 @@ static void rows__defaults__can_be_meant(void **state)
 	}
 }
 
+/* As somebody would write them: who is refused is told. */
+static void rows__ranges_of_time__in_units_that_are_read(void **state)
+{
+	(void)state;
+	size_t count;
+	const struct conf_row *rows = config_rows(&count);
+	for (size_t i = 0; i < count; i++) {
+		int64_t limits[] = {rows[i].min, rows[i].max};
+		for (size_t j = 0; j < COUNT_OF(limits) && rows[i].type == CONF_TIME; j++) {
+			struct str text = conf_quantity(arena, CONF_TIME, limits[j]);
+			if (text.n > strlen("3650d")) {
+				print_error("%s: %.*s\n", rows[i].key, STR_ARG(text));
+				assert_true(false);
+			}
+		}
+	}
+}
+
 /* The file's sections and the page's headings come from the order of the rows. */
 static void rows__sections__stand_together(void **state)
 {
@@ -227,6 +245,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(rows__each__has_key_and_help_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(rows__defaults__can_be_meant, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(rows__ranges_of_time__in_units_that_are_read, set_up,
+			tear_down),
 		cmocka_unit_test_setup_teardown(rows__sections__stand_together, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(rows__secrets__marked, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(example__read_back__accepted, set_up, tear_down),
