@@ -8,7 +8,7 @@
 #include "storage/graph.h"
 #include "tests/storage/world.h"
 
-enum { LOOK_MS = 5, LOOKS = 4000 };
+enum { LOOK_NS = 5000000, LOOKS = 4000 };
 
 static const struct str held[] = {STR_INIT("$redacted"), STR_INIT("$moved"), STR_INIT("$left")};
 
@@ -47,7 +47,7 @@ static void await_waiter(void)
 	PGconn *conn = connect_other();
 	int looks = 0;
 	while (ask(conn, "SELECT count(*) FROM pg_locks WHERE NOT granted") == 0 && looks++ < LOOKS) {
-		(void)nanosleep(&(struct timespec){.tv_nsec = LOOK_MS * 1000000}, NULL);
+		(void)nanosleep(&(struct timespec){.tv_nsec = LOOK_NS}, NULL);
 	}
 	assert_true(looks < LOOKS);
 	PQfinish(conn);
