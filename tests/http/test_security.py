@@ -429,7 +429,9 @@ def test_sec_5_49__dummy_stage__opens_only_registration(alice):
     other.get("/account/whoami").ok()
 
 
+@pytest.mark.peer("200 for the same request once more")
 def test_sec_5_49__finished_session__single_use(alice):
+    """Neither for another request nor, with all that it was finished with, for the same once more."""
     first, second = alice.login(), alice.login()
     session = alice.delete("/devices/" + first.device_id, {}).expect(401)["session"]
     auth = {"type": "m.login.password", "identifier": {"type": "m.id.user", "user": alice.user_id},
@@ -438,6 +440,9 @@ def test_sec_5_49__finished_session__single_use(alice):
     for again in ({"session": session}, {"type": "m.login.dummy", "session": session}):
         reply = alice.delete("/devices/" + second.device_id, {"auth": again})
         assert reply.status in (400, 401, 403), reply
+    for again in (auth, {"session": session}):
+        reply = alice.delete("/devices/" + first.device_id, {"auth": again}).expect(401)
+        assert reply["session"] != session
     second.get("/account/whoami").ok()
 
 
