@@ -107,7 +107,7 @@ def test_masquerade__user_locked_and_unlocked__as_for_everybody(bridged, irc, gh
     becomes(ghost, 200)
 
 
-def test_masquerade__user_deactivated__forbidden(bridged, irc, ghost):
+def test_sec_5_47__deactivated_user_of_a_service__no_way_in(bridged, irc, ghost):
     assert bridged.run("user", "deactivate", ghost.user_id[1:].partition(":")[0]).returncode == 0
     becomes(ghost, 403)
     ghost.get("/account/whoami").expect(403, "M_FORBIDDEN")

@@ -312,7 +312,7 @@ def test_remote_file__not_yet_uploaded_there__504_and_the_server_is_asked_on(fed
 
 
 @pytest.mark.parametrize("where", ["..%2F..%2Fetc/passwd", "%s/..%%2F..%%2Fx", "%s/a%%0d%%0ab", "%s/%%2e%%2e", "%s@evil/x"])
-def test_remote_file__path_tricks__400_and_nobody_is_asked(federated, remote, lin, where):
+def test_sec_5_31__path_tricks_with_a_remote_file__nobody_is_asked(federated, remote, lin, where):
     where = where % remote.name if "%s" in where else where
     reply = lin.get("/_matrix/client/v1/media/download/" + where)
     assert reply.status in (400, 404) and asked(remote, "/media/") == []

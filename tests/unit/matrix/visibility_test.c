@@ -117,7 +117,7 @@ static void visibility_facts_of__visibility_event__either_value_counts(void **st
 	arena_destroy(arena);
 }
 
-static void visibility_of__unknown_values__shared(void **state)
+static void sec_5_50__visibility_of_no_event_or_unknown_value__shared(void **state)
 {
 	(void)state;
 	struct arena *arena = arena_create();
@@ -149,7 +149,7 @@ int main(void)
 		cmocka_unit_test(visibility__changed_by_the_event__either_side_counts),
 		cmocka_unit_test(visibility_facts_of__own_join_and_leave__seen),
 		cmocka_unit_test(visibility_facts_of__visibility_event__either_value_counts),
-		cmocka_unit_test(visibility_of__unknown_values__shared),
+		cmocka_unit_test(sec_5_50__visibility_of_no_event_or_unknown_value__shared),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
