@@ -12,7 +12,6 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/refc.h"
-#include "http/client.h"
 #include "http/dns.h"
 
 enum {
@@ -212,6 +211,16 @@ static void on_well_known(void *data, const struct fetch_end *end)
 	go_on_well_known(search, entry);
 }
 
+struct fetch discovery_question(struct arena *arena, struct str host)
+{
+	return (struct fetch){.method = "GET",
+		.url = str_printf(arena, "https://%.*s/.well-known/matrix/server", STR_ARG(host)),
+		.answer_ceiling_bytes = WELL_KNOWN_CEILING_BYTES,
+		.timeout_ms = WELL_KNOWN_TIMEOUT_MS,
+		.redirects_allowed = REDIRECTS,
+		.is_https_only = true};
+}
+
 static void ask_well_known(struct search *search)
 {
 	struct discovery *discovery = search->discovery;
@@ -221,15 +230,8 @@ static void ask_well_known(struct search *search)
 		return;
 	}
 	well_known_unref(known);
-	http_client_start(discovery->hs->http_client,
-		&(struct fetch){.method = "GET",
-			.url = str_printf(search->arena, "https://%.*s/.well-known/matrix/server",
-				STR_ARG(search->route.subject)),
-			.answer_ceiling_bytes = WELL_KNOWN_CEILING_BYTES,
-			.timeout_ms = WELL_KNOWN_TIMEOUT_MS,
-			.redirects_allowed = REDIRECTS,
-			.is_https_only = true},
-		on_well_known, search);
+	const struct fetch question = discovery_question(search->arena, search->route.subject);
+	http_client_start(discovery->hs->http_client, &question, on_well_known, search);
 }
 
 /* --- SRV records ---------------------------------------------------------------------------------------------------- */

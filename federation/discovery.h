@@ -6,9 +6,13 @@
 #define BELFRY_FEDERATION_DISCOVERY_H
 
 #include "homeserver/homeserver.h"
+#include "http/client.h"
 #include "matrix/server_route.h"
 
 struct discovery;
+
+/** The question to a host for its /.well-known/matrix/server; texts in the arena. */
+struct fetch discovery_question(struct arena *arena, struct str host);
 
 struct discovery *discovery_create(struct homeserver *hs);
 /** After the HTTP client has stopped. */

@@ -49,6 +49,28 @@ struct fetch_header {
 	struct str value; /**< control characters are refused (INPUT) */
 };
 
+/** How far a request got on its way. */
+enum fetch_reach {
+	FETCH_NO_ADDRESS,
+	FETCH_NO_CONNECTION,
+	FETCH_NO_TLS, /**< somebody is there, but no TLS came about with a certificate that is good */
+	FETCH_NO_ANSWER, /**< nothing that is HTTP came, or not all of it */
+	FETCH_ANSWERED,
+};
+
+/** What was seen on the way, for whoever looks for a fault. Empty: not seen. */
+struct fetch_way {
+	struct arena *arena; /**< of the texts; the caller's, who does nothing with it meanwhile */
+	enum fetch_reach reach;
+	struct str address; /**< of the last that was connected to */
+	uint16_t port;
+	/* The certificate of whoever is there, as libcurl words it. */
+	struct str subject;
+	struct str issuer;
+	struct str names; /**< "DNS:school.example, DNS:…" */
+	struct str until; /**< "Nov 28 10:12:00 2027 GMT" */
+};
+
 /** What is asked. All texts are copied by the functions below. */
 struct fetch {
 	const char *method; /**< "GET", "HEAD", or another, which sends `body`; static */
@@ -79,6 +101,10 @@ struct fetch {
 	 */
 	enum err (*sink)(void *data, struct str piece);
 	void *sink_data;
+	/** Where to note what is seen of a connection of its own, before the request has ended. NULL: nowhere. */
+	struct fetch_way *way;
+	/** Whatever the certificate: to look at it. Nothing of the answer may be believed. */
+	bool trusts_anybody;
 };
 
 struct fetched {

@@ -47,6 +47,7 @@ struct transfer {
 	bool is_cut;            /* as much has come as was wanted */
 	bool is_any_address;    /* may be reached */
 	bool is_address_denied; /* one of the host's at least */
+	struct fetch_way *way;  /* to be noted; NULL: not */
 	char curl_text[CURL_ERROR_SIZE];
 	struct transfer *next; /* in the queue */
 	struct transfer *newer;
@@ -60,6 +61,11 @@ void transfer_destroy(struct transfer *transfer);
 void transfer_refuse(struct transfer *transfer, enum err err, const char *cause);
 /** Calls `finished` with what libcurl says; counts it. */
 void transfer_end(struct transfer *transfer, CURLcode code);
+
+/** Takes over what a request says of its way. */
+void way_set_up(struct transfer *transfer, const struct fetch *fetch);
+/** Notes it, when the transfer has ended. */
+void way_note(struct transfer *transfer, CURLcode code);
 
 /** Makes libcurl break off where it would look up a name by itself: see client_names.c. */
 void names_set_up(struct transfer *transfer);

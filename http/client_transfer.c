@@ -268,6 +268,7 @@ static struct str cause_of(const struct transfer *transfer, CURLcode code)
 void transfer_end(struct transfer *transfer, CURLcode code)
 {
 	struct fetch_end end = {.err = err_of(transfer, code)};
+	way_note(transfer, code);
 	metric_add(&outcomes[outcome_of(end.err)], 1);
 	if (end.err == ERR_OK) {
 		metric_observe_us(&duration, clock_mono_us() - transfer->started_us);
@@ -422,6 +423,7 @@ static const char *set_up(struct transfer *transfer, const struct fetch *fetch)
 	set_method(transfer, fetch);
 	set_limits(transfer, fetch);
 	set_way(transfer, fetch);
+	way_set_up(transfer, fetch);
 	transfer->takes_beginning = fetch->takes_beginning;
 	transfer->sink = fetch->sink;
 	transfer->sink_data = fetch->sink_data;
