@@ -111,7 +111,7 @@ void web_page_text(struct web_page *page, const char *zh, const char *en)
 
 void web_page_hidden_text(struct web_page *page, const char *id, const char *zh, const char *en)
 {
-	buf_printf(page->buf, "<p hidden id=\"%s\">", id);
+	buf_printf(page->buf, "<p hidden class=\"outcome\" id=\"%s\">", id);
 	add_both(page, zh, en);
 	buf_add_lit(page->buf, "</p>\n");
 }

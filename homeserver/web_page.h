@@ -38,9 +38,9 @@ void web_page_begin_named(struct web_page *page, struct call *call, struct str t
 /** Appends text to HTML, escaped; control characters but line breaks and tabs are left out. */
 void web_page_escape(struct buf *buf, struct str text);
 
-/** A paragraph in both languages; literals. */
+/** A paragraph in both languages; literals, or what a table of ours has. */
 void web_page_text(struct web_page *page, const char *zh, const char *en);
-/** The same, hidden until a script shows it by its id. */
+/** The same, hidden until a script shows it by its id, one of those with the class `outcome`. */
 void web_page_hidden_text(struct web_page *page, const char *id, const char *zh, const char *en);
 /** A paragraph of its own, such as an address or a name from outside. */
 void web_page_value(struct web_page *page, struct str text);

@@ -210,7 +210,10 @@ static enum err post_fallback(struct call *call)
 
 /* --- log-in ----------------------------------------------------------------------------------------------- */
 
-/* Device id and name of the address go into the log-in; the result goes to the client around the page. */
+/*
+ * Device id and name of the address go into the log-in; the result goes to the client around the page. Why it failed is the
+ * paragraph with the error code for an id, or else the one of `other`.
+ */
 static const char login_script[] =
 	"document.querySelector('form').addEventListener('submit',function(event){event.preventDefault();"
 	"var form=event.target,query=new URLSearchParams(location.search),"
@@ -221,12 +224,34 @@ static const char login_script[] =
 	"send(body,form);});"
 	"var token=new URLSearchParams(location.search).get('loginToken');"
 	"if(token){send({type:'m.login.token',token:token},document.querySelector('form'));}"
+	"function show(id){document.querySelectorAll('.outcome').forEach(function(one){"
+	"one.hidden=one.id!==id;});}"
+	"function fail(code,body){var id=code==='M_FORBIDDEN'&&body.token?'token':code;"
+	"show(document.getElementById(id)?id:'other');}"
 	"function send(body,form){fetch('/_matrix/client/v3/login',{method:'POST',body:JSON.stringify(body)})"
-	".then(function(reply){"
-	"return reply.json().then(function(answer){"
-	"document.getElementById(reply.ok?'done':'failed').hidden=false;"
-	"if(reply.ok){form.hidden=true;document.getElementById('failed').hidden=true;"
-	"if(window.matrixLogin&&window.matrixLogin.onLogin){window.matrixLogin.onLogin(answer);}}});});}";
+	".then(function(reply){return reply.json().then(function(answer){"
+	"if(!reply.ok){fail(answer.errcode,body);return;}"
+	"show('done');form.hidden=true;"
+	"if(window.matrixLogin&&window.matrixLogin.onLogin){window.matrixLogin.onLogin(answer);}});})"
+	".catch(function(){fail('',body);});}";
+
+/* What the script shows of. */
+static void write_outcomes(struct web_page *page)
+{
+	web_page_hidden_text(page, M_FORBIDDEN, "使用者名稱或密碼不正確，請再試一次。",
+		"The user name or the password is not right; try again.");
+	web_page_hidden_text(page, "token", "這次登入已經逾時，請再登入一次。",
+		"This sign-in has ended; sign in once more.");
+	web_page_hidden_text(page, M_LIMIT_EXCEEDED, "嘗試次數太多，請稍候幾分鐘再試。",
+		"That was tried too often; wait some minutes and try again.");
+	web_page_hidden_text(page, M_USER_LOCKED, "這個帳號已被鎖定，請洽管理員。",
+		"This account has been locked; ask an administrator.");
+	web_page_hidden_text(page, "other",
+		"伺服器目前無法處理登入，請稍後再試；如果仍然不行，請洽管理員。",
+		"The server cannot log you in at the moment; try again later, and if it still does not work, ask an administrator.");
+	web_page_hidden_text(page, "done", "已登入，您可以關閉此頁。",
+		"You are logged in and can close this page.");
+}
 
 static enum err get_login_page(struct call *call)
 {
@@ -234,10 +259,7 @@ static enum err get_login_page(struct call *call)
 	struct str own = sso_own_login_page(call->ctx.arena, hs);
 	struct web_page page;
 	web_page_begin(&page, call, "登入", "Log in");
-	web_page_hidden_text(&page, "failed", "使用者名稱或密碼不正確，請再試一次。",
-		"The user name or the password is not right; try again.");
-	web_page_hidden_text(&page, "done", "已登入，您可以關閉此頁。",
-		"You are logged in and can close this page.");
+	write_outcomes(&page);
 	if (hs->settings.account.passwords_are_on) {
 		web_page_form(&page, STR(""));
 	} else {

@@ -193,10 +193,34 @@ def test_sign_in__provider_away__page_names_it_and_the_log_says_why(make_server,
     started.settings.update({"public_base_url": started.url, "sso.folder": started.root + "/sso", "network.allow_addresses": "127.0.0.0/8"})
     started.start()
     page = get(started, "/_matrix/client/v3/login/sso/redirect/away?redirectUrl=" + urllib.parse.quote(CLIENT, safe=""))
-    assert "location" not in page.headers and b"The identity provider could not be reached" in page.raw
+    assert "location" not in page.headers
+    assert says(page, "目前連不上學校的登入系統，請稍後再試。", "The identity provider could not be reached")
     with open(started.log_path, encoding="utf-8") as log:
         line, = [line for line in log if " sso.provider_failed " in line]
     assert " warn " in line and "127.0.0.1" in line, line
+
+
+def says(page, chinese, english):
+    text = page.raw.decode()
+    return '<span lang="zh-Hant">%s</span><span lang="en">%s</span>' % (chinese, english) in text
+
+
+def test_sign_in__refused__reason_in_both_languages(server, idp):
+    assert says(finish(server, idp, *begin(server), error="access_denied"), "學校的登入系統沒有讓您登入，或登入已取消。",
+                "The identity provider let nobody in")
+    assert says(get(server, CALLBACK), "這次登入是從別的瀏覽器開始的，或已經逾時；請重新登入。",
+                "This sign-in was begun elsewhere or has ended; begin again")
+    assert says(sign_in(server, idp, "closed"), "您在本伺服器還沒有帳號，請洽管理員。", "You have no account on this server yet")
+    idp.claims.update(aud="another")
+    assert says(sign_in(server, idp), "無法確認這次登入。", "The sign-in could not be confirmed")
+    idp.reset()
+    accounts.register(server.url, idp.subject.lower())
+    assert says(sign_in(server, idp), "您的使用者名稱在本伺服器已有人使用，請洽管理員。",
+                "Your user name is taken on this server; ask its administrator")
+    idp.reset()
+    user = log_in(server, sign_in(server, idp)).ok()["user_id"]
+    server.run("user", "lock", user)
+    assert says(sign_in(server, idp), "這個帳號已被鎖定，請洽管理員。", "This account has been locked")
 
 
 LIES = {

@@ -146,6 +146,8 @@ def test_login_page__for_clients_without_one__has_form_and_hook(server):
     reply = server.anonymous().http.raw("GET", "/_matrix/static/client/login/?device_id=X")
     text = reply.raw.decode()
     assert reply.status == 200 and "matrixLogin" in text and "<form" in text and "登入" in text
+    for code in ("M_FORBIDDEN", "M_LIMIT_EXCEEDED", "M_USER_LOCKED", "other", "token", "done"):  # what the script shows of
+        assert '<p hidden class="outcome" id="%s"><span lang="zh-Hant">' % code in text
 
 
 def test_flow__later_stage_first__401_and_not_completed(make_server):

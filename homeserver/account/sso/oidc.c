@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "homeserver/account/sso/id_token.h"
+#include "homeserver/account/sso/sso_reason.h"
 #include "homeserver/web_page.h"
 #include "http/client.h"
 #include "http/uri.h"
@@ -61,7 +62,7 @@ static bool is_secure(const struct oidc *oidc)
 
 static enum err refuse_answer(struct ctx *ctx, const char *what)
 {
-	enum err err = fail(ctx, ERR_REMOTE, NULL, "The identity provider gave no usable answer");
+	enum err err = sso_refuse(ctx, SSO_PROVIDER_UNCLEAR);
 	ctx->fault.cause = str_of(what);
 	return err;
 }
@@ -76,7 +77,7 @@ static enum err fetch_json(struct ctx *ctx, struct homeserver *hs, const struct 
 	fetch->is_https_only = is_secure(oidc);
 	enum err err = http_client_fetch(ctx, hs->http_client, fetch, &answer);
 	if (err != ERR_OK) {
-		ctx->fault.text = STR("The identity provider could not be reached");
+		sso_explain(ctx, SSO_PROVIDER_AWAY);
 		return err;
 	}
 	*out_status = answer.status;
@@ -203,7 +204,7 @@ enum err oidc_authorize_url(struct ctx *ctx, struct homeserver *hs, struct oidc 
 
 static enum err refuse(struct ctx *ctx, const char *cause)
 {
-	enum err err = fail(ctx, ERR_DENIED, M_FORBIDDEN, "The sign-in could not be confirmed");
+	enum err err = sso_refuse(ctx, SSO_NOT_CONFIRMED);
 	log_warn(ctx->request_id, "sso.refused", "cause=%s", cause);
 	return err;
 }

@@ -11,6 +11,7 @@
 #include "homeserver/account/grant.h"
 #include "homeserver/account/login_token.h"
 #include "homeserver/account/sso/sso_account.h"
+#include "homeserver/account/sso/sso_reason.h"
 #include "homeserver/account/uia.h"
 #include "homeserver/web_page.h"
 #include "http/uri.h"
@@ -213,10 +214,10 @@ static enum err check_wish(struct ctx *ctx, const struct homeserver *hs,
 {
 	*out = find(hs, wish->provider_id);
 	if (*out == NULL) {
-		return fail(ctx, ERR_MISSING, M_NOT_FOUND, "There is no such identity provider");
+		return sso_refuse(ctx, SSO_NO_PROVIDER);
 	}
 	if (wish->session == NULL && !web_page_url_is_safe(wish->redirect_url)) {
-		return fail(ctx, ERR_INPUT, M_INVALID_PARAM, "'redirectUrl' is no address of a client");
+		return sso_refuse(ctx, SSO_NO_CLIENT);
 	}
 	return ERR_OK;
 }
@@ -262,8 +263,7 @@ static enum err take(struct ctx *ctx, struct homeserver *hs, const struct sso_ar
 	if (err == ERR_MISSING || json_parse(ctx->arena, row.data, NULL, out_data, NULL) != JSON_OK ||
 		!crypto_equals(hash_text(ctx->arena, *out_secret),
 			json_get_str(out_data, STR("browser")))) {
-		return fail(ctx, ERR_DENIED, M_FORBIDDEN,
-			"This sign-in was begun elsewhere or has ended; begin again");
+		return sso_refuse(ctx, SSO_ENDED);
 	}
 	return ERR_OK;
 }
@@ -283,7 +283,7 @@ static enum err finish_stage(struct ctx *ctx, struct homeserver *hs,
 	enum err err = uia_session_by_hash(ctx, hs, hash, &session);
 	if (err == ERR_MISSING ||
 		(err == ERR_OK && (out->user_id.p == NULL || !str_equals(session.user_id, out->user_id)))) {
-		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "That is not the account that asked for it");
+		return sso_refuse(ctx, SSO_OTHER_ACCOUNT);
 	}
 	TRY(err);
 	/* Whoever made the browser come here has not shown that its owner wants it: a button on the page does. */
@@ -341,7 +341,7 @@ enum err sso_finish(struct ctx *ctx, struct homeserver *hs, const struct sso_arr
 	TRY(take(ctx, hs, arrival, &data, &secret));
 	struct oidc *oidc = find(hs, json_get_str(&data, STR("provider")));
 	if (oidc == NULL || arrival->error.p != NULL || arrival->code.n == 0) {
-		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "The identity provider let nobody in");
+		return sso_refuse(ctx, SSO_PROVIDER_REFUSED);
 	}
 	struct oidc_attempt attempt = attempt_of(ctx->arena, hs, arrival->state, secret);
 	TRY(oidc_claims(ctx, hs, oidc, &attempt, arrival->code, &claims));

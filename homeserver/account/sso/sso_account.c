@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "homeserver/account/identifier.h"
 #include "homeserver/account/register.h"
+#include "homeserver/account/sso/sso_reason.h"
 #include "http/mail_text.h"
 #include "matrix/canonical.h"
 #include "matrix/profile_field.h"
@@ -62,7 +63,7 @@ static enum err make(struct ctx *ctx, struct homeserver *hs, const struct provid
 {
 	struct str made;
 	if (!provider->makes_accounts) {
-		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "You have no account on this server yet");
+		return sso_refuse(ctx, SSO_NO_ACCOUNT);
 	}
 	struct sso_identity identity = identity_of(provider, claims);
 	const struct account_wish wish = {.user_id = user_id,
@@ -71,8 +72,7 @@ static enum err make(struct ctx *ctx, struct homeserver *hs, const struct provid
 	enum err err = account_make(ctx, hs->db, &hs->rng, clock_wall_ms(&hs->clock),
 		hs->settings.server_name, &wish, &made);
 	if (err == ERR_INPUT && str_equals(str_of(ctx->fault.errcode), STR(M_EXCLUSIVE))) {
-		return fail(ctx, ERR_DENIED, M_EXCLUSIVE,
-			"Your user name is reserved on this server; ask its administrator");
+		return sso_refuse(ctx, SSO_NAME_RESERVED);
 	}
 	TRY(err);
 	log_info(ctx->request_id, "sso.account_made", "provider=%.*s", STR_ARG(provider->id));
@@ -90,8 +90,7 @@ static enum err link(struct ctx *ctx, struct homeserver *hs, const struct provid
 {
 	if (!provider->links_existing || account->is_admin || account->is_guest ||
 		account->state == ACCOUNT_DEACTIVATED) {
-		return fail(ctx, ERR_DENIED, M_FORBIDDEN,
-			"Your user name is taken on this server; ask its administrator");
+		return sso_refuse(ctx, SSO_NAME_TAKEN);
 	}
 	struct sso_identity identity = identity_of(provider, claims);
 	struct tx *tx CLEANUP(tx_cleanup) = NULL;
@@ -109,12 +108,12 @@ static enum err begin(struct ctx *ctx, struct homeserver *hs, const struct provi
 	struct account_row account;
 	struct str name = provider_template(ctx->arena, provider->localpart, claims);
 	if (name.n == 0) {
-		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "The sign-in says no user name");
+		return sso_refuse(ctx, SSO_NO_NAME);
 	}
 	enum err err = new_user_id(ctx, provider_localpart(ctx->arena, name), hs->settings.server_name,
 		out_user_id);
 	if (err == ERR_INPUT) {
-		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "The sign-in says no usable user name");
+		return sso_refuse(ctx, SSO_UNUSABLE_NAME);
 	}
 	TRY(err);
 	err = store_account_find(ctx, hs->db, *out_user_id, &account);
@@ -132,12 +131,10 @@ static enum err check_state(struct ctx *ctx, struct homeserver *hs, struct str u
 	struct account_row account;
 	enum err err = store_account_find(ctx, hs->db, user_id, &account);
 	if (err == ERR_MISSING || (err == ERR_OK && account.state == ACCOUNT_DEACTIVATED)) {
-		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "This account has been deactivated");
+		return sso_refuse(ctx, SSO_DEACTIVATED);
 	}
 	TRY(err);
-	return account.state == ACCOUNT_LOCKED
-		? fail(ctx, ERR_DENIED, M_USER_LOCKED, "This account has been locked")
-		: ERR_OK;
+	return account.state == ACCOUNT_LOCKED ? sso_refuse(ctx, SSO_LOCKED) : ERR_OK;
 }
 
 enum err sso_account(struct ctx *ctx, struct homeserver *hs, const struct provider *provider,
@@ -155,7 +152,7 @@ enum err sso_account(struct ctx *ctx, struct homeserver *hs, const struct provid
 		}
 	}
 	if (out_user_id->p == NULL) {
-		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "Your user name is taken on this server");
+		return sso_refuse(ctx, SSO_NAME_TAKEN);
 	}
 	return check_state(ctx, hs, *out_user_id);
 }

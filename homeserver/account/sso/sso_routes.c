@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "homeserver/account/fallback_routes.h"
 #include "homeserver/account/sso/sso.h"
+#include "homeserver/account/sso/sso_reason.h"
 #include "homeserver/account/uia.h"
 #include "homeserver/web_page.h"
 #include "http/uri.h"
@@ -27,7 +28,10 @@ static enum err answer_failure(struct call *call, enum err err)
 	web_page_begin(&page, call, "無法登入", "You could not be signed in");
 	web_page_text(&page, "請回到原來的程式再試一次；如果仍然無法登入，請洽管理員。",
 		"Go back to the program that you came from and try again; if it still does not work, ask an administrator.");
-	if (text.n > 0) {
+	const char *zh = sso_reason_zh(text);
+	if (zh != NULL) {
+		web_page_text(&page, zh, str_cstr(ctx->arena, text));
+	} else if (text.n > 0) {
 		web_page_value(&page, text);
 	}
 	ctx->fault = (struct fault){0};
@@ -70,8 +74,7 @@ static enum err get_redirect(struct call *call)
 		return fail(&call->ctx, ERR_INPUT, M_MISSING_PARAM, "'redirectUrl' is missing");
 	}
 	if (!web_page_url_is_safe(redirect_url)) {
-		return fail(&call->ctx, ERR_INPUT, M_INVALID_PARAM,
-			"'redirectUrl' is no address of a client");
+		return sso_refuse(&call->ctx, SSO_NO_CLIENT);
 	}
 	if (sso_count(hs) > 1) {
 		return answer_choice(call, redirect_url);
@@ -96,8 +99,7 @@ static enum err get_stage(struct call *call)
 	struct uia_session session;
 	enum err err = uia_session_find(&call->ctx, hs_of(call), call_query(call, "session"), &session);
 	if (err == ERR_MISSING) {
-		return answer_failure(call,
-			fail(&call->ctx, ERR_MISSING, M_NOT_FOUND, "This page has ended"));
+		return answer_failure(call, sso_refuse(&call->ctx, SSO_PAGE_ENDED));
 	}
 	TRY(err);
 	return depart(call,
@@ -167,8 +169,7 @@ static enum err post_confirm(struct call *call)
 	}
 	enum err err = sso_confirm_stage(&call->ctx, hs_of(call), ticket);
 	if (err == ERR_MISSING) {
-		return answer_failure(call,
-			fail(&call->ctx, ERR_MISSING, M_NOT_FOUND, "This page has ended"));
+		return answer_failure(call, sso_refuse(&call->ctx, SSO_PAGE_ENDED));
 	}
 	TRY(err);
 	return fallback_answer_done(call);
