@@ -20,6 +20,7 @@
 
 #include "app/postgres/pg_child.h"
 #include "app/postgres/pg_leftover.h"
+#include "app/postgres/pg_trouble.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -34,7 +35,6 @@ enum {
 	RESTART_PAUSE_MS = 20, /* doubled each time that it ends early */
 	RESTART_PAUSE_MAX_MS = 5000,
 	STEADY_MS = 10000, /* having run so long it counts as healthy */
-	LOG_TAIL_BYTES = 4096,
 	MAX_LOG_BYTES = 10 << 20,
 	SPARE_CONNECTIONS = 8, /* commands, and whoever looks into it by hand */
 };
@@ -216,32 +216,6 @@ static bool wait_ready(struct ctx *ctx, struct pg_postmaster *postmaster)
 	return false;
 }
 
-/* The last line of its log that says what was fatal. */
-static struct str last_words(struct ctx *ctx, const char *log_path)
-{
-	char tail[LOG_TAIL_BYTES];
-	int fd = open(log_path, O_RDONLY | O_CLOEXEC);
-	struct stat status;
-	ssize_t got = -1;
-	if (fd >= 0 && fstat(fd, &status) == 0) {
-		off_t from = status.st_size > LOG_TAIL_BYTES ? status.st_size - LOG_TAIL_BYTES : 0;
-		got = pread(fd, tail, sizeof(tail), from);
-	}
-	if (fd >= 0) {
-		(void)close(fd);
-	}
-	struct str rest = str_from(tail, got > 0 ? (size_t)got : 0);
-	struct str words = STR("it ended at once");
-	while (rest.n > 0) {
-		struct str line;
-		(void)str_split(rest, '\n', &line, &rest);
-		if (str_contains(line, STR("FATAL")) || str_contains(line, STR("PANIC"))) {
-			words = line;
-		}
-	}
-	return str_dup(ctx->arena, words);
-}
-
 static enum err fail_stopped(struct ctx *ctx)
 {
 	return fail(ctx, ERR_SHUTDOWN, NULL, "stopped while the database was starting");
@@ -261,14 +235,13 @@ static enum err start_until_ready(struct ctx *ctx, struct pg_postmaster *postmas
 		if (signals->stop) {
 			return fail_stopped(ctx);
 		}
-		struct str words = last_words(ctx, postmaster->config.log_path);
+		struct str words = pg_trouble_last_words(ctx, postmaster->config.log_path);
 		if (!str_contains(words, STR("shared memory")) && !str_contains(words, STR("lock file"))) {
-			return fail(ctx, ERR_STORE, NULL, "PostgreSQL does not start: %.*s (see %s)",
-				STR_ARG(words), postmaster->config.log_path);
+			break;
 		}
 		signals_wait(signals, START_PAUSE_MS);
 	}
-	return fail(ctx, ERR_STORE, NULL, "PostgreSQL does not start; see %s",
+	return pg_trouble_fail(ctx, "PostgreSQL does not start", postmaster->config.folder,
 		postmaster->config.log_path);
 }
 

@@ -19,6 +19,7 @@
 
 #include "app/postgres/pg_child.h"
 #include "app/postgres/pg_postmaster.h"
+#include "app/postgres/pg_trouble.h"
 #include "app/postgres/tree_copy.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -71,7 +72,8 @@ static enum err run_initdb(struct ctx *ctx, const struct pg_template_config *con
 		.output_fd = log_fd,
 		.death_signal = 9});
 	if (child <= 0 || !pg_child_wait(child)) {
-		return fail(ctx, ERR_STORE, NULL, "initdb failed; see %s.log", folder);
+		return pg_trouble_fail(ctx, "initdb failed", folder,
+			arena_printf(ctx->arena, "%s.log", folder));
 	}
 	return ERR_OK;
 }

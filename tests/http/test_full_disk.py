@@ -8,7 +8,7 @@ import pytest
 
 from support import accounts
 from support.server import new_folder
-from support.client import unique
+from support.client import seconds, unique
 
 AS_ROOT = [] if os.geteuid() == 0 else ["sudo", "-n"]
 
@@ -71,3 +71,24 @@ def test_full_disk__nothing_acknowledged_is_lost_and_the_server_recovers(make_se
     assert len(found) == len(set(found))
     known = set(acknowledged)
     assert [event for event in found if event in known] == acknowledged
+
+
+def test_start__disk_is_full__says_so_in_plain_words_and_starts_once_there_is_room(make_server, small_disk, tmp_path):
+    server = make_server(folder=small_disk)
+    server.log_path = str(tmp_path / "server.log")  # which the full disk does not take
+    server.start()
+    user = accounts.register(server.url, "ann")
+    server.terminate()
+    with open(os.path.join(small_disk, "filler"), "wb", buffering=0) as filler:
+        try:
+            while True:
+                filler.write(b"x" * 4096)
+        except OSError:
+            pass  # it is full
+    server.launch()
+    assert server.process.wait(seconds(60)) != 0
+    assert "is full: 0 of 90 MiB are free" in server.log() and "磁碟已滿" in server.log(), server.log()
+    assert "troubles.md" in server.log() and small_disk in server.log()
+    assert mount("-o", "remount,size=300m", small_disk).returncode == 0
+    server.start()
+    user.get("/account/whoami").ok()
