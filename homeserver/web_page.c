@@ -11,11 +11,11 @@ static const char style[] =
 	"body{font:16px/1.6 system-ui,'Noto Sans TC','PingFang TC','Microsoft JhengHei',sans-serif;margin:0;"
 	"background:#f2f4f7;color:#1c2430}"
 	"main{max-width:30rem;margin:8vh auto;padding:2rem;background:#fff;border-radius:12px;"
-	"box-shadow:0 1px 8px #0002}"
+	"box-shadow:0 1px 8px #0002;overflow-wrap:anywhere}"
 	"h1{font-size:1.4rem;line-height:1.35;margin:0 0 1.2rem}h1 span,p span,label span,button span,a span"
 	"{display:block}"
 	"[lang=en]{color:#5a6675;font-size:.9em}button [lang=en],a.button [lang=en]{color:inherit;opacity:.85}"
-	".value{overflow-wrap:anywhere;padding:.6rem .8rem;background:#eef1f5;border-radius:8px}"
+	".value{padding:.6rem .8rem;background:#eef1f5;border-radius:8px}"
 	".text{white-space:pre-wrap}"
 	"button,a.button{display:block;width:100%;box-sizing:border-box;margin-top:1.2rem;padding:.7rem;border:0;"
 	"border-radius:8px;background:#0b5cad;color:#fff;font:inherit;text-align:center;text-decoration:none;"
@@ -25,6 +25,19 @@ static const char style[] =
 	"@media(prefers-color-scheme:dark){body{background:#12161c;color:#e6eaf0}main{background:#1c222b}"
 	"[lang=en]{color:#a3aebb}.value{background:#28303b}a{color:#7db7f5}a.button{color:#fff}"
 	"input{background:#12161c;color:inherit}}";
+
+/* --- mails ------------------------------------------------------------------------------------------ */
+
+/* A long address or name must not make the page wider than a phone; mail programs know one of these words or the other. */
+void web_page_begin_mail(struct buf *buf)
+{
+	buf_add_lit(buf,
+		"<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\">"
+		"<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
+		"<style>pre{white-space:pre-wrap}</style></head>"
+		"<body style=\"font-family:sans-serif;line-height:1.5;max-width:40em;"
+		"overflow-wrap:anywhere;word-break:break-word\">\n");
+}
 
 /* --- text ------------------------------------------------------------------------------------------- */
 

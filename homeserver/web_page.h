@@ -38,6 +38,9 @@ void web_page_begin_named(struct web_page *page, struct call *call, struct str t
 /** Appends text to HTML, escaped; control characters but line breaks and tabs are left out. */
 void web_page_escape(struct buf *buf, struct str text);
 
+/** The HTML of a mail, up to its first paragraph. It ends with `</body></html>`. */
+void web_page_begin_mail(struct buf *buf);
+
 /** A paragraph in both languages; literals, or what a table of ours has. */
 void web_page_text(struct web_page *page, const char *zh, const char *en);
 /** The same, hidden until a script shows it by its id, one of those with the class `outcome`. */

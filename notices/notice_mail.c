@@ -35,9 +35,7 @@ static void write_html(struct arena *arena, struct buf *out, const struct notice
 	buf_init(&name, SIZE_MAX);
 	web_page_escape(&name, content->sender);
 	const char *sender = str_cstr(arena, buf_str(&name));
-	buf_add_lit(out,
-		"<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\"></head>"
-		"<body style=\"font-family:sans-serif;line-height:1.5;max-width:40em\">\n");
+	web_page_begin_mail(out);
 	add_both(out, arena_printf(arena, "<bdi>%s</bdi> 有一則通知給您。", sender),
 		arena_printf(arena, "<bdi>%s</bdi> has a notice for you.", sender));
 	buf_add_lit(out, "<hr>\n<div dir=\"auto\">");

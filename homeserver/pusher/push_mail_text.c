@@ -150,9 +150,7 @@ static void write_html(struct arena *arena, struct buf *out,
 	const struct push_mail_content *content, struct str count)
 {
 	struct str name = content->server_name;
-	buf_add_lit(out,
-		"<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\"></head>"
-		"<body style=\"font-family:sans-serif;line-height:1.5;max-width:40em\">\n");
+	web_page_begin_mail(out);
 	add_both(out,
 		str_printf(arena, "您在 %.*s 有 %.*s 則未讀訊息。", STR_ARG(name), STR_ARG(count)),
 		str_printf(arena, "You have %.*s unread messages on %.*s.", STR_ARG(count), STR_ARG(name)));

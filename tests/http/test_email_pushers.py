@@ -167,6 +167,7 @@ def test_mail__unread_for_a_while__text_and_page_in_both_languages(server, box, 
     assert mail.to == [lin.address] and mail.message["Bcc"] is None
     page = html(mail)
     assert "<script" not in page and "Mei &#60;b&#62;" in page and "教室 &#38; 101" in page and "cat.png" in page
+    assert "overflow-wrap:anywhere" in page, "a long word makes no page wider than a phone"
 
 
 def test_mail__encrypted_message__says_no_more(alice, lin, missed):

@@ -304,7 +304,8 @@ def test_remind__no_client__mail_with_a_link_that_a_button_confirms(school, box)
     mail = box.wait(lin.address.lower(), before + 1)
     plain = title.replace("*", "")
     assert plain in mail.text and "有一則通知給您" in mail.text and "has a notice for you" in mail.text
-    assert "<strong>tomorrow</strong>" in mail.message.get_body(("html",)).get_content()
+    written = mail.message.get_body(("html",)).get_content()
+    assert "<strong>tomorrow</strong>" in written and "overflow-wrap:anywhere" in written
     link, = [link for link in mail.links if "/_belfry/" in link]
     assert link.startswith(BASE + "/_belfry/notices/confirm/")
     target = link[len(BASE):]
