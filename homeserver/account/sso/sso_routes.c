@@ -26,14 +26,14 @@ static enum err answer_failure(struct call *call, enum err err)
 	int status = ctx->fault.http_status != 0 ? ctx->fault.http_status : err_http_status(err);
 	struct web_page page;
 	web_page_begin(&page, call, "無法登入", "You could not be signed in");
-	web_page_text(&page, "請回到原來的程式再試一次；如果仍然無法登入，請洽管理員。",
-		"Go back to the program that you came from and try again; if it still does not work, ask an administrator.");
 	const char *zh = sso_reason_zh(text);
 	if (zh != NULL) {
 		web_page_text(&page, zh, str_cstr(ctx->arena, text));
 	} else if (text.n > 0) {
 		web_page_value(&page, text);
 	}
+	web_page_text(&page, "請回到原來的程式再試一次；如果仍然無法登入，請洽管理員。",
+		"Go back to the program that you came from and try again; if it still does not work, ask an administrator.");
 	ctx->fault = (struct fault){0};
 	return web_page_reply(&page, status);
 }
