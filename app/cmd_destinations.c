@@ -112,7 +112,7 @@ const struct command cmd_destinations = {
 			 "\n"
 			 "What goes to other servers is kept until they take it. One that cannot be reached\n"
 			 "is tried again with growing pauses, and at once when it is heard of; `retry` does\n"
-			 "not wait for that.\n"
+			 "not wait for that. Why one is not reached says `belfry federation check SERVER`.\n"
 			 "\n"
 			 "  --failing          only servers that cannot be reached\n"
 			 "  --all              all of these are tried\n"

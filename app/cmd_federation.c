@@ -216,6 +216,7 @@ const struct command cmd_federation = {
 		"  belfry federation policy partners\n"
 		"  belfry federation allow '*.school.example'\n"
 		"  belfry federation deny spam.example\n"
-		"  belfry federation check partner.example        the name behind the colon in their user ids\n",
+		"  belfry federation check partner.example        the name behind the colon in their user ids\n"
+		"  belfry federation check school.example         the own name: what others meet\n",
 	.run = run,
 };
