@@ -98,7 +98,7 @@ static enum err check_policy(struct command_line *line, struct desk *desk,
 
 /* Others cannot be told to let us in if they cannot reach us: that is asked too, but only where it is allowed. */
 static enum err look(struct command_line *line, struct desk *desk, struct server_name server,
-	bool asks_signed, bool *out_is_reached)
+	bool is_own, bool is_allowed, bool *out_is_reached)
 {
 	struct ctx *ctx = line->ctx;
 	struct conf *conf;
@@ -114,7 +114,8 @@ static enum err look(struct command_line *line, struct desk *desk, struct server
 		&(struct reach_wish){.server = server,
 			.client = client,
 			.now_ms = clock_wall_ms(&desk->accounts.clock),
-			.signer = asks_signed ? &signer : NULL,
+			.is_own = is_own,
+			.signer = is_allowed && !is_own ? &signer : NULL,
 			.tell = print_note,
 			.data = line});
 	http_client_destroy(client);
@@ -133,7 +134,7 @@ static enum err check(struct command_line *line, struct desk *desk)
 	}
 	bool is_own = server_name_equals(server, desk->settings.server_name);
 	TRY(check_policy(line, desk, server, is_own, &is_allowed));
-	TRY(look(line, desk, server, is_allowed && !is_own, &is_reached));
+	TRY(look(line, desk, server, is_own, is_allowed, &is_reached));
 	if (!is_allowed || !is_reached) {
 		return fail(line->ctx, ERR_REMOTE, NULL,
 			"%.*s: something is wrong, see the lines with BAD · 有問題，請看標示 BAD 的各行",

@@ -64,6 +64,7 @@ static struct fetch question(struct reach *reach, const struct server_target *ta
 		.answer_ceiling_bytes = ANSWER_CEILING_BYTES,
 		.timeout_ms = TIMEOUT_MS,
 		.is_https_only = true,
+		.is_administrators = reach->wish->is_own,
 		.connect_host = target->host,
 		.connect_port = target->port};
 }
@@ -79,7 +80,8 @@ static void look_at_well_known(struct reach *reach)
 {
 	struct server_name delegated;
 	struct str host = reach->route.subject;
-	const struct fetch fetch = discovery_question(reach->arena, host);
+	struct fetch fetch = discovery_question(reach->arena, host);
+	fetch.is_administrators = reach->wish->is_own;
 	struct answer answer = ask(reach, &fetch);
 	bool has_answer = answer.err == ERR_OK && answer.fetched.status == 200;
 	bool delegates =

@@ -28,6 +28,7 @@ struct reach_wish {
 	struct server_name server;
 	struct http_client *client;
 	int64_t now_ms; /**< wall clock */
+	bool is_own; /**< this server itself, which may well have an address of its own network here */
 	/** Asks something that is signed too, which shows whether that server knows and takes this one. NULL: it does not. */
 	const struct event_signer *signer;
 	void (*tell)(void *data, const struct reach_note *note);
