@@ -473,16 +473,16 @@ static void add_need(struct arena *arena, const struct json *json, struct server
 	struct need *need)
 {
 	const struct json *signatures = json_get(json_at(json, "signatures"), server.s);
-	struct str *ids = ARENA_NEW_ARRAY(arena, struct str, MAX_KEY_IDS);
+	size_t count = signatures != NULL && signatures->type == JSON_OBJECT ? signatures->count : 0;
+	struct str *ids = ARENA_NEW_ARRAY(arena, struct str, MIN_OF(count, (size_t)MAX_KEY_IDS));
 	need->server = server;
 	need->key_ids = ids;
-	size_t count = signatures != NULL && signatures->type == JSON_OBJECT ? signatures->count : 0;
 	for (size_t i = 0; i < count && need->key_id_count < MAX_KEY_IDS; i++) {
 		struct str algorithm;
 		struct str version;
 		struct str id = signatures->members[i].key;
 		if (key_id_parse(id, &algorithm, &version) && str_equals(algorithm, STR("ed25519"))) {
-			ids[need->key_id_count++] = id;
+			ids[need->key_id_count++] = str_dup(arena, id);
 		}
 	}
 }
@@ -521,15 +521,18 @@ static struct event_needs needs_of(struct arena *arena, const struct event *cons
 	size_t count)
 {
 	struct event_needs out = {.first = ARENA_NEW_ARRAY(arena, size_t, count + 1)};
+	struct arena *scratch CLEANUP(arena_cleanup) = arena_create();
 	for (size_t i = 0; i < count; i++) {
+		arena_reset(scratch);
 		struct required_signer *signers;
-		size_t signer_count = event_required_signers(arena, events[i], &signers);
+		const struct json *json = event_json(scratch, events[i]);
+		size_t signer_count = event_required_signers(scratch, events[i], &signers);
 		out.first[i] = out.needs.n;
 		for (size_t j = 0; j < signer_count; j++) {
 			/* A time of 0 would mean now. */
 			struct need need = {.version = events[i]->version,
 				.at_ms = events[i]->origin_server_ts != 0 ? events[i]->origin_server_ts : 1};
-			add_need(arena, event_json(arena, events[i]), signers[j].server, &need);
+			add_need(arena, json, signers[j].server, &need);
 			VEC_PUSH(arena, &out.needs, need);
 		}
 	}

@@ -64,26 +64,42 @@ void pdu_read(struct arena *arena, const struct pdu_room *room, const struct jso
 	out->event = out->is_redacted ? redacted(arena, room, event) : event;
 }
 
+/* Of a PDU that lies in a scratch arena what outlives it: of the event its text and what views that, no tree but its content's. */
+static void keep(struct arena *arena, struct arena *scratch, struct pdu *pdu)
+{
+	const struct event *event = pdu->event;
+	if (event != NULL) {
+		/* Read anew, so that its fields view the text that is kept. */
+		event = event_load(scratch, event->version, event->raw, event->event_id, event->room_id);
+		pdu->event = event_compact(arena, event);
+		pdu->event_id = pdu->event->event_id;
+	} else if (pdu->event_id.s.p != NULL) {
+		pdu->event_id.s = str_dup(arena, pdu->event_id.s);
+	}
+}
+
 void pdu_read_listed(struct arena *arena, const struct pdu_room *room, const struct json *json,
 	size_t *spare_bytes, struct pdu *out)
 {
-	struct json *whole = ARENA_NEW(arena, struct json);
+	struct arena *scratch CLEANUP(arena_cleanup) = arena_create();
+	struct json *whole = ARENA_NEW(scratch, struct json);
 	size_t own_bytes = TREE_FACTOR * json_raw(json).n;
 	size_t most_values = 1 + (own_bytes + *spare_bytes) / sizeof(struct json);
 	const struct json_limits limits = {
 		.max_depth = MAX_DEPTH,
 		.max_values = MIN_OF(most_values, (size_t)MAX_VALUES),
 	};
-	size_t before_bytes = arena_used_bytes(arena);
-	enum json_error error = json_read(arena, json, &limits, whole);
-	size_t taken_bytes = arena_used_bytes(arena) - before_bytes;
-	*spare_bytes -= MIN_OF(*spare_bytes, taken_bytes - MIN_OF(taken_bytes, own_bytes));
+	enum json_error error = json_read(scratch, json, &limits, whole);
 	if (error != JSON_OK) {
 		*out = (struct pdu){0};
 		drop(out, json_error_text(error));
 		return;
 	}
-	pdu_read(arena, room, whole, out);
+	pdu_read(scratch, room, whole, out);
+	size_t before_bytes = arena_used_bytes(arena);
+	keep(arena, scratch, out);
+	size_t kept_bytes = arena_used_bytes(arena) - before_bytes;
+	*spare_bytes -= MIN_OF(*spare_bytes, kept_bytes - MIN_OF(kept_bytes, own_bytes));
 }
 
 enum err pdu_check_signatures(struct ctx *ctx, struct federation *federation, struct pdu *pdus,

@@ -14,7 +14,7 @@
 
 struct room;
 
-/** A PDU of another server. In the arena; views the JSON that it was read from. */
+/** A PDU of another server. In the arena; that of pdu_read() views the JSON that it was read from. */
 struct pdu {
 	const struct event *event; /**< NULL: dropped */
 	struct event_id event_id;  /**< s.p == NULL: it has none that could be told */
@@ -25,8 +25,9 @@ struct pdu {
 };
 
 /**
- * What the trees of a list's events may take of memory beyond twice their texts, all together. Events take one to two times their text; one
- * that has a value in every other byte sixteen times. So 100 of such still come in; of more the last ones are dropped, and of others none.
+ * What is kept of a list's events may take so much of memory beyond twice their texts, all together, and so may the tree of one while it is
+ * read. Events take one to two times their text; one that has a value in every other byte of its content sixteen times. So 100 of such still
+ * come in; of more the last ones are dropped, and of others none.
  */
 enum { PDU_SPARE_BYTES = 96 << 20 };
 
@@ -42,7 +43,8 @@ void pdu_read(struct arena *arena, const struct pdu_room *room, const struct jso
 	struct pdu *out);
 
 /**
- * The same for a PDU in a list of an answer, which was passed over when that was parsed (fed_request.is_of_events).
+ * The same for a PDU in a list of an answer, which was passed over when that was parsed (fed_request.is_of_events). What comes out views nothing
+ * of the answer and has no tree (event_json() parses it anew): of a room's whole state the trees alone would be several times its text.
  * @param spare_bytes  what is left of PDU_SPARE_BYTES for this list
  */
 void pdu_read_listed(struct arena *arena, const struct pdu_room *room, const struct json *json,

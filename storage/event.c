@@ -57,6 +57,21 @@ enum err store_events_by_id(struct ctx *ctx, struct db *db, const struct str *ev
 	return ERR_OK;
 }
 
+enum err store_events_standing(struct ctx *ctx, struct db *db, int64_t room_nid,
+	const struct str *event_ids, size_t count, int64_t *out)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_EVENTS_STANDING,
+		DB_ARGS(db_bigint(room_nid), db_texts(event_ids, count)), &rows));
+	for (size_t i = 0; i < count; i++) {
+		out[i] = 0;
+	}
+	for (size_t i = 0; i < db_count(rows); i++) {
+		out[db_int(rows, i, 0) - 1] = db_int(rows, i, 1);
+	}
+	return ERR_OK;
+}
+
 enum err store_events_between(struct ctx *ctx, struct db *db, const struct event_span *span,
 	struct event_row **out, size_t *out_count)
 {

@@ -64,6 +64,9 @@ MUST_CHECK enum err store_events_by_position(struct ctx *ctx, struct db *db, int
 /** Events by id, of any room, in no order. One round trip. */
 MUST_CHECK enum err store_events_by_id(struct ctx *ctx, struct db *db, const struct str *event_ids,
 	size_t count, struct event_row **out, size_t *out_count);
+/** Where a room's events stand: out[i] belongs to ids[i]; 0: it is unknown, another room's, or rejected. One round trip. */
+MUST_CHECK enum err store_events_standing(struct ctx *ctx, struct db *db, int64_t room_nid,
+	const struct str *event_ids, size_t count, int64_t *out);
 
 /** A piece of a room's timeline: after < position <= up_to. */
 struct event_span {

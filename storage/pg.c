@@ -389,8 +389,9 @@ enum err pg_blame(struct ctx *ctx, enum stmt_id stmt, enum err err)
 enum err pg_run(struct ctx *ctx, struct pg *pg, enum stmt_id stmt, struct db_args args,
 	PGresult **out)
 {
+	struct arena *scratch CLEANUP(arena_cleanup) = arena_create();
 	struct pg_params params;
-	TRY(pg_encode(ctx, args, &params));
+	TRY(pg_encode(ctx, scratch, args, &params));
 	TRY(pg_prepare(ctx, pg, stmt));
 	TRY(pg_send(ctx, pg, stmt, &params));
 	*out = NULL;
@@ -502,17 +503,17 @@ static bool value_has_nul(const struct db_value *value)
 	return false;
 }
 
-enum err pg_encode(struct ctx *ctx, struct db_args args, struct pg_params *out)
+enum err pg_encode(struct ctx *ctx, struct arena *arena, struct db_args args, struct pg_params *out)
 {
-	const char **values = ARENA_NEW_ARRAY(ctx->arena, const char *, args.count);
-	int *lengths = ARENA_NEW_ARRAY(ctx->arena, int, args.count);
-	int *formats = ARENA_NEW_ARRAY(ctx->arena, int, args.count);
+	const char **values = ARENA_NEW_ARRAY(arena, const char *, args.count);
+	int *lengths = ARENA_NEW_ARRAY(arena, int, args.count);
+	int *formats = ARENA_NEW_ARRAY(arena, int, args.count);
 	for (size_t i = 0; i < args.count; i++) {
 		if (value_has_nul(&args.values[i])) {
 			return fail(ctx, ERR_INPUT, M_INVALID_PARAM,
 				"A text contains the character U+0000, which cannot be stored");
 		}
-		struct str bytes = encode_value(ctx->arena, &args.values[i]);
+		struct str bytes = encode_value(arena, &args.values[i]);
 		values[i] = bytes.p;
 		lengths[i] = (int)bytes.n;
 		formats[i] = 1;

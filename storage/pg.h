@@ -62,9 +62,10 @@ struct pg_params {
 	int count;
 };
 /**
- * Encodes arguments. Errors: INPUT M_INVALID_PARAM when a text contains NUL.
+ * Encodes arguments, in the arena. Errors: INPUT M_INVALID_PARAM when a text contains NUL.
  */
-MUST_CHECK enum err pg_encode(struct ctx *ctx, struct db_args args, struct pg_params *out);
+MUST_CHECK enum err pg_encode(struct ctx *ctx, struct arena *arena, struct db_args args,
+	struct pg_params *out);
 
 /** Sends a prepared statement. Errors: STORE. */
 MUST_CHECK enum err pg_send(struct ctx *ctx, struct pg *pg, enum stmt_id stmt,

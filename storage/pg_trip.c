@@ -87,7 +87,7 @@ enum err pg_run_checked(struct ctx *ctx, struct pg *pg, enum stmt_id stmt, struc
 {
 	struct pg_params params;
 	PGresult *result = NULL;
-	TRY(pg_encode(ctx, args, &params));
+	TRY(pg_encode(ctx, ctx->arena, args, &params));
 	TRY(pg_prepare(ctx, pg, stmt));
 	TRY(send_begun(ctx, pg, stmt, &params));
 	enum err err = check.run(ctx, check.self);

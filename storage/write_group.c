@@ -319,7 +319,7 @@ static enum err send_head(struct ctx *ctx, struct pg *pg, const struct group *gr
 	struct db_args args = DB_ARGS(db_bigint(group->positions), db_bigint(marks->writer_id),
 		db_bigint(marks->serial), db_text(group->news), db_bigint(group->before));
 	args.count = (size_t)stmt_table[head_of(group)].param_count; /* all but the last one */
-	TRY(pg_encode(ctx, args, &params));
+	TRY(pg_encode(ctx, ctx->arena, args, &params));
 	return pg_send(ctx, pg, head_of(group), &params);
 }
 

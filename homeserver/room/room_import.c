@@ -105,7 +105,8 @@ struct importing {
 	struct homeserver *hs;
 	struct room *room;
 	const struct room_import *import;
-	struct known_event *state; /* of the events given, those that are allowed; one each key */
+	struct known_event
+		*state; /* of the events given, those that are allowed; one each key; without fate */
 	size_t state_count;
 	struct state_map map;
 };
@@ -134,25 +135,26 @@ static enum err store_events(struct importing *in)
 	return ERR_OK;
 }
 
+/* Of the events given those that are stored and allowed, which alone are looked at anew: what was given is what is stored. */
 static enum err find_state(struct importing *in)
 {
 	struct ctx *ctx = in->ctx;
 	size_t count = in->import->state_count;
-	struct event_id *ids = ARENA_NEW_ARRAY(ctx->arena, struct event_id, count + 1);
+	struct str *ids = ARENA_NEW_ARRAY(ctx->arena, struct str, count);
+	int64_t *positions = ARENA_NEW_ARRAY(ctx->arena, int64_t, count);
 	for (size_t i = 0; i < count; i++) {
-		ids[i] = in->import->state[i]->event_id;
+		struct str id = in->import->state[i]->event_id.s;
+		ids[i] = str_has_nul(id) ? STR("") : id; /* that is in no database */
 	}
-	in->state = ARENA_NEW_ARRAY(ctx->arena, struct known_event, count + 1);
-	TRY(room_known_events(ctx, in->hs, in->room, ids, count, in->state));
+	TRY(store_events_standing(ctx, in->hs->db, in->room->nid, ids, count, positions));
+	in->state = ARENA_NEW_ARRAY(ctx->arena, struct known_event, count);
 	state_map_init(&in->map, ctx->arena);
 	for (size_t i = 0; i < count; i++) {
-		const struct known_event *known = &in->state[i];
-		bool is_good =
-			known->event != NULL && known->event->is_state && known->fate != EVENT_REJECTED;
-		if (is_good &&
-			state_map_get(&in->map, known->event->type, known->event->state_key) == NULL) {
-			(void)state_map_put(&in->map, known->event);
-			in->state[in->state_count++] = *known;
+		const struct event *event = in->import->state[i];
+		if (positions[i] != 0 && state_map_get(&in->map, event->type, event->state_key) == NULL) {
+			(void)state_map_put(&in->map, event);
+			in->state[in->state_count++] =
+				(struct known_event){.position = positions[i], .event = event};
 		}
 	}
 	return ERR_OK;

@@ -24,7 +24,8 @@ struct node {
 struct judging {
 	struct ctx *ctx;
 	struct room *room;
-	struct map nodes; /* event id → struct node * */
+	struct arena *scratch; /* of one event's judging */
+	struct map nodes;      /* event id → struct node * */
 	const struct event *create;
 };
 
@@ -100,7 +101,8 @@ static enum err look_up(struct judging *judging, struct homeserver *hs,
 /* Its auth events have been judged. */
 static bool is_allowed(struct judging *judging, const struct event *event)
 {
-	struct arena *arena = judging->ctx->arena;
+	struct arena *arena = judging->scratch;
+	arena_reset(arena);
 	const struct event **auth = ARENA_NEW_ARRAY(arena, const struct event *, event->auth_count + 1);
 	bool *rejected = ARENA_NEW_ARRAY(arena, bool, event->auth_count + 1);
 	struct state_map map;
@@ -230,7 +232,8 @@ enum err room_accept_outliers(struct ctx *ctx, struct homeserver *hs, struct roo
 	const struct event *const *events, size_t count, struct room_outcome *out)
 {
 	*out = (struct room_outcome){.fate = EVENT_OUTLIER, .verdict = verdict_allow()};
-	struct judging judging = {.ctx = ctx, .room = room};
+	struct arena *scratch CLEANUP(arena_cleanup) = arena_create();
+	struct judging judging = {.ctx = ctx, .room = room, .scratch = scratch};
 	struct stored_event *create;
 	TRY(room_state_event(ctx, hs, room, STR("m.room.create"), STR(""), POSITION_NOW, &create));
 	find_create(&judging, create, events, count);

@@ -11,6 +11,11 @@ SELECT e.* FROM (SELECT DISTINCT unnest($2::bigint[]) AS position) AS u CROSS JO
 SELECT position, event_id, json, replaces_position, thread_root, txn, notify_seq, highlight_seq, redacted_by, room_nid, fate
 FROM events WHERE event_id = ANY($1::text[]);
 
+-- name: events_standing hot
+-- Where those of a room's events stand that exist and were not rejected: which of the ids, position. Index: events_event_id_key.
+SELECT u.n, e.position FROM unnest($2::text[]) WITH ORDINALITY AS u(event_id, n) CROSS JOIN LATERAL (
+	SELECT position FROM events WHERE event_id = u.event_id AND room_nid + 0 = $1 AND fate <> 3 OFFSET 0) AS e;
+
 -- name: events_after hot
 -- Up to $4 events with $2 < position <= $3, oldest first; when $5, whether nothing relates to them that is bundled.
 -- Index: events_pkey, relations_pkey.

@@ -158,6 +158,14 @@ class RemoteRoom:
     def join(self, user_id):
         return self.send("m.room.member", {"membership": "join"}, user_id, user_id)
 
+    def crowd(self, count):
+        """So many more members of the remote, without what add() keeps for each event: its own state."""
+        for number in range(count):
+            user = "@member%d:%s" % (number, self.remote.name)
+            event = self.sign(self.draft("m.room.member", {"membership": "join", "displayname": "Member %d" % number},
+                                         user, user))
+            self.events[event.event_id] = self.state[event.key] = event
+
     def message(self, body, **more):
         return self.send("m.room.message", {"msgtype": "m.text", "body": body}, **more)
 
