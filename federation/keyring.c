@@ -572,8 +572,9 @@ enum err keyring_check_events(struct ctx *ctx, struct federation *federation,
 	const struct event *const *events, size_t count, enum signed_state *out)
 {
 	struct keyring *keyring = federation->keyring;
-	struct event_needs all = needs_of(ctx->arena, events, count);
-	struct servers servers = servers_of(ctx->arena, all.needs.p, all.needs.n);
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct event_needs all = needs_of(arena, events, count);
+	struct servers servers = servers_of(arena, all.needs.p, all.needs.n);
 	struct sets sets CLEANUP(drop_sets) = {0};
 	TRY(gather(ctx, keyring, all.needs.p, all.needs.n, &servers, &sets));
 	struct checking checking = {

@@ -105,9 +105,10 @@ void pdu_read_listed(struct arena *arena, const struct pdu_room *room, const str
 enum err pdu_check_signatures(struct ctx *ctx, struct federation *federation, struct pdu *pdus,
 	size_t count)
 {
-	const struct event **events = ARENA_NEW_ARRAY(ctx->arena, const struct event *, count);
-	struct pdu **owners = ARENA_NEW_ARRAY(ctx->arena, struct pdu *, count);
-	enum signed_state *states = ARENA_NEW_ARRAY(ctx->arena, enum signed_state, count);
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	const struct event **events = ARENA_NEW_ARRAY(arena, const struct event *, count);
+	struct pdu **owners = ARENA_NEW_ARRAY(arena, struct pdu *, count);
+	enum signed_state *states = ARENA_NEW_ARRAY(arena, enum signed_state, count);
 	size_t n = 0;
 	for (size_t i = 0; i < count; i++) {
 		if (pdus[i].event != NULL) {

@@ -28,18 +28,13 @@ static int compare_keys(const struct state_step *a, const struct state_step *b)
 	return order != 0 ? order : str_compare(a->state_key, b->state_key);
 }
 
-/* By key; what was put later stands later. */
-struct ranked_step {
-	struct state_step step;
-	size_t rank;
-};
-
-static int compare_ranked(const void *a, const void *b)
+/* Of places in one array: by key; what was put later stands later. */
+static int compare_places(const void *a, const void *b)
 {
-	const struct ranked_step *left = a;
-	const struct ranked_step *right = b;
-	int order = compare_keys(&left->step, &right->step);
-	return order != 0 ? order : (left->rank > right->rank) - (left->rank < right->rank);
+	const struct state_step *left = *(const struct state_step *const *)a;
+	const struct state_step *right = *(const struct state_step *const *)b;
+	int order = compare_keys(left, right);
+	return order != 0 ? order : (left > right) - (left < right);
 }
 
 /* Where the event of the current state stands; 0: there is none. Lock held. */
@@ -52,26 +47,32 @@ static int64_t current_locked(const struct room *room, struct arena *arena, stru
 	return slot != NULL ? slot->event_position : 0;
 }
 
-/* Sorts, keeps the last step of each key, and drops what is so now. */
+/* Sorts, keeps the last step of each key, and drops what is so now. The rest is in the arena. */
 static struct fork_state normalise(struct arena *arena, struct room *room,
 	const struct state_step *steps, size_t count)
 {
-	struct ranked_step *ranked = ARENA_NEW_ARRAY(arena, struct ranked_step, count + 1);
+	struct arena *scratch CLEANUP(arena_cleanup) = arena_create();
+	const struct state_step **places = ARENA_NEW_ARRAY(scratch, const struct state_step *, count);
 	for (size_t i = 0; i < count; i++) {
-		ranked[i] = (struct ranked_step){steps[i], i};
+		places[i] = &steps[i];
 	}
-	qsort(ranked, count, sizeof(*ranked), compare_ranked);
-	struct fork_state state = {.steps = ARENA_NEW_ARRAY(arena, struct state_step, count + 1)};
-	LOCK_SCOPE(&room->lock);
+	qsort(places, count, sizeof(*places), compare_places);
+	size_t kept = 0;
+	lock_take(&room->lock);
 	for (size_t i = 0; i < count; i++) {
-		const struct state_step *step = &ranked[i].step;
-		bool is_last = i + 1 == count || compare_keys(step, &ranked[i + 1].step) != 0;
+		const struct state_step *step = places[i];
+		bool is_last = i + 1 == count || compare_keys(step, places[i + 1]) != 0;
 		bool is_taken = step->event_id.p != NULL && step->event_position == 0;
 		int64_t wanted = step->event_id.p != NULL ? step->event_position : 0;
 		if (is_last &&
-			(is_taken || current_locked(room, arena, step->type, step->state_key) != wanted)) {
-			state.steps[state.n++] = *step;
+			(is_taken || current_locked(room, scratch, step->type, step->state_key) != wanted)) {
+			places[kept++] = step;
 		}
+	}
+	lock_give(&room->lock);
+	struct fork_state state = {.steps = ARENA_NEW_ARRAY(arena, struct state_step, kept)};
+	for (; state.n < kept; state.n++) {
+		state.steps[state.n] = *places[state.n];
 	}
 	return state;
 }
@@ -297,27 +298,28 @@ enum err room_fork_states(struct ctx *ctx, struct homeserver *hs, struct room *r
 struct fork_state room_fork_of_events(struct arena *arena, struct room *room,
 	const struct known_event *events, size_t count)
 {
-	struct step_vec steps = {0};
 	lock_take(&room->lock);
+	size_t current = room->content != NULL ? room->content->state.n : 0;
+	struct arena *scratch CLEANUP(arena_cleanup) = arena_create();
+	struct state_step *steps = ARENA_NEW_ARRAY(scratch, struct state_step, current + count);
+	size_t n = 0;
 	size_t i = 0;
 	struct str key;
 	void *value;
 	while (room->content != NULL && map_next(&room->content->state, &i, &key, &value)) {
 		const struct state_slot *slot = value;
-		const struct state_step absent = {
+		steps[n++] = (struct state_step){
 			.type = str_dup(arena, slot->type),
 			.state_key = str_dup(arena, slot->state_key),
 		};
-		VEC_PUSH(arena, &steps, absent);
 	}
 	lock_give(&room->lock);
 	for (i = 0; i < count; i++) {
 		if (events[i].event->is_state) {
-			const struct state_step step = step_of(events[i].event, events[i].position);
-			VEC_PUSH(arena, &steps, step);
+			steps[n++] = step_of(events[i].event, events[i].position);
 		}
 	}
-	return normalise(arena, room, steps.p, steps.n);
+	return normalise(arena, room, steps, n);
 }
 
 struct fork_state room_fork_with(struct arena *arena, const struct fork_state *before,

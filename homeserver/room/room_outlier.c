@@ -24,7 +24,7 @@ struct node {
 struct judging {
 	struct ctx *ctx;
 	struct room *room;
-	struct arena *scratch; /* of one event's judging */
+	struct arena *scratch; /* of one step: the look-up, an event's judging */
 	struct map nodes;      /* event id → struct node * */
 	const struct event *create;
 };
@@ -66,15 +66,15 @@ static enum err look_up(struct judging *judging, struct homeserver *hs,
 	struct map asked CLEANUP(map_fini) = {0};
 	for (size_t i = 0; i < count; i++) {
 		if (map_set(&asked, events[i]->event_id.s, &asked) == NULL) {
-			VEC_PUSH(ctx->arena, &ids, events[i]->event_id);
+			VEC_PUSH(judging->scratch, &ids, events[i]->event_id);
 		}
 		for (size_t k = 0; k < events[i]->auth_count; k++) {
 			if (map_set(&asked, events[i]->auth_events[k].s, &asked) == NULL) {
-				VEC_PUSH(ctx->arena, &ids, events[i]->auth_events[k]);
+				VEC_PUSH(judging->scratch, &ids, events[i]->auth_events[k]);
 			}
 		}
 	}
-	struct known_event *known = ARENA_NEW_ARRAY(ctx->arena, struct known_event, ids.n + 1);
+	struct known_event *known = ARENA_NEW_ARRAY(judging->scratch, struct known_event, ids.n + 1);
 	TRY(room_known_events(ctx, hs, judging->room, ids.p, ids.n, known));
 	VEC(struct event_id) missing = {0};
 	for (size_t i = 0; i < ids.n; i++) {
@@ -157,13 +157,13 @@ static void judge(struct judging *judging, struct node *first)
 	}
 }
 
-static enum err store(struct judging *judging, struct homeserver *hs, struct node *const *nodes,
-	size_t count)
+/* Some of those that were judged, at positions of their own. */
+static enum err store_batch(struct judging *judging, struct homeserver *hs,
+	struct node *const *nodes, const int64_t *positions, size_t count)
 {
 	struct ctx *ctx = judging->ctx;
-	int64_t *positions;
-	TRY(rooms_new_outliers(ctx, hs, judging->room, count, &positions));
-	struct kept_event *rows = ARENA_NEW_ARRAY(ctx->arena, struct kept_event, count);
+	arena_reset(judging->scratch);
+	struct kept_event *rows = ARENA_NEW_ARRAY(judging->scratch, struct kept_event, count);
 	size_t bytes = 0;
 	for (size_t i = 0; i < count; i++) {
 		const struct event *event = nodes[i]->event;
@@ -172,15 +172,24 @@ static enum err store(struct judging *judging, struct homeserver *hs, struct nod
 			.position = positions[i],
 			.event_id = event->event_id.s,
 			.json = event->raw,
-			.columns = room_aside_columns(ctx->arena, event),
+			.columns = room_aside_columns(judging->scratch, event),
 			.fate = nodes[i]->is_rejected ? ROW_REJECTED : ROW_OUTLIER,
 		};
 	}
+	TRY(store_events_keep(ctx, hs->db, judging->room->nid, rows, count));
+	room_aside_note(judging->room, count, bytes);
+	return ERR_OK;
+}
+
+static enum err store(struct judging *judging, struct homeserver *hs, struct node *const *nodes,
+	size_t count)
+{
+	int64_t *positions;
+	TRY(rooms_new_outliers(judging->ctx, hs, judging->room, count, &positions));
 	for (size_t done = 0; done < count; done += BATCH) {
-		TRY(store_events_keep(ctx, hs->db, judging->room->nid, rows + done,
+		TRY(store_batch(judging, hs, nodes + done, positions + done,
 			MIN_OF(count - done, (size_t)BATCH)));
 	}
-	room_aside_note(judging->room, count, bytes);
 	return ERR_OK;
 }
 
@@ -216,7 +225,8 @@ enum err room_missing_auth(struct ctx *ctx, struct homeserver *hs, struct room *
 	const struct event *const *events, size_t count, struct event_id **out, size_t *out_count)
 {
 	struct room_outcome outcome = {0};
-	struct judging judging = {.ctx = ctx, .room = room};
+	struct arena *scratch CLEANUP(arena_cleanup) = arena_create();
+	struct judging judging = {.ctx = ctx, .room = room, .scratch = scratch};
 	give(&judging, events, count);
 	enum err err = look_up(&judging, hs, events, count, &outcome);
 	map_fini(&judging.nodes);
