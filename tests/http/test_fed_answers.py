@@ -286,3 +286,16 @@ def test_missing__countless_values__comes_when_the_answer_is_one(server, remote,
         remote.handlers[:] = usual
         shared.seen(newest, limit=300)  # so that answer has been read
     assert growth.mib < 250
+
+
+def test_join__thousands_of_members__memory_stays_near_the_answers_text(server, remote, lin):
+    """With each event's tree, what its hash and signature cover, and each read back from the database it was 20 times the text."""
+    room = RemoteRoom(remote)
+    room.crowd(5000)
+    room.serve()
+    join(lin, RemoteRoom(remote).serve()).ok()
+    text_mib = len(json.dumps([event.json for event in room.events.values()])) >> 20
+    with Growth(server) as growth:
+        join(lin, room).ok()
+    assert text_mib == 3 and growth.mib < 50  # 5 times in a build for use; sanitizers take some themselves
+    assert len(lin.get(path_of("rooms", room.room_id, "joined_members")).ok()["joined"]) == 5002
