@@ -302,6 +302,7 @@ def test_lazy__redundant_members__left_out_or_few_and_given_when_asked(hs, alice
     assert users[0].user_id in asked.members()
 
 
+@pytest.mark.one_process("each process remembers by itself what it has sent a device")
 def test_lazy__already_sent_member__not_sent_again(hs, alice):
     """The specification lets servers send redundant members; this one is to leave them out."""
     room, users = crowd(hs, alice)
