@@ -13,3 +13,4 @@ END
 $$;
 CREATE TRIGGER devices_end AFTER DELETE ON devices
 	FOR EACH ROW EXECUTE FUNCTION device_end();
+COMMENT ON FUNCTION device_end() IS 'Ends the messages to a device that has ended';

@@ -139,8 +139,8 @@ def verdict(samples, tell):
     if len(samples) < JUDGED_WINDOWS or samples[0]["seconds"] < JUDGED_SECONDS:
         tell("too short to judge memory, processor time and latency")
         return findings
-    if "TSAN_OPTIONS" in os.environ:
-        tell("memory is not judged: most of it is what the sanitizer remembers of each piece that was ever touched")
+    if not any(sample.get("heap", True) for sample in warm):
+        tell("memory is not judged: most of it is what a sanitizer remembers of each piece that was ever touched")
     else:
         findings += growing
     if costs[1] > costs[0] * COST_GROWTH:

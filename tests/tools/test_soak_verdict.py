@@ -37,6 +37,9 @@ class Memory(unittest.TestCase):
     def test_few_windows__not_judged(self):
         self.assertEqual(findings(1, leak_an_hour=20.0, windows=8), [])
 
+    def test_under_a_sanitizer__not_judged(self):
+        self.assertEqual(verdict([{**sample, "heap": 0} for sample in run(1, leak_an_hour=20.0)], lambda text: None), [])
+
     def test_run_of_before_heap_was_sampled__judged_by_pages(self):
         samples = [{name: value for name, value in sample.items() if name != "heap"} for sample in run(1, leak_an_hour=3.0)]
         found = verdict(samples, lambda text: None)
