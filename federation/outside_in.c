@@ -16,17 +16,6 @@ static bool is_end(const struct homeserver *hs, const struct event *event)
 		(membership == MEMBERSHIP_LEAVE || membership == MEMBERSHIP_BAN);
 }
 
-/* Events come in any order: what ends something else (a ban, before the invite) does not name this one. */
-static bool stands_on(const struct event *event, const struct event *before)
-{
-	for (size_t i = 0; i < event->auth_count; i++) {
-		if (str_equals(event->auth_events[i].s, before->event_id.s)) {
-			return true;
-		}
-	}
-	return false;
-}
-
 /* Nobody here knows who else has the power to take an invite back. A ban is believed: it is no use to be invited then. */
 static bool may_end(const struct event *event, const struct event *before)
 {
@@ -48,7 +37,8 @@ enum err outside_in_concerns(struct ctx *ctx, struct federation *federation, str
 		&now));
 	enum membership membership = now != NULL ? membership_of(now->event) : MEMBERSHIP_LEAVE;
 	bool is_open = membership == MEMBERSHIP_INVITE || membership == MEMBERSHIP_KNOCK;
-	if (!is_open || !stands_on(event, now->event) || !may_end(event, now->event)) {
+	/* Events come in any order: what ends something else (a ban, before the invite) does not name this one. */
+	if (!is_open || !event_stands_on(event, now->event) || !may_end(event, now->event)) {
 		return ERR_OK;
 	}
 	TRY(via_add_known(ctx, hs, room, event->state_key, &via));
@@ -97,7 +87,7 @@ enum err outside_in_ends_join(struct ctx *ctx, struct federation *federation, st
 	TRY(room_state_event(ctx, hs, room, STR("m.room.member"), event->state_key, POSITION_NOW,
 		&now));
 	if (now == NULL || membership_of(now->event) != MEMBERSHIP_JOIN ||
-		!stands_on(event, now->event)) {
+		!event_stands_on(event, now->event)) {
 		return ERR_OK;
 	}
 	return has_power(ctx, hs, room, event, out);

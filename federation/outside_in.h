@@ -28,7 +28,10 @@ MUST_CHECK enum err outside_in_concerns(struct ctx *ctx, struct federation *fede
 MUST_CHECK enum err outside_in_ends_join(struct ctx *ctx, struct federation *federation,
 	struct room *room, const struct event *event, bool *out);
 
-/** Ends it. Signatures were checked. Errors: CONFLICT (this server is in the room by now); STORE */
+/**
+ * Ends what it names, unless something else holds by now. Signatures were checked.
+ * Errors: CONFLICT (this server is in the room by now); STORE; TIMEOUT
+ */
 MUST_CHECK enum err outside_in_take(struct ctx *ctx, struct federation *federation,
 	const struct event *event);
 

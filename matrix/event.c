@@ -403,6 +403,16 @@ bool event_is(const struct event *event, struct str type, struct str state_key)
 		str_equals(event->state_key, state_key);
 }
 
+bool event_stands_on(const struct event *event, const struct event *other)
+{
+	for (size_t i = 0; i < event->auth_count; i++) {
+		if (str_equals(event->auth_events[i].s, other->event_id.s)) {
+			return true;
+		}
+	}
+	return false;
+}
+
 struct str event_membership(const struct event *event)
 {
 	struct str membership = json_get_str(event->content, STR("membership"));

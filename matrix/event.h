@@ -102,6 +102,9 @@ int64_t event_depth_max(const struct room_version *version);
 /** Whether it is a state event of that type and state key. */
 bool event_is(const struct event *event, struct str type, struct str state_key);
 
+/** Whether it names the other one among its auth events. */
+bool event_stands_on(const struct event *event, const struct event *other);
+
 /** `membership` of an m.room.member event's content; empty when absent. */
 struct str event_membership(const struct event *event);
 

@@ -140,6 +140,13 @@ void store_state_end(struct write *write, int64_t room_nid, struct str type, str
 			db_position(position_index)));
 }
 
+void store_state_stand(struct write *write, int64_t room_nid, struct str type, struct str state_key,
+	struct str event_id)
+{
+	write_add(write, STMT_STATE_STAND,
+		DB_ARGS(db_bigint(room_nid), db_text(type), db_text(state_key), db_text(event_id)));
+}
+
 void store_state_change(struct write *write, int64_t room_nid, const struct state_row *row,
 	size_t position_index, int64_t event_position)
 {

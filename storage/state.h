@@ -49,6 +49,10 @@ MUST_CHECK enum err store_state_viewer(struct ctx *ctx, struct db *db, int64_t r
 MUST_CHECK enum err store_state_viewer_server(struct ctx *ctx, struct db *db, int64_t room_nid,
 	struct str server, struct state_row **out, size_t *out_count);
 
+/** The write fails (CONFLICT) when another event holds than the one that it was judged by (empty: none). */
+void store_state_stand(struct write *write, int64_t room_nid, struct str type, struct str state_key,
+	struct str event_id);
+
 /**
  * Adds a state change to a write: ends the old interval, begins the new one at position `position_index`.
  * @param event_position  of the event, if it stands elsewhere; 0: the same

@@ -245,7 +245,7 @@ struct room_import {
 /**
  * Makes the room known here, or brings it up to date after nobody of this server was in it. One commit makes it visible. Members may be
  * left out only where nothing of the room's state is known.
- * Errors: DENIED M_FORBIDDEN (the join is not allowed by that state; or there is no create event); CONFLICT (another join was
+ * Errors: DENIED M_FORBIDDEN (the join is not allowed by that state; there is no create event; the user left meanwhile); CONFLICT (another join was
  * first: the room is resident by now); STORE
  */
 MUST_CHECK enum err rooms_import(struct ctx *ctx, struct homeserver *hs,
@@ -270,14 +270,19 @@ void room_wake_rest_waiters(struct room *room);
 
 /**
  * A membership of a local user in a room in which this server has nobody: an invite, a knock, or the end of one. Or the end of a join that left
- * the members out: it is the only one of this server, and nobody tells it anything of the room any more.
+ * the members out: it is the only one of this server, and nobody tells it anything of the room any more. They are told in any order; what names
+ * another membership among its auth events came later, and stays.
  */
 struct outside_membership {
 	const struct room_version *version;
 	const struct event *event; /**< m.room.member of a local user, signed */
 	struct str stripped;       /**< JSON array for clients; of an invite or knock */
 };
-/** Errors: CONFLICT (the room is resident and whole: room_accept() is right); STORE */
+/**
+ * Judged with the room's turn, by the membership of now: it changes nothing where a later one holds, or, of an end that somebody else made,
+ * another one than it names.
+ * Errors: CONFLICT (the room is resident, and this is not the end of its partial join: room_accept() is right); STORE; TIMEOUT
+ */
 MUST_CHECK enum err rooms_set_outside(struct ctx *ctx, struct homeserver *hs,
 	const struct outside_membership *what);
 

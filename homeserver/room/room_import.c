@@ -10,9 +10,11 @@
 #include "homeserver/room/room_known.h"
 #include "homeserver/room/room_write.h"
 #include "matrix/auth.h"
+#include "matrix/membership.h"
 #include "storage/graph.h"
 #include "storage/partial_join.h"
 #include "storage/room.h"
+#include "storage/state.h"
 
 enum { BATCH = 500 };
 
@@ -83,10 +85,10 @@ static void on_steps_committed(void *data, int64_t first_position)
 	lock_give(&commit->room->lock);
 }
 
+/* In a write that may rest on more; it is waited for. */
 static enum err commit_steps(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	const struct state_step *steps, size_t count, struct str stripped)
+	struct write *write, const struct state_step *steps, size_t count, struct str stripped)
 {
-	struct write *write = write_new(ctx);
 	write_set_positions(write, 1);
 	store_room_stand(write, room->nid, room->head.event_seq);
 	for (size_t i = 0; i < count; i++) {
@@ -241,7 +243,7 @@ static enum err update_state(struct importing *in)
 		keep_members(&state);
 	}
 	for (size_t done = 0; done < state.n; done += BATCH) {
-		TRY(commit_steps(in->ctx, in->hs, in->room, state.steps + done,
+		TRY(commit_steps(in->ctx, in->hs, in->room, write_new(in->ctx), state.steps + done,
 			MIN_OF(state.n - done, (size_t)BATCH), str_from(NULL, 0)));
 	}
 	return state.n > 0 ? reload(in->ctx, in->hs, in->room) : ERR_OK;
@@ -312,11 +314,23 @@ static enum err commit_join(struct importing *in)
 	return writer_wait(ctx, write, NULL);
 }
 
-/* Another process may come into the room at the same time: what it wrote first holds, and this join is one of a room that we are in. */
+/*
+ * Another process may come into the room at the same time: what it wrote first holds, and this join is one of a room that we are in. Who
+ * joins may leave before the answer is here.
+ */
 static enum err require_outside(struct importing *in)
 {
+	const struct event *join = in->import->join;
+	struct stored_event *now;
 	TRY(room_load_if_needed(in->ctx, in->hs, in->room));
-	return room_is_resident(in->room) ? ERR_CONFLICT : ERR_OK;
+	if (room_is_resident(in->room)) {
+		return ERR_CONFLICT;
+	}
+	TRY(room_state_event(in->ctx, in->hs, in->room, join->type, join->state_key, POSITION_NOW,
+		&now));
+	return now != NULL && event_stands_on(now->event, join)
+		? fail(in->ctx, ERR_DENIED, M_FORBIDDEN, "The user has left the room meanwhile")
+		: ERR_OK;
 }
 
 static enum err import_in_turn(struct importing *in)
@@ -424,16 +438,30 @@ enum err rooms_make_whole(struct ctx *ctx, struct homeserver *hs, struct room *r
 
 /* --- memberships from outside -------------------------------------------------------------------------------------------- */
 
-static enum err set_outside_in_turn(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	const struct outside_membership *what)
+/* Whether it ends the only join of this server. */
+static bool ends_join(const struct event *event, const struct event *now)
 {
-	TRY(room_load_if_needed(ctx, hs, room));
-	bool is_resident = room_is_resident(room);
-	if (is_resident && !room_is_partial(room)) {
-		return ERR_CONFLICT;
-	}
-	TRY(is_resident ? room_settle(ctx, hs, room) : ERR_OK);
-	const struct event *event = what->event;
+	enum membership membership = membership_of(event);
+	return (membership == MEMBERSHIP_LEAVE || membership == MEMBERSHIP_BAN) &&
+		membership_of(now) == MEMBERSHIP_JOIN && event_stands_on(event, now);
+}
+
+/*
+ * Whether another membership came after it, here and in the room: what others end is what they name, and whatever names it came later. They
+ * may be told in any order: an invite before the answer to the knock, a knock before the end of the last one.
+ */
+static bool is_overtaken(const struct event *event, const struct event *now)
+{
+	enum membership membership = membership_of(event);
+	bool is_end = membership == MEMBERSHIP_LEAVE || membership == MEMBERSHIP_BAN;
+	bool is_by_others = !str_equals(event->sender.s, event->state_key);
+	return is_end && is_by_others ? now == NULL || !event_stands_on(event, now)
+								  : now != NULL && event_stands_on(now, event);
+}
+
+static enum err keep_outside(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct event *event, struct known_event *out)
+{
 	int64_t *position;
 	TRY(rooms_new_outliers(ctx, hs, room, 1, &position));
 	const struct kept_event kept = {
@@ -444,11 +472,31 @@ static enum err set_outside_in_turn(struct ctx *ctx, struct homeserver *hs, stru
 		.fate = ROW_OUTLIER,
 	};
 	TRY(store_events_keep(ctx, hs->db, room->nid, &kept, 1));
+	TRY(room_known_events(ctx, hs, room, &event->event_id, 1, out));
+	return out->event != NULL
+		? ERR_OK
+		: fail(ctx, ERR_DENIED, M_FORBIDDEN, "The event belongs to another room");
+}
+
+/* Judged by the member's event of now, which is what it is committed on. */
+static enum err set_outside_once(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct outside_membership *what)
+{
+	const struct event *event = what->event;
+	struct stored_event *stored;
 	struct known_event known;
-	TRY(room_known_events(ctx, hs, room, &event->event_id, 1, &known));
-	if (known.event == NULL) {
-		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "The event belongs to another room");
+	TRY(room_load_if_needed(ctx, hs, room));
+	TRY(room_state_event(ctx, hs, room, event->type, event->state_key, POSITION_NOW, &stored));
+	const struct event *now = stored != NULL ? stored->event : NULL;
+	bool is_resident = room_is_resident(room);
+	if (is_resident && (!room_is_partial(room) || !ends_join(event, now))) {
+		return ERR_CONFLICT;
 	}
+	if (is_overtaken(event, now)) {
+		return ERR_OK;
+	}
+	TRY(is_resident ? room_settle(ctx, hs, room) : ERR_OK);
+	TRY(keep_outside(ctx, hs, room, event, &known));
 	struct state_step *step = ARENA_NEW(ctx->arena, struct state_step);
 	*step = (struct state_step){
 		.type = event->type,
@@ -457,8 +505,28 @@ static enum err set_outside_in_turn(struct ctx *ctx, struct homeserver *hs, stru
 		.membership = event_membership(event),
 		.event_position = known.position,
 	};
-	TRY(commit_steps(ctx, hs, room, step, 1, what->stripped));
+	struct write *write = write_new(ctx);
+	store_state_stand(write, room->nid, event->type, event->state_key,
+		now != NULL ? now->event_id.s : STR(""));
+	TRY(commit_steps(ctx, hs, room, write, step, 1, what->stripped));
 	return is_resident ? room_load(ctx, hs, room) : ERR_OK;
+}
+
+/* Another process may have been first with the membership, or with a join: then this one is judged anew. */
+static enum err set_outside_in_turn(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	const struct outside_membership *what)
+{
+	struct room_tries tries = {0};
+	enum err err = ERR_CONFLICT;
+	while (err == ERR_CONFLICT && room_may_try(ctx, hs, &tries)) {
+		err = set_outside_once(ctx, hs, room, what);
+		if (err == ERR_CONFLICT && room_is_resident(room)) {
+			return err;
+		}
+		TRY(err == ERR_CONFLICT ? reload(ctx, hs, room) : ERR_OK);
+	}
+	return err == ERR_CONFLICT ? fail(ctx, ERR_TIMEOUT, M_UNKNOWN, "The room is busy; try again")
+							   : err;
 }
 
 enum err rooms_set_outside(struct ctx *ctx, struct homeserver *hs,

@@ -97,6 +97,15 @@ DELETE FROM writer_marks WHERE at_ms < (extract(epoch FROM now()) * 1000)::bigin
 SELECT 1 / CASE WHEN EXISTS (SELECT 1 FROM unnest($1::bigint[], $2::bigint[]) AS u(room_nid, event_seq)
 	JOIN rooms r ON r.room_nid = u.room_nid WHERE r.event_seq <> u.event_seq) THEN 0 ELSE 1 END;
 
+-- name: state_stand tells=nothing
+-- State that what is written rests on: nid, type, state_key, event id (empty: there is none). Fails when another event holds. Only the
+-- interval that began last can be open. Index: states_pkey.
+SELECT 1 / CASE WHEN EXISTS (SELECT 1 FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) AS
+	u(room_nid, type, state_key, event_id)
+	WHERE u.event_id <> coalesce((SELECT CASE WHEN s.to_position + 0 = 9223372036854775807 THEN s.event_id END FROM states s
+		WHERE s.room_nid = u.room_nid AND s.type = u.type AND s.state_key = u.state_key
+		ORDER BY s.from_position DESC LIMIT 1), '')) THEN 0 ELSE 1 END;
+
 -- name: room_advance one tells=message:1
 -- Rooms go on, each by a row: nid, event_seq before, event_seq after, depth, extremities, position, notify_seq, highlight_seq. "Before" has
 -- to be what stands in the table: a row that does not fit would become a room of its own, without what a room has to have, which fails the

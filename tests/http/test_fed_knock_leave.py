@@ -75,6 +75,20 @@ def test_knock__accepted__invited_and_joined(federated, remote, alice):
     assert membership(alice, room.room_id, alice.user_id) == "join"
 
 
+def test_knock__invited_before_it_is_answered__invited(federated, remote, alice):
+    """The invite names the knock, so it came later, whichever is told first."""
+    room = RemoteRoom(remote, join_rule="knock").serve()
+
+    def take(ask):
+        room.add(ask.json)
+        room.add(Invite(remote, federated, alice.user_id, room=room).put().ok()["event"])
+        return 200, {"knock_room_state": []}
+    remote.on("PUT", r".*/send_knock/.*", take)
+    knock(alice, room, remote.name).ok()
+    answer = alice.sync()
+    assert answer.invited(room.room_id) and not answer.knocked(room.room_id)
+
+
 def test_knock__taken_back__the_other_server_hears_of_it(federated, remote, alice):
     room = RemoteRoom(remote, join_rule="knock").serve()
     knock(alice, room, remote.name).ok()
@@ -151,6 +165,18 @@ def test_reject__the_inviters_server_hears_of_it(federated, remote, alice):
     assert not alice.sync().invited(room.room_id)
     alice.leave(room.room_id).ok()
     alice.forget(room.room_id).ok()
+
+
+def test_reject__invite_comes_again__still_out(federated, remote, alice):
+    """An answer to an invite may be lost; who asks again does not invite anew."""
+    invite = Invite(remote, federated, alice.user_id)
+    invite.room.add(invite.put().ok()["event"])
+    invite.room.serve()
+    alice.leave(invite.room.room_id).ok()
+    invite.put().ok()
+    assert not alice.sync().invited(invite.room.room_id)
+    invite.room.add(Invite(remote, federated, alice.user_id, room=invite.room).put().ok()["event"])
+    assert alice.sync().invited(invite.room.room_id)
 
 
 def test_reject__old_server__asked_by_v1(federated, remote, alice):
