@@ -8,11 +8,12 @@
 #include "federation/discovery.h"
 #include "http/dns.h"
 #include "http/uri.h"
+#include "matrix/errcode.h"
 #include "matrix/server_keys.h"
 #include "matrix/server_route.h"
 #include "matrix/x_matrix.h"
 
-enum { ANSWER_CEILING_BYTES = 256 * 1024, TIMEOUT_MS = 10 * 1000 };
+enum { ANSWER_CEILING_BYTES = 256 * 1024, TIMEOUT_MS = 10 * 1000, MOST_OF_A_TEXT_BYTES = 200 };
 
 struct reach {
 	struct arena *arena;
@@ -34,6 +35,21 @@ static void tell(struct reach *reach, enum reach_mark mark, const char *step, st
 	reach->is_bad = reach->is_bad || mark == REACH_BAD;
 	reach->wish->tell(reach->wish->data,
 		&(struct reach_note){mark, step, seen, advice.en, advice.zh});
+}
+
+/* What others wrote, so much of it as a line takes. */
+static struct str excerpt(struct reach *reach, struct str text)
+{
+	return text.n <= MOST_OF_A_TEXT_BYTES
+		? text
+		: str_printf(reach->arena, "%.*s …", (int)MOST_OF_A_TEXT_BYTES, text.p);
+}
+
+static struct str place(struct reach *reach, const struct server_target *target)
+{
+	bool is_ipv6 = str_find_byte(target->host, ':') != SIZE_MAX;
+	return str_printf(reach->arena, is_ipv6 ? "[%.*s]:%u" : "%.*s:%u", STR_ARG(target->host),
+		(unsigned)target->port);
 }
 
 /* --- one question ----------------------------------------------------------------------------------------- */
@@ -200,8 +216,9 @@ static const struct advice connect_advices[] = {
 			"該位址與埠沒有回應：對方伺服器未啟動、對方防火牆未開放這個埠，或本校防火牆不讓連線出去。"},
 	[FETCH_NO_TLS] =
 		{"Somebody answers, but their certificate is no good, or TLS is not spoken there. Its owner has to put in a "
-		 "certificate that is good, with all certificates between, for the name that is said here.",
-			"對方有回應，但憑證有問題，或該埠未使用 TLS。須由對方換上適用於此名稱、含中繼憑證的有效憑證。"},
+		 "certificate that is good, with all certificates between, for the name that is said here. (If only the dates are "
+		 "wrong: this machine's clock, timedatectl.)",
+			"對方有回應，但憑證有問題，或該埠未使用 TLS。須由對方換上適用於此名稱、含中繼憑證的有效憑證。（若只是日期不符，也請檢查本機時鐘：timedatectl。）"},
 	[FETCH_NO_ANSWER] =
 		{"A connection comes about, but no answer: a proxy or firewall in between, or their server hangs.",
 			"連線成功但沒有收到回應：可能是中間的代理或防火牆，或對方伺服器停住了。"},
@@ -224,16 +241,18 @@ static void tell_certificate(struct reach *reach, enum reach_mark mark, const st
 	if (way->until.n == 0) {
 		return;
 	}
-	struct str names =
-		way->names.n > 0 ? str_printf(reach->arena, " (%.*s)", STR_ARG(way->names)) : STR("");
+	struct str names = way->names.n > 0
+		? str_printf(reach->arena, " (%.*s)", STR_ARG(excerpt(reach, way->names)))
+		: STR("");
 	tell(reach, mark, "certificate",
-		str_printf(reach->arena, "of %.*s%.*s, by %.*s, until %.*s: %s", STR_ARG(way->subject),
-			STR_ARG(names), STR_ARG(way->issuer), STR_ARG(way->until),
+		str_printf(reach->arena, "of %.*s%.*s, by %.*s, until %.*s: %s",
+			STR_ARG(excerpt(reach, way->subject)), STR_ARG(names),
+			STR_ARG(excerpt(reach, way->issuer)), STR_ARG(way->until),
 			mark == REACH_GOOD ? "trusted" : "not trusted"),
 		none);
 }
 
-/* The certificate that was not good enough. */
+/* The certificate of whoever did not answer; the one that was not good enough has to be asked for. */
 static void look_at_certificate(struct reach *reach, enum reach_mark mark,
 	const struct server_target *target, struct fetch_way *way)
 {
@@ -250,9 +269,9 @@ static void tell_connected(struct reach *reach, const struct server_target *targ
 	const struct fetch_way *way)
 {
 	tell(reach, REACH_GOOD, "address",
-		str_printf(reach->arena, "%.*s:%u is %.*s, port %u; there it is %.*s",
-			STR_ARG(target->host), (unsigned)target->port, STR_ARG(way->address),
-			(unsigned)way->port, STR_ARG(reach->route.authority)),
+		str_printf(reach->arena, "%.*s is %.*s, port %u; there it is %.*s",
+			STR_ARG(place(reach, target)), STR_ARG(way->address), (unsigned)way->port,
+			STR_ARG(reach->route.authority)),
 		none);
 	tell_certificate(reach, REACH_GOOD, way);
 }
@@ -261,9 +280,9 @@ static void tell_failed(struct reach *reach, enum reach_mark mark,
 	const struct server_target *target, struct fetch_way *way, const struct answer *answer)
 {
 	enum fetch_reach failed_at = way->reach;
-	look_at_certificate(reach, mark, target, way);
+	look_at_certificate(reach, failed_at == FETCH_NO_ANSWER ? REACH_GOOD : mark, target, way);
 	tell(reach, mark, failed_at == FETCH_NO_TLS ? "TLS" : "address",
-		str_printf(reach->arena, "%.*s:%u: %.*s", STR_ARG(target->host), (unsigned)target->port,
+		str_printf(reach->arena, "%.*s: %.*s", STR_ARG(place(reach, target)),
 			STR_ARG(answer->cause)),
 		answer->err == ERR_DENIED ? own_network : connect_advices[failed_at]);
 }
@@ -287,7 +306,9 @@ static bool tell_version(struct reach *reach, const struct fetched *fetched)
 	struct str name = json_get_str(server, STR("name"));
 	struct str version = json_get_str(server, STR("version"));
 	tell(reach, REACH_GOOD, "version",
-		str_printf(reach->arena, "%.*s %.*s", STR_ARG(name), STR_ARG(version)), none);
+		str_printf(reach->arena, "%.*s %.*s", STR_ARG(excerpt(reach, name)),
+			STR_ARG(excerpt(reach, version))),
+		none);
 	return true;
 }
 
@@ -350,7 +371,7 @@ static bool look_at_keys(struct reach *reach)
 		return false;
 	}
 	tell(reach, REACH_GOOD, "keys",
-		str_printf(reach->arena, "%.*s%s, signed", STR_ARG(keys.keys[0].key_id),
+		str_printf(reach->arena, "%.*s%s, signed", STR_ARG(excerpt(reach, keys.keys[0].key_id)),
 			keys.count > 1 ? " and others" : ""),
 		none);
 	return true;
@@ -362,11 +383,43 @@ static const struct advice unknown_here = {
 	"They cannot verify this server's signature, mostly because they cannot reach it: have them check this server's name, or "
 	"run this command with it.",
 	"對方無法驗證本伺服器的簽章，多半是因為對方連不到本伺服器：請對方檢查本校的名稱，或在本機以本校名稱執行這個指令。"};
+static const struct advice silent_here = {
+	"They answer other questions, but not one that is signed: mostly they look for this server's keys meanwhile and cannot "
+	"reach it. Have them check this server's name, or run this command with it.",
+	"對方會回應其他查詢，卻沒有回應已簽章的查詢，多半是對方要取得本伺服器的金鑰時連不到本伺服器：請對方檢查本校的名稱，或在本機以本校"
+	"名稱執行這個指令。"};
 static const struct advice refused_here = {
 	"They are reached and refuse this server: their administrator has to allow it.",
 	"已連到對方，但對方拒絕本伺服器，須由對方的管理員開放。"};
 
-/* An alias that nobody has: 404 is what a server says who takes the question. */
+/* 404 with M_NOT_FOUND is what a server says who takes the question; a reverse proxy that does not hand it on says 404, too. */
+static void tell_welcome(struct reach *reach, struct answer answer)
+{
+	struct json json;
+	int status = answer.err == ERR_OK ? answer.fetched.status : 0;
+	bool is_object = status != 0 &&
+		json_parse(reach->arena, answer.fetched.body, NULL, &json, NULL) == JSON_OK &&
+		json.type == JSON_OBJECT;
+	struct str error = is_object ? json_get_str(&json, STR("error")) : STR("");
+	bool is_unknown_alias =
+		is_object && str_equals(json_get_str(&json, STR("errcode")), STR(M_NOT_FOUND));
+	if (is_object && (status == 200 || (status == 404 && is_unknown_alias))) {
+		tell(reach, REACH_GOOD, "signed question", STR("they know this server and answer it"),
+			none);
+		return;
+	}
+	tell(reach, REACH_BAD, "signed question",
+		status == 0
+			? answer.cause
+			: str_printf(reach->arena, "status %d %.*s", status, STR_ARG(excerpt(reach, error))),
+		status == 0         ? silent_here
+			: status == 401 ? unknown_here
+			: status == 403 ? refused_here
+			: !is_object    ? status_advice
+							: none);
+}
+
+/* Asks for an alias that nobody has. */
 static void look_at_welcome(struct reach *reach)
 {
 	const struct event_signer *signer = reach->wish->signer;
@@ -385,24 +438,7 @@ static void look_at_welcome(struct reach *reach)
 	struct fetch fetch = question(reach, &reach->target, path);
 	fetch.headers = &header;
 	fetch.header_count = 1;
-	struct answer answer = ask(reach, &fetch);
-	int status = answer.err == ERR_OK ? answer.fetched.status : 0;
-	if (status == 200 || status == 404) {
-		tell(reach, REACH_GOOD, "signed question", STR("they know this server and answer it"),
-			none);
-		return;
-	}
-	struct json json;
-	struct str error = STR("");
-	if (status != 0 && json_parse(arena, answer.fetched.body, NULL, &json, NULL) == JSON_OK &&
-		json.type == JSON_OBJECT && json_get_str(&json, STR("error")).p != NULL) {
-		error = json_get_str(&json, STR("error"));
-	}
-	tell(reach, REACH_BAD, "signed question",
-		status == 0 ? answer.cause : str_printf(arena, "status %d %.*s", status, STR_ARG(error)),
-		status == 401       ? unknown_here
-			: status == 403 ? refused_here
-							: none);
+	tell_welcome(reach, ask(reach, &fetch));
 }
 
 bool fed_reach(struct arena *arena, const struct reach_wish *wish)

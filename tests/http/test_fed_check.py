@@ -152,6 +152,35 @@ def test_check__web_server_without_homeserver__says_so(net):
     assert status == 1 and is_bad(steps, "version") and "502" in steps["version"][0] and "反向代理" in said
 
 
+def test_check__texts_of_others__do_not_steer_the_terminal_and_are_short(net):
+    net.remote("school.example").on("GET", VERSION, lambda ask: (200, {"server": {"name": "a\u009b31m\u202eb", "version": "9" * 5000}}))
+    status, steps, said = net.check("school.example")
+    assert status == 0 and "a 31m b 999" in steps["version"][0] and steps["version"][0].endswith("9 …"), said
+    assert len(steps["version"][0]) < 300
+
+
+@pytest.mark.parametrize("body", [b"<html>", {"errcode": "M_UNRECOGNIZED", "error": "no such route"}])
+def test_check__404_of_no_alias_directory__they_do_not_know_us(net, body):
+    net.remote("school.example").on("GET", DIRECTORY, lambda ask: (404, body))
+    status, steps, said = net.check("school.example")
+    assert status == 1 and is_bad(steps, "signed question") and "status 404" in steps["signed question"][0]
+    assert ("反向代理" in said) == isinstance(body, bytes)
+
+
+def test_check__signed_question_is_not_answered__says_that_they_may_not_reach_us(net):
+    """As by a server that asks for our keys and waits for them."""
+    net.remote("school.example").on("GET", DIRECTORY, lambda ask: lambda handler: handler.connection.close())
+    status, steps, said = net.check("school.example")
+    assert status == 1 and is_bad(steps, "signed question") and "look for this server's keys" in said and "連不到" in said
+
+
+def test_check__answer_too_large__certificate_is_trusted_all_the_same(net):
+    net.remote("school.example").on("GET", VERSION, lambda ask: (200, b"x" * 300000))
+    status, steps, said = net.check("school.example")
+    assert status == 1 and is_bad(steps, "address") and "too large" in said
+    assert steps["certificate"][0].startswith("ok") and "GMT: trusted" in steps["certificate"][0]
+
+
 @pytest.mark.parametrize("fault", ["another name", "signature", "ended"])
 def test_check__keys_are_not_the_server_s__says_so(net, fault):
     remote = net.remote("school.example")
@@ -193,6 +222,11 @@ def test_check__private_address_that_is_not_allowed__names_the_option(net):
     net.remote("school.example")
     status, steps, said = net.check("school.example", **{"network.allow_addresses": ""})
     assert status == 1 and is_bad(steps, "address") and "network.allow_addresses" in said
+
+
+def test_check__ipv6_address__has_its_brackets(net):
+    status, steps, said = net.check("[::1]:%d" % free_port())
+    assert status == 1 and "[::1]:" in steps["address"][0] and "network.allow_addresses" in said
 
 
 def test_check__no_server_name__usage(net):
