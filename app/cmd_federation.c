@@ -96,7 +96,10 @@ static enum err check_policy(struct command_line *line, struct desk *desk,
 	return ERR_OK;
 }
 
-/* Others cannot be told to let us in if they cannot reach us: that is asked too, but only where it is allowed. */
+/*
+ * Others cannot be told to let us in if they cannot reach us: that is asked too, but only where it is allowed. It may take minutes: neither the
+ * database nor the data folder is held meanwhile, and whoever has seen enough can end it.
+ */
 static enum err look(struct command_line *line, struct desk *desk, struct server_name server,
 	bool is_own, bool is_allowed, bool *out_is_reached)
 {
@@ -106,6 +109,8 @@ static enum err look(struct command_line *line, struct desk *desk, struct server
 	struct event_signer signer;
 	TRY(command_config(line, &conf));
 	TRY(data_folder_signing_key(ctx, &desk->folder, &desk->accounts.rng, &signer));
+	desk_close(desk);
+	signals_end_it();
 	signer.server = desk->settings.server_name;
 	config_to_http_client(conf, ctx->arena, &config);
 	config.user_agent = str_printf(ctx->arena, "Belfry/%s", app_version());

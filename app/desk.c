@@ -114,6 +114,10 @@ static void tell_servers(struct desk *desk)
 
 void desk_close(struct desk *desk)
 {
+	if (desk->is_closed) {
+		return;
+	}
+	desk->is_closed = true;
 	tell_servers(desk);
 	appservices_destroy(desk->appservices);
 	db_destroy(desk->accounts.db);

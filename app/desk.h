@@ -19,12 +19,16 @@ struct desk {
 	struct data_folder folder;
 	struct database database;
 	pid_t server; /**< that runs beside us; 0: none */
+	bool is_closed;
 };
 
 /** Opens it; on failure nothing is left open. The desk must not move. Errors: as its parts; the text says what to do. */
 MUST_CHECK enum err desk_open(struct command_line *line, struct desk *desk);
 
-/** Closes it, and tells a server that runs beside that accounts may have changed. */
+/**
+ * Closes it, and tells a server that runs beside that accounts may have changed. Who goes on for long does it early, so that a server can start
+ * meanwhile; another time does nothing.
+ */
 void desk_close(struct desk *desk);
 
 /** What a command does at the desk. Errors: any; the text is for whoever typed it. */

@@ -26,6 +26,16 @@ void signals_init(struct signals *signals)
 	(void)signal(SIGPIPE, SIG_IGN);
 }
 
+void signals_end_it(void)
+{
+	sigset_t set;
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGINT);
+	int failed = pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	invariant(failed == 0);
+}
+
 void signals_wait(struct signals *signals, int64_t timeout_ms)
 {
 	sigset_t set;

@@ -14,6 +14,9 @@ struct signals {
 /** Blocks them in this thread and those started later; SIGPIPE is ignored. */
 void signals_init(struct signals *signals);
 
+/** From now on SIGTERM and SIGINT end the program at once: nothing is left that has to be closed. */
+void signals_end_it(void);
+
 /** Waits until a signal comes or the time is over. */
 void signals_wait(struct signals *signals, int64_t timeout_ms);
 

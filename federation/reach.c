@@ -312,7 +312,7 @@ static bool tell_version(struct reach *reach, const struct fetched *fetched)
 	return true;
 }
 
-/* The first of the places that is reached, as requests take it. */
+/* The first of the places that is reached. Requests (fed_client) pass over who fails, but end with who is silent. */
 static bool find_answerer(struct reach *reach)
 {
 	for (size_t i = 0; i < reach->route.target_count; i++) {
@@ -326,8 +326,9 @@ static bool find_answerer(struct reach *reach)
 			tell_connected(reach, target, &way);
 			return tell_version(reach, &answer.fetched);
 		}
-		bool is_last = i + 1 == reach->route.target_count;
-		tell_failed(reach, is_last ? REACH_BAD : REACH_ASIDE, target, &way, &answer);
+		bool is_passed_over = (answer.err == ERR_REMOTE || answer.err == ERR_DENIED) &&
+			i + 1 < reach->route.target_count;
+		tell_failed(reach, is_passed_over ? REACH_ASIDE : REACH_BAD, target, &way, &answer);
 	}
 	return false;
 }

@@ -2,11 +2,15 @@
 
 Names are led to loopback ports by network.connect_to; the name server is the test's own.
 """
+import fcntl
+import signal
 import socket
+import subprocess
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from support.client import seconds
 from support.dns_server import DnsServer
 from support.remote import Remote
 from support.server import binary, free_port
@@ -95,6 +99,15 @@ def test_check__srv_records__next_place_is_tried(net):
     assert status == 0, said
     assert "down.example:8999 up.example:8555" in steps["SRV"][0]
     assert steps["address"][0].startswith("- ") and steps["address"][1].startswith("ok")
+
+
+def test_check__srv_records__place_where_requests_end_is_bad_though_the_next_is_good(net):
+    net.dns.records["_matrix-fed._tcp.school.example"] = [(1, 0, 8555, "big.example"), (2, 0, 8556, "up.example")]
+    big, good = net.remote("school.example"), net.remote("school.example")
+    big.on("GET", VERSION, lambda ask: (200, b"x" * 300000))
+    net.ways["big.example", 8555], net.ways["up.example", 8556] = big.port, good.port
+    status, steps, said = net.check("school.example")
+    assert status == 1 and [line[:3] for line in steps["address"]] == ["BAD", "ok "] and steps["signed question"][0].startswith("ok"), said
 
 
 def test_check__nobody_there__says_the_port_and_what_to_do(net):
@@ -227,6 +240,21 @@ def test_check__private_address_that_is_not_allowed__names_the_option(net):
 def test_check__ipv6_address__has_its_brackets(net):
     status, steps, said = net.check("[::1]:%d" % free_port())
     assert status == 1 and "[::1]:" in steps["address"][0] and "network.allow_addresses" in said
+
+
+def test_check__waits__holds_no_data_folder_and_can_be_ended(make_server, authority):
+    server = make_server().start()
+    server.terminate()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(seconds(60))
+        name = "127.0.0.1:%d" % silent.getsockname()[1]
+        checking = subprocess.Popen([binary(), "federation", "check", name, "--data", server.data, "--set", "network.allow_addresses=127.0.0.0/8"],
+                                    stdout=subprocess.DEVNULL)
+        connection, _ = silent.accept()
+        with connection, open(server.data + "/lock", "rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # as a server that starts now
+            checking.send_signal(signal.SIGINT)
+            assert checking.wait(seconds(60)) == -signal.SIGINT, "not only when it has waited to the end"
 
 
 def test_check__no_server_name__usage(net):
