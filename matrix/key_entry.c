@@ -102,9 +102,12 @@ struct str key_entry_text(struct arena *arena, const struct key_frame *frame,
 			  b64_encode(arena, str_slice(entry->content, KEY_BYTES, PAIR_BYTES)));
 }
 
-bool key_entry_has_same_text(const struct key_entry *a, const struct key_entry *b)
+bool key_entry_has_same_text(struct arena *arena, const struct key_frame *frame,
+	const struct key_entry *a, const struct key_entry *b)
 {
-	return a->is_text == b->is_text && str_equals(a->content, b->content);
+	return a->is_text == b->is_text
+		? str_equals(a->content, b->content)
+		: str_equals(key_entry_text(arena, frame, a), key_entry_text(arena, frame, b));
 }
 
 /* The character of Base64 whose byte has the rank that this one has by value. */

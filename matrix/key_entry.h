@@ -39,8 +39,9 @@ MUST_CHECK bool key_entry_of_pair(struct arena *arena, struct str id, struct str
 /** The text that it was made of: in the arena, or borrowed from the entry. */
 struct str key_entry_text(struct arena *arena, const struct key_frame *frame,
 	const struct key_entry *entry);
-/** Whether two keys of one device have the same text. */
-bool key_entry_has_same_text(const struct key_entry *a, const struct key_entry *b);
+/** Whether two keys of one device have the same text, also where it stands in one of them and is made of the other. */
+bool key_entry_has_same_text(struct arena *arena, const struct key_frame *frame,
+	const struct key_entry *a, const struct key_entry *b);
 
 /**
  * What ids are sorted by, byte by byte: each character of Base64 stands for the one of the same rank among them, and nothing else changes. Clients count

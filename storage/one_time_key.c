@@ -151,13 +151,16 @@ static struct new_key *find(struct new_key *keys, size_t n, struct str id)
 static enum err mark_known(struct ctx *ctx, struct adding *adding, struct str entries,
 	int64_t count)
 {
+	const struct key_upload *upload = &adding->addition->upload;
+	struct key_frame frame = key_frame_of(ctx->arena, upload->user_id, upload->device_id);
 	for (int64_t i = 0; i < count; i++) {
 		struct key_entry entry;
 		if (!key_entries_read(entries, (size_t)count, (size_t)i, &entry)) {
 			return fail_unreadable(ctx);
 		}
 		struct new_key *key = find(adding->keys, adding->batch_n, entry.id);
-		if (key != NULL && !key->is_known && !key_entry_has_same_text(&key->entry, &entry)) {
+		if (key != NULL && !key->is_known &&
+			!key_entry_has_same_text(ctx->arena, &frame, &key->entry, &entry)) {
 			return fail(ctx, ERR_INPUT, M_INVALID_PARAM,
 				"A one-time key exists already with another content");
 		}

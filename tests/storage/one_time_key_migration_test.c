@@ -12,6 +12,12 @@ enum {
 	COUNTERS_MIGRATION = 69
 };
 
+/* A key as clients send them. */
+#define SIGNED_BEFORE \
+	"{\"key\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\",\"signatures\":{\"@ida:hs\":{\"ed25519:PHONE\":" \
+	"\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" \
+	"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}}}"
+
 static const char BEFORE[] =
 	"CREATE SCHEMA before; SET search_path = before, public;"
 	"CREATE TABLE one_time_keys (user_id text NOT NULL, device_id text NOT NULL, algorithm text NOT NULL, key_id text NOT NULL,"
@@ -20,7 +26,8 @@ static const char BEFORE[] =
 	"INSERT INTO one_time_keys (user_id, device_id, algorithm, key_id, key, is_claimed)"
 	" SELECT '@ida:hs', 'PHONE', 'signed_curve25519', 'k' || 999 - n, '\"k' || 999 - n || '\"', n <= 130 FROM generate_series(1, 300) AS n;"
 	"INSERT INTO one_time_keys (user_id, device_id, algorithm, key_id, key, is_claimed)"
-	" VALUES ('@ida:hs', 'PHONE', 'curve25519', 'o1', '\"o1\"', true), ('@ida:hs', 'PHONE', 'curve25519', 'o2', '\"o2\"', false);";
+	" VALUES ('@ida:hs', 'PHONE', 'curve25519', 'o1', '\"o1\"', true), ('@ida:hs', 'PHONE', 'curve25519', 'o2', '\"o2\"', false),"
+	" ('@ida:hs', 'PHONE', 'signed_curve25519', 's1', '" SIGNED_BEFORE "', true);";
 
 /* Counters of before become those of now, by numbers that are free here. */
 static void bring_over(PGconn *conn)
@@ -33,6 +40,20 @@ static void bring_over(PGconn *conn)
 		"INSERT INTO public.one_time_key_batches (counter_nid, seq, total, first_rank, last_rank, keys)"
 		" SELECT free_nid, seq, total, first_rank, last_rank, keys FROM before.one_time_key_batches JOIN numbers USING (counter_nid)");
 	run_sql(conn, "SET client_min_messages = error; DROP SCHEMA before CASCADE");
+}
+
+/* As a client sends it again whose answer was lost: what is stored as a text is uploaded as key and signature. */
+static enum err add_signed(struct world *world, struct str user_id)
+{
+	const struct str algorithm = CURVE;
+	struct key_frame frame = key_frame_of(world->ctx.arena, user_id, PHONE);
+	struct key_entry entry = key_entry_of(world->ctx.arena, &frame, STR("s1"), STR(SIGNED_BEFORE));
+	const struct key_addition addition = {.upload = {user_id, PHONE, &algorithm, &entry, 1},
+		.held_max = KEYS_MOST,
+		.remembered = REMEMBERED};
+	struct keys_added added;
+	assert_false(entry.is_text);
+	return store_one_time_key_add(&world->ctx, world->db, &addition, &added);
 }
 
 static void migration__keys_of_before__go_on_in_order(void **state)
@@ -55,6 +76,7 @@ static void migration__keys_of_before__go_on_in_order(void **state)
 	assert_int_equal(add(world, ida, (struct keys){CURVE, 'k', 998, 1, ""}), ERR_OK);
 	assert_int_equal(add(world, ida, (struct keys){CURVE, 'k', 900, 1, "b"}), ERR_INPUT);
 	assert_int_equal(add(world, ida, (struct keys){CURVE, 'k', 866, 1, "b"}), ERR_INPUT);
+	assert_int_equal(add_signed(world, ida), ERR_OK);
 	assert_int_equal(add(world, ida, (struct keys){CURVE, 'n', 0, 1, ""}), ERR_OK);
 	assert_int_equal(claim(world, ida, CURVE, 166, ids), 166);
 	for (int i = 0; i < 165; i++) {

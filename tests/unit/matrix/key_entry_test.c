@@ -54,7 +54,11 @@ static size_t assert_comes_back(struct str text)
 	assert_int_equal(entries.n, key_entry_bytes(&entry));
 	assert_true(key_entries_read(entries, 1, 0, &found));
 	assert_text(found.id, "AAAAAQ");
-	assert_true(key_entry_has_same_text(&found, &entry));
+	const struct key_entry as_text = {.id = found.id, .content = text, .is_text = true};
+	const struct key_entry other = {.id = found.id, .content = STR("\"other\""), .is_text = true};
+	assert_true(key_entry_has_same_text(arena, &frame, &found, &entry));
+	assert_true(key_entry_has_same_text(arena, &frame, &found, &as_text));
+	assert_false(key_entry_has_same_text(arena, &frame, &found, &other));
 	assert_true(str_equals(key_entry_text(arena, &frame, &found), text));
 	return entries.n - 6;
 }
