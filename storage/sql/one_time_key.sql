@@ -2,7 +2,7 @@
 -- Keys of one device that become a batch: user, device, algorithm, the least and the greatest rank of an id, the keys as one value (matrix/key_entry.h), how
 -- many they are; added if the device has no more than $8 that are unclaimed, its identity is $9 (NULL: none), and all ids of the algorithm's counter are less, or
 -- it has counted $10 keys, which were compared with these (one_time_key_near). Who counts holds all counters of the device until the commit, in one order: so keys
--- stand in the order of their numbers, and who waited for another has what that one left. Rows: the batch's number, which is NULL when they were not
+-- stand in the order of their numbers, and who waited for another has what that one left, but for a counter that was made meanwhile. Rows: the batch's number, which is NULL when they were not
 -- added, and each algorithm that has a counter with what was unclaimed of it before. Index: device_keys_pkey, one_time_key_counters_pkey, one_time_key_batches_pkey.
 WITH held AS MATERIALIZED (
 	SELECT o.algorithm, o.total - o.given AS keys FROM one_time_key_counters o WHERE o.user_id = $1 AND o.device_id = $2

@@ -349,7 +349,8 @@ SELECT 1 / CASE WHEN (SELECT count(*) FROM moved) = cardinality($1::text[]) THEN
 
 -- name: device_key_set tells=device:1
 -- Identity keys: user, device, Ed25519 key, body; the last one wins. With another identity the device's one-time and fallback
--- keys end, with another body the signatures over it. Fails when there is no such device. Index: device_keys_pkey.
+-- keys end, with another body the signatures over it. Its counters are held in the order of one_time_key_add, which waits for all of a device.
+-- Fails when there is no such device. Index: device_keys_pkey, one_time_key_counters_pkey.
 WITH given AS (
 	SELECT DISTINCT ON (user_id, device_id) user_id, device_id, ed25519, body
 	FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS
@@ -359,7 +360,11 @@ WITH given AS (
 	SELECT g.user_id, g.device_id FROM given g
 	JOIN device_keys k ON k.user_id = g.user_id AND k.device_id = g.device_id WHERE k.ed25519 <> g.ed25519
 ), no_one_time_keys AS (
-	DELETE FROM one_time_key_counters o USING changed c WHERE o.user_id = c.user_id AND o.device_id = c.device_id
+	DELETE FROM one_time_key_counters o USING (
+		SELECT k.user_id, k.device_id, k.algorithm FROM changed c
+		JOIN one_time_key_counters k ON k.user_id = c.user_id AND k.device_id = c.device_id
+		ORDER BY k.user_id, k.device_id, k.algorithm FOR UPDATE OF k
+	) AS h WHERE o.user_id = h.user_id AND o.device_id = h.device_id AND o.algorithm = h.algorithm
 ), no_fallback_keys AS (
 	DELETE FROM fallback_keys f USING changed c WHERE f.user_id = c.user_id AND f.device_id = c.device_id
 ), no_signatures AS (

@@ -438,12 +438,21 @@ static void to_device__too_many__the_newest_stay(void **state)
 
 /* Who waits for the transaction that is open meanwhile. */
 struct waiting {
-	struct writer *writer; /* NULL: the device ends */
+	struct writer *writer; /* NULL: the user's devices end */
 	struct db *db;
 	struct str user_id;
+	bool is_another; /* of the writer: an identity, in place of a message */
 	enum err err;
 	atomic_bool is_done;
 };
+
+static enum err end_devices(struct ctx *ctx, struct db *db, struct str user_id)
+{
+	struct tx *tx CLEANUP(tx_cleanup) = NULL;
+	TRY(tx_begin(ctx, db, &tx));
+	TRY(store_device_delete_but(ctx, tx, user_id, (struct str){0}));
+	return tx_commit(ctx, &tx);
+}
 
 static void *send_or_end(void *data)
 {
@@ -453,11 +462,15 @@ static void *send_or_end(void *data)
 	ctx_init(&ctx, arena);
 	struct str phone = STR("PHONE");
 	if (waiting->writer == NULL) {
-		waiting->err = store_device_delete(&ctx, waiting->db, waiting->user_id, &phone, 1);
+		waiting->err = end_devices(&ctx, waiting->db, waiting->user_id);
 	} else {
 		struct write *write = write_new(&ctx);
 		write_set_positions(write, 1);
-		store_to_device_add(write, waiting->user_id, phone, STR("late"));
+		if (waiting->is_another) {
+			store_device_key_set(write, waiting->user_id, phone, STR("ed2"), STR("{2}"));
+		} else {
+			store_to_device_add(write, waiting->user_id, phone, STR("late"));
+		}
 		waiting->err = writer_commit(&ctx, waiting->writer, write, NULL);
 	}
 	atomic_store(&waiting->is_done, true);
@@ -473,24 +486,32 @@ static bool has_rows(PGconn *conn, const char *sql)
 	return has;
 }
 
-/* Nothing of it is there for a device of the same name. @param sql  what the other one has done when this one comes */
-static void assert_ends_with_its_device(struct world *world, const char *sql,
+/* @param first  what the other one has done when this one comes; @param then  what it does while this one waits */
+static void let_wait(struct world *world, const char *first, const char *then,
 	struct waiting *waiting)
 {
-	struct to_device_row *rows;
 	PGconn *conn = PQconnectdb(arena_printf(world->ctx.arena, "%.*s", STR_ARG(world_url)));
 	(void)has_rows(conn, "BEGIN");
-	(void)has_rows(conn, sql);
+	(void)has_rows(conn, first);
 	pthread_t thread = thread_start("waiting", send_or_end, waiting);
 	while (!has_rows(conn, "SELECT 1 FROM pg_locks WHERE NOT granted") &&
 		!atomic_load(&waiting->is_done)) {
 		(void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 	}
 	assert_false(atomic_load(&waiting->is_done));
+	(void)has_rows(conn, then);
 	(void)has_rows(conn, "COMMIT");
 	PQfinish(conn);
 	(void)pthread_join(thread, NULL);
 	assert_int_equal(waiting->err, ERR_OK);
+}
+
+/* Nothing of it is there for a device of the same name. @param sql  what the other one has done when this one comes */
+static void assert_ends_with_its_device(struct world *world, const char *sql,
+	struct waiting *waiting)
+{
+	struct to_device_row *rows;
+	let_wait(world, sql, "", waiting);
 	world_add_device(world, waiting->user_id, STR("PHONE"));
 	assert_int_equal(next(world, waiting->user_id, 0, 10, &rows), 0);
 }
@@ -514,6 +535,43 @@ static void to_device__the_device_ends_while_one_is_sent__gone_with_it(void **st
 	db_destroy(ender.db);
 }
 
+/* --- who holds several rows --------------------------------------------------------------------------------------- */
+
+/* A sender holds devices by their names: LAPTOP, then PHONE, which lies before it in the table. */
+static void devices__end_while_one_is_sent_to__held_in_one_order(void **state)
+{
+	struct world *world = *state;
+	struct waiting ender = {.db = world_connect(1), .user_id = user_of(world, "ivy")};
+	world_add_device(world, ender.user_id, STR("LAPTOP"));
+	let_wait(world,
+		"COMMIT; ANALYZE devices; BEGIN;"
+		"SELECT 1 FROM devices WHERE user_id = '@ivy:hs' AND device_id = 'LAPTOP' FOR KEY SHARE",
+		"SELECT 1 FROM devices WHERE user_id = '@ivy:hs' AND device_id = 'PHONE' FOR KEY SHARE NOWAIT",
+		&ender);
+	db_destroy(ender.db);
+}
+
+/* An upload holds counters by their algorithms: curve25519, then signed_curve25519, which lies before it in the table. */
+static void device_keys__replaced_during_an_upload__counters_held_in_one_order(void **state)
+{
+	struct world *world = *state;
+	struct waiting other = {.writer = start_writer(),
+		.user_id = user_of(world, "una"),
+		.is_another = true};
+	assert_int_equal(
+		IN_WRITE(world, other.writer,
+			store_device_key_set(write, other.user_id, STR("PHONE"), STR("ed1"), STR("{1}"))),
+		ERR_OK);
+	let_wait(world,
+		"INSERT INTO one_time_key_counters (user_id, device_id, algorithm)"
+		" VALUES ('@una:hs', 'PHONE', 'signed_curve25519'), ('@una:hs', 'PHONE', 'curve25519');"
+		"COMMIT; ANALYZE one_time_key_counters; BEGIN;"
+		"SELECT 1 FROM one_time_key_counters WHERE user_id = '@una:hs' AND algorithm = 'curve25519' FOR NO KEY UPDATE",
+		"SELECT 1 FROM one_time_key_counters WHERE user_id = '@una:hs' AND algorithm <> 'curve25519' FOR NO KEY UPDATE NOWAIT",
+		&other);
+	writer_destroy(other.writer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -529,6 +587,8 @@ int main(void)
 		TEST(to_device__too_many__the_newest_stay),
 		TEST(to_device__sent_while_the_device_ends__never_there),
 		TEST(to_device__the_device_ends_while_one_is_sent__gone_with_it),
+		TEST(devices__end_while_one_is_sent_to__held_in_one_order),
+		TEST(device_keys__replaced_during_an_upload__counters_held_in_one_order),
 	};
 	return cmocka_run_group_tests(tests, world_set_up_all, NULL);
 }
