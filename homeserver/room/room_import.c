@@ -137,26 +137,50 @@ static enum err store_events(struct importing *in)
 	return ERR_OK;
 }
 
-/* Of the events given those that are stored and allowed, which alone are looked at anew: what was given is what is stored. */
+/*
+ * What is stored under the ids of the state's events: what was given, which is not read back, for its id is its hash. Where servers name their
+ * events as they like another may have come under that name before. @param out  zeroed
+ */
+static enum err find_stored(struct importing *in, const struct event_id *ids, size_t count,
+	struct known_event *out)
+{
+	struct ctx *ctx = in->ctx;
+	if (in->room->version->event_id_encoding == EVENT_ID_EXPLICIT) {
+		return room_known_events(ctx, in->hs, in->room, ids, count, out);
+	}
+	struct str *texts = ARENA_NEW_ARRAY(ctx->arena, struct str, count);
+	int64_t *positions = ARENA_NEW_ARRAY(ctx->arena, int64_t, count);
+	for (size_t i = 0; i < count; i++) {
+		texts[i] = ids[i].s;
+	}
+	TRY(store_events_standing(ctx, in->hs->db, in->room->nid, texts, count, positions));
+	for (size_t i = 0; i < count; i++) {
+		out[i].position = positions[i];
+		out[i].event = positions[i] != 0 ? in->import->state[i] : NULL;
+	}
+	return ERR_OK;
+}
+
+/* Of the events given those that are stored and allowed. */
 static enum err find_state(struct importing *in)
 {
 	struct ctx *ctx = in->ctx;
 	size_t count = in->import->state_count;
-	struct str *ids = ARENA_NEW_ARRAY(ctx->arena, struct str, count);
-	int64_t *positions = ARENA_NEW_ARRAY(ctx->arena, int64_t, count);
+	struct event_id *ids = ARENA_NEW_ARRAY(ctx->arena, struct event_id, count);
 	for (size_t i = 0; i < count; i++) {
-		struct str id = in->import->state[i]->event_id.s;
-		ids[i] = str_has_nul(id) ? STR("") : id; /* that is in no database */
+		ids[i] = in->import->state[i]->event_id;
 	}
-	TRY(store_events_standing(ctx, in->hs->db, in->room->nid, ids, count, positions));
 	in->state = ARENA_NEW_ARRAY(ctx->arena, struct known_event, count);
+	TRY(find_stored(in, ids, count, in->state));
 	state_map_init(&in->map, ctx->arena);
 	for (size_t i = 0; i < count; i++) {
-		const struct event *event = in->import->state[i];
-		if (positions[i] != 0 && state_map_get(&in->map, event->type, event->state_key) == NULL) {
-			(void)state_map_put(&in->map, event);
-			in->state[in->state_count++] =
-				(struct known_event){.position = positions[i], .event = event};
+		const struct known_event *known = &in->state[i];
+		bool is_good =
+			known->event != NULL && known->event->is_state && known->fate != EVENT_REJECTED;
+		if (is_good &&
+			state_map_get(&in->map, known->event->type, known->event->state_key) == NULL) {
+			(void)state_map_put(&in->map, known->event);
+			in->state[in->state_count++] = *known;
 		}
 	}
 	return ERR_OK;

@@ -39,6 +39,26 @@ def test_join__room_of_another_server__state_is_here(federated, remote, version)
     assert room.room_id in alice.sync().rooms("join")
 
 
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_join__another_event_under_an_id_that_is_known__the_known_one_stands(federated, remote, version):
+    """Where servers name their events as they like, one can tell of another by the same name when somebody comes in again."""
+    alice = federated.user()
+    room = RemoteRoom(remote, version, more_state=[("org.example.first", "", {"told": 1})]).serve()
+    join(alice, room, [remote.name]).ok()
+    alice.leave(room.room_id).ok()
+    first = room.state.pop(("org.example.first", ""))
+    other = room.sign(room.draft("org.example.other", {"told": 2}, "", event_id=first.event_id))
+    assert other.event_id == first.event_id
+    for state in (room.state, *room.states.values()):
+        state.pop(first.key, None)
+        state[other.key] = other
+    room.events[other.event_id] = other
+    join(alice, room, [remote.name]).ok()
+    here = alice.state(room.room_id)
+    assert here[first.key]["content"] == {"told": 1}
+    alice.get(path_of("rooms", room.room_id, "state", "org.example.other")).expect(404, "M_NOT_FOUND")
+
+
 @pytest.mark.parametrize("version", ["1", "5", "6", "11"])
 def test_depth__at_its_limit__stays_there_and_the_room_goes_on(federated, remote, version):
     """"If the room's depth is already at the limit, the depth must be set to the limit": 2^63-1, from version 6 on 2^53-1."""
