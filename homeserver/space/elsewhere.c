@@ -6,6 +6,7 @@
 #include "base/map.h"
 #include "homeserver/space/space_inner.h"
 #include "homeserver/user/users.h"
+#include "http/memo.h"
 
 enum { ASKS_MAX = 20, ASKS_MS = 20 * 1000, VIA_MAX = 5 };
 
@@ -38,10 +39,13 @@ static void fini(void *data)
 struct elsewhere *elsewhere_create(struct ctx *ctx, struct homeserver *hs, struct str user_id,
 	bool suggested_only)
 {
-	struct elsewhere *elsewhere = ARENA_NEW(ctx->arena, struct elsewhere);
+	struct elsewhere *elsewhere = MEMO_FIND(ctx, STR("rooms elsewhere"), struct elsewhere);
+	if (elsewhere->hs != NULL) {
+		return elsewhere;
+	}
 	elsewhere->port = &hs->ports.space;
 	elsewhere->hs = hs;
-	elsewhere->user_id = user_id;
+	elsewhere->user_id = user_id.p != NULL ? str_dup(ctx->arena, user_id) : user_id;
 	elsewhere->suggested_only = suggested_only;
 	map_init(&elsewhere->rooms);
 	map_init(&elsewhere->memberships);

@@ -24,7 +24,10 @@ void space_children_write(const struct space_children *children, struct json_out
 
 /** What other servers have told in one request. Lives in the ctx's arena. */
 struct elsewhere;
-/** @param user_id  who wants to know; p == NULL: somebody without account, who knows of open rooms only */
+/**
+ * Once for a request: a later run of one that was parked gets it as it was.
+ * @param user_id  who wants to know; p == NULL: somebody without account, who knows of open rooms only
+ */
 struct elsewhere *elsewhere_create(struct ctx *ctx, struct homeserver *hs, struct str user_id,
 	bool suggested_only);
 /**

@@ -4,10 +4,11 @@ Specification: client-server API, "Room Summary API"; server-server API, "Spaces
 """
 import pytest
 
-from support.client import Client, Http, path_of, quote, unique
+from support.client import Client, Http, path_of, quote, seconds, unique
 from support.remote import FEDERATION
 from support.remote_room import RemoteRoom
 from test_fed_history import come_in
+from test_fed_parked import Slow
 from test_fed_queries import chunk
 
 
@@ -16,9 +17,9 @@ def lin(federated):
     return federated.user()
 
 
-def summary(user, room, *via):
+def summary(user, room, *via, **more):
     query = "&".join("via=" + quote(getattr(server, "name", server)) for server in via)
-    return user.get("/_matrix/client/v1%s%s" % (path_of("room_summary", room), "?" + query if query else ""))
+    return user.get("/_matrix/client/v1%s%s" % (path_of("room_summary", room), "?" + query if query else ""), **more)
 
 
 def tells(remote, room_id, *children, **more):
@@ -152,3 +153,14 @@ def test_two_servers__summary_of_a_room_and_its_alias(federated, make_federated,
     zoe.invite(closed, lin.user_id).ok()
     found = summary(lin, closed, other.server_name).ok()
     assert found["name"] == "Staff" and found["membership"] == "invite"
+
+
+def test_summary__of_servers_that_never_answer__the_time_of_all_together_ends(federated, make_remote, lin):
+    """Twenty seconds from the first question on, of which one server has no more than half: the last ones are not asked."""
+    silent = [make_remote() for _ in range(5)]
+    slow = Slow("/hierarchy/", *silent)
+    try:
+        summary(lin, a_room(silent[0]), *silent, timeout=seconds(60)).expect(404, "M_NOT_FOUND")
+    finally:
+        slow.hurry()
+    assert asked(silent[0]) and not asked(silent[4])
