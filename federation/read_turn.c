@@ -91,6 +91,15 @@ static void leave_at_locked(struct read_turn **at)
 	metric_add(&waiting_gauge, -1);
 }
 
+static void leave_locked(struct read_turn *turn)
+{
+	struct read_turn **at = &turn->turns->first;
+	while (*at != turn) {
+		at = &(*at)->next;
+	}
+	leave_at_locked(at);
+}
+
 /* Those whose turn it is leave the line. @return what is to be woken once the lock is given back */
 static struct memo_wait *move_locked(struct read_turns *turns)
 {
@@ -136,11 +145,7 @@ static void end(void *data)
 	struct memo_wait *woken = NULL;
 	lock_take(&turns->lock);
 	if (turn->is_in_line) {
-		struct read_turn **at = &turns->first;
-		while (*at != turn) {
-			at = &(*at)->next;
-		}
-		leave_at_locked(at);
+		leave_locked(turn);
 		if (turn->wait != NULL) {
 			memo_wait_join(&woken, turn->wait); /* it is counted */
 		}
@@ -182,7 +187,9 @@ static enum err wait_for(struct ctx *ctx, struct read_turn *turn)
 		if (turns->is_stopped) {
 			return fail(ctx, ERR_SHUTDOWN, M_UNKNOWN, "The server is stopping; try again soon");
 		}
-		if (!cond_wait_until(&turns->moved, &turns->lock, turn->deadline_ms)) {
+		bool is_in_time = cond_wait_until(&turns->moved, &turns->lock, turn->deadline_ms);
+		if (!is_in_time && turn->is_in_line) {
+			leave_locked(turn); /* it goes on without, perhaps for long */
 			return ERR_TIMEOUT;
 		}
 	}

@@ -86,9 +86,12 @@ static void take__no_room_in_time__timeout(void **state)
 	assert_int_equal(take(first), ERR_OK);
 	assert_int_equal(take(late), ERR_TIMEOUT);
 	assert_int_equal(take(other), ERR_OK); /* who waits in vain keeps nobody out */
+	end(first);
+	struct reader *next = reader(14, 10);
+	assert_int_equal(take(next), ERR_OK); /* nor later */
+	end(next);
 	end(late);
 	end(other);
-	end(first);
 }
 
 static void take__over_the_budget__waits_until_another_is_given_up(void **state)
