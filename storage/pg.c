@@ -37,6 +37,8 @@ void pg_close(struct pg *pg)
 		PQfinish(pg->conn);
 	}
 	pg->conn = NULL;
+	arena_destroy(pg->params);
+	pg->params = NULL;
 	for (size_t i = 0; i < STMT_COUNT; i++) {
 		mem_free(pg->param_types[i]);
 		pg->param_types[i] = NULL;
@@ -386,14 +388,24 @@ enum err pg_blame(struct ctx *ctx, enum stmt_id stmt, enum err err)
 	return err;
 }
 
+static enum err encode_and_send(struct ctx *ctx, struct pg *pg, enum stmt_id stmt,
+	struct db_args args)
+{
+	struct pg_params params;
+	TRY(pg_encode(ctx, pg->params, args, &params));
+	TRY(pg_prepare(ctx, pg, stmt));
+	return pg_send(ctx, pg, stmt, &params);
+}
+
 enum err pg_run(struct ctx *ctx, struct pg *pg, enum stmt_id stmt, struct db_args args,
 	PGresult **out)
 {
-	struct arena *scratch CLEANUP(arena_cleanup) = arena_create();
-	struct pg_params params;
-	TRY(pg_encode(ctx, scratch, args, &params));
-	TRY(pg_prepare(ctx, pg, stmt));
-	TRY(pg_send(ctx, pg, stmt, &params));
+	pg->params = pg->params != NULL ? pg->params : arena_create();
+	enum err err = encode_and_send(ctx, pg, stmt, args);
+	if (pg->params != NULL) {
+		arena_reset(pg->params); /* the next one uses its memory again */
+	}
+	TRY(err);
 	*out = NULL;
 	return pg_blame(ctx, stmt, drain(ctx, pg, pg->statement_timeout_ms + 1000, out));
 }

@@ -26,6 +26,7 @@ struct pg {
 		connections; /**< opened so far: when it has moved, notifications may have been missed */
 	bool prepared[STMT_COUNT];
 	Oid *param_types[STMT_COUNT]; /**< known once prepared; heap */
+	struct arena *params; /**< for those of a statement until it is sent; NULL before the first */
 };
 
 void pg_init(struct pg *pg, struct str url, int64_t statement_timeout_ms);
