@@ -1,7 +1,8 @@
 -- What: messages to a device end with it by a trigger, in place of a foreign key.
 -- Why:  the foreign key looked the device up once more for each message, which was 46 % of the instructions of their statement.
 -- How:  the statement that inserts messages holds their devices until its commit, so that a device's end waits for it, and sees what it brought.
--- Cost: none that grows. Old processes may run beside it; a message that one of them puts in just while its device ends stays in the table.
+-- Cost: none that grows. Old processes may run beside it; a message that one of them puts in just while its device ends
+--       stays, and is told to the next device of that name.
 
 ALTER TABLE device_messages DROP CONSTRAINT device_messages_device_fkey;
 
