@@ -23,11 +23,11 @@ static void text__c1_direction_and_no_utf8__are_spaces(void **state)
 	struct str shown = show_text(arena,
 		STR("a\xc2\x9b"
 			"31m\xc2\x85"
-			"b\xe2\x80\xae"
-			"c\xe2\x81\xa6"
+			"b\xe2\x80\xae\xe2\x80\xac"
+			"c\xe2\x81\xa6\xe2\x81\xa9"
 			"d\x9b"
 			"e\xe5\xad"));
-	assert_true(str_equals(shown, STR("a 31m b c d e  ")));
+	assert_true(str_equals(shown, STR("a 31m b  c  d e  ")));
 	struct str good = STR("\xc2\xa0\xef\xbf\xbd\xe5\xad\xb8");
 	assert_true(str_equals(show_text(arena, good), good));
 }
