@@ -122,6 +122,20 @@ enum err store_state_viewer(struct ctx *ctx, struct db *db, int64_t room_nid, st
 	return ERR_OK;
 }
 
+enum err store_state_kinds(struct ctx *ctx, struct db *db, const int64_t *room_nids, size_t count,
+	struct kind_row **out, size_t *out_count)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_STATE_KINDS, DB_ARGS(db_bigints(room_nids, count)), &rows));
+	*out_count = db_count(rows);
+	*out = ARENA_NEW_ARRAY(ctx->arena, struct kind_row, *out_count);
+	for (size_t i = 0; i < *out_count; i++) {
+		(*out)[i] = (struct kind_row){(size_t)db_int(rows, i, 0) - 1, db_str(rows, i, 1),
+			db_is_true(rows, i, 2)};
+	}
+	return ERR_OK;
+}
+
 enum err store_state_viewer_server(struct ctx *ctx, struct db *db, int64_t room_nid,
 	struct str server, struct state_row **out, size_t *out_count)
 {

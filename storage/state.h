@@ -49,6 +49,16 @@ MUST_CHECK enum err store_state_viewer(struct ctx *ctx, struct db *db, int64_t r
 MUST_CHECK enum err store_state_viewer_server(struct ctx *ctx, struct db *db, int64_t room_nid,
 	struct str server, struct state_row **out, size_t *out_count);
 
+/** What kind of room one is. Texts borrowed from the result. */
+struct kind_row {
+	size_t index;      /**< among those that were asked for */
+	struct str create; /**< the PDU of m.room.create */
+	bool is_encrypted;
+};
+/** Of some rooms, those whose m.room.create is known, in no order. One round trip. */
+MUST_CHECK enum err store_state_kinds(struct ctx *ctx, struct db *db, const int64_t *room_nids,
+	size_t count, struct kind_row **out, size_t *out_count);
+
 /** The write fails (CONFLICT) when another event holds than the one that it was judged by (empty: none). */
 void store_state_stand(struct write *write, int64_t room_nid, struct str type, struct str state_key,
 	struct str event_id);

@@ -77,3 +77,15 @@ UNION ALL
 FROM states WHERE room_nid = $1 AND type = 'm.room.member' AND state_key = $2 AND membership = 'join'
 ORDER BY from_position DESC LIMIT 1)
 ORDER BY 3;
+
+-- name: state_kinds hot
+-- Of each of some rooms ($1) that has an m.room.create: its place in the list, that event's PDU, and whether it is encrypted now. Index: states_pkey, events_pkey.
+SELECT u.n, e.json, coalesce((
+	SELECT n.to_position = 9223372036854775807 FROM states n
+	WHERE n.room_nid = u.room_nid AND n.type = 'm.room.encryption' AND n.state_key = '' ORDER BY n.from_position DESC LIMIT 1
+), false)
+FROM unnest($1::bigint[]) WITH ORDINALITY AS u(room_nid, n) CROSS JOIN LATERAL (
+	SELECT s.event_position FROM states s WHERE s.room_nid = u.room_nid AND s.type = 'm.room.create' AND s.state_key = ''
+	ORDER BY s.from_position DESC LIMIT 1
+) AS c
+JOIN events e ON e.room_nid = u.room_nid AND e.position = c.event_position;

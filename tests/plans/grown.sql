@@ -20,6 +20,9 @@ INSERT INTO event_places (room_nid, place, position) SELECT room_nid + 3, place 
 INSERT INTO waiting_redactions (room_nid, redacts, position) SELECT room_nid + 3, redacts || 'g', position + 100000 FROM waiting_redactions;
 INSERT INTO event_states (room_nid, position, base_position, difference) SELECT room_nid + 3, position + 100000, base_position + 100000, difference FROM event_states;
 INSERT INTO device_messages (user_id, device_id, position, message) SELECT user_id, device_id, position + 100000, message FROM device_messages;
+INSERT INTO devices (user_id, device_id, last_seen_ms, created_at_ms) SELECT user_id, 'E' || n, 1, 1 FROM accounts, generate_series(1, 3) AS n;
+INSERT INTO sliding_positions (user_id, device_id, conn_id, state)
+ SELECT user_id, device_id, 'c' || n, 's' FROM devices, generate_series(1, 16) AS n WHERE device_id <> 'D';
 INSERT INTO account_data (user_id, room_nid, type, content, position) SELECT user_id, room_nid + 4000, type, content, position + 100000 FROM account_data;
 INSERT INTO push_queue (pusher_nid, position, room_nid) SELECT pusher_nid, position + 100000, room_nid + 3 FROM push_queue;
 INSERT INTO notice_deliveries (notice_id, due_at_ms, room_id, languages, txn_key, failures, event_id, sent_at_ms) SELECT notice_id, 2, '!6', '', '', 0, '$toldg', 1 FROM notices;
