@@ -15,29 +15,31 @@ static enum err load_messages(struct ctx *ctx, struct homeserver *hs, const stru
 {
 	struct str user_id = ask->who->user.s;
 	struct str device_id = ask->who->device_id;
+	size_t most = ask->messages_max > 0 ? MIN_OF(ask->messages_max, (size_t)MESSAGES_AT_ONCE)
+										: (size_t)MESSAGES_AT_ONCE;
 	const struct to_device_span span = {
 		.user_id = user_id,
 		.device_id = device_id,
 		.arrived = ask->is_initial ? 0 : ask->messages_since,
 		.up_to = ask->up_to,
-		.limit = MESSAGES_AT_ONCE + 1,
+		.limit = (int64_t)most + 1,
 	};
 	struct to_device_row *rows;
 	size_t n;
-	if (state->newest_message == 0) {
+	if (state->newest_message == 0 || ask->without_messages) {
 		return ERR_OK;
 	}
 	TRY(store_to_device_next(ctx, hs->db, &span, &rows, &n));
 	if (n == 0) {
 		device_state_messages_gone(hs->e2ee->states, user_id, device_id, ask->up_to);
 	}
-	out->message_n = MIN_OF(n, (size_t)MESSAGES_AT_ONCE);
+	out->message_n = MIN_OF(n, most);
 	out->messages = ARENA_NEW_ARRAY(ctx->arena, struct str, out->message_n);
 	for (size_t i = 0; i < out->message_n; i++) {
 		out->messages[i] = rows[i].message;
 	}
-	if (n > MESSAGES_AT_ONCE) {
-		out->messages_up_to = rows[MESSAGES_AT_ONCE - 1].position;
+	if (n > most) {
+		out->messages_up_to = rows[most - 1].position;
 	}
 	return ERR_OK;
 }
@@ -57,7 +59,7 @@ enum err e2ee_sync_load(struct ctx *ctx, struct homeserver *hs, const struct e2e
 		out->unused_fallbacks = state.unused_fallbacks;
 		TRY(load_messages(ctx, hs, ask, &state, out));
 	}
-	if (ask->is_initial) {
+	if (ask->is_initial || ask->without_lists) {
 		return ERR_OK;
 	}
 	const struct list_span span = {ask->who->user.s, ask->user, ask->rooms, ask->room_n, ask->since,

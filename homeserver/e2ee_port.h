@@ -20,6 +20,9 @@ struct e2ee_ask {
 	int64_t since;
 	int64_t up_to;
 	int64_t messages_since; /**< messages to the device up to here have arrived there */
+	size_t messages_max;    /**< at once; 0: as many as an answer takes, which is never exceeded */
+	bool without_messages;  /**< none are told, and none deleted */
+	bool without_lists;
 };
 
 /** What a sync tells of encryption. In the ctx's arena. */

@@ -27,28 +27,27 @@ static bool is_lazy(const struct sync_run *run)
 	return run->request->filter->state.lazy_load_members;
 }
 
-static bool is_outside(const struct user_room *entry)
+bool sync_is_outside(const struct user_room *entry)
 {
 	return str_equals(entry->membership, STR("invite")) ||
 		str_equals(entry->membership, STR("knock"));
 }
 
-/* The user's list may be ahead of this sync: then the entry is made what it was at its end. */
-static enum err entry_at_end(struct sync_run *run, struct user_room *entry)
+enum err sync_entry_at_end(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	int64_t up_to, struct user_room *entry)
 {
-	if (entry->position <= run->up_to) {
+	if (entry->position <= up_to) {
 		return ERR_OK;
 	}
 	struct stored_event *event;
-	TRY(room_state_event(run->ctx, run->hs, entry->room, STR("m.room.member"),
-		user_id_of(run->user), run->up_to, &event));
+	TRY(room_state_event(ctx, hs, entry->room, STR("m.room.member"), user_id, up_to, &event));
 	entry->is_forgotten = event == NULL;
 	if (event != NULL) {
 		entry->membership = event_membership(event->event);
 		entry->position = event->position;
 	}
 	/* What an invite showed is gone; what became of it is in the next sync. */
-	entry->is_forgotten = entry->is_forgotten || is_outside(entry);
+	entry->is_forgotten = entry->is_forgotten || sync_is_outside(entry);
 	return ERR_OK;
 }
 
@@ -142,7 +141,7 @@ static enum err plan_left(struct sync_run *run, const struct user_room *entry,
 
 static bool is_left(const struct user_room *entry)
 {
-	return !is_member(entry) && !is_outside(entry);
+	return !is_member(entry) && !sync_is_outside(entry);
 }
 
 /*
@@ -209,19 +208,19 @@ static enum err add_part(struct sync_run *run, const struct user_room *entry)
 	return ERR_OK;
 }
 
-/* Whether somebody whom the user ignores has sent the invite. */
-static bool is_ignored_invite(struct sync_run *run, const struct user_room *entry)
+bool sync_is_ignored_invite(struct arena *arena, struct str user_id, const struct str_set *ignored,
+	const struct user_room *entry)
 {
 	struct json state;
-	if (run->ignored.count == 0 || entry->stripped.p == NULL ||
-		!stripped_state_read(run->ctx->arena, entry->stripped, &state)) {
+	if (ignored->count == 0 || entry->stripped.p == NULL ||
+		!stripped_state_read(arena, entry->stripped, &state)) {
 		return false;
 	}
 	for (size_t i = 0; i < state.count; i++) {
 		const struct json *event = &state.items[i];
 		if (str_equals(json_get_str(event, STR("type")), STR("m.room.member")) &&
-			str_equals(json_get_str(event, STR("state_key")), run->who->user.s)) {
-			return str_set_has(&run->ignored, json_get_str(event, STR("sender")));
+			str_equals(json_get_str(event, STR("state_key")), user_id)) {
+			return str_set_has(ignored, json_get_str(event, STR("sender")));
 		}
 	}
 	return false;
@@ -232,15 +231,16 @@ static enum err look_at_room(struct sync_run *run, struct user_room *entry)
 	if (!filter_allows_room(run->request->filter, room_id_of(entry->room).s)) {
 		return ERR_OK;
 	}
-	TRY(entry_at_end(run, entry));
+	TRY(sync_entry_at_end(run->ctx, run->hs, run->who->user.s, run->up_to, entry));
 	if (is_member(entry)) {
 		return is_stirred(run, entry) ? add_part(run, entry) : ERR_OK;
 	}
-	if (!is_outside(entry)) {
+	if (!sync_is_outside(entry)) {
 		return shows_left(run, entry) ? add_part(run, entry) : ERR_OK;
 	}
 	bool is_new = entry->position > run->since || run->request->is_full_state;
-	if (is_new && !entry->is_forgotten && !is_ignored_invite(run, entry)) {
+	if (is_new && !entry->is_forgotten &&
+		!sync_is_ignored_invite(run->ctx->arena, run->who->user.s, &run->ignored, entry)) {
 		run->outside[run->outside_n++] = *entry;
 	}
 	return ERR_OK;
@@ -309,23 +309,20 @@ static bool has_news(const struct sync_run *run)
 	return run->part_n > 0 || run->outside_n > 0 || !sync_sections_are_empty(run);
 }
 
-/* Whether something came for the user after the run had looked. From memory. */
-static bool is_overtaken(const struct sync_run *run)
+bool sync_is_overtaken(struct homeserver *hs, struct arena *arena, const struct e2ee_ask *ask,
+	int64_t ephemeral)
 {
-	if (writer_position(run->hs->writer) == run->up_to &&
-		typing_serial_now(run->hs) == run->ephemeral_now) {
+	if (writer_position(hs->writer) == ask->up_to && typing_serial_now(hs) == ephemeral) {
 		return false;
 	}
-	const struct e2ee_ask ask = sync_sections_encryption_ask(run);
-	if (user_own_position(run->user) > run->up_to ||
-		presence_serial_now(run->hs) > run->ephemeral_now ||
-		run->hs->ports.e2ee.sync_has_more(run->hs, &ask)) {
+	if (user_own_position(ask->user) > ask->up_to || presence_serial_now(hs) > ephemeral ||
+		hs->ports.e2ee.sync_has_more(hs, ask)) {
 		return true;
 	}
 	struct user_room *entries;
 	size_t count;
-	user_rooms_since(run->user, run->ctx->arena,
-		(struct rooms_since){run->up_to, run->ephemeral_now}, &entries, &count);
+	user_rooms_since(ask->user, arena, (struct rooms_since){ask->up_to, ephemeral}, &entries,
+		&count);
 	return count > 0;
 }
 
@@ -336,46 +333,54 @@ static void wait_for_news(struct call *call, struct sync_request *request, struc
 	struct park *park = call_park(call, request->deadline_mono_ms);
 	park_ref(park);
 	user_wait(run->user, park);
-	if (is_overtaken(run)) {
+	const struct e2ee_ask ask = sync_sections_encryption_ask(run);
+	if (sync_is_overtaken(run->hs, run->ctx->arena, &ask, run->ephemeral_now)) {
 		park_wake(park);
 	}
 	park_unref(park);
 }
 
 /* What another process has shown, moments before this one hears of it, or a token of another time: then all is told. */
-static void meet_serial_ahead(struct sync_run *run)
+static void meet_serial_ahead(const struct homeserver *hs, int64_t *since, int64_t *now)
 {
-	bool is_near = run->since_ephemeral - run->ephemeral_now < SERIALS_AHEAD;
-	if (is_near && writer_has_peers(run->hs->writer)) {
-		run->ephemeral_now = run->since_ephemeral;
+	bool is_near = *since - *now < SERIALS_AHEAD;
+	if (is_near && writer_has_peers(hs->writer)) {
+		*now = *since;
 	} else {
-		run->since_ephemeral = 0;
+		*since = 0;
 	}
 }
 
-/*
- * The user, and the end of this run. A user who was put away in between may have missed what was committed since.
- * A request that waited still has its user.
- */
+enum err sync_begin(struct ctx *ctx, struct homeserver *hs, struct str user_id, struct user **user,
+	struct sync_end *out, int64_t *since_ephemeral)
+{
+	do {
+		if (*user == NULL || !user_is_active(*user)) {
+			struct user *found;
+			user_unref(*user);
+			*user = NULL;
+			TRY(users_get(ctx, hs, user_id, &found));
+			user_ref(found);
+			*user = found;
+		}
+		out->up_to = writer_position(hs->writer);
+	} while (!user_is_active(*user));
+	user_touch(*user);
+	out->ephemeral = typing_serial_now(hs);
+	if (*since_ephemeral > out->ephemeral) {
+		meet_serial_ahead(hs, since_ephemeral, &out->ephemeral);
+	}
+	return ERR_OK;
+}
+
 static enum err begin_run(struct sync_run *run, struct sync_request *request)
 {
-	struct homeserver *hs = run->hs;
-	do {
-		if (request->user == NULL || !user_is_active(request->user)) {
-			user_unref(request->user);
-			request->user = NULL;
-			TRY(users_get(run->ctx, hs, run->who->user.s, &run->user));
-			user_ref(run->user);
-			request->user = run->user;
-		}
-		run->user = request->user;
-		run->up_to = writer_position(hs->writer);
-	} while (!user_is_active(run->user));
-	user_touch(run->user);
-	run->ephemeral_now = typing_serial_now(hs);
-	if (run->since_ephemeral > run->ephemeral_now) {
-		meet_serial_ahead(run);
-	}
+	struct sync_end end;
+	TRY(sync_begin(run->ctx, run->hs, run->who->user.s, &request->user, &end,
+		&run->since_ephemeral));
+	run->user = request->user;
+	run->up_to = end.up_to;
+	run->ephemeral_now = end.ephemeral;
 	return ERR_OK;
 }
 

@@ -10,6 +10,36 @@
 #include "homeserver/sync/sync.h"
 #include "homeserver/user/users.h"
 
+/* --- sync.c: what both ways to sync share ---------------------------------------------------------- */
+
+/** How far a run goes. */
+struct sync_end {
+	int64_t up_to;
+	int64_t ephemeral; /**< typing_serial_now() */
+};
+/**
+ * The user, and the end of a run. A user who was put away in between may have missed what was committed since.
+ * @param user             counted; the one of the request before, if it has one
+ * @param since_ephemeral  where the client stands; 0 afterwards when it comes from another time
+ * Errors: STORE; DEFER
+ */
+MUST_CHECK enum err sync_begin(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	struct user **user, struct sync_end *out, int64_t *since_ephemeral);
+/** Whether something came for the user after a run had looked. From memory. @param ask  of that run; ephemeral: its end */
+bool sync_is_overtaken(struct homeserver *hs, struct arena *arena, const struct e2ee_ask *ask,
+	int64_t ephemeral);
+/** The user's list of rooms may be ahead of a run: then the entry is made what it was at its end. Errors: STORE */
+MUST_CHECK enum err sync_entry_at_end(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	int64_t up_to, struct user_room *entry);
+/** Whether it is an invite or a knock. */
+bool sync_is_outside(const struct user_room *entry);
+/** Whether somebody whom the user ignores has sent the invite. */
+bool sync_is_ignored_invite(struct arena *arena, struct str user_id, const struct str_set *ignored,
+	const struct user_room *entry);
+
+/** The query's `set_presence`. Errors: INPUT M_INVALID_PARAM */
+MUST_CHECK enum err sync_read_presence(struct call *call, enum presence_state *out);
+
 /** A member event that a device has, as it was found last. */
 struct known_member {
 	int64_t room_nid;
@@ -121,6 +151,21 @@ MUST_CHECK enum err sync_delta_state(struct sync_run *run, struct room_part *par
 
 /* --- sync_members.c ----------------------------------------------------------------------------- */
 
+/** Who is told of members. */
+struct member_reader {
+	struct homeserver *hs;
+	struct str user_id;
+	struct str loop;            /**< device, and of a sliding sync its connection */
+	int64_t since;              /**< with which token it came back */
+	struct known_member *known; /**< found last */
+};
+/** Whether a reader has a member event. Cost: mostly none, else a look into a cache. */
+bool member_reader_has(const struct member_reader *reader, struct arena *arena,
+	const struct stored_event *member);
+/** Remembers the member events among those that an answer up to a position tells. */
+void member_reader_remember(const struct member_reader *reader, struct arena *arena,
+	const struct event_list *events, int64_t up_to);
+
 /** Whose member events a lazily loaded part has to have, as far as they are not known. In the arena. */
 struct str_set sync_members_wanted(struct sync_run *run, const struct room_part *part);
 /** Adds member events of wanted users that the device does not have and the part does not hold. */
@@ -142,6 +187,12 @@ struct str sync_shown_text(const struct room_shown *shown);
 
 /* --- sync_summary.c ----------------------------------------------------------------------------- */
 
+/**
+ * By whom a room without a name is called for a user, as it is now: some who are in it or invited, else some who were. In the arena, without events.
+ * Errors: STORE.  Cost: a look at all members, from memory
+ */
+MUST_CHECK enum err room_heroes(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct str user_id, struct str **out, size_t *out_n);
 /** Counts and heroes, when they may have changed. */
 MUST_CHECK enum err sync_summary_load(struct sync_run *run, struct room_part *part);
 

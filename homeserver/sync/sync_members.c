@@ -54,31 +54,65 @@ void lazy_members_destroy(struct lazy_members *lazy)
 }
 
 /* The position stands for user and content of the membership: each has its own. */
-static struct str key_of(struct sync_run *run, const struct stored_event *member)
+static struct str key_of(const struct member_reader *reader, struct arena *arena,
+	const struct stored_event *member)
 {
 	const int64_t numbers[2] = {member->room_nid, member->position};
 	const struct str pieces[] = {
 		str_from((const char *)numbers, sizeof(numbers)),
-		run->who->user.s,
+		reader->user_id,
 		STR(" "),
-		run->who->device_id,
+		reader->loop,
 	};
-	return str_concat(run->ctx->arena, pieces, COUNT_OF(pieces));
+	return str_concat(arena, pieces, COUNT_OF(pieces));
 }
 
 /* Mostly it is asked for the same one again. */
-bool sync_members_has(struct sync_run *run, const struct stored_event *member)
+bool member_reader_has(const struct member_reader *reader, struct arena *arena,
+	const struct stored_event *member)
 {
-	struct known_member *known = &run->request->known_member;
+	struct known_member *known = reader->known;
 	if (known->room_nid != member->room_nid || known->position != member->position) {
-		struct told *told = cache_get(run->hs->lazy_members->told, key_of(run, member));
+		struct told *told =
+			cache_get(reader->hs->lazy_members->told, key_of(reader, arena, member));
 		if (told == NULL) {
 			return false;
 		}
 		*known = (struct known_member){member->room_nid, member->position, told->up_to};
 		told_unref(told);
 	}
-	return known->told_up_to <= run->since;
+	return known->told_up_to <= reader->since;
+}
+
+void member_reader_remember(const struct member_reader *reader, struct arena *arena,
+	const struct event_list *events, int64_t up_to)
+{
+	for (size_t i = 0; i < events->n; i++) {
+		if (!events->p[i]->event->is_state ||
+			!str_equals(events->p[i]->event->type, STR("m.room.member")) ||
+			member_reader_has(reader, arena, events->p[i])) {
+			continue;
+		}
+		struct told *told = mem_alloc(sizeof(*told));
+		refc_init(&told->refc);
+		told->up_to = up_to;
+		cache_put(reader->hs->lazy_members->told, key_of(reader, arena, events->p[i]), told,
+			ENTRY_BYTES);
+		told_unref(told);
+		*reader->known = (struct known_member){0};
+	}
+}
+
+static struct member_reader reader_of(const struct sync_run *run)
+{
+	return (struct member_reader){run->hs, run->who->user.s, run->who->device_id, run->since,
+		&run->request->known_member};
+}
+
+bool sync_members_has(struct sync_run *run, const struct stored_event *member)
+{
+	const struct member_reader reader = reader_of(run);
+	return member_reader_has(&reader, run->ctx->arena, member);
 }
 
 static bool is_lazy(const struct sync_run *run)
@@ -86,28 +120,12 @@ static bool is_lazy(const struct sync_run *run)
 	return run->request->filter->state.lazy_load_members;
 }
 
-static void remember(struct sync_run *run, const struct event_list *events)
-{
-	for (size_t i = 0; i < events->n; i++) {
-		if (!events->p[i]->event->is_state ||
-			!str_equals(events->p[i]->event->type, STR("m.room.member")) ||
-			sync_members_has(run, events->p[i])) {
-			continue;
-		}
-		struct told *told = mem_alloc(sizeof(*told));
-		refc_init(&told->refc);
-		told->up_to = run->up_to;
-		cache_put(run->hs->lazy_members->told, key_of(run, events->p[i]), told, ENTRY_BYTES);
-		told_unref(told);
-		run->request->known_member = (struct known_member){0};
-	}
-}
-
 void sync_members_remember(struct sync_run *run, const struct room_part *part)
 {
+	const struct member_reader reader = reader_of(run);
 	if (is_lazy(run)) {
-		remember(run, &part->timeline);
-		remember(run, &part->state);
+		member_reader_remember(&reader, run->ctx->arena, &part->timeline, run->up_to);
+		member_reader_remember(&reader, run->ctx->arena, &part->state, run->up_to);
 	}
 }
 

@@ -29,7 +29,7 @@ static enum err read_filter(struct call *call, struct sync_request *request)
 	return ERR_OK;
 }
 
-static enum err read_presence(struct call *call, enum presence_state *out)
+enum err sync_read_presence(struct call *call, enum presence_state *out)
 {
 	struct str text = call_query(call, "set_presence");
 	*out = PRESENCE_ONLINE;
@@ -47,7 +47,7 @@ static enum err read_request(struct call *call, struct sync_request *request)
 	TRY(call_query_int(call, "timeout", 0, INT64_MAX, 0, &timeout_ms));
 	TRY(call_query_bool(call, "full_state", false, &request->is_full_state));
 	TRY(call_query_bool(call, "use_state_after", false, &request->uses_state_after));
-	TRY(read_presence(call, &request->presence));
+	TRY(sync_read_presence(call, &request->presence));
 	struct str since = call_query(call, "since");
 	request->has_since = since.p != NULL;
 	request->since = (struct token){0};

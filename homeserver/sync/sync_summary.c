@@ -51,17 +51,37 @@ static bool is_present(struct str membership)
 	return str_equals(membership, STR("join")) || str_equals(membership, STR("invite"));
 }
 
-static void pick_heroes(const struct sync_run *run, const struct state_item *items, size_t count,
-	bool present, struct room_summary *summary)
+static size_t pick_heroes(struct str user_id, const struct state_item *items, size_t count,
+	bool present, struct str *out)
 {
-	for (size_t i = 0; i < count && summary->hero_n < HEROES; i++) {
+	size_t n = 0;
+	for (size_t i = 0; i < count && n < HEROES; i++) {
 		bool is_candidate = is_present(items[i].membership) == present &&
 			!str_equals(items[i].membership, STR("knock")) &&
-			!str_equals(items[i].state_key, run->who->user.s);
+			!str_equals(items[i].state_key, user_id);
 		if (is_candidate) {
-			summary->heroes[summary->hero_n++] = items[i].state_key;
+			out[n++] = items[i].state_key;
 		}
 	}
+	return n;
+}
+
+enum err room_heroes(struct ctx *ctx, struct homeserver *hs, struct room *room, struct str user_id,
+	struct str **out, size_t *out_n)
+{
+	const struct state_query query = {.only_members = true, .without_events = true};
+	struct state_item *items;
+	size_t count;
+	TRY(room_state_list(ctx, hs, room, POSITION_NOW, &query, &items, &count));
+	if (count > 1) {
+		qsort(items, count, sizeof(*items), by_position);
+	}
+	*out = ARENA_NEW_ARRAY(ctx->arena, struct str, HEROES);
+	*out_n = pick_heroes(user_id, items, count, true, *out);
+	if (*out_n == 0) {
+		*out_n = pick_heroes(user_id, items, count, false, *out);
+	}
+	return ERR_OK;
 }
 
 static enum err load_heroes(struct sync_run *run, struct room *room, struct room_summary *summary)
@@ -73,20 +93,9 @@ static enum err load_heroes(struct sync_run *run, struct room *room, struct room
 	if (has_name || has_alias) {
 		return ERR_OK;
 	}
-	const struct state_query query = {.only_members = true, .without_events = true};
-	struct state_item *items;
-	size_t count;
-	TRY(room_state_list(run->ctx, run->hs, room, POSITION_NOW, &query, &items, &count));
-	if (count > 1) {
-		qsort(items, count, sizeof(*items), by_position);
-	}
 	summary->has_heroes = true;
-	summary->heroes = ARENA_NEW_ARRAY(run->ctx->arena, struct str, HEROES);
-	pick_heroes(run, items, count, true, summary);
-	if (summary->hero_n == 0) {
-		pick_heroes(run, items, count, false, summary);
-	}
-	return ERR_OK;
+	return room_heroes(run->ctx, run->hs, room, run->who->user.s, &summary->heroes,
+		&summary->hero_n);
 }
 
 enum err sync_summary_load(struct sync_run *run, struct room_part *part)

@@ -6,7 +6,7 @@
 #include "homeserver/room/rooms.h"
 #include "storage/stream.h"
 
-enum { TOKEN_MAX_BYTES = 64 }; /* three numbers of at most 19 digits, and what stands between */
+enum { TOKEN_MAX_BYTES = 96 }; /* four numbers of at most 19 digits, and what stands between */
 
 /* "-0" would be zero too, but no token is written so. */
 static bool read_number(struct str text, int64_t *out)
@@ -32,7 +32,12 @@ bool token_parse(struct str text, struct token *out)
 	struct str position;
 	struct str ephemeral;
 	struct str messages;
+	struct str connection;
 	struct token token = {0};
+	if (str_split(text, '~', &text, &connection) &&
+		(!read_number(connection, &token.connection) || token.connection == 0)) {
+		return false;
+	}
 	if (text.n < 2 || (text.p[0] != 's' && text.p[0] != 'h') ||
 		!str_split(str_slice(text, 1, text.n), '_', &position, &ephemeral)) {
 		return false;
@@ -66,6 +71,10 @@ struct str token_text(struct arena *arena, struct token token)
 	char *end = text + sizeof(text);
 	char *at = end;
 	bool is_history = token.position < 0;
+	if (token.connection != 0) {
+		at = write_before(at, token.connection);
+		*--at = '~';
+	}
 	if (token.messages != 0) {
 		at = write_before(at, token.messages);
 		*--at = '_';

@@ -2,7 +2,8 @@
  * Tokens of /sync and of pagination: "s<position>_<ephemeral>", and of a sync that could not take all messages to its device
  * "s<position>_<ephemeral>_<messages>". A token stands right after an event: forwards from it comes what has a greater
  * position, backwards what has this one or a lower one. It grants nothing. In history from before this server came
- * into a room positions are negative: "h<-position>_<ephemeral>".
+ * into a room positions are negative: "h<-position>_<ephemeral>". Behind the token of a sliding sync stands what its connection had told by then:
+ * "s<position>_<ephemeral>~<connection>".
  */
 #ifndef BELFRY_HOMESERVER_TIMELINE_TOKEN_H
 #define BELFRY_HOMESERVER_TIMELINE_TOKEN_H
@@ -10,9 +11,10 @@
 #include "homeserver/homeserver.h"
 
 struct token {
-	int64_t position;  /**< of the one stream */
-	int64_t ephemeral; /**< serial of what is never stored (typing); 0: none of it was seen */
-	int64_t messages;  /**< position up to which the device got its messages; 0: as everything */
+	int64_t position;   /**< of the one stream */
+	int64_t ephemeral;  /**< serial of what is never stored (typing); 0: none of it was seen */
+	int64_t messages;   /**< position up to which the device got its messages; 0: as everything */
+	int64_t connection; /**< number of the connection's position (storage/sliding.h); 0: none */
 };
 
 /** Reads a token. @return false when it is malformed */
