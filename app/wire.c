@@ -45,6 +45,7 @@
 #include "homeserver/room/rooms.h"
 #include "homeserver/search/search.h"
 #include "homeserver/succession/succession.h"
+#include "homeserver/sync/sliding.h"
 #include "homeserver/sync/sync.h"
 #include "homeserver/typing/typing.h"
 #include "homeserver/user/users.h"
@@ -318,6 +319,7 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 	hs->sso = sso_create();
 	hs->lazy_members = lazy_members_create();
 	hs->shown_rooms = shown_rooms_create();
+	hs->sliding = sliding_memory_create();
 	struct http_client_config client;
 	config_to_http_client(config->conf, wire->arena, &client);
 	client.user_agent = str_printf(wire->arena, "Belfry/%s", app_version());
@@ -533,6 +535,7 @@ bool wire_destroy(struct wire *wire)
 	http_server_destroy(wire->http);
 	lazy_members_destroy(hs->lazy_members);
 	shown_rooms_destroy(hs->shown_rooms);
+	sliding_memory_destroy(hs->sliding);
 	flush_sessions(hs);
 	sso_destroy(hs->sso);
 	consumers_stop(hs->consumers);

@@ -27,6 +27,7 @@ struct typing;
 struct presence;
 struct lazy_members;
 struct shown_rooms;
+struct sliding_memory;
 struct media;
 struct consumers;
 struct http_client;
@@ -64,6 +65,7 @@ struct homeserver {
 	struct presence *presence;           /**< who is there (presence/presence.h) */
 	struct lazy_members *lazy_members;   /**< members that devices have (sync/sync.h) */
 	struct shown_rooms *shown_rooms;     /**< written for many (sync/sync.h) */
+	struct sliding_memory *sliding;      /**< what clients know (sync/sliding.h) */
 	struct media *media;                 /**< files (media/media.h) */
 	struct consumers *consumers;         /**< stream consumers (consumer.h) */
 	struct http_client *http_client;     /**< outgoing requests and mails (http/client.h) */

@@ -476,7 +476,7 @@ OPEN_WITHOUT_TERMS = {
         "postReceipt", "setReadMarker", "setAccountData", "setAccountDataPerRoom", "setRoomTag", "deleteRoomTag",
         "defineFilter", "setPresence", "postPusher", "setPushRule", "deletePushRule", "setPushRuleEnabled",
         "setPushRuleActions"),
-    "reading, though by POST": ("search", "searchUserDirectory", "queryPublicRooms"),
+    "reading, though by POST": ("search", "searchUserDirectory", "queryPublicRooms", "slidingSync"),
     "without keys nothing can be read": (
         "uploadKeys", "queryKeys", "claimKeys", "uploadCrossSigningKeys", "uploadCrossSigningSignatures", "sendToDevice",
         "postRoomKeysVersion", "putRoomKeysVersion", "deleteRoomKeysVersion", "putRoomKeys", "deleteRoomKeys",

@@ -1,0 +1,173 @@
+/*
+ * Which rooms a client is told of: those in the windows of its lists, and those that it asks for by their ids.
+ */
+#include "homeserver/sync/sliding_inner.h"
+
+#include <stdlib.h>
+
+/* --- the user's rooms -------------------------------------------------------------------------------------- */
+
+static bool is_joined(const struct user_room *entry)
+{
+	return str_equals(entry->membership, STR("join"));
+}
+
+/* Up to where its events were told: of a room that is live, with the client's token. */
+static int64_t told_up_to(const struct sliding_run *run, int64_t room_nid)
+{
+	int64_t told = sliding_state_told(run->before, room_nid, SLIDING_EVENTS);
+	return told == SLIDING_LIVE ? run->since : told;
+}
+
+/*
+ * What the user has left stands in lists until that is told, if the room was, and on and on where others have put the user out. That it was left is told also when
+ * it is forgotten by then.
+ */
+static bool is_listed(const struct sliding_run *run, const struct sliding_place *place)
+{
+	bool tells_leaving = place->told != SLIDING_NEVER && place->entry.position > place->told;
+	if (place->entry.is_forgotten) {
+		return tells_leaving;
+	}
+	return is_joined(&place->entry) || sync_is_outside(&place->entry) || tells_leaving ||
+		sliding_is_thrown_out(run, room_nid(place->entry.room));
+}
+
+static int by_activity(const void *a, const void *b)
+{
+	const struct sliding_place *x = a;
+	const struct sliding_place *y = b;
+	if (x->activity != y->activity) {
+		return x->activity > y->activity ? -1 : 1;
+	}
+	int64_t x_nid = room_nid(x->entry.room);
+	int64_t y_nid = room_nid(y->entry.room);
+	return (x_nid < y_nid) - (x_nid > y_nid);
+}
+
+static int by_id(const void *a, const void *b)
+{
+	struct sliding_place *const *x = a;
+	struct sliding_place *const *y = b;
+	return str_compare(room_id_of((*x)->entry.room).s, room_id_of((*y)->entry.room).s);
+}
+
+static int compare_id(const void *key, const void *element)
+{
+	struct sliding_place *const *place = element;
+	return str_compare(*(const struct str *)key, room_id_of((*place)->entry.room).s);
+}
+
+struct sliding_place *sliding_place_find(struct sliding_run *run, struct str room_id)
+{
+	if (run->place_n == 0) {
+		return NULL;
+	}
+	if (run->places_by_id == NULL) {
+		run->places_by_id = ARENA_NEW_ARRAY(run->ctx->arena, struct sliding_place *, run->place_n);
+		for (size_t i = 0; i < run->place_n; i++) {
+			run->places_by_id[i] = &run->places[i];
+		}
+		qsort(run->places_by_id, run->place_n, sizeof(struct sliding_place *), by_id);
+	}
+	struct sliding_place **found = bsearch(&room_id, run->places_by_id, run->place_n,
+		sizeof(struct sliding_place *), compare_id);
+	return found != NULL ? *found : NULL;
+}
+
+static enum err load_places(struct sliding_run *run)
+{
+	struct user_room *rooms;
+	size_t n;
+	user_rooms(run->user, run->ctx->arena, &rooms, &n);
+	run->places = ARENA_NEW_ARRAY(run->ctx->arena, struct sliding_place, n);
+	for (size_t i = 0; i < n; i++) {
+		struct sliding_place *place = &run->places[run->place_n];
+		place->entry = rooms[i];
+		TRY(sync_entry_at_end(run->ctx, run->hs, run->who->user.s, run->end.up_to, &place->entry));
+		place->activity = is_joined(&place->entry) ? room_last_position(place->entry.room)
+												   : place->entry.position;
+		place->told = told_up_to(run, room_nid(place->entry.room));
+		bool is_hidden = sync_is_outside(&place->entry) &&
+			sync_is_ignored_invite(run->ctx->arena, run->who->user.s, &run->ignored, &place->entry);
+		run->place_n += is_hidden ? 0 : 1;
+	}
+	if (run->place_n > 1) {
+		qsort(run->places, run->place_n, sizeof(*run->places), by_activity);
+	}
+	return ERR_OK;
+}
+
+/* --- who wants them ---------------------------------------------------------------------------------------- */
+
+static void want(struct sliding_run *run, struct sliding_place *place,
+	const struct sliding_config *config)
+{
+	place->config =
+		place->is_wanted ? sliding_config_join(run->ctx->arena, &place->config, config) : *config;
+	place->is_wanted = true;
+}
+
+static bool is_in_ranges(const struct sliding_list *list, int64_t index)
+{
+	bool is_in = list->has_all;
+	for (size_t i = 0; i < list->range_n && !is_in; i++) {
+		is_in = index >= list->ranges[i].from && index <= list->ranges[i].to;
+	}
+	return is_in;
+}
+
+static enum err look_through(struct sliding_run *run, const struct sliding_list *list,
+	struct sliding_window *out)
+{
+	out->list = list;
+	out->places = ARENA_NEW_ARRAY(run->ctx->arena, struct sliding_place *, run->place_n);
+	for (size_t i = 0; i < run->place_n; i++) {
+		struct sliding_place *place = &run->places[i];
+		bool is_of_list = place->is_listed;
+		if (is_of_list) {
+			TRY(sliding_filter_allows(run, &list->filter, place, &is_of_list));
+		}
+		if (is_of_list && is_in_ranges(list, out->count++)) {
+			want(run, place, &list->config);
+			out->places[out->place_n++] = place;
+		}
+	}
+	return ERR_OK;
+}
+
+static void look_at_subscriptions(struct sliding_run *run)
+{
+	const struct sliding_request *request = run->request;
+	for (size_t i = 0; i < request->subscription_n; i++) {
+		struct sliding_place *place = sliding_place_find(run, request->subscriptions[i].room_id);
+		if (place != NULL && place->is_listed) {
+			want(run, place, &request->subscriptions[i].config);
+			place->is_subscribed = true;
+		}
+	}
+}
+
+enum err sliding_lists_load(struct sliding_run *run)
+{
+	const struct sliding_request *request = run->request;
+	bool has_rules = request->list_n > 0 || request->subscription_n > 0;
+	if (!has_rules && run->before->room_n == 0) {
+		return ERR_OK;
+	}
+	TRY(load_places(run));
+	/* Of who asks for no rooms now, what happens in those that were told is noted as missed. */
+	if (!has_rules) {
+		return ERR_OK;
+	}
+	TRY(sliding_facts_load(run));
+	for (size_t i = 0; i < run->place_n; i++) {
+		run->places[i].is_listed = is_listed(run, &run->places[i]);
+	}
+	run->windows = ARENA_NEW_ARRAY(run->ctx->arena, struct sliding_window, request->list_n);
+	for (size_t i = 0; i < request->list_n; i++) {
+		TRY(look_through(run, &request->lists[i], &run->windows[i]));
+	}
+	look_at_subscriptions(run);
+	return ERR_OK;
+}

@@ -1,0 +1,365 @@
+/*
+ * The request: its body is parsed once and kept while it waits, and then for the next one of the client, which mostly has the same.
+ */
+#include "base/mem.h"
+#include "homeserver/account/accounts.h"
+#include "homeserver/sync/sliding_inner.h"
+
+#include <stdlib.h>
+
+static enum err refuse(struct call *call, const struct field_error *error)
+{
+	return fail(&call->ctx, ERR_INPUT, error->errcode, "%.*s %s", STR_ARG(error->field),
+		error->text);
+}
+
+static enum err fail_field(struct call *call, const char *errcode, const char *key,
+	const char *text)
+{
+	const struct field_error error = {errcode, str_of(key), text};
+	return refuse(call, &error);
+}
+
+/* --- filters ------------------------------------------------------------------------------------------ */
+
+static enum err read_wish(struct call *call, const struct json *object, const char *key,
+	enum sliding_wish *out)
+{
+	const struct json *value = json_get(object, str_of(key));
+	if (value == NULL || json_is(value, JSON_NULL)) {
+		*out = SLIDING_ANY;
+		return ERR_OK;
+	}
+	bool is_true;
+	TRY(body_opt_bool(call, object, key, false, &is_true));
+	*out = is_true ? SLIDING_ONLY : SLIDING_NONE;
+	return ERR_OK;
+}
+
+/* Texts of an array; where `null_is_empty`, null counts as the empty one. */
+static enum err read_set(struct call *call, struct arena *arena, const struct json *object,
+	const char *key, bool null_is_empty, bool *out_is_given, struct str_set *out)
+{
+	const struct json *array;
+	TRY(body_opt_array(call, object, key, &array));
+	*out_is_given = array != NULL;
+	if (array == NULL) {
+		return ERR_OK;
+	}
+	struct str *texts = ARENA_NEW_ARRAY(arena, struct str, array->count);
+	for (size_t i = 0; i < array->count; i++) {
+		const struct json *item = &array->items[i];
+		bool is_null = null_is_empty && json_is(item, JSON_NULL);
+		if (!is_null && !json_is(item, JSON_STRING)) {
+			return fail_field(call, M_BAD_JSON, key, "must be an array of strings");
+		}
+		texts[i] = is_null ? STR("") : json_text(item);
+	}
+	*out = str_set_make(arena, texts, array->count);
+	return ERR_OK;
+}
+
+static enum err read_filter(struct call *call, struct arena *arena, const struct json *list,
+	struct sliding_filter *out)
+{
+	const struct json *filters;
+	bool has_not_types;
+	bool has_not_tags;
+	*out = (struct sliding_filter){0};
+	TRY(body_opt_object(call, list, "filters", &filters));
+	if (filters == NULL) {
+		return ERR_OK;
+	}
+	TRY(read_wish(call, filters, "is_dm", &out->direct));
+	TRY(read_wish(call, filters, "is_encrypted", &out->encrypted));
+	TRY(read_wish(call, filters, "is_invite", &out->invited));
+	TRY(read_set(call, arena, filters, "spaces", false, &out->has_spaces, &out->spaces));
+	TRY(read_set(call, arena, filters, "room_types", true, &out->has_types, &out->types));
+	TRY(read_set(call, arena, filters, "not_room_types", true, &has_not_types, &out->not_types));
+	TRY(read_set(call, arena, filters, "tags", false, &out->has_tags, &out->tags));
+	TRY(read_set(call, arena, filters, "not_tags", false, &has_not_tags, &out->not_tags));
+	out->asks_state = out->encrypted != SLIDING_ANY || out->has_types || out->not_types.count > 0;
+	return ERR_OK;
+}
+
+/* --- lists and subscriptions -------------------------------------------------------------------------- */
+
+static enum err read_ranges(struct call *call, struct arena *arena, const struct json *list,
+	struct sliding_list *out)
+{
+	const struct json *ranges;
+	TRY(body_opt_array(call, list, "ranges", &ranges));
+	out->has_all = ranges == NULL;
+	if (ranges == NULL) {
+		return ERR_OK;
+	}
+	if (ranges->count > SLIDING_RANGES_MAX) {
+		return fail_field(call, M_TOO_LARGE, "ranges", "has too many entries");
+	}
+	out->ranges = ARENA_NEW_ARRAY(arena, struct sliding_range, ranges->count);
+	for (size_t i = 0; i < ranges->count; i++) {
+		const struct json *range = &ranges->items[i];
+		if (!json_is(range, JSON_ARRAY) || range->count != 2 ||
+			!json_is(&range->items[0], JSON_INT) || !json_is(&range->items[1], JSON_INT)) {
+			return fail_field(call, M_BAD_JSON, "ranges", "must be pairs of integers");
+		}
+		out->ranges[i] = (struct sliding_range){range->items[0].integer, range->items[1].integer};
+		if (out->ranges[i].from < 0 || out->ranges[i].to < 0) {
+			return fail_field(call, M_INVALID_PARAM, "ranges", "must not be negative");
+		}
+	}
+	out->range_n = ranges->count;
+	return ERR_OK;
+}
+
+static enum err read_config(struct call *call, const struct sliding_request *request,
+	const struct json *object, struct sliding_config *out)
+{
+	struct field_error error;
+	return sliding_config_read(request->arena, object, str_dup(request->arena, request->user_id),
+			   out, &error)
+		? ERR_OK
+		: refuse(call, &error);
+}
+
+static enum err read_lists(struct call *call, struct sliding_request *request,
+	const struct json *body)
+{
+	const struct json *lists;
+	TRY(body_opt_object(call, body, "lists", &lists));
+	if (lists == NULL) {
+		return ERR_OK;
+	}
+	if (lists->count > SLIDING_LISTS_MAX) {
+		return fail_field(call, M_TOO_LARGE, "lists", "has too many members");
+	}
+	request->lists = ARENA_NEW_ARRAY(request->arena, struct sliding_list, lists->count);
+	for (size_t i = 0; i < lists->count; i++) {
+		struct sliding_list *list = &request->lists[i];
+		const struct json *object = &lists->members[i].value;
+		list->name = lists->members[i].key;
+		if (!json_is(object, JSON_OBJECT)) {
+			return fail_field(call, M_BAD_JSON, "lists", "must have objects as members");
+		}
+		TRY(read_ranges(call, request->arena, object, list));
+		TRY(read_config(call, request, object, &list->config));
+		TRY(read_filter(call, request->arena, object, &list->filter));
+	}
+	request->list_n = lists->count;
+	return ERR_OK;
+}
+
+static enum err read_subscriptions(struct call *call, struct sliding_request *request,
+	const struct json *body)
+{
+	const struct json *rooms;
+	TRY(body_opt_object(call, body, "room_subscriptions", &rooms));
+	if (rooms == NULL) {
+		return ERR_OK;
+	}
+	if (rooms->count > SLIDING_SUBSCRIPTIONS_MAX) {
+		return fail_field(call, M_TOO_LARGE, "room_subscriptions", "has too many members");
+	}
+	request->subscriptions =
+		ARENA_NEW_ARRAY(request->arena, struct sliding_subscription, rooms->count);
+	for (size_t i = 0; i < rooms->count; i++) {
+		request->subscriptions[i].room_id = rooms->members[i].key;
+		if (!json_is(&rooms->members[i].value, JSON_OBJECT)) {
+			return fail_field(call, M_BAD_JSON, "room_subscriptions",
+				"must have objects as members");
+		}
+		TRY(read_config(call, request, &rooms->members[i].value,
+			&request->subscriptions[i].config));
+	}
+	request->subscription_n = rooms->count;
+	return ERR_OK;
+}
+
+/* --- extensions ----------------------------------------------------------------------------------------- */
+
+static enum err read_names(struct call *call, struct arena *arena, const struct json *object,
+	const char *key, bool *out_has_all, struct str_set *out)
+{
+	bool is_given;
+	TRY(read_set(call, arena, object, key, false, &is_given, out));
+	*out_has_all = !is_given || str_set_has(out, STR("*"));
+	return ERR_OK;
+}
+
+static enum err read_extension(struct call *call, struct arena *arena,
+	const struct json *extensions, const char *key, struct sliding_extension *out)
+{
+	const struct json *object;
+	TRY(body_opt_object(call, extensions, key, &object));
+	if (object == NULL) {
+		return ERR_OK;
+	}
+	TRY(body_opt_bool(call, object, "enabled", false, &out->is_enabled));
+	TRY(read_names(call, arena, object, "lists", &out->has_all_lists, &out->lists));
+	return read_names(call, arena, object, "rooms", &out->has_all_rooms, &out->rooms);
+}
+
+static enum err read_messages(struct call *call, struct sliding_request *request,
+	const struct json *extensions)
+{
+	const struct json *object;
+	struct str since;
+	int64_t most;
+	TRY(body_opt_object(call, extensions, "to_device", &object));
+	if (object == NULL) {
+		return ERR_OK;
+	}
+	TRY(body_opt_bool(call, object, "enabled", false, &request->has_messages));
+	TRY(body_opt_int(call, object, "limit", 1, INT64_MAX, INT64_MAX, &most));
+	TRY(body_opt_str(call, object, "since", &since));
+	request->messages_max = (size_t)most;
+	if (since.p != NULL && !str_to_int(since, 0, INT64_MAX - 1, &request->messages_since)) {
+		return fail_field(call, M_INVALID_PARAM, "extensions.to_device.since",
+			"must be a next_batch of this server");
+	}
+	return ERR_OK;
+}
+
+static enum err read_extensions(struct call *call, struct sliding_request *request,
+	const struct json *body)
+{
+	const struct json *extensions;
+	const struct json *encryption;
+	TRY(body_opt_object(call, body, "extensions", &extensions));
+	if (extensions == NULL) {
+		return ERR_OK;
+	}
+	TRY(body_opt_object(call, extensions, "e2ee", &encryption));
+	if (encryption != NULL) {
+		TRY(body_opt_bool(call, encryption, "enabled", false, &request->has_encryption));
+	}
+	TRY(read_messages(call, request, extensions));
+	TRY(read_extension(call, request->arena, extensions, "receipts", &request->receipts));
+	TRY(read_extension(call, request->arena, extensions, "typing", &request->typing));
+	return read_extension(call, request->arena, extensions, "account_data", &request->account_data);
+}
+
+/* --- the whole ------------------------------------------------------------------------------------------ */
+
+/* What hangs on the body and on who asks. */
+static void begin_body(struct sliding_request *request, struct str user_id, struct str body)
+{
+	arena_destroy(request->arena);
+	request->arena = arena_create();
+	request->user_id = str_dup(request->arena, user_id);
+	request->body = str_dup(request->arena, body);
+	request->conn_id = STR("");
+	request->lists = NULL;
+	request->list_n = 0;
+	request->subscriptions = NULL;
+	request->subscription_n = 0;
+	request->receipts = request->typing = request->account_data = (struct sliding_extension){0};
+	request->has_encryption = request->has_messages = false;
+	request->messages_since = 0;
+	request->messages_max = 0;
+}
+
+static enum err read_body(struct call *call, struct sliding_request *request)
+{
+	struct str user_id = principal_of(call)->user.s;
+	const struct json *object;
+	struct str conn_id;
+	if (request->arena != NULL && str_equals(request->body, call_body(call)) &&
+		str_equals(request->user_id, user_id)) {
+		return ERR_OK;
+	}
+	TRY(call_json(call, &object));
+	begin_body(request, user_id, call_body(call));
+	struct json *body = ARENA_NEW(request->arena, struct json);
+	*body = json_dup(request->arena, object);
+	TRY(body_opt_str(call, body, "conn_id", &conn_id));
+	if (conn_id.n > 255) {
+		return fail_field(call, M_TOO_LARGE, "conn_id", "has more than 255 bytes");
+	}
+	request->conn_id = conn_id.p != NULL ? conn_id : STR("");
+	TRY(read_lists(call, request, body));
+	TRY(read_subscriptions(call, request, body));
+	return read_extensions(call, request, body);
+}
+
+static enum err refuse_pos(struct ctx *ctx)
+{
+	ctx->fault = (struct fault){0};
+	return fail_status(ctx, ERR_INPUT, 400, M_UNKNOWN_POS,
+		"This connection has no such pos; begin anew without one");
+}
+
+static enum err read_pos(struct call *call, struct sliding_request *request)
+{
+	struct str pos = call_query(call, "pos");
+	request->has_pos = pos.p != NULL;
+	request->since = (struct token){0};
+	if (!request->has_pos) {
+		return ERR_OK;
+	}
+	enum err err = token_read(&call->ctx, hs_of(call), pos, &request->since);
+	return err == ERR_INPUT ? refuse_pos(&call->ctx) : err;
+}
+
+static enum err read_request(struct call *call, struct sliding_request *request)
+{
+	const struct homeserver *hs = hs_of(call);
+	int64_t timeout_ms;
+	if (principal_of(call)->device_id.p == NULL) {
+		return fail(&call->ctx, ERR_INPUT, M_INVALID_PARAM,
+			"This session has no device; sliding sync needs one");
+	}
+	TRY(call_query_int(call, "timeout", 0, INT64_MAX, 0, &timeout_ms));
+	TRY(sync_read_presence(call, &request->presence));
+	TRY(read_pos(call, request));
+	TRY(read_body(call, request));
+	sessions_note_synced(hs_of(call), call, request->since.position);
+	timeout_ms = MIN_OF(timeout_ms, hs->settings.sync_max_timeout_ms);
+	int64_t now_ms = call_began_ms(call);
+	bool may_wait = timeout_ms > 0 && request->has_pos;
+	request->deadline_mono_ms = may_wait ? now_ms + timeout_ms : 0;
+	return presence_synced(&call->ctx, hs_of(call), principal_of(call), request->presence,
+		may_wait ? request->deadline_mono_ms : now_ms);
+}
+
+static void destroy_request(void *value)
+{
+	struct sliding_request *request = value;
+	arena_destroy(request->arena);
+	user_unref(request->user);
+	mem_free(request);
+}
+
+/* With what was found out for the request before; or an empty one. */
+static struct sliding_request *take_left(struct call *call)
+{
+	struct sliding_request *request = call_take_left(call);
+	if (request == NULL) {
+		return mem_alloc(sizeof(*request));
+	}
+	/* Members are known by device and connection, of which the next request may have another. */
+	request->known_member = (struct known_member){0};
+	if (request->arena != NULL && !str_equals(request->user_id, principal_of(call)->user.s)) {
+		user_unref(request->user);
+		request->user = NULL;
+	}
+	return request;
+}
+
+enum err sliding_request_of(struct call *call, struct sliding_request **out)
+{
+	*out = call_kept(call);
+	if (*out != NULL) {
+		return ERR_OK;
+	}
+	struct sliding_request *request = take_left(call);
+	call_keep(call, request, destroy_request);
+	enum err err = read_request(call, request);
+	if (err != ERR_OK) {
+		call_keep(call, NULL, NULL);
+		return err;
+	}
+	call_keep_on(call);
+	*out = request;
+	return ERR_OK;
+}

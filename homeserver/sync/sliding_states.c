@@ -1,0 +1,123 @@
+/*
+ * What connections have told their clients, by position: in the database, for another process or a later one goes on with it, and the newest in memory. A position's
+ * state never changes, so that what is in memory is as good.
+ */
+#include "base/mem.h"
+#include "base/refc.h"
+#include "homeserver/sync/sliding_inner.h"
+
+/* Immutable. */
+struct position {
+	struct refc refc;
+	struct arena *arena; /* of all in it */
+	struct sliding_state state;
+};
+
+static void position_ref(void *value)
+{
+	struct position *position = value;
+	refc_take(&position->refc);
+}
+
+static void position_unref(void *value)
+{
+	struct position *position = value;
+	if (refc_drop(&position->refc)) {
+		arena_destroy(position->arena);
+		mem_free(position);
+	}
+}
+
+const struct cache_ops sliding_position_ops = {position_ref, position_unref};
+
+static struct sliding_connection connection_of(const struct sliding_run *run)
+{
+	return (
+		struct sliding_connection){run->who->user.s, run->who->device_id, run->request->conn_id};
+}
+
+/* With whose it is: nobody finds another's by its number. */
+static struct str key_of(const struct sliding_run *run, int64_t nid)
+{
+	const struct str pieces[] = {
+		str_from((const char *)&nid, sizeof(nid)),
+		run->who->user.s,
+		STR("\n"),
+		run->who->device_id,
+		STR("\n"),
+		run->request->conn_id,
+	};
+	return str_concat(run->ctx->arena, pieces, COUNT_OF(pieces));
+}
+
+/* Reads a stored state into memory. @return NULL: it is none; else with a reference for the caller */
+static struct position *keep(struct sliding_run *run, int64_t nid, struct str bytes)
+{
+	struct position *position = mem_alloc(sizeof(*position));
+	refc_init(&position->refc);
+	position->arena = arena_create();
+	if (!sliding_state_read(position->arena, str_dup(position->arena, bytes), &position->state)) {
+		position_unref(position);
+		return NULL;
+	}
+	cache_put(run->hs->sliding->positions, key_of(run, nid), position,
+		sizeof(*position) + arena_used_bytes(position->arena));
+	return position;
+}
+
+static enum err refuse(struct sliding_run *run)
+{
+	return fail_status(run->ctx, ERR_INPUT, 400, M_UNKNOWN_POS,
+		"This connection has no such pos; begin anew without one");
+}
+
+static enum err read_position(struct sliding_run *run, int64_t nid, struct position **out)
+{
+	struct str bytes;
+	const struct sliding_connection connection = connection_of(run);
+	enum err err = store_sliding_find(run->ctx, run->hs->db, &connection, nid, &bytes);
+	if (err == ERR_MISSING) {
+		return refuse(run);
+	}
+	TRY(err);
+	*out = keep(run, nid, bytes);
+	return *out != NULL ? ERR_OK : refuse(run); /* of another version of the program */
+}
+
+enum err sliding_states_find(struct sliding_run *run)
+{
+	static const struct sliding_state nothing;
+	int64_t nid = run->request->since.connection;
+	run->before = &nothing;
+	if (nid == 0) {
+		return ERR_OK;
+	}
+	struct position *position = cache_get(run->hs->sliding->positions, key_of(run, nid));
+	if (position == NULL) {
+		TRY(read_position(run, nid, &position));
+	}
+	arena_on_reset(run->ctx->arena, position_unref, position);
+	run->before = &position->state;
+	return ERR_OK;
+}
+
+enum err sliding_states_record(struct sliding_run *run, int64_t *out)
+{
+	int64_t came_with = run->request->since.connection;
+	*out = came_with;
+	if (!sliding_change_is_any(run->change)) {
+		return ERR_OK;
+	}
+	const struct sliding_connection connection = connection_of(run);
+	struct sliding_state state = sliding_change_end(run->change);
+	state.began = state.began > 0 ? state.began : run->end.up_to;
+	struct str bytes = sliding_state_write(run->ctx->arena, &state);
+	enum err err = store_sliding_add(run->ctx, run->hs->db, &connection, came_with, bytes, out);
+	if (err == ERR_CONFLICT) {
+		return fail_status(run->ctx, ERR_DENIED, 401, M_UNKNOWN_TOKEN,
+			"This session has ended; log in again");
+	}
+	TRY(err);
+	position_unref(keep(run, *out, bytes));
+	return ERR_OK;
+}

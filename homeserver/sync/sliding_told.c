@@ -1,0 +1,414 @@
+/*
+ * Extensions: what is told besides rooms. Those that are of rooms are told of the rooms that lists and subscriptions have, and of each since it was told last.
+ * Spec: MSC3884 (encryption), MSC3885 (messages to the device), MSC3959 (account data), MSC3960 (receipts), MSC3961 (typing)
+ */
+#include "base/vec.h"
+#include "homeserver/sync/sliding_inner.h"
+#include "homeserver/typing/typing.h"
+#include "matrix/edu.h"
+
+#include <inttypes.h>
+
+/* What an extension tells of one room. */
+struct room_told {
+	struct str room_id;
+	struct str receipts; /* content of an m.receipt event */
+	struct str *typing;
+	size_t typing_n;
+	struct account_data_item *data;
+	size_t data_n;
+};
+
+struct sliding_told {
+	struct e2ee_news encryption;
+	struct account_data_item *global_data;
+	size_t global_data_n;
+	VEC(struct room_told) receipts, typing, data;
+};
+
+/* --- of which rooms -------------------------------------------------------------------------------------- */
+
+static bool is_of_list(const struct sliding_extension *extension, const struct sliding_list *list)
+{
+	return extension->has_all_lists || str_set_has(&extension->lists, list->name);
+}
+
+/* Whether the extension tells of each of the places. */
+static bool *mark(const struct sliding_run *run, const struct sliding_extension *extension)
+{
+	bool *marks = ARENA_NEW_ARRAY(run->ctx->arena, bool, run->place_n);
+	if (!extension->is_enabled) {
+		return marks;
+	}
+	for (size_t i = 0; i < run->request->list_n; i++) {
+		const struct sliding_window *window = &run->windows[i];
+		for (size_t j = 0; is_of_list(extension, window->list) && j < window->place_n; j++) {
+			marks[window->places[j] - run->places] = true;
+		}
+	}
+	for (size_t i = 0; i < run->place_n; i++) {
+		const struct sliding_place *place = &run->places[i];
+		bool is_asked = place->is_subscribed &&
+			(extension->has_all_rooms ||
+				str_set_has(&extension->rooms, room_id_of(place->entry.room).s));
+		marks[i] = (marks[i] || is_asked) && str_equals(place->entry.membership, STR("join"));
+	}
+	return marks;
+}
+
+/* Up to where a stream of a room was told; 0: nothing was. */
+static int64_t told_up_to(const struct sliding_run *run, int64_t room_nid,
+	enum sliding_stream stream)
+{
+	int64_t told = sliding_state_told(run->before, room_nid, stream);
+	return told == SLIDING_LIVE ? run->since : MAX_OF(told, INT64_C(0));
+}
+
+/* --- receipts --------------------------------------------------------------------------------------------- */
+
+static bool is_in_timeline(const struct sliding_part *part, struct str event_id)
+{
+	for (size_t i = 0; i < part->timeline.n; i++) {
+		if (str_equals(part->timeline.p[i]->event->event_id.s, event_id)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool has_receipt_of(const struct json *receipts, struct str user_id)
+{
+	for (size_t i = 0; json_is(receipts, JSON_OBJECT) && i < receipts->count; i++) {
+		if (json_get(&receipts->members[i].value, user_id) != NULL) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Of a room that is new to the client the receipts that it can show: at the events that it gets, and the user's own. A large room has very many others. */
+static struct str only_shown(const struct sliding_run *run, const struct sliding_part *part,
+	struct str content)
+{
+	struct json object;
+	struct arena *arena = run->ctx->arena;
+	if (part == NULL || json_parse(arena, content, NULL, &object, NULL) != JSON_OK) {
+		return content;
+	}
+	struct json kept = json_object(arena, object.count);
+	for (size_t i = 0; i < object.count; i++) {
+		const struct json_member *member = &object.members[i];
+		if (is_in_timeline(part, member->key) || has_receipt_of(&member->value, run->who->user.s)) {
+			kept.members[kept.count++] = *member;
+		}
+	}
+	if (kept.count == 0) {
+		return str_from(NULL, 0);
+	}
+	struct buf buf CLEANUP(buf_fini);
+	struct json_out out;
+	buf_init(&buf, 2 * content.n + 2); /* written as compactly as it was read, or more so */
+	json_out_init(&out, &buf);
+	json_out_value(&out, &kept);
+	return str_dup(arena, buf_str(&buf));
+}
+
+/*
+ * One event has room for one receipt of a user at an event: of who has read an event in several ways the one that covers most is told.
+ */
+static enum err load_receipts_of(struct sliding_run *run, const struct sliding_place *place,
+	struct sliding_told *told)
+{
+	struct room *room = place->entry.room;
+	bool has_older =
+		place->part != NULL && place->part->is_expanded; /* at which there may be some */
+	int64_t after = has_older ? 0 : told_up_to(run, room_nid(room), SLIDING_RECEIPTS);
+	struct str *contents;
+	size_t n;
+	if (room_receipt_position(room) <= after) {
+		return ERR_OK;
+	}
+	TRY(receipts_contents(run->ctx, run->hs, room, run->who->user.s, after, run->end.up_to,
+		&contents, &n));
+	struct room_told item = {.room_id = room_id_of(room).s};
+	if (n > 0) {
+		item.receipts = after == 0 ? only_shown(run, place->part, contents[0]) : contents[0];
+	}
+	if (item.receipts.p != NULL) {
+		VEC_PUSH(run->ctx->arena, &told->receipts, item);
+	}
+	return ERR_OK;
+}
+
+static enum err load_receipts(struct sliding_run *run, struct sliding_told *told)
+{
+	const bool *marks = mark(run, &run->request->receipts);
+	for (size_t i = 0; i < run->place_n; i++) {
+		const struct sliding_place *place = &run->places[i];
+		int64_t nid = room_nid(place->entry.room);
+		if (marks[i]) {
+			TRY(load_receipts_of(run, place, told));
+			sliding_change_told(run->change, nid, SLIDING_RECEIPTS);
+		} else if (room_receipt_position(place->entry.room) > run->since) {
+			sliding_change_missed(run->change, nid, SLIDING_RECEIPTS,
+				MAX_OF(run->since, INT64_C(1)));
+		}
+	}
+	return ERR_OK;
+}
+
+/* --- typing ------------------------------------------------------------------------------------------------ */
+
+static enum err load_typing_of(struct sliding_run *run, const struct sliding_place *place,
+	struct sliding_told *told)
+{
+	struct room *room = place->entry.room;
+	struct room_told item = {.room_id = room_id_of(room).s};
+	struct str *users;
+	size_t n;
+	bool is_new = !run->request->has_pos || place->told == SLIDING_NEVER;
+	if (!is_new && room_typing_serial(room) <= run->since_ephemeral) {
+		return ERR_OK;
+	}
+	TRY(typing_users(run->ctx, run->hs, room, &users, &n));
+	item.typing = users;
+	for (size_t i = 0; i < n; i++) {
+		if (!str_set_has(&run->ignored, users[i])) {
+			users[item.typing_n++] = users[i];
+		}
+	}
+	if (!is_new || item.typing_n > 0) {
+		VEC_PUSH(run->ctx->arena, &told->typing, item);
+	}
+	return ERR_OK;
+}
+
+static enum err load_typing(struct sliding_run *run, struct sliding_told *told)
+{
+	const bool *marks = mark(run, &run->request->typing);
+	for (size_t i = 0; i < run->place_n; i++) {
+		if (marks[i]) {
+			TRY(load_typing_of(run, &run->places[i], told));
+		}
+	}
+	return ERR_OK;
+}
+
+/* --- account data ------------------------------------------------------------------------------------------ */
+
+static void take_data(struct sliding_run *run, const struct sliding_place *place, int64_t after,
+	const struct account_data_item *items, size_t count, struct sliding_told *told)
+{
+	struct room_told item = {.room_id = room_id_of(place->entry.room).s};
+	item.data = ARENA_NEW_ARRAY(run->ctx->arena, struct account_data_item, count);
+	for (size_t i = 0; i < count; i++) {
+		if (items[i].room_nid == room_nid(place->entry.room) && items[i].position > after) {
+			item.data[item.data_n++] = items[i];
+		}
+	}
+	if (item.data_n > 0) {
+		VEC_PUSH(run->ctx->arena, &told->data, item);
+	}
+}
+
+static int64_t newest_data(const struct account_data_item *items, size_t count, int64_t room_nid)
+{
+	int64_t newest = 0;
+	for (size_t i = 0; i < count; i++) {
+		newest = items[i].room_nid == room_nid ? MAX_OF(newest, items[i].position) : newest;
+	}
+	return newest;
+}
+
+/* From where rooms' data have to be looked at: mostly from the client's token, and then nothing is asked while nothing of the user's own changed. */
+static int64_t data_begin(const struct sliding_run *run, const bool *marks)
+{
+	int64_t begin = run->since;
+	for (size_t i = 0; i < run->place_n; i++) {
+		if (marks[i]) {
+			begin = MIN_OF(begin,
+				told_up_to(run, room_nid(run->places[i].entry.room), SLIDING_ACCOUNT_DATA));
+		}
+	}
+	return begin;
+}
+
+static enum err load_room_data(struct sliding_run *run, struct sliding_told *told)
+{
+	const bool *marks = mark(run, &run->request->account_data);
+	struct account_data_item *items;
+	size_t n;
+	TRY(account_data_rooms_changed(run->ctx, run->hs, run->user, data_begin(run, marks),
+		run->end.up_to, &items, &n));
+	for (size_t i = 0; i < run->place_n; i++) {
+		int64_t nid = room_nid(run->places[i].entry.room);
+		int64_t after = told_up_to(run, nid, SLIDING_ACCOUNT_DATA);
+		if (marks[i]) {
+			take_data(run, &run->places[i], after, items, n, told);
+			sliding_change_told(run->change, nid, SLIDING_ACCOUNT_DATA);
+		} else if (newest_data(items, n, nid) > run->since) {
+			sliding_change_missed(run->change, nid, SLIDING_ACCOUNT_DATA,
+				MAX_OF(run->since, INT64_C(1)));
+		}
+	}
+	return ERR_OK;
+}
+
+static enum err load_data(struct sliding_run *run, struct sliding_told *told)
+{
+	if (run->request->account_data.is_enabled) {
+		TRY(account_data_changes(run->ctx, run->hs, run->user, 0, run->since, run->end.up_to,
+			&told->global_data, &told->global_data_n));
+	}
+	return run->place_n > 0 ? load_room_data(run, told) : ERR_OK;
+}
+
+/* --- the whole --------------------------------------------------------------------------------------------- */
+
+struct e2ee_ask sliding_encryption_ask(const struct sliding_run *run)
+{
+	const struct sliding_request *request = run->request;
+	bool is_past = request->messages_since <= run->end.up_to;
+	return (struct e2ee_ask){
+		.who = run->who,
+		.user = run->user,
+		.rooms = run->stirred,
+		.room_n = run->stirred_n,
+		.since = run->since,
+		.up_to = run->end.up_to,
+		/* One beyond the present is of a time that a restored database has not seen. */
+		.messages_since = is_past ? request->messages_since : 0,
+		.messages_max = request->messages_max,
+		.without_messages = !request->has_messages,
+		.without_lists = !request->has_encryption || !request->has_pos,
+	};
+}
+
+enum err sliding_told_load(struct sliding_run *run)
+{
+	struct sliding_told *told = ARENA_NEW(run->ctx->arena, struct sliding_told);
+	const struct sliding_request *request = run->request;
+	run->told = told;
+	if (request->has_messages || request->has_encryption) {
+		user_rooms_since(run->user, run->ctx->arena, (struct rooms_since){run->since, INT64_MAX},
+			&run->stirred, &run->stirred_n);
+		const struct e2ee_ask ask = sliding_encryption_ask(run);
+		TRY(run->hs->ports.e2ee.sync_load(run->ctx, run->hs, &ask, &told->encryption));
+	}
+	TRY(load_receipts(run, told));
+	TRY(load_typing(run, told));
+	return load_data(run, told);
+}
+
+bool sliding_told_is_any(const struct sliding_run *run)
+{
+	const struct sliding_told *told = run->told;
+	const struct e2ee_news *news = &told->encryption;
+	return told->receipts.n > 0 || told->typing.n > 0 || told->data.n > 0 ||
+		told->global_data_n > 0 || news->message_n > 0 || news->changed_n > 0 || news->left_n > 0;
+}
+
+/* --- writing ----------------------------------------------------------------------------------------------- */
+
+static void write_texts(const char *key, const struct str *texts, size_t count,
+	struct json_out *out)
+{
+	json_out_key(out, str_of(key));
+	json_out_array(out);
+	for (size_t i = 0; i < count; i++) {
+		json_out_str(out, texts[i]);
+	}
+	json_out_end(out);
+}
+
+static void write_messages(const struct sliding_run *run, struct json_out *out)
+{
+	const struct e2ee_news *news = &run->told->encryption;
+	json_out_key_object(out, "to_device");
+	json_out_key_str(out, "next_batch",
+		str_printf(run->ctx->arena, "%" PRId64, news->messages_up_to));
+	json_out_key_array(out, "events");
+	for (size_t i = 0; i < news->message_n; i++) {
+		json_out_raw(out, news->messages[i]);
+	}
+	json_out_end(out);
+	json_out_end(out);
+}
+
+static void write_encryption(const struct sliding_run *run, struct json_out *out)
+{
+	const struct e2ee_news *news = &run->told->encryption;
+	json_out_key_object(out, "e2ee");
+	if (news->changed_n > 0 || news->left_n > 0) {
+		json_out_key_object(out, "device_lists");
+		write_texts("changed", news->changed, news->changed_n, out);
+		write_texts("left", news->left, news->left_n, out);
+		json_out_end(out);
+	}
+	json_out_key_raw(out, "device_one_time_keys_count", news->one_time_counts);
+	json_out_key_raw(out, "device_unused_fallback_key_types", news->unused_fallbacks);
+	json_out_end(out);
+}
+
+static void write_receipts(const struct sliding_told *told, struct json_out *out)
+{
+	json_out_key_object(out, "receipts");
+	json_out_key_object(out, "rooms");
+	for (size_t i = 0; i < told->receipts.n; i++) {
+		json_out_key(out, told->receipts.p[i].room_id);
+		json_out_object(out);
+		json_out_key_raw(out, "content", told->receipts.p[i].receipts);
+		json_out_key_str(out, "type", STR("m.receipt"));
+		json_out_end(out);
+	}
+	json_out_end(out);
+	json_out_end(out);
+}
+
+static void write_typing(const struct sliding_told *told, struct json_out *out)
+{
+	json_out_key_object(out, "typing");
+	json_out_key_object(out, "rooms");
+	for (size_t i = 0; i < told->typing.n; i++) {
+		json_out_key(out, told->typing.p[i].room_id);
+		edu_typing_write(out, told->typing.p[i].typing, told->typing.p[i].typing_n);
+	}
+	json_out_end(out);
+	json_out_end(out);
+}
+
+static void write_data(const struct sliding_told *told, struct json_out *out)
+{
+	json_out_key_object(out, "account_data");
+	json_out_key_lit(out, "global");
+	account_data_write(told->global_data, told->global_data_n, out);
+	json_out_key_object(out, "rooms");
+	for (size_t i = 0; i < told->data.n; i++) {
+		json_out_key(out, told->data.p[i].room_id);
+		account_data_write(told->data.p[i].data, told->data.p[i].data_n, out);
+	}
+	json_out_end(out);
+	json_out_end(out);
+}
+
+void sliding_told_write(const struct sliding_run *run, struct json_out *out)
+{
+	const struct sliding_told *told = run->told;
+	json_out_key_object(out, "extensions");
+	if (run->request->has_messages) {
+		write_messages(run, out);
+	}
+	if (run->request->has_encryption) {
+		write_encryption(run, out);
+	}
+	if (told->receipts.n > 0) {
+		write_receipts(told, out);
+	}
+	if (told->typing.n > 0) {
+		write_typing(told, out);
+	}
+	if (told->global_data_n > 0 || told->data.n > 0) {
+		write_data(told, out);
+	}
+	json_out_end(out);
+}
