@@ -16,7 +16,7 @@ for (const name of ["trace", "debug", "log", "info", "warn", "error"]) {
 }
 // Debian's Node.js 18 has it in its module only; the library wants it where browsers have it.
 globalThis.crypto ??= webcrypto;
-export const sdk = await import("matrix-js-sdk");
+export const sdk = await import(process.env.BELFRY_TEST_SDK ?? "matrix-js-sdk");
 
 const slow = Number(process.argv.at(-1));
 export const unique = Date.now().toString(36) + process.pid.toString(36);
@@ -57,8 +57,8 @@ export async function until(what, condition, limitS = 30) {
 	throw new Error("did not come: " + what);
 }
 
-// A client of `baseUrl` for an answer to /register or /login, after its first sync.
-export async function session(baseUrl, answer, recoveryKey) {
+// A client of `baseUrl` for an answer to /register or /login, after its first sync; options(client) are those with which it starts.
+export async function session(baseUrl, answer, recoveryKey, options = () => ({})) {
 	const client = sdk.createClient({ baseUrl, userId: answer.user_id, accessToken: answer.access_token,
 		deviceId: answer.device_id, timelineSupport: true, verificationMethods: [SAS],
 		cryptoCallbacks: {
@@ -69,7 +69,7 @@ export async function session(baseUrl, answer, recoveryKey) {
 	client.on("crypto.verificationRequestReceived", (request) => client.requests.push(request));
 	clients.push(client);
 	await client.initRustCrypto({ useIndexedDB: false });
-	await client.startClient({ initialSyncLimit: 30, pollTimeout: 5000 });
+	await client.startClient({ initialSyncLimit: 30, pollTimeout: 5000, ...options(client) });
 	await until("the first sync", () => client.isInitialSyncComplete());
 	return client;
 }
