@@ -31,6 +31,18 @@ def sync(token, timeout=0, wanted=None):
         timeout, urllib.parse.quote(json.dumps(wanted))), token)
 
 
+def sliding_sync(token, rooms, pos=None):
+    """A line for sliding sync as Element X asks: a list of the newest rooms, with one event each and the state that a list of rooms shows."""
+    wanted = [[kind, ""] for kind in ("m.room.name", "m.room.encryption", "m.room.topic", "m.room.avatar", "m.room.canonical_alias",
+                                      "m.room.power_levels", "m.room.join_rules", "m.room.create")]
+    wanted += [["m.room.member", "$LAZY"], ["m.room.member", "$ME"]]
+    body = {"conn_id": "room-list", "lists": {"all_rooms": {"ranges": [[0, rooms - 1]], "timeline_limit": 1, "required_state": wanted,
+                                                            "filters": {"not_room_types": ["m.space"]}}},
+            "extensions": {"account_data": {"enabled": True}, "receipts": {"enabled": True}, "typing": {"enabled": True}}}
+    return ask("POST", "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync?set_presence=offline&timeout=0%s" % (
+        "&pos=" + urllib.parse.quote(pos) if pos else ""), token, body)
+
+
 def milliseconds(figures):
     """Those that end with p50, p99 or max, and the times of each line."""
     figures["times"] = [value / 1000 for value in figures.get("times", ())]

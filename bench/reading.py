@@ -1,5 +1,5 @@
 """What clients read: nothing new, everything at once, old pages, large lists."""
-from load import SYNC_FILTER, ask, sync
+from load import SYNC_FILTER, ask, sliding_sync, sync
 from workload import ClientWorkload, message
 
 
@@ -42,6 +42,9 @@ class Idle(ClientWorkload):
 class Initial(ClientWorkload):
     """The first sync of a user in many rooms with messages."""
 
+    window = 20
+    sliding_name = "first sliding sync, %d rooms" % window
+
     def fill(self):
         self.user = self.fresh(1)[0]
         self.say("%d rooms of %d messages" % (self.options.rooms, self.options.messages))
@@ -58,7 +61,20 @@ class Initial(ClientWorkload):
             rows.update({what + name + ": whole, ms": found["time_p50"], what + name + ": first byte, ms": found["first_p50"],
                          what + name + ": bytes": found["bytes"] / 3})
         rows[what + ": memory more, MiB"] = max(0, self.target.memory() - before)
+        rows.update(self.sliding())
         return rows
+
+    def sliding(self):
+        """The newest rooms of the same user by sliding sync, and nothing new of them."""
+        first = sliding_sync(self.user["access_token"], self.window)
+        found, answers = self.load.once([first] * 3, 1)
+        if len(answers[0]["rooms"]) != self.window:
+            raise RuntimeError("%d rooms in place of %d" % (len(answers[0]["rooms"]), self.window))
+        # The token of an answer that tells nothing more: then no server has anything to write down.
+        again = self.load.once([sliding_sync(self.user["access_token"], self.window, answers[-1]["pos"])], 1)[1][0]
+        idle = self.load.loop([sliding_sync(self.user["access_token"], self.window, again["pos"])], 1, self.options.seconds / 2)
+        return {self.sliding_name + ": whole, ms": found["time_p50"], self.sliding_name + ": bytes": found["bytes"] / 3,
+                "sliding sync of %d rooms, nothing new: p50, ms" % self.window: idle["time_p50"]}
 
     def limits(self, own):
         """A bare answer of as many bytes; and its head alone."""
@@ -67,6 +83,8 @@ class Initial(ClientWorkload):
             if own(what + ": bytes"):
                 rows.update({what + ": whole, ms": self.server.bare(self.options.seconds / 4, 1, own(what + ": bytes"))[2],
                              what + ": first byte, ms": first_ms})
+        if own(self.sliding_name + ": bytes"):
+            rows[self.sliding_name + ": whole, ms"] = self.server.bare(self.options.seconds / 4, 1, own(self.sliding_name + ": bytes"))[2]
         return rows
 
 
