@@ -22,7 +22,7 @@ enum {
 static struct metric taken_total = METRIC_COUNTER("belfry_e2ee_own_messages_total",
 	"Messages taken by devices of the server itself");
 static struct metric refused_total = METRIC_COUNTER("belfry_e2ee_own_messages_refused_total",
-	"Of these, those that could not be decrypted or were not what they said");
+	"Messages to devices of the server itself that could not be decrypted or were not what they said");
 
 /* What is to be done once a message is gone. */
 enum aftermath {

@@ -30,8 +30,8 @@ enum {
 
 static struct metric waiting_items =
 	METRIC_GAUGE("belfry_inbox_items", "PDUs and EDUs of other servers that wait");
-static struct metric oldest_age =
-	METRIC_GAUGE("belfry_inbox_oldest_seconds", "Since when the oldest of them waits");
+static struct metric oldest_age = METRIC_GAUGE("belfry_inbox_oldest_seconds",
+	"Since when the oldest PDU or EDU of other servers waits");
 
 static int64_t mono_ms(const struct inbox *inbox)
 {

@@ -55,7 +55,7 @@ struct lane_metrics {
 			.labels = "lane=\"" name_ "\""}, \
 		.wait = {.kind = METRIC_KIND_HISTOGRAM, \
 			.name = "belfry_http_lane_wait_seconds", \
-			.help = "Time in the queue", \
+			.help = "Time that requests waited for a worker", \
 			.labels = "lane=\"" name_ "\""}, \
 	}
 

@@ -16,7 +16,7 @@
 static struct metric queries =
 	METRIC_COUNTER("belfry_db_queries_total", "Statements run outside the writer");
 static struct metric query_time =
-	METRIC_HISTOGRAM("belfry_db_query_seconds", "Duration of these statements");
+	METRIC_HISTOGRAM("belfry_db_query_seconds", "Duration of statements run outside the writer");
 static struct metric waiting =
 	METRIC_GAUGE("belfry_db_pool_waiting", "Requests that wait for a connection");
 

@@ -37,6 +37,10 @@ class Folder(unittest.TestCase):
             file.write(text)
         return path
 
+    def read(self, name):
+        with open(os.path.join(self.folder.name, name), encoding="utf-8") as file:
+            return file.read()
+
 
 class Embed(Folder):
     def setUp(self):
@@ -129,7 +133,7 @@ class Checks(Folder):
     def setUp(self):
         super().setUp()
         self.write("docs/conventions.md", source_tree.read("docs/conventions.md"))
-        for name in ("source_tree.py", "check-layers", "check-names", "check-sizes"):
+        for name in ("source_tree.py", "check-layers", "check-metrics", "check-names", "check-sizes"):
             path = self.write("tools/" + name, source_tree.read("tools/" + name))
             os.chmod(path, 0o755)
         for name in ("base/str.h", "matrix/event.h", "storage/db.h", "homeserver/room/rooms.h",
@@ -193,6 +197,33 @@ class Checks(Folder):
         self.passes("check-layers")
         self.write("base/str.c", "")
         self.finds("check-layers", "no longer needed")
+
+    def test_metrics__page__lists_those_of_the_sources(self):
+        self.write("docs/conventions.md", "")
+        self.write("base/str.c", 'static struct metric a =\n\tMETRIC_GAUGE("belfry_a_bytes",\n\t"Of " "a");\n'
+                   '#define OUTCOME(word) \\\n\t{ \\\n\t\t.kind = METRIC_KIND_COUNTER, .name = "belfry_b_total", \\\n\t\t.help = "Of b" \\\n\t}\n'
+                   '/* METRIC_GAUGE("belfry_no", "none"); */\n')
+        self.finds("check-metrics", "docs/metrics.md lacks: | `belfry_a_bytes` | gauge | Of a |")
+        self.passes("check-metrics --fix")
+        self.passes("check-metrics")
+        self.assertIn("| `belfry_b_total` | counter | Of b |", self.read("docs/metrics.md"))
+        self.write("base/str.c", "")
+        self.finds("check-metrics", "docs/metrics.md has: | `belfry_b_total` | counter | Of b |")
+
+    def test_metrics__not_written_out_or_of_two_meanings__found(self):
+        self.write("docs/conventions.md", "")
+        self.write("base/str.c", 'struct metric a = METRIC_GAUGE(NAME, "Of a");\n')
+        self.finds("check-metrics", "base/str.c: 1 metrics, of which 0 can be read")
+        self.write("base/str.c", 'struct metric a = METRIC_GAUGE("belfry_a", "Of a");\nstruct metric b = METRIC_GAUGE("belfry_a", "Of b");\n')
+        self.finds("check-metrics --fix", "belfry_a has another meaning")
+
+    def test_metrics__text_names_one_that_there_is_not__found(self):
+        self.write("docs/conventions.md", "")
+        self.write("base/str.c", 'struct metric a = METRIC_HISTOGRAM("belfry_a_seconds", "Of a");\n')
+        self.write("docs/x.md", "`belfry_a_seconds_sum{x=\"y\"}`, tests/belfry_no.c, belfry_<area>_bytes\n")
+        self.passes("check-metrics --fix")
+        self.write("docs/x.md", "`belfry_b_seconds`\n")
+        self.finds("check-metrics", "docs/x.md: there is no belfry_b_seconds")
 
     def test_names__banned_function__found(self):
         self.write("matrix/event.c", "void f(char *p)\n{\n\tstrcpy(p, p);\n}\n")
