@@ -1,5 +1,5 @@
 /*
- * A request is found its way (discovery), signed and handed to the HTTP client; targets are tried in turn. Whoever
+ * A request is found its way (discovery), signed and handed to the HTTP client; targets are tried in turn, each with its share of the time for a connection. Whoever
  * waits parses the answer itself, so that a large one costs the HTTP client's thread nothing but its copy; answers of
  * fed_start() are parsed there and should be small.
  */
@@ -251,9 +251,10 @@ static void try_target(struct ask *ask);
 static void on_answer(void *data, const struct fetch_end *end)
 {
 	struct ask *ask = data;
-	/* All requests between servers may be repeated: the next target gets the same one. */
-	if ((end->err == ERR_REMOTE || end->err == ERR_DENIED) && !ask->has_sunk &&
-		ask->next_target < ask->target_count) {
+	/* All requests between servers may be repeated: the next target gets the same one, unless this one has had the time. */
+	bool may_be_elsewhere = end->err == ERR_REMOTE || end->err == ERR_DENIED ||
+		(end->err == ERR_TIMEOUT && end->is_unconnected);
+	if (may_be_elsewhere && !ask->has_sunk && ask->next_target < ask->target_count) {
 		try_target(ask);
 		return;
 	}
@@ -279,6 +280,7 @@ static enum err on_piece(void *data, struct str piece)
 
 static void try_target(struct ask *ask)
 {
+	const int64_t places = (int64_t)(ask->target_count - ask->next_target);
 	const struct server_target *target = &ask->targets[ask->next_target++];
 	struct fetch_header headers[MAX_HEADERS];
 	size_t count = 0;
@@ -305,6 +307,8 @@ static void try_target(struct ask *ask)
 			.body = ask->text,
 			.answer_ceiling_bytes = ask->request.answer_ceiling_bytes,
 			.timeout_ms = left_ms,
+			/* One that is silent leaves the others their share. */
+			.connect_timeout_ms = MAX_OF(left_ms / places, (int64_t)1),
 			.is_https_only = true,
 			.connect_host = target->host,
 			.connect_port = target->port,

@@ -82,8 +82,10 @@ struct fetch {
 		answer_ceiling_bytes; /**< largest answer, decoded; 0: no body is wanted, none may come */
 	bool takes_beginning;     /**< an answer over the ceiling is cut off there, and no failure */
 	int64_t timeout_ms;       /**< for everything, waiting for a free connection included; > 0 */
-	int redirects_allowed;    /**< 0: a redirect is an answer like others */
-	bool is_https_only;       /**< http:// is refused, also in a redirect */
+	int64_t
+		connect_timeout_ms; /**< of it, until there is a connection, TLS included, not counting its name; 0: 10 s, which is also the most */
+	int redirects_allowed;  /**< 0: a redirect is an answer like others */
+	bool is_https_only;     /**< http:// is refused, also in a redirect */
 	/**
 	 * The URL is the administrator's: any address may be reached. Its connection is used for nothing else, so that no other request
 	 * comes by way of it to where it may not go.
@@ -137,6 +139,7 @@ struct dns *http_client_dns(const struct http_client *client);
 struct fetch_end {
 	enum err err; /**< as above */
 	struct str cause;
+	bool is_unconnected;   /**< there was no connection: nobody got the request */
 	struct fetched answer; /**< when ERR_OK */
 };
 /** Runs on the client's thread, may not block; it may start further requests. */

@@ -181,6 +181,12 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *data)
 
 /* --- from the making to the end ------------------------------------------------------------------------- */
 
+static void limit_connecting(CURL *easy, int64_t limit_ms)
+{
+	(void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
+		(long)MIN_OF(limit_ms, (int64_t)CONNECT_TIMEOUT_MS));
+}
+
 struct transfer *transfer_new(struct http_client *client, int64_t timeout_ms)
 {
 	invariant(timeout_ms > 0);
@@ -196,8 +202,7 @@ struct transfer *transfer_new(struct http_client *client, int64_t timeout_ms)
 	(void)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->curl_text);
 	(void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	(void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
-	(void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
-		(long)MIN_OF(timeout_ms, (int64_t)CONNECT_TIMEOUT_MS));
+	limit_connecting(easy, timeout_ms);
 	names_set_up(transfer);
 	(void)curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* not even the environment's */
 	(void)curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
@@ -267,7 +272,9 @@ static struct str cause_of(const struct transfer *transfer, CURLcode code)
 
 void transfer_end(struct transfer *transfer, CURLcode code)
 {
-	struct fetch_end end = {.err = err_of(transfer, code)};
+	curl_off_t sending_us = 0; /* when it could begin; of a connection that is used again, too */
+	(void)curl_easy_getinfo(transfer->easy, CURLINFO_PRETRANSFER_TIME_T, &sending_us);
+	struct fetch_end end = {.err = err_of(transfer, code), .is_unconnected = sending_us == 0};
 	way_note(transfer, code);
 	metric_add(&outcomes[outcome_of(end.err)], 1);
 	if (end.err == ERR_OK) {
@@ -358,6 +365,9 @@ static void set_limits(struct transfer *transfer, const struct fetch *fetch)
 	(void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
 	(void)curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
 	(void)curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
+	if (fetch->connect_timeout_ms > 0) {
+		limit_connecting(easy, fetch->connect_timeout_ms);
+	}
 	buf_init(&transfer->body, fetch->answer_ceiling_bytes);
 	transfer->is_any_address = fetch->is_administrators;
 	if (fetch->is_administrators) {

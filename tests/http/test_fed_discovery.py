@@ -6,6 +6,7 @@ loopback ports by network.connect_to, SRV records and what addresses are wanted 
 import os
 import queue
 import select
+import socket
 import threading
 import time
 
@@ -151,6 +152,60 @@ def test_srv_records__first_is_down__next_by_priority(net):
     net.ways.append("a.example:8555=127.0.0.1:1")
     net.start()
     assert net.keys_of("school.example")
+
+
+class Silence:
+    """A place where somebody seems to be: a connection comes about and nothing is said, or what comes is dropped."""
+
+    def __init__(self, kind):
+        self.bind = "127.0.0.1"
+        self.sockets = [socket.create_server((self.bind, 0), backlog=0 if kind == "full backlog" else 100)]
+        self.port = self.sockets[0].getsockname()[1]
+        for _ in range(4 if kind == "full backlog" else 0):
+            self.sockets.append(socket.socket())
+            self.sockets[-1].setblocking(False)
+            self.sockets[-1].connect_ex((self.bind, self.port))
+
+    def stop(self):
+        for one in self.sockets:
+            one.close()
+
+
+def multipart(data):
+    return 200, (b"--b\r\nContent-Type: application/json\r\n\r\n{}\r\n--b\r\nContent-Type: text/plain\r\n\r\n" + data +
+                 b"\r\n--b--\r\n"), {"Content-Type": "multipart/mixed; boundary=b"}
+
+
+@pytest.mark.parametrize("silence", ["no TLS", "full backlog"])
+def test_srv_records__first_is_silent__requests_of_all_kinds_reach_the_next(net, silence):
+    """Each place has its share of a request's time for a connection."""
+    remote, silent = net.remote("school.example"), Silence(silence)
+    net.remotes.append(silent)
+    silent.name = "a.example"
+    net.dns.records["_matrix-fed._tcp.school.example"] = [(10, 0, 8555, "a.example"), (20, 0, 8556, "b.example")]
+    net.lead("a.example", 8555, silent)
+    net.lead("b.example", 8556, remote)
+    remote.on("GET", "/_matrix/federation/v1/query/profile", lambda ask: (200, {"displayname": "Zoë"}))
+    remote.on("POST", "/_matrix/federation/v1/user/keys/query", lambda ask: (200, {"device_keys": {"@u:school.example": {}}}))
+    remote.on("GET", "/_matrix/federation/v1/media/download/.*", lambda ask: multipart(b"a file"))
+    remote.on("PUT", "/_matrix/federation/v1/send/.*", lambda ask: (200, {"pdus": {}}))
+    net.start(**{"federation.transaction_timeout": "4s"})
+    alice, found = net.server.user(), {}
+    kinds = {
+        "keys of the server": lambda: net.keys_of("school.example"),
+        "profile": lambda: alice.get("/profile/@u:school.example").ok()["displayname"],
+        "keys of a user": lambda: alice.post("/keys/query", {"device_keys": {"@u:school.example": []}, "timeout": 4000}).ok()["device_keys"],
+        "media": lambda: alice.get("/_matrix/client/v1/media/download/school.example/abc").raw,
+    }
+    alice.put("/sendToDevice/x.y/" + unique(), {"messages": {"@u:school.example": {"D": {"n": 1}}}}).ok()
+    asking = [threading.Thread(target=lambda kind=kind: found.update({kind: kinds[kind]()})) for kind in kinds]
+    for thread in asking:
+        thread.start()
+    for thread in asking:
+        thread.join()
+    assert found.pop("keys of the server")
+    assert found == {"profile": "Zoë", "keys of a user": {"@u:school.example": {}}, "media": b"a file"}
+    wait_until(lambda: any("/federation/v1/send/" in path for path in paths(remote)), what="the transaction")
 
 
 def test_nothing__port_8448_of_the_name(net):
