@@ -111,6 +111,7 @@ struct importing {
 		*state; /* of the events given, those that are allowed; one each key; without fate */
 	size_t state_count;
 	struct state_map map;
+	struct str stands_on; /* the event of who joins that held at the last look; empty: none did */
 };
 
 static enum err store_events(struct importing *in)
@@ -331,6 +332,7 @@ static enum err commit_join(struct importing *in)
 	/* The first time there is room below all positions, else before the join. */
 	size_t base = builder.head.event_seq > 1 ? ROOM_GAP_POSITIONS : 0;
 	struct write *write = write_new(ctx);
+	store_state_stand(write, in->room->nid, join->type, join->state_key, in->stands_on);
 	write_set_positions(write, base + 1);
 	TRY(room_write_rows(&builder, NULL, write, base));
 	write_wholeness(in, write, base);
@@ -352,9 +354,23 @@ static enum err require_outside(struct importing *in)
 	}
 	TRY(room_state_event(in->ctx, in->hs, in->room, join->type, join->state_key, POSITION_NOW,
 		&now));
+	in->stands_on = now != NULL ? now->event->event_id.s : STR("");
 	return now != NULL && event_stands_on(now->event, join)
 		? fail(in->ctx, ERR_DENIED, M_FORBIDDEN, "The user has left the room meanwhile")
 		: ERR_OK;
+}
+
+/* What another process was told between the look and the commit is looked at as well. */
+static enum err commit_from_outside(struct importing *in)
+{
+	struct room_tries tries = {0};
+	enum err err = ERR_CONFLICT;
+	while (err == ERR_CONFLICT && room_may_try(in->ctx, in->hs, &tries)) {
+		TRY(require_outside(in));
+		err = commit_join(in);
+		TRY(err == ERR_CONFLICT ? reload(in->ctx, in->hs, in->room) : ERR_OK);
+	}
+	return err;
 }
 
 static enum err import_in_turn(struct importing *in)
@@ -373,8 +389,7 @@ static enum err import_in_turn(struct importing *in)
 		TRY(require_outside(in));
 	}
 	TRY(update_state(in));
-	TRY(require_outside(in));
-	return commit_join(in);
+	return commit_from_outside(in);
 }
 
 enum err rooms_import(struct ctx *ctx, struct homeserver *hs, const struct room_import *import,

@@ -234,6 +234,37 @@ static void two_processes__the_other_was_first__judged_anew(void **state)
 	scene_end(&scene);
 }
 
+static void two_processes__the_other_was_told_of_the_end_of_a_join__out(void **state)
+{
+	(void)state;
+	struct scene scene;
+	scene_begin(&scene, "10");
+	struct room_node *left = member(&scene, scene.world.join, OURS, "leave");
+	struct room_node *invite = member(&scene, left, CREATOR, "invite");
+	struct room_node *join = member(&scene, invite, OURS, "join");
+	assert_int_equal(take(&scene, left->event).fate, EVENT_IN_TIMELINE);
+	assert_int_equal(tell(&scene, invite), ERR_OK);
+	world_import_at(&scene.world, invite, join);
+	struct room_node *leave = member(&scene, join, OURS, "leave");
+	assert_int_equal(tell(&scene, leave), ERR_OK);
+	make_last(&scene, invite);
+	rooms_forget(hs_at(&scene)->rooms);
+	struct stored_event *now; /* what is in memory from here on */
+	struct room *room;
+	assert_int_equal(rooms_get(&scene.ctx, hs_at(&scene), scene.world.builder.room_id, &room),
+		ERR_OK);
+	assert_int_equal(room_state_event(&scene.ctx, hs_at(&scene), room, STR("m.room.member"),
+						 STR(OURS), POSITION_NOW, &now),
+		ERR_OK);
+	make_last(&scene, leave);
+	assert_int_equal(rooms_import(&scene.ctx, hs_at(&scene), &scene.world.import, &room),
+		ERR_DENIED);
+	rooms_forget(hs_at(&scene)->rooms);
+	assert_now(&scene, leave);
+	assert_false(room_is_resident(scene.room));
+	scene_end(&scene);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -245,6 +276,7 @@ int main(void)
 		cmocka_unit_test(partial_join__between_the_check_and_the_end_of_the_invite__stays),
 		cmocka_unit_test(join__answered_after_its_end__out),
 		cmocka_unit_test(two_processes__the_other_was_first__judged_anew),
+		cmocka_unit_test(two_processes__the_other_was_told_of_the_end_of_a_join__out),
 	};
 	return cmocka_run_group_tests(tests, world_set_up, world_tear_down);
 }
