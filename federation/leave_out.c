@@ -54,7 +54,7 @@ enum err knock_out(void *self, struct ctx *ctx, const struct membership_wish *wi
 	return rooms_set_outside(ctx, federation->hs, &what);
 }
 
-/* A leave that stands nowhere in the room: nobody could say where. */
+/* A leave that stands nowhere in the room: nobody could say where. It names what it ends, so that this does not hold again when it is told once more. */
 static enum err build_alone(struct ctx *ctx, struct federation *federation,
 	const struct membership_wish *wish, struct outside_membership *out)
 {
@@ -62,6 +62,8 @@ static enum err build_alone(struct ctx *ctx, struct federation *federation,
 	struct room *room;
 	TRY(rooms_get(ctx, hs, wish->room_id, &room));
 	out->version = room_version_of(room);
+	struct stored_event *ended;
+	TRY(room_state_event(ctx, hs, room, STR("m.room.member"), wish->user.s, POSITION_NOW, &ended));
 	const struct event_intent intent = {
 		.version = out->version,
 		.room_id = room_id_of(room),
@@ -70,6 +72,8 @@ static enum err build_alone(struct ctx *ctx, struct federation *federation,
 		.is_state = true,
 		.state_key = wish->user.s,
 		.content = wish->content,
+		.auth_events = ended != NULL ? &ended->event->event_id : NULL,
+		.auth_count = ended != NULL ? 1 : 0,
 		.origin_server_ts = clock_wall_ms(&hs->clock),
 		.explicit_event_id = fed_explicit_event_id(ctx->arena, hs, out->version),
 	};

@@ -179,6 +179,17 @@ def test_reject__invite_comes_again__still_out(federated, remote, alice):
     assert alice.sync().invited(invite.room.room_id)
 
 
+@pytest.mark.parametrize("version", ["1", "11"])
+def test_reject__nobody_takes_it_and_the_invite_comes_again__still_out(federated, remote, alice, version):
+    invite = Invite(remote, federated, alice.user_id, version)
+    invite.room.add(invite.put().ok()["event"])
+    alice.leave(invite.room.room_id).ok()
+    invite.put().ok()
+    assert not alice.sync().invited(invite.room.room_id)
+    invite.room.add(Invite(remote, federated, alice.user_id, version, room=invite.room).put().ok()["event"])
+    assert alice.sync().invited(invite.room.room_id)
+
+
 def test_reject__old_server__asked_by_v1(federated, remote, alice):
     room = invited(remote, federated, alice)
     remote.on("PUT", r"/_matrix/federation/v2/send_leave/.*",
