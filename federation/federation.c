@@ -9,6 +9,7 @@
 #include "federation/discovery.h"
 #include "federation/errand.h"
 #include "federation/fed_client.h"
+#include "federation/handshake_rooms.h"
 #include "federation/invite_out.h"
 #include "federation/join_out.h"
 #include "federation/inbox.h"
@@ -77,6 +78,7 @@ struct federation *federation_create(struct homeserver *hs)
 	remote_keys_fill_port(federation, hs->e2ee);
 	federation->outbox = outbox_create(federation);
 	federation->joins = joins_create();
+	federation->handshake_rooms = handshake_rooms_create();
 	federation->policy_askers = policy_askers_create();
 	fill_ports(federation);
 	federation->inbox = inbox_create(federation);
@@ -113,6 +115,7 @@ void federation_destroy(struct federation *federation)
 	answers_destroy(federation->profiles);
 	joins_destroy(federation->joins);
 	inbox_destroy(federation->inbox);
+	handshake_rooms_destroy(federation->handshake_rooms);
 	policy_askers_destroy(federation->policy_askers);
 	keyring_destroy(federation->keyring);
 	read_turns_destroy(federation->read_turns);

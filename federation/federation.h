@@ -14,6 +14,7 @@ struct backfill;
 struct discovery;
 struct errands;
 struct fed_client;
+struct handshake_rooms;
 struct joins;
 struct keyring;
 struct policy;
@@ -33,8 +34,10 @@ struct federation {
 	struct answers *spaces;      /**< the same of spaces (remote_space.h) */
 	struct outbox *outbox;       /**< what goes to them by transaction (outbox.h) */
 	struct joins *joins;         /**< rooms that are being joined (join_out.h) */
-	struct inbox *inbox;         /**< what they sent (inbox.h) */
-	struct errands *errands;     /**< what requests wait for (errand.h) */
+	struct handshake_rooms
+		*handshake_rooms;                /**< of which more may be told soon (handshake_rooms.h) */
+	struct inbox *inbox;                 /**< what they sent (inbox.h) */
+	struct errands *errands;             /**< what requests wait for (errand.h) */
 	struct policy_askers *policy_askers; /**< who asks policy servers of rooms (policy_sign.h) */
 
 	/* Files and history of others. */

@@ -6,6 +6,8 @@
 #include "base/b64.h"
 #include "base/crypto.h"
 #include "base/log.h"
+#include "federation/handshake_rooms.h"
+#include "federation/processes.h"
 #include "http/memo.h"
 #include "http/uri.h"
 #include "matrix/canonical.h"
@@ -337,16 +339,40 @@ static struct membership_wish keep_wish(struct arena *arena, const struct member
 	return kept;
 }
 
+/* From here on others may speak of the user's membership. */
+static void announce(struct handshakes *shakes)
+{
+	const struct handshake *now = &shakes->now;
+	if (now->kind != HANDSHAKE_LEAVE) {
+		handshake_rooms_add(shakes->federation, now->room_id.s, now->version,
+			now->event->event_id.s);
+		processes_note_handshake(shakes->federation, now->room_id.s, now->version->id,
+			now->event->event_id.s);
+	}
+}
+
+/* Its event is stored, or given up: that of the last server when the call ends. */
+static void renounce(void *data)
+{
+	const struct handshakes *shakes = data;
+	if (shakes->now.event != NULL && shakes->kind != HANDSHAKE_LEAVE) {
+		handshake_rooms_remove(shakes->federation, shakes->now.event->event_id.s);
+		processes_note_handshake_end(shakes->federation, shakes->now.event->event_id.s);
+	}
+}
+
 struct handshakes *handshakes_of(struct ctx *ctx, struct federation *federation,
 	enum handshake_kind kind, const struct membership_wish *wish, int64_t limit_ms)
 {
 	struct handshakes *shakes = MEMO_FIND(ctx, memo_key, struct handshakes);
 	if (shakes->deadline_ms == 0) {
 		*shakes = (struct handshakes){
+			.federation = federation,
 			.kind = kind,
 			.wish = keep_wish(ctx->arena, wish),
 			.deadline_ms = clock_mono_ms(&federation->hs->clock) + limit_ms,
 		};
+		arena_on_reset(ctx->arena, renounce, shakes);
 	}
 	return shakes;
 }
@@ -371,6 +397,7 @@ enum err handshakes_do(struct ctx *ctx, struct federation *federation, struct ha
 		TRY(make_event(ctx, federation, shakes->kind, &shakes->wish,
 			shakes->wish.servers[shakes->at], now));
 		now->takes_no_members = shakes->takes_no_members;
+		announce(shakes);
 	}
 	if (!shakes->is_answered) {
 		TRY(send_event(ctx, federation, now, &shakes->answer));
@@ -385,6 +412,7 @@ void handshakes_failed(struct ctx *ctx, struct handshakes *shakes, enum err err)
 		endpoints[shakes->kind].membership, STR_ARG(shakes->wish.servers[shakes->at].s),
 		err_name(err), STR_ARG(ctx->fault.cause));
 	refusal_note(&shakes->best, ctx, err);
+	renounce(shakes);
 	shakes->at++;
 	shakes->now = (struct handshake){0};
 	shakes->is_answered = false;

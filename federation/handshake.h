@@ -34,6 +34,7 @@ struct handshake {
  * which goes on where the last one was.
  */
 struct handshakes {
+	struct federation *federation;
 	enum handshake_kind kind;
 	struct membership_wish wish; /**< of the first run */
 	int64_t deadline_ms;         /**< of the whole; monotonic clock */

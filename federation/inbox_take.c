@@ -7,6 +7,7 @@
 #include "base/json_out.h"
 #include "base/metrics.h"
 #include "federation/edu_in.h"
+#include "federation/handshake_rooms.h"
 #include "federation/outside_in.h"
 #include "federation/pdu_check.h"
 #include "federation/processes.h"
@@ -62,10 +63,16 @@ static enum err judge(struct taking *taking, const struct json *json, struct pdu
 	if (!transaction_room_of(json, &room_id)) {
 		return refuse_unknown(json, pdu, "room_id must be a room id");
 	}
+	/* Before the room is looked at: a handshake that has ended since is seen there. */
+	const struct room_version *awaited = handshake_rooms_version(federation, room_id.s);
 	enum err err = rooms_get(ctx, federation->hs, room_id.s, &room);
 	if (err == ERR_MISSING) {
 		ctx->fault = (struct fault){0};
-		return refuse_unknown(json, pdu, "This server does not know the room");
+		if (awaited == NULL) {
+			return refuse_unknown(json, pdu, "This server does not know the room");
+		}
+		pdu_read(ctx->arena, &(struct pdu_room){.version = awaited, .room_id = room_id}, json, pdu);
+		return ERR_OK;
 	}
 	TRY(err);
 	pdu_read(ctx->arena, &(struct pdu_room){.version = room_version_of(room), .room_id = room_id},
@@ -74,8 +81,9 @@ static enum err judge(struct taking *taking, const struct json *json, struct pdu
 		return ERR_OK;
 	}
 	if (!room_is_resident(room)) {
-		bool concerns_us;
-		TRY(outside_in_concerns(ctx, federation, room, pdu->event, &concerns_us));
+		bool concerns_us = awaited != NULL;
+		TRY(concerns_us ? ERR_OK
+						: outside_in_concerns(ctx, federation, room, pdu->event, &concerns_us));
 		return concerns_us ? ERR_OK : refuse(pdu, "This server is not in the room");
 	}
 	bool is_let_in = false;

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "federation/edu_in.h"
+#include "federation/handshake_rooms.h"
 #include "federation/join_rest.h"
 #include "federation/missing.h"
 #include "federation/outside_in.h"
@@ -340,6 +341,23 @@ static enum err tell_outsiders(struct visit *visit, struct room *room, const str
 	return ERR_OK;
 }
 
+/* What came before this server was in the room was staged without a look at the room's access list. */
+static enum err shut_out(struct visit *visit, struct room *room, struct pdu *pdus)
+{
+	for (size_t i = 0; i < visit->count; i++) {
+		bool is_let_in = true;
+		if (pdus[i].event != NULL && visit->items[i].attempts == 0) {
+			TRY(pdu_is_let_in(visit->ctx, visit->inbox->federation, room,
+				(struct server_name){visit->items[i].origin}, pdus[i].event, &is_let_in));
+		}
+		if (!is_let_in) {
+			pdus[i].event = NULL;
+			pdus[i].error = "the room's access list shuts the server out";
+		}
+	}
+	return ERR_OK;
+}
+
 static enum err work_off_room(struct visit *visit)
 {
 	struct federation *federation = visit->inbox->federation;
@@ -366,6 +384,7 @@ static enum err work_off_room(struct visit *visit)
 	if (!room_is_resident(room)) {
 		return tell_outsiders(visit, room, pdus);
 	}
+	TRY(shut_out(visit, room, pdus));
 	err = take_in_and_follow(visit, room, pdus);
 	set_limit(visit, ITEM_LIMIT_MS);
 	enum err limited = room_aside_limit(visit->ctx, federation->hs, room);
@@ -441,15 +460,32 @@ static enum err make_whole(struct visit *visit, enum join_rest_end *out)
 									 : ERR_DEFER;
 }
 
+/* Nobody of here is in the room yet, but may be at once: what came is looked at then. */
+static enum err awaits_handshake(struct visit *visit, bool *out)
+{
+	struct federation *federation = visit->inbox->federation;
+	struct room *room;
+	*out = handshake_rooms_version(federation, visit->queue) != NULL;
+	enum err err = *out ? rooms_get(visit->ctx, federation->hs, visit->queue, &room) : ERR_MISSING;
+	if (err == ERR_OK) {
+		*out = !room_is_resident(room);
+	}
+	return err == ERR_MISSING ? ERR_OK : err;
+}
+
 static enum inbox_visit visit_in_turn(struct ctx *ctx, struct inbox *inbox, struct str queue,
 	enum inbox_lane lane)
 {
 	struct homeserver *hs = inbox->federation->hs;
 	struct visit visit = {.ctx = ctx, .inbox = inbox, .queue = queue, .lane = lane};
 	set_limit(&visit, ITEM_LIMIT_MS);
-	enum join_rest_end rest;
-	enum err err = make_whole(&visit, &rest);
-	if (err == ERR_OK && rest == JOIN_REST_LATER) {
+	enum join_rest_end rest = JOIN_REST_WHOLE;
+	bool is_early;
+	enum err err = awaits_handshake(&visit, &is_early);
+	if (err == ERR_OK && !is_early) {
+		err = make_whole(&visit, &rest);
+	}
+	if (err == ERR_OK && (is_early || rest == JOIN_REST_LATER)) {
 		return INBOX_VISIT_FAILED;
 	}
 	visit.is_thrown_out = rest == JOIN_REST_REFUSED;

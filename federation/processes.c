@@ -10,6 +10,7 @@
 #include "base/lock.h"
 #include "base/mem.h"
 #include "federation/fed_client.h"
+#include "federation/handshake_rooms.h"
 #include "federation/inbox.h"
 #include "federation/outbox.h"
 #include "federation/policy.h"
@@ -128,11 +129,31 @@ bool processes_await_stays(struct federation *federation, int64_t position,
 	return processes->stays_position >= position;
 }
 
-void processes_policy_changed(struct federation *federation)
+static void tell_all(struct federation *federation, struct str line)
 {
 	if (writer_has_peers(federation->hs->writer)) {
-		writer_tell_all(federation->hs->writer, NEWS_FEDERATION, STR("policy changed"));
+		writer_tell_all(federation->hs->writer, NEWS_FEDERATION, line);
 	}
+}
+
+/* An id of a room may have spaces in it. */
+void processes_note_handshake(struct federation *federation, struct str room_id, struct str version,
+	struct str event_id)
+{
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	tell_all(federation,
+		str_printf(arena, "handshake %.*s %.*s %.*s", STR_ARG(version), STR_ARG(event_id),
+			STR_ARG(room_id)));
+}
+
+void processes_note_handshake_end(struct federation *federation, struct str event_id)
+{
+	tell(federation, "shaken", event_id);
+}
+
+void processes_policy_changed(struct federation *federation)
+{
+	tell_all(federation, STR("policy changed"));
 }
 
 /* --- hearing ----------------------------------------------------------------------------------------------------- */
@@ -188,6 +209,22 @@ static void heard_stays(struct federation *federation, struct str text)
 	}
 }
 
+static void heard_handshake(struct federation *federation, struct str text)
+{
+	struct str version;
+	struct str event_id;
+	struct str room_id;
+	if (str_split(text, ' ', &version, &text) && str_split(text, ' ', &event_id, &room_id) &&
+		room_version_find(version) != NULL) {
+		handshake_rooms_add(federation, room_id, room_version_find(version), event_id);
+	}
+}
+
+static void heard_shaken(struct federation *federation, struct str event_id)
+{
+	handshake_rooms_remove(federation, event_id);
+}
+
 static void heard_policy(struct federation *federation, struct str text)
 {
 	(void)text;
@@ -205,6 +242,8 @@ static const struct {
 	{STR_INIT("shared"), heard_shared},
 	{STR_INIT("stays?"), heard_stays_wanted},
 	{STR_INIT("stays"), heard_stays},
+	{STR_INIT("handshake"), heard_handshake},
+	{STR_INIT("shaken"), heard_shaken},
 	{STR_INIT("policy"), heard_policy},
 };
 

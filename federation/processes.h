@@ -35,6 +35,14 @@ void processes_note_stays(struct federation *federation, int64_t position);
  */
 bool processes_await_stays(struct federation *federation, int64_t position,
 	int64_t deadline_mono_ms);
+/**
+ * Our join or knock, an event of a room of that version, is about to be handed in (handshake_rooms.h). Goes on when all have heard it. Not on an
+ * I/O thread, no lock held.
+ */
+void processes_note_handshake(struct federation *federation, struct str room_id, struct str version,
+	struct str event_id);
+/** That has ended. Any thread, no lock held. */
+void processes_note_handshake_end(struct federation *federation, struct str event_id);
 /** The policy was changed, and read here. Goes on when no process goes by the old one any more. Not on an I/O thread, no lock held. */
 void processes_policy_changed(struct federation *federation);
 

@@ -11,6 +11,7 @@ from support.handshake import VERSIONS, Guest, add_signature, asked, membership
 from support.inbox import Inbox
 from support.remote_room import Pdu, RemoteRoom
 from support.shared_room import Hold
+from test_fed_invite import Invite
 
 JOIN_PATHS = r"/_matrix/federation/v[12]/(make|send)_join/.*"
 
@@ -227,6 +228,58 @@ def test_join__messages_go_on__after_it(federated, remote, room):
     watch = alice.watch()
     remote.transaction(federated, [room.message("welcome")]).ok()
     watch.until(lambda sync: "welcome" in sync.joined(room.room_id).bodies())
+
+
+# -- what is told meanwhile
+
+def send_meanwhile(remote, room, send):
+    """What is sent when the room has taken a join, and its answer is still on its way."""
+    def take(ask):
+        if ask.match.group(1) != room.room_id:
+            return None
+        answer = room.join_answer(room.add(ask.json))
+        send()
+        return 200, answer
+    remote.on("PUT", r"/_matrix/federation/v2/send_join/([^/]+)/.+", take)
+
+
+@pytest.mark.parametrize("is_known", [False, True], ids=["unknown room", "known room"])
+@pytest.mark.parametrize("end", ["leave", "ban"])
+def test_join__thrown_out_before_it_is_answered__out(federated, remote, room, end, is_known):
+    """Nobody tells it twice: what is told of a room that is being joined waits until the join is here."""
+    alice, told = federated.user(), []
+    if is_known:
+        room.add(Invite(remote, federated, federated.user().user_id, room=room).put().ok()["event"])
+
+    def send():
+        said = room.message("see them off")
+        told.append(remote.transaction(federated, [said, room.send("m.room.member", {"membership": end}, alice.user_id)]))
+    send_meanwhile(remote, room, send)
+    watch = alice.watch()
+    join(alice, room, [remote.name]).ok()
+    assert list(told[0].ok()["pdus"].values()) == [{}, {}]
+    watch.until(lambda sync: sync.left(room.room_id))
+    assert membership(alice, room.room_id, alice.user_id) == end
+
+
+def test_join__said_before_it_is_answered__comes_unless_the_access_list_shuts_the_server_out(federated, remote, make_remote):
+    evil, alice = make_remote(host="localhost"), federated.user()
+    mallory = "@mallory:" + evil.name
+    room = RemoteRoom(remote).serve()
+    room.add(room.sign(room.draft("m.room.member", {"membership": "join"}, mallory, mallory), evil))
+    room.send("m.room.server_acl", {"allow": ["*"], "deny": ["localhost"]}, "")
+
+    def send():
+        prev = list(room.heads)
+        evil.transaction(federated, [room.sign(room.draft("m.room.message", {"body": "still here"}, sender=mallory, prev=prev), evil)]).ok()
+        remote.transaction(federated, [room.message("hello")]).ok()
+    send_meanwhile(remote, room, send)
+    watch = alice.watch()
+    join(alice, room, [remote.name]).ok()
+    remote.transaction(federated, [room.message("the end")]).ok()
+    watch.until(lambda sync: sync.joined(room.room_id) and "the end" in sync.joined(room.room_id).bodies())
+    bodies = [event["content"].get("body") for event in alice.get(path_of("rooms", room.room_id, "messages"), {"dir": "b"}).ok()["chunk"]]
+    assert bodies[:2] == ["the end", "hello"] and "still here" not in bodies
 
 
 # -- who says no

@@ -108,6 +108,32 @@ def test_knock__turned_away__gone_from_sync(federated, remote, alice):
     watch.until(lambda sync: sync.left(room.room_id))
 
 
+@pytest.mark.parametrize("is_known", [False, True], ids=["unknown room", "known room"])
+def test_knock__turned_away_before_it_is_answered__gone_from_sync(federated, remote, alice, is_known):
+    """What is told of a room that is being knocked at waits until the knock is here."""
+    room, told = RemoteRoom(remote, join_rule="knock").serve(), []
+    if is_known:
+        room.add(Invite(remote, federated, federated.user().user_id, room=room).put().ok()["event"])
+
+    def take(ask):
+        room.add(ask.json)
+        told.append(remote.transaction(federated, [room.send("m.room.member", {"membership": "leave"}, alice.user_id)]))
+        return 200, {"knock_room_state": [room.state[("m.room.create", "")].json]}
+    remote.on("PUT", r".*/send_knock/.*", take)
+    watch = alice.watch()
+    knock(alice, room, remote.name).ok()
+    assert list(told[0].ok()["pdus"].values()) == [{}]
+    watch.until(lambda sync: sync.left(room.room_id))
+    assert not alice.sync().knocked(room.room_id)
+
+
+def test_knock__refused__nothing_is_told_of_the_room_any_more(federated, remote, alice):
+    room = RemoteRoom(remote, join_rule="knock").serve()
+    remote.on("PUT", r".*/send_knock/.*", lambda ask: (403, {"errcode": "M_FORBIDDEN", "error": "no"}))
+    knock(alice, room, remote.name).expect(403)
+    assert remote.transaction(federated, [room.message("psst")]).ok()["pdus"] == {}
+
+
 # -- others end an invite
 
 def test_invite__taken_back_by_another_than_who_invited__stays(federated, remote, alice):

@@ -518,6 +518,22 @@ def test_partial__thrown_out__the_user_hears_of_it(quick, remote, membership):
     assert joined_members(alice, room) == {room.creator, alice.user_id, *room.far}
 
 
+def test_partial__thrown_out_before_the_join_is_answered__the_user_hears_of_it(quick, remote):
+    room, alice, told = large(remote), quick.user(), []
+
+    def take(ask):
+        if ask.match.group(1) != room.room_id:
+            return None
+        answer = room.join_answer_without_members(room.add(ask.json))
+        told.append(remote.transaction(quick, [room.send("m.room.member", {"membership": "ban"}, alice.user_id)]))
+        return 200, answer
+    remote.on("PUT", r"/_matrix/federation/v2/send_join/([^/]+)/.+", take)
+    remote.on("GET", STATE, forbidden)
+    join(alice, room, remote).ok()
+    assert list(told[0].ok()["pdus"].values()) == [{}]
+    assert left(alice, room.room_id) == "ban"
+
+
 def test_partial__thrown_out_after_the_members_were_refused__the_user_hears_of_it(patient, remote):
     """The ban is on its way when the members are refused: it is taken in when it comes, not when they are asked for again."""
     room, alice = large(remote), patient.user()

@@ -131,6 +131,24 @@ def test_joins__of_one_room_at_both_at_once__all_are_in_it(server, processes, re
             assert set(user.get(path_of("rooms", room.room_id, "joined_members")).ok()["joined"]) == wanted
 
 
+def test_knock__refusal_told_to_the_other_process_before_it_is_answered__gone(server, processes, remote):
+    for one, other in both_orders(processes):
+        room, told = RemoteRoom(remote, join_rule="knock").serve(), []
+        alice = at(one, server.user())
+
+        def take(ask, room=room, other=other, alice=alice, told=told):
+            if ask.match.group(1) != room.room_id:
+                return None
+            room.add(ask.json)
+            told.append(remote.transaction(other, [room.send("m.room.member", {"membership": "leave"}, alice.user_id)]))
+            return 200, {"knock_room_state": [room.state[("m.room.create", "")].json]}
+        remote.on("PUT", r"/_matrix/federation/v1/send_knock/([^/]+)/.+", take)
+        watch = alice.watch()
+        alice.post(path_of("knock", room.room_id), {}, query={"via": remote.name}).ok()
+        assert list(told[0].ok()["pdus"].values()) == [{}]
+        watch.until(lambda sync, room=room: sync.left(room.room_id))
+
+
 # -- what only others have
 
 def test_event_of_long_ago__the_other_process_took_it_in_meanwhile__found_by_both(server, processes, remote):

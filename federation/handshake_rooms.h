@@ -1,0 +1,27 @@
+/**
+ * Rooms with a join or knock of ours under way: another server may have taken it while nothing of it is here yet. What is told of such a room in
+ * which this server is not waits in the inbox until that has ended, for it may be the end of that very join or knock, of which nobody tells twice.
+ *
+ * All processes know of the handshakes of each (federation/processes.h).
+ */
+#ifndef BELFRY_FEDERATION_HANDSHAKE_ROOMS_H
+#define BELFRY_FEDERATION_HANDSHAKE_ROOMS_H
+
+#include "federation/federation.h"
+#include "matrix/room_version.h"
+
+struct handshake_rooms;
+
+struct handshake_rooms *handshake_rooms_create(void);
+void handshake_rooms_destroy(struct handshake_rooms *rooms);
+
+/** Our event is about to be handed in, of this process or another one; once for each event. Any thread. */
+void handshake_rooms_add(struct federation *federation, struct str room_id,
+	const struct room_version *version, struct str event_id);
+/** It is stored here, or has come to nothing: the inbox goes on with what waits. One that is not there does nothing. Any thread. */
+void handshake_rooms_remove(struct federation *federation, struct str event_id);
+/** As which version the others say the room is; NULL: no handshake is under way. Any thread; without a lock where there is none at all. */
+const struct room_version *handshake_rooms_version(const struct federation *federation,
+	struct str room_id);
+
+#endif
