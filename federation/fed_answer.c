@@ -72,7 +72,7 @@ enum err fed_answer_read(struct arena *arena, const struct fed_request *request,
 		*out_cause = str_printf(arena, "status %d %.*s", status, STR_ARG(refusal->errcode));
 		return err_of_status(status);
 	}
-	*answer = (struct fed_answer){.status = status, .fetched = &raw->answer};
+	*answer = (struct fed_answer){.status = status, .fetched = &raw->answer, .text = raw->text};
 	if (request->sink != NULL) {
 		return ERR_OK;
 	}

@@ -405,6 +405,7 @@ static void on_parked_end(void *data, const struct raw_end *end)
 	answer->raw.cause = buf_ok(body) ? str_dup(arena, end->cause) : STR("the answer is too large");
 	if (body->n > 0 && end->err == ERR_OK) {
 		answer->raw.answer.body = buf_str(body); /* else it is a refusal's, collected */
+		answer->raw.text = &answer->held;
 	}
 	memo_wake(answer->wait);
 }

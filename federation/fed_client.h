@@ -6,6 +6,7 @@
 #define BELFRY_FEDERATION_FED_CLIENT_H
 
 #include "federation/federation.h"
+#include "federation/held_text.h"
 #include "http/client.h"
 
 /** Who waits gives an answer so much more than its time: the answer itself says that that is over, unless its server is still being looked for. */
@@ -49,6 +50,8 @@ struct fed_answer {
 	struct json
 		json; /**< an object (or, of send_join v1 and the like, an array); JSON_NULL with a sink */
 	const struct fetched *fetched; /**< the answer as it came, for its headers */
+	struct held_text *
+		text; /**< what `json` views, of a call that was parked; NULL: it is in the arena. held_text_fini() lets it go before the call ends */
 };
 
 /** What the other server said when it refused: of the last request that failed with DENIED, MISSING or INPUT. */

@@ -13,6 +13,7 @@ struct raw_end {
 		is_over_budget; /**< then `err` is LIMIT: others hold so much that this one cannot be taken now */
 	struct str cause;
 	struct fetched answer;
+	struct held_text *text; /**< of its body, when a call was parked */
 	int64_t retry_after_ms;
 };
 

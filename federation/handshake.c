@@ -287,7 +287,7 @@ static struct str send_target(struct arena *arena, const struct handshake *hands
  * Errors: as above
  */
 static enum err send_event(struct ctx *ctx, struct federation *federation,
-	const struct handshake *handshake, struct json *out)
+	const struct handshake *handshake, struct json *out, struct held_text **out_text)
 {
 	const struct endpoint *endpoint = &endpoints[handshake->kind];
 	struct fed_answer answer;
@@ -309,6 +309,7 @@ static enum err send_event(struct ctx *ctx, struct federation *federation,
 		refusal = (struct fed_refusal){0};
 		err = fed_ask(ctx, federation, &request, &answer, &refusal);
 		if (err == ERR_OK) {
+			*out_text = answer.text;
 			return unwrap(ctx, handshake, &answer.json, out);
 		}
 		if (!refusal_is_unrecognized(err, &refusal)) {
@@ -400,7 +401,7 @@ enum err handshakes_do(struct ctx *ctx, struct federation *federation, struct ha
 		announce(shakes);
 	}
 	if (!shakes->is_answered) {
-		TRY(send_event(ctx, federation, now, &shakes->answer));
+		TRY(send_event(ctx, federation, now, &shakes->answer, &shakes->answer_text));
 		shakes->is_answered = true;
 	}
 	return ERR_OK;
@@ -416,5 +417,6 @@ void handshakes_failed(struct ctx *ctx, struct handshakes *shakes, enum err err)
 	shakes->at++;
 	shakes->now = (struct handshake){0};
 	shakes->is_answered = false;
+	shakes->answer_text = NULL;
 	shakes->checked = NULL;
 }

@@ -43,6 +43,7 @@ struct handshakes {
 	struct handshake now; /**< with that one; `event` NULL: it has given no template yet */
 	bool is_answered;     /**< it has taken the event */
 	struct json answer;
+	struct held_text *answer_text;     /**< as that of struct fed_answer */
 	const struct room_import *checked; /**< what a join's answer brought; NULL: not checked yet */
 	struct refusal_best best;          /**< of those before */
 };

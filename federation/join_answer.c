@@ -169,6 +169,7 @@ static enum err countersigned(struct ctx *ctx, struct federation *federation,
 	const struct json *given = json_at(json_at(answer, "event"), "signatures");
 	struct json theirs = {0};
 	bool is_read = given != NULL && json_read(ctx->arena, given, NULL, &theirs) == JSON_OK;
+	theirs = json_dup(ctx->arena, &theirs);
 	const struct json *signature = is_read ? json_get(&theirs, server) : NULL;
 	if (signature == NULL || signature->type != JSON_OBJECT) {
 		return handshake_malformed(ctx, handshake->server, "it has not signed the join");
@@ -293,7 +294,7 @@ static enum err read_servers(struct ctx *ctx, struct federation *federation,
 		if (list->items[i].type == JSON_STRING &&
 			server_name_parse(json_text(&list->items[i]), &server) &&
 			map_set(&seen, server.s, out) == NULL) {
-			servers[out->server_count++] = server;
+			servers[out->server_count++].s = str_dup(ctx->arena, server.s);
 		}
 	}
 	out->servers = servers;

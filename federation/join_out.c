@@ -193,6 +193,9 @@ static enum err check_answer(struct ctx *ctx, struct federation *federation,
 		TRY(join_answer_check(ctx, federation, &shakes->now, &shakes->answer, import));
 		TRY(outbox_keep_back(ctx, federation, import->join->event_id));
 		shakes->checked = import;
+		if (shakes->answer_text != NULL) {
+			held_text_fini(shakes->answer_text); /* its events have texts of their own */
+		}
 	}
 	return ERR_OK;
 }

@@ -565,6 +565,32 @@ def test_join__answers_of_those_that_wait__no_more_than_the_budget(server, make_
     join(users[2], rooms[2].room_id, rooms[2].remote).ok()
 
 
+@pytest.mark.one_process("each process has its own budget of memory")
+def test_join__answer_that_was_checked__its_text_leaves_the_budget_to_the_next(make_federated, make_remote):
+    """Two texts fit: while one join waits for what it stands on, whose answer was checked, two others are answered."""
+    server = make_federated(settings={"federation.max_join_answer": LARGEST_ANSWER, "listen.metrics": "127.0.0.1:%d" % free_port()}).start()
+    metrics, rooms, member = Metrics.of(server), [restricted(make_remote(), "10") for _ in range(3)], server.user()
+    for room in rooms:
+        for number in range(13):
+            room.send("org.example.large", {"text": "x" * 55000}, str(number))
+        room.send("m.room.member", {"membership": "invite"}, member.user_id)
+        serve_restricted(room.remote, room)
+        room.remote.on("GET", r".*/make_join/.*/" + member.user_id, lambda ask, room=room: (200, {
+            "room_version": "10", "event": room.draft("m.room.member", {"membership": "join"}, member.user_id, member.user_id)}))
+        join(member, room.room_id, room.remote).ok()
+        room.send("m.room.message", {"msgtype": "m.text", "body": "unheard"})
+    user, slow = server.user(), Slow("/get_missing_events", *[room.remote for room in rooms])
+    asks = [lambda room=room: join(user, room.room_id, room.remote) for room in rooms]
+    first = Asks(asks[:1])
+    try:
+        slow.await_hanging(1)
+        others = Asks(asks[1:])
+        wait_until(lambda: metrics["belfry_federation_answers_waiting"] == 1, 20, what="all have come, and one waits to be read")
+    finally:
+        slow.hurry()
+    assert [reply.status for reply in [*first.all(), *others.all()]] == [200] * 3
+
+
 @pytest.mark.tsan
 @pytest.mark.one_process("each process has its own budget of memory")
 def test_join__answers_that_are_read__no_more_than_the_budget_and_the_next_waits(make_federated, make_remote):
