@@ -114,7 +114,10 @@ struct media_listed {
 	struct str media_id;
 	struct media_row row; /**< without hash and expiry */
 };
-/** `limit` uploaded files from number `from` on, newest first. @param user_id  p == NULL: of all, which sorts them all */
+/**
+ * `limit` uploaded files from number `from` on, newest first, those of one millisecond by media id and origin.
+ * @param user_id  p == NULL: of all, which sorts them all
+ */
 MUST_CHECK enum err store_media_list(struct ctx *ctx, struct db *db, struct str user_id,
 	int64_t limit, int64_t from, struct media_listed **out, size_t *out_count);
 

@@ -73,10 +73,11 @@ WITH oldest AS (
 SELECT media_id FROM gone;
 
 -- name: media_list
--- $2 files from the $3rd on, newest first, of a user or (null) of all. Index: media_user_idx; all are sorted where there is no user.
+-- $2 files from the $3rd on, newest first, those of one millisecond by their names, of a user or (null) of all. Index: media_user_idx; all are
+-- sorted where there is no user.
 SELECT origin, media_id, user_id, content_type, file_name, size_bytes, created_ms, is_quarantined
 FROM media WHERE ($1::text IS NULL OR user_id = $1) AND sha256 IS NOT NULL
-ORDER BY created_ms DESC, media_id LIMIT $2 OFFSET $3;
+ORDER BY created_ms DESC, media_id, origin LIMIT $2 OFFSET $3;
 
 -- name: media_garbage_take
 -- The oldest that is to be removed; nobody else has it until the transaction ends. Index: media_garbage_since_idx.

@@ -147,6 +147,38 @@ static void media__quarantine__set_and_lifted(void **state)
 		ERR_MISSING);
 }
 
+/* Pages are cut by counting: an order that is open for some would show one twice and leave another out. */
+static void media__list__newest_first_and_in_one_order_whatever_came_first(void **state)
+{
+	struct world *world = *state;
+	static const struct str origins[] = {STR_INIT("list3"), STR_INIT("list1"), STR_INIT("list4"),
+		STR_INIT("list2")};
+	struct media_row row = file_of(STR("@list:hs"), 1);
+	row.sha256 = STR("list-of-files-0123456789abcdef01");
+	assert_int_equal(
+		store_media_insert(&world->ctx, world->db, STR("hs"), STR("b"), &row, &was_removed),
+		ERR_OK);
+	for (size_t i = 0; i < COUNT_OF(origins); i++) {
+		assert_int_equal(
+			store_media_insert(&world->ctx, world->db, origins[i], STR("a"), &row, &was_removed),
+			ERR_OK);
+	}
+	row.created_ms = 11;
+	assert_int_equal(
+		store_media_insert(&world->ctx, world->db, STR("hs"), STR("c"), &row, &was_removed),
+		ERR_OK);
+	static const char *const wanted[] = {"hs", "list1", "list2", "list3", "list4", "hs"};
+	for (size_t from = 0; from < COUNT_OF(wanted); from++) {
+		struct media_listed *listed;
+		size_t count;
+		assert_int_equal(store_media_list(&world->ctx, world->db, row.user_id, 1, (int64_t)from,
+							 &listed, &count),
+			ERR_OK);
+		assert_int_equal(count, 1);
+		assert_true(str_equals(listed[0].origin, str_of(wanted[from])));
+	}
+}
+
 static void thumbnail__first_stays__also_a_failure(void **state)
 {
 	struct world *world = *state;
@@ -326,6 +358,7 @@ int main(void)
 		TEST(media__reserved__filled_once_by_its_user_in_time),
 		TEST(media__usage__is_the_users_own),
 		TEST(media__quarantine__set_and_lifted),
+		TEST(media__list__newest_first_and_in_one_order_whatever_came_first),
 		TEST(thumbnail__first_stays__also_a_failure),
 		TEST(garbage__last_file_of_a_content_deleted__with_its_thumbnails),
 		TEST(garbage__removed__who_stores_it_again_is_told),
