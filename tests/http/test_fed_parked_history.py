@@ -24,7 +24,7 @@ def server(authority):
 
 
 def room_with_history(remote):
-    room = RemoteRoom(remote).serve()
+    room = RemoteRoom(remote, age_ms=10 ** 8).serve()  # who comes in does so later, by whatever clock
     room.said = [room.message(body) for body in SAID]
     return room
 

@@ -68,7 +68,7 @@ class Later:
 @pytest.fixture
 def partial(federated, remote):
     """(user, room, Hold of what is missing) of a room that is joined and not whole."""
-    room = large(remote)
+    room = large(remote, age_ms=10 ** 8)  # what users of the server say is later, by whatever clock
     hold = Hold(remote, "GET", STATE)
     room.inbox = Inbox(remote)
     user = federated.user()
