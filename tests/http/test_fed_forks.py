@@ -4,8 +4,8 @@ import concurrent.futures
 
 import pytest
 
-from support.client import Client, path_of, seconds
-from support.database import Cluster, HeldTable
+from support.client import path_of, seconds
+from support.database import Cluster, HeldTable, in_time
 from support.handshake import VERSIONS
 from support.inbox import federated_on
 from support.remote_room import Pdu
@@ -319,25 +319,45 @@ def test_sec_5_19__redaction_by_who_may_not__clients_do_not_hear_of_it(federated
     assert shared.user.event(shared.room_id, own.event_id).ok()["content"] == {}
 
 
-def test_redaction__while_its_event_is_being_committed__applied(make_federated, remote):
-    """A client that sees events on another server may be quicker than the way between the two."""
-    port = free_port()
-    with Cluster() as cluster:
-        server = federated_on(cluster, make_federated, **{"listen.metrics": "127.0.0.1:%d" % port})
-        metrics = Client("http://127.0.0.1:%d" % port).http
-        shared = SharedRoom(server, remote, more_state=[
+class School:
+    """A room of the remote on a server with a database of its own, in which users of the server may redact."""
+
+    def __init__(self, cluster, make_federated, remote):
+        self.given = cluster, make_federated, remote
+        self.server = federated_on(cluster, make_federated, **{"listen.metrics": "127.0.0.1:%d" % free_port()})
+        self.shared = SharedRoom(self.server, remote, more_state=[
             ("m.room.power_levels", "", {"users": {"@creator:" + remote.name: 100}, "redact": 0})])
-        shared.sentinel()
-        event = shared.room.message("seen elsewhere")
-        with concurrent.futures.ThreadPoolExecutor(1) as pool, HeldTable(server.database, "events") as held:
-            shared.send(event)
-            wait_until(held.is_waited_for, what="it is being committed")
-            reply = pool.submit(shared.user.redact, shared.room_id, event.event_id)
-            wait_until(lambda: b'belfry_http_lane_busy{lane="local"} 1' in metrics.raw("GET", "/metrics").raw, what="it is redacted")
-            held.release()
-            reply.result(seconds(60)).ok()
-        assert "redacted_because" in shared.user.event(shared.room_id, event.event_id).ok()["unsigned"]
-        server.terminate()
+        self.shared.sentinel()
+
+    def anew(self):
+        self.server.terminate()
+        return School(*self.given)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with Cluster() as it:
+        yield it
+
+
+@pytest.fixture
+def school(cluster, make_federated, remote):
+    return School(cluster, make_federated, remote)
+
+
+@in_time
+def test_redaction__while_its_event_is_being_committed__applied(school):
+    """A client that sees events on another server may be quicker than the way between the two."""
+    server, shared = school.server, school.shared
+    event = shared.room.message("seen elsewhere")
+    with concurrent.futures.ThreadPoolExecutor(1) as pool, HeldTable(server.database, "events") as held:
+        shared.send(event)
+        wait_until(held.is_waited_for, what="it is being committed")
+        reply = pool.submit(shared.user.redact, shared.room_id, event.event_id)
+        wait_until(lambda: server.metric('belfry_http_lane_busy{lane="local"}') == 1, what="it is redacted")
+        held.release()
+        reply.result(seconds(60)).ok()
+    assert "redacted_because" in shared.user.event(shared.room_id, event.event_id).ok()["unsigned"]
 
 
 def test_rejected__topic_without_power__never_shown(federated, remote):

@@ -4,9 +4,7 @@ No worker waits for the commit (http/handover.h), so each of these ends is anoth
 """
 import concurrent.futures
 import contextlib
-import functools
 import json
-import re
 import signal
 import socket
 
@@ -14,7 +12,7 @@ import pytest
 
 from support import accounts
 from support.client import Client, Http, path_of, receipts_of, seconds, unique
-from support.database import Cluster, HeldTable
+from support.database import Cluster, HeldTable, in_time
 from support.server import free_port, wait_until
 
 pytestmark = pytest.mark.one_process("what one process does with what it has under way")
@@ -70,32 +68,12 @@ class School:
         connection.close()
         self.await_writes(1)
 
-    def gave_up(self):
-        """Whether some commit took longer than the writer waits for any."""
-        return re.search(r" db\.write_failed .*(statement timeout|did not answer in time)", self.server.log()) is not None
-
     def anew(self):
         self.server.terminate()
         return School(self.cluster, self.make_server)
 
     def bodies(self):
         return [event["content"].get("body") for event in self.user.history(self.room) if event["type"] == "m.room.message"]
-
-
-def in_time(test):
-    """The writer gives a commit up after four seconds, which no setting changes: where a machine needs longer to look at what is held, nothing is
-    shown, and the test begins anew in another school."""
-    @functools.wraps(test)
-    def run(school, **more):
-        for _ in range(4):
-            try:
-                return test(school, **more)
-            except AssertionError:
-                if not school.gave_up():
-                    raise
-            school = school.anew()
-        return test(school, **more)
-    return run
 
 
 @pytest.fixture(scope="module")
