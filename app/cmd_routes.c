@@ -13,6 +13,7 @@ static const char *auth_word(enum route_auth auth)
 {
 	switch (auth) {
 	case AUTH_NONE:
+	case AUTH_PAGE:
 		return "none";
 	case AUTH_OPTIONAL:
 		return "optional";

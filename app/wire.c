@@ -49,6 +49,7 @@
 #include "homeserver/sync/sync.h"
 #include "homeserver/typing/typing.h"
 #include "homeserver/user/users.h"
+#include "homeserver/web_page.h"
 #include "http/client.h"
 #include "notices/notice_commands.h"
 #include "notices/notice_job.h"
@@ -107,6 +108,12 @@ static struct str rate_key(void *self, struct call *call)
 		return notice_rate_key(call);
 	}
 	return sessions_rate_key(&wire->hs, call);
+}
+
+static enum err page_of_failure(void *self, struct call *call, int status)
+{
+	(void)self;
+	return web_page_failure(call, status);
 }
 
 static bool is_healthy(void *self)
@@ -412,6 +419,7 @@ struct wire *wire_create(const struct wire_config *config)
 		.self = wire,
 		.authenticate = authenticate,
 		.rate_key = rate_key,
+		.page_of_failure = page_of_failure,
 		.is_healthy = is_healthy,
 	};
 	struct http_config http;

@@ -339,6 +339,21 @@ enum err web_page_reply(struct web_page *page, int status)
 	return reply_bytes(page->call, status, "text/html; charset=utf-8", buf_str(page->buf));
 }
 
+enum err web_page_failure(struct call *call, int status)
+{
+	struct web_page page;
+	if (status == 429) {
+		web_page_begin(&page, call, "請稍候", "Please wait");
+		web_page_text(&page, "目前請求太多，請稍候幾分鐘再試。",
+			"There are too many requests at the moment; wait some minutes and try again.");
+	} else {
+		web_page_begin(&page, call, "暫時無法使用", "Not possible at the moment");
+		web_page_text(&page, "伺服器目前無法處理，請稍後再試；如果仍然不行，請洽管理員。",
+			"The server cannot do this at the moment; try again later, and if it still does not work, ask an administrator.");
+	}
+	return web_page_reply(&page, status);
+}
+
 enum err web_page_redirect(struct call *call, struct str url)
 {
 	invariant(web_page_url_is_safe(url));

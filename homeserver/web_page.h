@@ -81,6 +81,8 @@ struct str web_page_origin(struct str url);
 
 /** Finishes the page and answers with it. */
 MUST_CHECK enum err web_page_reply(struct web_page *page, int status);
+/** What people see who meet 429 or a failure of the server: http_ports.page_of_failure. */
+MUST_CHECK enum err web_page_failure(struct call *call, int status);
 /** 303 to another address; only for URLs that web_page_url_is_safe(). */
 MUST_CHECK enum err web_page_redirect(struct call *call, struct str url);
 

@@ -62,7 +62,7 @@ static enum err authenticate(struct call *call)
 	}
 	if (call->route->auth == AUTH_SERVER) {
 		TRY(authenticate_server(call));
-	} else if (call->route->auth != AUTH_NONE) {
+	} else if (route_asks_who(call->route)) {
 		const struct http_ports *ports = state->request->server->config.ports;
 		TRY(ports->authenticate(ports->self, call));
 	}

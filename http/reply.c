@@ -132,14 +132,14 @@ static void add_retry_after(struct answer *answer, int64_t retry_after_ms)
 }
 
 /* As make_answer(); headers of its own that are too large are left out. */
-static struct answer make_failure(int status, struct buf *body, const struct reply_header *own,
-	int64_t retry_after_ms)
+static struct answer make_failure(int status, struct buf *body, const char *content_type,
+	const struct reply_header *own, int64_t retry_after_ms)
 {
-	struct answer answer = make_answer(status, body, json_type, own);
+	struct answer answer = make_answer(status, body, content_type, own);
 	add_retry_after(&answer, retry_after_ms);
 	if (!buf_ok(&answer.headers)) {
 		buf_clear(&answer.headers);
-		dress(&answer, json_type, NULL);
+		dress(&answer, content_type, NULL);
 		add_retry_after(&answer, retry_after_ms);
 	}
 	return answer;
@@ -151,7 +151,8 @@ struct answer reply_refusal(const struct refusal *refusal, const char *allow, bo
 	buf_init(&body, ERROR_BODY_CEILING);
 	write_error(&body, refusal->errcode, str_of(refusal->text), (struct str){0},
 		refusal->retry_after_ms);
-	struct answer answer = make_failure(refusal->status, &body, NULL, refusal->retry_after_ms);
+	struct answer answer =
+		make_failure(refusal->status, &body, json_type, NULL, refusal->retry_after_ms);
 	answer_add(&answer, MHD_HTTP_HEADER_ALLOW, str_of(allow));
 	if (close_after) {
 		answer_close_after(&answer);
@@ -199,12 +200,36 @@ static struct str default_text(enum err err)
 	return STR("Internal error");
 }
 
+/* Whether the page for people stands in the call's state instead of what was begun there. */
+static bool is_told_by_page(struct call *call, int status)
+{
+	struct call_state *state = call->state;
+	const struct http_ports *ports = state->request->server->config.ports;
+	bool is_for_people = call->route->auth == AUTH_PAGE && (status == 429 || status >= 500);
+	if (!is_for_people || ports == NULL || ports->page_of_failure == NULL) {
+		return false;
+	}
+	buf_fini(&state->body);
+	state->headers = NULL;
+	state->is_replied = false;
+	return ports->page_of_failure(ports->self, call, status) == ERR_OK && buf_ok(&state->body);
+}
+
 struct answer reply_fault(struct call *call)
 {
 	struct fault *fault = &call->ctx.fault;
 	int status = fault->http_status != 0 ? fault->http_status : err_http_status(fault->err);
 	const char *errcode = fault->errcode != NULL ? fault->errcode : "M_UNKNOWN";
 	observe_failure(call, status);
+	/* "Homeservers SHOULD include a Retry-After header for any response with a 429 status code." */
+	bool is_passing = status == 429 || status == 503 || status == 504;
+	bool is_open = is_passing && fault->retry_after_ms == 0;
+	int64_t retry_after_ms = is_open ? (int64_t)RETRY_SOON_MS : fault->retry_after_ms;
+	if (is_told_by_page(call, status)) {
+		struct call_state *state = call->state;
+		return make_failure(status, &state->body, state->content_type, state->headers,
+			retry_after_ms);
+	}
 	struct str text = fault->text.n > 0 ? fault->text : default_text(fault->err);
 	struct buf body;
 	buf_init(&body, ERROR_BODY_CEILING);
@@ -213,11 +238,7 @@ struct answer reply_fault(struct call *call)
 		buf_clear(&body);
 		write_error(&body, errcode, default_text(fault->err), (struct str){0}, 0);
 	}
-	/* "Homeservers SHOULD include a Retry-After header for any response with a 429 status code." */
-	bool is_passing = status == 429 || status == 503 || status == 504;
-	bool is_open = is_passing && fault->retry_after_ms == 0;
-	return make_failure(status, &body, call->state->headers,
-		is_open ? (int64_t)RETRY_SOON_MS : fault->retry_after_ms);
+	return make_failure(status, &body, json_type, call->state->headers, retry_after_ms);
 }
 
 /* Its headers may be too large yet. */

@@ -8,7 +8,8 @@
 #include "http/call.h"
 
 enum route_auth {
-	AUTH_NONE,     /**< anybody */
+	AUTH_NONE, /**< anybody */
+	AUTH_PAGE, /**< anybody, in a browser: what fails by no fault of theirs is told by a page (http_ports.page_of_failure) */
 	AUTH_OPTIONAL, /**< a token is looked at when given; a wrong one is refused */
 	AUTH_USER,     /**< a valid access token of a user (appservice masquerading included) */
 	AUTH_GUEST,    /**< the same, guests allowed */
@@ -76,6 +77,12 @@ static inline bool route_acts(const struct route *route)
 {
 	return route->auth == AUTH_USER_ACTS || route->auth == AUTH_GUEST_ACTS ||
 		route->auth == AUTH_USER_RETRACTS;
+}
+
+/** Whether it matters who asks. */
+static inline bool route_asks_who(const struct route *route)
+{
+	return route->auth != AUTH_NONE && route->auth != AUTH_PAGE;
 }
 
 /** Whether it takes tokens of guests. */

@@ -132,7 +132,7 @@ struct http_server *http_server_create(const struct http_config *config)
 static bool needs_ports(const struct http_server *server, const struct route *row)
 {
 	const struct http_ports *ports = server->config.ports;
-	return row->auth != AUTH_NONE && (ports == NULL || ports->authenticate == NULL);
+	return route_asks_who(row) && (ports == NULL || ports->authenticate == NULL);
 }
 
 void http_server_add_table(struct http_server *server, const struct route_table *table)

@@ -153,9 +153,9 @@ static enum err post_page(struct call *call)
 }
 
 const struct route notice_confirm_routes[] = {
-	{"noticeConfirmPage", "GET", NOTICE_CONFIRM_PATH "{link}", AUTH_NONE, LANE_LOCAL, RATE_READ, 0,
+	{"noticeConfirmPage", "GET", NOTICE_CONFIRM_PATH "{link}", AUTH_PAGE, LANE_LOCAL, RATE_READ, 0,
 		get_page},
-	{"noticeConfirm", "POST", NOTICE_CONFIRM_PATH "{link}", AUTH_NONE, LANE_LOCAL, RATE_WRITE, 0,
+	{"noticeConfirm", "POST", NOTICE_CONFIRM_PATH "{link}", AUTH_PAGE, LANE_LOCAL, RATE_WRITE, 0,
 		post_page},
 };
 const size_t notice_confirm_route_count = COUNT_OF(notice_confirm_routes);

@@ -68,7 +68,7 @@ static enum err post_consent(struct call *call)
 }
 
 const struct route consent_routes[] = {
-	{"consentPage", "GET", CONSENT_PATH, AUTH_NONE, LANE_LOCAL, RATE_READ, 0, get_consent},
-	{"consentGive", "POST", CONSENT_PATH, AUTH_NONE, LANE_LOCAL, RATE_WRITE, 0, post_consent},
+	{"consentPage", "GET", CONSENT_PATH, AUTH_PAGE, LANE_LOCAL, RATE_READ, 0, get_consent},
+	{"consentGive", "POST", CONSENT_PATH, AUTH_PAGE, LANE_LOCAL, RATE_WRITE, 0, post_consent},
 };
 const size_t consent_route_count = COUNT_OF(consent_routes);

@@ -300,11 +300,11 @@ static enum err get_terms(struct call *call)
 #define FALLBACK "/_matrix/client/(r0|v3)/auth/{authType}/fallback/web"
 
 const struct route fallback_routes[] = {
-	{"authFallbackPage", "GET", FALLBACK, AUTH_NONE, LANE_LOCAL, RATE_LOGIN, 0, get_fallback},
-	{"authFallback", "POST", FALLBACK, AUTH_NONE, LANE_SLOW, RATE_LOGIN, 0, post_fallback},
-	{"loginPage", "GET", "/_matrix/static/client/login/", AUTH_NONE, LANE_INLINE, RATE_LOGIN, 0,
+	{"authFallbackPage", "GET", FALLBACK, AUTH_PAGE, LANE_LOCAL, RATE_LOGIN, 0, get_fallback},
+	{"authFallback", "POST", FALLBACK, AUTH_PAGE, LANE_SLOW, RATE_LOGIN, 0, post_fallback},
+	{"loginPage", "GET", "/_matrix/static/client/login/", AUTH_PAGE, LANE_INLINE, RATE_LOGIN, 0,
 		get_login_page},
-	{"termsPage", "GET", TERMS_PATH "/{policyId}/{language}", AUTH_NONE, LANE_LOCAL, RATE_READ, 0,
+	{"termsPage", "GET", TERMS_PATH "/{policyId}/{language}", AUTH_PAGE, LANE_LOCAL, RATE_READ, 0,
 		get_terms},
 };
 const size_t fallback_route_count = COUNT_OF(fallback_routes);

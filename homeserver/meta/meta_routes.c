@@ -160,7 +160,7 @@ static enum err get_home_page(struct call *call)
 }
 
 const struct route meta_routes[] = {
-	{"homePage", "GET", "/", AUTH_NONE, LANE_INLINE, RATE_NONE, 0, get_home_page},
+	{"homePage", "GET", "/", AUTH_PAGE, LANE_INLINE, RATE_NONE, 0, get_home_page},
 	{"getVersions", "GET", "/_matrix/client/versions", AUTH_NONE, LANE_INLINE, RATE_NONE, 0,
 		get_versions},
 	{"getWellknown", "GET", "/.well-known/matrix/client", AUTH_NONE, LANE_INLINE, RATE_NONE, 0,

@@ -149,9 +149,9 @@ const struct route pusher_routes[] = {
 		post_pushers_set},
 	{"getNotifications", "GET", CLIENT "/notifications", AUTH_USER, LANE_LOCAL, RATE_READ, 0,
 		get_notifications},
-	{"pusherUnsubscribePage", "GET", PUSHER_UNSUBSCRIBE_PATH, AUTH_NONE, LANE_LOCAL, RATE_READ, 0,
+	{"pusherUnsubscribePage", "GET", PUSHER_UNSUBSCRIBE_PATH, AUTH_PAGE, LANE_LOCAL, RATE_READ, 0,
 		get_unsubscribe},
-	{"pusherUnsubscribe", "POST", PUSHER_UNSUBSCRIBE_PATH, AUTH_NONE, LANE_LOCAL, RATE_WRITE, 0,
+	{"pusherUnsubscribe", "POST", PUSHER_UNSUBSCRIBE_PATH, AUTH_PAGE, LANE_LOCAL, RATE_WRITE, 0,
 		post_unsubscribe},
 };
 const size_t pusher_route_count = COUNT_OF(pusher_routes);

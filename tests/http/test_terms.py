@@ -5,6 +5,7 @@ import urllib.parse
 import pytest
 
 from support.client import unique
+from support.database import Cluster
 from support.server import Server, binary
 
 pytestmark = pytest.mark.skipif(not binary(), reason="needs the program")
@@ -148,6 +149,34 @@ def test_login_page__for_clients_without_one__has_form_and_hook(server):
     assert reply.status == 200 and "matrixLogin" in text and "<form" in text and "登入" in text
     for code in ("M_FORBIDDEN", "M_LIMIT_EXCEEDED", "M_USER_LOCKED", "other", "token", "done"):  # what the script shows of
         assert '<p hidden class="outcome" id="%s"><span lang="zh-Hant">' % code in text
+
+
+def assert_page(reply, status, text):
+    """People see it, not a program: what failed is told as everything else is."""
+    assert reply.status == status and reply.headers["content-type"] == "text/html; charset=utf-8", reply
+    assert text in reply.raw.decode() and "errcode" not in reply.raw.decode()
+    assert "frame-ancestors 'none'" in reply.headers["content-security-policy"]
+    assert int(reply.headers["retry-after"]) >= 1
+
+
+def test_pages__more_than_the_limit__told_by_a_page(make_server):
+    server = make_server(settings={"rate_limits.enabled": "true", "rate_limits.login.per_minute": "1",
+                                   "rate_limits.login.burst": "1"}, processes=1).start()
+    http = server.anonymous().http
+    assert http.raw("GET", "/_matrix/static/client/login/").status == 200
+    for path in ("/_matrix/static/client/login/", "/_matrix/client/v3/login/sso/redirect?redirectUrl=x",
+                 "/_matrix/client/v3/auth/m.login.terms/fallback/web?session=x"):
+        assert_page(http.raw("GET", path), 429, "請稍候")
+    reply = server.anonymous().post("/login", {}, token=False).expect(429, "M_LIMIT_EXCEEDED")
+    assert reply["retry_after_ms"] > 0 and reply.headers["content-type"] == "application/json"
+
+
+def test_pages__database_gone__told_by_a_page(make_server):
+    with Cluster() as cluster:
+        server = make_server(settings={"database.url": cluster.url, "database.statement_timeout": "1s"}).start()
+        with cluster.frozen():
+            assert_page(page(server, "GET", "m.login.terms", "x"), 503, "暫時無法使用")
+        server.terminate()
 
 
 def test_flow__later_stage_first__401_and_not_completed(make_server):

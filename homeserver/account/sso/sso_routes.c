@@ -178,13 +178,13 @@ static enum err post_confirm(struct call *call)
 #define CLIENT "/_matrix/client/(r0|v3)"
 
 const struct route sso_routes[] = {
-	{"redirectToSSO", "GET", CLIENT "/login/sso/redirect", AUTH_NONE, LANE_REMOTE, RATE_LOGIN, 0,
+	{"redirectToSSO", "GET", CLIENT "/login/sso/redirect", AUTH_PAGE, LANE_REMOTE, RATE_LOGIN, 0,
 		get_redirect},
-	{"redirectToIdP", "GET", CLIENT "/login/sso/redirect/{idpId}", AUTH_NONE, LANE_REMOTE,
+	{"redirectToIdP", "GET", CLIENT "/login/sso/redirect/{idpId}", AUTH_PAGE, LANE_REMOTE,
 		RATE_LOGIN, 0, get_redirect_idp},
-	{"ssoCallback", "GET", SSO_CALLBACK_PATH, AUTH_NONE, LANE_REMOTE, RATE_LOGIN, 0, get_callback},
-	{"ssoStage", "GET", SSO_STAGE_PATH "/{idpId}", AUTH_NONE, LANE_REMOTE, RATE_LOGIN, 0,
+	{"ssoCallback", "GET", SSO_CALLBACK_PATH, AUTH_PAGE, LANE_REMOTE, RATE_LOGIN, 0, get_callback},
+	{"ssoStage", "GET", SSO_STAGE_PATH "/{idpId}", AUTH_PAGE, LANE_REMOTE, RATE_LOGIN, 0,
 		get_stage},
-	{"ssoConfirm", "POST", SSO_CONFIRM_PATH, AUTH_NONE, LANE_LOCAL, RATE_LOGIN, 0, post_confirm},
+	{"ssoConfirm", "POST", SSO_CONFIRM_PATH, AUTH_PAGE, LANE_LOCAL, RATE_LOGIN, 0, post_confirm},
 };
 const size_t sso_route_count = COUNT_OF(sso_routes);
