@@ -11,7 +11,7 @@ import pytest
 from support import accounts
 from support.client import Client, Http, path_of, seconds
 from support.conversation import Conversation
-from support.server import free_port, wait_until
+from support.processes import free_port, once_within, wait_until
 from support.standby import Held
 
 
@@ -121,9 +121,12 @@ def test_database_stopped__requests__503_in_bounded_time_and_wake_up_after(make_
         reply, took = attempt_send(user, room, "while-stopped", seconds(40))
         reply.expect(503)
         assert reply.errcode and took < seconds(30)
-        start = time.monotonic()
-        server.anonymous().get("/_matrix/client/versions", token=False).ok()
-        assert time.monotonic() - start < seconds(2), "what needs no database is answered at once"
+
+        def ask():
+            start = time.monotonic()
+            server.anonymous().get("/_matrix/client/versions", token=False).ok()
+            return time.monotonic() - start
+        once_within(2, ask)  # what needs no database
     finally:
         for pid in pids:
             try:

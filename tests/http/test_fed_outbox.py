@@ -376,11 +376,13 @@ def test_dead_destinations__two_hundred__a_live_one_gets_its_events_at_once(serv
     inbox.until(lambda i: i.bodies() == ["one"])
     wait_until(lambda: server.sql("SELECT count(*) FROM destinations WHERE failures > 0") == "200", 60,
                "all are known as dead")
+    times = []
     for i in range(20):
         started = time.monotonic()
         alice.send(room, "m%d" % i)
-        inbox.until(lambda box, i=i: box.bodies()[-1] == "m%d" % i, 5)
-        assert time.monotonic() - started < seconds(2)
+        inbox.until(lambda box, i=i: box.bodies()[-1] == "m%d" % i)
+        times.append(time.monotonic() - started)
+    assert sorted(times)[10] < seconds(2), times  # what else the machine does may delay single ones
     assert inbox.bodies() == ["one"] + ["m%d" % i for i in range(20)]
 
 

