@@ -17,6 +17,11 @@
 
 enum { STATE_IDLE_MS = 10 * 60 * 1000 };
 
+static void forget_devices(struct homeserver *hs)
+{
+	device_states_forget(hs->e2ee->states);
+}
+
 struct e2ee *e2ee_create(struct homeserver *hs)
 {
 	struct e2ee *e2ee = mem_alloc(sizeof(*e2ee));
@@ -30,6 +35,7 @@ struct e2ee *e2ee_create(struct homeserver *hs)
 		.sync_load = e2ee_sync_load,
 		.sync_has_more = e2ee_sync_has_more,
 		.devices_changed = e2ee_devices_changed,
+		.devices_doubtful = forget_devices,
 		.account_ended = cross_signing_account_ended,
 	};
 	return e2ee;

@@ -54,6 +54,8 @@ struct e2ee_port {
 	 * Devices of a user ended or got another name; the change is committed. Others are told; what fails is done later.
 	 */
 	void (*devices_changed)(struct ctx *ctx, struct homeserver *hs, struct str user_id);
+	/** A command may have ended devices beside this process, of anybody: what memory has of them is read anew. */
+	void (*devices_doubtful)(struct homeserver *hs);
 	/** The account is deactivated: its cross-signing keys and key backups go. May be repeated. Errors: STORE. */
 	enum err (*account_ended)(struct ctx *ctx, struct homeserver *hs, struct str user_id);
 };

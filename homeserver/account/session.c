@@ -503,7 +503,7 @@ static bool many_put_away(struct sessions *sessions)
 	return sessions->put_away_count >= SEEN_BATCH;
 }
 
-/* What another process changed makes all sessions in memory doubtful. */
+/* What a command changed makes all sessions in memory doubtful, and what is kept of their devices. */
 static enum err follow_epoch(struct ctx *ctx, struct homeserver *hs)
 {
 	struct sessions *sessions = hs->sessions;
@@ -513,6 +513,7 @@ static enum err follow_epoch(struct ctx *ctx, struct homeserver *hs)
 		return ERR_OK;
 	}
 	sessions_forget_all(hs);
+	hs->ports.e2ee.devices_doubtful(hs);
 	TRY(erasure_load(ctx, hs));
 	TRY(deactivate_finish(ctx, hs, &sessions->leaving, false));
 	sessions->epoch = epoch;

@@ -5,7 +5,7 @@ import pytest
 
 from support import accounts
 from support.keys import Device, SigningKey, claim, curve25519, query
-from support.processes import free_port
+from support.processes import free_port, wait_until
 from support.server import PROCESSES
 
 
@@ -89,10 +89,14 @@ def test_sync__of_a_device_of_the_same_name_that_began_anew__no_keys(alice):
     assert after["device_unused_fallback_key_types"] == []
 
 
+def start_with_metrics(make_server):
+    server = make_server(settings={"listen.metrics": "127.0.0.1:%d" % free_port()}, processes=1).start()
+    return server, accounts.register(server.url)
+
+
 @pytest.mark.parametrize("end", ["logout", "logout/all", "password", "deleted", "deactivated"])
 def test_devices_that_ended__leave_the_memory(make_server, end):
-    server = make_server(settings={"listen.metrics": "127.0.0.1:%d" % free_port()}, processes=1).start()
-    alice = accounts.register(server.url)
+    server, alice = start_with_metrics(make_server)
     devices = [alice.login() for _ in range(5)]
     for device in devices:
         device.sync()
@@ -109,6 +113,23 @@ def test_devices_that_ended__leave_the_memory(make_server, end):
     else:
         alice.post("/" + end).ok()
     assert server.metric("belfry_e2ee_devices_active") == 0
+
+
+@pytest.mark.parametrize("command", ["password", "deactivate"])
+def test_devices_that_a_command_ended__leave_the_memory(make_server, command):
+    """It works beside the server. One of the same name is told no keys of theirs."""
+    server, alice = start_with_metrics(make_server)
+    other = alice.login()
+    Device(other).upload(keys=3, fallback=True)
+    assert other.sync()["device_one_time_keys_count"] == {"signed_curve25519": 3}
+    words = ["--password-stdin"] if command == "password" else []
+    done = server.run("user", command, alice.user_id, *words, input=alice.password + "\n")
+    assert done.returncode == 0, done.stderr
+    wait_until(lambda: server.metric("belfry_e2ee_devices_active") == 0, 20, "no device in memory")
+    if command == "password":
+        after = alice.login(device_id=other.device_id).sync()
+        assert after["device_one_time_keys_count"] == {"signed_curve25519": 0}
+        assert after["device_unused_fallback_key_types"] == []
 
 
 def test_upload__one_time_and_fallback_keys__sync_tells_both(alice, bob):
