@@ -17,7 +17,7 @@ static enum err refuse(struct ctx *ctx, const struct field_error *error)
 	return fail(ctx, ERR_INPUT, error->errcode, "%.*s %s", STR_ARG(error->field), error->text);
 }
 
-/* Only the end of the device makes these writes fail. */
+/* What these writes belong to is missing: the device. The client signs out by this answer, and loses its keys. */
 static enum err refuse_ended(struct ctx *ctx)
 {
 	return fail_status(ctx, ERR_DENIED, 401, M_UNKNOWN_TOKEN,
@@ -44,7 +44,7 @@ static enum err store_identity(struct ctx *ctx, struct homeserver *hs,
 	}
 	enum err err = device_lists_commit(ctx, hs, write, &change, 1);
 	if (err != ERR_OK) {
-		return err == ERR_CONFLICT ? refuse_ended(ctx) : err;
+		return err == ERR_MISSING ? refuse_ended(ctx) : err;
 	}
 	device_state_identity_read(hs->e2ee->states, owner->user_id, owner->device_id, key->ed25519);
 	return ERR_OK;
@@ -171,7 +171,7 @@ static enum err upload_one_time(struct ctx *ctx, struct homeserver *hs, struct u
 	enum err err =
 		add_one_time(ctx, hs, up, upload->one_time_keys, upload->device_keys != NULL, &added);
 	if (err != ERR_OK) {
-		return err == ERR_CONFLICT ? refuse_ended(ctx) : err;
+		return err == ERR_MISSING ? refuse_ended(ctx) : err;
 	}
 	up->counts = device_state_keys_added(states, ctx->arena, owner->user_id, owner->device_id,
 		&added, changes);
@@ -190,7 +190,7 @@ static enum err upload_fallback(struct ctx *ctx, struct homeserver *hs, struct u
 	const struct key_upload upload = to_upload(ctx->arena, &up->owner, keys, count);
 	enum err err = store_fallback_key_set(ctx, hs->db, &upload);
 	device_state_keys_changed(hs->e2ee->states, up->owner.user_id, up->owner.device_id);
-	return err == ERR_CONFLICT ? refuse_ended(ctx) : err;
+	return err == ERR_MISSING ? refuse_ended(ctx) : err;
 }
 
 static bool has_members(const struct json *map)

@@ -93,7 +93,7 @@ static enum err refuse_version(struct ctx *ctx, int64_t current)
 }
 
 /* Nothing was put: there would be too many, or the backup ended at this moment. */
-static enum err explain_conflict(struct ctx *ctx, struct homeserver *hs,
+static enum err explain_refusal(struct ctx *ctx, struct homeserver *hs,
 	const struct backup_span *span)
 {
 	struct backup_row newest;
@@ -108,8 +108,8 @@ enum err key_backup_put(struct ctx *ctx, struct homeserver *hs, const struct bac
 	const struct backup_key *keys, size_t count, struct backup_row *out)
 {
 	enum err err = store_key_backup_put(ctx, hs->db, span, keys, count, BACKUP_KEYS_MAX, out);
-	if (err == ERR_CONFLICT) {
-		return explain_conflict(ctx, hs, span);
+	if (err == ERR_CONFLICT || err == ERR_MISSING) {
+		return explain_refusal(ctx, hs, span);
 	}
 	TRY(err);
 	if (out->version == BACKUP_NEWEST) {

@@ -97,8 +97,8 @@ void db_destroy(struct db *db);
 /**
  * Runs one statement on its own.
  * @param out  result in the ctx's arena (freed with it); NULL when not wanted
- * Errors: STORE (database away); TIMEOUT (the ctx's deadline, the statement's limit, no free connection); CONFLICT (unique,
- * foreign-key or exclusion violation, serialisation); INPUT M_INVALID_PARAM (a text with NUL, or no UTF-8); LIMIT
+ * Errors: STORE (database away; or rolled back by PostgreSQL for another's sake, time and again); TIMEOUT (the ctx's deadline, the statement's limit, no free connection); CONFLICT (unique or
+ * exclusion violation, a check); MISSING (foreign-key violation: what the row belongs to is gone); INPUT M_INVALID_PARAM (a text with NUL, or no UTF-8); LIMIT
  * (parameters over 512 MiB); INTERNAL (the statement is wrong)
  */
 MUST_CHECK enum err db_query(struct ctx *ctx, struct db *db, enum stmt_id stmt, struct db_args args,

@@ -45,7 +45,7 @@ MUST_CHECK enum err store_device_key_query(struct ctx *ctx, struct db *db,
 MUST_CHECK enum err store_device_key_end_account(struct ctx *ctx, struct db *db,
 	struct str user_id);
 
-/** Sets a device's keys. The write fails (CONFLICT) when the device is gone. */
+/** Sets a device's keys. The write fails (MISSING) when the device is gone. */
 void store_device_key_set(struct write *write, struct str user_id, struct str device_id,
 	struct str ed25519, struct str body);
 /** Sets a cross-signing key; what hung on the one before goes with it. */

@@ -45,7 +45,7 @@ struct backup_span {
  * Puts keys into the newest version, where they are better than what is there.
  * @param span  user and version
  * @param out   its `version` is the newest (0: none); etag and key_count are set when it is `version`: else nothing was put
- * Errors: CONFLICT when there would be more than `most_keys`, or the version ended at this moment (nothing was put); STORE
+ * Errors: CONFLICT when there would be more than `most_keys`; MISSING when the version ended at this moment (nothing was put); STORE
  */
 MUST_CHECK enum err store_key_backup_put(struct ctx *ctx, struct db *db,
 	const struct backup_span *span, const struct backup_key *keys, size_t count, int64_t most_keys,

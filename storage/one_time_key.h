@@ -44,11 +44,11 @@ struct keys_added {
  * together, if they are of like length. Two more for the first keys of an algorithm and where an id is not greater than all before, one of these again for each four
  * other uploads among whose ids theirs lie and for each other upload of the device at the same moment; one to learn that the identity is another; and one now and then to
  * forget.
- * Errors: INPUT M_INVALID_PARAM when one is known with another content (none of its hundred was added); CONFLICT when the device is gone; STORE; those of the check
+ * Errors: INPUT M_INVALID_PARAM when one is known with another content (none of its hundred was added); MISSING when the device is gone; STORE; those of the check
  */
 MUST_CHECK enum err store_one_time_key_add(struct ctx *ctx, struct db *db,
 	const struct key_addition *addition, struct keys_added *out);
-/** Sets fallback keys, one for each algorithm. Errors: CONFLICT when the device is gone; STORE. */
+/** Sets fallback keys, one for each algorithm. Errors: MISSING when the device is gone; STORE. */
 MUST_CHECK enum err store_fallback_key_set(struct ctx *ctx, struct db *db,
 	const struct key_upload *upload);
 

@@ -104,7 +104,7 @@ MUST_CHECK enum err store_own_room_key_find_in(struct ctx *ctx, struct tx *tx, s
 /** Adds it, or changes the state of the one that is there. Of the sender's, the newest `kept` stay besides. */
 MUST_CHECK enum err store_own_room_key_set(struct ctx *ctx, struct tx *tx, struct str user_id,
 	const struct own_room_key_row *row, int64_t kept);
-/** @param out_event_id  the event that has this index of the session: this one, if none had. Errors: CONFLICT (the session is gone); STORE. */
+/** @param out_event_id  the event that has this index of the session: this one, if none had. Errors: MISSING (the session is gone); STORE. */
 MUST_CHECK enum err store_own_room_message_add(struct ctx *ctx, struct db *db, struct str user_id,
 	struct str session_id, int64_t message_index, struct str event_id, struct str *out_event_id);
 

@@ -19,6 +19,7 @@
 enum {
 	SETTING_TIMEOUT_MS = 3000,
 	HANGS_MS = 2000,     /* who is refused for another reason is refused sooner */
+	ATTEMPTS = 3,        /* of a statement that was rolled back, as each deadlock takes a second */
 	FENCE_LOOK_MS = 500, /* how often who waits for an answer looks whether the fence was raised */
 	OID_BOOL = 16,
 	OID_BYTEA = 17,
@@ -252,24 +253,34 @@ enum err pg_result(struct ctx *ctx, struct pg *pg, int64_t deadline_mono_ms, PGr
 	return ERR_OK;
 }
 
+/* Of a transaction that met another: nothing is wrong with it, and nothing was done. */
+static bool is_rollback(struct str state)
+{
+	return str_starts_with(state, STR("40"));
+}
+
 /* SQLSTATE → kind. */
 static enum err kind_of(struct str state)
 {
+	if (str_equals(state, STR("23503"))) {
+		return ERR_MISSING; /* what the row belongs to is gone */
+	}
 	if (str_starts_with(state, STR("21")) || str_starts_with(state, STR("23")) ||
-		str_starts_with(state, STR("40")) || str_equals(state, STR("22012"))) {
-		return ERR_CONFLICT; /* a row twice, constraints, serialisation, and the checks of write.sql */
+		str_equals(state, STR("22012"))) {
+		return ERR_CONFLICT; /* a row twice, the other constraints, and the checks of write.sql */
 	}
 	if (str_starts_with(state, STR("08")) || str_starts_with(state, STR("57")) ||
 		str_starts_with(state, STR("53")) || str_starts_with(state, STR("58")) ||
-		str_starts_with(state, STR("25006")) || state.n == 0) {
+		str_starts_with(state, STR("25006")) || is_rollback(state) || state.n == 0) {
 		return ERR_STORE; /* connection, shutdown and time limit, resources, system, read-only */
 	}
 	return ERR_INTERNAL;
 }
 
-enum err pg_fail(struct ctx *ctx, const struct pg *pg, const PGresult *result)
+enum err pg_fail(struct ctx *ctx, struct pg *pg, const PGresult *result)
 {
 	const char *state = result != NULL ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+	pg->was_rolled_back = is_rollback(str_of(state));
 	const char *text = result != NULL ? PQresultErrorMessage(result)
 		: pg->conn != NULL            ? PQerrorMessage(pg->conn)
 									  : "no connection";
@@ -397,9 +408,10 @@ static enum err encode_and_send(struct ctx *ctx, struct pg *pg, enum stmt_id stm
 	return pg_send(ctx, pg, stmt, &params);
 }
 
-enum err pg_run(struct ctx *ctx, struct pg *pg, enum stmt_id stmt, struct db_args args,
+static enum err run_once(struct ctx *ctx, struct pg *pg, enum stmt_id stmt, struct db_args args,
 	PGresult **out)
 {
+	pg->was_rolled_back = false;
 	pg->params = pg->params != NULL ? pg->params : arena_create();
 	enum err err = encode_and_send(ctx, pg, stmt, args);
 	if (pg->params != NULL) {
@@ -408,6 +420,26 @@ enum err pg_run(struct ctx *ctx, struct pg *pg, enum stmt_id stmt, struct db_arg
 	TRY(err);
 	*out = NULL;
 	return pg_blame(ctx, stmt, drain(ctx, pg, pg->statement_timeout_ms + 1000, out));
+}
+
+bool pg_may_repeat(struct ctx *ctx, const struct pg *pg)
+{
+	bool may =
+		pg->was_rolled_back && pg->conn != NULL && PQtransactionStatus(pg->conn) == PQTRANS_IDLE;
+	if (may) {
+		ctx->fault = (struct fault){0};
+	}
+	return may;
+}
+
+enum err pg_run(struct ctx *ctx, struct pg *pg, enum stmt_id stmt, struct db_args args,
+	PGresult **out)
+{
+	enum err err = run_once(ctx, pg, stmt, args, out);
+	for (int i = 1; i < ATTEMPTS && err != ERR_OK && pg_may_repeat(ctx, pg); i++) {
+		err = run_once(ctx, pg, stmt, args, out);
+	}
+	return err;
 }
 
 /* --- parameters ---------------------------------------------------------------------------------------- */

@@ -26,6 +26,7 @@ struct pg {
 		connections; /**< opened so far: when it has moved, notifications may have been missed */
 	bool prepared[STMT_COUNT];
 	Oid *param_types[STMT_COUNT]; /**< known once prepared; heap */
+	bool was_rolled_back; /**< the failed statement met another transaction: pg_may_repeat() */
 	struct arena *params; /**< for those of a statement until it is sent; NULL before the first */
 };
 
@@ -73,7 +74,8 @@ MUST_CHECK enum err pg_send(struct ctx *ctx, struct pg *pg, enum stmt_id stmt,
 	const struct pg_params *params);
 
 /**
- * Runs one statement and waits: one round trip, two when it is not prepared yet.
+ * Runs one statement and waits: one round trip, two when it is not prepared yet. One that is a transaction by itself is run again if PostgreSQL
+ * rolled it back (pg_may_repeat()).
  * @param out  the caller's
  * Errors: as pg_fail()
  */
@@ -93,8 +95,17 @@ enum err pg_blame(struct ctx *ctx, enum stmt_id stmt, enum err err);
 MUST_CHECK enum err pg_result(struct ctx *ctx, struct pg *pg, int64_t deadline_mono_ms,
 	PGresult **out);
 
-/** What a failed result means: fills the fault. */
-enum err pg_fail(struct ctx *ctx, const struct pg *pg, const PGresult *result);
+/**
+ * Whether the statement that has just failed was a transaction by itself, which PostgreSQL rolled back because it met another one: ended a
+ * deadlock with it, or could not put the two in order (SQLSTATE 40…). Then nothing was done, the fault is cleared, and the same may be run again.
+ */
+bool pg_may_repeat(struct ctx *ctx, const struct pg *pg);
+
+/**
+ * What a failed result means: fills the fault. CONFLICT: unique keys, other constraints and checks, a row twice. MISSING: what the row belongs to is
+ * gone (foreign keys). STORE: the connection, the server, its limits; or the transaction was rolled back for another's sake. Else INTERNAL.
+ */
+enum err pg_fail(struct ctx *ctx, struct pg *pg, const PGresult *result);
 
 /** Runs plain SQL (BEGIN, COMMIT, a migration) and waits. Errors: as pg_fail. */
 MUST_CHECK enum err pg_exec(struct ctx *ctx, struct pg *pg, const char *sql, int64_t timeout_ms);

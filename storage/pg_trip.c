@@ -101,7 +101,7 @@ enum err pg_run_checked(struct ctx *ctx, struct pg *pg, enum stmt_id stmt, struc
 	}
 	if (err != ERR_OK) {
 		PQclear(result);
-		return pg_blame(ctx, stmt, err);
+		return pg_may_repeat(ctx, pg) ? pg_run(ctx, pg, stmt, args, out) : pg_blame(ctx, stmt, err);
 	}
 	*out = result;
 	return ERR_OK;

@@ -67,8 +67,8 @@ struct write_result {
  * Commits a group in one transaction: one round trip; two when it is not known, or not so, what was before.
  *
  * @param before  the newest position, as far as is known; -1: others may take some at any time
- * Errors: CONFLICT, INPUT, INTERNAL when a statement fails (nothing happened); STORE when the connection failed (nothing
- * happened, or out->is_unknown: it may have)
+ * Errors: CONFLICT, MISSING, INPUT, INTERNAL when a statement fails (nothing happened); STORE when the connection failed (nothing
+ * happened, or out->is_unknown: it may have), or PostgreSQL ended a deadlock (nothing happened)
  */
 MUST_CHECK enum err write_group(struct ctx *ctx, struct pg *pg, struct write_marks *marks,
 	struct write *const *writes, size_t count, int64_t before, struct write_result *out);

@@ -277,7 +277,7 @@ static enum err commit_once(struct writer *writer, struct ctx *ctx, struct write
 	return err;
 }
 
-/* A lost connection is tried again for a while, unless these may have been committed already. */
+/* A lost connection, or a deadlock, is tried again for a while, unless these may have been committed already. */
 static enum err commit_together(struct writer *writer, struct ctx *ctx, struct write *const *writes,
 	size_t count, bool *out_doubtful)
 {
@@ -306,7 +306,7 @@ static enum err commit_group(struct writer *writer, struct arena *arena,
 		return ERR_OK;
 	}
 	if (count == 1 || err == ERR_STORE) {
-		if (err != ERR_CONFLICT && err != ERR_INPUT) {
+		if (err != ERR_CONFLICT && err != ERR_MISSING && err != ERR_INPUT) {
 			log_warn(0, "db.write_failed", "kind=%s writes=%zu doubtful=%d cause=%.*s",
 				err_name(err), count, is_doubtful, STR_ARG(ctx.fault.cause));
 		}

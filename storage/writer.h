@@ -65,7 +65,7 @@ void writer_submit(struct writer *writer, struct write *write);
 
 /**
  * Waits until the submitted write is done, whatever the ctx's deadline: the writer's own limits bound it.
- * Errors: CONFLICT (a check failed, unique violation: reload and try again); STORE; TIMEOUT; SHUTDOWN; LIMIT (queue full);
+ * Errors: CONFLICT (a check failed, unique violation: reload and try again); MISSING (what a row belongs to is gone); STORE; TIMEOUT; SHUTDOWN; LIMIT (queue full);
  * INPUT M_INVALID_PARAM (a text with NUL); INTERNAL
  * @param out_first_position  may be NULL; 0 when the write has no positions
  */

@@ -169,6 +169,26 @@ def test_claim__malformed__400(alice, body):
     alice.post("/keys/claim", body).expect(400)
 
 
+@pytest.mark.parametrize("trouble, times, status", [
+    ("deadlock_detected", 1, 200), ("deadlock_detected", 1000, 503), ("unique_violation", 1000, 409)])
+@pytest.mark.parametrize("table, part", [
+    ("device_keys", {"keys": 0}), ("one_time_key_counters", {"keys": 2, "identity": False}),
+    ("fallback_keys", {"fallback": True, "identity": False})])
+def test_upload__database_refuses_it__session_stays(make_server, table, part, trouble, times, status):
+    """Only the end of the device is one of the session: its client loses its keys by that answer."""
+    server = make_server().start()
+    alice = accounts.register(server.url)
+    device = Device(alice)
+    if table != "device_keys":
+        device.upload()
+    server.sql("create sequence tries; create function refuse() returns trigger language plpgsql as $$ begin "
+               "if nextval('tries') <= %d then raise 'refused' using errcode = '%s'; end if; return new; end $$; "
+               "create trigger refuse before insert or update on %s for each row execute function refuse()" % (times, trouble, table))
+    alice.post("/keys/upload", device.body(**part)).expect(status)
+    server.sql("drop trigger refuse on %s" % table)
+    alice.post("/keys/upload", device.body(**part)).ok()
+
+
 def test_keys__without_token__401(nobody):
     for path in ("/keys/upload", "/keys/query", "/keys/claim"):
         nobody.post(path, {}).expect(401, "M_MISSING_TOKEN")

@@ -42,6 +42,96 @@ static void db_exec__refused_at_its_commit__fails(void **state)
 	assert_int_equal(position, 1);
 }
 
+/* --- rolled back for another's sake ------------------------------------------------------------------------ */
+
+/* PostgreSQL ends so many changes of the consumer "met" as those that it chose in a deadlock. */
+static void begin_to_meet(struct world *world, int times)
+{
+	int64_t position;
+	assert_int_equal(store_consumer_position(&world->ctx, world->db, STR("met"), 1, &position),
+		ERR_OK);
+	run_sql(world,
+		arena_printf(world->ctx.arena,
+			"CREATE SEQUENCE meetings; "
+			"CREATE FUNCTION meet() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+			"IF nextval('meetings') <= %d THEN RAISE 'met' USING ERRCODE = 'deadlock_detected'; END IF; "
+			"RETURN new; END $$; "
+			"CREATE TRIGGER meet BEFORE UPDATE ON consumers FOR EACH ROW WHEN (new.name = 'met') "
+			"EXECUTE FUNCTION meet()",
+			times));
+}
+
+/* @param times  how often the change was tried */
+static void end_to_meet(struct world *world, int64_t times, int64_t wanted_position)
+{
+	int64_t position;
+	run_sql(world,
+		arena_printf(world->ctx.arena,
+			"DROP TRIGGER meet ON consumers; DROP FUNCTION meet(); "
+			"SELECT 1 / CASE WHEN last_value = %lld THEN 1 ELSE 0 END FROM meetings; "
+			"DROP SEQUENCE meetings; ",
+			(long long)times));
+	assert_int_equal(store_consumer_position(&world->ctx, world->db, STR("met"), 1, &position),
+		ERR_OK);
+	assert_int_equal(position, wanted_position);
+	run_sql(world, "DELETE FROM consumers WHERE name = 'met'");
+}
+
+static void db_exec__chosen_in_a_deadlock__is_run_again(void **state)
+{
+	struct world *world = *state;
+	begin_to_meet(world, 2);
+	assert_int_equal(store_consumer_move(&world->ctx, world->db, STR("met"), 1, 2), ERR_OK);
+	assert_int_equal(world->ctx.fault.err, ERR_OK);
+	end_to_meet(world, 3, 2);
+}
+
+/* Nobody is told that somebody else was first, or that something is gone. */
+static void db_exec__chosen_in_each_deadlock__storage_fails(void **state)
+{
+	struct world *world = *state;
+	begin_to_meet(world, 1000);
+	assert_int_equal(store_consumer_move(&world->ctx, world->db, STR("met"), 1, 2), ERR_STORE);
+	end_to_meet(world, 3, 1);
+}
+
+/* What went before it in the transaction is undone, too. */
+static void tx_query__chosen_in_a_deadlock__is_not_run_again(void **state)
+{
+	struct world *world = *state;
+	begin_to_meet(world, 1);
+	assert_int_equal(IN_TX(world, store_consumer_move_in(&world->ctx, tx, STR("met"), 1, 2)),
+		ERR_STORE);
+	end_to_meet(world, 1, 1);
+}
+
+static enum err count_check(struct ctx *ctx, void *self)
+{
+	(void)ctx;
+	int *checks = self;
+	++*checks;
+	return ERR_OK;
+}
+
+static void db_query_checked__chosen_in_a_deadlock__is_run_again_as_checked(void **state)
+{
+	struct world *world = *state;
+	const struct str name = STR("met");
+	const int64_t from = 1;
+	const int64_t to = 2;
+	int checks = 0;
+	struct db_rows *rows;
+	begin_to_meet(world, 1);
+	assert_int_equal(db_query_checked(&world->ctx, world->db, STMT_CONSUMER_MOVE,
+						 DB_ARGS(db_texts(&name, 1), db_bigints(&from, 1), db_bigints(&to, 1)),
+						 &(struct db_check){count_check, &checks}, &rows),
+		ERR_OK);
+	assert_int_equal(checks, 1);
+	end_to_meet(world, 2, 2);
+}
+
+/* --- leases and fences -------------------------------------------------------------------------------------- */
+
 static bool has_lease(struct world *world, struct db *leases, const char *name)
 {
 	bool is_ours = false;
@@ -162,6 +252,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(db_exec__refused_at_its_commit__fails),
+		TEST(db_exec__chosen_in_a_deadlock__is_run_again),
+		TEST(db_exec__chosen_in_each_deadlock__storage_fails),
+		TEST(tx_query__chosen_in_a_deadlock__is_not_run_again),
+		TEST(db_query_checked__chosen_in_a_deadlock__is_run_again_as_checked),
 		TEST(leases__database_moved__on_a_new_connection),
 		TEST(fence__newer_timeline_seen__older_server_refused_on_all_connections),
 		TEST(fence__newer_server_or_another_cluster__used_and_the_others_follow),

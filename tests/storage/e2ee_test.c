@@ -100,7 +100,7 @@ static void device_keys__set_and_replaced__with_what_hung_on_them(void **state)
 	writer_destroy(writer);
 }
 
-static void device_keys__device_gone__conflict_and_no_keys(void **state)
+static void device_keys__device_gone__missing_and_no_keys(void **state)
 {
 	struct world *world = *state;
 	struct writer *writer = start_writer();
@@ -114,7 +114,7 @@ static void device_keys__device_gone__conflict_and_no_keys(void **state)
 	assert_int_equal(keys_seen(world, gus, gus, &keys), 0);
 	assert_int_equal(
 		IN_WRITE(world, writer, store_device_key_set(write, gus, phone, STR("ed"), STR("{}"))),
-		ERR_CONFLICT);
+		ERR_MISSING);
 	assert_int_equal(keys_seen(world, gus, gus, &keys), 0);
 	writer_destroy(writer);
 }
@@ -576,7 +576,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(device_keys__set_and_replaced__with_what_hung_on_them),
-		TEST(device_keys__device_gone__conflict_and_no_keys),
+		TEST(device_keys__device_gone__missing_and_no_keys),
 		TEST(cross_signing__account_ends__keys_and_signatures_gone),
 		TEST(one_time_keys__claimed__the_oldest_and_never_again),
 		TEST(fallback_key__used_up__again_and_again_and_told),

@@ -230,7 +230,7 @@ static void upload__of_a_device_that_is_gone__conflict(void **state)
 	assert_int_equal(add(world, cas, (struct keys){CURVE, 'k', 0, 3, "a"}), ERR_OK);
 	assert_int_equal(store_device_delete(&world->ctx, world->db, cas, &phone, 1), ERR_OK);
 	assert_int_equal(left(world, cas, CURVE), 0);
-	assert_int_equal(add(world, cas, (struct keys){CURVE, 'k', 0, 3, "a"}), ERR_CONFLICT);
+	assert_int_equal(add(world, cas, (struct keys){CURVE, 'k', 0, 3, "a"}), ERR_MISSING);
 	world_add_device(world, cas, phone);
 	assert_true(claim_one(world, cas, CURVE).p == NULL);
 }

@@ -368,7 +368,7 @@ static void own_room_messages__same_index_by_many_events__one_has_it(void **stat
 	db_destroy(db);
 	assert_int_equal(store_own_room_message_add(&world->ctx, world->db, user_id, STR("gone"), 7,
 						 STR("$x"), &event_id),
-		ERR_CONFLICT);
+		ERR_MISSING);
 }
 
 int main(void)

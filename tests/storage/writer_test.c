@@ -9,6 +9,7 @@
 #include "storage/room.h"
 #include "storage/write.h"
 #include "storage/event.h"
+#include "storage/pg.h"
 #include "tests/storage/world.h"
 
 #include <signal.h>
@@ -260,6 +261,40 @@ static void writer__one_of_many_fails__halves_are_committed_not_each_alone(void 
 	wakeup_fini(&stop.arrived);
 	wakeup_fini(&stop.released);
 	assert_int_equal(atomic_load(&groups_published), 1 + HALVES);
+}
+
+static void run_sql(struct ctx *ctx, const char *sql)
+{
+	struct pg pg;
+	pg_init(&pg, world_url, 20000);
+	assert_int_equal(pg_ensure(ctx, &pg), ERR_OK);
+	assert_int_equal(pg_exec(ctx, &pg, sql, 20000), ERR_OK);
+	pg_close(&pg);
+}
+
+/* PostgreSQL ends the first try, as it does with the transaction that it chooses in a deadlock. */
+static void writer__chosen_in_a_deadlock__committed_all_the_same(void **state)
+{
+	(void)state;
+	struct writer *writer = start_writer(1000);
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	struct write *write = write_new(&ctx);
+	run_sql(&ctx,
+		"CREATE SEQUENCE meetings; "
+		"CREATE FUNCTION meet() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+		"IF nextval('meetings') = 1 THEN RAISE 'met' USING ERRCODE = 'deadlock_detected'; END IF; "
+		"RETURN new; END $$; "
+		"CREATE TRIGGER meet BEFORE INSERT ON transactions FOR EACH ROW WHEN (new.key = 'met') "
+		"EXECUTE FUNCTION meet()");
+	add_transaction(write, &ctx, "met");
+	assert_int_equal(writer_commit(&ctx, writer, write, NULL), ERR_OK);
+	assert_true(world_has_transaction("met"));
+	run_sql(&ctx,
+		"DROP TRIGGER meet ON transactions; DROP FUNCTION meet(); "
+		"SELECT 1 / CASE WHEN last_value = 2 THEN 1 ELSE 0 END FROM meetings; DROP SEQUENCE meetings");
+	writer_destroy(writer);
 }
 
 static void note_told(void *data, enum err err)
@@ -598,6 +633,7 @@ int main(void)
 		cmocka_unit_test(writer__backends_killed_under_load__acknowledged_is_stored_once),
 		cmocka_unit_test(writer__one_write_of_a_group_fails__the_others_are_stored),
 		cmocka_unit_test(writer__one_of_many_fails__halves_are_committed_not_each_alone),
+		cmocka_unit_test(writer__chosen_in_a_deadlock__committed_all_the_same),
 		cmocka_unit_test(writer__nobody_waits__told_of_each_what_became_of_it),
 		cmocka_unit_test(writer__queue_full__told_by_who_submits),
 		cmocka_unit_test(writer__room_moved_by_another__conflict),

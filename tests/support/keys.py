@@ -60,8 +60,8 @@ class Device:
     def fallback(self):
         return self.one_time(fallback=True)
 
-    def upload(self, keys=0, fallback=False, identity=True, **more):
-        """Uploads what is asked for; returns the body."""
+    def body(self, keys=0, fallback=False, identity=True, **more):
+        """Of an upload of what is asked for."""
         body = dict(more)
         if identity:
             self.keys = body.setdefault("device_keys", self.identity())
@@ -69,6 +69,11 @@ class Device:
             body.setdefault("one_time_keys", self.one_time(keys))
         if fallback:
             body.setdefault("fallback_keys", self.fallback())
+        return body
+
+    def upload(self, **what):
+        """Uploads what is asked for, as body(); returns the body."""
+        body = self.body(**what)
         self.client.post("/keys/upload", body).ok()
         return body
 
