@@ -31,28 +31,34 @@ WITH told AS (
 UPDATE devices SET display_name = $3 WHERE user_id = $1 AND device_id = $2;
 
 -- name: device_delete
--- Those of the list that there are; their tokens, keys and messages go with them, and who has the keys is told
--- (device_list_pending). They are held in the order of device_message_insert, so that neither waits for the other in a ring.
--- Index: devices_pkey, device_keys_pkey.
-WITH told AS (
+-- Those of the list that there are; their tokens, keys and messages go with them, and who has the keys is told (device_list_pending). All
+-- devices are held first, in the order of device_message_insert, then all their counters in that of one_time_key_claim: so nobody waits in a
+-- ring. What else goes with a device is changed by who holds it, or by who holds nothing besides. Index: devices_pkey, device_keys_pkey, one_time_key_counters_pkey.
+WITH held AS MATERIALIZED (
+	SELECT device_id FROM devices WHERE user_id = $1 AND device_id = ANY($2::text[]) ORDER BY device_id FOR UPDATE
+), counters AS MATERIALIZED (
+	SELECT algorithm FROM one_time_key_counters WHERE user_id = $1 AND device_id = ANY(ARRAY(SELECT h.device_id FROM held h))
+	ORDER BY device_id, algorithm FOR UPDATE
+), told AS (
 	INSERT INTO device_list_pending (user_id)
 	SELECT DISTINCT k.user_id FROM device_keys k WHERE k.user_id = $1 AND k.device_id = ANY($2::text[])
 	ON CONFLICT DO NOTHING
 )
-DELETE FROM devices d USING (
-	SELECT user_id, device_id FROM devices WHERE user_id = $1 AND device_id = ANY($2::text[]) ORDER BY device_id FOR UPDATE
-) AS h WHERE d.user_id = h.user_id AND d.device_id = h.device_id;
+DELETE FROM devices WHERE user_id = $1 AND device_id = ANY(ARRAY(SELECT h.device_id FROM held h)) AND (SELECT count(*) FROM counters) >= 0;
 
 -- name: device_delete_but
--- All devices of a user but one ('' or NULL: all); as device_delete. Index: devices_pkey, device_keys_pkey.
-WITH told AS (
+-- All devices of a user but one ('' or NULL: all); as device_delete. Index: devices_pkey, device_keys_pkey, one_time_key_counters_pkey.
+WITH held AS MATERIALIZED (
+	SELECT device_id FROM devices WHERE user_id = $1 AND device_id IS DISTINCT FROM $2::text ORDER BY device_id FOR UPDATE
+), counters AS MATERIALIZED (
+	SELECT algorithm FROM one_time_key_counters WHERE user_id = $1 AND device_id = ANY(ARRAY(SELECT h.device_id FROM held h))
+	ORDER BY device_id, algorithm FOR UPDATE
+), told AS (
 	INSERT INTO device_list_pending (user_id)
 	SELECT DISTINCT k.user_id FROM device_keys k WHERE k.user_id = $1 AND k.device_id IS DISTINCT FROM $2::text
 	ON CONFLICT DO NOTHING
 )
-DELETE FROM devices d USING (
-	SELECT user_id, device_id FROM devices WHERE user_id = $1 AND device_id IS DISTINCT FROM $2::text ORDER BY device_id FOR UPDATE
-) AS h WHERE d.user_id = h.user_id AND d.device_id = h.device_id;
+DELETE FROM devices WHERE user_id = $1 AND device_id = ANY(ARRAY(SELECT h.device_id FROM held h)) AND (SELECT count(*) FROM counters) >= 0;
 
 -- name: device_seen
 -- The last request of each: user, device, milliseconds, address, user agent, position of its sync. Another process may have seen a later one,

@@ -441,7 +441,8 @@ struct waiting {
 	struct writer *writer; /* NULL: the user's devices end */
 	struct db *db;
 	struct str user_id;
-	bool is_another; /* of the writer: an identity, in place of a message */
+	bool is_another;   /* of the writer: an identity, in place of a message */
+	struct str too_to; /* p != NULL: with it a message to this device */
 	enum err err;
 	atomic_bool is_done;
 };
@@ -470,6 +471,9 @@ static void *send_or_end(void *data)
 			store_device_key_set(write, waiting->user_id, phone, STR("ed2"), STR("{2}"));
 		} else {
 			store_to_device_add(write, waiting->user_id, phone, STR("late"));
+		}
+		if (waiting->too_to.p != NULL) {
+			store_to_device_add(write, waiting->user_id, waiting->too_to, STR("too"));
 		}
 		waiting->err = writer_commit(&ctx, waiting->writer, write, NULL);
 	}
@@ -572,6 +576,43 @@ static void device_keys__replaced_during_an_upload__counters_held_in_one_order(v
 	writer_destroy(other.writer);
 }
 
+/* Who ends devices holds them by their names: LAPTOP, then PHONE, whose identity is written before the message to LAPTOP. */
+static void devices__end_while_one_has_its_keys_and_another_a_message__held_in_one_order(
+	void **state)
+{
+	struct world *world = *state;
+	struct waiting both = {.writer = start_writer(),
+		.user_id = user_of(world, "zed"),
+		.is_another = true,
+		.too_to = STR("LAPTOP")};
+	world_add_device(world, both.user_id, STR("LAPTOP"));
+	let_wait(world,
+		"SELECT 1 FROM devices WHERE user_id = '@zed:hs' AND device_id = 'LAPTOP' FOR UPDATE",
+		"SELECT 1 FROM devices WHERE user_id = '@zed:hs' AND device_id = 'PHONE' FOR UPDATE NOWAIT",
+		&both);
+	writer_destroy(both.writer);
+}
+
+/* A claim holds counters by devices and algorithms, which lie in the table the other way round. */
+static void devices__end_during_a_claim__counters_held_in_one_order(void **state)
+{
+	struct world *world = *state;
+	struct waiting ender = {.db = world_connect(1), .user_id = user_of(world, "ugo")};
+	world_add_device(world, ender.user_id, STR("LAPTOP"));
+	let_wait(world,
+		"INSERT INTO one_time_key_counters (user_id, device_id, algorithm)"
+		" VALUES ('@ugo:hs', 'PHONE', 'curve25519'), ('@ugo:hs', 'LAPTOP', 'signed_curve25519'),"
+		" ('@ugo:hs', 'LAPTOP', 'curve25519');"
+		"COMMIT; ANALYZE devices; ANALYZE one_time_key_counters; BEGIN;"
+		"SELECT 1 FROM one_time_key_counters"
+		" WHERE user_id = '@ugo:hs' AND device_id = 'LAPTOP' AND algorithm = 'curve25519' FOR NO KEY UPDATE",
+		"SELECT 1 FROM one_time_key_counters"
+		" WHERE user_id = '@ugo:hs' AND NOT (device_id = 'LAPTOP' AND algorithm = 'curve25519')"
+		" FOR NO KEY UPDATE NOWAIT",
+		&ender);
+	db_destroy(ender.db);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -589,6 +630,8 @@ int main(void)
 		TEST(to_device__the_device_ends_while_one_is_sent__gone_with_it),
 		TEST(devices__end_while_one_is_sent_to__held_in_one_order),
 		TEST(device_keys__replaced_during_an_upload__counters_held_in_one_order),
+		TEST(devices__end_while_one_has_its_keys_and_another_a_message__held_in_one_order),
+		TEST(devices__end_during_a_claim__counters_held_in_one_order),
 	};
 	return cmocka_run_group_tests(tests, world_set_up_all, NULL);
 }
