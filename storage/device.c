@@ -1,5 +1,5 @@
 /*
- * Devices. One statement per function.
+ * Devices. One statement per function, but for the end of several (store_device_delete_but).
  */
 #include "storage/device.h"
 
@@ -77,9 +77,9 @@ enum err store_device_delete(struct ctx *ctx, struct db *db, struct str user_id,
 enum err store_device_delete_but(struct ctx *ctx, struct tx *tx, struct str user_id,
 	struct str kept)
 {
-	struct db_rows *rows;
-	return tx_query(ctx, tx, STMT_DEVICE_DELETE_BUT, DB_ARGS(db_text(user_id), db_text(kept)),
-		&rows);
+	struct db_args args = DB_ARGS(db_text(user_id), db_text(kept));
+	TRY(tx_query(ctx, tx, STMT_DEVICE_HOLD_BUT, args, NULL));
+	return tx_query(ctx, tx, STMT_DEVICE_DELETE_BUT, args, NULL);
 }
 
 enum err store_device_seen(struct ctx *ctx, struct db *db, const struct device_seen *seen)

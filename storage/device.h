@@ -37,7 +37,7 @@ MUST_CHECK enum err store_device_rename(struct ctx *ctx, struct db *db, struct s
 /** Deletes those of the list that there are. */
 MUST_CHECK enum err store_device_delete(struct ctx *ctx, struct db *db, struct str user_id,
 	const struct str *device_ids, size_t count);
-/** Deletes all devices of a user but `kept` (p == NULL: all). */
+/** Deletes all devices of a user but `kept` (p == NULL: all). Two round trips. */
 MUST_CHECK enum err store_device_delete_but(struct ctx *ctx, struct tx *tx, struct str user_id,
 	struct str kept);
 

@@ -46,19 +46,22 @@ WITH held AS MATERIALIZED (
 )
 DELETE FROM devices WHERE user_id = $1 AND device_id = ANY(ARRAY(SELECT h.device_id FROM held h)) AND (SELECT count(*) FROM counters) >= 0;
 
+-- name: device_hold_but
+-- All devices of a user but one ('' or NULL: all) until the transaction ends, in the order of device_message_insert. Index: devices_pkey.
+SELECT device_id FROM devices WHERE user_id = $1 AND device_id IS DISTINCT FROM $2::text ORDER BY device_id FOR UPDATE;
+
 -- name: device_delete_but
--- All devices of a user but one ('' or NULL: all); as device_delete. Index: devices_pkey, device_keys_pkey, one_time_key_counters_pkey.
-WITH held AS MATERIALIZED (
-	SELECT device_id FROM devices WHERE user_id = $1 AND device_id IS DISTINCT FROM $2::text ORDER BY device_id FOR UPDATE
-), counters AS MATERIALIZED (
-	SELECT algorithm FROM one_time_key_counters WHERE user_id = $1 AND device_id = ANY(ARRAY(SELECT h.device_id FROM held h))
+-- They end, as by device_delete, behind device_hold_but: a counter that was made while that one waited is seen here, and none is made any more.
+-- Index: devices_pkey, device_keys_pkey, one_time_key_counters_pkey.
+WITH counters AS MATERIALIZED (
+	SELECT algorithm FROM one_time_key_counters WHERE user_id = $1 AND device_id IS DISTINCT FROM $2::text
 	ORDER BY device_id, algorithm FOR UPDATE
 ), told AS (
 	INSERT INTO device_list_pending (user_id)
 	SELECT DISTINCT k.user_id FROM device_keys k WHERE k.user_id = $1 AND k.device_id IS DISTINCT FROM $2::text
 	ON CONFLICT DO NOTHING
 )
-DELETE FROM devices WHERE user_id = $1 AND device_id = ANY(ARRAY(SELECT h.device_id FROM held h)) AND (SELECT count(*) FROM counters) >= 0;
+DELETE FROM devices WHERE user_id = $1 AND device_id IS DISTINCT FROM $2::text AND (SELECT count(*) FROM counters) >= 0;
 
 -- name: device_seen
 -- The last request of each: user, device, milliseconds, address, user agent, position of its sync. Another process may have seen a later one,

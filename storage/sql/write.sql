@@ -347,19 +347,21 @@ WITH moved AS (
 )
 SELECT 1 / CASE WHEN (SELECT count(*) FROM moved) = cardinality($1::text[]) THEN 1 ELSE 0 END;
 
+-- name: device_hold tells=nothing
+-- All devices of these users until the commit, in the order of device_delete: of what is written to some of them, by statements behind it,
+-- none waits for who ends them all. By itself, so that those behind it see what was done while it waited. Index: devices_pkey.
+SELECT count(*) FROM (SELECT DISTINCT user_id FROM unnest($1::text[]) AS u(user_id) ORDER BY user_id) AS w
+CROSS JOIN LATERAL (SELECT d.device_id FROM devices d WHERE d.user_id = w.user_id ORDER BY d.device_id FOR KEY SHARE) AS h;
+
 -- name: device_key_set tells=device:1
 -- Identity keys: user, device, Ed25519 key, body; the last one wins. With another identity the device's one-time and fallback
--- keys end, with another body the signatures over it. All devices of its user are held first, in the order of device_delete: a message to another of
--- them may come behind it in the group. Then its counters, in the order of one_time_key_add, which waits for all of a device.
--- Fails when there is no such device. Index: devices_pkey, device_keys_pkey, one_time_key_counters_pkey.
+-- keys end, with another body the signatures over it. Its counters are held in the order of one_time_key_add, which waits for all of a device.
+-- Fails when there is no such device. Index: device_keys_pkey, one_time_key_counters_pkey.
 WITH given AS (
 	SELECT DISTINCT ON (user_id, device_id) user_id, device_id, ed25519, body
 	FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS
 		u(user_id, device_id, ed25519, body, n)
 	ORDER BY user_id, device_id, n DESC
-), held AS MATERIALIZED (
-	SELECT h.device_id FROM (SELECT DISTINCT g.user_id FROM given g ORDER BY g.user_id) AS u
-	CROSS JOIN LATERAL (SELECT d.device_id FROM devices d WHERE d.user_id = u.user_id ORDER BY d.device_id FOR KEY SHARE) AS h
 ), changed AS (
 	SELECT g.user_id, g.device_id FROM given g
 	JOIN device_keys k ON k.user_id = g.user_id AND k.device_id = g.device_id WHERE k.ed25519 <> g.ed25519
@@ -376,7 +378,7 @@ WITH given AS (
 	WHERE s.target_user = g.user_id AND s.target_key = g.device_id AND NOT EXISTS (SELECT 1 FROM device_keys k
 		WHERE k.user_id = g.user_id AND k.device_id = g.device_id AND k.body = g.body)
 )
-INSERT INTO device_keys (user_id, device_id, ed25519, body) SELECT * FROM given WHERE (SELECT count(*) FROM held) >= 0
+INSERT INTO device_keys (user_id, device_id, ed25519, body) SELECT * FROM given
 ON CONFLICT (user_id, device_id) DO UPDATE SET ed25519 = excluded.ed25519, body = excluded.body;
 
 -- name: cross_key_set tells=nothing

@@ -12,6 +12,7 @@
 
 #include <libpq-fe.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 #define CURVE STR("signed_curve25519")
@@ -490,6 +491,18 @@ static bool has_rows(PGconn *conn, const char *sql)
 	return has;
 }
 
+/* Until somebody waits for the connection with this number. */
+static void wait_for(PGconn *conn, int pid, const struct waiting *waiting)
+{
+	char sql[128];
+	(void)snprintf(sql, sizeof(sql),
+		"SELECT 1 FROM pg_locks WHERE NOT granted AND %d = ANY(pg_blocking_pids(pid))", pid);
+	while (!has_rows(conn, sql) && !atomic_load(&waiting->is_done)) {
+		(void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	}
+	assert_false(atomic_load(&waiting->is_done));
+}
+
 /* @param first  what the other one has done when this one comes; @param then  what it does while this one waits */
 static void let_wait(struct world *world, const char *first, const char *then,
 	struct waiting *waiting)
@@ -498,11 +511,7 @@ static void let_wait(struct world *world, const char *first, const char *then,
 	(void)has_rows(conn, "BEGIN");
 	(void)has_rows(conn, first);
 	pthread_t thread = thread_start("waiting", send_or_end, waiting);
-	while (!has_rows(conn, "SELECT 1 FROM pg_locks WHERE NOT granted") &&
-		!atomic_load(&waiting->is_done)) {
-		(void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-	}
-	assert_false(atomic_load(&waiting->is_done));
+	wait_for(conn, PQbackendPID(conn), waiting);
 	(void)has_rows(conn, then);
 	(void)has_rows(conn, "COMMIT");
 	PQfinish(conn);
@@ -613,6 +622,38 @@ static void devices__end_during_a_claim__counters_held_in_one_order(void **state
 	db_destroy(ender.db);
 }
 
+/* The first key of an algorithm comes while the devices' end waits for them: the end holds its counter before the one that it saw first. */
+static void devices__end_while_a_counter_is_made__held_in_one_order(void **state)
+{
+	struct world *world = *state;
+	struct waiting ender = {.db = world_connect(1), .user_id = user_of(world, "vic")};
+	char *url = arena_printf(world->ctx.arena, "%.*s", STR_ARG(world_url));
+	PGconn *uploader = PQconnectdb(url);
+	PGconn *claimer = PQconnectdb(url);
+	(void)has_rows(claimer,
+		"INSERT INTO one_time_key_counters (user_id, device_id, algorithm)"
+		" VALUES ('@vic:hs', 'PHONE', 'signed_curve25519')");
+	(void)has_rows(claimer,
+		"BEGIN; SELECT 1 FROM one_time_key_counters WHERE user_id = '@vic:hs' FOR NO KEY UPDATE");
+	(void)has_rows(uploader,
+		"BEGIN; SELECT 1 FROM devices WHERE user_id = '@vic:hs' FOR KEY SHARE");
+	pthread_t thread = thread_start("waiting", send_or_end, &ender);
+	wait_for(uploader, PQbackendPID(uploader), &ender);
+	(void)has_rows(uploader,
+		"INSERT INTO one_time_key_counters (user_id, device_id, algorithm)"
+		" VALUES ('@vic:hs', 'PHONE', 'curve25519'); COMMIT");
+	wait_for(uploader, PQbackendPID(claimer), &ender);
+	assert_false(has_rows(uploader,
+		"SELECT 1 FROM one_time_key_counters"
+		" WHERE user_id = '@vic:hs' AND algorithm = 'curve25519' FOR NO KEY UPDATE SKIP LOCKED"));
+	(void)has_rows(claimer, "COMMIT");
+	(void)pthread_join(thread, NULL);
+	assert_int_equal(ender.err, ERR_OK);
+	PQfinish(claimer);
+	PQfinish(uploader);
+	db_destroy(ender.db);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -632,6 +673,7 @@ int main(void)
 		TEST(device_keys__replaced_during_an_upload__counters_held_in_one_order),
 		TEST(devices__end_while_one_has_its_keys_and_another_a_message__held_in_one_order),
 		TEST(devices__end_during_a_claim__counters_held_in_one_order),
+		TEST(devices__end_while_a_counter_is_made__held_in_one_order),
 	};
 	return cmocka_run_group_tests(tests, world_set_up_all, NULL);
 }
