@@ -153,6 +153,11 @@ static enum err add_one_time(struct ctx *ctx, struct homeserver *hs, struct uplo
 			TRY(err);
 			return out->outcome == KEYS_ADDED ? ERR_OK : refuse_more(ctx, out);
 		}
+		if (is_other && out->has_begun) {
+			/* With the identity these ended, some perhaps given to somebody: of the next one they would be given again. */
+			return fail(ctx, ERR_CONFLICT, M_UNKNOWN,
+				"The device has got another identity meanwhile; upload the keys of that one");
+		}
 		TRY(read_facts(ctx, hs, up));
 		up->owner.ed25519 = is_own_identity ? up->key.ed25519 : up->facts.ed25519;
 		/* What was refused once, or is another's, is verified first, so that the database does not work in vain. */

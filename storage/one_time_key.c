@@ -277,6 +277,7 @@ static enum err add_some(struct ctx *ctx, struct db *db, struct adding *adding)
 	if (is_counted && !db_is_null(rows, 0, 0)) {
 		TRY(forget(ctx, db, adding, db_int(rows, 0, 0)));
 		count_in(adding->out, adding->keys[0].algorithm, (int64_t)adding->batch_n);
+		adding->out->has_begun = true;
 		go_on(adding, adding->batch_n);
 	} else if (adding->held + (int64_t)adding->count > adding->addition->held_max) {
 		adding->out->outcome = KEYS_TOO_MANY;

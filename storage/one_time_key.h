@@ -36,6 +36,7 @@ enum key_added { KEYS_ADDED, KEYS_TOO_MANY, KEYS_OTHER_IDENTITY };
 /** What became of it. Texts in the arena. */
 struct keys_added {
 	enum key_added outcome;
+	bool has_begun;               /**< some were added, whatever the outcome */
 	struct algorithm_count *left; /**< what the device has unclaimed, sorted, with what was added */
 	size_t left_n;
 };

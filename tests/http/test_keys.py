@@ -169,6 +169,22 @@ def test_claim__malformed__400(alice, body):
     alice.post("/keys/claim", body).expect(400)
 
 
+def test_upload__another_identity_between_two_of_its_algorithms__not_added_again(make_server):
+    """What was added of it may have been claimed, and ended with its identity. The trigger does what another upload may do at that moment."""
+    server = make_server().start()
+    alice = accounts.register(server.url)
+    Device(alice).upload()
+    server.sql("create function change() returns trigger language plpgsql as $$ begin update device_keys set ed25519 = '%s'; "
+               "delete from one_time_key_counters where algorithm = 'curve25519'; return new; end $$; "
+               "create trigger change before insert on one_time_key_counters for each row when (new.algorithm = 'other25519') "
+               "execute function change()" % SigningKey().public)
+    keys = {"curve25519:a": curve25519(), "other25519:b": curve25519()}
+    alice.post("/keys/upload", {"one_time_keys": keys}).expect(409)
+    assert alice.post("/keys/upload", {}).ok()["one_time_key_counts"] == {"signed_curve25519": 0}
+    assert alice.post("/keys/upload", {"one_time_keys": keys}).ok()["one_time_key_counts"] == {
+        "curve25519": 1, "other25519": 1, "signed_curve25519": 0}
+
+
 @pytest.mark.parametrize("trouble, times, status", [
     ("deadlock_detected", 1, 200), ("deadlock_detected", 1000, 503), ("unique_violation", 1000, 409)])
 @pytest.mark.parametrize("table, part", [
