@@ -42,8 +42,14 @@ class Idle(ClientWorkload):
 class Initial(ClientWorkload):
     """The first sync of a user in many rooms with messages."""
 
-    window = 20
-    sliding_name = "first sliding sync, %d rooms" % window
+    @property
+    def window(self):
+        """Rooms in view at once."""
+        return min(20, self.options.rooms)
+
+    @property
+    def sliding_name(self):
+        return "first sliding sync, %d rooms" % self.window
 
     def fill(self):
         self.user = self.fresh(1)[0]
