@@ -2,7 +2,6 @@
  * One run: which rooms, what of them, what else; and waiting.
  */
 #include "homeserver/sync/sliding_inner.h"
-#include "homeserver/typing/typing.h"
 
 #include "base/mem.h"
 

@@ -1,7 +1,6 @@
 /*
  * What lists filter by, and is not in memory anyway: found once for a user, or a room, and found anew when something of it may have changed.
  */
-#include "base/cache.h"
 #include "base/mem.h"
 #include "base/refc.h"
 #include "base/vec.h"
@@ -9,11 +8,6 @@
 #include "matrix/space_child.h"
 #include "matrix/stripped.h"
 #include "storage/state.h"
-
-enum {
-	THROWN_OUT_MAX = 100, /* rooms out of which others have put the user; as in sync.c */
-	LEFT_LOOKED_AT = 1000,
-};
 
 /* What the state of a room says that hardly ever changes. Immutable. */
 struct room_kind {
@@ -189,8 +183,7 @@ static int64_t newest_leaving(const struct sliding_run *run)
 	int64_t newest = -1;
 	for (size_t i = 0; i < run->place_n; i++) {
 		const struct user_room *entry = &run->places[i].entry;
-		bool is_left = !sync_is_outside(entry) && !str_equals(entry->membership, STR("join"));
-		newest = is_left ? MAX_OF(newest, entry->position) : newest;
+		newest = sync_is_left(entry) ? MAX_OF(newest, entry->position) : newest;
 	}
 	return newest;
 }
@@ -203,7 +196,7 @@ static enum err load_left(struct sliding_run *run, struct sliding_facts *facts)
 		return ERR_OK;
 	}
 	TRY(store_member_thrown_out(run->ctx, run->hs->db, run->who->user.s, run->end.up_to,
-		THROWN_OUT_MAX, LEFT_LOOKED_AT, &found, &n));
+		SYNC_THROWN_OUT_MAX, SYNC_LEFT_LOOKED_AT, &found, &n));
 	facts->thrown_out = ARENA_NEW_ARRAY(facts->arena, int64_t, n);
 	for (size_t i = 0; i < n; i++) {
 		facts->thrown_out[i] = found[i];
@@ -390,7 +383,7 @@ static enum err is_in_space(struct sliding_run *run, struct str space_id, struct
 	struct stored_event *event;
 	struct space_child child;
 	const struct sliding_place *space = sliding_place_find(run, space_id);
-	if (space == NULL || !str_equals(space->entry.membership, STR("join"))) {
+	if (space == NULL || !sync_is_member(&space->entry)) {
 		return ERR_OK;
 	}
 	struct room *room = space->entry.room;

@@ -7,11 +7,6 @@
 
 /* --- the user's rooms -------------------------------------------------------------------------------------- */
 
-static bool is_joined(const struct user_room *entry)
-{
-	return str_equals(entry->membership, STR("join"));
-}
-
 /* Up to where its events were told: of a room that is live, with the client's token. */
 static int64_t told_up_to(const struct sliding_run *run, int64_t room_nid)
 {
@@ -29,7 +24,7 @@ static bool is_listed(const struct sliding_run *run, const struct sliding_place 
 	if (place->entry.is_forgotten) {
 		return tells_leaving;
 	}
-	return is_joined(&place->entry) || sync_is_outside(&place->entry) || tells_leaving ||
+	return sync_is_member(&place->entry) || sync_is_outside(&place->entry) || tells_leaving ||
 		sliding_is_thrown_out(run, room_nid(place->entry.room));
 }
 
@@ -85,8 +80,8 @@ static enum err load_places(struct sliding_run *run)
 		struct sliding_place *place = &run->places[run->place_n];
 		place->entry = rooms[i];
 		TRY(sync_entry_at_end(run->ctx, run->hs, run->who->user.s, run->end.up_to, &place->entry));
-		place->activity = is_joined(&place->entry) ? room_last_position(place->entry.room)
-												   : place->entry.position;
+		place->activity = sync_is_member(&place->entry) ? room_last_position(place->entry.room)
+														: place->entry.position;
 		place->told = told_up_to(run, room_nid(place->entry.room));
 		bool is_hidden = sync_is_outside(&place->entry) &&
 			sync_is_ignored_invite(run->ctx->arena, run->who->user.s, &run->ignored, &place->entry);

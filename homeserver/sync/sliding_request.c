@@ -5,8 +5,6 @@
 #include "homeserver/account/accounts.h"
 #include "homeserver/sync/sliding_inner.h"
 
-#include <stdlib.h>
-
 static enum err refuse(struct call *call, const struct field_error *error)
 {
 	return fail(&call->ctx, ERR_INPUT, error->errcode, "%.*s %s", STR_ARG(error->field),

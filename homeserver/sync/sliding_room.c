@@ -4,12 +4,7 @@
 #include "base/vec.h"
 #include "homeserver/sync/sliding_inner.h"
 
-enum { SCAN_LIMIT = 1000, BUMPS_LOOKED_AT = 16 };
-
-static bool is_join(struct str membership)
-{
-	return str_equals(membership, STR("join"));
-}
+enum { BUMPS_LOOKED_AT = 16 };
 
 static bool is_member_event(const struct state_item *item)
 {
@@ -20,12 +15,7 @@ static bool is_member_event(const struct state_item *item)
 
 static enum err was_joined(struct sliding_run *run, struct room *room, int64_t position, bool *out)
 {
-	struct str membership = str_from(NULL, 0);
-	if (position > 0) {
-		TRY(room_membership_at(run->ctx, run->hs, room, run->who->user.s, position, &membership));
-	}
-	*out = is_join(membership);
-	return ERR_OK;
+	return sync_was_joined(run->ctx, run->hs, room, run->who->user.s, position, out);
 }
 
 /* Who came into the room since it was told, or heard of its members only now, is told all of it anew. */
@@ -101,7 +91,7 @@ static enum err load_timeline(struct sliding_run *run, const struct sliding_plac
 		.up_to = part->up_to,
 		.is_backwards = true,
 		.limit = limit + 1,
-		.scan_limit = SCAN_LIMIT,
+		.scan_limit = SYNC_SCAN_LIMIT,
 		.shows_own_changes = part->is_left,
 	};
 	struct page page;
@@ -118,11 +108,6 @@ static enum err load_timeline(struct sliding_run *run, const struct sliding_plac
 }
 
 /* --- state ------------------------------------------------------------------------------------------------ */
-
-static bool loads_lazily(const struct sliding_config *config)
-{
-	return config->loads_lazily && !sliding_config_wants_members(config);
-}
 
 static void put_state(struct sliding_run *run, struct sliding_part *part,
 	struct stored_event *event)
@@ -170,7 +155,7 @@ static void add_changes(struct sliding_run *run, const struct sliding_config *co
 	for (size_t i = 0; i < count; i++) {
 		bool is_own =
 			is_member_event(&changes[i]) && str_equals(changes[i].state_key, run->who->user.s);
-		bool is_lazy = loads_lazily(config) && is_member_event(&changes[i]) && !part->is_limited &&
+		bool is_lazy = config->loads_lazily && is_member_event(&changes[i]) && !part->is_limited &&
 			part->has_timeline;
 		if (changes[i].event != NULL &&
 			(is_own || is_lazy ||
@@ -243,7 +228,7 @@ static enum err load_state(struct sliding_run *run, const struct sliding_place *
 	if (part->is_left && place->entry.position > run->since) {
 		TRY(add_member(run, part, run->who->user.s));
 	}
-	return loads_lazily(config) ? add_members(run, part) : ERR_OK;
+	return config->loads_lazily ? add_members(run, part) : ERR_OK;
 }
 
 /* --- what it is called ------------------------------------------------------------------------------------- */
@@ -330,7 +315,7 @@ static enum err load_bump(struct sliding_run *run, struct sliding_part *part)
 	TRY(room_timeline(run->ctx, run->hs, part->room, after, part->up_to, true, BUMPS_LOOKED_AT,
 		&found));
 	if (found.n == BUMPS_LOOKED_AT && found.has_more && !is_bump(found.events[0]->event)) {
-		TRY(room_timeline(run->ctx, run->hs, part->room, after, part->up_to, true, SCAN_LIMIT,
+		TRY(room_timeline(run->ctx, run->hs, part->room, after, part->up_to, true, SYNC_SCAN_LIMIT,
 			&found));
 	}
 	for (size_t i = 0; i < found.n; i++) {
@@ -371,8 +356,8 @@ static enum err load_inside(struct sliding_run *run, const struct sliding_place 
 	struct state_item *changes = NULL;
 	size_t change_n = 0;
 	TRY(rooms_load(run->ctx, run->hs, part->room));
-	TRY(is_join(place->entry.membership) ? plan_joined(run, place, part)
-										 : plan_left(run, place, part));
+	TRY(sync_is_member(&place->entry) ? plan_joined(run, place, part)
+									  : plan_left(run, place, part));
 	if (part->is_initial) {
 		TRY(ctx_may_wait(run->ctx)); /* a large room would keep other connections waiting */
 	}

@@ -51,7 +51,7 @@ static bool *mark(const struct sliding_run *run, const struct sliding_extension 
 		bool is_asked = place->is_subscribed &&
 			(extension->has_all_rooms ||
 				str_set_has(&extension->rooms, room_id_of(place->entry.room).s));
-		marks[i] = (marks[i] || is_asked) && str_equals(place->entry.membership, STR("join"));
+		marks[i] = (marks[i] || is_asked) && sync_is_member(&place->entry);
 	}
 	return marks;
 }

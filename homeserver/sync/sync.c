@@ -11,13 +11,11 @@
 enum {
 	WHOLE_WAIT_MS = 5000,  /* other rooms may have news meanwhile */
 	SERIALS_AHEAD = 10000, /* so far other processes may be, if one is slow */
-	THROWN_OUT_MAX = 100,  /* rooms out of which others have put the user, in a first sync */
-	LEFT_LOOKED_AT = 1000, /* of the newest that the user has left; more are not looked at for it */
 };
 
 /* --- which rooms -------------------------------------------------------------------------------------- */
 
-static bool is_member(const struct user_room *entry)
+bool sync_is_member(const struct user_room *entry)
 {
 	return str_equals(entry->membership, STR("join"));
 }
@@ -31,6 +29,11 @@ bool sync_is_outside(const struct user_room *entry)
 {
 	return str_equals(entry->membership, STR("invite")) ||
 		str_equals(entry->membership, STR("knock"));
+}
+
+bool sync_is_left(const struct user_room *entry)
+{
+	return !sync_is_member(entry) && !sync_is_outside(entry);
 }
 
 enum err sync_entry_at_end(struct ctx *ctx, struct homeserver *hs, struct str user_id,
@@ -74,14 +77,20 @@ static bool is_stirred(const struct sync_run *run, const struct user_room *entry
 		room_typing_serial(entry->room) > run->since_ephemeral || has_room_data(run, entry->room);
 }
 
-static enum err was_joined(struct sync_run *run, struct room *room, int64_t position, bool *out)
+enum err sync_was_joined(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct str user_id, int64_t position, bool *out)
 {
 	struct str membership = str_from(NULL, 0);
 	if (position > 0) {
-		TRY(room_membership_at(run->ctx, run->hs, room, run->who->user.s, position, &membership));
+		TRY(room_membership_at(ctx, hs, room, user_id, position, &membership));
 	}
 	*out = str_equals(membership, STR("join"));
 	return ERR_OK;
+}
+
+static enum err was_joined(struct sync_run *run, struct room *room, int64_t position, bool *out)
+{
+	return sync_was_joined(run->ctx, run->hs, room, run->who->user.s, position, out);
 }
 
 static enum err plan_joined(struct sync_run *run, const struct user_room *entry,
@@ -139,11 +148,6 @@ static enum err plan_left(struct sync_run *run, const struct user_room *entry,
 	return ERR_OK;
 }
 
-static bool is_left(const struct user_room *entry)
-{
-	return !is_member(entry) && !sync_is_outside(entry);
-}
-
 /*
  * A first sync leaves out what the user has left ("Once a user leaves a room, it will no longer appear in the response", client-server
  * API, "Leaving rooms"), unless the filter asks for it. Who was kicked or banned has not left, and may not have heard of it: a client
@@ -157,9 +161,9 @@ static enum err find_thrown_out(struct sync_run *run)
 		return ERR_OK;
 	}
 	for (size_t i = 0; i < run->room_n; i++) {
-		if (is_left(&run->rooms[i]) && !run->rooms[i].is_forgotten) {
+		if (sync_is_left(&run->rooms[i]) && !run->rooms[i].is_forgotten) {
 			return store_member_thrown_out(run->ctx, run->hs->db, run->who->user.s, run->up_to,
-				THROWN_OUT_MAX, LEFT_LOOKED_AT, &run->thrown_out, &run->thrown_out_n);
+				SYNC_THROWN_OUT_MAX, SYNC_LEFT_LOOKED_AT, &run->thrown_out, &run->thrown_out_n);
 		}
 	}
 	return ERR_OK;
@@ -189,7 +193,7 @@ static enum err add_part(struct sync_run *run, const struct user_room *entry)
 	bool is_shown = true;
 	part->room = entry->room;
 	TRY(rooms_load(run->ctx, run->hs, part->room));
-	if (is_member(entry)) {
+	if (sync_is_member(entry)) {
 		TRY(may_show(run, part->room, &is_shown));
 		if (!is_shown) {
 			return ERR_OK;
@@ -232,7 +236,7 @@ static enum err look_at_room(struct sync_run *run, struct user_room *entry)
 		return ERR_OK;
 	}
 	TRY(sync_entry_at_end(run->ctx, run->hs, run->who->user.s, run->up_to, entry));
-	if (is_member(entry)) {
+	if (sync_is_member(entry)) {
 		return is_stirred(run, entry) ? add_part(run, entry) : ERR_OK;
 	}
 	if (!sync_is_outside(entry)) {

@@ -7,8 +7,6 @@
 #include "base/vec.h"
 #include "homeserver/sync/sync_inner.h"
 
-enum { SCAN_LIMIT = 1000 };
-
 /* --- timeline ------------------------------------------------------------------------------------------- */
 
 static void set_timeline(struct sync_run *run, struct room_part *part, struct page *page,
@@ -76,7 +74,7 @@ enum err sync_delta_timeline(struct sync_run *run, struct room_part *part)
 		.up_to = part->up_to,
 		.is_backwards = true,
 		.limit = limit + 1, /* one more, to know whether there is one more */
-		.scan_limit = SCAN_LIMIT,
+		.scan_limit = SYNC_SCAN_LIMIT,
 		.shows_own_changes = part->is_left,
 	};
 	struct page page;

@@ -12,6 +12,12 @@
 
 /* --- sync.c: what both ways to sync share ---------------------------------------------------------- */
 
+enum {
+	SYNC_THROWN_OUT_MAX = 100,  /**< rooms told of that others have put the user out of long ago */
+	SYNC_LEFT_LOOKED_AT = 1000, /**< for them, of the newest that the user has left */
+	SYNC_SCAN_LIMIT = 1000,     /**< events looked at for what is told of a room */
+};
+
 /** How far a run goes. */
 struct sync_end {
 	int64_t up_to;
@@ -31,8 +37,15 @@ bool sync_is_overtaken(struct homeserver *hs, struct arena *arena, const struct 
 /** The user's list of rooms may be ahead of a run: then the entry is made what it was at its end. Errors: STORE */
 MUST_CHECK enum err sync_entry_at_end(struct ctx *ctx, struct homeserver *hs, struct str user_id,
 	int64_t up_to, struct user_room *entry);
+/** Whether the user has joined. */
+bool sync_is_member(const struct user_room *entry);
 /** Whether it is an invite or a knock. */
 bool sync_is_outside(const struct user_room *entry);
+/** Whether it is neither: the user has left, or was put out. */
+bool sync_is_left(const struct user_room *entry);
+/** Whether the user was joined after a position; after 0 nobody was. Errors: STORE */
+MUST_CHECK enum err sync_was_joined(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct str user_id, int64_t position, bool *out);
 /** Whether somebody whom the user ignores has sent the invite. */
 bool sync_is_ignored_invite(struct arena *arena, struct str user_id, const struct str_set *ignored,
 	const struct user_room *entry);
