@@ -148,7 +148,7 @@ static bool asks_tags(const struct sliding_request *request)
 {
 	for (size_t i = 0; i < request->list_n; i++) {
 		const struct sliding_filter *filter = &request->lists[i].filter;
-		if (filter->has_tags || filter->not_tags.count > 0) {
+		if (filter->tags.is_given || filter->not_tags.set.count > 0) {
 			return true;
 		}
 	}
@@ -400,8 +400,8 @@ static enum err is_in_spaces(struct sliding_run *run, const struct sliding_filte
 	struct str room_id, bool *out)
 {
 	*out = false;
-	for (size_t i = 0; i < filter->spaces.count && !*out; i++) {
-		TRY(is_in_space(run, filter->spaces.items[i], room_id, out));
+	for (size_t i = 0; i < filter->spaces.set.count && !*out; i++) {
+		TRY(is_in_space(run, filter->spaces.set.items[i], room_id, out));
 	}
 	return ERR_OK;
 }
@@ -420,8 +420,8 @@ static bool allows_tags(const struct sliding_run *run, const struct sliding_filt
 	int64_t room_nid)
 {
 	const struct str_set *names = tags_of(run->facts, room_nid);
-	return (!filter->has_tags || has_any(names, &filter->tags)) &&
-		!has_any(names, &filter->not_tags);
+	return (!filter->tags.is_given || has_any(names, &filter->tags.set)) &&
+		!has_any(names, &filter->not_tags.set);
 }
 
 /* Of a room whose state is not known nothing that is asked holds. */
@@ -431,8 +431,8 @@ static bool allows_kind(struct sliding_run *run, const struct sliding_filter *fi
 	const struct room_kind outside = stripped_kind(run->ctx->arena, &place->entry);
 	const struct room_kind *kind = sync_is_outside(&place->entry) ? &outside : place->kind;
 	return kind != NULL && is_wished(filter->encrypted, kind->is_encrypted) &&
-		(!filter->has_types || str_set_has(&filter->types, kind->type)) &&
-		!str_set_has(&filter->not_types, kind->type);
+		(!filter->types.is_given || str_set_has(&filter->types.set, kind->type)) &&
+		!str_set_has(&filter->not_types.set, kind->type);
 }
 
 enum err sliding_filter_allows(struct sliding_run *run, const struct sliding_filter *filter,
@@ -444,5 +444,5 @@ enum err sliding_filter_allows(struct sliding_run *run, const struct sliding_fil
 		is_wished(filter->direct, sliding_is_direct(run, room_id)) &&
 		(!filter->asks_state || allows_kind(run, filter, place)) &&
 		allows_tags(run, filter, room_nid(place->entry.room));
-	return *out && filter->has_spaces ? is_in_spaces(run, filter, room_id, out) : ERR_OK;
+	return *out && filter->spaces.is_given ? is_in_spaces(run, filter, room_id, out) : ERR_OK;
 }

@@ -24,13 +24,18 @@ enum { SLIDING_LISTS_MAX = 100, SLIDING_RANGES_MAX = 20, SLIDING_SUBSCRIPTIONS_M
 /** A condition that may be left out. */
 enum sliding_wish { SLIDING_ANY, SLIDING_ONLY, SLIDING_NONE };
 
+/** Texts that may be left out, which is not the same as none. */
+struct sliding_names {
+	bool is_given;
+	struct str_set set;
+};
+
 /** Which rooms a list is of. What is given narrows it. */
 struct sliding_filter {
 	enum sliding_wish direct, encrypted, invited;
-	bool has_spaces, has_types, has_tags;
-	struct str_set spaces;
-	struct str_set types, not_types; /**< of rooms; the empty text: rooms without a type */
-	struct str_set tags, not_tags;
+	struct sliding_names spaces;
+	struct sliding_names types, not_types; /**< of rooms; the empty text: rooms without a type */
+	struct sliding_names tags, not_tags;
 	bool asks_state; /**< types or encryption: what the room's state says */
 };
 
@@ -56,10 +61,8 @@ struct sliding_subscription {
 /** An extension that tells of rooms. */
 struct sliding_extension {
 	bool is_enabled;
-	bool has_all_lists; /**< "*", or not given */
-	struct str_set lists;
-	bool has_all_rooms; /**< the same, of subscriptions */
-	struct str_set rooms;
+	struct sliding_names lists; /**< "*", or not given: all */
+	struct sliding_names rooms; /**< the same, of subscriptions */
 };
 
 /** What filters ask of a user; counted. */

@@ -35,12 +35,12 @@ static enum err read_wish(struct call *call, const struct json *object, const ch
 }
 
 /* Texts of an array; where `null_is_empty`, null counts as the empty one. */
-static enum err read_set(struct call *call, struct arena *arena, const struct json *object,
-	const char *key, bool null_is_empty, bool *out_is_given, struct str_set *out)
+static enum err read_names(struct call *call, struct arena *arena, const struct json *object,
+	const char *key, bool null_is_empty, struct sliding_names *out)
 {
 	const struct json *array;
 	TRY(body_opt_array(call, object, key, &array));
-	*out_is_given = array != NULL;
+	*out = (struct sliding_names){.is_given = array != NULL};
 	if (array == NULL) {
 		return ERR_OK;
 	}
@@ -53,7 +53,7 @@ static enum err read_set(struct call *call, struct arena *arena, const struct js
 		}
 		texts[i] = is_null ? STR("") : json_text(item);
 	}
-	*out = str_set_make(arena, texts, array->count);
+	out->set = str_set_make(arena, texts, array->count);
 	return ERR_OK;
 }
 
@@ -61,8 +61,6 @@ static enum err read_filter(struct call *call, struct arena *arena, const struct
 	struct sliding_filter *out)
 {
 	const struct json *filters;
-	bool has_not_types;
-	bool has_not_tags;
 	*out = (struct sliding_filter){0};
 	TRY(body_opt_object(call, list, "filters", &filters));
 	if (filters == NULL) {
@@ -71,12 +69,13 @@ static enum err read_filter(struct call *call, struct arena *arena, const struct
 	TRY(read_wish(call, filters, "is_dm", &out->direct));
 	TRY(read_wish(call, filters, "is_encrypted", &out->encrypted));
 	TRY(read_wish(call, filters, "is_invite", &out->invited));
-	TRY(read_set(call, arena, filters, "spaces", false, &out->has_spaces, &out->spaces));
-	TRY(read_set(call, arena, filters, "room_types", true, &out->has_types, &out->types));
-	TRY(read_set(call, arena, filters, "not_room_types", true, &has_not_types, &out->not_types));
-	TRY(read_set(call, arena, filters, "tags", false, &out->has_tags, &out->tags));
-	TRY(read_set(call, arena, filters, "not_tags", false, &has_not_tags, &out->not_tags));
-	out->asks_state = out->encrypted != SLIDING_ANY || out->has_types || out->not_types.count > 0;
+	TRY(read_names(call, arena, filters, "spaces", false, &out->spaces));
+	TRY(read_names(call, arena, filters, "room_types", true, &out->types));
+	TRY(read_names(call, arena, filters, "not_room_types", true, &out->not_types));
+	TRY(read_names(call, arena, filters, "tags", false, &out->tags));
+	TRY(read_names(call, arena, filters, "not_tags", false, &out->not_tags));
+	out->asks_state =
+		out->encrypted != SLIDING_ANY || out->types.is_given || out->not_types.set.count > 0;
 	return ERR_OK;
 }
 
@@ -175,15 +174,6 @@ static enum err read_subscriptions(struct call *call, struct sliding_request *re
 
 /* --- extensions ----------------------------------------------------------------------------------------- */
 
-static enum err read_names(struct call *call, struct arena *arena, const struct json *object,
-	const char *key, bool *out_has_all, struct str_set *out)
-{
-	bool is_given;
-	TRY(read_set(call, arena, object, key, false, &is_given, out));
-	*out_has_all = !is_given || str_set_has(out, STR("*"));
-	return ERR_OK;
-}
-
 static enum err read_extension(struct call *call, struct arena *arena,
 	const struct json *extensions, const char *key, struct sliding_extension *out)
 {
@@ -193,8 +183,8 @@ static enum err read_extension(struct call *call, struct arena *arena,
 		return ERR_OK;
 	}
 	TRY(body_opt_bool(call, object, "enabled", false, &out->is_enabled));
-	TRY(read_names(call, arena, object, "lists", &out->has_all_lists, &out->lists));
-	return read_names(call, arena, object, "rooms", &out->has_all_rooms, &out->rooms);
+	TRY(read_names(call, arena, object, "lists", false, &out->lists));
+	return read_names(call, arena, object, "rooms", false, &out->rooms);
 }
 
 static enum err read_messages(struct call *call, struct sliding_request *request,

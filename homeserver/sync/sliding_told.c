@@ -28,9 +28,9 @@ struct sliding_told {
 
 /* --- of which rooms -------------------------------------------------------------------------------------- */
 
-static bool is_of_list(const struct sliding_extension *extension, const struct sliding_list *list)
+static bool is_among(const struct sliding_names *names, struct str name)
 {
-	return extension->has_all_lists || str_set_has(&extension->lists, list->name);
+	return !names->is_given || str_set_has(&names->set, STR("*")) || str_set_has(&names->set, name);
 }
 
 /* Whether the extension tells of each of the places. */
@@ -42,15 +42,15 @@ static bool *mark(const struct sliding_run *run, const struct sliding_extension 
 	}
 	for (size_t i = 0; i < run->request->list_n; i++) {
 		const struct sliding_window *window = &run->windows[i];
-		for (size_t j = 0; is_of_list(extension, window->list) && j < window->place_n; j++) {
+		bool is_asked = is_among(&extension->lists, window->list->name);
+		for (size_t j = 0; is_asked && j < window->place_n; j++) {
 			marks[window->places[j] - run->places] = true;
 		}
 	}
 	for (size_t i = 0; i < run->place_n; i++) {
 		const struct sliding_place *place = &run->places[i];
-		bool is_asked = place->is_subscribed &&
-			(extension->has_all_rooms ||
-				str_set_has(&extension->rooms, room_id_of(place->entry.room).s));
+		bool is_asked =
+			place->is_subscribed && is_among(&extension->rooms, room_id_of(place->entry.room).s);
 		marks[i] = (marks[i] || is_asked) && sync_is_member(&place->entry);
 	}
 	return marks;
