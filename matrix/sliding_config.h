@@ -22,11 +22,11 @@ struct sliding_entry {
 
 struct sliding_config {
 	int64_t timeline_limit; /**< 0 to SLIDING_TIMELINE_MAX */
-	const struct sliding_entry
-		*entries; /**< sorted by type and key, each once, none that another one covers */
+	/** Sorted by type and key, each once, none that another one covers. */
+	const struct sliding_entry *entries;
 	size_t entry_n;
-	bool
-		loads_lazily; /**< members: whose events are in the timeline, and who changed ("$LAZY"); false where all members are wanted */
+	/** Members: whose events are in the timeline, and who changed ("$LAZY"); false where all members are wanted. */
+	bool loads_lazily;
 };
 
 /**

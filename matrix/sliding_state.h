@@ -23,21 +23,21 @@ enum {
 
 struct sliding_room {
 	int64_t room_nid;
-	int64_t told
-		[SLIDING_STREAM_COUNT]; /**< SLIDING_NEVER, SLIDING_LIVE, or the position up to which it was told */
-	uint32_t
-		config; /**< number of what was wanted when its events were told last; 0 if they never were */
+	/** SLIDING_NEVER, SLIDING_LIVE, or the position up to which it was told. */
+	int64_t told[SLIDING_STREAM_COUNT];
+	/** Number of what was wanted when its events were told last; 0 if they never were. */
+	uint32_t config;
 };
 
 /** Immutable. A zeroed one is of a client that knows nothing. */
 struct sliding_state {
 	const struct sliding_room *rooms; /**< by number, ascending */
 	size_t room_n;
-	const struct sliding_config
-		*configs; /**< each that a room has, once, in the order of sliding_config_compare() */
+	/** Each that a room has, once, in the order of sliding_config_compare(). */
+	const struct sliding_config *configs;
 	size_t config_n;
-	int64_t
-		began; /**< position of the stream at which the connection began: tells it from one before of the same name; 0: it has not yet */
+	/** Position of the stream at which the connection began: tells it from one before of the same name; 0: it has not yet. */
+	int64_t began;
 };
 
 /** A room of it; NULL: nothing was told of it. */

@@ -98,9 +98,8 @@ static enum err begin_run(struct sliding_run *run)
 	run->user = request->user;
 	TRY(sliding_states_find(run));
 	run->change = sliding_change_begin(run->ctx->arena, run->before);
-	int64_t began = run->before->began > 0 ? run->before->began : run->end.up_to;
 	run->loop = str_printf(run->ctx->arena, "%.*s\n%.*s\n%" PRId64, STR_ARG(run->who->device_id),
-		STR_ARG(request->conn_id), began);
+		STR_ARG(request->conn_id), run->began);
 	TRY(ignored_users(run->ctx, run->hs, run->user, &ignored, &ignored_n));
 	run->ignored = str_set_make(run->ctx->arena, ignored, ignored_n);
 	return ERR_OK;

@@ -19,7 +19,7 @@ struct sliding_request;
  */
 MUST_CHECK enum err sliding_request_of(struct call *call, struct sliding_request **out);
 
-/** Answers, or parks the call until there is something or its time is over. Errors: INPUT M_UNKNOWN_POS (400); STORE */
+/** Answers, or parks the call until there is something or its time is over. Errors: INPUT M_UNKNOWN_POS (400); DENIED M_UNKNOWN_TOKEN (401) if the device has ended; DEFER; STORE */
 MUST_CHECK enum err sliding_serve(struct call *call, struct sliding_request *request);
 
 /** What is remembered of what clients know and lists filter by; bounded. */

@@ -130,16 +130,15 @@ struct sliding_run {
 	struct str_set ignored;
 	const struct sliding_facts *facts; /**< where there are lists or subscriptions */
 	const struct sliding_state *before;
+	int64_t began; /**< at which position of the stream the connection did */
 	struct sliding_change *change;
-	struct str
-		loop; /**< names the connection among those of the device, see struct member_reader */
+	struct str loop; /**< device, connection and its beginning, see struct member_reader */
 	struct sliding_place *places; /**< by activity, newest first */
 	size_t place_n;
 	struct sliding_place **places_by_id; /**< NULL: not sorted yet */
 	struct sliding_window *windows;      /**< of each list */
 	bool has_parts;
-	struct user_room
-		*stirred; /**< rooms in which something happened since; where encryption is asked for */
+	struct user_room *stirred; /**< rooms with something new; where encryption is asked for */
 	size_t stirred_n;
 	struct sliding_told *told; /**< by the extensions */
 };
@@ -152,7 +151,7 @@ struct sliding_run {
  */
 MUST_CHECK enum err sliding_facts_load(struct sliding_run *run);
 extern const struct cache_ops sliding_facts_ops, sliding_kind_ops;
-/** Whether a list is of a room, by what it filters. After sliding_facts_load(). Errors: STORE (of spaces that are not loaded) */
+/** Whether a list is of a room, by what it filters. After sliding_facts_load(). Errors: STORE; DEFER (of spaces that are not loaded) */
 MUST_CHECK enum err sliding_filter_allows(struct sliding_run *run,
 	const struct sliding_filter *filter, const struct sliding_place *place, bool *out);
 /** Whether m.direct has the room. */
@@ -164,7 +163,7 @@ bool sliding_is_thrown_out(const struct sliding_run *run, int64_t room_nid);
 
 /* --- sliding_lists.c ----------------------------------------------------------------------------------- */
 
-/** The user's rooms, and which of them are wanted, with what. Errors: STORE */
+/** The user's rooms, and which of them are wanted, with what. Errors: STORE; DEFER */
 MUST_CHECK enum err sliding_lists_load(struct sliding_run *run);
 /** A room of the user by its id; NULL: it has none. */
 struct sliding_place *sliding_place_find(struct sliding_run *run, struct str room_id);
@@ -201,14 +200,14 @@ struct sliding_part {
 	struct unread_result unread;
 };
 
-/** Loads what is new of a wanted room; `place->part` stays NULL when there is nothing. Errors: STORE */
+/** Loads what is new of a wanted room; `place->part` stays NULL when there is nothing. Errors: STORE; DEFER */
 MUST_CHECK enum err sliding_room_load(struct sliding_run *run, struct sliding_place *place);
 /** Remembers the member events that it tells. */
 void sliding_room_remember(struct sliding_run *run, const struct sliding_part *part);
 
 /* --- sliding_told.c ------------------------------------------------------------------------------------ */
 
-/** Loads what the extensions tell, after the rooms. Errors: STORE */
+/** Loads what the extensions tell, after the rooms. Errors: STORE; DEFER */
 MUST_CHECK enum err sliding_told_load(struct sliding_run *run);
 /** Whether it is worth an answer. */
 bool sliding_told_is_any(const struct sliding_run *run);
@@ -225,9 +224,11 @@ void sliding_write(const struct sliding_run *run, int64_t connection, struct jso
 /* --- sliding_states.c ----------------------------------------------------------------------------------- */
 
 extern const struct cache_ops sliding_position_ops;
+/** The failure of a request with a position that is not there: INPUT M_UNKNOWN_POS (400). */
+enum err sliding_refuse_pos(struct ctx *ctx);
 /** What the client knows, by the position with which it came. Errors: INPUT M_UNKNOWN_POS (400); DEFER; STORE.  Cost: none, or one round trip */
 MUST_CHECK enum err sliding_states_find(struct sliding_run *run);
-/** Stores what it knows with this answer, if that is something else. @param out  number for the answer's position. Errors: STORE.  Cost: none, or one round trip and its commit */
+/** Stores what it knows with this answer, if that is something else. @param out  number for the answer's position. Errors: DENIED M_UNKNOWN_TOKEN (401) if the device has ended; DEFER; STORE.  Cost: none, or one round trip and its commit */
 MUST_CHECK enum err sliding_states_record(struct sliding_run *run, int64_t *out);
 
 #endif

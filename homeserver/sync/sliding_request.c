@@ -113,8 +113,7 @@ static enum err read_config(struct call *call, const struct sliding_request *req
 	const struct json *object, struct sliding_config *out)
 {
 	struct field_error error;
-	return sliding_config_read(request->arena, object, str_dup(request->arena, request->user_id),
-			   out, &error)
+	return sliding_config_read(request->arena, object, request->user_id, out, &error)
 		? ERR_OK
 		: refuse(call, &error);
 }
@@ -270,13 +269,6 @@ static enum err read_body(struct call *call, struct sliding_request *request)
 	return read_extensions(call, request, body);
 }
 
-static enum err refuse_pos(struct ctx *ctx)
-{
-	ctx->fault = (struct fault){0};
-	return fail_status(ctx, ERR_INPUT, 400, M_UNKNOWN_POS,
-		"This connection has no such pos; begin anew without one");
-}
-
 static enum err read_pos(struct call *call, struct sliding_request *request)
 {
 	struct str pos = call_query(call, "pos");
@@ -286,7 +278,11 @@ static enum err read_pos(struct call *call, struct sliding_request *request)
 		return ERR_OK;
 	}
 	enum err err = token_read(&call->ctx, hs_of(call), pos, &request->since);
-	return err == ERR_INPUT ? refuse_pos(&call->ctx) : err;
+	if (err != ERR_INPUT) {
+		return err;
+	}
+	call->ctx.fault = (struct fault){0};
+	return sliding_refuse_pos(&call->ctx);
 }
 
 static enum err read_request(struct call *call, struct sliding_request *request)

@@ -65,9 +65,9 @@ static struct position *keep(struct sliding_run *run, int64_t nid, struct str by
 	return position;
 }
 
-static enum err refuse(struct sliding_run *run)
+enum err sliding_refuse_pos(struct ctx *ctx)
 {
-	return fail_status(run->ctx, ERR_INPUT, 400, M_UNKNOWN_POS,
+	return fail_status(ctx, ERR_INPUT, 400, M_UNKNOWN_POS,
 		"This connection has no such pos; begin anew without one");
 }
 
@@ -77,11 +77,12 @@ static enum err read_position(struct sliding_run *run, int64_t nid, struct posit
 	const struct sliding_connection connection = connection_of(run);
 	enum err err = store_sliding_find(run->ctx, run->hs->db, &connection, nid, &bytes);
 	if (err == ERR_MISSING) {
-		return refuse(run);
+		return sliding_refuse_pos(run->ctx);
 	}
 	TRY(err);
 	*out = keep(run, nid, bytes);
-	return *out != NULL ? ERR_OK : refuse(run); /* of another version of the program */
+	return *out != NULL ? ERR_OK
+						: sliding_refuse_pos(run->ctx); /* of another version of the program */
 }
 
 enum err sliding_states_find(struct sliding_run *run)
@@ -89,6 +90,7 @@ enum err sliding_states_find(struct sliding_run *run)
 	static const struct sliding_state nothing;
 	int64_t nid = run->request->since.connection;
 	run->before = &nothing;
+	run->began = run->end.up_to;
 	if (nid == 0) {
 		return ERR_OK;
 	}
@@ -98,6 +100,7 @@ enum err sliding_states_find(struct sliding_run *run)
 	}
 	arena_on_reset(run->ctx->arena, position_unref, position);
 	run->before = &position->state;
+	run->began = position->state.began;
 	return ERR_OK;
 }
 
@@ -110,7 +113,7 @@ enum err sliding_states_record(struct sliding_run *run, int64_t *out)
 	}
 	const struct sliding_connection connection = connection_of(run);
 	struct sliding_state state = sliding_change_end(run->change);
-	state.began = state.began > 0 ? state.began : run->end.up_to;
+	state.began = run->began;
 	struct str bytes = sliding_state_write(run->ctx->arena, &state);
 	enum err err = store_sliding_add(run->ctx, run->hs->db, &connection, came_with, bytes, out);
 	if (err == ERR_CONFLICT) {
