@@ -92,6 +92,7 @@ def test_waiting__the_other_process_commits__wakes(pair, people):
 def test_window__grows_at_the_other__only_new_rooms(pair, people):
     alice, _, room = people
     rooms = [alice.create_room() for _ in range(5)][::-1]
+    at(pair[1], alice).sync(alice.sync().since)  # the other has heard of them
     watch = Alternating(pair, alice, {"all": window(last=1)})
     assert watch.first.rooms == set(rooms[:2])
     for last in (2, 3, 4):
