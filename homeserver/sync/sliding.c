@@ -67,7 +67,7 @@ static void note_rooms(struct sliding_run *run)
 			sliding_change_forget(run->change, room_nid(place->entry.room));
 		} else if (place->is_wanted) {
 			note_told(run, place);
-		} else if (place->activity > run->since || place->entry.position > run->since) {
+		} else if (sliding_place_has_news(run, place, run->since)) {
 			sliding_change_missed(run->change, room_nid(place->entry.room), SLIDING_EVENTS,
 				MAX_OF(run->since, INT64_C(1)));
 		}

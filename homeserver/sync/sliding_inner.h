@@ -128,7 +128,7 @@ struct sliding_run {
 	int64_t since_ephemeral;
 	struct sync_end end;
 	struct str_set ignored;
-	const struct sliding_facts *facts; /**< where there are lists or subscriptions */
+	const struct sliding_facts *facts; /**< where there are places */
 	const struct sliding_state *before;
 	int64_t began; /**< at which position of the stream the connection did */
 	struct sliding_change *change;
@@ -167,6 +167,9 @@ bool sliding_is_thrown_out(const struct sliding_run *run, int64_t room_nid);
 MUST_CHECK enum err sliding_lists_load(struct sliding_run *run);
 /** A room of the user by its id; NULL: it has none. */
 struct sliding_place *sliding_place_find(struct sliding_run *run, struct str room_id);
+/** Whether there may be something to tell of it that came after a position: an event, another membership, another m.direct. From memory. */
+bool sliding_place_has_news(const struct sliding_run *run, const struct sliding_place *place,
+	int64_t after);
 
 /* --- sliding_room.c ------------------------------------------------------------------------------------ */
 

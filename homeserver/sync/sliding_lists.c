@@ -70,6 +70,13 @@ struct sliding_place *sliding_place_find(struct sliding_run *run, struct str roo
 	return found != NULL ? *found : NULL;
 }
 
+bool sliding_place_has_news(const struct sliding_run *run, const struct sliding_place *place,
+	int64_t after)
+{
+	return place->activity > after || place->entry.position > after ||
+		sliding_direct_at(run) > after;
+}
+
 static enum err load_places(struct sliding_run *run)
 {
 	struct user_room *rooms;
@@ -151,11 +158,11 @@ enum err sliding_lists_load(struct sliding_run *run)
 		return ERR_OK;
 	}
 	TRY(load_places(run));
+	TRY(sliding_facts_load(run));
 	/* Of who asks for no rooms now, what happens in those that were told is noted as missed. */
 	if (!has_rules) {
 		return ERR_OK;
 	}
-	TRY(sliding_facts_load(run));
 	for (size_t i = 0; i < run->place_n; i++) {
 		run->places[i].is_listed = is_listed(run, &run->places[i]);
 	}

@@ -398,9 +398,8 @@ static bool is_stirred(const struct sliding_run *run, const struct sliding_place
 {
 	const struct sliding_config *before =
 		sliding_state_config(run->before, room_nid(place->entry.room));
-	return place->told == SLIDING_NEVER || place->activity > place->told ||
-		place->entry.position > place->told || grows(before, &place->config) ||
-		sliding_direct_at(run) > place->told;
+	return place->told == SLIDING_NEVER || sliding_place_has_news(run, place, place->told) ||
+		grows(before, &place->config);
 }
 
 enum err sliding_room_load(struct sliding_run *run, struct sliding_place *place)

@@ -106,6 +106,27 @@ def test_room__direct__is_dm(alice, bob, shared):
     assert not answer.room(other).get("is_dm")
 
 
+@pytest.mark.peer("tells it with the room's next event")
+def test_room__becomes_direct_and_no_more__told_at_once(alice, bob, shared):
+    watch = Sliding(alice, {"all": window()})
+    alice.account_data("m.direct", {bob.user_id: [shared]}).ok()
+    assert watch.next().room(shared)["is_dm"] is True
+    alice.account_data("m.direct", {}).ok()
+    assert watch.next().room(shared)["is_dm"] is False
+    assert watch.next().rooms == set()
+
+
+@pytest.mark.peer("tells it with the room's next event")
+@pytest.mark.parametrize("lists", [{}, {"invites": window(filters={"is_invite": True})}], ids=["nothing", "others"])
+def test_room__becomes_direct_while_others_are_looked_at__told_when_it_comes_back(alice, bob, shared, lists):
+    watch = Sliding(alice, {"all": window()})
+    watch.lists = lists
+    alice.account_data("m.direct", {bob.user_id: [shared]}).ok()
+    assert watch.next().rooms == set()
+    watch.lists = {"all": window()}
+    assert watch.next().room(shared)["is_dm"] is True
+
+
 def test_room__all_of_its_timeline_is_told__not_limited(alice, room):
     part = Sliding(alice, {"all": window(timeline=50)}).first.room(room)
     assert part.types()[0] == "m.room.create" and not part["limited"]
