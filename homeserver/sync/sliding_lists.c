@@ -16,13 +16,13 @@ static int64_t told_up_to(const struct sliding_run *run, int64_t room_nid)
 
 /*
  * What the user has left stands in lists until that is told, if the room was, and on and on where others have put the user out. That it was left is told also when
- * it is forgotten by then.
+ * it is forgotten by then; an invite that is not to be told is no leaving.
  */
 static bool is_listed(const struct sliding_run *run, const struct sliding_place *place)
 {
 	bool tells_leaving = place->told != SLIDING_NEVER && place->entry.position > place->told;
 	if (place->entry.is_forgotten) {
-		return tells_leaving;
+		return tells_leaving && sync_is_left(&place->entry);
 	}
 	return sync_is_member(&place->entry) || sync_is_outside(&place->entry) || tells_leaving ||
 		sliding_is_thrown_out(run, room_nid(place->entry.room));

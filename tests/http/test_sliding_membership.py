@@ -67,6 +67,17 @@ def test_invite__by_somebody_ignored__not_told(alice, bob, carol):
     assert watch.until(lambda answer: heard in answer.rooms).rooms == {heard}
 
 
+@pytest.mark.peer("knows no such setting")
+def test_invite__again_and_then_none_are_taken__not_told(alice, bob, shared):
+    watch = follow(bob)
+    bob.leave(shared).ok()
+    watch.until_room(shared)
+    alice.invite(shared, bob).ok()
+    bob.account_data("m.invite_permission_config", {"default_action": "block"}).ok()
+    for answer in (watch.next(), follow(bob).first):
+        assert answer.rooms == set() and answer.count() == 0
+
+
 def test_invite__rejected__told_as_left_and_once(alice, bob):
     room = alice.create_room(invite=[bob.user_id])
     watch = follow(bob)
