@@ -214,6 +214,12 @@ def test_filter__is_encrypted__by_the_rooms_state(alice, room):
     assert listed(alice, is_encrypted=False) == {room}
 
 
+def test_filter__is_encrypted__room_becomes_so__noticed(alice, room):
+    assert listed(alice, is_encrypted=False) == {room}
+    alice.set_state(room, "m.room.encryption", {"algorithm": "m.megolm.v1.aes-sha2"})
+    assert listed(alice, is_encrypted=True) == {room} and listed(alice, is_encrypted=False) == set()
+
+
 def test_filter__is_invite__invites_only_or_none(alice, bob, shared):
     invited = alice.create_room(invite=[bob.user_id])
     assert listed(bob, is_invite=True) == {invited}
@@ -236,6 +242,7 @@ def test_filter__tags__any_of_them_and_none_of_those(alice):
     both, favourite, low, plain = rooms_of(alice, 4)
     for room, tag in ((both, "m.favourite"), (both, "u.work"), (favourite, "m.favourite"), (low, "m.lowpriority")):
         alice.put("/user/%s/rooms/%s/tags/%s" % (alice.user_id, room, tag), {"order": 0.5}).ok()
+    assert listed(alice) == {both, favourite, low, plain}  # tags are not looked at
     assert listed(alice, tags=["m.favourite"]) == {both, favourite}
     assert listed(alice, tags=["m.favourite", "m.lowpriority"]) == {both, favourite, low}
     assert listed(alice, not_tags=["m.favourite"]) == {low, plain}
@@ -254,6 +261,17 @@ def test_filter__spaces__children_of_joined_spaces_without_theirs(alice, bob):
     assert listed(bob, spaces=[top, sub]) == {child, sub, grandchild}
     assert listed(bob, spaces=[unjoined]) == set()
     assert listed(bob, spaces=["!unknown:hs1"]) == set()
+
+
+@pytest.mark.peer("knows no such filter, and fails")
+def test_filter__spaces__space_was_left__none_of_its_children(alice, bob):
+    space, child = alice.create_room(creation_content={"type": "m.space"}, preset="public_chat"), alice.create_room(invite=[bob.user_id])
+    alice.set_state(space, "m.space.child", {"via": ["hs1"]}, child)
+    bob.join(space).ok()
+    bob.join(child).ok()
+    assert listed(bob, spaces=[space]) == {child}
+    bob.leave(space).ok()
+    assert listed(bob, spaces=[space]) == set()
 
 
 @pytest.mark.peer("knows no such filter, and fails")

@@ -211,6 +211,15 @@ def test_gone__timeline_of_before__told_up_to_the_leaving(alice, bob, shared):
     assert part.timeline[-1]["content"]["membership"] == "leave"
 
 
+def test_leave__forgotten_before_it_was_told__told_once(alice, bob, shared):
+    watch = follow(bob)
+    bob.leave(shared).ok()
+    bob.forget(shared).ok()
+    assert membership_of(watch.until_room(shared), bob) == "leave"
+    answer = watch.next()
+    assert answer.rooms == set() and answer.count() == 0
+
+
 def test_forgotten__no_longer_there(alice, bob, shared):
     alice.kick(shared, bob).ok()
     bob.forget(shared).ok()
