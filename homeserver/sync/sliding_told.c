@@ -113,10 +113,32 @@ static struct str only_shown(const struct sliding_run *run, const struct sliding
 	return str_dup(arena, buf_str(&buf));
 }
 
+/* Whoever has read on, with this device or another, has fewer unread events, also where nothing else is new of the room. */
+static enum err tell_counts(struct sliding_run *run, struct str content,
+	struct sliding_place *place)
+{
+	struct json object;
+	bool is_own = false;
+	if (place->part != NULL ||
+		json_parse(run->ctx->arena, content, NULL, &object, NULL) != JSON_OK) {
+		return ERR_OK;
+	}
+	for (size_t i = 0; i < object.count && !is_own; i++) {
+		is_own = has_receipt_of(&object.members[i].value, run->who->user.s);
+	}
+	if (!is_own) {
+		return ERR_OK;
+	}
+	place->part = ARENA_NEW(run->ctx->arena, struct sliding_part);
+	place->part->room = place->entry.room;
+	return unread_counts(run->ctx, run->hs, place->entry.room, run->user, run->end.up_to,
+		&place->part->unread);
+}
+
 /*
  * One event has room for one receipt of a user at an event: of who has read an event in several ways the one that covers most is told.
  */
-static enum err load_receipts_of(struct sliding_run *run, const struct sliding_place *place,
+static enum err load_receipts_of(struct sliding_run *run, struct sliding_place *place,
 	struct sliding_told *told)
 {
 	struct room *room = place->entry.room;
@@ -137,14 +159,14 @@ static enum err load_receipts_of(struct sliding_run *run, const struct sliding_p
 	if (item.receipts.p != NULL) {
 		VEC_PUSH(run->ctx->arena, &told->receipts, item);
 	}
-	return ERR_OK;
+	return n > 0 ? tell_counts(run, contents[0], place) : ERR_OK;
 }
 
 static enum err load_receipts(struct sliding_run *run, struct sliding_told *told)
 {
 	const bool *marks = mark(run, &run->request->receipts);
 	for (size_t i = 0; i < run->place_n; i++) {
-		const struct sliding_place *place = &run->places[i];
+		struct sliding_place *place = &run->places[i];
 		int64_t nid = room_nid(place->entry.room);
 		if (marks[i]) {
 			TRY(load_receipts_of(run, place, told));

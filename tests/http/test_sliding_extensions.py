@@ -240,6 +240,21 @@ def test_account_data__room_outside_of_the_window__told_when_it_comes_in(alice):
 
 # -- receipts
 
+@pytest.mark.peer("says 0 always")
+def test_receipts__own_from_another_device__unread_counts_with_it(alice, bob, shared):
+    alice.receipt(shared, alice.send(shared, "read by her")).ok()
+    watch = with_extension(bob, "receipts", {"all": window()})
+    newest = alice.send(shared, "unread")
+    assert watch.until_room(shared)["notification_count"] > 0
+    bob.receipt(shared, newest).ok()
+    part = watch.until_room(shared)
+    assert (part["notification_count"], part["highlight_count"]) == (0, 0)
+    assert not part.timeline and "initial" not in part
+    alice.receipt(shared, newest).ok()
+    told = watch.until(lambda answer: answer.receipts(shared))
+    assert not told.room(shared), "others' reading changes nothing of it"
+
+
 def test_receipts__first__those_of_the_timeline_and_own(alice, bob, shared):
     old = alice.send(shared, "old")
     alice.receipt(shared, old).ok()
