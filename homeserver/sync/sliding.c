@@ -54,9 +54,6 @@ static void note_told(struct sliding_run *run, const struct sliding_place *place
 	config->timeline_limit = limit_afterwards(place, sliding_state_config(run->before, nid));
 	sliding_change_told(run->change, nid, SLIDING_EVENTS);
 	sliding_change_config(run->change, nid, config);
-	if (place->part != NULL && !place->part->is_outside) {
-		sliding_room_remember(run, place->part);
-	}
 }
 
 static void note_rooms(struct sliding_run *run)
@@ -70,6 +67,28 @@ static void note_rooms(struct sliding_run *run)
 		} else if (sliding_place_has_news(run, place, run->since)) {
 			sliding_change_missed(run->change, room_nid(place->entry.room), SLIDING_EVENTS,
 				MAX_OF(run->since, INT64_C(1)));
+		}
+	}
+}
+
+/*
+ * Members are known by the position that told of them: one to which the client does not come back, as its answer was lost or was to something else, has another
+ * number, also where nothing happened meanwhile.
+ */
+static struct str loop_of(const struct sliding_run *run, int64_t connection)
+{
+	return str_printf(run->ctx->arena, "%.*s\n%.*s\n%" PRId64 "\n%" PRId64,
+		STR_ARG(run->who->device_id), STR_ARG(run->request->conn_id), run->began, connection);
+}
+
+/* A run that is given up before its position is stored tells nobody anything. */
+static void remember_members(struct sliding_run *run, int64_t connection)
+{
+	run->loop = loop_of(run, connection);
+	for (size_t i = 0; i < run->place_n; i++) {
+		const struct sliding_part *part = run->places[i].part;
+		if (part != NULL && !part->is_outside) {
+			sliding_room_remember(run, part);
 		}
 	}
 }
@@ -98,8 +117,7 @@ static enum err begin_run(struct sliding_run *run)
 	run->user = request->user;
 	TRY(sliding_states_find(run));
 	run->change = sliding_change_begin(run->ctx->arena, run->before);
-	run->loop = str_printf(run->ctx->arena, "%.*s\n%.*s\n%" PRId64, STR_ARG(run->who->device_id),
-		STR_ARG(request->conn_id), run->began);
+	run->loop = loop_of(run, request->since.connection);
 	TRY(ignored_users(run->ctx, run->hs, run->user, &ignored, &ignored_n));
 	run->ignored = str_set_make(run->ctx->arena, ignored, ignored_n);
 	return ERR_OK;
@@ -143,6 +161,7 @@ enum err sliding_serve(struct call *call, struct sliding_request *request)
 	int64_t connection;
 	note_rooms(&run);
 	TRY(sliding_states_record(&run, &connection));
+	remember_members(&run, connection);
 	presence_sync_ended(run.hs, run.who, request->presence);
 	sliding_write(&run, connection, reply_json(call, 200));
 	return ERR_OK;

@@ -353,6 +353,22 @@ def test_lazy_members__after_a_gap__who_is_new_in_the_timeline(alice, bob, carol
     assert part["limited"] and part.members == {bob.user_id}
 
 
+@pytest.mark.parametrize("goes_on", ["the same", "another"])
+def test_lazy_members__answer_that_did_not_arrive__told_again(alice, bob, room, goes_on):
+    """Though nothing happened in between that would tell the answers' positions apart."""
+    members_of(room, alice, bob)
+    talk(bob, room, 3)
+    alice.send(room, "x")
+    watch = Sliding(alice, {"all": window(timeline=1, state=LAZY)})
+    watch.rooms = {room: wanted(timeline=4, state=LAZY)}
+    assert bob.user_id in watch.peek().room(room).members
+    if goes_on == "another":
+        watch.rooms = {}
+        watch.next()
+        watch.rooms = {room: wanted(timeline=4, state=LAZY)}
+    assert bob.user_id in watch.next().room(room).members
+
+
 def test_lazy_members__changes_without_gap__all_told(alice, bob, carol, room):
     members_of(room, alice, bob, carol)
     watch = Sliding(alice, {"all": window(timeline=20, state=LAZY)})
