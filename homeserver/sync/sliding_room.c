@@ -411,9 +411,8 @@ enum err sliding_room_load(struct sliding_run *run, struct sliding_place *place)
 	part->room = place->entry.room;
 	part->is_outside = sync_is_outside(&place->entry);
 	part->is_direct = sliding_is_direct(run, room_id_of(part->room).s);
-	part->tells_direct =
-		place->told == SLIDING_NEVER ? part->is_direct : sliding_direct_at(run) > place->told;
 	if (part->is_outside) {
+		part->tells_direct = part->is_direct;
 		part->is_initial = true;
 		part->bump_stamp = place->entry.position;
 		bool is_new = place->told == SLIDING_NEVER || place->entry.position > place->told;
@@ -421,6 +420,7 @@ enum err sliding_room_load(struct sliding_run *run, struct sliding_place *place)
 		return ERR_OK;
 	}
 	TRY(load_inside(run, place, part));
+	part->tells_direct = part->is_initial ? part->is_direct : sliding_direct_at(run) > place->told;
 	place->part = is_empty(part) ? NULL : part;
 	return ERR_OK;
 }

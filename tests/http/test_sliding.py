@@ -127,6 +127,29 @@ def test_room__becomes_direct_while_others_are_looked_at__told_when_it_comes_bac
     assert watch.next().room(shared)["is_dm"] is True
 
 
+def test_room__direct_and_come_into_again__said_again(alice, bob, shared):
+    """What is left out of a room that is told anew is not so (MSC4186, "RoomResult")."""
+    bob.account_data("m.direct", {alice.user_id: [shared]}).ok()
+    watch = Sliding(bob, {"all": window()})
+    bob.leave(shared).ok()
+    watch.until_room(shared)
+    alice.invite(shared, bob).ok()
+    bob.join(shared).ok()
+    part = watch.until_room(shared, lambda part: "invite_state" not in part)
+    assert part["initial"] is True and part["is_dm"] is True
+
+
+def test_room__direct_since_it_was_outside_of_the_window__said_when_it_comes_back(alice, bob):
+    older, _ = alice.create_room(), alice.create_room()
+    watch = Sliding(alice, {"all": window()})
+    watch.lists = {"all": window(last=0)}
+    watch.next()
+    alice.account_data("m.direct", {bob.user_id: [older]}).ok()
+    assert older not in watch.next().rooms
+    watch.lists = {"all": window()}
+    assert watch.next().room(older)["is_dm"] is True
+
+
 def test_room__all_of_its_timeline_is_told__not_limited(alice, room):
     part = Sliding(alice, {"all": window(timeline=50)}).first.room(room)
     assert part.types()[0] == "m.room.create" and not part["limited"]
