@@ -43,7 +43,9 @@ static int64_t limit_afterwards(const struct sliding_place *place,
 {
 	int64_t limit = place->config.timeline_limit;
 	bool is_anew = place->part != NULL && (place->part->is_limited || place->part->is_initial);
-	return before == NULL || is_anew ? limit : MAX_OF(before->timeline_limit, limit);
+	bool has_passed_over = limit == 0 && place->activity > place->told;
+	return before == NULL || is_anew || has_passed_over ? limit
+														: MAX_OF(before->timeline_limit, limit);
 }
 
 static void note_told(struct sliding_run *run, const struct sliding_place *place)

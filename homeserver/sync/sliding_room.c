@@ -148,15 +148,14 @@ static enum err add_wanted(struct sliding_run *run, const struct sliding_config 
 	return ERR_OK;
 }
 
-/* Members change without a gap in the timeline: then who loads lazily is told all of them, and may keep a list. */
+/* Members change without a gap being told: then who loads lazily is told all of them, and may keep a list. */
 static void add_changes(struct sliding_run *run, const struct sliding_config *config,
 	const struct state_item *changes, size_t count, struct sliding_part *part)
 {
 	for (size_t i = 0; i < count; i++) {
 		bool is_own =
 			is_member_event(&changes[i]) && str_equals(changes[i].state_key, run->who->user.s);
-		bool is_lazy = config->loads_lazily && is_member_event(&changes[i]) && !part->is_limited &&
-			part->has_timeline;
+		bool is_lazy = config->loads_lazily && is_member_event(&changes[i]) && !part->is_limited;
 		if (changes[i].event != NULL &&
 			(is_own || is_lazy ||
 				sliding_config_wants(config, changes[i].type, changes[i].state_key))) {

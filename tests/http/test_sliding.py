@@ -248,6 +248,15 @@ def test_timeline__limit_lowered_and_raised_without_gap__nothing_needed(alice, r
     assert part.ids() in ([], ids[-4:])
 
 
+def test_timeline__limit_of_nothing_meanwhile__what_came_is_told_when_it_is_raised(alice, room):
+    watch = Sliding(alice, {"all": window(timeline=4)})
+    watch.lists["all"]["timeline_limit"] = 0
+    event = alice.send(room, "x")
+    watch.next()
+    watch.lists["all"]["timeline_limit"] = 4
+    assert watch.next().room(room).ids()[-1:] == [event]
+
+
 def test_timeline__subscription_wants_more_than_the_list__more_at_once(alice, room):
     ids = talk(alice, room, 10)
     watch = Sliding(alice, {"all": window(timeline=1)})
@@ -399,6 +408,14 @@ def test_lazy_members__changes_without_gap__all_told(alice, bob, carol, room):
     carol.put("/profile/%s/displayname" % carol.user_id, {"displayname": name}).ok()
     part = watch.until_room(room, lambda part: ("m.room.member", carol.user_id) in part.state)
     assert part.state["m.room.member", carol.user_id]["content"]["displayname"] == name
+
+
+def test_lazy_members__changes_with_a_timeline_of_nothing__all_told(alice, bob, carol, room):
+    """No gap is told then, at which the client would begin its list of members anew."""
+    members_of(room, alice, bob, carol)
+    watch = Sliding(alice, {"all": window(timeline=0, state=LAZY)})
+    carol.leave(room).ok()
+    assert watch.until_room(room).state["m.room.member", carol.user_id]["content"]["membership"] == "leave"
 
 
 def test_lazy_members__changed_in_a_gap__told_anew_with_the_next_message(alice, bob, carol, room):
