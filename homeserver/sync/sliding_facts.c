@@ -424,15 +424,37 @@ static bool allows_tags(const struct sliding_run *run, const struct sliding_filt
 		!has_any(names, &filter->not_tags.set);
 }
 
+/* Who is not in a room any more is not shown that it was encrypted later. */
+static enum err is_seen_encrypted(struct sliding_run *run, const struct sliding_place *place,
+	const struct room_kind *kind, bool *out)
+{
+	struct stored_event *event;
+	*out = kind->is_encrypted;
+	if (!*out || sync_is_outside(&place->entry) ||
+		str_equals(place->entry.membership, STR("join"))) {
+		return ERR_OK;
+	}
+	TRY(rooms_load(run->ctx, run->hs, place->entry.room));
+	TRY(room_state_event(run->ctx, run->hs, place->entry.room, STR("m.room.encryption"), STR(""),
+		place->entry.position, &event));
+	*out = event != NULL;
+	return ERR_OK;
+}
+
 /* Of a room whose state is not known nothing that is asked holds. */
-static bool allows_kind(struct sliding_run *run, const struct sliding_filter *filter,
-	const struct sliding_place *place)
+static enum err allows_kind(struct sliding_run *run, const struct sliding_filter *filter,
+	const struct sliding_place *place, bool *out)
 {
 	const struct room_kind outside = stripped_kind(run->ctx->arena, &place->entry);
 	const struct room_kind *kind = sync_is_outside(&place->entry) ? &outside : place->kind;
-	return kind != NULL && is_wished(filter->encrypted, kind->is_encrypted) &&
-		(!filter->types.is_given || str_set_has(&filter->types.set, kind->type)) &&
+	*out = kind != NULL && (!filter->types.is_given || str_set_has(&filter->types.set, kind->type)) &&
 		!str_set_has(&filter->not_types.set, kind->type);
+	if (*out && filter->encrypted != SLIDING_ANY) {
+		bool is_encrypted;
+		TRY(is_seen_encrypted(run, place, kind, &is_encrypted));
+		*out = is_wished(filter->encrypted, is_encrypted);
+	}
+	return ERR_OK;
 }
 
 enum err sliding_filter_allows(struct sliding_run *run, const struct sliding_filter *filter,
@@ -442,7 +464,9 @@ enum err sliding_filter_allows(struct sliding_run *run, const struct sliding_fil
 	bool is_invite = str_equals(place->entry.membership, STR("invite"));
 	*out = is_wished(filter->invited, is_invite) &&
 		is_wished(filter->direct, sliding_is_direct(run, room_id)) &&
-		(!filter->asks_state || allows_kind(run, filter, place)) &&
 		allows_tags(run, filter, room_nid(place->entry.room));
+	if (*out && filter->asks_state) {
+		TRY(allows_kind(run, filter, place, out));
+	}
 	return *out && filter->spaces.is_given ? is_in_spaces(run, filter, room_id, out) : ERR_OK;
 }

@@ -176,8 +176,8 @@ def test_unbanned__after_the_ban_was_told__nothing_of_the_room(alice, bob, share
 
 @pytest.mark.peer("shows who reads and types there now")
 @pytest.mark.parametrize("how", ["kick", "ban", "leave"])
-def test_gone__state_changes_after_it__zero_bytes_of_them(alice, bob, carol, shared, how):
-    """By the list, by a subscription, in a new connection, and by extensions (docs/security.md 5.25)."""
+def test_sec_5_25__sliding_sync_after_one_is_gone__zero_bytes_of_what_comes_later(alice, bob, carol, shared, how):
+    """By the list, by a subscription, in a new connection, and by extensions."""
     alice.invite(shared, carol).ok()
     watch = follow(bob)
     if how == "leave":
@@ -200,6 +200,18 @@ def test_gone__state_changes_after_it__zero_bytes_of_them(alice, bob, carol, sha
         assert "hidden" not in str(answer) and event not in str(answer)
         assert answer.receipts(shared) == {} and answer.typing(shared) is None
         assert answer.room(shared).get("joined_count", 2) <= 2
+
+
+def test_sec_5_25__encrypted_after_one_is_gone__sliding_lists_do_not_show_it(alice, bob, shared):
+    before = alice.create_room(invite=[bob.user_id], initial_state=[
+        {"type": "m.room.encryption", "state_key": "", "content": {"algorithm": "m.megolm.v1.aes-sha2"}}])
+    bob.join(before).ok()
+    for room in (before, shared):
+        alice.kick(room, bob).ok()
+    alice.set_state(shared, "m.room.encryption", {"algorithm": "m.megolm.v1.aes-sha2"})
+    first = Sliding(bob, {str(wants): window(filters={"is_encrypted": wants}) for wants in (True, False)}).first
+    assert first.rooms == {before, shared} and first.count("True") == 1 and first.count("False") == 1
+    assert Sliding(bob, {"all": window(filters={"is_encrypted": True})}).first.rooms == {before}
 
 
 def test_gone__timeline_of_before__told_up_to_the_leaving(alice, bob, shared):
