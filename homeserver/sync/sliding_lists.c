@@ -88,11 +88,16 @@ static enum err load_places(struct sliding_run *run)
 		place->entry = rooms[i];
 		TRY(sync_entry_at_end(run->ctx, run->hs, run->who->user.s, run->end.up_to, &place->entry));
 		place->activity = sync_is_member(&place->entry) ? room_last_position(place->entry.room)
-														: place->entry.position;
-		place->told = told_up_to(run, room_nid(place->entry.room));
+												   : place->entry.position;
+		int64_t nid = room_nid(place->entry.room);
+		place->told = told_up_to(run, nid);
 		bool is_hidden = sync_is_outside(&place->entry) &&
 			sync_is_ignored_invite(run->ctx->arena, run->who->user.s, &run->ignored, &place->entry);
-		run->place_n += is_hidden ? 0 : 1;
+		if (!is_hidden) {
+			run->place_n++;
+		} else if (place->entry.position > run->since) {
+			sliding_change_missed(run->change, nid, SLIDING_EVENTS, MAX_OF(run->since, INT64_C(1)));
+		}
 	}
 	if (run->place_n > 1) {
 		qsort(run->places, run->place_n, sizeof(*run->places), by_activity);

@@ -78,6 +78,18 @@ def test_invite__again_and_then_none_are_taken__not_told(alice, bob, shared):
         assert answer.rooms == set() and answer.count() == 0
 
 
+def test_invite__to_a_room_of_before_by_somebody_ignored__told_when_no_longer_ignored(alice, bob, shared):
+    watch = follow(bob)
+    bob.leave(shared).ok()
+    watch.until_room(shared)
+    bob.account_data("m.ignored_user_list", {"ignored_users": {alice.user_id: {}}}).ok()
+    alice.invite(shared, bob).ok()
+    for _ in range(2):
+        assert shared not in watch.next().rooms
+    bob.account_data("m.ignored_user_list", {"ignored_users": {}}).ok()
+    assert membership_of(watch.until_room(shared), bob) == "invite"
+
+
 def test_invite__rejected__told_as_left_and_once(alice, bob):
     room = alice.create_room(invite=[bob.user_id])
     watch = follow(bob)
