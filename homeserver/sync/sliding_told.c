@@ -142,8 +142,9 @@ static enum err load_receipts_of(struct sliding_run *run, struct sliding_place *
 	struct sliding_told *told)
 {
 	struct room *room = place->entry.room;
+	const struct sliding_part *part = place->part;
 	bool has_older =
-		place->part != NULL && place->part->is_expanded; /* at which there may be some */
+		part != NULL && (part->is_initial || part->is_expanded); /* at which there may be some */
 	int64_t after = has_older ? 0 : told_up_to(run, room_nid(room), SLIDING_RECEIPTS);
 	struct str *contents;
 	size_t n;
@@ -154,7 +155,7 @@ static enum err load_receipts_of(struct sliding_run *run, struct sliding_place *
 		&contents, &n));
 	struct room_told item = {.room_id = room_id_of(room).s};
 	if (n > 0) {
-		item.receipts = after == 0 ? only_shown(run, place->part, contents[0]) : contents[0];
+		item.receipts = after == 0 ? only_shown(run, part, contents[0]) : contents[0];
 	}
 	if (item.receipts.p != NULL) {
 		VEC_PUSH(run->ctx->arena, &told->receipts, item);

@@ -316,6 +316,20 @@ def test_receipts__timeline_grows__those_of_the_older_events(alice, bob, shared)
     assert (events[1], "m.read", bob.user_id) in watch.next().receipts(shared)
 
 
+def test_receipts__room_come_into_again__those_at_its_events_again(alice, bob, shared):
+    """All of what is known of it is replaced by what is told anew."""
+    event = alice.send(shared, "x")
+    watch = with_extension(bob, "receipts")
+    alice.receipt(shared, event).ok()
+    watch.until(lambda answer: answer.receipts(shared))
+    bob.leave(shared).ok()
+    watch.until_room(shared)
+    alice.invite(shared, bob).ok()
+    bob.join(shared).ok()
+    answer = watch.until(lambda answer: answer.room(shared) and "invite_state" not in answer.room(shared))
+    assert event in answer.room(shared).ids() and (event, "m.read", alice.user_id) in answer.receipts(shared)
+
+
 # -- typing
 
 def test_typing__begins_and_ends__told_each_time(alice, bob, shared):
