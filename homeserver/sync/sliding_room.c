@@ -170,15 +170,32 @@ static struct member_reader reader_of(struct sliding_run *run)
 		&run->request->known_member};
 }
 
+static enum err find_member(struct sliding_run *run, const struct sliding_part *part,
+	struct str user_id, struct stored_event **out)
+{
+	return room_state_event(run->ctx, run->hs, part->room, STR("m.room.member"), user_id,
+		part->up_to, out);
+}
+
 static enum err add_member(struct sliding_run *run, struct sliding_part *part, struct str user_id)
 {
 	const struct member_reader reader = reader_of(run);
 	struct stored_event *member;
-	TRY(room_state_event(run->ctx, run->hs, part->room, STR("m.room.member"), user_id, part->up_to,
-		&member));
+	TRY(find_member(run, part, user_id, &member));
 	bool is_told =
 		member != NULL && !part->is_initial && member_reader_has(&reader, run->ctx->arena, member);
 	if (member != NULL && !is_told) {
+		put_state(run, part, member);
+	}
+	return ERR_OK;
+}
+
+/* Also where it was told before. */
+static enum err add_own(struct sliding_run *run, struct sliding_part *part)
+{
+	struct stored_event *member;
+	TRY(find_member(run, part, run->who->user.s, &member));
+	if (member != NULL) {
 		put_state(run, part, member);
 	}
 	return ERR_OK;
@@ -214,7 +231,7 @@ static enum err load_state(struct sliding_run *run, const struct sliding_place *
 	const struct sliding_config *config = &place->config;
 	const struct sliding_config *before = sliding_state_config(run->before, room_nid(part->room));
 	if (part->was_never_joined) {
-		return add_member(run, part, run->who->user.s);
+		return add_own(run, part);
 	}
 	if (part->is_initial) {
 		TRY(add_wanted(run, config, NULL, part));
@@ -224,8 +241,9 @@ static enum err load_state(struct sliding_run *run, const struct sliding_place *
 			TRY(add_wanted(run, config, before, part));
 		}
 	}
-	if (part->is_left && place->entry.position > run->since) {
-		TRY(add_member(run, part, run->who->user.s));
+	/* Clients take a room for joined of which they are told without it. */
+	if (part->is_left) {
+		TRY(add_own(run, part));
 	}
 	return config->loads_lazily ? add_members(run, part) : ERR_OK;
 }

@@ -166,6 +166,17 @@ def test_put_out__told_and_still_in_new_connections(alice, bob, shared, how):
     assert answer.rooms == {shared} and membership_of(answer.room(shared), bob) == wants
 
 
+@pytest.mark.peer("does not say it again")
+def test_put_out__told_again_with_more_of_it__own_membership_too(alice, bob, shared):
+    """Clients take a room for joined of which they are told without it."""
+    watch = Sliding(bob, {"all": window(timeline=1)})
+    alice.kick(shared, bob).ok()
+    watch.until_room(shared)
+    watch.rooms = {shared: wanted(timeline=5)}
+    part = watch.until_room(shared)
+    assert part.timeline and part.state["m.room.member", bob.user_id]["content"]["membership"] == "leave"
+
+
 @pytest.mark.peer("tells name, state and timeline of it")
 def test_ban__of_who_was_never_there__nothing_of_the_room(alice, bob, room):
     """At the most that they are banned; MSC4186 leaves such rooms out of lists."""
