@@ -322,10 +322,17 @@ static bool is_bump(const struct event *event)
 	return false;
 }
 
+/* History that was fetched from others is older than all that happened here, where the own membership came first. */
+static int64_t stamp_of(const struct sliding_place *place, const struct stored_event *event)
+{
+	return event->position > 0 ? event->position : place->entry.position;
+}
+
 /*
  * The newest event that bumps. Among many that do not it is not looked for on end: then it counts where that was given up, which is at the same place each time.
  */
-static enum err load_bump(struct sliding_run *run, struct sliding_part *part)
+static enum err load_bump(struct sliding_run *run, const struct sliding_place *place,
+	struct sliding_part *part)
 {
 	int64_t after = part->is_initial ? ROOM_OUTLIERS : part->after;
 	struct timeline found;
@@ -337,12 +344,12 @@ static enum err load_bump(struct sliding_run *run, struct sliding_part *part)
 	}
 	for (size_t i = 0; i < found.n; i++) {
 		if (is_bump(found.events[i]->event)) {
-			part->bump_stamp = MAX_OF(found.events[i]->position, INT64_C(1));
+			part->bump_stamp = stamp_of(place, found.events[i]);
 			return ERR_OK;
 		}
 	}
 	bool has_given_up = part->is_initial && found.n > 0;
-	part->bump_stamp = has_given_up ? MAX_OF(found.events[found.n - 1]->position, INT64_C(1)) : 0;
+	part->bump_stamp = has_given_up ? stamp_of(place, found.events[found.n - 1]) : 0;
 	return ERR_OK;
 }
 
@@ -391,7 +398,7 @@ static enum err load_inside(struct sliding_run *run, const struct sliding_place 
 	if (part->is_left) {
 		part->bump_stamp = part->up_to;
 	} else {
-		TRY(load_bump(run, part));
+		TRY(load_bump(run, place, part));
 		TRY(unread_counts(run->ctx, run->hs, part->room, run->user, part->up_to, &part->unread));
 	}
 	return prepare_views(run, part);

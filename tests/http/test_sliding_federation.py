@@ -4,6 +4,7 @@ import pytest
 from support.federated_people import alice  # noqa: F401
 from support.remote_room import RemoteRoom
 from support.sliding import Sliding, wanted, window
+from test_fed_history import all_bodies
 from test_fed_invite import Invite
 from test_fed_partial import join, large
 
@@ -46,6 +47,17 @@ def test_remote_join__room_and_what_comes_later__told(federated, remote, alice):
     assert part["initial"] is True and part.state["m.room.member", alice.user_id]["content"]["membership"] == "join"
     remote.transaction(federated, [room.message("from afar")]).ok()
     assert "from afar" in watch.until_room(room.room_id).bodies()
+
+
+def test_remote_join__history_that_was_fetched_later__does_not_make_it_older(federated, remote, alice):
+    older = alice.create_room()
+    room = RemoteRoom(remote, "11").serve()
+    room.message("one")
+    room.message("two")
+    join(alice, room, remote).ok()
+    assert all_bodies(alice, room.room_id) == ["two", "one"]
+    first = Sliding(alice, {"all": window()}).first
+    assert first.room(room.room_id)["bump_stamp"] > first.room(older)["bump_stamp"]
 
 
 def test_partial_join__members_come_later__told_as_whole(federated, remote, alice):
