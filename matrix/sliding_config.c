@@ -166,22 +166,40 @@ bool sliding_config_is_well_formed(const struct sliding_config *config)
 		!(config->loads_lazily && sliding_config_wants_members(config));
 }
 
-/* --- two of them ---------------------------------------------------------------------------------------------------- */
+/* --- several of them ---------------------------------------------------------------------------------------------------- */
 
-struct sliding_config sliding_config_join(struct arena *arena, const struct sliding_config *a,
-	const struct sliding_config *b)
+struct sliding_config sliding_config_join(struct arena *arena,
+	const struct sliding_config *const *configs, size_t count)
 {
-	size_t count = 0;
+	size_t entry_n = 0;
+	int64_t limit = 0;
+	bool loads_lazily = false;
+	for (size_t i = 0; i < count; i++) {
+		entry_n += configs[i]->entry_n;
+		limit = MAX_OF(limit, configs[i]->timeline_limit);
+		loads_lazily = loads_lazily || configs[i]->loads_lazily;
+	}
+	struct sliding_entry *entries = ARENA_NEW_ARRAY(arena, struct sliding_entry, entry_n + 1);
+	size_t n = 0;
+	for (size_t i = 0; i < count; i++) {
+		for (size_t j = 0; j < configs[i]->entry_n; j++) {
+			entries[n++] = configs[i]->entries[j];
+		}
+	}
+	return make(arena, entries, n, limit, loads_lazily);
+}
+
+struct sliding_config sliding_config_dup(struct arena *arena, const struct sliding_config *config)
+{
+	struct sliding_config copy = *config;
 	struct sliding_entry *entries =
-		ARENA_NEW_ARRAY(arena, struct sliding_entry, a->entry_n + b->entry_n + 1);
-	for (size_t i = 0; i < a->entry_n; i++) {
-		entries[count++] = a->entries[i];
+		ARENA_NEW_ARRAY(arena, struct sliding_entry, config->entry_n + 1);
+	for (size_t i = 0; i < config->entry_n; i++) {
+		entries[i].type = str_dup(arena, config->entries[i].type);
+		entries[i].state_key = str_dup(arena, config->entries[i].state_key);
 	}
-	for (size_t i = 0; i < b->entry_n; i++) {
-		entries[count++] = b->entries[i];
-	}
-	return make(arena, entries, count, MAX_OF(a->timeline_limit, b->timeline_limit),
-		a->loads_lazily || b->loads_lazily);
+	copy.entries = entries;
+	return copy;
 }
 
 int sliding_config_compare(const struct sliding_config *a, const struct sliding_config *b)

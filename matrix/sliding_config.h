@@ -40,9 +40,11 @@ struct sliding_config {
 MUST_CHECK bool sliding_config_read(struct arena *arena, const struct json *object,
 	struct str user_id, struct sliding_config *out, struct field_error *out_error);
 
-/** What both want together: the greater limit, all entries. In the arena; texts are shared. */
-struct sliding_config sliding_config_join(struct arena *arena, const struct sliding_config *a,
-	const struct sliding_config *b);
+/** What all of them want together: the greatest limit, all entries. In the arena; texts are shared. Cost: O(n log n) in all entries */
+struct sliding_config sliding_config_join(struct arena *arena,
+	const struct sliding_config *const *configs, size_t count);
+/** A copy with its texts, in the arena. */
+struct sliding_config sliding_config_dup(struct arena *arena, const struct sliding_config *config);
 
 /** Whether an entry of the state is wanted, lazily loaded members not counted. */
 bool sliding_config_wants(const struct sliding_config *config, struct str type,

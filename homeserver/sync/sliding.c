@@ -41,7 +41,7 @@ void sliding_memory_destroy(struct sliding_memory *memory)
 static int64_t limit_afterwards(const struct sliding_place *place,
 	const struct sliding_config *before)
 {
-	int64_t limit = place->config.timeline_limit;
+	int64_t limit = place->config->timeline_limit;
 	bool is_anew = place->part != NULL && (place->part->is_limited || place->part->is_initial);
 	bool has_passed_over = limit == 0 && place->activity > place->told;
 	return before == NULL || is_anew || has_passed_over ? limit
@@ -51,11 +51,16 @@ static int64_t limit_afterwards(const struct sliding_place *place,
 static void note_told(struct sliding_run *run, const struct sliding_place *place)
 {
 	int64_t nid = room_nid(place->entry.room);
-	struct sliding_config *config = ARENA_NEW(run->ctx->arena, struct sliding_config);
-	*config = place->config;
-	config->timeline_limit = limit_afterwards(place, sliding_state_config(run->before, nid));
+	int64_t limit = limit_afterwards(place, sliding_state_config(run->before, nid));
+	const struct sliding_config *known = place->config;
+	if (limit != known->timeline_limit) {
+		struct sliding_config *other = ARENA_NEW(run->ctx->arena, struct sliding_config);
+		*other = *known;
+		other->timeline_limit = limit;
+		known = other;
+	}
 	sliding_change_told(run->change, nid, SLIDING_EVENTS);
-	sliding_change_config(run->change, nid, config);
+	sliding_change_config(run->change, nid, known);
 }
 
 static void note_rooms(struct sliding_run *run)

@@ -17,7 +17,13 @@ struct sliding_memory {
 	struct cache *kinds;     /**< room number → struct room_kind * */
 };
 
-enum { SLIDING_LISTS_MAX = 100, SLIDING_RANGES_MAX = 20, SLIDING_SUBSCRIPTIONS_MAX = 1000 };
+enum {
+	SLIDING_LISTS_MAX = 100,
+	SLIDING_LIST_ENTRIES_MAX = 1000, /**< of required_state, of all lists together */
+	SLIDING_RANGES_MAX = 20,
+	SLIDING_NAMES_MAX = 1000, /**< of one array of texts */
+	SLIDING_SUBSCRIPTIONS_MAX = 1000,
+};
 
 /* --- sliding_request.c ------------------------------------------------------------------------------ */
 
@@ -103,10 +109,21 @@ struct sliding_place {
 	bool is_listed;   /**< it may be in lists */
 	bool is_wanted;   /**< a window or a subscription has it */
 	bool is_subscribed;
-	struct sliding_config config; /**< of all that want it */
+	struct sliding_wishes *wishes; /**< of which lists and subscription; NULL: of none */
+	const struct sliding_config
+		*config;                  /**< of all that want it; shared by who is wanted by the same */
 	int64_t told;                 /**< of its events: SLIDING_NEVER, or up to which position */
 	const struct room_kind *kind; /**< NULL: it is not asked for, or not known */
 	struct sliding_part *part;    /**< what is told of it; NULL: nothing */
+};
+
+/** What wants a room: a list or a subscription, and what wanted it before. Rooms that the same ones want have the same. */
+struct sliding_wishes {
+	const struct sliding_wishes *before; /**< NULL: nothing */
+	const struct sliding_config *of;
+	size_t count;
+	struct sliding_wishes *after; /**< those with the one that is looked at, if any room has them */
+	const struct sliding_config *joined; /**< NULL: nobody has asked yet */
 };
 
 /** What a list has of the user's rooms. */
@@ -115,6 +132,12 @@ struct sliding_window {
 	int64_t count;                 /**< all that it is of */
 	struct sliding_place **places; /**< those in its ranges */
 	size_t place_n;
+};
+
+/** Whether one config wants more than another, as was found last. */
+struct sliding_growth {
+	const struct sliding_config *before, *config;
+	bool is_so;
 };
 
 /** One run. */
@@ -136,8 +159,10 @@ struct sliding_run {
 	struct sliding_place *places; /**< by activity, newest first */
 	size_t place_n;
 	struct sliding_place **places_by_id; /**< NULL: not sorted yet */
+	struct sliding_wishes wishes;        /**< of a room that nothing wants yet */
 	struct sliding_window *windows;      /**< of each list */
 	bool has_parts;
+	struct sliding_growth grown;
 	struct user_room *stirred; /**< rooms with something new; where encryption is asked for */
 	size_t stirred_n;
 	struct sliding_told *told; /**< by the extensions */

@@ -5,6 +5,10 @@
 
 #include <stdlib.h>
 
+enum {
+	LOOKS_AT_ONCE = 20000
+}; /* rooms times lists that an I/O thread goes through: about a millisecond */
+
 /* --- the user's rooms -------------------------------------------------------------------------------------- */
 
 /* Up to where its events were told: of a room that is live, with the client's token. */
@@ -107,12 +111,51 @@ static enum err load_places(struct sliding_run *run)
 
 /* --- who wants them ---------------------------------------------------------------------------------------- */
 
+/*
+ * Rooms mostly want the same, however many there are: so what is wanted of a room is joined once for all rooms that the same lists have. Lists are looked through
+ * one after another, so that wishes need to know only the newest that came of them.
+ */
 static void want(struct sliding_run *run, struct sliding_place *place,
 	const struct sliding_config *config)
 {
-	place->config =
-		place->is_wanted ? sliding_config_join(run->ctx->arena, &place->config, config) : *config;
+	struct sliding_wishes *before = place->is_wanted ? place->wishes : &run->wishes;
+	if (before->after == NULL || before->after->of != config) {
+		before->after = ARENA_NEW(run->ctx->arena, struct sliding_wishes);
+		*before->after =
+			(struct sliding_wishes){.before = before, .of = config, .count = before->count + 1};
+	}
+	place->wishes = before->after;
 	place->is_wanted = true;
+}
+
+static const struct sliding_config *join(struct arena *arena, const struct sliding_wishes *wishes)
+{
+	if (wishes->count == 1) {
+		return wishes->of;
+	}
+	const struct sliding_config **all =
+		ARENA_NEW_ARRAY(arena, const struct sliding_config *, wishes->count);
+	size_t n = 0;
+	for (const struct sliding_wishes *wish = wishes; wish->count > 0; wish = wish->before) {
+		all[n++] = wish->of;
+	}
+	struct sliding_config *config = ARENA_NEW(arena, struct sliding_config);
+	*config = sliding_config_join(arena, all, n);
+	return config;
+}
+
+static void join_wishes(struct sliding_run *run)
+{
+	for (size_t i = 0; i < run->place_n; i++) {
+		struct sliding_place *place = &run->places[i];
+		if (!place->is_wanted) {
+			continue;
+		}
+		if (place->wishes->joined == NULL) {
+			place->wishes->joined = join(run->ctx->arena, place->wishes);
+		}
+		place->config = place->wishes->joined;
+	}
 }
 
 static bool is_in_ranges(const struct sliding_list *list, int64_t index)
@@ -163,6 +206,9 @@ enum err sliding_lists_load(struct sliding_run *run)
 		return ERR_OK;
 	}
 	TRY(load_places(run));
+	if (run->place_n * request->list_n > LOOKS_AT_ONCE) {
+		TRY(ctx_may_wait(run->ctx)); /* they would keep other connections waiting */
+	}
 	TRY(sliding_facts_load(run));
 	/* Of who asks for no rooms now, what happens in those that were told is noted as missed. */
 	if (!has_rules) {
@@ -176,5 +222,6 @@ enum err sliding_lists_load(struct sliding_run *run)
 		TRY(look_through(run, &request->lists[i], &run->windows[i]));
 	}
 	look_at_subscriptions(run);
+	join_wishes(run);
 	return ERR_OK;
 }

@@ -1,9 +1,12 @@
 /*
- * The request: its body is parsed once and kept while it waits, and then for the next one of the client, which mostly has the same.
+ * The request: its body is parsed once and kept while it waits, and then for the next one of the client, which mostly has the same. What is kept is copied out of
+ * the parsed JSON, which takes many times as much.
  */
 #include "base/mem.h"
 #include "homeserver/account/accounts.h"
 #include "homeserver/sync/sliding_inner.h"
+
+enum { REQUEST_MAX_BYTES = 512 << 10 };
 
 static enum err refuse(struct call *call, const struct field_error *error)
 {
@@ -44,14 +47,17 @@ static enum err read_names(struct call *call, struct arena *arena, const struct 
 	if (array == NULL) {
 		return ERR_OK;
 	}
-	struct str *texts = ARENA_NEW_ARRAY(arena, struct str, array->count);
+	if (array->count > SLIDING_NAMES_MAX) {
+		return fail_field(call, M_TOO_LARGE, key, "has too many entries");
+	}
+	struct str *texts = ARENA_NEW_ARRAY(call->ctx.arena, struct str, array->count);
 	for (size_t i = 0; i < array->count; i++) {
 		const struct json *item = &array->items[i];
 		bool is_null = null_is_empty && json_is(item, JSON_NULL);
 		if (!is_null && !json_is(item, JSON_STRING)) {
 			return fail_field(call, M_BAD_JSON, key, "must be an array of strings");
 		}
-		texts[i] = is_null ? STR("") : json_text(item);
+		texts[i] = is_null ? STR("") : str_dup(arena, json_text(item));
 	}
 	out->set = str_set_make(arena, texts, array->count);
 	return ERR_OK;
@@ -109,13 +115,17 @@ static enum err read_ranges(struct call *call, struct arena *arena, const struct
 	return ERR_OK;
 }
 
+/* Mostly it is the same as the one before, and then takes no memory of its own. */
 static enum err read_config(struct call *call, const struct sliding_request *request,
-	const struct json *object, struct sliding_config *out)
+	const struct json *object, const struct sliding_config *last, struct sliding_config *out)
 {
 	struct field_error error;
-	return sliding_config_read(request->arena, object, request->user_id, out, &error)
-		? ERR_OK
-		: refuse(call, &error);
+	if (!sliding_config_read(call->ctx.arena, object, request->user_id, out, &error)) {
+		return refuse(call, &error);
+	}
+	bool is_same = last != NULL && sliding_config_compare(out, last) == 0;
+	*out = is_same ? *last : sliding_config_dup(request->arena, out);
+	return ERR_OK;
 }
 
 static enum err read_lists(struct call *call, struct sliding_request *request,
@@ -129,16 +139,22 @@ static enum err read_lists(struct call *call, struct sliding_request *request,
 	if (lists->count > SLIDING_LISTS_MAX) {
 		return fail_field(call, M_TOO_LARGE, "lists", "has too many members");
 	}
+	size_t entry_n = 0;
 	request->lists = ARENA_NEW_ARRAY(request->arena, struct sliding_list, lists->count);
 	for (size_t i = 0; i < lists->count; i++) {
 		struct sliding_list *list = &request->lists[i];
 		const struct json *object = &lists->members[i].value;
-		list->name = lists->members[i].key;
+		list->name = str_dup(request->arena, lists->members[i].key);
 		if (!json_is(object, JSON_OBJECT)) {
 			return fail_field(call, M_BAD_JSON, "lists", "must have objects as members");
 		}
 		TRY(read_ranges(call, request->arena, object, list));
-		TRY(read_config(call, request, object, &list->config));
+		TRY(read_config(call, request, object, i > 0 ? &list[-1].config : NULL, &list->config));
+		entry_n += list->config.entry_n;
+		if (entry_n > SLIDING_LIST_ENTRIES_MAX) {
+			return fail_field(call, M_TOO_LARGE, "lists",
+				"have too many entries of required_state");
+		}
 		TRY(read_filter(call, request->arena, object, &list->filter));
 	}
 	request->list_n = lists->count;
@@ -159,13 +175,14 @@ static enum err read_subscriptions(struct call *call, struct sliding_request *re
 	request->subscriptions =
 		ARENA_NEW_ARRAY(request->arena, struct sliding_subscription, rooms->count);
 	for (size_t i = 0; i < rooms->count; i++) {
-		request->subscriptions[i].room_id = rooms->members[i].key;
+		struct sliding_subscription *subscription = &request->subscriptions[i];
+		subscription->room_id = str_dup(request->arena, rooms->members[i].key);
 		if (!json_is(&rooms->members[i].value, JSON_OBJECT)) {
 			return fail_field(call, M_BAD_JSON, "room_subscriptions",
 				"must have objects as members");
 		}
 		TRY(read_config(call, request, &rooms->members[i].value,
-			&request->subscriptions[i].config));
+			i > 0 ? &subscription[-1].config : NULL, &subscription->config));
 	}
 	request->subscription_n = rooms->count;
 	return ERR_OK;
@@ -257,16 +274,18 @@ static enum err read_body(struct call *call, struct sliding_request *request)
 	}
 	TRY(call_json(call, &object));
 	begin_body(request, user_id, call_body(call));
-	struct json *body = ARENA_NEW(request->arena, struct json);
-	*body = json_dup(request->arena, object);
-	TRY(body_opt_str(call, body, "conn_id", &conn_id));
+	TRY(body_opt_str(call, object, "conn_id", &conn_id));
 	if (conn_id.n > 255) {
 		return fail_field(call, M_TOO_LARGE, "conn_id", "has more than 255 bytes");
 	}
-	request->conn_id = conn_id.p != NULL ? conn_id : STR("");
-	TRY(read_lists(call, request, body));
-	TRY(read_subscriptions(call, request, body));
-	return read_extensions(call, request, body);
+	request->conn_id = conn_id.p != NULL ? str_dup(request->arena, conn_id) : STR("");
+	TRY(read_lists(call, request, object));
+	TRY(read_subscriptions(call, request, object));
+	TRY(read_extensions(call, request, object));
+	/* Very many may wait, each with this. */
+	return arena_used_bytes(request->arena) > REQUEST_MAX_BYTES
+		? fail(&call->ctx, ERR_INPUT, M_TOO_LARGE, "The request asks for too much")
+		: ERR_OK;
 }
 
 static enum err read_pos(struct call *call, struct sliding_request *request)

@@ -4,6 +4,8 @@
 #include "base/vec.h"
 #include "homeserver/sync/sliding_inner.h"
 
+#include <stdlib.h>
+
 enum { BUMPS_LOOKED_AT = 16 };
 
 static bool is_member_event(const struct state_item *item)
@@ -69,13 +71,13 @@ static bool is_expanded(const struct sliding_run *run, const struct sliding_plac
 {
 	const struct sliding_config *before = sliding_state_config(run->before, room_nid(part->room));
 	return !part->is_initial && before != NULL &&
-		before->timeline_limit < place->config.timeline_limit;
+		before->timeline_limit < place->config->timeline_limit;
 }
 
 static enum err load_timeline(struct sliding_run *run, const struct sliding_place *place,
 	struct sliding_part *part)
 {
-	size_t limit = (size_t)place->config.timeline_limit;
+	size_t limit = (size_t)place->config->timeline_limit;
 	part->start = part->up_to;
 	part->is_expanded = is_expanded(run, place, part);
 	part->has_timeline = limit > 0 && !part->was_never_joined;
@@ -112,12 +114,29 @@ static enum err load_timeline(struct sliding_run *run, const struct sliding_plac
 static void put_state(struct sliding_run *run, struct sliding_part *part,
 	struct stored_event *event)
 {
+	VEC_PUSH(run->ctx->arena, &part->state, event);
+}
+
+static int by_position(const void *a, const void *b)
+{
+	struct stored_event *const *x = a;
+	struct stored_event *const *y = b;
+	return ((*x)->position > (*y)->position) - ((*x)->position < (*y)->position);
+}
+
+/* An event that is told for several reasons is told once. */
+static void tell_once(struct sliding_part *part)
+{
+	size_t n = 0;
+	if (part->state.n > 1) {
+		qsort(part->state.p, part->state.n, sizeof(struct stored_event *), by_position);
+	}
 	for (size_t i = 0; i < part->state.n; i++) {
-		if (part->state.p[i]->position == event->position) {
-			return;
+		if (n == 0 || part->state.p[n - 1]->position != part->state.p[i]->position) {
+			part->state.p[n++] = part->state.p[i];
 		}
 	}
-	VEC_PUSH(run->ctx->arena, &part->state, event);
+	part->state.n = n;
 }
 
 /* Of all of the state what is wanted, and was not before. */
@@ -228,7 +247,7 @@ static bool wants_more_state(const struct sliding_config *before,
 static enum err load_state(struct sliding_run *run, const struct sliding_place *place,
 	const struct state_item *changes, size_t count, struct sliding_part *part)
 {
-	const struct sliding_config *config = &place->config;
+	const struct sliding_config *config = place->config;
 	const struct sliding_config *before = sliding_state_config(run->before, room_nid(part->room));
 	if (part->was_never_joined) {
 		return add_own(run, part);
@@ -245,7 +264,11 @@ static enum err load_state(struct sliding_run *run, const struct sliding_place *
 	if (part->is_left) {
 		TRY(add_own(run, part));
 	}
-	return config->loads_lazily ? add_members(run, part) : ERR_OK;
+	if (config->loads_lazily) {
+		TRY(add_members(run, part));
+	}
+	tell_once(part);
+	return ERR_OK;
 }
 
 /* --- what it is called ------------------------------------------------------------------------------------- */
@@ -411,19 +434,25 @@ static bool is_empty(const struct sliding_part *part)
 		!part->tells_members;
 }
 
-static bool grows(const struct sliding_config *before, const struct sliding_config *config)
+/* Of many rooms in a row the same is asked. */
+static bool grows(struct sliding_run *run, const struct sliding_config *before,
+	const struct sliding_config *config)
 {
-	return before != NULL &&
-		(config->timeline_limit > before->timeline_limit || wants_more_state(before, config));
+	if (run->grown.before != before || run->grown.config != config) {
+		bool is_so = before != NULL &&
+			(config->timeline_limit > before->timeline_limit || wants_more_state(before, config));
+		run->grown = (struct sliding_growth){before, config, is_so};
+	}
+	return run->grown.is_so;
 }
 
 /* Whether anything can be new of it. From memory. */
-static bool is_stirred(const struct sliding_run *run, const struct sliding_place *place)
+static bool is_stirred(struct sliding_run *run, const struct sliding_place *place)
 {
 	const struct sliding_config *before =
 		sliding_state_config(run->before, room_nid(place->entry.room));
 	return place->told == SLIDING_NEVER || sliding_place_has_news(run, place, place->told) ||
-		grows(before, &place->config);
+		grows(run, before, place->config);
 }
 
 enum err sliding_room_load(struct sliding_run *run, struct sliding_place *place)

@@ -18,7 +18,8 @@ static void read_config(struct arena *arena, struct str text)
 		return;
 	}
 	invariant(sliding_config_is_well_formed(&config));
-	struct sliding_config again = sliding_config_join(arena, &config, &config);
+	const struct sliding_config *twice[] = {&config, &config};
+	struct sliding_config again = sliding_config_join(arena, twice, COUNT_OF(twice));
 	invariant(sliding_config_equals(&config, &again));
 	for (size_t i = 0; i < config.entry_n; i++) {
 		invariant(

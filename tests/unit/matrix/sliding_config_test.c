@@ -181,6 +181,13 @@ static void wants__exact_and_wildcards__as_given(void **state)
 	assert_true(sliding_config_wants(&config, STR("x"), STR("y")));
 }
 
+static struct sliding_config join(struct arena *arena, const struct sliding_config *a,
+	const struct sliding_config *b)
+{
+	const struct sliding_config *both[] = {a, b};
+	return sliding_config_join(arena, both, COUNT_OF(both));
+}
+
 static void join__two__all_that_either_wants(void **state)
 {
 	(void)state;
@@ -190,16 +197,44 @@ static void join__two__all_that_either_wants(void **state)
 		"'$LAZY']]}");
 	struct sliding_config b =
 		parse(arena, "{'timeline_limit':20,'required_state':[['b','*'],['m.room.name','']]}");
-	struct sliding_config both = sliding_config_join(arena, &a, &b);
+	struct sliding_config both = join(arena, &a, &b);
 	assert_int_equal(both.timeline_limit, 20);
 	assert_text(shown(arena, &both), "b/* m.room.name/ lazy");
-	struct sliding_config turned = sliding_config_join(arena, &b, &a);
+	struct sliding_config turned = join(arena, &b, &a);
 	assert_int_equal(sliding_config_compare(&both, &turned), 0);
 	struct sliding_config all = parse(arena, "{'required_state':[['m.room.member','*']]}");
-	both = sliding_config_join(arena, &a, &all);
+	both = join(arena, &a, &all);
 	assert_text(shown(arena, &both), "b/1 m.room.member/* m.room.name/ ");
-	struct sliding_config again = sliding_config_join(arena, &a, &a);
+	struct sliding_config again = join(arena, &a, &a);
 	assert_int_equal(sliding_config_compare(&a, &again), 0);
+}
+
+static void join__any_number__all_that_any_wants(void **state)
+{
+	(void)state;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct sliding_config a = parse(arena, "{'required_state':[['a','']]}");
+	struct sliding_config b = parse(arena, "{'timeline_limit':2,'required_state':[['b','']]}");
+	struct sliding_config c = parse(arena, "{'required_state':[['a',''],['c','']]}");
+	const struct sliding_config *all[] = {&a, &b, &c};
+	struct sliding_config joined = sliding_config_join(arena, all, COUNT_OF(all));
+	assert_int_equal(joined.timeline_limit, 2);
+	assert_text(shown(arena, &joined), "a/ b/ c/ ");
+	joined = sliding_config_join(arena, all, 0);
+	assert_int_equal(joined.entry_n, 0);
+}
+
+static void dup__the_first_is_gone__the_copy_is_whole(void **state)
+{
+	(void)state;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct arena *first = arena_create();
+	struct sliding_config config =
+		parse(first, "{'timeline_limit':2,'required_state':[['a','b'],['m.room.member','$LAZY']]}");
+	struct sliding_config copy = sliding_config_dup(arena, &config);
+	assert_int_equal(sliding_config_compare(&config, &copy), 0);
+	arena_destroy(first);
+	assert_text(shown(arena, &copy), "a/b lazy");
 }
 
 static void compare__each_difference__counts(void **state)
@@ -249,7 +284,7 @@ static void join__random__wants_what_either_wants(void **state)
 		struct arena *arena CLEANUP(arena_cleanup) = arena_create();
 		struct sliding_config a = random_config(arena, &seed);
 		struct sliding_config b = random_config(arena, &seed);
-		struct sliding_config both = sliding_config_join(arena, &a, &b);
+		struct sliding_config both = join(arena, &a, &b);
 		assert_true(sliding_config_is_well_formed(&both));
 		for (size_t i = 0; i < COUNT_OF(texts) * COUNT_OF(texts); i++) {
 			struct str type = str_of(texts[i / COUNT_OF(texts)]);
@@ -293,6 +328,8 @@ int main(void)
 		cmocka_unit_test(read__wrong__refused_with_the_field),
 		cmocka_unit_test(wants__exact_and_wildcards__as_given),
 		cmocka_unit_test(join__two__all_that_either_wants),
+		cmocka_unit_test(join__any_number__all_that_any_wants),
+		cmocka_unit_test(dup__the_first_is_gone__the_copy_is_whole),
 		cmocka_unit_test(compare__each_difference__counts),
 		cmocka_unit_test(join__random__wants_what_either_wants),
 		cmocka_unit_test(is_well_formed__not_as_made_here__false),

@@ -1,0 +1,70 @@
+"""Simplified sliding sync (MSC4186): what clients that ask for very much make the server hold."""
+import http.client
+import os
+
+import pytest
+
+from support import accounts
+from support.processes import peak_kib
+from support.server import free_port, wait_until
+from support.sliding import PATH, Answer, ask, window
+
+MIB = 1024
+
+pytestmark = pytest.mark.one_process("the memory of one process is looked at")
+
+
+@pytest.fixture(autouse=True)
+def no_quarantine(monkeypatch):
+    """Sanitizers keep freed memory for a while: not so much that growth could not be told from it."""
+    monkeypatch.setenv("ASAN_OPTIONS", os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=4")
+
+
+def rss_kib(server):
+    """Resident memory of the server's process."""
+    with open("/proc/%d/status" % server.process.pid, encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS:"))
+
+
+@pytest.fixture
+def server(make_server):
+    return make_server(settings={"rate_limits.enabled": "false", "listen.metrics": "127.0.0.1:%d" % free_port()}).start()
+
+
+def test_lists__each_wants_other_state_of_the_same_rooms__joined_once(server):
+    """Not again for each list and room: that were 130 MiB here, and 16 GiB for 5,000 rooms."""
+    alice = accounts.register(server.url)
+    rooms = {alice.create_room() for _ in range(40)}
+    lists = {"l%d" % number: window(99, 0, [("t%d.%d" % (number, entry), "") for entry in range(9)] + [("m.room.topic", "")])
+             for number in range(100)}
+    lists["l42"]["required_state"][0] = ["m.room.create", ""]
+    before = peak_kib(server.process.pid)
+    answer = Answer(ask(alice, {"lists": lists}).ok().json)
+    assert answer.rooms == rooms
+    assert all(set(answer.room(room).state) == {("m.room.create", "")} for room in rooms)
+    assert ask(alice, {"lists": lists}, answer.pos).ok().json["rooms"] == {}
+    assert peak_kib(server.process.pid) - before < 60 * MIB
+
+
+@pytest.mark.parametrize("body", [
+    b'{"lists":{"a":{"ranges":[[0,9]],"x":[%s]}}}' % b",".join([b"0"] * 120000),
+    b'{"room_subscriptions":{%s}}' % b",".join(
+        b'"!%d:hs1":{"required_state":[%s]}' % (number, b",".join([b'["",""]'] * 200)) for number in range(150)),
+], ids=["unknown fields", "subscriptions that want the same"])
+def test_wait__large_body__what_waits_is_not_many_times_as_large(server, body):
+    """With 30 times its size it were 300 MiB here."""
+    alice = accounts.register(server.url)
+    pos = alice.post(PATH, raw=body).ok()["pos"]
+    waiting = [http.client.HTTPConnection(server.url.partition("//")[2]) for _ in range(40)]
+    before = rss_kib(server)
+    for connection in waiting:
+        connection.request("POST", "%s?timeout=60000&pos=%s" % (PATH, pos), body, {"Authorization": "Bearer " + alice.token})
+    wait_until(lambda: (server.metric("belfry_http_parked") or 0) >= len(waiting), 60, "all wait")
+    assert rss_kib(server) - before < 120 * MIB
+
+
+def test_wait__body_that_asks_for_too_much__refused(server):
+    """It would wait with several times its size."""
+    alice = accounts.register(server.url)
+    rooms = {"!%d:hs1" % number: {"required_state": [["%d" % (number * 200 + entry), ""] for entry in range(200)]} for number in range(60)}
+    ask(alice, {"room_subscriptions": rooms}).expect(400, "M_TOO_LARGE")
