@@ -9,6 +9,8 @@
 #include "matrix/stripped.h"
 #include "storage/state.h"
 
+#include <stdlib.h>
+
 /* What the state of a room says that hardly ever changes. Immutable. */
 struct room_kind {
 	struct refc refc;
@@ -31,7 +33,7 @@ struct sliding_facts {
 	struct str_set direct;
 	int64_t direct_at;
 	bool has_tags;
-	struct room_tags *tags;
+	struct room_tags *tags; /* by room */
 	size_t tag_n;
 	int64_t left_at; /* newest leaving that was looked at; -1: there was none */
 	int64_t *thrown_out;
@@ -128,6 +130,13 @@ static enum err load_direct(struct sliding_run *run, struct sliding_facts *facts
 	return ERR_OK;
 }
 
+static int compare_tags(const void *a, const void *b)
+{
+	const struct room_tags *x = a;
+	const struct room_tags *y = b;
+	return (x->room_nid > y->room_nid) - (x->room_nid < y->room_nid);
+}
+
 static enum err load_tags(struct sliding_run *run, struct sliding_facts *facts)
 {
 	struct account_data_item *items;
@@ -139,6 +148,9 @@ static enum err load_tags(struct sliding_run *run, struct sliding_facts *facts)
 			facts->tags[facts->tag_n++] =
 				(struct room_tags){items[i].room_nid, read_tags(facts->arena, items[i].content)};
 		}
+	}
+	if (facts->tag_n > 1) {
+		qsort(facts->tags, facts->tag_n, sizeof(*facts->tags), compare_tags);
 	}
 	facts->has_tags = true;
 	return ERR_OK;
@@ -168,12 +180,11 @@ int64_t sliding_direct_at(const struct sliding_run *run)
 static const struct str_set *tags_of(const struct sliding_facts *facts, int64_t room_nid)
 {
 	static const struct str_set none;
-	for (size_t i = 0; i < facts->tag_n; i++) {
-		if (facts->tags[i].room_nid == room_nid) {
-			return &facts->tags[i].names;
-		}
-	}
-	return &none;
+	const struct room_tags key = {.room_nid = room_nid};
+	const struct room_tags *found = facts->tag_n > 0
+		? bsearch(&key, facts->tags, facts->tag_n, sizeof(key), compare_tags)
+		: NULL;
+	return found != NULL ? &found->names : &none;
 }
 
 /* --- who was put out --------------------------------------------------------------------------------------- */
@@ -268,6 +279,26 @@ static void put_kind(struct sliding_run *run, struct sliding_place *place,
 	place->kind = kind;
 }
 
+/* What the stripped state of an invite or a knock says. */
+static const struct room_kind *stripped_kind(struct arena *arena, const struct user_room *entry)
+{
+	struct room_kind *kind = ARENA_NEW(arena, struct room_kind);
+	struct json state;
+	kind->type = STR("");
+	if (entry->stripped.p == NULL || !stripped_state_read(arena, entry->stripped, &state)) {
+		return kind;
+	}
+	for (size_t i = 0; i < state.count; i++) {
+		struct str type = json_get_str(&state.items[i], STR("type"));
+		if (str_equals(type, STR("m.room.create"))) {
+			struct str room_type = json_get_str(json_at(&state.items[i], "content"), STR("type"));
+			kind->type = room_type.p != NULL ? room_type : STR("");
+		}
+		kind->is_encrypted = kind->is_encrypted || str_equals(type, STR("m.room.encryption"));
+	}
+	return kind;
+}
+
 /* Types never change, and a room is not encrypted only as long as nothing happens in it. */
 static enum err load_kinds(struct sliding_run *run)
 {
@@ -284,6 +315,7 @@ static enum err load_kinds(struct sliding_run *run)
 	for (size_t i = 0; i < run->place_n; i++) {
 		struct sliding_place *place = &run->places[i];
 		if (sync_is_outside(&place->entry)) {
+			place->kind = stripped_kind(run->ctx->arena, &place->entry);
 			continue;
 		}
 		place->kind = kind_of(run, room_nid(place->entry.room));
@@ -302,25 +334,6 @@ static enum err load_kinds(struct sliding_run *run)
 		put_kind(run, asked[rows[i].index], &rows[i]);
 	}
 	return ERR_OK;
-}
-
-/* What the stripped state of an invite or a knock says. */
-static struct room_kind stripped_kind(struct arena *arena, const struct user_room *entry)
-{
-	struct room_kind kind = {.type = STR("")};
-	struct json state;
-	if (entry->stripped.p == NULL || !stripped_state_read(arena, entry->stripped, &state)) {
-		return kind;
-	}
-	for (size_t i = 0; i < state.count; i++) {
-		struct str type = json_get_str(&state.items[i], STR("type"));
-		if (str_equals(type, STR("m.room.create"))) {
-			struct str room_type = json_get_str(json_at(&state.items[i], "content"), STR("type"));
-			kind.type = room_type.p != NULL ? room_type : STR("");
-		}
-		kind.is_encrypted = kind.is_encrypted || str_equals(type, STR("m.room.encryption"));
-	}
-	return kind;
 }
 
 /* --- the whole --------------------------------------------------------------------------------------------- */
@@ -419,6 +432,9 @@ static bool has_any(const struct str_set *names, const struct str_set *wanted)
 static bool allows_tags(const struct sliding_run *run, const struct sliding_filter *filter,
 	int64_t room_nid)
 {
+	if (!filter->tags.is_given && filter->not_tags.set.count == 0) {
+		return true;
+	}
 	const struct str_set *names = tags_of(run->facts, room_nid);
 	return (!filter->tags.is_given || has_any(names, &filter->tags.set)) &&
 		!has_any(names, &filter->not_tags.set);
@@ -445,8 +461,7 @@ static enum err is_seen_encrypted(struct sliding_run *run, const struct sliding_
 static enum err allows_kind(struct sliding_run *run, const struct sliding_filter *filter,
 	const struct sliding_place *place, bool *out)
 {
-	const struct room_kind outside = stripped_kind(run->ctx->arena, &place->entry);
-	const struct room_kind *kind = sync_is_outside(&place->entry) ? &outside : place->kind;
+	const struct room_kind *kind = place->kind;
 	*out = kind != NULL && (!filter->types.is_given || str_set_has(&filter->types.set, kind->type)) &&
 		!str_set_has(&filter->not_types.set, kind->type);
 	if (*out && filter->encrypted != SLIDING_ANY) {

@@ -8,6 +8,7 @@
 #include "matrix/edu.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 /* What an extension tells of one room. */
 struct room_told {
@@ -219,28 +220,32 @@ static enum err load_typing(struct sliding_run *run, struct sliding_told *told)
 
 /* --- account data ------------------------------------------------------------------------------------------ */
 
-static void take_data(struct sliding_run *run, const struct sliding_place *place, int64_t after,
-	const struct account_data_item *items, size_t count, struct sliding_told *told)
+/* By room, and those of one by position. */
+static int compare_data(const void *a, const void *b)
 {
-	struct room_told item = {.room_id = room_id_of(place->entry.room).s};
-	item.data = ARENA_NEW_ARRAY(run->ctx->arena, struct account_data_item, count);
-	for (size_t i = 0; i < count; i++) {
-		if (items[i].room_nid == room_nid(place->entry.room) && items[i].position > after) {
-			item.data[item.data_n++] = items[i];
-		}
+	const struct account_data_item *x = a;
+	const struct account_data_item *y = b;
+	if (x->room_nid != y->room_nid) {
+		return x->room_nid < y->room_nid ? -1 : 1;
 	}
-	if (item.data_n > 0) {
-		VEC_PUSH(run->ctx->arena, &told->data, item);
-	}
+	return (x->position > y->position) - (x->position < y->position);
 }
 
-static int64_t newest_data(const struct account_data_item *items, size_t count, int64_t room_nid)
+/* The first one that stands behind a position of a room, or would. */
+static size_t data_behind(const struct account_data_item *items, size_t count, int64_t room_nid,
+	int64_t position)
 {
-	int64_t newest = 0;
-	for (size_t i = 0; i < count; i++) {
-		newest = items[i].room_nid == room_nid ? MAX_OF(newest, items[i].position) : newest;
+	const struct account_data_item key = {.room_nid = room_nid, .position = position};
+	size_t from = 0;
+	while (from < count) {
+		size_t middle = from + (count - from) / 2;
+		if (compare_data(&items[middle], &key) > 0) {
+			count = middle;
+		} else {
+			from = middle + 1;
+		}
 	}
-	return newest;
+	return from;
 }
 
 /* From where rooms' data have to be looked at: mostly from the client's token, and then nothing is asked while nothing of the user's own changed. */
@@ -263,13 +268,23 @@ static enum err load_room_data(struct sliding_run *run, struct sliding_told *tol
 	size_t n;
 	TRY(account_data_rooms_changed(run->ctx, run->hs, run->user, data_begin(run, marks),
 		run->end.up_to, &items, &n));
+	if (n > 1) {
+		qsort(items, n, sizeof(*items), compare_data);
+	}
 	for (size_t i = 0; i < run->place_n; i++) {
 		int64_t nid = room_nid(run->places[i].entry.room);
-		int64_t after = told_up_to(run, nid, SLIDING_ACCOUNT_DATA);
+		int64_t after = marks[i] ? told_up_to(run, nid, SLIDING_ACCOUNT_DATA) : run->since;
+		size_t first = data_behind(items, n, nid, after);
+		size_t count = data_behind(items, n, nid, INT64_MAX) - first;
 		if (marks[i]) {
-			take_data(run, &run->places[i], after, items, n, told);
+			if (count > 0) {
+				struct room_told item = {.room_id = room_id_of(run->places[i].entry.room).s,
+					.data = &items[first],
+					.data_n = count};
+				VEC_PUSH(run->ctx->arena, &told->data, item);
+			}
 			sliding_change_told(run->change, nid, SLIDING_ACCOUNT_DATA);
-		} else if (newest_data(items, n, nid) > run->since) {
+		} else if (count > 0) {
 			sliding_change_missed(run->change, nid, SLIDING_ACCOUNT_DATA,
 				MAX_OF(run->since, INT64_C(1)));
 		}

@@ -46,6 +46,20 @@ def test_lists__each_wants_other_state_of_the_same_rooms__joined_once(server):
     assert peak_kib(server.process.pid) - before < 60 * MIB
 
 
+def test_account_data__very_much_of_one_room__the_others_are_spared(server):
+    """Room for all of it in each room were 100 MiB here."""
+    alice = accounts.register(server.url)
+    rooms = [alice.create_room() for _ in range(100)]
+    alice.put("/user/%s/rooms/%s/account_data/org.example.x" % (alice.user_id, rooms[0]), {"n": 1}).ok()
+    server.sql("INSERT INTO account_data SELECT user_id, room_nid, 'org.example.' || n, '{}', position FROM account_data, "
+               "generate_series(1, 20000) AS n WHERE type = 'org.example.x'")
+    body = {"lists": {"all": window(99, 0)}, "extensions": {"account_data": {"enabled": True}}}
+    before = peak_kib(server.process.pid)
+    answer = Answer(ask(alice, body).ok().json)
+    assert {room: len(data) for room, data in answer.extension("account_data")["rooms"].items()} == {rooms[0]: 20001}
+    assert peak_kib(server.process.pid) - before < 60 * MIB
+
+
 @pytest.mark.parametrize("body", [
     b'{"lists":{"a":{"ranges":[[0,9]],"x":[%s]}}}' % b",".join([b"0"] * 120000),
     b'{"room_subscriptions":{%s}}' % b",".join(
