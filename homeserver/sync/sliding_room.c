@@ -397,6 +397,18 @@ static enum err prepare_views(struct sliding_run *run, struct sliding_part *part
 		part->state.n, &part->state_batch);
 }
 
+/* Of many rooms in a row the same is asked. */
+static bool grows(struct sliding_run *run, const struct sliding_config *before,
+	const struct sliding_config *config)
+{
+	if (run->grown.before != before || run->grown.config != config) {
+		bool is_so = before != NULL &&
+			(config->timeline_limit > before->timeline_limit || wants_more_state(before, config));
+		run->grown = (struct sliding_growth){before, config, is_so};
+	}
+	return run->grown.is_so;
+}
+
 static enum err load_inside(struct sliding_run *run, const struct sliding_place *place,
 	struct sliding_part *part)
 {
@@ -405,7 +417,8 @@ static enum err load_inside(struct sliding_run *run, const struct sliding_place 
 	TRY(rooms_load(run->ctx, run->hs, part->room));
 	TRY(sync_is_member(&place->entry) ? plan_joined(run, place, part)
 									  : plan_left(run, place, part));
-	if (part->is_initial) {
+	const struct sliding_config *before = sliding_state_config(run->before, room_nid(part->room));
+	if (part->is_initial || grows(run, before, place->config)) {
 		TRY(ctx_may_wait(run->ctx)); /* a large room would keep other connections waiting */
 	}
 	part->viewer = room_viewer_create(run->ctx, part->room, run->who->user.s);
@@ -432,18 +445,6 @@ static bool is_empty(const struct sliding_part *part)
 	return !part->is_outside && !part->is_initial && !part->tells_direct && part->timeline.n == 0 &&
 		!part->is_limited && part->state.n == 0 && !part->tells_name && !part->tells_avatar &&
 		!part->tells_members;
-}
-
-/* Of many rooms in a row the same is asked. */
-static bool grows(struct sliding_run *run, const struct sliding_config *before,
-	const struct sliding_config *config)
-{
-	if (run->grown.before != before || run->grown.config != config) {
-		bool is_so = before != NULL &&
-			(config->timeline_limit > before->timeline_limit || wants_more_state(before, config));
-		run->grown = (struct sliding_growth){before, config, is_so};
-	}
-	return run->grown.is_so;
 }
 
 /* Whether anything can be new of it. From memory. */
