@@ -28,6 +28,8 @@ enum {
 	LONGEST_PAUSE_MS = 10 * 60 * 1000,
 	MAX_RETRY_AFTER_MS = 3600 * 1000,
 	MAX_HEADERS = 2,
+	LEAST_CONNECT_MS =
+		2000, /* three ways there and back over a satellite, or a lost packet: where time is short the last places go without */
 };
 
 struct fed_client {
@@ -307,8 +309,8 @@ static void try_target(struct ask *ask)
 			.body = ask->text,
 			.answer_ceiling_bytes = ask->request.answer_ceiling_bytes,
 			.timeout_ms = left_ms,
-			/* One that is silent leaves the others their share. */
-			.connect_timeout_ms = MAX_OF(left_ms / places, (int64_t)1),
+			/* One that is silent leaves the others their share; one that is only slow is reached, however many there are. */
+			.connect_timeout_ms = MAX_OF(left_ms / places, (int64_t)LEAST_CONNECT_MS),
 			.is_https_only = true,
 			.connect_host = target->host,
 			.connect_port = target->port,

@@ -208,6 +208,18 @@ def test_srv_records__first_is_silent__requests_of_all_kinds_reach_the_next(net,
     wait_until(lambda: any("/federation/v1/send/" in path for path in paths(remote)), what="the transaction")
 
 
+def test_srv_records__many_and_slow_to_connect__reached(net):
+    """A place's share of the time is never so small that it is only good for fast lines."""
+    remote, ports = net.remote("school.example"), range(8500, 8512)
+    remote.context.sni_callback = lambda *of: time.sleep(1.2)
+    remote.on("GET", "/_matrix/federation/v1/query/profile", lambda ask: (200, {"displayname": "Zoë"}))
+    net.dns.records["_matrix-fed._tcp.school.example"] = [(10, 0, port, "a.example") for port in ports]
+    for port in ports:
+        net.lead("a.example", port, remote)
+    net.start()
+    assert net.server.user().get("/profile/@u:school.example").ok()["displayname"] == "Zoë"
+
+
 def test_nothing__port_8448_of_the_name(net):
     remote = net.remote("school.example")
     net.lead("school.example", 8448, remote)
