@@ -6,6 +6,7 @@ from support.client import path_of
 from support.federated_people import alice, zoe  # noqa: F401
 from support.handshake import Guest, asked, countersign, membership
 from support.remote_room import Pdu, RemoteRoom
+from support.server import wait_until
 from test_fed_invite import Invite
 
 KNOCKABLE = ["7", "8", "9", "10", "11", "12"]
@@ -131,7 +132,8 @@ def test_knock__refused__nothing_is_told_of_the_room_any_more(federated, remote,
     room = RemoteRoom(remote, join_rule="knock").serve()
     remote.on("PUT", r".*/send_knock/.*", lambda ask: (403, {"errcode": "M_FORBIDDEN", "error": "no"}))
     knock(alice, room, remote.name).expect(403)
-    assert remote.transaction(federated, [room.message("psst")]).ok()["pdus"] == {}
+    # Another process may hear of the end a moment later.
+    wait_until(lambda: remote.transaction(federated, [room.message("psst")]).ok()["pdus"] == {}, what="the room to be unknown")
 
 
 # -- others end an invite
