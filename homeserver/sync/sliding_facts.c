@@ -462,7 +462,8 @@ static enum err allows_kind(struct sliding_run *run, const struct sliding_filter
 	const struct sliding_place *place, bool *out)
 {
 	const struct room_kind *kind = place->kind;
-	*out = kind != NULL && (!filter->types.is_given || str_set_has(&filter->types.set, kind->type)) &&
+	*out = kind != NULL &&
+		(!filter->types.is_given || str_set_has(&filter->types.set, kind->type)) &&
 		!str_set_has(&filter->not_types.set, kind->type);
 	if (*out && filter->encrypted != SLIDING_ANY) {
 		bool is_encrypted;

@@ -92,7 +92,7 @@ static enum err load_places(struct sliding_run *run)
 		place->entry = rooms[i];
 		TRY(sync_entry_at_end(run->ctx, run->hs, run->who->user.s, run->end.up_to, &place->entry));
 		place->activity = sync_is_member(&place->entry) ? room_last_position(place->entry.room)
-												   : place->entry.position;
+														: place->entry.position;
 		int64_t nid = room_nid(place->entry.room);
 		place->told = told_up_to(run, nid);
 		bool is_hidden = sync_is_outside(&place->entry) &&

@@ -255,6 +255,24 @@ def test_leave__forgotten_before_it_was_told__told_once(alice, bob, shared):
     assert answer.rooms == set() and answer.count() == 0
 
 
+@pytest.mark.parametrize("how", ["kick", "ban", "refused"])
+def test_gone__told_of_again__always_with_the_own_membership(alice, bob, how):
+    """Clients (matrix-rust-sdk) look for it in required_state, and take a room for joined where it is not."""
+    room = alice.create_room(invite=[bob.user_id])
+    if how != "refused":
+        bob.join(room).ok()
+    watch = Sliding(bob, {"all": window(timeline=1, state=[("m.room.member", "$ME")])})
+    getattr(alice, "ban" if how == "refused" else how)(room, bob).ok()
+    watch.until_room(room)
+    bob.put("/user/%s/account_data/m.direct" % bob.user_id, {alice.user_id: [room]}).ok()
+    parts = [watch.next().room(room)]
+    watch.rooms = {room: wanted(20, [("m.room.create", "")])}
+    parts.append(watch.next().room(room))
+    assert parts[0] and (parts[1] or how == "refused")
+    for part in filter(None, parts):
+        assert part.state[("m.room.member", bob.user_id)]["content"]["membership"] == ("leave" if how == "kick" else "ban")
+
+
 def test_forgotten__no_longer_there(alice, bob, shared):
     alice.kick(shared, bob).ok()
     bob.forget(shared).ok()
