@@ -265,6 +265,24 @@ def test_timeline__subscription_wants_more_than_the_list__more_at_once(alice, ro
     assert part.ids() == ids[-5:] and part["unstable_expanded_timeline"] is True
 
 
+@pytest.mark.peer("tells its events each time")
+def test_timeline__room_opened_again__told_twice_only_over_a_gap(alice, room):
+    ids = talk(alice, room, 6)
+    watch = Sliding(alice, {"all": window(timeline=1)}, {room: wanted(timeline=5)})
+    assert watch.first.room(room).ids() == ids[-5:]
+    watch.rooms = {}
+    assert watch.next().rooms == set()
+    watch.rooms = {room: wanted(timeline=5)}
+    assert watch.next().rooms == set()
+    watch.rooms = {}
+    ids += talk(alice, room, 3, "later")
+    part = watch.next().room(room)
+    assert part.ids() == ids[-1:] and part["limited"] is True
+    watch.rooms = {room: wanted(timeline=5)}
+    part = watch.next().room(room)
+    assert part.ids() == ids[-5:] and part["unstable_expanded_timeline"] is True
+
+
 def test_timeline__rejoined__told_as_for_the_first_time(alice, bob, shared):
     watch = Sliding(bob, {"all": window(timeline=20)})
     bob.leave(shared).ok()
