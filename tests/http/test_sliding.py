@@ -201,6 +201,13 @@ def test_timeline__exactly_the_limit__not_limited(alice, room):
     assert part.ids() == ids and not part["limited"]
 
 
+def test_timeline__one_more_than_the_limit__limited(alice, room):
+    watch = Sliding(alice, {"all": window(timeline=3)})
+    ids = talk(alice, room, 4)
+    part = watch.next().room(room)
+    assert part.ids() == ids[1:] and part["limited"] is True
+
+
 def test_timeline__prev_batch_of_first_answer__continues_without_overlap(alice, room):
     talk(alice, room, 7)
     part = Sliding(alice, {"all": window(timeline=4)}).first.room(room)

@@ -84,8 +84,11 @@ class Part(dict):
 
     @property
     def state(self):
-        """{(type, state key): event} of required_state."""
-        return {(event["type"], event["state_key"]): event for event in self.get("required_state", [])}
+        """{(type, state key): event} of required_state, which has each once."""
+        events = self.get("required_state", [])
+        found = {(event["type"], event["state_key"]): event for event in events}
+        assert len(found) == len(events), "told twice: %s" % events
+        return found
 
     @property
     def stripped(self):
