@@ -172,12 +172,9 @@ static void add_changes(struct sliding_run *run, const struct sliding_config *co
 	const struct state_item *changes, size_t count, struct sliding_part *part)
 {
 	for (size_t i = 0; i < count; i++) {
-		bool is_own =
-			is_member_event(&changes[i]) && str_equals(changes[i].state_key, run->who->user.s);
 		bool is_lazy = config->loads_lazily && is_member_event(&changes[i]) && !part->is_limited;
 		if (changes[i].event != NULL &&
-			(is_own || is_lazy ||
-				sliding_config_wants(config, changes[i].type, changes[i].state_key))) {
+			(is_lazy || sliding_config_wants(config, changes[i].type, changes[i].state_key))) {
 			put_state(run, part, changes[i].event);
 		}
 	}

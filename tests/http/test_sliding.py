@@ -345,6 +345,22 @@ def test_required_state__grown__told_what_is_new_of_it(alice, room):
     assert watch.until_event(room, event)[-1].room(room).state == {}
 
 
+@pytest.mark.peer("tells it with the room's next event")
+def test_required_state__grown__at_once_and_only_what_is_new(alice, room):
+    alice.set_state(room, "m.room.name", {"name": "N"})
+    alice.set_state(room, "m.room.topic", {"topic": "T"})
+    watch = Sliding(alice, {"all": window(timeline=1, state=[("m.room.name", "")])})
+    watch.lists["all"]["required_state"] = [["m.room.name", ""], ["m.room.topic", ""]]
+    assert set(watch.next(timeout=20000).room(room).state) == {("m.room.topic", "")}
+
+
+def test_required_state__own_member_event_changes_and_is_not_asked_for__not_told(alice, room):
+    watch = Sliding(alice, {"all": window(state=[("m.room.name", "")])})
+    alice.put_state(room, "m.room.member", {"membership": "join", "displayname": "Al"}, alice.user_id).ok()
+    part = watch.until_room(room)
+    assert part.types() == ["m.room.member"] and part.state == {}
+
+
 def test_required_state__two_rules__the_union(alice, room):
     alice.set_state(room, "m.room.name", {"name": "N"})
     alice.set_state(room, "m.room.topic", {"topic": "T"})

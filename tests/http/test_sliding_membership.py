@@ -246,6 +246,17 @@ def test_gone__timeline_of_before__told_up_to_the_leaving(alice, bob, shared):
     assert part.timeline[-1]["content"]["membership"] == "leave"
 
 
+@pytest.mark.peer("forgets what happened while nothing was asked for")
+def test_put_out__while_nothing_was_asked_for__own_membership_told_when_it_is(alice, bob, shared):
+    watch = Sliding(bob, {"all": window()})
+    watch.lists = {}
+    alice.kick(shared, bob).ok()
+    assert watch.next().rooms == set()
+    watch.lists = {"all": window()}
+    part = watch.next().room(shared)
+    assert set(part.state) == {("m.room.member", bob.user_id)} and membership_of(part, bob) == "leave"
+
+
 def test_leave__forgotten_before_it_was_told__told_once(alice, bob, shared):
     watch = follow(bob)
     bob.leave(shared).ok()
