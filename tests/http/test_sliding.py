@@ -469,10 +469,30 @@ def test_lazy_members__changed_in_a_gap__told_anew_with_the_next_message(alice, 
     carol.put("/profile/%s/displayname" % carol.user_id, {"displayname": name}).ok()
     talk(bob, room, 3)
     told = [watch.next().room(room)]
+    assert told[0].members == {bob.user_id}
     told += [answer.room(room) for answer in watch.until_event(room, carol.send(room, "y"))]
     names = [part.state["m.room.member", carol.user_id]["content"].get("displayname") for part in told
              if carol.user_id in part.members]
     assert names and names[-1] == name
+
+
+def test_lazy_members__no_timeline__those_that_change(alice, bob, shared):
+    watch = Sliding(bob, {"all": window(timeline=0, state=LAZY)})
+    assert watch.first.room(shared).state == {}
+    alice.put_state(shared, "m.room.member", {"membership": "join", "displayname": unique("name")}, alice.user_id).ok()
+    assert watch.until_room(shared).members == {alice.user_id}
+
+
+def test_lazy_members__rejoined__told_again(alice, bob, shared):
+    alice.send(shared, "x")
+    watch = Sliding(bob, {"all": window(timeline=1, state=LAZY)})
+    assert watch.first.room(shared).members == {alice.user_id}
+    bob.leave(shared).ok()
+    watch.until_room(shared)
+    alice.invite(shared, bob).ok()
+    bob.join(shared).ok()
+    alice.send(shared, "y")
+    assert alice.user_id in watch.until_room(shared, lambda part: "y" in part.bodies()).members
 
 
 def test_lazy_members__with_own_by_me__both(alice, bob, shared):

@@ -193,6 +193,16 @@ def test_bump_stamp__first_answer__orders_rooms_by_their_messages(alice):
     assert sorted(rooms, key=lambda room: answer.room(room)["bump_stamp"]) == [rooms[1], rooms[2], rooms[0]]
 
 
+def test_bump_stamp__many_events_that_do_not_bump__still_the_message_of_before(alice):
+    quiet, newer = rooms_of(alice, 2)
+    for room in (quiet, newer):
+        alice.send(room, "x")
+    for number in range(20):
+        alice.set_state(quiet, "m.room.topic", {"topic": str(number)})
+    answer = Sliding(alice, {"all": window(timeline=1)}).first
+    assert answer.room(quiet)["bump_stamp"] < answer.room(newer)["bump_stamp"]
+
+
 # -- filters
 
 def test_filter__is_dm__those_of_m_direct(alice, bob, room, shared):
