@@ -446,8 +446,7 @@ static enum err is_seen_encrypted(struct sliding_run *run, const struct sliding_
 {
 	struct stored_event *event;
 	*out = kind->is_encrypted;
-	if (!*out || sync_is_outside(&place->entry) ||
-		str_equals(place->entry.membership, STR("join"))) {
+	if (!*out || !sync_is_left(&place->entry)) {
 		return ERR_OK;
 	}
 	TRY(rooms_load(run->ctx, run->hs, place->entry.room));
