@@ -87,9 +87,12 @@ static bool has_receipt_of(const struct json *receipts, struct str user_id)
 	return false;
 }
 
-/* Of a room that is new to the client the receipts that it can show: at the events that it gets, and the user's own. A large room has very many others. */
+/*
+ * Of a room that is new to the client, or has older events now, the receipts that it can show: at the events that it gets, and the user's own. A large room has
+ * very many others. Those at events of `recent`, which are new to the client, it gets anyway.
+ */
 static struct str only_shown(const struct sliding_run *run, const struct sliding_part *part,
-	struct str content)
+	const struct json *recent, struct str content)
 {
 	struct json object;
 	struct arena *arena = run->ctx->arena;
@@ -99,7 +102,8 @@ static struct str only_shown(const struct sliding_run *run, const struct sliding
 	struct json kept = json_object(arena, object.count);
 	for (size_t i = 0; i < object.count; i++) {
 		const struct json_member *member = &object.members[i];
-		if (is_in_timeline(part, member->key) || has_receipt_of(&member->value, run->who->user.s)) {
+		if (is_in_timeline(part, member->key) || json_get(recent, member->key) != NULL ||
+			has_receipt_of(&member->value, run->who->user.s)) {
 			kept.members[kept.count++] = *member;
 		}
 	}
@@ -136,6 +140,23 @@ static enum err tell_counts(struct sliding_run *run, struct str content,
 		&place->part->unread);
 }
 
+/* An object of the events at which there are receipts that were not told yet. */
+static enum err load_recent(struct sliding_run *run, struct room *room, struct json *out)
+{
+	int64_t after = told_up_to(run, room_nid(room), SLIDING_RECEIPTS);
+	struct str *contents;
+	size_t n = 0;
+	*out = json_object(run->ctx->arena, 0);
+	if (after > 0) {
+		TRY(receipts_contents(run->ctx, run->hs, room, run->who->user.s, after, run->end.up_to,
+			&contents, &n));
+	}
+	if (n > 0 && json_parse(run->ctx->arena, contents[0], NULL, out, NULL) != JSON_OK) {
+		*out = json_object(run->ctx->arena, 0);
+	}
+	return ERR_OK;
+}
+
 /*
  * One event has room for one receipt of a user at an event: of who has read an event in several ways the one that covers most is told.
  */
@@ -155,8 +176,12 @@ static enum err load_receipts_of(struct sliding_run *run, struct sliding_place *
 	TRY(receipts_contents(run->ctx, run->hs, room, run->who->user.s, after, run->end.up_to,
 		&contents, &n));
 	struct room_told item = {.room_id = room_id_of(room).s};
-	if (n > 0) {
-		item.receipts = after == 0 ? only_shown(run, part, contents[0]) : contents[0];
+	if (n > 0 && after == 0) {
+		struct json recent;
+		TRY(load_recent(run, room, &recent));
+		item.receipts = only_shown(run, part, &recent, contents[0]);
+	} else if (n > 0) {
+		item.receipts = contents[0];
 	}
 	if (item.receipts.p != NULL) {
 		VEC_PUSH(run->ctx->arena, &told->receipts, item);

@@ -330,6 +330,15 @@ def test_receipts__room_come_into_again__those_at_its_events_again(alice, bob, s
     assert event in answer.room(shared).ids() and (event, "m.read", alice.user_id) in answer.receipts(shared)
 
 
+def test_receipts__new_one_at_an_older_event_than_those_that_are_told_with_it__told(alice, bob, shared):
+    ids = [bob.send(shared, str(number)) for number in range(5)]
+    watch = with_extension(bob, "receipts", {"all": window(timeline=1)})
+    alice.receipt(shared, ids[0]).ok()
+    watch.lists["all"]["timeline_limit"] = 2
+    answer = watch.next()
+    assert answer.room(shared).ids() == ids[-2:] and (ids[0], "m.read", alice.user_id) in answer.receipts(shared)
+
+
 # -- typing
 
 def test_typing__begins_and_ends__told_each_time(alice, bob, shared):
