@@ -50,7 +50,7 @@ class Model:
         self.look()
 
     def window(self):
-        return window(last=self.random.choice([0, 1, 2, 4, 30]), timeline=self.random.choice([1, 2, 5, 20]), state=[("*", "*")])
+        return window(last=self.random.choice([0, 1, 2, 4, 30]), timeline=self.random.choice([0, 1, 2, 5, 20]), state=[("*", "*")])
 
     def create(self):
         room = self.alice.create_room(preset="public_chat", name="start" if self.random.random() < 0.5 else None)
@@ -115,7 +115,7 @@ class Model:
         """Looks at others, or at more of them."""
         self.watch.lists = {"all": self.window()}
         chosen = self.random.sample(self.rooms, self.random.choice([0, 0, 1, 2]))
-        self.watch.rooms = {room: wanted(self.random.choice([1, 10]), [("*", "*")]) for room in chosen}
+        self.watch.rooms = {room: wanted(self.random.choice([0, 1, 10]), [("*", "*")]) for room in chosen}
         if self.random.random() < 0.3:
             self.watch.lists = {}
         for name, extension in self.watch.extensions.items():
