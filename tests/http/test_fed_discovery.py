@@ -189,12 +189,12 @@ def test_srv_records__first_is_silent__requests_of_all_kinds_reach_the_next(net,
     remote.on("POST", "/_matrix/federation/v1/user/keys/query", lambda ask: (200, {"device_keys": {"@u:school.example": {}}}))
     remote.on("GET", "/_matrix/federation/v1/media/download/.*", lambda ask: multipart(b"a file"))
     remote.on("PUT", "/_matrix/federation/v1/send/.*", lambda ask: (200, {"pdus": {}}))
-    net.start(**{"federation.transaction_timeout": "4s"})
+    net.start(**{"federation.transaction_timeout": "20s"})
     alice, found = net.server.user(), {}
     kinds = {
         "keys of the server": lambda: net.keys_of("school.example"),
         "profile": lambda: alice.get("/profile/@u:school.example").ok()["displayname"],
-        "keys of a user": lambda: alice.post("/keys/query", {"device_keys": {"@u:school.example": []}, "timeout": 4000}).ok()["device_keys"],
+        "keys of a user": lambda: alice.post("/keys/query", {"device_keys": {"@u:school.example": []}, "timeout": 20000}).ok()["device_keys"],
         "media": lambda: alice.get("/_matrix/client/v1/media/download/school.example/abc").raw,
     }
     alice.put("/sendToDevice/x.y/" + unique(), {"messages": {"@u:school.example": {"D": {"n": 1}}}}).ok()
