@@ -139,9 +139,9 @@ static enum err store_end(struct ctx *ctx, struct homeserver *hs, struct str use
 		return fail(ctx, ERR_MISSING, M_NOT_FOUND, "There is no such account");
 	}
 	TRY(err);
-	TRY(store_device_delete_but(ctx, tx, user_id, (struct str){0}));
 	TRY(store_secret_delete_user(ctx, tx, user_id));
 	TRY(store_threepid_delete_user(ctx, tx, user_id));
+	TRY(store_device_delete_but(ctx, tx, user_id, (struct str){0}));
 	return tx_commit(ctx, &tx);
 }
 

@@ -83,8 +83,9 @@ enum err logout_all(struct ctx *ctx, struct homeserver *hs, struct str user_id)
 {
 	struct tx *tx CLEANUP(tx_cleanup) = NULL;
 	TRY(tx_begin(ctx, hs->db, &tx));
-	TRY(store_device_delete_but(ctx, tx, user_id, (struct str){0}));
+	/* In the order of password.c and deactivate.c, so that two ends of one user do not wait for each other. */
 	TRY(store_secret_delete_user(ctx, tx, user_id));
+	TRY(store_device_delete_but(ctx, tx, user_id, (struct str){0}));
 	TRY(tx_commit(ctx, &tx));
 	sessions_forget_user(hs, user_id);
 	hs->ports.e2ee.devices_changed(ctx, hs, user_id);

@@ -4,7 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from support import accounts
-from support.client import path_of
+from support.client import path_of, seconds
+from support.database import Cluster, HeldTable
 from support.processes import wait_until
 
 
@@ -140,3 +141,21 @@ def test_deactivate__events_stay_readable(hs, alice):
     event = user.send(room, "I was here")
     user.uia("POST", "/account/deactivate").ok()
     assert alice.event(room, event).ok()["content"]["body"] == "I was here"
+
+
+def test_ends_of_all_sessions__at_once__hold_what_they_end_in_one_order(make_server):
+    """Login tokens and then devices: else two of one user would wait for each other, which PostgreSQL ends with a failure."""
+    ends = {"logout/all": lambda user: user.post("/logout/all"), "password": lambda user: change(user, "new words"),
+            "deactivate": lambda user: user.uia("POST", "/account/deactivate")}
+    with Cluster() as cluster:
+        server = make_server(settings={"database.url": cluster.url}, processes=1).start()
+        for name, end in ends.items():
+            user = accounts.register(server.url)
+            with ThreadPoolExecutor(1) as pool, HeldTable(cluster.url, "account_secrets") as held:
+                ended = pool.submit(end, user)
+                wait_until(held.is_waited_for, what="it ends what can become a session")
+                free = cluster.sql("SELECT count(*) FROM (SELECT 1 FROM devices WHERE user_id = '%s' FOR UPDATE SKIP LOCKED) AS d" % user.user_id)
+                held.release()
+                ended.result(seconds(30)).ok()
+                assert free == "1", name
+        server.terminate()
