@@ -22,7 +22,7 @@ struct pusher_row {
 	struct str unsubscribe_token; /**< when written, for a new one of kind email; else p == NULL */
 };
 
-/** Makes or changes a pusher. Errors: LIMIT when the user has `limit` others; STORE. */
+/** Makes or changes a pusher. Errors: LIMIT when the user has `limit` others; MISSING when the device is gone; STORE. */
 MUST_CHECK enum err store_pusher_set(struct ctx *ctx, struct db *db, const struct pusher_row *row,
 	int64_t limit);
 /** Deletes those of other users with the same key. */

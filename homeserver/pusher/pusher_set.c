@@ -109,6 +109,10 @@ enum err pusher_set(struct ctx *ctx, struct homeserver *hs, const struct princip
 		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "You have %d pushers; delete some first",
 			MAX_PUSHERS);
 	}
+	if (err == ERR_MISSING) { /* its device */
+		return fail_status(ctx, ERR_DENIED, 401, M_UNKNOWN_TOKEN,
+			"This session has ended; log in again");
+	}
 	TRY(err);
 	return may_append
 		? ERR_OK

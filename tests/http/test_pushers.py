@@ -471,3 +471,13 @@ def test_crash__right_after_sending__nothing_lost(make_server):
         got = []
         gateway.until(lambda n: got.extend(bodies([n])) or set(got) == set(sent), 60)
         assert sorted(set(got)) == sent
+
+
+def test_set__while_its_session_ends__401(make_server):
+    """The trigger does what a logout may do at that moment."""
+    server = make_server(settings={"network.allow_addresses": "127.0.0.1"}).start()
+    alice = accounts.register(server.url)
+    server.sql("create function leave() returns trigger language plpgsql as $$ begin delete from devices where user_id = new.user_id; "
+               "return new; end $$; create trigger leave before insert on pushers for each row execute function leave()")
+    with Closing(Gateway()) as gateway:
+        alice.post("/pushers/set", pusher(gateway, "key")).expect(401, "M_UNKNOWN_TOKEN")
