@@ -24,6 +24,8 @@ struct sliding_change {
 	struct changed **slots; /* the same by hash, with linear probing; NULL where none stands */
 	size_t capacity; /* a power of two, twice as many as rooms or more; 0: there is none yet */
 	VEC(const struct sliding_config *) configs; /* none of which is among those of before */
+	const struct sliding_config *numbered;      /* found last; mostly the next room has it, too */
+	uint32_t number;
 };
 
 struct sliding_change *sliding_change_begin(struct arena *arena, const struct sliding_state *before)
@@ -109,7 +111,7 @@ static int compare_configs(const void *a, const void *b)
 }
 
 /* The number of an equal config of before, or of a new one. */
-static uint32_t number_of(struct sliding_change *change, const struct sliding_config *config)
+static uint32_t find_number(struct sliding_change *change, const struct sliding_config *config)
 {
 	const struct sliding_state *before = change->before;
 	const struct sliding_config *known = before->config_n > 0
@@ -118,11 +120,17 @@ static uint32_t number_of(struct sliding_change *change, const struct sliding_co
 	if (known != NULL) {
 		return (uint32_t)(known - before->configs);
 	}
-	size_t n = change->configs.n;
-	if (n == 0 || change->configs.p[n - 1] != config) {
-		VEC_PUSH(change->arena, &change->configs, config);
-	}
+	VEC_PUSH(change->arena, &change->configs, config);
 	return (uint32_t)(before->config_n + change->configs.n - 1);
+}
+
+static uint32_t number_of(struct sliding_change *change, const struct sliding_config *config)
+{
+	if (change->numbered != config) {
+		change->number = find_number(change, config);
+		change->numbered = config;
+	}
+	return change->number;
 }
 
 void sliding_change_told(struct sliding_change *change, int64_t room_nid,

@@ -389,19 +389,27 @@ static bool is_wished(enum sliding_wish wish, bool is_so)
 	return wish == SLIDING_ANY || is_so == (wish == SLIDING_ONLY);
 }
 
-/* Whether a space that the user is in has the room as a child. Subspaces are not gone into. */
-static enum err is_in_space(struct sliding_run *run, struct str space_id, struct str room_id,
+enum err sliding_filter_prepare(struct sliding_run *run, struct sliding_window *window)
+{
+	const struct str_set *ids = &window->list->filter.spaces;
+	window->spaces = ARENA_NEW_ARRAY(run->ctx->arena, struct sliding_place *, ids->count);
+	for (size_t i = 0; i < ids->count; i++) {
+		struct sliding_place *space = sliding_place_find(run, ids->items[i]);
+		if (space != NULL && str_equals(space->entry.membership, STR("join"))) {
+			TRY(rooms_load(run->ctx, run->hs, space->entry.room));
+			window->spaces[window->space_n++] = space;
+		}
+	}
+	return ERR_OK;
+}
+
+/* Whether a space has the room as a child. Subspaces are not gone into. */
+static enum err is_in_space(struct sliding_run *run, struct room *space, struct str room_id,
 	bool *out)
 {
 	struct stored_event *event;
 	struct space_child child;
-	const struct sliding_place *space = sliding_place_find(run, space_id);
-	if (space == NULL || !sync_is_member(&space->entry)) {
-		return ERR_OK;
-	}
-	struct room *room = space->entry.room;
-	TRY(rooms_load(run->ctx, run->hs, room));
-	TRY(room_state_event(run->ctx, run->hs, room, STR("m.space.child"), room_id, run->end.up_to,
+	TRY(room_state_event(run->ctx, run->hs, space, STR("m.space.child"), room_id, run->end.up_to,
 		&event));
 	*out = event != NULL &&
 		space_child_read(event->event->state_key, event->event->sender.s, 0, event->event->content,
@@ -409,12 +417,12 @@ static enum err is_in_space(struct sliding_run *run, struct str space_id, struct
 	return ERR_OK;
 }
 
-static enum err is_in_spaces(struct sliding_run *run, const struct sliding_filter *filter,
+static enum err is_in_spaces(struct sliding_run *run, const struct sliding_window *window,
 	struct str room_id, bool *out)
 {
 	*out = false;
-	for (size_t i = 0; i < filter->spaces.set.count && !*out; i++) {
-		TRY(is_in_space(run, filter->spaces.set.items[i], room_id, out));
+	for (size_t i = 0; i < window->space_n && !*out; i++) {
+		TRY(is_in_space(run, window->spaces[i]->entry.room, room_id, out));
 	}
 	return ERR_OK;
 }
@@ -472,9 +480,10 @@ static enum err allows_kind(struct sliding_run *run, const struct sliding_filter
 	return ERR_OK;
 }
 
-enum err sliding_filter_allows(struct sliding_run *run, const struct sliding_filter *filter,
+enum err sliding_filter_allows(struct sliding_run *run, const struct sliding_window *window,
 	const struct sliding_place *place, bool *out)
 {
+	const struct sliding_filter *filter = &window->list->filter;
 	struct str room_id = room_id_of(place->entry.room).s;
 	bool is_invite = str_equals(place->entry.membership, STR("invite"));
 	*out = is_wished(filter->invited, is_invite) &&
@@ -483,5 +492,5 @@ enum err sliding_filter_allows(struct sliding_run *run, const struct sliding_fil
 	if (*out && filter->asks_state) {
 		TRY(allows_kind(run, filter, place, out));
 	}
-	return *out && filter->spaces.is_given ? is_in_spaces(run, filter, room_id, out) : ERR_OK;
+	return *out && filter->spaces.is_given ? is_in_spaces(run, window, room_id, out) : ERR_OK;
 }

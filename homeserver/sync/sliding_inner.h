@@ -129,6 +129,8 @@ struct sliding_wishes {
 /** What a list has of the user's rooms. */
 struct sliding_window {
 	const struct sliding_list *list;
+	struct sliding_place **spaces; /**< of its filter, those that the user is in */
+	size_t space_n;
 	int64_t count;                 /**< all that it is of */
 	struct sliding_place **places; /**< those in its ranges */
 	size_t place_n;
@@ -176,9 +178,11 @@ struct sliding_run {
  */
 MUST_CHECK enum err sliding_facts_load(struct sliding_run *run);
 extern const struct cache_ops sliding_facts_ops, sliding_kind_ops;
-/** Whether a list is of a room, by what it filters. After sliding_facts_load(). Errors: STORE; DEFER (of spaces that are not loaded) */
+/** Finds the spaces by which a list filters. Errors: STORE (of spaces that are not loaded) */
+MUST_CHECK enum err sliding_filter_prepare(struct sliding_run *run, struct sliding_window *window);
+/** Whether a list is of a room, by what it filters. After sliding_facts_load() and sliding_filter_prepare(). Errors: STORE */
 MUST_CHECK enum err sliding_filter_allows(struct sliding_run *run,
-	const struct sliding_filter *filter, const struct sliding_place *place, bool *out);
+	const struct sliding_window *window, const struct sliding_place *place, bool *out);
 /** Whether m.direct has the room. */
 bool sliding_is_direct(const struct sliding_run *run, struct str room_id);
 /** Position at which m.direct changed last; 0: it never did. */

@@ -171,12 +171,13 @@ static enum err look_through(struct sliding_run *run, const struct sliding_list 
 	struct sliding_window *out)
 {
 	out->list = list;
+	TRY(sliding_filter_prepare(run, out));
 	out->places = ARENA_NEW_ARRAY(run->ctx->arena, struct sliding_place *, run->place_n);
 	for (size_t i = 0; i < run->place_n; i++) {
 		struct sliding_place *place = &run->places[i];
 		bool is_of_list = place->is_listed;
 		if (is_of_list) {
-			TRY(sliding_filter_allows(run, &list->filter, place, &is_of_list));
+			TRY(sliding_filter_allows(run, out, place, &is_of_list));
 		}
 		if (is_of_list && is_in_ranges(list, out->count++)) {
 			want(run, place, &list->config);
@@ -198,6 +199,16 @@ static void look_at_subscriptions(struct sliding_run *run)
 	}
 }
 
+/* How often something of a room is looked at for a list. */
+static size_t looks(const struct sliding_run *run)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < run->request->list_n; i++) {
+		n += run->place_n * (1 + run->request->lists[i].filter.spaces.count);
+	}
+	return n;
+}
+
 enum err sliding_lists_load(struct sliding_run *run)
 {
 	const struct sliding_request *request = run->request;
@@ -206,7 +217,7 @@ enum err sliding_lists_load(struct sliding_run *run)
 		return ERR_OK;
 	}
 	TRY(load_places(run));
-	if (run->place_n * request->list_n > LOOKS_AT_ONCE) {
+	if (looks(run) > LOOKS_AT_ONCE) {
 		TRY(ctx_may_wait(run->ctx)); /* they would keep other connections waiting */
 	}
 	TRY(sliding_facts_load(run));
