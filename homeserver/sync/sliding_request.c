@@ -6,7 +6,7 @@
 #include "homeserver/account/accounts.h"
 #include "homeserver/sync/sliding_inner.h"
 
-enum { REQUEST_MAX_BYTES = 512 << 10 };
+enum { REQUEST_MAX_BYTES = 1 << 20 };
 
 static enum err refuse(struct call *call, const struct field_error *error)
 {

@@ -80,5 +80,5 @@ def test_wait__large_body__what_waits_is_not_many_times_as_large(server, body):
 def test_wait__body_that_asks_for_too_much__refused(server):
     """It would wait with several times its size."""
     alice = accounts.register(server.url)
-    rooms = {"!%d:hs1" % number: {"required_state": [["%d" % (number * 200 + entry), ""] for entry in range(200)]} for number in range(60)}
+    rooms = {"!%d:hs1" % number: {"required_state": [["%d" % (number * 200 + entry), ""] for entry in range(200)]} for number in range(80)}
     ask(alice, {"room_subscriptions": rooms}).expect(400, "M_TOO_LARGE")
