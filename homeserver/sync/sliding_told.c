@@ -319,7 +319,8 @@ static enum err load_room_data(struct sliding_run *run, struct sliding_told *tol
 
 static enum err load_data(struct sliding_run *run, struct sliding_told *told)
 {
-	if (run->request->account_data.is_enabled) {
+	bool may_be_new = !run->request->has_pos || user_own_position(run->user) > run->since;
+	if (run->request->account_data.is_enabled && may_be_new) {
 		TRY(account_data_changes(run->ctx, run->hs, run->user, 0, run->since, run->end.up_to,
 			&told->global_data, &told->global_data_n));
 	}

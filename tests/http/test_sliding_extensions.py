@@ -1,6 +1,7 @@
 """The extensions of simplified sliding sync: to_device, e2ee, account_data, receipts, typing."""
 import pytest
 
+from support import accounts
 from support.client import path_of, unique
 from support.keys import Device, claim
 from support.sliding import Sliding, ask, wanted, window
@@ -208,6 +209,12 @@ def test_account_data__push_rules_change__told_whole(alice):
     watch = with_extension(alice, "account_data")
     alice.put("/pushrules/global/content/mine", {"actions": ["notify"], "pattern": "x"}).ok()
     assert "mine" in [rule["rule_id"] for rule in watch.next().account("m.push_rules")["global"]["content"]]
+
+
+def test_account_data__nothing_has_happened_on_the_server__told_once(fresh_server):
+    """Its position is 0."""
+    watch = with_extension(accounts.register(fresh_server.url), "account_data")
+    assert watch.first.account("m.push_rules") and watch.next().extension("account_data") == {}
 
 
 def test_account_data__somebody_elses__not_told(alice, bob, shared):
