@@ -391,7 +391,7 @@ static bool is_wished(enum sliding_wish wish, bool is_so)
 
 enum err sliding_filter_prepare(struct sliding_run *run, struct sliding_window *window)
 {
-	const struct str_set *ids = &window->list->filter.spaces;
+	const struct str_set *ids = &window->list->filter.spaces.set;
 	window->spaces = ARENA_NEW_ARRAY(run->ctx->arena, struct sliding_place *, ids->count);
 	for (size_t i = 0; i < ids->count; i++) {
 		struct sliding_place *space = sliding_place_find(run, ids->items[i]);

@@ -204,7 +204,7 @@ static size_t looks(const struct sliding_run *run)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < run->request->list_n; i++) {
-		n += run->place_n * (1 + run->request->lists[i].filter.spaces.count);
+		n += run->place_n * (1 + run->request->lists[i].filter.spaces.set.count);
 	}
 	return n;
 }
