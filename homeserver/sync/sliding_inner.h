@@ -76,11 +76,9 @@ struct sliding_facts;
 /** What they ask of a room's state; counted. */
 struct room_kind;
 
-/** A parsed request. Lives as long as the request waits, and is then the next one's of its connection, which mostly has the same body. */
+/** A parsed request. Lives as long as the request waits. */
 struct sliding_request {
 	struct arena *arena; /**< of all that comes from the body */
-	struct str user_id;
-	struct str body;
 	struct str conn_id;
 	struct sliding_list *lists; /**< by name */
 	size_t list_n;

@@ -1,12 +1,11 @@
 /*
- * The request: its body is parsed once and kept while it waits, and then for the next one of the client, which mostly has the same. What is kept is copied out of
- * the parsed JSON, which takes many times as much.
+ * The request: its body is parsed once and kept while it waits. What is kept is copied out of the parsed JSON, which takes many times as much.
  */
 #include "base/mem.h"
 #include "homeserver/account/accounts.h"
 #include "homeserver/sync/sliding_inner.h"
 
-enum { REQUEST_MAX_BYTES = 1 << 20 };
+enum { REQUEST_MAX_BYTES = 768 << 10 };
 
 static enum err refuse(struct call *call, const struct field_error *error)
 {
@@ -120,7 +119,7 @@ static enum err read_config(struct call *call, const struct sliding_request *req
 	const struct json *object, const struct sliding_config *last, struct sliding_config *out)
 {
 	struct field_error error;
-	if (!sliding_config_read(call->ctx.arena, object, request->user_id, out, &error)) {
+	if (!sliding_config_read(call->ctx.arena, object, principal_of(call)->user.s, out, &error)) {
 		return refuse(call, &error);
 	}
 	bool is_same = last != NULL && sliding_config_compare(out, last) == 0;
@@ -245,35 +244,11 @@ static enum err read_extensions(struct call *call, struct sliding_request *reque
 
 /* --- the whole ------------------------------------------------------------------------------------------ */
 
-/* What hangs on the body and on who asks. */
-static void begin_body(struct sliding_request *request, struct str user_id, struct str body)
-{
-	arena_destroy(request->arena);
-	request->arena = arena_create();
-	request->user_id = str_dup(request->arena, user_id);
-	request->body = str_dup(request->arena, body);
-	request->conn_id = STR("");
-	request->lists = NULL;
-	request->list_n = 0;
-	request->subscriptions = NULL;
-	request->subscription_n = 0;
-	request->receipts = request->typing = request->account_data = (struct sliding_extension){0};
-	request->has_encryption = request->has_messages = false;
-	request->messages_since = 0;
-	request->messages_max = 0;
-}
-
 static enum err read_body(struct call *call, struct sliding_request *request)
 {
-	struct str user_id = principal_of(call)->user.s;
 	const struct json *object;
 	struct str conn_id;
-	if (request->arena != NULL && str_equals(request->body, call_body(call)) &&
-		str_equals(request->user_id, user_id)) {
-		return ERR_OK;
-	}
 	TRY(call_json(call, &object));
-	begin_body(request, user_id, call_body(call));
 	TRY(body_opt_str(call, object, "conn_id", &conn_id));
 	if (conn_id.n > 255) {
 		return fail_field(call, M_TOO_LARGE, "conn_id", "has more than 255 bytes");
@@ -333,36 +308,20 @@ static void destroy_request(void *value)
 	mem_free(request);
 }
 
-/* With what was found out for the request before; or an empty one. */
-static struct sliding_request *take_left(struct call *call)
-{
-	struct sliding_request *request = call_take_left(call);
-	if (request == NULL) {
-		return mem_alloc(sizeof(*request));
-	}
-	/* Members are known by device and connection, of which the next request may have another. */
-	request->known_member = (struct known_member){0};
-	if (request->arena != NULL && !str_equals(request->user_id, principal_of(call)->user.s)) {
-		user_unref(request->user);
-		request->user = NULL;
-	}
-	return request;
-}
-
 enum err sliding_request_of(struct call *call, struct sliding_request **out)
 {
 	*out = call_kept(call);
 	if (*out != NULL) {
 		return ERR_OK;
 	}
-	struct sliding_request *request = take_left(call);
+	struct sliding_request *request = mem_alloc(sizeof(*request));
+	request->arena = arena_create();
 	call_keep(call, request, destroy_request);
 	enum err err = read_request(call, request);
 	if (err != ERR_OK) {
 		call_keep(call, NULL, NULL);
 		return err;
 	}
-	call_keep_on(call);
 	*out = request;
 	return ERR_OK;
 }
