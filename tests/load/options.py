@@ -6,7 +6,7 @@ import os
 def options_of():
     parser = argparse.ArgumentParser(
         prog="tools/soak-load", formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Mixed load of clients that come and go: messages, receipts, reactions, waiting and hasty syncs, joins, searches, files,\n"
+        description="Mixed load of clients that come and go: messages, receipts, reactions, waiting, hasty and sliding syncs, joins, searches, files,\n"
                     "keys and messages to devices. Watches memory, descriptors, threads, connections, processor time and latency.",
         epilog="examples:\n"
                "  tools/soak-load --hours 4                          four hours, sixteen windows\n"

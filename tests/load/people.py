@@ -9,6 +9,9 @@ import urllib.parse
 from support.keys import Device
 from support.pump import HANG_UP, Pause, Request
 
+from .slider import Slider
+
+SLIDING = 0.4  # of all devices that come, the share that follows sliding sync
 API = "/_matrix/client/v3"
 WORDS = "明天 考試 作業 數學 老師 同學 the homework is due tomorrow please bring your book 圖書館 集合 謝謝 see you later".split()
 
@@ -22,6 +25,7 @@ class Person:
         self.name, self.port, self.password = name, port, "password-" + name
         self.user_id = self.token = self.device_id = self.device = None
         self.rooms = []
+        self.stays = True  # in them
 
 
 class Crowd:
@@ -96,10 +100,11 @@ class Crowd:
         while not self.is_over:
             person = self.chance.choice(local)
             guest = Person(person.name, person.port)
+            guest.user_id, guest.rooms, guest.stays = person.user_id, person.rooms, person.stays
             body = {"type": "m.login.password", "identifier": {"type": "m.id.user", "user": person.name}, "password": person.password}
             answer = yield from self.ask(guest, "other", "POST", API + "/login", body, token="")
             guest.token = answer.json()["access_token"]
-            yield from self._watch(guest)
+            yield from Slider(self, guest).follow() if self.chance.random() < SLIDING else self._watch(guest)
             yield from self.ask(guest, "other", "POST", API + "/logout", {})
             yield HANG_UP
             yield self.pause(2)
@@ -118,12 +123,15 @@ class Crowd:
     def talker(self, local):
         while not self.is_over:
             person = self.chance.choice(local)
-            room = quote(self.chance.choice(person.rooms))
-            content = {"msgtype": "m.text", "body": self.text()}
-            answer = yield from self.ask(person, "send", "PUT", "%s/rooms/%s/send/m.room.message/%s" % (API, room, self.unique()), content)
+            room = self.chance.choice(person.rooms)
+            answer = yield from self.say(person, room)
             if answer.status == 200:
-                yield from self._about(person, room, answer.json()["event_id"])
+                yield from self._about(person, quote(room), answer.json()["event_id"])
             yield self.pause()
+
+    def say(self, person, room):
+        content = {"msgtype": "m.text", "body": self.text()}
+        return self.ask(person, "send", "PUT", "%s/rooms/%s/send/m.room.message/%s" % (API, quote(room), self.unique()), content)
 
     def _about(self, person, room, event_id):
         chance = self.chance.random()
@@ -223,5 +231,7 @@ class Crowd:
         """Those of one server's people. Two thirds stay in their rooms, the others move."""
         local = [person for person in self.people if person.port == port]
         stay, move = local[:len(local) * 2 // 3], local[len(local) * 2 // 3:]
+        for person in move:
+            person.stays = False
         return [self.talker(stay), self.talker(stay), self.talker(stay), self.reader(stay), self.uploader(stay), self.locksmith(local),
                 self.collector(local), self.mover(move)] + [self.watcher(local) for _ in range(watchers)]
