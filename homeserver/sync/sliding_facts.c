@@ -1,6 +1,7 @@
 /*
  * What lists filter by, and is not in memory anyway: found once for a user, or a room, and found anew when something of it may have changed.
  */
+#include "base/arena_sized.h"
 #include "base/mem.h"
 #include "base/refc.h"
 #include "base/vec.h"
@@ -10,6 +11,8 @@
 #include "storage/state.h"
 
 #include <stdlib.h>
+
+enum { FACTS_BYTES = 256 }; /* of a user, mostly */
 
 /* What the state of a room says that hardly ever changes. Immutable. */
 struct room_kind {
@@ -368,11 +371,11 @@ static enum err load_facts(struct sliding_run *run)
 	}
 	facts = mem_alloc(sizeof(*facts));
 	refc_init(&facts->refc);
-	facts->arena = arena_create();
+	facts->arena = arena_create_sized(FACTS_BYTES);
 	arena_on_reset(run->ctx->arena, facts_unref, facts);
 	run->facts = facts;
 	TRY(fill(run, facts));
-	cache_put(cache, run->who->user.s, facts, sizeof(*facts) + arena_used_bytes(facts->arena));
+	cache_put(cache, run->who->user.s, facts, sizeof(*facts) + arena_held_bytes(facts->arena));
 	return ERR_OK;
 }
 

@@ -1,11 +1,15 @@
 /*
  * The request: its body is parsed once and kept while it waits. What is kept is copied out of the parsed JSON, which takes many times as much.
  */
+#include "base/arena_sized.h"
 #include "base/mem.h"
 #include "homeserver/account/accounts.h"
 #include "homeserver/sync/sliding_inner.h"
 
-enum { REQUEST_MAX_BYTES = 768 << 10 };
+enum {
+	REQUEST_BYTES = 1024, /* mostly */
+	REQUEST_MAX_BYTES = 768 << 10,
+};
 
 static enum err refuse(struct call *call, const struct field_error *error)
 {
@@ -315,7 +319,7 @@ enum err sliding_request_of(struct call *call, struct sliding_request **out)
 		return ERR_OK;
 	}
 	struct sliding_request *request = mem_alloc(sizeof(*request));
-	request->arena = arena_create();
+	request->arena = arena_create_sized(REQUEST_BYTES);
 	call_keep(call, request, destroy_request);
 	enum err err = read_request(call, request);
 	if (err != ERR_OK) {

@@ -2,6 +2,7 @@
  * What connections have told their clients, by position: in the database, for another process or a later one goes on with it, and the newest in memory. A position's
  * state never changes, so that what is in memory is as good.
  */
+#include "base/arena_sized.h"
 #include "base/mem.h"
 #include "base/refc.h"
 #include "homeserver/sync/sliding_inner.h"
@@ -50,18 +51,27 @@ static struct str key_of(const struct sliding_run *run, int64_t nid)
 	return str_concat(run->ctx->arena, pieces, COUNT_OF(pieces));
 }
 
+static bool read_state(struct arena *arena, struct str bytes, struct sliding_state *out)
+{
+	return sliding_state_read(arena, str_dup(arena, bytes), out);
+}
+
 /* Reads a stored state into memory. @return NULL: it is none; else with a reference for the caller */
 static struct position *keep(struct sliding_run *run, int64_t nid, struct str bytes)
 {
-	struct position *position = mem_alloc(sizeof(*position));
-	refc_init(&position->refc);
-	position->arena = arena_create();
-	if (!sliding_state_read(position->arena, str_dup(position->arena, bytes), &position->state)) {
-		position_unref(position);
+	/* Read twice, to see how much it takes: there are many, most of few rooms. */
+	struct sliding_state state;
+	size_t before = arena_used_bytes(run->ctx->arena);
+	if (!read_state(run->ctx->arena, bytes, &state)) {
 		return NULL;
 	}
+	struct position *position = mem_alloc(sizeof(*position));
+	refc_init(&position->refc);
+	position->arena = arena_create_sized(arena_used_bytes(run->ctx->arena) - before);
+	bool is_read = read_state(position->arena, bytes, &position->state);
+	invariant(is_read);
 	cache_put(run->hs->sliding->positions, key_of(run, nid), position,
-		sizeof(*position) + arena_used_bytes(position->arena));
+		sizeof(*position) + arena_held_bytes(position->arena));
 	return position;
 }
 

@@ -60,6 +60,18 @@ def test_account_data__very_much_of_one_room__the_others_are_spared(server):
     assert peak_kib(server.process.pid) - before < 60 * MIB
 
 
+def test_positions__many_of_few_rooms__each_takes_as_much_as_it_is(server):
+    """Not an arena's first block of 8 KiB, of which the budget of the cache knew nothing: 16 MiB of it were 115."""
+    alice = accounts.register(server.url)
+    room = alice.create_room()
+    body = {"lists": {"all": window(9, 0, [("m.room.name", "")])}}
+    begin = [ask(alice, {**body, "conn_id": "c%d" % number}).ok().json["rooms"].keys() for number in range(100)]
+    before = rss_kib(server)
+    begin += [ask(alice, {**body, "conn_id": "c%d" % number}).ok().json["rooms"].keys() for number in range(1500)]
+    assert all(rooms == {room} for rooms in begin)
+    assert rss_kib(server) - before < 6 * MIB
+
+
 @pytest.mark.parametrize("body", [
     b'{"lists":{"a":{"ranges":[[0,9]],"x":[%s]}}}' % b",".join([b"0"] * 120000),
     b'{"room_subscriptions":{%s}}' % b",".join(
