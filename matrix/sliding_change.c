@@ -95,12 +95,18 @@ static struct sliding_room *touch(struct sliding_change *change, int64_t room_ni
 	return &(*slot)->room;
 }
 
-static int64_t told_now(const struct sliding_change *change, int64_t room_nid,
-	enum sliding_stream stream)
+/* As it stands now, changed or not; NULL: nothing was told of it. */
+static const struct sliding_room *room_now(const struct sliding_change *change, int64_t room_nid)
 {
 	const struct changed *changed = change->capacity > 0 ? *slot_of(change, room_nid) : NULL;
-	return changed != NULL ? changed->room.told[stream]
-						   : sliding_state_told(change->before, room_nid, stream);
+	return changed != NULL ? &changed->room : sliding_state_room(change->before, room_nid);
+}
+
+static bool is_live(const struct sliding_change *change, int64_t room_nid,
+	enum sliding_stream stream)
+{
+	const struct sliding_room *room = room_now(change, room_nid);
+	return room != NULL && room->told[stream] == SLIDING_LIVE;
 }
 
 /* --- changes -------------------------------------------------------------------------------------------------------- */
@@ -137,6 +143,9 @@ void sliding_change_told(struct sliding_change *change, int64_t room_nid,
 	enum sliding_stream stream)
 {
 	static const struct sliding_config nothing = {0};
+	if (is_live(change, room_nid, stream)) {
+		return; /* as mostly */
+	}
 	struct sliding_room *room = touch(change, room_nid);
 	room->told[stream] = SLIDING_LIVE;
 	if (stream == SLIDING_EVENTS && room->config == no_config) {
@@ -147,7 +156,7 @@ void sliding_change_told(struct sliding_change *change, int64_t room_nid,
 void sliding_change_missed(struct sliding_change *change, int64_t room_nid,
 	enum sliding_stream stream, int64_t position)
 {
-	if (told_now(change, room_nid, stream) == SLIDING_LIVE) {
+	if (is_live(change, room_nid, stream)) {
 		touch(change, room_nid)->told[stream] = position > 0 ? position : SLIDING_NEVER;
 	}
 }
@@ -155,7 +164,12 @@ void sliding_change_missed(struct sliding_change *change, int64_t room_nid,
 void sliding_change_config(struct sliding_change *change, int64_t room_nid,
 	const struct sliding_config *config)
 {
-	touch(change, room_nid)->config = number_of(change, config);
+	const struct sliding_room *room = room_now(change, room_nid);
+	uint32_t number = number_of(change, config);
+	bool was_told = room != NULL && room->told[SLIDING_EVENTS] != SLIDING_NEVER;
+	if (!was_told || room->config != number) {
+		touch(change, room_nid)->config = number;
+	}
 }
 
 void sliding_change_forget(struct sliding_change *change, int64_t room_nid)

@@ -6,8 +6,6 @@
  */
 #include "matrix/sliding_state.h"
 
-#include <stdlib.h>
-
 #include "base/vec.h"
 
 enum {
@@ -23,19 +21,21 @@ enum {
 
 /* --- asking --------------------------------------------------------------------------------------------------------- */
 
-static int compare_rooms(const void *a, const void *b)
-{
-	const struct sliding_room *x = a;
-	const struct sliding_room *y = b;
-	return (x->room_nid > y->room_nid) - (x->room_nid < y->room_nid);
-}
-
+/* Each run asks of each room several times: therefore not bsearch(), which calls for each step. */
 const struct sliding_room *sliding_state_room(const struct sliding_state *state, int64_t room_nid)
 {
-	const struct sliding_room key = {.room_nid = room_nid};
-	return state->room_n > 0
-		? bsearch(&key, state->rooms, state->room_n, sizeof(key), compare_rooms)
-		: NULL;
+	size_t from = 0;
+	size_t to = state->room_n;
+	while (from < to) {
+		size_t middle = from + (to - from) / 2;
+		if (state->rooms[middle].room_nid < room_nid) {
+			from = middle + 1;
+		} else {
+			to = middle;
+		}
+	}
+	bool is_there = from < state->room_n && state->rooms[from].room_nid == room_nid;
+	return is_there ? &state->rooms[from] : NULL;
 }
 
 int64_t sliding_state_told(const struct sliding_state *state, int64_t room_nid,

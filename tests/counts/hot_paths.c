@@ -15,10 +15,11 @@
 #include "matrix/event_build.h"
 #include "matrix/push_eval.h"
 #include "matrix/sign.h"
+#include "matrix/sliding_state.h"
 #include "matrix/transaction.h"
 #include "tests/support/room_builder.h"
 
-enum { MEMBERS = 1000, PDUS = 50, FORK_CHANGES = 20, TEXT_MAX_BYTES = 1 << 20 };
+enum { MEMBERS = 1000, PDUS = 50, FORK_CHANGES = 20, FOLLOWED = 500, TEXT_MAX_BYTES = 1 << 20 };
 
 #define ALICE "@alice:a.example"
 #define TEXT \
@@ -35,6 +36,7 @@ static struct event *message;
 static struct str signed_text;
 static struct str transaction_text;
 static struct state_map forks[2];
+static struct sliding_state followed;
 
 static void expect(bool holds, const char *what)
 {
@@ -229,6 +231,32 @@ static void write_timeline(void)
 	stored_event_unref(event);
 }
 
+/* A client of sliding sync follows all of its rooms, and there is something new of one: the others stay as they are. */
+static struct sliding_state follow(struct arena *arena, const struct sliding_state *before,
+	int64_t stirred)
+{
+	static const struct sliding_config config = {.timeline_limit = 20};
+	struct sliding_change *change = sliding_change_begin(arena, before);
+	for (int64_t nid = 1; nid <= FOLLOWED; nid++) {
+		sliding_change_told(change, nid, SLIDING_RECEIPTS);
+		sliding_change_told(change, nid, SLIDING_ACCOUNT_DATA);
+		sliding_change_told(change, nid, SLIDING_EVENTS);
+		sliding_change_config(change, nid, &config);
+	}
+	sliding_change_missed(change, stirred, SLIDING_RECEIPTS, 1);
+	expect(sliding_change_is_any(change), "nothing is new");
+	return sliding_change_end(change);
+}
+
+static void follow_rooms(void)
+{
+	if (followed.room_n == 0) {
+		static const struct sliding_state nothing;
+		followed = follow(kept, &nothing, FOLLOWED + 1);
+	}
+	(void)follow(scratch, &followed, 7);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -243,6 +271,7 @@ static const struct {
 	{"transaction-read", read_transaction, 20},
 	{"event-load", load_event, 100},
 	{"timeline-write", write_timeline, 20},
+	{"sliding-follow", follow_rooms, 20},
 };
 
 int main(void)
