@@ -64,7 +64,7 @@ enum err store_device_key_end_account(struct ctx *ctx, struct db *db, struct str
 void store_device_key_set(struct write *write, struct str user_id, struct str device_id,
 	struct str ed25519, struct str body)
 {
-	write_add(write, STMT_DEVICE_HOLD, DB_ARGS(db_text(user_id)));
+	write_add(write, STMT_DEVICE_HOLD, DB_ARGS(db_text(user_id), db_text(device_id)));
 	write_add(write, STMT_DEVICE_KEY_SET,
 		DB_ARGS(db_text(user_id), db_text(device_id), db_text(ed25519), db_text(body)));
 }

@@ -210,17 +210,40 @@ static enum err check_row(struct ctx *ctx, const struct write_row *row)
 	return ERR_OK;
 }
 
+/* Of which statements a row is one: a message in a group with identity keys also of what holds devices, which are its first two columns. */
+static size_t stmts_of(const struct write_row *row, bool holds_devices, enum stmt_id out[2])
+{
+	out[0] = row->stmt;
+	out[1] = STMT_DEVICE_HOLD;
+	return holds_devices && row->stmt == STMT_DEVICE_MESSAGE_INSERT ? 2 : 1;
+}
+
+static bool has_rows_of(struct write *const *writes, size_t count, enum stmt_id stmt)
+{
+	for (size_t i = 0; i < count; i++) {
+		for (size_t k = 0; k < writes[i]->rows.n; k++) {
+			if (writes[i]->rows.p[k].stmt == stmt) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
 /* Sorts the rows by statement (counting sort, stable). */
 static enum err gather(struct ctx *ctx, struct write *const *writes, size_t count,
 	struct group *group)
 {
 	memset(group, 0, sizeof(*group));
+	bool holds_devices = has_rows_of(writes, count, STMT_DEVICE_HOLD);
+	enum stmt_id stmts[2];
 	for (size_t i = 0; i < count; i++) {
 		group->positions += (int64_t)writes[i]->positions;
 		for (size_t k = 0; k < writes[i]->rows.n; k++) {
 			TRY(check_row(ctx, &writes[i]->rows.p[k]));
-			group->first_of[writes[i]->rows.p[k].stmt + 1]++;
-			group->row_count++;
+			for (size_t n = stmts_of(&writes[i]->rows.p[k], holds_devices, stmts); n > 0; n--) {
+				group->first_of[stmts[n - 1] + 1]++;
+				group->row_count++;
+			}
 		}
 	}
 	size_t next[STMT_COUNT + 1];
@@ -233,7 +256,9 @@ static enum err gather(struct ctx *ctx, struct write *const *writes, size_t coun
 	for (size_t i = 0; i < count; i++) {
 		for (size_t k = 0; k < writes[i]->rows.n; k++) {
 			const struct write_row *row = &writes[i]->rows.p[k];
-			group->rows[next[row->stmt]++] = (struct placed_row){row, offset};
+			for (size_t n = stmts_of(row, holds_devices, stmts); n > 0; n--) {
+				group->rows[next[stmts[n - 1]]++] = (struct placed_row){row, offset};
+			}
 		}
 		offset += (int64_t)writes[i]->positions;
 	}

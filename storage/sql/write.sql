@@ -348,10 +348,10 @@ WITH moved AS (
 SELECT 1 / CASE WHEN (SELECT count(*) FROM moved) = cardinality($1::text[]) THEN 1 ELSE 0 END;
 
 -- name: device_hold tells=nothing
--- All devices of these users until the commit, in the order of device_delete: of what is written to some of them, by statements behind it,
--- none waits for who ends them all. By itself, so that those behind it see what was done while it waited. Index: devices_pkey.
-SELECT count(*) FROM (SELECT DISTINCT user_id FROM unnest($1::text[]) AS u(user_id) ORDER BY user_id) AS w
-CROSS JOIN LATERAL (SELECT d.device_id FROM devices d WHERE d.user_id = w.user_id ORDER BY d.device_id FOR KEY SHARE) AS h;
+-- Devices until the commit, in the order of device_delete: user, device. In a group with identity keys they are those of these keys and of its messages, so that none
+-- of the statements behind it waits for who ends several of a user. By itself, so that those behind it see what was done while it waited. Index: devices_pkey.
+SELECT count(*) FROM (SELECT DISTINCT user_id, device_id FROM unnest($1::text[], $2::text[]) AS u(user_id, device_id) ORDER BY user_id, device_id) AS w
+CROSS JOIN LATERAL (SELECT 1 FROM devices d WHERE d.user_id = w.user_id AND d.device_id = w.device_id FOR KEY SHARE) AS h;
 
 -- name: device_key_set tells=device:1
 -- Identity keys: user, device, Ed25519 key, body; the last one wins. With another identity the device's one-time and fallback

@@ -602,6 +602,23 @@ static void devices__end_while_one_has_its_keys_and_another_a_message__held_in_o
 	writer_destroy(both.writer);
 }
 
+/* A user may have thousands of devices: what is written of one waits for no other. */
+static void device_keys__another_device_is_held__written_at_once(void **state)
+{
+	struct world *world = *state;
+	struct waiting one = {.writer = start_writer(),
+		.user_id = user_of(world, "yan"),
+		.is_another = true};
+	world_add_device(world, one.user_id, STR("LAPTOP"));
+	PGconn *conn = PQconnectdb(arena_printf(world->ctx.arena, "%.*s", STR_ARG(world_url)));
+	(void)has_rows(conn,
+		"BEGIN; SELECT 1 FROM devices WHERE user_id = '@yan:hs' AND device_id = 'LAPTOP' FOR UPDATE");
+	(void)send_or_end(&one);
+	assert_int_equal(one.err, ERR_OK);
+	PQfinish(conn);
+	writer_destroy(one.writer);
+}
+
 /* A claim holds counters by devices and algorithms, which lie in the table the other way round. */
 static void devices__end_during_a_claim__counters_held_in_one_order(void **state)
 {
@@ -672,6 +689,7 @@ int main(void)
 		TEST(devices__end_while_one_is_sent_to__held_in_one_order),
 		TEST(device_keys__replaced_during_an_upload__counters_held_in_one_order),
 		TEST(devices__end_while_one_has_its_keys_and_another_a_message__held_in_one_order),
+		TEST(device_keys__another_device_is_held__written_at_once),
 		TEST(devices__end_during_a_claim__counters_held_in_one_order),
 		TEST(devices__end_while_a_counter_is_made__held_in_one_order),
 	};
