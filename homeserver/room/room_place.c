@@ -129,23 +129,71 @@ enum err room_event_at_place(struct ctx *ctx, struct homeserver *hs, struct room
 
 /* --- finding places ----------------------------------------------------------------------------------------------- */
 
+/* Down from a place: the numbers that events and places have. */
+struct descent {
+	struct timeline shown;
+	struct timeline came;
+	size_t at_shown;
+	size_t at_came;
+};
+
+static enum err descend(struct ctx *ctx, struct homeserver *hs, struct room *room, int64_t below,
+	size_t limit, struct descent *out)
+{
+	*out = (struct descent){0};
+	TRY(room_timeline_shown(ctx, hs, room, ROOM_OUTLIERS, below - 1, true, limit, &out->shown));
+	return room_timeline(ctx, hs, room, ROOM_OUTLIERS, below - 1, true, limit, &out->came);
+}
+
+static int64_t next_place(const struct descent *descent)
+{
+	return descent->at_shown < descent->shown.n ? timeline_place(&descent->shown, descent->at_shown)
+												: ROOM_OUTLIERS;
+}
+
+static int64_t next_position(const struct descent *descent)
+{
+	return descent->at_came < descent->came.n ? descent->came.events[descent->at_came]->position
+											  : ROOM_OUTLIERS;
+}
+
+/* The next that is taken, ROOM_OUTLIERS after the last. @return false when that was not read so far */
+static bool next_taken(const struct descent *descent, int64_t *out)
+{
+	*out = MAX_OF(next_place(descent), next_position(descent));
+	return (descent->at_shown < descent->shown.n || !descent->shown.has_more) &&
+		(descent->at_came < descent->came.n || !descent->came.has_more);
+}
+
+static void pass(struct descent *descent, int64_t taken)
+{
+	descent->at_shown += next_place(descent) == taken;
+	descent->at_came += next_position(descent) == taken;
+}
+
+/* Above zero nothing was left free before this server came. */
+static struct free_places free_between(int64_t under, int64_t ceiling)
+{
+	return (struct free_places){under + 1, under < 0 ? MIN_OF(ceiling, 0) - 1 : ceiling - 1};
+}
+
 enum err room_free_places(struct ctx *ctx, struct homeserver *hs, struct room *room, int64_t below,
 	struct free_places *out)
 {
-	struct timeline shown;
-	struct timeline came;
-	int64_t under = ROOM_OUTLIERS;
-	TRY(room_timeline_shown(ctx, hs, room, ROOM_OUTLIERS, below - 1, true, 1, &shown));
-	TRY(room_timeline(ctx, hs, room, ROOM_OUTLIERS, below - 1, true, 1, &came));
-	if (shown.n > 0) {
-		under = timeline_place(&shown, 0);
+	int64_t ceiling = below;
+	for (size_t limit = PASSED_FEW;; limit = PASSED_MAX) {
+		struct descent descent;
+		int64_t under;
+		TRY(descend(ctx, hs, room, ceiling, limit, &descent));
+		while (next_taken(&descent, &under)) {
+			*out = free_between(under, ceiling);
+			if (out->first <= out->last || under == ROOM_OUTLIERS) {
+				return ERR_OK;
+			}
+			pass(&descent, under);
+			ceiling = under;
+		}
 	}
-	if (came.n > 0) {
-		under = MAX_OF(under, came.events[0]->position);
-	}
-	/* Above zero nothing was left free before this server came. */
-	*out = (struct free_places){under + 1, under < 0 ? MIN_OF(below, 0) - 1 : below - 1};
-	return ERR_OK;
 }
 
 /* --- moving ------------------------------------------------------------------------------------------------------- */
@@ -191,39 +239,27 @@ struct branch_room {
 static enum err look_for_room(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	int64_t below, size_t needed, size_t limit, struct branch_room *out)
 {
-	struct timeline shown;
-	struct timeline came;
-	size_t at_came = 0;
+	struct descent descent;
+	int64_t under;
 	int64_t ceiling = below;
-	TRY(room_timeline_shown(ctx, hs, room, ROOM_OUTLIERS, below - 1, true, limit, &shown));
-	TRY(room_timeline(ctx, hs, room, ROOM_OUTLIERS, below - 1, true, limit, &came));
+	TRY(descend(ctx, hs, room, below, limit, &descent));
 	*out = (struct branch_room){.passed = ARENA_NEW_ARRAY(ctx->arena, struct event_place, limit)};
-	for (;;) {
-		bool is_last_shown = out->passed_n == shown.n;
-		bool is_last_came = at_came == came.n;
-		if ((is_last_shown && shown.has_more) || (is_last_came && came.has_more)) {
-			return ERR_OK;
-		}
-		int64_t place = is_last_shown ? ROOM_OUTLIERS : timeline_place(&shown, out->passed_n);
-		int64_t position = is_last_came ? ROOM_OUTLIERS : came.events[at_came]->position;
-		int64_t under = MAX_OF(place, position);
-		/* Above zero nothing was left free before this server came. */
-		int64_t last = under < 0 ? MIN_OF(ceiling, 0) - 1 : ceiling - 1;
-		out->to = (struct free_places){under + 1, last};
-		out->is_found = last - under >= (int64_t)(needed + out->passed_n);
+	while (next_taken(&descent, &under)) {
+		out->to = free_between(under, ceiling);
+		out->is_found = out->to.last - under >= (int64_t)(needed + out->passed_n);
 		if (out->is_found || under == ROOM_OUTLIERS) {
 			return ERR_OK;
 		}
-		if (place == under) {
-			out->passed[out->passed_n] = (struct event_place){
-				.position = shown.events[out->passed_n]->position,
-				.place = place,
+		if (next_place(&descent) == under) {
+			out->passed[out->passed_n++] = (struct event_place){
+				.position = descent.shown.events[descent.at_shown]->position,
+				.place = under,
 			};
-			out->passed_n++;
 		}
-		at_came += position == under ? 1 : 0;
+		pass(&descent, under);
 		ceiling = under;
 	}
+	return ERR_OK;
 }
 
 static void move_to(struct room *room, const struct event_place *event, int64_t place,

@@ -14,8 +14,10 @@ struct free_places {
 	int64_t last;
 };
 /**
- * What is free right below a place, for history. Of what is below zero (from before this server came) all down to the next event, which
- * may be as far as ROOM_OUTLIERS; what is above is free where ROOM_GAP_POSITIONS were left. Errors: STORE. Cost: a round trip or two
+ * What is free below a place, for history: right below it, or below what stands there without a number between, as a branch does that was
+ * moved, and history that was fetched at once. Of what is below zero (from before this server came) all down to the next event, which
+ * may be as far as ROOM_OUTLIERS; what is above is free where ROOM_GAP_POSITIONS were left.
+ * Errors: STORE. Cost: a round trip or two, and as much for each 250 events without a number between
  */
 MUST_CHECK enum err room_free_places(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	int64_t below, struct free_places *out);

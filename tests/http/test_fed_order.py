@@ -228,3 +228,39 @@ def test_unread__ancestors_came_last__counted_as_they_came(federated, remote):
     late.shared.deliver(*late.missed)
     counts = late.alice.get("/sync").ok()["rooms"]["join"][late.room.room_id]["unread_notifications"]
     assert counts["notification_count"] == 3
+
+
+def test_gap__between_events_without_a_number_between__is_filled(federated, remote):
+    """Two branches come at once, but for one event: what stands on it is right above the other branch."""
+    shared = SharedRoom(federated, remote)
+    room, alice = shared.room, shared.user
+    point = room.message("here it parts")
+    shared.deliver(point)
+    one, other = [point], [point]
+    for number in range(3):  # by depth they are in turn
+        one.append(room.message("one %d" % number, prev=[one[-1]]))
+        other.append(room.message("other %d" % number, prev=[other[-1]]))
+    both = room.message("both", prev=[one[-1], other[-1]])
+    over = room.message("over the gap", prev=[both])
+    newest = room.message("newest", prev=[over])
+    asked = []
+
+    def backfill(ask):
+        asked.append(ask.query["v"])
+        left_out = [] if one[2].event_id in ask.query["v"] else [one[2]]
+        status, answer = room._backfill(ask)
+        answer["pdus"] = [event.json for event in room.before(ask.query["v"], 100) if event not in left_out]
+        return status, answer
+
+    missed(remote)
+    remote.on("GET", r"/_matrix/federation/v1/backfill/.*", backfill)
+    shared.deliver(newest)
+    expected = ids(*one, *other[1:], both, over, newest)
+    shown = told(reversed(alice.history(room.room_id)), expected)
+    assert asked[:2] == [[both.event_id], [one[2].event_id]]
+    assert sorted(shown) == sorted(expected)
+    assert told_in_order(shown, one + [both, over, newest]) and told_in_order(shown, other + [both])
+
+
+def told_in_order(shown, events):
+    return [event_id for event_id in shown if event_id in ids(*events)] == ids(*events)
