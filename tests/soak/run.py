@@ -7,6 +7,7 @@ import time
 from support.authority import Authority
 
 from .hostile import Hostile
+from .inquest import inquest
 from .judge import Judge
 from .options import VERSIONS
 from .people import Talker, settle
@@ -71,6 +72,8 @@ def _run(world, seed, seconds_, versions, with_hostile, with_database, talkers_e
     if not died:
         tell("converged" if judge.converge(heal_s) else "not converged within %d s" % heal_s)
         found += judge.verdict()
+        for views in judge.views.values():
+            inquest(views, tell)
     found += troubles.failures + [line for talker in talkers for line in talker.surprises]
     _summary(world, talkers, troubles, hostile, tell)
     if hostile:

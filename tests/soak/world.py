@@ -11,8 +11,8 @@ from support.synapse import Synapse
 from support.wires import Wires
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SETTINGS = {"federation.retry_first": "200ms", "federation.retry_longest": "2s", "federation.transaction_timeout": "5s"}
-"""A partner that was away is asked again soon."""
+SETTINGS = {"federation.retry_first": "200ms", "federation.retry_longest": "2s", "federation.transaction_timeout": "5s", "log.level": "debug"}
+"""A partner that was away is asked again soon; the log says what became of each event (inquest.py)."""
 
 
 class Member:
