@@ -143,8 +143,10 @@ static bool timeline_from_ring(struct ctx *ctx, struct room *room, int64_t after
 	while (end > 0 && recent_at(content, end - 1)->position > up_to) {
 		end--;
 	}
+	/* History that came since stands between the ring's events, which are no stretch from there on. */
+	int64_t from = MAX_OF(after, content->recent_after);
 	size_t begin = end;
-	while (begin > 0 && recent_at(content, begin - 1)->position > after) {
+	while (begin > 0 && recent_at(content, begin - 1)->position > from) {
 		begin--;
 	}
 	size_t n = end - begin;

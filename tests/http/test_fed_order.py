@@ -264,3 +264,10 @@ def test_gap__between_events_without_a_number_between__is_filled(federated, remo
 
 def told_in_order(shown, events):
     return [event_id for event_id in shown if event_id in ids(*events)] == ids(*events)
+
+
+def test_history__came_between_the_newest_events__is_read_event_by_event(federated, remote):
+    """What is kept of the newest events does not lead over what has come between them since."""
+    late = Late(federated, remote, 9)
+    assert late.shows(limit=50) == late.all()
+    assert late.shows(limit=1) == late.all()
