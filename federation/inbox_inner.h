@@ -57,10 +57,10 @@ struct inbox {
 
 /** How a visit to a queue ended. */
 enum inbox_visit {
-	INBOX_VISIT_DONE,  /**< nothing is due */
+	INBOX_VISIT_DONE,  /**< nothing is due, or not before something wakes the queue */
 	INBOX_VISIT_MORE,  /**< it goes on */
 	INBOX_VISIT_WAITS, /**< only a slow thread can go on */
-	INBOX_VISIT_FAILED /**< the database is away, nobody gives the rest of a room, or this server is about to come into it: later */
+	INBOX_VISIT_FAILED /**< the database is away, or nobody gives the rest of a room: later */
 };
 /** Works off some of a queue. The arena of ctx is reset by the caller. */
 enum inbox_visit inbox_visit(struct ctx *ctx, struct inbox *inbox, struct str queue,

@@ -485,7 +485,10 @@ static enum inbox_visit visit_in_turn(struct ctx *ctx, struct inbox *inbox, stru
 	if (err == ERR_OK && !is_early) {
 		err = make_whole(&visit, &rest);
 	}
-	if (err == ERR_OK && (is_early || rest == JOIN_REST_LATER)) {
+	if (err == ERR_OK && is_early) {
+		return INBOX_VISIT_DONE; /* the end of the handshake wakes, which counts during a visit too */
+	}
+	if (err == ERR_OK && rest == JOIN_REST_LATER) {
 		return INBOX_VISIT_FAILED;
 	}
 	visit.is_thrown_out = rest == JOIN_REST_REFUSED;

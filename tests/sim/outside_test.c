@@ -2,6 +2,8 @@
  * Memberships of our users in rooms in which this server is not, told in another order than they came about in, on a real PostgreSQL: what
  * came later in the room stays.
  */
+#include "federation/handshake_rooms.h"
+#include "federation/inbox_inner.h"
 #include "federation/outside_in.h"
 #include "tests/sim/arrival.h"
 #include "tests/sim/bare.h"
@@ -265,6 +267,27 @@ static void two_processes__the_other_was_told_of_the_end_of_a_join__out(void **s
 	scene_end(&scene);
 }
 
+/* The handshake may end during the visit: what wakes the queue then counts only where the visit does not count as failed. */
+static void inbox__handshake_under_way__the_queue_sleeps_until_it_is_woken(void **state)
+{
+	(void)state;
+	struct scene scene;
+	struct room_node *knock = member(&scene, open_room(&scene), OURS, "knock");
+	struct room_id room_id;
+	struct federation federation = {
+		.hs = hs_at(&scene),
+		.handshake_rooms = handshake_rooms_create(),
+	};
+	struct inbox inbox = {.federation = &federation};
+	assert_true(room_id_parse(scene.world.builder.room_id, &room_id));
+	assert_int_equal(tell(&scene, knock), ERR_OK);
+	handshake_rooms_add(&federation, room_id.s, scene.world.builder.version,
+		knock->event->event_id.s);
+	assert_int_equal(inbox_visit(&scene.ctx, &inbox, room_id.s, INBOX_FAST), INBOX_VISIT_DONE);
+	handshake_rooms_destroy(federation.handshake_rooms);
+	scene_end(&scene);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -277,6 +300,7 @@ int main(void)
 		cmocka_unit_test(join__answered_after_its_end__out),
 		cmocka_unit_test(two_processes__the_other_was_first__judged_anew),
 		cmocka_unit_test(two_processes__the_other_was_told_of_the_end_of_a_join__out),
+		cmocka_unit_test(inbox__handshake_under_way__the_queue_sleeps_until_it_is_woken),
 	};
 	return cmocka_run_group_tests(tests, world_set_up, world_tear_down);
 }
