@@ -341,12 +341,15 @@ static enum err tell_outsiders(struct visit *visit, struct room *room, const str
 	return ERR_OK;
 }
 
-/* What came before this server was in the room was staged without a look at the room's access list. */
+/*
+ * What came before this server was in the room was staged without a look at the room's access list; and what had to wait is judged by the
+ * list of now.
+ */
 static enum err shut_out(struct visit *visit, struct room *room, struct pdu *pdus)
 {
 	for (size_t i = 0; i < visit->count; i++) {
 		bool is_let_in = true;
-		if (pdus[i].event != NULL && visit->items[i].attempts == 0) {
+		if (pdus[i].event != NULL) {
 			TRY(pdu_is_let_in(visit->ctx, visit->inbox->federation, room,
 				(struct server_name){visit->items[i].origin}, pdus[i].event, &is_let_in));
 		}

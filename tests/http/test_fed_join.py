@@ -10,6 +10,7 @@ from support.client import path_of, seconds, unique
 from support.handshake import VERSIONS, Guest, add_signature, asked, membership
 from support.inbox import Inbox
 from support.remote_room import Pdu, RemoteRoom
+from support.server import wait_until
 from support.shared_room import Hold
 from test_fed_invite import Invite
 
@@ -280,6 +281,22 @@ def test_join__said_before_it_is_answered__comes_unless_the_access_list_shuts_th
     watch.until(lambda sync: sync.joined(room.room_id) and "the end" in sync.joined(room.room_id).bodies())
     bodies = [event["content"].get("body") for event in alice.get(path_of("rooms", room.room_id, "messages"), {"dir": "b"}).ok()["chunk"]]
     assert bodies[:2] == ["the end", "hello"] and "still here" not in bodies
+
+
+def test_join__told_before_it_is_answered_and_put_off__the_access_list_shuts_the_server_out(federated, remote, room, make_remote):
+    """For want of the sender's key it is not judged when the join ends, but later: then the list counts too."""
+    away, alice, key = make_remote(host="localhost"), federated.user(), r"/_matrix/key/v2/server"
+    away.on("GET", key, lambda ask: (503, {"errcode": "M_UNKNOWN", "error": "away"}))
+    mallory = "@mallory:" + away.name
+    room.send("m.room.server_acl", {"allow": ["*"], "deny": ["localhost"]}, "")
+    came = room.sign(room.draft("m.room.member", {"membership": "join"}, mallory, mallory), away)
+    send_meanwhile(remote, room, lambda: remote.transaction(federated, [came]).ok())
+    join(alice, room, [remote.name]).ok()
+    away.next("GET", key)
+    away.handlers.pop(0)
+    wait_until(lambda: any("inbox.dropped" in line and came.event_id in line for line in federated.log().splitlines()),
+               60, "the event was dropped")
+    assert mallory not in alice.get(path_of("rooms", room.room_id, "joined_members")).ok()["joined"]
 
 
 # -- who says no
