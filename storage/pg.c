@@ -38,6 +38,7 @@ void pg_close(struct pg *pg)
 		PQfinish(pg->conn);
 	}
 	pg->conn = NULL;
+	pg->was_rolled_back = false; /* whatever it was: now the connection is what is missing */
 	arena_destroy(pg->params);
 	pg->params = NULL;
 	for (size_t i = 0; i < STMT_COUNT; i++) {

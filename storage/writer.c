@@ -293,17 +293,17 @@ static enum err commit_together(struct writer *writer, struct ctx *ctx, struct w
 	}
 }
 
-/* @return STORE when the database was away, and the writes failed with it */
+/* @return whether the database is away, as far as can be seen: then what comes behind these would wait in vain */
 // NOLINTNEXTLINE(misc-no-recursion): as deep as a group can be halved
-static enum err commit_group(struct writer *writer, struct arena *arena,
-	struct write *const *writes, size_t count)
+static bool commit_group(struct writer *writer, struct arena *arena, struct write *const *writes,
+	size_t count)
 {
 	struct ctx ctx;
 	ctx_init(&ctx, arena);
 	bool is_doubtful = false;
 	enum err err = commit_together(writer, &ctx, writes, count, &is_doubtful);
 	if (err == ERR_OK) {
-		return ERR_OK;
+		return false;
 	}
 	if (count == 1 || err == ERR_STORE) {
 		if (err != ERR_CONFLICT && err != ERR_MISSING && err != ERR_INPUT) {
@@ -311,15 +311,14 @@ static enum err commit_group(struct writer *writer, struct arena *arena,
 				err_name(err), count, is_doubtful, STR_ARG(ctx.fault.cause));
 		}
 		fail_all(writes, count, err, ctx.fault.cause);
-		return err;
+		return err == ERR_STORE && !writer->pg.was_rolled_back;
 	}
 	/* Who is the culprit? Each half on its own: of 256 writes with one of them, 8 commits. */
 	size_t half = count / 2;
 	arena_reset(arena);
-	err = commit_group(writer, arena, writes, half);
-	if (err == ERR_STORE) {
-		fail_all(writes + half, count - half, err, STR("the database is away"));
-		return err;
+	if (commit_group(writer, arena, writes, half)) {
+		fail_all(writes + half, count - half, ERR_STORE, STR("the database is away"));
+		return true;
 	}
 	arena_reset(arena);
 	return commit_group(writer, arena, writes + half, count - half);
@@ -461,7 +460,7 @@ static void *writer_run(void *data)
 		if (count > 0) {
 			arena_reset(arena);
 			writer->has_looked = false;
-			if (commit_group(writer, arena, writes, count) == ERR_STORE) {
+			if (commit_group(writer, arena, writes, count)) {
 				fail_queued(writer, writes);
 			}
 		}

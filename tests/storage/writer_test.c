@@ -40,15 +40,20 @@ static void on_committed(void *data, int64_t first_position)
 	}
 }
 
-static struct writer *start_writer(size_t queue_limit)
+static struct writer *start_writer_of_groups(size_t queue_limit, size_t group_limit)
 {
 	const struct writer_config config = {.url = world_url,
 		.queue_limit = queue_limit,
-		.group_limit = 64,
+		.group_limit = group_limit,
 		.published = on_published};
 	struct writer *writer = writer_create(&config);
 	assert_non_null(writer);
 	return writer;
+}
+
+static struct writer *start_writer(size_t queue_limit)
+{
+	return start_writer_of_groups(queue_limit, 64);
 }
 
 static void add_transaction(struct write *write, struct ctx *ctx, const char *key)
@@ -272,7 +277,31 @@ static void run_sql(struct ctx *ctx, const char *sql)
 	pg_close(&pg);
 }
 
-/* PostgreSQL ends the first try, as it does with the transaction that it chooses in a deadlock. */
+/* PostgreSQL ends so many tries to write a transaction that is called "met…", as it does with what it chooses in a deadlock. */
+static void begin_meetings(struct ctx *ctx, int count)
+{
+	run_sql(ctx,
+		arena_printf(ctx->arena,
+			"CREATE SEQUENCE meetings; "
+			"CREATE FUNCTION meet() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+			"IF nextval('meetings') <= %d THEN RAISE 'met' USING ERRCODE = 'deadlock_detected'; "
+			"END IF; RETURN new; END $$; "
+			"CREATE TRIGGER meet BEFORE INSERT ON transactions FOR EACH ROW WHEN (new.key LIKE 'met%%') "
+			"EXECUTE FUNCTION meet()",
+			count));
+}
+
+/* With so many tries at the least. */
+static void end_meetings(struct ctx *ctx, int count)
+{
+	run_sql(ctx,
+		arena_printf(ctx->arena,
+			"DROP TRIGGER meet ON transactions; DROP FUNCTION meet(); "
+			"SELECT 1 / CASE WHEN last_value >= %d THEN 1 ELSE 0 END FROM meetings; "
+			"DROP SEQUENCE meetings",
+			count));
+}
+
 static void writer__chosen_in_a_deadlock__committed_all_the_same(void **state)
 {
 	(void)state;
@@ -281,19 +310,34 @@ static void writer__chosen_in_a_deadlock__committed_all_the_same(void **state)
 	struct ctx ctx;
 	ctx_init(&ctx, arena);
 	struct write *write = write_new(&ctx);
-	run_sql(&ctx,
-		"CREATE SEQUENCE meetings; "
-		"CREATE FUNCTION meet() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-		"IF nextval('meetings') = 1 THEN RAISE 'met' USING ERRCODE = 'deadlock_detected'; END IF; "
-		"RETURN new; END $$; "
-		"CREATE TRIGGER meet BEFORE INSERT ON transactions FOR EACH ROW WHEN (new.key = 'met') "
-		"EXECUTE FUNCTION meet()");
+	begin_meetings(&ctx, 1);
 	add_transaction(write, &ctx, "met");
 	assert_int_equal(writer_commit(&ctx, writer, write, NULL), ERR_OK);
 	assert_true(world_has_transaction("met"));
-	run_sql(&ctx,
-		"DROP TRIGGER meet ON transactions; DROP FUNCTION meet(); "
-		"SELECT 1 / CASE WHEN last_value = 2 THEN 1 ELSE 0 END FROM meetings; DROP SEQUENCE meetings");
+	end_meetings(&ctx, 2);
+	writer_destroy(writer);
+}
+
+static void writer__group_rolled_back_time_and_again__those_behind_it_are_stored(void **state)
+{
+	(void)state;
+	struct writer *writer = start_writer_of_groups(1000, 1);
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	const char *keys[] = {"before", "met again", "behind", "far behind"};
+	struct write *writes[COUNT_OF(keys)];
+	begin_meetings(&ctx, 1000000);
+	for (size_t i = 0; i < COUNT_OF(keys); i++) {
+		writes[i] = write_new(&ctx);
+		add_transaction(writes[i], &ctx, keys[i]);
+		writer_submit(writer, writes[i]);
+	}
+	for (size_t i = 0; i < COUNT_OF(keys); i++) {
+		assert_int_equal(writer_wait(&ctx, writes[i], NULL), i == 1 ? ERR_STORE : ERR_OK);
+		assert_int_equal(world_has_transaction(keys[i]), i != 1);
+	}
+	end_meetings(&ctx, 1);
 	writer_destroy(writer);
 }
 
@@ -634,6 +678,7 @@ int main(void)
 		cmocka_unit_test(writer__one_write_of_a_group_fails__the_others_are_stored),
 		cmocka_unit_test(writer__one_of_many_fails__halves_are_committed_not_each_alone),
 		cmocka_unit_test(writer__chosen_in_a_deadlock__committed_all_the_same),
+		cmocka_unit_test(writer__group_rolled_back_time_and_again__those_behind_it_are_stored),
 		cmocka_unit_test(writer__nobody_waits__told_of_each_what_became_of_it),
 		cmocka_unit_test(writer__queue_full__told_by_who_submits),
 		cmocka_unit_test(writer__room_moved_by_another__conflict),
