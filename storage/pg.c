@@ -257,7 +257,7 @@ enum err pg_result(struct ctx *ctx, struct pg *pg, int64_t deadline_mono_ms, PGr
 /* Of a transaction that met another: nothing is wrong with it, and nothing was done. */
 static bool is_rollback(struct str state)
 {
-	return str_starts_with(state, STR("40"));
+	return str_starts_with(state, STR("40")) && !str_equals(state, STR(PG_OUTCOME_UNKNOWN));
 }
 
 /* SQLSTATE → kind. */
@@ -272,7 +272,7 @@ static enum err kind_of(struct str state)
 	}
 	if (str_starts_with(state, STR("08")) || str_starts_with(state, STR("57")) ||
 		str_starts_with(state, STR("53")) || str_starts_with(state, STR("58")) ||
-		str_starts_with(state, STR("25006")) || is_rollback(state) || state.n == 0) {
+		str_starts_with(state, STR("25006")) || str_starts_with(state, STR("40")) || state.n == 0) {
 		return ERR_STORE; /* connection, shutdown and time limit, resources, system, read-only */
 	}
 	return ERR_INTERNAL;

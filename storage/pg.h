@@ -12,6 +12,9 @@
 
 struct fence;
 
+/** SQLSTATE of a transaction of which nobody can say whether it was carried out, as when the connection breaks. */
+#define PG_OUTCOME_UNKNOWN "40003"
+
 struct pg {
 	PGconn *conn;
 	struct str url; /**< borrowed */
@@ -97,7 +100,7 @@ MUST_CHECK enum err pg_result(struct ctx *ctx, struct pg *pg, int64_t deadline_m
 
 /**
  * Whether the statement that has just failed was a transaction by itself, which PostgreSQL rolled back because it met another one: ended a
- * deadlock with it, or could not put the two in order (SQLSTATE 40…). Then nothing was done, the fault is cleared, and the same may be run again.
+ * deadlock with it, or could not put the two in order (SQLSTATE 40…, but PG_OUTCOME_UNKNOWN). Then nothing was done, the fault is cleared, and the same may be run again.
  */
 bool pg_may_repeat(struct ctx *ctx, const struct pg *pg);
 

@@ -16,6 +16,12 @@ enum err pg_trip_end(struct ctx *ctx, struct pg *pg)
 	return PQpipelineSync(pg->conn) != 0 ? ERR_OK : pg_trip_lost(ctx, pg);
 }
 
+static bool is_outcome_unknown(const PGresult *result)
+{
+	return str_equals(str_of(PQresultErrorField(result, PG_DIAG_SQLSTATE)),
+		STR(PG_OUTCOME_UNKNOWN));
+}
+
 enum err pg_trip_read(struct ctx *ctx, struct pg *pg, int64_t deadline_ms, PGresult **out_row)
 {
 	enum err err = ERR_OK;
@@ -37,6 +43,10 @@ enum err pg_trip_read(struct ctx *ctx, struct pg *pg, int64_t deadline_ms, PGres
 			status == PGRES_PIPELINE_ABORTED;
 		if (!ok && err == ERR_OK) {
 			err = pg_fail(ctx, pg, result);
+		}
+		if (!ok && is_outcome_unknown(result)) {
+			PQclear(result);
+			return pg_trip_lost(ctx, pg);
 		}
 		if (status == PGRES_TUPLES_OK && out_row != NULL && *out_row == NULL) {
 			*out_row = result;

@@ -13,7 +13,7 @@ enum err pg_trip_lost(struct ctx *ctx, struct pg *pg);
 MUST_CHECK enum err pg_trip_end(struct ctx *ctx, struct pg *pg);
 
 /**
- * Reads everything up to the sync point. The first failure counts.
+ * Reads everything up to the sync point. The first failure counts; one of PG_OUTCOME_UNKNOWN as if the connection had broken.
  * @param out_row  may be NULL; the first result that has rows, when there is none yet; the caller's
  * Errors: as pg_fail()
  */

@@ -44,8 +44,8 @@ static void db_exec__refused_at_its_commit__fails(void **state)
 
 /* --- rolled back for another's sake ------------------------------------------------------------------------ */
 
-/* PostgreSQL ends so many changes of the consumer "met" as those that it chose in a deadlock. */
-static void begin_to_meet(struct world *world, int times)
+/* PostgreSQL ends so many changes of the consumer "met" in a way. */
+static void begin_to_end(struct world *world, const char *way, int times)
 {
 	int64_t position;
 	assert_int_equal(store_consumer_position(&world->ctx, world->db, STR("met"), 1, &position),
@@ -54,11 +54,17 @@ static void begin_to_meet(struct world *world, int times)
 		arena_printf(world->ctx.arena,
 			"CREATE SEQUENCE meetings; "
 			"CREATE FUNCTION meet() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-			"IF nextval('meetings') <= %d THEN RAISE 'met' USING ERRCODE = 'deadlock_detected'; END IF; "
+			"IF nextval('meetings') <= %d THEN RAISE 'met' USING ERRCODE = '%s'; END IF; "
 			"RETURN new; END $$; "
 			"CREATE TRIGGER meet BEFORE UPDATE ON consumers FOR EACH ROW WHEN (new.name = 'met') "
 			"EXECUTE FUNCTION meet()",
-			times));
+			times, way));
+}
+
+/* As those that it chose in a deadlock. */
+static void begin_to_meet(struct world *world, int times)
+{
+	begin_to_end(world, "deadlock_detected", times);
 }
 
 /* @param times  how often the change was tried */
@@ -93,6 +99,14 @@ static void db_exec__chosen_in_each_deadlock__storage_fails(void **state)
 	begin_to_meet(world, 1000);
 	assert_int_equal(store_consumer_move(&world->ctx, world->db, STR("met"), 1, 2), ERR_STORE);
 	end_to_meet(world, 3, 1);
+}
+
+static void db_exec__nobody_can_say_whether_it_was_done__is_not_run_again(void **state)
+{
+	struct world *world = *state;
+	begin_to_end(world, "statement_completion_unknown", 1);
+	assert_int_equal(store_consumer_move(&world->ctx, world->db, STR("met"), 1, 2), ERR_STORE);
+	end_to_meet(world, 1, 1);
 }
 
 /* What went before it in the transaction is undone, too. */
@@ -254,6 +268,7 @@ int main(void)
 		TEST(db_exec__refused_at_its_commit__fails),
 		TEST(db_exec__chosen_in_a_deadlock__is_run_again),
 		TEST(db_exec__chosen_in_each_deadlock__storage_fails),
+		TEST(db_exec__nobody_can_say_whether_it_was_done__is_not_run_again),
 		TEST(tx_query__chosen_in_a_deadlock__is_not_run_again),
 		TEST(db_query_checked__chosen_in_a_deadlock__is_run_again_as_checked),
 		TEST(leases__database_moved__on_a_new_connection),

@@ -51,6 +51,40 @@ static void marks__transaction_asked_for_and_not_committed__never_begins(void **
 	pg_close(&pg);
 }
 
+static void run_sql(struct ctx *ctx, const char *sql)
+{
+	struct pg pg;
+	pg_init(&pg, world_url, 20000);
+	assert_int_equal(pg_ensure(ctx, &pg), ERR_OK);
+	assert_int_equal(pg_exec(ctx, &pg, sql, 20000), ERR_OK);
+	pg_close(&pg);
+}
+
+/* Where PostgreSQL itself cannot say whether it committed, the group is asked for by its mark, and never begins later. */
+static void marks__nobody_can_say_whether_it_was_committed__asked_for(void **state)
+{
+	(void)state;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	struct pg pg;
+	pg_init(&pg, world_url, 5000);
+	struct write *write = write_new(&ctx);
+	world_add_transaction(write, &ctx, "unknown");
+	run_sql(&ctx,
+		"CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+		"RAISE 'lost' USING ERRCODE = 'statement_completion_unknown'; END $$; "
+		"CREATE TRIGGER lose BEFORE INSERT ON transactions FOR EACH ROW WHEN (new.key = 'unknown') "
+		"EXECUTE FUNCTION lose()");
+	struct write_marks marks = {.writer_id = 4712};
+	struct write_result result;
+	assert_int_equal(write_group(&ctx, &pg, &marks, &write, 1, -1, &result), ERR_STORE);
+	assert_false(result.is_unknown);
+	assert_int_equal(marks.serial, 2); /* its own, and one more since it was asked for */
+	run_sql(&ctx, "DROP TRIGGER lose ON transactions; DROP FUNCTION lose()");
+	pg_close(&pg);
+}
+
 /* A writer without its thread. */
 struct hand {
 	struct ctx ctx;
@@ -183,6 +217,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(marks__transaction_asked_for_and_not_committed__never_begins),
+		cmocka_unit_test(marks__nobody_can_say_whether_it_was_committed__asked_for),
 		cmocka_unit_test(marks__head_taken_by_others__marks_are_found_and_what_is_late_fails),
 		cmocka_unit_test(marks__asked_for_what_was_committed__says_nothing_of_the_next),
 	};
