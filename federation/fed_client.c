@@ -26,6 +26,7 @@
 enum {
 	FIRST_PAUSE_MS = 1000,
 	LONGEST_PAUSE_MS = 10 * 60 * 1000,
+	PLACE_PAUSE_MS = 5 * 60 * 1000,
 	MAX_RETRY_AFTER_MS = 3600 * 1000,
 	MAX_HEADERS = 2,
 	LEAST_CONNECT_MS =
@@ -34,12 +35,14 @@ enum {
 
 struct fed_client {
 	struct pauses *pauses;
+	struct pauses *silent; /* places that took no connection lately, of those of a server */
 };
 
 struct fed_client *fed_client_create(struct homeserver *hs)
 {
 	struct fed_client *client = mem_alloc(sizeof(*client));
 	client->pauses = pauses_create(&hs->rng, FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
+	client->silent = pauses_create(&hs->rng, PLACE_PAUSE_MS, PLACE_PAUSE_MS);
 	return client;
 }
 
@@ -47,6 +50,7 @@ void fed_client_destroy(struct fed_client *client)
 {
 	if (client != NULL) {
 		pauses_destroy(client->pauses);
+		pauses_destroy(client->silent);
 		mem_free(client);
 	}
 }
@@ -248,12 +252,51 @@ static int64_t retry_after_ms(const struct fetched *answer)
 	return seconds * 1000;
 }
 
+static struct str place_of(struct arena *arena, const struct server_target *target)
+{
+	return str_printf(arena, "%.*s:%u", STR_ARG(target->host), target->port);
+}
+
+/* In their order, but those that took no connection lately behind the others: one that is silent costs a request its share of the time. */
+static void take_targets(struct ask *ask, const struct server_route *route)
+{
+	struct pauses *silent = ask->federation->client->silent;
+	size_t count = route->target_count;
+	struct server_target *targets = ARENA_NEW_ARRAY(ask->arena, struct server_target, count);
+	bool *is_last = ARENA_NEW_ARRAY(ask->arena, bool, count);
+	for (size_t i = 0; i < count && count > 1; i++) {
+		is_last[i] = pauses_left_ms(silent, place_of(ask->arena, &route->targets[i]),
+						 mono_ms(ask->federation)) > 0;
+	}
+	for (int round = 0; round < 2; round++) {
+		for (size_t i = 0; i < count; i++) {
+			if (is_last[i] == (round == 1)) {
+				targets[ask->target_count] = route->targets[i];
+				targets[ask->target_count++].host = str_dup(ask->arena, route->targets[i].host);
+			}
+		}
+	}
+	ask->targets = targets;
+}
+
+static void note_silent(struct ask *ask)
+{
+	const struct server_target *target = &ask->targets[ask->next_target - 1];
+	if (ask->target_count > 1) {
+		(void)pauses_failed(ask->federation->client->silent, place_of(ask->arena, target),
+			mono_ms(ask->federation), 0);
+	}
+}
+
 static void try_target(struct ask *ask);
 
 static void on_answer(void *data, const struct fetch_end *end)
 {
 	struct ask *ask = data;
 	/* All requests between servers may be repeated: the next target gets the same one, unless this one has had the time. */
+	if (end->is_unconnected && (end->err == ERR_REMOTE || end->err == ERR_TIMEOUT)) {
+		note_silent(ask);
+	}
 	bool may_be_elsewhere = end->err == ERR_REMOTE || end->err == ERR_DENIED ||
 		(end->err == ERR_TIMEOUT && end->is_unconnected);
 	if (may_be_elsewhere && !ask->has_sunk && ask->next_target < ask->target_count) {
@@ -330,15 +373,8 @@ static void on_found(void *data, const struct discovery_end *end)
 		ask_end(ask, &(struct raw_end){.err = end->err, .cause = end->cause});
 		return;
 	}
-	size_t count = end->route->target_count;
-	struct server_target *targets = ARENA_NEW_ARRAY(ask->arena, struct server_target, count);
-	for (size_t i = 0; i < count; i++) {
-		targets[i] = end->route->targets[i];
-		targets[i].host = str_dup(ask->arena, targets[i].host);
-	}
 	ask->authority = str_dup(ask->arena, end->route->authority);
-	ask->targets = targets;
-	ask->target_count = count;
+	take_targets(ask, end->route);
 	try_target(ask);
 }
 

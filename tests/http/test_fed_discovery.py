@@ -3,6 +3,7 @@
 Each step's decision is a case of tests/unit/matrix/server_route_test.c; here are the questions to others.  Names are led to
 loopback ports by network.connect_to, SRV records and what addresses are wanted come from a name server of the test's own.
 """
+import contextlib
 import os
 import queue
 import select
@@ -166,6 +167,16 @@ class Silence:
             self.sockets[-1].setblocking(False)
             self.sockets[-1].connect_ex((self.bind, self.port))
 
+    def took(self):
+        """How many connections have come about since the last call."""
+        count = 0
+        self.sockets[0].setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self.sockets.append(self.sockets[0].accept()[0])
+                count += 1
+        return count
+
     def stop(self):
         for one in self.sockets:
             one.close()
@@ -206,6 +217,23 @@ def test_srv_records__first_is_silent__requests_of_all_kinds_reach_the_next(net,
     assert found.pop("keys of the server")
     assert found == {"profile": "Zoë", "keys of a user": {"@u:school.example": {}}, "media": b"a file"}
     wait_until(lambda: any("/federation/v1/send/" in path for path in paths(remote)), what="the transaction")
+
+
+def test_srv_records__first_was_silent__asked_last_afterwards(net):
+    """It costs one request its share of the time, not each."""
+    remote, silent = net.remote("school.example"), Silence("no TLS")
+    net.remotes.append(silent)
+    silent.name = "a.example"
+    net.dns.records["_matrix-fed._tcp.school.example"] = [(10, 0, 8555, "a.example"), (20, 0, 8556, "b.example")]
+    net.lead("a.example", 8555, silent)
+    net.lead("b.example", 8556, remote)
+    remote.on("GET", "/_matrix/federation/v1/query/profile", lambda ask: (200, {"displayname": "Zoë"}))
+    net.start()
+    alice = net.server.user()
+    assert alice.get("/profile/@u:school.example").ok()["displayname"] == "Zoë"
+    assert silent.took() > 0
+    assert alice.get("/profile/@v:school.example").ok()["displayname"] == "Zoë"
+    assert silent.took() == 0
 
 
 def test_srv_records__many_and_slow_to_connect__reached(net):
