@@ -89,6 +89,7 @@ enum err federation_start(struct ctx *ctx, struct federation *federation)
 {
 	TRY(fed_policy_follow(ctx, federation));
 	TRY(processes_tidy(ctx, federation));
+	processes_ask_for_handshakes(federation);
 	outbox_start(federation->outbox);
 	errands_start(federation->errands);
 	return inbox_start(ctx, federation->inbox);

@@ -346,7 +346,7 @@ static void announce(struct handshakes *shakes)
 	const struct handshake *now = &shakes->now;
 	if (now->kind != HANDSHAKE_LEAVE) {
 		handshake_rooms_add(shakes->federation, now->room_id.s, now->version,
-			now->event->event_id.s);
+			now->event->event_id.s, true);
 		processes_note_handshake(shakes->federation, now->room_id.s, now->version->id,
 			now->event->event_id.s);
 	}

@@ -8,6 +8,7 @@
 #include "base/lock.h"
 #include "base/mem.h"
 #include "federation/inbox.h"
+#include "federation/processes.h"
 
 enum { LONGEST_MS = 5 * 60 * 1000 }; /* a handshake with one server, and the storing */
 
@@ -15,6 +16,7 @@ struct mark {
 	struct str room_id; /* heap, as the event's */
 	struct str event_id;
 	const struct room_version *version;
+	bool is_own;
 	int64_t until_ms; /* monotonic */
 	struct mark *next;
 };
@@ -28,7 +30,7 @@ struct handshake_rooms {
 struct handshake_rooms *handshake_rooms_create(void)
 {
 	struct handshake_rooms *rooms = mem_alloc(sizeof(*rooms));
-	lock_init(&rooms->lock, RANK_LEAF);
+	lock_init(&rooms->lock, RANK_HANDSHAKE);
 	atomic_init(&rooms->count, 0);
 	return rooms;
 }
@@ -90,7 +92,7 @@ void handshake_rooms_remove(struct federation *federation, struct str event_id)
 }
 
 void handshake_rooms_add(struct federation *federation, struct str room_id,
-	const struct room_version *version, struct str event_id)
+	const struct room_version *version, struct str event_id, bool is_own)
 {
 	struct handshake_rooms *rooms = federation->handshake_rooms;
 	LOCK_SCOPE(&rooms->lock);
@@ -103,10 +105,24 @@ void handshake_rooms_add(struct federation *federation, struct str room_id,
 	mark->room_id = str_heap(room_id);
 	mark->event_id = str_heap(event_id);
 	mark->version = version;
+	mark->is_own = is_own;
 	mark->until_ms = now_ms(federation) + LONGEST_MS;
 	mark->next = rooms->first;
 	rooms->first = mark;
 	atomic_fetch_add(&rooms->count, 1);
+}
+
+/* Under the lock, so that its end is said behind it. */
+void handshake_rooms_tell(struct federation *federation)
+{
+	struct handshake_rooms *rooms = federation->handshake_rooms;
+	LOCK_SCOPE(&rooms->lock);
+	for (const struct mark *mark = rooms->first; mark != NULL; mark = mark->next) {
+		if (mark->is_own) {
+			processes_repeat_handshake(federation, mark->room_id, mark->version->id,
+				mark->event_id);
+		}
+	}
 }
 
 const struct room_version *handshake_rooms_version(const struct federation *federation,

@@ -137,13 +137,32 @@ static void tell_all(struct federation *federation, struct str line)
 }
 
 /* An id of a room may have spaces in it. */
+static struct str handshake_line(struct arena *arena, struct str room_id, struct str version,
+	struct str event_id)
+{
+	return str_printf(arena, "handshake %.*s %.*s %.*s", STR_ARG(version), STR_ARG(event_id),
+		STR_ARG(room_id));
+}
+
 void processes_note_handshake(struct federation *federation, struct str room_id, struct str version,
 	struct str event_id)
 {
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
-	tell_all(federation,
-		str_printf(arena, "handshake %.*s %.*s %.*s", STR_ARG(version), STR_ARG(event_id),
-			STR_ARG(room_id)));
+	tell_all(federation, handshake_line(arena, room_id, version, event_id));
+}
+
+void processes_repeat_handshake(struct federation *federation, struct str room_id,
+	struct str version, struct str event_id)
+{
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	writer_tell(federation->hs->writer, NEWS_FEDERATION,
+		handshake_line(arena, room_id, version, event_id));
+}
+
+/* Whether anybody hears it or not: a new process does not know yet who is there. */
+void processes_ask_for_handshakes(struct federation *federation)
+{
+	writer_tell(federation->hs->writer, NEWS_FEDERATION, STR("handshakes?"));
 }
 
 void processes_note_handshake_end(struct federation *federation, struct str event_id)
@@ -216,8 +235,14 @@ static void heard_handshake(struct federation *federation, struct str text)
 	struct str room_id;
 	if (str_split(text, ' ', &version, &text) && str_split(text, ' ', &event_id, &room_id) &&
 		room_version_find(version) != NULL) {
-		handshake_rooms_add(federation, room_id, room_version_find(version), event_id);
+		handshake_rooms_add(federation, room_id, room_version_find(version), event_id, false);
 	}
+}
+
+static void heard_handshakes_wanted(struct federation *federation, struct str text)
+{
+	(void)text;
+	handshake_rooms_tell(federation);
 }
 
 static void heard_shaken(struct federation *federation, struct str event_id)
@@ -243,6 +268,7 @@ static const struct {
 	{STR_INIT("stays?"), heard_stays_wanted},
 	{STR_INIT("stays"), heard_stays},
 	{STR_INIT("handshake"), heard_handshake},
+	{STR_INIT("handshakes?"), heard_handshakes_wanted},
 	{STR_INIT("shaken"), heard_shaken},
 	{STR_INIT("policy"), heard_policy},
 };
@@ -263,6 +289,7 @@ void processes_deaf(struct federation *federation)
 {
 	atomic_store(&federation->processes->is_unread, true);
 	fed_policy_changed(federation);
+	processes_ask_for_handshakes(federation);
 }
 
 enum err processes_tidy(struct ctx *ctx, struct federation *federation)

@@ -41,6 +41,9 @@ bool processes_await_stays(struct federation *federation, int64_t position,
  */
 void processes_note_handshake(struct federation *federation, struct str room_id, struct str version,
 	struct str event_id);
+/** The same once more, for those that did not hear it; does not wait. Any thread; any lock below RANK_WRITER may be held. */
+void processes_repeat_handshake(struct federation *federation, struct str room_id,
+	struct str version, struct str event_id);
 /** That has ended. Any thread, no lock held. */
 void processes_note_handshake_end(struct federation *federation, struct str event_id);
 /** The policy was changed, and read here. Goes on when no process goes by the old one any more. Not on an I/O thread, no lock held. */
@@ -48,7 +51,9 @@ void processes_policy_changed(struct federation *federation);
 
 /** What a process has said, this one included. Writer's thread. */
 void processes_heard(struct federation *federation, struct str line);
-/** Something that was said may have been missed: the next processes_tidy() reads what the database knows of it. Any thread. */
+/** Others tell once more of their handshakes: of this process, which is new, or may have missed them. Any thread. */
+void processes_ask_for_handshakes(struct federation *federation);
+/** Something that was said may have been missed: the next processes_tidy() reads what the database knows of it, others tell of handshakes. Any thread. */
 void processes_deaf(struct federation *federation);
 /** Servers that cannot be reached, once after the start and whenever something may have been missed. Errors: STORE. One round trip then. */
 MUST_CHECK enum err processes_tidy(struct ctx *ctx, struct federation *federation);

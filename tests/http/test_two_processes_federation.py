@@ -149,6 +149,25 @@ def test_knock__refusal_told_to_the_other_process_before_it_is_answered__gone(se
         watch.until(lambda sync, room=room: sync.left(room.room_id))
 
 
+def test_knock__refusal_told_to_a_process_that_began_meanwhile__gone(server, processes, remote):
+    """It asks the others for what is under way."""
+    room, alice = RemoteRoom(remote, join_rule="knock").serve(), at(processes[0], server.user())
+
+    def take(ask):
+        if ask.match.group(1) != room.room_id:
+            return None
+        room.add(ask.json)
+        server.kill_one(1)
+        server.start_one(1)
+        refusal = room.send("m.room.member", {"membership": "leave"}, alice.user_id)
+        wait_until(lambda: remote.transaction(processes[1], [refusal]).ok()["pdus"] == {refusal.event_id: {}}, what="it is taken")
+        return 200, {"knock_room_state": [room.state[("m.room.create", "")].json]}
+    remote.on("PUT", r"/_matrix/federation/v1/send_knock/([^/]+)/.+", take)
+    watch = alice.watch()
+    alice.post(path_of("knock", room.room_id), {}, query={"via": remote.name}).ok()
+    watch.until(lambda sync: sync.left(room.room_id))
+
+
 # -- what only others have
 
 def test_event_of_long_ago__the_other_process_took_it_in_meanwhile__found_by_both(server, processes, remote):

@@ -282,7 +282,7 @@ static void inbox__handshake_under_way__the_queue_sleeps_until_it_is_woken(void 
 	assert_true(room_id_parse(scene.world.builder.room_id, &room_id));
 	assert_int_equal(tell(&scene, knock), ERR_OK);
 	handshake_rooms_add(&federation, room_id.s, scene.world.builder.version,
-		knock->event->event_id.s);
+		knock->event->event_id.s, true);
 	assert_int_equal(inbox_visit(&scene.ctx, &inbox, room_id.s, INBOX_FAST), INBOX_VISIT_DONE);
 	handshake_rooms_destroy(federation.handshake_rooms);
 	scene_end(&scene);
