@@ -6,6 +6,7 @@
  */
 #include "federation/discovery.h"
 
+#include "base/arena_sized.h"
 #include "base/cache.h"
 #include "base/lock.h"
 #include "base/log.h"
@@ -270,7 +271,7 @@ static void on_srv(void *data, const struct dns_srv_end *end)
 	entry->until_ms =
 		mono_ms(discovery) + (int64_t)(end->is_certain ? SRV_S : SRV_FAILURE_S) * 1000;
 	cache_put(discovery->srvs, search->route.subject, entry,
-		sizeof(*entry) + arena_used_bytes(entry->arena) + search->route.subject.n);
+		sizeof(*entry) + arena_held_bytes(entry->arena) + search->route.subject.n);
 	go_on_srv(search, entry);
 }
 
