@@ -45,6 +45,7 @@ static struct account_settings account_settings_of(const struct conf *conf)
 		.email_next_links = conf_list(conf, "email.next_links"),
 		.sso_clients = conf_list(conf, "sso.client_whitelist"),
 		.sso_folder = conf_str(conf, "sso.folder"),
+		.oauth_is_on = conf_bool(conf, "oauth.enabled"),
 	};
 }
 

@@ -23,10 +23,16 @@
 #include "homeserver/account/email/email_routes.h"
 #include "homeserver/account/fallback_routes.h"
 #include "homeserver/account/moderation_routes.h"
+#include "homeserver/account/oauth/authorize_routes.h"
+#include "homeserver/account/oauth/link_routes.h"
+#include "homeserver/account/oauth/web_login_routes.h"
+#include "homeserver/account/oauth/web_register_routes.h"
+#include "homeserver/account/oauth/oauth_routes.h"
 #include "homeserver/account/sso/sso_routes.h"
 #include "homeserver/device/device_routes.h"
 #include "homeserver/directory/directory_routes.h"
 #include "homeserver/initial_sync/initial_sync_routes.h"
+#include "homeserver/manage/manage_routes.h"
 #include "homeserver/media/media_admin_routes.h"
 #include "homeserver/media/media_routes.h"
 #include "homeserver/meta/meta_routes.h"
@@ -58,6 +64,12 @@ static const struct wire_table tables[] = {
 	{"fallback", fallback_routes, &fallback_route_count},
 	{"consent", consent_routes, &consent_route_count},
 	{"sso", sso_routes, &sso_route_count},
+	{"authorize", authorize_routes, &authorize_route_count},
+	{"link", link_routes, &link_route_count},
+	{"web_register", web_register_routes, &web_register_route_count},
+	{"web_login", web_login_routes, &web_login_route_count},
+	{"manage", manage_routes, &manage_route_count},
+	{"oauth", oauth_routes, &oauth_route_count},
 	{"moderation", moderation_routes, &moderation_route_count},
 	{"server_notice", server_notice_routes, &server_notice_route_count},
 	{"notice", notice_confirm_routes, &notice_confirm_route_count},

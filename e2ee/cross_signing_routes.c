@@ -21,7 +21,7 @@ static enum err post_device_signing(struct call *call)
 	TRY(body_opt_object(call, body, "user_signing_key", &objects[CROSS_USER_SIGNING]));
 	TRY(cross_signing_check(&call->ctx, hs_of(call), principal_of(call), objects, &upload));
 	if (upload.needs_proof) {
-		TRY(uia_require(call, &uia_flows_password, &proof));
+		TRY(uia_require(call, &uia_flows_cross_signing, &proof));
 	}
 	if (!proof.is_complete) {
 		return ERR_OK;

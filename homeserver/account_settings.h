@@ -36,6 +36,7 @@ struct account_settings {
 	struct conf_list
 		sso_clients;       /**< beginnings of addresses that get a login token without asking */
 	struct str sso_folder; /**< of the identity providers' files; empty: none */
+	bool oauth_is_on;      /**< whether clients may log people in by the OAuth 2.0 API */
 };
 
 #endif

@@ -96,6 +96,15 @@ static inline bool hs_is_local(const struct homeserver *hs, struct str user_id)
 	return user_id_parse(user_id, &id) && server_name_equals(user_id_server(id), hs->signer.server);
 }
 
+/** An address of this server as clients reach it, which `public_base_url` says; in the arena. */
+static inline struct str hs_public_url(struct arena *arena, const struct homeserver *hs,
+	const char *path)
+{
+	struct str base = hs->settings.public_base_url;
+	base.n -= str_ends_with(base, STR("/")) ? 1 : 0;
+	return str_printf(arena, "%.*s%s", STR_ARG(base), path);
+}
+
 /** Who asks: made by the authentication port, in the call's arena. */
 struct principal {
 	struct user_id user;
@@ -104,6 +113,7 @@ struct principal {
 	bool is_admin;
 	bool is_guest;
 	bool is_suspended;
+	bool is_oauth;              /**< the device logged in by the OAuth 2.0 API */
 	bool lacks_terms;           /**< has not accepted the newest terms; see account/consent.h */
 	struct str notices_room_id; /**< of who lacks terms: where they are told; empty: none */
 	struct str

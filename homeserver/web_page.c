@@ -5,6 +5,7 @@
 #include "homeserver/web_page.h"
 
 #include "homeserver/homeserver.h"
+#include "http/uri.h"
 
 static const char style[] =
 	":root{color-scheme:light dark}"
@@ -12,18 +13,29 @@ static const char style[] =
 	"background:#f2f4f7;color:#1c2430}"
 	"main{max-width:30rem;margin:8vh auto;padding:2rem;background:#fff;border-radius:12px;"
 	"box-shadow:0 1px 8px #0002;overflow-wrap:anywhere}"
-	"h1{font-size:1.4rem;line-height:1.35;margin:0 0 1.2rem}h1 span,p span,label span,button span,a span"
-	"{display:block}"
-	"[lang=en]{color:#5a6675;font-size:.9em}button [lang=en],a.button [lang=en]{color:inherit;opacity:.85}"
+	"h1{font-size:1.4rem;line-height:1.35;margin:0 0 1.2rem}h2{font-size:1.05rem;margin:1.8rem 0 .4rem}"
+	"h1 span,h2 span,p span,label span,button span,a span{display:block}"
+	"[lang=en]{color:#5a6675;font-size:.9em}button [lang=en],a.button [lang=en],.notice [lang=en]"
+	"{color:inherit;opacity:.85}"
 	".value{padding:.6rem .8rem;background:#eef1f5;border-radius:8px}"
 	".text{white-space:pre-wrap}"
 	"button,a.button{display:block;width:100%;box-sizing:border-box;margin-top:1.2rem;padding:.7rem;border:0;"
 	"border-radius:8px;background:#0b5cad;color:#fff;font:inherit;text-align:center;text-decoration:none;"
-	"cursor:pointer}"
+	"cursor:pointer}button.quiet,a.quiet{background:none;color:#0b5cad;box-shadow:inset 0 0 0 1px #aab4c0}"
+	"button.danger{background:#b3261e}button+button{margin-top:.6rem}"
+	".notice{padding:.6rem .8rem;border-radius:8px;background:#fdecea;color:#8c1d18}"
+	".notice.good{background:#e6f4ea;color:#1e6b34}"
+	"ul{list-style:none;margin:1rem 0;padding:0}li a{display:block;padding:.7rem .2rem;color:inherit;"
+	"text-decoration:none;border-top:1px solid #d5dbe3}li:last-child a{border-bottom:1px solid #d5dbe3}"
+	"li b{display:block}li small{display:block;color:#5a6675}"
+	"label.tick{display:flex;gap:.6rem;align-items:baseline;margin:1rem 0}"
+	"label.tick input{width:auto;margin:0;flex:none}"
 	"input{display:block;width:100%;box-sizing:border-box;margin:.2rem 0 1rem;padding:.6rem;font:inherit;"
 	"border:1px solid #aab4c0;border-radius:8px}"
 	"@media(prefers-color-scheme:dark){body{background:#12161c;color:#e6eaf0}main{background:#1c222b}"
 	"[lang=en]{color:#a3aebb}.value{background:#28303b}a{color:#7db7f5}a.button{color:#fff}"
+	"button.quiet,a.quiet{color:#7db7f5}.notice{background:#4a2320;color:#f9dedc}"
+	".notice.good{background:#1d3a26;color:#cfead6}li small{color:#a3aebb}"
 	"input{background:#12161c;color:inherit}}";
 
 /* --- mails ------------------------------------------------------------------------------------------ */
@@ -37,6 +49,89 @@ void web_page_begin_mail(struct buf *buf)
 		"<style>pre{white-space:pre-wrap}</style></head>"
 		"<body style=\"font-family:sans-serif;line-height:1.5;max-width:40em;"
 		"overflow-wrap:anywhere;word-break:break-word\">\n");
+}
+
+/* --- addresses ------------------------------------------------------------------------------------------- */
+
+/* The scheme's length without ':', 0 when there is none. */
+static size_t scheme_length(struct str url)
+{
+	size_t colon = str_find_byte(url, ':');
+	if (colon == SIZE_MAX) {
+		return 0;
+	}
+	for (size_t i = 0; i < colon; i++) {
+		char c = url.p[i];
+		bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+		bool is_other = (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.';
+		if (!is_letter && (i == 0 || !is_other)) {
+			return 0;
+		}
+	}
+	return colon;
+}
+
+static bool has_url_bytes(struct str url)
+{
+	for (size_t i = 0; i < url.n; i++) {
+		unsigned char c = (unsigned char)url.p[i];
+		if (c <= 0x20 || c >= 0x7F || c == '"' || c == '<' || c == '>' || c == '\\') {
+			return false;
+		}
+	}
+	return true;
+}
+
+bool web_page_is_path(struct str url)
+{
+	return str_starts_with(url, STR("/")) && !str_starts_with(url, STR("//")) && has_url_bytes(url);
+}
+
+static bool may_lead_to(struct str url)
+{
+	return web_page_url_is_safe(url) || web_page_is_path(url);
+}
+
+bool web_page_url_is_safe(struct str url)
+{
+	static const char *const refused[] = {"javascript", "data", "vbscript", "blob", "about", "file",
+		"view-source", "filesystem"};
+	struct str scheme = str_slice(url, 0, scheme_length(url));
+	for (size_t i = 0; i < COUNT_OF(refused); i++) {
+		if (str_equals_nocase(scheme, str_of(refused[i]))) {
+			return false;
+		}
+	}
+	if (!has_url_bytes(url)) {
+		return false;
+	}
+	bool is_web = str_equals_nocase(scheme, STR("http")) || str_equals_nocase(scheme, STR("https"));
+	return scheme.n > 0 &&
+		(!is_web || str_starts_with(str_slice(url, scheme.n, url.n), STR("://")));
+}
+
+/* What follows the beginning must not go on with its host's name: "https://a.example" is not "https://a.example.evil". */
+bool web_page_url_is_below(struct str url, struct str beginning)
+{
+	if (beginning.n == 0 || !str_starts_with(url, beginning)) {
+		return false;
+	}
+	char next = url.n > beginning.n ? url.p[beginning.n] : '/';
+	return str_ends_with(beginning, STR("/")) || next == '/' || next == '?' || next == '#';
+}
+
+struct str web_page_origin(struct str url)
+{
+	size_t scheme = scheme_length(url);
+	struct str rest = str_slice(url, scheme + 1, url.n);
+	if (!str_starts_with(rest, STR("//"))) {
+		return str_slice(url, 0, scheme + 1);
+	}
+	size_t end = scheme + 3;
+	while (end < url.n && url.p[end] != '/' && url.p[end] != '?' && url.p[end] != '#') {
+		end++;
+	}
+	return end > scheme + 3 ? str_slice(url, 0, end) : str_slice(url, 0, scheme + 1);
 }
 
 /* --- text ------------------------------------------------------------------------------------------- */
@@ -129,6 +224,20 @@ void web_page_hidden_text(struct web_page *page, const char *id, const char *zh,
 	buf_add_lit(page->buf, "</p>\n");
 }
 
+void web_page_notice(struct web_page *page, bool is_good, const char *zh, const char *en)
+{
+	buf_printf(page->buf, "<p class=\"notice%s\" role=\"status\">", is_good ? " good" : "");
+	add_both(page, zh, en);
+	buf_add_lit(page->buf, "</p>\n");
+}
+
+void web_page_heading(struct web_page *page, const char *zh, const char *en)
+{
+	buf_add_lit(page->buf, "<h2>");
+	add_both(page, zh, en);
+	buf_add_lit(page->buf, "</h2>\n");
+}
+
 void web_page_value(struct web_page *page, struct str text)
 {
 	buf_add_lit(page->buf, "<p class=\"value\">");
@@ -143,21 +252,32 @@ void web_page_long_text(struct web_page *page, struct str text)
 	buf_add_lit(page->buf, "</div>\n");
 }
 
-void web_page_link(struct web_page *page, struct str url, const char *zh, const char *en)
+static void add_link(struct web_page *page, const char *class, struct str url, const char *zh,
+	const char *en)
 {
-	if (!web_page_url_is_safe(url)) {
+	if (!may_lead_to(url)) {
 		return;
 	}
-	buf_add_lit(page->buf, "<a class=\"button\" href=\"");
+	buf_printf(page->buf, "<a class=\"%s\" href=\"", class);
 	add_escaped(page, url);
 	buf_add_lit(page->buf, "\">");
 	add_both(page, zh, en);
 	buf_add_lit(page->buf, "</a>\n");
 }
 
+void web_page_link(struct web_page *page, struct str url, const char *zh, const char *en)
+{
+	add_link(page, "button", url, zh, en);
+}
+
+void web_page_quiet_link(struct web_page *page, struct str url, const char *zh, const char *en)
+{
+	add_link(page, "button quiet", url, zh, en);
+}
+
 void web_page_named_link(struct web_page *page, struct str url, struct str text)
 {
-	if (!web_page_url_is_safe(url)) {
+	if (!may_lead_to(url)) {
 		return;
 	}
 	buf_add_lit(page->buf, "<a class=\"button\" href=\"");
@@ -169,7 +289,7 @@ void web_page_named_link(struct web_page *page, struct str url, struct str text)
 
 void web_page_text_link(struct web_page *page, struct str url, struct str text)
 {
-	if (!web_page_url_is_safe(url)) {
+	if (!may_lead_to(url)) {
 		return;
 	}
 	buf_add_lit(page->buf, "<p><a target=\"_blank\" rel=\"noopener\" href=\"");
@@ -177,6 +297,32 @@ void web_page_text_link(struct web_page *page, struct str url, struct str text)
 	buf_add_lit(page->buf, "\">");
 	add_escaped(page, text);
 	buf_add_lit(page->buf, "</a></p>\n");
+}
+
+/* --- lists ------------------------------------------------------------------------------------------- */
+
+void web_page_list(struct web_page *page)
+{
+	buf_add_lit(page->buf, "<ul>\n");
+}
+
+void web_page_list_item(struct web_page *page, struct str url, struct str name, struct str zh,
+	struct str en)
+{
+	buf_add_lit(page->buf, "<li><a href=\"");
+	add_escaped(page, may_lead_to(url) ? url : STR(""));
+	buf_add_lit(page->buf, "\"><b>");
+	add_escaped(page, name);
+	buf_add_lit(page->buf, "</b><small lang=\"zh-Hant\">");
+	add_escaped(page, zh);
+	buf_add_lit(page->buf, "</small><small lang=\"en\">");
+	add_escaped(page, en);
+	buf_add_lit(page->buf, "</small></a></li>\n");
+}
+
+void web_page_list_end(struct web_page *page)
+{
+	buf_add_lit(page->buf, "</ul>\n");
 }
 
 /* --- forms ------------------------------------------------------------------------------------------- */
@@ -209,9 +355,49 @@ void web_page_hidden(struct web_page *page, struct str name, struct str value)
 void web_page_input(struct web_page *page, const char *kind, const char *name, const char *zh,
 	const char *en)
 {
+	web_page_field(page, &(struct web_field){.kind = kind, .name = name, .zh = zh, .en = en});
+}
+
+void web_page_field(struct web_page *page, const struct web_field *field)
+{
 	buf_add_lit(page->buf, "<label>");
+	add_both(page, field->zh, field->en);
+	buf_printf(page->buf, "<input type=\"%s\" name=\"%s\"", field->kind, field->name);
+	if (field->value.n > 0) {
+		buf_add_lit(page->buf, " value=\"");
+		add_escaped(page, field->value);
+		buf_add_lit(page->buf, "\"");
+	}
+	if (field->autocomplete != NULL) {
+		/* names are no prose: phones would begin them with a capital */
+		buf_printf(page->buf, " autocomplete=\"%s\" autocapitalize=\"none\" spellcheck=\"false\"",
+			field->autocomplete);
+	}
+	buf_printf(page->buf, "%s></label>\n", field->is_optional ? "" : " required");
+}
+
+void web_page_checkbox(struct web_page *page, const char *name, bool is_ticked, const char *zh,
+	const char *en)
+{
+	buf_printf(page->buf,
+		"<label class=\"tick\"><input type=\"checkbox\" name=\"%s\" value=\"1\"%s><span>", name,
+		is_ticked ? " checked" : "");
 	add_both(page, zh, en);
-	buf_printf(page->buf, "<input type=\"%s\" name=\"%s\" required></label>\n", kind, name);
+	buf_add_lit(page->buf, "</span></label>\n");
+}
+
+void web_page_choice(struct web_page *page, enum web_button look, const char *name,
+	const char *value, const char *zh, const char *en)
+{
+	static const char *const classes[] = {
+		[WEB_BUTTON_MAIN] = "main",
+		[WEB_BUTTON_QUIET] = "quiet",
+		[WEB_BUTTON_DANGER] = "danger",
+	};
+	buf_printf(page->buf, "<button type=\"submit\" class=\"%s\" name=\"%s\" value=\"%s\">",
+		classes[look], name, value);
+	add_both(page, zh, en);
+	buf_add_lit(page->buf, "</button>\n");
 }
 
 void web_page_button(struct web_page *page, const char *zh, const char *en)
@@ -237,78 +423,31 @@ void web_page_script(struct web_page *page, const char *source)
 	buf_printf(page->buf, "<script nonce=\"%.*s\">%s</script>\n", STR_ARG(page->nonce), source);
 }
 
-/* --- addresses ------------------------------------------------------------------------------------------- */
-
-/* The scheme's length without ':', 0 when there is none. */
-static size_t scheme_length(struct str url)
+struct str web_page_posted(struct call *call, const char *name)
 {
-	size_t colon = str_find_byte(url, ':');
-	if (colon == SIZE_MAX) {
-		return 0;
-	}
-	for (size_t i = 0; i < colon; i++) {
-		char c = url.p[i];
-		bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-		bool is_other = (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.';
-		if (!is_letter && (i == 0 || !is_other)) {
-			return 0;
+	struct uri_pair *pairs;
+	size_t count;
+	if (uri_parse_query(call->ctx.arena, call_body(call), &pairs, &count)) {
+		for (size_t i = 0; i < count; i++) {
+			if (str_equals(pairs[i].name, str_of(name))) {
+				return pairs[i].value;
+			}
 		}
 	}
-	return colon;
-}
-
-bool web_page_url_is_safe(struct str url)
-{
-	static const char *const refused[] = {"javascript", "data", "vbscript", "blob", "about", "file",
-		"view-source", "filesystem"};
-	struct str scheme = str_slice(url, 0, scheme_length(url));
-	for (size_t i = 0; i < COUNT_OF(refused); i++) {
-		if (str_equals_nocase(scheme, str_of(refused[i]))) {
-			return false;
-		}
-	}
-	for (size_t i = 0; i < url.n; i++) {
-		unsigned char c = (unsigned char)url.p[i];
-		if (c <= 0x20 || c >= 0x7F || c == '"' || c == '<' || c == '>' || c == '\\') {
-			return false;
-		}
-	}
-	bool is_web = str_equals_nocase(scheme, STR("http")) || str_equals_nocase(scheme, STR("https"));
-	return scheme.n > 0 &&
-		(!is_web || str_starts_with(str_slice(url, scheme.n, url.n), STR("://")));
-}
-
-/* What follows the beginning must not go on with its host's name: "https://a.example" is not "https://a.example.evil". */
-bool web_page_url_is_below(struct str url, struct str beginning)
-{
-	if (beginning.n == 0 || !str_starts_with(url, beginning)) {
-		return false;
-	}
-	char next = url.n > beginning.n ? url.p[beginning.n] : '/';
-	return str_ends_with(beginning, STR("/")) || next == '/' || next == '?' || next == '#';
-}
-
-struct str web_page_origin(struct str url)
-{
-	size_t scheme = scheme_length(url);
-	struct str rest = str_slice(url, scheme + 1, url.n);
-	if (!str_starts_with(rest, STR("//"))) {
-		return str_slice(url, 0, scheme + 1);
-	}
-	size_t end = scheme + 3;
-	while (end < url.n && url.p[end] != '/' && url.p[end] != '?' && url.p[end] != '#') {
-		end++;
-	}
-	return end > scheme + 3 ? str_slice(url, 0, end) : str_slice(url, 0, scheme + 1);
+	return STR("");
 }
 
 /* --- answering ------------------------------------------------------------------------------------------- */
 
-/* A source of the policy: anything that could end the directive is left out. */
-static bool is_source(struct str text)
+/* A source of the policy: anything that could end the directive is left out. It knows no host in brackets (IPv6): the scheme stands for it. */
+static struct str source_of(struct str origin)
 {
-	return text.n > 0 && str_find_byte(text, ';') == SIZE_MAX &&
-		str_find_byte(text, ',') == SIZE_MAX && str_find_byte(text, '\'') == SIZE_MAX;
+	if (str_find_byte(origin, '[') != SIZE_MAX) {
+		return str_slice(origin, 0, scheme_length(origin) + 1);
+	}
+	bool is_source = str_find_byte(origin, ';') == SIZE_MAX &&
+		str_find_byte(origin, ',') == SIZE_MAX && str_find_byte(origin, '\'') == SIZE_MAX;
+	return is_source ? origin : STR("");
 }
 
 static void add_headers(struct web_page *page)
@@ -318,7 +457,7 @@ static void add_headers(struct web_page *page)
 	struct str script = page->has_script
 		? str_printf(arena, "script-src 'nonce-%.*s'; connect-src 'self'; ", STR_ARG(page->nonce))
 		: STR("");
-	struct str target = is_source(page->form_target) ? page->form_target : STR("");
+	struct str target = source_of(page->form_target);
 	reply_header(call, "Content-Security-Policy",
 		str_printf(arena,
 			"default-src 'none'; %.*sstyle-src 'nonce-%.*s'; form-action 'self' %.*s; "
@@ -356,7 +495,7 @@ enum err web_page_failure(struct call *call, int status)
 
 enum err web_page_redirect(struct call *call, struct str url)
 {
-	invariant(web_page_url_is_safe(url));
+	invariant(may_lead_to(url));
 	reply_header(call, "Location", url);
 	reply_header(call, "Referrer-Policy", STR("no-referrer"));
 	return reply_bytes(call, 303, "text/plain; charset=utf-8", STR("See other\n"));

@@ -7,15 +7,24 @@ static const struct str kind_names[] = {
 	[SECRET_OPENID] = STR_INIT("openid"),
 	[SECRET_LOGIN] = STR_INIT("login"),
 	[SECRET_SSO] = STR_INIT("sso"),
+	[SECRET_WEB] = STR_INIT("web"),
+	[SECRET_OAUTH_CODE] = STR_INIT("oauth_code"),
+	[SECRET_OAUTH_USED] = STR_INIT("oauth_used"),
 };
+
+#define INSERT_ARGS(row) \
+	DB_ARGS(db_text(kind_names[(row)->kind]), db_bytes((row)->hash), \
+		db_text((row)->user_id.p != NULL ? (row)->user_id : STR("")), \
+		db_text((row)->data.p != NULL ? (row)->data : STR("")), db_bigint((row)->expires_at_ms))
 
 enum err store_secret_insert(struct ctx *ctx, struct db *db, const struct secret_row *row)
 {
-	return db_exec(ctx, db, STMT_SECRET_INSERT,
-		DB_ARGS(db_text(kind_names[row->kind]), db_bytes(row->hash),
-			db_text(row->user_id.p != NULL ? row->user_id : STR("")),
-			db_text(row->data.p != NULL ? row->data : STR("")), db_bigint(row->expires_at_ms)),
-		NULL);
+	return db_exec(ctx, db, STMT_SECRET_INSERT, INSERT_ARGS(row), NULL);
+}
+
+enum err store_secret_insert_tx(struct ctx *ctx, struct tx *tx, const struct secret_row *row)
+{
+	return tx_query(ctx, tx, STMT_SECRET_INSERT, INSERT_ARGS(row), NULL);
 }
 
 static enum err read_one(struct ctx *ctx, struct db *db, enum stmt_id stmt, struct db_args args,

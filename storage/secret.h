@@ -8,9 +8,12 @@
 
 /** What a secret is good for; one of a kind is none of the others. */
 enum secret_kind {
-	SECRET_OPENID, /**< shows another service who somebody is */
-	SECRET_LOGIN,  /**< one log-in */
-	SECRET_SSO,    /**< a sign-in by an identity provider under way */
+	SECRET_OPENID,     /**< shows another service who somebody is */
+	SECRET_LOGIN,      /**< one log-in */
+	SECRET_SSO,        /**< a sign-in by an identity provider under way */
+	SECRET_OAUTH_CODE, /**< an OAuth client's code, for one log-in */
+	SECRET_OAUTH_USED, /**< one that was used (store_oauth_consent_spend) */
+	SECRET_WEB,        /**< a browser that is signed in to the pages of accounts */
 };
 
 struct secret_row {
@@ -23,6 +26,9 @@ struct secret_row {
 
 /** A new one; its hash must be another than all. Errors: STORE     Cost: one round trip */
 MUST_CHECK enum err store_secret_insert(struct ctx *ctx, struct db *db,
+	const struct secret_row *row);
+/** The same as part of a transaction. */
+MUST_CHECK enum err store_secret_insert_tx(struct ctx *ctx, struct tx *tx,
 	const struct secret_row *row);
 /** One that has not ended. Errors: MISSING (no fault text); STORE. */
 MUST_CHECK enum err store_secret_find(struct ctx *ctx, struct db *db, enum secret_kind kind,

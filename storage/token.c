@@ -29,6 +29,7 @@ enum err store_token_find(struct ctx *ctx, struct db *db, struct str token_hash,
 		.is_suspended = db_is_true(rows, 0, 8),
 		.lacks_terms = db_is_true(rows, 0, 9),
 		.notices_room_id = db_str(rows, 0, 10),
+		.is_oauth = db_is_true(rows, 0, 11),
 	};
 	return ERR_OK;
 }
@@ -72,6 +73,8 @@ enum err store_refresh_lock(struct ctx *ctx, struct tx *tx, struct str refresh_h
 		.is_confirmed = db_is_true(rows, 0, 2),
 		.expires_at_ms = db_int(rows, 0, 3),
 		.state = account_state_parse(db_str(rows, 0, 4)),
+		.client_id = db_str(rows, 0, 5),
+		.scope = db_str(rows, 0, 6),
 	};
 	return ERR_OK;
 }

@@ -23,6 +23,7 @@ struct token_row {
 	bool is_guest;
 	bool lacks_terms;           /**< has not accepted all that was asked for */
 	struct str notices_room_id; /**< of who lacks terms, the room for notices; p == NULL: none */
+	bool is_oauth;              /**< the device logged in by the OAuth 2.0 API */
 };
 
 /**
@@ -48,7 +49,7 @@ struct token_pair {
 MUST_CHECK enum err store_token_insert(struct ctx *ctx, struct tx *tx,
 	const struct token_pair *pair);
 
-/** Ends all tokens of a device. */
+/** Ends all tokens of a device, which is no OAuth client's any more. */
 MUST_CHECK enum err store_token_delete_device(struct ctx *ctx, struct tx *tx, struct str user_id,
 	struct str device_id);
 
@@ -58,6 +59,9 @@ struct refresh_row {
 	bool is_confirmed;
 	int64_t expires_at_ms; /**< 0: never */
 	enum account_state state;
+	struct str
+		client_id;    /**< of an OAuth client; p == NULL: the device logged in by the legacy API */
+	struct str scope; /**< of the same */
 };
 /** A refresh token, locked with its device until the transaction ends. Errors: MISSING (no fault text); STORE. */
 MUST_CHECK enum err store_refresh_lock(struct ctx *ctx, struct tx *tx, struct str refresh_hash,

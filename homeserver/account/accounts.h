@@ -7,7 +7,12 @@
 #ifndef BELFRY_HOMESERVER_ACCOUNT_ACCOUNTS_H
 #define BELFRY_HOMESERVER_ACCOUNT_ACCOUNTS_H
 
+#include "homeserver/account/deactivate.h"
+#include "homeserver/account/email/threepid.h"
 #include "homeserver/account/grant.h"
+#include "homeserver/account/identifier.h"
+#include "homeserver/account/oauth/web_session.h"
+#include "homeserver/account/password.h"
 #include "homeserver/account/session.h"
 #include "homeserver/account/uia.h"
 #include "storage/account.h"

@@ -9,7 +9,6 @@
 #include "homeserver/account/terms.h"
 #include "homeserver/account/uia_stage.h"
 #include "homeserver/web_page.h"
-#include "http/uri.h"
 
 /* --- stages ------------------------------------------------------------------------------------------- */
 
@@ -113,6 +112,11 @@ static enum err answer_stage(struct call *call, enum uia_stage stage,
 	case UIA_SSO:
 		write_providers(&page, session);
 		break;
+	case UIA_OAUTH:
+	case UIA_OAUTH_UNSTABLE:
+		web_page_link(&page, uia_oauth_url(call->ctx.arena, hs_of(call), session->id), "繼續",
+			"Continue");
+		break;
 	case UIA_DUMMY:
 	case UIA_STAGE_COUNT:
 		web_page_form(&page, STR(""));
@@ -145,21 +149,6 @@ static enum err get_fallback(struct call *call)
 												  : answer_stage(call, stage, &session, false);
 }
 
-/* A field of the form; empty when absent. */
-static struct str field(struct call *call, const char *name)
-{
-	struct uri_pair *pairs;
-	size_t count;
-	if (uri_parse_query(call->ctx.arena, call_body(call), &pairs, &count)) {
-		for (size_t i = 0; i < count; i++) {
-			if (str_equals(pairs[i].name, str_of(name))) {
-				return pairs[i].value;
-			}
-		}
-	}
-	return STR("");
-}
-
 /* Errors: DENIED when what the form has is not right. */
 static enum err check_form(struct call *call, enum uia_stage stage,
 	const struct uia_session *session, struct uia_evidence *evidence)
@@ -167,9 +156,9 @@ static enum err check_form(struct call *call, enum uia_stage stage,
 	switch (stage) {
 	case UIA_PASSWORD:
 		return uia_check_password(&call->ctx, hs_of(call), session->user_id,
-			field(call, "password"));
+			web_page_posted(call, "password"));
 	case UIA_REGISTRATION_TOKEN:
-		evidence->registration_token = field(call, "token");
+		evidence->registration_token = web_page_posted(call, "token");
 		return uia_check_registration_token(&call->ctx, hs_of(call), evidence->registration_token);
 	case UIA_TERMS:
 		evidence->terms = terms_current(call->ctx.arena, &hs_of(call)->settings);
@@ -178,6 +167,8 @@ static enum err check_form(struct call *call, enum uia_stage stage,
 		return ERR_OK;
 	case UIA_EMAIL: /* by the mail's own page */
 	case UIA_SSO:   /* by the provider */
+	case UIA_OAUTH: /* by the account page */
+	case UIA_OAUTH_UNSTABLE:
 	case UIA_STAGE_COUNT:
 		break;
 	}

@@ -1,6 +1,7 @@
 /*
  * Devices and their tokens. A token is a prefix, by which scanners of leaked secrets know it, and 40 characters
- * from the operating system; the database sees its SHA-256 only.
+ * from the operating system; the database sees its SHA-256 only. The refresh tokens of an OAuth session have another 20 in front,
+ * which stay the same: so one that was used up long ago still tells whose it was, without a row for each.
  */
 #include "homeserver/account/grant.h"
 
@@ -10,14 +11,19 @@
 #include "storage/account.h"
 #include "storage/device.h"
 #include "storage/device_key.h"
+#include "storage/oauth.h"
 #include "storage/token.h"
 
 enum {
 	TOKEN_CHARS = 40,
+	FAMILY_CHARS = 20,
+	OAUTH_TOKEN_LIFETIME_MS = 60 * 60 * 1000, /* where others do not end: "MUST be short-lived" */
 	DEVICE_ID_CHARS = 10,
 	DEVICE_ID_MAX_BYTES = 255,
 	DEVICE_NAME_MAX_CHARS = 100
 };
+
+#define REFRESH_PREFIX "bfr_"
 
 /* --- asking ------------------------------------------------------------------------------------------ */
 
@@ -92,15 +98,32 @@ static struct str make_token(struct ctx *ctx, struct homeserver *hs, const char 
 }
 
 void grant_make_tokens(struct ctx *ctx, struct homeserver *hs, bool with_refresh_token,
-	struct grant *out)
+	struct str family, struct grant *out)
 {
 	out->access_token = make_token(ctx, hs, "bfa_");
 	out->refresh_token = (struct str){0};
 	out->expires_in_ms = 0;
 	if (with_refresh_token) {
-		out->refresh_token = make_token(ctx, hs, "bfr_");
+		const char *prefix = family.p == NULL
+			? REFRESH_PREFIX
+			: str_printf(ctx->arena, REFRESH_PREFIX "%.*s_", STR_ARG(family)).p;
+		out->refresh_token = make_token(ctx, hs, prefix);
 		out->expires_in_ms = hs->settings.access_token_lifetime_ms;
 	}
+	if (family.p != NULL && out->expires_in_ms == 0) {
+		out->expires_in_ms = OAUTH_TOKEN_LIFETIME_MS;
+	}
+}
+
+struct str grant_family(struct str refresh_token)
+{
+	struct str family;
+	struct str rest;
+	return str_starts_with(refresh_token, STR(REFRESH_PREFIX)) &&
+			str_split(str_slice(refresh_token, sizeof(REFRESH_PREFIX) - 1, refresh_token.n), '_',
+				&family, &rest)
+		? family
+		: (struct str){0};
 }
 
 void grant_rows(struct ctx *ctx, struct homeserver *hs, const struct grant *grant,
@@ -136,6 +159,31 @@ static enum err check_unchanged(struct ctx *ctx, struct tx *tx, const struct gra
 	return ERR_OK;
 }
 
+/* Uses the consent up; the account is locked, so nobody takes it back meanwhile. */
+static enum err spend(struct ctx *ctx, struct tx *tx, const struct grant_ask *ask, int64_t now_ms)
+{
+	return ask->consent == NULL
+		? ERR_OK
+		: store_oauth_consent_spend(ctx, tx, ask->user_id, ask->consent->hash, now_ms);
+}
+
+/* Whose client the device is from now on. */
+static enum err store_client(struct ctx *ctx, struct tx *tx, const struct grant_ask *ask,
+	const struct grant *grant)
+{
+	if (ask->consent == NULL) {
+		return ERR_OK;
+	}
+	return store_oauth_session_insert(ctx, tx,
+		&(struct oauth_session_row){
+			.user_id = grant->user_id,
+			.device_id = grant->device_id,
+			.client_id = ask->consent->client_id,
+			.family_hash = token_hash(ctx->arena, grant_family(grant->refresh_token)),
+			.scope = ask->consent->scope,
+		});
+}
+
 static enum err store_grant(struct ctx *ctx, struct homeserver *hs, const struct grant_ask *ask,
 	const struct grant *grant)
 {
@@ -152,10 +200,12 @@ static enum err store_grant(struct ctx *ctx, struct homeserver *hs, const struct
 	struct tx *tx CLEANUP(tx_cleanup) = NULL;
 	TRY(tx_begin(ctx, hs->db, &tx));
 	TRY(check_unchanged(ctx, tx, ask));
+	TRY(spend(ctx, tx, ask, pair.now_ms));
 	TRY(store_device_upsert(ctx, tx, grant->user_id, &device));
 	if (ask->device_id.p != NULL) {
 		TRY(store_token_delete_device(ctx, tx, grant->user_id, grant->device_id));
 	}
+	TRY(store_client(ctx, tx, ask, grant));
 	TRY(store_token_insert(ctx, tx, &pair));
 	return tx_commit(ctx, &tx);
 }
@@ -169,7 +219,9 @@ enum err grant_open(struct ctx *ctx, struct homeserver *hs, const struct grant_a
 	if (ask->device_id.p != NULL) {
 		TRY(device_id_check_unlike_key(ctx, hs, out->user_id, out->device_id));
 	}
-	grant_make_tokens(ctx, hs, ask->wants_refresh_token, out);
+	struct str family =
+		ask->consent != NULL ? rng_text(&hs->rng, ctx->arena, FAMILY_CHARS) : (struct str){0};
+	grant_make_tokens(ctx, hs, ask->wants_refresh_token || family.p != NULL, family, out);
 	TRY(store_grant(ctx, hs, ask, out));
 	if (ask->device_id.p != NULL) {
 		sessions_forget_device(hs, out->user_id, out->device_id);

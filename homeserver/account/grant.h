@@ -7,6 +7,13 @@
 
 #include "homeserver/homeserver.h"
 
+/** What a person has allowed to an OAuth client. */
+struct grant_consent {
+	struct str hash; /**< of the code or device code that stands for it, and is used up with it */
+	struct str client_id;
+	struct str scope;
+};
+
 /** What the client asks for. Zeroed: a new device without name or refresh token. */
 struct grant_ask {
 	struct str user_id;
@@ -17,6 +24,8 @@ struct grant_ask {
 	struct str user_agent; /**< by which program; p == NULL: not known */
 	struct str
 		password_hash; /**< the one that was checked: no session if it is another by now; p == NULL: none */
+	const struct grant_consent *
+		consent; /**< of a client of the OAuth 2.0 API, which names its device; NULL: the legacy API */
 };
 
 struct grant {
@@ -53,15 +62,20 @@ MUST_CHECK enum err device_name_check(struct ctx *ctx, struct str display_name);
  *
  * @param out  in the arena
  * Errors: DENIED M_FORBIDDEN when the account was deactivated or its password changed meanwhile, or the device is called like a
- * cross-signing key; STORE
- * Cost: one transaction of four or five statements; before it a round trip for a device that the client names.
+ * cross-signing key; MISSING (no fault text) when the consent was used up or taken back meanwhile; STORE
+ * Cost: one transaction of four or five statements, with a consent two more; before it a round trip for a device that the client names.
  */
 MUST_CHECK enum err grant_open(struct ctx *ctx, struct homeserver *hs, const struct grant_ask *ask,
 	struct grant *out);
 
-/** The tokens alone: made up, not stored. */
+/**
+ * The tokens alone: made up, not stored.
+ * @param family  of an OAuth session: what its refresh tokens begin with, and its access tokens end in any case; p == NULL: none
+ */
 void grant_make_tokens(struct ctx *ctx, struct homeserver *hs, bool with_refresh_token,
-	struct grant *out);
+	struct str family, struct grant *out);
+/** What the refresh tokens of its OAuth session begin with; p == NULL: it is none of such a session. */
+struct str grant_family(struct str refresh_token);
 struct token_pair;
 /** The rows of a grant's tokens. */
 void grant_rows(struct ctx *ctx, struct homeserver *hs, const struct grant *grant,

@@ -33,32 +33,44 @@ static enum err check_not_locked(struct ctx *ctx, const struct account_row *acco
 	return err;
 }
 
-enum err login_with_password(struct ctx *ctx, struct homeserver *hs, struct str user_id,
-	struct str password, struct grant_ask *ask, struct grant *out)
+enum err login_check_password(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	struct str password, struct account_row *out)
 {
-	struct account_row row;
 	const struct account_row *account;
-	TRY(find_account(ctx, hs, user_id, &row, &account));
+	TRY(find_account(ctx, hs, user_id, out, &account));
 	if (!password_is_right(ctx, &hs->settings, account, password) || account == NULL ||
 		account->state == ACCOUNT_DEACTIVATED) {
 		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "Wrong user name or password");
 	}
-	TRY(check_not_locked(ctx, account));
-	ask->user_id = account->user_id;
-	ask->password_hash = account->password_hash;
+	return check_not_locked(ctx, account);
+}
+
+enum err login_with_password(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	struct str password, struct grant_ask *ask, struct grant *out)
+{
+	struct account_row account;
+	TRY(login_check_password(ctx, hs, user_id, password, &account));
+	ask->user_id = account.user_id;
+	ask->password_hash = account.password_hash;
 	return grant_open(ctx, hs, ask, out);
+}
+
+enum err login_check_account(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	const char *refusal, struct account_row *out)
+{
+	const struct account_row *account;
+	TRY(find_account(ctx, hs, user_id, out, &account));
+	if (account == NULL || account->state == ACCOUNT_DEACTIVATED) {
+		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "%s", refusal);
+	}
+	return check_not_locked(ctx, account);
 }
 
 enum err login_without_proof(struct ctx *ctx, struct homeserver *hs, const struct grant_ask *ask,
 	const char *refusal, struct grant *out)
 {
-	struct account_row row;
-	const struct account_row *account;
-	TRY(find_account(ctx, hs, ask->user_id, &row, &account));
-	if (account == NULL || account->state == ACCOUNT_DEACTIVATED) {
-		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "%s", refusal);
-	}
-	TRY(check_not_locked(ctx, account));
+	struct account_row account;
+	TRY(login_check_account(ctx, hs, ask->user_id, refusal, &account));
 	return grant_open(ctx, hs, ask, out);
 }
 
@@ -69,14 +81,18 @@ enum err login_with_token(struct ctx *ctx, struct homeserver *hs, struct str tok
 	return login_without_proof(ctx, hs, ask, "This login token is not known or has ended", out);
 }
 
+enum err device_log_out(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	struct str device_id)
+{
+	TRY(store_device_delete(ctx, hs->db, user_id, &device_id, 1));
+	sessions_forget_device(hs, user_id, device_id);
+	hs->ports.e2ee.devices_changed(ctx, hs, user_id);
+	return ERR_OK;
+}
+
 enum err logout(struct ctx *ctx, struct homeserver *hs, const struct principal *who)
 {
-	if (who->device_id.p != NULL) {
-		TRY(store_device_delete(ctx, hs->db, who->user.s, &who->device_id, 1));
-		sessions_forget_device(hs, who->user.s, who->device_id);
-		hs->ports.e2ee.devices_changed(ctx, hs, who->user.s);
-	}
-	return ERR_OK;
+	return who->device_id.p != NULL ? device_log_out(ctx, hs, who->user.s, who->device_id) : ERR_OK;
 }
 
 enum err logout_all(struct ctx *ctx, struct homeserver *hs, struct str user_id)

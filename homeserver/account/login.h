@@ -6,14 +6,21 @@
 #define BELFRY_HOMESERVER_ACCOUNT_LOGIN_H
 
 #include "homeserver/account/grant.h"
+#include "storage/account.h"
 
 /**
- * Checks the password of whom the body names, and opens a session. An unknown user, a deactivated one and a wrong
+ * Checks a password. An unknown user, a deactivated one and a wrong
  * password look the same and take the same time.
  *
  * @param user_id  as identifier_read() gives it: p == NULL is nobody
- * @param ask      user_id and password_hash are filled in here
  * Errors: DENIED M_FORBIDDEN; DENIED 401 M_USER_LOCKED (soft_logout), with the right password only; STORE
+ */
+MUST_CHECK enum err login_check_password(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	struct str password, struct account_row *out);
+
+/**
+ * The same, and opens a session.
+ * @param ask  user_id and password_hash are filled in here
  */
 MUST_CHECK enum err login_with_password(struct ctx *ctx, struct homeserver *hs, struct str user_id,
 	struct str password, struct grant_ask *ask, struct grant *out);
@@ -26,6 +33,14 @@ MUST_CHECK enum err login_with_token(struct ctx *ctx, struct homeserver *hs, str
 	struct grant_ask *ask, struct grant *out);
 
 /**
+ * Looks up who has proven otherwise that it is this user.
+ * @param refusal  what is said when there is no such user, or a deactivated one
+ * Errors: DENIED M_FORBIDDEN, 401 M_USER_LOCKED; STORE
+ */
+MUST_CHECK enum err login_check_account(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	const char *refusal, struct account_row *out);
+
+/**
  * For who has proven otherwise that it may be the ask's user.
  * @param refusal  what is said when there is no such user, or a deactivated one
  * Errors: DENIED M_FORBIDDEN, 401 M_USER_LOCKED; STORE
@@ -33,6 +48,9 @@ MUST_CHECK enum err login_with_token(struct ctx *ctx, struct homeserver *hs, str
 MUST_CHECK enum err login_without_proof(struct ctx *ctx, struct homeserver *hs,
 	const struct grant_ask *ask, const char *refusal, struct grant *out);
 
+/** Ends a device, with its session. Errors: STORE. */
+MUST_CHECK enum err device_log_out(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	struct str device_id);
 /** Ends the session and its device. Errors: STORE. */
 MUST_CHECK enum err logout(struct ctx *ctx, struct homeserver *hs, const struct principal *who);
 /** Ends all sessions and devices of the user. Errors: STORE. */

@@ -20,6 +20,7 @@
 #include "homeserver/account/consent.h"
 #include "homeserver/account/deactivate.h"
 #include "homeserver/account/nonce.h"
+#include "homeserver/account/oauth/oauth_registration.h"
 #include "homeserver/erasure.h"
 #include "homeserver/user/users.h"
 #include "http/route.h"
@@ -106,6 +107,7 @@ struct session *session_create(const struct homeserver *hs, struct str key,
 	session->principal.is_admin = row->is_admin;
 	session->principal.is_guest = row->is_guest;
 	session->principal.is_suspended = row->is_suspended;
+	session->principal.is_oauth = row->is_oauth;
 	session->state = row->state;
 	session->expires_at_ms = row->expires_at_ms;
 	session->read_mono_ms = clock_mono_ms(&hs->clock);
@@ -526,6 +528,7 @@ static enum err clean(struct ctx *ctx, struct homeserver *hs)
 	TRY(store_uia_delete_old(ctx, hs->db, now_ms));
 	TRY(store_secret_delete_old(ctx, hs->db, now_ms));
 	TRY(store_email_validation_delete_old(ctx, hs->db, now_ms));
+	TRY(oauth_clean(ctx, hs));
 	return store_token_delete_old(ctx, hs->db, now_ms);
 }
 

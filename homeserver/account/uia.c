@@ -6,11 +6,14 @@
  */
 #include "homeserver/account/uia.h"
 
+#include "base/b64.h"
 #include "base/crypto.h"
 #include "homeserver/account/grant.h"
+#include "homeserver/account/oauth/oauth.h"
 #include "homeserver/account/sso/sso.h"
 #include "homeserver/account/terms.h"
 #include "homeserver/account/uia_stage.h"
+#include "http/uri.h"
 #include "matrix/canonical.h"
 #include "storage/uia.h"
 
@@ -25,6 +28,8 @@ static const struct str stage_names[UIA_STAGE_COUNT] = {
 	[UIA_EMAIL] = STR_INIT("m.login.email.identity"),
 	[UIA_TERMS] = STR_INIT("m.login.terms"),
 	[UIA_SSO] = STR_INIT("m.login.sso"),
+	[UIA_OAUTH] = STR_INIT("m.oauth"),
+	[UIA_OAUTH_UNSTABLE] = STR_INIT("org.matrix.cross_signing_reset"),
 };
 
 /* The second one counts only where there are identity providers. */
@@ -32,9 +37,15 @@ static const struct uia_flow owner_flows[] = {
 	{.stages = {UIA_PASSWORD}, .count = 1},
 	{.stages = {UIA_SSO}, .count = 1},
 };
+static const struct uia_flow oauth_flow_list[] = {
+	{.stages = {UIA_OAUTH}, .count = 1},
+	{.stages = {UIA_OAUTH_UNSTABLE}, .count = 1},
+};
 static const struct uia_flow email_flow = {.stages = {UIA_EMAIL}, .count = 1};
 
 const struct uia_flows uia_flows_password = {.flows = owner_flows, .count = 1};
+const struct uia_flows uia_flows_cross_signing = {.flows = owner_flows, .count = 1};
+static const struct uia_flows flows_oauth = {.flows = oauth_flow_list, .count = 2};
 static const struct uia_flows flows_password_or_sso = {.flows = owner_flows, .count = 2};
 static const struct uia_flows flows_sso = {.flows = owner_flows + 1, .count = 1};
 const struct uia_flows uia_flows_reset = {.flows = &email_flow,
@@ -201,22 +212,17 @@ static void note_failure(struct attempt *attempt, const char *errcode, struct st
 	attempt->error = error;
 }
 
-/* Finds the session that the client names. One that does not fit is as good as none. */
+/* Finds a session. Errors: MISSING (no fault text) when there is none that fits; STORE */
 static enum err find_session(struct attempt *attempt, struct str session_id)
 {
 	struct ctx *ctx = &attempt->call->ctx;
 	struct str hash = token_hash(ctx->arena, session_id);
 	struct uia_row row;
-	enum err err = store_uia_find(ctx, attempt->hs->db, hash, &row);
-	if (err != ERR_OK && err != ERR_MISSING) {
-		return err;
-	}
-	if (err == ERR_MISSING || row.expires_at_ms <= clock_wall_ms(&attempt->hs->clock) ||
+	TRY(store_uia_find(ctx, attempt->hs->db, hash, &row));
+	if (row.expires_at_ms <= clock_wall_ms(&attempt->hs->clock) ||
 		!str_equals(row.user_id, attempt->user_id) ||
 		!crypto_equals(row.binding, attempt->binding)) {
-		note_failure(attempt, M_FORBIDDEN,
-			STR("This session is not known, has ended or is of another request; use this one"));
-		return ERR_OK;
+		return ERR_MISSING;
 	}
 	attempt->is_stored = true;
 	attempt->session_id = session_id;
@@ -225,6 +231,45 @@ static enum err find_session(struct attempt *attempt, struct str session_id)
 	attempt->completed = uia_stages_parse(row.completed);
 	attempt->evidence = (struct uia_evidence){row.registration_token, row.email, row.terms};
 	return ERR_OK;
+}
+
+/* The session that the client names. One that does not fit is as good as none. */
+static enum err find_named(struct attempt *attempt, struct str session_id)
+{
+	enum err err = find_session(attempt, session_id);
+	if (err == ERR_MISSING) {
+		note_failure(attempt, M_FORBIDDEN,
+			STR("This session is not known, has ended or is of another request; use this one"));
+		return ERR_OK;
+	}
+	return err;
+}
+
+/*
+ * The id of a request's session where the account page completes it: the same for the same request of the same device. So a client that
+ * sends it again and again without a session, as those from before the specification do, goes on with the one that the user has seen.
+ */
+static struct str oauth_session_id(const struct attempt *attempt)
+{
+	const struct homeserver *hs = attempt->hs;
+	struct arena *arena = attempt->call->ctx.arena;
+	unsigned char mac[SHA256_BYTES];
+	struct str device_id = principal_of(attempt->call)->device_id;
+	struct str binding = b64_encode(arena, attempt->binding);
+	struct str text = str_printf(arena, "uia %.*s %.*s %.*s", STR_ARG(binding),
+		STR_ARG(attempt->user_id), STR_ARG(device_id));
+	crypto_hmac_sha256(str_from((const char *)hs->secrets_key, sizeof(hs->secrets_key)), text, mac);
+	return b64_encode_url(arena, str_from((const char *)mac, sizeof(mac)));
+}
+
+/* Goes on with the session of the same request, when nothing says which. */
+static enum err find_same(struct attempt *attempt)
+{
+	if (attempt->flows != &flows_oauth) {
+		return ERR_OK;
+	}
+	enum err err = find_session(attempt, oauth_session_id(attempt));
+	return err == ERR_MISSING ? ERR_OK : err;
 }
 
 static struct uia_row row_of(const struct attempt *attempt)
@@ -245,7 +290,9 @@ static enum err make_session(struct attempt *attempt)
 {
 	struct ctx *ctx = &attempt->call->ctx;
 	struct uia_row row = row_of(attempt);
-	attempt->session_id = rng_text(&attempt->hs->rng, ctx->arena, SESSION_ID_CHARS);
+	attempt->session_id = attempt->flows == &flows_oauth
+		? oauth_session_id(attempt)
+		: rng_text(&attempt->hs->rng, ctx->arena, SESSION_ID_CHARS);
 	attempt->session_hash = token_hash(ctx->arena, attempt->session_id);
 	row.body = seal_body(ctx->arena, attempt->session_id, attempt->body);
 	TRY(store_uia_insert(ctx, attempt->hs->db, attempt->session_hash, &row));
@@ -337,6 +384,18 @@ static void write_completed(struct json_out *out, unsigned completed)
 	json_out_end(out);
 }
 
+/* Where the user says so: the account page, under both names of the stage. */
+static void write_oauth_params(struct json_out *out, const struct attempt *attempt)
+{
+	struct str url = uia_oauth_url(attempt->call->ctx.arena, attempt->hs, attempt->session_id);
+	for (enum uia_stage stage = UIA_OAUTH; stage <= UIA_OAUTH_UNSTABLE; stage++) {
+		json_out_key(out, stage_names[stage]);
+		json_out_object(out);
+		json_out_key_str(out, "url", url);
+		json_out_end(out);
+	}
+}
+
 static void challenge(const struct attempt *attempt)
 {
 	struct json_out *out = reply_json(attempt->call, 401);
@@ -349,6 +408,9 @@ static void challenge(const struct attempt *attempt)
 	json_out_key_object(out, "params");
 	if (uia_has_stage(attempt->flows, UIA_TERMS)) {
 		terms_write_params(out, attempt->call->ctx.arena, &attempt->hs->settings);
+	}
+	if (uia_has_stage(attempt->flows, UIA_OAUTH)) {
+		write_oauth_params(out, attempt);
 	}
 	json_out_end(out);
 	json_out_key_str(out, "session", attempt->session_id);
@@ -365,11 +427,11 @@ static enum err read_auth(struct attempt *attempt, const struct json *body,
 	*out_type = (struct str){0};
 	TRY(body_opt_object(call, body, "auth", out_auth));
 	if (*out_auth == NULL) {
-		return ERR_OK;
+		return find_same(attempt);
 	}
 	TRY(body_opt_str(call, *out_auth, "type", out_type));
 	TRY(body_opt_str(call, *out_auth, "session", &session_id));
-	return session_id.n > 0 ? find_session(attempt, session_id) : ERR_OK;
+	return session_id.n > 0 ? find_named(attempt, session_id) : find_same(attempt);
 }
 
 static struct str user_of(const struct call *call)
@@ -425,6 +487,29 @@ static bool is_exempt(const struct call *call)
 	return who != NULL && who->appservice_id.p != NULL;
 }
 
+/*
+ * What the owner of the session can do. "The endpoints that depend on it for authentication can't be used when an access token is obtained
+ * with" the OAuth 2.0 API: what they do is done on the account page.
+ */
+static enum err choose_flows(struct call *call, const struct uia_flows **flows)
+{
+	const struct homeserver *hs = hs_of(call);
+	const struct principal *who = principal_of(call);
+	bool is_owner = *flows == &uia_flows_password || *flows == &uia_flows_cross_signing;
+	if (who != NULL && who->is_oauth) {
+		struct str page = hs_public_url(call->ctx.arena, hs, OAUTH_ACCOUNT_PATH);
+		if (*flows != &uia_flows_cross_signing) {
+			return fail(&call->ctx, ERR_DENIED, M_FORBIDDEN,
+				"This program logged in by OAuth 2.0; do that on the account page: %.*s",
+				STR_ARG(page));
+		}
+		*flows = &flows_oauth;
+	} else if (is_owner && sso_is_on(hs)) {
+		*flows = hs->settings.account.passwords_are_on ? &flows_password_or_sso : &flows_sso;
+	}
+	return ERR_OK;
+}
+
 enum err uia_require(struct call *call, const struct uia_flows *flows, struct uia_proof *out)
 {
 	if (is_exempt(call)) {
@@ -436,10 +521,7 @@ enum err uia_require(struct call *call, const struct uia_flows *flows, struct ui
 	const struct json *auth;
 	struct str type;
 	TRY(call_json_optional(call, &body));
-	if (flows == &uia_flows_password && sso_is_on(hs_of(call))) {
-		flows =
-			hs_of(call)->settings.account.passwords_are_on ? &flows_password_or_sso : &flows_sso;
-	}
+	TRY(choose_flows(call, &flows));
 	struct attempt attempt = {
 		.call = call,
 		.hs = hs_of(call),
@@ -458,6 +540,14 @@ enum err uia_require(struct call *call, const struct uia_flows *flows, struct ui
 		challenge(&attempt);
 	}
 	return ERR_OK;
+}
+
+struct str uia_oauth_url(struct arena *arena, const struct homeserver *hs, struct str session_id)
+{
+	struct str page = hs_public_url(arena, hs, OAUTH_ACCOUNT_PATH);
+	struct str session = uri_encode(arena, session_id);
+	return str_printf(arena, "%.*s?action=%s&session=%.*s", STR_ARG(page),
+		OAUTH_ACTION_CROSS_SIGNING_RESET, STR_ARG(session));
 }
 
 /* --- on a page ------------------------------------------------------------------------------------------------- */

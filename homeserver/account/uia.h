@@ -26,6 +26,8 @@ enum uia_stage {
 	UIA_EMAIL,              /**< m.login.email.identity */
 	UIA_TERMS,              /**< m.login.terms */
 	UIA_SSO,                /**< m.login.sso, of the user who asks; completed on a page only */
+	UIA_OAUTH,          /**< m.oauth: the user's word on the account page; completed there only */
+	UIA_OAUTH_UNSTABLE, /**< the same by its name from before the specification (MSC4312) */
 	UIA_STAGE_COUNT,
 };
 
@@ -44,6 +46,8 @@ struct uia_flows {
 
 /** The password of the user who asks; or, where there are identity providers, their sign-in at one. */
 extern const struct uia_flows uia_flows_password;
+/** The same for new cross-signing keys; of a session of the OAuth 2.0 API, the user's word on the account page. */
+extern const struct uia_flows uia_flows_cross_signing;
 /** An e-mail address of an account, for those who cannot log in. */
 extern const struct uia_flows uia_flows_reset;
 
@@ -64,7 +68,8 @@ struct uia_proof {
  * 401 with flows, params, session and completed stages, after a failed stage with errcode and error too.
  *
  * @param out  is_complete: go on with what was asked
- * Errors: INPUT (auth is malformed); STORE
+ * Errors: INPUT (auth is malformed); DENIED M_FORBIDDEN (a session of the OAuth 2.0 API, with which only uia_flows_cross_signing
+ * can be completed); STORE
  * The route is on LANE_SLOW where a flow has a password.
  */
 MUST_CHECK enum err uia_require(struct call *call, const struct uia_flows *flows,
@@ -79,6 +84,9 @@ MUST_CHECK enum err uia_require(struct call *call, const struct uia_flows *flows
  * Cost: one round trip for a body with `auth` alone, else none.
  */
 MUST_CHECK enum err uia_recall_body(struct call *call);
+
+/** Where the user completes UIA_OAUTH of a session; in the arena. */
+struct str uia_oauth_url(struct arena *arena, const struct homeserver *hs, struct str session_id);
 
 /* --- on a page ------------------------------------------------------------------------------------ */
 

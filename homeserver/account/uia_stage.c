@@ -95,6 +95,8 @@ enum err uia_stage_run(struct call *call, const struct uia_flows *flows, enum ui
 	case UIA_EMAIL:
 		return stage_email(call, flows->email_purpose, auth, evidence);
 	case UIA_SSO:
+	case UIA_OAUTH:
+	case UIA_OAUTH_UNSTABLE:
 		return fail(&call->ctx, ERR_DENIED, M_FORBIDDEN,
 			"Open the page of this stage in a browser");
 	case UIA_STAGE_COUNT:

@@ -9,6 +9,7 @@
 #define BELFRY_HOMESERVER_PERSON_PERSONS_H
 
 #include "base/refc.h"
+#include "homeserver/person/profile.h"
 #include "homeserver/user/users.h"
 #include "matrix/filter.h"
 

@@ -1,11 +1,12 @@
 -- name: token_find hot
 -- At most one row: hash, and policies that have to be accepted (ids $2, versions $3). Whether one of them is not is the last column but
--- one, the last the user's room for notices in that case. Index: access_tokens_pkey, accounts_pkey, terms_accepted_pkey,
--- notice_rooms_pkey, rooms_pkey.
+-- two, then the user's room for notices in that case, then whether the device logged in by OAuth. Index: access_tokens_pkey, accounts_pkey,
+-- terms_accepted_pkey, notice_rooms_pkey, rooms_pkey, oauth_sessions_pkey.
 SELECT t.user_id, t.device_id, t.refresh_hash, t.is_confirmed, t.expires_at_ms, a.state, a.is_admin,
 	a.is_guest, a.is_suspended, lacking.is_one,
 	CASE WHEN lacking.is_one THEN (SELECT r.room_id FROM notice_rooms AS n JOIN rooms AS r ON r.room_nid = n.room_nid
-		WHERE n.user_id = a.user_id) END
+		WHERE n.user_id = a.user_id) END,
+	EXISTS (SELECT 1 FROM oauth_sessions AS s WHERE s.user_id = t.user_id AND s.device_id = t.device_id OFFSET 0)
 FROM access_tokens t JOIN accounts a ON a.user_id = t.user_id
 CROSS JOIN LATERAL (SELECT EXISTS (
 	SELECT 1 FROM unnest($2::text[], $3::text[]) AS u(policy_id, version) WHERE NOT EXISTS (
@@ -21,8 +22,9 @@ INSERT INTO access_tokens (token_hash, user_id, device_id, refresh_hash, is_conf
 VALUES ($1, $2, $3, $4, $5, $6, $7);
 
 -- name: token_delete_device
--- All tokens of a device, of both kinds. Index: access_tokens_device_idx, refresh_tokens_device_idx.
-WITH refresh AS (DELETE FROM refresh_tokens WHERE user_id = $1 AND device_id = $2)
+-- All tokens of a device, of both kinds, and whose client it is. Index: access_tokens_device_idx, refresh_tokens_device_idx, oauth_sessions_pkey.
+WITH refresh AS (DELETE FROM refresh_tokens WHERE user_id = $1 AND device_id = $2),
+	session AS (DELETE FROM oauth_sessions WHERE user_id = $1 AND device_id = $2)
 DELETE FROM access_tokens WHERE user_id = $1 AND device_id = $2;
 
 -- name: token_delete_old
@@ -36,11 +38,13 @@ INSERT INTO refresh_tokens (token_hash, user_id, device_id, is_confirmed, expire
 VALUES ($1, $2, $3, $4, $5, $6);
 
 -- name: refresh_token_lock
--- At most one row, locked with its device. Index: refresh_tokens_pkey, devices_pkey, accounts_pkey.
-SELECT r.user_id, r.device_id, r.is_confirmed, r.expires_at_ms, a.state
+-- At most one row, locked with its device; client and scope are those of a device that logged in by OAuth. Index: refresh_tokens_pkey,
+-- devices_pkey, accounts_pkey, oauth_sessions_pkey.
+SELECT r.user_id, r.device_id, r.is_confirmed, r.expires_at_ms, a.state, s.client_id, s.scope
 FROM devices d
 JOIN refresh_tokens r ON r.user_id = d.user_id AND r.device_id = d.device_id
 JOIN accounts a ON a.user_id = d.user_id
+LEFT JOIN oauth_sessions s ON s.user_id = d.user_id AND s.device_id = d.device_id
 WHERE r.token_hash = $1
 FOR UPDATE OF d, r;
 

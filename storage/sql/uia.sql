@@ -1,9 +1,10 @@
 -- name: uia_insert
 -- One row: hash of the session id, user, binding, completed stages, registration token, expiry, sealed body, e-mail
--- address, terms.
+-- address, terms. One of that id that has ended, and was not forgotten yet, begins anew: some ids follow from the request.
 INSERT INTO uia_sessions (session_hash, user_id, binding, completed, registration_token, expires_at_ms, body,
 	email, terms)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+ON CONFLICT (session_hash) DO UPDATE SET completed = excluded.completed, expires_at_ms = excluded.expires_at_ms, body = excluded.body;
 
 -- name: uia_find hot
 -- At most one row. Index: uia_sessions_pkey.

@@ -182,6 +182,8 @@ A_PAGE = {
     "malformed_body": ((404, None), "a page for people: its form has no JSON"),
     "body_no_object": ((404, None), "a page for people: its form has no JSON"),
 }
+OAUTH = {rule: ((404, "M_UNRECOGNIZED"), "off without public_base_url; where it is on, it refuses in OAuth's form (test_oauth.py)")
+         for rule in ("malformed_body", "body_no_object")}
 NO_SUCH_USER = {"unknown_id.userId": ((404, "M_NOT_FOUND"), "its YAML: 404 when there is no such user")}
 NO_DATA = {"unknown_id.roomId": ((404, "M_NOT_FOUND"), "account_data.yaml and tags.yaml know no 403 for rooms")}
 
@@ -205,6 +207,8 @@ EXCEPTIONS = {
     "consentGive": {rule: ((403, None), "a page for people: its form has no JSON") for rule in A_PAGE},
     "authFallback": A_PAGE,
     "ssoConfirm": A_PAGE,
+    **{name: OAUTH for name in ("oauthRegister", "oauthDevice", "oauthToken", "oauthRevoke", "oauthAuthorize", "oauthLink", "webLogin", "webLogout",
+                                "webRegister", "accountAct")},
     "logout": LOG_OUT,
     "uploadContent": UPLOAD,
     "uploadNoticeMedia": UPLOAD,
@@ -270,7 +274,8 @@ def judge(route, rule, is_kept, what):
 
 PAGES = {"noticeConfirmPage", "noticeConfirm", "emailConfirmPage", "emailConfirm", "pusherUnsubscribePage", "pusherUnsubscribe", "authFallbackPage",
          "authFallback", "loginPage", "termsPage", "consentPage", "consentGive", "redirectToSSO", "redirectToIdP", "ssoCallback", "ssoStage",
-         "ssoConfirm"}
+         "ssoConfirm", "oauthAuthorizePage", "oauthAuthorize", "oauthLinkPage",
+         "oauthLink", "webRegisterPage", "webRegister", "webLoginPage", "webLogin", "webLogout", "webDone", "accountPage", "accountAct"}
 """Routes for people in a browser, whose answers are pages."""
 
 

@@ -10,9 +10,11 @@
 #include "base/mem.h"
 #include "homeserver/account/grant.h"
 #include "homeserver/account/login_token.h"
+#include "homeserver/account/oauth/web_session.h"
 #include "homeserver/account/sso/sso_account.h"
 #include "homeserver/account/sso/sso_reason.h"
 #include "homeserver/account/uia.h"
+#include "homeserver/web_cookie.h"
 #include "homeserver/web_page.h"
 #include "http/uri.h"
 #include "matrix/canonical.h"
@@ -120,22 +122,15 @@ struct str sso_url_with_token(struct arena *arena, struct str url, struct str to
 		STR_ARG(token), has_fragment ? "#" : "", STR_ARG(fragment));
 }
 
-static struct str own_url(struct arena *arena, const struct homeserver *hs, const char *path)
-{
-	struct str base = hs->settings.public_base_url;
-	base.n -= str_ends_with(base, STR("/")) ? 1 : 0;
-	return str_printf(arena, "%.*s%s", STR_ARG(base), path);
-}
-
 struct str sso_own_login_page(struct arena *arena, const struct homeserver *hs)
 {
-	return own_url(arena, hs, "/_matrix/static/client/login/");
+	return hs_public_url(arena, hs, "/_matrix/static/client/login/");
 }
 
 struct str sso_login_url(struct arena *arena, const struct homeserver *hs,
 	const struct provider *provider, struct str redirect_url)
 {
-	struct str base = own_url(arena, hs, "/_matrix/client/v3/login/sso/redirect");
+	struct str base = hs_public_url(arena, hs, "/_matrix/client/v3/login/sso/redirect");
 	struct str target = uri_encode(arena, redirect_url);
 	return str_printf(arena, "%.*s/%.*s?redirectUrl=%.*s", STR_ARG(base), STR_ARG(provider->id),
 		STR_ARG(target));
@@ -144,7 +139,7 @@ struct str sso_login_url(struct arena *arena, const struct homeserver *hs,
 struct str sso_stage_url(struct arena *arena, const struct homeserver *hs,
 	const struct provider *provider, struct str session_id)
 {
-	struct str base = own_url(arena, hs, SSO_STAGE_PATH);
+	struct str base = hs_public_url(arena, hs, SSO_STAGE_PATH);
 	struct str session = uri_encode(arena, session_id);
 	return str_printf(arena, "%.*s/%.*s?session=%.*s", STR_ARG(base), STR_ARG(provider->id),
 		STR_ARG(session));
@@ -163,45 +158,17 @@ static struct oidc_attempt attempt_of(struct arena *arena, const struct homeserv
 	struct str state, struct str secret)
 {
 	return (struct oidc_attempt){
-		.redirect_uri = own_url(arena, hs, SSO_CALLBACK_PATH),
+		.redirect_uri = hs_public_url(arena, hs, SSO_CALLBACK_PATH),
 		.state = state,
 		.nonce = derive(arena, secret, STR("nonce")),
 		.verifier = derive(arena, secret, STR("verifier")),
 	};
 }
 
-/* "__Host-" makes browsers insist on TLS and this very host; a trial without TLS goes without it. */
-static bool is_tls(const struct homeserver *hs)
-{
-	return str_starts_with(hs->settings.public_base_url, STR("https://"));
-}
-
-static struct str cookie_name(struct arena *arena, const struct homeserver *hs, struct str state)
+static struct str cookie_name(struct arena *arena, struct str state)
 {
 	struct str mark = str_slice(state, 0, COOKIE_STATE_CHARS);
-	return str_printf(arena, "%sbelfry_sso_%.*s", is_tls(hs) ? "__Host-" : "", STR_ARG(mark));
-}
-
-static struct str set_cookie(struct arena *arena, const struct homeserver *hs, struct str state,
-	struct str value, int64_t age_s)
-{
-	struct str name = cookie_name(arena, hs, state);
-	return str_printf(arena, "%.*s=%.*s; Path=/; HttpOnly; SameSite=Lax; Max-Age=%lld%s",
-		STR_ARG(name), STR_ARG(value), (long long)age_s, is_tls(hs) ? "; Secure" : "");
-}
-
-static struct str find_cookie(struct str cookies, struct str name)
-{
-	while (cookies.n > 0) {
-		struct str one;
-		struct str key;
-		struct str value;
-		(void)str_split(cookies, ';', &one, &cookies);
-		if (str_split(str_trim(one), '=', &key, &value) && str_equals(key, name)) {
-			return value;
-		}
-	}
-	return STR("");
+	return str_printf(arena, "sso_%.*s", STR_ARG(mark));
 }
 
 static struct str hash_text(struct arena *arena, struct str secret)
@@ -239,7 +206,8 @@ enum err sso_begin(struct ctx *ctx, struct homeserver *hs, const struct sso_wish
 		? json_with(arena, &data, STR("session"),
 			  json_string(b64_encode_url(arena, wish->session->hash)))
 		: json_with(arena, &data, STR("redirect"), json_string(wish->redirect_url));
-	out->set_cookie = set_cookie(arena, hs, state, secret, SSO_LIFETIME_MS / 1000);
+	out->set_cookie =
+		web_cookie_set(arena, hs, cookie_name(arena, state), secret, SSO_LIFETIME_MS / 1000);
 	return store_secret_insert(ctx, hs->db,
 		&(struct secret_row){
 			.kind = SECRET_SSO,
@@ -259,7 +227,8 @@ static enum err take(struct ctx *ctx, struct homeserver *hs, const struct sso_ar
 	if (err != ERR_OK && err != ERR_MISSING) {
 		return err;
 	}
-	*out_secret = find_cookie(arrival->cookies, cookie_name(ctx->arena, hs, arrival->state));
+	*out_secret =
+		web_cookie_find(ctx->arena, hs, arrival->cookies, cookie_name(ctx->arena, arrival->state));
 	if (err == ERR_MISSING || json_parse(ctx->arena, row.data, NULL, out_data, NULL) != JSON_OK ||
 		!crypto_equals(hash_text(ctx->arena, *out_secret),
 			json_get_str(out_data, STR("browser")))) {
@@ -323,9 +292,9 @@ static enum err finish_login(struct ctx *ctx, struct homeserver *hs,
 	struct str token;
 	TRY(sso_account(ctx, hs, provider, claims, &out->user_id));
 	TRY(login_token_make(ctx, hs, out->user_id, &token));
-	struct str own = sso_own_login_page(ctx->arena, hs);
 	out->url = sso_url_with_token(ctx->arena, out->client, token);
-	out->is_trusted = web_page_url_is_below(out->client, own) ||
+	out->is_trusted = web_page_url_is_below(out->client, sso_own_login_page(ctx->arena, hs)) ||
+		web_page_url_is_below(out->client, hs_public_url(ctx->arena, hs, WEB_LOGIN_PATH)) ||
 		is_trusted_client(hs->settings.account.sso_clients, out->client);
 	return ERR_OK;
 }
@@ -336,8 +305,8 @@ enum err sso_finish(struct ctx *ctx, struct homeserver *hs, const struct sso_arr
 	struct json data;
 	struct json claims;
 	struct str secret;
-	*out =
-		(struct sso_result){.clear_cookie = set_cookie(ctx->arena, hs, arrival->state, STR(""), 0)};
+	*out = (struct sso_result){.clear_cookie = web_cookie_set(ctx->arena, hs,
+								   cookie_name(ctx->arena, arrival->state), STR(""), 0)};
 	TRY(take(ctx, hs, arrival, &data, &secret));
 	struct oidc *oidc = find(hs, json_get_str(&data, STR("provider")));
 	if (oidc == NULL || arrival->error.p != NULL || arrival->code.n == 0) {

@@ -9,7 +9,6 @@
 #include "homeserver/account/sso/sso_reason.h"
 #include "homeserver/account/uia.h"
 #include "homeserver/web_page.h"
-#include "http/uri.h"
 
 /* What went wrong as a page. What is not for people's eyes (the database) stays as it is. */
 static enum err answer_failure(struct call *call, enum err err)
@@ -159,15 +158,7 @@ static enum err get_callback(struct call *call)
 
 static enum err post_confirm(struct call *call)
 {
-	struct uri_pair *pairs;
-	size_t count;
-	struct str ticket = STR("");
-	if (uri_parse_query(call->ctx.arena, call_body(call), &pairs, &count)) {
-		for (size_t i = 0; i < count; i++) {
-			ticket = str_equals(pairs[i].name, STR("ticket")) ? pairs[i].value : ticket;
-		}
-	}
-	enum err err = sso_confirm_stage(&call->ctx, hs_of(call), ticket);
+	enum err err = sso_confirm_stage(&call->ctx, hs_of(call), web_page_posted(call, "ticket"));
 	if (err == ERR_MISSING) {
 		return answer_failure(call, sso_refuse(&call->ctx, SSO_PAGE_ENDED));
 	}

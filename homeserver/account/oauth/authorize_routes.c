@@ -1,0 +1,113 @@
+/*
+ * Authorisation requests. The request is in the address of page and form, and is read anew each time; the form's proof is of that
+ * address, so what is allowed is what was shown.
+ * Spec: client-server API, "Authorisation code flow"
+ */
+#include "homeserver/account/oauth/authorize_routes.h"
+
+#include "homeserver/account/oauth/allow_page.h"
+#include "homeserver/account/oauth/web_register.h"
+#include "http/uri.h"
+
+/* For requests of which it is not known where they come from: the browser must not be sent anywhere. */
+static enum err answer_bad_request(struct call *call, struct str text)
+{
+	struct web_page page;
+	call->ctx.fault = (struct fault){0};
+	web_page_begin(&page, call, "這個登入無法進行", "This sign-in cannot go on");
+	web_page_text(&page,
+		"請回到原來的程式，從頭再登入一次。如果仍然不行，請更新那個程式，或洽管理員。",
+		"Go back to the program that you came from and begin to sign in once more. If it still does not work, update that "
+		"program, or ask an administrator.");
+	web_page_value(&page, text);
+	return web_page_reply(&page, 400);
+}
+
+static enum err leave(struct call *call, struct str url)
+{
+	return web_page_url_is_safe(url)
+		? web_page_redirect(call, url)
+		: answer_bad_request(call, STR("The address of the program is not usable"));
+}
+
+static enum err refuse(struct call *call, const struct oauth_request *request, const char *error,
+	struct str description)
+{
+	struct str url = oauth_refusal_url(call->ctx.arena, request, error, description);
+	call->ctx.fault = (struct fault){0};
+	return leave(call, url);
+}
+
+/* The request, and who is signed in; else what there was to say is the answer. */
+static enum err begin(struct call *call, struct oauth_request *out, struct web_session *out_session,
+	bool *out_is_answered)
+{
+	struct ctx *ctx = &call->ctx;
+	struct str path;
+	struct str query;
+	*out_is_answered = true;
+	TRY(oauth_require_on(ctx, hs_of(call)));
+	uri_split_target(call_raw_target(call), &path, &query);
+	enum err err = oauth_request_read(ctx, hs_of(call), query, out);
+	if (err == ERR_INPUT || err == ERR_MISSING) {
+		return answer_bad_request(call, ctx->fault.text);
+	}
+	if (err == ERR_DENIED) {
+		return refuse(call, out, ctx->fault.errcode, ctx->fault.text);
+	}
+	TRY(err);
+	TRY(web_session_find(call, out_session));
+	if (out_session->user_id.p == NULL && out->wants_registration &&
+		web_register_is_on(ctx->arena, hs_of(call))) {
+		return web_page_redirect(call, web_register_url(ctx->arena, call_raw_target(call)));
+	}
+	if (out_session->user_id.p == NULL) {
+		return web_page_redirect(call, web_login_url(call, call_raw_target(call), out->login_hint));
+	}
+	*out_is_answered = false;
+	return ERR_OK;
+}
+
+static enum err get_authorize(struct call *call)
+{
+	struct oauth_request request;
+	struct web_session session;
+	bool is_answered;
+	TRY(begin(call, &request, &session, &is_answered));
+	return is_answered ? ERR_OK : allow_page_answer(call, &session, &request, (struct str){0});
+}
+
+static enum err post_authorize(struct call *call)
+{
+	struct oauth_request request;
+	struct web_session session;
+	bool is_answered;
+	struct str url;
+	TRY(begin(call, &request, &session, &is_answered));
+	if (is_answered) {
+		return ERR_OK;
+	}
+	enum allow_answer answer = allow_page_posted(call);
+	if (!web_session_is_own_form(call, &session) || answer == ALLOW_NOTHING) {
+		return web_session_answer_stale(call);
+	}
+	if (answer == ALLOW_NO) {
+		TRY(allow_page_end(call, &session));
+		return refuse(call, &request, OAUTH_ACCESS_DENIED, STR("The user said no"));
+	}
+	enum err err = oauth_allow(&call->ctx, hs_of(call), &request, session.user_id, &url);
+	if (err == ERR_DENIED) {
+		return answer_bad_request(call, call->ctx.fault.text);
+	}
+	TRY(err);
+	TRY(allow_page_end(call, &session));
+	return leave(call, url);
+}
+
+const struct route authorize_routes[] = {
+	{"oauthAuthorizePage", "GET", OAUTH_AUTHORIZE_PATH, AUTH_PAGE, LANE_LOCAL, RATE_READ, 0,
+		get_authorize},
+	{"oauthAuthorize", "POST", OAUTH_AUTHORIZE_PATH, AUTH_PAGE, LANE_LOCAL, RATE_WRITE, 0,
+		post_authorize},
+};
+const size_t authorize_route_count = COUNT_OF(authorize_routes);

@@ -1,0 +1,42 @@
+/**
+ * Codes, which a browser carries from a person's consent to the client that asked.
+ * Spec: RFC 6749, 4.1; RFC 7636
+ */
+#ifndef BELFRY_HOMESERVER_ACCOUNT_OAUTH_OAUTH_CODE_H
+#define BELFRY_HOMESERVER_ACCOUNT_OAUTH_OAUTH_CODE_H
+
+#include "homeserver/account/grant.h"
+#include "homeserver/account/oauth/oauth.h"
+#include "homeserver/account/oauth/oauth_id_token.h"
+#include "storage/account.h"
+
+/** A new code for what was asked for. Errors: STORE     Cost: one round trip */
+MUST_CHECK enum err oauth_code_make(struct ctx *ctx, struct homeserver *hs,
+	const struct oauth_request *request, struct str user_id, struct str *out);
+
+/** What a client shows with a code. */
+struct oauth_code_proof {
+	struct str code;
+	struct str client_id;
+	struct str redirect_uri;
+	struct str code_verifier;
+};
+/**
+ * Checks a code; it stays good until its consent is used up (grant_open).
+ * @param out_identity  who allowed it, to whom; in the arena, as `out`
+ * Errors: INPUT invalid_grant, also as oauth_code_reused(); STORE
+ */
+MUST_CHECK enum err oauth_code_check(struct ctx *ctx, struct homeserver *hs,
+	const struct oauth_code_proof *proof, struct oauth_identity *out_identity,
+	struct grant_consent *out);
+/**
+ * A code that is not good any more was shown. If it was used before, the session that it gave ends.
+ * Errors: INPUT invalid_grant, always; STORE
+ */
+MUST_CHECK enum err oauth_code_reused(struct ctx *ctx, struct homeserver *hs, struct str hash);
+
+/** Whether the account may log in by OAuth. Errors: DENIED access_denied; STORE */
+MUST_CHECK enum err oauth_check_account(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	struct account_row *out);
+
+#endif

@@ -1,0 +1,30 @@
+/**
+ * A browser in which somebody is about to sign in: where that leads, and what shows that it is this browser's own doing.
+ *
+ * That nobody can be signed in as somebody else by a form or a link of another site is due to a cookie of its own: forms and links hold what
+ * is derived from it, and another site does not know it.
+ */
+#ifndef BELFRY_HOMESERVER_ACCOUNT_OAUTH_WEB_VISIT_H
+#define BELFRY_HOMESERVER_ACCOUNT_OAUTH_WEB_VISIT_H
+
+#include "homeserver/account/oauth/web_session.h"
+
+struct web_visit {
+	struct str next;   /**< a path of ours, which comes afterwards */
+	struct str secret; /**< of the cookie; empty: the browser has none */
+};
+
+/** What the address and the cookie say; `next` is the account page where the address names no page of ours. */
+struct web_visit web_visit_of(struct call *call);
+/** Gives a browser the cookie that has none. */
+void web_visit_give_cookie(struct call *call, struct web_visit *visit);
+/** What a form or link of this browser holds. @param of  which one */
+struct str web_visit_proof(struct arena *arena, const struct web_visit *visit, const char *of);
+/** Whether that came back. @param proof  p == NULL: nothing */
+MUST_CHECK bool web_visit_is_proven(struct call *call, const struct web_visit *visit,
+	const char *of, struct str proof);
+/** Signs the browser in and sends it on. Errors: as web_session_begin() */
+MUST_CHECK enum err web_visit_let_in(struct call *call, const struct web_visit *visit,
+	const struct account_row *account);
+
+#endif
