@@ -16,6 +16,12 @@ for (const name of ["trace", "debug", "log", "info", "warn", "error"]) {
 }
 // Debian's Node.js 18 has it in its module only; the library wants it where browsers have it.
 globalThis.crypto ??= webcrypto;
+// Newer versions of the library want what Node.js has from 22 on.
+Promise.withResolvers ??= function () {
+	const parts = {};
+	parts.promise = new this((resolve, reject) => Object.assign(parts, { resolve, reject }));
+	return parts;
+};
 export const sdk = await import(process.env.BELFRY_TEST_SDK ?? "matrix-js-sdk");
 
 const slow = Number(process.argv.at(-1));
