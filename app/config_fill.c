@@ -115,6 +115,7 @@ void config_to_settings(const struct conf *conf, struct settings *out)
 		.server_name = {conf_str(conf, "server_name")},
 		.public_base_url = conf_str(conf, "public_base_url"),
 		.identity_server = conf_str(conf, "identity_server"),
+		.livekit_url = conf_str(conf, "rtc.livekit_url"),
 		.registration_mode = mode_of(conf_str(conf, "registration.mode")),
 		.registration_shared_secret = conf_str(conf, "registration.shared_secret"),
 		.guests_allowed = conf_bool(conf, "registration.guests"),

@@ -68,6 +68,7 @@ struct settings {
 	struct server_name server_name;
 	struct str public_base_url; /**< for .well-known/matrix/client */
 	struct str identity_server; /**< empty: none */
+	struct str livekit_url;     /**< of meetings; empty: none */
 	enum registration_mode registration_mode;
 	struct str registration_shared_secret; /**< empty: the endpoint is off */
 	bool guests_allowed;

@@ -6,6 +6,7 @@
 #include "homeserver/account/accounts.h"
 #include "homeserver/homeserver.h"
 #include "homeserver/meta/support.h"
+#include "homeserver/voip/voip.h"
 #include "homeserver/web_page.h"
 
 static const char *const spec_versions[] = {"r0.6.0", "r0.6.1", "v1.1", "v1.2", "v1.3", "v1.4",
@@ -47,6 +48,9 @@ static enum err get_well_known(struct call *call)
 	write_base_url(out, STR("m.homeserver"), settings->public_base_url);
 	if (settings->identity_server.n > 0) {
 		write_base_url(out, STR("m.identity_server"), settings->identity_server);
+	}
+	if (settings->livekit_url.n > 0) {
+		voip_write_transports(out, STR("org.matrix.msc4143.rtc_foci"), settings->livekit_url);
 	}
 	json_out_end(out);
 	return ERR_OK;

@@ -4,6 +4,7 @@
 #include "homeserver/voip/voip_routes.h"
 
 #include "homeserver/homeserver.h"
+#include "homeserver/voip/voip.h"
 #include "homeserver/voip/turn.h"
 
 static enum err get_turn_server(struct call *call)
@@ -30,8 +31,20 @@ static enum err get_turn_server(struct call *call)
 	return ERR_OK;
 }
 
+/* An empty list where there is none: clients look no further then. */
+static enum err get_transports(struct call *call)
+{
+	struct json_out *out = reply_json(call, 200);
+	json_out_object(out);
+	voip_write_transports(out, STR("rtc_transports"), hs_of(call)->settings.livekit_url);
+	json_out_end(out);
+	return ERR_OK;
+}
+
 const struct route voip_routes[] = {
 	{"getTurnServer", "GET", "/_matrix/client/(r0|v3)/voip/turnServer", AUTH_USER, LANE_INLINE,
 		RATE_READ, 0, get_turn_server},
+	{"getRtcTransports", "GET", "/_matrix/client/unstable/org.matrix.msc4143/rtc/transports",
+		AUTH_USER, LANE_INLINE, RATE_READ, 0, get_transports},
 };
 const size_t voip_route_count = COUNT_OF(voip_routes);

@@ -3,8 +3,9 @@ import time
 
 import pytest
 
-from support import ed25519, schema
+from support import accounts, ed25519, schema
 
+TRANSPORTS = "/_matrix/client/unstable/org.matrix.msc4143/rtc/transports"
 FILLED = {
     "roomId": "!room:hs1", "roomIdOrAlias": "!room:hs1", "eventId": "$event", "userId": "@user:hs1",
     "eventType": "m.room.message", "stateKey": "", "txnId": "t1", "type": "m.test", "tag": "u.x",
@@ -71,6 +72,19 @@ def test_versions__asked_without_token__lists_spec_versions(nobody):
 
 def test_versions__asked_with_unknown_token__still_answers_or_401(nobody):
     nobody.get("/_matrix/client/versions", token="no-such-token").expect((200, 401))
+
+
+def test_well_known_client__meetings__where_they_are_held(make_server):
+    url = "https://rtc.school.example"
+    server = make_server(settings={"public_base_url": "https://matrix.school.example", "rtc.livekit_url": url}).start()
+    wanted = [{"type": "livekit", "livekit_service_url": url}]
+    assert server.anonymous().get("/.well-known/matrix/client", token=False).ok()["org.matrix.msc4143.rtc_foci"] == wanted
+    server.anonymous().get(TRANSPORTS, token=False).expect(401, "M_MISSING_TOKEN")
+    assert accounts.register(server.url).get(TRANSPORTS).ok().json == {"rtc_transports": wanted}
+
+
+def test_rtc_transports__none_configured__empty(alice):
+    assert alice.get(TRANSPORTS).ok().json == {"rtc_transports": []}
 
 
 def test_well_known_client__asked__gives_base_url_or_404(nobody):
