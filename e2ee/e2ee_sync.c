@@ -75,10 +75,10 @@ enum err e2ee_sync_load(struct ctx *ctx, struct homeserver *hs, const struct e2e
 
 bool e2ee_sync_has_more(struct homeserver *hs, const struct e2ee_ask *ask)
 {
-	if (device_lists_has_more(hs->e2ee->lists, ask->up_to)) {
+	if (!ask->without_lists && device_lists_has_more(hs->e2ee->lists, ask->up_to)) {
 		return true;
 	}
-	return ask->who->device_id.p != NULL &&
+	return !ask->without_messages && ask->who->device_id.p != NULL &&
 		device_state_newest_message(hs->e2ee->states, ask->who->user.s, ask->who->device_id) >
 		ask->up_to;
 }

@@ -130,15 +130,64 @@ static enum err begin_run(struct sliding_run *run)
 	return ERR_OK;
 }
 
-static enum err run_once(struct sliding_run *run)
+/* Whether something has come of a room that may be told. Who types or has read is told of rooms that the client knows: there are no others in view once it waits. */
+static bool is_stirred(const struct sliding_run *run, const struct user_room *entry)
+{
+	const struct sliding_request *request = run->request;
+	const struct sync_end *looked = &request->looked;
+	if (entry->position > looked->up_to || room_last_position(entry->room) > looked->up_to) {
+		return true; /* also out of view: it comes to the front of lists */
+	}
+	bool is_read =
+		request->receipts.is_enabled && room_receipt_position(entry->room) > looked->up_to;
+	bool is_typed =
+		request->typing.is_enabled && room_typing_serial(entry->room) > looked->ephemeral;
+	return (is_read || is_typed) &&
+		sliding_state_told(run->before, room_nid(entry->room), SLIDING_EVENTS) != SLIDING_NEVER;
+}
+
+/*
+ * Whether there can be anything to tell. A request is woken also by what is not told, as who is online, and a run goes through all of the user's rooms.
+ * From memory.
+ */
+static bool may_have_news(const struct sliding_run *run)
+{
+	const struct sync_end *looked = &run->request->looked;
+	struct e2ee_ask ask = sliding_encryption_ask(run);
+	struct user_room *rooms;
+	size_t n;
+	ask.up_to = looked->up_to;
+	if (looked->up_to == 0 || user_own_position(run->user) > looked->up_to ||
+		run->hs->ports.e2ee.sync_has_more(run->hs, &ask)) {
+		return true;
+	}
+	user_rooms_since(run->user, run->ctx->arena,
+		(struct rooms_since){looked->up_to, looked->ephemeral}, &rooms, &n);
+	for (size_t i = 0; i < n; i++) {
+		if (is_stirred(run, &rooms[i])) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* @param out  whether there is anything to tell */
+static enum err run_once(struct sliding_run *run, bool *out)
 {
 	TRY(begin_run(run));
+	*out = may_have_news(run);
+	if (!*out) {
+		return ERR_OK;
+	}
 	TRY(load_rooms(run));
-	return sliding_told_load(run);
+	TRY(sliding_told_load(run));
+	*out = run->has_parts || sliding_told_is_any(run);
+	return ERR_OK;
 }
 
 static void wait_for_news(struct call *call, const struct sliding_run *run)
 {
+	run->request->looked = run->end;
 	struct park *park = call_park(call, run->request->deadline_mono_ms);
 	park_ref(park);
 	user_wait(run->user, park);
@@ -160,8 +209,12 @@ enum err sliding_serve(struct call *call, struct sliding_request *request)
 		.since_ephemeral = request->since.ephemeral,
 	};
 	bool may_wait = request->deadline_mono_ms > call_began_ms(call) && !call_is_stopping(call);
-	TRY(run_once(&run));
-	if (may_wait && !run.has_parts && !sliding_told_is_any(&run)) {
+	bool has_news;
+	if (!may_wait) {
+		request->looked = (struct sync_end){0}; /* it is answered, whatever there is */
+	}
+	TRY(run_once(&run, &has_news));
+	if (may_wait && !has_news) {
 		wait_for_news(call, &run);
 		return ERR_OK;
 	}

@@ -96,6 +96,7 @@ struct sliding_request {
 	enum presence_state presence;
 	struct known_member known_member;
 	int64_t deadline_mono_ms; /**< until when it may wait; 0: not at all */
+	struct sync_end looked;   /**< up to where there was nothing to tell; 0: nobody has looked */
 };
 
 /* --- sliding.c ---------------------------------------------------------------------------------------- */

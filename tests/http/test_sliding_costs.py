@@ -1,13 +1,14 @@
 """Simplified sliding sync (MSC4186): what clients that ask for very much make the server hold."""
 import http.client
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from support import accounts
 from support.processes import peak_kib
 from support.server import free_port, wait_until
-from support.sliding import PATH, Answer, ask, window
+from support.sliding import PATH, Answer, Sliding, ask, window
 
 MIB = 1024
 
@@ -87,6 +88,37 @@ def test_wait__large_body__what_waits_is_not_many_times_as_large(server, body):
         connection.request("POST", "%s?timeout=60000&pos=%s" % (PATH, pos), body, {"Authorization": "Bearer " + alice.token})
     wait_until(lambda: (server.metric("belfry_http_parked") or 0) >= len(waiting), 60, "all wait")
     assert rss_kib(server) - before < 120 * MIB
+
+
+def test_wait__woken_by_what_is_not_told__rooms_are_not_gone_through(server):
+    """By who is online, and who types or reads where the client does not look."""
+    alice, bob = accounts.register(server.url), accounts.register(server.url)
+    hidden = alice.create_room(invite=[bob.user_id])
+    bob.join(hidden).ok()
+    event = alice.send(hidden, "read it")
+    room = alice.create_room()
+    watch = Sliding(alice, {"all": window(last=0)}, extensions={"receipts": {}, "typing": {}})
+    assert watch.first.rooms == {room}
+
+    def runs():
+        """Each looks once at what lists filter by."""
+        return sum(server.metric(r'belfry_cache_%s_total{cache="sliding_facts"}' % kind) or 0 for kind in ("hits", "misses"))
+
+    def is_woken(before):
+        return server.metric("belfry_http_parks_woken_total") > before and server.metric("belfry_http_parked") == 1
+
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(watch.next, timeout=60000)
+        wait_until(lambda: server.metric("belfry_http_parked") == 1, 60, "it waits")
+        before = runs()
+        for act in (lambda: bob.typing(hidden), lambda: bob.receipt(hidden, event),
+                    lambda: bob.put("/presence/%s/status" % bob.user_id, {"presence": "unavailable", "status_msg": "away"})):
+            woken = server.metric("belfry_http_parks_woken_total")
+            act().ok()
+            wait_until(lambda: is_woken(woken), 60, "it was woken")
+        assert runs() == before
+        event = alice.send(room, "seen")
+        assert event in held.result().room(room).ids() and runs() > before
 
 
 def test_wait__body_that_asks_for_too_much__refused(server):
