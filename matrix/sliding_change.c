@@ -297,6 +297,5 @@ struct sliding_state sliding_change_end(struct sliding_change *change)
 	return (struct sliding_state){.rooms = rooms,
 		.room_n = room_n,
 		.configs = configs,
-		.config_n = config_n,
-		.began = before->began};
+		.config_n = config_n};
 }

@@ -1,6 +1,6 @@
 /*
  * A state is written with each answer that tells something, for as many rooms as the client knows: so its bytes are few. After the byte of the
- * version and where the connection began come the configs and then the rooms, each list with its length before it; numbers are written in sevens of bits, the lowest first,
+ * version come the configs and then the rooms, each list with its length before it; numbers are written in sevens of bits, the lowest first,
  * and of a room's number what it is more than that of the one before. A room has a byte that says of each stream what was told, two bits each,
  * then the positions among that, and the number of its config if its events were told. There is one way to write a state.
  */
@@ -9,7 +9,7 @@
 #include "base/vec.h"
 
 enum {
-	VERSION = 1,
+	VERSION = 2,
 	NUMBER_MAX_BYTES = 9, /* 63 bits */
 	/* What was told of a stream. */
 	TOLD_NEVER = 0,
@@ -120,7 +120,6 @@ struct str sliding_state_write(struct arena *arena, const struct sliding_state *
 {
 	struct writer w = {.arena = arena};
 	write_byte(&w, VERSION);
-	write_number(&w, state->began);
 	write_number(&w, (int64_t)state->config_n);
 	for (size_t i = 0; i < state->config_n; i++) {
 		write_config(&w, &state->configs[i]);
@@ -241,8 +240,7 @@ bool sliding_state_read(struct arena *arena, struct str bytes, struct sliding_st
 	struct reader r = {.arena = arena, .rest = bytes};
 	struct sliding_state state;
 	unsigned version;
-	if (!read_byte(&r, &version) || version != VERSION ||
-		!read_number(&r, 0, INT64_MAX, &state.began) || !read_count(&r, 3, &state.config_n)) {
+	if (!read_byte(&r, &version) || version != VERSION || !read_count(&r, 3, &state.config_n)) {
 		return false;
 	}
 	struct sliding_config *configs =

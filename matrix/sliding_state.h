@@ -36,8 +36,6 @@ struct sliding_state {
 	/** Each that a room has, once, in the order of sliding_config_compare(). */
 	const struct sliding_config *configs;
 	size_t config_n;
-	/** Position of the stream at which the connection began: tells it from one before of the same name; 0: it has not yet. */
-	int64_t began;
 };
 
 /** A room of it; NULL: nothing was told of it. */

@@ -80,12 +80,12 @@ static void note_rooms(struct sliding_run *run)
 
 /*
  * Members are known by the position that told of them: one to which the client does not come back, as its answer was lost or was to something else, has another
- * number, also where nothing happened meanwhile.
+ * number, also where nothing happened meanwhile. Numbers are not used again: a connection that begins anew, under whatever name, has others.
  */
 static struct str loop_of(const struct sliding_run *run, int64_t connection)
 {
-	return str_printf(run->ctx->arena, "%.*s\n%.*s\n%" PRId64 "\n%" PRId64,
-		STR_ARG(run->who->device_id), STR_ARG(run->request->conn_id), run->began, connection);
+	return str_printf(run->ctx->arena, "%.*s\n%.*s\n%" PRId64, STR_ARG(run->who->device_id),
+		STR_ARG(run->request->conn_id), connection);
 }
 
 /* A run that is given up before its position is stored tells nobody anything. */

@@ -154,9 +154,8 @@ struct sliding_run {
 	struct str_set ignored;
 	const struct sliding_facts *facts; /**< where there are places */
 	const struct sliding_state *before;
-	int64_t began; /**< at which position of the stream the connection did */
 	struct sliding_change *change;
-	struct str loop; /**< device, connection and its beginning, see struct member_reader */
+	struct str loop;              /**< device, connection and position, see struct member_reader */
 	struct sliding_place *places; /**< by activity, newest first */
 	size_t place_n;
 	struct sliding_place **places_by_id; /**< NULL: not sorted yet */

@@ -100,7 +100,6 @@ enum err sliding_states_find(struct sliding_run *run)
 	static const struct sliding_state nothing;
 	int64_t nid = run->request->since.connection;
 	run->before = &nothing;
-	run->began = run->end.up_to;
 	if (nid == 0) {
 		return ERR_OK;
 	}
@@ -110,7 +109,6 @@ enum err sliding_states_find(struct sliding_run *run)
 	}
 	arena_on_reset(run->ctx->arena, position_unref, position);
 	run->before = &position->state;
-	run->began = position->state.began;
 	return ERR_OK;
 }
 
@@ -122,8 +120,7 @@ enum err sliding_states_record(struct sliding_run *run, int64_t *out)
 		return ERR_OK;
 	}
 	const struct sliding_connection connection = connection_of(run);
-	struct sliding_state state = sliding_change_end(run->change);
-	state.began = run->began;
+	const struct sliding_state state = sliding_change_end(run->change);
 	struct str bytes = sliding_state_write(run->ctx->arena, &state);
 	enum err err = store_sliding_add(run->ctx, run->hs->db, &connection, came_with, bytes, out);
 	if (err == ERR_CONFLICT) {

@@ -306,6 +306,18 @@ def test_restart__the_position_goes_on(make_server):
     assert watch.next().rooms == {rooms[2]}
 
 
+def test_pos__as_another_version_has_stored_it__unknown(make_server):
+    server = make_server().start()
+    alice = accounts.register(server.url)
+    room = alice.create_room()
+    watch = Sliding(alice, {"all": window()})
+    server.sql("UPDATE sliding_positions SET state = decode('0107', 'hex') || substr(state, 2)")
+    server.kill()
+    server.start()
+    ask(alice, watch.body(), watch.pos).expect(400, "M_UNKNOWN_POS")
+    assert Sliding(alice, watch.lists, conn_id=watch.conn_id).first.rooms == {room}
+
+
 # -- who may ask
 
 def test_token__missing_or_wrong__401(alice, nobody):
