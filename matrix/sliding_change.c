@@ -172,11 +172,6 @@ void sliding_change_config(struct sliding_change *change, int64_t room_nid,
 	}
 }
 
-void sliding_change_forget(struct sliding_change *change, int64_t room_nid)
-{
-	*touch(change, room_nid) = untold(room_nid);
-}
-
 static bool is_different(const struct changed *changed)
 {
 	const struct sliding_room *room = &changed->room;

@@ -67,8 +67,6 @@ void sliding_change_missed(struct sliding_change *change, int64_t room_nid,
 /** What is wanted of a room whose events this answer tells; `config` lives as long as the change and what comes of it. */
 void sliding_change_config(struct sliding_change *change, int64_t room_nid,
 	const struct sliding_config *config);
-/** Nothing of a room is told any more: it is as if it never was. */
-void sliding_change_forget(struct sliding_change *change, int64_t room_nid);
 /** Whether anything is different from before, up to here. */
 bool sliding_change_is_any(const struct sliding_change *change);
 /** The new state: without configs that no room has. In the change's arena. */

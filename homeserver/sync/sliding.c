@@ -67,9 +67,7 @@ static void note_rooms(struct sliding_run *run)
 {
 	for (size_t i = 0; i < run->place_n; i++) {
 		const struct sliding_place *place = &run->places[i];
-		if (place->is_wanted && place->entry.is_forgotten) {
-			sliding_change_forget(run->change, room_nid(place->entry.room));
-		} else if (place->is_wanted) {
+		if (place->is_wanted) {
 			note_told(run, place);
 		} else if (sliding_place_has_news(run, place, run->since)) {
 			sliding_change_missed(run->change, room_nid(place->entry.room), SLIDING_EVENTS,

@@ -266,6 +266,20 @@ def test_leave__forgotten_before_it_was_told__told_once(alice, bob, shared):
     assert answer.rooms == set() and answer.count() == 0
 
 
+def test_leave__forgotten_before_it_was_told_and_joined_again__told_anew(alice, bob, shared):
+    watch = follow(bob)
+    bob.leave(shared).ok()
+    bob.forget(shared).ok()
+    watch.until_room(shared)
+    alice.set_state(shared, "m.room.name", {"name": "another"})
+    alice.invite(shared, bob).ok()
+    assert membership_of(watch.until_room(shared), bob) == "invite"
+    bob.join(shared).ok()
+    part = watch.until_room(shared, lambda part: membership_of(part, bob) == "join")
+    assert part["initial"] is True and part["name"] == "another" and part["joined_count"] == 2 and ("m.room.create", "") in part.state
+    assert watch.next().rooms == set()
+
+
 @pytest.mark.parametrize("how", ["kick", "ban", "refused"])
 def test_gone__told_of_again__always_with_the_own_membership(alice, bob, how):
     """Clients (matrix-rust-sdk) look for it in required_state, and take a room for joined where it is not."""
