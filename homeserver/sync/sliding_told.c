@@ -216,7 +216,9 @@ static enum err load_typing_of(struct sliding_run *run, const struct sliding_pla
 	struct str *users;
 	size_t n;
 	bool is_new = !run->request->has_pos || place->told == SLIDING_NEVER;
-	if (!is_new && room_typing_serial(room) <= run->since_ephemeral) {
+	/* Who typed when the room was in view last may have ended since, behind the client's token: mostly by what they sent, which was missed. */
+	int64_t since = place->told < run->since ? 0 : run->since_ephemeral;
+	if (!is_new && room_typing_serial(room) <= since) {
 		return ERR_OK;
 	}
 	TRY(typing_users(run->ctx, run->hs, room, &users, &n));

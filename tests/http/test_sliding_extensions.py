@@ -358,6 +358,21 @@ def test_typing__begins_and_ends__told_each_time(alice, bob, shared):
     watch.until(lambda answer: answer.typing(shared) == [])
 
 
+def test_typing__ended_by_a_message_while_out_of_view__told_with_the_room(alice, bob, shared):
+    watch = with_extension(bob, "typing")
+    alice.typing(shared).ok()
+    watch.until(lambda answer: answer.typing(shared))
+    watch.lists = {}
+    watch.next()
+    alice.typing(shared, False).ok()
+    event = alice.send(shared, "said")
+    assert watch.next().rooms == set()
+    watch.lists = {"all": window()}
+    answer = watch.next()
+    assert event in answer.room(shared).ids() and answer.typing(shared) == []
+    assert watch.next().typing(shared) is None
+
+
 def test_typing__under_way__in_the_first_answer(alice, bob, shared):
     alice.typing(shared).ok()
     assert with_extension(bob, "typing").first.typing(shared) == [alice.user_id]
