@@ -5,6 +5,7 @@
 #define BELFRY_HOMESERVER_SYNC_SLIDING_INNER_H
 
 #include "base/cache.h"
+#include "base/refc.h"
 #include "homeserver/sync/sliding.h"
 #include "homeserver/sync/sync_inner.h"
 #include "matrix/sliding_state.h"
@@ -73,8 +74,14 @@ struct sliding_extension {
 
 /** What filters ask of a user; counted. */
 struct sliding_facts;
-/** What they ask of a room's state; counted. */
-struct room_kind;
+
+/** What they ask of a room's state, which hardly ever changes; counted. Immutable. */
+struct room_kind {
+	struct refc refc;
+	bool is_encrypted;
+	int64_t seen_at; /**< position up to which its events were looked at */
+	struct str type; /**< heap; empty: none */
+};
 
 /** A parsed request. Lives as long as the request waits. */
 struct sliding_request {
@@ -171,22 +178,33 @@ struct sliding_run {
 /* --- sliding_facts.c ----------------------------------------------------------------------------------- */
 
 /**
- * The user's direct chats, tags if a list asks for them, and out of which rooms others have put the user; types and encryption of the places' rooms, if a list asks.
- * Errors: STORE; DEFER.  Cost: none while nothing of the user's own changed and no new rooms came; else one round trip for each kind
+ * The user's direct chats, tags if a list asks for them, and out of which rooms others have put the user.
+ * Errors: STORE; DEFER.  Cost: none while nothing of the user's own changed and they left no room; else one round trip for each kind
  */
 MUST_CHECK enum err sliding_facts_load(struct sliding_run *run);
-extern const struct cache_ops sliding_facts_ops, sliding_kind_ops;
-/** Finds the spaces by which a list filters. Errors: STORE (of spaces that are not loaded) */
-MUST_CHECK enum err sliding_filter_prepare(struct sliding_run *run, struct sliding_window *window);
-/** Whether a list is of a room, by what it filters. After sliding_facts_load() and sliding_filter_prepare(). Errors: STORE */
-MUST_CHECK enum err sliding_filter_allows(struct sliding_run *run,
-	const struct sliding_window *window, const struct sliding_place *place, bool *out);
+extern const struct cache_ops sliding_facts_ops;
 /** Whether m.direct has the room. */
 bool sliding_is_direct(const struct sliding_run *run, struct str room_id);
 /** Position at which m.direct changed last; 0: it never did. */
 int64_t sliding_direct_at(const struct sliding_run *run);
+/** Names of the user's tags of a room, where a list asks for tags. */
+const struct str_set *sliding_tags_of(const struct sliding_run *run, int64_t room_nid);
 /** Whether others have put the user out of a room. */
 bool sliding_is_thrown_out(const struct sliding_run *run, int64_t room_nid);
+
+/* --- sliding_kinds.c ----------------------------------------------------------------------------------- */
+
+/** Types and encryption of the places' rooms, if a list asks. Errors: STORE; DEFER.  Cost: none while no new rooms came; else one round trip */
+MUST_CHECK enum err sliding_kinds_load(struct sliding_run *run);
+extern const struct cache_ops sliding_kind_ops;
+
+/* --- sliding_filter.c ---------------------------------------------------------------------------------- */
+
+/** Finds the spaces by which a list filters. Errors: STORE (of spaces that are not loaded) */
+MUST_CHECK enum err sliding_filter_prepare(struct sliding_run *run, struct sliding_window *window);
+/** Whether a list is of a room, by what it filters. After sliding_facts_load(), sliding_kinds_load() and sliding_filter_prepare(). Errors: STORE */
+MUST_CHECK enum err sliding_filter_allows(struct sliding_run *run,
+	const struct sliding_window *window, const struct sliding_place *place, bool *out);
 
 /* --- sliding_lists.c ----------------------------------------------------------------------------------- */
 

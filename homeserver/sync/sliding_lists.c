@@ -221,6 +221,7 @@ enum err sliding_lists_load(struct sliding_run *run)
 		TRY(ctx_may_wait(run->ctx)); /* they would keep other connections waiting */
 	}
 	TRY(sliding_facts_load(run));
+	TRY(sliding_kinds_load(run));
 	/* Of who asks for no rooms now, what happens in those that were told is noted as missed. */
 	if (!has_rules) {
 		return ERR_OK;
