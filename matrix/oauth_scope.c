@@ -60,6 +60,18 @@ static bool take_device(struct str device_id, struct oauth_scope *scope)
 	return is_good;
 }
 
+bool oauth_has_word(struct str words, struct str wanted)
+{
+	while (words.n > 0) {
+		struct str word;
+		(void)str_split(words, ' ', &word, &words);
+		if (str_equals(word, wanted)) {
+			return true;
+		}
+	}
+	return false;
+}
+
 bool oauth_scope_parse(struct arena *arena, struct str text, struct oauth_scope *out)
 {
 	struct oauth_scope scope = {.text = STR("")};
@@ -74,7 +86,8 @@ bool oauth_scope_parse(struct arena *arena, struct str text, struct oauth_scope 
 		bool is_openid = str_equals(token, STR("openid"));
 		has_api = has_api || is_api(token);
 		scope.has_openid = scope.has_openid || is_openid;
-		if (is_api(token) || is_openid || device_id.p != NULL) {
+		bool is_understood = is_api(token) || is_openid || device_id.p != NULL;
+		if (is_understood && !oauth_has_word(scope.text, token)) {
 			scope.text = str_printf(arena, "%.*s%s%.*s", STR_ARG(scope.text),
 				scope.text.n > 0 ? " " : "", STR_ARG(token));
 		}

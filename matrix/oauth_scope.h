@@ -11,7 +11,7 @@
 struct oauth_scope {
 	struct str device_id; /**< 1 to 255 bytes of the alphabet of scopes */
 	struct str
-		text; /**< the tokens that are understood, as they were asked for, with one space between */
+		text; /**< the tokens that are understood, as they were asked for, each once, with one space between */
 	bool has_openid; /**< OpenID Connect's: a token that says who logged in is wished for too */
 };
 
@@ -22,6 +22,9 @@ struct oauth_scope {
  * @return false when it is malformed, lacks one of the two, or names two devices
  */
 MUST_CHECK bool oauth_scope_parse(struct arena *arena, struct str text, struct oauth_scope *out);
+
+/** Whether a word stands in a list of words with spaces between, as scopes and prompts are. */
+bool oauth_has_word(struct str words, struct str wanted);
 
 /** Whether a code challenge is one of S256: the base64url text of 32 bytes. */
 bool oauth_challenge_is_valid(struct str challenge);
