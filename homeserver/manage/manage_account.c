@@ -209,5 +209,6 @@ enum err manage_reset(struct call *call, const struct web_session *session)
 		return answer_no_reset(call);
 	}
 	TRY(err);
-	return web_page_redirect(call, call_raw_target(call));
+	return web_page_redirect(call,
+		uia_oauth_url(call->ctx.arena, hs_of(call), call_query(call, "session")));
 }

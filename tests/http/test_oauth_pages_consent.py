@@ -289,6 +289,17 @@ def test_reset__log_in_of_over_five_minutes__asked_again(server, app, lin, brows
     assert is_log_in(browser.action("org.matrix.cross_signing_reset", session="x"))
 
 
+def test_reset__odd_characters_in_the_address__harmless(server, app, lin, browser):
+    session = app.log_in(lin.user_id)
+    upload(session, Person(session).body()).ok()
+    keys = Person(session).body()
+    asked = upload(session, keys).expect(401)
+    browser.log_in_to_account(lin)
+    page = browser.ask("GET", "%s?action=org.matrix.cross_signing_reset&session=%s&x=\"<>" % (ACCOUNT, asked["session"]))
+    assert "已允許重設" in browser.submit(page, "sure").text
+    upload(session, keys, {"session": asked["session"]}).ok()
+
+
 # -- two processes
 
 def test_consent__log_in_at_one_process_consent_at_the_other__allowed():
