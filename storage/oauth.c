@@ -162,15 +162,15 @@ enum err store_oauth_device_grant_find(struct ctx *ctx, struct db *db, struct st
 	return ERR_OK;
 }
 
-enum err store_oauth_device_grant_decide(struct ctx *ctx, struct db *db, struct str user_code,
+enum err store_oauth_device_grant_decide(struct ctx *ctx, struct tx *tx, struct str user_code,
 	struct str user_id, enum oauth_device_state state, int64_t now_ms)
 {
-	int64_t affected = 0;
-	TRY(db_exec(ctx, db, STMT_OAUTH_DEVICE_GRANT_DECIDE,
+	struct db_rows *rows;
+	TRY(tx_query(ctx, tx, STMT_OAUTH_DEVICE_GRANT_DECIDE,
 		DB_ARGS(db_text(user_code), db_text(user_id), db_text(state_names[state]),
 			db_bigint(now_ms)),
-		&affected));
-	return affected > 0 ? ERR_OK : ERR_MISSING;
+		&rows));
+	return db_count(rows) > 0 ? ERR_OK : ERR_MISSING;
 }
 
 enum err store_oauth_device_grant_delete_old(struct ctx *ctx, struct db *db, int64_t before_ms)

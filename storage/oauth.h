@@ -74,8 +74,8 @@ MUST_CHECK enum err store_oauth_device_grant_poll(struct ctx *ctx, struct db *db
 /** One that waits for an answer: client and scope. Errors: MISSING (no fault text); STORE. */
 MUST_CHECK enum err store_oauth_device_grant_find(struct ctx *ctx, struct db *db,
 	struct str user_code, int64_t now_ms, struct oauth_device_grant_row *out);
-/** Answers it. Errors: MISSING (no fault text) for all but the first; STORE. */
-MUST_CHECK enum err store_oauth_device_grant_decide(struct ctx *ctx, struct db *db,
+/** Answers it; the account is held (store_account_lock). Errors: MISSING (no fault text) for all but the first; STORE. */
+MUST_CHECK enum err store_oauth_device_grant_decide(struct ctx *ctx, struct tx *tx,
 	struct str user_code, struct str user_id, enum oauth_device_state state, int64_t now_ms);
 /** Forgets those that ended before a time. */
 MUST_CHECK enum err store_oauth_device_grant_delete_old(struct ctx *ctx, struct db *db,

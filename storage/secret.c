@@ -27,11 +27,8 @@ enum err store_secret_insert_tx(struct ctx *ctx, struct tx *tx, const struct sec
 	return tx_query(ctx, tx, STMT_SECRET_INSERT, INSERT_ARGS(row), NULL);
 }
 
-static enum err read_one(struct ctx *ctx, struct db *db, enum stmt_id stmt, struct db_args args,
-	struct secret_row *out)
+static enum err read_row(struct db_rows *rows, struct secret_row *out)
 {
-	struct db_rows *rows;
-	TRY(db_query(ctx, db, stmt, args, &rows));
 	if (db_count(rows) == 0) {
 		return ERR_MISSING;
 	}
@@ -41,12 +38,30 @@ static enum err read_one(struct ctx *ctx, struct db *db, enum stmt_id stmt, stru
 	return ERR_OK;
 }
 
+static enum err read_one(struct ctx *ctx, struct db *db, enum stmt_id stmt, struct db_args args,
+	struct secret_row *out)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, stmt, args, &rows));
+	return read_row(rows, out);
+}
+
 enum err store_secret_find(struct ctx *ctx, struct db *db, enum secret_kind kind, struct str hash,
 	int64_t now_ms, struct secret_row *out)
 {
 	*out = (struct secret_row){.kind = kind, .hash = hash};
 	return read_one(ctx, db, STMT_SECRET_FIND,
 		DB_ARGS(db_text(kind_names[kind]), db_bytes(hash), db_bigint(now_ms)), out);
+}
+
+enum err store_secret_find_tx(struct ctx *ctx, struct tx *tx, enum secret_kind kind,
+	struct str hash, int64_t now_ms, struct secret_row *out)
+{
+	struct db_rows *rows;
+	*out = (struct secret_row){.kind = kind, .hash = hash};
+	TRY(tx_query(ctx, tx, STMT_SECRET_FIND,
+		DB_ARGS(db_text(kind_names[kind]), db_bytes(hash), db_bigint(now_ms)), &rows));
+	return read_row(rows, out);
 }
 
 enum err store_secret_take(struct ctx *ctx, struct db *db, enum secret_kind kind, struct str hash,

@@ -33,6 +33,9 @@ MUST_CHECK enum err store_secret_insert_tx(struct ctx *ctx, struct tx *tx,
 /** One that has not ended. Errors: MISSING (no fault text); STORE. */
 MUST_CHECK enum err store_secret_find(struct ctx *ctx, struct db *db, enum secret_kind kind,
 	struct str hash, int64_t now_ms, struct secret_row *out);
+/** The same as part of a transaction. */
+MUST_CHECK enum err store_secret_find_tx(struct ctx *ctx, struct tx *tx, enum secret_kind kind,
+	struct str hash, int64_t now_ms, struct secret_row *out);
 /** The same, and it has ended with that. Errors: MISSING (no fault text) for all but the first who asks; STORE. */
 MUST_CHECK enum err store_secret_take(struct ctx *ctx, struct db *db, enum secret_kind kind,
 	struct str hash, int64_t now_ms, struct secret_row *out);

@@ -97,9 +97,15 @@ enum err logout(struct ctx *ctx, struct homeserver *hs, const struct principal *
 
 enum err logout_all(struct ctx *ctx, struct homeserver *hs, struct str user_id)
 {
+	struct account_row account;
 	struct tx *tx CLEANUP(tx_cleanup) = NULL;
 	TRY(tx_begin(ctx, hs->db, &tx));
-	/* In the order of password.c and deactivate.c, so that two ends of one user do not wait for each other. */
+	/*
+	 * In the order of password.c and deactivate.c, so that two ends of one user do not wait for each other. The account first: what somebody is
+	 * about to allow in a browser (oauth_hold_account) is there by then, or finds itself signed out.
+	 */
+	enum err err = store_account_lock(ctx, tx, user_id, &account);
+	TRY(err == ERR_MISSING ? ERR_OK : err);
 	TRY(store_secret_delete_user(ctx, tx, user_id));
 	TRY(store_device_delete_but(ctx, tx, user_id, (struct str){0}));
 	TRY(tx_commit(ctx, &tx));

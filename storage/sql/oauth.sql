@@ -75,7 +75,7 @@ SELECT client_id, scope FROM oauth_device_grants WHERE user_code = $1 AND state 
 -- name: oauth_device_grant_decide
 -- One row for whoever answers first: user code, user, state, now. Index: oauth_device_grants_user_code_idx.
 UPDATE oauth_device_grants SET user_id = $2, state = $3
-WHERE user_code = $1 AND state = 'pending' AND expires_at_ms > $4;
+WHERE user_code = $1 AND state = 'pending' AND expires_at_ms > $4 RETURNING user_code;
 
 -- name: oauth_device_grant_delete_old
 -- Those that ended before a time. Index: oauth_device_grants_expires_idx.

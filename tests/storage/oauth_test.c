@@ -180,8 +180,8 @@ static struct oauth_device_grant_row link_of(struct str hash, struct str user_co
 static enum err decide(struct world *world, struct str user_code, struct str user_id,
 	enum oauth_device_state decision)
 {
-	return store_oauth_device_grant_decide(&world->ctx, world->db, user_code, user_id, decision,
-		NOW_MS);
+	return IN_TX(world,
+		store_oauth_device_grant_decide(&world->ctx, tx, user_code, user_id, decision, NOW_MS));
 }
 
 static void link__answered__once_and_spent_once(void **state)

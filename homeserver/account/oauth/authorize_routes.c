@@ -95,7 +95,7 @@ static enum err post_authorize(struct call *call)
 		TRY(allow_page_end(call, &session));
 		return refuse(call, &request, OAUTH_ACCESS_DENIED, STR("The user said no"));
 	}
-	enum err err = oauth_allow(&call->ctx, hs_of(call), &request, session.user_id, &url);
+	enum err err = oauth_allow(&call->ctx, hs_of(call), &request, &session, &url);
 	if (err == ERR_DENIED) {
 		return answer_bad_request(call, call->ctx.fault.text);
 	}

@@ -67,7 +67,7 @@ static enum err get_link(struct call *call)
 static enum err decide(struct call *call, const struct web_session *session, bool is_allowed)
 {
 	enum err err = oauth_link_decide(&call->ctx, hs_of(call), call_query(call, "user_code"),
-		session->user_id, is_allowed);
+		session, is_allowed);
 	if (err == ERR_MISSING) {
 		return answer_form(call, session, true);
 	}

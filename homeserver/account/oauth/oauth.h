@@ -52,6 +52,8 @@ MUST_CHECK enum err oauth_require_on(struct ctx *ctx, const struct homeserver *h
 /** What this server is called towards clients; in the arena. */
 struct str oauth_issuer(struct arena *arena, const struct homeserver *hs);
 
+struct web_session;
+
 /** What a client asks of a person. */
 struct oauth_request {
 	struct oauth_client client;
@@ -80,12 +82,12 @@ MUST_CHECK enum err oauth_request_read(struct ctx *ctx, struct homeserver *hs, s
 	struct oauth_request *out);
 
 /**
- * The user allows it: makes a code, good once and for a minute.
+ * Who is signed in allows it: makes a code, good once and for a minute.
  * @param out_url  where the browser goes with it; in the arena
- * Errors: DENIED access_denied (the account is locked, deactivated or a guest's: to be told on a page); STORE
+ * Errors: DENIED access_denied (the account is locked, deactivated or a guest's, or the session ended meanwhile: to be told on a page); STORE
  */
 MUST_CHECK enum err oauth_allow(struct ctx *ctx, struct homeserver *hs,
-	const struct oauth_request *request, struct str user_id, struct str *out_url);
+	const struct oauth_request *request, const struct web_session *session, struct str *out_url);
 
 /** Where the browser goes with an error; in the arena. @param description  ASCII without quotes; may be empty */
 struct str oauth_refusal_url(struct arena *arena, const struct oauth_request *request,
@@ -104,6 +106,6 @@ MUST_CHECK enum err oauth_link_find(struct ctx *ctx, struct homeserver *hs, stru
  * Errors: MISSING (no fault text): nothing waits for it any more; DENIED as oauth_allow(); STORE
  */
 MUST_CHECK enum err oauth_link_decide(struct ctx *ctx, struct homeserver *hs, struct str user_code,
-	struct str user_id, bool is_allowed);
+	const struct web_session *session, bool is_allowed);
 
 #endif

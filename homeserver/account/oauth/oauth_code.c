@@ -14,7 +14,7 @@
 
 enum { CODE_CHARS = 40 };
 
-enum err oauth_code_make(struct ctx *ctx, struct homeserver *hs,
+enum err oauth_code_make(struct ctx *ctx, struct homeserver *hs, struct tx *tx,
 	const struct oauth_request *request, struct str user_id, struct str *out)
 {
 	struct arena *arena = ctx->arena;
@@ -28,7 +28,7 @@ enum err oauth_code_make(struct ctx *ctx, struct homeserver *hs,
 		data = json_with(arena, &data, STR("nonce"), json_string(request->nonce));
 	}
 	*out = str_printf(arena, "bfc_%.*s", STR_ARG(text));
-	return store_secret_insert(ctx, hs->db,
+	return store_secret_insert_tx(ctx, tx,
 		&(struct secret_row){
 			.kind = SECRET_OAUTH_CODE,
 			.hash = token_hash(arena, *out),

@@ -10,8 +10,8 @@
 #include "homeserver/account/oauth/oauth_id_token.h"
 #include "storage/account.h"
 
-/** A new code for what was asked for. Errors: STORE     Cost: one round trip */
-MUST_CHECK enum err oauth_code_make(struct ctx *ctx, struct homeserver *hs,
+/** A new code for what was asked for; the account is held. Errors: STORE     Cost: one round trip */
+MUST_CHECK enum err oauth_code_make(struct ctx *ctx, struct homeserver *hs, struct tx *tx,
 	const struct oauth_request *request, struct str user_id, struct str *out);
 
 /** What a client shows with a code. */
@@ -38,5 +38,12 @@ MUST_CHECK enum err oauth_code_reused(struct ctx *ctx, struct homeserver *hs, st
 /** Whether the account may log in by OAuth. Errors: DENIED access_denied; STORE */
 MUST_CHECK enum err oauth_check_account(struct ctx *ctx, struct homeserver *hs, struct str user_id,
 	struct account_row *out);
+/**
+ * Holds the account of who is signed in until the transaction ends, so that what takes all sessions from the user either came before,
+ * and has ended this one, or comes behind, and ends what it allows.
+ * Errors: as oauth_check_account(), also when the session has ended
+ */
+MUST_CHECK enum err oauth_hold_account(struct ctx *ctx, struct homeserver *hs, struct tx *tx,
+	const struct web_session *session);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "homeserver/account/oauth/oauth_code.h"
 #include "homeserver/account/oauth/oauth_registration.h"
+#include "homeserver/account/oauth/web_session.h"
 #include "http/uri.h"
 #include "matrix/oauth_scope.h"
 #include "storage/oauth.h"
@@ -168,14 +169,16 @@ enum err oauth_link_find(struct ctx *ctx, struct homeserver *hs, struct str user
 }
 
 enum err oauth_link_decide(struct ctx *ctx, struct homeserver *hs, struct str user_code,
-	struct str user_id, bool is_allowed)
+	const struct web_session *session, bool is_allowed)
 {
-	struct account_row account;
+	struct tx *tx CLEANUP(tx_cleanup) = NULL;
 	struct str code = read_user_code(ctx->arena, user_code);
 	if (code.p == NULL) {
 		return ERR_MISSING;
 	}
-	TRY(oauth_check_account(ctx, hs, user_id, &account));
-	return store_oauth_device_grant_decide(ctx, hs->db, code, user_id,
-		is_allowed ? OAUTH_DEVICE_APPROVED : OAUTH_DEVICE_DENIED, clock_wall_ms(&hs->clock));
+	TRY(tx_begin(ctx, hs->db, &tx));
+	TRY(oauth_hold_account(ctx, hs, tx, session));
+	TRY(store_oauth_device_grant_decide(ctx, tx, code, session->user_id,
+		is_allowed ? OAUTH_DEVICE_APPROVED : OAUTH_DEVICE_DENIED, clock_wall_ms(&hs->clock)));
+	return tx_commit(ctx, &tx);
 }

@@ -7,8 +7,10 @@
 #include "homeserver/account/oauth/oauth_id_token.h"
 #include "homeserver/account/oauth/oauth_params.h"
 #include "homeserver/account/oauth/oauth_registration.h"
+#include "homeserver/account/oauth/web_session.h"
 #include "matrix/oauth_scope.h"
 #include "storage/account.h"
+#include "storage/secret.h"
 
 enum { LOGIN_HINT_MAX_BYTES = 255 };
 
@@ -106,18 +108,6 @@ static enum err read_challenge(struct ctx *ctx, const struct oauth_params *param
 			  "code_challenge with code_challenge_method S256 is needed");
 }
 
-static bool has_word(struct str words, struct str wanted)
-{
-	while (words.n > 0) {
-		struct str word;
-		(void)str_split(words, ' ', &word, &words);
-		if (str_equals(word, wanted)) {
-			return true;
-		}
-	}
-	return false;
-}
-
 /* Whom the client thinks it is. Each log-in is asked for anew, so nothing can be had without asking. */
 static enum err read_prompt(struct ctx *ctx, const struct oauth_params *params,
 	struct oauth_request *out)
@@ -130,8 +120,8 @@ static enum err read_prompt(struct ctx *ctx, const struct oauth_params *params,
 	if (nonce.n > OAUTH_NONCE_MAX_BYTES) {
 		return refuse(ctx, OAUTH_INVALID_REQUEST, "nonce is too long");
 	}
-	out->wants_registration = has_word(prompt, STR("create"));
-	return has_word(prompt, STR("none"))
+	out->wants_registration = oauth_has_word(prompt, STR("create"));
+	return oauth_has_word(prompt, STR("none"))
 		? refuse(ctx, OAUTH_LOGIN_REQUIRED, "The user has to be asked")
 		: ERR_OK;
 }
@@ -173,28 +163,48 @@ struct str oauth_refusal_url(struct arena *arena, const struct oauth_request *re
 	return oauth_redirect_with(arena, request->redirect_uri, request->is_fragment, pairs);
 }
 
-enum err oauth_check_account(struct ctx *ctx, struct homeserver *hs, struct str user_id,
-	struct account_row *out)
+/* @param err  how looking it up went */
+static enum err check_account(struct ctx *ctx, enum err err, const struct account_row *account)
 {
-	enum err err = store_account_find(ctx, hs->db, user_id, out);
-	if (err == ERR_MISSING || (err == ERR_OK && out->state == ACCOUNT_DEACTIVATED)) {
+	if (err == ERR_MISSING || (err == ERR_OK && account->state == ACCOUNT_DEACTIVATED)) {
 		return fail(ctx, ERR_DENIED, OAUTH_ACCESS_DENIED, "There is no such account");
 	}
 	TRY(err);
-	if (out->state == ACCOUNT_LOCKED) {
+	if (account->state == ACCOUNT_LOCKED) {
 		return fail(ctx, ERR_DENIED, OAUTH_ACCESS_DENIED, "This account has been locked");
 	}
-	return out->is_guest ? fail(ctx, ERR_DENIED, OAUTH_ACCESS_DENIED, "Guests may not do this")
-						 : ERR_OK;
+	return account->is_guest ? fail(ctx, ERR_DENIED, OAUTH_ACCESS_DENIED, "Guests may not do this")
+							 : ERR_OK;
+}
+
+enum err oauth_check_account(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	struct account_row *out)
+{
+	return check_account(ctx, store_account_find(ctx, hs->db, user_id, out), out);
+}
+
+enum err oauth_hold_account(struct ctx *ctx, struct homeserver *hs, struct tx *tx,
+	const struct web_session *session)
+{
+	struct secret_row row;
+	TRY(check_account(ctx, store_account_lock(ctx, tx, session->user_id, &account), &account));
+	enum err err = store_secret_find_tx(ctx, tx, SECRET_WEB,
+		token_hash(ctx->arena, session->secret), clock_wall_ms(&hs->clock), &row);
+	return err == ERR_MISSING
+		? fail(ctx, ERR_DENIED, OAUTH_ACCESS_DENIED, "You have been signed out meanwhile")
+		: err;
 }
 
 enum err oauth_allow(struct ctx *ctx, struct homeserver *hs, const struct oauth_request *request,
-	struct str user_id, struct str *out_url)
+	const struct web_session *session, struct str *out_url)
 {
 	struct account_row account;
 	struct str code;
-	TRY(oauth_check_account(ctx, hs, user_id, &account));
-	TRY(oauth_code_make(ctx, hs, request, user_id, &code));
+	struct tx *tx CLEANUP(tx_cleanup) = NULL;
+	TRY(tx_begin(ctx, hs->db, &tx));
+	TRY(oauth_hold_account(ctx, hs, tx, session));
+	TRY(oauth_code_make(ctx, hs, tx, request, session->user_id, &code));
+	TRY(tx_commit(ctx, &tx));
 	struct str pairs = add(ctx->arena, STR(""), "code", code);
 	pairs = add(ctx->arena, pairs, "state", request->state);
 	pairs = add(ctx->arena, pairs, "iss", request->issuer);
