@@ -181,9 +181,16 @@ def test_consent__client_or_address_not_known__page_and_the_browser_stays(server
     assert "這個登入無法進行" in page.text and "frame-ancestors 'none'" in page.headers["content-security-policy"]
 
 
-def test_consent__request_with_faults__program_hears_of_it_without_a_log_in(server, app, browser):
-    request = Request(app, code_challenge_method="plain")
-    assert request.answer(browser.ask("GET", request.path))["error"] == "invalid_request"
+@pytest.mark.parametrize("wrong, word", [({"code_challenge_method": "plain"}, "invalid_request"), ({"scope": "openid"}, "invalid_scope"),
+                                         ({"prompt": "none"}, "login_required"), ({"response_type": "token"}, "unsupported_response_type")])
+def test_consent__request_with_faults__page_that_leads_back_but_sends_nobody(server, app, browser, wrong, word):
+    """Anybody may register a program: a link to this server must not lead to where its maker likes."""
+    request = Request(app, **wrong)
+    page = browser.ask("GET", request.path)
+    assert page.status == 400 and "location" not in page.headers and "https://app.school.example" in page.text
+    back = urllib.parse.urlsplit(page.link("Go back there"))
+    answer = dict(urllib.parse.parse_qsl(back.query))
+    assert back._replace(query="").geturl() == REDIRECT and answer["error"] == word and answer["state"] == request.state
 
 
 def test_consent__markup_in_names__is_text(server, lin, browser):

@@ -9,8 +9,13 @@
 #include "homeserver/account/oauth/web_register.h"
 #include "http/uri.h"
 
-/* For requests of which it is not known where they come from: the browser must not be sent anywhere. */
-static enum err answer_bad_request(struct call *call, struct str text)
+/*
+ * For requests that cannot go on. Where it is not known from where they come, the browser must not be sent anywhere; else people may go
+ * back there, which tells the program. They are not sent by themselves: anybody can register a program, so a link to this page would lead
+ * to any place there is, with our name on it (RFC 9700, 4.11.2).
+ * @param back  p == NULL: it is not known
+ */
+static enum err answer_bad_request(struct call *call, struct str text, struct str back)
 {
 	struct web_page page;
 	call->ctx.fault = (struct fault){0};
@@ -20,6 +25,11 @@ static enum err answer_bad_request(struct call *call, struct str text)
 		"Go back to the program that you came from and begin to sign in once more. If it still does not work, update that "
 		"program, or ask an administrator.");
 	web_page_value(&page, text);
+	if (back.p != NULL) {
+		web_page_text(&page, "這個登入來自：", "This sign-in comes from:");
+		web_page_value(&page, web_page_origin(back));
+		web_page_quiet_link(&page, back, "回到那裡", "Go back there");
+	}
 	return web_page_reply(&page, 400);
 }
 
@@ -27,15 +37,8 @@ static enum err leave(struct call *call, struct str url)
 {
 	return web_page_url_is_safe(url)
 		? web_page_redirect(call, url)
-		: answer_bad_request(call, STR("The address of the program is not usable"));
-}
-
-static enum err refuse(struct call *call, const struct oauth_request *request, const char *error,
-	struct str description)
-{
-	struct str url = oauth_refusal_url(call->ctx.arena, request, error, description);
-	call->ctx.fault = (struct fault){0};
-	return leave(call, url);
+		: answer_bad_request(call, STR("The address of the program is not usable"),
+			  (struct str){0});
 }
 
 /* The request, and who is signed in; else what there was to say is the answer. */
@@ -50,10 +53,11 @@ static enum err begin(struct call *call, struct oauth_request *out, struct web_s
 	uri_split_target(call_raw_target(call), &path, &query);
 	enum err err = oauth_request_read(ctx, hs_of(call), query, out);
 	if (err == ERR_INPUT || err == ERR_MISSING) {
-		return answer_bad_request(call, ctx->fault.text);
+		return answer_bad_request(call, ctx->fault.text, (struct str){0});
 	}
 	if (err == ERR_DENIED) {
-		return refuse(call, out, ctx->fault.errcode, ctx->fault.text);
+		return answer_bad_request(call, ctx->fault.text,
+			oauth_refusal_url(ctx->arena, out, ctx->fault.errcode, ctx->fault.text));
 	}
 	TRY(err);
 	TRY(web_session_find(call, out_session));
@@ -93,11 +97,13 @@ static enum err post_authorize(struct call *call)
 	}
 	if (answer == ALLOW_NO) {
 		TRY(allow_page_end(call, &session));
-		return refuse(call, &request, OAUTH_ACCESS_DENIED, STR("The user said no"));
+		return leave(call,
+			oauth_refusal_url(call->ctx.arena, &request, OAUTH_ACCESS_DENIED,
+				STR("The user said no")));
 	}
 	enum err err = oauth_allow(&call->ctx, hs_of(call), &request, &session, &url);
 	if (err == ERR_DENIED) {
-		return answer_bad_request(call, call->ctx.fault.text);
+		return answer_bad_request(call, call->ctx.fault.text, (struct str){0});
 	}
 	TRY(err);
 	TRY(allow_page_end(call, &session));

@@ -74,9 +74,9 @@ struct oauth_request {
  *
  * @param query  of the address, as received
  * @param out    in the arena; with DENIED it is filled as far as oauth_refusal_url() needs it
- * Errors: INPUT (client or address is not known: to be told on a page, the browser must not be sent there); DENIED (the browser goes to
- * oauth_refusal_url() with the fault's errcode and text); STORE
- * Cost: one round trip, once a day for a client two.
+ * Errors: INPUT (client or address is not known: to be told on a page, the browser must not be sent there); DENIED (the client is told by
+ * oauth_refusal_url() with the fault's errcode and text, if the person goes there); STORE
+ * Cost: one round trip.
  */
 MUST_CHECK enum err oauth_request_read(struct ctx *ctx, struct homeserver *hs, struct str query,
 	struct oauth_request *out);
