@@ -15,7 +15,7 @@ CREATE INDEX oauth_clients_used_idx ON oauth_clients (last_used_ms);
 COMMENT ON TABLE oauth_clients IS 'Clients that registered themselves';
 COMMENT ON COLUMN oauth_clients.client_id IS 'hash of the metadata';
 COMMENT ON COLUMN oauth_clients.metadata IS 'what they say about themselves, as far as it is understood (matrix/oauth_client.c): a JSON object';
-COMMENT ON COLUMN oauth_clients.last_used_ms IS 'when one of them last registered or asked somebody to log in, to a day';
+COMMENT ON COLUMN oauth_clients.last_used_ms IS 'when somebody last logged in by one of them, to a day; where nobody has yet, a time from which it is kept for a day longer';
 
 CREATE TABLE oauth_sessions (
 	user_id text NOT NULL,

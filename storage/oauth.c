@@ -3,6 +3,8 @@
  */
 #include "storage/oauth.h"
 
+enum { DAY_MS = 24 * 60 * 60 * 1000 };
+
 static const struct str state_names[] = {
 	[OAUTH_DEVICE_PENDING] = STR_INIT("pending"),
 	[OAUTH_DEVICE_APPROVED] = STR_INIT("approved"),
@@ -23,15 +25,15 @@ static enum oauth_device_state state_parse(struct str name)
 /* --- clients ---------------------------------------------------------------------------------------------- */
 
 enum err store_oauth_client_register(struct ctx *ctx, struct db *db, struct str client_id,
-	struct str metadata, int64_t now_ms, int64_t stale_ms)
+	struct str metadata, int64_t used_ms, int64_t stale_ms)
 {
 	return db_exec(ctx, db, STMT_OAUTH_CLIENT_REGISTER,
-		DB_ARGS(db_text(client_id), db_text(metadata), db_bigint(now_ms), db_bigint(stale_ms)),
+		DB_ARGS(db_text(client_id), db_text(metadata), db_bigint(used_ms), db_bigint(stale_ms)),
 		NULL);
 }
 
 enum err store_oauth_client_find(struct ctx *ctx, struct db *db, struct str client_id,
-	struct str *out_metadata, int64_t *out_last_used_ms)
+	struct str *out_metadata)
 {
 	struct db_rows *rows;
 	TRY(db_query(ctx, db, STMT_OAUTH_CLIENT_FIND, DB_ARGS(db_text(client_id)), &rows));
@@ -39,15 +41,7 @@ enum err store_oauth_client_find(struct ctx *ctx, struct db *db, struct str clie
 		return ERR_MISSING;
 	}
 	*out_metadata = db_str(rows, 0, 0);
-	*out_last_used_ms = db_int(rows, 0, 1);
 	return ERR_OK;
-}
-
-enum err store_oauth_client_used(struct ctx *ctx, struct db *db, struct str client_id,
-	int64_t now_ms)
-{
-	return db_exec(ctx, db, STMT_OAUTH_CLIENT_USED, DB_ARGS(db_text(client_id), db_bigint(now_ms)),
-		NULL);
 }
 
 enum err store_oauth_client_delete_old(struct ctx *ctx, struct db *db, int64_t before_ms)
@@ -63,7 +57,8 @@ enum err store_oauth_session_insert(struct ctx *ctx, struct tx *tx,
 	struct db_rows *rows;
 	return tx_query(ctx, tx, STMT_OAUTH_SESSION_INSERT,
 		DB_ARGS(db_text(row->user_id), db_text(row->device_id), db_text(row->client_id),
-			db_bytes(row->family_hash), db_text(row->scope)),
+			db_bytes(row->family_hash), db_text(row->scope), db_bigint(row->now_ms),
+			db_bigint(row->now_ms - DAY_MS)),
 		&rows);
 }
 

@@ -9,15 +9,12 @@
 
 /* --- clients ---------------------------------------------------------------------------------------- */
 
-/** Adds a client, or notes that it was used when that was noted before `stale_ms`. */
+/** Adds a client as one that was last used then; one that is there and was last used before `stale_ms` counts as used then too. */
 MUST_CHECK enum err store_oauth_client_register(struct ctx *ctx, struct db *db,
-	struct str client_id, struct str metadata, int64_t now_ms, int64_t stale_ms);
+	struct str client_id, struct str metadata, int64_t used_ms, int64_t stale_ms);
 /** Errors: MISSING (no fault text); STORE. */
 MUST_CHECK enum err store_oauth_client_find(struct ctx *ctx, struct db *db, struct str client_id,
-	struct str *out_metadata, int64_t *out_last_used_ms);
-/** Notes that it was used. */
-MUST_CHECK enum err store_oauth_client_used(struct ctx *ctx, struct db *db, struct str client_id,
-	int64_t now_ms);
+	struct str *out_metadata);
 /** Deletes those without a session that were not used since a time. */
 MUST_CHECK enum err store_oauth_client_delete_old(struct ctx *ctx, struct db *db,
 	int64_t before_ms);
@@ -30,8 +27,9 @@ struct oauth_session_row {
 	struct str client_id;   /**< p == NULL: the device logged in by the legacy API */
 	struct str family_hash; /**< for adding only */
 	struct str scope;       /**< for adding only */
+	int64_t now_ms;         /**< for adding only */
 };
-/** A device belongs to a client from now on. It is held (store_device_upsert), and its tokens have ended. */
+/** A device belongs to a client from now on, which was used then (noted once a day). The device is held (store_device_upsert), and its tokens have ended. */
 MUST_CHECK enum err store_oauth_session_insert(struct ctx *ctx, struct tx *tx,
 	const struct oauth_session_row *row);
 /** Errors: MISSING (no fault text) when the device has none; STORE. */

@@ -169,7 +169,7 @@ static enum err spend(struct ctx *ctx, struct tx *tx, const struct grant_ask *as
 
 /* Whose client the device is from now on. */
 static enum err store_client(struct ctx *ctx, struct tx *tx, const struct grant_ask *ask,
-	const struct grant *grant)
+	const struct grant *grant, int64_t now_ms)
 {
 	if (ask->consent == NULL) {
 		return ERR_OK;
@@ -181,6 +181,7 @@ static enum err store_client(struct ctx *ctx, struct tx *tx, const struct grant_
 			.client_id = ask->consent->client_id,
 			.family_hash = token_hash(ctx->arena, grant_family(grant->refresh_token)),
 			.scope = ask->consent->scope,
+			.now_ms = now_ms,
 		});
 }
 
@@ -205,7 +206,7 @@ static enum err store_grant(struct ctx *ctx, struct homeserver *hs, const struct
 	if (ask->device_id.p != NULL) {
 		TRY(store_token_delete_device(ctx, tx, grant->user_id, grant->device_id));
 	}
-	TRY(store_client(ctx, tx, ask, grant));
+	TRY(store_client(ctx, tx, ask, grant, pair.now_ms));
 	TRY(store_token_insert(ctx, tx, &pair));
 	return tx_commit(ctx, &tx);
 }

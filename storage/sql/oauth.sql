@@ -1,15 +1,11 @@
 -- name: oauth_client_register
--- One row: id, metadata, now, and since when it is as good as new. The same metadata is the same row. Index: oauth_clients_pkey.
+-- One row: id, metadata, since when it counts as used, and before when that is moved on. The same metadata is the same row. Index: oauth_clients_pkey.
 INSERT INTO oauth_clients (client_id, metadata, last_used_ms) VALUES ($1, $2, $3)
 ON CONFLICT (client_id) DO UPDATE SET last_used_ms = excluded.last_used_ms WHERE oauth_clients.last_used_ms < $4;
 
 -- name: oauth_client_find hot
 -- At most one row. Index: oauth_clients_pkey.
-SELECT metadata, last_used_ms FROM oauth_clients WHERE client_id = $1;
-
--- name: oauth_client_used
--- At most one row: id, now. Index: oauth_clients_pkey.
-UPDATE oauth_clients SET last_used_ms = $2 WHERE client_id = $1 AND last_used_ms < $2;
+SELECT metadata FROM oauth_clients WHERE client_id = $1;
 
 -- name: oauth_client_delete_old
 -- Clients that nobody used since a time, when no device and no log-in is theirs. Index: oauth_clients_used_idx, oauth_sessions_client_idx. Rare: once in a while.
@@ -18,7 +14,9 @@ DELETE FROM oauth_clients c WHERE c.last_used_ms < $1
 	AND NOT EXISTS (SELECT 1 FROM oauth_device_grants g WHERE g.client_id = c.client_id);
 
 -- name: oauth_session_insert
--- One row: user, device, client, hash of the family, scope. Its device is held, and had none (token_delete_device).
+-- One row: user, device, client, hash of the family, scope, now. Its device is held, and had none (token_delete_device). That the client was used is
+-- noted when that was before $7. Index: oauth_clients_pkey.
+WITH used AS (UPDATE oauth_clients SET last_used_ms = $6 WHERE client_id = $3 AND last_used_ms < $7)
 INSERT INTO oauth_sessions (user_id, device_id, client_id, family_hash, scope) VALUES ($1, $2, $3, $4, $5);
 
 -- name: oauth_session_find hot

@@ -9,7 +9,7 @@
 #include "storage/token.h"
 #include "tests/storage/world.h"
 
-enum { NOW_MS = 1000, RIVALS = 6 };
+enum { NOW_MS = 1000, RIVALS = 6, DAY_MS = 24 * 60 * 60 * 1000 };
 
 static const struct str device = STR_INIT("D");
 
@@ -53,32 +53,53 @@ static enum err find_family(struct world *world, struct str family_hash)
 static enum err find_client(struct world *world, struct str id)
 {
 	struct str metadata;
-	int64_t used_ms;
-	return store_oauth_client_find(&world->ctx, world->db, id, &metadata, &used_ms);
+	return store_oauth_client_find(&world->ctx, world->db, id, &metadata);
 }
 
 /* --- clients ------------------------------------------------------------------------------------------------- */
 
-static void client__registered_again__used_once_a_day(void **state)
+static enum err register_again(struct world *world, struct str id, int64_t used_ms,
+	int64_t stale_ms)
+{
+	return store_oauth_client_register(&world->ctx, world->db, id, STR("{}"), used_ms, stale_ms);
+}
+
+static void client__registered_again__kept_longer_if_that_was_long_ago(void **state)
 {
 	struct world *world = *state;
-	struct str metadata;
-	int64_t used_ms;
-	struct str id = client_of(world, "again", 100);
-	assert_int_equal(store_oauth_client_register(&world->ctx, world->db, id, STR("{}"), 150, 50),
-		ERR_OK);
-	assert_int_equal(store_oauth_client_find(&world->ctx, world->db, id, &metadata, &used_ms),
-		ERR_OK);
-	assert_int_equal(used_ms, 100);
-	assert_int_equal(store_oauth_client_register(&world->ctx, world->db, id, STR("{}"), 300, 200),
-		ERR_OK);
-	assert_int_equal(store_oauth_client_find(&world->ctx, world->db, id, &metadata, &used_ms),
-		ERR_OK);
-	assert_int_equal(used_ms, 300);
-	assert_int_equal(store_oauth_client_used(&world->ctx, world->db, id, 200), ERR_OK);
-	assert_int_equal(store_oauth_client_find(&world->ctx, world->db, id, &metadata, &used_ms),
-		ERR_OK);
-	assert_int_equal(used_ms, 300);
+	struct str recent = client_of(world, "again", 100);
+	struct str old = client_of(world, "again after long", 100);
+	assert_int_equal(register_again(world, recent, 300, 100), ERR_OK);
+	assert_int_equal(register_again(world, old, 300, 101), ERR_OK);
+	assert_int_equal(store_oauth_client_delete_old(&world->ctx, world->db, 300), ERR_OK);
+	assert_int_equal(find_client(world, recent), ERR_MISSING);
+	assert_int_equal(find_client(world, old), ERR_OK);
+}
+
+/* A device that came by it and has ended again. */
+static void log_in_and_out(struct world *world, const char *name, struct str client_id,
+	int64_t now_ms)
+{
+	struct str user_id = str_printf(world->ctx.arena, "@%s:hs", name);
+	world_add_account(world, user_id);
+	world_add_device(world, user_id, device);
+	struct oauth_session_row row = session_of(user_id, device, client_id, user_id);
+	row.now_ms = now_ms;
+	assert_int_equal(IN_TX(world, store_oauth_session_insert(&world->ctx, tx, &row)), ERR_OK);
+	assert_int_equal(store_device_delete(&world->ctx, world->db, user_id, &device, 1), ERR_OK);
+}
+
+static void client__somebody_logs_in__used_which_is_noted_once_a_day(void **state)
+{
+	struct world *world = *state;
+	struct str id = client_of(world, "in use", 100);
+	log_in_and_out(world, "in_use_1", id, 100 + DAY_MS);
+	log_in_and_out(world, "in_use_2", id, 101 + DAY_MS);
+	log_in_and_out(world, "in_use_3", id, 102 + DAY_MS);
+	assert_int_equal(store_oauth_client_delete_old(&world->ctx, world->db, 101 + DAY_MS), ERR_OK);
+	assert_int_equal(find_client(world, id), ERR_OK);
+	assert_int_equal(store_oauth_client_delete_old(&world->ctx, world->db, 102 + DAY_MS), ERR_OK);
+	assert_int_equal(find_client(world, id), ERR_MISSING);
 }
 
 static void client__long_unused__goes_without_a_session_only(void **state)
@@ -275,7 +296,8 @@ static void code__spent_by_many_at_once__by_one(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(client__registered_again__used_once_a_day),
+		TEST(client__registered_again__kept_longer_if_that_was_long_ago),
+		TEST(client__somebody_logs_in__used_which_is_noted_once_a_day),
 		TEST(client__long_unused__goes_without_a_session_only),
 		TEST(session__device_ends_or_logs_in_anew__gone),
 		TEST(code__spent__once_and_remembered),

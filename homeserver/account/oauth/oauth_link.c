@@ -71,7 +71,7 @@ static enum err check_begin(struct ctx *ctx, struct homeserver *hs, struct str c
 	struct str scope, struct oauth_scope *out)
 {
 	struct oauth_client client;
-	enum err err = oauth_client_load_for_use(ctx, hs, client_id, &client);
+	enum err err = oauth_client_load(ctx, hs, client_id, &client);
 	if (err == ERR_MISSING) {
 		return fail_status(ctx, ERR_INPUT, 401, OAUTH_INVALID_CLIENT,
 			"This server does not know the client");

@@ -1,13 +1,13 @@
 /*
  * Registration. Clients are to register before each log-in; the same metadata is the same row, so that these do not pile up, and the row is
- * touched once a day at the most.
+ * touched now and then only. Anybody can register, and as much as they like: what nobody has logged in by is small, and soon gone.
  */
 #include "homeserver/account/oauth/oauth_registration.h"
 
 #include "matrix/canonical.h"
 #include "storage/oauth.h"
 
-enum { DAY_MS = 24 * 60 * 60 * 1000, OVER_MS = 60 * 60 * 1000, METADATA_MAX_BYTES = 16 * 1024 };
+enum { OVER_MS = 60 * 60 * 1000, METADATA_MAX_BYTES = 8 * 1024 };
 
 enum err oauth_register(struct ctx *ctx, struct homeserver *hs, const struct json *metadata,
 	struct str *out_id, struct json *out_kept)
@@ -18,43 +18,29 @@ enum err oauth_register(struct ctx *ctx, struct homeserver *hs, const struct jso
 			error.is_redirect ? OAUTH_INVALID_REDIRECT_URI : OAUTH_INVALID_CLIENT_METADATA, "%s",
 			error.text);
 	}
-	int64_t now_ms = clock_wall_ms(&hs->clock);
+	/* as if it had been used so long ago that it is kept for a day; registered again, it is kept for half a day at least */
+	int64_t used_ms =
+		clock_wall_ms(&hs->clock) - OAUTH_CLIENT_LIFETIME_MS + OAUTH_NEW_CLIENT_LIFETIME_MS;
 	struct str kept = canonical_text(ctx->arena, out_kept);
 	if (kept.n > METADATA_MAX_BYTES) {
 		return fail(ctx, ERR_INPUT, OAUTH_INVALID_CLIENT_METADATA, "The metadata is too long");
 	}
 	*out_id = oauth_client_id(ctx->arena, kept);
-	return store_oauth_client_register(ctx, hs->db, *out_id, kept, now_ms, now_ms - DAY_MS);
-}
-
-static enum err load(struct ctx *ctx, struct homeserver *hs, struct str client_id,
-	struct oauth_client *out, int64_t *out_last_used_ms)
-{
-	struct str metadata;
-	if (client_id.p == NULL) {
-		return ERR_MISSING;
-	}
-	TRY(store_oauth_client_find(ctx, hs->db, client_id, &metadata, out_last_used_ms));
-	return oauth_client_read(ctx->arena, client_id, metadata, out)
-		? ERR_OK
-		: fail_cause(ctx, ERR_INTERNAL, "the metadata of an OAuth client is no JSON object");
+	return store_oauth_client_register(ctx, hs->db, *out_id, kept, used_ms,
+		used_ms - OAUTH_NEW_CLIENT_LIFETIME_MS / 2);
 }
 
 enum err oauth_client_load(struct ctx *ctx, struct homeserver *hs, struct str client_id,
 	struct oauth_client *out)
 {
-	int64_t last_used_ms;
-	return load(ctx, hs, client_id, out, &last_used_ms);
-}
-
-enum err oauth_client_load_for_use(struct ctx *ctx, struct homeserver *hs, struct str client_id,
-	struct oauth_client *out)
-{
-	int64_t last_used_ms;
-	int64_t now_ms = clock_wall_ms(&hs->clock);
-	TRY(load(ctx, hs, client_id, out, &last_used_ms));
-	return last_used_ms < now_ms - DAY_MS ? store_oauth_client_used(ctx, hs->db, client_id, now_ms)
-										  : ERR_OK;
+	struct str metadata;
+	if (client_id.p == NULL) {
+		return ERR_MISSING;
+	}
+	TRY(store_oauth_client_find(ctx, hs->db, client_id, &metadata));
+	return oauth_client_read(ctx->arena, client_id, metadata, out)
+		? ERR_OK
+		: fail_cause(ctx, ERR_INTERNAL, "the metadata of an OAuth client is no JSON object");
 }
 
 enum err oauth_clean(struct ctx *ctx, struct homeserver *hs)

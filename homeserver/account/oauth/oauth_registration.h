@@ -7,8 +7,10 @@
 
 #include "homeserver/account/oauth/oauth.h"
 
-/** How long a client is kept that has no session and is not used. */
+/** How long a client is kept that has no session, and by which nobody logs in. */
 #define OAUTH_CLIENT_LIFETIME_MS (INT64_C(30) * 24 * 60 * 60 * 1000)
+/** How long before anybody has logged in by it. Anybody can register, so that is short. */
+#define OAUTH_NEW_CLIENT_LIFETIME_MS (INT64_C(24) * 60 * 60 * 1000)
 
 /**
  * Registers a client.
@@ -22,9 +24,6 @@ MUST_CHECK enum err oauth_register(struct ctx *ctx, struct homeserver *hs,
 /** A client. Errors: MISSING (no fault text); STORE */
 MUST_CHECK enum err oauth_client_load(struct ctx *ctx, struct homeserver *hs, struct str client_id,
 	struct oauth_client *out);
-/** The same, by whom somebody is to log in: it is noted that it was used. Cost: once a day another round trip. */
-MUST_CHECK enum err oauth_client_load_for_use(struct ctx *ctx, struct homeserver *hs,
-	struct str client_id, struct oauth_client *out);
 
 /** Forgets clients and log-ins of devices that are long over. For the housekeeper. */
 MUST_CHECK enum err oauth_clean(struct ctx *ctx, struct homeserver *hs);

@@ -47,8 +47,7 @@ static enum err read_client(struct ctx *ctx, struct homeserver *hs,
 		return fail(ctx, ERR_INPUT, OAUTH_INVALID_REQUEST,
 			"The address names two clients or two places to go back to");
 	}
-	enum err err =
-		oauth_client_load_for_use(ctx, hs, oauth_param(params, "client_id"), &out->client);
+	enum err err = oauth_client_load(ctx, hs, oauth_param(params, "client_id"), &out->client);
 	if (err == ERR_MISSING) {
 		return fail(ctx, ERR_INPUT, OAUTH_INVALID_CLIENT, "This server does not know the client");
 	}
@@ -186,6 +185,7 @@ enum err oauth_check_account(struct ctx *ctx, struct homeserver *hs, struct str 
 enum err oauth_hold_account(struct ctx *ctx, struct homeserver *hs, struct tx *tx,
 	const struct web_session *session)
 {
+	struct account_row account;
 	struct secret_row row;
 	TRY(check_account(ctx, store_account_lock(ctx, tx, session->user_id, &account), &account));
 	enum err err = store_secret_find_tx(ctx, tx, SECRET_WEB,
@@ -198,7 +198,6 @@ enum err oauth_hold_account(struct ctx *ctx, struct homeserver *hs, struct tx *t
 enum err oauth_allow(struct ctx *ctx, struct homeserver *hs, const struct oauth_request *request,
 	const struct web_session *session, struct str *out_url)
 {
-	struct account_row account;
 	struct str code;
 	struct tx *tx CLEANUP(tx_cleanup) = NULL;
 	TRY(tx_begin(ctx, hs->db, &tx));
