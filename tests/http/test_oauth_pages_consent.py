@@ -13,7 +13,8 @@ from support.keys import Person
 from support.oauth import PATH, REDIRECT, OAuth, scope_of
 from support.server import Server, binary
 from support.twins import twins
-from test_oauth_pages import LOGIN, grow_older, is_log_in, is_signed_in, name_of
+from test_oauth_pages import grow_older, is_log_in, is_signed_in, name_of
+from test_security import files_with
 
 pytestmark = pytest.mark.skipif(not binary(), reason="needs the program")
 EVIL = "\"><script>alert(1)</script><b>x</b>"
@@ -216,6 +217,20 @@ def test_consent__program_of_the_device__page_says_that_any_could_be_it(server, 
     assert say(browser, page, "allow").headers["location"].startswith(used + "?")
 
 
+def test_sec_5_46__secrets_of_a_log_in__not_in_the_database_or_the_log(server, app, lin, browser):
+    request = Request(app)
+    page = ask(browser, request, lin)
+    cookie, = browser.cookies.values()
+    code = request.answer(say(browser, page, "allow"))["code"]
+    tokens, begun = request.exchange(code).ok(), app.begin().ok()
+    fresh = app.refresh(tokens["refresh_token"]).ok()
+    needles = {"cookie": cookie, "code": code, "verifier": request.verifier, "access token": tokens["access_token"],
+               "refresh token": tokens["refresh_token"], "new access token": fresh["access_token"],
+               "new refresh token": fresh["refresh_token"], "device code": begun["device_code"], "state": request.state}
+    assert files_with(server.data, {name: text.encode() for name, text in needles.items()}) == []
+    assert [name for name, text in needles.items() if text in server.log()] == []
+
+
 # -- the code of another device
 
 def test_link__code_typed_and_allowed__device_is_in(server, app, lin, browser):
@@ -274,6 +289,17 @@ def test_reset__allowed_on_the_page__program_goes_on(server, app, lin, browser):
     upload(session, keys, {"session": asked["session"]}).ok()
 
 
+def test_reset__odd_characters_in_the_address__harmless(server, app, lin, browser):
+    session = app.log_in(lin.user_id)
+    upload(session, Person(session).body()).ok()
+    keys = Person(session).body()
+    asked = upload(session, keys).expect(401)
+    browser.log_in_to_account(lin)
+    page = browser.ask("GET", "%s?action=org.matrix.cross_signing_reset&session=%s&x=\"<>" % (ACCOUNT, asked["session"]))
+    assert "已允許重設" in browser.submit(page, "sure").text
+    upload(session, keys, {"session": asked["session"]}).ok()
+
+
 def test_reset__session_of_another_user_or_none__says_where_to_begin(server, app, lin, browser):
     other = accounts.register(server.url)
     session = app.log_in(other.user_id)
@@ -294,17 +320,6 @@ def test_reset__log_in_of_over_five_minutes__asked_again(server, app, lin, brows
     browser.log_in_to_account(lin)
     grow_older(server, lin, 6)
     assert is_log_in(browser.action("org.matrix.cross_signing_reset", session="x"))
-
-
-def test_reset__odd_characters_in_the_address__harmless(server, app, lin, browser):
-    session = app.log_in(lin.user_id)
-    upload(session, Person(session).body()).ok()
-    keys = Person(session).body()
-    asked = upload(session, keys).expect(401)
-    browser.log_in_to_account(lin)
-    page = browser.ask("GET", "%s?action=org.matrix.cross_signing_reset&session=%s&x=\"<>" % (ACCOUNT, asked["session"]))
-    assert "已允許重設" in browser.submit(page, "sure").text
-    upload(session, keys, {"session": asked["session"]}).ok()
 
 
 # -- two processes
