@@ -81,6 +81,23 @@ def test_register__same_metadata__same_client(server, app):
     assert OAuth(server, client_name="Other").id != app.id
 
 
+def test_register__kept_for_a_day__longer_when_somebody_has_logged_in(server, ann):
+    """Anybody can register, so what nobody uses must not pile up."""
+    app = OAuth(server, client_name=unique("App"))
+
+    def kept_days():
+        used_ms = int(server.sql("select last_used_ms from oauth_clients where client_id = '%s'" % app.id))
+        return round((used_ms / 1000 - time.time()) / 86400 + 30, 2)
+    assert kept_days() == 1
+    app.log_in(ann.user_id)
+    assert kept_days() == 30
+
+
+def test_register__very_long__refused(app):
+    metadata = {**METADATA, "redirect_uris": ["https://app.school.example/%d%s" % (i, "x" * 1000) for i in range(9)]}
+    assert error_of(app.http.raw("POST", PATH + "/register", json.dumps(metadata).encode())) == "invalid_client_metadata"
+
+
 def test_register__grant_types_that_are_not_known__left_out(server):
     reply = OAuth(server, grant_types=["authorization_code", "urn:x"]).register().expect(201)
     assert reply["grant_types"] == ["authorization_code"]
