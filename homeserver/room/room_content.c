@@ -176,7 +176,8 @@ static void ring_push(struct room_content *content, struct stored_event *event)
 {
 	if (content->recent_n == ROOM_RECENT) {
 		struct stored_event *oldest = content->recent[content->recent_first];
-		content->recent_after = oldest->position;
+		content->recent_after =
+			MAX_OF(content->recent_after, oldest->position); /* history may be above */
 		stored_event_unref(oldest);
 		content->recent[content->recent_first] = event;
 		content->recent_first = (content->recent_first + 1) % ROOM_RECENT;

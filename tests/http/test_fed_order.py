@@ -271,3 +271,12 @@ def test_history__came_between_the_newest_events__is_read_event_by_event(federat
     late = Late(federated, remote, 9)
     assert late.shows(limit=50) == late.all()
     assert late.shows(limit=1) == late.all()
+
+
+def test_history__came_between_the_newest_events__more_of_which_come__is_read(federated, remote):
+    """The older ones go, and what is kept still begins above what has come between."""
+    late = Late(federated, remote, 9)
+    late.shared.deliver(*[late.room.message("more") for _ in range(43)])
+    assert late.shows() == late.all()
+    late.shared.deliver(*[late.room.message("still more") for _ in range(2)])  # 48 are kept, and of the 49 only our join goes
+    assert told(late.alice.history(late.room.room_id, "f", limit=10), late.all()) == late.all()
