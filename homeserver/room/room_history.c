@@ -211,22 +211,24 @@ static void begin_interval(struct key_history *key, size_t at, int64_t position)
 /*
  * The event has been known as state: it holds since here. What held before it ends here. More than one interval may name it, such as an invite
  * that was kept before this server was in the room, and held when it came: all have to find it where it is now.
+ * @return false where something began between here and there, as on a branch beside it: that stays, and so does that it holds from there on
  */
 static bool begin_earlier(struct key_history *key, const struct past_event *past)
 {
-	bool is_found = false;
-	for (size_t i = 0; i < key->n; i++) {
-		struct state_row *row = &key->rows[i].row;
+	size_t at = key->n; /* the first */
+	for (size_t i = key->n; i > 0; i--) {
+		struct state_row *row = &key->rows[i - 1].row;
 		if (row->event_position == past->moved_from &&
 			str_equals(row->event_id, past->event->event_id.s)) {
 			row->event_position = past->position;
-			if (!is_found) {
-				begin_interval(key, i, past->position);
-			}
-			is_found = true;
+			at = i - 1;
 		}
 	}
-	return is_found;
+	bool is_next = at < key->n && (at == 0 || key->rows[at - 1].row.from_position < past->position);
+	if (is_next) {
+		begin_interval(key, at, past->position);
+	}
+	return is_next;
 }
 
 /*

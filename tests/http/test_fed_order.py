@@ -4,6 +4,8 @@
 the event graph. This can result in duplicate events being received (once per distinct API called)."
 Spec: client-server API, "Syncing"; /messages, "in chronological order"
 """
+import time
+
 import pytest
 
 from support.client import path_of
@@ -260,6 +262,38 @@ def test_gap__between_events_without_a_number_between__is_filled(federated, remo
     assert asked[:2] == [[both.event_id], [one[2].event_id]]
     assert sorted(shown) == sorted(expected)
     assert told_in_order(shown, one + [both, over, newest]) and told_in_order(shown, other + [both])
+
+
+def test_gap__branch_beside_it_set_the_same_state__what_held_over_the_gap_counts(federated, remote):
+    """As above: what comes last is state already, and stands below the other branch, which had set the same."""
+    shared = SharedRoom(federated, remote)
+    room, alice, bob = shared.room, shared.user, federated.user()
+
+    def visible(to, prev, **more):
+        return room.send("m.room.history_visibility", {"history_visibility": to}, "", prev=[prev], **more)
+
+    point = room.message("here it parts")
+    shared.deliver(point)
+    other = visible("shared", point)
+    one = visible("joined", room.message("one", prev=[point]), origin_server_ts=int(time.time() * 1000) + 1000)
+    both = room.message("both", prev=[other, one])
+    over = room.message("over the gap", prev=[both])
+    newest = room.message("newest", prev=[over])
+
+    def backfill(ask):
+        status, answer = room._backfill(ask)
+        given = room.before(ask.query["v"], 100)
+        answer["pdus"] = [event.json for event in given if event is not one or one.event_id in ask.query["v"]]
+        return status, answer
+
+    missed(remote)
+    remote.on("GET", r"/_matrix/federation/v1/backfill/.*", backfill)
+    shared.deliver(newest)
+    assert one.event_id in [event["event_id"] for event in alice.history(room.room_id)]
+    shared.deliver(visible("shared", newest))
+    bob.join(room.room_id).ok()
+    assert told(bob.history(room.room_id), ids(newest)) == []
+    assert federated.sql("SELECT count(*) FROM states WHERE to_position <= from_position").strip() == "0"
 
 
 def told_in_order(shown, events):
