@@ -252,9 +252,11 @@ static int64_t retry_after_ms(const struct fetched *answer)
 	return seconds * 1000;
 }
 
-static struct str place_of(struct arena *arena, const struct server_target *target)
+/* Of this server: another one's records may lead to the same place, which has no certificate for it. */
+static struct str place_of(const struct ask *ask, const struct server_target *target)
 {
-	return str_printf(arena, "%.*s:%u", STR_ARG(target->host), target->port);
+	return str_printf(ask->arena, "%.*s %.*s:%u", STR_ARG(ask->request.server.s),
+		STR_ARG(target->host), target->port);
 }
 
 /* In their order, but those that took no connection lately behind the others: one that is silent costs a request its share of the time. */
@@ -265,8 +267,8 @@ static void take_targets(struct ask *ask, const struct server_route *route)
 	struct server_target *targets = ARENA_NEW_ARRAY(ask->arena, struct server_target, count);
 	bool *is_last = ARENA_NEW_ARRAY(ask->arena, bool, count);
 	for (size_t i = 0; i < count && count > 1; i++) {
-		is_last[i] = pauses_left_ms(silent, place_of(ask->arena, &route->targets[i]),
-						 mono_ms(ask->federation)) > 0;
+		is_last[i] =
+			pauses_left_ms(silent, place_of(ask, &route->targets[i]), mono_ms(ask->federation)) > 0;
 	}
 	for (int round = 0; round < 2; round++) {
 		for (size_t i = 0; i < count; i++) {
@@ -283,7 +285,7 @@ static void note_silent(struct ask *ask)
 {
 	const struct server_target *target = &ask->targets[ask->next_target - 1];
 	if (ask->target_count > 1) {
-		(void)pauses_failed(ask->federation->client->silent, place_of(ask->arena, target),
+		(void)pauses_failed(ask->federation->client->silent, place_of(ask, target),
 			mono_ms(ask->federation), 0);
 	}
 }

@@ -236,6 +236,24 @@ def test_srv_records__first_was_silent__asked_last_afterwards(net):
     assert silent.took() == 0
 
 
+def test_srv_records__another_server_names_the_first_place_in_vain__asked_first_all_the_same(net):
+    """It has no certificate for that one, which says nothing of those for which it has."""
+    remote, silent = net.remote("school.example"), Silence("no TLS")
+    net.remotes.append(silent)
+    silent.name = "b.example"
+    net.dns.records["_matrix-fed._tcp.school.example"] = [(10, 0, 8555, "a.example"), (20, 0, 8556, "b.example")]
+    net.dns.records["_matrix-fed._tcp.other.example"] = [(10, 0, 8555, "a.example"), (20, 0, 8557, "c.example")]
+    net.lead("a.example", 8555, remote)
+    net.lead("c.example", 8557, remote)
+    net.lead("b.example", 8556, silent)
+    remote.on("GET", "/_matrix/federation/v1/query/profile", lambda ask: (200, {"displayname": "Zoë"}))
+    net.start()
+    alice = net.server.user()
+    assert alice.get("/profile/@u:other.example").status != 200
+    assert alice.get("/profile/@u:school.example").ok()["displayname"] == "Zoë"
+    assert silent.took() == 0
+
+
 def test_srv_records__many_and_slow_to_connect__reached(net):
     """A place's share of the time is never so small that it is only good for fast lines."""
     remote, ports = net.remote("school.example"), range(8500, 8512)
