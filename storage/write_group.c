@@ -229,6 +229,7 @@ static bool has_rows_of(struct write *const *writes, size_t count, enum stmt_id 
 	}
 	return false;
 }
+
 /* Sorts the rows by statement (counting sort, stable). */
 static enum err gather(struct ctx *ctx, struct write *const *writes, size_t count,
 	struct group *group)
