@@ -204,7 +204,7 @@ def test_code__logged_out_everywhere_meanwhile__refused(app, ann):
     assert error_of(app.exchange(proof)) == "invalid_grant"
 
 
-def test_code__account_locked_or_deactivated_meanwhile__refused(app, admin, ann):
+def test_sec_5_47__code__account_locked_or_deactivated_meanwhile(app, admin, ann):
     proof = app.allow(ann.user_id)
     lock(admin, ann.user_id)
     assert error_of(app.exchange(proof)) == "invalid_grant"
@@ -322,7 +322,7 @@ def test_refresh__the_two_apis__do_not_mix(server, app, ann):
     app.refresh(session.refresh_token).ok()
 
 
-def test_refresh__account_locked__503_and_later_good(app, admin, ann):
+def test_sec_5_47__refresh__account_locked__503_and_later_good(app, admin, ann):
     session = app.log_in(ann.user_id)
     lock(admin, ann.user_id)
     assert error_of(app.refresh(session.refresh_token), 503) == "temporarily_unavailable"
@@ -331,7 +331,7 @@ def test_refresh__account_locked__503_and_later_good(app, admin, ann):
     app.session(ann.user_id, app.refresh(session.refresh_token)).get("/account/whoami").ok()
 
 
-def test_refresh__account_deactivated__refused(app, ann):
+def test_sec_5_47__refresh__account_deactivated__refused(app, ann):
     session = app.log_in(ann.user_id)
     ann.uia("POST", "/account/deactivate", {}).ok()
     assert error_of(app.refresh(session.refresh_token)) == "invalid_grant"
@@ -482,7 +482,7 @@ def test_uia__by_an_oauth_session__403_names_the_account_page(server, app, ann, 
     ann.get("/account/whoami").ok()
 
 
-def test_cross_signing__new_keys_by_an_oauth_session__on_the_account_page(server, app, ann):
+def test_sec_5_49__new_keys_by_an_oauth_session__only_by_the_account_page(server, app, ann):
     session = app.log_in(ann.user_id)
     Device(session).upload()
     session.post("/keys/device_signing/upload", Person(session).body()).ok()
@@ -510,6 +510,21 @@ def test_cross_signing__sent_again_without_auth__goes_on_once_the_user_said_so(s
     reply = session.post("/keys/device_signing/upload", body).expect(401)
     complete(server, reply["session"])
     session.post("/keys/device_signing/upload", body).ok()
+
+
+def test_sec_5_49__reset_that_was_allowed__that_request_once(server, app, ann):
+    """Neither the keys of another request nor, after they were replaced, the same once more."""
+    session = app.log_in(ann.user_id)
+    session.post("/keys/device_signing/upload", Person(session).body()).ok()
+    body = Person(session).body()
+    begun = session.post("/keys/device_signing/upload", body).expect(401)["session"]
+    complete(server, begun)
+    other = Person(session).body()
+    session.post("/keys/device_signing/upload", {**other, "auth": {"session": begun}}).expect(401)
+    session.post("/keys/device_signing/upload", {**body, "auth": {"session": begun}}).ok()
+    complete(server, session.post("/keys/device_signing/upload", other).expect(401)["session"])
+    session.post("/keys/device_signing/upload", other).ok()
+    session.post("/keys/device_signing/upload", {**body, "auth": {"session": begun}}).expect(401)
 
 
 def test_cross_signing__its_session_has_ended__begins_anew(server, app, ann):

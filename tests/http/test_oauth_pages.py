@@ -138,7 +138,7 @@ def test_log_in__hint__is_filled_in(server, lin, browser):
     assert page.form("user")["fields"]["user"] == ""
 
 
-def test_pages__any__may_not_be_framed_and_run_nothing(server, lin, browser):
+def test_sec_5_37__pages_of_the_account__no_frames_and_no_scripts(server, lin, browser):
     pages = [browser.open(LOGIN), browser.log_in_to_account(lin), browser.action("org.matrix.account_deactivate"),
              browser.action("org.matrix.device_view", device_id=lin.device_id)]
     for page in pages:
@@ -181,7 +181,7 @@ def test_session__signed_out_by_another_site__stays(server, lin, browser):
 
 
 @pytest.mark.parametrize("state", ["locked", "deactivated"])
-def test_session__account_locked_or_ended_meanwhile__refused(server, lin, browser, state):
+def test_sec_5_47__signed_in_to_the_pages__account_locked_or_ended_meanwhile(server, lin, browser, state):
     browser.log_in_to_account(lin)
     page = browser.action("org.matrix.profile")
     server.sql("update accounts set state = '%s', password_hash = null where user_id = '%s'" % (state, lin.user_id))

@@ -168,7 +168,7 @@ def test_consent__sent_twice__second_asks_to_sign_in(server, app, lin, browser):
 
 
 @pytest.mark.parametrize("state", ["locked", "deactivated"])
-def test_consent__account_locked_or_ended_meanwhile__nothing_allowed(server, app, lin, browser, state):
+def test_sec_5_47__page_that_asks__account_locked_or_ended_meanwhile(server, app, lin, browser, state):
     page = ask(browser, Request(app), lin)
     server.sql("update accounts set state = '%s', password_hash = null where user_id = '%s'" % (state, lin.user_id))
     assert is_log_in(browser.follow(say(browser, page, "allow")))
@@ -200,7 +200,7 @@ def test_consent__markup_in_names__is_text(server, lin, browser):
     assert EVIL in page.text and "中" + EVIL in page.text and not {"script", "b"} & set(page.tags)
 
 
-def test_consent__page__may_not_be_framed_and_leads_to_the_program_only(server, app, lin, browser):
+def test_sec_5_37__page_that_asks__no_frames_and_leads_to_the_program_only(server, app, lin, browser):
     page = ask(browser, Request(app), lin)
     policy = page.headers["content-security-policy"]
     assert "frame-ancestors 'none'" in policy and "form-action 'self' https://app.school.example;" in policy

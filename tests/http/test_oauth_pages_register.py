@@ -3,6 +3,7 @@ import urllib.parse
 
 import pytest
 
+from support import accounts
 from support.browser import ACCOUNT, Browser
 from support.client import Client, unique
 from support.oauth import OAuth
@@ -86,6 +87,14 @@ def test_register__form_not_right__says_why_and_no_account(server, browser, name
     page = fill(browser, browser.open(SIGNUP), taken[1:].partition(":")[0] if name is None else name, **fields)
     assert page.status == 400 and words in page.text and "b" not in page.tags and not is_signed_in(browser)
     assert server.sql("select count(*) from accounts where user_id like '@x-fine:%'").strip() == "0"
+
+
+def test_sec_5_48__name_that_is_taken__owner_keeps_it(server, browser):
+    """Neither the password that was typed nor the log-in that would follow."""
+    owner = accounts.register(server.url)
+    fill(browser, browser.open(SIGNUP), owner.user_id[1:].partition(":")[0])
+    assert not is_signed_in(browser) and not can_log_in(owner, PASSWORD) and can_log_in(owner, owner.password)
+    owner.get("/account/whoami").ok()
 
 
 def test_register__form_without_the_browsers_own_proof__no_account(server, browser):
