@@ -189,7 +189,7 @@ def test_code__of_another_client__refused(server, app, ann):
 
 
 def test_code__ended__refused(app, ann):
-    assert error_of(app.exchange(app.allow(ann.user_id, lifetime=-1))) == "invalid_grant"
+    assert error_of(app.exchange(app.allow(ann.user_id, lifetime=-60))) == "invalid_grant"
 
 
 def test_code__password_changed_meanwhile__refused(app, ann):
@@ -427,7 +427,7 @@ def test_device__denied_ended_unknown_or_anothers__refused(server, app, ann):
     other = OAuth(server, client_name="Other")
     assert error_of(other.poll(begun)) == "invalid_grant"
     server.sql("update oauth_device_grants set expires_at_ms = %d where user_code = '%s'" % (
-        time.time() * 1000, begun["user_code"].replace("-", "")))
+        (time.time() - 60) * 1000, begun["user_code"].replace("-", "")))
     assert error_of(app.poll(begun)) == "expired_token"
     assert error_of(app.poll({"device_code": "bfd_unknown"})) == "invalid_grant"
     assert error_of(app.token(DEVICE_CODE)) == "invalid_request"
