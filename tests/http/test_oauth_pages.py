@@ -162,7 +162,7 @@ def test_session__fifteen_minutes__over(server, lin, browser):
     browser.log_in_to_account(lin)
     grow_older(server, lin, 14)
     assert is_signed_in(browser)
-    grow_older(server, lin, 1)
+    grow_older(server, lin, 2)
     assert not is_signed_in(browser)
 
 
@@ -296,7 +296,7 @@ def test_final__log_in_of_over_five_minutes__asked_again(server, lin, browser, a
     browser.log_in_to_account(lin)
     page = browser.action(action, device_id=lin.device_id)
     assert page.status == 200 and action in page.url
-    grow_older(server, lin, 5)
+    grow_older(server, lin, 6)
     assert is_log_in(browser.action(action, device_id=lin.device_id)) and is_signed_in(browser)
     fields = {"sure": "1", "name": name_of(lin), "new": "another-password-9", "again": "another-password-9"}
     form = next(form for form in page.forms if not form["action"])
