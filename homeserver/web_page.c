@@ -15,27 +15,31 @@ static const char style[] =
 	"box-shadow:0 1px 8px #0002;overflow-wrap:anywhere}"
 	"h1{font-size:1.4rem;line-height:1.35;margin:0 0 1.2rem}h2{font-size:1.05rem;margin:1.8rem 0 .4rem}"
 	"h1 span,h2 span,p span,label span,button span,a span{display:block}"
-	"[lang=en]{color:#5a6675;font-size:.9em}button [lang=en],a.button [lang=en],.notice [lang=en]"
-	"{color:inherit;opacity:.85}"
+	"[lang=en]{color:#5a6675;font-size:.9em}button [lang=en],a.button [lang=en],p a [lang=en],.notice [lang=en]"
+	"{color:inherit;opacity:.85}a{color:#0b5cad}"
 	".value{padding:.6rem .8rem;background:#eef1f5;border-radius:8px}"
 	".text{white-space:pre-wrap}"
 	"button,a.button{display:block;width:100%;box-sizing:border-box;margin-top:1.2rem;padding:.7rem;border:0;"
 	"border-radius:8px;background:#0b5cad;color:#fff;font:inherit;text-align:center;text-decoration:none;"
-	"cursor:pointer}button.quiet,a.quiet{background:none;color:#0b5cad;box-shadow:inset 0 0 0 1px #aab4c0}"
+	"cursor:pointer}button.quiet,a.quiet{background:none;color:#0b5cad;box-shadow:inset 0 0 0 1px #76818f}"
 	"button.danger{background:#b3261e}button+button{margin-top:.6rem}"
 	".notice{padding:.6rem .8rem;border-radius:8px;background:#fdecea;color:#8c1d18}"
-	".notice.good{background:#e6f4ea;color:#1e6b34}"
+	".notice.good{background:#e6f4ea;color:#14532a}"
 	"ul{list-style:none;margin:1rem 0;padding:0}li a{display:block;padding:.7rem .2rem;color:inherit;"
 	"text-decoration:none;border-top:1px solid #d5dbe3}li:last-child a{border-bottom:1px solid #d5dbe3}"
-	"li b{display:block}li small{display:block;color:#5a6675}"
+	"li b{display:block}li small{display:block;color:#5a6675;font-size:.9em}li b span{display:inline}"
+	"li b [lang=en]{color:inherit;font-size:1em}"
+	"[hidden]{display:none!important}"
 	"label.tick{display:flex;gap:.6rem;align-items:baseline;margin:1rem 0}"
 	"label.tick input{width:auto;margin:0;flex:none}"
 	"input{display:block;width:100%;box-sizing:border-box;margin:.2rem 0 1rem;padding:.6rem;font:inherit;"
-	"border:1px solid #aab4c0;border-radius:8px}"
+	"border:1px solid #76818f;border-radius:8px}"
+	"@media(max-width:32rem){main{margin:0;border-radius:0;padding:1.5rem}}"
 	"@media(prefers-color-scheme:dark){body{background:#12161c;color:#e6eaf0}main{background:#1c222b}"
 	"[lang=en]{color:#a3aebb}.value{background:#28303b}a{color:#7db7f5}a.button{color:#fff}"
 	"button.quiet,a.quiet{color:#7db7f5}.notice{background:#4a2320;color:#f9dedc}"
 	".notice.good{background:#1d3a26;color:#cfead6}li small{color:#a3aebb}"
+	"li a,li:last-child a{border-color:#3d4754}"
 	"input{background:#12161c;color:inherit}}";
 
 /* --- mails ------------------------------------------------------------------------------------------ */
@@ -226,7 +230,9 @@ void web_page_hidden_text(struct web_page *page, const char *id, const char *zh,
 
 void web_page_notice(struct web_page *page, bool is_good, const char *zh, const char *en)
 {
-	buf_printf(page->buf, "<p class=\"notice%s\" role=\"status\">", is_good ? " good" : "");
+	/* alerts are read out at once, also when the page has only just come */
+	buf_printf(page->buf, "<p class=\"notice%s\" role=\"%s\">", is_good ? " good" : "",
+		is_good ? "status" : "alert");
 	add_both(page, zh, en);
 	buf_add_lit(page->buf, "</p>\n");
 }
@@ -287,14 +293,29 @@ void web_page_named_link(struct web_page *page, struct str url, struct str text)
 	buf_add_lit(page->buf, "</a>\n");
 }
 
-void web_page_text_link(struct web_page *page, struct str url, struct str text)
+static void begin_text_link(struct web_page *page, struct str url)
+{
+	buf_add_lit(page->buf, "<p><a target=\"_blank\" rel=\"noopener\" href=\"");
+	add_escaped(page, url);
+	buf_add_lit(page->buf, "\">");
+}
+
+void web_page_text_link(struct web_page *page, struct str url, const char *zh, const char *en)
 {
 	if (!may_lead_to(url)) {
 		return;
 	}
-	buf_add_lit(page->buf, "<p><a target=\"_blank\" rel=\"noopener\" href=\"");
-	add_escaped(page, url);
-	buf_add_lit(page->buf, "\">");
+	begin_text_link(page, url);
+	add_both(page, zh, en);
+	buf_add_lit(page->buf, "</a></p>\n");
+}
+
+void web_page_named_text_link(struct web_page *page, struct str url, struct str text)
+{
+	if (!may_lead_to(url)) {
+		return;
+	}
+	begin_text_link(page, url);
 	add_escaped(page, text);
 	buf_add_lit(page->buf, "</a></p>\n");
 }
@@ -306,18 +327,40 @@ void web_page_list(struct web_page *page)
 	buf_add_lit(page->buf, "<ul>\n");
 }
 
-void web_page_list_item(struct web_page *page, struct str url, struct str name, struct str zh,
-	struct str en)
+/* A line about it, in both languages, below its name. */
+static void end_item(struct web_page *page, struct str zh, struct str en)
 {
-	buf_add_lit(page->buf, "<li><a href=\"");
-	add_escaped(page, may_lead_to(url) ? url : STR(""));
-	buf_add_lit(page->buf, "\"><b>");
-	add_escaped(page, name);
 	buf_add_lit(page->buf, "</b><small lang=\"zh-Hant\">");
 	add_escaped(page, zh);
 	buf_add_lit(page->buf, "</small><small lang=\"en\">");
 	add_escaped(page, en);
 	buf_add_lit(page->buf, "</small></a></li>\n");
+}
+
+static void begin_item(struct web_page *page, struct str url)
+{
+	buf_add_lit(page->buf, "<li><a href=\"");
+	add_escaped(page, may_lead_to(url) ? url : STR(""));
+	buf_add_lit(page->buf, "\"><b>");
+}
+
+void web_page_list_item(struct web_page *page, struct str url, const struct web_item *item)
+{
+	begin_item(page, url);
+	buf_add_lit(page->buf, "<span lang=\"zh-Hant\">");
+	add_escaped(page, str_of(item->name_zh));
+	buf_add_lit(page->buf, "</span> <span lang=\"en\">");
+	add_escaped(page, str_of(item->name_en));
+	buf_add_lit(page->buf, "</span>");
+	end_item(page, str_of(item->zh), str_of(item->en));
+}
+
+void web_page_named_list_item(struct web_page *page, struct str url, struct str name, struct str zh,
+	struct str en)
+{
+	begin_item(page, url);
+	add_escaped(page, name);
+	end_item(page, zh, en);
 }
 
 void web_page_list_end(struct web_page *page)
@@ -352,6 +395,13 @@ void web_page_hidden(struct web_page *page, struct str name, struct str value)
 	buf_add_lit(page->buf, "\">\n");
 }
 
+void web_page_hidden_user(struct web_page *page, struct str user_id)
+{
+	buf_add_lit(page->buf, "<input type=\"text\" name=\"of\" autocomplete=\"username\" value=\"");
+	add_escaped(page, user_id);
+	buf_add_lit(page->buf, "\" readonly hidden>\n");
+}
+
 void web_page_input(struct web_page *page, const char *kind, const char *name, const char *zh,
 	const char *en)
 {
@@ -373,7 +423,8 @@ void web_page_field(struct web_page *page, const struct web_field *field)
 		buf_printf(page->buf, " autocomplete=\"%s\" autocapitalize=\"none\" spellcheck=\"false\"",
 			field->autocomplete);
 	}
-	buf_printf(page->buf, "%s></label>\n", field->is_optional ? "" : " required");
+	buf_printf(page->buf, "%s%s></label>\n", field->is_optional ? "" : " required",
+		field->is_first ? " autofocus" : "");
 }
 
 void web_page_checkbox(struct web_page *page, const char *name, bool is_ticked, const char *zh,

@@ -63,12 +63,23 @@ void web_page_named_link(struct web_page *page, struct str url, struct str text)
 /** A link that does not stand out as a button does. */
 void web_page_quiet_link(struct web_page *page, struct str url, const char *zh, const char *en);
 /** A link within the text, opened beside the page. */
-void web_page_text_link(struct web_page *page, struct str url, struct str text);
+void web_page_text_link(struct web_page *page, struct str url, const char *zh, const char *en);
+/** The same with a text from outside. */
+void web_page_named_text_link(struct web_page *page, struct str url, struct str text);
 
 /** A list of things that lead somewhere: web_page_list(), for each web_page_list_item(), web_page_list_end(). */
 void web_page_list(struct web_page *page);
-/** One of a list: what it is called, and a line about it in both languages. */
-void web_page_list_item(struct web_page *page, struct str url, struct str name, struct str zh,
+/** One of a list: what it is called, and a line about it. */
+struct web_item {
+	const char *name_zh;
+	const char *name_en;
+	const char *zh;
+	const char *en;
+};
+/** The item. */
+void web_page_list_item(struct web_page *page, struct str url, const struct web_item *item);
+/** The same of something whose name comes from outside. */
+void web_page_named_list_item(struct web_page *page, struct str url, struct str name, struct str zh,
 	struct str en);
 void web_page_list_end(struct web_page *page);
 
@@ -77,6 +88,8 @@ void web_page_form(struct web_page *page, struct str action);
 /** One that nobody sees. */
 void web_page_hidden_form(struct web_page *page);
 void web_page_hidden(struct web_page *page, struct str name, struct str value);
+/** Whose new password it is: programs that keep passwords look for that in the form. */
+void web_page_hidden_user(struct web_page *page, struct str user_id);
 /** A line to fill in; `kind`: "text", "password". */
 void web_page_input(struct web_page *page, const char *kind, const char *name, const char *zh,
 	const char *en);
@@ -89,6 +102,7 @@ struct web_field {
 	struct str value;         /**< what stands there; never of a password */
 	const char *autocomplete; /**< what programs that fill in forms take it for; NULL: nothing */
 	bool is_optional;
+	bool is_first; /**< whoever opens the page begins to type here; one of a page */
 };
 /** The line. */
 void web_page_field(struct web_page *page, const struct web_field *field);

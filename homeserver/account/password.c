@@ -34,6 +34,26 @@ enum err password_check_policy(struct ctx *ctx, const struct settings *settings,
 	return ERR_OK;
 }
 
+void password_write_fields(struct web_page *page, const struct settings *settings)
+{
+	struct arena *arena = page->call->ctx.arena;
+	int64_t least = MAX_OF(settings->password_min_length, 1);
+	struct str zh = str_printf(arena, "新密碼（至少 %" PRId64 " 個字元）", least);
+	struct str en = str_printf(arena, "New password (at least %" PRId64 " characters)", least);
+	web_page_field(page,
+		&(struct web_field){.kind = "password",
+			.name = "new",
+			.zh = str_cstr(arena, zh),
+			.en = str_cstr(arena, en),
+			.autocomplete = "new-password"});
+	web_page_field(page,
+		&(struct web_field){.kind = "password",
+			.name = "again",
+			.zh = "再輸入一次新密碼",
+			.en = "The new password once more",
+			.autocomplete = "new-password"});
+}
+
 struct str password_make_hash(struct ctx *ctx, const struct settings *settings, struct str password)
 {
 	return password_hash(ctx->arena, password, settings->argon2_memory_kib,

@@ -5,6 +5,7 @@
 #define BELFRY_HOMESERVER_ACCOUNT_PASSWORD_H
 
 #include "homeserver/homeserver.h"
+#include "homeserver/web_page.h"
 #include "storage/account.h"
 
 enum { PASSWORD_MAX_BYTES = 1024 };
@@ -15,6 +16,9 @@ MUST_CHECK enum err password_check_is_on(struct ctx *ctx, const struct settings 
 /** Whether a new password will do. Errors: INPUT M_WEAK_PASSWORD (too short), M_INVALID_PARAM (too long). */
 MUST_CHECK enum err password_check_policy(struct ctx *ctx, const struct settings *settings,
 	struct str password);
+
+/** The lines of a form for a new password, "new" and "again", which say how long it has to be. */
+void password_write_fields(struct web_page *page, const struct settings *settings);
 
 /** argon2id by the settings' cost, in the arena. */
 struct str password_make_hash(struct ctx *ctx, const struct settings *settings,

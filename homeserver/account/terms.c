@@ -163,7 +163,8 @@ void terms_write_links(struct web_page *page, const struct settings *settings)
 	struct policy policy;
 	for (size_t i = 0; i < list.n; i++) {
 		if (policy_parse(list.items[i], &policy)) {
-			web_page_text_link(page, url_of(page->call->ctx.arena, settings, &policy), policy.name);
+			web_page_named_text_link(page, url_of(page->call->ctx.arena, settings, &policy),
+				policy.name);
 		}
 	}
 }

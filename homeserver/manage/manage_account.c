@@ -15,18 +15,8 @@ static enum err answer_password(struct call *call, const struct web_session *ses
 	manage_write_trouble(&page, trouble);
 	web_page_value(&page, session->user_id);
 	web_session_form(&page, session);
-	web_page_field(&page,
-		&(struct web_field){.kind = "password",
-			.name = "new",
-			.zh = "新密碼",
-			.en = "New password",
-			.autocomplete = "new-password"});
-	web_page_field(&page,
-		&(struct web_field){.kind = "password",
-			.name = "again",
-			.zh = "再輸入一次",
-			.en = "Once more",
-			.autocomplete = "new-password"});
+	web_page_hidden_user(&page, session->user_id);
+	password_write_fields(&page, &hs_of(call)->settings);
 	web_page_checkbox(&page, "logout", true, "登出所有裝置（如果別人可能知道舊密碼，請保留）",
 		"Sign all devices out (leave this if somebody else may know the old password)");
 	web_page_button(&page, "變更", "Change it");

@@ -76,8 +76,9 @@ enum err manage_show_devices(struct call *call, const struct web_session *sessio
 		struct str zh;
 		struct str en;
 		seen_text(call, &rows[i], &zh, &en);
-		web_page_list_item(&page, manage_url(call, MANAGE_DEVICE_VIEW, rows[i].device_id, NULL),
-			name_of(&rows[i]), zh, en);
+		web_page_named_list_item(&page,
+			manage_url(call, MANAGE_DEVICE_VIEW, rows[i].device_id, NULL), name_of(&rows[i]), zh,
+			en);
 	}
 	web_page_list_end(&page);
 	if (count > DEVICES_SHOWN) {
@@ -106,7 +107,7 @@ static void write_device(struct web_page *page, const struct device_row *row)
 	web_page_value(page, name_of(row));
 	web_page_text(page, str_cstr(page->call->ctx.arena, zh), str_cstr(page->call->ctx.arena, en));
 	if (row->last_seen_user_agent.n > 0) {
-		web_page_text(page, "程式", "Program");
+		web_page_text(page, "程式", "App");
 		web_page_value(page, row->last_seen_user_agent);
 	}
 	if (row->last_seen_ip.n > 0) {

@@ -1,4 +1,5 @@
 """The pages on which people sign in and look after their account, as a browser without scripts sees them, and what others may try with it."""
+import contextlib
 import re
 import urllib.parse
 
@@ -7,6 +8,7 @@ import pytest
 from support import accounts
 from support.browser import ACCOUNT, Browser
 from support.client import Client, unique
+from support.oauth import OAuth
 from support.server import Server, binary
 
 pytestmark = pytest.mark.skipif(not binary(), reason="needs the program")
@@ -23,6 +25,17 @@ def server():
     started.start()
     yield started
     started.destroy()
+
+
+@contextlib.contextmanager
+def start_with(**settings):
+    """A server of its own; "__" in a name stands for a dot."""
+    started = Server()
+    started.settings.update({"public_base_url": started.url, **{key.replace("__", "."): value for key, value in settings.items()}})
+    try:
+        yield started.start()
+    finally:
+        started.destroy()
 
 
 @pytest.fixture
@@ -146,6 +159,55 @@ def test_sec_5_37__pages_of_the_account__no_frames_and_no_scripts(server, lin, b
         assert "default-src 'none'" in page.headers["content-security-policy"] and "script-src" not in page.headers["content-security-policy"]
         assert "script" not in page.tags and "img" not in page.tags
 
+
+def test_log_in__page__the_first_empty_line_has_the_focus_and_trouble_is_read_out(server, browser):
+    page = browser.open(LOGIN)
+    assert re.findall(r'name="(\w+)"[^>]* autofocus', page.html) == ["user"] and 'role="alert"' not in page.html
+    page = browser.submit(page, "user", user="nobody", password="wrong")
+    assert re.findall(r'name="(\w+)"[^>]* autofocus', page.html) == ["password"] and 'role="alert"' in page.html
+
+
+def mixed(page):
+    """Texts of which a screen reader cannot tell the language: Chinese and English words in one."""
+    shown = page.html[page.html.index("<main>"):]
+    return [text for text in re.findall(r">([^<]+)<", shown) if re.search("[\u4e00-\u9fff]", text) and re.search("[A-Za-z]{3}", text)]
+
+
+def test_pages__any__each_text_says_which_language_it_is(server, lin, browser):
+    pages = [browser.open(LOGIN), browser.open(LOGIN.replace("login", "signup")), browser.log_in_to_account(lin)]
+    pages += [browser.action("org.matrix." + name) for name in (
+        "profile", "devices_list", "account_deactivate", "cross_signing_reset")]
+    pages += [browser.action("org.matrix." + name, device_id=lin.device_id) for name in ("device_view", "device_delete")]
+    pages += [browser.action("belfry.password"), browser.open("/_matrix/client/belfry/oauth/link")]
+    for page in pages:
+        assert page.status == 200 and not mixed(page), (page, mixed(page))
+        assert '<html lang="zh-Hant">' in page.html and page.html.count("<h1>") == 1 and 'lang="en"' in page.html
+
+
+def test_password__form__says_whose_it_is_and_how_long_it_has_to_be(server, lin, browser):
+    browser.log_in_to_account(lin)
+    page = browser.action("belfry.password")
+    form = page.form("new")
+    assert form["fields"]["of"] == lin.user_id
+    assert "[hidden]{display:none!important}" in page.html  # else the look of other lines would show it
+    for page in (browser.action("belfry.password"), browser.open(LOGIN.replace("login", "signup"))):
+        assert "至少 8 個字元" in page.text and "at least 8 characters" in page.text
+    assert browser.submit(browser.action("belfry.password"), "new", new="another-password", again="another-password").status == 200
+    assert can_log_in(lin, "another-password")
+
+
+def test_account__mail_addresses__page_says_with_which_apps_they_are_added():
+    """Apps that sign in by the pages cannot: the endpoint asks for user-interactive authentication."""
+    with start_with(registration__email="optional", mail__smtp_url="smtp://127.0.0.1:1", mail__from="a@school.example") as server:
+        user = accounts.register(server.url)
+        page = Browser(server.url).log_in_to_account(user)
+        assert "在網頁登入的程式不能新增" in page.text
+        session = OAuth(server).log_in(user.user_id)
+        session.post("/account/3pid/add", {"sid": "1", "client_secret": "s"}).expect(403)
+        session.post("/account/3pid/delete", {"medium": "email", "address": "a@b.example"}).expect(404, "M_THREEPID_NOT_FOUND")
+
+
+# -- signing in again
 
 def test_log_in__again__new_cookie_and_the_old_one_has_ended(server, lin, browser):
     browser.log_in_to_account(lin)

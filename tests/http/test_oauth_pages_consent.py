@@ -13,7 +13,7 @@ from support.keys import Person
 from support.oauth import PATH, REDIRECT, OAuth, scope_of
 from support.server import Server, binary
 from support.twins import twins
-from test_oauth_pages import grow_older, is_log_in, is_signed_in, name_of
+from test_oauth_pages import grow_older, is_log_in, is_signed_in, mixed, name_of
 from test_security import files_with
 
 pytestmark = pytest.mark.skipif(not binary(), reason="needs the program")
@@ -231,6 +231,13 @@ def test_sec_5_46__secrets_of_a_log_in__not_in_the_database_or_the_log(server, a
     assert [name for name, text in needles.items() if text in server.log()] == []
 
 
+def test_consent__policy_and_terms__links_of_which_each_word_has_its_language(server, lin, browser):
+    app = OAuth(server, policy_uri="https://school.example/privacy", tos_uri="https://school.example/terms")
+    page = ask(browser, Request(app), lin)
+    assert page.link("隱私權政策") == "https://school.example/privacy" and page.link("terms of service") == "https://school.example/terms"
+    assert not mixed(page)
+
+
 # -- the code of another device
 
 def test_link__code_typed_and_allowed__device_is_in(server, app, lin, browser):
@@ -238,6 +245,7 @@ def test_link__code_typed_and_allowed__device_is_in(server, app, lin, browser):
     page = browser.log_in(browser.open(begun["verification_uri"]), lin)
     page = browser.submit(page, user_code=" " + begun["user_code"].lower().replace("-", "") + " ")
     assert page.status == 200 and "School chat" in page.text and "另一個裝置" in page.text
+    assert begun["user_code"] in page.text  # as the device shows it
     page = browser.follow(say(browser, page, "allow"))
     assert "已允許" in page.text and not is_signed_in(browser)
     assert app.session(lin.user_id, app.poll(begun)).get("/account/whoami").ok()["user_id"] == lin.user_id
@@ -256,6 +264,7 @@ def test_link__wrong_code_or_one_that_was_answered__says_so(server, app, lin, br
     for code in ("BBBB-BBBB", "x", "", EVIL, "b" * 3000):
         refused = browser.submit(page, user_code=code)
         assert refused.status == 404 and "沒有這個代碼" in refused.text and "b" not in refused.tags
+        assert refused.form("user_code")["fields"]["user_code"] == (code if len(code) <= 64 else "")  # to put right
     begun = app.begin().ok().json
     page = browser.submit(page, user_code=begun["user_code"])
     app.answer(begun, lin.user_id, "denied")

@@ -3,10 +3,10 @@
  */
 #include "homeserver/account/oauth/allow_page.h"
 
-static void write_link(struct web_page *page, struct str url, const char *text)
+static void write_link(struct web_page *page, struct str url, const char *zh, const char *en)
 {
 	if (url.n > 0) {
-		web_page_text_link(page, url, str_of(text));
+		web_page_text_link(page, url, zh, en);
 	}
 }
 
@@ -34,16 +34,16 @@ static void write_client(struct web_page *page, const struct oauth_request *requ
 	} else if (oauth_redirect_is_local(request->redirect_uri)) {
 		web_page_text(page,
 			"它在這個裝置上。這裡的任何程式都可能自稱這個名稱，所以只有在您剛剛自己開始登入時才允許。",
-			"It is on this device, where any program could use this name, so allow it only if you have just begun to sign in with it "
+			"It is on this device, where any app could use this name, so allow it only if you have just begun to sign in with it "
 			"yourself.");
 	} else {
-		web_page_text(page, "允許後回到：", "Where you go back to then:");
+		web_page_text(page, "回答後，瀏覽器會回到：", "Your answer takes you back to:");
 		web_page_value(page, web_page_origin(request->redirect_uri));
 	}
-	write_link(page, or_other(client->policy_uri_zh, client->policy_uri),
-		"它的隱私權政策 Its privacy policy");
-	write_link(page, or_other(client->tos_uri_zh, client->tos_uri),
-		"它的使用條款 Its terms of service");
+	write_link(page, or_other(client->policy_uri_zh, client->policy_uri), "它的隱私權政策",
+		"Its privacy policy");
+	write_link(page, or_other(client->tos_uri_zh, client->tos_uri), "它的使用條款",
+		"Its terms of service");
 }
 
 enum err allow_page_answer(struct call *call, const struct web_session *session,

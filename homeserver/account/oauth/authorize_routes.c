@@ -22,8 +22,9 @@ static enum err answer_bad_request(struct call *call, struct str text, struct st
 	web_page_begin(&page, call, "這個登入無法進行", "This sign-in cannot go on");
 	web_page_text(&page,
 		"請回到原來的程式，從頭再登入一次。如果仍然不行，請更新那個程式，或洽管理員。",
-		"Go back to the program that you came from and begin to sign in once more. If it still does not work, update that "
-		"program, or ask an administrator.");
+		"Go back to the app that you came from and begin to sign in once more. If it still does not work, update that app, or "
+		"ask an administrator.");
+	web_page_text(&page, "可以告訴管理員的原因：", "The cause, to tell an administrator:");
 	web_page_value(&page, text);
 	if (back.p != NULL) {
 		web_page_text(&page, "這個登入來自：", "This sign-in comes from:");
@@ -37,7 +38,7 @@ static enum err leave(struct call *call, struct str url)
 {
 	return web_page_url_is_safe(url)
 		? web_page_redirect(call, url)
-		: answer_bad_request(call, STR("The address of the program is not usable"),
+		: answer_bad_request(call, STR("The address of the app is not usable"),
 			  (struct str){0});
 }
 

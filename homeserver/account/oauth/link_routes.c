@@ -11,11 +11,12 @@
 /* @param is_again  there was no such code */
 static enum err answer_form(struct call *call, const struct web_session *session, bool is_again)
 {
+	struct str typed = call_query(call, "user_code");
 	struct web_page page;
 	web_page_begin(&page, call, "登入另一個裝置", "Sign in another device");
 	if (is_again) {
-		web_page_notice(&page, false, "沒有這個代碼，或者它已經用過或過期了。",
-			"There is no such code, or it was used or has ended.");
+		web_page_notice(&page, false, "沒有這個代碼，或者它已經用過或過期了。請看看有沒有打錯。",
+			"There is no such code, or it was used or has ended. Look whether it is typed right.");
 	}
 	web_page_text(&page, "請輸入那個裝置上顯示的代碼。",
 		"Type the code that the other device shows.");
@@ -25,7 +26,9 @@ static enum err answer_form(struct call *call, const struct web_session *session
 			.name = "user_code",
 			.zh = "代碼",
 			.en = "Code",
-			.autocomplete = "off"});
+			.value = typed.n <= OAUTH_LINK_TYPED_MAX ? typed : STR(""),
+			.autocomplete = "off",
+			.is_first = true});
 	web_page_button(&page, "繼續", "Continue");
 	web_page_form_end(&page);
 	web_page_text(&page, "您的帳號（如果不是您，請先登出）：",
@@ -61,7 +64,7 @@ static enum err get_link(struct call *call)
 		return answer_form(call, &session, true);
 	}
 	TRY(err);
-	return allow_page_answer(call, &session, &request, user_code);
+	return allow_page_answer(call, &session, &request, oauth_link_code(call->ctx.arena, user_code));
 }
 
 static enum err decide(struct call *call, const struct web_session *session, bool is_allowed)

@@ -93,6 +93,11 @@ MUST_CHECK enum err oauth_allow(struct ctx *ctx, struct homeserver *hs,
 struct str oauth_refusal_url(struct arena *arena, const struct oauth_request *request,
 	const char *error, struct str description);
 
+enum { OAUTH_LINK_TYPED_MAX = 64 };
+
+/** A user code that somebody typed, as devices show it: "WDJB-MJHT"; p == NULL when it is none. */
+struct str oauth_link_code(struct arena *arena, struct str typed);
+
 /**
  * What a device asks that shows this code. Case, hyphens and spaces in it do not matter. Guessing is bounded by the caller's rate limit.
  * @param out  client, scope and device_id; in the arena

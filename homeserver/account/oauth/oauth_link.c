@@ -15,7 +15,6 @@ enum {
 	DEVICE_CODE_CHARS = 40,
 	USER_CODE_CHARS = 8,
 	USER_CODE_HALF = 4,
-	TYPED_MAX_BYTES = 64,
 	ATTEMPTS = 3,
 	JITTER_MS = 1000, /* that the way of a question may take less than that of the one before */
 };
@@ -50,7 +49,22 @@ static struct str read_user_code(struct arena *arena, struct str typed)
 		}
 		text[n++] = c;
 	}
-	return n == USER_CODE_CHARS && typed.n <= TYPED_MAX_BYTES ? str_from(text, n) : (struct str){0};
+	return n == USER_CODE_CHARS && typed.n <= OAUTH_LINK_TYPED_MAX ? str_from(text, n)
+																   : (struct str){0};
+}
+
+/* As devices show it. */
+static struct str show_user_code(struct arena *arena, struct str code)
+{
+	struct str first = str_slice(code, 0, USER_CODE_HALF);
+	struct str second = str_slice(code, USER_CODE_HALF, USER_CODE_CHARS);
+	return str_printf(arena, "%.*s-%.*s", STR_ARG(first), STR_ARG(second));
+}
+
+struct str oauth_link_code(struct arena *arena, struct str typed)
+{
+	struct str code = read_user_code(arena, typed);
+	return code.p != NULL ? show_user_code(arena, code) : code;
 }
 
 /* --- the device -------------------------------------------------------------------------------------------- */
@@ -102,9 +116,7 @@ enum err oauth_link_begin(struct ctx *ctx, struct homeserver *hs, struct str cli
 		.expires_at_ms = clock_wall_ms(&hs->clock) + OAUTH_LINK_LIFETIME_MS,
 	};
 	TRY(store_new(ctx, hs, &row));
-	struct str first = str_slice(row.user_code, 0, USER_CODE_HALF);
-	struct str second = str_slice(row.user_code, USER_CODE_HALF, USER_CODE_CHARS);
-	out->user_code = str_printf(arena, "%.*s-%.*s", STR_ARG(first), STR_ARG(second));
+	out->user_code = show_user_code(arena, row.user_code);
 	out->url = hs_public_url(arena, hs, OAUTH_LINK_PATH);
 	out->url_with_code =
 		str_printf(arena, "%.*s?user_code=%.*s", STR_ARG(out->url), STR_ARG(out->user_code));

@@ -39,13 +39,15 @@ static void write_password_form(struct web_page *page, const struct web_visit *v
 			.zh = "使用者名稱",
 			.en = "User name",
 			.value = name,
-			.autocomplete = "username"});
+			.autocomplete = "username",
+			.is_first = name.n == 0});
 	web_page_field(page,
 		&(struct web_field){.kind = "password",
 			.name = "password",
 			.zh = "密碼",
 			.en = "Password",
-			.autocomplete = "current-password"});
+			.autocomplete = "current-password",
+			.is_first = name.n > 0});
 	web_page_button(page, "登入", "Log in");
 	web_page_form_end(page);
 }
@@ -220,7 +222,7 @@ static enum err get_done(struct call *call)
 		{"linked", "已允許", "Allowed", "請回到您的裝置，它會自動繼續。您可以關閉此頁。",
 			"Go back to your device, which goes on by itself. You can close this page."},
 		{"not_linked", "已拒絕", "Denied", "那個程式沒有得到您的帳號。您可以關閉此頁。",
-			"That program did not get your account. You can close this page."},
+			"That app did not get your account. You can close this page."},
 	};
 	struct web_page page;
 	TRY(oauth_require_on(&call->ctx, hs_of(call)));

@@ -60,18 +60,7 @@ static void write_fields(struct web_page *page, struct str name)
 			.en = "User name (small letters, digits and . _ - =)",
 			.value = name,
 			.autocomplete = "username"});
-	web_page_field(page,
-		&(struct web_field){.kind = "password",
-			.name = "new",
-			.zh = "密碼",
-			.en = "Password",
-			.autocomplete = "new-password"});
-	web_page_field(page,
-		&(struct web_field){.kind = "password",
-			.name = "again",
-			.zh = "再輸入一次密碼",
-			.en = "The password once more",
-			.autocomplete = "new-password"});
+	password_write_fields(page, &hs_of(page->call)->settings);
 	if (asks_for(page->call, UIA_REGISTRATION_TOKEN)) {
 		web_page_field(page,
 			&(struct web_field){.kind = "text",
