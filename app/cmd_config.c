@@ -35,6 +35,10 @@ static int check(struct command_line *line)
 		struct str text = config_listener_text(line->ctx->arena, &http.listen[i]);
 		(void)printf("It listens on %.*s.\n", STR_ARG(text));
 	}
+	if (conf_bool(conf, "oauth.enabled") && str_is_empty(conf_str(conf, "public_base_url"))) {
+		(void)printf(
+			"Clients cannot sign people in by its own pages (OAuth 2.0, as Element X does): public_base_url is not set.\n");
+	}
 	return STATUS_OK;
 }
 

@@ -1,6 +1,7 @@
 """The pages on which people sign in and look after their account, as a browser without scripts sees them, and what others may try with it."""
 import contextlib
 import re
+import subprocess
 import urllib.parse
 
 import pytest
@@ -205,6 +206,19 @@ def test_account__mail_addresses__page_says_with_which_apps_they_are_added():
         session = OAuth(server).log_in(user.user_id)
         session.post("/account/3pid/add", {"sid": "1", "client_secret": "s"}).expect(403)
         session.post("/account/3pid/delete", {"medium": "email", "address": "a@b.example"}).expect(404, "M_THREEPID_NOT_FOUND")
+
+
+# -- setting it up
+
+def test_config_check__without_the_servers_address__says_that_the_pages_are_off(tmp_path):
+    path = tmp_path / "belfry.yaml"
+    for text, is_said in (("server_name: school.example\n", True),
+                          ("server_name: school.example\noauth:\n  enabled: true\n", True),
+                          ("server_name: school.example\noauth:\n  enabled: false\n", False),
+                          ("server_name: school.example\npublic_base_url: https://matrix.school.example\n", False)):
+        path.write_text(text)
+        done = subprocess.run([binary(), "config", "check", str(path)], capture_output=True, text=True, timeout=60, check=True)
+        assert ("public_base_url is not set" in done.stdout) == is_said, (text, done.stdout)
 
 
 # -- signing in again
