@@ -295,7 +295,7 @@ void web_page_named_link(struct web_page *page, struct str url, struct str text)
 
 static void begin_text_link(struct web_page *page, struct str url)
 {
-	buf_add_lit(page->buf, "<p><a target=\"_blank\" rel=\"noopener\" href=\"");
+	buf_add_lit(page->buf, "<a target=\"_blank\" rel=\"noopener\" href=\"");
 	add_escaped(page, url);
 	buf_add_lit(page->buf, "\">");
 }
@@ -305,16 +305,21 @@ void web_page_text_link(struct web_page *page, struct str url, const char *zh, c
 	if (!may_lead_to(url)) {
 		return;
 	}
+	buf_add_lit(page->buf, "<p>");
 	begin_text_link(page, url);
 	add_both(page, zh, en);
 	buf_add_lit(page->buf, "</a></p>\n");
 }
 
-void web_page_named_text_link(struct web_page *page, struct str url, struct str text)
+void web_page_named_text_link(struct web_page *page, struct str url, struct str text,
+	struct str language)
 {
 	if (!may_lead_to(url)) {
 		return;
 	}
+	buf_add_lit(page->buf, "<p lang=\"");
+	add_escaped(page, language);
+	buf_add_lit(page->buf, "\">");
 	begin_text_link(page, url);
 	add_escaped(page, text);
 	buf_add_lit(page->buf, "</a></p>\n");

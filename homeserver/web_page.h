@@ -64,8 +64,9 @@ void web_page_named_link(struct web_page *page, struct str url, struct str text)
 void web_page_quiet_link(struct web_page *page, struct str url, const char *zh, const char *en);
 /** A link within the text, opened beside the page. */
 void web_page_text_link(struct web_page *page, struct str url, const char *zh, const char *en);
-/** The same with a text from outside. */
-void web_page_named_text_link(struct web_page *page, struct str url, struct str text);
+/** The same with a text from outside, and its language. */
+void web_page_named_text_link(struct web_page *page, struct str url, struct str text,
+	struct str language);
 
 /** A list of things that lead somewhere: web_page_list(), for each web_page_list_item(), web_page_list_end(). */
 void web_page_list(struct web_page *page);

@@ -164,7 +164,7 @@ void terms_write_links(struct web_page *page, const struct settings *settings)
 	for (size_t i = 0; i < list.n; i++) {
 		if (policy_parse(list.items[i], &policy)) {
 			web_page_named_text_link(page, url_of(page->call->ctx.arena, settings, &policy),
-				policy.name);
+				policy.name, policy.language);
 		}
 	}
 }

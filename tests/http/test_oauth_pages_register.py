@@ -1,4 +1,5 @@
 """The page on which people make themselves an account: it asks for what registration by an app asks for."""
+import re
 import urllib.parse
 
 import pytest
@@ -112,6 +113,8 @@ def test_register__token_and_terms_asked_for__both_needed_and_noted(strict):
     token = strict.run("token", "create", "--uses", "1").stdout.strip()
     page = browser.open(SIGNUP)
     assert page.link("使用條款") and page.form("user")["kinds"]["terms"] == "checkbox"
+    for language, name_of_terms in (("zh-Hant", "使用條款"), ("en", "Terms of use")):  # to be read out in their language
+        assert re.search('<p lang="%s"><a [^>]*>%s</a>' % (language, name_of_terms), page.html)
     assert "註冊碼無效" in fill(browser, page, name, token="wrong", terms="1").text
     assert "同意使用條款" in fill(browser, page, name, token=token, terms=None).text
     page = fill(browser, page, name, token=token, terms="1")
