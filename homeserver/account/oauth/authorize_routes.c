@@ -38,8 +38,7 @@ static enum err leave(struct call *call, struct str url)
 {
 	return web_page_url_is_safe(url)
 		? web_page_redirect(call, url)
-		: answer_bad_request(call, STR("The address of the app is not usable"),
-			  (struct str){0});
+		: answer_bad_request(call, STR("The address of the app is not usable"), (struct str){0});
 }
 
 /* The request, and who is signed in; else what there was to say is the answer. */
