@@ -8,8 +8,8 @@ import pytest
 from support import accounts
 from support.client import Client, unique
 from support.keys import Device, Person
-from support.oauth import DEVICE_CODE, METADATA, PATH, REDIRECT, OAuth, error_of, scope_of
-from support.server import Server, binary
+from support.oauth import DEVICE_CODE, METADATA, PATH, REDIRECT, OAuth, error_of, scope_of, served
+from support.server import binary
 
 pytestmark = pytest.mark.skipif(not binary(), reason="needs the program")
 AUTH_METADATA = "/_matrix/client/v1/auth_metadata"
@@ -17,11 +17,8 @@ AUTH_METADATA = "/_matrix/client/v1/auth_metadata"
 
 @pytest.fixture(scope="module")
 def server():
-    started = Server()
-    started.settings["public_base_url"] = started.url
-    started.start()
-    yield started
-    started.destroy()
+    with served() as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
@@ -347,14 +344,12 @@ def test_refresh__legacy_log_in_of_the_same_device__ends_the_session(app, ann):
     assert "flows" in reply
 
 
-def test_session__lifetime_of_access_tokens_off__short_all_the_same(make_server):
-    started = make_server(settings={"sessions.access_token_lifetime": "0"})
-    started.settings["public_base_url"] = started.url
-    started.start()
-    app, ann = OAuth(started), accounts.register(started.url)
-    reply = app.exchange(app.allow(ann.user_id)).ok()
-    assert reply["expires_in"] == 3600
-    assert app.refresh(reply["refresh_token"]).ok()["expires_in"] == 3600
+def test_session__lifetime_of_access_tokens_off__short_all_the_same():
+    with served(sessions__access_token_lifetime="0") as started:
+        app, ann = OAuth(started), accounts.register(started.url)
+        reply = app.exchange(app.allow(ann.user_id)).ok()
+        assert reply["expires_in"] == 3600
+        assert app.refresh(reply["refresh_token"]).ok()["expires_in"] == 3600
 
 
 # -- the end

@@ -8,8 +8,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from support import accounts
 from support.client import unique
-from support.oauth import PATH, OAuth, scope_of
-from support.server import Server, binary
+from support.oauth import PATH, OAuth, scope_of, served
+from support.server import binary
 
 pytestmark = pytest.mark.skipif(not binary(), reason="needs the program")
 CONFIGURATION = ".well-known/openid-configuration"
@@ -17,11 +17,8 @@ CONFIGURATION = ".well-known/openid-configuration"
 
 @pytest.fixture(scope="module")
 def server():
-    started = Server()
-    started.settings["public_base_url"] = started.url
-    started.start()
-    yield started
-    started.destroy()
+    with served() as started:
+        yield started
 
 
 @pytest.fixture(scope="module")

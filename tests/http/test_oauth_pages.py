@@ -1,5 +1,4 @@
 """The pages on which people sign in and look after their account, as a browser without scripts sees them, and what others may try with it."""
-import contextlib
 import re
 import subprocess
 import urllib.parse
@@ -9,7 +8,7 @@ import pytest
 from support import accounts
 from support.browser import ACCOUNT, Browser
 from support.client import Client, unique
-from support.oauth import OAuth
+from support.oauth import OAuth, served
 from support.server import Server, binary
 
 pytestmark = pytest.mark.skipif(not binary(), reason="needs the program")
@@ -21,22 +20,8 @@ MINUTE = 60_000
 
 @pytest.fixture(scope="module")
 def server():
-    started = Server()
-    started.settings["public_base_url"] = started.url
-    started.start()
-    yield started
-    started.destroy()
-
-
-@contextlib.contextmanager
-def start_with(**settings):
-    """A server of its own; "__" in a name stands for a dot."""
-    started = Server()
-    started.settings.update({"public_base_url": started.url, **{key.replace("__", "."): value for key, value in settings.items()}})
-    try:
-        yield started.start()
-    finally:
-        started.destroy()
+    with served() as started:
+        yield started
 
 
 @pytest.fixture
@@ -199,7 +184,7 @@ def test_password__form__says_whose_it_is_and_how_long_it_has_to_be(server, lin,
 
 def test_account__mail_addresses__page_says_with_which_apps_they_are_added():
     """Apps that sign in by the pages cannot: the endpoint asks for user-interactive authentication."""
-    with start_with(registration__email="optional", mail__smtp_url="smtp://127.0.0.1:1", mail__from="a@school.example") as server:
+    with served(registration__email="optional", mail__smtp_url="smtp://127.0.0.1:1", mail__from="a@school.example") as server:
         user = accounts.register(server.url)
         page = Browser(server.url).log_in_to_account(user)
         assert "在網頁登入的程式不能新增" in page.text

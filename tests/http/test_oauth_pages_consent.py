@@ -10,8 +10,8 @@ from support import accounts
 from support.browser import ACCOUNT, Browser
 from support.client import unique
 from support.keys import Person
-from support.oauth import PATH, REDIRECT, OAuth, scope_of
-from support.server import Server, binary
+from support.oauth import PATH, REDIRECT, OAuth, scope_of, served
+from support.server import binary
 from support.twins import twins
 from test_oauth_pages import grow_older, is_log_in, is_signed_in, mixed, name_of
 from test_security import files_with
@@ -22,11 +22,8 @@ EVIL = "\"><script>alert(1)</script><b>x</b>"
 
 @pytest.fixture(scope="module")
 def server():
-    started = Server()
-    started.settings["public_base_url"] = started.url
-    started.start()
-    yield started
-    started.destroy()
+    with served() as started:
+        yield started
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import pytest
 from support import accounts
 from support.browser import ACCOUNT, Browser
 from support.client import Client, unique
-from support.oauth import OAuth
-from support.server import Server, binary
+from support.oauth import OAuth, served
+from support.server import binary
 from test_oauth_pages import LOGIN, can_log_in, is_log_in, is_signed_in
 from test_oauth_pages_consent import Request, say
 
@@ -18,25 +18,17 @@ PASSWORD = "password-of-a-new-one"
 TERMS = "terms 2 zh-Hant https://school.example/terms 使用條款,terms 2 en https://school.example/terms.en Terms of use"
 
 
-def start(**settings):
-    started = Server()
-    started.settings.update({"public_base_url": started.url, **{key.replace("__", "."): value for key, value in settings.items()}})
-    return started.start()
-
-
 @pytest.fixture(scope="module")
 def server():
-    started = start()
-    yield started
-    started.destroy()
+    with served() as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
 def strict():
     """Asks for a token and for terms."""
-    started = start(registration__mode="token", terms__policies=TERMS)
-    yield started
-    started.destroy()
+    with served(registration__mode="token", terms__policies=TERMS) as started:
+        yield started
 
 
 @pytest.fixture
@@ -135,16 +127,10 @@ def is_not_offered(server):
 
 
 def test_register__closed__not_offered():
-    started = start(registration__mode="closed")
-    try:
+    with served(registration__mode="closed") as started:
         assert is_not_offered(started)
-    finally:
-        started.destroy()
 
 
 def test_register__address_needed__not_offered(box):
-    started = start(registration__email="required", **box.settings())
-    try:
+    with served(registration__email="required", **box.settings()) as started:
         assert is_not_offered(started)
-    finally:
-        started.destroy()

@@ -1,6 +1,7 @@
 """A client of the OAuth 2.0 API: it registers, asks, exchanges codes, refreshes.  What a person does on the server's pages is done by
 `allow` and `answer`, in the database: pages have tests of their own."""
 import base64
+import contextlib
 import hashlib
 import json
 import secrets
@@ -8,6 +9,7 @@ import time
 import urllib.parse
 
 from .client import Client, Http, unique
+from .server import Server
 
 PATH = "/_matrix/client/belfry/oauth"
 API = "urn:matrix:client:api:*"
@@ -18,6 +20,17 @@ METADATA = {
     "grant_types": ["authorization_code", "refresh_token", DEVICE_CODE], "response_types": ["code"],
     "token_endpoint_auth_method": "none", "application_type": "web",
 }
+
+
+@contextlib.contextmanager
+def served(**settings):
+    """A server of its own that knows its address, without which there is no OAuth; "__" in a name stands for a dot."""
+    started = Server()
+    started.settings.update({"public_base_url": started.url, **{key.replace("__", "."): value for key, value in settings.items()}})
+    try:
+        yield started.start()
+    finally:
+        started.destroy()
 
 
 def b64(data):
