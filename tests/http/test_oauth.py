@@ -149,6 +149,7 @@ def test_code__used_again__refused_and_its_session_ends(app, ann):
     ann.get("/account/whoami").ok()
 
 
+@pytest.mark.tsan
 def test_code__twice_at_once__one_session_that_ends(app, ann):
     proof = app.allow(ann.user_id)
     replies = []
