@@ -37,7 +37,7 @@ static int check(struct command_line *line)
 	}
 	if (conf_bool(conf, "oauth.enabled") && str_is_empty(conf_str(conf, "public_base_url"))) {
 		(void)printf(
-			"Clients cannot sign people in by its own pages (OAuth 2.0, as Element X does): public_base_url is not set.\n");
+			"Clients cannot sign people in by its own pages (OAuth 2.0, as Element X does), nor by a QR code: public_base_url is not set.\n");
 	}
 	return STATUS_OK;
 }

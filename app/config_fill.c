@@ -46,6 +46,7 @@ static struct account_settings account_settings_of(const struct conf *conf)
 		.sso_clients = conf_list(conf, "sso.client_whitelist"),
 		.sso_folder = conf_str(conf, "sso.folder"),
 		.oauth_is_on = conf_bool(conf, "oauth.enabled"),
+		.qr_login_is_on = conf_bool(conf, "oauth.qr_login"),
 	};
 }
 

@@ -28,6 +28,7 @@
 #include "homeserver/account/oauth/web_login_routes.h"
 #include "homeserver/account/oauth/web_register_routes.h"
 #include "homeserver/account/oauth/oauth_routes.h"
+#include "homeserver/account/oauth/rendezvous_routes.h"
 #include "homeserver/account/sso/sso_routes.h"
 #include "homeserver/device/device_routes.h"
 #include "homeserver/directory/directory_routes.h"
@@ -70,6 +71,7 @@ static const struct wire_table tables[] = {
 	{"web_login", web_login_routes, &web_login_route_count},
 	{"manage", manage_routes, &manage_route_count},
 	{"oauth", oauth_routes, &oauth_route_count},
+	{"rendezvous", rendezvous_routes, &rendezvous_route_count},
 	{"moderation", moderation_routes, &moderation_route_count},
 	{"server_notice", server_notice_routes, &server_notice_route_count},
 	{"notice", notice_confirm_routes, &notice_confirm_route_count},

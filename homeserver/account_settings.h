@@ -37,6 +37,7 @@ struct account_settings {
 		sso_clients;       /**< beginnings of addresses that get a login token without asking */
 	struct str sso_folder; /**< of the identity providers' files; empty: none */
 	bool oauth_is_on;      /**< whether clients may log people in by the OAuth 2.0 API */
+	bool qr_login_is_on; /**< where they may, whether a device signs in another one by a QR code */
 };
 
 #endif

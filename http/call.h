@@ -182,8 +182,13 @@ struct reply_part {
  */
 struct reply_part call_wanted_part(const struct call *call, struct str etag, int64_t size_bytes);
 
+/** Whether the client says that it has what this etag stands for, given with its quotes (If-None-Match). Spec: RFC 9110, 13.1.2 */
+bool call_has_etag(const struct call *call, struct str etag);
+
 /** Adds a response header (both copied). */
 void reply_header(struct call *call, const char *name, struct str value);
+/** The same with a moment, of which the header has the seconds. @param wall_ms  milliseconds since 1970 */
+void reply_date(struct call *call, const char *name, int64_t wall_ms);
 
 /* --- lanes and parking -------------------------------------------------------------------------------- */
 

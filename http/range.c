@@ -9,8 +9,9 @@ static struct str without_weakness(struct str tag)
 	return str_starts_with(tag, STR("W/")) ? str_slice(tag, 2, tag.n) : tag;
 }
 
-static bool list_has(struct str list, struct str etag)
+bool range_has_etag(struct str if_none_match, struct str etag)
 {
+	struct str list = if_none_match;
 	if (str_equals(str_trim(list), STR("*"))) {
 		return true;
 	}
@@ -91,8 +92,7 @@ static enum verdict choose(struct str header, uint64_t size, struct range *out)
 struct range range_choose(const struct range_request *request, struct str etag, uint64_t size_bytes)
 {
 	struct range all = {.status = 200, .bytes = size_bytes};
-	if (etag.p != NULL && request->if_none_match.p != NULL &&
-		list_has(request->if_none_match, etag)) {
+	if (etag.p != NULL && range_has_etag(request->if_none_match, etag)) {
 		return (struct range){.status = 304};
 	}
 	bool is_other = request->if_range.p != NULL && !str_equals(request->if_range, etag);

@@ -20,6 +20,9 @@ struct range {
 	uint64_t bytes;
 };
 
+/** Whether a client says so that it has what an etag stands for. @param if_none_match  p == NULL: it says nothing */
+bool range_has_etag(struct str if_none_match, struct str etag);
+
 /**
  * @param etag        the file's, with its quotes; p == NULL: it has none
  * @param size_bytes  of the file

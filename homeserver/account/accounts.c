@@ -6,6 +6,7 @@
 
 #include "homeserver/account/email/email_proof.h"
 #include "homeserver/account/identifier.h"
+#include "homeserver/account/oauth/rendezvous.h"
 #include "homeserver/account/password.h"
 #include "homeserver/account/register.h"
 #include "storage/device.h"
@@ -166,6 +167,11 @@ enum err account_set_admin(struct ctx *ctx, const struct account_desk *desk, str
 bool accounts_take_email(const struct homeserver *hs)
 {
 	return email_is_on(hs);
+}
+
+bool accounts_take_qr_login(const struct homeserver *hs)
+{
+	return rendezvous_is_on(hs);
 }
 
 /* --- registration tokens ----------------------------------------------------------------------------- */

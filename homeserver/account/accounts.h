@@ -54,6 +54,8 @@ MUST_CHECK enum err account_set_admin(struct ctx *ctx, const struct account_desk
 
 /** Whether e-mail addresses can be added to accounts. */
 bool accounts_take_email(const struct homeserver *hs);
+/** Whether people can sign in on a new device by a QR code (oauth/rendezvous.h). */
+bool accounts_take_qr_login(const struct homeserver *hs);
 
 /** Up to `limit` accounts by user id, those after `after` (empty: from the first). */
 MUST_CHECK enum err account_list(struct ctx *ctx, const struct account_desk *desk, struct str after,

@@ -24,6 +24,7 @@ static enum err get_versions(struct call *call)
 	json_out_end(out);
 	json_out_key_object(out, "unstable_features");
 	json_out_key_bool(out, "org.matrix.simplified_msc3575", true);
+	json_out_key_bool(out, "org.matrix.msc4108", accounts_take_qr_login(hs_of(call)));
 	json_out_end(out);
 	json_out_end(out);
 	return ERR_OK;

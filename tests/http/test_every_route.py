@@ -119,7 +119,7 @@ class Setting:
             "serverName": self.server.server_name, "mediaId": "media", "fileName": "file", "protocol": "irc",
             "appserviceId": "bot", "idpId": "school", "networkId": "irc", "medium": "email", "loginType": "m.login.sso",
             "authType": "m.login.dummy", "policyId": "terms", "serverPattern": "*.example", "queryType": "profile", "language": "en", "link": "notice.code",
-            "keyId": "ed25519:auto",
+            "keyId": "ed25519:auto", "rendezvousId": "rendezvous",
         }
 
     def paths(self, route, **other):
@@ -184,6 +184,8 @@ A_PAGE = {
 }
 OAUTH = {rule: ((404, "M_UNRECOGNIZED"), "off without public_base_url; where it is on, it refuses in OAuth's form (test_oauth.py)")
          for rule in ("malformed_body", "body_no_object")}
+RENDEZVOUS = {rule: ((404, "M_UNRECOGNIZED"), "off without public_base_url; where it is on, a body is any bytes (test_rendezvous.py)")
+              for rule in ("malformed_body", "body_no_object")}
 NO_SUCH_USER = {"unknown_id.userId": ((404, "M_NOT_FOUND"), "its YAML: 404 when there is no such user")}
 NO_DATA = {"unknown_id.roomId": ((404, "M_NOT_FOUND"), "account_data.yaml and tags.yaml know no 403 for rooms")}
 
@@ -209,6 +211,8 @@ EXCEPTIONS = {
     "ssoConfirm": A_PAGE,
     **{name: OAUTH for name in ("oauthRegister", "oauthDevice", "oauthToken", "oauthRevoke", "oauthAuthorize", "oauthLink", "webLogin", "webLogout",
                                 "webRegister", "accountAct")},
+    "createRendezvous": RENDEZVOUS,
+    "updateRendezvous": RENDEZVOUS,
     "logout": LOG_OUT,
     "uploadContent": UPLOAD,
     "uploadNoticeMedia": UPLOAD,

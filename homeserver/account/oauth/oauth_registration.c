@@ -6,6 +6,7 @@
 
 #include "matrix/canonical.h"
 #include "storage/oauth.h"
+#include "storage/rendezvous.h"
 
 enum { OVER_MS = 60 * 60 * 1000, METADATA_MAX_BYTES = 8 * 1024 };
 
@@ -48,5 +49,6 @@ enum err oauth_clean(struct ctx *ctx, struct homeserver *hs)
 	int64_t now_ms = clock_wall_ms(&hs->clock);
 	/* A device is told for a while that its code has ended. */
 	TRY(store_oauth_device_grant_delete_old(ctx, hs->db, now_ms - OVER_MS));
+	TRY(store_rendezvous_delete_old(ctx, hs->db, now_ms));
 	return store_oauth_client_delete_old(ctx, hs->db, now_ms - OAUTH_CLIENT_LIFETIME_MS);
 }

@@ -25,7 +25,7 @@ MUST_CHECK enum err oauth_register(struct ctx *ctx, struct homeserver *hs,
 MUST_CHECK enum err oauth_client_load(struct ctx *ctx, struct homeserver *hs, struct str client_id,
 	struct oauth_client *out);
 
-/** Forgets clients and log-ins of devices that are long over. For the housekeeper. */
+/** Forgets clients, log-ins of devices and rendezvous sessions that are long over. For the housekeeper. */
 MUST_CHECK enum err oauth_clean(struct ctx *ctx, struct homeserver *hs);
 
 #endif
