@@ -1,4 +1,4 @@
-"""matrix-js-sdk by the OAuth 2.0 API (oauth.mjs), and the one of before it was specified (oauth_older.mjs).  What a person does in a browser
+"""matrix-js-sdk by the OAuth 2.0 API (oauth.mjs), by a QR code (oauth_qr.mjs), and the one of before it was specified (oauth_older.mjs).  What a person does in a browser
 is done here, on the server's pages."""
 import pytest
 
@@ -43,6 +43,11 @@ def hands(make_server):
 def test_js_sdk__oauth__log_in_refresh_reset_keys_and_log_out(hands, monkeypatch):
     monkeypatch.setenv("BELFRY_TEST_SDK", "matrix-js-sdk-oauth")
     converse("oauth.mjs", hands, hands.server.url)
+
+
+def test_js_sdk__qr_code__signs_the_other_device_in_with_its_secrets(hands, monkeypatch):
+    monkeypatch.setenv("BELFRY_TEST_SDK", "matrix-js-sdk-oauth")
+    converse("oauth_qr.mjs", hands, hands.server.url)
 
 
 def test_js_sdk__of_before_the_specification__logs_in_and_refreshes(hands, monkeypatch):
