@@ -6,6 +6,7 @@
 
 #include "e2ee/device_lists.h"
 #include "e2ee/device_state.h"
+#include "matrix/cross_key.h"
 #include "matrix/device_key.h"
 #include "storage/device_key.h"
 #include "storage/one_time_key.h"
@@ -26,8 +27,55 @@ static enum err refuse_ended(struct ctx *ctx)
 
 /* --- identity keys ---------------------------------------------------------------------------------------- */
 
+/* @param rows  all that is stored of the user. @return signature.n == 0: the self-signing key gave none that is right and not stored yet */
+static struct key_signature_row new_signature(struct arena *arena, const struct key_owner *owner,
+	const struct json *object, const struct stored_key *rows, size_t n)
+{
+	struct key_signature_row out = {0};
+	for (size_t i = 0; i < n; i++) {
+		const struct stored_key *row = &rows[i];
+		const struct key_signer signer = {owner->user_id, row->public_key, row->public_key};
+		if (row->kind == STORED_CROSS_KEY &&
+			str_equals(row->id, cross_usage_name(CROSS_SELF_SIGNING)) &&
+			key_is_signed_by(arena, object, &signer)) {
+			out = (struct key_signature_row){owner->user_id, owner->device_id, owner->user_id,
+				key_id_of(arena, signer.name), key_signature_by(arena, object, &signer)};
+		}
+	}
+	for (size_t i = 0; i < n; i++) {
+		const struct stored_key *row = &rows[i];
+		if (row->kind == STORED_SIGNATURE && str_equals(row->id, owner->device_id) &&
+			str_equals(row->signer_key, out.signer_key) && str_equals(row->body, out.signature)) {
+			return (struct key_signature_row){0};
+		}
+	}
+	return out;
+}
+
+/*
+ * A device that got the account's secrets before its own keys were uploaded (sign-in by a QR code) brings them signed by the self-signing key, so
+ * that others see a verified device from the first moment. What is not right is left out, as other signatures are.
+ */
+static enum err read_cross_signature(struct ctx *ctx, struct homeserver *hs,
+	const struct key_owner *owner, const struct json *object, const struct device_key *key,
+	struct key_signature_row *out)
+{
+	struct stored_key *rows;
+	size_t n;
+	const struct json *by_user = json_get(json_at(object, "signatures"), owner->user_id);
+	size_t own_n = key->signature.n > 0 ? 1 : 0;
+	if (!json_is(by_user, JSON_OBJECT) || by_user->count <= own_n) {
+		return ERR_OK;
+	}
+	TRY(store_device_key_query(ctx, hs->db, &owner->user_id, 1, owner->user_id, &rows, &n));
+	*out = new_signature(ctx->arena, owner, object, rows, n);
+	return ERR_OK;
+}
+
+/* @param by_cross_key  signature.n == 0: none */
 static enum err store_identity(struct ctx *ctx, struct homeserver *hs,
-	const struct key_owner *owner, const struct device_key *key)
+	const struct key_owner *owner, const struct device_key *key,
+	const struct key_signature_row *by_cross_key)
 {
 	struct write *write = write_new(ctx);
 	const struct key_signature_row signature = {
@@ -41,6 +89,9 @@ static enum err store_identity(struct ctx *ctx, struct homeserver *hs,
 	store_device_key_set(write, owner->user_id, owner->device_id, key->ed25519, key->body);
 	if (key->signature.n > 0) {
 		store_key_signature_set(write, &signature);
+	}
+	if (by_cross_key->signature.n > 0) {
+		store_key_signature_set(write, by_cross_key);
 	}
 	enum err err = device_lists_commit(ctx, hs, write, &change, 1);
 	if (err != ERR_OK) {
@@ -89,7 +140,8 @@ struct uploading {
 	struct device_key_facts facts;
 	bool has_facts; /* false: the identity is what memory has */
 	struct device_key key;
-	bool is_new;       /* the key that came with the upload */
+	struct key_signature_row by_cross_key; /* that came with it; signature.n == 0: none */
+	bool is_new;       /* the key that came with the upload, or that signature */
 	struct str counts; /* p == NULL: no one-time keys were added */
 };
 
@@ -220,10 +272,12 @@ static enum err upload_parts(struct ctx *ctx, struct homeserver *hs, struct uplo
 	up->owner.ed25519 = up->facts.ed25519;
 	if (upload->device_keys != NULL) {
 		TRY(read_identity(ctx, &up->owner, &up->facts, upload->device_keys, &up->key, &up->is_new));
+		TRY(read_cross_signature(ctx, hs, owner, upload->device_keys, &up->key, &up->by_cross_key));
+		up->is_new = up->is_new || up->by_cross_key.signature.n > 0;
 	}
 	bool is_first = up->facts.ed25519.n == 0;
 	if (up->is_new && !is_first) {
-		TRY(store_identity(ctx, hs, owner, &up->key));
+		TRY(store_identity(ctx, hs, owner, &up->key, &up->by_cross_key));
 		device_state_keys_changed(states, owner->user_id, owner->device_id);
 		up->facts.ed25519 = up->key.ed25519;
 	}
@@ -233,7 +287,8 @@ static enum err upload_parts(struct ctx *ctx, struct homeserver *hs, struct uplo
 	if (has_members(upload->one_time_keys)) {
 		TRY(upload_one_time(ctx, hs, up, upload));
 	}
-	return up->is_new && is_first ? store_identity(ctx, hs, owner, &up->key) : ERR_OK;
+	return up->is_new && is_first ? store_identity(ctx, hs, owner, &up->key, &up->by_cross_key)
+								  : ERR_OK;
 }
 
 enum err device_keys_upload(struct ctx *ctx, struct homeserver *hs, const struct principal *who,

@@ -49,7 +49,7 @@ struct device_key {
 };
 
 /**
- * Identity keys of a device. Signatures by others than the device itself are left out.
+ * Identity keys of a device. Signatures by others than the device itself are left out (a cross-signing key's: e2ee/device_keys.c).
  *
  * @param owner  user and device that upload; `ed25519` is not looked at
  * @param out_error  M_INVALID_PARAM; M_INVALID_SIGNATURE when it is not signed by its own key

@@ -1,6 +1,7 @@
 """Cross-signing keys and signatures: upload, proof, who may sign what, who sees what."""
 import pytest
 
+from support.client import Client
 from support.keys import Device, Person, SigningKey, query
 
 UPLOAD = "/keys/device_signing/upload"
@@ -170,6 +171,39 @@ def test_sign__own_device_by_self_signing_key__seen_by_all(ann, bob):
     only = ann.person.self_signing.over(unsigned(ann.device.keys), ann.user_id)  # without the device's own
     assert sign(ann, ann.user_id, ann.device_id, only) == {}
     assert device_of(bob, ann.device)["signatures"] == signed["signatures"]
+
+
+def signed_upload(ann, signer):
+    """A new device that has the self-signing key before it uploads its keys, as one that was signed in by a QR code; and what it uploads."""
+    device = Device(Client(ann.http, user_id=ann.user_id, password=ann.password).login())
+    keys = signer.over(device.identity(), ann.user_id)
+    device.client.post("/keys/upload", {"device_keys": keys}).ok()
+    return device, keys
+
+
+def test_upload__signed_by_the_self_signing_key__verified_for_all_at_once(ann, bob):
+    device, keys = signed_upload(ann, ann.person.self_signing)
+    assert len(keys["signatures"][ann.user_id]) == 2
+    for viewer in (ann, bob, device.client):
+        assert device_of(ann, device, viewer)["signatures"] == keys["signatures"]
+
+
+def test_upload__signature_added_to_known_keys__told_once(ann, bob):
+    since = ann.sync().since
+    signed = ann.person.self_signing.over(ann.device.keys, ann.user_id)
+    for changed in ([ann.user_id], []):
+        ann.post("/keys/upload", {"device_keys": signed}).ok()
+        assert device_of(ann, ann.device, bob)["signatures"] == signed["signatures"]
+        told = ann.sync_reply(since).ok()
+        assert told.get("device_lists", {}).get("changed", []) == changed
+        since = told["next_batch"]
+
+
+def test_sec_5_15__upload_signed_by_another_key__that_signature_left_out(ann, bob):
+    forged = SigningKey(ann.person.self_signing.public)
+    for signer in (forged, ann.person.master, ann.person.user_signing, SigningKey(), Person(bob).upload().self_signing):
+        device, keys = signed_upload(ann, signer)
+        assert set(device_of(ann, device, bob)["signatures"][ann.user_id]) == {device.signing.id}, signer.id
 
 
 def test_sign__own_master_by_device__seen_by_all(ann, bob):
