@@ -18,6 +18,9 @@ from .watch import Watch, Window, verdict
 # Small caches are full within the warm-up: what grows afterwards grows for ever.
 SETTINGS = {"caches.rooms": "50", "caches.users": "50", "caches.events": "4MiB", "media.remote_cache_size": "16MiB"}
 
+HEAP_SECONDS = 10
+"""How often the server counts what is in use in its heap."""
+
 CUT = 3
 """How a run ends in which nothing was found, but windows are missing."""
 
@@ -90,11 +93,14 @@ class Soak:
             each = length / max(1, windows)
             steps = max(1, round(each))  # so that it ends soon when it is cut
             for number in range(max(1, windows)):
-                for _ in range(steps):
+                for step in range(steps):
                     yield Pause(each / steps)
                     if self.is_cut:
                         self.tell("ended early, within window %d" % number)
                         return
+                    if step % HEAP_SECONDS == HEAP_SECONDS - 1:
+                        for watch in self.watches:
+                            watch.look()
                 if windows:
                     self._sample(number)
             self.crowd.is_over = True
