@@ -170,9 +170,15 @@ static bool may_have_news(const struct sliding_run *run)
 }
 
 /* @param out  whether there is anything to tell */
-static enum err run_once(struct sliding_run *run, bool *out)
+static enum err run_once(struct sliding_run *run, bool may_wait, bool *out)
 {
+	struct sync_end *looked = &run->request->looked;
 	TRY(begin_run(run));
+	if (!may_wait) {
+		*looked = (struct sync_end){0}; /* it is answered, whatever there is */
+	} else if (looked->up_to == 0 && sliding_states_is_settled(run)) {
+		*looked = (struct sync_end){run->since, run->since_ephemeral};
+	}
 	*out = may_have_news(run);
 	if (!*out) {
 		return ERR_OK;
@@ -208,10 +214,7 @@ enum err sliding_serve(struct call *call, struct sliding_request *request)
 	};
 	bool may_wait = request->deadline_mono_ms > call_began_ms(call) && !call_is_stopping(call);
 	bool has_news;
-	if (!may_wait) {
-		request->looked = (struct sync_end){0}; /* it is answered, whatever there is */
-	}
-	TRY(run_once(&run, &has_news));
+	TRY(run_once(&run, may_wait, &has_news));
 	if (may_wait && !has_news) {
 		wait_for_news(call, &run);
 		return ERR_OK;

@@ -75,6 +75,9 @@ struct sliding_extension {
 /** What filters ask of a user; counted. */
 struct sliding_facts;
 
+/** What a client knows, with what it was answered last; counted. */
+struct sliding_position;
+
 /** What they ask of a room's state, which hardly ever changes; counted. Immutable. */
 struct room_kind {
 	struct refc refc;
@@ -96,6 +99,7 @@ struct sliding_request {
 	bool has_messages;
 	int64_t messages_since; /**< 0: none have arrived */
 	size_t messages_max;
+	uint64_t wish; /**< hash of the body */
 
 	struct user *user; /**< counted; NULL: not got yet */
 	bool has_pos;
@@ -160,6 +164,8 @@ struct sliding_run {
 	struct sync_end end;
 	struct str_set ignored;
 	const struct sliding_facts *facts; /**< where there are places */
+	struct sliding_position *
+		position; /**< with which the client came, counted by the arena; NULL: none that is stored */
 	const struct sliding_state *before;
 	struct sliding_change *change;
 	struct str loop;              /**< device, connection and position, see struct member_reader */
@@ -259,6 +265,8 @@ void sliding_room_remember(struct sliding_run *run, const struct sliding_part *p
 MUST_CHECK enum err sliding_told_load(struct sliding_run *run);
 /** Whether it is worth an answer. */
 bool sliding_told_is_any(const struct sliding_run *run);
+/** Whether messages to the device are among it. */
+bool sliding_told_has_messages(const struct sliding_run *run);
 /** What the encryption layer is asked. */
 struct e2ee_ask sliding_encryption_ask(const struct sliding_run *run);
 /** Writes the member `extensions`. */
@@ -276,6 +284,8 @@ extern const struct cache_ops sliding_position_ops;
 enum err sliding_refuse_pos(struct ctx *ctx);
 /** What the client knows, by the position with which it came. Errors: INPUT M_UNKNOWN_POS (400); DEFER; STORE.  Cost: none, or one round trip */
 MUST_CHECK enum err sliding_states_find(struct sliding_run *run);
+/** Whether this process has answered just this: then there is nothing to tell up to the position with which the client came. After sliding_states_find(). */
+bool sliding_states_is_settled(const struct sliding_run *run);
 /** Stores what it knows with this answer, if that is something else. @param out  number for the answer's position. Errors: DENIED M_UNKNOWN_TOKEN (401) if the device has ended; DEFER; STORE.  Cost: none, or one round trip and its commit */
 MUST_CHECK enum err sliding_states_record(struct sliding_run *run, int64_t *out);
 

@@ -2,6 +2,7 @@
  * The request: its body is parsed once and kept while it waits. What is kept is copied out of the parsed JSON, which takes many times as much.
  */
 #include "base/arena_sized.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "homeserver/account/accounts.h"
 #include "homeserver/sync/sliding_inner.h"
@@ -253,6 +254,7 @@ static enum err read_body(struct call *call, struct sliding_request *request)
 	const struct json *object;
 	struct str conn_id;
 	TRY(call_json(call, &object));
+	request->wish = hash_bytes(call_body(call));
 	TRY(body_opt_str(call, object, "conn_id", &conn_id));
 	if (conn_id.n > 255) {
 		return fail_field(call, M_TOO_LARGE, "conn_id", "has more than 255 bytes");

@@ -3,26 +3,28 @@
  * state never changes, so that what is in memory is as good.
  */
 #include "base/arena_sized.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "base/refc.h"
 #include "homeserver/sync/sliding_inner.h"
 
-/* Immutable. */
-struct position {
+/* Immutable but for `settled`. */
+struct sliding_position {
 	struct refc refc;
 	struct arena *arena; /* of all in it */
 	struct sliding_state state;
+	_Atomic uint64_t settled; /* settled_as() of the newest answer with this position; 0: none */
 };
 
 static void position_ref(void *value)
 {
-	struct position *position = value;
+	struct sliding_position *position = value;
 	refc_take(&position->refc);
 }
 
 static void position_unref(void *value)
 {
-	struct position *position = value;
+	struct sliding_position *position = value;
 	if (refc_drop(&position->refc)) {
 		arena_destroy(position->arena);
 		mem_free(position);
@@ -57,7 +59,7 @@ static bool read_state(struct arena *arena, struct str bytes, struct sliding_sta
 }
 
 /* Reads a stored state into memory. @return NULL: it is none; else with a reference for the caller */
-static struct position *keep(struct sliding_run *run, int64_t nid, struct str bytes)
+static struct sliding_position *keep(struct sliding_run *run, int64_t nid, struct str bytes)
 {
 	/* Read twice, to see how much it takes: there are many, most of few rooms. */
 	struct sliding_state state;
@@ -65,7 +67,7 @@ static struct position *keep(struct sliding_run *run, int64_t nid, struct str by
 	if (!read_state(run->ctx->arena, bytes, &state)) {
 		return NULL;
 	}
-	struct position *position = mem_alloc(sizeof(*position));
+	struct sliding_position *position = mem_alloc(sizeof(*position));
 	refc_init(&position->refc);
 	position->arena = arena_create_sized(arena_used_bytes(run->ctx->arena) - before);
 	bool is_read = read_state(position->arena, bytes, &position->state);
@@ -81,7 +83,7 @@ enum err sliding_refuse_pos(struct ctx *ctx)
 		"This connection has no such pos; begin anew without one");
 }
 
-static enum err read_position(struct sliding_run *run, int64_t nid, struct position **out)
+static enum err read_position(struct sliding_run *run, int64_t nid, struct sliding_position **out)
 {
 	struct str bytes;
 	const struct sliding_connection connection = connection_of(run);
@@ -103,20 +105,62 @@ enum err sliding_states_find(struct sliding_run *run)
 	if (nid == 0) {
 		return ERR_OK;
 	}
-	struct position *position = cache_get(run->hs->sliding->positions, key_of(run, nid));
+	struct sliding_position *position = cache_get(run->hs->sliding->positions, key_of(run, nid));
 	if (position == NULL) {
 		TRY(read_position(run, nid, &position));
 	}
 	arena_on_reset(run->ctx->arena, position_unref, position);
+	run->position = position;
 	run->before = &position->state;
 	return ERR_OK;
 }
+
+/* --- what was answered just now ---------------------------------------------------------------------------- */
+
+/*
+ * Mostly a client comes back at once with the body of before. Everything up to its position was told by the answer that gave it, so the run that would find that out, through
+ * all rooms of the user, is left out. A number says for what: hashes are seeded, and a client could deceive itself alone.
+ */
+static uint64_t settled_as(const struct sliding_run *run, int64_t position, int64_t ephemeral)
+{
+	const uint64_t of[] = {run->request->wish, (uint64_t)position, (uint64_t)ephemeral};
+	return hash_bytes(str_from((const char *)of, sizeof(of)));
+}
+
+/* What was left stands in lists until that is told, and then others move up; messages to the device are told again to who asks again with the token of before. */
+static bool settles(const struct sliding_run *run)
+{
+	for (size_t i = 0; i < run->place_n; i++) {
+		if (run->places[i].part != NULL && run->places[i].part->is_left) {
+			return false;
+		}
+	}
+	return !sliding_told_has_messages(run);
+}
+
+static void note_settled(const struct sliding_run *run, struct sliding_position *position)
+{
+	if (settles(run)) {
+		atomic_store(&position->settled, settled_as(run, run->end.up_to, run->end.ephemeral));
+	}
+}
+
+bool sliding_states_is_settled(const struct sliding_run *run)
+{
+	return run->position != NULL &&
+		atomic_load(&run->position->settled) == settled_as(run, run->since, run->since_ephemeral);
+}
+
+/* --- with this answer ---------------------------------------------------------------------------------------- */
 
 enum err sliding_states_record(struct sliding_run *run, int64_t *out)
 {
 	int64_t came_with = run->request->since.connection;
 	*out = came_with;
 	if (!sliding_change_is_any(run->change)) {
+		if (run->position != NULL) {
+			note_settled(run, run->position);
+		}
 		return ERR_OK;
 	}
 	const struct sliding_connection connection = connection_of(run);
@@ -128,6 +172,8 @@ enum err sliding_states_record(struct sliding_run *run, int64_t *out)
 			"This session has ended; log in again");
 	}
 	TRY(err);
-	position_unref(keep(run, *out, bytes));
+	struct sliding_position *position = keep(run, *out, bytes);
+	note_settled(run, position);
+	position_unref(position);
 	return ERR_OK;
 }

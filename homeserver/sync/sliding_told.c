@@ -374,6 +374,11 @@ bool sliding_told_is_any(const struct sliding_run *run)
 		told->global_data_n > 0 || news->message_n > 0 || news->changed_n > 0 || news->left_n > 0;
 }
 
+bool sliding_told_has_messages(const struct sliding_run *run)
+{
+	return run->told->encryption.message_n > 0;
+}
+
 /* --- writing ----------------------------------------------------------------------------------------------- */
 
 static void write_texts(const char *key, const struct str *texts, size_t count,

@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from support import accounts
-from support.client import SLOW
+from support.client import SLOW, unique
 from support.processes import peak_kib
 from support.server import free_port, wait_until
-from support.sliding import PATH, Answer, Sliding, ask, window
+from support.sliding import PATH, Answer, Sliding, ask, wanted, window
 
 MIB = 1024
 
@@ -92,6 +92,62 @@ def test_wait__large_body__what_waits_is_not_many_times_as_large(server, body):
     assert rss_kib(server) - before < 120 * MIB
 
 
+def runs_of(server):
+    """Runs through all rooms of a user: each looks once at what lists filter by."""
+    return sum(server.metric(r'belfry_cache_%s_total{cache="sliding_facts"}' % kind) or 0 for kind in ("hits", "misses"))
+
+
+def test_wait__back_from_an_answer__rooms_are_not_gone_through(server):
+    """Where nothing came meanwhile. Else each message costs two runs."""
+    alice = accounts.register(server.url)
+    room = alice.create_room()
+    watch = Sliding(alice, {"all": window()}, extensions={"receipts": {}, "typing": {}, "account_data": {}})
+    with ThreadPoolExecutor(1) as pool:
+        before = runs_of(server)
+        for number in range(1, 4):
+            held = pool.submit(watch.next, timeout=60000)
+            wait_until(lambda: server.metric("belfry_http_parked") == 1, 60, "it waits")
+            assert runs_of(server) == before + number - 1
+            event = alice.send(room, "seen")
+            assert held.result().room(room).ids() == [event]
+            assert runs_of(server) == before + number
+        event = alice.send(room, "between")
+        assert watch.next(timeout=60000).room(room).ids() == [event]
+
+
+def test_wait__back_from_an_answer_with_another_wish__told_at_once(server):
+    alice = accounts.register(server.url)
+    rooms = [alice.create_room() for _ in range(3)]
+    watch = Sliding(alice, {"all": window(last=0)})
+    watch.lists["all"]["ranges"] = [[0, 1]]
+    assert watch.next(timeout=60000).rooms == {rooms[1]}
+    watch.rooms = {rooms[0]: wanted()}
+    assert watch.next(timeout=60000).rooms == {rooms[0]}
+
+
+def test_wait__a_room_was_left__the_next_comes_in_at_once(server):
+    alice = accounts.register(server.url)
+    rooms = [alice.create_room() for _ in range(3)]
+    watch = Sliding(alice, {"all": window(last=0)})
+    alice.leave(rooms[2]).ok()
+    assert watch.next(timeout=60000).rooms == {rooms[2]}
+    assert watch.next(timeout=60000).rooms == {rooms[1]}
+
+
+def test_wait__messages_of_before_are_asked_for_again__told_again(server):
+    alice = accounts.register(server.url)
+    watch = Sliding(alice, extensions={"to_device": {}}, lists={"all": window()})
+    alice.create_room()
+    watch.next()
+    for _ in range(3):
+        alice.put("/sendToDevice/m.test/" + unique("t"), {"messages": {alice.user_id: {"*": {"a": 1}}}}).ok()
+    body = watch.body()
+    first = Answer(ask(alice, {**body, "extensions": {"to_device": {"enabled": True, "limit": 2}}}, watch.pos).ok().json)
+    assert len(first.extension("to_device")["events"]) == 2
+    again = Answer(ask(alice, {**body, "extensions": {"to_device": {"enabled": True, "limit": 2}}}, first.pos, timeout=60000).ok().json)
+    assert again.extension("to_device")["events"] == first.extension("to_device")["events"]
+
+
 def test_wait__woken_by_what_is_not_told__rooms_are_not_gone_through(server):
     """By who is online, and who types or reads where the client does not look."""
     alice, bob = accounts.register(server.url), accounts.register(server.url)
@@ -102,10 +158,6 @@ def test_wait__woken_by_what_is_not_told__rooms_are_not_gone_through(server):
     watch = Sliding(alice, {"all": window(last=0)}, extensions={"receipts": {}, "typing": {}})
     assert watch.first.rooms == {room}
 
-    def runs():
-        """Each looks once at what lists filter by."""
-        return sum(server.metric(r'belfry_cache_%s_total{cache="sliding_facts"}' % kind) or 0 for kind in ("hits", "misses"))
-
     def wakes():
         """A counter is not there before it counted."""
         return server.metric("belfry_http_parks_woken_total") or 0
@@ -113,15 +165,15 @@ def test_wait__woken_by_what_is_not_told__rooms_are_not_gone_through(server):
     with ThreadPoolExecutor(1) as pool:
         held = pool.submit(watch.next, timeout=60000)
         wait_until(lambda: server.metric("belfry_http_parked") == 1, 60, "it waits")
-        before = runs()
+        before = runs_of(server)
         for act in (lambda: bob.typing(hidden), lambda: bob.receipt(hidden, event),
                     lambda: bob.put("/presence/%s/status" % bob.user_id, {"presence": "unavailable", "status_msg": "away"})):
             woken = wakes()
             act().ok()
             wait_until(lambda: wakes() > woken and server.metric("belfry_http_parked") == 1, 60, "it was woken")
-        assert runs() == before
+        assert runs_of(server) == before
         event = alice.send(room, "seen")
-        assert event in held.result().room(room).ids() and runs() > before
+        assert event in held.result().room(room).ids() and runs_of(server) > before
 
 
 def test_wait__body_that_asks_for_too_much__refused(server):

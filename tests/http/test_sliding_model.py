@@ -1,12 +1,14 @@
 """Simplified sliding sync as a client keeps it: whatever happens and however it looks, it ends up with what there is (seeded; the seed is in the
 test's name)."""
 import random
+import time
 
 import pytest
 
 from support.sliding import Sliding, wanted, window
 
 STEPS = 60
+WAIT_S = 60
 
 
 class Held:
@@ -47,6 +49,7 @@ class Model:
         for _ in range(6):
             self.create()
         self.watch = Sliding(alice, {"all": self.window()}, begins=False, extensions={"account_data": {}, "receipts": {}})
+        self.waiting = Sliding(alice, begins=False)  # another connection that asks for the same, and waits
         self.look()
 
     def window(self):
@@ -109,7 +112,18 @@ class Model:
             for event_id, _, user in answer.receipts(room):
                 held.read[user] = event_id
         assert not any(text in str(answer) for texts in self.left.values() for text in texts)
+        self.wait_for(answer)
         return answer
+
+    def wait_for(self, answer):
+        """What one who does not wait is told, one who waits is told at once, also where it came before the waiting."""
+        self.waiting.lists, self.waiting.rooms, self.waiting.extensions = self.watch.lists, self.watch.rooms, self.watch.extensions
+        is_news = answer.rooms or answer.get("extensions")
+        began = time.monotonic()
+        waited = self.waiting.next(timeout=WAIT_S * 1000 if is_news else 1)
+        assert time.monotonic() - began < WAIT_S / 2 or not is_news
+        assert {room: answer.room(room).ids() for room in answer.rooms} == {room: waited.room(room).ids() for room in waited.rooms}
+        assert answer.get("extensions") == waited.get("extensions") and answer["lists"] == waited["lists"]
 
     def change(self):
         """Looks at others, or at more of them."""
