@@ -21,7 +21,7 @@ enum {
 
 /* --- asking --------------------------------------------------------------------------------------------------------- */
 
-/* Each run asks of each room several times: therefore not bsearch(), which calls for each step. */
+/* Each run asks of each room: therefore not bsearch(), which calls for each step. */
 const struct sliding_room *sliding_state_room(const struct sliding_state *state, int64_t room_nid)
 {
 	size_t from = 0;
@@ -46,9 +46,8 @@ int64_t sliding_state_told(const struct sliding_state *state, int64_t room_nid,
 }
 
 const struct sliding_config *sliding_state_config(const struct sliding_state *state,
-	int64_t room_nid)
+	const struct sliding_room *room)
 {
-	const struct sliding_room *room = sliding_state_room(state, room_nid);
 	bool was_told = room != NULL && room->told[SLIDING_EVENTS] != SLIDING_NEVER;
 	return was_told ? &state->configs[room->config] : NULL;
 }

@@ -43,9 +43,9 @@ const struct sliding_room *sliding_state_room(const struct sliding_state *state,
 /** Up to where a stream of a room was told: SLIDING_NEVER, SLIDING_LIVE or a position. */
 int64_t sliding_state_told(const struct sliding_state *state, int64_t room_nid,
 	enum sliding_stream stream);
-/** What was wanted of a room when its events were told last; NULL: they never were. */
+/** What was wanted of a room of it, which may be NULL, when its events were told last; NULL: they never were. */
 const struct sliding_config *sliding_state_config(const struct sliding_state *state,
-	int64_t room_nid);
+	const struct sliding_room *room);
 
 /** As bytes, to be stored. In the arena. */
 struct str sliding_state_write(struct arena *arena, const struct sliding_state *state);

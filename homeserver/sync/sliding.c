@@ -38,20 +38,24 @@ void sliding_memory_destroy(struct sliding_memory *memory)
  * Up to how many events back it has them all: what was told with a lower limit and without a gap leaves that as it was. So who opens a room again and
  * again, which asks for more of it, is not sent the same events each time.
  */
-static int64_t limit_afterwards(const struct sliding_place *place,
-	const struct sliding_config *before)
+static int64_t limit_afterwards(const struct sliding_place *place)
 {
 	int64_t limit = place->config->timeline_limit;
 	bool is_anew = place->part != NULL && (place->part->is_limited || place->part->is_initial);
 	bool has_passed_over = limit == 0 && place->activity > place->told;
-	return before == NULL || is_anew || has_passed_over ? limit
-														: MAX_OF(before->timeline_limit, limit);
+	return place->had == NULL || is_anew || has_passed_over
+		? limit
+		: MAX_OF(place->had->timeline_limit, limit);
 }
 
 static void note_told(struct sliding_run *run, const struct sliding_place *place)
 {
 	int64_t nid = room_nid(place->entry.room);
-	int64_t limit = limit_afterwards(place, sliding_state_config(run->before, nid));
+	sliding_place_tell(run, place, SLIDING_EVENTS);
+	if (sliding_place_growth(run, place)->is_same) {
+		return; /* as mostly */
+	}
+	int64_t limit = limit_afterwards(place);
 	const struct sliding_config *known = place->config;
 	if (limit != known->timeline_limit) {
 		struct sliding_config *other = ARENA_NEW(run->ctx->arena, struct sliding_config);
@@ -59,7 +63,6 @@ static void note_told(struct sliding_run *run, const struct sliding_place *place
 		other->timeline_limit = limit;
 		known = other;
 	}
-	sliding_change_told(run->change, nid, SLIDING_EVENTS);
 	sliding_change_config(run->change, nid, known);
 }
 

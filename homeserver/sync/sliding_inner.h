@@ -121,8 +121,11 @@ struct sliding_place {
 	bool is_subscribed;
 	struct sliding_wishes *wishes; /**< of which lists and subscription; NULL: of none */
 	const struct sliding_config
-		*config;                  /**< of all that want it; shared by who is wanted by the same */
-	int64_t told;                 /**< of its events: SLIDING_NEVER, or up to which position */
+		*config; /**< of all that want it; shared by who is wanted by the same */
+	const struct sliding_room *known; /**< what was told of it before; NULL: nothing */
+	const struct sliding_config
+		*had;     /**< what was wanted when its events were told; NULL: they never were */
+	int64_t told; /**< of its events: SLIDING_NEVER, or up to which position */
 	const struct room_kind *kind; /**< NULL: it is not asked for, or not known */
 	struct sliding_part *part;    /**< what is told of it; NULL: nothing */
 };
@@ -146,10 +149,11 @@ struct sliding_window {
 	size_t place_n;
 };
 
-/** Whether one config wants more than another, as was found last. */
+/** What a config wants against the one of before. */
 struct sliding_growth {
 	const struct sliding_config *before, *config;
-	bool is_so;
+	bool is_more; /**< than before */
+	bool is_same;
 };
 
 /** One run. */
@@ -175,7 +179,8 @@ struct sliding_run {
 	struct sliding_wishes wishes;        /**< of a room that nothing wants yet */
 	struct sliding_window *windows;      /**< of each list */
 	bool has_parts;
-	struct sliding_growth grown;
+	struct sliding_growth
+		grown; /**< as it was found last: of many rooms in a row the same is asked */
 	struct user_room *stirred; /**< rooms with something new; where encryption is asked for */
 	size_t stirred_n;
 	struct sliding_told *told; /**< by the extensions */
@@ -221,6 +226,12 @@ struct sliding_place *sliding_place_find(struct sliding_run *run, struct str roo
 /** Whether there may be something to tell of it that came after a position: an event, another membership, another m.direct. From memory. */
 bool sliding_place_has_news(const struct sliding_run *run, const struct sliding_place *place,
 	int64_t after);
+/** Up to where a stream of it was told: SLIDING_NEVER, or a position. */
+int64_t sliding_place_told(const struct sliding_run *run, const struct sliding_place *place,
+	enum sliding_stream stream);
+/** A stream of it is told with this answer. */
+void sliding_place_tell(struct sliding_run *run, const struct sliding_place *place,
+	enum sliding_stream stream);
 
 /* --- sliding_room.c ------------------------------------------------------------------------------------ */
 
@@ -256,6 +267,9 @@ struct sliding_part {
 
 /** Loads what is new of a wanted room; `place->part` stays NULL when there is nothing. Errors: STORE; DEFER */
 MUST_CHECK enum err sliding_room_load(struct sliding_run *run, struct sliding_place *place);
+/** What is wanted of a wanted room against what was before, when its events were told. */
+const struct sliding_growth *sliding_place_growth(struct sliding_run *run,
+	const struct sliding_place *place);
 /** Remembers the member events that it tells. */
 void sliding_room_remember(struct sliding_run *run, const struct sliding_part *part);
 

@@ -11,11 +11,21 @@ enum {
 
 /* --- the user's rooms -------------------------------------------------------------------------------------- */
 
-/* Up to where its events were told: of a room that is live, with the client's token. */
-static int64_t told_up_to(const struct sliding_run *run, int64_t room_nid)
+/* Of a stream that is live, up to the client's token. */
+int64_t sliding_place_told(const struct sliding_run *run, const struct sliding_place *place,
+	enum sliding_stream stream)
 {
-	int64_t told = sliding_state_told(run->before, room_nid, SLIDING_EVENTS);
+	int64_t told = place->known != NULL ? place->known->told[stream] : SLIDING_NEVER;
 	return told == SLIDING_LIVE ? run->since : told;
+}
+
+void sliding_place_tell(struct sliding_run *run, const struct sliding_place *place,
+	enum sliding_stream stream)
+{
+	bool is_live = place->known != NULL && place->known->told[stream] == SLIDING_LIVE;
+	if (!is_live) { /* hardly ever */
+		sliding_change_told(run->change, room_nid(place->entry.room), stream);
+	}
 }
 
 /*
@@ -94,7 +104,9 @@ static enum err load_places(struct sliding_run *run)
 		place->activity = sync_is_member(&place->entry) ? room_last_position(place->entry.room)
 														: place->entry.position;
 		int64_t nid = room_nid(place->entry.room);
-		place->told = told_up_to(run, nid);
+		place->known = sliding_state_room(run->before, nid);
+		place->told = sliding_place_told(run, place, SLIDING_EVENTS);
+		place->had = sliding_state_config(run->before, place->known);
 		bool is_hidden = sync_is_outside(&place->entry) &&
 			sync_is_ignored_invite(run->ctx->arena, run->who->user.s, &run->ignored, &place->entry);
 		if (!is_hidden) {

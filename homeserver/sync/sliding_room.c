@@ -66,12 +66,10 @@ static void count_live(const struct sliding_run *run, struct sliding_part *part)
 }
 
 /* A client that wants more events than it did last is given them with the first news, also those that it may have. */
-static bool is_expanded(const struct sliding_run *run, const struct sliding_place *place,
-	const struct sliding_part *part)
+static bool is_expanded(const struct sliding_place *place, const struct sliding_part *part)
 {
-	const struct sliding_config *before = sliding_state_config(run->before, room_nid(part->room));
-	return !part->is_initial && before != NULL &&
-		before->timeline_limit < place->config->timeline_limit;
+	return !part->is_initial && place->had != NULL &&
+		place->had->timeline_limit < place->config->timeline_limit;
 }
 
 static enum err load_timeline(struct sliding_run *run, const struct sliding_place *place,
@@ -79,7 +77,7 @@ static enum err load_timeline(struct sliding_run *run, const struct sliding_plac
 {
 	size_t limit = (size_t)place->config->timeline_limit;
 	part->start = part->up_to;
-	part->is_expanded = is_expanded(run, place, part);
+	part->is_expanded = is_expanded(place, part);
 	part->has_timeline = limit > 0 && !part->was_never_joined;
 	if (!part->has_timeline) {
 		return ERR_OK;
@@ -245,7 +243,6 @@ static enum err load_state(struct sliding_run *run, const struct sliding_place *
 	const struct state_item *changes, size_t count, struct sliding_part *part)
 {
 	const struct sliding_config *config = place->config;
-	const struct sliding_config *before = sliding_state_config(run->before, room_nid(part->room));
 	if (part->was_never_joined) {
 		return add_own(run, part);
 	}
@@ -253,8 +250,8 @@ static enum err load_state(struct sliding_run *run, const struct sliding_place *
 		TRY(add_wanted(run, config, NULL, part));
 	} else {
 		add_changes(run, config, changes, count, part);
-		if (before != NULL && wants_more_state(before, config)) {
-			TRY(add_wanted(run, config, before, part));
+		if (place->had != NULL && wants_more_state(place->had, config)) {
+			TRY(add_wanted(run, config, place->had, part));
 		}
 	}
 	/* Clients take a room for joined of which they are told without it. */
@@ -394,16 +391,18 @@ static enum err prepare_views(struct sliding_run *run, struct sliding_part *part
 		part->state.n, &part->state_batch);
 }
 
-/* Of many rooms in a row the same is asked. */
-static bool grows(struct sliding_run *run, const struct sliding_config *before,
-	const struct sliding_config *config)
+const struct sliding_growth *sliding_place_growth(struct sliding_run *run,
+	const struct sliding_place *place)
 {
+	const struct sliding_config *before = place->had;
+	const struct sliding_config *config = place->config;
 	if (run->grown.before != before || run->grown.config != config) {
-		bool is_so = before != NULL &&
+		run->grown = (struct sliding_growth){.before = before, .config = config};
+		run->grown.is_more = before != NULL &&
 			(config->timeline_limit > before->timeline_limit || wants_more_state(before, config));
-		run->grown = (struct sliding_growth){before, config, is_so};
+		run->grown.is_same = before != NULL && sliding_config_compare(before, config) == 0;
 	}
-	return run->grown.is_so;
+	return &run->grown;
 }
 
 static enum err load_inside(struct sliding_run *run, const struct sliding_place *place,
@@ -414,8 +413,7 @@ static enum err load_inside(struct sliding_run *run, const struct sliding_place 
 	TRY(rooms_load(run->ctx, run->hs, part->room));
 	TRY(sync_is_member(&place->entry) ? plan_joined(run, place, part)
 									  : plan_left(run, place, part));
-	const struct sliding_config *before = sliding_state_config(run->before, room_nid(part->room));
-	if (part->is_initial || grows(run, before, place->config)) {
+	if (part->is_initial || sliding_place_growth(run, place)->is_more) {
 		TRY(ctx_may_wait(run->ctx)); /* a large room would keep other connections waiting */
 	}
 	part->viewer = room_viewer_create(run->ctx, part->room, run->who->user.s);
@@ -447,10 +445,8 @@ static bool is_empty(const struct sliding_part *part)
 /* Whether anything can be new of it. From memory. */
 static bool is_stirred(struct sliding_run *run, const struct sliding_place *place)
 {
-	const struct sliding_config *before =
-		sliding_state_config(run->before, room_nid(place->entry.room));
 	return place->told == SLIDING_NEVER || sliding_place_has_news(run, place, place->told) ||
-		grows(run, before, place->config);
+		sliding_place_growth(run, place)->is_more;
 }
 
 enum err sliding_room_load(struct sliding_run *run, struct sliding_place *place)

@@ -58,11 +58,10 @@ static bool *mark(const struct sliding_run *run, const struct sliding_extension 
 }
 
 /* Up to where a stream of a room was told; 0: nothing was. */
-static int64_t told_up_to(const struct sliding_run *run, int64_t room_nid,
+static int64_t told_up_to(const struct sliding_run *run, const struct sliding_place *place,
 	enum sliding_stream stream)
 {
-	int64_t told = sliding_state_told(run->before, room_nid, stream);
-	return told == SLIDING_LIVE ? run->since : MAX_OF(told, INT64_C(0));
+	return MAX_OF(sliding_place_told(run, place, stream), INT64_C(0));
 }
 
 /* --- receipts --------------------------------------------------------------------------------------------- */
@@ -141,9 +140,11 @@ static enum err tell_counts(struct sliding_run *run, struct str content,
 }
 
 /* An object of the events at which there are receipts that were not told yet. */
-static enum err load_recent(struct sliding_run *run, struct room *room, struct json *out)
+static enum err load_recent(struct sliding_run *run, const struct sliding_place *place,
+	struct json *out)
 {
-	int64_t after = told_up_to(run, room_nid(room), SLIDING_RECEIPTS);
+	struct room *room = place->entry.room;
+	int64_t after = told_up_to(run, place, SLIDING_RECEIPTS);
 	struct str *contents;
 	size_t n = 0;
 	*out = json_object(run->ctx->arena, 0);
@@ -167,7 +168,7 @@ static enum err load_receipts_of(struct sliding_run *run, struct sliding_place *
 	const struct sliding_part *part = place->part;
 	bool has_older =
 		part != NULL && (part->is_initial || part->is_expanded); /* at which there may be some */
-	int64_t after = has_older ? 0 : told_up_to(run, room_nid(room), SLIDING_RECEIPTS);
+	int64_t after = has_older ? 0 : told_up_to(run, place, SLIDING_RECEIPTS);
 	struct str *contents;
 	size_t n;
 	if (room_receipt_position(room) <= after) {
@@ -178,7 +179,7 @@ static enum err load_receipts_of(struct sliding_run *run, struct sliding_place *
 	struct room_told item = {.room_id = room_id_of(room).s};
 	if (n > 0 && after == 0) {
 		struct json recent;
-		TRY(load_recent(run, room, &recent));
+		TRY(load_recent(run, place, &recent));
 		item.receipts = only_shown(run, part, &recent, contents[0]);
 	} else if (n > 0) {
 		item.receipts = contents[0];
@@ -194,12 +195,11 @@ static enum err load_receipts(struct sliding_run *run, struct sliding_told *told
 	const bool *marks = mark(run, &run->request->receipts);
 	for (size_t i = 0; i < run->place_n; i++) {
 		struct sliding_place *place = &run->places[i];
-		int64_t nid = room_nid(place->entry.room);
 		if (marks[i]) {
 			TRY(load_receipts_of(run, place, told));
-			sliding_change_told(run->change, nid, SLIDING_RECEIPTS);
+			sliding_place_tell(run, place, SLIDING_RECEIPTS);
 		} else if (room_receipt_position(place->entry.room) > run->since) {
-			sliding_change_missed(run->change, nid, SLIDING_RECEIPTS,
+			sliding_change_missed(run->change, room_nid(place->entry.room), SLIDING_RECEIPTS,
 				MAX_OF(run->since, INT64_C(1)));
 		}
 	}
@@ -281,8 +281,7 @@ static int64_t data_begin(const struct sliding_run *run, const bool *marks)
 	int64_t begin = run->since;
 	for (size_t i = 0; i < run->place_n; i++) {
 		if (marks[i]) {
-			begin = MIN_OF(begin,
-				told_up_to(run, room_nid(run->places[i].entry.room), SLIDING_ACCOUNT_DATA));
+			begin = MIN_OF(begin, told_up_to(run, &run->places[i], SLIDING_ACCOUNT_DATA));
 		}
 	}
 	return begin;
@@ -299,18 +298,19 @@ static enum err load_room_data(struct sliding_run *run, struct sliding_told *tol
 		qsort(items, n, sizeof(*items), compare_data);
 	}
 	for (size_t i = 0; i < run->place_n; i++) {
-		int64_t nid = room_nid(run->places[i].entry.room);
-		int64_t after = marks[i] ? told_up_to(run, nid, SLIDING_ACCOUNT_DATA) : run->since;
+		const struct sliding_place *place = &run->places[i];
+		int64_t nid = room_nid(place->entry.room);
+		int64_t after = marks[i] ? told_up_to(run, place, SLIDING_ACCOUNT_DATA) : run->since;
 		size_t first = data_behind(items, n, nid, after);
 		size_t count = data_behind(items, n, nid, INT64_MAX) - first;
 		if (marks[i]) {
 			if (count > 0) {
-				struct room_told item = {.room_id = room_id_of(run->places[i].entry.room).s,
+				struct room_told item = {.room_id = room_id_of(place->entry.room).s,
 					.data = &items[first],
 					.data_n = count};
 				VEC_PUSH(run->ctx->arena, &told->data, item);
 			}
-			sliding_change_told(run->change, nid, SLIDING_ACCOUNT_DATA);
+			sliding_place_tell(run, place, SLIDING_ACCOUNT_DATA);
 		} else if (count > 0) {
 			sliding_change_missed(run->change, nid, SLIDING_ACCOUNT_DATA,
 				MAX_OF(run->since, INT64_C(1)));

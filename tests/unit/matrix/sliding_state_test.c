@@ -61,8 +61,8 @@ static void assert_as_expected(struct arena *arena, const struct sliding_state *
 				expected[i].told[stream]);
 			is_known = is_known || expected[i].told[stream] != SLIDING_NEVER;
 		}
-		const struct sliding_config *config = sliding_state_config(state, nid_of(i));
 		const struct sliding_room *room = sliding_state_room(state, nid_of(i));
+		const struct sliding_config *config = sliding_state_config(state, room);
 		assert_int_equal(room != NULL, is_known);
 		assert_int_equal(config != NULL, expected[i].told[SLIDING_EVENTS] != SLIDING_NEVER);
 		if (config != NULL) {
@@ -190,7 +190,9 @@ static void missed__only_what_was_live__keeps_the_first_position(void **state)
 	struct sliding_state after = sliding_change_end(change);
 	assert_int_equal(sliding_state_told(&after, 7, SLIDING_EVENTS), 60);
 	assert_int_equal(sliding_state_told(&after, 7, SLIDING_RECEIPTS), SLIDING_NEVER);
-	assert_int_equal(sliding_config_compare(sliding_state_config(&after, 7), config_of(arena, 1)),
+	assert_int_equal(
+		sliding_config_compare(sliding_state_config(&after, sliding_state_room(&after, 7)),
+			config_of(arena, 1)),
 		0);
 	assert_int_equal(sliding_state_told(&live, 7, SLIDING_EVENTS), SLIDING_LIVE); /* as it was */
 }
@@ -232,9 +234,13 @@ static void configs__equal_ones_and_unused_ones__each_that_a_room_has_once(void 
 	}
 	struct sliding_state later = sliding_change_end(change);
 	assert_int_equal(later.config_n, 2);
-	assert_int_equal(sliding_config_compare(sliding_state_config(&later, 2), config_of(arena, 0)),
+	assert_int_equal(
+		sliding_config_compare(sliding_state_config(&later, sliding_state_room(&later, 2)),
+			config_of(arena, 0)),
 		0);
-	assert_int_equal(sliding_config_compare(sliding_state_config(&later, 3), config_of(arena, 4)),
+	assert_int_equal(
+		sliding_config_compare(sliding_state_config(&later, sliding_state_room(&later, 3)),
+			config_of(arena, 4)),
 		0);
 }
 
@@ -312,7 +318,7 @@ static bool reads(struct str bytes)
 	bool is_read = sliding_state_read(arena, str_from(copy, bytes.n), &read);
 	for (size_t i = 0; is_read && i < read.room_n; i++) {
 		assert_true(read.rooms[i].room_nid > (i > 0 ? read.rooms[i - 1].room_nid : 0));
-		(void)sliding_state_config(&read, read.rooms[i].room_nid);
+		(void)sliding_state_config(&read, &read.rooms[i]);
 		assert_true(read.rooms[i].config < MAX_OF(read.config_n, (size_t)1));
 		for (size_t stream = 0; stream < SLIDING_STREAM_COUNT; stream++) {
 			assert_true(read.rooms[i].told[stream] >= SLIDING_NEVER);
