@@ -215,8 +215,8 @@ static bool read_room(struct reader *r, int64_t before_nid, size_t config_n,
 {
 	int64_t more;
 	unsigned kinds;
-	if (!read_number(r, 1, INT64_MAX - before_nid, &more) || !read_byte(r, &kinds) || kinds == 0 ||
-		kinds >> (SLIDING_STREAM_COUNT * TOLD_BITS) != 0) {
+	_Static_assert(SLIDING_STREAM_COUNT * TOLD_BITS <= 8, "they have one byte");
+	if (!read_number(r, 1, INT64_MAX - before_nid, &more) || !read_byte(r, &kinds) || kinds == 0) {
 		return false;
 	}
 	out->room_nid = before_nid + more;

@@ -13,6 +13,7 @@ enum sliding_stream {
 	SLIDING_EVENTS,
 	SLIDING_RECEIPTS,
 	SLIDING_ACCOUNT_DATA,
+	SLIDING_TYPING, /**< its positions say nothing */
 	SLIDING_STREAM_COUNT,
 };
 

@@ -20,6 +20,9 @@ struct room_told {
 	size_t data_n;
 };
 
+/* Who types is told as it is now: it does not matter since when it was not. */
+enum { TYPING_MISSED = 1 };
+
 struct sliding_told {
 	struct e2ee_news encryption;
 	struct account_data_item *global_data;
@@ -208,6 +211,12 @@ static enum err load_receipts(struct sliding_run *run, struct sliding_told *told
 
 /* --- typing ------------------------------------------------------------------------------------------------ */
 
+static bool has_typing_news(const struct sliding_run *run, const struct sliding_place *place)
+{
+	return room_typing_serial(place->entry.room) > run->since_ephemeral;
+}
+
+/* Who typed when the room was in view last may have ended since, behind the client's token: then it is told that nobody does. */
 static enum err load_typing_of(struct sliding_run *run, const struct sliding_place *place,
 	struct sliding_told *told)
 {
@@ -215,10 +224,8 @@ static enum err load_typing_of(struct sliding_run *run, const struct sliding_pla
 	struct room_told item = {.room_id = room_id_of(room).s};
 	struct str *users;
 	size_t n;
-	bool is_new = !run->request->has_pos || place->told == SLIDING_NEVER;
-	/* Who typed when the room was in view last may have ended since, behind the client's token: mostly by what they sent, which was missed. */
-	int64_t since = place->told < run->since ? 0 : run->since_ephemeral;
-	if (!is_new && room_typing_serial(room) <= since) {
+	int64_t known = place->known != NULL ? place->known->told[SLIDING_TYPING] : SLIDING_NEVER;
+	if (known == SLIDING_LIVE && !has_typing_news(run, place)) {
 		return ERR_OK;
 	}
 	TRY(typing_users(run->ctx, run->hs, room, &users, &n));
@@ -228,7 +235,7 @@ static enum err load_typing_of(struct sliding_run *run, const struct sliding_pla
 			users[item.typing_n++] = users[i];
 		}
 	}
-	if (!is_new || item.typing_n > 0) {
+	if (known != SLIDING_NEVER || item.typing_n > 0) {
 		VEC_PUSH(run->ctx->arena, &told->typing, item);
 	}
 	return ERR_OK;
@@ -238,8 +245,13 @@ static enum err load_typing(struct sliding_run *run, struct sliding_told *told)
 {
 	const bool *marks = mark(run, &run->request->typing);
 	for (size_t i = 0; i < run->place_n; i++) {
+		const struct sliding_place *place = &run->places[i];
 		if (marks[i]) {
-			TRY(load_typing_of(run, &run->places[i], told));
+			TRY(load_typing_of(run, place, told));
+			sliding_place_tell(run, place, SLIDING_TYPING);
+		} else if (has_typing_news(run, place)) {
+			sliding_change_missed(run->change, room_nid(place->entry.room), SLIDING_TYPING,
+				TYPING_MISSED);
 		}
 	}
 	return ERR_OK;

@@ -373,6 +373,36 @@ def test_typing__ended_by_a_message_while_out_of_view__told_with_the_room(alice,
     assert watch.next().typing(shared) is None
 
 
+@pytest.mark.peer("shows it as typing on and on")
+def test_typing__ended_while_out_of_view__told_once_when_it_comes_back(alice, bob, shared):
+    """Without any news of the room."""
+    other = alice.create_room(invite=[bob.user_id])
+    bob.join(other).ok()
+    watch = Sliding(bob, rooms={shared: wanted()}, extensions={"typing": {}})
+    alice.typing(shared).ok()
+    watch.until(lambda answer: answer.typing(shared))
+    watch.rooms = {other: wanted()}
+    watch.next()
+    alice.typing(shared, False).ok()
+    alice.typing(other).ok()
+    watch.until(lambda answer: answer.typing(other))
+    watch.rooms = {shared: wanted(), other: wanted()}
+    assert watch.next().typing(shared) == []
+    assert watch.next().typing(shared) is None
+
+
+def test_typing__in_rooms_never_in_view__nothing_is_noted(alice, bob, shared):
+    """Of who looks at one room, what is typed in others changes nothing that is stored."""
+    other = alice.create_room(invite=[bob.user_id])
+    bob.join(other).ok()
+    watch = Sliding(bob, rooms={other: wanted()}, extensions={"typing": {}})
+    before = watch.next().pos.partition("~")[2]
+    alice.typing(shared).ok()
+    alice.typing(other).ok()
+    answer = watch.until(lambda answer: answer.typing(other))
+    assert answer.typing(shared) is None and answer.pos.partition("~")[2] in (before, "")
+
+
 def test_typing__under_way__in_the_first_answer(alice, bob, shared):
     alice.typing(shared).ok()
     assert with_extension(bob, "typing").first.typing(shared) == [alice.user_id]
