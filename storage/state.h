@@ -95,12 +95,21 @@ struct member_row {
 /** All rooms of a user. One round trip. */
 MUST_CHECK enum err store_member_rooms(struct ctx *ctx, struct db *db, struct str user_id,
 	struct member_row **out, size_t *out_count);
+/** Which rooms store_member_thrown_out() finds. */
+struct thrown_out_query {
+	struct str user_id;
+	int64_t up_to;
+	size_t max;
+	size_t looked_at; /**< of the newest that the user has left */
+	bool
+		with_strangers; /**< also those in which the user never was: banned without a join, or never invited either */
+};
 /**
  * Rooms out of which others have put the user (banned, or left by another's event) by a position and which it has not forgotten:
- * their numbers, newest first, `max` at the most; of the newest `looked_at` that the user has left. One round trip, which costs as much as these.
+ * their numbers, newest first. One round trip, which costs as much as those that are looked at.
  */
-MUST_CHECK enum err store_member_thrown_out(struct ctx *ctx, struct db *db, struct str user_id,
-	int64_t up_to, size_t max, size_t looked_at, int64_t **out, size_t *out_count);
+MUST_CHECK enum err store_member_thrown_out(struct ctx *ctx, struct db *db,
+	const struct thrown_out_query *query, int64_t **out, size_t *out_count);
 /** A room that a user is joined to. Texts borrowed from the result. */
 struct joined_row {
 	struct str user_id;

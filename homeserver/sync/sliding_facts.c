@@ -183,8 +183,10 @@ static enum err load_left(struct sliding_run *run, struct sliding_facts *facts)
 	if (facts->left_at < 0) {
 		return ERR_OK;
 	}
-	TRY(store_member_thrown_out(run->ctx, run->hs->db, run->who->user.s, run->end.up_to,
-		SYNC_THROWN_OUT_MAX, SYNC_LEFT_LOOKED_AT, &found, &n));
+	/* "Rooms the user has been banned from, but never joined, should not be part of the list" (MSC4186, "Lists"). */
+	const struct thrown_out_query query = {run->who->user.s, run->end.up_to, SYNC_THROWN_OUT_MAX,
+		SYNC_LEFT_LOOKED_AT, false};
+	TRY(store_member_thrown_out(run->ctx, run->hs->db, &query, &found, &n));
 	facts->thrown_out = ARENA_NEW_ARRAY(facts->arena, int64_t, n);
 	for (size_t i = 0; i < n; i++) {
 		facts->thrown_out[i] = found[i];

@@ -3,6 +3,7 @@
  */
 #include "base/vec.h"
 #include "homeserver/sync/sliding_inner.h"
+#include "storage/state.h"
 
 #include <stdlib.h>
 
@@ -36,16 +37,25 @@ static enum err plan_joined(struct sliding_run *run, const struct sliding_place 
 	return ERR_OK;
 }
 
-/* Of a room that was never joined (a refused invite) nothing is told but the own membership. */
+/*
+ * The room is told as it was when the user was in it last, and the own membership as it is: who was kicked and then banned sees nothing of what lies between. Of a room that was never
+ * joined (a refused invite) nothing is told but the own membership.
+ */
 static enum err plan_left(struct sliding_run *run, const struct sliding_place *place,
 	struct sliding_part *part)
 {
-	bool was_in;
+	struct state_row last_join;
+	int64_t left_at = place->entry.position;
+	enum err err = store_state_last_join(run->ctx, run->hs->db, room_nid(part->room),
+		run->who->user.s, left_at, &last_join);
+	part->was_never_joined = err == ERR_MISSING;
+	if (!part->was_never_joined) {
+		TRY(err);
+		left_at = MIN_OF(left_at, last_join.to_position);
+	}
 	part->is_left = true;
-	part->up_to = place->entry.position;
+	part->up_to = left_at;
 	part->after = MIN_OF(place->told, part->up_to);
-	TRY(was_joined(run, part->room, part->up_to - 1, &was_in));
-	part->was_never_joined = !was_in;
 	part->is_initial = place->told == SLIDING_NEVER;
 	return ERR_OK;
 }
@@ -204,11 +214,24 @@ static enum err add_member(struct sliding_run *run, struct sliding_part *part, s
 	return ERR_OK;
 }
 
-/* Also where it was told before. */
-static enum err add_own(struct sliding_run *run, struct sliding_part *part)
+/* Of who is not in the room any more, as it is now and also where it was told before: clients take a room for joined of which they are told without it. */
+static enum err set_own(struct sliding_run *run, const struct sliding_place *place,
+	struct sliding_part *part)
 {
+	struct str user_id = run->who->user.s;
 	struct stored_event *member;
-	TRY(find_member(run, part, run->who->user.s, &member));
+	size_t n = 0;
+	TRY(room_state_event(run->ctx, run->hs, part->room, STR("m.room.member"), user_id,
+		place->entry.position, &member));
+	for (size_t i = 0; i < part->state.n; i++) {
+		const struct event *event = part->state.p[i]->event;
+		bool is_own =
+			str_equals(event->type, STR("m.room.member")) && str_equals(event->state_key, user_id);
+		if (!is_own) {
+			part->state.p[n++] = part->state.p[i];
+		}
+	}
+	part->state.n = n;
 	if (member != NULL) {
 		put_state(run, part, member);
 	}
@@ -244,7 +267,7 @@ static enum err load_state(struct sliding_run *run, const struct sliding_place *
 {
 	const struct sliding_config *config = place->config;
 	if (part->was_never_joined) {
-		return add_own(run, part);
+		return set_own(run, place, part);
 	}
 	if (part->is_initial) {
 		TRY(add_wanted(run, config, NULL, part));
@@ -254,12 +277,11 @@ static enum err load_state(struct sliding_run *run, const struct sliding_place *
 			TRY(add_wanted(run, config, place->had, part));
 		}
 	}
-	/* Clients take a room for joined of which they are told without it. */
-	if (part->is_left) {
-		TRY(add_own(run, part));
-	}
 	if (config->loads_lazily) {
 		TRY(add_members(run, part));
+	}
+	if (part->is_left) {
+		TRY(set_own(run, place, part));
 	}
 	tell_once(part);
 	return ERR_OK;
@@ -427,7 +449,7 @@ static enum err load_inside(struct sliding_run *run, const struct sliding_place 
 		TRY(load_summary(run, changes, change_n, part));
 	}
 	if (part->is_left) {
-		part->bump_stamp = part->up_to;
+		part->bump_stamp = place->entry.position;
 	} else {
 		TRY(load_bump(run, place, part));
 		TRY(unread_counts(run->ctx, run->hs, part->room, run->user, part->up_to, &part->unread));

@@ -162,8 +162,10 @@ static enum err find_thrown_out(struct sync_run *run)
 	}
 	for (size_t i = 0; i < run->room_n; i++) {
 		if (sync_is_left(&run->rooms[i]) && !run->rooms[i].is_forgotten) {
-			return store_member_thrown_out(run->ctx, run->hs->db, run->who->user.s, run->up_to,
-				SYNC_THROWN_OUT_MAX, SYNC_LEFT_LOOKED_AT, &run->thrown_out, &run->thrown_out_n);
+			const struct thrown_out_query query = {run->who->user.s, run->up_to,
+				SYNC_THROWN_OUT_MAX, SYNC_LEFT_LOOKED_AT, true};
+			return store_member_thrown_out(run->ctx, run->hs->db, &query, &run->thrown_out,
+				&run->thrown_out_n);
 		}
 	}
 	return ERR_OK;

@@ -5,7 +5,8 @@ SELECT m.room_nid, m.membership, m.position, m.is_forgotten, m.stripped, r.room_
 FROM members m JOIN rooms r ON r.room_nid = m.room_nid WHERE m.user_id = $1;
 
 -- name: member_thrown_out hot
--- Rooms out of which others have put a user by a position, the newest first, some at the most; not what was forgotten. Who has left many rooms
+-- Rooms out of which others have put a user by a position, the newest first, some at the most; not what was forgotten, and unless $5 not those in which the
+-- user never was: banned without a join, or with no word of an invite or a knock before. Who has left many rooms
 -- has the events of the newest looked at. Index: members_pkey, states_pkey, events_event_id_key.
 SELECT m.room_nid
 FROM (SELECT user_id, room_nid, membership, position FROM members
@@ -14,7 +15,9 @@ FROM (SELECT user_id, room_nid, membership, position FROM members
 LEFT JOIN LATERAL (SELECT event_id, to_position FROM states WHERE room_nid = m.room_nid AND type = 'm.room.member'
 	AND state_key = m.user_id ORDER BY from_position DESC LIMIT 1) s ON m.membership = 'leave' AND s.to_position = 9223372036854775807
 LEFT JOIN events e ON e.event_id = s.event_id
-WHERE m.membership = 'ban' OR e.sender <> m.user_id
+WHERE (m.membership = 'ban' OR e.sender <> m.user_id)
+	AND ($5 OR (SELECT true FROM states j WHERE j.room_nid = m.room_nid AND j.type = 'm.room.member' AND j.state_key = m.user_id
+		AND (j.membership = 'join' OR m.membership = 'leave' AND j.membership IN ('invite', 'knock')) ORDER BY j.from_position DESC LIMIT 1))
 ORDER BY m.position DESC LIMIT $3;
 
 -- name: member_joined hot
