@@ -2,6 +2,7 @@
 
     watch = Sliding(alice, {"all": window(19)})     one connection; the first answer is watch.first
     watch.next()                                    what is new since the last answer
+    watch.at_once()                                 the same, by a request that would wait
     watch.until(lambda answer: answer.room(room))   asks until it is there
 """
 import json
@@ -195,6 +196,13 @@ class Sliding:
         self.pos = answer.pos
         if "to_device" in answer.get("extensions", {}):
             self.extensions["to_device"]["since"] = answer["extensions"]["to_device"]["next_batch"]
+        return answer
+
+    def at_once(self):
+        """The answer to who would wait a minute, where there is something to tell already."""
+        began = time.monotonic()
+        answer = self.next(timeout=60000)
+        assert time.monotonic() - began < 30, "told only when the time was over: %s" % json.dumps(answer)[:2000]
         return answer
 
     def until(self, condition, limit=10):
