@@ -128,6 +128,7 @@ def test_guest__not_world_readable__nothing(host, guest, visibility):
 
 
 def test_guest__profile__display_name_only(guest):
+    assert "displayname" not in guest.get(path_of("profile", guest.user_id)).json
     guest.put(path_of("profile", guest.user_id, "displayname"), {"displayname": "Visitor"}).ok()
     guest.put(path_of("profile", guest.user_id, "avatar_url"), {"avatar_url": "mxc://x.example/a"}).expect(403, FORBIDDEN)
     guest.delete(path_of("profile", guest.user_id, "avatar_url")).expect(403, FORBIDDEN)
@@ -182,6 +183,15 @@ def test_guest__registers_with_what_is_not_the_own_token_or_name__refused_and_st
     upgrade(host, guest_access_token=host.token).expect(403, "M_FORBIDDEN")
     assert guest.get("/account/whoami").ok()["is_guest"] is True
     guest.post("/createRoom", {}).expect(403, FORBIDDEN)
+
+
+def test_guest__locked__stays_a_guest_who_cannot_register(running, guest):
+    lock = "/_matrix/client/v1" + path_of("admin", "lock", guest.user_id)
+    admin = accounts.register_by_secret(guest.http, running.secret, admin=True)
+    admin.put(lock, {"locked": True}).ok()
+    upgrade(guest).expect((400, 401, 403))
+    admin.put(lock, {"locked": False}).ok()
+    assert guest.get("/account/whoami").ok()["is_guest"] is True
 
 
 def test_guest__registration_off__refused(make_server):

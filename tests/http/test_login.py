@@ -262,6 +262,14 @@ def test_refresh__old_token_after_new_refresh_token_used__401(alice, nobody):
     alice.with_token(second["access_token"]).get("/account/whoami").ok()
 
 
+def test_refresh__new_refresh_token_used__the_access_token_before_it_ends_at_once(alice, nobody):
+    session = refreshable(alice)
+    reply = refresh(nobody, session.refresh_token).ok()
+    session.get("/account/whoami").ok()
+    refresh(nobody, reply["refresh_token"]).ok()
+    dead(session)
+
+
 def test_refresh__unknown_token__401_unknown_token(nobody):
     refresh(nobody, "made-up").expect(401, "M_UNKNOWN_TOKEN")
 
@@ -316,3 +324,11 @@ def test_expired_access_token__used__401_with_soft_logout_then_refresh_works(mak
         session.refresh_token = fresh["refresh_token"]
         return user.with_token(fresh["access_token"]).get("/account/whoami").status == 200
     wait_until(renewed, what="a token that works")
+
+
+def test_expired_refresh_token__used__401_with_soft_logout(make_server):
+    from support import accounts
+    server = make_server(settings={"sessions.refresh_token_lifetime": "1s"}).start()
+    session = accounts.register(server.url).login(refresh_token=True)
+    wait_until(lambda: refresh(server.anonymous(), session.refresh_token).status == 401, what="the token's end")
+    assert refresh(server.anonymous(), session.refresh_token).expect(401, "M_UNKNOWN_TOKEN")["soft_logout"] is True

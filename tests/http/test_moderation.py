@@ -107,6 +107,15 @@ def test_lock__session_in_use_and_waiting__ends_softly_until_unlocked(hs, admin,
     alice.get("/account/whoami").ok()
 
 
+def test_lock__refresh_token__nothing_until_unlocked(admin, alice):
+    session = alice.login(refresh_token=True)
+    lock(admin, alice)
+    body = {"refresh_token": session.refresh_token}
+    assert session.post("/refresh", body, token=False).expect(401, "M_USER_LOCKED")["soft_logout"] is True
+    lock(admin, alice, False)
+    session.post("/refresh", body, token=False).ok()
+
+
 def test_lock_and_suspension__each_of_its_own__neither_lifts_the_other(admin, alice):
     suspend(admin, alice)
     lock(admin, alice)

@@ -1,7 +1,12 @@
 """User-interactive authentication: stages, sessions, and what a session is bound to (security 5.49)."""
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
-from support.client import unique
+from support import accounts
+from support.client import seconds, unique
+from support.database import Cluster, HeldTable
+from support.processes import wait_until
 
 
 def password_auth(user, session=None, password=None):
@@ -58,9 +63,10 @@ def test_uia__other_users_identity__refused(alice, bob):
     """The stage must prove the owner of the token, not just anybody."""
     other = alice.login()
     session = delete_device(alice, other.device_id).expect(401)["session"]
-    reply = delete_device(alice, other.device_id, password_auth(bob, session))
-    assert reply.status in (401, 403), reply
-    assert device_is_there(alice, other.device_id)
+    for password in (bob.password, alice.password):
+        reply = delete_device(alice, other.device_id, password_auth(bob, session, password))
+        assert reply.status in (401, 403), reply
+        assert device_is_there(alice, other.device_id)
 
 
 @pytest.mark.parametrize("stage", [
@@ -93,6 +99,15 @@ def test_uia__session_of_another_user__refused(alice, bob):
     session = delete_device(bob, theirs.device_id).expect(401)["session"]
     reply = delete_device(alice, mine.device_id, password_auth(alice, session))
     assert reply.status in (400, 401, 403), reply
+    assert device_is_there(alice, mine.device_id)
+
+
+def test_uia__session_of_another_user__of_the_same_request__refused(alice, bob):
+    """Same method, path and body: what tells the two apart is the user alone."""
+    mine, _ = alice.login(device_id="SAME"), bob.login(device_id="SAME")
+    session = delete_device(bob, "SAME").expect(401)["session"]
+    reply = delete_device(alice, "SAME", password_auth(alice, session)).expect(401, "M_FORBIDDEN")
+    assert reply["session"] != session
     assert device_is_there(alice, mine.device_id)
 
 
@@ -163,6 +178,24 @@ def test_sec_5_49__auth_alone_after_the_session_was_used__refused(alice):
     again = alice.post("/delete_devices", {"auth": password_auth(alice, session)})
     assert again.status in (400, 401, 403), again
     assert device_is_there(alice, second.device_id)
+
+
+def test_uia__session_used_twice_at_once__one_request_is_done(make_server):
+    waiting = "SELECT count(*) FROM pg_locks WHERE relation = 'uia_sessions'::regclass AND NOT granted"
+    with Cluster() as cluster:
+        server = make_server(settings={"database.url": cluster.url}, processes=1).start()
+        user = accounts.register(server.url)
+        gone = user.login()
+        session = delete_device(user, gone.device_id).expect(401)["session"]
+        auth = password_auth(user, session)
+        with ThreadPoolExecutor(2) as pool, HeldTable(cluster.url, "uia_sessions") as held:
+            replies = [pool.submit(delete_device, user, gone.device_id, auth) for _ in range(2)]
+            wait_until(lambda: cluster.sql(waiting) == "2", what="both have found the session")
+            held.release()
+            replies = [reply.result(seconds(30)) for reply in replies]
+        assert sorted(reply.status for reply in replies) == [200, 401]
+        assert session not in [reply["session"] for reply in replies if reply.status == 401]
+        server.terminate()
 
 
 def test_uia__completed_session_used_again__refused(alice):

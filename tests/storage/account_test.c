@@ -62,25 +62,43 @@ static void account__inserted__found_and_name_taken(void **state)
 		ERR_MISSING);
 }
 
+static bool is_among_erased(struct world *world, struct str id)
+{
+	struct erased_row *rows;
+	size_t count;
+	assert_int_equal(store_account_erased(&world->ctx, world->db, &rows, &count), ERR_OK);
+	for (size_t i = 0; i < count; i++) {
+		if (str_equals(rows[i].user_id, id)) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static void account__deactivated__final(void **state)
 {
 	struct world *world = *state;
 	struct str id = STR("@gone:hs1");
 	world_add_account(world, id);
+	assert_int_equal(IN_TX(world, store_account_set_admin(&world->ctx, tx, id, true)), ERR_OK);
 	assert_int_equal(IN_TX(world, store_account_deactivate(&world->ctx, tx, id, true)), ERR_OK);
 	struct account_row found;
 	assert_int_equal(store_account_find(&world->ctx, world->db, id, &found), ERR_OK);
 	assert_int_equal(found.state, ACCOUNT_DEACTIVATED);
 	assert_null(found.password_hash.p);
+	assert_false(found.is_admin);
 	assert_true(found.is_erased);
 	assert_int_equal(IN_TX(world, store_account_set_state(&world->ctx, tx, id, ACCOUNT_ACTIVE)),
 		ERR_MISSING);
 	assert_int_equal(IN_TX(world, store_account_set_password(&world->ctx, tx, id, STR("new"))),
 		ERR_MISSING);
 	assert_int_equal(IN_TX(world, store_account_set_admin(&world->ctx, tx, id, true)), ERR_MISSING);
+	assert_int_equal(IN_TX(world, store_account_set_suspended(&world->ctx, tx, id, true)),
+		ERR_MISSING);
 	assert_int_equal(IN_TX(world, store_account_deactivate(&world->ctx, tx, id, false)), ERR_OK);
 	assert_int_equal(store_account_find(&world->ctx, world->db, id, &found), ERR_OK);
 	assert_true(found.is_erased);
+	assert_true(is_among_erased(world, id));
 }
 
 static bool is_leaving(struct world *world, struct str id)
@@ -346,6 +364,32 @@ static void token__pair_confirmed__all_others_of_the_device_end(void **state)
 	assert_int_equal(find_token(world, "pair-a2"), ERR_OK);
 }
 
+/* Of two refreshes at once the second has to see what the first has ended. */
+static void refresh__in_a_transaction__nobody_else_has_token_or_device(void **state)
+{
+	struct world *world = *state;
+	struct str id = STR("@held:hs1");
+	struct refresh_row refresh;
+	world_add_account(world, id);
+	world_add_device(world, id, STR("D1"));
+	add_pair(world, id, STR("D1"), "held-a", "held-r", true);
+	PGconn *conn = PQconnectdb(arena_printf(world->ctx.arena, "%.*s", STR_ARG(world_url)));
+	struct tx *tx CLEANUP(tx_cleanup) = NULL;
+	assert_int_equal(tx_begin(&world->ctx, world->db, &tx), ERR_OK);
+	assert_int_equal(store_refresh_lock(&world->ctx, tx, STR("held-r"), &refresh), ERR_OK);
+	const char *const others[] = {
+		"SELECT 1 FROM refresh_tokens WHERE user_id = '@held:hs1' FOR UPDATE SKIP LOCKED",
+		"SELECT 1 FROM devices WHERE user_id = '@held:hs1' FOR UPDATE SKIP LOCKED",
+	};
+	for (size_t i = 0; i < COUNT_OF(others); i++) {
+		PGresult *result = PQexec(conn, others[i]);
+		assert_string_equal(PQresultErrorMessage(result), "");
+		assert_int_equal(PQntuples(result), 0);
+		PQclear(result);
+	}
+	PQfinish(conn);
+}
+
 static void token__expired_long_ago__forgotten_unless_refreshable(void **state)
 {
 	struct world *world = *state;
@@ -501,6 +545,7 @@ int main(void)
 		TEST(device__deleted__tokens_gone_too),
 		TEST(token__found__with_its_account),
 		TEST(token__pair_confirmed__all_others_of_the_device_end),
+		TEST(refresh__in_a_transaction__nobody_else_has_token_or_device),
 		TEST(token__expired_long_ago__forgotten_unless_refreshable),
 		TEST(uia__session__used_up_once),
 		TEST(uia__old__deleted),

@@ -244,6 +244,23 @@ static void link__ended__nobody_answers_it(void **state)
 		ERR_MISSING);
 }
 
+static void link__denied_or_answered_and_ended__spent_by_nobody(void **state)
+{
+	struct world *world = *state;
+	struct oauth_device_grant_row row = link_of(STR("denied"), STR("JJJJKKKK"));
+	struct oauth_device_grant_row late = link_of(STR("too late"), STR("KKKKLLLL"));
+	struct str fay = STR("@fay:hs");
+	assert_int_equal(store_oauth_device_grant_insert(&world->ctx, world->db, &late), ERR_OK);
+	assert_int_equal(decide(world, STR("KKKKLLLL"), fay, OAUTH_DEVICE_APPROVED), ERR_OK);
+	assert_int_equal(
+		IN_TX(world,
+			store_oauth_consent_spend(&world->ctx, tx, fay, STR("too late"), late.expires_at_ms)),
+		ERR_MISSING);
+	assert_int_equal(store_oauth_device_grant_insert(&world->ctx, world->db, &row), ERR_OK);
+	assert_int_equal(decide(world, STR("JJJJKKKK"), fay, OAUTH_DEVICE_DENIED), ERR_OK);
+	assert_int_equal(spend(world, fay, STR("denied")), ERR_MISSING);
+}
+
 static void link__all_secrets_of_its_user_end__gone(void **state)
 {
 	struct world *world = *state;
@@ -303,6 +320,7 @@ int main(void)
 		TEST(code__spent__once_and_remembered),
 		TEST(link__answered__once_and_spent_once),
 		TEST(link__ended__nobody_answers_it),
+		TEST(link__denied_or_answered_and_ended__spent_by_nobody),
 		TEST(link__all_secrets_of_its_user_end__gone),
 		TEST(code__spent_by_many_at_once__by_one),
 	};
