@@ -39,6 +39,15 @@ def test_to_device__answer_lost__told_again_until_the_token_comes_back(alice, bo
     assert bodies(bob.sync()) == []
 
 
+def test_to_device__arrived_at_one_device__waits_on_for_the_others(alice, bob):
+    other, third = bob.login(), alice.login()
+    beginnings = other.sync().since, third.sync().since
+    send(alice, {bob.user_id: {"*": {"n": 1}}, alice.user_id: {third.device_id: {"n": 1}}}).ok()
+    answer = bob.sync()
+    assert bodies(answer) == [1] and bodies(bob.sync(answer.since)) == []
+    assert bodies(other.sync(beginnings[0])) == [1] and bodies(third.sync(beginnings[1])) == [1]
+
+
 def test_to_device__star__all_devices_and_their_own_for_those_named(alice, bob):
     other = bob.login()
     send(alice, {bob.user_id: {"*": {"n": 1}, other.device_id: {"n": 2}}, alice.user_id: {"*": {"n": 3}}}).ok()
