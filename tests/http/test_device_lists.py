@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from support.keys import Device, query
+from support.keys import Device, Person, query
 
 
 class Lists:
@@ -207,6 +207,22 @@ def test_lists__server_started_anew__nothing_lost(make_server):
     assert lists.next() == (set(), set())
     Device(alice.login()).upload()
     assert lists.next() == ({alice.user_id}, set())
+
+
+def test_lists__signature_for_its_maker_alone__others_hear_nothing_after_a_restart_either(make_server):
+    from support import accounts
+    server = make_server().start()
+    alice, bob, carol = (accounts.register(server.url) for _ in range(3))
+    room = alice.create_room(invite=[bob.user_id, carol.user_id])
+    bob.join(room).ok(), carol.join(room).ok()
+    person, maker = Person(alice).upload(), Person(carol).upload()
+    bobs, carols = Lists(bob), Lists(carol)
+    signed = maker.user_signing.over(person.body()["master_key"], carol.user_id)
+    carol.post("/keys/signatures/upload", {alice.user_id: {person.master.public: signed}}).ok()
+    server.kill()
+    server.start()
+    assert carols.next() == ({alice.user_id}, set())
+    assert bobs.next() == (set(), set())
 
 
 def test_lists__device_ended_by_the_command_line__changed(make_server):

@@ -23,9 +23,11 @@ def talk(author, bob):
     room = bob.create_room(preset="public_chat")
     author.put(path_of("profile", author.user_id, "displayname"), {"displayname": "Real Name"}).ok()
     author.join(room).ok()
-    root = author.send(room, "secret words")
+    root, gone = author.send(room, "secret words"), author.send(room, "secret slip")
+    author.redact(room, gone, reason="secret reason").ok()
     return room, {
         "root": root,
+        "gone": gone,
         "answer": author.send(room, {"msgtype": "m.text", "body": "secret answer",
                                      "m.relates_to": {"rel_type": "m.thread", "event_id": root}}),
         "edit": author.send(room, {"msgtype": "m.text", "body": "* secret edit",

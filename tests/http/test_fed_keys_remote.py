@@ -272,6 +272,8 @@ def test_query__no_room_was_shared_meanwhile__what_was_known_is_not_told(federat
         lin.leave(room.room_id).ok()
         watch.until(lambda sync: sync.left(room.room_id))
         now = changed_while_nobody_saw(remote, far)
+        assert signing_key(lin, far) == now
+        now = changed_while_nobody_saw(remote, far)
         lin.post(join, {}).ok()
     assert signing_key(lin, far) == now
 

@@ -181,6 +181,7 @@ def test_logout__twice__second_401(alice):
 
 def test_logout_all__every_session_and_device_ends(alice):
     others = [alice.login(), alice.login()]
+    others[0].get("/account/whoami").ok()  # so that it is in memory
     alice.request("POST", "/logout/all", raw=b"").ok()
     for session in [alice] + others:
         dead(session)

@@ -24,6 +24,7 @@ def test_password__changed__old_refused_new_accepted(hs):
 def test_password__changed__this_session_lives_others_end(hs):
     user = hs.user()
     other = user.login()
+    other.get("/account/whoami").ok()  # so that it is in memory
     change(user, "new words").ok()
     user.get("/account/whoami").ok()
     other.get("/account/whoami").expect(401, "M_UNKNOWN_TOKEN")
@@ -71,6 +72,7 @@ def test_password__long_and_unicode__works(hs):
 def test_deactivate__done__all_sessions_end_and_login_is_refused(hs):
     user = hs.user()
     other = user.login()
+    other.get("/account/whoami").ok()  # so that it is in memory
     reply = user.uia("POST", "/account/deactivate").ok()
     assert reply["id_server_unbind_result"] in ("success", "no-support")
     for session in (user, other):

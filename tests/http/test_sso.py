@@ -130,7 +130,7 @@ def server(idp):
     write_provider(started, idp, "school")
     write_provider(started, idp, "linking", link_existing=True)
     write_provider(started, idp, "closed", make_accounts=False)
-    started.settings.update({"public_base_url": started.url, "sso.folder": started.root + "/sso",
+    started.settings.update({"public_base_url": started.url, "registration.guests": "true", "sso.folder": started.root + "/sso",
                              "sso.client_whitelist": CLIENT, "network.allow_addresses": "127.0.0.0/8"})
     started.start()
     yield started
@@ -310,6 +310,10 @@ def test_sec_5_47__linking_allowed__ordinary_accounts_only(server, idp):
     idp.reset()
     gone = accounts.register(server.url, idp.subject.lower())
     assert server.run("user", "deactivate", gone.user_id).returncode == 0
+    assert is_refused(sign_in(server, idp, "linking"))
+    idp.reset()
+    guest = server.anonymous().post("/register", {}, query={"kind": "guest"}, token=False).ok()["user_id"]
+    idp.claims.update(preferred_username=guest[1:].partition(":")[0])
     assert is_refused(sign_in(server, idp, "linking"))
 
 

@@ -461,8 +461,8 @@ def test_membership_of_others__changes__in_timeline(alice, bob, carol, shared):
 # -- unsigned
 
 def test_unsigned__own_event__transaction_id_on_the_sending_device_only(alice, bob, shared):
-    other = alice.login()
-    watches = [alice.watch(), other.watch(), bob.watch()]
+    other, namesake = alice.login(), bob.login(device_id=alice.device_id)
+    watches = [alice.watch(), other.watch(), namesake.watch()]
     event_id = alice.send(shared, txn="txn-1-" + shared[-5:])
     found = []
     for watch in watches:

@@ -138,6 +138,20 @@ def test_visibility__rejoined__gap_as_the_value_allows(alice, bob):
         assert readable(bob, room, gap) == sees, value
 
 
+def test_visibility__redacted_in_a_gap_that_is_hidden__content_gone_but_not_told_why(alice, bob):
+    room = make(alice, "joined")
+    alice.invite(room, bob).ok()
+    bob.join(room).ok()
+    event = alice.send(room, "seen, then redacted")
+    bob.leave(room).ok()
+    alice.redact(room, event, reason="not for bob").ok()
+    alice.invite(room, bob).ok()
+    bob.join(room).ok()
+    shown = bob.event(room, event).ok()
+    assert shown["content"] == {} and "redacted_because" not in shown.get("unsigned", {})
+    assert alice.event(room, event).ok()["unsigned"]["redacted_because"]["content"]["reason"] == "not for bob"
+
+
 def test_visibility__changed_to_stricter__old_events_keep_theirs(alice, bob):
     room = make(alice, "world_readable")
     open_event = alice.send(room, "open")

@@ -7,6 +7,7 @@
 #include "base/lock.h"
 #include "storage/device.h"
 #include "storage/device_key.h"
+#include "storage/device_list.h"
 #include "storage/to_device.h"
 #include "tests/storage/world.h"
 
@@ -137,8 +138,18 @@ static void cross_signing__account_ends__keys_and_signatures_gone(void **state)
 						 store_cross_key_set(write, cas, STR("master"), STR("M2"), STR("{n}"))),
 		ERR_OK);
 	assert_int_equal(keys_seen(world, cas, cas, &keys), 1); /* the signature was of the old one */
+	struct str eve = user_of(world, "eve");
+	assert_int_equal(IN_WRITE(world, writer,
+						 store_cross_key_set(write, eve, STR("master"), STR("E1"), STR("{e}"))),
+		ERR_OK);
+	assert_int_equal(IN_WRITE(world, writer, sign(write, eve, STR("E1"), cas)), ERR_OK);
+	assert_int_equal(keys_seen(world, eve, cas, &keys), 2);
 	assert_int_equal(store_device_key_end_account(&world->ctx, world->db, cas), ERR_OK);
 	assert_int_equal(keys_seen(world, cas, cas, &keys), 0);
+	assert_int_equal(keys_seen(world, eve, cas, &keys), 1);
+	bool is_told;
+	assert_int_equal(store_device_list_is_pending(&world->ctx, world->db, cas, &is_told), ERR_OK);
+	assert_true(is_told);
 	writer_destroy(writer);
 }
 
