@@ -266,6 +266,8 @@ def test_query__no_room_was_shared_meanwhile__what_was_known_is_not_told(federat
         remote.transaction(federated, [room.send("m.room.member", {"membership": "leave"}, far.user_id, far.user_id)]).ok()
         watch.until(lambda sync: far.user_id in sync["device_lists"]["left"])
         now = changed_while_nobody_saw(remote, far)
+        assert signing_key(lin, far) == now
+        now = changed_while_nobody_saw(remote, far)
         remote.transaction(federated, [room.send("m.room.member", {"membership": "join"}, far.user_id, far.user_id)]).ok()
         watch.until(lambda sync: far.user_id in sync["device_lists"]["changed"])
     else:

@@ -99,6 +99,16 @@ def test_backup__newer_version__old_one_read_only(alice, version):
     put(alice, version, "!r:hs1", "s2", body=key()).ok()
 
 
+def test_backup__one_of_two_deleted__the_other_and_its_keys_stay(alice, version):
+    rooms = {"rooms": {"!r:hs1": {"sessions": {"s": key()}}}}
+    middle = create(alice)
+    put(alice, middle, body=rooms).ok()
+    alice.delete(VERSION + "/" + version).ok()
+    assert get(alice, middle).ok().json == rooms and alice.get(VERSION).ok()["version"] == middle
+    alice.delete(VERSION + "/" + create(alice)).ok()
+    assert get(alice, middle).ok().json == rooms and alice.get(VERSION).ok()["version"] == middle
+
+
 def test_backup__too_many_versions__403(alice):
     for _ in range(50):
         version = create(alice)

@@ -83,6 +83,15 @@ def test_openid__own_token__userinfo_says_who(hs, alice):
         assert hs.anonymous().get(USERINFO, {"access_token": reply["access_token"]}).ok().json == {"sub": alice.user_id}
 
 
+def test_openid__account_locked__nobody_until_unlocked(hs, alice):
+    token = alice.post(path_of("user", alice.user_id, "openid", "request_token")).ok()["access_token"]
+    admin, lock = hs.admin(), "/_matrix/client/v1" + path_of("admin", "lock", alice.user_id)
+    admin.put(lock, {"locked": True}).ok()
+    hs.anonymous().get(USERINFO, {"access_token": token}).expect(401, "M_UNKNOWN_TOKEN")
+    admin.put(lock, {"locked": False}).ok()
+    hs.anonymous().get(USERINFO, {"access_token": token}).ok()
+
+
 def test_openid__token_of_another__forbidden(alice, bob):
     alice.post(path_of("user", bob.user_id, "openid", "request_token")).expect(403, "M_FORBIDDEN")
 

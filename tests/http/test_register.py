@@ -219,6 +219,12 @@ def test_admin_register__nonce_made_up__400(hs, nobody):
     nobody.post("/_synapse/admin/v1/register", body, token=False).expect((400, 403))
 
 
+def test_admin_register__nul_in_the_password__400(hs, nobody):
+    """It separates the fields under the MAC."""
+    body = accounts.shared_secret_body(hs.http, hs.secret, unique("s"), "pw\0words")
+    nobody.post("/_synapse/admin/v1/register", body, token=False).expect(400)
+
+
 @pytest.mark.parametrize("missing", ["nonce", "username", "password", "mac"])
 def test_admin_register__field_missing__400(hs, nobody, missing):
     body = accounts.shared_secret_body(hs.http, hs.secret, unique("s"), "pw words")

@@ -94,11 +94,12 @@ def test_search__filter__senders_rooms_and_urls(alice, bob, shared):
     assert image not in found(alice, "pineapple", filter={"contains_url": False})
 
 
-def test_search__ignored_users__their_messages_are_left_out(alice, bob, shared):
+@pytest.mark.parametrize("order_by", ["rank", "recent"])
+def test_search__ignored_users__their_messages_are_left_out(alice, bob, shared, order_by):
     by_alice = alice.send(shared, "walnut")
     bob.send(shared, "walnut")
     alice.account_data("m.ignored_user_list", {"ignored_users": {bob.user_id: {}}}).ok()
-    answer = search(alice, "walnut")
+    answer = search(alice, "walnut", order_by=order_by)
     assert [item["result"]["event_id"] for item in answer["results"]] == [by_alice]
     assert answer["count"] == 1
 
@@ -281,15 +282,16 @@ def test_sec_5_26__search_by_strangers_and_invited__nothing(alice, bob, carol, r
         assert answer["results"] == [] and answer["count"] == 0
 
 
+@pytest.mark.parametrize("order_by", ["recent", "rank"])
 @pytest.mark.parametrize("visibility,is_found", [("shared", True), ("joined", False), ("invited", False),
                                                  ("world_readable", True)])
-def test_search__history_visibility__decides_what_was_before_joining(alice, bob, visibility, is_found):
+def test_search__history_visibility__decides_what_was_before_joining(alice, bob, visibility, is_found, order_by):
     room_id = alice.create_room(preset="public_chat", initial_state=[
         {"type": "m.room.history_visibility", "state_key": "", "content": {"history_visibility": visibility}}])
     before = alice.send(room_id, "gardenia before")
     bob.join(room_id).ok()
     after = alice.send(room_id, "gardenia after")
-    answer = search(bob, "gardenia", order_by="recent")
+    answer = search(bob, "gardenia", order_by=order_by)
     expected = [after, before] if is_found else [after]
     assert [item["result"]["event_id"] for item in answer["results"]] == expected
     assert answer["count"] == len(expected)

@@ -490,6 +490,18 @@ def test_passwords_off__identity_provider_is_the_only_way(make_server, idp):
     user.post("/account/password", {"new_password": "password-new"}).expect(403, "M_FORBIDDEN")
 
 
+def test_stage__completed_by_another_account__refused_and_nothing_done(server, idp):
+    owner = server.anonymous().with_token(log_in(server, sign_in(server, idp)).ok()["access_token"])
+    path = "/_matrix/client/v1/login/get_token"
+    session = owner.post(path).expect(401)["session"]
+    idp.reset()
+    log_in(server, sign_in(server, idp)).ok()
+    begun = get(server, "/_matrix/client/belfry/sso/stage/school?session=" + urllib.parse.quote(session))
+    page = finish(server, idp, begun.headers["location"], begun.headers["set-cookie"].partition(";")[0])
+    assert is_refused(page) and b"ticket" not in page.raw
+    owner.post(path, {"auth": {"session": session}}).expect(401)
+
+
 def test_passwords_off__no_identity_provider__does_not_start(make_server):
     done = make_server().run("config", "check", settings={"password.login": "false"})
     assert done.returncode != 0 and "password.login" in done.stderr

@@ -147,12 +147,16 @@ def test_user_directory__odd_terms__empty(alice, nobody):
 
 
 def test_user_directory__school_option__finds_everybody_also_after_restart(make_server):
-    server = make_server(settings={"user_directory.search_all_users": "true"}).start()
-    alice, bob = accounts.register(server.url), accounts.register(server.url)
+    server = make_server(settings={"user_directory.search_all_users": "true", "registration.guests": "true"}).start()
+    alice, bob, gone = (accounts.register(server.url) for _ in range(3))
+    guest = server.anonymous().post("/register", {}, query={"kind": "guest"}, token=False).ok()["user_id"]
     name = word()
     name_of(bob, name)
     assert found(alice, name) == [bob.user_id]
     assert found(alice, bob.user_id) == [bob.user_id]
+    assert found(alice, gone.user_id) == [gone.user_id] and found(alice, guest) == []
+    gone.uia("POST", "/account/deactivate").ok()
+    assert found(alice, gone.user_id) == []
 
 
 # -- mutual rooms

@@ -145,11 +145,27 @@ def test_visibility__redacted_in_a_gap_that_is_hidden__content_gone_but_not_told
     event = alice.send(room, "seen, then redacted")
     bob.leave(room).ok()
     alice.redact(room, event, reason="not for bob").ok()
+    assert alice.event(room, event).ok()["unsigned"]["redacted_because"]["content"]["reason"] == "not for bob"
     alice.invite(room, bob).ok()
     bob.join(room).ok()
     shown = bob.event(room, event).ok()
     assert shown["content"] == {} and "redacted_because" not in shown.get("unsigned", {})
-    assert alice.event(room, event).ok()["unsigned"]["redacted_because"]["content"]["reason"] == "not for bob"
+
+
+def test_visibility__related_to_in_a_gap_that_is_hidden__not_bundled(alice, bob):
+    room = make(alice, "joined")
+    alice.invite(room, bob).ok()
+    bob.join(room).ok()
+    edited, root = alice.send(room, "edited"), alice.send(room, "root")
+    bob.leave(room).ok()
+    alice.send(room, {"msgtype": "m.text", "body": "* x", "m.new_content": {"msgtype": "m.text", "body": "not for bob"},
+                      "m.relates_to": {"rel_type": "m.replace", "event_id": edited}})
+    alice.send(room, {"msgtype": "m.text", "body": "not for bob", "m.relates_to": {"rel_type": "m.thread", "event_id": root}})
+    alice.invite(room, bob).ok()
+    bob.join(room).ok()
+    for event in (edited, root):
+        assert "not for bob" in str(alice.event(room, event).ok()["unsigned"])
+        assert "not for bob" not in str(bob.event(room, event).ok().json)
 
 
 def test_visibility__changed_to_stricter__old_events_keep_theirs(alice, bob):
