@@ -212,6 +212,7 @@ def test_threads__walked__each_once(alice, shared, talk):
 
 
 def test_threads__participated__sender_of_root_or_reply(alice, bob, shared, talk):
+    alice.send(shared, {"m.relates_to": {"rel_type": "m.annotation", "event_id": talk[2], "key": "x"}}, "m.reaction")
     assert ids(threads(alice, shared, include="participated").ok()["chunk"]) == [talk[1]]
     assert len(threads(bob, shared, include="participated").ok()["chunk"]) == 3
 
