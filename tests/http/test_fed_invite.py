@@ -207,6 +207,14 @@ def test_sec_5_5__invite__flipped_signature__400(federated, remote, alice):
     assert not alice.sync().invited(invite.room.room_id)
 
 
+def test_invite__content_changed_after_the_hash__400_and_not_signed(federated, remote, alice):
+    invite = Invite(remote, federated, alice.user_id)
+    event = Pdu(invite.room.version, copy.deepcopy(invite.event.json))
+    event.json["content"]["displayname"] = "Evil"
+    assert "event" not in invite.put(event=event).expect(400, "M_INVALID_PARAM")
+    assert not alice.sync().invited(invite.room.room_id)
+
+
 def test_invite__sent_by_another_server__400(federated, remote, make_remote, alice):
     invite = Invite(remote, federated, alice.user_id)
     invite.remote = make_remote()

@@ -118,6 +118,19 @@ def test_visibility__kicked__nothing_later_by_any_way(alice, bob, value):
     assert last["type"] == "m.room.member" and last["content"]["membership"] == "leave"
 
 
+def test_visibility__left__state_of_that_moment_each_entry_once(alice, bob):
+    room = make(alice, "shared")
+    alice.invite(room, bob).ok()
+    bob.join(room).ok()
+    bob.leave(room).ok()
+    alice.leave(room).ok()
+    for path in ("members", "state"):
+        reply = bob.get(path_of("rooms", room, path)).ok().json
+        members = [(event["state_key"], event["content"]["membership"])
+                   for event in (reply["chunk"] if path == "members" else reply) if event["type"] == "m.room.member"]
+        assert sorted(members) == sorted([(alice.user_id, "join"), (bob.user_id, "leave")]), path
+
+
 def test_visibility__left_world_readable__still_reads_later(alice, bob):
     room = make(alice, "world_readable")
     alice.invite(room, bob).ok()
