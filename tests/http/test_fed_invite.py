@@ -1,8 +1,11 @@
 """Invites across servers, both ways.  Spec: server-server API, "Inviting to a room"."""
 import copy
 import threading
+import time
+import types
 
 import pytest
+from signedjson.key import encode_verify_key_base64, generate_signing_key, get_verify_key
 from synapse.api.room_versions import KNOWN_ROOM_VERSIONS
 
 from support.client import path_of, seconds, unique
@@ -205,6 +208,18 @@ def test_sec_5_5__invite__flipped_signature__400(federated, remote, alice):
         keys[key] = ("B" if keys[key][0] == "A" else "A") + keys[key][1:]
     invite.put(event=event).expect(400, "M_INVALID_PARAM")
     assert not alice.sync().invited(invite.room.room_id)
+
+
+def test_sec_5_5__invite__signed_by_a_key_that_was_given_up__good_if_dated_before(federated, make_remote, alice):
+    remote = make_remote()
+    old, remote.key = types.SimpleNamespace(name=remote.name, key=remote.key), generate_signing_key("k2")
+    given_up = int(time.time() * 1000) - 3600 * 1000
+    old_keys = {"ed25519:k1": {"expired_ts": given_up, "key": encode_verify_key_base64(get_verify_key(old.key))}}
+    remote.on("GET", "/_matrix/key/v2/server", lambda ask: (200, remote.keys(old_verify_keys=old_keys)))
+    invite = Invite(remote, federated, alice.user_id)
+    draft = invite.room.draft("m.room.member", {"membership": "invite"}, alice.user_id)
+    for ts, status in ((given_up + 1, 400), (given_up, 200)):
+        invite.put(event=invite.room.sign({**draft, "origin_server_ts": ts}, old)).expect(status)
 
 
 def test_invite__content_changed_after_the_hash__400_and_not_signed(federated, remote, alice):
