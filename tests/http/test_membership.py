@@ -255,6 +255,8 @@ def test_forget__then_invited_again__joinable(alice, bob, shared):
     alice.invite(shared, bob).ok()
     bob.join(shared).ok()
     assert bob.messages(shared).ok()["chunk"]
+    bob.leave(shared).ok()
+    assert bob.messages(shared).ok()["chunk"], "what was forgotten was the time before"
 
 
 def test_forget__left_room__not_in_sync_leave(bob, shared):
