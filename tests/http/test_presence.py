@@ -185,6 +185,7 @@ def test_presence__after_leaving__not_told(pair):
     put_status(lin, "online", status_msg="mo must not know").ok()
     assert told(mo.sync(since), lin) is None
     status(mo, lin).expect(403, "M_FORBIDDEN")
+    status(lin, mo).expect(403, "M_FORBIDDEN")
 
 
 @pytest.fixture
