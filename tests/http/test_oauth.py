@@ -523,6 +523,14 @@ def test_sec_5_49__reset_that_was_allowed__that_request_once(server, app, ann):
     session.post("/keys/device_signing/upload", {**body, "auth": {"session": begun}}).expect(401)
 
 
+def test_cross_signing__same_request_by_another_device__a_session_of_its_own(app, ann):
+    session, other = app.log_in(ann.user_id), app.log_in(ann.user_id)
+    session.post("/keys/device_signing/upload", Person(session).body()).ok()
+    body = Person(session).body()
+    ids = [one.post("/keys/device_signing/upload", body).expect(401)["session"] for one in (session, other)]
+    assert ids[0] != ids[1]
+
+
 def test_cross_signing__its_session_has_ended__begins_anew(server, app, ann):
     session = app.log_in(ann.user_id)
     session.post("/keys/device_signing/upload", Person(session).body()).ok()

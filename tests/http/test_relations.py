@@ -211,6 +211,12 @@ def test_threads__walked__each_once(alice, shared, talk):
     assert seen == [talk[0], talk[2], talk[1]]
 
 
+def test_threads__reply_of_who_is_ignored__neither_counted_nor_shown(alice, bob, shared, talk):
+    alice.account_data("m.ignored_user_list", {"ignored_users": {bob.user_id: {}}}).ok()
+    bundle = alice.event(shared, talk[1]).ok()["unsigned"]["m.relations"]["m.thread"]
+    assert bundle["count"] == 1 and bundle["latest_event"]["sender"] == alice.user_id
+
+
 def test_threads__participated__sender_of_root_or_reply(alice, bob, shared, talk):
     alice.send(shared, {"m.relates_to": {"rel_type": "m.annotation", "event_id": talk[2], "key": "x"}}, "m.reaction")
     assert ids(threads(alice, shared, include="participated").ok()["chunk"]) == [talk[1]]
