@@ -138,6 +138,8 @@ void config_to_settings(const struct conf *conf, struct settings *out)
 		.argon2_iterations = (uint32_t)conf_int(conf, "password.iterations"),
 		.access_token_lifetime_ms = conf_int(conf, "sessions.access_token_lifetime"),
 		.refresh_token_lifetime_ms = conf_int(conf, "sessions.refresh_token_lifetime"),
+		.delayed_max_ms = conf_int(conf, "delayed_events.max_delay"),
+		.delayed_per_user = conf_int(conf, "delayed_events.per_user"),
 		.rate_limits_enabled = conf_bool(conf, "rate_limits.enabled"),
 		.sync_max_timeout_ms = conf_int(conf, "sync.max_timeout"),
 		.to_device_limit = conf_int(conf, "to_device.limit"),

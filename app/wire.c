@@ -42,6 +42,7 @@
 #include "homeserver/push/push.h"
 #include "homeserver/pusher/pushers.h"
 #include "homeserver/receipt/receipts.h"
+#include "homeserver/room/room_delayed.h"
 #include "homeserver/room/rooms.h"
 #include "homeserver/search/search.h"
 #include "homeserver/succession/succession.h"
@@ -181,6 +182,7 @@ static void told_one(const struct homeserver *hs, const struct news *news,
 	case NEWS_NONCE:
 	case NEWS_MEDIA:
 	case NEWS_PUSH:
+	case NEWS_DELAYED:
 	case NEWS_ERASED:
 	case NEWS_FEDERATION:
 	case NEWS_APPSERVICE:
@@ -225,6 +227,9 @@ static void heard(void *self, const struct news *news, int64_t serial)
 		break;
 	case NEWS_PUSH:
 		pushers_wake(hs->pushers);
+		break;
+	case NEWS_DELAYED:
+		room_delayed_heard(hs->delayed, news->text);
 		break;
 	case NEWS_ERASED:
 		erasure_heard(hs->erasure, news->text);
@@ -307,6 +312,7 @@ static void create_services(struct wire *wire, const struct wire_config *config)
 	hs->media = media_create(hs, arena_printf(wire->arena, "%s/media", config->data_folder),
 		sibling_program(wire->arena, "belfry-thumbnail"));
 	hs->pushers = pushers_create(hs);
+	hs->delayed = room_delayed_create(hs);
 	hs->writer = writer_create(&(struct writer_config){
 		.url = config->database_url,
 		.db = hs->db,
@@ -438,6 +444,7 @@ struct wire *wire_create(const struct wire_config *config)
 	add_consumers(&wire->hs);
 	consumers_start(wire->hs.consumers);
 	pushers_start(wire->hs.pushers);
+	room_delayed_start(wire->hs.delayed);
 	notice_job_start(wire->hs.notices);
 	notice_upkeep_start(wire->hs.notice_upkeep);
 	wire->housekeeper = housekeeper_create(&wire->hs, wire->http);
@@ -531,6 +538,7 @@ bool wire_destroy(struct wire *wire)
 {
 	struct homeserver *hs = &wire->hs;
 	pushers_stop(hs->pushers);
+	room_delayed_stop(hs->delayed);
 	as_queue_stop(hs->as_queue);
 	http_client_stop(hs->http_client);
 	federation_stop(hs->federation);
@@ -556,6 +564,7 @@ bool wire_destroy(struct wire *wire)
 	consumers_destroy(hs->consumers);
 	notice_upkeep_destroy(hs->notice_upkeep);
 	notice_job_destroy(hs->notices);
+	room_delayed_destroy(hs->delayed);
 	pushers_destroy(hs->pushers);
 	http_client_destroy(hs->http_client);
 	as_third_party_destroy(hs->as_third_party);

@@ -43,6 +43,7 @@
 #include "homeserver/pusher/pusher_routes.h"
 #include "homeserver/receipt/receipt_routes.h"
 #include "homeserver/report/report_routes.h"
+#include "homeserver/room/delayed_routes.h"
 #include "homeserver/room/member_routes.h"
 #include "homeserver/room/room_routes.h"
 #include "homeserver/room/state_routes.h"
@@ -80,6 +81,7 @@ static const struct wire_table tables[] = {
 	{"presence", presence_routes, &presence_route_count},
 	{"room", room_routes, &room_route_count},
 	{"member", member_routes, &member_route_count},
+	{"delayed", delayed_routes, &delayed_route_count},
 	{"state", state_routes, &state_route_count},
 	{"timeline", timeline_routes, &timeline_route_count},
 	{"relation", relation_routes, &relation_route_count},

@@ -37,6 +37,7 @@ struct push;
 struct e2ee;
 struct erasure;
 struct pushers;
+struct room_delayed;
 struct federation;
 struct appservices;
 struct as_queue;
@@ -75,10 +76,11 @@ struct homeserver {
 	struct erasure *erasure;             /**< whose events are hidden (erasure.h) */
 	struct e2ee *e2ee;                   /**< of the encryption layer (e2ee/e2ee.h) */
 	struct pushers *pushers;             /**< who is notified outside of syncs (pusher/pushers.h) */
-	struct federation *federation;       /**< of the federation layer (federation/federation.h) */
-	struct appservices *appservices;     /**< who is registered (appservices/registry.h) */
-	struct as_queue *as_queue;           /**< what they are told (appservices/as_queue.h) */
-	struct as_query *as_query;           /**< what they may make (appservices/as_query.h) */
+	struct room_delayed *delayed;    /**< events that are to be sent later (room/room_delayed.h) */
+	struct federation *federation;   /**< of the federation layer (federation/federation.h) */
+	struct appservices *appservices; /**< who is registered (appservices/registry.h) */
+	struct as_queue *as_queue;       /**< what they are told (appservices/as_queue.h) */
+	struct as_query *as_query;       /**< what they may make (appservices/as_query.h) */
 	struct as_third_party
 		*as_third_party; /**< networks behind them (appservices/as_third_party.h) */
 };

@@ -86,6 +86,8 @@ struct settings {
 	int64_t presence_offline_ms; /**< without a sync: offline */
 	bool mentions_in_text;       /**< push rules look for names and @room in the text */
 	bool forgets_on_leave;       /**< capability m.forget_forced_upon_leave */
+	int64_t delayed_max_ms;      /**< how long an event may be put off; 0: not at all */
+	int64_t delayed_per_user;    /**< events of one user that are to be sent later */
 	bool rate_limits_enabled;
 	int64_t sync_max_timeout_ms;
 	int64_t to_device_limit;  /**< messages kept for a device */

@@ -9,6 +9,8 @@
 
 /** In a row's txn: device ids hold any character but controls. */
 #define EVENT_TXN_SEPARATOR '\t'
+/** In the place of the device of an event that was given to be sent later (storage/delayed_event.h); its delay id is in that of the transaction id. */
+#define EVENT_TXN_DELAYED "org.matrix.msc4140.delay_id"
 
 /**
  * In place of the position of an event's redaction: it is itself a redaction, of an event that has not come yet. Clients are not told of

@@ -178,6 +178,7 @@ static bool read_item(struct str line, struct news *out)
 	case NEWS_NONCE:
 	case NEWS_MEDIA:
 	case NEWS_PUSH:
+	case NEWS_DELAYED:
 	case NEWS_ERASED:
 	case NEWS_FEDERATION:
 	case NEWS_APPSERVICE:

@@ -40,6 +40,7 @@ enum news_kind {
 	NEWS_ERASED = 'x',     /**< a user whose events are hidden from now on (homeserver/erasure) */
 	NEWS_FEDERATION = 'v', /**< about other servers (federation/processes) */
 	NEWS_APPSERVICE = 'a', /**< about application services (appservices/as_queue) */
+	NEWS_DELAYED = 'e',    /**< an event is to be sent later (homeserver/room/room_delayed) */
 	NEWS_LOOK =
 		'l', /**< a command has changed something: each looks at the database (app/housekeeper) */
 };

@@ -12,6 +12,7 @@
 #include "homeserver/user/users.h"
 #include "storage/account.h"
 #include "storage/account_data.h"
+#include "storage/delayed_event.h"
 #include "storage/device.h"
 #include "storage/profile.h"
 #include "storage/secret.h"
@@ -75,6 +76,7 @@ static enum err finish_one(struct ctx *ctx, struct homeserver *hs, struct str us
 {
 	TRY(hs->ports.e2ee.account_ended(ctx, hs,
 		user_id)); /* while rooms are shared: those in them are told */
+	TRY(store_delayed_event_delete_user(ctx, hs->db, user_id));
 	TRY(leave_rooms(ctx, hs, user_id));
 	TRY(store_profile_delete_all(ctx, hs->db, user_id));
 	presence_profile_changed(hs, user_id, &(struct presence_profile){0});

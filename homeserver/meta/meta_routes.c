@@ -25,6 +25,7 @@ static enum err get_versions(struct call *call)
 	json_out_key_object(out, "unstable_features");
 	json_out_key_bool(out, "org.matrix.simplified_msc3575", true);
 	json_out_key_bool(out, "org.matrix.msc4108", accounts_take_qr_login(hs_of(call)));
+	json_out_key_bool(out, "org.matrix.msc4140", hs_of(call)->settings.delayed_max_ms > 0);
 	json_out_end(out);
 	json_out_end(out);
 	return ERR_OK;
@@ -127,6 +128,10 @@ static enum err get_capabilities(struct call *call)
 	write_flag(out, "m.3pid_changes", !who->is_guest && accounts_take_email(hs_of(call)));
 	write_flag(out, "m.get_login_token", !who->is_guest);
 	write_flag(out, "m.forget_forced_upon_leave", hs_of(call)->settings.forgets_on_leave);
+	json_out_key_object(out, "org.matrix.msc4140.delayed_events");
+	json_out_key_int(out, "max_delay_ms", hs_of(call)->settings.delayed_max_ms);
+	json_out_key_int(out, "max_scheduled", hs_of(call)->settings.delayed_per_user);
+	json_out_end(out);
 	if (who->is_admin) {
 		json_out_key_object(out, "m.account_moderation");
 		json_out_key_bool(out, "suspend", true);

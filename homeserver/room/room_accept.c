@@ -14,6 +14,7 @@
 #include "homeserver/room/room_aside.h"
 #include "homeserver/room/room_place.h"
 #include "matrix/relation.h"
+#include "storage/delayed_event.h"
 #include "storage/graph.h"
 #include "storage/room.h"
 
@@ -122,6 +123,9 @@ static enum err submit(struct acceptance *a, struct room_builder *builder, struc
 	if (intent != NULL && intent->txn_key.p != NULL) {
 		store_transaction_insert(write, intent->txn_key, a->event->event_id.s,
 			clock_wall_ms(&a->hs->clock));
+	}
+	if (intent != NULL && intent->delayed != NULL) {
+		store_delayed_event_take(write, intent->delayed);
 	}
 	*out = write;
 	*out_keeps_turn = room_changes_the_past(builder);

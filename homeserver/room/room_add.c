@@ -14,6 +14,7 @@
 #include "homeserver/room/room_policy.h"
 #include "homeserver/room/room_write.h"
 #include "http/memo.h"
+#include "storage/delayed_event.h"
 #include "storage/event.h"
 #include "storage/room.h"
 
@@ -72,6 +73,9 @@ static enum err build_and_submit(struct room_builder *builder, const struct room
 	if (intents[0].txn_key.p != NULL) {
 		store_transaction_insert(write, intents[0].txn_key, builder->events[0].event->event_id.s,
 			clock_wall_ms(&builder->hs->clock));
+	}
+	if (intents[0].delayed != NULL) {
+		store_delayed_event_take(write, intents[0].delayed);
 	}
 	/* From the submission on the events belong to the writer's thread. */
 	out->write = write;
@@ -350,6 +354,13 @@ enum err room_add(struct ctx *ctx, struct homeserver *hs, struct room *room,
 			if (found != ERR_MISSING) {
 				return found;
 			}
+		}
+		if (err == ERR_CONFLICT && intents[0].delayed != NULL) {
+			enum err stands = store_delayed_event_stands(ctx, hs->db, intents[0].delayed);
+			if (stands != ERR_OK && stands != ERR_MISSING) {
+				return stands;
+			}
+			obstacle.is_outdated = obstacle.is_outdated || stands == ERR_MISSING;
 		}
 	}
 	if (err == ERR_CONFLICT && obstacle.is_outdated) {

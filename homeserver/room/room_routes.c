@@ -3,6 +3,7 @@
  */
 #include "homeserver/room/room_routes.h"
 
+#include "homeserver/room/delayed_routes.h"
 #include "homeserver/room/room_alias.h"
 #include "homeserver/room/room_create.h"
 #include "homeserver/room/room_send.h"
@@ -95,8 +96,20 @@ static enum err put_send(struct call *call)
 		.txn_id = call_path(call, "txnId"),
 	};
 	struct str event_id;
+	int64_t delay_ms;
 	TRY(event_stamp_read(call, &request.stamp));
+	TRY(delay_read(call, &delay_ms));
 	TRY(call_json(call, &request.content));
+	if (delay_ms > 0) {
+		return delay_reply(call,
+			&(struct delayed_wish){.who = request.who,
+				.room_id = request.room_id,
+				.type = request.type,
+				.txn_id = request.txn_id,
+				.content = request.content,
+				.stamp = request.stamp,
+				.delay_ms = delay_ms});
+	}
 	TRY(room_send(&call->ctx, hs_of(call), &request, &event_id));
 	return reply_event_id(call, event_id);
 }

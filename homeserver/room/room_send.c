@@ -20,6 +20,13 @@ enum err room_require_not_suspended(struct ctx *ctx, const struct principal *who
 	return ERR_OK;
 }
 
+void room_intent_delayed(struct room_intent *intent, const struct delayed_key *key)
+{
+	intent->delayed = key;
+	intent->txn_device = STR(EVENT_TXN_DELAYED);
+	intent->txn_id = key->delay_id;
+}
+
 enum err event_stamp_read(struct call *call, struct event_stamp *out)
 {
 	*out = (struct event_stamp){0};
@@ -30,10 +37,9 @@ enum err event_stamp_read(struct call *call, struct event_stamp *out)
 	return call_query_int(call, "ts", 0, CANONICAL_INT_MAX, 0, &out->ms);
 }
 
-/* Scope of a transaction id: the device and everything in the path. */
-static struct str transaction_key(struct arena *arena, const struct send_request *request)
+struct str send_transaction_key(struct arena *arena, const char *kind,
+	const struct send_request *request)
 {
-	const char *kind = request->redacts.p != NULL ? "redact" : "send";
 	struct buf text;
 	buf_init(&text, SIZE_MAX / 2);
 	const struct str parts[] = {request->who->user.s, request->who->device_id, str_of(kind),
@@ -165,7 +171,7 @@ static enum err check_unless_repeated(struct ctx *ctx, struct homeserver *hs, st
 	if (err == ERR_OK) {
 		err = check_thread(ctx, hs, room, request);
 	}
-	if (err == ERR_INPUT) {
+	if (err == ERR_INPUT && intent->txn_key.p != NULL) {
 		enum err found = find_made(ctx, hs, intent->txn_key, out_made);
 		return found == ERR_MISSING ? err : found;
 	}
@@ -179,6 +185,20 @@ static enum err may_send(const struct ctx *ctx, const struct send_request *reque
 	struct relation ignored;
 	bool is_plain = !is_redaction && !relation_read(request->content, &ignored);
 	return is_plain ? ERR_OK : ctx_may_wait(ctx);
+}
+
+/* By what the event is sent once. */
+static void set_origin(struct arena *arena, const struct send_request *request,
+	struct room_intent *intent)
+{
+	if (request->delayed != NULL) {
+		room_intent_delayed(intent, request->delayed);
+		return;
+	}
+	intent->txn_key =
+		send_transaction_key(arena, request->redacts.p != NULL ? "redact" : "send", request);
+	intent->txn_device = request->who->device_id;
+	intent->txn_id = request->txn_id;
 }
 
 enum err room_send(struct ctx *ctx, struct homeserver *hs, const struct send_request *request,
@@ -199,10 +219,8 @@ enum err room_send(struct ctx *ctx, struct homeserver *hs, const struct send_req
 		.redacts = request->redacts,
 		.origin_server_ts = request->stamp.ms,
 		.is_dated = request->stamp.is_given,
-		.txn_key = transaction_key(ctx->arena, request),
-		.txn_device = request->who->device_id,
-		.txn_id = request->txn_id,
 	};
+	set_origin(ctx->arena, request, &intent);
 	if (is_redaction && intent.redacts.p == NULL) {
 		intent.redacts = json_get_str(request->content, STR("redacts"));
 	}

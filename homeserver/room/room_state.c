@@ -236,7 +236,7 @@ enum err room_state_put(struct ctx *ctx, struct homeserver *hs, const struct sta
 	/* Who lets somebody in says the server that does. A join again, for a new name, is let in by being joined. */
 	const struct json own_words =
 		json_without(ctx->arena, wish->content, STR("join_authorised_via_users_server"));
-	const struct room_intent intent = {
+	struct room_intent intent = {
 		.sender = wish->who->user,
 		.type = wish->type,
 		.is_state = true,
@@ -245,6 +245,9 @@ enum err room_state_put(struct ctx *ctx, struct homeserver *hs, const struct sta
 		.origin_server_ts = wish->stamp.ms,
 		.is_dated = wish->stamp.is_given,
 	};
+	if (wish->delayed != NULL) {
+		room_intent_delayed(&intent, wish->delayed);
+	}
 	if (wishes_for(wish, STR("invite"))) {
 		return room_invite_by(ctx, hs, room, &intent, out_event_id);
 	}

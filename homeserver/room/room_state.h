@@ -26,6 +26,7 @@ struct state_wish {
 	struct str state_key;
 	const struct json *content; /**< object */
 	struct event_stamp stamp;
+	const struct delayed_key *delayed; /**< as in send_request */
 };
 /**
  * Sets state; the same content by the same sender makes no new event.

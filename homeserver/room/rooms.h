@@ -343,6 +343,8 @@ struct room_intent {
 	bool is_servers;    /**< the server itself wants it: an invite reaches also who takes none */
 	struct str txn_key; /**< TRANSACTION_KEY_BYTES; p == NULL: no transaction id */
 	struct str txn_device, txn_id; /**< for unsigned.transaction_id */
+	const struct delayed_key
+		*delayed; /**< what is taken away with it (of the first intent); NULL: nothing */
 	const struct room_premise
 		*premise; /**< what it rests on (of the first intent); NULL: nothing */
 };
@@ -352,7 +354,7 @@ struct room_intent {
  *
  * @param out  one per intent; may be NULL
  * Errors: DENIED M_FORBIDDEN (rules), M_INVITE_BLOCKED; INPUT M_TOO_LARGE, M_BAD_JSON, M_BAD_STATE (server ACL); STORE; SHUTDOWN
- * CONFLICT M_BAD_STATE when the premise is not the room's state any more: nothing was added, read it again
+ * CONFLICT M_BAD_STATE when the premise is not the room's state any more, or the delayed event another by now: nothing was added, read it again
  * Where the room has a policy server, each event is committed by itself, once that one has signed it; then also what struct policy_port
  * says (DEFER before anything was changed).
  * A repeated transaction id gives the event made before (only for count == 1).

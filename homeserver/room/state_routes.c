@@ -3,6 +3,7 @@
  */
 #include "homeserver/room/state_routes.h"
 
+#include "homeserver/room/delayed_routes.h"
 #include "homeserver/room/room_state.h"
 #include "http/handover.h"
 #include "http/memo.h"
@@ -58,8 +59,20 @@ static enum err put_state_of(struct call *call, struct str state_key)
 		.state_key = state_key,
 	};
 	struct str event_id;
+	int64_t delay_ms;
 	TRY(event_stamp_read(call, &wish.stamp));
+	TRY(delay_read(call, &delay_ms));
 	TRY(call_json(call, &wish.content));
+	if (delay_ms > 0) {
+		return delay_reply(call,
+			&(struct delayed_wish){.who = wish.who,
+				.room_id = wish.room_id,
+				.type = wish.type,
+				.state_key = state_key,
+				.content = wish.content,
+				.stamp = wish.stamp,
+				.delay_ms = delay_ms});
+	}
 	TRY(room_state_put(&call->ctx, hs_of(call), &wish, &event_id));
 	struct json_out *out = reply_json(call, 200);
 	json_out_object(out);

@@ -178,6 +178,16 @@ static void write_redaction(const struct event_batch *batch, const struct stored
 	json_out_end(out);
 }
 
+/* By what the sender knows the event: its device by the request, all of the sender's by what the event was before it was sent. */
+static void write_txn(const struct stored_event *event, struct str device_id, struct json_out *out)
+{
+	if (str_equals(event->txn_device, STR(EVENT_TXN_DELAYED))) {
+		json_out_key_str(out, EVENT_TXN_DELAYED, event->txn_id);
+	} else if (device_id.p != NULL && str_equals(event->txn_device, device_id)) {
+		json_out_key_str(out, "transaction_id", event->txn_id);
+	}
+}
+
 static void write_unsigned(const struct event_batch *batch, size_t index, struct json_out *out)
 {
 	const struct event_view *view = batch->view;
@@ -189,10 +199,8 @@ static void write_unsigned(const struct event_batch *batch, size_t index, struct
 	if (view->viewer != NULL) {
 		json_out_key_str(out, "membership", room_viewer_membership(view->viewer, event));
 	}
-	if (event->txn_id.p != NULL && view->device_id.p != NULL &&
-		str_equals(event->txn_device, view->device_id) &&
-		str_equals(event->event->sender.s, view->user_id)) {
-		json_out_key_str(out, "transaction_id", event->txn_id);
+	if (event->txn_id.p != NULL && str_equals(event->event->sender.s, view->user_id)) {
+		write_txn(event, view->device_id, out);
 	}
 	if (batch->replaced[index] != NULL) {
 		write_replaced(batch->replaced[index], batch->hides_replaced[index], out);

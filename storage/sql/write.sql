@@ -164,6 +164,15 @@ SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::big
 -- Fails when the transaction id was used before (another process was first).
 INSERT INTO transactions (key, event_id, created_at_ms) SELECT unnest($1::bytea[]), unnest($2::text[]), unnest($3::bigint[]);
 
+-- name: delayed_event_take tells=nothing
+-- Delayed events that are being sent: id, when they were due. Divides by zero, which fails the write, when one has been put off, sent or cancelled
+-- meanwhile. Index: delayed_events_pkey.
+WITH taken AS (
+	DELETE FROM delayed_events USING unnest($1::text[], $2::bigint[]) AS u(delay_id, due_at_ms)
+	WHERE delayed_events.delay_id = u.delay_id AND delayed_events.due_at_ms + 0 = u.due_at_ms RETURNING 1
+)
+SELECT 1 / CASE WHEN (SELECT count(*) FROM taken) = cardinality($1::text[]) THEN 1 ELSE 0 END;
+
 -- name: state_close tells=room:1
 -- Ends the intervals that new state replaces: nid, type, state_key, position. Only the one that began last can be open: it is looked up, and found
 -- again by where it lies, for nobody else ends one while the stream's head is held, which each group begins with; any other way may lead through all that holds in the

@@ -88,6 +88,8 @@ class Setting:
         self.event = self.user.send(self.room)
         self.alias = "#%s:%s" % (unique("a"), server.server_name)
         self.user.put(path_of("directory", "room", self.alias), {"room_id": self.room}).ok()
+        self.delay = self.user.put(path_of("rooms", self.room, "send", "m.room.message", unique("t")), {},
+                                   query={"org.matrix.msc4140.delay": "3600000"}, check=False).ok()["delay_id"]
         self._admin = self._program = None
 
     def asker(self, route):
@@ -119,7 +121,7 @@ class Setting:
             "serverName": self.server.server_name, "mediaId": "media", "fileName": "file", "protocol": "irc",
             "appserviceId": "bot", "idpId": "school", "networkId": "irc", "medium": "email", "loginType": "m.login.sso",
             "authType": "m.login.dummy", "policyId": "terms", "serverPattern": "*.example", "queryType": "profile", "language": "en", "link": "notice.code",
-            "keyId": "ed25519:auto", "rendezvousId": "rendezvous",
+            "keyId": "ed25519:auto", "rendezvousId": "rendezvous", "delayId": self.delay,
         }
 
     def paths(self, route, **other):
@@ -139,6 +141,7 @@ BODIES = {
     "inviteUser": {"user_id": "@somebody:hs1"}, "kick": {"user_id": "@somebody:hs1"},
     "ban": {"user_id": "@somebody:hs1"}, "unban": {"user_id": "@somebody:hs1"},
     "setTyping": {"typing": False},
+    "updateDelayedEvent": {"action": "restart"}, "delayEvent": {"delay_ms": 3600000, "content": {}},
     "sendMessage": {"msgtype": "m.text", "body": "x"},
     "setRoomStateWithKey": {"topic": "x"},
     "setProfileField": {"displayname": "x"},
@@ -159,6 +162,7 @@ QUERIES = {
 """The same for the query."""
 
 UNKNOWN = {
+    "delayId": ("nothing", (404, "M_NOT_FOUND")),
     # somebody else's room is answered as one that is not there
     "roomId": ("!%s" % ("A" * 43), (403, "M_FORBIDDEN")),
     "eventId": ("$%s" % ("A" * 43), (404, "M_NOT_FOUND")),
@@ -704,7 +708,7 @@ class Limited:
         self.user = Client(self.server.url, user_id="@limited:hs1", password="limited words").login()
         self.where = Setting.__new__(Setting)
         self.where.server, self.where.user, self.where.room = self.server, self.user, "!room:hs1"
-        self.where.event, self.where.alias = "$event", "#alias:hs1"
+        self.where.event, self.where.alias, self.where.delay = "$event", "#alias:hs1", "delay"
         assert self.server.run("notice", "sender", "office").returncode == 0
         self.where._program = Program(self.server, "office", "!room:hs1")
         self.where._program.notice = 1

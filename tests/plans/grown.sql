@@ -25,6 +25,8 @@ INSERT INTO sliding_positions (user_id, device_id, conn_id, state)
  SELECT user_id, device_id, 'c' || n, 's' FROM devices, generate_series(1, 16) AS n WHERE device_id <> 'D';
 INSERT INTO rendezvous_sessions (slot, id_hash, etag, payload, modified_ms, expires_ms)
  SELECT n, sha256(n::text::bytea), 'e', repeat('p', 4096)::bytea, 1, 3 FROM generate_series(2049, 4096) AS n;
+INSERT INTO delayed_events (delay_id, user_id, room_id, type, content, delay_ms, running_since_ms, due_at_ms)
+ SELECT 'e' || n, '@u' || n % 200 || ':own', '!1', 't', '{}', 1, n, n + 10000 FROM generate_series(1, 3000) AS n;
 INSERT INTO account_data (user_id, room_nid, type, content, position) SELECT user_id, room_nid + 4000, type, content, position + 100000 FROM account_data;
 INSERT INTO push_queue (pusher_nid, position, room_nid) SELECT pusher_nid, position + 100000, room_nid + 3 FROM push_queue;
 INSERT INTO notice_deliveries (notice_id, due_at_ms, room_id, languages, txn_key, failures, event_id, sent_at_ms) SELECT notice_id, 2, '!6', '', '', 0, '$toldg', 1 FROM notices;

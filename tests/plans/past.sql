@@ -75,6 +75,8 @@ INSERT INTO sliding_positions (user_id, device_id, conn_id, state)
  SELECT user_id, 'D', 'c' || n / 2, 's' FROM accounts, generate_series(2, 33) AS n;
 INSERT INTO rendezvous_sessions (slot, id_hash, etag, payload, modified_ms, expires_ms)
  SELECT n, sha256(n::text::bytea), 'e', repeat('p', 4096)::bytea, 1, 3 FROM generate_series(1, 2048) AS n;
+INSERT INTO delayed_events (delay_id, user_id, room_id, type, content, delay_ms, running_since_ms, due_at_ms)
+ SELECT 'd' || n, '@u' || n % 200 || ':own', '!1', 't', '{}', 1, n, n FROM generate_series(1, 3000) AS n;
 INSERT INTO own_devices (user_id, device_id, account) VALUES ('@seldom:own', 'D', 'a');
 INSERT INTO device_list_changes (user_id, seen_by, position) SELECT user_id, '', 60000 - n FROM (SELECT user_id, row_number() OVER (ORDER BY user_id) AS n FROM accounts) AS a;
 INSERT INTO account_data (user_id, room_nid, type, content, position)
