@@ -46,7 +46,8 @@ def filled(arguments, has_grown, user):
     for sign, text in (("@U", user), ("%R", "4" if has_grown else "1"), ("%D", "6" if has_grown else "3"), ("~", "g" if has_grown else "")):
         arguments = arguments.replace(sign, text)
     arguments = re.sub(r"\^(\d+)", lambda found: str(int(found[1]) + more), arguments)
-    return arguments.replace("#", str(70000 + len(user) + more))
+    text = arguments.replace("#", str(70000 + len(user) + more))
+    return " (%s)" % text if text else ""
 
 
 def psql(database, text):
@@ -66,13 +67,13 @@ def script(known, statistics, cost, asked):
         yield "PREPARE %s AS %s;" % (name, known[name])
     if statistics in ONE_SIZE:
         for question in asked:  # the plan is kept for as long as nobody looks at the tables
-            yield "SAVEPOINT before; EXPLAIN EXECUTE %s (%s); ROLLBACK TO before;" % (question.name, filled(question.arguments, False, USERS[0]))
+            yield "SAVEPOINT before; EXPLAIN EXECUTE %s%s; ROLLBACK TO before;" % (question.name, filled(question.arguments, False, USERS[0]))
     yield from {"kept": (past,), "early": (past, *["%s;" % known["statistics_renew"].rstrip().rstrip(";")] * 100), "no": (past, grown), "stale": (past, "ANALYZE;", grown), "fresh": (past, grown, "ANALYZE;")}[statistics]
     for number, question in enumerate(asked):
         for has_grown in (False, True) if statistics not in ONE_SIZE else (False,):
             for user in USERS if re.search("@U|#", question.arguments) else USERS[:1]:
                 yield "\\echo '=== %d|%s|%s'" % (number, "grown" if has_grown else "known", user)
-                yield "SAVEPOINT before; EXPLAIN (ANALYZE, BUFFERS, TIMING OFF) EXECUTE %s (%s); ROLLBACK TO before;" % (
+                yield "SAVEPOINT before; EXPLAIN (ANALYZE, BUFFERS, TIMING OFF) EXECUTE %s%s; ROLLBACK TO before;" % (
                     question.name, filled(question.arguments, has_grown, user))
     yield "ROLLBACK;"
 
