@@ -9,6 +9,7 @@ import pytest
 
 from support import accounts
 from support.client import Client, path_of, unique
+from support.database import Cluster, HeldTable
 from support.server import wait_until
 from support.twins import at, twins
 
@@ -391,6 +392,23 @@ def test_commit_fails__neither_sent_nor_forgotten_until_it_does_not(make_server)
     server.sql(MEND)
     wait_until(lambda: said(lin, room) == ["later"], 30 * SLOW, "the message")
     assert pending(lin) == []
+
+
+@pytest.mark.parametrize("action", ["restart", "cancel"])
+def test_put_off_or_cancelled_while_it_is_being_committed__is_not_sent(make_server, action):
+    """Who is told that it was put off, or cancelled, gets no event."""
+    with Cluster() as cluster:
+        server = make_server(settings={"database.url": cluster.url}).start()
+        lin = accounts.register(server.url)
+        room = lin.create_room()
+        delay_id = delay_message(lin, room, int(3000 * SLOW)).ok()["delay_id"]
+        with HeldTable(cluster.url, "events") as held:
+            wait_until(held.is_waited_for, 20 * SLOW, "the commit")
+            act(lin, delay_id, action).ok()
+        if action == "restart":
+            act(lin, delay_id, "cancel").ok()
+        lin.send(room, "after")
+        assert said(lin, room) == ["after"]
 
 
 # -- two processes
