@@ -431,8 +431,8 @@ def test_two_processes__each_event_is_sent_once_and_soon(pair):
     assert SLOW > 1 or time.time() - began < 10
 
 
-def test_two_processes__restart_at_one_while_the_other_sends__one_of_them_counts(pair):
-    """Whoever is told that it was put off gets no event before."""
+def test_two_processes__cancelled_at_one_while_the_other_sends__one_of_them_counts(pair):
+    """Who is told that it was cancelled gets no event, and who is told that it is gone gets it."""
     lin = accounts.register(pair[0].url)
     room = lin.create_room()
     both = [lin, at(pair[1], lin)]
