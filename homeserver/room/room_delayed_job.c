@@ -86,13 +86,15 @@ static enum err send_due(struct ctx *ctx, struct room_delayed *delayed)
 	struct homeserver *hs = delayed->hs;
 	struct delayed_event_row *rows;
 	size_t count;
-	const struct delayed_event_row *asks = NULL;
+	struct delayed_event_row asking;
+	bool has_asking = false;
 	TRY(store_delayed_event_due(ctx, hs->db, clock_wall_ms(&hs->clock), AT_ONCE, &rows, &count));
 	ctx->may_not_ask = true;
 	for (size_t i = 0; i < count && !rounds_is_stopping(delayed->rounds); i++) {
 		enum err err = deliver(ctx, hs, &rows[i]);
-		if (err == ERR_DEFER && asks == NULL) {
-			asks = &rows[i];
+		if (err == ERR_DEFER && !has_asking) {
+			asking = rows[i];
+			has_asking = true;
 		} else if (err == ERR_DEFER) {
 			TRY(store_delayed_event_postpone(ctx, hs->db, &rows[i].key,
 				clock_wall_ms(&hs->clock) + PAUSE_MS));
@@ -101,7 +103,7 @@ static enum err send_due(struct ctx *ctx, struct room_delayed *delayed)
 		}
 	}
 	ctx->may_not_ask = false;
-	return asks != NULL ? deliver(ctx, hs, asks) : ERR_OK;
+	return has_asking ? deliver(ctx, hs, &asking) : ERR_OK;
 }
 
 /* --- rounds ------------------------------------------------------------------------------------------------------- */

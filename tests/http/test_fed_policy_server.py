@@ -97,6 +97,17 @@ def test_send__all_kinds_of_events__asked_for_each(federated, alice, policy, roo
         ("m.room.member", "join"), ("m.room.guest_access", None), ("m.room.member", "leave")]
 
 
+def test_delayed_events__due__signed_and_sent_once_each(alice, policy, room):
+    """One is asked about at a time, behind all for which nobody has to be asked."""
+    bodies = ["one", "two"]
+    for body in bodies:
+        alice.put(alice.room(room, "send", "m.room.message", unique("t")), {"msgtype": "m.text", "body": body},
+                  query={"org.matrix.msc4140.delay": "100"}, check=False).ok()
+    wait_until(lambda: sorted(texts(alice, room)) == bodies, 30, "both")
+    assert sorted(policy.bodies()) == bodies
+    assert alice.get("/_matrix/client/unstable/org.matrix.msc4140/delayed_events").ok()["delayed_events"] == []
+
+
 def test_policy_event__not_asked_for__but_its_namesakes_are(alice, policy, room):
     alice.set_state(room, "m.room.policy", {**policy.content, "again": 1})
     assert policy.asked == []
