@@ -6,10 +6,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,6 +28,43 @@ static const char *path_in(struct ctx *ctx, const struct data_folder *folder, co
 	return arena_printf(ctx->arena, "%s/%s", folder->path, name);
 }
 
+/* Whose the server is: who made its key, else who has the folder. @return false if the folder is not there */
+static bool find_account(struct ctx *ctx, const char *folder, uid_t *out_uid, gid_t *out_gid)
+{
+	struct stat status;
+	if (stat(arena_printf(ctx->arena, "%s/signing.key", folder), &status) != 0 &&
+		stat(folder, &status) != 0) {
+		return false;
+	}
+	*out_uid = status.st_uid;
+	*out_gid = status.st_gid;
+	return true;
+}
+
+/* Root at work in somebody's folder leaves nothing there that its owner could not use, by being that one from here on. */
+static enum err become_account(struct ctx *ctx, const char *folder)
+{
+	uid_t uid;
+	gid_t gid;
+	if (geteuid() != 0 || !find_account(ctx, folder, &uid, &gid) || uid == 0) {
+		return ERR_OK;
+	}
+	char text[4096];
+	struct passwd entry;
+	struct passwd *found = NULL;
+	bool is_known = getpwuid_r(uid, &entry, text, sizeof(text), &found) == 0 && found != NULL;
+	gid = is_known ? found->pw_gid : gid;
+	if ((is_known ? initgroups(found->pw_name, gid) : setgroups(0, NULL)) != 0 ||
+		setresgid(gid, gid, gid) != 0 || setresuid(uid, uid, uid) != 0 ||
+		/* as a program is that this account starts itself */
+		prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0) {
+		return fail(ctx, ERR_DENIED, NULL,
+			"cannot become the account that %s belongs to (uid %u): %s", folder, (unsigned)uid,
+			file_error_text(ctx->arena, errno));
+	}
+	return ERR_OK;
+}
+
 enum err data_folder_open(struct ctx *ctx, const char *given, bool may_create,
 	struct data_folder *out)
 {
@@ -35,6 +75,7 @@ enum err data_folder_open(struct ctx *ctx, const char *given, bool may_create,
 		return fail(ctx, ERR_STORE, NULL, "cannot make the data folder %s: %.*s", given,
 			STR_ARG(cause));
 	}
+	TRY(become_account(ctx, given));
 	TRY(command_check_account(ctx, given, R_OK | W_OK));
 	char real[PATH_MAX];
 	if (realpath(given, real) == NULL) {
@@ -93,11 +134,6 @@ enum err data_folder_lock(struct ctx *ctx, struct data_folder *folder)
 		(void)close(fd);
 		return fail(ctx, ERR_STORE, NULL, "cannot write in the data folder %s: %s", folder->given,
 			reason);
-	}
-	/* Root at work in somebody's folder leaves nothing there that its owner could not use. */
-	struct stat status;
-	if (geteuid() == 0 && stat(folder->path, &status) == 0) {
-		(void)!fchown(fd, status.st_uid, status.st_gid);
 	}
 	folder->lock_fd = fd;
 	return ERR_OK;

@@ -251,6 +251,38 @@ def test_serve__started_as_ordinary_user__works(make_server):
     assert server.terminate() == 0
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another")
+def test_root__in_the_folder_of_another__becomes_that_one_and_leaves_nothing_of_its_own(make_server):
+    """As a new signing key, which the server could not read."""
+    account = pwd.getpwnam("nobody")
+    server = make_server()
+    os.makedirs(server.data, exist_ok=True)
+    for folder in (server.root, server.data):
+        os.chown(folder, account.pw_uid, account.pw_gid)
+    server.start()
+    with open("/proc/%d/status" % server.process.pid, encoding="utf-8") as file:
+        assert {"Uid:\t" + "\t".join(4 * [str(account.pw_uid)]), "Gid:\t" + "\t".join(4 * [str(account.pw_gid)])} <= set(file.read().splitlines())
+    assert server.run("user", "add", "lin", "--generate").returncode == 0
+    server.terminate()
+    for command in (["key", "rotate"], ["user", "add", "chen", "--generate"], ["restored"], ["migrate"]):
+        done = server.run(*command)
+        assert done.returncode == 0, done.stderr
+    everything = [os.path.join(folder, name) for folder, _, names in os.walk(server.data) for name in [".", *names]]
+    assert [path for path in everything if os.lstat(path).st_uid != account.pw_uid] == []
+    server.start()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another")
+def test_root__started_the_server_in_the_folder_of_another__goes_on_as_root(make_server):
+    """Its keys are root's: who becomes the other could not read them."""
+    server = make_server().start()
+    server.terminate()
+    account = pwd.getpwnam("nobody")
+    os.chown(server.data, account.pw_uid, account.pw_gid)
+    assert server.run("user", "add", "lin", "--generate").returncode == 0
+    server.start()
+
+
 def test_serve__programs_of_the_database__started_by_their_paths(make_server):
     """By their names they find each other only where somebody has put links into the PATH."""
     server = make_server().start()
