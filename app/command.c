@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/file.h"
 #include "base/vec.h"
 
@@ -142,12 +143,31 @@ const char *command_argument(const struct command_line *line, size_t index)
 	return index < line->argument_count ? line->arguments[index] : NULL;
 }
 
+/* As a word of the shell: names of folders have spaces in them. */
+static const char *quoted(struct arena *arena, const char *word)
+{
+	static const char special[] = " \t\n\"'`$&|;<>()[]{}*?!#~\\";
+	if (word[0] != '\0' && strpbrk(word, special) == NULL) {
+		return word;
+	}
+	struct buf out CLEANUP(buf_fini);
+	buf_init(&out, SIZE_MAX);
+	buf_add_lit(&out, "'");
+	for (const char *at = word; *at != '\0'; at++) {
+		buf_add(&out, *at == '\'' ? STR("'\\''") : str_from(at, 1));
+	}
+	buf_add_lit(&out, "'");
+	return str_cstr(arena, buf_str(&out));
+}
+
 const char *command_same_server(const struct command_line *line)
 {
+	struct arena *arena = line->ctx->arena;
 	bool has_data = strcmp(line->data, usual_data) != 0;
 	bool has_config = line->config != NULL;
-	return arena_printf(line->ctx->arena, "%s%s%s%s", has_data ? " --data " : "",
-		has_data ? line->data : "", has_config ? " --config " : "", has_config ? line->config : "");
+	return arena_printf(arena, "%s%s%s%s", has_data ? " --data " : "",
+		has_data ? quoted(arena, line->data) : "", has_config ? " --config " : "",
+		has_config ? quoted(arena, line->config) : "");
 }
 
 enum err command_config(struct command_line *line, struct conf **out)

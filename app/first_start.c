@@ -49,10 +49,10 @@ static void print_box(struct arena *arena, const struct first_start *start, stru
 		"  above as the homeserver. Further accounts, in a second terminal, in the same folder:\n"
 		"  下一步：用任何 Matrix 用戶端登入，伺服器網址填上面那一行。\n"
 		"  新增其他帳號請另開終端機，在同一資料夾執行：\n\n"
-		"      %s user add NAME --data %s\n"
+		"      %s user add NAME%s\n"
 		"%s\n\n",
 		rule, STR_ARG(url), STR_ARG(user_id), STR_ARG(password), program_invocation_name,
-		start->data, rule);
+		start->same_server, rule);
 	(void)fflush(stdout);
 }
 

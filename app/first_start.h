@@ -7,7 +7,8 @@
 #include "homeserver/homeserver.h"
 
 struct first_start {
-	const char *data;  /**< the data folder as it was given */
+	const char
+		*same_server;  /**< what further commands need behind them, as of command_same_server() */
 	struct str listen; /**< address for clients as configured; may be empty */
 	uint16_t port;     /**< on which the server listens */
 };

@@ -117,7 +117,7 @@ static void announce(struct server *server, struct command_line *line, bool is_q
 	if (!is_quiet && !others_make_users) {
 		first_start_administrator(server->ctx, wire_homeserver(server->wire),
 			&(struct first_start){
-				.data = line->data,
+				.same_server = command_same_server(line),
 				.listen = conf_str(server->conf, "listen.client"),
 				.port = wire_port(server->wire),
 			});

@@ -215,6 +215,15 @@ def test_serve__first_start__administrators_password_printed_once(make_server):
     assert first.count(working[0]) == 1 and working[0] not in server.log()[len(first):]
 
 
+def test_serve__first_start_in_a_folder_with_a_name_of_several_words__command_for_more_accounts_works_as_printed(make_server):
+    server = make_server(settings={"registration.shared_secret": None})
+    server.data = os.path.join(server.root, "學校 Lin's data")
+    server.start()
+    line = wait_until(lambda: re.search(r"^ +(\S.* user add NAME .*)$", server.log(), re.M), 30, "the box")[1]
+    done = subprocess.run(["sh", "-c", line.replace("NAME", "lin") + " --generate"], capture_output=True, text=True, timeout=seconds(60), check=False)
+    assert done.returncode == 0 and "@lin:" in done.stdout, done.stderr
+
+
 def test_serve__keys__valid_signature(make_server):
     server = make_server(server_name="keys.example").start()
     keys = server.anonymous().get("/_matrix/key/v2/server", token=False).ok().json
