@@ -3,6 +3,7 @@
 import importlib.machinery
 import importlib.util
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -329,6 +330,19 @@ class Checks(Folder):
         self.finds("check-sizes", "base/README.md does not lead to file0.c")
         self.write("base/README.md", " ".join("`%s`" % name for name in names))
         self.passes("check-sizes")
+
+
+class InstallDeps(Folder):
+    def test_missing_without_root_and_sudo__says_what_root_has_to_run(self):
+        """That goes by this program again: apt-get alone would also start a PostgreSQL of the machine's own."""
+        for name in ("bash", "dirname", "readlink", "dpkg-query", "apt-get", "sed", "grep"):
+            os.symlink(shutil.which(name), os.path.join(self.folder.name, name))
+        os.chmod(self.write("id", "#!/bin/sh\necho 1000\n"), 0o755)
+        done = subprocess.run([os.path.join(TOOLS, "install-deps"), "run", "build"], capture_output=True, text=True, check=False,
+                              env={"PATH": self.folder.name})
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("ninja-build", done.stderr)
+        self.assertTrue(done.stderr.endswith("%s run build\n" % shlex.quote(os.path.join(TOOLS, "install-deps"))), done.stderr)
 
 
 class Help(Folder):
