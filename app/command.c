@@ -192,8 +192,7 @@ enum err command_check_account(struct ctx *ctx, const char *path, int mode)
 		return ERR_OK;
 	}
 	return fail(ctx, ERR_DENIED, NULL,
-		"this account may not use %s; do it as root or as the account of the server, such as with: "
-		"sudo -u belfry belfry …",
+		"this account may not use %s; do it as root or as the account of the server, such as by sudo",
 		path);
 }
 
