@@ -12,6 +12,7 @@
 #include "base/conf_inner.h"
 #include "base/file.h"
 #include "base/vec.h"
+#include "base/yaml_fault.h"
 
 enum {
 	MAX_FILE_BYTES = 1 << 20,
@@ -225,21 +226,12 @@ static enum err read_document(struct ctx *ctx, struct conf *conf, const char *pa
 	return ERR_OK;
 }
 
-static enum err fail_yaml(struct ctx *ctx, const yaml_parser_t *parser, const char *path)
-{
-	return fail(ctx, ERR_INPUT, NULL,
-		"%s:%zu: not valid YAML: %s (indent each level by the same number of spaces, never by tabs; "
-		"put texts with # or : in quotes)",
-		path, parser->problem_mark.line + 1,
-		parser->problem != NULL ? parser->problem : "unreadable");
-}
-
 static enum err read_text(struct ctx *ctx, struct conf *conf, const char *path,
 	yaml_parser_t *parser)
 {
 	yaml_document_t document;
 	if (yaml_parser_load(parser, &document) == 0) {
-		return fail_yaml(ctx, parser, path);
+		return yaml_fault(ctx, parser, path);
 	}
 	bool is_empty = yaml_document_get_root_node(&document) == NULL;
 	enum err err = read_document(ctx, conf, path, &document);
@@ -248,7 +240,7 @@ static enum err read_text(struct ctx *ctx, struct conf *conf, const char *path,
 		return err;
 	}
 	if (yaml_parser_load(parser, &document) == 0) {
-		return fail_yaml(ctx, parser, path);
+		return yaml_fault(ctx, parser, path);
 	}
 	const yaml_node_t *second = yaml_document_get_root_node(&document);
 	if (second != NULL) {

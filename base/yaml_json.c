@@ -9,6 +9,7 @@
 #include <yaml.h>
 
 #include "base/vec.h"
+#include "base/yaml_fault.h"
 
 /* A value that is still to be made of a node. */
 struct work {
@@ -156,18 +157,12 @@ static enum err read_document(struct ctx *ctx, const char *name, yaml_document_t
 	return ERR_OK;
 }
 
-static enum err fail_yaml(struct ctx *ctx, const yaml_parser_t *parser, const char *name)
-{
-	return fail(ctx, ERR_INPUT, NULL, "%s:%zu: not valid YAML: %s", name,
-		parser->problem_mark.line + 1, parser->problem != NULL ? parser->problem : "unreadable");
-}
-
 /* There is nothing behind the document. */
 static enum err check_end(struct ctx *ctx, yaml_parser_t *parser, const char *name)
 {
 	yaml_document_t document;
 	if (yaml_parser_load(parser, &document) == 0) {
-		return fail_yaml(ctx, parser, name);
+		return yaml_fault(ctx, parser, name);
 	}
 	const yaml_node_t *second = yaml_document_get_root_node(&document);
 	enum err err = second == NULL
@@ -183,7 +178,7 @@ static enum err read_all(struct ctx *ctx, yaml_parser_t *parser, const char *nam
 {
 	yaml_document_t document;
 	if (yaml_parser_load(parser, &document) == 0) {
-		return fail_yaml(ctx, parser, name);
+		return yaml_fault(ctx, parser, name);
 	}
 	bool is_empty = yaml_document_get_root_node(&document) == NULL;
 	enum err err = read_document(ctx, name, &document, out, out_lines);
