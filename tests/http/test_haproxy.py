@@ -64,10 +64,15 @@ def test_shipped__requests_of_one_user__reach_one_process(school, shipped):
 def test_shipped__paths_for_this_machine_only__are_not_passed_on(school, shipped):
     assert school.anonymous().get("/_synapse/admin/v1/register", token=False).status == 200
     outside = Http("http://127.0.0.1:%d" % shipped.port)
-    for path in ("/_synapse/admin/v1/register", "/metrics", "/health", "/"):
+    for path in ("/_synapse/admin/v1/register", "/metrics", "/health", "/index.html"):
         assert outside.raw("GET", path).status == 404
     for path in ("/_matrix/client/versions", "/.well-known/matrix/client"):
         assert outside.raw("GET", path).headers["access-control-allow-origin"] == "*"
+
+
+def test_shipped__address_opened_in_a_browser__page_that_says_what_to_do(school, shipped):
+    page = Http("http://127.0.0.1:%d" % shipped.port).raw("GET", "/")
+    assert page.status == 200 and "This is a Matrix homeserver" in page.raw.decode()
 
 
 def test_process__drained__gets_no_more_requests_and_nobody_notices(school):
