@@ -42,6 +42,6 @@ const struct command cmd_restored = {
 		"  --set KEY=VALUE    one option\n"
 		"\n"
 		"examples:\n"
-		"  pg_restore --clean --if-exists -d belfry belfry.dump && belfry restored\n",
+		"  pg_restore --no-owner -d belfry belfry.dump && belfry restored\n",
 	.run = run,
 };

@@ -1,4 +1,5 @@
 """A copy made by packaging/backup/belfry-backup while the server runs, put back by belfry-restore: everything is there, and goes on."""
+import hashlib
 import os
 import re
 import shutil
@@ -110,6 +111,28 @@ def test_copy_put_back__below_a_folder_that_the_database_may_not_enter_and_with_
     assert tool("belfry-restore", copy, "server/data", cwd=inside) == "The server can be started."
     server.start()
     assert kept in [event["event_id"] for event in Client(server.url, user.token, user.user_id, user.device_id).history(room)]
+
+
+def test_copy_put_back__of_an_older_version__is_brought_up_to_date(make_server, tmp_path):
+    """On a new machine the version is today's, and its tables rest on those of the copy."""
+    folder, newest = os.path.join(ROOT, "migrations"), 70
+    with Cluster() as cluster:
+        cluster.sql("CREATE TABLE schema_migrations (number integer PRIMARY KEY, name text NOT NULL, sha256 text NOT NULL,"
+                    " applied_at timestamptz NOT NULL DEFAULT now())")
+        for name in sorted(os.listdir(folder))[:newest]:
+            with open(os.path.join(folder, name), "rb") as file:
+                text = file.read()
+            cluster.sql(text.decode())
+            cluster.sql("INSERT INTO schema_migrations (number, name, sha256) VALUES (%d, '%s', '%s')" % (
+                int(name[:4]), name.removesuffix(".sql"), hashlib.sha256(text).hexdigest()))
+        subprocess.run(["pg_dump", "--format=custom", "--file=%s" % (tmp_path / "belfry.dump"), "--dbname=" + cluster.url],
+                       timeout=seconds(60), check=True)
+    (tmp_path / "server_name").write_text("hs1\n")
+    server = make_server(server_name="hs1", processes=1)
+    assert tool("belfry-restore", str(tmp_path), server.data) == "The server can be started."
+    server.start()
+    assert int(server.sql("SELECT max(number) FROM schema_migrations")) > newest
+    accounts.register(server.url)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="who is not root cannot become another account")
