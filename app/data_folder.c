@@ -41,8 +41,7 @@ static bool find_account(struct ctx *ctx, const char *folder, uid_t *out_uid, gi
 	return true;
 }
 
-/* Root at work in somebody's folder leaves nothing there that its owner could not use, by being that one from here on. */
-static enum err become_account(struct ctx *ctx, const char *folder)
+enum err data_folder_become_account(struct ctx *ctx, const char *folder)
 {
 	uid_t uid;
 	gid_t gid;
@@ -75,7 +74,6 @@ enum err data_folder_open(struct ctx *ctx, const char *given, bool may_create,
 		return fail(ctx, ERR_STORE, NULL, "cannot make the data folder %s: %.*s", given,
 			STR_ARG(cause));
 	}
-	TRY(become_account(ctx, given));
 	TRY(command_check_account(ctx, given, R_OK | W_OK));
 	char real[PATH_MAX];
 	if (realpath(given, real) == NULL) {
@@ -134,6 +132,11 @@ enum err data_folder_lock(struct ctx *ctx, struct data_folder *folder)
 		(void)close(fd);
 		return fail(ctx, ERR_STORE, NULL, "cannot write in the data folder %s: %s", folder->given,
 			reason);
+	}
+	/* Root at work in somebody's folder leaves nothing there that its owner could not use. */
+	struct stat status;
+	if (geteuid() == 0 && stat(folder->path, &status) == 0) {
+		(void)!fchown(fd, status.st_uid, status.st_gid);
 	}
 	folder->lock_fd = fd;
 	return ERR_OK;

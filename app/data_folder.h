@@ -27,10 +27,15 @@ struct data_folder {
 };
 
 /**
- * Opens the folder, and makes it if it may. Root becomes the account of the server for good, if that is another: who made its
+ * For who writes more than the lock there: root becomes the account of the server for good, if that is another: who made its
  * signing key, else who has the folder.
- * Errors: MISSING if there is none and it may not; DENIED; STORE.
+ *
+ * @param folder  may be missing
+ * Errors: DENIED
  */
+MUST_CHECK enum err data_folder_become_account(struct ctx *ctx, const char *folder);
+
+/** Opens the folder, and makes it if it may. Errors: MISSING if there is none and it may not; DENIED; STORE. */
 MUST_CHECK enum err data_folder_open(struct ctx *ctx, const char *given, bool may_create,
 	struct data_folder *out);
 /** Releases the lock. */

@@ -53,6 +53,7 @@ static enum err open_folder(struct server *server, const char *given)
 {
 	struct ctx *ctx = server->ctx;
 	bool is_new = false;
+	TRY(data_folder_become_account(ctx, given));
 	TRY(data_folder_open(ctx, given, true, &server->folder));
 	TRY(data_folder_lock(ctx, &server->folder));
 	TRY(data_folder_server_name(ctx, &server->folder, server->settings.server_name.s,
