@@ -3,6 +3,7 @@ import base64
 import hashlib
 import secrets
 import urllib.parse
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -10,7 +11,7 @@ from support import accounts
 from support.browser import ACCOUNT, Browser
 from support.client import unique
 from support.keys import Person
-from support.oauth import PATH, REDIRECT, OAuth, scope_of, served
+from support.oauth import PATH, REDIRECT, OAuth, error_of, scope_of, served
 from support.server import binary
 from support.twins import twins
 from test_oauth_pages import grow_older, is_log_in, is_signed_in, mixed, name_of
@@ -155,13 +156,73 @@ def test_consent__browser_signed_out_meanwhile__asked_to_sign_in(server, app, li
     assert is_log_in(browser.follow(say(browser, page, "allow")))
 
 
-def test_consent__sent_twice__second_asks_to_sign_in(server, app, lin, browser):
+# -- people click twice
+
+@pytest.mark.parametrize("is_for_account", [False, True])
+def test_consent__clicked_twice__the_same_code_until_it_is_used(server, app, lin, browser, is_for_account):
+    if is_for_account:
+        browser.log_in_to_account(lin)
     request = Request(app)
     page = ask(browser, request, lin)
-    cookies = dict(browser.cookies)
-    request.answer(say(browser, page, "allow"))
-    browser.cookies = cookies
+    before = dict(browser.cookies)
+    first = say(browser, page, "allow")
+    second = say(browser, page, "allow")  # the first answer has come
+    browser.cookies = before
+    third = say(browser, page, "allow")  # it has not come yet
+    assert first.headers["location"] == second.headers["location"] == third.headers["location"]
+    session = request.log_in(lin, first)
+    page = browser.follow(say(browser, page, "allow"))
+    assert page.status == 200 and "已經回答過了" in page.text
+    session.get("/account/whoami").ok()
+    assert is_signed_in(browser) == is_for_account
+
+
+def test_consent__two_clicks_at_once__the_same_code(server, app, lin, browser):
+    request = Request(app)
+    page = ask(browser, request, lin)
+    others = [Browser(server.url) for _ in range(4)]
+    for other in others:
+        other.cookies = dict(browser.cookies)
+    with ThreadPoolExecutor(4) as pool:
+        replies = list(pool.map(lambda other: say(other, page, "allow"), others))
+    assert len({reply.headers.get("location") for reply in replies}) == 1, replies
+    request.log_in(lin, replies[0])
+
+
+def test_consent__denied_twice__program_hears_the_same(server, app, lin, browser):
+    request = Request(app)
+    page = ask(browser, request, lin)
+    first, second = say(browser, page, "deny"), say(browser, page, "deny")
+    assert request.answer(first) == request.answer(second) and request.answer(second)["error"] == "access_denied"
+    assert is_log_in(browser.follow(say(browser, page, "allow")))  # the first word counts
+
+
+def test_consent__code_that_has_ended__is_not_given_again(server, app, lin, browser):
+    browser.log_in_to_account(lin)
+    request = Request(app)
+    page = ask(browser, request, lin)
+    code = request.answer(say(browser, page, "allow"))["code"]
+    server.sql("update account_secrets set expires_at_ms = 1 where kind = 'oauth_code' and user_id = '%s'" % lin.user_id)
+    assert "已經回答過了" in browser.follow(say(browser, page, "allow")).text
+    assert error_of(request.exchange(code)) == "invalid_grant"
+
+
+def test_sec_5_47__second_click__all_sessions_ended_meanwhile(server, app, lin, browser):
+    page = ask(browser, Request(app), lin)
+    assert say(browser, page, "allow").status == 303
+    lin.post("/logout/all").ok()
     assert is_log_in(browser.follow(say(browser, page, "allow")))
+
+
+def test_link__clicked_twice__says_that_it_was_answered(server, app, lin, browser):
+    begun = app.begin().ok().json
+    page = browser.log_in(browser.open(begun["verification_uri_complete"]), lin)
+    before = dict(browser.cookies)
+    assert "已允許" in browser.follow(say(browser, page, "allow")).text
+    for cookies in (dict(browser.cookies), before):
+        browser.cookies = cookies
+        assert "已經回答過了" in browser.follow(say(browser, page, "deny")).text
+    app.session(lin.user_id, app.poll(begun)).get("/account/whoami").ok()
 
 
 @pytest.mark.parametrize("state", ["locked", "deactivated"])
@@ -265,7 +326,7 @@ def test_link__wrong_code_or_one_that_was_answered__says_so(server, app, lin, br
     begun = app.begin().ok().json
     page = browser.submit(page, user_code=begun["user_code"])
     app.answer(begun, lin.user_id, "denied")
-    assert browser.follow(say(browser, page, "allow")).status == 404
+    assert "已經回答過了" in browser.follow(say(browser, page, "allow")).text
 
 
 def test_link__proof_of_another_code__nothing_allowed(server, app, lin, browser):

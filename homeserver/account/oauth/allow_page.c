@@ -85,5 +85,5 @@ enum allow_answer allow_page_posted(struct call *call)
 
 enum err allow_page_end(struct call *call, const struct web_session *session)
 {
-	return session->is_for_account ? ERR_OK : web_session_end(call);
+	return session->is_for_account ? ERR_OK : web_session_end_by_answer(call);
 }

@@ -41,7 +41,7 @@ static enum err leave(struct call *call, struct str url)
 		: answer_bad_request(call, STR("The address of the app is not usable"), (struct str){0});
 }
 
-/* The request, and who is signed in; else what there was to say is the answer. */
+/* The request, and who is signed in if anybody is; else what there was to say is the answer. */
 static enum err begin(struct call *call, struct oauth_request *out, struct web_session *out_session,
 	bool *out_is_answered)
 {
@@ -60,16 +60,20 @@ static enum err begin(struct call *call, struct oauth_request *out, struct web_s
 			oauth_refusal_url(ctx->arena, out, ctx->fault.errcode, ctx->fault.text));
 	}
 	TRY(err);
-	TRY(web_session_find(call, out_session));
-	if (out_session->user_id.p == NULL && out->wants_registration &&
-		web_register_is_on(ctx->arena, hs_of(call))) {
-		return web_page_redirect(call, web_register_url(ctx->arena, call_raw_target(call)));
-	}
-	if (out_session->user_id.p == NULL) {
-		return web_page_redirect(call, web_login_url(call, call_raw_target(call), out->login_hint));
-	}
 	*out_is_answered = false;
-	return ERR_OK;
+	return web_session_find(call, out_session);
+}
+
+/* To where people sign in, or make an account, and come back from. */
+static enum err ask_who(struct call *call, const struct oauth_request *request)
+{
+	struct arena *arena = call->ctx.arena;
+	struct str here = call_raw_target(call);
+	call->ctx.fault = (struct fault){0};
+	return web_page_redirect(call,
+		request->wants_registration && web_register_is_on(arena, hs_of(call))
+			? web_register_url(arena, here)
+			: web_login_url(call, here, request->login_hint));
 }
 
 static enum err get_authorize(struct call *call)
@@ -78,36 +82,58 @@ static enum err get_authorize(struct call *call)
 	struct web_session session;
 	bool is_answered;
 	TRY(begin(call, &request, &session, &is_answered));
-	return is_answered ? ERR_OK : allow_page_answer(call, &session, &request, (struct str){0});
+	if (is_answered) {
+		return ERR_OK;
+	}
+	return session.user_id.p == NULL ? ask_who(call, &request)
+									 : allow_page_answer(call, &session, &request, (struct str){0});
 }
 
+static enum err deny(struct call *call, const struct web_session *session,
+	const struct oauth_request *request)
+{
+	TRY(allow_page_end(call, session));
+	return leave(call,
+		oauth_refusal_url(call->ctx.arena, request, OAUTH_ACCESS_DENIED, STR("The user said no")));
+}
+
+static enum err allow(struct call *call, const struct web_session *session,
+	const struct oauth_request *request)
+{
+	struct str url;
+	enum err err = oauth_allow(&call->ctx, hs_of(call), request, session, &url);
+	if (err == ERR_CONFLICT) {
+		return web_page_redirect(call, web_done_url(call, "answered"));
+	}
+	if (err == ERR_DENIED) {
+		return session->user_id.p == NULL
+			? ask_who(call, request)
+			: answer_bad_request(call, call->ctx.fault.text, (struct str){0});
+	}
+	TRY(err);
+	TRY(allow_page_end(call, session));
+	return leave(call, url);
+}
+
+/* A second click comes from a browser whose session the first has ended: the form's proof shows that it was asked. */
 static enum err post_authorize(struct call *call)
 {
 	struct oauth_request request;
 	struct web_session session;
 	bool is_answered;
-	struct str url;
 	TRY(begin(call, &request, &session, &is_answered));
 	if (is_answered) {
 		return ERR_OK;
 	}
 	enum allow_answer answer = allow_page_posted(call);
-	if (!web_session_is_own_form(call, &session) || answer == ALLOW_NOTHING) {
+	bool is_own = web_session_is_own_form(call, &session);
+	if (session.user_id.p == NULL && !is_own) {
+		return ask_who(call, &request);
+	}
+	if (!is_own || answer == ALLOW_NOTHING) {
 		return web_session_answer_stale(call);
 	}
-	if (answer == ALLOW_NO) {
-		TRY(allow_page_end(call, &session));
-		return leave(call,
-			oauth_refusal_url(call->ctx.arena, &request, OAUTH_ACCESS_DENIED,
-				STR("The user said no")));
-	}
-	enum err err = oauth_allow(&call->ctx, hs_of(call), &request, &session, &url);
-	if (err == ERR_DENIED) {
-		return answer_bad_request(call, call->ctx.fault.text, (struct str){0});
-	}
-	TRY(err);
-	TRY(allow_page_end(call, &session));
-	return leave(call, url);
+	return answer == ALLOW_NO ? deny(call, &session, &request) : allow(call, &session, &request);
 }
 
 const struct route authorize_routes[] = {

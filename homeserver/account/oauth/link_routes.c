@@ -38,23 +38,15 @@ static enum err answer_form(struct call *call, const struct web_session *session
 	return web_page_reply(&page, is_again ? 404 : 200);
 }
 
-static enum err find_session(struct call *call, struct web_session *out, bool *out_is_answered)
-{
-	TRY(oauth_require_on(&call->ctx, hs_of(call)));
-	TRY(web_session_find(call, out));
-	*out_is_answered = out->user_id.p == NULL;
-	return *out_is_answered ? web_session_ask(call) : ERR_OK;
-}
-
 static enum err get_link(struct call *call)
 {
 	struct str user_code = call_query(call, "user_code");
 	struct oauth_request request;
 	struct web_session session;
-	bool is_answered;
-	TRY(find_session(call, &session, &is_answered));
-	if (is_answered) {
-		return ERR_OK;
+	TRY(oauth_require_on(&call->ctx, hs_of(call)));
+	TRY(web_session_find(call, &session));
+	if (session.user_id.p == NULL) {
+		return web_session_ask(call);
 	}
 	if (user_code.p == NULL) {
 		return answer_form(call, &session, false);
@@ -67,15 +59,23 @@ static enum err get_link(struct call *call)
 	return allow_page_answer(call, &session, &request, oauth_link_code(call->ctx.arena, user_code));
 }
 
+/* Who clicks twice answers once: nothing waits for the second, whose session the first has ended. */
 static enum err decide(struct call *call, const struct web_session *session, bool is_allowed)
 {
-	enum err err = oauth_link_decide(&call->ctx, hs_of(call), call_query(call, "user_code"),
-		session, is_allowed);
-	if (err == ERR_MISSING) {
-		return answer_form(call, session, true);
-	}
+	struct oauth_request request;
+	struct str user_code = call_query(call, "user_code");
+	enum err err = session->user_id.p == NULL
+		? ERR_DENIED
+		: oauth_link_decide(&call->ctx, hs_of(call), user_code, session, is_allowed);
 	if (err == ERR_DENIED) {
-		return web_session_ask(call);
+		err = oauth_link_find(&call->ctx, hs_of(call), user_code, &request);
+		call->ctx.fault = (struct fault){0};
+		if (err == ERR_OK) {
+			return web_session_ask(call);
+		}
+	}
+	if (err == ERR_MISSING) {
+		return web_page_redirect(call, web_done_url(call, "answered"));
 	}
 	TRY(err);
 	TRY(allow_page_end(call, session));
@@ -86,13 +86,14 @@ static enum err post_link(struct call *call)
 {
 	struct arena *arena = call->ctx.arena;
 	struct web_session session;
-	bool is_answered;
-	TRY(find_session(call, &session, &is_answered));
-	if (is_answered) {
-		return ERR_OK;
-	}
 	enum allow_answer answer = allow_page_posted(call);
-	if (!web_session_is_own_form(call, &session)) {
+	TRY(oauth_require_on(&call->ctx, hs_of(call)));
+	TRY(web_session_find(call, &session));
+	bool is_own = web_session_is_own_form(call, &session);
+	if (session.user_id.p == NULL && !(is_own && answer != ALLOW_NOTHING)) {
+		return web_session_ask(call);
+	}
+	if (!is_own) {
 		return web_session_answer_stale(call);
 	}
 	if (answer != ALLOW_NOTHING) {

@@ -67,6 +67,7 @@ struct oauth_request {
 	struct str nonce;        /**< to be told in oauth_id_token(); p == NULL: none */
 	bool wants_registration; /**< prompt=create */
 	struct str login_hint;   /**< p == NULL: none */
+	struct str query;        /**< as it was asked */
 };
 
 /**
@@ -82,9 +83,12 @@ MUST_CHECK enum err oauth_request_read(struct ctx *ctx, struct homeserver *hs, s
 	struct oauth_request *out);
 
 /**
- * Who is signed in allows it: makes a code, good once and for a minute.
+ * Who is signed in allows it: makes a code, good once and for a minute. People click twice: the same browser's word for the same request is the
+ * same code, also when its session ended by the first.
+ * @param session  of the browser that shows the proof of the request's form; user_id.p == NULL: nobody is signed in any more
  * @param out_url  where the browser goes with it; in the arena
- * Errors: DENIED access_denied (the account is locked, deactivated or a guest's, or the session ended meanwhile: to be told on a page); STORE
+ * Errors: CONFLICT (no fault text) when the code of before was used, or has ended; DENIED access_denied (the account is locked, deactivated or a
+ * guest's, or the session has ended without an answer: to be told on a page); STORE
  */
 MUST_CHECK enum err oauth_allow(struct ctx *ctx, struct homeserver *hs,
 	const struct oauth_request *request, const struct web_session *session, struct str *out_url);

@@ -7,18 +7,40 @@
 #include "base/log.h"
 #include "homeserver/account/grant.h"
 #include "homeserver/account/login.h"
+#include "homeserver/account/oauth/web_session.h"
 #include "matrix/canonical.h"
 #include "matrix/oauth_scope.h"
 #include "storage/oauth.h"
 #include "storage/secret.h"
 
-enum { CODE_CHARS = 40 };
+/* A form's proof is of an address, which begins with "/": none is a code. */
+struct str oauth_code_of(struct arena *arena, const struct oauth_request *request,
+	const struct web_session *session)
+{
+	struct str purpose = str_printf(arena, "code\n%.*s", STR_ARG(request->query));
+	struct str text = web_form_proof(arena, session->secret, purpose);
+	return str_printf(arena, "bfc_%.*s", STR_ARG(text));
+}
+
+/* One that has ended is there for a while, and in the way of another. */
+enum err oauth_code_find(struct ctx *ctx, struct homeserver *hs, struct tx *tx, struct str code)
+{
+	struct secret_row row;
+	struct str hash = token_hash(ctx->arena, code);
+	enum err err = store_secret_find_tx(ctx, tx, SECRET_OAUTH_CODE, hash, 0, &row);
+	if (err == ERR_OK) {
+		return row.expires_at_ms > clock_wall_ms(&hs->clock) ? ERR_OK : ERR_CONFLICT;
+	}
+	if (err == ERR_MISSING) {
+		err = store_secret_find_tx(ctx, tx, SECRET_OAUTH_USED, hash, 0, &row);
+	}
+	return err == ERR_OK ? ERR_CONFLICT : err;
+}
 
 enum err oauth_code_make(struct ctx *ctx, struct homeserver *hs, struct tx *tx,
-	const struct oauth_request *request, struct str user_id, struct str *out)
+	const struct oauth_request *request, struct str user_id, struct str code)
 {
 	struct arena *arena = ctx->arena;
-	struct str text = rng_text(&hs->rng, arena, CODE_CHARS);
 	struct json data = json_object(arena, 5);
 	data = json_with(arena, &data, STR("client_id"), json_string(request->client.id));
 	data = json_with(arena, &data, STR("redirect_uri"), json_string(request->redirect_uri));
@@ -27,11 +49,10 @@ enum err oauth_code_make(struct ctx *ctx, struct homeserver *hs, struct tx *tx,
 	if (request->nonce.p != NULL) {
 		data = json_with(arena, &data, STR("nonce"), json_string(request->nonce));
 	}
-	*out = str_printf(arena, "bfc_%.*s", STR_ARG(text));
 	return store_secret_insert_tx(ctx, tx,
 		&(struct secret_row){
 			.kind = SECRET_OAUTH_CODE,
-			.hash = token_hash(arena, *out),
+			.hash = token_hash(arena, code),
 			.user_id = user_id,
 			.data = canonical_text(arena, &data),
 			.expires_at_ms = clock_wall_ms(&hs->clock) + OAUTH_CODE_LIFETIME_MS,

@@ -10,9 +10,18 @@
 #include "homeserver/account/oauth/oauth_id_token.h"
 #include "storage/account.h"
 
-/** A new code for what was asked for; the account is held. Errors: STORE     Cost: one round trip */
+/** The code by which a browser allows a request: it follows from the secret of its session and the request. In the arena. */
+struct str oauth_code_of(struct arena *arena, const struct oauth_request *request,
+	const struct web_session *session);
+/**
+ * Whether the code was made before, and is good still.
+ * Errors: MISSING (no fault text) when it was not made; CONFLICT (no fault text) when it was used, or has ended; STORE
+ */
+MUST_CHECK enum err oauth_code_find(struct ctx *ctx, struct homeserver *hs, struct tx *tx,
+	struct str code);
+/** Makes it, for what was asked for; the account is held, so that of two at once one does. Errors: STORE     Cost: one round trip */
 MUST_CHECK enum err oauth_code_make(struct ctx *ctx, struct homeserver *hs, struct tx *tx,
-	const struct oauth_request *request, struct str user_id, struct str *out);
+	const struct oauth_request *request, struct str user_id, struct str code);
 
 /** What a client shows with a code. */
 struct oauth_code_proof {

@@ -129,7 +129,7 @@ enum err oauth_request_read(struct ctx *ctx, struct homeserver *hs, struct str q
 	struct oauth_request *out)
 {
 	struct oauth_params params;
-	*out = (struct oauth_request){.issuer = oauth_issuer(ctx->arena, hs)};
+	*out = (struct oauth_request){.issuer = oauth_issuer(ctx->arena, hs), .query = query};
 	if (!oauth_params_parse(ctx->arena, query, &params)) {
 		return fail(ctx, ERR_INPUT, OAUTH_INVALID_REQUEST, "The address is malformed");
 	}
@@ -187,6 +187,9 @@ enum err oauth_hold_account(struct ctx *ctx, struct homeserver *hs, struct tx *t
 {
 	struct account_row account;
 	struct secret_row row;
+	if (session->user_id.p == NULL) {
+		return fail(ctx, ERR_DENIED, OAUTH_ACCESS_DENIED, "You are signed out");
+	}
 	TRY(check_account(ctx, store_account_lock(ctx, tx, session->user_id, &account), &account));
 	enum err err = store_secret_find_tx(ctx, tx, SECRET_WEB,
 		token_hash(ctx->arena, session->secret), clock_wall_ms(&hs->clock), &row);
@@ -198,12 +201,18 @@ enum err oauth_hold_account(struct ctx *ctx, struct homeserver *hs, struct tx *t
 enum err oauth_allow(struct ctx *ctx, struct homeserver *hs, const struct oauth_request *request,
 	const struct web_session *session, struct str *out_url)
 {
-	struct str code;
+	struct str code = oauth_code_of(ctx->arena, request, session);
 	struct tx *tx CLEANUP(tx_cleanup) = NULL;
 	TRY(tx_begin(ctx, hs->db, &tx));
-	TRY(oauth_hold_account(ctx, hs, tx, session));
-	TRY(oauth_code_make(ctx, hs, tx, request, session->user_id, &code));
+	enum err held = oauth_hold_account(ctx, hs, tx, session);
+	enum err err = held != ERR_OK && held != ERR_DENIED ? held : oauth_code_find(ctx, hs, tx, code);
+	if (err == ERR_MISSING) {
+		TRY(held);
+		err = oauth_code_make(ctx, hs, tx, request, session->user_id, code);
+	}
+	TRY(err);
 	TRY(tx_commit(ctx, &tx));
+	ctx->fault = (struct fault){0};
 	struct str pairs = add(ctx->arena, STR(""), "code", code);
 	pairs = add(ctx->arena, pairs, "state", request->state);
 	pairs = add(ctx->arena, pairs, "iss", request->issuer);

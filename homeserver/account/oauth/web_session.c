@@ -108,6 +108,14 @@ enum err web_session_begin(struct call *call, const struct account_row *account,
 	return ERR_OK;
 }
 
+enum err web_session_end_by_answer(struct call *call)
+{
+	reply_header(call, "Set-Cookie",
+		web_cookie_set(call->ctx.arena, hs_of(call), cookie, secret_of(call),
+			OAUTH_CODE_LIFETIME_MS / 1000));
+	return end_row(call);
+}
+
 enum err web_session_end(struct call *call)
 {
 	if (secret_of(call).n > 0) {
@@ -174,8 +182,9 @@ void web_session_form(struct web_page *page, const struct web_session *session)
 
 bool web_session_is_own_form(struct call *call, const struct web_session *session)
 {
-	return crypto_equals(web_page_posted(call, "proof"),
-		web_form_proof(call->ctx.arena, session->secret, call_raw_target(call)));
+	return session->secret.n == SECRET_CHARS &&
+		crypto_equals(web_page_posted(call, "proof"),
+			web_form_proof(call->ctx.arena, session->secret, call_raw_target(call)));
 }
 
 enum err web_session_answer_stale(struct call *call)

@@ -52,6 +52,11 @@ bool web_session_is_fresh(const struct homeserver *hs, const struct web_session 
  */
 MUST_CHECK enum err web_session_begin(struct call *call, const struct account_row *account,
 	bool is_for_account);
+/**
+ * Signs it out by the person's answer. The cookie stays for as long as a code is good: it signs nobody in any more, but shows
+ * that a second click is of the browser that was asked. Errors: STORE.
+ */
+MUST_CHECK enum err web_session_end_by_answer(struct call *call);
 /** Signs it out, and clears the cookie. Nothing happens where nobody is signed in. Errors: STORE. */
 MUST_CHECK enum err web_session_end(struct call *call);
 
@@ -66,7 +71,7 @@ MUST_CHECK bool web_next_is_own(struct str next);
 
 /** A form that posts to this request's address. */
 void web_session_form(struct web_page *page, const struct web_session *session);
-/** Whether the form that was posted to this address was shown to this session at this address. */
+/** Whether the form that was posted to this address was shown at this address to the browser with this cookie. */
 MUST_CHECK bool web_session_is_own_form(struct call *call, const struct web_session *session);
 /** What a form holds that shows where it comes from, derived from a secret and what it is for. */
 struct str web_form_proof(struct arena *arena, struct str secret, struct str purpose);
