@@ -541,6 +541,10 @@ enum err web_page_failure(struct call *call, int status)
 		web_page_begin(&page, call, "請稍候", "Please wait");
 		web_page_text(&page, "目前請求太多，請稍候幾分鐘再試。",
 			"There are too many requests at the moment; wait some minutes and try again.");
+	} else if (status == 404) {
+		web_page_begin(&page, call, "這裡沒有這一頁", "There is no such page here");
+		web_page_text(&page, "請在您的程式中登入和管理帳號；需要協助時，請洽管理員。",
+			"Sign in and look after your account in your app; ask an administrator if you need help.");
 	} else {
 		web_page_begin(&page, call, "暫時無法使用", "Not possible at the moment");
 		web_page_text(&page, "伺服器目前無法處理，請稍後再試；如果仍然不行，請洽管理員。",

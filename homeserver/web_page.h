@@ -136,7 +136,7 @@ struct str web_page_posted(struct call *call, const char *name);
 
 /** Finishes the page and answers with it. */
 MUST_CHECK enum err web_page_reply(struct web_page *page, int status);
-/** What people see who meet 429 or a failure of the server: http_ports.page_of_failure. */
+/** What people see who meet 404, 429 or a failure of the server: http_ports.page_of_failure. */
 MUST_CHECK enum err web_page_failure(struct call *call, int status);
 /** 303 to another address; only for URLs that web_page_url_is_safe(), or a web_page_is_path(). */
 MUST_CHECK enum err web_page_redirect(struct call *call, struct str url);

@@ -22,7 +22,7 @@ struct http_ports {
 	struct str (*rate_key)(void *self, struct call *call);
 
 	/**
-	 * Replies with a page to who meets 429, or a failure of the server, where a route has AUTH_PAGE. May be NULL. Any thread, also of I/O: from
+	 * Replies with a page to who meets 404, 429 or a failure of the server where a route has AUTH_PAGE. May be NULL. Any thread, also of I/O: from
 	 * memory. Errors: INTERNAL, and the answer is JSON.
 	 */
 	enum err (*page_of_failure)(void *self, struct call *call, int status);

@@ -209,7 +209,8 @@ static bool is_told_by_page(struct call *call, int status)
 {
 	struct call_state *state = call->state;
 	const struct http_ports *ports = state->request->server->config.ports;
-	bool is_for_people = call->route->auth == AUTH_PAGE && (status == 429 || status >= 500);
+	bool is_for_people =
+		call->route->auth == AUTH_PAGE && (status == 404 || status == 429 || status >= 500);
 	if (!is_for_people || ports == NULL || ports->page_of_failure == NULL) {
 		return false;
 	}

@@ -182,17 +182,6 @@ def test_password__form__says_whose_it_is_and_how_long_it_has_to_be(server, lin,
     assert can_log_in(lin, "another-password")
 
 
-def test_account__mail_addresses__page_says_with_which_apps_they_are_added():
-    """Apps that sign in by the pages cannot: the endpoint asks for user-interactive authentication."""
-    with served(registration__email="optional", mail__smtp_url="smtp://127.0.0.1:1", mail__from="a@school.example") as server:
-        user = accounts.register(server.url)
-        page = Browser(server.url).log_in_to_account(user)
-        assert "在網頁登入的程式不能新增" in page.text
-        session = OAuth(server).log_in(user.user_id)
-        session.post("/account/3pid/add", {"sid": "1", "client_secret": "s"}).expect(403)
-        session.post("/account/3pid/delete", {"medium": "email", "address": "a@b.example"}).expect(404, "M_THREEPID_NOT_FOUND")
-
-
 # -- setting it up
 
 def test_config_check__without_the_servers_address__says_that_the_pages_are_off(tmp_path):
@@ -429,14 +418,14 @@ def test_actions__each_that_the_metadata_names__has_a_page_of_its_own(server, li
         assert page.status == 200 and page.text != overview.text and "我的帳號 My account" not in page.text, action
 
 
-def test_pages__turned_off__not_there():
+def test_pages__turned_off__a_page_says_that_there_is_none():
     started = Server(settings={"oauth.enabled": "false", "public_base_url": "https://hs1.example"}).start()
     try:
-        client = started.anonymous()
-        for path in (ACCOUNT, LOGIN, "/_matrix/client/belfry/oauth/authorize", "/_matrix/client/belfry/oauth/link", "/_matrix/client/belfry/oauth/done"):
-            client.get(path, token=False).expect(404, "M_UNRECOGNIZED")
-        for path in (ACCOUNT, LOGIN, LOGOUT, "/_matrix/client/belfry/oauth/authorize", "/_matrix/client/belfry/oauth/link"):
-            client.request("POST", path, raw=b"", token=False, check=False).expect(404, "M_UNRECOGNIZED")
+        browser, paths = Browser(started.url), ["/_matrix/client/belfry/oauth/" + name for name in ("authorize", "link", "done", "signup", "login")]
+        pages = [browser.ask("GET", path) for path in [ACCOUNT, *paths]]
+        pages += [browser.ask("POST", path, "") for path in [ACCOUNT, LOGOUT, *paths] if not path.endswith("/done")]
+        for page in pages:
+            assert page.status == 404 and "這裡沒有這一頁" in page.text and not mixed(page), page
     finally:
         started.destroy()
 
