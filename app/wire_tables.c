@@ -27,6 +27,7 @@
 #include "homeserver/account/oauth/link_routes.h"
 #include "homeserver/account/oauth/web_login_routes.h"
 #include "homeserver/account/oauth/web_register_routes.h"
+#include "homeserver/account/oauth/web_reset_routes.h"
 #include "homeserver/account/oauth/oauth_routes.h"
 #include "homeserver/account/oauth/rendezvous_routes.h"
 #include "homeserver/account/sso/sso_routes.h"
@@ -69,6 +70,7 @@ static const struct wire_table tables[] = {
 	{"authorize", authorize_routes, &authorize_route_count},
 	{"link", link_routes, &link_route_count},
 	{"web_register", web_register_routes, &web_register_route_count},
+	{"web_reset", web_reset_routes, &web_reset_route_count},
 	{"web_login", web_login_routes, &web_login_route_count},
 	{"manage", manage_routes, &manage_route_count},
 	{"oauth", oauth_routes, &oauth_route_count},

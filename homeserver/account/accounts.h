@@ -8,6 +8,7 @@
 #define BELFRY_HOMESERVER_ACCOUNT_ACCOUNTS_H
 
 #include "homeserver/account/deactivate.h"
+#include "homeserver/account/email/email_proof.h"
 #include "homeserver/account/email/threepid.h"
 #include "homeserver/account/grant.h"
 #include "homeserver/account/identifier.h"

@@ -54,6 +54,12 @@ void password_write_fields(struct web_page *page, const struct settings *setting
 			.autocomplete = "new-password"});
 }
 
+void password_write_logout(struct web_page *page)
+{
+	web_page_checkbox(page, "logout", true, "登出所有裝置（如果別人可能知道舊密碼，請保留）",
+		"Sign all devices out (leave this if somebody else may know the old password)");
+}
+
 struct str password_make_hash(struct ctx *ctx, const struct settings *settings, struct str password)
 {
 	return password_hash(ctx->arena, password, settings->argon2_memory_kib,

@@ -20,6 +20,9 @@ MUST_CHECK enum err password_check_policy(struct ctx *ctx, const struct settings
 /** The lines of a form for a new password, "new" and "again", which say how long it has to be. */
 void password_write_fields(struct web_page *page, const struct settings *settings);
 
+/** The box of such a form to sign all devices out: "logout". */
+void password_write_logout(struct web_page *page);
+
 /** argon2id by the settings' cost, in the arena. */
 struct str password_make_hash(struct ctx *ctx, const struct settings *settings,
 	struct str password);

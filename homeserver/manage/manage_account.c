@@ -17,8 +17,7 @@ static enum err answer_password(struct call *call, const struct web_session *ses
 	web_session_form(&page, session);
 	web_page_hidden_user(&page, session->user_id);
 	password_write_fields(&page, &hs_of(call)->settings);
-	web_page_checkbox(&page, "logout", true, "登出所有裝置（如果別人可能知道舊密碼，請保留）",
-		"Sign all devices out (leave this if somebody else may know the old password)");
+	password_write_logout(&page);
 	web_page_button(&page, "變更", "Change it");
 	web_page_form_end(&page);
 	manage_write_back(&page);

@@ -13,6 +13,9 @@
 #define MANAGE_DEACTIVATE "org.matrix.account_deactivate"
 /** Ours: the specification has none. */
 #define MANAGE_PASSWORD "belfry.password"
+#define MANAGE_EMAIL "belfry.email"
+/** Where the form for a new address posts to. */
+#define MANAGE_MAIL_PATH OAUTH_ACCOUNT_PATH "/mail"
 
 /** Shows a page, or does what its form says. The session is that of the browser, and of an active account. */
 typedef enum err manage_handler(struct call *call, const struct web_session *session);
@@ -23,6 +26,7 @@ manage_handler manage_show_devices;
 manage_handler manage_show_device, manage_rename_device;
 manage_handler manage_show_sign_out, manage_sign_out;
 manage_handler manage_show_password, manage_set_password;
+manage_handler manage_show_email, manage_set_email, manage_mail_address;
 manage_handler manage_show_end, manage_end;
 manage_handler manage_show_reset, manage_reset;
 

@@ -26,6 +26,7 @@ static const struct action actions[] = {
 	{MANAGE_DEACTIVATE, NULL, true, manage_show_end, manage_end},
 	{OAUTH_ACTION_CROSS_SIGNING_RESET, NULL, true, manage_show_reset, manage_reset},
 	{MANAGE_PASSWORD, NULL, true, manage_show_password, manage_set_password},
+	{MANAGE_EMAIL, NULL, true, manage_show_email, manage_set_email},
 };
 /* For an address without action, or with one that we do not have. */
 static const struct action overview = {"", NULL, false, manage_show_overview, NULL};
@@ -79,6 +80,19 @@ static enum err post_account(struct call *call)
 	return action->act != NULL ? action->act(call, &session) : action->show(call, &session);
 }
 
+/* The form for a new address stands on the page of addresses, to which everything else leads back. */
+static enum err post_mail(struct call *call)
+{
+	struct web_session session;
+	struct str there = manage_url(call, MANAGE_EMAIL, STR(""), NULL);
+	TRY(oauth_require_on(&call->ctx, hs_of(call)));
+	TRY(web_session_find(call, &session));
+	return session.user_id.p != NULL && web_session_is_fresh(hs_of(call), &session) &&
+			web_session_is_own_form(call, &session)
+		? manage_mail_address(call, &session)
+		: web_page_redirect(call, there);
+}
+
 /* --- what the pages share --------------------------------------------------------------------------------- */
 
 struct str manage_url(struct call *call, const char *action, struct str device_id, const char *done)
@@ -102,6 +116,10 @@ void manage_write_done(struct web_page *page)
 		{"saved", "已儲存。", "Saved."},
 		{"signed_out", "已登出該裝置。", "The device is signed out."},
 		{"password", "密碼已變更。", "The password is changed."},
+		{"mailed", "信件已寄出。請開啟信中的連結；需要時請在那裡再登入一次。",
+			"A mail is on its way. Open its link, and sign in there once more if you are asked to."},
+		{"added", "已新增。", "The address is added."},
+		{"removed", "已移除。", "The address is removed."},
 	};
 	struct str word = call_query(page->call, "done");
 	for (size_t i = 0; i < COUNT_OF(done); i++) {
@@ -131,5 +149,6 @@ bool manage_has_password(const struct homeserver *hs, const struct web_session *
 const struct route manage_routes[] = {
 	{"accountPage", "GET", OAUTH_ACCOUNT_PATH, AUTH_PAGE, LANE_LOCAL, RATE_READ, 0, get_account},
 	{"accountAct", "POST", OAUTH_ACCOUNT_PATH, AUTH_PAGE, LANE_SLOW, RATE_WRITE, 0, post_account},
+	{"accountMail", "POST", MANAGE_MAIL_PATH, AUTH_PAGE, LANE_REMOTE, RATE_REGISTER, 0, post_mail},
 };
 const size_t manage_route_count = COUNT_OF(manage_routes);

@@ -41,6 +41,12 @@ DELETE FROM email_validations
 WHERE purpose = $1 AND sid = $2 AND client_secret_hash = $3 AND validated_at_ms > 0 AND expires_at_ms > $4
 RETURNING address, validated_at_ms;
 
+-- name: email_validation_take_link
+-- One row for whoever is first: purpose, id, hash of the token, now. Index: email_validations_pkey.
+DELETE FROM email_validations
+WHERE purpose = $1 AND sid = $2 AND token_hash = $3 AND NOT is_refused AND expires_at_ms > $4
+RETURNING address;
+
 -- name: email_validation_delete_old
 -- Those that ended before a time. Index: email_validations_expires_idx.
 DELETE FROM email_validations WHERE expires_at_ms < $1;

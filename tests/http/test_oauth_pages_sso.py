@@ -104,12 +104,12 @@ def test_provider__no_password__not_offered_and_log_in_again_is_the_provider(ser
     assert "帳號已停用" in page.text
 
 
-def test_provider__passwords_off__only_the_button(idp):
-    started = start(idp, **{"password.login": "false"})
+def test_provider__passwords_off__only_the_button(idp, box):
+    started = start(idp, **{**box.settings(), "password.login": "false"})
     try:
         browser = Browser(started.url)
         page = browser.open(ACCOUNT)
-        assert not page.forms and page.link("School") and "建立帳號" not in page.text
+        assert not page.forms and page.link("School") and "建立帳號" not in page.text and "忘記密碼" not in page.text
         assert browser.open("/_matrix/client/belfry/oauth/signup").status == 403
         assert browser.ask("POST", LOGIN, "user=x&password=y").status == 403
         assert sign_in(browser, idp, page).status == 200

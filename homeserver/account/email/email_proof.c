@@ -77,7 +77,7 @@ static enum err check_ask(struct ctx *ctx, const struct homeserver *hs, const st
 /* --- the mail --------------------------------------------------------------------------------------------- */
 
 /* What the mail has to say: an address that has an account is no use for a new one, and the other way round. */
-static enum err find_kind(struct ctx *ctx, struct homeserver *hs, enum email_purpose purpose,
+static enum err find_kind(struct ctx *ctx, struct homeserver *hs, const struct email_ask *ask,
 	struct str address, enum email_kind *out)
 {
 	struct threepid_row row;
@@ -86,10 +86,10 @@ static enum err find_kind(struct ctx *ctx, struct homeserver *hs, enum email_pur
 		return err;
 	}
 	bool is_known = err == ERR_OK;
-	*out = EMAIL_KIND_LINK;
-	if (purpose == EMAIL_PASSWORD && !is_known) {
+	*out = ask->page != NULL ? EMAIL_KIND_PAGE : EMAIL_KIND_LINK;
+	if (ask->purpose == EMAIL_PASSWORD && !is_known) {
 		*out = EMAIL_KIND_UNKNOWN;
-	} else if (purpose != EMAIL_PASSWORD && is_known) {
+	} else if (ask->purpose != EMAIL_PASSWORD && is_known) {
 		*out = EMAIL_KIND_IN_USE;
 	}
 	return ERR_OK;
@@ -110,7 +110,8 @@ static enum err check_limit(struct ctx *ctx, struct homeserver *hs, struct str a
 }
 
 static enum err send_mail(struct ctx *ctx, struct homeserver *hs,
-	const struct email_validation_row *row, enum email_kind kind, struct str token)
+	const struct email_validation_row *row, enum email_kind kind, const char *page,
+	struct str token)
 {
 	struct str link = {0};
 	struct mail mail = {
@@ -118,11 +119,11 @@ static enum err send_mail(struct ctx *ctx, struct homeserver *hs,
 		.id = rng_text(&hs->rng, ctx->arena, SID_CHARS),
 		.date_ms = row->now_ms,
 	};
-	if (kind == EMAIL_KIND_LINK) {
-		struct str base = hs->settings.public_base_url;
-		base.n -= str_ends_with(base, STR("/")) ? 1 : 0;
-		link = str_printf(ctx->arena, "%.*s" EMAIL_CONFIRM_PATH "?sid=%.*s&token=%.*s",
-			STR_ARG(base), STR_ARG(row->sid), STR_ARG(token));
+	if (!row->is_refused) {
+		struct str base =
+			hs_public_url(ctx->arena, hs, page != NULL ? page : EMAIL_CONFIRM_PATH "?");
+		link = str_printf(ctx->arena, "%.*ssid=%.*s&token=%.*s", STR_ARG(base), STR_ARG(row->sid),
+			STR_ARG(token));
 	}
 	email_text_write(ctx->arena, kind, row->purpose, hs->settings.server_name.s, link, &mail);
 	enum err err = mail_send(ctx, hs->http_client, &mail);
@@ -150,15 +151,15 @@ enum err email_proof_request(struct ctx *ctx, struct homeserver *hs, const struc
 		.now_ms = clock_wall_ms(&hs->clock),
 	};
 	row.expires_at_ms = row.now_ms + hs->settings.account.email_token_lifetime_ms;
-	TRY(find_kind(ctx, hs, ask->purpose, row.address, &kind));
-	row.is_refused = kind != EMAIL_KIND_LINK;
+	TRY(find_kind(ctx, hs, ask, row.address, &kind));
+	row.is_refused = kind == EMAIL_KIND_IN_USE || kind == EMAIL_KIND_UNKNOWN;
 	TRY(check_limit(ctx, hs, row.address));
 	TRY(store_email_validation_begin(ctx, hs->db, &row, &row.sid, &is_to_send));
 	*out_sid = row.sid;
 	if (!is_to_send) {
 		return ERR_OK;
 	}
-	enum err err = send_mail(ctx, hs, &row, kind, token);
+	enum err err = send_mail(ctx, hs, &row, kind, ask->page, token);
 	if (err != ERR_OK) { /* so that the client's next try with the same attempt sends one */
 		struct ctx again = *ctx;
 		(void)!store_email_validation_unsent(&again, hs->db, row.sid, row.send_attempt);
@@ -196,4 +197,27 @@ enum err email_proof_use(struct ctx *ctx, struct homeserver *hs, enum email_purp
 			"The address is not confirmed yet, or this confirmation has been used");
 	}
 	return err;
+}
+
+enum err email_proof_use_link(struct ctx *ctx, struct homeserver *hs, enum email_purpose purpose,
+	struct str sid, struct str token, struct email_validation_row *out)
+{
+	return store_email_validation_take_link(ctx, hs->db, purpose, sid,
+		token_hash(ctx->arena, token), clock_wall_ms(&hs->clock), out);
+}
+
+/* No client has a secret for it: the mail alone goes on. */
+enum err email_proof_mail_link(struct ctx *ctx, struct homeserver *hs, enum email_purpose purpose,
+	struct str address, const char *page)
+{
+	struct str sid;
+	return email_proof_request(ctx, hs,
+		&(struct email_ask){
+			.purpose = purpose,
+			.address = address,
+			.client_secret = rng_text(&hs->rng, ctx->arena, TOKEN_CHARS),
+			.send_attempt = 1,
+			.page = page,
+		},
+		&sid);
 }

@@ -27,6 +27,8 @@ struct email_ask {
 	struct str client_secret;
 	int64_t send_attempt;
 	struct str next_link; /**< p == NULL: none */
+	const char *
+		page; /**< of ours, whose reader goes on there by email_proof_use_link(): path, with "?" or "?…&"; NULL: the one that confirms */
 };
 
 /**
@@ -57,6 +59,17 @@ MUST_CHECK enum err email_proof_confirm(struct ctx *ctx, struct homeserver *hs, 
 MUST_CHECK enum err email_proof_use(struct ctx *ctx, struct homeserver *hs,
 	enum email_purpose purpose, struct str sid, struct str client_secret,
 	struct email_validation_row *out);
+
+/**
+ * Uses up the proof of a mail that leads to a page of ours: who has its link reads the mail.
+ * @param out  address (in lower case) and validated_at_ms
+ * Errors: MISSING (no fault text): not known, of another purpose, used, ended; STORE
+ */
+MUST_CHECK enum err email_proof_use_link(struct ctx *ctx, struct homeserver *hs,
+	enum email_purpose purpose, struct str sid, struct str token, struct email_validation_row *out);
+/** Asks for a mail that leads to a page of ours. Errors: as email_proof_request() */
+MUST_CHECK enum err email_proof_mail_link(struct ctx *ctx, struct homeserver *hs,
+	enum email_purpose purpose, struct str address, const char *page);
 
 /** Whether a validation may lead there: an http or https URL below one of the configured beginnings, of up to 2,000 bytes. */
 bool email_next_link_is_allowed(struct conf_list allowed, struct str url);

@@ -25,6 +25,12 @@ static const struct text link_texts[] = {
 		"press “Confirm”, and go back to the program that you came from."},
 };
 
+/* EMAIL_PASSWORD, where the page takes the new one. */
+static const struct text page_text = {"重設密碼 / Reset your password",
+	"有人（應該是您）要為這個電子郵件地址的帳號重設密碼。請開啟下方連結，設定新密碼。",
+	"Somebody, probably you, wants a new password for the account with this e-mail address. Open the link below and "
+	"choose one."};
+
 static const struct text in_use = {"您已有帳號 / You have an account already",
 	"有人（可能是您）要使用這個電子郵件地址，但它已屬於一個帳號。如果忘記密碼，請在登入畫面選擇「忘記密碼」。",
 	"Somebody, perhaps you, wanted to use this e-mail address, but it belongs to an account already. If you have "
@@ -38,9 +44,12 @@ static const struct text unknown = {"沒有這個帳號 / No such account",
 void email_text_write(struct arena *arena, enum email_kind kind, enum email_purpose purpose,
 	struct str server_name, struct str link, struct mail *out)
 {
-	const struct text *text = kind == EMAIL_KIND_LINK ? &link_texts[purpose]
-		: kind == EMAIL_KIND_IN_USE                   ? &in_use
-													  : &unknown;
+	const struct text *text = &link_texts[purpose];
+	if (kind == EMAIL_KIND_IN_USE || kind == EMAIL_KIND_UNKNOWN) {
+		text = kind == EMAIL_KIND_IN_USE ? &in_use : &unknown;
+	} else if (kind == EMAIL_KIND_PAGE && purpose == EMAIL_PASSWORD) {
+		text = &page_text;
+	}
 	struct str line = link.n > 0 ? str_printf(arena, "%.*s\n\n", STR_ARG(link)) : STR("");
 	out->subject = str_printf(arena, "[%.*s] %s", STR_ARG(server_name), text->subject);
 	out->text = str_printf(arena,

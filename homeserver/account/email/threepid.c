@@ -42,6 +42,26 @@ enum err threepid_owner(struct ctx *ctx, struct homeserver *hs, struct str mediu
 	return err == ERR_MISSING ? ERR_OK : err;
 }
 
+static enum err add(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	const struct email_validation_row *proof)
+{
+	struct tx *tx CLEANUP(tx_cleanup) = NULL;
+	TRY(tx_begin(ctx, hs->db, &tx));
+	enum err err = store_threepid_insert(ctx, tx,
+		&(struct threepid_row){
+			.medium = STR("email"),
+			.address = proof->address,
+			.user_id = user_id,
+			.validated_at_ms = proof->validated_at_ms,
+			.added_at_ms = clock_wall_ms(&hs->clock),
+		});
+	if (err == ERR_CONFLICT) {
+		return fail(ctx, ERR_INPUT, M_THREEPID_IN_USE, "This address belongs to another account");
+	}
+	TRY(err);
+	return tx_commit(ctx, &tx);
+}
+
 enum err threepid_add(struct ctx *ctx, struct homeserver *hs, struct str user_id, struct str sid,
 	struct str client_secret)
 {
@@ -51,21 +71,15 @@ enum err threepid_add(struct ctx *ctx, struct homeserver *hs, struct str user_id
 		ctx->fault.http_status = 400;
 	}
 	TRY(err);
-	struct tx *tx CLEANUP(tx_cleanup) = NULL;
-	TRY(tx_begin(ctx, hs->db, &tx));
-	err = store_threepid_insert(ctx, tx,
-		&(struct threepid_row){
-			.medium = STR("email"),
-			.address = proof.address,
-			.user_id = user_id,
-			.validated_at_ms = proof.validated_at_ms,
-			.added_at_ms = clock_wall_ms(&hs->clock),
-		});
-	if (err == ERR_CONFLICT) {
-		return fail(ctx, ERR_INPUT, M_THREEPID_IN_USE, "This address belongs to another account");
-	}
-	TRY(err);
-	return tx_commit(ctx, &tx);
+	return add(ctx, hs, user_id, &proof);
+}
+
+enum err threepid_add_by_link(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	struct str sid, struct str token)
+{
+	struct email_validation_row proof;
+	TRY(email_proof_use_link(ctx, hs, EMAIL_ADD, sid, token, &proof));
+	return add(ctx, hs, user_id, &proof);
 }
 
 /* --- identity servers ---------------------------------------------------------------------------------------- */

@@ -18,6 +18,10 @@ MUST_CHECK enum err threepids_list(struct ctx *ctx, struct homeserver *hs, struc
 MUST_CHECK enum err threepid_add(struct ctx *ctx, struct homeserver *hs, struct str user_id,
 	struct str sid, struct str client_secret);
 
+/** The same by the link of a mail (email_proof_mail_link). Errors: MISSING (no fault text; the link is not good any more); INPUT M_THREEPID_IN_USE; STORE */
+MUST_CHECK enum err threepid_add_by_link(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	struct str sid, struct str token);
+
 /** Which account an address belongs to. @param out_user_id  p == NULL: none. Errors: STORE.  Cost: one round trip. */
 MUST_CHECK enum err threepid_owner(struct ctx *ctx, struct homeserver *hs, struct str medium,
 	struct str address, struct str *out_user_id);

@@ -10,6 +10,7 @@
 #include "homeserver/account/login.h"
 #include "homeserver/account/login_token.h"
 #include "homeserver/account/oauth/web_register.h"
+#include "homeserver/account/oauth/web_reset.h"
 #include "homeserver/account/oauth/web_visit.h"
 #include "homeserver/account/password.h"
 #include "homeserver/account/sso/sso.h"
@@ -89,6 +90,10 @@ static enum err answer_page(struct call *call, struct web_visit *visit, struct s
 		write_password_form(&page, visit, name);
 	}
 	write_providers(&page, visit);
+	if (web_reset_is_on(hs_of(call))) {
+		web_page_quiet_link(&page, web_forgot_url(call->ctx.arena, visit->next), "忘記密碼？",
+			"Forgot your password?");
+	}
 	if (web_register_is_on(call->ctx.arena, hs_of(call))) {
 		web_page_quiet_link(&page, web_register_url(call->ctx.arena, visit->next), "建立帳號",
 			"Create an account");
@@ -222,6 +227,13 @@ static enum err get_done(struct call *call)
 		{"answered", "已經回答過了", "Answered already",
 			"這個問題已經回答過，或者已經過期。請回到您的程式或裝置；如果它沒有登入，請在那裡從頭開始。",
 			"This was answered, or has ended. Go back to your app or device; if it is not signed in, begin again there."},
+		{"mailed", "信件已寄出", "A mail is on its way",
+			"請開啟信中的連結，在那裡設定新密碼。如果沒有收到，請看看垃圾郵件，或確認地址有沒有打錯。您可以關閉此頁。",
+			"Open its link, and set a new password there. If none comes, look among the junk mail, or whether the address was right. "
+			"You can close this page."},
+		{"password", "密碼已變更", "The password is changed",
+			"請回到您的程式，用新密碼登入。您可以關閉此頁。",
+			"Go back to your app and log in with it. You can close this page."},
 		{"linked", "已允許", "Allowed", "請回到您的裝置，它會自動繼續。您可以關閉此頁。",
 			"Go back to your device, which goes on by itself. You can close this page."},
 		{"not_linked", "已拒絕", "Denied", "那個程式沒有得到您的帳號。您可以關閉此頁。",
