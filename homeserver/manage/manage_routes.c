@@ -44,6 +44,12 @@ static const struct action *action_of(struct call *call)
 	return &overview;
 }
 
+/* A log-in for an app may have passed at a provider without a question: see sso.c. */
+static bool may_do_all(const struct homeserver *hs, const struct web_session *session)
+{
+	return session->is_for_account && web_session_is_fresh(hs, session);
+}
+
 /* The session, if it is good enough for the action; else the log-in page was the answer. */
 static enum err find_session(struct call *call, const struct action *action,
 	struct web_session *out, bool *out_is_answered)
@@ -51,7 +57,7 @@ static enum err find_session(struct call *call, const struct action *action,
 	TRY(oauth_require_on(&call->ctx, hs_of(call)));
 	TRY(web_session_find(call, out));
 	*out_is_answered =
-		out->user_id.p == NULL || (action->is_final && !web_session_is_fresh(hs_of(call), out));
+		out->user_id.p == NULL || (action->is_final && !may_do_all(hs_of(call), out));
 	return *out_is_answered ? web_session_ask(call) : ERR_OK;
 }
 
@@ -87,7 +93,7 @@ static enum err post_mail(struct call *call)
 	struct str there = manage_url(call, MANAGE_EMAIL, STR(""), NULL);
 	TRY(oauth_require_on(&call->ctx, hs_of(call)));
 	TRY(web_session_find(call, &session));
-	return session.user_id.p != NULL && web_session_is_fresh(hs_of(call), &session) &&
+	return session.user_id.p != NULL && may_do_all(hs_of(call), &session) &&
 			web_session_is_own_form(call, &session)
 		? manage_mail_address(call, &session)
 		: web_page_redirect(call, there);

@@ -1,12 +1,15 @@
 """Signing in to the pages by an identity provider: only who began it in this browser gets in."""
+import time
 import urllib.parse
 
 import pytest
 
 from support.browser import ACCOUNT, Browser
 from support.client import unique
+from support.oauth import PATH, OAuth
 from support.server import Server, binary
-from test_oauth_pages import LOGIN, grow_older, is_log_in, is_signed_in
+from test_oauth_pages import LOGIN, is_log_in, is_signed_in
+from test_oauth_pages_consent import Request
 from test_sso import CALLBACK, Provider, write_provider
 
 pytestmark = pytest.mark.skipif(not binary(), reason="needs the program")
@@ -15,6 +18,7 @@ pytestmark = pytest.mark.skipif(not binary(), reason="needs the program")
 @pytest.fixture(scope="module")
 def idp():
     provider = Provider()
+    provider.prompts = ["none", "login"]
     yield provider
     provider.server.shutdown()
     provider.server.server_close()
@@ -102,6 +106,40 @@ def test_provider__no_password__not_offered_and_log_in_again_is_the_provider(ser
     assert "org.matrix.account_deactivate" in page.url
     page = browser.submit(page, "sure", name=subject.lower())
     assert "帳號已停用" in page.text
+
+
+def asked_at(url):
+    query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(url).query))
+    return query.get("max_age"), query.get("prompt")
+
+
+def test_provider__log_in_to_the_account__asked_again_there(server, idp, browser):
+    """The next person at a shared computer does not come into the account of who is signed in at the provider still."""
+    assert asked_at(depart(browser, browser.open(ACCOUNT))) == ("0", "login")
+    assert asked_at(depart(browser, browser.action("belfry.password"))) == ("0", "login")
+    for target in ("", "?next=%2Felsewhere", "?next=", "?a#&next=" + urllib.parse.quote(PATH + "/authorize?x", safe="")):
+        back = urllib.parse.quote(server.url + LOGIN + target, safe="")
+        answer = browser.ask("GET", "/_matrix/client/v3/login/sso/redirect/school?redirectUrl=" + back)
+        assert asked_at(answer.headers["location"]) == ("0", "login"), target
+    assert asked_at(depart(browser, browser.open(Request(OAuth(server)).path))) == (None, None)
+    answer = browser.ask("GET", "/_matrix/client/v3/login/sso/redirect/school?redirectUrl=https%3A%2F%2Fapp.example%2F")
+    assert asked_at(answer.headers["location"]) == (None, None)
+
+
+def test_provider__did_not_ask_again__nobody_in(server, idp, browser):
+    idp.reset()
+    for auth_time, is_good in ((int(time.time()) - 3600, False), ("now", False), (int(time.time()), True)):
+        idp.claims = {"auth_time": auth_time}
+        url = depart(browser, browser.open(ACCOUNT))
+        code, state = idp.authorize(url)
+        page = browser.follow(browser.ask("GET", CALLBACK + "?" + urllib.parse.urlencode({"code": code, "state": state})))
+        assert is_signed_in(browser) == is_good, (auth_time, page)
+
+
+def test_provider__log_in_for_an_app__does_not_do_for_what_cannot_be_undone(server, idp, browser):
+    page = sign_in(browser, idp, browser.open(Request(OAuth(server)).path))
+    assert page.form("answer")
+    assert is_signed_in(browser) and is_log_in(browser.action("org.matrix.account_deactivate"))
 
 
 def test_provider__passwords_off__only_the_button(idp, box):

@@ -41,6 +41,7 @@ class Provider:
         self.key = rsa.generate_private_key(65537, 2048)
         self.other = rsa.generate_private_key(65537, 2048)
         self.asked = []
+        self.prompts = None  # those that it says it knows
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -79,7 +80,8 @@ class Provider:
         self.info = {"sub": self.subject}
 
     def discovery(self):
-        return {"issuer": self.issuer, "authorization_endpoint": self.issuer + "/authorize?x=1", "token_endpoint":
+        return {**({"prompt_values_supported": self.prompts} if self.prompts else {}),
+                "issuer": self.issuer, "authorization_endpoint": self.issuer + "/authorize?x=1", "token_endpoint":
                 self.issuer + "/token", "jwks_uri": self.issuer + "/keys", "userinfo_endpoint": self.issuer + "/userinfo"}
 
     def keys(self):
@@ -389,6 +391,19 @@ def test_client__not_on_the_list__asked_first(server, idp, client):
     assert "frame-ancestors 'none'" in reply.headers["content-security-policy"]
     assert reply.headers["referrer-policy"] == "no-referrer" and reply.headers["cache-control"] == "no-store"
     assert "loginToken=" in reply.raw.decode() and "Continue" in reply.raw.decode() and "繼續" in reply.raw.decode()
+
+
+def test_stage__provider_did_not_ask_again__not_completed(server, idp):
+    """Whoever comes to a device that was left open would change the account by a session at the provider that goes on."""
+    user = server.anonymous().with_token(log_in(server, sign_in(server, idp)).ok()["access_token"])
+    session = user.post("/_matrix/client/v1/login/get_token").expect(401)["session"]
+    for auth_time, status in ((int(time.time()) - 3600, 403), (int(time.time()), 200)):
+        reply = get(server, "/_matrix/client/belfry/sso/stage/school?session=" + session)
+        url, cookie = reply.headers["location"], reply.headers["set-cookie"].partition(";")[0]
+        assert "&max_age=0" in url and "prompt=" not in url  # it does not say that it knows the word
+        idp.claims = {"auth_time": auth_time}
+        assert finish(server, idp, url, cookie).status == status
+    assert "max_age" not in begin(server)[0]
 
 
 def test_client__address_with_query_and_fragment__token_added_once(server, idp):

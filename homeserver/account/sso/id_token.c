@@ -18,6 +18,7 @@ const char *id_token_verdict_name(enum id_token_verdict verdict)
 		[ID_TOKEN_BAD_AUDIENCE] = "audience",
 		[ID_TOKEN_EXPIRED] = "expired",
 		[ID_TOKEN_BAD_NONCE] = "nonce",
+		[ID_TOKEN_OLD_LOGIN] = "auth_time",
 	};
 	return names[verdict];
 }
@@ -104,6 +105,7 @@ static enum id_token_verdict check_claims(const struct json *claims,
 	const struct id_token_wish *wish)
 {
 	int64_t expires_s;
+	int64_t login_s;
 	if (!str_equals(json_get_str(claims, STR("iss")), wish->issuer)) {
 		return ID_TOKEN_BAD_ISSUER;
 	}
@@ -116,6 +118,11 @@ static enum id_token_verdict check_claims(const struct json *claims,
 	}
 	if (!str_equals(json_get_str(claims, STR("nonce")), wish->nonce)) {
 		return ID_TOKEN_BAD_NONCE;
+	}
+	if (wish->age_max_s > 0 && json_at(claims, "auth_time") != NULL &&
+		(!json_get_int(claims, STR("auth_time"), 0, INT64_MAX - ID_TOKEN_SKEW_S, &login_s) ||
+			login_s + wish->age_max_s + ID_TOKEN_SKEW_S < wish->now_s)) {
+		return ID_TOKEN_OLD_LOGIN;
 	}
 	return json_get_str(claims, STR("sub")).n > 0 ? ID_TOKEN_GOOD : ID_TOKEN_BAD;
 }

@@ -15,6 +15,8 @@ struct id_token_wish {
 	struct str client_id;
 	struct str nonce;
 	int64_t now_s;
+	int64_t
+		age_max_s; /**< how long ago the log-in at the provider may be, if it tells; 0: any time */
 };
 
 enum id_token_verdict {
@@ -26,6 +28,7 @@ enum id_token_verdict {
 	ID_TOKEN_BAD_AUDIENCE,
 	ID_TOKEN_EXPIRED,
 	ID_TOKEN_BAD_NONCE,
+	ID_TOKEN_OLD_LOGIN, /**< the person was not asked again */
 };
 
 /** "expired", …; static, for the log. */

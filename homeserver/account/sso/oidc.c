@@ -175,6 +175,22 @@ static struct str challenge_of(struct arena *arena, struct str verifier)
 	return b64_encode_url(arena, str_from((const char *)hash, sizeof(hash)));
 }
 
+/* Whether a list of the discovery document has the word. */
+static bool has_word(const struct json *document, const char *name, struct str word)
+{
+	const struct json *list = json_get(document, str_of(name));
+	for (size_t i = 0; json_is(list, JSON_ARRAY) && i < list->count; i++) {
+		if (list->items[i].type == JSON_STRING && str_equals(json_text(&list->items[i]), word)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * "OP MUST attempt to actively re-authenticate" whose log-in is older than max_age. prompt=login says the same, but those that do not know the word
+ * refuse the whole request, so it is said to those only that name it.
+ */
 enum err oidc_authorize_url(struct ctx *ctx, struct homeserver *hs, struct oidc *oidc,
 	const struct oidc_attempt *attempt, struct str *out)
 {
@@ -193,6 +209,11 @@ enum err oidc_authorize_url(struct ctx *ctx, struct homeserver *hs, struct oidc 
 		{STR("nonce"), attempt->nonce},
 		{STR("code_challenge"), challenge_of(ctx->arena, attempt->verifier)},
 		{STR("code_challenge_method"), STR("S256")},
+		{STR("max_age"), attempt->is_again ? STR("0") : STR("")},
+		{STR("prompt"),
+			attempt->is_again && has_word(&document, "prompt_values_supported", STR("login"))
+				? STR("login")
+				: STR("")},
 	};
 	struct str query = form(ctx->arena, pairs, COUNT_OF(pairs));
 	*out = str_printf(ctx->arena, "%.*s%c%.*s", STR_ARG(url),
@@ -319,6 +340,7 @@ enum err oidc_claims(struct ctx *ctx, struct homeserver *hs, struct oidc *oidc,
 		.client_id = oidc->provider->client_id,
 		.nonce = attempt->nonce,
 		.now_s = clock_wall_ms(&hs->clock) / 1000,
+		.age_max_s = attempt->is_again ? OIDC_AGAIN_MAX_S : 0,
 	};
 	TRY(check_token(ctx, hs, oidc, &document, json_get_str(&answer, STR("id_token")), &wish, out));
 	return info_url.p != NULL && access_token.n > 0

@@ -155,9 +155,10 @@ static struct str derive(struct arena *arena, struct str secret, struct str what
 }
 
 static struct oidc_attempt attempt_of(struct arena *arena, const struct homeserver *hs,
-	struct str state, struct str secret)
+	struct str state, struct str secret, bool is_again)
 {
 	return (struct oidc_attempt){
+		.is_again = is_again,
 		.redirect_uri = hs_public_url(arena, hs, SSO_CALLBACK_PATH),
 		.state = state,
 		.nonce = derive(arena, secret, STR("nonce")),
@@ -174,6 +175,39 @@ static struct str cookie_name(struct arena *arena, struct str state)
 static struct str hash_text(struct arena *arena, struct str secret)
 {
 	return b64_encode_url(arena, token_hash(arena, secret));
+}
+
+/*
+ * Whether it has to be shown once more who sits there: for a stage of authentication, and where a log-in lets people change their account. A browser
+ * whose session at the provider is another's would come back without a question else.
+ */
+static bool has_to_be_asked(struct arena *arena, const struct homeserver *hs,
+	const struct sso_wish *wish)
+{
+	struct str whole;
+	struct str path;
+	struct str query;
+	struct str fragment;
+	struct uri_pair *pairs;
+	size_t count;
+	if (wish->session != NULL) {
+		return true;
+	}
+	if (!web_page_url_is_below(wish->redirect_url, hs_public_url(arena, hs, WEB_LOGIN_PATH))) {
+		return false;
+	}
+	(void)str_split(wish->redirect_url, '#', &whole, &fragment);
+	(void)str_split(whole, '?', &path, &query);
+	bool is_elsewhere = false; /* the log-in page leads to the account if nothing else is named */
+	bool is_read = uri_parse_query(arena, query, &pairs, &count);
+	for (size_t i = 0; is_read && i < count; i++) {
+		if (str_equals(pairs[i].name, STR("next"))) {
+			is_elsewhere = web_next_is_own(pairs[i].value) &&
+				!str_starts_with(pairs[i].value, STR(OAUTH_ACCOUNT_PATH));
+			break;
+		}
+	}
+	return !is_elsewhere;
 }
 
 static enum err check_wish(struct ctx *ctx, const struct homeserver *hs,
@@ -197,9 +231,11 @@ enum err sso_begin(struct ctx *ctx, struct homeserver *hs, const struct sso_wish
 	TRY(check_wish(ctx, hs, wish, &oidc));
 	struct str state = rng_text(&hs->rng, arena, STATE_CHARS);
 	struct str secret = rng_text(&hs->rng, arena, SECRET_CHARS);
-	struct oidc_attempt attempt = attempt_of(arena, hs, state, secret);
+	bool is_again = has_to_be_asked(arena, hs, wish);
+	struct oidc_attempt attempt = attempt_of(arena, hs, state, secret, is_again);
 	TRY(oidc_authorize_url(ctx, hs, oidc, &attempt, &out->url));
 	struct json data = json_object(arena, 4);
+	data = json_with(arena, &data, STR("again"), json_boolean(is_again));
 	data = json_with(arena, &data, STR("provider"), json_string(wish->provider_id));
 	data = json_with(arena, &data, STR("browser"), json_string(hash_text(arena, secret)));
 	data = wish->session != NULL
@@ -312,7 +348,8 @@ enum err sso_finish(struct ctx *ctx, struct homeserver *hs, const struct sso_arr
 	if (oidc == NULL || arrival->error.p != NULL || arrival->code.n == 0) {
 		return sso_refuse(ctx, SSO_PROVIDER_REFUSED);
 	}
-	struct oidc_attempt attempt = attempt_of(ctx->arena, hs, arrival->state, secret);
+	struct oidc_attempt attempt = attempt_of(ctx->arena, hs, arrival->state, secret,
+		json_get_bool(&data, STR("again"), false));
 	TRY(oidc_claims(ctx, hs, oidc, &attempt, arrival->code, &claims));
 	const struct provider *provider = oidc_provider(oidc);
 	struct str session = json_get_str(&data, STR("session"));
