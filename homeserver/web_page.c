@@ -9,7 +9,7 @@
 
 static const char style[] =
 	":root{color-scheme:light dark}"
-	"body{font:16px/1.6 system-ui,'Noto Sans TC','PingFang TC','Microsoft JhengHei',sans-serif;margin:0;"
+	"body{font:1rem/1.6 system-ui,'Noto Sans TC','PingFang TC','Microsoft JhengHei',sans-serif;margin:0;"
 	"background:#f2f4f7;color:#1c2430}"
 	"main{max-width:30rem;margin:8vh auto;padding:2rem;background:#fff;border-radius:12px;"
 	"box-shadow:0 1px 8px #0002;overflow-wrap:anywhere}"
@@ -31,10 +31,10 @@ static const char style[] =
 	"li b [lang=en]{color:inherit;font-size:1em}"
 	"[hidden]{display:none!important}"
 	"label.tick{display:flex;gap:.6rem;align-items:baseline;margin:1rem 0}"
-	"label.tick input{width:auto;margin:0;flex:none}"
+	"label.tick input{width:1em;height:1em;margin:0;flex:none}"
 	"input{display:block;width:100%;box-sizing:border-box;margin:.2rem 0 1rem;padding:.6rem;font:inherit;"
 	"border:1px solid #76818f;border-radius:8px}"
-	"@media(max-width:32rem){main{margin:0;border-radius:0;padding:1.5rem}}"
+	"@media(max-width:32rem){main{margin:0;border-radius:0;padding:1.5rem min(1.5rem,6vw)}}"
 	"@media(prefers-color-scheme:dark){body{background:#12161c;color:#e6eaf0}main{background:#1c222b}"
 	"[lang=en]{color:#a3aebb}.value{background:#28303b}a{color:#7db7f5}a.button{color:#fff}"
 	"button.quiet,a.quiet{color:#7db7f5}.notice{background:#4a2320;color:#f9dedc}"
