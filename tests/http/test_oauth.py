@@ -282,6 +282,16 @@ def test_refresh__old_token_after_its_successor_was_used__session_ends(server, a
         assert any(" oauth.refresh.reused " in line for line in log)
 
 
+def test_refresh__token_that_has_expired__refused_and_not_taken_for_a_copy(server, app, ann):
+    session = app.log_in(ann.user_id)
+    server.sql("update refresh_tokens set expires_at_ms = 1 where user_id = '%s' and device_id = '%s'" % (ann.user_id, session.device_id))
+    before = server.log().count("oauth.refresh.reused")
+    for _ in range(2):
+        assert error_of(app.refresh(session.refresh_token)) == "invalid_grant"
+    assert server.log().count("oauth.refresh.reused") == before
+    session.get("/account/whoami").ok()
+
+
 def test_refresh__token_made_up_for_a_family__session_ends(app, ann):
     session = app.log_in(ann.user_id)
     family = session.refresh_token.rpartition("_")[0]

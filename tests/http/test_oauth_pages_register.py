@@ -75,7 +75,7 @@ def test_register__from_the_log_in_page_and_back__same_way_on(server, browser):
     ("Bad Name", {}, "不能使用"), ("", {}, "不能使用"), (None, {}, "已經有人使用"), ("x-fine", {"again": "other"}, "不一樣"),
     ("x-fine", {"new": "x", "again": "x"}, "太短"), ("x-fine", {"new": "y" * 2000, "again": "y" * 2000}, "太長"), ("<b>", {}, "不能使用")])
 def test_register__form_not_right__says_why_and_no_account(server, browser, name, fields, words):
-    taken = server.anonymous().post("/register", {"username": unique("t"), "password": PASSWORD, "auth": {"type": "m.login.dummy"}},
+    taken = server.anonymous().post("/register", {"username": unique("t"), "password": "of-another-9", "auth": {"type": "m.login.dummy"}},
                                     token=False).ok()["user_id"]
     page = fill(browser, browser.open(SIGNUP), taken[1:].partition(":")[0] if name is None else name, **fields)
     assert page.status == 400 and words in page.text and "b" not in page.tags and not is_signed_in(browser)
@@ -88,6 +88,20 @@ def test_sec_5_48__name_that_is_taken__owner_keeps_it(server, browser):
     fill(browser, browser.open(SIGNUP), owner.user_id[1:].partition(":")[0])
     assert not is_signed_in(browser) and not can_log_in(owner, PASSWORD) and can_log_in(owner, owner.password)
     owner.get("/account/whoami").ok()
+
+
+def test_register__clicked_twice__in_by_the_account_of_the_first(strict):
+    browser, name = Browser(strict.url), unique("new")
+    token = strict.run("token", "create", "--uses", "1").stdout.strip()
+    page = browser.open(SIGNUP)
+    before = dict(browser.cookies)
+    for _ in range(2):
+        browser.cookies = dict(before)  # the first answer has not come yet
+        again = fill(browser, page, name, token=token, terms="1")
+        assert again.status == 200 and again.url.startswith(ACCOUNT) and name in again.text
+    browser.cookies = dict(before)
+    assert fill(browser, page, name, token=token, terms="1", new="another-9-password", again="another-9-password").status == 400
+    assert not is_signed_in(browser)
 
 
 def test_register__form_without_the_browsers_own_proof__no_account(server, browser):

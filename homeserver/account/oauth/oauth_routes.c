@@ -60,7 +60,8 @@ static enum err get_metadata(struct call *call)
 	static const char *const subject_types[] = {"public", NULL};
 	static const char *const actions[] = {"org.matrix.profile", "org.matrix.devices_list",
 		"org.matrix.device_view", "org.matrix.device_delete", "org.matrix.account_deactivate",
-		OAUTH_ACTION_CROSS_SIGNING_RESET, NULL}; /* of homeserver/manage */
+		OAUTH_ACTION_CROSS_SIGNING_RESET,
+		NULL}; /* of homeserver/manage; others may not stand here */
 	TRY(oauth_require_on(&call->ctx, hs_of(call)));
 	reply_header(call, "Cache-Control", STR("public, max-age=600"));
 	struct json_out *out = reply_json(call, 200);

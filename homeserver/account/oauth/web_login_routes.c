@@ -32,13 +32,14 @@ static struct str hinted_name(struct call *call)
 static void write_password_form(struct web_page *page, const struct web_visit *visit,
 	struct str name)
 {
+	bool takes_email = email_is_on(hs_of(page->call));
 	web_page_form(page, STR(""));
 	web_page_hidden(page, STR("proof"), web_visit_proof(page->call->ctx.arena, visit, "password"));
 	web_page_field(page,
 		&(struct web_field){.kind = "text",
 			.name = "user",
-			.zh = "使用者名稱",
-			.en = "User name",
+			.zh = takes_email ? "使用者名稱或電子郵件地址" : "使用者名稱",
+			.en = takes_email ? "User name or e-mail address" : "User name",
 			.value = name,
 			.autocomplete = "username",
 			.is_first = name.n == 0});
@@ -176,6 +177,15 @@ static enum err check_password(struct call *call, struct str name, struct accoun
 	return login_check_password(&call->ctx, hs, user_id, web_page_posted(call, "password"), out);
 }
 
+/* Who clicks twice is in by the first click, which has ended the cookie of the log-in. */
+static enum err answer_unproven(struct call *call, struct web_visit *visit, struct str name)
+{
+	struct web_session session;
+	TRY(web_session_find(call, &session));
+	return session.user_id.p != NULL ? web_page_redirect(call, visit->next)
+									 : answer_page(call, visit, name, &ended);
+}
+
 static enum err post_login(struct call *call)
 {
 	struct web_visit visit = web_visit_of(call);
@@ -183,7 +193,7 @@ static enum err post_login(struct call *call)
 	struct account_row account;
 	TRY(oauth_require_on(&call->ctx, hs_of(call)));
 	if (!web_visit_is_proven(call, &visit, "password", web_page_posted(call, "proof"))) {
-		return answer_page(call, &visit, name, &ended);
+		return answer_unproven(call, &visit, name);
 	}
 	enum err err = check_password(call, name, &account);
 	if (err == ERR_OK) {

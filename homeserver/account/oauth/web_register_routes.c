@@ -5,6 +5,7 @@
 #include "homeserver/account/oauth/web_register_routes.h"
 
 #include "homeserver/account/identifier.h"
+#include "homeserver/account/login.h"
 #include "homeserver/account/oauth/web_register.h"
 #include "homeserver/account/oauth/web_visit.h"
 #include "homeserver/account/password.h"
@@ -178,6 +179,18 @@ static const struct trouble *trouble_of(struct call *call)
 	return &troubles[i];
 }
 
+/* The first has made the account, and used up its token: the password shows whose it is, as at the log-in. */
+static bool is_second_click(struct call *call, enum err err, const struct account_wish *wish,
+	struct account_row *out)
+{
+	struct ctx own = call->ctx;
+	bool is_had = err == ERR_DENIED ||
+		(err == ERR_INPUT && str_equals(str_of(call->ctx.fault.errcode), STR(M_USER_IN_USE)));
+	return is_had &&
+		login_check_password(&own, hs_of(call), wish->user_id, web_page_posted(call, "new"), out) ==
+		ERR_OK;
+}
+
 static enum err post_register(struct call *call)
 {
 	static const struct trouble ended = {NULL, "這一頁開著太久了，請再試一次。",
@@ -196,6 +209,9 @@ static enum err post_register(struct call *call)
 	enum err err = read_wish(call, name, &wish);
 	if (err == ERR_OK) {
 		err = make(call, &wish, &account);
+	}
+	if (is_second_click(call, err, &wish, &account)) {
+		return web_visit_let_in(call, &visit, &account);
 	}
 	if (err == ERR_INPUT || err == ERR_DENIED) {
 		return answer_page(call, &visit, name, trouble_of(call));
