@@ -3,6 +3,7 @@
  */
 #include "tests/unit/base/check.h"
 
+#include "base/buf.h"
 #include "matrix/canonical.h"
 #include "matrix/oauth_client.h"
 
@@ -157,6 +158,35 @@ static void metadata__odd__refused(void **state)
 	}
 }
 
+/* Metadata with an address and a name of so many bytes. */
+static const char *check_lengths(size_t address, size_t name, struct json *kept)
+{
+	struct buf buf CLEANUP(buf_fini);
+	buf_init(&buf, 1 << 16);
+	buf_add_lit(&buf, "{\"client_uri\":\"https://example.com/\",\"client_name\":\"");
+	for (size_t i = 0; i < name; i++) {
+		buf_add_byte(&buf, 'n');
+	}
+	struct str begin = STR("https://example.com/");
+	buf_printf(&buf, "\",\"redirect_uris\":[\"%.*s", STR_ARG(begin));
+	for (size_t i = begin.n; i < address; i++) {
+		buf_add_byte(&buf, 'a');
+	}
+	buf_add_lit(&buf, "\"]}");
+	return check(str_cstr(arena, buf_str(&buf)), kept);
+}
+
+static void metadata__as_long_as_it_may_be__kept_and_longer_refused(void **state)
+{
+	(void)state;
+	struct json kept;
+	assert_string_equal(check_lengths(OAUTH_URL_MAX_BYTES, OAUTH_NAME_MAX_BYTES, &kept), "");
+	assert_string_equal(check_lengths(OAUTH_URL_MAX_BYTES + 1, OAUTH_NAME_MAX_BYTES, &kept),
+		"redirect");
+	assert_string_equal(check_lengths(OAUTH_URL_MAX_BYTES, OAUTH_NAME_MAX_BYTES + 1, &kept),
+		"metadata");
+}
+
 static void redirects__none_or_too_many__refused(void **state)
 {
 	(void)state;
@@ -293,6 +323,8 @@ int main(void)
 			tear_down),
 		cmocka_unit_test_setup_teardown(metadata__odd__refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(redirects__none_or_too_many__refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(metadata__as_long_as_it_may_be__kept_and_longer_refused,
+			set_up, tear_down),
 		cmocka_unit_test_setup_teardown(metadata__of_the_specification__what_is_understood_is_kept,
 			set_up, tear_down),
 		cmocka_unit_test_setup_teardown(client__kept_and_read__as_it_said, set_up, tear_down),
