@@ -179,7 +179,7 @@ static enum err post_reset(struct call *call)
 	static const struct trouble weak = {"這個密碼太短（或太長），請換一個。",
 		"This password is too short (or too long); choose another."};
 	struct str password = web_page_posted(call, "new");
-	struct str user_id;
+	struct str user_id = {0};
 	TRY(require_on(call));
 	enum err err = find_owner(call, &user_id);
 	if (err == ERR_OK && !str_equals(password, web_page_posted(call, "again"))) {
