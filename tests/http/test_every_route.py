@@ -213,8 +213,9 @@ EXCEPTIONS = {
     "consentGive": {rule: ((403, None), "a page for people: its form has no JSON") for rule in A_PAGE},
     "authFallback": A_PAGE,
     "ssoConfirm": A_PAGE,
-    **{name: OAUTH for name in ("oauthRegister", "oauthDevice", "oauthToken", "oauthRevoke", "oauthAuthorize", "oauthLink", "webLogin", "webLogout",
-                                "webRegister", "accountAct")},
+    **{name: OAUTH for name in ("oauthRegister", "oauthDevice", "oauthToken", "oauthRevoke")},
+    **{name: A_PAGE for name in ("oauthAuthorize", "oauthLink", "webLogin", "webLogout", "webRegister", "webForgot", "webReset", "accountAct",
+                                 "accountMail")},
     "createRendezvous": RENDEZVOUS,
     "updateRendezvous": RENDEZVOUS,
     "logout": LOG_OUT,
@@ -283,7 +284,8 @@ def judge(route, rule, is_kept, what):
 PAGES = {"noticeConfirmPage", "noticeConfirm", "emailConfirmPage", "emailConfirm", "pusherUnsubscribePage", "pusherUnsubscribe", "authFallbackPage",
          "authFallback", "loginPage", "termsPage", "consentPage", "consentGive", "redirectToSSO", "redirectToIdP", "ssoCallback", "ssoStage",
          "ssoConfirm", "oauthAuthorizePage", "oauthAuthorize", "oauthLinkPage",
-         "oauthLink", "webRegisterPage", "webRegister", "webLoginPage", "webLogin", "webLogout", "webDone", "accountPage", "accountAct"}
+         "oauthLink", "webRegisterPage", "webRegister", "webLoginPage", "webLogin", "webLogout", "webDone", "webForgotPage",
+         "webForgot", "webResetPage", "webReset", "accountPage", "accountAct", "accountMail"}
 """Routes for people in a browser, whose answers are pages."""
 
 
