@@ -340,7 +340,7 @@ static void options__any_path__answers_cors_and_runs_nothing(void **state)
 		assert_str_equal(reply_head(&reply, "access-control-allow-methods"),
 			"GET, HEAD, POST, PUT, DELETE, OPTIONS");
 		assert_str_equal(reply_head(&reply, "access-control-allow-headers"),
-			"X-Requested-With, Content-Type, Authorization");
+			"X-Requested-With, Content-Type, Authorization, If-Match, If-None-Match");
 	}
 	assert_int_equal(service.cached_logins, 0);
 }
