@@ -151,7 +151,8 @@ static enum err post_login_get_token(struct call *call)
 	if (!proof.is_complete) {
 		return ERR_OK;
 	}
-	TRY(login_token_make(&call->ctx, hs, principal_of(call)->user.s, &token));
+	TRY(login_token_make(&call->ctx, hs,
+		&(struct login_token){.user_id = principal_of(call)->user.s}, &token));
 	struct json_out *out = reply_json(call, 200);
 	json_out_object(out);
 	json_out_key_str(out, "login_token", token);

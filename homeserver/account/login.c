@@ -77,7 +77,9 @@ enum err login_without_proof(struct ctx *ctx, struct homeserver *hs, const struc
 enum err login_with_token(struct ctx *ctx, struct homeserver *hs, struct str token,
 	struct grant_ask *ask, struct grant *out)
 {
-	TRY(login_token_use(ctx, hs, token, &ask->user_id));
+	struct login_token login;
+	TRY(login_token_use(ctx, hs, token, &login));
+	ask->user_id = login.user_id;
 	return login_without_proof(ctx, hs, ask, "This login token is not known or has ended", out);
 }
 

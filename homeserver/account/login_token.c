@@ -8,7 +8,9 @@
 
 enum { TOKEN_CHARS = 40 };
 
-enum err login_token_make(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+static const struct str again = STR_INIT("again");
+
+enum err login_token_make(struct ctx *ctx, struct homeserver *hs, const struct login_token *token,
 	struct str *out)
 {
 	struct str text = rng_text(&hs->rng, ctx->arena, TOKEN_CHARS);
@@ -17,14 +19,15 @@ enum err login_token_make(struct ctx *ctx, struct homeserver *hs, struct str use
 		&(struct secret_row){
 			.kind = SECRET_LOGIN,
 			.hash = token_hash(ctx->arena, *out),
-			.user_id = user_id,
+			.user_id = token->user_id,
+			.data = token->is_again ? again : STR(""),
 			.expires_at_ms =
 				clock_wall_ms(&hs->clock) + hs->settings.account.login_token_lifetime_ms,
 		});
 }
 
 enum err login_token_use(struct ctx *ctx, struct homeserver *hs, struct str token,
-	struct str *out_user_id)
+	struct login_token *out)
 {
 	struct secret_row row;
 	enum err err = store_secret_take(ctx, hs->db, SECRET_LOGIN, token_hash(ctx->arena, token),
@@ -33,6 +36,9 @@ enum err login_token_use(struct ctx *ctx, struct homeserver *hs, struct str toke
 		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "This login token is not known or has ended");
 	}
 	TRY(err);
-	*out_user_id = row.user_id;
+	*out = (struct login_token){
+		.user_id = row.user_id,
+		.is_again = str_equals(row.data, again),
+	};
 	return ERR_OK;
 }

@@ -8,16 +8,18 @@
 
 #include "homeserver/homeserver.h"
 
-/** A token for the user, in the arena. Errors: STORE.     Cost: one round trip. */
-MUST_CHECK enum err login_token_make(struct ctx *ctx, struct homeserver *hs, struct str user_id,
-	struct str *out);
+/** What a token says. */
+struct login_token {
+	struct str user_id; /**< whose it is; who may log in is still to be checked */
+	bool is_again; /**< the identity provider was asked to have them show once more who they are */
+};
 
-/**
- * Uses a token up.
- * @param out_user_id  whose it is; who may log in is still to be checked
- * Errors: DENIED M_FORBIDDEN (not known, used, ended); STORE     Cost: one round trip.
- */
+/** A token, in the arena. Errors: STORE.     Cost: one round trip. */
+MUST_CHECK enum err login_token_make(struct ctx *ctx, struct homeserver *hs,
+	const struct login_token *token, struct str *out);
+
+/** Uses a token up. Errors: DENIED M_FORBIDDEN (not known, used, ended); STORE     Cost: one round trip. */
 MUST_CHECK enum err login_token_use(struct ctx *ctx, struct homeserver *hs, struct str token,
-	struct str *out_user_id);
+	struct login_token *out);
 
 #endif

@@ -128,7 +128,7 @@ def test_provider__log_in_to_the_account__asked_again_there(server, idp, browser
 
 def test_provider__did_not_ask_again__nobody_in(server, idp, browser):
     idp.reset()
-    for auth_time, is_good in ((int(time.time()) - 3600, False), ("now", False), (int(time.time()), True)):
+    for auth_time, is_good in ((int(time.time()) - 3600, False), (int(time.time()) - 300, False), ("now", False), (-1, False), (None, False), (int(time.time()), True)):
         idp.claims = {"auth_time": auth_time}
         url = depart(browser, browser.open(ACCOUNT))
         code, state = idp.authorize(url)
@@ -140,6 +140,18 @@ def test_provider__log_in_for_an_app__does_not_do_for_what_cannot_be_undone(serv
     page = sign_in(browser, idp, browser.open(Request(OAuth(server)).path))
     assert page.form("answer")
     assert is_signed_in(browser) and is_log_in(browser.action("org.matrix.account_deactivate"))
+
+
+def test_provider__log_in_that_was_for_something_else__does_not_do_either(server, idp, browser):
+    """Whoever sits at the computer has all addresses in their hands, and each leads to a login token."""
+    page = browser.open(ACCOUNT)
+    answer = browser.ask("GET", "/_matrix/client/v3/login/sso/redirect/school?redirectUrl=https%3A%2F%2Fapp.example%2F")
+    assert asked_at(answer.headers["location"]) == (None, None)
+    shown = come_back(browser, idp, answer.headers["location"])
+    token = urllib.parse.parse_qs(urllib.parse.urlsplit(shown.links[0][0]).query)["loginToken"][0]
+    back = urllib.parse.parse_qs(urllib.parse.urlsplit(page.link("School")).query)["redirectUrl"][0]
+    assert browser.open(back + "&loginToken=" + token).status == 200 and is_signed_in(browser)
+    assert is_log_in(browser.action("org.matrix.account_deactivate"))
 
 
 def test_provider__passwords_off__only_the_button(idp, box):

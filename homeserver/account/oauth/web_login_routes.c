@@ -124,14 +124,16 @@ static const struct trouble ended = {403, "這次登入已經逾時，請再登�
 
 /* The token is used up first, so one that came with another's link is of no more use to anybody. */
 static enum err check_token(struct call *call, const struct web_visit *visit, struct str token,
-	struct account_row *out)
+	struct account_row *out, bool *out_is_again)
 {
-	struct str user_id;
-	TRY(login_token_use(&call->ctx, hs_of(call), token, &user_id));
+	struct login_token login;
+	TRY(login_token_use(&call->ctx, hs_of(call), token, &login));
+	*out_is_again = login.is_again;
 	if (!web_visit_is_proven(call, visit, "provider", call_query(call, "proof"))) {
 		return fail(&call->ctx, ERR_DENIED, M_FORBIDDEN, "The sign-in was begun elsewhere");
 	}
-	return login_check_account(&call->ctx, hs_of(call), user_id, "There is no such account", out);
+	return login_check_account(&call->ctx, hs_of(call), login.user_id, "There is no such account",
+		out);
 }
 
 static enum err get_login(struct call *call)
@@ -139,13 +141,14 @@ static enum err get_login(struct call *call)
 	struct web_visit visit = web_visit_of(call);
 	struct str token = call_query(call, "loginToken");
 	struct account_row account;
+	bool is_again;
 	TRY(oauth_require_on(&call->ctx, hs_of(call)));
 	if (token.p == NULL) {
 		return answer_page(call, &visit, hinted_name(call), NULL);
 	}
-	enum err err = check_token(call, &visit, token, &account);
+	enum err err = check_token(call, &visit, token, &account, &is_again);
 	if (err == ERR_OK) {
-		err = web_visit_let_in(call, &visit, &account);
+		err = web_visit_let_in(call, &visit, &account, is_again);
 	}
 	if (err == ERR_DENIED) {
 		call->ctx.fault = (struct fault){0};
@@ -197,7 +200,7 @@ static enum err post_login(struct call *call)
 	}
 	enum err err = check_password(call, name, &account);
 	if (err == ERR_OK) {
-		err = web_visit_let_in(call, &visit, &account);
+		err = web_visit_let_in(call, &visit, &account, true);
 	}
 	const struct trouble *trouble = trouble_of(call, err);
 	return trouble != NULL ? answer_page(call, &visit, name, trouble) : err;

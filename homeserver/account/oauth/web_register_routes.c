@@ -211,13 +211,13 @@ static enum err post_register(struct call *call)
 		err = make(call, &wish, &account);
 	}
 	if (is_second_click(call, err, &wish, &account)) {
-		return web_visit_let_in(call, &visit, &account);
+		return web_visit_let_in(call, &visit, &account, true);
 	}
 	if (err == ERR_INPUT || err == ERR_DENIED) {
 		return answer_page(call, &visit, name, trouble_of(call));
 	}
 	TRY(err);
-	return web_visit_let_in(call, &visit, &account);
+	return web_visit_let_in(call, &visit, &account, true);
 }
 
 const struct route web_register_routes[] = {

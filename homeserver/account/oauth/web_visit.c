@@ -48,9 +48,9 @@ bool web_visit_is_proven(struct call *call, const struct web_visit *visit, const
 }
 
 enum err web_visit_let_in(struct call *call, const struct web_visit *visit,
-	const struct account_row *account)
+	const struct account_row *account, bool is_shown)
 {
-	bool is_for_account = str_starts_with(visit->next, STR(OAUTH_ACCOUNT_PATH));
+	bool is_for_account = is_shown && str_starts_with(visit->next, STR(OAUTH_ACCOUNT_PATH));
 	TRY(web_session_begin(call, account, is_for_account));
 	reply_header(call, "Set-Cookie",
 		web_cookie_set(call->ctx.arena, hs_of(call), cookie, STR(""), 0));

@@ -23,8 +23,12 @@ struct str web_visit_proof(struct arena *arena, const struct web_visit *visit, c
 /** Whether that came back. @param proof  p == NULL: nothing */
 MUST_CHECK bool web_visit_is_proven(struct call *call, const struct web_visit *visit,
 	const char *of, struct str proof);
-/** Signs the browser in and sends it on. Errors: as web_session_begin() */
+/**
+ * Signs the browser in and sends it on.
+ * @param is_shown  they have shown just now who they are: what cannot be undone may follow
+ * Errors: as web_session_begin()
+ */
 MUST_CHECK enum err web_visit_let_in(struct call *call, const struct web_visit *visit,
-	const struct account_row *account);
+	const struct account_row *account, bool is_shown);
 
 #endif

@@ -119,9 +119,9 @@ static enum id_token_verdict check_claims(const struct json *claims,
 	if (!str_equals(json_get_str(claims, STR("nonce")), wish->nonce)) {
 		return ID_TOKEN_BAD_NONCE;
 	}
-	if (wish->age_max_s > 0 && json_at(claims, "auth_time") != NULL &&
+	if (wish->again_since_s > 0 && json_at(claims, "auth_time") != NULL &&
 		(!json_get_int(claims, STR("auth_time"), 0, INT64_MAX - ID_TOKEN_SKEW_S, &login_s) ||
-			login_s + wish->age_max_s + ID_TOKEN_SKEW_S < wish->now_s)) {
+			login_s + ID_TOKEN_SKEW_S < wish->again_since_s)) {
 		return ID_TOKEN_OLD_LOGIN;
 	}
 	return json_get_str(claims, STR("sub")).n > 0 ? ID_TOKEN_GOOD : ID_TOKEN_BAD;

@@ -16,7 +16,7 @@ struct id_token_wish {
 	struct str nonce;
 	int64_t now_s;
 	int64_t
-		age_max_s; /**< how long ago the log-in at the provider may be, if it tells; 0: any time */
+		again_since_s; /**< when a log-in was asked for anew: one that tells of an older one will not do; 0: any will */
 };
 
 enum id_token_verdict {

@@ -209,9 +209,10 @@ enum err oidc_authorize_url(struct ctx *ctx, struct homeserver *hs, struct oidc 
 		{STR("nonce"), attempt->nonce},
 		{STR("code_challenge"), challenge_of(ctx->arena, attempt->verifier)},
 		{STR("code_challenge_method"), STR("S256")},
-		{STR("max_age"), attempt->is_again ? STR("0") : STR("")},
+		{STR("max_age"), attempt->again_since_s > 0 ? STR("0") : STR("")},
 		{STR("prompt"),
-			attempt->is_again && has_word(&document, "prompt_values_supported", STR("login"))
+			attempt->again_since_s > 0 &&
+					has_word(&document, "prompt_values_supported", STR("login"))
 				? STR("login")
 				: STR("")},
 	};
@@ -340,7 +341,7 @@ enum err oidc_claims(struct ctx *ctx, struct homeserver *hs, struct oidc *oidc,
 		.client_id = oidc->provider->client_id,
 		.nonce = attempt->nonce,
 		.now_s = clock_wall_ms(&hs->clock) / 1000,
-		.age_max_s = attempt->is_again ? OIDC_AGAIN_MAX_S : 0,
+		.again_since_s = attempt->again_since_s,
 	};
 	TRY(check_token(ctx, hs, oidc, &document, json_get_str(&answer, STR("id_token")), &wish, out));
 	return info_url.p != NULL && access_token.n > 0

@@ -12,8 +12,6 @@ enum {
 	OIDC_DOCUMENT_LIFETIME_MS = 3600 * 1000, /**< of the discovery document and the keys */
 	OIDC_KEYS_PAUSE_MS =
 		60 * 1000, /**< a key that is not known makes us ask again, not more often than this */
-	OIDC_AGAIN_MAX_S = 15 *
-		60, /**< how old a log-in at the provider may be when it had to be done again: that takes its time */
 };
 
 /** A provider with what it told about itself. */
@@ -30,7 +28,8 @@ struct oidc_attempt {
 	struct str state;
 	struct str nonce;
 	struct str verifier; /**< of PKCE: 43 to 128 characters */
-	bool is_again;       /**< who has signed in there before has to do so once more */
+	int64_t
+		again_since_s; /**< who signed in there before that has to do so once more; 0: nobody has to */
 };
 
 /**

@@ -155,10 +155,10 @@ static struct str derive(struct arena *arena, struct str secret, struct str what
 }
 
 static struct oidc_attempt attempt_of(struct arena *arena, const struct homeserver *hs,
-	struct str state, struct str secret, bool is_again)
+	struct str state, struct str secret, int64_t again_since_s)
 {
 	return (struct oidc_attempt){
-		.is_again = is_again,
+		.again_since_s = again_since_s,
 		.redirect_uri = hs_public_url(arena, hs, SSO_CALLBACK_PATH),
 		.state = state,
 		.nonce = derive(arena, secret, STR("nonce")),
@@ -231,11 +231,12 @@ enum err sso_begin(struct ctx *ctx, struct homeserver *hs, const struct sso_wish
 	TRY(check_wish(ctx, hs, wish, &oidc));
 	struct str state = rng_text(&hs->rng, arena, STATE_CHARS);
 	struct str secret = rng_text(&hs->rng, arena, SECRET_CHARS);
-	bool is_again = has_to_be_asked(arena, hs, wish);
-	struct oidc_attempt attempt = attempt_of(arena, hs, state, secret, is_again);
+	int64_t now_ms = clock_wall_ms(&hs->clock);
+	int64_t again_since_s = has_to_be_asked(arena, hs, wish) ? now_ms / 1000 : 0;
+	struct oidc_attempt attempt = attempt_of(arena, hs, state, secret, again_since_s);
 	TRY(oidc_authorize_url(ctx, hs, oidc, &attempt, &out->url));
 	struct json data = json_object(arena, 4);
-	data = json_with(arena, &data, STR("again"), json_boolean(is_again));
+	data = json_with(arena, &data, STR("again"), json_integer(again_since_s));
 	data = json_with(arena, &data, STR("provider"), json_string(wish->provider_id));
 	data = json_with(arena, &data, STR("browser"), json_string(hash_text(arena, secret)));
 	data = wish->session != NULL
@@ -249,7 +250,7 @@ enum err sso_begin(struct ctx *ctx, struct homeserver *hs, const struct sso_wish
 			.kind = SECRET_SSO,
 			.hash = token_hash(arena, state),
 			.data = canonical_text(arena, &data),
-			.expires_at_ms = clock_wall_ms(&hs->clock) + SSO_LIFETIME_MS,
+			.expires_at_ms = now_ms + SSO_LIFETIME_MS,
 		});
 }
 
@@ -323,11 +324,14 @@ enum err sso_confirm_stage(struct ctx *ctx, struct homeserver *hs, struct str ti
 }
 
 static enum err finish_login(struct ctx *ctx, struct homeserver *hs,
-	const struct provider *provider, const struct json *claims, struct sso_result *out)
+	const struct provider *provider, const struct json *claims, bool is_again,
+	struct sso_result *out)
 {
+	struct login_token login = {.is_again = is_again};
 	struct str token;
 	TRY(sso_account(ctx, hs, provider, claims, &out->user_id));
-	TRY(login_token_make(ctx, hs, out->user_id, &token));
+	login.user_id = out->user_id;
+	TRY(login_token_make(ctx, hs, &login, &token));
 	out->url = sso_url_with_token(ctx->arena, out->client, token);
 	out->is_trusted = web_page_url_is_below(out->client, sso_own_login_page(ctx->arena, hs)) ||
 		web_page_url_is_below(out->client, hs_public_url(ctx->arena, hs, WEB_LOGIN_PATH)) ||
@@ -341,6 +345,7 @@ enum err sso_finish(struct ctx *ctx, struct homeserver *hs, const struct sso_arr
 	struct json data;
 	struct json claims;
 	struct str secret;
+	int64_t again_since_s = 0;
 	*out = (struct sso_result){.clear_cookie = web_cookie_set(ctx->arena, hs,
 								   cookie_name(ctx->arena, arrival->state), STR(""), 0)};
 	TRY(take(ctx, hs, arrival, &data, &secret));
@@ -348,12 +353,12 @@ enum err sso_finish(struct ctx *ctx, struct homeserver *hs, const struct sso_arr
 	if (oidc == NULL || arrival->error.p != NULL || arrival->code.n == 0) {
 		return sso_refuse(ctx, SSO_PROVIDER_REFUSED);
 	}
-	struct oidc_attempt attempt = attempt_of(ctx->arena, hs, arrival->state, secret,
-		json_get_bool(&data, STR("again"), false));
+	(void)!json_get_int(&data, STR("again"), 0, INT64_MAX, &again_since_s);
+	struct oidc_attempt attempt = attempt_of(ctx->arena, hs, arrival->state, secret, again_since_s);
 	TRY(oidc_claims(ctx, hs, oidc, &attempt, arrival->code, &claims));
 	const struct provider *provider = oidc_provider(oidc);
 	struct str session = json_get_str(&data, STR("session"));
 	out->client = json_get_str(&data, STR("redirect"));
 	return session.p != NULL ? finish_stage(ctx, hs, provider, &claims, session, out)
-							 : finish_login(ctx, hs, provider, &claims, out);
+							 : finish_login(ctx, hs, provider, &claims, again_since_s > 0, out);
 }
