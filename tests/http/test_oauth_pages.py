@@ -74,6 +74,15 @@ def test_log_in__clicked_twice__in(server, lin, browser):
     assert page.status == 200 and "org.matrix.devices_list" in page.url and lin.user_id in page.text
 
 
+def test_log_in__page_from_before_another_came_in__not_taken_for_a_second_click(server, lin, browser):
+    """Whoever types a name at a shared computer must not find themselves in the account of another."""
+    page, other = browser.open(ACCOUNT), accounts.register(server.url)
+    browser.log_in(browser.open(ACCOUNT), other)
+    again = browser.log_in(page, lin)
+    assert again.status == 403 and "已經逾時" in again.text
+    assert browser.log_in(again, lin).status == 200 and lin.user_id in browser.open(ACCOUNT).text
+
+
 def test_log_in__wrong_password_and_unknown_user__the_same_page_and_nobody_in(server, lin, browser):
     page = browser.open(ACCOUNT)
     for user in (lin.user_id, "@nobody:" + server.server_name, "nobody", "@x:elsewhere.example", "\N{SNOWMAN}", "a@b.example"):
