@@ -87,10 +87,22 @@ static enum err answer_new(struct call *call, const struct web_session *session)
 	web_page_text(&page, "到您的帳號：", "To your account:");
 	web_page_value(&page, session->user_id);
 	web_session_form(&page, session);
+	web_page_hidden(&page, STR("address"), row.address);
 	web_page_choice(&page, WEB_BUTTON_MAIN, "sure", "1", "確認", "Confirm");
 	web_page_form_end(&page);
 	manage_write_back(&page);
 	return web_page_reply(&page, 200);
+}
+
+/* The first click has used the link up; the address that the form names is there by it. */
+static enum err answer_used(struct call *call, const struct web_session *session)
+{
+	struct str owner;
+	TRY(threepid_owner(&call->ctx, hs_of(call), STR("email"), web_page_posted(call, "address"),
+		&owner));
+	return str_equals(owner, session->user_id)
+		? web_page_redirect(call, manage_url(call, MANAGE_EMAIL, STR(""), "added"))
+		: answer_list(call, session, &bad_link);
 }
 
 static enum err add(struct call *call, const struct web_session *session)
@@ -102,7 +114,7 @@ static enum err add(struct call *call, const struct web_session *session)
 		call_query(call, "sid"), call_query(call, "token"));
 	if (err == ERR_MISSING || err == ERR_INPUT) {
 		call->ctx.fault = (struct fault){0};
-		return answer_list(call, session, err == ERR_INPUT ? &in_use : &bad_link);
+		return err == ERR_INPUT ? answer_list(call, session, &in_use) : answer_used(call, session);
 	}
 	TRY(err);
 	return web_page_redirect(call, manage_url(call, MANAGE_EMAIL, STR(""), "added"));

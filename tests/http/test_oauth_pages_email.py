@@ -177,8 +177,9 @@ def test_email__added_by_the_mails_link__listed_and_good_for_a_log_in(server, bo
     page = browser.open(link)
     assert address.lower() in page.text and lin.user_id in page.text and not mixed(page)
     assert addresses(lin) == [lin.address.lower()], "following a link changes nothing"
-    page = browser.submit(page, "sure")
-    assert "已新增" in page.text and address.lower() in page.text
+    for _ in range(2):  # the second is a second click
+        added = browser.submit(page, "sure")
+        assert added.status == 200 and "已新增" in added.text and address.lower() in added.text
     assert sorted(addresses(lin)) == sorted([address.lower(), lin.address.lower()])
     assert "已經用過" in browser.open(link).text
     page = Browser(server.url)

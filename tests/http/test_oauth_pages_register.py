@@ -99,6 +99,9 @@ def test_register__clicked_twice__in_by_the_account_of_the_first(strict):
         browser.cookies = dict(before)  # the first answer has not come yet
         again = fill(browser, page, name, token=token, terms="1")
         assert again.status == 200 and again.url.startswith(ACCOUNT) and name in again.text
+    again = fill(browser, page, name, token=token, terms="1")  # it has come, and ended the cookie of the form
+    assert again.status == 200 and again.url.startswith(ACCOUNT) and name in again.text
+    assert fill(browser, page, name + "x", token=token, terms="1").status == 400
     browser.cookies = dict(before)
     assert fill(browser, page, name, token=token, terms="1", new="another-9-password", again="another-9-password").status == 400
     assert not is_signed_in(browser)

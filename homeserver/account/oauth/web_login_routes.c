@@ -180,16 +180,15 @@ static enum err check_password(struct call *call, struct str name, struct accoun
 	return login_check_password(&call->ctx, hs, user_id, web_page_posted(call, "password"), out);
 }
 
-/* Who clicks twice is in by the first click, which has ended the cookie of the log-in. Another than who is in has to know that they are not. */
+/* Who clicks twice is in. Another than who is in has to know that they are not. */
 static enum err answer_unproven(struct call *call, struct web_visit *visit, struct str name)
 {
-	struct web_session session;
 	struct str user_id;
-	TRY(web_session_find(call, &session));
+	bool is_second;
 	TRY(find_user(call, name, &user_id));
-	return session.user_id.p != NULL && str_equals(session.user_id, user_id)
-		? web_page_redirect(call, visit->next)
-		: answer_page(call, visit, name, &ended);
+	TRY(web_visit_is_second(call, user_id, &is_second));
+	return is_second ? web_page_redirect(call, visit->next)
+					 : answer_page(call, visit, name, &ended);
 }
 
 static enum err post_login(struct call *call)

@@ -191,10 +191,19 @@ static bool is_second_click(struct call *call, enum err err, const struct accoun
 		ERR_OK;
 }
 
-static enum err post_register(struct call *call)
+static enum err answer_unproven(struct call *call, struct web_visit *visit, struct str name)
 {
 	static const struct trouble ended = {NULL, "這一頁開著太久了，請再試一次。",
 		"This page was open for too long; try again."};
+	bool is_second;
+	TRY(web_visit_is_second(call,
+		local_user_id(call->ctx.arena, name, hs_of(call)->settings.server_name), &is_second));
+	return is_second ? web_page_redirect(call, visit->next)
+					 : answer_page(call, visit, name, &ended);
+}
+
+static enum err post_register(struct call *call)
+{
 	struct web_visit visit = web_visit_of(call);
 	struct str name = str_trim(web_page_posted(call, "user"));
 	struct account_wish wish;
@@ -204,7 +213,7 @@ static enum err post_register(struct call *call)
 		return answer_closed(call);
 	}
 	if (!web_visit_is_proven(call, &visit, "register", web_page_posted(call, "proof"))) {
-		return answer_page(call, &visit, name, &ended);
+		return answer_unproven(call, &visit, name);
 	}
 	enum err err = read_wish(call, name, &wish);
 	if (err == ERR_OK) {

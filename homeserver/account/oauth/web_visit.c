@@ -47,6 +47,14 @@ bool web_visit_is_proven(struct call *call, const struct web_visit *visit, const
 		crypto_equals(proof, web_visit_proof(call->ctx.arena, visit, of));
 }
 
+enum err web_visit_is_second(struct call *call, struct str user_id, bool *out)
+{
+	struct web_session session;
+	TRY(web_session_find(call, &session));
+	*out = session.user_id.p != NULL && str_equals(session.user_id, user_id);
+	return ERR_OK;
+}
+
 enum err web_visit_let_in(struct call *call, const struct web_visit *visit,
 	const struct account_row *account, bool is_shown)
 {

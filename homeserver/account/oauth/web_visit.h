@@ -24,6 +24,12 @@ struct str web_visit_proof(struct arena *arena, const struct web_visit *visit, c
 MUST_CHECK bool web_visit_is_proven(struct call *call, const struct web_visit *visit,
 	const char *of, struct str proof);
 /**
+ * Whether a form without its proof is the second click of this user: the first has signed them in, which ended the cookie that the proof hangs on.
+ * @param user_id  whom the form names; p == NULL: nobody
+ * Errors: as web_session_find()
+ */
+MUST_CHECK enum err web_visit_is_second(struct call *call, struct str user_id, bool *out);
+/**
  * Signs the browser in and sends it on.
  * @param is_shown  they have shown just now who they are: what cannot be undone may follow
  * Errors: as web_session_begin()
