@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "app/command.h"
+#include "app/postgres/pg_account.h"
 #include "base/b64.h"
 #include "base/file.h"
 #include "base/vec.h"
@@ -28,38 +29,48 @@ static const char *path_in(struct ctx *ctx, const struct data_folder *folder, co
 	return arena_printf(ctx->arena, "%s/%s", folder->path, name);
 }
 
-/* Whose the server is: who made its key, else who has the folder. @return false if the folder is not there */
-static bool find_account(struct ctx *ctx, const char *folder, uid_t *out_uid, gid_t *out_gid)
+/*
+ * Whose the server is: the one who has the folder and what a server keeps in it. That one could not use what another made there, such as
+ * root, by serving before or by putting a copy back.
+ * @return false if nobody has all of it
+ */
+static bool find_account(struct arena *arena, const char *folder, uid_t *out_uid, gid_t *out_gid)
 {
+	static const char *const parts[] = {"signing.key", "secrets.key", "media", "postgres"};
 	struct stat status;
-	if (stat(arena_printf(ctx->arena, "%s/signing.key", folder), &status) != 0 &&
-		stat(folder, &status) != 0) {
+	if (stat(folder, &status) != 0) {
 		return false;
 	}
 	*out_uid = status.st_uid;
 	*out_gid = status.st_gid;
-	return true;
+	bool is_whole = true;
+	for (size_t i = 0; i < COUNT_OF(parts); i++) {
+		bool is_there = stat(arena_printf(arena, "%s/%s", folder, parts[i]), &status) == 0;
+		is_whole = is_whole && (!is_there || status.st_uid == *out_uid);
+	}
+	return is_whole;
 }
 
 enum err data_folder_become_account(struct ctx *ctx, const char *folder)
 {
-	uid_t uid;
-	gid_t gid;
-	if (geteuid() != 0 || !find_account(ctx, folder, &uid, &gid) || uid == 0) {
+	struct pg_account account = {.is_other = true};
+	if (geteuid() != 0 || !find_account(ctx->arena, folder, &account.uid, &account.gid) ||
+		account.uid == 0 || !pg_account_can_enter(&account, folder)) {
 		return ERR_OK;
 	}
 	char text[4096];
 	struct passwd entry;
 	struct passwd *found = NULL;
-	bool is_known = getpwuid_r(uid, &entry, text, sizeof(text), &found) == 0 && found != NULL;
-	gid = is_known ? found->pw_gid : gid;
+	bool is_known =
+		getpwuid_r(account.uid, &entry, text, sizeof(text), &found) == 0 && found != NULL;
+	gid_t gid = is_known ? found->pw_gid : account.gid;
 	if ((is_known ? initgroups(found->pw_name, gid) : setgroups(0, NULL)) != 0 ||
-		setresgid(gid, gid, gid) != 0 || setresuid(uid, uid, uid) != 0 ||
+		setresgid(gid, gid, gid) != 0 || setresuid(account.uid, account.uid, account.uid) != 0 ||
 		/* as a program is that this account starts itself */
 		prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0) {
 		return fail(ctx, ERR_DENIED, NULL,
-			"cannot become the account that %s belongs to (uid %u): %s", folder, (unsigned)uid,
-			file_error_text(ctx->arena, errno));
+			"cannot become the account that %s belongs to (uid %u): %s", folder,
+			(unsigned)account.uid, file_error_text(ctx->arena, errno));
 	}
 	return ERR_OK;
 }

@@ -27,8 +27,8 @@ struct data_folder {
 };
 
 /**
- * For who writes more than the lock there: root becomes the account of the server for good, if that is another: who made its
- * signing key, else who has the folder.
+ * For who writes more than the lock there: root becomes the account of the server for good, if that is another: who has the folder and
+ * all that a server keeps in it. Where nobody has all, or that one could not enter, root stays root.
  *
  * @param folder  may be missing
  * Errors: DENIED

@@ -136,6 +136,23 @@ def test_copy_put_back__of_an_older_version__is_brought_up_to_date(make_server, 
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="who is not root cannot become another account")
+def test_copy_put_back__by_root_where_another_made_it__is_there(make_server):
+    """The keys keep their account, and the folder is root's: so nobody but root can be the server."""
+    name = unique("hs")
+    lost = make_server(server_name=name, processes=1).start()
+    user = accounts.register(lost.url)
+    room = user.create_room()
+    copy = tool("belfry-backup", lost.data, os.path.join(lost.root, "copies"))
+    lost.terminate()
+    for file in os.listdir(copy):
+        shutil.chown(os.path.join(copy, file), "nobody")
+    server = make_server(server_name=name, processes=1)
+    assert tool("belfry-restore", copy, server.data) == "The server can be started."
+    server.start()
+    assert Client(server.url, user.token, user.user_id, user.device_id).history(room)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="who is not root cannot become another account")
 def test_copy__by_another_account__said_who_may(make_server):
     server = make_server().start()
     script = shutil.copy(os.path.join(ROOT, "packaging", "backup", "belfry-backup"), server.root)

@@ -292,6 +292,37 @@ def test_root__started_the_server_in_the_folder_of_another__goes_on_as_root(make
     server.start()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another")
+@pytest.mark.parametrize("part", ["signing.key", "secrets.key", "media", "postgres"])
+def test_root__where_not_all_is_the_other_ones__goes_on_as_root(make_server, part):
+    """As where root served before, or put a copy back: the other could not use what is root's, or the database's."""
+    account = pwd.getpwnam("nobody")
+    server = make_server().start()
+    server.terminate()
+    for folder, folders, files in os.walk(server.data):
+        for path in [folder, *(os.path.join(folder, name) for name in folders + files)]:
+            os.lchown(path, account.pw_uid, account.pw_gid)
+    other = pwd.getpwnam("postgres") if part == "postgres" else pwd.getpwuid(0)
+    for folder, _, files in os.walk(os.path.join(server.data, part)):
+        for path in [folder, *(os.path.join(folder, name) for name in files)]:
+            os.chown(path, other.pw_uid, other.pw_gid)
+    os.chown(os.path.join(server.data, part), other.pw_uid, other.pw_gid)
+    server.start()
+    assert os.stat("/proc/%d" % server.process.pid).st_uid == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another")
+def test_root__in_a_folder_that_its_owner_may_not_enter__goes_on_as_root(make_server):
+    """As below /root."""
+    account = pwd.getpwnam("nobody")
+    server = make_server()
+    os.makedirs(server.data)
+    os.chown(server.data, account.pw_uid, account.pw_gid)
+    os.chmod(server.root, 0o700)
+    server.start()
+    assert os.stat("/proc/%d" % server.process.pid).st_uid == 0
+
+
 def test_serve__programs_of_the_database__started_by_their_paths(make_server):
     """By their names they find each other only where somebody has put links into the PATH."""
     server = make_server().start()
