@@ -64,8 +64,11 @@ enum err data_folder_become_account(struct ctx *ctx, const char *folder)
 	bool is_known =
 		getpwuid_r(account.uid, &entry, text, sizeof(text), &found) == 0 && found != NULL;
 	gid_t gid = is_known ? found->pw_gid : account.gid;
+	const char *home = is_known ? found->pw_dir : "/";
 	if ((is_known ? initgroups(found->pw_name, gid) : setgroups(0, NULL)) != 0 ||
 		setresgid(gid, gid, gid) != 0 || setresuid(account.uid, account.uid, account.uid) != 0 ||
+		/* libpq fails at a file below a home that it may not enter */
+		setenv("HOME", home, 1) != 0 || // NOLINT(concurrency-mt-unsafe): before there are threads
 		/* as a program is that this account starts itself */
 		prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0) {
 		return fail(ctx, ERR_DENIED, NULL,

@@ -323,6 +323,28 @@ def test_root__in_a_folder_that_its_owner_may_not_enter__goes_on_as_root(make_se
     assert os.stat("/proc/%d" % server.process.pid).st_uid == 0
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another")
+def test_root__that_became_another__looks_into_no_home_of_root(make_server):
+    """libpq refuses a database behind TLS where it may not see whether there is a certificate of its own."""
+    account = pwd.getpwnam("nobody")
+    with socket.create_server(("127.0.0.1", 0)) as database:
+        database.settimeout(seconds(30))
+        server = make_server(processes=1, settings={
+            "database.url": "postgresql://belfry@127.0.0.1:%d/belfry?sslmode=require&gssencmode=disable" % database.getsockname()[1]})
+        os.makedirs(server.data)
+        os.chown(server.data, account.pw_uid, account.pw_gid)
+        server.environment["HOME"] = os.path.join(server.root, "home")
+        os.mkdir(server.environment["HOME"], 0o700)
+        server.launch()
+        connection, _ = database.accept()
+        with connection:
+            connection.settimeout(seconds(30))
+            connection.recv(8)
+            connection.sendall(b"S")
+            assert connection.recv(1) == b"\x16", "no handshake of TLS"
+    server.terminate()
+
+
 def test_serve__programs_of_the_database__started_by_their_paths(make_server):
     """By their names they find each other only where somebody has put links into the PATH."""
     server = make_server().start()
