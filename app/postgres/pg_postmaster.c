@@ -158,6 +158,9 @@ static enum err open_files(struct ctx *ctx, struct pg_postmaster *postmaster)
 		return fail(ctx, ERR_STORE, NULL, "cannot write %s: %s", config->log_path,
 			file_error_text(ctx->arena, errno));
 	}
+	if (config->account.is_other) { /* it may be the one who writes there the next time */
+		(void)!fchown(postmaster->log_fd, config->account.uid, config->account.gid);
+	}
 	return ERR_OK;
 }
 

@@ -345,6 +345,21 @@ def test_root__that_became_another__looks_into_no_home_of_root(make_server):
     server.terminate()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another")
+def test_command_by_root__log_of_the_database_is_new__is_its_accounts(make_server):
+    """It is moved away when it is large; what root made in its place kept the server from starting."""
+    account = pwd.getpwnam("nobody")
+    server = make_server()
+    os.makedirs(server.data)
+    os.chown(server.data, account.pw_uid, account.pw_gid)
+    server.start()
+    server.terminate()
+    os.unlink(os.path.join(server.data, "postgres.log"))
+    assert server.run("user", "add", "lin", "--generate").returncode == 0
+    assert os.stat(os.path.join(server.data, "postgres.log")).st_uid == account.pw_uid
+    server.start()
+
+
 def test_serve__programs_of_the_database__started_by_their_paths(make_server):
     """By their names they find each other only where somebody has put links into the PATH."""
     server = make_server().start()
