@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <fts.h>
 #include <grp.h>
 #include <limits.h>
 #include <pwd.h>
@@ -29,6 +30,21 @@ static const char *path_in(struct ctx *ctx, const struct data_folder *folder, co
 	return arena_printf(ctx->arena, "%s/%s", folder->path, name);
 }
 
+/* Whether the one has the file, or the folder and all below it; true if there is none. */
+static bool has_all(uid_t uid, const char *path)
+{
+	char *const paths[] = {(char *)(uintptr_t)path, NULL};
+	FTS *walk = fts_open(paths, FTS_COMFOLLOW | FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+	bool has = walk != NULL;
+	for (const FTSENT *entry = NULL; has && (entry = fts_read(walk)) != NULL;) {
+		has = entry->fts_info == FTS_NS || entry->fts_statp->st_uid == uid;
+	}
+	if (walk != NULL) {
+		(void)fts_close(walk);
+	}
+	return has;
+}
+
 /*
  * Whose the server is: the one who has the folder and what a server keeps in it. That one could not use what another made there, such as
  * root, by serving before or by putting a copy back.
@@ -36,17 +52,16 @@ static const char *path_in(struct ctx *ctx, const struct data_folder *folder, co
  */
 static bool find_account(struct arena *arena, const char *folder, uid_t *out_uid, gid_t *out_gid)
 {
-	static const char *const parts[] = {"signing.key", "secrets.key", "media", "postgres"};
+	static const char *const parts[] = {"signing.key", "secrets.key", "postgres", "media"};
 	struct stat status;
 	if (stat(folder, &status) != 0) {
 		return false;
 	}
 	*out_uid = status.st_uid;
 	*out_gid = status.st_gid;
-	bool is_whole = true;
-	for (size_t i = 0; i < COUNT_OF(parts); i++) {
-		bool is_there = stat(arena_printf(arena, "%s/%s", folder, parts[i]), &status) == 0;
-		is_whole = is_whole && (!is_there || status.st_uid == *out_uid);
+	bool is_whole = status.st_uid != 0;
+	for (size_t i = 0; is_whole && i < COUNT_OF(parts); i++) {
+		is_whole = has_all(status.st_uid, arena_printf(arena, "%s/%s", folder, parts[i]));
 	}
 	return is_whole;
 }
@@ -55,7 +70,7 @@ enum err data_folder_become_account(struct ctx *ctx, const char *folder)
 {
 	struct pg_account account = {.is_other = true};
 	if (geteuid() != 0 || !find_account(ctx->arena, folder, &account.uid, &account.gid) ||
-		account.uid == 0 || !pg_account_can_enter(&account, folder)) {
+		!pg_account_can_enter(&account, folder)) {
 		return ERR_OK;
 	}
 	char text[4096];

@@ -31,7 +31,7 @@ struct data_folder {
  * all that a server keeps in it. Where nobody has all, or that one could not enter, root stays root.
  *
  * @param folder  may be missing
- * Errors: DENIED
+ * Errors: DENIED     Cost: for root in another's folder, a look at each file of that server.
  */
 MUST_CHECK enum err data_folder_become_account(struct ctx *ctx, const char *folder);
 

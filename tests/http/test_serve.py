@@ -1,5 +1,6 @@
 """belfry serve: options, one server a folder, accounts it runs under, what it refuses, speed of starting."""
 import contextlib
+import glob
 import http.client
 import os
 import pwd
@@ -292,23 +293,28 @@ def test_root__started_the_server_in_the_folder_of_another__goes_on_as_root(make
     server.start()
 
 
+def give(path, account):
+    """The file, or the folder and all below it."""
+    for folder, folders, files in os.walk(path):
+        for name in folders + files:
+            os.lchown(os.path.join(folder, name), account.pw_uid, account.pw_gid)
+    os.lchown(path, account.pw_uid, account.pw_gid)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another")
-@pytest.mark.parametrize("part", ["signing.key", "secrets.key", "media", "postgres"])
-def test_root__where_not_all_is_the_other_ones__goes_on_as_root(make_server, part):
+@pytest.mark.parametrize("part, owner", [("signing.key", "root"), ("secrets.key", "root"), ("media/??/??/*", "root"), ("postgres", "postgres")])
+def test_root__where_not_all_is_the_other_ones__goes_on_as_root(make_server, part, owner):
     """As where root served before, or put a copy back: the other could not use what is root's, or the database's."""
-    account = pwd.getpwnam("nobody")
     server = make_server().start()
+    user = accounts.register(server.url)
+    file = user.request("POST", "/_matrix/media/v3/upload", raw=b"a timetable", headers={"Content-Type": "text/plain"}).ok()["content_uri"]
     server.terminate()
-    for folder, folders, files in os.walk(server.data):
-        for path in [folder, *(os.path.join(folder, name) for name in folders + files)]:
-            os.lchown(path, account.pw_uid, account.pw_gid)
-    other = pwd.getpwnam("postgres") if part == "postgres" else pwd.getpwuid(0)
-    for folder, _, files in os.walk(os.path.join(server.data, part)):
-        for path in [folder, *(os.path.join(folder, name) for name in files)]:
-            os.chown(path, other.pw_uid, other.pw_gid)
-    os.chown(os.path.join(server.data, part), other.pw_uid, other.pw_gid)
+    give(server.data, pwd.getpwnam("nobody"))
+    [path] = glob.glob(os.path.join(server.data, part))
+    give(path, pwd.getpwnam(owner))
     server.start()
     assert os.stat("/proc/%d" % server.process.pid).st_uid == 0
+    assert user.get("/_matrix/client/v1/media/download/" + file[len("mxc://"):]).ok().raw == b"a timetable"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another")
