@@ -93,12 +93,24 @@ enum err store_delayed_event_due(struct ctx *ctx, struct db *db, int64_t now_ms,
 	return ERR_OK;
 }
 
-enum err store_delayed_event_next(struct ctx *ctx, struct db *db, int64_t *out_ms)
+static enum err read_next(struct ctx *ctx, struct db *db, enum stmt_id stmt, struct db_args args,
+	int64_t *out_ms)
 {
 	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_DELAYED_EVENT_NEXT, DB_NO_ARGS, &rows));
+	TRY(db_query(ctx, db, stmt, args, &rows));
 	*out_ms = db_is_null(rows, 0, 0) ? INT64_MAX : db_int(rows, 0, 0);
 	return ERR_OK;
+}
+
+enum err store_delayed_event_next(struct ctx *ctx, struct db *db, int64_t *out_ms)
+{
+	return read_next(ctx, db, STMT_DELAYED_EVENT_NEXT, DB_NO_ARGS, out_ms);
+}
+
+enum err store_delayed_event_next_of_user(struct ctx *ctx, struct db *db, struct str user_id,
+	int64_t *out_ms)
+{
+	return read_next(ctx, db, STMT_DELAYED_EVENT_NEXT_OF_USER, DB_ARGS(db_text(user_id)), out_ms);
 }
 
 void store_delayed_event_take(struct write *write, const struct delayed_key *key)

@@ -55,8 +55,10 @@ MUST_CHECK enum err store_delayed_event_cancel(struct ctx *ctx, struct db *db, s
 MUST_CHECK enum err store_delayed_event_due(struct ctx *ctx, struct db *db, int64_t now_ms,
 	int64_t limit, struct delayed_event_row **out, size_t *out_count);
 
-/** When the next one is due; INT64_MAX: there is none. */
+/** When the next one is due, of all or of a user; INT64_MAX: there is none. */
 MUST_CHECK enum err store_delayed_event_next(struct ctx *ctx, struct db *db, int64_t *out_ms);
+MUST_CHECK enum err store_delayed_event_next_of_user(struct ctx *ctx, struct db *db,
+	struct str user_id, int64_t *out_ms);
 
 /** As part of the write that brings the event, which fails with CONFLICT when it is another by now, or none. */
 void store_delayed_event_take(struct write *write, const struct delayed_key *key);

@@ -71,12 +71,11 @@ static enum err find_made(struct ctx *ctx, struct homeserver *hs, struct str use
 	if (err != ERR_MISSING) {
 		return err;
 	}
-	struct delayed_event_row *rows;
-	size_t count;
-	TRY(store_delayed_event_list(ctx, hs->db, user_id, &rows, &count));
+	int64_t due_at_ms;
+	TRY(store_delayed_event_next_of_user(ctx, hs->db, user_id, &due_at_ms));
 	err = fail(ctx, ERR_LIMIT, M_LIMIT_EXCEEDED,
 		"You have as many events that are to be sent later as you may");
-	int64_t wait_ms = count > 0 ? rows[0].key.due_at_ms - clock_wall_ms(&hs->clock) : 0;
+	int64_t wait_ms = due_at_ms != INT64_MAX ? due_at_ms - clock_wall_ms(&hs->clock) : 0;
 	ctx->fault.retry_after_ms = MAX_OF(wait_ms, (int64_t)1);
 	return err;
 }

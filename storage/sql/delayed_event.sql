@@ -22,6 +22,10 @@ FROM delayed_events WHERE delay_id = $1;
 SELECT delay_id, user_id, room_id, type, state_key, content, origin_server_ts, delay_ms, running_since_ms, due_at_ms
 FROM delayed_events WHERE user_id = $1 ORDER BY due_at_ms;
 
+-- name: delayed_event_next_of_user hot
+-- One row: when the next one of a user is due; NULL: there is none. Index: delayed_events_user_idx.
+SELECT min(due_at_ms) FROM delayed_events WHERE user_id = $1;
+
 -- name: delayed_event_restart hot
 -- At most one row. Every few seconds for each member of a meeting. Index: delayed_events_pkey.
 UPDATE delayed_events SET running_since_ms = $2, due_at_ms = $2::bigint + delay_ms WHERE delay_id = $1;
