@@ -89,7 +89,7 @@ def test_message__due__is_sent_once_and_its_sender_is_told_which_it_was(alice, b
 
 
 def test_several__are_sent_in_the_order_in_which_they_are_due(alice, room):
-    for number, ms in (("c", 900), ("a", 300), ("b", 600)):
+    for number, ms in (("c", 4000), ("a", 300), ("b", 600)):
         delay_message(alice, room, ms, {"msgtype": "m.text", "body": number}).ok()
     wait_until(lambda: said(alice, room) == ["a", "b", "c"], 20 * SLOW, "all")
 
@@ -140,7 +140,7 @@ def test_state_sent_meanwhile__by_anybody__cancels_nothing(alice, bob, room):
 @pytest.mark.parametrize("in_body", [False, True])
 def test_restart__puts_it_off(alice, room, in_body):
     began = time.time()
-    delay_id = delay_message(alice, room, 1500).ok()["delay_id"]
+    delay_id = delay_message(alice, room, 4000).ok()["delay_id"]
     since = pending(alice)[0]["running_since"]
     for _ in range(3):
         time.sleep(0.7)
@@ -148,10 +148,9 @@ def test_restart__puts_it_off(alice, room, in_body):
             alice.post("%s/delayed_events/%s" % (UNSTABLE, delay_id), {"action": "restart"}).ok()
         else:
             act(alice, delay_id, "restart").ok()
-    assert SLOW > 1 or said(alice, room) == []
     assert pending(alice)[0]["running_since"] >= since + 2000
     wait_until(lambda: said(alice, room) == ["later"], 20 * SLOW, "the message")
-    assert time.time() - began >= 3.6
+    assert time.time() - began >= 6.1
 
 
 @pytest.mark.parametrize("in_body", [False, True])
@@ -315,9 +314,9 @@ def test_power__is_asked_when_it_is_sent(alice, bob, room):
 def test_due__sender_has_left__is_given_up_and_others_go_on(alice, bob, room):
     alice.invite(room, bob).ok()
     bob.join(room).ok()
-    delay_message(bob, room, 800, {"msgtype": "m.text", "body": "bob"}).ok()
-    delay_message(alice, room, 900, {"msgtype": "m.text", "body": "alice"}).ok()
+    delay_message(bob, room, int(1000 * SLOW), {"msgtype": "m.text", "body": "bob"}).ok()
     bob.post(path_of("rooms", room, "leave")).ok()
+    delay_message(alice, room, int(1000 * SLOW), {"msgtype": "m.text", "body": "alice"}).ok()
     wait_until(lambda: said(alice, room) == ["alice"], 20 * SLOW, "the other")
     assert pending(bob) == []
 
@@ -360,10 +359,10 @@ def test_restarted_server__what_was_due_meanwhile_is_sent_in_order(make_server):
     server = make_server().start()
     lin = accounts.register(server.url)
     room = lin.create_room()
-    for body, ms in (("b", 1500), ("a", 1000), ("c", LATER)):
+    for body, ms in (("b", 3500), ("a", 1000), ("c", LATER)):
         delay_message(lin, room, ms, {"msgtype": "m.text", "body": body}).ok()
     server.kill()
-    time.sleep(1.6)
+    time.sleep(3.6)
     server.start()
     lin = Client(server.url, lin.token, lin.user_id)
     wait_until(lambda: said(lin, room) == ["a", "b"], 20 * SLOW, "what was due")
