@@ -50,60 +50,77 @@ static enum err note_failure(struct ctx *ctx, struct homeserver *hs,
 {
 	int64_t now_ms = clock_wall_ms(&hs->clock);
 	if (err == ERR_CONFLICT) { /* somebody else has put it off, sent or cancelled it */
-		ctx->fault = (struct fault){0};
 		return store_delayed_event_postpone(ctx, hs->db, &row->key, now_ms + PAUSE_MS);
 	}
 	bool may_be_later = (err_is_transient(err) || err == ERR_INTERNAL) &&
 		now_ms - row->running_since_ms - row->delay_ms < GIVE_UP_MS;
 	log_info(0, "delayed.not_sent", "kind=%s code=%s cause=%.*s", err_name(err),
 		ctx->fault.errcode != NULL ? ctx->fault.errcode : "", STR_ARG(ctx->fault.cause));
-	ctx->fault = (struct fault){0};
 	ctx->deadline_ms = clock_os_ms() + EVENT_LIMIT_MS; /* the old one may be why it failed */
 	metric_add(may_be_later ? &put_off : &refused, 1);
 	return may_be_later ? store_delayed_event_postpone(ctx, hs->db, &row->key, now_ms + PAUSE_MS)
 						: store_delayed_event_drop(ctx, hs->db, &row->key);
 }
 
-/* Errors: DEFER when another server has to be asked, and that may not be now; STORE and SHUTDOWN: nothing more can be done now */
-static enum err deliver(struct ctx *ctx, struct homeserver *hs, const struct delayed_event_row *row)
+/*
+ * With an arena of its own: what fifty of the largest kind need is much.
+ * Errors: DEFER when another server has to be asked, and that may not be now; STORE and SHUTDOWN: nothing more can be done now
+ */
+static enum err deliver(struct ctx *round, struct homeserver *hs,
+	const struct delayed_event_row *row, bool may_ask)
 {
-	ctx->deadline_ms = clock_os_ms() + EVENT_LIMIT_MS;
-	enum err err = room_delayed_deliver(ctx, hs, row);
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	ctx.may_not_ask = !may_ask;
+	ctx.deadline_ms = clock_os_ms() + EVENT_LIMIT_MS;
+	enum err err = room_delayed_deliver(&ctx, hs, row);
 	if (err == ERR_OK) {
 		metric_add(&sent, 1);
+	} else if (err != ERR_DEFER && err != ERR_STORE && err != ERR_SHUTDOWN) {
+		err = note_failure(&ctx, hs, row, err);
 	}
-	return err == ERR_OK || err == ERR_DEFER || err == ERR_STORE || err == ERR_SHUTDOWN
+	return err == ERR_OK || err == ERR_DEFER
 		? err
-		: note_failure(ctx, hs, row, err);
+		: fail_cause(round, err, "%.*s", STR_ARG(ctx.fault.cause));
 }
 
 /*
- * Those for which another server has to be asked come behind the others, one a round: rooms whose policy server hangs keep nobody else's
- * waiting for longer than that.
+ * Those for which another server has to be asked come behind the others, and for no longer than a pause: rooms whose policy server hangs keep
+ * nobody else's waiting for longer than that, and what one of them takes.
  */
+static enum err ask_due(struct ctx *ctx, struct room_delayed *delayed,
+	const struct delayed_event_row *rows, size_t count)
+{
+	struct homeserver *hs = delayed->hs;
+	int64_t until_ms = clock_os_ms() + PAUSE_MS;
+	for (size_t i = 0; i < count && !rounds_is_stopping(delayed->rounds); i++) {
+		if (clock_os_ms() < until_ms) {
+			TRY(deliver(ctx, hs, &rows[i], true));
+		} else {
+			TRY(store_delayed_event_postpone(ctx, hs->db, &rows[i].key,
+				clock_wall_ms(&hs->clock) + PAUSE_MS));
+		}
+	}
+	return ERR_OK;
+}
+
 static enum err send_due(struct ctx *ctx, struct room_delayed *delayed)
 {
 	struct homeserver *hs = delayed->hs;
 	struct delayed_event_row *rows;
 	size_t count;
-	struct delayed_event_row asking;
-	bool has_asking = false;
+	size_t asking = 0; /* so many that have to ask are now the first of the rows */
 	TRY(store_delayed_event_due(ctx, hs->db, clock_wall_ms(&hs->clock), AT_ONCE, &rows, &count));
-	ctx->may_not_ask = true;
 	for (size_t i = 0; i < count && !rounds_is_stopping(delayed->rounds); i++) {
-		enum err err = deliver(ctx, hs, &rows[i]);
-		if (err == ERR_DEFER && !has_asking) {
-			asking = rows[i];
-			has_asking = true;
-		} else if (err == ERR_DEFER) {
-			TRY(store_delayed_event_postpone(ctx, hs->db, &rows[i].key,
-				clock_wall_ms(&hs->clock) + PAUSE_MS));
+		enum err err = deliver(ctx, hs, &rows[i], false);
+		if (err == ERR_DEFER) {
+			rows[asking++] = rows[i];
 		} else {
 			TRY(err);
 		}
 	}
-	ctx->may_not_ask = false;
-	return has_asking ? deliver(ctx, hs, &asking) : ERR_OK;
+	return ask_due(ctx, delayed, rows, asking);
 }
 
 /* --- rounds ------------------------------------------------------------------------------------------------------- */
