@@ -303,6 +303,9 @@ static enum err accept_settled(struct ctx *ctx, struct homeserver *hs, struct ro
 	out->is_outdated = false;
 	while (err == ERR_CONFLICT && !out->is_outdated && room_may_try(ctx, hs, &tries)) {
 		err = accept_once(ctx, hs, room, arrival, policy, out);
+		if (err == ERR_CONFLICT && !out->is_outdated) {
+			TRY(room_delayed_is_gone(ctx, hs, arrival->intent, &out->is_outdated));
+		}
 	}
 	return err == ERR_CONFLICT && !out->is_outdated
 		? fail(ctx, ERR_TIMEOUT, M_UNKNOWN, "The room is busy; try again")

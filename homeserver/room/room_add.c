@@ -36,6 +36,18 @@ bool room_premise_holds(struct room *room, const struct room_intent *intent)
 	return premise->position == (slot != NULL ? slot->event_position : 0);
 }
 
+enum err room_delayed_is_gone(struct ctx *ctx, struct homeserver *hs,
+	const struct room_intent *intent, bool *out)
+{
+	*out = false;
+	if (intent == NULL || intent->delayed == NULL) {
+		return ERR_OK;
+	}
+	enum err err = store_delayed_event_stands(ctx, hs->db, intent->delayed);
+	*out = err == ERR_MISSING;
+	return *out ? ERR_OK : err;
+}
+
 /* Errors: CONFLICT M_BAD_STATE, always. */
 static enum err premise_gone(struct ctx *ctx)
 {
@@ -355,12 +367,8 @@ enum err room_add(struct ctx *ctx, struct homeserver *hs, struct room *room,
 				return found;
 			}
 		}
-		if (err == ERR_CONFLICT && intents[0].delayed != NULL) {
-			enum err stands = store_delayed_event_stands(ctx, hs->db, intents[0].delayed);
-			if (stands != ERR_OK && stands != ERR_MISSING) {
-				return stands;
-			}
-			obstacle.is_outdated = obstacle.is_outdated || stands == ERR_MISSING;
+		if (err == ERR_CONFLICT && !obstacle.is_outdated) {
+			TRY(room_delayed_is_gone(ctx, hs, &intents[0], &obstacle.is_outdated));
 		}
 	}
 	if (err == ERR_CONFLICT && obstacle.is_outdated) {

@@ -48,6 +48,13 @@ MUST_CHECK enum err room_require_resident(struct ctx *ctx, struct room *room);
 bool room_premise_holds(struct room *room, const struct room_intent *intent);
 
 /**
+ * After a write that failed with CONFLICT: whether it did because the delayed event that the intent takes is another by now, or none, so that no
+ * further try can succeed. NULL, and an intent without one: no. Cost: one round trip where there is one.
+ */
+MUST_CHECK enum err room_delayed_is_gone(struct ctx *ctx, struct homeserver *hs,
+	const struct room_intent *intent, bool *out);
+
+/**
  * What room_add() would make of an intent: authorised and signed, not stored; nothing of the room changes. Waits for the turn.
  * Errors: as room_add()
  */

@@ -4,7 +4,8 @@ import concurrent.futures
 
 import pytest
 
-from support.client import path_of, unique
+from support import accounts
+from support.client import path_of, seconds, unique
 from support.federated_people import alice  # noqa: F401
 from support.handshake import VERSIONS, Guest, countersign
 from support.inbox import Inbox
@@ -110,6 +111,33 @@ def test_delayed_events__due__signed_and_sent_once_each(alice, policy, room):
     wait_until(lambda: sorted(texts(alice, room)) == bodies, 30, "all")
     assert sorted(policy.bodies()) == bodies
     assert alice.get("/_matrix/client/unstable/org.matrix.msc4140/delayed_events").ok()["delayed_events"] == []
+
+
+@pytest.mark.parametrize("action", ["cancel", "restart", "send"])
+def test_delayed_event__put_off_cancelled_or_sent_while_it_is_signed__nothing_more_is_tried(make_federated, remote, policy, action):
+    """Each further try would be a commit that fails, and loads the room anew."""
+    server = make_federated().start()
+    user = accounts.register(server.url)
+    room = guarded(user, server, policy)
+    hold = Hold(remote, "POST", PATH)
+    where = "/_matrix/client/unstable/org.matrix.msc4140/delayed_events"
+    delay_id = delay(user, room, "later", int(2000 * seconds(1)))
+    assert hold.waiting.wait(seconds(30))
+    if action == "send":
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            sent = pool.submit(user.post, "%s/%s/send" % (where, delay_id))
+            wait_until(lambda: len([ask for ask in remote.asked if ask.path == PATH]) == 2, what="both are being signed")
+            hold.release()
+            assert sent.result().status in (200, 404)
+    else:
+        user.post("%s/%s/%s" % (where, delay_id, action)).ok()
+        hold.release()
+    user.send(room, "after")
+    if action == "restart":
+        user.post("%s/%s/cancel" % (where, delay_id)).ok()
+    assert sorted(texts(user, room)) == ["after"] + ["later"] * (action == "send")
+    server.terminate()  # once it has ended with this one
+    assert "delayed.not_sent" not in server.log() and "rounds.failed" not in server.log()
 
 
 def test_policy_event__not_asked_for__but_its_namesakes_are(alice, policy, room):
