@@ -538,10 +538,10 @@ bool wire_destroy(struct wire *wire)
 {
 	struct homeserver *hs = &wire->hs;
 	pushers_stop(hs->pushers);
-	room_delayed_stop(hs->delayed);
 	as_queue_stop(hs->as_queue);
 	http_client_stop(hs->http_client);
 	federation_stop(hs->federation);
+	room_delayed_stop(hs->delayed); /* it may have been waiting for another server until now */
 	notice_upkeep_stop(hs->notice_upkeep);
 	notice_job_stop(hs->notices);
 	if (!http_server_stop(wire->http)) {

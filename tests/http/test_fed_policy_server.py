@@ -5,7 +5,7 @@ import concurrent.futures
 import pytest
 
 from support import accounts
-from support.client import path_of, seconds, unique
+from support.client import Client, path_of, seconds, unique
 from support.federated_people import alice  # noqa: F401
 from support.handshake import VERSIONS, Guest, countersign
 from support.inbox import Inbox
@@ -138,6 +138,21 @@ def test_delayed_event__put_off_cancelled_or_sent_while_it_is_signed__nothing_mo
     assert sorted(texts(user, room)) == ["after"] + ["later"] * (action == "send")
     server.terminate()  # once it has ended with this one
     assert "delayed.not_sent" not in server.log() and "rounds.failed" not in server.log()
+
+
+def test_delayed_event__policy_server_hangs__keeps_no_stop_waiting_and_is_sent_afterwards(make_federated, remote, policy):
+    server = make_federated().start()
+    user = accounts.register(server.url)
+    room = guarded(user, server, policy)
+    hold = Hold(remote, "POST", PATH)
+    delay(user, room, "later")
+    assert hold.waiting.wait(seconds(30))
+    server.terminate()
+    assert "delayed.not_sent" not in server.log()  # it did not wait until the question had failed
+    hold.release()
+    server.start()
+    user = Client(server.url, user.token, user.user_id)
+    wait_until(lambda: texts(user, room) == ["later"], 30, "the message")
 
 
 def test_policy_event__not_asked_for__but_its_namesakes_are(alice, policy, room):
