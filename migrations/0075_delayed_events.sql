@@ -2,7 +2,8 @@
 -- Why:  a member of a meeting whose program ends without a word is taken out of it by an event that was given before, and that its client would have
 --       put off again and again for as long as it was there.
 -- How:  a row until the event is sent or cancelled. It goes in the transaction that brings the event, so that the event is sent once.
--- Cost: none on an empty table. Old processes may run beside it: they send none.
+-- Cost: none on an empty table. Old processes may run beside it: they send none, and forget what they remember each time that one is given,
+--       since they do not know that word of the news.
 
 CREATE TABLE delayed_events (
 	delay_id text NOT NULL,
