@@ -177,9 +177,13 @@ static enum err run_once(struct sliding_run *run, bool may_wait, bool *out)
 {
 	struct sync_end *looked = &run->request->looked;
 	TRY(begin_run(run));
-	if (!may_wait) {
-		*looked = (struct sync_end){0}; /* it is answered, whatever there is */
-	} else if (looked->up_to == 0 && sliding_states_is_settled(run)) {
+	uint64_t reading = user_reading(run->user);
+	/* It is answered, whatever there is; or a room was forgotten, and others move up in lists. */
+	if (!may_wait || run->request->looked_at != reading) {
+		*looked = (struct sync_end){0};
+	}
+	run->request->looked_at = reading;
+	if (may_wait && looked->up_to == 0 && sliding_states_is_settled(run)) {
 		*looked = (struct sync_end){run->since, run->since_ephemeral};
 	}
 	*out = may_have_news(run);

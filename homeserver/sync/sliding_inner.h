@@ -108,6 +108,7 @@ struct sliding_request {
 	struct known_member known_member;
 	int64_t deadline_mono_ms; /**< until when it may wait; 0: not at all */
 	struct sync_end looked;   /**< up to where there was nothing to tell; 0: nobody has looked */
+	uint64_t looked_at;       /**< user_reading() then */
 };
 
 /* --- sliding.c ---------------------------------------------------------------------------------------- */

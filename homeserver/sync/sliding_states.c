@@ -123,7 +123,8 @@ enum err sliding_states_find(struct sliding_run *run)
  */
 static uint64_t settled_as(const struct sliding_run *run, int64_t position, int64_t ephemeral)
 {
-	const uint64_t of[] = {run->request->wish, (uint64_t)position, (uint64_t)ephemeral};
+	const uint64_t of[] = {run->request->wish, user_reading(run->user), (uint64_t)position,
+		(uint64_t)ephemeral};
 	return hash_bytes(str_from((const char *)of, sizeof(of)));
 }
 

@@ -215,6 +215,11 @@ struct str user_id_of(const struct user *user)
 	return user->id;
 }
 
+uint64_t user_reading(const struct user *user)
+{
+	return user->reading;
+}
+
 /* The user in the table, counted; made (and *out_is_new set) when not there. */
 static struct user *find_or_add(struct users *users, struct str user_id, bool *out_is_new)
 {
@@ -223,6 +228,7 @@ static struct user *find_or_add(struct users *users, struct str user_id, bool *o
 	*out_is_new = user == NULL;
 	if (user == NULL) {
 		user = user_create(users, user_id);
+		user->reading = ++users->readings;
 		(void)map_set(&users->by_id, user_id, user);
 		metric_set(&active_users, (int64_t)users->by_id.n);
 	}

@@ -30,6 +30,8 @@ bool users_keep(struct users *users, struct str user_id);
 /** Its user has just asked for something: it is not put away for a while. */
 void user_touch(struct user *user);
 struct str user_id_of(const struct user *user);
+/** Number of the reading from the database by which it is known, from 1. With another one also that may be different which has no position: a room was forgotten. */
+uint64_t user_reading(const struct user *user);
 
 /** A user's relation to one room, copied out. */
 struct user_room {

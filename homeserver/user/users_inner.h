@@ -27,6 +27,7 @@ struct user {
 	struct refc refc;
 	struct users *users;
 	struct str id; /* heap */
+	uint64_t reading;
 	_Atomic int64_t own_position;
 	_Atomic int64_t last_used_ms;
 	atomic_bool is_active; /* in the table; cleared in the table's lock */
@@ -52,8 +53,9 @@ struct waiters {
 
 struct users {
 	struct homeserver *hs;
-	struct lock lock; /* guards by_id */
+	struct lock lock; /* guards by_id, readings */
 	struct map by_id; /* user id → struct user *, counted */
+	uint64_t readings;
 	/* Told since the last publication. Writer's thread only. */
 	struct room **told_rooms;
 	size_t told_room_n;

@@ -135,6 +135,24 @@ def test_wait__a_room_was_left__the_next_comes_in_at_once(server):
     assert watch.at_once().rooms == {rooms[1]}
 
 
+@pytest.mark.parametrize("waits", [False, True])
+def test_wait__a_room_was_forgotten__the_next_comes_in_at_once(server, waits):
+    """One out of which she was put stands in lists until then. Nothing is committed."""
+    alice, bob = (accounts.register(server.url) for _ in range(2))
+    own, room = alice.create_room(), bob.create_room(preset="public_chat")
+    alice.join(room).ok()
+    bob.kick(room, alice).ok()
+    watch = Sliding(alice, {"all": window(last=0)})
+    assert watch.first.rooms == {room}
+    assert watch.next(timeout=1).rooms == set()
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(watch.at_once) if waits else None
+        wait_until(lambda: server.metric("belfry_http_parked") == int(waits), 60, "it waits")
+        alice.forget(room).ok()
+        answer = held.result() if waits else watch.at_once()
+    assert answer.rooms == {own} and answer.count() == 1
+
+
 def test_wait__messages_to_the_device_are_not_taken__told_again_at_once(server):
     alice = accounts.register(server.url)
     alice.create_room()
