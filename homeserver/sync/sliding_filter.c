@@ -73,13 +73,16 @@ static enum err is_seen_encrypted(struct sliding_run *run, const struct sliding_
 	const struct room_kind *kind, bool *out)
 {
 	struct stored_event *event;
+	bool was_never_joined;
+	int64_t left_at;
 	*out = kind->is_encrypted;
 	if (!*out || !sync_is_left(&place->entry)) {
 		return ERR_OK;
 	}
+	TRY(sliding_left_at(run, place, &was_never_joined, &left_at));
 	TRY(rooms_load(run->ctx, run->hs, place->entry.room));
 	TRY(room_state_event(run->ctx, run->hs, place->entry.room, STR("m.room.encryption"), STR(""),
-		place->entry.position, &event));
+		left_at, &event));
 	*out = event != NULL;
 	return ERR_OK;
 }

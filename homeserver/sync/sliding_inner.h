@@ -271,6 +271,12 @@ MUST_CHECK enum err sliding_room_load(struct sliding_run *run, struct sliding_pl
 /** What is wanted of a wanted room against what was before, when its events were told. */
 const struct sliding_growth *sliding_place_growth(struct sliding_run *run,
 	const struct sliding_place *place);
+/**
+ * Up to where who has left a room may see it: the end of the last time that they were in it; of one that they never joined, the leaving.
+ * Errors: STORE.  Cost: one round trip
+ */
+MUST_CHECK enum err sliding_left_at(struct sliding_run *run, const struct sliding_place *place,
+	bool *out_was_never_joined, int64_t *out);
 /** Remembers the member events that it tells. */
 void sliding_room_remember(struct sliding_run *run, const struct sliding_part *part);
 

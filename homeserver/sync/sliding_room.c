@@ -37,24 +37,31 @@ static enum err plan_joined(struct sliding_run *run, const struct sliding_place 
 	return ERR_OK;
 }
 
+/* Who was kicked and then banned sees nothing of what lies between. */
+enum err sliding_left_at(struct sliding_run *run, const struct sliding_place *place,
+	bool *out_was_never_joined, int64_t *out)
+{
+	struct state_row last_join;
+	int64_t left_at = place->entry.position;
+	enum err err = store_state_last_join(run->ctx, run->hs->db, room_nid(place->entry.room),
+		run->who->user.s, left_at, &last_join);
+	*out_was_never_joined = err == ERR_MISSING;
+	if (!*out_was_never_joined) {
+		TRY(err);
+		left_at = MIN_OF(left_at, last_join.to_position);
+	}
+	*out = left_at;
+	return ERR_OK;
+}
+
 /*
- * The room is told as it was when the user was in it last, and the own membership as it is: who was kicked and then banned sees nothing of what lies between. Of a room that was never
- * joined (a refused invite) nothing is told but the own membership.
+ * The room is told as it was when the user was in it last, and the own membership as it is. Of a room that was never joined (a refused invite) nothing is told but the own membership.
  */
 static enum err plan_left(struct sliding_run *run, const struct sliding_place *place,
 	struct sliding_part *part)
 {
-	struct state_row last_join;
-	int64_t left_at = place->entry.position;
-	enum err err = store_state_last_join(run->ctx, run->hs->db, room_nid(part->room),
-		run->who->user.s, left_at, &last_join);
-	part->was_never_joined = err == ERR_MISSING;
-	if (!part->was_never_joined) {
-		TRY(err);
-		left_at = MIN_OF(left_at, last_join.to_position);
-	}
+	TRY(sliding_left_at(run, place, &part->was_never_joined, &part->up_to));
 	part->is_left = true;
-	part->up_to = left_at;
 	part->after = MIN_OF(place->told, part->up_to);
 	part->is_initial = place->told == SLIDING_NEVER;
 	return ERR_OK;

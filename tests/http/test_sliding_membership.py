@@ -212,6 +212,14 @@ def test_kicked_and_then_banned__shown_as_it_was_before_the_kick(alice, bob, sha
     assert watch.next().rooms == set()
 
 
+def test_kicked_and_then_banned__encrypted_in_between__filtered_as_it_was_before(alice, bob, shared):
+    alice.kick(shared, bob).ok()
+    alice.set_state(shared, "m.room.encryption", {"algorithm": "m.megolm.v1.aes-sha2"})
+    alice.ban(shared, bob).ok()
+    counts = [Sliding(bob, {"all": window(filters={"is_encrypted": is_so})}).first.count() for is_so in (True, False)]
+    assert counts == [0, 1]
+
+
 def test_unbanned__after_the_ban_was_told__nothing_of_the_room(alice, bob, shared):
     watch = follow(bob)
     alice.ban(shared, bob).ok()
