@@ -13,6 +13,7 @@ Tests marked `peer(reason)` say where Synapse departs from the specification: ag
 is expected.
 """
 import os
+import signal
 
 import pytest
 
@@ -33,6 +34,8 @@ SYNAPSE_VIOLATIONS = (
 
 
 def pytest_configure(config):
+    # A shell lets what it starts in the background ignore it, and the programs under test would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "peer(reason, only=[…]): Synapse departs from the specification here; "
                                        "only: in the cases whose names contain one of these")
     config.addinivalue_line("markers", "one_process(reason): not run with BELFRY_TEST_PROCESSES=2")
