@@ -86,7 +86,8 @@ class Provider:
 
     def keys(self):
         numbers = self.key.public_key().public_numbers()
-        return {"keys": [{"kty": "RSA", "kid": "k1", "use": "sig", "n": number(numbers.n), "e": number(numbers.e)}]}
+        key = {"kty": "RSA", "n": number(numbers.n), "e": number(numbers.e)}
+        return {"keys": [{**key, "kid": "k1", "use": "sig"}, {**key, "kid": "secret", "use": "enc"}]}
 
     def token(self, form):
         asked = self.codes.pop(form.get("code"), None)
@@ -237,6 +238,7 @@ LIES = {
     "no_subject": lambda idp: setattr(idp, "dropped", ("sub",)),
     "foreign_key": lambda idp: setattr(idp, "signer", lambda text: idp.other.sign(text, padding.PKCS1v15(), hashes.SHA256())),
     "unknown_key": lambda idp: idp.header.update(kid="k2"),
+    "key_for_encryption": lambda idp: idp.header.update(kid="secret"),
     "no_signature": lambda idp: setattr(idp, "signer", lambda text: b""),
     "alg_none": lambda idp: (idp.header.update(alg="none"), setattr(idp, "signer", lambda text: b"")),
     "alg_hs256_by_the_public_key": lambda idp: (idp.header.update(alg="HS256"), setattr(idp, "signer", by_public_key(idp))),
