@@ -120,6 +120,15 @@ def test_fallback__unknown_stage_or_session__404_page(server):
             assert answer.status == 404 and answer.headers["content-type"].startswith("text/html")
 
 
+def test_fallback__session_that_is_over__404_page(server):
+    """A page finds a session by its id alone."""
+    _, reply = begin(server)
+    assert page(server, "GET", "m.login.terms", reply["session"]).status == 200
+    server.sql("UPDATE uia_sessions SET expires_at_ms = 1")
+    for method in ("GET", "POST"):
+        assert page(server, method, "m.login.terms", reply["session"], {} if method == "POST" else None).status == 404
+
+
 def test_fallback_registration_token__right_one__completes(make_server):
     server = make_server(settings={"registration.mode": "token"}).start()
     assert server.run("token", "create", "--token", "letmein", "--uses", "1").returncode == 0
