@@ -134,6 +134,13 @@ def test_passwords_guessed__from_all_addresses_of_a_network__one_budget(make_ser
     assert [status_from("192.0.2.%d" % host) for host in range(1, 4)] == [403] * 3
 
 
+@pytest.mark.one_process("each process gives out its share of a limit")
+def test_passwords_guessed__by_several_accounts__one_budget_of_their_address(make_server):
+    server = make_server(settings={"rate_limits.enabled": "true", "rate_limits.login.per_minute": "1", "rate_limits.login.burst": "2"}).start()
+    users = [accounts.register(server.url) for _ in range(3)]
+    assert [user.delete("/devices/" + user.device_id, {}).status for user in users] == [401, 401, 429]
+
+
 # -- bodies of very many members: what they cost is not the square of them
 
 MANY = {"%x" % number: 1 for number in range(4000)}
