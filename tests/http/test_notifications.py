@@ -42,6 +42,21 @@ def test_notifications__read__told(alice, bob, shared):
     assert read == {"one": True, "two": True, "three": False}
 
 
+def test_notifications__one_thread_read__what_is_in_others_is_not(alice, bob, shared):
+    root = alice.send(shared, "root")
+    alice.send(shared, {"msgtype": "m.text", "body": "in the thread",
+                        "m.relates_to": {"rel_type": "m.thread", "event_id": root}})
+    last = alice.send(shared, "last")
+
+    def read():
+        return {one["event"]["content"]["body"]: one["read"] for one in listed(bob)["notifications"]
+                if "body" in one["event"]["content"]}
+    bob.receipt(shared, last, thread_id="main").ok()
+    assert read() == {"root": True, "in the thread": False, "last": True}
+    bob.receipt(shared, last).ok()
+    assert read() == {"root": True, "in the thread": True, "last": True}
+
+
 def test_notifications__only_highlight__those(alice, bob, shared):
     alice.send(shared, "one")
     alice.send(shared, mention(bob, "two"))

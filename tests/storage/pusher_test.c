@@ -6,6 +6,8 @@
 #include "storage/account.h"
 #include "tests/storage/world.h"
 
+#include <libpq-fe.h>
+
 enum { NOW = 1000, DELAY = 100, PAUSE = 5000 };
 
 static struct pusher_row pusher_of(struct str user_id, const char *kind)
@@ -242,6 +244,53 @@ static void queue__clock_set_back__due_beyond_its_own_pause(void **state)
 	assert_int_equal(due(world, NOW, mail.user_id, &found), 1);
 }
 
+static void read_up_to(struct world *world, struct str user_id, const char *thread_id,
+	int64_t position)
+{
+	PGconn *conn = PQconnectdb(str_cstr(world->ctx.arena, world_url));
+	PGresult *result = PQexec(conn,
+		arena_printf(world->ctx.arena,
+			"INSERT INTO receipts (room_nid, user_id, receipt_type, thread_id, event_id, "
+			"event_position, ts, position) VALUES (7, '%.*s', 'm.read', '%s', '$e', %lld, 1, 1)",
+			STR_ARG(user_id), thread_id, (long long)position));
+	assert_int_equal(PQresultStatus(result), PGRES_COMMAND_OK);
+	PQclear(result);
+	PQfinish(conn);
+}
+
+static void assert_read(struct world *world, const struct pusher_row *row, int64_t nid,
+	bool is_read)
+{
+	struct push_due found = {0};
+	struct push_waiting *waiting;
+	size_t count;
+	assert_int_equal(due(world, NOW, row->user_id, &found), 1);
+	assert_int_equal(found.is_read, is_read);
+	assert_int_equal(store_push_waiting(&world->ctx, world->db, nid, 10, &waiting, &count), ERR_OK);
+	assert_int_equal(count, 1);
+	assert_int_equal(waiting[0].is_read, is_read);
+}
+
+/* The event is in no thread. */
+static void queue__read_meanwhile__by_a_receipt_at_it_of_its_own_thread_or_of_none(void **state)
+{
+	struct world *world = *state;
+	const struct pusher_row row = pusher_of(STR("@main:hs"), "http");
+	const struct pusher_row other = pusher_of(STR("@whole:hs"), "http");
+	int64_t nid = make(world, &row);
+	int64_t other_nid = make(world, &other);
+	enqueue(world, row.user_id, 60, NOW);
+	enqueue(world, other.user_id, 60, NOW);
+	assert_read(world, &row, nid, false);
+	read_up_to(world, row.user_id, "$thread", 61);
+	assert_read(world, &row, nid, false);
+	read_up_to(world, row.user_id, "main", 60);
+	assert_read(world, &row, nid, true);
+	assert_read(world, &other, other_nid, false);
+	read_up_to(world, other.user_id, "", 60);
+	assert_read(world, &other, other_nid, true);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -251,6 +300,7 @@ int main(void)
 		TEST(queue__given_up__the_newest_stay),
 		TEST(queue__of_mails__due_later_paused_and_unsubscribed),
 		TEST(queue__clock_set_back__due_beyond_its_own_pause),
+		TEST(queue__read_meanwhile__by_a_receipt_at_it_of_its_own_thread_or_of_none),
 	};
 	return cmocka_run_group_tests(tests, world_set_up_all, NULL);
 }
