@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from support.client import quote, receipts_of, typing_of, unique
+from support.client import path_of, quote, receipts_of, typing_of, unique
 from support.remote_room import Pdu, RemoteRoom
 from support.server import wait_until
 from support.shared_room import Hold, SharedRoom
@@ -246,6 +246,10 @@ def test_event__not_allowed__rejected_and_not_seen(shared):
     assert shared.send(bad) == {bad.event_id: {}}
     shared.sentinel()
     assert not shared.knows(bad)
+    good, server = room.message("good"), shared.server
+    shared.deliver(good)
+    shared.remote.send(server, "GET", "/event" + path_of(good.event_id)).ok()
+    shared.remote.send(server, "GET", "/event" + path_of(bad.event_id)).expect(404, "M_NOT_FOUND")
 
 
 def test_event__of_a_user_banned_since__soft_failed(shared):
