@@ -238,6 +238,9 @@ class Notary:
 
     def __init__(self, remote, absent, forge=None):
         self.remote, self.absent, self.forge = remote, absent, forge
+        self.old_key = generate_signing_key("k0")
+        old = {"key": encode_verify_key_base64(get_verify_key(self.old_key)), "expired_ts": int(time.time() * 1000)}
+        remote.on("GET", KEYS, lambda ask: (200, remote.keys(old_verify_keys={"ed25519:k0": old})))
         remote.on("POST", QUERY, self.answer)
 
     def answer(self, ask):
@@ -245,6 +248,8 @@ class Notary:
         answer = self.absent.keys()
         if self.forge is None:
             answer = self.remote.sign(answer)
+        elif self.forge == "signed by its old key":
+            answer = sign_json(answer, self.remote.name, self.old_key)
         elif self.forge == "signed by another":
             answer = sign_json(answer, self.remote.name, generate_signing_key("k1"))
         elif self.forge == "changed":
@@ -270,7 +275,7 @@ def test_notaries__server_is_away__its_keys_from_the_second_notary(make_federate
     absent.send(server, "GET", "/_matrix/federation/v1/version").ok()
 
 
-@pytest.mark.parametrize("forge", ["unsigned", "signed by another", "changed"])
+@pytest.mark.parametrize("forge", ["unsigned", "signed by another", "signed by its old key", "changed"])
 def test_notaries__answer_without_good_signatures__not_believed(make_federated, make_remote, absent, forge):
     notary = make_remote()
     Notary(notary, absent, forge)
