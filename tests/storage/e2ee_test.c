@@ -8,6 +8,7 @@
 #include "storage/device.h"
 #include "storage/device_key.h"
 #include "storage/device_list.h"
+#include "storage/key_backup.h"
 #include "storage/to_device.h"
 #include "tests/storage/world.h"
 
@@ -428,6 +429,38 @@ static void to_device__sent__in_order_until_arrived_also_after_a_crash(void **st
 	assert_int_equal(next(world, tom, 0, 10, &rows), 0);
 }
 
+static enum err back_up(struct world *world, int64_t version, size_t count, int64_t *out_count)
+{
+	const struct backup_span span = {.user_id = STR("@keeper:hs"), .version = version};
+	const struct backup_key keys[] = {
+		{.room_id = STR("!r"), .session_id = STR("one"), .session_data = STR("{}")},
+		{.room_id = STR("!r"), .session_id = STR("two"), .session_data = STR("{}")},
+		{.room_id = STR("!r"), .session_id = STR("three"), .session_data = STR("{}")},
+	};
+	struct backup_row row = {0};
+	enum err err = store_key_backup_put(&world->ctx, world->db, &span, keys, count, 2, &row);
+	*out_count = row.key_count;
+	return err;
+}
+
+static void key_backup__more_keys_than_it_may_have__none_of_them_put(void **state)
+{
+	struct world *world = *state;
+	int64_t version;
+	int64_t count;
+	world_add_account(world, STR("@keeper:hs"));
+	const struct backup_row row = {.algorithm = STR("a"), .auth_data = STR("{}")};
+	assert_int_equal(
+		store_key_backup_create(&world->ctx, world->db, STR("@keeper:hs"), &row, 9, &version),
+		ERR_OK);
+	assert_int_equal(back_up(world, version, 3, &count), ERR_CONFLICT);
+	assert_int_equal(back_up(world, version, 2, &count), ERR_OK);
+	assert_int_equal(count, 2);
+	assert_int_equal(back_up(world, version, 3, &count), ERR_CONFLICT);
+	assert_int_equal(back_up(world, version, 1, &count), ERR_OK);
+	assert_int_equal(count, 2);
+}
+
 static void to_device__too_many__the_newest_stay(void **state)
 {
 	struct world *world = *state;
@@ -694,6 +727,7 @@ int main(void)
 		TEST(one_time_keys__claimed_by_many_at_once__each_key_once_and_none_empty),
 		TEST(one_time_keys__connections_break__no_key_twice),
 		TEST(to_device__sent__in_order_until_arrived_also_after_a_crash),
+		TEST(key_backup__more_keys_than_it_may_have__none_of_them_put),
 		TEST(to_device__too_many__the_newest_stay),
 		TEST(to_device__sent_while_the_device_ends__never_there),
 		TEST(to_device__the_device_ends_while_one_is_sent__gone_with_it),
