@@ -9,6 +9,9 @@
 #include "storage/token.h"
 #include "tests/storage/world.h"
 
+#include <libpq-fe.h>
+#include <stdatomic.h>
+
 enum { NOW_MS = 1000, RIVALS = 6, DAY_MS = 24 * 60 * 60 * 1000 };
 
 static const struct str device = STR_INIT("D");
@@ -310,6 +313,66 @@ static void code__spent_by_many_at_once__by_one(void **state)
 	db_destroy(db);
 }
 
+/* --- devices that ask ------------------------------------------------------------------------------------------ */
+
+struct poll {
+	struct db *db;
+	struct oauth_device_grant_row row;
+	enum err err;
+	_Atomic bool is_done;
+};
+
+static void *ask(void *data)
+{
+	struct poll *poll = data;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct ctx ctx;
+	ctx_init(&ctx, arena);
+	poll->err =
+		store_oauth_device_grant_poll(&ctx, poll->db, STR("polled"), NOW_MS + 2, &poll->row);
+	atomic_store(&poll->is_done, true);
+	return NULL;
+}
+
+static bool has_rows(PGconn *conn, const char *sql)
+{
+	PGresult *result = PQexec(conn, sql);
+	bool has = PQntuples(result) > 0;
+	PQclear(result);
+	return has;
+}
+
+/* A device that asks while it is answered already has asked too soon. */
+static void grant__asked_for_twice_at_once__the_second_sees_the_first(void **state)
+{
+	struct world *world = *state;
+	struct poll poll = {.db = world->db};
+	const struct oauth_device_grant_row row = {.device_code_hash = STR("polled"),
+		.user_code = STR("POLLED"),
+		.client_id = client_of(world, "polling", NOW_MS),
+		.scope = STR("scope"),
+		.state = OAUTH_DEVICE_PENDING,
+		.expires_at_ms = NOW_MS + DAY_MS};
+	assert_int_equal(store_oauth_device_grant_insert(&world->ctx, world->db, &row), ERR_OK);
+	PGconn *conn = PQconnectdb(str_cstr(world->ctx.arena, world_url));
+	(void)has_rows(conn, "BEGIN");
+	(void)has_rows(conn,
+		"UPDATE oauth_device_grants SET polled_at_ms = 1001 WHERE device_code_hash = 'polled'");
+	pthread_t thread = thread_start("ask", ask, &poll);
+	const char *waits = str_cstr(world->ctx.arena,
+		str_printf(world->ctx.arena,
+			"SELECT 1 FROM pg_locks WHERE NOT granted AND %d = ANY(pg_blocking_pids(pid))",
+			PQbackendPID(conn)));
+	while (!has_rows(conn, waits) && !atomic_load(&poll.is_done)) {
+		(void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	}
+	(void)has_rows(conn, "COMMIT");
+	PQfinish(conn);
+	(void)pthread_join(thread, NULL);
+	assert_int_equal(poll.err, ERR_OK);
+	assert_int_equal(poll.row.polled_at_ms, NOW_MS + 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -323,6 +386,7 @@ int main(void)
 		TEST(link__denied_or_answered_and_ended__spent_by_nobody),
 		TEST(link__all_secrets_of_its_user_end__gone),
 		TEST(code__spent_by_many_at_once__by_one),
+		TEST(grant__asked_for_twice_at_once__the_second_sees_the_first),
 	};
 	return cmocka_run_group_tests(tests, world_set_up_all, NULL);
 }
