@@ -566,6 +566,7 @@ static void sec_5_6__auth_events_of_another_room_and_other_flaws__refused(void *
 	assert_true(auth_check_auth_events(create, auth, all_rejected, 2).allowed);
 	expect_auth(judge_auth(auth, n + 1, SIZE_MAX), version, "2.1|2.1|2.1|2.1|2.1|3.1");
 	expect_auth(judge_auth(auth, n, n - 1), version, "2.3|2.3|2.3|2.3|2.3|3.3");
+	expect_auth(judge_auth(auth, n, 0), version, "2.3|2.3|2.3|2.3|2.3|3.3");
 
 	list[3] = other; /* another's membership */
 	expect_auth(judge_auth(auth, n + 1, SIZE_MAX), version, "2.2|2.2|2.2|2.2|2.2|3.2");
@@ -603,6 +604,22 @@ static void sec_5_18__redaction_of_foreign_event__power_or_own_domain(void **sta
 	arena_destroy(arena);
 }
 
+/* Before version 8 the key means nothing, so nobody has to sign for it. */
+static void authoriser__that_has_not_signed__refused_from_version_8_on(void **state)
+{
+	(void)state;
+	arena = arena_create();
+	const struct side side = {.draft = {.sender = CAROL,
+								  .type = "m.room.member",
+								  .state_key = CAROL,
+								  .content = "{'membership':'leave',"
+											 "'join_authorised_via_users_server':'" BOB "'}"}};
+	for (int version = FIRST; version <= LAST; version++) {
+		assert_int_equal(judge(&side, version).allowed, version < 8);
+	}
+	arena_destroy(arena);
+}
+
 static void sec_5_3__all_rules_of_each_version__were_the_reason_once(void **state)
 {
 	(void)state;
@@ -627,6 +644,7 @@ int main(void)
 {
 	const struct CMUnitTest of_all_versions[] = {
 		cmocka_unit_test(sec_5_18__redaction_of_foreign_event__power_or_own_domain),
+		cmocka_unit_test(authoriser__that_has_not_signed__refused_from_version_8_on),
 		cmocka_unit_test(sec_5_3__all_rules_of_each_version__were_the_reason_once),
 	};
 	struct arena *own = arena_create();

@@ -197,6 +197,9 @@ static void display_name__words__found_in_any_case(void **state)
 		{"Bob Smith", "bob  smith", false},
 		{"Bob", "", false},
 		{"abababac", "ababababac abababac", true},
+		{"a a b", "a a a b", true},
+		{"a a b", "a a x b", false},
+		{"Bob", "boba Zbob bobz Abob bob0 9bob bob9 0bob", false},
 	};
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
 	struct push_ruleset set = {0};

@@ -30,6 +30,7 @@ static void parse__lenient_forms__accepted(void **state)
 		"X-Matrix ,, origin=a.example,,key=ed25519:1,sig=\"AB+/\",",
 		"X-Matrix origin=\"\\a\\.example\",key=\"ed2551\\9:1\",sig=\"AB\\+/\"",
 		"X-Matrix x=\"a,b=\\\"c\\\"\",x=2,origin=a.example,key=ed25519:1,sig=AB+/",
+		"X-Matrix azAZ09=azAZ09,origin=a.example,key=ed25519:1,sig=AB+/",
 	};
 	for (size_t i = 0; i < COUNT_OF(headers); i++) {
 		struct x_matrix header;
@@ -60,7 +61,9 @@ static void parse__malformed__refused(void **state)
 		"X-Matrix origin=\"\",key=ed25519:1,sig=A", "X-Matrix origin=\"a b\",key=ed25519:1,sig=A",
 		"X-Matrix origin=a_b,key=ed25519:1,sig=A", "X-Matrix origin=a,key=ed25519,sig=A",
 		"X-Matrix origin=a,key=\"\",sig=A", "X-Matrix origin=a,sig=A",
-		"X-Matrix key=ed25519:1,sig=A"};
+		"X-Matrix key=ed25519:1,sig=A", "X-Matrix origin=a,key=ed25519:1,sig=A,x=",
+		"X-Matrix origin=a,key=ed25519:1,sig=A,x=\"open",
+		"X-Matrix origin=a,key=ed25519:1,sig=A,x=\"\x7f\""};
 	for (size_t i = 0; i < COUNT_OF(headers); i++) {
 		struct x_matrix header;
 		if (x_matrix_parse(arena, str_of(headers[i]), &header)) {
@@ -137,6 +140,9 @@ static void verify__each_part_changed__false(void **state)
 	assert_false(x_matrix_verify(arena, &header, &request, str_slice(key, 0, 31)));
 	struct x_matrix forged = header;
 	forged.key_id = STR("rsa:1");
+	assert_false(x_matrix_verify(arena, &forged, &request, key));
+	forged = header;
+	forged.origin.s = STR("c.example");
 	assert_false(x_matrix_verify(arena, &forged, &request, key));
 	forged = header;
 	forged.signature = STR("*");
