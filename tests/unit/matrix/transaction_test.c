@@ -62,6 +62,28 @@ static void read__too_many_or_no_list__refused(void **state)
 	assert_text(error.field, "pdus");
 }
 
+/* How many EDUs are taken of one with a type and a content (as text) of so many bytes. */
+static size_t taken_of_size(size_t type_bytes, size_t content_bytes)
+{
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct transaction t;
+	struct field_error error;
+	assert_true(transaction_read(arena,
+		sample_json(arena,
+			arena_printf(arena, "{'edus':[{'edu_type':'%0*d','content':{'x':'%0*d'}}]}",
+				(int)type_bytes, 0, (int)(content_bytes - sizeof("{'x':''}") + 1), 0)),
+		&t, &error));
+	return t.edu_count;
+}
+
+static void read__edu_as_large_as_may_be_and_larger__taken_and_left_out(void **state)
+{
+	(void)state;
+	assert_int_equal(taken_of_size(ID_MAX_BYTES, EDU_MAX_BYTES), 1);
+	assert_int_equal(taken_of_size(ID_MAX_BYTES + 1, 100), 0);
+	assert_int_equal(taken_of_size(5, EDU_MAX_BYTES + 1), 0);
+}
+
 static void room_of__only_room_ids__told(void **state)
 {
 	(void)state;
@@ -100,6 +122,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(read__parts_that_are_wrong__others_are_there),
 		cmocka_unit_test(read__too_many_or_no_list__refused),
+		cmocka_unit_test(read__edu_as_large_as_may_be_and_larger__taken_and_left_out),
 		cmocka_unit_test(room_of__only_room_ids__told),
 		cmocka_unit_test(id_find__malformed__its_hash_or_what_it_says),
 	};
