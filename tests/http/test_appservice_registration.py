@@ -1,11 +1,12 @@
 """Application services: registering them, by command and by folder.  Spec: application-service API, "Registration"."""
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from support import accounts
-from support.client import Client, unique
+from support.client import Client, seconds, unique
 from support.server import wait_until
 
 
@@ -83,6 +84,20 @@ def test_remove__registered__its_token_ends_and_its_users_stay(bridged, quiet):
     assert "no application service" in bridged.run("appservice", "remove", service.id).stderr
     service.register(bridged)  # its sender is there already, and nobody else's
     ghost.get("/account/whoami").ok()
+
+
+def test_remove__while_a_sync_of_its_user_waits__401(bridged, quiet):
+    service = quiet(users=["@_gone_.*"]).register(bridged)
+    ghost, person = service.ghost(bridged, name("_gone_")), accounts.register(bridged.url)
+    room = person.create_room(preset="public_chat")
+    ghost.join(room).ok()
+    since = ghost.sync().since
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(ghost.get, "/sync", {"since": since, "timeout": 20000})
+        assert bridged.run("appservice", "remove", service.id).returncode == 0
+        until_unknown(service, bridged)
+        person.send(room, "wake up")
+        waiting.result(seconds(30)).expect(401, "M_UNKNOWN_TOKEN")
 
 
 def test_list__services__with_address_sender_and_namespaces(bridged, quiet):
