@@ -1,4 +1,6 @@
 """EDUs of other servers.  Spec: server-server API, "EDUs", "Device Management", "Send-to-Device messaging"."""
+import time
+
 import pytest
 
 from support.client import receipts_of, seconds, typing_of, unique
@@ -77,6 +79,14 @@ def test_receipt__of_a_joined_user__shown_with_its_time(shared):
     send(shared, receipt(shared, event))
     answer, found = shared.watch.until(lambda answer: receipts_of(answer.joined(shared.room_id)))
     assert found == {(event, "m.read", shared.room.creator): {"ts": 1700000000000}}
+
+
+@pytest.mark.parametrize("ts", [2 ** 53 - 1, 0, "now", None])
+def test_receipt__of_a_time_that_cannot_be__shown_with_that_of_its_coming(shared, ts):
+    event, begun = shared.sentinel()[-1]["event_id"], int(time.time() * 1000)
+    send(shared, receipt(shared, event, ts=ts))
+    _, found = shared.watch.until(lambda answer: receipts_of(answer.joined(shared.room_id)))
+    assert begun <= found[event, "m.read", shared.room.creator]["ts"] <= int(time.time() * 1000)
 
 
 def test_receipt__in_a_thread__shown_there(shared):
