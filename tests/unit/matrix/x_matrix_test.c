@@ -61,7 +61,9 @@ static void parse__malformed__refused(void **state)
 		"X-Matrix origin=\"\",key=ed25519:1,sig=A", "X-Matrix origin=\"a b\",key=ed25519:1,sig=A",
 		"X-Matrix origin=a_b,key=ed25519:1,sig=A", "X-Matrix origin=a,key=ed25519,sig=A",
 		"X-Matrix origin=a,key=\"\",sig=A", "X-Matrix origin=a,sig=A",
-		"X-Matrix key=ed25519:1,sig=A", "X-Matrix origin=a,key=ed25519:1,sig=A,x=",
+		"X-Matrix key=ed25519:1,sig=A",
+		"X-Matrix origin=a,key=ed25519:1,sig=A,x=", "Bearer origin=a,key=ed25519:1,sig=A",
+		"X-Matrix origin=a,key=ed25519:1,sig=A,x=\"open\\",
 		"X-Matrix origin=a,key=ed25519:1,sig=A,x=\"open",
 		"X-Matrix origin=a,key=ed25519:1,sig=A,x=\"\x7f\""};
 	for (size_t i = 0; i < COUNT_OF(headers); i++) {
