@@ -246,6 +246,13 @@ def test_sec_5_22__local_user_joined_by_another_server__refused(guest, alice, fe
     assert membership(alice, room, bob.user_id) is None
 
 
+def test_send_join__handed_in_by_another_server_than_the_senders__400(guest, make_remote, federated, alice, room, zoe):
+    event = guest.sign(guest.make("join", zoe))
+    Guest(make_remote(), federated, room).hand_in("join", event).expect(400, "M_INVALID_PARAM")
+    assert membership(alice, room, zoe) is None
+    guest.hand_in("join", event).ok()
+
+
 def test_send_join__another_id_in_the_path__400(guest, zoe):
     event = guest.sign(guest.make("join", zoe))
     guest.hand_in("join", event, event_id="$" + "B" * 43).expect(400, "M_INVALID_PARAM")
