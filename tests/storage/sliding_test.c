@@ -5,6 +5,7 @@
 
 #include "base/lock.h"
 #include "storage/device.h"
+#include "storage/state.h"
 #include "tests/storage/world.h"
 
 #include <libpq-fe.h>
@@ -303,6 +304,29 @@ static void add__many_at_once__none_fails_and_the_next_ones_tidy_up(void **state
 	PQfinish(conn);
 }
 
+/* --- rooms out of which somebody was put ------------------------------------------------------------------------------- */
+
+static void thrown_out__forgotten__not_told_and_does_not_count_among_those_looked_at(void **state)
+{
+	struct world *world = *state;
+	const struct thrown_out_query query = {.user_id = STR("@out:hs"),
+		.up_to = 100,
+		.max = 5,
+		.looked_at = 1,
+		.with_strangers = true};
+	int64_t *rooms;
+	size_t count;
+	PGconn *conn = connect_raw(world);
+	PQclear(PQexec(conn,
+		"INSERT INTO members (user_id, room_nid, membership, position, is_local, is_forgotten)"
+		" VALUES ('@out:hs', 1, 'ban', 10, true, false), ('@out:hs', 2, 'ban', 11, true, true)"));
+	PQfinish(conn);
+	assert_int_equal(store_member_thrown_out(&world->ctx, world->db, &query, &rooms, &count),
+		ERR_OK);
+	assert_int_equal(count, 1);
+	assert_int_equal(rooms[0], 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -314,6 +338,7 @@ int main(void)
 		TEST(device__ends_while_one_is_added__conflict_and_no_ring),
 		TEST(add__row_that_another_one_removes__not_waited_for),
 		TEST(add__many_at_once__none_fails_and_the_next_ones_tidy_up),
+		TEST(thrown_out__forgotten__not_told_and_does_not_count_among_those_looked_at),
 	};
 	return cmocka_run_group_tests_name(__FILE__, tests, world_set_up_all, NULL);
 }
