@@ -468,6 +468,24 @@ def test_edus__of_non_compliant_users__left_out(shared, localpart):
     assert typing_of(first.joined(shared.room_id)) == [shared.room.creator]
 
 
+def test_edus__of_a_server_about_a_user_of_another__left_out(shared, far, make_remote):
+    """Presence and cross-signing keys; what comes behind them in the same transaction is seen."""
+    stranger, room, master = make_remote(), shared.room, SigningKey()
+    guest = "@guest:" + stranger.name
+    shared.deliver(room.add(room.sign(room.draft("m.room.member", {"membership": "join"}, guest, guest), stranger)))
+    far.make("ONE")
+    far.known()
+    send(shared, presence(far.user_id, "unavailable"))
+    shared.watch.until(presences_of)
+    key = master.over({"user_id": far.user_id, "usage": ["master"], "keys": {master.id: master.public}}, far.user_id)
+    stranger.transaction(shared.server, edus=[presence(far.user_id), edu("signing_key_update", user_id=far.user_id, master_key=key),
+                                              typing(shared, guest)]).ok()
+    shared.watch.until(lambda answer: typing_of(answer.joined(shared.room_id)) == [guest])
+    answer = shared.user.post("/keys/query", {"device_keys": {far.user_id: []}}).ok()
+    assert far.user_id not in answer.get("master_keys", {})
+    assert presences_of(shared.user.login().sync())[far.user_id]["presence"] == "unavailable"
+
+
 def test_edus__unknown_types_and_traps__do_no_harm(shared):
     deep = {}
     for _ in range(500):
