@@ -620,6 +620,25 @@ static void authoriser__that_has_not_signed__refused_from_version_8_on(void **st
 	arena_destroy(arena);
 }
 
+static void defaults_of_levels__raised_to_the_senders_own_and_above__only_the_first(void **state)
+{
+	(void)state;
+	static const char *const names[] = {"users_default", "events_default", "state_default"};
+	arena = arena_create();
+	for (int version = FIRST; version <= LAST; version++) {
+		for (size_t i = 0; i < COUNT_OF(names); i++) {
+			for (int level = 50; level <= 51; level++) {
+				const char *content =
+					arena_printf(arena, "{%s,'%s':%d," LEVELS_REST "," EVENTS "," NOTIFICATIONS "}",
+						version < 12 ? USERS_11 : USERS_12, names[i], level);
+				const struct side side = {.draft = LEVELS(BOB, content)};
+				assert_int_equal(judge(&side, version).allowed, level == 50);
+			}
+		}
+	}
+	arena_destroy(arena);
+}
+
 static void sec_5_3__all_rules_of_each_version__were_the_reason_once(void **state)
 {
 	(void)state;
@@ -645,6 +664,7 @@ int main(void)
 	const struct CMUnitTest of_all_versions[] = {
 		cmocka_unit_test(sec_5_18__redaction_of_foreign_event__power_or_own_domain),
 		cmocka_unit_test(authoriser__that_has_not_signed__refused_from_version_8_on),
+		cmocka_unit_test(defaults_of_levels__raised_to_the_senders_own_and_above__only_the_first),
 		cmocka_unit_test(sec_5_3__all_rules_of_each_version__were_the_reason_once),
 	};
 	struct arena *own = arena_create();
