@@ -281,14 +281,25 @@ static enum err add_signed(struct ctx *ctx, struct homeserver *hs, struct room *
 
 /* --- transactions -------------------------------------------------------------------------------------------------- */
 
-/* What a repeated transaction id made. Errors: MISSING when it is new. */
-static enum err find_transaction(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	const struct room_intent *intent, struct stored_event **out)
+/*
+ * Where the database broke off during the commit, a room that was read since may know more than is settled. Who asks again is not told
+ * of an event that nobody can see yet.
+ */
+static enum err await_seen(struct ctx *ctx, struct homeserver *hs, const struct stored_event *event)
+{
+	return event->position <= writer_position(hs->writer)
+		? ERR_OK
+		: writer_await(ctx, hs->writer, event->position);
+}
+
+enum err room_made(struct ctx *ctx, struct homeserver *hs, struct room *room, struct str txn_key,
+	struct stored_event **out)
 {
 	struct str event_id;
-	TRY(store_transaction_find(ctx, hs->db, intent->txn_key, &event_id));
 	struct stored_event *event;
+	TRY(store_transaction_find(ctx, hs->db, txn_key, &event_id));
 	TRY(room_event(ctx, hs, room, event_id, &event));
+	TRY(await_seen(ctx, hs, event));
 	if (out != NULL) {
 		*out = event;
 	}
@@ -346,6 +357,7 @@ enum err room_add(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	if (has_txn) {
 		struct stored_event *known = find_recent_transaction(ctx, room, &intents[0]);
 		if (known != NULL) {
+			TRY(await_seen(ctx, hs, known));
 			if (out != NULL) {
 				out[0] = known;
 			}
@@ -362,7 +374,7 @@ enum err room_add(struct ctx *ctx, struct homeserver *hs, struct room *room,
 			err = add_signed(ctx, hs, room, intents, count, out, &obstacle);
 		}
 		if ((err == ERR_CONFLICT || err == ERR_TIMEOUT) && has_txn) {
-			enum err found = find_transaction(ctx, hs, room, &intents[0], out);
+			enum err found = room_made(ctx, hs, room, intents[0].txn_key, out);
 			if (found != ERR_MISSING) {
 				return found;
 			}

@@ -146,21 +146,13 @@ static enum err check_thread(struct ctx *ctx, struct homeserver *hs, struct room
 	return verdict.allowed ? ERR_OK : fail(ctx, ERR_INPUT, M_UNKNOWN, "%s", verdict.text);
 }
 
-/* What was made by the same transaction before. Errors: MISSING when nothing was. */
-static enum err find_made(struct ctx *ctx, struct homeserver *hs, struct str key, struct str *out)
-{
-	struct str event_id;
-	TRY(store_transaction_find(ctx, hs->db, key, &event_id));
-	*out = str_dup(ctx->arena, event_id);
-	return ERR_OK;
-}
-
 /*
  * Checks that a repeated request must not fail at: the first attempt may have changed what they look at (an annotation that
  * is there now, an event that is redacted).
  */
 static enum err check_unless_repeated(struct ctx *ctx, struct homeserver *hs, struct room *room,
-	const struct send_request *request, const struct room_intent *intent, struct str *out_made)
+	const struct send_request *request, const struct room_intent *intent,
+	struct stored_event **out_made)
 {
 	enum err err = ERR_OK;
 	if (intent->redacts.p != NULL) {
@@ -172,7 +164,7 @@ static enum err check_unless_repeated(struct ctx *ctx, struct homeserver *hs, st
 		err = check_thread(ctx, hs, room, request);
 	}
 	if (err == ERR_INPUT && intent->txn_key.p != NULL) {
-		enum err found = find_made(ctx, hs, intent->txn_key, out_made);
+		enum err found = room_made(ctx, hs, room, intent->txn_key, out_made);
 		return found == ERR_MISSING ? err : found;
 	}
 	return err;
@@ -229,14 +221,11 @@ enum err room_send(struct ctx *ctx, struct homeserver *hs, const struct send_req
 		moved = json_without(ctx->arena, request->content, STR("redacts"));
 		intent.content = &moved;
 	}
-	struct str made = {0};
-	TRY(check_unless_repeated(ctx, hs, room, request, &intent, &made));
-	if (made.p != NULL) {
-		*out_event_id = made;
-		return ERR_OK;
+	struct stored_event *event = NULL;
+	TRY(check_unless_repeated(ctx, hs, room, request, &intent, &event));
+	if (event == NULL) {
+		TRY(room_add(ctx, hs, room, &intent, 1, &event));
 	}
-	struct stored_event *event;
-	TRY(room_add(ctx, hs, room, &intent, 1, &event));
 	*out_event_id = event->event->event_id.s;
 	return ERR_OK;
 }

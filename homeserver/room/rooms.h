@@ -362,6 +362,16 @@ struct room_intent {
 MUST_CHECK enum err room_add(struct ctx *ctx, struct homeserver *hs, struct room *room,
 	const struct room_intent *intents, size_t count, struct stored_event **out);
 
+/**
+ * What a transaction made that may be repeated, once it can be seen.
+ *
+ * @param txn_key  as in struct room_intent
+ * @param out      borrowed from the arena; may be NULL
+ * Errors: MISSING when it is new; TIMEOUT (it cannot be seen yet), DEFER as writer_await(); STORE
+ */
+MUST_CHECK enum err room_made(struct ctx *ctx, struct homeserver *hs, struct room *room,
+	struct str txn_key, struct stored_event **out);
+
 /** What a new room begins with. */
 struct room_start {
 	const struct room_version *version;

@@ -11,7 +11,7 @@ import pytest
 
 from support import accounts
 from support.client import path_of, receipts_of, seconds, unique
-from support.database import Cluster, CommitProxy, burn_transactions
+from support.database import Cluster, CommitProxy, HeldTable, burn_transactions
 from support.server import PROCESSES, wait_until
 
 
@@ -89,6 +89,26 @@ def test_database_crashes_at_commit__number_of_the_transaction_used_again__not_t
                        60, "recovery")
     shown = [body for body in bodies(user, room) if body.isdigit()]
     assert shown == acknowledged
+
+
+@pytest.mark.one_process("a second process, whose connections did not break, knows the outcome")
+def test_outcome_unknown__sent_again_meanwhile__acknowledged_only_once_it_is_seen(cluster, proxied):
+    """The room is read anew, with the message that was committed, before the server knows so."""
+    server, proxy = proxied
+    user = accounts.register(server.url)
+    room = user.create_room()
+
+    def put():
+        return user.put_event(room, "m.room.message", {"msgtype": "m.text", "body": "doubtful"}, txn="again")
+    proxy.cut("answer", then_refuse=True)
+    put().expect(503)
+    with HeldTable(cluster.url, "stream_head"):
+        proxy.allow()
+        wait_until(lambda: user.messages(room).status == 200, 60, "the room is read")
+        put().expect((503, 504))
+        assert bodies(user, room) == []
+    wait_until(lambda: put().status == 200, 60, "it is known")
+    assert bodies(user, room) == ["doubtful"]
 
 
 class Doubt:
