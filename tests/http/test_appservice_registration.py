@@ -87,8 +87,8 @@ def test_remove__registered__its_token_ends_and_its_users_stay(bridged, quiet):
 
 
 def test_remove__while_a_sync_of_its_user_waits__401(bridged, quiet):
-    service = quiet(users=["@_gone_.*"]).register(bridged)
-    ghost, person = service.ghost(bridged, name("_gone_")), accounts.register(bridged.url)
+    service = quiet(users=["@_waits_.*"]).register(bridged)
+    ghost, person = service.ghost(bridged, name("_waits_")), accounts.register(bridged.url)
     room = person.create_room(preset="public_chat")
     ghost.join(room).ok()
     since = ghost.sync().since

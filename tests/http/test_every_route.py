@@ -487,6 +487,8 @@ OPEN_WITHOUT_TERMS = {
         "updateDevice", "deleteDevice", "deleteDevices", "add3PID", "post3PIDs", "bind3PID", "delete3pidFromAccount",
         "unbind3pidFromAccount", "deleteProfileField"),
     "taking back one's own words, nobody else's (test_consent.py)": ("redactEvent",),
+    "of what was given when it was allowed; who knows its id needs no account": (
+        "updateDelayedEvent", "restartDelayedEvent", "cancelDelayedEvent", "sendDelayedEvent"),
     "what nobody else gets to see": (
         "postReceipt", "setReadMarker", "setAccountData", "setAccountDataPerRoom", "setRoomTag", "deleteRoomTag",
         "defineFilter", "setPresence", "postPusher", "setPushRule", "deletePushRule", "setPushRuleEnabled",
