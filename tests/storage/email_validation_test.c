@@ -73,7 +73,7 @@ static void validation__begun_anew_after_its_end__has_to_be_confirmed_anew(void 
 	assert_true(begin(world, &row));
 	assert_int_equal(confirm(world, row.sid, row.token_hash, NOW_MS), ERR_OK);
 	row.now_ms = LONG_MS;
-	row.expires_at_ms = 2 * LONG_MS;
+	row.expires_at_ms = 2 * (int64_t)LONG_MS;
 	assert_true(begin(world, &row));
 	assert_int_equal(take(world, EMAIL_PASSWORD, row.sid, STR("secret"), LONG_MS), ERR_MISSING);
 }
