@@ -160,6 +160,7 @@ def connections(reply, device_id):
     return [connection for session in reply["devices"][device_id]["sessions"] for connection in session["connections"]]
 
 
+@pytest.mark.one_process("another process tells what this one has seen once that is written, within a minute")
 def test_whois__own_and_by_administrator__where_and_by_what(admin, alice):
     alice.get("/account/whoami", headers={"User-Agent": "Bell/1.0 (test)"}).ok()
     reply = admin.get(path_of("admin", "whois", alice.user_id)).ok()
@@ -169,6 +170,7 @@ def test_whois__own_and_by_administrator__where_and_by_what(admin, alice):
     alice.get(path_of("admin", "whois", alice.user_id)).ok()
 
 
+@pytest.mark.one_process("another process tells what this one has seen once that is written, within a minute")
 def test_whois__session_read_anew_since__what_was_seen_is_kept(admin, alice):
     alice.get("/account/whoami", headers={"User-Agent": "Bell/3.0"}).ok()
     suspend(admin, alice)  # from here on her session is not in memory
