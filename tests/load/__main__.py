@@ -18,8 +18,8 @@ from .watch import Watch, Window, verdict
 # Small caches are full within the warm-up: what grows afterwards grows for ever.
 SETTINGS = {"caches.rooms": "50", "caches.users": "50", "caches.events": "4MiB", "media.remote_cache_size": "16MiB"}
 
-HEAP_SECONDS = 10
-"""How often the server counts what is in use in its heap."""
+LOOK_SECONDS = 10
+"""How often the server's memory is looked at; it counts what is in use in its heap as often."""
 
 CUT = 3
 """How a run ends in which nothing was found, but windows are missing."""
@@ -98,7 +98,7 @@ class Soak:
                     if self.is_cut:
                         self.tell("ended early, within window %d" % number)
                         return
-                    if step % HEAP_SECONDS == HEAP_SECONDS - 1:
+                    if step % LOOK_SECONDS == LOOK_SECONDS - 1:
                         for watch in self.watches:
                             watch.look()
                 if windows:

@@ -79,11 +79,13 @@ class Watch:
     def begin(self):
         """The first window begins."""
         self.last = self._clocks()
-        self.heaps = []
+        self.looks = []
 
     def look(self):
         """Several times in a window: what answers under way hold (8 MiB were seen) is no growth, so the least counts."""
-        self.heaps.append(self.server.metric("belfry_heap_used_bytes") or 0)  # there from the tenth second on, and 0 under a sanitizer
+        self.looks.append({
+            "heap": self.server.metric("belfry_heap_used_bytes") or 0,  # there from the tenth second on, and 0 under a sanitizer
+            "memory": status_of(self.server.process.pid, "RssAnon:") * 1024})
 
     def rested(self, is_over):
         """What is used between these two calls is of no window."""
@@ -111,11 +113,11 @@ class Watch:
         self.last = now
         used = {name: (now[name] - before[name]) for name in now}
         self.look()
-        heap, self.heaps = min(self.heaps), []
+        least, self.looks = {name: min(look[name] for look in self.looks) for name in self.looks[0]}, []
         sizes = self.server.sql("select relname, pg_relation_size(relid), n_live_tup, n_dead_tup from pg_stat_user_tables")
         tables = {name: [int(value) for value in rest] for name, *rest in (line.split("|") for line in sizes.splitlines()) if name in TABLES}
         self.samples.append({
-            "seconds": used["clock"], **self.still(), "heap": heap, **window, "tables": tables,
+            "seconds": used["clock"], **self.still(), **least, **window, "tables": tables,
             "server_ms": 1000 * used["server"] / max(1, window["requests"]), "database_ms": 1000 * used["database"] / max(1, window["requests"]),
             "foreign": max(0, used["machine"] - used["server"] - used["database"] - used["loader"]) / used["clock"]})
         return self.samples[-1]
