@@ -55,6 +55,7 @@ class Waiting:
         return parts
 
 
+@pytest.mark.one_process("each process remembers by itself which members a device was told")
 @pytest.mark.tsan
 def test_many_wait__message__each_is_told_what_it_would_be_alone(hs, alice, bob, carol, hall):
     others = [hs.user() for _ in range(ALIKE)]
@@ -77,6 +78,7 @@ def test_many_wait__message__each_is_told_what_it_would_be_alone(hs, alice, bob,
     assert [txn for txn in sent_as if txn is not None] == ["txn-" + hall[-5:]]
 
 
+@pytest.mark.one_process("each process remembers by itself which members a device was told")
 def test_many_wait__one_device_knows_the_sender__the_other_gets_the_member(alice, bob, hall):
     new = bob.login()
     since = bob.sync(filter=LAZY).since
