@@ -85,14 +85,10 @@ enum err store_email_validation_confirm(struct ctx *ctx, struct db *db, struct s
 	return affected > 0 ? ERR_OK : ERR_MISSING;
 }
 
-enum err store_email_validation_take(struct ctx *ctx, struct db *db, enum email_purpose purpose,
-	struct str sid, struct str client_secret_hash, int64_t now_ms, struct email_validation_row *out)
+/* The one that a statement has taken away, if any. */
+static enum err taken(const struct db_rows *rows, enum email_purpose purpose, struct str sid,
+	struct email_validation_row *out)
 {
-	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_EMAIL_VALIDATION_TAKE,
-		DB_ARGS(db_text(purpose_names[purpose]), db_text(sid), db_bytes(client_secret_hash),
-			db_bigint(now_ms)),
-		&rows));
 	if (db_count(rows) == 0) {
 		return ERR_MISSING;
 	}
@@ -105,6 +101,17 @@ enum err store_email_validation_take(struct ctx *ctx, struct db *db, enum email_
 	return ERR_OK;
 }
 
+enum err store_email_validation_take(struct ctx *ctx, struct db *db, enum email_purpose purpose,
+	struct str sid, struct str client_secret_hash, int64_t now_ms, struct email_validation_row *out)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_EMAIL_VALIDATION_TAKE,
+		DB_ARGS(db_text(purpose_names[purpose]), db_text(sid), db_bytes(client_secret_hash),
+			db_bigint(now_ms)),
+		&rows));
+	return taken(rows, purpose, sid, out);
+}
+
 enum err store_email_validation_take_link(struct ctx *ctx, struct db *db,
 	enum email_purpose purpose, struct str sid, struct str token_hash, int64_t now_ms,
 	struct email_validation_row *out)
@@ -114,16 +121,7 @@ enum err store_email_validation_take_link(struct ctx *ctx, struct db *db,
 		DB_ARGS(db_text(purpose_names[purpose]), db_text(sid), db_bytes(token_hash),
 			db_bigint(now_ms)),
 		&rows));
-	if (db_count(rows) == 0) {
-		return ERR_MISSING;
-	}
-	*out = (struct email_validation_row){
-		.sid = sid,
-		.purpose = purpose,
-		.address = db_str(rows, 0, 0),
-		.validated_at_ms = now_ms,
-	};
-	return ERR_OK;
+	return taken(rows, purpose, sid, out);
 }
 
 enum err store_email_validation_delete_old(struct ctx *ctx, struct db *db, int64_t before_ms)

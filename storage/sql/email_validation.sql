@@ -45,7 +45,7 @@ RETURNING address, validated_at_ms;
 -- One row for whoever is first: purpose, id, hash of the token, now. Index: email_validations_pkey.
 DELETE FROM email_validations
 WHERE purpose = $1 AND sid = $2 AND token_hash = $3 AND NOT is_refused AND expires_at_ms > $4
-RETURNING address;
+RETURNING address, $4::bigint;
 
 -- name: email_validation_delete_old
 -- Those that ended before a time. Index: email_validations_expires_idx.
