@@ -72,6 +72,12 @@ struct str answer_date(time_t now_s, char text[ANSWER_DATE_BYTES])
 	return str_from(text, strftime(text, ANSWER_DATE_BYTES, "%a, %d %b %Y %H:%M:%S GMT", &parts));
 }
 
+/* An answer that has no body says nothing of its length. Spec: RFC 9110, 8.6 */
+static bool has_length(int status)
+{
+	return status != 204 && status != 304;
+}
+
 void answer_write_head(const struct answer *answer, struct str date, struct buf *out)
 {
 	buf_add_lit(out, "HTTP/1.1 ");
@@ -82,9 +88,12 @@ void answer_write_head(const struct answer *answer, struct str date, struct buf 
 	buf_add(out, date);
 	buf_add(out, line_end);
 	buf_add(out, buf_str(&answer->headers));
-	buf_add_lit(out, "Content-Length: ");
-	buf_add_int(out, (int64_t)answer->body_bytes);
-	buf_add_lit(out, "\r\n\r\n");
+	if (has_length(answer->status)) {
+		buf_add_lit(out, "Content-Length: ");
+		buf_add_int(out, (int64_t)answer->body_bytes);
+		buf_add(out, line_end);
+	}
+	buf_add(out, line_end);
 }
 
 /* Cuts the text up. */

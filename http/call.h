@@ -189,6 +189,8 @@ bool call_has_etag(const struct call *call, struct str etag);
 void reply_header(struct call *call, const char *name, struct str value);
 /** The same with a moment, of which the header has the seconds. @param wall_ms  milliseconds since 1970 */
 void reply_date(struct call *call, const char *name, int64_t wall_ms);
+/** Adds Last-Modified, which is never later than the answer's own Date. @param wall_ms  as above. Spec: RFC 9110, 8.8.2.1 */
+void reply_last_modified(struct call *call, int64_t wall_ms);
 
 /* --- lanes and parking -------------------------------------------------------------------------------- */
 

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -383,6 +384,13 @@ void reply_date(struct call *call, const char *name, int64_t wall_ms)
 {
 	char text[ANSWER_DATE_BYTES];
 	reply_header(call, name, answer_date((time_t)(wall_ms / 1000), text));
+}
+
+void reply_last_modified(struct call *call, int64_t wall_ms)
+{
+	/* By the clock of the header Date, which is a tick behind the other, and the row may be of a machine whose clock is ahead. */
+	int64_t now_ms = (int64_t)time(NULL) * 1000;
+	reply_date(call, "Last-Modified", MIN_OF(wall_ms, now_ms));
 }
 
 void reply_header(struct call *call, const char *name, struct str value)

@@ -223,6 +223,13 @@ def test_if_none_match__as_anywhere(server, header, status):
     assert reply.raw == (b"x" if status == 200 else b"")
 
 
+def test_left_by_a_machine_whose_clock_is_ahead__last_modified_not_after_the_date(server):
+    """RFC 9110, 8.8.2.1."""
+    session = begin(server, b"x")
+    server.sql("update rendezvous_sessions set modified_ms = modified_ms + 5000, expires_ms = expires_ms + 5000")
+    is_told(session.get().expect(200))
+
+
 @pytest.mark.parametrize("session_id", ["x", "%F0%9F%99%82", "x" * 3000, "..%2F", "'"])
 def test_id__odd__404(server, session_id):
     session = Session(server, server.url + PATH + "/" + session_id, '"x"')

@@ -63,7 +63,7 @@ static struct str add_headers(struct call *call, const struct rendezvous_row *ro
 	struct str etag = str_printf(call->ctx.arena, "\"%.*s\"", STR_ARG(row->etag));
 	reply_header(call, "ETag", etag);
 	reply_date(call, "Expires", row->expires_ms);
-	reply_date(call, "Last-Modified", row->modified_ms);
+	reply_last_modified(call, row->modified_ms);
 	reply_header(call, "Cache-Control", STR("no-store, no-transform"));
 	reply_header(call, "Pragma", STR("no-cache"));
 	reply_header(call, "Access-Control-Expose-Headers", STR("ETag"));

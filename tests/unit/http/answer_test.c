@@ -179,6 +179,22 @@ static void head__with_nothing__complete(void **state)
 	answer_fini(&answer);
 }
 
+static void head__without_a_body__no_length(void **state)
+{
+	(void)state;
+	const int without[] = {204, 304};
+	for (size_t i = 0; i < COUNT_OF(without); i++) {
+		struct answer answer;
+		struct buf head;
+		buf_init(&head, 1000);
+		answer_init(&answer, without[i]);
+		answer_write_head(&answer, STR("now"), &head);
+		assert_true(str_ends_with(buf_str(&head), STR("\r\nDate: now\r\n\r\n")));
+		buf_fini(&head);
+		answer_fini(&answer);
+	}
+}
+
 static void answer__of_each_kind__the_same_of_both(void **state)
 {
 	(void)state;
@@ -262,6 +278,7 @@ int main(void)
 #define TEST(function) cmocka_unit_test_setup_teardown(function, start, stop)
 		cmocka_unit_test(head__of_an_answer__lines_in_order),
 		cmocka_unit_test(head__with_nothing__complete),
+		cmocka_unit_test(head__without_a_body__no_length),
 		TEST(answer__of_each_kind__the_same_of_both),
 		TEST(headers__too_large__a_failure_without_them),
 		TEST(date__of_held_connections__is_when_they_are_answered),
