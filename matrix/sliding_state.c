@@ -135,39 +135,50 @@ struct str sliding_state_write(struct arena *arena, const struct sliding_state *
 /* What is left. Each read_…() is false when it does not stand there. */
 struct reader {
 	struct arena *arena;
-	struct str rest;
+	const char *at;
+	const char *end;
 };
 
 static bool read_byte(struct reader *r, unsigned *out)
 {
-	if (r->rest.n == 0) {
+	if (r->at == r->end) {
 		return false;
 	}
-	*out = (unsigned char)*r->rest.p++;
-	r->rest.n--;
+	*out = (unsigned char)*r->at++;
 	return true;
 }
 
-/* In as few bytes as it takes, and within the bounds. */
-static bool read_number(struct reader *r, int64_t min, int64_t max, int64_t *out)
+/* What goes on after its first byte, in as few as it takes. */
+static bool read_longer(struct reader *r, unsigned byte, int64_t *out)
 {
-	uint64_t number = 0;
-	unsigned byte = 0x80;
-	for (unsigned i = 0; (byte & 0x80) != 0; i++) {
-		if (i == NUMBER_MAX_BYTES || !read_byte(r, &byte) || (i > 0 && byte == 0)) {
+	uint64_t number = byte & 0x7f;
+	for (unsigned i = 1; (byte & 0x80) != 0; i++) {
+		if (i == NUMBER_MAX_BYTES || !read_byte(r, &byte) || byte == 0) {
 			return false;
 		}
 		number |= (uint64_t)(byte & 0x7f) << (i * 7);
 	}
 	*out = (int64_t)number;
-	return *out >= min && *out <= max;
+	return true;
+}
+
+/* Within the bounds. Each run reads all rooms of a client, and mostly it is one byte. */
+static inline bool read_number(struct reader *r, int64_t min, int64_t max, int64_t *out)
+{
+	unsigned byte;
+	if (!read_byte(r, &byte)) {
+		return false;
+	}
+	*out = byte;
+	return (byte <= 0x7f || read_longer(r, byte, out)) && *out >= min && *out <= max;
 }
 
 /* Of what takes at least `least_bytes` each: no more than there can be. */
 static bool read_count(struct reader *r, size_t least_bytes, size_t *out)
 {
 	int64_t count;
-	if (!read_number(r, 0, INT64_MAX, &count) || (uint64_t)count > r->rest.n / least_bytes) {
+	if (!read_number(r, 0, INT64_MAX, &count) ||
+		(uint64_t)count > (size_t)(r->end - r->at) / least_bytes) {
 		return false;
 	}
 	*out = (size_t)count;
@@ -180,8 +191,8 @@ static bool read_text(struct reader *r, struct str *out)
 	if (!read_count(r, 1, &n)) {
 		return false;
 	}
-	*out = str_slice(r->rest, 0, n);
-	r->rest = str_slice(r->rest, n, r->rest.n);
+	*out = str_from(r->at, n);
+	r->at += n;
 	return true;
 }
 
@@ -236,7 +247,10 @@ static bool read_room(struct reader *r, int64_t before_nid, size_t config_n,
 
 bool sliding_state_read(struct arena *arena, struct str bytes, struct sliding_state *out)
 {
-	struct reader r = {.arena = arena, .rest = bytes};
+	if (bytes.n == 0) {
+		return false;
+	}
+	struct reader r = {.arena = arena, .at = bytes.p, .end = bytes.p + bytes.n};
 	struct sliding_state state;
 	unsigned version;
 	if (!read_byte(&r, &version) || version != VERSION || !read_count(&r, 3, &state.config_n)) {
@@ -259,7 +273,7 @@ bool sliding_state_read(struct arena *arena, struct str bytes, struct sliding_st
 			return false;
 		}
 	}
-	if (r.rest.n > 0) {
+	if (r.at != r.end) {
 		return false;
 	}
 	state.configs = configs;

@@ -8,7 +8,7 @@
 #include <inttypes.h>
 
 enum {
-	POSITIONS_BYTES = 16 << 20,
+	POSITIONS_BYTES = 8 << 20,
 	FACTS_BYTES = 8 << 20,
 	KINDS_BYTES = 4 << 20,
 };
@@ -124,7 +124,6 @@ static enum err begin_run(struct sliding_run *run)
 		&run->since_ephemeral));
 	run->user = request->user;
 	TRY(sliding_states_find(run));
-	run->change = sliding_change_begin(run->ctx->arena, run->before);
 	run->loop = loop_of(run, request->since.connection);
 	TRY(ignored_users(run->ctx, run->hs, run->user, &ignored, &ignored_n));
 	run->ignored = str_set_make(run->ctx->arena, ignored, ignored_n);
@@ -132,7 +131,7 @@ static enum err begin_run(struct sliding_run *run)
 }
 
 /* Whether something has come of a room that may be told. Who types or has read is told of rooms that the client knows: there are no others in view once it waits. */
-static bool is_stirred(const struct sliding_run *run, const struct user_room *entry)
+static bool is_stirred(struct sliding_run *run, const struct user_room *entry)
 {
 	const struct sliding_request *request = run->request;
 	const struct sync_end *looked = &request->looked;
@@ -144,14 +143,15 @@ static bool is_stirred(const struct sliding_run *run, const struct user_room *en
 	bool is_typed =
 		request->typing.is_enabled && room_typing_serial(entry->room) > looked->ephemeral;
 	return (is_read || is_typed) &&
-		sliding_state_told(run->before, room_nid(entry->room), SLIDING_EVENTS) != SLIDING_NEVER;
+		sliding_state_told(sliding_states_before(run), room_nid(entry->room), SLIDING_EVENTS) !=
+		SLIDING_NEVER;
 }
 
 /*
  * Whether there can be anything to tell. A request is woken also by what is not told, as who is online, and a run goes through all of the user's rooms.
  * From memory.
  */
-static bool may_have_news(const struct sliding_run *run)
+static bool may_have_news(struct sliding_run *run)
 {
 	const struct sync_end *looked = &run->request->looked;
 	struct e2ee_ask ask = sliding_encryption_ask(run);
@@ -190,6 +190,7 @@ static enum err run_once(struct sliding_run *run, bool may_wait, bool *out)
 	if (!*out) {
 		return ERR_OK;
 	}
+	run->change = sliding_change_begin(run->ctx->arena, sliding_states_before(run));
 	TRY(load_rooms(run));
 	TRY(sliding_told_load(run));
 	*out = run->has_parts || sliding_told_is_any(run);

@@ -75,7 +75,7 @@ struct sliding_extension {
 /** What filters ask of a user; counted. */
 struct sliding_facts;
 
-/** What a client knows, with what it was answered last; counted. */
+/** What a client knows, as it is stored, with what it was answered last; counted. */
 struct sliding_position;
 
 /** What they ask of a room's state, which hardly ever changes; counted. Immutable. */
@@ -171,10 +171,11 @@ struct sliding_run {
 	const struct sliding_facts *facts; /**< where there are places */
 	struct sliding_position *
 		position; /**< with which the client came, counted by the arena; NULL: none that is stored */
-	const struct sliding_state *before;
-	struct sliding_change *change;
-	struct str loop;              /**< device, connection and position, see struct member_reader */
-	struct sliding_place *places; /**< by activity, newest first */
+	struct sliding_state before;   /**< ask sliding_states_before() */
+	bool has_before;               /**< it was read */
+	struct sliding_change *change; /**< once there may be something to tell */
+	struct str loop;               /**< device, connection and position, see struct member_reader */
+	struct sliding_place *places;  /**< by activity, newest first */
 	size_t place_n;
 	struct sliding_place **places_by_id; /**< NULL: not sorted yet */
 	struct sliding_wishes wishes;        /**< of a room that nothing wants yet */
@@ -303,8 +304,10 @@ void sliding_write(const struct sliding_run *run, int64_t connection, struct jso
 extern const struct cache_ops sliding_position_ops;
 /** The failure of a request with a position that is not there: INPUT M_UNKNOWN_POS (400). */
 enum err sliding_refuse_pos(struct ctx *ctx);
-/** What the client knows, by the position with which it came. Errors: INPUT M_UNKNOWN_POS (400); DEFER; STORE.  Cost: none, or one round trip */
+/** Finds the position with which the client came. Errors: INPUT M_UNKNOWN_POS (400); DEFER; STORE.  Cost: none, or one round trip */
 MUST_CHECK enum err sliding_states_find(struct sliding_run *run);
+/** What the client knows by that position; lives as long as the run. Cost: the first time all of its rooms are read, from memory */
+const struct sliding_state *sliding_states_before(struct sliding_run *run);
 /** Whether this process has answered just this: then there is nothing to tell up to the position with which the client came. After sliding_states_find(). */
 bool sliding_states_is_settled(const struct sliding_run *run);
 /** Stores what it knows with this answer, if that is something else. @param out  number for the answer's position. Errors: DENIED M_UNKNOWN_TOKEN (401) if the device has ended; DEFER; STORE.  Cost: none, or one round trip and its commit */

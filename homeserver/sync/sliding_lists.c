@@ -93,6 +93,7 @@ bool sliding_place_has_news(const struct sliding_run *run, const struct sliding_
 
 static enum err load_places(struct sliding_run *run)
 {
+	const struct sliding_state *before = sliding_states_before(run);
 	struct user_room *rooms;
 	size_t n;
 	user_rooms(run->user, run->ctx->arena, &rooms, &n);
@@ -104,9 +105,9 @@ static enum err load_places(struct sliding_run *run)
 		place->activity = sync_is_member(&place->entry) ? room_last_position(place->entry.room)
 														: place->entry.position;
 		int64_t nid = room_nid(place->entry.room);
-		place->known = sliding_state_room(run->before, nid);
+		place->known = sliding_state_room(before, nid);
 		place->told = sliding_place_told(run, place, SLIDING_EVENTS);
-		place->had = sliding_state_config(run->before, place->known);
+		place->had = sliding_state_config(before, place->known);
 		bool is_hidden = sync_is_outside(&place->entry) &&
 			sync_is_ignored_invite(run->ctx->arena, run->who->user.s, &run->ignored, &place->entry);
 		if (!is_hidden) {
@@ -225,7 +226,7 @@ enum err sliding_lists_load(struct sliding_run *run)
 {
 	const struct sliding_request *request = run->request;
 	bool has_rules = request->list_n > 0 || request->subscription_n > 0;
-	if (!has_rules && run->before->room_n == 0) {
+	if (!has_rules && sliding_states_before(run)->room_n == 0) {
 		return ERR_OK;
 	}
 	TRY(load_places(run));

@@ -1,19 +1,21 @@
 /*
- * What connections have told their clients, by position: in the database, for another process or a later one goes on with it, and the newest in memory. A position's
- * state never changes, so that what is in memory is as good.
+ * What connections have told their clients, by position: in the database, for another process or a later one goes on with it, and the newest in memory, as the same
+ * bytes: most requests only come back, and do not read them. A position's state never changes, so that what is in memory is as good.
  */
-#include "base/arena_sized.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/refc.h"
 #include "homeserver/sync/sliding_inner.h"
 
+#include <string.h>
+
 /* Immutable but for `settled`. */
 struct sliding_position {
 	struct refc refc;
-	struct arena *arena; /* of all in it */
-	struct sliding_state state;
+	int64_t came_with;        /* number of the one before; 0: none, or not known */
 	_Atomic uint64_t settled; /* settled_as() of the newest answer with this position; 0: none */
+	size_t n;
+	char bytes[]; /* as sliding_state_write() */
 };
 
 static void position_ref(void *value)
@@ -26,7 +28,6 @@ static void position_unref(void *value)
 {
 	struct sliding_position *position = value;
 	if (refc_drop(&position->refc)) {
-		arena_destroy(position->arena);
 		mem_free(position);
 	}
 }
@@ -53,27 +54,16 @@ static struct str key_of(const struct sliding_run *run, int64_t nid)
 	return str_concat(run->ctx->arena, pieces, COUNT_OF(pieces));
 }
 
-static bool read_state(struct arena *arena, struct str bytes, struct sliding_state *out)
+/* In memory from now on. @return with a reference for the caller */
+static struct sliding_position *keep(struct sliding_run *run, int64_t nid, int64_t came_with,
+	struct str bytes)
 {
-	return sliding_state_read(arena, str_dup(arena, bytes), out);
-}
-
-/* Reads a stored state into memory. @return NULL: it is none; else with a reference for the caller */
-static struct sliding_position *keep(struct sliding_run *run, int64_t nid, struct str bytes)
-{
-	/* Read twice, to see how much it takes: there are many, most of few rooms. */
-	struct sliding_state state;
-	size_t before = arena_used_bytes(run->ctx->arena);
-	if (!read_state(run->ctx->arena, bytes, &state)) {
-		return NULL;
-	}
-	struct sliding_position *position = mem_alloc(sizeof(*position));
+	struct sliding_position *position = mem_alloc(sizeof(*position) + bytes.n);
 	refc_init(&position->refc);
-	position->arena = arena_create_sized(arena_used_bytes(run->ctx->arena) - before);
-	bool is_read = read_state(position->arena, bytes, &position->state);
-	invariant(is_read);
-	cache_put(run->hs->sliding->positions, key_of(run, nid), position,
-		sizeof(*position) + arena_held_bytes(position->arena));
+	position->came_with = came_with;
+	position->n = bytes.n;
+	memcpy(position->bytes, bytes.p, bytes.n);
+	cache_put(run->hs->sliding->positions, key_of(run, nid), position, sizeof(*position) + bytes.n);
 	return position;
 }
 
@@ -83,7 +73,7 @@ enum err sliding_refuse_pos(struct ctx *ctx)
 		"This connection has no such pos; begin anew without one");
 }
 
-static enum err read_position(struct sliding_run *run, int64_t nid, struct sliding_position **out)
+static enum err find_stored(struct sliding_run *run, int64_t nid, struct sliding_position **out)
 {
 	struct str bytes;
 	const struct sliding_connection connection = connection_of(run);
@@ -92,27 +82,39 @@ static enum err read_position(struct sliding_run *run, int64_t nid, struct slidi
 		return sliding_refuse_pos(run->ctx);
 	}
 	TRY(err);
-	*out = keep(run, nid, bytes);
-	return *out != NULL ? ERR_OK
-						: sliding_refuse_pos(run->ctx); /* of another version of the program */
+	struct sliding_state state;
+	if (!sliding_state_read(run->ctx->arena, bytes, &state)) {
+		return sliding_refuse_pos(run->ctx); /* of another version of the program */
+	}
+	*out = keep(run, nid, 0, bytes);
+	return ERR_OK;
 }
 
 enum err sliding_states_find(struct sliding_run *run)
 {
-	static const struct sliding_state nothing;
 	int64_t nid = run->request->since.connection;
-	run->before = &nothing;
 	if (nid == 0) {
 		return ERR_OK;
 	}
 	struct sliding_position *position = cache_get(run->hs->sliding->positions, key_of(run, nid));
 	if (position == NULL) {
-		TRY(read_position(run, nid, &position));
+		TRY(find_stored(run, nid, &position));
 	}
 	arena_on_reset(run->ctx->arena, position_unref, position);
 	run->position = position;
-	run->before = &position->state;
 	return ERR_OK;
+}
+
+const struct sliding_state *sliding_states_before(struct sliding_run *run)
+{
+	const struct sliding_position *position = run->position;
+	if (!run->has_before && position != NULL) {
+		bool is_read = sliding_state_read(run->ctx->arena, str_from(position->bytes, position->n),
+			&run->before);
+		invariant(is_read);
+	}
+	run->has_before = true;
+	return &run->before;
 }
 
 /* --- what was answered just now ---------------------------------------------------------------------------- */
@@ -154,6 +156,14 @@ bool sliding_states_is_settled(const struct sliding_run *run)
 
 /* --- with this answer ---------------------------------------------------------------------------------------- */
 
+/* The one before that with which the client has come: the database has let go of it, too. */
+static void forget_before(const struct sliding_run *run)
+{
+	if (run->position != NULL && run->position->came_with != 0) {
+		cache_remove(run->hs->sliding->positions, key_of(run, run->position->came_with));
+	}
+}
+
 enum err sliding_states_record(struct sliding_run *run, int64_t *out)
 {
 	int64_t came_with = run->request->since.connection;
@@ -173,8 +183,9 @@ enum err sliding_states_record(struct sliding_run *run, int64_t *out)
 			"This session has ended; log in again");
 	}
 	TRY(err);
-	struct sliding_position *position = keep(run, *out, bytes);
+	struct sliding_position *position = keep(run, *out, came_with, bytes);
 	note_settled(run, position);
 	position_unref(position);
+	forget_before(run);
 	return ERR_OK;
 }

@@ -257,6 +257,19 @@ static void follow_rooms(void)
 	(void)follow(scratch, &followed, 7);
 }
 
+/* What it knows lies in memory as it is stored. */
+static void read_followed(void)
+{
+	static struct str bytes;
+	struct sliding_state state;
+	if (bytes.p == NULL) {
+		follow_rooms();
+		bytes = sliding_state_write(kept, &followed);
+	}
+	expect(sliding_state_read(scratch, bytes, &state) && state.room_n == followed.room_n,
+		"cannot be read");
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -272,6 +285,7 @@ static const struct {
 	{"event-load", load_event, 100},
 	{"timeline-write", write_timeline, 20},
 	{"sliding-follow", follow_rooms, 20},
+	{"sliding-read", read_followed, 20},
 };
 
 int main(void)

@@ -76,6 +76,19 @@ def test_positions__many_of_few_rooms__each_takes_as_much_as_it_is(server):
     assert rss_kib(server) - before < 6 * MIB
 
 
+def test_positions__of_one_connection__two_in_memory(server):
+    """As in the database: the client may come back with the newest, or with the one before."""
+    alice = accounts.register(server.url)
+    alice.create_room()
+    taken, pos = [], None
+    for number in range(12):
+        answer = ask(alice, {"lists": {"all": window(9, 0, [("m.room.%s" % ("name", "icon")[number % 2], "")])}}, pos).ok()["pos"]
+        assert answer != pos
+        pos = answer
+        taken.append(server.metric(r'belfry_cache_used_bytes{cache="sliding_positions"}'))
+    assert taken[1] > taken[0] > 0 and max(taken[1:]) < 2.5 * taken[0], taken
+
+
 @pytest.mark.parametrize("body", [
     b'{"lists":{"a":{"ranges":[[0,9]],"x":[%s]}}}' % b",".join([b"0"] * 120000),
     b'{"room_subscriptions":{%s}}' % b",".join(
