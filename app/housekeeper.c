@@ -8,6 +8,7 @@
 
 #include "appservices/registry.h"
 #include "base/clock.h"
+#include "base/heap.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
@@ -37,7 +38,6 @@ enum {
 	TRANSACTIONS_MS =
 		24 * 60 * 60 * 1000, /* how long a transaction id protects from sending twice */
 	ROUND_LIMIT_MS = 30 * 1000,
-	GIVE_BACK_BYTES = 2 * 1024 * 1024,
 	ANSWER_MS = 5 * 1000, /* so long the database may take to say that it is there */
 	LAST_LIMIT_MS = 200,  /* the last round is part of the second in which a server ends */
 };
@@ -57,7 +57,7 @@ struct housekeeper {
 	bool fails_to_renew;      /* its thread's, as all below */
 	int64_t next_tidy_ms;
 	int64_t next_hourly_ms;
-	size_t unused_bytes; /* of the heap, at the least since pages were given back */
+	struct heap_watch heap;
 };
 
 static int64_t now_ms(const struct housekeeper *housekeeper)
@@ -80,18 +80,11 @@ static void look_at_database(struct ctx *ctx, struct housekeeper *housekeeper)
 	}
 }
 
-/* Connections, large answers and password hashes that are gone have left holes in the heap, of whole pages. */
-static void give_memory_back(struct housekeeper *housekeeper)
+static void tend_heap(struct housekeeper *housekeeper)
 {
-	struct heap_bytes heap = mem_heap();
-	size_t unused = heap.unused;
+	struct heap_bytes heap = heap_tend(&housekeeper->heap);
 	metric_set(&heap_used, (int64_t)heap.used);
-	metric_set(&heap_unused, (int64_t)unused);
-	if (unused > housekeeper->unused_bytes + GIVE_BACK_BYTES) {
-		mem_give_back();
-		housekeeper->unused_bytes = unused;
-	}
-	housekeeper->unused_bytes = MIN_OF(housekeeper->unused_bytes, unused);
+	metric_set(&heap_unused, (int64_t)heap.unused);
 }
 
 static void tidy(struct ctx *ctx, struct housekeeper *housekeeper)
@@ -164,7 +157,7 @@ static enum err run_round(void *self, struct ctx *ctx, int64_t *out_pause_ms)
 	if (is_poked || now_ms(housekeeper) >= housekeeper->next_tidy_ms) {
 		housekeeper->next_tidy_ms = now_ms(housekeeper) + TIDY_INTERVAL_MS;
 		tidy(ctx, housekeeper); /* a command may have left something to do */
-		give_memory_back(housekeeper);
+		tend_heap(housekeeper);
 	}
 	if (now_ms(housekeeper) >= housekeeper->next_hourly_ms) {
 		housekeeper->next_hourly_ms = now_ms(housekeeper) + HOURLY_MS;

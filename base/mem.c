@@ -5,7 +5,6 @@
  */
 #include "base/mem.h"
 
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,15 +58,4 @@ void *mem_dup(const void *bytes, size_t size_bytes)
 void mem_free(void *pointer)
 {
 	free(pointer);
-}
-
-struct heap_bytes mem_heap(void)
-{
-	struct mallinfo2 info = mallinfo2();
-	return (struct heap_bytes){.used = info.uordblks + info.hblkhd, .unused = info.fordblks};
-}
-
-void mem_give_back(void)
-{
-	(void)malloc_trim(0);
 }

@@ -22,14 +22,4 @@ void *mem_dup(const void *bytes, size_t size_bytes) __attribute__((malloc));
 /** Frees; NULL does nothing. */
 void mem_free(void *pointer);
 
-/** What the C library's heap holds, see mem_heap(). */
-struct heap_bytes {
-	size_t used;   /**< given out, and what threads keep for the next who ask */
-	size_t unused; /**< of nobody, whether the system has its pages or not */
-};
-/** Cost: looks at all free blocks, under the heap's locks. All 0 where a sanitizer has the heap. */
-struct heap_bytes mem_heap(void);
-/** Gives the pages of unused memory to the system; those within the heap come back, zeroed, when they are used. Cost: as above. */
-void mem_give_back(void);
-
 #endif
