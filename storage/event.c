@@ -84,6 +84,23 @@ enum err store_events_between(struct ctx *ctx, struct db *db, const struct event
 	return ERR_OK;
 }
 
+enum err store_event_newest_of(struct ctx *ctx, struct db *db, const struct event_span *span,
+	const struct str *types, size_t type_n, bool *out_is_found, int64_t *out)
+{
+	struct db_rows *rows;
+	TRY(db_query(ctx, db, STMT_EVENT_NEWEST_OF,
+		DB_ARGS(db_bigint(span->room_nid), db_bigint(span->after), db_bigint(span->up_to),
+			db_texts(types, type_n), db_bigint(span->limit)),
+		&rows));
+	*out_is_found = !db_is_null(rows, 0, 0);
+	size_t column = *out_is_found ? 0 : 1;
+	if (db_is_null(rows, 0, column)) {
+		return ERR_MISSING;
+	}
+	*out = db_int(rows, 0, column);
+	return ERR_OK;
+}
+
 enum err store_events_around(struct ctx *ctx, struct db *db, const struct event_surroundings *ask,
 	struct event_row **out, size_t *out_count)
 {

@@ -83,6 +83,14 @@ struct event_span {
 MUST_CHECK enum err store_events_between(struct ctx *ctx, struct db *db,
 	const struct event_span *span, struct event_row **out, size_t *out_count);
 
+/**
+ * Position of the newest event of some types among the newest of a span (`limit` of them, backwards whatever it says; children are not asked for); where they have none, that of the
+ * oldest of them. One round trip, that reads no contents. Errors: MISSING (no fault text): the span is empty; STORE
+ */
+MUST_CHECK enum err store_event_newest_of(struct ctx *ctx, struct db *db,
+	const struct event_span *span, const struct str *types, size_t type_n, bool *out_is_found,
+	int64_t *out);
+
 /** An event, and what is around it in a room's timeline. */
 struct event_surroundings {
 	int64_t room_nid;

@@ -346,56 +346,69 @@ static enum err load_summary(struct sliding_run *run, const struct state_item *c
 
 /* --- activity ---------------------------------------------------------------------------------------------- */
 
-/* Whether an event is something that happened, by which clients sort rooms. */
+/* What happened, by which clients sort rooms. */
+static const struct str bump_types[] = {
+	STR_INIT("m.room.create"),
+	STR_INIT("m.room.message"),
+	STR_INIT("m.room.encrypted"),
+	STR_INIT("m.sticker"),
+	STR_INIT("m.call.invite"),
+	STR_INIT("m.poll.start"),
+	STR_INIT("org.matrix.msc3381.poll.start"),
+	STR_INIT("m.beacon_info"),
+	STR_INIT("org.matrix.msc3672.beacon_info"),
+};
+
 static bool is_bump(const struct event *event)
 {
-	static const struct str types[] = {
-		STR_INIT("m.room.create"),
-		STR_INIT("m.room.message"),
-		STR_INIT("m.room.encrypted"),
-		STR_INIT("m.sticker"),
-		STR_INIT("m.call.invite"),
-		STR_INIT("m.poll.start"),
-		STR_INIT("org.matrix.msc3381.poll.start"),
-		STR_INIT("m.beacon_info"),
-		STR_INIT("org.matrix.msc3672.beacon_info"),
-	};
-	for (size_t i = 0; i < COUNT_OF(types); i++) {
-		if (str_equals(event->type, types[i])) {
+	for (size_t i = 0; i < COUNT_OF(bump_types); i++) {
+		if (str_equals(event->type, bump_types[i])) {
 			return true;
 		}
 	}
 	return false;
 }
 
-/* History that was fetched from others is older than all that happened here, where the own membership came first. */
-static int64_t stamp_of(const struct sliding_place *place, const struct stored_event *event)
+/*
+ * The newest event that bumps; mostly one of the newest of all, which are in memory. Among many that do not it is not looked for on end: then the oldest that was looked at counts, which is the
+ * same each time. @param out  0: there is none
+ */
+static enum err find_bump(struct sliding_run *run, const struct sliding_part *part,
+	bool *out_is_found, int64_t *out)
 {
-	return event->position > 0 ? event->position : place->entry.position;
+	const struct event_span span = {
+		.room_nid = room_nid(part->room),
+		.after = part->is_initial ? ROOM_OUTLIERS : part->after,
+		.up_to = part->up_to,
+		.limit = SYNC_SCAN_LIMIT,
+	};
+	struct timeline newest;
+	TRY(room_timeline(run->ctx, run->hs, part->room, span.after, span.up_to, true, BUMPS_LOOKED_AT,
+		&newest));
+	*out = 0;
+	*out_is_found = false;
+	for (size_t i = 0; i < newest.n && !*out_is_found; i++) {
+		*out_is_found = is_bump(newest.events[i]->event);
+		*out = newest.events[i]->position;
+	}
+	if (*out_is_found || !newest.has_more) {
+		return ERR_OK;
+	}
+	enum err err = store_event_newest_of(run->ctx, run->hs->db, &span, bump_types,
+		COUNT_OF(bump_types), out_is_found, out);
+	return err == ERR_MISSING ? ERR_OK : err;
 }
 
-/*
- * The newest event that bumps. Among many that do not it is not looked for on end: then it counts where that was given up, which is at the same place each time.
- */
 static enum err load_bump(struct sliding_run *run, const struct sliding_place *place,
 	struct sliding_part *part)
 {
-	int64_t after = part->is_initial ? ROOM_OUTLIERS : part->after;
-	struct timeline found;
-	TRY(room_timeline(run->ctx, run->hs, part->room, after, part->up_to, true, BUMPS_LOOKED_AT,
-		&found));
-	if (found.n == BUMPS_LOOKED_AT && found.has_more && !is_bump(found.events[0]->event)) {
-		TRY(room_timeline(run->ctx, run->hs, part->room, after, part->up_to, true, SYNC_SCAN_LIMIT,
-			&found));
+	int64_t position;
+	bool is_found;
+	TRY(find_bump(run, part, &is_found, &position));
+	if (position != 0 && (is_found || part->is_initial)) {
+		/* History that was fetched from others is older than all that happened here, where the own membership came first. */
+		part->bump_stamp = position > 0 ? position : place->entry.position;
 	}
-	for (size_t i = 0; i < found.n; i++) {
-		if (is_bump(found.events[i]->event)) {
-			part->bump_stamp = stamp_of(place, found.events[i]);
-			return ERR_OK;
-		}
-	}
-	bool has_given_up = part->is_initial && found.n > 0;
-	part->bump_stamp = has_given_up ? stamp_of(place, found.events[found.n - 1]) : 0;
 	return ERR_OK;
 }
 

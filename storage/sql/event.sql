@@ -31,6 +31,15 @@ SELECT position, event_id, json, replaces_position, thread_root, txn, notify_seq
 		AND r.rel_type IN ('m.thread', 'm.reference', 'm.replace') OFFSET 0)
 FROM events e WHERE room_nid = $1 AND position > $2 AND position <= $3 ORDER BY position DESC LIMIT $4;
 
+-- name: event_newest_of hot
+-- One row: position of the newest event of types $4 among the newest $5 with $2 < position <= $3, and, where it has none, of the oldest of these.
+-- Index: events_pkey.
+SELECT n.position, CASE WHEN n.position IS NULL THEN (SELECT min(l.position) FROM (
+	SELECT position FROM events WHERE room_nid = $1 AND position > $2 AND position <= $3 ORDER BY position DESC LIMIT $5) AS l) END
+FROM (SELECT (SELECT l.position FROM (
+	SELECT position, type FROM events WHERE room_nid = $1 AND position > $2 AND position <= $3 ORDER BY position DESC LIMIT $5) AS l
+	WHERE l.type = ANY($4::text[]) ORDER BY l.position DESC LIMIT 1) AS position OFFSET 0) AS n;
+
 -- name: events_around hot
 -- The event at $2 and up to $4 before it, and up to $5 behind it up to $3, in order, with whether nothing relates to them that is bundled.
 -- Index: events_pkey, relations_pkey.

@@ -89,6 +89,25 @@ def test_positions__of_one_connection__two_in_memory(server):
     assert taken[1] > taken[0] > 0 and max(taken[1:]) < 2.5 * taken[0], taken
 
 
+def events_asked(server):
+    return sum(server.metric(r'belfry_cache_%s_total{cache="events"}' % kind) or 0 for kind in ("hits", "misses"))
+
+
+@pytest.mark.parametrize("others", [1, 30], ids=["next to the newest", "behind more than are in memory"])
+def test_bump_stamp__newest_event_does_not_bump__few_are_read(server, others):
+    """What happened is mostly next to it; else the database is asked where, not for a thousand events."""
+    alice = accounts.register(server.url)
+    room = alice.create_room()
+    for number in range(60):
+        event = alice.send(room, str(number))
+    for number in range(others):
+        alice.send(room, {"m.relates_to": {"rel_type": "m.annotation", "event_id": event, "key": str(number)}}, "m.reaction")
+    before = events_asked(server)
+    part = Answer(ask(alice, {"lists": {"all": window(9, 1)}}).ok().json).room(room)
+    assert events_asked(server) - before < 5
+    assert part["bump_stamp"] == int(server.sql("select position from events where event_id = '%s'" % event))
+
+
 @pytest.mark.parametrize("body", [
     b'{"lists":{"a":{"ranges":[[0,9]],"x":[%s]}}}' % b",".join([b"0"] * 120000),
     b'{"room_subscriptions":{%s}}' % b",".join(

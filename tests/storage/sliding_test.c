@@ -5,6 +5,7 @@
 
 #include "base/lock.h"
 #include "storage/device.h"
+#include "storage/event.h"
 #include "storage/state.h"
 #include "tests/storage/world.h"
 
@@ -327,6 +328,51 @@ static void thrown_out__forgotten__not_told_and_does_not_count_among_those_looke
 	assert_int_equal(rooms[0], 1);
 }
 
+/* --- the newest event that moves a room in lists --------------------------------------------------------- */
+
+static void newest_of__among_so_many__it_or_the_oldest_that_was_looked_at(void **state)
+{
+	struct world *world = *state;
+	static const struct str types[] = {STR_INIT("m.sticker"), STR_INIT("m.room.message")};
+	static const struct {
+		int64_t after, up_to, limit;
+		enum err err;
+		bool is_found;
+		int64_t position;
+	} cases[] = {
+		{0, 100, 50, ERR_OK, true, 40},
+		{0, 39, 50, ERR_OK, true, 20},
+		{0, 100, 20, ERR_OK, false, 41},
+		{0, 100, 21, ERR_OK, true, 40},
+		{40, 100, 50, ERR_OK, false, 41},
+		{0, 19, 50, ERR_OK, false, 1},
+		{60, 100, 50, ERR_MISSING, false, 0},
+		{0, 100, 0, ERR_MISSING, false, 0},
+	};
+	PGconn *conn = connect_raw(world);
+	PQclear(PQexec(conn,
+		"INSERT INTO events (room_nid, position, event_id, type, sender, origin_server_ts, depth, json, notify_seq, highlight_seq) "
+		"SELECT 77, n, '$n' || n, CASE n WHEN 20 THEN 'm.room.message' WHEN 40 THEN 'm.sticker' ELSE 'm.reaction' END, '@a:hs', 1, 1, '{}', 0, 0 "
+		"FROM generate_series(1, 60) AS n"));
+	PQfinish(conn);
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		const struct event_span span = {
+			.room_nid = 77,
+			.after = cases[i].after,
+			.up_to = cases[i].up_to,
+			.limit = cases[i].limit,
+		};
+		bool is_found = false;
+		int64_t position = 0;
+		print_message("case %zu\n", i);
+		assert_int_equal(store_event_newest_of(&world->ctx, world->db, &span, types,
+							 COUNT_OF(types), &is_found, &position),
+			cases[i].err);
+		assert_true(is_found == cases[i].is_found);
+		assert_int_equal(position, cases[i].position);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -339,6 +385,7 @@ int main(void)
 		TEST(add__row_that_another_one_removes__not_waited_for),
 		TEST(add__many_at_once__none_fails_and_the_next_ones_tidy_up),
 		TEST(thrown_out__forgotten__not_told_and_does_not_count_among_those_looked_at),
+		TEST(newest_of__among_so_many__it_or_the_oldest_that_was_looked_at),
 	};
 	return cmocka_run_group_tests_name(__FILE__, tests, world_set_up_all, NULL);
 }
