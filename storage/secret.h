@@ -39,7 +39,7 @@ MUST_CHECK enum err store_secret_find_tx(struct ctx *ctx, struct tx *tx, enum se
 /** The same, and it has ended with that. Errors: MISSING (no fault text) for all but the first who asks; STORE. */
 MUST_CHECK enum err store_secret_take(struct ctx *ctx, struct db *db, enum secret_kind kind,
 	struct str hash, int64_t now_ms, struct secret_row *out);
-/** All of a user. */
+/** All of a user, and what lets in without being here: what they allowed to devices, the mails that reset their password. */
 MUST_CHECK enum err store_secret_delete_user(struct ctx *ctx, struct tx *tx, struct str user_id);
 /** Forgets those that ended before a time. */
 MUST_CHECK enum err store_secret_delete_old(struct ctx *ctx, struct db *db, int64_t before_ms);

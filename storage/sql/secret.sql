@@ -13,8 +13,11 @@ DELETE FROM account_secrets WHERE kind = $1 AND secret_hash = $2 AND expires_at_
 RETURNING user_id, data, expires_at_ms;
 
 -- name: secret_delete_user
--- All of a user, with what they allowed to devices without a browser. Index: account_secrets_user_idx, oauth_device_grants_user_idx.
-WITH device AS (DELETE FROM oauth_device_grants WHERE user_id = $1)
+-- All of a user, with what they allowed to devices without a browser, and the mails by which their password could be reset. Indexes:
+-- account_secrets_user_idx, oauth_device_grants_user_idx, threepids_user_idx, email_validations_attempt_key.
+WITH device AS (DELETE FROM oauth_device_grants WHERE user_id = $1),
+reset AS (DELETE FROM email_validations WHERE purpose = 'password'
+	AND address = ANY (ARRAY (SELECT address FROM threepids WHERE user_id = $1 AND medium = 'email')))
 DELETE FROM account_secrets WHERE user_id = $1 AND user_id <> '';
 
 -- name: secret_delete_old

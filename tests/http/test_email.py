@@ -303,7 +303,7 @@ def test_sec_5_47__deactivated__address_free_and_no_reset(server, box):
     user = with_address(server, box)
     proof = Proof(server, box, "/account/password", user.address).confirm()
     assert user.uia("POST", "/account/deactivate").ok()["id_server_unbind_result"] == "success"
-    reset(server, proof).expect(403, "M_FORBIDDEN")
+    reset(server, proof).expect(401, "M_THREEPID_AUTH_FAILED")
     late = Proof(server, box, "/account/password", user.address)
     assert late.mail.links == []
     server.anonymous().post("/login", {"type": "m.login.password", "password": user.password, "identifier": {
@@ -345,6 +345,14 @@ def test_sec_5_48__reset__unknown_address__same_answer_and_no_link(server, box):
     assert reset(server, proof).status == 401
 
 
+def test_sec_5_48__reset__address_removed_meanwhile__403(server, box):
+    user = with_address(server, box)
+    proof = Proof(server, box, "/account/password", user.address).confirm()
+    user.post("/account/3pid/delete", {"medium": "email", "address": user.address}).ok()
+    reset(server, proof).expect(403, "M_FORBIDDEN")
+    user.login()
+
+
 def test_sec_5_48__reset__other_stages__no_way_round(server, box):
     with_address(server, box)
     for auth in ({"type": "m.login.dummy"}, {"type": "m.login.password", "user": "x", "password": "y"},
@@ -360,6 +368,35 @@ def test_sec_5_48__reset__proof_of_ones_own_address__opens_nobody_elses_account(
     reset(server, proof, user=victim.user_id, user_id=victim.user_id, username=victim.user_id).ok()
     victim.get("/account/whoami").ok()
     victim.login()
+
+
+def test_sec_5_48__reset__done__other_mails_of_the_account_end(server, box):
+    """Also those to its other addresses; whoever reads an older mail must not reset once more."""
+    user, other = with_address(server, box), with_address(server, box)
+    second = Proof(server, box, "/account/3pid", new_address()).confirm()
+    user.uia("POST", "/account/3pid/add", second.credentials).ok()
+    proofs = [Proof(server, box, "/account/password", address).confirm() for address in (user.address, user.address, second.address)]
+    unrelated = Proof(server, box, "/account/password", other.address).confirm()
+    reset(server, proofs[1]).ok()
+    for proof in proofs:
+        assert reset(server, proof, "password-evil").status == 401
+        assert proof.page().status == 404, "the mail's page too"
+    user.login("password-new")
+    reset(server, unrelated).ok()
+
+
+def test_sec_5_48__reset_mail__password_changed_or_signed_out_everywhere_meanwhile__of_no_use(server, box):
+    user = with_address(server, box)
+    first = Proof(server, box, "/account/password", user.address).confirm()
+    user.uia("POST", "/account/password", {"new_password": "password-2nd", "logout_devices": False}).ok()
+    assert reset(server, first, "password-evil").status == 401
+    second = Proof(server, box, "/account/password", user.address).confirm()
+    assert server.run("user", "password", user.user_id, "--password-stdin", input="password-3rd\n").returncode == 0
+    assert reset(server, second, "password-evil").status == 401
+    third = Proof(server, box, "/account/password", user.address).confirm()
+    user.login("password-3rd").post("/logout/all").ok()
+    assert reset(server, third, "password-evil").status == 401
+    user.login("password-3rd")
 
 
 def test_sec_5_46__secrets_of_a_validation__not_in_the_database_or_the_log(server, box):

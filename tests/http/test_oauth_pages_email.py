@@ -123,6 +123,13 @@ def test_sec_5_49__reset_link__counts_once(server, box, browser, lin):
     assert "如果您剛剛用它設定了新密碼" in next(page for page in pages if page.status == 404).text  # who clicked twice
 
 
+def test_sec_5_48__reset_link__another_was_used__no_longer_good(server, box, browser, lin):
+    pages = [browser.open(reset_link(server, box, browser, lin.address)) for _ in range(2)]
+    assert browser.submit(pages[1], "new", new=NEW, again=NEW).status == 200
+    assert browser.submit(pages[0], "new", new=NEW + "evil", again=NEW + "evil").status == 404
+    assert browser.open(pages[0].url).status == 404 and can_log_in(lin, NEW)
+
+
 def test_sec_5_49__reset_link__wrong_or_of_another_purpose__refused(server, box, browser, lin):
     link = reset_link(server, box, browser, lin.address)
     query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(link).query))

@@ -3,6 +3,8 @@
  */
 #include "storage/email_validation.h"
 
+#include "storage/secret.h"
+#include "storage/threepid.h"
 #include "tests/storage/world.h"
 
 enum { NOW_MS = 1000, END_MS = 2000, LONG_MS = 5000 };
@@ -109,6 +111,42 @@ static void validation__confirmed__used_once_by_whose_it_is_and_for_what_it_is(v
 	assert_int_equal(take(world, EMAIL_PASSWORD, row.sid, STR("secret"), NOW_MS), ERR_MISSING);
 }
 
+static void add_address(struct world *world, struct str user_id, struct str address)
+{
+	const struct threepid_row row = {.medium = STR("email"),
+		.address = address,
+		.user_id = user_id,
+		.validated_at_ms = NOW_MS,
+		.added_at_ms = NOW_MS};
+	assert_int_equal(IN_TX(world, store_threepid_insert(&world->ctx, tx, &row)), ERR_OK);
+}
+
+static void validation__all_secrets_of_a_user_end__no_mail_resets_that_password(void **state)
+{
+	struct world *world = *state;
+	const struct email_validation_row own[] = {row_of(STR("first"), STR("first@a.example")),
+		row_of(STR("second"), STR("second@a.example"))};
+	struct email_validation_row other = row_of(STR("other"), STR("other@a.example"));
+	struct email_validation_row adding = row_of(STR("adding"), STR("first@a.example"));
+	adding.purpose = EMAIL_ADD;
+	world_add_account(world, STR("@ann:hs"));
+	world_add_account(world, STR("@bob:hs"));
+	for (size_t i = 0; i < COUNT_OF(own); i++) {
+		add_address(world, STR("@ann:hs"), own[i].address);
+		assert_true(begin(world, &own[i]));
+	}
+	add_address(world, STR("@bob:hs"), other.address);
+	assert_true(begin(world, &other));
+	assert_true(begin(world, &adding));
+	assert_int_equal(confirm(world, own[0].sid, own[0].token_hash, NOW_MS), ERR_OK);
+	assert_int_equal(IN_TX(world, store_secret_delete_user(&world->ctx, tx, STR("@ann:hs"))),
+		ERR_OK);
+	assert_int_equal(take(world, EMAIL_PASSWORD, own[0].sid, STR("secret"), NOW_MS), ERR_MISSING);
+	assert_int_equal(peek(world, own[1].sid, own[1].token_hash, NOW_MS), ERR_MISSING);
+	assert_int_equal(peek(world, other.sid, other.token_hash, NOW_MS), ERR_OK);
+	assert_int_equal(peek(world, adding.sid, adding.token_hash, NOW_MS), ERR_OK);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -116,6 +154,7 @@ int main(void)
 		TEST(validation__begun_anew_after_its_end__has_to_be_confirmed_anew),
 		TEST(validation__refused_ended_or_of_another_token__not_confirmed),
 		TEST(validation__confirmed__used_once_by_whose_it_is_and_for_what_it_is),
+		TEST(validation__all_secrets_of_a_user_end__no_mail_resets_that_password),
 	};
 	return cmocka_run_group_tests(tests, world_set_up_all, NULL);
 }
