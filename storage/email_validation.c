@@ -112,12 +112,12 @@ enum err store_email_validation_take(struct ctx *ctx, struct db *db, enum email_
 	return taken(rows, purpose, sid, out);
 }
 
-enum err store_email_validation_take_link(struct ctx *ctx, struct db *db,
+enum err store_email_validation_take_link(struct ctx *ctx, struct tx *tx,
 	enum email_purpose purpose, struct str sid, struct str token_hash, int64_t now_ms,
 	struct email_validation_row *out)
 {
 	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_EMAIL_VALIDATION_TAKE_LINK,
+	TRY(tx_query(ctx, tx, STMT_EMAIL_VALIDATION_TAKE_LINK,
 		DB_ARGS(db_text(purpose_names[purpose]), db_text(sid), db_bytes(token_hash),
 			db_bigint(now_ms)),
 		&rows));

@@ -53,8 +53,8 @@ MUST_CHECK enum err store_email_validation_confirm(struct ctx *ctx, struct db *d
 MUST_CHECK enum err store_email_validation_take(struct ctx *ctx, struct db *db,
 	enum email_purpose purpose, struct str sid, struct str client_secret_hash, int64_t now_ms,
 	struct email_validation_row *out);
-/** The same by the token of the newest mail, whose reader goes on at once. Errors: MISSING (no fault text); STORE */
-MUST_CHECK enum err store_email_validation_take_link(struct ctx *ctx, struct db *db,
+/** The same by the token of the newest mail, whose reader goes on at once; another waits until it is known whether it is used. */
+MUST_CHECK enum err store_email_validation_take_link(struct ctx *ctx, struct tx *tx,
 	enum email_purpose purpose, struct str sid, struct str token_hash, int64_t now_ms,
 	struct email_validation_row *out);
 /** Forgets those that ended before a time. */

@@ -489,8 +489,13 @@ static enum err post_password(struct call *call)
 		return ERR_OK;
 	}
 	TRY(find_owner(call, &proof, &user_id));
-	TRY(password_change(&call->ctx, hs, user_id, who != NULL ? who->device_id : (struct str){0},
-		new_password, logout_others));
+	TRY(password_change(&call->ctx, hs,
+		&(struct password_wish){
+			.user_id = user_id,
+			.password = new_password,
+			.logout_others = logout_others,
+			.kept_device = who != NULL ? who->device_id : (struct str){0},
+		}));
 	return reply_empty(call);
 }
 

@@ -78,31 +78,35 @@ bool password_is_right(struct ctx *ctx, const struct settings *settings,
 	return is_right && password.n <= PASSWORD_MAX_BYTES;
 }
 
-static enum err store_change(struct ctx *ctx, struct homeserver *hs, struct str user_id,
-	struct str kept_device, struct str hash, bool logout_others)
+/* The account first: of two resets at once the second waits for it, and then finds its link ended. */
+static enum err store_change(struct ctx *ctx, struct homeserver *hs,
+	const struct password_wish *wish, struct str hash)
 {
+	struct email_validation_row proof;
 	struct tx *tx CLEANUP(tx_cleanup) = NULL;
 	TRY(tx_begin(ctx, hs->db, &tx));
-	enum err err = store_account_set_password(ctx, tx, user_id, hash);
+	enum err err = store_account_set_password(ctx, tx, wish->user_id, hash);
 	if (err == ERR_MISSING) {
 		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "This account has been deactivated");
 	}
 	TRY(err);
-	TRY(store_secret_delete_user(ctx, tx, user_id));
-	if (logout_others) {
-		TRY(store_device_delete_but(ctx, tx, user_id, kept_device));
+	if (wish->link != NULL) {
+		TRY(email_proof_use_link(ctx, hs, tx, EMAIL_PASSWORD, wish->link, &proof));
+	}
+	TRY(store_secret_delete_user(ctx, tx, wish->user_id));
+	if (wish->logout_others) {
+		TRY(store_device_delete_but(ctx, tx, wish->user_id, wish->kept_device));
 	}
 	return tx_commit(ctx, &tx);
 }
 
-enum err password_change(struct ctx *ctx, struct homeserver *hs, struct str user_id,
-	struct str kept_device, struct str new_password, bool logout_others)
+enum err password_change(struct ctx *ctx, struct homeserver *hs, const struct password_wish *wish)
 {
-	struct str hash = password_make_hash(ctx, &hs->settings, new_password);
-	TRY(store_change(ctx, hs, user_id, kept_device, hash, logout_others));
-	if (logout_others) {
-		sessions_forget_user(hs, user_id);
-		hs->ports.e2ee.devices_changed(ctx, hs, user_id);
+	struct str hash = password_make_hash(ctx, &hs->settings, wish->password);
+	TRY(store_change(ctx, hs, wish, hash));
+	if (wish->logout_others) {
+		sessions_forget_user(hs, wish->user_id);
+		hs->ports.e2ee.devices_changed(ctx, hs, wish->user_id);
 	}
 	return ERR_OK;
 }

@@ -4,6 +4,7 @@
 #ifndef BELFRY_HOMESERVER_ACCOUNT_PASSWORD_H
 #define BELFRY_HOMESERVER_ACCOUNT_PASSWORD_H
 
+#include "homeserver/account/email/email_proof.h"
 #include "homeserver/homeserver.h"
 #include "homeserver/web_page.h"
 #include "storage/account.h"
@@ -34,12 +35,20 @@ struct str password_make_hash(struct ctx *ctx, const struct settings *settings,
 MUST_CHECK bool password_is_right(struct ctx *ctx, const struct settings *settings,
 	const struct account_row *account, struct str password);
 
+/** A change of a user's password. */
+struct password_wish {
+	struct str user_id;
+	struct str password;           /**< the new one */
+	bool logout_others;            /**< all devices but one end */
+	struct str kept_device;        /**< the one that asks; p == NULL: none */
+	const struct email_link *link; /**< of a mail to the user, which is used up; NULL: none */
+};
+
 /**
- * A user's new password. With `logout_others` all devices but one end.
- * @param kept_device  the one that asks; p == NULL: none
- * Errors: DENIED M_FORBIDDEN when the account is deactivated; STORE
+ * Changes it, and ends what else could let in by what was before: short-lived secrets, mails by which it could be reset.
+ * Errors: MISSING (no fault text) when the link is not good (any more); DENIED M_FORBIDDEN when the account is deactivated; STORE
  */
-MUST_CHECK enum err password_change(struct ctx *ctx, struct homeserver *hs, struct str user_id,
-	struct str kept_device, struct str new_password, bool logout_others);
+MUST_CHECK enum err password_change(struct ctx *ctx, struct homeserver *hs,
+	const struct password_wish *wish);
 
 #endif

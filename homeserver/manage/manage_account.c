@@ -45,8 +45,12 @@ static enum err change(struct call *call, const struct web_session *session, str
 {
 	struct homeserver *hs = hs_of(call);
 	struct account_row account;
-	bool logout = web_page_posted(call, "logout").n > 0;
-	TRY(password_change(&call->ctx, hs, session->user_id, (struct str){0}, password, logout));
+	TRY(password_change(&call->ctx, hs,
+		&(struct password_wish){
+			.user_id = session->user_id,
+			.password = password,
+			.logout_others = web_page_posted(call, "logout").n > 0,
+		}));
 	enum err err = store_account_find(&call->ctx, hs->db, session->user_id, &account);
 	TRY(err == ERR_MISSING ? ERR_OK : err);
 	if (err == ERR_OK) {

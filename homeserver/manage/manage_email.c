@@ -111,7 +111,7 @@ static enum err add(struct call *call, const struct web_session *session)
 		"This address belongs to another account."};
 	call->ctx.memo = NULL; /* from here on it happens, once */
 	enum err err = threepid_add_by_link(&call->ctx, hs_of(call), session->user_id,
-		call_query(call, "sid"), call_query(call, "token"));
+		&(struct email_link){call_query(call, "sid"), call_query(call, "token")});
 	if (err == ERR_MISSING || err == ERR_INPUT) {
 		call->ctx.fault = (struct fault){0};
 		return err == ERR_INPUT ? answer_list(call, session, &in_use) : answer_used(call, session);

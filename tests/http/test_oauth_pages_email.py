@@ -117,10 +117,27 @@ def test_reset__passwords_that_will_not_do__link_stays_good(server, box, browser
 def test_sec_5_49__reset_link__counts_once(server, box, browser, lin):
     page = browser.open(reset_link(server, box, browser, lin.address))
     browsers = [Browser(server.url) for _ in range(4)]
+    passwords = [NEW + str(number) for number in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        pages = list(pool.map(lambda one, new: one.submit(page, "new", new=new, again=new), browsers, passwords))
+    assert sorted(page.status for page in pages) == [200, 404, 404, 404]
+    assert [can_log_in(lin, new) for new in passwords] == [page.status == 200 for page in pages]
+
+
+def test_reset__button_pressed_again__same_page_and_nothing_done_twice(server, box, browser, lin):
+    """At the same time, as by a double click, and later."""
+    page = browser.open(reset_link(server, box, browser, lin.address))
+    browsers = [Browser(server.url) for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:
         pages = list(pool.map(lambda one: one.submit(page, "new", new=NEW, again=NEW), browsers))
-    assert sorted(page.status for page in pages) == [200, 404, 404, 404]
-    assert "如果您剛剛用它設定了新密碼" in next(page for page in pages if page.status == 404).text  # who clicked twice
+    assert [(one.status, one.url) for one in pages] == [(200, pages[0].url)] * 4 and "密碼已變更" in pages[0].text
+    session = lin.login(NEW)
+    assert browser.submit(page, "new", new=NEW, again=NEW).url == pages[0].url
+    session.get("/account/whoami").ok()
+    other = accounts.register(server.url)
+    for fields in ({"new": NEW + "8", "again": NEW + "8"}, {"new": NEW, "again": NEW, "of": other.user_id}, {"new": NEW, "again": NEW, "of": ""}):
+        assert "這個連結無效" in browser.post(page, page.form("new"), **fields).text
+    assert can_log_in(lin, NEW)
 
 
 def test_sec_5_48__reset_link__another_was_used__no_longer_good(server, box, browser, lin):

@@ -199,11 +199,11 @@ enum err email_proof_use(struct ctx *ctx, struct homeserver *hs, enum email_purp
 	return err;
 }
 
-enum err email_proof_use_link(struct ctx *ctx, struct homeserver *hs, enum email_purpose purpose,
-	struct str sid, struct str token, struct email_validation_row *out)
+enum err email_proof_use_link(struct ctx *ctx, struct homeserver *hs, struct tx *tx,
+	enum email_purpose purpose, const struct email_link *link, struct email_validation_row *out)
 {
-	return store_email_validation_take_link(ctx, hs->db, purpose, sid,
-		token_hash(ctx->arena, token), clock_wall_ms(&hs->clock), out);
+	return store_email_validation_take_link(ctx, tx, purpose, link->sid,
+		token_hash(ctx->arena, link->token), clock_wall_ms(&hs->clock), out);
 }
 
 /* No client has a secret for it: the mail alone goes on. */

@@ -60,13 +60,19 @@ MUST_CHECK enum err email_proof_use(struct ctx *ctx, struct homeserver *hs,
 	enum email_purpose purpose, struct str sid, struct str client_secret,
 	struct email_validation_row *out);
 
+/** What the link of a mail says. */
+struct email_link {
+	struct str sid;
+	struct str token;
+};
 /**
- * Uses up the proof of a mail that leads to a page of ours: who has its link reads the mail.
+ * Uses up the proof of a mail that leads to a page of ours: who has its link reads the mail. It happens with what the link is for: who clicks
+ * twice is told by the second click that the link is used when the first has done all.
  * @param out  address (in lower case) and validated_at_ms
  * Errors: MISSING (no fault text): not known, of another purpose, used, ended; STORE
  */
-MUST_CHECK enum err email_proof_use_link(struct ctx *ctx, struct homeserver *hs,
-	enum email_purpose purpose, struct str sid, struct str token, struct email_validation_row *out);
+MUST_CHECK enum err email_proof_use_link(struct ctx *ctx, struct homeserver *hs, struct tx *tx,
+	enum email_purpose purpose, const struct email_link *link, struct email_validation_row *out);
 /** Asks for a mail that leads to a page of ours. Errors: as email_proof_request() */
 MUST_CHECK enum err email_proof_mail_link(struct ctx *ctx, struct homeserver *hs,
 	enum email_purpose purpose, struct str address, const char *page);

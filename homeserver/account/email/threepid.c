@@ -5,7 +5,6 @@
 #include "homeserver/account/email/threepid.h"
 
 #include "base/log.h"
-#include "homeserver/account/email/email_proof.h"
 
 static enum err refuse_suspended(struct ctx *ctx, const struct principal *who)
 {
@@ -42,11 +41,9 @@ enum err threepid_owner(struct ctx *ctx, struct homeserver *hs, struct str mediu
 	return err == ERR_MISSING ? ERR_OK : err;
 }
 
-static enum err add(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+static enum err add(struct ctx *ctx, struct homeserver *hs, struct tx *tx, struct str user_id,
 	const struct email_validation_row *proof)
 {
-	struct tx *tx CLEANUP(tx_cleanup) = NULL;
-	TRY(tx_begin(ctx, hs->db, &tx));
 	enum err err = store_threepid_insert(ctx, tx,
 		&(struct threepid_row){
 			.medium = STR("email"),
@@ -58,28 +55,33 @@ static enum err add(struct ctx *ctx, struct homeserver *hs, struct str user_id,
 	if (err == ERR_CONFLICT) {
 		return fail(ctx, ERR_INPUT, M_THREEPID_IN_USE, "This address belongs to another account");
 	}
-	TRY(err);
-	return tx_commit(ctx, &tx);
+	return err;
 }
 
 enum err threepid_add(struct ctx *ctx, struct homeserver *hs, struct str user_id, struct str sid,
 	struct str client_secret)
 {
 	struct email_validation_row proof;
+	struct tx *tx CLEANUP(tx_cleanup) = NULL;
 	enum err err = email_proof_use(ctx, hs, EMAIL_ADD, sid, client_secret, &proof);
 	if (err == ERR_DENIED) {
 		ctx->fault.http_status = 400;
 	}
 	TRY(err);
-	return add(ctx, hs, user_id, &proof);
+	TRY(tx_begin(ctx, hs->db, &tx));
+	TRY(add(ctx, hs, tx, user_id, &proof));
+	return tx_commit(ctx, &tx);
 }
 
 enum err threepid_add_by_link(struct ctx *ctx, struct homeserver *hs, struct str user_id,
-	struct str sid, struct str token)
+	const struct email_link *link)
 {
 	struct email_validation_row proof;
-	TRY(email_proof_use_link(ctx, hs, EMAIL_ADD, sid, token, &proof));
-	return add(ctx, hs, user_id, &proof);
+	struct tx *tx CLEANUP(tx_cleanup) = NULL;
+	TRY(tx_begin(ctx, hs->db, &tx));
+	TRY(email_proof_use_link(ctx, hs, tx, EMAIL_ADD, link, &proof));
+	TRY(add(ctx, hs, tx, user_id, &proof));
+	return tx_commit(ctx, &tx);
 }
 
 /* --- identity servers ---------------------------------------------------------------------------------------- */

@@ -5,6 +5,7 @@
 #ifndef BELFRY_HOMESERVER_ACCOUNT_EMAIL_THREEPID_H
 #define BELFRY_HOMESERVER_ACCOUNT_EMAIL_THREEPID_H
 
+#include "homeserver/account/email/email_proof.h"
 #include "homeserver/identity_server.h"
 
 /** Errors: STORE. */
@@ -20,7 +21,7 @@ MUST_CHECK enum err threepid_add(struct ctx *ctx, struct homeserver *hs, struct 
 
 /** The same by the link of a mail (email_proof_mail_link). Errors: MISSING (no fault text; the link is not good any more); INPUT M_THREEPID_IN_USE; STORE */
 MUST_CHECK enum err threepid_add_by_link(struct ctx *ctx, struct homeserver *hs, struct str user_id,
-	struct str sid, struct str token);
+	const struct email_link *link);
 
 /** Which account an address belongs to. @param out_user_id  p == NULL: none. Errors: STORE.  Cost: one round trip. */
 MUST_CHECK enum err threepid_owner(struct ctx *ctx, struct homeserver *hs, struct str medium,

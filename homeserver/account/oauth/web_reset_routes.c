@@ -1,15 +1,17 @@
 /*
  * A forgotten password. The answer to an address is the same whether it has an account or not: that is told in the mail, to its owner. The mail's
  * link leads to the page that takes the new password, so nobody gains by having asked for a mail to somebody else. Following the link changes
- * nothing, for programs do that too.
+ * nothing, for programs do that too. Who presses the button twice comes to the same page twice.
  */
 #include "homeserver/account/oauth/web_reset_routes.h"
 
 #include "homeserver/account/email/email_proof.h"
 #include "homeserver/account/email/threepid.h"
+#include "homeserver/account/identifier.h"
 #include "homeserver/account/oauth/web_reset.h"
 #include "homeserver/account/oauth/web_visit.h"
 #include "homeserver/account/password.h"
+#include "homeserver/account/uia_stage.h"
 #include "http/uri.h"
 
 bool web_reset_is_on(const struct homeserver *hs)
@@ -156,20 +158,35 @@ static enum err get_reset(struct call *call)
 	return answer_reset(call, user_id, NULL);
 }
 
-/* Uses the link up, and changes the password of whoever has the address. */
-static enum err reset(struct call *call, struct str password)
+static enum err reset(struct call *call, struct str user_id, struct str password)
+{
+	const struct email_link link = {call_query(call, "sid"), call_query(call, "token")};
+	return password_change(&call->ctx, hs_of(call),
+		&(struct password_wish){
+			.user_id = user_id,
+			.password = password,
+			.logout_others = web_page_posted(call, "logout").n > 0,
+			.link = &link,
+		});
+}
+
+static enum err answer_done(struct call *call)
+{
+	return web_page_redirect(call, web_done_url(call, "password"));
+}
+
+/* The first click has used the link up and set this password, which the user has by it; with another one the link is not good. */
+static enum err answer_used(struct call *call)
 {
 	struct homeserver *hs = hs_of(call);
-	struct email_validation_row proof;
-	struct str user_id;
-	TRY(email_proof_use_link(&call->ctx, hs, EMAIL_PASSWORD, call_query(call, "sid"),
-		call_query(call, "token"), &proof));
-	TRY(threepid_owner(&call->ctx, hs, STR("email"), proof.address, &user_id));
-	if (user_id.p == NULL) {
-		return ERR_MISSING;
+	struct str user_id =
+		local_user_id(call->ctx.arena, web_page_posted(call, "of"), hs->settings.server_name);
+	enum err err = uia_check_password(&call->ctx, hs, user_id, web_page_posted(call, "new"));
+	if (err == ERR_DENIED) {
+		return answer_bad_link(call);
 	}
-	return password_change(&call->ctx, hs, user_id, (struct str){0}, password,
-		web_page_posted(call, "logout").n > 0);
+	TRY(err);
+	return answer_done(call);
 }
 
 static enum err post_reset(struct call *call)
@@ -193,13 +210,13 @@ static enum err post_reset(struct call *call)
 		return answer_reset(call, user_id, &weak);
 	}
 	if (err == ERR_OK) {
-		err = reset(call, password);
+		err = reset(call, user_id, password);
 	}
 	if (err == ERR_MISSING || err == ERR_DENIED) {
-		return answer_bad_link(call);
+		return answer_used(call);
 	}
 	TRY(err);
-	return web_page_redirect(call, web_done_url(call, "password"));
+	return answer_done(call);
 }
 
 const struct route web_reset_routes[] = {
