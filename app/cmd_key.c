@@ -55,7 +55,7 @@ static int run(struct command_line *line)
 		return command_misused(line, "list or rotate?");
 	}
 	struct data_folder folder = {.lock_fd = -1};
-	enum err err = data_folder_become_account(line->ctx, line->data);
+	enum err err = data_folder_become_account(line->ctx, line->data, NULL);
 	if (err == ERR_OK) {
 		err = data_folder_open(line->ctx, line->data, false, &folder);
 	}

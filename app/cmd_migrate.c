@@ -16,7 +16,7 @@ static enum err migrate(struct command_line *line, struct data_folder *folder)
 {
 	struct conf *conf;
 	TRY(command_config(line, &conf));
-	TRY(data_folder_become_account(line->ctx, line->data));
+	TRY(data_folder_become_account(line->ctx, line->data, NULL));
 	TRY(data_folder_open(line->ctx, line->data, true, folder));
 	struct signals signals;
 	signals_init(&signals);

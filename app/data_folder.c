@@ -66,9 +66,12 @@ static bool find_account(struct arena *arena, const char *folder, uid_t *out_uid
 	return is_whole;
 }
 
-enum err data_folder_become_account(struct ctx *ctx, const char *folder)
+enum err data_folder_become_account(struct ctx *ctx, const char *folder, const char **out_account)
 {
 	struct pg_account account = {.is_other = true};
+	if (out_account != NULL) {
+		*out_account = NULL;
+	}
 	if (geteuid() != 0 || !find_account(ctx->arena, folder, &account.uid, &account.gid) ||
 		!pg_account_can_enter(&account, folder)) {
 		return ERR_OK;
@@ -89,6 +92,10 @@ enum err data_folder_become_account(struct ctx *ctx, const char *folder)
 		return fail(ctx, ERR_DENIED, NULL,
 			"cannot become the account that %s belongs to (uid %u): %s", folder,
 			(unsigned)account.uid, file_error_text(ctx->arena, errno));
+	}
+	if (out_account != NULL) {
+		*out_account = is_known ? arena_printf(ctx->arena, "%s", found->pw_name)
+								: arena_printf(ctx->arena, "%u", (unsigned)account.uid);
 	}
 	return ERR_OK;
 }

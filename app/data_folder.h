@@ -30,10 +30,12 @@ struct data_folder {
  * For who writes more than the lock there: root becomes the account of the server for good, if that is another: who has the folder and
  * all that a server keeps in it. Where nobody has all, or that one could not enter, root stays root.
  *
- * @param folder  may be missing
+ * @param folder       may be missing
+ * @param out_account  may be NULL; whom root became: its name, or its number where it has none; NULL: nobody
  * Errors: DENIED     Cost: for root in another's folder, a look at each file of that server.
  */
-MUST_CHECK enum err data_folder_become_account(struct ctx *ctx, const char *folder);
+MUST_CHECK enum err data_folder_become_account(struct ctx *ctx, const char *folder,
+	const char **out_account);
 
 /** Opens the folder, and makes it if it may. Errors: MISSING if there is none and it may not; DENIED; STORE. */
 MUST_CHECK enum err data_folder_open(struct ctx *ctx, const char *given, bool may_create,

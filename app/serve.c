@@ -53,7 +53,11 @@ static enum err open_folder(struct server *server, const char *given)
 {
 	struct ctx *ctx = server->ctx;
 	bool is_new = false;
-	TRY(data_folder_become_account(ctx, given));
+	const char *account;
+	TRY(data_folder_become_account(ctx, given, &account));
+	if (account != NULL) {
+		log_info(0, "serve.account", "account=%s was=root", account);
+	}
 	TRY(data_folder_open(ctx, given, true, &server->folder));
 	TRY(data_folder_lock(ctx, &server->folder));
 	TRY(data_folder_server_name(ctx, &server->folder, server->settings.server_name.s,

@@ -272,6 +272,7 @@ def test_root__in_the_folder_of_another__becomes_that_one_and_leaves_nothing_of_
     server.start()
     with open("/proc/%d/status" % server.process.pid, encoding="utf-8") as file:
         assert {"Uid:\t" + "\t".join(4 * [str(account.pw_uid)]), "Gid:\t" + "\t".join(4 * [str(account.pw_gid)])} <= set(file.read().splitlines())
+    assert "serve.account account=nobody was=root" in server.log()
     assert server.run("user", "add", "lin", "--generate").returncode == 0
     server.terminate()
     for command in (["key", "rotate"], ["user", "add", "chen", "--generate"], ["restored"], ["migrate"]):
@@ -313,7 +314,7 @@ def test_root__where_not_all_is_the_other_ones__goes_on_as_root(make_server, par
     [path] = glob.glob(os.path.join(server.data, part))
     give(path, pwd.getpwnam(owner))
     server.start()
-    assert os.stat("/proc/%d" % server.process.pid).st_uid == 0
+    assert os.stat("/proc/%d" % server.process.pid).st_uid == 0 and "serve.account" not in server.log()
     assert user.get("/_matrix/client/v1/media/download/" + file[len("mxc://"):]).ok().raw == b"a timetable"
 
 
