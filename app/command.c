@@ -143,8 +143,7 @@ const char *command_argument(const struct command_line *line, size_t index)
 	return index < line->argument_count ? line->arguments[index] : NULL;
 }
 
-/* As a word of the shell: names of folders have spaces in them. */
-static const char *quoted(struct arena *arena, const char *word)
+const char *command_word(struct arena *arena, const char *word)
 {
 	static const char special[] = " \t\n\"'`$&|;<>()[]{}*?!#~\\";
 	if (word[0] != '\0' && strpbrk(word, special) == NULL) {
@@ -166,8 +165,8 @@ const char *command_same_server(const struct command_line *line)
 	bool has_data = strcmp(line->data, usual_data) != 0;
 	bool has_config = line->config != NULL;
 	return arena_printf(arena, "%s%s%s%s", has_data ? " --data " : "",
-		has_data ? quoted(arena, line->data) : "", has_config ? " --config " : "",
-		has_config ? quoted(arena, line->config) : "");
+		has_data ? command_word(arena, line->data) : "", has_config ? " --config " : "",
+		has_config ? command_word(arena, line->config) : "");
 }
 
 enum err command_config(struct command_line *line, struct conf **out)

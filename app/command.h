@@ -66,6 +66,8 @@ void command_values(const struct command_line *line, const char *name, const cha
 /** Argument by number; NULL when there are fewer. */
 const char *command_argument(const struct command_line *line, size_t index);
 
+/** As one word of the shell, for a command to be typed: names of folders have spaces in them. `word` itself, or in the arena. */
+const char *command_word(struct arena *arena, const char *word);
 /**
  * What to type behind another command for the same server: " --data ./school --config …", as far as it was given; in the ctx's
  * arena. Not --set: its values may be secret.

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "app/command.h"
 #include "base/log.h"
 #include "gen/version.h"
 #include "homeserver/account/accounts.h"
@@ -51,8 +52,8 @@ static void print_box(struct arena *arena, const struct first_start *start, stru
 		"  新增其他帳號請另開終端機，在同一資料夾執行：\n\n"
 		"      %s user add NAME%s\n"
 		"%s\n\n",
-		rule, STR_ARG(url), STR_ARG(user_id), STR_ARG(password), program_invocation_name,
-		start->same_server, rule);
+		rule, STR_ARG(url), STR_ARG(user_id), STR_ARG(password),
+		command_word(arena, program_invocation_name), start->same_server, rule);
 	(void)fflush(stdout);
 }
 

@@ -219,6 +219,9 @@ def test_serve__first_start__administrators_password_printed_once(make_server):
 def test_serve__first_start_in_a_folder_with_a_name_of_several_words__command_for_more_accounts_works_as_printed(make_server):
     server = make_server(settings={"registration.shared_secret": None})
     server.data = os.path.join(server.root, "學校 Lin's data")
+    server.binary = os.path.join(server.root, "Lin's programs", "belfry")
+    os.mkdir(os.path.dirname(server.binary))
+    os.symlink(binary(), server.binary)
     server.start()
     line = wait_until(lambda: re.search(r"^ +(\S.* user add NAME .*)$", server.log(), re.M), 30, "the box")[1]
     done = subprocess.run(["sh", "-c", line.replace("NAME", "lin") + " --generate"], capture_output=True, text=True, timeout=seconds(60), check=False)
