@@ -35,6 +35,12 @@ static int check(struct command_line *line)
 		struct str text = config_listener_text(line->ctx->arena, &http.listen[i]);
 		(void)printf("It listens on %.*s.\n", STR_ARG(text));
 	}
+	struct str name = conf_str(conf, "server_name");
+	if (config_name_has_capitals(line->ctx->arena, name)) {
+		(void)printf(
+			"server_name %.*s has capital letters. Names are compared letter by letter, so they should have none; before the first start it can be changed.\n",
+			STR_ARG(name));
+	}
 	if (conf_bool(conf, "oauth.enabled") && str_is_empty(conf_str(conf, "public_base_url"))) {
 		(void)printf(
 			"Clients cannot sign people in by its own pages (OAuth 2.0, as Element X does), nor by a QR code: public_base_url is not set.\n");

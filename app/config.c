@@ -290,3 +290,8 @@ enum err config_read(struct ctx *ctx, const struct config_sources *sources, stru
 	*out = conf;
 	return ERR_OK;
 }
+
+bool config_name_has_capitals(struct arena *arena, struct str server_name)
+{
+	return !str_equals(str_lower(arena, server_name), server_name);
+}

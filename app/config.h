@@ -28,6 +28,13 @@ const struct conf_row *config_rows(size_t *out_count);
 MUST_CHECK enum err config_read(struct ctx *ctx, const struct config_sources *sources,
 	struct conf **out);
 
+/**
+ * Whether a name for this server is one that the specification advises against: allowed, but to others `School.example` is another server than
+ * `school.example`, and people and DNS take them for the same.
+ * Spec: appendices, "Server Name"
+ */
+MUST_CHECK bool config_name_has_capitals(struct arena *arena, struct str server_name);
+
 /** What the domains read; `server_name` is left as it is written (may be empty). Borrowed from the conf's arena. */
 void config_to_settings(const struct conf *conf, struct settings *out);
 

@@ -68,6 +68,12 @@ static enum err open_folder(struct server *server, const char *given)
 			"cannot be changed later\"",
 			STR_ARG(server->settings.server_name.s));
 	}
+	if (is_new && config_name_has_capitals(ctx->arena, server->settings.server_name.s)) {
+		log_warn(0, "serve.capital_name",
+			"server_name=%.*s hint=\"names are compared letter by letter, so they should have no capital "
+			"letters; now it can still be changed, by a new data folder\"",
+			STR_ARG(server->settings.server_name.s));
+	}
 	struct rng rng = rng_os();
 	TRY(data_folder_signing_key(ctx, &server->folder, &rng, &server->signer));
 	server->signer.server = server->settings.server_name;

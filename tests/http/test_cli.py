@@ -182,6 +182,13 @@ def test_config_check__good__ok_and_says_what_is_open_to_whom():
     assert "10.0.0.7:9008, for metrics, plain HTTP, open to whoever reaches this address." in done.stdout
 
 
+def test_config_check__name_with_capitals__allowed_and_advised_against():
+    """As the specification has it (appendices, "Server Name"); Synapse takes such a name without a word."""
+    for name, is_told in (("School.Example", True), ("school.example:8448", False), ("[2001:DB8::1]", True), ("", False)):
+        done = belfry("config", "check", config('server_name: "%s"\n' % name))
+        assert done.returncode == 0 and ("server_name %s has capital letters" % name in done.stdout) == is_told, done
+
+
 @pytest.mark.parametrize("key", ["listen.client", "listen.federation", "listen.metrics"])
 def test_config_check__port_alone__refused_for_it_does_not_say_to_whom(key):
     """`listen.client=8008` was open to all networks, which nobody who leaves the address away asks for."""

@@ -216,6 +216,15 @@ def test_serve__first_start__administrators_password_printed_once(make_server):
     assert first.count(working[0]) == 1 and working[0] not in server.log()[len(first):]
 
 
+def test_serve__name_with_capitals__advised_against_while_it_can_be_changed(make_server):
+    server = make_server(server_name="Hs.example").start()
+    assert accounts.register(server.url).user_id.endswith(":Hs.example")
+    assert server.log().count("serve.capital_name server_name=Hs.example") == 1
+    assert server.terminate() == 0
+    server.start()
+    assert server.log().count("serve.capital_name") == 1
+
+
 def test_serve__first_start_in_a_folder_with_a_name_of_several_words__command_for_more_accounts_works_as_printed(make_server):
     server = make_server(settings={"registration.shared_secret": None})
     server.data = os.path.join(server.root, "學校 Lin's data")
