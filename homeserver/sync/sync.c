@@ -130,21 +130,47 @@ static enum err may_show(struct sync_run *run, struct room *room, bool *out)
 	return err;
 }
 
+/*
+ * Where the user was in the room last, if that is to be told. Who was kicked and then banned between two syncs has to hear of what was there before the kick, and sees
+ * nothing of what lies between the two. Cost: where the newest own membership follows no join, one round trip.
+ */
+static enum err find_leaving(struct sync_run *run, const struct user_room *entry, bool *out_was_in,
+	int64_t *out)
+{
+	struct state_row last_join;
+	*out = entry->position;
+	TRY(was_joined(run, entry->room, entry->position - 1, out_was_in));
+	if (*out_was_in) {
+		return ERR_OK;
+	}
+	enum err err = store_state_last_join(run->ctx, run->hs->db, room_nid(entry->room),
+		run->who->user.s, entry->position, &last_join);
+	if (err == ERR_MISSING) {
+		return ERR_OK;
+	}
+	TRY(err);
+	*out_was_in = last_join.to_position > run->since;
+	if (*out_was_in) {
+		*out = MIN_OF(entry->position, last_join.to_position);
+	}
+	return ERR_OK;
+}
+
 static enum err plan_left(struct sync_run *run, const struct user_room *entry,
 	struct room_part *part)
 {
 	bool was_in;
 	bool stayed;
-	TRY(was_joined(run, entry->room, entry->position - 1, &was_in));
+	TRY(find_leaving(run, entry, &was_in, &part->up_to));
 	TRY(was_joined(run, entry->room, run->since, &stayed));
 	part->is_left = true;
 	part->was_never_joined = !was_in;
-	part->after = stayed ? MIN_OF(run->since, entry->position) : 0;
+	part->after = stayed ? MIN_OF(run->since, part->up_to) : 0;
 	if (!was_in) {
 		part->after = entry->position - 1;
 	}
 	part->is_whole = was_in && (run->request->is_full_state || part->after == 0);
-	part->up_to = entry->position;
+	part->own_at = entry->position;
 	return ERR_OK;
 }
 

@@ -28,32 +28,35 @@ static void set_timeline(struct sync_run *run, struct room_part *part, struct pa
 }
 
 /*
- * What ended an invite or a knock to a room of others, or a join before the room's members were known, stands in no timeline; the user hears
- * of it as if it did.
+ * The own membership that stands in no timeline; the user hears of it as if it did. Such is what ended an invite or a knock to a room of others, or
+ * a join before the room's members were known; and what came behind the leaving, as a ban behind a kick.
  */
-static enum err add_end_outside(struct sync_run *run, struct room_part *part)
+static enum err find_own_end(struct sync_run *run, struct room_part *part)
 {
-	const struct event_filter *filter = &run->request->filter->timeline;
 	struct stored_event *own;
-	bool may_be_outside = part->is_left && (!part->was_never_joined || part->timeline.n == 0);
-	if (!may_be_outside || filter->limit == 0) {
+	if (!part->is_left) {
 		return ERR_OK;
 	}
 	TRY(room_state_event(run->ctx, run->hs, part->room, STR("m.room.member"), run->who->user.s,
-		part->up_to, &own));
-	if (own == NULL || own->position > ROOM_OUTLIERS) {
-		return ERR_OK;
+		part->own_at, &own));
+	bool is_inside = own == NULL || (own->position > ROOM_OUTLIERS && own->position <= part->up_to);
+	part->own_end = is_inside ? NULL : own;
+	return ERR_OK;
+}
+
+static bool shows_own_end(const struct sync_run *run, const struct room_part *part)
+{
+	const struct event_filter *filter = &run->request->filter->timeline;
+	if (part->own_end == NULL || filter->limit == 0) {
+		return false;
 	}
 	const struct filter_facts facts = {
-		.type = own->event->type,
-		.sender = own->event->sender.s,
+		.type = part->own_end->event->type,
+		.sender = part->own_end->event->sender.s,
 		.room_id = room_id_of(part->room).s,
-		.content = own->event->content,
+		.content = part->own_end->event->content,
 	};
-	if (filter->allows_all || filter_allows_event(filter, &facts)) {
-		VEC_PUSH(run->ctx->arena, &part->timeline, own);
-	}
-	return ERR_OK;
+	return filter->allows_all || filter_allows_event(filter, &facts);
 }
 
 enum err sync_delta_timeline(struct sync_run *run, struct room_part *part)
@@ -61,10 +64,12 @@ enum err sync_delta_timeline(struct sync_run *run, struct room_part *part)
 	const struct event_filter *filter = &run->request->filter->timeline;
 	part->viewer = room_viewer_create(run->ctx, part->room, run->who->user.s);
 	part->start = part->up_to;
+	TRY(find_own_end(run, part));
 	if (!page_filter_allows_any(filter, room_id_of(part->room).s)) {
 		return ERR_OK;
 	}
-	size_t limit = (size_t)filter->limit;
+	bool has_own_end = shows_own_end(run, part);
+	size_t limit = (size_t)filter->limit - (has_own_end ? 1 : 0);
 	const struct page_query query = {
 		.viewer = part->viewer,
 		.user_id = run->who->user.s,
@@ -80,7 +85,10 @@ enum err sync_delta_timeline(struct sync_run *run, struct room_part *part)
 	struct page page;
 	TRY(page_fill(run->ctx, run->hs, part->room, &query, &page));
 	set_timeline(run, part, &page, limit);
-	return add_end_outside(run, part);
+	if (has_own_end && (!part->was_never_joined || part->timeline.n == 0)) {
+		VEC_PUSH(run->ctx->arena, &part->timeline, part->own_end);
+	}
+	return ERR_OK;
 }
 
 /* --- state --------------------------------------------------------------------------------------------------- */
@@ -184,7 +192,13 @@ static enum err load_state(struct sync_run *run, struct room_part *part,
 	}
 	bool may_have_skipped =
 		part->has_skipped_state || room_state_forked_since(part->room, part->start);
-	return !is_after && may_have_skipped ? add_skipped(run, part, wanted) : ERR_OK;
+	if (!is_after && may_have_skipped) {
+		TRY(add_skipped(run, part, wanted));
+	}
+	if (part->own_end != NULL && (is_after || !is_in_timeline(part, part->own_end))) {
+		put_state(run, part, part->own_end);
+	}
+	return ERR_OK;
 }
 
 static void filter_state(struct sync_run *run, struct room_part *part)

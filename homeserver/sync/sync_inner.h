@@ -126,10 +126,14 @@ struct room_summary {
 struct room_part {
 	struct room *room;
 	bool is_left;
-	bool is_whole;         /**< all of its state: initial, newly joined, full_state */
-	bool was_never_joined; /**< a refused invite: nothing but the own membership */
-	int64_t after;         /**< timeline and changes begin after this; 0: from the beginning */
-	int64_t up_to;         /**< and end here: now, or the leaving */
+	bool is_whole; /**< all of its state: initial, newly joined, full_state */
+	bool
+		was_never_joined; /**< a refused invite, or news of a leaving that was told: nothing but the own membership */
+	int64_t after;  /**< timeline and changes begin after this; 0: from the beginning */
+	int64_t up_to;  /**< and end here: now, or the leaving */
+	int64_t own_at; /**< of one that is left: where the newest own membership stands */
+	struct stored_event
+		*own_end; /**< that membership, where it stands in no timeline; NULL: it does */
 	struct room_viewer *viewer;
 
 	struct event_list timeline; /**< oldest first */

@@ -351,6 +351,47 @@ def test_leave__banned__room_in_leave(alice, bob, shared):
     assert answer.left(shared).timeline[-1]["content"]["membership"] == "ban"
 
 
+def test_leave__kicked_and_then_banned_unseen__as_it_was_until_the_kick_and_the_ban(alice, bob, shared):
+    """And nothing of what lies between, as its state either."""
+    since = bob.sync().since
+    alice.send(shared, "before")
+    alice.set_state(shared, "m.room.topic", {"topic": "before"})
+    alice.kick(shared, bob, reason="noise").ok()
+    alice.send(shared, "hidden")
+    alice.set_state(shared, "m.room.topic", {"topic": "hidden"})
+    alice.set_state(shared, "m.room.name", {"name": "hidden"})
+    alice.ban(shared, bob, reason="for good").ok()
+    for after in (False, True):
+        more = {"use_state_after": True} if after else {}
+        answer = bob.sync(since, **more)
+        part = answer.left(shared)
+        assert part.bodies() == ["before"] and "hidden" not in str(dict(answer))
+        assert [event["content"] for event in part.timeline[1:]] == [
+            {"topic": "before"}, {"membership": "leave", "reason": "noise"}, {"membership": "ban", "reason": "for good"}]
+        assert part["timeline"].get("limited", False) is False
+        if after:
+            state = part.keyed("state_after")
+            assert state["m.room.member", bob.user_id]["content"]["membership"] == "ban"
+            assert state["m.room.topic", ""]["content"] == {"topic": "before"}
+        one = bob.sync(since, filter={"room": {"timeline": {"limit": 1}}}, **more).left(shared)
+        assert [event["content"].get("membership") for event in one.timeline] == ["ban"] and one["timeline"]["limited"] is True
+        none = bob.sync(since, filter={"room": {"timeline": {"types": ["m.room.message"]}}}, **more).left(shared)
+        assert none.bodies() == ["before"]
+        assert none.keyed("state_after" if after else "state")["m.room.member", bob.user_id]["content"]["membership"] == "ban"
+    first = bob.sync().left(shared)
+    assert first.bodies() == ["before"] and first.timeline[-1]["content"]["membership"] == "ban" and "hidden" not in str(dict(first))
+    assert bob.sync(answer.since).rooms("leave") == set()
+
+
+def test_leave__banned_after_the_kick_was_told__the_ban_alone(alice, bob, shared):
+    alice.kick(shared, bob).ok()
+    since = bob.sync(bob.sync().since).since
+    alice.send(shared, "hidden")
+    alice.ban(shared, bob).ok()
+    part = bob.sync(since).left(shared)
+    assert [event["content"] for event in part.timeline] == [{"membership": "ban"}] and part.state == []
+
+
 def test_leave__initial_sync__only_with_include_leave(alice, bob, shared):
     bob.send(shared, "mine")
     bob.leave(shared).ok()
