@@ -401,3 +401,24 @@ def test_event__key_server_of_its_sender_is_away__waits_and_comes_when_it_is_bac
     away.handlers.pop(0)
     shared.seen(said, limit=60)
     assert shared.knows(joined) and not shared.knows(forged)
+
+
+def test_event__waits_and_its_server_is_shut_out_meanwhile__comes_only_with_what_others_build_on_it(federated, remote, make_remote):
+    shared = SharedRoom(federated, remote)
+    room, away = shared.room, make_remote(host="localhost")
+    away.on("GET", r"/_matrix/key/v2/server", lambda ask: (503, {"errcode": "M_UNKNOWN", "error": "away"}))
+    guest = "@guest:" + away.name
+    before = list(room.heads)
+    joined = room.add(room.sign(room.draft("m.room.member", {"membership": "join"}, guest, guest), away))
+    said = room.add(room.sign(room.draft("m.room.message", {"body": "said before"}, sender=guest), away))
+    aside = room.sign(room.draft("m.room.message", {"body": "nobody builds on it"}, sender=guest, prev=[joined.event_id]), away)
+    assert shared.send(joined, said, aside) == {event.event_id: {} for event in (joined, said, aside)}
+    away.next("GET", r"/_matrix/key/v2/server")
+    shared.deliver(room.send("m.room.server_acl", {"allow": ["*"], "deny": ["localhost"]}, "", prev=before))
+    away.handlers.pop(0)
+    for event in (joined, said, aside):
+        wait_until(lambda: any("inbox.dropped" in line and event.event_id in line and "access list" in line for line in federated.log().splitlines()),
+                   60, "the event is dropped")
+        assert not shared.knows(event)
+    shared.deliver(room.message("upon both", prev=[*room.heads, said.event_id]))
+    assert shared.knows(joined) and shared.knows(said) and not shared.knows(aside)
