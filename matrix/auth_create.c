@@ -35,8 +35,7 @@ static bool creators_are_user_ids(const struct event *event)
 	}
 	for (size_t i = 0; i < creators->count; i++) {
 		struct user_id creator;
-		if (creators->items[i].type != JSON_STRING ||
-			!user_id_parse(json_text(&creators->items[i]), &creator)) {
+		if (!user_id_parse(json_text(&creators->items[i]), &creator)) {
 			return false;
 		}
 	}

@@ -54,8 +54,8 @@ static bool is_signer(struct trial *trial, const struct json *object, struct thi
 		.public_key = json_get_str(object, STR("public_key")),
 		.validity_url = json_get_str(object, STR("key_validity_url")),
 	};
-	return out->public_key.p != NULL && b64_decode(trial->arena, out->public_key, &key) &&
-		key.n == ED25519_PUBLIC_BYTES && key_signed(trial, key);
+	return b64_decode(trial->arena, out->public_key, &key) && key.n == ED25519_PUBLIC_BYTES &&
+		key_signed(trial, key);
 }
 
 /* 5.4.1.7 */

@@ -244,9 +244,20 @@ MAYBE_UNUSED static void tweak_invite_good(struct room_builder *r, struct event 
 
 MAYBE_UNUSED static void tweak_invite_good_list(struct room_builder *r, struct event *event)
 {
+	const char *short_keys = "";
+	for (int i = 0; i < 64; i++) {
+		short_keys = arena_printf(arena, "%s{'public_key':'AAAA'},", short_keys);
+	}
 	const char *content = arena_printf(arena,
-		"{'display_name':'d','public_key':'bad','public_keys':[{},{'public_key':'%.*s'}]}",
-		STR_ARG(public_key_text()));
+		"{'display_name':'d','public_key':'bad','public_keys':[{},%s{'public_key':'%.*s'}]}",
+		short_keys, STR_ARG(public_key_text()));
+	third_party(r, event, content, SIGNED_DAVE);
+}
+
+MAYBE_UNUSED static void tweak_invite_first_of_list(struct room_builder *r, struct event *event)
+{
+	const char *content = arena_printf(arena,
+		"{'display_name':'d','public_keys':[{'public_key':'%.*s'}]}", STR_ARG(public_key_text()));
 	third_party(r, event, content, SIGNED_DAVE);
 }
 
@@ -287,8 +298,9 @@ MAYBE_UNUSED static void tweak_invite_other_key(struct room_builder *r, struct e
 		SIGNED_DAVE);
 }
 
-/* One key, and a signature by it that is the last of 70; only the first 64 are looked at. */
-MAYBE_UNUSED static void tweak_invite_many_signatures(struct room_builder *r, struct event *event)
+/* One key, and a signature by it behind so many others, whose key ids begin so; only the first 64 of ed25519 are looked at. */
+MAYBE_UNUSED static void sign_behind(struct room_builder *r, struct event *event, int count,
+	const char *begin)
 {
 	tweak_invite_good(r, event);
 	const struct json *signed_object =
@@ -297,11 +309,11 @@ MAYBE_UNUSED static void tweak_invite_many_signatures(struct room_builder *r, st
 	char *wrong = arena_alloc(arena, 86); /* 64 zero bytes in base64 */
 	memset(wrong, 'A', 86);
 	struct json many = json_object(arena, 70);
-	for (int i = 0; i < 70; i++) {
-		const char *key_id = i == 69 ? "ed25519:0" : arena_printf(arena, "ed25519:x%d", i);
-		many = json_with(arena, &many, str_of(key_id),
-			i == 69 ? by_id_server->members[0].value : json_string(str_from(wrong, 86)));
+	for (int i = 0; i < count; i++) {
+		many = json_with(arena, &many, str_of(arena_printf(arena, "%s%d", begin, i)),
+			json_string(str_from(wrong, 86)));
 	}
+	many = json_with(arena, &many, STR("ed25519:0"), by_id_server->members[0].value);
 	const struct json signatures =
 		json_with(arena, made_room_json(arena, "{}"), STR("id.example"), many);
 	const struct json with_many = json_with(arena, signed_object, STR("signatures"), signatures);
@@ -310,6 +322,21 @@ MAYBE_UNUSED static void tweak_invite_many_signatures(struct room_builder *r, st
 	struct json *content = ARENA_NEW(arena, struct json);
 	*content = json_with(arena, event->content, STR("third_party_invite"), invite);
 	event->content = content;
+}
+
+MAYBE_UNUSED static void tweak_invite_last_signature(struct room_builder *r, struct event *event)
+{
+	sign_behind(r, event, 63, "ed25519:x");
+}
+
+MAYBE_UNUSED static void tweak_invite_many_signatures(struct room_builder *r, struct event *event)
+{
+	sign_behind(r, event, 64, "ed25519:x");
+}
+
+MAYBE_UNUSED static void tweak_invite_other_algorithms(struct room_builder *r, struct event *event)
+{
+	sign_behind(r, event, 69, "rsa:x");
 }
 
 /* `signatures` of the signed object replaced. */
@@ -328,7 +355,7 @@ MAYBE_UNUSED static void tweak_invite_odd_signatures(struct room_builder *r, str
 {
 	tweak_invite_good_list(r, event);
 	replace_signatures(event,
-		"{'a':7,'b':{'rsa:1':'x'},'c':{'ed25519:1':'x'},'d':{'ed25519:2':3}}");
+		"{'a':7,'b':{'rsa:1':'x'},'c':{'ed25519:1':'x'},'d':{'ed25519:2':3},'e':['ed25519:1',1]}");
 }
 
 MAYBE_UNUSED static void tweak_invite_no_signatures(struct room_builder *r, struct event *event)

@@ -67,7 +67,9 @@ static const struct rule_case cases[] = {
 		{ .draft = CREATE("{'creator':'" ALICE "'}"), .change = tweak_has_prev } },
 	{ "create_with_prev_events", N_1_1, 11, 12, { .draft = CREATE("{}") },
 		{ .draft = CREATE("{}"), .change = tweak_has_prev } },
-	{ "create_of_other_domain", N_1_2, 1, 11, { .draft = CREATE("{'creator':'x'}") },
+	/* Before version 12 additional_creators means nothing. */
+	{ "create_of_other_domain", N_1_2, 1, 11,
+		{ .draft = CREATE("{'creator':'x','additional_creators':7}") },
 		{ .draft = { .sender = BOB, .type = "m.room.create", .state_key = "",
 			  .content = "{'creator':'x'}", .has_no_prev = true, .has_auth = true } } },
 	{ "create_with_room_id", N_1_2, 12, 12, { .draft = CREATE("{}") },
@@ -88,6 +90,9 @@ static const struct rule_case cases[] = {
 	{ "creators_no_user_ids", "-|-|-|-|-|1.4", 12, 12,
 		{ .draft = CREATE("{'additional_creators':['" BOB "','" CAROL "']}") },
 		{ .draft = CREATE("{'additional_creators':['" BOB "','carol']}") } },
+	{ "creators_first_no_user_id", "-|-|-|-|-|1.4", 12, 12,
+		{ .draft = CREATE("{'additional_creators':['" BOB "','" CAROL "']}") },
+		{ .draft = CREATE("{'additional_creators':['bob','" CAROL "']}") } },
 
 	/* 2: the room and its create event */
 	{ "room_id_of_no_create", "-|-|-|-|-|2", 12, 12, { .draft = MESSAGE(CAROL) },
@@ -194,17 +199,17 @@ static const struct rule_case cases[] = {
 		{ .draft = MEMBER(BOB, DAVE, "invite"), .change = tweak_invite_good },
 		{ .draft = MEMBER(ALICE, DAVE, "invite"), .change = tweak_invite_good } },
 	{ "third_party_other_key", N_INVITE("1.8"), 1, 12,
-		{ .draft = MEMBER(BOB, DAVE, "invite"), .change = tweak_invite_good_list },
+		{ .draft = MEMBER(BOB, DAVE, "invite"), .change = tweak_invite_first_of_list },
 		{ .draft = MEMBER(BOB, DAVE, "invite"), .change = tweak_invite_other_key } },
 
 	{ "third_party_odd_signatures", N_INVITE("1.8"), 1, 12,
 		{ .draft = MEMBER(BOB, DAVE, "invite"), .change = tweak_invite_good_list },
 		{ .draft = MEMBER(BOB, DAVE, "invite"), .change = tweak_invite_odd_signatures } },
 	{ "third_party_no_signatures", N_INVITE("1.8"), 1, 12,
-		{ .draft = MEMBER(BOB, DAVE, "invite"), .change = tweak_invite_good },
+		{ .draft = MEMBER(BOB, DAVE, "invite"), .change = tweak_invite_other_algorithms },
 		{ .draft = MEMBER(BOB, DAVE, "invite"), .change = tweak_invite_no_signatures } },
 	{ "third_party_too_many_signatures", N_INVITE("1.8"), 1, 12,
-		{ .draft = MEMBER(BOB, DAVE, "invite"), .change = tweak_invite_good },
+		{ .draft = MEMBER(BOB, DAVE, "invite"), .change = tweak_invite_last_signature },
 		{ .draft = MEMBER(BOB, DAVE, "invite"), .change = tweak_invite_many_signatures } },
 
 	{ "invite_by_outsider", N_INVITE("2"), 1, 12,

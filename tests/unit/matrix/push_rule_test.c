@@ -60,6 +60,9 @@ static void make__malformed__refused_with_the_field(void **state)
 			"conditions[0]", M_INVALID_PARAM},
 		{PUSH_OVERRIDE, "x", "{'actions':[],'conditions':[{'kind':'room_member_count','is':'=2'}]}",
 			"conditions[0]", M_INVALID_PARAM},
+		{PUSH_OVERRIDE, "x",
+			"{'actions':[],'conditions':[{'kind':'room_member_count','is':'==<2'}]}",
+			"conditions[0]", M_INVALID_PARAM},
 		{PUSH_OVERRIDE, "x", "{'actions':[],'conditions':[{'kind':'room_member_count','is':2}]}",
 			"conditions[0]", M_INVALID_PARAM},
 		{PUSH_OVERRIDE, "x",
@@ -96,9 +99,17 @@ static void make__too_long__refused(void **state)
 	body = sample_json(arena, arena_printf(arena, "{'actions':[],'pattern':'%s'}", text));
 	assert_false(push_rule_make(arena, PUSH_CONTENT, STR("x"), body, &rule, &error));
 	assert_string_equal(error.errcode, M_TOO_LARGE);
+	body = sample_json(arena,
+		arena_printf(arena, "{'actions':[],'conditions':[{'kind':'%s'}]}", text));
+	assert_false(push_rule_make(arena, PUSH_OVERRIDE, STR("x"), body, &rule, &error));
+	assert_string_equal(error.errcode, M_TOO_LARGE);
 	body = sample_json(arena, arena_printf(arena, "[{'set_tweak':'%s'}]", text));
 	assert_false(push_actions_check(body, &error));
 	assert_string_equal(error.errcode, M_TOO_LARGE);
+	static const char frame[] = "[{'set_tweak':''}]";
+	text[PUSH_MAX_RULE_BYTES - (sizeof(frame) - 1)] = '\0';
+	body = sample_json(arena, arena_printf(arena, "[{'set_tweak':'%s'}]", text));
+	assert_true(push_actions_check(body, &error));
 }
 
 static void make__well_formed__read_and_enabled(void **state)
@@ -133,6 +144,80 @@ static void make__well_formed__read_and_enabled(void **state)
 		&error));
 	assert_true(rule->actions.highlight);
 	assert_int_equal(rule->condition_count, 0);
+}
+
+/* "conditions: Only applicable to underride and override rules." */
+static void make__conditions_of_other_kinds__not_read(void **state)
+{
+	(void)state;
+	static const enum push_kind kinds[] = {PUSH_CONTENT, PUSH_ROOM, PUSH_SENDER};
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+		struct push_rule *rule;
+		struct field_error error;
+		assert_true(push_rule_make(arena, kinds[i], STR("x"),
+			sample_json(arena,
+				"{'actions':[],'pattern':'x','conditions':[{'kind':'contains_display_name'}]}"),
+			&rule, &error));
+		assert_int_equal(rule->condition_count, 0);
+	}
+}
+
+/* "If a highlight tweak is given with no value, its value is defined to be true." */
+static void make__tweaks_with_and_without_value__as_defined(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *tweak;
+		bool highlight;
+		const char *sound;
+	} rows[] = {
+		{"'highlight'", true, NULL},
+		{"'highlight','value':true", true, NULL},
+		{"'highlight','value':false", false, NULL},
+		{"'highlight','value':1", false, NULL},
+		{"'highlight','value':'true'", false, NULL},
+		{"'sound'", false, NULL},
+		{"'sound','value':7", false, NULL},
+		{"'sound','value':'bell'", false, "bell"},
+	};
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct push_rule *rule;
+		struct field_error error;
+		assert_true(push_rule_make(arena, PUSH_ROOM, STR("x"),
+			sample_json(arena,
+				arena_printf(arena, "{'actions':[{'set_tweak':%s}]}", rows[i].tweak)),
+			&rule, &error));
+		assert_int_equal(rule->actions.highlight, rows[i].highlight);
+		assert_true(
+			str_equals(rule->actions.sound, rows[i].sound != NULL ? str_of(rows[i].sound) : NONE));
+		assert_int_equal(rule->actions.tweak_count, 1);
+	}
+}
+
+/* content.body alone is compared word by word. */
+static void make__keys_like_the_body__only_the_body_itself_counts(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *key;
+		bool is_body;
+	} rows[] = {{"content.body", true}, {"content", false}, {"body", false},
+		{"content.body.x", false}, {"content\\\\.body", false}, {"contents.body", false}};
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct push_rule *rule;
+		struct field_error error;
+		assert_true(push_rule_make(arena, PUSH_OVERRIDE, STR("x"),
+			sample_json(arena,
+				arena_printf(arena,
+					"{'actions':[],'conditions':"
+					"[{'kind':'event_match','key':'%s','pattern':'x'}]}",
+					rows[i].key)),
+			&rule, &error));
+		assert_int_equal(rule->conditions[0].is_body, rows[i].is_body);
+	}
 }
 
 static void make__override_without_conditions__written_with_none(void **state)
@@ -280,6 +365,9 @@ int main(void)
 		cmocka_unit_test(make__malformed__refused_with_the_field),
 		cmocka_unit_test(make__too_long__refused),
 		cmocka_unit_test(make__well_formed__read_and_enabled),
+		cmocka_unit_test(make__conditions_of_other_kinds__not_read),
+		cmocka_unit_test(make__tweaks_with_and_without_value__as_defined),
+		cmocka_unit_test(make__keys_like_the_body__only_the_body_itself_counts),
 		cmocka_unit_test(make__override_without_conditions__written_with_none),
 		cmocka_unit_test(kinds__names__both_ways),
 		cmocka_unit_test(put__before_and_after__order_of_the_specification),
