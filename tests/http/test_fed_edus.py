@@ -486,6 +486,14 @@ def test_edus__of_a_server_about_a_user_of_another__left_out(shared, far, make_r
     assert presences_of(shared.user.login().sync())[far.user_id]["presence"] == "unavailable"
 
 
+def test_edus__refused__done_with_and_not_tried_again(shared):
+    """What a user who is not in the room may not do, comes to nothing whenever it is tried."""
+    event, nobody = shared.sentinel()[-1], "@nobody:" + shared.remote.name
+    send(shared, typing(shared, nobody), receipt(shared, event["event_id"], nobody))
+    waiting = "SELECT count(*) FROM inbox WHERE origin = '%s'" % shared.remote.name
+    wait_until(lambda: int(shared.server.sql(waiting)) == 0, what="nothing of it waits")
+
+
 def test_edus__unknown_types_and_traps__do_no_harm(shared):
     deep = {}
     for _ in range(500):

@@ -345,6 +345,22 @@ def test_paging_back__into_the_time_before_the_server_came__fetched_from_others(
     assert len([ask for ask in remote.asked if "/backfill/" in ask.path]) == len(asked)
 
 
+def test_paging_back__invite_known_as_state_alone__opens_nothing_of_before(federated, remote, lin):
+    """History is for those who are invited, and nobody tells where in it the invite stands: that may be behind all that was said."""
+    bob = federated.user()
+    room = RemoteRoom(remote, more_state=[("m.room.history_visibility", "", {"history_visibility": "invited"})]).serve()
+    said = room.message("before the invite")
+    invite = room.send("m.room.member", {"membership": "invite"}, lin.user_id)
+    room.message("after both", prev=[said, invite])
+    remote.on("GET", FEDERATION + "/backfill/(.+)", lambda ask: (200, {"pdus": [
+        event.json for event in room.before(ask.query["v"], 100) if event is not invite]}))
+    come_in(bob, room)
+    come_in(lin, room)
+    bob.send(room.room_id, "now")
+    assert all_bodies(lin, room.room_id) == ["now"]
+    assert any("/backfill/" in ask.path for ask in remote.asked)
+
+
 @pytest.mark.parametrize("version", ["1", "11"])
 def test_paging_back__event_of_long_ago_with_many_previous_ones__comes(federated, remote, lin, version):
     """"The response of backfill MUST NOT be validated on these specific restrictions": servers of old made such events."""

@@ -7,6 +7,7 @@ import types
 import pytest
 from signedjson.key import encode_verify_key_base64, generate_signing_key, get_verify_key
 from synapse.api.room_versions import KNOWN_ROOM_VERSIONS
+from synapse.crypto.event_signing import add_hashes_and_signatures
 
 from support.client import path_of, seconds, unique
 from support.federated_people import alice, zoe  # noqa: F401
@@ -15,6 +16,7 @@ from support.handshake import VERSIONS, add_signature, asked, countersign, membe
 from support.processes import peak_kib
 from support.proofs import BASE, with_address
 from support.remote_room import Pdu, RemoteRoom
+from support.shared_room import SharedRoom
 
 INVITE_V1 = r"/_matrix/federation/v1/invite/.*"
 INVITE_V2 = r"/_matrix/federation/v2/invite/.*"
@@ -240,6 +242,12 @@ def test_invite__no_such_user__403(federated, remote):
     Invite(remote, federated, "@nobody-%s:%s" % (unique("x"), federated.server_name)).put().expect(403, "M_FORBIDDEN")
 
 
+def test_invite__deactivated_user__403_and_not_signed(federated, remote):
+    user = federated.user()
+    user.uia("POST", "/account/deactivate").ok()
+    assert "event" not in Invite(remote, federated, user.user_id).put().expect(403, "M_FORBIDDEN")
+
+
 def test_invite__user_takes_none__403_invite_blocked(federated, remote, alice):
     alice.account_data("m.invite_permission_config", {"default_action": "block"}).ok()
     invite = Invite(remote, federated, alice.user_id)
@@ -338,6 +346,31 @@ def test_invite__room_in_which_we_are__signed_and_nothing_else(federated, remote
     watch = alice.watch()
     remote.transaction(federated, [room.add(event)]).ok()
     watch.until(lambda sync: sync.invited(room.room_id))
+
+
+def test_invite__room_in_which_we_are__of_another_version__400(federated, remote, alice):
+    """The event is good in the version that was told, but the room is known to be of another one."""
+    room = RemoteRoom(remote, "11").serve()
+    federated.user().post(path_of("join", room.room_id), {}, query={"via": remote.name}).ok()
+    draft, told = room.draft("m.room.member", {"membership": "invite"}, alice.user_id), KNOWN_ROOM_VERSIONS["10"]
+    add_hashes_and_signatures(told, draft, remote.name, remote.key)
+    reply = Invite(remote, federated, alice.user_id, room=room).put(version="10", event=Pdu(told, draft))
+    assert "event" not in reply.expect(400, "M_INVALID_PARAM")
+
+
+def test_sec_5_28__invite_by_a_server_that_is_shut_out__403_and_not_signed(federated, remote, make_remote, alice):
+    """"Server Access Control Lists (ACLs)" protect the invites to a room too."""
+    evil = make_remote(host="localhost")
+    shared = SharedRoom(federated, remote)
+    room, mallory = shared.room, "@mallory:" + evil.name
+    shared.deliver(room.add(room.sign(room.draft("m.room.member", {"membership": "join"}, mallory, mallory), evil)))
+    invite = Invite(evil, federated, alice.user_id, room=room)
+    invite.event = room.sign(room.draft("m.room.member", {"membership": "invite"}, alice.user_id, mallory), evil)
+    invite.put().ok()
+    shared.deliver(room.send("m.room.server_acl", {"allow": ["*"], "deny": ["localhost"]}, ""))
+    assert "event" not in invite.put().expect(403, "M_FORBIDDEN")
+    Invite(remote, federated, alice.user_id, room=room).put().ok()
+
 
 def test_invite__taken_back__gone_from_sync(federated, remote, alice):
     """The inviter's server sends the leave although nobody of here is in the room."""
