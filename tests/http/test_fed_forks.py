@@ -373,6 +373,22 @@ def test_rejected__topic_without_power__never_shown(federated, remote):
     assert ("m.room.topic", "") not in shared.user.state(room.room_id)
 
 
+def test_rejected__others_stand_on_it__gone_through_and_not_handed_on(federated, remote):
+    shared = SharedRoom(federated, remote)
+    room, guest = shared.room, "@guest:" + remote.name
+    shared.deliver(room.join(guest))
+    before = room.message("before")
+    bad = room.send("m.room.topic", {"topic": "mine"}, "", sender=guest, prev=[before])
+    shared.deliver(before)
+    assert shared.send(bad) == {bad.event_id: {}}
+    on = room.message("on", prev=[bad])
+    shared.deliver(on)
+    assert asked_for(shared, on, limit=1) == ["before"]
+    target = "/backfill" + path_of(room.room_id) + "?limit=2&v=" + on.event_id
+    pdus = remote.send(federated, "GET", target).ok()["pdus"]
+    assert [pdu["content"].get("body") for pdu in pdus] == ["on", "before"]
+
+
 @pytest.mark.parametrize("missed_n", [0, 2, 30])
 def test_branch__off_history_that_was_fetched_later__taken_in_with_its_state(federated, remote, missed_n):
     """Who was apart goes on from what this server has only as history of a gap, without the state after it."""
