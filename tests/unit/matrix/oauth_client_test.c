@@ -158,8 +158,8 @@ static void metadata__odd__refused(void **state)
 	}
 }
 
-/* Metadata with an address and a name of so many bytes. */
-static const char *check_lengths(size_t address, size_t name, struct json *kept)
+/* Metadata with addresses and a name of so many bytes. */
+static const char *check_lengths(size_t address, size_t name, size_t terms, struct json *kept)
 {
 	struct buf buf CLEANUP(buf_fini);
 	buf_init(&buf, 1 << 16);
@@ -172,7 +172,11 @@ static const char *check_lengths(size_t address, size_t name, struct json *kept)
 	for (size_t i = begin.n; i < address; i++) {
 		buf_add_byte(&buf, 'a');
 	}
-	buf_add_lit(&buf, "\"]}");
+	buf_printf(&buf, "\"],\"tos_uri\":\"%.*s", STR_ARG(begin));
+	for (size_t i = begin.n; i < terms; i++) {
+		buf_add_byte(&buf, 'a');
+	}
+	buf_add_lit(&buf, "\"}");
 	return check(str_cstr(arena, buf_str(&buf)), kept);
 }
 
@@ -180,11 +184,12 @@ static void metadata__as_long_as_it_may_be__kept_and_longer_refused(void **state
 {
 	(void)state;
 	struct json kept;
-	assert_string_equal(check_lengths(OAUTH_URL_MAX_BYTES, OAUTH_NAME_MAX_BYTES, &kept), "");
-	assert_string_equal(check_lengths(OAUTH_URL_MAX_BYTES + 1, OAUTH_NAME_MAX_BYTES, &kept),
-		"redirect");
-	assert_string_equal(check_lengths(OAUTH_URL_MAX_BYTES, OAUTH_NAME_MAX_BYTES + 1, &kept),
-		"metadata");
+	const size_t url = OAUTH_URL_MAX_BYTES;
+	const size_t text = OAUTH_NAME_MAX_BYTES;
+	assert_string_equal(check_lengths(url, text, url, &kept), "");
+	assert_string_equal(check_lengths(url + 1, text, url, &kept), "redirect");
+	assert_string_equal(check_lengths(url, text + 1, url, &kept), "metadata");
+	assert_string_equal(check_lengths(url, text, url + 1, &kept), "metadata");
 }
 
 static void redirects__none_or_too_many__refused(void **state)
@@ -266,6 +271,57 @@ static void client__kept_and_read__as_it_said(void **state)
 	assert_false(oauth_client_read(arena, STR("id"), STR("[]"), &client));
 }
 
+/* What is asked for in Chinese: Traditional before others, then what has no language; else English, what has none, Chinese. */
+static void client__texts_in_languages__the_nearest(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *languages; /* in which there are texts, each of them its name */
+		const char *other, *zh;
+	} rows[] = {
+		{"", NULL, NULL},
+		{"|", "", ""},
+		{"#en|", "en", NULL},
+		{"#zh|", "zh", "zh"},
+		{"|#en|", "en", ""},
+		{"|#zh|", "", "zh"},
+		{"#zh|#zh-TW|", "zh-TW", "zh-TW"},
+		{"#zh|#zh-TW|#zh-Hant|", "zh-Hant", "zh-Hant"},
+		{"|#en|#zh|#zh-Hant|", "en", "zh-Hant"},
+	};
+	static const char *const names[] = {"client_name", "policy_uri", "tos_uri"};
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		for (size_t k = 0; k < COUNT_OF(names); k++) {
+			struct str begin = str_of(k == 0 ? "text" : "https://example.com/");
+			struct str text = STR(
+				"{\"client_uri\":\"https://example.com/\",\"redirect_uris\":[\"https://example.com/\"]");
+			struct str language;
+			struct str rest = str_of(rows[i].languages);
+			while (str_split(rest, '|', &language, &rest)) {
+				text = str_printf(arena, "%.*s,\"%s%.*s\":\"%.*s%.*s\"", STR_ARG(text), names[k],
+					STR_ARG(language), STR_ARG(begin),
+					STR_ARG(str_slice(language, MIN_OF(language.n, (size_t)1), language.n)));
+			}
+			struct json kept;
+			struct oauth_client client;
+			assert_string_equal(check(arena_printf(arena, "%.*s}", STR_ARG(text)), &kept), "");
+			assert_true(oauth_client_read(arena, STR("id"), canonical_text(arena, &kept), &client));
+			struct str others[] = {client.name, client.policy_uri, client.tos_uri};
+			struct str zhs[] = {client.name_zh, client.policy_uri_zh, client.tos_uri_zh};
+			for (size_t m = 0; m < COUNT_OF(names); m++) {
+				const char *other = m == k ? rows[i].other : NULL;
+				const char *zh = m == k ? rows[i].zh : NULL;
+				assert_true(str_equals(others[m],
+					other == NULL ? str_from(NULL, 0)
+								  : str_printf(arena, "%.*s%s", STR_ARG(begin), other)));
+				assert_true(str_equals(zhs[m],
+					zh == NULL ? str_from(NULL, 0)
+							   : str_printf(arena, "%.*s%s", STR_ARG(begin), zh)));
+			}
+		}
+	}
+}
+
 static void client_id__same_metadata__same(void **state)
 {
 	(void)state;
@@ -328,6 +384,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(metadata__of_the_specification__what_is_understood_is_kept,
 			set_up, tear_down),
 		cmocka_unit_test_setup_teardown(client__kept_and_read__as_it_said, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(client__texts_in_languages__the_nearest, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(client_id__same_metadata__same, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(redirect_with__query_or_fragment__parameters_added, set_up,
 			tear_down),

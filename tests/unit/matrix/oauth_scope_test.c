@@ -3,6 +3,8 @@
  */
 #include "tests/unit/base/check.h"
 
+#include "base/b64.h"
+#include "base/crypto.h"
 #include "matrix/oauth_scope.h"
 
 static struct arena *arena;
@@ -80,6 +82,13 @@ static void scope__lacking_or_malformed__refused(void **state)
 #define VERIFIER "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 #define CHALLENGE "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 
+static struct str challenge_of(struct str verifier)
+{
+	unsigned char hash[SHA256_BYTES];
+	crypto_sha256(verifier, hash);
+	return b64_encode_url(arena, str_from((const char *)hash, sizeof(hash)));
+}
+
 static void verifier__of_the_rfc__fits(void **state)
 {
 	(void)state;
@@ -103,6 +112,33 @@ static void verifier__other_or_malformed__does_not_fit(void **state)
 	assert_false(oauth_challenge_is_valid(STR("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw+cM")));
 }
 
+/* RFC 7636, 4.1: 43 to 128 unreserved characters. */
+static void verifier__of_all_lengths_and_characters__fits_as_the_rfc_has_it(void **state)
+{
+	(void)state;
+	static const char unreserved[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+	char text[130];
+	for (size_t n = 0; n < sizeof(text); n++) {
+		for (size_t i = 0; i < n; i++) {
+			text[i] = unreserved[i % (sizeof(unreserved) - 1)];
+		}
+		struct str verifier = str_from(text, n);
+		assert_int_equal(oauth_verifier_fits(arena, verifier, challenge_of(verifier)),
+			n >= 43 && n <= 128);
+	}
+	for (int c = 0; c < 256; c++) {
+		bool is_unreserved = c != 0 && strchr(unreserved, c) != NULL;
+		for (size_t at = 0; at < 43; at += 42) {
+			memset(text, 'a', 43);
+			text[at] = (char)c;
+			struct str verifier = str_from(text, 43);
+			assert_int_equal(oauth_verifier_fits(arena, verifier, challenge_of(verifier)),
+				is_unreserved);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -112,6 +148,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(verifier__of_the_rfc__fits, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(verifier__other_or_malformed__does_not_fit, set_up,
 			tear_down),
+		cmocka_unit_test_setup_teardown(
+			verifier__of_all_lengths_and_characters__fits_as_the_rfc_has_it, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
