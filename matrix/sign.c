@@ -43,8 +43,8 @@ static bool has_signature(struct arena *arena, const struct json *object, struct
 {
 	struct str encoded = json_get_str(json_get(json_at(object, "signatures"), entity), key_id);
 	struct str signature;
-	return str_starts_with(key_id, STR("ed25519:")) && encoded.p != NULL &&
-		b64_decode(arena, encoded, &signature) && ed25519_verify(public_key, text, signature);
+	return str_starts_with(key_id, STR("ed25519:")) && b64_decode(arena, encoded, &signature) &&
+		ed25519_verify(public_key, text, signature);
 }
 
 struct json sign_json(struct arena *arena, const struct json *object,
@@ -56,8 +56,7 @@ struct json sign_json(struct arena *arena, const struct json *object,
 bool sign_verify_json(struct arena *arena, const struct json *object, struct str entity,
 	struct str key_id, struct str public_key)
 {
-	return json_is(object, JSON_OBJECT) &&
-		has_signature(arena, object, entity, key_id, public_key, signed_text(arena, object));
+	return has_signature(arena, object, entity, key_id, public_key, signed_text(arena, object));
 }
 
 struct json event_sign(struct arena *arena, const struct room_version *version,
@@ -69,9 +68,8 @@ struct json event_sign(struct arena *arena, const struct room_version *version,
 bool event_verify(struct arena *arena, const struct room_version *version, const struct json *event,
 	struct str server, struct str key_id, struct str public_key)
 {
-	return json_is(event, JSON_OBJECT) &&
-		has_signature(arena, event, server, key_id, public_key,
-			event_essential_text(arena, version, event));
+	return has_signature(arena, event, server, key_id, public_key,
+		event_essential_text(arena, version, event));
 }
 
 /* --- whose signatures an event needs ----------------------------------------------------------- */

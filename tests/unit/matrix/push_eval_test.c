@@ -200,6 +200,8 @@ static void display_name__words__found_in_any_case(void **state)
 		{"a a b", "a a a b", true},
 		{"a a b", "a a x b", false},
 		{"Bob", "boba Zbob bobz Abob bob0 9bob bob9 0bob", false},
+		{"Bob", "bob", true},
+		{"Bob", "bob: hi", true},
 	};
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
 	struct push_ruleset set = {0};
@@ -225,6 +227,60 @@ static void display_name__words__found_in_any_case(void **state)
 			sample_json(arena, "{'type':'t','sender':'@a:b','content':{'body':1}}"))};
 	assert_false(push_eval(arena, &set, &no_body, sample_user("@me:hs"), STR("x")).notify);
 	assert_false(push_eval(arena, &set, &no_body, sample_user("@me:hs"), NONE).notify);
+}
+
+static bool is_word_at(const char *text, size_t n, const char *name, size_t length, size_t at)
+{
+	bool begins = at == 0 || text[at - 1] == ' ' || text[at] == ' ';
+	size_t end = at + length;
+	bool ends = end == n || text[end - 1] == ' ' || text[end] == ' ';
+	return begins && ends && memcmp(text + at, name, length) == 0;
+}
+
+/* The number's lowest bits as letters and spaces. */
+static void write_bits(char *out, size_t n, unsigned bits)
+{
+	for (size_t i = 0; i < n; i++) {
+		out[i] = (bits >> i & 1) != 0 ? 'a' : ' ';
+	}
+	out[n] = '\0';
+}
+
+static void display_name__all_short_names_and_texts__as_by_looking_at_each_place(void **state)
+{
+	(void)state;
+	enum { NAME = 4, TEXT = 7 };
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	struct push_ruleset set = {0};
+	push_ruleset_append(arena, &set,
+		push_rule_read(arena, PUSH_OVERRIDE, STR("x"),
+			sample_json(arena,
+				"{'conditions':[{'kind':'contains_display_name'}],'actions':['notify']}")));
+	for (unsigned bits = 0; bits < 1U << TEXT; bits++) {
+		char text[TEXT + 1];
+		write_bits(text, TEXT, bits);
+		const struct push_facts facts = {
+			.event = sample_event(arena, "1",
+				sample_json(arena,
+					arena_printf(arena,
+						"{'type':'t','sender':'@a:b','room_id':'!r:b','content':{'body':'%s'}}",
+						text))),
+		};
+		for (size_t length = 1; length <= NAME; length++) {
+			for (unsigned name_bits = 0; name_bits < 1U << length; name_bits++) {
+				char name[NAME + 1];
+				bool is_there = false;
+				write_bits(name, length, name_bits);
+				for (size_t at = 0; at + length <= TEXT; at++) {
+					is_there = is_there || is_word_at(text, TEXT, name, length, at);
+				}
+				if (push_eval(arena, &set, &facts, sample_user("@me:hs"), str_of(name)).notify !=
+					is_there) {
+					fail_msg("'%s' in '%s'", name, text);
+				}
+			}
+		}
+	}
 }
 
 static void order__kinds_and_rules__first_match_decides(void **state)
@@ -499,6 +555,7 @@ int main(void)
 		cmocka_unit_test(condition__each_kind__as_listed),
 		cmocka_unit_test(condition__out_of_range_integer__never_equal),
 		cmocka_unit_test(display_name__words__found_in_any_case),
+		cmocka_unit_test(display_name__all_short_names_and_texts__as_by_looking_at_each_place),
 		cmocka_unit_test(order__kinds_and_rules__first_match_decides),
 		cmocka_unit_test(defaults__events__as_listed),
 		cmocka_unit_test(defaults__with_rules_for_text__only_without_mentions),

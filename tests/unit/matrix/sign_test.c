@@ -96,9 +96,12 @@ static void verify__absent_or_malformed__false(void **state)
 		"{'signatures':{'a.example':{'ed25519:k':''}}}",
 		"{'signatures':{'a.example':{'ed25519:k':'!'}}}",
 		"{'signatures':{'a.example':{'ed25519:k':'AAAA'}}}"};
+	const struct room_version *version = room_version_find(STR("11"));
 	for (size_t i = 0; i < COUNT_OF(objects); i++) {
 		struct json object = parsed(objects[i]);
 		assert_false(verifies(&object));
+		assert_false(
+			event_verify(arena, version, &object, STR("a.example"), STR("ed25519:k"), public_key));
 	}
 	struct json object = parsed("{'x':1}");
 	struct json good = sign_json(arena, &object, &signer);
@@ -161,6 +164,8 @@ static void event_hash__absent_or_other__false(void **state)
 
 /* --- required signers -------------------------------------------------------------------------- */
 
+static bool is_state = true; /* of the events of signers() */
+
 /* The names, joined with a space. */
 static struct str signers(const char *version, const char *sender, const char *event_id,
 	const char *type, const char *content)
@@ -172,7 +177,7 @@ static struct str signers(const char *version, const char *sender, const char *e
 		.event_id = {str_of(event_id)},
 		.sender = {str_of(sender)},
 		.type = str_of(type),
-		.is_state = true,
+		.is_state = is_state,
 		.content = json,
 	};
 	struct required_signer *list;
@@ -222,6 +227,9 @@ static void required_signers__third_party_invites__not_the_sender(void **state)
 					"{'membership':'join','third_party_invite':{}}"),
 		"a");
 	assert_text(signers("10", "@u:a", "$x", "m.room.member", "{'membership':'invite'}"), "a");
+	is_state = false; /* and so no membership */
+	assert_text(signers("10", "@u:a", "$x", "m.room.member", invite), "a");
+	is_state = true;
 }
 
 int main(void)
