@@ -2,12 +2,14 @@
 import re
 import time
 import urllib.parse
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from support import accounts
 from support.appservice import AppService
-from support.client import Client, Http
+from support.client import Client, Http, seconds
+from support.database import Cluster, HeldTable
 from support.server import Server, binary, free_port, wait_until
 
 pytestmark = pytest.mark.skipif(not binary(), reason="needs the program")
@@ -77,6 +79,24 @@ def test_consent__lacking__can_log_in_and_out_and_be_deactivated(server, lin):
     refused(again.post("/createRoom", {}))
     again.post("/logout").ok()
     lin.uia("POST", "/account/deactivate", {}).ok()
+
+
+def test_consent__locked_while_told_of_the_terms__locked(make_server):
+    """What was read of a session before the lock may not be kept: it would let the user in from then on."""
+    with Cluster() as cluster:
+        server = make_server(settings=settings(terms__notices="true", database__url=cluster.url), processes=1).start()
+        admin, lin = (accounts.register_by_secret(server.url, server.secret, admin=is_admin) for is_admin in (True, False))
+        page(server, "POST", link_of(admin))
+        locked = "/_matrix/client/v1/admin/lock/" + urllib.parse.quote(lin.user_id)
+        admin.get(locked).ok()
+        with ThreadPoolExecutor(1) as pool, HeldTable(cluster.url, "terms_told") as held:
+            asked = pool.submit(lin.get, "/account/whoami")
+            wait_until(held.is_waited_for, what="the user is told of the terms")
+            admin.put(locked, {"locked": True}).ok()
+            held.release()
+            asked.result(seconds(30)).ok()
+        lin.get("/account/whoami").expect(401, "M_USER_LOCKED")
+        server.terminate()
 
 
 def test_consent__lacking__takes_back_own_words_but_nobody_elses(server, host):
