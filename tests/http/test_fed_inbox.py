@@ -231,6 +231,15 @@ def test_event__room_unknown__refused(federated, remote):
     assert "error" in remote.transaction(federated, [event]).ok()["pdus"][event.event_id]
 
 
+def test_event__room_that_was_left__refused(shared):
+    """The room is known, but nobody of here is in it."""
+    event = shared.room.message("before")
+    shared.deliver(event)
+    shared.user.leave(shared.room_id).ok()
+    late = shared.room.message("after", prev=[event])
+    assert shared.send(late)[late.event_id]["error"]
+
+
 def test_event__again_in_another_transaction__once(shared):
     event = shared.room.message("once")
     shared.deliver(event)
