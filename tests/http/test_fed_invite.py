@@ -399,7 +399,8 @@ def test_sec_5_22__taken_back_by_a_stranger__stays(federated, remote, make_remot
     room = invite.room
     room.add(invite.put().ok()["event"])
     draft = room.draft("m.room.member", {"membership": "leave"}, alice.user_id, sender="@eve:" + stranger.name)
-    for event in (room.sign(draft, stranger), room.sign({**draft, "sender": room.creator}, stranger)):
+    ban = {**draft, "content": {"membership": "ban"}}
+    for event in (room.sign(draft, stranger), room.sign(ban, stranger), room.sign({**draft, "sender": room.creator}, stranger)):
         stranger.transaction(federated, [event]).ok()
     deliver(remote, federated, room)
     assert alice.sync().invited(room.room_id)
