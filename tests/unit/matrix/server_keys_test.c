@@ -210,6 +210,42 @@ static void parse__many_keys__refused(void **state)
 	assert_string_equal(rule_of(&json, &keys), "keys.limit");
 }
 
+/* So many keys stand before the one that signed, and with a signature of their own that is none. @return as rule_of() */
+static const char *rule_behind(size_t count, size_t with_signature)
+{
+	struct json json = answer(NOW + DAY);
+	struct json keys = json_object(arena, 0);
+	struct json signatures = json_object(arena, 0);
+	char *none = arena_alloc(arena, 86); /* 64 zero bytes in base64 */
+	memset(none, 'A', 86);
+	for (size_t i = 0; i < count; i++) {
+		struct str id = str_printf(arena, "ed25519:x%zu", i);
+		keys =
+			json_with(arena, &keys, id, key_entry("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"));
+		if (i < with_signature) {
+			signatures = json_with(arena, &signatures, id, json_string(str_from(none, 86)));
+		}
+	}
+	keys = json_with(arena, &keys, signer.key_id,
+		*json_get(json_at(&json, "verify_keys"), signer.key_id));
+	struct json all = json_object(arena, 0);
+	all = json_with(arena, &all, signer.server.s, signatures);
+	json = json_with(arena, &json, STR("verify_keys"), keys);
+	json = json_with(arena, &json, STR("signatures"), all);
+	json = sign_json(arena, &json, &signer);
+	struct server_keys out;
+	return rule_of(&json, &out);
+}
+
+/* What is tried is limited; a key that signed nothing needs no try. */
+static void parse__signed_by_the_last_key__believed_behind_few_false_signatures(void **state)
+{
+	(void)state;
+	assert_null(rule_behind(100, 0));
+	assert_null(rule_behind(100, 7));
+	assert_string_equal(rule_behind(100, 8), "keys.signature");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -220,6 +256,7 @@ int main(void)
 		cmocka_unit_test(parse__other_keys_beside__left_out),
 		cmocka_unit_test(parse__key_both_old_and_current__current),
 		cmocka_unit_test(parse__many_keys__refused),
+		cmocka_unit_test(parse__signed_by_the_last_key__believed_behind_few_false_signatures),
 	};
 	return cmocka_run_group_tests_name(__FILE__, tests, set_up, tear_down);
 }

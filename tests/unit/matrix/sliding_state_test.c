@@ -199,6 +199,28 @@ static void missed__only_what_was_live__keeps_the_first_position(void **state)
 	assert_int_equal(sliding_state_told(&live, 7, SLIDING_EVENTS), SLIDING_LIVE); /* as it was */
 }
 
+/* A room of which nothing is told takes no place, and could not be read again. */
+static void missed__all_that_was_told_from_the_beginning__not_kept(void **state)
+{
+	(void)state;
+	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
+	const struct sliding_state none = {0};
+	for (unsigned stream = 0; stream < SLIDING_STREAM_COUNT; stream++) {
+		struct sliding_change *change = sliding_change_begin(arena, &none);
+		sliding_change_told(change, 7, stream);
+		struct sliding_state told = sliding_change_end(change);
+		assert_int_equal(told.room_n, 1);
+		sliding_change_missed(change, 7, stream, 0);
+		struct sliding_state at_once = sliding_change_end(change);
+		change = sliding_change_begin(arena, &told);
+		sliding_change_missed(change, 7, stream, 0);
+		struct sliding_state later = sliding_change_end(change);
+		assert_int_equal(at_once.room_n + later.room_n, 0);
+		assert_true(
+			str_equals(sliding_state_write(arena, &later), sliding_state_write(arena, &none)));
+	}
+}
+
 static void is_any__told_again_and_wanted_again__nothing_new(void **state)
 {
 	(void)state;
@@ -409,6 +431,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(random_changes__many_rounds__as_a_list),
 		cmocka_unit_test(missed__only_what_was_live__keeps_the_first_position),
+		cmocka_unit_test(missed__all_that_was_told_from_the_beginning__not_kept),
 		cmocka_unit_test(is_any__told_again_and_wanted_again__nothing_new),
 		cmocka_unit_test(configs__equal_ones_and_unused_ones__each_that_a_room_has_once),
 		cmocka_unit_test(bytes__zeroed_state__comes_back),
