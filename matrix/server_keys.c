@@ -85,8 +85,8 @@ static bool read_key(struct arena *arena, const struct json_member *entry, struc
 	struct str encoded = json_get_str(&entry->value, STR("key"));
 	struct str bytes;
 	if (!key_id_parse(entry->key, &algorithm, &version) || !str_equals(algorithm, STR("ed25519")) ||
-		encoded.p == NULL || !b64_decode(arena, encoded, &bytes) ||
-		bytes.n != ED25519_PUBLIC_BYTES || server_key_is_leaked((const unsigned char *)bytes.p)) {
+		!b64_decode(arena, encoded, &bytes) || bytes.n != ED25519_PUBLIC_BYTES ||
+		server_key_is_leaked((const unsigned char *)bytes.p)) {
 		return false;
 	}
 	out->key_id = entry->key;

@@ -79,6 +79,8 @@ static void parse__good_answer__keys_with_their_windows(void **state)
 	assert_true(server_key_signs_requests(current, NOW + DAY));
 	assert_false(server_key_signs_requests(current, NOW + DAY + 1));
 	assert_false(server_key_signs_requests(old, NOW - 200 * DAY));
+	const struct server_key given_up = {.is_old = true, .valid_until_ts = NOW + DAY};
+	assert_false(server_key_signs_requests(&given_up, NOW));
 	/* Events: the window counts from version 5 on; the end of an old key always. */
 	const struct room_version *lax = room_version_find(STR("4"));
 	const struct room_version *strict = room_version_find(STR("5"));
