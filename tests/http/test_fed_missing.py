@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from support.client import seconds
+from support.client import path_of, seconds
 from support.handshake import asked
 from support.remote_room import Pdu, RemoteRoom
 from support.server import wait_until
@@ -382,6 +382,9 @@ def test_sec_5_5__missing_auth__fetched_by_event_auth_unless_flipped(shared, is_
     assert not shared.knows(join)
     kept = shared.server.sql("SELECT count(*) FROM events WHERE event_id = '%s'" % join.event_id)
     assert kept.strip() == ("0" if is_spoilt else "1")  # as an outlier
+    before = remote.send(shared.server, "POST", "/get_missing_events" + path_of(room.room_id), {
+        "latest_events": [join.event_id], "earliest_events": []}).ok()
+    assert before["events"] == []  # what came before it is not known here, whatever it says itself
 
 
 def test_sec_5_6__auth_events_of_another_room__not_allowed(shared):
