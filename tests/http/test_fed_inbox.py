@@ -370,8 +370,9 @@ def test_send__killed_after_the_answer__everything_arrives(make_federated, remot
         assert shared.order(*events) == [event.event_id for event in events]
 
 
-def test_send__too_much_waits__told_to_come_later(make_federated, remote, make_remote):
-    server = make_federated(settings={"federation.inbox_per_server": "150"}).start()
+@pytest.mark.parametrize("setting,status_of_others", [("federation.inbox_per_server", 200), ("federation.inbox_total", 429)])
+def test_send__too_much_waits__told_to_come_later(make_federated, remote, make_remote, setting, status_of_others):
+    server = make_federated(settings={setting: "150"}).start()
     shared = SharedRoom(server, remote)
     room = shared.room
     hold = Hold(remote, "POST", r"/_matrix/federation/v1/get_missing_events/.*")
@@ -383,7 +384,7 @@ def test_send__too_much_waits__told_to_come_later(make_federated, remote, make_r
         reply = remote.transaction(server, sent[-1])
     reply.expect(429, "M_LIMIT_EXCEEDED")
     assert reply["retry_after_ms"] > 0 and len(sent) == 4
-    make_remote().transaction(server).ok()  # another server is not concerned
+    make_remote().transaction(server).expect(status_of_others)
     hold.release()
     shared.seen(sent[-2][-1], limit=60)
     assert shared.knows(kept_back)

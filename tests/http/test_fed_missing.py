@@ -334,7 +334,10 @@ def test_sec_5_7__state_of_another_room_or_empty__not_taken(shared):
     base = list(room.heads)
     other = RemoteRoom(remote)
     foreign = [event.event_id for event in other.state.values()]
-    for answer in ({"pdu_ids": foreign, "auth_chain_ids": foreign}, {"pdu_ids": [], "auth_chain_ids": []}, {}):
+    create = room.state[("m.room.create", "")]
+    headless = [event.event_id for event in room.state.values() if event is not create]
+    for answer in ({"pdu_ids": foreign, "auth_chain_ids": foreign}, {"pdu_ids": [], "auth_chain_ids": []}, {},
+                   {"pdu_ids": headless, "auth_chain_ids": [create.event_id]}):
         remote.on("GET", STATE_IDS, lambda ask, answer=answer: (200, answer))
         long_gap(room)
         newest = room.message("newest")
@@ -342,6 +345,9 @@ def test_sec_5_7__state_of_another_room_or_empty__not_taken(shared):
         room.heads, room.state = base, room.states[base[0]]
         base = [shared.sentinel()[-1]["event_id"]]
         assert not shared.knows(newest)
+        # Nor is it rejected for ever, for what another says of it.
+        assert int(shared.server.sql("SELECT count(*) FROM events WHERE event_id = '%s'" % newest.event_id)) == 0
+        assert not [ask for ask in asked(remote, "event") if any(event_id[1:] in ask.path for event_id in foreign)]
     assert shared.user.get_state(shared.room_id, "m.room.topic").status == 404
 
 
