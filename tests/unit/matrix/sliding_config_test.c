@@ -302,7 +302,8 @@ static void is_well_formed__not_as_made_here__false(void **state)
 	(void)state;
 	const struct sliding_entry wrong[][2] = {{{STR("b"), STR("")}, {STR("a"), STR("")}},
 		{{STR("a"), STR("")}, {STR("a"), STR("")}}, {{STR("a"), STR("*")}, {STR("a"), STR("b")}},
-		{{STR("*"), STR("x")}, {STR("b"), STR("x")}}, {{STR("*"), STR("*")}, {STR("b"), STR("*")}}};
+		{{STR("*"), STR("x")}, {STR("b"), STR("x")}}, {{STR("*"), STR("*")}, {STR("b"), STR("*")}},
+		{{STR("a"), STR("!")}, {STR("a"), STR("*")}}};
 	for (size_t i = 0; i < COUNT_OF(wrong); i++) {
 		assert_false(sliding_config_is_well_formed(
 			&(struct sliding_config){.entries = wrong[i], .entry_n = 2}));
