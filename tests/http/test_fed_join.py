@@ -386,15 +386,6 @@ def test_sec_5_21__template_of_another_event__never_signed(federated, remote, ro
     assert room.room_id not in alice.sync().rooms("join")
 
 
-def test_sec_5_21__template_that_has_a_user_of_ours_let_the_user_in__not_signed(federated, remote, room):
-    """Our signature would say that this server has looked whether that user may."""
-    alice, bob = federated.user(), federated.user()
-    with_template(remote, room, lambda event: event["content"].update(join_authorised_via_users_server=bob.user_id))
-    join(alice, room, [remote.name])
-    send, = asked(remote, "send_join")
-    assert "join_authorised_via_users_server" not in send.json["content"]
-
-
 def test_sec_5_21__template_with_more_in_it__only_what_was_asked_for_is_signed(federated, remote, room):
     def change(event):
         event["content"].update({"displayname": "Evil", "org.example": {"a": 1}, "is_direct": True,
