@@ -413,7 +413,7 @@ def test_event__key_server_of_its_sender_is_away__waits_and_comes_when_it_is_bac
     assert shared.knows(joined) and not shared.knows(forged)
 
 
-def test_event__waits_and_its_server_is_shut_out_meanwhile__comes_only_with_what_others_build_on_it(federated, remote, make_remote):
+def test_sec_5_28__shut_out_while_its_event_waits__comes_only_with_what_others_build_on_it(federated, remote, make_remote):
     shared = SharedRoom(federated, remote)
     room, away = shared.room, make_remote(host="localhost")
     away.on("GET", r"/_matrix/key/v2/server", lambda ask: (503, {"errcode": "M_UNKNOWN", "error": "away"}))
