@@ -55,10 +55,11 @@ def test_killed_between_event_and_note__one_event_in_clear_and_encrypted_rooms(m
         server.sql("UPDATE notice_deliveries SET failures = 1, next_try_ms = %d WHERE next_try_ms IS NOT NULL" % (
             (time.time() + 10 * 86400) * 1000))
         server.kill()
+        tried = server.log().count("broken by the test")
         server.start()
         lin = Client(server.url, lin.token, lin.user_id)
         # It tries again, and finds what it has sent.
-        wait_until(lambda: "broken by the test" in server.log().rpartition("serve.ready")[2], 20, "another try")
+        wait_until(lambda tried=tried: server.log().count("broken by the test") > tried, 20, "another try")
         server.sql(MEND)
         noted = "SELECT event_id FROM notice_deliveries WHERE room_id = '%s' AND event_id IS NOT NULL" % room
         wait_until(lambda noted=noted, event=event: server.sql(noted).split() == event, 20, "the note")

@@ -481,7 +481,8 @@ def test_serve__database_newer_than_the_program__refused(make_server):
 def test_metrics__own_listener__prometheus_text_and_not_on_the_client_listener(make_server):
     port = free_port()
     server = make_server(settings={"listen.metrics": "127.0.0.1:%d" % port}).start()
-    assert "serve.listens on=\"127.0.0.1:%d, for metrics, plain HTTP, open to this machine alone\"" % port in server.log()
+    listens = "serve.listens on=\"127.0.0.1:%d, for metrics, plain HTTP, open to this machine alone\"" % port
+    wait_until(lambda: listens in server.log(), what="the log, which says so once all listeners are open")
     user = accounts.register(server.url)
     user.send(user.create_room())
     reply = Client("http://127.0.0.1:%d" % port).http.raw("GET", "/metrics")
