@@ -9,6 +9,7 @@ import json
 import os
 import re
 import threading
+import time
 
 import pytest
 
@@ -218,10 +219,12 @@ def test_create__somebody_waits__is_answered_by_the_upload(alice, bob):
     for waiter in waiters:
         waiter.start()
     download(bob, where, query={"timeout_ms": 0}).expect(504)
+    began = time.monotonic()
     fill(alice, where, b"here").ok()
     for waiter in waiters:
         waiter.join(seconds(70))
     assert [reply.ok().raw for reply in replies] == [b"here"] * 20
+    assert time.monotonic() - began < 50, "answered only when the time was over"
 
 
 def test_fill__second_time_or_by_another__refused(hs, alice, bob):

