@@ -285,14 +285,21 @@ KINDS = [Messages, AccountData, Tags, PushRules, Receipts, ReadMarkers, State, R
 
 
 @contextlib.contextmanager
-def under_way(school, kind):
-    """Requests of a kind of which none is committed before `held.release()`: gives (held, replies)."""
+def begun(school, kind):
+    """Requests of a kind of which the first waits for its commit, and none is committed before `held.release()`: gives (held, replies)."""
     school.roots = [school.put("root %d" % number).ok()["event_id"] for number in range(COUNT)]
     school.rooms = [school.user.create_room() for _ in range(COUNT)]
     school.firsts = [school.user.send(room) for room in school.rooms]
     with concurrent.futures.ThreadPoolExecutor(COUNT) as pool, school.held(kind.table) as held:
         replies = [pool.submit(kind.do, school, number) for number in range(COUNT)]
         wait_until(held.is_waited_for, what="it is being committed")
+        yield held, replies
+
+
+@contextlib.contextmanager
+def under_way(school, kind):
+    """The same, once all of them wait for it."""
+    with begun(school, kind) as (held, replies):
         school.await_writes(COUNT)
         yield held, replies
 
@@ -330,7 +337,7 @@ def test_sigterm__commit_of_a_kind_hangs__what_is_acknowledged_is_there_after_th
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_commit_of_a_kind__takes_too_long__error_and_may_be_tried_again(school, kind):
-    with under_way(school, kind) as (held, replies):
+    with begun(school, kind) as (held, replies):
         for reply in replies:
             reply.result(seconds(60)).expect((503, 504))
         held.release()
@@ -350,7 +357,6 @@ def levels_under_way(school):
     with concurrent.futures.ThreadPoolExecutor(2) as pool, school.held() as held:
         change = pool.submit(school.mine().put_state, school.room, "m.room.power_levels", dict(levels, events_default=100))
         wait_until(held.is_waited_for, what="it is being committed")
-        school.await_writes(1)
         yield other, held, change, pool.submit(other.put_event, school.room, "m.room.message", {"msgtype": "m.text", "body": "late"})
 
 
@@ -358,6 +364,7 @@ def levels_under_way(school):
 @in_time
 def test_state__commit_hangs__next_event_is_judged_by_it(school):
     with levels_under_way(school) as (_, held, change, event):
+        wait_until(lambda: school.figure('belfry_http_lane_busy{lane="local"}') == 1, what="the event waits for the room's turn")
         held.release()
         change.result(seconds(60)).ok()
         event.result(seconds(60)).expect(403, "M_FORBIDDEN")
