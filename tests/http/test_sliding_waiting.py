@@ -1,6 +1,7 @@
 """Simplified sliding sync, of who waits: whatever happens, and with whatever filters, they are told at once what is told to who does not wait (seeded; the
 seed is in the test's name)."""
 import random
+import time
 
 import pytest
 
@@ -37,6 +38,7 @@ class Model:
     def __init__(self, alice, other, bob, carol, seed, extensions=EVERYTHING):
         self.random, self.alice, self.bob, self.carol = random.Random(seed), alice, bob, carol
         self.serial, self.rooms, self.keys = 0, [], {user: Device(user) for user in (bob, carol)}
+        self.typing = {}  # (who, room): since when, of those that have not stopped
         for _ in range(6):
             self.create()
         self.space = self.create(creation_content={"type": "m.space"})
@@ -86,12 +88,24 @@ class Model:
             lambda: alice.receipt(room, bob.send(room, text), "m.read" if which < 0.5 else "m.read.private"),
             lambda: carol.receipt(room, bob.send(room, text)),
             lambda: carol.put_event(room, "m.room.message", {"msgtype": "m.text", "body": text}), lambda: carol.leave(room), lambda: carol.join(room),
-            lambda: (bob if which < 0.5 else carol).typing(room, which < 0.7),
-            lambda: bob.typing(other, which < 0.7),
+            lambda: self.type(bob if which < 0.5 else carol, room, which < 0.7),
+            lambda: self.type(bob, other, which < 0.7),
             lambda: bob.put("/sendToDevice/m.test/" + unique("t"), {"messages": {alice.user_id: {"*": {"n": text}}}}),
             lambda: self.keys[bob if which < 0.5 else carol].upload(),
             lambda: bob.post(bob.room(room, "upgrade"), {"new_version": "10"}) if which < 0.1 else None,
         ])()
+
+    def type(self, who, room, is_typing):
+        self.typing.pop((who, room), None)
+        if is_typing:
+            self.typing[who, room] = time.monotonic()
+        who.typing(room, is_typing, timeout=120000)
+
+    def stop_typing(self):
+        """Before it ends by itself, which might be after one device has looked and before the other does."""
+        for (who, room), since in list(self.typing.items()):
+            if time.monotonic() - since > 20:
+                self.type(who, room, False)
 
     def wish(self):
         if self.random.random() < 0.2:
@@ -102,6 +116,7 @@ class Model:
 
     def look(self):
         """Before it waits; an answer that is lost is told again."""
+        self.stop_typing()
         self.waits.client.sync(self.alice.sync(self.bob.sync().since).since)  # they may be of several processes
         answer = self.looks.next()
         if not is_news(answer):
