@@ -230,7 +230,7 @@ def test_timeline__limit_raised__older_events_at_once_and_marked(alice, room):
     watch = Sliding(alice, {"all": window(timeline=1)})
     assert watch.first.room(room).ids() == ids[-1:]
     watch.lists["all"]["timeline_limit"] = 6
-    part = watch.next(timeout=20000).room(room)  # it does not wait
+    part = watch.at_once().room(room)
     assert part.ids() == ids[-6:] and part["unstable_expanded_timeline"] is True
     assert not part.get("initial") and part.get("num_live", 0) == 0
     assert watch.next().room(room) == {}
@@ -351,7 +351,7 @@ def test_required_state__grown__at_once_and_only_what_is_new(alice, room):
     alice.set_state(room, "m.room.topic", {"topic": "T"})
     watch = Sliding(alice, {"all": window(timeline=1, state=[("m.room.name", "")])})
     watch.lists["all"]["required_state"] = [["m.room.name", ""], ["m.room.topic", ""]]
-    assert set(watch.next(timeout=20000).room(room).state) == {("m.room.topic", "")}
+    assert set(watch.at_once().room(room).state) == {("m.room.topic", "")}
 
 
 def test_required_state__own_member_event_changes_and_is_not_asked_for__not_told(alice, room):

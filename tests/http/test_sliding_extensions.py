@@ -74,14 +74,14 @@ def test_to_device__no_since__everything_that_has_not_arrived(alice, bob):
 def test_to_device__limit__the_rest_follows_at_once(alice, bob):
     tell(alice, bob, *range(5))
     watch = with_extension(bob, "to_device", limit=2)
-    answers = [watch.first] + [watch.next(timeout=20000) for _ in range(2)]
+    answers = [watch.first] + [watch.at_once() for _ in range(2)]
     assert [told(answer) for answer in answers] == [[0, 1], [2, 3], [4]]
 
 
 def test_to_device__more_than_a_hundred__a_hundred_at_a_time(alice, bob):
     tell(alice, bob, *range(130))
     watch = with_extension(bob, "to_device", limit=1000)
-    second = watch.next(timeout=20000)
+    second = watch.at_once()
     assert len(told(watch.first)) == 100 and told(watch.first) + told(second) == list(range(130))
 
 
@@ -468,7 +468,7 @@ def test_which_rooms__narrowed_and_widened__what_was_missed_is_told(alice, bob, 
 def test_which_rooms__asked_for_later__all_that_there_is(alice, two):
     watch = Sliding(alice, two.lists, two.subscriptions)
     watch.extensions = {"account_data": {"enabled": True}}
-    answer = watch.next(timeout=20000)
+    answer = watch.at_once()
     for room in two.rooms.values():
         assert answer.account("org.example.x", room) == {"n": 1}
 

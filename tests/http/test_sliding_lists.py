@@ -30,7 +30,7 @@ def test_window__grows__only_new_rooms(alice):
     rooms = rooms_of(alice, 6)
     watch = Sliding(alice, {"all": window(last=1)})
     watch.lists["all"]["ranges"] = [[0, 3]]
-    assert watch.next(timeout=20000).rooms == set(rooms[2:4])  # at once: they were never told
+    assert watch.at_once().rooms == set(rooms[2:4])  # they were never told
     watch.lists["all"]["ranges"] = [[0, 99]]
     answer = watch.next()
     assert answer.rooms == set(rooms[4:]) and all(answer.room(room)["initial"] for room in rooms[4:])
@@ -148,7 +148,7 @@ def test_list__added_later__its_rooms_at_once(alice):
     watch = Sliding(alice)
     assert watch.first.rooms == set()
     watch.lists = {"all": window()}
-    assert watch.next(timeout=20000).rooms == set(rooms)
+    assert watch.at_once().rooms == set(rooms)
 
 
 @pytest.mark.peer("forgets what happened while nothing was asked for")
@@ -332,7 +332,7 @@ def test_subscription__added_later__at_once(alice):
     rooms = rooms_of(alice, 3)
     watch = Sliding(alice, {"all": window(last=0)})
     watch.rooms = {rooms[2]: wanted()}
-    answer = watch.next(timeout=20000)
+    answer = watch.at_once()
     assert answer.rooms == {rooms[2]} and answer.room(rooms[2])["initial"] is True
 
 

@@ -183,8 +183,8 @@ def test_full_state__since_given__all_state_but_only_new_timeline(alice, room):
     alice.set_state(room, "m.room.name", {"name": "x"})
     since = alice.sync().since
     start = time.monotonic()
-    answer = alice.sync(since, timeout=20000, full_state=True)
-    assert time.monotonic() - start < seconds(10), "full_state answers at once"
+    answer = alice.sync(since, timeout=60000, full_state=True)
+    assert time.monotonic() - start < 60, "full_state answers at once"
     part = answer.joined(room)
     assert {("m.room.create", ""), ("m.room.name", ""), ("m.room.member", alice.user_id)} <= set(part.keyed())
     assert part.timeline == []
@@ -689,11 +689,11 @@ def test_wait__anything_else_new__wakes_too(alice, bob, shared, what):
     second = Client(bob.http, bob.token, bob.user_id)
     with ThreadPoolExecutor(1) as pool:
         started = time.monotonic()
-        waiting = pool.submit(second.sync, since, 20000, QUIET)
+        waiting = pool.submit(second.sync, since, 60000, QUIET)
         time.sleep(0.1)
         actions[what]()
-        answer = waiting.result(seconds(20))
-    assert time.monotonic() - started < seconds(10)
+        answer = waiting.result(seconds(60))
+    assert time.monotonic() - started < 60, "told only when the time was over"
     if what == "typing":
         assert typing_of(answer.joined(shared)) == [alice.user_id]
     else:
@@ -746,11 +746,12 @@ def test_wait__several_devices__all_woken(alice, bob, shared):
     sessions = [bob.login() for _ in range(4)]
     since = bob.sync().since
     with ThreadPoolExecutor(4) as pool:
-        waiting = [pool.submit(session.sync, since, 20000, QUIET) for session in sessions]
+        waiting = [pool.submit(session.sync, since, 60000, QUIET) for session in sessions]
         time.sleep(0.2)
-        event = alice.send(shared)
+        event, sent = alice.send(shared), time.monotonic()
         for item in waiting:
-            assert item.result(seconds(20)).joined(shared).ids() == [event]
+            assert item.result(seconds(60)).joined(shared).ids() == [event]
+    assert time.monotonic() - sent < 50, "told only when the time was over"
 
 
 @pytest.mark.tsan
