@@ -42,16 +42,17 @@ struct seen {
 
 static struct homeserver hs;
 static struct str url;
-static _Atomic(struct consumers *) both[2];
+static struct lock both_lock; /* also while one of them is told: it is not destroyed meanwhile */
+static struct consumers *both[2];
 static _Atomic uint32_t said_kinds; /* of what is published; 0: as the writer says */
 
 static void on_published(void *self, int64_t position, uint32_t kinds)
 {
 	(void)self;
+	LOCK_SCOPE(&both_lock);
 	for (size_t i = 0; i < COUNT_OF(both); i++) {
-		struct consumers *consumers = atomic_load(&both[i]);
-		if (consumers != NULL) {
-			consumers_published(consumers, position,
+		if (both[i] != NULL) {
+			consumers_published(both[i], position,
 				atomic_load(&said_kinds) != 0 ? atomic_load(&said_kinds) : kinds);
 		}
 	}
@@ -84,6 +85,15 @@ static enum err look(struct ctx *ctx, struct homeserver *server, void *self, int
 	return ERR_OK;
 }
 
+/* @return the one before */
+static struct consumers *set_process(size_t number, struct consumers *consumers)
+{
+	LOCK_SCOPE(&both_lock);
+	struct consumers *before = both[number];
+	both[number] = consumers;
+	return before;
+}
+
 static struct consumers *start_process(size_t number, struct seen *seen)
 {
 	struct consumers *consumers = consumers_create(&hs);
@@ -94,17 +104,14 @@ static struct consumers *start_process(size_t number, struct seen *seen)
 			.follows = seen->follows != 0 ? seen->follows : NEWS_ALL,
 			.from_now = seen->from_now,
 			.saves_itself = seen->saving != SAVING_SERVICE});
-	atomic_store(&both[number], consumers);
+	(void)set_process(number, consumers);
 	consumers_start(consumers);
 	return consumers;
 }
 
 static void end_process(size_t number)
 {
-	struct consumers *consumers = atomic_load(&both[number]);
-	consumers_stop(consumers); /* the writer may still publish: that does nothing now */
-	atomic_store(&both[number], NULL);
-	consumers_destroy(consumers);
+	consumers_destroy(set_process(number, NULL));
 }
 
 /* --- the world -------------------------------------------------------------------------------------------- */
@@ -123,6 +130,7 @@ static void run_sql(const char *sql)
 static int set_up_all(void **state)
 {
 	(void)state;
+	lock_init(&both_lock, RANK_LISTENER);
 	url = bare_database();
 	return 0;
 }
@@ -139,6 +147,9 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
+	for (size_t i = 0; i < COUNT_OF(both); i++) {
+		end_process(i); /* only of a test that failed are there any */
+	}
 	bare_stop(&hs);
 	return 0;
 }
@@ -331,8 +342,10 @@ static void consumer__two_processes__one_runs_until_it_ends(void **state)
 	end_process(1);
 }
 
-#define END_LEASES \
-	"SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+#define END_LEASES(wait) \
+	"SELECT pg_terminate_backend(pid" wait ") FROM pg_locks WHERE locktype = 'advisory' AND granted"
+/* A backend that ends gives its locks back a while before its client can see that it has ended: for so long two may have one. */
+#define END_LEASES_AND_SESSIONS END_LEASES(", 60000")
 
 /* Whoever had it has had nothing to do since it ended, and does not know. */
 static void consumer__lease_taken_over_meanwhile__no_round_without_it(void **state)
@@ -343,7 +356,7 @@ static void consumer__lease_taken_over_meanwhile__no_round_without_it(void **sta
 	int64_t newest = publish(10);
 	await_takeover(first, newest);
 	struct consumers *second = start_process(1, &seen[1]);
-	run_sql(END_LEASES);
+	run_sql(END_LEASES_AND_SESSIONS);
 	await_lease(second, true);
 	int64_t further = publish(10);
 	await_takeover(second, further);
@@ -363,7 +376,7 @@ static void consumer__lease_connection_breaks__nothing_twice(void **state)
 	struct consumers *second = start_process(1, &seen[1]);
 	int64_t newest = 0;
 	for (int i = 0; i < 4; i++) {
-		run_sql(END_LEASES);
+		run_sql(END_LEASES(""));
 		newest = publish(10);
 		while (!consumers_await(first, "looker", newest, limit()) &&
 			!consumers_await(second, "looker", newest, limit())) {
