@@ -26,11 +26,18 @@ static void limit(int resource, rlim_t value)
 	(void)setrlimit((__rlimit_resource_t)resource, &both);
 }
 
+/* By a signal that says so: SIGXCPU. At the hard limit it would be SIGKILL, as when the machine is at fault. */
+static void limit_cpu(void)
+{
+	const struct rlimit seconds = {.rlim_cur = CPU_SECONDS, .rlim_max = CPU_SECONDS + 1};
+	(void)setrlimit(RLIMIT_CPU, &seconds);
+}
+
 void confine_resources(void)
 {
 	(void)close_range(STDERR_FILENO + 1, ~0U, 0);
 	limit(RLIMIT_CORE, 0);
-	limit(RLIMIT_CPU, CPU_SECONDS);
+	limit_cpu();
 	limit(RLIMIT_FSIZE, max_result_bytes);
 	limit(RLIMIT_NOFILE, FILES);
 	limit(RLIMIT_AS, max_memory_bytes);

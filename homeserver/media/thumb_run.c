@@ -107,6 +107,11 @@ enum err thumb_run(struct ctx *ctx, const struct thumb_run *run, enum thumbnail_
 	if (WIFEXITED(status) && WEXITSTATUS(status) == THUMBNAIL_BAD_CALL) {
 		return fail_cause(ctx, ERR_STORE, "%s cannot work here", run->helper);
 	}
+	/* By ourselves, by hand, or by a system without memory: what the image itself takes is bounded by other signals. */
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) {
+		return fail_cause(ctx, ERR_STORE, "%s was killed, or took more than %d s", run->helper,
+			TIME_LIMIT_MS / 1000);
+	}
 	if (WIFSIGNALED(status)) {
 		log_warn(ctx->request_id, "media.thumbnail_killed", "signal=%d", WTERMSIG(status));
 	}

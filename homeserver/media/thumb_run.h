@@ -17,9 +17,8 @@ struct thumb_run {
 };
 
 /**
- * Starts it and waits for its end, some seconds at the most. One that is killed, crashes or takes too long counts as
- * THUMBNAIL_IMPOSSIBLE.
- * Errors: STORE when it cannot be started
+ * Starts it and waits for its end, some seconds at the most. One that crashes, or uses more than it may, counts as THUMBNAIL_IMPOSSIBLE.
+ * Errors: STORE when it cannot be started, or was killed since the machine was too slow or had no memory: another time it may do
  */
 MUST_CHECK enum err thumb_run(struct ctx *ctx, const struct thumb_run *run,
 	enum thumbnail_status *out);
