@@ -212,7 +212,7 @@ static bool read_config(struct reader *r, struct sliding_config *out)
 			return false;
 		}
 	}
-	return sliding_config_is_well_formed(out);
+	return true;
 }
 
 static bool read_told(struct reader *r, unsigned kind, int64_t *out)
@@ -259,8 +259,7 @@ bool sliding_state_read(struct arena *arena, struct str bytes, struct sliding_st
 	struct sliding_config *configs =
 		ARENA_NEW_ARRAY(arena, struct sliding_config, state.config_n + 1);
 	for (size_t i = 0; i < state.config_n; i++) {
-		if (!read_config(&r, &configs[i]) ||
-			(i > 0 && sliding_config_compare(&configs[i - 1], &configs[i]) >= 0)) {
+		if (!read_config(&r, &configs[i])) {
 			return false;
 		}
 	}
@@ -279,5 +278,17 @@ bool sliding_state_read(struct arena *arena, struct str bytes, struct sliding_st
 	state.configs = configs;
 	state.rooms = rooms;
 	*out = state;
+	return true;
+}
+
+bool sliding_state_is_well_formed(const struct sliding_state *state)
+{
+	for (size_t i = 0; i < state->config_n; i++) {
+		const struct sliding_config *config = &state->configs[i];
+		if (!sliding_config_is_well_formed(config) ||
+			(i > 0 && sliding_config_compare(config - 1, config) >= 0)) {
+			return false;
+		}
+	}
 	return true;
 }

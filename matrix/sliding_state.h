@@ -50,9 +50,14 @@ const struct sliding_config *sliding_state_config(const struct sliding_state *st
 
 /** As bytes, to be stored. In the arena. */
 struct str sliding_state_write(struct arena *arena, const struct sliding_state *state);
-/** Reads what sliding_state_write() wrote; `bytes` has to live as long as the state. @return false when it is not that */
+/**
+ * Reads what sliding_state_write() wrote; `bytes` has to live as long as the state.
+ * @return false when it cannot be read as that; what can be read may yet be something that was never written
+ */
 MUST_CHECK bool sliding_state_read(struct arena *arena, struct str bytes,
 	struct sliding_state *out);
+/** Whether the configs of what was read from elsewhere are as struct sliding_state says. Each run reads what this process wrote, and does not ask. */
+bool sliding_state_is_well_formed(const struct sliding_state *state);
 
 /** A state that is being made of another. */
 struct sliding_change;

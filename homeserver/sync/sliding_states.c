@@ -83,7 +83,8 @@ static enum err find_stored(struct sliding_run *run, int64_t nid, struct sliding
 	}
 	TRY(err);
 	struct sliding_state state;
-	if (!sliding_state_read(run->ctx->arena, bytes, &state)) {
+	if (!sliding_state_read(run->ctx->arena, bytes, &state) ||
+		!sliding_state_is_well_formed(&state)) {
 		return sliding_refuse_pos(run->ctx); /* of another version of the program */
 	}
 	*out = keep(run, nid, 0, bytes);

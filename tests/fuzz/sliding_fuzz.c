@@ -30,7 +30,7 @@ static void read_config(struct arena *arena, struct str text)
 static void read_state(struct arena *arena, struct str bytes)
 {
 	struct sliding_state state;
-	if (!sliding_state_read(arena, bytes, &state)) {
+	if (!sliding_state_read(arena, bytes, &state) || !sliding_state_is_well_formed(&state)) {
 		return;
 	}
 	invariant(str_equals(sliding_state_write(arena, &state), bytes));
@@ -43,6 +43,7 @@ static void read_state(struct arena *arena, struct str bytes)
 	struct sliding_state after = sliding_change_end(change);
 	struct sliding_state again;
 	invariant(sliding_state_read(arena, sliding_state_write(arena, &after), &again));
+	invariant(sliding_state_is_well_formed(&again));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

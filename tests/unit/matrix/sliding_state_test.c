@@ -165,6 +165,7 @@ static void random_changes__many_rounds__as_a_list(void **state)
 		drop_configs_of_untold(expected);
 		struct str bytes = sliding_state_write(arena, &after);
 		assert_true(sliding_state_read(arena, bytes, &before));
+		assert_true(sliding_state_is_well_formed(&before));
 		assert_as_expected(arena, &before, expected);
 		assert_true(str_equals(sliding_state_write(arena, &before), bytes));
 	}
@@ -339,7 +340,8 @@ static bool reads(struct str bytes)
 	struct arena *arena CLEANUP(arena_cleanup) = arena_create();
 	char *copy = mem_dup(bytes.p, bytes.n);
 	struct sliding_state read;
-	bool is_read = sliding_state_read(arena, str_from(copy, bytes.n), &read);
+	bool is_read = sliding_state_read(arena, str_from(copy, bytes.n), &read) &&
+		sliding_state_is_well_formed(&read);
 	for (size_t i = 0; is_read && i < read.room_n; i++) {
 		assert_true(read.rooms[i].room_nid > (i > 0 ? read.rooms[i - 1].room_nid : 0));
 		(void)sliding_state_config(&read, &read.rooms[i]);
