@@ -239,12 +239,13 @@ def test_consent__before_the_day__acts_and_is_told_once(early):
     user, accepted = accounts.register_by_secret(early.url, early.secret), accept_at_registration(early)
     user.send(user.create_room())
     accepted.send(accepted.create_room())
-    _, text, link = told(early, user, user.watch())
+    notices, text, link = told(early, user, user.watch())
     assert "使用條款" in text and "new terms" in text and "9999-12-31" in text
     assert count(early, "terms_told", user) == 1 and count(early, "terms_told", accepted) == 0
     again = Client(early.url, user_id=user.user_id, password=user.password).login()
     again.create_room()
-    assert count(early, "server_notices", user) == 0
+    wait_until(lambda: count(early, "server_notices", user) == 0, what="all that was to be told is told")
+    assert [event["type"] for event in user.history(notices)].count("m.room.message") == 1
     assert page(early, "POST", link).status == 200
     assert count(early, "terms_accepted", user) == 1
 
