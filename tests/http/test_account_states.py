@@ -1,5 +1,6 @@
 """Locked, suspended, erased and guest accounts; what another process changes (security 5.47)."""
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -103,8 +104,13 @@ def test_waiting_sync__deactivated_by_command__gets_nothing_more(server):
     owner, user = accounts.register(server.url), accounts.register(server.url)
     room = owner.create_room(invite=[user.user_id])
     user.join(room).ok()
-    assert server.run("user", "deactivate", user.user_id).returncode == 0
-    until(server, user, 401, "M_UNKNOWN_TOKEN")
+    since = user.sync().since
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(user.sync_reply, since, 20000)
+        assert server.run("user", "deactivate", user.user_id).returncode == 0
+        until(server, user, 401, "M_UNKNOWN_TOKEN")
+        owner.send(room, "not for those who have gone")
+        assert "not for those" not in waiting.result(seconds(30)).expect((200, 401)).raw.decode()
     deadline = time.monotonic() + seconds(20)
     while user.user_id in owner.get(owner.room(room, "joined_members")).ok()["joined"]:
         assert time.monotonic() < deadline, "the deactivated user is still joined"
@@ -168,7 +174,6 @@ def test_guest__profile__display_name_only(server):
 
 
 def test_admin_register__two_at_once_with_one_nonce__one_account(server):
-    from concurrent.futures import ThreadPoolExecutor
     from support.client import unique
     body = accounts.shared_secret_body(server.url, server.secret, unique("s"), "secret words")
 
