@@ -14,6 +14,7 @@ from support.policy_server import PATH as POLICY, PolicyServer
 from support.proofs import BASE, addresses, with_address
 from support.remote_room import RemoteRoom
 from support.server import free_port, wait_until
+from support.twins import waiting
 from test_fed_invite import INVITE_V2, countersign
 from test_fed_join import restricted, serve_restricted
 from test_fed_partial import joined_members, large
@@ -665,15 +666,16 @@ def test_partial__many_wait_for_the_members__others_are_asked_meanwhile(server, 
     assert joined_members(users[1], room) == {room.creator, users[0].user_id, users[1].user_id, *room.far}
 
 
+@pytest.mark.one_process("how many wait is counted by each process")
 def test_stop__while_joins_hang__ends_and_says_so(make_federated, make_remote):
-    server, remote = make_federated(), make_remote()
-    server.start()
+    server, remote = make_federated(settings={"listen.metrics": "127.0.0.1:%d" % free_port()}).start(), make_remote()
     room = RemoteRoom(remote).serve()
     users = [server.user() for _ in range(2)]
     slow = Slow("/make_join/", remote)
     joins = Asks([lambda user=user: join(user, room.room_id, remote) for user in users])
     try:
         slow.await_hanging(1)
+        wait_until(lambda: waiting(server) == len(users), 60, "both hang")
         server.terminate()
     finally:
         slow.hurry()
