@@ -173,11 +173,10 @@ enum err fed_policy_follow(struct ctx *ctx, struct federation *federation)
 		return ERR_OK;
 	}
 	TRY(fed_policy_read(ctx, hs->db, &hs->settings.federation, &view));
-	struct snapshot *snapshot = snapshot_of(&view);
+	publish(policy, snapshot_of(&view), version);
+	outbox_policy_changed(federation->outbox);
 	log_info(0, "fed.policy", "policy=%.*s patterns=%zu", STR_ARG(partner_policy_name(view.policy)),
 		view.count);
-	publish(policy, snapshot, version);
-	outbox_policy_changed(federation->outbox);
 	return ERR_OK;
 }
 
