@@ -62,16 +62,18 @@ class Inbox:
 
     def __init__(self, remote):
         self.remote, self.transactions, self.changed = remote, [], threading.Condition()
+        self.taken = []  # those of them that were not refused
         self.refuse = None  # answer instead of taking it
         remote.on("PUT", SEND, self._take)
 
     def _take(self, ask):
         with self.changed:
+            refuse = self.refuse
             self.transactions.append(ask)
+            if refuse is None:
+                self.taken.append(ask)
             self.changed.notify_all()
-        if self.refuse is not None:
-            return self.refuse(ask)
-        return 200, {"pdus": {}}
+        return (200, {"pdus": {}}) if refuse is None else refuse(ask)
 
     def pdus(self):
         return [pdu for ask in self.transactions for pdu in ask.json["pdus"]]
