@@ -20,7 +20,7 @@ from canonicaljson import encode_canonical_json
 from signedjson.key import encode_verify_key_base64, generate_signing_key, get_verify_key
 from signedjson.sign import sign_json, verify_signed_json
 
-from .client import Reply, seconds
+from .client import Reply, seconds, unique
 from .processes import free_port
 from .serving import serve
 
@@ -214,8 +214,7 @@ class Remote:
     def transaction(self, server, pdus=(), edus=(), txn=None, **more):
         """PUT /send with these; the reply."""
         import time
-        self.transactions = getattr(self, "transactions", 0) + 1
-        txn = txn or "t%d-%d" % (int(time.time() * 1000), self.transactions)
+        txn = txn or unique("t")
         content = {"origin": self.name, "origin_server_ts": int(time.time() * 1000),
                    "pdus": [getattr(pdu, "json", pdu) for pdu in pdus], "edus": list(edus)}
         content.update(more)
