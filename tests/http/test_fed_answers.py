@@ -57,7 +57,8 @@ class Growth:
 
 
 def packed(body):
-    data = gzip.compress(body if isinstance(body, bytes) else json.dumps(body, separators=(",", ":")).encode())
+    """Quickly: another level takes 20 times as long for as many bytes, and the server under test waits meanwhile."""
+    data = gzip.compress(body if isinstance(body, bytes) else json.dumps(body, separators=(",", ":")).encode(), compresslevel=1)
     return lambda ask: (200, data, {"Content-Encoding": "gzip"})
 
 
@@ -189,11 +190,11 @@ def test_join__countless_values__502_and_can_be_joined_later(server, remote, lin
 def test_join__countless_members_of_one_event__left_out(server, remote, lin):
     """One event of 24 MB: it is passed over with the list, and then too much to be read."""
     room = RemoteRoom(remote).serve()
+    members = b",".join(b'"%x":0' % number for number in range(2_600_000))
 
     def answer(ask):
         event = room.add(ask.json)
         told = json.dumps(room.join_answer(event)).encode()
-        members = b",".join(b'"%x":0' % number for number in range(2_600_000))
         return packed(told.replace(b'"state": [', b'"state": [{' + members + b"},", 1))(ask)
     remote.on("PUT", r"/_matrix/federation/v2/send_join/.*", answer)
     with Growth(server) as growth:
@@ -249,14 +250,18 @@ def test_backfill__whole_page_of_events_with_countless_values__comes(server, rem
     room = RemoteRoom(remote).serve()
     said = [room.send("m.room.message", {"body": str(number), **dense(number)}) for number in range(99)]
     join(lin, room).ok()
-    found, token = set(), None
-    for _ in range(20):
-        page = lin.messages(room.room_id, "b", limit=20, **({"from": token} if token else {})).ok()
-        found |= {event["event_id"] for event in page["chunk"]}
-        token = page.get("end")
-        if token is None:
-            break
-    assert {event.event_id for event in said} <= found
+
+    def found():
+        """By paging back; what has not been read in the time of a request is not in it yet."""
+        ids, token = set(), None
+        for _ in range(20):
+            page = lin.messages(room.room_id, "b", limit=20, **({"from": token} if token else {})).ok()
+            ids |= {event["event_id"] for event in page["chunk"]}
+            token = page.get("end")
+            if token is None:
+                break
+        return ids
+    wait_until(lambda: {event.event_id for event in said} <= found(), what="all of them come")
 
 
 @pytest.mark.parametrize("method, path, key", [
