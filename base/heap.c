@@ -40,17 +40,17 @@ static size_t own_bytes(void)
 	return is_read ? (size_t)(resident - of_files) * (size_t)sysconf(_SC_PAGESIZE) : 0;
 }
 
-static size_t idle_bytes(size_t used)
+/* Less than nothing where much that was given out was never written to: the system counts that only once it is. */
+static int64_t idle_bytes(size_t used)
 {
-	size_t own = own_bytes();
-	return own > used ? own - used : 0;
+	return (int64_t)own_bytes() - (int64_t)used;
 }
 
 struct heap_bytes heap_tend(struct heap_watch *watch)
 {
 	struct mallinfo2 info = mallinfo2();
 	struct heap_bytes heap = {.used = info.uordblks + info.hblkhd, .unused = info.fordblks};
-	size_t idle = idle_bytes(heap.used);
+	int64_t idle = idle_bytes(heap.used);
 	if (idle > watch->idle_bytes + GIVE_BACK_BYTES) {
 		(void)malloc_trim(0);
 		watch->idle_bytes = idle_bytes(heap.used);

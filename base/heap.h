@@ -15,7 +15,7 @@ struct heap_bytes {
 /** What is remembered from one look to the next. Begins zeroed. */
 struct heap_watch {
 	/** The least own memory beside what was used, since pages were given back. */
-	size_t idle_bytes;
+	int64_t idle_bytes;
 };
 
 /**

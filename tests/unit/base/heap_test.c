@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-enum { PIECES = 256, PIECE_BYTES = 64 * 1024, SMALL_BYTES = 100 };
+enum { PIECES = 256, PIECE_BYTES = 64 * 1024, SMALL_BYTES = 100, UNWRITTEN_BYTES = 64 << 20 };
 
 /* Anonymous pages of this process. */
 static size_t anonymous_bytes(void)
@@ -33,8 +33,9 @@ static size_t anonymous_bytes(void)
 }
 
 /* 16 MiB are used for a moment, between what stays. */
-static void use_for_a_moment(char **stay)
+static void use_for_a_moment(void)
 {
+	static char *stay[PIECES];
 	char *pieces[PIECES];
 	for (size_t i = 0; i < PIECES; i++) {
 		pieces[i] = mem_alloc(PIECE_BYTES);
@@ -48,25 +49,35 @@ static void use_for_a_moment(char **stay)
 	}
 }
 
+static void expect_given_back(struct heap_watch *watch)
+{
+	bool is_counted = heap_tend(watch).used > 0; /* not by a sanitizer, whose heap is another */
+	use_for_a_moment();
+	size_t before = anonymous_bytes();
+	struct heap_bytes heap = heap_tend(watch);
+	size_t after = anonymous_bytes();
+	if (is_counted) {
+		assert_true(heap.unused >= (size_t)PIECES * PIECE_BYTES / 2);
+		assert_true(after + (size_t)PIECES * PIECE_BYTES * 3 / 4 < before);
+	}
+}
+
 static void tend__holes_that_are_used_again_and_again__given_back_each_time(void **state)
 {
 	(void)state;
 	struct heap_watch watch = {0};
-	char *stay[PIECES] = {NULL};
-	bool is_counted = heap_tend(&watch).used > 0; /* not by a sanitizer, whose heap is another */
 	for (int round = 0; round < 3; round++) {
-		use_for_a_moment(stay);
-		size_t before = anonymous_bytes();
-		struct heap_bytes heap = heap_tend(&watch);
-		size_t after = anonymous_bytes();
-		if (is_counted) {
-			assert_true(heap.unused >= (size_t)PIECES * PIECE_BYTES / 2);
-			assert_true(after + (size_t)PIECES * PIECE_BYTES * 3 / 4 < before);
-		}
+		expect_given_back(&watch);
 	}
-	for (size_t i = 0; i < PIECES; i++) {
-		mem_free(stay[i]);
-	}
+}
+
+static void tend__much_was_never_written_to__holes_given_back(void **state)
+{
+	(void)state;
+	struct heap_watch watch = {0};
+	char *unwritten = mem_alloc(UNWRITTEN_BYTES);
+	expect_given_back(&watch);
+	mem_free(unwritten);
 }
 
 static void tend__little_is_unused__stays(void **state)
@@ -90,6 +101,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tend__holes_that_are_used_again_and_again__given_back_each_time),
+		cmocka_unit_test(tend__much_was_never_written_to__holes_given_back),
 		cmocka_unit_test(tend__little_is_unused__stays),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
