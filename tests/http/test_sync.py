@@ -383,6 +383,26 @@ def test_leave__kicked_and_then_banned_unseen__as_it_was_until_the_kick_and_the_
     assert bob.sync(answer.since).rooms("leave") == set()
 
 
+def test_leave__kicked_banned_unbanned_and_an_invite_refused_unseen__as_it_was_until_the_kick_and_the_newest(alice, bob, shared):
+    """Also where the room was forgotten meanwhile; of an invite refused later the refusal alone."""
+    since = bob.sync().since
+    alice.send(shared, "before")
+    alice.kick(shared, bob).ok()
+    alice.send(shared, "hidden")
+    alice.ban(shared, bob, reason="for good").ok()
+    bob.forget(shared).ok()
+    assert bob.sync(since).left(shared).bodies() == ["before"]
+    alice.unban(shared, bob).ok()
+    alice.invite(shared, bob).ok()
+    invited = bob.sync(since)
+    assert shared in invited.rooms("invite") and shared not in invited.rooms("leave")
+    bob.leave(shared).ok()
+    part = bob.sync(since).left(shared)
+    assert part.bodies() == ["before"] and "hidden" not in str(part)
+    assert [(event["sender"], event["content"]["membership"]) for event in part.timeline[1:]] == [(alice.user_id, "leave"), (bob.user_id, "leave")]
+    assert [event["sender"] for event in bob.sync(invited.since).left(shared).timeline] == [bob.user_id]
+
+
 def test_leave__banned_after_the_kick_was_told__the_ban_alone(alice, bob, shared):
     alice.kick(shared, bob).ok()
     since = bob.sync(bob.sync().since).since
