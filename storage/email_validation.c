@@ -85,8 +85,8 @@ enum err store_email_validation_confirm(struct ctx *ctx, struct db *db, struct s
 	return affected > 0 ? ERR_OK : ERR_MISSING;
 }
 
-/* The one that a statement has taken away, if any. */
-static enum err taken(const struct db_rows *rows, enum email_purpose purpose, struct str sid,
+/* The one that a statement has found or taken away, if any. */
+static enum err read_one(const struct db_rows *rows, enum email_purpose purpose, struct str sid,
 	struct email_validation_row *out)
 {
 	if (db_count(rows) == 0) {
@@ -101,15 +101,26 @@ static enum err taken(const struct db_rows *rows, enum email_purpose purpose, st
 	return ERR_OK;
 }
 
-enum err store_email_validation_take(struct ctx *ctx, struct db *db, enum email_purpose purpose,
+enum err store_email_validation_find(struct ctx *ctx, struct db *db, enum email_purpose purpose,
 	struct str sid, struct str client_secret_hash, int64_t now_ms, struct email_validation_row *out)
 {
 	struct db_rows *rows;
-	TRY(db_query(ctx, db, STMT_EMAIL_VALIDATION_TAKE,
+	TRY(db_query(ctx, db, STMT_EMAIL_VALIDATION_FIND,
 		DB_ARGS(db_text(purpose_names[purpose]), db_text(sid), db_bytes(client_secret_hash),
 			db_bigint(now_ms)),
 		&rows));
-	return taken(rows, purpose, sid, out);
+	return read_one(rows, purpose, sid, out);
+}
+
+enum err store_email_validation_take(struct ctx *ctx, struct tx *tx, enum email_purpose purpose,
+	struct str sid, struct str client_secret_hash, int64_t now_ms, struct email_validation_row *out)
+{
+	struct db_rows *rows;
+	TRY(tx_query(ctx, tx, STMT_EMAIL_VALIDATION_TAKE,
+		DB_ARGS(db_text(purpose_names[purpose]), db_text(sid), db_bytes(client_secret_hash),
+			db_bigint(now_ms)),
+		&rows));
+	return read_one(rows, purpose, sid, out);
 }
 
 enum err store_email_validation_take_link(struct ctx *ctx, struct tx *tx,
@@ -121,7 +132,7 @@ enum err store_email_validation_take_link(struct ctx *ctx, struct tx *tx,
 		DB_ARGS(db_text(purpose_names[purpose]), db_text(sid), db_bytes(token_hash),
 			db_bigint(now_ms)),
 		&rows));
-	return taken(rows, purpose, sid, out);
+	return read_one(rows, purpose, sid, out);
 }
 
 enum err store_email_validation_delete_old(struct ctx *ctx, struct db *db, int64_t before_ms)

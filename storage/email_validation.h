@@ -47,13 +47,17 @@ MUST_CHECK enum err store_email_validation_peek(struct ctx *ctx, struct db *db, 
 MUST_CHECK enum err store_email_validation_confirm(struct ctx *ctx, struct db *db, struct str sid,
 	struct str token_hash, int64_t now_ms, int64_t expires_at_ms);
 /**
- * Uses a confirmed one up; of `out`, address and validated_at_ms.
+ * A confirmed one; of `out`, address and validated_at_ms.
  * Errors: MISSING (no fault text) when it is not known, of another secret or purpose, not confirmed, or used; STORE
  */
-MUST_CHECK enum err store_email_validation_take(struct ctx *ctx, struct db *db,
+MUST_CHECK enum err store_email_validation_find(struct ctx *ctx, struct db *db,
 	enum email_purpose purpose, struct str sid, struct str client_secret_hash, int64_t now_ms,
 	struct email_validation_row *out);
-/** The same by the token of the newest mail, whose reader goes on at once; another waits until it is known whether it is used. */
+/** Uses it up; another who does waits until it is known whether it is used. Errors: as store_email_validation_find() */
+MUST_CHECK enum err store_email_validation_take(struct ctx *ctx, struct tx *tx,
+	enum email_purpose purpose, struct str sid, struct str client_secret_hash, int64_t now_ms,
+	struct email_validation_row *out);
+/** The same by the token of the newest mail, whose reader goes on at once. Errors: MISSING (no fault text); STORE */
 MUST_CHECK enum err store_email_validation_take_link(struct ctx *ctx, struct tx *tx,
 	enum email_purpose purpose, struct str sid, struct str token_hash, int64_t now_ms,
 	struct email_validation_row *out);

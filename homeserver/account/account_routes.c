@@ -495,6 +495,7 @@ static enum err post_password(struct call *call)
 			.password = new_password,
 			.logout_others = logout_others,
 			.kept_device = who != NULL ? who->device_id : (struct str){0},
+			.claim = who == NULL ? &proof.evidence.claim : NULL,
 		}));
 	return reply_empty(call);
 }

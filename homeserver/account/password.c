@@ -78,7 +78,7 @@ bool password_is_right(struct ctx *ctx, const struct settings *settings,
 	return is_right && password.n <= PASSWORD_MAX_BYTES;
 }
 
-/* The account first: of two resets at once the second waits for it, and then finds its link ended. */
+/* The account first: of two resets at once the second waits for it, and then finds its mail ended. */
 static enum err store_change(struct ctx *ctx, struct homeserver *hs,
 	const struct password_wish *wish, struct str hash)
 {
@@ -92,6 +92,9 @@ static enum err store_change(struct ctx *ctx, struct homeserver *hs,
 	TRY(err);
 	if (wish->link != NULL) {
 		TRY(email_proof_use_link(ctx, hs, tx, EMAIL_PASSWORD, wish->link, &proof));
+	}
+	if (wish->claim != NULL) {
+		TRY(email_proof_use(ctx, hs, tx, EMAIL_PASSWORD, wish->claim, &proof));
 	}
 	TRY(store_secret_delete_user(ctx, tx, wish->user_id));
 	if (wish->logout_others) {

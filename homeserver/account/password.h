@@ -38,15 +38,17 @@ MUST_CHECK bool password_is_right(struct ctx *ctx, const struct settings *settin
 /** A change of a user's password. */
 struct password_wish {
 	struct str user_id;
-	struct str password;           /**< the new one */
-	bool logout_others;            /**< all devices but one end */
-	struct str kept_device;        /**< the one that asks; p == NULL: none */
-	const struct email_link *link; /**< of a mail to the user, which is used up; NULL: none */
+	struct str password;             /**< the new one */
+	bool logout_others;              /**< all devices but one end */
+	struct str kept_device;          /**< the one that asks; p == NULL: none */
+	const struct email_link *link;   /**< of a mail to the user, which is used up; NULL: none */
+	const struct email_claim *claim; /**< the same of a client; NULL: none */
 };
 
 /**
  * Changes it, and ends what else could let in by what was before: short-lived secrets, mails by which it could be reset.
- * Errors: MISSING (no fault text) when the link is not good (any more); DENIED M_FORBIDDEN when the account is deactivated; STORE
+ * Errors: MISSING (no fault text) when the link is not good (any more); DENIED M_THREEPID_AUTH_FAILED when the claim is not; DENIED
+ * M_FORBIDDEN when the account is deactivated; STORE
  */
 MUST_CHECK enum err password_change(struct ctx *ctx, struct homeserver *hs,
 	const struct password_wish *wish);

@@ -229,7 +229,11 @@ static enum err find_session(struct attempt *attempt, struct str session_id)
 	attempt->session_hash = hash;
 	attempt->stored_completed = row.completed;
 	attempt->completed = uia_stages_parse(row.completed);
-	attempt->evidence = (struct uia_evidence){row.registration_token, row.email, row.terms};
+	attempt->evidence = (struct uia_evidence){
+		.registration_token = row.registration_token,
+		.email = row.email,
+		.terms = row.terms,
+	};
 	return ERR_OK;
 }
 

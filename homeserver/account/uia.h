@@ -16,8 +16,8 @@
 #ifndef BELFRY_HOMESERVER_ACCOUNT_UIA_H
 #define BELFRY_HOMESERVER_ACCOUNT_UIA_H
 
+#include "homeserver/account/email/email_proof.h"
 #include "homeserver/homeserver.h"
-#include "storage/email_validation.h"
 
 enum uia_stage {
 	UIA_PASSWORD,           /**< m.login.password, of the user who asks */
@@ -55,6 +55,7 @@ extern const struct uia_flows uia_flows_reset;
 struct uia_evidence {
 	struct str registration_token; /**< p == NULL: none */
 	struct str email;              /**< in lower case; p == NULL: none */
+	struct email_claim claim;      /**< of uia_flows_reset: by what, still to be used up */
 	struct str terms;              /**< as terms_current() writes them; p == NULL: none */
 };
 

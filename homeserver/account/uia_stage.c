@@ -1,6 +1,6 @@
 /*
- * Stages. Each proves one thing, and to the session only; what is proven by a mail is used up by the stage, so that it
- * counts for one session.
+ * Stages. Each proves one thing, and to the session only. What is proven by a mail counts for one session: the stage uses it up; for a new
+ * password, whose flow has no other stage, the change itself does (password.h), so that it is not lost where the change fails.
  */
 #include "homeserver/account/uia_stage.h"
 
@@ -57,13 +57,21 @@ static enum err stage_registration_token(struct call *call, const struct json *a
 	return ERR_OK;
 }
 
+static enum err use_email(struct ctx *ctx, struct homeserver *hs, enum email_purpose purpose,
+	const struct email_claim *claim, struct email_validation_row *out)
+{
+	struct tx *tx CLEANUP(tx_cleanup) = NULL;
+	TRY(tx_begin(ctx, hs->db, &tx));
+	TRY(email_proof_use(ctx, hs, tx, purpose, claim, out));
+	return tx_commit(ctx, &tx);
+}
+
 /* The old name of the member was `threepidCreds`. */
 static enum err stage_email(struct call *call, enum email_purpose purpose, const struct json *auth,
 	struct uia_evidence *evidence)
 {
 	const struct json *credentials;
-	struct str sid;
-	struct str client_secret;
+	struct email_claim claim;
 	struct email_validation_row proof;
 	TRY(body_opt_object(call, auth, "threepid_creds", &credentials));
 	if (credentials == NULL) {
@@ -72,10 +80,13 @@ static enum err stage_email(struct call *call, enum email_purpose purpose, const
 	if (credentials == NULL) {
 		return fail(&call->ctx, ERR_INPUT, M_MISSING_PARAM, "'threepid_creds' is missing");
 	}
-	TRY(body_str(call, credentials, "sid", &sid));
-	TRY(body_str(call, credentials, "client_secret", &client_secret));
-	TRY(email_proof_use(&call->ctx, hs_of(call), purpose, sid, client_secret, &proof));
+	TRY(body_str(call, credentials, "sid", &claim.sid));
+	TRY(body_str(call, credentials, "client_secret", &claim.client_secret));
+	TRY(purpose == EMAIL_PASSWORD
+			? email_proof_find(&call->ctx, hs_of(call), purpose, &claim, &proof)
+			: use_email(&call->ctx, hs_of(call), purpose, &claim, &proof));
 	evidence->email = proof.address;
+	evidence->claim = claim;
 	return ERR_OK;
 }
 

@@ -35,6 +35,11 @@ UPDATE email_validations SET validated_at_ms = CASE WHEN validated_at_ms > 0 THE
 	expires_at_ms = greatest(expires_at_ms, $4)
 WHERE sid = $1 AND token_hash = $2 AND NOT is_refused AND expires_at_ms > $3;
 
+-- name: email_validation_find hot
+-- At most one row, as email_validation_take would take it. Index: email_validations_pkey.
+SELECT address, validated_at_ms FROM email_validations
+WHERE purpose = $1 AND sid = $2 AND client_secret_hash = $3 AND validated_at_ms > 0 AND expires_at_ms > $4;
+
 -- name: email_validation_take
 -- One row for whoever is first: purpose, id, hash of the client secret, now. Index: email_validations_pkey.
 DELETE FROM email_validations

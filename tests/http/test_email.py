@@ -1,4 +1,5 @@
 """E-mail addresses of accounts: validation, registration, password reset, log-in (security 5.46 to 5.49)."""
+import contextlib
 import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
 
@@ -330,6 +331,37 @@ def test_password_reset__confirmed__new_password_and_sessions_ended(server, box)
     assert reset(server, proof, "password-third").status == 401
     server.anonymous().post("/login", {"type": "m.login.password", "identifier": {
         "type": "m.id.user", "user": user.user_id}, "password": user.password}, token=False).expect(403, "M_FORBIDDEN")
+
+
+@contextlib.contextmanager
+def before_each_change(server, what):
+    """PostgreSQL does this before it changes a password."""
+    server.sql("CREATE FUNCTION meet() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN %s; RETURN NEW; END$$;"
+               "CREATE TRIGGER meet BEFORE UPDATE OF password_hash ON accounts FOR EACH ROW EXECUTE FUNCTION meet()" % what)
+    try:
+        yield
+    finally:
+        server.sql("DROP TRIGGER meet ON accounts; DROP FUNCTION meet")
+
+
+def test_password_reset__change_fails__proof_stays_good(server, box):
+    user = with_address(server, box)
+    proof = Proof(server, box, "/account/password", user.address).confirm()
+    with before_each_change(server, "RAISE 'no' USING ERRCODE = 'disk_full'"):
+        assert reset(server, proof).status >= 500
+    user.login()
+    reset(server, proof).ok()
+    user.login("password-new")
+
+
+def test_password_reset__mails_used_at_the_same_time__one_counts(server, box):
+    user = with_address(server, box)
+    proofs = 2 * [Proof(server, box, "/account/password", user.address).confirm() for _ in range(2)]
+    passwords = ["password-new%d" % number for number in range(4)]
+    with before_each_change(server, "PERFORM pg_sleep(0.5)"), ThreadPoolExecutor(4) as pool:
+        statuses = list(pool.map(lambda proof, password: reset(server, proof, password).status, proofs, passwords))
+    assert statuses.count(200) == 1 and set(statuses) <= {200, 401, 403}, statuses
+    user.login(passwords[statuses.index(200)])
 
 
 def test_password_reset__logout_devices_false__sessions_live(server, box):

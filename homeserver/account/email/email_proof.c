@@ -184,19 +184,34 @@ enum err email_proof_confirm(struct ctx *ctx, struct homeserver *hs, struct str 
 		now_ms + EMAIL_CONFIRMED_LIFETIME_MS);
 }
 
-enum err email_proof_use(struct ctx *ctx, struct homeserver *hs, enum email_purpose purpose,
-	struct str sid, struct str client_secret, struct email_validation_row *out)
+static enum err refuse_unproven(struct ctx *ctx, enum err err)
+{
+	return err != ERR_MISSING
+		? err
+		: fail(ctx, ERR_DENIED, M_THREEPID_AUTH_FAILED,
+			  "The address is not confirmed yet, or this confirmation has been used");
+}
+
+enum err email_proof_find(struct ctx *ctx, struct homeserver *hs, enum email_purpose purpose,
+	const struct email_claim *claim, struct email_validation_row *out)
 {
 	enum err err = ERR_MISSING;
-	if (is_secret(sid)) {
-		err = store_email_validation_take(ctx, hs->db, purpose, sid,
-			token_hash(ctx->arena, client_secret), clock_wall_ms(&hs->clock), out);
+	if (is_secret(claim->sid)) {
+		err = store_email_validation_find(ctx, hs->db, purpose, claim->sid,
+			token_hash(ctx->arena, claim->client_secret), clock_wall_ms(&hs->clock), out);
 	}
-	if (err == ERR_MISSING) {
-		return fail(ctx, ERR_DENIED, M_THREEPID_AUTH_FAILED,
-			"The address is not confirmed yet, or this confirmation has been used");
+	return refuse_unproven(ctx, err);
+}
+
+enum err email_proof_use(struct ctx *ctx, struct homeserver *hs, struct tx *tx,
+	enum email_purpose purpose, const struct email_claim *claim, struct email_validation_row *out)
+{
+	enum err err = ERR_MISSING;
+	if (is_secret(claim->sid)) {
+		err = store_email_validation_take(ctx, tx, purpose, claim->sid,
+			token_hash(ctx->arena, claim->client_secret), clock_wall_ms(&hs->clock), out);
 	}
-	return err;
+	return refuse_unproven(ctx, err);
 }
 
 enum err email_proof_use_link(struct ctx *ctx, struct homeserver *hs, struct tx *tx,

@@ -51,14 +51,21 @@ MUST_CHECK enum err email_proof_peek(struct ctx *ctx, struct homeserver *hs, str
 MUST_CHECK enum err email_proof_confirm(struct ctx *ctx, struct homeserver *hs, struct str sid,
 	struct str token);
 
+/** What a client says of its proof. */
+struct email_claim {
+	struct str sid;
+	struct str client_secret;
+};
 /**
- * Uses a confirmed proof up.
+ * Finds a confirmed proof.
  * @param out  address (in lower case) and validated_at_ms
  * Errors: DENIED M_THREEPID_AUTH_FAILED (not known, of another client or purpose, not confirmed yet, used, ended); STORE
  */
-MUST_CHECK enum err email_proof_use(struct ctx *ctx, struct homeserver *hs,
-	enum email_purpose purpose, struct str sid, struct str client_secret,
-	struct email_validation_row *out);
+MUST_CHECK enum err email_proof_find(struct ctx *ctx, struct homeserver *hs,
+	enum email_purpose purpose, const struct email_claim *claim, struct email_validation_row *out);
+/** The same, and it is used up, with what it is for. */
+MUST_CHECK enum err email_proof_use(struct ctx *ctx, struct homeserver *hs, struct tx *tx,
+	enum email_purpose purpose, const struct email_claim *claim, struct email_validation_row *out);
 
 /** What the link of a mail says. */
 struct email_link {

@@ -157,18 +157,17 @@ static enum err get_3pids(struct call *call)
 static enum err post_3pid_add(struct call *call)
 {
 	const struct json *body;
-	struct str sid;
-	struct str client_secret;
+	struct email_claim claim;
 	struct uia_proof proof;
 	TRY(uia_recall_body(call));
 	TRY(call_json(call, &body));
-	TRY(body_str(call, body, "sid", &sid));
-	TRY(body_str(call, body, "client_secret", &client_secret));
+	TRY(body_str(call, body, "sid", &claim.sid));
+	TRY(body_str(call, body, "client_secret", &claim.client_secret));
 	TRY(uia_require(call, &uia_flows_password, &proof));
 	if (!proof.is_complete) {
 		return ERR_OK;
 	}
-	TRY(threepid_add(&call->ctx, hs_of(call), principal_of(call)->user.s, sid, client_secret));
+	TRY(threepid_add(&call->ctx, hs_of(call), principal_of(call)->user.s, &claim));
 	return reply_empty(call);
 }
 

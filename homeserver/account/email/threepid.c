@@ -58,17 +58,17 @@ static enum err add(struct ctx *ctx, struct homeserver *hs, struct tx *tx, struc
 	return err;
 }
 
-enum err threepid_add(struct ctx *ctx, struct homeserver *hs, struct str user_id, struct str sid,
-	struct str client_secret)
+enum err threepid_add(struct ctx *ctx, struct homeserver *hs, struct str user_id,
+	const struct email_claim *claim)
 {
 	struct email_validation_row proof;
 	struct tx *tx CLEANUP(tx_cleanup) = NULL;
-	enum err err = email_proof_use(ctx, hs, EMAIL_ADD, sid, client_secret, &proof);
+	TRY(tx_begin(ctx, hs->db, &tx));
+	enum err err = email_proof_use(ctx, hs, tx, EMAIL_ADD, claim, &proof);
 	if (err == ERR_DENIED) {
 		ctx->fault.http_status = 400;
 	}
 	TRY(err);
-	TRY(tx_begin(ctx, hs->db, &tx));
 	TRY(add(ctx, hs, tx, user_id, &proof));
 	return tx_commit(ctx, &tx);
 }

@@ -17,7 +17,7 @@ MUST_CHECK enum err threepids_list(struct ctx *ctx, struct homeserver *hs, struc
  * Errors: INPUT M_THREEPID_AUTH_FAILED; INPUT M_THREEPID_IN_USE (another account's); STORE
  */
 MUST_CHECK enum err threepid_add(struct ctx *ctx, struct homeserver *hs, struct str user_id,
-	struct str sid, struct str client_secret);
+	const struct email_claim *claim);
 
 /** The same by the link of a mail (email_proof_mail_link). Errors: MISSING (no fault text; the link is not good any more); INPUT M_THREEPID_IN_USE; STORE */
 MUST_CHECK enum err threepid_add_by_link(struct ctx *ctx, struct homeserver *hs, struct str user_id,
