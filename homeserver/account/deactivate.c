@@ -149,13 +149,14 @@ static enum err store_end(struct ctx *ctx, struct homeserver *hs, struct str use
 
 enum err deactivate(struct ctx *ctx, struct homeserver *hs, struct str user_id, bool erase)
 {
-	TRY(store_end(ctx, hs, user_id, erase));
+	enum err err = store_end(ctx, hs, user_id, erase);
 	sessions_forget_user(hs, user_id);
+	TRY(err);
 	if (erase) {
 		TRY(erasure_load(ctx, hs));
 		erasure_tell(ctx->arena, hs, user_id);
 	}
-	enum err err = finish_one(ctx, hs, user_id);
+	err = finish_one(ctx, hs, user_id);
 	if (err != ERR_OK) { /* the account is deactivated all the same */
 		log_warn(ctx->request_id, "account.leave.delayed", "kind=%s", err_name(err));
 		ctx->fault = (struct fault){0};

@@ -86,8 +86,9 @@ enum err login_with_token(struct ctx *ctx, struct homeserver *hs, struct str tok
 enum err device_log_out(struct ctx *ctx, struct homeserver *hs, struct str user_id,
 	struct str device_id)
 {
-	TRY(store_device_delete(ctx, hs->db, user_id, &device_id, 1));
+	enum err err = store_device_delete(ctx, hs->db, user_id, &device_id, 1);
 	sessions_forget_device(hs, user_id, device_id);
+	TRY(err);
 	hs->ports.e2ee.devices_changed(ctx, hs, user_id);
 	return ERR_OK;
 }
@@ -97,7 +98,7 @@ enum err logout(struct ctx *ctx, struct homeserver *hs, const struct principal *
 	return who->device_id.p != NULL ? device_log_out(ctx, hs, who->user.s, who->device_id) : ERR_OK;
 }
 
-enum err logout_all(struct ctx *ctx, struct homeserver *hs, struct str user_id)
+static enum err end_all(struct ctx *ctx, struct homeserver *hs, struct str user_id)
 {
 	struct account_row account;
 	struct tx *tx CLEANUP(tx_cleanup) = NULL;
@@ -110,8 +111,14 @@ enum err logout_all(struct ctx *ctx, struct homeserver *hs, struct str user_id)
 	TRY(err == ERR_MISSING ? ERR_OK : err);
 	TRY(store_secret_delete_user(ctx, tx, user_id));
 	TRY(store_device_delete_but(ctx, tx, user_id, (struct str){0}));
-	TRY(tx_commit(ctx, &tx));
+	return tx_commit(ctx, &tx);
+}
+
+enum err logout_all(struct ctx *ctx, struct homeserver *hs, struct str user_id)
+{
+	enum err err = end_all(ctx, hs, user_id);
 	sessions_forget_user(hs, user_id);
+	TRY(err);
 	hs->ports.e2ee.devices_changed(ctx, hs, user_id);
 	return ERR_OK;
 }

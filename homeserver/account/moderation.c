@@ -77,8 +77,9 @@ enum err moderation_set(struct ctx *ctx, struct homeserver *hs, const struct pri
 	if (str_equals(user_id, who->user.s)) {
 		return fail(ctx, ERR_DENIED, M_FORBIDDEN, "You cannot do this to yourself");
 	}
-	TRY(store_change(ctx, hs, who, user_id, kind, is_on));
+	enum err err = store_change(ctx, hs, who, user_id, kind, is_on);
 	sessions_forget_user(hs, user_id);
+	TRY(err);
 	log_info(ctx->request_id, "account.moderated", "kind=%s on=%d",
 		kind == MODERATION_LOCK ? "lock" : "suspend", is_on);
 	return ERR_OK;

@@ -106,9 +106,12 @@ static enum err store_change(struct ctx *ctx, struct homeserver *hs,
 enum err password_change(struct ctx *ctx, struct homeserver *hs, const struct password_wish *wish)
 {
 	struct str hash = password_make_hash(ctx, &hs->settings, wish->password);
-	TRY(store_change(ctx, hs, wish, hash));
+	enum err err = store_change(ctx, hs, wish, hash);
 	if (wish->logout_others) {
 		sessions_forget_user(hs, wish->user_id);
+	}
+	TRY(err);
+	if (wish->logout_others) {
 		hs->ports.e2ee.devices_changed(ctx, hs, wish->user_id);
 	}
 	return ERR_OK;

@@ -40,7 +40,8 @@ MUST_CHECK enum err sessions_authenticate(struct homeserver *hs, struct call *ca
 struct str sessions_rate_key(struct homeserver *hs, struct call *call);
 
 /**
- * Sessions of one device, or all of a user, have ended or changed: forgotten, their waiting requests woken, here and at other processes.
+ * Sessions of one device, or all of a user, have ended or changed: forgotten, their waiting requests woken, here and at other processes. Called whatever came
+ * of the change: where the answer to a commit is lost, it may have been done.
  * Cost: nothing but memory where there is one process; else as writer_tell_all().
  */
 void sessions_forget_device(struct homeserver *hs, struct str user_id, struct str device_id);

@@ -119,10 +119,11 @@ enum err devices_delete(struct ctx *ctx, struct homeserver *hs, struct str user_
 	if (n == 0) {
 		return ERR_OK;
 	}
-	TRY(store_device_delete(ctx, hs->db, user_id, possible, n));
+	enum err err = store_device_delete(ctx, hs->db, user_id, possible, n);
 	for (size_t i = 0; i < n; i++) {
 		sessions_forget_device(hs, user_id, possible[i]);
 	}
+	TRY(err);
 	hs->ports.e2ee.devices_changed(ctx, hs, user_id);
 	return ERR_OK;
 }

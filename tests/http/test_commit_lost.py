@@ -11,7 +11,7 @@ import pytest
 
 from support import accounts
 from support.client import path_of, receipts_of, seconds, unique
-from support.database import Cluster, CommitProxy, HeldTable, burn_transactions
+from support.database import OTHERS, Cluster, CommitProxy, HeldTable, burn_transactions
 from support.server import PROCESSES, wait_until
 
 
@@ -65,6 +65,28 @@ def test_connection_cut_at_commit__many_times__each_write_once(proxied, what):
         assert [body for answer in told for body in answer.joined(room).bodies()] == [str(number)]
         assert [key for answer in told for key in receipts_of(answer.joined(room))] == [(event, "m.read", other.user_id)]
     assert bodies(user, room) == sent
+
+
+@pytest.mark.parametrize("end", ["password", "logout/all", "deactivated", "locked"])
+def test_connection_cut_when_sessions_end__answer_is_lost__they_have_ended(proxied, end):
+    """Memory says what the database says, also where the server could not know what came of it."""
+    server, proxy = proxied
+    user = accounts.register(server.url)
+    other = user.login()
+    admin = accounts.register_by_secret(server.url, server.secret, admin=True)
+    other.get("/account/whoami").ok()
+    proxy.cut("answer", of=OTHERS)
+    if end == "password":
+        user.uia("POST", "/account/password", {"new_password": "another long password 1"})
+    elif end == "deactivated":
+        user.uia("POST", "/account/deactivate")
+    elif end == "locked":
+        admin.put("/_matrix/client/v1/admin" + path_of("lock", user.user_id), {"locked": True})
+    else:
+        user.post("/" + end)
+    proxy.wait_cut()
+    wait_until(lambda: other.get("/account/whoami").status != 503, 30, "the database is there again")
+    other.get("/account/whoami").expect(401)
 
 
 def test_database_crashes_at_commit__number_of_the_transaction_used_again__not_taken_for_committed(cluster, proxied):

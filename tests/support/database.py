@@ -25,6 +25,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 # How the group-commit writer ends a transaction: by COMMIT in a pipeline, as an unnamed statement (other transactions end by a simple query, which
 # looks different), or, where it sends a group at once, by the end of that, which begins with positions that are known.
 COMMIT, AT_ONCE = b"\0COMMIT\0", b"\0stream_advance_known\0"
+WRITER, OTHERS = "writer", "others"  # whose transaction
 ENDED = b"Z\0\0\0\x05I"
 
 
@@ -153,12 +154,12 @@ class CommitProxy:
     def __exit__(self, *exception):
         self.listener.close()
 
-    def cut(self, what, then_refuse=False):
-        """Breaks the connection where the writer's next transaction ends: "commit" before it is passed on, "answer" after it was
+    def cut(self, what, then_refuse=False, of=WRITER):
+        """Breaks the connection where the writer's next transaction, or one of others, ends: "commit" before it is passed on, "answer" after it was
         answered, "race" right after it was passed on.  then_refuse: nobody connects until allow()."""
         with self.lock:
             self.was_cut.clear()
-            self.plan = (what, then_refuse)
+            self.plan = (what, then_refuse, of)
 
     def wait_cut(self):
         assert self.was_cut.wait(seconds(30)), "no COMMIT came"
@@ -186,12 +187,14 @@ class CommitProxy:
             threading.Thread(target=link.upstream, daemon=True).start()
             threading.Thread(target=link.downstream, daemon=True).start()
 
-    def take_plan(self):
+    def take_plan(self, whose):
         with self.lock:
+            if self.plan is None or self.plan[2] not in whose:
+                return None
             plan, self.plan = self.plan, None
-            if plan is not None and plan[1]:
+            if plan[1]:
                 self.refuses = True
-            return plan[0] if plan is not None else None
+            return plan[0]
 
 
 class Trip:
@@ -201,9 +204,9 @@ class Trip:
         self.rest, self.has_started, self.is_end = b"", False, False
 
     def commits(self, data):
-        """Whether a transaction of the writer ends with some of this."""
+        """Whose transactions end with some of this."""
         self.rest += data
-        ends = False
+        ends = set()
         while len(self.rest) >= 5:
             head = 1 if self.has_started else 0  # the first message has no type
             size = head + int.from_bytes(self.rest[head:head + 4], "big")
@@ -213,8 +216,10 @@ class Trip:
             self.has_started = True
             if kind in (b"P", b"B"):
                 self.is_end |= text.startswith((COMMIT, AT_ONCE))
+            elif kind == b"Q" and text == b"COMMIT\0":
+                ends.add(OTHERS)
             elif kind == b"S":
-                ends |= self.is_end
+                ends |= {WRITER} if self.is_end else set()
                 self.is_end = False
         return ends
 
@@ -236,7 +241,7 @@ class _Link:
         trip = Trip()
         try:
             while data := self.client.recv(1 << 16):
-                plan = self.proxy.take_plan() if trip.commits(data) else None
+                plan = self.proxy.take_plan(trip.commits(data))
                 self.holds_answer = plan == "answer"
                 if plan != "commit":
                     self.server.sendall(data)
