@@ -123,14 +123,14 @@ MUST_CHECK enum err db_exec(struct ctx *ctx, struct db *db, enum stmt_id stmt, s
 	int64_t *out_affected);
 
 /**
- * A transaction: READ COMMITTED on one leased connection. Lives in the ctx's arena; used by one thread.
+ * A transaction: READ COMMITTED on one leased connection. Ended by tx_commit(), or else by the cleanup; used by one thread.
  *
  *     struct tx *tx CLEANUP(tx_cleanup) = NULL;
  *     TRY(tx_begin(ctx, db, &tx));
  *     TRY(tx_query(ctx, tx, STMT_…, DB_ARGS(…), NULL));
  *     TRY(tx_commit(ctx, &tx));
  *
- * Errors: as db_query. A STORE or TIMEOUT of tx_commit leaves open whether it happened; *tx is NULL in any case.
+ * Errors: as db_query. A STORE or TIMEOUT of tx_commit leaves open whether it happened; what memory knows of it is to be forgotten then, too.
  */
 struct tx;
 /** A connection of the pool, until the transaction is over. Waits for one. One round trip. */
